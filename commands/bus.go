@@ -1,0 +1,231 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Result is the answer to a command.
+type Result struct {
+	Position  domain.Position // of the last event; of the log's head as read when there is none
+	Events    []domain.Envelope
+	Duplicate bool
+	Answer    any
+}
+
+// Bus runs commands against a log: read the stream, fold, decide, append at the
+// revision read; on a conflict, again. It holds no state of its own.
+type Bus struct {
+	Log     eventlog.Log
+	Catalog *domain.Catalog
+	Office  Office // nil: commands that consult the read models are refused
+	Retries int    // after a conflict; 0 means 16
+
+	specs map[string]Spec
+}
+
+// NewBus makes a bus of the areas' specs; a command type listed twice is an error.
+func NewBus(log eventlog.Log, catalog *domain.Catalog, office Office, areas ...[]Spec) (*Bus, error) {
+	bus := &Bus{Log: log, Catalog: catalog, Office: office, specs: map[string]Spec{}}
+	var faults []domain.Fault
+	for _, area := range areas {
+		for _, spec := range area {
+			if _, twice := bus.specs[spec.Type]; twice {
+				faults = append(faults, domain.Fault{Field: spec.Type, Reason: "defined twice"})
+			}
+			bus.specs[spec.Type] = spec
+		}
+	}
+	return bus, domain.Faulty("commands", faults)
+}
+
+// Spec finds how a type of command is run.
+func (b *Bus) Spec(commandType string) (Spec, bool) {
+	spec, ok := b.specs[commandType]
+	return spec, ok
+}
+
+// Do runs a command. A refusal that was recorded comes back as a Result with
+// its events and the error.
+func (b *Bus) Do(ctx context.Context, facts domain.Facts, c domain.Command) (Result, error) {
+	return b.do(ctx, facts, c, false)
+}
+
+// Try answers what Do would append and why it would be refused, and stores nothing.
+func (b *Bus) Try(ctx context.Context, facts domain.Facts, c domain.Command) (Result, error) {
+	return b.do(ctx, facts, c, true)
+}
+
+func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry bool) (Result, error) {
+	spec, ok := b.specs[c.CommandType()]
+	if !ok {
+		return Result{}, domain.Errorf(domain.Invalid, "command type %q is not known", c.CommandType())
+	}
+	if facts.Command == "" {
+		return Result{}, domain.Errorf(domain.Internal, "command %s: want a command id in its facts", spec.Type)
+	}
+	if spec.normalize != nil {
+		var err error
+		if c, err = spec.normalize(c, facts); err != nil {
+			return Result{}, err
+		}
+	}
+	retries := b.Retries
+	if retries == 0 {
+		retries = 16
+	}
+	var result Result
+	var err error
+	for range retries + 1 {
+		result, err = b.once(ctx, spec, facts, c, dry)
+		var conflict *eventlog.Conflict
+		if !errors.As(err, &conflict) || ctx.Err() != nil {
+			return result, err
+		}
+	}
+	return result, err
+}
+
+// once is one try: an eventlog.Conflict asks for another.
+func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
+	if spec.consult != nil || spec.fan != nil {
+		if b.Office == nil {
+			return Result{}, domain.Errorf(domain.Unavailable, "command %s: no read models to consult", spec.Type)
+		}
+		desk, closeDesk, err := b.Office.Open(spec.fresh)
+		if err != nil {
+			return Result{}, err
+		}
+		defer func() { closeDesk(result.Position) }()
+		if spec.consult != nil {
+			if c, err = spec.consult(desk, c, facts); err != nil {
+				return Result{}, err
+			}
+		}
+		if spec.fan != nil {
+			return b.fanOut(ctx, spec, desk, facts, c, dry)
+		}
+	}
+	target, ok := c.(Targeted)
+	if !ok {
+		return Result{}, domain.Errorf(domain.Internal, "command %s names no stream", spec.Type)
+	}
+	step, position, err := b.step(ctx, spec, facts, target, dry)
+	return Result{Position: position, Events: step.Events, Duplicate: step.Duplicate, Answer: step.Answer}, err
+}
+
+func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, facts domain.Facts, c domain.Command, dry bool) (Result, error) {
+	plan, err := spec.fan(desk, c, facts)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Position: desk.Position()}
+	var steps []Step
+	for _, target := range plan.Steps {
+		stepSpec, ok := b.specs[target.CommandType()]
+		if !ok {
+			return Result{}, domain.Errorf(domain.Internal, "command type %q is not known", target.CommandType())
+		}
+		step, _, err := b.step(ctx, stepSpec, facts, target, dry)
+		var conflict *eventlog.Conflict
+		if errors.As(err, &conflict) || errors.Is(err, domain.ErrConflict) {
+			if len(steps) > 0 {
+				continue // what was taken is taken; the rest is another claim's
+			}
+			return Result{}, &eventlog.Conflict{Stream: target.Stream(), Reason: err.Error()}
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		steps = append(steps, step)
+		result.Duplicate = result.Duplicate || step.Duplicate
+	}
+	for _, step := range steps {
+		result.Events = append(result.Events, step.Events...)
+		if n := len(step.Events); n > 0 {
+			result.Position = max(result.Position, step.Events[n-1].Position)
+		}
+	}
+	result.Answer = spec.combine(c, steps)
+	return result, nil
+}
+
+func (b *Bus) history(ctx context.Context, stream domain.StreamID) ([]domain.Envelope, domain.Revision, error) {
+	var history []domain.Envelope
+	head := domain.NoStream
+	for e, err := range b.Log.Read(ctx, stream, 0, eventlog.Forward) {
+		if err != nil {
+			return nil, head, err
+		}
+		if err := b.Catalog.Fill(&e); err != nil {
+			return nil, head, err
+		}
+		history = append(history, e)
+		head = e.Revision
+	}
+	return history, head, nil
+}
+
+// step decides and appends on one stream.
+func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targeted, dry bool) (Step, domain.Position, error) {
+	stream := c.Stream()
+	if _, err := domain.ParseStreamID(string(stream)); err != nil {
+		return Step{}, 0, err
+	}
+	history, head, err := b.history(ctx, stream)
+	if err != nil {
+		return Step{}, 0, err
+	}
+	out := spec.run(history, c, facts)
+	if out.prior != nil {
+		step := Step{Events: out.prior, Duplicate: true, Answer: out.answer(out.prior, nil)}
+		return step, out.prior[len(out.prior)-1].Position, out.err
+	}
+	if len(out.events) == 0 {
+		if out.err != nil {
+			return Step{}, 0, out.err
+		}
+		var position domain.Position
+		if len(history) > 0 {
+			position = history[len(history)-1].Position
+		}
+		return Step{Answer: out.answer(nil, nil)}, position, nil
+	}
+	events, proposed, err := b.propose(stream, head, facts, out.events)
+	if err != nil {
+		return Step{}, 0, err
+	}
+	if dry {
+		return Step{Events: events, Answer: out.answer(events, out.events)}, 0, out.err
+	}
+	receipt, err := b.Log.Append(ctx, stream, head, proposed...)
+	if err != nil {
+		return Step{}, 0, err
+	}
+	for i := range events {
+		events[i].Position = receipt.First + domain.Position(i)
+		events[i].Revision = receipt.Revision - domain.Revision(len(events)-1-i)
+	}
+	return Step{Events: events, Duplicate: receipt.Duplicate, Answer: out.answer(events, out.events)}, receipt.Last, out.err
+}
+
+// propose encodes a decision's events. Ids derive from the command and the
+// stream, so that each step of a command that spans streams has its own.
+func (b *Bus) propose(stream domain.StreamID, head domain.Revision, facts domain.Facts, events []domain.Event) ([]domain.Envelope, []eventlog.Proposed, error) {
+	envelopes := make([]domain.Envelope, len(events))
+	proposed := make([]eventlog.Proposed, len(events))
+	for i, event := range events {
+		eventType, version, data, err := b.Catalog.Encode(event)
+		if err != nil {
+			return nil, nil, err
+		}
+		id := domain.DeriveID(facts.Command+"\x00"+string(stream), i)
+		at := domain.Instant(facts.Now)
+		envelopes[i] = domain.Envelope{Stream: stream, Revision: head + 1 + domain.Revision(i), ID: id, Type: eventType, Version: version, Time: at, Meta: facts.Meta(), Data: data, Event: event}
+		proposed[i] = eventlog.Proposed{ID: id, Type: eventType, Version: version, Time: at, Meta: facts.Meta(), Data: data}
+	}
+	return envelopes, proposed, nil
+}

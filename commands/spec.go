@@ -1,0 +1,199 @@
+// Package commands holds the decisions: pure functions from a state, a command
+// and the facts of the moment to events or a refusal; and the reactors, which
+// turn events into further commands. One file per area.
+//
+// It never reads a clock, draws a random number, starts a goroutine, takes a
+// lock or opens a file. bus.go is the one place that runs decisions against a
+// Log; whatever needs a lock or a clock is lent to it by the process.
+//
+// Read spec.go (what a command is made of), bus.go (how one is run), then
+// work.go as the pattern of an area.
+package commands
+
+import (
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// Evolver is a state that events fold into. Evolve has a value receiver and no
+// error: what is in the log has happened.
+type Evolver[S any] interface{ Evolve(domain.Event) S }
+
+// Targeted is a command that is decided on one stream.
+type Targeted interface {
+	domain.Command
+	Stream() domain.StreamID
+}
+
+// Desk is what the process lends a decision that must look beyond its own
+// stream: the read models, and a short hold on a name so that two commands in
+// flight do not decide on the same thing. Holds save work; the log's expected
+// revisions are what makes decisions safe.
+type Desk interface {
+	projections.View
+	// Take holds a name until the command's events are in the read models, or
+	// the command failed. False: another command in flight holds it.
+	Take(name string) bool
+}
+
+// Office opens desks. Close gives the holds back once the read models have
+// reached the position, at once for 0.
+type Office interface {
+	// Open gives a view; a fresh one has applied everything the log acknowledged before the call.
+	Open(fresh bool) (desk Desk, close func(settled domain.Position), err error)
+}
+
+// Step is what became of one stream that a command touched.
+type Step struct {
+	Events    []domain.Envelope
+	Duplicate bool // the events are those of an earlier run of the same command
+	Answer    any  // extra fields of the answer, a struct or nil
+}
+
+// Spec is how one type of command is run.
+type Spec struct {
+	Type  string
+	About string
+	// New gives a pointer to an empty command, to decode into.
+	New func() any
+	// Value gives the command that a pointer from New points at.
+	Value func(pointer any) domain.Command
+	// Answer is an example of the extra fields of the answer, for the API description; nil for none.
+	Answer any
+
+	normalize func(domain.Command, domain.Facts) (domain.Command, error)
+	consult   func(Desk, domain.Command, domain.Facts) (domain.Command, error)
+	fresh     bool
+	run       runner
+	fan       func(Desk, domain.Command, domain.Facts) (Plan, error)
+	combine   func(domain.Command, []Step) any
+}
+
+// Plan is what a command that spans streams comes down to: steps, each decided
+// on its own stream, in order. When this very command ran before, the plan is
+// the steps of that time, and each finds its own events again.
+type Plan struct{ Steps []Targeted }
+
+// SpecOption adds to a Spec.
+type SpecOption func(*Spec)
+
+// Normalize completes a command from its facts before its stream is known: an
+// id made up, a default filled in. It names every fault of the command.
+func Normalize[C domain.Command](f func(C, domain.Facts) (C, error)) SpecOption {
+	return func(s *Spec) {
+		s.normalize = func(c domain.Command, facts domain.Facts) (domain.Command, error) { return f(c.(C), facts) }
+	}
+}
+
+// Consult lets a command look at the read models before it is decided; fresh
+// waits until they have applied everything acknowledged so far.
+func Consult[C domain.Command](fresh bool, f func(Desk, C, domain.Facts) (C, error)) SpecOption {
+	return func(s *Spec) {
+		s.fresh = fresh
+		s.consult = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
+	}
+}
+
+// Handle makes the Spec of a command that is decided on one stream. decide may
+// return events together with an error: the events are stored and the error is
+// the answer, which is how a refusal is recorded. Such an event implements
+// domain.Refusal, so that a retry gets the same error.
+func Handle[S Evolver[S], C Targeted](about string, decide func(S, C, domain.Facts) ([]domain.Event, error), options ...SpecOption) Spec {
+	return HandleAnswer(about, decide, (func(S, C, []domain.Envelope) any)(nil), options...)
+}
+
+// HandleAnswer is Handle with extra fields in the answer, computed from the
+// state after the command's events, the command, and those events. On a retry
+// the state is that of now, so what must not change comes from the events.
+func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, C, domain.Facts) ([]domain.Event, error), answer func(S, C, []domain.Envelope) A, options ...SpecOption) Spec {
+	spec := specOf[C](about, options)
+	if answer != nil {
+		var example A
+		if any(example) != nil {
+			spec.Answer = example
+		}
+	}
+	spec.run = func(stream []domain.Envelope, c domain.Command, facts domain.Facts) decided {
+		command := c.(C)
+		var state S
+		var prior []domain.Envelope
+		for _, e := range stream {
+			state = state.Evolve(e.Event)
+			if e.Meta.Command == facts.Command && facts.Command != "" {
+				prior = append(prior, e)
+			}
+		}
+		out := decided{answer: func(events []domain.Envelope, settled []domain.Event) any {
+			if answer == nil {
+				return nil
+			}
+			after := state
+			for _, event := range settled {
+				after = after.Evolve(event)
+			}
+			return answer(after, command, events)
+		}}
+		if len(prior) > 0 {
+			out.prior = prior
+			out.err = refusalOf(prior)
+			return out
+		}
+		out.events, out.err = decide(state, command, facts)
+		return out
+	}
+	return spec
+}
+
+// Fan makes the Spec of a command that spans streams: plan says which, looking
+// at the read models; each step is run as a command of its own; combine makes
+// the answer of theirs. A step that conflicts makes the plan anew.
+func Fan[C domain.Command, A any](about string, plan func(Desk, C, domain.Facts) (Plan, error), combine func(C, []Step) A, options ...SpecOption) Spec {
+	spec := specOf[C](about, options)
+	spec.fresh = true
+	var example A
+	spec.Answer = example
+	spec.fan = func(d Desk, c domain.Command, facts domain.Facts) (Plan, error) { return plan(d, c.(C), facts) }
+	spec.combine = func(c domain.Command, steps []Step) any { return combine(c.(C), steps) }
+	return spec
+}
+
+func specOf[C domain.Command](about string, options []SpecOption) Spec {
+	var zero C
+	spec := Spec{
+		Type: zero.CommandType(), About: about,
+		New:   func() any { return new(C) },
+		Value: func(pointer any) domain.Command { return *pointer.(*C) },
+	}
+	for _, option := range options {
+		option(&spec)
+	}
+	return spec
+}
+
+// decided is what a decision came to on the stream it was shown.
+type decided struct {
+	events []domain.Event
+	err    error
+	prior  []domain.Envelope
+	answer func(events []domain.Envelope, settled []domain.Event) any
+}
+
+type runner func(stream []domain.Envelope, c domain.Command, facts domain.Facts) decided
+
+// refusalOf is the error that the first run of a command ended with, read back
+// from the events it left.
+func refusalOf(events []domain.Envelope) error {
+	for _, e := range events {
+		if refused, ok := e.Event.(domain.Refusal); ok {
+			return refused.Refusal()
+		}
+	}
+	return nil
+}
+
+// Checked makes a Conflict of an expectation that a decision holds, for
+// decisions that must not run on a state they were not made for.
+func Checked(stream domain.StreamID, want, found domain.Revision) error {
+	return eventlog.Expect(stream, want, found)
+}

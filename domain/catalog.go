@@ -1,0 +1,342 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Codec turns payloads into structs and back. The standard library is the
+// reference; a node may hand in a faster one, which must agree with it.
+type Codec interface {
+	Marshal(v any) ([]byte, error)
+	Unmarshal(data []byte, v any) error
+}
+
+// StandardCodec is encoding/json.
+type StandardCodec struct{}
+
+// Marshal is json.Marshal.
+func (StandardCodec) Marshal(v any) ([]byte, error) { return json.Marshal(v) }
+
+// Unmarshal is json.Unmarshal.
+func (StandardCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
+
+// Validator is an event that can say what is wrong with itself. Appending asks
+// it; replay never does, because what is in the log has happened.
+type Validator interface{ Validate() []Fault }
+
+// Refusal is an event that records why a command was refused. The command's
+// caller gets the error, now and on every retry with the same command id.
+type Refusal interface{ Refusal() error }
+
+// Def is the catalogue's entry of one event type.
+type Def struct {
+	Type    string
+	Version int    // the schema version written today, from 1
+	Stream  string // the category of the streams it lives in
+	About   string // one sentence: when it is true
+	Origin  Origin // who may append it
+	Keys    []Key  // the payload's keys, in order, from the struct
+	Aliases map[string]string
+	Names   []string // other wire names that mean this type on input
+
+	upcasters map[int]upcaster
+	decode    func(Codec, []byte) (Event, error)
+}
+
+// Key is one key of a payload as the catalogue prints it.
+type Key struct {
+	Name     string
+	Optional bool
+}
+
+// Origin says who may append an event.
+type Origin string
+
+// The origins.
+const (
+	Inside   Origin = "internal" // only decisions of rift
+	External Origin = "external" // also POST /events: the bridge for training scripts
+)
+
+type upcaster struct {
+	from int
+	up   func(Codec, []byte) ([]byte, error)
+}
+
+// Option adds to an entry.
+type Option func(*Def)
+
+// Define makes the entry of event type E at a schema version.
+func Define[E Event](version int, stream, about string, options ...Option) Def {
+	var zero E
+	def := Def{
+		Type: zero.EventType(), Version: version, Stream: stream, About: about, Origin: Inside,
+		Keys:      keysOf(zero),
+		upcasters: map[int]upcaster{},
+		decode: func(codec Codec, data []byte) (Event, error) {
+			var event E
+			if err := codec.Unmarshal(data, &event); err != nil {
+				return nil, err
+			}
+			return event, nil
+		},
+	}
+	for _, option := range options {
+		option(&def)
+	}
+	return def
+}
+
+// Up turns payloads of schema version from into those of from+1, typed at both
+// ends. It is never deleted: old logs are readable for ever.
+func Up[Old, New any](from int, up func(Old) New) Option {
+	return func(def *Def) {
+		if _, twice := def.upcasters[from]; twice {
+			def.upcasters[from] = upcaster{from: -1} // refused by NewCatalog
+			return
+		}
+		def.upcasters[from] = upcaster{from: from, up: func(codec Codec, data []byte) ([]byte, error) {
+			var old Old
+			if err := codec.Unmarshal(data, &old); err != nil {
+				return nil, err
+			}
+			return codec.Marshal(up(old))
+		}}
+	}
+}
+
+// FromOutside marks an event that tools may append through POST /events.
+func FromOutside() Option { return func(def *Def) { def.Origin = External } }
+
+// Alias accepts a legacy key in payloads that come from outside.
+func Alias(legacy, canonical string) Option {
+	return func(def *Def) {
+		if def.Aliases == nil {
+			def.Aliases = map[string]string{}
+		}
+		def.Aliases[legacy] = canonical
+	}
+}
+
+// AlsoNamed accepts another wire name of the type on input.
+func AlsoNamed(names ...string) Option {
+	return func(def *Def) { def.Names = append(def.Names, names...) }
+}
+
+// Catalog knows every event type. It is a value built once at start; an entry
+// that contradicts another is refused there, not found out in production.
+type Catalog struct {
+	codec Codec
+	defs  map[string]*Def
+	names map[string]string // every accepted name, lower case → type
+	order []string
+}
+
+// NewCatalog builds the catalogue of the areas' entries. A duplicate type or
+// name, a version below 1, or a gap in an upcaster chain is an error.
+func NewCatalog(codec Codec, areas ...[]Def) (*Catalog, error) {
+	if codec == nil {
+		codec = StandardCodec{}
+	}
+	c := &Catalog{codec: codec, defs: map[string]*Def{}, names: map[string]string{}}
+	var faults []Fault
+	for _, area := range areas {
+		for _, def := range area {
+			if _, twice := c.defs[def.Type]; twice {
+				faults = append(faults, Fault{def.Type, "defined twice"})
+				continue
+			}
+			if def.Version < 1 {
+				faults = append(faults, Fault{def.Type, "want a schema version of at least 1"})
+			}
+			for from := 1; from < def.Version; from++ {
+				if def.upcasters[from].from != from {
+					faults = append(faults, Fault{def.Type, fmt.Sprintf("want exactly one upcaster from version %d", from)})
+				}
+			}
+			if len(def.upcasters) > max(def.Version-1, 0) {
+				faults = append(faults, Fault{def.Type, fmt.Sprintf("more upcasters than versions below %d", def.Version)})
+			}
+			entry := def
+			c.defs[def.Type] = &entry
+			c.order = append(c.order, def.Type)
+			for _, name := range append([]string{def.Type}, def.Names...) {
+				key := strings.ToLower(name)
+				if other, taken := c.names[key]; taken && other != def.Type {
+					faults = append(faults, Fault{def.Type, fmt.Sprintf("name %q already means %s", name, other)})
+				}
+				c.names[key] = def.Type
+			}
+		}
+	}
+	slices.Sort(c.order)
+	if err := Faulty("event catalogue", faults); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Defs lists the entries by type.
+func (c *Catalog) Defs() []Def {
+	defs := make([]Def, 0, len(c.order))
+	for _, name := range c.order {
+		defs = append(defs, *c.defs[name])
+	}
+	return defs
+}
+
+// Lookup finds an entry by its type.
+func (c *Catalog) Lookup(eventType string) (Def, bool) {
+	def, ok := c.defs[eventType]
+	if !ok {
+		return Def{}, false
+	}
+	return *def, true
+}
+
+// Resolve finds the type that a name from outside means: the type itself, a
+// legacy name, either in any letter case.
+func (c *Catalog) Resolve(name string) (string, bool) {
+	if _, ok := c.defs[name]; ok {
+		return name, true
+	}
+	found, ok := c.names[strings.ToLower(name)]
+	return found, ok
+}
+
+// Decode reads a stored payload: old versions go up the chain to today's.
+// An unknown type or a version newer than the catalogue's is Corrupt for this
+// build: the log was written by a later one.
+func (c *Catalog) Decode(eventType string, version int, data []byte) (Event, error) {
+	def, ok := c.defs[eventType]
+	if !ok {
+		return nil, Errorf(NotFound, "event type %q is not in the catalogue", eventType)
+	}
+	if version < 1 || version > def.Version {
+		return nil, Errorf(Corrupt, "%s: want a schema version from 1 to %d, found %d", eventType, def.Version, version)
+	}
+	for v := version; v < def.Version; v++ {
+		up, err := def.upcasters[v].up(c.codec, data)
+		if err != nil {
+			return nil, Errorf(Corrupt, "%s version %d: %w", eventType, v, err)
+		}
+		data = up
+	}
+	event, err := def.decode(c.codec, data)
+	if err != nil {
+		return nil, Errorf(Corrupt, "%s version %d: %w", eventType, version, err)
+	}
+	return event, nil
+}
+
+// Fill decodes an envelope's payload in place.
+func (c *Catalog) Fill(e *Envelope) error {
+	if e.Event != nil {
+		return nil
+	}
+	event, err := c.Decode(e.Type, e.Version, e.Data)
+	if err != nil {
+		return err
+	}
+	e.Event = event
+	return nil
+}
+
+// Encode writes an event at today's version. It refuses an event that is not in
+// the catalogue, or whose Validate finds faults.
+func (c *Catalog) Encode(event Event) (eventType string, version int, data []byte, err error) {
+	def, ok := c.defs[event.EventType()]
+	if !ok {
+		return "", 0, nil, Errorf(Internal, "event type %q is not in the catalogue", event.EventType())
+	}
+	if v, can := event.(Validator); can {
+		if err := Faulty(def.Type, v.Validate()); err != nil {
+			return "", 0, nil, err
+		}
+	}
+	data, err = c.codec.Marshal(event)
+	if err != nil {
+		return "", 0, nil, Errorf(Invalid, "%s: %w", def.Type, err)
+	}
+	return def.Type, def.Version, data, nil
+}
+
+// Translated is a payload from outside in canonical form.
+type Translated struct {
+	Event      Event
+	Translated []string // what was renamed, "job_id → task_id"
+}
+
+// Translate reads a payload from outside: the name may be a legacy one, keys
+// may be legacy aliases. Every fault is named at once.
+func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
+	eventType, ok := c.Resolve(name)
+	if !ok {
+		return Translated{}, Errorf(Invalid, "event type %q is not in the catalogue", name)
+	}
+	def := c.defs[eventType]
+	var out Translated
+	if name != eventType {
+		out.Translated = append(out.Translated, name+" → "+eventType)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &object); err != nil || object == nil {
+		return Translated{}, Faulty(eventType, []Fault{{"payload", "want a JSON object"}})
+	}
+	var faults []Fault
+	for _, legacy := range slices.Sorted(maps.Keys(def.Aliases)) {
+		value, present := object[legacy]
+		if !present {
+			continue
+		}
+		canonical := def.Aliases[legacy]
+		if own, both := object[canonical]; both {
+			if string(own) != string(value) {
+				faults = append(faults, Fault{legacy, "contradicts " + canonical})
+			}
+		} else {
+			object[canonical] = value
+			out.Translated = append(out.Translated, legacy+" → "+canonical)
+		}
+		delete(object, legacy)
+	}
+	known := map[string]bool{}
+	for _, key := range def.Keys {
+		known[key.Name] = true
+		value, present := object[key.Name]
+		if !key.Optional && (!present || string(value) == "null") {
+			faults = append(faults, Fault{key.Name, "required"})
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if !known[key] {
+			delete(object, key)
+			out.Translated = append(out.Translated, key+" dropped: not a key of "+eventType)
+		}
+	}
+	canonical, err := json.Marshal(object)
+	if err != nil {
+		return Translated{}, Errorf(Invalid, "%s: %w", eventType, err)
+	}
+	event, err := def.decode(StandardCodec{}, canonical)
+	if err != nil {
+		faults = append(faults, typeFault(err))
+		return Translated{}, Faulty(eventType, faults)
+	}
+	if v, can := event.(Validator); can {
+		for _, fault := range v.Validate() {
+			if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Field == fault.Field }) {
+				faults = append(faults, fault)
+			}
+		}
+	}
+	if err := Faulty(eventType, faults); err != nil {
+		return Translated{}, err
+	}
+	out.Event = event
+	return out, nil
+}

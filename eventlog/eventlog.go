@@ -1,0 +1,204 @@
+// Package eventlog is the contract of the log that every other room stands on:
+// appending facts to streams, reading them back in one order, and following
+// what is new. It moves payloads without looking inside them, and it never
+// decides anything.
+//
+// Read Log first. memory.go is the reference every engine is compared with;
+// logtest holds the conformance suite that every engine passes.
+package eventlog
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Proposed is an event to append. ID is its identity: appending the same id
+// again to the same stream is a repetition, not a second fact.
+type Proposed struct {
+	ID      domain.EventID
+	Type    string
+	Version int
+	Time    time.Time
+	Meta    domain.Meta
+	Data    []byte
+}
+
+// Receipt says where an append ended up.
+type Receipt struct {
+	First, Last domain.Position
+	Revision    domain.Revision // of the last event
+	Duplicate   bool            // every event was already there; the places are those of the first time
+}
+
+// Direction of a read.
+type Direction bool
+
+// The directions.
+const (
+	Forward  Direction = false
+	Backward Direction = true
+)
+
+// End is where a backward read starts that wants everything.
+const End = ^domain.Position(0)
+
+// EndRevision is where a backward stream read starts that wants everything.
+const EndRevision = domain.Revision(1<<63 - 1)
+
+// Filter keeps a part of the log. Both lists empty keeps everything; both
+// given, an event must satisfy both.
+type Filter struct {
+	Streams []string // prefixes of stream ids, "task-" or "task-t1"
+	Types   []string // exact event types
+}
+
+// Empty tells a filter that keeps everything.
+func (f Filter) Empty() bool { return len(f.Streams) == 0 && len(f.Types) == 0 }
+
+// Keeps tells whether an event passes.
+func (f Filter) Keeps(stream domain.StreamID, eventType string) bool {
+	if len(f.Types) > 0 && !slices.Contains(f.Types, eventType) {
+		return false
+	}
+	if len(f.Streams) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(f.Streams, func(prefix string) bool { return strings.HasPrefix(string(stream), prefix) })
+}
+
+// Item is one thing a subscription tells: an event; or progress over events the
+// filter left out; or that history is done and what follows is live.
+type Item struct {
+	Envelope domain.Envelope // Position 0 when the item carries no event
+	Position domain.Position // everything up to here has been delivered or filtered out
+	CaughtUp bool            // said once, when history is done
+}
+
+// Log is an append-only log of streams with one order over all of them. Every
+// engine keeps these promises; logtest checks them by number.
+//
+//  1. Order: positions grow with every append, revisions of a stream are
+//     0, 1, 2 …, and every reader sees the same order.
+//  2. Atomicity: the events of one Append are stored together, next to each
+//     other, or not at all.
+//  3. Durability: when Append returns without error, its events survive the
+//     loss of the process and of power; no reader or subscriber ever sees an
+//     event that could still be lost.
+//  4. Expected revision: an exact revision, NoStream or StreamExists that does
+//     not hold makes Append fail with a *Conflict and store nothing.
+//  5. Identity: an Append whose ids are all already in the stream, in that
+//     order, stores nothing and returns the first receipt with Duplicate set,
+//     whatever revision it expected. A partial overlap is a Conflict.
+//  6. Completeness: a read or subscription never skips an event its filter
+//     keeps, and an error is never mistaken for the end: it is yielded, and it
+//     is the last thing yielded.
+//  7. Prefix: the first n events of a log are a valid log.
+//  8. Isolation: an envelope yielded to one reader is not changed by anyone.
+//     Its Data must not be written to; it stays valid after the iteration.
+//  9. Bounds: an append of more than MaxBatch events or MaxEventBytes in one
+//     payload is refused as too_large, and nothing is stored.
+//  10. Deletion is visible: a stream's metadata (max count, max age, truncate
+//     before) hides events from stream reads at once, and a tombstoned stream
+//     refuses appends with code Gone for ever; positions are never reused.
+type Log interface {
+	// Append stores events at the end of a stream.
+	Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...Proposed) (Receipt, error)
+	// Read yields a stream from a revision on; a stream that does not exist is empty.
+	Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction Direction) iter.Seq2[domain.Envelope, error]
+	// ReadAll yields everything from a position on, that one included, up to what is durable when the read starts.
+	ReadAll(ctx context.Context, from domain.Position, direction Direction, filter Filter) iter.Seq2[domain.Envelope, error]
+	// Subscribe yields what comes after a position, history first, then live, until ctx ends.
+	Subscribe(ctx context.Context, after domain.Position, filter Filter) iter.Seq2[Item, error]
+	// Head is the position of the last durable event, 0 in an empty log.
+	Head(ctx context.Context) (domain.Position, error)
+	// Find looks an event up by its identity.
+	Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error)
+}
+
+// StreamMeta limits what a stream read shows; the zero value limits nothing.
+type StreamMeta struct {
+	MaxCount       int64           `json:"$maxCount,omitempty"` // newest events kept
+	MaxAge         domain.Seconds  `json:"$maxAge,omitempty"`   // seconds, against the clock of the reader
+	TruncateBefore domain.Revision `json:"$tb,omitempty"`       // revisions below are hidden
+	Tombstone      bool            `json:"$tombstone,omitempty"`
+}
+
+// Curator is a log that can limit its streams.
+type Curator interface {
+	SetStreamMeta(ctx context.Context, stream domain.StreamID, meta StreamMeta) error
+	StreamMeta(ctx context.Context, stream domain.StreamID) (StreamMeta, error)
+}
+
+// The bounds of promise 9.
+const (
+	MaxBatch      = 4096
+	MaxEventBytes = 4 << 20
+)
+
+// Gone is the code of an append to a tombstoned stream.
+const Gone domain.Code = "gone"
+
+// Conflict says which revision an append expected and which it found.
+type Conflict struct {
+	Stream   domain.StreamID
+	Expected domain.Revision
+	Found    domain.Revision // NoStream when there is none
+	Reason   string          // set when the revision is not the trouble
+}
+
+// Error says what was wanted and what was found.
+func (c *Conflict) Error() string {
+	if c.Reason != "" {
+		return "stream " + string(c.Stream) + ": " + c.Reason
+	}
+	return "stream " + string(c.Stream) + ": want revision " + c.Expected.String() + ", found " + c.Found.String()
+}
+
+// Unwrap makes a Conflict match domain.ErrConflict.
+func (c *Conflict) Unwrap() error { return domain.ErrConflict }
+
+// Expect checks an expected revision against the head of a stream.
+func Expect(stream domain.StreamID, expected, found domain.Revision) error {
+	switch {
+	case expected == domain.AnyRevision,
+		expected == domain.StreamExists && found >= 0,
+		expected == found:
+		return nil
+	}
+	return &Conflict{Stream: stream, Expected: expected, Found: found}
+}
+
+// CheckProposed refuses what no engine may store (promise 9 and the stream's name).
+func CheckProposed(stream domain.StreamID, events []Proposed) error {
+	if _, err := domain.ParseStreamID(string(stream)); err != nil {
+		return err
+	}
+	if len(events) == 0 {
+		return domain.Errorf(domain.Invalid, "append to %s: want at least one event", stream)
+	}
+	if len(events) > MaxBatch {
+		return domain.Errorf(domain.TooLarge, "append to %s: want at most %d events, found %d", stream, MaxBatch, len(events))
+	}
+	seen := make(map[domain.EventID]bool, len(events))
+	for i, event := range events {
+		switch {
+		case event.Type == "" || len(event.Type) > 255:
+			return domain.Errorf(domain.Invalid, "append to %s, event %d: want a type of 1 to 255 bytes, found %d", stream, i, len(event.Type))
+		case event.Version < 1 || event.Version > 65535:
+			return domain.Errorf(domain.Invalid, "append to %s, event %d: want a schema version of 1 to 65535, found %d", stream, i, event.Version)
+		case event.ID.IsZero():
+			return domain.Errorf(domain.Invalid, "append to %s, event %d: want an id", stream, i)
+		case seen[event.ID]:
+			return domain.Errorf(domain.Invalid, "append to %s, event %d: id %s stands twice in one append", stream, i, event.ID)
+		case len(event.Data) > MaxEventBytes:
+			return domain.Errorf(domain.TooLarge, "append to %s, event %d: want at most %d bytes of payload, found %d", stream, i, MaxEventBytes, len(event.Data))
+		}
+		seen[event.ID] = true
+	}
+	return nil
+}

@@ -181,7 +181,7 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	}
 	out := spec.run(history, c, facts)
 	if out.prior != nil {
-		step := Step{Events: out.prior, Duplicate: true, Answer: out.answer(out.prior, nil)}
+		step := Step{Events: out.prior, Duplicate: true, Answer: out.answer(out.prior)}
 		return step, out.prior[len(out.prior)-1].Position, out.err
 	}
 	if len(out.events) == 0 {
@@ -192,14 +192,14 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 		if len(history) > 0 {
 			position = history[len(history)-1].Position
 		}
-		return Step{Answer: out.answer(nil, nil)}, position, nil
+		return Step{Answer: out.answer(nil)}, position, nil
 	}
 	events, proposed, err := b.propose(stream, head, facts, out.events)
 	if err != nil {
 		return Step{}, 0, err
 	}
 	if dry {
-		return Step{Events: events, Answer: out.answer(events, out.events)}, 0, out.err
+		return Step{Events: events, Answer: out.answer(events)}, 0, out.err
 	}
 	receipt, err := b.Log.Append(ctx, stream, head, proposed...)
 	if err != nil {
@@ -209,7 +209,7 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 		events[i].Position = receipt.First + domain.Position(i)
 		events[i].Revision = receipt.Revision - domain.Revision(len(events)-1-i)
 	}
-	return Step{Events: events, Duplicate: receipt.Duplicate, Answer: out.answer(events, out.events)}, receipt.Last, out.err
+	return Step{Events: events, Duplicate: receipt.Duplicate, Answer: out.answer(events)}, receipt.Last, out.err
 }
 
 // propose encodes a decision's events. Ids derive from the command and the

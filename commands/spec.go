@@ -12,13 +12,12 @@ package commands
 
 import (
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 )
 
 // Evolver is a state that events fold into. Evolve has a value receiver and no
 // error: what is in the log has happened.
-type Evolver[S any] interface{ Evolve(domain.Event) S }
+type Evolver[S any] interface{ Evolve(domain.Envelope) S }
 
 // Targeted is a command that is decided on one stream.
 type Targeted interface {
@@ -119,18 +118,20 @@ func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, 
 		var state S
 		var prior []domain.Envelope
 		for _, e := range stream {
-			state = state.Evolve(e.Event)
+			state = state.Evolve(e)
 			if e.Meta.Command == facts.Command && facts.Command != "" {
 				prior = append(prior, e)
 			}
 		}
-		out := decided{answer: func(events []domain.Envelope, settled []domain.Event) any {
+		out := decided{answer: func(events []domain.Envelope) any {
 			if answer == nil {
 				return nil
 			}
 			after := state
-			for _, event := range settled {
-				after = after.Evolve(event)
+			if len(prior) == 0 {
+				for _, e := range events {
+					after = after.Evolve(e)
+				}
 			}
 			return answer(after, command, events)
 		}}
@@ -176,7 +177,7 @@ type decided struct {
 	events []domain.Event
 	err    error
 	prior  []domain.Envelope
-	answer func(events []domain.Envelope, settled []domain.Event) any
+	answer func(events []domain.Envelope) any
 }
 
 type runner func(stream []domain.Envelope, c domain.Command, facts domain.Facts) decided
@@ -190,10 +191,4 @@ func refusalOf(events []domain.Envelope) error {
 		}
 	}
 	return nil
-}
-
-// Checked makes a Conflict of an expectation that a decision holds, for
-// decisions that must not run on a state they were not made for.
-func Checked(stream domain.StreamID, want, found domain.Revision) error {
-	return eventlog.Expect(stream, want, found)
 }

@@ -1,0 +1,230 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+	yamlv3 "go.yaml.in/yaml/v3"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// DefaultFile is read where it exists and no other file is named.
+const DefaultFile = "rift.yaml"
+
+// layer is one place settings come from; name says where a key of it stands.
+type layer struct {
+	values *koanf.Koanf
+	name   func(setting) string
+}
+
+// load fills the settings from defaults, file, variables and flags, and says
+// for each where its value comes from.
+func load(settings []setting, flags *pflag.FlagSet, getenv func(string) string) (map[string]string, []domain.Fault, error) {
+	fromFile, path, err := readFile(flags, getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	faults := unknownKeys(fromFile, path)
+	defaults, variables, given := koanf.New("."), koanf.New("."), koanf.New(".")
+	for _, s := range settings {
+		text := s.fallback
+		if text == "" {
+			text = zeroText(s)
+		}
+		if err := defaults.Load(confmap.Provider(map[string]any{s.key: text}, "."), nil); err != nil {
+			return nil, nil, domain.Errorf(domain.Internal, "default of %s: %w", s.key, err)
+		}
+		if text := getenv(s.variable()); text != "" {
+			if err := variables.Load(confmap.Provider(map[string]any{s.key: text}, "."), nil); err != nil {
+				return nil, nil, domain.Errorf(domain.Invalid, "%s: %w", s.variable(), err)
+			}
+		}
+		if flag := flags.Lookup(s.flag()); flag != nil && flag.Changed {
+			if err := given.Load(confmap.Provider(map[string]any{s.key: flag.Value.String()}, "."), nil); err != nil {
+				return nil, nil, domain.Errorf(domain.Invalid, "--%s: %w", s.flag(), err)
+			}
+		}
+	}
+	layers := []layer{
+		{defaults, func(setting) string { return "default" }},
+		{fromFile, func(setting) string { return path }},
+		{variables, setting.variable},
+		{given, func(s setting) string { return "--" + s.flag() }},
+	}
+	merged := koanf.New(".")
+	for _, l := range layers {
+		if err := merged.Merge(l.values); err != nil {
+			return nil, nil, domain.Errorf(domain.Invalid, "settings: %w", err)
+		}
+	}
+	sources := map[string]string{}
+	for _, s := range settings {
+		for _, l := range layers {
+			if l.values.Exists(s.key) {
+				sources[s.key] = l.name(s)
+			}
+		}
+		if err := s.set(merged.Get(s.key)); err != nil {
+			faults = append(faults, domain.Fault{Field: s.key, Reason: err.Error() + " (" + sources[s.key] + ")"})
+			// The rest is checked against a value that works, so that one fault is not told twice.
+			if err := s.set(defaults.Get(s.key)); err != nil {
+				return nil, nil, domain.Errorf(domain.Internal, "default of %s: %w", s.key, err)
+			}
+		}
+	}
+	return sources, faults, nil
+}
+
+func zeroText(s setting) string {
+	switch s.field.Kind() {
+	case reflect.Bool:
+		return "false"
+	case reflect.String:
+		return ""
+	}
+	if s.kind() == "duration" {
+		return "0s"
+	}
+	return "0"
+}
+
+// readFile reads the settings file: the one named, or rift.yaml where it exists.
+func readFile(flags *pflag.FlagSet, getenv func(string) string) (*koanf.Koanf, string, error) {
+	values := koanf.New(".")
+	path, named := "", false
+	if flag := flags.Lookup("config"); flag != nil && flag.Changed {
+		path, named = flag.Value.String(), true
+	} else if path = getenv("RIFT_CONFIG"); path != "" {
+		named = true
+	} else {
+		path = DefaultFile
+	}
+	if _, err := os.Stat(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) && !named {
+			return values, path, nil
+		}
+		return nil, "", domain.Errorf(domain.NotFound, "settings file: %w", err)
+	}
+	if err := values.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return nil, "", domain.Errorf(domain.Invalid, "settings file %s: %w", path, err)
+	}
+	return values, path, nil
+}
+
+// unknownKeys refuses what no setting is called, with the nearest that one is.
+func unknownKeys(values *koanf.Koanf, path string) []domain.Fault {
+	known := map[string]bool{}
+	for _, s := range slices.Concat(settingsOf(&Serve{}), settingsOf(&Client{})) {
+		known[s.key] = true
+	}
+	names := slices.Sorted(maps.Keys(known))
+	var faults []domain.Fault
+	for _, key := range values.Keys() {
+		if known[key] {
+			continue
+		}
+		if group, _, nested := strings.Cut(key, "."); nested && known[group] {
+			continue // the setting itself says that it wants one value
+		}
+		reason := "not a setting"
+		if near := Nearest(key, names); near != "" {
+			reason += fmt.Sprintf("; did you mean %s?", near)
+		}
+		faults = append(faults, domain.Fault{Field: key, Reason: reason + " (" + path + ")"})
+	}
+	return faults
+}
+
+// Nearest finds the name that text was probably meant to be: "" when none is near.
+func Nearest(text string, names []string) string {
+	best, bestDistance := "", max(2, len(text)/3)+1
+	for _, name := range names {
+		if d := distance(text, name); d < bestDistance {
+			best, bestDistance = name, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, drop or change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// printYAML writes the settings with a comment each.
+func printYAML(w io.Writer, settings []setting, sources map[string]string) error {
+	root := &yamlv3.Node{Kind: yamlv3.MappingNode}
+	groups := map[string]*yamlv3.Node{"": root}
+	for _, s := range settings {
+		group, name, nested := strings.Cut(s.key, ".")
+		if !nested {
+			group, name = "", s.key
+		}
+		parent := groups[group]
+		if parent == nil {
+			parent = &yamlv3.Node{Kind: yamlv3.MappingNode}
+			groups[group] = parent
+			root.Content = append(root.Content, &yamlv3.Node{Kind: yamlv3.ScalarNode, Value: group}, parent)
+		}
+		value := &yamlv3.Node{}
+		if err := value.Encode(plain(s)); err != nil {
+			return domain.Errorf(domain.Internal, "setting %s: %w", s.key, err)
+		}
+		value.LineComment = sources[s.key]
+		parent.Content = append(parent.Content, &yamlv3.Node{Kind: yamlv3.ScalarNode, Value: name}, value)
+	}
+	encoder := yamlv3.NewEncoder(w)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(root); err != nil {
+		return domain.Errorf(domain.Unavailable, "print settings: %w", err)
+	}
+	return encoder.Close()
+}
+
+func plain(s setting) any {
+	switch value := s.field.Interface().(type) {
+	case string:
+		return redact(value)
+	case fmt.Stringer:
+		return value.String()
+	default:
+		return value
+	}
+}
+
+// redact hides the password of a URL.
+func redact(text string) string {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return text
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Serve is what a node is started with.
+type Serve struct {
+	Data        string `key:"data" default:"data" usage:"folder of the log and the read models"`
+	Listen      string `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
+	AddrFile    string `key:"addr_file" usage:"file to write the bound address to once ready"`
+	Log         string `key:"log" usage:"URL of a log to use instead of the embedded one"`
+	NodeID      string `key:"node_id" usage:"name of this node (default: the name of the host)"`
+	Cluster     string `key:"cluster" default:"default" usage:"name of the cluster"`
+	TokenFile   string `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
+	Limits      Limits `key:"limits"`
+	LogLevel    string `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
+	LogFormat   string `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
+	TraceFile   string `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
+	PrintConfig bool   `key:"print_config" usage:"print the settings with where each comes from, and stop"`
+
+	sources map[string]string
+}
+
+// Limits bounds what callers can make a node hold.
+type Limits struct {
+	BodyBytes     Size          `key:"body_bytes" default:"1MiB" usage:"largest body of a request"`
+	GossipBytes   Size          `key:"gossip_bytes" default:"4MiB" usage:"largest body of a gossip exchange"`
+	InFlight      int           `key:"in_flight" default:"1024" usage:"most requests served at once"`
+	Rate          float64       `key:"rate" default:"0" usage:"most requests a second from one caller; 0 is no bound"`
+	Subscribers   int           `key:"subscribers" default:"256" usage:"most open event streams"`
+	AfterWait     time.Duration `key:"after_wait" default:"5s" usage:"longest wait of a query with ?after="`
+	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time requests in flight have to end in at a stop"`
+}
+
+// ServeFlags adds a flag per setting of a node.
+func ServeFlags(flags *pflag.FlagSet) {
+	addFlags(flags, settingsOf(&Serve{}))
+	ConfigFlag(flags)
+}
+
+// LoadServe finds the settings of a node. Its error names every fault.
+func LoadServe(flags *pflag.FlagSet, getenv func(string) string) (Serve, error) {
+	var serve Serve
+	sources, faults, err := load(settingsOf(&serve), flags, getenv)
+	if err != nil {
+		return Serve{}, err
+	}
+	serve.sources = sources
+	faults = append(faults, serve.check()...)
+	return serve, domain.Faulty("settings", faults)
+}
+
+func (s Serve) check() []domain.Fault {
+	var faults []domain.Fault
+	fault := func(key, format string, args ...any) {
+		where := ""
+		if from := s.sources[key]; from != "" && from != "default" {
+			where = " (" + from + ")"
+		}
+		faults = append(faults, domain.Fault{Field: key, Reason: fmt.Sprintf(format, args...) + where})
+	}
+	if s.Data == "" {
+		fault("data", "want a folder")
+	}
+	if _, port, err := net.SplitHostPort(s.Listen); err != nil || port == "" {
+		fault("listen", "want host:port, found %q", s.Listen)
+	}
+	if s.Log != "" {
+		if u, err := url.Parse(s.Log); err != nil || u.Scheme == "" {
+			fault("log", "want a URL such as esdb://host:2113 or memory:, found %q", redact(s.Log))
+		}
+	}
+	if s.NodeID != "" {
+		if _, err := domain.ParseStreamID("node-" + s.NodeID); err != nil {
+			fault("node_id", "want a name without spaces or control characters, found %q", s.NodeID)
+		}
+	}
+	if _, err := domain.ParseStreamID("cluster-" + s.Cluster); err != nil {
+		fault("cluster", "want a name without spaces or control characters, found %q", s.Cluster)
+	}
+	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, s.LogLevel) {
+		fault("log_level", "want %s, found %q", oneOf(levels), s.LogLevel)
+	}
+	if formats := []string{"auto", "text", "json"}; !slices.Contains(formats, s.LogFormat) {
+		fault("log_format", "want %s, found %q", oneOf(formats), s.LogFormat)
+	}
+	positive := func(key string, value int64) {
+		if value <= 0 {
+			fault(key, "want more than 0, found %d", value)
+		}
+	}
+	positive("limits.body_bytes", int64(s.Limits.BodyBytes))
+	positive("limits.gossip_bytes", int64(s.Limits.GossipBytes))
+	positive("limits.in_flight", int64(s.Limits.InFlight))
+	positive("limits.subscribers", int64(s.Limits.Subscribers))
+	if s.Limits.Rate < 0 {
+		fault("limits.rate", "want 0 or more, found %v", s.Limits.Rate)
+	}
+	if s.Limits.AfterWait <= 0 {
+		fault("limits.after_wait", "want more than 0s, found %s", s.Limits.AfterWait)
+	}
+	if s.Limits.ShutdownGrace < 0 {
+		fault("limits.shutdown_grace", "want 0s or more, found %s", s.Limits.ShutdownGrace)
+	}
+	return faults
+}
+
+// Source says where a setting's value comes from: a flag, a variable, a file,
+// or "default".
+func (s Serve) Source(key string) string { return s.sources[key] }
+
+// Print writes the settings as YAML that --config accepts, with where each
+// comes from, and without secrets.
+func (s Serve) Print(w io.Writer) error { return printYAML(w, settingsOf(&s), s.sources) }
+
+// Client is how a command reaches a node.
+type Client struct {
+	Addr      string        `key:"addr" default:"http://127.0.0.1:8770" usage:"address of the node to ask"`
+	TokenFile string        `key:"token_file" usage:"file whose first line is the token to show"`
+	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
+}
+
+// ClientFlags adds a flag per setting of a client.
+func ClientFlags(flags *pflag.FlagSet) {
+	addFlags(flags, settingsOf(&Client{}))
+	ConfigFlag(flags)
+}
+
+// LoadClient finds the settings of a client. An address without a scheme is
+// taken to be http.
+func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error) {
+	var client Client
+	_, faults, err := load(settingsOf(&client), flags, getenv)
+	if err != nil {
+		return Client{}, err
+	}
+	if !strings.Contains(client.Addr, "://") {
+		client.Addr = "http://" + client.Addr
+	}
+	client.Addr = strings.TrimRight(client.Addr, "/")
+	if u, err := url.Parse(client.Addr); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want a URL such as http://127.0.0.1:8770, found %q", redact(client.Addr))})
+	}
+	if client.Timeout <= 0 {
+		faults = append(faults, domain.Fault{Field: "timeout", Reason: fmt.Sprintf("want more than 0s, found %s", client.Timeout)})
+	}
+	return client, domain.Faulty("settings", faults)
+}
+
+func oneOf(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}

@@ -3,7 +3,6 @@ package domain
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -43,6 +42,7 @@ type Def struct {
 	Aliases map[string]string
 	Names   []string // other wire names that mean this type on input
 
+	reshapes  []func(Payload) []string
 	upcasters map[int]upcaster
 	decode    func(Codec, []byte) (Event, error)
 }
@@ -50,8 +50,13 @@ type Def struct {
 // Key is one key of a payload as the catalogue prints it.
 type Key struct {
 	Name     string
+	Type     string // in the words of JSON: "text", "whole number", "list of text" …
 	Optional bool
 }
+
+// Homed is an event that knows the stream it belongs to, so that a tool that
+// appends it need not say.
+type Homed interface{ Home() StreamID }
 
 // Origin says who may append an event.
 type Origin string
@@ -120,6 +125,13 @@ func Alias(legacy, canonical string) Option {
 		}
 		def.Aliases[legacy] = canonical
 	}
+}
+
+// Reshape accepts an old shape of a payload that comes from outside and is more
+// than a renamed key. It changes the payload in place, before aliases, only
+// where it is sure of the meaning, and tells what it changed.
+func Reshape(change func(Payload) []string) Option {
+	return func(def *Def) { def.reshapes = append(def.reshapes, change) }
 }
 
 // AlsoNamed accepts another wire name of the type on input.
@@ -263,80 +275,4 @@ func (c *Catalog) Encode(event Event) (eventType string, version int, data []byt
 		return "", 0, nil, Errorf(Invalid, "%s: %w", def.Type, err)
 	}
 	return def.Type, def.Version, data, nil
-}
-
-// Translated is a payload from outside in canonical form.
-type Translated struct {
-	Event      Event
-	Translated []string // what was renamed, "job_id → task_id"
-}
-
-// Translate reads a payload from outside: the name may be a legacy one, keys
-// may be legacy aliases. Every fault is named at once.
-func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
-	eventType, ok := c.Resolve(name)
-	if !ok {
-		return Translated{}, Errorf(Invalid, "event type %q is not in the catalogue", name)
-	}
-	def := c.defs[eventType]
-	var out Translated
-	if name != eventType {
-		out.Translated = append(out.Translated, name+" → "+eventType)
-	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &object); err != nil || object == nil {
-		return Translated{}, Faulty(eventType, []Fault{{"payload", "want a JSON object"}})
-	}
-	var faults []Fault
-	for _, legacy := range slices.Sorted(maps.Keys(def.Aliases)) {
-		value, present := object[legacy]
-		if !present {
-			continue
-		}
-		canonical := def.Aliases[legacy]
-		if own, both := object[canonical]; both {
-			if string(own) != string(value) {
-				faults = append(faults, Fault{legacy, "contradicts " + canonical})
-			}
-		} else {
-			object[canonical] = value
-			out.Translated = append(out.Translated, legacy+" → "+canonical)
-		}
-		delete(object, legacy)
-	}
-	known := map[string]bool{}
-	for _, key := range def.Keys {
-		known[key.Name] = true
-		value, present := object[key.Name]
-		if !key.Optional && (!present || string(value) == "null") {
-			faults = append(faults, Fault{key.Name, "required"})
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		if !known[key] {
-			delete(object, key)
-			out.Translated = append(out.Translated, key+" dropped: not a key of "+eventType)
-		}
-	}
-	canonical, err := json.Marshal(object)
-	if err != nil {
-		return Translated{}, Errorf(Invalid, "%s: %w", eventType, err)
-	}
-	event, err := def.decode(StandardCodec{}, canonical)
-	if err != nil {
-		faults = append(faults, typeFault(err))
-		return Translated{}, Faulty(eventType, faults)
-	}
-	if v, can := event.(Validator); can {
-		for _, fault := range v.Validate() {
-			if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Field == fault.Field }) {
-				faults = append(faults, fault)
-			}
-		}
-	}
-	if err := Faulty(eventType, faults); err != nil {
-		return Translated{}, err
-	}
-	out.Event = event
-	return out, nil
 }

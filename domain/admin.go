@@ -1,0 +1,209 @@
+package domain
+
+import "time"
+
+// DefaultCluster names the cluster of a node that was not told another name.
+const DefaultCluster = "main"
+
+// ClusterStream is where the health of a cluster is written.
+func ClusterStream(cluster string) StreamID { return Stream("cluster", cluster) }
+
+// AdminStream is where what people and the process itself do is written.
+func AdminStream(cluster string) StreamID { return Stream("admin", cluster) }
+
+// ClusterHealthy: enough nodes are healthy again. It lifts what was paused for
+// the cluster's sake, and nothing else.
+type ClusterHealthy struct {
+	HealthyNodes int `json:"healthy_nodes"`
+	NodeCount    int `json:"node_count"`
+}
+
+// EventType is CLUSTER_HEALTHY.
+func (ClusterHealthy) EventType() string { return "CLUSTER_HEALTHY" }
+
+// Home is the stream of the one cluster.
+func (ClusterHealthy) Home() StreamID { return ClusterStream(DefaultCluster) }
+
+// Validate names what is out of range.
+func (e ClusterHealthy) Validate() []Fault { return clusterChecks(e.HealthyNodes, e.NodeCount) }
+
+// ClusterUnhealthy: too few nodes are healthy for anything but what matters most.
+type ClusterUnhealthy struct {
+	HealthyNodes int    `json:"healthy_nodes"`
+	NodeCount    int    `json:"node_count"`
+	Reason       string `json:"reason"`
+}
+
+// EventType is CLUSTER_UNHEALTHY.
+func (ClusterUnhealthy) EventType() string { return "CLUSTER_UNHEALTHY" }
+
+// Home is the stream of the one cluster.
+func (ClusterUnhealthy) Home() StreamID { return ClusterStream(DefaultCluster) }
+
+// Validate names what is missing or out of range.
+func (e ClusterUnhealthy) Validate() []Fault {
+	c := clusterChecks(e.HealthyNodes, e.NodeCount)
+	c.text("reason", e.Reason)
+	return c
+}
+
+func clusterChecks(healthy, count int) checks {
+	var c checks
+	atLeast(&c, "healthy_nodes", healthy, 0)
+	atLeast(&c, "node_count", count, 0)
+	if len(c) == 0 && healthy > count {
+		c.fault("healthy_nodes", "want at most the node_count of %d, found %d", count, healthy)
+	}
+	return c
+}
+
+// HandlerFailed: a handler could not deal with an event; the event is parked
+// under (handler, position) and the handler goes on with the next.
+type HandlerFailed struct {
+	Handler  string   `json:"handler"`
+	EventID  EventID  `json:"event_id"`
+	Position Position `json:"position"` // of the event that was not handled
+	Error    string   `json:"error"`
+}
+
+// EventType is HANDLER_FAILED.
+func (HandlerFailed) EventType() string { return "HANDLER_FAILED" }
+
+// Home is the stream of the one cluster's administration.
+func (HandlerFailed) Home() StreamID { return AdminStream(DefaultCluster) }
+
+// Validate names what is missing.
+func (e HandlerFailed) Validate() []Fault {
+	var c checks
+	c.name("handler", e.Handler)
+	if e.EventID.IsZero() {
+		c.fault("event_id", "required")
+	}
+	if e.Position == 0 {
+		c.fault("position", "want at least 1, found 0")
+	}
+	c.text("error", e.Error)
+	return c
+}
+
+// KindPaused: items of a type are not handed out, for this reason, until it is
+// lifted or runs out. Several reasons may hold one kind.
+type KindPaused struct {
+	Kind   string    `json:"kind"` // a task type
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until,omitzero"` // absent: until it is resumed
+}
+
+// EventType is KIND_PAUSED.
+func (KindPaused) EventType() string { return "KIND_PAUSED" }
+
+// Home is the stream of the one cluster's administration.
+func (KindPaused) Home() StreamID { return AdminStream(DefaultCluster) }
+
+// Validate names what is missing.
+func (e KindPaused) Validate() []Fault { return kindChecks(e.Kind, e.Reason) }
+
+// KindResumed: one reason for which a kind was paused is lifted. Other reasons
+// go on holding it.
+type KindResumed struct {
+	Kind   string `json:"kind"`
+	Reason string `json:"reason"` // the reason that is lifted
+}
+
+// EventType is KIND_RESUMED.
+func (KindResumed) EventType() string { return "KIND_RESUMED" }
+
+// Home is the stream of the one cluster's administration.
+func (KindResumed) Home() StreamID { return AdminStream(DefaultCluster) }
+
+// Validate names what is missing.
+func (e KindResumed) Validate() []Fault { return kindChecks(e.Kind, e.Reason) }
+
+func kindChecks(kind, reason string) checks {
+	var c checks
+	c.name("kind", kind)
+	c.text("reason", reason)
+	return c
+}
+
+// ShutdownRequested: somebody asked this node to stop in good order.
+type ShutdownRequested struct {
+	Reason       string  `json:"reason"`
+	GraceSeconds Seconds `json:"grace_seconds"` // how long work under way may take to end; 0 is at once
+}
+
+// EventType is SHUTDOWN_REQUESTED.
+func (ShutdownRequested) EventType() string { return "SHUTDOWN_REQUESTED" }
+
+// Home is the stream of the one cluster's administration.
+func (ShutdownRequested) Home() StreamID { return AdminStream(DefaultCluster) }
+
+// Validate names what is missing or out of range.
+func (e ShutdownRequested) Validate() []Fault {
+	var c checks
+	c.text("reason", e.Reason)
+	within(&c, "grace_seconds", e.GraceSeconds, 0, MaxSeconds)
+	return c
+}
+
+// OutboxSettled: every command that reactors made of events up to a position
+// has been run or refused for good. Other nodes forget theirs, and a new leader
+// starts behind it.
+type OutboxSettled struct {
+	UpTo Position `json:"up_to"`
+	Node NodeID   `json:"node"` // the leader that drained
+}
+
+// EventType is OUTBOX_SETTLED.
+func (OutboxSettled) EventType() string { return "OUTBOX_SETTLED" }
+
+// Home is the stream of the one cluster's administration.
+func (OutboxSettled) Home() StreamID { return AdminStream(DefaultCluster) }
+
+// Validate names what is missing.
+func (e OutboxSettled) Validate() []Fault {
+	var c checks
+	c.name("node", string(e.Node))
+	return c
+}
+
+// EventUnhandled: a recorded cluster published an event that nobody listened
+// to, or that it did not know: wiring that was dead.
+type EventUnhandled struct {
+	Name     string `json:"event_type"`
+	Reporter string `json:"reporter"` // who noticed
+	Reason   string `json:"reason"`
+}
+
+// EventType is EVENT_UNHANDLED.
+func (EventUnhandled) EventType() string { return "EVENT_UNHANDLED" }
+
+// Home is the stream of the one cluster's administration.
+func (EventUnhandled) Home() StreamID { return AdminStream(DefaultCluster) }
+
+// Validate names what is missing.
+func (e EventUnhandled) Validate() []Fault {
+	var c checks
+	c.text("event_type", e.Name)
+	c.text("reporter", e.Reporter)
+	c.text("reason", e.Reason)
+	return c
+}
+
+// AdminEvents is the catalogue of what people and the process itself do.
+func AdminEvents() []Def {
+	alive, alivePeers := Alias("alive_nodes", "healthy_nodes"), Alias("alive_peers", "healthy_nodes")
+	total, totalPeers := Alias("total_nodes", "node_count"), Alias("total_peers", "node_count")
+	return []Def{
+		Define[ClusterHealthy](1, "cluster", "enough nodes of the cluster are healthy again", FromOutside(),
+			alive, alivePeers, total, totalPeers, AlsoNamed("P2P_CLUSTER_HEALTHY")),
+		Define[ClusterUnhealthy](1, "cluster", "too few nodes are healthy for anything but what matters most", FromOutside(),
+			alive, alivePeers, total, totalPeers, AlsoNamed("P2P_CLUSTER_UNHEALTHY")),
+		Define[HandlerFailed](1, "admin", "a handler could not deal with an event, which is parked", FromOutside(), Alias("handler_name", "handler")),
+		Define[KindPaused](1, "admin", "items of a type are not handed out, for a reason"),
+		Define[KindResumed](1, "admin", "one reason for which a type was paused is lifted"),
+		Define[ShutdownRequested](1, "admin", "somebody asked a node to stop in good order"),
+		Define[OutboxSettled](1, "admin", "every command made of events up to a position has been run or refused for good"),
+		Define[EventUnhandled](1, "admin", "a recorded cluster published an event that nobody listened to or knew"),
+	}
+}

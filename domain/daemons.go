@@ -1,0 +1,91 @@
+package domain
+
+// DaemonStatus is what a background process of a node is doing.
+type DaemonStatus string
+
+// The statuses. Only running is good; import_failed never heals by a restart.
+const (
+	DaemonStopped      DaemonStatus = "stopped"
+	DaemonStarting     DaemonStatus = "starting"
+	DaemonRunning      DaemonStatus = "running"
+	DaemonStopping     DaemonStatus = "stopping"
+	DaemonFailed       DaemonStatus = "failed"
+	DaemonRestarting   DaemonStatus = "restarting"
+	DaemonImportFailed DaemonStatus = "import_failed"
+	DaemonDegraded     DaemonStatus = "degraded"
+	DaemonStuck        DaemonStatus = "stuck"
+	DaemonCrashed      DaemonStatus = "crashed"
+)
+
+// DaemonStatuses lists the statuses.
+var DaemonStatuses = []DaemonStatus{
+	DaemonStopped, DaemonStarting, DaemonRunning, DaemonStopping, DaemonFailed,
+	DaemonRestarting, DaemonImportFailed, DaemonDegraded, DaemonStuck, DaemonCrashed,
+}
+
+// DaemonStream is where the life of one daemon on one node is written.
+func DaemonStream(node NodeID, daemon string) StreamID {
+	return Stream("daemon", string(node)+":"+daemon)
+}
+
+// DaemonStatusChanged: a daemon of a node went from one status to another.
+type DaemonStatusChanged struct {
+	DaemonName string       `json:"daemon_name"`
+	NodeID     NodeID       `json:"node_id"`
+	NewStatus  DaemonStatus `json:"new_status"`
+	OldStatus  DaemonStatus `json:"old_status,omitempty"` // absent: the reporter does not know
+	Reason     string       `json:"reason,omitempty"`
+	Error      string       `json:"error,omitempty"`
+}
+
+// EventType is DAEMON_STATUS_CHANGED.
+func (DaemonStatusChanged) EventType() string { return "DAEMON_STATUS_CHANGED" }
+
+// Home is the daemon's stream.
+func (e DaemonStatusChanged) Home() StreamID { return DaemonStream(e.NodeID, e.DaemonName) }
+
+// Validate names what is missing or out of range.
+func (e DaemonStatusChanged) Validate() []Fault {
+	var c checks
+	c.name("daemon_name", e.DaemonName)
+	c.name("node_id", string(e.NodeID))
+	oneOf(&c, "new_status", e.NewStatus, DaemonStatuses)
+	maybeOneOf(&c, "old_status", e.OldStatus, DaemonStatuses)
+	return c
+}
+
+// DaemonCrashLoopDetected: a daemon restarted so often in so short a time that
+// another restart will not help. Said once per loop.
+type DaemonCrashLoopDetected struct {
+	DaemonName    string  `json:"daemon_name"`
+	NodeID        NodeID  `json:"node_id"`
+	RestartCount  int     `json:"restart_count"`  // restarts within the window
+	WindowSeconds Seconds `json:"window_seconds"` // the window they were counted in
+	LastError     string  `json:"last_error,omitempty"`
+}
+
+// EventType is DAEMON_CRASH_LOOP_DETECTED.
+func (DaemonCrashLoopDetected) EventType() string { return "DAEMON_CRASH_LOOP_DETECTED" }
+
+// Home is the daemon's stream.
+func (e DaemonCrashLoopDetected) Home() StreamID { return DaemonStream(e.NodeID, e.DaemonName) }
+
+// Validate names what is missing or out of range.
+func (e DaemonCrashLoopDetected) Validate() []Fault {
+	var c checks
+	c.name("daemon_name", e.DaemonName)
+	c.name("node_id", string(e.NodeID))
+	atLeast(&c, "restart_count", e.RestartCount, 1)
+	c.positive("window_seconds", e.WindowSeconds)
+	return c
+}
+
+// DaemonsEvents is the catalogue of the daemons.
+func DaemonsEvents() []Def {
+	return []Def{
+		Define[DaemonStatusChanged](1, "daemon", "a daemon of a node went from one status to another", FromOutside(),
+			Alias("daemon_type", "daemon_name"), Alias("status", "new_status"), Alias("host", "node_id"), Alias("hostname", "node_id")),
+		Define[DaemonCrashLoopDetected](1, "daemon", "a daemon restarted so often in so short a time that another restart will not help",
+			Alias("daemon_type", "daemon_name"), Alias("host", "node_id"), Alias("hostname", "node_id")),
+	}
+}

@@ -1,0 +1,70 @@
+package domain
+
+// OpponentResult is how a model did against one opponent. A game that broke off
+// is an error, never a draw.
+type OpponentResult struct {
+	Opponent string `json:"opponent"` // "random", "heuristic", a model id
+	Wins     int    `json:"wins"`
+	Losses   int    `json:"losses"`
+	Draws    int    `json:"draws"`
+	Errors   int    `json:"errors,omitempty"`
+}
+
+// Games counts the games that have a result.
+func (r OpponentResult) Games() int { return r.Wins + r.Losses + r.Draws }
+
+// EvaluationCompleted: a model was measured against opponents. What it brings
+// are results; ratings and promotion are decided from them elsewhere.
+type EvaluationCompleted struct {
+	ConfigKey   ConfigKey        `json:"config_key"`
+	ModelID     ModelID          `json:"model_id"`
+	GamesPlayed int              `json:"games_played"` // at least 1, and at least what the results add up to
+	Results     []OpponentResult `json:"results"`
+	Elo         *float64         `json:"elo,omitempty"` // what the evaluator itself made of it, in Elo
+	Opponents   []string         `json:"opponents,omitempty"`
+	TaskID      TaskID           `json:"task_id,omitempty"` // the work item that played the games
+	NodeID      NodeID           `json:"node_id,omitempty"`
+}
+
+// EventType is EVALUATION_COMPLETED.
+func (EvaluationCompleted) EventType() string { return "EVALUATION_COMPLETED" }
+
+// Home is the model's stream.
+func (e EvaluationCompleted) Home() StreamID { return e.ModelID.Stream() }
+
+// maxGames bounds a count of games, so that sums of counts cannot overflow.
+const maxGames = 1_000_000_000
+
+// Validate names what is missing or out of range.
+func (e EvaluationCompleted) Validate() []Fault {
+	var c checks
+	c.config("config_key", e.ConfigKey)
+	c.name("model_id", string(e.ModelID))
+	within(&c, "games_played", e.GamesPlayed, 1, maxGames)
+	if len(e.Results) == 0 {
+		c.fault("results", "want wins, losses and draws against at least one opponent")
+	}
+	met := make(map[string]bool, len(e.Results))
+	games := 0
+	for _, result := range e.Results {
+		switch {
+		case result.Opponent == "":
+			c.fault("results.opponent", "required")
+		case met[result.Opponent]:
+			c.fault("results.opponent", "want each opponent once, found %q twice", clip(result.Opponent, 64))
+		}
+		met[result.Opponent] = true
+		within(&c, "results.wins", result.Wins, 0, maxGames)
+		within(&c, "results.losses", result.Losses, 0, maxGames)
+		within(&c, "results.draws", result.Draws, 0, maxGames)
+		within(&c, "results.errors", result.Errors, 0, maxGames)
+		games += result.Games()
+	}
+	if len(c) == 0 && games > e.GamesPlayed {
+		c.fault("games_played", "want at least the %d games of the results, found %d", games, e.GamesPlayed)
+	}
+	maybeWithin(&c, "elo", e.Elo, -maxRating, maxRating)
+	c.maybeName("task_id", string(e.TaskID))
+	c.maybeName("node_id", string(e.NodeID))
+	return c
+}

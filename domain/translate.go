@@ -1,0 +1,236 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Translated is a payload from outside in canonical form.
+type Translated struct {
+	Event      Event
+	Translated []string // what was renamed, reshaped or dropped: "job_id → task_id"
+}
+
+// Translate reads a payload from outside: the name may be a legacy one, keys
+// may be legacy aliases, null is the same as absent. A key that the type does
+// not have is dropped, and said so. Every fault is named at once, so that the
+// author of a tool mends it in one go.
+func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
+	eventType, ok := c.Resolve(name)
+	if !ok {
+		return Translated{}, Errorf(Invalid, "event type %q is not in the catalogue", clip(name, 128))
+	}
+	def := c.defs[eventType]
+	object, faults := readObject(payload)
+	if object == nil {
+		return Translated{}, Faulty(eventType, faults)
+	}
+	var out Translated
+	if name != eventType {
+		out.Translated = append(out.Translated, name+" → "+eventType)
+	}
+	for _, reshape := range def.reshapes {
+		out.Translated = append(out.Translated, reshape(object)...)
+	}
+	renamed, contradictions := def.rename(object)
+	out.Translated = append(out.Translated, renamed...)
+	faults = append(faults, contradictions...)
+	out.Translated = append(out.Translated, def.drop(object)...)
+	faults = append(faults, def.missing(object)...)
+	mistyped := def.mistyped(object)
+	faults = append(faults, mistyped...)
+	for _, fault := range mistyped { // the rest is still worth checking
+		delete(object, topKey(fault.Field))
+	}
+	canonical, err := json.Marshal(object)
+	if err != nil {
+		return Translated{}, Errorf(Invalid, "%s: %w", eventType, err)
+	}
+	event, err := def.decode(StandardCodec{}, canonical)
+	if err != nil {
+		return Translated{}, Faulty(eventType, append(faults, typeFault(err)))
+	}
+	if v, can := event.(Validator); can {
+		for _, fault := range v.Validate() {
+			if !slices.ContainsFunc(faults, func(f Fault) bool { return topKey(f.Field) == topKey(fault.Field) }) {
+				faults = append(faults, fault)
+			}
+		}
+	}
+	if err := Faulty(eventType, faults); err != nil {
+		return Translated{}, err
+	}
+	out.Event = event
+	return out, nil
+}
+
+// rename moves legacy keys to their canonical names. Two names of one key that
+// say different things are a fault: neither is more right than the other.
+func (d *Def) rename(object Payload) (renamed []string, faults []Fault) {
+	source := map[string]string{} // canonical → the alias its value came from
+	for _, legacy := range slices.Sorted(maps.Keys(d.Aliases)) {
+		if !object.has(legacy) {
+			delete(object, legacy)
+			continue
+		}
+		canonical, value := d.Aliases[legacy], object[legacy]
+		delete(object, legacy)
+		if !object.has(canonical) {
+			object[canonical] = value
+			source[canonical] = legacy
+			renamed = append(renamed, legacy+" → "+canonical)
+			continue
+		}
+		if !sameJSON(object[canonical], value) {
+			rival := canonical
+			if from, aliased := source[canonical]; aliased {
+				rival = from
+			}
+			faults = append(faults, Fault{legacy, "contradicts " + rival})
+		}
+	}
+	return renamed, faults
+}
+
+// drop removes what the type has no key for.
+func (d *Def) drop(object Payload) []string {
+	var dropped []string
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if !d.hasKey(key) {
+			delete(object, key)
+			dropped = append(dropped, clip(key, 128)+" dropped: not a key of "+d.Type)
+		} else if !object.has(key) {
+			delete(object, key)
+		}
+	}
+	return dropped
+}
+
+func (d *Def) hasKey(name string) bool {
+	return slices.ContainsFunc(d.Keys, func(key Key) bool { return key.Name == name })
+}
+
+// missing names every required key without a value.
+func (d *Def) missing(object Payload) []Fault {
+	var faults []Fault
+	for _, key := range d.Keys {
+		if !key.Optional && !object.has(key.Name) {
+			faults = append(faults, Fault{key.Name, "required"})
+		}
+	}
+	return faults
+}
+
+// mistyped decodes key by key, because a decoder stops at its first fault.
+func (d *Def) mistyped(object Payload) []Fault {
+	var faults []Fault
+	for _, key := range d.Keys {
+		value, present := object[key.Name]
+		if !present {
+			continue
+		}
+		alone, err := json.Marshal(Payload{key.Name: value})
+		if err == nil {
+			_, err = d.decode(StandardCodec{}, alone)
+		}
+		if err != nil {
+			fault := typeFault(err)
+			if fault.Field == "payload" {
+				fault.Field = key.Name
+			}
+			faults = append(faults, fault)
+		}
+	}
+	return faults
+}
+
+// readObject reads the top level of a payload. A key that stands twice, at any
+// depth, is a fault: which one a reader keeps differs from reader to reader.
+// The object is nil when there is none to look into.
+func readObject(payload []byte) (Payload, []Fault) {
+	if !utf8.Valid(payload) {
+		return nil, []Fault{{"payload", "want UTF-8"}}
+	}
+	var object Payload
+	if err := json.Unmarshal(payload, &object); err != nil || object == nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return nil, []Fault{{"payload", "want a JSON object: " + syntax.Error()}}
+		}
+		return nil, []Fault{{"payload", "want a JSON object"}}
+	}
+	return object, doubled(payload)
+}
+
+// doubled names every key that stands twice in one object of a valid document.
+func doubled(document []byte) []Fault {
+	type level struct {
+		object bool
+		path   string
+		key    string
+		keyed  bool // key is read and its value comes next
+		seen   map[string]bool
+	}
+	var faults []Fault
+	var open []*level
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				faults = append(faults, Fault{"payload", err.Error()})
+			}
+			return faults
+		}
+		var inner *level
+		path := ""
+		if len(open) > 0 {
+			inner = open[len(open)-1]
+			path = inner.path
+			if inner.object && inner.keyed {
+				path = joinKeys(path, inner.key)
+			}
+		}
+		delim, isDelim := token.(json.Delim)
+		switch {
+		case isDelim && (delim == '}' || delim == ']'):
+			open = open[:len(open)-1]
+			if len(open) > 0 {
+				open[len(open)-1].keyed = false
+			}
+		case isDelim:
+			open = append(open, &level{object: delim == '{', path: path, seen: map[string]bool{}})
+		case inner != nil && inner.object && !inner.keyed:
+			key, _ := token.(string)
+			if inner.seen[key] {
+				faults = append(faults, Fault{joinKeys(inner.path, key), "stands twice"})
+			}
+			inner.seen[key] = true
+			inner.key, inner.keyed = key, true
+		case inner != nil:
+			inner.keyed = false
+		}
+	}
+}
+
+func joinKeys(path, key string) string {
+	if path == "" {
+		return clip(key, 128)
+	}
+	return path + "." + clip(key, 128)
+}
+
+// topKey is the key of the payload's top level that a fault is about.
+func topKey(field string) string {
+	if end := strings.IndexAny(field, ".["); end >= 0 {
+		return field[:end]
+	}
+	return field
+}

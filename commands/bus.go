@@ -91,11 +91,11 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 
 // once is one try: an eventlog.Conflict asks for another.
 func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
-	if spec.consult != nil || spec.fan != nil {
+	if spec.fan != nil || spec.consult != nil && spec.consults(c) {
 		if b.Office == nil {
 			return Result{}, domain.Errorf(domain.Unavailable, "command %s: no read models to consult", spec.Type)
 		}
-		desk, closeDesk, err := b.Office.Open(spec.fresh)
+		desk, closeDesk, err := b.Office.Open(ctx)
 		if err != nil {
 			return Result{}, err
 		}

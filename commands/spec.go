@@ -11,6 +11,8 @@
 package commands
 
 import (
+	"context"
+
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 )
@@ -36,11 +38,11 @@ type Desk interface {
 	Take(name string) bool
 }
 
-// Office opens desks. Close gives the holds back once the read models have
-// reached the position, at once for 0.
+// Office opens desks. A desk's view has applied everything the log acknowledged
+// before the call. Closing it gives its holds back once the read models have
+// reached the settled position, at once for 0.
 type Office interface {
-	// Open gives a view; a fresh one has applied everything the log acknowledged before the call.
-	Open(fresh bool) (desk Desk, close func(settled domain.Position), err error)
+	Open(ctx context.Context) (desk Desk, closeDesk func(settled domain.Position), err error)
 }
 
 // Step is what became of one stream that a command touched.
@@ -63,7 +65,7 @@ type Spec struct {
 
 	normalize func(domain.Command, domain.Facts) (domain.Command, error)
 	consult   func(Desk, domain.Command, domain.Facts) (domain.Command, error)
-	fresh     bool
+	consults  func(domain.Command) bool
 	run       runner
 	fan       func(Desk, domain.Command, domain.Facts) (Plan, error)
 	combine   func(domain.Command, []Step) any
@@ -85,11 +87,11 @@ func Normalize[C domain.Command](f func(C, domain.Facts) (C, error)) SpecOption 
 	}
 }
 
-// Consult lets a command look at the read models before it is decided; fresh
-// waits until they have applied everything acknowledged so far.
-func Consult[C domain.Command](fresh bool, f func(Desk, C, domain.Facts) (C, error)) SpecOption {
+// Consult lets a command that needs it look at the read models before it is
+// decided; they have applied everything acknowledged before.
+func Consult[C domain.Command](needed func(C) bool, f func(Desk, C, domain.Facts) (C, error)) SpecOption {
 	return func(s *Spec) {
-		s.fresh = fresh
+		s.consults = func(c domain.Command) bool { return needed(c.(C)) }
 		s.consult = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
 	}
 }
@@ -151,7 +153,6 @@ func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, 
 // the answer of theirs. A step that conflicts makes the plan anew.
 func Fan[C domain.Command, A any](about string, plan func(Desk, C, domain.Facts) (Plan, error), combine func(C, []Step) A, options ...SpecOption) Spec {
 	spec := specOf[C](about, options)
-	spec.fresh = true
 	var example A
 	spec.Answer = example
 	spec.fan = func(d Desk, c domain.Command, facts domain.Facts) (Plan, error) { return plan(d, c.(C), facts) }

@@ -343,11 +343,16 @@ type Task struct {
 	NotBefore   time.Time
 	Error       string
 	Retryable   bool
+	Rejected    int // reports refused
 }
 
 // Evolve applies a fact of the item's stream. Invariants: Lease only grows; a
 // final state is never left; Attempts counts failures and expiries, nothing else.
 func (t Task) Evolve(fact Envelope) Task {
+	if _, rejected := fact.Event.(CompletionRejected); rejected {
+		t.Rejected++
+		return t
+	}
 	if t.State.Final() {
 		return t
 	}

@@ -1,0 +1,207 @@
+package commands
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// RegisterNode announces what a node is and can.
+type RegisterNode struct {
+	NodeID       domain.NodeID   `json:"node_id"`
+	Capabilities []string        `json:"capabilities,omitempty"`
+	Facts        json.RawMessage `json:"facts,omitempty"` // an object
+}
+
+// CommandType is nodes.register.
+func (RegisterNode) CommandType() string { return "nodes.register" }
+
+// Stream is the node's.
+func (c RegisterNode) Stream() domain.StreamID { return c.NodeID.Stream() }
+
+// NodeRegistered is the answer to a node: how the cluster sees it.
+type NodeRegistered struct {
+	NodeID domain.NodeID    `json:"node_id"`
+	State  domain.NodeState `json:"state"`
+}
+
+func completeRegister(c RegisterNode, facts domain.Facts) (RegisterNode, error) {
+	faults := nameFaults("node_id", string(c.NodeID))
+	if len(c.Capabilities) > 256 {
+		faults = append(faults, domain.Fault{Field: "capabilities", Reason: fmt.Sprintf("want at most 256 words, found %d", len(c.Capabilities))})
+	}
+	for i, word := range c.Capabilities {
+		faults = append(faults, nameFaults(fmt.Sprintf("capabilities[%d]", i), word)...)
+	}
+	if limit := facts.Policy.Nodes.MaxFactsBytes; len(c.Facts) > limit {
+		faults = append(faults, domain.Fault{Field: "facts", Reason: fmt.Sprintf("want at most %d bytes, found %d", limit, len(c.Facts))})
+	}
+	if len(c.Facts) > 0 && c.Facts[0] != '{' {
+		faults = append(faults, domain.Fault{Field: "facts", Reason: "want an object"})
+	}
+	return c, domain.Faulty("nodes.register", faults)
+}
+
+func registerNode(n domain.Node, c RegisterNode, _ domain.Facts) ([]domain.Event, error) {
+	var events []domain.Event
+	if n.State == "" || !slices.Equal(n.Capabilities, c.Capabilities) || string(n.Facts) != string(c.Facts) {
+		events = append(events, domain.NodeAnnounced{NodeID: c.NodeID, Capabilities: c.Capabilities, Facts: c.Facts})
+	}
+	if n.State == "" || n.State == domain.NodeRegistered || n.State == domain.NodeOffline {
+		events = append(events, domain.HostOnline{NodeID: c.NodeID})
+	}
+	return events, nil
+}
+
+// NodeHeartbeat is a node's report of its level. The level itself is kept in
+// memory; only an edge it crosses becomes an event.
+type NodeHeartbeat struct {
+	NodeID domain.NodeID `json:"node_id"`
+	Level  domain.Level  `json:"level,omitzero"`
+}
+
+// CommandType is nodes.heartbeat.
+func (NodeHeartbeat) CommandType() string { return "nodes.heartbeat" }
+
+// Stream is the node's.
+func (c NodeHeartbeat) Stream() domain.StreamID { return c.NodeID.Stream() }
+
+// The reasons that a heartbeat itself can lift: silence, and what levels show.
+var heartbeatLifts = []string{"heartbeat", "disk", "memory"}
+
+func heartbeatNode(n domain.Node, c NodeHeartbeat, facts domain.Facts) ([]domain.Event, error) {
+	trouble := c.Level.Trouble(facts.Policy.Nodes)
+	switch n.State {
+	case "", domain.NodeRegistered, domain.NodeOffline:
+		events := []domain.Event{domain.HostOnline{NodeID: c.NodeID}}
+		if trouble != "" {
+			events = append(events, sickFrom(c, trouble))
+		}
+		return events, nil
+	case domain.NodeOnline:
+		if trouble != "" {
+			return []domain.Event{sickFrom(c, trouble)}, nil
+		}
+	case domain.NodeSick:
+		if trouble == "" && slices.Contains(heartbeatLifts, n.Reason) {
+			return []domain.Event{recovered(n, facts)}, nil
+		}
+	}
+	return nil, nil
+}
+
+func sickFrom(c NodeHeartbeat, trouble string) domain.NodeUnhealthy {
+	return domain.NodeUnhealthy{NodeID: c.NodeID, Reason: trouble, DiskUsedPercent: c.Level.DiskPercent, GPUUtilization: c.Level.GPUPercent}
+}
+
+func recovered(n domain.Node, facts domain.Facts) domain.NodeRecovered {
+	event := domain.NodeRecovered{NodeID: n.ID}
+	if !n.Since.IsZero() && facts.Now.After(n.Since) {
+		event.RecoveryTimeSeconds = domain.Seconds(domain.Instant(facts.Now).Sub(n.Since).Seconds())
+	}
+	return event
+}
+
+// SilentNode says that a node was not heard from for a time. The clock issues it.
+type SilentNode struct {
+	NodeID domain.NodeID  `json:"node_id"`
+	Silent domain.Seconds `json:"silent_seconds"`
+}
+
+// CommandType is nodes.silent.
+func (SilentNode) CommandType() string { return "nodes.silent" }
+
+// Stream is the node's.
+func (c SilentNode) Stream() domain.StreamID { return c.NodeID.Stream() }
+
+func silentNode(n domain.Node, c SilentNode, facts domain.Facts) ([]domain.Event, error) {
+	policy := facts.Policy.Nodes
+	switch {
+	case n.State == "" || n.State == domain.NodeOffline || n.State == domain.NodeRegistered:
+		return nil, nil
+	case c.Silent >= policy.OfflineSeconds:
+		return []domain.Event{domain.HostOffline{NodeID: c.NodeID, Reason: "heartbeat", SilentSeconds: c.Silent}}, nil
+	case c.Silent >= policy.SilentSeconds && n.State == domain.NodeOnline:
+		return []domain.Event{domain.NodeUnhealthy{NodeID: c.NodeID, Reason: "heartbeat", SilentSeconds: c.Silent}}, nil
+	}
+	return nil, nil
+}
+
+// ReportNode is what somebody outside says of a node: one of HOST_ONLINE,
+// HOST_OFFLINE, NODE_UNHEALTHY, NODE_RECOVERED. It becomes an event if it is an
+// edge, and nothing if the node is that already.
+type ReportNode struct {
+	Unhealthy *domain.NodeUnhealthy `json:"unhealthy,omitempty"`
+	Recovered *domain.NodeRecovered `json:"recovered,omitempty"`
+	Online    *domain.HostOnline    `json:"online,omitempty"`
+	Offline   *domain.HostOffline   `json:"offline,omitempty"`
+}
+
+// CommandType is nodes.report.
+func (ReportNode) CommandType() string { return "nodes.report" }
+
+// Stream is the node's.
+func (c ReportNode) Stream() domain.StreamID {
+	switch {
+	case c.Unhealthy != nil:
+		return c.Unhealthy.NodeID.Stream()
+	case c.Recovered != nil:
+		return c.Recovered.NodeID.Stream()
+	case c.Online != nil:
+		return c.Online.NodeID.Stream()
+	case c.Offline != nil:
+		return c.Offline.NodeID.Stream()
+	}
+	return ""
+}
+
+func reportNode(n domain.Node, c ReportNode, facts domain.Facts) ([]domain.Event, error) {
+	switch {
+	case c.Unhealthy != nil:
+		if n.State == domain.NodeSick || n.State == domain.NodeOffline {
+			return nil, nil
+		}
+		return []domain.Event{*c.Unhealthy}, nil
+	case c.Recovered != nil:
+		if n.State != domain.NodeSick {
+			return nil, nil
+		}
+		event := recovered(n, facts)
+		if c.Recovered.RecoveryTimeSeconds > 0 {
+			event.RecoveryTimeSeconds = c.Recovered.RecoveryTimeSeconds
+		}
+		return []domain.Event{event}, nil
+	case c.Online != nil:
+		if n.State == domain.NodeOnline || n.State == domain.NodeSick {
+			return nil, nil
+		}
+		return []domain.Event{*c.Online}, nil
+	case c.Offline != nil:
+		if n.State == domain.NodeOffline || n.State == "" {
+			return nil, nil
+		}
+		return []domain.Event{*c.Offline}, nil
+	}
+	return nil, domain.Errorf(domain.Invalid, "nodes.report: want exactly one of unhealthy, recovered, online, offline")
+}
+
+// Nodes is how the commands of the nodes are run.
+func Nodes() []Spec {
+	return []Spec{
+		HandleAnswer("announce a node", registerNode,
+			func(n domain.Node, c RegisterNode, _ []domain.Envelope) NodeRegistered {
+				return NodeRegistered{c.NodeID, n.State}
+			}, Normalize(completeRegister)),
+		HandleAnswer("report a node's level", heartbeatNode,
+			func(n domain.Node, c NodeHeartbeat, _ []domain.Envelope) NodeRegistered {
+				return NodeRegistered{c.NodeID, n.State}
+			},
+			Normalize(func(c NodeHeartbeat, _ domain.Facts) (NodeHeartbeat, error) {
+				return c, domain.Faulty("nodes.heartbeat", append(nameFaults("node_id", string(c.NodeID)), c.Level.Validate()...))
+			})),
+		Handle("note that a node is silent", silentNode),
+		Handle("take over what somebody says of a node", reportNode),
+	}
+}

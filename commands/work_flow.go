@@ -1,0 +1,238 @@
+package commands
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// The commands below are issued by reactors and by the clock, never by people.
+
+type expireLease struct {
+	TaskID domain.TaskID `json:"task_id"`
+	Lease  uint64        `json:"lease"`
+}
+
+func (expireLease) CommandType() string       { return "work.expire" }
+func (c expireLease) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func expireTask(t domain.Task, c expireLease, facts domain.Facts) ([]domain.Event, error) {
+	if !t.State.Held() || t.Lease != c.Lease || facts.Now.Before(t.Deadline) {
+		return nil, nil // it moved on, or a heartbeat came in time
+	}
+	expired := domain.TaskLeaseExpired{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Reason: "silent", Attempts: t.Attempts + 1}
+	if !t.Deadline.Before(t.ClaimedAt.Add(t.Timeout)) {
+		expired.Reason = "timeout"
+	}
+	expired.Overdue = domain.Seconds(facts.Now.Sub(t.Deadline).Truncate(time.Millisecond).Seconds())
+	return []domain.Event{expired}, nil
+}
+
+type retryFailed struct {
+	TaskID domain.TaskID `json:"task_id"`
+}
+
+func (retryFailed) CommandType() string       { return "work.retry" }
+func (c retryFailed) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func retryTask(t domain.Task, c retryFailed, facts domain.Facts) ([]domain.Event, error) {
+	switch {
+	case t.State != domain.WorkFailed:
+		return nil, nil
+	case !t.Retryable:
+		return []domain.Event{domain.TaskDead{TaskID: c.TaskID, Attempts: t.Attempts, Reason: "not retryable: " + t.Error}}, nil
+	case t.Attempts >= t.MaxAttempts:
+		return []domain.Event{domain.TaskDead{TaskID: c.TaskID, Attempts: t.Attempts, Reason: fmt.Sprintf("%d of %d attempts failed; the last: %s", t.Attempts, t.MaxAttempts, t.Error)}}, nil
+	}
+	return []domain.Event{domain.TaskRetryScheduled{
+		TaskID: c.TaskID, Attempts: t.Attempts,
+		NotBefore: domain.Instant(facts.Now.Add(backoff(t.Attempts, facts))),
+	}}, nil
+}
+
+// backoff is min(cap, base·2^(attempts−1)) with jitter over its upper half, so
+// that items that failed together do not come back together.
+func backoff(attempts int, facts domain.Facts) time.Duration {
+	policy := facts.Policy.Work
+	bound, limit := policy.BackoffBaseSeconds.Duration(), policy.BackoffCapSeconds.Duration()
+	for range attempts - 1 {
+		if bound *= 2; bound >= limit {
+			break
+		}
+	}
+	bound = min(bound, limit)
+	return bound/2 + time.Duration(facts.Jitter(uint64(attempts))*float64(bound/2))
+}
+
+type requeueWaiting struct {
+	TaskID domain.TaskID `json:"task_id"`
+}
+
+func (requeueWaiting) CommandType() string       { return "work.requeue" }
+func (c requeueWaiting) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func requeueTask(t domain.Task, c requeueWaiting, facts domain.Facts) ([]domain.Event, error) {
+	if t.State != domain.WorkWaiting || facts.Now.Before(t.NotBefore) {
+		return nil, nil
+	}
+	return []domain.Event{domain.TaskRequeued{TaskID: c.TaskID, Reason: "back-off over"}}, nil
+}
+
+type unblockDependant struct {
+	TaskID     domain.TaskID `json:"task_id"`
+	Dependency domain.TaskID `json:"dependency"`
+}
+
+func (unblockDependant) CommandType() string       { return "work.unblock" }
+func (c unblockDependant) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func unblockTask(t domain.Task, c unblockDependant, _ domain.Facts) ([]domain.Event, error) {
+	for _, dependency := range t.BlockedOn {
+		if dependency == c.Dependency && !t.State.Final() {
+			return []domain.Event{domain.TaskUnblocked(c)}, nil
+		}
+	}
+	return nil, nil
+}
+
+type revokeLease struct {
+	TaskID domain.TaskID `json:"task_id"`
+	Lease  uint64        `json:"lease"`
+	Reason string        `json:"reason"`
+}
+
+func (revokeLease) CommandType() string       { return "work.revoke" }
+func (c revokeLease) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func revokeTask(t domain.Task, c revokeLease, _ domain.Facts) ([]domain.Event, error) {
+	if !t.State.Held() || t.Lease != c.Lease {
+		return nil, nil
+	}
+	return []domain.Event{domain.TaskRevoked{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Reason: c.Reason}}, nil
+}
+
+// WorkReactors is how the queue answers events.
+func WorkReactors() []projections.Reactor {
+	return []projections.Reactor{
+		projections.When("task_completed", "unblocks the items that wait for it", []string{"work.unblock"},
+			func(v projections.View, _ domain.Envelope, done domain.TaskCompleted) ([]domain.Command, error) {
+				waiting, err := projections.WaitingFor(v, done.TaskID)
+				if err != nil {
+					return nil, err
+				}
+				var commands []domain.Command
+				for _, id := range waiting {
+					commands = append(commands, unblockDependant{TaskID: id, Dependency: done.TaskID})
+				}
+				return commands, nil
+			}),
+		projections.When("task_spawned", "unblocks an item whose dependencies were done before it; cancels one that closes a cycle", []string{"work.unblock", "work.cancel"}, reactSpawned),
+		projections.When("task_failed", "retries with back-off until the attempts are spent", []string{"work.retry"},
+			func(_ projections.View, _ domain.Envelope, failed domain.TaskFailed) ([]domain.Command, error) {
+				return []domain.Command{retryFailed{failed.TaskID}}, nil
+			}),
+		projections.When("task_lease_expired", "an expiry is a failed attempt", []string{"work.retry"},
+			func(_ projections.View, _ domain.Envelope, expired domain.TaskLeaseExpired) ([]domain.Command, error) {
+				return []domain.Command{retryFailed{expired.TaskID}}, nil
+			}),
+		projections.When("node_unhealthy", "takes the leases of a node that is dead at once; of others after the grace, by the clock", []string{"work.revoke"},
+			func(v projections.View, _ domain.Envelope, sick domain.NodeUnhealthy) ([]domain.Command, error) {
+				policy, _, err := projections.PolicyInForce(v)
+				if err != nil || sick.Reason != policy.Nodes.DeadReason {
+					return nil, err
+				}
+				return revokeAll(v, sick.NodeID, "node unhealthy: "+sick.Reason)
+			}),
+		projections.When("host_offline", "takes the leases of a node that is gone", []string{"work.revoke"},
+			func(v projections.View, _ domain.Envelope, gone domain.HostOffline) ([]domain.Command, error) {
+				return revokeAll(v, gone.NodeID, "node offline: "+or(gone.Reason, "no reason given"))
+			}),
+	}
+}
+
+// reactSpawned handles what an add cannot see of things that happen beside it:
+// a dependency that completed meanwhile, a cycle whose other half was added
+// meanwhile. Reactors see events one after the other, so nothing slips between.
+func reactSpawned(v projections.View, _ domain.Envelope, spawned domain.TaskSpawned) ([]domain.Command, error) {
+	var commands []domain.Command
+	for _, dependency := range spawned.DependsOn {
+		row, known, err := projections.WorkItemsTable.Get(v, string(dependency))
+		if err != nil {
+			return nil, err
+		}
+		if known && row.State == domain.WorkDone {
+			commands = append(commands, unblockDependant{TaskID: spawned.TaskID, Dependency: dependency})
+		}
+	}
+	cycle, err := projections.FindCycle(v, spawned.TaskID, spawned.DependsOn)
+	if err == nil && cycle != nil {
+		commands = append(commands, CancelTask{TaskID: spawned.TaskID, Reason: "a cycle of dependencies: " + arrows(cycle)})
+	}
+	return commands, err
+}
+
+func revokeAll(v projections.View, node domain.NodeID, reason string) ([]domain.Command, error) {
+	leases, err := projections.HeldBy(v, node)
+	if err != nil {
+		return nil, err
+	}
+	var commands []domain.Command
+	for _, lease := range leases {
+		commands = append(commands, revokeLease{TaskID: lease.TaskID, Lease: lease.Lease, Reason: reason})
+	}
+	return commands, nil
+}
+
+// Timed is a command that the clock issues, with the id that makes a second
+// issue of it harmless.
+type Timed struct {
+	ID      string
+	Command domain.Command
+}
+
+// Due lists the commands whose moment has come, at most limit, and when the
+// next one is (zero for none known). An expired lease is an event that this
+// leads to, never a side effect of a read.
+func Due(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
+	rows, next, err := projections.DueTasks(v, now, limit)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	var due []Timed
+	for _, row := range rows {
+		id := fmt.Sprintf("clock/%s/%s/%d/%s", row.Kind, row.TaskID, row.Lease, row.At.Format(domain.Timestamp))
+		switch row.Kind {
+		case "lease":
+			due = append(due, Timed{id, expireLease{TaskID: row.TaskID, Lease: row.Lease}})
+		case "retry":
+			due = append(due, Timed{id, requeueWaiting{row.TaskID}})
+		}
+	}
+	sick, err := projections.SickNodes(v)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for _, node := range sick {
+		at := node.Since.Add(policy.Nodes.ReassignGraceSeconds.Duration())
+		leases, err := revokeAll(v, node.NodeID, "node "+string(node.State)+" beyond the grace: "+node.Reason)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if len(leases) == 0 {
+			continue
+		}
+		if now.Before(at) {
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+			continue
+		}
+		for _, command := range leases {
+			revoke := command.(revokeLease)
+			due = append(due, Timed{fmt.Sprintf("clock/revoke/%s/%d", revoke.TaskID, revoke.Lease), command})
+		}
+	}
+	return due, next, nil
+}

@@ -1,0 +1,214 @@
+package commands
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Report is what every report on an item under a lease names.
+type Report struct {
+	TaskID domain.TaskID `json:"task_id"`
+	Lease  uint64        `json:"lease"`
+	NodeID domain.NodeID `json:"node_id,omitempty"` // checked against the holder when given
+}
+
+// Stream is the item's.
+func (r Report) Stream() domain.StreamID { return r.TaskID.Stream() }
+
+func (r Report) faults() []domain.Fault {
+	faults := nameFaults("task_id", string(r.TaskID))
+	if r.Lease == 0 {
+		faults = append(faults, domain.Fault{Field: "lease", Reason: "required: the number the claim answered"})
+	}
+	return faults
+}
+
+type reporter interface {
+	Targeted
+	faults() []domain.Fault
+}
+
+func completeReport[C reporter](c C, _ domain.Facts) (C, error) {
+	return c, domain.Faulty(c.CommandType(), c.faults())
+}
+
+// StartTask says that work on an item began.
+type StartTask struct{ Report }
+
+// CommandType is work.start.
+func (StartTask) CommandType() string { return "work.start" }
+
+// TaskStarted is the answer to a start.
+type TaskStarted struct {
+	Deadline time.Time `json:"deadline"`
+}
+
+// HeartbeatTask keeps a lease alive.
+type HeartbeatTask struct {
+	Report
+	Progress json.RawMessage `json:"progress,omitempty"`
+}
+
+// CommandType is work.heartbeat.
+func (HeartbeatTask) CommandType() string { return "work.heartbeat" }
+
+// TaskHeartbeaten is the answer to a heartbeat: until when the lease holds, and
+// whether the work is wanted any more.
+type TaskHeartbeaten struct {
+	Deadline time.Time `json:"deadline"`
+	Cancel   bool      `json:"cancel"`
+}
+
+// CompleteTask reports an item done.
+type CompleteTask struct {
+	Report
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// CommandType is work.complete.
+func (CompleteTask) CommandType() string { return "work.complete" }
+
+// FailTask reports that an attempt failed.
+type FailTask struct {
+	Report
+	Error     string `json:"error"`
+	Retryable *bool  `json:"retryable,omitempty"` // true when absent
+}
+
+// CommandType is work.fail.
+func (FailTask) CommandType() string { return "work.fail" }
+
+func (c FailTask) faults() []domain.Fault {
+	faults := c.Report.faults()
+	if c.Error == "" {
+		faults = append(faults, domain.Fault{Field: "error", Reason: "required: what went wrong, for the people who read it later"})
+	}
+	return faults
+}
+
+// ReleaseTask gives an item back unfinished; no attempt is spent.
+type ReleaseTask struct {
+	Report
+	Reason string `json:"reason,omitempty"`
+}
+
+// CommandType is work.release.
+func (ReleaseTask) CommandType() string { return "work.release" }
+
+// maxRejections bounds the refused reports kept per item; further ones are
+// refused all the same, but leave no event.
+const maxRejections = 100
+
+// held checks that a report comes from the holder of the live lease. If not,
+// the rejection says why, to be recorded and answered.
+func held(t domain.Task, r Report, verb string) (*domain.CompletionRejected, error) {
+	switch {
+	case t.State == "":
+		return nil, unknownTask(r.TaskID)
+	case t.State.Held() && r.Lease == t.Lease && (r.NodeID == "" || r.NodeID == t.Node):
+		return nil, nil
+	}
+	rejected := &domain.CompletionRejected{TaskID: r.TaskID, Verb: verb, Lease: r.Lease, NodeID: r.NodeID, State: t.State}
+	if t.State.Held() {
+		rejected.LiveLease = t.Lease
+	}
+	switch {
+	case t.Lease == 0:
+		rejected.Reason = "never_leased"
+	case r.Lease > t.Lease || r.Lease == t.Lease && r.NodeID != "" && r.NodeID != t.Node:
+		rejected.Reason = "foreign"
+	case r.Lease < t.Lease:
+		rejected.Reason = "stale"
+	case t.State == domain.WorkDone:
+		rejected.Reason = "duplicate"
+	case t.State == domain.WorkCancelled:
+		rejected.Reason = "cancelled"
+	default:
+		rejected.Reason = "stale"
+	}
+	return rejected, nil
+}
+
+// refuse answers a rejected report; one that brings an end is recorded.
+func refuse(t domain.Task, rejected *domain.CompletionRejected, record bool) ([]domain.Event, error) {
+	if !record || t.Rejected >= maxRejections {
+		return nil, rejected.Refusal()
+	}
+	return []domain.Event{*rejected}, rejected.Refusal()
+}
+
+func startTask(t domain.Task, c StartTask, _ domain.Facts) ([]domain.Event, error) {
+	if rejected, err := held(t, c.Report, "start"); err != nil || rejected != nil {
+		if err != nil {
+			return nil, err
+		}
+		return refuse(t, rejected, false)
+	}
+	if t.State == domain.WorkRunning {
+		return nil, nil
+	}
+	return []domain.Event{domain.TaskStarted{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node}}, nil
+}
+
+func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain.Event, error) {
+	if t.State == domain.WorkCancelled && c.Lease == t.Lease {
+		return nil, nil // the answer says that the work is not wanted any more
+	}
+	if rejected, err := held(t, c.Report, "heartbeat"); err != nil || rejected != nil {
+		if err != nil {
+			return nil, err
+		}
+		return refuse(t, rejected, false)
+	}
+	return []domain.Event{domain.TaskHeartbeat{
+		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Progress: c.Progress,
+		Deadline: leaseEnd(t, t.ClaimedAt, facts.Now, facts.Policy.Work),
+	}}, nil
+}
+
+func heartbeaten(t domain.Task, _ HeartbeatTask, events []domain.Envelope) TaskHeartbeaten {
+	answer := TaskHeartbeaten{Deadline: t.Deadline, Cancel: t.State == domain.WorkCancelled}
+	for _, e := range events {
+		if beat, ok := e.Event.(domain.TaskHeartbeat); ok {
+			answer.Deadline = beat.Deadline
+		}
+	}
+	return answer
+}
+
+func completeTask(t domain.Task, c CompleteTask, _ domain.Facts) ([]domain.Event, error) {
+	if rejected, err := held(t, c.Report, "complete"); err != nil || rejected != nil {
+		if err != nil {
+			return nil, err
+		}
+		rejected.Result = c.Result
+		return refuse(t, rejected, true)
+	}
+	return []domain.Event{domain.TaskCompleted{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result}}, nil
+}
+
+func failTask(t domain.Task, c FailTask, _ domain.Facts) ([]domain.Event, error) {
+	if rejected, err := held(t, c.Report, "fail"); err != nil || rejected != nil {
+		if err != nil {
+			return nil, err
+		}
+		rejected.Error = c.Error
+		return refuse(t, rejected, true)
+	}
+	return []domain.Event{domain.TaskFailed{
+		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Error: c.Error,
+		Retryable: c.Retryable == nil || *c.Retryable, Attempts: t.Attempts + 1,
+	}}, nil
+}
+
+func releaseTask(t domain.Task, c ReleaseTask, _ domain.Facts) ([]domain.Event, error) {
+	if rejected, err := held(t, c.Report, "release"); err != nil || rejected != nil {
+		if err != nil {
+			return nil, err
+		}
+		return refuse(t, rejected, true)
+	}
+	return []domain.Event{domain.TaskReleased{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Reason: c.Reason}}, nil
+}

@@ -1,0 +1,432 @@
+package projections
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// TaskRow is what the queue knows of one item. Its JSON is what
+// GET /work/items/{id} answers.
+type TaskRow struct {
+	TaskID         domain.TaskID    `json:"task_id"`
+	State          domain.TaskState `json:"state"`
+	TaskType       string           `json:"task_type"`
+	ConfigKey      string           `json:"config_key"`
+	Priority       int              `json:"priority"`
+	Attempts       int              `json:"attempts"`
+	MaxAttempts    int              `json:"max_attempts"`
+	Lease          uint64           `json:"lease"`
+	NodeID         domain.NodeID    `json:"node_id"`
+	CreatedAt      time.Time        `json:"created_at"`
+	UpdatedAt      time.Time        `json:"updated_at"`
+	ClaimedAt      *time.Time       `json:"claimed_at"`
+	Deadline       *time.Time       `json:"deadline"`   // of the live lease
+	NotBefore      *time.Time       `json:"not_before"` // of the next attempt
+	TimeoutSeconds domain.Seconds   `json:"timeout_seconds"`
+	Error          string           `json:"error"`
+	Result         json.RawMessage  `json:"result"`
+	Progress       json.RawMessage  `json:"progress,omitempty"`
+	BlockedOn      []domain.TaskID  `json:"blocked_on,omitempty"`
+	Requires       []string         `json:"requires,omitempty"`
+	UniqueKey      string           `json:"unique_key,omitempty"`
+	Origin         string           `json:"origin,omitempty"`
+	Reason         string           `json:"reason,omitempty"` // of the last release, revocation or cancellation
+	Refused        int              `json:"refused_reports,omitempty"`
+	Spawned        domain.Position  `json:"spawned"` // place in the queue among equals
+	Position       domain.Position  `json:"position"`
+}
+
+// task is the part of the row that domain.Task.Evolve works on.
+func (r TaskRow) task() domain.Task {
+	t := domain.Task{
+		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
+		BlockedOn: r.BlockedOn, Requires: r.Requires, Timeout: r.TimeoutSeconds.Duration(),
+		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error,
+	}
+	if r.ClaimedAt != nil {
+		t.ClaimedAt = *r.ClaimedAt
+	}
+	if r.Deadline != nil {
+		t.Deadline = *r.Deadline
+	}
+	if r.NotBefore != nil {
+		t.NotBefore = *r.NotBefore
+	}
+	return t
+}
+
+// settle takes over what Evolve made of the task.
+func (r TaskRow) settle(t domain.Task) TaskRow {
+	r.State, r.BlockedOn, r.Attempts, r.Lease, r.NodeID, r.Error = t.State, t.BlockedOn, t.Attempts, t.Lease, t.Node, t.Error
+	r.Deadline, r.NotBefore, r.ClaimedAt = nil, nil, nil
+	if t.State.Held() {
+		r.Deadline = &t.Deadline
+	}
+	if t.State == domain.WorkWaiting {
+		r.NotBefore = &t.NotBefore
+	}
+	if !t.ClaimedAt.IsZero() {
+		r.ClaimedAt = &t.ClaimedAt
+	}
+	if t.State == domain.WorkQueued || t.State == domain.WorkWaiting || t.State == domain.WorkBlocked {
+		r.NodeID = ""
+	}
+	return r
+}
+
+// QueueRow stands for a queued item in the order of claims.
+type QueueRow struct {
+	TaskID domain.TaskID `json:"task_id"`
+}
+
+// ClassRow is a set of items that the same nodes may run: one task type, one
+// set of required capabilities. Claims look at classes, so their cost does not
+// grow with the queue.
+type ClassRow struct {
+	TaskType string   `json:"task_type"`
+	Requires []string `json:"requires,omitempty"`
+	Queued   int      `json:"queued"`
+}
+
+// CountRow counts the items of one type in one state.
+type CountRow struct {
+	TaskType string           `json:"task_type"`
+	State    domain.TaskState `json:"state"`
+	Count    int              `json:"count"`
+}
+
+// DeadlineRow is a moment at which the clock has to decide something about an item.
+type DeadlineRow struct {
+	Kind   string        `json:"kind"` // "lease" or "retry"
+	TaskID domain.TaskID `json:"task_id"`
+	Lease  uint64        `json:"lease,omitempty"`
+	At     time.Time     `json:"at"`
+}
+
+// HolderRow is one live lease of a node.
+type HolderRow struct {
+	NodeID domain.NodeID `json:"node_id"`
+	TaskID domain.TaskID `json:"task_id"`
+	Lease  uint64        `json:"lease"`
+}
+
+// TaskRef points at an item.
+type TaskRef struct {
+	TaskID domain.TaskID `json:"task_id"`
+}
+
+// ClaimRow says which items a claim command took, so that its retry gets the same.
+type ClaimRow struct {
+	Tasks []domain.TaskID `json:"tasks"`
+}
+
+// PressureRow is the length of the queue and what it means.
+type PressureRow struct {
+	Pending  int    `json:"pending"`
+	Level    string `json:"level"` // none, soft, hard
+	Soft     int    `json:"soft_limit"`
+	Hard     int    `json:"hard_limit"`
+	Recovery int    `json:"recovery_limit"`
+}
+
+// The tables of the queue.
+var (
+	WorkItemsTable    = Table[TaskRow]{"work.items"}
+	workQueueTable    = Table[QueueRow]{"work.queue"}
+	workClassesTable  = Table[ClassRow]{"work.classes"}
+	workCountsTable   = Table[CountRow]{"work.counts"}
+	workDeadlineTable = Table[DeadlineRow]{"work.deadlines"}
+	workHoldersTable  = Table[HolderRow]{"work.holders"}
+	workWaitsTable    = Table[TaskRef]{"work.waits"}
+	workUniqueTable   = Table[TaskRef]{"work.unique"}
+	workClaimsTable   = Table[ClaimRow]{"work.claims"}
+	workPressureTable = Table[PressureRow]{"work.pressure"}
+	workRecentTable   = Table[TaskRef]{"work.finished"}
+)
+
+// Work is the read model of the queue.
+func Work() Projection {
+	return Projection{
+		Name: "work", Version: 1, About: "items, their order, their leases and deadlines",
+		Tables: []string{
+			WorkItemsTable.Name, workQueueTable.Name, workClassesTable.Name, workCountsTable.Name,
+			workDeadlineTable.Name, workHoldersTable.Name, workWaitsTable.Name, workUniqueTable.Name,
+			workClaimsTable.Name, workPressureTable.Name, workRecentTable.Name,
+		},
+		Handlers: []Handler{
+			On(taskSpawned),
+			On(taskStep[domain.TaskClaimed]),
+			On(taskStep[domain.TaskStarted]),
+			On(taskStep[domain.TaskHeartbeat]),
+			On(taskStep[domain.TaskCompleted]),
+			On(taskStep[domain.TaskFailed]),
+			On(taskStep[domain.TaskReleased]),
+			On(taskStep[domain.TaskRevoked]),
+			On(taskStep[domain.TaskLeaseExpired]),
+			On(taskStep[domain.TaskRetryScheduled]),
+			On(taskStep[domain.TaskRequeued]),
+			On(taskStep[domain.TaskDead]),
+			On(taskStep[domain.TaskUnblocked]),
+			On(taskStep[domain.TaskCancelled]),
+			On(taskStep[domain.TaskDropped]),
+			On(taskStep[domain.CompletionRejected]),
+			On(workPolicy),
+		},
+	}
+}
+
+func taskSpawned(tx Tx, e domain.Envelope, spawned domain.TaskSpawned) error {
+	id := string(spawned.TaskID)
+	if _, exists, err := WorkItemsTable.Get(tx, id); err != nil || exists {
+		return err
+	}
+	row := TaskRow{
+		TaskID: spawned.TaskID, TaskType: spawned.TaskType, ConfigKey: spawned.ConfigKey, Priority: spawned.Priority,
+		MaxAttempts: spawned.MaxAttempts, TimeoutSeconds: spawned.TimeoutSeconds, Requires: spawned.Requires,
+		UniqueKey: spawned.UniqueKey, Origin: spawned.Origin, CreatedAt: e.Time, Spawned: e.Position,
+	}
+	for _, dependency := range spawned.DependsOn {
+		if err := workWaitsTable.Put(tx, pair(string(dependency), id), TaskRef{spawned.TaskID}); err != nil {
+			return err
+		}
+	}
+	if spawned.UniqueKey != "" {
+		if err := workUniqueTable.Put(tx, spawned.UniqueKey, TaskRef{spawned.TaskID}); err != nil {
+			return err
+		}
+	}
+	return moveTask(tx, e, row, row.settle(domain.Task{}.Evolve(e)))
+}
+
+// taskStep applies one fact of an existing item. The state comes from the same
+// fold that decisions use; only what the fold does not keep is added here.
+func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
+	before, exists, err := WorkItemsTable.Get(tx, e.Stream.ID())
+	if err != nil || !exists {
+		return err
+	}
+	after := before.settle(before.task().Evolve(e))
+	switch fact := any(event).(type) {
+	case domain.TaskClaimed:
+		after.Progress = nil
+		if e.Meta.Command != "" {
+			claim, _, err := workClaimsTable.Get(tx, e.Meta.Command)
+			if err != nil {
+				return err
+			}
+			claim.Tasks = append(slices.Clip(claim.Tasks), fact.TaskID)
+			if err := workClaimsTable.Put(tx, e.Meta.Command, claim); err != nil {
+				return err
+			}
+		}
+	case domain.TaskHeartbeat:
+		if fact.Progress != nil {
+			after.Progress = fact.Progress
+		}
+	case domain.TaskCompleted:
+		if after.State == domain.WorkDone && before.State != domain.WorkDone {
+			after.Result = fact.Result
+		}
+	case domain.TaskReleased:
+		after.Reason = fact.Reason
+	case domain.TaskRevoked:
+		after.Reason = fact.Reason
+	case domain.TaskCancelled:
+		after.Reason = fact.Reason
+	case domain.TaskDropped:
+		after.Reason = fact.Reason
+	case domain.CompletionRejected:
+		after.Refused++
+	}
+	return moveTask(tx, e, before, after)
+}
+
+// moveTask stores the row and brings every index in line with it.
+func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
+	after.UpdatedAt, after.Position = e.Time, e.Position
+	id := string(after.TaskID)
+	if err := WorkItemsTable.Put(tx, id, after); err != nil {
+		return err
+	}
+	if before.State != after.State {
+		if err := recount(tx, after.TaskType, before.State, after.State); err != nil {
+			return err
+		}
+		if err := requeue(tx, before, after); err != nil {
+			return err
+		}
+	}
+	oldKey, _ := before.deadline()
+	newKey, deadline := after.deadline()
+	if oldKey != newKey {
+		if oldKey != "" {
+			if err := workDeadlineTable.Delete(tx, oldKey); err != nil {
+				return err
+			}
+		}
+		if newKey != "" {
+			if err := workDeadlineTable.Put(tx, newKey, deadline); err != nil {
+				return err
+			}
+		}
+	}
+	if before.State.Held() && (!after.State.Held() || before.NodeID != after.NodeID) {
+		if err := workHoldersTable.Delete(tx, pair(string(before.NodeID), id)); err != nil {
+			return err
+		}
+	}
+	if after.State.Held() && (!before.State.Held() || before.Lease != after.Lease) {
+		if err := workHoldersTable.Put(tx, pair(string(after.NodeID), id), HolderRow{after.NodeID, after.TaskID, after.Lease}); err != nil {
+			return err
+		}
+	}
+	if after.State.Final() && !before.State.Final() {
+		if err := workRecentTable.Put(tx, positionKey(e.Position), TaskRef{after.TaskID}); err != nil {
+			return err
+		}
+		if after.UniqueKey != "" {
+			if holder, found, err := workUniqueTable.Get(tx, after.UniqueKey); err != nil {
+				return err
+			} else if found && holder.TaskID == after.TaskID {
+				return workUniqueTable.Delete(tx, after.UniqueKey)
+			}
+		}
+	}
+	return nil
+}
+
+// deadline is where and as what the row stands among the deadlines; no key for none.
+func (r TaskRow) deadline() (string, DeadlineRow) {
+	switch {
+	case r.Deadline != nil:
+		return timeKey(*r.Deadline) + "/" + string(r.TaskID), DeadlineRow{"lease", r.TaskID, r.Lease, *r.Deadline}
+	case r.NotBefore != nil:
+		return timeKey(*r.NotBefore) + "/" + string(r.TaskID), DeadlineRow{"retry", r.TaskID, 0, *r.NotBefore}
+	}
+	return "", DeadlineRow{}
+}
+
+// class is the name of the item's class: its type and what it requires.
+func (r TaskRow) class() string {
+	if len(r.Requires) == 0 {
+		return r.TaskType + "\x00"
+	}
+	requires := slices.Clone(r.Requires)
+	slices.Sort(requires)
+	return r.TaskType + "\x00" + strings.Join(slices.Compact(requires), ",")
+}
+
+// queueKey orders a class's items: larger priority first, then the older.
+func (r TaskRow) queueKey() string {
+	return r.class() + "\x00" + fmt.Sprintf("%03d", 100-r.Priority) + positionKey(r.Spawned)
+}
+
+func requeue(tx Tx, before, after TaskRow) error {
+	was, is := before.State == domain.WorkQueued, after.State == domain.WorkQueued
+	if was == is {
+		return nil
+	}
+	change := 1
+	if is {
+		if err := workQueueTable.Put(tx, after.queueKey(), QueueRow{after.TaskID}); err != nil {
+			return err
+		}
+	} else {
+		change = -1
+		if err := workQueueTable.Delete(tx, before.queueKey()); err != nil {
+			return err
+		}
+	}
+	return workClassesTable.Update(tx, after.class(), func(class *ClassRow) {
+		class.TaskType, class.Requires = after.TaskType, after.Requires
+		class.Queued += change
+	})
+}
+
+// pendingState tells a state that counts against the limits of the queue.
+func pendingState(s domain.TaskState) bool {
+	return s == domain.WorkQueued || s == domain.WorkBlocked || s == domain.WorkWaiting
+}
+
+func recount(tx Tx, taskType string, from, to domain.TaskState) error {
+	if from != "" {
+		if err := workCountsTable.Update(tx, pair(taskType, string(from)), func(c *CountRow) {
+			c.TaskType, c.State = taskType, from
+			c.Count--
+		}); err != nil {
+			return err
+		}
+	}
+	if err := workCountsTable.Update(tx, pair(taskType, string(to)), func(c *CountRow) {
+		c.TaskType, c.State = taskType, to
+		c.Count++
+	}); err != nil {
+		return err
+	}
+	if pendingState(from) == pendingState(to) {
+		return nil
+	}
+	pressure, err := pressureOf(tx)
+	if err != nil {
+		return err
+	}
+	if pendingState(to) {
+		pressure.Pending++
+	} else {
+		pressure.Pending--
+	}
+	return workPressureTable.Put(tx, "queue", pressure.leveled())
+}
+
+// pressureOf reads the pressure row, which starts from the default policy.
+func pressureOf(v View) (PressureRow, error) {
+	row, found, err := workPressureTable.Get(v, "queue")
+	if err == nil && !found {
+		policy := domain.DefaultPolicy().Work
+		row = PressureRow{Level: "none", Soft: policy.SoftLimit, Hard: policy.HardLimit, Recovery: policy.RecoveryLimit}
+	}
+	return row, err
+}
+
+// leveled brings the level in line with the length, with hysteresis: pressure
+// ends only below the recovery limit.
+func (p PressureRow) leveled() PressureRow {
+	switch {
+	case p.Pending >= p.Hard:
+		p.Level = "hard"
+	case p.Pending >= p.Soft:
+		p.Level = "soft"
+	case p.Pending < p.Recovery:
+		p.Level = "none"
+	case p.Level == "hard":
+		p.Level = "soft"
+	}
+	return p
+}
+
+func workPolicy(tx Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
+	if changed.Name != domain.PolicyDefaultName {
+		return nil
+	}
+	pressure, err := pressureOf(tx)
+	if err != nil {
+		return err
+	}
+	work := changed.Policy.Work
+	pressure.Soft, pressure.Hard, pressure.Recovery = work.SoftLimit, work.HardLimit, work.RecoveryLimit
+	return workPressureTable.Put(tx, "queue", pressure.leveled())
+}
+
+// pair joins two names into one key; no name holds a NUL.
+func pair(a, b string) string { return a + "\x00" + b }
+
+// positionKey makes keys sort as positions do.
+func positionKey(p domain.Position) string { return fmt.Sprintf("%020d", uint64(p)) }
+
+// timeKey makes keys sort as moments do, from the year 0 to 9999.
+func timeKey(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }

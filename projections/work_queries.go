@@ -1,0 +1,373 @@
+package projections
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// OneTask asks for an item.
+type OneTask struct {
+	TaskID string `path:"id"`
+}
+
+// TaskAnswer is an item.
+type TaskAnswer struct {
+	Item json.RawMessage `json:"item"`
+}
+
+// FindTask answers one item.
+func FindTask(v View, q OneTask) (TaskAnswer, error) {
+	row, found, err := WorkItemsTable.Raw(v, q.TaskID)
+	if err == nil && !found {
+		err = domain.Errorf(domain.NotFound, "no item %q is known", q.TaskID)
+	}
+	return TaskAnswer{row}, err
+}
+
+// ManyTasks asks for items.
+type ManyTasks struct {
+	State  string `query:"state"`
+	Type   string `query:"type"`
+	Config string `query:"config_key"`
+	Node   string `query:"node"`
+	From   string `query:"from"`
+	Limit  int    `query:"limit"`
+}
+
+// TasksAnswer is items by name.
+type TasksAnswer struct {
+	Items []json.RawMessage `json:"items"`
+	Next  string            `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// scannedPerPage bounds the rows one filtered page looks at.
+const scannedPerPage = 20000
+
+// ListTasks answers items by name. A page that looked at many rows without
+// filling up ends early and says where to go on.
+func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
+	limit, err := page(q.Limit)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	if q.State != "" && !slices.Contains(domain.TaskStates, domain.TaskState(q.State)) {
+		return TasksAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "state", Reason: fmt.Sprintf("want one of %v, found %q", domain.TaskStates, q.State)}})
+	}
+	answer := TasksAnswer{Items: []json.RawMessage{}}
+	filtered := q.State != "" || q.Type != "" || q.Config != "" || q.Node != ""
+	scanned := 0
+	for row, err := range WorkItemsTable.RawScan(v, Span{From: q.From}) {
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		if len(answer.Items) == limit || scanned == scannedPerPage {
+			answer.Next = row.Key
+			break
+		}
+		scanned++
+		if filtered {
+			var task TaskRow
+			if err := v.Codec().Unmarshal(row.Value, &task); err != nil {
+				return TasksAnswer{}, domain.Errorf(domain.Corrupt, "item %s: %w", row.Key, err)
+			}
+			if q.State != "" && string(task.State) != q.State || q.Type != "" && task.TaskType != q.Type ||
+				q.Config != "" && task.ConfigKey != q.Config || q.Node != "" && string(task.NodeID) != q.Node {
+				continue
+			}
+		}
+		answer.Items = append(answer.Items, slices.Clone(row.Value))
+	}
+	return answer, nil
+}
+
+// FinishedTasks asks for items that ended, newest first.
+type FinishedTasks struct {
+	Before string `query:"before"`
+	Limit  int    `query:"limit"`
+}
+
+// TaskHistory answers items that ended, newest first.
+func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
+	limit, err := page(q.Limit)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	answer := TasksAnswer{Items: []json.RawMessage{}}
+	for entry, err := range workRecentTable.Scan(v, Span{From: q.Before, Reverse: true}) {
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		if len(answer.Items) == limit {
+			break
+		}
+		row, found, err := WorkItemsTable.Raw(v, string(entry.Row.TaskID))
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		if found {
+			answer.Items = append(answer.Items, slices.Clone(row))
+		}
+		answer.Next = entry.Key
+	}
+	if len(answer.Items) < limit {
+		answer.Next = ""
+	}
+	return answer, nil
+}
+
+// NoQuestion asks for the whole.
+type NoQuestion struct{}
+
+// Backpressure is how full the queue is.
+type Backpressure struct {
+	Level     string `json:"level"` // none, soft, hard
+	Pending   int    `json:"pending"`
+	SoftLimit int    `json:"soft_limit"`
+	HardLimit int    `json:"hard_limit"`
+}
+
+// StatusAnswer is the queue in numbers.
+type StatusAnswer struct {
+	ByState      map[string]int            `json:"by_state"` // every state, 0 included
+	ByType       map[string]int            `json:"by_type"`  // items ever, by task type
+	ByTypeState  map[string]map[string]int `json:"by_type_state"`
+	Backpressure Backpressure              `json:"backpressure"`
+}
+
+// WorkStatus answers the queue in numbers.
+func WorkStatus(v View, _ NoQuestion) (StatusAnswer, error) {
+	answer := StatusAnswer{ByState: map[string]int{}, ByType: map[string]int{}, ByTypeState: map[string]map[string]int{}}
+	for _, state := range domain.TaskStates {
+		answer.ByState[string(state)] = 0
+	}
+	for entry, err := range workCountsTable.Scan(v, Span{}) {
+		if err != nil {
+			return StatusAnswer{}, err
+		}
+		row := entry.Row
+		if row.Count == 0 {
+			continue
+		}
+		answer.ByState[string(row.State)] += row.Count
+		answer.ByType[row.TaskType] += row.Count
+		if answer.ByTypeState[row.TaskType] == nil {
+			answer.ByTypeState[row.TaskType] = map[string]int{}
+		}
+		answer.ByTypeState[row.TaskType][string(row.State)] = row.Count
+	}
+	pressure, err := pressureOf(v)
+	if err != nil {
+		return StatusAnswer{}, err
+	}
+	answer.Backpressure = Backpressure{pressure.Level, pressure.Pending, pressure.Soft, pressure.Hard}
+	return answer, nil
+}
+
+// Claimant is a node asking for work.
+type Claimant struct {
+	Node         domain.NodeID
+	Capabilities []string // task types it wants (none: any) and words that items may require
+	Limit        int
+}
+
+// PickTasks chooses what a node gets: among the items it may run, larger
+// priority first, then the older. take says whether an item is free to be
+// picked now. The cost grows with the number of classes, not with the queue.
+func PickTasks(v View, claimant Claimant, take func(domain.TaskID) bool) ([]domain.TaskID, error) {
+	able, err := abilities(v, claimant)
+	if err != nil {
+		return nil, err
+	}
+	var heads []*queueHead
+	defer func() {
+		for _, head := range heads {
+			head.stop()
+		}
+	}()
+	for entry, err := range workClassesTable.Scan(v, Span{}) {
+		if err != nil {
+			return nil, err
+		}
+		if entry.Row.Queued == 0 || len(able.gates(entry.Row.TaskType, entry.Row.Requires)) > 0 {
+			continue
+		}
+		head := &queueHead{prefix: entry.Key + "\x00"}
+		head.next, head.stop = iter.Pull2(workQueueTable.Scan(v, Span{Prefix: head.prefix}))
+		if err := head.advance(); err != nil {
+			return nil, err
+		}
+		heads = append(heads, head)
+	}
+	var picked []domain.TaskID
+	for len(picked) < claimant.Limit {
+		var first *queueHead
+		for _, head := range heads {
+			if head.live && (first == nil || head.order < first.order) {
+				first = head
+			}
+		}
+		if first == nil {
+			break
+		}
+		if take(first.task) {
+			picked = append(picked, first.task)
+		}
+		if err := first.advance(); err != nil {
+			return nil, err
+		}
+	}
+	return picked, nil
+}
+
+// queueHead walks one class's items in order.
+type queueHead struct {
+	prefix string
+	next   func() (Entry[QueueRow], error, bool)
+	stop   func()
+	live   bool
+	order  string
+	task   domain.TaskID
+}
+
+func (h *queueHead) advance() error {
+	entry, err, ok := h.next()
+	if err != nil {
+		return err
+	}
+	h.live = ok
+	if ok {
+		h.order, h.task = strings.TrimPrefix(entry.Key, h.prefix), entry.Row.TaskID
+	}
+	return nil
+}
+
+// ability is what a node can and wants.
+type ability struct {
+	node  domain.NodeID
+	types []string // wanted task types; empty: any
+	words []string // what it asked with and what it registered with
+}
+
+func abilities(v View, claimant Claimant) (ability, error) {
+	able := ability{node: claimant.Node, types: claimant.Capabilities, words: slices.Clone(claimant.Capabilities)}
+	row, known, err := NodesTable.Get(v, string(claimant.Node))
+	if err != nil {
+		return able, err
+	}
+	if known {
+		able.words = append(able.words, row.Capabilities...)
+	}
+	return able, nil
+}
+
+// gates lists what keeps a class of items from the node; nothing when it may run them.
+func (a ability) gates(taskType string, requires []string) []string {
+	var closed []string
+	if len(a.types) > 0 && !slices.Contains(a.types, taskType) {
+		closed = append(closed, fmt.Sprintf("task type %s is not among the capabilities it claims with: %s", taskType, strings.Join(a.types, ", ")))
+	}
+	for _, word := range requires {
+		if !slices.Contains(a.words, word) {
+			closed = append(closed, fmt.Sprintf("the item requires %q; the node offers: %s", word, strings.Join(a.words, ", ")))
+		}
+	}
+	return closed
+}
+
+// ClaimedBefore lists the items that a claim command took when it first ran.
+func ClaimedBefore(v View, command string) ([]domain.TaskID, error) {
+	row, _, err := workClaimsTable.Get(v, command)
+	return row.Tasks, err
+}
+
+// LiveUnique finds the live item with a unique key.
+func LiveUnique(v View, key string) (domain.TaskID, bool, error) {
+	row, found, err := workUniqueTable.Get(v, key)
+	return row.TaskID, found, err
+}
+
+// DueTasks lists the deadlines up to a moment, earliest first, and when the
+// next one after them is (zero for none).
+func DueTasks(v View, now time.Time, limit int) (due []DeadlineRow, next time.Time, err error) {
+	for entry, err := range workDeadlineTable.Scan(v, Span{}) {
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if entry.Row.At.After(now) || len(due) == limit {
+			return due, entry.Row.At, nil
+		}
+		due = append(due, entry.Row)
+	}
+	return due, time.Time{}, nil
+}
+
+// HeldBy lists the live leases of a node, by item.
+func HeldBy(v View, node domain.NodeID) ([]HolderRow, error) {
+	var rows []HolderRow
+	for entry, err := range workHoldersTable.Scan(v, Span{Prefix: pair(string(node), "")}) {
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, entry.Row)
+	}
+	return rows, nil
+}
+
+// WaitingFor lists the items that wait for one, by name.
+func WaitingFor(v View, dependency domain.TaskID) ([]domain.TaskID, error) {
+	var ids []domain.TaskID
+	for entry, err := range workWaitsTable.Scan(v, Span{Prefix: pair(string(dependency), "")}) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, entry.Row.TaskID)
+	}
+	return ids, nil
+}
+
+// maxCycleSearch bounds the items a search for a cycle looks at.
+const maxCycleSearch = 10000
+
+// FindCycle looks for a path from the dependencies back to the item itself and
+// returns it, first and last item the same; nil for none.
+func FindCycle(v View, task domain.TaskID, dependsOn []domain.TaskID) ([]domain.TaskID, error) {
+	type step struct {
+		id   domain.TaskID
+		path []domain.TaskID
+	}
+	seen := map[domain.TaskID]bool{}
+	var stack []step
+	for _, dependency := range slices.Backward(dependsOn) {
+		stack = append(stack, step{dependency, []domain.TaskID{task}})
+	}
+	for len(stack) > 0 {
+		at := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		path := append(slices.Clip(at.path), at.id)
+		if at.id == task {
+			return path, nil
+		}
+		if seen[at.id] {
+			continue
+		}
+		if seen[at.id] = true; len(seen) > maxCycleSearch {
+			return nil, domain.Errorf(domain.TooMany, "item %s: more than %d items stand behind its dependencies", task, maxCycleSearch)
+		}
+		row, found, err := WorkItemsTable.Get(v, string(at.id))
+		if err != nil {
+			return nil, err
+		}
+		if found && !row.State.Final() {
+			for _, dependency := range slices.Backward(row.BlockedOn) {
+				stack = append(stack, step{dependency, path})
+			}
+		}
+	}
+	return nil, nil
+}

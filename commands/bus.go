@@ -175,6 +175,9 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	if _, err := domain.ParseStreamID(string(stream)); err != nil {
 		return Step{}, 0, err
 	}
+	if stateless, ok := c.(Stateless); ok {
+		return b.record(ctx, stateless, facts, dry)
+	}
 	history, head, err := b.history(ctx, stream)
 	if err != nil {
 		return Step{}, 0, err
@@ -205,11 +208,36 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	if err != nil {
 		return Step{}, 0, err
 	}
+	place(events, receipt)
+	return Step{Events: events, Duplicate: receipt.Duplicate, Answer: out.answer(events)}, receipt.Last, out.err
+}
+
+// record appends what a stateless command says. A conflict is the caller's to
+// settle: there is no state to decide on again.
+func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry bool) (Step, domain.Position, error) {
+	stream := c.Stream()
+	events, proposed, err := b.propose(stream, domain.NoStream, facts, c.Facts())
+	if err != nil || dry {
+		return Step{Events: events}, 0, err
+	}
+	receipt, err := b.Log.Append(ctx, stream, c.Expect(), proposed...)
+	var conflict *eventlog.Conflict
+	if errors.As(err, &conflict) {
+		return Step{}, 0, domain.Errorf(domain.Conflict, "%s", conflict.Error())
+	}
+	if err != nil {
+		return Step{}, 0, err
+	}
+	place(events, receipt)
+	return Step{Events: events, Duplicate: receipt.Duplicate}, receipt.Last, nil
+}
+
+// place fills in where events ended up.
+func place(events []domain.Envelope, receipt eventlog.Receipt) {
 	for i := range events {
 		events[i].Position = receipt.First + domain.Position(i)
 		events[i].Revision = receipt.Revision - domain.Revision(len(events)-1-i)
 	}
-	return Step{Events: events, Duplicate: receipt.Duplicate, Answer: out.answer(events)}, receipt.Last, out.err
 }
 
 // propose encodes a decision's events. Ids derive from the command and the

@@ -16,20 +16,11 @@ func (AppendEvent) CommandType() string { return "events.append" }
 // Stream is the one the fact is written to.
 func (c AppendEvent) Stream() domain.StreamID { return c.Target }
 
-// streamHead is how long a stream is.
-type streamHead struct{ length domain.Revision }
+// Expect is the revision the caller stated.
+func (c AppendEvent) Expect() domain.Revision { return c.Expected }
 
-// Evolve counts.
-func (h streamHead) Evolve(e domain.Envelope) streamHead { return streamHead{e.Revision + 1} }
-
-func appendEvent(h streamHead, c AppendEvent, _ domain.Facts) ([]domain.Event, error) {
-	found := h.length - 1
-	switch {
-	case c.Expected == domain.AnyRevision, c.Expected == domain.StreamExists && found >= 0, c.Expected == found:
-		return []domain.Event{c.Event}, nil
-	}
-	return nil, domain.Errorf(domain.Conflict, "stream %s: want revision %s, found %s", c.Target, c.Expected, found)
-}
+// Facts is the fact itself.
+func (c AppendEvent) Facts() []domain.Event { return []domain.Event{c.Event} }
 
 // Bridged turns a fact from outside into the command that decides it, where an
 // area wants to decide: a report on a node is an event only if it is an edge.
@@ -49,5 +40,5 @@ func Bridged(target domain.StreamID, expected domain.Revision, event domain.Even
 
 // Events is how facts from outside are taken over.
 func Events() []Spec {
-	return []Spec{Handle("append an event from outside", appendEvent)}
+	return []Spec{Record[AppendEvent]("append an event from outside")}
 }

@@ -148,6 +148,19 @@ func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, 
 	return spec
 }
 
+// Stateless is a command whose facts do not depend on the state of its stream:
+// it is appended without reading the stream, which may be long.
+type Stateless interface {
+	Targeted
+	Expect() domain.Revision
+	Facts() []domain.Event
+}
+
+// Record makes the Spec of a command that records what it says.
+func Record[C Stateless](about string, options ...SpecOption) Spec {
+	return specOf[C](about, options)
+}
+
 // Fan makes the Spec of a command that spans streams: plan says which, looking
 // at the read models; each step is run as a command of its own; combine makes
 // the answer of theirs. A step that conflicts makes the plan anew.

@@ -1,0 +1,41 @@
+// Package wiring is the one table of areas: which events, read models,
+// reactors, commands and routes a rift process is made of. It holds no logic;
+// adding an area means adding its lines here.
+package wiring
+
+import (
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// Events lists the catalogue's entries, area by area.
+func Events() [][]domain.Def {
+	return [][]domain.Def{
+		domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents(), domain.AdminEvents(),
+		domain.TrainingEvents(), domain.EloEvents(), domain.GauntletEvents(), domain.TournamentEvents(),
+		domain.DaemonsEvents(), domain.DatasyncEvents(), domain.ElectionEvents(), domain.SwimEvents(),
+	}
+}
+
+// Catalog builds the catalogue with the fast codec.
+func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, Events()...) }
+
+// Projections lists the read models.
+func Projections() []projections.Projection {
+	return []projections.Projection{
+		projections.Policies(), projections.Work(), projections.NodesProjection(),
+	}
+}
+
+// Reactors lists what answers events with commands.
+func Reactors() []projections.Reactor {
+	return commands.WorkReactors()
+}
+
+// Specs lists how commands are run, area by area.
+func Specs() [][]commands.Spec {
+	return [][]commands.Spec{
+		commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(),
+	}
+}

@@ -1,0 +1,490 @@
+package domain_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const module = "github.com/ringrift/rift"
+
+// room is what a pure package may do beyond the common rules.
+type room struct {
+	path        string
+	context     bool     // may carry a context through to the log
+	floats      bool     // may calculate with floats
+	reflections []string // files that may use reflect
+}
+
+// finding is one impure thing: where, and what.
+type finding struct {
+	at   token.Position
+	what string
+}
+
+// String is file:line: what.
+func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.at.Filename, f.at.Line, f.what) }
+
+// loader type-checks packages of this module from their source, and the
+// standard library through the source importer, without cgo.
+type loader struct {
+	fset     *token.FileSet
+	root     string
+	standard types.Importer
+	done     map[string]*types.Package
+}
+
+func newLoader(root string) *loader {
+	build.Default.CgoEnabled = false
+	fset := token.NewFileSet()
+	return &loader{fset: fset, root: root, standard: importer.ForCompiler(fset, "source", nil), done: map[string]*types.Package{}}
+}
+
+// Import gives the types of a package.
+func (l *loader) Import(path string) (*types.Package, error) {
+	if path != module && !strings.HasPrefix(path, module+"/") {
+		return l.standard.Import(path)
+	}
+	if known, ok := l.done[path]; ok {
+		return known, nil
+	}
+	_, pkg, _, err := l.load(path)
+	return pkg, err
+}
+
+// load parses and type-checks a package of the module, tests left out.
+func (l *loader) load(path string) ([]*ast.File, *types.Package, *types.Info, error) {
+	dir := filepath.Join(l.root, strings.TrimPrefix(strings.TrimPrefix(path, module), "/"))
+	found, err := build.Default.ImportDir(dir, 0)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var files []*ast.File
+	for _, name := range found.GoFiles {
+		file, err := parser.ParseFile(l.fset, filepath.Join(dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		files = append(files, file)
+	}
+	pkg, info, err := l.check(path, files)
+	l.done[path] = pkg
+	return files, pkg, info, err
+}
+
+func (l *loader) check(path string, files []*ast.File) (*types.Package, *types.Info, error) {
+	info := &types.Info{
+		Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
+		Defs: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
+	}
+	config := types.Config{Importer: l}
+	pkg, err := config.Check(path, l.fset, files, info)
+	return pkg, info, err
+}
+
+// inspector collects findings of one package.
+type inspector struct {
+	room     room
+	fset     *token.FileSet
+	pkg      *types.Package
+	info     *types.Info
+	file     *ast.File
+	sorted   map[ast.Node]bool // calls of maps.Keys and the like whose order is mended
+	findings []finding
+}
+
+func (i *inspector) say(node ast.Node, format string, args ...any) {
+	i.findings = append(i.findings, finding{i.fset.Position(node.Pos()), fmt.Sprintf(format, args...)})
+}
+
+// inspect gives what is impure in a package, and which findings a
+// "//purity:ok reason" on their line suppresses.
+func inspect(r room, fset *token.FileSet, files []*ast.File, pkg *types.Package, info *types.Info) (findings, suppressed []finding) {
+	type place struct {
+		file string
+		line int
+	}
+	for _, file := range files {
+		i := &inspector{room: r, fset: fset, pkg: pkg, info: info, file: file, sorted: map[ast.Node]bool{}}
+		i.imports()
+		i.packageVars()
+		ast.Inspect(file, i.visit)
+		reasons := map[place]string{}
+		used := map[place]bool{}
+		for _, group := range file.Comments {
+			for _, comment := range group.List {
+				if reason, ok := strings.CutPrefix(comment.Text, "//purity:ok"); ok {
+					at := fset.Position(comment.Pos())
+					reasons[place{at.Filename, at.Line}] = strings.TrimSpace(reason)
+					if strings.TrimSpace(reason) == "" {
+						i.say(comment, "a suppression wants a reason")
+						used[place{at.Filename, at.Line}] = true
+					}
+				}
+			}
+		}
+		for _, f := range i.findings {
+			here := place{f.at.Filename, f.at.Line}
+			if reason := reasons[here]; reason != "" {
+				used[here] = true
+				suppressed = append(suppressed, finding{f.at, f.what + " (" + reason + ")"})
+				continue
+			}
+			findings = append(findings, f)
+		}
+		for here, reason := range reasons {
+			if !used[here] {
+				findings = append(findings, finding{token.Position{Filename: here.file, Line: here.line}, "suppresses nothing: " + reason})
+			}
+		}
+	}
+	slices.SortFunc(findings, func(a, b finding) int {
+		return strings.Compare(fmt.Sprintf("%s:%06d", a.at.Filename, a.at.Line), fmt.Sprintf("%s:%06d", b.at.Filename, b.at.Line))
+	})
+	return findings, suppressed
+}
+
+// impure are the packages, with all below them, that reach the machine, share
+// memory or draw random numbers.
+var impure = []string{
+	"crypto/rand", "embed", "hash/maphash", "io/ioutil", "log", "math/rand", "net", "os", "plugin",
+	"runtime", "sync", "syscall", "testing", "unique", "unsafe", "weak",
+}
+
+func (i *inspector) imports() {
+	name := filepath.Base(i.fset.Position(i.file.Pos()).Filename)
+	for _, spec := range i.file.Imports {
+		path, _ := strconv.Unquote(spec.Path.Value)
+		switch {
+		case slices.ContainsFunc(impure, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") }):
+			i.say(spec, "imports %s", path)
+		case path == "context" && !i.room.context:
+			i.say(spec, "imports context")
+		case path == "reflect" && !slices.Contains(i.room.reflections, name):
+			i.say(spec, "imports reflect outside %s", strings.Join(i.room.reflections, ", "))
+		case path == "math" && !i.room.floats:
+			i.say(spec, "imports math")
+		}
+	}
+}
+
+// packageVars allows errors, and tables that are written once where they are
+// declared; everything else at package level is state.
+func (i *inspector) packageVars() {
+	for _, decl := range i.file.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+			i.say(f, "func init runs outside the log")
+		}
+		group, ok := decl.(*ast.GenDecl)
+		if !ok || group.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range group.Specs {
+			values := spec.(*ast.ValueSpec)
+			for _, name := range values.Names {
+				object := i.info.Defs[name]
+				if object == nil || name.Name == "_" {
+					continue
+				}
+				switch {
+				case types.Identical(object.Type(), types.Universe.Lookup("error").Type()):
+				case len(values.Values) == 0:
+					i.say(name, "package variable %s has no value: it can only be state", name.Name)
+				case !table(object.Type()):
+					i.say(name, "package variable %s is no error and no table", name.Name)
+				}
+			}
+		}
+	}
+}
+
+func table(t types.Type) bool {
+	switch t.Underlying().(type) {
+	case *types.Slice, *types.Array, *types.Map, *types.Struct, *types.Signature:
+		return true
+	}
+	return false
+}
+
+var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Sleep", "LoadLocation", "Local"}
+
+var unordered = []string{"Keys", "Values", "All"}
+
+func (i *inspector) visit(node ast.Node) bool {
+	switch n := node.(type) {
+	case *ast.GoStmt:
+		i.say(n, "starts a goroutine")
+	case *ast.SelectStmt:
+		i.say(n, "selects")
+	case *ast.SendStmt:
+		i.say(n, "sends on a channel")
+	case *ast.ChanType:
+		i.say(n, "has a channel")
+	case *ast.RangeStmt:
+		i.ranges(n)
+	case *ast.UnaryExpr:
+		i.unary(n)
+	case *ast.BinaryExpr:
+		i.floatOperation(n, n.Op, n.X, n.Y)
+	case *ast.AssignStmt:
+		for _, left := range n.Lhs {
+			i.writes(left)
+		}
+		if n.Tok != token.ASSIGN && n.Tok != token.DEFINE {
+			i.floatOperation(n, n.Tok, n.Lhs[0], n.Rhs[0])
+		}
+	case *ast.IncDecStmt:
+		i.writes(n.X)
+		i.floatOperation(n, n.Tok, n.X, n.X)
+	case *ast.CallExpr:
+		i.call(n)
+	case *ast.BlockStmt:
+		i.collectThenSort(n.List)
+	case *ast.CaseClause:
+		i.collectThenSort(n.Body)
+	case *ast.SelectorExpr:
+		i.selector(n)
+	case *ast.Ident:
+		i.use(n)
+	}
+	return true
+}
+
+func (i *inspector) ranges(n *ast.RangeStmt) {
+	t := i.info.TypeOf(n.X)
+	switch {
+	case someTerm(t, func(u types.Type) bool { _, ok := u.(*types.Map); return ok }):
+		i.say(n, "ranges over a map")
+	case someTerm(t, func(u types.Type) bool { _, ok := u.(*types.Chan); return ok }):
+		i.say(n, "ranges over a channel")
+	}
+	if n.Tok == token.ASSIGN {
+		for _, left := range []ast.Expr{n.Key, n.Value} {
+			if left != nil {
+				i.writes(left)
+			}
+		}
+	}
+}
+
+// someTerm asks the underlying type, and for a type parameter those it may stand for.
+func someTerm(t types.Type, is func(types.Type) bool) bool {
+	if t == nil {
+		return false
+	}
+	parameter, ok := types.Unalias(t).(*types.TypeParam)
+	if !ok {
+		return is(t.Underlying())
+	}
+	constraint, _ := parameter.Constraint().Underlying().(*types.Interface)
+	for k := range constraint.NumEmbeddeds() {
+		switch term := constraint.EmbeddedType(k).(type) {
+		case *types.Union:
+			for j := range term.Len() {
+				if is(term.Term(j).Type().Underlying()) {
+					return true
+				}
+			}
+		default:
+			if is(term.Underlying()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (i *inspector) unary(n *ast.UnaryExpr) {
+	switch n.Op {
+	case token.ARROW:
+		i.say(n, "receives from a channel")
+	case token.AND:
+		if name := i.packageVar(n.X); name != "" {
+			i.say(n, "takes the address of package variable %s", name)
+		}
+	}
+}
+
+// floatOperation finds arithmetic that two machines may round differently;
+// constants are calculated exactly by the compiler.
+func (i *inspector) floatOperation(node ast.Node, op token.Token, x, y ast.Expr) {
+	if i.room.floats || !slices.Contains([]token.Token{
+		token.ADD, token.SUB, token.MUL, token.QUO, token.ADD_ASSIGN, token.SUB_ASSIGN, token.MUL_ASSIGN, token.QUO_ASSIGN, token.INC, token.DEC,
+	}, op) {
+		return
+	}
+	if expr, ok := node.(ast.Expr); ok && i.info.Types[expr].Value != nil {
+		return
+	}
+	isFloat := func(u types.Type) bool {
+		basic, ok := u.(*types.Basic)
+		return ok && basic.Info()&(types.IsFloat|types.IsComplex) != 0
+	}
+	if someTerm(i.info.TypeOf(x), isFloat) || someTerm(i.info.TypeOf(y), isFloat) {
+		i.say(node, "calculates with floats")
+	}
+}
+
+// packageVar names the package variable that an expression is a part of.
+func (i *inspector) packageVar(expr ast.Expr) string {
+	for {
+		switch e := expr.(type) {
+		case *ast.ParenExpr:
+			expr = e.X
+		case *ast.IndexExpr:
+			expr = e.X
+		case *ast.StarExpr:
+			expr = e.X
+		case *ast.SelectorExpr:
+			if base, ok := e.X.(*ast.Ident); ok {
+				if _, isPackage := i.info.Uses[base].(*types.PkgName); isPackage {
+					expr = e.Sel
+					continue
+				}
+			}
+			expr = e.X
+		case *ast.Ident:
+			v, ok := i.info.Uses[e].(*types.Var)
+			if ok && !v.IsField() && v.Pkg() != nil && v.Parent() == v.Pkg().Scope() {
+				return v.Name()
+			}
+			return ""
+		default:
+			return ""
+		}
+	}
+}
+
+func (i *inspector) writes(left ast.Expr) {
+	if name := i.packageVar(left); name != "" {
+		i.say(left, "writes package variable %s", name)
+	}
+}
+
+// callee names a called function "package.Name", or a builtin by its name.
+func (i *inspector) callee(call *ast.CallExpr) string {
+	fun := call.Fun
+	if index, ok := fun.(*ast.IndexExpr); ok {
+		fun = index.X
+	}
+	if index, ok := fun.(*ast.IndexListExpr); ok {
+		fun = index.X
+	}
+	var called types.Object
+	switch f := fun.(type) {
+	case *ast.Ident:
+		called = i.info.Uses[f]
+	case *ast.SelectorExpr:
+		called = i.info.Uses[f.Sel]
+	}
+	switch object := called.(type) {
+	case *types.Builtin:
+		return object.Name()
+	case *types.Func:
+		if object.Pkg() != nil && object.Signature().Recv() == nil {
+			return object.Pkg().Path() + "." + object.Name()
+		}
+	}
+	return ""
+}
+
+func (i *inspector) call(n *ast.CallExpr) {
+	switch i.callee(n) {
+	case "close":
+		i.say(n, "closes a channel")
+	case "delete", "clear", "copy":
+		if len(n.Args) > 0 {
+			i.writes(n.Args[0])
+		}
+	case "slices.Sorted", "slices.SortedFunc", "slices.SortedStableFunc":
+		if inner := i.unorderedCall(n.Args[0]); inner != nil {
+			i.sorted[inner] = true
+		}
+	}
+	if inner := i.unorderedCall(n); inner != nil && !i.sorted[inner] {
+		i.say(n, "%s gives another order every time: put it inside slices.Sorted", i.callee(n))
+	}
+}
+
+func (i *inspector) unorderedCall(expr ast.Expr) *ast.CallExpr {
+	call, ok := expr.(*ast.CallExpr)
+	if !ok {
+		return nil
+	}
+	name, ok := strings.CutPrefix(i.callee(call), "maps.")
+	if !ok || !slices.Contains(unordered, name) {
+		return nil
+	}
+	return call
+}
+
+// collectThenSort allows list := slices.Collect(maps.Keys(m)) when the very
+// next statement sorts that list.
+func (i *inspector) collectThenSort(statements []ast.Stmt) {
+	for k, statement := range statements {
+		assign, ok := statement.(*ast.AssignStmt)
+		if !ok || len(assign.Lhs) != 1 || len(assign.Rhs) != 1 || k+1 == len(statements) {
+			continue
+		}
+		collect, ok := assign.Rhs[0].(*ast.CallExpr)
+		if !ok || i.callee(collect) != "slices.Collect" || len(collect.Args) != 1 {
+			continue
+		}
+		inner := i.unorderedCall(collect.Args[0])
+		list, isName := assign.Lhs[0].(*ast.Ident)
+		next, isCall := statements[k+1].(*ast.ExprStmt)
+		if inner == nil || !isName || !isCall {
+			continue
+		}
+		if sort, ok := next.X.(*ast.CallExpr); ok && len(sort.Args) > 0 && strings.HasPrefix(i.callee(sort), "slices.Sort") {
+			if argument, ok := sort.Args[0].(*ast.Ident); ok && i.info.Uses[argument] == i.object(list) {
+				i.sorted[inner] = true
+			}
+		}
+	}
+}
+
+func (i *inspector) object(name *ast.Ident) types.Object {
+	if defined := i.info.Defs[name]; defined != nil {
+		return defined
+	}
+	return i.info.Uses[name]
+}
+
+// selector finds a method with a pointer receiver called on a package variable.
+func (i *inspector) selector(n *ast.SelectorExpr) {
+	selection := i.info.Selections[n]
+	if selection == nil || selection.Kind() != types.MethodVal {
+		return
+	}
+	method, ok := selection.Obj().(*types.Func)
+	if !ok {
+		return
+	}
+	_, wantsPointer := method.Signature().Recv().Type().(*types.Pointer)
+	if _, isPointer := selection.Recv().Underlying().(*types.Pointer); wantsPointer && !isPointer {
+		if name := i.packageVar(n.X); name != "" {
+			i.say(n, "lets %s change package variable %s", method.Name(), name)
+		}
+	}
+}
+
+// use finds the clock, by whatever name it was imported.
+func (i *inspector) use(n *ast.Ident) {
+	object := i.info.Uses[n]
+	if object == nil || object.Pkg() == nil || object.Pkg().Path() != "time" || !slices.Contains(clock, object.Name()) {
+		return
+	}
+	if f, ok := object.(*types.Func); ok && f.Signature().Recv() != nil && object.Name() != "Local" {
+		return // Time.After compares; it asks no clock
+	}
+	i.say(n, "uses time.%s", object.Name())
+}

@@ -1,0 +1,169 @@
+package jsonl
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// OpenFile opens a file for reading, unpacked when its name ends in .zst or .gz.
+func OpenFile(path string) (io.ReadCloser, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	unpacked, err := Unpack(file, path)
+	if err != nil {
+		file.Close()
+		return nil, domain.Errorf(domain.Invalid, "open %s: %w", path, err)
+	}
+	return &stack{Reader: unpacked, closers: []io.Closer{unpacked, file}}, nil
+}
+
+// Unpack undoes the packing that a file name's ending tells of.
+func Unpack(r io.Reader, name string) (io.ReadCloser, error) {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".zst":
+		decoder, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
+		if err != nil {
+			return nil, err
+		}
+		return decoder.IOReadCloser(), nil
+	case ".gz":
+		return gzip.NewReader(r)
+	}
+	return io.NopCloser(r), nil
+}
+
+// Sink is a file being written. Close makes it appear under its name, Discard
+// leaves nothing behind; a reader never sees half a file.
+type Sink struct {
+	io.Writer
+	path    string
+	file    *os.File
+	packers []io.Closer
+	done    bool
+}
+
+// CreateFile opens a file for writing, packed when its name ends in .zst or .gz.
+func CreateFile(path string) (*Sink, error) {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-*")
+	if err != nil {
+		return nil, fileError(err)
+	}
+	sink := &Sink{Writer: file, path: path, file: file}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".zst":
+		encoder, err := zstd.NewWriter(file, zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			return nil, errors.Join(domain.Errorf(domain.Internal, "create %s: %w", path, err), sink.Discard())
+		}
+		sink.Writer, sink.packers = encoder, []io.Closer{encoder}
+	case ".gz":
+		encoder := gzip.NewWriter(file)
+		sink.Writer, sink.packers = encoder, []io.Closer{encoder}
+	}
+	return sink, nil
+}
+
+// Close makes what was written durable and gives it its name.
+func (s *Sink) Close() error {
+	if s.done {
+		return nil
+	}
+	for _, packer := range s.packers {
+		if err := packer.Close(); err != nil {
+			return errors.Join(fileError(err), s.Discard())
+		}
+	}
+	if err := s.file.Sync(); err != nil {
+		return errors.Join(fileError(err), s.Discard())
+	}
+	if err := s.file.Chmod(0o644); err != nil {
+		return errors.Join(fileError(err), s.Discard())
+	}
+	s.done = true
+	if err := s.file.Close(); err != nil {
+		return errors.Join(fileError(err), os.Remove(s.file.Name()))
+	}
+	if err := os.Rename(s.file.Name(), s.path); err != nil {
+		return errors.Join(fileError(err), os.Remove(s.file.Name()))
+	}
+	return nil
+}
+
+// Discard throws away what was written. After Close it does nothing.
+func (s *Sink) Discard() error {
+	if s.done {
+		return nil
+	}
+	s.done = true
+	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+}
+
+// Files lists the files that the paths mean: a file is itself, a folder is the
+// files in it with one of the endings, packed or not, by name. A path that
+// means nothing is an error.
+func Files(paths []string, endings ...string) ([]string, error) {
+	if len(endings) == 0 {
+		endings = []string{".jsonl"}
+	}
+	var found []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fileError(err)
+		}
+		if !info.IsDir() {
+			found = append(found, path)
+			continue
+		}
+		entries, err := os.ReadDir(path) // sorted by name
+		if err != nil {
+			return nil, fileError(err)
+		}
+		before := len(found)
+		for _, entry := range entries {
+			plain := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(entry.Name()), ".zst"), ".gz")
+			if !entry.IsDir() && slices.Contains(endings, filepath.Ext(plain)) {
+				found = append(found, filepath.Join(path, entry.Name()))
+			}
+		}
+		if len(found) == before {
+			return nil, domain.Errorf(domain.NotFound, "folder %s: want files ending in %s, found none", path, strings.Join(endings, " or "))
+		}
+	}
+	slices.SortStableFunc(found, func(a, b string) int {
+		return strings.Compare(filepath.Base(a), filepath.Base(b))
+	})
+	return found, nil
+}
+
+func fileError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return domain.Errorf(domain.NotFound, "%w", err)
+	}
+	return domain.Errorf(domain.Unavailable, "%w", err)
+}
+
+type stack struct {
+	io.Reader
+	closers []io.Closer
+}
+
+func (s *stack) Close() error {
+	var err error
+	for _, closer := range s.closers {
+		err = errors.Join(err, closer.Close())
+	}
+	return err
+}

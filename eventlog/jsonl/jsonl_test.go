@@ -1,0 +1,365 @@
+package jsonl_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+
+func seed(t *testing.T, log eventlog.Log, stream domain.StreamID, payloads ...string) {
+	t.Helper()
+	for i, payload := range payloads {
+		_, err := log.Append(t.Context(), stream, domain.AnyRevision, eventlog.Proposed{
+			ID: domain.DeriveID(string(stream), i), Type: "NOTED", Version: 2, Time: noon.Add(time.Duration(i) * time.Millisecond),
+			Meta: domain.Meta{Command: "c1", Actor: `an "actor" of node-ü`, Term: 7}, Data: []byte(payload),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func collect(t *testing.T, events iter.Seq2[domain.Envelope, error]) []domain.Envelope {
+	t.Helper()
+	var all []domain.Envelope
+	for e, err := range events {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func TestExportAndImportKeepEveryByte(t *testing.T) {
+	payloads := []string{
+		`{"a":1}`, `{"html":"<b>&"}`, `{"sep":"` + "\u2028" + `"}`, `{"f":1e400,"z":-0.0}`, `{"stray":"` + "\xff\xfe" + `"}`,
+		`{ "spaced": true }`, "not json at all\n\x00", ``, `{"same":1,"same":2}`, `null`,
+	}
+	for _, ending := range []string{".jsonl", ".jsonl.zst", ".jsonl.gz"} {
+		t.Run(ending, func(t *testing.T) {
+			source := eventlog.NewMemory()
+			seed(t, source, "task-a", payloads...)
+			seed(t, source, "node-b", payloads[:3]...)
+			path := filepath.Join(t.TempDir(), "log"+ending)
+			sink, err := jsonl.CreateFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(path); err == nil {
+				t.Fatal("the file appeared before it was closed")
+			}
+			count, err := jsonl.Export(t.Context(), source, sink, jsonl.ExportOptions{})
+			if err != nil || count != int64(len(payloads)+3) {
+				t.Fatalf("want %d events exported, found %d, %v", len(payloads)+3, count, err)
+			}
+			if err := sink.Close(); err != nil {
+				t.Fatal(err)
+			}
+
+			target := eventlog.NewMemory()
+			for round, want := range []jsonl.Report{{Read: count, Appended: count}, {Read: count, Duplicates: count}} {
+				report, err := jsonl.Import(t.Context(), target, jsonl.ReadFiles([]string{path}, jsonl.ReadOptions{}), jsonl.ImportOptions{})
+				want.Head = domain.Position(count)
+				if err != nil || report != want {
+					t.Fatalf("import %d: want %+v, found %+v, %v", round, want, report, err)
+				}
+			}
+			before := collect(t, source.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}))
+			after := collect(t, target.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}))
+			for i := range before {
+				if !sameEvent(before[i], after[i]) {
+					t.Errorf("want %v %s, found %v %s", before[i], before[i].Time, after[i], after[i].Time)
+				}
+			}
+		})
+	}
+}
+
+func sameEvent(a, b domain.Envelope) bool {
+	return a.Position == b.Position && a.Stream == b.Stream && a.Revision == b.Revision && a.ID == b.ID && a.Type == b.Type &&
+		a.Version == b.Version && a.Time.Equal(b.Time) && a.Meta == b.Meta && bytes.Equal(a.Data, b.Data)
+}
+
+func TestExportChoosesByPositionAndFilter(t *testing.T) {
+	log := eventlog.NewMemory()
+	seed(t, log, "task-a", `{"n":0}`, `{"n":1}`, `{"n":2}`)
+	seed(t, log, "node-b", `{"n":3}`, `{"n":4}`)
+	var out bytes.Buffer
+	var last domain.Position
+	count, err := jsonl.Export(t.Context(), log, &out, jsonl.ExportOptions{
+		From: 2, To: 4, Filter: eventlog.Filter{Streams: []string{"node-", "task-"}},
+		Progress: func(_ int64, at domain.Position) { last = at },
+	})
+	if err != nil || count != 3 || last != 4 {
+		t.Fatalf("want 3 events up to 4, found %d up to %d, %v", count, last, err)
+	}
+	events := collect(t, jsonl.Read(&out, "out", jsonl.ReadOptions{}))
+	if events[0].Position != 2 || events[0].Revision != 1 || events[2].Stream != "node-b" {
+		t.Fatalf("want the second to the fourth event in their places, found %v", events)
+	}
+}
+
+func TestWhatALineLeavesOutIsDerived(t *testing.T) {
+	text := `# written by hand
+
+{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{ "x" : 1 }}
+{"stream":"task-b","type":"TWO","time":"2026-03-01T13:00:00+01:00","data":{}}
+{"position":10,"stream":"task-a","type":"THREE","version":4,"time":"2026-03-01T12:00:00Z","data":{}}
+`
+	events := collect(t, jsonl.Read(strings.NewReader(text), "hand", jsonl.ReadOptions{}))
+	want := []string{`1 task-a@0 ONE {"x":1}`, `2 task-b@0 TWO {}`, `10 task-a@1 THREE {}`}
+	for i, e := range events {
+		if e.String() != want[i] {
+			t.Errorf("want %s, found %s", want[i], e)
+		}
+	}
+	if events[0].ID != domain.DeriveID("task-a", 0) || events[2].ID != domain.DeriveID("task-a", 1) {
+		t.Error("want ids of stream and revision")
+	}
+	if events[0].Version != 1 || events[2].Version != 4 || !events[1].Time.Equal(events[0].Time) || events[1].Time.Location() != time.UTC {
+		t.Errorf("want versions 1 and 4 and UTC times, found %+v", events)
+	}
+}
+
+func TestABrokenLineNamesFileLineAndEveryFault(t *testing.T) {
+	good := `{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`
+	for name, broken := range map[string]struct{ line, want string }{
+		"no json":       {`{"stream":`, "log.jsonl:2: want one JSON object"},
+		"unknown key":   {`{"straem":"task-a"}`, `log.jsonl:2: want one JSON object with the keys of an event: json: unknown field "straem"`},
+		"every fault":   {`{"stream":"task","version":0,"revision":-1}`, `log.jsonl:2: event: stream: stream id "task": want <category>-<id>; type: required; time: required; revision: want at least 0, found -1; version: want at least 1, found 0; data: required`},
+		"behind":        {good + ` {}`, `log.jsonl:2: want nothing behind the event, found "{}"`},
+		"position":      {strings.Replace(good, `{`, `{"position":1,`, 1), `log.jsonl:2: event: position: want more than 1, found 1`},
+		"both payloads": {strings.Replace(good, `{`, `{"data_base64":"",`, 1), "want data or data_base64, found both"},
+		"long":          {`{"stream":"` + strings.Repeat("x", jsonl.MaxLine), fmt.Sprintf("log.jsonl:2: want at most %d bytes in a line", jsonl.MaxLine)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := good + "\n" + broken.line + "\n" + good
+			var count int
+			var found error
+			for _, err := range jsonl.Read(strings.NewReader(text), "log.jsonl", jsonl.ReadOptions{}) {
+				if err != nil {
+					found = err
+				} else {
+					count++
+				}
+			}
+			if found == nil || !strings.Contains(found.Error(), broken.want) || count != 1 {
+				t.Fatalf("want one event and then %q, found %d and %v", broken.want, count, found)
+			}
+			path := filepath.Join(t.TempDir(), "log.jsonl")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			report, err := jsonl.ImportFiles(t.Context(), eventlog.NewMemory(), []string{path}, jsonl.ReadOptions{Lenient: true}, jsonl.ImportOptions{})
+			if err != nil || report.Skipped != 1 {
+				t.Fatalf("want one line counted as skipped, found %+v, %v", report, err)
+			}
+			var skipped []int64
+			lenient := collect(t, jsonl.Read(strings.NewReader(text), "log.jsonl", jsonl.ReadOptions{
+				Lenient: true, OnSkip: func(_ string, line int64, fault error) { skipped = append(skipped, line) },
+			}))
+			if len(lenient) != 2 || len(skipped) != 1 || skipped[0] != 2 {
+				t.Fatalf("want two events and line 2 left out, found %d and %v", len(lenient), skipped)
+			}
+		})
+	}
+}
+
+func TestAReadErrorIsNotTheEnd(t *testing.T) {
+	torn := io.MultiReader(strings.NewReader(`{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`+"\n"), errReader{})
+	var found error
+	for _, err := range jsonl.Read(torn, "torn", jsonl.ReadOptions{Lenient: true}) {
+		found = errors.Join(found, err)
+	}
+	if !errors.Is(found, errDisk) || !strings.Contains(found.Error(), "torn:2") {
+		t.Fatalf("want the disk's error at torn:2, found %v", found)
+	}
+	sink, err := jsonl.CreateFile(filepath.Join(t.TempDir(), "half.jsonl.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer := jsonl.NewWriter(sink)
+	for range 2000 {
+		if err := writer.Write(domain.Envelope{Position: 1, Stream: "task-a", Type: "ONE", Version: 1, Time: noon, Data: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(writer.Flush(), sink.Discard(), sink.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errDisk = errors.New("disk gone")
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, errDisk }
+
+// bulkLog takes several streams in one step, as an embedded engine may.
+type bulkLog struct {
+	*eventlog.Memory
+	calls int
+}
+
+func (b *bulkLog) AppendAll(ctx context.Context, entries []jsonl.Entry) (appended, duplicates int, err error) {
+	b.calls++
+	for _, entry := range entries {
+		receipt, err := b.Append(ctx, entry.Stream, domain.AnyRevision, entry.Event)
+		if err != nil {
+			return appended, duplicates, err
+		}
+		if receipt.Duplicate {
+			duplicates++
+		} else {
+			appended++
+		}
+	}
+	return appended, duplicates, nil
+}
+
+func TestImportGoesOnWhereItStopped(t *testing.T) {
+	source := eventlog.NewMemory()
+	for i := range 40 {
+		seed(t, source, domain.StreamID(fmt.Sprintf("task-%d", i)), fmt.Sprintf(`{"n":%d}`, i))
+	}
+	seed(t, source, "node-long", strings.Split(strings.Repeat(`{"x":1} `, 1200), " ")[:1200]...)
+	all := source.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{})
+	total := int64(len(collect(t, all)))
+
+	bulk := &bulkLog{Memory: eventlog.NewMemory()}
+	for _, target := range []eventlog.Log{eventlog.NewMemory(), bulk} {
+		cut := func(yield func(domain.Envelope, error) bool) {
+			n := 0
+			for e, err := range all {
+				if n == 900 {
+					yield(domain.Envelope{}, errDisk)
+					return
+				}
+				n++
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+		report, err := jsonl.Import(t.Context(), target, cut, jsonl.ImportOptions{})
+		if !errors.Is(err, errDisk) || report.Appended != 900 {
+			t.Fatalf("want what was read before the error appended, found %+v, %v", report, err)
+		}
+		first := report.Appended
+		report, err = jsonl.Import(t.Context(), target, all, jsonl.ImportOptions{})
+		if err != nil || report.Duplicates != first || report.Appended+report.Duplicates != total || int64(report.Head) != total {
+			t.Fatalf("want the rest of %d appended behind %d, found %+v, %v", total, first, report, err)
+		}
+	}
+	if bulk.calls > 8 {
+		t.Errorf("want few appends of many events, found %d", bulk.calls)
+	}
+}
+
+func TestFilesAreReadInTheOrderOfTheirNames(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.jsonl", "a.jsonl.gz", "c.jsonl.zst", "notes.txt"} {
+		sink, err := jsonl.CreateFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(sink, `{"stream":"task-%s","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`, name)
+		if err := sink.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := jsonl.Files([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var streams []string
+	for _, e := range collect(t, jsonl.ReadFiles(files, jsonl.ReadOptions{})) {
+		streams = append(streams, string(e.Stream))
+	}
+	if got := strings.Join(streams, " "); got != "task-a.jsonl.gz task-b.jsonl task-c.jsonl.zst" {
+		t.Fatalf("want the three logs by name, found %s", got)
+	}
+	if _, err := jsonl.Files([]string{filepath.Join(dir, "nowhere")}); !errors.Is(err, domain.ErrNotFound) {
+		t.Fatalf("want not_found, found %v", err)
+	}
+	if _, err := jsonl.Files([]string{t.TempDir()}); !errors.Is(err, domain.ErrNotFound) {
+		t.Fatalf("want not_found for an empty folder, found %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{"a":[1,2]}}`))
+	f.Add([]byte(`{"position":3,"stream":"task-a","revision":2,"id":"00000000-0000-8000-8000-000000000001","type":"ONE","version":2,"time":"2026-03-01T12:00:00.000001Z","data_base64":"AA==","meta":{"term":3}}`))
+	f.Add([]byte("# comment\r\n\r\n{\"data\":null}\n\xff\xfe"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var out bytes.Buffer
+		writer := jsonl.NewWriter(&out)
+		var first []domain.Envelope
+		for e, err := range jsonl.Read(bytes.NewReader(text), "fuzz", jsonl.ReadOptions{Lenient: true}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := writer.Write(e); err != nil {
+				t.Fatal(err)
+			}
+			first = append(first, e)
+		}
+		if err := writer.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		i := 0
+		for e, err := range jsonl.Read(&out, "again", jsonl.ReadOptions{}) {
+			if err != nil {
+				t.Fatalf("want what was written to be readable, found %v", err)
+			}
+			if !sameEvent(e, first[i]) {
+				t.Fatalf("want %v, found %v", first[i], e)
+			}
+			i++
+		}
+		if i != len(first) {
+			t.Fatalf("want %d events, found %d", len(first), i)
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	var out bytes.Buffer
+	writer := jsonl.NewWriter(&out)
+	for i := range 1000 {
+		err := writer.Write(domain.Envelope{
+			Position: domain.Position(i + 1), Stream: "task-a", Revision: domain.Revision(i), ID: domain.DeriveID("b", i), Type: "TASK_SPAWNED", Version: 1,
+			Time: noon, Data: []byte(`{"task_id":"a","payload":"` + strings.Repeat("x", 200) + `"}`), Meta: domain.Meta{Command: "c", Node: "n"},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := writer.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(out.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range jsonl.Read(bytes.NewReader(out.Bytes()), "bench", jsonl.ReadOptions{}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

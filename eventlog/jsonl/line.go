@@ -1,0 +1,190 @@
+package jsonl
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// MaxLine bounds a line in bytes, its end not counted.
+const MaxLine = 8 << 20
+
+// wire is a line as it is read. Everything but stream, type, time and the
+// payload may be absent in a log written by hand.
+type wire struct {
+	Position *domain.Position `json:"position"`
+	Stream   string           `json:"stream"`
+	Revision *domain.Revision `json:"revision"`
+	ID       *domain.EventID  `json:"id"`
+	Type     string           `json:"type"`
+	Version  *int             `json:"version"`
+	Time     *time.Time       `json:"time"`
+	Data     json.RawMessage  `json:"data"`
+	Base64   *string          `json:"data_base64"`
+	Meta     domain.Meta      `json:"meta"`
+}
+
+// derive fills in what a line leaves out: the next position, the next revision
+// of its stream, an id made of both names.
+type derive struct {
+	position  domain.Position
+	revisions map[domain.StreamID]domain.Revision // next ones, of streams with derived revisions only
+}
+
+// parse reads one line. Every fault is named at once.
+func (d *derive) parse(line []byte) (domain.Envelope, error) {
+	var w wire
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&w); err != nil {
+		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want one JSON object with the keys of an event: %w", err)
+	}
+	if rest := bytes.TrimSpace(line[decoder.InputOffset():]); len(rest) > 0 {
+		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want nothing behind the event, found %.40q", rest)
+	}
+	var faults []domain.Fault
+	fault := func(field, reason string) { faults = append(faults, domain.Fault{Field: field, Reason: reason}) }
+
+	stream, err := domain.ParseStreamID(w.Stream)
+	if err != nil {
+		fault("stream", err.Error())
+	}
+	if w.Type == "" {
+		fault("type", "required")
+	}
+	if w.Time == nil {
+		fault("time", "required")
+	}
+	if w.Position != nil && *w.Position <= d.position {
+		fault("position", "want more than "+d.position.String()+", found "+w.Position.String())
+	}
+	if w.Revision != nil && *w.Revision < 0 {
+		fault("revision", "want at least 0, found "+strconv.FormatInt(int64(*w.Revision), 10))
+	}
+	if w.Version != nil && *w.Version < 1 {
+		fault("version", "want at least 1, found "+strconv.Itoa(*w.Version))
+	}
+	data, err := w.payload()
+	if err != nil {
+		fault("data", err.Error())
+	}
+	if err := domain.Faulty("event", faults); err != nil {
+		return domain.Envelope{}, err
+	}
+
+	e := domain.Envelope{
+		Position: d.position + 1, Stream: stream, Type: w.Type, Version: 1,
+		Time: domain.Instant(*w.Time), Meta: w.Meta, Data: data,
+	}
+	if w.Position != nil {
+		e.Position = *w.Position
+	}
+	d.position = e.Position
+	if w.Version != nil {
+		e.Version = *w.Version
+	}
+	if w.Revision != nil {
+		e.Revision = *w.Revision
+		if _, mixed := d.revisions[stream]; mixed {
+			d.revisions[stream] = e.Revision + 1
+		}
+	} else {
+		if d.revisions == nil {
+			d.revisions = map[domain.StreamID]domain.Revision{}
+		}
+		e.Revision = d.revisions[stream]
+		d.revisions[stream] = e.Revision + 1
+	}
+	if w.ID != nil {
+		e.ID = *w.ID
+	}
+	if e.ID.IsZero() {
+		e.ID = domain.DeriveID(string(stream), int(e.Revision))
+	}
+	return e, nil
+}
+
+// payload gives the payload's bytes: compact JSON, or whatever they were.
+func (w wire) payload() ([]byte, error) {
+	switch {
+	case w.Base64 != nil && w.Data != nil:
+		return nil, domain.Errorf(domain.Invalid, "want data or data_base64, found both")
+	case w.Base64 != nil:
+		data, err := base64.StdEncoding.DecodeString(*w.Base64)
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "data_base64: %w", err)
+		}
+		return data, nil
+	case w.Data == nil:
+		return nil, domain.Errorf(domain.Invalid, "required")
+	}
+	var compact bytes.Buffer
+	compact.Grow(len(w.Data))
+	if err := json.Compact(&compact, w.Data); err != nil {
+		return nil, domain.Errorf(domain.Invalid, "%w", err)
+	}
+	return compact.Bytes(), nil
+}
+
+// appendLine writes one event as a line. A payload that is compact JSON stands
+// as it is; any other bytes stand as data_base64, so that every payload
+// survives.
+func appendLine(line []byte, e domain.Envelope, scratch *bytes.Buffer) ([]byte, error) {
+	line = append(line, `{"position":`...)
+	line = strconv.AppendUint(line, uint64(e.Position), 10)
+	line = append(line, `,"stream":`...)
+	line, err := appendString(line, string(e.Stream))
+	if err != nil {
+		return nil, err
+	}
+	line = append(line, `,"revision":`...)
+	line = strconv.AppendInt(line, int64(e.Revision), 10)
+	line = append(line, `,"id":"`...)
+	line = append(line, e.ID.String()...)
+	line = append(line, `","type":`...)
+	if line, err = appendString(line, e.Type); err != nil {
+		return nil, err
+	}
+	line = append(line, `,"version":`...)
+	line = strconv.AppendInt(line, int64(e.Version), 10)
+	line = append(line, `,"time":"`...)
+	line = domain.Instant(e.Time).AppendFormat(line, domain.Timestamp)
+	line = append(line, '"')
+	scratch.Reset()
+	if json.Compact(scratch, e.Data) == nil && scratch.Len() == len(e.Data) {
+		line = append(line, `,"data":`...)
+		line = append(line, e.Data...)
+	} else {
+		line = append(line, `,"data_base64":"`...)
+		line = base64.StdEncoding.AppendEncode(line, e.Data)
+		line = append(line, '"')
+	}
+	line = append(line, `,"meta":`...)
+	meta, err := json.Marshal(e.Meta)
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "meta of event %d: %w", e.Position, err)
+	}
+	line = append(line, meta...)
+	line = append(line, '}')
+	if len(line) > MaxLine {
+		return nil, domain.Errorf(domain.TooLarge, "event %d as a line: want at most %d bytes, found %d", e.Position, MaxLine, len(line))
+	}
+	return append(line, '\n'), nil
+}
+
+// appendString quotes text; names of plain ASCII, the usual ones, need no encoder.
+func appendString(line []byte, text string) ([]byte, error) {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(text)
+			return append(line, quoted...), err
+		}
+	}
+	line = append(line, '"')
+	line = append(line, text...)
+	return append(line, '"'), nil
+}

@@ -1,0 +1,134 @@
+package jsonl
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+	"strconv"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Line is one line of a text, without its end. Text is valid until the next
+// line is asked for.
+type Line struct {
+	Number  int64 // from 1
+	Text    []byte
+	TooLong bool // it had more than the bound; Text is its beginning
+}
+
+// Lines yields the lines of a text in constant memory, whatever bytes they
+// hold. An error of the reader names the text and the line it happened in.
+func Lines(r io.Reader, name string, bound int) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		reader := bufio.NewReaderSize(r, 64<<10)
+		var number int64
+		var long []byte
+		for {
+			line := Line{Number: number + 1}
+			part, err := reader.ReadSlice('\n')
+			if errors.Is(err, bufio.ErrBufferFull) {
+				long = append(long[:0], part...)
+				for errors.Is(err, bufio.ErrBufferFull) {
+					part, err = reader.ReadSlice('\n')
+					if room := bound + 2 - len(long); room > 0 {
+						long = append(long, part[:min(room, len(part))]...)
+					}
+				}
+				part = long
+			}
+			if err != nil && !errors.Is(err, io.EOF) {
+				yield(line, domain.Errorf(domain.Unavailable, "%s:%d: %w", name, line.Number, err))
+				return
+			}
+			if len(part) == 0 && err != nil {
+				return
+			}
+			line.Text = bytes.TrimSuffix(bytes.TrimSuffix(part, []byte("\n")), []byte("\r"))
+			if len(line.Text) > bound {
+				line.Text, line.TooLong = line.Text[:bound], true
+			}
+			number++
+			if !yield(line, nil) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ReadOptions says how broken lines are met.
+type ReadOptions struct {
+	Lenient bool // leave broken lines out instead of ending with the first
+	// OnSkip is told of every line left out; the fault names the file and the line.
+	OnSkip func(file string, line int64, fault error)
+	// OnLine is told of every line read, for progress.
+	OnLine func(file string, line int64)
+}
+
+// Read yields the events of a text. Empty lines and lines that begin with "#"
+// are comments. A broken line is an error that names the text, the line and
+// every fault in it, and ends the read; a lenient read reports it and goes on.
+func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		var absent derive
+		for line, err := range Lines(r, name, MaxLine) {
+			if err != nil {
+				yield(domain.Envelope{}, err)
+				return
+			}
+			if options.OnLine != nil {
+				options.OnLine(name, line.Number)
+			}
+			text := bytes.TrimSpace(line.Text)
+			if len(text) == 0 || text[0] == '#' {
+				continue
+			}
+			var e domain.Envelope
+			if line.TooLong {
+				err = domain.Errorf(domain.TooLarge, "want at most %d bytes in a line", MaxLine)
+			} else {
+				e, err = absent.parse(text)
+			}
+			if err != nil {
+				err = domain.Errorf(domain.CodeOf(err), "%s: %w", name+":"+strconv.FormatInt(line.Number, 10), err)
+				if options.Lenient {
+					if options.OnSkip != nil {
+						options.OnSkip(name, line.Number, err)
+					}
+					continue
+				}
+				yield(domain.Envelope{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ReadFiles yields the events of several files one after the other. Each file
+// counts its own positions and derived revisions.
+func ReadFiles(paths []string, options ReadOptions) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		for _, path := range paths {
+			file, err := OpenFile(path)
+			if err != nil {
+				yield(domain.Envelope{}, err)
+				return
+			}
+			for e, err := range Read(file, path, options) {
+				if !yield(e, err) || err != nil {
+					file.Close()
+					return
+				}
+			}
+			if err := file.Close(); err != nil {
+				yield(domain.Envelope{}, domain.Errorf(domain.Unavailable, "close %s: %w", path, err))
+				return
+			}
+		}
+	}
+}

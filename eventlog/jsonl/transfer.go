@@ -1,0 +1,205 @@
+package jsonl
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Entry is an event on its way into a log that takes several streams at once.
+type Entry struct {
+	Stream domain.StreamID
+	Event  eventlog.Proposed
+}
+
+// Bulk is a log that can take events of several streams in one durable step, in
+// the order given, leaving out those it already has. Import uses it where there
+// is one: with Append alone, every change of stream costs a synced write.
+type Bulk interface {
+	AppendAll(ctx context.Context, entries []Entry) (appended, duplicates int, err error)
+}
+
+// The bounds of one append during an import.
+const (
+	batchEvents = 512
+	batchBytes  = 1 << 20
+)
+
+// ImportOptions of Import.
+type ImportOptions struct {
+	Progress func(Report) // told after every append
+}
+
+// Report counts what an import did.
+type Report struct {
+	Read       int64           `json:"read"`       // events handed over
+	Appended   int64           `json:"appended"`   // new in the log
+	Duplicates int64           `json:"duplicates"` // already there
+	Skipped    int64           `json:"skipped"`    // broken lines left out, where ImportFiles read them
+	Head       domain.Position `json:"head"`       // of the log afterwards
+}
+
+// Import appends events in their order under their own ids. An event that its
+// stream already has is counted and left alone, so a second import appends
+// nothing and an import that was cut short can be run again. What was appended
+// before an error stays.
+func Import(ctx context.Context, log eventlog.Log, events iter.Seq2[domain.Envelope, error], options ImportOptions) (Report, error) {
+	in := importer{log: log, options: options, pending: map[domain.EventID]struct{}{}}
+	in.bulk, _ = log.(Bulk)
+	for e, err := range events {
+		if err == nil {
+			err = in.add(ctx, e)
+		}
+		if err != nil {
+			return in.report, errors.Join(err, in.flush(ctx))
+		}
+	}
+	if err := in.flush(ctx); err != nil {
+		return in.report, err
+	}
+	head, err := log.Head(ctx)
+	in.report.Head = head
+	return in.report, err
+}
+
+// ImportFiles imports several files as one log. A lenient read counts the
+// broken lines it left out.
+func ImportFiles(ctx context.Context, log eventlog.Log, paths []string, read ReadOptions, options ImportOptions) (Report, error) {
+	var skipped int64
+	told := read.OnSkip
+	read.OnSkip = func(file string, line int64, fault error) {
+		skipped++
+		if told != nil {
+			told(file, line, fault)
+		}
+	}
+	report, err := Import(ctx, log, ReadFiles(paths, read), options)
+	report.Skipped = skipped
+	return report, err
+}
+
+type importer struct {
+	log     eventlog.Log
+	bulk    Bulk
+	options ImportOptions
+	report  Report
+	batch   []Entry
+	pending map[domain.EventID]struct{} // the ids in batch
+	bytes   int
+}
+
+func (in *importer) add(ctx context.Context, e domain.Envelope) error {
+	in.report.Read++
+	full := len(in.batch) >= batchEvents || in.bytes+len(e.Data) > batchBytes
+	turned := in.bulk == nil && len(in.batch) > 0 && in.batch[0].Stream != e.Stream
+	_, twice := in.pending[e.ID] // no append may hold an id twice
+	if len(in.batch) > 0 && (full || turned || twice) {
+		if err := in.flush(ctx); err != nil {
+			return err
+		}
+	}
+	in.batch = append(in.batch, Entry{Stream: e.Stream, Event: eventlog.Proposed{
+		ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data,
+	}})
+	in.pending[e.ID] = struct{}{}
+	in.bytes += len(e.Data)
+	return nil
+}
+
+func (in *importer) flush(ctx context.Context) error {
+	if len(in.batch) == 0 {
+		return nil
+	}
+	batch := in.batch
+	in.batch, in.bytes = in.batch[:0], 0
+	clear(in.pending)
+	if in.bulk != nil {
+		appended, duplicates, err := in.bulk.AppendAll(ctx, batch)
+		in.report.Appended += int64(appended)
+		in.report.Duplicates += int64(duplicates)
+		if err != nil {
+			return domain.Errorf(domain.CodeOf(err), "import: %w", err)
+		}
+		return in.told()
+	}
+	events := make([]eventlog.Proposed, len(batch))
+	for i, entry := range batch {
+		events[i] = entry.Event
+	}
+	receipt, err := in.log.Append(ctx, batch[0].Stream, domain.AnyRevision, events...)
+	switch {
+	case err == nil && receipt.Duplicate:
+		in.report.Duplicates += int64(len(batch))
+	case err == nil:
+		in.report.Appended += int64(len(batch))
+	case errors.Is(err, domain.ErrConflict):
+		if err := in.oneByOne(ctx, batch); err != nil { // a part of them is there already
+			return err
+		}
+	default:
+		return domain.Errorf(domain.CodeOf(err), "import into %s: %w", batch[0].Stream, err)
+	}
+	return in.told()
+}
+
+func (in *importer) oneByOne(ctx context.Context, batch []Entry) error {
+	for _, entry := range batch {
+		receipt, err := in.log.Append(ctx, entry.Stream, domain.AnyRevision, entry.Event)
+		if err != nil {
+			return domain.Errorf(domain.CodeOf(err), "import into %s: %w", entry.Stream, err)
+		}
+		if receipt.Duplicate {
+			in.report.Duplicates++
+		} else {
+			in.report.Appended++
+		}
+	}
+	return nil
+}
+
+func (in *importer) told() error {
+	if in.options.Progress != nil {
+		in.options.Progress(in.report)
+	}
+	return nil
+}
+
+// ExportOptions chooses what is exported.
+type ExportOptions struct {
+	From     domain.Position // first position, 0 and 1 mean the beginning
+	To       domain.Position // last position, 0 means the end
+	Filter   eventlog.Filter
+	Progress func(written int64, at domain.Position) // told every 1024 events and at the end
+}
+
+// Export writes the events of a log as lines and tells how many.
+func Export(ctx context.Context, log eventlog.Log, w io.Writer, options ExportOptions) (int64, error) {
+	out := NewWriter(w)
+	var at domain.Position
+	for e, err := range log.ReadAll(ctx, max(options.From, 1), eventlog.Forward, options.Filter) {
+		if err != nil {
+			return out.Count(), domain.Errorf(domain.CodeOf(err), "export: %w", err)
+		}
+		if options.To != 0 && e.Position > options.To {
+			break
+		}
+		if err := out.Write(e); err != nil {
+			return out.Count(), err
+		}
+		at = e.Position
+		if options.Progress != nil && out.Count()%1024 == 0 {
+			options.Progress(out.Count(), at)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return out.Count(), err
+	}
+	if options.Progress != nil {
+		options.Progress(out.Count(), at)
+	}
+	return out.Count(), nil
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
 )
 
 // Events lists the catalogue's entries, area by area.
@@ -39,3 +40,6 @@ func Specs() [][]commands.Spec {
 		commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(),
 	}
 }
+
+// Routes lists the endpoints.
+func Routes() []transport.Route { return transport.Routes() }

@@ -1,0 +1,256 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+// Backend is what the HTTP edge sees of a node.
+func (n *Node) Backend() transport.Backend { return backend{n} }
+
+type backend struct{ node *Node }
+
+func (b backend) Do(ctx context.Context, call transport.Call) (commands.Result, error) {
+	return b.node.Do(ctx, Order{
+		ID: call.ID, Actor: call.Actor, Causation: call.Causation, Correlation: call.Correlation,
+		Command: call.Command, Dry: call.Dry,
+	})
+}
+
+// Append takes over a fact from outside: areas that want to decide it get to.
+func (b backend) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call transport.Call) (commands.Result, error) {
+	call.Command = commands.Bridged(stream, expected, event)
+	return b.Do(ctx, call)
+}
+
+func (b backend) Spec(commandType string) (commands.Spec, bool) { return b.node.bus.Spec(commandType) }
+func (b backend) Log() eventlog.Log                             { return b.node.log }
+func (b backend) Catalog() *domain.Catalog                      { return b.node.catalog }
+func (b backend) Cluster() string                               { return b.node.config.Cluster }
+
+// timed is a log that knows how far it was at a moment.
+type timed interface {
+	PositionAt(ctx context.Context, at time.Time) (domain.Position, error)
+}
+
+func (b backend) View(ctx context.Context, at transport.At, after domain.Position, f func(projections.View) error) error {
+	if err := b.node.upTo(ctx, after); err != nil {
+		return err
+	}
+	if !at.Set {
+		return b.node.store.View(f)
+	}
+	position := at.Position
+	if !at.Time.IsZero() {
+		clock, ok := b.node.log.(timed)
+		if !ok {
+			return domain.Errorf(domain.Invalid, "this log keeps no times; ask with at=<position>")
+		}
+		var err error
+		if position, err = clock.PositionAt(ctx, at.Time); err != nil {
+			return err
+		}
+	}
+	head, err := b.node.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if position > head {
+		return domain.Faulty("query", []domain.Fault{{Field: "at", Reason: fmt.Sprintf("want a position up to the log's end at %d, found %d", head, position)}})
+	}
+	return b.node.store.At(ctx, b.node.log, position, f)
+}
+
+func (b backend) Health(ctx context.Context) (transport.Health, error) {
+	n := b.node
+	health := transport.Health{Position: n.store.Position(), Node: n.config.Node, Cluster: n.config.Cluster, Version: n.config.Version, Started: n.started}
+	check := func(name string, state transport.State, reason string, numbers map[string]int64) {
+		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Numbers: numbers})
+	}
+	head, err := n.log.Head(ctx)
+	if err != nil {
+		check("log", transport.StateFailed, err.Error(), nil)
+	} else {
+		check("log", transport.StateOK, "", map[string]int64{"head": int64(head)})
+	}
+	b.projectionsHealth(head, check)
+	outbox := n.store.OutboxLen()
+	state, reason := transport.StateOK, ""
+	if outbox > busyOutbox {
+		state, reason = transport.StateDegraded, "commands of reactors wait to be run"
+	}
+	check("outbox", state, reason, map[string]int64{"depth": int64(outbox), "drained": int64(n.drained.Load()), "waits": int64(n.store.OutboxWaits())})
+	if err := n.store.View(func(v projections.View) error { return b.leasesHealth(v, check) }); err != nil {
+		check("leases", transport.StateFailed, err.Error(), nil)
+	}
+	check("leader", transport.StateOK, "this node leads itself", nil)
+	if n.config.Disk != nil {
+		diskHealth(n.config.Disk, check)
+	}
+	if n.draining.Load() {
+		check("stopping", transport.StateDegraded, "the node is stopping and hands out no more work", nil)
+	}
+	health.Status = transport.Worst(health.Checks)
+	return health, nil
+}
+
+const (
+	busyOutbox = 1024   // commands of reactors waiting
+	busyLag    = 10_000 // events a read model is behind
+)
+
+type teller func(name string, state transport.State, reason string, numbers map[string]int64)
+
+func (b backend) projectionsHealth(head domain.Position, check teller) {
+	state, reason := transport.StateOK, ""
+	lag := int64(head) - int64(b.node.store.Position())
+	letters := 0
+	for _, handler := range b.node.store.Handlers() {
+		letters += handler.DeadLetters
+	}
+	switch {
+	case letters > 0:
+		state, reason = transport.StateDegraded, fmt.Sprintf("%d events are parked as dead letters; see /dead-letters", letters)
+	case lag > busyLag:
+		state, reason = transport.StateDegraded, fmt.Sprintf("read models are %d events behind the log", lag)
+	}
+	check("projections", state, reason, map[string]int64{"lag": max(lag, 0), "dead_letters": int64(letters), "failures_not_noted": int64(b.node.lost.Load())})
+}
+
+func (b backend) leasesHealth(v projections.View, check teller) error {
+	now := domain.Instant(b.node.clock())
+	due, _, err := projections.DueTasks(v, now.Add(-lateDeadline), dueBatch)
+	if err != nil {
+		return err
+	}
+	state, reason := transport.StateOK, ""
+	if len(due) > 0 {
+		state, reason = transport.StateDegraded, fmt.Sprintf("%d deadlines passed more than %v ago and were not decided", len(due), lateDeadline)
+	}
+	check("leases", state, reason, map[string]int64{"overdue": int64(len(due))})
+	return nil
+}
+
+// lateDeadline is how long a deadline may wait before health speaks of it.
+const lateDeadline = 10 * time.Second
+
+func diskHealth(disk func() (free, total uint64, err error), check teller) {
+	free, total, err := disk()
+	if err != nil {
+		check("disk", transport.StateDegraded, err.Error(), nil)
+		return
+	}
+	state, reason := transport.StateOK, ""
+	switch {
+	case free < total/100 || free < 64<<20:
+		state, reason = transport.StateFailed, "the disk is full; appends will be refused"
+	case free < total/20:
+		state, reason = transport.StateDegraded, "less than 5 % of the disk is free"
+	}
+	check("disk", state, reason, map[string]int64{"bytes_free": int64(free), "bytes_total": int64(total)})
+}
+
+func (b backend) Handlers(context.Context) (transport.Handlers, error) {
+	answer := transport.Handlers{Position: b.node.store.Position(), Handlers: []transport.HandlerRow{}}
+	for _, stat := range b.node.store.Handlers() {
+		answer.Handlers = append(answer.Handlers, transport.HandlerRow{
+			Name: stat.Name, Event: stat.EventType, Kind: string(stat.Kind), About: stat.About,
+			Runs: stat.Runs, Failures: stat.Failures, DeadLetters: stat.DeadLetters, Position: stat.Position, Lag: uint64(stat.Lag),
+		})
+	}
+	return answer, nil
+}
+
+func (b backend) DeadLetters(context.Context) (transport.DeadLetters, error) {
+	answer := transport.DeadLetters{DeadLetters: []transport.DeadLetter{}}
+	err := b.node.store.View(func(v projections.View) error {
+		answer.Position = v.Position()
+		for row, err := range v.Scan(store.DeadLetterTable, projections.Span{}) {
+			if err != nil {
+				return err
+			}
+			var letter transport.DeadLetter
+			if err := v.Codec().Unmarshal(row.Value, &letter); err != nil {
+				return domain.Errorf(domain.Corrupt, "dead letter %s: %w", row.Key, err)
+			}
+			answer.DeadLetters = append(answer.DeadLetters, letter)
+		}
+		return nil
+	})
+	return answer, err
+}
+
+func (b backend) Projections(ctx context.Context) (transport.Projections, error) {
+	answer := transport.Projections{Position: b.node.store.Position(), Projections: []transport.ProjectionRow{}}
+	head, err := b.node.log.Head(ctx)
+	if err != nil {
+		return answer, err
+	}
+	for _, stat := range b.node.store.Projections() {
+		row := transport.ProjectionRow{
+			Name: stat.Name, Version: stat.Version, About: stat.About, Position: stat.Position,
+			Tables: stat.Tables, State: "live", Lag: uint64(max(int64(head)-int64(stat.Position), 0)),
+		}
+		switch {
+		case stat.Rebuilding:
+			row.State = "rebuilding"
+		case row.Lag > 0:
+			row.State = "catching_up"
+		}
+		answer.Projections = append(answer.Projections, row)
+	}
+	return answer, nil
+}
+
+func (b backend) Policy(_ context.Context, name string) (transport.Policy, error) {
+	var answer transport.Policy
+	err := b.node.store.View(func(v projections.View) error {
+		found, err := projections.FindPolicy(v, projections.OnePolicy{Name: name})
+		if err != nil {
+			return err
+		}
+		var row projections.PolicyRow
+		if err := v.Codec().Unmarshal(found.Policy, &row); err != nil {
+			return err
+		}
+		document, err := json.Marshal(row.Policy)
+		answer = transport.Policy{Position: v.Position(), Name: name, Version: fmt.Sprintf("policy-%s@%d", name, row.Revision+1), Policy: document}
+		return err
+	})
+	return answer, err
+}
+
+func (b backend) Shutdown(_ context.Context, reason string, grace time.Duration) error {
+	b.node.StopClaims()
+	if b.node.config.OnShutdown != nil {
+		b.node.config.OnShutdown(reason, grace)
+	}
+	return nil
+}
+
+// StopClaims makes the node hand out no more work, as the first step of stopping.
+func (n *Node) StopClaims() { n.draining.Store(true) }
+
+// RecordFailures writes down the failures of handlers that nobody wrote down
+// yet. Only for a Manual node; Publish does it otherwise.
+func (n *Node) RecordFailures(ctx context.Context) error {
+	for {
+		select {
+		case failure := <-n.failures:
+			if err := n.recordFailure(ctx, failure); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,196 @@
+// Package node composes one rift process: a log, the read models that follow
+// it, the bus that decides, the outbox that reactors fill, and the clock that
+// turns deadlines into commands. `rift serve` runs its actors with the wall
+// clock; scripts and replays step through the same parts by hand with a clock
+// of their own. It decides nothing itself.
+//
+// Read node.go (the parts), then drain.go and clock.go (what moves by itself),
+// then backend.go (what the HTTP edge gets to see).
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// Config says what a node is made of.
+type Config struct {
+	Node    string // its name
+	Cluster string // empty: the default cluster
+	Version string // of the build, for health
+	Log     eventlog.Log
+	// StoreDir is the folder of the read models, and Store tunes them.
+	StoreDir string
+	Store    store.Options
+	Clock    func() time.Time // nil: the wall clock
+	// Manual says that nobody runs the actors: a command that needs the read
+	// models to be up to date brings them there itself.
+	Manual bool
+	// OnShutdown is told when somebody asks the node to stop.
+	OnShutdown func(reason string, grace time.Duration)
+	Logger     *slog.Logger
+	// Disk tells the free bytes of the data folder, for health; nil when nobody knows.
+	Disk func() (free, total uint64, err error)
+}
+
+// Node is one process's parts.
+type Node struct {
+	config  Config
+	catalog *domain.Catalog
+	log     eventlog.Log
+	store   *store.Store
+	bus     *commands.Bus
+	office  *office
+	levels  *levels
+	clock   func() time.Time
+	logger  *slog.Logger
+	started time.Time
+
+	failures chan store.Failure // to be recorded as HANDLER_FAILED
+	lost     atomic.Uint64      // failures that found the channel full
+	draining atomic.Bool        // set while stopping: no more claims
+	drained  atomic.Uint64      // commands of reactors run so far
+	settled  atomic.Uint64      // position up to which the outbox has been run
+	stepping sync.Mutex         // one Sync at a time when Manual
+}
+
+// Open puts a node together; the log stays the caller's to close.
+func Open(config Config) (*Node, error) {
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Cluster == "" {
+		config.Cluster = domain.DefaultCluster
+	}
+	n := &Node{
+		config: config, catalog: catalog, log: config.Log, clock: config.Clock, logger: config.Logger,
+		failures: make(chan store.Failure, 1024), started: config.Clock(),
+	}
+	options := config.Store
+	options.Codec = wiring.FastCodec{}
+	options.Logger = config.Logger
+	options.SettleTypes = []string{domain.OutboxSettled{}.EventType()}
+	options.Settles = func(e domain.Envelope) (domain.Position, bool) {
+		settled, ok := e.Event.(domain.OutboxSettled)
+		return settled.UpTo, ok && settled.Node != domain.NodeID(config.Node)
+	}
+	options.OnFailure = func(failure store.Failure) {
+		select {
+		case n.failures <- failure:
+		default:
+			n.lost.Add(1)
+		}
+	}
+	if n.store, err = store.Open(config.StoreDir, wiring.Projections(), wiring.Reactors(), catalog, options); err != nil {
+		return nil, err
+	}
+	n.office = &office{node: n, holds: map[string]domain.Position{}}
+	n.levels = newLevels()
+	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	return n, nil
+}
+
+// Close closes the read models.
+func (n *Node) Close() error { return n.store.Close() }
+
+// Store is the node's read models.
+func (n *Node) Store() *store.Store { return n.store }
+
+// Bus is what runs the node's commands.
+func (n *Node) Bus() *commands.Bus { return n.bus }
+
+// Follow keeps the read models up with the log until ctx ends.
+func (n *Node) Follow(ctx context.Context) error {
+	return n.store.Run(ctx, n.log, store.Until{})
+}
+
+// Sync brings the read models up to the log's head. Only for a Manual node.
+func (n *Node) Sync(ctx context.Context) error {
+	n.stepping.Lock()
+	defer n.stepping.Unlock()
+	head, err := n.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if n.store.Position() >= head {
+		return nil
+	}
+	return n.store.Run(ctx, n.log, store.Until{Position: head})
+}
+
+// upTo waits until the read models have applied a position.
+func (n *Node) upTo(ctx context.Context, p domain.Position) error {
+	if n.store.Position() >= p {
+		return nil
+	}
+	if n.config.Manual {
+		return n.Sync(ctx)
+	}
+	return n.store.WaitFor(ctx, p)
+}
+
+// Order is a command on its way in, from whatever side.
+type Order struct {
+	ID, Actor, Causation, Correlation string
+	Command                           domain.Command
+	Dry                               bool
+}
+
+// Do resolves the facts of the moment and runs a command.
+func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
+	if _, claims := order.Command.(commands.ClaimTasks); claims && n.draining.Load() {
+		return commands.Result{}, domain.Errorf(domain.Unavailable, "this node is stopping and hands out no more work; ask another, or again in a moment")
+	}
+	now := domain.Instant(n.clock())
+	facts := domain.Facts{
+		Now: now, Command: order.ID, Node: n.config.Node, Actor: order.Actor,
+		Causation: order.Causation, Correlation: order.Correlation, Seed: seedOf(order.ID),
+	}
+	if facts.Correlation == "" {
+		facts.Correlation = order.ID
+	}
+	err := n.store.View(func(v projections.View) (err error) {
+		facts.Policy, facts.PolicyName, err = projections.PolicyInForce(v)
+		return err
+	})
+	if err != nil {
+		return commands.Result{}, err
+	}
+	if order.Dry {
+		return n.bus.Try(ctx, facts, order.Command)
+	}
+	result, err := n.bus.Do(ctx, facts, order.Command)
+	if err == nil {
+		n.levels.note(order.Command, now)
+	}
+	return result, err
+}
+
+// seedOf draws the seed of a decision from its command's id, so that the same
+// command decides the same wherever it runs.
+func seedOf(command string) uint64 {
+	sum := sha256.Sum256([]byte("seed\x00" + command))
+	return binary.BigEndian.Uint64(sum[:8])
+}

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// inFlight marks a hold whose command has not ended.
+const inFlight = ^domain.Position(0)
+
+// office lends desks. Its holds keep commands in flight off each other's items;
+// they are an economy, not a safety: the log's expected revisions are that.
+type office struct {
+	node  *Node
+	mu    sync.Mutex
+	holds map[string]domain.Position // name → the position that must be in the read models before it is free; inFlight while held
+}
+
+// Open lends a desk whose view has applied everything acknowledged so far.
+func (o *office) Open(ctx context.Context) (commands.Desk, func(domain.Position), error) {
+	head, err := o.node.log.Head(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := o.node.upTo(ctx, head); err != nil {
+		return nil, nil, err
+	}
+	snapshot, err := o.node.store.Snapshot()
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &desk{Snapshot: snapshot, office: o}
+	return d, d.close, nil
+}
+
+// desk is a snapshot of the read models with the holds of one command.
+type desk struct {
+	*store.Snapshot
+	office *office
+	taken  []string
+}
+
+// Take holds a name.
+func (d *desk) Take(name string) bool {
+	applied := d.Position() // a hold is free for those who can see what its command did
+	d.office.mu.Lock()
+	defer d.office.mu.Unlock()
+	if until, held := d.office.holds[name]; held && until > applied {
+		return false
+	}
+	d.office.holds[name] = inFlight
+	d.taken = append(d.taken, name)
+	return true
+}
+
+func (d *desk) close(settled domain.Position) {
+	d.Snapshot.Close()
+	if len(d.taken) == 0 {
+		return
+	}
+	applied := d.office.node.store.Position()
+	d.office.mu.Lock()
+	defer d.office.mu.Unlock()
+	for _, name := range d.taken {
+		if settled == 0 {
+			delete(d.office.holds, name)
+			continue
+		}
+		d.office.holds[name] = settled
+	}
+	if len(d.office.holds) > sweepAbove {
+		for name, until := range d.office.holds {
+			if until <= applied {
+				delete(d.office.holds, name)
+			}
+		}
+	}
+}
+
+// sweepAbove is the number of holds from which settled ones are swept out.
+const sweepAbove = 4096

@@ -1,0 +1,173 @@
+// Package script is the interpreter behind golden scripts and behind `rift
+// replay`: a node on a log, with a clock that moves only when told to, stepped
+// one directive at a time. The same recording gives the same text, every time.
+//
+// It starts no actors and reads no wall clock. Read env.go (what a script has),
+// then directives.go (what a script may say; each directive has an example).
+package script
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+// Start is the moment at which the clock of a script stands at first.
+var Start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// Options tune how a script is run. None of them may change what it prints.
+type Options struct {
+	BatchMax  int
+	CacheRows int
+}
+
+// Env is what a script acts on.
+type Env struct {
+	options  Options
+	fs       *vfs.MemFS
+	log      *pebblelog.Log
+	node     *node.Node
+	handler  http.Handler
+	catalog  *domain.Catalog
+	now      time.Time
+	commands int
+	shown    domain.Position // events up to here have been printed
+}
+
+// New makes a node on an empty log in a memory that can crash.
+func New(options Options) (*Env, error) {
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	env := &Env{options: options, fs: vfs.NewCrashableMem(), catalog: catalog, now: Start}
+	return env, env.open()
+}
+
+// open puts the log and the node together from what is on disk.
+func (env *Env) open() error {
+	log, err := pebblelog.Open("log", pebblelog.Options{FS: env.fs, Small: true, Clock: func() time.Time { return env.now }})
+	if err != nil {
+		return err
+	}
+	env.log = log
+	env.node, err = node.Open(node.Config{
+		Node: "n1", Log: log, StoreDir: "models", Manual: true,
+		Clock: func() time.Time { return env.now },
+		Store: store.Options{FS: env.fs, Small: true, BatchMax: env.options.BatchMax, CacheRows: env.options.CacheRows, Snapshots: store.SnapshotPolicy{Every: -1}},
+	})
+	if err != nil {
+		return err
+	}
+	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{}, wiring.Routes())
+	return err
+}
+
+// Close lets go of everything.
+func (env *Env) Close() error {
+	err := env.node.Close()
+	if closeErr := env.log.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// crash loses the process and a share of what was not synced, and starts again.
+func (env *Env) crash(keepPercent int, seed uint64) error {
+	clone := env.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: newRand(seed)})
+	if err := env.Close(); err != nil {
+		return err
+	}
+	env.fs = clone
+	return env.open()
+}
+
+// settle lets the clock and the reactors run until nothing more happens.
+func (env *Env) settle(ctx context.Context, clock, reactors bool) error {
+	for range maxRounds {
+		happened := 0
+		if err := env.node.Sync(ctx); err != nil {
+			return err
+		}
+		if clock {
+			ticked, err := env.node.TickOnce(ctx)
+			if err != nil {
+				return err
+			}
+			happened += ticked
+		}
+		if reactors {
+			if err := env.node.Sync(ctx); err != nil {
+				return err
+			}
+			drained, err := env.node.DrainOnce(ctx)
+			if err != nil {
+				return err
+			}
+			happened += drained
+		}
+		if happened == 0 {
+			return env.node.RecordFailures(ctx)
+		}
+	}
+	return domain.Errorf(domain.Internal, "clock and reactors do not come to rest within %d rounds", maxRounds)
+}
+
+// maxRounds bounds how often clock and reactors may answer each other.
+const maxRounds = 10000
+
+// news prints the events that nobody has seen yet.
+func (env *Env) news(ctx context.Context) (string, error) {
+	var b strings.Builder
+	for e, err := range env.log.ReadAll(ctx, env.shown+1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			return b.String(), err
+		}
+		fmt.Fprintln(&b, e)
+		env.shown = e.Position
+	}
+	return b.String(), nil
+}
+
+// Digest brings the read models up to date and tells what they hash to.
+func (env *Env) Digest(ctx context.Context) (store.Digest, error) {
+	if err := env.node.Sync(ctx); err != nil {
+		return store.Digest{}, err
+	}
+	return env.node.Store().Digest(ctx)
+}
+
+// View shows the read models, up to date.
+func (env *Env) View(ctx context.Context, f func(projections.View) error) error {
+	if err := env.node.Sync(ctx); err != nil {
+		return err
+	}
+	return env.node.Store().View(f)
+}
+
+// Log is the log of the script.
+func (env *Env) Log() *pebblelog.Log { return env.log }
+
+// Pending lists what reactors want done and nobody has done yet.
+func (env *Env) Pending(ctx context.Context) ([]store.OutboxEntry, error) {
+	if err := env.node.Sync(ctx); err != nil {
+		return nil, err
+	}
+	return env.node.Store().Outbox(ctx, store.Cursor{}, maxPending)
+}
+
+// maxPending bounds what one look at the outbox shows.
+const maxPending = 10000

@@ -39,17 +39,18 @@ func (c *checks) text(field, value string) {
 	}
 }
 
-func (c *checks) config(field string, value ConfigKey) {
+// config wants a game under the key that all events name it by.
+func (c *checks) config(value ConfigKey) {
 	if value == "" {
-		c.fault(field, "required")
+		c.fault("config_key", "required")
 	} else if _, err := ParseConfigKey(string(value)); err != nil {
-		c.fault(field, "%s", err)
+		c.fault("config_key", "%s", err)
 	}
 }
 
-func (c *checks) maybeConfig(field string, value ConfigKey) {
+func (c *checks) maybeConfig(value ConfigKey) {
 	if value != "" {
-		c.config(field, value)
+		c.config(value)
 	}
 }
 

@@ -41,7 +41,7 @@ func (e DataSyncStarted) Home() StreamID { return e.SyncID.Stream() }
 func (e DataSyncStarted) Validate() []Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	oneOf(&c, "sync_type", e.SyncType, SyncTypes)
-	c.maybeConfig("config_key", e.ConfigKey)
+	c.maybeConfig(e.ConfigKey)
 	return c
 }
 
@@ -68,7 +68,7 @@ func (e DataSyncCompleted) Home() StreamID { return e.SyncID.Stream() }
 func (e DataSyncCompleted) Validate() []Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	maybeOneOf(&c, "sync_type", e.SyncType, SyncTypes)
-	c.maybeConfig("config_key", e.ConfigKey)
+	c.maybeConfig(e.ConfigKey)
 	maybeAtLeast(&c, "files_synced", e.FilesSynced, 0)
 	maybeAtLeast(&c, "games_synced", e.GamesSynced, 0)
 	maybeAtLeast(&c, "bytes_synced", e.BytesSynced, 0)
@@ -97,7 +97,7 @@ func (e DataSyncFailed) Validate() []Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	c.text("error", e.Error)
 	maybeOneOf(&c, "sync_type", e.SyncType, SyncTypes)
-	c.maybeConfig("config_key", e.ConfigKey)
+	c.maybeConfig(e.ConfigKey)
 	maybeAtLeast(&c, "retry_count", e.RetryCount, 0)
 	return c
 }

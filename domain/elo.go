@@ -23,7 +23,7 @@ func (e EloUpdated) Home() StreamID { return e.ConfigKey.EloStream() }
 // Validate names what is missing or out of range.
 func (e EloUpdated) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	within(&c, "old", e.Old, -maxRating, maxRating)
 	within(&c, "new", e.New, -maxRating, maxRating)
@@ -67,7 +67,7 @@ func (e EloVelocityChanged) Home() StreamID { return e.ConfigKey.TrainingStream(
 // Validate names what is missing or out of range.
 func (e EloVelocityChanged) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	within(&c, "velocity", e.Velocity, -maxRating, maxRating)
 	oneOf(&c, "trend", e.Trend, Trends)
 	maybeWithin(&c, "previous_velocity", e.PreviousVelocity, -maxRating, maxRating)
@@ -124,7 +124,7 @@ func (e EloSnapshot) Home() StreamID { return e.ConfigKey.EloStream() }
 // Validate names what is missing or out of range.
 func (e EloSnapshot) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	within(&c, "rating", e.Rating, -maxRating, maxRating)
 	maybeAtLeast(&c, "games", e.Games, 0)

@@ -38,7 +38,7 @@ const maxGames = 1_000_000_000
 // Validate names what is missing or out of range.
 func (e EvaluationCompleted) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	within(&c, "games_played", e.GamesPlayed, 1, maxGames)
 	if len(e.Results) == 0 {

@@ -27,7 +27,7 @@ func (e TournamentCompleted) Validate() []Fault {
 	var c checks
 	c.name("tournament_id", string(e.TournamentID))
 	atLeast(&c, "games_played", e.GamesPlayed, 1)
-	c.maybeConfig("config_key", e.ConfigKey)
+	c.maybeConfig(e.ConfigKey)
 	c.maybeName("winner_id", e.WinnerID)
 	for i, participant := range e.Ranking {
 		if participant == "" {

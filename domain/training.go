@@ -20,7 +20,7 @@ func (e QualityDegraded) Home() StreamID { return e.ConfigKey.TrainingStream() }
 // Validate names what is missing or out of range.
 func (e QualityDegraded) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	within(&c, "quality_score", e.QualityScore, 0, 1)
 	if !(e.Threshold > 0 && e.Threshold <= 1) {
 		c.fault("threshold", "want more than 0 and at most 1, found %v", e.Threshold)
@@ -46,7 +46,7 @@ func (e QualityRecovered) Home() StreamID { return e.ConfigKey.TrainingStream() 
 // Validate names what is missing or out of range.
 func (e QualityRecovered) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	within(&c, "quality_score", e.QualityScore, 0, 1)
 	maybeWithin(&c, "previous_score", e.PreviousScore, 0, 1)
 	return c
@@ -81,7 +81,7 @@ func (e PlateauDetected) Home() StreamID { return e.ConfigKey.TrainingStream() }
 // Validate names what is missing or out of range.
 func (e PlateauDetected) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	maybeOneOf(&c, "plateau_type", e.PlateauType, PlateauTypes)
 	atLeast(&c, "consecutive", e.Consecutive, 0)
 	return c
@@ -106,7 +106,7 @@ func (e ExplorationBoost) Home() StreamID { return e.ConfigKey.TrainingStream() 
 // Validate names what is missing or out of range.
 func (e ExplorationBoost) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	within(&c, "boost_factor", e.BoostFactor, 1, 4)
 	c.positive("duration_seconds", e.DurationSeconds)
 	maybeWithin(&c, "temperature", e.Temperature, 0, 10)
@@ -141,7 +141,7 @@ func (e PromotionFailed) Home() StreamID { return e.ConfigKey.TrainingStream() }
 // Validate names what is missing or out of range.
 func (e PromotionFailed) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	if len(e.Reasons) == 0 {
 		c.fault("reasons", "want at least one")
@@ -172,7 +172,7 @@ func (e ModelPromoted) Home() StreamID { return e.ConfigKey.TrainingStream() }
 // Validate names what is missing.
 func (e ModelPromoted) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	c.maybeName("previous", string(e.Previous))
 	return c
@@ -197,7 +197,7 @@ func (e TrainingStarted) Home() StreamID { return e.ConfigKey.TrainingStream() }
 // Validate names what is missing or out of range.
 func (e TrainingStarted) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("node_id", string(e.NodeID))
 	c.name("task_id", string(e.TaskID))
 	maybeAtLeast(&c, "epochs", e.Epochs, 1)
@@ -230,7 +230,7 @@ func (e TrainingCompleted) Home() StreamID { return e.ConfigKey.TrainingStream()
 // Validate names what is missing or out of range.
 func (e TrainingCompleted) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.name("task_id", string(e.TaskID))
 	if e.Success {
 		c.name("model_id", string(e.ModelID))
@@ -261,7 +261,7 @@ func (e TrainingFailed) Home() StreamID { return e.ConfigKey.TrainingStream() }
 // Validate names what is missing or out of range.
 func (e TrainingFailed) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	c.text("error", e.Error)
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))
@@ -287,7 +287,7 @@ func (e SelfplayComplete) Home() StreamID { return e.ConfigKey.TrainingStream() 
 // Validate names what is missing or out of range.
 func (e SelfplayComplete) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	atLeast(&c, "games_played", e.GamesPlayed, 0)
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))
@@ -341,7 +341,7 @@ func (e SelfplayAdjusted) Home() StreamID { return e.ConfigKey.TrainingStream() 
 // Validate names what is missing or out of range.
 func (e SelfplayAdjusted) Validate() []Fault {
 	var c checks
-	c.config("config_key", e.ConfigKey)
+	c.config(e.ConfigKey)
 	oneOf(&c, "cause", e.Cause, AdjustCauses)
 	within(&c, "rate", e.Rate, 0, 100)
 	held := make(map[AdjustCause]bool, len(e.Factors))

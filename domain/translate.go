@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -181,13 +180,10 @@ func doubled(document []byte) []Fault {
 	var open []*level
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.UseNumber()
-	for {
+	for first := true; first || len(open) > 0; first = false {
 		token, err := decoder.Token()
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				faults = append(faults, Fault{"payload", err.Error()})
-			}
-			return faults
+			return append(faults, Fault{"payload", err.Error()})
 		}
 		var inner *level
 		path := ""
@@ -218,6 +214,7 @@ func doubled(document []byte) []Fault {
 			inner.keyed = false
 		}
 	}
+	return faults
 }
 
 func joinKeys(path, key string) string {

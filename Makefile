@@ -1,0 +1,61 @@
+GO ?= go
+LINT_VERSION := v2.12.2
+LINT := bin/golangci-lint-$(LINT_VERSION)/golangci-lint
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race lint fmt golden golden-check fuzz bench bench-long tidy-check cover clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: build ## start a node on the log in ./data; Ctrl-C stops it
+	bin/rift serve --data ./data
+
+build: ## compile bin/rift
+	$(GO) build -o bin/rift ./cmd/rift
+
+test: ## run every test
+	$(GO) test -timeout 15m ./...
+
+race: ## run every test under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+lint: $(LINT) ## golangci-lint, go vet and the purity guard
+	$(LINT) run ./...
+	$(GO) vet ./...
+	$(GO) test -count=1 -run 'Pure|Purity' ./domain
+
+$(LINT):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+fmt: $(LINT) ## format the source
+	$(LINT) fmt ./...
+
+golden: ## rewrite the expected output of scripts and listings; read the diff
+	$(GO) test -count=1 ./cmd/internal/script -rewrite
+
+golden-check: ## fail when the recorded output differs from what golden would write
+	@rm -rf bin/recorded && mkdir -p bin && cp -r testdata bin/recorded
+	@$(MAKE) --no-print-directory golden
+	diff -ru bin/recorded testdata
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done
+
+bench: build ## one table of ratios against bounds measured in the same run
+	bin/rift bench
+
+bench-long: build ## the same, and append latency after ten million events
+	bin/rift bench --long
+
+tidy-check: ## fail when go.mod or go.sum is not tidy
+	$(GO) mod tidy -diff
+
+cover: ## print the share of statements that tests reach
+	@mkdir -p bin
+	$(GO) test -timeout 15m -coverpkg=./... -coverprofile=bin/cover.out ./...
+	$(GO) tool cover -func=bin/cover.out | tail -n 1
+
+clean: ## remove what make built; the log in ./data stays
+	rm -rf bin

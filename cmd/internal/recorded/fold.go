@@ -1,0 +1,281 @@
+package recorded
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// echoWindow is how long after a fact another subscriber's report of it is the
+// same fact. The original's bus took up to about two seconds.
+const echoWindow = 10 * time.Second
+
+// level is what an observer knows of a node.
+type level string
+
+const (
+	unknown   level = ""
+	online    level = "online"
+	unhealthy level = "unhealthy"
+	offline   level = "offline"
+)
+
+// folder is one observer: the log it wrote, and what it said last, to tell an
+// echo from news.
+type folder struct {
+	*knowledge
+	r       *reading
+	file    int
+	node    domain.NodeID // who wrote the log
+	named   bool
+	row     string               // the pattern at work
+	said    map[string]time.Time // dead wiring and trainings, by name
+	reports []domain.LeaderReport
+}
+
+// knowledge is what all observers know of the cluster so far: levels, from
+// which edges are derived. It grows with the names in the logs, not with their
+// lines. What a log to append to says already is known from the start, so that
+// recordings imported one by one do not repeat each other's edges.
+type knowledge struct {
+	log      eventlog.Log // nil: none
+	nodes    map[string]nodeLevel
+	voters   map[string]bool // nil until the log was asked
+	tasks    map[string]*taskLevel
+	daemons  map[string]bool
+	pressure map[string]string // source → level, of the sources that press
+	pressed  time.Time         // when a source last changed
+}
+
+type nodeLevel struct {
+	level   level
+	since   time.Time // when it was last known to come online
+	retired time.Time
+}
+
+type taskLevel struct {
+	claims uint64
+	held   bool
+	gone   bool
+}
+
+func newKnowledge(log eventlog.Log) *knowledge {
+	return &knowledge{
+		log: log, nodes: map[string]nodeLevel{}, tasks: map[string]*taskLevel{}, daemons: map[string]bool{}, pressure: map[string]string{},
+	}
+}
+
+func newFolder(r *reading, file int, shared *knowledge) *folder {
+	f := &folder{
+		knowledge: shared, r: r, file: file, node: domain.NodeID(r.options.Node), named: r.options.Node != "", said: map[string]time.Time{},
+	}
+	if f.node == "" {
+		f.node = domain.NodeID(nameOf(recording(r.files[file])))
+	}
+	r.report.Files[file].Node = string(f.node)
+	return f
+}
+
+// take lets a line become facts.
+func (f *folder) take(line stamped) error {
+	row := f.r.report.rows[line.kind.row]
+	row.Lines++
+	row.PerFile[line.file]++
+	f.row = line.kind.row
+	if line.at.IsZero() && !line.kind.context {
+		return f.unusable(line, "stands before the first time stamp of its file")
+	}
+	return line.kind.apply(f, line, line.groups)
+}
+
+var notName = regexp.MustCompile(`[^A-Za-z0-9._:@-]+`)
+
+// nameOf makes a name of text: what a name cannot hold becomes a dash.
+func nameOf(text string) string {
+	name := notName.ReplaceAllString(text, "-")
+	if name == "" {
+		return "unnamed"
+	}
+	return name[:min(len(name), 200)]
+}
+
+// say makes a fact of a line.
+func (f *folder) say(at stamped, stream domain.StreamID, event domain.Event) error {
+	return f.sayAs(at, at.cause, stream, event)
+}
+
+// sayAs is say for a fact that has an identity of its own: whoever reports it,
+// and however often, it is one.
+func (f *folder) sayAs(at stamped, cause string, stream domain.StreamID, event domain.Event) error {
+	return f.r.emit(fact{
+		stream: stream, cause: cause, time: at.at, event: event, row: f.row, place: at.place,
+		meta: domain.Meta{Actor: at.logger, Node: string(f.node), Correlation: at.place},
+	})
+}
+
+// known notes a line that says nothing new.
+func (f *folder) known(at stamped, why string) error {
+	f.r.fold(f.row, why, at.place+": "+at.text)
+	return nil
+}
+
+func (f *folder) unusable(at stamped, why string) error {
+	f.r.skip(f.row, why, at.place+": "+at.text)
+	return nil
+}
+
+func (f *folder) cluster() domain.StreamID  { return domain.ClusterStream(f.r.options.Cluster) }
+func (f *folder) election() domain.StreamID { return domain.ElectionStream(f.r.options.Cluster) }
+func (f *folder) admin() domain.StreamID    { return domain.AdminStream(f.r.options.Cluster) }
+func (f *folder) elo() domain.StreamID      { return domain.Stream("elo", f.r.options.Cluster) }
+
+func (f *folder) nodeNamed(_ stamped, g []string) error {
+	if !f.named && domain.CheckName(g[1]) == nil {
+		f.node, f.named = domain.NodeID(g[1]), true
+		f.r.report.Files[f.file].Node = g[1]
+	}
+	return nil
+}
+
+// echo tells whether the same was said within the window, and remembers it.
+func (f *folder) echo(at stamped, what string) bool {
+	last, before := f.said[what]
+	f.said[what] = at.at
+	return before && at.at.Sub(last).Abs() <= 2*time.Second
+}
+
+func (f *folder) unknownEvent(at stamped, g []string) error {
+	if f.echo(at, "unknown\x00"+g[1]) {
+		return f.known(at, "another subscriber's report of the same unknown event")
+	}
+	return f.say(at, f.admin(), domain.EventUnhandled{Name: g[1], Reporter: at.logger, Reason: "unknown event type"})
+}
+
+func (f *folder) noHandler(at stamped, g []string) error {
+	return f.say(at, f.admin(), domain.EventUnhandled{Name: g[1], Reporter: at.logger, Reason: "no handler registered"})
+}
+
+func (f *folder) pollerResume(at stamped, g []string) error {
+	after, err := strconv.ParseUint(g[2], 10, 64)
+	if err != nil {
+		return f.unusable(at, "event id out of range")
+	}
+	return f.say(at, f.admin(), domain.PollerResumed{Poller: g[1], NodeID: f.node, AfterID: after, Observer: at.logger})
+}
+
+func (f *folder) daemonStarted(at stamped, g []string) error {
+	name := strings.TrimRight(g[1], ",;.")
+	key := string(f.node) + ":" + name
+	if f.daemons[key] {
+		return f.known(at, "the daemon was running")
+	}
+	f.daemons[key] = true
+	return f.say(at, domain.DaemonStream(f.node, name), domain.DaemonStatusChanged{DaemonName: name, NodeID: f.node, NewStatus: domain.DaemonRunning})
+}
+
+func (f *folder) matchesMerged(at stamped, g []string) error {
+	count, err := strconv.Atoi(g[1])
+	if err != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, f.elo(), domain.EloMatchesMerged{Count: count})
+}
+
+func (f *folder) recalculated(at stamped, g []string) error {
+	ratings, err := strconv.Atoi(g[1])
+	matches, err2 := strconv.Atoi(g[2])
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, f.elo(), domain.EloRatingsRecalculated{Ratings: ratings, Matches: matches})
+}
+
+func (f *folder) eloLoaded(at stamped, g []string) error {
+	games, err := strconv.Atoi(g[4])
+	if err != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.rating(at, g[1], g[3], g[2], &games)
+}
+
+func (f *folder) eloProgress(at stamped, g []string) error {
+	return f.rating(at, g[1], g[2], g[3], nil)
+}
+
+func (f *folder) rating(at stamped, config, model, rating string, games *int) error {
+	value, err := strconv.ParseFloat(rating, 64)
+	if err != nil {
+		return f.unusable(at, "rating is no number")
+	}
+	key := domain.ConfigKey(configOf(config))
+	return f.say(at, key.EloStream(), domain.EloSnapshot{ConfigKey: key, ModelID: domain.ModelID(model), Rating: value, Games: games})
+}
+
+// configOf spells a config key as rift does; the original also wrote sq8_2p.
+func configOf(text string) string {
+	for _, short := range []string{"sq8_", "sq19_"} {
+		if rest, found := strings.CutPrefix(text, short); found {
+			return "square" + short[2:] + rest
+		}
+	}
+	return text
+}
+
+// evaluationOf names an evaluation by its model's file.
+func evaluationOf(model string) string {
+	return nameOf(strings.TrimSuffix(path.Base(model), ".pth"))
+}
+
+func (f *folder) evaluationQueued(at stamped, g []string) error {
+	id := evaluationOf(g[1])
+	return f.say(at, domain.EvaluationStream(id), domain.EvaluationQueued{EvaluationID: id, Model: g[1], ConfigKey: configOf(g[2])})
+}
+
+func (f *folder) evaluationClaimed(at stamped, g []string) error {
+	id := evaluationOf(g[1])
+	return f.say(at, domain.EvaluationStream(id), domain.EvaluationClaimed{EvaluationID: id, Model: g[1], ConfigKey: configOf(g[2]), NodeID: f.node})
+}
+
+func (f *folder) evaluationReset(at stamped, g []string) error {
+	if g[1] == "" {
+		return f.unusable(at, "names no request")
+	}
+	id := nameOf(g[1])
+	return f.say(at, domain.EvaluationStream(id), domain.EvaluationReset{EvaluationID: id, Reason: "timeout"})
+}
+
+var afterAttempts = regexp.MustCompile(`after (\d+) attempts`)
+
+func (f *folder) evaluationFailed(at stamped, g []string) error {
+	id, attempts := evaluationOf(g[1]), 0
+	if found := afterAttempts.FindStringSubmatch(g[2]); found != nil {
+		attempts, _ = strconv.Atoi(found[1]) // out of range is unknown
+	}
+	return f.say(at, domain.EvaluationStream(id), domain.EvaluationDead{EvaluationID: id, Model: g[1], Attempts: attempts, Reason: clip(g[2], 400)})
+}
+
+// trainingCompleted is said by two subscribers; a training without a game or a
+// model is a fact about nothing.
+func (f *folder) trainingCompleted(at stamped, g []string) error {
+	if f.echo(at, "training\x00"+g[1]) {
+		return f.known(at, "another subscriber's report of the same training")
+	}
+	key, err := domain.ParseConfigKey(configOf(g[1]))
+	if err != nil {
+		return f.unusable(at, "names no game: "+g[1])
+	}
+	if g[3] == "" {
+		return f.unusable(at, "names no model")
+	}
+	completed := domain.TrainingCompleted{
+		ConfigKey: key, TaskID: domain.TaskID("recorded-" + nameOf(at.place)), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
+	}
+	return f.say(at, key.TrainingStream(), completed)
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

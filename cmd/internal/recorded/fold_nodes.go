@@ -1,0 +1,319 @@
+package recorded
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// nodeOf is what is known of a node: at first, what the log says of it.
+func (f *folder) nodeOf(name string) (nodeLevel, error) {
+	node, known := f.nodes[name]
+	if known || f.log == nil {
+		return node, nil
+	}
+	stream := domain.NodeID(name).Stream()
+	if _, err := domain.ParseStreamID(string(stream)); err != nil {
+		return node, nil // it will be refused where it is said
+	}
+	for e, err := range f.log.Read(f.r.ctx, stream, eventlog.EndRevision, eventlog.Backward) {
+		if err != nil {
+			return node, domain.Errorf(domain.CodeOf(err), "what the log says of node %s: %w", name, err)
+		}
+		switch e.Type {
+		case domain.HostOnline{}.EventType(), domain.NodeRecovered{}.EventType():
+			node.level, node.since = online, e.Time
+		case domain.NodeUnhealthy{}.EventType():
+			node.level = unhealthy
+		case domain.HostOffline{}.EventType():
+			node.level = offline
+		default:
+			continue
+		}
+		break
+	}
+	f.nodes[name] = node
+	return node, nil
+}
+
+// nodeSays is an edge of a node, to a new level.
+func (f *folder) nodeSays(at stamped, name string, to level, event domain.Event) error {
+	node := f.nodes[name]
+	node.level = to
+	if to == online {
+		node.since = at.at
+	}
+	f.nodes[name] = node
+	return f.say(at, domain.NodeID(name).Stream(), event)
+}
+
+func (f *folder) hostOnline(at stamped, g []string) error {
+	node, err := f.nodeOf(g[1])
+	if err != nil {
+		return err
+	}
+	if node.level == online {
+		return f.known(at, "the node was online")
+	}
+	return f.nodeSays(at, g[1], online, domain.HostOnline{NodeID: domain.NodeID(g[1])})
+}
+
+// retiring is the first report of a retirement; three subscribers repeat it.
+func (f *folder) retiring(at stamped, g []string) error {
+	silent, err := seconds(g[2])
+	if err != nil {
+		return f.unusable(at, err.Error())
+	}
+	return f.retire(at, g[1], domain.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired", SilentSeconds: silent})
+}
+
+func (f *folder) retiredEcho(at stamped, g []string) error {
+	return f.retire(at, g[1], domain.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired"})
+}
+
+func (f *folder) hostOffline(at stamped, g []string) error {
+	return f.retire(at, g[1], domain.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "offline"})
+}
+
+func (f *folder) retire(at stamped, name string, event domain.HostOffline) error {
+	node, err := f.nodeOf(name)
+	if err != nil {
+		return err
+	}
+	if node.level == offline {
+		return f.known(at, "the node was offline")
+	}
+	if !node.retired.IsZero() && at.at.Sub(node.retired) < echoWindow {
+		return f.known(at, "another subscriber's report of the same retirement")
+	}
+	node.retired = at.at
+	f.nodes[name] = node
+	return f.nodeSays(at, name, offline, event)
+}
+
+func (f *folder) peerDead(at stamped, g []string) error {
+	silent, err := seconds(g[2])
+	if err != nil {
+		return f.unusable(at, err.Error())
+	}
+	node, err := f.nodeOf(g[1])
+	if err != nil {
+		return err
+	}
+	if node.level == unhealthy || node.level == offline {
+		return f.known(at, "the node was "+string(node.level))
+	}
+	return f.nodeSays(at, g[1], unhealthy, domain.NodeUnhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
+}
+
+func (f *folder) nodeUnhealthy(at stamped, g []string) error {
+	failures, err := strconv.Atoi(g[2])
+	if err != nil {
+		return f.unusable(at, "number out of range")
+	}
+	node, err := f.nodeOf(g[1])
+	if err != nil {
+		return err
+	}
+	if node.level == unhealthy || node.level == offline {
+		return f.known(at, "the node was "+string(node.level))
+	}
+	reason := g[3]
+	if g[4] != "" {
+		reason += ": " + clip(g[4], 200)
+	}
+	return f.nodeSays(at, g[1], unhealthy, domain.NodeUnhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
+}
+
+// reconnected says two things: the node was silent for so long, and is not any
+// more. Where nobody had said the first, both become facts; where the node came
+// back in the meantime, neither is news.
+func (f *folder) reconnected(at stamped, g []string) error {
+	silent, err := seconds(g[2])
+	if err != nil {
+		return f.unusable(at, err.Error())
+	}
+	node, err := f.nodeOf(g[1])
+	if err != nil {
+		return err
+	}
+	if node.level == online {
+		if node.since.After(at.at.Add(-silent.Duration())) {
+			return f.known(at, "the node was back already")
+		}
+		if err := f.nodeSays(at, g[1], unhealthy, domain.NodeUnhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent}); err != nil {
+			return err
+		}
+	}
+	return f.nodeSays(at, g[1], online, domain.NodeRecovered{NodeID: domain.NodeID(g[1]), RecoveryTimeSeconds: silent})
+}
+
+func (f *folder) probed(at stamped, g []string) error {
+	node, err := f.nodeOf(g[1])
+	if err != nil {
+		return err
+	}
+	if node.level == online {
+		return f.known(at, "the node was online")
+	}
+	return f.nodeSays(at, g[1], online, domain.NodeRecovered{NodeID: domain.NodeID(g[1])})
+}
+
+func (f *folder) zombie(at stamped, g []string) error {
+	since, err := seconds(g[2])
+	jobs, err2 := strconv.Atoi(g[3])
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeZombieDetected{NodeID: domain.NodeID(g[1]), ZombieSeconds: since, Jobs: jobs})
+}
+
+func (f *folder) autoStart(at stamped, g []string) error {
+	count, err := strconv.Atoi(g[1])
+	if err != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, domain.NodeID(g[2]).Stream(), domain.NodeAutostarted{NodeID: domain.NodeID(g[2]), Count: count})
+}
+
+func (f *folder) autoStartFailed(at stamped, g []string) error {
+	failed, err := strconv.Atoi(g[2])
+	requested, err2 := strconv.Atoi(g[3])
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeAutostartFailed{NodeID: domain.NodeID(g[1]), Failed: failed, Requested: requested})
+}
+
+func (f *folder) circuitOpen(at stamped, g []string) error {
+	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeBreakerOpened{NodeID: domain.NodeID(g[1]), Target: clip(g[2], 200)})
+}
+
+func (f *folder) swimMember(at stamped, g []string) error {
+	incarnation, err := strconv.ParseUint(g[4], 10, 64)
+	if err != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, f.cluster(), domain.SwimMemberChanged{
+		Member: g[1], From: domain.SwimState(strings.ToLower(g[2])), To: domain.SwimState(strings.ToLower(g[3])),
+		Incarnation: incarnation, Observer: f.node,
+	})
+}
+
+func (f *folder) voterOnline(at stamped, g []string) error {
+	return f.voter(at, g, true)
+}
+
+func (f *folder) voterOffline(at stamped, g []string) error {
+	return f.voter(at, g, false)
+}
+
+func (f *folder) voter(at stamped, g []string, up bool) error {
+	var counts [3]int
+	for i := range counts {
+		var err error
+		if counts[i], err = strconv.Atoi(g[2+i]); err != nil {
+			return f.unusable(at, "number out of range")
+		}
+	}
+	if err := f.votersOf(); err != nil {
+		return err
+	}
+	if was, seen := f.voters[g[1]]; seen && was == up {
+		return f.known(at, "the voter was in that state")
+	}
+	f.voters[g[1]] = up
+	if up {
+		return f.say(at, f.election(), domain.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
+	}
+	return f.say(at, f.election(), domain.VoterOffline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
+}
+
+// votersOf learns, once, what the log says of the voters.
+func (f *folder) votersOf() error {
+	if f.voters != nil {
+		return nil
+	}
+	f.voters = map[string]bool{}
+	if f.log == nil {
+		return nil
+	}
+	for e, err := range f.log.Read(f.r.ctx, f.election(), 0, eventlog.Forward) {
+		if err == nil && (e.Type == domain.VoterOnline{}.EventType() || e.Type == domain.VoterOffline{}.EventType()) {
+			err = f.r.catalog.Fill(&e)
+		}
+		if err != nil {
+			return domain.Errorf(domain.CodeOf(err), "what the log says of the voters: %w", err)
+		}
+		switch voter := e.Event.(type) {
+		case domain.VoterOnline:
+			f.voters[string(voter.Voter)] = true
+		case domain.VoterOffline:
+			f.voters[string(voter.Voter)] = false
+		}
+	}
+	return nil
+}
+
+func (f *folder) epochAdopted(at stamped, g []string) error {
+	term, err := strconv.ParseUint(g[1], 10, 64)
+	previous, err2 := strconv.ParseUint(g[2], 10, 64)
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, f.election(), domain.TermAdopted{Term: term, Previous: previous, By: f.node})
+}
+
+// splitBrain is said twice: by the loop that detected it, and, behind the lines
+// that say whose word it is, by the orchestrator. Both are kept as evidence;
+// the second carries the words.
+func (f *folder) splitBrain(at stamped, g []string) error {
+	observed := domain.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: "split brain detected", Reports: f.reports}
+	f.reports = nil
+	for _, name := range names(g[2]) {
+		observed.Leaders = append(observed.Leaders, domain.NodeID(name))
+	}
+	if len(observed.Leaders) == 0 {
+		return f.unusable(at, "names no leaders")
+	}
+	if term, err := strconv.ParseUint(g[3], 10, 64); err == nil && g[3] != "" {
+		observed.Term = &term
+	}
+	return f.say(at, f.election(), observed)
+}
+
+// leaderReport keeps whose word it is for the line that follows.
+func (f *folder) leaderReport(_ stamped, g []string) error {
+	if len(f.reports) < 16 {
+		f.reports = append(slices.Clip(f.reports), domain.LeaderReport{Leader: domain.NodeID(g[1]), Reporters: names(g[2])})
+	}
+	return nil
+}
+
+func (f *folder) splitBrainHealed(at stamped, g []string) error {
+	minutes, err := strconv.ParseFloat(g[1], 64)
+	if err != nil {
+		return f.unusable(at, "duration is no number")
+	}
+	f.reports = nil
+	return f.say(at, f.election(), domain.SplitBrainHealed{Observer: f.node, DurationSeconds: domain.Seconds(minutes * 60)})
+}
+
+// leaderBelieved is the observer changing its mind about who leads.
+func (f *folder) leaderBelieved(at stamped, g []string) error {
+	const nobody = "None"
+	if g[3] == g[4] {
+		return f.known(at, "the leader was believed already")
+	}
+	observed := domain.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: g[5]}
+	if g[4] != nobody {
+		observed.Leaders = append(observed.Leaders, domain.NodeID(g[4]))
+	}
+	if g[3] != nobody {
+		observed.Previous = domain.NodeID(g[3])
+	}
+	return f.say(at, f.election(), observed)
+}

@@ -1,0 +1,185 @@
+package recorded
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The original had no lease numbers and no bound on a claim. Items it knew get
+// the queue's default bound, so that a claim ends when rift's would.
+var recordedWork = domain.DefaultPolicy().Work
+
+func (f *folder) task(id string) *taskLevel {
+	task := f.tasks[id]
+	if task == nil {
+		task = &taskLevel{}
+		f.tasks[id] = task
+	}
+	return task
+}
+
+var configInID = regexp.MustCompile(`(?:^|_)((?:hex8|square8|square19|hexagonal)_[234]p)(?:_|$)`)
+
+// spawn says that an item exists. Its identity is the item's: an item that two
+// logs mention exists once.
+func (f *folder) spawn(at stamped, id, taskType string, priority int, origin string) error {
+	spawned := domain.TaskSpawned{
+		TaskID: domain.TaskID(id), TaskType: taskType, Priority: priority, Origin: origin,
+		TimeoutSeconds: recordedWork.TimeoutSeconds, MaxAttempts: recordedWork.MaxAttempts,
+	}
+	if config := configInID.FindStringSubmatch(id); config != nil {
+		spawned.ConfigKey = config[1]
+	}
+	return f.sayAs(at, "item\x00"+id, spawned.TaskID.Stream(), spawned)
+}
+
+func (f *folder) workAdded(at stamped, g []string) error {
+	priority, err := strconv.Atoi(g[3])
+	if err != nil || priority > 100 {
+		return f.unusable(at, "priority out of range")
+	}
+	if f.tasks[g[1]] != nil {
+		return f.known(at, "the item was added before")
+	}
+	f.task(g[1])
+	return f.spawn(at, g[1], g[2], priority, "")
+}
+
+// workClaimed: the node that wrote the log took an item. One that nobody added
+// in this log was made up by that node while it had no leader, or came from a
+// leader whose log this is not.
+func (f *folder) workClaimed(at stamped, g []string) error {
+	id, taskType, source := g[1], g[2], g[3]
+	if f.tasks[id] == nil {
+		origin := string(f.node) + ": invented without a leader (" + source + ")"
+		if source == "leader" {
+			origin = string(f.node) + ": handed out by a leader whose log is not here"
+		}
+		if err := f.spawn(at, id, taskType, recordedWork.DefaultPriority, origin); err != nil {
+			return err
+		}
+	}
+	task := f.task(id)
+	if task.gone {
+		return f.known(at, "the item was gone from the queue")
+	}
+	task.claims++
+	task.held = true
+	return f.say(at, domain.TaskID(id).Stream(), domain.TaskClaimed{
+		TaskID: domain.TaskID(id), Lease: task.claims, NodeID: f.node, Attempt: int(task.claims),
+		Deadline: at.at.Add(recordedWork.TimeoutSeconds.Duration()),
+	})
+}
+
+func (f *folder) workSkipped(at stamped, g []string) error {
+	task := f.tasks[g[1]]
+	if task == nil || !task.held {
+		return f.known(at, "the item was not held")
+	}
+	task.held = false
+	return f.say(at, domain.TaskID(g[1]).Stream(), domain.TaskReleased{
+		TaskID: domain.TaskID(g[1]), Lease: task.claims, NodeID: f.node, Reason: "policy: " + g[2],
+	})
+}
+
+func (f *folder) workStale(at stamped, g []string) error {
+	hours, err := strconv.ParseFloat(g[2], 64)
+	if err != nil {
+		return f.unusable(at, "age is no number")
+	}
+	if f.tasks[g[1]] == nil {
+		if err := f.spawn(at, g[1], "unrecorded", recordedWork.DefaultPriority, string(f.node)+": added before the recording began"); err != nil {
+			return err
+		}
+	}
+	task := f.task(g[1])
+	if task.gone {
+		return f.known(at, "the item was gone from the queue")
+	}
+	task.gone = true
+	return f.say(at, domain.TaskID(g[1]).Stream(), domain.TaskDropped{
+		TaskID: domain.TaskID(g[1]), AgeSeconds: domain.Seconds(hours * 3600), Reason: "stale",
+	})
+}
+
+func (f *folder) workRefused(at stamped, g []string) error {
+	pending, err := strconv.Atoi(g[1])
+	limit, err2 := strconv.Atoi(g[2])
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, domain.TaskID(g[3]).Stream(), domain.TaskRefused{
+		TaskID: domain.TaskID(g[3]), Pending: pending, Limit: limit, Reason: "queue at hard limit",
+	})
+}
+
+// noSource is what the original printed where a report named no source.
+const noSource = "unknown"
+
+// pressureOn: several subscribers print one change, some with the source's
+// name, some without. The cluster's pressure is that of its worst source; only
+// its change is a fact.
+func (f *folder) pressureOn(at stamped, g []string) error {
+	source, pressing, pending := first(g[1], g[3], g[6], g[8], noSource), first(g[2], g[4], g[7]), 0
+	if g[9] != "" {
+		pending, _ = strconv.Atoi(g[9]) // out of range is unknown
+	}
+	if source == noSource && (len(f.pressure) > 0 || f.soon(at)) {
+		return f.known(at, "another subscriber's report of the same pressure")
+	}
+	if pressing == "" {
+		pressing = "active"
+	}
+	if f.pressure[source] == pressing {
+		return f.known(at, "the source pressed already")
+	}
+	pressed := len(f.pressure) > 0
+	f.pressure[source], f.pressed = pressing, at.at
+	if pressed {
+		return f.known(at, "the cluster was under pressure from another source already")
+	}
+	return f.say(at, f.cluster(), domain.BackpressureActivated{Level: pressing, Pending: pending})
+}
+
+func (f *folder) pressureOff(at stamped, g []string) error {
+	source, pending := first(g[1], g[2], g[4], noSource), 0
+	if g[3] != "" {
+		pending, _ = strconv.Atoi(g[3]) // out of range is unknown
+	}
+	if _, pressed := f.pressure[source]; !pressed {
+		if source == noSource {
+			return f.known(at, "another subscriber's report of the same release")
+		}
+		return f.known(at, "the source did not press")
+	}
+	delete(f.pressure, source)
+	f.pressed = at.at
+	if len(f.pressure) > 0 {
+		return f.known(at, "other sources press on")
+	}
+	return f.say(at, f.cluster(), domain.BackpressureReleased{Pending: pending})
+}
+
+func (f *folder) soon(at stamped) bool {
+	return !f.pressed.IsZero() && at.at.Sub(f.pressed) < echoWindow
+}
+
+func first(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func seconds(text string) (domain.Seconds, error) {
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(value >= 0) || value > (100*365*24*time.Hour).Seconds() {
+		return 0, domain.Errorf(domain.Invalid, "want seconds, found %q", text)
+	}
+	return domain.Seconds(value), nil
+}

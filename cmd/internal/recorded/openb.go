@@ -1,0 +1,403 @@
+package recorded
+
+import (
+	"cmp"
+	"container/heap"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// openBEpoch is second 0 of the trace, which says only how many seconds passed.
+var openBEpoch = time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// unrecordedNode stands for the node that ran a pod: the trace does not say.
+const unrecordedNode domain.NodeID = "unrecorded"
+
+// openBUnbounded is longer than the trace: pods had no lease.
+const openBUnbounded domain.Seconds = 366 * 24 * 3600
+
+// readOpenB reads the node lists first, at second 0, and then all pod lists as
+// one, in the order of time. A pod list is in the order of creation, so only
+// the pods alive at one moment are held in memory.
+func readOpenB(r *reading) error {
+	r.report.Notes = append(r.report.Notes,
+		`which node ran a pod is not in the trace: node_id is "unrecorded"`,
+		"second 0 of the trace is taken as "+openBEpoch.Format(time.RFC3339),
+		"a failed pod is not tried again: TASK_FAILED is followed by TASK_DEAD",
+		"a pod that was deleted while pending or running is cancelled; one that runs when the trace ends stays running")
+	var pods []int
+	for i := range r.files {
+		table, err := r.csv(i)
+		if err != nil {
+			return err
+		}
+		switch {
+		case table.has("sn", "cpu_milli", "memory_mib", "gpu", "model"):
+			if err := r.openBNodes(table); err != nil {
+				return err
+			}
+		case table.has("name", "cpu_milli", "memory_mib", "num_gpu", "pod_phase", "creation_time", "deletion_time", "scheduled_time"):
+			pods = append(pods, i)
+		default:
+			return domain.Errorf(domain.Invalid, "%s:1: want the columns of a node list (sn, cpu_milli, …) or of a pod list (name, cpu_milli, …), found %s", r.files[i], strings.Join(table.header, ", "))
+		}
+	}
+	r.close()
+	if len(pods) == 0 {
+		return nil
+	}
+	end, err := r.openBEnd(pods)
+	if err != nil {
+		return err
+	}
+	return r.openBPods(pods, end)
+}
+
+// table is a CSV file with named columns.
+type table struct {
+	r       *reading
+	file    int
+	header  []string
+	columns map[string]int
+	rows    *csv.Reader
+	row     []string
+	line    int
+	quiet   bool // a first pass: nothing is counted
+}
+
+func (r *reading) csv(i int) (*table, error) {
+	text, err := r.unpacked(i)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{r: r, file: i, rows: csv.NewReader(text), columns: map[string]int{}}
+	t.rows.ReuseRecord = true
+	header, err := t.rows.Read()
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "%s:1: want a header: %w", r.files[i], err)
+	}
+	t.header = slices.Clone(header)
+	for c, name := range t.header {
+		t.columns[name] = c
+	}
+	return t, nil
+}
+
+func (t *table) has(columns ...string) bool {
+	for _, column := range columns {
+		if _, ok := t.columns[column]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// next reads a row; false at the end.
+func (t *table) next() (bool, error) {
+	for {
+		row, err := t.rows.Read()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err == nil {
+			t.row = row
+			t.line, _ = t.rows.FieldPos(0)
+			if t.quiet {
+				return true, nil
+			}
+			return true, t.r.line(t.file)
+		}
+		var wrong *csv.ParseError
+		if !errors.As(err, &wrong) {
+			return false, domain.Errorf(domain.Unavailable, "%s: %w", t.r.files[t.file], err)
+		}
+		if t.quiet {
+			continue
+		}
+		if err := t.r.broken(t.place(wrong.Line), err); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (t *table) place(line int) string {
+	return recording(t.r.files[t.file]) + ":" + strconv.Itoa(line)
+}
+
+func (t *table) text(column string) string {
+	if c, ok := t.columns[column]; ok {
+		return t.row[c]
+	}
+	return ""
+}
+
+// number reads a column that may be empty; negative is a fault.
+func (t *table) number(column string) (int64, bool, error) {
+	text := t.text(column)
+	if text == "" {
+		return 0, false, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > 100*366*24*3600*1000 {
+		return 0, false, domain.Errorf(domain.Invalid, "%s: want a whole number that is not negative, found %q", column, clip(text, 40))
+	}
+	return n, true, nil
+}
+
+func (r *reading) openBNodes(t *table) error {
+	for {
+		more, err := t.next()
+		if err != nil || !more {
+			return err
+		}
+		if err := r.openBNode(t); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reading) openBNode(t *table) error {
+	place, id := t.place(t.line), domain.NodeID(t.text("sn"))
+	facts := map[string]any{}
+	for _, column := range []string{"cpu_milli", "memory_mib", "gpu"} {
+		n, known, err := t.number(column)
+		if err != nil {
+			return r.broken(place, err)
+		}
+		if known {
+			facts[column] = n
+		}
+	}
+	announced := domain.NodeAnnounced{NodeID: id}
+	if gpus, ok := facts["gpu"].(int64); ok && gpus > 0 {
+		announced.Capabilities = []string{"gpu"}
+	}
+	if model := t.text("model"); model != "" {
+		facts["model"] = model
+		announced.Capabilities = append(announced.Capabilities, model)
+	}
+	encoded, err := json.Marshal(facts)
+	if err != nil {
+		return r.broken(place, err)
+	}
+	announced.Facts = encoded
+	said := fact{stream: id.Stream(), cause: "node\x00" + string(id), time: openBEpoch, place: place, meta: domain.Meta{Correlation: place}, event: announced}
+	if err := r.emit(said); err != nil {
+		return err
+	}
+	said.event = domain.HostOnline{NodeID: id}
+	return r.emit(said)
+}
+
+// pod is one row of a pod list.
+type pod struct {
+	id                          domain.TaskID
+	phase                       string
+	created, scheduled, deleted int64
+	wasScheduled, wasDeleted    bool
+	place                       string
+	payload                     json.RawMessage
+	requires                    []string
+}
+
+func (t *table) pod() (pod, error) {
+	p := pod{id: domain.TaskID(t.text("name")), phase: t.text("pod_phase"), place: t.place(t.line)}
+	var faults []error
+	var known bool
+	var err error
+	if p.created, known, err = t.number("creation_time"); err != nil {
+		faults = append(faults, err)
+	} else if !known {
+		faults = append(faults, domain.Errorf(domain.Invalid, "creation_time: required"))
+	}
+	p.scheduled, p.wasScheduled, err = t.number("scheduled_time")
+	faults = append(faults, err)
+	p.deleted, p.wasDeleted, err = t.number("deletion_time")
+	faults = append(faults, err)
+	switch p.phase {
+	case "Succeeded", "Failed", "Running", "Pending":
+	default:
+		faults = append(faults, domain.Errorf(domain.Invalid, "pod_phase: want Succeeded, Failed, Running or Pending, found %q", clip(p.phase, 40)))
+	}
+	if p.wasScheduled && p.scheduled < p.created || p.wasDeleted && p.deleted < max(p.created, p.scheduled) {
+		faults = append(faults, domain.Errorf(domain.Invalid, "want creation ≤ scheduling ≤ deletion, found %d, %d, %d", p.created, p.scheduled, p.deleted))
+	}
+	if (p.phase == "Succeeded" || p.phase == "Failed") && (!p.wasScheduled || !p.wasDeleted) {
+		faults = append(faults, domain.Errorf(domain.Invalid, "want the times of a pod that ended, found none"))
+	}
+	asked := map[string]any{}
+	for _, column := range []string{"cpu_milli", "memory_mib", "num_gpu", "gpu_milli"} {
+		n, known, err := t.number(column)
+		faults = append(faults, err)
+		if known {
+			asked[column] = n
+		}
+	}
+	for _, column := range []string{"gpu_spec", "qos"} {
+		if text := t.text(column); text != "" {
+			asked[column] = text
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return pod{}, domain.Errorf(domain.Invalid, "pod %q: %w", clip(string(p.id), 80), err)
+	}
+	if gpus, ok := asked["num_gpu"].(int64); ok && gpus > 0 {
+		p.requires = []string{"gpu"}
+	}
+	p.payload, err = json.Marshal(asked)
+	return p, err
+}
+
+// openBEnd finds the second at which the trace ends.
+func (r *reading) openBEnd(files []int) (int64, error) {
+	defer r.close()
+	var end int64
+	for _, i := range files {
+		t, err := r.csv(i)
+		if err != nil {
+			return 0, err
+		}
+		t.quiet = true
+		for {
+			more, err := t.next()
+			if err != nil {
+				return 0, err
+			}
+			if !more {
+				break
+			}
+			if deleted, known, err := t.number("deletion_time"); err == nil && known {
+				end = max(end, deleted)
+			}
+		}
+	}
+	r.progress.Bytes = 0
+	return end, nil
+}
+
+// openBPods says what happened to the pods, in the order of time.
+func (r *reading) openBPods(files []int, end int64) error {
+	defer r.close()
+	var coming moments
+	var created int64
+	for _, i := range files {
+		t, err := r.csv(i)
+		if err != nil {
+			return err
+		}
+		for {
+			more, err := t.next()
+			if err != nil {
+				return err
+			}
+			if !more {
+				break
+			}
+			p, err := t.pod()
+			if err != nil {
+				if err := r.broken(t.place(t.line), err); err != nil {
+					return err
+				}
+				continue
+			}
+			if p.created < created {
+				r.report.Files[i].ClockBackwards++
+				r.report.Files[i].LargestStep = max(r.report.Files[i].LargestStep, domain.Seconds(created-p.created))
+			}
+			created = max(created, p.created)
+			if err := r.openBUntil(&coming, created); err != nil {
+				return err
+			}
+			for _, m := range p.moments(end) {
+				coming.push(m)
+			}
+		}
+	}
+	return r.openBUntil(&coming, 1<<62)
+}
+
+func (r *reading) openBUntil(coming *moments, second int64) error {
+	for len(coming.list) > 0 && coming.list[0].at < second {
+		m := heap.Pop(coming).(moment)
+		err := r.emit(fact{
+			stream: m.pod.Stream(), cause: "pod\x00" + string(m.pod), place: m.place,
+			time: openBEpoch.Add(time.Duration(m.at) * time.Second), meta: domain.Meta{Correlation: m.place}, event: m.event,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moments are what happens to the pod and when.
+func (p pod) moments(end int64) []moment {
+	var list []moment
+	say := func(at int64, event domain.Event) {
+		list = append(list, moment{at: at, pod: p.id, place: p.place, event: event})
+	}
+	claimed := openBEpoch.Add(time.Duration(p.scheduled) * time.Second)
+	say(p.created, domain.TaskSpawned{
+		TaskID: p.id, TaskType: "pod", Priority: recordedWork.DefaultPriority, Payload: p.payload, Requires: p.requires,
+		TimeoutSeconds: openBUnbounded, MaxAttempts: 1,
+	})
+	if p.wasScheduled {
+		say(p.scheduled, domain.TaskClaimed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Attempt: 1, Deadline: claimed.Add(openBUnbounded.Duration())})
+		say(p.scheduled, domain.TaskStarted{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
+	}
+	switch {
+	case p.phase == "Succeeded":
+		say(p.deleted, domain.TaskCompleted{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
+	case p.phase == "Failed":
+		say(p.deleted, domain.TaskFailed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Error: "pod phase Failed", Attempts: 1})
+		say(p.deleted, domain.TaskDead{TaskID: p.id, Attempts: 1, Reason: "pod phase Failed"})
+	case p.wasDeleted && p.deleted < end:
+		cancelled := domain.TaskCancelled{TaskID: p.id, Reason: "deleted while " + strings.ToLower(p.phase)}
+		if p.wasScheduled {
+			cancelled.Lease, cancelled.NodeID = 1, unrecordedNode
+		}
+		say(p.deleted, cancelled)
+	}
+	return list
+}
+
+// moment is something that happens to a pod at a second of the trace.
+type moment struct {
+	at    int64
+	seq   int64 // equal seconds keep the order of the file
+	pod   domain.TaskID
+	place string
+	event domain.Event
+}
+
+// moments is a heap by time.
+type moments struct {
+	list []moment
+	seq  int64
+}
+
+func (m *moments) push(next moment) {
+	m.seq++
+	next.seq = m.seq
+	heap.Push(m, next)
+}
+
+func (m *moments) Len() int { return len(m.list) }
+func (m *moments) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(m.list[i].at, m.list[j].at), cmp.Compare(m.list[i].seq, m.list[j].seq)) < 0
+}
+func (m *moments) Swap(i, j int) { m.list[i], m.list[j] = m.list[j], m.list[i] }
+func (m *moments) Push(x any)    { m.list = append(m.list, x.(moment)) }
+func (m *moments) Pop() any {
+	last := m.list[len(m.list)-1]
+	m.list = m.list[:len(m.list)-1]
+	return last
+}

@@ -1,0 +1,104 @@
+package recorded
+
+import (
+	"regexp"
+	"strings"
+)
+
+// pattern is a kind of line of the original's logs. A line belongs to the first
+// pattern that matches it, so that no line is counted twice.
+type pattern struct {
+	row     string
+	unless  string   // a line with this in it does not belong
+	anchors []string // one of them stands in every line that matches: cheaper than the expression
+	expr    *regexp.Regexp
+	context bool // explains other lines; becomes no event of its own
+	apply   func(*folder, stamped, []string) error
+}
+
+func (p *pattern) match(text string) []string {
+	if p.unless != "" && strings.Contains(text, p.unless) {
+		return nil
+	}
+	for _, anchor := range p.anchors {
+		if strings.Contains(text, anchor) {
+			return p.expr.FindStringSubmatch(text)
+		}
+	}
+	return nil
+}
+
+// patterns lists the kinds of lines in the order of the report. The first group
+// is what the original said about work, then nodes, leadership, ratings and the
+// rest; those marked as context come last.
+func patterns() []*pattern {
+	line := func(row, expr string, apply func(*folder, stamped, []string) error, anchors ...string) *pattern {
+		return &pattern{row: row, anchors: anchors, expr: regexp.MustCompile(expr), apply: apply}
+	}
+	context := func(row, expr string, apply func(*folder, stamped, []string) error, anchors ...string) *pattern {
+		p := line(row, expr, apply, anchors...)
+		p.context = true
+		return p
+	}
+	unless := func(literal string, p *pattern) *pattern {
+		p.unless = literal
+		return p
+	}
+	return []*pattern{
+		line("work added", `Added work (\S+): (\S+) \(priority: (\d+)\)`, (*folder).workAdded, "Added work "),
+		line("work claimed", `\[WorkerPull\] Claimed work (\S+): (\S+) \(source: ([^)]*)\)`, (*folder).workClaimed, "Claimed work "),
+		line("work skipped by policy", `Skipping selfplay work (\S+): (selfplay_enabled=false)`, (*folder).workSkipped, "Skipping selfplay work "),
+		line("stale pending removed", `Removing stale PENDING item: (\S+) \(age: ([\d.]+)h\)`, (*folder).workStale, "Removing stale PENDING"),
+		line("rejected at hard limit", `\[BACKPRESSURE\] Queue at hard limit \((\d+)/(\d+)\)\. Work item (\S+) rejected`, (*folder).workRefused, "Queue at hard limit"),
+		// "Global backpressure" is a bus repeating itself to other processes, not an observation.
+		unless("Global backpressure", line("backpressure activated", `[Bb]ackpressure activated(?:: (\S+) \((\w+)\)| on (\S+): level=(\w+)(?:, reason=(.*))?|: source=(\S+), level=(\w+)| \((\S+)\): queue=(\d+))?`, (*folder).pressureOn, "ackpressure activated")),
+		unless("Global backpressure", line("backpressure released", `[Bb]ackpressure released(?: on (\S+)|: source=(\S+)|: queue=(\d+)|: (\S+))?`, (*folder).pressureOff, "ackpressure released")),
+		line("host online", `\[job_manager\] HOST_ONLINE: ([^,\s]+)`, (*folder).hostOnline, "[job_manager] HOST_ONLINE"),
+		line("host offline", `HOST_OFFLINE: (\S+), cancelling jobs`, (*folder).hostOffline, "HOST_OFFLINE: "),
+		line("peer dead", `Peer (\S+) is dead \(no heartbeat for (\d+)s\)`, (*folder).peerDead, " is dead (no heartbeat"),
+		line("retiring peer", `Retiring peer (\S+) \(offline for (\d+)s\)`, (*folder).retiring, "Retiring peer "),
+		line("node dead retired", `P2P_NODE_DEAD: ([^,\s]+), reason=retired`, (*folder).retiredEcho, "P2P_NODE_DEAD: "),
+		line("marked unhealthy retired", `Marked (\S+) as unhealthy: retired`, (*folder).retiredEcho, " as unhealthy: retired"),
+		line("reconnected", `Reconnected to dead peer (\S+) \(was dead for ([\d.]+)s\)`, (*folder).reconnected, "Reconnected to dead peer "),
+		line("recovered by probe", `Recovered retired peer via probe: (\S+)`, (*folder).probed, "Recovered retired peer via probe"),
+		line("node unhealthy failures", `Node (\S+) unhealthy \((\d+) consecutive failures\): layer=([^,\s]+)(?:, error=(.*))?`, (*folder).nodeUnhealthy, " consecutive failures): layer="),
+		line("swim transition", `STATE CHANGE: Member (\S+) transitioned from (\S+) to (\S+) \(inc=(\d+)\)`, (*folder).swimMember, "STATE CHANGE: Member "),
+		line("voter online", `\[VoterHealth\] Voter (\S+) came ONLINE \((\d+)/(\d+) alive, quorum=(\d+)\)`, (*folder).voterOnline, " came ONLINE ("),
+		line("voter offline", `\[VoterHealth\] Voter (\S+) went OFFLINE \((\d+)/(\d+) alive, quorum=(\d+)\)`, (*folder).voterOffline, " went OFFLINE ("),
+		line("split brain", `\[SplitBrain\] DETECTED: (\d+) leaders(?: in cluster)?(?:!? ?(?:Leaders)?: \[([^\]]*)\])?(?: \(epoch=(\d+)\))?`, (*folder).splitBrain, "[SplitBrain] DETECTED"),
+		line("epoch adopted", `Adopting higher cluster epoch: (\d+) \(was (\d+)\)`, (*folder).epochAdopted, "Adopting higher cluster epoch"),
+		line("matches merged", `Merged (\d+) new matches from remote`, (*folder).matchesMerged, " new matches from remote"),
+		line("ratings recalculated", `Recalculated (\d+) ratings from (\d+) matches`, (*folder).recalculated, "Recalculated "),
+		line("elo loaded", `Loaded existing Elo for (\S+): ([\d.]+) \(model: (.*), games: (\d+)\)`, (*folder).eloLoaded, "Loaded existing Elo for "),
+		line("elo progress", `\[EloProgress\] Recorded (\S+): (\S+) @ ([\d.]+) Elo`, (*folder).eloProgress, "[EloProgress] Recorded "),
+		line("evaluation queued", `\[EvaluationQueue\] (?:Queued|Added)[^:]*: (\S+)(?: \((\S+)\))?`, (*folder).evaluationQueued, "[EvaluationQueue] "),
+		line("evaluation claimed", `Claimed from persistent queue: (\S+)(?: \(([^)\s]+)\))?`, (*folder).evaluationClaimed, "Claimed from persistent queue"),
+		line("evaluation reset", `Reset stuck request(?:: (\S+))?`, (*folder).evaluationReset, "Reset stuck request"),
+		line("evaluation failed", `Permanently failed: (\S+) - (.*)`, (*folder).evaluationFailed, "Permanently failed"),
+		line("zombie", `\[ZombieDetection\] Triggered zombie handler on (\S+) \(zombie for (\d+)s, jobs: (\d+)\)`, (*folder).zombie, "Triggered zombie handler"),
+		line("auto start", `Auto-starting (\d+) diverse selfplay processes on idle node (\S+)`, (*folder).autoStart, "Auto-starting "),
+		line("auto start failed", `Auto-start on (\S+): (\d+)/(\d+) requests failed`, (*folder).autoStartFailed, "Auto-start on "),
+		line("daemon started", `DAEMON_STARTED: (\S+)`, (*folder).daemonStarted, "DAEMON_STARTED: "),
+		line("circuit open", `Circuit breaker OPEN for (\S+): (.*)`, (*folder).circuitOpen, "Circuit breaker OPEN for "),
+		line("training completed", `Training completed(?:: | for )([^,\s]+)(?: \(loss=([\d.]+), model=([^)]*)\))?`, (*folder).trainingCompleted, "Training completed"),
+		line("unknown event type", `Unknown event type: '([^']+)'`, (*folder).unknownEvent, "Unknown event type: "),
+		line("dead letter no handler", `\[DLQ\] No handlers registered for (\S+)`, (*folder).noHandler, "[DLQ] No handlers registered"),
+		line("poller resume", `\[(\w*Poller)\] Resuming from event_id (\d+)`, (*folder).pollerResume, " Resuming from event_id "),
+
+		context("who reported a leader", `\[SplitBrain\] Leader '([^']+)' reported by: \[([^\]]*)\]`, (*folder).leaderReport, "[SplitBrain] Leader "),
+		context("split brain healed", `\[SplitBrain\] Partition HEALED after ([\d.]+) minutes`, (*folder).splitBrainHealed, "[SplitBrain] Partition HEALED"),
+		context("leader believed", `\[LeaderSet\] (\w+)->(\w+), leader_id=(\S+)->([^,\s]+), reason=(\S+)`, (*folder).leaderBelieved, "[LeaderSet] "),
+		context("node named", `(?:Auto-detected node-id: |node_id=|initialized: node=)([^,\s]+)`, (*folder).nodeNamed, "Auto-detected node-id: ", "node_id=", "initialized: node="),
+	}
+}
+
+// names reads the inside of a printed list: 'a', 'b'.
+func names(list string) []string {
+	var found []string
+	for part := range strings.SplitSeq(list, ",") {
+		if name := strings.Trim(strings.TrimSpace(part), `'"`); name != "" {
+			found = append(found, name)
+		}
+	}
+	return found
+}

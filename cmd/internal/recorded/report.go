@@ -1,0 +1,208 @@
+package recorded
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Report accounts for every line of an import: what it became, what repeated
+// something already known, what could not be used, and why.
+type Report struct {
+	Format     string          `json:"format"`
+	Files      []FileReport    `json:"files"`
+	Rows       []RowReport     `json:"rows,omitempty"`   // lines per pattern, before folding
+	Events     []TypeCount     `json:"events,omitempty"` // events made, per type
+	Folded     []Reason        `json:"folded,omitempty"`
+	Skipped    []Reason        `json:"skipped,omitempty"`
+	Notes      []string        `json:"notes,omitempty"` // what the recording does not say
+	Lines      int64           `json:"lines"`
+	Mapped     int64           `json:"mapped"` // events made
+	Appended   int64           `json:"appended"`
+	Duplicates int64           `json:"duplicates"`
+	Head       domain.Position `json:"head"`
+
+	rows    map[string]*RowReport
+	events  map[string]int64
+	folded  map[string]*Reason
+	skipped map[string]*Reason
+}
+
+// FileReport is what is odd about one file.
+type FileReport struct {
+	Name           string         `json:"name"`
+	Node           string         `json:"node,omitempty"` // who wrote it
+	Lines          int64          `json:"lines"`
+	Unstamped      int64          `json:"unstamped,omitempty"`       // lines without a time of their own
+	InvalidUTF8    int64          `json:"invalid_utf8,omitempty"`    // lines with stray bytes
+	TooLong        int64          `json:"too_long,omitempty"`        // lines cut at the bound
+	ClockBackwards int64          `json:"clock_backwards,omitempty"` // stamps before the one above them
+	LargestStep    domain.Seconds `json:"largest_step_back_seconds,omitempty"`
+	First          *time.Time     `json:"first,omitempty"`
+	Last           *time.Time     `json:"last,omitempty"`
+}
+
+// RowReport counts the lines of one pattern, in total and per file.
+type RowReport struct {
+	Row     string  `json:"row"`
+	Lines   int64   `json:"lines"`
+	PerFile []int64 `json:"per_file"`         // in the order of Files
+	Events  int64   `json:"events"`           // events made of them
+	Folded  int64   `json:"folded,omitempty"` // lines that were no news
+	Skipped int64   `json:"skipped,omitempty"`
+	Context bool    `json:"context,omitempty"` // lines that explain others
+}
+
+// TypeCount counts the events of a type.
+type TypeCount struct {
+	Type  string `json:"type"`
+	Count int64  `json:"count"`
+}
+
+// Reason says why lines became no event of their own.
+type Reason struct {
+	Row      string   `json:"row,omitempty"`
+	Why      string   `json:"why"`
+	Count    int64    `json:"count"`
+	Examples []string `json:"examples,omitempty"` // the first few, "file:line: text"
+}
+
+const maxExamples = 3
+
+// maxReasons bounds the distinct reasons kept; the rest are counted together.
+const maxReasons = 200
+
+func newReport(format string) *Report {
+	return &Report{Format: format, rows: map[string]*RowReport{}, events: map[string]int64{}, folded: map[string]*Reason{}, skipped: map[string]*Reason{}}
+}
+
+func (r *Report) row(name string, files int) *RowReport {
+	row := r.rows[name]
+	if row == nil {
+		row = &RowReport{Row: name, PerFile: make([]int64, files)}
+		r.rows[name] = row
+		r.Rows = append(r.Rows, RowReport{Row: name}) // keeps the order; filled in by finish
+	}
+	return row
+}
+
+func note(reasons map[string]*Reason, row, why, example string) {
+	key := row + "\x00" + why
+	reason := reasons[key]
+	if reason == nil {
+		if len(reasons) >= maxReasons {
+			key, why, row = "", "other reasons", ""
+		}
+		if reason = reasons[key]; reason == nil {
+			reason = &Reason{Row: row, Why: why}
+			reasons[key] = reason
+		}
+	}
+	reason.Count++
+	if len(reason.Examples) < maxExamples && example != "" {
+		reason.Examples = append(reason.Examples, clip(strings.ToValidUTF8(example, "�"), 200))
+	}
+}
+
+// finish brings the counts into their order.
+func (r *Report) finish() {
+	for i := range r.Rows {
+		r.Rows[i] = *r.rows[r.Rows[i].Row]
+	}
+	r.Lines = 0
+	for _, file := range r.Files {
+		r.Lines += file.Lines
+	}
+	r.Events = nil
+	for _, eventType := range slices.Sorted(maps.Keys(r.events)) {
+		r.Events = append(r.Events, TypeCount{eventType, r.events[eventType]})
+	}
+	sorted := func(reasons map[string]*Reason) []Reason {
+		var list []Reason
+		for _, key := range slices.Sorted(maps.Keys(reasons)) {
+			list = append(list, *reasons[key])
+		}
+		slices.SortStableFunc(list, func(a, b Reason) int { return int(b.Count - a.Count) })
+		return list
+	}
+	r.Folded, r.Skipped = sorted(r.folded), sorted(r.skipped)
+}
+
+// WriteText prints the report for people.
+func (r Report) WriteText(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	if len(r.Rows) > 0 {
+		names := make([]string, len(r.Files))
+		lines := make([]string, len(r.Files))
+		for i, file := range r.Files {
+			names[i], lines[i] = file.Name, fmt.Sprint(file.Lines)
+		}
+		fmt.Fprintf(table, "line\t%s\tlines\tevents\tfolded\tskipped\t\n", strings.Join(names, "\t"))
+		fmt.Fprintf(table, "lines\t%s\t%d\t\t\t\t\n", strings.Join(lines, "\t"), r.Lines)
+		for _, row := range r.Rows {
+			counts := make([]string, len(row.PerFile))
+			for i, count := range row.PerFile {
+				counts[i] = fmt.Sprint(count)
+			}
+			name := row.Row
+			if row.Context {
+				name = "(" + name + ")"
+			}
+			fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t\n", name, strings.Join(counts, "\t"), row.Lines, row.Events, row.Folded, row.Skipped)
+		}
+		fmt.Fprintln(table)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	plain := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, file := range r.Files {
+		fmt.Fprintf(plain, "%s\t%d lines", file.Name, file.Lines)
+		if file.Node != "" {
+			fmt.Fprintf(plain, ", written by %s", file.Node)
+		}
+		if file.Unstamped > 0 {
+			fmt.Fprintf(plain, ", %d without a time of their own", file.Unstamped)
+		}
+		if file.InvalidUTF8 > 0 {
+			fmt.Fprintf(plain, ", %d with stray bytes", file.InvalidUTF8)
+		}
+		if file.TooLong > 0 {
+			fmt.Fprintf(plain, ", %d cut at %d bytes", file.TooLong, maxLine)
+		}
+		if file.ClockBackwards > 0 {
+			fmt.Fprintf(plain, ", clock went back %d times, at most %gs", file.ClockBackwards, float64(file.LargestStep))
+		}
+		fmt.Fprintln(plain)
+	}
+	for _, count := range r.Events {
+		fmt.Fprintf(plain, "event\t%s\t%d\n", count.Type, count.Count)
+	}
+	for _, reason := range r.Folded {
+		fmt.Fprintf(plain, "folded\t%s\t%d\t%s\n", reason.Row, reason.Count, reason.Why)
+	}
+	for _, reason := range r.Skipped {
+		fmt.Fprintf(plain, "skipped\t%s\t%d\t%s\n", reason.Row, reason.Count, reason.Why)
+		for _, example := range reason.Examples {
+			fmt.Fprintf(plain, "\t\t\t%s\n", example)
+		}
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(plain, "note\t%s\n", note)
+	}
+	fmt.Fprintf(plain, "total\t%d lines, %d events: %d appended, %d already there; the log ends at %d\n", r.Lines, r.Mapped, r.Appended, r.Duplicates, r.Head)
+	return plain.Flush()
+}
+
+func clip(text string, length int) string {
+	if len(text) <= length {
+		return text
+	}
+	return strings.ToValidUTF8(text[:length], "") + "…"
+}

@@ -1,0 +1,174 @@
+package recorded
+
+import (
+	"iter"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// The original wrote local time without saying so: six hours behind UTC.
+var originalZone = time.FixedZone("UTC-6", -6*60*60)
+
+// stamped is a line of a log that a pattern matched, with the moment it belongs to.
+type stamped struct {
+	file   int
+	place  string // "file:line"
+	cause  string // identity of the line: file, number, text
+	at     time.Time
+	logger string
+	text   string // the whole line
+	kind   *pattern
+	groups []string
+}
+
+// readRingRift reads all logs at once, in the order of their times, so that two
+// processes that ran side by side stay side by side. Each log is an observer;
+// what they know of the cluster is known together.
+func readRingRift(r *reading) error {
+	kinds := patterns()
+	for _, kind := range kinds {
+		r.report.row(kind.row, len(r.files)).Context = kind.context
+	}
+	shared := newKnowledge(r.log)
+	sources := make([]source, len(r.files))
+	for i := range r.files {
+		next, stop := iter.Pull2(r.textLog(i, kinds))
+		defer stop()
+		sources[i] = source{next: next, folder: newFolder(r, i, shared)}
+	}
+	for {
+		var first *source
+		for i := range sources {
+			if err := sources[i].advance(); err != nil {
+				return err
+			}
+			if sources[i].ready && (first == nil || sources[i].order.Before(first.order)) {
+				first = &sources[i]
+			}
+		}
+		if first == nil {
+			return nil
+		}
+		first.ready = false
+		if err := first.folder.take(first.head); err != nil {
+			return err
+		}
+	}
+}
+
+// source is a log whose next matching line is known.
+type source struct {
+	next   func() (stamped, error, bool)
+	folder *folder
+	head   stamped
+	order  time.Time // never goes back, so that a log's own order is kept
+	ready  bool
+	done   bool
+}
+
+func (s *source) advance() error {
+	if s.ready || s.done {
+		return nil
+	}
+	head, err, more := s.next()
+	if err != nil {
+		return err
+	}
+	if !more {
+		s.done = true
+		return nil
+	}
+	s.head, s.ready = head, true
+	if head.at.After(s.order) {
+		s.order = head.at
+	}
+	return nil
+}
+
+// textLog yields the lines of one log that say something.
+func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
+	return func(yield func(stamped, error) bool) {
+		text, err := r.unpacked(i)
+		if err != nil {
+			yield(stamped{}, err)
+			return
+		}
+		report, name := &r.report.Files[i], recording(r.files[i])
+		var clock time.Time
+		for line, err := range jsonl.Lines(text, r.files[i], maxLine) {
+			if err == nil {
+				err = r.line(i)
+			}
+			if err != nil {
+				yield(stamped{}, err)
+				return
+			}
+			if line.TooLong {
+				report.TooLong++
+			}
+			if !utf8.Valid(line.Text) {
+				report.InvalidUTF8++
+			}
+			entry := stamped{file: i, text: string(line.Text)}
+			at, logger, ok := stamp(entry.text)
+			if ok {
+				if back := clock.Sub(at); back > 0 {
+					report.ClockBackwards++
+					report.LargestStep = max(report.LargestStep, domain.Seconds(back.Seconds()))
+				}
+				clock = at
+				if report.First == nil {
+					report.First = &at
+				}
+				report.Last = &at
+			} else {
+				report.Unstamped++
+			}
+			entry.at, entry.logger = clock, logger
+			if !entry.recognise(kinds) {
+				continue
+			}
+			number := decimal(line.Number)
+			entry.place = name + ":" + number
+			entry.cause = name + "\x00" + number + "\x00" + entry.text
+			if !yield(entry, nil) {
+				return
+			}
+		}
+	}
+}
+
+// recognise finds the one pattern of a line.
+func (s *stamped) recognise(kinds []*pattern) bool {
+	for _, kind := range kinds {
+		if groups := kind.match(s.text); groups != nil {
+			for g := range groups {
+				groups[g] = strings.ToValidUTF8(groups[g], "�")
+			}
+			s.kind, s.groups = kind, groups
+			return true
+		}
+	}
+	return false
+}
+
+// stamp reads "2026-01-14 00:37:35,802 - logger - LEVEL - message".
+func stamp(text string) (at time.Time, logger string, ok bool) {
+	const form = "2006-01-02 15:04:05,000"
+	if len(text) < len(form)+3 || text[4] != '-' || text[10] != ' ' || text[19] != ',' || text[len(form):len(form)+3] != " - " {
+		return time.Time{}, "", false
+	}
+	at, err := time.ParseInLocation(form, text[:len(form)], originalZone)
+	if err != nil {
+		return time.Time{}, "", false
+	}
+	logger, _, found := strings.Cut(text[len(form)+3:], " - ")
+	if !found || len(logger) > 200 {
+		return time.Time{}, "", false
+	}
+	return at.UTC(), strings.ToValidUTF8(logger, "�"), true
+}

@@ -1,0 +1,43 @@
+package eventlog_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/logtest"
+)
+
+func TestMemoryKeepsThePromises(t *testing.T) {
+	logtest.Run(t, func(testing.TB) eventlog.Log { return eventlog.NewMemory() })
+}
+
+func TestSubscriptionBehindTheLastPosition(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	items := 0
+	for item, err := range eventlog.NewMemory().Subscribe(ctx, eventlog.End, eventlog.Filter{}) {
+		if err != nil || !item.CaughtUp {
+			t.Fatalf("want CaughtUp alone, found %+v, %v", item, err)
+		}
+		items++
+		stop()
+	}
+	if items != 1 {
+		t.Fatalf("want one item, found %d", items)
+	}
+}
+
+func TestInterruptedKeepsTheCause(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	if err := eventlog.Interrupted(ctx, "work"); err != nil {
+		t.Fatalf("want no error before the end, found %v", err)
+	}
+	stop(errors.New("reason"))
+	err := eventlog.Interrupted(ctx, "work")
+	if !errors.Is(err, context.Canceled) || domain.CodeOf(err) != domain.Unavailable {
+		t.Fatalf("want unavailable and canceled, found %v", err)
+	}
+}

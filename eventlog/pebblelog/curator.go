@@ -1,0 +1,53 @@
+package pebblelog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// SetStreamMeta limits a stream. It takes its turn among the appends.
+func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
+	if err := meta.Check(stream); err != nil {
+		return err
+	}
+	return l.submit(ctx, &request{stream: stream, meta: &meta, size: len(stream) + 128})
+}
+
+// StreamMeta tells the limits of a stream.
+func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
+	what := "metadata of " + string(stream)
+	if err := l.interrupted(ctx, what); err != nil {
+		return eventlog.StreamMeta{}, err
+	}
+	st, err := l.use()
+	if err != nil {
+		return eventlog.StreamMeta{}, err
+	}
+	defer st.release()
+	meta, err := readMeta(st.db, stream)
+	if err != nil {
+		return eventlog.StreamMeta{}, storageError(what, err)
+	}
+	return meta, nil
+}
+
+// readMeta reads the limits of a stream; none is the zero value.
+func readMeta(db *pebble.DB, stream domain.StreamID) (meta eventlog.StreamMeta, err error) {
+	text, closer, err := db.Get(appendMetaKey(nil, stream))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return meta, nil
+	}
+	if err != nil {
+		return meta, err
+	}
+	if err := json.Unmarshal(text, &meta); err != nil {
+		return meta, errors.Join(domain.Errorf(domain.Corrupt, "metadata of %s: %w", stream, err), closer.Close())
+	}
+	return meta, closer.Close()
+}

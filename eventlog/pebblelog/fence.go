@@ -1,0 +1,125 @@
+package pebblelog
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// errFenced is what a database gets that was given up.
+var errFenced = errors.New("this database was given up after an I/O error")
+
+// fencedFS lets a database that failed do no more harm. After a fatal error
+// pebble still has goroutines that flush, compact and delete; the folder must
+// belong to the database that is opened next. Raising the fence waits for the
+// changes that are under way and refuses all later ones; reads go on, because
+// readers may still hold iterators.
+type fencedFS struct {
+	vfs.FS
+	mu     sync.RWMutex
+	raised bool
+}
+
+func (fs *fencedFS) raise() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.raised = true
+}
+
+func (fs *fencedFS) change(do func() error) error {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	if fs.raised {
+		return errFenced
+	}
+	return do()
+}
+
+func (fs *fencedFS) open(do func() (vfs.File, error)) (file vfs.File, err error) {
+	err = fs.change(func() error {
+		file, err = do()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &fencedFile{File: file, fs: fs}, nil
+}
+
+func (fs *fencedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return fs.open(func() (vfs.File, error) { return fs.FS.Create(name, category) })
+}
+
+func (fs *fencedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
+	return fs.open(func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, category, options...) })
+}
+
+func (fs *fencedFS) ReuseForWrite(oldName, newName string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return fs.open(func() (vfs.File, error) { return fs.FS.ReuseForWrite(oldName, newName, category) })
+}
+
+func (fs *fencedFS) Link(oldName, newName string) error {
+	return fs.change(func() error { return fs.FS.Link(oldName, newName) })
+}
+
+func (fs *fencedFS) Remove(name string) error {
+	return fs.change(func() error { return fs.FS.Remove(name) })
+}
+
+func (fs *fencedFS) RemoveAll(name string) error {
+	return fs.change(func() error { return fs.FS.RemoveAll(name) })
+}
+
+func (fs *fencedFS) Rename(oldName, newName string) error {
+	return fs.change(func() error { return fs.FS.Rename(oldName, newName) })
+}
+
+func (fs *fencedFS) MkdirAll(name string, mode os.FileMode) error {
+	return fs.change(func() error { return fs.FS.MkdirAll(name, mode) })
+}
+
+// Lock gives nothing: the log itself holds the lock of the folder, through
+// every database it opens there.
+func (fs *fencedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+func (fs *fencedFS) Unwrap() vfs.FS { return fs.FS }
+
+type fencedFile struct {
+	vfs.File
+	fs *fencedFS
+}
+
+func (f *fencedFile) Write(p []byte) (n int, err error) {
+	err = f.fs.change(func() error {
+		n, err = f.File.Write(p)
+		return err
+	})
+	return n, err
+}
+
+func (f *fencedFile) WriteAt(p []byte, offset int64) (n int, err error) {
+	err = f.fs.change(func() error {
+		n, err = f.File.WriteAt(p, offset)
+		return err
+	})
+	return n, err
+}
+
+func (f *fencedFile) Preallocate(offset, length int64) error {
+	return f.fs.change(func() error { return f.File.Preallocate(offset, length) })
+}
+
+func (f *fencedFile) Sync() error { return f.fs.change(f.File.Sync) }
+
+func (f *fencedFile) SyncData() error { return f.fs.change(f.File.SyncData) }
+
+func (f *fencedFile) SyncTo(length int64) (full bool, err error) {
+	err = f.fs.change(func() error {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
+	return full, err
+}

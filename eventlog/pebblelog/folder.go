@@ -1,0 +1,159 @@
+package pebblelog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The folder holds the files of pebble and these.
+const (
+	formatFile = "RIFT-LOG" // first line: the format; second: who wrote it
+	ownerFile  = "OWNER"    // who holds the lock
+	lockFile   = "LOCK"
+)
+
+// Format is the version of what this package stores. A folder with a higher one
+// is refused; lower ones are read for ever.
+const Format = 1
+
+// claimFolder makes the folder if need be, locks it and checks its format.
+func claimFolder(dir string, o Options) (lock io.Closer, err error) {
+	if !o.ReadOnly {
+		if err := makeFolder(o.FS, dir); err != nil {
+			return nil, domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+		}
+	} else if _, err := o.FS.Stat(o.FS.PathJoin(dir, formatFile)); err != nil {
+		return nil, domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none: %w", dir, err)
+	}
+	lock, err = o.FS.Lock(o.FS.PathJoin(dir, lockFile))
+	if err != nil {
+		holder := ""
+		if owner, readErr := readSmall(o.FS, o.FS.PathJoin(dir, ownerFile)); readErr == nil {
+			holder = " (" + strings.TrimSpace(owner) + ")"
+		}
+		return nil, domain.Errorf(domain.Unavailable, "log folder %s: another process has it open%s; a folder is for one process at a time: %w", dir, holder, err)
+	}
+	if err = checkFormat(dir, o); err == nil && !o.ReadOnly {
+		host, _ := os.Hostname()
+		owner := fmt.Sprintf("process %d on %s\n", os.Getpid(), host)
+		if err = writeSmall(o.FS, dir, ownerFile, owner); err != nil {
+			err = domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// checkFormat refuses a folder of a newer rift, and one that is no log.
+func checkFormat(dir string, o Options) error {
+	text, err := readSmall(o.FS, o.FS.PathJoin(dir, formatFile))
+	if errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
+		names, err := o.FS.List(dir)
+		if err != nil {
+			return domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+		}
+		for _, name := range names {
+			if strings.HasPrefix(name, "MANIFEST-") || strings.HasPrefix(name, "marker.") {
+				return domain.Errorf(domain.Invalid, "log folder %s: want a log of rift, found another pebble database", dir)
+			}
+		}
+		return writeFormat(dir, o)
+	}
+	if err != nil {
+		return domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+	}
+	var format int
+	first, rest, _ := strings.Cut(text, "\n")
+	if _, err := fmt.Sscanf(first, "rift-log %d", &format); err != nil || format < 1 {
+		return domain.Errorf(domain.Corrupt, "log folder %s: want %q in %s, found %q", dir, "rift-log <format>", formatFile, first)
+	}
+	if format > Format {
+		return domain.Errorf(domain.Invalid, "log folder %s: want log format %d or older, found %d, %s; use that rift or a newer one",
+			dir, Format, format, strings.TrimSpace(rest))
+	}
+	return nil
+}
+
+func writeFormat(dir string, o Options) error {
+	text := fmt.Sprintf("rift-log %d\nwritten by rift %s\n", Format, o.WrittenBy)
+	if err := writeSmall(o.FS, dir, formatFile, text); err != nil {
+		return domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown version)"
+}
+
+// makeFolder creates the folder so that it survives the loss of power: pebble
+// syncs what is in it, the entries above it are synced here.
+func makeFolder(fs vfs.FS, dir string) error {
+	var above []string
+	for at := fs.PathDir(dir); ; at = fs.PathDir(at) {
+		above = append(above, at)
+		if _, err := fs.Stat(at); err == nil || fs.PathDir(at) == at {
+			break
+		}
+	}
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, at := range above {
+		if err := syncFolder(fs, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncFolder(fs vfs.FS, dir string) error {
+	folder, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+func readSmall(fs vfs.FS, name string) (string, error) {
+	file, err := fs.Open(name)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, 4096))
+	return string(text), errors.Join(err, file.Close())
+}
+
+// writeSmall replaces a file so that a crash leaves the old or the new text.
+func writeSmall(fs vfs.FS, dir, name, text string) error {
+	fresh := fs.PathJoin(dir, name+".new")
+	file, err := fs.Create(fresh, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write([]byte(text))
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := fs.Rename(fresh, fs.PathJoin(dir, name)); err != nil {
+		return err
+	}
+	return syncFolder(fs, dir)
+}

@@ -1,0 +1,222 @@
+package pebblelog
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// maxAppendBytes bounds one append in total: it is one batch, held in memory.
+const maxAppendBytes = 256 << 20
+
+// Log is an eventlog.Log and eventlog.Curator in a folder.
+type Log struct {
+	dir     string
+	options Options
+	lock    io.Closer
+	cache   *pebble.Cache
+
+	queue   *queue
+	drained chan struct{} // closed when the sequencer has ended
+	durable atomic.Uint64 // position of the last event that is synced; readers see no further
+	limited atomic.Bool   // some stream has limits
+	ring    *ring
+	types   typeNames
+	waker   atomic.Pointer[chan struct{}] // closed and replaced when durable has moved
+
+	mu      sync.Mutex
+	current *store
+
+	closing   chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var (
+	_ eventlog.Log     = (*Log)(nil)
+	_ eventlog.Curator = (*Log)(nil)
+)
+
+// Open opens the log in a folder, or makes one there.
+func Open(dir string, options Options) (_ *Log, err error) {
+	options = options.withDefaults()
+	lock, err := claimFolder(dir, options)
+	if err != nil {
+		return nil, err
+	}
+	size := options.sizes()
+	l := &Log{
+		dir: dir, options: options, lock: lock,
+		cache:   pebble.NewCache(options.CacheBytes),
+		queue:   newQueue(size.queued),
+		drained: make(chan struct{}),
+		ring:    newRing(size.ringBytes),
+		closing: make(chan struct{}),
+	}
+	waker := make(chan struct{})
+	l.waker.Store(&waker)
+	s := &sequencer{
+		log: l, heads: newHeadCache(size.heads),
+		pending: make(map[uint64][]pendingPlace), limits: make(map[domain.StreamID]eventlog.StreamMeta),
+		flights: make(chan *flight, maxFlights), landed: make(chan struct{}, maxFlights),
+	}
+	if err := l.reopen(s); err != nil {
+		l.cache.Unref()
+		return nil, errors.Join(err, lock.Close())
+	}
+	if options.ReadOnly {
+		l.queue.close()
+		close(l.drained)
+	} else {
+		go s.run()
+	}
+	return l, nil
+}
+
+// reopen opens the database, after a failure in place of the old one, and sets
+// the sequencer to where it ends.
+func (l *Log) reopen(s *sequencer) error {
+	st, err := openStore(l.dir, l.options, l.cache)
+	if err != nil {
+		return err
+	}
+	end, err := readEnd(st.db)
+	if err == nil && end.last < domain.Position(l.durable.Load()) {
+		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.durable.Load(), end.last)
+	}
+	if err != nil {
+		st.fs.raise()
+		st.retire()
+		return storageError("open the log in "+l.dir, err)
+	}
+	s.store, s.next, s.maximum = st, end.last+1, end.maximum
+	l.mu.Lock()
+	old := l.current
+	l.current = st
+	l.mu.Unlock()
+	l.limited.Store(end.limited)
+	if old != nil {
+		// What was not acknowledged may have survived: the ring does not have it.
+		l.ring.reset()
+		go old.retire() // pebble may take long to see that it is at its end
+	}
+	l.durable.Store(uint64(end.last))
+	l.wake()
+	return nil
+}
+
+// use keeps the database open until the caller releases it.
+func (l *Log) use() (*store, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == nil || !l.current.use() {
+		return nil, errClosed()
+	}
+	return l.current, nil
+}
+
+// Close commits what was accepted, ends subscriptions and reads with an error,
+// waits for their loops to let go, and gives the folder free.
+func (l *Log) Close() error {
+	l.closeOnce.Do(func() {
+		close(l.closing)
+		l.queue.close()
+		<-l.drained
+		l.mu.Lock()
+		st := l.current
+		l.mu.Unlock()
+		failed := st.fatal() != nil
+		st.retire()
+		if failed {
+			// It may never end, and its error has been told to those it concerned.
+		} else if <-st.closed; st.closeErr != nil {
+			l.closeErr = storageError("close the log in "+l.dir, st.closeErr)
+		}
+		l.cache.Unref()
+		l.closeErr = errors.Join(l.closeErr, l.lock.Close())
+	})
+	return l.closeErr
+}
+
+// wake tells subscribers that there is more.
+func (l *Log) wake() {
+	fresh := make(chan struct{})
+	close(*l.waker.Swap(&fresh))
+}
+
+// Head is the position of the last durable event.
+func (l *Log) Head(ctx context.Context) (domain.Position, error) {
+	if err := eventlog.Interrupted(ctx, "head of the log"); err != nil {
+		return 0, err
+	}
+	return domain.Position(l.durable.Load()), nil
+}
+
+// Append stores events at the end of a stream.
+func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	if err := eventlog.CheckProposed(stream, events); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	r := &request{stream: stream, expected: expected, events: make([]pendingEvent, len(events))}
+	for i := range events {
+		r.size += recordSize(stream, &events[i])
+	}
+	if r.size > maxAppendBytes {
+		return eventlog.Receipt{}, domain.Errorf(domain.TooLarge, "append to %s: want at most %d bytes in one append, found %d", stream, maxAppendBytes, r.size)
+	}
+	records := make([]byte, 0, r.size)
+	for i := range events {
+		event := &events[i]
+		micros := event.Time.UnixMicro()
+		if !time.UnixMicro(micros).Equal(domain.Instant(event.Time)) {
+			return eventlog.Receipt{}, domain.Errorf(domain.Invalid, "append to %s, event %d: want a time within 292,000 years of now, found %v", stream, i, event.Time)
+		}
+		start := len(records)
+		records = encodeRecord(records, stream, event)
+		r.events[i] = pendingEvent{
+			id: event.ID, hash: identityHash(stream, event.ID), micros: micros,
+			record: records[start:len(records):len(records)],
+		}
+	}
+	if err := l.submit(ctx, r); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	return r.receipt, nil
+}
+
+// submit hands a request to the sequencer and waits for the answer.
+func (l *Log) submit(ctx context.Context, r *request) error {
+	what := "append to " + string(r.stream)
+	if err := eventlog.Interrupted(ctx, what); err != nil {
+		return err
+	}
+	if l.options.ReadOnly {
+		return domain.Errorf(domain.Unavailable, "%s: the log was opened to be read only", what)
+	}
+	g, err := l.queue.put(ctx, r)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-g.done:
+		return r.err
+	case <-ctx.Done():
+	}
+	if r.taken.CompareAndSwap(requestWaiting, requestDropped) {
+		return eventlog.Interrupted(ctx, what+": nothing is stored")
+	}
+	select {
+	case <-g.done:
+		return r.err
+	default:
+		return eventlog.Interrupted(ctx, what+": it was under way and may be stored")
+	}
+}

@@ -1,0 +1,143 @@
+package pebblelog
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// A group is what one batch holds. It ends at the first of these bounds; an
+// append that is larger has a group of its own.
+const (
+	groupRequests = 1024
+	groupBytes    = 4 << 20
+)
+
+// request is one append, or one change of a stream's limits, on its way.
+type request struct {
+	stream   domain.StreamID
+	expected domain.Revision
+	events   []pendingEvent
+	size     int
+	meta     *eventlog.StreamMeta
+
+	taken   atomic.Int32 // requestWaiting, then one of the others for good
+	receipt eventlog.Receipt
+	err     error
+}
+
+// pendingEvent is all that the sequencer needs of an event. It shares no memory
+// with the caller, who may be gone by then.
+type pendingEvent struct {
+	id     domain.EventID
+	hash   uint64
+	micros int64
+	record []byte // to be sealed
+}
+
+const (
+	requestWaiting = iota
+	requestTaken   // by the sequencer: what happens now happens
+	requestDropped // by its caller: it never happens
+)
+
+// group is a run of requests that are committed and acknowledged together.
+type group struct {
+	requests []*request
+	bytes    int
+	done     chan struct{} // closed when receipt and err of every request are set
+}
+
+// queue collects requests while the sequencer is busy with the group before.
+type queue struct {
+	limit int
+
+	mu      sync.Mutex
+	groups  []*group // the last one is open
+	waiting int      // requests in groups
+	closed  bool
+	room    chan struct{} // closed and replaced when waiting falls
+	work    chan struct{} // holds one token while there may be groups
+}
+
+func newQueue(limit int) *queue {
+	return &queue{limit: limit, room: make(chan struct{}), work: make(chan struct{}, 1)}
+}
+
+// put adds a request and gives the group to wait for. It waits for room.
+func (q *queue) put(ctx context.Context, r *request) (*group, error) {
+	for {
+		q.mu.Lock()
+		if q.closed {
+			q.mu.Unlock()
+			return nil, errClosed()
+		}
+		if q.waiting < q.limit {
+			break
+		}
+		room := q.room
+		q.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return nil, eventlog.Interrupted(ctx, "append to "+string(r.stream)+" while the queue is full, nothing is stored")
+		}
+	}
+	var g *group
+	if n := len(q.groups); n > 0 {
+		g = q.groups[n-1]
+	}
+	if g == nil || len(g.requests) >= groupRequests || g.bytes > 0 && g.bytes+r.size > groupBytes {
+		g = &group{done: make(chan struct{})}
+		q.groups = append(q.groups, g)
+	}
+	g.requests = append(g.requests, r)
+	g.bytes += r.size
+	q.waiting++
+	q.mu.Unlock()
+	select {
+	case q.work <- struct{}{}:
+	default:
+	}
+	return g, nil
+}
+
+// next waits for a group and says how many requests wait behind it; nil when
+// the queue is closed and empty.
+func (q *queue) next() (g *group, behind int) {
+	for {
+		q.mu.Lock()
+		if len(q.groups) > 0 {
+			g = q.groups[0]
+			q.groups = q.groups[1:]
+			q.waiting -= len(g.requests)
+			behind = q.waiting
+			close(q.room)
+			q.room = make(chan struct{})
+			q.mu.Unlock()
+			return g, behind
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			return nil, 0
+		}
+		<-q.work
+	}
+}
+
+// close lets next run dry; puts are refused from now on.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	select {
+	case q.work <- struct{}{}:
+	default:
+	}
+}
+
+func errClosed() error { return domain.Errorf(domain.Unavailable, "the log is closed") }

@@ -1,0 +1,217 @@
+package pebblelog
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"time"
+	"unsafe"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// A record is one event as it is stored, numbers little endian:
+//
+//	 0 u32 CRC32C over everything below and the position
+//	 4 u8  layout of the record, recordLayout
+//	 5 u64 revision
+//	13 i64 time, microseconds since 1970 UTC
+//	21     event id, 16 bytes
+//	37 u16 schema version
+//	39 u8  which fields of the metadata are there, bit by bit
+//	40 u16 length of the stream id
+//	42 u8  length of the type
+//	43     lengths of the metadata strings that are there and the term, uvarints
+//	…      one area of text: stream id, type, metadata strings
+//	…      payload, to the end
+//
+// Revision and position are known last, under the sequencer; what stands before
+// offset 13 is therefore summed last, so that the rest of the checksum is
+// computed by the goroutine that appends.
+const (
+	recordLayout = 1
+	sealedSize   = 13 // what seal writes
+	fixedSize    = 43
+	metaStrings  = 6
+	termBit      = 1 << metaStrings
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encodeRecord appends the record of an event to dst; seal completes it.
+func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) []byte {
+	start := len(dst)
+	var head [fixedSize]byte
+	head[4] = recordLayout
+	binary.LittleEndian.PutUint64(head[13:], uint64(event.Time.UnixMicro()))
+	copy(head[21:], event.ID[:])
+	binary.LittleEndian.PutUint16(head[37:], uint16(event.Version))
+	texts := metaTexts(&event.Meta)
+	for i, text := range texts {
+		if *text != "" {
+			head[39] |= 1 << i
+		}
+	}
+	if event.Meta.Term != 0 {
+		head[39] |= termBit
+	}
+	binary.LittleEndian.PutUint16(head[40:], uint16(len(stream)))
+	head[42] = uint8(len(event.Type))
+	dst = append(dst, head[:]...)
+	for _, text := range texts {
+		if *text != "" {
+			dst = binary.AppendUvarint(dst, uint64(len(*text)))
+		}
+	}
+	if event.Meta.Term != 0 {
+		dst = binary.AppendUvarint(dst, event.Meta.Term)
+	}
+	dst = append(append(dst, stream...), event.Type...)
+	for _, text := range texts {
+		dst = append(dst, *text...)
+	}
+	dst = append(dst, event.Data...)
+	binary.LittleEndian.PutUint32(dst[start:], crc32.Checksum(dst[start+sealedSize:], castagnoli))
+	return dst
+}
+
+// recordSize bounds the size of a record from above.
+func recordSize(stream domain.StreamID, event *eventlog.Proposed) int {
+	size := fixedSize + len(stream) + len(event.Type) + len(event.Data) + 10*(metaStrings+1)
+	for _, text := range metaTexts(&event.Meta) {
+		size += len(*text)
+	}
+	return size
+}
+
+func metaTexts(meta *domain.Meta) [metaStrings]*string {
+	return [metaStrings]*string{&meta.Command, &meta.Causation, &meta.Correlation, &meta.Actor, &meta.Node, &meta.Policy}
+}
+
+// seal gives a record its place. It may be called again with another place only
+// after encodeRecord.
+func seal(record []byte, revision domain.Revision, position domain.Position) {
+	sum := binary.LittleEndian.Uint32(record)
+	binary.LittleEndian.PutUint64(record[5:], uint64(revision))
+	binary.LittleEndian.PutUint32(record, sealSum(sum, record, position))
+}
+
+func sealSum(sum uint32, record []byte, position domain.Position) uint32 {
+	var place [sealedSize - 4 + 8]byte
+	copy(place[:], record[4:sealedSize])
+	binary.LittleEndian.PutUint64(place[sealedSize-4:], uint64(position))
+	return crc32.Update(sum, castagnoli, place[:])
+}
+
+// checkRecord verifies the checksum and the parts that the other functions
+// rely on without looking: after it, recordKeys and the fixed fields are safe.
+func checkRecord(record []byte, position domain.Position) error {
+	if len(record) < fixedSize {
+		return domain.Errorf(domain.Corrupt, "event %d: want a record of at least %d bytes, found %d", position, fixedSize, len(record))
+	}
+	want := binary.LittleEndian.Uint32(record)
+	found := sealSum(crc32.Checksum(record[sealedSize:], castagnoli), record, position)
+	if want != found {
+		return domain.Errorf(domain.Corrupt, "event %d: want checksum %08x, found %08x", position, want, found)
+	}
+	if record[4] != recordLayout {
+		return domain.Errorf(domain.Corrupt, "event %d: want record layout %d, found %d", position, recordLayout, record[4])
+	}
+	return nil
+}
+
+func recordRevision(record []byte) domain.Revision {
+	return domain.Revision(binary.LittleEndian.Uint64(record[5:]))
+}
+
+func recordMicros(record []byte) int64 { return int64(binary.LittleEndian.Uint64(record[13:])) }
+
+func recordID(record []byte) domain.EventID { return domain.EventID(record[21:37]) }
+
+// recordKeys finds what filters ask for, without decoding the rest. The strings
+// are views of the record.
+func recordKeys(record []byte, position domain.Position) (stream domain.StreamID, eventType string, err error) {
+	at := fixedSize
+	for range bitsSet(record[39]) {
+		_, n := binary.Uvarint(record[at:])
+		if n <= 0 {
+			return "", "", malformed(position, "a length in the metadata")
+		}
+		at += n
+	}
+	streamEnd := at + int(binary.LittleEndian.Uint16(record[40:]))
+	typeEnd := streamEnd + int(record[42])
+	if typeEnd > len(record) {
+		return "", "", malformed(position, "the text")
+	}
+	return domain.StreamID(view(record[at:streamEnd])), view(record[streamEnd:typeEnd]), nil
+}
+
+// decodeRecord turns a checked record into an envelope without copying: its
+// strings and Data are views of the record, which must never change again.
+func decodeRecord(record []byte, position domain.Position, types *typeNames) (domain.Envelope, error) {
+	e := domain.Envelope{
+		Position: position,
+		Revision: recordRevision(record),
+		ID:       recordID(record),
+		Version:  int(binary.LittleEndian.Uint16(record[37:])),
+		Time:     time.UnixMicro(recordMicros(record)).UTC(),
+	}
+	at, there := fixedSize, record[39]
+	var lengths [metaStrings]int
+	text := int(binary.LittleEndian.Uint16(record[40:])) + int(record[42])
+	if there != 0 {
+		for i := range metaStrings {
+			if there&(1<<i) == 0 {
+				continue
+			}
+			length, n := binary.Uvarint(record[at:])
+			if n <= 0 || length > uint64(len(record)) {
+				return domain.Envelope{}, malformed(position, "a length in the metadata")
+			}
+			at += n
+			lengths[i] = int(length)
+			text += int(length)
+		}
+		if there&termBit != 0 {
+			term, n := binary.Uvarint(record[at:])
+			if n <= 0 {
+				return domain.Envelope{}, malformed(position, "the term")
+			}
+			at += n
+			e.Meta.Term = term
+		}
+	}
+	if there > termBit|(termBit-1) || at+text > len(record) {
+		return domain.Envelope{}, malformed(position, "the text")
+	}
+	streamEnd := at + int(binary.LittleEndian.Uint16(record[40:]))
+	typeEnd := streamEnd + int(record[42])
+	e.Stream = domain.StreamID(view(record[at:streamEnd]))
+	e.Type = types.intern(record[streamEnd:typeEnd])
+	at = typeEnd
+	if there&^termBit != 0 {
+		for i, field := range metaTexts(&e.Meta) {
+			if lengths[i] > 0 {
+				*field = view(record[at : at+lengths[i]])
+				at += lengths[i]
+			}
+		}
+	}
+	e.Data = record[at:len(record):len(record)]
+	return e, nil
+}
+
+func malformed(position domain.Position, what string) error {
+	return domain.Errorf(domain.Corrupt, "event %d: %s reaches beyond the record", position, what)
+}
+
+func bitsSet(b byte) (n int) {
+	for ; b != 0; b &= b - 1 {
+		n++
+	}
+	return n
+}
+
+// view is a string that shares the bytes; they must never change again.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

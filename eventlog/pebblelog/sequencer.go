@@ -1,0 +1,381 @@
+package pebblelog
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// pipelineAt is how many appends must wait for the next batch to be built while
+// the last one is still being synced. With a shorter queue that only splits
+// batches: fewer events for each sync.
+const pipelineAt = 128
+
+// timeStride is the distance of entries in the index of times.
+const timeStride = 1024
+
+// reopenPause is the least time between attempts to open a broken folder again.
+const reopenPause = 100 * time.Millisecond
+
+// sequencer owns everything that decides about appends. Only its goroutine
+// touches it.
+type sequencer struct {
+	log     *Log
+	store   *store // nil after a failure, until the folder could be opened again
+	reopen  time.Time
+	next    domain.Position // of the next event
+	maximum int64           // the largest time of all events, microseconds
+	heads   *headCache
+	pending map[uint64][]pendingPlace               // events of the batch being built, by identity
+	limits  map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
+	flights chan *flight                            // batches on their way to the disk
+	landed  chan struct{}                           // one token for each flight that landed
+	flying  int
+	key     []byte
+}
+
+// pendingPlace is an event that a look-up in the database does not find yet.
+type pendingPlace struct {
+	stream   domain.StreamID
+	id       domain.EventID
+	position domain.Position
+	revision domain.Revision
+}
+
+// flight is a group whose batch is written but maybe not synced.
+type flight struct {
+	group   *group
+	batch   *pebble.Batch // nil when the group changes nothing
+	store   *store
+	last    domain.Position // durable when the flight has landed
+	records [][]byte        // of its events, in order
+}
+
+func (s *sequencer) run() {
+	defer close(s.log.drained)
+	go s.land()
+	for {
+		g, behind := s.log.queue.next()
+		if g == nil {
+			break
+		}
+		s.commit(g, behind >= pipelineAt)
+	}
+	s.await(0)
+	close(s.flights)
+}
+
+// commit plans a group, writes it and acknowledges it, or leaves the last part
+// to land when it pipelines.
+func (s *sequencer) commit(g *group, pipeline bool) {
+	if err := s.ready(); err != nil {
+		refuse(g, err)
+		return
+	}
+	f := s.plan(g)
+	if f.batch.Empty() {
+		f.batch = nil
+	}
+	// A group of repetitions alone must not be acknowledged before the batch
+	// that holds the first appends: it lands in its turn.
+	if pipeline || s.flying > 0 && f.batch == nil {
+		s.await(maxFlights - 1)
+		if err := s.apply(f, false); err != nil {
+			s.await(0)
+			s.broken(f, err)
+			return
+		}
+		s.flying++
+		s.flights <- f
+		return
+	}
+	s.await(0)
+	if err := s.apply(f, true); err != nil {
+		s.broken(f, err)
+		return
+	}
+	s.settle(f)
+}
+
+const maxFlights = 4
+
+// await waits until at most n flights are left.
+func (s *sequencer) await(n int) {
+	for s.flying > n {
+		<-s.landed
+		s.flying--
+	}
+}
+
+// land waits for the sync of one flight after the other.
+func (s *sequencer) land() {
+	for f := range s.flights {
+		if f.batch != nil {
+			if err := f.batch.SyncWait(); err != nil {
+				f.store.fail(err)
+			}
+		}
+		if err := f.store.fatal(); err != nil {
+			refuse(f.group, lost(err))
+		} else {
+			s.settle(f)
+		}
+		s.landed <- struct{}{}
+	}
+	close(s.landed)
+}
+
+// apply writes the batch, and syncs it or leaves that to SyncWait.
+func (s *sequencer) apply(f *flight, sync bool) (err error) {
+	if f.batch == nil {
+		return f.store.fatal()
+	}
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = asError(broken)
+		}
+		if err == nil {
+			err = f.store.fatal() // pebble reports a failed commit to its logger
+		}
+	}()
+	if sync {
+		return f.store.db.Apply(f.batch, pebble.Sync)
+	}
+	return f.store.db.ApplyNoSyncWait(f.batch, pebble.Sync)
+}
+
+// settle makes a synced group visible and acknowledges it. Append returns after
+// the head has moved, so a caller reads its own events.
+func (s *sequencer) settle(f *flight) {
+	if f.batch != nil {
+		_ = f.batch.Close() // only returns memory to its pool
+	}
+	if len(f.records) > 0 {
+		s.log.ring.add(f.last, f.records)
+		s.log.durable.Store(uint64(f.last))
+	}
+	close(f.group.done)
+	if len(f.records) > 0 {
+		s.log.wake()
+	}
+}
+
+// broken gives the database up: what it holds in memory may be ahead of the
+// disk, and pebble cannot go on after a failed write of its log.
+func (s *sequencer) broken(f *flight, err error) {
+	s.store.fail(err)
+	s.store.fs.raise()
+	refuse(f.group, lost(err))
+	s.giveUp()
+}
+
+func (s *sequencer) giveUp() {
+	s.await(0)
+	s.store = nil // readers keep it until there is another
+	s.heads.forget()
+}
+
+// refuse answers every request of a group that has no answer yet.
+func refuse(g *group, err error) {
+	for _, r := range g.requests {
+		r.taken.CompareAndSwap(requestWaiting, requestTaken)
+		if r.err == nil {
+			r.receipt, r.err = eventlog.Receipt{}, err
+		}
+	}
+	close(g.done)
+}
+
+func lost(err error) error {
+	return domain.Errorf(domain.Unavailable, "the log could not be written; the append may still be found after recovery: %w", err)
+}
+
+// ready makes sure there is a database that takes writes.
+func (s *sequencer) ready() error {
+	if s.store != nil && s.store.fatal() != nil {
+		s.giveUp()
+	}
+	if s.store == nil {
+		if time.Since(s.reopen) < reopenPause {
+			return domain.Errorf(domain.Unavailable, "the log could not be written and is not open again yet")
+		}
+		s.reopen = time.Now()
+		if err := s.log.reopen(s); err != nil {
+			return err
+		}
+	}
+	if err := s.store.flushFailure(); err != nil {
+		// Pebble goes on trying. Until it succeeds the memory for writes is not
+		// freed, and a writer would end up waiting for it.
+		return domain.Errorf(domain.Unavailable, "the log cannot be written to its tables: %w", err)
+	}
+	return nil
+}
+
+// plan decides every request of a group and collects what is to be written.
+func (s *sequencer) plan(g *group) *flight {
+	f := &flight{group: g, store: s.store, batch: s.store.db.NewBatchWithSize(g.bytes + g.bytes/8 + 64*len(g.requests))}
+	clear(s.pending)
+	clear(s.limits)
+	for _, r := range g.requests {
+		if !r.taken.CompareAndSwap(requestWaiting, requestTaken) {
+			continue
+		}
+		if r.meta != nil {
+			r.err = s.planMeta(f, r)
+		} else {
+			r.err = s.planAppend(f, r)
+		}
+	}
+	f.last = s.next - 1
+	return f
+}
+
+func (s *sequencer) planAppend(f *flight, r *request) error {
+	head, err := s.head(r.stream)
+	if err != nil {
+		return storageError("append to "+string(r.stream), err)
+	}
+	if head.tombstone {
+		return domain.Errorf(eventlog.Gone, "append to %s: the stream is tombstoned", r.stream)
+	}
+	if head.revision >= 0 {
+		repeated, err := s.repeats(r)
+		if err != nil || repeated {
+			return err
+		}
+	}
+	if err := eventlog.Expect(r.stream, r.expected, head.revision); err != nil {
+		return err
+	}
+	r.receipt.First = s.next
+	for i := range r.events {
+		head.revision++
+		s.place(f, r.stream, head.revision, &r.events[i])
+	}
+	r.receipt.Last, r.receipt.Revision = s.next-1, head.revision
+	s.heads.put(r.stream, head)
+	return nil
+}
+
+// place gives an event the next position and adds its keys to the batch.
+func (s *sequencer) place(f *flight, stream domain.StreamID, revision domain.Revision, event *pendingEvent) {
+	position := s.next
+	s.next++
+	seal(event.record, revision, position)
+	var number [binary.MaxVarintLen64]byte
+	place := number[:binary.PutUvarint(number[:], uint64(position))]
+
+	s.key = appendRecordKey(s.key[:0], position)
+	s.set(f, event.record)
+	s.key = appendStreamKey(s.key[:0], stream, revision)
+	s.set(f, place)
+	s.key = appendIdentityKey(s.key[:0], event.hash)
+	_ = f.batch.Merge(s.key, place, nil) // fails only on an indexed batch
+	s.maximum = max(s.maximum, event.micros)
+	if position%timeStride == 0 {
+		s.key = appendTimeKey(s.key[:0], s.maximum, position)
+		s.set(f, nil)
+	}
+	s.pending[event.hash] = append(s.pending[event.hash], pendingPlace{stream, event.id, position, revision})
+	f.records = append(f.records, event.record)
+}
+
+func (s *sequencer) set(f *flight, value []byte) {
+	_ = f.batch.Set(s.key, value, nil) // as Merge above
+}
+
+func (s *sequencer) head(stream domain.StreamID) (streamHead, error) {
+	if head, found := s.heads.get(stream); found {
+		return head, nil
+	}
+	head, err := readHead(s.store.db, stream, s.log.limited.Load())
+	if err == nil {
+		s.heads.put(stream, head)
+	}
+	return head, err
+}
+
+// repeats looks for the events of a request in their stream. When all are there
+// it answers the request with their places.
+func (s *sequencer) repeats(r *request) (bool, error) {
+	var known []domain.Revision
+	for i := range r.events {
+		event := &r.events[i]
+		position, revision, found, err := s.find(r.stream, event)
+		if err != nil {
+			return false, storageError("append to "+string(r.stream), err)
+		}
+		if !found {
+			continue
+		}
+		if len(known) == 0 {
+			r.receipt.First = position
+		}
+		known = append(known, revision)
+		r.receipt.Last, r.receipt.Revision = position, revision
+	}
+	if len(known) == 0 {
+		return false, nil
+	}
+	if err := eventlog.Repeats(r.stream, len(r.events), known); err != nil {
+		r.receipt = eventlog.Receipt{}
+		return false, err
+	}
+	r.receipt.Duplicate = true
+	return true, nil
+}
+
+func (s *sequencer) find(stream domain.StreamID, event *pendingEvent) (domain.Position, domain.Revision, bool, error) {
+	for _, p := range s.pending[event.hash] {
+		if p.id == event.id && p.stream == stream {
+			return p.position, p.revision, true, nil
+		}
+	}
+	record, position, err := findRecord(s.store.db, stream, event.id, event.hash, s.next-1)
+	if record == nil || err != nil {
+		return 0, 0, false, err
+	}
+	return position, recordRevision(record), true, nil
+}
+
+func (s *sequencer) planMeta(f *flight, r *request) error {
+	older, found := s.limits[r.stream]
+	if !found {
+		var err error
+		if older, err = readMeta(s.store.db, r.stream); err != nil {
+			return storageError("metadata of "+string(r.stream), err)
+		}
+	}
+	if err := r.meta.Replaces(r.stream, older); err != nil {
+		return err
+	}
+	text, err := json.Marshal(r.meta)
+	if err != nil {
+		return domain.Errorf(domain.Invalid, "metadata of %s: %w", r.stream, err)
+	}
+	head, err := s.head(r.stream)
+	if err != nil {
+		return storageError("metadata of "+string(r.stream), err)
+	}
+	s.key = appendMetaKey(s.key[:0], r.stream)
+	s.set(f, text)
+	s.limits[r.stream] = *r.meta
+	head.tombstone = r.meta.Tombstone
+	s.heads.put(r.stream, head)
+	s.log.limited.Store(true)
+	return nil
+}
+
+func asError(broken any) error {
+	if err, ok := broken.(error); ok {
+		return err
+	}
+	return errors.New("pebble gave up")
+}

@@ -1,0 +1,139 @@
+package pebblelog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Stat counts a log.
+type Stat struct {
+	Events     domain.Position  `json:"events"`
+	Streams    int64            `json:"streams"`
+	Bytes      int64            `json:"bytes"` // of payloads
+	Earliest   time.Time        `json:"earliest,omitzero"`
+	Latest     time.Time        `json:"latest,omitzero"`
+	ByType     map[string]int64 `json:"by_type"`
+	ByCategory map[string]int64 `json:"by_category"`
+	DiskBytes  uint64           `json:"disk_bytes"`
+}
+
+// statStride is how many events are counted before the result is worth keeping.
+const statStride = 1 << 16
+
+// Stat counts everything up to the durable head. The first time it reads the
+// whole log; the result is kept beside it, so that later only what is new is
+// read.
+func (l *Log) Stat(ctx context.Context) (Stat, error) {
+	durable := domain.Position(l.durable.Load())
+	st, err := l.use()
+	if err != nil {
+		return Stat{}, err
+	}
+	defer st.release()
+	stat, err := readStat(st.db)
+	if err != nil {
+		return Stat{}, storageError("statistics of the log", err)
+	}
+	known := stat.Events
+	err = l.scan(ctx, known+1, durable, eventlog.Forward, eventlog.Filter{}, func(e domain.Envelope) bool {
+		stat.add(&e)
+		return true
+	})
+	if err != nil {
+		return Stat{}, storageError("statistics of the log", err)
+	}
+	stat.DiskBytes = st.db.Metrics().DiskSpaceUsage()
+	if stat.Events >= known+statStride && !l.options.ReadOnly && st.fatal() == nil {
+		text, err := json.Marshal(stat)
+		if err == nil {
+			err = keepStat(st, text)
+		}
+		if err != nil {
+			return Stat{}, storageError("statistics of the log", err)
+		}
+	}
+	return stat, nil
+}
+
+func (s *Stat) add(e *domain.Envelope) {
+	s.Events = e.Position
+	s.Bytes += int64(len(e.Data))
+	if e.Revision == 0 {
+		s.Streams++
+	}
+	if s.Events == 1 || e.Time.Before(s.Earliest) {
+		s.Earliest = e.Time
+	}
+	if s.Events == 1 || e.Time.After(s.Latest) {
+		s.Latest = e.Time
+	}
+	s.ByType[e.Type]++
+	category := e.Stream.Category()
+	if _, known := s.ByCategory[category]; !known {
+		category = string([]byte(category)) // the key must not keep the record's memory
+	}
+	s.ByCategory[category]++
+}
+
+func readStat(db *pebble.DB) (Stat, error) {
+	stat := Stat{ByType: map[string]int64{}, ByCategory: map[string]int64{}}
+	text, closer, err := db.Get([]byte(statKey))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return stat, nil
+	}
+	if err != nil {
+		return stat, err
+	}
+	if err := json.Unmarshal(text, &stat); err != nil {
+		return stat, errors.Join(domain.Errorf(domain.Corrupt, "statistics of the log: %w", err), closer.Close())
+	}
+	return stat, closer.Close()
+}
+
+// keepStat is not synced: it only saves time.
+func keepStat(st *store, text []byte) (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = asError(broken)
+			st.fail(err)
+		}
+	}()
+	return st.db.Set([]byte(statKey), text, pebble.NoSync)
+}
+
+// Checkpoint copies the log, as it is now, to a folder that does not exist yet;
+// files that never change are linked. The copy is a log of its own.
+func (l *Log) Checkpoint(dir string) (err error) {
+	st, err := l.use()
+	if err != nil {
+		return err
+	}
+	defer st.release()
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = asError(broken)
+			st.fail(err)
+		}
+		if err != nil {
+			err = storageError("checkpoint to "+dir, err)
+		}
+	}()
+	if err := makeFolder(st.fs, st.fs.PathDir(dir)); err != nil {
+		return err
+	}
+	if err := st.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return err
+	}
+	text, err := readSmall(st.fs, st.fs.PathJoin(l.dir, formatFile))
+	if err != nil {
+		return err
+	}
+	return writeSmall(st.fs, dir, formatFile, text)
+}

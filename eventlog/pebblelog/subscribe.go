@@ -1,0 +1,131 @@
+package pebblelog
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// historyBlock is how many positions a subscription reads from the database
+// before it lets go of it: a slow follower must not keep old files alive.
+const historyBlock = 4096
+
+// Subscribe yields what comes after a position, then what is appended, until
+// ctx ends. Strings and Data share memory as those of ReadAll do.
+func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
+	return func(yield func(eventlog.Item, error) bool) {
+		s := &subscription{log: l, filter: filter, yield: yield}
+		s.seen = min(after, eventlog.End-1)
+		s.told = s.seen
+		err := s.follow(ctx)
+		if err != nil && !errors.Is(err, errStop) && ctx.Err() == nil {
+			yield(eventlog.Item{}, storageError("subscription after "+s.told.String(), err))
+		}
+	}
+}
+
+type subscription struct {
+	log    *Log
+	filter eventlog.Filter
+	yield  func(eventlog.Item, error) bool
+	seen   domain.Position // everything up to here was looked at
+	told   domain.Position // and the consumer knows it up to here
+}
+
+func (s *subscription) follow(ctx context.Context) error {
+	for caughtUp := false; ; {
+		// The waker first: it is replaced after the head has moved.
+		waker := *s.log.waker.Load()
+		for head := domain.Position(s.log.durable.Load()); s.seen < head; head = domain.Position(s.log.durable.Load()) {
+			if err := s.advance(ctx, head); err != nil {
+				return err
+			}
+			if caughtUp || s.seen-s.told >= historyBlock {
+				if err := s.progress(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.log.interrupted(ctx, "subscription"); err != nil {
+			return err
+		}
+		if !caughtUp {
+			caughtUp = true
+			s.told = s.seen
+			if !s.yield(eventlog.Item{Position: s.seen, CaughtUp: true}, nil) {
+				return errStop
+			}
+		}
+		select {
+		case <-waker:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.log.closing:
+			return errClosed()
+		}
+	}
+}
+
+// progress tells the consumer about events the filter left out.
+func (s *subscription) progress() error {
+	if s.told == s.seen {
+		return nil
+	}
+	s.told = s.seen
+	if !s.yield(eventlog.Item{Position: s.seen}, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// advance delivers the next stretch, from the ring when it has it.
+func (s *subscription) advance(ctx context.Context, head domain.Position) error {
+	if records := s.log.ring.from(s.seen + 1); records != nil {
+		return s.deliver(ctx, records, head)
+	}
+	last := min(head, s.seen+historyBlock)
+	err := s.log.scan(ctx, s.seen+1, last, eventlog.Forward, s.filter, s.tell)
+	if err == nil {
+		s.seen = last
+	}
+	return err
+}
+
+func (s *subscription) deliver(ctx context.Context, records [][]byte, head domain.Position) error {
+	for _, record := range records {
+		position := s.seen + 1
+		if position > head {
+			return nil // in the ring a moment before it counts as durable
+		}
+		if err := s.log.interrupted(ctx, "subscription"); err != nil {
+			return err
+		}
+		keep := s.filter.Empty()
+		if !keep {
+			stream, eventType, err := recordKeys(record, position)
+			if err != nil {
+				return err
+			}
+			keep = s.filter.Keeps(stream, eventType)
+		}
+		if keep {
+			event, err := decodeRecord(record, position, &s.log.types)
+			if err != nil {
+				return err
+			}
+			if !s.tell(event) {
+				return errStop
+			}
+		}
+		s.seen = position
+	}
+	return nil
+}
+
+func (s *subscription) tell(event domain.Envelope) bool {
+	s.told = event.Position
+	return s.yield(eventlog.Item{Envelope: event, Position: event.Position}, nil)
+}

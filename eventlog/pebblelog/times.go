@@ -1,0 +1,146 @@
+package pebblelog
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// end is where a database ends.
+type end struct {
+	last    domain.Position
+	maximum int64 // largest time of all events, microseconds; the least number in an empty log
+	limited bool  // some stream has limits
+}
+
+func readEnd(db *pebble.DB) (e end, err error) {
+	e.maximum = math.MinInt64
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return e, err
+	}
+	defer closeAfter(it, &err)
+	if it.SeekLT([]byte{recordPrefix + 1}) {
+		if position, ok := recordKeyPosition(it.Key()); ok {
+			e.last = position
+		}
+	}
+	if it.SeekGE([]byte{metaPrefix}) {
+		e.limited = it.Key()[0] == metaPrefix
+	}
+	var known domain.Position
+	if it.SeekLT([]byte{timePrefix + 1}) {
+		if micros, position, ok := splitTimeKey(it.Key()); ok {
+			e.maximum, known = micros, position
+		}
+	}
+	if err := it.Error(); err != nil {
+		return e, err
+	}
+	err = eachMicros(db, known+1, e.last, func(_ domain.Position, micros int64) bool {
+		e.maximum = max(e.maximum, micros)
+		return true
+	})
+	return e, err
+}
+
+// eachMicros visits the times of the events from first to last.
+func eachMicros(db *pebble.DB, first, last domain.Position, visit func(domain.Position, int64) bool) (err error) {
+	if first > last {
+		return nil
+	}
+	it, err := db.NewIter(recordBounds(first, last))
+	if err != nil {
+		return err
+	}
+	defer closeAfter(it, &err)
+	want := first
+	for valid := it.First(); valid; valid = it.Next() {
+		position, ok := recordKeyPosition(it.Key())
+		if !ok || position != want {
+			return domain.Errorf(domain.Corrupt, "event %d: want a record, found key %x", want, it.Key())
+		}
+		record, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if err := checkRecord(record, position); err != nil {
+			return err
+		}
+		if !visit(position, recordMicros(record)) {
+			return nil
+		}
+		want++
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	if want != last+1 {
+		return domain.Errorf(domain.Corrupt, "event %d: want a record, found none", want)
+	}
+	return nil
+}
+
+// PositionAt is where the log stood at a time: the largest position up to which
+// no event is later than t. Times of events are data and may run backwards, so
+// it is the running maximum that counts. It reads at most timeStride records.
+func (l *Log) PositionAt(ctx context.Context, t time.Time) (at domain.Position, err error) {
+	what := "position at " + t.UTC().Format(domain.Timestamp)
+	if err := l.interrupted(ctx, what); err != nil {
+		return 0, err
+	}
+	durable := domain.Position(l.durable.Load())
+	st, err := l.use()
+	if err != nil {
+		return 0, err
+	}
+	defer st.release()
+	at, err = positionAt(st.db, durable, clampMicros(t))
+	if err != nil {
+		return 0, storageError(what, err)
+	}
+	return at, nil
+}
+
+func positionAt(db *pebble.DB, durable domain.Position, micros int64) (at domain.Position, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{timePrefix}, UpperBound: []byte{timePrefix + 1}})
+	if err != nil {
+		return 0, err
+	}
+	defer closeAfter(it, &err)
+	// Both parts of the key rise together, so this is the furthest entry whose
+	// running maximum is not later.
+	for valid := it.SeekLT(appendTimeKey(nil, micros, eventlog.End)); valid; valid = it.Prev() {
+		if _, position, ok := splitTimeKey(it.Key()); ok && position <= durable {
+			at = position
+			break
+		}
+	}
+	if err := it.Error(); err != nil {
+		return 0, err
+	}
+	err = eachMicros(db, at+1, durable, func(position domain.Position, found int64) bool {
+		if found > micros {
+			return false
+		}
+		at = position
+		return true
+	})
+	return at, err
+}
+
+// clampMicros brings times that no event can have to the ends of the range.
+func clampMicros(t time.Time) int64 {
+	switch {
+	case t.Before(time.UnixMicro(math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.UnixMicro(math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixMicro()
+}

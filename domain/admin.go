@@ -25,7 +25,13 @@ func (ClusterHealthy) EventType() string { return "CLUSTER_HEALTHY" }
 func (ClusterHealthy) Home() StreamID { return ClusterStream(DefaultCluster) }
 
 // Validate names what is out of range.
-func (e ClusterHealthy) Validate() []Fault { return clusterChecks(e.HealthyNodes, e.NodeCount) }
+func (e ClusterHealthy) Validate() []Fault {
+	c := clusterChecks(e.HealthyNodes, e.NodeCount)
+	if len(c) == 0 && e.HealthyNodes == 0 {
+		c.fault("healthy_nodes", "want at least one in a healthy cluster, found 0")
+	}
+	return c
+}
 
 // ClusterUnhealthy: too few nodes are healthy for anything but what matters most.
 type ClusterUnhealthy struct {

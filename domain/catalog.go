@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -173,6 +174,7 @@ func NewCatalog(codec Codec, areas ...[]Def) (*Catalog, error) {
 			if len(def.upcasters) > max(def.Version-1, 0) {
 				faults = append(faults, Fault{def.Type, fmt.Sprintf("more upcasters than versions below %d", def.Version)})
 			}
+			faults = append(faults, def.faults()...)
 			entry := def
 			c.defs[def.Type] = &entry
 			c.order = append(c.order, def.Type)
@@ -190,6 +192,23 @@ func NewCatalog(codec Codec, areas ...[]Def) (*Catalog, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// faults names what no event could be appended or translated with.
+func (d *Def) faults() []Fault {
+	var faults []Fault
+	if _, err := ParseStreamID(d.Stream + "-x"); err != nil {
+		faults = append(faults, Fault{d.Type, fmt.Sprintf("stream category %q: want the letters a to z", d.Stream)})
+	}
+	for _, legacy := range slices.Sorted(maps.Keys(d.Aliases)) {
+		switch {
+		case d.hasKey(legacy):
+			faults = append(faults, Fault{d.Type, fmt.Sprintf("alias %q is a key of its own", legacy)})
+		case !d.hasKey(d.Aliases[legacy]):
+			faults = append(faults, Fault{d.Type, fmt.Sprintf("alias %q means %q, which is no key", legacy, d.Aliases[legacy])})
+		}
+	}
+	return faults
 }
 
 // Defs lists the entries by type.

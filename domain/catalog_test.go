@@ -1,10 +1,16 @@
 package domain
 
 import (
-	"errors"
+	"bytes"
+	"encoding/json"
 	"maps"
+	"math"
+	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 // areas lists every area's entries, for tests that look at all of them.
@@ -22,19 +28,6 @@ func wholeCatalog(t testing.TB) *Catalog {
 		t.Fatal(err)
 	}
 	return catalog
-}
-
-// faultsOf gives the faults of an error as "field: reason" in order.
-func faultsOf(err error) []string {
-	var coded *Error
-	if !errors.As(err, &coded) {
-		return nil
-	}
-	var texts []string
-	for _, fault := range coded.Faults {
-		texts = append(texts, fault.Field+": "+fault.Reason)
-	}
-	return texts
 }
 
 // canonical holds one payload per event type with every key set, in the order
@@ -78,7 +71,8 @@ func TestEveryPayloadComesBackAsItWasWritten(t *testing.T) {
 	catalog := wholeCatalog(t)
 	for _, eventType := range slices.Sorted(maps.Keys(canonical)) {
 		t.Run(eventType, func(t *testing.T) {
-			event, err := catalog.Decode(eventType, 1, []byte(canonical[eventType]))
+			def, _ := catalog.Lookup(eventType)
+			event, err := catalog.Decode(eventType, def.Version, []byte(canonical[eventType]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,9 +80,254 @@ func TestEveryPayloadComesBackAsItWasWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if gotType != eventType || version != 1 || string(data) != canonical[eventType] {
-				t.Fatalf("want %s version 1 %s\nfound %s version %d %s", eventType, canonical[eventType], gotType, version, data)
+			if gotType != eventType || version != def.Version || string(data) != canonical[eventType] {
+				t.Fatalf("want %s version %d %s\nfound %s version %d %s", eventType, def.Version, canonical[eventType], gotType, version, data)
+			}
+			if homed, ok := event.(Homed); ok && homed.Home().Category() != def.Stream {
+				t.Errorf("want it at home in %s, found %s", def.Stream, homed.Home())
+			}
+			if def.Origin != External {
+				return
+			}
+			translated, err := catalog.Translate(eventType, data)
+			if err != nil || len(translated.Translated) > 0 || !reflect.DeepEqual(translated.Event, event) {
+				t.Errorf("want the canonical payload taken as it is, found %+v, %v", translated, err)
 			}
 		})
+	}
+}
+
+// The whole catalogue, types of every area: what a struct holds, its payload
+// holds, and reads back.
+func TestEveryEventReadsBackWhole(t *testing.T) {
+	catalog := wholeCatalog(t)
+	for _, def := range catalog.Defs() {
+		t.Run(def.Type, func(t *testing.T) {
+			empty, err := def.decode(StandardCodec{}, []byte("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			full := reflect.New(reflect.TypeOf(empty)).Elem()
+			fill(full)
+			data, err := json.Marshal(full.Interface())
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := catalog.Decode(def.Type, def.Version, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(back, full.Interface()) {
+				t.Errorf("want %+v\nfound %+v", full.Interface(), back)
+			}
+			var optional, all []string
+			for _, key := range def.Keys {
+				all = append(all, key.Name)
+				if key.Optional {
+					optional = append(optional, key.Name)
+				}
+			}
+			if found := keysIn(t, data); !slices.Equal(found, all) {
+				t.Errorf("want the keys %v, found %v", all, found)
+			}
+			sparse, err := json.Marshal(empty)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range keysIn(t, sparse) {
+				if slices.Contains(optional, key) {
+					t.Errorf("want the optional key %s left out when it is unknown, found it in %s", key, sparse)
+				}
+			}
+		})
+	}
+}
+
+// fill gives every field a value that is not its zero.
+func fill(v reflect.Value) {
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(time.Date(2026, 1, 14, 0, 31, 5, 250_000_000, time.UTC)))
+		return
+	case json.RawMessage:
+		v.Set(reflect.ValueOf(json.RawMessage(`{"k":[1,null]}`)))
+		return
+	case EventID:
+		v.Set(reflect.ValueOf(DeriveID("fill", 1)))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("w1 <&> é")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64, reflect.Float32:
+		v.SetFloat(0.1)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0))
+		fill(v.Index(1))
+	case reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key)
+		fill(value)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
+	default:
+		switch {
+		case v.CanInt():
+			v.SetInt(7)
+		case v.CanUint():
+			v.SetUint(math.MaxUint8)
+		default:
+			panic("an event holds a " + v.Type().String() + ", which has no form in a payload")
+		}
+	}
+}
+
+// keysIn lists the top-level keys of an object in the order they stand.
+func keysIn(t *testing.T, data []byte) []string {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	var keys []string
+	if _, err := decoder.Token(); err != nil {
+		t.Fatal(err)
+	}
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key.(string))
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return keys
+}
+
+// The handlers' contract: these keys are required, these are known and optional.
+func TestKeysOfTheHandlersContract(t *testing.T) {
+	catalog := wholeCatalog(t)
+	for eventType, want := range map[string]string{
+		"DAEMON_STATUS_CHANGED": "daemon_name node_id new_status (old_status reason error)",
+		"QUALITY_DEGRADED":      "config_key quality_score threshold (previous_score degradation_delta)",
+		"ELO_VELOCITY_CHANGED":  "config_key velocity trend (previous_velocity)",
+		"EVALUATION_COMPLETED":  "config_key model_id games_played results (elo opponents task_id)",
+		"PLATEAU_DETECTED":      "config_key (plateau_type consecutive)",
+		"EXPLORATION_BOOST":     "config_key boost_factor duration_seconds (reason)",
+		"PROMOTION_FAILED":      "config_key model_id reasons (win_rate)",
+		"HANDLER_FAILED":        "handler event_id position error",
+		"TRAINING_STARTED":      "config_key node_id task_id (epochs batch_size samples)",
+		"TRAINING_COMPLETED":    "config_key task_id model_id success (final_loss train_loss val_loss samples games duration_seconds)",
+		"TASK_SPAWNED":          "task_id task_type (config_key depends_on requires)",
+		"TASK_COMPLETED":        "task_id lease (result)",
+		"TASK_FAILED":           "task_id lease error",
+		"DATA_SYNC_STARTED":     "sync_id node_id sync_type",
+		"DATA_SYNC_COMPLETED":   "sync_id node_id (files_synced games_synced bytes_synced duration_seconds)",
+		"NODE_UNHEALTHY":        "node_id reason (consecutive_failures disk_used_percent gpu_utilization)",
+		"NODE_RECOVERED":        "node_id (recovery_time_seconds)",
+		"CLUSTER_HEALTHY":       "healthy_nodes node_count",
+		"CLUSTER_UNHEALTHY":     "healthy_nodes node_count reason",
+		"LEADER_CHANGED":        "leader term (previous)",
+		"ELO_UPDATED":           "config_key model_id old new error games_played",
+	} {
+		def, ok := catalog.Lookup(eventType)
+		if !ok {
+			t.Errorf("want %s in the catalogue", eventType)
+			continue
+		}
+		required, optional, _ := strings.Cut(strings.TrimSuffix(want, ")"), "(")
+		check := func(names string, isOptional bool) {
+			for _, name := range strings.Fields(names) {
+				at := slices.IndexFunc(def.Keys, func(key Key) bool { return key.Name == name })
+				if at < 0 || def.Keys[at].Optional != isOptional {
+					t.Errorf("%s: want key %s (optional %v), found %v", eventType, name, isOptional, def.Keys)
+				}
+			}
+		}
+		check(required, false)
+		check(optional, true)
+	}
+}
+
+var typeName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
+
+var keyName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+func TestEntriesSpeakOneLanguage(t *testing.T) {
+	categories := strings.Fields("task node daemon training model elo gauntlet tournament sshtournament cmaes sync election cluster policy relay admin")
+	for _, def := range wholeCatalog(t).Defs() {
+		if !typeName.MatchString(def.Type) {
+			t.Errorf("%s: want a type in upper case with underscores", def.Type)
+		}
+		if !slices.Contains(categories, def.Stream) {
+			t.Errorf("%s: want one of the categories %v, found %q", def.Type, categories, def.Stream)
+		}
+		if def.About == "" || strings.HasSuffix(def.About, ".") || strings.Contains(def.About, "\n") {
+			t.Errorf("%s: want one sentence without a full stop, found %q", def.Type, def.About)
+		}
+		if len(def.Keys) == 0 {
+			t.Errorf("%s: want at least one key", def.Type)
+		}
+		for _, key := range def.Keys {
+			if !keyName.MatchString(key.Name) {
+				t.Errorf("%s: want keys in snake_case, found %q", def.Type, key.Name)
+			}
+			if key.Type == "" {
+				t.Errorf("%s: want the type of key %s", def.Type, key.Name)
+			}
+		}
+	}
+}
+
+func TestWhatComesFromOutsideIsValidated(t *testing.T) {
+	for _, area := range [][]Def{AdminEvents(), DaemonsEvents(), DatasyncEvents(), EloEvents(), TournamentEvents(), TrainingEvents()} {
+		for _, def := range area {
+			event, err := def.decode(StandardCodec{}, []byte("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			check, can := event.(Validator)
+			if !can {
+				t.Errorf("%s: want it to validate itself", def.Type)
+			} else if def.Origin == External && len(check.Validate()) == 0 {
+				t.Errorf("%s: want an empty event refused", def.Type)
+			}
+			if _, homed := event.(Homed); !homed && def.Origin == External {
+				t.Errorf("%s: want it to know its stream", def.Type)
+			}
+		}
+	}
+}
+
+func TestKeysSayTheirTypes(t *testing.T) {
+	catalog := wholeCatalog(t)
+	for where, want := range map[string]string{
+		"HANDLER_FAILED.event_id":          "UUID",
+		"HANDLER_FAILED.position":          "whole number from 0",
+		"KIND_PAUSED.until":                "time",
+		"PROMOTION_FAILED.reasons":         "list of text",
+		"EVALUATION_COMPLETED.results":     "list of object",
+		"TRAINING_COMPLETED.success":       "true or false",
+		"SELFPLAY_COMPLETE.success":        "true or false",
+		"DATA_SYNC_COMPLETED.bytes_synced": "whole number",
+		"TASK_SPAWNED.payload":             "JSON",
+		"ELO_UPDATED.new":                  "number",
+	} {
+		eventType, name, _ := strings.Cut(where, ".")
+		def, _ := catalog.Lookup(eventType)
+		at := slices.IndexFunc(def.Keys, func(key Key) bool { return key.Name == name })
+		if at < 0 || def.Keys[at].Type != want {
+			t.Errorf("%s: want %q, found %v", where, want, def.Keys)
+		}
 	}
 }

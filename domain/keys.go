@@ -122,10 +122,10 @@ func sameJSON(a, b json.RawMessage) bool {
 	if !isNumber || !areNumbers {
 		return false
 	}
-	// Beyond 2^53 two different whole numbers may be one float.
+	// From 2^53 on two different whole numbers may be one float.
 	f, errA := strconv.ParseFloat(m.String(), 64)
 	g, errB := strconv.ParseFloat(n.String(), 64)
-	return errA == nil && errB == nil && f == g && f <= 1<<53 && f >= -1<<53
+	return errA == nil && errB == nil && f == g && f < 1<<53 && f > -1<<53
 }
 
 func plainJSON(data []byte) (any, error) {

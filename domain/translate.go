@@ -56,8 +56,9 @@ func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 		return Translated{}, Faulty(eventType, append(faults, typeFault(err)))
 	}
 	if v, can := event.(Validator); can {
+		before := len(faults) // a key that is missing or mistyped is zero now: its range says nothing
 		for _, fault := range v.Validate() {
-			if !slices.ContainsFunc(faults, func(f Fault) bool { return topKey(f.Field) == topKey(fault.Field) }) {
+			if !slices.ContainsFunc(faults[:before], func(f Fault) bool { return topKey(f.Field) == topKey(fault.Field) }) {
 				faults = append(faults, fault)
 			}
 		}

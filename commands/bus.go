@@ -240,8 +240,13 @@ func place(events []domain.Envelope, receipt eventlog.Receipt) {
 	}
 }
 
-// propose encodes a decision's events. Ids derive from the command and the
-// stream, so that each step of a command that spans streams has its own.
+// EventID is the identity of the i-th event that a command led to on a stream.
+// Each stream of a command that spans several has its own.
+func EventID(command string, stream domain.StreamID, i int) domain.EventID {
+	return domain.DeriveID(command+"\x00"+string(stream), i)
+}
+
+// propose encodes a decision's events.
 func (b *Bus) propose(stream domain.StreamID, head domain.Revision, facts domain.Facts, events []domain.Event) ([]domain.Envelope, []eventlog.Proposed, error) {
 	envelopes := make([]domain.Envelope, len(events))
 	proposed := make([]eventlog.Proposed, len(events))
@@ -250,7 +255,7 @@ func (b *Bus) propose(stream domain.StreamID, head domain.Revision, facts domain
 		if err != nil {
 			return nil, nil, err
 		}
-		id := domain.DeriveID(facts.Command+"\x00"+string(stream), i)
+		id := EventID(facts.Command, stream, i)
 		at := domain.Instant(facts.Now)
 		envelopes[i] = domain.Envelope{Stream: stream, Revision: head + 1 + domain.Revision(i), ID: id, Type: eventType, Version: version, Time: at, Meta: facts.Meta(), Data: data, Event: event}
 		proposed[i] = eventlog.Proposed{ID: id, Type: eventType, Version: version, Time: at, Meta: facts.Meta(), Data: data}

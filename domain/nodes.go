@@ -85,6 +85,9 @@ type HostOnline struct {
 // EventType is HOST_ONLINE.
 func (HostOnline) EventType() string { return "HOST_ONLINE" }
 
+// Home is the node's stream.
+func (e HostOnline) Home() StreamID { return e.NodeID.Stream() }
+
 // Validate names what is missing.
 func (e HostOnline) Validate() []Fault { return nodeFaults(e.NodeID) }
 
@@ -97,6 +100,9 @@ type HostOffline struct {
 
 // EventType is HOST_OFFLINE.
 func (HostOffline) EventType() string { return "HOST_OFFLINE" }
+
+// Home is the node's stream.
+func (e HostOffline) Home() StreamID { return e.NodeID.Stream() }
 
 // Validate names what is missing.
 func (e HostOffline) Validate() []Fault { return nodeFaults(e.NodeID) }
@@ -115,6 +121,9 @@ type NodeUnhealthy struct {
 // EventType is NODE_UNHEALTHY.
 func (NodeUnhealthy) EventType() string { return "NODE_UNHEALTHY" }
 
+// Home is the node's stream.
+func (e NodeUnhealthy) Home() StreamID { return e.NodeID.Stream() }
+
 // Validate names what is missing.
 func (e NodeUnhealthy) Validate() []Fault {
 	faults := nodeFaults(e.NodeID)
@@ -132,6 +141,9 @@ type NodeRecovered struct {
 
 // EventType is NODE_RECOVERED.
 func (NodeRecovered) EventType() string { return "NODE_RECOVERED" }
+
+// Home is the node's stream.
+func (e NodeRecovered) Home() StreamID { return e.NodeID.Stream() }
 
 // Validate names what is missing.
 func (e NodeRecovered) Validate() []Fault { return nodeFaults(e.NodeID) }
@@ -157,6 +169,9 @@ type NodeZombieDetected struct {
 
 // EventType is NODE_ZOMBIE_DETECTED.
 func (NodeZombieDetected) EventType() string { return "NODE_ZOMBIE_DETECTED" }
+
+// Home is the node's stream.
+func (e NodeZombieDetected) Home() StreamID { return e.NodeID.Stream() }
 
 // NodeAutostarted: a recorded cluster started processes on an idle node.
 type NodeAutostarted struct {

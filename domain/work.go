@@ -384,7 +384,7 @@ func (t Task) Evolve(fact Envelope) Task {
 			t.Deadline = e.Deadline
 		}
 	case TaskCompleted:
-		t.State = WorkDone
+		t.State, t.Error = WorkDone, ""
 	case TaskFailed:
 		t.State, t.Error, t.Retryable = WorkFailed, e.Error, e.Retryable
 		t.Attempts++

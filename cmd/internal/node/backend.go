@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -113,7 +114,7 @@ type teller func(name string, state transport.State, reason string, numbers map[
 func (b backend) projectionsHealth(head domain.Position, check teller) {
 	state, reason := transport.StateOK, ""
 	lag := int64(head) - int64(b.node.store.Position())
-	letters := 0
+	letters := uint64(0)
 	for _, handler := range b.node.store.Handlers() {
 		letters += handler.DeadLetters
 	}
@@ -161,10 +162,14 @@ func diskHealth(disk func() (free, total uint64, err error), check teller) {
 
 func (b backend) Handlers(context.Context) (transport.Handlers, error) {
 	answer := transport.Handlers{Position: b.node.store.Position(), Handlers: []transport.HandlerRow{}}
+	about := map[string]string{}
+	for _, reactor := range wiring.Reactors() {
+		about[reactor.Name] = reactor.About
+	}
 	for _, stat := range b.node.store.Handlers() {
 		answer.Handlers = append(answer.Handlers, transport.HandlerRow{
-			Name: stat.Name, Event: stat.EventType, Kind: string(stat.Kind), About: stat.About,
-			Runs: stat.Runs, Failures: stat.Failures, DeadLetters: stat.DeadLetters, Position: stat.Position, Lag: uint64(stat.Lag),
+			Name: stat.Name, Event: stat.Event, Kind: string(stat.Kind), About: about[stat.Name],
+			Runs: stat.Runs, Failures: stat.Failures, DeadLetters: int(stat.DeadLetters), Position: stat.Last, Lag: stat.Lag,
 		})
 	}
 	return answer, nil
@@ -195,13 +200,17 @@ func (b backend) Projections(ctx context.Context) (transport.Projections, error)
 	if err != nil {
 		return answer, err
 	}
+	tables := map[string][]string{}
+	for _, projection := range wiring.Projections() {
+		tables[projection.Name] = projection.Tables
+	}
 	for _, stat := range b.node.store.Projections() {
 		row := transport.ProjectionRow{
 			Name: stat.Name, Version: stat.Version, About: stat.About, Position: stat.Position,
-			Tables: stat.Tables, State: "live", Lag: uint64(max(int64(head)-int64(stat.Position), 0)),
+			Tables: tables[stat.Name], State: "live", Lag: uint64(max(int64(head)-int64(stat.Position), 0)),
 		}
 		switch {
-		case stat.Rebuilding:
+		case stat.Rebuild != nil:
 			row.State = "rebuilding"
 		case row.Lag > 0:
 			row.State = "catching_up"

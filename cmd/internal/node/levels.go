@@ -29,8 +29,9 @@ type seen struct {
 
 func newLevels() *levels { return &levels{nodes: map[domain.NodeID]seen{}} }
 
-// note takes over what a command says of its node: any sign is a sign of life.
-func (l *levels) note(c domain.Command, at time.Time) {
+// note takes over what a command says of its node, by its words or by the work
+// it reported on: any sign is a sign of life.
+func (l *levels) note(c domain.Command, result commands.Result, at time.Time) {
 	switch c := c.(type) {
 	case commands.NodeHeartbeat:
 		l.put(c.NodeID, at, &c.Level)
@@ -38,6 +39,20 @@ func (l *levels) note(c domain.Command, at time.Time) {
 		l.put(c.NodeID, at, nil)
 	case commands.ClaimTasks:
 		l.touch(c.NodeID, at)
+	}
+	for _, e := range result.Events {
+		switch report := e.Event.(type) {
+		case domain.TaskStarted:
+			l.touch(report.NodeID, at)
+		case domain.TaskHeartbeat:
+			l.touch(report.NodeID, at)
+		case domain.TaskCompleted:
+			l.touch(report.NodeID, at)
+		case domain.TaskFailed:
+			l.touch(report.NodeID, at)
+		case domain.TaskReleased:
+			l.touch(report.NodeID, at)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 )
@@ -182,8 +184,13 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
 	result, err := n.bus.Do(ctx, facts, order.Command)
-	if err == nil {
-		n.levels.note(order.Command, now)
+	if err != nil {
+		return result, err
+	}
+	n.levels.note(order.Command, result, now)
+	if _, changes := order.Command.(commands.SetPolicy); changes {
+		// Whoever was told that a policy is in force finds it in force.
+		err = n.upTo(ctx, result.Position)
 	}
 	return result, err
 }
@@ -193,4 +200,15 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 func seedOf(command string) uint64 {
 	sum := sha256.Sum256([]byte("seed\x00" + command))
 	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// The folders of a data folder.
+const (
+	LogFolder    = "log"
+	ModelsFolder = "models"
+)
+
+// OpenLog opens the log of a data folder, for tools beside a node.
+func OpenLog(data string, readOnly bool) (*pebblelog.Log, error) {
+	return pebblelog.Open(filepath.Join(data, LogFolder), pebblelog.Options{ReadOnly: readOnly})
 }

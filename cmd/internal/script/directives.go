@@ -211,6 +211,9 @@ func (env *Env) drain(ctx context.Context, _ *datadriven.TestData) (string, erro
 //
 //	outbox
 func (env *Env) outbox(ctx context.Context, _ *datadriven.TestData) (string, error) {
+	if err := env.node.Sync(ctx); err != nil {
+		return "", err
+	}
 	pending, err := env.Pending(ctx)
 	if err != nil {
 		return "", err
@@ -294,7 +297,7 @@ func (env *Env) digest(ctx context.Context, _ *datadriven.TestData) (string, err
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s at %d\n", digest, digest.Position), nil
+	return fmt.Sprintf("%s at %d\n", digest.Total, digest.Position), nil
 }
 
 // crashed loses the process and a share of what was not synced.
@@ -330,7 +333,7 @@ func (env *Env) load(ctx context.Context, d *datadriven.TestData) (string, error
 
 // Load appends recorded logs and moves the clock to the last moment in them.
 func (env *Env) Load(ctx context.Context, files ...string) (string, error) {
-	report, err := jsonl.ImportFiles(ctx, env.log, files, jsonl.ImportOptions{})
+	report, err := jsonl.ImportFiles(ctx, env.log, files, jsonl.ReadOptions{}, jsonl.ImportOptions{})
 	if err != nil {
 		return "", err
 	}

@@ -8,8 +8,10 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -37,8 +39,10 @@ type Options struct {
 // Env is what a script acts on.
 type Env struct {
 	options  Options
-	fs       *vfs.MemFS
-	log      *pebblelog.Log
+	fs       *vfs.MemFS // of a script that can crash; nil on a log from elsewhere
+	dir      string     // of the read models
+	log      eventlog.Log
+	closeLog func() error
 	node     *node.Node
 	handler  http.Handler
 	catalog  *domain.Catalog
@@ -49,12 +53,18 @@ type Env struct {
 
 // New makes a node on an empty log in a memory that can crash.
 func New(options Options) (*Env, error) {
-	catalog, err := wiring.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	env := &Env{options: options, fs: vfs.NewCrashableMem(), catalog: catalog, now: Start}
+	env := &Env{options: options, fs: vfs.NewCrashableMem(), dir: "models", now: Start}
 	return env, env.open()
+}
+
+// Over makes a node on a log from elsewhere, its read models in a folder.
+func Over(log eventlog.Log, dir string, options Options) (*Env, error) {
+	return over(log, dir, options, store.Options{})
+}
+
+func over(log eventlog.Log, dir string, options Options, models store.Options) (*Env, error) {
+	env := &Env{options: options, dir: dir, log: log, closeLog: func() error { return nil }, now: Start}
+	return env, env.openNode(models)
 }
 
 // open puts the log and the node together from what is on disk.
@@ -63,30 +73,36 @@ func (env *Env) open() error {
 	if err != nil {
 		return err
 	}
-	env.log = log
+	env.log, env.closeLog = log, log.Close
+	return env.openNode(store.Options{FS: env.fs, Small: true})
+}
+
+func (env *Env) openNode(options store.Options) (err error) {
+	if env.catalog, err = wiring.Catalog(); err != nil {
+		return err
+	}
+	options.BatchMax, options.CacheRows = env.options.BatchMax, env.options.CacheRows
+	options.Snapshots = store.SnapshotPolicy{Every: -1}
+	options.OutboxMax = -1
 	env.node, err = node.Open(node.Config{
-		Node: "n1", Log: log, StoreDir: "models", Manual: true,
+		Node: "n1", Log: env.log, StoreDir: env.dir, Manual: true, Store: options,
 		Clock: func() time.Time { return env.now },
-		Store: store.Options{FS: env.fs, Small: true, BatchMax: env.options.BatchMax, CacheRows: env.options.CacheRows, Snapshots: store.SnapshotPolicy{Every: -1}},
 	})
 	if err != nil {
 		return err
 	}
-	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{}, wiring.Routes())
+	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{Now: func() time.Time { return env.now }}, wiring.Routes())
 	return err
 }
 
 // Close lets go of everything.
-func (env *Env) Close() error {
-	err := env.node.Close()
-	if closeErr := env.log.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
+func (env *Env) Close() error { return errors.Join(env.node.Close(), env.closeLog()) }
 
 // crash loses the process and a share of what was not synced, and starts again.
 func (env *Env) crash(keepPercent int, seed uint64) error {
+	if env.fs == nil {
+		return domain.Errorf(domain.Invalid, "crash: want a log in memory")
+	}
 	clone := env.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: newRand(seed)})
 	if err := env.Close(); err != nil {
 		return err
@@ -159,13 +175,28 @@ func (env *Env) View(ctx context.Context, f func(projections.View) error) error 
 }
 
 // Log is the log of the script.
-func (env *Env) Log() *pebblelog.Log { return env.log }
+func (env *Env) Log() eventlog.Log { return env.log }
+
+// Node is the node of the script.
+func (env *Env) Node() *node.Node { return env.node }
+
+// To brings the read models to a position and no further.
+func (env *Env) To(ctx context.Context, position domain.Position) error {
+	return env.node.Store().Run(ctx, env.log, store.Until{Position: position})
+}
+
+// Ask answers a query of the node's own routes as of what the read models have
+// applied: "/work/status", "/work/items?state=queued".
+func (env *Env) Ask(ctx context.Context, path string) (status int, body []byte) {
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	request.Header.Set("X-Request-Id", "script")
+	recorder := httptest.NewRecorder()
+	env.handler.ServeHTTP(recorder, request)
+	return recorder.Code, recorder.Body.Bytes()
+}
 
 // Pending lists what reactors want done and nobody has done yet.
 func (env *Env) Pending(ctx context.Context) ([]store.OutboxEntry, error) {
-	if err := env.node.Sync(ctx); err != nil {
-		return nil, err
-	}
 	return env.node.Store().Outbox(ctx, store.Cursor{}, maxPending)
 }
 

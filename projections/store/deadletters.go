@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// DeadLetter is an event that a handler failed at, as GET /dead-letters shows it.
+// First and Last are times of events, not of clocks.
+type DeadLetter struct {
+	ID            string          `json:"id"` // "work.TASK_FAILED@42"
+	Handler       string          `json:"handler"`
+	Kind          Kind            `json:"kind"`
+	Projection    string          `json:"projection,omitempty"`
+	EventPosition domain.Position `json:"event_position"`
+	EventID       domain.EventID  `json:"event_id"`
+	EventType     string          `json:"event_type"`
+	Stream        domain.StreamID `json:"stream"`
+	Error         string          `json:"error"`
+	Code          domain.Code     `json:"code"`
+	Attempts      int             `json:"attempts"`
+	First         time.Time       `json:"first"`
+	Last          time.Time       `json:"last"`
+}
+
+// letters is the table of dead letters.
+var letters = projections.Table[DeadLetter]{Name: DeadLetterTable}
+
+// maxErrorText bounds the error text kept in a dead letter.
+const maxErrorText = 2048
+
+func letterOf(f Failure) DeadLetter {
+	text := f.Err.Error()
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "") + "…"
+	}
+	return DeadLetter{
+		ID:      LetterID(f.Handler, f.Position),
+		Handler: f.Handler, Kind: f.Kind, Projection: f.Projection,
+		EventPosition: f.Position, EventID: f.EventID, EventType: f.EventType, Stream: f.Stream,
+		Error: text, Code: domain.CodeOf(f.Err), Attempts: f.Attempts, First: f.Time, Last: f.Time,
+	}
+}
+
+// LetterID names the dead letter of a handler at a position.
+func LetterID(handler string, at domain.Position) string { return handler + "@" + at.String() }
+
+// ParseLetterID takes the name of a dead letter apart.
+func ParseLetterID(id string) (handler string, at domain.Position, err error) {
+	place := strings.LastIndexByte(id, '@')
+	if place <= 0 {
+		return "", 0, domain.Errorf(domain.Invalid, "dead letter %q: want <handler>@<position>", id)
+	}
+	at, err = domain.ParsePosition(id[place+1:])
+	return id[:place], at, err
+}
+
+// key sorts the letters of a handler by position.
+func (d DeadLetter) key() string { return letterKey(d.Handler, d.EventPosition) }
+
+func letterKey(handler string, at domain.Position) string {
+	return fmt.Sprintf("%s@%020d", handler, uint64(at))
+}
+
+// DeadLetters lists what is parked, by handler and position.
+func (s *Store) DeadLetters() ([]DeadLetter, error) {
+	var found []DeadLetter
+	err := s.View(func(v projections.View) error {
+		for entry, err := range letters.Scan(v, projections.Span{}) {
+			if err != nil {
+				return err
+			}
+			found = append(found, entry.Row)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Retry runs a handler again on the event it failed at, against the rows of now,
+// and only that handler. When it works the letter is gone; when it fails again
+// the letter counts the attempt and the handler's error comes back. A retry makes
+// rows depend on when it was made: nodes that retried differ from nodes that
+// did not, until the projection is rebuilt.
+func (s *Store) Retry(ctx context.Context, log eventlog.Log, handler string, at domain.Position) error {
+	event, found, err := readOne(ctx, log, at)
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = s.inTurn(ctx, func(p *pass) error {
+		letter, err := p.letter(handler, at)
+		if err != nil {
+			return err
+		}
+		if !found || event.ID != letter.EventID {
+			return domain.Errorf(domain.Conflict, "dead letter %s: want event %s in the log, found another or none", letter.ID, letter.EventID)
+		}
+		e := event
+		failed, err = p.retry(letter, &e)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// Discard drops a dead letter: the event stays unhandled.
+func (s *Store) Discard(ctx context.Context, handler string, at domain.Position) error {
+	return s.inTurn(ctx, func(p *pass) error {
+		letter, err := p.letter(handler, at)
+		if err != nil {
+			return err
+		}
+		return p.dropLetter(letter)
+	})
+}
+
+func readOne(ctx context.Context, log eventlog.Log, at domain.Position) (domain.Envelope, bool, error) {
+	for e, err := range log.ReadAll(ctx, at, eventlog.Forward, eventlog.Filter{}) {
+		return e, err == nil && e.Position == at, err
+	}
+	return domain.Envelope{}, false, nil
+}
+
+func (p *pass) letter(handler string, at domain.Position) (DeadLetter, error) {
+	p.tx.enterLetters(nil)
+	letter, found, err := letters.Get(p.tx, letterKey(handler, at))
+	if err == nil && !found {
+		err = domain.Errorf(domain.NotFound, "dead letter %s: there is none", LetterID(handler, at))
+	}
+	return letter, err
+}
+
+func (p *pass) dropLetter(letter DeadLetter) error {
+	p.tx.enterLetters(nil)
+	if err := letters.Delete(p.tx, letter.key()); err != nil {
+		return err
+	}
+	if h := p.handler(letter.Handler); h != nil && h.counters.letters > 0 {
+		p.touch(h)
+		h.counters.letters--
+	}
+	return nil
+}
+
+func (p *pass) handler(name string) *handler {
+	for h := range p.everyHandler() {
+		if h.name == name {
+			return h
+		}
+	}
+	return nil
+}
+
+// retry gives the handler's error apart from the store's.
+func (p *pass) retry(letter DeadLetter, e *domain.Envelope) (failed, err error) {
+	h := p.handler(letter.Handler)
+	if h == nil {
+		return nil, domain.Errorf(domain.NotFound, "dead letter %s: no handler of that name is in this build", letter.ID)
+	}
+	now := p.at.position
+	mark := p.tx.mark()
+	p.count(h, h.counters.last)
+	switch failed = decode(p.catalog, p.routes, e); {
+	case failed != nil:
+	case h.kind == KindProjection:
+		failed = p.handle(h, e)
+	case h.kind == KindReactor:
+		failed = p.reissue(h, e, now)
+	default:
+		failed = p.handleAll(e, now)
+	}
+	if broken := p.tx.fault(); broken != nil {
+		return nil, broken
+	}
+	if failed == nil {
+		return nil, p.dropLetter(letter)
+	}
+	p.tx.undo(mark)
+	p.touch(h)
+	h.counters.failures++
+	letter.Attempts++
+	again := letterOf(Failure{Err: failed})
+	letter.Error, letter.Code = again.Error, again.Code
+	letter.Last = time.UnixMicro(p.at.micros).UTC()
+	p.tx.enterLetters(nil)
+	return failed, letters.Put(p.tx, letter.key(), letter)
+}
+
+func (p *pass) reissue(h *handler, e *domain.Envelope, now domain.Position) error {
+	entries, err := p.react(h, e, now)
+	if err != nil {
+		return err
+	}
+	p.outbox = append(p.outbox, entries...)
+	return nil
+}
+
+// handleAll is the retry of an event that could not be decoded: nobody has seen it.
+func (p *pass) handleAll(e *domain.Envelope, now domain.Position) error {
+	issued := len(p.outbox)
+	r := p.route(e.Type)
+	for _, h := range r.handlers {
+		p.count(h, h.counters.last)
+		if err := p.handle(h, e); err != nil {
+			return err
+		}
+	}
+	for _, h := range r.reactors {
+		if e.Position <= h.after {
+			continue
+		}
+		p.count(h, h.counters.last)
+		if err := p.reissue(h, e, now); err != nil {
+			p.outbox = p.outbox[:issued]
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// The feed reads and decodes ahead of the fold: at most so many events and
+// payload bytes wait, and while history lasts, they are handed over by the block.
+const (
+	feedBlock = 512
+	feedBytes = 8 << 20
+)
+
+// decodedEvent is an event that somebody may want, with what decoding said of it.
+type decodedEvent struct {
+	envelope domain.Envelope
+	err      error
+}
+
+type block struct {
+	events []decodedEvent
+	bytes  int
+}
+
+// feed runs a log through the decoder on a goroutine of its own. The order is
+// that of the log; the fold takes what waits whenever it is ready, so that
+// blocks grow when the fold is the slower one.
+type feed struct {
+	catalog *domain.Catalog
+	routes  *atomic.Pointer[map[string]*route]
+	max     int // events that may wait
+
+	mu      sync.Mutex
+	waiting *block
+	live    bool // history is done: hand over every event at once
+	ended   bool
+	err     error
+
+	spare  *block // the fold's, to be filled again
+	filled chan struct{}
+	room   chan struct{}
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// startFeed reads items until they end, or up to a position if last is not 0.
+func startFeed(ctx context.Context, items iterFunc, catalog *domain.Catalog, routes *atomic.Pointer[map[string]*route], batchMax int, last domain.Position, seen func(domain.Position)) *feed {
+	ctx, stop := context.WithCancel(ctx)
+	f := &feed{
+		catalog: catalog, routes: routes, max: max(batchMax, feedBlock),
+		waiting: &block{}, spare: &block{},
+		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		stop: stop, done: make(chan struct{}),
+	}
+	go func() {
+		defer close(f.done)
+		f.finish(f.read(ctx, items(ctx), last, seen))
+	}()
+	return f
+}
+
+type iterFunc func(context.Context) iter.Seq2[eventlog.Item, error]
+
+// history is the log after a position as far as it goes now.
+func history(log eventlog.Log, after domain.Position) iterFunc {
+	return func(ctx context.Context) iter.Seq2[eventlog.Item, error] {
+		return func(yield func(eventlog.Item, error) bool) {
+			for e, err := range log.ReadAll(ctx, after+1, eventlog.Forward, eventlog.Filter{}) {
+				if !yield(eventlog.Item{Envelope: e, Position: e.Position}, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], last domain.Position, seen func(domain.Position)) error {
+	var before domain.Position
+	for item, err := range items {
+		if err != nil {
+			return err
+		}
+		if item.CaughtUp {
+			f.mu.Lock()
+			f.live = true
+			f.mu.Unlock()
+			signal(f.filled)
+		}
+		if item.Envelope.Position == 0 {
+			continue
+		}
+		e := item.Envelope
+		if e.Position <= before {
+			return domain.Errorf(domain.Corrupt, "log: want a position after %d, found %d", before, e.Position)
+		}
+		before = e.Position
+		if last > 0 && e.Position > last {
+			return nil
+		}
+		seen(e.Position)
+		decoded := decode(f.catalog, *f.routes.Load(), &e)
+		if err := f.add(ctx, e, decoded); err != nil {
+			return err
+		}
+		if e.Position == last {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+func (f *feed) add(ctx context.Context, e domain.Envelope, decoded error) error {
+	f.mu.Lock()
+	for len(f.waiting.events) >= f.max || f.waiting.bytes >= feedBytes {
+		f.mu.Unlock()
+		select {
+		case <-f.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		f.mu.Lock()
+	}
+	f.waiting.events = append(f.waiting.events, decodedEvent{e, decoded})
+	f.waiting.bytes += len(e.Data)
+	hand := f.live || len(f.waiting.events)%feedBlock == 0 || f.waiting.bytes >= feedBytes
+	f.mu.Unlock()
+	if hand {
+		signal(f.filled)
+	}
+	return nil
+}
+
+func (f *feed) finish(err error) {
+	f.mu.Lock()
+	f.ended, f.err = true, err
+	f.mu.Unlock()
+	signal(f.filled)
+}
+
+// take gives what waits, and whether history is done and the feed has ended
+// after it. The block is valid until the next take.
+func (f *feed) take() (b *block, live, ended bool, err error) {
+	clear(f.spare.events)
+	f.spare.events, f.spare.bytes = f.spare.events[:0], 0
+	f.mu.Lock()
+	b, f.waiting = f.waiting, f.spare
+	live, ended, err = f.live, f.ended, f.err
+	f.mu.Unlock()
+	f.spare = b
+	signal(f.room)
+	return b, live, ended, err
+}
+
+// close ends the feed and waits for its goroutine.
+func (f *feed) close() {
+	f.stop()
+	<-f.done
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,413 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// DeadLetterTable is the table of dead letters, readable through every View.
+const DeadLetterTable = "admin.dead_letters"
+
+// DecodeHandler is the name under which an event is parked that could not be
+// decoded: once, not once for each handler that wanted it.
+const DecodeHandler = "decode"
+
+// Kind says what sort of handler a name stands for.
+type Kind string
+
+// The kinds.
+const (
+	KindProjection Kind = "projection"
+	KindReactor    Kind = "reactor"
+	KindDecode     Kind = "decode"
+)
+
+// handler is one thing that is run for events of a type, and what is counted of it.
+type handler struct {
+	name      string // "work.TASK_FAILED", "work.retry", "decode"
+	eventType string
+	kind      Kind
+	apply     func(projections.Tx, domain.Envelope) error // kind projection
+	unit      *unit                                       // kind projection: whose tables it writes
+	reactor   projections.Reactor                         // kind reactor
+	after     domain.Position                             // kind reactor: reacts to events past this
+	key       []byte                                      // of its counters
+	counters  counters
+	touched   bool // counters to be written with the next batch
+	committed counters
+}
+
+// unit is one version of a projection on its way through the log.
+type unit struct {
+	projection projections.Projection
+	version    int
+	record     unitRecord
+	handlers   []*handler
+}
+
+// newUnit makes a version of a projection and its handlers. Two handlers of one
+// event type are told apart by number.
+func newUnit(p projections.Projection, record unitRecord) *unit {
+	u := &unit{projection: p, version: p.Version, record: record}
+	seen := map[string]int{}
+	for _, h := range p.Handlers {
+		seen[h.Type]++
+		name := p.Name + "." + h.Type
+		if n := seen[h.Type]; n > 1 {
+			name = fmt.Sprintf("%s#%d", name, n)
+		}
+		u.handlers = append(u.handlers, &handler{
+			name: name, eventType: h.Type, kind: KindProjection, apply: h.Apply, unit: u,
+			key: append(unitKey(spaceCounter, p.Name, p.Version), name...),
+		})
+	}
+	return u
+}
+
+// ground is where a fold keeps its rows. Between enter and the next enter the
+// view is that of one handler: the tables of unit, or, with nil, reading only.
+type ground interface {
+	projections.Tx
+	enter(u *unit, at domain.Position)
+	// mark names a moment; undo takes back every write since.
+	mark() int
+	undo(mark int)
+	// settleWrites forgets what undo would need: the event is done.
+	settleWrites()
+	// enterLetters opens the dead letters: those of a version that is being
+	// built, or, with nil, those everybody sees.
+	enterLetters(u *unit)
+	// check encodes what was written since mark, to learn whether it can be.
+	check(mark int) error
+	// fault is the error of the ground itself: not a handler's, so it ends the fold.
+	fault() error
+}
+
+// fold runs events through handlers. It is the same for a store, for a version
+// that is built beside it, and for a store in memory.
+type fold struct {
+	catalog  *domain.Catalog
+	codec    domain.Codec
+	options  *Options
+	units    []*unit
+	reactors []*handler
+	decoding *handler // nil where failures to decode are somebody else's to park
+	ground   ground
+	routes   map[string]*route
+	// published is routes for a goroutine that decodes ahead.
+	published atomic.Pointer[map[string]*route]
+	strict    bool
+	careful   bool // encode rows at once, so that a row that cannot be blames its handler
+
+	// What the events since the last commit brought, besides rows.
+	at       checkpoint
+	events   int
+	bytes    int
+	outbox   []OutboxEntry
+	reissued bool // the outbox may already hold what is in this one
+	settled  domain.Position
+	failures []Failure
+	touched  []*handler
+	tallies  []tally // counters before the event that is being folded
+}
+
+type tally struct {
+	handler *handler
+	before  counters
+}
+
+// route is what is done with one type of event.
+type route struct {
+	known    bool // in the catalogue
+	handlers []*handler
+	reactors []*handler
+	settles  bool
+}
+
+func (r *route) wanted() bool { return r.settles || len(r.handlers) > 0 || len(r.reactors) > 0 }
+
+// plan makes the routes anew; called when units come or go.
+func (f *fold) plan() {
+	routes := map[string]*route{}
+	for _, def := range f.catalog.Defs() {
+		routes[def.Type] = &route{known: true}
+	}
+	at := func(eventType string) *route {
+		if routes[eventType] == nil {
+			routes[eventType] = &route{}
+		}
+		return routes[eventType]
+	}
+	for _, u := range f.units {
+		for _, h := range u.handlers {
+			r := at(h.eventType)
+			r.handlers = append(r.handlers, h)
+		}
+	}
+	for _, h := range f.reactors {
+		r := at(h.eventType)
+		r.reactors = append(r.reactors, h)
+	}
+	if f.options.Settles != nil && f.decoding != nil {
+		for _, eventType := range f.options.SettleTypes {
+			at(eventType).settles = true
+		}
+	}
+	f.routes = routes
+	f.published.Store(&routes)
+}
+
+// unknownRoute is that of a type that is not in the catalogue and that nobody wants.
+var unknownRoute = &route{}
+
+func (f *fold) route(eventType string) *route {
+	if r, ok := f.routes[eventType]; ok {
+		return r
+	}
+	return unknownRoute
+}
+
+// decode fills an envelope when somebody wants it. It touches nothing but the
+// catalogue and the routes it is given, so that it can run ahead of the fold.
+func decode(catalog *domain.Catalog, routes map[string]*route, e *domain.Envelope) error {
+	r, ok := routes[e.Type]
+	switch {
+	case !ok || !r.known:
+		return domain.Errorf(domain.NotFound, "event type %q is not in the catalogue", e.Type)
+	case !r.wanted():
+		return nil
+	}
+	return catalog.Fill(e)
+}
+
+// apply folds one event; decoded is what decode said of it. The error it
+// returns ends the fold: only a strict one has any.
+func (f *fold) apply(e *domain.Envelope, decoded error) error {
+	r := f.route(e.Type)
+	if decoded == nil && e.Event == nil && r.wanted() {
+		decoded = decode(f.catalog, f.routes, e) // wanted since it was decoded
+	}
+	issued, failed, settled := len(f.outbox), len(f.failures), f.settled
+	f.tallies = f.tallies[:0]
+	if err := f.run(r, e, decoded); err != nil {
+		f.ground.undo(0)
+		for _, t := range slices.Backward(f.tallies) {
+			t.handler.counters = t.before
+		}
+		f.outbox, f.failures, f.settled = f.outbox[:issued], f.failures[:failed], settled
+		return err
+	}
+	f.ground.settleWrites()
+	f.at = checkpoint{position: e.Position, micros: e.Time.UnixMicro(), event: e.ID}
+	f.events++
+	f.bytes += len(e.Data)
+	return nil
+}
+
+func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
+	if decoded != nil {
+		if f.decoding == nil {
+			return nil
+		}
+		f.count(f.decoding, e.Position)
+		return f.fail(f.decoding, e, decoded)
+	}
+	for _, h := range r.handlers {
+		if e.Position <= h.unit.record.position && !h.unit.record.inStep {
+			continue
+		}
+		f.count(h, e.Position)
+		if err := f.handle(h, e); err != nil {
+			if err := f.fail(h, e, err); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range r.reactors {
+		if e.Position <= h.after {
+			continue
+		}
+		f.count(h, e.Position)
+		entries, err := f.react(h, e, e.Position)
+		if err != nil {
+			if err := f.fail(h, e, err); err != nil {
+				return err
+			}
+		}
+		f.outbox = append(f.outbox, entries...)
+	}
+	if r.settles {
+		if upTo, ok := f.options.Settles(*e); ok {
+			f.settled = max(f.settled, upTo)
+		}
+	}
+	return nil
+}
+
+// handle runs a handler; when it fails, its writes are undone.
+func (f *fold) handle(h *handler, e *domain.Envelope) (err error) {
+	mark := f.ground.mark()
+	f.ground.enter(h.unit, e.Position)
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			err = domain.Errorf(domain.Internal, "handler %s panicked: %v", h.name, thrown)
+		}
+		if err != nil {
+			f.ground.undo(mark)
+		}
+	}()
+	if err := h.apply(f.ground, *e); err != nil {
+		return err
+	}
+	if f.careful {
+		return f.ground.check(mark)
+	}
+	return nil
+}
+
+// react runs a reactor and names its commands. The view it sees is of position at.
+func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entries []OutboxEntry, err error) {
+	f.ground.enter(nil, at)
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			entries, err = nil, domain.Errorf(domain.Internal, "reactor %s panicked: %v", h.name, thrown)
+		}
+	}()
+	found, err := h.reactor.React(f.ground, *e)
+	if err != nil {
+		return nil, err
+	}
+	for i, command := range found {
+		entry, err := f.entry(h, e, i, command)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+func (f *fold) entry(h *handler, e *domain.Envelope, index int, command domain.Command) (OutboxEntry, error) {
+	if command == nil {
+		return OutboxEntry{}, domain.Errorf(domain.Internal, "reactor %s: command %d is nil", h.name, index)
+	}
+	issued := command.CommandType()
+	if len(h.reactor.Issues) > 0 && !slices.Contains(h.reactor.Issues, issued) {
+		return OutboxEntry{}, domain.Errorf(domain.Internal, "reactor %s: want commands of types %s, found %s",
+			h.name, strings.Join(h.reactor.Issues, ", "), issued)
+	}
+	body, err := f.codec.Marshal(command)
+	if err != nil {
+		return OutboxEntry{}, domain.Errorf(domain.Internal, "reactor %s, command %s: %w", h.name, issued, err)
+	}
+	correlation := e.Meta.Correlation
+	if correlation == "" {
+		correlation = e.ID.String()
+	}
+	return OutboxEntry{
+		Position: e.Position, EventID: e.ID, Reactor: h.name, Index: index,
+		CommandID: CommandID(e.ID, h.name, index), CommandType: issued, Command: body,
+		Correlation: correlation, Causation: e.ID.String(),
+	}, nil
+}
+
+// CommandID names the index-th command of a reactor's answer to an event: the
+// same on every node and after every crash.
+func CommandID(event domain.EventID, reactor string, index int) string {
+	return domain.DeriveID(event.String()+"\x00"+reactor, index).String()
+}
+
+func (f *fold) count(h *handler, at domain.Position) {
+	f.touch(h)
+	h.counters.runs++
+	h.counters.last = max(h.counters.last, at)
+}
+
+func (f *fold) touch(h *handler) {
+	f.tallies = append(f.tallies, tally{h, h.counters})
+	if !h.touched {
+		h.touched = true
+		f.touched = append(f.touched, h)
+	}
+}
+
+// fail parks a failure. A strict fold ends with it instead.
+func (f *fold) fail(h *handler, e *domain.Envelope, cause error) error {
+	if broken := f.ground.fault(); broken != nil {
+		return broken
+	}
+	if f.strict {
+		return domain.Errorf(domain.CodeOf(cause), "%s at %d (%s): %w", h.name, e.Position, e.Type, cause)
+	}
+	f.touch(h)
+	h.counters.failures++
+	failure := Failure{
+		Handler: h.name, Kind: h.kind, Position: e.Position, EventID: e.ID, EventType: e.Type,
+		Stream: e.Stream, Time: e.Time, Err: cause, Attempts: 1,
+	}
+	if h.unit != nil {
+		failure.Projection = h.unit.projection.Name
+		failure.Rebuild = !h.unit.record.inStep
+	}
+	f.failures = append(f.failures, failure)
+	if h.counters.letters >= uint64(f.options.DeadLetterMax) {
+		h.counters.overflow++
+		return nil
+	}
+	h.counters.letters++
+	var parked *unit
+	if h.unit != nil && !h.unit.record.inStep {
+		parked = h.unit
+	}
+	f.ground.enterLetters(parked)
+	letter := letterOf(failure)
+	return letters.Put(f.ground, letter.key(), letter)
+}
+
+// taken forgets what a commit has stored.
+func (f *fold) taken() {
+	for _, h := range f.touched {
+		h.touched = false
+		h.committed = h.counters
+	}
+	f.touched = f.touched[:0]
+	clear(f.outbox)
+	f.outbox = f.outbox[:0]
+	f.failures = nil
+	f.settled = 0
+	f.events, f.bytes = 0, 0
+	f.careful = false
+}
+
+// drop forgets what was folded since the last commit; the rows are the ground's to drop.
+func (f *fold) drop(at checkpoint) {
+	for _, h := range f.touched {
+		h.touched = false
+		h.counters = h.committed
+	}
+	f.touched = f.touched[:0]
+	f.outbox, f.failures = nil, nil
+	f.settled, f.events, f.bytes = 0, 0, 0
+	f.at = at
+}
+
+// Failure is a handler's failure at an event.
+type Failure struct {
+	Handler    string
+	Kind       Kind
+	Projection string // empty for reactors and decoding
+	Position   domain.Position
+	EventID    domain.EventID
+	EventType  string
+	Stream     domain.StreamID
+	Time       time.Time // of the event
+	Err        error
+	Attempts   int
+	Rebuild    bool // it happened while a version was built beside the serving one
+}

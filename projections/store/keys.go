@@ -1,0 +1,157 @@
+package store
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The first byte of a key says what it holds:
+//
+//	m  the store itself: format, checkpoint
+//	u  name 00 version(4)                    a version of a projection: how far it is, whether it serves
+//	r  name                                  a reactor: after which position it reacts
+//	c  projection 00 version(4) handler      counters of a projection's handler
+//	c  00 handler                            counters of a reactor, and of decoding
+//	o  position(8) reactor 00 index(4)       an outbox entry
+//	t  projection 00 version(4) table 00 key a row
+//
+// Numbers are big endian, so that keys sort as their numbers do.
+const (
+	spaceMeta    = 'm'
+	spaceUnit    = 'u'
+	spaceReactor = 'r'
+	spaceCounter = 'c'
+	spaceOutbox  = 'o'
+	spaceRows    = 't'
+)
+
+var (
+	keyFormat     = []byte("mformat")
+	keyCheckpoint = []byte("mcheckpoint")
+)
+
+// formatVersion is raised when an older build could misread the keys or values.
+const formatVersion = 1
+
+func unitKey(space byte, name string, version int) []byte {
+	key := append([]byte{space}, name...)
+	key = append(key, 0)
+	return binary.BigEndian.AppendUint32(key, uint32(version))
+}
+
+func tablePrefix(projection string, version int, table string) []byte {
+	key := append(unitKey(spaceRows, projection, version), table...)
+	return append(key, 0)
+}
+
+func reactorKey(name string) []byte { return append([]byte{spaceReactor}, name...) }
+
+func outboxKey(c Cursor) []byte {
+	key := binary.BigEndian.AppendUint64([]byte{spaceOutbox}, uint64(c.Position))
+	key = append(key, c.Reactor...)
+	key = append(key, 0)
+	return binary.BigEndian.AppendUint32(key, uint32(c.Index))
+}
+
+// keyAfter is the smallest key that does not have the prefix, nil when there is none.
+func keyAfter(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			after := append([]byte(nil), prefix[:i+1]...)
+			after[i]++
+			return after
+		}
+	}
+	return nil
+}
+
+// nameFault says why a projection, table or reactor cannot be named like this:
+// names stand in keys, between zero bytes.
+func nameFault(name string) string {
+	switch {
+	case name == "":
+		return "want a name"
+	case len(name) > 255:
+		return "want a name of at most 255 bytes"
+	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return "want a name without spaces and control characters"
+	}
+	return ""
+}
+
+// checkpoint says how far the store is and which event stands there, so that a
+// log that is not the one it was built from is noticed.
+type checkpoint struct {
+	position domain.Position
+	micros   int64 // the event's time
+	event    domain.EventID
+}
+
+func (c checkpoint) encode() []byte {
+	value := binary.BigEndian.AppendUint64(make([]byte, 0, 32), uint64(c.position))
+	value = binary.BigEndian.AppendUint64(value, uint64(c.micros))
+	return append(value, c.event[:]...)
+}
+
+func decodeCheckpoint(value []byte) (checkpoint, error) {
+	var c checkpoint
+	if len(value) != 32 {
+		return c, domain.Errorf(domain.Corrupt, "checkpoint: want 32 bytes, found %d", len(value))
+	}
+	c.position = domain.Position(binary.BigEndian.Uint64(value))
+	c.micros = int64(binary.BigEndian.Uint64(value[8:]))
+	copy(c.event[:], value[16:])
+	return c, nil
+}
+
+// unitRecord is what is stored of a version of a projection.
+type unitRecord struct {
+	serving  bool            // queries are answered from it
+	inStep   bool            // it moves with the store's checkpoint; position says nothing then
+	position domain.Position // how far its rows are
+}
+
+func (r unitRecord) encode() []byte {
+	var flags byte
+	if r.serving {
+		flags |= 1
+	}
+	if r.inStep {
+		flags |= 2
+	}
+	return binary.BigEndian.AppendUint64([]byte{flags}, uint64(r.position))
+}
+
+func decodeUnitRecord(value []byte) (unitRecord, error) {
+	if len(value) != 9 {
+		return unitRecord{}, domain.Errorf(domain.Corrupt, "projection record: want 9 bytes, found %d", len(value))
+	}
+	return unitRecord{
+		serving: value[0]&1 != 0, inStep: value[0]&2 != 0,
+		position: domain.Position(binary.BigEndian.Uint64(value[1:])),
+	}, nil
+}
+
+// counters are what is counted of a handler.
+type counters struct {
+	runs, failures, letters, overflow uint64
+	last                              domain.Position
+}
+
+func (c counters) encode() []byte {
+	value := make([]byte, 0, 40)
+	for _, n := range [...]uint64{c.runs, c.failures, c.letters, c.overflow, uint64(c.last)} {
+		value = binary.BigEndian.AppendUint64(value, n)
+	}
+	return value
+}
+
+func decodeCounters(value []byte) (counters, error) {
+	if len(value) != 40 {
+		return counters{}, domain.Errorf(domain.Corrupt, "handler counters: want 40 bytes, found %d", len(value))
+	}
+	n := func(i int) uint64 { return binary.BigEndian.Uint64(value[i*8:]) }
+	return counters{runs: n(0), failures: n(1), letters: n(2), overflow: n(3), last: domain.Position(n(4))}, nil
+}

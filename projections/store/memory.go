@@ -1,0 +1,307 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// Memory is the fold of a Store with rows in maps: for tests, for scripts, for
+// questions of "what if", and as the measure of what a Store costs. It belongs
+// to one goroutine, keeps everything in memory and bounds nothing.
+type Memory struct {
+	fold    fold
+	options Options
+	ground  *memoryGround
+	names   []string
+	issued  []OutboxEntry
+}
+
+// NewMemory makes read models in memory. Of the options it heeds Codec, Strict,
+// DeadLetterMax, Settles, SettleTypes and OnFailure.
+func NewMemory(models []projections.Projection, reactors []projections.Reactor, catalog *domain.Catalog, options Options) (*Memory, error) {
+	if err := check(models, reactors, catalog); err != nil {
+		return nil, err
+	}
+	m := &Memory{options: options.withDefaults()}
+	m.ground = &memoryGround{codec: m.options.Codec, all: map[string]*memoryTable{}, byUnit: map[*unit]map[string]*memoryTable{}}
+	m.fold = fold{catalog: catalog, codec: m.options.Codec, options: &m.options, ground: m.ground, strict: options.Strict,
+		decoding: &handler{name: DecodeHandler, kind: KindDecode}}
+	m.ground.addTable(nil, DeadLetterTable)
+	for _, p := range models {
+		u := newUnit(p, switched)
+		m.fold.units = append(m.fold.units, u)
+		for _, table := range p.Tables {
+			m.ground.addTable(u, table)
+			m.names = append(m.names, table)
+		}
+	}
+	for _, r := range reactors {
+		m.fold.reactors = append(m.fold.reactors, &handler{name: r.Name, eventType: r.Type, kind: KindReactor, reactor: r})
+	}
+	m.fold.plan()
+	return m, nil
+}
+
+// Apply folds the next event; it decodes it if somebody wants it. The error is
+// that of a failed handler when the options say strict, nil otherwise.
+func (m *Memory) Apply(e domain.Envelope) error {
+	if e.Position <= m.fold.at.position {
+		return domain.Errorf(domain.Invalid, "read models: want an event after position %d, found %d", m.fold.at.position, e.Position)
+	}
+	if err := m.fold.apply(&e, decode(m.fold.catalog, m.fold.routes, &e)); err != nil {
+		return err
+	}
+	if len(m.fold.outbox) > 0 {
+		m.issued = append(m.issued, m.fold.outbox...)
+	}
+	if m.fold.settled > 0 {
+		m.issued = slices.DeleteFunc(m.issued, func(entry OutboxEntry) bool { return entry.Position <= m.fold.settled })
+	}
+	failures := m.fold.failures
+	m.fold.taken()
+	if m.options.OnFailure != nil {
+		for _, failure := range failures {
+			m.options.OnFailure(failure)
+		}
+	}
+	return nil
+}
+
+// Replay folds what the log holds now past the last event, up to a position
+// (0: everything).
+func (m *Memory) Replay(ctx context.Context, log eventlog.Log, upTo domain.Position) error {
+	for e, err := range log.ReadAll(ctx, m.fold.at.position+1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			return err
+		}
+		if upTo > 0 && e.Position > upTo {
+			return nil
+		}
+		if err := m.Apply(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Position is that of the last event folded.
+func (m *Memory) Position() domain.Position { return m.fold.at.position }
+
+// View shows the rows to f.
+func (m *Memory) View(f func(projections.View) error) error {
+	m.ground.enter(nil, m.fold.at.position)
+	return f(m.ground)
+}
+
+// Outbox lists what reactors wanted done and nobody settled, in order.
+func (m *Memory) Outbox() []OutboxEntry { return slices.Clone(m.issued) }
+
+// DeadLetters lists what is parked, by handler and position.
+func (m *Memory) DeadLetters() ([]DeadLetter, error) {
+	m.ground.enter(nil, m.fold.at.position)
+	found, err := collectLetters(m.ground, func(DeadLetter) bool { return true })
+	list := make([]DeadLetter, len(found))
+	for i, one := range found {
+		list[i] = one.letter
+	}
+	return list, err
+}
+
+// Digest is that of a Store at the same position.
+func (m *Memory) Digest(ctx context.Context) (Digest, error) {
+	m.ground.enter(nil, m.fold.at.position)
+	return digestOf(ctx, m.ground, m.names)
+}
+
+// memoryTable is a table in a map; the order of its keys is kept from the first
+// scan on.
+type memoryTable struct {
+	rows    map[string]*entry
+	sorted  ordered
+	pending []*entry // not in sorted yet
+	scanned bool
+}
+
+// memoryGround is the ground of a Memory.
+type memoryGround struct {
+	codec    domain.Codec
+	all      map[string]*memoryTable
+	byUnit   map[*unit]map[string]*memoryTable
+	open     map[string]*memoryTable
+	readOnly bool
+	position domain.Position
+	journal  []memoryUndo
+}
+
+type memoryUndo struct {
+	table *memoryTable
+	key   string
+	cell  *projections.Cell // nil: there was none
+}
+
+func (g *memoryGround) addTable(u *unit, name string) {
+	t := &memoryTable{rows: map[string]*entry{}}
+	g.all[name] = t
+	if g.byUnit[u] == nil {
+		g.byUnit[u] = map[string]*memoryTable{}
+	}
+	g.byUnit[u][name] = t
+}
+
+func (g *memoryGround) enter(u *unit, at domain.Position) {
+	g.position = at
+	if u == nil {
+		g.open, g.readOnly = g.all, true
+		return
+	}
+	g.open, g.readOnly = g.byUnit[u], false
+}
+
+func (g *memoryGround) enterLetters(*unit) { g.open, g.readOnly = g.byUnit[nil], false }
+
+func (g *memoryGround) mark() int { return len(g.journal) }
+
+func (g *memoryGround) undo(mark int) {
+	for _, change := range slices.Backward(g.journal[mark:]) {
+		change.table.set(change.key, change.cell)
+	}
+	g.journal = g.journal[:mark]
+}
+
+func (g *memoryGround) settleWrites() {
+	clear(g.journal)
+	g.journal = g.journal[:0]
+}
+
+func (g *memoryGround) check(int) error { return nil }
+func (g *memoryGround) fault() error    { return nil }
+
+// Position is that of the event in turn.
+func (g *memoryGround) Position() domain.Position { return g.position }
+
+// Codec turns rows into JSON and back.
+func (g *memoryGround) Codec() domain.Codec { return g.codec }
+
+func (g *memoryGround) find(name string, write bool) (*memoryTable, error) {
+	if write && g.readOnly {
+		return nil, domain.Errorf(domain.Internal, "table %q: a reactor reads, it does not write", name)
+	}
+	if t, ok := g.open[name]; ok {
+		return t, nil
+	}
+	return nil, domain.Errorf(domain.Internal, "table %q is not one that this handler's projection lists", name)
+}
+
+// Get finds a row.
+func (g *memoryGround) Get(name, key string) (*projections.Cell, bool, error) {
+	t, err := g.find(name, false)
+	if err != nil {
+		return nil, false, err
+	}
+	if e, ok := t.rows[key]; ok {
+		return e.cell, true, nil
+	}
+	return nil, false, nil
+}
+
+// Put stores a row.
+func (g *memoryGround) Put(name, key string, cell *projections.Cell) error {
+	t, err := g.find(name, true)
+	if err != nil {
+		return err
+	}
+	if cell == nil {
+		return domain.Errorf(domain.Internal, "table %s: put of %q without a cell", name, key)
+	}
+	g.write(t, key, cell)
+	return nil
+}
+
+// Delete removes a row if there is one.
+func (g *memoryGround) Delete(name, key string) error {
+	t, err := g.find(name, true)
+	if err != nil {
+		return err
+	}
+	g.write(t, key, nil)
+	return nil
+}
+
+func (g *memoryGround) write(t *memoryTable, key string, cell *projections.Cell) {
+	change := memoryUndo{table: t, key: key}
+	if e, ok := t.rows[key]; ok {
+		change.cell = e.cell
+	}
+	g.journal = append(g.journal, change)
+	t.set(key, cell)
+}
+
+func (t *memoryTable) set(key string, cell *projections.Cell) {
+	e, ok := t.rows[key]
+	switch {
+	case ok && cell != nil:
+		e.cell = cell
+	case ok:
+		e.cell = nil
+		delete(t.rows, key)
+		if t.scanned {
+			t.order().remove(key)
+		}
+	case cell != nil:
+		e = &entry{key: key, cell: cell}
+		t.rows[key] = e
+		if t.scanned {
+			t.pending = append(t.pending, e)
+		}
+	}
+}
+
+func (t *memoryTable) order() *ordered {
+	if !t.scanned {
+		t.scanned = true
+		for _, e := range t.rows {
+			t.pending = append(t.pending, e)
+		}
+		slices.SortFunc(t.pending, byKey)
+	}
+	for _, e := range t.pending {
+		t.sorted.insert(e)
+	}
+	clear(t.pending)
+	t.pending = t.pending[:0]
+	return &t.sorted
+}
+
+// Scan yields rows in key order. A write made while it runs shows when it lies ahead.
+func (g *memoryGround) Scan(name string, span projections.Span) iter.Seq2[projections.Row, error] {
+	return func(yield func(projections.Row, error) bool) {
+		t, err := g.find(name, false)
+		if err != nil {
+			yield(projections.Row{}, err)
+			return
+		}
+		e := first(t.order(), span)
+		for e != nil && within(e.key, span) {
+			if e.cell.JSON == nil {
+				if e.cell.JSON, err = g.codec.Marshal(e.cell.Typed); err != nil {
+					yield(projections.Row{}, domain.Errorf(domain.Internal, "row %s of table %s: %w", e.key, name, err))
+					return
+				}
+			}
+			key := e.key
+			if !yield(projections.Row{Key: key, Value: e.cell.JSON}, nil) {
+				return
+			}
+			if span.Reverse {
+				e = t.order().below(key)
+			} else {
+				e = t.order().after(key)
+			}
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package store
+
+import (
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Options tune a store. The zero value is what a node uses.
+type Options struct {
+	FS    vfs.FS       // nil: the disk
+	Codec domain.Codec // nil: encoding/json
+	// CacheRows bounds the rows kept in memory besides those waiting to be written; 0 means 32768.
+	CacheRows int
+	// BatchMax bounds the events of one batch; 0 means 4096. Batches are as
+	// small as one event when the store has caught up.
+	BatchMax int
+	// OutboxMax bounds the outbox: at the bound Run waits until entries are
+	// settled. 0 means 65536; negative means no bound, for replays that nobody drains.
+	OutboxMax int
+	// DeadLetterMax bounds the dead letters kept of one handler; failures
+	// beyond are counted and told, not kept. 0 means 1000.
+	DeadLetterMax int
+	// AsksMax bounds the questions about the past that are answered or wait at
+	// a time; 0 means 32.
+	AsksMax int
+	// Small keeps Pebble's buffers small, for tests and throw-away stores.
+	Small     bool
+	Snapshots SnapshotPolicy
+	// Strict makes the first failure of a handler end Run with its error.
+	Strict bool
+	// ReactFrom says after which position a reactor starts that this store has
+	// not seen before; opened is where the store stands. nil: after opened. A
+	// position before opened is refused: the rows of that time are gone.
+	ReactFrom func(reactor string, opened domain.Position) domain.Position
+	// Settles reads how far the leader has settled outboxes from an event of
+	// one of SettleTypes, which it gets decoded. Entries up to there are deleted.
+	Settles     func(domain.Envelope) (upTo domain.Position, ok bool)
+	SettleTypes []string
+	// OnFailure is told of every failure after the batch that holds its dead
+	// letter is committed. It runs where Run runs and must not block.
+	OnFailure func(Failure)
+	Logger    *slog.Logger // nil: silent
+}
+
+// SnapshotPolicy says which past states are kept for questions about the past.
+type SnapshotPolicy struct {
+	Every int // events between snapshots; 0 means 200000, negative none
+	Keep  int // snapshots kept, denser towards the present; 0 means 8
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Codec == nil {
+		o.Codec = domain.StandardCodec{}
+	}
+	setDefault(&o.CacheRows, 32768)
+	setDefault(&o.BatchMax, 4096)
+	setDefault(&o.OutboxMax, 65536)
+	setDefault(&o.DeadLetterMax, 1000)
+	setDefault(&o.AsksMax, 32)
+	setDefault(&o.Snapshots.Every, 200_000)
+	setDefault(&o.Snapshots.Keep, 8)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func setDefault(value *int, usual int) {
+	if *value == 0 {
+		*value = usual
+	}
+}
+
+// Until says when Run is done; the zero value means never.
+type Until struct {
+	Position domain.Position // applied this far
+	CaughtUp bool            // applied everything the log held when it was asked, rebuilds included
+}
+
+func (u Until) forever() bool { return u.Position == 0 && !u.CaughtUp }

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"github.com/ringrift/rift/domain"
+)
+
+// HandlerStat is what is known of a handler, as GET /handlers shows it.
+type HandlerStat struct {
+	Name        string          `json:"name"`
+	Event       string          `json:"event"` // empty for decoding, which is asked of every type
+	Kind        Kind            `json:"kind"`
+	Projection  string          `json:"projection,omitempty"`
+	Version     int             `json:"version,omitempty"` // of the projection
+	Runs        uint64          `json:"runs"`
+	Failures    uint64          `json:"failures"`
+	DeadLetters uint64          `json:"dead_letters"`
+	Unparked    uint64          `json:"unparked,omitempty"` // failures beyond the bound of dead letters
+	Last        domain.Position `json:"last"`               // the last event it handled
+	Position    domain.Position `json:"position"`           // it has handled everything up to here
+	Lag         uint64          `json:"lag"`                // events it has still to look at
+}
+
+// Handlers lists every handler and reactor with its committed counters:
+// projections as declared, then reactors, then decoding, then what is being built.
+func (s *Store) Handlers() []HandlerStat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var stats []HandlerStat
+	add := func(p *pass, at domain.Position) {
+		for h := range p.everyHandler() {
+			stat := HandlerStat{
+				Name: h.name, Event: h.eventType, Kind: h.kind,
+				Runs: h.committed.runs, Failures: h.committed.failures, DeadLetters: h.committed.letters,
+				Unparked: h.committed.overflow, Last: h.committed.last, Position: at,
+			}
+			if h.unit != nil {
+				stat.Projection, stat.Version = h.unit.projection.Name, h.unit.version
+			}
+			if s.seen > at {
+				stat.Lag = uint64(s.seen - at)
+			}
+			stats = append(stats, stat)
+		}
+	}
+	add(s.main, s.at.position)
+	if s.building != nil {
+		add(s.building, s.buildAt)
+	}
+	return stats
+}
+
+// ProjectionStat is what is known of a projection, as GET /projections shows it.
+type ProjectionStat struct {
+	Name     string          `json:"name"`
+	About    string          `json:"about,omitempty"`
+	Version  int             `json:"version"` // the one that serves; 0 while the first is being built
+	Position domain.Position `json:"position"`
+	Lag      uint64          `json:"lag"`
+	Rebuild  *RebuildStat    `json:"rebuild,omitempty"`
+}
+
+// RebuildStat says how far a version is that is built beside the serving one.
+// Handled over the time it took gives the rate, Target less Position what is left.
+type RebuildStat struct {
+	From     int             `json:"from"` // the version that serves meanwhile, 0 for none
+	To       int             `json:"to"`
+	Position domain.Position `json:"position"`
+	Target   domain.Position `json:"target"`
+	Handled  uint64          `json:"handled"` // events since this process opened the store
+}
+
+// Projections lists the read models as declared.
+func (s *Store) Projections() []ProjectionStat {
+	s.views.mu.Lock()
+	serving := s.views.layout.serving
+	s.views.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := make([]ProjectionStat, 0, len(s.projections))
+	for _, p := range s.projections {
+		stat := ProjectionStat{Name: p.Name, About: p.About, Version: serving[p.Name].version, Position: s.at.position}
+		if s.building != nil {
+			for _, u := range s.building.units {
+				if u.projection.Name != p.Name {
+					continue
+				}
+				stat.Position = serving[p.Name].frozen
+				if stat.Version == p.Version {
+					stat.Position = u.record.position
+				}
+				stat.Rebuild = &RebuildStat{
+					From: stat.Version, To: u.version, Position: max(u.record.position, s.buildAt),
+					Target: s.at.position, Handled: s.buildHandled,
+				}
+			}
+		}
+		if s.seen > stat.Position {
+			stat.Lag = uint64(s.seen - stat.Position)
+		}
+		stats = append(stats, stat)
+	}
+	return stats
+}

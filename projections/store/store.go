@@ -1,0 +1,333 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// Store is the read models of one node. One goroutine at a time folds events
+// into it (whoever holds turn); any number read from it.
+type Store struct {
+	dir         string
+	options     Options
+	db          *pebble.DB
+	catalog     *domain.Catalog
+	projections []projections.Projection
+	views       views
+	past        past
+
+	running  atomic.Bool
+	turn     chan struct{} // holds one token: the right to fold
+	requests chan request  // for whoever holds turn in Run
+	main     *pass         // the versions in step with the checkpoint
+	building *pass         // versions on their way to it; nil when there are none
+
+	closing   context.Context // ends when Close begins
+	beginStop context.CancelFunc
+	closed    sync.Once
+	closeErr  error
+	work      sync.WaitGroup // snapshots being taken
+
+	outbox outbox
+
+	mu           sync.Mutex
+	at           checkpoint
+	moved        chan struct{} // closed when at moves; nil while nobody waits
+	seen         domain.Position
+	buildTarget  domain.Position
+	buildAt      domain.Position
+	buildHandled uint64
+}
+
+// pass is a fold and the ground it stands on.
+type pass struct {
+	*fold
+	tx *tx
+}
+
+// Open opens the store in a folder, or makes one. Every fault of what it is
+// asked to keep is named at once.
+func Open(dir string, models []projections.Projection, reactors []projections.Reactor, catalog *domain.Catalog, options Options) (*Store, error) {
+	if err := check(models, reactors, catalog); err != nil {
+		return nil, err
+	}
+	options = options.withDefaults()
+	db, err := openPebble(dir, options)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		dir: dir, options: options, db: db, catalog: catalog, projections: models,
+		turn: make(chan struct{}, 1), requests: make(chan request),
+	}
+	s.closing, s.beginStop = context.WithCancel(context.Background())
+	s.outbox.changed = make(chan struct{})
+	s.views.start(db, options.Codec)
+	if err := s.load(reactors); err != nil {
+		s.beginStop()
+		s.views.close()
+		return nil, errors.Join(err, db.Close())
+	}
+	s.past.open(s)
+	return s, nil
+}
+
+// check names everything that is wrong with a set of read models.
+func check(models []projections.Projection, reactors []projections.Reactor, catalog *domain.Catalog) error {
+	var faults []domain.Fault
+	fault := func(field, format string, args ...any) {
+		faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf(format, args...)})
+	}
+	if catalog == nil {
+		return domain.Errorf(domain.Invalid, "read models: want a catalogue of events")
+	}
+	named := map[string]bool{}
+	owner := map[string]string{DeadLetterTable: "the store itself"}
+	for _, p := range models {
+		if reason := nameFault(p.Name); reason != "" {
+			fault("projection "+p.Name, "%s", reason)
+		}
+		if named[p.Name] {
+			fault("projection "+p.Name, "defined twice")
+		}
+		named[p.Name] = true
+		if p.Version < 1 {
+			fault("projection "+p.Name, "want a version of at least 1, found %d", p.Version)
+		}
+		for _, table := range p.Tables {
+			if reason := nameFault(table); reason != "" {
+				fault("projection "+p.Name, "table %q: %s", table, reason)
+			}
+			if other, taken := owner[table]; taken {
+				fault("projection "+p.Name, "table %s already belongs to %s", table, other)
+			}
+			owner[table] = p.Name
+		}
+		for _, h := range p.Handlers {
+			if _, known := catalog.Lookup(h.Type); !known {
+				fault("projection "+p.Name, "event type %s is not in the catalogue", h.Type)
+			}
+		}
+	}
+	reacting := map[string]bool{}
+	for _, r := range reactors {
+		if reason := nameFault(r.Name); reason != "" {
+			fault("reactor "+r.Name, "%s", reason)
+		}
+		if reacting[r.Name] {
+			fault("reactor "+r.Name, "defined twice")
+		}
+		reacting[r.Name] = true
+		if _, known := catalog.Lookup(r.Type); !known {
+			fault("reactor "+r.Name, "event type %s is not in the catalogue", r.Type)
+		}
+		if r.React == nil {
+			fault("reactor "+r.Name, "want a function")
+		}
+	}
+	return domain.Faulty("read models", faults)
+}
+
+// load reads what the store knows of itself and settles which version of each
+// projection serves and which is built.
+func (s *Store) load(reactors []projections.Reactor) error {
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	if err := s.checkFormat(batch); err != nil {
+		return err
+	}
+	value, err := s.get(keyCheckpoint)
+	if err != nil {
+		return err
+	}
+	if value != nil {
+		if s.at, err = decodeCheckpoint(value); err != nil {
+			return err
+		}
+	}
+	s.seen = s.at.position
+	s.main = s.newPass(true)
+	s.main.at = s.at
+	var building []*unit
+	frozen := map[string]served{} // by projection: what serves meanwhile
+	for _, p := range s.projections {
+		u, serves, err := s.adopt(batch, p)
+		if err != nil {
+			return err
+		}
+		if u.record.inStep {
+			s.main.units = append(s.main.units, u)
+		} else {
+			building = append(building, u)
+			frozen[p.Name] = serves
+		}
+	}
+	if err := s.retire(batch); err != nil {
+		return err
+	}
+	if err := s.adoptReactors(batch, reactors); err != nil {
+		return err
+	}
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		return domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	if err := s.outbox.load(s.db); err != nil {
+		return err
+	}
+	if err := s.fit(s.main); err != nil {
+		return err
+	}
+	if len(building) > 0 {
+		s.building = s.newPass(false)
+		s.building.units = building
+		if err := s.fit(s.building); err != nil {
+			return err
+		}
+	}
+	s.views.layout = s.layout(frozen)
+	return nil
+}
+
+func (s *Store) newPass(main bool) *pass {
+	ground := newTx(s.db, s.options.Codec, s.options.CacheRows)
+	f := &fold{catalog: s.catalog, codec: s.options.Codec, options: &s.options, ground: ground}
+	if main {
+		f.strict = s.options.Strict
+		f.decoding = &handler{name: DecodeHandler, kind: KindDecode, key: append([]byte{spaceCounter, 0}, DecodeHandler...)}
+	}
+	return &pass{fold: f, tx: ground}
+}
+
+// fit opens the tables and counters of a pass and plans its routes.
+func (s *Store) fit(p *pass) error {
+	if p.decoding != nil {
+		if err := p.tx.addLetters(); err != nil {
+			return domain.Errorf(domain.Unavailable, "read models: %w", err)
+		}
+	}
+	for _, u := range p.units {
+		if err := p.tx.addUnit(u); err != nil {
+			return domain.Errorf(domain.Unavailable, "read models: %w", err)
+		}
+	}
+	for h := range p.everyHandler() {
+		value, err := s.get(h.key)
+		if err != nil {
+			return err
+		}
+		if value == nil {
+			continue
+		}
+		if h.counters, err = decodeCounters(value); err != nil {
+			return err
+		}
+		h.committed = h.counters
+	}
+	if p.decoding == nil {
+		p.at.position = p.units[0].record.position
+		for _, u := range p.units {
+			p.at.position = min(p.at.position, u.record.position)
+		}
+		s.buildAt = p.at.position
+	}
+	p.plan()
+	return nil
+}
+
+// checkFormat refuses a store that a later build wrote.
+func (s *Store) checkFormat(batch *pebble.Batch) error {
+	value, err := s.get(keyFormat)
+	if err != nil {
+		return err
+	}
+	if value == nil {
+		return batch.Set(keyFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil)
+	}
+	if len(value) != 4 {
+		return domain.Errorf(domain.Corrupt, "read models in %s: want a format of 4 bytes, found %d", s.dir, len(value))
+	}
+	if found := binary.BigEndian.Uint32(value); found > formatVersion {
+		return domain.Errorf(domain.Corrupt, "read models in %s: want format %d at most, found %d: a later rift wrote them", s.dir, formatVersion, found)
+	}
+	return nil
+}
+
+// get reads a key of the store itself, nil when there is none.
+func (s *Store) get(key []byte) ([]byte, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	value = slices.Clone(value)
+	if err := closer.Close(); err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	return value, nil
+}
+
+// Position is how far the log has been applied, committed and visible.
+func (s *Store) Position() domain.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at.position
+}
+
+// WaitFor returns once the log has been applied up to a position; when ctx ends
+// first, with code timeout.
+func (s *Store) WaitFor(ctx context.Context, p domain.Position) error {
+	for {
+		s.mu.Lock()
+		at := s.at.position
+		if at >= p {
+			s.mu.Unlock()
+			return nil
+		}
+		if s.moved == nil {
+			s.moved = make(chan struct{})
+		}
+		moved := s.moved
+		s.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return domain.Errorf(domain.Timeout, "read models: want position %d, found %d: %w", p, at, ctx.Err())
+		case <-s.closing.Done():
+			return errClosed
+		}
+	}
+}
+
+var errClosed = domain.Errorf(domain.Unavailable, "read models are closed")
+
+// Close ends Run and waits for it, for open views and for snapshots, then closes
+// the store. A second Close answers like the first.
+func (s *Store) Close() error {
+	s.closed.Do(func() {
+		s.beginStop()
+		s.turn <- struct{}{} // never given back
+		s.work.Wait()
+		s.past.close()
+		s.views.close()
+		s.closeErr = s.main.tx.refresh()
+		if s.building != nil {
+			s.closeErr = errors.Join(s.closeErr, s.building.tx.refresh())
+		}
+		if err := errors.Join(s.closeErr, s.db.Close()); err != nil {
+			s.closeErr = domain.Errorf(domain.Unavailable, "read models in %s: close: %w", s.dir, err)
+		}
+	})
+	return s.closeErr
+}

@@ -1,0 +1,566 @@
+package store
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// entry is a row in memory: read and unchanged, or waiting to be written.
+type entry struct {
+	key    string
+	table  *table
+	cell   *projections.Cell // nil: there is no such row
+	dirty  bool              // in its table's list of rows to be written
+	used   bool              // asked for since the clock's hand last passed
+	stored presence
+}
+
+// presence is what is known of a row on disk.
+type presence uint8
+
+const (
+	unsure presence = iota
+	present
+	absent
+)
+
+// table is one table of one version of a projection.
+type table struct {
+	name   string
+	prefix []byte
+	unit   *unit // nil: the store's own
+	rows   map[string]*entry
+	// whole says that every row of the table is in rows, so that what is not
+	// there does not exist. True until the first row is put out of memory.
+	whole bool
+	dirty []*entry
+	// Scans need the dirty rows in order; sorted holds the first placed of dirty.
+	sorted ordered
+	placed int
+}
+
+// order brings the dirty rows into key order, for a scan.
+func (t *table) order() *ordered {
+	for _, e := range t.dirty[t.placed:] {
+		t.sorted.insert(e)
+	}
+	t.placed = len(t.dirty)
+	return &t.sorted
+}
+
+type undo struct {
+	entry *entry
+	cell  *projections.Cell
+	blind bool // the row was written without being read: what was there is on disk
+}
+
+// tx is the ground of a fold on Pebble: a write-behind cache of typed rows over
+// the committed ones. It belongs to the goroutine of its fold.
+//
+//  1. What a handler put is what every later handler reads, committed or not.
+//  2. A dirty row stays in memory until its batch is committed.
+//  3. A cell is encoded once for its batch, however often its row changed.
+type tx struct {
+	db        *pebble.DB
+	codec     domain.Codec
+	cacheRows int
+
+	position domain.Position
+	tables   map[string]*table // of the serving versions in this fold and the store's own, for reactors
+	open     map[string]*table // those the handler in turn may touch
+	readOnly bool
+	byUnit   map[*unit]map[string]*table
+	parked   map[*unit]map[string]*table
+	all      []*table
+
+	journal   []undo
+	cached    []*entry // every entry with a place in the clock
+	limit     int      // of cached, before rows are put out
+	waiting   int      // dirty rows
+	hand      int
+	keyBuffer []byte
+	iterators []*pebble.Iterator // idle, of the state of the last commit
+	broken    error
+}
+
+func newTx(db *pebble.DB, codec domain.Codec, cacheRows int) *tx {
+	return &tx{
+		db: db, codec: codec, cacheRows: cacheRows, limit: cacheRows,
+		tables: map[string]*table{}, byUnit: map[*unit]map[string]*table{}, parked: map[*unit]map[string]*table{},
+	}
+}
+
+// addTable opens a table; it looks once whether it holds anything.
+func (x *tx) addTable(u *unit, name string, prefix []byte) (*table, error) {
+	t := &table{name: name, prefix: prefix, unit: u, rows: map[string]*entry{}}
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keyAfter(prefix)})
+	if err != nil {
+		return nil, err
+	}
+	t.whole = !it.First()
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return nil, err
+	}
+	x.all = append(x.all, t)
+	return t, nil
+}
+
+// addUnit opens the tables of a unit.
+func (x *tx) addUnit(u *unit) error {
+	tables := map[string]*table{}
+	for _, name := range u.projection.Tables {
+		t, err := x.addTable(u, name, tablePrefix(u.projection.Name, u.version, name))
+		if err != nil {
+			return err
+		}
+		tables[name] = t
+	}
+	x.byUnit[u] = tables
+	parked, err := x.addTable(u, DeadLetterTable, tablePrefix(u.projection.Name, u.version, parkedTable))
+	if err != nil {
+		return err
+	}
+	x.parked[u] = map[string]*table{DeadLetterTable: parked}
+	x.expose()
+	return nil
+}
+
+// addLetters opens the dead letters everybody sees.
+func (x *tx) addLetters() error {
+	t, err := x.addTable(nil, DeadLetterTable, tablePrefix("", 1, DeadLetterTable))
+	if err != nil {
+		return err
+	}
+	x.parked[nil] = map[string]*table{DeadLetterTable: t}
+	x.expose()
+	return nil
+}
+
+// expose lists the tables a reactor sees: those in step, and the dead letters.
+func (x *tx) expose() {
+	tables := map[string]*table{}
+	for u, own := range x.byUnit {
+		for name, t := range own {
+			if u.record.inStep {
+				tables[name] = t
+			}
+		}
+	}
+	if own, ok := x.parked[nil]; ok {
+		tables[DeadLetterTable] = own[DeadLetterTable]
+	}
+	x.tables = tables
+}
+
+func (x *tx) enter(u *unit, at domain.Position) {
+	x.position = at
+	if u == nil {
+		x.open, x.readOnly = x.tables, true
+		return
+	}
+	x.open, x.readOnly = x.byUnit[u], false
+}
+
+func (x *tx) enterLetters(u *unit) { x.open, x.readOnly = x.parked[u], false }
+
+func (x *tx) mark() int { return len(x.journal) }
+
+func (x *tx) undo(mark int) {
+	for _, change := range slices.Backward(x.journal[mark:]) {
+		e := change.entry
+		e.cell = change.cell // it stays dirty: writing what was there changes nothing
+		if change.blind {
+			e.cell, e.stored, _ = x.read(e.table, e.key) // an error is kept as the tx's fault
+		}
+	}
+	x.journal = x.journal[:mark]
+}
+
+func (x *tx) settleWrites() {
+	clear(x.journal)
+	x.journal = x.journal[:0]
+}
+
+func (x *tx) check(mark int) error {
+	for _, change := range x.journal[mark:] {
+		if err := x.encode(change.entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *tx) fault() error { return x.broken }
+
+func (x *tx) encode(e *entry) error {
+	if e.cell == nil || e.cell.JSON != nil {
+		return nil
+	}
+	encoded, err := x.codec.Marshal(e.cell.Typed)
+	if err != nil {
+		return domain.Errorf(domain.Internal, "row %s of table %s: %w", e.key, e.table.name, err)
+	}
+	e.cell.JSON = encoded
+	return nil
+}
+
+// Position is that of the event in turn.
+func (x *tx) Position() domain.Position { return x.position }
+
+// Codec turns rows into JSON and back.
+func (x *tx) Codec() domain.Codec { return x.codec }
+
+func (x *tx) find(name string) (*table, error) {
+	if t, ok := x.open[name]; ok {
+		return t, nil
+	}
+	return nil, domain.Errorf(domain.Internal, "table %q is not one that this handler's projection lists", name)
+}
+
+// Get finds a row, written or waiting.
+func (x *tx) Get(name, key string) (*projections.Cell, bool, error) {
+	t, err := x.find(name)
+	if err != nil {
+		return nil, false, err
+	}
+	e, err := x.load(t, key)
+	if err != nil || e == nil || e.cell == nil {
+		return nil, false, err
+	}
+	return e.cell, true, nil
+}
+
+// load finds the entry of a row; nil when the row is known not to exist.
+func (x *tx) load(t *table, key string) (*entry, error) {
+	if e, ok := t.rows[key]; ok {
+		e.used = true
+		return e, nil
+	}
+	if t.whole {
+		return nil, nil
+	}
+	cell, stored, err := x.read(t, key)
+	if err != nil {
+		return nil, err
+	}
+	return x.keep(&entry{key: key, table: t, cell: cell, stored: stored}), nil
+}
+
+// read finds a committed row.
+func (x *tx) read(t *table, key string) (*projections.Cell, presence, error) {
+	x.keyBuffer = append(append(x.keyBuffer[:0], t.prefix...), key...)
+	value, closer, err := x.db.Get(x.keyBuffer)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, absent, nil
+	}
+	if err != nil {
+		return nil, unsure, x.fail(err)
+	}
+	cell := &projections.Cell{JSON: slices.Clone(value)}
+	if err := closer.Close(); err != nil {
+		return nil, unsure, x.fail(err)
+	}
+	return cell, present, nil
+}
+
+func (x *tx) fail(err error) error {
+	if x.broken == nil {
+		x.broken = domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	return x.broken
+}
+
+func (x *tx) keep(e *entry) *entry {
+	e.used = true
+	e.table.rows[e.key] = e
+	if len(x.cached) >= x.limit {
+		x.evict()
+	}
+	x.cached = append(x.cached, e)
+	return e
+}
+
+// evict moves the clock's hand over the cache and puts rows out that nobody
+// asked for since it last came by, until an eighth of the cache is free. Dirty
+// rows stay; when they are all there is, the next try waits until they are more.
+func (x *tx) evict() {
+	wanted := len(x.cached) - x.cacheRows + max(x.cacheRows/8, 1)
+	defer func() { x.limit = max(x.cacheRows, len(x.cached)+len(x.cached)/4+1) }()
+	for passes := 2 * len(x.cached); passes > 0 && wanted > 0; passes-- {
+		if x.hand >= len(x.cached) {
+			x.hand = 0
+		}
+		e := x.cached[x.hand]
+		if e.dirty || e.used {
+			e.used = false
+			x.hand++
+			continue
+		}
+		delete(e.table.rows, e.key)
+		if e.cell != nil {
+			e.table.whole = false
+		}
+		last := len(x.cached) - 1
+		x.cached[x.hand] = x.cached[last]
+		x.cached[last] = nil
+		x.cached = x.cached[:last]
+		wanted--
+	}
+}
+
+// Put stores a row.
+func (x *tx) Put(name, key string, cell *projections.Cell) error {
+	t, err := x.writable(name)
+	if err != nil {
+		return err
+	}
+	if cell == nil {
+		return domain.Errorf(domain.Internal, "table %s: put of %q without a cell", name, key)
+	}
+	x.write(t, key, cell)
+	return nil
+}
+
+// Delete removes a row if there is one.
+func (x *tx) Delete(name, key string) error {
+	t, err := x.writable(name)
+	if err != nil {
+		return err
+	}
+	x.write(t, key, nil)
+	return nil
+}
+
+func (x *tx) writable(name string) (*table, error) {
+	if x.readOnly {
+		return nil, domain.Errorf(domain.Internal, "table %q: a reactor reads, it does not write", name)
+	}
+	return x.find(name)
+}
+
+func (x *tx) write(t *table, key string, cell *projections.Cell) {
+	e, ok := t.rows[key]
+	if !ok {
+		if cell == nil && t.whole {
+			return
+		}
+		e = &entry{key: key, table: t}
+		if t.whole {
+			e.stored = absent
+		}
+		x.keep(e)
+		x.journal = append(x.journal, undo{entry: e, blind: e.stored == unsure})
+	} else {
+		x.journal = append(x.journal, undo{entry: e, cell: e.cell})
+	}
+	e.cell, e.used = cell, true
+	if !e.dirty {
+		e.dirty = true
+		x.waiting++
+		t.dirty = append(t.dirty, e)
+	}
+}
+
+// Scan yields rows in key order, those waiting to be written included. A write
+// made while it runs shows when it lies ahead.
+func (x *tx) Scan(name string, span projections.Span) iter.Seq2[projections.Row, error] {
+	return func(yield func(projections.Row, error) bool) {
+		t, err := x.find(name)
+		if err != nil {
+			yield(projections.Row{}, err)
+			return
+		}
+		it, err := x.iterator(t, span)
+		if err != nil {
+			yield(projections.Row{}, x.fail(err))
+			return
+		}
+		defer x.giveBack(it)
+		m := merge{tx: x, table: t, span: span, it: it}
+		for {
+			row, ok, err := m.next()
+			if err != nil {
+				yield(projections.Row{}, err)
+				return
+			}
+			if !ok || !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// bounds are the keys a span of a table lies between.
+func bounds(prefix []byte, span projections.Span) (lower, upper []byte) {
+	lower = append(slices.Clip(prefix), span.Prefix...)
+	upper = keyAfter(lower)
+	if span.From == "" {
+		return lower, upper
+	}
+	from := append(slices.Clip(prefix), span.From...)
+	switch {
+	case !span.Reverse && string(from) > string(lower):
+		lower = from
+	case span.Reverse && (upper == nil || string(from) < string(upper)):
+		upper = from
+	}
+	if upper != nil && string(lower) > string(upper) {
+		lower = upper
+	}
+	return lower, upper
+}
+
+func (x *tx) iterator(t *table, span projections.Span) (*pebble.Iterator, error) {
+	lower, upper := bounds(t.prefix, span)
+	if last := len(x.iterators) - 1; last >= 0 {
+		it := x.iterators[last]
+		x.iterators = x.iterators[:last]
+		it.SetBounds(lower, upper)
+		return it, nil
+	}
+	return x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+}
+
+func (x *tx) giveBack(it *pebble.Iterator) { x.iterators = append(x.iterators, it) }
+
+// refresh lets go of what belongs to the state before a commit.
+func (x *tx) refresh() error {
+	var err error
+	for _, it := range x.iterators {
+		err = errors.Join(err, it.Close())
+	}
+	clear(x.iterators)
+	x.iterators = x.iterators[:0]
+	return err
+}
+
+// merge goes through committed rows and dirty ones together.
+type merge struct {
+	tx      *tx
+	table   *table
+	span    projections.Span
+	it      *pebble.Iterator
+	started bool
+	last    string // key of the row last looked at
+	valid   bool   // the iterator stands on a row that was not looked at yet
+}
+
+func (m *merge) next() (projections.Row, bool, error) {
+	for {
+		e := m.waiting()
+		key, err := m.committed()
+		if err != nil {
+			return projections.Row{}, false, err
+		}
+		switch {
+		case e == nil && !m.valid:
+			return projections.Row{}, false, nil
+		case m.valid && (e == nil || m.before(key, e.key)):
+			row := projections.Row{Key: string(key)}
+			value, err := m.it.ValueAndErr()
+			if err != nil {
+				return projections.Row{}, false, m.tx.fail(err)
+			}
+			row.Value = slices.Clone(value)
+			m.started, m.last, m.valid = true, row.Key, false
+			return row, true, nil
+		}
+		if m.valid && string(key) == e.key {
+			m.valid = false
+		}
+		m.started, m.last = true, e.key
+		if e.cell == nil {
+			continue
+		}
+		if err := m.tx.encode(e); err != nil {
+			return projections.Row{}, false, err
+		}
+		return projections.Row{Key: e.key, Value: e.cell.JSON}, true, nil
+	}
+}
+
+func (m *merge) before(committed []byte, dirty string) bool {
+	if m.span.Reverse {
+		return string(committed) > dirty
+	}
+	return string(committed) < dirty
+}
+
+// committed gives the key of the next committed row.
+func (m *merge) committed() ([]byte, error) {
+	if !m.valid {
+		switch {
+		case !m.started && !m.span.Reverse:
+			m.valid = m.it.First()
+		case !m.started:
+			m.valid = m.it.Last()
+		case m.it.Valid() && !m.span.Reverse:
+			m.valid = m.it.Next()
+		case m.it.Valid():
+			m.valid = m.it.Prev()
+		}
+		if err := m.it.Error(); err != nil {
+			return nil, m.tx.fail(err)
+		}
+	}
+	if !m.valid {
+		return nil, nil
+	}
+	return m.it.Key()[len(m.table.prefix):], nil
+}
+
+// waiting gives the next dirty row.
+func (m *merge) waiting() *entry {
+	if len(m.table.dirty) == 0 {
+		return nil
+	}
+	order := m.table.order()
+	var e *entry
+	switch {
+	case m.started && !m.span.Reverse:
+		e = order.after(m.last)
+	case m.started:
+		e = order.below(m.last)
+	default:
+		e = first(order, m.span)
+	}
+	if e == nil || !within(e.key, m.span) {
+		return nil
+	}
+	return e
+}
+
+// first gives the entry a scan begins with, if it lies within the span.
+func first(order *ordered, span projections.Span) *entry {
+	if !span.Reverse {
+		return order.from(max(span.Prefix, span.From))
+	}
+	end := string(keyAfter([]byte(span.Prefix)))
+	if span.From != "" && (end == "" || span.From < end) {
+		end = span.From
+	}
+	if end == "" {
+		return order.last()
+	}
+	return order.below(end)
+}
+
+func within(key string, span projections.Span) bool {
+	if !strings.HasPrefix(key, span.Prefix) {
+		return false
+	}
+	if span.From == "" {
+		return true
+	}
+	if span.Reverse {
+		return key < span.From
+	}
+	return key >= span.From
+}

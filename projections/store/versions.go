@@ -1,0 +1,289 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"iter"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// parkedTable holds the dead letters of a version that is being built. No
+// projection can list a table of that name.
+const parkedTable = "\x01dead_letters"
+
+// adopt finds where the declared version of a projection stands, and which
+// version serves queries meanwhile.
+//
+//   - In step with the store, or not there in an empty store: it serves.
+//   - There, but left behind (its code was away for a while): it catches up.
+//   - Not there: it is built from the start.
+//
+// Another version that served goes on serving, frozen, until the switch; one
+// that was half built is deleted.
+func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (*unit, served, error) {
+	var serves served
+	records, err := s.unitRecords(p.Name)
+	if err != nil {
+		return nil, serves, err
+	}
+	record, known := records[p.Version]
+	for version, other := range records {
+		if version == p.Version {
+			continue
+		}
+		if !other.serving {
+			if err := dropVersion(batch, p.Name, version); err != nil {
+				return nil, serves, err
+			}
+			continue
+		}
+		if other.inStep {
+			other.inStep, other.position = false, s.at.position
+			if err := batch.Set(unitKey(spaceUnit, p.Name, version), other.encode(), nil); err != nil {
+				return nil, serves, err
+			}
+		}
+		serves = served{version, other.position}
+	}
+	switch {
+	case !known:
+		// An empty store has nothing to build beside: everything starts together.
+		record = unitRecord{serving: s.at.position == 0, inStep: s.at.position == 0}
+	case record.serving && record.position == s.at.position:
+		record.inStep = true
+	}
+	if record.inStep {
+		for version := range records {
+			if version == p.Version {
+				continue
+			}
+			if err := dropVersion(batch, p.Name, version); err != nil {
+				return nil, serves, err
+			}
+		}
+	}
+	if record.serving {
+		serves = served{version: p.Version, frozen: record.position}
+	}
+	if err := batch.Set(unitKey(spaceUnit, p.Name, p.Version), record.encode(), nil); err != nil {
+		return nil, serves, err
+	}
+	return newUnit(p, record), serves, nil
+}
+
+// unitRecords lists the stored versions of a projection.
+func (s *Store) unitRecords(name string) (map[int]unitRecord, error) {
+	records := map[int]unitRecord{}
+	for found, err := range s.everyUnit(append(append([]byte{spaceUnit}, name...), 0)) {
+		if err != nil {
+			return nil, err
+		}
+		records[found.version] = found.record
+	}
+	return records, nil
+}
+
+type storedUnit struct {
+	name    string
+	version int
+	record  unitRecord
+}
+
+func (s *Store) everyUnit(prefix []byte) iter.Seq2[storedUnit, error] {
+	return func(yield func(storedUnit, error) bool) {
+		for row, err := range scanKeys(s.db, prefix) {
+			var found storedUnit
+			if err == nil {
+				name := row.key[1 : len(row.key)-5]
+				found.name = string(name)
+				found.version = int(binary.BigEndian.Uint32(row.key[len(row.key)-4:]))
+				found.record, err = decodeUnitRecord(row.value)
+			}
+			if !yield(found, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// retire freezes the projections that this build does not have: their rows
+// stay, and should the code come back, it goes on from there.
+func (s *Store) retire(batch *pebble.Batch) error {
+	declared := map[string]bool{}
+	for _, p := range s.projections {
+		declared[p.Name] = true
+	}
+	for found, err := range s.everyUnit([]byte{spaceUnit}) {
+		if err != nil {
+			return err
+		}
+		if declared[found.name] || !found.record.inStep {
+			continue
+		}
+		found.record.inStep, found.record.position = false, s.at.position
+		if err := batch.Set(unitKey(spaceUnit, found.name, found.version), found.record.encode(), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropVersion deletes everything of a version of a projection.
+func dropVersion(batch *pebble.Batch, name string, version int) error {
+	for _, space := range []byte{spaceRows, spaceCounter} {
+		prefix := unitKey(space, name, version)
+		if err := batch.DeleteRange(prefix, keyAfter(prefix), nil); err != nil {
+			return err
+		}
+	}
+	return batch.Delete(unitKey(spaceUnit, name, version), nil)
+}
+
+// reactorRecord says after which position a reactor reacts. A reactor that this
+// build does not have is away; when it comes back, it starts from then.
+type reactorRecord struct {
+	After domain.Position `json:"after"`
+	Away  bool            `json:"away,omitempty"`
+}
+
+func (s *Store) adoptReactors(batch *pebble.Batch, reactors []projections.Reactor) error {
+	declared := map[string]bool{}
+	var faults []domain.Fault
+	for _, r := range reactors {
+		declared[r.Name] = true
+		value, err := s.get(reactorKey(r.Name))
+		if err != nil {
+			return err
+		}
+		record := reactorRecord{Away: true}
+		if value != nil {
+			if err := json.Unmarshal(value, &record); err != nil {
+				return domain.Errorf(domain.Corrupt, "record of reactor %s: %w", r.Name, err)
+			}
+		}
+		if record.Away {
+			after := s.at.position
+			if s.options.ReactFrom != nil {
+				after = s.options.ReactFrom(r.Name, s.at.position)
+			}
+			if after < s.at.position {
+				faults = append(faults, domain.Fault{Field: "reactor " + r.Name, Reason: "want a start at " + s.at.position.String() + " or later, found " + after.String()})
+			}
+			record = reactorRecord{After: max(after, record.After)}
+			if err := setJSON(batch, reactorKey(r.Name), record); err != nil {
+				return err
+			}
+		}
+		s.main.reactors = append(s.main.reactors, &handler{
+			name: r.Name, eventType: r.Type, kind: KindReactor, reactor: r, after: record.After,
+			key: append([]byte{spaceCounter, 0}, r.Name...),
+		})
+	}
+	if err := domain.Faulty("read models", faults); err != nil {
+		return err
+	}
+	for row, err := range scanKeys(s.db, []byte{spaceReactor}) {
+		if err != nil {
+			return err
+		}
+		name := string(row.key[1:])
+		if declared[name] {
+			continue
+		}
+		if err := setJSON(batch, row.key, reactorRecord{After: s.at.position, Away: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setJSON(batch *pebble.Batch, key []byte, v any) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return batch.Set(key, value, nil)
+}
+
+// layout says from which rows each table is answered.
+func (s *Store) layout(frozen map[string]served) *layout {
+	l := &layout{serving: map[string]served{}, tables: map[string]place{DeadLetterTable: {prefix: tablePrefix("", 1, DeadLetterTable)}}}
+	for _, p := range s.projections {
+		serves, building := frozen[p.Name]
+		if !building {
+			serves = served{version: p.Version}
+		}
+		l.serving[p.Name] = serves
+		for _, table := range p.Tables {
+			l.names = append(l.names, table)
+			if serves.version == 0 {
+				l.tables[table] = place{projection: p.Name}
+				continue
+			}
+			l.tables[table] = place{projection: p.Name, prefix: tablePrefix(p.Name, serves.version, table)}
+		}
+	}
+	return l
+}
+
+// everyHandler lists what a fold runs, in the order of the listing for people.
+func (f *fold) everyHandler() iter.Seq[*handler] {
+	return func(yield func(*handler) bool) {
+		for _, u := range f.units {
+			for _, h := range u.handlers {
+				if !yield(h) {
+					return
+				}
+			}
+		}
+		for _, h := range f.reactors {
+			if !yield(h) {
+				return
+			}
+		}
+		if f.decoding != nil {
+			yield(f.decoding)
+		}
+	}
+}
+
+type keyValue struct{ key, value []byte }
+
+// scanKeys yields the keys with a prefix; key and value are the reader's own.
+func scanKeys(reader pebble.Reader, prefix []byte) iter.Seq2[keyValue, error] {
+	return scanRange(reader, prefix, keyAfter(prefix), math.MaxInt)
+}
+
+// scanRange yields at most limit keys from lower on, below upper.
+func scanRange(reader pebble.Reader, lower, upper []byte, limit int) iter.Seq2[keyValue, error] {
+	return func(yield func(keyValue, error) bool) {
+		fail := func(err error) { yield(keyValue{}, domain.Errorf(domain.Unavailable, "read models: %w", err)) }
+		it, err := reader.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			fail(err)
+			return
+		}
+		for ok := it.First(); ok && limit > 0; ok = it.Next() {
+			limit--
+			value, err := it.ValueAndErr()
+			if err != nil {
+				_ = it.Close() // the first error is the one to tell
+				fail(err)
+				return
+			}
+			row := keyValue{append([]byte(nil), it.Key()...), append([]byte(nil), value...)}
+			if !yield(row, nil) {
+				_ = it.Close() // the reader has what it wanted
+				return
+			}
+		}
+		if err := it.Close(); err != nil {
+			fail(err)
+		}
+	}
+}

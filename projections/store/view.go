@@ -1,0 +1,287 @@
+package store
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// layout says where the rows of each table are.
+type layout struct {
+	tables  map[string]place
+	names   []string // the tables of projections, without the store's own
+	serving map[string]served
+}
+
+// served is the version of a projection that answers queries (0: none yet), and
+// where it stands if it does not move with the store.
+type served struct {
+	version int
+	frozen  domain.Position
+}
+
+type place struct {
+	projection string
+	prefix     []byte // nil: no version of the projection serves yet
+}
+
+// state is a committed state that any number of views share.
+type state struct {
+	snapshot *pebble.Snapshot
+	position domain.Position
+	layout   *layout
+	holders  int // guarded by views.mu
+}
+
+// views hands out committed states. A state is taken once between two commits,
+// by the first who asks, and let go when the next commit makes it old: a
+// snapshot that is kept would keep Pebble from dropping old rows.
+type views struct {
+	db    *pebble.DB
+	codec domain.Codec
+
+	mu      sync.Mutex
+	layout  *layout
+	current *state // nil when the last commit is not looked at yet
+	open    int    // states that are held
+	closed  bool
+	drained chan struct{} // closed when closed and nothing is open
+}
+
+func (v *views) start(db *pebble.DB, codec domain.Codec) {
+	v.db, v.codec, v.drained = db, codec, make(chan struct{})
+}
+
+func (v *views) acquire() (*state, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil, errClosed
+	}
+	if v.current == nil {
+		st := &state{snapshot: v.db.NewSnapshot(), layout: v.layout, holders: 1}
+		at, err := readCheckpoint(st.snapshot)
+		if err != nil {
+			return nil, errors.Join(err, st.snapshot.Close())
+		}
+		st.position = at.position
+		v.current = st
+		v.open++
+	}
+	v.current.holders++
+	return v.current, nil
+}
+
+func readCheckpoint(reader pebble.Reader) (checkpoint, error) {
+	value, closer, err := reader.Get(keyCheckpoint)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return checkpoint{}, nil
+	}
+	if err != nil {
+		return checkpoint{}, domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	at, err := decodeCheckpoint(value)
+	return at, errors.Join(err, closer.Close())
+}
+
+func (v *views) release(st *state) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.drop(st)
+}
+
+func (v *views) drop(st *state) {
+	st.holders--
+	if st.holders > 0 {
+		return
+	}
+	_ = st.snapshot.Close() // a snapshot's Close has nothing to fail at
+	v.open--
+	if v.closed && v.open == 0 {
+		close(v.drained)
+	}
+}
+
+// outdated lets go of the shared state: a commit has made it old.
+func (v *views) outdated() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+}
+
+func (v *views) forget() {
+	if v.current != nil {
+		st := v.current
+		v.current = nil
+		v.drop(st)
+	}
+}
+
+// change commits something that moves tables: no view sees new places with old
+// rows or the other way round.
+func (v *views) change(commit func() error, l *layout) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := commit(); err != nil {
+		return err
+	}
+	v.layout = l
+	v.forget()
+	return nil
+}
+
+// close refuses new views and waits for the open ones.
+func (v *views) close() {
+	v.mu.Lock()
+	v.closed = true
+	v.forget()
+	if v.open == 0 {
+		select {
+		case <-v.drained:
+		default:
+			close(v.drained)
+		}
+	}
+	v.mu.Unlock()
+	<-v.drained
+}
+
+// View shows a committed state to f. It must not be kept.
+func (s *Store) View(f func(projections.View) error) error {
+	st, err := s.views.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.views.release(st)
+	return f(&view{state: st, codec: s.options.Codec})
+}
+
+// Snapshot is a committed state that stays until it is closed. Close of the
+// store waits for it.
+type Snapshot struct {
+	view
+	views *views
+	once  sync.Once
+}
+
+// Snapshot takes the committed state of now.
+func (s *Store) Snapshot() (*Snapshot, error) {
+	st, err := s.views.acquire()
+	if err != nil {
+		return nil, err
+	}
+	return &Snapshot{view: view{state: st, codec: s.options.Codec}, views: &s.views}, nil
+}
+
+// Close lets the state go; closing twice is closing once.
+func (s *Snapshot) Close() { s.once.Do(func() { s.views.release(s.state) }) }
+
+// view reads a committed state.
+type view struct {
+	state *state
+	codec domain.Codec
+	key   []byte
+}
+
+// Position is that of the last event in the rows.
+func (v *view) Position() domain.Position { return v.state.position }
+
+// Codec turns rows into JSON and back.
+func (v *view) Codec() domain.Codec { return v.codec }
+
+func (v *view) place(table string) ([]byte, error) {
+	p, known := v.state.layout.tables[table]
+	switch {
+	case !known:
+		return nil, domain.Errorf(domain.Internal, "table %q belongs to no projection", table)
+	case p.prefix == nil:
+		return nil, domain.Errorf(domain.Unavailable, "table %s: projection %s is still being built", table, p.projection)
+	}
+	return p.prefix, nil
+}
+
+// Get finds a row.
+func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
+	prefix, err := v.place(table)
+	if err != nil {
+		return nil, false, err
+	}
+	v.key = append(append(v.key[:0], prefix...), key...)
+	value, closer, err := v.state.snapshot.Get(v.key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	cell := &projections.Cell{JSON: slices.Clone(value)}
+	if err := closer.Close(); err != nil {
+		return nil, false, domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	return cell, true, nil
+}
+
+// Scan yields rows in key order.
+func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.Row, error] {
+	return func(yield func(projections.Row, error) bool) {
+		prefix, err := v.place(table)
+		if err != nil {
+			yield(projections.Row{}, err)
+			return
+		}
+		if err := scanRows(v.state.snapshot, prefix, span, yield); err != nil {
+			yield(projections.Row{}, domain.Errorf(domain.Unavailable, "read models: %w", err))
+		}
+	}
+}
+
+// scanRows yields the committed rows of a span. The error is Pebble's, and
+// nothing is yielded after it.
+func scanRows(reader pebble.Reader, prefix []byte, span projections.Span, yield func(projections.Row, error) bool) error {
+	lower, upper := bounds(prefix, span)
+	it, err := reader.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	step, ok := it.Next, false
+	if span.Reverse {
+		step, ok = it.Prev, it.Last()
+	} else {
+		ok = it.First()
+	}
+	var pages pages
+	for ; ok; ok = step() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		row := projections.Row{Key: string(it.Key()[len(prefix):]), Value: pages.copy(value)}
+		if !yield(row, nil) {
+			return ignoreAfterStop(it.Close())
+		}
+	}
+	return it.Close()
+}
+
+// ignoreAfterStop drops the error of closing an iterator whose reader has
+// stopped: it has all it asked for, and must not be called again.
+func ignoreAfterStop(error) error { return nil }
+
+// pages copies many small values into few allocations.
+type pages struct{ free []byte }
+
+func (p *pages) copy(value []byte) []byte {
+	if len(value) > len(p.free) {
+		p.free = make([]byte, min(max(4*len(value), 512), max(32<<10, len(value))))
+	}
+	copied := p.free[:len(value):len(value)]
+	copy(copied, value)
+	p.free = p.free[len(value):]
+	return copied
+}

@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// AdminRoutes is the administration of the node that answers, and of the policies.
+func AdminRoutes() []Route {
+	admin := In("admin")
+	return []Route{
+		Post[commands.RequestShutdown]("/admin/shutdown", Then(stopNode)),
+		Post[commands.SetPolicy]("/policies/{name}", admin),
+		Get("/policies/{name}", "policies.policy", policyOf, admin, About("a policy document and which version of it is in force")),
+		Tell("/admin/health", "admin.health", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Health, domain.Position, error) {
+			health, err := b.Health(ctx)
+			return health, health.Position, err
+		}, About("how the parts of the node are, each ok, degraded or failed, with the reason")),
+		Tell("/handlers", "admin.handlers", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Handlers, domain.Position, error) {
+			handlers, err := b.Handlers(ctx)
+			return handlers, handlers.Position, err
+		}, admin, About("the handlers of events and the reactors: runs, failures, lag")),
+		Tell("/dead-letters", "admin.dead_letters", func(ctx context.Context, b Backend, _ projections.NoQuestion) (DeadLetters, domain.Position, error) {
+			letters, err := b.DeadLetters(ctx)
+			return letters, letters.Position, err
+		}, admin, About("the events that a handler could not take")),
+		Tell("/projections", "admin.projections", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Projections, domain.Position, error) {
+			models, err := b.Projections(ctx)
+			return models, models.Position, err
+		}, admin, About("the read models: version, position, lag")),
+	}
+}
+
+// stopNode stops the process once the wish is on the log. The event knows what
+// the caller left out. Told again, the wish is an old one: the node that it
+// stopped is gone.
+func stopNode(ctx context.Context, b Backend, _ commands.RequestShutdown, result commands.Result) error {
+	if result.Duplicate {
+		return nil
+	}
+	for _, e := range result.Events {
+		if wish, ok := e.Event.(domain.ShutdownRequested); ok {
+			return b.Shutdown(ctx, wish.Reason, wish.GraceSeconds.Duration())
+		}
+	}
+	return domain.Errorf(domain.Internal, "admin.shutdown: want its event, found %d others", len(result.Events))
+}
+
+// policyOf answers a policy document with the name of its version, as the
+// events that it decided tell it.
+func policyOf(v projections.View, q projections.OnePolicy) (Policy, error) {
+	found, err := projections.FindPolicy(v, q)
+	if err != nil {
+		return Policy{}, err
+	}
+	var row struct {
+		Revision domain.Revision `json:"revision"`
+		Policy   json.RawMessage `json:"policy"`
+	}
+	if err := json.Unmarshal(found.Policy, &row); err != nil {
+		return Policy{}, domain.Errorf(domain.Corrupt, "policy %s: %w", q.Name, err)
+	}
+	return Policy{Name: q.Name, Version: fmt.Sprintf("policy-%s@%d", q.Name, row.Revision+1), Policy: row.Policy}, nil
+}
+
+// ProbeRoutes is for the machines around a node.
+func ProbeRoutes() []Route {
+	return []Route{
+		plainRoute("/healthz", "probe.alive", func(*Handler) http.Handler { return http.HandlerFunc(alive) }, Public(), About("answers as long as the process does")),
+		plainRoute("/readyz", "probe.ready", func(h *Handler) http.Handler { return http.HandlerFunc(h.ready) }, Public(), About("answers ok while the node can serve, else 503")),
+		plainRoute("/metrics", "probe.metrics", func(h *Handler) http.Handler { return h.meters.handler() }, About("counters for Prometheus")),
+		plainRoute("/openapi.json", "probe.openapi", func(h *Handler) http.Handler { return http.HandlerFunc(h.openapi) }, About("this description")),
+	}
+}
+
+func plainRoute(path, name string, plain func(*Handler) http.Handler, options ...Option) Route {
+	r := Route{Method: http.MethodGet, Path: path, Name: name, Kind: Plain, plain: plain}
+	r.Group = "probes"
+	for _, option := range options {
+		option(&r)
+	}
+	return r
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) {
+	w.Header()["Content-Type"] = jsonContent
+	_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
+}
+
+// ready answers for a balancer: any trouble short of failure is the operator's.
+func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
+	health, err := h.backend.Health(r.Context())
+	if err == nil && health.Status == StateFailed {
+		reason := "a part of the node failed"
+		for _, check := range health.Checks {
+			if check.State == StateFailed {
+				reason = check.Name + ": " + check.Reason
+				break
+			}
+		}
+		err = domain.Errorf(domain.Unavailable, "%s", reason)
+	}
+	select {
+	case <-h.closing:
+		err = domain.Errorf(domain.Unavailable, "the node is stopping")
+	default:
+	}
+	if err != nil {
+		exchangeOf(r.Context()).writeProblem(w, err)
+		return
+	}
+	w.Header()["Content-Type"] = jsonContent
+	_, _ = fmt.Fprintf(w, "{\"status\":%q,\"position\":%d}\n", health.Status, health.Position)
+}

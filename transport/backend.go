@@ -1,0 +1,169 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// Call is a command on its way in, with what the caller said about it.
+type Call struct {
+	Command     domain.Command // nil for an event that comes over the bridge
+	ID          string         // the command id: the caller's Idempotency-Key, or made up here
+	Actor       string         // who asks; empty when nobody said
+	Causation   string         // id of the event that this answers, when the caller said
+	Correlation string         // id shared by a whole chain, when the caller said
+	Dry         bool           // answer what would happen, and store nothing
+}
+
+// At names a past state: a position, or a time. The zero value is now.
+type At struct {
+	Position domain.Position
+	Time     time.Time // zero when the position counts
+	Set      bool
+}
+
+// Backend is what the process lends the edge. Its methods are called from many
+// goroutines at once and honour the context.
+type Backend interface {
+	// Do runs a command, or with Dry only tries it. A refusal that was recorded
+	// comes back as a Result with its events and the error.
+	Do(ctx context.Context, call Call) (commands.Result, error)
+	// Append stores one event that comes from outside. Its id derives from the call's.
+	Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call Call) (commands.Result, error)
+	// Spec finds how a type of command is run, for the description of the routes.
+	Spec(commandType string) (commands.Spec, bool)
+	// View shows the read models: those of now, or as of at; not before they
+	// have applied the position after. It waits for that as long as ctx allows.
+	View(ctx context.Context, at At, after domain.Position, f func(projections.View) error) error
+	// Log is the log of the node, for reading.
+	Log() eventlog.Log
+	// Catalog knows the event types.
+	Catalog() *domain.Catalog
+	// Cluster is the name of the cluster, part of the name of its streams.
+	Cluster() string
+
+	// Health tells how the parts of the node are.
+	Health(ctx context.Context) (Health, error)
+	// Handlers tells how the handlers of events and the reactors do.
+	Handlers(ctx context.Context) (Handlers, error)
+	// DeadLetters lists the events that a handler could not take.
+	DeadLetters(ctx context.Context) (DeadLetters, error)
+	// Projections lists the read models.
+	Projections(ctx context.Context) (Projections, error)
+	// Shutdown makes the process stop: no more claims, what is in flight ends
+	// within the grace, exit 0. It returns at once.
+	Shutdown(ctx context.Context, reason string, grace time.Duration) error
+}
+
+// State is how a part of the node is.
+type State string
+
+// The states, from well to not.
+const (
+	StateOK       State = "ok"
+	StateDegraded State = "degraded" // it serves, and somebody should look
+	StateFailed   State = "failed"   // it does not serve
+)
+
+// Health is the answer of /admin/health.
+type Health struct {
+	Position domain.Position `json:"position"`
+	Status   State           `json:"status"` // the worst of the checks
+	Node     string          `json:"node_id,omitempty"`
+	Cluster  string          `json:"cluster,omitempty"`
+	Version  string          `json:"version,omitempty"`
+	Started  time.Time       `json:"started,omitzero"`
+	Checks   []Check         `json:"checks"`
+}
+
+// Check is how one part of the node is: log, projections, outbox, leases,
+// leader, disk.
+type Check struct {
+	Name    string           `json:"name"`
+	State   State            `json:"state"`
+	Reason  string           `json:"reason,omitempty"`
+	Numbers map[string]int64 `json:"numbers,omitempty"` // "lag", "depth", "bytes_free"
+}
+
+// Worst gives the health of the whole from that of its parts.
+func Worst(checks []Check) State {
+	worst := StateOK
+	for _, check := range checks {
+		switch {
+		case check.State == StateFailed:
+			return StateFailed
+		case check.State == StateDegraded:
+			worst = StateDegraded
+		}
+	}
+	return worst
+}
+
+// Handlers is the answer of /handlers.
+type Handlers struct {
+	Position domain.Position `json:"position"`
+	Handlers []HandlerRow    `json:"handlers"`
+}
+
+// HandlerRow is one handler of one type of event.
+type HandlerRow struct {
+	Name        string          `json:"name"`
+	Event       string          `json:"event"`
+	Kind        string          `json:"kind,omitempty"` // "projection" or "reactor"
+	About       string          `json:"about,omitempty"`
+	Runs        uint64          `json:"runs"`
+	Failures    uint64          `json:"failures"`
+	DeadLetters int             `json:"dead_letters"`
+	Position    domain.Position `json:"position"`
+	Lag         uint64          `json:"lag"`
+}
+
+// DeadLetters is the answer of /dead-letters.
+type DeadLetters struct {
+	Position    domain.Position `json:"position"`
+	DeadLetters []DeadLetter    `json:"dead_letters"`
+}
+
+// DeadLetter is an event that a handler could not take, parked.
+type DeadLetter struct {
+	ID            string          `json:"id"`
+	Handler       string          `json:"handler"`
+	EventPosition domain.Position `json:"event_position"`
+	EventType     string          `json:"event_type"`
+	Error         string          `json:"error"`
+	Attempts      int             `json:"attempts"`
+	First         time.Time       `json:"first"`
+	Last          time.Time       `json:"last"`
+}
+
+// Projections is the answer of /projections.
+type Projections struct {
+	Position    domain.Position `json:"position"`
+	Projections []ProjectionRow `json:"projections"`
+}
+
+// ProjectionRow is one read model.
+type ProjectionRow struct {
+	Name     string          `json:"name"`
+	Version  int             `json:"version"`
+	About    string          `json:"about,omitempty"`
+	State    string          `json:"state"` // "live", "catching_up", "rebuilding", "parked"
+	Position domain.Position `json:"position"`
+	Lag      uint64          `json:"lag"`
+	Tables   []string        `json:"tables,omitempty"`
+	Digest   string          `json:"digest,omitempty"`
+}
+
+// Policy is the answer of /policies/{name}.
+type Policy struct {
+	Position domain.Position `json:"position"`
+	Name     string          `json:"name"`
+	Version  string          `json:"version"` // "policy-default@3", as events name it
+	Policy   json.RawMessage `json:"policy"`
+}

@@ -1,0 +1,238 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// node is a whole node in memory: the reference log, the real commands, and
+// read models folded on the spot. Its clock stands until it is moved.
+type node struct {
+	log     *eventlog.Memory
+	catalog *domain.Catalog
+	bus     *commands.Bus
+
+	mu       sync.Mutex
+	now      time.Time
+	rows     *tables
+	health   Health
+	failWith error // what every command answers, when set
+	stopped  []string
+	held     map[string]bool
+}
+
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newNode(t testing.TB) *node {
+	t.Helper()
+	catalog, err := domain.NewCatalog(nil, domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents(), domain.AdminEvents(), domain.TrainingEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), held: map[string]bool{}, health: Health{Status: StateOK, Checks: []Check{}}}
+	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *node) Do(ctx context.Context, call Call) (commands.Result, error) {
+	n.mu.Lock()
+	now, fail := n.now, n.failWith
+	n.mu.Unlock()
+	if fail != nil {
+		return commands.Result{}, fail
+	}
+	facts := domain.Facts{
+		Now: now, Command: call.ID, Node: "n0", Actor: call.Actor, Causation: call.Causation, Correlation: call.Correlation,
+		Policy: domain.DefaultPolicy(), PolicyName: "policy-default@0",
+	}
+	if call.Dry {
+		return n.bus.Try(ctx, facts, call.Command)
+	}
+	return n.bus.Do(ctx, facts, call.Command)
+}
+
+func (n *node) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call Call) (commands.Result, error) {
+	call.Command = commands.Bridged(stream, expected, event)
+	return n.Do(ctx, call)
+}
+
+func (n *node) Spec(commandType string) (commands.Spec, bool) { return n.bus.Spec(commandType) }
+func (n *node) Log() eventlog.Log                             { return n.log }
+func (n *node) Catalog() *domain.Catalog                      { return n.catalog }
+func (n *node) Cluster() string                               { return domain.DefaultCluster }
+
+func (n *node) Health(context.Context) (Health, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.health, nil
+}
+
+func (n *node) Handlers(ctx context.Context) (Handlers, error) {
+	head, err := n.log.Head(ctx)
+	return Handlers{Position: head, Handlers: []HandlerRow{{Name: "work", Event: "TASK_SPAWNED", Runs: 1, Position: head}}}, err
+}
+
+func (n *node) DeadLetters(ctx context.Context) (DeadLetters, error) {
+	head, err := n.log.Head(ctx)
+	return DeadLetters{Position: head}, err
+}
+
+func (n *node) Projections(ctx context.Context) (Projections, error) {
+	head, err := n.log.Head(ctx)
+	return Projections{Position: head, Projections: []ProjectionRow{{Name: "work", Version: 1, State: "live", Position: head}}}, err
+}
+
+func (n *node) Shutdown(_ context.Context, reason string, grace time.Duration) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped = append(n.stopped, reason+" "+grace.String())
+	return nil
+}
+
+// View folds what is new and shows the rows; the past is folded from the start.
+func (n *node) View(ctx context.Context, at At, after domain.Position, f func(projections.View) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if at.Set {
+		rows := newTables()
+		if err := n.fold(ctx, rows, func(e domain.Envelope) bool {
+			return at.Time.IsZero() && e.Position <= at.Position || !at.Time.IsZero() && !e.Time.After(at.Time)
+		}); err != nil {
+			return err
+		}
+		return f(rows)
+	}
+	if err := n.fold(ctx, n.rows, func(domain.Envelope) bool { return true }); err != nil {
+		return err
+	}
+	if n.rows.position < after {
+		n.mu.Unlock()
+		<-ctx.Done()
+		n.mu.Lock()
+		return ctx.Err()
+	}
+	return f(n.rows)
+}
+
+func (n *node) fold(ctx context.Context, rows *tables, until func(domain.Envelope) bool) error {
+	for e, err := range n.log.ReadAll(ctx, rows.position+1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			return err
+		}
+		if !until(e) {
+			return nil
+		}
+		if err := n.catalog.Fill(&e); err != nil {
+			return err
+		}
+		for _, projection := range []projections.Projection{projections.Policies(), projections.Work(), projections.NodesProjection()} {
+			for _, handler := range projection.Handle(e.Type) {
+				if err := handler.Apply(rows, e); err != nil {
+					return err
+				}
+			}
+		}
+		rows.position = e.Position
+	}
+	return nil
+}
+
+// Open lends a desk over rows of its own, so that no lock is held meanwhile.
+func (n *node) Open(context.Context) (commands.Desk, func(domain.Position), error) {
+	desk := &memoryDesk{node: n, tables: newTables()}
+	if err := n.fold(context.Background(), desk.tables, func(domain.Envelope) bool { return true }); err != nil {
+		return nil, nil, err
+	}
+	return desk, func(domain.Position) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for _, name := range desk.taken {
+			delete(n.held, name)
+		}
+	}, nil
+}
+
+type memoryDesk struct {
+	*tables
+	node  *node
+	taken []string
+}
+
+func (d *memoryDesk) Take(name string) bool {
+	d.node.mu.Lock()
+	defer d.node.mu.Unlock()
+	if d.node.held[name] {
+		return false
+	}
+	d.node.held[name] = true
+	d.taken = append(d.taken, name)
+	return true
+}
+
+// tables is the rows of all read models.
+type tables struct {
+	position domain.Position
+	rows     map[string]map[string][]byte
+}
+
+func newTables() *tables { return &tables{rows: map[string]map[string][]byte{}} }
+
+func (t *tables) Position() domain.Position { return t.position }
+func (t *tables) Codec() domain.Codec       { return domain.StandardCodec{} }
+
+func (t *tables) Get(table, key string) (*projections.Cell, bool, error) {
+	row, found := t.rows[table][key]
+	if !found {
+		return nil, false, nil
+	}
+	return &projections.Cell{JSON: row}, true, nil
+}
+
+func (t *tables) Scan(table string, span projections.Span) iter.Seq2[projections.Row, error] {
+	return func(yield func(projections.Row, error) bool) {
+		keys := slices.Sorted(maps.Keys(t.rows[table]))
+		if span.Reverse {
+			slices.Reverse(keys)
+		}
+		for _, key := range keys {
+			outside := !span.Reverse && key < span.From || span.Reverse && span.From != "" && key >= span.From
+			if !strings.HasPrefix(key, span.Prefix) || outside {
+				continue
+			}
+			if !yield(projections.Row{Key: key, Value: t.rows[table][key]}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (t *tables) Put(table, key string, cell *projections.Cell) error {
+	encoded, err := t.Codec().Marshal(cell.Typed)
+	if t.rows[table] == nil {
+		t.rows[table] = map[string][]byte{}
+	}
+	t.rows[table][key] = encoded
+	return err
+}
+
+func (t *tables) Delete(table, key string) error {
+	delete(t.rows[table], key)
+	return nil
+}
+
+var errPlain = errors.New("a disk of cheese")

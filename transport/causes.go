@@ -1,0 +1,247 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// OneEvent asks for an event by its position or its id.
+type OneEvent struct {
+	ID string `path:"id"`
+}
+
+// EventAnswer is one event.
+type EventAnswer struct {
+	Event json.RawMessage `json:"event"`
+}
+
+// Causes asks what led to an event.
+type Causes struct {
+	OneEvent
+	Limit int `query:"limit" default:"100"`
+}
+
+// CausesAnswer is a chain of causes, the nearest first. Complete is false when
+// a cause was named that the log was not seen to hold, or the bound was hit.
+type CausesAnswer struct {
+	Event    json.RawMessage `json:"event"`
+	Chain    []Cause         `json:"chain"`
+	Complete bool            `json:"complete"`
+}
+
+// Cause is one link: the command that decided an event, or the event whose
+// reaction the command was.
+type Cause struct {
+	Kind    string            `json:"kind"` // "command" or "event"
+	Command string            `json:"command,omitempty"`
+	Actor   string            `json:"actor,omitempty"`
+	Node    string            `json:"node,omitempty"`
+	Policy  string            `json:"policy,omitempty"`
+	Events  []json.RawMessage `json:"events,omitempty"` // what the command decided in one stream, or the event
+	Missing string            `json:"missing,omitempty"`
+}
+
+// EffectsAnswer is what an event brought about, in the order of the log. Next
+// is where the search stopped; it is 0 when it reached the end.
+type EffectsAnswer struct {
+	Event   json.RawMessage   `json:"event"`
+	Effects []json.RawMessage `json:"effects"`
+	Next    domain.Position   `json:"next"`
+}
+
+// search bounds the reads that one question about causes may cost.
+type search struct {
+	log      eventlog.Log
+	deadline time.Time
+	looked   int
+}
+
+func newSearch(ctx context.Context, b Backend) *search {
+	x := exchangeOf(ctx)
+	return &search{log: b.Log(), deadline: x.start.Add(x.handler.config.ScanTime)}
+}
+
+// spent tells that the time for looking is over.
+func (s *search) spent() bool {
+	s.looked++
+	return s.looked%256 == 0 && !time.Now().Before(s.deadline)
+}
+
+// find looks an event up. An id alone says nothing about where it is, so that
+// one is looked for from the end backwards.
+func (s *search) find(ctx context.Context, name string, before domain.Position) (domain.Envelope, error) {
+	if position, err := domain.ParsePosition(name); err == nil {
+		for e, err := range s.log.ReadAll(ctx, max(position, 1), eventlog.Forward, eventlog.Filter{}) {
+			if err != nil || e.Position == position {
+				return e, err
+			}
+			break
+		}
+		return domain.Envelope{}, domain.Errorf(domain.NotFound, "no event stands at position %s", name)
+	}
+	id, err := domain.ParseEventID(name)
+	if err != nil {
+		return domain.Envelope{}, domain.Faulty("request", []domain.Fault{{Field: "id", Reason: fmt.Sprintf("want a position or a UUID, found %q", clip(name))}})
+	}
+	for e, err := range s.log.ReadAll(ctx, before, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil || e.ID == id {
+			return e, err
+		}
+		if s.spent() {
+			return domain.Envelope{}, domain.Errorf(domain.Timeout, "event %s: not found down to position %d in the time for it; ask by position", name, e.Position)
+		}
+	}
+	return domain.Envelope{}, domain.Errorf(domain.NotFound, "no event has the id %s", name)
+}
+
+func findEvent(ctx context.Context, b Backend, q OneEvent) (EventAnswer, domain.Position, error) {
+	head, err := b.Log().Head(ctx)
+	if err != nil {
+		return EventAnswer{}, 0, err
+	}
+	e, err := newSearch(ctx, b).find(ctx, q.ID, eventlog.End)
+	if err != nil {
+		return EventAnswer{}, head, err
+	}
+	return EventAnswer{Event: appendEvent(nil, &e)}, head, nil
+}
+
+// maxChain bounds the links and effects that one answer tells.
+const maxChain = 1000
+
+func checkChain(limit int) error {
+	if limit < 1 || limit > maxChain {
+		return domain.Faulty("request", []domain.Fault{{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", maxChain, limit)}})
+	}
+	return nil
+}
+
+func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Position, error) {
+	answer := CausesAnswer{Complete: true}
+	if err := checkChain(q.Limit); err != nil {
+		return answer, 0, err
+	}
+	head, err := b.Log().Head(ctx)
+	if err != nil {
+		return answer, 0, err
+	}
+	s := newSearch(ctx, b)
+	e, err := s.find(ctx, q.ID, eventlog.End)
+	if err != nil {
+		return answer, head, err
+	}
+	answer.Event = appendEvent(nil, &e)
+	for len(answer.Chain) < q.Limit {
+		if e.Meta.Command != "" {
+			siblings, err := s.siblings(ctx, &e)
+			if err != nil {
+				return answer, head, err
+			}
+			answer.Chain = append(answer.Chain, Cause{
+				Kind: "command", Command: e.Meta.Command, Actor: e.Meta.Actor, Node: e.Meta.Node, Policy: e.Meta.Policy, Events: siblings,
+			})
+		}
+		if e.Meta.Causation == "" {
+			return answer, head, nil
+		}
+		cause, err := s.find(ctx, e.Meta.Causation, e.Position)
+		switch code := codeOf(err); {
+		case err == nil:
+		case code == domain.NotFound || code == domain.Timeout || code == domain.Invalid:
+			answer.Chain = append(answer.Chain, Cause{Kind: "event", Missing: err.Error()})
+			answer.Complete = false
+			return answer, head, nil
+		default:
+			return answer, head, err
+		}
+		answer.Chain = append(answer.Chain, Cause{Kind: "event", Events: []json.RawMessage{appendEvent(nil, &cause)}})
+		e = cause
+	}
+	answer.Complete = false
+	return answer, head, nil
+}
+
+// siblings are the events that one command decided in one stream: those next to
+// the event with the same command.
+func (s *search) siblings(ctx context.Context, e *domain.Envelope) ([]json.RawMessage, error) {
+	var before, after []json.RawMessage
+	for other, err := range s.log.Read(ctx, e.Stream, e.Revision, eventlog.Backward) {
+		if err != nil {
+			return nil, err
+		}
+		if other.Meta.Command != e.Meta.Command || len(before) == maxChain {
+			break
+		}
+		before = append(before, appendEvent(nil, &other))
+	}
+	for other, err := range s.log.Read(ctx, e.Stream, e.Revision+1, eventlog.Forward) {
+		if err != nil {
+			return nil, err
+		}
+		if other.Meta.Command != e.Meta.Command || len(after) == maxChain {
+			break
+		}
+		after = append(after, appendEvent(nil, &other))
+	}
+	all := make([]json.RawMessage, 0, len(before)+len(after))
+	for i := range before {
+		all = append(all, before[len(before)-1-i])
+	}
+	return append(all, after...), nil
+}
+
+// Effects asks what an event brought about.
+type Effects struct {
+	OneEvent
+	From  domain.Position `query:"from"` // where to go on
+	Limit int             `query:"limit" default:"100"`
+}
+
+func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, domain.Position, error) {
+	var answer EffectsAnswer
+	if err := checkChain(q.Limit); err != nil {
+		return answer, 0, err
+	}
+	head, err := b.Log().Head(ctx)
+	if err != nil {
+		return answer, 0, err
+	}
+	s := newSearch(ctx, b)
+	e, err := s.find(ctx, q.ID, eventlog.End)
+	if err != nil {
+		return answer, head, err
+	}
+	answer.Event = appendEvent(nil, &e)
+	// A page that goes on must know again what the pages before it found.
+	causes := map[string]bool{e.ID.String(): true}
+	for other, err := range s.log.ReadAll(ctx, e.Position+1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			return answer, head, err
+		}
+		if other.Position > head {
+			break
+		}
+		if other.Meta.Causation != "" && causes[other.Meta.Causation] {
+			if len(causes) > maxEffects {
+				return answer, head, domain.Errorf(domain.TooMany, "event %s: it has more than %d effects up to position %d", q.ID, maxEffects, other.Position)
+			}
+			causes[other.ID.String()] = true
+			if other.Position >= q.From {
+				answer.Effects = append(answer.Effects, appendEvent(nil, &other))
+			}
+		}
+		if len(answer.Effects) >= q.Limit || s.spent() {
+			answer.Next = other.Position + 1
+			break
+		}
+	}
+	return answer, head, nil
+}
+
+// maxEffects bounds what a search for effects remembers.
+const maxEffects = 100_000

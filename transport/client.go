@@ -1,0 +1,466 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Client calls a node through the same table that the node serves. It is safe
+// for use by many goroutines.
+type Client struct {
+	base    *url.URL
+	http    *http.Client
+	token   string
+	actor   string
+	retries int
+	backoff time.Duration
+	byName  map[string]Route
+}
+
+// ClientOption adds to a client.
+type ClientOption func(*Client)
+
+// WithToken shows a bearer token.
+func WithToken(token string) ClientOption { return func(c *Client) { c.token = token } }
+
+// WithActor says who asks.
+func WithActor(actor string) ClientOption { return func(c *Client) { c.actor = actor } }
+
+// WithHTTP uses another HTTP client, for its transport and its timeout.
+func WithHTTP(h *http.Client) ClientOption { return func(c *Client) { c.http = h } }
+
+// WithRetries sets how often a call that may succeed later is made again (4),
+// and the first wait before that (100 ms), which doubles with each.
+func WithRetries(times int, first time.Duration) ClientOption {
+	return func(c *Client) { c.retries, c.backoff = times, first }
+}
+
+// NewClient makes a client of the node at an address: a URL, or host:port.
+// Without tables it knows Routes.
+func NewClient(address string, tables [][]Route, options ...ClientOption) (*Client, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, domain.Errorf(domain.Invalid, "address %q: want host:port or an http URL", address)
+	}
+	base.Path = strings.TrimSuffix(base.Path, "/")
+	c := &Client{base: base, http: http.DefaultClient, retries: 4, backoff: 100 * time.Millisecond, byName: map[string]Route{}}
+	if len(tables) == 0 {
+		tables = [][]Route{Routes()}
+	}
+	for _, table := range tables {
+		for _, route := range table {
+			if route.Name != "" {
+				c.byName[route.Name] = route
+			}
+		}
+	}
+	for _, option := range options {
+		option(c)
+	}
+	return c, nil
+}
+
+// Receipt is the answer to a command.
+type Receipt struct {
+	ID        string          `json:"-"` // of the command
+	Position  domain.Position `json:"position"`
+	Events    []TriedEvent    `json:"events"`
+	Duplicate bool            `json:"duplicate,omitempty"`
+	DryRun    bool            `json:"dry_run,omitempty"`
+	Refused   *Problem        `json:"refused,omitempty"`
+	Body      json.RawMessage `json:"-"` // the whole answer
+}
+
+// TriedEvent is an event of a receipt; Data only on a dry run.
+type TriedEvent struct {
+	EventRef
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Into reads the result's own fields of the answer.
+func (r Receipt) Into(result any) error { return json.Unmarshal(r.Body, result) }
+
+// CallOption says more about one call.
+type CallOption func(*call)
+
+type call struct {
+	id     string
+	dry    bool
+	values url.Values
+}
+
+// ID sets the command id, so that a caller can repeat the call itself.
+func ID(id string) CallOption { return func(c *call) { c.id = id } }
+
+// Dry only tries the command.
+func Dry() CallOption { return func(c *call) { c.dry = true } }
+
+// AsOf asks for the state of a position or a time.
+func AsOf(at At) CallOption {
+	return func(c *call) {
+		if at.Set {
+			c.values.Set("at", at.String())
+		}
+	}
+}
+
+// After asks for a state that has a position applied.
+func After(position domain.Position) CallOption {
+	return func(c *call) {
+		if position > 0 {
+			c.values.Set("after", position.String())
+		}
+	}
+}
+
+// Do runs a command. It is sent again, under the same id, when it may succeed later.
+func (c *Client) Do(ctx context.Context, command domain.Command, options ...CallOption) (Receipt, error) {
+	route, known := c.byName[command.CommandType()]
+	if !known || route.Kind != Command {
+		return Receipt{}, domain.Errorf(domain.Invalid, "command %s: no route takes it", command.CommandType())
+	}
+	one := call{values: url.Values{}}
+	for _, option := range options {
+		option(&one)
+	}
+	if one.id == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return Receipt{}, domain.Errorf(domain.Unavailable, "command id: %w", err)
+		}
+		one.id = id.String()
+	}
+	if one.dry {
+		one.values.Set("dry_run", "1")
+	}
+	path := route.Path
+	if route.params != nil {
+		var err error
+		if path, _, err = route.params.fill(path, reflect.ValueOf(command)); err != nil {
+			return Receipt{}, err
+		}
+	}
+	body, err := json.Marshal(command)
+	if err != nil {
+		return Receipt{}, domain.Errorf(domain.Invalid, "command %s: %w", command.CommandType(), err)
+	}
+	header := http.Header{"Content-Type": jsonContent, headerCommandID: {one.id}}
+	answer, err := c.send(ctx, route.Method, path, one.values, header, body)
+	receipt := Receipt{ID: one.id, Body: answer}
+	if err != nil {
+		return receipt, err
+	}
+	if err := json.Unmarshal(answer, &receipt); err != nil {
+		return receipt, domain.Errorf(domain.Corrupt, "command %s: the answer: %w", command.CommandType(), err)
+	}
+	return receipt, nil
+}
+
+// Ask asks the query of a name: transport.Ask[projections.TaskAnswer](ctx, c,
+// "work.item", projections.OneTask{TaskID: "t1"}).
+func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, options ...CallOption) (R, error) {
+	var answer R
+	body, err := c.ask(ctx, name, question, options)
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return answer, domain.Errorf(domain.Corrupt, "query %s: the answer: %w", name, err)
+	}
+	return answer, nil
+}
+
+// AskJSON asks the query of a name and gives its answer as it came.
+func (c *Client) AskJSON(ctx context.Context, name string, question any, options ...CallOption) (json.RawMessage, error) {
+	return c.ask(ctx, name, question, options)
+}
+
+func (c *Client) ask(ctx context.Context, name string, question any, options []CallOption) ([]byte, error) {
+	path, values, err := c.address(name, question, options)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(ctx, http.MethodGet, path, values, http.Header{}, nil)
+}
+
+func (c *Client) address(name string, question any, options []CallOption) (string, url.Values, error) {
+	route, known := c.byName[name]
+	if !known || route.params == nil || route.Method != http.MethodGet {
+		return "", nil, domain.Errorf(domain.Invalid, "query %s: no route takes it", name)
+	}
+	if found := reflect.TypeOf(question); found != route.request {
+		return "", nil, domain.Errorf(domain.Invalid, "query %s: want %s, found %s", name, route.request, found)
+	}
+	path, values, err := route.params.fill(route.Path, reflect.ValueOf(question))
+	if err != nil {
+		return "", nil, err
+	}
+	one := call{values: values}
+	for _, option := range options {
+		option(&one)
+	}
+	return path, values, nil
+}
+
+// maxAnswer bounds what a client reads of one answer.
+const maxAnswer = 64 << 20
+
+// send makes a call, again while that makes sense.
+func (c *Client) send(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) ([]byte, error) {
+	wait := c.backoff
+	for try := 0; ; try++ {
+		answer, after, err := c.once(ctx, method, path, values, header, body)
+		if err == nil || try >= c.retries || !codeOf(err).Retryable() || ctx.Err() != nil {
+			return answer, err
+		}
+		// Half of the wait is drawn, so that many clients do not come back at once.
+		pause := max(after, wait/2+rand.N(wait/2+1))
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return answer, err
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func (c *Client) request(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) (*http.Request, error) {
+	address := *c.base
+	joined, err := url.JoinPath(address.Path+"/", path)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "path %q: %w", path, err)
+	}
+	if address.RawPath = joined; true {
+		if address.Path, err = url.PathUnescape(joined); err != nil {
+			return nil, domain.Errorf(domain.Invalid, "path %q: %w", path, err)
+		}
+	}
+	address.RawQuery = values.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "%s %s: %w", method, path, err)
+	}
+	request.Header = header.Clone()
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.actor != "" {
+		request.Header.Set(headerActor, c.actor)
+	}
+	return request, nil
+}
+
+func (c *Client) once(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) ([]byte, time.Duration, error) {
+	request, err := c.request(ctx, method, path, values, header, body)
+	if err != nil {
+		return nil, 0, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, 0, unreachable(ctx, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return nil, 0, unreachable(ctx, err)
+	}
+	if len(answer) > maxAnswer {
+		return nil, 0, domain.Errorf(domain.TooLarge, "%s %s: want an answer of at most %d bytes", method, path, maxAnswer)
+	}
+	if response.StatusCode/100 != 2 {
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+		return answer, time.Duration(max(seconds, 0)) * time.Second, readProblem(response.StatusCode, answer).Err()
+	}
+	return answer, 0, nil
+}
+
+// unreachable says that no answer came. The call may have been carried out all
+// the same, which is what the command id is for.
+func unreachable(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return domain.Errorf(domain.Timeout, "no answer in time: %w", err)
+	}
+	return domain.Errorf(domain.Unavailable, "no answer: %w", err)
+}
+
+// Unreachable tells an error of a client that got no answer from any node.
+func Unreachable(err error) bool {
+	var refused *Refused
+	var failed *url.Error
+	return errors.As(err, &failed) && !errors.As(err, &refused)
+}
+
+// Followed is one event of a stream.
+type Followed struct {
+	Position domain.Position
+	Record   EventRecord
+	JSON     json.RawMessage
+}
+
+// Follow reads the stream of events after a position. When the connection
+// breaks it comes back and goes on where it was; an error that will not pass
+// ends it, and is the last thing yielded.
+func (c *Client) Follow(ctx context.Context, after domain.Position, selection Selection) iter.Seq2[Followed, error] {
+	return func(yield func(Followed, error) bool) {
+		wait := c.backoff
+		for {
+			seen, stop, err := c.followOnce(ctx, after, selection, yield)
+			if stop {
+				return
+			}
+			if seen > after {
+				after, wait = seen, c.backoff
+			}
+			if ctx.Err() != nil {
+				yield(Followed{}, ctx.Err())
+				return
+			}
+			if err != nil && !codeOf(err).Retryable() {
+				yield(Followed{}, err)
+				return
+			}
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				yield(Followed{}, ctx.Err())
+				return
+			}
+			wait = min(2*wait, 5*time.Second)
+		}
+	}
+}
+
+func (c *Client) followOnce(ctx context.Context, after domain.Position, selection Selection, yield func(Followed, error) bool) (seen domain.Position, stop bool, err error) {
+	path, values, err := c.address("events.stream", StreamQuery{Selection: selection}, nil)
+	if err != nil {
+		return after, false, err
+	}
+	request, err := c.request(ctx, http.MethodGet, path, values, http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {after.String()}}, nil)
+	if err != nil {
+		return after, false, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return after, false, unreachable(ctx, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+		return after, false, readProblem(response.StatusCode, answer).Err()
+	}
+	seen = after
+	for line, err := range sseEvents(response.Body) {
+		if err != nil {
+			return seen, false, unreachable(ctx, err)
+		}
+		switch {
+		case line.event == "problem":
+			return seen, false, readProblem(http.StatusInternalServerError, line.data).Err()
+		case line.id != "":
+			position, err := domain.ParsePosition(line.id)
+			if err != nil {
+				return seen, false, err
+			}
+			if len(line.data) > 0 {
+				one := Followed{Position: position, JSON: line.data}
+				if err := json.Unmarshal(line.data, &one.Record); err != nil {
+					return seen, false, domain.Errorf(domain.Corrupt, "event at %d: %w", position, err)
+				}
+				if !yield(one, nil) {
+					return seen, true, nil
+				}
+			}
+			seen = position
+		}
+	}
+	return seen, false, nil
+}
+
+// sseEvent is one block of a stream of server-sent events.
+type sseEvent struct {
+	id, event string
+	data      []byte
+}
+
+// sseEvents splits a stream into its blocks.
+func sseEvents(r io.Reader) iter.Seq2[sseEvent, error] {
+	return func(yield func(sseEvent, error) bool) {
+		reader := bufio.NewReaderSize(r, 64<<10)
+		var block sseEvent
+		for {
+			line, err := readLine(reader)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(sseEvent{}, err)
+				}
+				return
+			}
+			if len(line) == 0 {
+				if block.id != "" || block.data != nil {
+					if !yield(block, nil) {
+						return
+					}
+				}
+				block = sseEvent{}
+				continue
+			}
+			field, value, _ := bytes.Cut(line, []byte(":"))
+			value = bytes.TrimPrefix(value, []byte(" "))
+			switch string(field) {
+			case "id":
+				block.id = string(value)
+			case "event":
+				block.event = string(value)
+			case "data":
+				if block.data != nil {
+					block.data = append(block.data, '\n')
+				}
+				block.data = append(block.data, value...)
+			}
+		}
+	}
+}
+
+func readLine(reader *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, more, err := reader.ReadLine()
+		if err != nil {
+			return nil, err
+		}
+		line = append(line, part...)
+		if len(line) > maxAnswer {
+			return nil, fmt.Errorf("want lines of at most %d bytes", maxAnswer)
+		}
+		if !more {
+			return line, nil
+		}
+	}
+}

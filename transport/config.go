@@ -1,0 +1,173 @@
+package transport
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Config is what a handler is made with. The zero value serves everybody, logs
+// nothing and has the bounds below.
+type Config struct {
+	Version string // of the program, for the description of the API
+
+	// Tokens are the bearer tokens that callers must show; none: everybody may
+	// call, which CheckListen allows on the loopback only.
+	Tokens []Token
+
+	Logger   *slog.Logger         // nil: none
+	Registry *prometheus.Registry // nil: one of its own
+	Tracer   trace.Tracer         // nil: no spans
+
+	Now   func() time.Time       // the moment a query is asked about; nil: the wall clock
+	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
+
+	MaxBody    int64         // bytes of a body; 0 means 1 MiB
+	InFlight   int           // requests served at once; 0 means 1024
+	Streams    int           // open event streams; 0 means 256
+	Rate       float64       // requests a second from one caller; 0 is no bound
+	Timeout    time.Duration // of one request; 0 means 30 s
+	AfterWait  time.Duration // of a query with ?after=; 0 means 5 s
+	ScanTime   time.Duration // that one read of the log looks for matches; 0 means 2 s
+	Heartbeat  time.Duration // between signs of life on a quiet stream; 0 means 15 s
+	SlowClient time.Duration // that one write to a stream may take; 0 means 10 s
+}
+
+func (c Config) filled() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = func() (string, error) {
+			id, err := uuid.NewV7()
+			return id.String(), err
+		}
+	}
+	orElse(&c.MaxBody, 1<<20)
+	orElse(&c.InFlight, 1024)
+	orElse(&c.Streams, 256)
+	orElse(&c.Timeout, 30*time.Second)
+	orElse(&c.AfterWait, 5*time.Second)
+	orElse(&c.ScanTime, 2*time.Second)
+	orElse(&c.Heartbeat, 15*time.Second)
+	orElse(&c.SlowClient, 10*time.Second)
+	return c
+}
+
+func orElse[T comparable](value *T, standard T) {
+	var zero T
+	if *value == zero {
+		*value = standard
+	}
+}
+
+// Token is one secret that callers may show, and who it stands for.
+type Token struct {
+	Name   string
+	Secret string
+}
+
+// minSecret is the least length of a secret, in bytes.
+const minSecret = 16
+
+// ReadTokens reads a file of tokens: one a line, "name secret" or the secret
+// alone; empty lines and those that start with # do not count.
+func ReadTokens(text string) ([]Token, error) {
+	var tokens []Token
+	var faults []domain.Fault
+	line := 0
+	for row := range strings.Lines(text) {
+		line++
+		row = strings.TrimSpace(row)
+		if row == "" || strings.HasPrefix(row, "#") {
+			continue
+		}
+		fields := strings.Fields(row)
+		token := Token{Secret: fields[len(fields)-1]}
+		if len(fields) == 2 {
+			token.Name = fields[0]
+		}
+		where := "line " + domain.Position(line).String()
+		if len(fields) > 2 {
+			faults = append(faults, domain.Fault{Field: where, Reason: "want a name and a secret, or a secret"})
+		}
+		if len(token.Secret) < minSecret {
+			faults = append(faults, domain.Fault{Field: where, Reason: "want a secret of at least 16 bytes"})
+		}
+		tokens = append(tokens, token)
+	}
+	if len(tokens) == 0 && len(faults) == 0 {
+		faults = append(faults, domain.Fault{Field: "file", Reason: "want at least one token"})
+	}
+	return tokens, domain.Faulty("tokens", faults)
+}
+
+// CheckListen refuses to serve beyond the loopback without a token, unless the
+// operator says that this is meant.
+func CheckListen(address string, tokens []Token, open bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return domain.Errorf(domain.Invalid, "listen address %q: want host:port", address)
+	}
+	if len(tokens) > 0 || open || host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
+		return nil
+	}
+	return domain.Errorf(domain.Forbidden, "listen address %q: want a token to serve beyond the loopback, found none", address)
+}
+
+// guard checks bearer tokens. It compares digests, all of them, so that the time
+// it takes says nothing about a secret.
+type guard struct {
+	names   []string
+	digests [][sha256.Size]byte
+}
+
+func newGuard(tokens []Token) *guard {
+	g := &guard{}
+	for _, token := range tokens {
+		g.names = append(g.names, token.Name)
+		g.digests = append(g.digests, sha256.Sum256([]byte(token.Secret)))
+	}
+	return g
+}
+
+// open tells a guard that asks nobody.
+func (g *guard) open() bool { return len(g.digests) == 0 }
+
+// who finds the name of the token in an Authorization header.
+func (g *guard) who(authorization string) (string, error) {
+	scheme, secret, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
+		return "", domain.Errorf(domain.Unauthorized, "want Authorization: Bearer <token>, found none")
+	}
+	digest := sha256.Sum256([]byte(strings.TrimSpace(secret)))
+	found := -1
+	for i := range g.digests {
+		if subtle.ConstantTimeCompare(digest[:], g.digests[i][:]) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		return "", domain.Errorf(domain.Unauthorized, "the token is not a known one")
+	}
+	return g.names[found], nil
+}

@@ -1,0 +1,376 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// EventRoutes is the log for people, and the bridge for their tools.
+func EventRoutes() []Route {
+	return []Route{
+		bridge("/events", About("append a fact from outside: the bridge for training scripts")),
+		Tell("/events", "events.read", readEvents, past(), About("read the log: by position, type, stream, and an expression over the event")),
+		streamRoute("/events/stream", "events.stream", About("follow the log as server-sent events; the id of each is its position, and Last-Event-ID resumes")),
+		Tell("/events/{id}", "events.find", findEvent, About("one event, by its position or its id")),
+		Tell("/events/{id}/why", "events.why", whyEvent, About("the chain of events and commands that led to one, the nearest cause first")),
+		Tell("/events/{id}/effects", "events.effects", eventEffects, About("the events that one brought about, in the order of the log")),
+	}
+}
+
+// past lets a report take ?at=.
+func past() Option { return func(r *Route) { r.past = true } }
+
+// Selection says which events of the log are meant.
+type Selection struct {
+	Types   []string `query:"type"`   // exact types, with commas
+	Streams []string `query:"stream"` // stream ids; one that ends in - or * means all that start so
+	Where   string   `query:"where"`  // an expression over the event: data.priority > 50 && node == "n1"
+}
+
+// EventsQuery asks for a part of the log.
+type EventsQuery struct {
+	From  domain.Position `query:"from"` // the first position looked at
+	To    domain.Position `query:"to"`   // the last
+	Limit int             `query:"limit" default:"100"`
+	Order string          `query:"order" default:"asc"` // asc or desc
+	Selection
+}
+
+// EventsAnswer is a page of the log. Next is where to go on: pass it as from.
+type EventsAnswer struct {
+	Events []json.RawMessage `json:"events" example:"[]"`
+	Next   domain.Position   `json:"next"`
+	// WhereErrors counts the events that the expression could not be told of.
+	WhereErrors int    `json:"where_errors,omitempty"`
+	WhereError  string `json:"where_error,omitempty"`
+}
+
+// EventRecord is how an event is told. It is written by hand; this is its description.
+type EventRecord struct {
+	Position domain.Position `json:"position"`
+	Stream   domain.StreamID `json:"stream"`
+	Revision domain.Revision `json:"revision"`
+	ID       domain.EventID  `json:"id"`
+	Type     string          `json:"type"`
+	Version  int             `json:"version"`
+	Time     time.Time       `json:"time"`
+	Data     json.RawMessage `json:"data"`
+	Meta     domain.Meta     `json:"meta"`
+}
+
+// The bounds of one page of the log.
+const (
+	maxEvents     = 1000
+	maxPageBytes  = 8 << 20
+	maxSelections = 32
+)
+
+// appendEvent writes an event on one line.
+func appendEvent(dst []byte, e *domain.Envelope) []byte {
+	dst = append(dst, `{"position":`...)
+	dst = strconv.AppendUint(dst, uint64(e.Position), 10)
+	dst = append(dst, `,"stream":`...)
+	dst = appendString(dst, string(e.Stream))
+	dst = append(dst, `,"revision":`...)
+	dst = strconv.AppendInt(dst, int64(e.Revision), 10)
+	dst = append(dst, `,"id":"`...)
+	dst = append(dst, e.ID.String()...)
+	dst = append(dst, `","type":`...)
+	dst = appendString(dst, e.Type)
+	dst = append(dst, `,"version":`...)
+	dst = strconv.AppendInt(dst, int64(e.Version), 10)
+	dst = append(dst, `,"time":"`...)
+	dst = e.Time.UTC().AppendFormat(dst, domain.Timestamp)
+	dst = append(dst, `","data":`...)
+	dst = appendPayload(dst, e.Data)
+	dst = append(dst, `,"meta":`...)
+	// Meta is strings and a number: encoding it cannot fail.
+	dst, _ = appendJSON(dst, e.Meta)
+	return append(dst, '}')
+}
+
+// appendPayload copies a payload. One that was written by another program may
+// span lines, which a stream of lines cannot carry, or be no JSON at all.
+func appendPayload(dst, data []byte) []byte {
+	if len(data) == 0 {
+		return append(dst, "null"...)
+	}
+	if data[0] == '{' && bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 {
+		return append(dst, data...)
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, data); err != nil {
+		return appendString(dst, string(data))
+	}
+	return append(dst, line.Bytes()...)
+}
+
+// chosen is a checked Selection.
+type chosen struct {
+	filter eventlog.Filter
+	exact  []string // stream ids that must match whole
+	loose  []string // prefixes
+	where  *where
+}
+
+func (s Selection) choose() (*chosen, error) {
+	var faults []domain.Fault
+	if len(s.Types) > maxSelections || len(s.Streams) > maxSelections {
+		faults = append(faults, domain.Fault{Field: "type", Reason: fmt.Sprintf("want at most %d types and %d streams", maxSelections, maxSelections)})
+	}
+	c := &chosen{filter: eventlog.Filter{Types: s.Types}}
+	for _, stream := range s.Streams {
+		prefix, open := strings.CutSuffix(stream, "*")
+		if open || strings.HasSuffix(stream, "-") {
+			c.loose = append(c.loose, prefix)
+		} else {
+			if _, err := domain.ParseStreamID(stream); err != nil {
+				faults = append(faults, domain.Fault{Field: "stream", Reason: err.Error()})
+			}
+			c.exact = append(c.exact, stream)
+		}
+		c.filter.Streams = append(c.filter.Streams, prefix)
+	}
+	if err := domain.Faulty("request", faults); err != nil {
+		return nil, err
+	}
+	if s.Where != "" {
+		var err error
+		if c.where, err = compileWhere(s.Where); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// keeps tells whether an event that passed the filter of the log is meant.
+func (c *chosen) keeps(e *domain.Envelope) bool {
+	if len(c.exact) > 0 && !slices.Contains(c.exact, string(e.Stream)) &&
+		!slices.ContainsFunc(c.loose, func(prefix string) bool { return strings.HasPrefix(string(e.Stream), prefix) }) {
+		return false
+	}
+	return c.where == nil || c.where.keeps(e)
+}
+
+// read yields the part of the log that may hold what is meant. One whole stream
+// is read as such: its cost is its length, not the log's.
+func (c *chosen) read(ctx context.Context, log eventlog.Log, from domain.Position, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+	if len(c.exact) != 1 || len(c.loose) > 0 {
+		return log.ReadAll(ctx, from, direction, c.filter)
+	}
+	first := domain.Revision(0)
+	if direction == eventlog.Backward {
+		first = eventlog.EndRevision
+	}
+	return func(yield func(domain.Envelope, error) bool) {
+		for e, err := range log.Read(ctx, domain.StreamID(c.exact[0]), first, direction) {
+			if err == nil {
+				if direction == eventlog.Forward && e.Position < from || direction == eventlog.Backward && e.Position > from {
+					continue
+				}
+				if !c.filter.Keeps(e.Stream, e.Type) {
+					continue
+				}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, domain.Position, error) {
+	var answer EventsAnswer
+	if q.Limit < 1 || q.Limit > maxEvents {
+		return answer, 0, domain.Faulty("request", []domain.Fault{{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", maxEvents, q.Limit)}})
+	}
+	if q.Order != "asc" && q.Order != "desc" {
+		return answer, 0, domain.Faulty("request", []domain.Fault{{Field: "order", Reason: fmt.Sprintf("want asc or desc, found %q", clip(q.Order))}})
+	}
+	c, err := q.choose()
+	if err != nil {
+		return answer, 0, err
+	}
+	log := b.Log()
+	head, err := log.Head(ctx)
+	if err != nil {
+		return answer, 0, err
+	}
+	x := exchangeOf(ctx)
+	last := head
+	if x.at.Set && x.at.Time.IsZero() {
+		last = min(last, x.at.Position)
+	}
+	if q.To > 0 {
+		last = min(last, q.To)
+	}
+	p := &page{limit: q.Limit, deadline: x.start.Add(x.handler.config.ScanTime)}
+	if q.Order == "desc" {
+		err = p.backward(ctx, log, c, q, last)
+	} else {
+		err = p.forward(ctx, log, c, q, last, x.at)
+	}
+	if err != nil {
+		return answer, head, err
+	}
+	answer.Events, answer.Next = p.events, p.next
+	if c.where != nil {
+		answer.WhereErrors, answer.WhereError = c.where.errors, c.where.first
+	}
+	return answer, min(head, max(last, 0)), nil
+}
+
+// page is one answer from the log while it fills up.
+type page struct {
+	limit    int
+	deadline time.Time
+	events   []json.RawMessage
+	size     int
+	looked   int
+	next     domain.Position
+}
+
+// add takes an event, and tells whether there is room for another look.
+func (p *page) add(c *chosen, e *domain.Envelope) bool {
+	p.looked++
+	if c.keeps(e) {
+		encoded := appendEvent(nil, e)
+		p.size += len(encoded)
+		p.events = append(p.events, encoded)
+	}
+	if len(p.events) >= p.limit || p.size >= maxPageBytes {
+		return false
+	}
+	return p.looked%256 != 0 || time.Now().Before(p.deadline)
+}
+
+func (p *page) forward(ctx context.Context, log eventlog.Log, c *chosen, q EventsQuery, last domain.Position, at At) error {
+	p.next = max(last+1, q.From, 1)
+	for e, err := range c.read(ctx, log, max(q.From, 1), eventlog.Forward) {
+		if err != nil {
+			return err
+		}
+		if e.Position > last {
+			return nil
+		}
+		if !at.Time.IsZero() && e.Time.After(at.Time) {
+			continue
+		}
+		if !p.add(c, &e) {
+			p.next = e.Position + 1
+			return nil
+		}
+	}
+	return nil
+}
+
+// backward reads from the end. Its next is the first position not looked at,
+// 0 when there is none left.
+func (p *page) backward(ctx context.Context, log eventlog.Log, c *chosen, q EventsQuery, last domain.Position) error {
+	from := last
+	if q.From > 0 {
+		from = min(from, q.From)
+	}
+	if from == 0 {
+		return nil
+	}
+	for e, err := range c.read(ctx, log, from, eventlog.Backward) {
+		if err != nil {
+			return err
+		}
+		if !p.add(c, &e) {
+			p.next = e.Position - 1
+			return nil
+		}
+	}
+	return nil
+}
+
+// EventIn is the body of POST /events.
+type EventIn struct {
+	Type             string           `json:"type"`
+	Payload          json.RawMessage  `json:"payload"`
+	Stream           string           `json:"stream,omitempty"` // where the event's type says, when absent
+	ExpectedRevision *domain.Revision `json:"expected_revision,omitempty"`
+}
+
+// CommandType is that of the bridge's command.
+func (EventIn) CommandType() string { return commands.AppendEvent{}.CommandType() }
+
+// EventTaken is what the bridge adds to a receipt: what it renamed or dropped.
+type EventTaken struct {
+	Translated []string `json:"translated,omitempty"`
+}
+
+func bridge(path string, options ...Option) Route {
+	r := Route{
+		Method: http.MethodPost, Path: path, Name: EventIn{}.CommandType(), Kind: Command,
+		request: reflect.TypeFor[EventIn](), shape: shapeOf(reflect.TypeFor[EventIn]()), answer: reflect.TypeFor[EventTaken](),
+		newInput: func() any { return new(EventIn) },
+		value:    func(pointer any) any { return *pointer.(*EventIn) },
+		command:  takeEvent,
+	}
+	return r.with(options)
+}
+
+// takeEvent turns what a tool says into an event of the catalogue, or refuses it.
+func takeEvent(ctx context.Context, b Backend, x *exchange) (reply, error) {
+	in := x.input.(EventIn)
+	catalog := b.Catalog()
+	if eventType, known := catalog.Resolve(in.Type); known {
+		if def, _ := catalog.Lookup(eventType); def.Origin != domain.External {
+			return reply{}, domain.Errorf(domain.Forbidden, "event type %s: only decisions of rift write it", eventType)
+		}
+	}
+	translated, err := catalog.Translate(in.Type, in.Payload)
+	if err != nil {
+		return reply{}, err
+	}
+	stream, err := placeEvent(catalog, in, translated.Event)
+	if err != nil {
+		return reply{}, err
+	}
+	expected := domain.AnyRevision
+	if in.ExpectedRevision != nil {
+		expected = *in.ExpectedRevision
+		if expected < 0 && expected != domain.NoStream && expected != domain.AnyRevision && expected != domain.StreamExists {
+			return reply{}, domain.Faulty("request", []domain.Fault{{Field: "expected_revision", Reason: fmt.Sprintf("want a revision, -1 for no stream, -2 for any or -4 for an existing stream, found %d", int64(expected))}})
+		}
+	}
+	result, err := b.Append(ctx, stream, expected, translated.Event, x.call)
+	return reply{result: result, extra: EventTaken{Translated: translated.Translated}}, err
+}
+
+// placeEvent finds the stream of an event from outside: the caller's, if the
+// type lives in streams of that category, else the one the event belongs to.
+func placeEvent(catalog *domain.Catalog, in EventIn, event domain.Event) (domain.StreamID, error) {
+	def, _ := catalog.Lookup(event.EventType())
+	if in.Stream == "" {
+		home, ok := event.(domain.Homed)
+		if !ok {
+			return "", domain.Faulty("request", []domain.Fault{{Field: "stream", Reason: "required: " + def.Type + " has no stream of its own"}})
+		}
+		return domain.ParseStreamID(string(home.Home()))
+	}
+	stream, err := domain.ParseStreamID(in.Stream)
+	if err != nil {
+		return "", domain.Faulty("request", []domain.Fault{{Field: "stream", Reason: err.Error()}})
+	}
+	if stream.Category() != def.Stream {
+		return "", domain.Faulty("request", []domain.Fault{{Field: "stream", Reason: fmt.Sprintf("%s lives in streams %s-…, found %q", def.Type, def.Stream, clip(in.Stream))}})
+	}
+	return stream, nil
+}

@@ -1,0 +1,436 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/kit/endpoint"
+	kithttp "github.com/go-kit/kit/transport/http"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// Handler serves a table of routes.
+type Handler struct {
+	backend Backend
+	config  Config
+	guard   *guard
+	mux     *http.ServeMux
+	paths   *http.ServeMux // every path without its method, to tell 405 from 404
+	allowed map[string][]string
+	routes  []Route
+	meters  *meters
+	callers *callers
+	slots   chan struct{}
+	streams chan struct{}
+	frames  frames
+	foreign *http.CrossOriginProtection
+
+	describe sync.Once
+	document []byte
+	problem  error
+
+	closing   chan struct{}
+	closeOnce sync.Once
+
+	boot     string // makes request ids unique across starts
+	requests atomic.Uint64
+}
+
+// NewHandler mounts tables of routes. Rows that contradict each other are an
+// error here, not a surprise later.
+func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, error) {
+	config = config.filled()
+	h := &Handler{
+		backend: backend, config: config, guard: newGuard(config.Tokens), mux: http.NewServeMux(), paths: http.NewServeMux(),
+		allowed: map[string][]string{}, routes: slices.Concat(tables...), callers: newCallers(config.Rate),
+		slots: make(chan struct{}, config.InFlight), streams: make(chan struct{}, config.Streams),
+		foreign: http.NewCrossOriginProtection(), closing: make(chan struct{}),
+		boot: strconv.FormatInt(time.Now().UnixNano(), 36),
+	}
+	if err := checkTable(h.routes); err != nil {
+		return nil, err
+	}
+	var err error
+	if h.meters, err = newMeters(config.Registry, h.routes); err != nil {
+		return nil, err
+	}
+	for i := range h.routes {
+		h.mount(&h.routes[i])
+	}
+	h.mux.Handle("/", http.HandlerFunc(h.unmatched))
+	return h, nil
+}
+
+// ServeHTTP serves a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// CloseStreams ends the open event streams, and those that would be opened: a
+// server that stops waits for every request, and a stream ends no other way.
+func (h *Handler) CloseStreams() { h.closeOnce.Do(func() { close(h.closing) }) }
+
+// Server makes a server of the handler that no slow or silent client can hold.
+func (h *Handler) Server() *http.Server {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: h.config.Timeout + 10*time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	server.RegisterOnShutdown(h.CloseStreams)
+	return server
+}
+
+func (h *Handler) mount(route *Route) {
+	methods := []string{route.Method}
+	if route.Method == http.MethodGet {
+		methods = append(methods, http.MethodHead)
+	}
+	if h.allowed[route.Path] == nil {
+		h.paths.Handle(route.Path, http.NotFoundHandler())
+	}
+	h.allowed[route.Path] = append(h.allowed[route.Path], methods...)
+	h.mux.Handle(route.Method+" "+route.Path, h.serve(route))
+}
+
+// serve makes the go-kit server of a row: one chain around one endpoint.
+func (h *Handler) serve(route *Route) http.Handler {
+	var plain http.Handler
+	if route.plain != nil {
+		plain = route.plain(h)
+	}
+	meter := h.meters.of(route)
+	chain := endpoint.Chain(h.traced(route), h.observed(route, meter), h.recovered, h.authorized(route), h.limited(route), h.timed(route))
+	return kithttp.NewServer(
+		chain(h.core(route)),
+		func(ctx context.Context, _ *http.Request) (any, error) { return exchangeOf(ctx), nil },
+		func(ctx context.Context, w http.ResponseWriter, _ any) error {
+			x := exchangeOf(ctx)
+			switch {
+			case plain != nil:
+				plain.ServeHTTP(w, x.request.WithContext(ctx))
+			case route.Kind == Stream:
+				return h.run(w, x)
+			default:
+				x.write(w)
+			}
+			return nil
+		},
+		kithttp.ServerBefore(func(ctx context.Context, r *http.Request) context.Context {
+			x := &exchange{handler: h, route: route, request: r, start: time.Now()}
+			x.id = h.requestID(r)
+			return context.WithValue(ctx, exchangeKey{}, x)
+		}),
+		kithttp.ServerErrorEncoder(func(ctx context.Context, err error, w http.ResponseWriter) {
+			exchangeOf(ctx).writeProblem(w, err)
+		}),
+		kithttp.ServerErrorHandler(ignored{}),
+	)
+}
+
+// ignored takes the errors that the chain has logged already.
+type ignored struct{}
+
+func (ignored) Handle(context.Context, error) {}
+
+// requestID takes the caller's id of a request, or makes one up.
+func (h *Handler) requestID(r *http.Request) string {
+	if given := r.Header[headerRequestID]; len(given) == 1 && given[0] != "" {
+		if _, bad := badName(headerRequestID, given[0]); !bad {
+			return given[0]
+		}
+	}
+	return h.boot + "-" + strconv.FormatUint(h.requests.Add(1), 36)
+}
+
+// exchange is one request on its way through: what it says, and what is
+// answered. It belongs to one goroutine.
+type exchange struct {
+	handler *Handler
+	route   *Route
+	request *http.Request
+	id      string
+	start   time.Time
+
+	input any // the command or question
+	call  Call
+	at    At
+	after domain.Position
+
+	status   int
+	body     *[]byte // pooled
+	position domain.Position
+	known    bool // the position is told as ETag
+	reply    reply
+	chosen   *chosen // of a stream
+	written  bool
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// core is the endpoint of a row: bind, do, encode. What it leaves in the
+// exchange is written only after the whole of it was encoded.
+func (h *Handler) core(route *Route) endpoint.Endpoint {
+	return func(ctx context.Context, request any) (any, error) {
+		x := request.(*exchange)
+		if route.plain != nil {
+			return x, nil
+		}
+		if err := x.bind(); err != nil {
+			return nil, err
+		}
+		switch route.Kind {
+		case Command:
+			return x, h.answerCommand(ctx, x)
+		case Question:
+			return x, h.answerQuestion(ctx, x)
+		case Report:
+			return x, h.answerReport(ctx, x)
+		default:
+			var err error
+			x.chosen, err = x.input.(StreamQuery).choose()
+			return x, err
+		}
+	}
+}
+
+func (h *Handler) answerCommand(ctx context.Context, x *exchange) error {
+	var err error
+	x.reply, err = x.route.command(ctx, h.backend, x)
+	x.position, x.known = x.reply.result.Position, true
+	if err != nil && (!x.call.Dry || !isRefusal(err)) {
+		return err
+	}
+	x.status, x.body = http.StatusOK, buffers.Get().(*[]byte)
+	*x.body, err = x.appendReceipt((*x.body)[:0], err)
+	return err
+}
+
+// isRefusal tells an error that says no to a command, from one that says that
+// the node could not answer.
+func isRefusal(err error) bool {
+	switch codeOf(err) {
+	case domain.Internal, domain.Corrupt, domain.Unavailable, domain.Timeout, domain.NotLeader:
+		return false
+	}
+	return true
+}
+
+func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
+	ctx, cancel := h.waiting(ctx, x)
+	defer cancel()
+	if x.route.timely != nil {
+		now, err := h.moment(ctx, x.at)
+		if err != nil {
+			return err
+		}
+		x.input = x.route.timely(x.input, now)
+	}
+	err := h.backend.View(ctx, x.at, x.after, func(v projections.View) error {
+		x.position, x.known = v.Position(), true
+		if x.route.timely == nil && x.unchanged() {
+			x.status = http.StatusNotModified
+			return nil
+		}
+		answer, err := x.route.question(v, x.input)
+		if err != nil {
+			return err
+		}
+		return x.encode(answer)
+	})
+	return h.late(x, err)
+}
+
+// moment is the time that a question is about: that of the past state it asks
+// of, or now.
+func (h *Handler) moment(ctx context.Context, at At) (time.Time, error) {
+	switch {
+	case !at.Set:
+		return h.config.Now(), nil
+	case !at.Time.IsZero():
+		return at.Time, nil
+	}
+	for e, err := range h.backend.Log().ReadAll(ctx, max(at.Position, 1), eventlog.Forward, eventlog.Filter{}) {
+		return e.Time, err
+	}
+	return h.config.Now(), nil
+}
+
+func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
+	ctx, cancel := h.waiting(ctx, x)
+	defer cancel()
+	if x.after > 0 {
+		err := h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
+		if err != nil {
+			return h.late(x, err)
+		}
+	}
+	answer, position, err := x.route.report(context.WithValue(ctx, exchangeKey{}, x), h.backend, x.input)
+	if err != nil {
+		return err
+	}
+	x.position, x.known = position, true
+	return x.encode(answer)
+}
+
+// waiting bounds a query that waits for a position.
+func (h *Handler) waiting(ctx context.Context, x *exchange) (context.Context, context.CancelFunc) {
+	if x.after == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, h.config.AfterWait)
+}
+
+// late says what a wait that was too long waited for.
+func (h *Handler) late(x *exchange, err error) error {
+	if err != nil && x.after > 0 && codeOf(err) == domain.Timeout {
+		return domain.Errorf(domain.Timeout, "position %d: want it applied within %s: %w", x.after, h.config.AfterWait, err)
+	}
+	return err
+}
+
+// unchanged tells that the caller holds this very answer.
+func (x *exchange) unchanged() bool {
+	held := x.request.Header.Get("If-None-Match")
+	if held == "" {
+		return false
+	}
+	mine := etag(x.position)
+	for one := range strings.SplitSeq(held, ",") {
+		one = strings.TrimSpace(one)
+		if one == "*" || strings.TrimPrefix(one, "W/") == mine {
+			return true
+		}
+	}
+	return false
+}
+
+func etag(position domain.Position) string { return `"` + position.String() + `"` }
+
+// encode writes a query's answer: the position, and the members of what it found.
+func (x *exchange) encode(answer any) error {
+	x.status, x.body = http.StatusOK, buffers.Get().(*[]byte)
+	body := append((*x.body)[:0], `{"position":`...)
+	body = strconv.AppendUint(body, uint64(x.position), 10)
+	body, _, err := appendMembers(body, answer, true, "position")
+	*x.body = append(body, '}', '\n')
+	return err
+}
+
+// The values of headers that are the same for every answer. Nobody writes to them.
+var (
+	jsonContent    = []string{"application/json"}
+	problemContent = []string{"application/problem+json"}
+	noCache        = []string{"no-cache"}
+	noSniff        = []string{"nosniff"}
+)
+
+// write sends what was encoded.
+func (x *exchange) write(w http.ResponseWriter) {
+	header := w.Header()
+	header["Content-Type"] = jsonContent
+	x.send(w, header)
+}
+
+func (x *exchange) send(w http.ResponseWriter, header http.Header) {
+	header["Cache-Control"] = noCache
+	header["X-Content-Type-Options"] = noSniff
+	header["X-Request-Id"] = []string{x.id}
+	if x.known {
+		header["Etag"] = []string{etag(x.position)}
+	}
+	if x.call.ID != "" {
+		header[headerCommandID] = []string{x.call.ID}
+	}
+	x.written = true
+	if x.status == http.StatusNotModified || x.body == nil {
+		delete(header, "Content-Type")
+		w.WriteHeader(x.status)
+		return
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(*x.body))}
+	if x.status != http.StatusOK {
+		w.WriteHeader(x.status)
+	}
+	if x.request.Method != http.MethodHead {
+		// A client that went away is nobody to tell.
+		_, _ = w.Write(*x.body)
+	}
+	putBuffer(x.body)
+	x.body = nil
+}
+
+// problemOf adds to an error's problem what the exchange knows.
+func (x *exchange) problemOf(err error) Problem {
+	p := problemOf(err)
+	p.Instance, p.RequestID, p.CommandID = x.request.URL.Path, x.id, x.call.ID
+	if events := x.reply.result.Events; len(events) > 0 && !x.call.Dry {
+		p.Position, p.Events = x.reply.result.Position, eventRefs(events)
+	}
+	return p
+}
+
+func (x *exchange) writeProblem(w http.ResponseWriter, err error) {
+	if x.written {
+		return // the answer is on its way; what is left to do is to end it
+	}
+	p := x.problemOf(err)
+	header := w.Header()
+	header["Content-Type"] = problemContent
+	if after := retryAfter(err, p.Code); after > 0 {
+		header.Set("Retry-After", strconv.Itoa(after))
+	}
+	if p.Code == domain.Unauthorized {
+		header.Set("WWW-Authenticate", `Bearer realm="rift"`)
+	}
+	var special *httpError
+	if errors.As(err, &special) && special.allow != "" {
+		header.Set("Allow", special.allow)
+	}
+	if x.body == nil {
+		x.body = buffers.Get().(*[]byte)
+	}
+	var failed error
+	if *x.body, failed = appendJSON((*x.body)[:0], p); failed != nil {
+		*x.body = append((*x.body)[:0], `{"code":"internal","status":500}`...)
+	}
+	*x.body = append(*x.body, '\n')
+	x.status, x.known = p.Status, p.Position > 0
+	x.send(w, header)
+}
+
+// unmatched answers what no route takes: another method's path, or no path.
+func (h *Handler) unmatched(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{handler: h, request: r, start: time.Now(), id: h.requestID(r)}
+	_, pattern := h.paths.Handler(r)
+	methods := h.allowed[pattern]
+	if len(methods) == 0 {
+		h.meters.unmatched(domain.NotFound)
+		x.writeProblem(w, domain.Errorf(domain.NotFound, "path %q: no route has it; /openapi.json lists them", clip(r.URL.Path)))
+		return
+	}
+	methods = append(slices.Clone(methods), http.MethodOptions)
+	slices.Sort(methods)
+	allow := strings.Join(slices.Compact(methods), ", ")
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", allow)
+		w.Header()["X-Request-Id"] = []string{x.id}
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	h.meters.unmatched(domain.Invalid)
+	x.writeProblem(w, &httpError{status: http.StatusMethodNotAllowed, allow: allow,
+		err: domain.Errorf(domain.Invalid, "%s %s: want one of %s", clip(r.Method), clip(r.URL.Path), allow)})
+}

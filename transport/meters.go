@@ -1,0 +1,96 @@
+package transport
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// meters are the counters of the edge. A route's own are looked up once, when
+// it is mounted, so that counting costs no lookup by label.
+type meters struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	panics   prometheus.Counter
+	told     prometheus.Counter
+	streams  prometheus.Gauge
+	inFlight atomic.Int64
+}
+
+// meter counts one route.
+type meter struct {
+	ok      prometheus.Counter
+	failed  map[domain.Code]prometheus.Counter
+	seconds prometheus.Observer
+}
+
+func newMeters(registry *prometheus.Registry, _ []Route) (*meters, error) {
+	m := &meters{
+		registry: registry,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rift_http_requests_total", Help: "Requests by route and by code; the code of success is ok.",
+		}, []string{"route", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rift_http_request_seconds", Help: "Time from the head of a request to its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 30},
+		}, []string{"route"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rift_http_panics_total", Help: "Requests that ended in a panic, each answered with internal.",
+		}),
+		told: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rift_http_stream_events_total", Help: "Events told to the readers of event streams.",
+		}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rift_http_streams", Help: "Open event streams.",
+		}),
+	}
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rift_http_in_flight", Help: "Requests being served.",
+	}, func() float64 { return float64(m.inFlight.Load()) })
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.told, m.streams, inFlight} {
+		if err := registry.Register(collector); err != nil {
+			return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *meters) of(route *Route) *meter {
+	name := route.Name
+	one := &meter{
+		ok: m.requests.WithLabelValues(name, "ok"), failed: map[domain.Code]prometheus.Counter{},
+		seconds: m.seconds.WithLabelValues(name),
+	}
+	for code := range statuses {
+		one.failed[code] = m.requests.WithLabelValues(name, string(code))
+	}
+	return one
+}
+
+// seen counts one request; no code is success.
+func (m *meter) seen(code domain.Code, took time.Duration) {
+	counter := m.ok
+	if code != "" {
+		var known bool
+		if counter, known = m.failed[code]; !known {
+			counter = m.failed[domain.Internal]
+		}
+	}
+	counter.Inc()
+	m.seconds.Observe(took.Seconds())
+}
+
+// unmatched counts a request that no route took.
+func (m *meters) unmatched(code domain.Code) {
+	m.requests.WithLabelValues("none", string(code)).Inc()
+}
+
+func (m *meters) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}

@@ -1,0 +1,268 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/go-kit/kit/endpoint"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// traced makes a span per request, inside the caller's when it sent one.
+func (h *Handler) traced(route *Route) endpoint.Middleware {
+	return func(next endpoint.Endpoint) endpoint.Endpoint {
+		if h.config.Tracer == nil {
+			return next
+		}
+		attributes := trace.WithAttributes(
+			attribute.String("http.request.method", route.Method), attribute.String("http.route", route.Path),
+			attribute.String("rift.kind", string(route.Kind)))
+		return func(ctx context.Context, request any) (any, error) {
+			x := request.(*exchange)
+			ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(x.request.Header))
+			ctx, span := h.config.Tracer.Start(ctx, route.Name, attributes, trace.WithSpanKind(trace.SpanKindServer))
+			defer span.End()
+			response, err := next(ctx, request)
+			span.SetAttributes(attribute.String("rift.request_id", x.id))
+			if x.known {
+				// A position beyond 2^63 does not happen before the sun goes out.
+				span.SetAttributes(attribute.Int64("rift.position", int64(x.position)))
+			}
+			if x.call.ID != "" {
+				span.SetAttributes(attribute.String("rift.command_id", x.call.ID))
+			}
+			if err != nil {
+				span.SetAttributes(attribute.String("error.type", string(codeOf(err))))
+				span.SetStatus(codes.Error, err.Error())
+			}
+			return response, err
+		}
+	}
+}
+
+// observed counts and logs: a line per command, a line per request that went
+// wrong on this side, and with debug a line per query.
+func (h *Handler) observed(route *Route, meter *meter) endpoint.Middleware {
+	return func(next endpoint.Endpoint) endpoint.Endpoint {
+		return func(ctx context.Context, request any) (any, error) {
+			x := request.(*exchange)
+			h.meters.inFlight.Add(1)
+			response, err := next(ctx, request)
+			took := time.Since(x.start)
+			h.meters.inFlight.Add(-1)
+			var code domain.Code
+			if err != nil {
+				code = codeOf(err)
+			}
+			meter.seen(code, took)
+			h.log(ctx, route, x, took, code, err)
+			return response, err
+		}
+	}
+}
+
+func (h *Handler) log(ctx context.Context, route *Route, x *exchange, took time.Duration, code domain.Code, err error) {
+	level := slog.LevelDebug
+	switch {
+	case code == domain.Internal || code == domain.Corrupt:
+		level = slog.LevelError
+	case code == domain.Unavailable || code == domain.Timeout:
+		level = slog.LevelWarn
+	case route.Kind == Command:
+		level = slog.LevelInfo
+	}
+	logger := h.config.Logger
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs, slog.String("name", route.Name), slog.String("request_id", x.id))
+	if x.call.ID != "" {
+		attrs = append(attrs, slog.String("id", x.call.ID))
+	}
+	if x.call.Actor != "" {
+		attrs = append(attrs, slog.String("actor", x.call.Actor))
+	}
+	if events := x.reply.result.Events; len(events) > 0 {
+		attrs = append(attrs, slog.String("stream", string(events[0].Stream)), slog.Int("events", len(events)))
+	}
+	if x.known {
+		attrs = append(attrs, slog.Uint64("position", uint64(x.position)))
+	}
+	if x.reply.result.Duplicate {
+		attrs = append(attrs, slog.Bool("duplicate", true))
+	}
+	if x.call.Dry {
+		attrs = append(attrs, slog.Bool("dry_run", true))
+	}
+	attrs = append(attrs, slog.Duration("took", took))
+	if err != nil {
+		attrs = append(attrs, slog.String("code", string(code)), slog.String("error", err.Error()))
+	}
+	logger.LogAttrs(ctx, level, string(route.Kind), attrs...)
+}
+
+// recovered turns a panic into an internal error with its stack in the log.
+func (h *Handler) recovered(next endpoint.Endpoint) endpoint.Endpoint {
+	return func(ctx context.Context, request any) (response any, err error) {
+		defer func() {
+			switch cause := recover(); {
+			case cause == nil:
+			case cause == http.ErrAbortHandler:
+				panic(cause) // how net/http is told to drop a connection
+			default:
+				h.meters.panics.Inc()
+				h.config.Logger.LogAttrs(ctx, slog.LevelError, "panic",
+					slog.String("request_id", request.(*exchange).id), slog.String("stack", string(debug.Stack())))
+				err = fmt.Errorf("panic: %v", cause)
+			}
+		}()
+		return next(ctx, request)
+	}
+}
+
+// authorized lets in who shows a token, and no page of another site.
+func (h *Handler) authorized(route *Route) endpoint.Middleware {
+	return func(next endpoint.Endpoint) endpoint.Endpoint {
+		if route.public {
+			return next
+		}
+		return func(ctx context.Context, request any) (any, error) {
+			x := request.(*exchange)
+			if route.Method == http.MethodPost {
+				if err := h.foreign.Check(x.request); err != nil {
+					return nil, domain.Errorf(domain.Forbidden, "want a request of this site or of no browser: %w", err)
+				}
+			}
+			if !h.guard.open() {
+				name, err := h.guard.who(x.request.Header.Get("Authorization"))
+				if err != nil {
+					return nil, err
+				}
+				x.call.Actor = name
+			}
+			return next(ctx, request)
+		}
+	}
+}
+
+// limited bounds what is served at once, and how fast one caller may ask.
+// Probes are outside the bounds: a busy node is not a dead one.
+func (h *Handler) limited(route *Route) endpoint.Middleware {
+	return func(next endpoint.Endpoint) endpoint.Endpoint {
+		if route.Kind == Plain || route.public {
+			return next
+		}
+		return func(ctx context.Context, request any) (any, error) {
+			x := request.(*exchange)
+			if wait := h.callers.wait(x); wait > 0 {
+				return nil, &Later{After: wait, Err: domain.Errorf(domain.TooMany, "want at most %g requests a second from one caller", h.config.Rate)}
+			}
+			if route.Kind == Stream {
+				return next(ctx, request) // a stream takes its place when it starts
+			}
+			select {
+			case h.slots <- struct{}{}:
+			default:
+				return nil, domain.Errorf(domain.TooMany, "want at most %d requests at once", h.config.InFlight)
+			}
+			defer func() { <-h.slots }()
+			return next(ctx, request)
+		}
+	}
+}
+
+// timed bounds the time of a request.
+func (h *Handler) timed(route *Route) endpoint.Middleware {
+	limit := route.timeout
+	if limit == 0 {
+		limit = h.config.Timeout
+	}
+	return func(next endpoint.Endpoint) endpoint.Endpoint {
+		if route.Kind == Stream || route.Kind == Plain {
+			return next
+		}
+		return func(ctx context.Context, request any) (any, error) {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			response, err := next(ctx, request)
+			if err != nil && errors.Is(err, context.DeadlineExceeded) && codeOf(err) == domain.Timeout {
+				var coded *domain.Error
+				if !errors.As(err, &coded) {
+					err = domain.Errorf(domain.Timeout, "want an answer within %s: %w", limit, err)
+				}
+			}
+			return response, err
+		}
+	}
+}
+
+// callers holds a token bucket per caller, in two generations: when the young
+// one is full it becomes the old one, and who was quiet is forgotten.
+type callers struct {
+	rate  rate.Limit
+	burst int
+
+	mu         sync.Mutex
+	young, old map[string]*rate.Limiter
+}
+
+const maxCallers = 4096
+
+func newCallers(perSecond float64) *callers {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &callers{rate: rate.Limit(perSecond), burst: max(1, int(perSecond)), young: map[string]*rate.Limiter{}}
+}
+
+// wait is how long the caller of a request must wait, 0 when it need not.
+func (c *callers) wait(x *exchange) time.Duration {
+	if c == nil {
+		return 0
+	}
+	name := x.call.Actor
+	if name == "" {
+		host, _, err := net.SplitHostPort(x.request.RemoteAddr)
+		if err != nil {
+			host = x.request.RemoteAddr
+		}
+		name = "@" + host
+	}
+	reservation := c.bucket(name).Reserve()
+	wait := reservation.Delay()
+	if wait > 0 {
+		reservation.Cancel()
+	}
+	return wait
+}
+
+func (c *callers) bucket(name string) *rate.Limiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if bucket, ok := c.young[name]; ok {
+		return bucket
+	}
+	bucket, ok := c.old[name]
+	if !ok {
+		bucket = rate.NewLimiter(c.rate, c.burst)
+	}
+	if len(c.young) >= maxCallers {
+		c.old, c.young = c.young, map[string]*rate.Limiter{}
+	}
+	c.young[name] = bucket
+	return bucket
+}

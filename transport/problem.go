@@ -1,0 +1,229 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// statuses is the one map from codes to HTTP.
+var statuses = map[domain.Code]int{
+	domain.Invalid:      http.StatusBadRequest,
+	domain.Unauthorized: http.StatusUnauthorized,
+	domain.Forbidden:    http.StatusForbidden,
+	domain.NotFound:     http.StatusNotFound,
+	domain.Conflict:     http.StatusConflict,
+	domain.StaleLease:   http.StatusConflict,
+	eventlog.Gone:       http.StatusGone,
+	domain.TooLarge:     http.StatusRequestEntityTooLarge,
+	domain.NotLeader:    http.StatusMisdirectedRequest,
+	domain.TooMany:      http.StatusTooManyRequests,
+	domain.Unavailable:  http.StatusServiceUnavailable,
+	domain.Timeout:      http.StatusGatewayTimeout,
+	domain.Corrupt:      http.StatusInternalServerError,
+	domain.Internal:     http.StatusInternalServerError,
+}
+
+// titles say what a class of error is, whatever the occasion.
+var titles = map[domain.Code]string{
+	domain.Invalid:      "The request is wrong",
+	domain.Unauthorized: "No known identity was shown",
+	domain.Forbidden:    "The caller may not do this",
+	domain.NotFound:     "There is no such thing",
+	domain.Conflict:     "The state does not allow it",
+	domain.StaleLease:   "The lease is not the live one",
+	eventlog.Gone:       "The stream was deleted for ever",
+	domain.TooLarge:     "The request is too large",
+	domain.NotLeader:    "Another node decides",
+	domain.TooMany:      "A bound was hit",
+	domain.Unavailable:  "The node cannot serve this now",
+	domain.Timeout:      "It took too long",
+	domain.Corrupt:      "Stored bytes do not mean what they must",
+	domain.Internal:     "The node is at fault",
+}
+
+// Problem is how every error is answered: RFC 9457, with the stable code.
+type Problem struct {
+	Type      string         `json:"type"`
+	Title     string         `json:"title"`
+	Status    int            `json:"status"`
+	Detail    string         `json:"detail"`
+	Instance  string         `json:"instance,omitempty"`
+	Code      domain.Code    `json:"code"`
+	Retryable bool           `json:"retryable"`
+	Faults    []domain.Fault `json:"faults,omitempty"`
+	RequestID string         `json:"request_id,omitempty"`
+	CommandID string         `json:"command_id,omitempty"`
+	// Position and Events name a refusal that was recorded.
+	Position domain.Position `json:"position,omitempty"`
+	Events   []EventRef      `json:"events,omitempty"`
+	// Leader and Term are told with not_leader, when known.
+	Leader string `json:"leader,omitempty"`
+	Term   uint64 `json:"term,omitempty"`
+	// Found is told with a conflict over a stream's revision.
+	Found *domain.Revision `json:"found_revision,omitempty"`
+}
+
+// LeaderHint is an error that knows who decides instead: an address or a node,
+// and its term. Its code is not_leader.
+type LeaderHint struct {
+	Leader string
+	Term   uint64
+}
+
+// Error says who decides.
+func (e *LeaderHint) Error() string {
+	if e.Leader == "" {
+		return "this node does not decide, and no leader is known"
+	}
+	return "this node does not decide, " + e.Leader + " does"
+}
+
+// Is makes a LeaderHint match the class not_leader.
+func (e *LeaderHint) Is(target error) bool {
+	t, ok := target.(*domain.Error)
+	return ok && t.Code == domain.NotLeader && t.Msg == "" && t.Err == nil
+}
+
+// Later is an error that knows when trying again makes sense.
+type Later struct {
+	After time.Duration
+	Err   error
+}
+
+// Error is that of the cause.
+func (e *Later) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *Later) Unwrap() error { return e.Err }
+
+// httpError is an error whose status is not that of its code: 405, 415.
+type httpError struct {
+	status int
+	allow  string
+	err    error
+}
+
+func (e *httpError) Error() string { return e.err.Error() }
+func (e *httpError) Unwrap() error { return e.err }
+
+// codeOf classes any error.
+func codeOf(err error) domain.Code {
+	var hint *LeaderHint
+	if errors.As(err, &hint) {
+		return domain.NotLeader
+	}
+	var coded *domain.Error
+	if errors.As(err, &coded) {
+		return coded.Code
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return domain.Timeout
+	case errors.Is(err, context.Canceled):
+		return domain.Unavailable
+	}
+	return domain.Internal
+}
+
+// problemOf makes the document of an error.
+func problemOf(err error) Problem {
+	code := codeOf(err)
+	status, known := statuses[code]
+	if !known {
+		code, status = domain.Internal, http.StatusInternalServerError
+	}
+	p := Problem{
+		Type: "urn:rift:problem:" + string(code), Title: titles[code], Status: status,
+		Detail: err.Error(), Code: code, Retryable: code.Retryable(),
+	}
+	var coded *domain.Error
+	if errors.As(err, &coded) {
+		p.Faults = coded.Faults
+	} else if code == domain.Internal {
+		p.Detail = "the node failed at this request; its log has the reason under the request id"
+	}
+	var special *httpError
+	if errors.As(err, &special) {
+		p.Status = special.status
+	}
+	var hint *LeaderHint
+	if errors.As(err, &hint) {
+		p.Leader, p.Term = hint.Leader, hint.Term
+	}
+	var conflict *eventlog.Conflict
+	if errors.As(err, &conflict) && conflict.Reason == "" {
+		p.Detail = conflict.Error()
+		p.Found = &conflict.Found
+	}
+	return p
+}
+
+// retryAfter is how many whole seconds a caller is asked to wait, 0 for none.
+func retryAfter(err error, code domain.Code) int {
+	var later *Later
+	if errors.As(err, &later) {
+		return max(1, int((later.After+time.Second-1)/time.Second))
+	}
+	if code == domain.TooMany || code == domain.Unavailable {
+		return 1
+	}
+	return 0
+}
+
+// Err turns a problem that came over the wire back into an error of its code.
+func (p Problem) Err() error {
+	err := &domain.Error{Code: p.Code, Msg: p.Detail, Faults: p.Faults}
+	if len(p.Faults) > 0 {
+		// The detail already spells the faults out.
+		err.Msg = p.Title
+	}
+	if p.Code == domain.NotLeader {
+		err.Err = &LeaderHint{Leader: p.Leader, Term: p.Term}
+	}
+	return &Refused{Problem: p, err: err}
+}
+
+// Refused is the error of a client whose call was answered with a problem. It
+// matches the problem's class: errors.Is(err, domain.ErrConflict).
+type Refused struct {
+	Problem Problem
+	err     *domain.Error
+}
+
+// Error is what the node said.
+func (e *Refused) Error() string { return e.err.Error() }
+
+// Unwrap gives the coded error.
+func (e *Refused) Unwrap() error { return e.err }
+
+// readProblem reads a problem from the body of an answer; a body that is none
+// becomes one, by its status.
+func readProblem(status int, body []byte) Problem {
+	var p Problem
+	if err := json.Unmarshal(body, &p); err == nil && p.Code != "" {
+		return p
+	}
+	code := domain.Internal
+	for _, candidate := range []domain.Code{
+		domain.Invalid, domain.Unauthorized, domain.Forbidden, domain.NotFound, domain.Conflict, eventlog.Gone,
+		domain.TooLarge, domain.NotLeader, domain.TooMany, domain.Unavailable, domain.Timeout,
+	} {
+		if statuses[candidate] == status {
+			code = candidate
+			break
+		}
+	}
+	if status == http.StatusBadGateway {
+		code = domain.Unavailable
+	}
+	return Problem{
+		Title: titles[code], Status: status, Code: code, Retryable: code.Retryable(),
+		Detail: "want an answer of rift, found status " + http.StatusText(status),
+	}
+}

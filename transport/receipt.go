@@ -1,0 +1,86 @@
+package transport
+
+import (
+	"strconv"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// EventRef is how the answer to a command names an event. Data is told on a dry
+// run, when there is nothing to look up.
+type EventRef struct {
+	Type     string          `json:"type"`
+	Stream   domain.StreamID `json:"stream"`
+	Revision domain.Revision `json:"revision"`
+	Position domain.Position `json:"position"`
+}
+
+func eventRefs(events []domain.Envelope) []EventRef {
+	refs := make([]EventRef, len(events))
+	for i, e := range events {
+		refs[i] = EventRef{Type: e.Type, Stream: e.Stream, Revision: e.Revision, Position: e.Position}
+	}
+	return refs
+}
+
+// receiptKeys are the keys that every command's answer has, so that no result
+// may use them otherwise.
+const receiptKeys = "position,events,duplicate,dry_run,refused"
+
+// appendReceipt writes the answer to a command: where it ended up, then the
+// members of its result. On a dry run the events carry what they would say, and
+// refused is why the command would be turned down.
+func (x *exchange) appendReceipt(dst []byte, refused error) ([]byte, error) {
+	result := &x.reply.result
+	dst = append(dst, `{"position":`...)
+	dst = strconv.AppendUint(dst, uint64(result.Position), 10)
+	dst = append(dst, `,"events":[`...)
+	for i := range result.Events {
+		e := &result.Events[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"type":`...)
+		dst = appendString(dst, e.Type)
+		dst = append(dst, `,"stream":`...)
+		dst = appendString(dst, string(e.Stream))
+		dst = append(dst, `,"revision":`...)
+		dst = strconv.AppendInt(dst, int64(e.Revision), 10)
+		if x.call.Dry {
+			dst = append(dst, `,"data":`...)
+			dst = appendData(dst, e.Data)
+		} else {
+			dst = append(dst, `,"position":`...)
+			dst = strconv.AppendUint(dst, uint64(e.Position), 10)
+		}
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ']')
+	var err error
+	if dst, _, err = appendMembers(dst, result.Answer, true, receiptKeys); err != nil {
+		return dst, err
+	}
+	if dst, _, err = appendMembers(dst, x.reply.extra, true, receiptKeys); err != nil {
+		return dst, err
+	}
+	if result.Duplicate {
+		dst = append(dst, `,"duplicate":true`...)
+	}
+	if x.call.Dry {
+		dst = append(dst, `,"dry_run":true`...)
+		if refused != nil {
+			dst = append(dst, `,"refused":`...)
+			if dst, err = appendJSON(dst, x.problemOf(refused)); err != nil {
+				return dst, err
+			}
+		}
+	}
+	return append(dst, '}', '\n'), nil
+}
+
+func appendData(dst, data []byte) []byte {
+	if len(data) == 0 {
+		return append(dst, "null"...)
+	}
+	return append(dst, data...)
+}

@@ -1,0 +1,527 @@
+package transport
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The bounds of a body besides its size.
+const (
+	maxDepth  = 100 // of nesting; a decoder's stack must not be the caller's to fill
+	maxFaults = 32  // that one answer names
+)
+
+// checkBody walks a body once against a shape and names every fault: text that
+// is not strict JSON (RFC 8259, UTF-8), data after the end, keys that the type
+// does not have or that stand twice, values of the wrong kind.
+func checkBody(body []byte, s *shape) []domain.Fault {
+	if !utf8.Valid(body) {
+		return []domain.Fault{{Field: "body", Reason: "want UTF-8"}}
+	}
+	w := walker{data: body}
+	w.space()
+	if w.at == len(w.data) {
+		return []domain.Fault{{Field: "body", Reason: "want a JSON object, found nothing"}}
+	}
+	if s.kind == object && w.data[w.at] != '{' {
+		w.wrong("an object")
+		if !w.skip(0) && len(w.faults) == 0 {
+			w.broken("a value")
+		}
+		return w.faults
+	}
+	if !w.value(s, 0) {
+		return w.faults
+	}
+	w.space()
+	if w.at != len(w.data) {
+		w.fault("body", fmt.Sprintf("want nothing after the value, found %s at byte %d", w.seen(), w.at))
+	}
+	return w.faults
+}
+
+// walker is a place in a body. Its methods answer false when the text is not
+// JSON: then the last fault says where, and nothing after it was looked at.
+type walker struct {
+	data   []byte
+	at     int
+	path   []string
+	faults []domain.Fault
+}
+
+func (w *walker) fault(field, reason string) {
+	if len(w.faults) < maxFaults {
+		w.faults = append(w.faults, domain.Fault{Field: field, Reason: reason})
+	}
+}
+
+// broken says that the text stops being JSON here.
+func (w *walker) broken(want string) bool {
+	w.fault("body", fmt.Sprintf("want strict JSON: want %s at byte %d, found %s", want, w.at, w.seen()))
+	return false
+}
+
+// wrong says that the value here is not what its key wants.
+func (w *walker) wrong(want string) {
+	w.fault(w.field(), "want "+want+", found "+w.found())
+}
+
+func (w *walker) field() string {
+	if len(w.path) == 0 {
+		return "body"
+	}
+	n := 0
+	for _, part := range w.path {
+		n += len(part) + 1
+	}
+	name := make([]byte, 0, n)
+	for i, part := range w.path {
+		if i > 0 && part[0] != '[' {
+			name = append(name, '.')
+		}
+		name = append(name, part...)
+	}
+	return string(name)
+}
+
+func (w *walker) seen() string {
+	if w.at >= len(w.data) {
+		return "the end"
+	}
+	r, _ := utf8.DecodeRune(w.data[w.at:])
+	return strconv.QuoteRune(r)
+}
+
+// found names the kind of the value that starts here.
+func (w *walker) found() string {
+	if w.at >= len(w.data) {
+		return "the end"
+	}
+	switch w.data[w.at] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	}
+	start := w.at
+	end := start
+	for end < len(w.data) && end < start+24 && isNumberByte(w.data[end]) {
+		end++
+	}
+	return string(w.data[start:end])
+}
+
+func isNumberByte(c byte) bool {
+	return c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
+}
+
+func (w *walker) space() {
+	for w.at < len(w.data) {
+		switch w.data[w.at] {
+		case ' ', '\t', '\n', '\r':
+			w.at++
+		default:
+			return
+		}
+	}
+}
+
+// value walks the value here, which must fit the shape.
+func (w *walker) value(s *shape, depth int) bool {
+	if s.kind == anything {
+		return w.skip(depth)
+	}
+	if depth > maxDepth {
+		return w.deep()
+	}
+	if w.at >= len(w.data) {
+		return w.broken("a value")
+	}
+	c := w.data[w.at]
+	switch {
+	case c == '{' && s.kind == object:
+		return w.object(s, depth)
+	case c == '{' && s.kind == dictionary:
+		return w.members(depth, func(key string) bool {
+			w.path = append(w.path, key)
+			ok := w.value(s.elem, depth+1)
+			w.path = w.path[:len(w.path)-1]
+			return ok
+		})
+	case c == '[' && s.kind == list:
+		return w.list(s, depth)
+	case c == '"' && s.kind == text:
+		return w.string()
+	case (c == 't' || c == 'f') && s.kind == boolean:
+		return w.word()
+	case (c == '-' || c >= '0' && c <= '9') && (s.kind == integer || s.kind == natural || s.kind == number):
+		return w.number(s)
+	}
+	w.wrong(wanted[s.kind])
+	return w.skip(depth)
+}
+
+func (w *walker) deep() bool {
+	w.fault("body", fmt.Sprintf("want at most %d levels of nesting", maxDepth))
+	return false
+}
+
+// object walks the object here against a struct's shape.
+func (w *walker) object(s *shape, depth int) bool {
+	var few uint64
+	var many map[int]bool
+	if len(s.fields) > 64 {
+		many = map[int]bool{}
+	}
+	return w.members(depth, func(key string) bool {
+		field, known := s.fields[key]
+		if !known {
+			w.path = append(w.path, printable(key))
+			w.fault(w.field(), "not a known key")
+			w.path = w.path[:len(w.path)-1]
+			return w.skip(depth + 1)
+		}
+		w.path = append(w.path, key)
+		twice := few&(1<<(field.index&63)) != 0
+		if many != nil {
+			twice = many[field.index]
+			many[field.index] = true
+		}
+		few |= 1 << (field.index & 63)
+		if twice {
+			w.fault(w.field(), "stands twice")
+		}
+		ok := true
+		if w.at < len(w.data) && w.data[w.at] == 'n' {
+			if !field.optional && field.shape.kind != anything {
+				w.fault(w.field(), "want "+wanted[field.shape.kind]+", found null")
+			}
+			ok = w.word()
+		} else {
+			ok = w.value(field.shape, depth+1)
+		}
+		w.path = w.path[:len(w.path)-1]
+		return ok
+	})
+}
+
+// printable keeps a key from outside short enough for an answer.
+func printable(key string) string {
+	if key == "" {
+		return `""`
+	}
+	if len(key) > 64 {
+		return strconv.QuoteToGraphic(key[:64]) + "…"
+	}
+	return key
+}
+
+// members walks an object and hands each key to member, which walks its value.
+func (w *walker) members(depth int, member func(key string) bool) bool {
+	if depth >= maxDepth {
+		return w.deep()
+	}
+	w.at++
+	w.space()
+	if w.at < len(w.data) && w.data[w.at] == '}' {
+		w.at++
+		return true
+	}
+	for {
+		w.space()
+		if w.at >= len(w.data) || w.data[w.at] != '"' {
+			return w.broken("a key")
+		}
+		start := w.at
+		if !w.string() {
+			return false
+		}
+		key, ok := unquoted(w.data[start:w.at])
+		if !ok {
+			return w.broken("a key")
+		}
+		w.space()
+		if w.at >= len(w.data) || w.data[w.at] != ':' {
+			return w.broken("':'")
+		}
+		w.at++
+		w.space()
+		if !member(key) {
+			return false
+		}
+		w.space()
+		if w.at >= len(w.data) {
+			return w.broken("',' or '}'")
+		}
+		switch w.data[w.at] {
+		case ',':
+			w.at++
+		case '}':
+			w.at++
+			return true
+		default:
+			return w.broken("',' or '}'")
+		}
+	}
+}
+
+func unquoted(quoted []byte) (string, bool) {
+	inner := quoted[1 : len(quoted)-1]
+	for _, c := range inner {
+		if c == '\\' {
+			var key string
+			return key, json.Unmarshal(quoted, &key) == nil
+		}
+	}
+	return string(inner), true
+}
+
+func (w *walker) list(s *shape, depth int) bool {
+	if depth >= maxDepth {
+		return w.deep()
+	}
+	start := w.at
+	w.at++
+	w.space()
+	n := 0
+	if w.at < len(w.data) && w.data[w.at] == ']' {
+		w.at++
+	} else {
+		for {
+			w.space()
+			w.path = append(w.path, "["+strconv.Itoa(n)+"]")
+			if !w.value(s.elem, depth+1) {
+				return false
+			}
+			w.path = w.path[:len(w.path)-1]
+			n++
+			w.space()
+			if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != ']' {
+				return w.broken("',' or ']'")
+			}
+			w.at++
+			if w.data[w.at-1] == ']' {
+				break
+			}
+		}
+	}
+	if s.length > 0 && n != s.length {
+		end := w.at
+		w.at = start
+		w.fault(w.field(), fmt.Sprintf("want %d values, found %d", s.length, n))
+		w.at = end
+	}
+	return true
+}
+
+// skip walks any valid value.
+func (w *walker) skip(depth int) bool {
+	if depth > maxDepth {
+		return w.deep()
+	}
+	if w.at >= len(w.data) {
+		return w.broken("a value")
+	}
+	switch c := w.data[w.at]; {
+	case c == '{':
+		return w.skipObject(depth)
+	case c == '[':
+		if depth >= maxDepth {
+			return w.deep()
+		}
+		w.at++
+		w.space()
+		if w.at < len(w.data) && w.data[w.at] == ']' {
+			w.at++
+			return true
+		}
+		for {
+			w.space()
+			if !w.skip(depth + 1) {
+				return false
+			}
+			w.space()
+			if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != ']' {
+				return w.broken("',' or ']'")
+			}
+			w.at++
+			if w.data[w.at-1] == ']' {
+				return true
+			}
+		}
+	case c == '"':
+		return w.string()
+	case c == '-' || c >= '0' && c <= '9':
+		return w.number(nil)
+	default:
+		return w.word()
+	}
+}
+
+func (w *walker) skipObject(depth int) bool {
+	if depth >= maxDepth {
+		return w.deep()
+	}
+	w.at++
+	w.space()
+	if w.at < len(w.data) && w.data[w.at] == '}' {
+		w.at++
+		return true
+	}
+	for {
+		w.space()
+		if w.at >= len(w.data) || w.data[w.at] != '"' {
+			return w.broken("a key")
+		}
+		if !w.string() {
+			return false
+		}
+		w.space()
+		if w.at >= len(w.data) || w.data[w.at] != ':' {
+			return w.broken("':'")
+		}
+		w.at++
+		w.space()
+		if !w.skip(depth + 1) {
+			return false
+		}
+		w.space()
+		if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != '}' {
+			return w.broken("',' or '}'")
+		}
+		w.at++
+		if w.data[w.at-1] == '}' {
+			return true
+		}
+	}
+}
+
+func (w *walker) word() bool {
+	for _, word := range [...]string{"true", "false", "null"} {
+		if len(w.data)-w.at >= len(word) && string(w.data[w.at:w.at+len(word)]) == word {
+			w.at += len(word)
+			return true
+		}
+	}
+	return w.broken("a value")
+}
+
+func (w *walker) string() bool {
+	for i := w.at + 1; i < len(w.data); i++ {
+		switch c := w.data[i]; {
+		case c == '"':
+			w.at = i + 1
+			return true
+		case c < ' ':
+			w.at = i
+			return w.broken("no bare control character")
+		case c == '\\':
+			i++
+			if i >= len(w.data) {
+				break
+			}
+			switch w.data[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				for range 4 {
+					i++
+					if i >= len(w.data) || !isHex(w.data[i]) {
+						w.at = min(i, len(w.data))
+						return w.broken("four hexadecimal digits")
+					}
+				}
+			default:
+				w.at = i
+				return w.broken("an escape of JSON")
+			}
+		}
+	}
+	w.at = len(w.data)
+	return w.broken("the end of the string")
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+// number walks a number, and checks that it fits a shape if there is one.
+func (w *walker) number(s *shape) bool {
+	start := w.at
+	whole := true
+	if w.data[w.at] == '-' {
+		w.at++
+	}
+	if w.at < len(w.data) && w.data[w.at] == '0' {
+		w.at++
+	} else if !w.digits() {
+		return false
+	}
+	if w.at < len(w.data) && w.data[w.at] == '.' {
+		whole = false
+		w.at++
+		if !w.digits() {
+			return false
+		}
+	}
+	if w.at < len(w.data) && (w.data[w.at] == 'e' || w.data[w.at] == 'E') {
+		whole = false
+		w.at++
+		if w.at < len(w.data) && (w.data[w.at] == '+' || w.data[w.at] == '-') {
+			w.at++
+		}
+		if !w.digits() {
+			return false
+		}
+	}
+	if s == nil {
+		return true
+	}
+	literal := string(w.data[start:w.at])
+	fits := true
+	switch s.kind {
+	case integer:
+		_, err := strconv.ParseInt(literal, 10, s.bits)
+		fits = whole && err == nil
+	case natural:
+		_, err := strconv.ParseUint(literal, 10, s.bits)
+		fits = whole && err == nil
+	case number:
+		_, err := strconv.ParseFloat(literal, s.bits)
+		fits = err == nil
+	}
+	if !fits {
+		if len(literal) > 24 {
+			literal = literal[:24] + "…"
+		}
+		w.fault(w.field(), "want "+wanted[s.kind]+rangeOf(s)+", found "+literal)
+	}
+	return true
+}
+
+func rangeOf(s *shape) string {
+	if s.kind == number {
+		return " in the range of a double"
+	}
+	return fmt.Sprintf(" of %d bits", s.bits)
+}
+
+func (w *walker) digits() bool {
+	start := w.at
+	for w.at < len(w.data) && w.data[w.at] >= '0' && w.data[w.at] <= '9' {
+		w.at++
+	}
+	if w.at == start {
+		return w.broken("a digit")
+	}
+	return true
+}

@@ -1,0 +1,25 @@
+package transport
+
+import (
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/projections"
+)
+
+// WorkRoutes is the queue.
+func WorkRoutes() []Route {
+	return []Route{
+		Post[commands.AddTask]("/work/add"),
+		Post[commands.ClaimTasks]("/work/claim"),
+		Post[commands.StartTask]("/work/start"),
+		Post[commands.HeartbeatTask]("/work/heartbeat"),
+		Post[commands.CompleteTask]("/work/complete"),
+		Post[commands.FailTask]("/work/fail"),
+		Post[commands.ReleaseTask]("/work/release"),
+		Post[commands.CancelTask]("/work/cancel"),
+		Get("/work/status", "work.status", projections.WorkStatus, About("the queue in numbers")),
+		Get("/work/items", "work.items", projections.ListTasks, About("items by name, all or by state, type, config and node")),
+		Get("/work/items/{id}", "work.item", projections.FindTask, About("one item")),
+		Get("/work/history", "work.history", projections.TaskHistory, About("items that ended, newest first")),
+		Get("/work/explain", "work.explain", projections.ExplainWork, About("why an item is not running, or a node gets nothing, gate by gate")),
+	}
+}

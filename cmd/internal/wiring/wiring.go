@@ -26,6 +26,7 @@ func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, 
 func Projections() []projections.Projection {
 	return []projections.Projection{
 		projections.Policies(), projections.Work(), projections.NodesProjection(),
+		projections.ElectionProjection(), projections.FindingsProjection(),
 	}
 }
 

@@ -1,0 +1,224 @@
+package script
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// ReplayOptions say how far a log is replayed and what is asked of it then.
+type ReplayOptions struct {
+	To       domain.Position // 0: to the end, or to ToTime
+	ToTime   time.Time
+	Queries  []string // paths of the node's own routes: "/work/items?state=queued"
+	Strict   bool     // end with the first event that a handler cannot take
+	Progress func(done, total domain.Position)
+}
+
+// Account is what a replay found: the state the log leads to, what reactors
+// would have done about it, and what is wrong with it.
+type Account struct {
+	Position domain.Position            `json:"position"` // replayed up to here
+	Head     domain.Position            `json:"head"`     // the log's end
+	Time     *time.Time                 `json:"time"`     // of the last event replayed
+	Digest   string                     `json:"digest"`   // of the read models
+	State    map[string]json.RawMessage `json:"state"`    // the answers of the summary queries
+	Queries  map[string]json.RawMessage `json:"queries,omitempty"`
+	Issued   []Issue                    `json:"commands"` // by reactor and command, most first
+	Findings []json.RawMessage          `json:"findings"`
+	Parked   []json.RawMessage          `json:"dead_letters"`
+}
+
+// Issue sums up what one reactor wanted of one command.
+type Issue struct {
+	Reactor  string            `json:"reactor"`
+	Command  string            `json:"command"`
+	Count    int               `json:"count"`
+	Recorded int               `json:"recorded"` // of them, the log shows the effect
+	First    domain.Position   `json:"first_position"`
+	Last     domain.Position   `json:"last_position"`
+	Examples []json.RawMessage `json:"examples"`
+}
+
+// summaryQueries are what every replay shows of the state.
+var summaryQueries = []string{"/work/status"}
+
+// maxExamples bounds the commands shown of one kind.
+const maxExamples = 3
+
+// Replay rebuilds the read models of a log in a folder and accounts for them.
+func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOptions) (Account, error) {
+	env, err := over(log, dir, Options{}, store.Options{Strict: options.Strict})
+	if err != nil {
+		return Account{}, err
+	}
+	defer func() { _ = env.Close() }() // a throw-away store
+	account := Account{State: map[string]json.RawMessage{}, Issued: []Issue{}, Parked: []json.RawMessage{}}
+	if account.Head, err = log.Head(ctx); err != nil {
+		return account, err
+	}
+	account.Position, err = replayTarget(ctx, log, account.Head, options)
+	if err != nil {
+		return account, err
+	}
+	if account.Position > 0 {
+		if err := env.toWithProgress(ctx, account.Position, options.Progress); err != nil {
+			return account, err
+		}
+	}
+	for e, err := range log.ReadAll(ctx, account.Position, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil {
+			return account, err
+		}
+		account.Time = &e.Time
+		env.now = e.Time
+		break
+	}
+	digest, err := env.node.Store().Digest(ctx)
+	if err != nil {
+		return account, err
+	}
+	account.Digest = digest.Total
+	if account.State, err = env.answers(ctx, summaryQueries); err != nil {
+		return account, err
+	}
+	if account.Queries, err = env.answers(ctx, options.Queries); err != nil {
+		return account, err
+	}
+	if account.Issued, err = env.issued(ctx); err != nil {
+		return account, err
+	}
+	return account, env.node.Store().View(func(v projections.View) error {
+		found, err := projections.Findings(v, projections.FindingsQuery{})
+		if err != nil {
+			return err
+		}
+		account.Findings = found.Findings
+		for row, err := range v.Scan(store.DeadLetterTable, projections.Span{}) {
+			if err != nil {
+				return err
+			}
+			account.Parked = append(account.Parked, slices.Clone(row.Value))
+		}
+		return nil
+	})
+}
+
+// replayTarget is the position a replay ends at.
+func replayTarget(ctx context.Context, log eventlog.Log, head domain.Position, options ReplayOptions) (domain.Position, error) {
+	switch {
+	case !options.ToTime.IsZero():
+		clock, ok := log.(interface {
+			PositionAt(ctx context.Context, at time.Time) (domain.Position, error)
+		})
+		if !ok {
+			return 0, domain.Errorf(domain.Invalid, "this log keeps no times; name a position")
+		}
+		return clock.PositionAt(ctx, options.ToTime)
+	case options.To > head:
+		return 0, domain.Errorf(domain.Invalid, "want a position up to the log's end at %d, found %d", head, options.To)
+	case options.To > 0:
+		return options.To, nil
+	}
+	return head, nil
+}
+
+// toWithProgress brings the read models to a position and tells how far they are.
+func (env *Env) toWithProgress(ctx context.Context, position domain.Position, progress func(done, total domain.Position)) error {
+	if progress == nil {
+		return env.To(ctx, position)
+	}
+	done := make(chan error, 1)
+	go func() { done <- env.To(ctx, position) }()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			progress(env.node.Store().Position(), position)
+			return err
+		case <-ticker.C:
+			progress(env.node.Store().Position(), position)
+		}
+	}
+}
+
+// answers asks the node's own routes.
+func (env *Env) answers(ctx context.Context, paths []string) (map[string]json.RawMessage, error) {
+	answers := map[string]json.RawMessage{}
+	for _, path := range paths {
+		status, body := env.Ask(ctx, "/"+strings.TrimPrefix(path, "/"))
+		if status != http.StatusOK {
+			return nil, domain.Errorf(domain.Invalid, "query %s: %d %s", path, status, body)
+		}
+		answers[path] = slices.Clone(body)
+	}
+	return answers, nil
+}
+
+// issued sums up the outbox: what reactors wanted, and how much of it the log
+// shows to have happened.
+func (env *Env) issued(ctx context.Context) ([]Issue, error) {
+	var issues []Issue
+	var cursor store.Cursor
+	for {
+		entries, err := env.node.Store().Outbox(ctx, cursor, maxPending)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			cursor = entry.Cursor()
+			at := slices.IndexFunc(issues, func(i Issue) bool { return i.Reactor == entry.Reactor && i.Command == entry.CommandType })
+			if at < 0 {
+				at = len(issues)
+				issues = append(issues, Issue{Reactor: entry.Reactor, Command: entry.CommandType, First: entry.Position})
+			}
+			issue := &issues[at]
+			issue.Count++
+			issue.Last = entry.Position
+			recorded, err := env.happened(ctx, entry)
+			if err != nil {
+				return nil, err
+			}
+			if recorded {
+				issue.Recorded++
+			}
+			if len(issue.Examples) < maxExamples {
+				issue.Examples = append(issue.Examples, slices.Clone(entry.Command))
+			}
+		}
+		if len(entries) < maxPending {
+			break
+		}
+	}
+	slices.SortStableFunc(issues, func(a, b Issue) int { return b.Count - a.Count })
+	return issues, nil
+}
+
+// happened tells whether the log holds what a reactor's command led to.
+func (env *Env) happened(ctx context.Context, entry store.OutboxEntry) (bool, error) {
+	spec, known := env.node.Bus().Spec(entry.CommandType)
+	if !known {
+		return false, nil
+	}
+	pointer := spec.New()
+	if err := (wiring.FastCodec{}).Unmarshal(entry.Command, pointer); err != nil {
+		return false, domain.Errorf(domain.Corrupt, "command of %s at %d: %w", entry.Reactor, entry.Position, err)
+	}
+	target, ok := spec.Value(pointer).(commands.Targeted)
+	if !ok {
+		return false, nil
+	}
+	_, found, err := env.log.Find(ctx, target.Stream(), commands.EventID(entry.CommandID, target.Stream(), 0))
+	return found, err
+}

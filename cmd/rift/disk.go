@@ -1,0 +1,12 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// diskSpace tells what is free for this process, and the whole, in bytes.
+func diskSpace(folder string) (free, total uint64, err error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(folder, &stat); err != nil {
+		return 0, 0, err
+	}
+	return stat.Bavail * uint64(stat.Bsize), stat.Blocks * uint64(stat.Bsize), nil
+}

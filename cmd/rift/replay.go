@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/recorded"
+	"github.com/ringrift/rift/cmd/internal/script"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/projections"
+)
+
+// replayFlags are the wishes of one replay.
+type replayFlags struct {
+	to      string
+	queries []string
+	strict  bool
+	lenient bool
+	format  string
+}
+
+func newReplay(a *app) *cobra.Command {
+	var flags replayFlags
+	c := &cobra.Command{
+		Use:   "replay FILE|DIR…",
+		Short: "Rebuild the state a log leads to, and say what is wrong with it",
+		Long: `replay reads a recorded log or a data folder, rebuilds the read models in a
+folder of its own, and prints the state, what reactors would have done, and
+findings with the positions that show them: more than one leader, terms moved by
+hearsay, items stuck or lost, a queue over its limit, dead wiring and more.
+
+It changes nothing. Findings make it exit with code 2.`,
+		Example: `  rift replay data
+  rift replay incident.jsonl.zst --to 2026-01-14T03:00:00Z
+  rift replay recorded/*.log -o json
+  rift replay data --query '/work/items?state=running'`,
+		RunE: func(c *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				return usagef("%s: want recorded files or a data folder, found none", c.CommandPath())
+			}
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			account, err := a.replay(c.Context(), paths, flags)
+			if err != nil {
+				return err
+			}
+			if err := printAccount(p, account); err != nil {
+				return err
+			}
+			if n := len(account.Findings); n > 0 {
+				return &findings{n, "finding"}
+			}
+			return nil
+		},
+	}
+	set := c.Flags()
+	set.StringVar(&flags.to, "to", "", "position or time to stop at (default: the end)")
+	set.StringArrayVar(&flags.queries, "query", nil, "also answer this query of the node's routes, like /work/items?state=queued; may stand more than once")
+	set.BoolVar(&flags.strict, "strict", false, "end with the first event that a handler cannot take")
+	set.BoolVar(&flags.lenient, "lenient", false, "leave broken lines of recorded files out, and count them")
+	set.StringVar(&flags.format, "format", "", "kind of recording: "+strings.Join(formatNames(), ", ")+" (default: by the ending of the file)")
+	register(c, "format", formatNames()...)
+	return c
+}
+
+// replay brings the recordings into one log and accounts for it.
+func (a *app) replay(ctx context.Context, paths []string, flags replayFlags) (account script.Account, err error) {
+	options := script.ReplayOptions{Queries: flags.queries, Strict: flags.strict}
+	if flags.to != "" {
+		if options.To, options.ToTime, err = parsePlace(flags.to); err != nil {
+			return account, err
+		}
+	}
+	folder, err := os.MkdirTemp("", "rift-replay-")
+	if err != nil {
+		return account, domain.Errorf(domain.Unavailable, "folder of the replay: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	log, err := a.logToReplay(ctx, folder, paths, flags)
+	if err != nil {
+		return account, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	progress := a.progress("replaying", "events", 0)
+	defer progress.Done()
+	options.Progress = func(done, total domain.Position) {
+		progress.Total(int64(total))
+		progress.Set(int64(done))
+	}
+	return script.Replay(ctx, log, filepath.Join(folder, "models"), options)
+}
+
+// parsePlace reads a position or a time.
+func parsePlace(text string) (domain.Position, time.Time, error) {
+	if position, err := domain.ParsePosition(text); err == nil {
+		return position, time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return 0, time.Time{}, usagef("--to %s: want a position or a time like 2026-01-14T03:00:00Z", text)
+	}
+	return 0, at, nil
+}
+
+// logToReplay opens a data folder as it is, or imports recordings into a log of
+// the replay's own.
+func (a *app) logToReplay(ctx context.Context, folder string, paths []string, flags replayFlags) (*pebblelog.Log, error) {
+	if err := readableFiles(paths); err != nil {
+		return nil, err
+	}
+	if len(paths) == 1 && isDataFolder(paths[0]) {
+		log, err := node.OpenLog(paths[0], true)
+		if err != nil && domain.CodeOf(err) == domain.Unavailable {
+			return nil, hinted(err, "a node serves it: export it with `rift log export --addr … FILE` and replay the file")
+		}
+		return log, err
+	}
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	byFormat, err := sortedByFormat(paths, flags.format)
+	if err != nil {
+		return nil, err
+	}
+	log, err := node.OpenLog(folder, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range byFormat {
+		progress := a.progress("reading "+group.format, "B", 0)
+		report, err := recorded.Import(ctx, log, catalog, group.format, group.paths, recorded.Options{
+			Lenient: flags.lenient, Progress: func(at recorded.Progress) {
+				progress.Total(at.TotalBytes)
+				progress.Set(at.Bytes)
+			},
+		})
+		progress.Done()
+		if err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
+		for _, skipped := range report.Skipped {
+			if flags.lenient {
+				a.note("rift: left out %s: %s", output.Plural(skipped.Count, "line"), skipped.Why)
+			}
+		}
+	}
+	return log, nil
+}
+
+// recordings of one format.
+type recordings struct {
+	format string
+	paths  []string
+}
+
+// sortedByFormat groups recordings by kind, from their endings unless one is named.
+func sortedByFormat(paths []string, format string) ([]recordings, error) {
+	if format != "" {
+		return []recordings{{format, paths}}, nil
+	}
+	var groups []recordings
+	for _, path := range paths {
+		found, err := formatOf(path)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(groups, func(g recordings) bool { return g.format == found })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, recordings{format: found})
+		}
+		groups[at].paths = append(groups[at].paths, path)
+	}
+	return groups, nil
+}
+
+// formatOf tells the kind of a recording from the ending of its name, or of the
+// first file in a folder that has a known one.
+func formatOf(path string) (string, error) {
+	names := []string{path}
+	if entries, err := os.ReadDir(path); err == nil {
+		names = nil
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+		}
+	}
+	for _, name := range names {
+		bare := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
+		for _, format := range recorded.Formats() {
+			if slices.Contains(format.Endings, filepath.Ext(bare)) {
+				return format.Name, nil
+			}
+		}
+	}
+	return "", hinted(domain.Errorf(domain.Invalid, "%s: no recording of a known kind", path), "name the kind with --format: %s", strings.Join(formatNames(), ", "))
+}
+
+// printAccount shows what a replay found: the document to programs, and to
+// people the state, the wishes of reactors and the findings one after the other.
+func printAccount(p *output.Printer, account script.Account) error {
+	if p.Format == output.JSON || p.Format == output.JSONL {
+		return p.Print(output.Listing{Doc: account})
+	}
+	at := ""
+	if account.Time != nil {
+		at = " at " + account.Time.Format(domain.Timestamp)
+	}
+	if err := p.Line(fmt.Sprintf("replayed to %s of %s%s\ndigest %s\n", output.Count(account.Position), output.Count(account.Head), at, account.Digest)); err != nil {
+		return err
+	}
+	for _, print := range []func(*output.Printer, script.Account) error{printState, printQueries, printIssued, printParked, printFindings} {
+		if err := print(p, account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printState(p *output.Printer, account script.Account) error {
+	var status struct {
+		ByState     map[string]int            `json:"by_state"`
+		ByTypeState map[string]map[string]int `json:"by_type_state"`
+	}
+	if err := json.Unmarshal(account.State["/work/status"], &status); err != nil {
+		return domain.Errorf(domain.Internal, "state: %w", err)
+	}
+	listing := output.Listing{
+		Above: "Items", Columns: []output.Column{{Name: "task_type"}}, Empty: "no items",
+	}
+	var states []string
+	for _, state := range domain.TaskStates {
+		if status.ByState[string(state)] > 0 {
+			states = append(states, string(state))
+			listing.Columns = append(listing.Columns, output.Column{Name: string(state), Right: true})
+		}
+	}
+	var types []string
+	for name := range status.ByTypeState {
+		types = append(types, name)
+	}
+	slices.Sort(types)
+	for _, name := range types {
+		row := []any{name}
+		for _, state := range states {
+			row = append(row, status.ByTypeState[name][state])
+		}
+		listing.Rows = append(listing.Rows, row)
+	}
+	return p.Print(listing)
+}
+
+func printQueries(p *output.Printer, account script.Account) error {
+	var paths []string
+	for path := range account.Queries {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	for _, path := range paths {
+		if err := p.Line("\n" + path + "\n" + strings.TrimRight(string(account.Queries[path]), "\n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printIssued(p *output.Printer, account script.Account) error {
+	listing := output.Listing{
+		Above: "\nReactors would have issued", Empty: "nothing",
+		Columns: []output.Column{{Name: "reactor"}, {Name: "command"}, {Name: "count", Right: true}, {Name: "recorded", Right: true}, {Name: "first", Right: true}, {Name: "last", Right: true}, {Name: "example", Max: 60}},
+	}
+	for _, issue := range account.Issued {
+		example := ""
+		if len(issue.Examples) > 0 {
+			example = string(issue.Examples[0])
+		}
+		listing.Rows = append(listing.Rows, []any{issue.Reactor, issue.Command, issue.Count, issue.Recorded, issue.First, issue.Last, example})
+	}
+	return p.Print(listing)
+}
+
+func printParked(p *output.Printer, account script.Account) error {
+	if len(account.Parked) == 0 {
+		return nil
+	}
+	listing := output.Listing{
+		Above:   "\nEvents that a handler could not take",
+		Columns: []output.Column{{Name: "handler"}, {Name: "event_position", Right: true}, {Name: "event_type"}, {Name: "error", Max: 100}},
+	}
+	for _, raw := range account.Parked {
+		var letter struct {
+			Handler       string          `json:"handler"`
+			EventPosition domain.Position `json:"event_position"`
+			EventType     string          `json:"event_type"`
+			Error         string          `json:"error"`
+		}
+		if err := json.Unmarshal(raw, &letter); err != nil {
+			return domain.Errorf(domain.Internal, "dead letter: %w", err)
+		}
+		listing.Rows = append(listing.Rows, []any{letter.Handler, letter.EventPosition, letter.EventType, letter.Error})
+	}
+	return p.Print(listing)
+}
+
+func printFindings(p *output.Printer, account script.Account) error {
+	listing := output.Listing{
+		Above: "\nFindings", Empty: "no findings",
+		Columns: []output.Column{{Name: "kind"}, {Name: "severity"}, {Name: "position", Right: true}, {Name: "last_position", Right: true}, {Name: "count", Right: true}, {Name: "time"}, {Name: "summary", Max: 160}, {Name: "source", Max: 60}},
+		Below:   "\nrift log show FILE|DIR --from POSITION --limit 20 shows the events around a position; -o json has every piece of evidence.",
+	}
+	for _, raw := range account.Findings {
+		var row projections.FindingRow
+		if err := json.Unmarshal(raw, &row); err != nil {
+			return domain.Errorf(domain.Internal, "finding: %w", err)
+		}
+		source := ""
+		if len(row.Sources) > 0 {
+			source = row.Sources[0]
+		}
+		listing.Rows = append(listing.Rows, []any{row.Kind, string(row.Severity), row.Position, row.LastPosition, row.Count, row.At.Format(domain.Timestamp), row.Summary, source})
+	}
+	return p.Print(listing)
+}

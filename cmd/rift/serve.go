@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	actors "github.com/oklog/run"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+func newServe(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node on the embedded log",
+		Long: `serve runs a node: the log and the read models in --data, the endpoints on
+--listen. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
+first, requests in flight are answered, everything acknowledged is on disk.
+
+It serves the loopback only unless --token-file names the tokens callers must show.`,
+		Example: `  rift serve
+  rift serve --data /var/lib/rift --listen 0.0.0.0:8770 --token-file /etc/rift/tokens
+  rift serve --print-config`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			settings, err := config.LoadServe(c.Flags(), a.getenv)
+			if err != nil {
+				return err
+			}
+			if settings.PrintConfig {
+				return settings.Print(a.stdout)
+			}
+			return a.serve(c.Context(), settings)
+		},
+	}
+	config.ServeFlags(c.Flags())
+	return c
+}
+
+// serve opens what a node needs, in order, and runs it until it is told to stop.
+func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
+	logger, err := a.logger(settings)
+	if err != nil {
+		return err
+	}
+	tokens, err := serverTokens(settings)
+	if err != nil {
+		return err
+	}
+	if err := transport.CheckListen(settings.Listen, tokens, false); err != nil {
+		return hinted(err, "name a file of tokens with --token-file, or listen on 127.0.0.1")
+	}
+	if settings.Log != "" {
+		return domain.Errorf(domain.Invalid, "--log %s: this build serves the embedded log in --data only", settings.Log)
+	}
+	name := settings.NodeID
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			name = "node"
+		}
+	}
+	log, err := pebblelog.Open(filepath.Join(settings.Data, node.LogFolder), pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+
+	shutdown := make(chan time.Duration, 1)
+	n, err := node.Open(node.Config{
+		Node: name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: log, StoreDir: filepath.Join(settings.Data, node.ModelsFolder),
+		Store: store.Options{}, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
+		OnShutdown: func(reason string, grace time.Duration) {
+			logger.Info("asked to stop", "reason", reason, "grace", grace)
+			select {
+			case shutdown <- grace:
+			default: // it is stopping already
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+
+	handlerConfig := transport.Config{
+		Version: thisBuild().Version, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
+		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Streams: settings.Limits.Subscribers,
+		Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
+	}
+	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	stopTracing, err := a.trace(settings, &handlerConfig)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopTracing()) }()
+	handler, err := transport.NewHandler(n.Backend(), handlerConfig, wiring.Routes())
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", settings.Listen)
+	if err != nil {
+		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", settings.Listen, err), "is another rift serving there? choose another address with --listen")
+	}
+	if err := a.announce(settings, listener.Addr().String()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return runNode(ctx, n, handler.Server(), listener, shutdown, settings.Limits.ShutdownGrace, logger)
+}
+
+// runNode runs the actors of a node. The order in which they are added is the
+// order in which they stop: whoever asked for the end, then the requests, then
+// what moves by itself, then what follows the log. Only then is anything closed.
+func runNode(ctx context.Context, n *node.Node, server *http.Server, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
+	var group actors.Group
+	add := func(name string, execute func(context.Context) error, interrupt func()) {
+		actorContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		group.Add(func() error {
+			err := execute(actorContext)
+			if err != nil {
+				logger.Error("actor ended", "actor", name, "error", err)
+			} else {
+				logger.Debug("actor ended", "actor", name)
+			}
+			return err
+		}, func(error) {
+			if interrupt != nil {
+				interrupt()
+			}
+			cancel()
+		})
+	}
+	add("signals", func(actorContext context.Context) error {
+		select {
+		case <-ctx.Done():
+			logger.Info("stopping", "cause", context.Cause(ctx))
+		case asked := <-shutdown:
+			grace = asked
+		case <-actorContext.Done():
+		}
+		return nil
+	}, n.StopClaims)
+	add("http", func(context.Context) error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, func() {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(grace, time.Second))
+		defer cancel()
+		if err := server.Shutdown(within); err != nil {
+			logger.Warn("requests cut off", "error", err)
+			_ = server.Close() // the listener is closed either way
+		}
+	})
+	add("clock", n.Tick, nil)
+	add("outbox", n.Drain, nil)
+	add("publisher", n.Publish, nil)
+	add("read models", n.Follow, nil)
+	return group.Run()
+}
+
+// announce tells people and scripts where the node is.
+func (a *app) announce(settings config.Serve, address string) error {
+	if settings.AddrFile != "" {
+		temporary := settings.AddrFile + ".new"
+		if err := os.WriteFile(temporary, []byte(address+"\n"), 0o644); err != nil {
+			return domain.Errorf(domain.Unavailable, "address file: %w", err)
+		}
+		if err := os.Rename(temporary, settings.AddrFile); err != nil {
+			return domain.Errorf(domain.Unavailable, "address file: %w", err)
+		}
+	}
+	client := ""
+	if address != "127.0.0.1:8770" {
+		client = " --addr " + address
+	}
+	_, err := fmt.Fprintf(a.stdout, `rift serves http://%[1]s with its log in %[2]s
+
+Try, in another terminal:
+  rift work add%[3]s --task-type selfplay --config-key hex8_2p
+  rift work claim%[3]s --node-id gpu-1
+  curl http://%[1]s/work/status
+
+Ctrl-C stops it.
+`, address, settings.Data, client)
+	return err
+}
+
+// serverTokens reads the tokens callers must show; none when no file is named.
+func serverTokens(settings config.Serve) ([]transport.Token, error) {
+	if settings.TokenFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(settings.TokenFile)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
+	}
+	return transport.ReadTokens(string(text))
+}
+
+func (a *app) logger(settings config.Serve) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(settings.LogLevel)); err != nil {
+		return nil, domain.Errorf(domain.Invalid, "log level %q: %w", settings.LogLevel, err)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if settings.LogFormat == "json" || settings.LogFormat == "auto" && !output.IsTerminal(a.stderr) {
+		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+}
+
+// trace writes spans where the settings say; the function it gives writes out
+// what is left.
+func (a *app) trace(settings config.Serve, handler *transport.Config) (stop func() error, err error) {
+	if settings.TraceFile == "" {
+		return func() error { return nil }, nil
+	}
+	var out io.Writer = a.stderr
+	closeFile := func() error { return nil }
+	if settings.TraceFile != "-" {
+		file, err := os.OpenFile(settings.TraceFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "trace file: %w", err)
+		}
+		out, closeFile = file, file.Close
+	}
+	exporter, err := stdouttrace.New(stdouttrace.WithWriter(out))
+	if err != nil {
+		return nil, errors.Join(err, closeFile())
+	}
+	provider := trace.NewTracerProvider(trace.WithBatcher(exporter))
+	handler.Tracer = provider.Tracer("rift")
+	return func() error {
+		within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return errors.Join(provider.Shutdown(within), closeFile())
+	}, nil
+}

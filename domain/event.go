@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Event is one fact that became true. EventType is its documented wire name
@@ -79,7 +80,7 @@ func (s StreamID) ID() string {
 }
 
 // ParseStreamID checks a stream name that comes from outside: category of
-// lower-case letters, a dash, a rest without control characters or spaces.
+// lower-case letters, a dash, a rest of UTF-8 without control characters or spaces.
 func ParseStreamID(text string) (StreamID, error) {
 	if len(text) > MaxStreamID {
 		return "", Errorf(Invalid, "stream id: want at most %d bytes, found %d", MaxStreamID, len(text))
@@ -92,6 +93,9 @@ func ParseStreamID(text string) (StreamID, error) {
 		if c < 'a' || c > 'z' {
 			return "", Errorf(Invalid, "stream id %q: want a category of the letters a to z", text)
 		}
+	}
+	if !utf8.ValidString(id) {
+		return "", Errorf(Invalid, "stream id %q: want UTF-8", text)
 	}
 	for _, c := range []byte(id) {
 		if c <= ' ' || c == 0x7f {

@@ -127,7 +127,7 @@ func (s Serve) Print(w io.Writer) error { return printYAML(w, settingsOf(&s), s.
 // Client is how a command reaches a node.
 type Client struct {
 	Addr      string        `key:"addr" default:"http://127.0.0.1:8770" usage:"address of the node to ask"`
-	TokenFile string        `key:"token_file" usage:"file whose first line is the token to show"`
+	TokenFile string        `key:"token_file" usage:"file whose first token is shown to the node"`
 	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
 }
 

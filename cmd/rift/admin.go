@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
+)
+
+// shutdownAsked is the body of /admin/shutdown.
+type shutdownAsked struct {
+	Reason string         `json:"reason,omitempty"`
+	Grace  domain.Seconds `json:"grace_seconds,omitempty"`
+}
+
+func newAdmin(a *app) *cobra.Command {
+	return group(a, "admin", "See how a node is, and stop it",
+		"  rift admin health\n  rift admin dead-letters\n  rift admin shutdown --reason upgrade", adminEndpoints())
+}
+
+func adminEndpoints() []endpoint {
+	return []endpoint{
+		{
+			name: "health", short: "Check every part of a node", method: http.MethodGet, path: "/admin/health", shape: projections.NoQuestion{},
+			long: "Exits 2 when a part is degraded or failed.", judges: true,
+			example: "  rift admin health\n  rift admin health -o json --addr http://gpu-7:8770", show: showHealth,
+		},
+		{
+			name: "handlers", short: "List the event handlers, how far they are and how often they failed", method: http.MethodGet, path: "/handlers", shape: projections.NoQuestion{},
+			example: "  rift admin handlers", show: showHandlers,
+		},
+		{
+			name: "dead-letters", short: "List the events that a handler could not take", method: http.MethodGet, path: "/dead-letters", shape: projections.NoQuestion{},
+			long: "Exits 2 when there are any.", judges: true,
+			example: "  rift admin dead-letters -o wide", empty: "no dead letters", show: showDeadLetters,
+		},
+		{
+			name: "projections", short: "List the read models and how far they are", method: http.MethodGet, path: "/projections", shape: projections.NoQuestion{},
+			example: "  rift admin projections", show: showProjections,
+		},
+		{
+			name: "shutdown", short: "Stop a node in good order", method: http.MethodPost, path: "/admin/shutdown", shape: shutdownAsked{},
+			long:    "The node stops taking claims, lets what is in flight end within the grace, writes everything out and exits 0.",
+			example: "  rift admin shutdown --reason upgrade --grace-seconds 30s",
+			help:    map[string]string{"reason": "why, for the log", "grace_seconds": "time for requests in flight: 30s, or seconds"},
+			show: func(p *output.Printer, answer json.RawMessage, e endpoint) error {
+				if err := p.Line("the node is stopping"); err != nil {
+					return err
+				}
+				return showStored(p, answer, e)
+			},
+		},
+	}
+}
+
+func showHealth(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	health, err := decode[transport.Health](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "part"}, {Name: "state"}, {Name: "numbers"}, {Name: "reason"}}}
+	l.Above = "node " + health.Node + " of cluster " + health.Cluster + " is " + string(health.Status) + " at position " + health.Position.String() + "\n"
+	bad := 0
+	for _, check := range health.Checks {
+		numbers := ""
+		for _, name := range slices.Sorted(maps.Keys(check.Numbers)) {
+			if numbers != "" {
+				numbers += ", "
+			}
+			numbers += name + " " + output.Count(check.Numbers[name])
+		}
+		l.Rows = append(l.Rows, []any{check.Name, string(check.State), numbers, check.Reason})
+		l.Items = append(l.Items, check)
+		if check.State != transport.StateOK {
+			bad++
+		}
+	}
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return &findings{bad, "part that is not ok"}
+	}
+	return nil
+}
+
+func showHandlers(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	live, err := decode[transport.Handlers](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Columns: []output.Column{
+		{Name: "event"}, {Name: "handler"}, {Name: "kind"}, {Name: "runs", Right: true}, {Name: "failures", Right: true},
+		{Name: "dead_letters", Right: true}, {Name: "position", Right: true}, {Name: "lag", Right: true}, {Name: "about", Wide: true},
+	}}
+	for _, row := range live.Handlers {
+		l.Rows = append(l.Rows, []any{row.Event, row.Name, row.Kind, row.Runs, row.Failures, row.DeadLetters, row.Position, row.Lag, row.About})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	dead, err := decode[transport.DeadLetters](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "id"}, {Name: "handler"}, {Name: "position", Right: true}, {Name: "event_type"}, {Name: "attempts", Right: true},
+		{Name: "last"}, {Name: "error", Max: 60}, {Name: "first", Wide: true},
+	}}
+	for _, row := range dead.DeadLetters {
+		l.Rows = append(l.Rows, []any{row.ID, row.Handler, row.EventPosition, row.EventType, row.Attempts, row.Last, row.Error, row.First})
+		l.Items = append(l.Items, row)
+	}
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if n := len(dead.DeadLetters); n > 0 {
+		return &findings{n, "dead letter"}
+	}
+	return nil
+}
+
+func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	live, err := decode[transport.Projections](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Columns: []output.Column{
+		{Name: "name"}, {Name: "version", Right: true}, {Name: "state"}, {Name: "position", Right: true}, {Name: "lag", Right: true},
+		{Name: "about", Max: 60}, {Name: "tables", Wide: true}, {Name: "digest", Wide: true},
+	}}
+	for _, row := range live.Projections {
+		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.State, row.Position, row.Lag, row.About, row.Tables, row.Digest})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+)
+
+// endpoint is one command of the command line that asks one endpoint of a node.
+type endpoint struct {
+	name    string // "claim"
+	short   string
+	long    string
+	example string
+	method  string
+	path    string            // "/work/items/{id}"
+	shape   any               // a command or a query, an empty struct of its type
+	args    []string          // the keys that may be positional, in order; each is a flag too
+	needs   int               // how many of them must be given
+	help    map[string]string // by key
+	missing string            // what to do when the answer is not_found
+	empty   string            // what to say to people when a list is empty; {arg} stands for an argument
+	judges  bool              // the answer decides the exit code
+	show    func(p *output.Printer, answer json.RawMessage, e endpoint) error
+}
+
+// positionalName is how an argument stands in the usage line.
+func positionalName(key string) string {
+	return strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(key, "_", "-"), ".", "-"))
+}
+
+// newEndpoint makes the cobra command of an endpoint.
+func newEndpoint(a *app, e endpoint) *cobra.Command {
+	words := e.name
+	for i, key := range e.args {
+		if name := positionalName(key); i < e.needs {
+			words += " " + name
+		} else {
+			words += " [" + name + "]"
+		}
+	}
+	post := e.method == http.MethodPost
+	c := &cobra.Command{Use: words, Short: e.short, Long: strings.TrimSpace(e.long), Example: e.example}
+	tags := []string{"query", "path"}
+	if post {
+		tags = []string{"json"}
+	}
+	arguments := argumentsOf(e.shape, tags...)
+	said := addArguments(c, arguments, e.help)
+	var body bodyFlags
+	var key, at, after string
+	var dry bool
+	c.Args = e.positional(&body, said)
+	if post {
+		body.add(c)
+		c.Flags().StringVar(&key, "idempotency-key", "", "id of this command: the same key gives the first answer again")
+		c.Flags().BoolVar(&dry, "dry-run", false, "store nothing; say what would be stored, or why it would be refused")
+	} else {
+		c.Flags().StringVar(&at, "at", "", "ask as of a past position or time (48211, 2026-03-06T14:02:11Z)")
+		c.Flags().StringVar(&after, "after", "", "wait until the node has applied this position")
+	}
+	c.RunE = func(c *cobra.Command, words []string) error {
+		p, err := a.printer()
+		if err != nil {
+			return err
+		}
+		client, err := a.client(c)
+		if err != nil {
+			return err
+		}
+		positional := map[string]string{}
+		for i, word := range words {
+			positional[e.args[i]] = word
+		}
+		r := request{method: e.method, path: e.path, query: url.Values{}, key: key}
+		if post {
+			base, err := body.read(a.stdin)
+			if err != nil {
+				return err
+			}
+			if r.body, err = said.body(base, arguments, positional); err != nil {
+				return err
+			}
+			if dry {
+				r.query.Set("dry_run", "1")
+			}
+		} else {
+			for argument, text := range said.each() {
+				if _, err := argument.encode(text); err != nil {
+					return err
+				}
+				positional[argument.path[0]] = text
+			}
+			set(r.query, "at", at)
+			set(r.query, "after", after)
+		}
+		for key, word := range positional {
+			if strings.Contains(r.path, "{"+key+"}") {
+				r.path = strings.ReplaceAll(r.path, "{"+key+"}", url.PathEscape(word))
+			} else if !post {
+				r.query.Set(key, word)
+			}
+		}
+		answer, err := client.do(c.Context(), r)
+		if err != nil {
+			return e.advise(err, arguments)
+		}
+		filled := e
+		for key, word := range positional {
+			filled.empty = strings.ReplaceAll(filled.empty, "{"+key+"}", word)
+		}
+		switch {
+		case p.Format == output.JSON && !e.judges:
+			return p.Print(output.Listing{Doc: answer}) // as it came, whatever this build knows of it
+		case dry:
+			return showDry(p, answer)
+		}
+		return e.show(p, answer, filled)
+	}
+	return c
+}
+
+// positional wants the arguments that are needed: as words, as flags, or in a body.
+func (e endpoint) positional(body *bodyFlags, said *given) cobra.PositionalArgs {
+	return func(c *cobra.Command, words []string) error {
+		if len(words) > len(e.args) {
+			return usagef("%s: want at most %d arguments, found %q too", c.CommandPath(), len(e.args), words[len(e.args)])
+		}
+		if body.text != "" || body.file != "" {
+			return nil
+		}
+		var missing []string
+		for i := len(words); i < e.needs; i++ {
+			if !said.has(e.args[i]) {
+				missing = append(missing, positionalName(e.args[i]))
+			}
+		}
+		if len(missing) > 0 {
+			return usagef("%s: want %s", c.CommandPath(), strings.Join(missing, " and "))
+		}
+		return nil
+	}
+}
+
+func set(query url.Values, name, value string) {
+	if value != "" {
+		query.Set(name, value)
+	}
+}
+
+// advise adds what to do about an error of this endpoint.
+func (e endpoint) advise(err error, arguments []argument) error {
+	if domain.CodeOf(err) == domain.NotFound && e.missing != "" {
+		return hinted(err, "%s", e.missing)
+	}
+	if coded := describe(err); coded.Code == domain.Invalid {
+		for _, fault := range coded.Faults {
+			if near := nearestKey(fault.Field, arguments); near != "" && near != "did you mean "+fault.Field+"?" {
+				return hinted(err, "%s", near)
+			}
+		}
+	}
+	return err
+}
+
+// stored is what every answer to a command has.
+type stored struct {
+	Position domain.Position `json:"position"`
+	Events   []struct {
+		Type     string          `json:"type"`
+		Stream   string          `json:"stream"`
+		Revision int64           `json:"revision"`
+		Position domain.Position `json:"position"`
+	} `json:"events"`
+}
+
+// showStored prints what a command stored, then the extra keys of its answer.
+func showStored(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	var s stored
+	if err := json.Unmarshal(answer, &s); err != nil {
+		return unreadable(err)
+	}
+	fields, err := topLevel(answer, "position", "events")
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, event := range s.Events {
+		lines = append(lines, event.Type+" in "+event.Stream+" at "+event.Position.String())
+	}
+	if len(lines) == 0 {
+		lines = []string{"none: nothing had to change"}
+	}
+	fields = append(fields, output.Field{Name: "stored", Value: strings.Join(lines, "\n")})
+	return p.Fields(answer, fields...)
+}
+
+func showDry(p *output.Printer, answer json.RawMessage) error {
+	var s stored
+	if err := json.Unmarshal(answer, &s); err != nil {
+		return unreadable(err)
+	}
+	if err := p.Line("dry run: nothing was stored. It would store:"); err != nil {
+		return err
+	}
+	fields, err := topLevel(answer, "position", "events")
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, event := range s.Events {
+		lines = append(lines, event.Type+" in "+event.Stream)
+	}
+	if len(lines) == 0 {
+		lines = []string{"nothing: nothing has to change"}
+	}
+	return p.Fields(answer, append([]output.Field{{Name: "events", Value: strings.Join(lines, "\n")}}, fields...)...)
+}
+
+// topLevel lists the keys of an object in their order, without some.
+func topLevel(object json.RawMessage, without ...string) ([]output.Field, error) {
+	decoder := json.NewDecoder(strings.NewReader(string(object)))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, domain.Errorf(domain.Corrupt, "answer: want a JSON object, found %.60q", object)
+	}
+	skip := map[string]bool{}
+	for _, name := range without {
+		skip[name] = true
+	}
+	var fields []output.Field
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		name, _ := token.(string)
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, unreadable(err)
+		}
+		if !skip[name] {
+			fields = append(fields, output.Field{Name: strings.ReplaceAll(name, "_", " "), Value: readable(value)})
+		}
+	}
+	return fields, nil
+}
+
+// readable is a JSON value as people read it.
+func readable(value json.RawMessage) any {
+	var any any
+	if err := json.Unmarshal(value, &any); err != nil {
+		return string(value)
+	}
+	switch v := any.(type) {
+	case nil:
+		return nil
+	case string:
+		return v
+	case bool:
+		return v
+	}
+	return string(value)
+}
+
+func unreadable(err error) error {
+	return hinted(domain.Errorf(domain.Corrupt, "answer: %w", err), "is the node of another version? `rift admin health` and `rift version` tell")
+}
+
+// decode reads an answer.
+func decode[T any](answer json.RawMessage) (T, error) {
+	var out T
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return out, unreadable(err)
+	}
+	return out, nil
+}
+
+// asItems gives every row its JSON for -o jsonl.
+func asItems(rows []json.RawMessage) []any {
+	items := make([]any, len(rows))
+	for i, row := range rows {
+		items[i] = row
+	}
+	return items
+}
+
+// group makes a command that holds endpoints.
+func group(a *app, use, short, example string, endpoints []endpoint) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example}
+	addClientFlags(c)
+	for _, e := range endpoints {
+		c.AddCommand(newEndpoint(a, e))
+	}
+	return c
+}

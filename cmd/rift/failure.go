@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// The exit codes that scripts rely on.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitFindings    = 2
+	exitConflict    = 3
+	exitUnreachable = 4
+)
+
+// findings ends a command that did what it was asked and found trouble: what it
+// prints says which, so nothing goes to the error stream but the count.
+type findings struct {
+	count int
+	what  string // "finding", "broken record"
+}
+
+func (f *findings) Error() string { return output.Plural(f.count, f.what) }
+
+// hint is an error with what to do next.
+type hint struct {
+	err  error
+	next string
+}
+
+func (h *hint) Error() string { return h.err.Error() }
+func (h *hint) Unwrap() error { return h.err }
+
+func hinted(err error, format string, args ...any) error {
+	return &hint{err, fmt.Sprintf(format, args...)}
+}
+
+// finish says what went wrong, if anything, and gives the exit code.
+func (a *app) finish(ran *cobra.Command, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	var found *findings
+	if errors.As(err, &found) {
+		a.note("rift: %s", found)
+		return exitFindings
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return exitDone // the reader has seen enough
+	}
+	coded := describe(err)
+	a.note("rift: %s", headline(err, coded))
+	for _, fault := range coded.Faults {
+		a.note("  %s: %s", fault.Field, fault.Reason)
+	}
+	next := nextStep(ran, err, coded)
+	if next != "" {
+		a.note("  %s", next)
+	}
+	if (a.format == string(output.JSON) || a.format == string(output.JSONL)) && !a.stdout.written {
+		a.printProblem(coded, next)
+	}
+	return exitCode(coded.Code)
+}
+
+// problem is an error as -o json prints it: the keys of a node's own problems.
+type problem struct {
+	Code      domain.Code    `json:"code"`
+	Detail    string         `json:"detail"`
+	Retryable bool           `json:"retryable"`
+	Faults    []domain.Fault `json:"faults,omitempty"`
+	Hint      string         `json:"hint,omitempty"`
+}
+
+func (a *app) printProblem(coded *domain.Error, next string) {
+	encoded, err := json.MarshalIndent(map[string]problem{"error": {coded.Code, coded.Msg, coded.Code.Retryable(), coded.Faults, next}}, "", "  ")
+	if err == nil {
+		fmt.Fprintf(a.stdout, "%s\n", encoded)
+	}
+}
+
+// describe gives every error a code; what the system said gets the nearest.
+func describe(err error) *domain.Error {
+	coded := &domain.Error{Code: domain.CodeOf(err), Msg: err.Error(), Err: err}
+	var own *domain.Error
+	var conflict *eventlog.Conflict
+	var dial *net.OpError
+	var asked *url.Error
+	switch {
+	case errors.As(err, &conflict):
+		coded.Code = domain.Conflict
+	case errors.As(err, &own):
+		coded.Faults = own.Faults
+	case errors.Is(err, context.DeadlineExceeded):
+		coded.Code = domain.Timeout
+	case errors.As(err, &dial), errors.As(err, &asked):
+		coded.Code = domain.Unavailable
+	case errors.Is(err, context.Canceled):
+	default:
+		coded.Code = domain.Invalid // what cobra says of flags and arguments
+	}
+	return coded
+}
+
+// headline is the message without the faults, which get a line each.
+func headline(err error, coded *domain.Error) string {
+	message := coded.Msg
+	if len(coded.Faults) > 0 {
+		var own *domain.Error
+		if errors.As(err, &own) && own.Msg != "" {
+			message = strings.Replace(message, own.Error(), own.Msg, 1)
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
+	return strings.ReplaceAll(message, "\n", "; ")
+}
+
+// nextStep is what somebody who got this error does next.
+func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
+	var own *hint
+	if errors.As(err, &own) {
+		return own.next
+	}
+	var words *usage
+	if errors.As(err, &words) || !isOurs(err) && coded.Code == domain.Invalid {
+		return "see `" + ran.CommandPath() + " --help`"
+	}
+	switch coded.Code {
+	case domain.Unauthorized:
+		return "name the file that holds your token with --token-file or RIFT_TOKEN_FILE"
+	case domain.StaleLease:
+		return "the item moved on without you: drop this attempt and claim again"
+	case domain.Conflict:
+		return "look at the state again, then decide anew"
+	case domain.TooMany:
+		return "wait a little, then try again"
+	case domain.NotLeader:
+		return "ask the leader: name it with --addr"
+	case domain.Timeout:
+		return "try again, or wait longer with --timeout"
+	case domain.Corrupt:
+		return "`rift log verify` says how much of the log is readable"
+	default:
+		return ""
+	}
+}
+
+// isOurs tells errors that this project worded from those that cobra did.
+func isOurs(err error) bool {
+	var own *domain.Error
+	return errors.As(err, &own)
+}
+
+func exitCode(code domain.Code) int {
+	switch code {
+	case domain.Conflict, domain.StaleLease:
+		return exitConflict
+	case domain.Unavailable, domain.Timeout, domain.NotLeader:
+		return exitUnreachable
+	default:
+		return exitError
+	}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

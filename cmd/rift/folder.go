@@ -1,0 +1,45 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+)
+
+// logFolder is where a data folder keeps its log.
+func logFolder(dir string) string { return filepath.Join(dir, node.LogFolder) }
+
+// openLog opens the log of a data folder, and gives what closes it.
+func openLog(dir string, readOnly bool) (*pebblelog.Log, func() error, error) {
+	log, err := node.OpenLog(dir, readOnly)
+	if err != nil {
+		return nil, nil, err
+	}
+	return log, log.Close, nil
+}
+
+// sizeOf adds up the files below a folder.
+func sizeOf(dir string) (int64, error) {
+	var total int64
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if os.IsNotExist(err) {
+			return nil // the log's owner removed it in the meantime
+		}
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, domain.Errorf(domain.Unavailable, "size of %s: %w", dir, err)
+	}
+	return total, nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The flag has the name that the golden scripts use; where their package is
+// part of the test binary it has defined it already.
+func init() {
+	if flag.Lookup("rewrite") == nil {
+		flag.Bool("rewrite", false, "write the golden files anew")
+	}
+}
+
+func rewrite() bool { return flag.Lookup("rewrite").Value.String() == "true" }
+
+// The listings are what this build knows. A change of one is a change that
+// others see: it must be meant, and reviewed.
+func TestListings(t *testing.T) {
+	for name, form := range map[string]string{"handlers": "table", "routes": "table", "catalog": "wide"} {
+		t.Run(name, func(t *testing.T) {
+			r := rift(t, name, "-o", form)
+			if r.code != exitDone {
+				t.Fatalf("found %+v", r)
+			}
+			golden := filepath.Join("..", "..", "testdata", name+".txt")
+			if rewrite() {
+				if err := os.WriteFile(golden, []byte(r.stdout), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.stdout != string(want) {
+				t.Errorf("rift %s lists something else than %s; if that is meant, run: go test ./cmd/rift -run TestListings -rewrite\n%s", name, golden, difference(string(want), r.stdout))
+			}
+			for _, form := range []string{"table", "json", "jsonl", "csv", "md"} {
+				if got := rift(t, name, "-o", form); got.code != exitDone || got.stdout == "" {
+					t.Errorf("%s: found %+v", form, got)
+				}
+			}
+		})
+	}
+}
+
+// difference lists the lines that only one text has.
+func difference(want, found string) string {
+	var b strings.Builder
+	only := func(mark, text, other string) {
+		has := map[string]bool{}
+		for line := range strings.Lines(other) {
+			has[line] = true
+		}
+		for line := range strings.Lines(text) {
+			if !has[line] {
+				b.WriteString(mark + line)
+			}
+		}
+	}
+	only("- ", want, found)
+	only("+ ", found, want)
+	return b.String()
+}
+
+func TestOneEventType(t *testing.T) {
+	rift(t, "catalog", "task_claimed", "-o", "table").want(t, exitDone, "type        TASK_CLAIMED\n", "")
+	rift(t, "catalog", "TASK_CLAIMED").want(t, exitDone, `"stream": "task"`, "")
+	rift(t, "catalog", "TASK_CLAIMD").want(t, exitError, "", "did you mean TASK_CLAIMED?")
+	rift(t, "catalog", "A", "B").want(t, exitError, "", "see `rift catalog --help`")
+}
+
+func TestLiveHandlers(t *testing.T) {
+	live := newFakeNode(t, 200, nil, `{"position":9,"handlers":[{"name":"work","event":"TASK_CLAIMED","kind":"projection","runs":3,"failures":1,"dead_letters":1,"position":8,"lag":1}]}`)
+	rift(t, "handlers", "--addr", live.URL, "-o", "table").want(t, exitDone, "TASK_CLAIMED  work     projection     3         1             1         8    1\n", "")
+}

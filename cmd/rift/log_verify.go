@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// verified is what `rift log verify` found.
+type verified struct {
+	Events  domain.Position `json:"events"`
+	Streams int64           `json:"streams,omitempty"`
+	Bytes   int64           `json:"bytes,omitempty"`
+	OK      bool            `json:"ok"`
+	Broken  []broken        `json:"findings"`
+	More    bool            `json:"more,omitempty"` // there are more findings than listed
+}
+
+// broken is one thing wrong with a log.
+type broken struct {
+	Position domain.Position `json:"position,omitempty"`
+	File     string          `json:"file,omitempty"`
+	Line     int64           `json:"line,omitempty"`
+	Reason   string          `json:"reason"`
+}
+
+// maxBroken bounds the findings that are listed.
+const maxBroken = 100
+
+func newLogVerify(a *app) *cobra.Command {
+	var from sourceFlags
+	c := &cobra.Command{
+		Use:   "verify [FILE…]",
+		Short: "Check every record of a log",
+		Long: `Reads every record of a data folder: checksums, positions without gaps, indexes
+and revisions; or every line of recorded files. Exits 2 when something is wrong.`,
+		Example: `  rift log verify --data data
+  rift log verify recorded.jsonl.zst -o json`,
+		RunE: func(c *cobra.Command, paths []string) error {
+			if len(paths) == 0 && from.data == "" {
+				return hinted(usagef("%s: want --data or files, found neither", c.CommandPath()), "a node checks its own log: `rift admin health`")
+			}
+			return a.withSource(c, &from, paths, func(p *output.Printer, src *source) error {
+				if src.log == nil && len(src.files) == 0 {
+					return hinted(domain.Errorf(domain.Unavailable, "verify %s: a node has it open", from.data), "stop that node, or check a copy made with `rift log export`")
+				}
+				found, err := a.verify(c.Context(), src)
+				if err != nil {
+					return err
+				}
+				return printVerified(p, src.name, found)
+			})
+		},
+	}
+	from.add(c)
+	return c
+}
+
+func (a *app) verify(ctx context.Context, src *source) (verified, error) {
+	if src.log == nil {
+		return a.verifyFiles(src.files)
+	}
+	head, err := src.log.Head(ctx)
+	if err != nil {
+		return verified{}, err
+	}
+	progress := a.progress("checking", "events", int64(head))
+	defer progress.Done()
+	report, err := src.log.Verify(ctx, func(done, _ domain.Position) { progress.Set(int64(done)) })
+	found := verified{Events: report.Events, Streams: report.Streams, Bytes: report.Bytes, OK: report.OK(), Broken: []broken{}, More: report.More}
+	for _, problem := range report.Problems {
+		found.Broken = append(found.Broken, broken{Position: problem.Position, Reason: problem.Reason})
+	}
+	return found, err
+}
+
+// verifyFiles reads every line; a broken one is a finding, and the next is read.
+func (a *app) verifyFiles(files []string) (verified, error) {
+	found := verified{Broken: []broken{}}
+	progress := a.progress("checking", "events", 0)
+	defer progress.Done()
+	events := jsonl.ReadFiles(files, jsonl.ReadOptions{Lenient: true, OnSkip: func(file string, line int64, fault error) {
+		if len(found.Broken) == maxBroken {
+			found.More = true
+			return
+		}
+		found.Broken = append(found.Broken, broken{File: file, Line: line, Reason: fault.Error()})
+	}})
+	for e, err := range events {
+		if err != nil {
+			return found, err
+		}
+		found.Events++
+		found.Bytes += int64(len(e.Data))
+		if found.Events%1024 == 0 {
+			progress.Set(int64(found.Events))
+		}
+	}
+	found.OK = len(found.Broken) == 0
+	return found, nil
+}
+
+func printVerified(p *output.Printer, name string, found verified) error {
+	l := output.Listing{Doc: found, Columns: []output.Column{{Name: "position", Right: true}, {Name: "file"}, {Name: "line", Right: true}, {Name: "reason"}}}
+	l.Empty = name + ": " + output.Plural(uint64(found.Events), "event") + ", " + output.Bytes(found.Bytes).String() + " of payload: all readable"
+	for _, b := range found.Broken {
+		row := []any{nil, b.File, nil, b.Reason}
+		if b.Position > 0 {
+			row[0] = b.Position
+		}
+		if b.Line > 0 {
+			row[2] = b.Line
+		}
+		l.Rows = append(l.Rows, row)
+		l.Items = append(l.Items, b)
+	}
+	if p.Format == output.JSONL && l.Items == nil {
+		l.Items = []any{}
+	}
+	if found.More {
+		l.Below = "and more"
+	}
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if !found.OK {
+		return &findings{len(found.Broken), "finding"}
+	}
+	return nil
+}

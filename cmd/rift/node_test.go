@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+// realNode serves a data folder as `rift serve` does; its read models have
+// applied everything when a request comes in.
+func realNode(t *testing.T, data string) *httptest.Server {
+	t.Helper()
+	log, err := pebblelog.Open(filepath.Join(data, node.LogFolder), pebblelog.Options{Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Open(node.Config{Node: "n1", Cluster: "main", Log: log, StoreDir: filepath.Join(data, node.ModelsFolder), Manual: true, Store: store.Options{Small: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := transport.NewHandler(n.Backend(), transport.Config{}, wiring.Routes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := n.Sync(r.Context()); err != nil {
+			t.Error(err)
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+// An item's whole life, and a ghost that reports too late, from the command line.
+func TestTheLifeOfAnItem(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	env := map[string]string{"RIFT_ADDR": server.URL}
+	do := func(args ...string) ran { return riftWith(t, "", env, args...) }
+	do("nodes", "register", "gpu-7", "--capabilities", "selfplay,gpu", "--facts", `{"gpu":"H100"}`, "-o", "table").want(t, exitDone, "NODE_REGISTERED in node-gpu-7", "")
+	do("work", "add", "selfplay", "--task-id", "t-1", "--priority", "80", "--dry-run", "-o", "table").want(t, exitDone, "nothing was stored", "")
+	do("work", "list", "-o", "table").want(t, exitDone, "no items: `rift work add selfplay` queues one\n", "")
+	do("work", "add", "selfplay", "--task-id", "t-1", "--config-key", "hex8_2p", "--idempotency-key", "k1", "-o", "table").want(t, exitDone, "task id  t-1\nstored   TASK_SPAWNED in task-t-1 at", "")
+	do("work", "add", "selfplay", "--task-id", "t-1", "--config-key", "hex8_2p", "--idempotency-key", "k1").want(t, exitDone, `"task_id": "t-1"`, "")
+	do("work", "add", "selfplay", "--task-id", "t-1").want(t, exitConflict, "", "rift: ")
+	do("work", "add", "self play", "--priority", "101").want(t, exitError, "", "priority: want 0 to 100, found 101")
+	do("work", "claim", "gpu-7", "-o", "table").want(t, exitDone, "finish with: rift work complete t-1 1\n", "")
+	do("work", "claim", "gpu-7", "-o", "table").want(t, exitDone, "nothing for gpu-7: `rift work explain --node gpu-7` says why\n", "")
+	do("work", "start", "t-1", "1").want(t, exitDone, `"deadline"`, "")
+	do("work", "heartbeat", "t-1", "1", "--progress", `{"games":40}`).want(t, exitDone, `"cancel": false`, "")
+	do("work", "explain", "--task", "t-1", "-o", "table").want(t, exitDone, "GATE", "")
+	do("work", "complete", "t-1", "9").want(t, exitConflict, "", "drop this attempt and claim again")
+	do("work", "complete", "t-1", "1", "--result", `{"games":200}`).want(t, exitDone, "TASK_COMPLETED", "")
+	do("work", "show", "t-1", "-o", "table").want(t, exitDone, "done", "")
+	do("work", "show", "t-2").want(t, exitError, "", "`rift work list` shows the items there are")
+	do("work", "history", "-o", "csv").want(t, exitDone, "t-1,done,selfplay,hex8_2p", "")
+	do("work", "status", "-o", "table").want(t, exitDone, "back-pressure none: 0 pending", "")
+	do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, "NODE_UNHEALTHY", "")
+	do("nodes", "list", "-o", "table").want(t, exitDone, "unhealthy", "")
+	do("nodes", "show", "gpu-7", "-o", "table").want(t, exitDone, "H100", "")
+	do("nodes", "show", "gpu-8").want(t, exitError, "", "`rift nodes register` adds one")
+	do("admin", "handlers", "-o", "table").want(t, exitDone, "TASK_CLAIMED", "")
+	do("admin", "projections", "-o", "table").want(t, exitDone, "work", "")
+	do("admin", "dead-letters", "-o", "table").want(t, exitDone, "no dead letters", "")
+
+	claimed := regexp.MustCompile(`(?m)^(\d+),[^,]*,TASK_CLAIMED,`).FindStringSubmatch(do("log", "show", "--type", "TASK_CLAIMED", "-o", "csv").stdout)
+	if claimed == nil {
+		t.Fatal("the log shows no claim")
+	}
+	do("at", claimed[1], "work", "show", "t-1", "-o", "table").want(t, exitDone, "leased", "")
+	do("work", "show", "t-1", "--at", claimed[1]).want(t, exitDone, `"state": "leased"`, "")
+	do("at", claimed[1], "work", "add", "x").want(t, exitError, "", "asks nothing of a past state")
+	do("at", "now", "work", "status").want(t, exitError, "", "want a position such as 48211")
+}
+
+// A node shows the same of its log as its folder does, however events are chosen.
+func TestShowANode(t *testing.T) {
+	folder := sampleFolder(t)
+	server := realNode(t, folder)
+	for _, c := range selections {
+		if got := positions(t, append([]string{"--addr", server.URL}, c.args...)...); got != c.want {
+			t.Errorf("%v: found %q, want %q", c.args, got, c.want)
+		}
+	}
+	r := rift(t, "log", "stat", "--addr", server.URL)
+	var stat logStat
+	if err := json.Unmarshal([]byte(r.stdout), &stat); err != nil || stat.Events != 5 || stat.Streams != 3 || stat.Head != 5 {
+		t.Errorf("found %+v, %v", r, err)
+	}
+	rift(t, "log", "tail", "--addr", server.URL, "-n", "2", "-o", "jsonl").want(t, exitDone, `{"position":4,`, "")
+	out := filepath.Join(t.TempDir(), "out.jsonl.zst")
+	rift(t, "log", "export", "--addr", server.URL, out).want(t, exitDone, `"events": 5`, "")
+	rift(t, "log", "show", "--addr", server.URL, "--where", "data.prioritty > 3").want(t, exitDone, `"events": []`, "could not be asked of 5 events; the first: position 1: ")
+}
+
+// More events than a page, both ways.
+func TestPages(t *testing.T) {
+	file, data := manyEvents(t, 2500), filepath.Join(t.TempDir(), "data")
+	rift(t, "log", "import", "--data", data, file).want(t, exitDone, `"appended": 2500`, "")
+	server := realNode(t, data)
+	for _, reverse := range []bool{false, true} {
+		args := []string{"--addr", server.URL}
+		if reverse {
+			args = append(args, "--reverse")
+		}
+		found := strings.Fields(positions(t, args...))
+		first, last := "1", "2500"
+		if reverse {
+			first, last = last, first
+		}
+		if len(found) != 2500 || found[0] != first || found[2499] != last {
+			t.Errorf("reverse %v: found %d events, want 2500 from %s to %s", reverse, len(found), first, last)
+		}
+	}
+}

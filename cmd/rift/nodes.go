@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/projections"
+)
+
+func newNodes(a *app) *cobra.Command {
+	return group(a, "nodes", "Register nodes and see how they are",
+		`  rift nodes register gpu-7 --capabilities selfplay,gpu --facts '{"gpu":"H100"}'
+  rift nodes list --state unhealthy`, nodeEndpoints())
+}
+
+func nodeEndpoints() []endpoint {
+	const noNode = "`rift nodes list` shows the nodes there are; `rift nodes register` adds one"
+	return []endpoint{
+		{
+			name: "register", short: "Announce what a node is and can", method: http.MethodPost, path: "/nodes/register", shape: commands.RegisterNode{}, args: []string{"node_id"}, needs: 1,
+			example: `  rift nodes register gpu-7 --capabilities selfplay,training,gpu --facts '{"gpu":"H100","memory_gb":80}'`,
+			help:    map[string]string{"node_id": "the node", "capabilities": "what it can do, all words that items may require", "facts": "an object of whatever else is known, JSON or @FILE"},
+			show:    showStored,
+		},
+		{
+			name: "heartbeat", short: "Report that a node is alive, and how loaded", method: http.MethodPost, path: "/nodes/heartbeat", shape: commands.NodeHeartbeat{}, args: []string{"node_id"}, needs: 1,
+			example: `  rift nodes heartbeat gpu-7 --gpu-percent 97 --disk-percent 61`,
+			help: map[string]string{
+				"node_id": "the node", "level.gpu_percent": "GPU load, 0 to 100", "level.gpu_memory_percent": "GPU memory in use, 0 to 100", "level.cpu_percent": "CPU load, 0 to 100",
+				"level.memory_percent": "memory in use, 0 to 100", "level.disk_percent": "disk in use, 0 to 100", "level.jobs": "jobs running",
+			},
+			show: showStored,
+		},
+		{
+			name: "list", short: "List the nodes", method: http.MethodGet, path: "/nodes", shape: projections.ManyNodes{},
+			example: "  rift nodes list\n  rift nodes list --state offline -o json",
+			help:    map[string]string{"state": "only these: registered, online, unhealthy, offline", "from": "begin at this name", "limit": "most nodes to list (default 100)"},
+			empty:   "no nodes: `rift nodes register gpu-1 --capabilities selfplay` adds one", show: showNodes,
+		},
+		{
+			name: "show", short: "Show one node", method: http.MethodGet, path: "/nodes/{id}", shape: projections.OneNode{}, args: []string{"id"}, needs: 1,
+			example: "  rift nodes show gpu-7", help: map[string]string{"id": "the node"}, missing: noNode, show: showNode,
+		},
+	}
+}
+
+func showNode(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	found, err := decode[projections.NodeAnswer](answer)
+	if err != nil {
+		return err
+	}
+	fields, err := topLevel(found.Node)
+	if err != nil {
+		return err
+	}
+	return p.Fields(answer, fields...)
+}
+
+func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.NodesAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Items: asItems(found.Nodes), Empty: e.empty, Columns: []output.Column{
+		{Name: "node_id"}, {Name: "state"}, {Name: "for"}, {Name: "reason", Max: 40}, {Name: "capabilities", Max: 40},
+		{Name: "since", Wide: true}, {Name: "edges", Wide: true, Right: true}, {Name: "facts", Wide: true}, {Name: "position", Wide: true, Right: true},
+	}}
+	for _, raw := range found.Nodes {
+		row, err := decode[projections.NodeRow](raw)
+		if err != nil {
+			return err
+		}
+		l.Rows = append(l.Rows, []any{
+			string(row.NodeID), string(row.State), sinceNow(p, row.Since), row.Reason, row.Capabilities,
+			row.Since, row.Edges, row.Facts, row.Position,
+		})
+	}
+	if found.Next != "" {
+		l.Below = "more: rift nodes list --from " + found.Next
+	}
+	return p.Print(l)
+}

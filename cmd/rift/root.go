@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+)
+
+// app is what every command of one run shares.
+type app struct {
+	stdin      io.Reader
+	stdout     *watched
+	stderr     io.Writer
+	getenv     func(string) string
+	now        func() time.Time
+	format     string // of -o; empty: by what stdout is
+	noProgress bool
+}
+
+// watched remembers whether anything was written.
+type watched struct {
+	io.Writer
+	written bool
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.written = w.written || len(p) > 0
+	return w.Writer.Write(p)
+}
+
+// printer makes the printer of this run's output.
+func (a *app) printer() (*output.Printer, error) {
+	p, err := output.New(a.stdout.Writer, a.format, a.getenv)
+	if err != nil {
+		return nil, err
+	}
+	p.Out, p.Now = a.stdout, a.now()
+	return p, nil
+}
+
+// progress starts showing how far a task is.
+func (a *app) progress(title, unit string, total int64) *output.Progress {
+	return output.NewProgress(a.stderr, a.noProgress, title, unit, total)
+}
+
+// note tells people something beside the answer, on the error stream.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rift",
+		Short: "Coordination service of a self-play training cluster",
+		Long: `rift keeps every change of a training cluster on one log: work items and their
+leases, nodes and their health. It serves that log over HTTP, and reads it back:
+shows, imports, replays and explains it.
+
+Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable.`,
+		Example: `  rift serve
+  rift work add --task-type selfplay --config-key hex8_2p
+  rift work status
+  rift log tail --follow`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	// Before the completion commands are made, which keep the stream of that moment.
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.format, "output", "o", "", "form of the answer: "+strings.Join(output.Formats, ", ")+" (default: table on a terminal, json elsewhere)")
+	flags.BoolVar(&a.noProgress, "no-progress", false, "show no progress bars")
+	config.ConfigFlag(flags)
+	register(root, "output", output.Formats...)
+	root.AddGroup(
+		&cobra.Group{ID: "node", Title: "Run and ask a node:"},
+		&cobra.Group{ID: "log", Title: "Read and move logs:"},
+		&cobra.Group{ID: "code", Title: "What this build knows:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("node", newServe(a), newWork(a), newNodes(a), newAdmin(a))
+	add("log", newLog(a), newReplay(a), newAt(a))
+	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newVersion(a))
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.InitDefaultCompletionCmd("completion")
+	groupsAnswerHelp(root)
+	return root
+}
+
+// groupsAnswerHelp makes a command that only holds others print its help, and
+// refuse a name that none of them has with the nearest that one does have.
+func groupsAnswerHelp(c *cobra.Command) {
+	for _, child := range c.Commands() {
+		groupsAnswerHelp(child)
+	}
+	if c.Runnable() || !c.HasSubCommands() {
+		return
+	}
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		var names []string
+		for _, child := range c.Commands() {
+			if !child.Hidden {
+				names = append(names, child.Name())
+			}
+		}
+		slices.Sort(names)
+		err := usagef("%s: no command %q", c.CommandPath(), args[0])
+		if near := config.Nearest(args[0], names); near != "" {
+			return hinted(err, "did you mean `%s %s`?", c.CommandPath(), near)
+		}
+		return hinted(err, "there are: %s", strings.Join(names, ", "))
+	}
+}
+
+// register completes a flag with fixed values.
+func register(c *cobra.Command, flag string, values ...string) {
+	// It fails only for a flag that does not exist, which the help tests would show.
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// exactly wants this many arguments, and says which when they are not there.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		if len(args) > len(names) {
+			return usagef("%s: want %s, found %q too", c.CommandPath(), orNothing(names), args[len(names)])
+		}
+		return usagef("%s: want %s, found %s", c.CommandPath(), strings.Join(names, " and "), orNothing(args))
+	}
+}
+
+func orNothing(words []string) string {
+	if len(words) == 0 {
+		return "no arguments"
+	}
+	return strings.Join(words, " ")
+}
+
+func usagef(format string, args ...any) error {
+	return &usage{domain.Errorf(domain.Invalid, format, args...)}
+}
+
+// usage is a mistake in the words of the command line itself.
+type usage struct{ err error }
+
+func (u *usage) Error() string { return u.err.Error() }
+func (u *usage) Unwrap() error { return u.err }

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"iter"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/jsonl"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+)
+
+// selection says which events are wanted.
+type selection struct {
+	from, to     domain.Position // 0: from the first, to the last; both inclusive
+	since, until time.Time       // zero: any
+	filter       eventlog.Filter
+	streams      []string // whole ids, or beginnings that end in - or *
+	where        string   // the expression as it was given
+	keep         *whereFilter
+	limit        int // 0: no bound
+	reverse      bool
+}
+
+// source is a log that can be read: a data folder, recorded files, or a node.
+type source struct {
+	name   string
+	events func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error]
+	head   func(ctx context.Context) (domain.Position, error)
+	// follow yields what comes after a position, for as long as ctx lives; nil
+	// where nothing new can come.
+	follow func(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error]
+	log    *pebblelog.Log // of a data folder
+	dir    string         // of a data folder
+	files  []string       // of recorded files
+	close  func() error
+}
+
+// sourceFlags says where the log is that a command reads.
+type sourceFlags struct{ data string }
+
+func (f *sourceFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.data, "data", "", "data folder to read, instead of asking a node")
+	// It fails only for a flag that does not exist.
+	_ = c.MarkFlagDirname("data")
+}
+
+// open finds the log: recorded files, or folders named as arguments; --data; or
+// the node at --addr.
+func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, error) {
+	if f.data != "" && len(paths) > 0 {
+		return nil, usagef("%s: want --data or files, found both", c.CommandPath())
+	}
+	if len(paths) == 1 && isDataFolder(paths[0]) {
+		f.data, paths = paths[0], nil
+	}
+	switch {
+	case len(paths) > 0:
+		return fileSource(paths)
+	case f.data != "":
+		opened, err := folderSource(f.data)
+		if err != nil && domain.CodeOf(err) == domain.Unavailable {
+			return a.servedFolder(c, f.data, err)
+		}
+		return opened, err
+	}
+	return a.nodeSource(c)
+}
+
+// isDataFolder tells a folder with a log from one with recorded files.
+func isDataFolder(path string) bool {
+	info, err := os.Stat(logFolder(path))
+	return err == nil && info.IsDir()
+}
+
+// servedFolder asks the node that has the folder open, when it is known which.
+func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, error) {
+	if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
+		return a.nodeSource(c)
+	}
+	return nil, hinted(held, "is a node serving it? ask that node with --addr, or stop it first")
+}
+
+func folderSource(dir string) (*source, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil, hinted(domain.Errorf(domain.NotFound, "data folder %s: want a folder, found none", dir), "`rift serve --data %s` or `rift log import --data %s …` makes one", dir, dir)
+		}
+		return nil, domain.Errorf(domain.Unavailable, "data folder %s: %w", dir, err)
+	}
+	log, closeLog, err := openLog(dir, true)
+	if err != nil {
+		return nil, err
+	}
+	return &source{name: dir, events: logEvents(log), head: log.Head, log: log, dir: dir, close: closeLog}, nil
+}
+
+// logEvents reads a selection from a log.
+func logEvents(log eventlog.Log) func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
+	return func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
+		from, direction := max(s.from, 1), eventlog.Forward
+		if s.reverse {
+			from, direction = eventlog.End, eventlog.Backward
+			if s.to != 0 {
+				from = s.to
+			}
+		}
+		return s.sift(log.ReadAll(ctx, from, direction, s.filter))
+	}
+}
+
+// sift keeps what is wanted of events in order, and stops when no more can come.
+func (s selection) sift(events iter.Seq2[domain.Envelope, error]) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		found := 0
+		for e, err := range events {
+			if err != nil {
+				yield(e, err)
+				return
+			}
+			if past := s.to != 0 && e.Position > s.to; past || e.Position < s.from {
+				if past != s.reverse {
+					return
+				}
+				continue
+			}
+			if !s.keeps(e) {
+				continue
+			}
+			found++
+			if !yield(e, nil) || found == s.limit {
+				return
+			}
+		}
+	}
+}
+
+// keeps tells whether an event is wanted, its position apart.
+func (s selection) keeps(e domain.Envelope) bool {
+	return s.filter.Keeps(e.Stream, e.Type) && s.ofStreams(e.Stream) &&
+		(s.since.IsZero() || !e.Time.Before(s.since)) && (s.until.IsZero() || !e.Time.After(s.until)) && s.keep.keeps(e)
+}
+
+// ofStreams tells the streams that are named whole from those that only begin so.
+func (s selection) ofStreams(stream domain.StreamID) bool {
+	return len(s.streams) == 0 || slices.ContainsFunc(s.streams, func(name string) bool {
+		prefix, open := strings.CutSuffix(name, "*")
+		return string(stream) == name || (open || strings.HasSuffix(name, "-")) && strings.HasPrefix(string(stream), prefix)
+	})
+}
+
+// maxHeld bounds what is held to turn recorded files around.
+const maxHeld = 1 << 20
+
+func fileSource(paths []string) (*source, error) {
+	files, err := jsonl.Files(paths)
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		name:  strings.Join(paths, ", "),
+		files: files,
+		events: func(_ context.Context, s selection) iter.Seq2[domain.Envelope, error] {
+			forward := s
+			forward.reverse, forward.limit = false, 0
+			if !s.reverse {
+				forward.limit = s.limit
+			}
+			events := forward.sift(jsonl.ReadFiles(files, jsonl.ReadOptions{}))
+			if s.reverse {
+				return backwards(events, s.limit)
+			}
+			return events
+		},
+		head: func(context.Context) (domain.Position, error) {
+			var head domain.Position
+			for e, err := range jsonl.ReadFiles(files, jsonl.ReadOptions{}) {
+				if err != nil {
+					return head, err
+				}
+				head = max(head, e.Position)
+			}
+			return head, nil
+		},
+		close: func() error { return nil },
+	}, nil
+}
+
+// backwards turns events around; with a limit it holds no more than that many.
+func backwards(events iter.Seq2[domain.Envelope, error], limit int) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		var held []domain.Envelope
+		next := 0
+		for e, err := range events {
+			if err != nil {
+				yield(e, err)
+				return
+			}
+			switch {
+			case limit == 0 || len(held) < limit:
+				if len(held) == maxHeld {
+					yield(e, hinted(domain.Errorf(domain.TooLarge, "--reverse of files: want at most %d events", maxHeld), "choose fewer with --limit, --from or --type, or import the files first"))
+					return
+				}
+				held = append(held, e)
+			default:
+				held[next] = e
+				next = (next + 1) % limit
+			}
+		}
+		for i := range held {
+			if !yield(held[(next+len(held)-1-i)%len(held)], nil) {
+				return
+			}
+		}
+	}
+}
+
+// wireEvent is an event as GET /events answers it.
+type wireEvent struct {
+	Position domain.Position `json:"position"`
+	Stream   domain.StreamID `json:"stream"`
+	Revision domain.Revision `json:"revision"`
+	ID       domain.EventID  `json:"id"`
+	Type     string          `json:"type"`
+	Version  int             `json:"version"`
+	Time     time.Time       `json:"time"`
+	Data     json.RawMessage `json:"data"`
+	Meta     domain.Meta     `json:"meta"`
+}
+
+func (w wireEvent) envelope() domain.Envelope {
+	return domain.Envelope{Position: w.Position, Stream: w.Stream, Revision: w.Revision, ID: w.ID, Type: w.Type, Version: w.Version, Time: w.Time, Meta: w.Meta, Data: w.Data}
+}
+
+// wireOf is the JSON form of an event. A payload that is not JSON is printed as text.
+func wireOf(e domain.Envelope) wireEvent {
+	data := json.RawMessage(e.Data)
+	if !json.Valid(data) {
+		data, _ = json.Marshal(string(e.Data)) // a string always encodes
+	}
+	return wireEvent{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
+}
+
+// pageOfEvents is how many events are asked of a node at once.
+const pageOfEvents = 1000
+
+func (a *app) nodeSource(c *cobra.Command) (*source, error) {
+	asked, err := a.client(c)
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		name:   asked.addr,
+		events: asked.events,
+		head:   asked.head,
+		follow: asked.follow,
+		close:  func() error { return nil },
+	}, nil
+}
+
+// parameters are what a node is asked to choose by; what it cannot choose by is
+// sifted here.
+func (s selection) parameters() url.Values {
+	query := url.Values{}
+	set(query, "stream", strings.Join(s.streams, ","))
+	set(query, "type", strings.Join(s.filter.Types, ","))
+	set(query, "where", s.where)
+	return query
+}
+
+// events pages through GET /events.
+func (c *client) events(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
+	told := s.keep
+	s.keep = nil // the node has the expression
+	return s.sift(func(yield func(domain.Envelope, error) bool) {
+		query := s.parameters()
+		next := s.from
+		if s.reverse {
+			query.Set("order", "desc")
+			next = s.to
+		}
+		if s.to != 0 {
+			query.Set("to", s.to.String())
+		}
+		limit := pageOfEvents
+		if s.limit > 0 && s.since.IsZero() && s.until.IsZero() {
+			limit = min(limit, s.limit)
+		}
+		query.Set("limit", strconv.Itoa(limit))
+		for {
+			query.Del("from")
+			if next != 0 {
+				query.Set("from", next.String())
+			}
+			answer, err := c.do(ctx, request{method: http.MethodGet, path: "/events", query: query})
+			if err != nil {
+				yield(domain.Envelope{}, err)
+				return
+			}
+			page, err := decode[struct {
+				Position    domain.Position `json:"position"`
+				Events      []wireEvent     `json:"events"`
+				Next        domain.Position `json:"next"`
+				WhereErrors int             `json:"where_errors"`
+				WhereError  string          `json:"where_error"`
+			}](answer)
+			if err != nil {
+				yield(domain.Envelope{}, err)
+				return
+			}
+			told.missed(page.WhereErrors, page.WhereError)
+			for _, w := range page.Events {
+				if !yield(w.envelope(), nil) {
+					return
+				}
+			}
+			last := page.Position
+			if s.to != 0 {
+				last = min(last, s.to)
+			}
+			if s.reverse && (page.Next == 0 || page.Next < s.from) || !s.reverse && (page.Next == next || page.Next > last) {
+				return
+			}
+			next = page.Next
+		}
+	})
+}
+
+// follow yields what a node appends behind a position, for one connection.
+func (c *client) follow(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		asked := request{method: http.MethodGet, path: "/events/stream", query: s.parameters(), header: map[string]string{"Last-Event-ID": after.String()}}
+		for m, err := range c.stream(ctx, asked) {
+			if err == nil && m.event == "problem" {
+				err = problemOf(http.StatusServiceUnavailable, "", "", m.data)
+			}
+			if err != nil {
+				yield(domain.Envelope{}, err)
+				return
+			}
+			w, err := decode[wireEvent](m.data)
+			if err != nil {
+				yield(domain.Envelope{}, err)
+				return
+			}
+			if w.Position > after && !yield(w.envelope(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// head is the position of the newest event, 0 in an empty log.
+func (c *client) head(ctx context.Context) (domain.Position, error) {
+	for e, err := range c.events(ctx, selection{reverse: true, limit: 1}) {
+		return e.Position, err
+	}
+	return 0, nil
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// noItem is what to do about an item that nobody knows.
+const noItem = "`rift work list` shows the items there are"
+
+var leaseHelp = map[string]string{
+	"task_id": "the item",
+	"lease":   "number of the lease, as the claim answered it",
+	"node_id": "the node that holds it; checked when given",
+}
+
+func newWork(a *app) *cobra.Command {
+	return group(a, "work", "Add, claim and finish work items",
+		`  rift work add selfplay --config-key hex8_2p
+  rift work claim gpu-7
+  rift work complete t-1 1 --result '{"games":200}'
+  rift work explain --task t-1`, workEndpoints())
+}
+
+func workEndpoints() []endpoint {
+	lease := []string{"task_id", "lease"}
+	return []endpoint{
+		{
+			name: "add", short: "Queue an item", method: http.MethodPost, path: "/work/add", shape: commands.AddTask{}, args: []string{"task_type"}, needs: 1,
+			example: `  rift work add selfplay --config-key hex8_2p --priority 80
+  rift work add training --depends-on t-1,t-2 --requires gpu --timeout-seconds 2h
+  rift work add selfplay --payload @job.json --idempotency-key nightly-17
+  echo '{"task_type":"selfplay"}' | rift work add --json -`,
+			help: map[string]string{
+				"task_id": "name of the item (default: made up)", "task_type": "what kind of work it is: selfplay, training, gauntlet, …",
+				"config_key": "board and players it is for: hex8_2p", "priority": "0 to 100, larger first",
+				"payload": "what the worker gets, JSON or @FILE", "depends_on": "items that must be done first",
+				"requires": "capabilities a node must have, all of them", "timeout_seconds": "bound on one attempt: 90m, or seconds",
+				"max_attempts": "attempts before it is dead", "unique_key": "refused while another live item has this key",
+			},
+			show: showStored,
+		},
+		{
+			name: "claim", short: "Take items for a node", method: http.MethodPost, path: "/work/claim", shape: commands.ClaimTasks{}, args: []string{"node_id"}, needs: 1,
+			example: `  rift work claim gpu-7
+  rift work claim gpu-7 --capabilities selfplay,gpu --limit 4`,
+			help: map[string]string{
+				"node_id": "the node that will do the work", "capabilities": "task types it takes, and what items may require",
+				"slots": "free slots of the node", "limit": "most items to take (default 1)",
+			},
+			empty: "nothing for {node_id}: `rift work explain --node {node_id}` says why",
+			show:  showClaimed,
+		},
+		{
+			name: "start", short: "Say that work on an item began", method: http.MethodPost, path: "/work/start", shape: commands.StartTask{}, args: lease, needs: 2,
+			example: "  rift work start t-1 3", help: leaseHelp, missing: noItem, show: showStored,
+		},
+		{
+			name: "heartbeat", short: "Keep a lease alive", method: http.MethodPost, path: "/work/heartbeat", shape: commands.HeartbeatTask{}, args: lease, needs: 2,
+			example: `  rift work heartbeat t-1 3 --progress '{"games":40}'`,
+			help:    with(leaseHelp, "progress", "how far it is, JSON or @FILE"), missing: noItem, show: showStored,
+		},
+		{
+			name: "complete", short: "Report an item done", method: http.MethodPost, path: "/work/complete", shape: commands.CompleteTask{}, args: lease, needs: 2,
+			example: `  rift work complete t-1 3 --result '{"games":200}'
+  rift work complete t-1 3 --result @result.json`,
+			help: with(leaseHelp, "result", "what came of it, JSON or @FILE"), missing: noItem, show: showStored,
+		},
+		{
+			name: "fail", short: "Report that an attempt failed", method: http.MethodPost, path: "/work/fail", shape: commands.FailTask{}, args: lease, needs: 2,
+			example: `  rift work fail t-1 3 --error "out of memory"
+  rift work fail t-1 3 --error "no such model" --retryable=false`,
+			help: with(with(leaseHelp, "error", "what went wrong"), "retryable", "whether another attempt may help (default true)"), missing: noItem, show: showStored,
+		},
+		{
+			name: "release", short: "Give an item back unfinished; no attempt is spent", method: http.MethodPost, path: "/work/release", shape: commands.ReleaseTask{}, args: lease, needs: 2,
+			example: `  rift work release t-1 3 --reason "node is shutting down"`,
+			help:    with(leaseHelp, "reason", "why"), missing: noItem, show: showStored,
+		},
+		{
+			name: "cancel", short: "Stop an item for good", method: http.MethodPost, path: "/work/cancel", shape: commands.CancelTask{}, args: []string{"task_id"}, needs: 1,
+			example: `  rift work cancel t-1 --reason "wrong model"`,
+			help:    map[string]string{"task_id": "the item", "reason": "why"}, missing: noItem, show: showStored,
+		},
+		{
+			name: "show", short: "Show one item", method: http.MethodGet, path: "/work/items/{id}", shape: projections.OneTask{}, args: []string{"id"}, needs: 1,
+			example: "  rift work show t-1\n  rift work show t-1 --at 2026-03-06T14:02:11Z",
+			help:    map[string]string{"id": "the item"}, missing: noItem, show: showItem,
+		},
+		{
+			name: "list", short: "List items by name", method: http.MethodGet, path: "/work/items", shape: projections.ManyTasks{},
+			example: "  rift work list --state queued\n  rift work list --node gpu-7 -o csv",
+			help: map[string]string{
+				"state": "only these: " + strings.Join(stateNames(), ", "), "type": "only this type of work", "config_key": "only of this config",
+				"node": "only those this node holds or held last", "from": "begin at this name", "limit": "most items to list (default 100)",
+			},
+			empty: "no items: `rift work add selfplay` queues one", show: showItems,
+		},
+		{
+			name: "history", short: "List items that ended, newest first", method: http.MethodGet, path: "/work/history", shape: projections.FinishedTasks{},
+			example: "  rift work history --limit 20", help: map[string]string{"before": "go on where the last page ended", "limit": "most items to list (default 100)"},
+			empty: "no item has ended yet", show: showItems,
+		},
+		{
+			name: "status", short: "Show the queue in numbers", method: http.MethodGet, path: "/work/status", shape: projections.NoQuestion{},
+			example: "  rift work status\n  rift work status --at 48211", show: showWorkStatus,
+		},
+		{
+			name: "explain", short: "Say why an item is not running, or why a node gets nothing", method: http.MethodGet, path: "/work/explain", shape: projections.ExplainTask{},
+			example: "  rift work explain --task t-1\n  rift work explain --node gpu-7",
+			help:    map[string]string{"task": "the item to explain", "node": "the node to explain"}, missing: noItem, show: showExplained,
+		},
+	}
+}
+
+func stateNames() []string {
+	names := make([]string, len(domain.TaskStates))
+	for i, state := range domain.TaskStates {
+		names[i] = string(state)
+	}
+	return names
+}
+
+// with adds one entry to a help text.
+func with(help map[string]string, key, text string) map[string]string {
+	more := maps.Clone(help)
+	more[key] = text
+	return more
+}
+
+func showClaimed(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	claimed, err := decode[struct {
+		Items []commands.ClaimedTask `json:"items"`
+	}](answer)
+	if err != nil {
+		return err
+	}
+	raw, err := decode[struct {
+		Items []json.RawMessage `json:"items"`
+	}](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Items: asItems(raw.Items), Empty: e.empty, Columns: []output.Column{
+		{Name: "task_id"}, {Name: "lease", Right: true}, {Name: "task_type"}, {Name: "config_key"}, {Name: "attempt", Right: true},
+		{Name: "deadline"}, {Name: "payload", Max: 60},
+	}}
+	for _, item := range claimed.Items {
+		l.Rows = append(l.Rows, []any{string(item.TaskID), strconv.FormatUint(item.Lease, 10), item.TaskType, item.ConfigKey, item.Attempt, item.Deadline, item.Payload})
+	}
+	if len(claimed.Items) > 0 {
+		first := claimed.Items[0]
+		l.Below = "\nfinish with: rift work complete " + string(first.TaskID) + " " + strconv.FormatUint(first.Lease, 10)
+	}
+	return p.Print(l)
+}
+
+func showItem(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	found, err := decode[projections.TaskAnswer](answer)
+	if err != nil {
+		return err
+	}
+	fields, err := topLevel(found.Item)
+	if err != nil {
+		return err
+	}
+	return p.Fields(answer, fields...)
+}
+
+func showItems(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.TasksAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Items: asItems(found.Items), Empty: e.empty, Columns: []output.Column{
+		{Name: "task_id"}, {Name: "state"}, {Name: "task_type"}, {Name: "config_key"}, {Name: "priority", Right: true}, {Name: "attempts", Right: true},
+		{Name: "lease", Right: true}, {Name: "node_id"}, {Name: "deadline"}, {Name: "error", Max: 40},
+		{Name: "created_at", Wide: true}, {Name: "updated_at", Wide: true}, {Name: "max_attempts", Wide: true, Right: true},
+		{Name: "requires", Wide: true}, {Name: "position", Wide: true, Right: true},
+	}}
+	for _, raw := range found.Items {
+		row, err := decode[projections.TaskRow](raw)
+		if err != nil {
+			return err
+		}
+		lease := any(nil)
+		if row.Lease > 0 {
+			lease = strconv.FormatUint(row.Lease, 10)
+		}
+		l.Rows = append(l.Rows, []any{
+			string(row.TaskID), string(row.State), row.TaskType, row.ConfigKey, row.Priority, row.Attempts,
+			lease, string(row.NodeID), row.Deadline, row.Error,
+			row.CreatedAt, row.UpdatedAt, row.MaxAttempts, row.Requires, row.Position,
+		})
+	}
+	if found.Next != "" {
+		more := "--from "
+		if e.name == "history" {
+			more = "--before "
+		}
+		l.Below = "more: rift work " + e.name + " " + more + found.Next
+	}
+	return p.Print(l)
+}
+
+func showWorkStatus(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	status, err := decode[struct {
+		Position domain.Position `json:"position"`
+		projections.StatusAnswer
+	}](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "task_type"}}, Empty: "no items yet: `rift work add selfplay` queues one"}
+	var states []string
+	for _, state := range domain.TaskStates {
+		if status.ByState[string(state)] > 0 {
+			states = append(states, string(state))
+			l.Columns = append(l.Columns, output.Column{Name: string(state), Right: true})
+		}
+	}
+	l.Columns = append(l.Columns, output.Column{Name: "all", Right: true})
+	line := func(name string, counts map[string]int, all int) {
+		row := []any{name}
+		for _, state := range states {
+			row = append(row, counts[state])
+		}
+		l.Rows = append(l.Rows, append(row, all))
+	}
+	total := 0
+	for _, taskType := range slices.Sorted(maps.Keys(status.ByType)) {
+		line(taskType, status.ByTypeState[taskType], status.ByType[taskType])
+		total += status.ByType[taskType]
+	}
+	if len(l.Rows) > 1 {
+		line("all", status.ByState, total)
+	}
+	pressure := status.Backpressure
+	l.Below = "back-pressure " + orNone(pressure.Level) + ": " + output.Count(pressure.Pending) + " pending, soft limit " +
+		output.Count(pressure.SoftLimit) + ", hard limit " + output.Count(pressure.HardLimit) + "; as of position " + status.Position.String()
+	return p.Print(l)
+}
+
+func orNone(word string) string {
+	if word == "" {
+		return "none"
+	}
+	return word
+}
+
+func showExplained(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	explained, err := decode[projections.ExplainAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Above: explained.Verdict + "\n", Columns: []output.Column{{Name: "gate"}, {Name: "ok"}, {Name: "reason"}}}
+	for _, gate := range explained.Gates {
+		l.Rows = append(l.Rows, []any{gate.Gate, gate.OK, gate.Reason})
+		l.Items = append(l.Items, gate)
+	}
+	return p.Print(l)
+}
+
+// sinceNow is how long ago something was, for people.
+func sinceNow(p *output.Printer, at time.Time) any {
+	if at.IsZero() {
+		return nil
+	}
+	return p.Now.Sub(at)
+}

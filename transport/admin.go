@@ -34,6 +34,8 @@ func AdminRoutes() []Route {
 			models, err := b.Projections(ctx)
 			return models, models.Position, err
 		}, admin, About("the read models: version, position, lag")),
+		Get("/findings", "admin.findings", projections.Findings, admin, About("what is wrong, by first position: more than one leader, items stuck or lost, dead wiring and more")),
+		Get("/election/history", "election.history", projections.Leaders, About("who led when, the newest stretch first, the voters and the terms")),
 	}
 }
 

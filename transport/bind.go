@@ -102,10 +102,13 @@ func readBody(r *http.Request, limit int64) (*[]byte, error) {
 	}
 }
 
-// checkContentType wants JSON. No type at all passes: what it is decides the body.
+// checkContentType wants JSON. No type at all passes, and so does the one that
+// curl -d puts on whatever it sends: the body decides what it is, and pages of
+// other origins are turned away before.
 func checkContentType(r *http.Request) error {
 	given := r.Header.Get("Content-Type")
-	if given == "" || given == "application/json" {
+	switch given {
+	case "", "application/json", "application/x-www-form-urlencoded":
 		return checkEncoding(r)
 	}
 	media, parameters, err := mime.ParseMediaType(given)

@@ -321,7 +321,7 @@ func printFindings(p *output.Printer, account script.Account) error {
 	listing := output.Listing{
 		Above: "\nFindings", Empty: "no findings",
 		Columns: []output.Column{{Name: "kind"}, {Name: "severity"}, {Name: "position", Right: true}, {Name: "last_position", Right: true}, {Name: "count", Right: true}, {Name: "time"}, {Name: "summary", Max: 160}, {Name: "source", Max: 60}},
-		Below:   "\nrift log show FILE|DIR --from POSITION --limit 20 shows the events around a position; -o json has every piece of evidence.",
+		Below:   "\nrift log show FILE|DIR --from POSITION --limit 20 shows the events around a position; -o json has every piece of evidence.\n",
 	}
 	for _, raw := range account.Findings {
 		var row projections.FindingRow

@@ -33,7 +33,8 @@ fmt: $(LINT) ## format the source
 	$(LINT) fmt ./...
 
 golden: ## rewrite the expected output of scripts and listings; read the diff
-	$(GO) test -count=1 ./cmd/internal/script -rewrite
+	$(GO) test -count=1 ./cmd/internal/script -run '^TestScripts$$' -rewrite
+	$(GO) test -count=1 ./cmd/rift -run '^TestListings$$' -rewrite
 
 golden-check: ## fail when the recorded output differs from what golden would write
 	@rm -rf bin/recorded && mkdir -p bin && cp -r testdata bin/recorded

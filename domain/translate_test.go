@@ -109,15 +109,18 @@ func TestTranslateTakesLegacyPayloads(t *testing.T) {
 		},
 		"null is absent, for a key and for an alias": {
 			"PLATEAU_DETECTED", `{"config":"hex8_2p","config_key":null,"stall_count":null,"consecutive":3,"plateau_type":null}`,
-			`{"config_key":"hex8_2p","consecutive":3}`, []string{"config → config_key"},
+			`{"config_key":"hex8_2p","consecutive":3}`,
+			[]string{"config → config_key"},
 		},
 		"a key of another case is another key": {
 			"PLATEAU_DETECTED", `{"config_key":"hex8_2p","Consecutive":9}`,
-			`{"config_key":"hex8_2p"}`, []string{"Consecutive dropped: not a key of PLATEAU_DETECTED"},
+			`{"config_key":"hex8_2p"}`,
+			[]string{"Consecutive dropped: not a key of PLATEAU_DETECTED"},
 		},
 		"an empty key": {
 			"PLATEAU_DETECTED", `{"":{"":1},"config_key":"hex8_2p"}`,
-			`{"config_key":"hex8_2p"}`, []string{" dropped: not a key of PLATEAU_DETECTED"},
+			`{"config_key":"hex8_2p"}`,
+			[]string{" dropped: not a key of PLATEAU_DETECTED"},
 		},
 	}
 	for name, c := range cases {

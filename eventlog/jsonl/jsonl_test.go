@@ -216,10 +216,10 @@ type bulkLog struct {
 	calls int
 }
 
-func (b *bulkLog) AppendAll(ctx context.Context, entries []jsonl.Entry) (appended, duplicates int, err error) {
+func (b *bulkLog) AppendAll(ctx context.Context, streams []domain.StreamID, events []eventlog.Proposed) (appended, duplicates int, err error) {
 	b.calls++
-	for _, entry := range entries {
-		receipt, err := b.Append(ctx, entry.Stream, domain.AnyRevision, entry.Event)
+	for i, event := range events {
+		receipt, err := b.Append(ctx, streams[i], domain.AnyRevision, event)
 		if err != nil {
 			return appended, duplicates, err
 		}

@@ -10,17 +10,12 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Entry is an event on its way into a log that takes several streams at once.
-type Entry struct {
-	Stream domain.StreamID
-	Event  eventlog.Proposed
-}
-
 // Bulk is a log that can take events of several streams in one durable step, in
-// the order given, leaving out those it already has. Import uses it where there
-// is one: with Append alone, every change of stream costs a synced write.
+// the order given (streams[i] is that of events[i]), leaving out those it
+// already has. Import uses it where there is one: with Append alone, every
+// change of stream costs a synced write.
 type Bulk interface {
-	AppendAll(ctx context.Context, entries []Entry) (appended, duplicates int, err error)
+	AppendAll(ctx context.Context, streams []domain.StreamID, events []eventlog.Proposed) (appended, duplicates int, err error)
 }
 
 // The bounds of one append during an import.
@@ -87,7 +82,8 @@ type importer struct {
 	bulk    Bulk
 	options ImportOptions
 	report  Report
-	batch   []Entry
+	streams []domain.StreamID
+	batch   []eventlog.Proposed
 	pending map[domain.EventID]struct{} // the ids in batch
 	bytes   int
 }
@@ -95,16 +91,15 @@ type importer struct {
 func (in *importer) add(ctx context.Context, e domain.Envelope) error {
 	in.report.Read++
 	full := len(in.batch) >= batchEvents || in.bytes+len(e.Data) > batchBytes
-	turned := in.bulk == nil && len(in.batch) > 0 && in.batch[0].Stream != e.Stream
+	turned := in.bulk == nil && len(in.batch) > 0 && in.streams[0] != e.Stream
 	_, twice := in.pending[e.ID] // no append may hold an id twice
 	if len(in.batch) > 0 && (full || turned || twice) {
 		if err := in.flush(ctx); err != nil {
 			return err
 		}
 	}
-	in.batch = append(in.batch, Entry{Stream: e.Stream, Event: eventlog.Proposed{
-		ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data,
-	}})
+	in.streams = append(in.streams, e.Stream)
+	in.batch = append(in.batch, eventlog.Proposed{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data})
 	in.pending[e.ID] = struct{}{}
 	in.bytes += len(e.Data)
 	return nil
@@ -114,11 +109,11 @@ func (in *importer) flush(ctx context.Context) error {
 	if len(in.batch) == 0 {
 		return nil
 	}
-	batch := in.batch
-	in.batch, in.bytes = in.batch[:0], 0
+	streams, batch := in.streams, in.batch
+	in.streams, in.batch, in.bytes = in.streams[:0], in.batch[:0], 0
 	clear(in.pending)
 	if in.bulk != nil {
-		appended, duplicates, err := in.bulk.AppendAll(ctx, batch)
+		appended, duplicates, err := in.bulk.AppendAll(ctx, streams, batch)
 		in.report.Appended += int64(appended)
 		in.report.Duplicates += int64(duplicates)
 		if err != nil {
@@ -126,31 +121,27 @@ func (in *importer) flush(ctx context.Context) error {
 		}
 		return in.told()
 	}
-	events := make([]eventlog.Proposed, len(batch))
-	for i, entry := range batch {
-		events[i] = entry.Event
-	}
-	receipt, err := in.log.Append(ctx, batch[0].Stream, domain.AnyRevision, events...)
+	receipt, err := in.log.Append(ctx, streams[0], domain.AnyRevision, batch...)
 	switch {
 	case err == nil && receipt.Duplicate:
 		in.report.Duplicates += int64(len(batch))
 	case err == nil:
 		in.report.Appended += int64(len(batch))
 	case errors.Is(err, domain.ErrConflict):
-		if err := in.oneByOne(ctx, batch); err != nil { // a part of them is there already
+		if err := in.oneByOne(ctx, streams[0], batch); err != nil { // a part of them is there already
 			return err
 		}
 	default:
-		return domain.Errorf(domain.CodeOf(err), "import into %s: %w", batch[0].Stream, err)
+		return domain.Errorf(domain.CodeOf(err), "import into %s: %w", streams[0], err)
 	}
 	return in.told()
 }
 
-func (in *importer) oneByOne(ctx context.Context, batch []Entry) error {
-	for _, entry := range batch {
-		receipt, err := in.log.Append(ctx, entry.Stream, domain.AnyRevision, entry.Event)
+func (in *importer) oneByOne(ctx context.Context, stream domain.StreamID, batch []eventlog.Proposed) error {
+	for _, event := range batch {
+		receipt, err := in.log.Append(ctx, stream, domain.AnyRevision, event)
 		if err != nil {
-			return domain.Errorf(domain.CodeOf(err), "import into %s: %w", entry.Stream, err)
+			return domain.Errorf(domain.CodeOf(err), "import into %s: %w", stream, err)
 		}
 		if receipt.Duplicate {
 			in.report.Duplicates++

@@ -163,6 +163,9 @@ func (f *folder) probed(at stamped, g []string) error {
 }
 
 func (f *folder) zombie(at stamped, g []string) error {
+	if domain.CheckName(g[1]) != nil {
+		return f.unusable(at, "names no node")
+	}
 	since, err := seconds(g[2])
 	jobs, err2 := strconv.Atoi(g[3])
 	if err != nil || err2 != nil {
@@ -172,6 +175,9 @@ func (f *folder) zombie(at stamped, g []string) error {
 }
 
 func (f *folder) autoStart(at stamped, g []string) error {
+	if domain.CheckName(g[2]) != nil {
+		return f.unusable(at, "names no node")
+	}
 	count, err := strconv.Atoi(g[1])
 	if err != nil {
 		return f.unusable(at, "number out of range")
@@ -180,6 +186,9 @@ func (f *folder) autoStart(at stamped, g []string) error {
 }
 
 func (f *folder) autoStartFailed(at stamped, g []string) error {
+	if domain.CheckName(g[1]) != nil {
+		return f.unusable(at, "names no node")
+	}
 	failed, err := strconv.Atoi(g[2])
 	requested, err2 := strconv.Atoi(g[3])
 	if err != nil || err2 != nil {
@@ -189,6 +198,9 @@ func (f *folder) autoStartFailed(at stamped, g []string) error {
 }
 
 func (f *folder) circuitOpen(at stamped, g []string) error {
+	if domain.CheckName(g[1]) != nil {
+		return f.unusable(at, "names no node")
+	}
 	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeBreakerOpened{NodeID: domain.NodeID(g[1]), Target: clip(g[2], 200)})
 }
 

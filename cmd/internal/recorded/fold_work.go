@@ -21,6 +21,9 @@ func (f *folder) task(id string) *taskLevel {
 	return task
 }
 
+// notItem tells text that no item can be named by.
+func notItem(id string) bool { return domain.CheckName(id) != nil }
+
 var configInID = regexp.MustCompile(`(?:^|_)((?:hex8|square8|square19|hexagonal)_[234]p)(?:_|$)`)
 
 // spawn says that an item exists. Its identity is the item's: an item that two
@@ -37,6 +40,9 @@ func (f *folder) spawn(at stamped, id, taskType string, priority int, origin str
 }
 
 func (f *folder) workAdded(at stamped, g []string) error {
+	if notItem(g[1]) {
+		return f.unusable(at, "names no item")
+	}
 	priority, err := strconv.Atoi(g[3])
 	if err != nil || priority > 100 {
 		return f.unusable(at, "priority out of range")
@@ -53,6 +59,9 @@ func (f *folder) workAdded(at stamped, g []string) error {
 // leader whose log this is not.
 func (f *folder) workClaimed(at stamped, g []string) error {
 	id, taskType, source := g[1], g[2], g[3]
+	if notItem(id) {
+		return f.unusable(at, "names no item")
+	}
 	if f.tasks[id] == nil {
 		origin := string(f.node) + ": invented without a leader (" + source + ")"
 		if source == "leader" {
@@ -90,6 +99,9 @@ func (f *folder) workStale(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "age is no number")
 	}
+	if notItem(g[1]) {
+		return f.unusable(at, "names no item")
+	}
 	if f.tasks[g[1]] == nil {
 		if err := f.spawn(at, g[1], "unrecorded", recordedWork.DefaultPriority, string(f.node)+": added before the recording began"); err != nil {
 			return err
@@ -110,6 +122,9 @@ func (f *folder) workRefused(at stamped, g []string) error {
 	limit, err2 := strconv.Atoi(g[2])
 	if err != nil || err2 != nil {
 		return f.unusable(at, "number out of range")
+	}
+	if notItem(g[3]) {
+		return f.unusable(at, "names no item")
 	}
 	return f.say(at, domain.TaskID(g[3]).Stream(), domain.TaskRefused{
 		TaskID: domain.TaskID(g[3]), Pending: pending, Limit: limit, Reason: "queue at hard limit",

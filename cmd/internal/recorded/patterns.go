@@ -3,6 +3,7 @@ package recorded
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // pattern is a kind of line of the original's logs. A line belongs to the first
@@ -31,7 +32,7 @@ func (p *pattern) match(text string) []string {
 // patterns lists the kinds of lines in the order of the report. The first group
 // is what the original said about work, then nodes, leadership, ratings and the
 // rest; those marked as context come last.
-func patterns() []*pattern {
+var patterns = sync.OnceValue(func() []*pattern {
 	line := func(row, expr string, apply func(*folder, stamped, []string) error, anchors ...string) *pattern {
 		return &pattern{row: row, anchors: anchors, expr: regexp.MustCompile(expr), apply: apply}
 	}
@@ -90,7 +91,7 @@ func patterns() []*pattern {
 		context("leader believed", `\[LeaderSet\] (\w+)->(\w+), leader_id=(\S+)->([^,\s]+), reason=(\S+)`, (*folder).leaderBelieved, "[LeaderSet] "),
 		context("node named", `(?:Auto-detected node-id: |node_id=|initialized: node=)([^,\s]+)`, (*folder).nodeNamed, "Auto-detected node-id: ", "node_id=", "initialized: node="),
 	}
-}
+})
 
 // names reads the inside of a printed list: 'a', 'b'.
 func names(list string) []string {

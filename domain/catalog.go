@@ -240,8 +240,8 @@ func (c *Catalog) Resolve(name string) (string, bool) {
 }
 
 // Decode reads a stored payload: old versions go up the chain to today's.
-// An unknown type or a version newer than the catalogue's is Corrupt for this
-// build: the log was written by a later one.
+// An unknown type is NotFound; a version newer than the catalogue's is Corrupt
+// for this build: the log was written by a later one.
 func (c *Catalog) Decode(eventType string, version int, data []byte) (Event, error) {
 	def, ok := c.defs[eventType]
 	if !ok {

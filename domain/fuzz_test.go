@@ -95,7 +95,7 @@ func FuzzStreamID(f *testing.F) {
 
 // FuzzConfigKey: every key that is taken is one of the twelve.
 func FuzzConfigKey(f *testing.F) {
-	for _, text := range []string{"hex8_2p", "hex_2p", "square8_2", "square19_5p", "hexagonal_04p", "all", "node:gpu-1", "_p", "hex8_2p_3p"} {
+	for _, text := range []string{"hex8_2p", "hex_2p", "square8_2", "square19_5p", "hexagonal_04p", "all", "node:gpu-1", "_p", "hex8_p", "hex8_", "hex8_22p", "hex8_2", "hex8_2p_3p"} {
 		f.Add(text)
 	}
 	keys := ConfigKeys()

@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // QualityDegraded: the selfplay data of a game is worse than it should be.
 type QualityDegraded struct {
@@ -152,7 +155,16 @@ func (e PromotionFailed) Validate() []Fault {
 		}
 	}
 	maybeWithin(&c, "win_rate", e.WinRate, 0, 1)
+	gateChecks(&c, e.Gates)
 	return c
+}
+
+func gateChecks(c *checks, gates []GateVerdict) {
+	for _, verdict := range gates {
+		c.text("gates.gate", verdict.Gate)
+		maybeWithin(c, "gates.input", verdict.Input, -math.MaxFloat64, math.MaxFloat64)
+		maybeWithin(c, "gates.wanted", verdict.Wanted, -math.MaxFloat64, math.MaxFloat64)
+	}
 }
 
 // ModelPromoted: from here on this is the model in use of its game.
@@ -175,6 +187,7 @@ func (e ModelPromoted) Validate() []Fault {
 	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	c.maybeName("previous", string(e.Previous))
+	gateChecks(&c, e.Gates)
 	return c
 }
 
@@ -237,6 +250,9 @@ func (e TrainingCompleted) Validate() []Fault {
 	} else {
 		c.maybeName("model_id", string(e.ModelID))
 	}
+	maybeWithin(&c, "final_loss", e.FinalLoss, -math.MaxFloat64, math.MaxFloat64)
+	maybeWithin(&c, "train_loss", e.TrainLoss, -math.MaxFloat64, math.MaxFloat64)
+	maybeWithin(&c, "val_loss", e.ValLoss, -math.MaxFloat64, math.MaxFloat64)
 	maybeAtLeast(&c, "samples", e.Samples, 0)
 	maybeAtLeast(&c, "games", e.Games, 0)
 	c.maybeSeconds("duration_seconds", e.DurationSeconds)

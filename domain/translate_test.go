@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -77,6 +78,16 @@ func TestTranslateTakesLegacyPayloads(t *testing.T) {
 			"TRAINING_COMPLETED", `{"board_type":"hex8","num_players":2,"job_id":"t1","model_id":"9f2c","success":true,"training_samples":1000,"training_games":40,"duration":60,"epochs":20}`,
 			`{"config_key":"hex8_2p","task_id":"t1","model_id":"9f2c","success":true,"samples":1000,"games":40,"duration_seconds":60}`,
 			[]string{"board_type, num_players → config_key", "duration → duration_seconds", "job_id → task_id", "training_games → games", "training_samples → samples", "epochs dropped: not a key of TRAINING_COMPLETED"},
+		},
+		"a key beside its parts": {
+			"TRAINING_FAILED", `{"config":"hex8_2p","board_type":"hex8","num_players":2,"error":"out of memory"}`,
+			`{"config_key":"hex8_2p","error":"out of memory"}`,
+			[]string{"config → config_key", "board_type dropped: not a key of TRAINING_FAILED", "num_players dropped: not a key of TRAINING_FAILED"},
+		},
+		"parts of no game": {
+			"TRAINING_FAILED", `{"config_key":"hex8_2p","board_type":"hex","num_players":2,"error":"x"}`,
+			`{"config_key":"hex8_2p","error":"x"}`,
+			[]string{"board_type dropped: not a key of TRAINING_FAILED", "num_players dropped: not a key of TRAINING_FAILED"},
 		},
 		"selfplay": {
 			"SELFPLAY_BATCH_COMPLETE", `{"config":"hex8_2p","games_count":50,"host":"gpu-1","job_id":"t1"}`,
@@ -278,6 +289,31 @@ func TestTranslateRefusesAnUnknownType(t *testing.T) {
 		_, err := wholeCatalog(t).Translate(name, []byte(`{}`))
 		if CodeOf(err) != Invalid || !strings.Contains(err.Error(), "is not in the catalogue") || len(err.Error()) > 300 {
 			t.Errorf("want %.20q refused in a short sentence, found %v", name, err)
+		}
+	}
+}
+
+// JSON cannot say not-a-number, a decision that divided by zero can.
+func TestNotANumberIsInNoRange(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	quotient := Seconds(nan)
+	for _, event := range []Validator{
+		QualityDegraded{ConfigKey: "hex8_2p", QualityScore: nan, Threshold: 0.5},
+		QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: nan},
+		QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: 0.5, PreviousScore: &nan},
+		EloUpdated{ConfigKey: "hex8_2p", ModelID: "m", Old: 1500, New: inf, Error: 1, GamesPlayed: 1},
+		EloVelocityChanged{ConfigKey: "hex8_2p", Velocity: nan, Trend: Stable},
+		ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: nan, DurationSeconds: 1},
+		ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: 2, DurationSeconds: Seconds(nan)},
+		SelfplayAdjusted{ConfigKey: "hex8_2p", Cause: CauseQuality, Rate: nan},
+		SelfplayComplete{ConfigKey: "hex8_2p", DurationSeconds: &quotient},
+		ShutdownRequested{Reason: "upgrade", GraceSeconds: Seconds(inf)},
+		TrainingCompleted{ConfigKey: "hex8_2p", TaskID: "t1", FinalLoss: &nan},
+		PromotionFailed{ConfigKey: "hex8_2p", ModelID: "m", Reasons: []string{"games"}, Gates: []GateVerdict{{Gate: "games", Input: &nan}}},
+		EvaluationCompleted{ConfigKey: "hex8_2p", ModelID: "m", GamesPlayed: 1, Results: []OpponentResult{{Opponent: "random", Wins: 1}}, Elo: &inf},
+	} {
+		if faults := event.Validate(); len(faults) != 1 {
+			t.Errorf("%+v: want one fault, found %v", event, faults)
 		}
 	}
 }

@@ -19,11 +19,14 @@ import (
 	"time"
 )
 
-func main() {
+func main() { os.Exit(process(os.Args[1:])) }
+
+// process is run with this process's streams, variables and signals.
+func process(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly end; a second one, unheard, kills.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+	return run(ctx, args, os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 }
 
 // run is the whole process but for its exit: what it is given in, the exit code out.

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test binary stands in for the programs that README.md calls: under the
+// name rift it is rift, under the name curl it is as much of curl as the README uses.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "rift":
+		os.Exit(process(os.Args[1:]))
+	case "curl":
+		os.Exit(curl(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// curl asks for a URL: -s, -X METHOD, -d and --json BODY.
+func curl(args []string) int {
+	method, body, url := http.MethodGet, "", ""
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "-s":
+		case "-X":
+			i++
+			method = args[i]
+		case "-d", "--json":
+			i++
+			method, body = http.MethodPost, args[i]
+		default:
+			url = args[i]
+		}
+	}
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "curl:", err)
+		return 2
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "curl:", err)
+		return 7
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(os.Stdout, response.Body); err != nil {
+		return 18
+	}
+	return 0
+}
+
+// Every command of README.md does what the text around it says, in its order,
+// against a node that serve runs.
+func TestReadmeCommands(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for _, name := range []string{"rift", "curl"} {
+		if err := os.Symlink(self, filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address := startServe(t, filepath.Join(folder, "rift"), folder)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var transcript strings.Builder
+	for _, block := range readmeBlocks(t, filepath.Join(root, "README.md")) {
+		for line := range strings.Lines(block) {
+			line = strings.TrimSpace(line)
+			if strings.HasPrefix(line, "make ") || line == "" {
+				continue // serve runs already, and this is the test
+			}
+			command := strings.ReplaceAll(line, "http://127.0.0.1:8770", "http://"+address)
+			command = strings.ReplaceAll(command, "/tmp/incident", filepath.Join(folder, "incident"))
+			c := exec.CommandContext(t.Context(), shell, "-e", "-c", command)
+			c.Dir = root
+			c.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "RIFT_ADDR=http://"+address, "RIFT_DATA="+filepath.Join(folder, "data"))
+			var out bytes.Buffer
+			c.Stdout, c.Stderr = &out, &out
+			if err := c.Run(); err != nil {
+				t.Fatalf("%s\n%v\n%s", line, err, out.String())
+			}
+			fmt.Fprintf(&transcript, "$ %s\n%s\n", line, out.String())
+		}
+	}
+	said := transcript.String()
+	for _, want := range []string{
+		`"task_id":"game-1","lease":1`, `"cancel":false`, `"code":"stale_lease"`, `"position":2,"item"`,
+		"a ghost is refused, exit code 3", "more_than_one_leader", "box-1 and box-3 led at the same time", "exit code 2 means findings",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the README's commands never say %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(said)
+	}
+}
+
+// readmeBlocks are the fenced blocks of shell commands.
+func readmeBlocks(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for i, part := range strings.Split(string(text), "```") {
+		if body, shell := strings.CutPrefix(part, "sh\n"); shell && i%2 == 1 {
+			blocks = append(blocks, body)
+		}
+	}
+	if len(blocks) < 5 {
+		t.Fatalf("want the README's shell blocks, found %d", len(blocks))
+	}
+	return blocks
+}
+
+// startServe runs a node as its own process until the test ends, and gives its
+// address once it is ready.
+func startServe(t *testing.T, rift, folder string) string {
+	t.Helper()
+	file := filepath.Join(folder, "address")
+	c := exec.Command(rift, "serve", "--data", filepath.Join(folder, "data"), "--listen", "127.0.0.1:0", "--addr-file", file)
+	var log bytes.Buffer
+	c.Stderr = &log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	t.Cleanup(func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("serve ended with %v\n%s", err, log.String())
+		}
+	})
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if text, err := os.ReadFile(file); err == nil {
+			return strings.TrimSpace(string(text))
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("serve ended with %v\n%s", err, log.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Fatal("serve is not ready after 30 s")
+	return ""
+}

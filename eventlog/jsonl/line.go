@@ -35,7 +35,19 @@ type derive struct {
 	revisions map[domain.StreamID]domain.Revision // next ones, of streams with derived revisions only
 }
 
-// parse reads one line. Every fault is named at once.
+// read reads one line. Every fault is named at once.
+func (d *derive) read(line []byte) (domain.Envelope, error) {
+	if e, ok := scanLine(line); ok && e.Position > d.position {
+		d.position = e.Position
+		if _, mixed := d.revisions[e.Stream]; mixed {
+			d.revisions[e.Stream] = e.Revision + 1
+		}
+		return e, nil
+	}
+	return d.parse(line)
+}
+
+// parse reads a line in any form.
 func (d *derive) parse(line []byte) (domain.Envelope, error) {
 	var w wire
 	decoder := json.NewDecoder(bytes.NewReader(line))

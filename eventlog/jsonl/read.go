@@ -89,7 +89,7 @@ func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelo
 			if line.TooLong {
 				err = domain.Errorf(domain.TooLarge, "want at most %d bytes in a line", MaxLine)
 			} else {
-				e, err = absent.parse(text)
+				e, err = absent.read(text)
 			}
 			if err != nil {
 				err = domain.Errorf(domain.CodeOf(err), "%s: %w", name+":"+strconv.FormatInt(line.Number, 10), err)

@@ -37,7 +37,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newNode(t testing.TB) *node {
 	t.Helper()
-	catalog, err := domain.NewCatalog(nil, domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents(), domain.AdminEvents(), domain.TrainingEvents())
+	catalog, err := domain.NewCatalog(nil, domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents(), domain.AdminEvents(), domain.TrainingEvents(), domain.EloEvents())
 	if err != nil {
 		t.Fatal(err)
 	}

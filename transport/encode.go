@@ -131,7 +131,7 @@ func appendIndirect(dst []byte, v reflect.Value) ([]byte, error) {
 
 // appendForeign leaves maps, small floats and types with their own JSON to the library.
 func appendForeign(dst []byte, v reflect.Value) ([]byte, error) {
-	encoded, err := fastjson.MarshalNoEscape(v.Interface())
+	encoded, err := fastjson.MarshalWithOption(v.Interface(), fastjson.DisableHTMLEscape())
 	return append(dst, encoded...), err
 }
 

@@ -51,7 +51,7 @@ type EventsQuery struct {
 
 // EventsAnswer is a page of the log. Next is where to go on: pass it as from.
 type EventsAnswer struct {
-	Events []json.RawMessage `json:"events" example:"[]"`
+	Events []json.RawMessage `json:"events"`
 	Next   domain.Position   `json:"next"`
 	// WhereErrors counts the events that the expression could not be told of.
 	WhereErrors int    `json:"where_errors,omitempty"`

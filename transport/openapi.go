@@ -33,8 +33,18 @@ type (
 		Position  domain.Position `json:"position" required:"true" description:"where the last event of the command stands"`
 		Events    []EventRef      `json:"events" required:"true" nullable:"false"`
 		Duplicate bool            `json:"duplicate,omitempty" description:"the command had run before; this is its first answer again"`
-		DryRun    bool            `json:"dry_run,omitempty"`
-		Refused   *Problem        `json:"refused,omitempty" description:"on a dry run, why the command would be turned down"`
+	}
+	triedAnswer struct {
+		Position domain.Position `json:"position" required:"true"`
+		Events   []wouldAppend   `json:"events" required:"true" nullable:"false" description:"what would be appended"`
+		DryRun   bool            `json:"dry_run" required:"true"`
+		Refused  *Problem        `json:"refused,omitempty" description:"why the command would be turned down"`
+	}
+	wouldAppend struct {
+		Type     string          `json:"type"`
+		Stream   domain.StreamID `json:"stream"`
+		Revision domain.Revision `json:"revision"`
+		Data     json.RawMessage `json:"data"`
 	}
 	viewAnswer struct {
 		Position domain.Position `json:"position" required:"true" description:"the position of the log that the answer is true at"`
@@ -73,6 +83,8 @@ func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool
 	reflector := openapi31.NewReflector()
 	reflector.DefaultOptions = append(reflector.DefaultOptions,
 		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return schemaName(t) }),
+		jsonschema.InterceptProp(requireProp),
+		jsonschema.InterceptSchema(closeRequests(routes)),
 	)
 	reflector.AddTypeMapping(json.RawMessage(nil), anyValue{})
 	reflector.AddTypeMapping(domain.EventID{}, eventID(""))
@@ -91,6 +103,35 @@ func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool
 		}
 	}
 	return json.Marshal(document)
+}
+
+// requireProp marks a key as required that is always there: its tag does not
+// let it be left out.
+func requireProp(p jsonschema.InterceptPropParams) error {
+	name, options, tagged := jsonName(p.Field)
+	if !p.Processed || !tagged || name != p.Name || strings.Contains(options, "omit") || p.Field.Tag.Get("path") != "" {
+		return nil
+	}
+	if !slices.Contains(p.ParentSchema.Required, name) {
+		p.ParentSchema.Required = append(p.ParentSchema.Required, name)
+	}
+	return nil
+}
+
+// closeRequests says of the bodies of commands that they have no other keys.
+func closeRequests(routes []Route) jsonschema.InterceptSchemaFunc {
+	var bodies []reflect.Type
+	for _, route := range routes {
+		if route.Kind == Command {
+			bodies = append(bodies, route.request)
+		}
+	}
+	return func(p jsonschema.InterceptSchemaParams) (bool, error) {
+		if t := p.Value.Type(); p.Processed && (slices.Contains(bodies, t) || t.Kind() == reflect.Pointer && slices.Contains(bodies, t.Elem())) {
+			p.Schema.WithAdditionalProperties(*(&jsonschema.SchemaOrBool{}).WithTypeBoolean(false))
+		}
+		return false, nil
+	}
 }
 
 // anyValue stands for JSON of any kind.
@@ -153,7 +194,7 @@ func describeRoute(reflector *openapi31.Reflector, route *Route, spec func(strin
 	switch route.Kind {
 	case Command:
 		operation.AddReqStructure(commandRequest{})
-		operation.AddRespStructure(together(receiptAnswer{}, answer), openapi.WithHTTPStatus(http.StatusOK))
+		operation.AddRespStructure(jsonschema.AnyOf(together(receiptAnswer{}, answer), triedAnswer{}), openapi.WithHTTPStatus(http.StatusOK))
 		codes = slices.Concat(commonCodes, commandCodes)
 	case Question:
 		operation.AddReqStructure(waitRequest{})
@@ -220,4 +261,3 @@ func statusesOf(codes []domain.Code) []statusCodes {
 	slices.SortFunc(list, func(a, b statusCodes) int { return a.number - b.number })
 	return list
 }
-

@@ -54,7 +54,7 @@ type Problem struct {
 	Status    int            `json:"status"`
 	Detail    string         `json:"detail"`
 	Instance  string         `json:"instance,omitempty"`
-	Code      domain.Code    `json:"code"`
+	Code      domain.Code    `json:"code" enum:"invalid,unauthorized,forbidden,not_found,conflict,stale_lease,gone,too_large,too_many,not_leader,unavailable,timeout,corrupt,internal"`
 	Retryable bool           `json:"retryable"`
 	Faults    []domain.Fault `json:"faults,omitempty"`
 	RequestID string         `json:"request_id,omitempty"`

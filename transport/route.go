@@ -20,11 +20,11 @@ type Kind string
 
 // The kinds of routes.
 const (
-	Command Kind = "command" // POST; has a command id, may be tried dry
-	Question Kind = "query"  // GET from the read models; ?at= and ?after=
-	Report  Kind = "report"  // GET of something the process knows; ?after=
-	Stream  Kind = "stream"  // GET that does not end by itself
-	Plain   Kind = "plain"   // GET for machines around the node: probes, metrics
+	Command  Kind = "command" // POST; has a command id, may be tried dry
+	Question Kind = "query"   // GET from the read models; ?at= and ?after=
+	Report   Kind = "report"  // GET of something the process knows; ?after=
+	Stream   Kind = "stream"  // GET that does not end by itself
+	Plain    Kind = "plain"   // GET for machines around the node: probes, metrics
 )
 
 // Route is one row of the table: an endpoint, its name, and everything the

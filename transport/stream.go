@@ -270,6 +270,5 @@ func (s *sseWriter) flush() error {
 	return s.control.Flush()
 }
 
-
 // isUnsupported tells a writer without deadlines, as in tests without a connection.
 func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/expr-lang/expr"
@@ -114,6 +115,11 @@ func (i *whereInspector) Visit(node *ast.Node) {
 		}
 	case *ast.VariableDeclaratorNode:
 		i.refuse(n, "variables are not for filters")
+	case *ast.BuiltinNode:
+		// The library's own switch does not reach the functions with predicates.
+		if !slices.Contains(whereBuiltins, n.Name) {
+			i.refuse(n, "the function "+n.Name+" is not for filters")
+		}
 	}
 }
 

@@ -1,0 +1,166 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+func clientOf(t *testing.T, h http.Handler, options ...ClientOption) *Client {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.Close(); http.DefaultClient.CloseIdleConnections() })
+	c, err := NewClient(s.URL, nil, append([]ClientOption{WithRetries(3, time.Millisecond)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestTheClientSpeaksTheTable(t *testing.T) {
+	secret := "a secret of the tests"
+	_, h := server(t, Config{Tokens: []Token{{Secret: secret}}})
+	c := clientOf(t, h, WithToken(secret), WithActor("ann"))
+	ctx := t.Context()
+	tried, err := c.Do(ctx, commands.AddTask{TaskType: "x"}, Dry())
+	if err != nil || !tried.DryRun || len(tried.Events) != 1 || len(tried.Events[0].Data) == 0 {
+		t.Fatalf("a dry run: want what would be appended, found %+v %v", tried, err)
+	}
+	receipt, err := c.Do(ctx, commands.AddTask{TaskID: "t 1/2", TaskType: "x"})
+	if !errors.Is(err, domain.ErrInvalid) {
+		t.Fatalf("want the id refused, found %+v %v", receipt, err)
+	}
+	receipt, err = c.Do(ctx, commands.AddTask{TaskID: "t:1@2", TaskType: "x"}, ID("k"))
+	if err != nil || receipt.ID != "k" || receipt.Position != 1 || receipt.Events[0].Type != "TASK_SPAWNED" {
+		t.Fatalf("want a receipt, found %+v %v", receipt, err)
+	}
+	var added commands.TaskAdded
+	if err := receipt.Into(&added); err != nil || added.TaskID != "t:1@2" {
+		t.Errorf("want the result, found %+v %v", added, err)
+	}
+	item, err := Ask[projections.TaskAnswer](ctx, c, "work.item", projections.OneTask{TaskID: "t:1@2"}, After(1))
+	if err != nil || !strings.Contains(string(item.Item), `"state":"queued"`) {
+		t.Errorf("want the item, found %s %v", item.Item, err)
+	}
+	if _, err := Ask[projections.TaskAnswer](ctx, c, "work.item", projections.OneTask{TaskID: "a/b c%2f"}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), `"a/b c%2f"`) {
+		t.Errorf("a name with a slash: want the whole name asked for, found %v", err)
+	}
+	if _, err := Ask[projections.TaskAnswer](ctx, c, "work.item", projections.OneTask{TaskID: "t:1@2"}, AsOf(At{Set: true})); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("at position 0: want not_found, found %v", err)
+	}
+	page, err := Ask[EventsAnswer](ctx, c, "events.read", EventsQuery{Limit: 5, Selection: Selection{Types: []string{"TASK_SPAWNED", "X"}, Where: `data.task_type == "x"`}})
+	if err != nil || len(page.Events) != 1 || !strings.Contains(string(page.Events[0]), `"actor":"ann"`) {
+		t.Errorf("want one event of ann, found %s %v", page.Events, err)
+	}
+	policy, err := c.Do(ctx, commands.SetPolicy{Name: "default", Change: []byte(`{"work":{"max_attempts":5}}`)})
+	if err != nil || policy.Events[0].Stream != "policy-default" {
+		t.Errorf("a command with a name in its path: want it done, found %+v %v", policy, err)
+	}
+	status, err := c.AskJSON(ctx, "work.status", projections.NoQuestion{})
+	if err != nil || !strings.Contains(string(status), `"queued":1`) {
+		t.Errorf("want the status, found %s %v", status, err)
+	}
+}
+
+func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
+	n, h := server(t, Config{})
+	c := clientOf(t, h, WithRetries(0, 0))
+	for code := range statuses {
+		n.failWith = domain.Errorf(code, "wanted this, found that")
+		_, err := c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+		var refused *Refused
+		if !errors.Is(err, &domain.Error{Code: code}) || !errors.As(err, &refused) || refused.Problem.RequestID == "" {
+			t.Errorf("%s: want an error of that class, found %v", code, err)
+		}
+		if code != domain.Internal && !strings.Contains(err.Error(), "found that") {
+			t.Errorf("%s: want what the node said, found %v", code, err)
+		}
+	}
+	n.failWith = &LeaderHint{Leader: "n2:1", Term: 3}
+	_, err := c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+	var hint *LeaderHint
+	if !errors.As(err, &hint) || hint.Leader != "n2:1" || hint.Term != 3 {
+		t.Errorf("want the leader told, found %v", err)
+	}
+	n.failWith = domain.Faulty("work.add", []domain.Fault{{Field: "priority", Reason: "want less"}})
+	_, err = c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+	var coded *domain.Error
+	if !errors.As(err, &coded) || len(coded.Faults) != 1 || strings.Count(err.Error(), "want less") != 1 {
+		t.Errorf("want the faults once, found %v", err)
+	}
+	n.failWith = &eventlog.Conflict{Stream: "a-1", Expected: 1, Found: 2}
+	_, err = c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Problem.Found == nil || *refused.Problem.Found != 2 {
+		t.Errorf("want the revision found, found %v", err)
+	}
+}
+
+func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
+	n, h := server(t, Config{})
+	var ids []string
+	c := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ids = append(ids, r.Header.Get("Idempotency-Key"))
+		switch len(ids) {
+		case 1:
+			h.ServeHTTP(httptest.NewRecorder(), r) // done, and the answer lost
+			panic(http.ErrAbortHandler)
+		case 2:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	}))
+	receipt, err := c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "x"})
+	if err != nil || !receipt.Duplicate {
+		t.Fatalf("want the first answer again, found %+v %v", receipt, err)
+	}
+	if len(ids) != 3 || ids[0] != ids[1] || ids[1] != ids[2] || ids[0] != receipt.ID {
+		t.Errorf("want three tries under one id, found %v", ids)
+	}
+	if head, _ := n.log.Head(t.Context()); head != 1 {
+		t.Errorf("want one event, found %d", head)
+	}
+	ids = nil
+	if _, err := c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "y"}, ID("other")); !errors.Is(err, domain.ErrConflict) {
+		t.Errorf("want a conflict, found %v", err)
+	}
+	if len(ids) != 3 {
+		t.Errorf("a refusal must not be repeated; found %d tries", len(ids))
+	}
+}
+
+func TestTheClientGivesUp(t *testing.T) {
+	c, err := NewClient("127.0.0.1:1", nil, WithRetries(1, time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(t.Context(), commands.AddTask{TaskType: "x"}); !errors.Is(err, domain.ErrUnavailable) || !Unreachable(err) {
+		t.Errorf("nobody there: want unavailable, found %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Do(ctx, commands.AddTask{TaskType: "x"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("want the cancellation, found %v", err)
+	}
+	for _, bad := range []string{"", "ftp://x", "http://", "::"} {
+		if _, err := NewClient(bad, nil); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("address %q: want it refused, found %v", bad, err)
+		}
+	}
+	if _, err := Ask[int](t.Context(), c, "no.such", 1); !errors.Is(err, domain.ErrInvalid) {
+		t.Errorf("want an unknown query refused, found %v", err)
+	}
+	if _, err := Ask[int](t.Context(), c, "work.item", 1); !errors.Is(err, domain.ErrInvalid) {
+		t.Errorf("want a question of another type refused, found %v", err)
+	}
+}

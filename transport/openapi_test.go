@@ -1,0 +1,154 @@
+package transport
+
+import (
+	"encoding/json"
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
+
+// describedBy loads the document that a handler serves.
+func describedBy(t *testing.T, h *Handler) *openapi3.T {
+	t.Helper()
+	served := mustOK(t, ask(t, h, "GET", "/openapi.json", ""))
+	document, err := openapi3.NewLoader().LoadFromData([]byte(served.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+func TestTheDescriptionIsValidAndWhole(t *testing.T) {
+	_, h := server(t, Config{Version: "1.2.3"})
+	document := describedBy(t, h)
+	if err := document.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if document.Info.Version != "1.2.3" {
+		t.Errorf("want the version of the program, found %s", document.Info.Version)
+	}
+	described := 0
+	for _, item := range document.Paths.Map() {
+		described += len(item.Operations())
+	}
+	if described != len(Routes()) {
+		t.Errorf("want %d operations, found %d", len(Routes()), described)
+	}
+	for _, route := range Routes() {
+		item := document.Paths.Value(route.Path)
+		if item == nil || item.GetOperation(route.Method) == nil {
+			t.Errorf("%s %s is not described", route.Method, route.Path)
+			continue
+		}
+		operation := item.GetOperation(route.Method)
+		if operation.Summary == "" || operation.OperationID != route.Name {
+			t.Errorf("%s %s: want a summary and its name, found %q %q", route.Method, route.Path, operation.Summary, operation.OperationID)
+		}
+		for _, name := range route.inputs() {
+			name = strings.TrimSuffix(name, "?")
+			if route.Kind == Command {
+				body := operation.RequestBody.Value.Content.Get("application/json").Schema.Value
+				if !hasKey(body, name) && operation.Parameters.GetByInAndName("path", name) == nil {
+					t.Errorf("%s %s: key %s is not described", route.Method, route.Path, name)
+				}
+			} else if operation.Parameters.GetByInAndName("query", name) == nil && operation.Parameters.GetByInAndName("path", name) == nil {
+				t.Errorf("%s %s: parameter %s is not described", route.Method, route.Path, name)
+			}
+		}
+		if route.Kind != Plain && operation.Responses.Status(http.StatusBadRequest) == nil {
+			t.Errorf("%s %s: no problem is described", route.Method, route.Path)
+		}
+	}
+}
+
+func hasKey(schema *openapi3.Schema, name string) bool {
+	if schema.Properties[name] != nil {
+		return true
+	}
+	for _, part := range schema.AllOf {
+		if hasKey(part.Value, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestAnswersKeepTheirDescription sends one of each kind of request and checks
+// the answers against the document.
+func TestAnswersKeepTheirDescription(t *testing.T) {
+	_, h := server(t, Config{})
+	document := describedBy(t, h)
+	for _, c := range []struct{ method, path, target, body string }{
+		{"POST", "/work/add", "/work/add", `{"task_id":"t1","task_type":"x","payload":{"a":1}}`},
+		{"POST", "/work/add", "/work/add?dry_run=1", `{"task_id":"t1","task_type":"x","payload":{"a":1}}`},
+		{"POST", "/work/add", "/work/add?dry_run=1", `{"task_id":"t2","task_type":"x"}`},
+		{"POST", "/work/claim", "/work/claim", `{"node_id":"n1"}`},
+		{"POST", "/work/heartbeat", "/work/heartbeat", `{"task_id":"t1","lease":1}`},
+		{"POST", "/work/complete", "/work/complete", `{"task_id":"t1","lease":99}`},
+		{"POST", "/work/complete", "/work/complete", `{"task_id":7}`},
+		{"POST", "/nodes/register", "/nodes/register", `{"node_id":"n1"}`},
+		{"POST", "/events", "/events", `{"type":"node_unhealthy","payload":{"host":"n1","reason":"heat"}}`},
+		{"GET", "/events", "/events?limit=2", ""},
+		{"GET", "/events/{id}", "/events/1", ""},
+		{"GET", "/events/{id}/why", "/events/2/why", ""},
+		{"GET", "/events/{id}/effects", "/events/1/effects", ""},
+		{"GET", "/work/status", "/work/status", ""},
+		{"GET", "/work/items", "/work/items", ""},
+		{"GET", "/work/items/{id}", "/work/items/t1", ""},
+		{"GET", "/work/items/{id}", "/work/items/none", ""},
+		{"GET", "/work/history", "/work/history", ""},
+		{"GET", "/work/explain", "/work/explain?task=t1", ""},
+		{"GET", "/nodes", "/nodes", ""},
+		{"GET", "/nodes/{id}", "/nodes/n1", ""},
+		{"GET", "/policies/{name}", "/policies/default", ""},
+		{"GET", "/admin/health", "/admin/health", ""},
+		{"GET", "/handlers", "/handlers", ""},
+		{"GET", "/dead-letters", "/dead-letters", ""},
+		{"GET", "/projections", "/projections", ""},
+	} {
+		got := ask(t, h, c.method, c.target, c.body)
+		operation := document.Paths.Value(c.path).GetOperation(c.method)
+		response := operation.Responses.Status(got.status)
+		if response == nil {
+			t.Errorf("%s %s: status %d is not described: %s", c.method, c.target, got.status, got.text)
+			continue
+		}
+		content := response.Value.Content.Get(got.header.Get("Content-Type"))
+		if content == nil {
+			t.Errorf("%s %s: %d %s is not described", c.method, c.target, got.status, got.header.Get("Content-Type"))
+			continue
+		}
+		var value any
+		if err := json.Unmarshal([]byte(got.text), &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := content.Schema.Value.VisitJSON(value); err != nil {
+			t.Errorf("%s %s: %v\n%s", c.method, c.target, err, got.text)
+		}
+	}
+}
+
+// TestTheListingIsGolden shows in review when an endpoint changes.
+func TestTheListingIsGolden(t *testing.T) {
+	golden := filepath.Join("testdata", "routes.txt")
+	listing := Listing(Routes())
+	if *rewrite {
+		if err := os.WriteFile(golden, []byte(listing), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if listing != string(want) {
+		t.Errorf("the routes changed; run go test ./transport -rewrite and read the difference\nwant\n%s\nfound\n%s", want, listing)
+	}
+}

@@ -1,0 +1,344 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// following is an open stream whose lines a test reads one by one.
+type following struct {
+	head   chan struct{}
+	status int
+	header http.Header
+	pipe   *io.PipeWriter
+	reader *io.PipeReader
+	lines  *bufio.Scanner
+	done   chan struct{}
+}
+
+func (f *following) Header() http.Header { return f.header }
+func (f *following) Flush()              {}
+func (f *following) WriteHeader(status int) {
+	f.status = status
+	close(f.head)
+}
+func (f *following) Write(p []byte) (int, error) { return f.pipe.Write(p) }
+
+func follow(ctx context.Context, h http.Handler, target string, headers ...header) *following {
+	reader, writer := io.Pipe()
+	f := &following{head: make(chan struct{}), header: http.Header{}, pipe: writer, reader: reader, lines: bufio.NewScanner(reader), done: make(chan struct{})}
+	r := httptest.NewRequestWithContext(ctx, "GET", target, nil)
+	for _, one := range headers {
+		r.Header.Set(one[0], one[1])
+	}
+	go func() {
+		defer close(f.done)
+		defer writer.Close()
+		h.ServeHTTP(f, r)
+	}()
+	return f
+}
+
+// leave goes away, as a client that closes its connection does.
+func (f *following) leave(cancel context.CancelFunc) {
+	cancel()
+	f.reader.Close()
+	<-f.done
+}
+
+// next gives the next line that says something, shortened to its start.
+func (f *following) next() string {
+	for f.lines.Scan() {
+		if line := f.lines.Text(); line != "" {
+			if i := strings.Index(line, `,"revision"`); i > 0 {
+				line = line[:i]
+			}
+			return line
+		}
+	}
+	return "the end"
+}
+
+func (f *following) expect(t *testing.T, lines ...string) {
+	t.Helper()
+	for _, want := range lines {
+		if got := f.next(); got != want {
+			t.Fatalf("want %q, found %q", want, got)
+		}
+	}
+}
+
+func event(i int, stream string) []string {
+	return []string{fmt.Sprintf("id: %d", i), fmt.Sprintf(`data: {"position":%d,"stream":"%s"`, i, stream)}
+}
+
+func put(t *testing.T, n *node, stream string) {
+	t.Helper()
+	head, err := n.log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.log.Append(t.Context(), domain.StreamID(stream), domain.AnyRevision, eventlog.Proposed{
+		ID: domain.DeriveID("put", int(head)), Type: "FACT", Version: 1, Time: epoch, Data: fmt.Appendf(nil, `{"n":%d}`, head+1),
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStreamGoesOnWhereTheClientWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, h := server(t, Config{})
+		for range 3 {
+			put(t, n, "a-1")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		f := follow(ctx, h, "/events/stream", header{"Last-Event-ID", "1"})
+		f.expect(t, "retry: 1000")
+		f.expect(t, event(2, "a-1")...)
+		f.expect(t, event(3, "a-1")...)
+		f.expect(t, ": caught up")
+		put(t, n, "a-2")
+		f.expect(t, event(4, "a-2")...)
+		if f.status != 200 || f.header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("want an event stream, found %d %v", f.status, f.header)
+		}
+		f.leave(cancel)
+	})
+}
+
+func TestWhereAStreamBegins(t *testing.T) {
+	for target, want := range map[string]string{
+		"/events/stream": "id: 3", "/events/stream?from=2": "id: 2", "/events/stream?from=0": "id: 1",
+		"/events/stream?after=1": "id: 2", "/events/stream?after=0": "id: 1",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n, h := server(t, Config{})
+			put(t, n, "a-1")
+			put(t, n, "a-1")
+			ctx, cancel := context.WithCancel(t.Context())
+			f := follow(ctx, h, target)
+			f.expect(t, "retry: 1000")
+			synctest.Wait()
+			put(t, n, "a-1")
+			got := f.next()
+			if got == ": caught up" {
+				got = f.next()
+			}
+			if got != want {
+				t.Errorf("%s: want %s first, found %s", target, want, got)
+			}
+			f.leave(cancel)
+		})
+	}
+}
+
+func TestAQuietStreamShowsThatItLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, h := server(t, Config{Heartbeat: 15 * time.Second})
+		ctx, cancel := context.WithCancel(t.Context())
+		where := url.QueryEscape("data.n > 1")
+		f := follow(ctx, h, "/events/stream?from=0&stream=a-*&where="+where)
+		f.expect(t, "retry: 1000", ": caught up")
+		began := time.Now()
+		f.expect(t, ": beat")
+		if took := time.Since(began); took != 15*time.Second {
+			t.Errorf("want the first sign after 15 s, found %s", took)
+		}
+		put(t, n, "a-1") // 1: kept out by the expression
+		f.expect(t, "id: 1")
+		put(t, n, "a-1")
+		f.expect(t, event(2, "a-1")...)
+		f.expect(t, ": beat")
+		f.leave(cancel)
+	})
+}
+
+func TestStreamsEndWhenTheNodeStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h := server(t, Config{Streams: 1})
+		f := follow(t.Context(), h, "/events/stream")
+		f.expect(t, "retry: 1000", ": caught up")
+		if got := ask(t, h, "GET", "/events/stream", ""); got.status != 429 {
+			t.Errorf("a second stream: want 429, found %d", got.status)
+		}
+		h.CloseStreams()
+		f.expect(t, ": the node is stopping", "the end")
+		<-f.done
+		if got := ask(t, h, "GET", "/events/stream", ""); got.status != 503 {
+			t.Errorf("after the stop: want 503, found %d", got.status)
+		}
+	})
+}
+
+// brokenLog fails its subscribers after the first event.
+type brokenLog struct{ eventlog.Log }
+
+func (l brokenLog) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
+	return func(yield func(eventlog.Item, error) bool) {
+		for item, err := range l.Log.Subscribe(ctx, after, filter) {
+			if err == nil && item.Envelope.Position > 1 {
+				yield(eventlog.Item{}, domain.Errorf(domain.Corrupt, "record 2: checksum"))
+				return
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+type brokenNode struct{ *node }
+
+func (n brokenNode) Log() eventlog.Log { return brokenLog{n.node.log} }
+
+func TestAFailingLogIsNotTheEndOfAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		h, err := NewHandler(brokenNode{n}, Config{}, Routes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, n, "a-1")
+		put(t, n, "a-1")
+		f := follow(t.Context(), h, "/events/stream?from=1")
+		f.expect(t, "retry: 1000")
+		got := f.next() + f.next()
+		if !strings.HasPrefix(got, `id: 1data: {"position":1`) && !strings.HasPrefix(got, "event: problem") {
+			t.Errorf("want the event or the problem, found %s", got)
+		}
+		for line := got; !strings.Contains(line, `"code":"corrupt"`); line = f.next() {
+			if line == "the end" {
+				t.Fatal("the stream ended without saying why")
+			}
+		}
+		<-f.done
+	})
+}
+
+func TestBadStreams(t *testing.T) {
+	_, h := server(t, Config{})
+	for target, fields := range map[string]string{
+		"/events/stream?where=data.": "where", "/events/stream?from=x": "from", "/events/stream?stream=x": "stream", "/events/stream?limit=3": "limit",
+	} {
+		if got := ask(t, h, "GET", target, ""); got.status != 400 || got.fields() != fields {
+			t.Errorf("%s: want 400 [%s], found %d %s", target, fields, got.status, got.text)
+		}
+	}
+	if got := ask(t, h, "GET", "/events/stream", "", header{"Last-Event-ID", "x"}); got.status != 400 {
+		t.Errorf("a bad Last-Event-ID: want 400, found %d", got.status)
+	}
+}
+
+// TestASlowClientDoesNotHoldTheNode follows over a connection that nobody reads.
+func TestASlowClientDoesNotHoldTheNode(t *testing.T) {
+	n, h := server(t, Config{SlowClient: 50 * time.Millisecond})
+	payload := `{"pad":"` + strings.Repeat("x", 1<<20) + `"}`
+	for i := range 12 {
+		if _, err := n.log.Append(t.Context(), "a-1", domain.AnyRevision, eventlog.Proposed{
+			ID: domain.DeriveID("pad", i), Type: "FACT", Version: 1, Time: epoch, Data: []byte(payload),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
+		close(ended)
+	}))
+	s.Start()
+	defer s.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/events/stream?from=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("a client that reads nothing still holds its stream")
+	}
+}
+
+func TestTheClientFollowsThroughBreaks(t *testing.T) {
+	n, h := server(t, Config{})
+	for range 5 {
+		put(t, n, "a-1")
+	}
+	tries := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tries++
+		if tries == 2 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		h.ServeHTTP(&stingy{ResponseWriter: w, left: 900}, r)
+	}))
+	defer s.Close()
+	defer h.CloseStreams()
+	c, err := NewClient(s.URL, nil, WithRetries(3, time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []domain.Position
+	for one, err := range c.Follow(t.Context(), 0, Selection{Streams: []string{"a-1"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, one.Position)
+		if one.Record.Stream != "a-1" || one.Record.Type != "FACT" {
+			t.Errorf("want the event read, found %+v", one.Record)
+		}
+		if one.Position == 5 {
+			break
+		}
+	}
+	if fmt.Sprint(seen) != "[1 2 3 4 5]" {
+		t.Errorf("want each event once and in order, found %v", seen)
+	}
+	if tries < 3 {
+		t.Errorf("want the connection broken on the way, found %d connections", tries)
+	}
+	for _, err := range c.Follow(t.Context(), 0, Selection{Where: "nonsense("}) {
+		if !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("a bad expression: want it to end the stream, found %v", err)
+		}
+	}
+}
+
+// stingy lets a part of an answer through and then breaks the connection.
+type stingy struct {
+	http.ResponseWriter
+	left int
+}
+
+func (s *stingy) Write(p []byte) (int, error) {
+	if len(p) > s.left {
+		_, _ = s.ResponseWriter.Write(p[:s.left])
+		_ = http.NewResponseController(s.ResponseWriter).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	s.left -= len(p)
+	return s.ResponseWriter.Write(p)
+}
+
+func (s *stingy) Flush() { _ = http.NewResponseController(s.ResponseWriter).Flush() }

@@ -1,0 +1,150 @@
+package script
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/cmd/internal/recorded"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+)
+
+const recordings = "../../../testdata/logs"
+
+// Every prefix of every script's log is a log: it replays, strictly, to the same
+// read models that the whole log had passed through.
+func TestEveryPrefixReplays(t *testing.T) {
+	for _, path := range scriptFiles(t) {
+		if strings.HasSuffix(path, "a_handler_fails.txt") || strings.HasSuffix(path, "health.txt") {
+			continue // they hold events that no strict replay takes, which is their story
+		}
+		t.Run(strings.TrimPrefix(path, scripts+"/"), func(t *testing.T) {
+			events := eventsOf(t, path)
+			whole, err := over(logOf(t, events), "models", Options{}, store.Options{FS: vfs.NewMem(), Small: true, Strict: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = whole.Close() }()
+			for n := 1; n <= len(events); n++ {
+				passed := digestOf(t, whole, domain.Position(n))
+				if alone := digestAt(t, logOf(t, events[:n]), domain.Position(n), Options{}); alone != passed {
+					t.Fatalf("the first %d events alone give %s, on the way through the whole log %s", n, alone, passed)
+				}
+			}
+		})
+	}
+}
+
+// A recording gives the same read models whatever the batches, the cache and
+// the processors, and a second import appends nothing.
+func TestRecordingsAreDeterministic(t *testing.T) {
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(recordings + "/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("want recordings in %s, found %d (%v)", recordings, len(files), err)
+	}
+	for _, file := range files {
+		format := "jsonl"
+		if strings.HasSuffix(file, ".log") {
+			format = "ringrift"
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			log := eventlog.NewMemory()
+			first, err := recorded.Import(t.Context(), log, catalog, format, []string{file}, recorded.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := recorded.Import(t.Context(), log, catalog, format, []string{file}, recorded.Options{})
+			if err != nil || again.Appended != 0 || again.Head != first.Head {
+				t.Fatalf("a second import appended %d, and the log ends at %d instead of %d (%v)", again.Appended, again.Head, first.Head, err)
+			}
+			var want string
+			for i, batch := range []int{0, 1, 3, 64, 4096, 0} {
+				before := runtime.GOMAXPROCS(1 + i%2)
+				got := digestAt(t, log, first.Head, Options{BatchMax: batch, CacheRows: 1 + i*100})
+				runtime.GOMAXPROCS(before)
+				if i == 0 {
+					want = got
+				}
+				if got != want {
+					t.Fatalf("batches of %d give %s, before %s", batch, got, want)
+				}
+			}
+		})
+	}
+}
+
+// digestAt replays a log to a position, strictly, and gives what the read models
+// hash to.
+func digestAt(t *testing.T, log eventlog.Log, position domain.Position, options Options) string {
+	t.Helper()
+	env, err := over(log, "models", options, store.Options{FS: vfs.NewMem(), Small: true, Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = env.Close() }()
+	return digestOf(t, env, position)
+}
+
+func digestOf(t *testing.T, env *Env, position domain.Position) string {
+	t.Helper()
+	if err := env.To(t.Context(), position); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := env.Node().Store().Digest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest.Position != position {
+		t.Fatalf("want the digest at %d, found it at %d", position, digest.Position)
+	}
+	return digest.Total
+}
+
+// eventsOf are the events that a script leads to.
+func eventsOf(t *testing.T, path string) []domain.Envelope {
+	t.Helper()
+	env, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = env.Close() }()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	datadriven.RunTestFromString(t, string(text), func(t *testing.T, d *datadriven.TestData) string {
+		env.Run(t.Context(), d)
+		return d.Expected
+	})
+	var events []domain.Envelope
+	for e, err := range env.Log().ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func logOf(t *testing.T, events []domain.Envelope) eventlog.Log {
+	t.Helper()
+	log := eventlog.NewMemory()
+	for _, e := range events {
+		if _, err := log.Append(t.Context(), e.Stream, domain.AnyRevision, eventlog.Proposed{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return log
+}

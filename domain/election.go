@@ -5,6 +5,10 @@ import "fmt"
 // ElectionStream is where the leadership of a cluster is written.
 func ElectionStream(cluster string) StreamID { return Stream("election", cluster) }
 
+// OriginInvented begins the origin of an item that a node made up while it had
+// no leader, rather than one that somebody added elsewhere.
+const OriginInvented = "invented"
+
 // LeaderChanged: the cluster has a new leader for this term, or none. There is
 // one per term: a second one with another leader is what elections prevent.
 type LeaderChanged struct {

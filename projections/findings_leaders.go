@@ -66,20 +66,23 @@ func (r *FindingRow) detail(text string) {
 // leadersSummary says who led together, when, for how long, and where it is written.
 func (r *FindingRow) leadersSummary() {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s led at the same time, seen by %s %s from %s", joinNodes(r.Leaders, " and "), r.Observer, timesOf(r.Count), r.At.Format(domain.Timestamp))
-	if r.Until.After(r.At) {
-		fmt.Fprintf(&b, " to %s", r.Until.Format(domain.Timestamp))
-		if r.Lasted != "" {
-			fmt.Fprintf(&b, " (%s)", r.Lasted)
-		}
+	b.WriteString(joinNodes(r.Leaders, " and ") + " led at the same time")
+	if r.Lasted != "" {
+		b.WriteString(" for " + r.Lasted)
 	}
+	fmt.Fprintf(&b, ", seen %s by %s, ", timesOf(r.Count), r.Observer)
 	if r.Over {
-		b.WriteString(", then healed")
+		b.WriteString("then healed")
 	} else {
-		b.WriteString(", never seen to heal")
+		b.WriteString("never seen to heal")
 	}
+	b.WriteString(" (" + r.At.Format(domain.Timestamp))
+	if r.Until.After(r.At) {
+		b.WriteString(" to " + r.Until.Format(domain.Timestamp))
+	}
+	b.WriteString(")")
 	if len(r.Sources) > 0 && r.Sources[0] != "" {
-		fmt.Fprintf(&b, "; first at %s", r.Sources[0])
+		b.WriteString(", first at " + r.Sources[0])
 	}
 	r.Summary = b.String()
 }

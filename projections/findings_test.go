@@ -135,10 +135,10 @@ func TestSplitBrainsAreNamed(t *testing.T) {
 	s.after(time.Hour).say(election, split(0, "a", "b"))
 	s.after(time.Hour).say(election, split(0, "a", "b"), split(0, "c", "c"))
 	s.want(
-		"more_than_one_leader critical 2-6 ×3 [2 3 4 6]: a and b led at the same time, seen by mac 3 times from 2026-02-01T12:00:00Z to 2026-02-01T12:01:30.001Z (1m30s), then healed; first at run:102",
-		"more_than_one_leader critical 5-6 ×1 [5 6]: a and c led at the same time, seen by mac once from 2026-02-01T12:01:10.001Z to 2026-02-01T12:01:30.001Z (20s), then healed; first at run:105",
-		"more_than_one_leader critical 7-7 ×1 [7]: a and b led at the same time, seen by mac once from 2026-02-01T13:01:30.001Z, never seen to heal; first at run:107",
-		"more_than_one_leader critical 8-8 ×1 [8]: a and b led at the same time, seen by mac once from 2026-02-01T14:01:30.001Z, never seen to heal; first at run:108",
+		"more_than_one_leader critical 2-6 ×3 [2 3 4 6]: a and b led at the same time for 1m30s, seen 3 times by mac, then healed (2026-02-01T12:00:00Z to 2026-02-01T12:01:30.001Z), first at run:102",
+		"more_than_one_leader critical 5-6 ×1 [5 6]: a and c led at the same time for 20s, seen once by mac, then healed (2026-02-01T12:01:10.001Z to 2026-02-01T12:01:30.001Z), first at run:105",
+		"more_than_one_leader critical 7-7 ×1 [7]: a and b led at the same time, seen once by mac, never seen to heal (2026-02-01T13:01:30.001Z), first at run:107",
+		"more_than_one_leader critical 8-8 ×1 [8]: a and b led at the same time, seen once by mac, never seen to heal (2026-02-01T14:01:30.001Z), first at run:108",
 	)
 	first := s.findings(projections.FindingsQuery{Kind: projections.FindingLeaders})[0]
 	if !slices.Equal(first.Leaders, []domain.NodeID{"a", "b"}) || !first.Over || !slices.Equal(first.Sources, []string{"run:102", "run:103", "run:104", "run:106"}) {
@@ -176,9 +176,11 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 	s := tell(t)
 	blocked := spawned("child")
 	blocked.DependsOn = []domain.TaskID{"parent"}
+	elsewhere := spawned("kept")
+	elsewhere.Origin = "added elsewhere"
 	invented := spawned("ghostly")
-	invented.Origin = "mac: invented"
-	s.say("task-parent", spawned("parent")).say("task-child", blocked).say("task-ghostly", invented).say("task-kept", spawned("kept")).say("task-old", spawned("old"))
+	invented.Origin = domain.OriginInvented + " by mac"
+	s.say("task-parent", spawned("parent")).say("task-child", blocked).say("task-ghostly", invented).say("task-kept", elsewhere).say("task-old", spawned("old"))
 	s.say("task-parent", domain.TaskDead{TaskID: "parent", Attempts: 3, Reason: "spent"})
 	s.say("task-kept", claimed(s, "kept", 1))
 	s.say("task-old", domain.TaskDropped{TaskID: "old", AgeSeconds: 7200, Reason: "stale"})
@@ -187,7 +189,7 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 	s.say("task-late", spawned("late"))
 	calm := []string{
 		"item_stuck critical 2-6 ×1 [2 6]: selfplay child waits for parent, which is dead",
-		"item_invented warning 3-3 ×1 [3]: mac: invented: 1 item; first ghostly at 3",
+		"item_invented warning 3-3 ×1 [3]: 1 item invented by mac; first ghostly at 3",
 		"item_lost critical 8-8 ×1 [8]: 1 item dropped from the queue unworked (stale); first old at 8",
 		"item_lost critical 9-9 ×1 [9]: items were worked on that nobody had added, once; first nobody at 9",
 	}

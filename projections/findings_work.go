@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -95,10 +96,10 @@ func findUnadded(tx Tx, e domain.Envelope, id domain.TaskID) error {
 }
 
 func findSpawned(tx Tx, e domain.Envelope, event domain.TaskSpawned) error {
-	if event.Origin != "" {
+	if strings.HasPrefix(event.Origin, domain.OriginInvented) {
 		if err := find(tx, e, FindingInvented, Warning, event.Origin, func(row *FindingRow) {
 			row.detail(string(event.TaskID))
-			row.Summary = fmt.Sprintf("%s: %s; first %s at %d", event.Origin, countOf(row.Count, "item"), row.Details[0], row.Position)
+			row.Summary = fmt.Sprintf("%s %s; first %s at %d", countOf(row.Count, "item"), event.Origin, row.Details[0], row.Position)
 		}); err != nil {
 			return err
 		}

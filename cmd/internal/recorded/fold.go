@@ -113,7 +113,7 @@ func (f *folder) say(at stamped, stream domain.StreamID, event domain.Event) err
 // and however often, it is one.
 func (f *folder) sayAs(at stamped, cause string, stream domain.StreamID, event domain.Event) error {
 	return f.r.emit(fact{
-		stream: stream, cause: cause, time: at.at, event: event, row: f.row, place: at.place,
+		stream: stream, cause: cause, time: at.at, event: event, row: f.row, place: at.place + ": " + at.text,
 		meta: domain.Meta{Actor: at.logger, Node: string(f.node), Correlation: at.place},
 	})
 }

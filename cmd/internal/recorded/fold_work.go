@@ -63,9 +63,9 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 		return f.unusable(at, "names no item")
 	}
 	if f.tasks[id] == nil {
-		origin := string(f.node) + ": invented without a leader (" + source + ")"
+		origin := domain.OriginInvented + " by " + string(f.node) + " without a leader (" + source + ")"
 		if source == "leader" {
-			origin = string(f.node) + ": handed out by a leader whose log is not here"
+			origin = "handed to " + string(f.node) + " by a leader whose log is not here"
 		}
 		if err := f.spawn(at, id, taskType, recordedWork.DefaultPriority, origin); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (f *folder) workStale(at stamped, g []string) error {
 		return f.unusable(at, "names no item")
 	}
 	if f.tasks[g[1]] == nil {
-		if err := f.spawn(at, g[1], "unrecorded", recordedWork.DefaultPriority, string(f.node)+": added before the recording began"); err != nil {
+		if err := f.spawn(at, g[1], "unrecorded", recordedWork.DefaultPriority, "added before the recording of "+string(f.node)+" began"); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -63,20 +62,25 @@ func (r TaskRow) task() domain.Task {
 // settle takes over what Evolve made of the task.
 func (r TaskRow) settle(t domain.Task) TaskRow {
 	r.State, r.BlockedOn, r.Attempts, r.Lease, r.NodeID, r.Error = t.State, t.BlockedOn, t.Attempts, t.Lease, t.Node, t.Error
-	r.Deadline, r.NotBefore, r.ClaimedAt = nil, nil, nil
-	if t.State.Held() {
-		r.Deadline = &t.Deadline
-	}
-	if t.State == domain.WorkWaiting {
-		r.NotBefore = &t.NotBefore
-	}
-	if !t.ClaimedAt.IsZero() {
-		r.ClaimedAt = &t.ClaimedAt
-	}
+	r.Deadline = moment(r.Deadline, t.Deadline, t.State.Held())
+	r.NotBefore = moment(r.NotBefore, t.NotBefore, t.State == domain.WorkWaiting)
+	r.ClaimedAt = moment(r.ClaimedAt, t.ClaimedAt, !t.ClaimedAt.IsZero())
 	if t.State == domain.WorkQueued || t.State == domain.WorkWaiting || t.State == domain.WorkBlocked {
 		r.NodeID = ""
 	}
 	return r
+}
+
+// moment is a time that may be absent; one that did not change is kept as it
+// stands, for rows share it.
+func moment(before *time.Time, now time.Time, there bool) *time.Time {
+	switch {
+	case !there:
+		return nil
+	case before != nil && before.Equal(now):
+		return before
+	}
+	return &now
 }
 
 // QueueRow stands for a queued item in the order of claims.
@@ -323,7 +327,9 @@ func (r TaskRow) class() string {
 
 // queueKey orders a class's items: larger priority first, then the older.
 func (r TaskRow) queueKey() string {
-	return r.class() + "\x00" + fmt.Sprintf("%03d", 100-r.Priority) + positionKey(r.Spawned)
+	behind := min(max(100-r.Priority, 0), 999)
+	order := string([]byte{byte('0' + behind/100), byte('0' + behind/10%10), byte('0' + behind%10)})
+	return r.class() + "\x00" + order + positionKey(r.Spawned)
 }
 
 func requeue(tx Tx, before, after TaskRow) error {
@@ -426,7 +432,16 @@ func workPolicy(tx Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
 func pair(a, b string) string { return a + "\x00" + b }
 
 // positionKey makes keys sort as positions do.
-func positionKey(p domain.Position) string { return fmt.Sprintf("%020d", uint64(p)) }
+func positionKey(p domain.Position) string {
+	var digits [20]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte('0' + p%10)
+		p /= 10
+	}
+	return string(digits[:])
+}
 
-// timeKey makes keys sort as moments do, from the year 0 to 9999.
-func timeKey(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+// timeKey makes keys sort as moments do, to the microsecond that events keep.
+func timeKey(t time.Time) string {
+	return positionKey(domain.Position(t.UnixMicro()) + 1<<62) // moved up, so that none is below zero
+}

@@ -106,8 +106,8 @@ func spawned(id string) domain.TaskSpawned {
 	return domain.TaskSpawned{TaskID: domain.TaskID(id), TaskType: "selfplay", Priority: 50, TimeoutSeconds: 600, MaxAttempts: 3}
 }
 
-func claimed(s *tale, id string, lease uint64) domain.TaskClaimed {
-	return domain.TaskClaimed{TaskID: domain.TaskID(id), Lease: lease, NodeID: "n1", Attempt: 1, Deadline: s.at.Add(time.Minute)}
+func claimed(s *tale, id string) domain.TaskClaimed {
+	return domain.TaskClaimed{TaskID: domain.TaskID(id), Lease: 1, NodeID: "n1", Attempt: 1, Deadline: s.at.Add(time.Minute)}
 }
 
 const (
@@ -182,9 +182,9 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 	invented.Origin = domain.OriginInvented + " by mac"
 	s.say("task-parent", spawned("parent")).say("task-child", blocked).say("task-ghostly", invented).say("task-kept", elsewhere).say("task-old", spawned("old"))
 	s.say("task-parent", domain.TaskDead{TaskID: "parent", Attempts: 3, Reason: "spent"})
-	s.say("task-kept", claimed(s, "kept", 1))
+	s.say("task-kept", claimed(s, "kept"))
 	s.say("task-old", domain.TaskDropped{TaskID: "old", AgeSeconds: 7200, Reason: "stale"})
-	s.say("task-nobody", claimed(s, "nobody", 1))
+	s.say("task-nobody", claimed(s, "nobody"))
 	s.after(59 * time.Second)
 	s.say("task-late", spawned("late"))
 	calm := []string{
@@ -264,14 +264,14 @@ func TestWiringGhostsFlapsZombiesCursorsAndMeasurements(t *testing.T) {
 
 func TestSilenceCountsOnlyWhileSomethingIsPending(t *testing.T) {
 	s := tell(t)
-	s.say("task-a", spawned("a"), claimed(s, "a", 1), domain.TaskCompleted{TaskID: "a", Lease: 1, NodeID: "n1"})
+	s.say("task-a", spawned("a"), claimed(s, "a"), domain.TaskCompleted{TaskID: "a", Lease: 1, NodeID: "n1"})
 	s.after(100*time.Hour).say("task-b", spawned("b"))
 	s.after(23*time.Hour).say("node-n1", domain.HostOnline{NodeID: "n1"})
 	if found := s.findings(projections.FindingsQuery{Kind: projections.FindingSilent}); len(found) != 0 {
 		t.Fatalf("want no silence before anything was pending for a day, found %+v", found)
 	}
 	s.after(time.Hour).say("node-n1", domain.HostOffline{NodeID: "n1"})
-	s.after(30*time.Hour).say("task-b", claimed(s, "b", 1))
+	s.after(30*time.Hour).say("task-b", claimed(s, "b"))
 	found := s.findings(projections.FindingsQuery{Kind: projections.FindingSilent})
 	if len(found) != 1 || found[0].Position != 3 || found[0].LastPosition != 6 || !strings.HasPrefix(found[0].Summary, "nothing was claimed or finished for 24h0m0s behind 3 while 1 item was pending") {
 		t.Fatalf("want one silence of a day behind 3, found %+v", found)

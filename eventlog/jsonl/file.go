@@ -23,8 +23,7 @@ func OpenFile(path string) (io.ReadCloser, error) {
 	}
 	unpacked, err := Unpack(file, path)
 	if err != nil {
-		file.Close()
-		return nil, domain.Errorf(domain.Invalid, "open %s: %w", path, err)
+		return nil, errors.Join(domain.Errorf(domain.Invalid, "open %s: %w", path, err), file.Close())
 	}
 	return &stack{Reader: unpacked, closers: []io.Closer{unpacked, file}}, nil
 }

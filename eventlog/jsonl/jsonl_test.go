@@ -171,7 +171,7 @@ func TestABrokenLineNamesFileLineAndEveryFault(t *testing.T) {
 			}
 			var skipped []int64
 			lenient := collect(t, jsonl.Read(strings.NewReader(text), "log.jsonl", jsonl.ReadOptions{
-				Lenient: true, OnSkip: func(_ string, line int64, fault error) { skipped = append(skipped, line) },
+				Lenient: true, OnSkip: func(_ string, line int64, _ error) { skipped = append(skipped, line) },
 			}))
 			if len(lenient) != 2 || len(skipped) != 1 || skipped[0] != 2 {
 				t.Fatalf("want two events and line 2 left out, found %d and %v", len(lenient), skipped)

@@ -38,10 +38,22 @@ func TestTheScannerReadsWhatTheWriterWrites(t *testing.T) {
 	}
 	line := string(written(t, sample))
 	for _, change := range [][2]string{
-		{`"position":7`, `"position":-7`}, {`"position":7`, `"position":07`}, {`"position":7`, `"position":18446744073709551615`},
-		{`"stream":"task-a"`, `"stream":"task"`}, {`"NOTED"`, `""`}, {`"NOTED"`, `"NO\u0054ED"`}, {`"version":2`, `"version":0`},
-		{`12:00:00.12Z`, `12:00:00,12Z`}, {`12:00:00.12Z`, `12:00:00.12+01:00`}, {`{"a"`, `{ "a"`}, {`{"a"`, `{a`}, {`"a":[`, `"a":[[`},
-		{`"term":9`, `"term":9,"term":9`}, {`"term":9`, `"turn":9`}, {`}}`, `}} `}, {`"actor":"f"`, `"actor":"ü"`},
+		{`"position":7`, `"position":-7`},
+		{`"position":7`, `"position":07`},
+		{`"position":7`, `"position":18446744073709551615`},
+		{`"stream":"task-a"`, `"stream":"task"`},
+		{`"NOTED"`, `""`},
+		{`"NOTED"`, `"NO\u0054ED"`},
+		{`"version":2`, `"version":0`},
+		{`12:00:00.12Z`, `12:00:00,12Z`},
+		{`12:00:00.12Z`, `12:00:00.12+01:00`},
+		{`{"a"`, `{ "a"`},
+		{`{"a"`, `{a`},
+		{`"a":[`, `"a":[[`},
+		{`"term":9`, `"term":9,"term":9`},
+		{`"term":9`, `"turn":9`},
+		{`}}`, `}} `},
+		{`"actor":"f"`, `"actor":"ü"`},
 	} {
 		if changed := strings.Replace(line, change[0], change[1], 1); changed == line {
 			t.Errorf("%s is not in the line", change[0])

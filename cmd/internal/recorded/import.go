@@ -2,6 +2,7 @@ package recorded
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"os"
@@ -165,7 +166,7 @@ var errStopped = domain.Errorf(domain.Internal, "import stopped by its consumer"
 func (r *reading) events(ctx context.Context) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		r.ctx, r.yield = ctx, yield
-		if err := r.format.read(r); err != nil && err != errStopped {
+		if err := r.format.read(r); err != nil && !errors.Is(err, errStopped) {
 			yield(domain.Envelope{}, err)
 		}
 	}
@@ -262,7 +263,7 @@ func (r *reading) unpacked(i int) (io.Reader, error) {
 
 func (r *reading) close() {
 	for i := len(r.opened) - 1; i >= 0; i-- {
-		r.opened[i].Close() // only read from: nothing to lose
+		_ = r.opened[i].Close() // only read from: nothing to lose
 	}
 	r.opened = nil
 }

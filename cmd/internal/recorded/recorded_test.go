@@ -202,8 +202,10 @@ func TestBrokenRecordingsAreNamed(t *testing.T) {
 	dir := t.TempDir()
 	for _, test := range []struct{ format, name, text, want string }{
 		{"openb", "x.csv", "a,b\n1,2\n", "x.csv:1: want the columns"},
-		{"openb", "p.csv", "name,cpu_milli,memory_mib,num_gpu,pod_phase,creation_time,deletion_time,scheduled_time\np-0,1,1,1,Done,-4,9,8\n",
-			`p:2: pod "p-0": creation_time: want a whole number that is not negative, found "-4"`},
+		{
+			"openb", "p.csv", "name,cpu_milli,memory_mib,num_gpu,pod_phase,creation_time,deletion_time,scheduled_time\np-0,1,1,1,Done,-4,9,8\n",
+			`p:2: pod "p-0": creation_time: want a whole number that is not negative, found "-4"`,
+		},
 		{"openb", "q.csv", "name,cpu_milli,memory_mib,num_gpu,pod_phase,creation_time,deletion_time,scheduled_time\np-0,1\n", "wrong number of fields"},
 		{"faults", "o.json", `{"node_id":"x"}`, "want a JSON array"},
 		{"faults", "t.json", `[{"node_id":"a b","event_type":"fault"}]`, "t:1: fault record: node_id: want letters"},

@@ -1,0 +1,230 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The clients of a cell, and the items a server starts with.
+const (
+	commandClients = 64
+	queryClients   = 32
+	seededItems    = 10_000
+)
+
+func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
+	data, done, err := s.fresh("serve")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	if err := fill(ctx, filepath.Join(data, "log"), queue(seededItems)); err != nil {
+		return nil, err
+	}
+	args := []string{"serve", "--data", data, "--listen", "127.0.0.1:0"}
+	if s.options.Profile != "" {
+		args = append(args, "--profile", s.profileName("http.server", 0))
+	}
+	node, err := s.start(ctx, data, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, node.stop()) }()
+	noop, err := s.start(ctx, data, "noop")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, noop.stop()) }()
+
+	body := fmt.Sprintf(`{"task_type":"selfplay","config_key":"hex8_2p","payload":{"text":%q}}`, text(1024-73))
+	var item [][]byte
+	for n := range seededItems {
+		item = append(item, get(node.address, fmt.Sprintf("/work/items/%s", seededTask(n))))
+	}
+	one := func(request []byte) [][]byte { return [][]byte{request} }
+	cell := func(server *server, name string, clients int, requests [][]byte) peer {
+		return peer{name, func(ctx context.Context, _ int) (float64, error) {
+			if err := node.caughtUp(ctx); err != nil {
+				return 0, err
+			}
+			return s.requests(ctx, server.address, clients, requests)
+		}}
+	}
+	values, err := s.rounds(ctx, "http",
+		cell(noop, "noop.post", commandClients, one(post(noop.address, "/noop", body))),
+		cell(node, "command", commandClients, one(post(node.address, "/work/add", body))),
+		cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop"))),
+		cell(node, "item", queryClients, item),
+		cell(node, "items", queryClients, one(get(node.address, "/work/items?limit=100"))))
+	if err != nil {
+		return nil, err
+	}
+	return []Row{
+		row("http.command", fmt.Sprintf("durable commands over HTTP: POST /work/add of 1 KiB, %d clients", commandClients), "requests/s", values["command"], "no-op POST that reads its body", values["noop.post"], ratioAtLeast(0.5)),
+		row("http.item", fmt.Sprintf("a query of one row: GET /work/items/{id}, %d clients", queryClients), "requests/s", values["item"], "no-op GET", values["noop.get"], ratioAtLeast(0.8)),
+		row("http.items", fmt.Sprintf("a query of 100 rows: GET /work/items?limit=100, %d clients", queryClients), "requests/s", values["items"], "no-op GET", values["noop.get"], ratioAtLeast(0.3)),
+	}, nil
+}
+
+func seededTask(n int) domain.TaskID { return domain.TaskID(fmt.Sprintf("t-%07d", n)) }
+
+// queue is a policy that admits any queue, and n queued items.
+func queue(n int) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		policy := domain.DefaultPolicy()
+		policy.Work.SoftLimit, policy.Work.HardLimit = 1_000_000_000, 2_000_000_000
+		event := func(id string, stream domain.StreamID, event domain.Event) domain.Envelope {
+			return domain.Envelope{Stream: stream, ID: domain.DeriveID(id, 0), Time: now, Meta: domain.Meta{Command: id, Actor: "bench", Node: "node-1"}, Event: event}
+		}
+		if !yield(event("seed-policy", domain.PolicyStream(domain.PolicyDefaultName), domain.PolicyChanged{Name: domain.PolicyDefaultName, Policy: policy}), nil) {
+			return
+		}
+		for i := range n {
+			id := seededTask(i)
+			spawned := domain.TaskSpawned{
+				TaskID: id, TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 50, TimeoutSeconds: 5400, MaxAttempts: 3,
+				Payload: json.RawMessage(fmt.Sprintf(`{"games":200,"seed":%d,"model":"hex8_2p-v0142","search":{"simulations":400,"temperature":0.75}}`, i)),
+			}
+			if !yield(event("seed-"+string(id), id.Stream(), spawned), nil) {
+				return
+			}
+		}
+	}
+}
+
+// server is a child that serves.
+type server struct {
+	address string
+	command *exec.Cmd
+	ended   chan error
+}
+
+// start runs a serving child until it tells its address.
+func (s *suite) start(ctx context.Context, dir string, args ...string) (*server, error) {
+	file := filepath.Join(dir, args[0]+".addr")
+	command, err := s.child(ctx, append(args, "--addr-file", file)...)
+	if err != nil {
+		return nil, err
+	}
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
+	if err := command.Start(); err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "bench child %s: %w", args[0], err)
+	}
+	child := &server{command: command, ended: make(chan error, 1)}
+	go func() { child.ended <- command.Wait() }()
+	for range 3000 {
+		if address, err := os.ReadFile(file); err == nil {
+			child.address = strings.TrimSpace(string(address))
+			return child, nil
+		}
+		select {
+		case err := <-child.ended:
+			return nil, domain.Errorf(domain.Unavailable, "bench child %s: want it to serve, found it ended: %w", args[0], err)
+		default:
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return nil, errors.Join(err, child.stop())
+		}
+	}
+	return nil, errors.Join(domain.Errorf(domain.Timeout, "bench child %s: want its address within 30 s, found none", args[0]), child.stop())
+}
+
+// stop asks a child to end, and waits until it has.
+func (c *server) stop() error {
+	if err := c.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return <-c.ended
+}
+
+// caughtUp waits until a node's read models hold what its log does.
+func (c *server) caughtUp(ctx context.Context) error {
+	_, answer, err := c.call(ctx, http.MethodGet, "/admin/health", "")
+	if err != nil {
+		return err
+	}
+	var health struct {
+		Checks []struct {
+			Name    string           `json:"name"`
+			Numbers map[string]int64 `json:"numbers"`
+		} `json:"checks"`
+	}
+	if err := json.Unmarshal(answer, &health); err != nil {
+		return domain.Errorf(domain.Internal, "bench: health of the node: %w", err)
+	}
+	head := int64(0)
+	for _, check := range health.Checks {
+		if check.Name == "log" {
+			head = check.Numbers["head"]
+		}
+	}
+	if head == 0 {
+		return domain.Errorf(domain.Internal, "bench: want the head of the log in the health of the node, found %s", answer)
+	}
+	for {
+		status, answer, err := c.call(ctx, http.MethodGet, fmt.Sprintf("/work/items?limit=1&after=%d", head), "")
+		if err != nil || status == http.StatusOK {
+			return err
+		}
+		if status != http.StatusGatewayTimeout {
+			return domain.Errorf(domain.Internal, "bench: wait for the read models: %d %s", status, answer)
+		}
+	}
+}
+
+func (c *server) call(ctx context.Context, method, path, body string) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, answer, errors.Join(err, response.Body.Close())
+}
+
+// Noop serves requests that do nothing: POST /noop reads its body, GET /noop
+// answers at once. It is the bound of the same server without a node behind it.
+func Noop(ctx context.Context, listener net.Listener) error {
+	mux := http.NewServeMux()
+	answer := []byte("{}\n")
+	mux.HandleFunc("POST /noop", func(w http.ResponseWriter, r *http.Request) {
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer) // a client that is gone is nobody's loss
+	})
+	mux.HandleFunc("GET /noop", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer) // as above
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 40 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stopped()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// inThisBinary runs the parts of a bench in this test's own binary, which
+// TestChild then plays.
+func inThisBinary(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := exec.CommandContext(ctx, self, "-test.run=^TestChild$")
+	c.Env = append(os.Environ(), childVariable+"="+strings.Join(args, "\n"))
+	return c, nil
+}
+
+// TestChild is a part of a bench when it is started as one, and nothing otherwise.
+func TestChild(t *testing.T) {
+	given := os.Getenv(childVariable)
+	if given == "" {
+		return
+	}
+	args := strings.Split(given, "\n")
+	value := func(name string) string { return args[slices.Index(args, name)+1] }
+	var folded Folded
+	var err error
+	switch args[0] {
+	case "fold":
+		folded, err = Fold(t.Context(), value("--log"))
+	case "rebuild":
+		folded, err = Rebuild(t.Context(), value("--log"), value("--models"))
+	}
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(folded)
+	}
+	if err != nil {
+		_, _ = os.Stderr.WriteString(err.Error())
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// A whole run over a small log: every row is measured, judged, and named as the
+// figure it belongs to; nothing stays behind.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	profiles := filepath.Join(t.TempDir(), "profiles")
+	report, err := Run(t.Context(), Options{
+		Rounds: 1, Events: 3000, Quick: true, Dir: dir, Profile: profiles, Child: inThisBinary, Say: t.Logf,
+		Only: []string{"append.64", "read", "rebuild", "delivery.1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range report.Rows {
+		names = append(names, r.Name)
+		if r.Value.Median < 0 || r.Value.Max == 0 && r.Unit != "µs" || r.Unit == "" || r.About == "" {
+			t.Errorf("found %+v", r)
+		}
+		if r.Bound != "" && r.Limit.Median <= 0 {
+			t.Errorf("%s: want its bound measured, found %+v", r.Name, r.Limit)
+		}
+	}
+	if want := []string{"append.64", "read", "rebuild.speed", "rebuild.peak", "delivery.1", "delivery.1.p99"}; !slices.Equal(names, want) {
+		t.Errorf("want %v, found %v", want, names)
+	}
+	if report.Machine.Cores < 1 || report.Machine.Go == "" || report.Rounds != 1 || report.Events != 3000 || report.Seconds <= 0 {
+		t.Errorf("found %+v", report)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("want nothing left behind, found %v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Join(profiles, "append.64.log.1.cpu.pprof")); err != nil {
+		t.Errorf("want a profile of each cell, found %v", err)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	for _, options := range []Options{{Only: []string{"apend"}}, {Rounds: -1}, {Events: -1}, {Dir: filepath.Join(t.TempDir(), "gone")}} {
+		if options.Dir == "" {
+			options.Dir = t.TempDir()
+		}
+		if _, err := Run(t.Context(), options); err == nil {
+			t.Errorf("%+v: want it refused", options)
+		}
+	}
+}
+
+func TestNoop(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Noop(ctx, listener) }()
+	c := server{address: listener.Addr().String()}
+	for _, method := range []string{"POST", "GET"} {
+		if status, answer, err := c.call(t.Context(), method, "/noop", ""); err != nil || status != 200 || string(answer) != "{}\n" {
+			t.Errorf("%s: found %d %q, %v", method, status, answer, err)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

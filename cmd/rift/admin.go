@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,11 @@ func showHealth(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 			if numbers != "" {
 				numbers += ", "
 			}
-			numbers += name + " " + output.Count(check.Numbers[name])
+			if what, isBytes := strings.CutPrefix(name, "bytes_"); isBytes {
+				numbers += what + " " + output.Bytes(check.Numbers[name]).String()
+			} else {
+				numbers += strings.ReplaceAll(name, "_", " ") + " " + output.Count(check.Numbers[name])
+			}
 		}
 		l.Rows = append(l.Rows, []any{check.Name, string(check.State), numbers, check.Reason})
 		l.Items = append(l.Items, check)

@@ -73,6 +73,9 @@ func (a *app) finish(ran *cobra.Command, err error) int {
 	if (a.format == string(output.JSON) || a.format == string(output.JSONL)) && !a.stdout.written {
 		a.printProblem(coded, next)
 	}
+	if errors.Is(err, context.Canceled) {
+		return exitError
+	}
 	return exitCode(coded.Code)
 }
 

@@ -166,7 +166,9 @@ func (p *Printer) cell(value any, column Column) string {
 			out = Significant(v)
 		}
 	case json.RawMessage:
-		out = string(v)
+		if out = string(v); out == "null" {
+			out = ""
+		}
 	case []string:
 		out = strings.Join(v, ", ")
 	case fmt.Stringer:

@@ -236,8 +236,8 @@ func TestProgress(t *testing.T) {
 		want  string
 	}{
 		{"quick", true, 100, 900 * time.Millisecond, ""},
-		{"slow", true, 100, 2 * time.Second, "importing"},
-		{"slow, total unknown", true, 0, 2 * time.Second, "importing"},
+		{"slow", true, 100, 2 * time.Second, "importing 50 of 100 events, 25/s, 2s left"},
+		{"slow, total unknown", true, 0, 2 * time.Second, "importing 50 events, 25/s"},
 		{"slow, piped", false, 100, 2 * time.Second, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -252,6 +252,11 @@ func TestProgress(t *testing.T) {
 			}
 			if c.want != "" && c.total > 0 && !strings.Contains(out.String(), "50%") {
 				t.Errorf("found %q, want 50%%", out.String())
+			}
+			length := out.Len()
+			p.Add(0)
+			if out.Len() != length {
+				t.Error("the bar is drawn anew at once, want it to stand for a while")
 			}
 			done, took := p.Done()
 			if done != 50 || took != c.took {

@@ -22,6 +22,7 @@ type Progress struct {
 	total   int64
 	done    int64
 	started time.Time
+	shown   time.Time // when the bar was last drawn
 	bar     *progressbar.ProgressBar
 	now     func() time.Time
 }
@@ -62,14 +63,45 @@ func (p *Progress) Set(done int64) {
 	if !p.show {
 		return
 	}
+	now := p.now()
+	if now.Sub(p.started) < patience || now.Sub(p.shown) < redraw {
+		return
+	}
+	p.shown = now
 	if p.bar == nil {
-		if p.now().Sub(p.started) < patience {
-			return
-		}
 		p.bar = p.newBar()
 	}
+	p.bar.Describe(p.status(now.Sub(p.started)))
 	// A bar that cannot be drawn is no reason to stop the task.
 	_ = p.bar.Set64(done)
+}
+
+// redraw is how long a bar stands before it is drawn anew.
+const redraw = 100 * time.Millisecond
+
+// status says how far it is, how fast, and how long it will take. The library's
+// own numbers count from the moment the bar appears, not from the start.
+func (p *Progress) status(took time.Duration) string {
+	rate := float64(p.done) / took.Seconds()
+	amount := func(n int64) string {
+		if p.unit == "B" {
+			return Bytes(n).String()
+		}
+		return Count(n)
+	}
+	text := p.title + " " + amount(p.done)
+	if p.total > 0 {
+		text += " of " + amount(p.total)
+	}
+	if p.unit != "B" {
+		text += " " + p.unit
+	}
+	text += ", " + amount(int64(rate)) + "/s"
+	if p.total > p.done && rate > 0 {
+		left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
+		text += ", " + Span(left.Round(time.Second)) + " left"
+	}
+	return text
 }
 
 func (p *Progress) newBar() *progressbar.ProgressBar {
@@ -77,23 +109,15 @@ func (p *Progress) newBar() *progressbar.ProgressBar {
 	if total <= 0 {
 		total = -1
 	}
-	options := []progressbar.Option{
+	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(p.out),
-		progressbar.OptionSetDescription(p.title),
-		progressbar.OptionThrottle(100 * time.Millisecond),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionShowDescriptionAtLineEnd(),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetWidth(24),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString(p.unit),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetSpinnerChangeInterval(0),
-	}
-	if p.unit == "B" {
-		options = append(options, progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true))
-	}
-	return progressbar.NewOptions64(total, options...)
+	)
 }
 
 // Done takes the bar away and says how much was done in how long.

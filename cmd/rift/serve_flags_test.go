@@ -1,0 +1,20 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// What a node would be started with can be read before it is.
+func TestPrintConfig(t *testing.T) {
+	t.Chdir(t.TempDir())
+	file := writeFile(t, "rift.yaml", "listen: 127.0.0.1:1\nlimits:\n  in_flight: 3\n")
+	env := map[string]string{"RIFT_NODE_ID": "n7"}
+	riftWith(t, "", env, "serve", "--print-config", "--config", file, "--data", "d").want(t, exitDone, "data: d # --data\nlisten: 127.0.0.1:1 # "+file+"\n", "")
+	riftWith(t, "", env, "serve", "--print-config").want(t, exitDone, "node_id: n7 # RIFT_NODE_ID\n", "")
+	riftWith(t, "", map[string]string{"RIFT_LISTEN": "nowhere"}, "serve", "--log-level", "loud").want(t, exitError, "", "rift: settings\n  listen: want host:port, found \"nowhere\" (RIFT_LISTEN)\n  log_level: want debug, info, warn or error, found \"loud\" (--log-level)\n")
+	broken := writeFile(t, "rift.yaml", "listn: 127.0.0.1:1\n")
+	rift(t, "serve", "--config", broken).want(t, exitError, "", "listn: not a setting; did you mean listen? ("+broken+")")
+	rift(t, "work", "status", "--config", broken).want(t, exitError, "", "did you mean listen?")
+	rift(t, "work", "status", "--config", filepath.Join(t.TempDir(), "none.yaml")).want(t, exitError, "", "no such file")
+}

@@ -173,6 +173,18 @@ func (NodeZombieDetected) EventType() string { return "NODE_ZOMBIE_DETECTED" }
 // Home is the node's stream.
 func (e NodeZombieDetected) Home() StreamID { return e.NodeID.Stream() }
 
+// Validate names what is missing or out of range.
+func (e NodeZombieDetected) Validate() []Fault {
+	faults := nodeFaults(e.NodeID)
+	if !(e.ZombieSeconds >= 0) {
+		faults = append(faults, Fault{"zombie_seconds", fmt.Sprintf("want at least 0, found %v", float64(e.ZombieSeconds))})
+	}
+	if e.Jobs < 0 {
+		faults = append(faults, Fault{"jobs", fmt.Sprintf("want at least 0, found %d", e.Jobs)})
+	}
+	return faults
+}
+
 // NodeAutostarted: a recorded cluster started processes on an idle node.
 type NodeAutostarted struct {
 	NodeID NodeID `json:"node_id"`

@@ -138,3 +138,6 @@ func PolicyEvents() []Def {
 		Define[PolicyChanged](1, "policy", "the named policy document has these numbers from here on"),
 	}
 }
+
+// PolicyDefaultName is the document every decision follows.
+const PolicyDefaultName = "default"

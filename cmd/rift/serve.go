@@ -236,7 +236,7 @@ func (a *app) trace(settings config.Serve, handler *transport.Config) (stop func
 	if settings.TraceFile == "" {
 		return func() error { return nil }, nil
 	}
-	var out io.Writer = a.stderr
+	out := a.stderr
 	closeFile := func() error { return nil }
 	if settings.TraceFile != "-" {
 		file, err := os.OpenFile(settings.TraceFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -232,7 +232,7 @@ func structAppender(t reflect.Type) appender {
 	fields := fieldsOf(t)
 	return func(dst []byte, v reflect.Value) ([]byte, error) {
 		dst = append(dst, '{')
-		dst, _, err := appendFields(dst, v, fields, false)
+		dst, err := appendFields(dst, v, fields, false)
 		return append(dst, '}'), err
 	}
 }
@@ -253,7 +253,7 @@ func hasForeignEmbedding(t reflect.Type) bool {
 
 // appendFields writes keys and values without the braces; comma says that
 // something stands before them.
-func appendFields(dst []byte, v reflect.Value, fields []answerField, comma bool) ([]byte, bool, error) {
+func appendFields(dst []byte, v reflect.Value, fields []answerField, comma bool) ([]byte, error) {
 	var err error
 	for i := range fields {
 		field := &fields[i]
@@ -272,10 +272,10 @@ func appendFields(dst []byte, v reflect.Value, fields []answerField, comma bool)
 		comma = true
 		dst = append(dst, field.key...)
 		if dst, err = field.append(dst, value); err != nil {
-			return dst, comma, err
+			return dst, err
 		}
 	}
-	return dst, comma, nil
+	return dst, nil
 }
 
 func isEmpty(v reflect.Value) bool {
@@ -347,13 +347,13 @@ func appendString(dst []byte, s string) []byte {
 // appendMembers writes the keys of an answer into an object that is open: of a
 // struct its fields, of anything else what stands between the braces of its
 // JSON. leave names, with commas, keys that the object already has.
-func appendMembers(dst []byte, answer any, comma bool, leave string) ([]byte, bool, error) {
+func appendMembers(dst []byte, answer any, comma bool, leave string) ([]byte, error) {
 	v := reflect.ValueOf(answer)
 	for v.IsValid() && (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) {
 		v = v.Elem()
 	}
 	if !v.IsValid() {
-		return dst, comma, nil
+		return dst, nil
 	}
 	t := v.Type()
 	if t.Kind() == reflect.Struct && !t.Implements(jsonMarshaler) && !hasForeignEmbedding(t) {
@@ -361,19 +361,19 @@ func appendMembers(dst []byte, answer any, comma bool, leave string) ([]byte, bo
 	}
 	encoded, err := appendJSON(nil, v.Interface())
 	if err != nil {
-		return dst, comma, err
+		return dst, err
 	}
 	if len(encoded) < 2 || encoded[0] != '{' {
-		return dst, comma, &json.UnsupportedTypeError{Type: t}
+		return dst, &json.UnsupportedTypeError{Type: t}
 	}
 	inner := encoded[1 : len(encoded)-1]
 	if len(inner) == 0 {
-		return dst, comma, nil
+		return dst, nil
 	}
 	if comma {
 		dst = append(dst, ',')
 	}
-	return append(dst, inner...), true, nil
+	return append(dst, inner...), nil
 }
 
 type memberKey struct {

@@ -12,9 +12,9 @@ import (
 )
 
 // filled is a node with ten items spawned, of two types on ten streams.
-func filled(t testing.TB, config Config) (*node, *Handler) {
+func filled(t testing.TB) *Handler {
 	t.Helper()
-	n, h := server(t, config)
+	_, h := server(t, Config{})
 	for i := range 10 {
 		kind := "selfplay"
 		if i%2 == 1 {
@@ -22,7 +22,7 @@ func filled(t testing.TB, config Config) (*node, *Handler) {
 		}
 		mustOK(t, ask(t, h, "POST", "/work/add", fmt.Sprintf(`{"task_id":"t%d","task_type":%q,"priority":%d}`, i+1, kind, i*10)))
 	}
-	return n, h
+	return h
 }
 
 func positions(a asked) string {
@@ -35,7 +35,7 @@ func positions(a asked) string {
 }
 
 func TestReadingThePartsOfTheLog(t *testing.T) {
-	_, h := filled(t, Config{})
+	h := filled(t)
 	mustOK(t, ask(t, h, "POST", "/nodes/register", `{"node_id":"n1","capabilities":["a"]}`)) // 11 and 12
 	for _, c := range []struct{ query, positions, next string }{
 		{"", "1 2 3 4 5 6 7 8 9 10 11 12", "13"},
@@ -91,7 +91,7 @@ func TestAnEventIsToldWhole(t *testing.T) {
 }
 
 func TestAnExpressionThatFailsOnAnEventKeepsItOut(t *testing.T) {
-	_, h := filled(t, Config{})
+	h := filled(t)
 	got := mustOK(t, ask(t, h, "GET", "/events?where="+url.QueryEscape(`data.prioritee > 3`), ""))
 	if positions(got) != "" || got.body["where_errors"] != 10.0 || !strings.Contains(fmt.Sprint(got.body["where_error"]), "position 1") {
 		t.Errorf("want no events, ten errors and the first of them, found %s", got.text)
@@ -99,7 +99,7 @@ func TestAnExpressionThatFailsOnAnEventKeepsItOut(t *testing.T) {
 }
 
 func TestExpressionsAreBounded(t *testing.T) {
-	_, h := filled(t, Config{})
+	h := filled(t)
 	for text, want := range map[string]string{
 		`data.priority >`:                        "line 1, column",
 		"type == \"a\" &&\n  nosuch == 1":        "line 2, column 3",
@@ -125,7 +125,7 @@ func TestExpressionsAreBounded(t *testing.T) {
 }
 
 func TestBadWaysToReadTheLog(t *testing.T) {
-	_, h := filled(t, Config{})
+	h := filled(t)
 	for query, fields := range map[string]string{
 		"limit=0": "limit", "limit=1001": "limit", "from=-1": "from", "order=up": "order", "stream=nodash": "stream", "at=x": "at",
 		"stream=" + strings.Repeat("a-,", 40): "type",

@@ -107,7 +107,7 @@ func (h *Handler) serve(route *Route) http.Handler {
 		plain = route.plain(h)
 	}
 	meter := h.meters.of(route)
-	chain := endpoint.Chain(h.traced(route), h.observed(route, meter), h.recovered, h.authorized(route), h.limited(route), h.timed(route))
+	chain := endpoint.Chain(h.traced(route), h.observed(route, meter), h.recovered, h.authorized(route), h.limited(route))
 	return kithttp.NewServer(
 		chain(h.core(route)),
 		func(ctx context.Context, _ *http.Request) (any, error) { return exchangeOf(ctx), nil },
@@ -125,7 +125,6 @@ func (h *Handler) serve(route *Route) http.Handler {
 		},
 		kithttp.ServerBefore(func(ctx context.Context, r *http.Request) context.Context {
 			x := &exchange{handler: h, route: route, request: r, start: time.Now()}
-			x.id = h.requestID(r)
 			return context.WithValue(ctx, exchangeKey{}, x)
 		}),
 		kithttp.ServerErrorEncoder(func(ctx context.Context, err error, w http.ResponseWriter) {
@@ -140,14 +139,20 @@ type ignored struct{}
 
 func (ignored) Handle(context.Context, error) {}
 
-// requestID takes the caller's id of a request, or makes one up.
-func (h *Handler) requestID(r *http.Request) string {
-	if given := r.Header[headerRequestID]; len(given) == 1 && given[0] != "" {
+// requestID takes the caller's id of a request, or makes one up when somebody
+// first asks for it: a line of the log, a problem, the answer to a command.
+func (x *exchange) requestID() string {
+	if x.id != "" {
+		return x.id
+	}
+	if given := x.request.Header[headerRequestID]; len(given) == 1 && given[0] != "" {
 		if _, bad := badName(headerRequestID, given[0]); !bad {
-			return given[0]
+			x.id = given[0]
+			return x.id
 		}
 	}
-	return h.boot + "-" + strconv.FormatUint(h.requests.Add(1), 36)
+	x.id = x.handler.boot + "-" + strconv.FormatUint(x.handler.requests.Add(1), 36)
+	return x.id
 }
 
 // exchange is one request on its way through: what it says, and what is
@@ -191,13 +196,15 @@ func (h *Handler) core(route *Route) endpoint.Endpoint {
 		if err := x.bind(); err != nil {
 			return nil, err
 		}
+		ctx, cancel := h.timed(ctx, x)
+		defer cancel()
 		switch route.Kind {
 		case Command:
-			return x, h.answerCommand(ctx, x)
+			return x, h.late(x, h.answerCommand(ctx, x))
 		case Question:
-			return x, h.answerQuestion(ctx, x)
+			return x, h.late(x, h.answerQuestion(ctx, x))
 		case Report:
-			return x, h.answerReport(ctx, x)
+			return x, h.late(x, h.answerReport(ctx, x))
 		default:
 			var err error
 			x.chosen, err = x.input.(StreamQuery).choose()
@@ -221,16 +228,10 @@ func (h *Handler) answerCommand(ctx context.Context, x *exchange) error {
 // isRefusal tells an error that says no to a command, from one that says that
 // the node could not answer.
 func isRefusal(err error) bool {
-	switch codeOf(err) {
-	case domain.Internal, domain.Corrupt, domain.Unavailable, domain.Timeout, domain.NotLeader:
-		return false
-	}
-	return true
+	return !slices.Contains([]domain.Code{domain.Internal, domain.Corrupt, domain.Unavailable, domain.Timeout, domain.NotLeader}, codeOf(err))
 }
 
 func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
-	ctx, cancel := h.waiting(ctx, x)
-	defer cancel()
 	if x.route.timely != nil {
 		now, err := h.moment(ctx, x.at)
 		if err != nil {
@@ -250,7 +251,7 @@ func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
 		}
 		return x.encode(answer)
 	})
-	return h.late(x, err)
+	return err
 }
 
 // moment is the time that a question is about: that of the past state it asks
@@ -269,12 +270,10 @@ func (h *Handler) moment(ctx context.Context, at At) (time.Time, error) {
 }
 
 func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
-	ctx, cancel := h.waiting(ctx, x)
-	defer cancel()
 	if x.after > 0 {
 		err := h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
 		if err != nil {
-			return h.late(x, err)
+			return err
 		}
 	}
 	answer, position, err := x.route.report(context.WithValue(ctx, exchangeKey{}, x), h.backend, x.input)
@@ -285,20 +284,19 @@ func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
 	return x.encode(answer)
 }
 
-// waiting bounds a query that waits for a position.
-func (h *Handler) waiting(ctx context.Context, x *exchange) (context.Context, context.CancelFunc) {
-	if x.after == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, h.config.AfterWait)
-}
-
-// late says what a wait that was too long waited for.
+// late says what took too long.
 func (h *Handler) late(x *exchange, err error) error {
-	if err != nil && x.after > 0 && codeOf(err) == domain.Timeout {
+	if err == nil || codeOf(err) != domain.Timeout {
+		return err
+	}
+	if x.after > 0 {
 		return domain.Errorf(domain.Timeout, "position %d: want it applied within %s: %w", x.after, h.config.AfterWait, err)
 	}
-	return err
+	var coded *domain.Error
+	if errors.As(err, &coded) {
+		return err
+	}
+	return domain.Errorf(domain.Timeout, "want an answer within %s: %w", x.limit(), err)
 }
 
 // unchanged tells that the caller holds this very answer.
@@ -317,14 +315,17 @@ func (x *exchange) unchanged() bool {
 	return false
 }
 
-func etag(position domain.Position) string { return `"` + position.String() + `"` }
+func etag(position domain.Position) string {
+	var quoted [22]byte
+	return string(append(strconv.AppendUint(append(quoted[:0], '"'), uint64(position), 10), '"'))
+}
 
 // encode writes a query's answer: the position, and the members of what it found.
 func (x *exchange) encode(answer any) error {
 	x.status, x.body = http.StatusOK, buffers.Get().(*[]byte)
 	body := append((*x.body)[:0], `{"position":`...)
 	body = strconv.AppendUint(body, uint64(x.position), 10)
-	body, _, err := appendMembers(body, answer, true, "position")
+	body, err := appendMembers(body, answer, true, "position")
 	*x.body = append(body, '}', '\n')
 	return err
 }
@@ -333,9 +334,10 @@ func (x *exchange) encode(answer any) error {
 var (
 	jsonContent    = []string{"application/json"}
 	problemContent = []string{"application/problem+json"}
-	noCache        = []string{"no-cache"}
-	noSniff        = []string{"nosniff"}
 )
+
+// shortBody is the length up to which net/http itself tells the length.
+const shortBody = 2000
 
 // write sends what was encoded.
 func (x *exchange) write(w http.ResponseWriter) {
@@ -345,9 +347,11 @@ func (x *exchange) write(w http.ResponseWriter) {
 }
 
 func (x *exchange) send(w http.ResponseWriter, header http.Header) {
-	header["Cache-Control"] = noCache
-	header["X-Content-Type-Options"] = noSniff
-	header["X-Request-Id"] = []string{x.id}
+	// Each header costs the server and the client time, so an answer has no more
+	// than somebody reads.
+	if x.route == nil || x.route.Kind == Command || x.status != http.StatusOK || len(x.request.Header[headerRequestID]) > 0 {
+		header[headerRequestID] = []string{x.requestID()}
+	}
 	if x.known {
 		header["Etag"] = []string{etag(x.position)}
 	}
@@ -360,7 +364,9 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 		w.WriteHeader(x.status)
 		return
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(*x.body))}
+	if len(*x.body) > shortBody || x.request.Method == http.MethodHead {
+		header["Content-Length"] = []string{strconv.Itoa(len(*x.body))}
+	}
 	if x.status != http.StatusOK {
 		w.WriteHeader(x.status)
 	}
@@ -375,7 +381,7 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 // problemOf adds to an error's problem what the exchange knows.
 func (x *exchange) problemOf(err error) Problem {
 	p := problemOf(err)
-	p.Instance, p.RequestID, p.CommandID = x.request.URL.Path, x.id, x.call.ID
+	p.Instance, p.RequestID, p.CommandID = x.request.URL.Path, x.requestID(), x.call.ID
 	if events := x.reply.result.Events; len(events) > 0 && !x.call.Dry {
 		p.Position, p.Events = x.reply.result.Position, eventRefs(events)
 	}
@@ -413,7 +419,7 @@ func (x *exchange) writeProblem(w http.ResponseWriter, err error) {
 
 // unmatched answers what no route takes: another method's path, or no path.
 func (h *Handler) unmatched(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{handler: h, request: r, start: time.Now(), id: h.requestID(r)}
+	x := &exchange{handler: h, request: r, start: time.Now()}
 	_, pattern := h.paths.Handler(r)
 	methods := h.allowed[pattern]
 	if len(methods) == 0 {
@@ -426,11 +432,13 @@ func (h *Handler) unmatched(w http.ResponseWriter, r *http.Request) {
 	allow := strings.Join(slices.Compact(methods), ", ")
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", allow)
-		w.Header()["X-Request-Id"] = []string{x.id}
+		w.Header()[headerRequestID] = []string{x.requestID()}
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	h.meters.unmatched(domain.Invalid)
-	x.writeProblem(w, &httpError{status: http.StatusMethodNotAllowed, allow: allow,
-		err: domain.Errorf(domain.Invalid, "%s %s: want one of %s", clip(r.Method), clip(r.URL.Path), allow)})
+	x.writeProblem(w, &httpError{
+		status: http.StatusMethodNotAllowed, allow: allow,
+		err: domain.Errorf(domain.Invalid, "%s %s: want one of %s", clip(r.Method), clip(r.URL.Path), allow),
+	})
 }

@@ -338,9 +338,15 @@ func TestListeningBeyondTheLoopbackWantsAToken(t *testing.T) {
 		open    bool
 		want    domain.Code
 	}{
-		{"127.0.0.1:8770", nil, false, ""}, {"[::1]:0", nil, false, ""}, {"localhost:1", nil, false, ""},
-		{":8770", nil, false, domain.Forbidden}, {"0.0.0.0:1", nil, false, domain.Forbidden}, {"10.0.0.1:1", nil, false, domain.Forbidden},
-		{"10.0.0.1:1", token, false, ""}, {"10.0.0.1:1", nil, true, ""}, {"nonsense", token, true, domain.Invalid},
+		{"127.0.0.1:8770", nil, false, ""},
+		{"[::1]:0", nil, false, ""},
+		{"localhost:1", nil, false, ""},
+		{":8770", nil, false, domain.Forbidden},
+		{"0.0.0.0:1", nil, false, domain.Forbidden},
+		{"10.0.0.1:1", nil, false, domain.Forbidden},
+		{"10.0.0.1:1", token, false, ""},
+		{"10.0.0.1:1", nil, true, ""},
+		{"nonsense", token, true, domain.Invalid},
 	} {
 		err := CheckListen(c.address, c.tokens, c.open)
 		if err == nil && c.want != "" || err != nil && domain.CodeOf(err) != c.want {

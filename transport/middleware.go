@@ -36,7 +36,7 @@ func (h *Handler) traced(route *Route) endpoint.Middleware {
 			ctx, span := h.config.Tracer.Start(ctx, route.Name, attributes, trace.WithSpanKind(trace.SpanKindServer))
 			defer span.End()
 			response, err := next(ctx, request)
-			span.SetAttributes(attribute.String("rift.request_id", x.id))
+			span.SetAttributes(attribute.String("rift.request_id", x.requestID()))
 			if x.known {
 				// A position beyond 2^63 does not happen before the sun goes out.
 				span.SetAttributes(attribute.Int64("rift.position", int64(x.position)))
@@ -89,7 +89,7 @@ func (h *Handler) log(ctx context.Context, route *Route, x *exchange, took time.
 		return
 	}
 	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs, slog.String("name", route.Name), slog.String("request_id", x.id))
+	attrs = append(attrs, slog.String("name", route.Name), slog.String("request_id", x.requestID()))
 	if x.call.ID != "" {
 		attrs = append(attrs, slog.String("id", x.call.ID))
 	}
@@ -119,16 +119,17 @@ func (h *Handler) log(ctx context.Context, route *Route, x *exchange, took time.
 func (h *Handler) recovered(next endpoint.Endpoint) endpoint.Endpoint {
 	return func(ctx context.Context, request any) (response any, err error) {
 		defer func() {
-			switch cause := recover(); {
-			case cause == nil:
-			case cause == http.ErrAbortHandler:
-				panic(cause) // how net/http is told to drop a connection
-			default:
-				h.meters.panics.Inc()
-				h.config.Logger.LogAttrs(ctx, slog.LevelError, "panic",
-					slog.String("request_id", request.(*exchange).id), slog.String("stack", string(debug.Stack())))
-				err = fmt.Errorf("panic: %v", cause)
+			cause := recover()
+			if cause == nil {
+				return
 			}
+			if abort, ok := cause.(error); ok && errors.Is(abort, http.ErrAbortHandler) {
+				panic(cause) // how net/http is told to drop a connection
+			}
+			h.meters.panics.Inc()
+			h.config.Logger.LogAttrs(ctx, slog.LevelError, "panic",
+				slog.String("request_id", request.(*exchange).requestID()), slog.String("stack", string(debug.Stack())))
+			err = fmt.Errorf("panic: %v", cause)
 		}()
 		return next(ctx, request)
 	}
@@ -185,29 +186,27 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 	}
 }
 
-// timed bounds the time of a request.
-func (h *Handler) timed(route *Route) endpoint.Middleware {
-	limit := route.timeout
-	if limit == 0 {
-		limit = h.config.Timeout
+// timed bounds the time of a request. A question about what is applied already
+// waits for nothing and is bounded by its own limits; it is spared the timer.
+func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, context.CancelFunc) {
+	limit := x.limit()
+	switch {
+	case x.route.Kind == Stream:
+		return ctx, func() {}
+	case x.after > 0:
+		limit = min(limit, h.config.AfterWait)
+	case x.route.Kind == Question && !x.at.Set:
+		return ctx, func() {}
 	}
-	return func(next endpoint.Endpoint) endpoint.Endpoint {
-		if route.Kind == Stream || route.Kind == Plain {
-			return next
-		}
-		return func(ctx context.Context, request any) (any, error) {
-			ctx, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			response, err := next(ctx, request)
-			if err != nil && errors.Is(err, context.DeadlineExceeded) && codeOf(err) == domain.Timeout {
-				var coded *domain.Error
-				if !errors.As(err, &coded) {
-					err = domain.Errorf(domain.Timeout, "want an answer within %s: %w", limit, err)
-				}
-			}
-			return response, err
-		}
+	return context.WithTimeout(ctx, limit)
+}
+
+// limit is how long the request may take.
+func (x *exchange) limit() time.Duration {
+	if x.route.timeout > 0 {
+		return x.route.timeout
 	}
+	return x.handler.config.Timeout
 }
 
 // callers holds a token bucket per caller, in two generations: when the young

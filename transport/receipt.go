@@ -57,10 +57,10 @@ func (x *exchange) appendReceipt(dst []byte, refused error) ([]byte, error) {
 	}
 	dst = append(dst, ']')
 	var err error
-	if dst, _, err = appendMembers(dst, result.Answer, true, receiptKeys); err != nil {
+	if dst, err = appendMembers(dst, result.Answer, true, receiptKeys); err != nil {
 		return dst, err
 	}
-	if dst, _, err = appendMembers(dst, x.reply.extra, true, receiptKeys); err != nil {
+	if dst, err = appendMembers(dst, x.reply.extra, true, receiptKeys); err != nil {
 		return dst, err
 	}
 	if result.Duplicate {

@@ -51,7 +51,6 @@ type Route struct {
 	command  func(ctx context.Context, b Backend, x *exchange) (reply, error)
 	question func(v projections.View, input any) (any, error)
 	report   func(ctx context.Context, b Backend, input any) (any, domain.Position, error)
-	stream   func(h *Handler, x *exchange) error
 	plain    func(h *Handler) http.Handler
 
 	newInput func() any // a pointer to decode into

@@ -97,8 +97,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no")
-	header["X-Content-Type-Options"] = noSniff
-	header["X-Request-Id"] = []string{x.id}
+	header[headerRequestID] = []string{x.requestID()}
 	x.written = true
 	w.WriteHeader(http.StatusOK)
 	if x.request.Method == http.MethodHead {
@@ -107,12 +106,14 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	queue := make(chan told, streamQueue)
-	go h.follow(ctx, cancel, x.chosen, after, queue)
+	ended := make(chan struct{}) // nothing of a stream outlives its request
+	go func() {
+		defer close(ended)
+		h.follow(ctx, cancel, x.chosen, after, queue)
+	}()
 	err = h.tell(ctx, s, queue, after)
 	cancel(nil)
-	for range queue {
-		// The reader ends by closing the queue; nothing of it outlives the request.
-	}
+	<-ended
 	return err
 }
 
@@ -225,7 +226,7 @@ const streamChunk = 64 << 10
 // farewell says why a stream ends, if the reason is on this side.
 func (h *Handler) farewell(ctx context.Context, s *sseWriter) {
 	cause := context.Cause(ctx)
-	if cause == nil || cause == context.Canceled {
+	if cause == nil || errors.Is(cause, context.Canceled) {
 		return
 	}
 	p := problemOf(cause)

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 
@@ -201,15 +203,11 @@ func (w *walker) object(s *shape, depth int) bool {
 		if twice {
 			w.fault(w.field(), "stands twice")
 		}
-		ok := true
-		if w.at < len(w.data) && w.data[w.at] == 'n' {
-			if !field.optional && field.shape.kind != anything {
-				w.fault(w.field(), "want "+wanted[field.shape.kind]+", found null")
-			}
-			ok = w.word()
-		} else {
-			ok = w.value(field.shape, depth+1)
+		null := w.at < len(w.data) && w.data[w.at] == 'n'
+		if null && !field.optional && field.shape.kind != anything {
+			w.fault(w.field(), "want "+wanted[field.shape.kind]+", found null")
 		}
+		ok := null && w.word() || !null && w.value(field.shape, depth+1)
 		w.path = w.path[:len(w.path)-1]
 		return ok
 	})
@@ -418,6 +416,17 @@ func (w *walker) word() bool {
 
 func (w *walker) string() bool {
 	for i := w.at + 1; i < len(w.data); i++ {
+		for len(w.data)-i >= 8 {
+			special := specials(binary.LittleEndian.Uint64(w.data[i:]))
+			if special != 0 {
+				i += bits.TrailingZeros64(special) / 8
+				break
+			}
+			i += 8
+		}
+		if i == len(w.data) {
+			break
+		}
 		switch c := w.data[i]; {
 		case c == '"':
 			w.at = i + 1
@@ -448,6 +457,15 @@ func (w *walker) string() bool {
 	}
 	w.at = len(w.data)
 	return w.broken("the end of the string")
+}
+
+// specials finds the bytes among eight at which a string needs a look: quotes,
+// backslashes, control characters. The lowest set bit marks the first of them
+// exactly; bits above it may be wrong.
+func specials(eight uint64) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quote, slash := eight^(ones*'"'), eight^(ones*'\\')
+	return (eight-ones*' ') & ^eight & tops | (quote-ones) & ^quote & tops | (slash-ones) & ^slash & tops
 }
 
 func isHex(c byte) bool {
@@ -487,19 +505,18 @@ func (w *walker) number(s *shape) bool {
 		return true
 	}
 	literal := string(w.data[start:w.at])
-	fits := true
-	switch s.kind {
-	case integer:
-		_, err := strconv.ParseInt(literal, 10, s.bits)
-		fits = whole && err == nil
-	case natural:
-		_, err := strconv.ParseUint(literal, 10, s.bits)
-		fits = whole && err == nil
-	case number:
-		_, err := strconv.ParseFloat(literal, s.bits)
-		fits = err == nil
+	var err error
+	switch {
+	case s.kind == number:
+		_, err = strconv.ParseFloat(literal, s.bits)
+	case !whole:
+		err = strconv.ErrSyntax
+	case s.kind == integer:
+		_, err = strconv.ParseInt(literal, 10, s.bits)
+	default:
+		_, err = strconv.ParseUint(literal, 10, s.bits)
 	}
-	if !fits {
+	if err != nil {
 		if len(literal) > 24 {
 			literal = literal[:24] + "…"
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -19,9 +20,14 @@ var errFenced = errors.New("this database was given up after an I/O error")
 // readers may still hold iterators.
 type fencedFS struct {
 	vfs.FS
-	mu     sync.RWMutex
-	raised bool
+	failing func() bool // writes fail, or did when last tried
+	fail    func(error) // gives the database up
+	mu      sync.RWMutex
+	raised  bool
 }
+
+// retryPause slows pebble down, which tries a failed flush again at once.
+const retryPause = 20 * time.Millisecond
 
 func (fs *fencedFS) raise() {
 	fs.mu.Lock()
@@ -50,6 +56,9 @@ func (fs *fencedFS) open(do func() (vfs.File, error)) (file vfs.File, err error)
 }
 
 func (fs *fencedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if fs.failing() {
+		time.Sleep(retryPause)
+	}
 	return fs.open(func() (vfs.File, error) { return fs.FS.Create(name, category) })
 }
 
@@ -59,6 +68,17 @@ func (fs *fencedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, o
 
 func (fs *fencedFS) ReuseForWrite(oldName, newName string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	return fs.open(func() (vfs.File, error) { return fs.FS.ReuseForWrite(oldName, newName, category) })
+}
+
+// OpenDir gives a folder whose failing sync pebble does not see: in places it
+// would panic, on a goroutine of its own. The database is given up instead, so
+// nothing that relies on the sync is acknowledged.
+func (fs *fencedFS) OpenDir(name string) (vfs.File, error) {
+	folder, err := fs.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &fencedFolder{File: folder, fs: fs}, nil
 }
 
 func (fs *fencedFS) Link(oldName, newName string) error {
@@ -122,4 +142,17 @@ func (f *fencedFile) SyncTo(length int64) (full bool, err error) {
 		return err
 	})
 	return full, err
+}
+
+type fencedFolder struct {
+	vfs.File
+	fs *fencedFS
+}
+
+func (f *fencedFolder) Sync() error {
+	if err := f.fs.change(f.File.Sync); err != nil {
+		f.fs.fail(err)
+		f.fs.raise()
+	}
+	return nil
 }

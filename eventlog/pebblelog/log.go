@@ -35,6 +35,7 @@ type Log struct {
 	mu      sync.Mutex
 	current *store
 
+	helpers   sync.WaitGroup // goroutines that end by themselves or when closing is closed
 	closing   chan struct{}
 	closeOnce sync.Once
 	closeErr  error
@@ -68,49 +69,38 @@ func Open(dir string, options Options) (_ *Log, err error) {
 		pending: make(map[uint64][]pendingPlace), limits: make(map[domain.StreamID]eventlog.StreamMeta),
 		flights: make(chan *flight, maxFlights), landed: make(chan struct{}, maxFlights),
 	}
-	if err := l.reopen(s); err != nil {
+	st := newStore(options)
+	ends, err := l.openStore(st)
+	if err != nil {
 		l.cache.Unref()
 		return nil, errors.Join(err, lock.Close())
 	}
+	s.adopt(st, ends)
 	if options.ReadOnly {
 		l.queue.close()
 		close(l.drained)
 	} else {
+		s.gather(s.store, int(s.next-1))
 		go s.run()
 	}
 	return l, nil
 }
 
-// reopen opens the database, after a failure in place of the old one, and sets
-// the sequencer to where it ends.
-func (l *Log) reopen(s *sequencer) error {
-	st, err := openStore(l.dir, l.options, l.cache)
-	if err != nil {
-		return err
+// openStore opens the database and finds its end.
+func (l *Log) openStore(st *store) (end, error) {
+	if err := st.open(l.dir, l.options, l.cache); err != nil {
+		return end{}, err
 	}
-	end, err := readEnd(st.db)
-	if err == nil && end.last < domain.Position(l.durable.Load()) {
-		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.durable.Load(), end.last)
+	ends, err := readEnd(st.db)
+	if err == nil && ends.last < domain.Position(l.durable.Load()) {
+		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.durable.Load(), ends.last)
 	}
 	if err != nil {
 		st.fs.raise()
 		st.retire()
-		return storageError("open the log in "+l.dir, err)
+		return end{}, storageError("open the log in "+l.dir, err)
 	}
-	s.store, s.next, s.maximum = st, end.last+1, end.maximum
-	l.mu.Lock()
-	old := l.current
-	l.current = st
-	l.mu.Unlock()
-	l.limited.Store(end.limited)
-	if old != nil {
-		// What was not acknowledged may have survived: the ring does not have it.
-		l.ring.reset()
-		go old.retire() // pebble may take long to see that it is at its end
-	}
-	l.durable.Store(uint64(end.last))
-	l.wake()
-	return nil
+	return ends, nil
 }
 
 // use keeps the database open until the caller releases it.
@@ -130,6 +120,7 @@ func (l *Log) Close() error {
 		close(l.closing)
 		l.queue.close()
 		<-l.drained
+		l.helpers.Wait()
 		l.mu.Lock()
 		st := l.current
 		l.mu.Unlock()

@@ -34,13 +34,15 @@ type sizes struct {
 	heads     int // streams whose last revision is known without a read
 	ringBytes int // recent records kept for subscribers
 	queued    int // appends that may wait
+	ids       int // entries of the first and of the largest layer of the filter of identities
+	maxIDs    int
 }
 
 func (o Options) sizes() sizes {
 	if o.Small {
-		return sizes{memtable: 1 << 20, heads: 4096, ringBytes: 256 << 10, queued: 4096}
+		return sizes{memtable: 1 << 20, heads: 4096, ringBytes: 256 << 10, queued: 4096, ids: 1 << 12, maxIDs: 1 << 19}
 	}
-	return sizes{memtable: 64 << 20, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384}
+	return sizes{memtable: 64 << 20, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, maxIDs: 1 << 25}
 }
 
 func (o Options) withDefaults() Options {

@@ -2,6 +2,7 @@ package pebblelog
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -61,6 +62,7 @@ type queue struct {
 	closed  bool
 	room    chan struct{} // closed and replaced when waiting falls
 	work    chan struct{} // holds one token while there may be groups
+	size    int           // requests of the last group that next gave
 }
 
 func newQueue(limit int) *queue {
@@ -111,9 +113,11 @@ func (q *queue) next() (g *group, behind int) {
 	for {
 		q.mu.Lock()
 		if len(q.groups) > 0 {
+			q.gather()
 			g = q.groups[0]
 			q.groups = q.groups[1:]
 			q.waiting -= len(g.requests)
+			q.size = len(g.requests)
 			behind = q.waiting
 			close(q.room)
 			q.room = make(chan struct{})
@@ -126,6 +130,19 @@ func (q *queue) next() (g *group, behind int) {
 			return nil, 0
 		}
 		<-q.work
+	}
+}
+
+// gather lets the writers that the last group has just woken come back before
+// the next group leaves: without it the first of them would sail alone and the
+// others wait for a second sync. It yields the processor, never waits for time,
+// and stops as soon as no one comes.
+func (q *queue) gather() {
+	for before := 0; before < q.waiting && q.waiting < q.size; {
+		before = q.waiting
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
 	}
 }
 

@@ -20,20 +20,31 @@ const pipelineAt = 128
 // timeStride is the distance of entries in the index of times.
 const timeStride = 1024
 
-// reopenPause is the least time between attempts to open a broken folder again.
-const reopenPause = 100 * time.Millisecond
+// The pause between attempts to open a broken folder again grows from the first
+// to the second; an attempt that takes longer than reopenPatience goes on while
+// appends are refused.
+const (
+	firstPause     = 50 * time.Millisecond
+	longestPause   = 5 * time.Second
+	reopenPatience = time.Second
+)
 
 // sequencer owns everything that decides about appends. Only its goroutine
 // touches it.
 type sequencer struct {
 	log     *Log
 	store   *store // nil after a failure, until the folder could be opened again
-	reopen  time.Time
+	opening *opening
+	tried   time.Time // the last attempt to open the folder again
+	pause   time.Duration
 	next    domain.Position // of the next event
 	maximum int64           // the largest time of all events, microseconds
 	heads   *headCache
 	pending map[uint64][]pendingPlace               // events of the batch being built, by identity
 	limits  map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
+	ids     *idFilter                               // nil until it knows every identity
+	newIDs  []uint64                                // what was added while the filter is being made
+	madeIDs chan *idFilter                          // gives the filter once
 	flights chan *flight                            // batches on their way to the disk
 	landed  chan struct{}                           // one token for each flight that landed
 	flying  int
@@ -69,6 +80,7 @@ func (s *sequencer) run() {
 	}
 	s.await(0)
 	close(s.flights)
+	s.abandon()
 }
 
 // commit plans a group, writes it and acknowledges it, or leaves the last part
@@ -77,6 +89,9 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 	if err := s.ready(); err != nil {
 		refuse(g, err)
 		return
+	}
+	if s.ids == nil {
+		s.takeIDs()
 	}
 	f := s.plan(g)
 	if f.batch.Empty() {
@@ -104,6 +119,43 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 }
 
 const maxFlights = 4
+
+// takeIDs takes the filter of identities when it is made.
+func (s *sequencer) takeIDs() {
+	select {
+	case s.ids = <-s.madeIDs:
+	default:
+		return
+	}
+	for _, hash := range s.newIDs {
+		s.ids.add(hash)
+	}
+	s.newIDs = nil
+}
+
+// gather makes the filter of identities beside the first appends. It holds
+// everything that was applied before the iterator was made; the sequencer notes
+// what comes after.
+func (s *sequencer) gather(st *store, entries int) {
+	size := s.log.options.sizes()
+	if entries == 0 {
+		s.ids = newIDFilter(size.ids, size.maxIDs)
+		return
+	}
+	s.madeIDs = make(chan *idFilter, 1)
+	if !st.use() {
+		return
+	}
+	s.log.helpers.Go(func() {
+		defer st.release()
+		ids, err := gatherIDs(st.db, max(entries, size.ids), size.maxIDs, s.log.closing)
+		if err != nil {
+			s.log.options.Logger.Warn("log identities are looked up one by one", "error", err)
+			return
+		}
+		s.madeIDs <- ids
+	})
+}
 
 // await waits until at most n flights are left.
 func (s *sequencer) await(n int) {
@@ -202,11 +254,7 @@ func (s *sequencer) ready() error {
 		s.giveUp()
 	}
 	if s.store == nil {
-		if time.Since(s.reopen) < reopenPause {
-			return domain.Errorf(domain.Unavailable, "the log could not be written and is not open again yet")
-		}
-		s.reopen = time.Now()
-		if err := s.log.reopen(s); err != nil {
+		if err := s.reopen(); err != nil {
 			return err
 		}
 	}
@@ -216,6 +264,79 @@ func (s *sequencer) ready() error {
 		return domain.Errorf(domain.Unavailable, "the log cannot be written to its tables: %w", err)
 	}
 	return nil
+}
+
+// opening is an attempt to open the folder again.
+type opening struct {
+	store *store
+	done  chan struct{} // closed when end and err are set
+	end   end
+	err   error
+}
+
+// reopen takes the place of a database that was given up. It tries at most once
+// in a while, and does not wait long for an attempt.
+func (s *sequencer) reopen() error {
+	if s.opening == nil {
+		if time.Since(s.tried) < s.pause {
+			return domain.Errorf(domain.Unavailable, "the log could not be written and is not open again yet")
+		}
+		s.tried = time.Now()
+		s.pause = min(max(2*s.pause, firstPause), longestPause)
+		if err := probe(s.log.options.FS, s.log.dir); err != nil {
+			return domain.Errorf(domain.Unavailable, "the log could not be written, and the disk still takes no writes: %w", err)
+		}
+		o := &opening{store: newStore(s.log.options), done: make(chan struct{})}
+		s.opening = o
+		go func() {
+			defer close(o.done)
+			o.end, o.err = s.log.openStore(o.store)
+		}()
+	}
+	o := s.opening
+	select {
+	case <-o.done:
+	case <-time.After(reopenPatience):
+		return domain.Errorf(domain.Unavailable, "the log could not be written and is being opened again")
+	}
+	s.opening = nil
+	if o.err != nil {
+		return o.err
+	}
+	s.pause = 0
+	s.adopt(o.store, o.end)
+	return nil
+}
+
+// abandon gives up an attempt that nobody waits for any more.
+func (s *sequencer) abandon() {
+	if o := s.opening; o != nil {
+		s.opening = nil
+		o.store.fs.raise()
+		go func() {
+			if <-o.done; o.err == nil {
+				o.store.retire()
+			}
+		}()
+	}
+}
+
+// adopt goes on with a database, after a failure in place of the old one.
+func (s *sequencer) adopt(st *store, e end) {
+	l := s.log
+	s.store, s.next, s.maximum = st, e.last+1, e.maximum
+	l.mu.Lock()
+	old := l.current
+	l.current = st
+	l.mu.Unlock()
+	l.limited.Store(e.limited)
+	if old != nil {
+		// What was not acknowledged may have survived: the ring does not have it.
+		l.ring.reset()
+		go old.retire() // pebble may take long to see that it is at its end
+	}
+	l.durable.Store(uint64(e.last))
+	l.wake()
 }
 
 // plan decides every request of a group and collects what is to be written.
@@ -283,6 +404,11 @@ func (s *sequencer) place(f *flight, stream domain.StreamID, revision domain.Rev
 		s.key = appendTimeKey(s.key[:0], s.maximum, position)
 		s.set(f, nil)
 	}
+	if s.ids != nil {
+		s.ids.add(event.hash)
+	} else {
+		s.newIDs = append(s.newIDs, event.hash)
+	}
 	s.pending[event.hash] = append(s.pending[event.hash], pendingPlace{stream, event.id, position, revision})
 	f.records = append(f.records, event.record)
 }
@@ -333,6 +459,9 @@ func (s *sequencer) repeats(r *request) (bool, error) {
 }
 
 func (s *sequencer) find(stream domain.StreamID, event *pendingEvent) (domain.Position, domain.Revision, bool, error) {
+	if s.ids != nil && !s.ids.mayHold(event.hash) {
+		return 0, 0, false, nil
+	}
 	for _, p := range s.pending[event.hash] {
 		if p.id == event.id && p.stream == stream {
 			return p.position, p.revision, true, nil

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -18,38 +22,92 @@ type store struct {
 	db *pebble.DB
 	fs *fencedFS
 
+	opened    atomic.Bool
 	mu        sync.Mutex
 	users     int
 	retired   bool
 	closed    chan struct{} // closed when the database is
 	closeErr  error
-	failure   error // the first fatal error
-	flushFail error // set while flushes fail
+	failure   error         // the first fatal error
+	broke     chan struct{} // closed with the first fatal error
+	flushFail error         // set while flushes fail
 }
 
-// openStore opens the database; nothing that pebble does on a broken disk
-// reaches the caller as a panic.
-func openStore(dir string, options Options, cache *pebble.Cache) (s *store, err error) {
-	s = &store{fs: &fencedFS{FS: options.FS}, closed: make(chan struct{})}
+func newStore(options Options) *store {
+	s := &store{closed: make(chan struct{}), broke: make(chan struct{})}
+	s.fs = &fencedFS{FS: options.FS, failing: func() bool { return s.flushFailure() != nil || s.fatal() != nil }, fail: s.fail}
+	return s
+}
+
+// abandonAfter is how long an opening that has failed may take to notice.
+const abandonAfter = 2 * time.Second
+
+// open opens the database; nothing that pebble does on a broken disk reaches
+// the caller as a panic.
+func (s *store) open(dir string, options Options, cache *pebble.Cache) error {
 	p := options.pebble()
-	p.FS = s.fs
+	p.FS = walFS{s.fs}
 	p.Cache = cache
 	p.Logger = storeLogger{store: s, out: options.Logger}
 	p.EventListener = s.listener(options.Logger)
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = fmt.Errorf("pebble gave up: %v", broken)
-		}
-		if err == nil {
-			err = s.fatal()
-		}
-		if err != nil {
-			s.fs.raise()
-			err = domain.Errorf(storageCode(err), "open the log in %s: %w", dir, err)
-		}
+	schedule := newCompactions()
+	p.Experimental.CompactionScheduler = schedule
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if broken := recover(); broken != nil {
+				r.err = asError(broken)
+			}
+			done <- r
+		}()
+		r.db, r.err = pebble.Open(dir, p)
 	}()
-	s.db, err = pebble.Open(dir, p)
-	return s, err
+	var r result
+	select {
+	case r = <-done:
+	case <-s.broke:
+		// Pebble expects its logger to end the process here. Some of its ways
+		// come back all the same; who waits for a flush that cannot succeed any
+		// more does not, and stays behind, asleep and fenced off.
+		select {
+		case r = <-done:
+		case <-time.After(abandonAfter):
+			r.err = s.fatal()
+		}
+	}
+	if r.err == nil {
+		r.err = s.fatal()
+	}
+	s.db = r.db
+	if r.err != nil {
+		s.fs.raise()
+		if r.db != nil {
+			s.retire()
+		}
+		return domain.Errorf(storageCode(r.err), "open the log in %s: %w", dir, r.err)
+	}
+	s.opened.Store(true)
+	if !options.ReadOnly {
+		schedule.start()
+	}
+	return nil
+}
+
+// probe tells whether the disk takes writes. Opening a database reads its whole
+// write-ahead log and writes it to tables: too much to find out with.
+func probe(fs vfs.FS, dir string) error {
+	name := fs.PathJoin(dir, "PROBE")
+	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(make([]byte, 1<<20))
+	return errors.Join(err, file.Sync(), file.Close(), fs.Remove(name))
 }
 
 // listener notes failing flushes. Pebble tries a flush again for ever and then
@@ -58,11 +116,17 @@ func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
 			out.Error("log storage", "error", err)
+			if !s.opened.Load() && s.fatal() != nil {
+				runtime.Goexit() // pebble would try again at once, for ever
+			}
 		},
 		FlushEnd: func(info pebble.FlushInfo) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.flushFail = info.Err
+			if info.Err != nil && info.Err.Error() == flushedNothing {
+				s.flushFail = nil
+			}
 		},
 		// Without this the default would end the process.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
@@ -71,11 +135,15 @@ func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 	}
 }
 
+// flushedNothing is how pebble reports a flush of no keys, which is no failure.
+const flushedNothing = "pebble: empty table"
+
 // fail notes an error after which nothing may be written through this store.
 func (s *store) fail(err error) {
 	s.mu.Lock()
 	if s.failure == nil {
 		s.failure = err
+		close(s.broke)
 	}
 	s.mu.Unlock()
 }

@@ -1,0 +1,146 @@
+package pebblelog
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Absolute numbers of a shared machine mean little: every benchmark runs raw
+// pebble beside the log, in short cells that take turns, and reports the median
+// of the ratios of neighbouring cells. Run with -benchtime=50x for fifty pairs.
+
+const benchCell = 100 * time.Millisecond
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// reportRatio gives the median ratio with its spread.
+func reportRatio(b *testing.B, name string, ratios []float64) {
+	b.ReportMetric(median(ratios), name)
+	b.ReportMetric(slices.Min(ratios), name+"_min")
+	b.ReportMetric(slices.Max(ratios), name+"_max")
+	b.ReportMetric(0, "ns/op") // a round is not an operation
+}
+
+// benchPayload is text that does not compress, as in the figures it is held against.
+func benchPayload(n int) []byte {
+	random := rand.New(rand.NewPCG(1, uint64(n)))
+	payload := make([]byte, n)
+	for i := range payload {
+		payload[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.IntN(64)]
+	}
+	return payload
+}
+
+// load lets writers write for one cell and gives operations per second. next
+// counts the operations of each writer over all cells.
+func load(b *testing.B, next []int, write func(writer, n int) error) float64 {
+	var total atomic.Int64
+	var group sync.WaitGroup
+	start := time.Now()
+	for w := range next {
+		group.Go(func() {
+			done := 0
+			for ; time.Since(start) < benchCell; done++ {
+				if err := write(w, next[w]); err != nil {
+					b.Error(err)
+					return
+				}
+				next[w]++
+			}
+			total.Add(int64(done))
+		})
+	}
+	group.Wait()
+	return float64(total.Load()) / time.Since(start).Seconds()
+}
+
+func benchEvent(w, n int, payload []byte) eventlog.Proposed {
+	var id domain.EventID
+	binary.LittleEndian.PutUint64(id[:], mix(uint64(w)<<32|uint64(n)))
+	binary.LittleEndian.PutUint64(id[8:], mix(uint64(n)<<32|uint64(w))|1)
+	return eventlog.Proposed{
+		ID: id, Type: "TASK_SPAWNED", Version: 1, Time: time.UnixMicro(int64(n)),
+		Meta: domain.Meta{Command: "c-0123456789abcdef", Actor: "bench"}, Data: payload,
+	}
+}
+
+// rawAppend does what the log stores, without its checks: three keys in one
+// synced batch for each event.
+func rawAppend(b *testing.B, payload []byte) func(w, n int) error {
+	options := (Options{}).withDefaults().pebble()
+	options.Logger = quiet{}
+	db, err := pebble.Open(b.TempDir(), options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	var last atomic.Uint64
+	return func(w, n int) error {
+		event := benchEvent(w, n, payload)
+		stream := domain.Stream("task", fmt.Sprint(w))
+		record := encodeRecord(nil, stream, &event)
+		position := domain.Position(last.Add(1))
+		seal(record, domain.Revision(n), position)
+		batch := db.NewBatch()
+		place := binary.AppendUvarint(nil, uint64(position))
+		_ = batch.Set(appendRecordKey(nil, position), record, nil)
+		_ = batch.Set(appendStreamKey(nil, stream, domain.Revision(n)), place, nil)
+		_ = batch.Set(appendIdentityKey(nil, identityHash(stream, event.ID)), place, nil)
+		if err := db.Apply(batch, pebble.Sync); err != nil {
+			return err
+		}
+		return batch.Close()
+	}
+}
+
+func logAppend(b *testing.B, payload []byte) func(w, n int) error {
+	log, err := Open(b.TempDir(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = log.Close() })
+	return func(w, n int) error {
+		_, err := log.Append(context.Background(), domain.Stream("task", fmt.Sprint(w)), domain.Revision(n-1), benchEvent(w, n, payload))
+		return err
+	}
+}
+
+type quiet struct{ pebble.Logger }
+
+func (quiet) Infof(string, ...any) {}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, size := range []int{1024, 256} {
+		payload := benchPayload(size)
+		for _, writers := range []int{1, 64, 256} {
+			b.Run(fmt.Sprintf("bytes=%d/writers=%d", size, writers), func(b *testing.B) {
+				raw, log := rawAppend(b, payload), logAppend(b, payload)
+				rawNext, logNext := make([]int, writers), make([]int, writers)
+				var ratios, rates, rawRates []float64
+				for b.Loop() {
+					was := load(b, rawNext, raw)
+					is := load(b, logNext, log)
+					ratios, rates, rawRates = append(ratios, is/was), append(rates, is), append(rawRates, was)
+				}
+				b.ReportMetric(median(rates), "events/s")
+				b.ReportMetric(median(rawRates), "raw/s")
+				reportRatio(b, "x_raw", ratios)
+			})
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package pebblelog
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// TestCrash clones the disk as the loss of power may leave it, again and again
+// under load, and checks each clone.
+func TestCrash(t *testing.T) {
+	const clones = 60
+	disk := vfs.NewCrashableMem()
+	log := openSmall(t, "data/log", disk)
+	var next atomic.Int64
+	var mu sync.Mutex
+	var acknowledged []int
+	// Each round lets the writers make a number of appends and clones the disk at
+	// a random one of them.
+	round := func(clone func() *vfs.MemFS, at int) (survivor *vfs.MemFS, safe []int) {
+		var writers sync.WaitGroup
+		var appends atomic.Int64
+		reached := make(chan struct{})
+		for w := range crashWriters {
+			writers.Go(func() {
+				for i := range 9 {
+					size := 1 + i%3
+					first := int(next.Add(int64(size))) - size
+					batch := make([]eventlog.Proposed, size)
+					for k := range batch {
+						batch[k] = numbered(first + k)
+					}
+					if _, err := log.Append(t.Context(), domain.Stream("task", fmt.Sprint(w)), domain.AnyRevision, batch...); err != nil {
+						t.Errorf("append: %v", err)
+					}
+					mu.Lock()
+					for k := range batch {
+						acknowledged = append(acknowledged, first+k)
+					}
+					mu.Unlock()
+					if int(appends.Add(1)) == at {
+						close(reached)
+					}
+				}
+			})
+		}
+		<-reached
+		mu.Lock()
+		safe = slices.Clone(acknowledged)
+		mu.Unlock()
+		survivor = clone()
+		writers.Wait()
+		return survivor, safe
+	}
+	for seed := range uint64(clones) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		clone, safe := round(func() *vfs.MemFS {
+			return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed*7) % 101, RNG: random})
+		}, 1+random.IntN(crashWriters*8))
+		submitted := int(next.Load())
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			survivor := openSmall(t, "data/log", clone)
+			checkNumbered(t, survivor, safe, submitted)
+			checkWholeAppends(t, survivor)
+			head, _ := survivor.Head(t.Context())
+			receipt, err := survivor.Append(t.Context(), "task-after", domain.AnyRevision, numbered(1<<30))
+			if err != nil || receipt.First != head+1 {
+				t.Fatalf("append after the crash: want position %d, found %+v, %v", head+1, receipt, err)
+			}
+			n := safe[random.IntN(len(safe))] // what was acknowledged is still known by its id
+			found := false
+			for w := range crashWriters {
+				again, err := survivor.Append(t.Context(), domain.Stream("task", fmt.Sprint(w)), 1<<40, numbered(n))
+				found = found || err == nil && again.Duplicate
+			}
+			if !found {
+				t.Fatalf("event %d was acknowledged and its id is forgotten", n)
+			}
+		})
+		if t.Failed() {
+			break
+		}
+	}
+}
+
+const crashWriters = 6
+
+// checkWholeAppends relies on the load above: the events of an append have
+// numbers that follow one another, and each writer appends 1, 2, 3, 1, 2, 3 ….
+func checkWholeAppends(t *testing.T, log *Log) {
+	t.Helper()
+	for w := range crashWriters {
+		size, left := 0, 0
+		for e, err := range log.Read(t.Context(), domain.Stream("task", fmt.Sprint(w)), 0, eventlog.Forward) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left == 0 {
+				size = size%3 + 1
+				left = size
+			}
+			left--
+			_ = e
+		}
+		if left != 0 {
+			t.Fatalf("writer %d: want whole appends, found one of %d events with %d missing", w, size, left)
+		}
+	}
+}
+
+// TestProcessDeath copies the folder of an open log, as the death of the process
+// leaves it: nothing flushed, the write-ahead log with zeros at its end.
+func TestProcessDeath(t *testing.T) {
+	dir := t.TempDir()
+	log, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	var acknowledged []int
+	for n := range 300 {
+		if _, err := log.Append(t.Context(), "task-a", domain.AnyRevision, numbered(n)); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged = append(acknowledged, n)
+		if n%100 != 50 {
+			continue
+		}
+		copied := t.TempDir()
+		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		wals, err := filepath.Glob(filepath.Join(copied, "*.log"))
+		if err != nil || len(wals) == 0 {
+			t.Fatalf("want a write-ahead log in the copy, found %v, %v", wals, err)
+		}
+		survivor := openSmall(t, copied, nil)
+		checkNumbered(t, survivor, acknowledged, n+1)
+		if head, _ := survivor.Head(t.Context()); head != domain.Position(n+1) {
+			t.Fatalf("want %d events, found %d", n+1, head)
+		}
+	}
+}
+
+func TestCloseCommitsWhatWasAccepted(t *testing.T) {
+	disk := vfs.NewMem()
+	log, err := Open("log", Options{FS: disk, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var acknowledged []int
+	var next atomic.Int64
+	var group sync.WaitGroup
+	started := make(chan struct{}, 8)
+	for w := range 8 {
+		group.Go(func() {
+			for i := 0; ; i++ {
+				n := int(next.Add(1)) - 1
+				_, err := log.Append(t.Context(), domain.Stream("task", fmt.Sprint(w)), domain.AnyRevision, numbered(n))
+				if err != nil {
+					if !errors.Is(err, domain.ErrUnavailable) {
+						t.Errorf("want unavailable after the end, found %v", err)
+					}
+					return
+				}
+				mu.Lock()
+				acknowledged = append(acknowledged, n)
+				mu.Unlock()
+				if i == 10 {
+					started <- struct{}{}
+				}
+			}
+		})
+	}
+	for range 8 {
+		<-started
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	group.Wait()
+	checkNumbered(t, openSmall(t, "log", disk), acknowledged, int(next.Load()))
+}

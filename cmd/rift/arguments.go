@@ -57,11 +57,13 @@ func argumentsOf(example any, tags ...string) []argument {
 	if t := reflect.TypeOf(example); t != nil && t.Kind() == reflect.Struct {
 		walk(t, nil)
 	}
+	named := map[string]int{}
+	for _, a := range found {
+		named[a.flag]++
+	}
 	for i, a := range found {
-		for j, b := range found {
-			if i != j && a.flag == b.flag {
-				found[i].flag = strings.ReplaceAll(strings.Join(a.path, "-"), "_", "-")
-			}
+		if named[a.flag] > 1 {
+			found[i].flag = strings.ReplaceAll(strings.Join(a.path, "-"), "_", "-")
 		}
 	}
 	return found

@@ -42,6 +42,10 @@ func (a *app) client(c *cobra.Command) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(settings)
+}
+
+func newClient(settings config.Client) (*client, error) {
 	token, err := readToken(settings.TokenFile)
 	if err != nil {
 		return nil, err

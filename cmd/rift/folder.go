@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
@@ -20,6 +21,29 @@ func openLog(dir string, readOnly bool) (*pebblelog.Log, func() error, error) {
 		return nil, nil, err
 	}
 	return log, log.Close, nil
+}
+
+// addressFile is where a node that serves a data folder says at which address,
+// so that a command given the folder can ask the node.
+const addressFile = "ADDRESS"
+
+// recordAddress tells the readers of a data folder who serves it. What is left
+// behind after a crash does no harm: it is asked for only while the folder is
+// in use, and a node that does not answer there is not used.
+func recordAddress(dir, address string) error {
+	if err := os.WriteFile(filepath.Join(dir, addressFile), []byte(address+"\n"), 0o644); err != nil {
+		return domain.Errorf(domain.Unavailable, "address of the node: %w", err)
+	}
+	return nil
+}
+
+// recordedAddress is the address that recordAddress wrote, or nothing.
+func recordedAddress(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, addressFile))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // sizeOf adds up the files below a folder.

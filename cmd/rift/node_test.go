@@ -131,3 +131,21 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
+
+// A folder that is being served is read through its node, once the node has
+// said where it is.
+func TestServedFolder(t *testing.T) {
+	folder := sampleFolder(t)
+	server := realNode(t, folder)
+	rift(t, "log", "stat", "--data", folder).want(t, exitUnreachable, "", "ask that node with --addr")
+	if err := recordAddress(folder, "127.0.0.1:1"); err != nil {
+		t.Fatal(err)
+	}
+	rift(t, "log", "stat", "--data", folder).want(t, exitUnreachable, "", "ask that node with --addr")
+	if err := recordAddress(folder, strings.TrimPrefix(server.URL, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	rift(t, "log", "stat", "--data", folder).want(t, exitDone, `"events": 5`, "")
+	rift(t, "log", "show", "--data", folder, "--limit", "1").want(t, exitDone, "TASK_SPAWNED", "")
+	rift(t, "log", "verify", "--data", folder).want(t, exitUnreachable, "", "a node has it open")
+}

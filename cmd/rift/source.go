@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/jsonl"
@@ -89,6 +90,20 @@ func isDataFolder(path string) bool {
 func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, error) {
 	if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
 		return a.nodeSource(c)
+	}
+	if address := recordedAddress(dir); address != "" {
+		settings, err := config.LoadClient(c.Flags(), a.getenv)
+		if err != nil {
+			return nil, err
+		}
+		settings.Addr = "http://" + address
+		asked, err := newClient(settings)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := asked.head(c.Context()); err == nil || domain.CodeOf(err) == domain.Unauthorized {
+			return asked.source(), nil
+		}
 	}
 	return nil, hinted(held, "is a node serving it? ask that node with --addr, or stop it first")
 }
@@ -262,13 +277,11 @@ func (a *app) nodeSource(c *cobra.Command) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{
-		name:   asked.addr,
-		events: asked.events,
-		head:   asked.head,
-		follow: asked.follow,
-		close:  func() error { return nil },
-	}, nil
+	return asked.source(), nil
+}
+
+func (c *client) source() *source {
+	return &source{name: c.addr, events: c.events, head: c.head, follow: c.follow, close: func() error { return nil }}
 }
 
 // parameters are what a node is asked to choose by; what it cannot choose by is

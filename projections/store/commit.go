@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -11,12 +12,15 @@ import (
 // commit stores what a pass folded since its last commit, in one batch, and
 // tells those who wait. extra adds to the batch; with a layout the commit moves
 // tables.
-func (s *Store) commit(p *pass, extra func(*pebble.Batch) error, moved *layout) error {
+func (s *Store) commit(ctx context.Context, p *pass, extra func(*pebble.Batch) error, moved *layout) error {
 	if broken := p.tx.fault(); broken != nil {
 		return broken
 	}
 	if p.events == 0 && extra == nil && len(p.touched) == 0 && p.tx.waiting == 0 {
 		return nil
+	}
+	if err := s.writable(ctx); err != nil {
+		return err
 	}
 	batch := s.db.NewBatch()
 	defer batch.Close()
@@ -95,7 +99,11 @@ func (s *Store) applyBatch(batch *pebble.Batch) (err error) {
 			err = fmt.Errorf("%v", thrown)
 		}
 	}()
-	return batch.Commit(pebble.NoSync)
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	_, fatal := s.health.state()
+	return fatal
 }
 
 // publish makes a commit known: to views, to those who wait for a position, to

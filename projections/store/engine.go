@@ -1,11 +1,15 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -14,35 +18,164 @@ import (
 // replays have folders beside it.
 const rowsFolder = "rows"
 
+// memTables is how many of Pebble's buffers may wait to be written before a
+// commit has to wait too.
+const memTables = 3
+
 // openPebble opens the folder. Only one process can have it open.
-func openPebble(dir string, o Options) (*pebble.DB, error) {
+//
+// There is no write-ahead log: the event log is one. What was not flushed to a
+// table is lost in a crash, whole batches at the end, and folded again. Besides
+// being cheaper, it means that a full disk stops flushes, which Pebble tries
+// again until there is room, and not commits, which it would not survive.
+func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error) {
 	options := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          patientFS{o.FS, health},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		DisableWAL:                  true,
 		MemTableSize:                32 << 20,
-		MemTableStopWritesThreshold: 3,
+		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		CacheSize:                   32 << 20,
-		Logger:                      logger{o.Logger},
+		Logger:                      logger{o.Logger, health},
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) {
+				if health.failed(err) {
+					o.Logger.Error("read models: writing to disk failed", "error", err)
+				}
+			},
+			FlushEnd: func(info pebble.FlushInfo) {
+				if info.Err == nil { // otherwise nothing was there to flush, or BackgroundError says why
+					health.recovered()
+				}
+			},
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				o.Logger.Error("read models are corrupt on disk", "path", info.Path, "error", info.Details)
+			},
+		},
 	}
 	if o.Small {
-		options.MemTableSize = 1 << 20
+		options.MemTableSize = 256 << 10
 		options.CacheSize = 1 << 20
 	}
 	for i := range options.Levels {
 		options.Levels[i].BlockSize = 32 << 10
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := pebble.Open(o.FS.PathJoin(dir, rowsFolder), options)
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			err = domain.Errorf(domain.Unavailable, "read models in %s: %v", dir, thrown)
+		}
+	}()
+	db, err = pebble.Open(o.FS.PathJoin(dir, rowsFolder), options)
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "read models in %s: want them for this process alone: %w", dir, err)
 	}
 	return db, nil
 }
 
+// health is what Pebble's own goroutines found out about the disk.
+type health struct {
+	mu    sync.Mutex
+	flush error // why flushes fail, nil after one that went well
+	fatal error // after which nothing more can be written until the store is opened again
+}
+
+// failed notes why writing fails; it tells whether that is news.
+func (h *health) failed(err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	news := h.flush == nil
+	h.flush = err
+	return news
+}
+
+func (h *health) recovered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.flush = nil
+}
+
+func (h *health) broke(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fatal == nil {
+		h.fatal = err
+	}
+}
+
+func (h *health) state() (flush, fatal error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.flush, h.fatal
+}
+
+// Health says why rows cannot be written now, nil when they can. A full disk is
+// waited out: reads go on, and following the log goes on when there is room.
+func (s *Store) Health() error {
+	flush, fatal := s.health.state()
+	switch {
+	case fatal != nil:
+		return domain.Errorf(domain.Unavailable, "read models: they must be opened again: %w", fatal)
+	case flush != nil:
+		return domain.Errorf(domain.Unavailable, "read models: %w", flush)
+	}
+	return nil
+}
+
+// patientFS makes a failing flush wait before it is tried again; Pebble by
+// itself tries at once, over and over.
+type patientFS struct {
+	vfs.FS
+	health *health
+}
+
+// Create makes a file, later when the last flush failed.
+func (fs patientFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if flush, _ := fs.health.state(); flush != nil {
+		<-time.After(stallPoll)
+	}
+	return fs.FS.Create(name, category)
+}
+
+// Unwrap gives the file system inside.
+func (fs patientFS) Unwrap() vfs.FS { return fs.FS }
+
+// stallPoll is how often a commit that waits for the disk looks again.
+const stallPoll = 50 * time.Millisecond
+
+// writable waits while a commit would block in Pebble because nothing can be
+// flushed. Pebble would not let go when ctx ends.
+func (s *Store) writable(ctx context.Context) error {
+	told := false
+	for {
+		flush, fatal := s.health.state()
+		if fatal != nil {
+			return s.Health()
+		}
+		if flush == nil || s.db.Metrics().MemTable.Count < memTables-1 {
+			return nil
+		}
+		if !told {
+			told = true
+			s.options.Logger.Warn("following the log waits for the disk", "error", flush)
+		}
+		timer := time.NewTimer(stallPoll)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return s.Health()
+		}
+	}
+}
+
 // logger hands Pebble's words to slog.
-type logger struct{ to *slog.Logger }
+type logger struct {
+	to     *slog.Logger
+	health *health
+}
 
 func (l logger) Infof(format string, args ...any) {
 	l.to.Debug(fmt.Sprintf(format, args...), "part", "pebble")
@@ -52,9 +185,10 @@ func (l logger) Errorf(format string, args ...any) {
 	l.to.Error(fmt.Sprintf(format, args...), "part", "pebble")
 }
 
-// Fatalf is called when Pebble cannot go on; it must not return. The panic is
-// caught where the fold commits; in Pebble's own goroutines it ends the process.
+// Fatalf is called when Pebble cannot go on, often from a goroutine of its own.
+// It notes that and returns; nothing is committed afterwards, and what was lost
+// is in the log.
 func (l logger) Fatalf(format string, args ...any) {
 	l.to.Error(fmt.Sprintf(format, args...), "part", "pebble")
-	panic(fmt.Sprintf(format, args...))
+	l.health.broke(fmt.Errorf(format, args...))
 }

@@ -43,6 +43,8 @@ type Options struct {
 	// letter is committed. It runs where Run runs and must not block.
 	OnFailure func(Failure)
 	Logger    *slog.Logger // nil: silent
+
+	throwAway bool // Close need not keep anything
 }
 
 // SnapshotPolicy says which past states are kept for questions about the past.

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -36,13 +39,20 @@ type past struct {
 	print string // of the versions a snapshot must hold to be of use
 
 	mu        sync.Mutex
-	snapshots []domain.Position // growing
-	moments   []*moment         // the last used one last
+	snapshots []keptState // growing positions
+	taking    bool
+	moments   []*moment // the last used one last
 	asks      int
 	made      int // throw-away stores so far, to name them
 	closed    bool
 	idle      sync.WaitGroup // asks that go on
 	slots     chan struct{}
+}
+
+// keptState is a snapshot on disk.
+type keptState struct {
+	position domain.Position
+	dir      string
 }
 
 // moment is the state as of a position.
@@ -82,18 +92,43 @@ func (p *past) find() {
 		return // there are none yet
 	}
 	for _, name := range names {
-		name = path.Base(name)
-		var position uint64
-		var print string
-		_, err := fmt.Sscanf(name, "%d-%s", &position, &print)
-		_, incomplete := fs.Stat(fs.PathJoin(p.kept, name, completeMark))
-		if err != nil || incomplete != nil || print != p.print || domain.Position(position) > p.store.at.position {
-			p.remove(fs.PathJoin(p.kept, name))
+		dir := fs.PathJoin(p.kept, path.Base(name))
+		position, err := p.readMark(dir)
+		if err != nil || !strings.HasSuffix(dir, "-"+p.print) || position > p.store.at.position {
+			p.remove(dir)
 			continue
 		}
-		p.snapshots = append(p.snapshots, domain.Position(position))
+		p.snapshots = append(p.snapshots, keptState{position, dir})
 	}
-	slices.Sort(p.snapshots)
+	p.sort()
+}
+
+func (p *past) sort() {
+	slices.SortFunc(p.snapshots, func(a, b keptState) int { return cmp.Compare(a.position, b.position) })
+}
+
+// The mark is written when a snapshot is complete; it holds its position.
+func (p *past) writeMark(dir string, at domain.Position) error {
+	fs := p.store.options.FS
+	mark, err := fs.Create(fs.PathJoin(dir, completeMark), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = mark.Write([]byte(at.String()))
+	return errors.Join(err, mark.Sync(), mark.Close())
+}
+
+func (p *past) readMark(dir string) (domain.Position, error) {
+	fs := p.store.options.FS
+	mark, err := fs.Open(fs.PathJoin(dir, completeMark))
+	if err != nil {
+		return 0, err
+	}
+	text, err := io.ReadAll(io.LimitReader(mark, 32))
+	if err := errors.Join(err, mark.Close()); err != nil {
+		return 0, err
+	}
+	return domain.ParsePosition(string(text))
 }
 
 func (p *past) remove(dir string) {
@@ -102,23 +137,20 @@ func (p *past) remove(dir string) {
 	}
 }
 
-func (p *past) folder(at domain.Position) string {
-	return p.store.options.FS.PathJoin(p.kept, fmt.Sprintf("%020d-%s", uint64(at), p.print))
-}
-
 // forgetOtherVersions removes the snapshots: they hold rows of versions that
 // nobody serves any more.
 func (p *past) forgetOtherVersions() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, at := range p.snapshots {
-		p.remove(p.folder(at))
+	for _, kept := range p.snapshots {
+		p.remove(kept.dir)
 	}
 	p.snapshots = nil
 }
 
 // maybeSnapshot keeps the committed state when enough has happened since the
-// last one. A snapshot links files; what it costs does not grow with the store.
+// last one. It is taken in the background and links files: what it costs does
+// not grow with the store.
 func (s *Store) maybeSnapshot() {
 	every := s.options.Snapshots.Every
 	if every < 0 || s.building != nil || s.main.events > 0 {
@@ -130,52 +162,84 @@ func (s *Store) maybeSnapshot() {
 	at := s.main.at.position
 	var last domain.Position
 	if n := len(p.snapshots); n > 0 {
-		last = p.snapshots[n-1]
+		last = p.snapshots[n-1].position
 	}
-	if at < last+domain.Position(every) {
+	if p.taking || p.closed || at < last+domain.Position(every) || s.Health() != nil {
 		return
 	}
-	if err := p.take(at); err != nil {
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
 		s.options.Logger.Warn("no snapshot for questions about the past", "position", uint64(at), "error", err)
-		p.remove(p.folder(at))
 		return
 	}
-	p.snapshots = append(p.snapshots, at)
-	for len(p.snapshots) > max(s.options.Snapshots.Keep, 1) {
+	p.taking = true
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		select {
+		case <-flushed:
+			p.take(at)
+		case <-s.closing.Done():
+		}
+		p.mu.Lock()
+		p.taking = false
+		p.mu.Unlock()
+	}()
+}
+
+// take makes a snapshot of what has been flushed, at or past a position.
+func (p *past) take(at domain.Position) {
+	dir := p.store.options.FS.PathJoin(p.kept, fmt.Sprintf("%020d-%s", uint64(at), p.print))
+	kept, err := p.link(dir)
+	if err != nil {
+		p.store.options.Logger.Warn("no snapshot for questions about the past", "position", uint64(at), "error", err)
+		p.remove(dir)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.snapshots = append(p.snapshots, kept)
+	p.sort()
+	for len(p.snapshots) > max(p.store.options.Snapshots.Keep, 1) {
 		drop := thin(p.snapshots)
-		p.remove(p.folder(p.snapshots[drop]))
+		p.remove(p.snapshots[drop].dir)
 		p.snapshots = slices.Delete(p.snapshots, drop, drop+1)
 	}
 }
 
-func (p *past) take(at domain.Position) error {
+func (p *past) link(dir string) (kept keptState, err error) {
 	fs := p.store.options.FS
 	if err := fs.MkdirAll(p.kept, 0o755); err != nil {
-		return err
+		return kept, err
 	}
-	p.remove(p.folder(at))
-	if err := p.store.db.Checkpoint(p.folder(at), pebble.WithFlushedWAL()); err != nil {
-		return err
+	p.remove(dir)
+	if err := p.store.db.Checkpoint(dir); err != nil {
+		return kept, err
 	}
-	mark, err := fs.Create(fs.PathJoin(p.folder(at), completeMark), vfs.WriteCategoryUnspecified)
+	// More may have been flushed since the position was noted: the snapshot knows best.
+	db, err := pebble.Open(dir, &pebble.Options{FS: fs, ReadOnly: true, Logger: logger{p.store.options.Logger, &health{}}})
 	if err != nil {
-		return err
+		return kept, err
 	}
-	return mark.Close()
+	found, err := readCheckpoint(db)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return kept, err
+	}
+	return keptState{found.position, dir}, p.writeMark(dir, found.position)
 }
 
 // thin picks the snapshot that is missed least: the one whose going leaves the
 // smallest gap for its age. The newest stays. What remains is spaced about
 // exponentially into the past.
-func thin(snapshots []domain.Position) int {
-	newest := snapshots[len(snapshots)-1]
+func thin(snapshots []keptState) int {
+	newest := snapshots[len(snapshots)-1].position
 	best, least := 0, -1.0
 	for i := range len(snapshots) - 1 {
 		var before domain.Position
 		if i > 0 {
-			before = snapshots[i-1]
+			before = snapshots[i-1].position
 		}
-		gap := float64(snapshots[i+1]-before) / float64(newest-before+1)
+		gap := float64(snapshots[i+1].position-before) / float64(newest-before+1)
 		if least < 0 || gap < least {
 			best, least = i, gap
 		}
@@ -316,7 +380,7 @@ func (p *past) fill(ctx context.Context, log eventlog.Log, m *moment) error {
 	small, err := Open(m.dir, s.projections, nil, s.catalog, Options{
 		FS: s.options.FS, Codec: s.options.Codec, CacheRows: momentRows, BatchMax: s.options.BatchMax,
 		OutboxMax: -1, DeadLetterMax: s.options.DeadLetterMax, Small: true,
-		Snapshots: SnapshotPolicy{Every: -1}, Logger: s.options.Logger,
+		Snapshots: SnapshotPolicy{Every: -1}, Logger: s.options.Logger, throwAway: true,
 	})
 	if err != nil {
 		return err
@@ -336,7 +400,7 @@ func (p *past) fill(ctx context.Context, log eventlog.Log, m *moment) error {
 func (p *past) copySnapshot(m *moment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock() // a snapshot must not be thinned out meanwhile
-	i, exact := slices.BinarySearch(p.snapshots, m.position)
+	i, exact := slices.BinarySearchFunc(p.snapshots, m.position, func(kept keptState, at domain.Position) int { return cmp.Compare(kept.position, at) })
 	if !exact {
 		i--
 	}
@@ -344,7 +408,7 @@ func (p *past) copySnapshot(m *moment) error {
 		return nil
 	}
 	fs := p.store.options.FS
-	from, to := p.folder(p.snapshots[i]), fs.PathJoin(m.dir, rowsFolder)
+	from, to := p.snapshots[i].dir, fs.PathJoin(m.dir, rowsFolder)
 	if err := fs.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
@@ -354,7 +418,7 @@ func (p *past) copySnapshot(m *moment) error {
 	}
 	for _, name := range names {
 		name = path.Base(name)
-		if name == completeMark {
+		if name == completeMark || name == "LOCK" {
 			continue
 		}
 		copyFile := vfs.Copy

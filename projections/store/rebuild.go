@@ -99,7 +99,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 			if !s.full(p) {
 				continue
 			}
-			if err := s.commit(p, nil, nil); err != nil {
+			if err := s.commit(ctx, p, nil, nil); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {
@@ -110,7 +110,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 			return err
 		}
 		if ended {
-			return s.commit(p, nil, nil)
+			return s.commit(ctx, p, nil, nil)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	if b.err != nil {
 		return b.err
 	}
-	if err := s.commit(s.main, nil, nil); err != nil {
+	if err := s.commit(ctx, s.main, nil, nil); err != nil {
 		return err
 	}
 	p := b.pass
@@ -162,7 +162,7 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	}
 	main.tx.settleWrites()
 	extra := func(batch *pebble.Batch) error { return s.moveUnits(batch, p.units) }
-	if err := s.commit(main, extra, s.layout(nil)); err != nil {
+	if err := s.commit(ctx, main, extra, s.layout(nil)); err != nil {
 		return err
 	}
 	for _, u := range p.units {

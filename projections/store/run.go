@@ -107,7 +107,7 @@ func (s *Store) inTurn(ctx context.Context, do func(*pass) error) error {
 	select {
 	case s.requests <- r:
 	case s.turn <- struct{}{}:
-		s.serve(r)
+		s.serve(ctx, r)
 		<-s.turn
 	case <-ctx.Done():
 		return domain.Errorf(domain.Timeout, "read models: %w", ctx.Err())
@@ -121,7 +121,7 @@ func (s *Store) inTurn(ctx context.Context, do func(*pass) error) error {
 }
 
 // serve does a request as a batch of its own; what was folded before is committed.
-func (s *Store) serve(r request) {
+func (s *Store) serve(ctx context.Context, r request) {
 	p := s.main
 	p.tx.settleWrites()
 	err := r.do(p)
@@ -130,7 +130,7 @@ func (s *Store) serve(r request) {
 	}
 	p.tx.settleWrites()
 	p.reissued = true
-	if failed := s.commit(p, nil, nil); failed != nil {
+	if failed := s.commit(ctx, p, nil, nil); failed != nil {
 		err = errors.Join(err, failed, s.drop(p))
 	}
 	p.reissued = false
@@ -163,10 +163,10 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 		case <-filled:
 			b, live, ended, err := f.take()
 			if err := s.foldBlock(ctx, log, b); err != nil {
-				return errors.Join(err, s.keepFolded(err))
+				return errors.Join(err, s.keepFolded(ctx, err))
 			}
 			if live || ended {
-				if err := s.commit(p, nil, nil); err != nil {
+				if err := s.commit(ctx, p, nil, nil); err != nil {
 					return err
 				}
 				s.maybeSnapshot()
@@ -184,21 +184,21 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 				filled = nil
 			}
 		case r := <-s.requests:
-			if err := s.commit(p, nil, nil); err != nil {
+			if err := s.commit(ctx, p, nil, nil); err != nil {
 				r.done <- err
 				return err
 			}
-			s.serve(r)
+			s.serve(ctx, r)
 		case <-build.finished():
 			if err := s.switchOver(ctx, log, build); err != nil {
 				return err
 			}
 			build = nil
 		case <-ctx.Done():
-			return s.commit(p, nil, nil)
+			return s.commit(ctx, p, nil, nil)
 		}
 		if reached && build == nil {
-			return s.commit(p, nil, nil)
+			return s.commit(ctx, p, nil, nil)
 		}
 	}
 }
@@ -213,7 +213,7 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 		if !s.full(p) {
 			continue
 		}
-		if err := s.commit(p, nil, nil); err != nil {
+		if err := s.commit(ctx, p, nil, nil); err != nil {
 			return err
 		}
 		s.maybeSnapshot()
@@ -239,12 +239,12 @@ func (s *Store) full(p *pass) bool {
 }
 
 // keepFolded commits what came before an event that ended a strict fold.
-func (s *Store) keepFolded(cause error) error {
+func (s *Store) keepFolded(ctx context.Context, cause error) error {
 	var row *unencodable
 	if errors.As(cause, &row) || s.main.tx.fault() != nil {
 		return nil
 	}
-	return s.commit(s.main, nil, nil)
+	return s.commit(ctx, s.main, nil, nil)
 }
 
 func (s *Store) saw(p domain.Position) {
@@ -261,7 +261,7 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 	if room {
 		return nil
 	}
-	if err := s.commit(s.main, nil, nil); err != nil {
+	if err := s.commit(ctx, s.main, nil, nil); err != nil {
 		return err
 	}
 	s.outbox.mu.Lock()
@@ -288,7 +288,7 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 		select {
 		case <-changed:
 		case r := <-s.requests:
-			s.serve(r)
+			s.serve(ctx, r)
 		case err := <-scout:
 			scout = nil
 			if err != nil && ctx.Err() == nil {

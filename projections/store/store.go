@@ -21,6 +21,7 @@ type Store struct {
 	dir         string
 	options     Options
 	db          *pebble.DB
+	health      *health
 	catalog     *domain.Catalog
 	projections []projections.Projection
 	views       views
@@ -62,12 +63,14 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 		return nil, err
 	}
 	options = options.withDefaults()
-	db, err := openPebble(dir, options)
+	health := &health{}
+	db, err := openPebble(dir, options, health)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		dir: dir, options: options, db: db, catalog: catalog, projections: models,
+		health: health,
+		dir:    dir, options: options, db: db, catalog: catalog, projections: models,
 		turn: make(chan struct{}, 1), requests: make(chan request),
 	}
 	s.closing, s.beginStop = context.WithCancel(context.Background())
@@ -312,6 +315,27 @@ func (s *Store) WaitFor(ctx context.Context, p domain.Position) error {
 
 var errClosed = domain.Errorf(domain.Unavailable, "read models are closed")
 
+// Flush writes what is in memory to disk, so that a restart need not fold it
+// again. Close does it too.
+func (s *Store) Flush() error {
+	st, err := s.views.acquire() // keeps Close waiting
+	if err != nil {
+		return err
+	}
+	defer s.views.release(st)
+	return s.settleDisk()
+}
+
+func (s *Store) settleDisk() error {
+	if s.options.throwAway || s.Health() != nil {
+		return nil // what is lost is in the log
+	}
+	if err := s.db.Flush(); err != nil {
+		return domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	return nil
+}
+
 // Close ends Run and waits for it, for open views and for snapshots, then closes
 // the store. A second Close answers like the first.
 func (s *Store) Close() error {
@@ -321,7 +345,7 @@ func (s *Store) Close() error {
 		s.work.Wait()
 		s.past.close()
 		s.views.close()
-		s.closeErr = s.main.tx.refresh()
+		s.closeErr = errors.Join(s.settleDisk(), s.main.tx.refresh())
 		if s.building != nil {
 			s.closeErr = errors.Join(s.closeErr, s.building.tx.refresh())
 		}

@@ -40,7 +40,9 @@ type table struct {
 	// whole says that every row of the table is in rows, so that what is not
 	// there does not exist. True until the first row is put out of memory.
 	whole bool
-	dirty []*entry
+	// filter knows the keys put since the table was empty; nil when it was not.
+	filter *keyFilter
+	dirty  []*entry
 	// Scans need the dirty rows in order; sorted holds the first placed of dirty.
 	sorted ordered
 	placed int
@@ -86,7 +88,8 @@ type tx struct {
 	waiting   int      // dirty rows
 	hand      int
 	keyBuffer []byte
-	iterators []*pebble.Iterator // idle, of the state of the last commit
+	iterators []*pebble.Iterator // for scans: idle, of the state of the last commit
+	points    *pebble.Iterator   // for single rows, of that state; nil until asked for
 	broken    error
 }
 
@@ -104,7 +107,9 @@ func (x *tx) addTable(u *unit, name string, prefix []byte) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.whole = !it.First()
+	if t.whole = !it.First(); t.whole {
+		t.filter = newKeyFilter()
+	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return nil, err
 	}
@@ -243,7 +248,7 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 		e.used = true
 		return e, nil
 	}
-	if t.whole {
+	if t.absent(key) {
 		return nil, nil
 	}
 	cell, stored, err := x.read(t, key)
@@ -253,21 +258,34 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 	return x.keep(&entry{key: key, table: t, cell: cell, stored: stored}), nil
 }
 
-// read finds a committed row.
+// absent tells a row that is not in memory and surely nowhere else.
+func (t *table) absent(key string) bool {
+	return t.whole || t.filter != nil && !t.filter.mayHave(key)
+}
+
+// read finds a committed row. One iterator serves all reads between two commits;
+// it asks the filters of the bottom level too, because rows that do not exist
+// are asked for as often as others.
 func (x *tx) read(t *table, key string) (*projections.Cell, presence, error) {
+	if x.points == nil {
+		it, err := x.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return nil, unsure, x.fail(err)
+		}
+		x.points = it
+	}
 	x.keyBuffer = append(append(x.keyBuffer[:0], t.prefix...), key...)
-	value, closer, err := x.db.Get(x.keyBuffer)
-	if errors.Is(err, pebble.ErrNotFound) {
+	if !x.points.SeekPrefixGE(x.keyBuffer) {
+		if err := x.points.Error(); err != nil {
+			return nil, unsure, x.fail(err)
+		}
 		return nil, absent, nil
 	}
+	value, err := x.points.ValueAndErr()
 	if err != nil {
 		return nil, unsure, x.fail(err)
 	}
-	cell := &projections.Cell{JSON: slices.Clone(value)}
-	if err := closer.Close(); err != nil {
-		return nil, unsure, x.fail(err)
-	}
-	return cell, present, nil
+	return &projections.Cell{JSON: slices.Clone(value)}, present, nil
 }
 
 func (x *tx) fail(err error) error {
@@ -348,12 +366,15 @@ func (x *tx) writable(name string) (*table, error) {
 func (x *tx) write(t *table, key string, cell *projections.Cell) {
 	e, ok := t.rows[key]
 	if !ok {
-		if cell == nil && t.whole {
-			return
-		}
 		e = &entry{key: key, table: t}
-		if t.whole {
+		if t.absent(key) {
+			if cell == nil {
+				return
+			}
 			e.stored = absent
+		}
+		if t.filter != nil {
+			t.filter.put(key)
 		}
 		x.keep(e)
 		x.journal = append(x.journal, undo{entry: e, blind: e.stored == unsure})
@@ -433,6 +454,10 @@ func (x *tx) giveBack(it *pebble.Iterator) { x.iterators = append(x.iterators, i
 // refresh lets go of what belongs to the state before a commit.
 func (x *tx) refresh() error {
 	var err error
+	if x.points != nil {
+		err = x.points.Close()
+		x.points = nil
+	}
 	for _, it := range x.iterators {
 		err = errors.Join(err, it.Close())
 	}

@@ -1,0 +1,149 @@
+package store_test
+
+import (
+	"bufio"
+	"flag"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	fastjson "github.com/goccy/go-json"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+)
+
+var (
+	benchEvents = flag.Int("events", 1_000_000, "events of the rebuild benchmark")
+	benchRounds = flag.Int("rounds", 5, "rounds of the rebuild benchmark")
+)
+
+// fastCodec is what a node decodes with.
+type fastCodec struct{}
+
+func (fastCodec) Marshal(v any) ([]byte, error)      { return fastjson.Marshal(v) }
+func (fastCodec) Unmarshal(data []byte, v any) error { return fastjson.Unmarshal(data, v) }
+
+func queueModels() []projections.Projection {
+	return []projections.Projection{projections.Policies(), projections.Work(), projections.NodesProjection()}
+}
+
+func queueCatalog(t testing.TB) *domain.Catalog {
+	t.Helper()
+	catalog, err := domain.NewCatalog(fastCodec{}, domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return catalog
+}
+
+// BenchmarkRebuild compares building all read models of the queue in a store
+// with the same decode and fold in memory, round by round, on the same events.
+// Both may use both cores: in memory decoding runs ahead as well.
+func BenchmarkRebuild(b *testing.B) {
+	log := writeFlat(b, filepath.Join(b.TempDir(), "log"), *benchEvents)
+	n := float64(*benchEvents)
+	for b.Loop() {
+		var ratios, costs, memoryRates, storeRates []float64
+		for range *benchRounds {
+			before := processorTime(b)
+			memory := foldInMemory(b, log)
+			between := processorTime(b)
+			stored := rebuild(b, log)
+			ratios = append(ratios, memory.Seconds()/stored.Seconds())
+			costs = append(costs, (processorTime(b)-between).Seconds()/(between-before).Seconds())
+			memoryRates = append(memoryRates, n/memory.Seconds())
+			storeRates = append(storeRates, n/stored.Seconds())
+		}
+		report := func(name string, values []float64) {
+			slices.Sort(values)
+			b.ReportMetric(values[len(values)/2], name)
+			b.ReportMetric(values[0], name+"-min")
+			b.ReportMetric(values[len(values)-1], name+"-max")
+		}
+		report("ratio", ratios)
+		report("cpu-cost", costs)
+		report("memory-events/s", memoryRates)
+		report("store-events/s", storeRates)
+	}
+	b.ReportMetric(peakMiB(b), "peak-MiB")
+}
+
+func foldInMemory(b *testing.B, log eventlog.Log) time.Duration {
+	runtime.GC()
+	m, err := store.NewMemory(queueModels(), nil, queueCatalog(b), store.Options{Codec: fastCodec{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := time.Now()
+	if err := m.Replay(b.Context(), log, 0); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(start)
+}
+
+func rebuild(b *testing.B, log eventlog.Log) time.Duration {
+	runtime.GC()
+	dir := filepath.Join(b.TempDir(), "rebuild")
+	s, err := store.Open(dir, queueModels(), nil, queueCatalog(b), store.Options{Codec: fastCodec{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := time.Now()
+	if err := s.Run(b.Context(), log, store.Until{CaughtUp: true}); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	closeStore(b, s)
+	if err := os.RemoveAll(dir); err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+// BenchmarkRebuildMemory measures the peak memory of a rebuild alone: run it in
+// a process of its own.
+func BenchmarkRebuildMemory(b *testing.B) {
+	log := writeFlat(b, filepath.Join(b.TempDir(), "log"), *benchEvents)
+	for b.Loop() {
+		took := rebuild(b, log)
+		b.ReportMetric(float64(*benchEvents)/took.Seconds(), "events/s")
+	}
+	b.ReportMetric(peakMiB(b), "peak-MiB")
+}
+
+// processorTime is what this process has used of all cores.
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// peakMiB is the most memory this process ever held.
+func peakMiB(b *testing.B) float64 {
+	file, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0 // not a Linux: no figure
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), "VmHWM:"); found {
+			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			return float64(kib) / 1024
+		}
+	}
+	return 0
+}

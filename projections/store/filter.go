@@ -1,0 +1,72 @@
+package store
+
+import "hash/maphash"
+
+// keyFilter remembers the keys that were ever put into a table that began
+// empty, one byte for each, and sometimes believes it saw one that it did not.
+// It spares the fold the search for rows that do not exist, which is what every
+// event that brings something new begins with. It grows by layers.
+type keyFilter struct {
+	seed   maphash.Seed
+	layers []filterLayer
+	full   bool // it saw more keys than it may keep: it knows nothing
+}
+
+type filterLayer struct {
+	words []uint64
+	free  int // keys it may still take
+}
+
+const (
+	filterFirst = 1 << 10 // keys of the first layer; each next one holds four times as many
+	filterKeys  = 4 << 20 // keys, and bytes, at most
+)
+
+func newKeyFilter() *keyFilter { return &keyFilter{seed: maphash.MakeSeed()} }
+
+// probe gives the word of a key in a layer, and its three bits in it.
+func probe(hash uint64, words int) (int, uint64) {
+	word := int((hash >> 32) * uint64(words) >> 32)
+	return word, 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63)
+}
+
+// mayHave is false only for a key that was never put.
+func (f *keyFilter) mayHave(key string) bool {
+	return f.full || f.has(maphash.String(f.seed, key))
+}
+
+func (f *keyFilter) has(hash uint64) bool {
+	for i := len(f.layers) - 1; i >= 0; i-- {
+		words := f.layers[i].words
+		word, bits := probe(hash, len(words))
+		if words[word]&bits == bits {
+			return true
+		}
+	}
+	return false
+}
+
+// put remembers a key.
+func (f *keyFilter) put(key string) {
+	if f.full {
+		return
+	}
+	hash := maphash.String(f.seed, key)
+	if f.has(hash) {
+		return
+	}
+	last := len(f.layers) - 1
+	if last < 0 || f.layers[last].free == 0 {
+		keys := filterFirst << (2 * len(f.layers))
+		if keys > filterKeys {
+			f.full, f.layers = true, nil
+			return
+		}
+		f.layers = append(f.layers, filterLayer{words: make([]uint64, keys/8), free: keys})
+		last++
+	}
+	layer := &f.layers[last]
+	word, bits := probe(hash, len(layer.words))
+	layer.words[word] |= bits
+	layer.free--
+}

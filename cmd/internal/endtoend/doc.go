@@ -1,0 +1,12 @@
+// Package endtoend holds the tests that need real processes: they build the
+// rift binary once, start it on folders of their own, load it over HTTP, kill
+// it, stop it, starve it of disk space, and compare what its clients were told
+// with what its log holds afterwards. It has no code of its own, and it never
+// looks at a running node otherwise than its users can.
+//
+// RIFT_CRASH_ROUNDS sets how often TestKill kills the node (6 when unset), and
+// RIFT_CRASH_SEED repeats a run's choices.
+//
+// Read process_test.go (a node as a process), ledger_test.go (what clients were
+// told, and how it is checked against the log), then the test you care about.
+package endtoend

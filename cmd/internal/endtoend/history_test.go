@@ -1,0 +1,291 @@
+package endtoend
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// board is what the clients of one history know together, so that they can
+// report under each other's leases.
+type board struct {
+	mu      sync.Mutex
+	started time.Time
+	leases  []lease
+	added   int
+	history []porcupine.Operation
+	errors  []error
+}
+
+// ask sends a command and writes it down with its answer.
+func (b *board) ask(ctx context.Context, c *caller, client int, o order, in asked) answer {
+	call := time.Now().UnixNano()
+	a, err := c.do(ctx, o)
+	in.returned = time.Now().UnixNano()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := told{code: a.Code, cancel: a.Cancel}
+	if !a.Deadline.IsZero() {
+		out.deadline = a.Deadline.UnixNano()
+	}
+	switch {
+	case err != nil, a.Status >= 500:
+		b.errors = append(b.errors, fmt.Errorf("%s %s: found %v, %w", o.path, o.body, a, err))
+		return a
+	case in.verb != "claim":
+	case !a.ok():
+		return a // it lost every race and changed nothing
+	default:
+		for _, item := range a.Items {
+			b.leases = append(b.leases, item)
+			in.item, out.lease, out.deadline = item.TaskID, item.Lease, item.Deadline.UnixNano()
+		}
+	}
+	b.history = append(b.history, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: in.returned})
+	return a
+}
+
+// known picks one of the latest leases that anybody was given.
+func (b *board) known(random *rand.Rand) (lease, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	recent := b.leases[max(0, len(b.leases)-6):]
+	if len(recent) == 0 {
+		return lease{}, false
+	}
+	return recent[random.IntN(len(recent))], true
+}
+
+func (b *board) name() domain.TaskID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.added++
+	return domain.TaskID(fmt.Sprintf("h-%d", b.added))
+}
+
+// client keeps a few items moving, and does what it should not.
+func (b *board) client(ctx context.Context, c *caller, client, operations int, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, uint64(client)))
+	for n := range operations {
+		key := fmt.Sprintf("h-c%d-%d", client, n)
+		drawn := random.IntN(100)
+		if drawn < 8 || n == 0 {
+			name := b.name()
+			timeout := 3600.0
+			if random.IntN(4) == 0 {
+				timeout = 0.03
+			}
+			b.ask(ctx, c, client, order{key, "/work/add", fmt.Sprintf(`{"task_id":%q,"task_type":"selfplay","timeout_seconds":%v}`, name, timeout)}, asked{verb: "add", item: name})
+			continue
+		}
+		known, any := b.known(random)
+		if drawn < 45 || !any {
+			b.ask(ctx, c, client, order{key, "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d"}`, client)}, asked{verb: "claim"})
+			continue
+		}
+		verb, more := "heartbeat", ""
+		switch {
+		case drawn < 50:
+			verb = "start"
+		case drawn < 60:
+		case drawn < 70:
+			verb = "complete"
+		case drawn < 80:
+			verb, more = "fail", `,"error":"out of memory"`
+		case drawn < 96:
+			verb = "release"
+		default:
+			verb = "cancel"
+		}
+		body := fmt.Sprintf(`{"task_id":%q,"lease":%d%s}`, known.TaskID, known.Lease, more)
+		if verb == "cancel" {
+			body = fmt.Sprintf(`{"task_id":%q}`, known.TaskID)
+		}
+		b.ask(ctx, c, client, order{key, "/work/" + verb, body}, asked{verb: verb, item: known.TaskID, lease: known.Lease})
+	}
+}
+
+// Whatever clients see of the queue over HTTP, while leases run out under them,
+// is what some order of their commands, one after the other, would have shown.
+func TestHistoriesAreLinearizable(t *testing.T) {
+	seed := number(t, "RIFT_CRASH_SEED", uint64(time.Now().UnixNano()))
+	t.Logf("RIFT_CRASH_SEED=%d", seed)
+	data := filepath.Join(t.TempDir(), "data")
+	node := serve(t, data)
+	c := node.caller()
+	c.must(t, quickly("policy", 0.05))
+	b := &board{started: time.Now()}
+	var clients sync.WaitGroup
+	for client := range 5 {
+		clients.Go(func() { b.client(t.Context(), c, client, 250, seed) })
+	}
+	clients.Wait()
+	node.stop(syscall.SIGTERM)
+	for _, err := range b.errors {
+		t.Error(err)
+	}
+	result, info := porcupine.CheckOperationsVerbose(queue, b.history, checking)
+	if result != porcupine.Ok {
+		picture := filepath.Join(t.ArtifactDir(), "history.html")
+		if err := porcupine.VisualizePath(queue, info, picture); err != nil {
+			t.Error(err)
+		}
+		t.Fatalf("the history is %s, want it linearizable; its picture is %s (kept with -artifacts)", result, picture)
+	}
+	seen := map[string]int{}
+	for _, operation := range b.history {
+		in, out := operation.Input.(asked), operation.Output.(told)
+		seen[in.verb+" "+string(out.code)]++
+		if in.verb == "claim" && out.lease == 0 {
+			seen["empty"]++
+		}
+	}
+	for _, e := range inspect(t, data) {
+		seen[e.Type]++
+	}
+	t.Logf("%d operations in %v: %v", len(b.history), time.Since(b.started), seen)
+	for _, wanted := range []string{"complete ", "complete stale_lease", "fail ", "release ", "release stale_lease", "empty", "TASK_LEASE_EXPIRED", "TASK_REQUEUED", "TASK_CANCELLED"} {
+		if seen[wanted] == 0 {
+			t.Errorf("found no %q in the history; it shows too little", wanted)
+		}
+	}
+	lies(t, b.history)
+}
+
+// lies changes a true history so that it cannot have happened, and wants the
+// checker to notice: one that calls everything linearizable proves nothing.
+func lies(t *testing.T, history []porcupine.Operation) {
+	t.Helper()
+	for name, change := range map[string]func(*asked, *told) bool{
+		"a claim skips a lease number": func(in *asked, out *told) bool {
+			out.lease += 2
+			return in.verb == "claim" && out.lease > 2
+		},
+		"a report under an unknown lease is accepted": func(in *asked, out *told) bool {
+			if in.verb != "complete" || out.code != "" {
+				return false
+			}
+			in.lease += 100
+			return true
+		},
+		"the holder is refused": func(in *asked, out *told) bool {
+			if in.verb != "release" || out.code != "" {
+				return false
+			}
+			in.returned = 0 // before any deadline
+			out.code = domain.StaleLease
+			return true
+		},
+	} {
+		changed := append([]porcupine.Operation(nil), history...)
+		done := false
+		for i := range changed {
+			in, out := changed[i].Input.(asked), changed[i].Output.(told)
+			if done = change(&in, &out); done {
+				changed[i].Input, changed[i].Output = in, out
+				break
+			}
+		}
+		if !done {
+			t.Errorf("%s: the history has nothing to change", name)
+			continue
+		}
+		if result := porcupine.CheckOperationsTimeout(queue, changed, checking); result != porcupine.Illegal {
+			t.Errorf("%s: found the history %s, want it %s", name, result, porcupine.Illegal)
+		}
+	}
+}
+
+// The model itself, on histories short enough to judge by eye. A line is an
+// operation: its interval, what was asked, what was answered.
+func TestQueueModel(t *testing.T) {
+	for name, c := range map[string]struct {
+		want    porcupine.CheckResult
+		history string
+	}{
+		"plain life":                         {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 start x 1|6-7 heartbeat x 1 → 1000|8-9 complete x 1`},
+		"two claims, one lease":              {porcupine.Illegal, `0-1 add x|2-5 claim x → 1 1000|3-6 claim x → 1 1000`},
+		"claimed while held":                 {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 claim x → 2 1000`},
+		"claimed after the deadline":         {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 claim x → 2 1000`},
+		"claimed before the deadline":        {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|18-19 claim x → 2 1000`},
+		"completed twice":                    {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 complete x 1|6-7 complete x 1`},
+		"completed twice, once refused":      {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-7 complete x 1|4-7 complete x 1 stale_lease`},
+		"ghost completes":                    {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|30-31 claim x → 2 1000|32-33 complete x 1`},
+		"ghost refused":                      {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 claim x → 2 1000|32-33 complete x 1 stale_lease`},
+		"holder refused in time":             {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 complete x 1 stale_lease`},
+		"holder refused late":                {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 complete x 1 stale_lease`},
+		"refused late, then accepted":        {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|30-31 complete x 1 stale_lease|32-33 complete x 1`},
+		"accepted late":                      {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 complete x 1`},
+		"a heartbeat saves it":               {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|4-5 heartbeat x 1 → 1000|30-31 claim x → 2 1000`},
+		"nothing although queued":            {porcupine.Illegal, `0-1 add x|2-3 claim|4-5 claim x → 1 1000`},
+		"nothing although released":          {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 release x 1|6-7 claim`},
+		"nothing while held":                 {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 claim`},
+		"nothing after a failure":            {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 fail x 1|6-7 claim|8-9 claim x → 2 1000`},
+		"nothing beside another claim":       {porcupine.Ok, `0-1 add x|2-5 claim|4-7 claim`},
+		"nothing before it was there":        {porcupine.Ok, `0-5 add x|2-3 claim|6-7 claim x → 1 1000`},
+		"done for ever":                      {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|4-5 complete x 1|30-31 claim x → 2 1000`},
+		"cancelled for ever":                 {porcupine.Illegal, `0-1 add x|2-3 cancel x|4-5 claim x → 1 1000`},
+		"the holder learns of the cancel":    {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 cancel x|6-7 heartbeat x 1 cancel|8-9 complete x 1 stale_lease`},
+		"the holder works on after a cancel": {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 cancel x|6-7 heartbeat x 1 → 1000`},
+		"added twice":                        {porcupine.Illegal, `0-1 add x|2-3 add x`},
+		"items do not mix":                   {porcupine.Ok, `0-1 add x|0-1 add y|2-3 claim x → 1 1000|4-5 claim y → 1 1000|6-7 complete x 1|8-9 complete y 1`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var history []porcupine.Operation
+			for line := range strings.SplitSeq(c.history, "|") {
+				history = append(history, operation(t, line))
+			}
+			if got := porcupine.CheckOperationsTimeout(queue, history, checking); got != c.want {
+				t.Errorf("found %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// operation reads "CALL-RETURN VERB [ITEM [LEASE]] [cancel | CODE] [→ NUMBERS]":
+// the lease and deadline of a claim, the deadline of a heartbeat.
+func operation(t *testing.T, line string) porcupine.Operation {
+	t.Helper()
+	var o porcupine.Operation
+	var in asked
+	var out told
+	question, answer, _ := strings.Cut(line, " → ")
+	words := strings.Fields(question)
+	scan := func(text, format string, into ...any) {
+		if _, err := fmt.Sscanf(text, format, into...); err != nil {
+			t.Fatalf("operation %q: %v", line, err)
+		}
+	}
+	scan(words[0], "%d-%d", &o.Call, &o.Return)
+	in.verb, in.returned = words[1], o.Return
+	if len(words) > 2 {
+		in.item = domain.TaskID(words[2])
+	}
+	if len(words) > 3 {
+		scan(words[3], "%d", &in.lease)
+	}
+	if len(words) > 4 {
+		if out.cancel = words[4] == "cancel"; !out.cancel {
+			out.code = domain.Code(words[4])
+		}
+	}
+	switch {
+	case answer == "":
+	case in.verb == "claim":
+		scan(answer, "%d %d", &out.lease, &out.deadline)
+	default:
+		scan(answer, "%d", &out.deadline)
+	}
+	o.Input, o.Output = in, out
+	return o
+}

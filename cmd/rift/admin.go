@@ -102,8 +102,15 @@ func showHandlers(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		return err
 	}
 	l := output.Listing{Doc: answer, Columns: []output.Column{
-		{Name: "event"}, {Name: "handler"}, {Name: "kind"}, {Name: "runs", Right: true}, {Name: "failures", Right: true},
-		{Name: "dead_letters", Right: true}, {Name: "position", Right: true}, {Name: "lag", Right: true}, {Name: "about", Wide: true},
+		{Name: "event"},
+		{Name: "handler"},
+		{Name: "kind"},
+		{Name: "runs", Right: true},
+		{Name: "failures", Right: true},
+		{Name: "dead_letters", Right: true},
+		{Name: "position", Right: true},
+		{Name: "lag", Right: true},
+		{Name: "about", Wide: true},
 	}}
 	for _, row := range live.Handlers {
 		l.Rows = append(l.Rows, []any{row.Event, row.Name, row.Kind, row.Runs, row.Failures, row.DeadLetters, row.Position, row.Lag, row.About})
@@ -118,8 +125,14 @@ func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) erro
 		return err
 	}
 	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "id"}, {Name: "handler"}, {Name: "position", Right: true}, {Name: "event_type"}, {Name: "attempts", Right: true},
-		{Name: "last"}, {Name: "error", Max: 60}, {Name: "first", Wide: true},
+		{Name: "id"},
+		{Name: "handler"},
+		{Name: "position", Right: true},
+		{Name: "event_type"},
+		{Name: "attempts", Right: true},
+		{Name: "last"},
+		{Name: "error", Max: 60},
+		{Name: "first", Wide: true},
 	}}
 	for _, row := range dead.DeadLetters {
 		l.Rows = append(l.Rows, []any{row.ID, row.Handler, row.EventPosition, row.EventType, row.Attempts, row.Last, row.Error, row.First})
@@ -140,8 +153,14 @@ func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) erro
 		return err
 	}
 	l := output.Listing{Doc: answer, Columns: []output.Column{
-		{Name: "name"}, {Name: "version", Right: true}, {Name: "state"}, {Name: "position", Right: true}, {Name: "lag", Right: true},
-		{Name: "about", Max: 60}, {Name: "tables", Wide: true}, {Name: "digest", Wide: true},
+		{Name: "name"},
+		{Name: "version", Right: true},
+		{Name: "state"},
+		{Name: "position", Right: true},
+		{Name: "lag", Right: true},
+		{Name: "about", Max: 60},
+		{Name: "tables", Wide: true},
+		{Name: "digest", Wide: true},
 	}}
 	for _, row := range live.Projections {
 		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.State, row.Position, row.Lag, row.About, row.Tables, row.Digest})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -341,10 +342,9 @@ func (b *bodyFlags) add(c *cobra.Command) {
 const maxInput = 16 << 20
 
 func (b *bodyFlags) read(stdin io.Reader) ([]byte, error) {
-	var source io.Reader
 	switch {
 	case b.text == "-" || b.file == "-":
-		source = stdin
+		return readBody(stdin)
 	case b.text != "":
 		return []byte(b.text), nil
 	case b.file != "":
@@ -352,11 +352,14 @@ func (b *bodyFlags) read(stdin io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, domain.Errorf(domain.NotFound, "body: %w", err)
 		}
-		defer file.Close()
-		source = file
+		content, err := readBody(file)
+		return content, errors.Join(err, file.Close())
 	default:
 		return nil, nil
 	}
+}
+
+func readBody(source io.Reader) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(source, maxInput+1))
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "body: %w", err)

@@ -253,11 +253,11 @@ func topLevel(object json.RawMessage, without ...string) ([]output.Field, error)
 
 // readable is a JSON value as people read it.
 func readable(value json.RawMessage) any {
-	var any any
-	if err := json.Unmarshal(value, &any); err != nil {
+	var decoded any
+	if err := json.Unmarshal(value, &decoded); err != nil {
 		return string(value)
 	}
-	switch v := any.(type) {
+	switch v := decoded.(type) {
 	case nil:
 		return nil
 	case string:

@@ -234,8 +234,13 @@ func typeNames(lines []eventLine) []string {
 
 func catalogListing(lines []eventLine) output.Listing {
 	l := output.Listing{Doc: map[string]any{"events": lines}, Columns: []output.Column{
-		{Name: "type"}, {Name: "version", Right: true}, {Name: "stream"}, {Name: "origin"}, {Name: "keys", Max: 80},
-		{Name: "names", Wide: true}, {Name: "about", Wide: true},
+		{Name: "type"},
+		{Name: "version", Right: true},
+		{Name: "stream"},
+		{Name: "origin"},
+		{Name: "keys", Max: 80},
+		{Name: "names", Wide: true},
+		{Name: "about", Wide: true},
 	}}
 	for _, line := range lines {
 		l.Rows = append(l.Rows, []any{line.Type, line.Version, line.Stream, line.Origin, strings.Join(line.Keys, " "), line.Names, line.About})

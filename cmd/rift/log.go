@@ -28,9 +28,17 @@ as .zst or .gz or not), or from a node (--addr).`,
 }
 
 var eventColumns = []output.Column{
-	{Name: "position", Right: true, Max: 12}, {Name: "time", Max: 19}, {Name: "type", Max: 24}, {Name: "stream", Max: 36}, {Name: "data", Max: 100},
-	{Name: "revision", Wide: true, Right: true}, {Name: "version", Wide: true, Right: true}, {Name: "id", Wide: true},
-	{Name: "actor", Wide: true}, {Name: "node", Wide: true}, {Name: "causation", Wide: true},
+	{Name: "position", Right: true, Max: 12},
+	{Name: "time", Max: 19},
+	{Name: "type", Max: 24},
+	{Name: "stream", Max: 36},
+	{Name: "data", Max: 100},
+	{Name: "revision", Wide: true, Right: true},
+	{Name: "version", Wide: true, Right: true},
+	{Name: "id", Wide: true},
+	{Name: "actor", Wide: true},
+	{Name: "node", Wide: true},
+	{Name: "causation", Wide: true},
 }
 
 func eventRow(e domain.Envelope) []any {

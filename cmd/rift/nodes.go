@@ -66,8 +66,15 @@ func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		return err
 	}
 	l := output.Listing{Doc: answer, Items: asItems(found.Nodes), Empty: e.empty, Columns: []output.Column{
-		{Name: "node_id"}, {Name: "state"}, {Name: "for"}, {Name: "reason", Max: 40}, {Name: "capabilities", Max: 40},
-		{Name: "since", Wide: true}, {Name: "edges", Wide: true, Right: true}, {Name: "facts", Wide: true}, {Name: "position", Wide: true, Right: true},
+		{Name: "node_id"},
+		{Name: "state"},
+		{Name: "for"},
+		{Name: "reason", Max: 40},
+		{Name: "capabilities", Max: 40},
+		{Name: "since", Wide: true},
+		{Name: "edges", Wide: true, Right: true},
+		{Name: "facts", Wide: true},
+		{Name: "position", Wide: true, Right: true},
 	}}
 	for _, raw := range found.Nodes {
 		row, err := decode[projections.NodeRow](raw)

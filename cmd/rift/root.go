@@ -79,7 +79,7 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.format, "output", "o", "", "form of the answer: "+strings.Join(output.Formats, ", ")+" (default: table on a terminal, json elsewhere)")
 	flags.BoolVar(&a.noProgress, "no-progress", false, "show no progress bars")
-	config.ConfigFlag(flags)
+	config.FileFlag(flags)
 	register(root, "output", output.Formats...)
 	root.AddGroup(
 		&cobra.Group{ID: "node", Title: "Run and ask a node:"},

@@ -271,8 +271,12 @@ func TestBodies(t *testing.T) {
 	}{
 		{"", []string{"work", "add", "selfplay"}, "/work/add", `{"task_type":"selfplay"}`},
 		{"", []string{"work", "add", "--task-type", "selfplay", "--priority", "0"}, "/work/add", `{"priority":0,"task_type":"selfplay"}`},
-		{"", []string{"work", "add", "training", "--depends-on", "a,b", "--depends-on", "c", "--timeout-seconds", "90m", "--payload", "@" + file}, "/work/add",
-			`{"depends_on":["a","b","c"],"payload":{"games":200},"task_type":"training","timeout_seconds":5400}`},
+		{
+			"",
+			[]string{"work", "add", "training", "--depends-on", "a,b", "--depends-on", "c", "--timeout-seconds", "90m", "--payload", "@" + file},
+			"/work/add",
+			`{"depends_on":["a","b","c"],"payload":{"games":200},"task_type":"training","timeout_seconds":5400}`,
+		},
 		{`{"task_type":"x","priority":3,"more":1}`, []string{"work", "add", "--json", "-", "--priority", "9"}, "/work/add", `{"more":1,"priority":9,"task_type":"x"}`},
 		{"", []string{"work", "add", "--file", file}, "/work/add", `{"games":200}`},
 		{"", []string{"work", "complete", "t-1", "3", "--result", `{"wins":2}`}, "/work/complete", `{"lease":3,"result":{"wins":2},"task_id":"t-1"}`},

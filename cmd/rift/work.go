@@ -154,8 +154,13 @@ func showClaimed(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		return err
 	}
 	l := output.Listing{Doc: answer, Items: asItems(raw.Items), Empty: e.empty, Columns: []output.Column{
-		{Name: "task_id"}, {Name: "lease", Right: true}, {Name: "task_type"}, {Name: "config_key"}, {Name: "attempt", Right: true},
-		{Name: "deadline"}, {Name: "payload", Max: 60},
+		{Name: "task_id"},
+		{Name: "lease", Right: true},
+		{Name: "task_type"},
+		{Name: "config_key"},
+		{Name: "attempt", Right: true},
+		{Name: "deadline"},
+		{Name: "payload", Max: 60},
 	}}
 	for _, item := range claimed.Items {
 		l.Rows = append(l.Rows, []any{string(item.TaskID), strconv.FormatUint(item.Lease, 10), item.TaskType, item.ConfigKey, item.Attempt, item.Deadline, item.Payload})
@@ -185,10 +190,21 @@ func showItems(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		return err
 	}
 	l := output.Listing{Doc: answer, Items: asItems(found.Items), Empty: e.empty, Columns: []output.Column{
-		{Name: "task_id"}, {Name: "state"}, {Name: "task_type"}, {Name: "config_key"}, {Name: "priority", Right: true}, {Name: "attempts", Right: true},
-		{Name: "lease", Right: true}, {Name: "node_id"}, {Name: "deadline"}, {Name: "error", Max: 40},
-		{Name: "created_at", Wide: true}, {Name: "updated_at", Wide: true}, {Name: "max_attempts", Wide: true, Right: true},
-		{Name: "requires", Wide: true}, {Name: "position", Wide: true, Right: true},
+		{Name: "task_id"},
+		{Name: "state"},
+		{Name: "task_type"},
+		{Name: "config_key"},
+		{Name: "priority", Right: true},
+		{Name: "attempts", Right: true},
+		{Name: "lease", Right: true},
+		{Name: "node_id"},
+		{Name: "deadline"},
+		{Name: "error", Max: 40},
+		{Name: "created_at", Wide: true},
+		{Name: "updated_at", Wide: true},
+		{Name: "max_attempts", Wide: true, Right: true},
+		{Name: "requires", Wide: true},
+		{Name: "position", Wide: true, Right: true},
 	}}
 	for _, raw := range found.Items {
 		row, err := decode[projections.TaskRow](raw)

@@ -46,7 +46,7 @@ type Limits struct {
 // ServeFlags adds a flag per setting of a node.
 func ServeFlags(flags *pflag.FlagSet) {
 	addFlags(flags, settingsOf(&Serve{}))
-	ConfigFlag(flags)
+	FileFlag(flags)
 }
 
 // LoadServe finds the settings of a node. Its error names every fault.
@@ -134,7 +134,7 @@ type Client struct {
 // ClientFlags adds a flag per setting of a client.
 func ClientFlags(flags *pflag.FlagSet) {
 	addFlags(flags, settingsOf(&Client{}))
-	ConfigFlag(flags)
+	FileFlag(flags)
 }
 
 // LoadClient finds the settings of a client. An address without a scheme is

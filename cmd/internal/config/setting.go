@@ -18,9 +18,18 @@ var sizeUnits = []struct {
 	suffix string
 	factor float64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1},
+	{"KiB", 1 << 10},
+	{"MiB", 1 << 20},
+	{"GiB", 1 << 30},
+	{"TiB", 1 << 40},
+	{"KB", 1e3},
+	{"MB", 1e6},
+	{"GB", 1e9},
+	{"TB", 1e12},
+	{"K", 1 << 10},
+	{"M", 1 << 20},
+	{"G", 1 << 30},
+	{"B", 1},
 }
 
 // ParseSize reads a number of bytes with an optional unit.
@@ -175,8 +184,8 @@ func (f *flagValue) String() string        { return f.text }
 func (f *flagValue) Set(text string) error { f.text = text; return nil }
 func (f *flagValue) Type() string          { return f.kind }
 
-// ConfigFlag adds --config unless it is there.
-func ConfigFlag(flags *pflag.FlagSet) {
+// FileFlag adds --config unless it is there.
+func FileFlag(flags *pflag.FlagSet) {
 	if flags.Lookup("config") == nil {
 		flags.String("config", "", "settings file (default: rift.yaml where it exists)")
 	}

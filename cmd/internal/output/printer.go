@@ -118,7 +118,13 @@ func (p *Printer) Print(l Listing) error {
 			}
 		}
 		return nil
+	default:
+		return p.listing(l)
 	}
+}
+
+// listing writes an answer's rows.
+func (p *Printer) listing(l Listing) error {
 	people := p.Format == Table || p.Format == Wide
 	if people && l.Above != "" {
 		if err := p.text(l.Above); err != nil {

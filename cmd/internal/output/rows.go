@@ -71,7 +71,12 @@ func (r *Rows) Write(item any, cells ...any) error {
 		return r.writeElement(item)
 	case JSONL:
 		return r.p.line(item)
+	default:
+		return r.writeCells(cells)
 	}
+}
+
+func (r *Rows) writeCells(cells []any) error {
 	row := make([]string, len(r.shown))
 	for i, at := range r.shown {
 		if at < len(cells) {
@@ -94,15 +99,16 @@ func (r *Rows) Write(item any, cells ...any) error {
 			}
 		}
 		return r.p.text("| " + strings.Join(escapeMarkdown(row), " | ") + " |")
+	default:
+		if r.widths != nil {
+			return r.p.text(r.padded(row))
+		}
+		r.held = append(r.held, row)
+		if r.live || len(r.held) == sample {
+			return r.flush()
+		}
+		return nil
 	}
-	if r.widths != nil {
-		return r.p.text(r.padded(row))
-	}
-	r.held = append(r.held, row)
-	if r.live || len(r.held) == sample {
-		return r.flush()
-	}
-	return nil
 }
 
 func (r *Rows) writeElement(item any) error {
@@ -149,6 +155,7 @@ func (r *Rows) Close() error {
 		if r.widths == nil && (len(r.held) > 0 || !r.live) {
 			return r.flush()
 		}
+	case JSONL:
 	}
 	return nil
 }

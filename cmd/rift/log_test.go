@@ -232,6 +232,9 @@ func TestImportAndExport(t *testing.T) {
 	file, data := sampleFile(t), filepath.Join(t.TempDir(), "data")
 	first := rift(t, "log", "import", "--format", "jsonl", "--data", data, file)
 	first.want(t, exitDone, `"appended": 5`, "")
+	for range 3 {
+		rift(t, "log", "import", "--data", data, file).want(t, exitDone, `"appended": 0`, "")
+	}
 	rift(t, "log", "import", "--data", data, file, "-o", "table").want(t, exitDone, "5 already there; the log ends at 5", "")
 	for _, name := range []string{"out.jsonl", "out.jsonl.zst", "out.jsonl.gz"} {
 		out := filepath.Join(t.TempDir(), name)

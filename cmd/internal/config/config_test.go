@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,15 +55,15 @@ func TestDefaults(t *testing.T) {
 		Data: "data", Listen: "127.0.0.1:8770", Cluster: "default", LogLevel: "info", LogFormat: "auto",
 		Limits: Limits{BodyBytes: 1 << 20, GossipBytes: 4 << 20, InFlight: 1024, Subscribers: 256, AfterWait: 5 * time.Second, ShutdownGrace: 10 * time.Second},
 	}
-	s.sources = nil
-	if got := s; !equal(got, want) {
-		t.Errorf("found %+v, want %+v", got, want)
+	if !same(s, want) {
+		t.Errorf("found %+v, want %+v", s, want)
 	}
 }
 
-func equal(a, b Serve) bool {
-	return a.Data == b.Data && a.Listen == b.Listen && a.AddrFile == b.AddrFile && a.Log == b.Log && a.NodeID == b.NodeID &&
-		a.Cluster == b.Cluster && a.TokenFile == b.TokenFile && a.Limits == b.Limits && a.LogLevel == b.LogLevel && a.LogFormat == b.LogFormat
+// same tells settings of the same values, wherever they come from.
+func same(a, b Serve) bool {
+	a.sources, b.sources = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // Each place wins over those behind it, key by key.
@@ -172,7 +173,7 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Log = s.Log
-	if !equal(again, s) {
+	if !same(again, s) {
 		t.Errorf("read back: found %+v, want %+v", again, s)
 	}
 }

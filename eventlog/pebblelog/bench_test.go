@@ -144,3 +144,117 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkReadAll reads the same folder through the log and through a bare
+// iterator over the same keys.
+func BenchmarkReadAll(b *testing.B) {
+	for _, size := range []int{256, 1024} {
+		b.Run(fmt.Sprintf("bytes=%d", size), func(b *testing.B) {
+			const n = 200_000
+			log, err := Open(b.TempDir(), Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = log.Close() })
+			for at := 0; at < n; {
+				var batch []eventlog.Proposed
+				for range 2000 {
+					event := benchEvent(1, at, fmt.Appendf(nil, `{"task_id":"t-%d","board":"hex8","kind":"SELFPLAY","text":"%s"}`, at, benchPayload(size/2)))
+					event.Data = append(event.Data, make([]byte, max(0, size-len(event.Data)))...)
+					batch = append(batch, event)
+					at++
+				}
+				if _, err := log.Append(b.Context(), domain.Stream("task", fmt.Sprint(at%1000)), domain.AnyRevision, batch...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			db := log.current.db
+			if err := db.Flush(); err != nil {
+				b.Fatal(err)
+			}
+			if err := db.Compact(b.Context(), []byte("a"), []byte("z"), true); err != nil {
+				b.Fatal(err)
+			}
+			var ratios, rates []float64
+			for b.Loop() {
+				start := time.Now()
+				it, err := db.NewIter(recordBounds(1, n))
+				if err != nil {
+					b.Fatal(err)
+				}
+				bytes := 0
+				for valid := it.First(); valid; valid = it.Next() {
+					value, err := it.ValueAndErr()
+					if err != nil {
+						b.Fatal(err)
+					}
+					bytes += len(it.Key()) + len(value)
+				}
+				if err := it.Close(); err != nil {
+					b.Fatal(err)
+				}
+				bare := time.Since(start)
+				start = time.Now()
+				found := 0
+				for e, err := range log.ReadAll(b.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					found += len(e.Data)
+				}
+				took := time.Since(start)
+				ratios, rates = append(ratios, float64(bare)/float64(took)), append(rates, n/took.Seconds())
+			}
+			b.ReportMetric(median(rates), "events/s")
+			reportRatio(b, "x_raw", ratios)
+		})
+	}
+}
+
+// BenchmarkDelivery measures from the acknowledgement of an append to its
+// delivery, in microseconds, with one appender that pauses between appends.
+func BenchmarkDelivery(b *testing.B) {
+	for _, subscribers := range []int{1, 100} {
+		b.Run(fmt.Sprintf("subscribers=%d", subscribers), func(b *testing.B) {
+			log, err := Open(b.TempDir(), Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer log.Close()
+			ctx, stop := context.WithCancel(b.Context())
+			var ready, group sync.WaitGroup
+			delivered := make(chan time.Time, subscribers)
+			ready.Add(subscribers)
+			for range subscribers {
+				group.Go(func() {
+					for item := range log.Subscribe(ctx, 0, eventlog.Filter{}) {
+						if item.CaughtUp {
+							ready.Done()
+							continue
+						}
+						delivered <- time.Now()
+					}
+				})
+			}
+			ready.Wait()
+			var waits, acks []float64
+			for n := 0; b.Loop(); n++ {
+				start := time.Now()
+				if _, err := log.Append(ctx, "task-a", domain.AnyRevision, benchEvent(0, n, benchPayload(256))); err != nil {
+					b.Fatal(err)
+				}
+				acked := time.Now()
+				acks = append(acks, float64(acked.Sub(start).Microseconds()))
+				for range subscribers {
+					waits = append(waits, max(0, float64((<-delivered).Sub(acked).Nanoseconds())/1000))
+				}
+			}
+			stop()
+			group.Wait()
+			b.ReportMetric(median(acks), "ack_us")
+			b.ReportMetric(median(waits), "delivery_us")
+			b.ReportMetric(waits[len(waits)*99/100], "p99_us")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

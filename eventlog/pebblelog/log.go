@@ -100,6 +100,9 @@ func (l *Log) openStore(st *store) (end, error) {
 		st.retire()
 		return end{}, storageError("open the log in "+l.dir, err)
 	}
+	if ends.damage != nil {
+		l.options.Logger.Error("the log is damaged, verify it", "error", ends.damage)
+	}
 	return ends, nil
 }
 

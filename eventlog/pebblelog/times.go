@@ -16,6 +16,7 @@ type end struct {
 	last    domain.Position
 	maximum int64 // largest time of all events, microseconds; the least number in an empty log
 	limited bool  // some stream has limits
+	damage  error // met while looking for the maximum
 }
 
 func readEnd(db *pebble.DB) (e end, err error) {
@@ -30,8 +31,14 @@ func readEnd(db *pebble.DB) (e end, err error) {
 			e.last = position
 		}
 	}
+	if err := it.Error(); err != nil { // the next seek would forget it
+		return e, err
+	}
 	if it.SeekGE([]byte{metaPrefix}) {
 		e.limited = it.Key()[0] == metaPrefix
+	}
+	if err := it.Error(); err != nil {
+		return e, err
 	}
 	var known domain.Position
 	if it.SeekLT([]byte{timePrefix + 1}) {
@@ -46,6 +53,11 @@ func readEnd(db *pebble.DB) (e end, err error) {
 		e.maximum = max(e.maximum, micros)
 		return true
 	})
+	if storageCode(err) == domain.Corrupt {
+		// A damaged event must not keep a log from being opened: reading meets it,
+		// and Verify names it. At worst the index of times lags from here on.
+		e.damage, err = err, nil
+	}
 	return e, err
 }
 

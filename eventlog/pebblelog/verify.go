@@ -126,9 +126,7 @@ func (v *verifier) stretch(next domain.Position, maximum *int64) (at domain.Posi
 			v.problem(0, fmt.Errorf("the key %x names no position", it.Key()))
 			continue
 		}
-		for ; next < position && !v.report.More; next++ {
-			v.problem(next, fmt.Errorf("event %d is missing", next))
-		}
+		v.missing(next, position)
 		next = position
 		record, err := it.ValueAndErr()
 		if err != nil {
@@ -143,10 +141,15 @@ func (v *verifier) stretch(next domain.Position, maximum *int64) (at domain.Posi
 	if err := it.Error(); err != nil {
 		return next, err
 	}
-	for ; next <= v.durable && !v.report.More; next++ {
-		v.problem(next, fmt.Errorf("event %d is missing", next))
-	}
+	v.missing(next, v.durable+1)
 	return next, nil
+}
+
+func (v *verifier) missing(from, to domain.Position) {
+	for ; from < to && !v.report.More; from++ {
+		v.unread = true
+		v.problem(from, fmt.Errorf("event %d is missing", from))
+	}
 }
 
 func (v *verifier) record(record []byte, position domain.Position, maximum *int64) error {

@@ -1,0 +1,486 @@
+package pebblelog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// fillNumbered appends n events over a few streams.
+func fillNumbered(t testing.TB, log *Log, n int) {
+	t.Helper()
+	for i := 0; i < n; {
+		batch := make([]eventlog.Proposed, min(7, n-i))
+		for k := range batch {
+			batch[k] = numbered(i + k)
+		}
+		if _, err := log.Append(t.Context(), domain.Stream("task", fmt.Sprint(i%3)), domain.AnyRevision, batch...); err != nil {
+			t.Fatal(err)
+		}
+		i += len(batch)
+	}
+}
+
+// tamper changes the database behind the back of a log.
+func tamper(t *testing.T, change func(*pebble.DB)) *Log {
+	t.Helper()
+	disk := vfs.NewMem()
+	log, err := Open("log", Options{FS: disk, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fillNumbered(t, log, 40)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	options := (Options{Small: true}).withDefaults().pebble()
+	options.FS, options.Logger = disk, quiet{}
+	db, err := pebble.Open("log", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return openSmall(t, "log", disk)
+}
+
+func set(t *testing.T, db *pebble.DB, key, value []byte) {
+	t.Helper()
+	if err := db.Set(key, value, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, db *pebble.DB, key []byte) {
+	t.Helper()
+	if err := db.Delete(key, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, db *pebble.DB, key []byte) []byte {
+	t.Helper()
+	value, closer, err := db.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer.Close()
+	return bytes.Clone(value)
+}
+
+func TestVerifyFindsEveryKindOfDamage(t *testing.T) {
+	id := numbered(9) // at position 10, in the stream task-1
+	place := func(n uint64) []byte { return binary.AppendUvarint(nil, n) }
+	for name, c := range map[string]struct {
+		position domain.Position
+		damage   func(*pebble.DB)
+		readable bool // reading everything does not meet it
+	}{
+		"a changed payload": {10, func(db *pebble.DB) {
+			record := get(t, db, appendRecordKey(nil, 10))
+			record[len(record)-2] ^= 1
+			set(t, db, appendRecordKey(nil, 10), record)
+		}, false},
+		"a record at another's place": {10, func(db *pebble.DB) {
+			set(t, db, appendRecordKey(nil, 10), get(t, db, appendRecordKey(nil, 11)))
+		}, false},
+		"a missing record":      {10, func(db *pebble.DB) { remove(t, db, appendRecordKey(nil, 10)) }, false},
+		"an empty record":       {10, func(db *pebble.DB) { set(t, db, appendRecordKey(nil, 10), nil) }, false},
+		"a missing place":       {10, func(db *pebble.DB) { remove(t, db, appendStreamKey(nil, "task-1", 2)) }, true},
+		"a wrong place":         {10, func(db *pebble.DB) { set(t, db, appendStreamKey(nil, "task-1", 2), place(11)) }, true},
+		"a place that is none":  {0, func(db *pebble.DB) { set(t, db, appendStreamKey(nil, "task-1", 2), []byte{0x80}) }, true},
+		"a place of no stream":  {3, func(db *pebble.DB) { set(t, db, appendStreamKey(nil, "task-ghost", 0), place(3)) }, true},
+		"a forgotten identity":  {10, func(db *pebble.DB) { remove(t, db, appendIdentityKey(nil, identityHash("task-1", id.ID))) }, true},
+		"an identity of no one": {4, func(db *pebble.DB) { set(t, db, appendIdentityKey(nil, 12345), place(4)) }, true},
+		"an identity misplaced": {10, func(db *pebble.DB) { set(t, db, appendIdentityKey(nil, identityHash("task-1", id.ID)), place(5)) }, true},
+		"a false time":          {0, func(db *pebble.DB) { set(t, db, appendTimeKey(nil, 5, 20), nil) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := tamper(t, c.damage)
+			report, err := log.Verify(t.Context(), nil)
+			if err != nil || report.OK() {
+				t.Fatalf("want the damage found, found %v, %+v", err, report)
+			}
+			named := false
+			for _, problem := range report.Problems {
+				named = named || problem.Position == c.position && problem.Reason != ""
+			}
+			if !named {
+				t.Fatalf("want event %d named, found %+v", c.position, report.Problems)
+			}
+			var failure error
+			last := domain.Position(0)
+			for e, err := range log.ReadAll(t.Context(), 0, eventlog.Forward, eventlog.Filter{Types: []string{"NUMBERED"}}) {
+				if failure = err; err == nil {
+					last = e.Position
+				}
+			}
+			if c.readable != (failure == nil) {
+				t.Fatalf("reading: want it to work %v, found %v", c.readable, failure)
+			}
+			if failure != nil && (!errors.Is(failure, domain.ErrCorrupt) || last != 9) {
+				t.Fatalf("want corrupt behind event 9, found %v behind %d", failure, last)
+			}
+		})
+	}
+}
+
+func TestVerifyOfSound(t *testing.T) {
+	log := openSmall(t, "log", vfs.NewMem())
+	fillNumbered(t, log, 3000)
+	var told []domain.Position
+	report, err := log.Verify(t.Context(), func(done, total domain.Position) {
+		if total != 3000 {
+			t.Fatalf("want a total of 3000, found %d", total)
+		}
+		told = append(told, done)
+	})
+	if err != nil || !report.OK() || report.Events != 3000 || report.Streams != 3 || report.Bytes == 0 {
+		t.Fatalf("want 3000 events in 3 streams and no problem, found %+v, %v", report, err)
+	}
+	if len(told) < 2 || told[len(told)-1] != 3000 {
+		t.Fatalf("want progress up to 3000, found %v", told)
+	}
+}
+
+// TestFlippedByteOnDisk flips single bytes of the tables. Some lie where nothing
+// is read; what is read must come out right or as corrupt, and Verify must say
+// so whenever reading everything does.
+func TestFlippedByteOnDisk(t *testing.T) {
+	disk := vfs.NewMem()
+	const dir = "log"
+	for round := range 2 { // the second moves all to tables
+		log, err := Open(dir, Options{FS: disk, Small: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if round == 0 {
+			fillNumbered(t, log, 2000)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := disk.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".sst") })
+	random := rand.New(rand.NewPCG(7, 7))
+	flip := func(name string, at int64) {
+		file, err := disk.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b [1]byte
+		_, err = file.ReadAt(b[:], at)
+		b[0] ^= 0x10
+		if _, writeErr := file.WriteAt(b[:], at); errors.Join(err, writeErr, file.Close()) != nil {
+			t.Fatal(err, writeErr)
+		}
+	}
+	corrupt := 0
+	for range 60 {
+		table := dir + "/" + tables[random.IntN(len(tables))]
+		info, err := disk.Stat(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := random.Int64N(info.Size())
+		flip(table, at)
+		func() {
+			log, err := Open(dir, Options{FS: disk, Small: true})
+			if err != nil { // even the end of the log cannot be read
+				if !errors.Is(err, domain.ErrCorrupt) {
+					t.Fatalf("open: want corrupt, found %v", err)
+				}
+				corrupt++
+				return
+			}
+			defer log.Close()
+			report, verifyErr := log.Verify(t.Context(), nil)
+			var failure error
+			next := 0
+			for e, err := range log.ReadAll(t.Context(), 0, eventlog.Forward, eventlog.Filter{}) {
+				if failure = err; err != nil {
+					break
+				}
+				if !bytes.Equal(e.Data, numbered(next).Data) {
+					t.Fatalf("want event %d as it was, found %v", next, e)
+				}
+				next++
+			}
+			switch {
+			case failure == nil && next != 2000:
+				t.Fatalf("want all events or an error, found %d", next)
+			case failure != nil && (!errors.Is(failure, domain.ErrCorrupt) || verifyErr == nil && report.OK()):
+				t.Fatalf("want corrupt and Verify to say it too, found %v, %+v, %v", failure, report, verifyErr)
+			case failure != nil:
+				corrupt++
+				if verifyErr != nil || report.Problems[0].Position != domain.Position(next+1) {
+					t.Fatalf("want Verify to name event %d, found %+v, %v", next+1, report.Problems, verifyErr)
+				}
+			}
+		}()
+		flip(table, at)
+	}
+	if corrupt == 0 {
+		t.Fatal("want some flip to be met, found none")
+	}
+}
+
+func TestPositionAt(t *testing.T) {
+	log := openSmall(t, "log", vfs.NewMem())
+	random := rand.New(rand.NewPCG(3, 4))
+	const n = 5000
+	times := make([]int64, 0, n)
+	for len(times) < n {
+		var batch []eventlog.Proposed
+		for range min(50, n-len(times)) {
+			e := numbered(len(times))
+			micros := int64(len(times))*10 + random.Int64N(2000) - 1000 // runs backwards now and then
+			e.Time = time.UnixMicro(micros)
+			times = append(times, micros)
+			batch = append(batch, e)
+		}
+		if _, err := log.Append(t.Context(), "task-a", domain.AnyRevision, batch...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(log *Log, at time.Time) {
+		t.Helper()
+		want := 0
+		for want < n && !time.UnixMicro(times[want]).After(at) {
+			want++
+		}
+		if found, err := log.PositionAt(t.Context(), at); err != nil || found != domain.Position(want) {
+			t.Fatalf("at %v: want %d, found %d, %v", at, want, found, err)
+		}
+	}
+	for micros := int64(-2000); micros < n*10+2000; micros += 137 {
+		check(log, time.UnixMicro(micros))
+	}
+	for _, at := range []time.Time{{}, time.Unix(1<<40, 0), time.Unix(-1<<40, 0), time.Unix(1<<60, 0), time.Unix(-1<<60, 0)} {
+		check(log, at)
+	}
+}
+
+func TestTimesGoOnAfterReopening(t *testing.T) {
+	disk := vfs.NewMem()
+	for round := range 5 {
+		log, err := Open("log", Options{FS: disk, Small: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch []eventlog.Proposed
+		for i := range 700 {
+			e := numbered(round*700 + i)
+			e.Time = time.UnixMicro(int64(1000 - round)) // each round earlier than the one before
+			batch = append(batch, e)
+		}
+		if _, err := log.Append(t.Context(), "task-a", domain.AnyRevision, batch...); err != nil {
+			t.Fatal(err)
+		}
+		if at, err := log.PositionAt(t.Context(), time.UnixMicro(999)); at != 0 || err != nil {
+			t.Fatalf("round %d: want 0 before the first event's time, found %d, %v", round, at, err)
+		}
+		if report, err := log.Verify(t.Context(), nil); err != nil || !report.OK() {
+			t.Fatalf("round %d: %+v, %v", round, report, err)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestStat(t *testing.T) {
+	disk := vfs.NewMem()
+	log, err := Open("log", Options{FS: disk, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Stat{ByType: map[string]int64{}, ByCategory: map[string]int64{}}
+	for i := 0; i < statStride+500; {
+		var batch []eventlog.Proposed
+		stream := domain.Stream([]string{"task", "node"}[i/1000%2], fmt.Sprint(i/1000%5))
+		for range 1000 {
+			e := numbered(i)
+			e.Type = fmt.Sprintf("KIND_%d", i%7)
+			e.Time = time.UnixMicro(int64(i*7919) % 1_000_003).UTC()
+			e.Data = e.Data[:10]
+			batch = append(batch, e)
+			want.ByType[e.Type]++
+			want.ByCategory[stream.Category()]++
+			want.Bytes += 10
+			if want.Events == 0 || e.Time.Before(want.Earliest) {
+				want.Earliest = e.Time
+			}
+			if want.Events == 0 || e.Time.After(want.Latest) {
+				want.Latest = e.Time
+			}
+			want.Events++
+			i++
+		}
+		if _, err := log.Append(t.Context(), stream, domain.AnyRevision, batch...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want.Streams = 10
+	check := func(log *Log) {
+		t.Helper()
+		found, err := log.Stat(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		found.DiskBytes = 0
+		if fmt.Sprint(found) != fmt.Sprint(want) {
+			t.Fatalf("want %+v, found %+v", want, found)
+		}
+	}
+	check(log)
+	check(log) // from what was kept
+	if kept, err := readStat(log.current.db); err != nil || kept.Events != want.Events {
+		t.Fatalf("want the count kept, found %d, %v", kept.Events, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log = openSmall(t, "log", disk)
+	if _, err := log.Append(t.Context(), "task-new", domain.NoStream, eventlog.Proposed{ID: domain.DeriveID("x", 0), Type: "NEW", Version: 1, Time: want.Earliest}); err != nil {
+		t.Fatal(err)
+	}
+	want.Events++
+	want.Streams++
+	want.ByType["NEW"]++
+	want.ByCategory["task"]++
+	check(log)
+}
+
+func TestCheckpointIsALog(t *testing.T) {
+	disk := vfs.NewMem()
+	log := openSmall(t, "data/log", disk)
+	fillNumbered(t, log, 500)
+	if err := log.Checkpoint("copies/one"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(t.Context(), "task-0", domain.AnyRevision, numbered(900)); err != nil {
+		t.Fatal(err)
+	}
+	one := openSmall(t, "copies/one", disk)
+	var all []int
+	for n := range 500 {
+		all = append(all, n)
+	}
+	checkNumbered(t, one, all, 500)
+	if _, err := one.Append(t.Context(), "task-own", domain.NoStream, numbered(5000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Checkpoint("copies/one"); err == nil {
+		t.Fatal("want a folder that exists refused")
+	}
+}
+
+func TestOneProcessForAFolder(t *testing.T) {
+	dir := t.TempDir()
+	log := openSmall(t, dir, nil)
+	_, err := Open(dir, Options{Small: true})
+	if err == nil || !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
+		t.Fatalf("want unavailable and the holder named, found %v", err)
+	}
+	if _, err := log.Append(t.Context(), "task-a", domain.NoStream, numbered(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openSmall(t, dir, nil)
+}
+
+func TestFormatOfTheFolder(t *testing.T) {
+	disk := vfs.NewMem()
+	log, err := Open("log", Options{FS: disk, Small: true, WrittenBy: "v0.3.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := readSmall(disk, "log/"+formatFile)
+	if err != nil || text != "rift-log 1\nwritten by rift v0.3.1\n" {
+		t.Fatalf("want the format and its writer, found %q, %v", text, err)
+	}
+	for text, want := range map[string]struct {
+		code domain.Code
+		says string
+	}{
+		"rift-log 2\nwritten by rift v9.9\n": {domain.Invalid, "written by rift v9.9"},
+		"something else\n":                   {domain.Corrupt, "something else"},
+		"":                                   {domain.Corrupt, "rift-log <format>"},
+		"rift-log 0\n":                       {domain.Corrupt, "rift-log 0"},
+	} {
+		if err := writeSmall(disk, "log", formatFile, text); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open("log", Options{FS: disk, Small: true})
+		if err == nil || domain.CodeOf(err) != want.code || !strings.Contains(err.Error(), want.says) {
+			t.Fatalf("%q: want %s and %q, found %v", text, want.code, want.says, err)
+		}
+	}
+	if err := disk.Remove("log/" + formatFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("log", Options{FS: disk, Small: true}); err == nil || !strings.Contains(err.Error(), "another pebble database") {
+		t.Fatalf("want a foreign database refused, found %v", err)
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	disk := vfs.NewMem()
+	if _, err := Open("log", Options{FS: disk, ReadOnly: true}); domain.CodeOf(err) != domain.NotFound {
+		t.Fatalf("want not found, found %v", err)
+	}
+	log, err := Open("log", Options{FS: disk, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fillNumbered(t, log, 100)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := disk.String()
+	if log, err = Open("log", Options{FS: disk, Small: true, ReadOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	var all []int
+	for n := range 100 {
+		all = append(all, n)
+	}
+	checkNumbered(t, log, all, 100)
+	if _, err := log.Append(t.Context(), "task-0", domain.AnyRevision, numbered(1000)); !errors.Is(err, domain.ErrUnavailable) {
+		t.Fatalf("want unavailable, found %v", err)
+	}
+	if err := log.SetStreamMeta(t.Context(), "task-0", eventlog.StreamMeta{MaxCount: 1}); !errors.Is(err, domain.ErrUnavailable) {
+		t.Fatalf("want unavailable, found %v", err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := disk.String(); after != before {
+		t.Fatalf("want the folder as it was:\n%s\nfound\n%s", before, after)
+	}
+}

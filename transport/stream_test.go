@@ -342,3 +342,20 @@ func (s *stingy) Write(p []byte) (int, error) {
 }
 
 func (s *stingy) Flush() { _ = http.NewResponseController(s.ResponseWriter).Flush() }
+
+func TestKeptFramesAreThoseOfTheirEvent(t *testing.T) {
+	var kept frames
+	one := domain.Envelope{Position: 5, Stream: "a-1", Data: []byte(`{}`), Time: epoch}
+	other := domain.Envelope{Position: 5 + keptFrames, Stream: "b-1", Data: []byte(`{}`), Time: epoch}
+	first := kept.of(&one)
+	if again := kept.of(&one); &again[0] != &first[0] {
+		t.Error("want the second reader of an event to get the bytes of the first")
+	}
+	if got := string(kept.of(&other)); !strings.Contains(got, `"stream":"b-1"`) {
+		t.Errorf("want the other event of the same slot, found %s", got)
+	}
+	large := domain.Envelope{Position: 7, Stream: "a-1", Data: []byte(`{"pad":"` + strings.Repeat("x", maxKeptFrame) + `"}`), Time: epoch}
+	if first, again := kept.of(&large), kept.of(&large); &first[0] == &again[0] {
+		t.Error("want a large frame not kept")
+	}
+}

@@ -189,6 +189,9 @@ func (a *app) announce(settings config.Serve, address string) error {
 			return domain.Errorf(domain.Unavailable, "address file: %w", err)
 		}
 	}
+	if err := recordAddress(settings.Data, address); err != nil {
+		return err
+	}
 	client := ""
 	if address != "127.0.0.1:8770" {
 		client = " --addr " + address

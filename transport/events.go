@@ -230,7 +230,7 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 	if c.where != nil {
 		answer.WhereErrors, answer.WhereError = c.where.errors, c.where.first
 	}
-	return answer, min(head, max(last, 0)), nil
+	return answer, last, nil
 }
 
 // page is one answer from the log while it fills up.

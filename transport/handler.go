@@ -61,7 +61,7 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 		return nil, err
 	}
 	var err error
-	if h.meters, err = newMeters(config.Registry, h.routes); err != nil {
+	if h.meters, err = newMeters(config.Registry); err != nil {
 		return nil, err
 	}
 	for i := range h.routes {
@@ -82,7 +82,9 @@ func (h *Handler) CloseStreams() { h.closeOnce.Do(func() { close(h.closing) }) }
 func (h *Handler) Server() *http.Server {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: h.config.Timeout + 10*time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		// Streams push their own write deadline ahead with every write.
+		WriteTimeout: h.config.Timeout + 30*time.Second,
+		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	server.RegisterOnShutdown(h.CloseStreams)
 	return server
@@ -276,7 +278,7 @@ func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
 			return err
 		}
 	}
-	answer, position, err := x.route.report(context.WithValue(ctx, exchangeKey{}, x), h.backend, x.input)
+	answer, position, err := x.route.report(ctx, h.backend, x.input)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ type meter struct {
 	seconds prometheus.Observer
 }
 
-func newMeters(registry *prometheus.Registry, _ []Route) (*meters, error) {
+func newMeters(registry *prometheus.Registry) (*meters, error) {
 	m := &meters{
 		registry: registry,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

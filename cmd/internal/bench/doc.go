@@ -9,6 +9,7 @@
 // leaves nothing behind but the profiles it was asked for.
 //
 // Read table.go (what is reported), then suite.go (how figures are run), then
-// one figure: append.go, read.go, rebuild.go, delivery.go, http.go or flat.go.
+// one figure: append.go, read.go, rebuild.go, delivery.go, commands.go,
+// http.go or flat.go.
 // mixed.go makes up events for all of them.
 package bench

@@ -7,14 +7,11 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
-	"github.com/ringrift/rift/projections/store"
 )
 
 // The queues a claim is measured in.
@@ -57,61 +54,6 @@ func claimFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 	}, nil
 }
 
-// liveNode is a node with its actors, in this process.
-type liveNode struct {
-	node   *node.Node
-	log    *pebblelog.Log
-	stop   context.CancelFunc
-	actors sync.WaitGroup
-	failed chan error
-	done   func() error
-	orders int
-}
-
-func (s *suite) liveNode(ctx context.Context, items int) (*liveNode, error) {
-	dir, done, err := s.fresh("queue")
-	if err != nil {
-		return nil, err
-	}
-	logDir := filepath.Join(dir, node.LogFolder)
-	if err := fill(ctx, logDir, queue(items)); err != nil {
-		return nil, errors.Join(err, done())
-	}
-	log, err := pebblelog.Open(logDir, pebblelog.Options{})
-	if err != nil {
-		return nil, errors.Join(err, done())
-	}
-	n, err := node.Open(node.Config{Node: "node-1", Log: log, StoreDir: filepath.Join(dir, node.ModelsFolder), Store: store.Options{}})
-	if err != nil {
-		return nil, errors.Join(err, log.Close(), done())
-	}
-	live := &liveNode{node: n, log: log, done: done, failed: make(chan error, 4)}
-	actors, stop := context.WithCancel(context.WithoutCancel(ctx))
-	live.stop = stop
-	for _, actor := range []func(context.Context) error{n.Follow, n.Drain, n.Tick, n.Publish} {
-		live.actors.Go(func() {
-			if err := actor(actors); err != nil {
-				live.failed <- err
-			}
-		})
-	}
-	if err := n.Store().WaitFor(ctx, domain.Position(items+1)); err != nil {
-		return nil, errors.Join(err, live.close())
-	}
-	return live, nil
-}
-
-func (l *liveNode) close() error {
-	l.stop()
-	l.actors.Wait()
-	close(l.failed)
-	var err error
-	for failure := range l.failed {
-		err = errors.Join(err, failure)
-	}
-	return errors.Join(err, l.node.Close(), l.log.Close(), l.done())
-}
-
 // claims takes items one after the other, adds one for each taken, so that the
 // queue stays as long as it is, and gives the median of the claims' latencies
 // in microseconds.
@@ -137,11 +79,6 @@ func (l *liveNode) claims(ctx context.Context, cell time.Duration) (float64, err
 	}
 	slices.Sort(micros)
 	return middle(micros), nil
-}
-
-func (l *liveNode) do(ctx context.Context, command domain.Command) (commands.Result, error) {
-	l.orders++
-	return l.node.Do(ctx, node.Order{ID: fmt.Sprintf("bench-%s-%d", command.CommandType(), l.orders), Actor: "bench", Command: command})
 }
 
 // The logs that an append is measured behind.

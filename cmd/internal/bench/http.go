@@ -65,12 +65,19 @@ func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 			return s.requests(ctx, server.address, clients, requests)
 		}}
 	}
-	values, err := s.rounds(ctx, "http",
-		cell(noop, "noop.post", commandClients, one(post(noop.address, "/noop", body))),
-		cell(node, "command", commandClients, one(post(node.address, "/work/add", body))),
-		cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop"))),
-		cell(node, "item", queryClients, item),
-		cell(node, "items", queryClients, one(get(node.address, "/work/items?limit=100"))))
+	command, oneRow, rows100 := s.wanted("http.command"), s.wanted("http.item"), s.wanted("http.items")
+	var peers []peer
+	measure := func(wanted bool, p peer) {
+		if wanted {
+			peers = append(peers, p)
+		}
+	}
+	measure(command, cell(noop, "noop.post", commandClients, one(post(noop.address, "/noop", body))))
+	measure(command, cell(node, "command", commandClients, one(post(node.address, "/work/add", body))))
+	measure(oneRow, cell(node, "item", queryClients, item))
+	measure(oneRow || rows100, cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop"))))
+	measure(rows100, cell(node, "items", queryClients, one(get(node.address, "/work/items?limit=100"))))
+	values, err := s.rounds(ctx, "http", peers...)
 	if err != nil {
 		return nil, err
 	}

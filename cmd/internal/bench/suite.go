@@ -45,6 +45,7 @@ func figures() []figure {
 		{"replay", "typed replay against its bound", false, replayFigure},
 		{"rebuild", "rebuilding all read models against the same fold in memory", false, rebuildFigure},
 		{"delivery", "acknowledgement to delivery in process", false, deliveryFigure},
+		{"commands", "deciding and appending in process against appending alone", false, commandsFigure},
 		{"http", "commands and queries over HTTP against no-op requests", false, httpFigure},
 		{"flat.claim", "the latency of a claim in a long queue and a short one", false, claimFigure},
 		{"flat.append", "the latency of an append to a long log and a short one", true, longFigure},

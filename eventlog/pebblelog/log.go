@@ -156,22 +156,34 @@ func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 
 // Append stores events at the end of a stream.
 func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
-	if err := eventlog.CheckProposed(stream, events); err != nil {
+	r, err := newRequest(stream, expected, events)
+	if err != nil {
 		return eventlog.Receipt{}, err
+	}
+	if err := l.submit(ctx, r); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	return r.receipt, nil
+}
+
+// newRequest encodes an append; it keeps nothing of the caller's.
+func newRequest(stream domain.StreamID, expected domain.Revision, events []eventlog.Proposed) (*request, error) {
+	if err := eventlog.CheckProposed(stream, events); err != nil {
+		return nil, err
 	}
 	r := &request{stream: stream, expected: expected, events: make([]pendingEvent, len(events))}
 	for i := range events {
 		r.size += recordSize(stream, &events[i])
 	}
 	if r.size > maxAppendBytes {
-		return eventlog.Receipt{}, domain.Errorf(domain.TooLarge, "append to %s: want at most %d bytes in one append, found %d", stream, maxAppendBytes, r.size)
+		return nil, domain.Errorf(domain.TooLarge, "append to %s: want at most %d bytes in one append, found %d", stream, maxAppendBytes, r.size)
 	}
 	records := make([]byte, 0, r.size)
 	for i := range events {
 		event := &events[i]
 		micros := event.Time.UnixMicro()
 		if !time.UnixMicro(micros).Equal(domain.Instant(event.Time)) {
-			return eventlog.Receipt{}, domain.Errorf(domain.Invalid, "append to %s, event %d: want a time within 292,000 years of now, found %v", stream, i, event.Time)
+			return nil, domain.Errorf(domain.Invalid, "append to %s, event %d: want a time within 292,000 years of now, found %v", stream, i, event.Time)
 		}
 		start := len(records)
 		records = encodeRecord(records, stream, event)
@@ -180,10 +192,7 @@ func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domai
 			record: records[start:len(records):len(records)],
 		}
 	}
-	if err := l.submit(ctx, r); err != nil {
-		return eventlog.Receipt{}, err
-	}
-	return r.receipt, nil
+	return r, nil
 }
 
 // submit hands a request to the sequencer and waits for the answer.

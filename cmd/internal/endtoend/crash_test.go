@@ -20,8 +20,12 @@ func TestKill(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	data := filepath.Join(t.TempDir(), "data")
 	ledger := newLedger()
-	unanswered, had := 0, 0
+	unanswered, had, lateKills := 0, 0, 0
 	for round := range rounds {
+		if round > 0 && random.IntN(3) == 0 {
+			lateKills++
+			killWhileStarting(t, data, random)
+		}
 		node := serve(t, data)
 		c := node.caller()
 		if round == 0 {
@@ -52,7 +56,15 @@ func TestKill(t *testing.T) {
 	if unanswered == 0 {
 		t.Error("no kill interrupted a command; want at least one")
 	}
-	t.Logf("%d commands, %d events; %d commands in flight at kills, %d of them had taken effect", len(ledger.entries), total, unanswered, had)
+	t.Logf("%d commands, %d events; %d commands in flight at kills, %d of them had taken effect; %d kills while starting", len(ledger.entries), total, unanswered, had, lateKills)
+}
+
+// killWhileStarting starts a node and kills it before or just after it is ready.
+func killWhileStarting(t *testing.T, data string, random *rand.Rand) {
+	t.Helper()
+	node, _ := launch(t, data)
+	<-time.After(time.Duration(random.IntN(60)) * time.Millisecond)
+	node.kill()
 }
 
 // settle asks again about every command whose fate is open, and tells how many

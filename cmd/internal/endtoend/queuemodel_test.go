@@ -136,19 +136,31 @@ var queue = porcupine.Model{
 func byItem(history []porcupine.Operation) [][]porcupine.Operation {
 	items := map[domain.TaskID][]porcupine.Operation{}
 	var names []domain.TaskID
-	var claims, alone []porcupine.Operation
 	for _, operation := range history {
 		in, out := operation.Input.(asked), operation.Output.(told)
-		if in.verb == "claim" {
-			claims = append(claims, operation)
-			if out.lease == 0 {
-				continue
-			}
+		if in.verb == "claim" && out.lease == 0 {
+			continue
 		}
 		if items[in.item] == nil {
 			names = append(names, in.item)
 		}
 		items[in.item] = append(items[in.item], operation)
+	}
+	alone := lonelyClaims(history)
+	var parts [][]porcupine.Operation
+	for _, name := range names {
+		parts = append(parts, slices.Concat(items[name], alone))
+	}
+	return parts
+}
+
+// lonelyClaims are those that got nothing although no other was under way.
+func lonelyClaims(history []porcupine.Operation) []porcupine.Operation {
+	var claims, alone []porcupine.Operation
+	for _, operation := range history {
+		if operation.Input.(asked).verb == "claim" {
+			claims = append(claims, operation)
+		}
 	}
 	for _, claim := range claims {
 		beside := 0
@@ -161,11 +173,7 @@ func byItem(history []porcupine.Operation) [][]porcupine.Operation {
 			alone = append(alone, claim)
 		}
 	}
-	var parts [][]porcupine.Operation
-	for _, name := range names {
-		parts = append(parts, slices.Concat(items[name], alone))
-	}
-	return parts
+	return alone
 }
 
 // checking bounds the search for an order.

@@ -83,8 +83,11 @@ type Token struct {
 	Secret string
 }
 
-// minSecret is the least length of a secret, in bytes.
-const minSecret = 16
+// goodSecret is the length, in bytes, from which guessing a secret is hopeless.
+const goodSecret = 16
+
+// Weak tells a secret short enough to be guessed; whoever serves says so.
+func (t Token) Weak() bool { return len(t.Secret) < goodSecret }
 
 // ReadTokens reads a file of tokens: one a line, "name secret" or the secret
 // alone; empty lines and those that start with # do not count.
@@ -106,9 +109,6 @@ func ReadTokens(text string) ([]Token, error) {
 		where := "line " + domain.Position(line).String()
 		if len(fields) > 2 {
 			faults = append(faults, domain.Fault{Field: where, Reason: "want a name and a secret, or a secret"})
-		}
-		if len(token.Secret) < minSecret {
-			faults = append(faults, domain.Fault{Field: where, Reason: "want a secret of at least 16 bytes"})
 		}
 		tokens = append(tokens, token)
 	}

@@ -360,7 +360,10 @@ func TestTokenFiles(t *testing.T) {
 	if err != nil || len(tokens) != 2 || tokens[0] != (Token{"ann", "0123456789abcdef"}) || tokens[1].Name != "" {
 		t.Errorf("want two tokens, found %v %v", tokens, err)
 	}
-	for _, bad := range []string{"", "# none", "short", "a b 0123456789abcdef"} {
+	if short, err := ReadTokens("short"); err != nil || !short[0].Weak() || tokens[0].Weak() {
+		t.Errorf("want a short secret taken and called weak, found %v %v", short, err)
+	}
+	for _, bad := range []string{"", "# none", "a b 0123456789abcdef"} {
 		if _, err := ReadTokens(bad); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("%q: want it refused, found %v", bad, err)
 		}

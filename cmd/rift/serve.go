@@ -66,6 +66,11 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, token := range tokens {
+		if token.Weak() {
+			logger.Warn("a token is short enough to be guessed; make one with `openssl rand -hex 32`", "name", token.Name)
+		}
+	}
 	if err := transport.CheckListen(settings.Listen, tokens, false); err != nil {
 		return hinted(err, "name a file of tokens with --token-file, or listen on 127.0.0.1")
 	}

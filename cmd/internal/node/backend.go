@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -218,24 +217,6 @@ func (b backend) Projections(ctx context.Context) (transport.Projections, error)
 		answer.Projections = append(answer.Projections, row)
 	}
 	return answer, nil
-}
-
-func (b backend) Policy(_ context.Context, name string) (transport.Policy, error) {
-	var answer transport.Policy
-	err := b.node.store.View(func(v projections.View) error {
-		found, err := projections.FindPolicy(v, projections.OnePolicy{Name: name})
-		if err != nil {
-			return err
-		}
-		var row projections.PolicyRow
-		if err := v.Codec().Unmarshal(found.Policy, &row); err != nil {
-			return err
-		}
-		document, err := json.Marshal(row.Policy)
-		answer = transport.Policy{Position: v.Position(), Name: name, Version: fmt.Sprintf("policy-%s@%d", name, row.Revision+1), Policy: document}
-		return err
-	})
-	return answer, err
 }
 
 func (b backend) Shutdown(_ context.Context, reason string, grace time.Duration) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -71,6 +72,9 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 	db, err = pebble.Open(o.FS.PathJoin(dir, rowsFolder), options)
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "read models in %s: want them for this process alone: %w", dir, err)
+	}
+	if _, fatal := health.state(); fatal != nil {
+		return nil, domain.Errorf(domain.Unavailable, "read models in %s: %w", dir, errors.Join(fatal, db.Close()))
 	}
 	return db, nil
 }

@@ -105,9 +105,9 @@ func (m *Memory) Outbox() []OutboxEntry { return slices.Clone(m.issued) }
 func (m *Memory) DeadLetters() ([]DeadLetter, error) {
 	m.ground.enter(nil, m.fold.at.position)
 	found, err := collectLetters(m.ground, func(DeadLetter) bool { return true })
-	list := make([]DeadLetter, len(found))
-	for i, one := range found {
-		list[i] = one.letter
+	var list []DeadLetter
+	for _, one := range found {
+		list = append(list, one.letter)
 	}
 	return list, err
 }

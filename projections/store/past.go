@@ -254,6 +254,9 @@ func (s *Store) At(ctx context.Context, log eventlog.Log, at domain.Position, f 
 	defer stop()
 	if at > s.Position() {
 		head, err := log.Head(ctx)
+		if err != nil && ctx.Err() != nil {
+			return domain.Errorf(domain.Timeout, "state as of %d: %w", at, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -386,10 +389,13 @@ func (p *past) fill(ctx context.Context, log eventlog.Log, m *moment) error {
 		return err
 	}
 	m.store = small
+	if m.position == 0 {
+		return nil // before the first event
+	}
 	if err := small.Run(ctx, log, Until{Position: m.position}); err != nil {
 		return err
 	}
-	if reached := small.Position(); m.position > 0 && reached != m.position {
+	if reached := small.Position(); reached != m.position {
 		return domain.Errorf(domain.Timeout, "state as of %d: the replay is at %d: %w", m.position, reached, context.Cause(ctx))
 	}
 	return nil

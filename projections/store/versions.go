@@ -162,6 +162,7 @@ func (s *Store) adoptReactors(batch *pebble.Batch, reactors []projections.Reacto
 		}
 		record := reactorRecord{Away: true}
 		if value != nil {
+			record = reactorRecord{}
 			if err := json.Unmarshal(value, &record); err != nil {
 				return domain.Errorf(domain.Corrupt, "record of reactor %s: %w", r.Name, err)
 			}

@@ -30,7 +30,7 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 		if direction == eventlog.Backward {
 			first, last = 1, min(from, last)
 		}
-		err := l.scan(ctx, first, last, direction, filter, func(e domain.Envelope) bool { return yield(e, nil) })
+		err := l.scan(ctx, first, last, direction, filter, func(e *domain.Envelope) bool { return yield(*e, nil) })
 		if err != nil && !errors.Is(err, errStop) {
 			yield(domain.Envelope{}, storageError("read of the log", err))
 		}
@@ -39,7 +39,7 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 
 // scan visits the records from first to last that the filter keeps. All of them
 // must be there: a hole is corruption, not an end.
-func (l *Log) scan(ctx context.Context, first, last domain.Position, direction eventlog.Direction, filter eventlog.Filter, visit func(domain.Envelope) bool) (err error) {
+func (l *Log) scan(ctx context.Context, first, last domain.Position, direction eventlog.Direction, filter eventlog.Filter, visit func(*domain.Envelope) bool) (err error) {
 	if err := l.interrupted(ctx, "read of the log"); err != nil {
 		return err
 	}
@@ -66,6 +66,7 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 		valid = it.First()
 	}
 	var held chunk
+	var event domain.Envelope
 	all := filter.Empty()
 	for n := last - first + 1; n > 0; n-- {
 		if n%interruptEvery == 0 {
@@ -98,11 +99,10 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 			keep = filter.Keeps(stream, eventType)
 		}
 		if keep {
-			event, err := decodeRecord(held.copy(record), want, &l.types)
-			if err != nil {
+			if err := decodeRecord(&event, held.copy(record), want, &l.types); err != nil {
 				return err
 			}
-			if !visit(event) {
+			if !visit(&event) {
 				return errStop
 			}
 		}
@@ -141,7 +141,7 @@ func (l *Log) interrupted(ctx context.Context, what string) error {
 // Read yields a stream from a revision on.
 func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
-		err := l.readStream(ctx, stream, from, direction, func(e domain.Envelope) bool { return yield(e, nil) })
+		err := l.readStream(ctx, stream, from, direction, func(e *domain.Envelope) bool { return yield(*e, nil) })
 		if err != nil && !errors.Is(err, errStop) {
 			yield(domain.Envelope{}, storageError("read of "+string(stream), err))
 		}
@@ -153,7 +153,7 @@ func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revi
 // for every event.
 const indexBlock = 128
 
-func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction, visit func(domain.Envelope) bool) (err error) {
+func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction, visit func(*domain.Envelope) bool) (err error) {
 	if err := l.interrupted(ctx, "read of "+string(stream)); err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 			if err != nil {
 				return err
 			}
-			if !meta.Hides(event, head, now) && !visit(event) {
+			if !meta.Hides(event, head, now) && !visit(&event) {
 				return errStop
 			}
 		}
@@ -342,7 +342,8 @@ func (c *streamCursor) record(records *pebble.Iterator, place streamPlace) (doma
 	if err := checkRecord(record, place.position); err != nil {
 		return domain.Envelope{}, err
 	}
-	event, err := decodeRecord(c.held.copy(record), place.position, &c.log.types)
+	var event domain.Envelope
+	err = decodeRecord(&event, c.held.copy(record), place.position, &c.log.types)
 	if err == nil && (event.Stream != c.stream || event.Revision != place.revision) {
 		err = domain.Errorf(domain.Corrupt, "event %d: want revision %d of stream %s as its index says, found revision %d of %s",
 			place.position, int64(place.revision), c.stream, int64(event.Revision), event.Stream)
@@ -369,8 +370,11 @@ func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventI
 	if record == nil {
 		return domain.Envelope{}, false, nil
 	}
-	event, err := decodeRecord(record, position, &l.types)
-	return event, err == nil, err
+	var event domain.Envelope
+	if err := decodeRecord(&event, record, position, &l.types); err != nil {
+		return domain.Envelope{}, false, err
+	}
+	return event, true, nil
 }
 
 // findRecord gets the checked record of an event by its identity, nil when the

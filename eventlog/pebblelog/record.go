@@ -12,7 +12,7 @@ import (
 
 // A record is one event as it is stored, numbers little endian:
 //
-//	 0 u32 CRC32C over everything below and the position
+//	 0 u32 CRC32C from offset 13 on, combined with a hash of what is between and of the position
 //	 4 u8  layout of the record, recordLayout
 //	 5 u64 revision
 //	13 i64 time, microseconds since 1970 UTC
@@ -96,11 +96,11 @@ func seal(record []byte, revision domain.Revision, position domain.Position) {
 	binary.LittleEndian.PutUint32(record, sealSum(sum, record, position))
 }
 
+// sealSum adds the place of a record, and what stands before sealedSize, to the
+// checksum of the rest.
 func sealSum(sum uint32, record []byte, position domain.Position) uint32 {
-	var place [sealedSize - 4 + 8]byte
-	copy(place[:], record[4:sealedSize])
-	binary.LittleEndian.PutUint64(place[sealedSize-4:], uint64(position))
-	return crc32.Update(sum, castagnoli, place[:])
+	place := mix(uint64(recordRevision(record)) + uint64(record[4])<<56)
+	return sum ^ uint32(mix(place+uint64(position))>>32)
 }
 
 // checkRecord verifies the checksum and the parts that the other functions
@@ -147,16 +147,15 @@ func recordKeys(record []byte, position domain.Position) (stream domain.StreamID
 	return domain.StreamID(view(record[at:streamEnd])), view(record[streamEnd:typeEnd]), nil
 }
 
-// decodeRecord turns a checked record into an envelope without copying: its
+// decodeRecord fills an envelope from a checked record without copying: its
 // strings and Data are views of the record, which must never change again.
-func decodeRecord(record []byte, position domain.Position, types *typeNames) (domain.Envelope, error) {
-	e := domain.Envelope{
-		Position: position,
-		Revision: recordRevision(record),
-		ID:       recordID(record),
-		Version:  int(binary.LittleEndian.Uint16(record[37:])),
-		Time:     time.UnixMicro(recordMicros(record)).UTC(),
-	}
+func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, types *typeNames) error {
+	e.Position = position
+	e.Revision = recordRevision(record)
+	e.ID = recordID(record)
+	e.Version = int(binary.LittleEndian.Uint16(record[37:]))
+	e.Time = time.UnixMicro(recordMicros(record)).UTC()
+	e.Meta, e.Event = domain.Meta{}, nil
 	at, there := fixedSize, record[39]
 	var lengths [metaStrings]int
 	text := int(binary.LittleEndian.Uint16(record[40:])) + int(record[42])
@@ -167,7 +166,7 @@ func decodeRecord(record []byte, position domain.Position, types *typeNames) (do
 			}
 			length, n := binary.Uvarint(record[at:])
 			if n <= 0 || length > uint64(len(record)) {
-				return domain.Envelope{}, malformed(position, "a length in the metadata")
+				return malformed(position, "a length in the metadata")
 			}
 			at += n
 			lengths[i] = int(length)
@@ -176,19 +175,21 @@ func decodeRecord(record []byte, position domain.Position, types *typeNames) (do
 		if there&termBit != 0 {
 			term, n := binary.Uvarint(record[at:])
 			if n <= 0 {
-				return domain.Envelope{}, malformed(position, "the term")
+				return malformed(position, "the term")
 			}
 			at += n
 			e.Meta.Term = term
 		}
 	}
 	if there > termBit|(termBit-1) || at+text > len(record) {
-		return domain.Envelope{}, malformed(position, "the text")
+		return malformed(position, "the text")
 	}
 	streamEnd := at + int(binary.LittleEndian.Uint16(record[40:]))
 	typeEnd := streamEnd + int(record[42])
 	e.Stream = domain.StreamID(view(record[at:streamEnd]))
-	e.Type = types.intern(record[streamEnd:typeEnd])
+	if name := record[streamEnd:typeEnd]; e.Type != string(name) { // neighbours are often of one type
+		e.Type = types.intern(name)
+	}
 	at = typeEnd
 	if there&^termBit != 0 {
 		for i, field := range metaTexts(&e.Meta) {
@@ -199,7 +200,7 @@ func decodeRecord(record []byte, position domain.Position, types *typeNames) (do
 		}
 	}
 	e.Data = record[at:len(record):len(record)]
-	return e, nil
+	return nil
 }
 
 func malformed(position domain.Position, what string) error {

@@ -47,8 +47,8 @@ func TestRecordKeepsEverything(t *testing.T) {
 		if err := checkRecord(record, position); err != nil {
 			r.Fatal(err)
 		}
-		found, err := decodeRecord(record, position, &types)
-		if err != nil {
+		var found domain.Envelope
+		if err := decodeRecord(&found, record, position, &types); err != nil {
 			r.Fatal(err)
 		}
 		if found.Position != position || found.Stream != stream || found.Revision != revision || found.ID != e.ID || found.Type != e.Type ||
@@ -99,7 +99,8 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 		// The decoder stands behind the checksum; it must hold without it too.
 		var types typeNames
-		e, err := decodeRecord(record, 1, &types)
+		var e domain.Envelope
+		err := decodeRecord(&e, record, 1, &types)
 		owner, eventType, keysErr := recordKeys(record, 1)
 		if err != nil {
 			if !errors.Is(err, domain.ErrCorrupt) {

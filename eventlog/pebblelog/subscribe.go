@@ -95,6 +95,7 @@ func (s *subscription) advance(ctx context.Context, head domain.Position) error 
 }
 
 func (s *subscription) deliver(ctx context.Context, records [][]byte, head domain.Position) error {
+	var event domain.Envelope
 	for _, record := range records {
 		position := s.seen + 1
 		if position > head {
@@ -112,11 +113,10 @@ func (s *subscription) deliver(ctx context.Context, records [][]byte, head domai
 			keep = s.filter.Keeps(stream, eventType)
 		}
 		if keep {
-			event, err := decodeRecord(record, position, &s.log.types)
-			if err != nil {
+			if err := decodeRecord(&event, record, position, &s.log.types); err != nil {
 				return err
 			}
-			if !s.tell(event) {
+			if !s.tell(&event) {
 				return errStop
 			}
 		}
@@ -125,7 +125,7 @@ func (s *subscription) deliver(ctx context.Context, records [][]byte, head domai
 	return nil
 }
 
-func (s *subscription) tell(event domain.Envelope) bool {
+func (s *subscription) tell(event *domain.Envelope) bool {
 	s.told = event.Position
-	return s.yield(eventlog.Item{Envelope: event, Position: event.Position}, nil)
+	return s.yield(eventlog.Item{Envelope: *event, Position: event.Position}, nil)
 }

@@ -156,8 +156,8 @@ func (v *verifier) record(record []byte, position domain.Position, maximum *int6
 	if err := checkRecord(record, position); err != nil {
 		return err
 	}
-	e, err := decodeRecord(record, position, &v.log.types)
-	if err != nil {
+	var e domain.Envelope
+	if err := decodeRecord(&e, record, position, &v.log.types); err != nil {
 		return err
 	}
 	v.report.Events++
@@ -289,8 +289,8 @@ func (v *verifier) compare() error {
 	if v.wantTimes != v.foundTimes {
 		v.problem(0, errors.New("the index of times does not agree with the records"))
 	}
-	err := v.log.scan(v.ctx, 1, v.durable, eventlog.Forward, eventlog.Filter{}, func(e domain.Envelope) bool {
-		if err := v.placed(&e); err != nil {
+	err := v.log.scan(v.ctx, 1, v.durable, eventlog.Forward, eventlog.Filter{}, func(e *domain.Envelope) bool {
+		if err := v.placed(e); err != nil {
 			v.problem(e.Position, err)
 		}
 		return !v.report.More

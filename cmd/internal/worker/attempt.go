@@ -1,0 +1,348 @@
+//go:build unix
+
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
+)
+
+// reporter is the part of a cluster that attempts talk to.
+type reporter interface {
+	do(ctx context.Context, command domain.Command, key string, options ...transport.CallOption) (transport.Receipt, error)
+	insist(ctx context.Context, command domain.Command, key string) (transport.Receipt, error)
+	ours(theirs time.Time) time.Time
+}
+
+// attempt runs one item from its claim to its report.
+type attempt struct {
+	*worker
+	item   claimed
+	report commands.Report
+	sup    *supervisor
+	said   *speech
+	beats  int // heartbeats answered; names the next one
+}
+
+// run does everything about one item and gives what became of it.
+func (w *worker) run(item claimed) ending {
+	a := &attempt{worker: w, item: item, report: commands.Report{TaskID: item.TaskID, Lease: item.Lease, NodeID: w.Node}}
+	logger := w.Logger.With("task", item.TaskID, "lease", item.Lease, "type", item.TaskType)
+	claimedAt := time.Now()
+	until := w.cluster.ours(item.Deadline)
+	if w.stopping() {
+		return a.send(verdict{verb: release, reason: "the worker is stopping"}, nil)
+	}
+	argv := w.command(item.TaskType)
+	if argv == nil {
+		return a.send(verdict{verb: release, reason: "this worker has no command for " + item.TaskType}, nil)
+	}
+	until, err := a.begin(until)
+	if err != nil {
+		logger.Warn("lease lost before the command began", "error", err)
+		return endedLost
+	}
+	var known time.Time
+	if item.TimeoutSeconds > 0 {
+		known = claimedAt.Add(item.TimeoutSeconds.Duration())
+	}
+	folder, err := w.furnish(item)
+	if err != nil {
+		logger.Error("no room for the item", "error", err)
+		return a.send(verdict{verb: release, reason: err.Error()}, nil)
+	}
+	defer func() {
+		if err := removeTree(folder); err != nil {
+			logger.Error("scratch folder stays", "folder", folder, "error", err)
+		}
+	}()
+	a.said = newSpeech(time.Now, w.Tail, w.MaxResult, w.MaxOutput)
+	a.sup = supervise(w.rules(), w.random, time.Now(), until, known)
+	deadline := a.sup.limitAt()
+	if deadline.IsZero() {
+		deadline = item.Deadline
+	}
+	j := job{argv: w.limited(argv), env: w.environment(item, folder, deadline), folder: folder, stdin: folder + "/" + itemFile, runAs: w.RunAs, said: a.said}
+	guest, err := w.start(j)
+	if err != nil {
+		logger.Error("the command could not be run", "error", err)
+		return a.send(a.sup.verdict(time.Now(), exit{err: err}, false), nil)
+	}
+	logger.Info("began", "attempt", item.Attempt, "pid", guest.pid(), "config", item.ConfigKey)
+	ended := a.watch(guest)
+	a.said.end()
+	lasted := time.Since(a.sup.began)
+	result, outcome := a.outcome(ended, folder)
+	logger.Info("ended", "how", ended.String(), "report", string(outcome.verb), "reason", outcome.reason, "seconds", lasted.Seconds())
+	switch a.sup.why {
+	case lost:
+		logger.Warn("lease lost; nothing is reported")
+		return endedLost
+	case cancelled:
+		return endedCancelled
+	case cut:
+		return endedCut
+	case running, drained, stalled, flooded, timedOut:
+	}
+	return a.send(outcome, a.resultWith(result, ended, lasted))
+}
+
+// begin says that work begins, as long as the lease lasts.
+func (a *attempt) begin(until time.Time) (time.Time, error) {
+	within, cancel := context.WithDeadline(a.reports, until)
+	defer cancel()
+	receipt, err := a.cluster.insist(within, commands.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"))
+	if err != nil {
+		return until, err
+	}
+	var answer commands.TaskStarted
+	if err := receipt.Into(&answer); err != nil {
+		return until, domain.Errorf(domain.Corrupt, "start: %w", err)
+	}
+	return a.cluster.ours(answer.Deadline), nil
+}
+
+// beat is the answer to a heartbeat.
+type beat struct {
+	until  time.Time
+	cancel bool
+	err    error
+}
+
+// watch drives the supervisor until the command has ended and nothing of it is left.
+func (a *attempt) watch(guest child) exit {
+	calls, cancelCalls := context.WithCancel(a.reports)
+	answers := make(chan beat)
+	underWay := false
+	timer := time.NewTimer(0)
+	defer func() {
+		timer.Stop()
+		cancelCalls()
+		if underWay {
+			<-answers
+		}
+	}()
+	flood, drain, cutOff := a.said.flood, a.drainCut, a.cutOff
+	wasSilent := false
+	for {
+		now := time.Now()
+		a.sup.sign(a.said.heardAt())
+		if silent := a.sup.silence(now) > 0; silent != wasSilent {
+			wasSilent = silent
+			if silent {
+				a.Logger.Warn("stalled", "task", a.item.TaskID, "lease", a.item.Lease, "after", a.StalledAfter)
+			}
+		}
+		do := a.sup.at(now)
+		if do.term {
+			guest.signal(unix.SIGTERM)
+			guest.signal(unix.SIGCONT) // a stopped process hears it too
+		}
+		if do.kill {
+			guest.signal(unix.SIGKILL)
+		}
+		if do.beat {
+			underWay = true
+			progress := a.progress(now)
+			go func() { answers <- a.beat(calls, progress) }()
+		}
+		if wake := a.sup.wake(); wake.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(max(0, wake.Sub(now)))
+		}
+		select {
+		case <-guest.exited():
+			return guest.end()
+		case answer := <-answers:
+			underWay = false
+			a.answered(answer)
+		case <-timer.C:
+		case <-flood:
+			flood = nil
+			a.sup.stop(time.Now(), flooded)
+		case <-drain:
+			drain = nil
+			a.sup.stop(time.Now(), drained)
+		case <-cutOff:
+			cutOff = nil
+			a.sup.stop(time.Now(), cut)
+		}
+	}
+}
+
+// answered takes over a heartbeat's answer.
+func (a *attempt) answered(answer beat) {
+	now := time.Now()
+	logger := a.Logger.With("task", a.item.TaskID, "lease", a.item.Lease)
+	switch domain.CodeOf(answer.err) {
+	case domain.StaleLease, domain.NotFound, domain.Conflict:
+		if answer.err != nil {
+			logger.Warn("lease lost", "error", answer.err)
+			a.sup.refused(now)
+			return
+		}
+	case domain.Invalid, domain.TooLarge:
+		logger.Warn("heartbeat refused", "error", answer.err)
+		a.said.dropProgress()
+	default:
+	}
+	if answer.err != nil {
+		a.sup.unbeaten(now)
+		logger.Warn("heartbeat not answered", "misses", a.sup.misses, "lease_ends", a.sup.until, "error", answer.err)
+		return
+	}
+	a.beats++
+	if answer.cancel {
+		logger.Info("cancelled")
+	}
+	a.sup.beaten(now, answer.until, answer.cancel)
+}
+
+// beat sends one heartbeat. Only one is under way at a time.
+func (a *attempt) beat(ctx context.Context, progress json.RawMessage) beat {
+	key := keyOf(a.item.TaskID, a.item.Lease, fmt.Sprintf("heartbeat/%d", a.beats+1))
+	receipt, err := a.cluster.do(ctx, commands.HeartbeatTask{Report: a.report, Progress: progress}, key)
+	if err != nil {
+		return beat{err: err}
+	}
+	var answer commands.TaskHeartbeaten
+	if err := receipt.Into(&answer); err != nil {
+		return beat{err: domain.Errorf(domain.Corrupt, "heartbeat: %w", err)}
+	}
+	return beat{until: a.cluster.ours(answer.Deadline), cancel: answer.Cancel}
+}
+
+// progress is what a heartbeat carries: what the command said last, and for how
+// long it has been silent once it counts as stalled.
+func (a *attempt) progress(now time.Time) json.RawMessage {
+	last := a.said.lastProgress()
+	silence := a.sup.silence(now)
+	if silence == 0 {
+		return last
+	}
+	return withKey(last, "stalled_seconds", int(silence.Seconds()))
+}
+
+// withKey adds a key to an object; any other value becomes the object's value.
+func withKey(value json.RawMessage, key string, added any) json.RawMessage {
+	object := map[string]json.RawMessage{}
+	if len(value) > 0 && (json.Unmarshal(value, &object) != nil || object == nil) {
+		object = map[string]json.RawMessage{"value": value}
+	}
+	encoded, err := json.Marshal(added)
+	if err != nil {
+		return value
+	}
+	object[key] = encoded
+	whole, err := json.Marshal(object)
+	if err != nil {
+		return value
+	}
+	return whole
+}
+
+// outcome finds the command's result and judges the attempt.
+func (a *attempt) outcome(ended exit, folder string) (json.RawMessage, verdict) {
+	a.said.mu.Lock()
+	result, tooLarge := a.said.result, a.said.tooLarge
+	a.said.mu.Unlock()
+	inFile, size, found, err := readResult(folder, a.MaxResult)
+	if found && err == nil && size == 0 {
+		result, tooLarge = inFile, 0
+	} else if size > 0 {
+		tooLarge = size
+	}
+	judged := a.sup.verdict(time.Now(), ended, result != nil)
+	switch {
+	case judged.verb == complete && err != nil:
+		return nil, verdict{fail, err.Error(), false}
+	case judged.verb == complete && tooLarge > 0:
+		return nil, verdict{fail, fmt.Sprintf("result: want at most %d bytes, found at least %d", a.MaxResult, tooLarge), false}
+	}
+	return result, judged
+}
+
+// account is what the worker adds to a result about the run that gave it.
+type account struct {
+	NodeID   domain.NodeID `json:"node_id"`
+	Seconds  float64       `json:"seconds"`
+	ExitCode int           `json:"exit_code"`
+	Ignored  int           `json:"ignored_lines,omitempty"` // meant as progress or result, and neither
+	Bytes    int64         `json:"output_bytes"`
+	Stdout   string        `json:"stdout_tail,omitempty"`
+	Stderr   string        `json:"stderr_tail,omitempty"`
+}
+
+// resultWith attaches the account of the run to a result, under the key "worker".
+func (a *attempt) resultWith(result json.RawMessage, ended exit, lasted time.Duration) json.RawMessage {
+	a.said.mu.Lock()
+	defer a.said.mu.Unlock()
+	return withKey(result, "worker", account{
+		NodeID: a.Node, Seconds: lasted.Round(time.Millisecond).Seconds(), ExitCode: ended.code, Ignored: a.said.ignored,
+		Bytes: a.said.out.total + a.said.err.total, Stdout: a.said.out.text(), Stderr: a.said.err.text(),
+	})
+}
+
+// failure is the error text of a failed attempt: why in the first line, then
+// the last of what the command said.
+func (a *attempt) failure(reason string) string {
+	var b strings.Builder
+	b.WriteString(cleanText(reason))
+	if a.said == nil {
+		return b.String()
+	}
+	a.said.mu.Lock()
+	defer a.said.mu.Unlock()
+	for _, stream := range []struct {
+		name string
+		kept *tail
+	}{{"stderr", a.said.err}, {"stdout", a.said.out}} {
+		if text := strings.TrimSpace(stream.kept.text()); text != "" {
+			fmt.Fprintf(&b, "\n--- the last of %s ---\n%s", stream.name, text)
+		}
+	}
+	return b.String()
+}
+
+// send reports how an attempt ended until a node has taken it, and gives what
+// became of it.
+func (a *attempt) send(v verdict, result json.RawMessage) ending {
+	logger := a.Logger.With("task", a.item.TaskID, "lease", a.item.Lease, "report", string(v.verb))
+	var command domain.Command
+	var become ending
+	switch v.verb {
+	case complete:
+		command, become = commands.CompleteTask{Report: a.report, Result: result}, endedDone
+	case fail:
+		command, become = commands.FailTask{Report: a.report, Error: a.failure(v.reason), Retryable: &v.retryable}, endedFailed
+	case release:
+		command, become = commands.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, endedReleased
+	case silent:
+		return endedLost
+	}
+	_, err := a.cluster.insist(a.reports, command, keyOf(a.item.TaskID, a.item.Lease, string(v.verb)))
+	var refused *transport.Refused
+	switch code := domain.CodeOf(err); {
+	case err == nil:
+		return become
+	case code == domain.StaleLease || code == domain.NotFound || code == domain.Conflict:
+		logger.Warn("report refused: the lease is lost", "error", err)
+		return endedLost
+	case v.verb == complete && errors.As(err, &refused):
+		logger.Error("result refused", "error", err)
+		return a.send(verdict{fail, "the result was refused: " + err.Error(), false}, nil)
+	}
+	logger.Error("not reported; the lease ends by itself", "error", err)
+	return endedUnreported
+}

@@ -1,0 +1,125 @@
+//go:build unix
+
+package worker
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+)
+
+// beatNode reports the node's level until the worker has finished.
+func (w *worker) beatNode(finished <-chan struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	failures := 0
+	for {
+		select {
+		case <-finished:
+			return
+		case <-w.cutOff:
+			return
+		case <-timer.C:
+		}
+		w.mu.Lock()
+		jobs := w.running
+		w.mu.Unlock()
+		level := w.level(jobs)
+		if _, err := w.cluster.do(w.reports, commands.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat")); err != nil {
+			failures++
+			w.Logger.Warn("heartbeat of the node not answered", "failures", failures, "error", err)
+			timer.Reset(min(backoff(failures), w.Beat))
+			continue
+		}
+		failures = 0
+		timer.Reset(w.Beat*3/4 + time.Duration(w.random()*float64(w.Beat)/4))
+	}
+}
+
+// level is what can be told cheaply; what cannot be told is left out.
+func (w *worker) level(jobs int) domain.Level {
+	level := domain.Level{Jobs: &jobs, CPUPercent: loadPercent(), MemoryPercent: memoryPercent(), DiskPercent: diskPercent(w.Folder)}
+	level.GPUPercent, level.GPUMemoryPercent = w.gpu()
+	return level
+}
+
+func diskPercent(folder string) *float64 {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(folder, &stat); err != nil || stat.Blocks == 0 {
+		return nil
+	}
+	used := float64(stat.Blocks) - float64(stat.Bfree)
+	return percent(used, used+float64(stat.Bavail))
+}
+
+// percent is a share in whole hundredths of a percent, nil when it cannot be told.
+func percent(part, whole float64) *float64 {
+	share := math.Round(part/whole*1e4) / 1e2
+	if math.IsNaN(share) || math.IsInf(share, 0) {
+		return nil
+	}
+	share = min(max(share, 0), 100)
+	return &share
+}
+
+// gpuWait bounds the command that asks the GPUs.
+const gpuWait = 10 * time.Second
+
+// gpu runs the command that tells the use of the GPUs.
+func (w *worker) gpu() (use, memory *float64) {
+	if len(w.GPU) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(w.reports, gpuWait)
+	defer cancel()
+	c := exec.CommandContext(ctx, w.GPU[0], w.GPU[1:]...)
+	c.Env, c.WaitDelay = w.Env, time.Second
+	var said bytes.Buffer
+	c.Stdout = &bounded{&said, 64 << 10}
+	if err := c.Run(); err != nil {
+		w.Logger.Warn("the GPUs' use is unknown", "error", err)
+		return nil, nil
+	}
+	return readGPUs(said.String())
+}
+
+// bounded keeps the beginning of what is written.
+type bounded struct {
+	*bytes.Buffer
+	room int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	kept := p[:min(len(p), b.room)]
+	b.room -= len(kept)
+	b.Buffer.Write(kept)
+	return len(p), nil
+}
+
+// readGPUs takes one line per GPU: its use in percent, then that of its memory
+// when known, with commas or spaces between. It gives the means.
+func readGPUs(text string) (use, memory *float64) {
+	var sums [2]float64
+	var counts [2]float64
+	for line := range strings.Lines(text) {
+		numbers := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(", \t%\n\r", r) })
+		for i, text := range numbers[:min(len(numbers), 2)] {
+			number, err := strconv.ParseFloat(text, 64)
+			if err != nil || !(number >= 0 && number <= 100) {
+				break
+			}
+			sums[i] += number
+			counts[i]++
+		}
+	}
+	return percent(sums[0], 100*counts[0]), percent(sums[1], 100*counts[1])
+}

@@ -1,0 +1,62 @@
+package worker
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// loadPercent is the load of the last minute per processor.
+func loadPercent() *float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return nil
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return nil
+	}
+	return percent(load, float64(runtime.NumCPU()))
+}
+
+// memoryPercent is the memory that nobody could get.
+func memoryPercent() *float64 {
+	total, available, ok := memory()
+	if !ok {
+		return nil
+	}
+	return percent(total-available, total)
+}
+
+// memory tells the machine's memory in KiB.
+func memory() (total, available float64, ok bool) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, 0, false
+	}
+	found := 0
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "MemTotal:" && fields[0] != "MemAvailable:" {
+			continue
+		}
+		number, err := strconv.ParseFloat(fields[1], 64)
+		if err != nil {
+			return 0, 0, false
+		}
+		if found++; fields[0] == "MemTotal:" {
+			total = number
+		} else {
+			available = number
+		}
+	}
+	return total, available, found == 2
+}
+
+// MemoryGiB is the machine's memory; 0 when it cannot be told.
+func MemoryGiB() float64 {
+	total, _, _ := memory()
+	return total / (1 << 20)
+}

@@ -1,0 +1,57 @@
+//go:build unix
+
+package worker
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// arguments are the flags of the limiter that set these limits.
+func (l Limits) arguments() []string {
+	var args []string
+	for _, limit := range []struct {
+		flag  string
+		value uint64
+	}{{"processes", l.Processes}, {"memory", l.Memory}, {"file-size", l.FileSize}, {"files", l.Files}, {"cpu", l.CPU}} {
+		if limit.value > 0 {
+			args = append(args, "--"+limit.flag+"="+strconv.FormatUint(limit.value, 10))
+		}
+	}
+	return args
+}
+
+// Become sets the limits of this process, without a way back, and turns it into
+// a command. It returns only when that fails.
+func (l Limits) Become(argv []string) error {
+	if len(argv) == 0 {
+		return domain.Errorf(domain.Invalid, "limits: want a command")
+	}
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return domain.Errorf(domain.NotFound, "command %s: %w", argv[0], err)
+	}
+	env := os.Environ()
+	// The address space comes last: nothing may need more of it from there on.
+	for _, limit := range []struct {
+		resource int
+		value    uint64
+	}{
+		{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NPROC, l.Processes}, {unix.RLIMIT_FSIZE, l.FileSize},
+		{unix.RLIMIT_NOFILE, l.Files}, {unix.RLIMIT_CPU, l.CPU}, {unix.RLIMIT_AS, l.Memory},
+	} {
+		if limit.value == 0 && limit.resource != unix.RLIMIT_CORE {
+			continue
+		}
+		if err := unix.Setrlimit(limit.resource, &unix.Rlimit{Cur: limit.value, Max: limit.value}); err != nil {
+			return domain.Errorf(domain.Forbidden, "limit %d of resource %d: %w", limit.value, limit.resource, err)
+		}
+	}
+	err = unix.Exec(path, argv, env)
+	return domain.Errorf(domain.Unavailable, "run %s: %w", path, err)
+}

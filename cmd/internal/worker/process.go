@@ -1,0 +1,173 @@
+//go:build unix
+
+package worker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// job is a command that is to be run for an item.
+type job struct {
+	argv   []string
+	env    []string
+	folder string // where it runs
+	stdin  string // file it reads
+	runAs  *User
+	said   *speech
+}
+
+// child is a command that runs, with everything it has started.
+type child interface {
+	pid() int
+	// signal goes to the whole group. Not after end.
+	signal(unix.Signal)
+	// exited is closed when the command itself has ended.
+	exited() <-chan struct{}
+	// end kills what the command left behind and says how the command ended.
+	// It is called once, after exited.
+	end() exit
+}
+
+// starter starts every command on one thread of the system that lives as long
+// as the worker: a command that is to die with its parent dies with the thread
+// that started it.
+type starter struct {
+	jobs chan func()
+	done chan struct{}
+}
+
+func newStarter() *starter {
+	s := &starter{jobs: make(chan func()), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		runtime.LockOSThread() // for good: the thread ends with this function
+		for start := range s.jobs {
+			start()
+		}
+	}()
+	return s
+}
+
+// stop ends the thread; no command may be running any more.
+func (s *starter) stop() {
+	close(s.jobs)
+	<-s.done
+}
+
+// start runs a command.
+func (s *starter) start(j job) (child, error) {
+	stdin, err := os.Open(j.stdin)
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "standard input: %w", err)
+	}
+	defer func() { _ = stdin.Close() }() // the child has its own
+	p := &process{exit: make(chan struct{}), folder: j.folder, command: exec.Command(j.argv[0], j.argv[1:]...)}
+	p.command.Env, p.command.Dir, p.command.Stdin = j.env, j.folder, stdin
+	p.command.SysProcAttr = ownGroup()
+	if j.runAs != nil {
+		p.command.SysProcAttr.Credential = &syscall.Credential{Uid: j.runAs.UID, Gid: j.runAs.GID}
+	}
+	var ours []*os.File
+	for _, to := range []struct {
+		stream *io.Writer
+		sink   io.Writer
+	}{{&p.command.Stdout, stdout{j.said}}, {&p.command.Stderr, stderr{j.said}}} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			closeAll(append(ours, p.pipes...))
+			return nil, domain.Errorf(domain.Unavailable, "pipe: %w", err)
+		}
+		*to.stream = write
+		ours, p.pipes, p.sinks = append(ours, write), append(p.pipes, read), append(p.sinks, to.sink)
+	}
+	started := make(chan error)
+	s.jobs <- func() { started <- p.command.Start() }
+	err = <-started
+	closeAll(ours)
+	if err != nil {
+		closeAll(p.pipes)
+		return nil, domain.Errorf(domain.Unavailable, "start: %w", err)
+	}
+	for i, pipe := range p.pipes {
+		p.readers.Go(func() {
+			// A read fails when the pipe is closed under it, which ends the reader as well.
+			_, _ = io.CopyBuffer(struct{ io.Writer }{p.sinks[i]}, struct{ io.Reader }{pipe}, make([]byte, 32<<10))
+		})
+	}
+	go func() {
+		awaitExit(p.command)
+		close(p.exit)
+	}()
+	return p, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		_ = file.Close() // of a pipe: nothing is lost
+	}
+}
+
+// process is a child of the system.
+type process struct {
+	command *exec.Cmd
+	folder  string
+	exit    chan struct{}
+	pipes   []*os.File
+	sinks   []io.Writer
+	readers sync.WaitGroup
+}
+
+func (p *process) pid() int { return p.command.Process.Pid }
+
+func (p *process) signal(signal unix.Signal) {
+	// It fails when the whole group is gone, which is what was wanted.
+	_ = unix.Kill(-p.pid(), signal)
+}
+
+func (p *process) exited() <-chan struct{} { return p.exit }
+
+// drainWait is how long output is read that processes outside the group hold open.
+const drainWait = 2 * time.Second
+
+func (p *process) end() exit {
+	// The leader is not reaped yet, so its number cannot belong to another group.
+	p.signal(unix.SIGKILL)
+	err := p.command.Wait()
+	killMarked(p.folder)
+	read := make(chan struct{})
+	go func() {
+		p.readers.Wait()
+		close(read)
+	}()
+	timer := time.NewTimer(drainWait)
+	defer timer.Stop()
+	select {
+	case <-read:
+		closeAll(p.pipes)
+	case <-timer.C:
+		closeAll(p.pipes)
+		<-read
+	}
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		return exit{err: err}
+	}
+	e := exit{started: true, code: p.command.ProcessState.ExitCode()}
+	if status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		if e.signal = unix.SignalName(status.Signal()); e.signal == "" {
+			e.signal = status.Signal().String()
+		}
+	}
+	return e
+}

@@ -1,0 +1,202 @@
+//go:build unix
+
+package worker
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// claimed is an item with its lease, as the claim answered it.
+type claimed struct {
+	TaskID         domain.TaskID   `json:"task_id"`
+	Lease          uint64          `json:"lease"`
+	TaskType       string          `json:"task_type"`
+	ConfigKey      string          `json:"config_key"`
+	Payload        json.RawMessage `json:"payload"`
+	Attempt        int             `json:"attempt"`
+	Deadline       time.Time       `json:"deadline"`
+	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"` // of nodes that tell it
+}
+
+// The files of an item's folder.
+const (
+	itemFile    = "item.json"
+	payloadFile = "payload.json"
+	resultFile  = "result.json"
+)
+
+// openFolder takes a folder for this worker alone until the file it gives is
+// closed, and clears away what a worker before it left there: processes first,
+// then their folders.
+func openFolder(folder string, others bool) (*os.File, int, error) {
+	mode := fs.FileMode(0o700)
+	if others {
+		mode = 0o711 // commands of another user must get to their own folder
+	}
+	if err := os.MkdirAll(folder, mode); err != nil {
+		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
+	}
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
+	}
+	var owner unix.Stat_t
+	if err := unix.Lstat(folder, &owner); err != nil {
+		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
+	}
+	if !info.IsDir() || int(owner.Uid) != os.Geteuid() {
+		return nil, 0, domain.Errorf(domain.Forbidden, "scratch folder %s: want a folder of our own, found one of user %d", folder, owner.Uid)
+	}
+	if err := os.Chmod(folder, mode); err != nil {
+		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(folder, ".lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, 0, errors.Join(domain.Errorf(domain.Conflict, "scratch folder %s: another worker uses it: %w", folder, err), lock.Close())
+	}
+	left := killMarked(folder)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, 0, errors.Join(domain.Errorf(domain.Unavailable, "scratch folder: %w", err), lock.Close())
+	}
+	for _, entry := range entries {
+		if entry.IsDir() {
+			if err := removeTree(filepath.Join(folder, entry.Name())); err != nil {
+				return nil, 0, errors.Join(domain.Errorf(domain.Unavailable, "scratch folder: %w", err), lock.Close())
+			}
+		}
+	}
+	return lock, left, nil
+}
+
+// removeTree removes a folder whatever its owner did to the folders below it.
+func removeTree(folder string) error {
+	err := os.RemoveAll(folder)
+	for tries := 0; err != nil && tries < 3; tries++ {
+		// Walk does not follow links, so nothing outside is touched.
+		_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, _ error) error {
+			if entry != nil && entry.IsDir() {
+				_ = os.Chmod(path, 0o700) // RemoveAll says what could not be helped
+			}
+			return nil
+		})
+		err = os.RemoveAll(folder)
+	}
+	return err
+}
+
+// furnish makes an item's folder and puts into it what the command reads.
+func (c Config) furnish(item claimed) (folder string, err error) {
+	folder = filepath.Join(c.Folder, fmt.Sprintf("%s-%d", item.TaskID, item.Lease))
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return "", domain.Errorf(domain.Unavailable, "scratch folder of %s: %w", item.TaskID, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(domain.Errorf(domain.Unavailable, "scratch folder of %s: %w", item.TaskID, err), removeTree(folder))
+		}
+	}()
+	encoded, err := json.Marshal(item)
+	if err != nil {
+		return "", err
+	}
+	payload := []byte(item.Payload)
+	if len(payload) == 0 {
+		payload = []byte("null")
+	}
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(folder, itemFile), append(encoded, '\n'), 0o600),
+		os.WriteFile(filepath.Join(folder, payloadFile), payload, 0o600),
+	); err != nil {
+		return "", err
+	}
+	if c.RunAs != nil {
+		for _, path := range []string{folder, filepath.Join(folder, itemFile), filepath.Join(folder, payloadFile)} {
+			if err := os.Lchown(path, int(c.RunAs.UID), int(c.RunAs.GID)); err != nil {
+				return "", err
+			}
+		}
+	}
+	return folder, nil
+}
+
+// environment is what an item's command gets: what the configuration allows,
+// and RIFT_*. The worker's own variables do not reach it.
+func (c Config) environment(item claimed, folder string, deadline time.Time) []string {
+	payload := strings.TrimSpace(string(item.Payload))
+	if payload == "" {
+		payload = "null"
+	}
+	if len(payload) > c.Inline {
+		payload = filepath.Join(folder, payloadFile)
+	}
+	env := make([]string, 0, len(c.Env)+12)
+	for _, variable := range c.Env {
+		if !strings.HasPrefix(variable, "RIFT_") && !strings.HasPrefix(variable, "TMPDIR=") {
+			env = append(env, variable)
+		}
+	}
+	return append(env,
+		"TMPDIR="+folder,
+		"RIFT_TASK_ID="+string(item.TaskID),
+		"RIFT_LEASE="+strconv.FormatUint(item.Lease, 10),
+		"RIFT_TASK_TYPE="+item.TaskType,
+		"RIFT_CONFIG_KEY="+item.ConfigKey,
+		"RIFT_ATTEMPT="+strconv.Itoa(item.Attempt),
+		"RIFT_PAYLOAD="+payload,
+		"RIFT_PAYLOAD_FILE="+filepath.Join(folder, payloadFile),
+		"RIFT_RESULT_FILE="+filepath.Join(folder, resultFile),
+		"RIFT_SCRATCH="+folder,
+		"RIFT_NODE_ID="+string(c.Node),
+		"RIFT_DEADLINE="+deadline.UTC().Format(time.RFC3339Nano),
+	)
+}
+
+// readResult reads the result that a command left in its folder. What it left
+// may be anything: only a plain file is read, without waiting, up to a bound.
+func readResult(folder string, most int) (result json.RawMessage, size int, found bool, err error) {
+	file, err := os.OpenFile(filepath.Join(folder, resultFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, false, nil
+	}
+	if err != nil {
+		return nil, 0, true, domain.Errorf(domain.Invalid, "result file: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, true, domain.Errorf(domain.Invalid, "result file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, true, domain.Errorf(domain.Invalid, "result file: want a plain file, found %s", info.Mode().Type())
+	}
+	text, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
+	if err != nil {
+		return nil, 0, true, domain.Errorf(domain.Invalid, "result file: %w", err)
+	}
+	if len(text) > most {
+		return nil, int(info.Size()), true, nil
+	}
+	result, ok := usable(bytes.TrimSpace(text))
+	if !ok {
+		return nil, 0, true, domain.Errorf(domain.Invalid, "result file: want JSON, found %.60q", text)
+	}
+	return result, 0, true, nil
+}

@@ -1,0 +1,433 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/cmd/internal/worker"
+	"github.com/ringrift/rift/domain"
+)
+
+// workerFlags is what stands on the command line of a worker.
+type workerFlags struct {
+	node                  string
+	capabilities, types   []string
+	facts                 string
+	slots, maxItems       int
+	execs                 []string
+	scratch, runAs, gpu   string
+	env                   []string
+	releaseCodes, fatal   []int
+	grace, stalledAfter   time.Duration
+	itemTimeout, orphan   time.Duration
+	drain, report         time.Duration
+	poll, beat            time.Duration
+	failStalled           bool
+	tail, result, output  string
+	processes, files, cpu uint64
+	memory, fileSize      string
+	once, dry             bool
+	logLevel, logFormat   string
+}
+
+// inherited are the variables of the worker that a command gets, where they exist.
+var inherited = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
+
+func newWorker(a *app) *cobra.Command {
+	var f workerFlags
+	c := &cobra.Command{
+		Use:   "worker [flags] -- COMMAND [ARG...]",
+		Short: "Claim items and run a command for each",
+		Long: `worker claims items for this machine, runs a command for each, keeps the lease
+alive meanwhile and reports what came of it. It finds another node of --addr
+when one does not answer.
+
+The command runs without a shell, in a process group and a folder of its own.
+It reads the item as JSON from standard input and finds in its environment:
+RIFT_TASK_ID RIFT_LEASE RIFT_TASK_TYPE RIFT_CONFIG_KEY RIFT_ATTEMPT RIFT_NODE_ID
+RIFT_PAYLOAD (the JSON, or the path of RIFT_PAYLOAD_FILE when it is large)
+RIFT_SCRATCH (its folder, removed afterwards) RIFT_RESULT_FILE RIFT_DEADLINE.
+Nothing else of the worker's environment reaches it but PATH, HOME and the like,
+and what --env names.
+
+Lines it prints on standard output that begin with progress: and hold JSON are
+told to the cluster with the next heartbeat; result: and JSON is the result,
+unless it leaves one in RIFT_RESULT_FILE.
+
+Exit code 0 completes the item, those of --release-codes give it back, those of
+--fatal-codes fail it for good, any other fails the attempt. When the lease is
+lost or the item cancelled, the command gets SIGTERM, after --grace SIGKILL, and
+nothing is reported.
+
+Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
+--drain-timeout is given back. A second signal kills everything.`,
+		Example: `  rift worker --node-id gpu-7 --types selfplay --capabilities gpu --slots 4 -- ./selfplay --threads 8
+  rift worker --exec selfplay='python3 play.py' --exec training='./train --bf16'
+  rift worker --addr 10.0.0.1:8770,10.0.0.2:8770 --token-file token --once -- ./selfplay
+  rift worker --dry-run -- ./selfplay`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, argv []string) error { return a.worker(c, f, argv) },
+	}
+	addClientFlags(c)
+	c.PersistentFlags().Lookup("addr").Usage = "addresses of nodes, with commas between; the next one is asked when one does not answer"
+	flags := c.Flags()
+	flags.StringVar(&f.node, "node-id", "", "name of this node (default: RIFT_NODE_ID, then the host's name)")
+	flags.StringSliceVar(&f.capabilities, "capabilities", nil, "words that items may require: gpu, h100, …")
+	flags.StringSliceVar(&f.types, "types", nil, "task types to take (default: those of --exec; any with a COMMAND)")
+	flags.StringVar(&f.facts, "facts", "", "an object of what else is known of the node, JSON or @FILE")
+	flags.IntVar(&f.slots, "slots", 1, "items to run at once")
+	flags.StringArrayVar(&f.execs, "exec", nil, "TYPE=COMMAND for one task type, split at spaces and quotes, without a shell; repeatable")
+	flags.StringVar(&f.scratch, "scratch", "", "folder for the items' folders, of this worker alone (default: rift-worker-NODE in the system's)")
+	flags.StringVar(&f.runAs, "run-as", "", "UID:GID that commands run as; needs the superuser")
+	flags.StringVar(&f.gpu, "gpu-command", "", "command that prints a line per GPU: use and memory use in percent")
+	flags.StringArrayVar(&f.env, "env", nil, "NAME to pass on to commands, or NAME=VALUE; repeatable")
+	flags.IntSliceVar(&f.releaseCodes, "release-codes", []int{75}, "exit codes that give the item back without spending an attempt")
+	flags.IntSliceVar(&f.fatal, "fatal-codes", nil, "exit codes after which no other attempt is made")
+	flags.DurationVar(&f.grace, "grace", 10*time.Second, "from SIGTERM to SIGKILL")
+	flags.DurationVar(&f.stalledAfter, "stalled-after", 0, "without output for this long a command counts as stalled (0: never)")
+	flags.BoolVar(&f.failStalled, "fail-stalled", false, "end stalled commands and fail their attempt")
+	flags.DurationVar(&f.itemTimeout, "item-timeout", 0, "bound on one attempt, beside the item's own (0: none)")
+	flags.DurationVar(&f.orphan, "orphan-grace", time.Minute, "how long a command goes on after its lease ran out unanswered")
+	flags.DurationVar(&f.drain, "drain-timeout", 5*time.Minute, "how long commands may go on once the worker is to stop")
+	flags.DurationVar(&f.report, "report-timeout", 30*time.Second, "how long reports are repeated after that")
+	flags.DurationVar(&f.poll, "poll", 2*time.Second, "between claims when there is nothing to do")
+	flags.DurationVar(&f.beat, "node-heartbeat", 10*time.Second, "between heartbeats of the node")
+	flags.StringVar(&f.tail, "tail", "4KiB", "how much of the end of each output stream is kept and reported")
+	flags.StringVar(&f.result, "max-result", "256KiB", "largest result")
+	flags.StringVar(&f.output, "max-output", "1GiB", "most output before a command is ended (0: no bound)")
+	flags.Uint64Var(&f.processes, "limit-processes", 0, "RLIMIT_NPROC of commands: counts all of their user's; needs --run-as for the superuser")
+	flags.StringVar(&f.memory, "limit-memory", "", "RLIMIT_AS of each process: 8GiB")
+	flags.StringVar(&f.fileSize, "limit-file-size", "", "RLIMIT_FSIZE of each file: 1GiB")
+	flags.Uint64Var(&f.files, "limit-files", 0, "RLIMIT_NOFILE of each process")
+	flags.Uint64Var(&f.cpu, "limit-cpu", 0, "RLIMIT_CPU of each process, in seconds")
+	flags.BoolVar(&f.once, "once", false, "claim once, run what that gave, end; exit code 2 when an item failed")
+	flags.IntVar(&f.maxItems, "max-items", 0, "end after this many items; exit code 2 when one failed (0: no bound)")
+	flags.BoolVar(&f.dry, "dry-run", false, "only show what a claim would take now and what would be run")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&f.logFormat, "log-format", "auto", "text, json or auto: text on a terminal")
+	register(c, "log-level", "debug", "info", "warn", "error")
+	register(c, "log-format", "auto", "text", "json")
+	c.AddCommand(newLimiter())
+	return c
+}
+
+// newLimiter is how a worker sets limits before a command begins.
+func newLimiter() *cobra.Command {
+	var l worker.Limits
+	c := &cobra.Command{
+		Use:     "exec-limited [flags] -- COMMAND [ARG...]",
+		Short:   "Set resource limits and become a command",
+		Example: "  rift worker exec-limited --files=64 -- ./selfplay",
+		Hidden:  true,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(_ *cobra.Command, argv []string) error { return l.Become(argv) },
+	}
+	c.Flags().Uint64Var(&l.Processes, "processes", 0, "RLIMIT_NPROC")
+	c.Flags().Uint64Var(&l.Memory, "memory", 0, "RLIMIT_AS in bytes")
+	c.Flags().Uint64Var(&l.FileSize, "file-size", 0, "RLIMIT_FSIZE in bytes")
+	c.Flags().Uint64Var(&l.Files, "files", 0, "RLIMIT_NOFILE")
+	c.Flags().Uint64Var(&l.CPU, "cpu", 0, "RLIMIT_CPU in seconds")
+	return c
+}
+
+// worker runs a worker until it has stopped.
+func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	logger, err := a.logger(config.Serve{LogLevel: f.logLevel, LogFormat: f.logFormat})
+	if err != nil {
+		return err
+	}
+	settings, err := a.workerConfig(c, f, argv, logger)
+	if err != nil {
+		return err
+	}
+	if f.dry {
+		planned, err := worker.Plan(c.Context(), settings)
+		if err != nil {
+			return err
+		}
+		return showPlanned(p, planned)
+	}
+	// The process's own handling lets a second signal kill it at once; commands
+	// would go on without a worker then.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	kill, ended := make(chan struct{}), make(chan struct{})
+	defer close(ended)
+	go killOnSecond(signals, kill, ended)
+	summary, err := worker.Run(c.Context(), kill, settings)
+	if err != nil {
+		return err
+	}
+	if err := showSummary(p, summary); err != nil {
+		return err
+	}
+	if failed := summary.Failed; failed > 0 && (f.once || f.maxItems > 0) {
+		return &findings{failed, "failed item"}
+	}
+	if unreported := summary.Unreported; unreported > 0 {
+		return domain.Errorf(domain.Unavailable, "want every item reported, found %s that no node took the report of", output.Plural(unreported, "item"))
+	}
+	return nil
+}
+
+func killOnSecond(signals <-chan os.Signal, kill chan<- struct{}, ended <-chan struct{}) {
+	for count := 0; count < 2; count++ {
+		select {
+		case <-signals:
+		case <-ended:
+			return
+		}
+	}
+	close(kill)
+}
+
+func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logger *slog.Logger) (worker.Config, error) {
+	w := worker.Config{
+		Capabilities: f.capabilities, Types: f.types, Slots: f.slots, Commands: map[string][]string{}, Logger: logger,
+		Grace: f.grace, StalledAfter: f.stalledAfter, FailStalled: f.failStalled, ItemTimeout: f.itemTimeout, OrphanGrace: f.orphan,
+		DrainTimeout: f.drain, ReportTimeout: f.report, Poll: f.poll, Beat: f.beat,
+		ReleaseCodes: f.releaseCodes, FatalCodes: f.fatal, Inline: 16 << 10, Once: f.once, MaxItems: f.maxItems,
+		Limits: worker.Limits{Processes: f.processes, Files: f.files, CPU: f.cpu},
+	}
+	name, err := a.workerName(f.node)
+	if err != nil {
+		return w, err
+	}
+	w.Node = domain.NodeID(name)
+	if w.Folder = f.scratch; w.Folder == "" {
+		w.Folder = filepath.Join(os.TempDir(), "rift-worker-"+name)
+	}
+	if len(argv) > 0 {
+		w.Commands[""] = argv
+	}
+	for _, text := range f.execs {
+		taskType, command, found := strings.Cut(text, "=")
+		if !found || taskType == "" {
+			return w, usagef("--exec: want TYPE=COMMAND, found %q", text)
+		}
+		if w.Commands[taskType] != nil {
+			return w, usagef("--exec: want one command for %s, found two", taskType)
+		}
+		words, err := worker.SplitCommand(command)
+		if err != nil {
+			return w, err
+		}
+		w.Commands[taskType] = words
+		if len(f.types) == 0 && len(argv) == 0 {
+			w.Types = append(w.Types, taskType)
+		}
+	}
+	if w.Env, err = a.workerEnv(f.env); err != nil {
+		return w, err
+	}
+	if w.RunAs, err = parseUser(f.runAs); err != nil {
+		return w, err
+	}
+	if f.gpu != "" {
+		if w.GPU, err = worker.SplitCommand(f.gpu); err != nil {
+			return w, err
+		}
+	}
+	if w.Facts, err = workerFacts(f.facts, f.slots); err != nil {
+		return w, err
+	}
+	sizes := []struct {
+		flag, text string
+		into       func(int64)
+	}{
+		{"tail", f.tail, func(n int64) { w.Tail = int(n) }},
+		{"max-result", f.result, func(n int64) { w.MaxResult = int(n) }},
+		{"max-output", f.output, func(n int64) { w.MaxOutput = n }},
+		{"limit-memory", f.memory, func(n int64) { w.Limits.Memory = uint64(n) }},
+		{"limit-file-size", f.fileSize, func(n int64) { w.Limits.FileSize = uint64(n) }},
+	}
+	for _, size := range sizes {
+		if size.text == "" {
+			continue
+		}
+		n, err := config.ParseSize(size.text)
+		if err != nil || n < 0 {
+			return w, usagef("--%s: want a size such as 512 or 1MiB, found %q", size.flag, size.text)
+		}
+		size.into(int64(n))
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return w, domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
+	}
+	w.Limiter = []string{self, "worker", "exec-limited"}
+	addresses, settings, err := a.nodesToAsk(c)
+	if err != nil {
+		return w, err
+	}
+	token, err := readToken(settings.TokenFile)
+	if err != nil {
+		return w, err
+	}
+	w.Cluster, err = worker.NewCluster(worker.ClusterConfig{
+		Addresses: addresses, Token: token, Actor: name, Timeout: settings.Timeout, Routes: wiring.Routes(), Logger: logger,
+	})
+	return w, err
+}
+
+func (a *app) workerName(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if name := a.getenv("RIFT_NODE_ID"); name != "" {
+		return name, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", hinted(domain.Errorf(domain.Invalid, "this host's name: %w", err), "name the node with --node-id")
+	}
+	return name, nil
+}
+
+// nodesToAsk reads the settings of a client once for each address.
+func (a *app) nodesToAsk(c *cobra.Command) ([]string, config.Client, error) {
+	text := a.getenv("RIFT_ADDR")
+	if flag := c.Flags().Lookup("addr"); flag.Changed {
+		text = flag.Value.String()
+	}
+	var addresses []string
+	var settings config.Client
+	for piece := range strings.SplitSeq(text, ",") {
+		one := pflag.NewFlagSet(c.Name(), pflag.ContinueOnError)
+		config.ClientFlags(one)
+		var failed error
+		c.Flags().Visit(func(flag *pflag.Flag) {
+			if one.Lookup(flag.Name) != nil && flag.Name != "addr" {
+				failed = errors.Join(failed, one.Set(flag.Name, flag.Value.String()))
+			}
+		})
+		if piece = strings.TrimSpace(piece); piece != "" {
+			failed = errors.Join(failed, one.Set("addr", piece))
+		} else if text != "" {
+			failed = errors.Join(failed, usagef("--addr: want addresses with a comma between, found %q", text))
+		}
+		if failed != nil {
+			return nil, settings, failed
+		}
+		var err error
+		if settings, err = config.LoadClient(one, a.getenv); err != nil {
+			return nil, settings, err
+		}
+		addresses = append(addresses, settings.Addr)
+	}
+	return addresses, settings, nil
+}
+
+// workerEnv is what commands get of this process's environment.
+func (a *app) workerEnv(named []string) ([]string, error) {
+	var env []string
+	for _, name := range inherited {
+		if value := a.getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	for _, text := range named {
+		name, _, given := strings.Cut(text, "=")
+		if name == "" || strings.HasPrefix(name, "RIFT_") || strings.ContainsRune(text, 0) {
+			return nil, usagef("--env: want NAME or NAME=VALUE, and none that begins with RIFT_; found %q", text)
+		}
+		if !given {
+			text = name + "=" + a.getenv(name)
+		}
+		env = slices.DeleteFunc(env, func(known string) bool { return strings.HasPrefix(known, name+"=") })
+		env = append(env, text)
+	}
+	return env, nil
+}
+
+func parseUser(text string) (*worker.User, error) {
+	if text == "" {
+		return nil, nil
+	}
+	uid, gid, found := strings.Cut(text, ":")
+	user, err := strconv.ParseUint(uid, 10, 32)
+	group, err2 := strconv.ParseUint(gid, 10, 32)
+	if err = errors.Join(err, err2); err != nil || !found {
+		return nil, usagef("--run-as: want UID:GID in numbers, found %q", text)
+	}
+	return &worker.User{UID: uint32(user), GID: uint32(group)}, nil
+}
+
+// workerFacts are what can be told of the machine, and over it what was given.
+func workerFacts(given string, slots int) (json.RawMessage, error) {
+	facts := map[string]any{"os": runtime.GOOS, "arch": runtime.GOARCH, "cpus": runtime.NumCPU(), "slots": slots}
+	if gib := worker.MemoryGiB(); gib > 0 {
+		facts["memory_gb"] = float64(int(gib*10)) / 10
+	}
+	if given != "" {
+		text, err := readJSON("--facts", given)
+		if err != nil {
+			return nil, err
+		}
+		var more map[string]any
+		if err := json.Unmarshal(text, &more); err != nil || more == nil {
+			return nil, usagef("--facts: want a JSON object, found %.60q", text)
+		}
+		for key, value := range more {
+			facts[key] = value
+		}
+	}
+	return json.Marshal(facts)
+}
+
+func showPlanned(p *output.Printer, planned []worker.Planned) error {
+	l := output.Listing{Doc: map[string]any{"items": planned}, Empty: "a claim would take nothing now", Columns: []output.Column{
+		{Name: "task_id"}, {Name: "task_type"}, {Name: "config_key"}, {Name: "command"}, {Name: "payload", Max: 60},
+	}}
+	for _, item := range planned {
+		quoted := make([]string, len(item.Command))
+		for i, word := range item.Command {
+			if quoted[i] = word; word == "" || strings.ContainsAny(word, " \t\n'\"\\") {
+				quoted[i] = strconv.Quote(word)
+			}
+		}
+		l.Items = append(l.Items, item)
+		l.Rows = append(l.Rows, []any{string(item.TaskID), item.TaskType, item.ConfigKey, strings.Join(quoted, " "), item.Payload})
+	}
+	return p.Print(l)
+}
+
+func showSummary(p *output.Printer, s worker.Summary) error {
+	ended := []string{fmt.Sprintf("%d completed", s.Completed)}
+	for _, part := range []struct {
+		count int
+		what  string
+	}{{s.Failed, "failed"}, {s.Released, "released"}, {s.Cancelled, "cancelled"}, {s.Lost, "lost"}, {s.Unreported, "unreported"}, {s.Killed, "killed"}} {
+		if part.count > 0 {
+			ended = append(ended, fmt.Sprintf("%d %s", part.count, part.what))
+		}
+	}
+	return p.Fields(s,
+		output.Field{Name: "node", Value: string(s.NodeID)},
+		output.Field{Name: "items", Value: fmt.Sprintf("%d: %s", s.Claimed, strings.Join(ended, ", "))},
+		output.Field{Name: "seconds", Value: s.Seconds},
+		output.Field{Name: "busy seconds", Value: s.Busy},
+	)
+}

@@ -71,6 +71,11 @@ func launch(t *testing.T, data string, more ...string) (*process, string) {
 		}
 		p.signal(syscall.SIGKILL)
 		<-p.exited
+		for _, trouble := range []string{"panic: ", "fatal error: ", "DATA RACE"} {
+			if said := p.stderr.String(); strings.Contains(said, trouble) {
+				t.Errorf("%v said %q:\n%s", p.command, trouble, said)
+			}
+		}
 	})
 	return p, addressFile
 }
@@ -85,14 +90,22 @@ func serve(t *testing.T, data string, more ...string) *process {
 		if err == nil && p.address != "" {
 			return true
 		}
-		select {
-		case <-p.exited:
+		if p.gone() {
 			t.Fatalf("the node ended with exit code %d", p.code)
-		default:
 		}
 		return false
 	})
 	return p
+}
+
+// gone tells whether the process has ended.
+func (p *process) gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // signal sends a signal; one to a process that is gone is none.

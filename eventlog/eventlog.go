@@ -52,15 +52,45 @@ const EndRevision = domain.Revision(1<<63 - 1)
 
 // Filter keeps a part of the log. Both lists empty keeps everything; both
 // given, an event must satisfy both.
+//
+// From and To bound a ReadAll, both inclusive, so that a read that keeps
+// nothing still ends after a stretch its caller chose: nothing outside is
+// yielded or looked at. A subscription has no such bounds and refuses them as
+// invalid.
 type Filter struct {
-	Streams []string // prefixes of stream ids, "task-" or "task-t1"
-	Types   []string // exact event types
+	Streams  []string        // prefixes of stream ids, "task-" or "task-t1"
+	Types    []string        // exact event types
+	From, To domain.Position // 0: no bound
 }
 
-// Empty tells a filter that keeps everything.
+// Window gives the first and the last position that a ReadAll from a position
+// looks at, in a log whose last event is at head; first > last when it looks at
+// none. A backward read goes from last to first.
+func (f Filter) Window(from domain.Position, direction Direction, head domain.Position) (first, last domain.Position) {
+	first, last = max(f.From, 1), head
+	if direction == Backward {
+		last = min(last, from)
+	} else {
+		first = max(first, from)
+	}
+	if f.To != 0 {
+		last = min(last, f.To)
+	}
+	return first, last
+}
+
+// CheckSubscription refuses what no subscription may be asked for.
+func (f Filter) CheckSubscription() error {
+	if f.From != 0 || f.To != 0 {
+		return domain.Errorf(domain.Invalid, "subscription: want a filter without bounds, found positions %d to %d", f.From, f.To)
+	}
+	return nil
+}
+
+// Empty tells a filter that keeps everything within its bounds.
 func (f Filter) Empty() bool { return len(f.Streams) == 0 && len(f.Types) == 0 }
 
-// Keeps tells whether an event passes.
+// Keeps tells whether an event within the bounds passes.
 func (f Filter) Keeps(stream domain.StreamID, eventType string) bool {
 	if len(f.Types) > 0 && !slices.Contains(f.Types, eventType) {
 		return false
@@ -110,9 +140,9 @@ type Log interface {
 	Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...Proposed) (Receipt, error)
 	// Read yields a stream from a revision on; a stream that does not exist is empty.
 	Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction Direction) iter.Seq2[domain.Envelope, error]
-	// ReadAll yields everything from a position on, that one included, up to what is durable when the read starts.
+	// ReadAll yields everything from a position on, that one included, up to what is durable when the read starts, within the bounds of the filter.
 	ReadAll(ctx context.Context, from domain.Position, direction Direction, filter Filter) iter.Seq2[domain.Envelope, error]
-	// Subscribe yields what comes after a position, history first, then live, until ctx ends.
+	// Subscribe yields what comes after a position, history first, then live, until ctx ends. It refuses a filter with bounds.
 	Subscribe(ctx context.Context, after domain.Position, filter Filter) iter.Seq2[Item, error]
 	// Head is the position of the last durable event, 0 in an empty log.
 	Head(ctx context.Context) (domain.Position, error)

@@ -131,12 +131,12 @@ func (m *Memory) ReadAll(ctx context.Context, from domain.Position, direction Di
 		m.mu.RLock()
 		events := m.events
 		m.mu.RUnlock()
-		head := domain.Position(len(events))
-		position, step := max(from, 1), domain.Position(1)
+		first, last := filter.Window(from, direction, domain.Position(len(events)))
+		position, step := first, domain.Position(1)
 		if direction == Backward {
-			position, step = min(from, head), ^domain.Position(0) // adds minus one
+			position, step = last, ^domain.Position(0) // adds minus one
 		}
-		for ; position >= 1 && position <= head; position += step {
+		for ; position >= first && position <= last; position += step {
 			if err := Interrupted(ctx, "read of the log"); err != nil {
 				yield(domain.Envelope{}, err)
 				return
@@ -152,6 +152,10 @@ func (m *Memory) ReadAll(ctx context.Context, from domain.Position, direction Di
 // Subscribe yields what comes after a position, then what is appended.
 func (m *Memory) Subscribe(ctx context.Context, after domain.Position, filter Filter) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
+		if err := filter.CheckSubscription(); err != nil {
+			yield(Item{}, err)
+			return
+		}
 		told, caughtUp := min(after, End-1), false
 		for next := told + 1; ; {
 			m.mu.RLock()

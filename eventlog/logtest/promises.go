@@ -369,6 +369,21 @@ func completeReads(t *testing.T, open func(testing.TB) eventlog.Log) {
 			sameEvents(t, name+" backward", backward, readAll(t, log, from, eventlog.Backward, filter))
 		}
 	}
+	for _, bound := range [][2]domain.Position{{0, 1}, {0, 77}, {33, 0}, {33, 77}, {77, 33}, {200, 200}, {150, 900}, {201, 0}, {0, eventlog.End}} {
+		for name, filter := range filters() {
+			filter.From, filter.To = bound[0], bound[1]
+			name = fmt.Sprintf("%s from %d to %d", name, filter.From, filter.To)
+			kept := only(all, func(e domain.Envelope) bool {
+				return filter.Keeps(e.Stream, e.Type) && e.Position >= filter.From && (filter.To == 0 || e.Position <= filter.To)
+			})
+			for _, from := range []domain.Position{0, 33, 50, 77, 200} {
+				forward := only(kept, func(e domain.Envelope) bool { return e.Position >= from })
+				sameEvents(t, name, forward, readAll(t, log, from, eventlog.Forward, filter))
+				backward := reversed(only(kept, func(e domain.Envelope) bool { return e.Position <= from }))
+				sameEvents(t, name+" backward", backward, readAll(t, log, from, eventlog.Backward, filter))
+			}
+		}
+	}
 	for n, stops := range []int{0, 1, 5} { // a consumer may stop anywhere
 		seen := 0
 		for _, err := range log.ReadAll(testContext(t), 0, eventlog.Direction(n%2 == 1), eventlog.Filter{}) {

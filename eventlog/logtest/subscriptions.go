@@ -75,6 +75,10 @@ func completeSubscription(t *testing.T, open func(testing.TB) eventlog.Log) {
 			sameEvents(t, name, want, f.events)
 		}
 	}
+	for _, bounded := range []eventlog.Filter{{To: head}, {From: 1}} {
+		_, err := collect(t, log.Subscribe(testContext(t), 0, bounded))
+		wantCode(t, "a subscription with bounds", err, domain.Invalid)
+	}
 	t.Run("then live", func(t *testing.T) {
 		ctx, stop := context.WithCancel(testContext(t))
 		defer stop()

@@ -26,10 +26,7 @@ var errStop = errors.New("stop")
 func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		// The head first: a database that is opened later holds at least as much.
-		first, last := max(from, 1), domain.Position(l.durable.Load())
-		if direction == eventlog.Backward {
-			first, last = 1, min(from, last)
-		}
+		first, last := filter.Window(from, direction, domain.Position(l.durable.Load()))
 		err := l.scan(ctx, first, last, direction, filter, func(e *domain.Envelope) bool { return yield(*e, nil) })
 		if err != nil && !errors.Is(err, errStop) {
 			yield(domain.Envelope{}, storageError("read of the log", err))

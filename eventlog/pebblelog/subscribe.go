@@ -17,6 +17,10 @@ const historyBlock = 4096
 // ctx ends. Strings and Data share memory as those of ReadAll do.
 func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
 	return func(yield func(eventlog.Item, error) bool) {
+		if err := filter.CheckSubscription(); err != nil {
+			yield(eventlog.Item{}, err)
+			return
+		}
 		s := &subscription{log: l, filter: filter, yield: yield}
 		s.seen = min(after, eventlog.End-1)
 		s.told = s.seen

@@ -66,18 +66,12 @@ func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 		}}
 	}
 	command, oneRow, rows100 := s.wanted("http.command"), s.wanted("http.item"), s.wanted("http.items")
-	var peers []peer
-	measure := func(wanted bool, p peer) {
-		if wanted {
-			peers = append(peers, p)
-		}
-	}
-	measure(command, cell(noop, "noop.post", commandClients, one(post(noop.address, "/noop", body))))
-	measure(command, cell(node, "command", commandClients, one(post(node.address, "/work/add", body))))
-	measure(oneRow, cell(node, "item", queryClients, item))
-	measure(oneRow || rows100, cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop"))))
-	measure(rows100, cell(node, "items", queryClients, one(get(node.address, "/work/items?limit=100"))))
-	values, err := s.rounds(ctx, "http", peers...)
+	values, err := s.rounds(ctx, "http", onlyIf(
+		choice{command, cell(noop, "noop.post", commandClients, one(post(noop.address, "/noop", body)))},
+		choice{command, cell(node, "command", commandClients, one(post(node.address, "/work/add", body)))},
+		choice{oneRow, cell(node, "item", queryClients, item)},
+		choice{oneRow || rows100, cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop")))},
+		choice{rows100, cell(node, "items", queryClients, one(get(node.address, "/work/items?limit=100")))})...)
 	if err != nil {
 		return nil, err
 	}

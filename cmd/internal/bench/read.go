@@ -99,12 +99,16 @@ func (s *suite) readAll(ctx context.Context, d *dataset, each func(*domain.Envel
 	defer func() { err = errors.Join(err, log.Close()) }()
 	return s.passes(ctx, d.events, func() error {
 		seen := 0
+		var current domain.Envelope // one for all: the loop's own would be allocated each time
 		for e, err := range log.ReadAll(ctx, 1, eventlog.Forward, eventlog.Filter{}) {
-			if err == nil && each != nil {
-				err = each(&e)
-			}
 			if err != nil {
 				return err
+			}
+			if each != nil {
+				current = e
+				if err := each(&current); err != nil {
+					return err
+				}
 			}
 			seen++
 		}
@@ -132,12 +136,13 @@ func replayFigure(ctx context.Context, s *suite) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := s.rounds(ctx, "replay",
-		peer{"iterator", func(ctx context.Context, _ int) (float64, error) { return s.iterate(ctx, d) }},
-		peer{"decode", func(ctx context.Context, _ int) (float64, error) { return s.decode(ctx, sample, fast) }},
-		peer{"typed", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, fast.Fill) }},
-		peer{"pipelined", func(ctx context.Context, _ int) (float64, error) { return s.pipelined(ctx, d, fast) }},
-		peer{"standard", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, standard.Fill) }})
+	typed, pipelined, codec := s.wanted("replay.typed"), s.wanted("replay.pipelined"), s.wanted("replay.codec")
+	values, err := s.rounds(ctx, "replay", onlyIf(
+		choice{typed || pipelined, peer{"iterator", func(ctx context.Context, _ int) (float64, error) { return s.iterate(ctx, d) }}},
+		choice{typed || pipelined || s.wanted("replay.decode"), peer{"decode", func(ctx context.Context, _ int) (float64, error) { return s.decode(ctx, sample, fast) }}},
+		choice{typed || codec, peer{"typed", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, fast.Fill) }}},
+		choice{pipelined, peer{"pipelined", func(ctx context.Context, _ int) (float64, error) { return s.pipelined(ctx, d, fast) }}},
+		choice{codec, peer{"standard", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, standard.Fill) }}})...)
 	if err != nil {
 		return nil, err
 	}
@@ -184,9 +189,10 @@ func (d *dataset) sample(ctx context.Context, n int) (sample []domain.Envelope, 
 
 // decode runs the decoder alone.
 func (s *suite) decode(ctx context.Context, sample []domain.Envelope, catalog *domain.Catalog) (float64, error) {
+	var e domain.Envelope
 	return s.passes(ctx, len(sample), func() error {
 		for i := range sample {
-			e := sample[i]
+			e = sample[i]
 			if err := catalog.Fill(&e); err != nil {
 				return err
 			}

@@ -165,6 +165,22 @@ type peer struct {
 	run  func(ctx context.Context, round int) (float64, error)
 }
 
+// choice is a peer that is left out unless a row wants it.
+type choice struct {
+	wanted bool
+	peer   peer
+}
+
+func onlyIf(choices ...choice) []peer {
+	var peers []peer
+	for _, c := range choices {
+		if c.wanted {
+			peers = append(peers, c.peer)
+		}
+	}
+	return peers
+}
+
 // rounds runs peers in turn, round after round; every other round in reverse,
 // so that neither always follows the other.
 func (s *suite) rounds(ctx context.Context, figure string, peers ...peer) (map[string][]float64, error) {

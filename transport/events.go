@@ -156,8 +156,15 @@ func (s Selection) choose() (*chosen, error) {
 	return c, nil
 }
 
-// keeps tells whether an event that passed the filter of the log is meant.
+// oneStream tells a choice of a single whole stream. It is read as such: its
+// cost is its length, not the log's.
+func (c *chosen) oneStream() bool { return len(c.exact) == 1 && len(c.loose) == 0 }
+
+// keeps tells whether an event that was read is meant.
 func (c *chosen) keeps(e *domain.Envelope) bool {
+	if c.oneStream() && !c.filter.Keeps(e.Stream, e.Type) {
+		return false // the log's filter has only seen reads of everything
+	}
 	if len(c.exact) > 0 && !slices.Contains(c.exact, string(e.Stream)) &&
 		!slices.ContainsFunc(c.loose, func(prefix string) bool { return strings.HasPrefix(string(e.Stream), prefix) }) {
 		return false
@@ -165,31 +172,76 @@ func (c *chosen) keeps(e *domain.Envelope) bool {
 	return c.where == nil || c.where.keeps(e)
 }
 
-// read yields the part of the log that may hold what is meant. One whole stream
-// is read as such: its cost is its length, not the log's.
-func (c *chosen) read(ctx context.Context, log eventlog.Log, from domain.Position, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
-	if len(c.exact) != 1 || len(c.loose) > 0 {
-		return log.ReadAll(ctx, from, direction, c.filter)
+// read yields what may be meant of the positions first to last.
+func (c *chosen) read(ctx context.Context, log eventlog.Log, first, last domain.Position, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+	if c.oneStream() {
+		return readStretch(ctx, log, domain.StreamID(c.exact[0]), first, last, direction)
 	}
-	first := domain.Revision(0)
+	bounded, from := c.filter, first
+	bounded.From, bounded.To = first, last
 	if direction == eventlog.Backward {
-		first = eventlog.EndRevision
+		from = last
 	}
+	return log.ReadAll(ctx, from, direction, bounded)
+}
+
+// readStretch yields the events of a stream that stand at the positions first to last.
+func readStretch(ctx context.Context, log eventlog.Log, stream domain.StreamID, first, last domain.Position, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
-		for e, err := range log.Read(ctx, domain.StreamID(c.exact[0]), first, direction) {
-			if err == nil {
-				if direction == eventlog.Forward && e.Position < from || direction == eventlog.Backward && e.Position > from {
-					continue
-				}
-				if !c.filter.Keeps(e.Stream, e.Type) {
-					continue
-				}
+		edge := first
+		if direction == eventlog.Backward {
+			edge = last + 1
+		}
+		revision, err := seekRevision(ctx, log, stream, edge)
+		if err != nil {
+			yield(domain.Envelope{}, err)
+			return
+		}
+		if direction == eventlog.Backward {
+			revision--
+		}
+		for e, err := range log.Read(ctx, stream, revision, direction) {
+			if err == nil && (e.Position < first || e.Position > last) {
+				return
 			}
 			if !yield(e, err) {
 				return
 			}
 		}
 	}
+}
+
+// seekRevision finds the first revision of a stream that stands at a position or
+// behind it, by halving: a page far into a long stream must not cost the pages
+// before it.
+func seekRevision(ctx context.Context, log eventlog.Log, stream domain.StreamID, position domain.Position) (domain.Revision, error) {
+	if position <= 1 {
+		return 0, nil
+	}
+	nearest := func(revision domain.Revision, direction eventlog.Direction) (domain.Envelope, error) {
+		for e, err := range log.Read(ctx, stream, revision, direction) {
+			return e, err
+		}
+		return domain.Envelope{Position: eventlog.End, Revision: domain.NoStream}, nil
+	}
+	newest, err := nearest(eventlog.EndRevision, eventlog.Backward)
+	if err != nil {
+		return 0, err
+	}
+	low, high := domain.Revision(0), newest.Revision+1
+	for low < high {
+		middle := low + (high-low)/2
+		found, err := nearest(middle, eventlog.Forward)
+		if err != nil {
+			return 0, err
+		}
+		if found.Position < position {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
 }
 
 func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, domain.Position, error) {
@@ -217,11 +269,16 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 	if q.To > 0 {
 		last = min(last, q.To)
 	}
-	p := &page{limit: q.Limit, deadline: x.start.Add(x.handler.config.ScanTime)}
+	p := &page{limit: q.Limit, until: x.at.Time, deadline: x.start.Add(x.handler.config.ScanTime)}
 	if q.Order == "desc" {
-		err = p.backward(ctx, log, c, q, last)
+		from := last
+		if q.From > 0 {
+			from = min(from, q.From)
+		}
+		err = p.scan(ctx, log, c, 1, from, eventlog.Backward)
 	} else {
-		err = p.forward(ctx, log, c, q, last, x.at)
+		p.next = max(last+1, q.From, 1)
+		err = p.scan(ctx, log, c, max(q.From, 1), last, eventlog.Forward)
 	}
 	if err != nil {
 		return answer, head, err
@@ -236,6 +293,7 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 // page is one answer from the log while it fills up.
 type page struct {
 	limit    int
+	until    time.Time // later events are not meant; zero: all are
 	deadline time.Time
 	events   []json.RawMessage
 	size     int
@@ -246,7 +304,7 @@ type page struct {
 // add takes an event, and tells whether there is room for another look.
 func (p *page) add(c *chosen, e *domain.Envelope) bool {
 	p.looked++
-	if c.keeps(e) {
+	if (p.until.IsZero() || !e.Time.After(p.until)) && c.keeps(e) {
 		encoded := appendEvent(nil, e)
 		p.size += len(encoded)
 		p.events = append(p.events, encoded)
@@ -257,42 +315,43 @@ func (p *page) add(c *chosen, e *domain.Envelope) bool {
 	return p.looked%256 != 0 || time.Now().Before(p.deadline)
 }
 
-func (p *page) forward(ctx context.Context, log eventlog.Log, c *chosen, q EventsQuery, last domain.Position, at At) error {
-	p.next = max(last+1, q.From, 1)
-	for e, err := range c.read(ctx, log, max(q.From, 1), eventlog.Forward) {
-		if err != nil {
-			return err
-		}
-		if e.Position > last {
-			return nil
-		}
-		if !at.Time.IsZero() && e.Time.After(at.Time) {
-			continue
-		}
-		if !p.add(c, &e) {
-			p.next = e.Position + 1
-			return nil
-		}
-	}
-	return nil
-}
+// scanWindow is how many positions the log looks at between two looks at the
+// clock, so that a filter that keeps nothing is told in time how far it came.
+const scanWindow = 4096
 
-// backward reads from the end. Its next is the first position not looked at,
-// 0 when there is none left.
-func (p *page) backward(ctx context.Context, log eventlog.Log, c *chosen, q EventsQuery, last domain.Position) error {
-	from := last
-	if q.From > 0 {
-		from = min(from, q.From)
-	}
-	if from == 0 {
-		return nil
-	}
-	for e, err := range c.read(ctx, log, from, eventlog.Backward) {
-		if err != nil {
-			return err
+// scan looks at the positions first to last, window by window, and sets next to
+// the first one not looked at when it ends before: the page is full, or the time
+// is up.
+func (p *page) scan(ctx context.Context, log eventlog.Log, c *chosen, first, last domain.Position, direction eventlog.Direction) error {
+	for first <= last {
+		low, high := first, last
+		switch {
+		case c.oneStream(): // every event of it is looked at here, however few are meant
+		case direction == eventlog.Backward:
+			low = last - min(last-first, scanWindow-1)
+		default:
+			high = first + min(last-first, scanWindow-1)
 		}
-		if !p.add(c, &e) {
-			p.next = e.Position - 1
+		for e, err := range c.read(ctx, log, low, high, direction) {
+			if err != nil {
+				return err
+			}
+			if !p.add(c, &e) {
+				if p.next = e.Position + 1; direction == eventlog.Backward {
+					p.next = e.Position - 1
+				}
+				return nil
+			}
+		}
+		left := high + 1
+		if direction == eventlog.Backward {
+			left = low - 1
+			last = left
+		} else {
+			first = left
+		}
+		if first <= last && !time.Now().Before(p.deadline) {
+			p.next = left
 			return nil
 		}
 	}

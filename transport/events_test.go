@@ -54,6 +54,10 @@ func TestReadingThePartsOfTheLog(t *testing.T) {
 		{"order=desc&from=10&limit=2", "10 9", "8"},
 		{"order=desc&from=1", "1", "0"},
 		{"stream=node-n1&order=desc", "12 11", "0"},
+		{"stream=node-n1&order=desc&from=11", "11", "0"},
+		{"stream=node-n1&order=desc&from=10", "", "0"},
+		{"stream=node-n1&from=11&to=11", "11", "12"},
+		{"stream=node-n2&from=3", "", "13"},
 		{"at=3", "1 2 3", "4"},
 		{"where=" + url.QueryEscape(`data.priority >= 70`), "8 9 10", "13"},
 		{"where=" + url.QueryEscape(`data.priority >= 70`) + "&limit=2", "8 9", "10"},
@@ -148,6 +152,44 @@ func TestAScanEndsInTimeAndSaysWhereToGoOn(t *testing.T) {
 	got := mustOK(t, ask(t, h, "GET", "/events?where=false", ""))
 	if positions(got) != "" || got.body["next"] != 257.0 {
 		t.Errorf("want an empty page that goes on at 257, found %s", got.text)
+	}
+}
+
+// A filter that keeps nothing of a long log is answered within the time of a
+// scan, and going on from each next reads all of it.
+func TestAFilterThatKeepsNothingEndsInTime(t *testing.T) {
+	n, h := server(t, Config{ScanTime: time.Nanosecond})
+	const total = 3*scanWindow + 100
+	for i := range total / 100 {
+		batch := make([]eventlog.Proposed, 100)
+		for j := range batch {
+			batch[j] = eventlog.Proposed{ID: domain.DeriveID("x", i*100+j), Type: "TASK_SPAWNED", Version: 1, Time: epoch, Data: []byte(`{"task_id":"x"}`)}
+		}
+		if _, err := n.log.Append(t.Context(), domain.StreamID(fmt.Sprintf("task-%d", i%2)), domain.AnyRevision, batch...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head, _ := n.log.Head(t.Context())
+	for query, want := range map[string][]domain.Position{
+		"type=NO_SUCH":            {scanWindow + 1, 2*scanWindow + 1, 3*scanWindow + 1, head + 1},
+		"type=NO_SUCH&to=9000":    {scanWindow + 1, 2*scanWindow + 1, 9001},
+		"type=NO_SUCH&order=desc": {head - scanWindow, head - 2*scanWindow, head - 3*scanWindow, 0},
+	} {
+		from := ""
+		for _, next := range want {
+			got := mustOK(t, ask(t, h, "GET", "/events?"+query+from, ""))
+			if positions(got) != "" || got.body["next"] != float64(next) {
+				t.Fatalf("%s%s: want nothing and next %d, found [%s] and %v", query, from, next, positions(got), got.body["next"])
+			}
+			from = fmt.Sprintf("&from=%d", next)
+		}
+	}
+	// One stream is read as such, and a type it has not ends in time too.
+	if got := mustOK(t, ask(t, h, "GET", "/events?stream=task-1&type=NO_SUCH&from=5000", "")); positions(got) != "" || got.body["next"] != 5556.0 {
+		t.Errorf("one stream: want the end after 256 events, found [%s] and %v", positions(got), got.body["next"])
+	}
+	if got := mustOK(t, ask(t, h, "GET", "/events?stream=task-1&type=NO_SUCH&from=5000&order=desc", "")); got.body["next"] != 4544.0 {
+		t.Errorf("one stream backward: want the end after 256 events, found [%s] and %v", positions(got), got.body["next"])
 	}
 }
 

@@ -105,8 +105,8 @@ func (c *caller) must(t *testing.T, o order) answer {
 	return a
 }
 
-// get asks a query and gives the answer's body.
-func (c *caller) get(t *testing.T, path string) []byte {
+// get asks a query that has to be answered.
+func (c *caller) get(t *testing.T, path string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.base+path, nil)
 	if err != nil {
@@ -121,13 +121,12 @@ func (c *caller) get(t *testing.T, path string) []byte {
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("%s: found %d %s, %v", path, response.StatusCode, body, err)
 	}
-	return body
 }
 
 // quickly is a policy under which leases and back-offs are over within a test,
 // and neither a node's failures nor a long queue come into it.
-func quickly(key string, leaseSeconds float64) order {
-	return order{key, "/policies/default", fmt.Sprintf(`{"reason":"short test","policy":{
+func quickly(leaseSeconds float64) order {
+	return order{"policy", "/policies/default", fmt.Sprintf(`{"reason":"short test","policy":{
 		"work":{"lease_seconds":%v,"backoff_base_seconds":0.02,"backoff_cap_seconds":0.05,"max_attempts":1000,"soft_limit":1000000,"hard_limit":1000000},
 		"nodes":{"breaker_failures":1000000}}}`, leaseSeconds)}
 }

@@ -29,7 +29,7 @@ func TestKill(t *testing.T) {
 		node := serve(t, data)
 		c := node.caller()
 		if round == 0 {
-			ledger.must(t, c, quickly("policy", 0.3))
+			ledger.must(t, c, quickly(0.3))
 		}
 		had += settle(t, ledger, c)
 		repeat(t, ledger, c, random, round)

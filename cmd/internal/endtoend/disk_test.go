@@ -148,7 +148,7 @@ func TestFullDisk(t *testing.T) {
 	shortages(t, func(t *testing.T, s shortage) {
 		node, ledger := serve(t, s.data), newLedger()
 		c := node.caller()
-		ledger.must(t, c, quickly("policy", 0.3))
+		ledger.must(t, c, quickly(0.3))
 		for round := range 3 {
 			name := fmt.Sprintf("full%d", round)
 			load := begin(t.Context(), ledger, c, name+"-load", 4, uint64(round))
@@ -178,7 +178,7 @@ func TestEndOnFullDisk(t *testing.T) {
 			shortages(t, func(t *testing.T, s shortage) {
 				node, ledger := serve(t, s.data), newLedger()
 				c := node.caller()
-				ledger.must(t, c, quickly("policy", 0.3))
+				ledger.must(t, c, quickly(0.3))
 				load := begin(t.Context(), ledger, c, "load", 4, 1)
 				eventually(t, "the clients are at work", func() bool { return load.settled.Load() > 50 })
 				load.stop()

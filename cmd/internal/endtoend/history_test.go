@@ -28,7 +28,7 @@ type board struct {
 }
 
 // ask sends a command and writes it down with its answer.
-func (b *board) ask(ctx context.Context, c *caller, client int, o order, in asked) answer {
+func (b *board) ask(ctx context.Context, c *caller, client int, o order, in asked) {
 	call := time.Now().UnixNano()
 	a, err := c.do(ctx, o)
 	in.returned = time.Now().UnixNano()
@@ -39,12 +39,15 @@ func (b *board) ask(ctx context.Context, c *caller, client int, o order, in aske
 		out.deadline = a.Deadline.UnixNano()
 	}
 	switch {
-	case err != nil, a.Status >= 500:
-		b.errors = append(b.errors, fmt.Errorf("%s %s: found %v, %w", o.path, o.body, a, err))
-		return a
+	case err != nil:
+		b.errors = append(b.errors, fmt.Errorf("%s %s: %w", o.path, o.body, err))
+		return
+	case a.Status >= 500:
+		b.errors = append(b.errors, fmt.Errorf("%s %s: found %v", o.path, o.body, a))
+		return
 	case in.verb != "claim":
 	case !a.ok():
-		return a // it lost every race and changed nothing
+		return // it lost every race and changed nothing
 	default:
 		for _, item := range a.Items {
 			b.leases = append(b.leases, item)
@@ -52,7 +55,6 @@ func (b *board) ask(ctx context.Context, c *caller, client int, o order, in aske
 		}
 	}
 	b.history = append(b.history, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: in.returned})
-	return a
 }
 
 // known picks one of the latest leases that anybody was given.
@@ -88,8 +90,8 @@ func (b *board) client(ctx context.Context, c *caller, client, operations int, s
 			b.ask(ctx, c, client, order{key, "/work/add", fmt.Sprintf(`{"task_id":%q,"task_type":"selfplay","timeout_seconds":%v}`, name, timeout)}, asked{verb: "add", item: name})
 			continue
 		}
-		known, any := b.known(random)
-		if drawn < 45 || !any {
+		known, found := b.known(random)
+		if drawn < 45 || !found {
 			b.ask(ctx, c, client, order{key, "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d"}`, client)}, asked{verb: "claim"})
 			continue
 		}
@@ -123,7 +125,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	node := serve(t, data)
 	c := node.caller()
-	c.must(t, quickly("policy", 0.05))
+	c.must(t, quickly(0.05))
 	b := &board{started: time.Now()}
 	var clients sync.WaitGroup
 	for client := range 5 {

@@ -3,7 +3,6 @@ package endtoend
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -35,7 +34,7 @@ func TestStopUnderLoad(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
 			node, ledger := serve(t, data), newLedger()
 			c := node.caller()
-			ledger.must(t, c, quickly("policy", 0.3))
+			ledger.must(t, c, quickly(0.3))
 			load := begin(t.Context(), ledger, c, "load", crowd, 1)
 			eventually(t, "the clients are at work", func() bool { return load.settled.Load() > 100 })
 			ask(t, node, ledger, c)
@@ -93,8 +92,13 @@ func (p *process) half(t *testing.T, o order) *halfRequest {
 	}
 	// The node says that it waits for the body once a handler reads it.
 	reader := bufio.NewReader(connection)
-	if said, err := http.ReadResponse(reader, nil); err != nil || said.StatusCode != http.StatusContinue {
-		t.Fatalf("found %v, %v, want the node to ask for the body", said, err)
+	said, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Body.Close()
+	if said.StatusCode != http.StatusContinue {
+		t.Fatalf("found %v, want the node to ask for the body", said)
 	}
 	if _, err := io.WriteString(connection, o.body[:middle]); err != nil {
 		t.Fatal(err)
@@ -163,15 +167,22 @@ func follow(t *testing.T, c *caller) <-chan error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := c.http.Do(request)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("event stream: found %v, %v", response, err)
-	}
-	ended := make(chan error, 1)
+	opened, ended := make(chan int, 1), make(chan error, 1)
 	go func() {
-		_, err := io.Copy(io.Discard, response.Body)
-		ended <- errors.Join(err, response.Body.Close())
+		defer close(opened)
+		response, err := c.http.Do(request)
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer response.Body.Close()
+		opened <- response.StatusCode
+		_, err = io.Copy(io.Discard, response.Body)
+		ended <- err
 	}()
+	if status := <-opened; status != http.StatusOK {
+		t.Fatalf("event stream: found status %d", status)
+	}
 	return ended
 }
 

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -125,6 +126,28 @@ func TestExpressionsAreBounded(t *testing.T) {
 		if got.status != 400 || got.fields() != "where" || !strings.Contains(got.text, want) {
 			t.Errorf("%.60s: want it refused with %q, found %d %s", text, want, got.status, got.text)
 		}
+	}
+}
+
+// An expression means the same to whoever reads a log otherwise.
+func TestExpressionsForOtherReaders(t *testing.T) {
+	if _, err := CompileWhere("colour == 1"); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "column 1") {
+		t.Errorf("want an unknown name refused with its place, found %v", err)
+	}
+	if _, err := CompileWhere(strings.Join(WhereNames(), " == 1 || ")); !errors.Is(err, domain.ErrInvalid) || strings.Contains(err.Error(), "unknown name") {
+		t.Errorf("want every name known and no bool made of them, found %v", err)
+	}
+	holds, err := CompileWhere(`data.priority > 5 && category == "task"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := domain.Envelope{Position: 7, Stream: "task-t1", Data: []byte(`{"priority":6}`)}
+	if kept, err := holds(e); !kept || err != nil {
+		t.Errorf("want it to hold, found %v %v", kept, err)
+	}
+	e.Data = []byte(`{}`)
+	if kept, err := holds(e); kept || !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "position 7: ") {
+		t.Errorf("a key that is missing: want it told with the position, found %v %v", kept, err)
 	}
 }
 

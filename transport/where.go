@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -62,6 +63,27 @@ type where struct {
 	usesData bool
 	errors   int
 	first    string // what the first error said
+}
+
+// CompileWhere checks an expression as GET /events?where= takes it, so that one
+// expression means the same wherever a log is read. What it gives tells whether
+// the expression is true of an event; an error says that it could not be told of
+// that event, for one because a key is missing. It is for one goroutine at a time.
+func CompileWhere(text string) (func(domain.Envelope) (bool, error), error) {
+	w, err := compileWhere(text)
+	if err != nil {
+		return nil, err
+	}
+	return func(e domain.Envelope) (bool, error) { return w.holds(&e) }, nil
+}
+
+// WhereNames lists what an expression may name of an event.
+func WhereNames() []string {
+	var names []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[whereEnv]()) {
+		names = append(names, field.Tag.Get("expr"))
+	}
+	return names
 }
 
 // compileWhere checks an expression. Its error names the place.
@@ -188,8 +210,20 @@ func present(nodes ...ast.Node) []ast.Node {
 	return kept
 }
 
-// keeps tells whether the expression is true of an event.
+// keeps tells whether the expression is true of an event, and counts those it
+// could not be told of.
 func (w *where) keeps(e *domain.Envelope) bool {
+	kept, err := w.holds(e)
+	if err != nil {
+		if w.errors == 0 {
+			w.first = err.Error()
+		}
+		w.errors++
+	}
+	return kept
+}
+
+func (w *where) holds(e *domain.Envelope) (bool, error) {
 	env := whereEnv{
 		Position: int(e.Position), Stream: string(e.Stream), Category: e.Stream.Category(), Revision: int(e.Revision),
 		ID: e.ID.String(), Type: e.Type, Version: e.Version, Time: e.Time,
@@ -198,7 +232,7 @@ func (w *where) keeps(e *domain.Envelope) bool {
 	}
 	if w.usesData {
 		if err := fastjson.Unmarshal(e.Data, &env.Data); err != nil && json.Unmarshal(e.Data, &env.Data) != nil {
-			return w.failed(fmt.Sprintf("position %d: the payload is no JSON object", e.Position))
+			return false, domain.Errorf(domain.Invalid, "position %d: the payload is no JSON object", e.Position)
 		}
 	}
 	answer, err := w.machine.Run(w.program, env)
@@ -208,16 +242,8 @@ func (w *where) keeps(e *domain.Envelope) bool {
 		if errors.As(err, &placed) {
 			reason = placed.Message
 		}
-		return w.failed(fmt.Sprintf("position %d: %s", e.Position, reason))
+		return false, domain.Errorf(domain.Invalid, "position %d: %s", e.Position, reason)
 	}
 	kept, _ := answer.(bool)
-	return kept
-}
-
-func (w *where) failed(reason string) bool {
-	if w.errors == 0 {
-		w.first = reason
-	}
-	w.errors++
-	return false
+	return kept, nil
 }

@@ -1,0 +1,537 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Item is a piece of work as the order sees it.
+type Item struct {
+	ID        string
+	Type      string
+	Config    string // empty: it belongs to none, and such items share one flow
+	Priority  int    // larger first
+	Queued    time.Time
+	Words     []string
+	Expr      string
+	GPU       bool
+	Pin       string    // the only node that may have it; empty: any
+	PinUntil  time.Time // when the pin ends; zero: it does not
+	Excluded  []Exclusion
+	NotBefore time.Time
+	BlockedOn []string // items that have to be done first
+}
+
+// Exclusion keeps an item from a node for a while.
+type Exclusion struct {
+	Node  string
+	Until time.Time // zero: for ever
+}
+
+// State is where an item is.
+type State string
+
+// The states of items in an index; one that ended is not in it.
+const (
+	Blocked State = "blocked" // waits for other items
+	Waiting State = "waiting" // its time has not come
+	Queued  State = "queued"
+	Leased  State = "leased"
+)
+
+type entry struct {
+	item    Item
+	queued  int64
+	due     int64 // when it has to be looked at again; 0: never
+	places  [orders]int
+	state   State
+	group   *group // it stands in, or stood in when leased
+	node    *nodeState
+	leased  int64
+	counted *kindState
+}
+
+type groupKey struct {
+	kind, config, words, expr, pin string
+	gpu                            bool
+}
+
+// group holds queued items with equal class, requirement, config and pin: the
+// same nodes may run them, so a node is asked once for all of them.
+type group struct {
+	key      groupKey
+	item     Requirement
+	rank     int
+	cost     int
+	starve   int64
+	kind     *kindState
+	flow     *flowState
+	pair     int // of type and config, for one_per_node; -1: no such rule
+	slot     int // its place in Index.slots
+	serial   uint64
+	ready    int // its place among the ready groups of its class or node
+	priority heap
+	age      heap
+}
+
+func (g *group) len() int { return len(g.age.entries) }
+
+type flowKey struct {
+	rank         int
+	pool, config string
+}
+
+type flowState struct {
+	Flow
+	key    flowKey
+	queued int
+}
+
+type kindState struct {
+	policy  TypePolicy
+	pending int // blocked, waiting or queued
+	running int
+	pauses  []Pause
+}
+
+// Pause stops items of a kind from being picked, for one reason. Lifting one
+// reason lifts no other.
+type Pause struct {
+	Reason string
+	Until  time.Time // zero: until it is lifted
+}
+
+type pairKey struct{ kind, config string }
+
+type memo struct {
+	serial     uint64
+	fits       bool
+	preference int
+}
+
+type nodeState struct {
+	node   Node
+	known  bool
+	used   int // slots
+	leases uint64
+	held   []*entry
+	live   []int // leases by pair
+	memos  []memo
+	pinned []*group // ready groups of items pinned to it
+}
+
+// Index keeps queued and leased items so that a pick costs about as much as
+// there are groups that the node may have, however long the queue is. It takes
+// no lock and reads no clock; one goroutine at a time may use it. The zero value
+// is not usable; New makes one.
+type Index struct {
+	rules   *Rules
+	matcher Matcher
+	now     int64
+	items   map[string]*entry
+	waits   map[string][]*entry // by the item they wait for
+	groups  map[groupKey]*group
+	slots   []*group // nil: free
+	free    []int
+	serial  uint64
+	ready   [][]*group // by class: unpinned and not empty
+	classes []Class
+	flows   map[flowKey]*flowState
+	kinds   map[string]*kindState
+	pairs   map[pairKey]int
+	nodes   map[string]*nodeState
+	nodeIDs []string // sorted
+	timers  heap
+	pending int
+
+	contenders []Contender
+	heads      []head
+}
+
+type head struct {
+	entry *entry
+	group *group
+}
+
+// New makes an empty index. matcher may be nil if nothing has expressions.
+func New(rules *Rules, matcher Matcher) *Index {
+	return &Index{
+		rules: rules, matcher: matcher,
+		items: map[string]*entry{}, waits: map[string][]*entry{}, groups: map[groupKey]*group{},
+		ready: make([][]*group, len(rules.policy.Classes)), classes: make([]Class, len(rules.policy.Classes)),
+		flows: map[flowKey]*flowState{}, kinds: map[string]*kindState{}, pairs: map[pairKey]int{}, nodes: map[string]*nodeState{},
+		timers: heap{by: byDue},
+	}
+}
+
+// Add takes an item that nobody holds. Its state follows from what it waits for.
+func (x *Index) Add(item Item) error {
+	if item.ID == "" || item.Type == "" {
+		return fmt.Errorf("item %q of type %q: want an id and a type", item.ID, item.Type)
+	}
+	if _, exists := x.items[item.ID]; exists {
+		return fmt.Errorf("item %s: it is in the index already", item.ID)
+	}
+	item.BlockedOn = unique(item.BlockedOn)
+	e := &entry{item: item, queued: item.Queued.UnixMicro(), counted: x.kind(item.Type)}
+	x.items[item.ID] = e
+	e.counted.pending++
+	x.pending++
+	for _, dependency := range item.BlockedOn {
+		x.waits[dependency] = append(x.waits[dependency], e)
+	}
+	x.place(e)
+	return nil
+}
+
+func unique(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Remove takes an item out for good, whatever its state: it is done, dead or
+// cancelled. Items that wait for it go on waiting; Done is another matter.
+func (x *Index) Remove(id string) bool {
+	e, exists := x.items[id]
+	if !exists {
+		return false
+	}
+	if e.state == Leased {
+		x.unlease(e)
+	} else {
+		x.displace(e)
+		e.counted.pending--
+		x.pending--
+	}
+	for _, dependency := range e.item.BlockedOn {
+		x.unwait(dependency, e)
+	}
+	delete(x.items, id)
+	return true
+}
+
+// Done says that an item is done: whoever waits for it waits no more. The item
+// itself need not be in the index.
+func (x *Index) Done(id string) {
+	x.Remove(id)
+	waiting := x.waits[id]
+	delete(x.waits, id)
+	for _, e := range waiting {
+		e.item.BlockedOn = slices.DeleteFunc(e.item.BlockedOn, func(dependency string) bool { return dependency == id })
+		if e.state == Blocked && len(e.item.BlockedOn) == 0 {
+			x.place(e)
+		}
+	}
+}
+
+func (x *Index) unwait(dependency string, e *entry) {
+	left := slices.DeleteFunc(x.waits[dependency], func(other *entry) bool { return other == e })
+	if len(left) == 0 {
+		delete(x.waits, dependency)
+		return
+	}
+	x.waits[dependency] = left
+}
+
+// Update changes what an item asks for, in the state it has: a new exclusion, a
+// pin that moves, another priority. Of a leased item it shows when the item is
+// released.
+func (x *Index) Update(item Item) error {
+	e, exists := x.items[item.ID]
+	switch {
+	case !exists:
+		return fmt.Errorf("item %s: it is not in the index", item.ID)
+	case e.item.Type != item.Type:
+		return fmt.Errorf("item %s: its type is %s and cannot become %s", item.ID, e.item.Type, item.Type)
+	}
+	if e.state != Leased {
+		x.displace(e)
+	}
+	for _, dependency := range e.item.BlockedOn {
+		x.unwait(dependency, e)
+	}
+	item.BlockedOn = unique(item.BlockedOn)
+	e.item, e.queued = item, item.Queued.UnixMicro()
+	for _, dependency := range item.BlockedOn {
+		x.waits[dependency] = append(x.waits[dependency], e)
+	}
+	if e.state != Leased {
+		x.place(e)
+	}
+	return nil
+}
+
+// place puts an item where its state at the moment wants it.
+func (x *Index) place(e *entry) {
+	e.due = 0
+	switch {
+	case len(e.item.BlockedOn) > 0:
+		e.state = Blocked
+		return
+	case e.item.NotBefore.UnixMicro() > x.now && !e.item.NotBefore.IsZero():
+		e.state, e.due = Waiting, e.item.NotBefore.UnixMicro()
+		x.timers.push(e)
+		return
+	}
+	e.state = Queued
+	pin := e.item.Pin
+	if pin != "" && !e.item.PinUntil.IsZero() {
+		if until := e.item.PinUntil.UnixMicro(); until > x.now {
+			e.due = until
+			x.timers.push(e)
+		} else {
+			pin = ""
+		}
+	}
+	x.join(x.group(e, pin), e)
+}
+
+// displace undoes place.
+func (x *Index) displace(e *entry) {
+	if e.due != 0 {
+		x.timers.remove(e)
+		e.due = 0
+	}
+	if e.state == Queued {
+		x.leave(e)
+	}
+}
+
+// advance lets what was to happen by now happen. Time does not go back.
+func (x *Index) advance(now time.Time) int64 {
+	x.now = max(x.now, now.UnixMicro())
+	for len(x.timers.entries) > 0 && x.timers.entries[0].due <= x.now {
+		e := x.timers.entries[0]
+		x.displace(e)
+		x.place(e)
+	}
+	return x.now
+}
+
+func (x *Index) join(g *group, e *entry) {
+	e.group = g
+	g.priority.push(e)
+	g.age.push(e)
+	if g.flow.queued++; g.flow.queued == 1 {
+		class := &x.classes[g.rank]
+		class.Flows++
+		class.Weight += g.flow.Weight
+	}
+	if g.len() == 1 {
+		list := x.readyList(g)
+		g.ready = len(*list)
+		*list = append(*list, g)
+	}
+}
+
+func (x *Index) leave(e *entry) {
+	g := e.group
+	g.priority.remove(e)
+	g.age.remove(e)
+	if g.flow.queued--; g.flow.queued == 0 {
+		class := &x.classes[g.rank]
+		class.Flows--
+		class.Weight -= g.flow.Weight
+	}
+	if g.len() > 0 {
+		return
+	}
+	list := x.readyList(g)
+	last := len(*list) - 1
+	(*list)[g.ready] = (*list)[last]
+	(*list)[g.ready].ready = g.ready
+	(*list)[last] = nil
+	*list = (*list)[:last]
+	if g.key.pin != "" {
+		x.forgetNode(x.node(g.key.pin))
+	}
+	x.sweep()
+}
+
+func (x *Index) readyList(g *group) *[]*group {
+	if g.key.pin != "" {
+		return &x.node(g.key.pin).pinned
+	}
+	return &x.ready[g.rank]
+}
+
+// spareGroups is how many empty groups are kept beside those that have items;
+// an empty one is likely to be wanted again.
+const spareGroups = 1024
+
+// sweep forgets empty groups once they are many.
+func (x *Index) sweep() {
+	if len(x.groups) < 2*spareGroups {
+		return
+	}
+	filled := 0
+	for _, g := range x.slots {
+		if g != nil && g.len() > 0 {
+			filled++
+		}
+	}
+	if len(x.groups) < 2*(filled+spareGroups) {
+		return
+	}
+	for slot, g := range x.slots {
+		if g != nil && g.len() == 0 {
+			delete(x.groups, g.key)
+			x.slots[slot] = nil
+			x.free = append(x.free, slot)
+		}
+	}
+}
+
+func (x *Index) group(e *entry, pin string) *group {
+	words := unique(e.item.Words)
+	key := groupKey{e.item.Type, e.item.Config, strings.Join(words, "\x00"), e.item.Expr, pin, e.item.GPU}
+	if g, ok := x.groups[key]; ok {
+		return g
+	}
+	kind := x.kind(e.item.Type)
+	rank := x.rules.ranks[kind.policy.Class]
+	x.serial++
+	g := &group{
+		key: key, rank: rank, cost: kind.policy.Slots, kind: kind, pair: -1, serial: x.serial,
+		item:   Requirement{Type: e.item.Type, Config: e.item.Config, Words: words, Expr: e.item.Expr, GPU: e.item.GPU},
+		starve: int64(x.rules.policy.Classes[rank].StarveAfterSeconds) * 1e6,
+		flow:   x.flow(flowKey{rank, kind.policy.Pool, e.item.Config}),
+		age:    heap{by: byAge}, priority: heap{by: byPriority},
+	}
+	if kind.policy.OnePerNode && e.item.Config != "" {
+		g.pair = x.pair(pairKey{e.item.Type, e.item.Config})
+	}
+	if len(x.free) > 0 {
+		g.slot = x.free[len(x.free)-1]
+		x.free = x.free[:len(x.free)-1]
+		x.slots[g.slot] = g
+	} else {
+		g.slot = len(x.slots)
+		x.slots = append(x.slots, g)
+	}
+	x.groups[key] = g
+	return g
+}
+
+func (x *Index) flow(key flowKey) *flowState {
+	f, ok := x.flows[key]
+	if !ok {
+		f = &flowState{key: key, Flow: Flow{Weight: x.rules.Weight(key.config)}}
+		x.flows[key] = f
+	}
+	return f
+}
+
+func (x *Index) kind(name string) *kindState {
+	k, ok := x.kinds[name]
+	if !ok {
+		k = &kindState{policy: x.rules.Type(name)}
+		x.kinds[name] = k
+	}
+	return k
+}
+
+func (x *Index) pair(key pairKey) int {
+	p, ok := x.pairs[key]
+	if !ok {
+		p = len(x.pairs)
+		x.pairs[key] = p
+	}
+	return p
+}
+
+func (x *Index) node(id string) *nodeState {
+	n, ok := x.nodes[id]
+	if !ok {
+		n = &nodeState{node: Node{ID: id}}
+		x.nodes[id] = n
+		at, _ := slices.BinarySearch(x.nodeIDs, id)
+		x.nodeIDs = slices.Insert(x.nodeIDs, at, id)
+	}
+	return n
+}
+
+// SetNode says what is known of a node from here on. Leases it has stay, even
+// if it now has fewer slots.
+func (x *Index) SetNode(node Node) error {
+	if node.ID == "" {
+		return fmt.Errorf("node: want an id")
+	}
+	n := x.node(node.ID)
+	if n.known && n.node.equal(node) {
+		return nil
+	}
+	node.Wants, node.Words = slices.Clone(node.Wants), slices.Clone(node.Words)
+	n.node, n.known = node, true
+	clear(n.memos)
+	return nil
+}
+
+// Pause stops a kind for a reason; a second pause for that reason replaces the
+// first.
+func (x *Index) Pause(kind string, pause Pause) {
+	k := x.kind(kind)
+	x.Resume(kind, pause.Reason)
+	k.pauses = append(k.pauses, pause)
+	slices.SortFunc(k.pauses, func(a, b Pause) int { return strings.Compare(a.Reason, b.Reason) })
+}
+
+// Resume lifts one reason.
+func (x *Index) Resume(kind, reason string) {
+	k := x.kind(kind)
+	k.pauses = slices.DeleteFunc(k.pauses, func(p Pause) bool { return p.Reason == reason })
+}
+
+func (k *kindState) paused(now int64) (Pause, bool) {
+	for _, pause := range k.pauses {
+		if pause.Until.IsZero() || pause.Until.UnixMicro() > now {
+			return pause, true
+		}
+	}
+	return Pause{}, false
+}
+
+// Pending is how many items wait, in any way.
+func (x *Index) Pending() int { return x.pending }
+
+// PendingOf is how many of a kind wait, in any way.
+func (x *Index) PendingOf(kind string) int {
+	if k, ok := x.kinds[kind]; ok {
+		return k.pending
+	}
+	return 0
+}
+
+// RemoveNode forgets what is known of a node. Nothing is picked for it any more;
+// its leases stay until their items are released or removed.
+func (x *Index) RemoveNode(id string) {
+	n, ok := x.nodes[id]
+	if !ok {
+		return
+	}
+	n.node, n.known, n.memos = Node{ID: id}, false, nil
+	x.forgetNode(n)
+}
+
+// forgetNode drops a node that nothing speaks of any more.
+func (x *Index) forgetNode(n *nodeState) {
+	if n.known || len(n.held) > 0 || len(n.pinned) > 0 {
+		return
+	}
+	delete(x.nodes, n.node.ID)
+	if at, found := slices.BinarySearch(x.nodeIDs, n.node.ID); found {
+		x.nodeIDs = slices.Delete(x.nodeIDs, at, at+1)
+	}
+}
+
+// Find is an item and its state.
+func (x *Index) Find(id string) (Item, State, bool) {
+	e, ok := x.items[id]
+	if !ok {
+		return Item{}, "", false
+	}
+	return e.item, e.state, true
+}

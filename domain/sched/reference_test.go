@@ -1,0 +1,223 @@
+package sched_test
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// reference is the same queue without any structure: lists that are searched
+// from end to end. It shares nothing with the index but the node gates.
+type reference struct {
+	rules   *sched.Rules
+	now     int64
+	items   []*referenceItem
+	nodes   []*referenceNode
+	flows   []*referenceFlow
+	turns   map[string]uint64 // by class
+	pauses  map[string][]sched.Pause
+	matcher sched.Matcher
+}
+
+type referenceItem struct {
+	sched.Item
+	done map[string]bool // what it waits for no more
+	node string          // who holds it
+}
+
+type referenceNode struct {
+	sched.Node
+	leases int
+}
+
+type referenceFlow struct {
+	class, pool, config string
+	finish, served      uint64
+}
+
+func (r *reference) node(id string) *referenceNode {
+	for _, n := range r.nodes {
+		if n.ID == id {
+			return n
+		}
+	}
+	return nil
+}
+
+func (r *reference) item(id string) *referenceItem {
+	for _, item := range r.items {
+		if item.ID == id {
+			return item
+		}
+	}
+	return nil
+}
+
+func (r *reference) flow(item *referenceItem) *referenceFlow {
+	kind := r.rules.Type(item.Type)
+	for _, f := range r.flows {
+		if f.class == kind.Class && f.pool == kind.Pool && f.config == item.Config {
+			return f
+		}
+	}
+	f := &referenceFlow{class: kind.Class, pool: kind.Pool, config: item.Config}
+	r.flows = append(r.flows, f)
+	return f
+}
+
+func (r *reference) used(node string) (slots int) {
+	for _, item := range r.items {
+		if item.node == node {
+			slots += r.rules.Type(item.Type).Slots
+		}
+	}
+	return slots
+}
+
+func (r *reference) queued(item *referenceItem) bool {
+	return item.node == "" && !slices.ContainsFunc(item.BlockedOn, func(d string) bool { return !item.done[d] }) &&
+		(item.NotBefore.IsZero() || item.NotBefore.UnixMicro() <= r.now)
+}
+
+func (r *reference) starving(item *referenceItem) bool {
+	classes := r.rules.Policy().Classes
+	class := classes[r.rules.Rank(r.rules.Type(item.Type).Class)]
+	return r.now-item.Queued.UnixMicro() > int64(class.StarveAfterSeconds)*1e6
+}
+
+// may tells whether a node may have an item now.
+func (r *reference) may(n *referenceNode, item *referenceItem) bool {
+	kind := r.rules.Type(item.Type)
+	slots := r.rules.Policy().DefaultSlots
+	if n.Slots.Known {
+		slots = n.Slots.Value
+	}
+	running, twins := 0, 0
+	for _, other := range r.items {
+		if other.node != "" && other.Type == item.Type {
+			running++
+			if other.node == n.ID && other.Config == item.Config {
+				twins++
+			}
+		}
+	}
+	paused := slices.ContainsFunc(r.pauses[item.Type], func(p sched.Pause) bool { return p.Until.IsZero() || p.Until.UnixMicro() > r.now })
+	pinned := item.Pin != "" && (item.PinUntil.IsZero() || item.PinUntil.UnixMicro() > r.now)
+	excluded := slices.ContainsFunc(item.Excluded, func(e sched.Exclusion) bool {
+		return e.Node == n.ID && (e.Until.IsZero() || e.Until.UnixMicro() > r.now)
+	})
+	switch {
+	case !r.queued(item), paused, excluded:
+		return false
+	case pinned && item.Pin != n.ID:
+		return false
+	case r.used(n.ID)+kind.Slots > slots:
+		return false
+	case kind.RunningCap != nil && running >= *kind.RunningCap:
+		return false
+	case kind.OnePerNode && item.Config != "" && twins > 0:
+		return false
+	}
+	return r.rules.Fits(n.Node, sched.Requirement{Type: item.Type, Config: item.Config, Words: item.Words, Expr: item.Expr, GPU: item.GPU}, r.matcher)
+}
+
+// stale repeats the sentence of the package's comment with whole numbers: not
+// served for more than 2·(c·W/w + n) turns.
+func (r *reference) stale(f *referenceFlow) bool {
+	var flows []*referenceFlow
+	weight := uint64(0)
+	for _, item := range r.items {
+		if other := r.flow(item); r.queued(item) && other.class == f.class && !slices.Contains(flows, other) {
+			flows = append(flows, other)
+			weight += uint64(r.rules.Weight(other.config))
+		}
+	}
+	if f.served == 0 {
+		return true
+	}
+	passed, own := r.turns[f.class]-f.served, uint64(r.rules.Weight(f.config))
+	return passed*own > 2*(uint64(r.rules.MaxCost())*weight+uint64(len(flows))*own)
+}
+
+type referencePick struct {
+	item     *referenceItem
+	reserved bool
+	start    uint64
+}
+
+func (r *reference) pick(node string, now time.Time) (referencePick, bool) {
+	r.now = max(r.now, now.UnixMicro())
+	n := r.node(node)
+	var able []*referenceItem
+	for _, item := range r.items {
+		if n != nil && r.may(n, item) {
+			able = append(able, item)
+		}
+	}
+	if len(able) == 0 {
+		return referencePick{}, false
+	}
+	byAge := func(a, b *referenceItem) int {
+		return cmp.Or(cmp.Compare(a.Queued.UnixMicro(), b.Queued.UnixMicro()), cmp.Compare(a.ID, b.ID))
+	}
+	starving := slices.DeleteFunc(slices.Clone(able), func(item *referenceItem) bool { return !r.starving(item) })
+	if (n.leases+1)%r.rules.Policy().ReservedEvery == 0 && len(starving) > 0 {
+		oldest := slices.MinFunc(starving, byAge)
+		return referencePick{oldest, true, r.flow(oldest).finish}, true
+	}
+	rank := func(item *referenceItem) int { return r.rules.Rank(r.rules.Type(item.Type).Class) }
+	best := rank(slices.MinFunc(able, func(a, b *referenceItem) int { return rank(a) - rank(b) }))
+	able = slices.DeleteFunc(able, func(item *referenceItem) bool { return rank(item) != best })
+	hungry := slices.ContainsFunc(able, r.starving)
+	if hungry {
+		able = slices.DeleteFunc(able, func(item *referenceItem) bool { return !r.starving(item) })
+	}
+	var levels, all []uint64
+	for _, item := range able {
+		f := r.flow(item)
+		all = append(all, f.finish)
+		if !r.stale(f) {
+			levels = append(levels, f.finish)
+		}
+	}
+	level := slices.Max(all)
+	if len(levels) > 0 {
+		level = slices.Min(levels)
+	}
+	start := func(item *referenceItem) uint64 {
+		if f := r.flow(item); !r.stale(f) {
+			return f.finish
+		}
+		return level
+	}
+	first := slices.MinFunc(able, func(a, b *referenceItem) int {
+		tie := cmp.Compare(start(a), start(b))
+		staleA, staleB := r.stale(r.flow(a)), r.stale(r.flow(b))
+		switch {
+		case tie != 0:
+			return tie
+		case staleA && !staleB:
+			return -1
+		case staleB && !staleA:
+			return 1
+		case hungry:
+			return byAge(a, b)
+		}
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority),
+			cmp.Compare(r.rules.Preference(node, b.Type), r.rules.Preference(node, a.Type)), byAge(a, b))
+	})
+	return referencePick{first, false, start(first)}, true
+}
+
+func (r *reference) lease(p referencePick, node string) {
+	p.item.node = node
+	r.node(node).leases++
+	if !p.reserved {
+		f, kind := r.flow(p.item), r.rules.Type(p.item.Type)
+		r.turns[kind.Class]++
+		f.served = r.turns[kind.Class]
+		f.finish = p.start + uint64(kind.Slots)*(1<<30)/uint64(r.rules.Weight(p.item.Config))
+	}
+}

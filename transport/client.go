@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type Client struct {
 	actor   string
 	retries int
 	backoff time.Duration
+	broken  func(err error, after domain.Position, wait time.Duration)
 	byName  map[string]Route
 }
 
@@ -52,6 +54,12 @@ func WithRetries(times int, first time.Duration) ClientOption {
 	return func(c *Client) { c.retries, c.backoff = times, first }
 }
 
+// WithBroken is told when the stream of Follow breaks: why, after which position
+// it will go on, and how long it waits before.
+func WithBroken(tell func(err error, after domain.Position, wait time.Duration)) ClientOption {
+	return func(c *Client) { c.broken = tell }
+}
+
 // NewClient makes a client of the node at an address: a URL, or host:port.
 // Without tables it knows Routes.
 func NewClient(address string, tables [][]Route, options ...ClientOption) (*Client, error) {
@@ -63,7 +71,7 @@ func NewClient(address string, tables [][]Route, options ...ClientOption) (*Clie
 		return nil, domain.Errorf(domain.Invalid, "address %q: want host:port or an http URL", address)
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	c := &Client{base: base, http: http.DefaultClient, retries: 4, backoff: 100 * time.Millisecond, byName: map[string]Route{}}
+	c := &Client{base: base, http: http.DefaultClient, retries: 4, backoff: firstBackoff, byName: map[string]Route{}}
 	if len(tables) == 0 {
 		tables = [][]Route{Routes()}
 	}
@@ -79,6 +87,8 @@ func NewClient(address string, tables [][]Route, options ...ClientOption) (*Clie
 	}
 	return c, nil
 }
+
+const firstBackoff = 100 * time.Millisecond
 
 // Receipt is the answer to a command.
 type Receipt struct {
@@ -135,10 +145,42 @@ func After(position domain.Position) CallOption {
 
 // Do runs a command. It is sent again, under the same id, when it may succeed later.
 func (c *Client) Do(ctx context.Context, command domain.Command, options ...CallOption) (Receipt, error) {
-	route, known := c.byName[command.CommandType()]
-	if !known || route.Kind != Command {
-		return Receipt{}, domain.Errorf(domain.Invalid, "command %s: no route takes it", command.CommandType())
+	route, err := c.routeOf(command.CommandType())
+	if err != nil {
+		return Receipt{}, err
 	}
+	body, err := json.Marshal(command)
+	if err != nil {
+		return Receipt{}, domain.Errorf(domain.Invalid, "command %s: %w", route.Name, err)
+	}
+	return c.run(ctx, route, reflect.ValueOf(command), body, options)
+}
+
+// DoJSON runs the command of a name with a body as it is, so that what only the
+// node knows can be said too.
+func (c *Client) DoJSON(ctx context.Context, name string, body json.RawMessage, options ...CallOption) (Receipt, error) {
+	route, err := c.routeOf(name)
+	if err != nil {
+		return Receipt{}, err
+	}
+	known := reflect.ValueOf(route.newInput())
+	if route.params != nil { // the path says a part of it
+		if err := json.Unmarshal(body, known.Interface()); err != nil {
+			return Receipt{}, domain.Errorf(domain.Invalid, "command %s: %w", name, err)
+		}
+	}
+	return c.run(ctx, route, known.Elem(), body, options)
+}
+
+func (c *Client) routeOf(command string) (Route, error) {
+	route, known := c.byName[command]
+	if !known || route.Kind != Command {
+		return Route{}, domain.Errorf(domain.Invalid, "command %s: no route takes it", command)
+	}
+	return route, nil
+}
+
+func (c *Client) run(ctx context.Context, route Route, known reflect.Value, body []byte, options []CallOption) (Receipt, error) {
 	one := call{values: url.Values{}}
 	for _, option := range options {
 		option(&one)
@@ -156,13 +198,9 @@ func (c *Client) Do(ctx context.Context, command domain.Command, options ...Call
 	path := route.Path
 	if route.params != nil {
 		var err error
-		if path, _, err = route.params.fill(path, reflect.ValueOf(command)); err != nil {
+		if path, _, err = route.params.fill(path, known); err != nil {
 			return Receipt{}, err
 		}
-	}
-	body, err := json.Marshal(command)
-	if err != nil {
-		return Receipt{}, domain.Errorf(domain.Invalid, "command %s: %w", command.CommandType(), err)
 	}
 	header := http.Header{"Content-Type": jsonContent, headerCommandID: {one.id}}
 	answer, err := c.send(ctx, route.Method, path, one.values, header, body)
@@ -171,7 +209,7 @@ func (c *Client) Do(ctx context.Context, command domain.Command, options ...Call
 		return receipt, err
 	}
 	if err := json.Unmarshal(answer, &receipt); err != nil {
-		return receipt, domain.Errorf(domain.Corrupt, "command %s: the answer: %w", command.CommandType(), err)
+		return receipt, domain.Errorf(domain.Corrupt, "command %s: the answer: want JSON of a receipt, found %.60q: %w", route.Name, answer, err)
 	}
 	return receipt, nil
 }
@@ -180,7 +218,7 @@ func (c *Client) Do(ctx context.Context, command domain.Command, options ...Call
 // "work.item", projections.OneTask{TaskID: "t1"}).
 func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, options ...CallOption) (R, error) {
 	var answer R
-	body, err := c.ask(ctx, name, question, options)
+	body, err := c.AskJSON(ctx, name, question, options...)
 	if err != nil {
 		return answer, err
 	}
@@ -192,21 +230,51 @@ func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, opti
 
 // AskJSON asks the query of a name and gives its answer as it came.
 func (c *Client) AskJSON(ctx context.Context, name string, question any, options ...CallOption) (json.RawMessage, error) {
-	return c.ask(ctx, name, question, options)
-}
-
-func (c *Client) ask(ctx context.Context, name string, question any, options []CallOption) ([]byte, error) {
 	path, values, err := c.address(name, question, options)
 	if err != nil {
 		return nil, err
 	}
-	return c.send(ctx, http.MethodGet, path, values, http.Header{}, nil)
+	return c.ask(ctx, name, path, values)
+}
+
+// AskValues asks the query of a name with its parameters as text, those of its
+// path among them, so that what only the node knows can be asked too.
+func (c *Client) AskValues(ctx context.Context, name string, values url.Values, options ...CallOption) (json.RawMessage, error) {
+	route, err := c.queryOf(name)
+	if err != nil {
+		return nil, err
+	}
+	path, values, err := route.params.place(route.Path, values)
+	if err != nil {
+		return nil, err
+	}
+	one := call{values: values}
+	for _, option := range options {
+		option(&one)
+	}
+	return c.ask(ctx, name, path, values)
+}
+
+func (c *Client) ask(ctx context.Context, name, path string, values url.Values) (json.RawMessage, error) {
+	answer, err := c.send(ctx, http.MethodGet, path, values, http.Header{}, nil)
+	if err == nil && !json.Valid(answer) {
+		err = domain.Errorf(domain.Corrupt, "query %s: the answer: want JSON, found %.60q", name, answer)
+	}
+	return answer, err
+}
+
+func (c *Client) queryOf(name string) (Route, error) {
+	route, known := c.byName[name]
+	if !known || route.params == nil || route.Method != http.MethodGet {
+		return Route{}, domain.Errorf(domain.Invalid, "query %s: no route takes it", name)
+	}
+	return route, nil
 }
 
 func (c *Client) address(name string, question any, options []CallOption) (string, url.Values, error) {
-	route, known := c.byName[name]
-	if !known || route.params == nil || route.Method != http.MethodGet {
-		return "", nil, domain.Errorf(domain.Invalid, "query %s: no route takes it", name)
+	route, err := c.queryOf(name)
+	if err != nil {
+		return "", nil, err
 	}
 	if found := reflect.TypeOf(question); found != route.request {
 		return "", nil, domain.Errorf(domain.Invalid, "query %s: want %s, found %s", name, route.request, found)
@@ -263,6 +331,9 @@ func (c *Client) request(ctx context.Context, method, path string, values url.Va
 		return nil, domain.Errorf(domain.Invalid, "%s %s: %w", method, path, err)
 	}
 	request.Header = header.Clone()
+	if request.Header.Get("Accept") == "" {
+		request.Header["Accept"] = slices.Concat(jsonContent, problemContent)
+	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -290,8 +361,11 @@ func (c *Client) once(ctx context.Context, method, path string, values url.Value
 		return nil, 0, domain.Errorf(domain.TooLarge, "%s %s: want an answer of at most %d bytes", method, path, maxAnswer)
 	}
 	if response.StatusCode/100 != 2 {
-		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
-		return answer, time.Duration(max(seconds, 0)) * time.Second, readProblem(response.StatusCode, answer).Err()
+		refused := readProblem(response.StatusCode, answer)
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+			refused.After = time.Duration(seconds) * time.Second
+		}
+		return answer, refused.After, refused
 	}
 	return answer, 0, nil
 }
@@ -303,16 +377,21 @@ func unreachable(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
-		return domain.Errorf(domain.Timeout, "no answer in time: %w", err)
+		return &unanswered{domain.Errorf(domain.Timeout, "no answer in time: %w", err)}
 	}
-	return domain.Errorf(domain.Unavailable, "no answer: %w", err)
+	return &unanswered{domain.Errorf(domain.Unavailable, "no answer: %w", err)}
 }
+
+// unanswered is the error of a call whose answer did not come, or not whole.
+type unanswered struct{ err error }
+
+func (e *unanswered) Error() string { return e.err.Error() }
+func (e *unanswered) Unwrap() error { return e.err }
 
 // Unreachable tells an error of a client that got no answer from any node.
 func Unreachable(err error) bool {
-	var refused *Refused
-	var failed *url.Error
-	return errors.As(err, &failed) && !errors.As(err, &refused)
+	var silent *unanswered
+	return errors.As(err, &silent)
 }
 
 // Followed is one event of a stream.
@@ -327,14 +406,18 @@ type Followed struct {
 // ends it, and is the last thing yielded.
 func (c *Client) Follow(ctx context.Context, after domain.Position, selection Selection) iter.Seq2[Followed, error] {
 	return func(yield func(Followed, error) bool) {
-		wait := c.backoff
+		first := c.backoff
+		if first <= 0 {
+			first = firstBackoff // a node that hangs up is not asked without a pause
+		}
+		wait := first
 		for {
 			seen, stop, err := c.followOnce(ctx, after, selection, yield)
 			if stop {
 				return
 			}
 			if seen > after {
-				after, wait = seen, c.backoff
+				after, wait = seen, first
 			}
 			if ctx.Err() != nil {
 				yield(Followed{}, ctx.Err())
@@ -343,6 +426,9 @@ func (c *Client) Follow(ctx context.Context, after domain.Position, selection Se
 			if err != nil && !codeOf(err).Retryable() {
 				yield(Followed{}, err)
 				return
+			}
+			if err != nil && c.broken != nil {
+				c.broken(err, after, wait)
 			}
 			timer := time.NewTimer(wait)
 			select {
@@ -373,7 +459,7 @@ func (c *Client) followOnce(ctx context.Context, after domain.Position, selectio
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-		return after, false, readProblem(response.StatusCode, answer).Err()
+		return after, false, readProblem(response.StatusCode, answer)
 	}
 	seen = after
 	for line, err := range sseEvents(response.Body) {
@@ -382,7 +468,7 @@ func (c *Client) followOnce(ctx context.Context, after domain.Position, selectio
 		}
 		switch {
 		case line.event == "problem":
-			return seen, false, readProblem(http.StatusInternalServerError, line.data).Err()
+			return seen, false, readProblem(http.StatusInternalServerError, line.data)
 		case line.id != "":
 			position, err := domain.ParsePosition(line.id)
 			if err != nil {

@@ -3,8 +3,11 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +71,107 @@ func TestTheClientSpeaksTheTable(t *testing.T) {
 	status, err := c.AskJSON(ctx, "work.status", projections.NoQuestion{})
 	if err != nil || !strings.Contains(string(status), `"queued":1`) {
 		t.Errorf("want the status, found %s %v", status, err)
+	}
+}
+
+// What this build does not know reaches the node as it is, and what the node
+// says of it comes back.
+func TestTheClientPassesOnWhatItDoesNotKnow(t *testing.T) {
+	var asked []string
+	answer := `{"position":1,"events":[],"newer":true}`
+	c := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, r.URL.RequestURI()+" "+string(body))
+		if _, err := w.Write([]byte(answer)); err != nil {
+			t.Error(err)
+		}
+	}))
+	receipt, err := c.DoJSON(t.Context(), "work.add", []byte(`{"colour":"red"}`), Dry())
+	if err != nil || string(receipt.Body) != answer {
+		t.Errorf("want the answer as it came, found %s %v", receipt.Body, err)
+	}
+	if _, err := c.DoJSON(t.Context(), "policies.set", []byte(`{"name":"a/b","policy":{},"colour":1}`)); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.DoJSON(t.Context(), "policies.set", []byte(`{"policy":{}}`)); !errors.Is(err, domain.ErrInvalid) {
+		t.Errorf("without the name in its path: want it refused, found %v", err)
+	}
+	given := url.Values{"id": {"a/b"}, "colour": {"red"}}
+	item, err := c.AskValues(t.Context(), "work.item", given, After(3))
+	if err != nil || string(item) != answer {
+		t.Errorf("want the answer as it came, found %s %v", item, err)
+	}
+	if len(given) != 2 {
+		t.Errorf("want the caller's values as they were, found %v", given)
+	}
+	want := []string{`/work/add?dry_run=1 {"colour":"red"}`, `/policies/a%2Fb {"name":"a/b","policy":{},"colour":1}`, `/work/items/a%2Fb?after=3&colour=red `}
+	if !slices.Equal(asked, want) {
+		t.Errorf("want %q, found %q", want, asked)
+	}
+	for _, name := range []string{"work.item", "no.such"} {
+		if _, err := c.DoJSON(t.Context(), name, nil); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("%s is no command: want it refused, found %v", name, err)
+		}
+	}
+	for _, name := range []string{"work.add", "no.such", "work.item"} {
+		if _, err := c.AskValues(t.Context(), name, nil); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("%s: want a query with its path, found %v", name, err)
+		}
+	}
+	answer = "hello"
+	if _, err := c.AskValues(t.Context(), "work.status", nil); !errors.Is(err, domain.ErrCorrupt) || !strings.Contains(err.Error(), `"hello"`) {
+		t.Errorf("an answer that is none: want it told, found %v", err)
+	}
+	if _, err := c.DoJSON(t.Context(), "work.add", []byte(`{}`)); !errors.Is(err, domain.ErrCorrupt) {
+		t.Errorf("an answer that is none: want it told, found %v", err)
+	}
+}
+
+func TestRefusalsSayWhoAndWhen(t *testing.T) {
+	for _, c := range []struct {
+		status  int
+		body    string
+		foreign bool
+		code    domain.Code
+		text    string
+	}{
+		{429, `{"code":"too_many","title":"A bound was hit","detail":""}`, false, domain.TooMany, "A bound was hit"},
+		{400, `{"code":"invalid","detail":"work.add: priority: too much","faults":[{"field":"priority","reason":"too much"}]}`, false, domain.Invalid, "work.add: priority: too much"},
+		{404, "<html>nothing</html>\n", true, domain.NotFound, "found status 404: <html>nothing</html>"},
+		{405, "", true, domain.Invalid, "found status 405"},
+		{502, "", true, domain.Unavailable, "found status 502"},
+		{500, "{}", true, domain.Internal, "found status 500"},
+	} {
+		client := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(c.status)
+			if _, err := w.Write([]byte(c.body)); err != nil {
+				t.Error(err)
+			}
+		}), WithRetries(0, 0))
+		_, err := client.AskValues(t.Context(), "work.status", nil)
+		var refused *Refused
+		if !errors.As(err, &refused) || refused.Foreign != c.foreign || refused.After != 7*time.Second || refused.Problem.Code != c.code || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%d %s: found %+v %v", c.status, c.body, refused, err)
+		}
+		if Unreachable(err) {
+			t.Errorf("%d: somebody answered, found that nobody did", c.status)
+		}
+	}
+}
+
+func TestABrokenAnswerIsNone(t *testing.T) {
+	c := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		if _, err := w.Write([]byte("{")); err != nil {
+			t.Error(err)
+		}
+	}), WithRetries(0, 0))
+	if _, err := c.AskValues(t.Context(), "work.status", nil); !Unreachable(err) || !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("want no answer, found %v", err)
 	}
 }
 

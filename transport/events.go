@@ -71,6 +71,14 @@ type EventRecord struct {
 	Meta     domain.Meta     `json:"meta"`
 }
 
+// Envelope is the event as the log has it.
+func (r EventRecord) Envelope() domain.Envelope {
+	return domain.Envelope{
+		Position: r.Position, Stream: r.Stream, Revision: r.Revision, ID: r.ID,
+		Type: r.Type, Version: r.Version, Time: r.Time, Meta: r.Meta, Data: r.Data,
+	}
+}
+
 // The bounds of one page of the log.
 const (
 	maxEvents     = 1000

@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -256,24 +257,36 @@ func (p *params) fill(pattern string, question reflect.Value) (string, url.Value
 	for i := range p.fields {
 		one := &p.fields[i]
 		field := question.FieldByIndex(one.index)
-		if one.inPath {
-			text := one.format(field)
-			if text == "" {
-				return "", nil, domain.Faulty("question", []domain.Fault{{Field: one.name, Reason: "required"}})
+		switch {
+		case field.IsZero() && !one.inPath:
+		case one.list:
+			for j := range field.Len() {
+				values.Add(one.name, one.format(field.Index(j)))
 			}
-			pattern = strings.Replace(pattern, "{"+one.name+"}", url.PathEscape(text), 1)
-			continue
-		}
-		if field.IsZero() {
-			continue
-		}
-		if !one.list {
+		default:
 			values.Set(one.name, one.format(field))
-			continue
-		}
-		for j := range field.Len() {
-			values.Add(one.name, one.format(field.Index(j)))
 		}
 	}
-	return pattern, values, nil
+	return p.place(pattern, values)
+}
+
+// place puts the values that belong into a path there, and gives the others.
+func (p *params) place(pattern string, values url.Values) (string, url.Values, error) {
+	rest := maps.Clone(values)
+	if rest == nil {
+		rest = url.Values{}
+	}
+	for i := range p.fields {
+		one := &p.fields[i]
+		if !one.inPath {
+			continue
+		}
+		text := values.Get(one.name)
+		if text == "" {
+			return "", nil, domain.Faulty("question", []domain.Fault{{Field: one.name, Reason: "required"}})
+		}
+		pattern = strings.Replace(pattern, "{"+one.name+"}", url.PathEscape(text), 1)
+		delete(rest, one.name)
+	}
+	return pattern, rest, nil
 }

@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -177,10 +180,15 @@ func retryAfter(err error, code domain.Code) int {
 }
 
 // Err turns a problem that came over the wire back into an error of its code.
-func (p Problem) Err() error {
+func (p Problem) Err() error { return p.refused() }
+
+func (p Problem) refused() *Refused {
 	err := &domain.Error{Code: p.Code, Msg: p.Detail, Faults: p.Faults}
 	if len(p.Faults) > 0 {
-		// The detail already spells the faults out.
+		// The detail spells the faults out, which the error does itself.
+		err.Msg, _, _ = strings.Cut(p.Detail, ": "+p.Faults[0].Field+": ")
+	}
+	if err.Msg == "" {
 		err.Msg = p.Title
 	}
 	if p.Code == domain.NotLeader {
@@ -193,6 +201,8 @@ func (p Problem) Err() error {
 // matches the problem's class: errors.Is(err, domain.ErrConflict).
 type Refused struct {
 	Problem Problem
+	After   time.Duration // how long the node asks to wait, when it says
+	Foreign bool          // the answer was no problem of rift: something else answers there
 	err     *domain.Error
 }
 
@@ -202,16 +212,19 @@ func (e *Refused) Error() string { return e.err.Error() }
 // Unwrap gives the coded error.
 func (e *Refused) Unwrap() error { return e.err }
 
-// readProblem reads a problem from the body of an answer; a body that is none
-// becomes one, by its status.
-func readProblem(status int, body []byte) Problem {
+// readProblem reads the refusal from the body of an answer; a body that is no
+// problem becomes one, by its status.
+func readProblem(status int, body []byte) *Refused {
 	var p Problem
 	if err := json.Unmarshal(body, &p); err == nil && p.Code != "" {
-		return p
+		return p.refused()
 	}
 	code := domain.Internal
+	if status < http.StatusInternalServerError {
+		code = domain.Invalid
+	}
 	for _, candidate := range []domain.Code{
-		domain.Invalid, domain.Unauthorized, domain.Forbidden, domain.NotFound, domain.Conflict, eventlog.Gone,
+		domain.Unauthorized, domain.Forbidden, domain.NotFound, domain.Conflict, eventlog.Gone,
 		domain.TooLarge, domain.NotLeader, domain.TooMany, domain.Unavailable, domain.Timeout,
 	} {
 		if statuses[candidate] == status {
@@ -222,8 +235,10 @@ func readProblem(status int, body []byte) Problem {
 	if status == http.StatusBadGateway {
 		code = domain.Unavailable
 	}
-	return Problem{
+	refused := Problem{
 		Title: titles[code], Status: status, Code: code, Retryable: code.Retryable(),
-		Detail: "want an answer of rift, found status " + http.StatusText(status),
-	}
+		Detail: fmt.Sprintf("want an answer of rift, found status %d: %.200s", status, bytes.TrimSpace(body)),
+	}.refused()
+	refused.Foreign = true
+	return refused
 }

@@ -158,6 +158,15 @@ func (r *Route) decode(body []byte) (any, error) {
 	return r.value(pointer), nil
 }
 
+// Request gives an empty one of what the route takes: its command, or its struct
+// of parameters; nil when it takes nothing.
+func (r Route) Request() any {
+	if r.request == nil {
+		return nil
+	}
+	return reflect.Zero(r.request).Interface()
+}
+
 // wildcards lists the names in a path pattern.
 func wildcards(path string) []string {
 	var names []string

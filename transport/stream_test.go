@@ -295,11 +295,17 @@ func TestTheClientFollowsThroughBreaks(t *testing.T) {
 	}))
 	defer s.Close()
 	defer h.CloseStreams()
-	c, err := NewClient(s.URL, nil, WithRetries(3, time.Millisecond))
+	var seen []domain.Position
+	breaks := 0
+	c, err := NewClient(s.URL, nil, WithRetries(3, time.Millisecond), WithBroken(func(err error, after domain.Position, wait time.Duration) {
+		breaks++
+		if !errors.Is(err, domain.ErrUnavailable) || int(after) != len(seen) || wait < time.Millisecond {
+			t.Errorf("want to be told of a break after %d, found after %d in %s: %v", len(seen), after, wait, err)
+		}
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seen []domain.Position
 	for one, err := range c.Follow(t.Context(), 0, Selection{Streams: []string{"a-1"}}) {
 		if err != nil {
 			t.Fatal(err)
@@ -315,8 +321,8 @@ func TestTheClientFollowsThroughBreaks(t *testing.T) {
 	if fmt.Sprint(seen) != "[1 2 3 4 5]" {
 		t.Errorf("want each event once and in order, found %v", seen)
 	}
-	if tries < 3 {
-		t.Errorf("want the connection broken on the way, found %d connections", tries)
+	if tries < 3 || breaks != tries-1 {
+		t.Errorf("want the connection broken on the way and that told, found %d connections, told of %d breaks", tries, breaks)
 	}
 	for _, err := range c.Follow(t.Context(), 0, Selection{Where: "nonsense("}) {
 		if !errors.Is(err, domain.ErrInvalid) {

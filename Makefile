@@ -4,7 +4,7 @@ LINT := bin/golangci-lint-$(LINT_VERSION)/golangci-lint
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint fmt golden golden-check fuzz bench bench-long tidy-check cover clean
+.PHONY: help run build test race lint fmt golden golden-check crash fuzz bench bench-long tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	@rm -rf bin/recorded && mkdir -p bin && cp -r testdata bin/recorded
 	@$(MAKE) --no-print-directory golden
 	diff -ru bin/recorded testdata
+
+crash: ## kill a loaded node fifty times and check that nothing acknowledged is lost
+	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done

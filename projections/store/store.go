@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -330,10 +331,22 @@ func (s *Store) settleDisk() error {
 	if s.options.throwAway || s.Health() != nil {
 		return nil // what is lost is in the log
 	}
-	if err := s.db.Flush(); err != nil {
+	done, err := s.db.AsyncFlush()
+	if err != nil {
 		return domain.Errorf(domain.Unavailable, "read models: %w", err)
 	}
-	return nil
+	ticker := time.NewTicker(stallPoll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-ticker.C:
+			if s.Health() != nil {
+				return nil // Pebble tries a flush that fails for ever; nothing is lost by giving up
+			}
+		}
+	}
 }
 
 // Close ends Run and waits for it, for open views and for snapshots, then closes

@@ -173,7 +173,7 @@ func TestFullDisk(t *testing.T) {
 // A node that is killed, or told to stop, while it has no disk space leaves a
 // folder that holds all it acknowledged.
 func TestEndOnFullDisk(t *testing.T) {
-	for name, end := range map[string]syscall.Signal{"killed": syscall.SIGKILL} {
+	for name, end := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
 			shortages(t, func(t *testing.T, s shortage) {
 				node, ledger := serve(t, s.data), newLedger()

@@ -117,7 +117,10 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 	for _, handler := range b.node.store.Handlers() {
 		letters += handler.DeadLetters
 	}
+	sick := b.node.store.Health()
 	switch {
+	case sick != nil:
+		state, reason = transport.StateFailed, sick.Error()
 	case letters > 0:
 		state, reason = transport.StateDegraded, fmt.Sprintf("%d events are parked as dead letters; see /dead-letters", letters)
 	case lag > busyLag:
@@ -151,7 +154,7 @@ func diskHealth(disk func() (free, total uint64, err error), check teller) {
 	}
 	state, reason := transport.StateOK, ""
 	switch {
-	case free < total/100 || free < 64<<20:
+	case free < total/100 || free < 8<<20:
 		state, reason = transport.StateFailed, "the disk is full; appends will be refused"
 	case free < total/20:
 		state, reason = transport.StateDegraded, "less than 5 % of the disk is free"

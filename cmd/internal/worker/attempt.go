@@ -40,6 +40,9 @@ func (w *worker) run(item claimed) ending {
 	logger := w.Logger.With("task", item.TaskID, "lease", item.Lease, "type", item.TaskType)
 	claimedAt := time.Now()
 	until := w.cluster.ours(item.Deadline)
+	if w.killed() {
+		return endedCut
+	}
 	if w.stopping() {
 		return a.send(verdict{verb: release, reason: "the worker is stopping"}, nil)
 	}

@@ -84,9 +84,12 @@ type worker struct {
 	summary Summary
 }
 
-func (w *worker) stopping() bool {
+func (w *worker) stopping() bool { return closed(w.drain) }
+func (w *worker) killed() bool   { return closed(w.cutOff) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-w.drain:
+	case <-c:
 		return true
 	default:
 		return false

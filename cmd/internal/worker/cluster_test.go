@@ -1,0 +1,338 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+// site is a real node that can be lost and brought back on its log.
+type site struct {
+	t       *testing.T
+	log     eventlog.Log
+	address string
+	config  transport.Config
+	// around wraps the node's handler, to lose requests or answers.
+	around func(http.Handler) http.Handler
+
+	stop func() // nil while it is down
+}
+
+func newSite(t *testing.T) *site { return newSiteWith(t, transport.Config{}, nil) }
+
+func newSiteWith(t *testing.T, config transport.Config, around func(http.Handler) http.Handler) *site {
+	t.Helper()
+	s := &site{t: t, log: eventlog.NewMemory(), address: "127.0.0.1:0", config: config, around: around}
+	s.up()
+	t.Cleanup(func() {
+		if s.stop != nil {
+			s.stop()
+		}
+	})
+	return s
+}
+
+// up serves the log as `rift serve` does.
+func (s *site) up() {
+	s.t.Helper()
+	n, err := node.Open(node.Config{Node: "n1", Cluster: "main", Log: s.log, StoreDir: s.t.TempDir(), Store: store.Options{Small: true}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	config := s.config
+	handler, err := transport.NewHandler(n.Backend(), config, wiring.Routes())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.address = listener.Addr().String()
+	served := http.Handler(handler)
+	if s.around != nil {
+		served = s.around(served)
+	}
+	server := httptest.NewUnstartedServer(served)
+	if err := server.Listener.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	server.Listener = listener
+	server.Start()
+	ctx, cancel := context.WithCancel(context.Background())
+	var actors sync.WaitGroup
+	for _, actor := range []func(context.Context) error{n.Follow, n.Tick, n.Drain, n.Publish} {
+		actors.Go(func() {
+			if err := actor(ctx); err != nil && ctx.Err() == nil {
+				s.t.Error(err)
+			}
+		})
+	}
+	s.stop = func() {
+		server.CloseClientConnections()
+		server.Close()
+		cancel()
+		actors.Wait()
+		if err := n.Close(); err != nil {
+			s.t.Error(err)
+		}
+		s.stop = nil
+	}
+}
+
+func (s *site) client(options ...transport.ClientOption) *transport.Client {
+	s.t.Helper()
+	c, err := transport.NewClient(s.address, [][]transport.Route{wiring.Routes()}, options...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func (s *site) do(command domain.Command) transport.Receipt {
+	s.t.Helper()
+	receipt, err := s.client().Do(s.t.Context(), command)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return receipt
+}
+
+// lease sets how long leases last.
+func (s *site) lease(seconds float64) {
+	s.t.Helper()
+	s.do(commands.SetPolicy{Name: "default", Change: fmt.Appendf(nil, `{"work":{"lease_seconds":%v,"backoff_base_seconds":0.01,"backoff_cap_seconds":0.02}}`, seconds)})
+}
+
+func (s *site) add(id string, more ...func(*commands.AddTask)) {
+	s.t.Helper()
+	add := commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", Payload: json.RawMessage(`{"n":1}`)}
+	for _, change := range more {
+		change(&add)
+	}
+	s.do(add)
+}
+
+func (s *site) item(id string) projections.TaskRow {
+	s.t.Helper()
+	answer, err := transport.Ask[projections.TaskAnswer](s.t.Context(), s.client(), "work.item", projections.OneTask{TaskID: id})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var row projections.TaskRow
+	if err := json.Unmarshal(answer.Item, &row); err != nil {
+		s.t.Fatal(err)
+	}
+	return row
+}
+
+// await waits until an item is in a state.
+func (s *site) await(id string, state domain.TaskState) projections.TaskRow {
+	s.t.Helper()
+	var row projections.TaskRow
+	eventually(s.t, fmt.Sprintf("item %s is %s", id, state), func() bool {
+		row = s.item(id)
+		return row.State == state
+	})
+	return row
+}
+
+// history lists the types of an item's events.
+func (s *site) history(id string) []string {
+	s.t.Helper()
+	var types []string
+	for e, err := range s.log.Read(s.t.Context(), domain.TaskID(id).Stream(), 0, eventlog.Forward) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+func count(list []string, word string) int {
+	n := 0
+	for _, one := range list {
+		if one == word {
+			n++
+		}
+	}
+	return n
+}
+
+// patience is how long anything that must happen may take on a busy machine.
+const patience = 30 * time.Second
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	look := time.NewTicker(3 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			t.Fatalf("%s: want it within %v", what, patience)
+		}
+	}
+}
+
+// testLog collects what a worker says.
+type testLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// hired is a worker that runs in a test.
+type hired struct {
+	t       *testing.T
+	log     *testLog
+	drain   context.CancelFunc
+	kill    chan struct{}
+	ended   chan struct{}
+	summary Summary
+	err     error
+}
+
+// configOf is a worker's configuration for a guest of the tests.
+func configOf(t *testing.T, log io.Writer, addresses []string, argv ...string) Config {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	cluster, err := NewCluster(ClusterConfig{Addresses: addresses, Actor: "w1", Timeout: 5 * time.Second, Routes: wiring.Routes(), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Node: "w1", Slots: 1, Commands: map[string][]string{"": append([]string{self, "guest"}, argv...)}, Cluster: cluster, Logger: logger,
+		Folder: filepath.Join(t.TempDir(), "scratch"), Env: []string{"PATH=" + os.Getenv("PATH")}, Limiter: []string{self, "limiter"},
+		Grace: 100 * time.Millisecond, OrphanGrace: 10 * time.Second, DrainTimeout: 20 * time.Second, ReportTimeout: 5 * time.Second,
+		Poll: 10 * time.Millisecond, Beat: time.Second, ReleaseCodes: []int{75}, FatalCodes: []int{64},
+		Tail: 1 << 10, MaxResult: 4 << 10, MaxOutput: 64 << 20, Inline: 1 << 10,
+	}
+}
+
+// hire starts a worker.
+func (s *site) hire(change func(*Config), argv ...string) *hired {
+	s.t.Helper()
+	h := &hired{t: s.t, log: &testLog{}, kill: make(chan struct{}), ended: make(chan struct{})}
+	config := configOf(s.t, h.log, []string{s.address}, argv...)
+	if change != nil {
+		change(&config)
+	}
+	h.run(config)
+	return h
+}
+
+func (h *hired) run(config Config) {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.drain = cancel
+	go func() {
+		defer close(h.ended)
+		h.summary, h.err = Run(ctx, h.kill, config)
+	}()
+	h.t.Cleanup(func() {
+		select {
+		case <-h.ended:
+		default:
+			close(h.kill)
+			<-h.ended
+		}
+		cancel()
+		if h.t.Failed() {
+			h.t.Log(h.log)
+		}
+	})
+}
+
+// end waits for the worker's own end.
+func (h *hired) end() Summary {
+	h.t.Helper()
+	select {
+	case <-h.ended:
+	case <-time.After(patience):
+		h.t.Fatal("the worker does not end")
+	}
+	if h.err != nil {
+		h.t.Fatal(h.err)
+	}
+	return h.summary
+}
+
+// pidIn waits for a guest to tell its number.
+func pidIn(t *testing.T, file string) int {
+	t.Helper()
+	var pid int
+	eventually(t, "a guest tells its number in "+file, func() bool {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return false
+		}
+		pid, err = strconv.Atoi(string(text))
+		return err == nil
+	})
+	return pid
+}
+
+// gone tells whether no process of a number runs any more; one that only waits
+// for its parent to notice its end does not run.
+func gone(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+}
+
+// empty tells whether no item's folder is left.
+func empty(t *testing.T, folder string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != ".lock" {
+			t.Errorf("%s is left in the scratch folder", entry.Name())
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary stands in for the commands of items, and for the limiter.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "guest" {
+		os.Exit(guest(os.Args[2], os.Args[3:]))
+	}
+	if len(os.Args) > 2 && os.Args[1] == "limiter" {
+		os.Exit(limiter(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+func limiter(args []string) int {
+	var l Limits
+	flags := flag.NewFlagSet("limiter", flag.ContinueOnError)
+	flags.Uint64Var(&l.Processes, "processes", 0, "")
+	flags.Uint64Var(&l.Memory, "memory", 0, "")
+	flags.Uint64Var(&l.FileSize, "file-size", 0, "")
+	flags.Uint64Var(&l.Files, "files", 0, "")
+	flags.Uint64Var(&l.CPU, "cpu", 0, "")
+	if err := flags.Parse(args); err != nil {
+		return 126
+	}
+	fmt.Fprintln(os.Stderr, l.Become(flags.Args()))
+	return 127
+}
+
+// guest is one of the commands that the tests run for an item.
+func guest(name string, args []string) int {
+	switch name {
+	case "play": // a good guest: reads its item, tells how far it is, gives a result
+		var item claimed
+		if err := json.NewDecoder(os.Stdin).Decode(&item); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println(`progress: {"games":1}`)
+		fmt.Printf("result: {\"task\":%q,\"lease\":%d,\"payload\":%s}\n", item.TaskID, item.Lease, item.Payload)
+	case "env":
+		encoded, err := json.Marshal(os.Environ())
+		if err != nil {
+			return 1
+		}
+		if err := os.WriteFile(os.Getenv("RIFT_RESULT_FILE"), fmt.Appendf(nil, `{"env":%s}`, encoded), 0o600); err != nil {
+			return 1
+		}
+	case "exit": // CODE TEXT
+		fmt.Fprintln(os.Stderr, args[1])
+		code, _ := strconv.Atoi(args[0])
+		return code
+	case "wait": // until it is told to end
+		fmt.Println(`progress: {"waiting":true}`)
+		tell(args)
+		waitForever()
+	case "stubborn": // does not end when asked
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
+		fmt.Println("progress: 1")
+		tell(args)
+		waitForever()
+	case "polite": // ends well when asked, with a result
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, syscall.SIGTERM)
+		tell(args)
+		<-told
+		fmt.Println(`result: {"partial":true}`)
+	case "gate": // waits until somebody opens the other end of a pipe
+		tell(args[1:])
+		gate, err := os.Open(args[0])
+		if err != nil {
+			return 1
+		}
+		_, _ = io.Copy(io.Discard, gate)
+		fmt.Println(`result: {"through":true}`)
+	case "flood": // BYTES
+		most, _ := strconv.Atoi(args[0])
+		out := bufio.NewWriterSize(os.Stdout, 1<<16)
+		line := strings.Repeat("y", 99) + "\n"
+		for n := 0; n < most; n += len(line) {
+			if _, err := out.WriteString(line); err != nil {
+				return 1
+			}
+		}
+		if out.Flush() != nil {
+			return 1
+		}
+		fmt.Println("the end of the flood")
+	case "binary":
+		_, _ = os.Stdout.Write([]byte("\xff\xfe\x00\x1b[31mred\nprogress: \"\xff\"\n"))
+		_, _ = os.Stderr.Write([]byte("caf\xe9 caf\u00e9\n"))
+		return 9
+	case "family": // leaves one behind in its group, one in a session of its own
+		for i, session := range []bool{false, true} {
+			if err := spawn([]string{"wait", args[i]}, session); err != nil {
+				return 1
+			}
+		}
+		awaitFiles(args[:2])
+		fmt.Println(`result: {"family":2}`)
+	case "bomb": // DEPTH FOLDER: two children of each down to a depth, all of which stay
+		depth, _ := strconv.Atoi(args[0])
+		if depth > 0 {
+			for range 2 {
+				// What cannot be started is what the limits are for.
+				_ = spawn([]string{"bomb", strconv.Itoa(depth - 1), args[1]}, false)
+			}
+		}
+		tell([]string{filepath.Join(args[1], strconv.Itoa(os.Getpid()))})
+		signal.Ignore(syscall.SIGTERM)
+		waitForever()
+	case "limits":
+		var found []string
+		for _, resource := range []int{unix.RLIMIT_NPROC, unix.RLIMIT_FSIZE, unix.RLIMIT_NOFILE, unix.RLIMIT_CPU, unix.RLIMIT_CORE} {
+			var limit unix.Rlimit
+			if err := unix.Getrlimit(resource, &limit); err != nil {
+				return 1
+			}
+			found = append(found, strconv.FormatUint(limit.Max, 10))
+		}
+		fmt.Printf("result: %q\n", strings.Join(found, " "))
+	case "bigfile":
+		signal.Ignore(syscall.SIGXFSZ)
+		err := os.WriteFile("big", make([]byte, 1<<20), 0o600)
+		fmt.Printf("result: {\"too_large\":%v}\n", errors.Is(err, syscall.EFBIG))
+	case "fifo": // a result that would be waited for
+		if unix.Mkfifo(os.Getenv("RIFT_RESULT_FILE"), 0o600) != nil {
+			return 1
+		}
+	case "link": // a result that is somebody else's file
+		if os.Symlink(args[0], os.Getenv("RIFT_RESULT_FILE")) != nil {
+			return 1
+		}
+	case "large": // BYTES of result
+		size, _ := strconv.Atoi(args[0])
+		if os.WriteFile(os.Getenv("RIFT_RESULT_FILE"), []byte(`"`+strings.Repeat("x", size)+`"`), 0o600) != nil {
+			return 1
+		}
+	case "twice": // a result that is JSON to some, and that nodes do not take
+		fmt.Println(`result: {"a":1,"a":2}`)
+	case "mess": // folders that cannot be entered
+		if os.MkdirAll("a/b/c", 0o700) != nil || os.WriteFile("a/b/c/file", nil, 0o400) != nil || os.Chmod("a/b", 0) != nil {
+			return 1
+		}
+	case "tear": // closes its output and goes on
+		if os.Stdout.Close() != nil || os.Stderr.Close() != nil {
+			return 1
+		}
+		tell(args)
+		waitForever()
+	default:
+		return 99
+	}
+	return 0
+}
+
+func waitForever() {
+	never := make(chan os.Signal, 1)
+	signal.Notify(never, syscall.SIGUSR2) // somebody must be able to send, or it counts as a deadlock
+	<-never
+}
+
+// tell writes this process's number into the first file named.
+func tell(files []string) {
+	if len(files) == 0 {
+		return
+	}
+	if err := os.WriteFile(files[0]+".new", []byte(strconv.Itoa(os.Getpid())), 0o600); err == nil {
+		_ = os.Rename(files[0]+".new", files[0]) // the test waits for it and says so
+	}
+}
+
+func awaitFiles(files []string) {
+	for _, file := range files {
+		for {
+			if _, err := os.Stat(file); err == nil {
+				break
+			}
+			var none unix.Timespec
+			none.Nsec = 1e6
+			_, _ = unix.Ppoll(nil, &none, nil) // a millisecond
+		}
+	}
+}
+
+func spawn(args []string, session bool) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c := exec.Command(self, append([]string{"guest"}, args...)...)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: session}
+	return c.Start()
+}

@@ -1,0 +1,288 @@
+package worker
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+)
+
+// A hostile item hurts only itself: beside each of them an honest one is run
+// to its end by the same worker, and nothing of the hostile one is left.
+func TestHostileItems(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(`{"secret":"of the worker"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		guest   []string
+		payload string
+		change  func(*Config)
+		state   domain.TaskState
+		says    string // in the error or the result
+	}{
+		{name: "huge output", guest: []string{"flood", "30000000"}, state: domain.WorkDone, says: "the end of the flood"},
+		{name: "endless output", guest: []string{"flood", "2000000000"}, change: func(c *Config) { c.MaxOutput = 1 << 20 }, state: domain.WorkDead, says: "more output than is allowed"},
+		{name: "output that is not text", guest: []string{"binary"}, state: domain.WorkDead, says: "exit code 9\n--- the last of stderr ---\ncaf\uFFFD caf\u00e9\n--- the last of stdout ---\n\uFFFD\uFFFD\uFFFD[31mred"},
+		{name: "standard input is not read", guest: []string{"exit", "0", ""}, payload: `"` + strings.Repeat("x", 200_000) + `"`, state: domain.WorkDone},
+		{name: "output is closed", guest: []string{"tear"}, change: func(c *Config) { c.StalledAfter, c.FailStalled = 3*time.Second, true }, state: domain.WorkDead, says: "stalled"},
+		{name: "the result is a pipe", guest: []string{"fifo"}, state: domain.WorkDead, says: "want a plain file"},
+		{name: "the result is a link", guest: []string{"link", secret}, state: domain.WorkDead, says: "result file"},
+		{name: "the result is too large", guest: []string{"large", "5000"}, state: domain.WorkDead, says: "want at most 4096 bytes, found at least 5002"},
+		{name: "the result is huge", guest: []string{"large", "50000000"}, state: domain.WorkDead, says: "want at most 4096 bytes"},
+		{name: "a folder that cannot be entered", guest: []string{"mess"}, state: domain.WorkDone},
+		{name: "a file that is too large", guest: []string{"bigfile"}, change: func(c *Config) { c.Limits.FileSize = 1 << 16 }, state: domain.WorkDone, says: `"too_large":true`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.add("hostile", func(a *commands.AddTask) {
+				a.TaskType, a.MaxAttempts = "hostile", 1
+				if c.payload != "" {
+					a.Payload = json.RawMessage(c.payload)
+				}
+			})
+			s.add("honest")
+			folder := ""
+			h := s.hire(func(w *Config) {
+				self := w.Commands[""][0]
+				w.Commands = map[string][]string{"": {self, "guest", "play"}, "hostile": append([]string{self, "guest"}, c.guest...)}
+				w.Slots, w.MaxItems, folder = 2, 2, w.Folder
+				if c.change != nil {
+					c.change(w)
+				}
+			})
+			sum := h.end()
+			row := s.await("hostile", c.state)
+			if said := row.Error + string(row.Result); !strings.Contains(said, c.says) || len(said) > 20_000 {
+				t.Errorf("found %.500q of %d bytes, want %q in it", said, len(said), c.says)
+			}
+			if s.await("honest", domain.WorkDone); sum.Completed < 1 || sum.Claimed != 2 {
+				t.Errorf("found %+v, want the honest one done", sum)
+			}
+			empty(t, folder)
+		})
+	}
+}
+
+// What a command leaves behind is ended with it, in its group and outside.
+func TestGrandchildrenEnd(t *testing.T) {
+	s := newSite(t)
+	s.add("a")
+	folder := t.TempDir()
+	inGroup, inSession := filepath.Join(folder, "group"), filepath.Join(folder, "session")
+	if sum := s.hire(once, "family", inGroup, inSession).end(); sum.Completed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if !gone(pidIn(t, inGroup)) {
+		t.Error("one in the group still runs")
+	}
+	if runtime.GOOS == "linux" && !gone(pidIn(t, inSession)) {
+		t.Error("one in a session of its own still runs")
+	}
+}
+
+// Processes that multiply are ended as one, though each ignores SIGTERM.
+func TestForkBomb(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.5)
+	s.add("a")
+	folder := t.TempDir()
+	h := s.hire(once, "bomb", "4", folder)
+	members := func() []string {
+		names, err := filepath.Glob(filepath.Join(folder, "[0-9]*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, name := range names {
+			if !strings.HasSuffix(name, ".new") {
+				told = append(told, filepath.Base(name))
+			}
+		}
+		return told
+	}
+	eventually(t, "31 processes", func() bool { return len(members()) == 31 })
+	s.do(commands.CancelTask{TaskID: "a"})
+	if sum := h.end(); sum.Cancelled != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	for _, name := range members() {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !gone(pid) {
+			t.Errorf("process %d still runs", pid)
+		}
+	}
+}
+
+func TestLimitsAreSet(t *testing.T) {
+	s := newSite(t)
+	s.add("a")
+	s.hire(func(c *Config) {
+		once(c)
+		c.Limits = Limits{Processes: 500, Memory: math.MaxInt64, FileSize: 1 << 20, Files: 64, CPU: 60}
+	}, "limits").end()
+	if row := s.await("a", domain.WorkDone); !strings.Contains(string(row.Result), `"500 1048576 64 60 0"`) {
+		t.Errorf("found %s", row.Result)
+	}
+}
+
+// A user's processes are bounded where the system bounds them: under another
+// user than the superuser.
+func TestProcessesAreBounded(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := Limits{Processes: 1}
+	runAs := (*User)(nil)
+	if os.Geteuid() == 0 {
+		runAs = &User{UID: 54321, GID: 54321} // nobody else's
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The limiter must be a program that the other user may run.
+	folder := t.TempDir()
+	for parent := folder; parent != os.TempDir() && len(parent) > 1; parent = filepath.Dir(parent) {
+		if err := os.Chmod(parent, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(folder, "limiter")
+	if err := os.WriteFile(copied, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	s.add("a")
+	h := s.hire(func(c *Config) {
+		once(c)
+		c.Limits, c.RunAs, c.Folder, c.Limiter = limits, runAs, filepath.Join(folder, "scratch"), []string{copied, "limiter"}
+		// The limit stops a second process of the user; the first is the shell itself.
+		c.Commands = map[string][]string{"": {shell, "-c", `(exec true) 2>/dev/null && echo 'result: "forked"' || echo 'result: "bounded"'; id -u >who 2>/dev/null; exit 0`}}
+	})
+	h.end()
+	row := s.item("a")
+	said := string(row.Result) + row.Error
+	if row.State == domain.WorkDone && !strings.Contains(said, `"bounded"`) || row.State != domain.WorkDone && !strings.Contains(strings.ToLower(said), "fork") {
+		t.Errorf("found %s: %s; want no second process", row.State, said)
+	}
+}
+
+// A worker that was killed leaves a folder and processes behind; the next one
+// in that folder clears them away, and no two share it.
+func TestTheNextWorkerClearsUp(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "scratch")
+	left := filepath.Join(folder, "old-1")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	ghost := exec.Command(self, "guest", "stubborn", file)
+	ghost.Env = []string{"RIFT_SCRATCH=" + left}
+	if err := ghost.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bystander := exec.Command(self, "guest", "stubborn")
+	bystander.Env = []string{"RIFT_SCRATCH=" + folder + "-of-another/x-1"}
+	if err := bystander.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = bystander.Process.Kill()
+		_ = bystander.Wait()
+	})
+	pidIn(t, file)
+	lock, killed, err := openFolder(folder, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "linux" && killed < 1 {
+		t.Errorf("found %d processes, want the ghost", killed)
+	}
+	if runtime.GOOS != "linux" {
+		_ = ghost.Process.Kill()
+	}
+	if err := ghost.Wait(); err == nil {
+		t.Error("want the ghost killed")
+	}
+	if gone(bystander.Process.Pid) {
+		t.Error("a process of another worker was killed")
+	}
+	empty(t, folder)
+	if _, _, err := openFolder(folder, false); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("found %v, want a second worker refused", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := openFolder(folder, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(folder, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := openFolder(link, false); domain.CodeOf(err) != domain.Forbidden {
+		t.Errorf("found %v, want a link refused", err)
+	}
+}
+
+// A command that a dead worker started dies with it.
+func TestCommandsDieWithTheWorker(t *testing.T) {
+	if attributes := ownGroup(); !attributes.Setpgid || runtime.GOOS == "linux" && attributes.Pdeathsig != unix.SIGKILL {
+		t.Errorf("found %+v", attributes)
+	}
+	s := newStarter()
+	folder := t.TempDir()
+	input, file := filepath.Join(folder, itemFile), filepath.Join(folder, "pid")
+	if err := os.WriteFile(input, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := newSpeech(time.Now, 100, 100, 0)
+	guest, err := s.start(job{argv: []string{self, "guest", "stubborn", file}, folder: folder, stdin: input, said: said})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pidIn(t, file)
+	s.stop() // the thread that started it ends, as it does when the worker is killed
+	if runtime.GOOS != "linux" {
+		guest.signal(unix.SIGKILL)
+	}
+	<-guest.exited()
+	if e := guest.end(); e.signal != "SIGKILL" {
+		t.Errorf("found %+v", e)
+	}
+}

@@ -1,0 +1,522 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
+)
+
+func once(c *Config) { c.MaxItems = 1 }
+
+func TestSuccess(t *testing.T) {
+	s := newSite(t)
+	s.add("a")
+	s.add("b")
+	folder := ""
+	h := s.hire(func(c *Config) { c.MaxItems, c.Slots, folder = 2, 2, c.Folder }, "play")
+	if sum := h.end(); sum.Claimed != 2 || sum.Completed != 2 || sum.Failed+sum.Lost+sum.Released != 0 {
+		t.Errorf("found %+v", sum)
+	}
+	for _, id := range []string{"a", "b"} {
+		row := s.await(id, domain.WorkDone)
+		var result struct {
+			Task    string
+			Lease   int
+			Payload struct{ N int }
+			Worker  account
+		}
+		if err := json.Unmarshal(row.Result, &result); err != nil || result.Task != id || result.Lease != 1 || result.Payload.N != 1 {
+			t.Errorf("%s: found %s, %v", id, row.Result, err)
+		}
+		if result.Worker.NodeID != "w1" || !strings.Contains(result.Worker.Stdout, "progress: ") {
+			t.Errorf("%s: found %+v, want the run's account", id, result.Worker)
+		}
+		if got, want := s.history(id), []string{"TASK_SPAWNED", "TASK_CLAIMED", "TASK_STARTED", "TASK_COMPLETED"}; !slices.Equal(got, want) {
+			t.Errorf("%s: found %v, want %v", id, got, want)
+		}
+	}
+	empty(t, folder)
+}
+
+func TestExitCodes(t *testing.T) {
+	s := newSite(t)
+	s.lease(60)
+	s.add("failed", func(c *commands.AddTask) { c.MaxAttempts = 2 })
+	h := s.hire(func(c *Config) { c.MaxItems = 2 }, "exit", "3", "out of cheese")
+	if sum := h.end(); sum.Failed != 2 {
+		t.Errorf("found %+v, want both attempts failed", sum)
+	}
+	if row := s.await("failed", domain.WorkDead); !strings.Contains(row.Error, "exit code 3\n--- the last of stderr ---\nout of cheese") {
+		t.Errorf("found error %q", row.Error)
+	}
+	s.add("fatal")
+	s.hire(once, "exit", "64", "no such model").end()
+	if row := s.await("fatal", domain.WorkDead); row.Attempts != 1 {
+		t.Errorf("found %d attempts, want no other after a fatal one", row.Attempts)
+	}
+	s.add("later")
+	// The node that failed so often is given nothing for a while.
+	if sum := s.hire(func(c *Config) { once(c); c.Node = "w2" }, "exit", "75", "busy").end(); sum.Released != 1 {
+		t.Errorf("found %+v, want it given back", sum)
+	}
+	if row := s.await("later", domain.WorkQueued); row.Attempts != 0 || !strings.Contains(row.Reason, "another try") {
+		t.Errorf("found %+v, want no attempt spent", row)
+	}
+}
+
+// The command sees its item and what it was promised, and nothing of the worker's.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("RIFT_TOKEN_FILE", "/the/token")
+	t.Setenv("AWS_SECRET", "hush")
+	s := newSite(t)
+	large := `{"x":"` + strings.Repeat("x", 2000) + `"}`
+	s.add("small", func(c *commands.AddTask) { c.ConfigKey = "hex8_2p" })
+	s.add("large", func(c *commands.AddTask) { c.Payload = json.RawMessage(large) })
+	s.hire(func(c *Config) { c.MaxItems, c.Env = 2, append(c.Env, "MODE=fast", "RIFT_ADDR=sneaky") }, "env").end()
+	for _, id := range []string{"small", "large"} {
+		var result struct{ Env []string }
+		if err := json.Unmarshal(s.await(id, domain.WorkDone).Result, &result); err != nil {
+			t.Fatal(err)
+		}
+		env := map[string]string{}
+		for _, variable := range result.Env {
+			name, value, _ := strings.Cut(variable, "=")
+			env[name] = value
+		}
+		want := map[string]string{
+			"RIFT_TASK_ID": id, "RIFT_LEASE": "1", "RIFT_TASK_TYPE": "selfplay", "RIFT_ATTEMPT": "1", "RIFT_NODE_ID": "w1", "MODE": "fast",
+			"RIFT_CONFIG_KEY": map[string]string{"small": "hex8_2p"}[id], "RIFT_PAYLOAD": `{"n":1}`,
+			"TMPDIR": env["RIFT_SCRATCH"], "RIFT_RESULT_FILE": env["RIFT_SCRATCH"] + "/result.json",
+		}
+		if id == "large" {
+			want["RIFT_PAYLOAD"] = env["RIFT_PAYLOAD_FILE"]
+		}
+		for name, value := range want {
+			if env[name] != value {
+				t.Errorf("%s: found %s=%q, want %q", id, name, env[name], value)
+			}
+		}
+		if _, err := time.Parse(time.RFC3339Nano, env["RIFT_DEADLINE"]); err != nil {
+			t.Error(err)
+		}
+		for name := range env {
+			if !slices.Contains([]string{"PATH", "PWD", "MODE", "TMPDIR"}, name) && !strings.HasPrefix(name, "RIFT_") || name == "RIFT_TOKEN_FILE" || name == "RIFT_ADDR" {
+				t.Errorf("%s: the command is given %s", id, name)
+			}
+		}
+	}
+}
+
+// A cancelled item's command ends, and nothing is reported of it.
+func TestCancel(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.3)
+	s.add("a")
+	file := filepath.Join(t.TempDir(), "pid")
+	h := s.hire(once, "wait", file)
+	pid := pidIn(t, file)
+	s.await("a", domain.WorkRunning)
+	s.do(commands.CancelTask{TaskID: "a", Reason: "not needed"})
+	if sum := h.end(); sum.Cancelled != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if !gone(pid) {
+		t.Error("the command still runs")
+	}
+	if got := s.history("a"); got[len(got)-1] != "TASK_CANCELLED" {
+		t.Errorf("found %v, want nothing after the cancellation", got)
+	}
+}
+
+// Heartbeats keep a lease alive for many times its length, with the last
+// progress in them, and move its deadline.
+func TestHeartbeats(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.4)
+	s.add("a")
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := unix.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := s.hire(once, "gate", gate)
+	eventually(t, "some heartbeats", func() bool { return count(s.history("a"), "TASK_HEARTBEAT") >= 8 })
+	open(t, gate)
+	if sum := h.end(); sum.Completed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if row := s.await("a", domain.WorkDone); row.Lease != 1 {
+		t.Errorf("found lease %d, want the first kept", row.Lease)
+	}
+}
+
+// open lets a guest through its gate.
+func open(t *testing.T, gate string) {
+	t.Helper()
+	file, err := os.OpenFile(gate, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestProgressAndStalledReachTheCluster(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.3)
+	s.add("a")
+	h := s.hire(func(c *Config) { once(c); c.StalledAfter = time.Second }, "wait")
+	eventually(t, "the progress", func() bool { return string(s.item("a").Progress) == `{"waiting":true}` })
+	eventually(t, "the stall", func() bool {
+		return strings.Contains(string(s.item("a").Progress), `"stalled_seconds":1`) && strings.Contains(string(s.item("a").Progress), `"waiting":true`)
+	})
+	if s.item("a").State != domain.WorkRunning {
+		t.Error("want a stalled command left alone unless asked otherwise")
+	}
+	h.drain()
+}
+
+func TestStalledIsFailedWhenAsked(t *testing.T) {
+	s := newSite(t)
+	s.add("a", func(c *commands.AddTask) { c.MaxAttempts = 1 })
+	h := s.hire(func(c *Config) { once(c); c.StalledAfter, c.FailStalled = 200*time.Millisecond, true }, "wait")
+	if sum := h.end(); sum.Failed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if row := s.await("a", domain.WorkDead); !strings.Contains(row.Error, "stalled: no output or progress for 200ms (ended by SIGTERM)") {
+		t.Errorf("found %q", row.Error)
+	}
+}
+
+// An item's own time-out ends the command while the lease is still live, so
+// that the failure carries what the command said.
+func TestItemTimeout(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.6)
+	s.add("a", func(c *commands.AddTask) { c.TimeoutSeconds, c.MaxAttempts = 2, 1 })
+	if sum := s.hire(once, "wait").end(); sum.Failed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if row := s.await("a", domain.WorkDead); !strings.Contains(row.Error, "timed out after") || !strings.Contains(row.Error, "waiting") {
+		t.Errorf("found %q", row.Error)
+	}
+}
+
+// The item is taken from a worker that the cluster does not hear: its command
+// ends, nothing is reported, and the next holder's work is untouched.
+func TestLostLease(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.5)
+	s.add("a")
+	file := filepath.Join(t.TempDir(), "pid")
+	var deaf atomic.Bool
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if deaf.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		forward(t, w, r, s.address)
+	}))
+	t.Cleanup(proxy.Close)
+	log := &testLog{}
+	config := configOf(t, log, []string{proxy.URL}, "stubborn", file)
+	config.MaxItems = 1
+	h := &hired{t: t, log: log, kill: make(chan struct{}), ended: make(chan struct{})}
+	h.run(config)
+	pid := pidIn(t, file)
+	s.await("a", domain.WorkRunning)
+	deaf.Store(true)
+	s.await("a", domain.WorkQueued)
+	other := s.hire(func(c *Config) { c.Node, c.MaxItems = "w2", 1 }, "play")
+	if sum := other.end(); sum.Completed != 1 {
+		t.Errorf("the other: found %+v", sum)
+	}
+	deaf.Store(false)
+	if sum := h.end(); sum.Lost != 1 || sum.Completed+sum.Failed != 0 {
+		t.Errorf("found %+v, want the lease lost", sum)
+	}
+	if !gone(pid) {
+		t.Error("a command that ignores SIGTERM still runs")
+	}
+	if row := s.await("a", domain.WorkDone); row.Lease != 2 || row.NodeID != "w2" {
+		t.Errorf("found %+v", row)
+	}
+	if got := s.history("a"); count(got, "COMPLETION_REJECTED") != 0 {
+		t.Errorf("found %v, want nothing reported by the ghost", got)
+	}
+}
+
+// forward passes a request on as a proxy would.
+func forward(t *testing.T, w http.ResponseWriter, r *http.Request, address string) {
+	t.Helper()
+	onward := r.Clone(r.Context())
+	onward.URL.Scheme, onward.URL.Host, onward.RequestURI = "http", address, ""
+	answer, err := http.DefaultTransport.RoundTrip(onward)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	for name, values := range answer.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.StatusCode)
+	if _, err := io.Copy(w, answer.Body); err != nil {
+		t.Error(err)
+	}
+}
+
+// The node goes away while an item runs and when it is done, and comes back on
+// its log: the item is completed once, under its first lease.
+func TestTheNodeComesBack(t *testing.T) {
+	s := newSite(t)
+	s.lease(20)
+	s.add("a")
+	gate := filepath.Join(t.TempDir(), "gate")
+	file := filepath.Join(t.TempDir(), "pid")
+	if err := unix.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := s.hire(once, "gate", gate, file)
+	pid := pidIn(t, file)
+	s.await("a", domain.WorkRunning)
+	s.stop()
+	open(t, gate)
+	eventually(t, "the command's end", func() bool { return gone(pid) })
+	eventually(t, "a report that nobody takes", func() bool { return strings.Contains(h.log.String(), "no node takes a report") })
+	s.up()
+	if sum := h.end(); sum.Completed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if row := s.await("a", domain.WorkDone); row.Lease != 1 {
+		t.Errorf("found lease %d", row.Lease)
+	}
+}
+
+// Every first answer to every command is lost. The repetitions are harmless:
+// each event is on the log once, and nothing is refused.
+func TestLostAnswersAreHarmless(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	s := newSiteWith(t, transport.Config{}, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			key := r.Header.Get("Idempotency-Key")
+			mu.Lock()
+			lose := strings.HasPrefix(key, "worker/") && !strings.Contains(key, "register") && !strings.Contains(key, "beat") && !seen[key]
+			seen[key] = true
+			mu.Unlock()
+			if lose {
+				next.ServeHTTP(httptest.NewRecorder(), r)
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	for i := range 3 {
+		s.add(fmt.Sprintf("t%d", i))
+	}
+	h := s.hire(func(c *Config) { c.MaxItems, c.Slots = 3, 2 }, "play")
+	if sum := h.end(); sum.Completed != 3 {
+		t.Errorf("found %+v", sum)
+	}
+	for i := range 3 {
+		if got, want := s.history(fmt.Sprintf("t%d", i)), []string{"TASK_SPAWNED", "TASK_CLAIMED", "TASK_STARTED", "TASK_COMPLETED"}; !slices.Equal(got, want) {
+			t.Errorf("found %v, want %v", got, want)
+		}
+	}
+}
+
+// Of several addresses the first that serves is used, and strangers get no token.
+func TestAnotherNodeIsAsked(t *testing.T) {
+	token := transport.Token{Secret: "a secret of the tests"}
+	s := newSiteWith(t, transport.Config{Tokens: []transport.Token{token}}, nil)
+	follower := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusMisdirectedRequest)
+		fmt.Fprintf(w, `{"code":"not_leader","leader":%q,"detail":"not me"}`, s.address)
+	}))
+	t.Cleanup(follower.Close)
+	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("a stranger is asked %s", r.URL) }))
+	t.Cleanup(stranger.Close)
+	redirecting := httptest.NewServer(http.RedirectHandler(stranger.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(redirecting.Close)
+	if _, err := s.client(transport.WithToken(token.Secret)).Do(t.Context(), commands.AddTask{TaskID: "a", TaskType: "selfplay", Payload: json.RawMessage("1")}); err != nil {
+		t.Fatal(err)
+	}
+	log := &testLog{}
+	config := configOf(t, log, []string{"127.0.0.1:1"}, "play")
+	cluster, err := NewCluster(ClusterConfig{
+		Addresses: []string{"127.0.0.1:1", follower.URL, "127.0.0.1:2", s.address}, Token: token.Secret, Timeout: 5 * time.Second, Routes: wiring.Routes(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Cluster, config.MaxItems = cluster, 1
+	h := &hired{t: t, log: log, kill: make(chan struct{}), ended: make(chan struct{})}
+	h.run(config)
+	if sum := h.end(); sum.Completed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	lone, err := NewCluster(ClusterConfig{Addresses: []string{redirecting.URL}, Token: token.Secret, Timeout: time.Second, Routes: wiring.Routes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lone.do(t.Context(), commands.NodeHeartbeat{NodeID: "w1"}, "k"); err == nil {
+		t.Error("want a redirect refused")
+	}
+	wrong, err := NewCluster(ClusterConfig{Addresses: []string{s.address}, Token: "wrong", Timeout: time.Second, Routes: wiring.Routes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Cluster = wrong
+	if _, err := Run(t.Context(), nil, config); domain.CodeOf(err) != domain.Unauthorized {
+		t.Errorf("found %v, want a wrong token told at once", err)
+	}
+}
+
+// A worker that is to stop claims no more and finishes what it has.
+func TestDrainFinishes(t *testing.T) {
+	s := newSite(t)
+	s.add("a")
+	gate, file := filepath.Join(t.TempDir(), "gate"), filepath.Join(t.TempDir(), "pid")
+	if err := unix.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := s.hire(nil, "gate", gate, file)
+	pidIn(t, file)
+	h.drain()
+	eventually(t, "the drain", func() bool { return strings.Contains(h.log.String(), "draining") })
+	s.add("b")
+	open(t, gate)
+	if sum := h.end(); sum.Completed != 1 || sum.Claimed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if row := s.item("b"); row.State != domain.WorkQueued {
+		t.Errorf("found %s, want b left alone", row.State)
+	}
+}
+
+// What is not done when the drain is over is given back, without an attempt
+// spent; what ends well with a result when asked is done.
+func TestDrainGivesBack(t *testing.T) {
+	for guest, state := range map[string]domain.TaskState{"wait": domain.WorkQueued, "stubborn": domain.WorkQueued, "polite": domain.WorkDone} {
+		t.Run(guest, func(t *testing.T) {
+			s := newSite(t)
+			s.add("a")
+			file := filepath.Join(t.TempDir(), "pid")
+			h := s.hire(func(c *Config) {
+				c.DrainTimeout = 10 * time.Millisecond
+				if guest == "polite" {
+					c.Grace = patience
+				}
+			}, guest, file)
+			pid := pidIn(t, file)
+			s.await("a", domain.WorkRunning)
+			h.drain()
+			h.end()
+			if row := s.await("a", state); row.Attempts != 0 || !gone(pid) {
+				t.Errorf("found %+v, process gone: %v", row, gone(pid))
+			}
+		})
+	}
+}
+
+// A second signal ends everything at once and reports nothing.
+func TestKill(t *testing.T) {
+	s := newSite(t)
+	s.add("a")
+	file := filepath.Join(t.TempDir(), "pid")
+	h := s.hire(func(c *Config) { c.Grace = time.Hour }, "stubborn", file)
+	pid := pidIn(t, file)
+	s.await("a", domain.WorkRunning)
+	h.drain()
+	close(h.kill)
+	h.kill = make(chan struct{}) // for the cleanup
+	if sum := h.end(); sum.Killed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if row := s.item("a"); !gone(pid) || row.State != domain.WorkRunning {
+		t.Errorf("found %s, process gone: %v; want the lease left to end by itself", row.State, gone(pid))
+	}
+}
+
+func TestNodeIsKnown(t *testing.T) {
+	s := newSite(t)
+	s.hire(func(c *Config) {
+		c.Capabilities, c.Types, c.Facts = []string{"gpu"}, []string{"selfplay"}, json.RawMessage(`{"gpu":"H100"}`)
+	}, "play")
+	eventually(t, "the node", func() bool {
+		answer, err := s.client().AskJSON(t.Context(), "nodes.list", projections.ManyNodes{})
+		return err == nil && strings.Contains(string(answer), `"H100"`) && strings.Contains(string(answer), `"gpu","selfplay"`)
+	})
+	w := &worker{Config: Config{Folder: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}}}
+	level := w.level(3)
+	if level.Jobs == nil || *level.Jobs != 3 || level.DiskPercent == nil || level.MemoryPercent == nil || level.CPUPercent == nil || level.GPUPercent != nil {
+		t.Errorf("found %+v, want everything but the GPU", level)
+	}
+	if faults := level.Validate(); faults != nil {
+		t.Error(faults)
+	}
+}
+
+func TestTypesAndOnce(t *testing.T) {
+	s := newSite(t)
+	s.add("a")
+	s.add("b", func(c *commands.AddTask) { c.TaskType = "training" })
+	s.add("c", func(c *commands.AddTask) { c.TaskType = "training" })
+	one := func(c *Config) {
+		c.Once, c.Types, c.Commands = true, []string{"training"}, map[string][]string{"training": c.Commands[""]}
+	}
+	if sum := s.hire(one, "play").end(); sum.Completed != 1 {
+		t.Errorf("found %+v, want one slot's worth", sum)
+	}
+	if sum := s.hire(one, "play").end(); sum.Completed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	if sum := s.hire(one, "play").end(); sum.Claimed != 0 {
+		t.Errorf("found %+v, want nothing to do", sum)
+	}
+	if row := s.item("a"); row.State != domain.WorkQueued {
+		t.Errorf("found %s, want another type left alone", row.State)
+	}
+	config := configOf(t, &testLog{}, []string{s.address}, "play")
+	planned, err := Plan(t.Context(), config)
+	if err != nil || len(planned) != 1 || planned[0].TaskID != "a" || planned[0].Command[2] != "play" {
+		t.Errorf("found %+v, %v", planned, err)
+	}
+	if row := s.item("a"); row.State != domain.WorkQueued || row.Lease != 0 {
+		t.Errorf("found %+v, want a plan to change nothing", row)
+	}
+}
+
+func TestConfigFaults(t *testing.T) {
+	config := configOf(t, &testLog{}, []string{"127.0.0.1:1"}, "play")
+	config.Node, config.Slots, config.Poll, config.Tail, config.Types = "a b", 0, 0, -1, []string{"x y"}
+	config.Commands, config.FailStalled = nil, true
+	_, err := Run(t.Context(), nil, config)
+	var coded *domain.Error
+	if !errors.As(err, &coded) || len(coded.Faults) != 8 {
+		t.Errorf("found %v, want eight faults", err)
+	}
+	config = configOf(t, &testLog{}, []string{"127.0.0.1:1"}, "play")
+	config.Commands = map[string][]string{"": {"/no/such/program"}}
+	if _, err := Run(t.Context(), nil, config); domain.CodeOf(err) != domain.NotFound {
+		t.Errorf("found %v, want the program named before anything is claimed", err)
+	}
+}

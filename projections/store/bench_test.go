@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	fastjson "github.com/goccy/go-json"
 
 	"github.com/ringrift/rift/domain"
@@ -146,4 +147,60 @@ func peakMiB(b *testing.B) float64 {
 		}
 	}
 	return 0
+}
+
+// BenchmarkVisible measures the time from an append to a view that shows it, on
+// a store that has nothing else to do.
+func BenchmarkVisible(b *testing.B) {
+	log := eventlog.NewMemory()
+	s := open(b, store.Options{FS: vfs.NewMem()}, models(), reactors())
+	defer closeStore(b, s)
+	stop := live(b, s, log)
+	defer stop()
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		event := proposed(b, n, parcelCame{"p", 1, "s"})
+		start := time.Now()
+		wait(b, s, addRaw(b, log, event))
+		if _, found := get(b, s, parcels, "p"); !found {
+			b.Fatal("want the row")
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "median-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
+
+// BenchmarkView measures what a query pays for its view: no row, one row, a
+// hundred rows; and a view after every commit.
+func BenchmarkView(b *testing.B) {
+	log := shopLog(b, 5000)
+	s := open(b, store.Options{FS: vfs.NewMem(), Codec: fastCodec{}}, models(), nil)
+	defer closeStore(b, s)
+	catchUp(b, s, log)
+	run := func(name string, ask func(projections.View) error) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.View(ask); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("empty", func(projections.View) error { return nil })
+	run("one-row", func(v projections.View) error {
+		_, _, err := counts.Raw(v, "came")
+		return err
+	})
+	run("hundred-rows", func(v projections.View) error {
+		left := 100
+		for _, err := range parcels.RawScan(v, projections.Span{}) {
+			if left--; err != nil || left == 0 {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -28,7 +28,7 @@ func reference(t testing.TB, log eventlog.Log) *store.Memory {
 }
 
 func TestDigestIsTheSameAtEveryBatchSizeCacheAndParallelism(t *testing.T) {
-	log := shopLog(t, 3000)
+	log := shopLog(t, 1500)
 	want := reference(t, log)
 	wantDigest := digest(t, want)
 	wantLetters, err := want.DeadLetters()

@@ -392,4 +392,3 @@ func TestOpenNamesEveryFault(t *testing.T) {
 		t.Errorf("want memory to refuse them too, found %v", err)
 	}
 }
-

@@ -250,4 +250,3 @@ func TestOpenOnABrokenDiskIsAnError(t *testing.T) {
 		}
 	}
 }
-

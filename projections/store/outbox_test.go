@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -118,6 +119,12 @@ func TestFullOutboxHoldsRunUntilEntriesAreSettled(t *testing.T) {
 	defer closeStore(t, s)
 	stop := live(t, s, log)
 	defer func() { stop() }()
+	for s.OutboxWaits() == 0 {
+		<-time.After(time.Millisecond)
+	}
+	if s.Position() != 8 {
+		t.Errorf("want Run to wait at the fourth entry, found it at %d", s.Position())
+	}
 	settled := 0
 	after := store.Cursor{}
 	for settled < 10 {
@@ -138,9 +145,6 @@ func TestFullOutboxHoldsRunUntilEntriesAreSettled(t *testing.T) {
 		settled++
 	}
 	wait(t, s, 20)
-	if s.OutboxWaits() == 0 {
-		t.Error("want the waits counted")
-	}
 	stop()
 	stop = live(t, s, log)
 	if n := s.OutboxLen(); n != 0 {

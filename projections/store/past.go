@@ -217,7 +217,7 @@ func (p *past) link(dir string) (kept keptState, err error) {
 		return kept, err
 	}
 	// More may have been flushed since the position was noted: the snapshot knows best.
-	db, err := pebble.Open(dir, &pebble.Options{FS: fs, ReadOnly: true, Logger: logger{p.store.options.Logger, &health{}}})
+	db, err := pebble.Open(dir, &pebble.Options{FS: ownedFS{fs}, ReadOnly: true, Logger: logger{p.store.options.Logger, &health{}}})
 	if err != nil {
 		return kept, err
 	}
@@ -227,6 +227,15 @@ func (p *past) link(dir string) (kept keptState, err error) {
 	}
 	return keptState{found.position, dir}, p.writeMark(dir, found.position)
 }
+
+// ownedFS is for folders that only this store knows of: they need no lock.
+type ownedFS struct{ vfs.FS }
+
+// Lock locks nothing.
+func (ownedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// Unwrap gives the file system inside.
+func (fs ownedFS) Unwrap() vfs.FS { return fs.FS }
 
 // thin picks the snapshot that is missed least: the one whose going leaves the
 // smallest gap for its age. The newest stays. What remains is spaced about

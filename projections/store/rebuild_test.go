@@ -219,3 +219,41 @@ func TestProjectionThatWasAwayCatchesUp(t *testing.T) {
 		t.Error("want the lowered version to serve")
 	}
 }
+
+// tally is a second counting projection, in a table of its own.
+func tally() projections.Projection {
+	rows := projections.Table[countRow]{Name: "tally.rows"}
+	return projections.Projection{Name: "tally", Version: 1, Tables: []string{rows.Name}, Handlers: []projections.Handler{
+		projections.On(func(tx projections.Tx, _ domain.Envelope, moved parcelMoved) error {
+			return rows.Update(tx, moved.Shelf, func(row *countRow) { row.Count++ })
+		}),
+	}}
+}
+
+func TestVersionsThatStandApartAreBuiltInOnePass(t *testing.T) {
+	fs := vfs.NewMem()
+	log := shopLog(t, 6000)
+	options := small(fs)
+	options.BatchMax = 100
+	s := open(t, options, models(), nil)
+	catchUp(t, s, log)
+	closeStore(t, s)
+	s = open(t, options, []projections.Projection{shop(2), counting()}, nil)
+	if err := s.Run(t.Context(), &haltingLog{log, 2001}, store.Until{CaughtUp: true}); !errors.Is(err, errHalt) {
+		t.Fatalf("want the log's error, found %v", err)
+	}
+	closeStore(t, s)
+	all := []projections.Projection{shop(2), counting(), tally()}
+	s = open(t, options, all, nil)
+	defer closeStore(t, s)
+	if a, b := projection(t, s, "shop").Rebuild, projection(t, s, "tally").Rebuild; a.Position < 1000 || b.Position != 0 || b.From != 0 {
+		t.Errorf("want one half built and one not begun, found %+v and %+v", a, b)
+	}
+	catchUp(t, s, log)
+	if got, want := digest(t, s), fresh(t, log, all); !reflect.DeepEqual(got, want) {
+		t.Errorf("digest\n got %v\nwant %v", got, want)
+	}
+	if shopRuns, tallyRuns := stat(t, s, "shop.PARCEL_MOVED").Runs, stat(t, s, "tally.PARCEL_MOVED").Runs; shopRuns != tallyRuns {
+		t.Errorf("want every event handled once by each, found %d and %d", shopRuns, tallyRuns)
+	}
+}

@@ -37,8 +37,8 @@ func (s *suite) decisions(ctx context.Context, callers int, payload []byte) (rat
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 	add := commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: json.RawMessage(fmt.Sprintf(`{"text":%q}`, payload[:len(payload)-100]))}
-	return hammer(ctx, callers, s.warmTime(), s.cellTime(), func(ctx context.Context, _, _ int) error {
-		_, err := n.do(ctx, add)
+	return hammer(ctx, callers, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
+		_, err := n.do(add)
 		return err
 	})
 }
@@ -47,9 +47,9 @@ func (s *suite) decisions(ctx context.Context, callers int, payload []byte) (rat
 type liveNode struct {
 	node   *node.Node
 	log    *pebblelog.Log
-	stop   context.CancelFunc
+	stop   context.CancelCauseFunc
 	actors sync.WaitGroup
-	failed chan error
+	ctx    context.Context // ends with the node's first failure
 	done   func() error
 	orders atomic.Uint64
 }
@@ -71,34 +71,36 @@ func (s *suite) liveNode(ctx context.Context, items int) (*liveNode, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close(), done())
 	}
-	live := &liveNode{node: n, log: log, done: done, failed: make(chan error, 4)}
-	actors, stop := context.WithCancel(context.WithoutCancel(ctx))
-	live.stop = stop
+	live := &liveNode{node: n, log: log, done: done}
+	live.ctx, live.stop = context.WithCancelCause(ctx)
 	for _, actor := range []func(context.Context) error{n.Follow, n.Drain, n.Tick, n.Publish} {
 		live.actors.Go(func() {
-			if err := actor(actors); err != nil {
-				live.failed <- err
+			if err := actor(live.ctx); err != nil {
+				live.stop(err)
 			}
 		})
 	}
-	if err := n.Store().WaitFor(ctx, domain.Position(items+1)); err != nil {
+	if err := live.caughtUp(domain.Position(items + 1)); err != nil {
 		return nil, errors.Join(err, live.close())
 	}
 	return live, nil
 }
 
-func (l *liveNode) close() error {
-	l.stop()
-	l.actors.Wait()
-	close(l.failed)
-	var err error
-	for failure := range l.failed {
-		err = errors.Join(err, failure)
+// caughtUp waits until the read models have a position, or an actor has failed.
+func (l *liveNode) caughtUp(p domain.Position) error {
+	if err := l.node.Store().WaitFor(l.ctx, p); err != nil {
+		return errors.Join(context.Cause(l.ctx), err)
 	}
-	return errors.Join(err, l.node.Close(), l.log.Close(), l.done())
+	return nil
 }
 
-func (l *liveNode) do(ctx context.Context, command domain.Command) (commands.Result, error) {
+func (l *liveNode) close() error {
+	l.stop(nil)
+	l.actors.Wait()
+	return errors.Join(l.node.Close(), l.log.Close(), l.done())
+}
+
+func (l *liveNode) do(command domain.Command) (commands.Result, error) {
 	id := fmt.Sprintf("bench-%s-%d", command.CommandType(), l.orders.Add(1))
-	return l.node.Do(ctx, node.Order{ID: id, Actor: "bench", Command: command})
+	return l.node.Do(l.ctx, node.Order{ID: id, Actor: "bench", Command: command})
 }

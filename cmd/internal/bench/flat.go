@@ -43,7 +43,7 @@ func claimFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 			return nil, err
 		}
 		queues[one.name] = n
-		peers = append(peers, peer{one.name, func(ctx context.Context, _ int) (float64, error) { return n.claims(ctx, s.cellTime()) }})
+		peers = append(peers, peer{one.name, func(context.Context, int) (float64, error) { return n.claims(s.cellTime()) }})
 	}
 	values, err := s.rounds(ctx, "flat.claim", peers...)
 	if err != nil {
@@ -57,11 +57,11 @@ func claimFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 // claims takes items one after the other, adds one for each taken, so that the
 // queue stays as long as it is, and gives the median of the claims' latencies
 // in microseconds.
-func (l *liveNode) claims(ctx context.Context, cell time.Duration) (float64, error) {
+func (l *liveNode) claims(cell time.Duration) (float64, error) {
 	var micros []float64
 	for started := time.Now(); time.Since(started) < cell || len(micros) < 20; {
 		asked := time.Now()
-		result, err := l.do(ctx, commands.ClaimTasks{NodeID: "gpu-1", Limit: 1})
+		result, err := l.do(commands.ClaimTasks{NodeID: "gpu-1", Limit: 1})
 		took := time.Since(asked)
 		if err != nil {
 			return 0, err
@@ -70,10 +70,10 @@ func (l *liveNode) claims(ctx context.Context, cell time.Duration) (float64, err
 			return 0, domain.Errorf(domain.Internal, "bench: want one item claimed, found %+v", result.Answer)
 		}
 		micros = append(micros, float64(took)/float64(time.Microsecond))
-		if result, err = l.do(ctx, commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p"}); err != nil {
+		if result, err = l.do(commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p"}); err != nil {
 			return 0, err
 		}
-		if err := l.node.Store().WaitFor(ctx, result.Position); err != nil {
+		if err := l.caughtUp(result.Position); err != nil {
 			return 0, err
 		}
 	}

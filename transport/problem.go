@@ -235,10 +235,11 @@ func readProblem(status int, body []byte) *Refused {
 	if status == http.StatusBadGateway {
 		code = domain.Unavailable
 	}
-	refused := Problem{
-		Title: titles[code], Status: status, Code: code, Retryable: code.Retryable(),
-		Detail: fmt.Sprintf("want an answer of rift, found status %d: %.200s", status, bytes.TrimSpace(body)),
-	}.refused()
+	detail := fmt.Sprintf("want an answer of rift, found status %d", status)
+	if text := bytes.TrimSpace(body); len(text) > 0 {
+		detail += fmt.Sprintf(": %.200s", text)
+	}
+	refused := Problem{Title: titles[code], Status: status, Code: code, Retryable: code.Retryable(), Detail: detail}.refused()
 	refused.Foreign = true
 	return refused
 }

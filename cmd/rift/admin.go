@@ -3,23 +3,14 @@ package main
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
 )
-
-// shutdownAsked is the body of /admin/shutdown.
-type shutdownAsked struct {
-	Reason string         `json:"reason,omitempty"`
-	Grace  domain.Seconds `json:"grace_seconds,omitempty"`
-}
 
 func newAdmin(a *app) *cobra.Command {
 	return group(a, "admin", "See how a node is, and stop it",
@@ -29,25 +20,25 @@ func newAdmin(a *app) *cobra.Command {
 func adminEndpoints() []endpoint {
 	return []endpoint{
 		{
-			name: "health", short: "Check every part of a node", method: http.MethodGet, path: "/admin/health", shape: projections.NoQuestion{},
+			name: "health", short: "Check every part of a node", route: "admin.health",
 			long: "Exits 2 when a part is degraded or failed.", judges: true,
 			example: "  rift admin health\n  rift admin health -o json --addr http://gpu-7:8770", show: showHealth,
 		},
 		{
-			name: "handlers", short: "List the event handlers, how far they are and how often they failed", method: http.MethodGet, path: "/handlers", shape: projections.NoQuestion{},
+			name: "handlers", short: "List the event handlers, how far they are and how often they failed", route: "admin.handlers",
 			example: "  rift admin handlers", show: showHandlers,
 		},
 		{
-			name: "dead-letters", short: "List the events that a handler could not take", method: http.MethodGet, path: "/dead-letters", shape: projections.NoQuestion{},
+			name: "dead-letters", short: "List the events that a handler could not take", route: "admin.dead_letters",
 			long: "Exits 2 when there are any.", judges: true,
 			example: "  rift admin dead-letters -o wide", empty: "no dead letters", show: showDeadLetters,
 		},
 		{
-			name: "projections", short: "List the read models and how far they are", method: http.MethodGet, path: "/projections", shape: projections.NoQuestion{},
+			name: "projections", short: "List the read models and how far they are", route: "admin.projections",
 			example: "  rift admin projections", show: showProjections,
 		},
 		{
-			name: "shutdown", short: "Stop a node in good order", method: http.MethodPost, path: "/admin/shutdown", shape: shutdownAsked{},
+			name: "shutdown", short: "Stop a node in good order", route: "admin.shutdown",
 			long:    "The node stops taking claims, lets what is in flight end within the grace, writes everything out and exits 0.",
 			example: "  rift admin shutdown --reason upgrade --grace-seconds 30s",
 			help:    map[string]string{"reason": "why, for the log", "grace_seconds": "time for requests in flight: 30s, or seconds"},

@@ -1,37 +1,41 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"iter"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
-	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
 
 // client asks one node. Answers stay JSON: what a newer node adds is printed,
-// not lost.
+// not lost. Nothing is tried again but a stream: people are told and decide.
 type client struct {
-	addr   string
-	token  string
-	config config.Client
-	http   *http.Client
+	node     *transport.Client
+	settings config.Client
 }
 
-// maxAnswer bounds an answer that is held as a whole.
-const maxAnswer = 64 << 20
+// The first wait before a stream that broke is asked for again.
+const firstWait = 200 * time.Millisecond
+
+// routes are the endpoints of this build by their names.
+var routes = sync.OnceValue(func() map[string]transport.Route {
+	byName := map[string]transport.Route{}
+	for _, route := range wiring.Routes() {
+		byName[route.Name] = route
+	}
+	return byName
+})
 
 // addClientFlags lets the commands below c be pointed at a node.
 func addClientFlags(c *cobra.Command) { config.ClientFlags(c.PersistentFlags()) }
@@ -42,15 +46,21 @@ func (a *app) client(c *cobra.Command) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(settings)
+	return a.newClient(settings)
 }
 
-func newClient(settings config.Client) (*client, error) {
+func (a *app) newClient(settings config.Client) (*client, error) {
 	token, err := readToken(settings.TokenFile)
 	if err != nil {
 		return nil, err
 	}
-	return &client{addr: settings.Addr, token: token, config: settings, http: &http.Client{Transport: http.DefaultTransport}}, nil
+	made := &client{settings: settings}
+	made.node, err = transport.NewClient(settings.Addr, [][]transport.Route{wiring.Routes()},
+		transport.WithToken(token), transport.WithRetries(0, firstWait),
+		transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
+			a.note("rift: %v; trying again from position %d in %s", made.explain(err), after, wait)
+		}))
+	return made, err
 }
 
 func readToken(path string) (string, error) {
@@ -68,75 +78,67 @@ func readToken(path string) (string, error) {
 	return tokens[0].Secret, nil
 }
 
-// request is one call of an endpoint.
-type request struct {
-	method string
-	path   string
-	query  url.Values
-	body   []byte
-	key    string // Idempotency-Key
-	header map[string]string
+// do runs the command of a route, with a body as it was typed.
+func (c *client) do(ctx context.Context, route string, body []byte, options ...transport.CallOption) (json.RawMessage, error) {
+	receipt, err := within(ctx, c, func(ctx context.Context) (transport.Receipt, error) {
+		return c.node.DoJSON(ctx, route, body, options...)
+	})
+	return receipt.Body, err
 }
 
-// do calls an endpoint and gives its answer, or the node's problem as an error.
-func (c *client) do(ctx context.Context, r request) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+// ask asks the query of a route, with parameters as they were typed.
+func (c *client) ask(ctx context.Context, route string, values url.Values) (json.RawMessage, error) {
+	return within(ctx, c, func(ctx context.Context) (json.RawMessage, error) { return c.node.AskValues(ctx, route, values) })
+}
+
+// within bounds the time of a call, and says of its error what to do about it.
+func within[R any](ctx context.Context, c *client, call func(context.Context) (R, error)) (R, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
 	defer cancel()
-	response, err := c.send(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, c.unreachable(ctx, err)
-	case len(content) > maxAnswer:
-		return nil, domain.Errorf(domain.TooLarge, "%s %s: want an answer of at most %d bytes", r.method, r.path, maxAnswer)
-	case response.StatusCode >= 400:
-		return nil, problemIn(response, content)
-	case !json.Valid(content):
-		return nil, domain.Errorf(domain.Corrupt, "%s %s%s: want JSON, found %.60q", r.method, c.addr, r.path, content)
-	}
-	return content, nil
+	answer, err := call(ctx)
+	return answer, c.explain(err)
 }
 
-func (c *client) send(ctx context.Context, r request) (*http.Response, error) {
-	address := c.addr + r.path
-	if len(r.query) > 0 {
-		address += "?" + r.query.Encode()
+// explain adds to an error of a call what to do about it.
+func (c *client) explain(err error) error {
+	var refused *transport.Refused
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return domain.Errorf(domain.Unavailable, "ask %s: %w", c.settings.Addr, err)
+	case transport.Unreachable(err):
+		return c.unreachable(err)
+	case errors.As(err, &refused):
+		return c.refused(refused)
+	case domain.CodeOf(err) == domain.Corrupt:
+		return hinted(domain.Errorf(domain.Corrupt, "%s: %w", c.settings.Addr, err), otherVersion)
 	}
-	message, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(r.body))
-	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "%s %s: %w", r.method, address, err)
+	return err
+}
+
+func (c *client) refused(refused *transport.Refused) error {
+	problem := refused.Problem
+	switch {
+	case refused.Foreign:
+		return hinted(domain.Errorf(problem.Code, "%s: %w", c.settings.Addr, refused), "is this a rift node? `rift admin health` asks it")
+	case problem.Code == domain.TooMany && refused.After > 0:
+		return hinted(refused, "try again in %.0f s", refused.After.Seconds())
+	case problem.Code == domain.NotLeader && problem.Leader != "":
+		return hinted(refused, "the leader is %s: name it with --addr", problem.Leader)
 	}
-	message.Header.Set("Accept", "application/json, application/problem+json")
-	if r.body != nil {
-		message.Header.Set("Content-Type", "application/json")
-	}
-	if r.key != "" {
-		message.Header.Set("Idempotency-Key", r.key)
-	}
-	if c.token != "" {
-		message.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	for name, value := range r.header {
-		message.Header.Set(name, value)
-	}
-	response, err := c.http.Do(message)
-	if err != nil {
-		return nil, c.unreachable(ctx, err)
-	}
-	return response, nil
+	return refused
 }
 
 // unreachable says what to do about a node that does not answer.
-func (c *client) unreachable(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return domain.Errorf(domain.Unavailable, "ask %s: %w", c.addr, context.Canceled)
-	case errors.Is(err, context.DeadlineExceeded):
-		return domain.Errorf(domain.Timeout, "no answer from %s within %s", c.addr, c.config.Timeout)
+func (c *client) unreachable(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return domain.Errorf(domain.Timeout, "no answer from %s within %s", c.settings.Addr, c.settings.Timeout)
+	}
+	// The cause alone: the rest is what the client was doing.
+	var told *domain.Error
+	if errors.As(err, &told) && told.Err != nil {
+		err = told.Err
 	}
 	var asked *url.Error
 	if errors.As(err, &asked) {
@@ -150,130 +152,6 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &called) {
 		err = called.Err
 	}
-	return hinted(domain.Errorf(domain.Unavailable, "nothing answers at %s: %w", c.addr, err),
+	return hinted(domain.Errorf(domain.Unavailable, "nothing answers at %s: %w", c.settings.Addr, err),
 		"start a node with `rift serve`, or name another with --addr or RIFT_ADDR")
-}
-
-// problemIn reads a node's problem document from its answer.
-func problemIn(response *http.Response, content []byte) error {
-	return problemOf(response.StatusCode, response.Request.URL.Redacted(), response.Header.Get("Retry-After"), content)
-}
-
-// problemOf reads a node's problem document.
-func problemOf(status int, address, later string, content []byte) error {
-	var document transport.Problem
-	if err := json.Unmarshal(content, &document); err != nil || document.Code == "" {
-		err := domain.Errorf(codeOfStatus(status), "%s: status %d: %.200s", address, status, bytes.TrimSpace(content))
-		return hinted(err, "is this a rift node? `rift admin health` asks it")
-	}
-	message := document.Detail
-	if len(document.Faults) > 0 {
-		// The detail spells the faults out; here they get a line each.
-		message, _, _ = strings.Cut(message, ": "+document.Faults[0].Field+": ")
-	}
-	if message == "" {
-		message = document.Title
-	}
-	err := error(&domain.Error{Code: document.Code, Msg: message, Faults: document.Faults})
-	switch {
-	case document.Code == domain.TooMany && later != "":
-		return hinted(err, "try again in %s s", later)
-	case document.Code == domain.NotLeader && document.Leader != "":
-		return hinted(err, "the leader is %s: name it with --addr", document.Leader)
-	}
-	return err
-}
-
-func codeOfStatus(status int) domain.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return domain.Unauthorized
-	case http.StatusForbidden:
-		return domain.Forbidden
-	case http.StatusNotFound:
-		return domain.NotFound
-	case http.StatusConflict:
-		return domain.Conflict
-	case http.StatusTooManyRequests:
-		return domain.TooMany
-	case http.StatusBadGateway, http.StatusServiceUnavailable:
-		return domain.Unavailable
-	case http.StatusGatewayTimeout:
-		return domain.Timeout
-	}
-	if status < 500 {
-		return domain.Invalid
-	}
-	return domain.Internal
-}
-
-// message is one server-sent event.
-type message struct {
-	id, event string
-	data      []byte
-}
-
-// stream yields the server-sent events of an endpoint until it ends.
-func (c *client) stream(ctx context.Context, r request) iter.Seq2[message, error] {
-	return func(yield func(message, error) bool) {
-		if r.header == nil {
-			r.header = map[string]string{}
-		}
-		r.header["Accept"] = "text/event-stream"
-		response, err := c.send(ctx, r)
-		if err != nil {
-			yield(message{}, err)
-			return
-		}
-		defer response.Body.Close()
-		if response.StatusCode >= 400 {
-			content, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-			if err == nil {
-				err = problemIn(response, content)
-			}
-			yield(message{}, err)
-			return
-		}
-		lines := bufio.NewReaderSize(response.Body, 64<<10)
-		var m message
-		for {
-			line, err := lines.ReadBytes('\n')
-			if err != nil {
-				if !errors.Is(err, io.EOF) {
-					yield(message{}, c.unreachable(ctx, err))
-				}
-				return
-			}
-			line = bytes.TrimRight(line, "\r\n")
-			name, value, _ := bytes.Cut(line, []byte(":"))
-			value = bytes.TrimPrefix(value, []byte(" "))
-			switch string(name) {
-			case "id":
-				m.id = string(value)
-			case "event":
-				m.event = string(value)
-			case "data":
-				if len(m.data)+len(value) > maxInput {
-					yield(message{}, domain.Errorf(domain.TooLarge, "event stream: want at most %d bytes in an event", maxInput))
-					return
-				}
-				if m.data != nil {
-					m.data = append(m.data, '\n')
-				}
-				m.data = append(m.data, value...)
-			case "":
-				if len(line) > 0 {
-					continue // a comment
-				}
-				if m.data == nil {
-					m.event = ""
-					continue
-				}
-				if !yield(m, nil) {
-					return
-				}
-				m = message{id: m.id}
-			}
-		}
-	}
 }

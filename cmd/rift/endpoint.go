@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // endpoint is one command of the command line that asks one endpoint of a node.
@@ -18,9 +18,7 @@ type endpoint struct {
 	short   string
 	long    string
 	example string
-	method  string
-	path    string            // "/work/items/{id}"
-	shape   any               // a command or a query, an empty struct of its type
+	route   string            // "work.claim": which row of the table it asks
 	args    []string          // the keys that may be positional, in order; each is a flag too
 	needs   int               // how many of them must be given
 	help    map[string]string // by key
@@ -45,13 +43,14 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 			words += " [" + name + "]"
 		}
 	}
-	post := e.method == http.MethodPost
+	asked := routes()[e.route]
+	post := asked.Kind == transport.Command
 	c := &cobra.Command{Use: words, Short: e.short, Long: strings.TrimSpace(e.long), Example: e.example}
 	tags := []string{"query", "path"}
 	if post {
 		tags = []string{"json"}
 	}
-	arguments := argumentsOf(e.shape, tags...)
+	arguments := argumentsOf(asked.Request(), tags...)
 	said := addArguments(c, arguments, e.help)
 	var body bodyFlags
 	var key, at, after string
@@ -78,17 +77,23 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 		for i, word := range words {
 			positional[e.args[i]] = word
 		}
-		r := request{method: e.method, path: e.path, query: url.Values{}, key: key}
+		var answer json.RawMessage
 		if post {
 			base, err := body.read(a.stdin)
 			if err != nil {
 				return err
 			}
-			if r.body, err = said.body(base, arguments, positional); err != nil {
+			typed, err := said.body(base, arguments, positional)
+			if err != nil {
 				return err
 			}
+			var options []transport.CallOption
 			if dry {
-				r.query.Set("dry_run", "1")
+				options = append(options, transport.Dry())
+			}
+			answer, err = client.do(c.Context(), e.route, typed, append(options, transport.ID(key))...)
+			if err != nil {
+				return e.advise(err, arguments)
 			}
 		} else {
 			for argument, text := range said.each() {
@@ -97,19 +102,15 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 				}
 				positional[argument.path[0]] = text
 			}
-			set(r.query, "at", at)
-			set(r.query, "after", after)
-		}
-		for key, word := range positional {
-			if strings.Contains(r.path, "{"+key+"}") {
-				r.path = strings.ReplaceAll(r.path, "{"+key+"}", url.PathEscape(word))
-			} else if !post {
-				r.query.Set(key, word)
+			values := url.Values{}
+			for key, word := range positional {
+				values.Set(key, word)
 			}
-		}
-		answer, err := client.do(c.Context(), r)
-		if err != nil {
-			return e.advise(err, arguments)
+			set(values, "at", at)
+			set(values, "after", after)
+			if answer, err = client.ask(c.Context(), e.route, values); err != nil {
+				return e.advise(err, arguments)
+			}
 		}
 		filled := e
 		for key, word := range positional {
@@ -269,8 +270,10 @@ func readable(value json.RawMessage) any {
 }
 
 func unreadable(err error) error {
-	return hinted(domain.Errorf(domain.Corrupt, "answer: %w", err), "is the node of another version? `rift admin health` and `rift version` tell")
+	return hinted(domain.Errorf(domain.Corrupt, "answer: %w", err), otherVersion)
 }
+
+const otherVersion = "is the node of another version? `rift admin health` and `rift version` tell"
 
 // decode reads an answer.
 func decode[T any](answer json.RawMessage) (T, error) {

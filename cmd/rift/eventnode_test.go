@@ -10,10 +10,11 @@ import (
 	"testing"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // eventNode is a node whose event streams end too early: connection by
-// connection it tells a part and hangs up.
+// connection it tells a part and hangs up; a part that is nil is refused.
 type eventNode struct {
 	*httptest.Server
 	resumed []string // the Last-Event-ID of each connection
@@ -23,8 +24,8 @@ type eventNode struct {
 func newEventNode(t *testing.T, history []domain.Envelope, parts [][]domain.Envelope) *eventNode {
 	t.Helper()
 	node := &eventNode{}
-	wires := func(events []domain.Envelope) []wireEvent {
-		list := []wireEvent{}
+	wires := func(events []domain.Envelope) []transport.EventRecord {
+		list := []transport.EventRecord{}
 		for _, e := range events {
 			list = append(list, wireOf(e))
 		}
@@ -46,6 +47,10 @@ func newEventNode(t *testing.T, history []domain.Envelope, parts [][]domain.Enve
 	mux.HandleFunc("GET /events/stream", func(w http.ResponseWriter, r *http.Request) {
 		node.resumed = append(node.resumed, r.Header.Get("Last-Event-ID"))
 		at := len(node.resumed) - 1
+		if at < len(parts) && parts[at] == nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		if at >= len(parts) {
 			return
 		}

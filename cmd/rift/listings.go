@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -75,7 +74,7 @@ that nobody handles. With --addr, a node tells how far each is and how it does.`
 				if err != nil {
 					return err
 				}
-				answer, err := client.do(c.Context(), request{method: http.MethodGet, path: "/handlers"})
+				answer, err := client.ask(c.Context(), "admin.handlers", nil)
 				if err != nil {
 					return err
 				}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -134,7 +133,7 @@ breaks is made again, and goes on behind the last event printed.`,
 				}
 				last, err := printTail(c.Context(), rows, src, s, count)
 				if err == nil && follow {
-					err = a.printFollowed(c.Context(), rows, src, s, last)
+					err = printFollowed(c.Context(), rows, src, s, last)
 				}
 				if c.Context().Err() != nil {
 					err = nil // stopping it is how a follower ends
@@ -183,50 +182,20 @@ func printTail(ctx context.Context, rows *output.Rows, src *source, s selection,
 	return last, nil
 }
 
-// The waits between attempts to reach a node again.
-const (
-	firstWait   = 200 * time.Millisecond
-	longestWait = 10 * time.Second
-)
-
-// printFollowed prints new events until ctx ends, over as many connections as
-// it takes.
-func (a *app) printFollowed(ctx context.Context, rows *output.Rows, src *source, s selection, last domain.Position) error {
-	wait := firstWait
-	for {
-		var broken error
-		for e, err := range src.follow(ctx, last, s) {
-			if err != nil {
-				broken = err
-				break
-			}
-			wait = firstWait
-			last = e.Position
-			if s.to != 0 && e.Position > s.to {
-				return nil
-			}
-			if s.keeps(e) {
-				if err := rows.Write(wireOf(e), eventRow(e)...); err != nil {
-					return err
-				}
-			}
+// printFollowed prints new events until ctx ends.
+func printFollowed(ctx context.Context, rows *output.Rows, src *source, s selection, last domain.Position) error {
+	for e, err := range src.follow(ctx, last, s) {
+		if err != nil {
+			return err
 		}
-		if ctx.Err() != nil {
+		if s.to != 0 && e.Position > s.to {
 			return nil
 		}
-		if broken != nil && !domain.CodeOf(broken).Retryable() {
-			return broken
+		if s.keeps(e) {
+			if err := rows.Write(wireOf(e), eventRow(e)...); err != nil {
+				return err
+			}
 		}
-		if broken != nil {
-			a.note("rift: %v; trying again from position %d in %s", broken, last, wait)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
-		wait = min(2*wait, longestWait)
 	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 func writeFile(t *testing.T, name, text string) string {
@@ -90,7 +91,7 @@ func positions(t *testing.T, args ...string) string {
 	}
 	var found []string
 	for line := range strings.Lines(r.stdout) {
-		var e wireEvent
+		var e transport.EventRecord
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
@@ -143,8 +144,8 @@ func TestShowForms(t *testing.T) {
 	table.want(t, exitDone, "POSITION  TIME                 TYPE          STREAM   DATA\n       1  2026-03-06 14:00:00  TASK_SPAWNED  task-t1  {\"task_id\":\"t1\"", "")
 	piped := rift(t, "log", "show", "--data", folder, "--from", "5")
 	var document struct {
-		Events []wireEvent     `json:"events"`
-		Next   domain.Position `json:"next"`
+		Events []transport.EventRecord `json:"events"`
+		Next   domain.Position         `json:"next"`
 	}
 	if err := json.Unmarshal([]byte(piped.stdout), &document); err != nil || len(document.Events) != 1 || document.Next != 6 || document.Events[0].Meta.Node != "n1" {
 		t.Errorf("found %s, %v", piped.stdout, err)
@@ -305,14 +306,17 @@ func TestFolderInUse(t *testing.T) {
 func TestFollowResumes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	events := sampleEvents()
-	node := newEventNode(t, events[:2], [][]domain.Envelope{{events[2]}, {events[3]}, {events[4]}})
+	node := newEventNode(t, events[:2], [][]domain.Envelope{{events[2]}, {events[3]}, nil, {events[4]}})
 	stdout, stderr := &stopper{text: "TASK_COMPLETED", stop: cancel}, &strings.Builder{}
 	code := run(ctx, []string{"log", "tail", "--follow", "--addr", node.URL, "-n", "1"}, strings.NewReader(""), stdout, stderr, func(string) string { return "" })
 	if got := strings.Count(stdout.String(), "\n"); code != exitDone || got != 4 {
 		t.Errorf("found exit %d, %d lines\n%s\n%s\nwant 4", code, got, stdout, stderr)
 	}
-	if got := strings.Join(node.resumed, " "); got != "2 3 4" {
-		t.Errorf("found it resumed behind %q, want 2 3 4", got)
+	if got := strings.Join(node.resumed, " "); got != "2 3 4 4" {
+		t.Errorf("found it resumed behind %q, want 2 3 4 4", got)
+	}
+	if got := stderr.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "found status 503;") || !strings.Contains(got, "; trying again from position 4 in ") {
+		t.Errorf("found %q, want the refusal told once", got)
 	}
 }
 

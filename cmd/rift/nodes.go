@@ -2,12 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -21,13 +19,13 @@ func nodeEndpoints() []endpoint {
 	const noNode = "`rift nodes list` shows the nodes there are; `rift nodes register` adds one"
 	return []endpoint{
 		{
-			name: "register", short: "Announce what a node is and can", method: http.MethodPost, path: "/nodes/register", shape: commands.RegisterNode{}, args: []string{"node_id"}, needs: 1,
+			name: "register", short: "Announce what a node is and can", route: "nodes.register", args: []string{"node_id"}, needs: 1,
 			example: `  rift nodes register gpu-7 --capabilities selfplay,training,gpu --facts '{"gpu":"H100","memory_gb":80}'`,
 			help:    map[string]string{"node_id": "the node", "capabilities": "what it can do, all words that items may require", "facts": "an object of whatever else is known, JSON or @FILE"},
 			show:    showStored,
 		},
 		{
-			name: "heartbeat", short: "Report that a node is alive, and how loaded", method: http.MethodPost, path: "/nodes/heartbeat", shape: commands.NodeHeartbeat{}, args: []string{"node_id"}, needs: 1,
+			name: "heartbeat", short: "Report that a node is alive, and how loaded", route: "nodes.heartbeat", args: []string{"node_id"}, needs: 1,
 			example: `  rift nodes heartbeat gpu-7 --gpu-percent 97 --disk-percent 61`,
 			help: map[string]string{
 				"node_id": "the node", "level.gpu_percent": "GPU load, 0 to 100", "level.gpu_memory_percent": "GPU memory in use, 0 to 100", "level.cpu_percent": "CPU load, 0 to 100",
@@ -36,13 +34,13 @@ func nodeEndpoints() []endpoint {
 			show: showStored,
 		},
 		{
-			name: "list", short: "List the nodes", method: http.MethodGet, path: "/nodes", shape: projections.ManyNodes{},
+			name: "list", short: "List the nodes", route: "nodes.list",
 			example: "  rift nodes list\n  rift nodes list --state offline -o json",
 			help:    map[string]string{"state": "only these: registered, online, unhealthy, offline", "from": "begin at this name", "limit": "most nodes to list (default 100)"},
 			empty:   "no nodes: `rift nodes register gpu-1 --capabilities selfplay` adds one", show: showNodes,
 		},
 		{
-			name: "show", short: "Show one node", method: http.MethodGet, path: "/nodes/{id}", shape: projections.OneNode{}, args: []string{"id"}, needs: 1,
+			name: "show", short: "Show one node", route: "nodes.node", args: []string{"id"}, needs: 1,
 			example: "  rift nodes show gpu-7", help: map[string]string{"id": "the node"}, missing: noNode, show: showNode,
 		},
 	}

@@ -252,9 +252,10 @@ func TestNobodyAnswers(t *testing.T) {
 
 func TestAnswersThatAreNoAnswer(t *testing.T) {
 	page := newFakeNode(t, 404, nil, "<html>nothing here</html>")
-	rift(t, "work", "status", "--addr", page.URL).want(t, exitError, "", "is this a rift node?")
+	rift(t, "work", "status", "--addr", page.URL).want(t, exitError, "", page.URL+": want an answer of rift, found status 404: <html>nothing here</html>\n  is this a rift node?")
 	text := newFakeNode(t, 200, nil, "hello")
-	rift(t, "work", "status", "--addr", text.URL).want(t, exitError, "", "want JSON")
+	rift(t, "work", "status", "--addr", text.URL).want(t, exitError, "", "want JSON, found \"hello\"\n  is the node of another version?")
+	rift(t, "work", "add", "x", "--addr", text.URL).want(t, exitError, "", "want JSON of a receipt, found \"hello\"")
 	array := newFakeNode(t, 200, nil, "[]")
 	rift(t, "work", "status", "--addr", array.URL, "-o", "table").want(t, exitError, "", "`rift version`")
 }
@@ -348,6 +349,39 @@ func TestInterrupted(t *testing.T) {
 	defer waiting.Close()
 	r := riftContext(ctx, "", nil, "work", "status", "--addr", waiting.URL)
 	r.want(t, exitError, "", "rift: interrupted\n")
+}
+
+// A row of the command line names a row of the table, which says the rest.
+func TestEveryEndpointHasARoute(t *testing.T) {
+	for _, e := range slices.Concat(workEndpoints(), nodeEndpoints(), adminEndpoints()) {
+		route, known := routes()[e.route]
+		if !known || route.Request() == nil || e.show == nil {
+			t.Errorf("%s: want a route and a way to show its answer, found %q", e.name, e.route)
+			continue
+		}
+		var keys []string
+		for _, argument := range argumentsOf(route.Request(), "json", "query", "path") {
+			keys = append(keys, strings.Join(argument.path, "."))
+		}
+		for _, key := range e.args {
+			if !slices.Contains(keys, key) {
+				t.Errorf("%s: the argument %s is none of %v", e.name, key, keys)
+			}
+		}
+		for key := range e.help {
+			if !slices.Contains(keys, key) {
+				t.Errorf("%s: the help of %s belongs to none of %v", e.name, key, keys)
+			}
+		}
+	}
+}
+
+func TestANodeThatIsTooSlow(t *testing.T) {
+	waiting := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer waiting.Close()
+	rift(t, "work", "status", "--addr", waiting.URL, "--timeout", "20ms").want(t, exitUnreachable, "", "rift: no answer from "+waiting.URL+" within 20ms\n  try again")
+	cut := newFakeNode(t, 200, map[string]string{"Content-Length": "100"}, "{")
+	rift(t, "work", "status", "--addr", cut.URL).want(t, exitUnreachable, "", "nothing answers at "+cut.URL+": unexpected EOF\n")
 }
 
 // The commands of a group keep the promise of the design: these names work.

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"net/http"
-	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +18,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/jsonl"
 	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/transport"
 )
 
 // selection says which events are wanted.
@@ -97,7 +95,7 @@ func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, e
 			return nil, err
 		}
 		settings.Addr = "http://" + address
-		asked, err := newClient(settings)
+		asked, err := a.newClient(settings)
 		if err != nil {
 			return nil, err
 		}
@@ -243,30 +241,13 @@ func backwards(events iter.Seq2[domain.Envelope, error], limit int) iter.Seq2[do
 	}
 }
 
-// wireEvent is an event as GET /events answers it.
-type wireEvent struct {
-	Position domain.Position `json:"position"`
-	Stream   domain.StreamID `json:"stream"`
-	Revision domain.Revision `json:"revision"`
-	ID       domain.EventID  `json:"id"`
-	Type     string          `json:"type"`
-	Version  int             `json:"version"`
-	Time     time.Time       `json:"time"`
-	Data     json.RawMessage `json:"data"`
-	Meta     domain.Meta     `json:"meta"`
-}
-
-func (w wireEvent) envelope() domain.Envelope {
-	return domain.Envelope{Position: w.Position, Stream: w.Stream, Revision: w.Revision, ID: w.ID, Type: w.Type, Version: w.Version, Time: w.Time, Meta: w.Meta, Data: w.Data}
-}
-
 // wireOf is the JSON form of an event. A payload that is not JSON is printed as text.
-func wireOf(e domain.Envelope) wireEvent {
+func wireOf(e domain.Envelope) transport.EventRecord {
 	data := json.RawMessage(e.Data)
 	if !json.Valid(data) {
 		data, _ = json.Marshal(string(e.Data)) // a string always encodes
 	}
-	return wireEvent{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
+	return transport.EventRecord{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
 }
 
 // pageOfEvents is how many events are asked of a node at once.
@@ -281,62 +262,45 @@ func (a *app) nodeSource(c *cobra.Command) (*source, error) {
 }
 
 func (c *client) source() *source {
-	return &source{name: c.addr, events: c.events, head: c.head, follow: c.follow, close: func() error { return nil }}
+	return &source{name: c.settings.Addr, events: c.events, head: c.head, follow: c.follow, close: func() error { return nil }}
 }
 
-// parameters are what a node is asked to choose by; what it cannot choose by is
-// sifted here.
-func (s selection) parameters() url.Values {
-	query := url.Values{}
-	set(query, "stream", strings.Join(s.streams, ","))
-	set(query, "type", strings.Join(s.filter.Types, ","))
-	set(query, "where", s.where)
-	return query
+// asked is what a node is asked to choose by; what it cannot choose by is sifted
+// here.
+func (s selection) asked() transport.Selection {
+	return transport.Selection{Streams: s.streams, Types: s.filter.Types, Where: s.where}
 }
 
-// events pages through GET /events.
+// eventsPage is a page of the log, its events read.
+type eventsPage struct {
+	Position domain.Position         `json:"position"`
+	Events   []transport.EventRecord `json:"events"`
+	transport.EventsAnswer
+}
+
+// events pages through the log of a node.
 func (c *client) events(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
 	told := s.keep
 	s.keep = nil // the node has the expression
 	return s.sift(func(yield func(domain.Envelope, error) bool) {
-		query := s.parameters()
-		next := s.from
+		q := transport.EventsQuery{From: s.from, To: s.to, Limit: pageOfEvents, Selection: s.asked()}
 		if s.reverse {
-			query.Set("order", "desc")
-			next = s.to
+			q.Order, q.From = "desc", s.to
 		}
-		if s.to != 0 {
-			query.Set("to", s.to.String())
-		}
-		limit := pageOfEvents
 		if s.limit > 0 && s.since.IsZero() && s.until.IsZero() {
-			limit = min(limit, s.limit)
+			q.Limit = min(q.Limit, s.limit)
 		}
-		query.Set("limit", strconv.Itoa(limit))
 		for {
-			query.Del("from")
-			if next != 0 {
-				query.Set("from", next.String())
-			}
-			answer, err := c.do(ctx, request{method: http.MethodGet, path: "/events", query: query})
-			if err != nil {
-				yield(domain.Envelope{}, err)
-				return
-			}
-			page, err := decode[struct {
-				Position    domain.Position `json:"position"`
-				Events      []wireEvent     `json:"events"`
-				Next        domain.Position `json:"next"`
-				WhereErrors int             `json:"where_errors"`
-				WhereError  string          `json:"where_error"`
-			}](answer)
+			page, err := within(ctx, c, func(ctx context.Context) (eventsPage, error) {
+				return transport.Ask[eventsPage](ctx, c.node, "events.read", q)
+			})
 			if err != nil {
 				yield(domain.Envelope{}, err)
 				return
 			}
 			told.missed(page.WhereErrors, page.WhereError)
-			for _, w := range page.Events {
-				if !yield(w.envelope(), nil) {
+			for _, record := range page.Events {
+				if !yield(record.Envelope(), nil) {
 					return
 				}
 			}
@@ -344,32 +308,20 @@ func (c *client) events(ctx context.Context, s selection) iter.Seq2[domain.Envel
 			if s.to != 0 {
 				last = min(last, s.to)
 			}
-			if s.reverse && (page.Next == 0 || page.Next < s.from) || !s.reverse && (page.Next == next || page.Next > last) {
+			if s.reverse && (page.Next == 0 || page.Next < s.from) || !s.reverse && (page.Next == q.From || page.Next > last) {
 				return
 			}
-			next = page.Next
+			q.From = page.Next
 		}
 	})
 }
 
-// follow yields what a node appends behind a position, for one connection.
+// follow yields what a node appends behind a position, over as many connections
+// as it takes.
 func (c *client) follow(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
-		asked := request{method: http.MethodGet, path: "/events/stream", query: s.parameters(), header: map[string]string{"Last-Event-ID": after.String()}}
-		for m, err := range c.stream(ctx, asked) {
-			if err == nil && m.event == "problem" {
-				err = problemOf(http.StatusServiceUnavailable, "", "", m.data)
-			}
-			if err != nil {
-				yield(domain.Envelope{}, err)
-				return
-			}
-			w, err := decode[wireEvent](m.data)
-			if err != nil {
-				yield(domain.Envelope{}, err)
-				return
-			}
-			if w.Position > after && !yield(w.envelope(), nil) {
+		for told, err := range c.node.Follow(ctx, after, s.asked()) {
+			if !yield(told.Record.Envelope(), c.explain(err)) {
 				return
 			}
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ func workEndpoints() []endpoint {
 	lease := []string{"task_id", "lease"}
 	return []endpoint{
 		{
-			name: "add", short: "Queue an item", method: http.MethodPost, path: "/work/add", shape: commands.AddTask{}, args: []string{"task_type"}, needs: 1,
+			name: "add", short: "Queue an item", route: "work.add", args: []string{"task_type"}, needs: 1,
 			example: `  rift work add selfplay --config-key hex8_2p --priority 80
   rift work add training --depends-on t-1,t-2 --requires gpu --timeout-seconds 2h
   rift work add selfplay --payload @job.json --idempotency-key nightly-17
@@ -53,7 +52,7 @@ func workEndpoints() []endpoint {
 			show: showStored,
 		},
 		{
-			name: "claim", short: "Take items for a node", method: http.MethodPost, path: "/work/claim", shape: commands.ClaimTasks{}, args: []string{"node_id"}, needs: 1,
+			name: "claim", short: "Take items for a node", route: "work.claim", args: []string{"node_id"}, needs: 1,
 			example: `  rift work claim gpu-7
   rift work claim gpu-7 --capabilities selfplay,gpu --limit 4`,
 			help: map[string]string{
@@ -64,43 +63,43 @@ func workEndpoints() []endpoint {
 			show:  showClaimed,
 		},
 		{
-			name: "start", short: "Say that work on an item began", method: http.MethodPost, path: "/work/start", shape: commands.StartTask{}, args: lease, needs: 2,
+			name: "start", short: "Say that work on an item began", route: "work.start", args: lease, needs: 2,
 			example: "  rift work start t-1 3", help: leaseHelp, missing: noItem, show: showStored,
 		},
 		{
-			name: "heartbeat", short: "Keep a lease alive", method: http.MethodPost, path: "/work/heartbeat", shape: commands.HeartbeatTask{}, args: lease, needs: 2,
+			name: "heartbeat", short: "Keep a lease alive", route: "work.heartbeat", args: lease, needs: 2,
 			example: `  rift work heartbeat t-1 3 --progress '{"games":40}'`,
 			help:    with(leaseHelp, "progress", "how far it is, JSON or @FILE"), missing: noItem, show: showStored,
 		},
 		{
-			name: "complete", short: "Report an item done", method: http.MethodPost, path: "/work/complete", shape: commands.CompleteTask{}, args: lease, needs: 2,
+			name: "complete", short: "Report an item done", route: "work.complete", args: lease, needs: 2,
 			example: `  rift work complete t-1 3 --result '{"games":200}'
   rift work complete t-1 3 --result @result.json`,
 			help: with(leaseHelp, "result", "what came of it, JSON or @FILE"), missing: noItem, show: showStored,
 		},
 		{
-			name: "fail", short: "Report that an attempt failed", method: http.MethodPost, path: "/work/fail", shape: commands.FailTask{}, args: lease, needs: 2,
+			name: "fail", short: "Report that an attempt failed", route: "work.fail", args: lease, needs: 2,
 			example: `  rift work fail t-1 3 --error "out of memory"
   rift work fail t-1 3 --error "no such model" --retryable=false`,
 			help: with(with(leaseHelp, "error", "what went wrong"), "retryable", "whether another attempt may help (default true)"), missing: noItem, show: showStored,
 		},
 		{
-			name: "release", short: "Give an item back unfinished; no attempt is spent", method: http.MethodPost, path: "/work/release", shape: commands.ReleaseTask{}, args: lease, needs: 2,
+			name: "release", short: "Give an item back unfinished; no attempt is spent", route: "work.release", args: lease, needs: 2,
 			example: `  rift work release t-1 3 --reason "node is shutting down"`,
 			help:    with(leaseHelp, "reason", "why"), missing: noItem, show: showStored,
 		},
 		{
-			name: "cancel", short: "Stop an item for good", method: http.MethodPost, path: "/work/cancel", shape: commands.CancelTask{}, args: []string{"task_id"}, needs: 1,
+			name: "cancel", short: "Stop an item for good", route: "work.cancel", args: []string{"task_id"}, needs: 1,
 			example: `  rift work cancel t-1 --reason "wrong model"`,
 			help:    map[string]string{"task_id": "the item", "reason": "why"}, missing: noItem, show: showStored,
 		},
 		{
-			name: "show", short: "Show one item", method: http.MethodGet, path: "/work/items/{id}", shape: projections.OneTask{}, args: []string{"id"}, needs: 1,
+			name: "show", short: "Show one item", route: "work.item", args: []string{"id"}, needs: 1,
 			example: "  rift work show t-1\n  rift work show t-1 --at 2026-03-06T14:02:11Z",
 			help:    map[string]string{"id": "the item"}, missing: noItem, show: showItem,
 		},
 		{
-			name: "list", short: "List items by name", method: http.MethodGet, path: "/work/items", shape: projections.ManyTasks{},
+			name: "list", short: "List items by name", route: "work.items",
 			example: "  rift work list --state queued\n  rift work list --node gpu-7 -o csv",
 			help: map[string]string{
 				"state": "only these: " + strings.Join(stateNames(), ", "), "type": "only this type of work", "config_key": "only of this config",
@@ -109,16 +108,16 @@ func workEndpoints() []endpoint {
 			empty: "no items: `rift work add selfplay` queues one", show: showItems,
 		},
 		{
-			name: "history", short: "List items that ended, newest first", method: http.MethodGet, path: "/work/history", shape: projections.FinishedTasks{},
+			name: "history", short: "List items that ended, newest first", route: "work.history",
 			example: "  rift work history --limit 20", help: map[string]string{"before": "go on where the last page ended", "limit": "most items to list (default 100)"},
 			empty: "no item has ended yet", show: showItems,
 		},
 		{
-			name: "status", short: "Show the queue in numbers", method: http.MethodGet, path: "/work/status", shape: projections.NoQuestion{},
+			name: "status", short: "Show the queue in numbers", route: "work.status",
 			example: "  rift work status\n  rift work status --at 48211", show: showWorkStatus,
 		},
 		{
-			name: "explain", short: "Say why an item is not running, or why a node gets nothing", method: http.MethodGet, path: "/work/explain", shape: projections.ExplainTask{},
+			name: "explain", short: "Say why an item is not running, or why a node gets nothing", route: "work.explain",
 			example: "  rift work explain --task t-1\n  rift work explain --node gpu-7",
 			help:    map[string]string{"task": "the item to explain", "node": "the node to explain"}, missing: noItem, show: showExplained,
 		},

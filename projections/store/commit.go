@@ -59,6 +59,9 @@ func (s *Store) commit(ctx context.Context, p *pass, extra func(*pebble.Batch) e
 			return p.tx.fail(err)
 		}
 	}
+	if inStep {
+		s.views.gaps.announce(p.tx.all)
+	}
 	var err error
 	if moved != nil {
 		err = s.views.change(func() error { return s.applyBatch(batch) }, moved)
@@ -110,7 +113,7 @@ func (s *Store) applyBatch(batch *pebble.Batch) (err error) {
 // the listings.
 func (s *Store) publish(p *pass, inStep bool) {
 	if inStep {
-		s.views.outdated()
+		s.views.applies()
 	}
 	s.mu.Lock()
 	if inStep {

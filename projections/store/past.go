@@ -282,7 +282,7 @@ func (s *Store) At(ctx context.Context, log eventlog.Log, at domain.Position, f 
 	}
 	if st.position == at {
 		defer s.views.release(st)
-		return f(&view{state: st, codec: s.options.Codec})
+		return f(&view{state: st, codec: s.options.Codec, gaps: &s.views.gaps})
 	}
 	s.views.release(st)
 	m, err := s.past.moment(ctx, log, at)

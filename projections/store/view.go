@@ -37,6 +37,8 @@ type state struct {
 	position domain.Position
 	layout   *layout
 	holders  int // guarded by views.mu
+	// The state holds every commit up to first and none past second.
+	first, second uint64
 }
 
 // views hands out committed states. A state is taken once between two commits,
@@ -52,10 +54,13 @@ type views struct {
 	open    int    // states that are held
 	closed  bool
 	drained chan struct{} // closed when closed and nothing is open
+	applied uint64        // commits that are surely in a state taken now
+	gaps    gaps
 }
 
 func (v *views) start(db *pebble.DB, codec domain.Codec) {
 	v.db, v.codec, v.drained = db, codec, make(chan struct{})
+	v.gaps.tables = map[string]*tableGaps{}
 }
 
 func (v *views) acquire() (*state, error) {
@@ -65,7 +70,8 @@ func (v *views) acquire() (*state, error) {
 		return nil, errClosed
 	}
 	if v.current == nil {
-		st := &state{snapshot: v.db.NewSnapshot(), layout: v.layout, holders: 1}
+		st := &state{snapshot: v.db.NewSnapshot(), layout: v.layout, holders: 1, first: v.applied}
+		st.second = v.gaps.begun()
 		at, err := readCheckpoint(st.snapshot)
 		if err != nil {
 			return nil, errors.Join(err, st.snapshot.Close())
@@ -108,10 +114,19 @@ func (v *views) drop(st *state) {
 	}
 }
 
-// outdated lets go of the shared state: a commit has made it old.
+// outdated lets go of the shared state: what it shows has changed.
 func (v *views) outdated() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.forget()
+}
+
+// applies is outdated for the commit that was announced last. Only the fold
+// announces commits, one after the other.
+func (v *views) applies() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.applied = v.gaps.begun()
 	v.forget()
 }
 
@@ -132,6 +147,7 @@ func (v *views) change(commit func() error, l *layout) error {
 		return err
 	}
 	v.layout = l
+	v.applied = v.gaps.begun()
 	v.forget()
 	return nil
 }
@@ -159,7 +175,7 @@ func (s *Store) View(f func(projections.View) error) error {
 		return err
 	}
 	defer s.views.release(st)
-	return f(&view{state: st, codec: s.options.Codec})
+	return f(&view{state: st, codec: s.options.Codec, gaps: &s.views.gaps})
 }
 
 // Snapshot is a committed state that stays until it is closed. Close of the
@@ -176,7 +192,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshot{view: view{state: st, codec: s.options.Codec}, views: &s.views}, nil
+	return &Snapshot{view: view{state: st, codec: s.options.Codec, gaps: &s.views.gaps}, views: &s.views}, nil
 }
 
 // Close lets the state go; closing twice is closing once.
@@ -186,6 +202,7 @@ func (s *Snapshot) Close() { s.once.Do(func() { s.views.release(s.state) }) }
 type view struct {
 	state *state
 	codec domain.Codec
+	gaps  *gaps
 	key   []byte
 }
 
@@ -235,17 +252,18 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 			yield(projections.Row{}, err)
 			return
 		}
-		if err := scanRows(v.state.snapshot, prefix, span, yield); err != nil {
+		if err := v.scan(prefix, span, yield); err != nil {
 			yield(projections.Row{}, domain.Errorf(domain.Unavailable, "read models: %w", err))
 		}
 	}
 }
 
-// scanRows yields the committed rows of a span. The error is Pebble's, and
-// nothing is yielded after it.
-func scanRows(reader pebble.Reader, prefix []byte, span projections.Span, yield func(projections.Row, error) bool) error {
+// scan yields the committed rows of a span. The error is Pebble's, and nothing is
+// yielded after it.
+func (v *view) scan(prefix []byte, asked projections.Span, yield func(projections.Row, error) bool) error {
+	span := v.gaps.skip(prefix, asked, v.state.first)
 	lower, upper := bounds(prefix, span)
-	it, err := reader.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := v.state.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return err
 	}
@@ -254,6 +272,10 @@ func scanRows(reader pebble.Reader, prefix []byte, span projections.Span, yield 
 		step, ok = it.Prev, it.Last()
 	} else {
 		ok = it.First()
+		stats := it.Stats()
+		if stats.ForwardStepCount[pebble.InternalIterCall] > gapSteps && (asked.From == "" || span.From != asked.From) {
+			v.learn(prefix, span.Prefix, it, ok)
+		}
 	}
 	var pages pages
 	for ; ok; ok = step() {
@@ -267,6 +289,20 @@ func scanRows(reader pebble.Reader, prefix []byte, span projections.Span, yield 
 		}
 	}
 	return it.Close()
+}
+
+// learn remembers that nothing lies between the start of a span and the first
+// row found, or its end.
+func (v *view) learn(prefix []byte, under string, it *pebble.Iterator, found bool) {
+	upTo := string(keyAfter([]byte(under)))
+	if found {
+		upTo = string(it.Key()[len(prefix):])
+	} else if it.Error() != nil {
+		return
+	}
+	if upTo != "" {
+		v.gaps.learn(prefix, under, upTo, v.state.first, v.state.second)
+	}
 }
 
 // ignoreAfterStop drops the error of closing an iterator whose reader has

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/ringrift/rift/projections"
+)
+
+// gaps remembers where scans of committed rows found nothing at their start, so
+// that the next scan begins behind it. A queue is the reason: its head is where
+// rows are deleted, and until Pebble compacts the deletions away, every scan
+// from the start steps over all of them.
+//
+// A gap says that no row of a table with a prefix lies before a key. It holds
+// until a row is put there, and every commit announces the rows it puts before
+// any view can show them. Commits are counted; a view knows between which two
+// counts it was taken:
+//
+//   - A gap found by a view is kept only if nothing was put into the table since
+//     the first count, and is told only to views whose first count is not before
+//     the second of the one that found it.
+//   - A put that was announced after the gap was kept removes it if it lies in it.
+type gaps struct {
+	mu        sync.Mutex
+	announced uint64 // commits begun
+	tables    map[string]*tableGaps
+}
+
+type tableGaps struct {
+	put  uint64 // the last commit that put a new row
+	gaps map[string]gap
+}
+
+type gap struct {
+	upTo  string // no row with the prefix before this key
+	since uint64 // for views taken after this commit
+}
+
+const (
+	gapSteps  = 32 // steps over nothing that are worth remembering
+	gapsKept  = 64 // of one table; beyond, all are forgotten
+	gapTables = 256
+)
+
+// skip gives the part of a scan that may hold rows, for a view taken after commit first.
+func (g *gaps) skip(prefix []byte, span projections.Span, first uint64) projections.Span {
+	if span.Reverse {
+		return span
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.tables[string(prefix)]
+	if t == nil {
+		return span
+	}
+	if known, ok := t.gaps[span.Prefix]; ok && known.since <= first && span.From < known.upTo {
+		span.From = known.upTo
+	}
+	return span
+}
+
+// learn keeps a gap that a view found, taken between commits first and second.
+func (g *gaps) learn(prefix []byte, under, upTo string, first, second uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.table(string(prefix))
+	if t == nil || t.put > first {
+		return
+	}
+	if len(t.gaps) >= gapsKept {
+		clear(t.gaps)
+	}
+	t.gaps[under] = gap{upTo: upTo, since: second}
+}
+
+func (g *gaps) table(prefix string) *tableGaps {
+	t := g.tables[prefix]
+	if t == nil && len(g.tables) < gapTables {
+		t = &tableGaps{gaps: map[string]gap{}}
+		g.tables[prefix] = t
+	}
+	return t
+}
+
+// announce begins a commit: the waiting rows of these tables are about to show.
+func (g *gaps) announce(tables []*table) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.announced++
+	for _, t := range tables {
+		if len(t.dirty) == 0 {
+			continue
+		}
+		known := g.table(string(t.prefix))
+		if known == nil {
+			continue
+		}
+		for under, one := range known.gaps {
+			if t.putsBetween(under, one.upTo) {
+				delete(known.gaps, under)
+			}
+		}
+		if t.putsAny() {
+			known.put = g.announced
+		}
+	}
+}
+
+// begun is the number of the last commit that was announced.
+func (g *gaps) begun() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.announced
+}
+
+func (e *entry) puts() bool { return e.cell != nil && e.stored != present }
+
+func (t *table) putsAny() bool {
+	for _, e := range t.dirty {
+		if e.puts() {
+			return true
+		}
+	}
+	return false
+}
+
+// putsBetween tells whether a new row with a prefix lies before a key; the
+// waiting rows are in key order.
+func (t *table) putsBetween(prefix, upTo string) bool {
+	from := sort.Search(len(t.dirty), func(i int) bool { return t.dirty[i].key >= prefix })
+	for _, e := range t.dirty[from:] {
+		if e.key >= upTo || !strings.HasPrefix(e.key, prefix) {
+			return false
+		}
+		if e.puts() {
+			return true
+		}
+	}
+	return false
+}

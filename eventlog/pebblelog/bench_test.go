@@ -268,3 +268,58 @@ func BenchmarkDelivery(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFlat holds appends to a long log against appends to a short one, new
+// streams and old ones in turn.
+func BenchmarkFlat(b *testing.B) {
+	const short, long = 10_000, 2_000_000
+	fill := func(n int) func(w, n int) error {
+		log, err := Open(b.TempDir(), Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = log.Close() })
+		payload := benchPayload(256)
+		for at := 0; at < n; {
+			var group sync.WaitGroup
+			for range 250 {
+				mine := make([]eventlog.Proposed, 4)
+				for i := range mine {
+					mine[i] = benchEvent(1000, at, payload)
+					at++
+				}
+				stream := domain.Stream("task", fmt.Sprint(at))
+				group.Go(func() {
+					if _, err := log.Append(b.Context(), stream, domain.NoStream, mine...); err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			group.Wait()
+		}
+		return func(w, n int) error {
+			stream := domain.Stream("fresh", fmt.Sprintf("%d/%d", w, n))
+			if n%2 == 1 {
+				stream = domain.Stream("task", fmt.Sprint(4*(1+n%(short/4))))
+			}
+			_, err := log.Append(context.Background(), stream, domain.AnyRevision, benchEvent(w, n, payload))
+			return err
+		}
+	}
+	shortLog, longLog := fill(short), fill(long)
+	for _, writers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			shortNext, longNext := make([]int, writers), make([]int, writers)
+			for w := range writers { // not the identities of the run before
+				shortNext[w], longNext[w] = writers<<20, writers<<20
+			}
+			var ratios []float64
+			for b.Loop() {
+				was := load(b, shortNext, shortLog)
+				is := load(b, longNext, longLog)
+				ratios = append(ratios, was/is)
+			}
+			reportRatio(b, "x_latency", ratios)
+		})
+	}
+}

@@ -1,17 +1,21 @@
 package pebblelog
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -20,9 +24,14 @@ import (
 // TestCrash clones the disk as the loss of power may leave it, again and again
 // under load, and checks each clone.
 func TestCrash(t *testing.T) {
-	const clones = 60
+	t.Run("one batch at a time", func(t *testing.T) { crash(t, 0) })
+	t.Run("batches in flight", func(t *testing.T) { crash(t, alwaysInFlight) })
+}
+
+func crash(t *testing.T, pipelineAt int) {
+	const clones = 40
 	disk := vfs.NewCrashableMem()
-	log := openSmall(t, "data/log", disk)
+	log := openWith(t, "data/log", Options{FS: disk, Small: true, pipelineAt: pipelineAt})
 	var next atomic.Int64
 	var mu sync.Mutex
 	var acknowledged []int
@@ -192,4 +201,145 @@ func TestCloseCommitsWhatWasAccepted(t *testing.T) {
 	}
 	group.Wait()
 	checkNumbered(t, openSmall(t, "log", disk), acknowledged, int(next.Load()))
+}
+
+// TestNothingIsSeenBeforeItsSync holds the sync of an append back and looks for
+// it everywhere: it is in the database already, and no one may see it.
+func TestNothingIsSeenBeforeItsSync(t *testing.T) {
+	for name, pipelineAt := range map[string]int{"one batch at a time": 0, "batches in flight": alwaysInFlight} {
+		t.Run(name, func(t *testing.T) {
+			var held atomic.Pointer[chan struct{}]
+			disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if gate := held.Load(); gate != nil && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+					<-*gate
+				}
+				return nil
+			}))
+			log := openWith(t, "log", Options{FS: disk, Small: true, pipelineAt: pipelineAt})
+			fillNumbered(t, log, 21) // seven events in each of three streams
+			gate := make(chan struct{})
+			held.Store(&gate)
+			appended := make(chan error, 1)
+			late := numbered(100)
+			go func() {
+				_, err := log.Append(t.Context(), "task-0", domain.AnyRevision, late, numbered(101))
+				appended <- err
+			}()
+			eventually(t, "the append in the database", func() error {
+				_, closer, err := log.current.db.Get(appendRecordKey(nil, 23))
+				if err == nil {
+					err = closer.Close()
+				}
+				return err
+			})
+			count := func() map[string]int {
+				seen := map[string]int{}
+				for direction, name := range map[eventlog.Direction]string{eventlog.Forward: "forward", eventlog.Backward: "backward"} {
+					from, fromRevision := domain.Position(0), domain.Revision(0)
+					if direction == eventlog.Backward {
+						from, fromRevision = eventlog.End, eventlog.EndRevision
+					}
+					for _, err := range log.ReadAll(t.Context(), from, direction, eventlog.Filter{}) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						seen["all "+name]++
+					}
+					for _, err := range log.Read(t.Context(), "task-0", fromRevision, direction) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						seen["stream "+name]++
+					}
+				}
+				for item, err := range log.Subscribe(t.Context(), 0, eventlog.Filter{}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if item.CaughtUp {
+						break
+					}
+					seen["subscription"]++
+				}
+				if _, found, err := log.Find(t.Context(), "task-0", late.ID); err != nil {
+					t.Fatal(err)
+				} else if found {
+					seen["found"]++
+				}
+				head, err := log.Head(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen["head"] = int(head)
+				return seen
+			}
+			want := map[string]int{"all forward": 21, "all backward": 21, "stream forward": 7, "stream backward": 7, "subscription": 21, "head": 21}
+			if seen := count(); !maps.Equal(seen, want) {
+				t.Fatalf("before the sync: want %v, found %v", want, seen)
+			}
+			held.Store(nil)
+			close(gate)
+			if err := <-appended; err != nil {
+				t.Fatal(err)
+			}
+			want = map[string]int{"all forward": 23, "all backward": 23, "stream forward": 9, "stream backward": 9, "subscription": 23, "found": 1, "head": 23}
+			if seen := count(); !maps.Equal(seen, want) {
+				t.Fatalf("after the sync: want %v, found %v", want, seen)
+			}
+		})
+	}
+}
+
+// TestAbandonedAppend ends the context of appends that wait, one that is under
+// way and one behind it.
+func TestAbandonedAppend(t *testing.T) {
+	var held atomic.Pointer[chan struct{}]
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if gate := held.Load(); gate != nil && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			<-*gate
+		}
+		return nil
+	}))
+	log := openSmall(t, "log", disk)
+	gate := make(chan struct{})
+	held.Store(&gate)
+	ctx, stop := context.WithCancel(t.Context())
+	errs := [2]chan error{make(chan error, 1), make(chan error, 1)}
+	try := func(n int) {
+		_, err := log.Append(ctx, "task-a", domain.AnyRevision, numbered(n))
+		errs[n] <- err
+	}
+	go try(0)
+	eventually(t, "the first append under way", func() error {
+		_, closer, err := log.current.db.Get(appendRecordKey(nil, 1))
+		if err == nil {
+			err = closer.Close()
+		}
+		return err
+	})
+	go try(1)
+	eventually(t, "the second append waiting", func() error {
+		log.queue.mu.Lock()
+		defer log.queue.mu.Unlock()
+		if log.queue.waiting == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	stop()
+	for n, says := range []string{"may be stored", "nothing is stored"} {
+		err := <-errs[n]
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), says) {
+			t.Fatalf("append %d: want canceled, unavailable and %q, found %v", n, says, err)
+		}
+	}
+	held.Store(nil)
+	close(gate)
+	receipt, err := log.Append(t.Context(), "task-a", domain.AnyRevision, numbered(0))
+	if err != nil || !receipt.Duplicate || receipt.First != 1 {
+		t.Fatalf("want the append that was under way found, found %+v, %v", receipt, err)
+	}
+	if receipt, err = log.Append(t.Context(), "task-a", 0, numbered(1)); err != nil || receipt.Duplicate || receipt.First != 2 {
+		t.Fatalf("want the append that waited not stored, found %+v, %v", receipt, err)
+	}
 }

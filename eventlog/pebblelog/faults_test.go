@@ -231,7 +231,11 @@ func TestRandomWriteErrors(t *testing.T) {
 				}
 				return nil
 			}))
-			log := openSmall(t, "log", disk)
+			options := Options{FS: disk, Small: true}
+			if seed%2 == 1 {
+				options.pipelineAt = alwaysInFlight
+			}
+			log := openWith(t, "log", options)
 			broken.Store(true)
 			var next atomic.Int64
 			var acknowledged []int

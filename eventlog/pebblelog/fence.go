@@ -152,7 +152,6 @@ type fencedFolder struct {
 func (f *fencedFolder) Sync() error {
 	if err := f.fs.change(f.File.Sync); err != nil {
 		f.fs.fail(err)
-		f.fs.raise()
 	}
 	return nil
 }

@@ -70,9 +70,17 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
+// alwaysInFlight makes a log pipeline every batch.
+const alwaysInFlight = -1
+
 func openSmall(t testing.TB, dir string, fs vfs.FS) *Log {
 	t.Helper()
-	log, err := Open(dir, Options{FS: fs, Small: true})
+	return openWith(t, dir, Options{FS: fs, Small: true})
+}
+
+func openWith(t testing.TB, dir string, options Options) *Log {
+	t.Helper()
+	log, err := Open(dir, options)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -90,4 +98,10 @@ func TestKeepsThePromises(t *testing.T) {
 
 func TestKeepsThePromisesOnDisk(t *testing.T) {
 	logtest.Run(t, func(t testing.TB) eventlog.Log { return openSmall(t, t.TempDir(), nil) })
+}
+
+func TestKeepsThePromisesInFlight(t *testing.T) {
+	logtest.Run(t, func(t testing.TB) eventlog.Log {
+		return openWith(t, "log", Options{FS: vfs.NewMem(), Small: true, pipelineAt: alwaysInFlight})
+	})
 }

@@ -26,6 +26,9 @@ type Options struct {
 	Logger *slog.Logger
 	// WrittenBy is the version of rift that a new folder names as its maker.
 	WrittenBy string
+
+	// pipelineAt is set by tests that want batches in flight at all times.
+	pipelineAt int
 }
 
 // sizes of what a log keeps in memory, apart from the block cache.
@@ -60,6 +63,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.pipelineAt == 0 {
+		o.pipelineAt = pipelineAt
 	}
 	if o.WrittenBy == "" {
 		o.WrittenBy = buildVersion()

@@ -25,7 +25,7 @@ const timeStride = 1024
 // appends are refused.
 const (
 	firstPause     = 50 * time.Millisecond
-	longestPause   = 5 * time.Second
+	longestPause   = time.Second
 	reopenPatience = time.Second
 )
 
@@ -76,7 +76,7 @@ func (s *sequencer) run() {
 		if g == nil {
 			break
 		}
-		s.commit(g, behind >= pipelineAt)
+		s.commit(g, behind >= s.log.options.pipelineAt)
 	}
 	s.await(0)
 	close(s.flights)
@@ -222,14 +222,14 @@ func (s *sequencer) settle(f *flight) {
 // disk, and pebble cannot go on after a failed write of its log.
 func (s *sequencer) broken(f *flight, err error) {
 	s.store.fail(err)
-	s.store.fs.raise()
 	refuse(f.group, lost(err))
 	s.giveUp()
 }
 
 func (s *sequencer) giveUp() {
 	s.await(0)
-	s.store = nil // readers keep it until there is another
+	s.store.fs.raise() // waits for what is under way
+	s.store = nil      // readers keep it until there is another
 	s.heads.forget()
 }
 

@@ -40,7 +40,7 @@ func newStore(options Options) *store {
 }
 
 // abandonAfter is how long an opening that has failed may take to notice.
-const abandonAfter = 2 * time.Second
+const abandonAfter = 500 * time.Millisecond
 
 // open opens the database; nothing that pebble does on a broken disk reaches
 // the caller as a panic.
@@ -138,7 +138,8 @@ func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 // flushedNothing is how pebble reports a flush of no keys, which is no failure.
 const flushedNothing = "pebble: empty table"
 
-// fail notes an error after which nothing may be written through this store.
+// fail notes an error after which nothing may be written through this store. It
+// returns when that is so: the folder may then be opened by another.
 func (s *store) fail(err error) {
 	s.mu.Lock()
 	if s.failure == nil {
@@ -146,6 +147,7 @@ func (s *store) fail(err error) {
 		close(s.broke)
 	}
 	s.mu.Unlock()
+	s.fs.raise()
 }
 
 func (s *store) fatal() error {
@@ -229,9 +231,8 @@ func (l storeLogger) Fatalf(format string, args ...any) {
 		}
 	}
 	l.out.Error("log storage gave up", "error", err)
+	// What pebble does after this runs on state that it holds for broken.
 	l.store.fail(err)
-	// What pebble does after this line runs on state it holds for broken.
-	l.store.fs.raise()
 }
 
 // storageCode classes an error of the storage.

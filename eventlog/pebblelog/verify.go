@@ -99,11 +99,42 @@ func (v *verifier) records() error {
 			return err
 		}
 		v.unread = true
-		v.problem(reached, fmt.Errorf("event %d cannot be read: %w", reached, err))
-		next = reached + 1
+		if next, err = v.beyond(reached), fmt.Errorf("event %d cannot be read: %w", reached, err); next > reached+1 {
+			err = fmt.Errorf("events %d to %d cannot be read: %w", reached, next-1, errors.Unwrap(err))
+		}
+		v.problem(reached, err)
 	}
 	v.progress(v.durable, v.durable)
 	return nil
+}
+
+// beyond finds the next event that can be read behind one that cannot. What is
+// lost is a block or a table, and every try at it takes long, because pebble
+// looks for the bit that flipped: so it leaps, and then closes in.
+func (v *verifier) beyond(lost domain.Position) domain.Position {
+	step := domain.Position(1)
+	for lost+step <= v.durable && !v.readable(lost+step) {
+		lost += step
+		step *= 2
+	}
+	good := min(lost+step, v.durable+1)
+	for lost+1 < good {
+		middle := lost + (good-lost)/2
+		if v.readable(middle) {
+			good = middle
+		} else {
+			lost = middle
+		}
+	}
+	return good
+}
+
+func (v *verifier) readable(position domain.Position) bool {
+	_, closer, err := v.db.Get(appendRecordKey(nil, position))
+	if err == nil {
+		err = closer.Close()
+	}
+	return err == nil || errors.Is(err, pebble.ErrNotFound)
 }
 
 // stretch reads from a position on until the end or an error, and says which

@@ -1,0 +1,195 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+// running is a node whose actors follow and drain an empty log in memory.
+func running(t *testing.T, log eventlog.Log) *Node {
+	t.Helper()
+	n, err := Open(Config{Node: "n1", Log: log, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var actors sync.WaitGroup
+	for _, actor := range []func(context.Context) error{n.Follow, n.Drain, n.Tick, n.Publish} {
+		actors.Go(func() {
+			if err := actor(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		stop()
+		actors.Wait()
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func do(t *testing.T, n *Node, id string, c domain.Command) commands.Result {
+	t.Helper()
+	result, err := n.Do(t.Context(), Order{ID: id, Command: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// Claims at the same moment take different items, and all of them are taken.
+func TestClaimsAtOnceTakeDifferentItems(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	const items = 200
+	for i := range items {
+		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+	}
+	var mu sync.Mutex
+	taken := map[domain.TaskID]int{}
+	var claimers sync.WaitGroup
+	for worker := range 8 {
+		claimers.Go(func() {
+			for i := 0; ; i++ {
+				result, err := n.Do(context.Background(), Order{ID: fmt.Sprintf("claim%d/%d", worker, i), Command: commands.ClaimTasks{NodeID: "w", Limit: 3}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got := result.Answer.(commands.TasksClaimed).Items
+				if len(got) == 0 {
+					return
+				}
+				mu.Lock()
+				for _, item := range got {
+					taken[item.TaskID]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	claimers.Wait()
+	if len(taken) != items {
+		t.Errorf("want all %d items taken, found %d", items, len(taken))
+	}
+	for id, times := range taken {
+		if times != 1 {
+			t.Errorf("item %s was taken %d times", id, times)
+		}
+	}
+}
+
+// What a reactor wants is done without anybody asking.
+func TestReactorsAreDrained(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "b", commands.AddTask{TaskID: "b", TaskType: "training", DependsOn: []domain.TaskID{"a"}})
+	do(t, n, "c", commands.ClaimTasks{NodeID: "w"})
+	do(t, n, "d", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	for i := 0; ; i++ {
+		result := do(t, n, fmt.Sprint("again", i), commands.ClaimTasks{NodeID: "w"})
+		if items := result.Answer.(commands.TasksClaimed).Items; len(items) == 1 {
+			if items[0].TaskID != "b" {
+				t.Fatalf("want b, found %s", items[0].TaskID)
+			}
+			return
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("b was never unblocked")
+		}
+	}
+}
+
+// A name is held by one desk, and free for those who can see what came of it.
+func TestHoldsEndWhenTheirCommandIsSeen(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	first, closeFirst, err := n.office.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, closeSecond, err := n.office.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.Take("x") || second.Take("x") {
+		t.Fatal("want the name held by the first alone")
+	}
+	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	closeFirst(1)
+	if second.Take("x") {
+		t.Error("a desk that cannot see position 1 was given what was decided there")
+	}
+	closeSecond(0)
+	third, closeThird, err := n.office.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeThird(0)
+	if !third.Take("x") {
+		t.Error("want the name free for a desk that sees position 1")
+	}
+}
+
+// A node that is stopping takes reports and hands out nothing.
+func TestStoppingEndsClaimsOnly(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "c", commands.ClaimTasks{NodeID: "w"})
+	var told time.Duration
+	n.config.OnShutdown = func(_ string, grace time.Duration) { told = grace }
+	if err := n.Backend().Shutdown(t.Context(), "maintenance", 3*time.Second); err != nil || told != 3*time.Second {
+		t.Fatalf("want the process told of 3s, found %v, %v", told, err)
+	}
+	if _, err := n.Do(t.Context(), Order{ID: "c2", Command: commands.ClaimTasks{NodeID: "w"}}); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("want a claim refused as unavailable, found %v", err)
+	}
+	do(t, n, "d", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	health, err := n.Backend().Health(t.Context())
+	if err != nil || health.Status != transport.StateDegraded {
+		t.Errorf("want health degraded, found %v, %v", health.Status, err)
+	}
+}
+
+// Silence is measured from the last sign of life, whatever it was.
+func TestAnySignIsASignOfLife(t *testing.T) {
+	l := newLevels()
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	l.note(commands.RegisterNode{NodeID: "w"}, commands.Result{}, start)
+	l.note(commands.ClaimTasks{NodeID: "stranger"}, commands.Result{}, start)
+	if got := l.silent(start.Add(time.Second)); len(got) != 1 || got[0] != "w" {
+		t.Fatalf("want w expected and strangers not, found %v", got)
+	}
+	l.note(commands.HeartbeatTask{}, commands.Result{Events: []domain.Envelope{{Event: domain.TaskHeartbeat{NodeID: "w"}}}}, start.Add(2*time.Second))
+	if got := l.silent(start.Add(time.Second)); len(got) != 0 {
+		t.Fatalf("want a report on work to count, found %v silent", got)
+	}
+}
+
+// Questions about the past and about what is to come are answered or refused.
+func TestAsOf(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	b := n.Backend()
+	if err := b.View(t.Context(), transport.At{Set: true, Position: 9}, 0, nil); !errors.Is(err, domain.ErrInvalid) {
+		t.Errorf("want a position beyond the end refused, found %v", err)
+	}
+	within, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := b.View(within, transport.At{}, 9, nil); !errors.Is(err, domain.ErrTimeout) {
+		t.Errorf("want a time-out for a position that never comes, found %v", err)
+	}
+}

@@ -30,7 +30,8 @@
 // weight and n the number of the flows that have items queued, c the most slots
 // any type takes) has lost its place, forwards and backwards, and starts level
 // with the smallest of those it competes with. A flow that competes all along is
-// served at least every c·W/w + n turns, so its share is exact.
+// served at least every c·W/w + n turns and never loses its place, so its share
+// is exact, to within two turns.
 //
 // Besides, every R-th lease of a node is reserved (Policy.ReservedEvery): it
 // goes to the longest starving item that the node may have, of whatever class,

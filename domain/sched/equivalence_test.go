@@ -68,11 +68,13 @@ func drawNode(t *rapid.T, id string) sched.Node {
 }
 
 func drawItem(t *rapid.T, id string, now time.Time, ids []string) sched.Item {
-	later := func(label string) time.Time { return now.Add(time.Duration(rapid.IntRange(-20, 40).Draw(t, label)) * time.Second) }
+	later := func(label string) time.Time {
+		return now.Add(time.Duration(rapid.IntRange(-20, 40).Draw(t, label)) * time.Second)
+	}
 	item := sched.Item{
 		ID: id, Type: rapid.SampledFrom([]string{"urgent", "train", "play", "play", "merge", "stray"}).Draw(t, "type"),
 		Config:   rapid.SampledFrom([]string{"", "a", "b", "c", "d"}).Draw(t, "config"),
-		Priority: rapid.IntRange(0, 3).Draw(t, "priority"), Queued: now.Add(-time.Duration(rapid.IntRange(0, 30).Draw(t, "age")) * time.Second),
+		Priority: rapid.IntRange(0, 3).Draw(t, "priority"), Queued: now.Add(-time.Duration(5*rapid.IntRange(0, 6).Draw(t, "age")) * time.Second),
 		Words: rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y"}), 0, 1).Draw(t, "requires"),
 	}
 	switch rapid.IntRange(0, 9).Draw(t, "kind of item") {
@@ -189,7 +191,7 @@ func TestIndexEqualsReference(t *testing.T) {
 				x.Pause(kind, pause)
 			},
 			"wait": func(t *rapid.T) {
-				now = now.Add(time.Duration(rapid.IntRange(0, 30_000).Draw(t, "milliseconds")) * time.Millisecond)
+				now = now.Add(time.Duration(rapid.IntRange(0, 6).Draw(t, "steps"))*5*time.Second + time.Duration(rapid.IntRange(0, 1).Draw(t, "microseconds"))*time.Microsecond)
 			},
 			"pick": func(t *rapid.T) {
 				node := rapid.SampledFrom(append(slices.Clone(names), "gone")).Draw(t, "node")

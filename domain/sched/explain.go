@@ -213,8 +213,8 @@ func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999
 // pairGates are the gates between one item and one node.
 func (x *Index) pairGates(n *nodeState, e *entry, g *group, now int64) []Gate {
 	list := gateList{explain: true}
-	x.rules.nodeGates(&list, &n.node, &g.item, x.matcher)
-	x.slotGate(&list, n, g.cost)
+	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
+	x.slotGate(&list, n, int(g.cost))
 	x.pairGate(&list, n, g)
 	pinned := e.item.Pin != "" && (e.item.PinUntil.IsZero() || e.item.PinUntil.UnixMicro() > now)
 	list.add(GatePinned, !pinned || e.item.Pin == n.node.ID, func() string { return pinReason(pinned, e.item.Pin, e.item.PinUntil) })
@@ -225,8 +225,8 @@ func (x *Index) pairGates(n *nodeState, e *entry, g *group, now int64) []Gate {
 // groupGates are the gates between a whole group and one node.
 func (x *Index) groupGates(n *nodeState, g *group, now int64) []Gate {
 	list := gateList{explain: true}
-	x.rules.nodeGates(&list, &n.node, &g.item, x.matcher)
-	x.slotGate(&list, n, g.cost)
+	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
+	x.slotGate(&list, n, int(g.cost))
 	x.pairGate(&list, n, g)
 	list.add(GatePinned, g.key.pin == "" || g.key.pin == n.node.ID, func() string { return "meant for node " + g.key.pin })
 	for _, gate := range x.itemGates(g.age.entries[0], now) {
@@ -262,7 +262,7 @@ func (x *Index) pairGate(list *gateList, n *nodeState, g *group) {
 		return
 	}
 	live := 0
-	if g.pair < len(n.live) {
+	if int(g.pair) < len(n.live) {
 		live = n.live[g.pair]
 	}
 	list.add(GateOnePerNode, live == 0, func() string {

@@ -11,7 +11,7 @@ func (x *Index) Check(fail func(format string, args ...any)) {
 	for _, id := range slices.Sorted(maps.Keys(x.items)) {
 		e := x.items[id]
 		if e.state == Leased {
-			used[e.node.node.ID] += e.group.cost
+			used[e.node.node.ID] += int(e.group.cost)
 		}
 		if (e.state == Queued) != (e.group != nil && slices.Contains(e.group.age.entries, e)) {
 			fail("item %s is %s and stands in the wrong place", id, e.state)

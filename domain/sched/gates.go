@@ -128,24 +128,36 @@ func (l *gateList) unknown(name, reason string) {
 // and what an item requires. matcher may be nil; then expressions are unknown.
 func (r *Rules) NodeGates(node Node, item Requirement, matcher Matcher) []Gate {
 	list := gateList{explain: true}
-	r.nodeGates(&list, &node, &item, matcher)
+	r.nodeGates(&list, r.ask(&node), &item, matcher)
 	return list.gates
 }
 
 // Fits tells whether all NodeGates are open.
 func (r *Rules) Fits(node Node, item Requirement, matcher Matcher) bool {
 	var list gateList
-	r.nodeGates(&list, &node, &item, matcher)
+	r.nodeGates(&list, r.ask(&node), &item, matcher)
 	return !list.closed
 }
 
-func (r *Rules) nodeGates(list *gateList, node *Node, item *Requirement, matcher Matcher) {
+// asked is a node with the policy that was found for it, if one was.
+type asked struct {
+	*Node
+	policy NodePolicy
+	named  bool
+}
+
+func (r *Rules) ask(node *Node) asked {
+	policy, named := r.NodePolicy(node.ID)
+	return asked{node, policy, named}
+}
+
+func (r *Rules) nodeGates(list *gateList, node asked, item *Requirement, matcher Matcher) {
 	kind := r.Type(item.Type)
 	list.add(GateNode, node.Closed == "", func() string { return or(node.Closed, "open") })
 	list.add(GateWanted, len(node.Wants) == 0 || slices.Contains(node.Wants, item.Type), func() string {
 		return fmt.Sprintf("type %s; it asks for %s", item.Type, or(strings.Join(node.Wants, ", "), "any"))
 	})
-	r.policyGate(list, node, item)
+	policyGate(list, node, item)
 	missing := slices.DeleteFunc(slices.Clone(item.Words), func(word string) bool { return slices.Contains(node.Words, word) })
 	list.add(GateRequires, len(missing) == 0, func() string {
 		if len(missing) == 0 {
@@ -154,20 +166,20 @@ func (r *Rules) nodeGates(list *gateList, node *Node, item *Requirement, matcher
 		return "it does not offer " + strings.Join(missing, ", ")
 	})
 	if item.Expr != "" {
-		list.verdict(GateExpression, item.Expr, matcher, func() Verdict { return matcher.NodeFits(item.Expr, *node) })
+		list.verdict(GateExpression, item.Expr, matcher, func() Verdict { return matcher.NodeFits(item.Expr, *node.Node) })
 	}
 	if node.Accepts != "" {
 		list.verdict(GateAccepts, node.Accepts, matcher, func() Verdict { return matcher.ItemFits(node.Accepts, *item) })
 	}
-	r.gpuGates(list, node, item, kind)
+	r.gpuGates(list, node.Node, item, kind)
 	if kind.HaltsOnDisk {
 		list.percent(GateDisk, "disk used", node.DiskPercent, r.policy.DiskHaltPercent)
 	}
 }
 
-func (r *Rules) policyGate(list *gateList, node *Node, item *Requirement) {
-	policy, found := r.NodePolicy(node.ID)
-	if !found {
+func policyGate(list *gateList, node asked, item *Requirement) {
+	policy := node.policy
+	if !node.named {
 		list.unknown(GatePolicy, "no node policy matches it")
 		return
 	}

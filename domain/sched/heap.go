@@ -20,18 +20,15 @@ type heap struct {
 func (h *heap) compare(a, b *entry) int {
 	switch h.by {
 	case byPriority:
-		if a.item.Priority != b.item.Priority {
-			return cmp.Compare(b.item.Priority, a.item.Priority)
+		if a.Priority != b.Priority {
+			return cmp.Compare(b.Priority, a.Priority)
 		}
 	case byDue:
 		if a.due != b.due {
 			return cmp.Compare(a.due, b.due)
 		}
 	}
-	if a.queued != b.queued {
-		return cmp.Compare(a.queued, b.queued)
-	}
-	return cmp.Compare(a.item.ID, b.item.ID)
+	return a.older(&b.Standing)
 }
 
 func (h *heap) push(e *entry) {

@@ -42,8 +42,8 @@ const (
 )
 
 type entry struct {
+	Standing
 	item    Item
-	queued  int64
 	due     int64 // when it has to be looked at again; 0: never
 	places  [orders]int
 	state   State
@@ -61,22 +61,54 @@ type groupKey struct {
 // group holds queued items with equal class, requirement, config and pin: the
 // same nodes may run them, so a node is asked once for all of them.
 type group struct {
-	key      groupKey
-	item     Requirement
-	rank     int
-	cost     int
+	// What every pick reads stands first and fits into about a cache line.
+	oldest   int64 // when the first of age was queued
 	starve   int64
+	serial   uint32
+	slot     int32 // its place in Index.slots
+	cost     int32
+	pair     int32 // of type and config, for one_per_node; -1: no such rule
+	excluded int32 // items that are kept from some node
+	rank     int32
 	kind     *kindState
 	flow     *flowState
-	pair     int // of type and config, for one_per_node; -1: no such rule
-	slot     int // its place in Index.slots
-	serial   uint64
-	ready    int // its place among the ready groups of its class or node
+	first    *entry // by age
+	top      *entry // by priority
+
 	priority heap
 	age      heap
+	ready    int // its place among the ready groups of its class or node
+	key      groupKey
+	item     Requirement
 }
 
 func (g *group) len() int { return len(g.age.entries) }
+
+func (g *group) push(e *entry) {
+	g.priority.push(e)
+	g.age.push(e)
+	g.refresh()
+	if len(e.item.Excluded) > 0 {
+		g.excluded++
+	}
+}
+
+func (g *group) refresh() {
+	g.first, g.top = nil, nil
+	if g.len() > 0 {
+		g.first, g.top = g.age.entries[0], g.priority.entries[0]
+		g.oldest = g.first.Queued
+	}
+}
+
+func (g *group) remove(e *entry) {
+	g.priority.remove(e)
+	g.age.remove(e)
+	g.refresh()
+	if len(e.item.Excluded) > 0 {
+		g.excluded--
+	}
+}
 
 type flowKey struct {
 	rank         int
@@ -90,10 +122,18 @@ type flowState struct {
 }
 
 type kindState struct {
-	policy  TypePolicy
-	pending int // blocked, waiting or queued
-	running int
 	pauses  []Pause
+	full    bool // as many run as may
+	pending int  // blocked, waiting or queued
+	running int
+	rank    int
+	policy  TypePolicy
+	plain   map[string]*group // by config: those whose items require nothing
+}
+
+func (k *kindState) ran(change int) {
+	k.running += change
+	k.full = k.policy.RunningCap != nil && k.running >= *k.policy.RunningCap
 }
 
 // Pause stops items of a kind from being picked, for one reason. Lifting one
@@ -106,13 +146,15 @@ type Pause struct {
 type pairKey struct{ kind, config string }
 
 type memo struct {
-	serial     uint64
+	serial     uint32
+	preference int16
 	fits       bool
-	preference int
 }
 
 type nodeState struct {
 	node   Node
+	policy NodePolicy
+	named  bool // policy is one that matches
 	known  bool
 	used   int // slots
 	leases uint64
@@ -134,8 +176,8 @@ type Index struct {
 	waits   map[string][]*entry // by the item they wait for
 	groups  map[groupKey]*group
 	slots   []*group // nil: free
-	free    []int
-	serial  uint64
+	free    []int32
+	serial  uint32
 	ready   [][]*group // by class: unpinned and not empty
 	classes []Class
 	flows   map[flowKey]*flowState
@@ -147,12 +189,6 @@ type Index struct {
 	pending int
 
 	contenders []Contender
-	heads      []head
-}
-
-type head struct {
-	entry *entry
-	group *group
 }
 
 // New makes an empty index. matcher may be nil if nothing has expressions.
@@ -175,7 +211,7 @@ func (x *Index) Add(item Item) error {
 		return fmt.Errorf("item %s: it is in the index already", item.ID)
 	}
 	item.BlockedOn = unique(item.BlockedOn)
-	e := &entry{item: item, queued: item.Queued.UnixMicro(), counted: x.kind(item.Type)}
+	e := &entry{item: item, Standing: standing(item), counted: x.kind(item.Type)}
 	x.items[item.ID] = e
 	e.counted.pending++
 	x.pending++
@@ -186,7 +222,14 @@ func (x *Index) Add(item Item) error {
 	return nil
 }
 
+func standing(item Item) Standing {
+	return Standing{ID: item.ID, Queued: item.Queued.UnixMicro(), Priority: item.Priority}
+}
+
 func unique(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
 	list = slices.Clone(list)
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -254,7 +297,7 @@ func (x *Index) Update(item Item) error {
 		x.unwait(dependency, e)
 	}
 	item.BlockedOn = unique(item.BlockedOn)
-	e.item, e.queued = item, item.Queued.UnixMicro()
+	e.item, e.Standing = item, standing(item)
 	for _, dependency := range item.BlockedOn {
 		x.waits[dependency] = append(x.waits[dependency], e)
 	}
@@ -313,8 +356,7 @@ func (x *Index) advance(now time.Time) int64 {
 
 func (x *Index) join(g *group, e *entry) {
 	e.group = g
-	g.priority.push(e)
-	g.age.push(e)
+	g.push(e)
 	if g.flow.queued++; g.flow.queued == 1 {
 		class := &x.classes[g.rank]
 		class.Flows++
@@ -329,8 +371,7 @@ func (x *Index) join(g *group, e *entry) {
 
 func (x *Index) leave(e *entry) {
 	g := e.group
-	g.priority.remove(e)
-	g.age.remove(e)
+	g.remove(e)
 	if g.flow.queued--; g.flow.queued == 0 {
 		class := &x.classes[g.rank]
 		class.Flows--
@@ -379,40 +420,52 @@ func (x *Index) sweep() {
 	for slot, g := range x.slots {
 		if g != nil && g.len() == 0 {
 			delete(x.groups, g.key)
+			if g.kind.plain[g.key.config] == g {
+				delete(g.kind.plain, g.key.config)
+			}
 			x.slots[slot] = nil
-			x.free = append(x.free, slot)
+			x.free = append(x.free, g.slot)
 		}
 	}
 }
 
 func (x *Index) group(e *entry, pin string) *group {
+	plain := pin == "" && len(e.item.Words) == 0 && e.item.Expr == "" && !e.item.GPU
+	if plain {
+		if g, ok := e.counted.plain[e.item.Config]; ok {
+			return g
+		}
+	}
 	words := unique(e.item.Words)
 	key := groupKey{e.item.Type, e.item.Config, strings.Join(words, "\x00"), e.item.Expr, pin, e.item.GPU}
 	if g, ok := x.groups[key]; ok {
 		return g
 	}
-	kind := x.kind(e.item.Type)
-	rank := x.rules.ranks[kind.policy.Class]
+	kind := e.counted
+	rank := kind.rank
 	x.serial++
 	g := &group{
-		key: key, rank: rank, cost: kind.policy.Slots, kind: kind, pair: -1, serial: x.serial,
+		key: key, rank: int32(rank), cost: int32(kind.policy.Slots), kind: kind, pair: -1, serial: x.serial,
 		item:   Requirement{Type: e.item.Type, Config: e.item.Config, Words: words, Expr: e.item.Expr, GPU: e.item.GPU},
 		starve: int64(x.rules.policy.Classes[rank].StarveAfterSeconds) * 1e6,
 		flow:   x.flow(flowKey{rank, kind.policy.Pool, e.item.Config}),
 		age:    heap{by: byAge}, priority: heap{by: byPriority},
 	}
 	if kind.policy.OnePerNode && e.item.Config != "" {
-		g.pair = x.pair(pairKey{e.item.Type, e.item.Config})
+		g.pair = int32(x.pair(pairKey{e.item.Type, e.item.Config}))
 	}
 	if len(x.free) > 0 {
 		g.slot = x.free[len(x.free)-1]
 		x.free = x.free[:len(x.free)-1]
 		x.slots[g.slot] = g
 	} else {
-		g.slot = len(x.slots)
+		g.slot = int32(len(x.slots))
 		x.slots = append(x.slots, g)
 	}
 	x.groups[key] = g
+	if plain {
+		kind.plain[key.config] = g
+	}
 	return g
 }
 
@@ -428,7 +481,9 @@ func (x *Index) flow(key flowKey) *flowState {
 func (x *Index) kind(name string) *kindState {
 	k, ok := x.kinds[name]
 	if !ok {
-		k = &kindState{policy: x.rules.Type(name)}
+		policy := x.rules.Type(name)
+		k = &kindState{policy: policy, rank: x.rules.Rank(policy.Class), plain: map[string]*group{}}
+		k.ran(0)
 		x.kinds[name] = k
 	}
 	return k
@@ -466,6 +521,7 @@ func (x *Index) SetNode(node Node) error {
 	}
 	node.Wants, node.Words = slices.Clone(node.Wants), slices.Clone(node.Words)
 	n.node, n.known = node, true
+	n.policy, n.named = x.rules.NodePolicy(node.ID)
 	clear(n.memos)
 	return nil
 }

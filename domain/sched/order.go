@@ -44,13 +44,20 @@ func (f *Flow) stale(class *Class, maxCost int64) bool {
 // Contender is the item that a group of equals would give a node: its oldest if
 // that one is starving, else its first by priority.
 type Contender struct {
-	ID         string
-	Rank       int // of its class, 0 the most important
-	Starving   bool
-	Priority   int
-	Preference int   // of the node for its type
-	Queued     int64 // microseconds of a calendar
+	*Standing
 	Flow       *Flow
+	Rank       int // of its class, 0 the most important
+	Preference int // of the node for its type
+	Starving   bool
+
+	group *group // of the index, for its own use
+}
+
+// Standing is what orders the items of one config.
+type Standing struct {
+	ID       string
+	Queued   int64 // microseconds of a calendar
+	Priority int
 }
 
 // Choice is which contender wins and how.
@@ -74,7 +81,7 @@ func Choose(contenders []Contender, classes []Class, maxCost int64, reserved boo
 	if reserved {
 		oldest := -1
 		for i := range contenders {
-			if contenders[i].Starving && (oldest < 0 || contenders[i].older(&contenders[oldest]) < 0) {
+			if contenders[i].Starving && (oldest < 0 || contenders[i].older(contenders[oldest].Standing) < 0) {
 				oldest = i
 			}
 		}
@@ -139,12 +146,13 @@ func before(a, b Choice, ca, cb *Contender) bool {
 			return ca.Preference > cb.Preference
 		}
 	}
-	return ca.older(cb) < 0
+	return ca.older(cb.Standing) < 0
 }
 
-func (c *Contender) older(other *Contender) int {
-	if by := cmp.Compare(c.Queued, other.Queued); by != 0 {
-		return by
+// older orders by age, then by id.
+func (s *Standing) older(other *Standing) int {
+	if s.Queued != other.Queued {
+		return cmp.Compare(s.Queued, other.Queued)
 	}
-	return cmp.Compare(c.ID, other.ID)
+	return cmp.Compare(s.ID, other.ID)
 }

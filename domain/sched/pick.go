@@ -18,11 +18,9 @@ type Decision struct {
 	Reserved           bool   // the node's turn for the longest starving item
 	Rejoined           bool   // the config started level with the others
 	Start, Finish      uint64 // virtual times of the config
-	Queued             time.Time
 	Waited             time.Duration
-	Contenders         int // groups that had something for the node
+	Cost               int // slots it takes
 	SlotsUsed, SlotsOf int // of the node, before
-	Cost               int
 }
 
 // Reasons say in words why it was this item.
@@ -31,7 +29,7 @@ func (d Decision) Reasons() []string {
 	if d.Starving {
 		tier = "among the starving"
 	}
-	reasons := []string{fmt.Sprintf("%d groups had an item for node %s, which has %d of %d slots taken", d.Contenders, d.Node, d.SlotsUsed, d.SlotsOf)}
+	reasons := []string{fmt.Sprintf("node %s has %d of %d slots taken, the item takes %d", d.Node, d.SlotsUsed, d.SlotsOf, d.Cost)}
 	if d.Reserved {
 		return append(reasons, fmt.Sprintf("a reserved turn: of all starving items it waited longest, %v", d.Waited))
 	}
@@ -59,28 +57,23 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	if free <= 0 {
 		return Decision{}, false
 	}
-	reserved := x.rules.ReservedTurn(n.leases)
-	choice, found := Choice{}, false
-	if reserved {
-		x.gather(n, -1, free, at)
-		found = slices.ContainsFunc(x.contenders, func(c Contender) bool { return c.Starving })
+	reserved := x.rules.ReservedTurn(n.leases) && x.longest(n, free, at)
+	for rank := 0; rank < len(x.classes) && !reserved; rank++ {
+		if x.gather(n, rank, free, at); len(x.contenders) > 0 {
+			break
+		}
 	}
-	for rank := 0; rank < len(x.classes) && !found; rank++ {
-		x.gather(n, rank, free, at)
-		found = len(x.contenders) > 0
-	}
+	choice, found := Choose(x.contenders, x.classes, x.rules.maxCost, reserved)
 	if !found {
 		return Decision{}, false
 	}
-	choice, _ = Choose(x.contenders, x.classes, x.rules.maxCost, reserved)
-	won, c := x.heads[choice.Winner], x.contenders[choice.Winner]
+	c := x.contenders[choice.Winner]
 	return Decision{
-		Item: c.ID, Node: node, Type: won.group.key.kind, Config: won.group.key.config,
+		Item: c.ID, Node: node, Type: c.group.key.kind, Config: c.group.key.config,
 		Class: x.rules.policy.Classes[c.Rank].Name, Priority: c.Priority, Starving: c.Starving,
 		Reserved: choice.Reserved, Rejoined: choice.Rejoined,
-		Start: choice.Start, Finish: choice.Start + uint64(won.group.cost)*unit/uint64(c.Flow.Weight),
-		Queued: won.entry.item.Queued, Waited: time.Duration(at-won.entry.queued) * time.Microsecond,
-		Contenders: len(x.contenders), SlotsUsed: n.used, SlotsOf: slots, Cost: won.group.cost,
+		Start: choice.Start, Finish: choice.Start + uint64(c.group.cost)*unit/uint64(c.Flow.Weight),
+		Waited: time.Duration(at-c.Queued) * time.Microsecond, Cost: int(c.group.cost), SlotsUsed: n.used, SlotsOf: slots,
 	}, true
 }
 
@@ -91,58 +84,115 @@ func (x *Index) slotsOf(n *nodeState) int {
 	return x.rules.policy.DefaultSlots
 }
 
-// gather collects what each group of a class, or of all for -1, has for a node.
+// gather collects what the groups of a class have for a node. It leaves out
+// what cannot win: groups without a starving item once there is one that has
+// one, and flows in their place that stand behind another of the same tier.
 func (x *Index) gather(n *nodeState, rank, free int, now int64) {
-	x.contenders, x.heads = x.contenders[:0], x.heads[:0]
-	for class, groups := range x.ready {
-		if rank < 0 || class == rank {
-			for _, g := range groups {
-				x.consider(n, g, free, now)
-			}
-		}
+	x.contenders = x.contenders[:0]
+	best := contest{class: &x.classes[rank]}
+	for _, g := range x.ready[rank] {
+		x.consider(&best, n, g, free, now)
 	}
 	for _, g := range n.pinned {
-		if rank < 0 || g.rank == rank {
-			x.consider(n, g, free, now)
+		if int(g.rank) == rank {
+			x.consider(&best, n, g, free, now)
 		}
 	}
 }
 
-func (x *Index) consider(n *nodeState, g *group, free int, now int64) {
-	if g.cost > free || !g.open(n, now) {
+// contest is what is known of the contenders so far.
+type contest struct {
+	class    *Class
+	starving bool
+	led      bool
+	level    uint64 // the smallest finish of a flow in its place, if there is one
+}
+
+func (x *Index) consider(best *contest, n *nodeState, g *group, free int, now int64) {
+	starves := now-g.oldest > g.starve
+	if best.starving && !starves {
+		return
+	}
+	stale := g.flow.stale(best.class, x.rules.maxCost)
+	if best.led && !stale && best.starving == starves && g.flow.Finish > best.level {
+		return
+	}
+	if int(g.cost) > free || !g.open(n, now) {
 		return
 	}
 	m := x.memoOf(n, g)
 	if !m.fits {
 		return
 	}
-	e := g.age.entries[0]
-	if len(e.item.Excluded) > 0 {
-		e = g.age.first(func(e *entry) bool { return !e.excludedOn(n.node.ID, now) })
-		if e == nil {
+	e, starving := g.give(n.node.ID, now)
+	if e == nil || best.starving && !starving {
+		return
+	}
+	if starving && !best.starving {
+		*best = contest{class: best.class, starving: true}
+		x.contenders = x.contenders[:0]
+	}
+	if !stale {
+		if best.led && g.flow.Finish > best.level {
 			return
 		}
+		best.led, best.level = true, g.flow.Finish
 	}
-	starving := now-e.queued > g.starve
-	if !starving {
-		e = g.priority.entries[0]
-		if len(e.item.Excluded) > 0 {
-			e = g.priority.first(func(e *entry) bool { return !e.excludedOn(n.node.ID, now) })
+	x.contend(e, g, m, starving)
+}
+
+func (x *Index) contend(e *entry, g *group, m memo, starving bool) {
+	x.contenders = append(x.contenders, Contender{
+		Standing: &e.Standing, Flow: &g.flow.Flow, Rank: int(g.rank), Preference: int(m.preference), Starving: starving, group: g,
+	})
+}
+
+// longest finds the one contender of a reserved turn, if there is one.
+func (x *Index) longest(n *nodeState, free int, now int64) bool {
+	x.contenders = x.contenders[:0]
+	for g := range x.groupsFor(n) {
+		if now-g.oldest <= g.starve || int(g.cost) > free || !g.open(n, now) ||
+			len(x.contenders) > 0 && g.oldest > x.contenders[0].Queued {
+			continue
+		}
+		m := x.memoOf(n, g)
+		if !m.fits {
+			continue
+		}
+		e, starving := g.give(n.node.ID, now)
+		if e == nil || !starving {
+			continue
+		}
+		if len(x.contenders) == 0 || e.older(x.contenders[0].Standing) < 0 {
+			x.contenders = x.contenders[:0]
+			x.contend(e, g, m, true)
 		}
 	}
-	x.contenders = append(x.contenders, Contender{
-		ID: e.item.ID, Rank: g.rank, Starving: starving, Priority: e.item.Priority, Preference: m.preference,
-		Queued: e.queued, Flow: &g.flow.Flow,
-	})
-	x.heads = append(x.heads, head{e, g})
+	return len(x.contenders) > 0
+}
+
+// give is the item a group would give a node; nil when it is kept from all of them.
+func (g *group) give(node string, now int64) (e *entry, starving bool) {
+	if g.excluded == 0 {
+		if now-g.oldest > g.starve {
+			return g.first, true
+		}
+		return g.top, false
+	}
+	allowed := func(e *entry) bool { return !e.excludedOn(node, now) }
+	oldest := g.age.first(allowed)
+	if oldest == nil || now-oldest.Queued > g.starve {
+		return oldest, true
+	}
+	return g.priority.first(allowed), false
 }
 
 // open tells whether the gates that move with every lease let a group through.
 func (g *group) open(n *nodeState, now int64) bool {
-	if most := g.kind.policy.RunningCap; most != nil && g.kind.running >= *most {
+	if g.kind.full {
 		return false
 	}
-	if g.pair >= 0 && g.pair < len(n.live) && n.live[g.pair] > 0 {
+	if g.pair >= 0 && int(g.pair) < len(n.live) && n.live[g.pair] > 0 {
 		return false
 	}
 	if len(g.kind.pauses) > 0 {
@@ -152,17 +202,22 @@ func (g *group) open(n *nodeState, now int64) bool {
 	return true
 }
 
+// memoOf remembers what the gates of a node said to a group until either changes.
 func (x *Index) memoOf(n *nodeState, g *group) memo {
-	if g.slot >= len(n.memos) {
+	if int(g.slot) >= len(n.memos) || n.memos[g.slot].serial != g.serial {
+		x.remember(n, g)
+	}
+	return n.memos[g.slot]
+}
+
+func (x *Index) remember(n *nodeState, g *group) {
+	if int(g.slot) >= len(n.memos) {
 		n.memos = append(n.memos, make([]memo, len(x.slots)-len(n.memos))...)
 	}
-	m := &n.memos[g.slot]
-	if m.serial != g.serial {
-		var list gateList
-		x.rules.nodeGates(&list, &n.node, &g.item, x.matcher)
-		*m = memo{g.serial, !list.closed, x.rules.Preference(n.node.ID, g.key.kind)}
-	}
-	return *m
+	var list gateList
+	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
+	preference, _ := n.policy.preference(g.key.kind)
+	n.memos[g.slot] = memo{g.serial, int16(preference), !list.closed}
 }
 
 func (e *entry) excludedOn(node string, now int64) bool {
@@ -174,49 +229,67 @@ func (e *entry) excludedOn(node string, now int64) bool {
 // Lease gives a node what was picked for it. It refuses what the node has no
 // slots for.
 func (x *Index) Lease(d Decision, now time.Time) error {
-	if n, ok := x.nodes[d.Node]; ok && n.known {
-		if cost := x.rules.Type(d.Type).Slots; n.used+cost > x.slotsOf(n) {
-			return fmt.Errorf("item %s: node %s has %d of %d slots taken, the item wants %d", d.Item, d.Node, n.used, x.slotsOf(n), cost)
-		}
+	e, err := x.unheld(d.Item)
+	if err != nil {
+		return err
 	}
-	return x.Adopt(d, now)
+	n, ok := x.nodes[d.Node]
+	if !ok || !n.known {
+		return fmt.Errorf("item %s: node %s is not known", d.Item, d.Node)
+	}
+	if cost, slots := e.counted.policy.Slots, x.slotsOf(n); n.used+cost > slots {
+		return fmt.Errorf("item %s: node %s has %d of %d slots taken, the item wants %d", d.Item, d.Node, n.used, slots, cost)
+	}
+	x.lease(e, n, d, now)
+	return nil
 }
 
-// Adopt books a lease that exists, because the log says so: of the decision it
-// needs Item, Node, Reserved and Start.
+// Adopt books a lease that exists, because the log says so, whatever the node
+// has: of the decision it needs Item, Node, Reserved and Start.
 func (x *Index) Adopt(d Decision, now time.Time) error {
-	e, ok := x.items[d.Item]
+	e, err := x.unheld(d.Item)
+	if err != nil {
+		return err
+	}
+	x.lease(e, x.node(d.Node), d, now)
+	return nil
+}
+
+func (x *Index) unheld(id string) (*entry, error) {
+	e, ok := x.items[id]
 	switch {
 	case !ok:
-		return fmt.Errorf("item %s: it is not in the index", d.Item)
+		return nil, fmt.Errorf("item %s: it is not in the index", id)
 	case e.state == Leased:
-		return fmt.Errorf("item %s: node %s holds it", d.Item, e.node.node.ID)
+		return nil, fmt.Errorf("item %s: node %s holds it", id, e.node.node.ID)
 	}
+	return e, nil
+}
+
+func (x *Index) lease(e *entry, n *nodeState, d Decision, now time.Time) {
 	x.advance(now)
-	if e.state == Queued {
-		x.displace(e)
-	} else {
-		x.displace(e)
+	queued := e.state == Queued
+	x.displace(e)
+	if !queued {
 		e.group = x.group(e, "")
 	}
-	g, n := e.group, x.node(d.Node)
+	g := e.group
 	e.state, e.node, e.leased = Leased, n, now.UnixMicro()
 	e.counted.pending--
 	x.pending--
-	e.counted.running++
-	n.used += g.cost
+	e.counted.ran(1)
+	n.used += int(g.cost)
 	n.leases++
 	n.held = append(n.held, e)
 	if g.pair >= 0 {
-		if g.pair >= len(n.live) {
+		if int(g.pair) >= len(n.live) {
 			n.live = append(n.live, make([]int, len(x.pairs)-len(n.live))...)
 		}
 		n.live[g.pair]++
 	}
 	if !d.Reserved {
-		g.flow.Charge(&x.classes[g.rank], d.Start, g.cost)
+		g.flow.Charge(&x.classes[g.rank], d.Start, int(g.cost))
 	}
-	return nil
 }
 
 // Release puts a leased item back into the queue. It keeps its age: the time it
@@ -235,8 +308,8 @@ func (x *Index) Release(id string) error {
 
 func (x *Index) unlease(e *entry) {
 	g, n := e.group, e.node
-	e.counted.running--
-	n.used -= g.cost
+	e.counted.ran(-1)
+	n.used -= int(g.cost)
 	n.held = slices.DeleteFunc(n.held, func(other *entry) bool { return other == e })
 	if g.pair >= 0 {
 		n.live[g.pair]--

@@ -69,16 +69,16 @@ func (x *Index) Preempt(node string, now time.Time) (Preemption, bool) {
 	}
 	running := make([]Running, len(n.held))
 	for i, e := range n.held {
-		running[i] = Running{e.item.ID, e.group.rank, e.item.Priority, e.group.cost, time.UnixMicro(e.leased).UTC()}
+		running[i] = Running{e.item.ID, int(e.group.rank), e.item.Priority, int(e.group.cost), time.UnixMicro(e.leased).UTC()}
 	}
 	free := x.slotsOf(n) - n.used
 	var claims []Claim
-	for groups := range x.groupsFor(n) {
-		if groups.cost <= free || !groups.open(n, at) || !x.memoOf(n, groups).fits {
+	for g := range x.groupsFor(n) {
+		if int(g.cost) <= free || !g.open(n, at) || !x.memoOf(n, g).fits {
 			continue
 		}
-		if e := groups.priority.first(func(e *entry) bool { return !e.excludedOn(node, at) }); e != nil {
-			claims = append(claims, Claim{e.item.ID, groups.rank, e.item.Priority, groups.cost - free})
+		if e := g.priority.first(func(e *entry) bool { return !e.excludedOn(node, at) }); e != nil {
+			claims = append(claims, Claim{e.item.ID, int(g.rank), e.item.Priority, int(g.cost) - free})
 		}
 	}
 	slices.SortFunc(claims, func(a, b Claim) int {

@@ -24,6 +24,8 @@ type TypePreference struct {
 	Preference int    `json:"preference"`
 }
 
+const maxPreference = 1000
+
 func defaultNodePolicies() []NodePolicy {
 	return []NodePolicy{
 		{
@@ -72,6 +74,9 @@ func (p NodePolicy) faults(field string) []Fault {
 	for _, preferred := range p.Prefer {
 		if slices.Contains(p.Deny, preferred.Type) {
 			faults = append(faults, Fault{field + ".prefer", fmt.Sprintf("%s is preferred and denied", preferred.Type)})
+		}
+		if preferred.Preference < 0 || preferred.Preference > maxPreference {
+			faults = append(faults, Fault{field + ".prefer", fmt.Sprintf("%s: want 0 to %d, found %d", preferred.Type, maxPreference, preferred.Preference)})
 		}
 	}
 	return faults

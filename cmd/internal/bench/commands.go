@@ -54,24 +54,48 @@ type liveNode struct {
 	orders atomic.Uint64
 }
 
-func (s *suite) liveNode(ctx context.Context, items int) (*liveNode, error) {
+// liveNode starts a node on a queue of items. What filling it left to compact is
+// done before, so that it does not count.
+func (s *suite) liveNode(ctx context.Context, items int) (live *liveNode, err error) {
 	dir, done, err := s.fresh("queue")
 	if err != nil {
 		return nil, err
 	}
-	logDir := filepath.Join(dir, node.LogFolder)
-	if err := fill(ctx, logDir, queue(items)); err != nil {
-		return nil, errors.Join(err, done())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, done())
+		}
+	}()
+	if items > 0 {
+		if err := fill(ctx, filepath.Join(dir, node.LogFolder), queue(items)); err != nil {
+			return nil, err
+		}
+		first, err := startLive(ctx, dir, domain.Position(items+1))
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(first.close(), settle(ctx, filepath.Join(dir, node.LogFolder)), settle(ctx, filepath.Join(dir, node.ModelsFolder, "rows"))); err != nil {
+			return nil, err
+		}
 	}
-	log, err := pebblelog.Open(logDir, pebblelog.Options{})
+	if live, err = startLive(ctx, dir, 0); err != nil {
+		return nil, err
+	}
+	live.done = done
+	return live, nil
+}
+
+// startLive runs a node in a folder until its read models have a position.
+func startLive(ctx context.Context, dir string, upTo domain.Position) (*liveNode, error) {
+	log, err := pebblelog.Open(filepath.Join(dir, node.LogFolder), pebblelog.Options{})
 	if err != nil {
-		return nil, errors.Join(err, done())
+		return nil, err
 	}
 	n, err := node.Open(node.Config{Node: "node-1", Log: log, StoreDir: filepath.Join(dir, node.ModelsFolder), Store: store.Options{}})
 	if err != nil {
-		return nil, errors.Join(err, log.Close(), done())
+		return nil, errors.Join(err, log.Close())
 	}
-	live := &liveNode{node: n, log: log, done: done}
+	live := &liveNode{node: n, log: log, done: func() error { return nil }}
 	live.ctx, live.stop = context.WithCancelCause(ctx)
 	for _, actor := range []func(context.Context) error{n.Follow, n.Drain, n.Tick, n.Publish} {
 		live.actors.Go(func() {
@@ -80,7 +104,7 @@ func (s *suite) liveNode(ctx context.Context, items int) (*liveNode, error) {
 			}
 		})
 	}
-	if err := live.caughtUp(domain.Position(items + 1)); err != nil {
+	if err := live.caughtUp(upTo); err != nil {
 		return nil, errors.Join(err, live.close())
 	}
 	return live, nil

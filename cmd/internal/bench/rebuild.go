@@ -26,7 +26,7 @@ func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
 	var peaks []float64
 	values, err := s.rounds(ctx, "rebuild",
 		peer{"memory", func(ctx context.Context, round int) (float64, error) {
-			folded, err := s.childFold(ctx, "rebuild.memory", round, "fold", "--log", d.dir)
+			folded, err := s.childFold(ctx, "rebuild.memory.child", round, "fold", "--log", d.dir)
 			return folded.rate(), err
 		}},
 		peer{"store", func(ctx context.Context, round int) (rate float64, err error) {
@@ -35,7 +35,7 @@ func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
 				return 0, err
 			}
 			defer func() { err = errors.Join(err, done()) }()
-			folded, err := s.childFold(ctx, "rebuild.store", round, "rebuild", "--log", d.dir, "--models", dir)
+			folded, err := s.childFold(ctx, "rebuild.store.child", round, "rebuild", "--log", d.dir, "--models", dir)
 			peaks = append(peaks, float64(folded.PeakBytes)/(1<<20))
 			return folded.rate(), errors.Join(err, counted(folded.Events, d.events))
 		}})

@@ -10,6 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
 )
 
 // inThisBinary runs the parts of a bench in this test's own binary, which
@@ -114,6 +118,41 @@ func TestNoop(t *testing.T) {
 	}
 	stop()
 	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A node of a cell starts with its queue, keeps it as long as it is while items
+// are claimed, and ends when asked.
+func TestClaimsKeepTheQueueAsLongAsItIs(t *testing.T) {
+	s, err := newSuite(Options{Quick: true, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.liveNode(t.Context(), 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	micros, err := n.claims(time.Millisecond)
+	if err != nil || micros <= 0 {
+		t.Errorf("found %v µs, %v", micros, err)
+	}
+	queued := 0
+	err = n.node.Store().View(func(v projections.View) error {
+		for entry, err := range projections.WorkItemsTable.Scan(v, projections.Span{}) {
+			if err != nil {
+				return err
+			}
+			if entry.Row.State == domain.WorkQueued {
+				queued++
+			}
+		}
+		return nil
+	})
+	if err != nil || queued != 30 {
+		t.Errorf("want 30 items queued, found %d, %v", queued, err)
+	}
+	if err := n.close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -115,14 +115,16 @@ type Reactor struct {
 // When makes a reactor to event type E.
 func When[E domain.Event](name, about string, issues []string, f func(View, domain.Envelope, E) ([]domain.Command, error)) Reactor {
 	var zero E
-	return Reactor{Name: name, Type: zero.EventType(), About: about, Issues: issues,
+	return Reactor{
+		Name: name, Type: zero.EventType(), About: about, Issues: issues,
 		React: func(v View, e domain.Envelope) ([]domain.Command, error) {
 			event, ok := e.Event.(E)
 			if !ok {
 				return nil, domain.Errorf(domain.Internal, "%s at %d: want it decoded as %T, found %T", e.Type, e.Position, zero, e.Event)
 			}
 			return f(v, e, event)
-		}}
+		},
+	}
 }
 
 // Query answers a question from a view.

@@ -77,8 +77,18 @@ func benchListing(report bench.Report) output.Listing {
 	l := output.Listing{
 		Doc: report,
 		Columns: []output.Column{
-			{Name: "figure"}, {Name: "value", Right: true}, {Name: "min", Right: true, Wide: true}, {Name: "max", Right: true, Wide: true}, {Name: "unit"},
-			{Name: "bound", Right: true}, {Name: "of", Max: 32}, {Name: "ratio", Right: true}, {Name: "spread"}, {Name: "target"}, {Name: "met"}, {Name: "about", Wide: true},
+			{Name: "figure"},
+			{Name: "value", Right: true},
+			{Name: "min", Right: true, Wide: true},
+			{Name: "max", Right: true, Wide: true},
+			{Name: "unit"},
+			{Name: "bound", Right: true},
+			{Name: "of", Max: 32},
+			{Name: "ratio", Right: true},
+			{Name: "spread"},
+			{Name: "target"},
+			{Name: "met"},
+			{Name: "about", Wide: true},
 		},
 		Below: benchFooter(report),
 	}

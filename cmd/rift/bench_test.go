@@ -30,8 +30,10 @@ func TestBench(t *testing.T) {
 func TestBenchTable(t *testing.T) {
 	met, missed := true, false
 	report := bench.Report{Rounds: 5, Missed: 1, Quick: true, Machine: bench.Machine{Cores: 2, Go: "go1", Filesystem: "tmpfs"}, Rows: []bench.Row{
-		{Name: "append.64", Unit: "events/s", Value: bench.Spread{Median: 90000, Min: 80000, Max: 95000}, Bound: "raw", Limit: &bench.Spread{Median: 100000},
-			Ratio: &bench.Spread{Median: 0.9, Min: 0.8, Max: 1.1}, Target: &bench.Target{Of: "ratio", Op: ">=", Limit: 0.9}, Met: &met},
+		{
+			Name: "append.64", Unit: "events/s", Value: bench.Spread{Median: 90000, Min: 80000, Max: 95000}, Bound: "raw", Limit: &bench.Spread{Median: 100000},
+			Ratio: &bench.Spread{Median: 0.9, Min: 0.8, Max: 1.1}, Target: &bench.Target{Of: "ratio", Op: ">=", Limit: 0.9}, Met: &met,
+		},
 		{Name: "rebuild.peak", Unit: "MiB", Value: bench.Spread{Median: 300, Min: 299, Max: 301}, Target: &bench.Target{Of: "value", Op: "<=", Limit: 256}, Met: &missed},
 	}}
 	l := benchListing(report)

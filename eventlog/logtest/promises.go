@@ -554,7 +554,8 @@ func normalForm(t *testing.T, open func(testing.TB) eventlog.Log) {
 	var want []domain.Envelope
 	for i, at := range []time.Time{
 		time.Date(2026, 2, 3, 4, 5, 6, 123456789, zone), time.Date(1955, 2, 3, 4, 5, 6, 999999999, time.UTC),
-		{}, time.Date(9999, 12, 31, 23, 59, 59, 1001, zone), time.Now(),
+		{},
+		time.Date(9999, 12, 31, 23, 59, 59, 1001, zone), time.Now(),
 	} {
 		e := event(fmt.Sprint("time", i))
 		e.Time = at

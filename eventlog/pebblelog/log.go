@@ -129,10 +129,11 @@ func (l *Log) Close() error {
 		l.mu.Unlock()
 		failed := st.fatal() != nil
 		st.retire()
-		if failed {
-			// It may never end, and its error has been told to those it concerned.
-		} else if <-st.closed; st.closeErr != nil {
-			l.closeErr = storageError("close the log in "+l.dir, st.closeErr)
+		if !failed { // else it may never end, and its error has been told to those it concerned
+			<-st.closed
+			if st.closeErr != nil {
+				l.closeErr = storageError("close the log in "+l.dir, st.closeErr)
+			}
 		}
 		l.cache.Unref()
 		l.closeErr = errors.Join(l.closeErr, l.lock.Close())

@@ -177,7 +177,7 @@ func counting() projections.Projection {
 			projections.On(func(tx projections.Tx, _ domain.Envelope, moved parcelMoved) error {
 				return count(tx, "moved to "+moved.Shelf, 0)
 			}),
-			projections.On(func(tx projections.Tx, _ domain.Envelope, gone parcelGone) error {
+			projections.On(func(tx projections.Tx, _ domain.Envelope, _ parcelGone) error {
 				return count(tx, "gone", 0)
 			}),
 		},
@@ -194,7 +194,7 @@ func (apologize) CommandType() string { return "shop.apologize" }
 // apologies answers parcels that went, with what the counts say at that moment.
 func apologies() projections.Reactor {
 	return projections.When("shop.apologies", "says sorry", []string{"shop.apologize"},
-		func(v projections.View, e domain.Envelope, gone parcelGone) ([]domain.Command, error) {
+		func(v projections.View, _ domain.Envelope, gone parcelGone) ([]domain.Command, error) {
 			row, _, err := counts.Get(v, "gone")
 			if err != nil {
 				return nil, err
@@ -310,7 +310,8 @@ func catchUp(t testing.TB, s *store.Store, log eventlog.Log) {
 
 func digest(t testing.TB, s interface {
 	Digest(context.Context) (store.Digest, error)
-}) store.Digest {
+},
+) store.Digest {
 	t.Helper()
 	d, err := s.Digest(t.Context())
 	if err != nil {

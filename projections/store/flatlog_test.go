@@ -140,8 +140,10 @@ func writeFlat(t testing.TB, path string, n int) flatLog {
 		slot.step++
 		switch slot.step {
 		case 1:
-			write(stream, domain.TaskSpawned{TaskID: id, TaskType: []string{"selfplay", "gauntlet", "training"}[slot.number%3], ConfigKey: "hex8_2p",
-				Priority: slot.number % 100, Payload: note, TimeoutSeconds: 5400, MaxAttempts: 3})
+			write(stream, domain.TaskSpawned{
+				TaskID: id, TaskType: []string{"selfplay", "gauntlet", "training"}[slot.number%3], ConfigKey: "hex8_2p",
+				Priority: slot.number % 100, Payload: note, TimeoutSeconds: 5400, MaxAttempts: 3,
+			})
 		case 2:
 			write(stream, domain.TaskClaimed{TaskID: id, Lease: 1, NodeID: node, Deadline: deadline, Attempt: 1})
 		case 3:

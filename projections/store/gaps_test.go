@@ -17,7 +17,8 @@ import (
 // firstOf lists the first rows of a span.
 func firstOf(t testing.TB, s interface {
 	View(func(projections.View) error) error
-}, span projections.Span, n int) (rows []string) {
+}, span projections.Span, n int,
+) (rows []string) {
 	t.Helper()
 	if err := s.View(func(v projections.View) error {
 		for row, err := range places.RawScan(v, span) {

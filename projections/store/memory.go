@@ -29,8 +29,10 @@ func NewMemory(models []projections.Projection, reactors []projections.Reactor, 
 	}
 	m := &Memory{options: options.withDefaults()}
 	m.ground = &memoryGround{codec: m.options.Codec, all: map[string]*memoryTable{}, byUnit: map[*unit]map[string]*memoryTable{}}
-	m.fold = fold{catalog: catalog, codec: m.options.Codec, options: &m.options, ground: m.ground, strict: options.Strict,
-		decoding: &handler{name: DecodeHandler, kind: KindDecode}}
+	m.fold = fold{
+		catalog: catalog, codec: m.options.Codec, options: &m.options, ground: m.ground, strict: options.Strict,
+		decoding: &handler{name: DecodeHandler, kind: KindDecode},
+	}
 	m.ground.addTable(nil, DeadLetterTable)
 	for _, p := range models {
 		u := newUnit(p, switched)

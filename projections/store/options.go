@@ -84,5 +84,3 @@ type Until struct {
 	Position domain.Position // applied this far
 	CaughtUp bool            // applied everything the log held when it was asked, rebuilds included
 }
-
-func (u Until) forever() bool { return u.Position == 0 && !u.CaughtUp }

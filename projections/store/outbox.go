@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 
@@ -96,7 +97,7 @@ func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, f *fold) error {
 
 func has(db *pebble.DB, key []byte) (bool, error) {
 	_, closer, err := db.Get(key)
-	if err == pebble.ErrNotFound {
+	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {

@@ -289,9 +289,19 @@ func TestViewsScanLikeMemory(t *testing.T) {
 	catchUp(t, s, log)
 	m := reference(t, log)
 	for _, span := range []projections.Span{
-		{}, {Reverse: true}, {Prefix: "s0"}, {Prefix: "s0", Reverse: true}, {From: "s07"}, {From: "s07", Reverse: true},
-		{Prefix: "s1", From: "s12"}, {Prefix: "s1", From: "s12\x00p", Reverse: true}, {Prefix: "s1", From: "s0"},
-		{Prefix: "s1", From: "s0", Reverse: true}, {Prefix: "s1", From: "s9"}, {Prefix: "s1", From: "s9", Reverse: true}, {Prefix: "none"},
+		{},
+		{Reverse: true},
+		{Prefix: "s0"},
+		{Prefix: "s0", Reverse: true},
+		{From: "s07"},
+		{From: "s07", Reverse: true},
+		{Prefix: "s1", From: "s12"},
+		{Prefix: "s1", From: "s12\x00p", Reverse: true},
+		{Prefix: "s1", From: "s0"},
+		{Prefix: "s1", From: "s0", Reverse: true},
+		{Prefix: "s1", From: "s9"},
+		{Prefix: "s1", From: "s9", Reverse: true},
+		{Prefix: "none"},
 	} {
 		list := func(v projections.View) (rows []string) {
 			for row, err := range v.Scan(places.Name, span) {

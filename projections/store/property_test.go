@@ -174,7 +174,8 @@ func TestStoreAndMemoryAgreeOnWhateverHandlersDo(t *testing.T) {
 
 func rowsOf(t *testing.T, s interface {
 	View(func(projections.View) error) error
-}) string {
+},
+) string {
 	rows := map[string]json.RawMessage{}
 	if err := s.View(func(v projections.View) error {
 		for _, table := range []string{"x.a", "x.b", "x.trace", store.DeadLetterTable} {

@@ -257,8 +257,7 @@ func (s *Store) saw(p domain.Position) {
 // own, room comes from the log: further on it says how far the leader has
 // settled, and what is settled there need not wait here.
 func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
-	room, changed := s.room()
-	if room {
+	if room, _ := s.room(); room {
 		return nil
 	}
 	if err := s.commit(ctx, s.main, nil, nil); err != nil {
@@ -282,7 +281,8 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 		}()
 	}
 	for {
-		if room, changed = s.room(); room {
+		room, changed := s.room()
+		if room {
 			return nil
 		}
 		select {

@@ -192,8 +192,7 @@ func (s *Store) adoptReactors(batch *pebble.Batch, reactors []projections.Reacto
 		if err != nil {
 			return err
 		}
-		name := string(row.key[1:])
-		if declared[name] {
+		if declared[string(row.key[1:])] {
 			continue
 		}
 		if err := setJSON(batch, row.key, reactorRecord{After: s.at.position, Away: true}); err != nil {

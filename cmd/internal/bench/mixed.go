@@ -190,8 +190,9 @@ func (m *mixer) step(t *mixedTask) domain.Event {
 	case domain.WorkWaiting:
 		t.state = domain.WorkQueued
 		return domain.TaskRequeued{TaskID: t.id, Reason: "the back-off is over"}
+	default:
+		return m.run(t)
 	}
-	return m.run(t)
 }
 
 // run is what happens to an item while a node works on it.
@@ -212,8 +213,10 @@ func (m *mixer) run(t *mixedTask) domain.Event {
 	case roll < 0.98:
 		t.state = domain.WorkFailed
 		t.attempts++
-		return domain.TaskFailed{TaskID: t.id, Lease: t.lease, NodeID: t.node, Retryable: true, Attempts: t.attempts,
-			Error: fmt.Sprintf("worker %d ended with status 137 after %d games: CUDA error: out of memory on device %d", m.random.IntN(64), t.done, m.random.IntN(8))}
+		return domain.TaskFailed{
+			TaskID: t.id, Lease: t.lease, NodeID: t.node, Retryable: true, Attempts: t.attempts,
+			Error: fmt.Sprintf("worker %d ended with status 137 after %d games: CUDA error: out of memory on device %d", m.random.IntN(64), t.done, m.random.IntN(8)),
+		}
 	case roll < 0.99:
 		t.state = domain.WorkFailed
 		t.attempts++
@@ -245,6 +248,7 @@ func (m *mixer) turn(n *mixedNode) domain.Event {
 		}
 		n.state = domain.NodeSick
 		return domain.NodeUnhealthy{NodeID: n.id, Reason: "disk", ConsecutiveFailures: 1 + m.random.IntN(4), DiskUsedPercent: percent(), GPUUtilization: percent(), SilentSeconds: silent}
+	default:
 	}
 	n.state = domain.NodeOnline
 	return domain.NodeRecovered{NodeID: n.id, RecoveryTimeSeconds: silent}
@@ -272,13 +276,16 @@ func (m *mixer) train() (domain.StreamID, domain.Event) {
 		epochs, batch := 10+m.random.IntN(20), 256<<m.random.IntN(4)
 		event = domain.TrainingStarted{ConfigKey: config, NodeID: node, TaskID: task, Epochs: &epochs, BatchSize: &batch, Samples: number(m.random.Int64N(5_000_000))}
 	case 3:
-		event = domain.TrainingCompleted{ConfigKey: config, TaskID: task, ModelID: model, Success: true, FinalLoss: score(), TrainLoss: score(), ValLoss: score(),
-			Samples: number(m.random.Int64N(5_000_000)), Games: number(m.random.Int64N(50_000)), NodeID: node}
+		event = domain.TrainingCompleted{
+			ConfigKey: config, TaskID: task, ModelID: model, Success: true, FinalLoss: score(), TrainLoss: score(), ValLoss: score(),
+			Samples: number(m.random.Int64N(5_000_000)), Games: number(m.random.Int64N(50_000)), NodeID: node,
+		}
 	case 4:
 		elo := 1000 + 1000**score()
 		games := 50 + m.random.IntN(50)
 		event = domain.EvaluationCompleted{ConfigKey: config, ModelID: model, GamesPlayed: 2 * games, Elo: &elo, TaskID: task, NodeID: node, Results: []domain.OpponentResult{
-			{Opponent: "random", Wins: games - 1, Losses: 1}, {Opponent: "heuristic", Wins: games / 2, Losses: games - games/2 - 2, Draws: 2}}}
+			{Opponent: "random", Wins: games - 1, Losses: 1}, {Opponent: "heuristic", Wins: games / 2, Losses: games - games/2 - 2, Draws: 2},
+		}}
 	default:
 		rating := 1000 + 1000**score()
 		event = domain.EloUpdated{ConfigKey: config, ModelID: model, Old: rating, New: rating + 32**score() - 16, Error: 20 * *score(), GamesPlayed: 1 + m.random.IntN(5000)}

@@ -40,8 +40,13 @@ func TestScriptsAreDeterministic(t *testing.T) {
 		options    Options
 		processors int
 	}{
-		{Options{}, 2}, {Options{}, 2}, {Options{}, 1},
-		{Options{BatchMax: 1}, 2}, {Options{BatchMax: 3, CacheRows: 2}, 1}, {Options{BatchMax: 64}, 2}, {Options{BatchMax: 4096}, 1},
+		{Options{}, 2},
+		{Options{}, 2},
+		{Options{}, 1},
+		{Options{BatchMax: 1}, 2},
+		{Options{BatchMax: 3, CacheRows: 2}, 1},
+		{Options{BatchMax: 64}, 2},
+		{Options{BatchMax: 4096}, 1},
 	}
 	for _, path := range scriptFiles(t) {
 		t.Run(strings.TrimPrefix(path, scripts+"/"), func(t *testing.T) {

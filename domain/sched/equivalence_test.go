@@ -207,6 +207,9 @@ func TestIndexEqualsReference(t *testing.T) {
 					if got.Item != want.item.ID || got.Reserved != want.reserved || got.Start != want.start {
 						t.Fatalf("node %s: want %s reserved %v start %d, found %+v", node, want.item.ID, want.reserved, want.start, got)
 					}
+					if row, _ := r.choose(node); row.ID != want.item.ID {
+						t.Fatalf("node %s: from rows, want %s, found %s", node, want.item.ID, row.ID)
+					}
 					if again, _ := x.Pick(node, now); again != got {
 						t.Fatalf("node %s: asked again, %+v became %+v", node, got, again)
 					}

@@ -38,3 +38,6 @@ func (x *Index) Check(fail func(format string, args ...any)) {
 		fail("%d node ids of %d nodes", len(x.nodeIDs), len(x.nodes))
 	}
 }
+
+// Groups is how many sets of equal requirements are remembered.
+func (x *Index) Groups() int { return len(x.groups) }

@@ -2,6 +2,7 @@ package sched_test
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -220,4 +221,58 @@ func (r *reference) lease(p referencePick, node string) {
 		f.served = r.turns[kind.Class]
 		f.finish = p.start + uint64(kind.Slots)*(1<<30)/uint64(r.rules.Weight(p.item.Config))
 	}
+}
+
+// choose answers as one would who keeps rows instead of an index: one contender
+// for each set of items with equal requirements, and Choose over them.
+func (r *reference) choose(node string) (sched.Contender, bool) {
+	n := r.node(node)
+	flows := map[*referenceFlow]*sched.Flow{}
+	classes := make([]sched.Class, len(r.rules.Policy().Classes))
+	for i, class := range r.rules.Policy().Classes {
+		classes[i].Turns = r.turns[class.Name]
+	}
+	for _, item := range r.items {
+		if f := r.flow(item); r.queued(item) && flows[f] == nil {
+			flows[f] = &sched.Flow{Weight: r.rules.Weight(f.config), Finish: f.finish, Served: f.served}
+			class := &classes[r.rules.Rank(f.class)]
+			class.Flows++
+			class.Weight += flows[f].Weight
+		}
+	}
+	heads := map[string]int{}
+	var contenders []sched.Contender
+	for _, item := range r.items {
+		if n == nil || !r.may(n, item) {
+			continue
+		}
+		c := sched.Contender{
+			Standing: &sched.Standing{ID: item.ID, Queued: item.Queued.UnixMicro(), Priority: item.Priority},
+			Flow:     flows[r.flow(item)], Rank: r.rules.Rank(r.rules.Type(item.Type).Class),
+			Preference: r.rules.Preference(node, item.Type), Starving: r.starving(item),
+		}
+		key := fmt.Sprintf("%s %s %q %s %v %s", item.Type, item.Config, item.Words, item.Expr, item.GPU, item.Pin)
+		at, there := heads[key]
+		switch {
+		case !there:
+			heads[key] = len(contenders)
+			contenders = append(contenders, c)
+		case c.Starving && !contenders[at].Starving:
+			contenders[at] = c
+		case c.Starving == contenders[at].Starving && standsBefore(c, contenders[at]):
+			contenders[at] = c
+		}
+	}
+	choice, found := sched.Choose(contenders, classes, r.rules.MaxCost(), r.rules.ReservedTurn(uint64(n.leases)))
+	if !found {
+		return sched.Contender{}, false
+	}
+	return contenders[choice.Winner], true
+}
+
+func standsBefore(a, b sched.Contender) bool {
+	if !a.Starving && a.Priority != b.Priority {
+		return a.Priority > b.Priority
+	}
+	return cmp.Or(cmp.Compare(a.Queued, b.Queued), cmp.Compare(a.ID, b.ID)) < 0
 }

@@ -29,7 +29,7 @@ func TestCrash(t *testing.T) {
 }
 
 func crash(t *testing.T, pipelineAt int) {
-	const clones = 40
+	const clones = 30
 	disk := vfs.NewCrashableMem()
 	log := openWith(t, "data/log", Options{FS: disk, Small: true, pipelineAt: pipelineAt})
 	var next atomic.Int64
@@ -43,7 +43,7 @@ func crash(t *testing.T, pipelineAt int) {
 		reached := make(chan struct{})
 		for w := range crashWriters {
 			writers.Go(func() {
-				for i := range 9 {
+				for i := range 6 {
 					size := 1 + i%3
 					first := int(next.Add(int64(size))) - size
 					batch := make([]eventlog.Proposed, size)
@@ -76,7 +76,7 @@ func crash(t *testing.T, pipelineAt int) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		clone, safe := round(func() *vfs.MemFS {
 			return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed*7) % 101, RNG: random})
-		}, 1+random.IntN(crashWriters*8))
+		}, 1+random.IntN(crashWriters*5))
 		submitted := int(next.Load())
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			survivor := openSmall(t, "data/log", clone)

@@ -25,7 +25,7 @@ type Stat struct {
 }
 
 // statStride is how many events are counted before the result is worth keeping.
-const statStride = 1 << 16
+const statStride = 1 << 14
 
 // Stat counts everything up to the durable head. The first time it reads the
 // whole log; the result is kept beside it, so that later only what is new is

@@ -195,7 +195,7 @@ func TestFlippedByteOnDisk(t *testing.T) {
 		}
 	}
 	corrupt := 0
-	for range 40 {
+	for range 25 {
 		table := dir + "/" + tables[random.IntN(len(tables))]
 		info, err := disk.Stat(table)
 		if err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -105,6 +106,9 @@ func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], 
 		}
 		seen(e.Position)
 		decoded := decode(f.catalog, *f.routes.Load(), &e)
+		if e.Event != nil {
+			detach(&e)
+		}
 		if err := f.add(ctx, e, decoded); err != nil {
 			return err
 		}
@@ -113,6 +117,27 @@ func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], 
 		}
 	}
 	return ctx.Err()
+}
+
+// detach gives an envelope strings of its own. Handlers keep parts of them in
+// rows, and a row must not keep the chunk that the log read many events into.
+func detach(e *domain.Envelope) {
+	stream := string(e.Stream)
+	parts := [...]*string{&stream, &e.Meta.Command, &e.Meta.Causation, &e.Meta.Correlation, &e.Meta.Actor, &e.Meta.Node, &e.Meta.Policy}
+	size := 0
+	for _, part := range parts {
+		size += len(*part)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for _, part := range parts {
+		b.WriteString(*part)
+	}
+	whole := b.String()
+	for _, part := range parts {
+		*part, whole = whole[:len(*part)], whole[len(*part):]
+	}
+	e.Stream = domain.StreamID(stream)
 }
 
 func (f *feed) add(ctx context.Context, e domain.Envelope, decoded error) error {

@@ -255,7 +255,7 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return x.keep(&entry{key: key, table: t, cell: cell, stored: stored}), nil
+	return x.keep(&entry{key: strings.Clone(key), table: t, cell: cell, stored: stored}), nil
 }
 
 // absent tells a row that is not in memory and surely nowhere else.
@@ -295,6 +295,8 @@ func (x *tx) fail(err error) error {
 	return x.broken
 }
 
+// Keys that are kept are copies: one that is part of an envelope would keep the
+// whole chunk that the log read the envelope into.
 func (x *tx) keep(e *entry) *entry {
 	e.used = true
 	e.table.rows[e.key] = e
@@ -366,7 +368,7 @@ func (x *tx) writable(name string) (*table, error) {
 func (x *tx) write(t *table, key string, cell *projections.Cell) {
 	e, ok := t.rows[key]
 	if !ok {
-		e = &entry{key: key, table: t}
+		e = &entry{key: strings.Clone(key), table: t}
 		if t.absent(key) {
 			if cell == nil {
 				return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -182,6 +183,9 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	}
 	if err := showSummary(p, summary); err != nil {
 		return err
+	}
+	if summary.Killed > 0 {
+		return context.Canceled // nobody knows what became of those items
 	}
 	if failed := summary.Failed; failed > 0 && (f.once || f.maxItems > 0) {
 		return &findings{failed, "failed item"}

@@ -45,6 +45,8 @@ func limiter(args []string) int {
 	return 127
 }
 
+func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format+"\n", args...) }
+
 // guest is one of the commands that the tests run for an item.
 func guest(name string, args []string) int {
 	switch name {
@@ -54,8 +56,8 @@ func guest(name string, args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		fmt.Println(`progress: {"games":1}`)
-		fmt.Printf("result: {\"task\":%q,\"lease\":%d,\"payload\":%s}\n", item.TaskID, item.Lease, item.Payload)
+		say(`progress: {"games":1}`)
+		say("result: {\"task\":%q,\"lease\":%d,\"payload\":%s}", item.TaskID, item.Lease, item.Payload)
 	case "env":
 		encoded, err := json.Marshal(os.Environ())
 		if err != nil {
@@ -69,12 +71,12 @@ func guest(name string, args []string) int {
 		code, _ := strconv.Atoi(args[0])
 		return code
 	case "wait": // until it is told to end
-		fmt.Println(`progress: {"waiting":true}`)
+		say(`progress: {"waiting":true}`)
 		tell(args)
 		waitForever()
 	case "stubborn": // does not end when asked
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
-		fmt.Println("progress: 1")
+		say("progress: 1")
 		tell(args)
 		waitForever()
 	case "polite": // ends well when asked, with a result
@@ -82,7 +84,7 @@ func guest(name string, args []string) int {
 		signal.Notify(told, syscall.SIGTERM)
 		tell(args)
 		<-told
-		fmt.Println(`result: {"partial":true}`)
+		say(`result: {"partial":true}`)
 	case "gate": // waits until somebody opens the other end of a pipe
 		tell(args[1:])
 		gate, err := os.Open(args[0])
@@ -90,7 +92,7 @@ func guest(name string, args []string) int {
 			return 1
 		}
 		_, _ = io.Copy(io.Discard, gate)
-		fmt.Println(`result: {"through":true}`)
+		say(`result: {"through":true}`)
 	case "flood": // BYTES
 		most, _ := strconv.Atoi(args[0])
 		out := bufio.NewWriterSize(os.Stdout, 1<<16)
@@ -103,7 +105,7 @@ func guest(name string, args []string) int {
 		if out.Flush() != nil {
 			return 1
 		}
-		fmt.Println("the end of the flood")
+		say("the end of the flood")
 	case "binary":
 		_, _ = os.Stdout.Write([]byte("\xff\xfe\x00\x1b[31mred\nprogress: \"\xff\"\n"))
 		_, _ = os.Stderr.Write([]byte("caf\xe9 caf\u00e9\n"))
@@ -115,7 +117,7 @@ func guest(name string, args []string) int {
 			}
 		}
 		awaitFiles(args[:2])
-		fmt.Println(`result: {"family":2}`)
+		say(`result: {"family":2}`)
 	case "bomb": // DEPTH FOLDER: two children of each down to a depth, all of which stay
 		depth, _ := strconv.Atoi(args[0])
 		if depth > 0 {
@@ -136,11 +138,11 @@ func guest(name string, args []string) int {
 			}
 			found = append(found, strconv.FormatUint(limit.Max, 10))
 		}
-		fmt.Printf("result: %q\n", strings.Join(found, " "))
+		say("result: %q", strings.Join(found, " "))
 	case "bigfile":
 		signal.Ignore(syscall.SIGXFSZ)
 		err := os.WriteFile("big", make([]byte, 1<<20), 0o600)
-		fmt.Printf("result: {\"too_large\":%v}\n", errors.Is(err, syscall.EFBIG))
+		say("result: {\"too_large\":%v}", errors.Is(err, syscall.EFBIG))
 	case "fifo": // a result that would be waited for
 		if unix.Mkfifo(os.Getenv("RIFT_RESULT_FILE"), 0o600) != nil {
 			return 1
@@ -154,8 +156,6 @@ func guest(name string, args []string) int {
 		if os.WriteFile(os.Getenv("RIFT_RESULT_FILE"), []byte(`"`+strings.Repeat("x", size)+`"`), 0o600) != nil {
 			return 1
 		}
-	case "twice": // a result that is JSON to some, and that nodes do not take
-		fmt.Println(`result: {"a":1,"a":2}`)
 	case "mess": // folders that cannot be entered
 		if os.MkdirAll("a/b/c", 0o700) != nil || os.WriteFile("a/b/c/file", nil, 0o400) != nil || os.Chmod("a/b", 0) != nil {
 			return 1

@@ -42,8 +42,12 @@ func (l Limits) Become(argv []string) error {
 		resource int
 		value    uint64
 	}{
-		{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NPROC, l.Processes}, {unix.RLIMIT_FSIZE, l.FileSize},
-		{unix.RLIMIT_NOFILE, l.Files}, {unix.RLIMIT_CPU, l.CPU}, {unix.RLIMIT_AS, l.Memory},
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_NPROC, l.Processes},
+		{unix.RLIMIT_FSIZE, l.FileSize},
+		{unix.RLIMIT_NOFILE, l.Files},
+		{unix.RLIMIT_CPU, l.CPU},
+		{unix.RLIMIT_AS, l.Memory},
 	} {
 		if limit.value == 0 && limit.resource != unix.RLIMIT_CORE {
 			continue

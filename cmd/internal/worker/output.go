@@ -104,8 +104,10 @@ func newSpeech(now func() time.Time, tailSize, maxResult int, maxOutput int64) *
 }
 
 // stdout and stderr are the two sides that are written to.
-type stdout struct{ *speech }
-type stderr struct{ *speech }
+type (
+	stdout struct{ *speech }
+	stderr struct{ *speech }
+)
 
 func (s stdout) Write(p []byte) (int, error) {
 	s.mu.Lock()

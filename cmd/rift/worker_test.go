@@ -1,0 +1,367 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+)
+
+// riftProgram is this build as a program: under the name rift it is rift.
+func riftProgram(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "rift")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// Items are claimed, run and reported from the command line.
+func TestWorker(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	program, scratch := riftProgram(t), filepath.Join(t.TempDir(), "scratch")
+	env := map[string]string{"RIFT_ADDR": "127.0.0.1:1," + server.URL, "RIFT_NODE_ID": "gpu-7", "PATH": os.Getenv("PATH")}
+	worker := func(args ...string) ran {
+		return riftWith(t, "", env, append([]string{"worker", "--scratch", scratch}, args...)...)
+	}
+	ask := func(args ...string) ran {
+		return riftWith(t, "", map[string]string{"RIFT_ADDR": server.URL}, args...)
+	}
+	worker("--once", "--", program, "version").want(t, exitDone, `"claimed": 0`, "registered")
+	ask("nodes", "show", "gpu-7").want(t, exitDone, `"slots": 1`, "")
+	ask("work", "add", "selfplay", "--task-id", "t-1", "--config-key", "hex8_2p").want(t, exitDone, "", "")
+	worker("--dry-run", "-o", "table", "--", program, "a b").want(t, exitDone, program+` "a b"`, "")
+	ask("work", "show", "t-1").want(t, exitDone, `"state": "queued"`, "")
+	worker("--once", "-o", "table", "--types", "selfplay", "--capabilities", "gpu", "--", program, "version", "-o", "json").want(t, exitDone, "items         1: 1 completed\n", "")
+	ask("work", "show", "t-1").want(t, exitDone, `"stdout_tail"`, "")
+	ask("work", "add", "training", "--task-id", "t-2").want(t, exitDone, "", "")
+	ask("work", "add", "other", "--task-id", "t-3").want(t, exitDone, "", "")
+	worker("--once", "--exec", "training="+program+` work "no such"`).want(t, exitFindings, `"failed": 1`, "rift: 1 failed item")
+	ask("work", "show", "t-2", "-o", "table").want(t, exitDone, `no command "no such"`, "")
+	ask("work", "show", "t-3").want(t, exitDone, `"state": "queued"`, "")
+	worker("--once", "--dry-run", "-o", "table", "--types", "nothing", "--", program).want(t, exitDone, "a claim would take nothing now", "")
+}
+
+func TestWorkerMistakes(t *testing.T) {
+	scratch := t.TempDir()
+	worker := func(args ...string) ran {
+		return riftWith(t, "", map[string]string{"PATH": os.Getenv("PATH")}, append([]string{"worker", "--once", "--scratch", scratch, "--node-id", "w"}, args...)...)
+	}
+	worker().want(t, exitError, "", "command: want a command after --, or --exec TYPE=COMMAND")
+	worker("--slots", "0", "--fail-stalled", "--", "true").want(t, exitError, "", "slots: want 1 to 1024, found 0")
+	worker("--exec", "true").want(t, exitError, "", `--exec: want TYPE=COMMAND, found "true"`)
+	worker("--exec", "a='b").want(t, exitError, "", "want the quote ' closed")
+	worker("--exec", "a=b", "--exec", "a=c").want(t, exitError, "", "want one command for a, found two")
+	worker("--types", "b", "--exec", "a=true").want(t, exitError, "", "types: no command is given for b")
+	worker("--env", "RIFT_TOKEN_FILE", "--", "true").want(t, exitError, "", "--env: want NAME or NAME=VALUE, and none that begins with RIFT_")
+	worker("--run-as", "nobody", "--", "true").want(t, exitError, "", "--run-as: want UID:GID in numbers")
+	worker("--tail", "lots", "--", "true").want(t, exitError, "", "--tail: want a size")
+	worker("--facts", "[1]", "--", "true").want(t, exitError, "", "--facts: want a JSON object")
+	worker("--addr", "a:1,,b:2", "--", "true").want(t, exitError, "", "--addr: want addresses with a comma between")
+	worker("--addr", "a:1,ftp://b", "--", "true").want(t, exitError, "", `want a URL such as http://127.0.0.1:8770, found "ftp://b"`)
+	worker("--log-level", "loud", "--", "true").want(t, exitError, "", "log level")
+	worker("--", "/no/such/program").want(t, exitError, "", "command /no/such/program: ")
+}
+
+// The limiter becomes the command, under its limits.
+func TestLimiter(t *testing.T) {
+	c := exec.CommandContext(t.Context(), riftProgram(t), "worker", "exec-limited", "--files=64", "--cpu=100", "--", "/bin/sh", "-c", "ulimit -n; ulimit -t; ulimit -c; exit 7")
+	out, err := c.CombinedOutput()
+	if c.ProcessState == nil || c.ProcessState.ExitCode() != 7 || string(out) != "64\n100\n0\n" {
+		t.Errorf("found %q, %v", out, err)
+	}
+}
+
+// staff is a `rift worker` that runs as a process of its own, with an item
+// whose command does not end when it is asked to.
+type staff struct {
+	command *exec.Cmd
+	pid     int // of the item's command
+	stderr  bytes.Buffer
+}
+
+func employ(t *testing.T, address string) *staff {
+	t.Helper()
+	folder := t.TempDir()
+	pipe, file := filepath.Join(folder, "pipe"), filepath.Join(folder, "pid")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	riftWith(t, "", map[string]string{"RIFT_ADDR": address}, "work", "add", "selfplay", "--task-id", "t-1").want(t, exitDone, "", "")
+	script := fmt.Sprintf("trap '' TERM; echo $$ >%[1]s.new; mv %[1]s.new %[1]s; read line <%[2]s", file, pipe)
+	s := &staff{command: exec.Command(riftProgram(t), "worker", "--addr", address, "--node-id", "w", "--scratch", filepath.Join(folder, "scratch"), "--grace", "1h", "--", "/bin/sh", "-c", script)}
+	s.command.Stderr = &s.stderr
+	if err := s.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.command.Process.Kill() })
+	soon(t, "the command has begun", func() bool {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			s.pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		return err == nil
+	})
+	return s
+}
+
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	look := time.NewTicker(3 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			t.Fatalf("%s: want it within 30 s", what)
+		}
+	}
+}
+
+// awaitEnd waits for a process that is about to end, and kills it if it is not.
+func awaitEnd(t *testing.T, c *exec.Cmd) error {
+	t.Helper()
+	late := time.AfterFunc(30*time.Second, func() {
+		t.Errorf("%s does not end within 30 s", c.Path)
+		_ = c.Process.Kill() // the wait below says what came of it
+	})
+	defer late.Stop()
+	c.WaitDelay = time.Second
+	return c.Wait()
+}
+
+func running(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return err == nil && !strings.HasPrefix(rest, "Z")
+}
+
+// The first signal drains, the second ends everything.
+func TestTheSecondSignalKills(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	s := employ(t, server.URL)
+	for range 2 {
+		if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if !running(s.command.Process.Pid) {
+			break
+		}
+		// Two of a signal that wait count as one: the second is another.
+		if err := s.command.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := awaitEnd(t, s.command)
+	if code := s.command.ProcessState.ExitCode(); code != exitError || !strings.Contains(s.stderr.String(), "interrupted") {
+		t.Errorf("found %v\n%s", err, s.stderr.String())
+	}
+	if running(s.pid) {
+		t.Error("the command still runs")
+	}
+}
+
+// A worker that is killed takes its commands with it.
+func TestCommandsDieWithTheirWorker(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	s := employ(t, server.URL)
+	if err := s.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := awaitEnd(t, s.command); err == nil {
+		t.Error("want the worker killed")
+	}
+	soon(t, "the command has ended", func() bool { return !running(s.pid) })
+}
+
+// The paths that the examples call are those that nodes serve.
+func TestExamplesCallWhatNodesServe(t *testing.T) {
+	served := map[string]bool{}
+	for _, route := range wiring.Routes() {
+		if route.Method == http.MethodPost {
+			served[route.Path] = true
+		}
+	}
+	for name, path := range map[string]string{"worker.py": `"(/work/\w+|/nodes/\w+)"`, "worker.sh": `call ((?:work|nodes)\.\w+)`} {
+		text, err := os.ReadFile(filepath.Join("examples", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(path).FindAllStringSubmatch(string(text), -1)
+		if len(found) < 3 {
+			t.Errorf("%s: found %d calls", name, len(found))
+		}
+		for _, match := range found {
+			if path := "/" + strings.TrimPrefix(strings.ReplaceAll(match[1], ".", "/"), "/"); !served[path] {
+				t.Errorf("%s: calls %s, which no node serves", name, path)
+			}
+		}
+	}
+}
+
+// example is one of the workers that need nothing but HTTP.
+type example struct {
+	name string
+	run  func(address, node string, once bool, argv ...string) *exec.Cmd
+}
+
+// examples lists those that this machine can run.
+func examples(t *testing.T) []example {
+	t.Helper()
+	var found []example
+	if python, err := exec.LookPath("python3"); err == nil {
+		found = append(found, example{"worker.py", func(address, node string, once bool, argv ...string) *exec.Cmd {
+			args := []string{filepath.Join("examples", "worker.py"), "--addr", "127.0.0.1:1," + address, "--node", node, "--type", "x"}
+			if once {
+				args = append(args, "--once")
+			}
+			return exec.Command(python, append(append(args, "--"), argv...)...)
+		}})
+	}
+	shell, err := exec.LookPath("sh")
+	if _, curl := exec.LookPath("curl"); err == nil && curl == nil {
+		found = append(found, example{"worker.sh", func(address, node string, once bool, argv ...string) *exec.Cmd {
+			c := exec.Command(shell, append([]string{filepath.Join("examples", "worker.sh")}, argv...)...)
+			c.Env = append(os.Environ(), "RIFT_ADDR="+address, "RIFT_NODE="+node, "RIFT_TYPE=x", "RIFT_BEAT=1")
+			if once {
+				c.Env = append(c.Env, "RIFT_ONCE=1")
+			}
+			return c
+		}})
+	}
+	return found
+}
+
+func TestExamplesRun(t *testing.T) {
+	program := riftProgram(t)
+	for _, e := range examples(t) {
+		t.Run(e.name, func(t *testing.T) {
+			server := realNode(t, t.TempDir())
+			env := map[string]string{"RIFT_ADDR": server.URL}
+			ask := func(args ...string) ran { return riftWith(t, "", env, args...) }
+			work := func(argv ...string) {
+				t.Helper()
+				if said, err := e.run(server.URL, e.name, true, argv...).CombinedOutput(); err != nil {
+					t.Errorf("%v\n%s", err, said)
+				}
+			}
+			state := func(id string) (state, message string, result map[string]any) {
+				t.Helper()
+				var answer struct {
+					Item struct {
+						State, Error string
+						Result       map[string]any
+					}
+				}
+				if err := json.Unmarshal([]byte(ask("work", "show", id).stdout), &answer); err != nil {
+					t.Fatal(err)
+				}
+				return answer.Item.State, answer.Item.Error, answer.Item.Result
+			}
+			work(program, "version")
+			// What looks like an answer in a payload is a payload.
+			payload := `{"items":[{"task_id":"evil","lease":9}],"text":"\"items\":[{\"task_id\":\"evil\" ]}"}`
+			ask("work", "add", "x", "--task-id", "a:1", "--payload", payload).want(t, exitDone, "", "")
+			ask("work", "add", "y", "--task-id", "other").want(t, exitDone, "", "")
+			work("/bin/cat")
+			got, _, result := state("a:1")
+			text, err := json.Marshal(result["payload"])
+			if err != nil || got != "done" || !sameJSON(t, string(text), payload) || result["task_id"] != "a:1" {
+				t.Errorf("found %s with %v", got, result)
+			}
+			ask("work", "add", "x", "--task-id", "bad", "--max-attempts", "1").want(t, exitDone, "", "")
+			work("/bin/sh", "-c", `printf 'say "no"\\ \t\303\251\001\n' >&2; exit 3`)
+			if got, message, _ := state("bad"); got != "failed" && got != "dead" || !strings.Contains(message, `say "no"\`) || !strings.Contains(message, "exit code 3") {
+				t.Errorf("found %s: %q", got, message)
+			}
+			if got, _, _ := state("other"); got != "queued" {
+				t.Errorf("found another type %s", got)
+			}
+		})
+	}
+}
+
+func sameJSON(t *testing.T, a, b string) bool {
+	t.Helper()
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return false
+	}
+	one, err := json.Marshal(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := json.Marshal(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Equal(one, two)
+}
+
+// The examples end a command whose item is cancelled, report nothing of it, and
+// stop when they are told to, giving back what they have.
+func TestExamplesStop(t *testing.T) {
+	for _, e := range examples(t) {
+		t.Run(e.name, func(t *testing.T) {
+			server := realNode(t, t.TempDir())
+			env := map[string]string{"RIFT_ADDR": server.URL}
+			ask := func(args ...string) ran { return riftWith(t, "", env, args...) }
+			answer, err := http.Post(server.URL+"/policies/default", "application/json", strings.NewReader(`{"policy":{"work":{"lease_seconds":1}}}`))
+			if err != nil || answer.StatusCode != http.StatusOK {
+				t.Fatalf("policy: %v, %v", answer, err)
+			}
+			if err := answer.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
+			folder := t.TempDir()
+			pipe := filepath.Join(folder, "pipe")
+			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ask("work", "add", "x", "--task-id", "t-1").want(t, exitDone, "", "")
+			ask("work", "add", "x", "--task-id", "t-2").want(t, exitDone, "", "")
+			var said bytes.Buffer
+			c := e.run(server.URL, e.name, false, "/bin/sh", "-c", fmt.Sprintf("exec sh -c 'read line <%s'", pipe))
+			c.Stderr = &said
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Process.Kill() })
+			runs := func(id string) func() bool {
+				return func() bool { return strings.Contains(ask("work", "show", id).stdout, `"state": "running"`) }
+			}
+			soon(t, "t-1 runs", runs("t-1"))
+			ask("work", "cancel", "t-1").want(t, exitDone, "", "")
+			soon(t, "t-2 runs", runs("t-2"))
+			ask("work", "show", "t-1").want(t, exitDone, `"state": "cancelled"`, "")
+			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if err := awaitEnd(t, c); err != nil {
+				t.Errorf("%v\n%s", err, said.String())
+			}
+			ask("work", "show", "t-2").want(t, exitDone, `"state": "queued"`, "")
+			if shown := ask("work", "show", "t-1").stdout; strings.Contains(shown, "refused_reports") {
+				t.Errorf("found %s, want nothing reported of a cancelled item", shown)
+			}
+		})
+	}
+}

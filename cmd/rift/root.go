@@ -76,6 +76,7 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) { paceCollection(c) }
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.format, "output", "o", "", "form of the answer: "+strings.Join(output.Formats, ", ")+" (default: table on a terminal, json elsewhere)")
 	flags.BoolVar(&a.noProgress, "no-progress", false, "show no progress bars")

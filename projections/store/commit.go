@@ -80,6 +80,9 @@ func (s *Store) commit(ctx context.Context, p *pass, extra func(*pebble.Batch) e
 	}
 	failures := p.failures
 	s.publish(p, inStep)
+	if settle {
+		s.outbox.announce()
+	}
 	s.tell(failures)
 	return nil
 }

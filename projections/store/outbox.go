@@ -107,10 +107,16 @@ func has(db *pebble.DB, key []byte) (bool, error) {
 }
 
 func (o *outbox) finish(stored bool) {
-	if !stored {
-		return
+	if stored {
+		o.length += o.staged
 	}
-	o.length += o.staged
+}
+
+// announce tells those who wait that entries came or went. Views must show it
+// before: who is woken looks once, and then waits for the next announcement.
+func (o *outbox) announce() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.tell()
 }
 

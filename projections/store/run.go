@@ -339,5 +339,6 @@ func (s *Store) settleUpTo(upTo domain.Position) error {
 	}
 	s.outbox.finish(true)
 	s.views.outdated()
+	s.outbox.tell()
 	return nil
 }

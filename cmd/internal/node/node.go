@@ -66,7 +66,8 @@ type Node struct {
 	draining atomic.Bool        // set while stopping: no more claims
 	drained  atomic.Uint64      // commands of reactors run so far
 	settled  atomic.Uint64      // position up to which the outbox has been run
-	stepping sync.Mutex         // one Sync at a time when Manual
+	policy   atomic.Pointer[readPolicy]
+	stepping sync.Mutex // one Sync at a time when Manual
 }
 
 // Open puts a node together; the log stays the caller's to close.
@@ -173,13 +174,11 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if facts.Correlation == "" {
 		facts.Correlation = order.ID
 	}
-	err := n.store.View(func(v projections.View) (err error) {
-		facts.Policy, facts.PolicyName, err = projections.PolicyInForce(v)
-		return err
-	})
+	policy, err := n.policyInForce(now)
 	if err != nil {
 		return commands.Result{}, err
 	}
+	facts.Policy, facts.PolicyName = policy.document, policy.name
 	if order.Dry {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
@@ -191,8 +190,36 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if _, changes := order.Command.(commands.SetPolicy); changes {
 		// Whoever was told that a policy is in force finds it in force.
 		err = n.upTo(ctx, result.Position)
+		n.policy.Store(nil)
 	}
 	return result, err
+}
+
+// readPolicy is a policy document as it was found at a moment.
+type readPolicy struct {
+	document domain.Policy
+	name     string
+	at       time.Time
+}
+
+// policyFresh is how long a policy that was read is taken to be in force. One
+// that this node changed is read again at once.
+const policyFresh = 100 * time.Millisecond
+
+func (n *Node) policyInForce(now time.Time) (*readPolicy, error) {
+	if known := n.policy.Load(); known != nil && !n.config.Manual && now.Sub(known.at).Abs() < policyFresh {
+		return known, nil
+	}
+	read := &readPolicy{at: now}
+	err := n.store.View(func(v projections.View) (err error) {
+		read.document, read.name, err = projections.PolicyInForce(v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.policy.Store(read)
+	return read, nil
 }
 
 // seedOf draws the seed of a decision from its command's id, so that the same

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
 )
@@ -20,7 +22,8 @@ import (
 // running is a node whose actors follow and drain an empty log in memory.
 func running(t *testing.T, log eventlog.Log) *Node {
 	t.Helper()
-	n, err := Open(Config{Node: "n1", Log: log, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}})
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	n, err := Open(Config{Node: "n1", Log: log, Logger: logger, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +103,7 @@ func TestReactorsAreDrained(t *testing.T) {
 	do(t, n, "b", commands.AddTask{TaskID: "b", TaskType: "training", DependsOn: []domain.TaskID{"a"}})
 	do(t, n, "c", commands.ClaimTasks{NodeID: "w"})
 	do(t, n, "d", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	deadline := time.Now().Add(30 * time.Second)
 	for i := 0; ; i++ {
 		result := do(t, n, fmt.Sprint("again", i), commands.ClaimTasks{NodeID: "w"})
 		if items := result.Answer.(commands.TasksClaimed).Items; len(items) == 1 {
@@ -108,8 +112,19 @@ func TestReactorsAreDrained(t *testing.T) {
 			}
 			return
 		}
-		if t.Context().Err() != nil {
-			t.Fatal("b was never unblocked")
+		if time.Now().After(deadline) {
+			for e, err := range n.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+				t.Log(e, err)
+			}
+			_ = n.store.View(func(v projections.View) error {
+				for _, table := range []string{"work.items", "work.queue", "work.classes", "work.waits"} {
+					for row, err := range v.Scan(table, projections.Span{}) {
+						t.Logf("%s %q %s %v", table, row.Key, row.Value, err)
+					}
+				}
+				return nil
+			})
+			t.Fatalf("b was never handed out, after %d claims", i)
 		}
 	}
 }

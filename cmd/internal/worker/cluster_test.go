@@ -37,7 +37,8 @@ type site struct {
 	// around wraps the node's handler, to lose requests or answers.
 	around func(http.Handler) http.Handler
 
-	stop func() // nil while it is down
+	stop func()          // nil while it is down
+	done domain.Position // of the last command of the test
 }
 
 func newSite(t *testing.T) *site { return newSiteWith(t, transport.Config{}, nil) }
@@ -117,6 +118,7 @@ func (s *site) do(command domain.Command) transport.Receipt {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.done = max(s.done, receipt.Position)
 	return receipt
 }
 
@@ -137,7 +139,7 @@ func (s *site) add(id string, more ...func(*commands.AddTask)) {
 
 func (s *site) item(id string) projections.TaskRow {
 	s.t.Helper()
-	answer, err := transport.Ask[projections.TaskAnswer](s.t.Context(), s.client(), "work.item", projections.OneTask{TaskID: id})
+	answer, err := transport.Ask[projections.TaskAnswer](s.t.Context(), s.client(), "work.item", projections.OneTask{TaskID: id}, transport.After(s.done))
 	if err != nil {
 		s.t.Fatal(err)
 	}

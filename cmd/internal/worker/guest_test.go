@@ -208,6 +208,9 @@ func spawn(args []string, session bool) error {
 	}
 	c := exec.Command(self, append([]string{"guest"}, args...)...)
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	if !session {
+		c.Env = []string{"GROUP=is all that tells whose this is"}
+	}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: session}
 	return c.Start()
 }

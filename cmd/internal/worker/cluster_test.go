@@ -112,14 +112,13 @@ func (s *site) client(options ...transport.ClientOption) *transport.Client {
 	return c
 }
 
-func (s *site) do(command domain.Command) transport.Receipt {
+func (s *site) do(command domain.Command) {
 	s.t.Helper()
 	receipt, err := s.client().Do(s.t.Context(), command)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.done = max(s.done, receipt.Position)
-	return receipt
 }
 
 // lease sets how long leases last.

@@ -13,7 +13,7 @@ import (
 // work as well, and has no bound that could make it collect without end.
 const (
 	toolsPace  = 400
-	toolsBound = 160 << 20
+	toolsBound = 96 << 20
 	nodePace   = 200
 )
 

@@ -173,7 +173,8 @@ type ClaimedTask struct {
 	ConfigKey string          `json:"config_key"`
 	Payload   json.RawMessage `json:"payload"`
 	Attempt   int             `json:"attempt"`
-	Deadline  time.Time       `json:"deadline"`
+	Deadline  time.Time       `json:"deadline"`        // of the lease; heartbeats move it
+	Timeout   domain.Seconds  `json:"timeout_seconds"` // bound on the whole attempt, heartbeats or not
 }
 
 func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
@@ -268,7 +269,7 @@ func leaseEnd(t domain.Task, claimed, now time.Time, policy domain.WorkPolicy) t
 }
 
 func leased(t domain.Task, c leaseTask, events []domain.Envelope) ClaimedTask {
-	item := ClaimedTask{TaskID: c.TaskID, TaskType: t.Type, ConfigKey: t.ConfigKey, Payload: t.Payload}
+	item := ClaimedTask{TaskID: c.TaskID, TaskType: t.Type, ConfigKey: t.ConfigKey, Payload: t.Payload, Timeout: domain.Seconds(t.Timeout.Seconds())}
 	for _, e := range events {
 		if claimed, ok := e.Event.(domain.TaskClaimed); ok {
 			item.Lease, item.Attempt, item.Deadline = claimed.Lease, claimed.Attempt, claimed.Deadline

@@ -21,7 +21,7 @@ type Serve struct {
 	AddrFile    string `key:"addr_file" usage:"file to write the bound address to once ready"`
 	Log         string `key:"log" usage:"URL of a log to use instead of the embedded one"`
 	NodeID      string `key:"node_id" usage:"name of this node (default: the name of the host)"`
-	Cluster     string `key:"cluster" default:"default" usage:"name of the cluster"`
+	Cluster     string `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile   string `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	Limits      Limits `key:"limits"`
 	LogLevel    string `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`

@@ -204,13 +204,22 @@ func (a *app) announce(settings config.Serve, address string) error {
 	_, err := fmt.Fprintf(a.stdout, `rift serves http://%[1]s with its log in %[2]s
 
 Try, in another terminal:
-  rift work add%[3]s --task-type selfplay --config-key hex8_2p
-  rift work claim%[3]s --node-id gpu-1
+  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
+  %[4]s work claim%[3]s --node-id gpu-1
   curl http://%[1]s/work/status
 
 Ctrl-C stops it.
-`, address, settings.Data, client)
+`, address, settings.Data, client, calledAs())
 	return err
+}
+
+// calledAs is how this program was started, so that what it suggests can be
+// copied: "rift" from the PATH, "bin/rift" from a checkout.
+func calledAs() string {
+	if filepath.Base(os.Args[0]) == "rift" {
+		return os.Args[0]
+	}
+	return "rift"
 }
 
 // serverTokens reads the tokens callers must show; none when no file is named.

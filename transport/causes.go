@@ -121,17 +121,24 @@ func checkChain(limit int) error {
 	return nil
 }
 
-func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Position, error) {
-	answer := CausesAnswer{Complete: true}
-	if err := checkChain(q.Limit); err != nil {
-		return answer, 0, err
+// startChain finds the event that a chain of causes or effects starts at, and
+// the head of the log that the answer is true at.
+func startChain(ctx context.Context, b Backend, id string, limit int) (*search, domain.Envelope, domain.Position, error) {
+	if err := checkChain(limit); err != nil {
+		return nil, domain.Envelope{}, 0, err
 	}
 	head, err := b.Log().Head(ctx)
 	if err != nil {
-		return answer, 0, err
+		return nil, domain.Envelope{}, 0, err
 	}
 	s := newSearch(ctx, b)
-	e, err := s.find(ctx, q.ID, eventlog.End)
+	e, err := s.find(ctx, id, eventlog.End)
+	return s, e, head, err
+}
+
+func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Position, error) {
+	answer := CausesAnswer{Complete: true}
+	s, e, head, err := startChain(ctx, b, q.ID, q.Limit)
 	if err != nil {
 		return answer, head, err
 	}
@@ -204,15 +211,7 @@ type Effects struct {
 
 func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, domain.Position, error) {
 	var answer EffectsAnswer
-	if err := checkChain(q.Limit); err != nil {
-		return answer, 0, err
-	}
-	head, err := b.Log().Head(ctx)
-	if err != nil {
-		return answer, 0, err
-	}
-	s := newSearch(ctx, b)
-	e, err := s.find(ctx, q.ID, eventlog.End)
+	s, e, head, err := startChain(ctx, b, q.ID, q.Limit)
 	if err != nil {
 		return answer, head, err
 	}

@@ -103,7 +103,7 @@ func FuzzBody(f *testing.F) {
 		arguments := argumentsOf(everyKind{}, "json")
 		said := addArguments(c, arguments, nil)
 		if err := c.ParseFlags([]string{"--inner-depth=" + depth}); err != nil {
-			t.Skip()
+			return // no number: the flag itself is refused, and no body is made
 		}
 		body, err := said.body([]byte(base), arguments, map[string]string{"word": word})
 		if err != nil {

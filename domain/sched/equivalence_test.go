@@ -160,7 +160,7 @@ func TestIndexEqualsReference(t *testing.T) {
 			"update": func(t *rapid.T) {
 				item := r.item(rapid.SampledFrom(live()).Draw(t, "item"))
 				if item == nil || item.node != "" {
-					t.Skip("nothing to change")
+					return // only items that wait can change
 				}
 				changed := drawItem(t, item.ID, now, live())
 				changed.Type = item.Type

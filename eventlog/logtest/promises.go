@@ -483,7 +483,7 @@ func isolation(t *testing.T, open func(testing.TB) eventlog.Log) {
 	e := event("isolated")
 	e.Data = payload
 	mustAppend(t, log, "task-isolated", domain.NoStream, e)
-	copy(payload, `XXXXXXX`) // the caller's memory is the caller's again
+	copy(payload, `{"n":9}`) // the caller's memory is the caller's again
 	fill(t, log, 500)
 	var all []domain.Envelope
 	for got, err := range log.ReadAll(testContext(t), 0, eventlog.Forward, eventlog.Filter{}) {

@@ -1,6 +1,8 @@
 GO ?= go
 LINT_VERSION := v2.12.2
 LINT := bin/golangci-lint-$(LINT_VERSION)/golangci-lint
+# The linter's cache remembers where a file lay: one checkout, one cache.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help

@@ -40,7 +40,14 @@ func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, erro
 	if s.changed {
 		before = s.policy
 	}
-	after := before
+	was, err := json.Marshal(before)
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
+	}
+	var after domain.Policy // read back, so that it shares no list with what was
+	if err := json.Unmarshal(was, &after); err != nil {
+		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(c.Change))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&after); err != nil {
@@ -49,8 +56,8 @@ func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, erro
 	if err := domain.Faulty("policies.set", after.Validate()); err != nil {
 		return nil, err
 	}
-	if after == before {
-		return nil, nil
+	if is, err := json.Marshal(after); err != nil || bytes.Equal(was, is) {
+		return nil, err
 	}
 	return []domain.Event{domain.PolicyChanged{Name: c.Name, Policy: after, Reason: c.Reason}}, nil
 }

@@ -185,17 +185,9 @@ func revokeAll(v projections.View, node domain.NodeID, reason string) ([]domain.
 	return commands, nil
 }
 
-// Timed is a command that the clock issues, with the id that makes a second
-// issue of it harmless.
-type Timed struct {
-	ID      string
-	Command domain.Command
-}
-
-// Due lists the commands whose moment has come, at most limit, and when the
-// next one is (zero for none known). An expired lease is an event that this
-// leads to, never a side effect of a read.
-func Due(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
+// WorkClock expires leases, ends back-offs and takes leases from nodes that
+// stay unhealthy beyond the grace.
+func WorkClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
 	rows, next, err := projections.DueTasks(v, now, limit)
 	if err != nil {
 		return nil, time.Time{}, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -42,8 +43,12 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		if due, _, err = commands.Due(v, now, policy, dueBatch); err != nil {
-			return err
+		for _, clock := range wiring.Clocks() {
+			timed, _, err := clock(v, now, policy, dueBatch)
+			if err != nil {
+				return err
+			}
+			due = append(due, timed...)
 		}
 		silent, err := n.silences(v, now, policy.Nodes)
 		due = append(due, silent...)

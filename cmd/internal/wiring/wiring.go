@@ -4,6 +4,8 @@
 package wiring
 
 import (
+	"slices"
+
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -32,7 +34,14 @@ func Projections() []projections.Projection {
 
 // Reactors lists what answers events with commands.
 func Reactors() []projections.Reactor {
-	return commands.WorkReactors()
+	return slices.Concat(
+		commands.WorkReactors(),
+	)
+}
+
+// Clocks lists what passing time leads to.
+func Clocks() []commands.Clock {
+	return []commands.Clock{commands.WorkClock}
 }
 
 // Specs lists how commands are run, area by area.

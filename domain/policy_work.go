@@ -1,0 +1,46 @@
+package domain
+
+// WorkPolicy holds the numbers of the queue.
+type WorkPolicy struct {
+	LeaseSeconds       Seconds `json:"lease_seconds"`        // a lease without a heartbeat ends after this
+	TimeoutSeconds     Seconds `json:"timeout_seconds"`      // default bound on one attempt from claim to end, heartbeats or not
+	MaxAttempts        int     `json:"max_attempts"`         // default number of attempts before an item is dead
+	BackoffBaseSeconds Seconds `json:"backoff_base_seconds"` // wait before the first retry; doubles with each
+	BackoffCapSeconds  Seconds `json:"backoff_cap_seconds"`
+	DefaultPriority    int     `json:"default_priority"` // 0 to 100, larger first
+	ClaimLimit         int     `json:"claim_limit"`      // most items one claim may take
+	SoftLimit          int     `json:"soft_limit"`       // pending items from which back-pressure is "soft"
+	HardLimit          int     `json:"hard_limit"`       // pending items from which an add is refused
+	RecoveryLimit      int     `json:"recovery_limit"`   // pending items below which back-pressure ends
+	MaxPayloadBytes    int     `json:"max_payload_bytes"`
+	MaxDependencies    int     `json:"max_dependencies"`
+}
+
+func defaultWorkPolicy() WorkPolicy {
+	return WorkPolicy{
+		LeaseSeconds: 60, TimeoutSeconds: 5400, MaxAttempts: 3,
+		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
+		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
+		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
+	}
+}
+
+func (p WorkPolicy) check(c *policyChecks) {
+	c.positive("work.lease_seconds", float64(p.LeaseSeconds))
+	c.positive("work.timeout_seconds", float64(p.TimeoutSeconds))
+	c.positive("work.max_attempts", float64(p.MaxAttempts))
+	c.positive("work.backoff_base_seconds", float64(p.BackoffBaseSeconds))
+	c.positive("work.claim_limit", float64(p.ClaimLimit))
+	c.positive("work.recovery_limit", float64(p.RecoveryLimit))
+	c.positive("work.max_payload_bytes", float64(p.MaxPayloadBytes))
+	c.positive("work.max_dependencies", float64(p.MaxDependencies))
+	if p.BackoffCapSeconds < p.BackoffBaseSeconds {
+		c.fault("work.backoff_cap_seconds", "want at least the base of %v, found %v", p.BackoffBaseSeconds, p.BackoffCapSeconds)
+	}
+	if p.DefaultPriority < 0 || p.DefaultPriority > 100 {
+		c.fault("work.default_priority", "want 0 to 100, found %d", p.DefaultPriority)
+	}
+	if p.RecoveryLimit > p.SoftLimit || p.SoftLimit > p.HardLimit {
+		c.fault("work.soft_limit", "want recovery ≤ soft ≤ hard, found %d, %d, %d", p.RecoveryLimit, p.SoftLimit, p.HardLimit)
+	}
+}

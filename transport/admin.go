@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -11,13 +10,11 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// AdminRoutes is the administration of the node that answers, and of the policies.
+// AdminRoutes is the administration of the node that answers.
 func AdminRoutes() []Route {
 	admin := In("admin")
 	return []Route{
 		Post[commands.RequestShutdown]("/admin/shutdown", Then(stopNode)),
-		Post[commands.SetPolicy]("/policies/{name}", admin),
-		Get("/policies/{name}", "policies.policy", policyOf, admin, About("a policy document and which version of it is in force")),
 		Tell("/admin/health", "admin.health", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Health, domain.Position, error) {
 			health, err := b.Health(ctx)
 			return health, health.Position, err
@@ -52,23 +49,6 @@ func stopNode(ctx context.Context, b Backend, _ commands.RequestShutdown, result
 		}
 	}
 	return domain.Errorf(domain.Internal, "admin.shutdown: want its event, found %d others", len(result.Events))
-}
-
-// policyOf answers a policy document with the name of its version, as the
-// events that it decided tell it.
-func policyOf(v projections.View, q projections.OnePolicy) (Policy, error) {
-	found, err := projections.FindPolicy(v, q)
-	if err != nil {
-		return Policy{}, err
-	}
-	var row struct {
-		Revision domain.Revision `json:"revision"`
-		Policy   json.RawMessage `json:"policy"`
-	}
-	if err := json.Unmarshal(found.Policy, &row); err != nil {
-		return Policy{}, domain.Errorf(domain.Corrupt, "policy %s: %w", q.Name, err)
-	}
-	return Policy{Name: q.Name, Version: fmt.Sprintf("policy-%s@%d", q.Name, row.Revision+1), Policy: row.Policy}, nil
 }
 
 // ProbeRoutes is for the machines around a node.

@@ -223,7 +223,7 @@ func checkTable(routes []Route) error {
 
 // Routes is the whole table.
 func Routes() []Route {
-	return slices.Concat(WorkRoutes(), NodeRoutes(), EventRoutes(), AdminRoutes(), ProbeRoutes())
+	return slices.Concat(WorkRoutes(), NodeRoutes(), EventRoutes(), AdminRoutes(), PolicyRoutes(), ProbeRoutes())
 }
 
 // Listing prints a table as `rift routes` shows it.

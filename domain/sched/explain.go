@@ -144,7 +144,7 @@ func (x *Index) ExplainNode(id string, now time.Time) (NodeExplanation, bool) {
 		closed := slices.ContainsFunc(gates, func(gate Gate) bool { return !gate.OK })
 		counts.add(gates, g.len())
 		excluded := 0
-		for _, e := range g.age.entries {
+		for e := range g.age.all() {
 			if e.excludedOn(id, at) {
 				excluded++
 			}
@@ -229,7 +229,7 @@ func (x *Index) groupGates(n *nodeState, g *group, now int64) []Gate {
 	x.slotGate(&list, n, int(g.cost))
 	x.pairGate(&list, n, g)
 	list.add(GatePinned, g.key.pin == "" || g.key.pin == n.node.ID, func() string { return "meant for node " + g.key.pin })
-	for _, gate := range x.itemGates(g.age.entries[0], now) {
+	for _, gate := range x.itemGates(g.age.top(), now) {
 		list.closed = list.closed || !gate.OK
 		list.gates = append(list.gates, gate)
 	}

@@ -13,7 +13,7 @@ func (x *Index) Check(fail func(format string, args ...any)) {
 		if e.state == Leased {
 			used[e.node.node.ID] += int(e.group.cost)
 		}
-		if (e.state == Queued) != (e.group != nil && slices.Contains(e.group.age.entries, e)) {
+		if (e.state == Queued) != (e.group != nil && slices.Contains(slices.Collect(e.group.age.all()), e)) {
 			fail("item %s is %s and stands in the wrong place", id, e.state)
 		}
 	}

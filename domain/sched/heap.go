@@ -1,6 +1,9 @@
 package sched
 
-import "cmp"
+import (
+	"cmp"
+	"iter"
+)
 
 // Each entry may stand in three heaps and knows its place in each.
 const (
@@ -10,120 +13,157 @@ const (
 	orders
 )
 
-// heap is a binary heap that can also give up an entry from its middle, and
-// find the first entry that some node may have.
+// heap is a heap that can also give up an entry from its middle, and find the
+// first entry that some node may have. A long queue does not fit into the
+// caches, and every entry looked at costs a miss: so the numbers that order the
+// entries stand in the heap itself, and it is flat.
 type heap struct {
-	by      int
-	entries []*entry
+	by     int
+	places []place
 }
 
-func (h *heap) compare(a, b *entry) int {
-	switch h.by {
-	case byPriority:
-		if a.Priority != b.Priority {
-			return cmp.Compare(b.Priority, a.Priority)
-		}
-	case byDue:
-		if a.due != b.due {
-			return cmp.Compare(a.due, b.due)
+// place is an entry with what orders it; none of that changes while it stands
+// in the heap.
+type place struct {
+	first, second int64
+	*entry
+}
+
+// children is how many places stand below each.
+const children = 4
+
+func (h *heap) len() int    { return len(h.places) }
+func (h *heap) top() *entry { return h.places[0].entry }
+
+// all lists the entries in no order that means anything.
+func (h *heap) all() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for _, p := range h.places {
+			if !yield(p.entry) {
+				return
+			}
 		}
 	}
-	return a.older(&b.Standing)
+}
+
+func (h *heap) before(a, b *place) bool {
+	if a.first != b.first {
+		return a.first < b.first
+	}
+	if a.second != b.second {
+		return a.second < b.second
+	}
+	return cmp.Less(a.ID, b.ID)
 }
 
 func (h *heap) push(e *entry) {
-	h.entries = append(h.entries, e)
-	e.places[h.by] = len(h.entries) - 1
-	h.up(len(h.entries) - 1)
+	p := place{e.Queued, 0, e}
+	switch h.by {
+	case byPriority:
+		p.first, p.second = -int64(e.Priority), e.Queued
+	case byDue:
+		p.first, p.second = e.due, e.Queued
+	}
+	h.places = append(h.places, p)
+	h.up(len(h.places)-1, p)
 }
 
 func (h *heap) remove(e *entry) {
-	at, last := e.places[h.by], len(h.entries)-1
-	h.entries[at] = h.entries[last]
-	h.entries[at].places[h.by] = at
-	h.entries[last] = nil
-	h.entries = h.entries[:last]
-	if at < last {
-		h.down(at)
-		h.up(at)
+	at, last := e.places[h.by], len(h.places)-1
+	moved := h.places[last]
+	h.places[last] = place{}
+	h.places = h.places[:last]
+	switch {
+	case at == last:
+	case at > 0 && h.before(&moved, &h.places[(at-1)/children]):
+		h.up(at, moved)
+	default:
+		h.down(at, moved)
 	}
 }
 
-func (h *heap) up(at int) {
+func (h *heap) put(at int, p place) {
+	h.places[at] = p
+	p.entry.places[h.by] = at
+}
+
+// up puts p where it belongs on the way from a hole to the top.
+func (h *heap) up(at int, p place) {
 	for at > 0 {
-		parent := (at - 1) / 2
-		if h.compare(h.entries[parent], h.entries[at]) <= 0 {
-			return
+		parent := (at - 1) / children
+		if !h.before(&p, &h.places[parent]) {
+			break
 		}
-		h.swap(at, parent)
+		h.put(at, h.places[parent])
 		at = parent
 	}
+	h.put(at, p)
 }
 
-func (h *heap) down(at int) {
+// down puts p where it belongs on the way down from a hole.
+func (h *heap) down(at int, p place) {
 	for {
-		least := 2*at + 1
-		if least >= len(h.entries) {
-			return
+		least := h.leastBelow(at)
+		if least < 0 || !h.before(&h.places[least], &p) {
+			break
 		}
-		if right := least + 1; right < len(h.entries) && h.compare(h.entries[right], h.entries[least]) < 0 {
-			least = right
-		}
-		if h.compare(h.entries[at], h.entries[least]) <= 0 {
-			return
-		}
-		h.swap(at, least)
+		h.put(at, h.places[least])
 		at = least
 	}
+	h.put(at, p)
 }
 
-func (h *heap) swap(a, b int) {
-	h.entries[a], h.entries[b] = h.entries[b], h.entries[a]
-	h.entries[a].places[h.by], h.entries[b].places[h.by] = a, b
+// leastBelow is the place that comes first of those below one; -1 for none.
+func (h *heap) leastBelow(at int) int {
+	least := children*at + 1
+	if least >= len(h.places) {
+		return -1
+	}
+	for i := least + 1; i < min(children*at+1+children, len(h.places)); i++ {
+		if h.before(&h.places[i], &h.places[least]) {
+			least = i
+		}
+	}
+	return least
 }
 
 // first is the first entry that ok admits. It looks at no more than the entries
-// that come before it and their children.
+// that come before it and those below them.
 func (h *heap) first(ok func(*entry) bool) *entry {
-	if len(h.entries) == 0 {
+	if len(h.places) == 0 {
 		return nil
 	}
-	if ok(h.entries[0]) {
-		return h.entries[0]
+	if ok(h.top()) {
+		return h.top()
 	}
 	frontier := []int{0} // a heap of places in the heap
+	before := func(a, b int) bool { return h.before(&h.places[frontier[a]], &h.places[frontier[b]]) }
+	swap := func(a, b int) { frontier[a], frontier[b] = frontier[b], frontier[a] }
 	for len(frontier) > 0 {
 		at := frontier[0]
-		if ok(h.entries[at]) {
-			return h.entries[at]
+		if ok(h.places[at].entry) {
+			return h.places[at].entry
 		}
 		last := len(frontier) - 1
 		frontier[0] = frontier[last]
 		frontier = frontier[:last]
-		h.sink(frontier)
-		for child := 2*at + 1; child <= 2*at+2 && child < len(h.entries); child++ {
+		for i := 0; 2*i+1 < last; {
+			least := 2*i + 1
+			if least+1 < last && before(least+1, least) {
+				least++
+			}
+			if !before(least, i) {
+				break
+			}
+			swap(i, least)
+			i = least
+		}
+		for child := children*at + 1; child <= children*at+children && child < len(h.places); child++ {
 			frontier = append(frontier, child)
-			for i := len(frontier) - 1; i > 0 && h.compare(h.entries[frontier[i]], h.entries[frontier[(i-1)/2]]) < 0; i = (i - 1) / 2 {
-				frontier[i], frontier[(i-1)/2] = frontier[(i-1)/2], frontier[i]
+			for i := len(frontier) - 1; i > 0 && before(i, (i-1)/2); i = (i - 1) / 2 {
+				swap(i, (i-1)/2)
 			}
 		}
 	}
 	return nil
-}
-
-func (h *heap) sink(frontier []int) {
-	for at := 0; ; {
-		least := 2*at + 1
-		if least >= len(frontier) {
-			return
-		}
-		if right := least + 1; right < len(frontier) && h.compare(h.entries[frontier[right]], h.entries[frontier[least]]) < 0 {
-			least = right
-		}
-		if h.compare(h.entries[frontier[at]], h.entries[frontier[least]]) <= 0 {
-			return
-		}
-		frontier[at], frontier[least] = frontier[least], frontier[at]
-		at = least
-	}
 }

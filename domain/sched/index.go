@@ -82,7 +82,7 @@ type group struct {
 	item     Requirement
 }
 
-func (g *group) len() int { return len(g.age.entries) }
+func (g *group) len() int { return g.age.len() }
 
 func (g *group) push(e *entry) {
 	g.priority.push(e)
@@ -96,7 +96,7 @@ func (g *group) push(e *entry) {
 func (g *group) refresh() {
 	g.first, g.top = nil, nil
 	if g.len() > 0 {
-		g.first, g.top = g.age.entries[0], g.priority.entries[0]
+		g.first, g.top = g.age.top(), g.priority.top()
 		g.oldest = g.first.Queued
 	}
 }
@@ -346,8 +346,8 @@ func (x *Index) displace(e *entry) {
 // advance lets what was to happen by now happen. Time does not go back.
 func (x *Index) advance(now time.Time) int64 {
 	x.now = max(x.now, now.UnixMicro())
-	for len(x.timers.entries) > 0 && x.timers.entries[0].due <= x.now {
-		e := x.timers.entries[0]
+	for x.timers.len() > 0 && x.timers.top().due <= x.now {
+		e := x.timers.top()
 		x.displace(e)
 		x.place(e)
 	}

@@ -47,6 +47,7 @@ func figures() []figure {
 		{"delivery", "acknowledgement to delivery in process", false, deliveryFigure},
 		{"commands", "deciding and appending in process against appending alone", false, commandsFigure},
 		{"http", "commands and queries over HTTP against no-op requests", false, httpFigure},
+		{"sched", "picks of the scheduler against a plain heap, claims over HTTP against no-op requests", false, schedFigure},
 		{"flat.claim", "the latency of a claim in a long queue and a short one", false, claimFigure},
 		{"flat.append", "the latency of an append to a long log and a short one", true, longFigure},
 	}

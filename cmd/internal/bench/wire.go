@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,11 +38,9 @@ func (s *suite) requests(ctx context.Context, address string, clients int, reque
 		}
 	}()
 	for i := range connections {
-		socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return 0, domain.Errorf(domain.Unavailable, "bench: %w", err)
+		if connections[i], err = dial(ctx, address); err != nil {
+			return 0, err
 		}
-		connections[i] = &connection{socket: socket, in: bufio.NewReaderSize(socket, 16<<10)}
 	}
 	return hammer(ctx, clients, s.warmTime(), s.cellTime(), func(_ context.Context, worker, n int) error {
 		return connections[worker].exchange(requests[(worker*7919+n)%len(requests)])
@@ -52,6 +51,16 @@ func (s *suite) requests(ctx context.Context, address string, clients int, reque
 type connection struct {
 	socket net.Conn
 	in     *bufio.Reader
+	keeps  bool   // the bodies of answers
+	body   []byte // of the last answer, if it keeps them
+}
+
+func dial(ctx context.Context, address string) (*connection, error) {
+	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "bench: %w", err)
+	}
+	return &connection{socket: socket, in: bufio.NewReaderSize(socket, 16<<10)}, nil
 }
 
 // patience bounds one request.
@@ -76,8 +85,9 @@ func firstLine(request []byte) []byte {
 	return line
 }
 
-// answer reads past an answer and gives its status.
+// answer reads past an answer, or keeps its body, and gives its status.
 func (c *connection) answer() (status int, err error) {
+	c.body = c.body[:0]
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
 		return 0, err
@@ -117,13 +127,24 @@ func (c *connection) answer() (status int, err error) {
 		if err != nil {
 			return status, err
 		}
-		if err := c.skip(int(size) + 2); err != nil || size == 0 {
+		if err := errors.Join(c.skip(int(size)), c.lineEnd()); err != nil || size == 0 {
 			return status, err
 		}
 	}
 }
 
+func (c *connection) lineEnd() error {
+	_, err := c.in.Discard(len("\r\n"))
+	return err
+}
+
 func (c *connection) skip(n int) error {
+	if c.keeps {
+		at := len(c.body)
+		c.body = slices.Grow(c.body, n)[:at+n]
+		_, err := io.ReadFull(c.in, c.body[at:])
+		return err
+	}
 	if _, err := c.in.Discard(n); err != nil {
 		return errors.Join(err, io.ErrUnexpectedEOF)
 	}

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -45,5 +46,8 @@ func completeShutdown(c RequestShutdown, _ domain.Facts) (RequestShutdown, error
 
 // Admin is how the commands of the administration are run.
 func Admin() []Spec {
-	return []Spec{Record[RequestShutdown]("stop this node in good order", Normalize(completeShutdown))}
+	return slices.Concat(
+		[]Spec{Record[RequestShutdown]("stop this node in good order", Normalize(completeShutdown))},
+		pauseSpecs(),
+	)
 }

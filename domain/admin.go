@@ -1,7 +1,5 @@
 package domain
 
-import "time"
-
 // DefaultCluster names the cluster of a node that was not told another name.
 const DefaultCluster = "main"
 
@@ -89,46 +87,6 @@ func (e HandlerFailed) Validate() []Fault {
 		c.fault("position", "want at least 1, found 0")
 	}
 	c.text("error", e.Error)
-	return c
-}
-
-// KindPaused: items of a type are not handed out, for this reason, until it is
-// lifted or runs out. Several reasons may hold one kind.
-type KindPaused struct {
-	Kind   string    `json:"kind"` // a task type
-	Reason string    `json:"reason"`
-	Until  time.Time `json:"until,omitzero"` // absent: until it is resumed
-}
-
-// EventType is KIND_PAUSED.
-func (KindPaused) EventType() string { return "KIND_PAUSED" }
-
-// Home is the stream of the one cluster's administration.
-func (KindPaused) Home() StreamID { return AdminStream(DefaultCluster) }
-
-// Validate names what is missing.
-func (e KindPaused) Validate() []Fault { return kindChecks(e.Kind, e.Reason) }
-
-// KindResumed: one reason for which a kind was paused is lifted. Other reasons
-// go on holding it.
-type KindResumed struct {
-	Kind   string `json:"kind"`
-	Reason string `json:"reason"` // the reason that is lifted
-}
-
-// EventType is KIND_RESUMED.
-func (KindResumed) EventType() string { return "KIND_RESUMED" }
-
-// Home is the stream of the one cluster's administration.
-func (KindResumed) Home() StreamID { return AdminStream(DefaultCluster) }
-
-// Validate names what is missing.
-func (e KindResumed) Validate() []Fault { return kindChecks(e.Kind, e.Reason) }
-
-func kindChecks(kind, reason string) checks {
-	var c checks
-	c.name("kind", kind)
-	c.text("reason", reason)
 	return c
 }
 

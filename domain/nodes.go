@@ -23,6 +23,9 @@ const (
 	NodeOffline    NodeState = "offline"
 )
 
+// NodeStates lists the states.
+var NodeStates = []NodeState{NodeRegistered, NodeOnline, NodeSick, NodeOffline}
+
 // Level is what a node reports of itself with a heartbeat. Levels are kept in
 // memory; only the edges they cross become events. Absent is unknown, not zero.
 type Level struct {

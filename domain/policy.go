@@ -19,12 +19,13 @@ func (s Seconds) Duration() time.Duration {
 type Policy struct {
 	Work  WorkPolicy  `json:"work"`
 	Nodes NodesPolicy `json:"nodes"`
+	Admin AdminPolicy `json:"admin"`
 }
 
 // DefaultPolicy is policy-default before anybody changed it. The numbers are
 // those the original cluster settled on after its outages.
 func DefaultPolicy() Policy {
-	return Policy{Work: defaultWorkPolicy(), Nodes: defaultNodesPolicy()}
+	return Policy{Work: defaultWorkPolicy(), Nodes: defaultNodesPolicy(), Admin: defaultAdminPolicy()}
 }
 
 // Validate names every number that cannot work.
@@ -32,6 +33,7 @@ func (p Policy) Validate() []Fault {
 	var c policyChecks
 	p.Work.check(&c)
 	p.Nodes.check(&c)
+	p.Admin.check(&c)
 	return c
 }
 

@@ -39,6 +39,12 @@ type BreakerRow struct {
 	Failures []time.Time   `json:"failures"`
 }
 
+// StateCountRow counts the nodes in one state.
+type StateCountRow struct {
+	State domain.NodeState `json:"state"`
+	Count int              `json:"count"`
+}
+
 // keptFailures bounds what a breaker remembers.
 const keptFailures = 32
 
@@ -47,13 +53,14 @@ var (
 	NodesTable        = Table[NodeRow]{"nodes.nodes"}
 	nodesSickTable    = Table[SickRow]{"nodes.sick"}
 	nodesBreakerTable = Table[BreakerRow]{"nodes.breakers"}
+	nodesCountsTable  = Table[StateCountRow]{"nodes.counts"}
 )
 
 // NodesProjection is the read model of the nodes.
 func NodesProjection() Projection {
 	return Projection{
-		Name: "nodes", Version: 1, About: "what each node is, can, and how it is",
-		Tables: []string{NodesTable.Name, nodesSickTable.Name, nodesBreakerTable.Name},
+		Name: "nodes", Version: 2, About: "what each node is, can, and how it is",
+		Tables: []string{NodesTable.Name, nodesSickTable.Name, nodesBreakerTable.Name, nodesCountsTable.Name},
 		Handlers: []Handler{
 			On(nodeStep[domain.NodeAnnounced]),
 			On(nodeStep[domain.HostOnline]),
@@ -100,10 +107,34 @@ func nodeStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
 	if err := NodesTable.Put(tx, id, after); err != nil {
 		return err
 	}
+	if err := recountNodes(tx, before.State, after.State); err != nil {
+		return err
+	}
 	if after.State == domain.NodeSick || after.State == domain.NodeOffline {
 		return nodesSickTable.Put(tx, id, SickRow{after.NodeID, after.State, after.Reason, after.Since})
 	}
 	return nodesSickTable.Delete(tx, id)
+}
+
+func recountNodes(tx Tx, from, to domain.NodeState) error {
+	if from == to {
+		return nil
+	}
+	for _, move := range []struct {
+		state  domain.NodeState
+		change int
+	}{{from, -1}, {to, 1}} {
+		if move.state == "" {
+			continue
+		}
+		if err := nodesCountsTable.Update(tx, string(move.state), func(row *StateCountRow) {
+			row.State = move.state
+			row.Count += move.change
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func breakerFailure(tx Tx, node domain.NodeID, at time.Time) error {
@@ -193,6 +224,19 @@ func SickNodes(v View) ([]SickRow, error) {
 		rows = append(rows, entry.Row)
 	}
 	return rows, nil
+}
+
+// NodeCounts counts the nodes by state, every state, 0 included.
+func NodeCounts(v View) (map[domain.NodeState]int, error) {
+	counts := map[domain.NodeState]int{}
+	for _, state := range domain.NodeStates {
+		row, _, err := nodesCountsTable.Get(v, string(state))
+		if err != nil {
+			return nil, err
+		}
+		counts[state] = row.Count
+	}
+	return counts, nil
 }
 
 // OneNode asks for a node.

@@ -15,6 +15,10 @@ func AdminRoutes() []Route {
 	admin := In("admin")
 	return []Route{
 		Post[commands.RequestShutdown]("/admin/shutdown", Then(stopNode)),
+		Post[commands.PauseKind]("/admin/pause"),
+		Post[commands.ResumeKind]("/admin/resume"),
+		Get("/admin/pauses", "admin.pauses", projections.Pauses, About("the kinds of work that are held back, why, by whom and until when")),
+		Tell("/status", "admin.status", tellStatus, admin, About("one page of what the node and the cluster do: work and nodes by state, pauses, back-pressure, leader, position, uptime")),
 		Tell("/admin/health", "admin.health", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Health, domain.Position, error) {
 			health, err := b.Health(ctx)
 			return health, health.Position, err

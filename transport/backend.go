@@ -79,6 +79,8 @@ type Health struct {
 	Cluster  string          `json:"cluster,omitempty"`
 	Version  string          `json:"version,omitempty"`
 	Started  time.Time       `json:"started,omitzero"`
+	Uptime   domain.Seconds  `json:"uptime_seconds"`
+	Leader   string          `json:"leader,omitempty"` // the node that decides
 	Checks   []Check         `json:"checks"`
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 func newAdmin(a *app) *cobra.Command {
-	return group(a, "admin", "See how a node is, and stop it",
-		"  rift admin health\n  rift admin dead-letters\n  rift admin shutdown --reason upgrade", adminEndpoints())
+	return group(a, "admin", "See how a node and its cluster do, hold work back, and stop the node",
+		"  rift admin status\n  rift admin pause tournament upgrade --seconds 30m\n  rift admin dead-letters\n  rift admin shutdown --reason upgrade", adminEndpoints())
 }
 
 func adminEndpoints() []endpoint {
@@ -23,6 +23,30 @@ func adminEndpoints() []endpoint {
 			name: "health", short: "Check every part of a node", route: "admin.health",
 			long: "Exits 2 when a part is degraded or failed.", judges: true,
 			example: "  rift admin health\n  rift admin health -o json --addr http://gpu-7:8770", show: showHealth,
+		},
+		{
+			name: "status", short: "See on one page what the node and the cluster do", route: "admin.status",
+			example: "  rift admin status\n  rift admin status -o json", show: showStatusPage,
+		},
+		{
+			name: "pauses", short: "List the kinds of work that are held back", route: "admin.pauses",
+			example: "  rift admin pauses", empty: "nothing is paused", show: showPauses,
+		},
+		{
+			name: "pause", short: "Hold a kind of work back for a reason", route: "admin.pause", args: []string{"kind", "reason"}, needs: 2,
+			long:    "Nothing of the kind is handed out until the reason is lifted or its time runs out; what is running goes on. Several reasons may hold one kind, and lifting one lifts no other.",
+			example: "  rift admin pause tournament upgrade --seconds 30m\n  rift admin pause all maintenance",
+			help: map[string]string{
+				"kind": "a task type, \"all\", or \"selfplay_scale_up\"", "reason": "why; the name of this pause",
+				"seconds": "how long: 30m, or seconds (default: until it is lifted)", "until": "instead: until when, RFC 3339",
+			},
+			show: showStored,
+		},
+		{
+			name: "resume", short: "Lift one reason for which a kind of work is held back", route: "admin.resume", args: []string{"kind", "reason"}, needs: 2,
+			example: "  rift admin resume tournament upgrade",
+			help:    map[string]string{"kind": "the kind that is paused", "reason": "the reason to lift; others go on holding the kind"},
+			show:    showStored,
 		},
 		{
 			name: "handlers", short: "List the event handlers, how far they are and how often they failed", route: "admin.handlers",

@@ -72,7 +72,8 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 
 func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	n := b.node
-	health := transport.Health{Position: n.store.Position(), Node: n.config.Node, Cluster: n.config.Cluster, Version: n.config.Version, Started: n.started}
+	health := transport.Health{Position: n.store.Position(), Node: n.config.Node, Cluster: n.config.Cluster, Version: n.config.Version, Started: n.started, Leader: n.config.Node}
+	health.Uptime = domain.Seconds(n.clock().Sub(n.started).Truncate(time.Second).Seconds())
 	check := func(name string, state transport.State, reason string, numbers map[string]int64) {
 		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Numbers: numbers})
 	}

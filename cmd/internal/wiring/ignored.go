@@ -32,8 +32,6 @@ func Ignored() map[string]string {
 		"ELO_VELOCITY_CHANGED":       loop,
 		"EVALUATION_COMPLETED":       loop,
 		"EXPLORATION_BOOST":          loop,
-		"KIND_PAUSED":                loop,
-		"KIND_RESUMED":               loop,
 		"MODEL_PROMOTED":             loop,
 		"PLATEAU_DETECTED":           loop,
 		"PROMOTION_FAILED":           loop,

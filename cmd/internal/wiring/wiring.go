@@ -28,7 +28,7 @@ func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, 
 func Projections() []projections.Projection {
 	return []projections.Projection{
 		projections.Policies(), projections.Work(), projections.NodesProjection(),
-		projections.ElectionProjection(), projections.FindingsProjection(),
+		projections.ElectionProjection(), projections.FindingsProjection(), projections.AdminProjection(),
 	}
 }
 
@@ -41,7 +41,7 @@ func Reactors() []projections.Reactor {
 
 // Clocks lists what passing time leads to.
 func Clocks() []commands.Clock {
-	return []commands.Clock{commands.WorkClock}
+	return []commands.Clock{commands.WorkClock, commands.AdminClock}
 }
 
 // Specs lists how commands are run, area by area.

@@ -102,7 +102,7 @@ func mentions(text string, route transport.Route) bool {
 
 // Every command is a tool's, with a route, or it is issued by the process alone.
 func TestEveryCommandHasARoute(t *testing.T) {
-	issued := map[string]bool{"work.lease": true, "work.expire": true, "work.requeue": true, "nodes.silent": true, "nodes.report": true, "events.append": true}
+	issued := map[string]bool{"work.lease": true, "work.expire": true, "work.requeue": true, "nodes.silent": true, "nodes.report": true, "events.append": true, "admin.end_pause": true}
 	for _, reactor := range Reactors() {
 		for _, name := range reactor.Issues {
 			issued[name] = true

@@ -34,6 +34,14 @@ func Bridged(target domain.StreamID, expected domain.Revision, event domain.Even
 		return ReportNode{Online: &e}
 	case domain.HostOffline:
 		return ReportNode{Offline: &e}
+	case domain.DaemonStatusChanged:
+		return reportDaemon{e}
+	case domain.DataSyncStarted:
+		return reportSync{Started: &e}
+	case domain.DataSyncCompleted:
+		return reportSync{Completed: &e}
+	case domain.DataSyncFailed:
+		return reportSync{Failed: &e}
 	}
 	return AppendEvent{Target: target, Expected: expected, Event: event}
 }

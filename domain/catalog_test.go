@@ -16,7 +16,7 @@ import (
 // areas lists every area's entries, for tests that look at all of them.
 func areas() [][]Def {
 	return [][]Def{
-		AdminEvents(), DaemonsEvents(), DatasyncEvents(), ElectionEvents(), EloEvents(), GauntletEvents(),
+		AdminEvents(), AlarmEvents(), DaemonsEvents(), DatasyncEvents(), ElectionEvents(), EloEvents(), GauntletEvents(),
 		NodesEvents(), PolicyEvents(), SwimEvents(), TournamentEvents(), TrainingEvents(), WorkEvents(),
 	}
 }

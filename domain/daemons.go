@@ -80,6 +80,32 @@ func (e DaemonCrashLoopDetected) Validate() []Fault {
 	return c
 }
 
+// DaemonStable: a daemon ran for so long without a restart that earlier ones do
+// not count any more, and that a crash loop, if it was in one, is over.
+type DaemonStable struct {
+	DaemonName     string  `json:"daemon_name"`
+	NodeID         NodeID  `json:"node_id"`
+	RunningSeconds Seconds `json:"running_seconds"`      // since it last came up
+	Restarts       int     `json:"restarts"`             // that are forgotten by this
+	CrashLoop      bool    `json:"crash_loop,omitempty"` // it was in a crash loop
+}
+
+// EventType is DAEMON_STABLE.
+func (DaemonStable) EventType() string { return "DAEMON_STABLE" }
+
+// Home is the daemon's stream.
+func (e DaemonStable) Home() StreamID { return DaemonStream(e.NodeID, e.DaemonName) }
+
+// Validate names what is missing or out of range.
+func (e DaemonStable) Validate() []Fault {
+	var c checks
+	c.name("daemon_name", e.DaemonName)
+	c.name("node_id", string(e.NodeID))
+	c.positive("running_seconds", e.RunningSeconds)
+	atLeast(&c, "restarts", e.Restarts, 0)
+	return c
+}
+
 // DaemonsEvents is the catalogue of the daemons.
 func DaemonsEvents() []Def {
 	return []Def{
@@ -87,5 +113,6 @@ func DaemonsEvents() []Def {
 			Alias("daemon_type", "daemon_name"), Alias("status", "new_status"), Alias("host", "node_id"), Alias("hostname", "node_id")),
 		Define[DaemonCrashLoopDetected](1, "daemon", "a daemon restarted so often in so short a time that another restart will not help",
 			Alias("daemon_type", "daemon_name"), Alias("host", "node_id"), Alias("hostname", "node_id")),
+		Define[DaemonStable](1, "daemon", "a daemon ran for so long that its earlier restarts do not count any more"),
 	}
 }

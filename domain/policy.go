@@ -20,12 +20,23 @@ type Policy struct {
 	Work  WorkPolicy  `json:"work"`
 	Nodes NodesPolicy `json:"nodes"`
 	Admin AdminPolicy `json:"admin"`
+
+	Daemons  DaemonsPolicy  `json:"daemons"`
+	Datasync DatasyncPolicy `json:"datasync"`
+	Alarms   AlarmsPolicy   `json:"alarms"`
 }
 
 // DefaultPolicy is policy-default before anybody changed it. The numbers are
 // those the original cluster settled on after its outages.
 func DefaultPolicy() Policy {
-	return Policy{Work: defaultWorkPolicy(), Nodes: defaultNodesPolicy(), Admin: defaultAdminPolicy()}
+	return Policy{
+		Work:     defaultWorkPolicy(),
+		Nodes:    defaultNodesPolicy(),
+		Admin:    defaultAdminPolicy(),
+		Daemons:  defaultDaemonsPolicy(),
+		Datasync: defaultDatasyncPolicy(),
+		Alarms:   defaultAlarmsPolicy(),
+	}
 }
 
 // Validate names every number that cannot work.
@@ -34,6 +45,9 @@ func (p Policy) Validate() []Fault {
 	p.Work.check(&c)
 	p.Nodes.check(&c)
 	p.Admin.check(&c)
+	p.Daemons.check(&c)
+	p.Datasync.check(&c)
+	p.Alarms.check(&c)
 	return c
 }
 

@@ -223,7 +223,17 @@ func checkTable(routes []Route) error {
 
 // Routes is the whole table.
 func Routes() []Route {
-	return slices.Concat(WorkRoutes(), NodeRoutes(), EventRoutes(), AdminRoutes(), PolicyRoutes(), ProbeRoutes())
+	return slices.Concat(
+		WorkRoutes(),
+		NodeRoutes(),
+		EventRoutes(),
+		AdminRoutes(),
+		PolicyRoutes(),
+		DaemonRoutes(),
+		DatasyncRoutes(),
+		HandlerRoutes(),
+		ProbeRoutes(),
+	)
 }
 
 // Listing prints a table as `rift routes` shows it.

@@ -4,48 +4,49 @@ package wiring
 // the reason. A test holds it against the catalogue: an event is handled or it
 // stands here.
 func Ignored() map[string]string {
-	const (
-		loop     = "a fact of the training loop: kept on the log and read through /events; nothing here decides on it"
-		recorded = "only recordings of other clusters have it: kept as evidence"
-		process  = "an act of the process itself: the log is where it is looked up"
-	)
-	return map[string]string{
-		"BACKPRESSURE_RELEASED":      recorded,
-		"EVALUATION_CLAIMED":         recorded,
-		"EVALUATION_QUEUED":          recorded,
-		"EVALUATION_RESET":           recorded,
-		"ELO_MATCHES_MERGED":         recorded,
-		"ELO_RATINGS_RECALCULATED":   recorded,
-		"ELO_SNAPSHOT":               recorded,
-		"NODE_AUTOSTARTED":           recorded,
-		"NODE_AUTOSTART_FAILED":      recorded,
-		"NODE_BREAKER_OPENED":        recorded,
-		"SWIM_MEMBER_CHANGED":        recorded,
-		"CLUSTER_HEALTHY":            loop,
-		"CLUSTER_UNHEALTHY":          loop,
-		"DAEMON_CRASH_LOOP_DETECTED": loop,
-		"DAEMON_STATUS_CHANGED":      loop,
-		"DATA_SYNC_COMPLETED":        loop,
-		"DATA_SYNC_FAILED":           loop,
-		"DATA_SYNC_STARTED":          loop,
-		"ELO_UPDATED":                loop,
-		"ELO_VELOCITY_CHANGED":       loop,
-		"EVALUATION_COMPLETED":       loop,
-		"EXPLORATION_BOOST":          loop,
-		"MODEL_PROMOTED":             loop,
-		"PLATEAU_DETECTED":           loop,
-		"PROMOTION_FAILED":           loop,
-		"QUALITY_DEGRADED":           loop,
-		"QUALITY_RECOVERED":          loop,
-		"SELFPLAY_ADJUSTED":          loop,
-		"SELFPLAY_COMPLETE":          loop,
-		"SYNC_STALLED":               loop,
-		"TOURNAMENT_COMPLETED":       loop,
-		"TRAINING_COMPLETED":         loop,
-		"TRAINING_FAILED":            loop,
-		"TRAINING_STARTED":           loop,
-		"HANDLER_FAILED":             "its dead letter is written by the read models' own store, with the rows",
-		"OUTBOX_SETTLED":             "the read models' own store reads it, to forget what the leader has run",
-		"SHUTDOWN_REQUESTED":         process,
+	ignored := map[string]string{}
+	for _, those := range []struct {
+		reason string
+		events []string
+	}{
+		{"only recordings of other clusters have it: kept as evidence", []string{
+			"BACKPRESSURE_RELEASED",
+			"EVALUATION_CLAIMED",
+			"EVALUATION_QUEUED",
+			"EVALUATION_RESET",
+			"ELO_MATCHES_MERGED",
+			"ELO_RATINGS_RECALCULATED",
+			"ELO_SNAPSHOT",
+			"NODE_AUTOSTARTED",
+			"NODE_AUTOSTART_FAILED",
+			"NODE_BREAKER_OPENED",
+			"SWIM_MEMBER_CHANGED",
+		}},
+		{"a fact of the training loop: kept on the log and read through /events; nothing here decides on it", []string{
+			"CLUSTER_HEALTHY",
+			"CLUSTER_UNHEALTHY",
+			"ELO_UPDATED",
+			"ELO_VELOCITY_CHANGED",
+			"EXPLORATION_BOOST",
+			"PLATEAU_DETECTED",
+			"PROMOTION_FAILED",
+			"QUALITY_DEGRADED",
+			"QUALITY_RECOVERED",
+			"SELFPLAY_ADJUSTED",
+			"SELFPLAY_COMPLETE",
+			"TOURNAMENT_COMPLETED",
+			"TRAINING_FAILED",
+		}},
+		{"the read models' own store reads it, to forget what the leader has run", []string{
+			"OUTBOX_SETTLED",
+		}},
+		{"an act of the process itself: the log is where it is looked up", []string{
+			"SHUTDOWN_REQUESTED",
+		}},
+	} {
+		for _, event := range those.events {
+			ignored[event] = those.reason
+		}
 	}
+	return ignored
 }

@@ -15,9 +15,19 @@ import (
 // Events lists the catalogue's entries, area by area.
 func Events() [][]domain.Def {
 	return [][]domain.Def{
-		domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents(), domain.AdminEvents(),
-		domain.TrainingEvents(), domain.EloEvents(), domain.GauntletEvents(), domain.TournamentEvents(),
-		domain.DaemonsEvents(), domain.DatasyncEvents(), domain.ElectionEvents(), domain.SwimEvents(),
+		domain.WorkEvents(),
+		domain.NodesEvents(),
+		domain.PolicyEvents(),
+		domain.AdminEvents(),
+		domain.TrainingEvents(),
+		domain.EloEvents(),
+		domain.GauntletEvents(),
+		domain.TournamentEvents(),
+		domain.DaemonsEvents(),
+		domain.DatasyncEvents(),
+		domain.ElectionEvents(),
+		domain.SwimEvents(),
+		domain.AlarmEvents(),
 	}
 }
 
@@ -27,8 +37,16 @@ func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, 
 // Projections lists the read models.
 func Projections() []projections.Projection {
 	return []projections.Projection{
-		projections.Policies(), projections.Work(), projections.NodesProjection(),
-		projections.ElectionProjection(), projections.FindingsProjection(), projections.AdminProjection(),
+		projections.Policies(),
+		projections.Work(),
+		projections.NodesProjection(),
+		projections.ElectionProjection(),
+		projections.FindingsProjection(),
+		projections.AdminProjection(),
+		projections.DaemonsProjection(),
+		projections.DatasyncProjection(),
+		projections.AlarmsProjection(),
+		projections.HandlersProjection(),
 	}
 }
 
@@ -36,18 +54,32 @@ func Projections() []projections.Projection {
 func Reactors() []projections.Reactor {
 	return slices.Concat(
 		commands.WorkReactors(),
+		commands.DaemonsReactors(),
 	)
 }
 
 // Clocks lists what passing time leads to.
 func Clocks() []commands.Clock {
-	return []commands.Clock{commands.WorkClock, commands.AdminClock}
+	return []commands.Clock{
+		commands.WorkClock,
+		commands.AdminClock,
+		commands.DaemonsClock,
+		commands.DatasyncClock,
+		commands.AlarmsClock,
+	}
 }
 
 // Specs lists how commands are run, area by area.
 func Specs() [][]commands.Spec {
 	return [][]commands.Spec{
-		commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(),
+		commands.Work(),
+		commands.Nodes(),
+		commands.Policies(),
+		commands.Events(),
+		commands.Admin(),
+		commands.Daemons(),
+		commands.Datasync(),
+		commands.Alarms(),
 	}
 }
 

@@ -102,7 +102,18 @@ func mentions(text string, route transport.Route) bool {
 
 // Every command is a tool's, with a route, or it is issued by the process alone.
 func TestEveryCommandHasARoute(t *testing.T) {
-	issued := map[string]bool{"work.lease": true, "work.expire": true, "work.requeue": true, "nodes.silent": true, "nodes.report": true, "events.append": true, "admin.end_pause": true}
+	issued := map[string]bool{}
+	for _, name := range []string{
+		"work.lease", "work.expire", "work.requeue",
+		"nodes.silent", "nodes.report",
+		"events.append",
+		"admin.end_pause",
+		"daemons.report", "daemons.settle",
+		"datasync.report", "datasync.stall",
+		"alarms.raise", "alarms.clear",
+	} {
+		issued[name] = true
+	}
 	for _, reactor := range Reactors() {
 		for _, name := range reactor.Issues {
 			issued[name] = true

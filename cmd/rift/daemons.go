@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/projections"
+)
+
+func newDaemons(a *app) *cobra.Command {
+	return alone(a, endpoint{
+		name: "daemons", short: "List the background processes of the nodes", route: "daemons.list",
+		long: `Lists the background processes that the nodes' supervisors report on, with how
+often each was restarted, whether it is in a crash loop, and how long its
+supervisor should wait before the next restart.`,
+		example: "  rift daemons\n  rift daemons --node gpu-7\n  rift daemons --status crashed -o json",
+		help: map[string]string{
+			"node": "only those of this node", "status": "only these: running, crashed, failed, stuck, …",
+			"from": "begin at this <node>:<name>", "limit": "most to list (default 100)",
+		},
+		empty: "no daemons: they are reported as DAEMON_STATUS_CHANGED through POST /events", show: showDaemons,
+	})
+}
+
+func showDaemons(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.DaemonsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "node_id"},
+		{Name: "daemon"},
+		{Name: "status"},
+		{Name: "for"},
+		{Name: "restarts", Right: true},
+		{Name: "in_window", Right: true},
+		{Name: "loop_since"},
+		{Name: "backoff_s", Right: true},
+		{Name: "restart_at"},
+		{Name: "last_error", Max: 50},
+		{Name: "critical", Wide: true},
+		{Name: "tier", Wide: true},
+		{Name: "reason", Wide: true},
+		{Name: "position", Wide: true, Right: true},
+	}}
+	for _, row := range found.Daemons {
+		l.Rows = append(l.Rows, []any{
+			string(row.NodeID), row.DaemonName, string(row.Status), sinceNow(p, row.Since), row.Restarts, row.RestartsInWindow,
+			row.CrashLoopSince, float64(row.BackoffSeconds), row.RestartAt, row.LastError,
+			row.Critical, row.BackoffTier, row.Reason, row.Position,
+		})
+		l.Items = append(l.Items, row)
+	}
+	if found.Next != "" {
+		l.Below = "more: rift daemons --from " + found.Next
+	}
+	return p.Print(l)
+}
+
+func newSyncs(a *app) *cobra.Command {
+	return group(a, "syncs", "See copies of data, and how fresh the data is",
+		"  rift syncs list --state running\n  rift syncs freshness", []endpoint{
+			{
+				name: "list", short: "List copies of data, the one last heard of first", route: "syncs.list",
+				example: "  rift syncs list --state stalled\n  rift syncs list --config-key hex8_2p --limit 20",
+				help: map[string]string{
+					"state": "only these: running, stalled, completed, failed", "config_key": "only of this game", "node": "only to this node",
+					"before": "go on where the last page ended", "limit": "most to list (default 100)",
+				},
+				empty: "no copies of data: they are reported as DATA_SYNC_STARTED and DATA_SYNC_COMPLETED through POST /events", show: showSyncs,
+			},
+			{
+				name: "freshness", short: "Show how fresh the data of each game is", route: "syncs.freshness",
+				example: "  rift syncs freshness\n  rift syncs freshness --config-key hex8_2p",
+				help:    map[string]string{"config_key": "only of this game"},
+				empty:   "no data has arrived yet", show: showFreshness,
+			},
+		})
+}
+
+func showSyncs(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.SyncsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "sync_id"},
+		{Name: "state"},
+		{Name: "node_id"},
+		{Name: "type"},
+		{Name: "config_key"},
+		{Name: "games", Right: true},
+		{Name: "started_at"},
+		{Name: "ended_at"},
+		{Name: "error", Max: 40},
+		{Name: "files", Wide: true, Right: true},
+		{Name: "bytes", Wide: true, Right: true},
+		{Name: "failures", Wide: true, Right: true},
+		{Name: "position", Wide: true, Right: true},
+	}}
+	for _, row := range found.Syncs {
+		l.Rows = append(l.Rows, []any{
+			string(row.SyncID), string(row.State), string(row.NodeID), string(row.SyncType), string(row.ConfigKey), known(row.GamesSynced),
+			row.StartedAt, row.EndedAt, row.Error, known(row.FilesSynced), known(row.BytesSynced), row.Failures, row.Position,
+		})
+		l.Items = append(l.Items, row)
+	}
+	if found.Next != "" {
+		l.Below = "more: rift syncs list --before " + found.Next
+	}
+	return p.Print(l)
+}
+
+// known is a count as a cell, empty when nobody said.
+func known(count *int64) any {
+	if count == nil {
+		return nil
+	}
+	return *count
+}
+
+func showFreshness(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.FreshnessAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "config_key"},
+		{Name: "freshness"},
+		{Name: "age"},
+		{Name: "syncs", Right: true},
+		{Name: "games", Right: true},
+		{Name: "files", Right: true},
+		{Name: "bytes"},
+		{Name: "last_sync"},
+		{Name: "last_node"},
+		{Name: "not_counted", Wide: true, Right: true},
+		{Name: "last_at", Wide: true},
+	}}
+	for _, row := range found.Configs {
+		l.Rows = append(l.Rows, []any{
+			row.ConfigKey, string(row.Freshness), row.AgeSeconds.Duration(), row.Syncs, row.Games, row.Files, output.Bytes(row.Bytes),
+			string(row.LastSync), string(row.LastNode), row.GamesUnknown, row.LastAt,
+		})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+// alone makes a command of one endpoint that stands in no group.
+func alone(a *app, e endpoint) *cobra.Command {
+	c := newEndpoint(a, e)
+	addClientFlags(c)
+	return c
+}
+
+func newAlarms(a *app) *cobra.Command {
+	return alone(a, endpoint{
+		name: "alarms", short: "Show what has not happened for how long", route: "admin.alarms",
+		long: `Shows how long ago work was last given out, completed, copied, exported, trained,
+measured and promoted, and which silence is an alarm. Exits 2 when one is.`, judges: true,
+		example: "  rift alarms\n  rift alarms -o json --at 2026-03-06T14:02:11Z", show: showAlarms,
+	})
+}
+
+func showAlarms(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	found, err := decode[projections.AlarmsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Columns: []output.Column{
+		{Name: "kind"},
+		{Name: "state"},
+		{Name: "silent_for"},
+		{Name: "limit"},
+		{Name: "last_at"},
+		{Name: "successes", Right: true},
+		{Name: "last_position", Right: true},
+		{Name: "raised_at", Wide: true},
+		{Name: "demanded_at", Wide: true},
+	}}
+	raised := 0
+	for _, row := range found.Alarms {
+		silent, limit := any(nil), any("off")
+		if row.SilentSeconds != nil {
+			silent = row.SilentSeconds.Duration()
+		}
+		if row.LimitSeconds > 0 {
+			limit = row.LimitSeconds.Duration()
+		}
+		l.Rows = append(l.Rows, []any{string(row.Kind), row.State, silent, limit, row.LastAt, row.Successes, row.LastPosition, row.RaisedAt, row.DemandedAt})
+		l.Items = append(l.Items, row)
+		if row.RaisedAt != nil {
+			raised++
+		}
+	}
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if raised > 0 {
+		return &findings{raised, "raised alarm"}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package projections
+
+import (
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// AlarmRow is when a kind of success last happened, and whether its absence is
+// an alarm. Its silence is counted from the last success or, before the first,
+// from the first demand for one: a cluster that never trained is not silent
+// until something should have been trained.
+type AlarmRow struct {
+	Kind         domain.SilenceKind `json:"kind"`
+	DemandedAt   *time.Time         `json:"demanded_at"`   // first, by what makes a success expected
+	LastAt       *time.Time         `json:"last_at"`       // of the last success; null: there was none
+	LastPosition domain.Position    `json:"last_position"` // of the last success
+	Successes    int64              `json:"successes"`
+	RaisedAt     *time.Time         `json:"raised_at"`       // null: no alarm
+	Raised       domain.Position    `json:"raised_position"` // of the alarm, 0 for none
+	Position     domain.Position    `json:"position"`
+}
+
+// Since is when the silence began; zero when there is none to count.
+func (r AlarmRow) Since() time.Time {
+	if r.LastAt != nil {
+		return *r.LastAt
+	}
+	return orZero(r.DemandedAt)
+}
+
+// alarmsTable holds one row per kind.
+var alarmsTable = Table[AlarmRow]{"alarms.kinds"}
+
+// AlarmsProjection is the read model of the silences.
+func AlarmsProjection() Projection {
+	return Projection{
+		Name: "alarms", Version: 1, About: "when work was last given out, completed, copied, exported, trained, measured and promoted",
+		Tables: []string{alarmsTable.Name},
+		Handlers: []Handler{
+			On(demands[domain.TaskSpawned](domain.SilentDispatch)),
+			On(func(tx Tx, e domain.Envelope, claimed domain.TaskClaimed) error {
+				if err := succeeded(tx, e, domain.SilentDispatch); err != nil {
+					return err
+				}
+				return demands[domain.TaskClaimed](domain.SilentCompletion)(tx, e, claimed)
+			}),
+			On(succeeds[domain.TaskCompleted](domain.SilentCompletion)),
+			On(func(tx Tx, e domain.Envelope, started domain.DataSyncStarted) error {
+				if err := demanded(tx, e, domain.SilentSync); err != nil || started.SyncType != domain.SyncNPZ {
+					return err
+				}
+				return demanded(tx, e, domain.SilentExport)
+			}),
+			On(func(tx Tx, e domain.Envelope, done domain.DataSyncCompleted) error {
+				if err := succeeded(tx, e, domain.SilentSync); err != nil || done.SyncType != domain.SyncNPZ {
+					return err
+				}
+				return succeeded(tx, e, domain.SilentExport)
+			}),
+			On(demands[domain.TrainingStarted](domain.SilentTraining)),
+			On(func(tx Tx, e domain.Envelope, done domain.TrainingCompleted) error {
+				if !done.Success {
+					return demanded(tx, e, domain.SilentTraining)
+				}
+				if err := succeeded(tx, e, domain.SilentTraining); err != nil {
+					return err
+				}
+				return demanded(tx, e, domain.SilentEvaluation)
+			}),
+			On(func(tx Tx, e domain.Envelope, _ domain.EvaluationCompleted) error {
+				if err := succeeded(tx, e, domain.SilentEvaluation); err != nil {
+					return err
+				}
+				return demanded(tx, e, domain.SilentPromotion)
+			}),
+			On(succeeds[domain.ModelPromoted](domain.SilentPromotion)),
+			On(func(tx Tx, e domain.Envelope, raised domain.SilenceAlarmRaised) error {
+				return alarmsTable.Update(tx, string(raised.Kind), func(row *AlarmRow) {
+					row.Kind, row.RaisedAt, row.Raised, row.Position = raised.Kind, &e.Time, e.Position, e.Position
+				})
+			}),
+			On(func(tx Tx, e domain.Envelope, cleared domain.SilenceAlarmCleared) error {
+				return alarmsTable.Update(tx, string(cleared.Kind), func(row *AlarmRow) {
+					row.Kind, row.RaisedAt, row.Raised, row.Position = cleared.Kind, nil, 0, e.Position
+				})
+			}),
+		},
+	}
+}
+
+func succeeds[E domain.Event](kind domain.SilenceKind) func(Tx, domain.Envelope, E) error {
+	return func(tx Tx, e domain.Envelope, _ E) error { return succeeded(tx, e, kind) }
+}
+
+func demands[E domain.Event](kind domain.SilenceKind) func(Tx, domain.Envelope, E) error {
+	return func(tx Tx, e domain.Envelope, _ E) error { return demanded(tx, e, kind) }
+}
+
+func succeeded(tx Tx, e domain.Envelope, kind domain.SilenceKind) error {
+	row, _, err := alarmsTable.Get(tx, string(kind))
+	if err != nil {
+		return err
+	}
+	row.Kind, row.LastPosition, row.Position = kind, e.Position, e.Position
+	if row.LastAt == nil || row.LastAt.Before(e.Time) {
+		row.LastAt = &e.Time
+	}
+	row.Successes++
+	return alarmsTable.Put(tx, string(kind), row)
+}
+
+// demanded notes the first demand only: it costs nothing from then on.
+func demanded(tx Tx, e domain.Envelope, kind domain.SilenceKind) error {
+	row, _, err := alarmsTable.Get(tx, string(kind))
+	if err != nil || row.DemandedAt != nil || row.LastAt != nil {
+		return err
+	}
+	row.Kind, row.DemandedAt, row.Position = kind, &e.Time, e.Position
+	return alarmsTable.Put(tx, string(kind), row)
+}
+
+// Silences lists the rows of all kinds, in the order of the loop; a kind that
+// nothing is known of has only its name.
+func Silences(v View) ([]AlarmRow, error) {
+	rows := make([]AlarmRow, len(domain.SilenceKinds))
+	for i, kind := range domain.SilenceKinds {
+		row, _, err := alarmsTable.Get(v, string(kind))
+		if err != nil {
+			return nil, err
+		}
+		row.Kind = kind
+		rows[i] = row
+	}
+	return rows, nil
+}
+
+// AlarmsQuery asks how long each kind of success has failed to happen.
+type AlarmsQuery struct {
+	now time.Time
+}
+
+// At makes it a question about a moment.
+func (q AlarmsQuery) At(now time.Time) AlarmsQuery {
+	q.now = now
+	return q
+}
+
+// Silence is how long a kind of success has failed to happen, as of a moment.
+type Silence struct {
+	AlarmRow
+	SilentSeconds *domain.Seconds `json:"silent_seconds"` // null: nothing has asked for a success yet
+	LimitSeconds  domain.Seconds  `json:"limit_seconds"`  // the silence that is an alarm; 0: none is
+	State         string          `json:"state"`          // ok, alarm, idle (nothing has asked for a success yet)
+}
+
+// AlarmsAnswer is the silences in the order of the loop.
+type AlarmsAnswer struct {
+	Alarms []Silence `json:"alarms"`
+}
+
+// Alarms answers how long each kind of success has failed to happen.
+func Alarms(v View, q AlarmsQuery) (AlarmsAnswer, error) {
+	policy, _, err := PolicyInForce(v)
+	if err != nil {
+		return AlarmsAnswer{}, err
+	}
+	rows, err := Silences(v)
+	if err != nil {
+		return AlarmsAnswer{}, err
+	}
+	answer := AlarmsAnswer{Alarms: make([]Silence, len(rows))}
+	for i, row := range rows {
+		silence := Silence{AlarmRow: row, LimitSeconds: policy.Alarms.Limit(row.Kind), State: "idle"}
+		if since := row.Since(); !since.IsZero() {
+			seconds := domain.SecondsOf(max(q.now.Sub(since), 0))
+			silence.SilentSeconds, silence.State = &seconds, "ok"
+		}
+		if row.RaisedAt != nil {
+			silence.State = "alarm"
+		}
+		answer.Alarms[i] = silence
+	}
+	return answer, nil
+}

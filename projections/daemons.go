@@ -1,0 +1,270 @@
+package projections
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// DaemonRow is what is known of one background process of one node.
+type DaemonRow struct {
+	NodeID         domain.NodeID       `json:"node_id"`
+	DaemonName     string              `json:"daemon_name"`
+	Status         domain.DaemonStatus `json:"status"`
+	Since          time.Time           `json:"since"`
+	Reason         string              `json:"reason,omitempty"` // of the last step
+	Critical       bool                `json:"critical"`
+	UpSince        *time.Time          `json:"up_since"`                // when it last began to run; null while it does not
+	Restarts       int                 `json:"restarts"`                // since it was last stable
+	RestartTimes   []time.Time         `json:"restart_times,omitempty"` // of the last ones, oldest first
+	CrashLoopSince *time.Time          `json:"crash_loop_since"`        // null: not in a crash loop
+	LastError      string              `json:"last_error"`
+	LastErrorAt    *time.Time          `json:"last_error_at"`
+	BackoffTier    string              `json:"backoff_tier"`    // fast, slow, critical, given_up; never: a restart does not help
+	BackoffSeconds domain.Seconds      `json:"backoff_seconds"` // the wait before the next restart
+	RestartAt      *time.Time          `json:"restart_at"`      // when the wait is over; null while it is up
+	Position       domain.Position     `json:"position"`
+}
+
+// daemon is the part of the row that domain.Daemon.Evolve works on.
+func (r DaemonRow) daemon() domain.Daemon {
+	d := domain.Daemon{
+		NodeID: r.NodeID, Name: r.DaemonName, Status: r.Status, Since: r.Since, Restarts: r.RestartTimes,
+		Streak: r.Restarts, Reason: r.Reason, LastError: r.LastError,
+		UpSince: orZero(r.UpSince), LoopSince: orZero(r.CrashLoopSince), LastErrorAt: orZero(r.LastErrorAt),
+	}
+	d.Down = r.RestartAt != nil || r.Status == domain.DaemonImportFailed
+	return d
+}
+
+func daemonRow(d domain.Daemon, policy domain.DaemonsPolicy, at domain.Position) DaemonRow {
+	next := d.Next(policy)
+	return DaemonRow{
+		NodeID: d.NodeID, DaemonName: d.Name, Status: d.Status, Since: d.Since, Reason: d.Reason,
+		Critical: policy.IsCritical(d.Name), UpSince: orNull(d.UpSince), Restarts: d.Streak, RestartTimes: d.Restarts,
+		CrashLoopSince: orNull(d.LoopSince), LastError: d.LastError, LastErrorAt: orNull(d.LastErrorAt),
+		BackoffTier: next.Tier, BackoffSeconds: next.Seconds, RestartAt: orNull(next.At), Position: at,
+	}
+}
+
+func orZero(at *time.Time) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	return *at
+}
+
+func orNull(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
+}
+
+// DaemonRef points at a daemon.
+type DaemonRef struct {
+	NodeID     domain.NodeID `json:"node_id"`
+	DaemonName string        `json:"daemon_name"`
+}
+
+// The tables of the daemons.
+var (
+	daemonsTable       = Table[DaemonRow]{"daemons.daemons"}
+	daemonsStatusTable = Table[DaemonRef]{"daemons.statuses"}
+	daemonsRisenTable  = Table[DaemonRef]{"daemons.risen"} // up again with restarts that are not forgiven yet, by when it came up
+	daemonsPolicyTable = Table[domain.DaemonsPolicy]{"daemons.policy"}
+)
+
+// DaemonsProjection is the read model of the background processes.
+func DaemonsProjection() Projection {
+	return Projection{
+		Name: "daemons", Version: 1, About: "the background processes of the nodes, their restarts and the wait before the next",
+		Tables: []string{daemonsTable.Name, daemonsStatusTable.Name, daemonsRisenTable.Name, daemonsPolicyTable.Name},
+		Handlers: []Handler{
+			On(daemonStep[domain.DaemonStatusChanged]),
+			On(daemonStep[domain.DaemonCrashLoopDetected]),
+			On(daemonStep[domain.DaemonStable]),
+			On(func(tx Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
+				if changed.Name != domain.PolicyDefaultName {
+					return nil
+				}
+				return daemonsPolicyTable.Put(tx, changed.Name, changed.Policy.Daemons)
+			}),
+		},
+	}
+}
+
+// daemonsPolicy is the policy in force, as this read model has seen it.
+func daemonsPolicy(v View) (domain.DaemonsPolicy, error) {
+	policy, found, err := daemonsPolicyTable.Get(v, domain.PolicyDefaultName)
+	if err == nil && !found {
+		policy = domain.DefaultPolicy().Daemons
+	}
+	return policy, err
+}
+
+// daemonStep applies one fact of a daemon with the fold that decisions use.
+func daemonStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
+	id := e.Stream.ID()
+	before, known, err := daemonsTable.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	policy, err := daemonsPolicy(tx)
+	if err != nil {
+		return err
+	}
+	folded := before.daemon().Evolve(e)
+	if folded.Status == "" {
+		return nil // a verdict on a daemon that nobody reported on
+	}
+	after := daemonRow(folded, policy, e.Position)
+	ref := DaemonRef{after.NodeID, after.DaemonName}
+	if known && before.Status != after.Status {
+		if err := daemonsStatusTable.Delete(tx, pair(string(before.Status), id)); err != nil {
+			return err
+		}
+	}
+	if !known || before.Status != after.Status {
+		if err := daemonsStatusTable.Put(tx, pair(string(after.Status), id), ref); err != nil {
+			return err
+		}
+	}
+	if was, is := before.risenKey(id), after.risenKey(id); was != is {
+		if was != "" {
+			if err := daemonsRisenTable.Delete(tx, was); err != nil {
+				return err
+			}
+		}
+		if is != "" {
+			if err := daemonsRisenTable.Put(tx, is, ref); err != nil {
+				return err
+			}
+		}
+	}
+	return daemonsTable.Put(tx, id, after)
+}
+
+// risenKey is where the row stands among those that came up again; empty for nowhere.
+func (r DaemonRow) risenKey(id string) string {
+	if r.UpSince == nil || r.Restarts == 0 && r.CrashLoopSince == nil {
+		return ""
+	}
+	return timeKey(*r.UpSince) + "/" + id
+}
+
+// RisenDaemons lists at most limit daemons that came up at or before a moment
+// and whose restarts are not forgiven, and when the next one after them came up.
+func RisenDaemons(v View, before time.Time, limit int) (due []DaemonRow, next time.Time, err error) {
+	for entry, err := range daemonsRisenTable.Scan(v, Span{}) {
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		row, _, err := daemonsTable.Get(v, domain.DaemonStream(entry.Row.NodeID, entry.Row.DaemonName).ID())
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if up := orZero(row.UpSince); up.After(before) || len(due) == limit {
+			return due, up, nil
+		}
+		due = append(due, row)
+	}
+	return due, time.Time{}, nil
+}
+
+// CrashLooping tells whether a daemon's restarts are a loop that nobody has
+// spoken of yet.
+func CrashLooping(v View, node domain.NodeID, daemon string, now time.Time, policy domain.DaemonsPolicy) (bool, error) {
+	row, known, err := daemonsTable.Get(v, domain.DaemonStream(node, daemon).ID())
+	if err != nil || !known || row.CrashLoopSince != nil {
+		return false, err
+	}
+	return row.daemon().Within(policy.CrashLoopWindowSeconds, now) >= policy.CrashLoopRestarts, nil
+}
+
+// ManyDaemons asks for daemons.
+type ManyDaemons struct {
+	NodeID string `query:"node"`
+	Status string `query:"status"`
+	From   string `query:"from"`
+	Limit  int    `query:"limit"`
+
+	now time.Time
+}
+
+// At makes it a question about a moment.
+func (q ManyDaemons) At(now time.Time) ManyDaemons {
+	q.now = now
+	return q
+}
+
+// DaemonAnswer is a daemon as of a moment.
+type DaemonAnswer struct {
+	DaemonRow
+	RestartsInWindow int `json:"restarts_in_window"` // within crash_loop_window_seconds of the policy
+}
+
+// DaemonsAnswer is daemons by node and name.
+type DaemonsAnswer struct {
+	Daemons []DaemonAnswer `json:"daemons"`
+	Next    string         `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// ListDaemons answers daemons by node and name.
+func ListDaemons(v View, q ManyDaemons) (DaemonsAnswer, error) {
+	answer := DaemonsAnswer{Daemons: []DaemonAnswer{}}
+	limit, err := page(q.Limit)
+	if err != nil {
+		return answer, err
+	}
+	if q.Status != "" && !slices.Contains(domain.DaemonStatuses, domain.DaemonStatus(q.Status)) {
+		return answer, domain.Faulty("query", []domain.Fault{{Field: "status", Reason: fmt.Sprintf("want one of %v, found %q", domain.DaemonStatuses, q.Status)}})
+	}
+	policy, _, err := PolicyInForce(v)
+	if err != nil {
+		return answer, err
+	}
+	add := func(id string, row DaemonRow) bool {
+		if len(answer.Daemons) == limit {
+			answer.Next = id
+			return false
+		}
+		answer.Daemons = append(answer.Daemons, DaemonAnswer{row, row.daemon().Within(policy.Daemons.CrashLoopWindowSeconds, q.now)})
+		return true
+	}
+	prefix := ""
+	if q.NodeID != "" {
+		prefix = domain.DaemonStream(domain.NodeID(q.NodeID), "").ID()
+	}
+	if q.Status == "" {
+		for entry, err := range daemonsTable.Scan(v, Span{Prefix: prefix, From: q.From}) {
+			if err != nil {
+				return answer, err
+			}
+			if !add(entry.Key, entry.Row) {
+				break
+			}
+		}
+		return answer, nil
+	}
+	from := ""
+	if q.From != "" {
+		from = pair(q.Status, q.From)
+	}
+	for entry, err := range daemonsStatusTable.Scan(v, Span{Prefix: pair(q.Status, prefix), From: from}) {
+		if err != nil {
+			return answer, err
+		}
+		id := domain.DaemonStream(entry.Row.NodeID, entry.Row.DaemonName).ID()
+		row, _, err := daemonsTable.Get(v, id)
+		if err != nil {
+			return answer, err
+		}
+		if !add(id, row) {
+			break
+		}
+	}
+	return answer, nil
+}

@@ -3,6 +3,9 @@ package commands
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -44,11 +47,12 @@ func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, erro
 	if err != nil {
 		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
 	}
-	var after domain.Policy // read back, so that it shares no list with what was
-	if err := json.Unmarshal(was, &after); err != nil {
-		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
+	merged, err := mergeObjects(was, c.Change)
+	if err != nil {
+		return nil, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(c.Change))
+	var after domain.Policy
+	decoder := json.NewDecoder(bytes.NewReader(merged))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&after); err != nil {
 		return nil, domain.Faulty("policies.set", []domain.Fault{{Field: "policy", Reason: err.Error()}})
@@ -60,6 +64,50 @@ func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, erro
 		return nil, err
 	}
 	return []domain.Event{domain.PolicyChanged{Name: c.Name, Policy: after, Reason: c.Reason}}, nil
+}
+
+// mergeObjects lays a change over a document: objects are merged key by key,
+// anything else replaces what stood there, and null takes a key away (RFC 7396).
+func mergeObjects(document, change []byte) ([]byte, error) {
+	whole := func(text []byte) (value map[string]any, err error) {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber() // numbers stay as they were written
+		if err = decoder.Decode(&value); err == nil && decoder.More() {
+			err = errors.New("want one object, found more behind it")
+		}
+		return value, err
+	}
+	before, err := whole(document)
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
+	}
+	patch, err := whole(change)
+	if err != nil {
+		return nil, domain.Faulty("policies.set", []domain.Fault{{Field: "policy", Reason: err.Error()}})
+	}
+	merged, err := json.Marshal(mergeMaps(before, patch))
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
+	}
+	return merged, nil
+}
+
+func mergeMaps(into, from map[string]any) map[string]any {
+	if into == nil {
+		into = map[string]any{}
+	}
+	for _, key := range slices.Sorted(maps.Keys(from)) {
+		switch value := from[key].(type) {
+		case nil:
+			delete(into, key)
+		case map[string]any:
+			inner, _ := into[key].(map[string]any)
+			into[key] = mergeMaps(inner, value)
+		default:
+			into[key] = value
+		}
+	}
+	return into
 }
 
 // Policies is how policy documents are changed.

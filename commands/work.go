@@ -202,32 +202,40 @@ func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
 
 // planClaim picks items; a claim that is repeated gets those it took before.
 func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
-	lease := func(ids []domain.TaskID) Plan {
-		var plan Plan
-		for _, id := range ids {
-			plan.Steps = append(plan.Steps, leaseTask{TaskID: id, NodeID: c.NodeID})
-		}
-		return plan
-	}
 	if !desk.Take("claim:" + facts.Command) {
 		return Plan{}, domain.Errorf(domain.Unavailable, "claim %s is being answered already; ask again", facts.Command)
 	}
+	var plan Plan
 	before, err := projections.ClaimedBefore(desk, facts.Command)
-	if err != nil || len(before) > 0 {
-		return lease(before), err
+	if err != nil {
+		return plan, err
+	}
+	for _, id := range before {
+		plan.Steps = append(plan.Steps, leaseTask{TaskID: id, NodeID: c.NodeID})
+	}
+	if len(before) > 0 {
+		return plan, nil
 	}
 	gates, err := projections.NodeGates(desk, c.NodeID, facts.Now, facts.Policy.Nodes)
 	if err != nil {
-		return Plan{}, err
+		return plan, err
 	}
 	for _, gate := range gates {
 		if !gate.OK {
-			return Plan{}, nil
+			return plan, nil
 		}
 	}
-	picked, err := projections.PickTasks(desk, projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit},
-		func(id domain.TaskID) bool { return desk.Take("task:" + string(id)) })
-	return lease(picked), err
+	rules, err := facts.Scheduler()
+	if err != nil {
+		return plan, err
+	}
+	picked, err := projections.PickTasks(desk,
+		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level},
+		projections.Market{Rules: rules, Now: facts.Now, Take: desk.Take})
+	for _, one := range picked {
+		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision})
+	}
+	return plan, err
 }
 
 func combineClaim(_ ClaimTasks, steps []Step) TasksClaimed {
@@ -244,6 +252,8 @@ func combineClaim(_ ClaimTasks, steps []Step) TasksClaimed {
 type leaseTask struct {
 	TaskID domain.TaskID `json:"task_id"`
 	NodeID domain.NodeID `json:"node_id"`
+
+	Decision *domain.ClaimDecision `json:"decision,omitempty"`
 }
 
 func (leaseTask) CommandType() string       { return "work.lease" }
@@ -255,7 +265,7 @@ func lease(t domain.Task, c leaseTask, facts domain.Facts) ([]domain.Event, erro
 	}
 	return []domain.Event{domain.TaskClaimed{
 		TaskID: c.TaskID, Lease: t.Lease + 1, NodeID: c.NodeID, Attempt: t.Attempts + 1,
-		Deadline: leaseEnd(t, facts.Now, facts.Now, facts.Policy.Work),
+		Deadline: leaseEnd(t, facts.Now, facts.Now, facts.Policy.Work), Decision: c.Decision,
 	}}, nil
 }
 

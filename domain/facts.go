@@ -1,6 +1,10 @@
 package domain
 
-import "time"
+import (
+	"time"
+
+	"github.com/ringrift/rift/domain/sched"
+)
 
 // Facts is everything a decision may see that is not in the log. The edge
 // resolves it once, before the decision; a decision that is run again with the
@@ -16,6 +20,11 @@ type Facts struct {
 	Seed        uint64 // the only source of randomness a decision has
 	Policy      Policy // the policy document in force
 	PolicyName  string // which one that is, "policy-default@3"
+	// Rules is the scheduling part of Policy, compiled once per version; nil:
+	// whoever needs it compiles it.
+	Rules *sched.Rules
+	// Level is what the node that claims last said of itself; nil when not known.
+	Level *Level
 }
 
 // ID is the identity of the i-th event of this decision.
@@ -37,4 +46,12 @@ func (f Facts) Jitter(salt uint64) float64 {
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
 	z ^= z >> 31
 	return float64(z>>11) / (1 << 53)
+}
+
+// Scheduler is the compiled scheduling part of the policy in force.
+func (f Facts) Scheduler() (*sched.Rules, error) {
+	if f.Rules != nil {
+		return f.Rules, nil
+	}
+	return f.Policy.Work.Rules()
 }

@@ -14,6 +14,8 @@ type WorkPolicy struct {
 	RecoveryLimit      int     `json:"recovery_limit"`   // pending items below which back-pressure ends
 	MaxPayloadBytes    int     `json:"max_payload_bytes"`
 	MaxDependencies    int     `json:"max_dependencies"`
+
+	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
 }
 
 func defaultWorkPolicy() WorkPolicy {
@@ -22,6 +24,7 @@ func defaultWorkPolicy() WorkPolicy {
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
 		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
 		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
+		Scheduling: defaultScheduling(),
 	}
 }
 
@@ -43,4 +46,5 @@ func (p WorkPolicy) check(c *policyChecks) {
 	if p.RecoveryLimit > p.SoftLimit || p.SoftLimit > p.HardLimit {
 		c.fault("work.soft_limit", "want recovery ≤ soft ≤ hard, found %d, %d, %d", p.RecoveryLimit, p.SoftLimit, p.HardLimit)
 	}
+	p.checkScheduling(c)
 }

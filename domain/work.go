@@ -87,6 +87,8 @@ type TaskClaimed struct {
 	NodeID   NodeID    `json:"node_id"`
 	Deadline time.Time `json:"deadline"` // without a heartbeat the lease ends here
 	Attempt  int       `json:"attempt"`  // which attempt this is, from 1
+
+	Decision *ClaimDecision `json:"decision,omitempty"` // why it was this item; absent when nobody decided
 }
 
 // EventType is TASK_CLAIMED.

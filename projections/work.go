@@ -3,7 +3,6 @@ package projections
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -12,32 +11,35 @@ import (
 // TaskRow is what the queue knows of one item. Its JSON is what
 // GET /work/items/{id} answers.
 type TaskRow struct {
-	TaskID         domain.TaskID    `json:"task_id"`
-	State          domain.TaskState `json:"state"`
-	TaskType       string           `json:"task_type"`
-	ConfigKey      string           `json:"config_key"`
-	Priority       int              `json:"priority"`
-	Attempts       int              `json:"attempts"`
-	MaxAttempts    int              `json:"max_attempts"`
-	Lease          uint64           `json:"lease"`
-	NodeID         domain.NodeID    `json:"node_id"`
-	CreatedAt      time.Time        `json:"created_at"`
-	UpdatedAt      time.Time        `json:"updated_at"`
-	ClaimedAt      *time.Time       `json:"claimed_at"`
-	Deadline       *time.Time       `json:"deadline"`   // of the live lease
-	NotBefore      *time.Time       `json:"not_before"` // of the next attempt
-	TimeoutSeconds domain.Seconds   `json:"timeout_seconds"`
-	Error          string           `json:"error"`
-	Result         json.RawMessage  `json:"result"`
-	Progress       json.RawMessage  `json:"progress,omitempty"`
-	BlockedOn      []domain.TaskID  `json:"blocked_on,omitempty"`
-	Requires       []string         `json:"requires,omitempty"`
-	UniqueKey      string           `json:"unique_key,omitempty"`
-	Origin         string           `json:"origin,omitempty"`
-	Reason         string           `json:"reason,omitempty"` // of the last release, revocation or cancellation
-	Refused        int              `json:"refused_reports,omitempty"`
-	Spawned        domain.Position  `json:"spawned"` // place in the queue among equals
-	Position       domain.Position  `json:"position"`
+	TaskID         domain.TaskID         `json:"task_id"`
+	State          domain.TaskState      `json:"state"`
+	TaskType       string                `json:"task_type"`
+	ConfigKey      string                `json:"config_key"`
+	Priority       int                   `json:"priority"`
+	Attempts       int                   `json:"attempts"`
+	MaxAttempts    int                   `json:"max_attempts"`
+	Lease          uint64                `json:"lease"`
+	NodeID         domain.NodeID         `json:"node_id"`
+	CreatedAt      time.Time             `json:"created_at"`
+	QueuedAt       time.Time             `json:"queued_at,omitzero"` // when it could be claimed first; its age counts from here
+	UpdatedAt      time.Time             `json:"updated_at"`
+	ClaimedAt      *time.Time            `json:"claimed_at"`
+	Deadline       *time.Time            `json:"deadline"`   // of the live lease
+	NotBefore      *time.Time            `json:"not_before"` // of the next attempt
+	TimeoutSeconds domain.Seconds        `json:"timeout_seconds"`
+	Error          string                `json:"error"`
+	Result         json.RawMessage       `json:"result"`
+	Progress       json.RawMessage       `json:"progress,omitempty"`
+	BlockedOn      []domain.TaskID       `json:"blocked_on,omitempty"`
+	Requires       []string              `json:"requires,omitempty"`
+	UniqueKey      string                `json:"unique_key,omitempty"`
+	Origin         string                `json:"origin,omitempty"`
+	Reason         string                `json:"reason,omitempty"` // of the last release, revocation or cancellation
+	Refused        int                   `json:"refused_reports,omitempty"`
+	Slots          int                   `json:"slots,omitempty"`    // of its node, that the live lease takes
+	Decision       *domain.ClaimDecision `json:"decision,omitempty"` // why it was this item that the node got last
+	Spawned        domain.Position       `json:"spawned"`            // place in the queue among equals
+	Position       domain.Position       `json:"position"`
 }
 
 // task is the part of the row that domain.Task.Evolve works on.
@@ -81,20 +83,6 @@ func moment(before *time.Time, now time.Time, there bool) *time.Time {
 		return before
 	}
 	return &now
-}
-
-// QueueRow stands for a queued item in the order of claims.
-type QueueRow struct {
-	TaskID domain.TaskID `json:"task_id"`
-}
-
-// ClassRow is a set of items that the same nodes may run: one task type, one
-// set of required capabilities. Claims look at classes, so their cost does not
-// grow with the queue.
-type ClassRow struct {
-	TaskType string   `json:"task_type"`
-	Requires []string `json:"requires,omitempty"`
-	Queued   int      `json:"queued"`
 }
 
 // CountRow counts the items of one type in one state.
@@ -141,8 +129,14 @@ type PressureRow struct {
 // The tables of the queue.
 var (
 	WorkItemsTable    = Table[TaskRow]{"work.items"}
-	workQueueTable    = Table[QueueRow]{"work.queue"}
-	workClassesTable  = Table[ClassRow]{"work.classes"}
+	workReadyTable    = Table[ReadyRow]{"work.ready"}
+	workQueueTable    = Table[StandingRow]{"work.queue"}
+	workAgeTable      = Table[StandingRow]{"work.age"}
+	workFlowsTable    = Table[FlowRow]{"work.flows"}
+	workTurnsTable    = Table[TurnsRow]{"work.turns"}
+	workLoadTable     = Table[LoadRow]{"work.load"}
+	workLiveTable     = Table[LiveRow]{"work.live"}
+	workDepthsTable   = Table[DepthRow]{"work.depths"}
 	workCountsTable   = Table[CountRow]{"work.counts"}
 	workDeadlineTable = Table[DeadlineRow]{"work.deadlines"}
 	workHoldersTable  = Table[HolderRow]{"work.holders"}
@@ -156,9 +150,10 @@ var (
 // Work is the read model of the queue.
 func Work() Projection {
 	return Projection{
-		Name: "work", Version: 1, About: "items, their order, their leases and deadlines",
+		Name: "work", Version: 2, About: "items, their order, their leases and deadlines",
 		Tables: []string{
-			WorkItemsTable.Name, workQueueTable.Name, workClassesTable.Name, workCountsTable.Name,
+			WorkItemsTable.Name, workReadyTable.Name, workQueueTable.Name, workAgeTable.Name, workCountsTable.Name,
+			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name,
 			workDeadlineTable.Name, workHoldersTable.Name, workWaitsTable.Name, workUniqueTable.Name,
 			workClaimsTable.Name, workPressureTable.Name, workRecentTable.Name,
 		},
@@ -218,6 +213,13 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	switch fact := any(event).(type) {
 	case domain.TaskClaimed:
 		after.Progress = nil
+		after.Slots, after.Decision = 1, fact.Decision
+		if fact.Decision != nil {
+			after.Slots = fact.Decision.Slots
+			if err := charge(tx, after, *fact.Decision); err != nil {
+				return err
+			}
+		}
 		if e.Meta.Command != "" {
 			claim, _, err := workClaimsTable.Get(tx, e.Meta.Command)
 			if err != nil {
@@ -247,18 +249,24 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	case domain.CompletionRejected:
 		after.Refused++
 	}
+	if !after.State.Held() {
+		after.Slots = 0
+	}
 	return moveTask(tx, e, before, after)
 }
 
 // moveTask stores the row and brings every index in line with it.
 func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 	after.UpdatedAt, after.Position = e.Time, e.Position
+	if after.State == domain.WorkQueued && after.QueuedAt.IsZero() {
+		after.QueuedAt = e.Time
+	}
 	id := string(after.TaskID)
 	if err := WorkItemsTable.Put(tx, id, after); err != nil {
 		return err
 	}
 	if before.State != after.State {
-		if err := recount(tx, after.TaskType, before.State, after.State); err != nil {
+		if err := recount(tx, after, before.State); err != nil {
 			return err
 		}
 		if err := requeue(tx, before, after); err != nil {
@@ -279,15 +287,8 @@ func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 			}
 		}
 	}
-	if before.State.Held() && (!after.State.Held() || before.NodeID != after.NodeID) {
-		if err := workHoldersTable.Delete(tx, pair(string(before.NodeID), id)); err != nil {
-			return err
-		}
-	}
-	if after.State.Held() && (!before.State.Held() || before.Lease != after.Lease) {
-		if err := workHoldersTable.Put(tx, pair(string(after.NodeID), id), HolderRow{after.NodeID, after.TaskID, after.Lease}); err != nil {
-			return err
-		}
+	if err := hold(tx, before, after); err != nil {
+		return err
 	}
 	if after.State.Final() && !before.State.Final() {
 		if err := workRecentTable.Put(tx, positionKey(e.Position), TaskRef{after.TaskID}); err != nil {
@@ -315,51 +316,13 @@ func (r TaskRow) deadline() (string, DeadlineRow) {
 	return "", DeadlineRow{}
 }
 
-// class is the name of the item's class: its type and what it requires.
-func (r TaskRow) class() string {
-	if len(r.Requires) == 0 {
-		return r.TaskType + "\x00"
-	}
-	requires := slices.Clone(r.Requires)
-	slices.Sort(requires)
-	return r.TaskType + "\x00" + strings.Join(slices.Compact(requires), ",")
-}
-
-// queueKey orders a class's items: larger priority first, then the older.
-func (r TaskRow) queueKey() string {
-	behind := min(max(100-r.Priority, 0), 999)
-	order := string([]byte{byte('0' + behind/100), byte('0' + behind/10%10), byte('0' + behind%10)})
-	return r.class() + "\x00" + order + positionKey(r.Spawned)
-}
-
-func requeue(tx Tx, before, after TaskRow) error {
-	was, is := before.State == domain.WorkQueued, after.State == domain.WorkQueued
-	if was == is {
-		return nil
-	}
-	change := 1
-	if is {
-		if err := workQueueTable.Put(tx, after.queueKey(), QueueRow{after.TaskID}); err != nil {
-			return err
-		}
-	} else {
-		change = -1
-		if err := workQueueTable.Delete(tx, before.queueKey()); err != nil {
-			return err
-		}
-	}
-	return workClassesTable.Update(tx, after.class(), func(class *ClassRow) {
-		class.TaskType, class.Requires = after.TaskType, after.Requires
-		class.Queued += change
-	})
-}
-
 // pendingState tells a state that counts against the limits of the queue.
 func pendingState(s domain.TaskState) bool {
 	return s == domain.WorkQueued || s == domain.WorkBlocked || s == domain.WorkWaiting
 }
 
-func recount(tx Tx, taskType string, from, to domain.TaskState) error {
+func recount(tx Tx, item TaskRow, from domain.TaskState) error {
+	taskType, to := item.TaskType, item.State
 	if from != "" {
 		if err := workCountsTable.Update(tx, pair(taskType, string(from)), func(c *CountRow) {
 			c.TaskType, c.State = taskType, from
@@ -372,6 +335,9 @@ func recount(tx Tx, taskType string, from, to domain.TaskState) error {
 		c.TaskType, c.State = taskType, to
 		c.Count++
 	}); err != nil {
+		return err
+	}
+	if err := deepen(tx, item, from); err != nil {
 		return err
 	}
 	if pendingState(from) == pendingState(to) {

@@ -3,9 +3,7 @@ package projections
 import (
 	"encoding/json"
 	"fmt"
-	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -167,117 +165,6 @@ func WorkStatus(v View, _ NoQuestion) (StatusAnswer, error) {
 	}
 	answer.Backpressure = Backpressure{pressure.Level, pressure.Pending, pressure.Soft, pressure.Hard}
 	return answer, nil
-}
-
-// Claimant is a node asking for work.
-type Claimant struct {
-	Node         domain.NodeID
-	Capabilities []string // task types it wants (none: any) and words that items may require
-	Limit        int
-}
-
-// PickTasks chooses what a node gets: among the items it may run, larger
-// priority first, then the older. take says whether an item is free to be
-// picked now. The cost grows with the number of classes, not with the queue.
-func PickTasks(v View, claimant Claimant, take func(domain.TaskID) bool) ([]domain.TaskID, error) {
-	able, err := abilities(v, claimant)
-	if err != nil {
-		return nil, err
-	}
-	var heads []*queueHead
-	defer func() {
-		for _, head := range heads {
-			head.stop()
-		}
-	}()
-	for entry, err := range workClassesTable.Scan(v, Span{}) {
-		if err != nil {
-			return nil, err
-		}
-		if entry.Row.Queued == 0 || len(able.gates(entry.Row.TaskType, entry.Row.Requires)) > 0 {
-			continue
-		}
-		head := &queueHead{prefix: entry.Key + "\x00"}
-		head.next, head.stop = iter.Pull2(workQueueTable.Scan(v, Span{Prefix: head.prefix}))
-		if err := head.advance(); err != nil {
-			return nil, err
-		}
-		heads = append(heads, head)
-	}
-	var picked []domain.TaskID
-	for len(picked) < claimant.Limit {
-		var first *queueHead
-		for _, head := range heads {
-			if head.live && (first == nil || head.order < first.order) {
-				first = head
-			}
-		}
-		if first == nil {
-			break
-		}
-		if take(first.task) {
-			picked = append(picked, first.task)
-		}
-		if err := first.advance(); err != nil {
-			return nil, err
-		}
-	}
-	return picked, nil
-}
-
-// queueHead walks one class's items in order.
-type queueHead struct {
-	prefix string
-	next   func() (Entry[QueueRow], error, bool)
-	stop   func()
-	live   bool
-	order  string
-	task   domain.TaskID
-}
-
-func (h *queueHead) advance() error {
-	entry, err, ok := h.next()
-	if err != nil {
-		return err
-	}
-	h.live = ok
-	if ok {
-		h.order, h.task = strings.TrimPrefix(entry.Key, h.prefix), entry.Row.TaskID
-	}
-	return nil
-}
-
-// ability is what a node can and wants.
-type ability struct {
-	node  domain.NodeID
-	types []string // wanted task types; empty: any
-	words []string // what it asked with and what it registered with
-}
-
-func abilities(v View, claimant Claimant) (ability, error) {
-	able := ability{node: claimant.Node, types: claimant.Capabilities, words: slices.Clone(claimant.Capabilities)}
-	row, known, err := NodesTable.Get(v, string(claimant.Node))
-	if err != nil {
-		return able, err
-	}
-	if known {
-		able.words = append(able.words, row.Capabilities...)
-	}
-	return able, nil
-}
-
-// gates lists what keeps a class of items from the node; nothing when it may run them.
-func (a ability) gates(taskType string, requires []string) []string {
-	var closed []string
-	if len(a.types) > 0 && !slices.Contains(a.types, taskType) {
-		closed = append(closed, fmt.Sprintf("task type %s is not among the capabilities it claims with: %s", taskType, strings.Join(a.types, ", ")))
-	}
-	for _, word := range requires {
-		if !slices.Contains(a.words, word) {
-			closed = append(closed, fmt.Sprintf("the item requires %q; the node offers: %s", word, strings.Join(a.words, ", ")))
-		}
-	}
-	return closed
 }
 
 // ClaimedBefore lists the items that a claim command took when it first ran.

@@ -20,7 +20,7 @@ type Decision struct {
 	Start, Finish      uint64 // virtual times of the config
 	Waited             time.Duration
 	Cost               int // slots it takes
-	SlotsUsed, SlotsOf int // of the node, before
+	SlotsUsed, SlotsOf int // of the node, before; SlotsOf 0: no bound is known
 }
 
 // Reasons say in words why it was this item.
@@ -29,7 +29,11 @@ func (d Decision) Reasons() []string {
 	if d.Starving {
 		tier = "among the starving"
 	}
-	reasons := []string{fmt.Sprintf("node %s has %d of %d slots taken, the item takes %d", d.Node, d.SlotsUsed, d.SlotsOf, d.Cost)}
+	slots := fmt.Sprintf("node %s has %d of %d slots taken, the item takes %d", d.Node, d.SlotsUsed, d.SlotsOf, d.Cost)
+	if d.SlotsOf == 0 {
+		slots = fmt.Sprintf("node %s has %d slots taken and never said of how many, the item takes %d", d.Node, d.SlotsUsed, d.Cost)
+	}
+	reasons := []string{slots}
 	if d.Reserved {
 		return append(reasons, fmt.Sprintf("a reserved turn: of all starving items it waited longest, %v", d.Waited))
 	}

@@ -33,7 +33,7 @@ type ClassPolicy struct {
 
 // TypePolicy says what one task type needs and may take.
 type TypePolicy struct {
-	Type           string `json:"type"`
+	Type           string `json:"type,omitempty"` // left out by documents that keep types by name
 	Class          string `json:"class"`
 	Pool           string `json:"pool,omitempty"` // configs are kept fair within a pool of machines, not across pools
 	Slots          int    `json:"slots"`          // of a node that an item takes
@@ -229,6 +229,12 @@ func (r *Rules) Type(name string) TypePolicy {
 
 // Rank is the place of a class, 0 the most important.
 func (r *Rules) Rank(class string) int { return r.ranks[class] }
+
+// Class is the class of a rank.
+func (r *Rules) Class(rank int) ClassPolicy { return r.policy.Classes[rank] }
+
+// Ranks is how many classes there are.
+func (r *Rules) Ranks() int { return len(r.policy.Classes) }
 
 // Weight is a config's share.
 func (r *Rules) Weight(config string) int {

@@ -22,6 +22,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections"
@@ -57,6 +58,7 @@ type Node struct {
 	bus     *commands.Bus
 	office  *office
 	levels  *levels
+	claims  *queues
 	clock   func() time.Time
 	logger  *slog.Logger
 	started time.Time
@@ -109,6 +111,7 @@ func Open(config Config) (*Node, error) {
 	}
 	n.office = &office{node: n, holds: map[string]domain.Position{}}
 	n.levels = newLevels()
+	n.claims = &queues{waiting: map[domain.NodeID]*queue{}}
 	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
@@ -178,7 +181,19 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if err != nil {
 		return commands.Result{}, err
 	}
-	facts.Policy, facts.PolicyName = policy.document, policy.name
+	facts.Policy, facts.PolicyName, facts.Rules = policy.document, policy.name, policy.rules
+	if claim, ok := order.Command.(commands.ClaimTasks); ok {
+		// Claims of one node are decided one after the other: two at once would
+		// each give it what both together may not have.
+		leave, err := n.claims.enter(ctx, claim.NodeID)
+		if err != nil {
+			return commands.Result{}, err
+		}
+		defer leave()
+		if last, known := n.levels.last(claim.NodeID); known {
+			facts.Level = &last.level
+		}
+	}
 	if order.Dry {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
@@ -199,6 +214,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 type readPolicy struct {
 	document domain.Policy
 	name     string
+	rules    *sched.Rules // compiled once per version
 	at       time.Time
 }
 
@@ -216,6 +232,11 @@ func (n *Node) policyInForce(now time.Time) (*readPolicy, error) {
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if known := n.policy.Load(); known != nil && known.name == read.name {
+		read.rules = known.rules
+	} else if read.rules, err = read.document.Work.Rules(); err != nil {
 		return nil, err
 	}
 	n.policy.Store(read)

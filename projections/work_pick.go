@@ -1,0 +1,416 @@
+package projections
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// Claimant is a node asking for work.
+type Claimant struct {
+	Node         domain.NodeID
+	Capabilities []string // task types it wants (none: any) and words that items may require
+	Limit        int
+	Slots        int           // it says it has free; 0: it does not say
+	Level        *domain.Level // what it last said of itself
+}
+
+// Market is what a choice is made by besides the rows.
+type Market struct {
+	Rules   *sched.Rules
+	Matcher sched.Matcher // nil: expressions are not known, and close nothing
+	Now     time.Time
+	// Take says whether a name is free to be taken now; nil: everything is.
+	Take func(name string) bool
+}
+
+// Picked is an item chosen for a node, and why.
+type Picked struct {
+	TaskID   domain.TaskID
+	Decision domain.ClaimDecision
+}
+
+// PickTasks chooses what a node gets, in the order of domain/sched. Its cost
+// grows with the groups of equal items, not with the queue. It books nothing:
+// asked again of the same view at the same moment, it answers the same.
+func PickTasks(v View, claimant Claimant, market Market) ([]Picked, error) {
+	p, err := newPicker(v, claimant, market)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	var picked []Picked
+	for len(picked) < claimant.Limit {
+		one, found, err := p.next()
+		if err != nil || !found {
+			return picked, err
+		}
+		picked = append(picked, one)
+	}
+	return picked, nil
+}
+
+// picker is one node's choice among the groups.
+type picker struct {
+	view    View
+	market  Market
+	node    domain.NodeID
+	asker   *sched.Asker
+	now     int64 // microseconds
+	slots   int
+	used    int
+	free    int // slots the claim says are free; -1: it does not say
+	leases  uint64
+	classes []sched.Class
+	flows   map[string]*flow
+	groups  []*stall
+	live    map[string]int
+	running map[string]int
+	gone    map[domain.TaskID]bool // picked, or another claim's
+}
+
+// flow is a config's standing in a class and pool.
+type flow struct {
+	sched.Flow
+	read bool
+}
+
+// stall is a group as one node sees it.
+type stall struct {
+	key         string
+	row         ReadyRow
+	kind        sched.TypePolicy
+	rank        int
+	flow        *flow
+	flowKey     string
+	fits        sched.Maybe[bool]
+	top, oldest walk
+}
+
+func newPicker(v View, claimant Claimant, market Market) (*picker, error) {
+	p, err := onePicker(v, claimant, market)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.gather()
+}
+
+// onePicker knows the node and no group.
+func onePicker(v View, claimant Claimant, market Market) (*picker, error) {
+	node, err := NodeFor(v, claimant)
+	if err != nil {
+		return nil, err
+	}
+	load, _, err := workLoadTable.Get(v, string(claimant.Node))
+	if err != nil {
+		return nil, err
+	}
+	p := &picker{
+		view: v, market: market, node: claimant.Node, asker: market.Rules.Asker(node, market.Matcher),
+		now: market.Now.UnixMicro(), used: load.Slots, free: -1, leases: load.Leases,
+		classes: make([]sched.Class, market.Rules.Ranks()), flows: map[string]*flow{},
+		live: map[string]int{}, running: map[string]int{}, gone: map[domain.TaskID]bool{},
+	}
+	p.slots = p.asker.Slots()
+	if claimant.Slots > 0 {
+		p.free = claimant.Slots
+		if p.slots == unbounded {
+			p.slots = p.used + p.free
+		}
+	}
+	return p, nil
+}
+
+// unbounded is how many slots a node has of which nothing is known at all.
+const unbounded = 1 << 20
+
+// NodeFor puts together what is known of a node that asks.
+func NodeFor(v View, claimant Claimant) (sched.Node, error) {
+	node := sched.Node{ID: string(claimant.Node), Wants: claimant.Capabilities, Words: claimant.Capabilities}
+	row, known, err := NodesTable.Get(v, node.ID)
+	if err != nil {
+		return node, err
+	}
+	if !known {
+		node.Slots = sched.Known(unbounded)
+	} else {
+		node.Words = slices.Concat(claimant.Capabilities, row.Capabilities)
+		hardware := domain.HardwareOf(row.Facts)
+		node.Slots, node.HasGPU, node.GPUName, node.GPUMemoryMB = hardware.Slots, hardware.HasGPU, hardware.GPUName, hardware.GPUMemoryMB
+		node.Facts = string(row.Facts)
+	}
+	if level := claimant.Level; level != nil {
+		node.GPUPercent, node.GPUMemoryPercent = sched.HundredthsOf(level.GPUPercent), sched.HundredthsOf(level.GPUMemoryPercent)
+		node.DiskPercent = sched.HundredthsOf(level.DiskPercent)
+	}
+	return node, nil
+}
+
+// gather reads the groups that are not another node's, and how many flows each
+// class has.
+func (p *picker) gather() error {
+	for entry, err := range workReadyTable.Scan(p.view, Span{Prefix: anyNode + "\x00"}) {
+		if err != nil {
+			return err
+		}
+		p.groups = append(p.groups, p.stall(entry.Key, entry.Row))
+	}
+	for rank := range p.classes {
+		turns, _, err := workTurnsTable.Get(p.view, p.market.Rules.Class(rank).Name)
+		if err != nil {
+			return err
+		}
+		p.classes[rank].Turns = turns.Turns
+	}
+	return nil
+}
+
+// stall is how the node sees a group.
+func (p *picker) stall(key string, row ReadyRow) *stall {
+	rules := p.market.Rules
+	kind := rules.Type(row.TaskType)
+	g := &stall{key: key, row: row, kind: kind, rank: rules.Rank(kind.Class), flowKey: flowKey(kind.Class, kind.Pool, row.ConfigKey)}
+	g.top = walk{table: workQueueTable, group: key, keyOf: StandingRow.byPriority, head: &g.row.Top}
+	g.oldest = walk{table: workAgeTable, group: key, keyOf: StandingRow.byAge, head: &g.row.Oldest}
+	known := false
+	if g.flow, known = p.flows[g.flowKey]; !known {
+		g.flow = &flow{Flow: sched.Flow{Weight: rules.Weight(row.ConfigKey)}}
+		p.flows[g.flowKey] = g.flow
+		class := &p.classes[g.rank]
+		class.Flows++
+		class.Weight += g.flow.Weight
+	}
+	return g
+}
+
+func (p *picker) close() {
+	for _, g := range p.groups {
+		g.top.close()
+		g.oldest.close()
+	}
+}
+
+// next is what the node gets next.
+func (p *picker) next() (Picked, bool, error) {
+	for {
+		reserved := p.market.Rules.ReservedTurn(p.leases)
+		contenders, groups, err := p.contenders(reserved)
+		if err != nil {
+			return Picked{}, false, err
+		}
+		choice, found := sched.Choose(contenders, p.classes, p.market.Rules.MaxCost(), reserved)
+		if !found {
+			return Picked{}, false, nil
+		}
+		c, g := contenders[choice.Winner], groups[choice.Winner]
+		place := *g.top.head
+		if c.Starving {
+			place = *g.oldest.head
+		}
+		if g.kind.RunningCap != nil && p.running[g.row.TaskType] == 0 && !p.take("running:"+g.row.TaskType) {
+			p.shut(g.row.TaskType)
+			continue
+		}
+		p.gone[place.TaskID] = true
+		if !p.take("task:" + string(place.TaskID)) {
+			continue
+		}
+		decision := domain.ClaimDecision{
+			Class: g.kind.Class, Pool: g.kind.Pool, Slots: p.cost(g), Weight: g.flow.Weight,
+			VirtualStart: choice.Start, Turn: p.classes[g.rank].Turns, Starving: c.Starving, Reserved: choice.Reserved,
+			Rejoined: choice.Rejoined, WaitedMS: max(p.now-c.Queued, 0) / 1000, SlotsUsed: p.used, SlotsOf: p.slots,
+		}
+		if p.slots == unbounded {
+			decision.SlotsOf = 0
+		}
+		p.book(g, choice)
+		return Picked{place.TaskID, decision}, true, nil
+	}
+}
+
+func (p *picker) take(name string) bool { return p.market.Take == nil || p.market.Take(name) }
+
+// shut leaves a type to another claim that is taking of it now: together they
+// might take more than its cap.
+func (p *picker) shut(taskType string) {
+	for _, g := range p.groups {
+		if g.row.TaskType == taskType {
+			g.fits = sched.Known(false)
+		}
+	}
+}
+
+// book counts a choice for those that follow it.
+func (p *picker) book(g *stall, choice sched.Choice) {
+	cost := p.cost(g)
+	p.used += cost
+	p.leases++
+	if p.free >= 0 {
+		p.free -= cost
+	}
+	p.live[liveKey(p.node, g.row.TaskType, g.row.ConfigKey)]++
+	p.running[g.row.TaskType]++
+	if !choice.Reserved {
+		g.flow.Charge(&p.classes[g.rank], choice.Start, cost)
+	}
+}
+
+// cost is the slots that an item of the group takes: what its type says, or all
+// that the node has, if that is less, so that small nodes are not shut out.
+func (p *picker) cost(g *stall) int { return max(min(g.kind.Slots, p.slots), 1) }
+
+// contenders are what the groups have for the node: on a reserved turn what
+// starves, if anything does; otherwise those of the best class that has any.
+func (p *picker) contenders(reserved bool) ([]sched.Contender, []*stall, error) {
+	if reserved {
+		contenders, groups, err := p.among(func(*stall) bool { return true }, true)
+		if err != nil || len(contenders) > 0 {
+			return contenders, groups, err
+		}
+	}
+	for rank := range p.classes {
+		if p.classes[rank].Flows == 0 {
+			continue
+		}
+		contenders, groups, err := p.among(func(g *stall) bool { return g.rank == rank }, false)
+		if err != nil || len(contenders) > 0 {
+			return contenders, groups, err
+		}
+	}
+	return nil, nil, nil
+}
+
+func (p *picker) among(asked func(*stall) bool, starvingOnly bool) ([]sched.Contender, []*stall, error) {
+	var contenders []sched.Contender
+	var groups []*stall
+	for _, g := range p.groups {
+		if !asked(g) {
+			continue
+		}
+		if err := g.oldest.past(p.view, p.gone); err != nil {
+			return nil, nil, err
+		}
+		if g.oldest.head == nil {
+			continue // all of it is taken
+		}
+		starving := p.now-g.oldest.head.Since.UnixMicro() > int64(p.market.Rules.Class(g.rank).StarveAfterSeconds)*1e6
+		if starvingOnly && !starving {
+			continue
+		}
+		if open, err := p.open(g); err != nil {
+			return nil, nil, err
+		} else if !open {
+			continue
+		}
+		if err := g.top.past(p.view, p.gone); err != nil {
+			return nil, nil, err
+		}
+		head := g.top.head
+		if starving {
+			head = g.oldest.head
+		}
+		if err := p.readFlow(g); err != nil {
+			return nil, nil, err
+		}
+		contenders = append(contenders, sched.Contender{
+			Standing: &sched.Standing{ID: positionKey(head.Spawned), Queued: head.Since.UnixMicro(), Priority: head.Priority},
+			Flow:     &g.flow.Flow, Rank: g.rank, Preference: p.asker.Preference(g.row.TaskType), Starving: starving,
+		})
+		groups = append(groups, g)
+	}
+	return contenders, groups, nil
+}
+
+func (p *picker) readFlow(g *stall) error {
+	if g.flow.read {
+		return nil
+	}
+	row, _, err := workFlowsTable.Get(p.view, g.flowKey)
+	g.flow.Finish, g.flow.Served, g.flow.read = row.Finish, row.Served, true
+	return err
+}
+
+// open tells whether every gate lets a group through to the node.
+func (p *picker) open(g *stall) (bool, error) {
+	if cost := p.cost(g); p.used+cost > p.slots || p.free >= 0 && cost > p.free {
+		return false, nil
+	}
+	if live, err := p.liveOf(g); err != nil || live > 0 {
+		return false, err
+	}
+	if most := g.kind.RunningCap; most != nil {
+		if running, err := p.runningOf(g); err != nil || running >= *most {
+			return false, err
+		}
+	}
+	if !g.fits.Known {
+		g.fits = sched.Known(p.asker.Fits(g.requirement()))
+	}
+	return g.fits.Value, nil
+}
+
+func (g *stall) requirement() sched.Requirement {
+	return sched.Requirement{Type: g.row.TaskType, Config: g.row.ConfigKey, Words: g.row.Requires}
+}
+
+// liveOf counts the node's items of the group's config and type, where only one
+// may be there.
+func (p *picker) liveOf(g *stall) (int, error) {
+	if !g.kind.OnePerNode || g.row.ConfigKey == "" {
+		return 0, nil
+	}
+	key := liveKey(p.node, g.row.TaskType, g.row.ConfigKey)
+	row, _, err := workLiveTable.Get(p.view, key)
+	return row.Live + p.live[key], err
+}
+
+// runningOf counts what runs of the group's type.
+func (p *picker) runningOf(g *stall) (int, error) {
+	running := p.running[g.row.TaskType]
+	for _, state := range []domain.TaskState{domain.WorkLeased, domain.WorkRunning} {
+		row, _, err := workCountsTable.Get(p.view, pair(g.row.TaskType, string(state)))
+		if err != nil {
+			return 0, err
+		}
+		running += row.Count
+	}
+	return running, nil
+}
+
+// walk goes through a group's items in one order, from its head on.
+type walk struct {
+	table Table[StandingRow]
+	group string
+	keyOf func(StandingRow, string) string
+	head  *StandingRow // nil: there is no more
+	next  func() (Entry[StandingRow], error, bool)
+	stop  func()
+}
+
+// past moves on until the head is an item that is not gone.
+func (w *walk) past(v View, gone map[domain.TaskID]bool) error {
+	for w.head != nil && gone[w.head.TaskID] {
+		if w.next == nil {
+			w.next, w.stop = iter.Pull2(w.table.Scan(v, Span{Prefix: w.group + "\x00", From: w.keyOf(*w.head, w.group)}))
+		}
+		entry, err, more := w.next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			w.head = nil
+			return nil
+		}
+		w.head = &entry.Row
+	}
+	return nil
+}
+
+func (w *walk) close() {
+	if w.stop != nil {
+		w.stop()
+	}
+}

@@ -37,6 +37,7 @@ fmt: $(LINT) ## format the source
 golden: ## rewrite the expected output of scripts and listings; read the diff
 	$(GO) test -count=1 ./cmd/internal/script -run '^TestScripts$$' -rewrite
 	$(GO) test -count=1 ./cmd/rift -run '^TestListings$$' -rewrite
+	$(GO) test -count=1 ./domain -run '^TestPolicySettingsAreDescribed$$' -rewrite
 
 golden-check: ## fail when the recorded output differs from what golden would write
 	@rm -rf bin/recorded && mkdir -p bin && cp -r testdata bin/recorded

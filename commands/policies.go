@@ -3,19 +3,19 @@ package commands
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"maps"
-	"slices"
+	"fmt"
 
 	"github.com/ringrift/rift/domain"
 )
 
 // SetPolicy changes a policy document: Change is a JSON object of what to
-// change, everything else stays.
+// change, everything else stays. With ExpectedVersion it is refused when
+// somebody changed the document meanwhile; 0 is the document nobody changed.
 type SetPolicy struct {
-	Name   string          `json:"name" path:"name"`
-	Change json.RawMessage `json:"policy"`
-	Reason string          `json:"reason,omitempty"`
+	Name            string          `json:"name" path:"name"`
+	Change          json.RawMessage `json:"policy"`
+	Reason          string          `json:"reason,omitempty"`
+	ExpectedVersion *int            `json:"expected_version,omitempty"`
 }
 
 // CommandType is policies.set.
@@ -24,102 +24,89 @@ func (SetPolicy) CommandType() string { return "policies.set" }
 // Stream is the document's.
 func (c SetPolicy) Stream() domain.StreamID { return domain.PolicyStream(c.Name) }
 
-// policyState is a policy document, folded from its stream.
+// policyState is a policy document, folded from its stream: its versions from
+// the first change on, and who made the last.
 type policyState struct {
-	policy  domain.Policy
-	changed bool
+	versions []domain.Policy
+	actor    string
+	reason   string
 }
 
 // Evolve takes over a change.
 func (s policyState) Evolve(e domain.Envelope) policyState {
 	if changed, ok := e.Event.(domain.PolicyChanged); ok {
-		return policyState{changed.Policy, true}
+		return policyState{append(s.versions[:len(s.versions):len(s.versions)], changed.Policy), e.Meta.Actor, changed.Reason}
 	}
 	return s
 }
 
+// at is the document as it reads in a version; 0 is before anybody changed it.
+func (s policyState) at(version int) domain.Policy {
+	if version < 1 || version > len(s.versions) {
+		return domain.DefaultPolicy()
+	}
+	return s.versions[version-1]
+}
+
 func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, error) {
-	before := domain.DefaultPolicy()
-	if s.changed {
-		before = s.policy
+	if want, is := c.ExpectedVersion, len(s.versions); want != nil && *want != is {
+		if is == 0 {
+			return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found that nobody changed it yet (version 0)", c.Name, *want)
+		}
+		return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found %d, set by %s%s", c.Name, *want, is, or(s.actor, "somebody"), because(s.reason))
 	}
-	was, err := json.Marshal(before)
-	if err != nil {
-		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
-	}
-	merged, err := mergeObjects(was, c.Change)
-	if err != nil {
+	before := s.at(len(s.versions))
+	after, faults := before.Change(c.Change)
+	if err := domain.Faulty("policies.set", faults); err != nil {
 		return nil, err
 	}
-	var after domain.Policy
-	decoder := json.NewDecoder(bytes.NewReader(merged))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&after); err != nil {
-		return nil, domain.Faulty("policies.set", []domain.Fault{{Field: "policy", Reason: err.Error()}})
-	}
-	if err := domain.Faulty("policies.set", after.Validate()); err != nil {
-		return nil, err
-	}
-	if is, err := json.Marshal(after); err != nil || bytes.Equal(was, is) {
+	if differences, err := before.DifferencesTo(after); err != nil || len(differences) == 0 {
 		return nil, err
 	}
 	return []domain.Event{domain.PolicyChanged{Name: c.Name, Policy: after, Reason: c.Reason}}, nil
 }
 
-// mergeObjects lays a change over a document: objects are merged key by key,
-// anything else replaces what stood there, and null takes a key away (RFC 7396).
-func mergeObjects(document, change []byte) ([]byte, error) {
-	whole := func(text []byte) (value map[string]any, err error) {
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.UseNumber() // numbers stay as they were written
-		if err = decoder.Decode(&value); err == nil && decoder.More() {
-			err = errors.New("want one object, found more behind it")
-		}
-		return value, err
+func because(reason string) string {
+	if reason == "" {
+		return ""
 	}
-	before, err := whole(document)
-	if err != nil {
-		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
-	}
-	patch, err := whole(change)
-	if err != nil {
-		return nil, domain.Faulty("policies.set", []domain.Fault{{Field: "policy", Reason: err.Error()}})
-	}
-	merged, err := json.Marshal(mergeMaps(before, patch))
-	if err != nil {
-		return nil, domain.Errorf(domain.Internal, "policies.set: %w", err)
-	}
-	return merged, nil
+	return ": " + reason
 }
 
-func mergeMaps(into, from map[string]any) map[string]any {
-	if into == nil {
-		into = map[string]any{}
-	}
-	for _, key := range slices.Sorted(maps.Keys(from)) {
-		switch value := from[key].(type) {
-		case nil:
-			delete(into, key)
-		case map[string]any:
-			inner, _ := into[key].(map[string]any)
-			into[key] = mergeMaps(inner, value)
-		default:
-			into[key] = value
+// PolicySet is what a change came to.
+type PolicySet struct {
+	Version string                    `json:"version"` // "policy-default@3", as the events that it decides name it
+	Changes []domain.PolicyDifference `json:"changes"`
+}
+
+func policySet(s policyState, c SetPolicy, events []domain.Envelope) PolicySet {
+	version := len(s.versions)
+	set := PolicySet{Changes: []domain.PolicyDifference{}}
+	if len(events) > 0 {
+		version = int(events[0].Revision) + 1
+		if changed, ok := events[0].Event.(domain.PolicyChanged); ok {
+			if differences, err := s.at(version - 1).DifferencesTo(changed.Policy); err == nil {
+				set.Changes = differences
+			}
 		}
 	}
-	return into
+	set.Version = fmt.Sprintf("policy-%s@%d", c.Name, version)
+	return set
 }
 
 // Policies is how policy documents are changed.
 func Policies() []Spec {
 	return []Spec{
-		Handle("change a policy document", setPolicy, Normalize(func(c SetPolicy, _ domain.Facts) (SetPolicy, error) {
+		HandleAnswer("change a policy document", setPolicy, policySet, Normalize(func(c SetPolicy, _ domain.Facts) (SetPolicy, error) {
 			var faults []domain.Fault
 			if c.Name != domain.PolicyDefaultName {
 				faults = append(faults, domain.Fault{Field: "name", Reason: "want " + domain.PolicyDefaultName + ", the document decisions follow"})
 			}
 			if !bytes.HasPrefix(bytes.TrimSpace(c.Change), []byte("{")) {
 				faults = append(faults, domain.Fault{Field: "policy", Reason: "want an object of what to change"})
+			}
+			if c.ExpectedVersion != nil && *c.ExpectedVersion < 0 {
+				faults = append(faults, domain.Fault{Field: "expected_version", Reason: fmt.Sprintf("want 0 or more, found %d", *c.ExpectedVersion)})
 			}
 			return c, domain.Faulty("policies.set", faults)
 		})),

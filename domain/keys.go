@@ -135,3 +135,23 @@ func plainJSON(data []byte) (any, error) {
 	err := decoder.Decode(&value)
 	return value, err
 }
+
+// emptyNamed empties the lists and maps of a struct that a JSON object names:
+// decoding over them would mix the entries of both.
+func emptyNamed(pointer any, tree map[string]any) { emptyFields(reflect.ValueOf(pointer).Elem(), tree) }
+
+func emptyFields(v reflect.Value, tree map[string]any) {
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		value, named := tree[name]
+		if field := v.Field(i); named {
+			inner, nested := value.(map[string]any)
+			switch kind := field.Kind(); {
+			case kind == reflect.Slice || kind == reflect.Map:
+				field.SetZero()
+			case kind == reflect.Struct && nested:
+				emptyFields(field, inner)
+			}
+		}
+	}
+}

@@ -4,7 +4,7 @@ package domain
 type AdminPolicy struct {
 	MaxPauseSeconds Seconds `json:"max_pause_seconds"` // the longest pause with an end; one without an end is until it is lifted
 	MaxPauseReasons int     `json:"max_pause_reasons"` // most reasons that may hold one kind
-	MaxPausedKinds  int     `json:"max_paused_kinds"`
+	MaxPausedKinds  int     `json:"max_paused_kinds"`  // most kinds that may be paused at once
 }
 
 func defaultAdminPolicy() AdminPolicy {

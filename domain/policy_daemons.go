@@ -10,18 +10,18 @@ import (
 // restart to restart through two tiers; past both, a daemon is tried at a fixed,
 // long interval, shorter for those the cluster cannot do without.
 type DaemonsPolicy struct {
-	CrashLoopRestarts      int      `json:"crash_loop_restarts"` // restarts in the window that are a loop
-	CrashLoopWindowSeconds Seconds  `json:"crash_loop_window_seconds"`
-	StableSeconds          Seconds  `json:"stable_seconds"`         // running this long forgives every restart
-	BackoffSeconds         Seconds  `json:"backoff_seconds"`        // wait before the first restart; doubles with each
-	BackoffCapSeconds      Seconds  `json:"backoff_cap_seconds"`    // of the first tier
-	BackoffRestarts        int      `json:"backoff_restarts"`       // restarts in the first tier
-	SlowBackoffSeconds     Seconds  `json:"slow_backoff_seconds"`   // wait of the second tier; doubles with each
-	SlowCapSeconds         Seconds  `json:"slow_cap_seconds"`       // of the second tier
-	SlowRestarts           int      `json:"slow_restarts"`          // restarts in both tiers together
-	CriticalRetrySeconds   Seconds  `json:"critical_retry_seconds"` // past both tiers, for critical daemons
-	RetrySeconds           Seconds  `json:"retry_seconds"`          // past both tiers, for the others
-	Critical               []string `json:"critical"`               // daemons the cluster cannot do without
+	CrashLoopRestarts      int      `json:"crash_loop_restarts"`       // restarts in the window that are a loop
+	CrashLoopWindowSeconds Seconds  `json:"crash_loop_window_seconds"` // how long a restart counts towards a loop
+	StableSeconds          Seconds  `json:"stable_seconds"`            // running this long forgives every restart
+	BackoffSeconds         Seconds  `json:"backoff_seconds"`           // wait before the first restart; doubles with each
+	BackoffCapSeconds      Seconds  `json:"backoff_cap_seconds"`       // of the first tier
+	BackoffRestarts        int      `json:"backoff_restarts"`          // restarts in the first tier
+	SlowBackoffSeconds     Seconds  `json:"slow_backoff_seconds"`      // wait of the second tier; doubles with each
+	SlowCapSeconds         Seconds  `json:"slow_cap_seconds"`          // of the second tier
+	SlowRestarts           int      `json:"slow_restarts"`             // restarts in both tiers together
+	CriticalRetrySeconds   Seconds  `json:"critical_retry_seconds"`    // past both tiers, for critical daemons
+	RetrySeconds           Seconds  `json:"retry_seconds"`             // past both tiers, for the others
+	Critical               []string `json:"critical"`                  // daemons the cluster cannot do without
 }
 
 func defaultDaemonsPolicy() DaemonsPolicy {

@@ -6,14 +6,14 @@ type WorkPolicy struct {
 	TimeoutSeconds     Seconds `json:"timeout_seconds"`      // default bound on one attempt from claim to end, heartbeats or not
 	MaxAttempts        int     `json:"max_attempts"`         // default number of attempts before an item is dead
 	BackoffBaseSeconds Seconds `json:"backoff_base_seconds"` // wait before the first retry; doubles with each
-	BackoffCapSeconds  Seconds `json:"backoff_cap_seconds"`
-	DefaultPriority    int     `json:"default_priority"` // 0 to 100, larger first
-	ClaimLimit         int     `json:"claim_limit"`      // most items one claim may take
-	SoftLimit          int     `json:"soft_limit"`       // pending items from which back-pressure is "soft"
-	HardLimit          int     `json:"hard_limit"`       // pending items from which an add is refused
-	RecoveryLimit      int     `json:"recovery_limit"`   // pending items below which back-pressure ends
-	MaxPayloadBytes    int     `json:"max_payload_bytes"`
-	MaxDependencies    int     `json:"max_dependencies"`
+	BackoffCapSeconds  Seconds `json:"backoff_cap_seconds"`  // longest wait before a retry
+	DefaultPriority    int     `json:"default_priority"`     // 0 to 100, larger first
+	ClaimLimit         int     `json:"claim_limit"`          // most items one claim may take
+	SoftLimit          int     `json:"soft_limit"`           // pending items from which back-pressure is "soft"
+	HardLimit          int     `json:"hard_limit"`           // pending items from which an add is refused
+	RecoveryLimit      int     `json:"recovery_limit"`       // pending items below which back-pressure ends
+	MaxPayloadBytes    int     `json:"max_payload_bytes"`    // longest payload an item may carry
+	MaxDependencies    int     `json:"max_dependencies"`     // most items that one may depend on
 
 	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
 }

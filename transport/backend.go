@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/ringrift/rift/commands"
@@ -160,12 +159,4 @@ type ProjectionRow struct {
 	Lag      uint64          `json:"lag"`
 	Tables   []string        `json:"tables,omitempty"`
 	Digest   string          `json:"digest,omitempty"`
-}
-
-// Policy is the answer of /policies/{name}.
-type Policy struct {
-	Position domain.Position `json:"position"`
-	Name     string          `json:"name"`
-	Version  string          `json:"version"` // "policy-default@3", as events name it
-	Policy   json.RawMessage `json:"policy"`
 }

@@ -1,11 +1,7 @@
 package transport
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/ringrift/rift/commands"
-	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -13,24 +9,10 @@ import (
 func PolicyRoutes() []Route {
 	admin := In("admin")
 	return []Route{
+		Get("/policies", "policies.list", projections.ListPolicies, admin, About("the policy documents: version, numbers that are not the default, the last change")),
 		Post[commands.SetPolicy]("/policies/{name}", admin),
-		Get("/policies/{name}", "policies.policy", policyOf, admin, About("a policy document and which version of it is in force")),
+		Get("/policies/{name}", "policies.policy", projections.FindPolicy, admin, About("a policy document, as it reads now or in a version")),
+		Get("/policies/{name}/settings", "policies.settings", projections.PolicySettings, admin, About("a policy document number by number: value, default, meaning, the last change of each")),
+		Get("/policies/{name}/history", "policies.history", projections.PolicyHistory, admin, About("the changes of a policy document, the newest first")),
 	}
-}
-
-// policyOf answers a policy document with the name of its version, as the
-// events that it decided tell it.
-func policyOf(v projections.View, q projections.OnePolicy) (Policy, error) {
-	found, err := projections.FindPolicy(v, q)
-	if err != nil {
-		return Policy{}, err
-	}
-	var row struct {
-		Revision domain.Revision `json:"revision"`
-		Policy   json.RawMessage `json:"policy"`
-	}
-	if err := json.Unmarshal(found.Policy, &row); err != nil {
-		return Policy{}, domain.Errorf(domain.Corrupt, "policy %s: %w", q.Name, err)
-	}
-	return Policy{Name: q.Name, Version: fmt.Sprintf("policy-%s@%d", q.Name, row.Revision+1), Policy: row.Policy}, nil
 }

@@ -38,12 +38,13 @@ var eventColumns = []output.Column{
 	{Name: "actor", Wide: true},
 	{Name: "node", Wide: true},
 	{Name: "causation", Wide: true},
+	{Name: "policy", Wide: true},
 }
 
 func eventRow(e domain.Envelope) []any {
 	return []any{
 		e.Position, e.Time, e.Type, string(e.Stream), string(e.Data),
-		e.Revision, e.Version, e.ID, e.Meta.Actor, e.Meta.Node, e.Meta.Causation,
+		e.Revision, e.Version, e.ID, e.Meta.Actor, e.Meta.Node, e.Meta.Causation, e.Meta.Policy,
 	}
 }
 

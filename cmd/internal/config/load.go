@@ -150,35 +150,7 @@ func unknownKeys(values *koanf.Koanf, path string) []domain.Fault {
 }
 
 // Nearest finds the name that text was probably meant to be: "" when none is near.
-func Nearest(text string, names []string) string {
-	best, bestDistance := "", max(2, len(text)/3)+1
-	for _, name := range names {
-		if d := distance(text, name); d < bestDistance {
-			best, bestDistance = name, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to insert, drop or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
+func Nearest(text string, names []string) string { return domain.Nearest(text, names) }
 
 // printYAML writes the settings with a comment each.
 func printYAML(w io.Writer, settings []setting, sources map[string]string) error {

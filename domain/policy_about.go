@@ -1,0 +1,168 @@
+package domain
+
+// Made from the comments of the policy's fields:
+// go test ./domain -run TestPolicySettingsAreDescribed -rewrite
+
+func aboutSetting(key string) string {
+	switch key {
+	case "work":
+		return "the numbers of the queue"
+	case "work.lease_seconds":
+		return "a lease without a heartbeat ends after this"
+	case "work.timeout_seconds":
+		return "default bound on one attempt from claim to end, heartbeats or not"
+	case "work.max_attempts":
+		return "default number of attempts before an item is dead"
+	case "work.backoff_base_seconds":
+		return "wait before the first retry; doubles with each"
+	case "work.backoff_cap_seconds":
+		return "longest wait before a retry"
+	case "work.default_priority":
+		return "0 to 100, larger first"
+	case "work.claim_limit":
+		return "most items one claim may take"
+	case "work.soft_limit":
+		return "pending items from which back-pressure is \"soft\""
+	case "work.hard_limit":
+		return "pending items from which an add is refused"
+	case "work.recovery_limit":
+		return "pending items below which back-pressure ends"
+	case "work.max_payload_bytes":
+		return "longest payload an item may carry"
+	case "work.max_dependencies":
+		return "most items that one may depend on"
+	case "work.scheduling":
+		return "who gets what next"
+	case "work.scheduling.classes":
+		return "the most important first"
+	case "work.scheduling.types":
+		return "what each task type needs and may take, by its name"
+	case "work.scheduling.types.*.type":
+		return "left out by documents that keep types by name"
+	case "work.scheduling.types.*.pool":
+		return "configs are kept fair within a pool of machines, not across pools"
+	case "work.scheduling.types.*.slots":
+		return "of a node that an item takes"
+	case "work.scheduling.types.*.gpu_memory_gb":
+		return "free memory wanted; 0: nobody said"
+	case "work.scheduling.types.*.halts_on_disk":
+		return "not started on a full disk"
+	case "work.scheduling.types.*.halts_on_busy_gpu":
+		return "not started on a busy GPU"
+	case "work.scheduling.types.*.one_per_node":
+		return "at most one live item of its config on a node"
+	case "work.scheduling.types.*.pending_cap":
+		return "most that may wait; absent: no cap, 0: the type is off"
+	case "work.scheduling.types.*.running_cap":
+		return "most that may be leased in the cluster"
+	case "work.scheduling.other_class":
+		return "of task types that are not among them"
+	case "work.scheduling.weights":
+		return "of configs, relative to each other"
+	case "work.scheduling.default_weight":
+		return "of configs that are not among the weights"
+	case "work.scheduling.reserved_every":
+		return "every so-many-th lease of a node goes to the longest starving item"
+	case "work.scheduling.default_slots":
+		return "of a registered node that does not say"
+	case "work.scheduling.preempt_margin":
+		return "a waiting item preempts when its priority is larger by more than this"
+	case "work.scheduling.disk_halt_percent":
+		return "disk used from which nothing that fills it is started"
+	case "work.scheduling.gpu_busy_percent":
+		return "GPU load from which nothing that adds to it is started"
+	case "work.scheduling.node_policies":
+		return "the first that matches a node's name is its policy"
+	case "work.scheduling.cpu_only_prefixes":
+		return "nodes that never count as having a CUDA GPU"
+	case "work.scheduling.gpu_memory_gigabytes":
+		return "memory of GPUs by name; the first that matches counts"
+	case "nodes":
+		return "the numbers of node health"
+	case "nodes.silent_seconds":
+		return "no heartbeat for this long: unhealthy"
+	case "nodes.offline_seconds":
+		return "no heartbeat for this long: offline"
+	case "nodes.dead_reason":
+		return "the reason for which leases are revoked without grace"
+	case "nodes.reassign_grace_seconds":
+		return "an unhealthy node keeps its leases this long"
+	case "nodes.recovery_hold_seconds":
+		return "a recovered node is not given work for this long"
+	case "nodes.breaker_failures":
+		return "failed items in the window that open a node's breaker"
+	case "nodes.breaker_window_seconds":
+		return "how long a failed item counts against its node"
+	case "nodes.breaker_open_seconds":
+		return "an open breaker keeps work off this long; then one item is let through"
+	case "nodes.disk_unhealthy_percent":
+		return "disk used from which a node is unhealthy"
+	case "nodes.memory_unhealthy_percent":
+		return "memory used from which a node is unhealthy"
+	case "nodes.heartbeat_seconds":
+		return "how often nodes are asked to report"
+	case "nodes.max_facts_bytes":
+		return "longest facts a node may announce"
+	case "admin":
+		return "the numbers of the administration"
+	case "admin.max_pause_seconds":
+		return "the longest pause with an end; one without an end is until it is lifted"
+	case "admin.max_pause_reasons":
+		return "most reasons that may hold one kind"
+	case "admin.max_paused_kinds":
+		return "most kinds that may be paused at once"
+	case "daemons":
+		return "the numbers of background processes: when restarting one is a loop, and how long to wait before the next restart"
+	case "daemons.crash_loop_restarts":
+		return "restarts in the window that are a loop"
+	case "daemons.crash_loop_window_seconds":
+		return "how long a restart counts towards a loop"
+	case "daemons.stable_seconds":
+		return "running this long forgives every restart"
+	case "daemons.backoff_seconds":
+		return "wait before the first restart; doubles with each"
+	case "daemons.backoff_cap_seconds":
+		return "of the first tier"
+	case "daemons.backoff_restarts":
+		return "restarts in the first tier"
+	case "daemons.slow_backoff_seconds":
+		return "wait of the second tier; doubles with each"
+	case "daemons.slow_cap_seconds":
+		return "of the second tier"
+	case "daemons.slow_restarts":
+		return "restarts in both tiers together"
+	case "daemons.critical_retry_seconds":
+		return "past both tiers, for critical daemons"
+	case "daemons.retry_seconds":
+		return "past both tiers, for the others"
+	case "daemons.critical":
+		return "daemons the cluster cannot do without"
+	case "datasync":
+		return "the numbers of copied data: when a copy is stalled, and when the data of a game is too old"
+	case "datasync.stall_seconds":
+		return "a copy without an end for this long is stalled"
+	case "datasync.aging_seconds":
+		return "data this old is worth a look"
+	case "datasync.stale_seconds":
+		return "data this old should not be trained on alone"
+	case "datasync.critical_seconds":
+		return "data this old means that nothing arrives any more"
+	case "alarms":
+		return "says how long each kind of success may fail to happen before the silence is an alarm"
+	case "alarms.dispatch_seconds":
+		return "an item is claimed"
+	case "alarms.completion_seconds":
+		return "an item is completed"
+	case "alarms.sync_seconds":
+		return "data arrives"
+	case "alarms.export_seconds":
+		return "training files arrive"
+	case "alarms.training_seconds":
+		return "a training ends with a model"
+	case "alarms.evaluation_seconds":
+		return "a model is measured"
+	case "alarms.promotion_seconds":
+		return "a model replaces another"
+	}
+	return ""
+}

@@ -1,0 +1,342 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Setting is one number of a policy document: its dotted key
+// ("work.lease_seconds") and its JSON.
+type Setting struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+}
+
+// PolicyDifference is a setting that two versions of a document have different.
+// A value that a version does not have is absent.
+type PolicyDifference struct {
+	Key    string          `json:"key"`
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+}
+
+// plainPolicy is a Policy that is decoded over what is there already.
+type plainPolicy Policy
+
+// UnmarshalJSON reads a document. A number that it does not name, because it is
+// older than the number, has its default; a list or a map that it names is its own.
+func (p *Policy) UnmarshalJSON(data []byte) (err error) {
+	*p, err = decodePolicy(data, false)
+	return err
+}
+
+func decodePolicy(data []byte, strict bool) (Policy, error) {
+	document := plainPolicy(DefaultPolicy())
+	var tree map[string]any
+	if err := json.Unmarshal(data, &tree); err != nil {
+		return Policy{}, err
+	}
+	emptyNamed(&document, tree)
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if strict {
+		decoder.DisallowUnknownFields()
+	}
+	err := decoder.Decode(&document)
+	return Policy(document), err
+}
+
+// Settings lists the numbers of a document section by section. A list is one
+// setting; of a map each key is one, in order.
+func (p Policy) Settings() ([]Setting, error) {
+	encoded, err := json.Marshal(p)
+	if err != nil {
+		return nil, Errorf(Internal, "policy: %w", err)
+	}
+	var settings []Setting
+	err = eachLeaf(encoded, "", func(key string, value json.RawMessage) error {
+		settings = append(settings, Setting{key, value})
+		return nil
+	})
+	return settings, err
+}
+
+// DifferencesTo lists the settings that another document has different, in its order.
+func (p Policy) DifferencesTo(other Policy) ([]PolicyDifference, error) {
+	was, err := p.Settings()
+	if err != nil {
+		return nil, err
+	}
+	is, err := other.Settings()
+	if err != nil {
+		return nil, err
+	}
+	before := make(map[string]json.RawMessage, len(was))
+	for _, setting := range was {
+		before[setting.Key] = setting.Value
+	}
+	differences := []PolicyDifference{}
+	for _, setting := range is {
+		if !bytes.Equal(before[setting.Key], setting.Value) {
+			differences = append(differences, PolicyDifference{setting.Key, before[setting.Key], setting.Value})
+		}
+		delete(before, setting.Key)
+	}
+	for _, setting := range was {
+		if _, gone := before[setting.Key]; gone {
+			differences = append(differences, PolicyDifference{Key: setting.Key, Before: setting.Value})
+		}
+	}
+	return differences, nil
+}
+
+// Change gives the document with other numbers. change is a JSON merge patch
+// (RFC 7396): objects are merged key by key, anything else replaces what stood
+// there, null gives a number its default again and takes an entry out of a map.
+// Every fault is named: keys that do not exist, with the nearest that does,
+// values of a wrong type, and numbers that cannot work.
+func (p Policy) Change(change json.RawMessage) (Policy, []Fault) {
+	encoded, err := json.Marshal(p)
+	if err != nil {
+		return Policy{}, []Fault{{"policy", err.Error()}}
+	}
+	before, err := jsonObject(encoded)
+	if err != nil {
+		return Policy{}, []Fault{{"policy", err.Error()}}
+	}
+	patch, err := jsonObject(change)
+	if err != nil {
+		return Policy{}, []Fault{{"policy", "want an object of what to change: " + err.Error()}}
+	}
+	leaves := patchLeaves(patch, nil, nil)
+	if len(leaves) > maxPolicyChanges {
+		return Policy{}, []Fault{{"policy", fmt.Sprintf("want at most %d numbers in one change, found more", maxPolicyChanges)}}
+	}
+	known, err := p.Settings()
+	if err != nil {
+		return Policy{}, []Fault{{"policy", err.Error()}}
+	}
+	names := make([]string, len(known))
+	for i, setting := range known {
+		names[i] = setting.Key
+	}
+	// One number after the other, so that each has a fault of its own and those
+	// that could be read are judged even when others could not.
+	after, faults := p, []Fault(nil)
+	for _, one := range leaves {
+		with := mergePatch(before, one.patch())
+		next, err := patchedPolicy(with)
+		if reason := one.fault(err, names); reason != "" {
+			faults = append(faults, Fault{one.key(), reason})
+			continue
+		}
+		before, after = with, next
+	}
+	return after, append(faults, after.Validate()...)
+}
+
+// maxPolicyChanges bounds the numbers of one change.
+const maxPolicyChanges = 1024
+
+func patchedPolicy(tree map[string]any) (Policy, error) {
+	encoded, err := json.Marshal(tree)
+	if err != nil {
+		return Policy{}, err
+	}
+	return decodePolicy(encoded, true)
+}
+
+// patchLeaf is one value of a change, and where it goes.
+type patchLeaf struct {
+	path  []string
+	value any
+}
+
+func (l patchLeaf) key() string { return strings.Join(l.path, ".") }
+
+func (l patchLeaf) patch() map[string]any {
+	value := l.value
+	for i := len(l.path) - 1; i >= 0; i-- {
+		value = map[string]any{l.path[i]: value}
+	}
+	patch, _ := value.(map[string]any)
+	return patch
+}
+
+// fault says why a leaf cannot be laid over a document, empty when it can.
+func (l patchLeaf) fault(err error, names []string) string {
+	key := l.key()
+	for _, name := range names {
+		if strings.EqualFold(name, key) && name != key {
+			return "no such number; did you mean " + name + "?" // decoding would take it
+		}
+	}
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &wrong):
+		return typeFault(err).Reason
+	case !strings.Contains(err.Error(), "unknown field"):
+		return err.Error()
+	}
+	if near := nearestKey(key, names); near != "" {
+		return "no such number; did you mean " + near + "?"
+	}
+	return "no such number"
+}
+
+// patchLeaves lists the values of a change by key; no more than one beyond the bound.
+func patchLeaves(patch map[string]any, path []string, found []patchLeaf) []patchLeaf {
+	for _, key := range slices.Sorted(maps.Keys(patch)) {
+		at := append(path[:len(path):len(path)], key)
+		if inner, ok := patch[key].(map[string]any); ok && len(inner) > 0 && len(at) < maxPolicyDepth {
+			found = patchLeaves(inner, at, found)
+		} else {
+			found = append(found, patchLeaf{at, patch[key]})
+		}
+		if len(found) > maxPolicyChanges {
+			break
+		}
+	}
+	return found
+}
+
+// mergePatch lays a change over a tree, which stays as it is.
+func mergePatch(tree, patch map[string]any) map[string]any {
+	merged := maps.Clone(tree)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for _, key := range slices.Sorted(maps.Keys(patch)) {
+		switch value := patch[key].(type) {
+		case nil:
+			delete(merged, key)
+		case map[string]any:
+			inner, _ := merged[key].(map[string]any)
+			merged[key] = mergePatch(inner, value)
+		default:
+			merged[key] = value
+		}
+	}
+	return merged
+}
+
+// jsonObject reads one JSON object and nothing behind it; numbers stay as they
+// were written.
+func jsonObject(text []byte) (map[string]any, error) {
+	if !json.Valid(text) {
+		return nil, Errorf(Invalid, "want JSON, found %s", clip(string(text), 64))
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value map[string]any
+	if err := decoder.Decode(&value); err != nil || value == nil {
+		return nil, Errorf(Invalid, "want an object, found %s", clip(string(text), 64))
+	}
+	return value, nil
+}
+
+// nearestKey finds the key that one was meant to be: one with the same last
+// word in another section, or the one that is spelled most like it.
+func nearestKey(key string, names []string) string {
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	for _, name := range names {
+		if strings.HasSuffix(name, "."+last) {
+			return name
+		}
+	}
+	return Nearest(key, names)
+}
+
+// eachLeaf calls f for every value of a JSON object that is no object itself,
+// with its dotted key, in order.
+func eachLeaf(object []byte, prefix string, f func(key string, value json.RawMessage) error) error {
+	if strings.Count(prefix, ".") > maxPolicyDepth {
+		return Errorf(Invalid, "want at most %d objects inside each other", maxPolicyDepth)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return Errorf(Invalid, "want a JSON object, found %s", clip(string(object), 64))
+	}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return Errorf(Invalid, "%w", err)
+		}
+		name, _ := token.(string)
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return Errorf(Invalid, "%w", err)
+		}
+		value = bytes.TrimSpace(value)
+		if value[0] == '{' && string(value) != "{}" {
+			err = eachLeaf(value, prefix+name+".", f)
+		} else {
+			err = f(prefix+name, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AboutSetting says what a number of the policy means, by its dotted key; empty
+// for a key that does not exist. Sections have one too; an entry of a map has
+// that of its field in every entry, or that of the map.
+func AboutSetting(key string) string {
+	parts := strings.Split(key, ".")
+	for length := len(parts); length > 1 || length == len(parts); length-- {
+		upTo := strings.Join(parts[:length], ".")
+		if about := aboutSetting(upTo); about != "" {
+			return about
+		}
+		for i := 1; i < length; i++ {
+			every := slices.Clone(parts[:length])
+			every[i] = "*"
+			if about := aboutSetting(strings.Join(every, ".")); about != "" {
+				return about
+			}
+		}
+	}
+	return ""
+}
+
+// maxPolicyDepth bounds how deep a document is read.
+const maxPolicyDepth = 16
+
+// Nearest finds the name that text was probably meant to be: "" when none is near.
+func Nearest(text string, names []string) string {
+	best, bestDistance := "", max(2, len(text)/3)+1
+	for _, name := range names {
+		if d := letterDistance(text, name); d < bestDistance {
+			best, bestDistance = name, d
+		}
+	}
+	return best
+}
+
+// letterDistance is the number of letters to insert, drop or change.
+func letterDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

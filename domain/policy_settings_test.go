@@ -1,0 +1,70 @@
+package domain_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/ringrift/rift/domain"
+)
+
+func TestPolicyChangeNamesEveryFault(t *testing.T) {
+	after, faults := domain.DefaultPolicy().Change(json.RawMessage(`{"work":{"lease_seconds":7,"leese_seconds":1,"hard_limit":true,"Max_attempts":1},"nodes":{"claim_limit":2},"wrok":{"lease_seconds":1},"zzzz":[1]}`))
+	found := map[string]string{}
+	for _, fault := range faults {
+		found[fault.Field] = fault.Reason
+	}
+	for field, reason := range map[string]string{
+		"work.leese_seconds": "did you mean work.lease_seconds?", "work.hard_limit": "want whole number, found true or false",
+		"work.Max_attempts": "did you mean work.max_attempts?", "nodes.claim_limit": "did you mean work.claim_limit?",
+		"wrok.lease_seconds": "did you mean work.lease_seconds?", "zzzz": "no such number",
+	} {
+		if !strings.Contains(found[field], reason) {
+			t.Errorf("%s: want %q, found %q", field, reason, found[field])
+		}
+	}
+	if len(faults) != 6 || after.Work.LeaseSeconds != 7 || after.Work.MaxAttempts != domain.DefaultPolicy().Work.MaxAttempts {
+		t.Errorf("found %v and %+v", faults, after.Work)
+	}
+	// A map is changed entry by entry, and an entry field by field; null takes a
+	// number back to its default, and an entry out.
+	after, faults = domain.DefaultPolicy().Change(json.RawMessage(`{"work":{"lease_seconds":7,"scheduling":{"types":{"training":{"slots":5},"validation":null},"cpu_only_prefixes":["pi-"]}}}`))
+	again, more := after.Change(json.RawMessage(`{"work":{"lease_seconds":null}}`))
+	training, before := again.Work.Scheduling.Types["training"], domain.DefaultPolicy().Work.Scheduling
+	if _, left := again.Work.Scheduling.Types["validation"]; left || len(faults)+len(more) > 0 || training.Slots != 5 || training.Class != before.Types["training"].Class ||
+		len(again.Work.Scheduling.Types) != len(before.Types)-1 || len(again.Work.Scheduling.CPUOnlyPrefixes) != 1 || again.Work.LeaseSeconds != domain.DefaultPolicy().Work.LeaseSeconds {
+		t.Errorf("found %v, %v and %+v", faults, more, again.Work)
+	}
+	for _, change := range []string{``, `[]`, `{`, `{"work":`, `{"work":{"lease_seconds":1}`, strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 40)} {
+		if _, faults := domain.DefaultPolicy().Change(json.RawMessage(change)); len(faults) == 0 {
+			t.Errorf("%q: want a fault, found none", change)
+		}
+	}
+}
+
+// A document that does not know a number yet has its default, and a change
+// leaves the document it was made of alone.
+func TestPolicyDocumentsOfAnotherTime(t *testing.T) {
+	var old domain.Policy
+	if err := json.Unmarshal([]byte(`{"work":{"lease_seconds":30}}`), &old); err != nil {
+		t.Fatal(err)
+	}
+	differences, err := domain.DefaultPolicy().DifferencesTo(old)
+	if err != nil || len(differences) != 1 || differences[0].Key != "work.lease_seconds" || string(differences[0].After) != "30" {
+		t.Errorf("found %v, %v", differences, err)
+	}
+	if _, faults := old.Change(json.RawMessage(`{"work":{"lease_seconds":31}}`)); len(faults) > 0 || old.Work.LeaseSeconds != 30 {
+		t.Errorf("found %v and %v", faults, old.Work)
+	}
+}
+
+func TestAboutSettings(t *testing.T) {
+	for key, want := range map[string]string{
+		"work.lease_seconds": "a lease without a heartbeat", "work": "the numbers of the queue", "work.nothing": "", "nothing": "",
+		"work.scheduling.types.training.slots": "of a node that an item takes", "work.scheduling.weights.hex8_2p": "relative to each other",
+	} {
+		if got := domain.AboutSetting(key); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("%s: found %q, want %q", key, got, want)
+		}
+	}
+}

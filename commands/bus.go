@@ -109,6 +109,16 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 			return b.fanOut(ctx, spec, desk, facts, c, dry)
 		}
 	}
+	if spec.glance != nil && b.Office != nil {
+		desk, closeDesk, err := b.Office.Glance()
+		if err != nil {
+			return Result{}, err
+		}
+		defer func() { closeDesk(result.Position) }()
+		if c, err = spec.glance(desk, c, facts); err != nil {
+			return Result{}, err
+		}
+	}
 	target, ok := c.(Targeted)
 	if !ok {
 		return Result{}, domain.Errorf(domain.Internal, "command %s names no stream", spec.Type)

@@ -36,6 +36,10 @@ type Desk interface {
 	// Take holds a name until the command's events are in the read models, or
 	// the command failed. False: another command in flight holds it.
 	Take(name string) bool
+	// Expect adds n to what a name will count once this command's events are in
+	// the read models, and gives what other commands, in flight or settled since
+	// this desk's view, add to it. It is taken back when the command fails.
+	Expect(name string, n int) int
 }
 
 // Office opens desks. A desk's view has applied everything the log acknowledged
@@ -43,6 +47,8 @@ type Desk interface {
 // reached the settled position, at once for 0.
 type Office interface {
 	Open(ctx context.Context) (desk Desk, closeDesk func(settled domain.Position), err error)
+	// Glance is Open without the wait: the view may be a moment old.
+	Glance() (desk Desk, closeDesk func(settled domain.Position), err error)
 }
 
 // Step is what became of one stream that a command touched.
@@ -66,6 +72,7 @@ type Spec struct {
 	normalize func(domain.Command, domain.Facts) (domain.Command, error)
 	consult   func(Desk, domain.Command, domain.Facts) (domain.Command, error)
 	consults  func(domain.Command) bool
+	glance    func(Desk, domain.Command, domain.Facts) (domain.Command, error)
 	run       runner
 	fan       func(Desk, domain.Command, domain.Facts) (Plan, error)
 	combine   func(domain.Command, []Step) any
@@ -93,6 +100,15 @@ func Consult[C domain.Command](needed func(C) bool, f func(Desk, C, domain.Facts
 	return func(s *Spec) {
 		s.consults = func(c domain.Command) bool { return needed(c.(C)) }
 		s.consult = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
+	}
+}
+
+// Glance lets a command look at the read models as they are, for what need not
+// be known to the last event: with Desk.Expect a count is still never overshot.
+// Where there are no read models it is left out.
+func Glance[C domain.Command](f func(Desk, C, domain.Facts) (C, error)) SpecOption {
+	return func(s *Spec) {
+		s.glance = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
 	}
 }
 

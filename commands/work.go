@@ -24,6 +24,9 @@ type AddTask struct {
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"`
 	MaxAttempts    int             `json:"max_attempts,omitempty"`
 	UniqueKey      string          `json:"unique_key,omitempty"` // refused while a live item has it
+	Force          bool            `json:"force,omitempty"`      // past the limits of the queue's length, for what must not wait
+
+	admission admission
 }
 
 // CommandType is work.add.
@@ -34,7 +37,8 @@ func (c AddTask) Stream() domain.StreamID { return c.TaskID.Stream() }
 
 // TaskAdded is the answer to an add.
 type TaskAdded struct {
-	TaskID domain.TaskID `json:"task_id"`
+	TaskID       domain.TaskID `json:"task_id"`
+	Backpressure string        `json:"backpressure,omitempty"` // "soft": the queue is long; producers slow down
 }
 
 // maxWord bounds a task type, a config key and the like.
@@ -142,6 +146,9 @@ func arrows(path []domain.TaskID) string {
 func addTask(t domain.Task, c AddTask, _ domain.Facts) ([]domain.Event, error) {
 	if t.State != "" {
 		return nil, domain.Errorf(domain.Conflict, "item %s exists and is %s", c.TaskID, t.State)
+	}
+	if c.admission.refused != nil {
+		return nil, c.admission.refused
 	}
 	return []domain.Event{domain.TaskSpawned{
 		TaskID: c.TaskID, TaskType: c.TaskType, ConfigKey: c.ConfigKey, Priority: *c.Priority, Payload: c.Payload,
@@ -331,8 +338,10 @@ func unknownTask(id domain.TaskID) error {
 func Work() []Spec {
 	return []Spec{
 		HandleAnswer("queue an item", addTask,
-			func(_ domain.Task, c AddTask, _ []domain.Envelope) TaskAdded { return TaskAdded{c.TaskID} },
-			Normalize(completeAdd),
+			func(_ domain.Task, c AddTask, _ []domain.Envelope) TaskAdded {
+				return TaskAdded{c.TaskID, c.admission.level}
+			},
+			Normalize(completeAdd), Glance(admitAdd),
 			Consult(func(c AddTask) bool { return c.UniqueKey != "" || len(c.DependsOn) > 0 }, consultAdd)),
 		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim)),
 		HandleAnswer("give an item to a node", lease, leased),
@@ -349,6 +358,7 @@ func Work() []Spec {
 		Handle("queue an item whose back-off is over", requeueTask),
 		Handle("note that a dependency is done", unblockTask),
 		Handle("take a lease from a node that is not trusted", revokeTask),
+		Record[announcePressure]("say that the queue got long, or short again"),
 	}
 }
 

@@ -202,6 +202,11 @@ func WorkClock(v projections.View, now time.Time, policy domain.Policy, limit in
 			due = append(due, Timed{id, requeueWaiting{row.TaskID}})
 		}
 	}
+	pressure, err := duePressure(v)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	due = append(due, pressure...)
 	sick, err := projections.SickNodes(v)
 	if err != nil {
 		return nil, time.Time{}, err

@@ -117,15 +117,6 @@ type ClaimRow struct {
 	Tasks []domain.TaskID `json:"tasks"`
 }
 
-// PressureRow is the length of the queue and what it means.
-type PressureRow struct {
-	Pending  int    `json:"pending"`
-	Level    string `json:"level"` // none, soft, hard
-	Soft     int    `json:"soft_limit"`
-	Hard     int    `json:"hard_limit"`
-	Recovery int    `json:"recovery_limit"`
-}
-
 // The tables of the queue.
 var (
 	WorkItemsTable    = Table[TaskRow]{"work.items"}
@@ -175,6 +166,8 @@ func Work() Projection {
 			On(taskStep[domain.TaskDropped]),
 			On(taskStep[domain.CompletionRejected]),
 			On(workPolicy),
+			On(pressureActivated),
+			On(pressureReleased),
 		},
 	}
 }
@@ -266,7 +259,7 @@ func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 		return err
 	}
 	if before.State != after.State {
-		if err := recount(tx, after, before.State); err != nil {
+		if err := recount(tx, e.Position, after, before.State); err != nil {
 			return err
 		}
 		if err := requeue(tx, before, after); err != nil {
@@ -321,7 +314,7 @@ func pendingState(s domain.TaskState) bool {
 	return s == domain.WorkQueued || s == domain.WorkBlocked || s == domain.WorkWaiting
 }
 
-func recount(tx Tx, item TaskRow, from domain.TaskState) error {
+func recount(tx Tx, at domain.Position, item TaskRow, from domain.TaskState) error {
 	taskType, to := item.TaskType, item.State
 	if from != "" {
 		if err := workCountsTable.Update(tx, pair(taskType, string(from)), func(c *CountRow) {
@@ -343,55 +336,7 @@ func recount(tx Tx, item TaskRow, from domain.TaskState) error {
 	if pendingState(from) == pendingState(to) {
 		return nil
 	}
-	pressure, err := pressureOf(tx)
-	if err != nil {
-		return err
-	}
-	if pendingState(to) {
-		pressure.Pending++
-	} else {
-		pressure.Pending--
-	}
-	return workPressureTable.Put(tx, "queue", pressure.leveled())
-}
-
-// pressureOf reads the pressure row, which starts from the default policy.
-func pressureOf(v View) (PressureRow, error) {
-	row, found, err := workPressureTable.Get(v, "queue")
-	if err == nil && !found {
-		policy := domain.DefaultPolicy().Work
-		row = PressureRow{Level: "none", Soft: policy.SoftLimit, Hard: policy.HardLimit, Recovery: policy.RecoveryLimit}
-	}
-	return row, err
-}
-
-// leveled brings the level in line with the length, with hysteresis: pressure
-// ends only below the recovery limit.
-func (p PressureRow) leveled() PressureRow {
-	switch {
-	case p.Pending >= p.Hard:
-		p.Level = "hard"
-	case p.Pending >= p.Soft:
-		p.Level = "soft"
-	case p.Pending < p.Recovery:
-		p.Level = "none"
-	case p.Level == "hard":
-		p.Level = "soft"
-	}
-	return p
-}
-
-func workPolicy(tx Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
-	if changed.Name != domain.PolicyDefaultName {
-		return nil
-	}
-	pressure, err := pressureOf(tx)
-	if err != nil {
-		return err
-	}
-	work := changed.Policy.Work
-	pressure.Soft, pressure.Hard, pressure.Recovery = work.SoftLimit, work.HardLimit, work.RecoveryLimit
-	return workPressureTable.Put(tx, "queue", pressure.leveled())
+	return press(tx, at, count(pendingState(to))-count(pendingState(from)))
 }
 
 // pair joins two names into one key; no name holds a NUL.

@@ -352,6 +352,13 @@ func (p *picker) gatesOf(g *stall) ([]sched.Gate, error) {
 			Reason: fmt.Sprintf("it holds %d items of type %s and config %s", live, g.row.TaskType, g.row.ConfigKey),
 		})
 	}
+	held, err := p.paused(g)
+	if err != nil {
+		return nil, err
+	}
+	if held.paused {
+		gates = append(gates, sched.Gate{Name: sched.GatePaused, Reason: fmt.Sprintf("type %s is paused for %s", g.row.TaskType, held.reasons)})
+	}
 	if most := g.kind.RunningCap; most != nil {
 		running, err := p.runningOf(g)
 		if err != nil {

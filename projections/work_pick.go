@@ -69,6 +69,7 @@ type picker struct {
 	groups  []*stall
 	live    map[string]int
 	running map[string]int
+	pauses  map[string]pause
 	gone    map[domain.TaskID]bool // picked, or another claim's
 }
 
@@ -112,7 +113,7 @@ func onePicker(v View, claimant Claimant, market Market) (*picker, error) {
 		view: v, market: market, node: claimant.Node, asker: market.Rules.Asker(node, market.Matcher),
 		now: market.Now.UnixMicro(), used: load.Slots, free: -1, leases: load.Leases,
 		classes: make([]sched.Class, market.Rules.Ranks()), flows: map[string]*flow{},
-		live: map[string]int{}, running: map[string]int{}, gone: map[domain.TaskID]bool{},
+		live: map[string]int{}, running: map[string]int{}, pauses: map[string]pause{}, gone: map[domain.TaskID]bool{},
 	}
 	p.slots = p.asker.Slots()
 	if claimant.Slots > 0 {
@@ -346,10 +347,32 @@ func (p *picker) open(g *stall) (bool, error) {
 			return false, err
 		}
 	}
+	if held, err := p.paused(g); err != nil || held.paused {
+		return false, err
+	}
 	if !g.fits.Known {
 		g.fits = sched.Known(p.asker.Fits(g.requirement()))
 	}
 	return g.fits.Value, nil
+}
+
+// pause is whether a type is held back, and for which reasons.
+type pause struct {
+	paused  bool
+	reasons string
+}
+
+func (p *picker) paused(g *stall) (pause, error) {
+	held, known := p.pauses[g.row.TaskType]
+	if known {
+		return held, nil
+	}
+	row, paused, err := IsPaused(p.view, g.row.TaskType)
+	if paused {
+		held = pause{true, row.Reasons()}
+	}
+	p.pauses[g.row.TaskType] = held
+	return held, err
 }
 
 func (g *stall) requirement() sched.Requirement {

@@ -159,7 +159,7 @@ func WorkStatus(v View, _ NoQuestion) (StatusAnswer, error) {
 		}
 		answer.ByTypeState[row.TaskType][string(row.State)] = row.Count
 	}
-	pressure, err := pressureOf(v)
+	pressure, err := QueuePressure(v)
 	if err != nil {
 		return StatusAnswer{}, err
 	}

@@ -36,6 +36,9 @@ func (s *suite) decisions(ctx context.Context, callers int, payload []byte) (rat
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if _, err := n.do(commands.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"soft_limit":1000000000,"hard_limit":2000000000}}`), Reason: "as much as can be added"}); err != nil {
+		return 0, err
+	}
 	add := commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: json.RawMessage(fmt.Sprintf(`{"text":%q}`, payload[:len(payload)-100]))}
 	return hammer(ctx, callers, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
 		_, err := n.do(add)

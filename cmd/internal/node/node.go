@@ -109,7 +109,7 @@ func Open(config Config) (*Node, error) {
 	if n.store, err = store.Open(config.StoreDir, wiring.Projections(), wiring.Reactors(), catalog, options); err != nil {
 		return nil, err
 	}
-	n.office = &office{node: n, holds: map[string]domain.Position{}}
+	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}}
 	n.levels = newLevels()
 	n.claims = &queues{waiting: map[domain.NodeID]*queue{}}
 	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {

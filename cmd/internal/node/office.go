@@ -18,6 +18,18 @@ type office struct {
 	node  *Node
 	mu    sync.Mutex
 	holds map[string]domain.Position // name → the position that must be in the read models before it is free; inFlight while held
+	due   map[string]*expected
+}
+
+// expected is what commands add to a name that the read models may not show yet.
+type expected struct {
+	flying  int // by commands that have not ended
+	settled []addition
+}
+
+type addition struct {
+	at domain.Position
+	n  int
 }
 
 // Open lends a desk whose view has applied everything acknowledged so far.
@@ -37,11 +49,78 @@ func (o *office) Open(ctx context.Context) (commands.Desk, func(domain.Position)
 	return d, d.close, nil
 }
 
+// Glance lends a desk on the read models as they are.
+func (o *office) Glance() (commands.Desk, func(domain.Position), error) {
+	if o.node.config.Manual {
+		return o.Open(context.Background())
+	}
+	snapshot, err := o.node.store.Snapshot()
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &desk{Snapshot: snapshot, office: o}
+	return d, d.close, nil
+}
+
 // desk is a snapshot of the read models with the holds of one command.
 type desk struct {
 	*store.Snapshot
 	office *office
 	taken  []string
+	adds   []added // what it expects
+}
+
+type added struct {
+	name string
+	n    int
+}
+
+// behind is how far a desk's view may be behind another's, in positions, before
+// what was expected in between is forgotten.
+const behind = 8192
+
+// Expect adds to what a name will count.
+func (d *desk) Expect(name string, n int) (others int) {
+	seen := d.Position()
+	d.office.mu.Lock()
+	defer d.office.mu.Unlock()
+	due := d.office.due[name]
+	if due == nil {
+		due = &expected{}
+		d.office.due[name] = due
+	}
+	others = due.flying
+	kept := due.settled[:0]
+	for _, addition := range due.settled {
+		if addition.at > seen {
+			others += addition.n
+		}
+		if addition.at+behind > seen {
+			kept = append(kept, addition)
+		}
+	}
+	due.settled = kept
+	due.flying += n
+	d.adds = append(d.adds, added{name, n})
+	return others
+}
+
+// deliver turns what was expected into what will be seen from a position on,
+// or takes it back for 0.
+func (d *desk) deliver(settled domain.Position) {
+	for _, add := range d.adds {
+		due := d.office.due[add.name]
+		if due == nil {
+			continue // nothing was expected of it
+		}
+		due.flying -= add.n
+		if settled > 0 {
+			due.settled = append(due.settled, addition{settled, add.n})
+		}
+		if due.flying == 0 && len(due.settled) == 0 {
+			delete(d.office.due, add.name)
+		}
+	}
 }
 
 // Take holds a name.
@@ -59,12 +138,13 @@ func (d *desk) Take(name string) bool {
 
 func (d *desk) close(settled domain.Position) {
 	d.Snapshot.Close()
-	if len(d.taken) == 0 {
+	if len(d.taken)+len(d.adds) == 0 {
 		return
 	}
 	applied := d.office.node.store.Position()
 	d.office.mu.Lock()
 	defer d.office.mu.Unlock()
+	d.deliver(settled)
 	for _, name := range d.taken {
 		if settled == 0 {
 			delete(d.office.holds, name)

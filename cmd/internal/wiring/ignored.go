@@ -10,7 +10,6 @@ func Ignored() map[string]string {
 		events []string
 	}{
 		{"only recordings of other clusters have it: kept as evidence", []string{
-			"BACKPRESSURE_RELEASED",
 			"EVALUATION_CLAIMED",
 			"EVALUATION_QUEUED",
 			"EVALUATION_RESET",

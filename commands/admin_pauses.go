@@ -16,6 +16,8 @@ type PauseKind struct {
 	Reason  string          `json:"reason"` // names the pause: lifting this reason lifts no other
 	Seconds *domain.Seconds `json:"seconds,omitempty"`
 	Until   *time.Time      `json:"until,omitempty"` // instead of seconds; neither: until it is lifted
+
+	moot bool // an answer to a verdict on the cluster that is not the last one
 }
 
 // CommandType is admin.pause.
@@ -28,6 +30,8 @@ func (c PauseKind) Stream() domain.StreamID { return domain.PauseStream(c.Kind) 
 type ResumeKind struct {
 	Kind   string `json:"kind"`
 	Reason string `json:"reason"`
+
+	moot bool // as for a pause
 }
 
 // CommandType is admin.resume.
@@ -91,8 +95,22 @@ func completePause(c PauseKind, facts domain.Facts) (PauseKind, error) {
 	return c, domain.Faulty("admin.pause", faults)
 }
 
+// overtaken tells a reaction to a verdict on the cluster that another verdict
+// followed: it may come late, or again after a crash, and must not undo what the
+// later one led to.
+func overtaken(d Desk, reason string, facts domain.Facts, verdict domain.ClusterState) (bool, error) {
+	if reason != domain.PauseCluster || facts.Causation == "" {
+		return false, nil
+	}
+	cluster, err := projections.TheCluster(d)
+	return cluster.State != verdict, err
+}
+
 // boundPaused refuses to pause one kind more than the policy allows.
-func boundPaused(d Desk, c PauseKind, facts domain.Facts) (PauseKind, error) {
+func boundPaused(d Desk, c PauseKind, facts domain.Facts) (_ PauseKind, err error) {
+	if c.moot, err = overtaken(d, c.Reason, facts, domain.ClusterSick); err != nil || c.moot {
+		return c, err
+	}
 	rows, err := projections.PausedKinds(d)
 	if err != nil || len(rows) < facts.Policy.Admin.MaxPausedKinds {
 		return c, err
@@ -112,6 +130,8 @@ func pauseKind(p domain.Pauses, c PauseKind, facts domain.Facts) ([]domain.Event
 	}
 	token, held := p.Find(c.Reason)
 	switch {
+	case c.moot:
+		return nil, nil
 	case held && token.Until.Equal(event.Until):
 		return nil, nil
 	case !held && len(p.Tokens) >= facts.Policy.Admin.MaxPauseReasons:
@@ -121,7 +141,7 @@ func pauseKind(p domain.Pauses, c PauseKind, facts domain.Facts) ([]domain.Event
 }
 
 func resumeKind(p domain.Pauses, c ResumeKind, _ domain.Facts) ([]domain.Event, error) {
-	if _, held := p.Find(c.Reason); !held {
+	if _, held := p.Find(c.Reason); !held || c.moot {
 		return nil, nil
 	}
 	return []domain.Event{domain.KindResumed{Kind: c.Kind, Reason: c.Reason}}, nil
@@ -144,18 +164,24 @@ func pauseEnds(p domain.Pauses, c endPause, facts domain.Facts) ([]domain.Event,
 	return []domain.Event{domain.KindResumed{Kind: c.Kind, Reason: c.Reason, Expired: true}}, nil
 }
 
-// AdminClock ends the pauses whose time ran out.
-func AdminClock(v projections.View, now time.Time, _ domain.Policy, limit int) ([]Timed, time.Time, error) {
+// AdminClock ends the pauses whose time ran out, and judges the cluster.
+func AdminClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
 	rows, next, err := projections.DuePauses(v, now, limit)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	due := make([]Timed, len(rows))
-	for i, row := range rows {
-		due[i] = Timed{
+	due, verdict, err := clusterClock(v, now, policy)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for _, row := range rows {
+		due = append(due, Timed{
 			ID:      fmt.Sprintf("clock/pause/%s/%s/%s", row.Kind, row.At.Format(domain.Timestamp), row.Reason),
 			Command: endPause{row.Kind, row.Reason},
-		}
+		})
+	}
+	if next.IsZero() || !verdict.IsZero() && verdict.Before(next) {
+		next = verdict
 	}
 	return due, next, nil
 }
@@ -170,7 +196,12 @@ func pauseSpecs() []Spec {
 			Normalize(func(c ResumeKind, _ domain.Facts) (ResumeKind, error) {
 				c.Reason = strings.TrimSpace(c.Reason)
 				return c, domain.Faulty("admin.resume", pauseFaults(c.Kind, c.Reason))
+			}),
+			Consult(func(c ResumeKind) bool { return c.Reason == domain.PauseCluster }, func(d Desk, c ResumeKind, facts domain.Facts) (_ ResumeKind, err error) {
+				c.moot, err = overtaken(d, c.Reason, facts, domain.ClusterWell)
+				return c, err
 			})),
 		Handle("end a pause whose time ran out", pauseEnds),
+		Handle("take over what somebody says of the cluster", reportCluster),
 	}
 }

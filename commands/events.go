@@ -42,6 +42,10 @@ func Bridged(target domain.StreamID, expected domain.Revision, event domain.Even
 		return reportSync{Completed: &e}
 	case domain.DataSyncFailed:
 		return reportSync{Failed: &e}
+	case domain.ClusterHealthy:
+		return ReportCluster{Healthy: &e}
+	case domain.ClusterUnhealthy:
+		return ReportCluster{Unhealthy: &e}
 	}
 	return AppendEvent{Target: target, Expected: expected, Event: event}
 }

@@ -3,63 +3,8 @@ package domain
 // DefaultCluster names the cluster of a node that was not told another name.
 const DefaultCluster = "main"
 
-// ClusterStream is where the health of a cluster is written.
-func ClusterStream(cluster string) StreamID { return Stream("cluster", cluster) }
-
 // AdminStream is where what people and the process itself do is written.
 func AdminStream(cluster string) StreamID { return Stream("admin", cluster) }
-
-// ClusterHealthy: enough nodes are healthy again. It lifts what was paused for
-// the cluster's sake, and nothing else.
-type ClusterHealthy struct {
-	HealthyNodes int `json:"healthy_nodes"`
-	NodeCount    int `json:"node_count"`
-}
-
-// EventType is CLUSTER_HEALTHY.
-func (ClusterHealthy) EventType() string { return "CLUSTER_HEALTHY" }
-
-// Home is the stream of the one cluster.
-func (ClusterHealthy) Home() StreamID { return ClusterStream(DefaultCluster) }
-
-// Validate names what is out of range.
-func (e ClusterHealthy) Validate() []Fault {
-	c := clusterChecks(e.HealthyNodes, e.NodeCount)
-	if len(c) == 0 && e.HealthyNodes == 0 {
-		c.fault("healthy_nodes", "want at least one in a healthy cluster, found 0")
-	}
-	return c
-}
-
-// ClusterUnhealthy: too few nodes are healthy for anything but what matters most.
-type ClusterUnhealthy struct {
-	HealthyNodes int    `json:"healthy_nodes"`
-	NodeCount    int    `json:"node_count"`
-	Reason       string `json:"reason"`
-}
-
-// EventType is CLUSTER_UNHEALTHY.
-func (ClusterUnhealthy) EventType() string { return "CLUSTER_UNHEALTHY" }
-
-// Home is the stream of the one cluster.
-func (ClusterUnhealthy) Home() StreamID { return ClusterStream(DefaultCluster) }
-
-// Validate names what is missing or out of range.
-func (e ClusterUnhealthy) Validate() []Fault {
-	c := clusterChecks(e.HealthyNodes, e.NodeCount)
-	c.text("reason", e.Reason)
-	return c
-}
-
-func clusterChecks(healthy, count int) checks {
-	var c checks
-	atLeast(&c, "healthy_nodes", healthy, 0)
-	atLeast(&c, "node_count", count, 0)
-	if len(c) == 0 && healthy > count {
-		c.fault("healthy_nodes", "want at most the node_count of %d, found %d", count, healthy)
-	}
-	return c
-}
 
 // HandlerFailed: a handler could not deal with an event; the event is parked
 // under (handler, position) and the handler goes on with the next.
@@ -166,6 +111,8 @@ func AdminEvents() []Def {
 		Define[HandlerFailed](1, "admin", "a handler could not deal with an event, which is parked", FromOutside(), Alias("handler_name", "handler")),
 		Define[KindPaused](1, "admin", "items of a type are not handed out, for a reason"),
 		Define[KindResumed](1, "admin", "one reason for which a type was paused is lifted"),
+		Define[DeadLetterRetried](1, "admin", "somebody had a handler try again on an event it failed at"),
+		Define[DeadLetterDiscarded](1, "admin", "somebody gave a dead letter up; its event stays unhandled"),
 		Define[ShutdownRequested](1, "admin", "somebody asked a node to stop in good order"),
 		Define[OutboxSettled](1, "admin", "every command made of events up to a position has been run or refused for good"),
 		Define[EventUnhandled](1, "admin", "a recorded cluster published an event that nobody listened to or knew"),

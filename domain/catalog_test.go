@@ -62,6 +62,8 @@ var canonical = map[string]string{
 	"HANDLER_FAILED":             `{"handler":"work.retry","event_id":"01234567-89ab-8def-8123-456789abcdef","position":17,"error":"row t1 of table tasks: unexpected end"}`,
 	"KIND_PAUSED":                `{"kind":"tournament","reason":"cluster","until":"2026-01-14T01:00:00Z"}`,
 	"KIND_RESUMED":               `{"kind":"tournament","reason":"cluster"}`,
+	"DEAD_LETTER_RETRIED":        `{"id":"decode@17","handler":"decode","position":17,"event_type":"TASK_CLAIMED","reason":"fixed"}`,
+	"DEAD_LETTER_DISCARDED":      `{"id":"decode@17","handler":"decode","position":17,"event_type":"TASK_CLAIMED","error":"no such type","attempts":2,"reason":"not wanted"}`,
 	"SHUTDOWN_REQUESTED":         `{"reason":"upgrade","grace_seconds":30}`,
 	"OUTBOX_SETTLED":             `{"up_to":4711,"node":"gpu-1"}`,
 	"EVENT_UNHANDLED":            `{"event_type":"NODE_READY_FOR_WORK","reporter":"router","reason":"unknown event type"}`,

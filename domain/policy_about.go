@@ -103,6 +103,22 @@ func aboutSetting(key string) string {
 		return "how often nodes are asked to report"
 	case "nodes.max_facts_bytes":
 		return "longest facts a node may announce"
+	case "nodes.cluster":
+		return "how the cluster as a whole is judged"
+	case "nodes.cluster.unhealthy_percent":
+		return "below this share of healthy nodes: unhealthy"
+	case "nodes.cluster.healthy_percent":
+		return "at this share it is healthy again"
+	case "nodes.cluster.min_nodes":
+		return "fewer known nodes are not judged"
+	case "nodes.cluster.min_healthy":
+		return "fewer healthy nodes than this: unhealthy, whatever the share"
+	case "nodes.cluster.hold_seconds":
+		return "a share counts once it has held for this long"
+	case "nodes.cluster.pauses":
+		return "the kinds that wait while the cluster is unhealthy"
+	case "nodes.cluster.pause_seconds":
+		return "the longest for which a report from outside pauses them"
 	case "admin":
 		return "the numbers of the administration"
 	case "admin.max_pause_seconds":

@@ -52,9 +52,9 @@ var (
 // AdminProjection is the read model of what people decided about the cluster.
 func AdminProjection() Projection {
 	return Projection{
-		Name: "admin", Version: 1, About: "which kinds are paused, for which reasons and until when",
-		Tables:   []string{adminPausesTable.Name, adminPauseEndsTable.Name},
-		Handlers: []Handler{On(kindPaused), On(kindResumed)},
+		Name: "admin", Version: 2, About: "which kinds are paused, why and until when; what was done about dead letters",
+		Tables:   []string{adminPausesTable.Name, adminPauseEndsTable.Name, adminLettersTable.Name},
+		Handlers: []Handler{On(kindPaused), On(kindResumed), On(letterRetried), On(letterDiscarded)},
 	}
 }
 

@@ -59,14 +59,17 @@ var (
 // NodesProjection is the read model of the nodes.
 func NodesProjection() Projection {
 	return Projection{
-		Name: "nodes", Version: 2, About: "what each node is, can, and how it is",
-		Tables: []string{NodesTable.Name, nodesSickTable.Name, nodesBreakerTable.Name, nodesCountsTable.Name},
+		Name: "nodes", Version: 2, About: "what each node is, can, and how it is; how the cluster as a whole is",
+		Tables: []string{NodesTable.Name, nodesSickTable.Name, nodesBreakerTable.Name, nodesCountsTable.Name, nodesClusterTable.Name},
 		Handlers: []Handler{
 			On(nodeStep[domain.NodeAnnounced]),
 			On(nodeStep[domain.HostOnline]),
 			On(nodeStep[domain.HostOffline]),
 			On(nodeStep[domain.NodeUnhealthy]),
 			On(nodeStep[domain.NodeRecovered]),
+			On(clusterPolicy),
+			On(clusterStep[domain.ClusterHealthy]),
+			On(clusterStep[domain.ClusterUnhealthy]),
 			On(func(tx Tx, e domain.Envelope, failed domain.TaskFailed) error {
 				return breakerFailure(tx, failed.NodeID, e.Time)
 			}),
@@ -108,6 +111,9 @@ func nodeStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
 		return err
 	}
 	if err := recountNodes(tx, before.State, after.State); err != nil {
+		return err
+	}
+	if err := clusterCounts(tx, e, before.State, after.State); err != nil {
 		return err
 	}
 	if after.State == domain.NodeSick || after.State == domain.NodeOffline {

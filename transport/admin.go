@@ -31,6 +31,17 @@ func AdminRoutes() []Route {
 			letters, err := b.DeadLetters(ctx)
 			return letters, letters.Position, err
 		}, admin, About("the events that a handler could not take")),
+		Tell("/dead-letters/{id}", "admin.dead_letter", func(ctx context.Context, b Backend, q oneLetter) (LetterAnswer, domain.Position, error) {
+			letter, err := b.DeadLetter(ctx, q.ID)
+			return letter, letter.Position, err
+		}, admin, About("one dead letter, with the event it is about")),
+		Get("/dead-letters/history", "admin.letter_acts", projections.LetterActs, admin, About("what was done about dead letters, newest first")),
+		Post[commands.RetryLetter]("/dead-letters/{id}/retry", admin, Then(func(ctx context.Context, b Backend, c commands.RetryLetter, result commands.Result) error {
+			return goneAlready(b.RetryLetter(ctx, c.ID), result)
+		})),
+		Post[commands.DiscardLetter]("/dead-letters/{id}/discard", admin, Then(func(ctx context.Context, b Backend, c commands.DiscardLetter, result commands.Result) error {
+			return goneAlready(b.DiscardLetter(ctx, c.ID), result)
+		})),
 		Tell("/projections", "admin.projections", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Projections, domain.Position, error) {
 			models, err := b.Projections(ctx)
 			return models, models.Position, err
@@ -38,6 +49,20 @@ func AdminRoutes() []Route {
 		Get("/findings", "admin.findings", projections.Findings, admin, About("what is wrong, by first position: more than one leader, items stuck or lost, dead wiring and more")),
 		Get("/election/history", "election.history", projections.Leaders, About("who led when, the newest stretch first, the voters and the terms")),
 	}
+}
+
+// oneLetter asks for a dead letter.
+type oneLetter struct {
+	ID string `path:"id"`
+}
+
+// goneAlready takes a letter that is not there any more for dealt with, when the
+// command is a repeated one.
+func goneAlready(err error, result commands.Result) error {
+	if result.Duplicate && domain.CodeOf(err) == domain.NotFound {
+		return nil
+	}
+	return err
 }
 
 // stopNode stops the process once the wish is on the log. The event knows what

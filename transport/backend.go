@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/ringrift/rift/commands"
@@ -53,6 +54,12 @@ type Backend interface {
 	Handlers(ctx context.Context) (Handlers, error)
 	// DeadLetters lists the events that a handler could not take.
 	DeadLetters(ctx context.Context) (DeadLetters, error)
+	// DeadLetter finds one of them with the event it is about.
+	DeadLetter(ctx context.Context, id string) (LetterAnswer, error)
+	// RetryLetter has the handler try again. Its error comes back as a conflict.
+	RetryLetter(ctx context.Context, id string) error
+	// DiscardLetter drops a dead letter.
+	DiscardLetter(ctx context.Context, id string) error
 	// Projections lists the read models.
 	Projections(ctx context.Context) (Projections, error)
 	// Shutdown makes the process stop: no more claims, what is in flight ends
@@ -89,6 +96,7 @@ type Check struct {
 	Name    string           `json:"name"`
 	State   State            `json:"state"`
 	Reason  string           `json:"reason,omitempty"`
+	Causes  []string         `json:"causes,omitempty"`  // what lies behind the reason, one by one
 	Numbers map[string]int64 `json:"numbers,omitempty"` // "lag", "depth", "bytes_free"
 }
 
@@ -143,6 +151,14 @@ type DeadLetter struct {
 	Last          time.Time       `json:"last"`
 }
 
+// LetterAnswer is the answer of /dead-letters/{id}.
+type LetterAnswer struct {
+	Position   domain.Position `json:"position"`
+	DeadLetter DeadLetter      `json:"dead_letter"`
+	Stream     domain.StreamID `json:"stream"`
+	Data       json.RawMessage `json:"data"` // of the event; a string of it when it is no JSON
+}
+
 // Projections is the answer of /projections.
 type Projections struct {
 	Position    domain.Position `json:"position"`
@@ -159,4 +175,16 @@ type ProjectionRow struct {
 	Lag      uint64          `json:"lag"`
 	Tables   []string        `json:"tables,omitempty"`
 	Digest   string          `json:"digest,omitempty"`
+	Rebuild  *RebuildRow     `json:"rebuild,omitempty"`
+}
+
+// RebuildRow is how far a version is that is built beside the one that serves.
+type RebuildRow struct {
+	From     int             `json:"from"` // the version that serves meanwhile, 0 for none
+	To       int             `json:"to"`
+	Position domain.Position `json:"position"`
+	Target   domain.Position `json:"target"`
+	Percent  float64         `json:"percent"`
+	PerSec   float64         `json:"events_per_second"`
+	ETA      *domain.Seconds `json:"eta_seconds"` // null: too early to say
 }

@@ -92,6 +92,18 @@ func (n *node) DeadLetters(ctx context.Context) (DeadLetters, error) {
 	return DeadLetters{Position: head}, err
 }
 
+func (n *node) DeadLetter(_ context.Context, id string) (LetterAnswer, error) {
+	return LetterAnswer{}, domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
+}
+
+func (n *node) RetryLetter(_ context.Context, id string) error {
+	return domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
+}
+
+func (n *node) DiscardLetter(_ context.Context, id string) error {
+	return domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
+}
+
 func (n *node) Projections(ctx context.Context) (Projections, error) {
 	head, err := n.log.Head(ctx)
 	return Projections{Position: head, Projections: []ProjectionRow{{Name: "work", Version: 1, State: "live", Position: head}}}, err

@@ -20,6 +20,7 @@ type Status struct {
 	Work         map[string]int           `json:"work"` // items by state, every state, 0 included
 	Backpressure projections.Backpressure `json:"backpressure"`
 	Nodes        map[domain.NodeState]int `json:"nodes"` // by state, every state, 0 included
+	Health       projections.ClusterRow   `json:"cluster_health"`
 	Paused       []projections.PauseRow   `json:"paused"`
 }
 
@@ -47,6 +48,9 @@ func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Statu
 		}
 		page.Work, page.Backpressure = work.ByState, work.Backpressure
 		if page.Nodes, err = projections.NodeCounts(v); err != nil {
+			return err
+		}
+		if page.Health, err = projections.TheCluster(v); err != nil {
 			return err
 		}
 		paused, err := projections.Pauses(v, q)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +15,16 @@ import (
 )
 
 func newAdmin(a *app) *cobra.Command {
-	return group(a, "admin", "See how a node and its cluster do, hold work back, and stop the node",
+	c := group(a, "admin", "See how a node and its cluster do, hold work back, and stop the node",
 		"  rift admin status\n  rift admin pause tournament upgrade --seconds 30m\n  rift admin dead-letters\n  rift admin shutdown --reason upgrade", adminEndpoints())
+	letters := letterEndpoints()
+	dead := newEndpoint(a, letters[0])
+	letters[0].name = "list"
+	for _, e := range letters {
+		dead.AddCommand(newEndpoint(a, e))
+	}
+	c.AddCommand(dead)
+	return c
 }
 
 func adminEndpoints() []endpoint {
@@ -53,11 +63,6 @@ func adminEndpoints() []endpoint {
 			example: "  rift admin handlers", show: showHandlers,
 		},
 		{
-			name: "dead-letters", short: "List the events that a handler could not take", route: "admin.dead_letters",
-			long: "Exits 2 when there are any.", judges: true,
-			example: "  rift admin dead-letters -o wide", empty: "no dead letters", show: showDeadLetters,
-		},
-		{
 			name: "projections", short: "List the read models and how far they are", route: "admin.projections",
 			example: "  rift admin projections", show: showProjections,
 		},
@@ -81,7 +86,7 @@ func showHealth(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "part"}, {Name: "state"}, {Name: "numbers"}, {Name: "reason"}}}
+	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "part"}, {Name: "state"}, {Name: "numbers"}, {Name: "reason"}, {Name: "causes", Wide: true}}}
 	l.Above = "node " + health.Node + " of cluster " + health.Cluster + " is " + string(health.Status) + " at position " + health.Position.String() + "\n"
 	bad := 0
 	for _, check := range health.Checks {
@@ -96,7 +101,7 @@ func showHealth(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 				numbers += strings.ReplaceAll(name, "_", " ") + " " + output.Count(check.Numbers[name])
 			}
 		}
-		l.Rows = append(l.Rows, []any{check.Name, string(check.State), numbers, check.Reason})
+		l.Rows = append(l.Rows, []any{check.Name, string(check.State), numbers, check.Reason, strings.Join(check.Causes, "\n")})
 		l.Items = append(l.Items, check)
 		if check.State != transport.StateOK {
 			bad++
@@ -134,34 +139,6 @@ func showHandlers(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	return p.Print(l)
 }
 
-func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	dead, err := decode[transport.DeadLetters](answer)
-	if err != nil {
-		return err
-	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "id"},
-		{Name: "handler"},
-		{Name: "position", Right: true},
-		{Name: "event_type"},
-		{Name: "attempts", Right: true},
-		{Name: "last"},
-		{Name: "error", Max: 60},
-		{Name: "first", Wide: true},
-	}}
-	for _, row := range dead.DeadLetters {
-		l.Rows = append(l.Rows, []any{row.ID, row.Handler, row.EventPosition, row.EventType, row.Attempts, row.Last, row.Error, row.First})
-		l.Items = append(l.Items, row)
-	}
-	if err := p.Print(l); err != nil {
-		return err
-	}
-	if n := len(dead.DeadLetters); n > 0 {
-		return &findings{n, "dead letter"}
-	}
-	return nil
-}
-
 func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	live, err := decode[transport.Projections](answer)
 	if err != nil {
@@ -173,13 +150,25 @@ func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) erro
 		{Name: "state"},
 		{Name: "position", Right: true},
 		{Name: "lag", Right: true},
+		{Name: "rebuild"},
 		{Name: "about", Max: 60},
 		{Name: "tables", Wide: true},
 		{Name: "digest", Wide: true},
 	}}
 	for _, row := range live.Projections {
-		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.State, row.Position, row.Lag, row.About, row.Tables, row.Digest})
+		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.State, row.Position, row.Lag, rebuildText(row.Rebuild), row.About, row.Tables, row.Digest})
 		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)
+}
+
+func rebuildText(row *transport.RebuildRow) string {
+	if row == nil {
+		return ""
+	}
+	text := fmt.Sprintf("version %d, %.1f %%, %.0f/s", row.To, row.Percent, row.PerSec)
+	if row.ETA != nil {
+		text += ", done in " + row.ETA.Duration().Round(time.Second).String()
+	}
+	return text
 }

@@ -44,8 +44,21 @@ func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error
 		output.Field{Name: "work", Value: joined(work, ", ")},
 		output.Field{Name: "back-pressure", Value: fmt.Sprintf("%s, %d pending of %d", page.Backpressure.Level, page.Backpressure.Pending, page.Backpressure.HardLimit)},
 		output.Field{Name: "nodes", Value: joined(nodes, ", ")},
+		output.Field{Name: "cluster", Value: clusterText(page.Health)},
 		output.Field{Name: "paused", Value: joined(paused, "\n")},
 	)
+}
+
+func clusterText(row projections.ClusterRow) string {
+	text := fmt.Sprintf("%d of %d known nodes healthy", row.Healthy, row.Known)
+	if row.State == "" || row.Since == nil {
+		return text
+	}
+	text = fmt.Sprintf("%s since %s, %s", row.State, row.Since.Format(time.RFC3339), text)
+	if row.Reason != "" {
+		text += " (" + row.Reason + ")"
+	}
+	return text
 }
 
 func joined(words []string, separator string) string {

@@ -74,8 +74,8 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	n := b.node
 	health := transport.Health{Position: n.store.Position(), Node: n.config.Node, Cluster: n.config.Cluster, Version: n.config.Version, Started: n.started, Leader: n.config.Node}
 	health.Uptime = domain.Seconds(n.clock().Sub(n.started).Truncate(time.Second).Seconds())
-	check := func(name string, state transport.State, reason string, numbers map[string]int64) {
-		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Numbers: numbers})
+	check := func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string) {
+		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Causes: causes, Numbers: numbers})
 	}
 	head, err := n.log.Head(ctx)
 	if err != nil {
@@ -93,6 +93,9 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	if err := n.store.View(func(v projections.View) error { return b.leasesHealth(v, check) }); err != nil {
 		check("leases", transport.StateFailed, err.Error(), nil)
 	}
+	if err := n.store.View(func(v projections.View) error { return clusterHealth(v, check) }); err != nil {
+		check("cluster", transport.StateFailed, err.Error(), nil)
+	}
 	check("leader", transport.StateOK, "this node leads itself", nil)
 	if n.config.Disk != nil {
 		diskHealth(n.config.Disk, check)
@@ -109,14 +112,23 @@ const (
 	busyLag    = 10_000 // events a read model is behind
 )
 
-type teller func(name string, state transport.State, reason string, numbers map[string]int64)
+type teller func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string)
 
 func (b backend) projectionsHealth(head domain.Position, check teller) {
 	state, reason := transport.StateOK, ""
 	lag := int64(head) - int64(b.node.store.Position())
 	letters := uint64(0)
+	var causes []string
 	for _, handler := range b.node.store.Handlers() {
-		letters += handler.DeadLetters
+		if handler.DeadLetters > 0 {
+			letters += handler.DeadLetters
+			causes = append(causes, fmt.Sprintf("%s: %d parked, %d of %d runs failed", handler.Name, handler.DeadLetters, handler.Failures, handler.Runs))
+		}
+	}
+	for _, stat := range b.node.store.Projections() {
+		if row := rebuildRow(stat.Rebuild, b.node.clock().Sub(b.node.started)); row != nil {
+			causes = append(causes, fmt.Sprintf("%s: version %d is being built, %v %% done; version %d serves as of %d", stat.Name, row.To, row.Percent, row.From, stat.Position))
+		}
 	}
 	sick := b.node.store.Health()
 	switch {
@@ -127,7 +139,7 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 	case lag > busyLag:
 		state, reason = transport.StateDegraded, fmt.Sprintf("read models are %d events behind the log", lag)
 	}
-	check("projections", state, reason, map[string]int64{"lag": max(lag, 0), "dead_letters": int64(letters), "failures_not_noted": int64(b.node.lost.Load())})
+	check("projections", state, reason, map[string]int64{"lag": max(lag, 0), "dead_letters": int64(letters), "failures_not_noted": int64(b.node.lost.Load())}, causes...)
 }
 
 func (b backend) leasesHealth(v projections.View, check teller) error {
@@ -137,10 +149,39 @@ func (b backend) leasesHealth(v projections.View, check teller) error {
 		return err
 	}
 	state, reason := transport.StateOK, ""
+	var causes []string
 	if len(due) > 0 {
 		state, reason = transport.StateDegraded, fmt.Sprintf("%d deadlines passed more than %v ago and were not decided", len(due), lateDeadline)
+		for _, row := range due[:min(len(due), shownCauses)] {
+			causes = append(causes, fmt.Sprintf("%s of item %s was due at %s", row.Kind, row.TaskID, row.At.Format(domain.Timestamp)))
+		}
 	}
-	check("leases", state, reason, map[string]int64{"overdue": int64(len(due))})
+	check("leases", state, reason, map[string]int64{"overdue": int64(len(due))}, causes...)
+	return nil
+}
+
+// shownCauses bounds the causes that a check lists.
+const shownCauses = 16
+
+// clusterHealth tells of the verdict on the cluster, and which nodes it is about.
+func clusterHealth(v projections.View, check teller) error {
+	row, err := projections.TheCluster(v)
+	if err != nil {
+		return err
+	}
+	sick, err := projections.SickNodes(v)
+	if err != nil {
+		return err
+	}
+	var causes []string
+	for _, node := range sick[:min(len(sick), shownCauses)] {
+		causes = append(causes, fmt.Sprintf("node %s is %s since %s: %s", node.NodeID, node.State, node.Since.Format(domain.Timestamp), node.Reason))
+	}
+	state, reason := transport.StateOK, ""
+	if row.State == domain.ClusterSick {
+		state, reason = transport.StateDegraded, "the cluster is unhealthy since "+row.Since.Format(domain.Timestamp)+": "+row.Reason
+	}
+	check("cluster", state, reason, map[string]int64{"known_nodes": int64(row.Known), "healthy_nodes": int64(row.Healthy)}, causes...)
 	return nil
 }
 
@@ -212,6 +253,7 @@ func (b backend) Projections(ctx context.Context) (transport.Projections, error)
 			Name: stat.Name, Version: stat.Version, About: stat.About, Position: stat.Position,
 			Tables: tables[stat.Name], State: "live", Lag: uint64(max(int64(head)-int64(stat.Position), 0)),
 		}
+		row.Rebuild = rebuildRow(stat.Rebuild, b.node.clock().Sub(b.node.started))
 		switch {
 		case stat.Rebuild != nil:
 			row.State = "rebuilding"

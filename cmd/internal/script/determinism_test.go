@@ -22,7 +22,7 @@ const recordings = "../../../testdata/logs"
 
 // poisoned are the scripts whose story is an event that no handler takes. A
 // strict replay ends there; any other parks it and goes on.
-var poisoned = []string{"a_handler_fails.txt", "handler_failed_twice.txt", "health.txt"}
+var poisoned = []string{"a_handler_fails.txt", "dead_letters.txt", "handler_failed_twice.txt", "health.txt"}
 
 // Every prefix of every script's log is a log: it replays, strictly, to the same
 // read models that the whole log had passed through.

@@ -22,8 +22,6 @@ func Ignored() map[string]string {
 			"SWIM_MEMBER_CHANGED",
 		}},
 		{"a fact of the training loop: kept on the log and read through /events; nothing here decides on it", []string{
-			"CLUSTER_HEALTHY",
-			"CLUSTER_UNHEALTHY",
 			"ELO_UPDATED",
 			"ELO_VELOCITY_CHANGED",
 			"EXPLORATION_BOOST",

@@ -55,6 +55,7 @@ func Reactors() []projections.Reactor {
 	return slices.Concat(
 		commands.WorkReactors(),
 		commands.DaemonsReactors(),
+		commands.AdminReactors(),
 	)
 }
 

@@ -107,7 +107,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 		"work.lease", "work.expire", "work.requeue", "work.pressure",
 		"nodes.silent", "nodes.report",
 		"events.append",
-		"admin.end_pause",
+		"admin.end_pause", "admin.report_cluster",
 		"daemons.report", "daemons.settle",
 		"datasync.report", "datasync.stall",
 		"alarms.raise", "alarms.clear",

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
+)
+
+// letterEndpoints is what can be done with dead letters; the first lists them.
+func letterEndpoints() []endpoint {
+	const noLetter = "`rift admin dead-letters` shows what is parked"
+	return []endpoint{
+		{
+			name: "dead-letters", short: "List the events that a handler could not take", route: "admin.dead_letters",
+			long: "Exits 2 when there are any.", judges: true,
+			example: "  rift admin dead-letters -o wide\n  rift admin dead-letters retry work.TASK_FAILED@42", empty: "no dead letters", show: showDeadLetters,
+		},
+		{
+			name: "show", short: "Show a dead letter and the event it is about", route: "admin.dead_letter", args: []string{"id"}, needs: 1,
+			example: "  rift admin dead-letters show decode@42", help: map[string]string{"id": "the letter: HANDLER@POSITION"}, missing: noLetter,
+			show: func(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+				found, err := decode[transport.LetterAnswer](answer)
+				if err != nil {
+					return err
+				}
+				letter, err := json.Marshal(found.DeadLetter)
+				if err != nil {
+					return err
+				}
+				fields, err := topLevel(letter)
+				if err != nil {
+					return err
+				}
+				return p.Fields(answer, append(fields, output.Field{Name: "stream", Value: string(found.Stream)}, output.Field{Name: "event", Value: string(found.Data)})...)
+			},
+		},
+		{
+			name: "retry", short: "Have the handler try again", route: "admin.retry_letter", args: []string{"id"}, needs: 1,
+			long:    "The letter is gone when the handler takes the event this time; if not, the letter counts the attempt and the exit code is 3.",
+			example: "  rift admin dead-letters retry work.TASK_FAILED@42 --reason 'fixed in 1.4'",
+			help:    map[string]string{"id": "the letter: HANDLER@POSITION", "reason": "why, for the log"}, missing: noLetter, show: showStored,
+		},
+		{
+			name: "discard", short: "Give a dead letter up", route: "admin.discard_letter", args: []string{"id"}, needs: 1,
+			long:    "The event stays unhandled by that handler. What went wrong is kept on the log.",
+			example: "  rift admin dead-letters discard decode@42 --reason 'a test of mine'",
+			help:    map[string]string{"id": "the letter: HANDLER@POSITION", "reason": "why, for the log"}, missing: noLetter, show: showStored,
+		},
+		{
+			name: "history", short: "List what was done about dead letters", route: "admin.letter_acts",
+			example: "  rift admin dead-letters history", empty: "nobody retried or discarded one",
+			help: map[string]string{"before": "go on from this place", "limit": "most acts to list (default 100)"}, show: showLetterActs,
+		},
+	}
+}
+
+func showLetterActs(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.LettersAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "id"}, {Name: "act"}, {Name: "by"}, {Name: "at"}, {Name: "reason", Max: 40}, {Name: "error", Max: 60}, {Name: "position", Right: true, Wide: true},
+	}}
+	for _, row := range found.Acts {
+		l.Rows = append(l.Rows, []any{row.ID, row.Act, row.Actor, row.At, row.Reason, row.Error, row.Position})
+		l.Items = append(l.Items, row)
+	}
+	if found.Next != "" {
+		l.Below = "more: rift admin dead-letters history --before " + found.Next
+	}
+	return p.Print(l)
+}
+
+func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	dead, err := decode[transport.DeadLetters](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "id"},
+		{Name: "handler"},
+		{Name: "position", Right: true},
+		{Name: "event_type"},
+		{Name: "attempts", Right: true},
+		{Name: "last"},
+		{Name: "error", Max: 60},
+		{Name: "first", Wide: true},
+	}}
+	for _, row := range dead.DeadLetters {
+		l.Rows = append(l.Rows, []any{row.ID, row.Handler, row.EventPosition, row.EventType, row.Attempts, row.Last, row.Error, row.First})
+		l.Items = append(l.Items, row)
+	}
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if n := len(dead.DeadLetters); n > 0 {
+		return &findings{n, "dead letter"}
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// Audit follows a log and says where the queue broke a promise. It knows the
+// machines and their faults from the scenario, and everything else from events.
+//
+// The promises: an item exists once and ends once, in one terminal state, and
+// nothing happens to it after that; it is held by one node at a time, under a
+// number that grows by one; only its holder reports on it; no node holds more
+// than it has slots; no item begins, goes on or ends on a node inside a fault,
+// and leases on such a node end in time.
+type Audit struct {
+	machines map[domain.NodeID]*watched
+	looks    []look // by time
+	position domain.Position
+	now      time.Time
+	live     map[domain.TaskID]*item
+	ended    map[domain.TaskID]domain.TaskState
+	endings  map[domain.TaskState]int
+	events   map[string]int64
+	waits    map[string][]time.Duration // by class, of first claims
+	busy     time.Duration              // slots × time
+
+	queued int // items that may be claimed
+
+	violations int
+	examples   []string
+	shown      map[string]int // by form of words
+}
+
+// watched is a machine as the audit sees it.
+type watched struct {
+	slots, used int
+	most        int
+	held        map[domain.TaskID]time.Time // since when
+	faults      []Fault                     // that have not ended
+}
+
+type item struct {
+	task   domain.Task
+	slots  int // of the live lease
+	queued time.Time
+	begun  bool
+}
+
+// NewAudit audits a scenario from its first event on.
+func NewAudit(s Scenario) *Audit {
+	a := &Audit{
+		machines: map[domain.NodeID]*watched{}, live: map[domain.TaskID]*item{}, ended: map[domain.TaskID]domain.TaskState{},
+		endings: map[domain.TaskState]int{}, events: map[string]int64{}, waits: map[string][]time.Duration{}, shown: map[string]int{},
+	}
+	for _, m := range s.Machines {
+		a.machines[m.ID] = &watched{slots: m.Slots, held: map[domain.TaskID]time.Time{}}
+	}
+	told := s.Policy.Nodes.ReassignGraceSeconds.Duration() + 2*s.Tick
+	silent := s.Policy.Nodes.OfflineSeconds.Duration() + 2*s.Tick
+	for _, fault := range s.Faults {
+		id := s.Machines[fault.Machine].ID
+		a.machines[id].faults = append(a.machines[id].faults, fault)
+		bound := told
+		if fault.Silent {
+			bound = silent
+		}
+		if at := fault.Start.Add(bound); at.Before(fault.End) {
+			a.looks = append(a.looks, look{at, id, fault})
+		}
+	}
+	slices.SortStableFunc(a.looks, func(x, y look) int { return x.at.Compare(y.at) })
+	return a
+}
+
+// Position is that of the last event seen.
+func (a *Audit) Position() domain.Position { return a.position }
+
+// Items is how many items there are or were.
+func (a *Audit) Items() int { return len(a.live) + len(a.ended) }
+
+// Live is how many have not ended.
+func (a *Audit) Live() int { return len(a.live) }
+
+// Cost is how many slots an item of a type takes.
+func (a *Audit) Cost(string) int { return 1 }
+
+// Queued is how many may be claimed.
+func (a *Audit) Queued() int { return a.queued }
+
+// The violations that are kept in words, in all and of one form.
+const (
+	maxExamples = 20
+	maxAlike    = 4
+)
+
+func (a *Audit) violate(e domain.Envelope, format string, args ...any) {
+	a.violations++
+	if a.shown[format]++; a.shown[format] <= maxAlike && len(a.examples) < maxExamples {
+		a.examples = append(a.examples, fmt.Sprintf("%d %s %s at %s: %s", e.Position, e.Type, e.Stream, e.Time.Format(domain.Timestamp), fmt.Sprintf(format, args...)))
+	}
+}
+
+// seen is what an event means to those who wait.
+type seen struct {
+	ended  domain.TaskID // an item ended
+	queued []string      // what an item requires that may be claimed again; nil: none
+}
+
+// Observe takes the next event of the log.
+func (a *Audit) Observe(e domain.Envelope) (s seen) {
+	if e.Position != a.position+1 {
+		a.violate(e, "position %d follows %d", e.Position, a.position)
+	}
+	a.position = e.Position
+	a.events[e.Type]++
+	if e.Time.After(a.now) {
+		a.pass(e)
+	}
+	if e.Stream.Category() != "task" {
+		return s
+	}
+	id := domain.TaskID(e.Stream.ID())
+	if _, refused := e.Event.(domain.CompletionRejected); refused {
+		return s
+	}
+	if state, ended := a.ended[id]; ended {
+		a.violate(e, "the item is %s already", state)
+		return s
+	}
+	one := a.live[id]
+	if spawned, ok := e.Event.(domain.TaskSpawned); ok {
+		if one != nil {
+			a.violate(e, "the item exists")
+			return s
+		}
+		one = &item{task: domain.Task{}.Evolve(e)}
+		if one.task.State == domain.WorkQueued {
+			one.queued = e.Time
+			a.queued++
+		}
+		a.live[spawned.TaskID] = one
+		return s
+	}
+	if one == nil {
+		a.violate(e, "nobody added the item")
+		return s
+	}
+	before := one.task
+	a.check(e, one)
+	one.task = before.Evolve(e)
+	a.book(e, one, before)
+	after := one.task
+	if before.State == domain.WorkQueued && after.State != domain.WorkQueued {
+		a.queued--
+	}
+	if after.State == domain.WorkQueued && before.State != domain.WorkQueued {
+		a.queued++
+		s.queued = append([]string{}, after.Requires...)
+		if one.queued.IsZero() {
+			one.queued = e.Time
+		}
+	}
+	if after.State.Final() {
+		delete(a.live, id)
+		a.ended[id] = after.State
+		a.endings[after.State]++
+		s.ended = id
+	}
+	return s
+}
+
+// check holds a fact of an item against what is known of it.
+func (a *Audit) check(e domain.Envelope, one *item) {
+	t := one.task
+	holder := func(lease uint64, node domain.NodeID) {
+		switch {
+		case !t.State.Held():
+			a.violate(e, "nobody holds the item; it is %s", t.State)
+		case lease != t.Lease || node != t.Node:
+			a.violate(e, "lease %d of %s is not the live one, %d of %s", lease, node, t.Lease, t.Node)
+		}
+	}
+	works := func(node domain.NodeID) {
+		m := a.machines[node]
+		if m == nil {
+			a.violate(e, "nobody knows node %s", node)
+			return
+		}
+		if fault, inside := m.inside(e.Time); inside {
+			a.violate(e, "node %s has a fault from %s to %s: %s", node, fault.Start.Format(domain.Timestamp), fault.End.Format(domain.Timestamp), fault.Reason)
+		}
+	}
+	switch fact := e.Event.(type) {
+	case domain.TaskClaimed:
+		if t.State != domain.WorkQueued {
+			a.violate(e, "the item is %s, not queued", t.State)
+		}
+		if fact.Lease != t.Lease+1 {
+			a.violate(e, "lease %d follows %d", fact.Lease, t.Lease)
+		}
+		works(fact.NodeID)
+	case domain.TaskStarted:
+		holder(fact.Lease, fact.NodeID)
+		works(fact.NodeID)
+	case domain.TaskHeartbeat:
+		holder(fact.Lease, fact.NodeID)
+		works(fact.NodeID)
+	case domain.TaskCompleted:
+		holder(fact.Lease, fact.NodeID)
+		works(fact.NodeID)
+	case domain.TaskFailed:
+		holder(fact.Lease, fact.NodeID)
+		works(fact.NodeID)
+	case domain.TaskReleased:
+		holder(fact.Lease, fact.NodeID)
+		works(fact.NodeID)
+	case domain.TaskRevoked:
+		holder(fact.Lease, fact.NodeID)
+	case domain.TaskLeaseExpired:
+		holder(fact.Lease, fact.NodeID)
+		if e.Time.Before(t.Deadline) {
+			a.violate(e, "the lease holds until %s", t.Deadline.Format(domain.Timestamp))
+		}
+	}
+}
+
+// book keeps the account of slots.
+func (a *Audit) book(e domain.Envelope, one *item, before domain.Task) {
+	after := one.task
+	if before.State.Held() && (!after.State.Held() || after.Lease != before.Lease) {
+		if m := a.machines[before.Node]; m != nil {
+			m.used -= one.slots
+			a.busy += time.Duration(one.slots) * e.Time.Sub(before.ClaimedAt)
+			delete(m.held, before.ID)
+		}
+	}
+	claimed, ok := e.Event.(domain.TaskClaimed)
+	if !ok {
+		return
+	}
+	if !one.begun {
+		one.begun = true
+		class := a.class(after.Type)
+		a.waits[class] = append(a.waits[class], e.Time.Sub(one.queued))
+	}
+	m := a.machines[claimed.NodeID]
+	if m == nil {
+		return
+	}
+	one.slots = a.Cost(after.Type)
+	m.used += one.slots
+	m.most = max(m.most, m.used)
+	m.held[after.ID] = e.Time
+	if m.used > m.slots {
+		a.violate(e, "node %s has %d slots and holds leases for %d", claimed.NodeID, m.slots, m.used)
+	}
+}
+
+// look is a moment at which a fault's leases have to be gone.
+type look struct {
+	at    time.Time
+	node  domain.NodeID
+	fault Fault
+}
+
+// pass looks, once time has gone on, whether leases are left where they should
+// be gone by now.
+func (a *Audit) pass(e domain.Envelope) {
+	a.now = e.Time
+	for len(a.looks) > 0 && e.Time.After(a.looks[0].at) {
+		due := a.looks[0]
+		a.looks = a.looks[1:]
+		if held := len(a.machines[due.node].held); held > 0 && e.Time.Before(due.fault.End) {
+			a.violate(e, "node %s has had a fault since %s and still holds %d items", due.node, due.fault.Start.Format(domain.Timestamp), held)
+		}
+	}
+}
+
+// inside finds the fault that a moment lies in. Its edges belong to no fault:
+// what happens at the same microsecond may have happened before.
+func (m *watched) inside(at time.Time) (Fault, bool) {
+	for len(m.faults) > 0 && !at.Before(m.faults[0].End) {
+		m.faults = m.faults[1:]
+	}
+	if len(m.faults) > 0 && at.After(m.faults[0].Start) {
+		return m.faults[0], true
+	}
+	return Fault{}, false
+}
+
+// Finish says what is left: an item that has not ended is stuck.
+func (a *Audit) Finish() {
+	var stuck []domain.TaskID
+	for id := range a.live {
+		stuck = append(stuck, id)
+	}
+	slices.Sort(stuck)
+	for _, id := range stuck {
+		t := a.live[id].task
+		a.violate(domain.Envelope{Position: a.position, Type: "END", Stream: id.Stream(), Time: a.now}, "the item never ended: it is %s, attempt %d of %d", t.State, t.Attempts, t.MaxAttempts)
+	}
+}
+
+// class is the class of a task type.
+func (a *Audit) class(taskType string) string {
+	policy := sched.DefaultPolicy()
+	for _, kind := range policy.Types {
+		if kind.Type == taskType {
+			return kind.Class
+		}
+	}
+	return policy.OtherClass
+}

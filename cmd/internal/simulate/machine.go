@@ -1,0 +1,348 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+)
+
+// machine is a node with its worker, on its way through a scenario.
+type machine struct {
+	Machine
+	place   int
+	fault   *Fault // it is in; nil: none
+	life    int    // counts its starts: what ran in another life is gone
+	running []attempt
+	ghosts  []attempt // of earlier lives, which may speak up once more
+	heard   time.Time // when the cluster last heard of it
+	polls   bool      // a claim is coming
+	asleep  bool
+}
+
+// attempt is an item in the machine's hands.
+type attempt struct {
+	task     domain.TaskID
+	lease    uint64
+	deadline time.Time
+	slots    int
+	mute     bool
+}
+
+func (a attempt) report(m *machine) commands.Report {
+	return commands.Report{TaskID: a.task, Lease: a.lease, NodeID: m.ID}
+}
+
+func (m *machine) free() int {
+	free := m.Slots
+	for _, a := range m.running {
+		free -= a.slots
+	}
+	return max(free, 0)
+}
+
+// down tells that the machine does and says nothing.
+func (m *machine) down() bool { return m.fault != nil && m.fault.Silent }
+
+// boot registers the machine and lets it begin.
+func (m *machine) boot(ctx context.Context, w *world) error {
+	m.life++
+	m.heard = w.now
+	if _, err := w.do(ctx, string(m.ID), commands.RegisterNode{NodeID: m.ID, Capabilities: m.Capabilities, Facts: m.Facts}); err != nil {
+		return err
+	}
+	m.pollAfter(ctx, w, time.Duration(w.random.Int64N(int64(w.scenario.Poll)+1)))
+	life := m.life
+	beat := w.scenario.Policy.Nodes.SilentSeconds.Duration() / 3
+	var say func(*world) error
+	say = func(w *world) error {
+		if m.life != life || m.down() {
+			return nil
+		}
+		w.after(beat, say)
+		if w.now.Sub(m.heard) < beat {
+			return nil // its work spoke for it
+		}
+		return m.beat(ctx, w)
+	}
+	w.after(time.Duration(w.random.Int64N(int64(beat)+1)), say)
+	return nil
+}
+
+// beat reports the machine's level.
+func (m *machine) beat(ctx context.Context, w *world) error {
+	m.heard = w.now
+	busy := 85 * float64(m.Slots-m.free()) / float64(max(m.Slots, 1))
+	jobs := len(m.running)
+	_, err := w.do(ctx, string(m.ID), commands.NodeHeartbeat{NodeID: m.ID, Level: domain.Level{GPUPercent: &busy, Jobs: &jobs}})
+	return err
+}
+
+// fall begins a fault: everything in the machine's hands is lost.
+func (m *machine) fall(ctx context.Context, w *world, fault Fault) error {
+	m.fault = &fault
+	m.life++
+	w.rouse(m)
+	m.ghosts = append(m.ghosts, m.running...)
+	m.running = nil
+	if fault.Silent {
+		return nil
+	}
+	if _, err := w.do(ctx, "monitor", commands.ReportNode{Unhealthy: &domain.NodeUnhealthy{NodeID: m.ID, Reason: fault.Reason}}); err != nil {
+		return err
+	}
+	// The worker knows nothing of it and asks for work.
+	m.polls = false
+	m.pollAfter(ctx, w, w.scenario.Poll)
+	return w.settle(ctx)
+}
+
+// rise ends a fault. Then some of what was lost speaks up, long after its time.
+func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
+	m.fault, m.polls = nil, false
+	w.rouse(m)
+	if !fault.Silent {
+		if _, err := w.do(ctx, "monitor", commands.ReportNode{Recovered: &domain.NodeRecovered{NodeID: m.ID}}); err != nil {
+			return err
+		}
+	}
+	if err := m.boot(ctx, w); err != nil {
+		return err
+	}
+	for _, ghost := range m.ghosts {
+		if w.random.IntN(4) != 0 || !w.now.After(ghost.deadline) {
+			continue
+		}
+		_, err := w.do(ctx, string(m.ID), commands.CompleteTask{Report: ghost.report(m)})
+		if err := w.answered("ghost", err); err != nil {
+			return err
+		}
+	}
+	m.ghosts = nil
+	return w.settle(ctx)
+}
+
+// answered takes over the answer to a report: one that was refused is counted,
+// anything else that went wrong ends the simulation.
+func (w *world) answered(verb string, err error) error {
+	if err == nil {
+		w.refused[verb+" accepted"]++
+		return nil
+	}
+	if errors.Is(err, domain.ErrStaleLease) || errors.Is(err, domain.ErrConflict) {
+		w.refused[verb+" "+string(domain.CodeOf(err))]++
+		return nil
+	}
+	return fmt.Errorf("%s: %w", verb, err)
+}
+
+// pollAfter lets the machine ask for work, once.
+func (m *machine) pollAfter(ctx context.Context, w *world, d time.Duration) {
+	if m.polls {
+		return
+	}
+	m.polls = true
+	life := m.life
+	w.after(d, func(w *world) error {
+		if m.life != life {
+			return nil
+		}
+		m.polls = false
+		return m.poll(ctx, w)
+	})
+}
+
+// poll asks for as much work as there is room for.
+func (m *machine) poll(ctx context.Context, w *world) error {
+	free := m.free()
+	if m.down() || free == 0 {
+		return nil
+	}
+	m.heard = w.now
+	w.rouse(m)
+	result, err := w.do(ctx, string(m.ID), commands.ClaimTasks{NodeID: m.ID, Slots: free, Limit: min(free, w.scenario.Policy.Work.ClaimLimit)})
+	if err != nil {
+		return fmt.Errorf("claim of %s: %w", m.ID, err)
+	}
+	claimed, ok := result.Answer.(commands.TasksClaimed)
+	if !ok {
+		return domain.Errorf(domain.Internal, "claim of %s: want items, found %T", m.ID, result.Answer)
+	}
+	if len(claimed.Items) == 0 {
+		m.sleep(w)
+		if m.fault != nil || w.now.Sub(w.scenario.Start) > w.scenario.Span {
+			m.pollAfter(ctx, w, 4*w.scenario.Poll) // whoever asks in vain asks less often
+		}
+		return nil
+	}
+	for _, item := range claimed.Items {
+		if err := m.begin(ctx, w, item); err != nil {
+			return err
+		}
+	}
+	if m.free() > 0 {
+		m.pollAfter(ctx, w, w.scenario.Poll)
+	}
+	return nil
+}
+
+// sleep waits until somebody has work.
+func (m *machine) sleep(w *world) {
+	if !m.asleep && m.fault == nil {
+		m.asleep = true
+		w.asleep = append(w.asleep, m)
+	}
+}
+
+// rouse takes a machine from those that sleep.
+func (w *world) rouse(m *machine) {
+	if m.asleep {
+		m.asleep = false
+		w.asleep = slices.DeleteFunc(w.asleep, func(other *machine) bool { return other == m })
+	}
+}
+
+// wake lets one machine that sleeps ask again: of those that offer the words, the
+// one that has slept longest. It takes as many items as it has room for, so those
+// that were woken for the same moment count as one.
+func (w *world) wake(ctx context.Context, words []string) {
+	if w.spare > 0 && w.spareAt.Equal(w.now) && offers(w.spareOf, words) {
+		w.spare--
+		return
+	}
+	for i, m := range w.asleep {
+		if !offers(m, words) {
+			continue
+		}
+		w.asleep = slices.Delete(w.asleep, i, i+1)
+		m.asleep = false
+		w.spare, w.spareAt, w.spareOf = m.free()-1, w.now, m
+		m.pollAfter(ctx, w, time.Duration(w.random.Int64N(int64(2*time.Second))))
+		return
+	}
+}
+
+func offers(m *machine, words []string) bool {
+	for _, word := range words {
+		if !slices.Contains(m.Capabilities, word) {
+			return false
+		}
+	}
+	return true
+}
+
+// begin starts an item and lets its fate take its course.
+func (m *machine) begin(ctx context.Context, w *world, item commands.ClaimedTask) error {
+	a := attempt{task: item.TaskID, lease: item.Lease, deadline: item.Deadline, slots: w.audit.Cost(item.TaskType)}
+	m.running = append(m.running, a)
+	if _, err := w.do(ctx, string(m.ID), commands.StartTask{Report: a.report(m)}); err != nil {
+		return fmt.Errorf("start of %s: %w", a.task, err)
+	}
+	drawn := w.fates[a.task]
+	if drawn == nil {
+		drawn = &fated{} // somebody else's item
+	}
+	drawn.runs++
+	ending, lasts := drawn.run(drawn.runs), drawn.Lasts
+	life := m.life
+	if ending == Releases || ending == AwaitsCancel {
+		lasts /= 2
+	}
+	w.after(lasts, func(w *world) error {
+		if m.life != life || !m.speaks(a) {
+			return nil
+		}
+		return m.end(ctx, w, a, ending)
+	})
+	return m.keep(ctx, w, a, life)
+}
+
+// keep keeps the lease alive at a third of its length.
+func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error {
+	third := max(a.deadline.Sub(w.now)/3, time.Second)
+	w.after(third, func(w *world) error {
+		if m.life != life || !m.speaks(a) {
+			return nil
+		}
+		m.heard = w.now
+		result, err := w.do(ctx, string(m.ID), commands.HeartbeatTask{Report: a.report(m)})
+		if err != nil {
+			m.drop(ctx, w, a)
+			return w.answered("heartbeat", err)
+		}
+		answer, ok := result.Answer.(commands.TaskHeartbeaten)
+		if !ok {
+			return domain.Errorf(domain.Internal, "heartbeat of %s: want a deadline, found %T", a.task, result.Answer)
+		}
+		if answer.Cancel {
+			m.drop(ctx, w, a)
+			return nil
+		}
+		for i := range m.running {
+			if m.running[i].task == a.task && m.running[i].lease == a.lease {
+				m.running[i].deadline = answer.Deadline
+				a = m.running[i]
+			}
+		}
+		return m.keep(ctx, w, a, life)
+	})
+	return nil
+}
+
+// speaks tells whether the machine still runs an attempt and reports on it.
+func (m *machine) speaks(a attempt) bool {
+	return slices.ContainsFunc(m.running, func(r attempt) bool { return r.task == a.task && r.lease == a.lease && !r.mute })
+}
+
+// mute lets an attempt hang: it takes its room and says nothing more until the
+// machine notices.
+func (m *machine) mute(ctx context.Context, w *world, a attempt) error {
+	for i := range m.running {
+		if m.running[i].task == a.task && m.running[i].lease == a.lease {
+			m.running[i].mute = true
+			w.at(maxTime(m.running[i].deadline, w.now).Add(2*w.scenario.Tick), func(w *world) error {
+				m.drop(ctx, w, a)
+				return nil
+			})
+		}
+	}
+	return nil
+}
+
+// drop frees the slots of an attempt.
+func (m *machine) drop(ctx context.Context, w *world, a attempt) {
+	m.running = slices.DeleteFunc(m.running, func(r attempt) bool { return r.task == a.task && r.lease == a.lease })
+	m.pollAfter(ctx, w, w.scenario.Poll)
+}
+
+// end reports how an attempt ended.
+func (m *machine) end(ctx context.Context, w *world, a attempt, ending Ending) error {
+	var command domain.Command
+	verb := ""
+	yes, no := true, false
+	switch ending {
+	case Succeeds:
+		verb, command = "complete", commands.CompleteTask{Report: a.report(m)}
+	case Fails:
+		verb, command = "fail", commands.FailTask{Report: a.report(m), Error: "exit code 1", Retryable: &yes}
+	case FailsForGood:
+		verb, command = "fail", commands.FailTask{Report: a.report(m), Error: "exit code 2", Retryable: &no}
+	case Releases:
+		verb, command = "release", commands.ReleaseTask{Report: a.report(m), Reason: "the worker stops"}
+	case AwaitsCancel:
+		return w.cancel(ctx, a.task) // the machine hears of it with the next heartbeat
+	case Vanishes:
+		return m.mute(ctx, w, a)
+	}
+	m.drop(ctx, w, a)
+	m.heard = w.now
+	_, err := w.do(ctx, string(m.ID), command)
+	if err == nil {
+		return nil
+	}
+	return w.answered(verb, err)
+}

@@ -1,0 +1,370 @@
+package simulate
+
+import (
+	"container/heap"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// Options say where a simulation keeps its log and what it draws from.
+type Options struct {
+	Seed     uint64
+	Log      eventlog.Log // empty; nil: one in memory
+	Models   string       // folder of the read models; empty: in memory
+	Progress func(Progress)
+	// Patience is how much virtual time may pass after the last arrival until
+	// every item has ended; 0: a week. What has not by then is stuck.
+	Patience time.Duration
+
+	doctored func(domain.Envelope) domain.Envelope // what the audit sees instead; for its tests
+}
+
+// Progress says how far a simulation is.
+type Progress struct {
+	Now    time.Time
+	Share  float64 // of the span
+	Items  int
+	Ended  int
+	Events int64
+}
+
+// patience is what Options.Patience is when it is 0.
+const patience = 7 * 24 * time.Hour
+
+// world is one run of a scenario.
+type world struct {
+	scenario Scenario
+	options  Options
+	node     *node.Node
+	log      eventlog.Log
+	catalog  *domain.Catalog
+	audit    *Audit
+	random   *rand.Rand
+	now      time.Time
+
+	coming   moments
+	next     func() (Arrival, error, bool)
+	pending  Arrival
+	arriving bool // pending is an arrival that did not happen yet
+	machines []*machine
+	byID     map[domain.NodeID]*machine
+	asleep   []*machine // with slots free, and told that there is nothing; longest first
+	spare    int        // slots of spareOf, woken at spareAt, that nobody counts on yet
+	spareAt  time.Time
+	spareOf  *machine
+	fates    map[domain.TaskID]*fated
+	orders   int
+	refused  map[string]int // reports that were refused, by code and verb
+	adds     int            // that were put off
+}
+
+// fated is an item that has not ended, with how often it was run.
+type fated struct {
+	Fate
+	runs int
+}
+
+// moment is something that is going to happen.
+type moment struct {
+	at  time.Time
+	seq uint64
+	do  func(*world) error
+}
+
+// moments are what is going to happen, by time.
+type moments struct {
+	list []moment
+	seq  uint64
+}
+
+func (m *moments) Len() int { return len(m.list) }
+func (m *moments) Less(i, j int) bool {
+	if !m.list[i].at.Equal(m.list[j].at) {
+		return m.list[i].at.Before(m.list[j].at)
+	}
+	return m.list[i].seq < m.list[j].seq
+}
+func (m *moments) Swap(i, j int) { m.list[i], m.list[j] = m.list[j], m.list[i] }
+func (m *moments) Push(one any)  { m.list = append(m.list, one.(moment)) }
+func (m *moments) Pop() any {
+	last := len(m.list) - 1
+	one := m.list[last]
+	m.list[last] = moment{}
+	m.list = m.list[:last]
+	return one
+}
+
+func (w *world) after(d time.Duration, do func(*world) error) { w.at(w.now.Add(d), do) }
+
+func (w *world) at(when time.Time, do func(*world) error) {
+	w.coming.seq++
+	heap.Push(&w.coming, moment{at: when, seq: w.coming.seq, do: do})
+}
+
+// Run plays a scenario to its end and says what came of it.
+func Run(ctx context.Context, scenario Scenario, options Options) (report Report, err error) {
+	if options.Patience == 0 {
+		options.Patience = patience
+	}
+	if scenario.Poll <= 0 || scenario.Tick <= 0 || scenario.Arrivals == nil || len(scenario.Machines) == 0 {
+		return Report{}, domain.Errorf(domain.Invalid, "simulation: want machines, arrivals, and times between polls and ticks")
+	}
+	w := &world{
+		scenario: scenario, options: options, log: options.Log, now: scenario.Start,
+		random: rand.New(rand.NewPCG(options.Seed, 0x73696d756c617465)),
+		byID:   map[domain.NodeID]*machine{}, fates: map[domain.TaskID]*fated{}, refused: map[string]int{},
+	}
+	if w.log == nil {
+		w.log = eventlog.NewMemory()
+	}
+	if w.catalog, err = wiring.Catalog(); err != nil {
+		return Report{}, err
+	}
+	models := store.Options{Snapshots: store.SnapshotPolicy{Every: -1}, OutboxMax: -1}
+	folder := options.Models
+	if folder == "" {
+		models.FS, folder = vfs.NewMem(), "models"
+	}
+	w.node, err = node.Open(node.Config{
+		Node: "simulator", Log: w.log, StoreDir: folder, Store: models, Manual: true,
+		Clock: func() time.Time { return w.now },
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	defer func() { err = errors.Join(err, w.node.Close()) }()
+	w.audit = NewAudit(scenario)
+	next, stop := iter.Pull2(scenario.Arrivals)
+	defer stop()
+	w.next = next
+	if err := w.play(ctx); err != nil {
+		return Report{}, err
+	}
+	return w.report(ctx)
+}
+
+// play lets everything happen, moment by moment.
+func (w *world) play(ctx context.Context) error {
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	end := w.scenario.Start.Add(w.scenario.Span + w.options.Patience)
+	for steps := 0; ; steps++ {
+		if steps%1024 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			w.tell()
+		}
+		if w.arriving && (len(w.coming.list) == 0 || !w.pending.At.After(w.coming.list[0].at)) {
+			if err := w.arrive(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(w.coming.list) == 0 || w.coming.list[0].at.After(end) {
+			break
+		}
+		one := heap.Pop(&w.coming).(moment)
+		w.now = domain.Instant(one.at)
+		if err := one.do(w); err != nil {
+			return err
+		}
+		if !w.arriving && len(w.fates) == 0 && w.audit.Live() == 0 {
+			break
+		}
+	}
+	return w.settle(ctx)
+}
+
+// begin sets the policy, starts the machines and lays the faults over them.
+func (w *world) begin(ctx context.Context) error {
+	policy, err := json.Marshal(w.scenario.Policy)
+	if err != nil {
+		return domain.Errorf(domain.Internal, "policy: %w", err)
+	}
+	if _, err := w.do(ctx, "operator", commands.SetPolicy{Name: domain.PolicyDefaultName, Change: policy, Reason: "simulation"}); err != nil {
+		return err
+	}
+	for i, one := range w.scenario.Machines {
+		m := &machine{Machine: one, place: i}
+		w.machines = append(w.machines, m)
+		w.byID[one.ID] = m
+		if err := m.boot(ctx, w); err != nil {
+			return err
+		}
+	}
+	for _, fault := range w.scenario.Faults {
+		m := w.machines[fault.Machine]
+		w.at(fault.Start, func(w *world) error { return m.fall(ctx, w, fault) })
+		w.at(fault.End, func(w *world) error { return m.rise(ctx, w, fault) })
+	}
+	var tick func(*world) error
+	tick = func(w *world) error {
+		w.after(w.scenario.Tick, tick)
+		return w.settle(ctx)
+	}
+	w.after(w.scenario.Tick, tick)
+	return w.draw()
+}
+
+// draw takes the next arrival.
+func (w *world) draw() (err error) {
+	w.pending, err, w.arriving = w.next()
+	return err
+}
+
+// arrive adds the items that arrive at one moment, and wakes machines for them.
+func (w *world) arrive(ctx context.Context) error {
+	w.now = domain.Instant(w.pending.At)
+	for moment := w.pending.At; w.arriving && w.pending.At.Equal(moment); {
+		arrived := w.pending
+		w.fates[arrived.Task.TaskID] = &fated{Fate: arrived.Fate}
+		if err := w.add(ctx, arrived); err != nil {
+			return err
+		}
+		if err := w.draw(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putOff is how long a producer waits when the queue is full.
+const putOff = 30 * time.Second
+
+// add asks for an item, again and again while the queue is full.
+func (w *world) add(ctx context.Context, a Arrival) error {
+	id := a.Task.TaskID
+	_, err := w.do(ctx, "producer", a.Task)
+	switch {
+	case errors.Is(err, domain.ErrTooMany):
+		w.adds++
+		w.after(putOff, func(w *world) error { return w.add(ctx, a) })
+		return nil
+	case err != nil:
+		return fmt.Errorf("add %s: %w", id, err)
+	case !a.Fate.CancelAt.IsZero():
+		w.at(maxTime(a.Fate.CancelAt, w.now), func(w *world) error { return w.cancel(ctx, id) })
+	}
+	if len(a.Task.DependsOn) == 0 {
+		w.wake(ctx, a.Task.Requires)
+	}
+	return nil
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// cancel is an owner's doing; he does not know whether it is done already.
+func (w *world) cancel(ctx context.Context, id domain.TaskID) error {
+	if w.fates[id] == nil {
+		return nil
+	}
+	_, err := w.do(ctx, "owner", commands.CancelTask{TaskID: id, Reason: "not wanted any more"})
+	if errors.Is(err, domain.ErrConflict) {
+		w.refused["cancel "+string(domain.CodeOf(err))]++
+		return nil
+	}
+	return err
+}
+
+// do runs a command with a name of its own.
+func (w *world) do(ctx context.Context, actor string, c domain.Command) (commands.Result, error) {
+	w.orders++
+	return w.node.Do(ctx, node.Order{ID: fmt.Sprintf("s%d", w.orders), Actor: actor, Command: c})
+}
+
+// maxRounds bounds how often clocks and reactors may answer each other at one moment.
+const maxRounds = 10_000
+
+// settle lets clocks and reactors do what is due, and shows the audit what happened.
+func (w *world) settle(ctx context.Context) error {
+	for range maxRounds {
+		if err := w.node.Sync(ctx); err != nil {
+			return err
+		}
+		ticked, err := w.node.TickOnce(ctx)
+		if err != nil {
+			return err
+		}
+		if ticked > 0 {
+			if err := w.node.Sync(ctx); err != nil {
+				return err
+			}
+		}
+		drained, err := w.node.DrainOnce(ctx)
+		if err != nil {
+			return err
+		}
+		if ticked+drained == 0 {
+			if err := w.node.RecordFailures(ctx); err != nil {
+				return err
+			}
+			return w.look(ctx)
+		}
+	}
+	return domain.Errorf(domain.Internal, "simulation: clocks and reactors do not come to rest within %d rounds", maxRounds)
+}
+
+// look shows the audit what was appended, forgets items that ended, and wakes
+// machines for items that are queued again.
+func (w *world) look(ctx context.Context) error {
+	for e, err := range w.log.ReadAll(ctx, w.audit.Position()+1, eventlog.Forward, eventlog.Filter{}) {
+		if err == nil {
+			err = w.catalog.Fill(&e)
+		}
+		if err != nil {
+			return err
+		}
+		if w.options.doctored != nil {
+			e = w.options.doctored(e)
+		}
+		seen := w.audit.Observe(e)
+		if seen.ended != "" {
+			delete(w.fates, seen.ended)
+		}
+		if seen.queued != nil {
+			w.wake(ctx, seen.queued)
+		}
+	}
+	if w.audit.Queued() > 0 {
+		for range min(len(w.asleep), curious) {
+			w.wake(ctx, nil) // gates may have opened that nobody tells of
+		}
+	}
+	return nil
+}
+
+// curious is how many sleeping machines look again at each tick while anything
+// is queued.
+const curious = 4
+
+func (w *world) tell() {
+	if w.options.Progress == nil {
+		return
+	}
+	passed := w.now.Sub(w.scenario.Start)
+	w.options.Progress(Progress{
+		Now: w.now, Share: min(1, float64(passed)/float64(max(w.scenario.Span, 1))),
+		Items: w.audit.Items(), Ended: w.audit.Items() - w.audit.Live(), Events: int64(w.audit.Position()),
+	})
+}

@@ -46,6 +46,12 @@ func Bridged(target domain.StreamID, expected domain.Revision, event domain.Even
 		return ReportCluster{Healthy: &e}
 	case domain.ClusterUnhealthy:
 		return ReportCluster{Unhealthy: &e}
+	case domain.TrainingStarted:
+		return StartTraining{Event: e}
+	case domain.TrainingCompleted:
+		return FinishTraining{Event: e}
+	case domain.TrainingFailed:
+		return FailTraining{Event: e}
 	}
 	return AppendEvent{Target: target, Expected: expected, Event: event}
 }

@@ -24,6 +24,8 @@ type Policy struct {
 	Daemons  DaemonsPolicy  `json:"daemons"`
 	Datasync DatasyncPolicy `json:"datasync"`
 	Alarms   AlarmsPolicy   `json:"alarms"`
+
+	Training TrainingPolicy `json:"training"`
 }
 
 // DefaultPolicy is policy-default before anybody changed it. The numbers are
@@ -36,6 +38,7 @@ func DefaultPolicy() Policy {
 		Daemons:  defaultDaemonsPolicy(),
 		Datasync: defaultDatasyncPolicy(),
 		Alarms:   defaultAlarmsPolicy(),
+		Training: defaultTrainingPolicy(),
 	}
 }
 
@@ -48,6 +51,7 @@ func (p Policy) Validate() []Fault {
 	p.Daemons.check(&c)
 	p.Datasync.check(&c)
 	p.Alarms.check(&c)
+	p.Training.check(&c)
 	return c
 }
 

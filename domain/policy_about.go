@@ -179,6 +179,102 @@ func aboutSetting(key string) string {
 		return "a model is measured"
 	case "alarms.promotion_seconds":
 		return "a model replaces another"
+	case "training":
+		return "the numbers of the training loop"
+	case "training.min_rate":
+		return "least product of all factors"
+	case "training.max_rate":
+		return "largest product of all factors"
+	case "training.publish_change":
+		return "share by which the product must move to be worth an event, 0.01 for one per cent"
+	case "training.quality_floor":
+		return "least factor that bad data leads to"
+	case "training.quality_seconds":
+		return "how long one reading of quality counts"
+	case "training.quality_block_below":
+		return "quality below which the config is not trained"
+	case "training.quality_unblock_from":
+		return "quality from which it is trained again"
+	case "training.search_budget":
+		return "simulations per move, usually"
+	case "training.search_budgets":
+		return "the steps that a budget may climb"
+	case "training.velocity_up":
+		return "times the factor for an accelerating reading"
+	case "training.velocity_max":
+		return "largest factor of velocity"
+	case "training.velocity_down":
+		return "times the factor for a decelerating reading"
+	case "training.velocity_min":
+		return "least factor of velocity"
+	case "training.velocity_return":
+		return "share of the way back to 1 that a stable reading goes"
+	case "training.velocity_seconds":
+		return "how long one reading of velocity counts"
+	case "training.plateau_velocity":
+		return "Elo per hour below which a reading is a standstill"
+	case "training.plateau_readings":
+		return "standstills in a row that make a plateau"
+	case "training.plateau_cooldown_seconds":
+		return "a plateau is neither detected nor boosted again before this"
+	case "training.boost_factor":
+		return "times the usual exploration on a plateau"
+	case "training.boost_step":
+		return "added to 1 per plateau in a row, times boost_factor"
+	case "training.boost_step_max":
+		return "largest of 1 + boost_step × plateaus"
+	case "training.boost_seconds":
+		return "how long such a boost lasts"
+	case "training.temperature":
+		return "of move choice on an overfitting plateau"
+	case "training.temperature_step":
+		return "added per plateau in a row"
+	case "training.temperature_max":
+		return "largest temperature"
+	case "training.games_factor":
+		return "times the games of an item on a plateau for want of data"
+	case "training.games_factor_step":
+		return "added per plateau in a row"
+	case "training.games_factor_max":
+		return "largest factor on games"
+	case "training.promotion_window_seconds":
+		return "failures of candidates older than this are forgotten"
+	case "training.promotion_ladder":
+		return "factors of the first, the second, … model that failed; the last one stays"
+	case "training.running_factor":
+		return "while a training of the config runs"
+	case "training.fresh_factor":
+		return "after a training: the next one wants fresh games"
+	case "training.fresh_seconds":
+		return "how long fresh_factor holds"
+	case "training.cluster_floor":
+		return "least factor of an unhealthy cluster; else the share of healthy nodes"
+	case "training.backlog_on":
+		return "evaluations that wait from which selfplay slows down"
+	case "training.backlog_off":
+		return "evaluations that wait at which that is over"
+	case "training.backlog_factor":
+		return "while too many evaluations wait"
+	case "training.games_counted_by":
+		return "which event counts games for training: sync or selfplay"
+	case "training.min_games":
+		return "new games since the last training that ask for one"
+	case "training.bootstrap_games":
+		return "games that ask for the first training"
+	case "training.failure_wait_seconds":
+		return "wait after a failed training; doubles with each in a row"
+	case "training.failure_cap_seconds":
+		return "longest such wait"
+	case "training.lock_seconds":
+		return "a training that says nothing more ends after this"
+	case "training.request_again_seconds":
+		return "a training whose item the queue refused is asked for again after this"
+	case "training.item_priority":
+		return "of a training's work item, 0 to 100"
+	case "training.item_timeout_seconds":
+		return "bound on one attempt at a training"
+	case "training.item_max_attempts":
+		return "attempts before a training is given up"
 	}
 	return ""
 }

@@ -232,6 +232,7 @@ type TrainingCompleted struct {
 	Games           *int64    `json:"games,omitempty"` // games the samples came from
 	DurationSeconds *Seconds  `json:"duration_seconds,omitempty"`
 	NodeID          NodeID    `json:"node_id,omitempty"`
+	Error           string    `json:"error,omitempty"` // why there is no model
 }
 
 // EventType is TRAINING_COMPLETED.
@@ -266,6 +267,7 @@ type TrainingFailed struct {
 	Error     string    `json:"error"`
 	TaskID    TaskID    `json:"task_id,omitempty"`
 	NodeID    NodeID    `json:"node_id,omitempty"`
+	Retrying  bool      `json:"retrying,omitempty"` // its work item will be tried again
 }
 
 // EventType is TRAINING_FAILED.
@@ -292,6 +294,7 @@ type SelfplayComplete struct {
 	NodeID          NodeID    `json:"node_id,omitempty"`
 	DurationSeconds *Seconds  `json:"duration_seconds,omitempty"`
 	Success         *bool     `json:"success,omitempty"` // absent: it succeeded
+	Error           string    `json:"error,omitempty"`
 }
 
 // EventType is SELFPLAY_COMPLETE.
@@ -336,6 +339,8 @@ type Factor struct {
 	Cause  AdjustCause `json:"cause"`
 	Factor float64     `json:"factor"`
 	Until  time.Time   `json:"until,omitzero"` // absent: until the cause goes
+
+	SearchBudget int `json:"search_budget,omitempty"` // simulations per move that the cause asks for
 }
 
 // SelfplayAdjusted: the factors of a game came to another product.
@@ -345,7 +350,11 @@ type SelfplayAdjusted struct {
 	Rate         float64     `json:"rate"`                    // the product of all factors, clamped; 1 is usual
 	Factors      []Factor    `json:"factors"`                 // every cause that holds one, after the move
 	PreviousRate *float64    `json:"previous_rate,omitempty"` // absent: the first
-	SearchBudget int         `json:"search_budget,omitempty"` // simulations per move, when it is not the usual
+	SearchBudget int         `json:"search_budget,omitempty"` // simulations per move
+	Factor       *float64    `json:"factor,omitempty"`        // of the cause that moved; absent: it holds none any more
+	Until        time.Time   `json:"until,omitzero"`          // when the factor of the cause that moved expires
+	Exploration  *float64    `json:"exploration,omitempty"`   // times the usual exploration
+	Priority     *float64    `json:"priority,omitempty"`      // times the usual priority
 }
 
 // EventType is SELFPLAY_ADJUSTED.
@@ -371,6 +380,9 @@ func (e SelfplayAdjusted) Validate() []Fault {
 	}
 	maybeWithin(&c, "previous_rate", e.PreviousRate, 0, 100)
 	atLeast(&c, "search_budget", e.SearchBudget, 0)
+	maybeWithin(&c, "factor", e.Factor, 0, 100)
+	maybeWithin(&c, "exploration", e.Exploration, 0, 100)
+	maybeWithin(&c, "priority", e.Priority, 0, 100)
 	return c
 }
 
@@ -399,5 +411,11 @@ func TrainingEvents() []Def {
 			Alias("games", "games_played"), Alias("games_count", "games_played"), Alias("games_generated", "games_played"), Alias("games_completed", "games_played"),
 			AlsoNamed("SELFPLAY_COMPLETED", "SELFPLAY_BATCH_COMPLETE", "GPU_SELFPLAY_COMPLETE", "CANONICAL_SELFPLAY_COMPLETE")),
 		Define[SelfplayAdjusted](1, "training", "the factors on the selfplay of a game came to another product"),
+		Define[TrainingBlocked](1, "training", "a game is not trained while the reason holds"),
+		Define[TrainingUnblocked](1, "training", "a reason keeps a game from training no more"),
+		Define[TrainingDataNoted](1, "training", "games that a training may use arrived, and count"),
+		Define[TrainingRequested](1, "training", "a training of a game is wanted under this work item"),
+		Define[TrainingRefused](1, "training", "a training was to begin while another of the same game runs"),
+		Define[SelfplayFactorSet](1, "training", "a cause holds this factor on the selfplay of a game, or none any more"),
 	}
 }

@@ -25,7 +25,12 @@ func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 	if !ok {
 		return Translated{}, Errorf(Invalid, "event type %q is not in the catalogue", clip(name, 128))
 	}
-	def := c.defs[eventType]
+	return c.defs[eventType].translate(name, payload)
+}
+
+// translate is Translate once the type is known by the name.
+func (d *Def) translate(name string, payload []byte) (Translated, error) {
+	def, eventType := d, d.Type
 	object, faults := readObject(payload)
 	if object == nil {
 		return Translated{}, Faulty(eventType, faults)

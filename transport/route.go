@@ -232,6 +232,7 @@ func Routes() []Route {
 		DaemonRoutes(),
 		DatasyncRoutes(),
 		HandlerRoutes(),
+		TrainingRoutes(),
 		ProbeRoutes(),
 	)
 }

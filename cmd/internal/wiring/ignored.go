@@ -23,16 +23,7 @@ func Ignored() map[string]string {
 		}},
 		{"a fact of the training loop: kept on the log and read through /events; nothing here decides on it", []string{
 			"ELO_UPDATED",
-			"ELO_VELOCITY_CHANGED",
-			"EXPLORATION_BOOST",
-			"PLATEAU_DETECTED",
-			"PROMOTION_FAILED",
-			"QUALITY_DEGRADED",
-			"QUALITY_RECOVERED",
-			"SELFPLAY_ADJUSTED",
-			"SELFPLAY_COMPLETE",
 			"TOURNAMENT_COMPLETED",
-			"TRAINING_FAILED",
 		}},
 		{"the read models' own store reads it, to forget what the leader has run", []string{
 			"OUTBOX_SETTLED",

@@ -47,6 +47,7 @@ func Projections() []projections.Projection {
 		projections.DatasyncProjection(),
 		projections.AlarmsProjection(),
 		projections.HandlersProjection(),
+		projections.TrainingProjection(),
 	}
 }
 
@@ -56,6 +57,7 @@ func Reactors() []projections.Reactor {
 		commands.WorkReactors(),
 		commands.DaemonsReactors(),
 		commands.AdminReactors(),
+		commands.TrainingReactors(),
 	)
 }
 
@@ -67,6 +69,7 @@ func Clocks() []commands.Clock {
 		commands.DaemonsClock,
 		commands.DatasyncClock,
 		commands.AlarmsClock,
+		commands.TrainingClock,
 	}
 }
 
@@ -81,6 +84,7 @@ func Specs() [][]commands.Spec {
 		commands.Daemons(),
 		commands.Datasync(),
 		commands.Alarms(),
+		commands.Training(),
 	}
 }
 

@@ -1,0 +1,206 @@
+package commands
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// trainingDecision gathers the events of one decision on a game's training,
+// and what the game is like after each.
+type trainingDecision struct {
+	config domain.ConfigKey
+	state  domain.Training
+	facts  domain.Facts
+	events []domain.Event
+}
+
+func decideTraining(t domain.Training, config domain.ConfigKey, facts domain.Facts) *trainingDecision {
+	return &trainingDecision{config: config, state: t, facts: facts}
+}
+
+func (d *trainingDecision) add(event domain.Event) {
+	d.events = append(d.events, event)
+	d.state = d.state.Evolve(domain.Envelope{Type: event.EventType(), Time: domain.Instant(d.facts.Now), Event: event})
+}
+
+// refactor brings a cause's factor in line with what it should be now, and
+// publishes the pace if that moved it.
+func (d *trainingDecision) refactor(cause domain.AdjustCause, news domain.Reading) {
+	policy, now := d.facts.Policy.Training, domain.Instant(d.facts.Now)
+	held, holds := d.state.Factor(cause)
+	wanted, reason, want := d.state.WantedFactor(cause, news, policy, now)
+	if news.Trend == "" && (!want && !holds || want && holds && sameFactor(wanted, held)) {
+		return // a velocity leaves a mark even so: run again after a crash, it must find it
+	}
+	set := domain.SelfplayFactorSet{ConfigKey: d.config, Cause: cause, Reason: reason}
+	if want {
+		set.Factor, set.Until, set.SearchBudget = &wanted.Factor, wanted.Until, wanted.SearchBudget
+	} else if holds && !held.Until.IsZero() && !now.Before(held.Until) {
+		set.Reason = "its time is over"
+	}
+	d.add(set)
+	before := domain.UsualPace(policy)
+	if d.state.Pace != nil {
+		before = *d.state.Pace
+	}
+	after := domain.PaceOf(d.state.Factors, policy)
+	if !after.Moved(before, policy.PublishChange) {
+		return
+	}
+	d.add(domain.SelfplayAdjusted{
+		ConfigKey: d.config, Cause: cause, Factor: set.Factor, Until: set.Until,
+		Rate: after.Rate, PreviousRate: &before.Rate, SearchBudget: after.Budget,
+		Exploration: &after.Exploration, Priority: &after.Priority,
+		Factors: append([]domain.Factor{}, d.state.Factors...),
+	})
+}
+
+func sameFactor(a, b domain.Factor) bool {
+	return a.Factor == b.Factor && a.SearchBudget == b.SearchBudget && a.Until.Equal(b.Until)
+}
+
+// AdjustTraining recomputes the factor of one cause from the game's own history
+// and, where that does not say it all, from the reading. It is idempotent but
+// for velocity, whose readings each move the factor once.
+type AdjustTraining struct {
+	ConfigKey domain.ConfigKey   `json:"config_key"`
+	Cause     domain.AdjustCause `json:"cause"`
+	domain.Reading
+}
+
+// CommandType is training.adjust.
+func (AdjustTraining) CommandType() string { return "training.adjust" }
+
+// Stream is the game's training.
+func (c AdjustTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
+
+func adjustTraining(t domain.Training, c AdjustTraining, facts domain.Facts) ([]domain.Event, error) {
+	d := decideTraining(t, c.ConfigKey, facts)
+	if c.Cause == domain.CauseQuality {
+		d.judgeQuality()
+	}
+	d.refactor(c.Cause, c.Reading)
+	if c.Cause == domain.CauseVelocity && c.Trend != "" {
+		d.judgePlateau()
+	}
+	return d.events, nil
+}
+
+// qualityBlock is the reason under which bad data keeps a game from training.
+const qualityBlock = "quality"
+
+// judgeQuality blocks training on bad data and unblocks it on good data. In
+// between, what holds goes on holding. A score nobody told blocks nothing.
+func (d *trainingDecision) judgeQuality() {
+	reading, policy := d.state.Quality, d.facts.Policy.Training
+	if reading == nil {
+		return
+	}
+	blocked := slices.ContainsFunc(d.state.Blocks, func(b domain.TrainingBlock) bool { return b.Reason == qualityBlock })
+	switch {
+	case !blocked && reading.Score < policy.QualityBlockBelow:
+		score := reading.Score
+		d.add(domain.TrainingBlocked{
+			ConfigKey: d.config, Reason: qualityBlock, QualityScore: &score,
+			Detail: fmt.Sprintf("quality %v is below %v; a score of at least %v lifts this", score, policy.QualityBlockBelow, policy.QualityUnblockFrom),
+		})
+	case blocked && reading.Score >= policy.QualityUnblockFrom:
+		d.add(domain.TrainingUnblocked{ConfigKey: d.config, Reason: qualityBlock, Detail: fmt.Sprintf("quality %v was seen", reading.Score)})
+	}
+}
+
+// judgePlateau calls enough standstills in a row a plateau, not again before
+// the cooldown is over.
+func (d *trainingDecision) judgePlateau() {
+	policy := d.facts.Policy.Training
+	if d.state.Standstills(policy.PlateauVelocity) < policy.PlateauReadings {
+		return
+	}
+	if at := d.state.PlateauAt; !at.IsZero() && d.facts.Now.Before(at.Add(policy.PlateauCooldownSeconds.Duration())) {
+		return
+	}
+	d.add(domain.PlateauDetected{ConfigKey: d.config, PlateauType: domain.PlateauStalled, Consecutive: d.state.Plateaus + 1})
+}
+
+// boostExploration answers a plateau.
+type boostExploration struct {
+	ConfigKey   domain.ConfigKey   `json:"config_key"`
+	PlateauType domain.PlateauType `json:"plateau_type,omitempty"`
+	Consecutive int                `json:"consecutive,omitempty"` // 0: not counted by who said it
+	SeenAt      time.Time          `json:"seen_at"`
+}
+
+func (boostExploration) CommandType() string       { return "training.boost_exploration" }
+func (c boostExploration) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
+
+// boostTraining boosts once per cooldown: two detectors that see one plateau
+// boost it once, whenever this is run.
+func boostTraining(t domain.Training, c boostExploration, facts domain.Facts) ([]domain.Event, error) {
+	policy := facts.Policy.Training
+	if !t.BoostedAt.IsZero() && c.SeenAt.Before(t.BoostedAt.Add(policy.PlateauCooldownSeconds.Duration())) {
+		return nil, nil
+	}
+	return []domain.Event{domain.PlateauBoost(c.ConfigKey, c.PlateauType, max(c.Consecutive, t.Plateaus+1), policy)}, nil
+}
+
+// adjustReactors is what moves factors.
+func adjustReactors() []projections.Reactor {
+	adjust := []string{"training.adjust"}
+	return []projections.Reactor{
+		projections.When("quality_degraded", "fewer games that search deeper; blocks training on bad data", adjust,
+			func(_ projections.View, _ domain.Envelope, e domain.QualityDegraded) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseQuality}}, nil
+			}),
+		projections.When("quality_recovered", "lifts what bad data led to", adjust,
+			func(_ projections.View, _ domain.Envelope, e domain.QualityRecovered) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseQuality}}, nil
+			}),
+		projections.When("elo_velocity_changed", "moves the training rate; calls standstills in a row a plateau", adjust,
+			func(_ projections.View, _ domain.Envelope, e domain.EloVelocityChanged) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseVelocity, Reading: domain.Reading{Trend: e.Trend}}}, nil
+			}),
+		projections.When("plateau_detected", "boosts exploration, once per cooldown", []string{"training.boost_exploration"},
+			func(_ projections.View, envelope domain.Envelope, e domain.PlateauDetected) ([]domain.Command, error) {
+				return []domain.Command{boostExploration{e.ConfigKey, e.PlateauType, e.Consecutive, envelope.Time}}, nil
+			}),
+		projections.When("exploration_boost", "applies the strongest live boost", adjust,
+			func(_ projections.View, _ domain.Envelope, e domain.ExplorationBoost) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseExploration}}, nil
+			}),
+		projections.When("promotion_failed", "lowers the priority, more with every model that failed", adjust,
+			func(_ projections.View, _ domain.Envelope, e domain.PromotionFailed) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CausePromotion}}, nil
+			}),
+		projections.When("model_promoted", "forgets failures and ends boosts", adjust,
+			func(_ projections.View, _ domain.Envelope, e domain.ModelPromoted) ([]domain.Command, error) {
+				return []domain.Command{
+					AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CausePromotion},
+					AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseExploration},
+				}, nil
+			}),
+		projections.When("cluster_unhealthy_pace", "selfplay of every game slows to the share of healthy nodes", adjust,
+			func(v projections.View, _ domain.Envelope, e domain.ClusterUnhealthy) ([]domain.Command, error) {
+				return adjustAll(v, domain.CauseCluster, domain.Reading{HealthyNodes: &e.HealthyNodes, NodeCount: e.NodeCount})
+			}),
+		projections.When("cluster_healthy_pace", "ends what an unhealthy cluster led to, and only that", adjust,
+			func(v projections.View, _ domain.Envelope, _ domain.ClusterHealthy) ([]domain.Command, error) {
+				return adjustAll(v, domain.CauseCluster, domain.Reading{})
+			}),
+	}
+}
+
+// adjustAll recomputes a cause for every game that has a training.
+func adjustAll(v projections.View, cause domain.AdjustCause, news domain.Reading) ([]domain.Command, error) {
+	var commands []domain.Command
+	for entry, err := range projections.TrainingTable.Scan(v, projections.Span{}) {
+		if err != nil {
+			return nil, err
+		}
+		commands = append(commands, AdjustTraining{ConfigKey: entry.Row.ConfigKey, Cause: cause, Reading: news})
+	}
+	return commands, nil
+}

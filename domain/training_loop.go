@@ -1,0 +1,219 @@
+package domain
+
+import (
+	"slices"
+	"time"
+)
+
+// TrainingBlocked: the game is not trained while the reason holds.
+type TrainingBlocked struct {
+	ConfigKey    ConfigKey `json:"config_key"`
+	Reason       string    `json:"reason"`
+	Until        time.Time `json:"until,omitzero"` // absent: until the reason is lifted
+	Detail       string    `json:"detail,omitempty"`
+	QualityScore *float64  `json:"quality_score,omitempty"` // for the reason "quality"
+}
+
+// EventType is TRAINING_BLOCKED.
+func (TrainingBlocked) EventType() string { return "TRAINING_BLOCKED" }
+
+// Home is the stream of the game's training.
+func (e TrainingBlocked) Home() StreamID { return e.ConfigKey.TrainingStream() }
+
+// Validate names what is missing or out of range.
+func (e TrainingBlocked) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	c.name("reason", e.Reason)
+	maybeWithin(&c, "quality_score", e.QualityScore, 0, 1)
+	return c
+}
+
+// TrainingUnblocked: this reason keeps the game from training no more. Others may.
+type TrainingUnblocked struct {
+	ConfigKey ConfigKey `json:"config_key"`
+	Reason    string    `json:"reason"`
+	Detail    string    `json:"detail,omitempty"`
+}
+
+// EventType is TRAINING_UNBLOCKED.
+func (TrainingUnblocked) EventType() string { return "TRAINING_UNBLOCKED" }
+
+// Home is the stream of the game's training.
+func (e TrainingUnblocked) Home() StreamID { return e.ConfigKey.TrainingStream() }
+
+// Validate names what is missing.
+func (e TrainingUnblocked) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	c.name("reason", e.Reason)
+	return c
+}
+
+// TrainingDataNoted: games that a training may use arrived, and count.
+type TrainingDataNoted struct {
+	ConfigKey ConfigKey `json:"config_key"`
+	Games     int64     `json:"games"`          // that arrived now
+	Source    string    `json:"source"`         // what brought them: "sync:<id>" or "task:<id>"; counted once
+	Since     int64     `json:"games_since"`    // since the last training, these included
+	Total     int64     `json:"games_in_total"` // ever, these included
+}
+
+// EventType is TRAINING_DATA_NOTED.
+func (TrainingDataNoted) EventType() string { return "TRAINING_DATA_NOTED" }
+
+// Home is the stream of the game's training.
+func (e TrainingDataNoted) Home() StreamID { return e.ConfigKey.TrainingStream() }
+
+// Validate names what is missing or out of range.
+func (e TrainingDataNoted) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	within(&c, "games", e.Games, 1, maxGames)
+	c.text("source", e.Source)
+	atLeast(&c, "games_since", e.Since, 0)
+	atLeast(&c, "games_in_total", e.Total, 0)
+	return c
+}
+
+// TrainingRequested: a training of the game is wanted under this work item.
+type TrainingRequested struct {
+	ConfigKey ConfigKey `json:"config_key"`
+	TaskID    TaskID    `json:"task_id"`
+	Games     int64     `json:"games"`  // new since the last training
+	Wanted    int64     `json:"wanted"` // how many it took
+	Reason    string    `json:"reason"`
+}
+
+// EventType is TRAINING_REQUESTED.
+func (TrainingRequested) EventType() string { return "TRAINING_REQUESTED" }
+
+// Home is the stream of the game's training.
+func (e TrainingRequested) Home() StreamID { return e.ConfigKey.TrainingStream() }
+
+// Validate names what is missing or out of range.
+func (e TrainingRequested) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	c.name("task_id", string(e.TaskID))
+	atLeast(&c, "games", e.Games, 0)
+	atLeast(&c, "wanted", e.Wanted, 0)
+	return c
+}
+
+// TrainingRefused: a training was to begin while another of the same game runs.
+type TrainingRefused struct {
+	ConfigKey  ConfigKey `json:"config_key"`
+	TaskID     TaskID    `json:"task_id"`
+	NodeID     NodeID    `json:"node_id"`
+	HolderTask TaskID    `json:"holder_task_id"`
+	HolderNode NodeID    `json:"holder_node_id"`
+}
+
+// EventType is TRAINING_REFUSED.
+func (TrainingRefused) EventType() string { return "TRAINING_REFUSED" }
+
+// Home is the stream of the game's training.
+func (e TrainingRefused) Home() StreamID { return e.ConfigKey.TrainingStream() }
+
+// Validate names what is missing.
+func (e TrainingRefused) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	c.name("task_id", string(e.TaskID))
+	c.name("holder_task_id", string(e.HolderTask))
+	return c
+}
+
+// Refusal is the answer of the start that was refused.
+func (e TrainingRefused) Refusal() error {
+	return Errorf(Conflict, "training %s of %s on node %s refused: training %s runs on node %s; one training per config", e.TaskID, e.ConfigKey, e.NodeID, e.HolderTask, e.HolderNode)
+}
+
+// evolveTraining is the part of Evolve about data and trainings.
+func (t Training) evolveTraining(fact Envelope) Training {
+	switch e := fact.Event.(type) {
+	case TrainingBlocked:
+		t.Blocks = append(t.unblocked(e.Reason), TrainingBlock{e.Reason, fact.Time, e.Until, e.Detail})
+	case TrainingUnblocked:
+		t.Blocks = t.unblocked(e.Reason)
+	case TrainingDataNoted:
+		t.Games += e.Games
+		t.TotalGames += e.Games
+		t.Sources = remember(t.Sources, e.Source, keptSources)
+	case TrainingRequested:
+		t.Requested = &TrainingRequest{e.TaskID, fact.Time}
+	case TrainingStarted:
+		if t.Running == nil && !slices.Contains(t.Finished, e.TaskID) {
+			t.Running = &RunningTraining{e.TaskID, e.NodeID, fact.Time, t.Games}
+		}
+	case TrainingCompleted:
+		t = t.ended(e.TaskID, fact.Time, e.Success)
+	case TrainingFailed:
+		if !e.Retrying {
+			return t.ended(e.TaskID, fact.Time, false)
+		}
+		if t.Running != nil && t.Running.TaskID == e.TaskID {
+			t.Running = nil
+		}
+	}
+	return t
+}
+
+// ended closes a training for good. Its games are spent only if a model came of
+// them; games that arrived while it ran are the next one's. What names no item
+// ends whatever runs.
+func (t Training) ended(task TaskID, at time.Time, success bool) Training {
+	if task != "" && slices.Contains(t.Finished, task) {
+		return t
+	}
+	spent := t.Games
+	if t.Running != nil {
+		if task == "" {
+			task = t.Running.TaskID
+		}
+		if t.Running.TaskID == task {
+			spent = t.Running.Games
+			t.Running = nil
+		}
+	}
+	if t.Requested != nil && t.Requested.TaskID == task {
+		t.Requested = nil
+	}
+	if task != "" {
+		t.Finished = remember(t.Finished, task, keptFinished)
+	}
+	if !success {
+		t.Failures++
+		t.FailedAt = at
+		return t
+	}
+	t.Games -= spent
+	t.Trainings++
+	t.TrainedAt, t.Failures, t.FailedAt = at, 0, time.Time{}
+	return t
+}
+
+func (t Training) unblocked(reason string) []TrainingBlock {
+	return slices.DeleteFunc(slices.Clone(t.Blocks), func(b TrainingBlock) bool { return b.Reason == reason })
+}
+
+// evolvePromotion is the part of Evolve about candidates.
+func (t Training) evolvePromotion(fact Envelope) Training {
+	switch e := fact.Event.(type) {
+	case PromotionFailed:
+		t.Refused = remember(t.Refused, RefusedPromote{e.ModelID, fact.Time}, keptModels)
+		if slices.ContainsFunc(e.Gates, func(g GateVerdict) bool { return g.Gate == GateEloGain && g.OK }) {
+			t.Plateaus = 0
+		}
+	case ModelPromoted:
+		t.Model, t.PromotedAt = e.ModelID, fact.Time
+		t.Promoted = remember(t.Promoted, e.ModelID, keptModels)
+		t.Refused, t.Plateaus, t.Readings, t.PlateauAt = nil, 0, nil, time.Time{}
+		t.Boosts = nil
+	}
+	return t
+}
+
+// GateEloGain is the promotion gate that says whether a model got better.
+const GateEloGain = "elo_gain"

@@ -1,0 +1,227 @@
+package domain
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Training is the state of one game's training, folded from its stream: the one
+// owner of its factors, its blocks, the training that runs and the model in use.
+type Training struct {
+	Factors []Factor `json:"factors,omitempty"` // one per cause that holds one, in the order of AdjustCauses
+	Pace    *Pace    `json:"pace,omitempty"`    // as last published; nil: the usual
+
+	Quality   *QualityReading `json:"quality,omitempty"`
+	Velocity  *float64        `json:"velocity,omitempty"` // the last reading, Elo per hour
+	Readings  []float64       `json:"readings,omitempty"` // the last velocities, newest last
+	PlateauAt time.Time       `json:"plateau_at,omitzero"`
+	Plateaus  int             `json:"plateaus,omitempty"` // boosts given to plateaus since models last got better
+	BoostedAt time.Time       `json:"boosted_at,omitzero"`
+	Boosts    []Boost         `json:"boosts,omitempty"` // none is weaker and shorter than another
+
+	Blocks    []TrainingBlock  `json:"blocks,omitempty"`
+	Running   *RunningTraining `json:"running,omitempty"`
+	Requested *TrainingRequest `json:"requested,omitempty"` // a training that is asked for and not at its end
+	Finished  []TaskID         `json:"finished,omitempty"`  // the last trainings that ended
+	TrainedAt time.Time        `json:"trained_at,omitzero"` // end of the last one that gave a model
+	Trainings int              `json:"trainings,omitempty"` // that gave a model
+	Failures  int              `json:"failures,omitempty"`  // in a row
+	FailedAt  time.Time        `json:"failed_at,omitzero"`
+
+	Games      int64    `json:"games,omitempty"`       // since the last training
+	TotalGames int64    `json:"total_games,omitempty"` // ever
+	Sources    []string `json:"sources,omitempty"`     // the last arrivals counted, by what brought them
+
+	Model      ModelID          `json:"model,omitempty"` // in use
+	PromotedAt time.Time        `json:"promoted_at,omitzero"`
+	Promoted   []ModelID        `json:"promoted,omitempty"` // the last ones
+	Refused    []RefusedPromote `json:"refused,omitempty"`  // the last failures since a promotion, oldest first
+}
+
+// QualityReading is the last known quality of a game's data.
+type QualityReading struct {
+	Score     float64   `json:"score"`               // 0 to 1
+	Threshold float64   `json:"threshold,omitempty"` // what it should reach; absent: it is good
+	At        time.Time `json:"at"`
+}
+
+// Boost is a live boost of exploration.
+type Boost struct {
+	Factor      float64   `json:"factor"`
+	Until       time.Time `json:"until"`
+	Reason      string    `json:"reason,omitempty"`
+	Temperature *float64  `json:"temperature,omitempty"`
+	GamesFactor *float64  `json:"games_factor,omitempty"`
+}
+
+// TrainingBlock keeps a game from being trained. Each reason holds one, and
+// lifting one never lifts another.
+type TrainingBlock struct {
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // absent: until it is lifted
+	Detail string    `json:"detail,omitempty"`
+}
+
+// RunningTraining is a training under way.
+type RunningTraining struct {
+	TaskID TaskID    `json:"task_id"`
+	NodeID NodeID    `json:"node_id"`
+	Since  time.Time `json:"since"`
+	Games  int64     `json:"games"` // that had arrived when it began
+}
+
+// TrainingRequest is a training that was asked for.
+type TrainingRequest struct {
+	TaskID TaskID    `json:"task_id"`
+	Since  time.Time `json:"since"`
+}
+
+// RefusedPromote is a candidate that did not replace the model in use.
+type RefusedPromote struct {
+	ModelID ModelID   `json:"model_id"`
+	At      time.Time `json:"at"`
+}
+
+// The bounds of what a state remembers. Each is far above what can be live.
+const (
+	keptReadings = 16
+	keptBoosts   = 8
+	keptFinished = 64
+	keptSources  = 256
+	keptModels   = 64
+)
+
+// Factor finds what a cause holds.
+func (t Training) Factor(cause AdjustCause) (Factor, bool) {
+	for _, f := range t.Factors {
+		if f.Cause == cause {
+			return f, true
+		}
+	}
+	return Factor{}, false
+}
+
+// Boost is the strongest live boost at a moment.
+func (t Training) Boost(now time.Time) (Boost, bool) {
+	var best Boost
+	for _, boost := range t.Boosts {
+		if now.Before(boost.Until) && (boost.Factor > best.Factor || boost.Factor == best.Factor && boost.Until.After(best.Until)) {
+			best = boost
+		}
+	}
+	return best, best.Factor > 0
+}
+
+// Blocked lists the blocks that hold at a moment.
+func (t Training) Blocked(now time.Time) []TrainingBlock {
+	var live []TrainingBlock
+	for _, block := range t.Blocks {
+		if block.Until.IsZero() || now.Before(block.Until) {
+			live = append(live, block)
+		}
+	}
+	return live
+}
+
+// RetryAt is when a training may be asked for again after failures; zero for at once.
+func (t Training) RetryAt(p TrainingPolicy) time.Time {
+	if t.Failures == 0 {
+		return time.Time{}
+	}
+	wait, most := p.FailureWaitSeconds.Duration(), p.FailureCapSeconds.Duration()
+	for range t.Failures - 1 {
+		if wait *= 2; wait >= most {
+			break
+		}
+	}
+	return Instant(t.FailedAt.Add(min(wait, most)))
+}
+
+// Standstills counts the newest velocities in a row below a bound.
+func (t Training) Standstills(below float64) int {
+	count := 0
+	for _, velocity := range slices.Backward(t.Readings) {
+		if velocity >= below {
+			break
+		}
+		count++
+	}
+	return count
+}
+
+// Evolve applies a fact of the game's training stream. It copies floats and
+// never computes any, so that read models may use it. Invariants: one training
+// runs at a time; a cause holds one factor; a block goes with its own reason only.
+func (t Training) Evolve(fact Envelope) Training {
+	switch e := fact.Event.(type) {
+	case QualityDegraded:
+		t.Quality = &QualityReading{e.QualityScore, e.Threshold, fact.Time}
+	case QualityRecovered:
+		t.Quality = &QualityReading{Score: e.QualityScore, At: fact.Time}
+	case EloVelocityChanged:
+		t.Velocity = &e.Velocity
+		t.Readings = remember(t.Readings, e.Velocity, keptReadings)
+	case PlateauDetected:
+		t.PlateauAt = fact.Time
+	case ExplorationBoost:
+		t = t.boosted(e, fact.Time)
+	case SelfplayFactorSet:
+		t.Factors = t.withFactor(e)
+		if e.Cause == CauseExploration {
+			t.Boosts = slices.DeleteFunc(slices.Clone(t.Boosts), func(b Boost) bool { return !fact.Time.Before(b.Until) })
+		}
+	case SelfplayAdjusted:
+		pace := Pace{Rate: e.Rate, Budget: e.SearchBudget, Exploration: 1, Priority: 1}
+		if e.Exploration != nil {
+			pace.Exploration = *e.Exploration
+		}
+		if e.Priority != nil {
+			pace.Priority = *e.Priority
+		}
+		t.Pace = &pace
+	default:
+		return t.evolveTraining(fact).evolvePromotion(fact)
+	}
+	return t
+}
+
+// boosted adds a boost, and drops those that a stronger one outlasts.
+func (t Training) boosted(e ExplorationBoost, at time.Time) Training {
+	boost := Boost{e.BoostFactor, Instant(at.Add(e.DurationSeconds.Duration())), e.Reason, e.Temperature, e.GamesFactor}
+	outdone := func(a, b Boost) bool { return b.Factor >= a.Factor && !b.Until.Before(a.Until) }
+	kept := slices.DeleteFunc(slices.Clone(t.Boosts), func(old Boost) bool { return outdone(old, boost) || !at.Before(old.Until) })
+	if !slices.ContainsFunc(kept, func(old Boost) bool { return outdone(boost, old) }) {
+		kept = remember(kept, boost, keptBoosts)
+	}
+	t.Boosts = kept
+	if strings.HasPrefix(e.Reason, PlateauReason) {
+		t.Plateaus++
+		t.BoostedAt = at
+	}
+	return t
+}
+
+// PlateauReason begins the reason of every boost that a plateau led to.
+const PlateauReason = "plateau"
+
+func (t Training) withFactor(e SelfplayFactorSet) []Factor {
+	var factors []Factor
+	for _, cause := range AdjustCauses {
+		if cause == e.Cause {
+			if e.Factor != nil {
+				factors = append(factors, Factor{e.Cause, *e.Factor, e.Until, e.SearchBudget})
+			}
+		} else if held, ok := t.Factor(cause); ok {
+			factors = append(factors, held)
+		}
+	}
+	return factors
+}
+
+// remember appends to a list of its own and keeps the newest.
+func remember[T any](list []T, v T, most int) []T {
+	list = append(slices.Clip(list), v)
+	return list[max(len(list)-most, 0):]
+}

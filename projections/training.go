@@ -1,0 +1,177 @@
+package projections
+
+import (
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// TrainingRow is what is known of one game's training: the very state that
+// decisions fold, and when it last changed.
+type TrainingRow struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	domain.Training
+	UpdatedAt time.Time       `json:"updated_at"`
+	Position  domain.Position `json:"position"`
+}
+
+// TrainingTable holds the games that have a training, by config key.
+var TrainingTable = Table[TrainingRow]{"training.configs"}
+
+// TrainingProjection is the read model of the training loop.
+func TrainingProjection() Projection {
+	return Projection{
+		Name: "training", Version: 1, About: "the factors, blocks, trainings and model in use of each game",
+		Tables: []string{TrainingTable.Name},
+		Handlers: []Handler{
+			On(trainingStep[domain.QualityDegraded]),
+			On(trainingStep[domain.QualityRecovered]),
+			On(trainingStep[domain.EloVelocityChanged]),
+			On(trainingStep[domain.PlateauDetected]),
+			On(trainingStep[domain.ExplorationBoost]),
+			On(trainingStep[domain.SelfplayFactorSet]),
+			On(trainingStep[domain.SelfplayAdjusted]),
+			On(trainingStep[domain.TrainingBlocked]),
+			On(trainingStep[domain.TrainingUnblocked]),
+			On(trainingStep[domain.TrainingDataNoted]),
+			On(trainingStep[domain.TrainingRequested]),
+			On(trainingStep[domain.TrainingStarted]),
+			On(trainingStep[domain.TrainingCompleted]),
+			On(trainingStep[domain.TrainingFailed]),
+			On(trainingStep[domain.PromotionFailed]),
+			On(trainingStep[domain.ModelPromoted]),
+		},
+	}
+}
+
+// trainingStep applies one fact of a game. A fact that a tool filed under
+// another stream is no part of the game's history.
+func trainingStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
+	config := domain.ConfigKey(e.Stream.ID())
+	if e.Stream != config.TrainingStream() {
+		return nil
+	}
+	return TrainingTable.Update(tx, string(config), func(row *TrainingRow) {
+		row.ConfigKey, row.UpdatedAt, row.Position = config, e.Time, e.Position
+		row.Training = row.Training.Evolve(e)
+	})
+}
+
+// ExplorationFor is the boost that selfplay of a game plays under at a moment;
+// false for none.
+func ExplorationFor(v View, config domain.ConfigKey, now time.Time) (domain.Boost, bool, error) {
+	row, _, err := TrainingTable.Get(v, string(config))
+	if err != nil {
+		return domain.Boost{}, false, err
+	}
+	boost, live := row.Boost(now)
+	return boost, live, nil
+}
+
+// TrainingOn says which training runs on a node: its idleness is then no reason
+// to give it other work or to call it idle.
+func TrainingOn(v View, node domain.NodeID) (domain.ConfigKey, domain.RunningTraining, bool, error) {
+	for entry, err := range TrainingTable.Scan(v, Span{}) {
+		if err != nil {
+			return "", domain.RunningTraining{}, false, err
+		}
+		if running := entry.Row.Running; running != nil && running.NodeID == node {
+			return entry.Row.ConfigKey, *running, true, nil
+		}
+	}
+	return "", domain.RunningTraining{}, false, nil
+}
+
+// OneTraining asks for the training of one game, or of all.
+type OneTraining struct {
+	ConfigKey string `query:"config_key"`
+}
+
+// TrainingStatus is how the training of games stands.
+type TrainingStatus struct {
+	Configs []ConfigTraining `json:"configs"`
+}
+
+// ConfigTraining is how the training of one game stands.
+type ConfigTraining struct {
+	ConfigKey   domain.ConfigKey        `json:"config_key"`
+	Rate        float64                 `json:"rate"`        // times the usual selfplay
+	Budget      int                     `json:"budget"`      // simulations per move
+	Exploration float64                 `json:"exploration"` // times the usual
+	Priority    float64                 `json:"priority"`    // times the usual
+	Factors     []domain.Factor         `json:"factors"`
+	Boosts      []domain.Boost          `json:"boosts,omitempty"`
+	Blocked     []domain.TrainingBlock  `json:"blocked"`
+	Training    *domain.RunningTraining `json:"training"`
+	Requested   *domain.TrainingRequest `json:"requested"`
+	Games       int64                   `json:"games_since_training"`
+	TotalGames  int64                   `json:"games_in_total"`
+	Trainings   int                     `json:"trainings"`
+	Failures    int                     `json:"failures"` // trainings in a row without a model
+	Model       domain.ModelID          `json:"model"`    // in use
+	Promotion   *LastPromotion          `json:"last_promotion"`
+	Refused     int                     `json:"refused_candidates"` // since then
+	Plateaus    int                     `json:"plateaus"`
+	Velocity    *float64                `json:"velocity"` // Elo per hour
+	Quality     *domain.QualityReading  `json:"quality"`
+	UpdatedAt   *time.Time              `json:"updated_at"`
+}
+
+// LastPromotion is when which model came into use.
+type LastPromotion struct {
+	ModelID domain.ModelID `json:"model_id"`
+	At      time.Time      `json:"at"`
+}
+
+// TrainingStatusOf answers how the training of games stands. A game that nothing
+// was said about is at the usual pace.
+func TrainingStatusOf(v View, q OneTraining) (TrainingStatus, error) {
+	policy, _, err := PolicyInForce(v)
+	if err != nil {
+		return TrainingStatus{}, err
+	}
+	answer := TrainingStatus{Configs: []ConfigTraining{}}
+	if q.ConfigKey != "" {
+		config, err := domain.ParseConfigKey(q.ConfigKey)
+		if err != nil {
+			return TrainingStatus{}, domain.Faulty("query", []domain.Fault{{Field: "config_key", Reason: err.Error()}})
+		}
+		row, _, err := TrainingTable.Get(v, q.ConfigKey)
+		row.ConfigKey = config
+		answer.Configs = append(answer.Configs, row.status(policy.Training))
+		return answer, err
+	}
+	for entry, err := range TrainingTable.Scan(v, Span{}) {
+		if err != nil {
+			return TrainingStatus{}, err
+		}
+		answer.Configs = append(answer.Configs, entry.Row.status(policy.Training))
+	}
+	return answer, nil
+}
+
+func (r TrainingRow) status(policy domain.TrainingPolicy) ConfigTraining {
+	pace := domain.UsualPace(policy)
+	if r.Pace != nil {
+		pace = *r.Pace
+	}
+	answer := ConfigTraining{
+		ConfigKey: r.ConfigKey, Rate: pace.Rate, Budget: pace.Budget, Exploration: pace.Exploration, Priority: pace.Priority,
+		Factors: r.Factors, Boosts: r.Boosts, Blocked: r.Blocks, Training: r.Running, Requested: r.Requested,
+		Games: r.Games, TotalGames: r.TotalGames, Trainings: r.Trainings, Failures: r.Failures,
+		Model: r.Model, Refused: len(r.Refused), Plateaus: r.Plateaus, Velocity: r.Velocity, Quality: r.Quality,
+	}
+	if answer.Factors == nil {
+		answer.Factors = []domain.Factor{}
+	}
+	if answer.Blocked == nil {
+		answer.Blocked = []domain.TrainingBlock{}
+	}
+	if !r.PromotedAt.IsZero() {
+		answer.Promotion = &LastPromotion{r.Model, r.PromotedAt}
+	}
+	if !r.UpdatedAt.IsZero() {
+		answer.UpdatedAt = &r.UpdatedAt
+	}
+	return answer
+}

@@ -44,8 +44,9 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	@$(MAKE) --no-print-directory golden
 	diff -ru bin/recorded testdata
 
-crash: ## kill a loaded node fifty times and check that nothing acknowledged is lost
+crash: ## kill a loaded node fifty times, and a third of sixteen workers for two minutes, and check what is left
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
+	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done

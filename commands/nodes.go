@@ -12,7 +12,8 @@ import (
 type RegisterNode struct {
 	NodeID       domain.NodeID   `json:"node_id"`
 	Capabilities []string        `json:"capabilities,omitempty"`
-	Facts        json.RawMessage `json:"facts,omitempty"` // an object
+	Facts        json.RawMessage `json:"facts,omitempty"`   // an object
+	Accepts      string          `json:"accepts,omitempty"` // an expression over items: only those it is true of
 }
 
 // CommandType is nodes.register.
@@ -38,6 +39,7 @@ func completeRegister(c RegisterNode, facts domain.Facts) (RegisterNode, error) 
 	if limit := facts.Policy.Nodes.MaxFactsBytes; len(c.Facts) > limit {
 		faults = append(faults, domain.Fault{Field: "facts", Reason: fmt.Sprintf("want at most %d bytes, found %d", limit, len(c.Facts))})
 	}
+	faults = append(faults, expressionFaults("accepts", c.Accepts, facts, domain.Expressions.CheckAccepts)...)
 	if len(c.Facts) > 0 && c.Facts[0] != '{' {
 		faults = append(faults, domain.Fault{Field: "facts", Reason: "want an object"})
 	}
@@ -46,8 +48,8 @@ func completeRegister(c RegisterNode, facts domain.Facts) (RegisterNode, error) 
 
 func registerNode(n domain.Node, c RegisterNode, _ domain.Facts) ([]domain.Event, error) {
 	var events []domain.Event
-	if n.State == "" || !slices.Equal(n.Capabilities, c.Capabilities) || string(n.Facts) != string(c.Facts) {
-		events = append(events, domain.NodeAnnounced{NodeID: c.NodeID, Capabilities: c.Capabilities, Facts: c.Facts})
+	if n.State == "" || !slices.Equal(n.Capabilities, c.Capabilities) || string(n.Facts) != string(c.Facts) || n.Accepts != c.Accepts {
+		events = append(events, domain.NodeAnnounced{NodeID: c.NodeID, Capabilities: c.Capabilities, Facts: c.Facts, Accepts: c.Accepts})
 	}
 	if n.State == "" || n.State == domain.NodeRegistered || n.State == domain.NodeOffline {
 		events = append(events, domain.HostOnline{NodeID: c.NodeID})

@@ -21,6 +21,10 @@ type AddTask struct {
 	Payload        json.RawMessage `json:"payload,omitempty"`
 	DependsOn      []domain.TaskID `json:"depends_on,omitempty"`
 	Requires       []string        `json:"requires,omitempty"` // capability words a node must offer, all of them
+	Where          string          `json:"where,omitempty"`    // an expression over a node's facts: only nodes it is true of
+	RequiresGPU    bool            `json:"requires_gpu,omitempty"`
+	Pin            *PinTask        `json:"pin,omitempty"`     // the only node that may have it, for a while
+	Exclude        []PinTask       `json:"exclude,omitempty"` // nodes that may not have it, for a while
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"`
 	MaxAttempts    int             `json:"max_attempts,omitempty"`
 	UniqueKey      string          `json:"unique_key,omitempty"` // refused while a live item has it
@@ -84,6 +88,19 @@ func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
 	}
 	for i, required := range c.Requires {
 		word(fmt.Sprintf("requires[%d]", i), required, true)
+	}
+	faults = append(faults, expressionFaults("where", c.Where, facts, domain.Expressions.CheckWhere)...)
+	if c.Pin != nil {
+		c.Pin = &[]PinTask{c.Pin.until(facts)}[0]
+		faults = append(faults, c.Pin.faults("pin", facts)...)
+	}
+	if len(c.Exclude) > maxExcluded {
+		fault("exclude", "want at most %d nodes, found %d", maxExcluded, len(c.Exclude))
+	}
+	c.Exclude = slices.Clone(c.Exclude)
+	for i := range c.Exclude {
+		c.Exclude[i] = c.Exclude[i].until(facts)
+		faults = append(faults, c.Exclude[i].faults(fmt.Sprintf("exclude[%d]", i), facts)...)
 	}
 	if c.TimeoutSeconds == 0 {
 		c.TimeoutSeconds = policy.TimeoutSeconds
@@ -150,10 +167,18 @@ func addTask(t domain.Task, c AddTask, _ domain.Facts) ([]domain.Event, error) {
 	if c.admission.refused != nil {
 		return nil, c.admission.refused
 	}
-	return []domain.Event{domain.TaskSpawned{
+	spawned := domain.TaskSpawned{
 		TaskID: c.TaskID, TaskType: c.TaskType, ConfigKey: c.ConfigKey, Priority: *c.Priority, Payload: c.Payload,
-		DependsOn: c.DependsOn, Requires: c.Requires, TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey,
-	}}, nil
+		DependsOn: c.DependsOn, Requires: c.Requires, Where: c.Where, RequiresGPU: c.RequiresGPU,
+		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey,
+	}
+	if c.Pin != nil {
+		spawned.Pin = &domain.Pin{NodeID: c.Pin.NodeID, Until: c.Pin.Until}
+	}
+	for _, node := range c.Exclude {
+		spawned.Exclude = append(spawned.Exclude, domain.Exclusion{NodeID: node.NodeID, Until: node.Until})
+	}
+	return []domain.Event{spawned}, nil
 }
 
 // ClaimTasks asks for items for a node.
@@ -238,7 +263,7 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	}
 	picked, err := projections.PickTasks(desk,
 		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level},
-		projections.Market{Rules: rules, Now: facts.Now, Take: desk.Take})
+		projections.Market{Rules: rules, Matcher: matcherOf(facts), Now: facts.Now, Take: desk.Take})
 	for _, one := range picked {
 		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision})
 	}
@@ -358,6 +383,7 @@ func Work() []Spec {
 		Handle("queue an item whose back-off is over", requeueTask),
 		Handle("note that a dependency is done", unblockTask),
 		Handle("take a lease from a node that is not trusted", revokeTask),
+		Handle("let any node have an item that was meant for one", unpinTask),
 		Record[announcePressure]("say that the queue got long, or short again"),
 	}
 }

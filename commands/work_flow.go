@@ -46,10 +46,14 @@ func retryTask(t domain.Task, c retryFailed, facts domain.Facts) ([]domain.Event
 	case t.Attempts >= t.MaxAttempts:
 		return []domain.Event{domain.TaskDead{TaskID: c.TaskID, Attempts: t.Attempts, Reason: fmt.Sprintf("%d of %d attempts failed; the last: %s", t.Attempts, t.MaxAttempts, t.Error)}}, nil
 	}
-	return []domain.Event{domain.TaskRetryScheduled{
+	again := domain.TaskRetryScheduled{
 		TaskID: c.TaskID, Attempts: t.Attempts,
 		NotBefore: domain.Instant(facts.Now.Add(backoff(t.Attempts, facts))),
-	}}, nil
+	}
+	if avoid := facts.Policy.Work.AvoidSeconds.Duration(); avoid > 0 && t.Node != "" {
+		again.Exclude = &domain.Exclusion{NodeID: t.Node, Until: domain.Instant(facts.Now.Add(avoid)), Reason: "it failed there: " + t.Error}
+	}
+	return []domain.Event{again}, nil
 }
 
 // backoff is min(cap, base·2^(attempts−1)) with jitter over its upper half, so
@@ -137,17 +141,28 @@ func WorkReactors() []projections.Reactor {
 			func(_ projections.View, _ domain.Envelope, expired domain.TaskLeaseExpired) ([]domain.Command, error) {
 				return []domain.Command{retryFailed{expired.TaskID}}, nil
 			}),
-		projections.When("node_unhealthy", "takes the leases of a node that is dead at once; of others after the grace, by the clock", []string{"work.revoke"},
+		projections.When("node_unhealthy", "takes the leases of a node that is dead at once; of others after the grace, by the clock; moves what is meant for it", []string{"work.revoke", "work.unpin"},
 			func(v projections.View, _ domain.Envelope, sick domain.NodeUnhealthy) ([]domain.Command, error) {
 				policy, _, err := projections.PolicyInForce(v)
-				if err != nil || sick.Reason != policy.Nodes.DeadReason {
+				if err != nil {
 					return nil, err
 				}
-				return revokeAll(v, sick.NodeID, "node unhealthy: "+sick.Reason)
+				unpinned, err := unpinAll(v, sick.NodeID, "node unhealthy: "+sick.Reason)
+				if err != nil || sick.Reason != policy.Nodes.DeadReason {
+					return unpinned, err
+				}
+				revoked, err := revokeAll(v, sick.NodeID, "node unhealthy: "+sick.Reason)
+				return append(unpinned, revoked...), err
 			}),
-		projections.When("host_offline", "takes the leases of a node that is gone", []string{"work.revoke"},
+		projections.When("host_offline", "takes the leases of a node that is gone, and moves what is meant for it", []string{"work.revoke", "work.unpin"},
 			func(v projections.View, _ domain.Envelope, gone domain.HostOffline) ([]domain.Command, error) {
-				return revokeAll(v, gone.NodeID, "node offline: "+or(gone.Reason, "no reason given"))
+				reason := "node offline: " + or(gone.Reason, "no reason given")
+				unpinned, err := unpinAll(v, gone.NodeID, reason)
+				if err != nil {
+					return nil, err
+				}
+				revoked, err := revokeAll(v, gone.NodeID, reason)
+				return append(unpinned, revoked...), err
 			}),
 	}
 }
@@ -200,6 +215,8 @@ func WorkClock(v projections.View, now time.Time, policy domain.Policy, limit in
 			due = append(due, Timed{id, expireLease{TaskID: row.TaskID, Lease: row.Lease}})
 		case "retry":
 			due = append(due, Timed{id, requeueWaiting{row.TaskID}})
+		case "pin":
+			due = append(due, Timed{id, unpin{TaskID: row.TaskID, Reason: "it ran out"}})
 		}
 	}
 	pressure, err := duePressure(v)

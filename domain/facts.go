@@ -23,6 +23,8 @@ type Facts struct {
 	// Rules is the scheduling part of Policy, compiled once per version; nil:
 	// whoever needs it compiles it.
 	Rules *sched.Rules
+	// Expressions evaluates where and accepts; nil: nothing does.
+	Expressions Expressions
 	// Level is what the node that claims last said of itself; nil when not known.
 	Level *Level
 }

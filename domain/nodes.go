@@ -71,7 +71,8 @@ func (l Level) Trouble(p NodesPolicy) string {
 type NodeAnnounced struct {
 	NodeID       NodeID          `json:"node_id"`
 	Capabilities []string        `json:"capabilities,omitempty"`
-	Facts        json.RawMessage `json:"facts,omitempty"` // an object: gpu, labels, whatever items may require
+	Facts        json.RawMessage `json:"facts,omitempty"`   // an object: gpu, labels, whatever items may require
+	Accepts      string          `json:"accepts,omitempty"` // an expression over items: only those it is true of
 }
 
 // EventType is NODE_REGISTERED.
@@ -220,6 +221,7 @@ type Node struct {
 	ID           NodeID
 	Capabilities []string
 	Facts        json.RawMessage
+	Accepts      string
 	Since        time.Time // of State
 	Reason       string
 }
@@ -234,7 +236,7 @@ func (n Node) Evolve(fact Envelope) Node {
 		if n.State == "" {
 			turn(e.NodeID, NodeRegistered, "")
 		}
-		n.Capabilities, n.Facts = e.Capabilities, e.Facts
+		n.Capabilities, n.Facts, n.Accepts = e.Capabilities, e.Facts, e.Accepts
 	case HostOnline:
 		turn(e.NodeID, NodeOnline, "")
 	case HostOffline:

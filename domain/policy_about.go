@@ -31,6 +31,10 @@ func aboutSetting(key string) string {
 		return "longest payload an item may carry"
 	case "work.max_dependencies":
 		return "most items that one may depend on"
+	case "work.pin_seconds":
+		return "how long a pin or an exclusion lasts that does not say"
+	case "work.avoid_seconds":
+		return "how long an item avoids a node that it failed on; 0: it does not"
 	case "work.scheduling":
 		return "who gets what next"
 	case "work.scheduling.classes":

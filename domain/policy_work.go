@@ -14,6 +14,8 @@ type WorkPolicy struct {
 	RecoveryLimit      int     `json:"recovery_limit"`       // pending items below which back-pressure ends
 	MaxPayloadBytes    int     `json:"max_payload_bytes"`    // longest payload an item may carry
 	MaxDependencies    int     `json:"max_dependencies"`     // most items that one may depend on
+	PinSeconds         Seconds `json:"pin_seconds"`          // how long a pin or an exclusion lasts that does not say
+	AvoidSeconds       Seconds `json:"avoid_seconds"`        // how long an item avoids a node that it failed on; 0: it does not
 
 	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
 }
@@ -24,6 +26,7 @@ func defaultWorkPolicy() WorkPolicy {
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
 		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
 		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
+		PinSeconds: 1800,
 		Scheduling: defaultScheduling(),
 	}
 }
@@ -36,6 +39,9 @@ func (p WorkPolicy) check(c *policyChecks) {
 	c.positive("work.claim_limit", float64(p.ClaimLimit))
 	c.positive("work.recovery_limit", float64(p.RecoveryLimit))
 	c.positive("work.max_payload_bytes", float64(p.MaxPayloadBytes))
+	if p.AvoidSeconds < 0 {
+		c.fault("work.avoid_seconds", "want at least 0, found %v", p.AvoidSeconds)
+	}
 	c.positive("work.max_dependencies", float64(p.MaxDependencies))
 	if p.BackoffCapSeconds < p.BackoffBaseSeconds {
 		c.fault("work.backoff_cap_seconds", "want at least the base of %v, found %v", p.BackoffBaseSeconds, p.BackoffCapSeconds)

@@ -50,8 +50,12 @@ type TaskSpawned struct {
 	Priority       int             `json:"priority"` // 0 to 100, larger first
 	Payload        json.RawMessage `json:"payload,omitempty"`
 	DependsOn      []TaskID        `json:"depends_on,omitempty"`
-	Requires       []string        `json:"requires,omitempty"` // capability words, all of them
-	TimeoutSeconds Seconds         `json:"timeout_seconds"`    // bound on one attempt, heartbeats or not
+	Requires       []string        `json:"requires,omitempty"`     // capability words, all of them
+	Where          string          `json:"where,omitempty"`        // an expression over a node's facts
+	RequiresGPU    bool            `json:"requires_gpu,omitempty"` // a CUDA GPU, whatever its type says
+	Pin            *Pin            `json:"pin,omitempty"`
+	Exclude        []Exclusion     `json:"exclude,omitempty"`
+	TimeoutSeconds Seconds         `json:"timeout_seconds"` // bound on one attempt, heartbeats or not
 	MaxAttempts    int             `json:"max_attempts"`
 	UniqueKey      string          `json:"unique_key,omitempty"` // at most one live item has it
 	Origin         string          `json:"origin,omitempty"`     // who made it up, when nobody added it
@@ -182,6 +186,8 @@ type TaskRetryScheduled struct {
 	TaskID    TaskID    `json:"task_id"`
 	NotBefore time.Time `json:"not_before"`
 	Attempts  int       `json:"attempts"`
+
+	Exclude *Exclusion `json:"exclude,omitempty"` // the node it failed on, which it avoids for a while
 }
 
 // EventType is TASK_RETRY_SCHEDULED.
@@ -335,6 +341,7 @@ type Task struct {
 	Payload     json.RawMessage
 	BlockedOn   []TaskID // dependencies that are not done
 	Requires    []string
+	Pin         *Pin
 	Timeout     time.Duration
 	MaxAttempts int
 	Attempts    int // spent
@@ -368,7 +375,7 @@ func (t Task) Evolve(fact Envelope) Task {
 			t.State = WorkBlocked
 		}
 		t.ID, t.Type, t.ConfigKey, t.Priority, t.Payload = e.TaskID, e.TaskType, e.ConfigKey, e.Priority, e.Payload
-		t.BlockedOn, t.Requires = e.DependsOn, e.Requires
+		t.BlockedOn, t.Requires, t.Pin = e.DependsOn, e.Requires, e.Pin
 		t.Timeout, t.MaxAttempts = e.TimeoutSeconds.Duration(), e.MaxAttempts
 	case TaskUnblocked:
 		t.BlockedOn = slices.DeleteFunc(slices.Clone(t.BlockedOn), func(id TaskID) bool { return id == e.Dependency })
@@ -401,6 +408,8 @@ func (t Task) Evolve(fact Envelope) Task {
 		t.State = WorkQueued
 	case TaskDead:
 		t.State, t.Error = WorkDead, e.Reason
+	case TaskUnpinned:
+		t.Pin = nil
 	case TaskCancelled:
 		t.State = WorkCancelled
 	case TaskDropped:
@@ -425,6 +434,7 @@ func WorkEvents() []Def {
 		Define[TaskRequeued](1, "task", "the back-off is over; the item may be claimed"),
 		Define[TaskDead](1, "task", "no attempt is left, or the failure was final"),
 		Define[TaskUnblocked](1, "task", "an item that this one depends on is done"),
+		Define[TaskUnpinned](1, "task", "the item is not meant for one node any more"),
 		Define[TaskCancelled](1, "task", "the item will not be worked on any more"),
 		Define[TaskDropped](1, "task", "a recorded cluster dropped the queued item for its age"),
 		Define[TaskRefused](1, "task", "the item was not taken because the queue was full"),

@@ -106,3 +106,36 @@ func megabytes(gigabytes float64) sched.Maybe[int] {
 	}
 	return sched.Known(int(gigabytes * 1024))
 }
+
+// Pin says that an item is meant for one node, until a moment: then any may
+// have it.
+type Pin struct {
+	NodeID NodeID    `json:"node_id"`
+	Until  time.Time `json:"until"`
+}
+
+// Exclusion keeps an item from a node until a moment.
+type Exclusion struct {
+	NodeID NodeID    `json:"node_id"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// TaskUnpinned: any node may have the item, for the pin ran out or its node is
+// not well.
+type TaskUnpinned struct {
+	TaskID TaskID `json:"task_id"`
+	NodeID NodeID `json:"node_id"`
+	Reason string `json:"reason"`
+}
+
+// EventType is TASK_UNPINNED.
+func (TaskUnpinned) EventType() string { return "TASK_UNPINNED" }
+
+// Expressions evaluates what items say of nodes and nodes of items. It is a pure
+// function of its arguments; a check names the place of a fault.
+type Expressions interface {
+	sched.Matcher
+	CheckWhere(text string) error
+	CheckAccepts(text string) error
+}

@@ -17,6 +17,7 @@ type NodeRow struct {
 	Since        time.Time        `json:"since"`
 	Reason       string           `json:"reason"`
 	Facts        json.RawMessage  `json:"facts"`
+	Accepts      string           `json:"accepts,omitempty"` // what it says of items
 	Capabilities []string         `json:"capabilities"`
 	RegisteredAt *time.Time       `json:"registered_at"`
 	RecoveredAt  *time.Time       `json:"recovered_at"`
@@ -93,11 +94,11 @@ func nodeStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
 	}
 	folded := domain.Node{
 		State: before.State, ID: domain.NodeID(id), Capabilities: before.Capabilities,
-		Facts: before.Facts, Since: before.Since, Reason: before.Reason,
+		Facts: before.Facts, Accepts: before.Accepts, Since: before.Since, Reason: before.Reason,
 	}.Evolve(e)
 	after := before
 	after.NodeID, after.State, after.Since, after.Reason = domain.NodeID(id), folded.State, folded.Since, folded.Reason
-	after.Capabilities, after.Facts, after.Position = folded.Capabilities, folded.Facts, e.Position
+	after.Capabilities, after.Facts, after.Accepts, after.Position = folded.Capabilities, folded.Facts, folded.Accepts, e.Position
 	if e.Type == (domain.NodeAnnounced{}).EventType() {
 		after.RegisteredAt = &e.Time
 	}

@@ -32,6 +32,10 @@ type TaskRow struct {
 	Progress       json.RawMessage       `json:"progress,omitempty"`
 	BlockedOn      []domain.TaskID       `json:"blocked_on,omitempty"`
 	Requires       []string              `json:"requires,omitempty"`
+	Where          string                `json:"where,omitempty"`
+	RequiresGPU    bool                  `json:"requires_gpu,omitempty"`
+	Pin            *domain.Pin           `json:"pin,omitempty"`
+	Exclude        []domain.Exclusion    `json:"exclude,omitempty"`
 	UniqueKey      string                `json:"unique_key,omitempty"`
 	Origin         string                `json:"origin,omitempty"`
 	Reason         string                `json:"reason,omitempty"` // of the last release, revocation or cancellation
@@ -47,7 +51,7 @@ func (r TaskRow) task() domain.Task {
 	t := domain.Task{
 		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
 		BlockedOn: r.BlockedOn, Requires: r.Requires, Timeout: r.TimeoutSeconds.Duration(),
-		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error,
+		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error, Pin: r.Pin,
 	}
 	if r.ClaimedAt != nil {
 		t.ClaimedAt = *r.ClaimedAt
@@ -63,6 +67,7 @@ func (r TaskRow) task() domain.Task {
 
 // settle takes over what Evolve made of the task.
 func (r TaskRow) settle(t domain.Task) TaskRow {
+	r.Pin = t.Pin
 	r.State, r.BlockedOn, r.Attempts, r.Lease, r.NodeID, r.Error = t.State, t.BlockedOn, t.Attempts, t.Lease, t.Node, t.Error
 	r.Deadline = moment(r.Deadline, t.Deadline, t.State.Held())
 	r.NotBefore = moment(r.NotBefore, t.NotBefore, t.State == domain.WorkWaiting)
@@ -94,7 +99,7 @@ type CountRow struct {
 
 // DeadlineRow is a moment at which the clock has to decide something about an item.
 type DeadlineRow struct {
-	Kind   string        `json:"kind"` // "lease" or "retry"
+	Kind   string        `json:"kind"` // "lease", "retry" or "pin"
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease,omitempty"`
 	At     time.Time     `json:"at"`
@@ -162,6 +167,7 @@ func Work() Projection {
 			On(taskStep[domain.TaskRequeued]),
 			On(taskStep[domain.TaskDead]),
 			On(taskStep[domain.TaskUnblocked]),
+			On(taskStep[domain.TaskUnpinned]),
 			On(taskStep[domain.TaskCancelled]),
 			On(taskStep[domain.TaskDropped]),
 			On(taskStep[domain.CompletionRejected]),
@@ -180,6 +186,7 @@ func taskSpawned(tx Tx, e domain.Envelope, spawned domain.TaskSpawned) error {
 	row := TaskRow{
 		TaskID: spawned.TaskID, TaskType: spawned.TaskType, ConfigKey: spawned.ConfigKey, Priority: spawned.Priority,
 		MaxAttempts: spawned.MaxAttempts, TimeoutSeconds: spawned.TimeoutSeconds, Requires: spawned.Requires,
+		Where: spawned.Where, RequiresGPU: spawned.RequiresGPU, Pin: spawned.Pin, Exclude: spawned.Exclude,
 		UniqueKey: spawned.UniqueKey, Origin: spawned.Origin, CreatedAt: e.Time, Spawned: e.Position,
 	}
 	for _, dependency := range spawned.DependsOn {
@@ -235,6 +242,10 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		after.Reason = fact.Reason
 	case domain.TaskRevoked:
 		after.Reason = fact.Reason
+	case domain.TaskRetryScheduled:
+		if fact.Exclude != nil {
+			after.Exclude = avoiding(before.Exclude, *fact.Exclude, e.Time)
+		}
 	case domain.TaskCancelled:
 		after.Reason = fact.Reason
 	case domain.TaskDropped:
@@ -262,9 +273,9 @@ func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 		if err := recount(tx, e.Position, after, before.State); err != nil {
 			return err
 		}
-		if err := requeue(tx, before, after); err != nil {
-			return err
-		}
+	}
+	if err := requeue(tx, before, after); err != nil {
+		return err
 	}
 	oldKey, _ := before.deadline()
 	newKey, deadline := after.deadline()
@@ -305,6 +316,8 @@ func (r TaskRow) deadline() (string, DeadlineRow) {
 		return timeKey(*r.Deadline) + "/" + string(r.TaskID), DeadlineRow{"lease", r.TaskID, r.Lease, *r.Deadline}
 	case r.NotBefore != nil:
 		return timeKey(*r.NotBefore) + "/" + string(r.TaskID), DeadlineRow{"retry", r.TaskID, 0, *r.NotBefore}
+	case r.Pin != nil && r.State != "" && !r.State.Final() && r.State != domain.WorkFailed:
+		return timeKey(r.Pin.Until) + "/" + string(r.TaskID), DeadlineRow{"pin", r.TaskID, 0, r.Pin.Until}
 	}
 	return "", DeadlineRow{}
 }

@@ -85,7 +85,11 @@ func (q ExplainTask) market(v View) (Market, domain.Policy, error) {
 		return Market{}, policy, err
 	}
 	rules, err := policy.Work.Rules()
-	return Market{Rules: rules, Now: q.Now}, policy, err
+	market := Market{Rules: rules, Now: q.Now}
+	if around, ok := v.(Surroundings); ok {
+		market.Matcher = around.Matcher()
+	}
+	return market, policy, err
 }
 
 func explainTask(v View, q ExplainTask) (ExplainAnswer, error) {
@@ -171,7 +175,7 @@ func explainQueued(v View, q ExplainTask, row TaskRow, answer *ExplainAnswer) er
 		if err != nil {
 			return err
 		}
-		p, err := onePicker(v, Claimant{Node: entry.Row.NodeID}, market)
+		p, err := onePicker(v, Claimant{Node: entry.Row.NodeID, Level: levelOf(v, entry.Row.NodeID)}, market)
 		if err != nil {
 			return err
 		}
@@ -206,7 +210,11 @@ func explainQueued(v View, q ExplainTask, row TaskRow, answer *ExplainAnswer) er
 
 // placeOf says who comes before a queued item, were everything else open.
 func placeOf(v View, row TaskRow, market Market) (*Place, error) {
-	p, err := newPicker(v, Claimant{}, market)
+	var claimant Claimant
+	if row.Pin != nil {
+		claimant.Node = row.Pin.NodeID
+	}
+	p, err := newPicker(v, claimant, market)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +288,7 @@ func explainNode(v View, q ExplainTask) (ExplainAnswer, error) {
 	if err != nil {
 		return ExplainAnswer{}, err
 	}
-	p, err := newPicker(v, Claimant{Node: node}, market)
+	p, err := newPicker(v, Claimant{Node: node, Level: levelOf(v, node)}, market)
 	if err != nil {
 		return ExplainAnswer{}, err
 	}
@@ -350,6 +358,15 @@ func (p *picker) gatesOf(g *stall) ([]sched.Gate, error) {
 		gates = append(gates, sched.Gate{
 			Name: sched.GateOnePerNode, OK: live == 0,
 			Reason: fmt.Sprintf("it holds %d items of type %s and config %s", live, g.row.TaskType, g.row.ConfigKey),
+		})
+	}
+	if pin := g.row.Pin; pin != "" && pin != p.node {
+		gates = append(gates, sched.Gate{Name: sched.GatePinned, Reason: "meant for node " + string(pin)})
+	}
+	if exclusion, excluded := p.excluded(g); excluded {
+		gates = append(gates, sched.Gate{
+			Name:   sched.GateExcluded,
+			Reason: fmt.Sprintf("kept from node %s until %s: %s", p.node, exclusion.Until.Format(domain.Timestamp), or(exclusion.Reason, "asked for")),
 		})
 	}
 	held, err := p.paused(g)

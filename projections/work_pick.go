@@ -27,6 +27,22 @@ type Market struct {
 	Take func(name string) bool
 }
 
+// Surroundings is a view that also knows what a claim would be decided by
+// besides the rows.
+type Surroundings interface {
+	View
+	Matcher() sched.Matcher
+	LevelOf(node domain.NodeID) *domain.Level
+}
+
+// levelOf is what a node last said of itself, where the view knows.
+func levelOf(v View, node domain.NodeID) *domain.Level {
+	if around, ok := v.(Surroundings); ok {
+		return around.LevelOf(node)
+	}
+	return nil
+}
+
 // Picked is an item chosen for a node, and why.
 type Picked struct {
 	TaskID   domain.TaskID
@@ -141,7 +157,7 @@ func NodeFor(v View, claimant Claimant) (sched.Node, error) {
 		node.Words = slices.Concat(claimant.Capabilities, row.Capabilities)
 		hardware := domain.HardwareOf(row.Facts)
 		node.Slots, node.HasGPU, node.GPUName, node.GPUMemoryMB = hardware.Slots, hardware.HasGPU, hardware.GPUName, hardware.GPUMemoryMB
-		node.Facts = string(row.Facts)
+		node.Facts, node.Accepts = string(row.Facts), row.Accepts
 	}
 	if level := claimant.Level; level != nil {
 		node.GPUPercent, node.GPUMemoryPercent = sched.HundredthsOf(level.GPUPercent), sched.HundredthsOf(level.GPUMemoryPercent)
@@ -153,11 +169,17 @@ func NodeFor(v View, claimant Claimant) (sched.Node, error) {
 // gather reads the groups that are not another node's, and how many flows each
 // class has.
 func (p *picker) gather() error {
-	for entry, err := range workReadyTable.Scan(p.view, Span{Prefix: anyNode + "\x00"}) {
-		if err != nil {
-			return err
+	places := []string{anyNode}
+	if p.node != "" {
+		places = append(places, placeOfNode(p.node))
+	}
+	for _, place := range places {
+		for entry, err := range workReadyTable.Scan(p.view, Span{Prefix: place + "\x00"}) {
+			if err != nil {
+				return err
+			}
+			p.groups = append(p.groups, p.stall(entry.Key, entry.Row))
 		}
-		p.groups = append(p.groups, p.stall(entry.Key, entry.Row))
 	}
 	for rank := range p.classes {
 		turns, _, err := workTurnsTable.Get(p.view, p.market.Rules.Class(rank).Name)
@@ -339,6 +361,9 @@ func (p *picker) open(g *stall) (bool, error) {
 	if cost := p.cost(g); p.used+cost > p.slots || p.free >= 0 && cost > p.free {
 		return false, nil
 	}
+	if _, excluded := p.excluded(g); excluded {
+		return false, nil
+	}
 	if live, err := p.liveOf(g); err != nil || live > 0 {
 		return false, err
 	}
@@ -354,6 +379,16 @@ func (p *picker) open(g *stall) (bool, error) {
 		g.fits = sched.Known(p.asker.Fits(g.requirement()))
 	}
 	return g.fits.Value, nil
+}
+
+// excluded finds what keeps a group's items from the node.
+func (p *picker) excluded(g *stall) (domain.Exclusion, bool) {
+	for _, exclusion := range g.row.Exclude {
+		if exclusion.NodeID == p.node && exclusion.Until.UnixMicro() > p.now {
+			return exclusion, true
+		}
+	}
+	return domain.Exclusion{}, false
 }
 
 // pause is whether a type is held back, and for which reasons.
@@ -376,7 +411,7 @@ func (p *picker) paused(g *stall) (pause, error) {
 }
 
 func (g *stall) requirement() sched.Requirement {
-	return sched.Requirement{Type: g.row.TaskType, Config: g.row.ConfigKey, Words: g.row.Requires}
+	return sched.Requirement{Type: g.row.TaskType, Config: g.row.ConfigKey, Words: g.row.Requires, Expr: g.row.Where, GPU: g.row.GPU}
 }
 
 // liveOf counts the node's items of the group's config and type, where only one

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,26 +22,63 @@ type StandingRow struct {
 // items at their heads, so its cost does not grow with the queue. A group
 // without items has no row.
 type ReadyRow struct {
-	TaskType  string      `json:"task_type"`
-	ConfigKey string      `json:"config_key,omitempty"`
-	Requires  []string    `json:"requires,omitempty"`
-	Queued    int         `json:"queued"`
-	Oldest    StandingRow `json:"oldest"`
-	Top       StandingRow `json:"top"` // largest priority, then the oldest
+	TaskType  string             `json:"task_type"`
+	ConfigKey string             `json:"config_key,omitempty"`
+	Requires  []string           `json:"requires,omitempty"`
+	Where     string             `json:"where,omitempty"`
+	GPU       bool               `json:"requires_gpu,omitempty"`
+	Pin       domain.NodeID      `json:"pin,omitempty"` // the only node that may have them
+	Exclude   []domain.Exclusion `json:"exclude,omitempty"`
+	Queued    int                `json:"queued"`
+	Oldest    StandingRow        `json:"oldest"`
+	Top       StandingRow        `json:"top"` // largest priority, then the oldest
 }
 
-// anyNode is where groups stand whose items are for no node in particular.
-const anyNode = "*"
+// anyNode is where groups stand whose items are for no node in particular, and
+// oneNode begins where those of one node do.
+const (
+	anyNode = "*"
+	oneNode = "@"
+)
+
+func placeOfNode(node domain.NodeID) string {
+	if node == "" {
+		return anyNode
+	}
+	return oneNode + string(node)
+}
 
 // groupOf is the name of the item's group. Names sort by place, then by type.
 func groupOf(r TaskRow) string {
-	if len(r.Requires) == 0 {
-		return strings.Join([]string{anyNode, r.TaskType, r.ConfigKey, ""}, "\x00")
+	place, words, more := anyNode, "", ""
+	if len(r.Requires) > 0 {
+		requires := slices.Clone(r.Requires)
+		slices.Sort(requires)
+		words = strings.Join(slices.Compact(requires), ",")
 	}
-	requires := slices.Clone(r.Requires)
-	slices.Sort(requires)
-	return strings.Join([]string{anyNode, r.TaskType, r.ConfigKey, strings.Join(slices.Compact(requires), ",")}, "\x00")
+	if r.Pin != nil {
+		place = placeOfNode(r.Pin.NodeID)
+	}
+	if r.Where != "" || r.RequiresGPU || len(r.Exclude) > 0 {
+		var all strings.Builder
+		fmt.Fprintf(&all, "%v %s", r.RequiresGPU, r.Where)
+		for _, exclusion := range r.Exclude {
+			fmt.Fprintf(&all, "\x00%s %d", exclusion.NodeID, exclusion.Until.UnixMicro())
+		}
+		more = domain.DeriveID(all.String(), 0).String()
+	}
+	return strings.Join([]string{place, r.TaskType, r.ConfigKey, words, more}, "\x00")
 }
+
+// avoiding adds a node to those that an item is kept from, without those whose
+// time is over, the newest few.
+func avoiding(list []domain.Exclusion, more domain.Exclusion, now time.Time) []domain.Exclusion {
+	kept := slices.DeleteFunc(slices.Clone(list), func(e domain.Exclusion) bool { return e.NodeID == more.NodeID || !e.Until.After(now) })
+	kept = append(kept, more)
+	return kept[max(len(kept)-maxAvoided, 0):]
+}
+
+const maxAvoided = 32
 
 func (r TaskRow) standing() StandingRow {
 	return StandingRow{r.TaskID, r.QueuedAt, r.Priority, r.Spawned}
@@ -61,6 +99,11 @@ func (s StandingRow) age() string { return timeKey(s.Since) + positionKey(s.Spaw
 func requeue(tx Tx, before, after TaskRow) error {
 	was, is := before.State == domain.WorkQueued, after.State == domain.WorkQueued
 	switch {
+	case was && is && groupOf(before) != groupOf(after):
+		if err := dequeue(tx, before); err != nil {
+			return err
+		}
+		return enqueue(tx, after)
 	case !was && is:
 		return enqueue(tx, after)
 	case was && !is:
@@ -82,7 +125,13 @@ func enqueue(tx Tx, item TaskRow) error {
 		return err
 	}
 	if !found {
-		ready = ReadyRow{TaskType: item.TaskType, ConfigKey: item.ConfigKey, Requires: item.Requires, Oldest: place, Top: place}
+		ready = ReadyRow{
+			TaskType: item.TaskType, ConfigKey: item.ConfigKey, Requires: item.Requires, Where: item.Where, GPU: item.RequiresGPU,
+			Exclude: item.Exclude, Oldest: place, Top: place,
+		}
+		if item.Pin != nil {
+			ready.Pin = item.Pin.NodeID
+		}
 	}
 	if place.byAge("") < ready.Oldest.byAge("") {
 		ready.Oldest = place
@@ -129,4 +178,19 @@ func headFrom(v View, table Table[StandingRow], group, from string) (StandingRow
 		return entry.Row, err
 	}
 	return StandingRow{}, domain.Errorf(domain.Internal, "group %q: rows say that it has items, and there is none from %q on", group, from)
+}
+
+// PinnedTo lists queued items that are meant for a node, at most limit.
+func PinnedTo(v View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
+	var ids []domain.TaskID
+	for entry, err := range workQueueTable.Scan(v, Span{Prefix: placeOfNode(node) + "\x00"}) {
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) == limit {
+			break
+		}
+		ids = append(ids, entry.Row.TaskID)
+	}
+	return ids, nil
 }

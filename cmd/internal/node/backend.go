@@ -47,7 +47,7 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 		return err
 	}
 	if !at.Set {
-		return b.node.store.View(f)
+		return b.node.store.View(func(v projections.View) error { return f(around{View: v, node: b.node}) })
 	}
 	position := at.Position
 	if !at.Time.IsZero() {
@@ -67,7 +67,9 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 	if position > head {
 		return domain.Faulty("query", []domain.Fault{{Field: "at", Reason: fmt.Sprintf("want a position up to the log's end at %d, found %d", head, position)}})
 	}
-	return b.node.store.At(ctx, b.node.log, position, f)
+	return b.node.store.At(ctx, b.node.log, position, func(v projections.View) error {
+		return f(around{View: v, node: b.node, past: true})
+	})
 }
 
 func (b backend) Health(ctx context.Context) (transport.Health, error) {

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/matching"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -59,6 +60,7 @@ type Node struct {
 	office  *office
 	levels  *levels
 	claims  *queues
+	match   *matching.Expressions
 	clock   func() time.Time
 	logger  *slog.Logger
 	started time.Time
@@ -111,6 +113,7 @@ func Open(config Config) (*Node, error) {
 	}
 	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}}
 	n.levels = newLevels()
+	n.match = matching.New()
 	n.claims = &queues{waiting: map[domain.NodeID]*queue{}}
 	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {
 		return nil, errors.Join(err, n.store.Close())
@@ -181,7 +184,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if err != nil {
 		return commands.Result{}, err
 	}
-	facts.Policy, facts.PolicyName, facts.Rules = policy.document, policy.name, policy.rules
+	facts.Policy, facts.PolicyName, facts.Rules, facts.Expressions = policy.document, policy.name, policy.rules, n.match
 	if claim, ok := order.Command.(commands.ClaimTasks); ok {
 		// Claims of one node are decided one after the other: two at once would
 		// each give it what both together may not have.

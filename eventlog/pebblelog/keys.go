@@ -66,12 +66,19 @@ func splitTimeKey(key []byte) (micros int64, position domain.Position, ok bool) 
 // lists both positions and the records say which is which. It is part of the
 // stored format.
 func identityHash(stream domain.StreamID, id domain.EventID) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(stream) {
-		h = (h ^ uint64(stream[i])) * 1099511628211
-	}
-	h = mix(h ^ binary.LittleEndian.Uint64(id[:8]))
+	h := mix(fnv(stream) ^ binary.LittleEndian.Uint64(id[:8]))
 	return mix(h + binary.LittleEndian.Uint64(id[8:]))
+}
+
+// streamHash is a stream in memory only.
+func streamHash[S ~string | ~[]byte](stream S) uint64 { return mix(fnv(stream)) }
+
+func fnv[S ~string | ~[]byte](text S) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(text) {
+		h = (h ^ uint64(text[i])) * 1099511628211
+	}
+	return h
 }
 
 // mix spreads every bit over all others (the finaliser of splitmix64).

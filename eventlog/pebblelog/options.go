@@ -20,7 +20,9 @@ type Options struct {
 	// Small trades speed for memory: about 2 MiB for a log, for tests and tools
 	// that open many.
 	Small bool
-	// CacheBytes bounds the cache of blocks; 0 takes 64 MiB, or 1 MiB with Small.
+	// CacheBytes bounds the cache of blocks and the buffers of writes together:
+	// pebble takes what it buffers out of the cache, so less than the buffers
+	// leaves nothing for blocks. 0 takes 160 MiB, 16 MiB to read only, 3 MiB with Small.
 	CacheBytes int64
 	// Logger hears what the storage says; nil is silence.
 	Logger *slog.Logger
@@ -29,6 +31,9 @@ type Options struct {
 
 	// pipelineAt is set by tests that want batches in flight at all times.
 	pipelineAt int
+	// gathered is set by tests that want to come between the making of the
+	// filters and their use.
+	gathered func()
 }
 
 // sizes of what a log keeps in memory, apart from the block cache.
@@ -38,14 +43,15 @@ type sizes struct {
 	ringBytes int // recent records kept for subscribers
 	queued    int // appends that may wait
 	ids       int // entries of the first and of the largest layer of the filter of identities
+	streams   int // the same of the filter of streams
 	maxIDs    int
 }
 
 func (o Options) sizes() sizes {
 	if o.Small {
-		return sizes{memtable: 1 << 20, heads: 4096, ringBytes: 256 << 10, queued: 4096, ids: 1 << 12, maxIDs: 1 << 19}
+		return sizes{memtable: 1 << 20, heads: 4096, ringBytes: 256 << 10, queued: 4096, ids: 1 << 12, streams: 1 << 10, maxIDs: 1 << 19}
 	}
-	return sizes{memtable: 64 << 20, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, maxIDs: 1 << 25}
+	return sizes{memtable: 64 << 20, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, streams: 1 << 15, maxIDs: 1 << 25}
 }
 
 func (o Options) withDefaults() Options {
@@ -56,9 +62,13 @@ func (o Options) withDefaults() Options {
 		o.Clock = time.Now
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
-		if o.Small {
-			o.CacheBytes = 1 << 20
+		switch {
+		case o.Small:
+			o.CacheBytes = 3 << 20
+		case o.ReadOnly:
+			o.CacheBytes = 16 << 20
+		default:
+			o.CacheBytes = 160 << 20 // a buffer that fills, one that is flushed, 32 MiB of blocks
 		}
 	}
 	if o.Logger == nil {

@@ -155,6 +155,10 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 		return err
 	}
 	durable := domain.Position(l.durable.Load())
+	// What is durable by now was made known before, so no here is no there.
+	if known := l.streams.Load(); known != nil && !known.mayHold(streamHash(stream)) {
+		return nil
+	}
 	st, err := l.use()
 	if err != nil {
 		return err

@@ -121,37 +121,6 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-func TestIdentityFilterForgetsNothing(t *testing.T) {
-	const n = 100_000
-	for name, largest := range map[string]int{"roomy": 1 << 20, "full": 1 << 12} {
-		f := newIDFilter(64, largest)
-		for i := range uint64(n) {
-			f.add(mix(i))
-		}
-		for i := range uint64(n) {
-			if !f.mayHold(mix(i)) {
-				t.Fatalf("%s: want entry %d known", name, i)
-			}
-		}
-		wrong := 0
-		for i := range uint64(n) {
-			if f.mayHold(mix(i + n)) {
-				wrong++
-			}
-		}
-		if name == "roomy" && wrong > n/50 {
-			t.Fatalf("want at most 2 in 100 wrong answers, found %d of %d", wrong, n)
-		}
-		bytes := 0
-		for _, layer := range f.layers {
-			bytes += 64 * len(layer.lines)
-		}
-		if bytes > 2*2*max(largest, 64) {
-			t.Fatalf("%s: want at most %d bytes, found %d", name, 4*largest, bytes)
-		}
-	}
-}
-
 func TestHeadCacheKeepsWhatIsUsed(t *testing.T) {
 	c := newHeadCache(64)
 	c.put("task-hot", streamHead{revision: 7})

@@ -42,14 +42,17 @@ type sequencer struct {
 	heads   *headCache
 	pending map[uint64][]pendingPlace               // events of the batch being built, by identity
 	limits  map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
-	ids     *idFilter                               // nil until it knows every identity
-	newIDs  []uint64                                // what was added while the filter is being made
-	madeIDs chan *idFilter                          // gives the filter once
-	flights chan *flight                            // batches on their way to the disk
-	landed  chan struct{}                           // one token for each flight that landed
+	filters *filters                                // nil until they know everything
+	making  chan *filters                           // gives them once, nil when they could not be made
+	missed  missed
+	flights chan *flight  // batches on their way to the disk
+	landed  chan struct{} // one token for each flight that landed
 	flying  int
 	key     []byte
 }
+
+// missed is what was appended while the filters were being made.
+type missed struct{ ids, streams []uint64 }
 
 // pendingPlace is an event that a look-up in the database does not find yet.
 type pendingPlace struct {
@@ -90,8 +93,8 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 		refuse(g, err)
 		return
 	}
-	if s.ids == nil {
-		s.takeIDs()
+	if s.making != nil {
+		s.takeFilters()
 	}
 	f := s.plan(g)
 	if f.batch.Empty() {
@@ -120,41 +123,68 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 
 const maxFlights = 4
 
-// takeIDs takes the filter of identities when it is made.
-func (s *sequencer) takeIDs() {
+// takeFilters takes the filters when they are made.
+func (s *sequencer) takeFilters() {
 	select {
-	case s.ids = <-s.madeIDs:
+	case s.filters = <-s.making:
 	default:
 		return
 	}
-	for _, hash := range s.newIDs {
-		s.ids.add(hash)
+	if s.filters != nil {
+		for _, hash := range s.missed.ids {
+			s.filters.ids.add(hash)
+		}
+		for _, hash := range s.missed.streams {
+			s.filters.streams.add(hash)
+		}
+		s.log.streams.Store(s.filters.streams)
 	}
-	s.newIDs = nil
+	s.making, s.missed = nil, missed{}
 }
 
-// gather makes the filter of identities beside the first appends. It holds
-// everything that was applied before the iterator was made; the sequencer notes
-// what comes after.
+// gather makes the filters beside the first appends. They hold everything that
+// was applied before their iterators were made; the sequencer notes what comes
+// after.
 func (s *sequencer) gather(st *store, entries int) {
 	size := s.log.options.sizes()
 	if entries == 0 {
-		s.ids = newIDFilter(size.ids, size.maxIDs)
+		s.filters = &filters{ids: newHashFilter(size.ids, size.maxIDs), streams: newHashFilter(size.streams, size.maxIDs)}
+		s.log.streams.Store(s.filters.streams)
 		return
 	}
-	s.madeIDs = make(chan *idFilter, 1)
 	if !st.use() {
 		return
 	}
+	making := make(chan *filters, 1)
+	s.making = making
 	s.log.helpers.Go(func() {
 		defer st.release()
-		ids, err := gatherIDs(st.db, max(entries, size.ids), size.maxIDs, s.log.closing)
+		made, err := gatherFilters(st.db, max(entries, size.ids), size, s.log.closing)
 		if err != nil {
 			s.log.options.Logger.Warn("log identities are looked up one by one", "error", err)
-			return
+			made = nil
 		}
-		s.madeIDs <- ids
+		if s.log.options.gathered != nil {
+			s.log.options.gathered()
+		}
+		making <- made
 	})
+}
+
+// note makes the filters know an event.
+func (s *sequencer) note(stream domain.StreamID, revision domain.Revision, hash uint64) {
+	switch {
+	case s.filters != nil:
+		s.filters.ids.add(hash)
+		if revision == 0 {
+			s.filters.streams.add(streamHash(stream))
+		}
+	case s.making != nil:
+		s.missed.ids = append(s.missed.ids, hash)
+		if revision == 0 {
+			s.missed.streams = append(s.missed.streams, streamHash(stream))
+		}
+	}
 }
 
 // await waits until at most n flights are left.
@@ -404,11 +434,7 @@ func (s *sequencer) place(f *flight, stream domain.StreamID, revision domain.Rev
 		s.key = appendTimeKey(s.key[:0], s.maximum, position)
 		s.set(f, nil)
 	}
-	if s.ids != nil {
-		s.ids.add(event.hash)
-	} else {
-		s.newIDs = append(s.newIDs, event.hash)
-	}
+	s.note(stream, revision, event.hash)
 	s.pending[event.hash] = append(s.pending[event.hash], pendingPlace{stream, event.id, position, revision})
 	f.records = append(f.records, event.record)
 }
@@ -421,7 +447,11 @@ func (s *sequencer) head(stream domain.StreamID) (streamHead, error) {
 	if head, found := s.heads.get(stream); found {
 		return head, nil
 	}
-	head, err := readHead(s.store.db, stream, s.log.limited.Load())
+	head, err := streamHead{revision: domain.NoStream}, error(nil)
+	// A stream without events may be tombstoned all the same.
+	if limited := s.log.limited.Load(); limited || s.filters == nil || s.filters.streams.mayHold(streamHash(stream)) {
+		head, err = readHead(s.store.db, stream, limited)
+	}
 	if err == nil {
 		s.heads.put(stream, head)
 	}
@@ -459,7 +489,7 @@ func (s *sequencer) repeats(r *request) (bool, error) {
 }
 
 func (s *sequencer) find(stream domain.StreamID, event *pendingEvent) (domain.Position, domain.Revision, bool, error) {
-	if s.ids != nil && !s.ids.mayHold(event.hash) {
+	if s.filters != nil && !s.filters.ids.mayHold(event.hash) {
 		return 0, 0, false, nil
 	}
 	for _, p := range s.pending[event.hash] {

@@ -38,7 +38,9 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
-		CacheSize:                   32 << 20,
+		// Pebble takes its buffers out of the cache: what they do not need at the
+		// moment holds blocks, and the sum is bounded.
+		CacheSize: memTables * 32 << 20,
 		Logger:                      logger{o.Logger, health},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
@@ -58,7 +60,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 	}
 	if o.Small {
 		options.MemTableSize = 256 << 10
-		options.CacheSize = 1 << 20
+		options.CacheSize = 2 << 20
 	}
 	for i := range options.Levels {
 		options.Levels[i].BlockSize = 32 << 10

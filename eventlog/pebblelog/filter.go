@@ -1,0 +1,145 @@
+package pebblelog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// filters know everything that is in the log by its hash: nearly every event
+// appended is new, and so is the stream of nearly every command that begins
+// something. Pebble's own filters do not spare those look-ups, because a Get
+// passes over the filters of the lowest level, where most of a log is.
+type filters struct {
+	ids     *hashFilter // of events in their streams
+	streams *hashFilter // that have an event
+}
+
+// hashFilter says of most hashes that were never added that they were not. It
+// may say yes to one that was not, never no to one that was. One goroutine adds;
+// any number ask.
+//
+// It is a list of Bloom filters of 16 bits for each entry, one cache line for
+// each question, every next one twice as large. At its bound the last one fills
+// up and more questions go to the database.
+type hashFilter struct {
+	layers  atomic.Pointer[[]*filterLayer]
+	largest int // entries of the largest layer
+}
+
+type filterLayer struct {
+	lines    [][8]atomic.Uint64
+	capacity int
+	count    int // of the goroutine that adds
+}
+
+const entriesPerLine = 512 / 16
+
+func newHashFilter(entries, largest int) *hashFilter {
+	f := &hashFilter{largest: largest}
+	f.layers.Store(&[]*filterLayer{newFilterLayer(min(entries, largest))})
+	return f
+}
+
+func newFilterLayer(entries int) *filterLayer {
+	lines := max(1, (entries+entriesPerLine-1)/entriesPerLine)
+	return &filterLayer{lines: make([][8]atomic.Uint64, lines), capacity: lines * entriesPerLine}
+}
+
+func (f *hashFilter) add(hash uint64) {
+	layers := *f.layers.Load()
+	last := layers[len(layers)-1]
+	if last.count >= last.capacity && last.capacity < f.largest {
+		last = newFilterLayer(2 * last.capacity)
+		grown := append(layers[:len(layers):len(layers)], last)
+		f.layers.Store(&grown)
+	}
+	last.count++
+	line, bits := last.line(hash)
+	for range 6 {
+		line[bits>>6&7].Or(1 << (bits & 63))
+		bits >>= 9
+	}
+}
+
+// mayHold is false for what was never added.
+func (f *hashFilter) mayHold(hash uint64) bool {
+	layers := *f.layers.Load()
+	for i := len(layers) - 1; i >= 0; i-- {
+		if layers[i].mayHold(hash) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *filterLayer) mayHold(hash uint64) bool {
+	line, bits := l.line(hash)
+	for range 6 {
+		if line[bits>>6&7].Load()&(1<<(bits&63)) == 0 {
+			return false
+		}
+		bits >>= 9
+	}
+	return true
+}
+
+// line picks the cache line of a hash and the 54 bits that choose within it.
+func (l *filterLayer) line(hash uint64) (*[8]atomic.Uint64, uint64) {
+	at := (hash >> 32) * uint64(len(l.lines)) >> 32
+	return &l.lines[at], mix(hash)
+}
+
+// gatherFilters makes the filters of what is in the database.
+func gatherFilters(db *pebble.DB, entries int, size sizes, stop <-chan struct{}) (*filters, error) {
+	f := &filters{ids: newHashFilter(entries+entries/2, size.maxIDs), streams: newHashFilter(size.streams, size.maxIDs)}
+	err := gather(db, identityPrefix, stop, func(it *pebble.Iterator) bool {
+		if key := it.Key(); len(key) == 9 {
+			f.ids.add(binary.BigEndian.Uint64(key[1:]))
+		}
+		return it.Next()
+	})
+	if err != nil {
+		return nil, err
+	}
+	var past []byte
+	return f, gather(db, streamPrefix, stop, func(it *pebble.Iterator) bool {
+		key := it.Key()
+		if len(key) < 11 {
+			return it.Next()
+		}
+		name := key[1 : len(key)-9]
+		f.streams.add(streamHash(name))
+		// Most streams are short, and a step is cheaper than a seek.
+		past = append(append(append(past[:0], streamPrefix), name...), 0)
+		for range 8 {
+			if !it.Next() || !bytes.HasPrefix(it.Key(), past) {
+				return it.Valid()
+			}
+		}
+		past[len(past)-1] = 1
+		return it.SeekGE(past)
+	})
+}
+
+// gather visits the keys of a range until visit, which moves on, finds no more.
+func gather(db *pebble.DB, prefix byte, stop <-chan struct{}, visit func(*pebble.Iterator) bool) (err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
+	if err != nil {
+		return err
+	}
+	defer closeAfter(it, &err)
+	n := 0
+	for valid := it.First(); valid; valid = visit(it) {
+		if n++; n%4096 == 0 {
+			select {
+			case <-stop:
+				return errClosed()
+			default:
+			}
+		}
+	}
+	return it.Error()
+}

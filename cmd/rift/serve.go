@@ -20,7 +20,6 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/node"
-	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
@@ -58,10 +57,11 @@ It serves the loopback only unless --token-file names the tokens callers must sh
 
 // serve opens what a node needs, in order, and runs it until it is told to stop.
 func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
-	logger, err := a.logger(settings)
+	logger, flushLog, err := a.logger(settings)
 	if err != nil {
 		return err
 	}
+	defer flushLog()
 	tokens, err := serverTokens(settings)
 	if err != nil {
 		return err
@@ -232,18 +232,6 @@ func serverTokens(settings config.Serve) ([]transport.Token, error) {
 		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
 	}
 	return transport.ReadTokens(string(text))
-}
-
-func (a *app) logger(settings config.Serve) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(settings.LogLevel)); err != nil {
-		return nil, domain.Errorf(domain.Invalid, "log level %q: %w", settings.LogLevel, err)
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if settings.LogFormat == "json" || settings.LogFormat == "auto" && !output.IsTerminal(a.stderr) {
-		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, options)), nil
 }
 
 // trace writes spans where the settings say; the function it gives writes out

@@ -154,10 +154,11 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	logger, err := a.logger(config.Serve{LogLevel: f.logLevel, LogFormat: f.logFormat})
+	logger, flushLog, err := a.logger(config.Serve{LogLevel: f.logLevel, LogFormat: f.logFormat})
 	if err != nil {
 		return err
 	}
+	defer flushLog()
 	settings, err := a.workerConfig(c, f, argv, logger)
 	if err != nil {
 		return err

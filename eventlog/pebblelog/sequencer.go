@@ -1,9 +1,11 @@
 package pebblelog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -49,6 +51,14 @@ type sequencer struct {
 	landed  chan struct{} // one token for each flight that landed
 	flying  int
 	key     []byte
+	keys    []byte       // of entries, one after the other
+	entries []indexEntry // of the batch being built
+}
+
+// indexEntry is a key of an index, and the position that is its value.
+type indexEntry struct {
+	key   []byte
+	place domain.Position
 }
 
 // missed is what was appended while the filters were being made.
@@ -374,6 +384,7 @@ func (s *sequencer) plan(g *group) *flight {
 	f := &flight{group: g, store: s.store, batch: s.store.db.NewBatchWithSize(g.bytes + g.bytes/8 + 64*len(g.requests))}
 	clear(s.pending)
 	clear(s.limits)
+	s.keys, s.entries = s.keys[:0], s.entries[:0]
 	for _, r := range g.requests {
 		if !r.taken.CompareAndSwap(requestWaiting, requestTaken) {
 			continue
@@ -384,8 +395,24 @@ func (s *sequencer) plan(g *group) *flight {
 			r.err = s.planAppend(f, r)
 		}
 	}
+	s.index(f)
 	f.last = s.next - 1
 	return f
+}
+
+// index adds the index keys of a batch, in order and behind its records: pebble
+// goes on from the key before when it looks for the place of one in its buffer.
+func (s *sequencer) index(f *flight) {
+	slices.SortStableFunc(s.entries, func(a, b indexEntry) int { return bytes.Compare(a.key, b.key) })
+	var number [binary.MaxVarintLen64]byte
+	for _, e := range s.entries {
+		place := number[:binary.PutUvarint(number[:], uint64(e.place))]
+		if e.key[0] == identityPrefix {
+			_ = f.batch.Merge(e.key, place, nil) // fails only on an indexed batch
+		} else {
+			_ = f.batch.Set(e.key, place, nil) // as Merge
+		}
+	}
 }
 
 func (s *sequencer) planAppend(f *flight, r *request) error {
@@ -420,15 +447,15 @@ func (s *sequencer) place(f *flight, stream domain.StreamID, revision domain.Rev
 	position := s.next
 	s.next++
 	seal(event.record, revision, position)
-	var number [binary.MaxVarintLen64]byte
-	place := number[:binary.PutUvarint(number[:], uint64(position))]
 
 	s.key = appendRecordKey(s.key[:0], position)
 	s.set(f, event.record)
-	s.key = appendStreamKey(s.key[:0], stream, revision)
-	s.set(f, place)
-	s.key = appendIdentityKey(s.key[:0], event.hash)
-	_ = f.batch.Merge(s.key, place, nil) // fails only on an indexed batch
+	start := len(s.keys)
+	s.keys = appendStreamKey(s.keys, stream, revision)
+	middle := len(s.keys)
+	s.keys = appendIdentityKey(s.keys, event.hash)
+	// Where keys grew out of its memory, the older entries keep what was there.
+	s.entries = append(s.entries, indexEntry{s.keys[start:middle], position}, indexEntry{s.keys[middle:], position})
 	s.maximum = max(s.maximum, event.micros)
 	if position%timeStride == 0 {
 		s.key = appendTimeKey(s.key[:0], s.maximum, position)
@@ -440,7 +467,7 @@ func (s *sequencer) place(f *flight, stream domain.StreamID, revision domain.Rev
 }
 
 func (s *sequencer) set(f *flight, value []byte) {
-	_ = f.batch.Set(s.key, value, nil) // as Merge above
+	_ = f.batch.Set(s.key, value, nil) // fails only on an indexed batch
 }
 
 func (s *sequencer) head(stream domain.StreamID) (streamHead, error) {

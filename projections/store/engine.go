@@ -41,7 +41,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		// Pebble takes its buffers out of the cache: what they do not need at the
 		// moment holds blocks, and the sum is bounded.
 		CacheSize: memTables * 32 << 20,
-		Logger:                      logger{o.Logger, health},
+		Logger:    logger{o.Logger, health},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				if health.failed(err) {

@@ -302,7 +302,7 @@ func ListNodes(v View, q ManyNodes) (NodesAnswer, error) {
 				continue
 			}
 		}
-		answer.Nodes = append(answer.Nodes, slices.Clone(row.Value))
+		answer.Nodes = append(answer.Nodes, row.Value)
 	}
 	return answer, nil
 }

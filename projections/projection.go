@@ -17,7 +17,7 @@ import (
 )
 
 // Row is one stored row: its key in its table and its JSON. Value must not be
-// written to.
+// written to. A row is valid as long as the view that gave it.
 type Row struct {
 	Key   string
 	Value []byte
@@ -127,5 +127,6 @@ func When[E domain.Event](name, about string, issues []string, f func(View, doma
 	}
 }
 
-// Query answers a question from a view.
+// Query answers a question from a view. The answer may hold rows as the view
+// gave them: it is encoded before the view is let go.
 type Query[Q, R any] func(View, Q) (R, error)

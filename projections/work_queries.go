@@ -57,7 +57,7 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 	if q.State != "" && !slices.Contains(domain.TaskStates, domain.TaskState(q.State)) {
 		return TasksAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "state", Reason: fmt.Sprintf("want one of %v, found %q", domain.TaskStates, q.State)}})
 	}
-	answer := TasksAnswer{Items: []json.RawMessage{}}
+	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
 	filtered := q.State != "" || q.Type != "" || q.Config != "" || q.Node != ""
 	scanned := 0
 	for row, err := range WorkItemsTable.RawScan(v, Span{From: q.From}) {
@@ -79,7 +79,7 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 				continue
 			}
 		}
-		answer.Items = append(answer.Items, slices.Clone(row.Value))
+		answer.Items = append(answer.Items, row.Value)
 	}
 	return answer, nil
 }
@@ -96,7 +96,7 @@ func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
 	if err != nil {
 		return TasksAnswer{}, err
 	}
-	answer := TasksAnswer{Items: []json.RawMessage{}}
+	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
 	for entry, err := range workRecentTable.Scan(v, Span{From: q.Before, Reverse: true}) {
 		if err != nil {
 			return TasksAnswer{}, err
@@ -109,7 +109,7 @@ func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
 			return TasksAnswer{}, err
 		}
 		if found {
-			answer.Items = append(answer.Items, slices.Clone(row))
+			answer.Items = append(answer.Items, row)
 		}
 		answer.Next = entry.Key
 	}

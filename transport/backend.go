@@ -40,6 +40,7 @@ type Backend interface {
 	Spec(commandType string) (commands.Spec, bool)
 	// View shows the read models: those of now, or as of at; not before they
 	// have applied the position after. It waits for that as long as ctx allows.
+	// What f read is valid until f returns.
 	View(ctx context.Context, at At, after domain.Position, f func(projections.View) error) error
 	// Log is the log of the node, for reading.
 	Log() eventlog.Log

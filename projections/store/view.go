@@ -3,8 +3,8 @@ package store
 import (
 	"errors"
 	"iter"
-	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -39,6 +39,50 @@ type state struct {
 	holders  int // guarded by views.mu
 	// The state holds every commit up to first and none past second.
 	first, second uint64
+
+	mu   sync.Mutex
+	idle []*pebble.Iterator // of the snapshot, for the next scans
+}
+
+// idleIterators is how many iterators a state keeps: making one costs as much as
+// reading dozens of rows.
+const idleIterators = 32
+
+func (st *state) iterator(lower, upper []byte) (*pebble.Iterator, error) {
+	st.mu.Lock()
+	var it *pebble.Iterator
+	if last := len(st.idle) - 1; last >= 0 {
+		it, st.idle = st.idle[last], st.idle[:last]
+	}
+	st.mu.Unlock()
+	if it == nil {
+		return st.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	}
+	it.ResetStats()
+	it.SetBounds(lower, upper)
+	return it, nil
+}
+
+// giveBack keeps an iterator that nothing is wrong with.
+func (st *state) giveBack(it *pebble.Iterator) error {
+	if err := it.Error(); err != nil {
+		return errors.Join(err, it.Close())
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.idle) < idleIterators {
+		st.idle = append(st.idle, it)
+		return nil
+	}
+	return it.Close()
+}
+
+// close lets go of the snapshot. Nobody holds the state any more.
+func (st *state) close() {
+	for _, it := range st.idle {
+		_ = it.Close() // it had no error when it was given back
+	}
+	_ = st.snapshot.Close() // a snapshot's Close has nothing to fail at
 }
 
 // views hands out committed states. A state is taken once between two commits,
@@ -107,7 +151,7 @@ func (v *views) drop(st *state) {
 	if st.holders > 0 {
 		return
 	}
-	_ = st.snapshot.Close() // a snapshot's Close has nothing to fail at
+	st.close()
 	v.open--
 	if v.closed && v.open == 0 {
 		close(v.drained)
@@ -178,6 +222,19 @@ func (s *Store) View(f func(projections.View) error) error {
 	return f(&view{state: st, codec: s.options.Codec, gaps: &s.views.gaps})
 }
 
+// Brief is View for an f that keeps nothing of what it read: the memory of rows
+// and cells is used again once it returns.
+func (s *Store) Brief(f func(projections.View) error) error {
+	st, err := s.views.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.views.release(st)
+	v := &view{state: st, codec: s.options.Codec, gaps: &s.views.gaps, pages: pages{lent: true}}
+	defer v.pages.giveBack()
+	return f(v)
+}
+
 // Snapshot is a committed state that stays until it is closed. Close of the
 // store waits for it.
 type Snapshot struct {
@@ -204,6 +261,7 @@ type view struct {
 	codec domain.Codec
 	gaps  *gaps
 	key   []byte
+	pages pages
 }
 
 // Position is that of the last event in the rows.
@@ -237,7 +295,8 @@ func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 	if err != nil {
 		return nil, false, domain.Errorf(domain.Unavailable, "read models: %w", err)
 	}
-	cell := &projections.Cell{JSON: slices.Clone(value)}
+	_, copied := v.pages.copy(nil, value)
+	cell := &projections.Cell{JSON: copied}
 	if err := closer.Close(); err != nil {
 		return nil, false, domain.Errorf(domain.Unavailable, "read models: %w", err)
 	}
@@ -263,7 +322,7 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 func (v *view) scan(prefix []byte, asked projections.Span, yield func(projections.Row, error) bool) error {
 	span := v.gaps.skip(prefix, asked, v.state.first)
 	lower, upper := bounds(prefix, span)
-	it, err := v.state.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := v.state.iterator(lower, upper)
 	if err != nil {
 		return err
 	}
@@ -277,18 +336,17 @@ func (v *view) scan(prefix []byte, asked projections.Span, yield func(projection
 			v.learn(prefix, span.Prefix, it, ok)
 		}
 	}
-	var pages pages
 	for ; ok; ok = step() {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return errors.Join(err, it.Close())
 		}
-		row := projections.Row{Key: string(it.Key()[len(prefix):]), Value: pages.copy(value)}
-		if !yield(row, nil) {
-			return ignoreAfterStop(it.Close())
+		key, value := v.pages.copy(it.Key()[len(prefix):], value)
+		if !yield(projections.Row{Key: key, Value: value}, nil) {
+			return ignoreAfterStop(v.state.giveBack(it))
 		}
 	}
-	return it.Close()
+	return v.state.giveBack(it)
 }
 
 // learn remembers that nothing lies between the start of a span and the first
@@ -309,15 +367,45 @@ func (v *view) learn(prefix []byte, under string, it *pebble.Iterator, found boo
 // stopped: it has all it asked for, and must not be called again.
 func ignoreAfterStop(error) error { return nil }
 
-// pages copies many small values into few allocations.
-type pages struct{ free []byte }
+// pages copies many small rows into few pieces of memory.
+type pages struct {
+	free []byte
+	lent bool              // the pieces are lent, and go back at the end
+	held []*[pageSize]byte // the lent ones
+}
 
-func (p *pages) copy(value []byte) []byte {
-	if len(value) > len(p.free) {
-		p.free = make([]byte, min(max(4*len(value), 512), max(32<<10, len(value))))
+const (
+	pageSize  = 32 << 10
+	lentPages = 64 // of one view; a longer scan leaves the rest to the collector
+)
+
+var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}
+
+func (p *pages) copy(key, value []byte) (string, []byte) {
+	size := len(key) + len(value)
+	if size > len(p.free) {
+		p.grow(size)
 	}
-	copied := p.free[:len(value):len(value)]
-	copy(copied, value)
-	p.free = p.free[len(value):]
-	return copied
+	copied := p.free[:size:size]
+	p.free = p.free[size:]
+	copy(copied, key)
+	copy(copied[len(key):], value)
+	return unsafe.String(unsafe.SliceData(copied), len(key)), copied[len(key):]
+}
+
+func (p *pages) grow(size int) {
+	if p.lent && size <= pageSize && len(p.held) < lentPages {
+		page := pagePool.Get().(*[pageSize]byte)
+		p.held = append(p.held, page)
+		p.free = page[:]
+		return
+	}
+	p.free = make([]byte, min(max(4*size, 512), max(pageSize, size)))
+}
+
+func (p *pages) giveBack() {
+	for _, page := range p.held {
+		pagePool.Put(page)
+	}
+	p.held, p.free = nil, nil
 }

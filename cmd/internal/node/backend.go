@@ -47,7 +47,7 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 		return err
 	}
 	if !at.Set {
-		return b.node.store.View(func(v projections.View) error { return f(around{View: v, node: b.node}) })
+		return b.node.store.Brief(func(v projections.View) error { return f(around{View: v, node: b.node}) })
 	}
 	position := at.Position
 	if !at.Time.IsZero() {

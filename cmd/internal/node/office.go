@@ -21,17 +21,6 @@ type office struct {
 	due   map[string]*expected
 }
 
-// expected is what commands add to a name that the read models may not show yet.
-type expected struct {
-	flying  int // by commands that have not ended
-	settled []addition
-}
-
-type addition struct {
-	at domain.Position
-	n  int
-}
-
 // Open lends a desk whose view has applied everything acknowledged so far.
 func (o *office) Open(ctx context.Context) (commands.Desk, func(domain.Position), error) {
 	head, err := o.node.log.Head(ctx)
@@ -75,10 +64,6 @@ type added struct {
 	n    int
 }
 
-// behind is how far a desk's view may be behind another's, in positions, before
-// what was expected in between is forgotten.
-const behind = 8192
-
 // Expect adds to what a name will count.
 func (d *desk) Expect(name string, n int) (others int) {
 	seen := d.Position()
@@ -89,17 +74,7 @@ func (d *desk) Expect(name string, n int) (others int) {
 		due = &expected{}
 		d.office.due[name] = due
 	}
-	others = due.flying
-	kept := due.settled[:0]
-	for _, addition := range due.settled {
-		if addition.at > seen {
-			others += addition.n
-		}
-		if addition.at+behind > seen {
-			kept = append(kept, addition)
-		}
-	}
-	due.settled = kept
+	others = due.after(seen)
 	due.flying += n
 	d.adds = append(d.adds, added{name, n})
 	return others
@@ -107,7 +82,7 @@ func (d *desk) Expect(name string, n int) (others int) {
 
 // deliver turns what was expected into what will be seen from a position on,
 // or takes it back for 0.
-func (d *desk) deliver(settled domain.Position) {
+func (d *desk) deliver(settled, applied domain.Position) {
 	for _, add := range d.adds {
 		due := d.office.due[add.name]
 		if due == nil {
@@ -115,8 +90,9 @@ func (d *desk) deliver(settled domain.Position) {
 		}
 		due.flying -= add.n
 		if settled > 0 {
-			due.settled = append(due.settled, addition{settled, add.n})
+			due.settle(settled, add.n)
 		}
+		due.forget(applied)
 		if due.flying == 0 && len(due.settled) == 0 {
 			delete(d.office.due, add.name)
 		}
@@ -144,7 +120,7 @@ func (d *desk) close(settled domain.Position) {
 	applied := d.office.node.store.Position()
 	d.office.mu.Lock()
 	defer d.office.mu.Unlock()
-	d.deliver(settled)
+	d.deliver(settled, applied)
 	for _, name := range d.taken {
 		if settled == 0 {
 			delete(d.office.holds, name)

@@ -55,8 +55,8 @@ func (a *app) newClient(settings config.Client) (*client, error) {
 		return nil, err
 	}
 	made := &client{settings: settings}
-	made.node, err = transport.NewClient(settings.Addr, [][]transport.Route{wiring.Routes()},
-		transport.WithToken(token), transport.WithRetries(0, firstWait),
+	made.node, err = transport.NewClient(settings.Addresses()[0], [][]transport.Route{wiring.Routes()},
+		transport.WithToken(token), transport.WithRetries(0, firstWait), transport.WithHTTP(failover(settings.Addresses())),
 		transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
 			a.note("rift: %v; trying again from position %d in %s", made.explain(err), after, wait)
 		}))

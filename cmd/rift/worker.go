@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/output"
@@ -87,7 +86,6 @@ Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
 		RunE: func(c *cobra.Command, argv []string) error { return a.worker(c, f, argv) },
 	}
 	addClientFlags(c)
-	c.PersistentFlags().Lookup("addr").Usage = "addresses of nodes, with commas between; the next one is asked when one does not answer"
 	flags := c.Flags()
 	flags.StringVar(&f.node, "node-id", "", "name of this node (default: RIFT_NODE_ID, then the host's name)")
 	flags.StringSliceVar(&f.capabilities, "capabilities", nil, "words that items may require: gpu, h100, …")
@@ -283,7 +281,7 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 		return w, domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
 	}
 	w.Limiter = []string{self, "worker", "exec-limited"}
-	addresses, settings, err := a.nodesToAsk(c)
+	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
 		return w, err
 	}
@@ -292,7 +290,7 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 		return w, err
 	}
 	w.Cluster, err = worker.NewCluster(worker.ClusterConfig{
-		Addresses: addresses, Token: token, Actor: name, Timeout: settings.Timeout, Routes: wiring.Routes(), Logger: logger,
+		Addresses: settings.Addresses(), Token: token, Actor: name, Timeout: settings.Timeout, Routes: wiring.Routes(), Logger: logger,
 	})
 	return w, err
 }
@@ -309,40 +307,6 @@ func (a *app) workerName(flag string) (string, error) {
 		return "", hinted(domain.Errorf(domain.Invalid, "this host's name: %w", err), "name the node with --node-id")
 	}
 	return name, nil
-}
-
-// nodesToAsk reads the settings of a client once for each address.
-func (a *app) nodesToAsk(c *cobra.Command) ([]string, config.Client, error) {
-	text := a.getenv("RIFT_ADDR")
-	if flag := c.Flags().Lookup("addr"); flag.Changed {
-		text = flag.Value.String()
-	}
-	var addresses []string
-	var settings config.Client
-	for piece := range strings.SplitSeq(text, ",") {
-		one := pflag.NewFlagSet(c.Name(), pflag.ContinueOnError)
-		config.ClientFlags(one)
-		var failed error
-		c.Flags().Visit(func(flag *pflag.Flag) {
-			if one.Lookup(flag.Name) != nil && flag.Name != "addr" {
-				failed = errors.Join(failed, one.Set(flag.Name, flag.Value.String()))
-			}
-		})
-		if piece = strings.TrimSpace(piece); piece != "" {
-			failed = errors.Join(failed, one.Set("addr", piece))
-		} else if text != "" {
-			failed = errors.Join(failed, usagef("--addr: want addresses with a comma between, found %q", text))
-		}
-		if failed != nil {
-			return nil, settings, failed
-		}
-		var err error
-		if settings, err = config.LoadClient(one, a.getenv); err != nil {
-			return nil, settings, err
-		}
-		addresses = append(addresses, settings.Addr)
-	}
-	return addresses, settings, nil
 }
 
 // workerEnv is what commands get of this process's environment.

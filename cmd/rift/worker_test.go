@@ -73,8 +73,8 @@ func TestWorkerMistakes(t *testing.T) {
 	worker("--run-as", "nobody", "--", "true").want(t, exitError, "", "--run-as: want UID:GID in numbers")
 	worker("--tail", "lots", "--", "true").want(t, exitError, "", "--tail: want a size")
 	worker("--facts", "[1]", "--", "true").want(t, exitError, "", "--facts: want a JSON object")
-	worker("--addr", "a:1,,b:2", "--", "true").want(t, exitError, "", "--addr: want addresses with a comma between")
-	worker("--addr", "a:1,ftp://b", "--", "true").want(t, exitError, "", `want a URL such as http://127.0.0.1:8770, found "ftp://b"`)
+	worker("--addr", "a:1,,b:2", "--", "true").want(t, exitError, "", "want an address between two commas")
+	worker("--addr", "a:1,ftp://b", "--", "true").want(t, exitError, "", `or several with commas between, found "ftp://b"`)
 	worker("--log-level", "loud", "--", "true").want(t, exitError, "", "log level")
 	worker("--", "/no/such/program").want(t, exitError, "", "command /no/such/program: ")
 }

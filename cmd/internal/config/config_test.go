@@ -192,6 +192,7 @@ func TestClient(t *testing.T) {
 		{"", "", "http://127.0.0.1:8770"},
 		{"https://hub/", "", "https://hub"},
 		{"https://hub", "other:99", "http://other:99"},
+		{"a:1, https://b:2/,c:3", "", "http://a:1,https://b:2,http://c:3"},
 	} {
 		var args []string
 		if c.flag != "" {
@@ -200,6 +201,11 @@ func TestClient(t *testing.T) {
 		client, err := load(env("RIFT_ADDR", c.variable), args...)
 		if err != nil || client.Addr != c.want || client.Timeout != 30*time.Second {
 			t.Errorf("%q %q: found %+v, %v, want %s", c.variable, c.flag, client, err, c.want)
+		}
+	}
+	for _, list := range []string{"a:1,,b:2", "a:1,ftp://b", strings.Repeat("a:1,", 64) + "a:1"} {
+		if _, err := load(env(), "--addr", list); domain.CodeOf(err) != domain.Invalid {
+			t.Errorf("%s: found %v, want it refused", list, err)
 		}
 	}
 	if _, err := load(env(), "--addr", "ftp://x", "--timeout", "-1s"); err == nil || strings.Count(err.Error(), "want") != 2 {

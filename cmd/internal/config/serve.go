@@ -126,10 +126,16 @@ func (s Serve) Print(w io.Writer) error { return printYAML(w, settingsOf(&s), s.
 
 // Client is how a command reaches a node.
 type Client struct {
-	Addr      string        `key:"addr" default:"http://127.0.0.1:8770" usage:"address of the node to ask"`
+	Addr      string        `key:"addr" default:"http://127.0.0.1:8770" usage:"address of the node to ask; several with commas between: the next one is asked when one does not answer"`
 	TokenFile string        `key:"token_file" usage:"file whose first token is shown to the node"`
 	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
 }
+
+// Addresses lists the nodes to ask, the first one first.
+func (c Client) Addresses() []string { return strings.Split(c.Addr, ",") }
+
+// maxAddresses bounds the nodes that a client is given.
+const maxAddresses = 64
 
 // ClientFlags adds a flag per setting of a client.
 func ClientFlags(flags *pflag.FlagSet) {
@@ -145,13 +151,24 @@ func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error
 	if err != nil {
 		return Client{}, err
 	}
-	if !strings.Contains(client.Addr, "://") {
-		client.Addr = "http://" + client.Addr
+	addresses := client.Addresses()
+	if len(addresses) > maxAddresses {
+		faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want at most %d addresses, found %d", maxAddresses, len(addresses))})
 	}
-	client.Addr = strings.TrimRight(client.Addr, "/")
-	if u, err := url.Parse(client.Addr); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want a URL such as http://127.0.0.1:8770, found %q", redact(client.Addr))})
+	for i, address := range addresses {
+		if address = strings.TrimSpace(address); address == "" {
+			faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want an address between two commas, found %q", redact(client.Addr))})
+			continue
+		}
+		if !strings.Contains(address, "://") {
+			address = "http://" + address
+		}
+		addresses[i] = strings.TrimRight(address, "/")
+		if u, err := url.Parse(addresses[i]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want a URL such as http://127.0.0.1:8770, or several with commas between, found %q", redact(addresses[i]))})
+		}
 	}
+	client.Addr = strings.Join(addresses, ",")
 	if client.Timeout <= 0 {
 		faults = append(faults, domain.Fault{Field: "timeout", Reason: fmt.Sprintf("want more than 0s, found %s", client.Timeout)})
 	}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// The next node is asked with the same command when one does not answer, and
+// whoever answered is asked first from there on.
+func TestFailover(t *testing.T) {
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var broken, answered atomic.Int64
+	breaking := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		broken.Add(1)
+		panic(http.ErrAbortHandler)
+	}))
+	defer breaking.Close()
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || string(body) != "a body" || r.Header.Get("Idempotency-Key") != "k" {
+			t.Errorf("found %q, %q, %v", body, r.Header.Get("Idempotency-Key"), err)
+		}
+		answered.Add(1)
+	}))
+	defer good.Close()
+	c := failover([]string{"http://" + gone.Addr().String(), breaking.URL, good.URL})
+	for range 3 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gone.Addr().String()+"/work/add", strings.NewReader("a body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Idempotency-Key", "k")
+		answer, err := c.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if broken.Load() != 1 || answered.Load() != 3 {
+		t.Errorf("found %d asked in vain and %d answered, want 1 and 3", broken.Load(), answered.Load())
+	}
+}
+
+// Every command takes a list of addresses.
+func TestClientsTakeLists(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	rift(t, "work", "add", "selfplay", "--task-id", "t-1", "--addr", "127.0.0.1:1,"+server.URL).want(t, exitDone, `"t-1"`, "")
+	rift(t, "work", "show", "t-1", "--addr", "127.0.0.1:1,127.0.0.1:2").want(t, exitUnreachable, "", "nothing answers at http://127.0.0.1:1,http://127.0.0.1:2")
+}

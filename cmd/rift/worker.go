@@ -27,24 +27,24 @@ import (
 
 // workerFlags is what stands on the command line of a worker.
 type workerFlags struct {
-	node                  string
-	capabilities, types   []string
-	facts                 string
-	slots, maxItems       int
-	execs                 []string
-	scratch, runAs, gpu   string
-	env                   []string
-	releaseCodes, fatal   []int
-	grace, stalledAfter   time.Duration
-	itemTimeout, orphan   time.Duration
-	drain, report         time.Duration
-	poll, beat            time.Duration
-	failStalled           bool
-	tail, result, output  string
-	processes, files, cpu uint64
-	memory, fileSize      string
-	once, dry             bool
-	logLevel, logFormat   string
+	node                            string
+	capabilities, types             []string
+	facts                           string
+	slots, maxItems                 int
+	execs                           []string
+	scratch, scratchMax, runAs, gpu string
+	env                             []string
+	releaseCodes, fatal             []int
+	grace, stalledAfter             time.Duration
+	itemTimeout, orphan             time.Duration
+	drain, report                   time.Duration
+	poll, beat                      time.Duration
+	failStalled                     bool
+	tail, result, output            string
+	processes, files, cpu           uint64
+	memory, fileSize                string
+	once, dry                       bool
+	logLevel, logFormat             string
 }
 
 // inherited are the variables of the worker that a command gets, where they exist.
@@ -94,6 +94,7 @@ Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
 	flags.IntVar(&f.slots, "slots", 1, "items to run at once")
 	flags.StringArrayVar(&f.execs, "exec", nil, "TYPE=COMMAND for one task type, split at spaces and quotes, without a shell; repeatable")
 	flags.StringVar(&f.scratch, "scratch", "", "folder for the items' folders, of this worker alone (default: rift-worker-NODE in the system's)")
+	flags.StringVar(&f.scratchMax, "scratch-max", "100GiB", "most disk of all scratch folders, an equal share for each slot (0: no bound)")
 	flags.StringVar(&f.runAs, "run-as", "", "UID:GID that commands run as; needs the superuser")
 	flags.StringVar(&f.gpu, "gpu-command", "", "command that prints a line per GPU: use and memory use in percent")
 	flags.StringArrayVar(&f.env, "env", nil, "NAME to pass on to commands, or NAME=VALUE; repeatable")
@@ -263,6 +264,7 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 		{"tail", f.tail, func(n int64) { w.Tail = int(n) }},
 		{"max-result", f.result, func(n int64) { w.MaxResult = int(n) }},
 		{"max-output", f.output, func(n int64) { w.MaxOutput = n }},
+		{"scratch-max", f.scratchMax, func(n int64) { w.ScratchMax = n }},
 		{"limit-memory", f.memory, func(n int64) { w.Limits.Memory = uint64(n) }},
 		{"limit-file-size", f.fileSize, func(n int64) { w.Limits.FileSize = uint64(n) }},
 	}

@@ -82,7 +82,7 @@ func (w *worker) run(item claimed) ending {
 		return a.send(a.sup.verdict(time.Now(), exit{err: err}, false), nil)
 	}
 	logger.Info("began", "attempt", item.Attempt, "pid", guest.pid(), "config", item.ConfigKey)
-	ended := a.watch(guest)
+	ended := a.watch(guest, folder)
 	a.said.end()
 	lasted := time.Since(a.sup.began)
 	result, outcome := a.outcome(ended, folder)
@@ -95,7 +95,7 @@ func (w *worker) run(item claimed) ending {
 		return endedCancelled
 	case cut:
 		return endedCut
-	case running, drained, stalled, flooded, timedOut:
+	case running, drained, stalled, flooded, overfull, timedOut:
 	}
 	return a.send(outcome, a.resultWith(result, ended, lasted))
 }
@@ -123,14 +123,16 @@ type beat struct {
 }
 
 // watch drives the supervisor until the command has ended and nothing of it is left.
-func (a *attempt) watch(guest child) exit {
+func (a *attempt) watch(guest child, folder string) exit {
 	calls, cancelCalls := context.WithCancel(a.reports)
 	answers := make(chan beat)
 	underWay := false
 	timer := time.NewTimer(0)
+	full, stopMeasuring := a.watchDisk(calls, folder)
 	defer func() {
 		timer.Stop()
 		cancelCalls()
+		stopMeasuring()
 		if underWay {
 			<-answers
 		}
@@ -174,6 +176,9 @@ func (a *attempt) watch(guest child) exit {
 		case <-flood:
 			flood = nil
 			a.sup.stop(time.Now(), flooded)
+		case <-full:
+			full = nil
+			a.sup.stop(time.Now(), overfull)
 		case <-drain:
 			drain = nil
 			a.sup.stop(time.Now(), drained)

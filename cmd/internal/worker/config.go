@@ -20,10 +20,11 @@ type Config struct {
 	Cluster      *Cluster
 	Logger       *slog.Logger
 
-	Folder string   // where each item gets a scratch folder
-	Env    []string // NAME=VALUE that commands get besides RIFT_*
-	RunAs  *User    // nil: the worker's own user
-	Limits Limits
+	Folder     string   // where each item gets a scratch folder
+	ScratchMax int64    // bytes of disk of all scratch folders, an equal share for each slot; 0: no bound
+	Env        []string // NAME=VALUE that commands get besides RIFT_*
+	RunAs      *User    // nil: the worker's own user
+	Limits     Limits
 	// Limiter is the argv of this program's own hidden command that sets the
 	// limits and then becomes the command after it.
 	Limiter []string
@@ -111,6 +112,9 @@ func (c Config) check() error {
 	}
 	if c.MaxResult < 0 || c.MaxResult > 768<<10 {
 		fault("max-result", "want at most 768KiB, which is what a node takes; found %d bytes", c.MaxResult)
+	}
+	if c.ScratchMax < 0 {
+		fault("scratch-max", "want 0 or more, found %d bytes", c.ScratchMax)
 	}
 	if c.MaxItems < 0 {
 		fault("max-items", "want 0 or more, found %d", c.MaxItems)

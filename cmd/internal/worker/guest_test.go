@@ -160,6 +160,39 @@ func guest(name string, args []string) int {
 		if os.MkdirAll("a/b/c", 0o700) != nil || os.WriteFile("a/b/c/file", nil, 0o400) != nil || os.Chmod("a/b", 0) != nil {
 			return 1
 		}
+	case "hoard": // FILES BYTES: fills the disk, out of sight, and stays
+		files, _ := strconv.Atoi(args[0])
+		size, _ := strconv.Atoi(args[1])
+		if os.MkdirAll("a/b", 0o700) != nil {
+			return 1
+		}
+		for i := range files {
+			if os.WriteFile(filepath.Join("a/b", strconv.Itoa(i)), make([]byte, size), 0o600) != nil {
+				return 1
+			}
+		}
+		if os.Symlink("/", "a/b/all") != nil || os.Chmod("a/b", 0) != nil {
+			return 1
+		}
+		tell(args[2:])
+		waitForever()
+	case "sparse": // a file that is large and takes nothing
+		file, err := os.Create("holes")
+		if err != nil || file.Truncate(1<<40) != nil {
+			return 1
+		}
+		tell(args)
+		say(`result: {"sparse":true}`)
+	case "chatter": // LINES of progress as fast as they go
+		lines, _ := strconv.Atoi(args[0])
+		out := bufio.NewWriterSize(os.Stdout, 1<<16)
+		for i := range lines {
+			fmt.Fprintf(out, "progress: {\"n\":%d}\n", i)
+		}
+		if out.Flush() != nil {
+			return 1
+		}
+		say("result: %d", lines)
 	case "tear": // closes its output and goes on
 		if os.Stdout.Close() != nil || os.Stderr.Close() != nil {
 			return 1

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"os/exec"
@@ -44,6 +45,9 @@ func TestHostileItems(t *testing.T) {
 		{name: "the result is huge", guest: []string{"large", "50000000"}, state: domain.WorkDead, says: "want at most 4096 bytes"},
 		{name: "a folder that cannot be entered", guest: []string{"mess"}, state: domain.WorkDone},
 		{name: "a file that is too large", guest: []string{"bigfile"}, change: func(c *Config) { c.Limits.FileSize = 1 << 16 }, state: domain.WorkDone, says: `"too_large":true`},
+		{name: "a folder that fills the disk", guest: []string{"hoard", "40", "65536"}, change: func(c *Config) { c.ScratchMax = 2 << 20 }, state: domain.WorkDead, says: "more scratch disk than is allowed"},
+		{name: "a file full of holes", guest: []string{"sparse"}, change: func(c *Config) { c.ScratchMax = 2 << 20 }, state: domain.WorkDone, says: `"sparse":true`},
+		{name: "a flood of progress", guest: []string{"chatter", "300000"}, state: domain.WorkDone, says: "300000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +79,88 @@ func TestHostileItems(t *testing.T) {
 			empty(t, folder)
 		})
 	}
+}
+
+// Files count wherever they are put, links do not, and neither do holes.
+func TestDiskUse(t *testing.T) {
+	folder := t.TempDir()
+	hidden := filepath.Join(folder, "a", "hidden")
+	if err := os.MkdirAll(hidden, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if err := os.WriteFile(filepath.Join(hidden, strconv.Itoa(i)), make([]byte, 8<<10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.WriteFile(outside, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holes, err := os.Create(filepath.Join(folder, "holes"))
+	if err == nil {
+		err = holes.Truncate(1 << 30)
+	}
+	if err := errors.Join(err, holes.Close(), os.Symlink(outside, filepath.Join(folder, "link")), os.Symlink("/", filepath.Join(folder, "all")), os.Chmod(hidden, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if bytes, files := diskUse(t.Context(), folder, 1<<20, 1000); bytes < 80<<10 || bytes > 200<<10 || files < 13 || files > 17 {
+		t.Errorf("found %d bytes in %d files", bytes, files)
+	}
+	if bytes, _ := diskUse(t.Context(), folder, 20<<10, 1000); bytes < 20<<10 || bytes > 60<<10 {
+		t.Errorf("found %d bytes, want the count ended soon after 20 KiB", bytes)
+	}
+	if _, files := diskUse(t.Context(), folder, 1<<20, 5); files != 6 {
+		t.Errorf("found %d files, want the count ended after 5", files)
+	}
+	if err := os.Chmod(hidden, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What stands in an item is data: no shell reads it, and it makes no variable.
+func TestItemsAreData(t *testing.T) {
+	s := newSite(t)
+	nasty := "$(touch pwned); `touch pwned` && touch pwned | tee pwned > pwned\n\nLD_PRELOAD=/evil.so\nPATH=/evil\t' \" \\ \u0000 \u001b[2J"
+	payload, err := json.Marshal(map[string]string{"LD_PRELOAD": nasty, "RIFT_NODE_ID": "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.add("a", func(a *commands.AddTask) { a.Payload, a.ConfigKey = payload, "LD_PRELOAD:evil.so" })
+	folder := ""
+	s.hire(func(c *Config) {
+		once(c)
+		folder = c.Folder
+	}, "env").end()
+	var told struct {
+		Env []string `json:"env"`
+	}
+	row := s.await("a", domain.WorkDone)
+	if err := json.Unmarshal(row.Result, &told); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, variable := range told.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		seen[name]++
+		switch {
+		case name == "LD_PRELOAD" || name == "PATH" && strings.Contains(value, "evil"):
+			t.Errorf("found %s", variable)
+		case name == "RIFT_PAYLOAD" && value != string(payload):
+			t.Errorf("found %s, want %s", value, payload)
+		case name == "RIFT_NODE_ID" && value == "another":
+			t.Errorf("found %s", variable)
+		}
+	}
+	for name, times := range seen {
+		if times != 1 {
+			t.Errorf("found %s %d times", name, times)
+		}
+	}
+	if seen["RIFT_PAYLOAD"] != 1 || seen["RIFT_CONFIG_KEY"] != 1 {
+		t.Errorf("found %v", told.Env)
+	}
+	empty(t, folder)
 }
 
 // What a command leaves behind is ended with it, in its group and outside.

@@ -26,6 +26,7 @@ const (
 	drained         // the worker is stopping
 	stalled         // no sign of life for too long
 	flooded         // more output than is allowed
+	overfull        // more scratch disk than is allowed
 	timedOut        // the attempt's time is over
 	cancelled       // nobody wants the result any more
 	lost            // the lease belongs to nobody or to somebody else
@@ -269,6 +270,8 @@ func (s *supervisor) verdict(now time.Time, e exit, gaveResult bool) verdict {
 		return verdict{fail, fmt.Sprintf("timed out after %s (%s)", lasted, e), true}
 	case flooded:
 		return verdict{fail, fmt.Sprintf("more output than is allowed (%s)", e), true}
+	case overfull:
+		return verdict{fail, fmt.Sprintf("more scratch disk than is allowed (%s)", e), true}
 	case stalled:
 		return verdict{fail, fmt.Sprintf("stalled: no output or progress for %s (%s)", s.stalledAfter, e), true}
 	case drained:

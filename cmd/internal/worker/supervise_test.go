@@ -168,6 +168,7 @@ func TestVerdicts(t *testing.T) {
 		{"lost", lost, ended(0), true, silent, false},
 		{"killed", cut, ended(0), true, silent, false},
 		{"too much output", flooded, ended(0), true, fail, true},
+		{"too much disk", overfull, ended(0), true, fail, true},
 	} {
 		s := supervise(plain(), steady, noon, moment(60), time.Time{})
 		if c.why != running {

@@ -479,10 +479,10 @@ func TestNodeIsKnown(t *testing.T) {
 func TestTypesAndOnce(t *testing.T) {
 	s := newSite(t)
 	s.add("a")
-	s.add("b", func(c *commands.AddTask) { c.TaskType = "training" })
-	s.add("c", func(c *commands.AddTask) { c.TaskType = "training" })
+	s.add("b", func(c *commands.AddTask) { c.TaskType = "export" })
+	s.add("c", func(c *commands.AddTask) { c.TaskType = "export" })
 	one := func(c *Config) {
-		c.Once, c.Types, c.Commands = true, []string{"training"}, map[string][]string{"training": c.Commands[""]}
+		c.Once, c.Types, c.Commands = true, []string{"export"}, map[string][]string{"export": c.Commands[""]}
 	}
 	if sum := s.hire(one, "play").end(); sum.Completed != 1 {
 		t.Errorf("found %+v, want one slot's worth", sum)

@@ -1,0 +1,357 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// handlers is what each event does to a report, by its type.
+var handlers = func() map[string]func(*Fold, domain.Envelope) {
+	table := map[string]func(*Fold, domain.Envelope){}
+	on(table, (*Fold).spawned)
+	on(table, (*Fold).unblocked)
+	on(table, (*Fold).claimed)
+	on(table, (*Fold).completed)
+	on(table, (*Fold).failed)
+	on(table, (*Fold).released)
+	on(table, (*Fold).revoked)
+	on(table, (*Fold).expired)
+	on(table, (*Fold).retried)
+	on(table, (*Fold).requeued)
+	on(table, (*Fold).died)
+	on(table, (*Fold).cancelled)
+	on(table, (*Fold).dropped)
+	on(table, (*Fold).refused)
+	on(table, (*Fold).rejected)
+	on(table, (*Fold).paused)
+	on(table, (*Fold).resumed)
+	on(table, (*Fold).policyChanged)
+	on(table, (*Fold).announced)
+	on(table, func(f *Fold, e domain.Envelope, n domain.HostOnline) { f.turned(e, n.NodeID, domain.NodeOnline) })
+	on(table, func(f *Fold, e domain.Envelope, n domain.HostOffline) { f.turned(e, n.NodeID, domain.NodeOffline) })
+	on(table, func(f *Fold, e domain.Envelope, n domain.NodeUnhealthy) { f.turned(e, n.NodeID, domain.NodeSick) })
+	on(table, func(f *Fold, e domain.Envelope, n domain.NodeRecovered) { f.turned(e, n.NodeID, domain.NodeOnline) })
+	return table
+}()
+
+func on[E domain.Event](table map[string]func(*Fold, domain.Envelope), do func(*Fold, domain.Envelope, E)) {
+	var zero E
+	table[zero.EventType()] = func(f *Fold, e domain.Envelope) {
+		if event, ok := e.Event.(E); ok {
+			do(f, e, event)
+		}
+	}
+}
+
+func (f *Fold) spawned(e domain.Envelope, spawned domain.TaskSpawned) {
+	if f.items[spawned.TaskID] != nil {
+		return
+	}
+	t := &item{
+		kind: spawned.TaskType, class: f.classOf(spawned.TaskType), requires: spawned.Requires, blocked: spawned.DependsOn,
+		spawned: e.Time, position: e.Position, queued: e.Time, gpu: f.gpuOf(spawned),
+	}
+	f.items[spawned.TaskID] = t
+	if len(t.blocked) > 0 {
+		f.moved(t, domain.WorkBlocked)
+	} else {
+		f.moved(t, domain.WorkQueued)
+	}
+	if f.counted {
+		f.queue.Arrived++
+		f.queue.class(t.class).Arrived++
+		f.queue.series.at(e.Time).arrived++
+	}
+}
+
+func (f *Fold) unblocked(e domain.Envelope, event domain.TaskUnblocked) {
+	t := f.items[event.TaskID]
+	if t == nil {
+		return
+	}
+	t.blocked = slices.DeleteFunc(slices.Clone(t.blocked), func(id domain.TaskID) bool { return id == event.Dependency })
+	if t.state == domain.WorkBlocked && len(t.blocked) == 0 {
+		t.queued = e.Time
+		f.moved(t, domain.WorkQueued)
+	}
+}
+
+func (f *Fold) claimed(e domain.Envelope, claim domain.TaskClaimed) {
+	t := f.items[claim.TaskID]
+	if t == nil {
+		return // a recording that begins in the middle: nothing is known of its wait
+	}
+	f.release(t, e.Time)
+	if claim.Decision != nil && claim.Decision.Class != "" {
+		t.class = claim.Decision.Class
+	}
+	waited := max(e.Time.Sub(t.queued), 0)
+	f.moved(t, domain.WorkLeased)
+	t.lease, t.node, t.claimed = claim.Lease, claim.NodeID, e.Time
+	f.node(e, claim.NodeID).take(f, e.Time)
+	if !f.counted {
+		return
+	}
+	f.queue.Claimed++
+	class := f.queue.class(t.class)
+	class.Claimed++
+	class.waits.Add(waited)
+	f.queue.waits.Add(waited)
+	b := f.queue.series.at(e.Time)
+	b.claimed++
+	b.waits.Add(waited)
+	if limit := f.starves(t.class); limit > 0 && waited > limit {
+		f.queue.Starved++
+		class.Starved++
+	}
+	f.nodes[claim.NodeID].Attempts++
+}
+
+// release ends the time a lease counts for its node, and answers how long it was.
+func (f *Fold) release(t *item, at time.Time) micros {
+	if !t.state.Held() {
+		return 0
+	}
+	node := f.nodes[t.node]
+	if node == nil {
+		return 0
+	}
+	node.give(f, at)
+	held := f.inWindow(t.claimed, at)
+	node.leaseTime += held
+	node.gpuTime += milliGPU(held, t.gpu)
+	return held
+}
+
+// waste counts an attempt that came to nothing.
+func (f *Fold) waste(t *item, why *wasted, held micros) {
+	why.add(t, held)
+	if node := f.nodes[t.node]; node != nil {
+		node.wastedTime += held
+		node.wastedGPU += milliGPU(held, t.gpu)
+	}
+}
+
+// lose remembers a lease whose holder may still report.
+func (f *Fold) lose(id domain.TaskID, t *item, at time.Time) {
+	key := lostKey{id, t.lease}
+	f.lost[key] = lostLease{t.node, at, t.gpu}
+	f.lostOrder = append(f.lostOrder, key)
+	if len(f.lostOrder) > maxLost {
+		delete(f.lost, f.lostOrder[0])
+		f.lostOrder = f.lostOrder[1:]
+	}
+}
+
+// milliGPU is a stretch of time on some thousandths of a GPU, in GPU time.
+func milliGPU(d micros, thousandths int64) micros { return d / 1000 * micros(thousandths) }
+
+// ended takes an item out.
+func (f *Fold) ended(id domain.TaskID, t *item) {
+	f.moved(t, "")
+	delete(f.items, id)
+}
+
+func (f *Fold) completed(e domain.Envelope, event domain.TaskCompleted) {
+	t := f.items[event.TaskID]
+	if t == nil {
+		return
+	}
+	f.release(t, e.Time)
+	if f.counted {
+		f.queue.Done++
+		f.queue.class(t.class).Done++
+		f.queue.series.at(e.Time).done++
+		if node := f.nodes[t.node]; node != nil && t.state.Held() {
+			node.Done++
+		}
+	}
+	f.ended(event.TaskID, t)
+}
+
+func (f *Fold) failed(e domain.Envelope, event domain.TaskFailed) {
+	if t := f.items[event.TaskID]; t != nil {
+		held := f.release(t, e.Time)
+		if f.counted {
+			f.waste(t, &f.queue.failures, held)
+			if node := f.nodes[t.node]; node != nil {
+				node.Failed++
+			}
+		}
+		f.moved(t, domain.WorkFailed)
+	}
+}
+
+func (f *Fold) expired(e domain.Envelope, event domain.TaskLeaseExpired) {
+	t := f.items[event.TaskID]
+	if t == nil {
+		return
+	}
+	held := f.release(t, e.Time)
+	if f.counted {
+		why := &f.queue.expiries
+		f.queue.expiredBy.add(event.Reason)
+		f.waste(t, why, held)
+		f.queue.class(t.class).Expired++
+		if node := f.nodes[t.node]; node != nil {
+			node.Expired++
+		}
+	}
+	f.lose(event.TaskID, t, e.Time)
+	f.moved(t, domain.WorkFailed)
+}
+
+func (f *Fold) revoked(e domain.Envelope, event domain.TaskRevoked) {
+	t := f.items[event.TaskID]
+	if t == nil {
+		return
+	}
+	held := f.release(t, e.Time)
+	if f.counted {
+		f.waste(t, &f.queue.revocations, held)
+		if node := f.nodes[t.node]; node != nil {
+			node.Revoked++
+		}
+	}
+	f.lose(event.TaskID, t, e.Time)
+	t.queued = e.Time
+	f.moved(t, domain.WorkQueued)
+}
+
+func (f *Fold) released(e domain.Envelope, event domain.TaskReleased) {
+	if t := f.items[event.TaskID]; t != nil {
+		f.release(t, e.Time)
+		if f.counted {
+			f.queue.Released++
+		}
+		t.queued = e.Time
+		f.moved(t, domain.WorkQueued)
+	}
+}
+
+func (f *Fold) retried(e domain.Envelope, event domain.TaskRetryScheduled) {
+	if t := f.items[event.TaskID]; t != nil {
+		f.release(t, e.Time)
+		t.until = event.NotBefore
+		f.moved(t, domain.WorkWaiting)
+		if f.counted {
+			f.queue.Retries++
+		}
+	}
+}
+
+func (f *Fold) requeued(e domain.Envelope, event domain.TaskRequeued) {
+	if t := f.items[event.TaskID]; t != nil {
+		f.release(t, e.Time)
+		t.queued = e.Time
+		f.moved(t, domain.WorkQueued)
+	}
+}
+
+func (f *Fold) died(e domain.Envelope, event domain.TaskDead) {
+	if t := f.items[event.TaskID]; t != nil {
+		f.release(t, e.Time)
+		if f.counted {
+			f.queue.Dead++
+		}
+		f.ended(event.TaskID, t)
+	}
+}
+
+func (f *Fold) cancelled(e domain.Envelope, event domain.TaskCancelled) {
+	t := f.items[event.TaskID]
+	if t == nil {
+		return
+	}
+	held := f.release(t, e.Time)
+	if t.state.Held() {
+		f.lose(event.TaskID, t, e.Time)
+	}
+	if f.counted {
+		f.queue.Cancelled++
+		if t.state.Held() {
+			f.queue.cancellations.add(t, held) // somebody's wish, not the node's waste
+		}
+	}
+	f.ended(event.TaskID, t)
+}
+
+func (f *Fold) dropped(e domain.Envelope, event domain.TaskDropped) {
+	if t := f.items[event.TaskID]; t != nil {
+		f.release(t, e.Time)
+		if f.counted {
+			f.queue.Dropped++
+			f.queue.class(t.class).Expired++
+		}
+		f.ended(event.TaskID, t)
+	}
+}
+
+func (f *Fold) refused(_ domain.Envelope, event domain.TaskRefused) {
+	if f.counted {
+		f.queue.Refused++
+		f.queue.refusedBy.add(event.Reason)
+	}
+}
+
+// rejected counts a report from somebody without the live lease. What its sender
+// did since the lease ended was in vain.
+func (f *Fold) rejected(e domain.Envelope, event domain.CompletionRejected) {
+	key := lostKey{event.TaskID, event.Lease}
+	lease, known := f.lost[key]
+	ends := event.Verb == "complete" || event.Verb == "fail" || event.Verb == "release"
+	if known && ends {
+		delete(f.lost, key)
+	}
+	if !f.counted {
+		return
+	}
+	f.queue.Rejected++
+	f.queue.rejectedBy.add(event.Verb + " refused as " + event.Reason)
+	name := event.NodeID
+	if known {
+		name = lease.node
+	}
+	node := f.nodes[name]
+	if node != nil {
+		node.Refused++
+	}
+	if len(event.Result) > 0 {
+		f.queue.Salvaged++
+		if node != nil {
+			node.Salvaged++
+		}
+	}
+	if known && ends {
+		beyond := f.inWindow(lease.ended, e.Time)
+		f.queue.refusals.attempts++
+		f.queue.refusals.time += beyond
+		f.queue.refusals.gpu += milliGPU(beyond, lease.gpu)
+		if node != nil {
+			node.wastedTime += beyond
+			node.wastedGPU += milliGPU(beyond, lease.gpu)
+		}
+	}
+}
+
+func (f *Fold) paused(_ domain.Envelope, event domain.KindPaused) {
+	if f.pauses[event.Kind] == nil {
+		f.pauses[event.Kind] = map[string]time.Time{}
+	}
+	f.pauses[event.Kind][event.Reason] = event.Until
+}
+
+func (f *Fold) resumed(_ domain.Envelope, event domain.KindResumed) {
+	delete(f.pauses[event.Kind], event.Reason)
+}
+
+func (f *Fold) policyChanged(_ domain.Envelope, changed domain.PolicyChanged) {
+	if changed.Name != domain.PolicyDefaultName {
+		return
+	}
+	if rules, err := changed.Policy.Work.Rules(); err == nil {
+		f.rules = rules
+	}
+}

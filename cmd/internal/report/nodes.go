@@ -1,0 +1,236 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// nodeFold is what is known of a node, and how its time in the window went.
+type nodeFold struct {
+	NodeCounts
+	state     domain.NodeState // empty: never told
+	words     map[string]bool  // nil: never told
+	gpus      *int             // nil: never told
+	seen      time.Time        // its time is counted up to here
+	running   int
+	busy      micros // with at least one lease
+	idle      micros // online without one
+	sick      micros // unhealthy without one
+	offline   micros
+	unknown   micros // without one, and nobody said how it is
+	leaseTime micros // of all leases: of two at once, twice
+	gpuTime   micros
+
+	wastedTime, wastedGPU micros
+}
+
+// NodeCounts counts what happened on a node in the window.
+type NodeCounts struct {
+	Attempts int `json:"attempts"`
+	Done     int `json:"done"`
+	Failed   int `json:"failed"`
+	Expired  int `json:"expired"`
+	Revoked  int `json:"revoked"`
+	Refused  int `json:"refused"`  // reports without the live lease
+	Salvaged int `json:"salvaged"` // of them, with a result that is kept
+	Flaps    int `json:"flaps"`    // times it stopped being online
+}
+
+func (f *Fold) node(e domain.Envelope, id domain.NodeID) *nodeFold {
+	n := f.nodes[id]
+	if n == nil {
+		n = &nodeFold{seen: e.Time}
+		f.nodes[id] = n
+	}
+	return n
+}
+
+// advance counts the node's time up to a moment.
+func (n *nodeFold) advance(f *Fold, at time.Time) {
+	if !at.After(n.seen) {
+		return
+	}
+	passed := f.inWindow(n.seen, at)
+	n.seen = at
+	switch {
+	case n.running > 0:
+		n.busy += passed
+	case n.state == domain.NodeOnline:
+		n.idle += passed
+	case n.state == domain.NodeSick:
+		n.sick += passed
+	case n.state == domain.NodeOffline:
+		n.offline += passed
+	default:
+		n.unknown += passed
+	}
+}
+
+func (n *nodeFold) take(f *Fold, at time.Time) {
+	n.advance(f, at)
+	n.running++
+}
+
+func (n *nodeFold) give(f *Fold, at time.Time) {
+	n.advance(f, at)
+	n.running = max(n.running-1, 0)
+}
+
+func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state domain.NodeState) {
+	n := f.node(e, id)
+	n.advance(f, e.Time)
+	if f.counted && n.state == domain.NodeOnline && state != domain.NodeOnline {
+		n.Flaps++
+	}
+	n.state = state
+}
+
+func (f *Fold) announced(e domain.Envelope, event domain.NodeAnnounced) {
+	n := f.node(e, event.NodeID)
+	n.words = map[string]bool{}
+	for _, word := range event.Capabilities {
+		n.words[word] = true
+	}
+	var told struct {
+		GPU *int `json:"gpu"`
+	}
+	hardware := domain.HardwareOf(event.Facts)
+	switch {
+	case len(event.Facts) > 0 && json.Unmarshal(event.Facts, &told) == nil && told.GPU != nil:
+		gpus := min(max(*told.GPU, 0), maxGPUs)
+		n.gpus = &gpus
+	case hardware.HasGPU.Known:
+		gpus := 0
+		if hardware.HasGPU.Value {
+			gpus = 1
+		}
+		n.gpus = &gpus
+	}
+}
+
+// whatNodesCan lists the words of the nodes that are online; nil for one that
+// never told them.
+func (f *Fold) whatNodesCan() []map[string]bool {
+	var able []map[string]bool
+	for _, n := range f.nodes {
+		if n.state == domain.NodeOnline || n.state == "" {
+			able = append(able, n.words)
+		}
+	}
+	return able
+}
+
+// Node is one line of the report of the nodes. Hours are of the window.
+type Node struct {
+	NodeID      domain.NodeID    `json:"node_id"`
+	State       domain.NodeState `json:"state,omitempty"` // at the end; absent: never told
+	GPUs        *int             `json:"gpus,omitempty"`  // absent: never told
+	Busy        Seconds          `json:"busy_seconds"`
+	Idle        Seconds          `json:"idle_seconds"`
+	Unhealthy   Seconds          `json:"unhealthy_seconds"`
+	Offline     Seconds          `json:"offline_seconds"`
+	Unknown     Seconds          `json:"unknown_seconds"`
+	BusyPercent *float64         `json:"busy_percent,omitempty"` // of the time it was busy or idle; absent: neither
+	LeaseHours  float64          `json:"lease_hours"`
+	GPUHours    float64          `json:"gpu_hours"`
+	WastedHours float64          `json:"wasted_hours"`
+	WastedGPU   float64          `json:"wasted_gpu_hours"`
+	IdleGPU     *float64         `json:"idle_gpu_hours,omitempty"` // absent: how many it has is not known
+	NodeCounts
+
+	wastedTime, wastedGPU micros
+}
+
+// Nodes is the report of the nodes, those that wasted most first.
+type Nodes struct {
+	Log   Footer  `json:"log"`
+	Span  Seconds `json:"span_seconds"`
+	Total Node    `json:"total"`
+	Nodes []Node  `json:"nodes"`
+}
+
+// Nodes tells how the nodes did.
+func (f *Fold) Nodes() Nodes {
+	report := Nodes{Log: f.footer(), Span: f.inWindow(f.start, f.end()).seconds(), Nodes: []Node{}}
+	end := f.end()
+	sum := nodeFold{}
+	gpus, idleGPU, known := 0, micros(0), false
+	open := f.openLeases(end)
+	for id, n := range f.nodes {
+		whole := *n // the report changes nothing, so that it can be asked twice
+		whole.advance(f, end)
+		whole.leaseTime += open[id].time
+		whole.gpuTime += open[id].gpu
+		line := whole.line(id)
+		if whole.gpus != nil {
+			idle := max((whole.busy+whole.idle)*micros(*whole.gpus)-whole.gpuTime, 0)
+			hours := idle.hours()
+			line.IdleGPU = &hours
+			gpus, idleGPU, known = gpus+*whole.gpus, idleGPU+idle, true
+		}
+		report.Nodes = append(report.Nodes, line)
+		sum.add(&whole)
+	}
+	slices.SortFunc(report.Nodes, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(b.wastedGPU, a.wastedGPU), cmp.Compare(b.wastedTime, a.wastedTime), cmp.Compare(b.Flaps, a.Flaps), cmp.Compare(a.NodeID, b.NodeID))
+	})
+	report.Total = sum.line("all")
+	if known {
+		hours := idleGPU.hours()
+		report.Total.GPUs, report.Total.IdleGPU = &gpus, &hours
+	}
+	return report
+}
+
+// openLeases is the time of leases that have not ended, by node.
+func (f *Fold) openLeases(end time.Time) map[domain.NodeID]wasted {
+	open := map[domain.NodeID]wasted{}
+	for _, t := range f.items {
+		if t.state.Held() {
+			held := f.inWindow(t.claimed, end)
+			w := open[t.node]
+			w.time += held
+			w.gpu += milliGPU(held, t.gpu)
+			open[t.node] = w
+		}
+	}
+	return open
+}
+
+func (n *nodeFold) line(id domain.NodeID) Node {
+	line := Node{
+		NodeID: id, State: n.state, GPUs: n.gpus, Busy: n.busy.seconds(), Idle: n.idle.seconds(), Unhealthy: n.sick.seconds(),
+		Offline: n.offline.seconds(), Unknown: n.unknown.seconds(), LeaseHours: n.leaseTime.hours(), GPUHours: n.gpuTime.hours(),
+		WastedHours: n.wastedTime.hours(), WastedGPU: n.wastedGPU.hours(), NodeCounts: n.NodeCounts,
+		wastedTime: n.wastedTime, wastedGPU: n.wastedGPU,
+	}
+	if able := n.busy + n.idle; able > 0 {
+		share := 100 * float64(n.busy) / float64(able)
+		line.BusyPercent = &share
+	}
+	return line
+}
+
+func (n *nodeFold) add(other *nodeFold) {
+	n.busy += other.busy
+	n.idle += other.idle
+	n.sick += other.sick
+	n.offline += other.offline
+	n.unknown += other.unknown
+	n.leaseTime += other.leaseTime
+	n.gpuTime += other.gpuTime
+	n.wastedTime += other.wastedTime
+	n.wastedGPU += other.wastedGPU
+	n.Attempts += other.Attempts
+	n.Done += other.Done
+	n.Failed += other.Failed
+	n.Expired += other.Expired
+	n.Revoked += other.Revoked
+	n.Refused += other.Refused
+	n.Salvaged += other.Salvaged
+	n.Flaps += other.Flaps
+}

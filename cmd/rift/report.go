@@ -1,0 +1,313 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/report"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+)
+
+// formatSVG is a drawing: of reports only.
+const formatSVG = "svg"
+
+// reportFlags say what a report is about and where it goes.
+type reportFlags struct {
+	source   sourceFlags
+	from, to string
+	out      string
+}
+
+// kindOfReport is one report: how its fold is told.
+type kindOfReport struct {
+	name, short, long, example string
+	print                      func(*output.Printer, *report.Fold) error
+	draw                       func(io.Writer, *report.Fold) error
+}
+
+func reportKinds() []kindOfReport {
+	return []kindOfReport{
+		{
+			name: "queue", short: "Tell how the queue did: ages, waits, what starved, what was lost, why items wait",
+			long: `Tells of the queue: how old what is pending is, how long items waited, what
+starved, expired, was refused or salvaged, why items are pending, and how many
+were done in an hour. -o svg draws its depth and the waits over time.
+
+A wait runs from when an item could be claimed to the claim. -o csv is the table
+of the classes.`,
+			example: `  rift report queue
+  rift report queue --data data --from 2026-03-06T00:00:00Z --to 2026-03-07T00:00:00Z -o md
+  rift report queue recorded/*.jsonl.zst --out queue.svg`,
+			print: printQueueReport,
+			draw:  func(w io.Writer, f *report.Fold) error { return f.Queue().SVG(w) },
+		},
+		{
+			name: "nodes", short: "Tell how the nodes did: busy, idle, wasted GPU hours, flaps",
+			long: `Tells of each node: how long it was busy, idle, unhealthy and offline, what its
+attempts came to, how many GPU hours they took and how many of those were wasted:
+on attempts that failed, expired or were revoked, and on going on after the lease
+until a report was refused. -o svg draws a bar for each.
+
+An item takes the GPUs its payload names (num_gpu, gpu_milli), else one when it
+requires "gpu" or its type needs one.`,
+			example: `  rift report nodes
+  rift report nodes --data data -o csv --out nodes.csv
+  rift report nodes incident.jsonl.zst --out nodes.svg`,
+			print: printNodesReport,
+			draw:  func(w io.Writer, f *report.Fold) error { return f.Nodes().SVG(w) },
+		},
+	}
+}
+
+func newReport(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "report",
+		Short: "Tell how the queue and the nodes did, as tables or drawings",
+		Long: `Reports are made from the log alone: that of a node (--addr), of a data folder
+(--data or named), or of recorded files. Each ends with the stretch of the log it is
+about and a digest of what it was made of: the same digest, the same report.
+
+-o svg, or --out with a name that ends in .svg, .md, .csv or .json, chooses the form.`,
+		Example: "  rift report queue\n  rift report nodes --data data --out nodes.svg",
+	}
+	addClientFlags(c)
+	for _, kind := range reportKinds() {
+		c.AddCommand(newReportKind(a, kind))
+	}
+	return c
+}
+
+func newReportKind(a *app, kind kindOfReport) *cobra.Command {
+	var flags reportFlags
+	c := &cobra.Command{
+		Use: kind.name + " [FILE|DIR…]", Short: kind.short, Long: kind.long, Example: kind.example,
+		RunE: func(c *cobra.Command, paths []string) error { return a.report(c, kind, flags, paths) },
+	}
+	flags.source.add(c)
+	set := c.Flags()
+	set.StringVar(&flags.from, "from", "", "begin at this position (1200, or -1000 from the end) or time")
+	set.StringVar(&flags.to, "to", "", "end at this position or time (default: the end; of a node: now)")
+	set.StringVar(&flags.out, "out", "", "write to this file; its ending chooses the form unless -o does")
+	return c
+}
+
+func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) (err error) {
+	format := a.format
+	if format == "" && flags.out != "" {
+		format = strings.TrimPrefix(filepath.Ext(flags.out), ".")
+		if format != formatSVG && !slices.Contains(output.Formats, format) {
+			return usagef("--out %s: want a name that ends in .svg, .md, .csv, .json or .jsonl, or -o", flags.out)
+		}
+	}
+	var to io.Writer = a.stdout
+	var buffer bytes.Buffer
+	if flags.out != "" {
+		to = &buffer
+	}
+	var p *output.Printer
+	if format != formatSVG {
+		if p, err = a.printer(); err != nil {
+			return err
+		}
+		if flags.out != "" {
+			p = &output.Printer{Out: to, Format: output.Format(format), Now: a.now()}
+		}
+	}
+	fold, err := a.foldReport(c, flags, paths)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		err = kind.draw(to, fold)
+	} else {
+		err = kind.print(p, fold)
+	}
+	if err != nil || flags.out == "" {
+		return err
+	}
+	if err := os.WriteFile(flags.out, buffer.Bytes(), 0o644); err != nil {
+		return domain.Errorf(domain.Unavailable, "report: %w", err)
+	}
+	a.note("rift: wrote %s", flags.out)
+	return nil
+}
+
+// foldReport reads the log that a report is about.
+func (a *app) foldReport(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Fold, err error) {
+	ctx := c.Context()
+	src, err := a.reportSource(c, flags, paths)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, src.close()) }()
+	window := report.Window{}
+	if window.From, window.FromTime, err = placeOf(ctx, "--from", flags.from, 0, src.head); err != nil {
+		return nil, err
+	}
+	if window.To, window.ToTime, err = placeOf(ctx, "--to", flags.to, window.From, src.head); err != nil {
+		return nil, err
+	}
+	if window.To != 0 && window.From > window.To || !window.ToTime.IsZero() && window.FromTime.After(window.ToTime) {
+		return nil, usagef("--to: want it behind --from, found %s before %s", flags.to, flags.from)
+	}
+	live := src.follow != nil
+	if live && flags.to == "" {
+		window.ToTime = a.now()
+	}
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	if fold, err = report.New(catalog, window); err != nil {
+		return nil, err
+	}
+	which := selection{to: window.To}
+	if live { // a node need not send what is not looked at
+		which.filter.Types = report.Types()
+	}
+	progress := a.progress("folding", "events", 0)
+	defer progress.Done()
+	head, err := a.headOf(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	progress.Total(int64(head))
+	for e, err := range src.events(ctx, which) {
+		if err != nil {
+			return nil, err
+		}
+		more, err := fold.Apply(e)
+		if err != nil {
+			return nil, hinted(err, "is the log of another version? `rift replay` says what is wrong with it; --to ends a report before it")
+		}
+		if !more {
+			break
+		}
+		progress.Set(int64(e.Position))
+	}
+	if live {
+		fold.Covers(1, head)
+	}
+	if fold.Empty() {
+		return fold, hinted(domain.Errorf(domain.NotFound, "report: nothing of the queue or the nodes happened in this stretch of %s", src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
+	}
+	return fold, nil
+}
+
+// headOf is the end of a log that is quick to ask; 0 for files, which would
+// have to be read twice.
+func (a *app) headOf(ctx context.Context, src *source) (domain.Position, error) {
+	if src.files != nil {
+		return 0, nil
+	}
+	return src.head(ctx)
+}
+
+// reportSource opens what a report is made from. Recordings that are no lines of
+// events are brought into a log first.
+func (a *app) reportSource(c *cobra.Command, flags reportFlags, paths []string) (*source, error) {
+	if len(paths) == 0 || len(paths) == 1 && isDataFolder(paths[0]) {
+		return flags.source.open(a, c, paths)
+	}
+	if flags.source.data != "" {
+		return nil, usagef("%s: want --data or files, found both", c.CommandPath())
+	}
+	if err := readableFiles(paths); err != nil {
+		return nil, err
+	}
+	groups, err := sortedByFormat(paths, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(groups) == 1 && groups[0].format == "jsonl" {
+		return flags.source.open(a, c, paths)
+	}
+	folder, err := os.MkdirTemp("", "rift-report-")
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "folder of the report: %w", err)
+	}
+	log, err := a.logToReplay(c.Context(), folder, paths, replayFlags{})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	return &source{
+		name: strings.Join(paths, ", "), events: logEvents(log), head: log.Head,
+		close: func() error { return errors.Join(log.Close(), os.RemoveAll(folder)) },
+	}, nil
+}
+
+// spanCell is a time for people, exact for programs.
+func spanCell(s report.Seconds) time.Duration {
+	return time.Duration(float64(s) * float64(time.Second))
+}
+
+// footerLines is what stands under every table of a report.
+func footerLines(f report.Footer) string {
+	return "log positions " + output.Count(f.First) + " to " + output.Count(f.Last) + ", " + f.From.Format(domain.Timestamp) + " to " + f.To.Format(domain.Timestamp) +
+		"; " + output.Plural(f.Events, "event") + " folded, digest " + f.ShortDigest()
+}
+
+// reportPart is one table of a report under its heading.
+type reportPart struct {
+	title   string
+	listing output.Listing
+}
+
+// printParts prints the tables of a report: all of them to people and as
+// Markdown, the first alone as CSV, and the document to programs.
+func printParts(p *output.Printer, doc any, items []any, title string, footer report.Footer, parts []reportPart) error {
+	switch p.Format {
+	case output.JSON, output.JSONL:
+		return p.Print(output.Listing{Doc: doc, Items: items})
+	case output.CSV:
+		return p.Print(parts[0].listing)
+	case output.Markdown:
+		write := func(text string) error {
+			_, err := io.WriteString(p.Out, text)
+			return err
+		}
+		if err := write("# " + title + "\n"); err != nil {
+			return domain.Errorf(domain.Unavailable, "report: %w", err)
+		}
+		for _, part := range parts {
+			if len(part.listing.Rows) == 0 {
+				continue
+			}
+			if err := write("\n## " + part.title + "\n\n"); err != nil {
+				return domain.Errorf(domain.Unavailable, "report: %w", err)
+			}
+			if err := p.Print(part.listing); err != nil {
+				return err
+			}
+		}
+		if err := write("\n*" + footerLines(footer) + "*\n"); err != nil {
+			return domain.Errorf(domain.Unavailable, "report: %w", err)
+		}
+		return nil
+	case output.Table, output.Wide:
+	}
+	if err := p.Line(title); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if len(part.listing.Rows) == 0 {
+			continue
+		}
+		part.listing.Above = "\n" + part.title
+		if err := p.Print(part.listing); err != nil {
+			return err
+		}
+	}
+	return p.Line("\n" + footerLines(footer))
+}

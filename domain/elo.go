@@ -137,6 +137,8 @@ func EloEvents() []Def {
 	return []Def{
 		Define[EloUpdated](1, "elo", "the rating of a model moved", config, Alias("games", "games_played"), Alias("games_count", "games_played"),
 			Alias("old_elo", "old"), Alias("new_elo", "new")),
+		Define[EloResultsRecorded](1, "elo", "the results of an evaluation count for the ratings"),
+		Define[EloMatchRecorded](1, "elo", "a game was played and counts for the ratings"),
 		Define[EloVelocityChanged](1, "training", "the best model of a game gains rating faster or slower than before", FromOutside(), config),
 		Define[EloMatchesMerged](1, "elo", "a node took over match facts that another node had"),
 		Define[EloRatingsRecalculated](1, "elo", "ratings were computed anew from all match facts"),

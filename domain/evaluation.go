@@ -8,6 +8,8 @@ type OpponentResult struct {
 	Losses   int    `json:"losses"`
 	Draws    int    `json:"draws"`
 	Errors   int    `json:"errors,omitempty"`
+
+	Pentanomial []int `json:"pentanomial,omitempty"` // pairs of games by points from 0 to 2, five counts, where games were paired
 }
 
 // Games counts the games that have a result.
@@ -59,6 +61,7 @@ func (e EvaluationCompleted) Validate() []Fault {
 		within(&c, "results.draws", result.Draws, 0, maxGames)
 		within(&c, "results.errors", result.Errors, 0, maxGames)
 		games += result.Games()
+		pentanomialChecks(&c, result)
 	}
 	if len(c) == 0 && games > e.GamesPlayed {
 		c.fault("games_played", "want at least the %d games of the results, found %d", games, e.GamesPlayed)
@@ -66,5 +69,47 @@ func (e EvaluationCompleted) Validate() []Fault {
 	maybeWithin(&c, "elo", e.Elo, -maxRating, maxRating)
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))
+	return c
+}
+
+// pentanomialChecks wants pairs to be those of the games that are counted.
+func pentanomialChecks(c *checks, result OpponentResult) {
+	if len(result.Pentanomial) == 0 {
+		return
+	}
+	pairs, points := 0, 0
+	for i, n := range result.Pentanomial {
+		within(c, "results.pentanomial", n, 0, maxGames)
+		pairs += n
+		points += i * n
+	}
+	if len(result.Pentanomial) != 5 || 2*pairs != result.Games() || points != 2*result.Wins+result.Draws {
+		c.fault("results.pentanomial", "want five counts of pairs that add up to the %d games and their points, found %v", result.Games(), result.Pentanomial)
+	}
+}
+
+// EvaluationFailed: measuring a model came to nothing that could count.
+type EvaluationFailed struct {
+	ConfigKey ConfigKey `json:"config_key"`
+	ModelID   ModelID   `json:"model_id,omitempty"` // absent: not even that was said
+	TaskID    TaskID    `json:"task_id,omitempty"`
+	NodeID    NodeID    `json:"node_id,omitempty"`
+	Error     string    `json:"error"`
+}
+
+// EventType is EVALUATION_FAILED.
+func (EvaluationFailed) EventType() string { return "EVALUATION_FAILED" }
+
+// Home is the stream of the game's training.
+func (e EvaluationFailed) Home() StreamID { return e.ConfigKey.TrainingStream() }
+
+// Validate names what is missing.
+func (e EvaluationFailed) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	c.maybeName("model_id", string(e.ModelID))
+	c.maybeName("task_id", string(e.TaskID))
+	c.maybeName("node_id", string(e.NodeID))
+	c.text("error", e.Error)
 	return c
 }

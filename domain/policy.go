@@ -25,7 +25,10 @@ type Policy struct {
 	Datasync DatasyncPolicy `json:"datasync"`
 	Alarms   AlarmsPolicy   `json:"alarms"`
 
-	Training TrainingPolicy `json:"training"`
+	Training  TrainingPolicy  `json:"training"`
+	Elo       EloPolicy       `json:"elo"`
+	Gauntlet  GauntletPolicy  `json:"gauntlet"`
+	Promotion PromotionPolicy `json:"promotion"`
 }
 
 // DefaultPolicy is policy-default before anybody changed it. The numbers are
@@ -39,6 +42,10 @@ func DefaultPolicy() Policy {
 		Datasync: defaultDatasyncPolicy(),
 		Alarms:   defaultAlarmsPolicy(),
 		Training: defaultTrainingPolicy(),
+
+		Elo:       defaultEloPolicy(),
+		Gauntlet:  defaultGauntletPolicy(),
+		Promotion: defaultPromotionPolicy(),
 	}
 }
 
@@ -52,6 +59,9 @@ func (p Policy) Validate() []Fault {
 	p.Datasync.check(&c)
 	p.Alarms.check(&c)
 	p.Training.check(&c)
+	p.Elo.check(&c)
+	p.Gauntlet.check(&c)
+	p.Promotion.check(&c)
 	return c
 }
 

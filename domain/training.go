@@ -133,6 +133,8 @@ type PromotionFailed struct {
 	Reasons   []string      `json:"reasons"`            // the gates that said no, at least one
 	WinRate   *float64      `json:"win_rate,omitempty"` // 0 to 1
 	Gates     []GateVerdict `json:"gates,omitempty"`    // every gate, when rift decided
+
+	Evaluation string `json:"evaluation,omitempty"` // the identity of the evaluation that was judged
 }
 
 // EventType is PROMOTION_FAILED.
@@ -173,6 +175,8 @@ type ModelPromoted struct {
 	ModelID   ModelID       `json:"model_id"`
 	Previous  ModelID       `json:"previous,omitempty"` // the model it replaces; absent: the first
 	Gates     []GateVerdict `json:"gates,omitempty"`
+
+	Evaluation string `json:"evaluation,omitempty"` // the identity of the evaluation that was judged
 }
 
 // EventType is MODEL_PROMOTED.
@@ -396,6 +400,7 @@ func TrainingEvents() []Def {
 			Alias("score", "quality_score"), AlsoNamed("HIGH_QUALITY_DATA_AVAILABLE")),
 		Define[EvaluationCompleted](1, "model", "a model was measured against opponents", FromOutside(), config, boardPlayers,
 			Alias("games", "games_played"), Alias("games_count", "games_played"), job, Alias("work_id", "task_id"), host, Reshape(resultsOfOpponents)),
+		Define[EvaluationFailed](1, "training", "measuring a model came to nothing that could count", FromOutside(), config, boardPlayers, host, job, Alias("reason", "error")),
 		Define[PlateauDetected](1, "training", "the models of a game stopped getting better", FromOutside(), config,
 			Alias("stall_count", "consecutive"), AlsoNamed("ELO_PLATEAU_DETECTED")),
 		Define[ExplorationBoost](1, "training", "selfplay of a game explores more for a while", FromOutside(), config,

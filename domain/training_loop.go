@@ -203,16 +203,25 @@ func (t Training) evolvePromotion(fact Envelope) Training {
 	switch e := fact.Event.(type) {
 	case PromotionFailed:
 		t.Refused = remember(t.Refused, RefusedPromote{e.ModelID, fact.Time}, keptModels)
+		t.Judged = judged(t.Judged, e.Evaluation)
 		if slices.ContainsFunc(e.Gates, func(g GateVerdict) bool { return g.Gate == GateEloGain && g.OK }) {
 			t.Plateaus = 0
 		}
 	case ModelPromoted:
 		t.Model, t.PromotedAt = e.ModelID, fact.Time
 		t.Promoted = remember(t.Promoted, e.ModelID, keptModels)
+		t.Judged = judged(t.Judged, e.Evaluation)
 		t.Refused, t.Plateaus, t.Readings, t.PlateauAt = nil, 0, nil, time.Time{}
 		t.Boosts = nil
 	}
 	return t
+}
+
+func judged(list []string, evaluation string) []string {
+	if evaluation == "" {
+		return list
+	}
+	return remember(list, evaluation, keptModels)
 }
 
 // GateEloGain is the promotion gate that says whether a model got better.

@@ -37,6 +37,7 @@ type Training struct {
 	PromotedAt time.Time        `json:"promoted_at,omitzero"`
 	Promoted   []ModelID        `json:"promoted,omitempty"` // the last ones
 	Refused    []RefusedPromote `json:"refused,omitempty"`  // the last failures since a promotion, oldest first
+	Judged     []string         `json:"judged,omitempty"`   // the last evaluations that were judged
 }
 
 // QualityReading is the last known quality of a game's data.

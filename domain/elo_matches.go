@@ -1,0 +1,276 @@
+package domain
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/ringrift/rift/domain/rating"
+)
+
+// EloResultsRecorded: the results of an evaluation count for the ratings. Facts
+// are immutable; ratings are a fold of them.
+type EloResultsRecorded struct {
+	ConfigKey ConfigKey        `json:"config_key"`
+	FactID    string           `json:"fact_id"` // the evaluation's identity; it counts once
+	ModelID   ModelID          `json:"model_id"`
+	Results   []OpponentResult `json:"results"`
+}
+
+// EventType is ELO_RESULTS_RECORDED.
+func (EloResultsRecorded) EventType() string { return "ELO_RESULTS_RECORDED" }
+
+// Home is the stream of the game's ratings.
+func (e EloResultsRecorded) Home() StreamID { return e.ConfigKey.EloStream() }
+
+// Validate names what is missing.
+func (e EloResultsRecorded) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	c.text("fact_id", e.FactID)
+	c.name("model_id", string(e.ModelID))
+	if len(e.Results) == 0 {
+		c.fault("results", "want at least one")
+	}
+	return c
+}
+
+// MatchPlayer is a player of a game: a model, under the harness that drove it.
+type MatchPlayer struct {
+	ModelID string `json:"model_id"`          // a model or the name of a baseline
+	Harness string `json:"harness,omitempty"` // ratings are kept per model and harness
+}
+
+// Name is what the ratings call the player.
+func (p MatchPlayer) Name() string {
+	if p.Harness == "" {
+		return p.ModelID
+	}
+	return p.ModelID + ":" + p.Harness
+}
+
+// EloMatchRecorded: a game was played and counts for the ratings.
+type EloMatchRecorded struct {
+	ConfigKey    ConfigKey     `json:"config_key"`
+	MatchID      string        `json:"match_id"`     // the hash of what follows, but the worker
+	Participants []MatchPlayer `json:"participants"` // in the order of their seats
+	Ranks        []int         `json:"ranks"`        // 1 for the winner; shared ranks are draws
+	GameID       string        `json:"game_id,omitempty"`
+	Seed         *uint64       `json:"seed,omitempty"`
+	Worker       NodeID        `json:"worker,omitempty"`
+}
+
+// EventType is ELO_MATCH_RECORDED.
+func (EloMatchRecorded) EventType() string { return "ELO_MATCH_RECORDED" }
+
+// Home is the stream of the game's ratings.
+func (e EloMatchRecorded) Home() StreamID { return e.ConfigKey.EloStream() }
+
+// Identity is the hash of the game itself: the same game told by two nodes is
+// one fact, and the game belongs to its config.
+func (e EloMatchRecorded) Identity() string {
+	e.MatchID, e.Worker = "", ""
+	return contentHash(e)
+}
+
+// Validate names what is missing or out of range.
+func (e EloMatchRecorded) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	if players := e.ConfigKey.Players(); players > 0 && len(e.Participants) != players {
+		c.fault("participants", "want the %d players of %s, found %d", players, e.ConfigKey, len(e.Participants))
+	}
+	for _, player := range e.Participants {
+		c.name("participants.model_id", player.ModelID)
+		c.maybeName("participants.harness", player.Harness)
+	}
+	if len(e.Ranks) != len(e.Participants) {
+		c.fault("result.ranks", "want one rank per participant, found %d for %d", len(e.Ranks), len(e.Participants))
+	}
+	for _, rank := range e.Ranks {
+		within(&c, "result.ranks", rank, 1, MaxPlayers)
+	}
+	if len(e.Ranks) > 0 && !slices.Contains(e.Ranks, 1) {
+		c.fault("result.ranks", "want a first rank")
+	}
+	c.maybeName("game_id", e.GameID)
+	c.maybeName("worker", string(e.Worker))
+	return c
+}
+
+// contentHash names a fact by its content: what it is, on every node.
+func contentHash(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		data = fmt.Append(nil, v) // not a number in JSON; it is no fact either way
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// EvaluationIdentity names an evaluation: by the work item that played it, or
+// by its content where no item is named.
+func (e EvaluationCompleted) EvaluationIdentity() string {
+	if e.TaskID != "" {
+		return "task:" + string(e.TaskID)
+	}
+	return "content:" + e.ContentIdentity()
+}
+
+// ContentIdentity is the hash of an evaluation's results.
+func (e EvaluationCompleted) ContentIdentity() string {
+	results := slices.SortedFunc(slices.Values(e.Results), func(a, b OpponentResult) int { return cmp.Compare(a.Opponent, b.Opponent) })
+	return contentHash(struct {
+		ConfigKey ConfigKey
+		ModelID   ModelID
+		Results   []OpponentResult
+	}{e.ConfigKey, e.ModelID, results})
+}
+
+// Ratings is the state of the ratings of a game, folded from its stream. It
+// owns its maps: a state is folded forward and the old one not used again.
+type Ratings struct {
+	Facts   map[string]bool   // identities of all facts that count
+	Games   map[string]string // game id → match id
+	players map[string]*Player
+	weight  float64 // of a pair in a game
+}
+
+// Player is a player as its games show it.
+type Player struct {
+	Name    string
+	Rating  *float64 // as last published; nil: not yet
+	Error   float64
+	Against map[string]rating.WDL
+}
+
+// Games counts the player's games, pairs of them with more than two players.
+func (p Player) Games() int {
+	games := 0
+	for _, wdl := range p.Against { //purity:ok a sum has no order
+		games += wdl.Games()
+	}
+	return games
+}
+
+// Evolve applies a fact.
+func (r Ratings) Evolve(fact Envelope) Ratings {
+	switch e := fact.Event.(type) {
+	case EloResultsRecorded:
+		if r = r.ready(e.ConfigKey); r.Facts[e.FactID] {
+			return r
+		}
+		r.Facts[e.FactID] = true
+		for _, result := range e.Results {
+			r.meet(string(e.ModelID), result.Opponent, rating.WDL{Wins: result.Wins, Draws: result.Draws, Losses: result.Losses})
+		}
+	case EloMatchRecorded:
+		if r = r.ready(e.ConfigKey); r.Facts[e.MatchID] {
+			return r
+		}
+		r.Facts[e.MatchID] = true
+		if e.GameID != "" {
+			r.Games[e.GameID] = e.MatchID
+		}
+		for i, a := range e.Participants {
+			for j, b := range e.Participants[:i] {
+				var wdl rating.WDL
+				switch {
+				case e.Ranks[i] < e.Ranks[j]:
+					wdl.Wins = 1
+				case e.Ranks[i] > e.Ranks[j]:
+					wdl.Losses = 1
+				default:
+					wdl.Draws = 1
+				}
+				r.meet(a.Name(), b.Name(), wdl)
+			}
+		}
+	case EloUpdated:
+		r = r.ready(e.ConfigKey)
+		player := r.player(string(e.ModelID))
+		player.Rating, player.Error = &e.New, e.Error
+	}
+	return r
+}
+
+func (r Ratings) ready(config ConfigKey) Ratings {
+	if r.players == nil {
+		r.Facts, r.Games, r.players = map[string]bool{}, map[string]string{}, map[string]*Player{}
+		r.weight = 1 / float64(max(config.Players()-1, 1))
+	}
+	return r
+}
+
+func (r Ratings) player(name string) *Player {
+	player, known := r.players[name]
+	if !known {
+		player = &Player{Name: name, Against: map[string]rating.WDL{}}
+		r.players[name] = player
+	}
+	return player
+}
+
+// meet counts games of two players for both; a player against itself counts for nobody.
+func (r Ratings) meet(a, b string, wdl rating.WDL) {
+	if a == b || wdl.Games() == 0 {
+		return
+	}
+	add := func(one, other string, w rating.WDL) {
+		p := r.player(one)
+		sum := p.Against[other]
+		p.Against[other] = rating.WDL{Wins: sum.Wins + w.Wins, Draws: sum.Draws + w.Draws, Losses: sum.Losses + w.Losses}
+	}
+	add(a, b, wdl)
+	add(b, a, rating.WDL{Wins: wdl.Losses, Draws: wdl.Draws, Losses: wdl.Wins})
+}
+
+// rated is what a player's games are measured against.
+func (r Ratings) rated(name string, p EloPolicy) float64 {
+	if pin, pinned := p.Pin(name); pinned {
+		return pin
+	}
+	if player, known := r.players[name]; known && player.Rating != nil {
+		return *player.Rating
+	}
+	return p.Initial
+}
+
+// Rerate computes the ratings of players anew from all their games, one after
+// the other, each against what the others are rated then, and says which moved.
+// Baselines are pinned: nothing moves them.
+func (r Ratings) Rerate(config ConfigKey, names []string, p EloPolicy) []EloUpdated {
+	r = r.ready(config)
+	var moved []EloUpdated
+	for _, name := range names {
+		if _, pinned := p.Pin(name); pinned {
+			continue
+		}
+		player := r.player(name)
+		var games []rating.Against
+		for _, opponent := range slices.Sorted(maps.Keys(player.Against)) {
+			games = append(games, rating.Against{Rating: r.rated(opponent, p), WDL: player.Against[opponent], Weight: r.weight})
+		}
+		if len(games) == 0 {
+			continue
+		}
+		old := r.rated(name, p)
+		elo, deviation := rating.Anchored(p.Initial, p.Deviation, games)
+		elo, deviation = round2(elo), round2(deviation)
+		if player.Rating != nil && math.Abs(elo-old) < p.Smallest && deviation == player.Error {
+			continue
+		}
+		event := EloUpdated{ConfigKey: config, ModelID: ModelID(name), Old: old, New: elo, Error: deviation, GamesPlayed: player.Games()}
+		moved = append(moved, event)
+		r = r.Evolve(Envelope{Event: event})
+	}
+	return moved
+}
+
+// round2 keeps two decimals: a rating's error is hundreds of times that.
+func round2(v float64) float64 { return math.Round(v*100) / 100 }

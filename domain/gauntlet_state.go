@@ -1,0 +1,147 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+)
+
+// GauntletID names the measuring of one model of one game.
+type GauntletID string
+
+// GauntletOf is the gauntlet of a model: it has one.
+func GauntletOf(config ConfigKey, model ModelID) GauntletID {
+	return GauntletID(string(config) + ":" + string(model))
+}
+
+// Stream is where the gauntlet's whole life is written.
+func (id GauntletID) Stream() StreamID { return Stream("gauntlet", string(id)) }
+
+// SPRT is a sequential test in logistic Elo.
+type SPRT struct {
+	Elo0  float64 `json:"elo0"`
+	Elo1  float64 `json:"elo1"`
+	Alpha float64 `json:"alpha"`
+	Beta  float64 `json:"beta"`
+}
+
+func (s SPRT) check(c *checks) {
+	if !(s.Elo0 < s.Elo1 && s.Elo0 >= -maxRating && s.Elo1 <= maxRating) {
+		c.fault("sprt.elo1", "want more than elo0 %v, found %v", s.Elo0, s.Elo1)
+	}
+	if !(s.Alpha > 0 && s.Alpha < 0.5 && s.Beta > 0 && s.Beta < 0.5) {
+		c.fault("sprt.alpha", "want error rates above 0 and below 0.5, found %v and %v", s.Alpha, s.Beta)
+	}
+}
+
+// GauntletStarted: a model is to be measured against these opponents, by the
+// work item.
+type GauntletStarted struct {
+	GauntletID GauntletID `json:"gauntlet_id"`
+	ConfigKey  ConfigKey  `json:"config_key"`
+	ModelID    ModelID    `json:"model_id"`
+	Opponents  []string   `json:"opponents"`
+	Games      int        `json:"games"` // per opponent
+	SPRT       *SPRT      `json:"sprt,omitempty"`
+	InUse      ModelID    `json:"in_use,omitempty"` // the model in use, when it is among the opponents
+	TaskID     TaskID     `json:"task_id"`
+	Round      int        `json:"round"` // from 1; more after rounds that failed
+}
+
+// EventType is GAUNTLET_STARTED.
+func (GauntletStarted) EventType() string { return "GAUNTLET_STARTED" }
+
+// Home is the gauntlet's stream.
+func (e GauntletStarted) Home() StreamID { return e.GauntletID.Stream() }
+
+// Validate names what is missing or out of range.
+func (e GauntletStarted) Validate() []Fault {
+	var c checks
+	c.name("gauntlet_id", string(e.GauntletID))
+	c.config(e.ConfigKey)
+	c.name("model_id", string(e.ModelID))
+	c.name("task_id", string(e.TaskID))
+	if len(e.Opponents) == 0 {
+		c.fault("baselines", "want at least one opponent")
+	}
+	for i, opponent := range e.Opponents {
+		c.name(fmt.Sprintf("baselines[%d]", i), opponent)
+		if opponent == string(e.ModelID) {
+			c.fault(fmt.Sprintf("baselines[%d]", i), "want another than the model itself")
+		}
+		if slices.Contains(e.Opponents[:i], opponent) {
+			c.fault(fmt.Sprintf("baselines[%d]", i), "want each opponent once, found %q twice", clip(opponent, 64))
+		}
+	}
+	within(&c, "games", e.Games, 1, maxGames)
+	if e.SPRT != nil {
+		e.SPRT.check(&c)
+	}
+	return c
+}
+
+// GauntletFinished: the games are played and say this, or they came to nothing.
+type GauntletFinished struct {
+	GauntletID GauntletID       `json:"gauntlet_id"`
+	TaskID     TaskID           `json:"task_id"`
+	Games      int              `json:"games"` // with a result
+	Results    []OpponentResult `json:"results,omitempty"`
+	LLR        *float64         `json:"llr,omitempty"`   // against the model in use, or the only opponent
+	Elo        *float64         `json:"elo,omitempty"`   // over that opponent
+	Error      *float64         `json:"error,omitempty"` // half of its 95 % interval
+	Decision   string           `json:"decision"`        // better, worse, open; measured: no test was possible; failed
+	Reason     string           `json:"reason,omitempty"`
+}
+
+// The decisions of a gauntlet besides those of a sequential test.
+const (
+	GauntletMeasured = "measured"
+	GauntletFailed   = "failed"
+)
+
+// EventType is GAUNTLET_FINISHED.
+func (GauntletFinished) EventType() string { return "GAUNTLET_FINISHED" }
+
+// Home is the gauntlet's stream.
+func (e GauntletFinished) Home() StreamID { return e.GauntletID.Stream() }
+
+// Validate names what is missing.
+func (e GauntletFinished) Validate() []Fault {
+	var c checks
+	c.name("gauntlet_id", string(e.GauntletID))
+	c.name("task_id", string(e.TaskID))
+	atLeast(&c, "games", e.Games, 0)
+	c.text("decision", e.Decision)
+	return c
+}
+
+// Gauntlet is the state of one gauntlet, folded from its stream.
+type Gauntlet struct {
+	Started  *GauntletStarted  `json:"started,omitempty"`
+	Finished *GauntletFinished `json:"finished,omitempty"` // of the round that started last
+}
+
+// Evolve applies a fact.
+func (g Gauntlet) Evolve(fact Envelope) Gauntlet {
+	switch e := fact.Event.(type) {
+	case GauntletStarted:
+		g.Started, g.Finished = &e, nil
+	case GauntletFinished:
+		if g.Started != nil && g.Started.TaskID == e.TaskID && g.Finished == nil {
+			g.Finished = &e
+		}
+	}
+	return g
+}
+
+// State is "unknown", "running", "done" or "failed".
+func (g Gauntlet) State() string {
+	switch {
+	case g.Started == nil:
+		return "unknown"
+	case g.Finished == nil:
+		return "running"
+	case g.Finished.Decision == GauntletFailed:
+		return "failed"
+	}
+	return "done"
+}

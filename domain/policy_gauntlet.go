@@ -1,0 +1,129 @@
+package domain
+
+import "slices"
+
+// EloPolicy holds the numbers of the ratings.
+type EloPolicy struct {
+	Initial   float64        `json:"initial"`   // what a player is taken for before its first game
+	Deviation float64        `json:"deviation"` // how far from it players are, one standard deviation
+	Smallest  float64        `json:"smallest"`  // move of a rating that is worth an event
+	Pinned    []PinnedRating `json:"pinned"`    // baselines: their ratings never move
+}
+
+// PinnedRating is a baseline of known strength.
+type PinnedRating struct {
+	Name   string  `json:"name"`
+	Rating float64 `json:"rating"` // Elo
+}
+
+func defaultEloPolicy() EloPolicy {
+	return EloPolicy{
+		Initial: 1500, Deviation: 350, Smallest: 0.01,
+		Pinned: []PinnedRating{
+			{"random", 400}, {"heuristic", 1200}, {"heuristic_strong", 1400}, {"mcts_light", 1500},
+			{"mcts_medium", 1700}, {"mcts_strong", 1900}, {"mcts_master", 2000}, {"mcts_grandmaster", 2100},
+		},
+	}
+}
+
+// Pin is the rating of a baseline; false for a player that is none.
+func (p EloPolicy) Pin(name string) (float64, bool) {
+	at := slices.IndexFunc(p.Pinned, func(pin PinnedRating) bool { return pin.Name == name })
+	if at < 0 {
+		return 0, false
+	}
+	return p.Pinned[at].Rating, true
+}
+
+func (p EloPolicy) check(c *policyChecks) {
+	c.positive("elo.deviation", p.Deviation)
+	if !(p.Initial >= -maxRating && p.Initial <= maxRating) {
+		c.fault("elo.initial", "want a rating, found %v", p.Initial)
+	}
+	if !(p.Smallest >= 0) {
+		c.fault("elo.smallest", "want at least 0, found %v", p.Smallest)
+	}
+	for _, pin := range p.Pinned {
+		if pin.Name == "" || !(pin.Rating >= -maxRating && pin.Rating <= maxRating) {
+			c.fault("elo.pinned", "want names with ratings, found %q at %v", pin.Name, pin.Rating)
+		}
+	}
+}
+
+// GauntletPolicy holds the numbers of measuring a model.
+type GauntletPolicy struct {
+	Baselines    []string       `json:"baselines"`     // opponents besides the model in use
+	Games        int            `json:"games"`         // per opponent
+	MaxGames     int            `json:"max_games"`     // per opponent, of one gauntlet
+	MaxOpponents int            `json:"max_opponents"` // of one gauntlet
+	Priority     int            `json:"priority"`      // of its work item, 0 to 100
+	MaxAttempts  int            `json:"max_attempts"`  // of its work item
+	BoardSeconds []BoardSeconds `json:"board_seconds"` // bound on one attempt with two players, by board
+	ThreePlayers float64        `json:"three_players"` // times that bound
+	FourPlayers  float64        `json:"four_players"`  // times that bound
+	SPRTElo0     float64        `json:"sprt_elo0"`     // the candidate is no better, in Elo
+	SPRTElo1     float64        `json:"sprt_elo1"`     // the candidate is better, in Elo
+	SPRTAlpha    float64        `json:"sprt_alpha"`    // chance to accept elo1 though elo0 holds
+	SPRTBeta     float64        `json:"sprt_beta"`     // chance to accept elo0 though elo1 holds
+}
+
+// BoardSeconds is a bound on time for one board.
+type BoardSeconds struct {
+	Board   Board   `json:"board"`
+	Seconds Seconds `json:"seconds"` // with two players
+}
+
+func defaultGauntletPolicy() GauntletPolicy {
+	return GauntletPolicy{
+		Baselines: []string{"random", "heuristic"}, Games: 100, MaxGames: 10_000, MaxOpponents: 32,
+		Priority: 85, MaxAttempts: 3,
+		BoardSeconds: []BoardSeconds{{Hex8, 1800}, {Square8, 2400}, {Square19, 5400}, {Hexagonal, 7200}},
+		ThreePlayers: 1.5, FourPlayers: 2,
+		SPRTElo0: 0, SPRTElo1: 10, SPRTAlpha: 0.05, SPRTBeta: 0.05,
+	}
+}
+
+// Timeout bounds one attempt at measuring a model of a game.
+func (p GauntletPolicy) Timeout(config ConfigKey) Seconds {
+	bound := Seconds(7200)
+	for _, b := range p.BoardSeconds {
+		if b.Board == config.Board() {
+			bound = b.Seconds
+		}
+	}
+	switch config.Players() {
+	case 3:
+		bound *= Seconds(p.ThreePlayers)
+	case 4:
+		bound *= Seconds(p.FourPlayers)
+	}
+	return bound
+}
+
+func (p GauntletPolicy) check(c *policyChecks) {
+	c.positive("gauntlet.games", float64(p.Games))
+	c.positive("gauntlet.max_opponents", float64(p.MaxOpponents))
+	c.positive("gauntlet.max_attempts", float64(p.MaxAttempts))
+	c.positive("gauntlet.three_players", p.ThreePlayers)
+	c.positive("gauntlet.four_players", p.FourPlayers)
+	if p.MaxGames < p.Games {
+		c.fault("gauntlet.max_games", "want at least games %d, found %d", p.Games, p.MaxGames)
+	}
+	if p.Priority < 0 || p.Priority > 100 {
+		c.fault("gauntlet.priority", "want 0 to 100, found %d", p.Priority)
+	}
+	if !(p.SPRTElo0 < p.SPRTElo1) {
+		c.fault("gauntlet.sprt_elo1", "want more than sprt_elo0 %v, found %v", p.SPRTElo0, p.SPRTElo1)
+	}
+	for _, rate := range []struct {
+		field string
+		value float64
+	}{{"sprt_alpha", p.SPRTAlpha}, {"sprt_beta", p.SPRTBeta}} {
+		if !(rate.value > 0 && rate.value < 0.5) {
+			c.fault("gauntlet."+rate.field, "want more than 0 and less than 0.5, found %v", rate.value)
+		}
+	}
+	for _, b := range p.BoardSeconds {
+		c.positive("gauntlet.board_seconds", float64(b.Seconds))
+	}
+}

@@ -1,0 +1,139 @@
+// Package rating is the mathematics of strength: expected scores, Elo
+// differences with their intervals, sequential tests, and ratings against
+// opponents of known strength. It knows no events.
+//
+// Ratings are on the logistic scale: 400 Elo are odds of ten to one.
+package rating
+
+import "math"
+
+// Expected is the score that a player this many Elo above another is expected
+// to make, 0 to 1.
+func Expected(difference float64) float64 { return 1 / (1 + math.Pow(10, -difference/400)) }
+
+// Difference is the Elo difference at which a score is expected. The score is
+// clamped to 0.001 … 0.999: nobody is infinitely stronger.
+func Difference(score float64) float64 {
+	score = min(max(score, 0.001), 0.999)
+	return -400 * math.Log10(1/score-1)
+}
+
+// WDL counts games by result. A game that broke off is in none of them.
+type WDL struct{ Wins, Draws, Losses int }
+
+// Games is how many there are.
+func (r WDL) Games() int { return r.Wins + r.Draws + r.Losses }
+
+// Score is the share of points, a draw being half; half when there is no game.
+func (r WDL) Score() float64 {
+	if r.Games() == 0 {
+		return 0.5
+	}
+	return (float64(r.Wins) + float64(r.Draws)/2) / float64(r.Games())
+}
+
+// Distribution lists the counts from the worst result of a unit to the best;
+// results are evenly spaced from 0 to 1. Three cells are games (loss, draw,
+// win), five are pairs of games with colours swapped.
+func (r WDL) Distribution() []float64 {
+	return []float64{float64(r.Losses), float64(r.Draws), float64(r.Wins)}
+}
+
+// z95 is the quantile of the normal distribution for 95 % two-sided intervals.
+const z95 = 1.959963984540054
+
+// Estimate is an Elo difference with its error.
+type Estimate struct {
+	Elo   float64
+	Error float64 // half the width of the 95 % interval
+	Low   float64 // of the 95 % interval
+	High  float64
+	LOS   float64 // likelihood that the difference is above 0
+}
+
+// Measure estimates the Elo difference behind a distribution of three or five
+// cells (fishtest's "regular" statistics: zero cells count as 0.001, the error
+// is half of what mean ± 1.96 standard errors come to).
+func Measure(cells []float64) Estimate {
+	total, mean, variance := moments(cells)
+	deviation := math.Sqrt(variance / total)
+	low, high := Difference(mean-z95*deviation), Difference(mean+z95*deviation)
+	return Estimate{
+		Elo: Difference(mean), Error: (high - low) / 2, Low: low, High: high,
+		LOS: normal((mean - 0.5) / deviation),
+	}
+}
+
+// normal is the distribution function of the standard normal distribution.
+func normal(x float64) float64 { return (1 + math.Erf(x/math.Sqrt2)) / 2 }
+
+// moments of a distribution; zero cells count as 0.001, so that logarithms exist.
+func moments(cells []float64) (total, mean, variance float64) {
+	step := 1 / float64(len(cells)-1)
+	for i, n := range regular(cells) {
+		total += n
+		mean += n * float64(i) * step
+	}
+	mean /= total
+	for i, n := range regular(cells) {
+		distance := float64(i)*step - mean
+		variance += n * distance * distance
+	}
+	return total, mean, variance / total
+}
+
+func regular(cells []float64) []float64 {
+	out := make([]float64, len(cells))
+	for i, n := range cells {
+		out[i] = max(n, 0.001)
+	}
+	return out
+}
+
+// Against is a number of games against an opponent of a known rating.
+type Against struct {
+	Rating float64
+	WDL
+	Weight float64 // of each game; 1 for a game of two, 1/(n−1) for a pair in a game of n
+}
+
+// Anchored rates a player by its games against opponents whose ratings are
+// taken as given: the rating of the largest posterior density under the logistic
+// model with draws as half wins and a normal prior, and its standard error from
+// the curvature there. Without games it is the prior.
+//
+// The log density is concave, so Newton steps inside a shrinking bracket find
+// its only maximum.
+func Anchored(prior, deviation float64, games []Against) (elo, standardError float64) {
+	const scale = math.Ln10 / 400
+	slope := func(r float64) (first, second float64) {
+		first, second = (prior-r)/(deviation*deviation), -1/(deviation*deviation)
+		for _, g := range games {
+			n, p := g.Weight*float64(g.Games()), Expected(r-g.Rating)
+			first += scale * (g.Weight*(float64(g.Wins)+float64(g.Draws)/2) - n*p)
+			second -= scale * scale * n * p * (1 - p)
+		}
+		return first, second
+	}
+	low, high := -10_000.0, 20_000.0
+	r := prior
+	for range 100 {
+		first, second := slope(r)
+		if first > 0 {
+			low = r
+		} else {
+			high = r
+		}
+		next := r - first/second
+		if !(next > low && next < high) {
+			next = (low + high) / 2
+		}
+		if math.Abs(next-r) < 1e-9 {
+			r = next
+			break
+		}
+		r = next
+	}
+	_, second := slope(r)
+	return r, 1 / math.Sqrt(-second)
+}

@@ -46,6 +46,8 @@ func Bridged(target domain.StreamID, expected domain.Revision, event domain.Even
 		return ReportCluster{Healthy: &e}
 	case domain.ClusterUnhealthy:
 		return ReportCluster{Unhealthy: &e}
+	case domain.EvaluationCompleted:
+		return RecordEvaluation{e}
 	case domain.TrainingStarted:
 		return StartTraining{Event: e}
 	case domain.TrainingCompleted:

@@ -108,6 +108,8 @@ func Training() []Spec {
 		Handle("say that a training broke off", failTraining),
 		Handle("end a training that says nothing more", abandonLongTraining),
 		Handle("count games that a training may use", noteTrainingData),
+		Handle("judge a candidate by its evaluation", judgePromotion,
+			Consult(func(decidePromotion) bool { return true }, consultPromotion)),
 		Handle("ask for a training if one is due", considerATraining),
 	}
 }

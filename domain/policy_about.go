@@ -279,6 +279,66 @@ func aboutSetting(key string) string {
 		return "bound on one attempt at a training"
 	case "training.item_max_attempts":
 		return "attempts before a training is given up"
+	case "elo":
+		return "the numbers of the ratings"
+	case "elo.initial":
+		return "what a player is taken for before its first game"
+	case "elo.deviation":
+		return "how far from it players are, one standard deviation"
+	case "elo.smallest":
+		return "move of a rating that is worth an event"
+	case "elo.pinned":
+		return "baselines: their ratings never move"
+	case "gauntlet":
+		return "the numbers of measuring a model"
+	case "gauntlet.baselines":
+		return "opponents besides the model in use"
+	case "gauntlet.games":
+		return "per opponent"
+	case "gauntlet.max_games":
+		return "per opponent, of one gauntlet"
+	case "gauntlet.max_opponents":
+		return "of one gauntlet"
+	case "gauntlet.priority":
+		return "of its work item, 0 to 100"
+	case "gauntlet.max_attempts":
+		return "of its work item"
+	case "gauntlet.board_seconds":
+		return "bound on one attempt with two players, by board"
+	case "gauntlet.three_players":
+		return "times that bound"
+	case "gauntlet.four_players":
+		return "times that bound"
+	case "gauntlet.sprt_elo0":
+		return "the candidate is no better, in Elo"
+	case "gauntlet.sprt_elo1":
+		return "the candidate is better, in Elo"
+	case "gauntlet.sprt_alpha":
+		return "chance to accept elo1 though elo0 holds"
+	case "gauntlet.sprt_beta":
+		return "chance to accept elo0 though elo1 holds"
+	case "promotion":
+		return "the numbers of the promotion gates"
+	case "promotion.games":
+		return "per baseline, and against the model in use"
+	case "promotion.production_games":
+		return "the same for a candidate of production strength"
+	case "promotion.production_elo":
+		return "rating from which a candidate is of production strength"
+	case "promotion.elo_gain":
+		return "over the model in use"
+	case "promotion.bootstrap_gain":
+		return "the same while the model in use is weak"
+	case "promotion.bootstrap_elo":
+		return "rating below which the model in use is weak"
+	case "promotion.min_velocity":
+		return "Elo per hour, where known"
+	case "promotion.min_quality":
+		return "of the data, where known"
+	case "promotion.cooldown_seconds":
+		return "between promotions of a config"
+	case "promotion.win_rates":
+		return "what a candidate must score, harder with more games to learn from"
 	}
 	return ""
 }

@@ -171,14 +171,14 @@ func (f PromotionFacts) velocityGate(p PromotionPolicy) GateVerdict {
 	if f.Velocity == nil {
 		return GateVerdict{Gate: "velocity", OK: true, Wanted: &p.MinVelocity, Reason: "not known"}
 	}
-	return verdict("velocity", *f.Velocity >= p.MinVelocity, *f.Velocity, p.MinVelocity, "Elo per hour")
+	return verdict("velocity", *f.Velocity >= p.MinVelocity, *f.Velocity, p.MinVelocity, "%.2f Elo per hour", *f.Velocity)
 }
 
 func (f PromotionFacts) qualityGate(p PromotionPolicy) GateVerdict {
 	if f.Quality == nil {
 		return GateVerdict{Gate: "data_quality", OK: true, Wanted: &p.MinQuality, Reason: "not known"}
 	}
-	return verdict("data_quality", *f.Quality >= p.MinQuality, *f.Quality, p.MinQuality, "of the last reading")
+	return verdict("data_quality", *f.Quality >= p.MinQuality, *f.Quality, p.MinQuality, "%.2f in the last reading", *f.Quality)
 }
 
 func (f PromotionFacts) cooldownGate(p PromotionPolicy) GateVerdict {
@@ -187,5 +187,5 @@ func (f PromotionFacts) cooldownGate(p PromotionPolicy) GateVerdict {
 		return GateVerdict{Gate: "cooldown", OK: true, Wanted: &wanted, Reason: "the config was never promoted"}
 	}
 	since := f.Now.Sub(f.PromotedAt).Seconds()
-	return verdict("cooldown", since >= wanted, since, wanted, "seconds since the last promotion")
+	return verdict("cooldown", since >= wanted, since, wanted, "%.0f s since the last promotion", since)
 }

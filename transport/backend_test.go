@@ -42,7 +42,7 @@ func newNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), held: map[string]bool{}, health: Health{Status: StateOK, Checks: []Check{}}}
-	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(), commands.Training())
+	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
 	if err != nil {
 		t.Fatal(err)
 	}

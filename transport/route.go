@@ -233,6 +233,8 @@ func Routes() []Route {
 		DatasyncRoutes(),
 		HandlerRoutes(),
 		TrainingRoutes(),
+		EloRoutes(),
+		GauntletRoutes(),
 		ProbeRoutes(),
 	)
 }

@@ -22,7 +22,7 @@ func Ignored() map[string]string {
 			"SWIM_MEMBER_CHANGED",
 		}},
 		{"a fact of the training loop: kept on the log and read through /events; nothing here decides on it", []string{
-			"ELO_UPDATED",
+			"EVALUATION_FAILED",
 			"TOURNAMENT_COMPLETED",
 		}},
 		{"the read models' own store reads it, to forget what the leader has run", []string{

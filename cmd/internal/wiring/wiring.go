@@ -48,6 +48,8 @@ func Projections() []projections.Projection {
 		projections.AlarmsProjection(),
 		projections.HandlersProjection(),
 		projections.TrainingProjection(),
+		projections.EloProjection(),
+		projections.GauntletProjection(),
 	}
 }
 
@@ -58,6 +60,8 @@ func Reactors() []projections.Reactor {
 		commands.DaemonsReactors(),
 		commands.AdminReactors(),
 		commands.TrainingReactors(),
+		commands.EloReactors(),
+		commands.GauntletReactors(),
 	)
 }
 
@@ -85,6 +89,8 @@ func Specs() [][]commands.Spec {
 		commands.Datasync(),
 		commands.Alarms(),
 		commands.Training(),
+		commands.Elo(),
+		commands.Gauntlet(),
 	}
 }
 

@@ -1,0 +1,83 @@
+package commands
+
+import (
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// decidePromotion judges a candidate by one evaluation of it.
+type decidePromotion struct {
+	ConfigKey  domain.ConfigKey        `json:"config_key"`
+	ModelID    domain.ModelID          `json:"model_id"`
+	Evaluation string                  `json:"evaluation"`
+	Results    []domain.OpponentResult `json:"results"`
+
+	// What the ratings say, looked up before the decision.
+	Candidate *domain.RatedAt `json:"candidate,omitempty"`
+	InUse     domain.ModelID  `json:"in_use,omitempty"` // whose rating Current is
+	Current   *domain.RatedAt `json:"current,omitempty"`
+}
+
+func (decidePromotion) CommandType() string       { return "training.decide_promotion" }
+func (c decidePromotion) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
+
+// consultPromotion looks the ratings up. The candidate's counts this evaluation
+// already: its results were recorded by a command before this one.
+func consultPromotion(desk Desk, c decidePromotion, _ domain.Facts) (decidePromotion, error) {
+	row, _, err := projections.TrainingTable.Get(desk, string(c.ConfigKey))
+	if err != nil {
+		return c, err
+	}
+	c.InUse = row.Model
+	if c.Candidate, err = projections.RatingOf(desk, c.ConfigKey, string(c.ModelID)); err != nil {
+		return c, err
+	}
+	if c.InUse != "" {
+		c.Current, err = projections.RatingOf(desk, c.ConfigKey, string(c.InUse))
+	}
+	return c, err
+}
+
+// judgePromotion passes a candidate through every gate and keeps every verdict.
+// One evaluation is judged once, and a model is promoted once.
+func judgePromotion(t domain.Training, c decidePromotion, facts domain.Facts) ([]domain.Event, error) {
+	if slices.Contains(t.Judged, c.Evaluation) || slices.Contains(t.Promoted, c.ModelID) {
+		return nil, nil
+	}
+	judged := domain.PromotionFacts{
+		ConfigKey: c.ConfigKey, ModelID: c.ModelID, InUse: t.Model, Results: c.Results, Candidate: c.Candidate,
+		TotalGames: t.TotalGames, Velocity: t.Velocity, PromotedAt: t.PromotedAt, Now: domain.Instant(facts.Now),
+	}
+	if c.InUse == t.Model {
+		judged.Current = c.Current
+	}
+	if t.Quality != nil {
+		judged.Quality = &t.Quality.Score
+	}
+	gates := domain.PromotionGates(judged, facts.Policy.Promotion, facts.Policy.Gauntlet)
+	var reasons []string
+	for _, gate := range gates {
+		if !gate.OK {
+			reasons = append(reasons, gate.Gate+": "+gate.Reason)
+		}
+	}
+	if len(reasons) == 0 {
+		return []domain.Event{domain.ModelPromoted{ConfigKey: c.ConfigKey, ModelID: c.ModelID, Previous: t.Model, Gates: gates, Evaluation: c.Evaluation}}, nil
+	}
+	failed := domain.PromotionFailed{ConfigKey: c.ConfigKey, ModelID: c.ModelID, Reasons: reasons, Gates: gates, Evaluation: c.Evaluation}
+	if rate, played := overall(c.Results); played {
+		failed.WinRate = &rate
+	}
+	return []domain.Event{failed}, nil
+}
+
+// overall is the share of points over all opponents.
+func overall(results []domain.OpponentResult) (float64, bool) {
+	var sum domain.OpponentResult
+	for _, r := range results {
+		sum.Wins, sum.Losses, sum.Draws = sum.Wins+r.Wins, sum.Losses+r.Losses, sum.Draws+r.Draws
+	}
+	return sum.Score(), sum.Games() > 0
+}

@@ -1,0 +1,166 @@
+package projections
+
+import (
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// GauntletRow is a gauntlet as its stream tells it.
+type GauntletRow struct {
+	GauntletID domain.GauntletID `json:"gauntlet_id"`
+	domain.Gauntlet
+	StartedAt time.Time       `json:"started_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	Position  domain.Position `json:"position"`
+}
+
+// GauntletTask says which gauntlet a work item belongs to.
+type GauntletTask struct {
+	GauntletID domain.GauntletID `json:"gauntlet_id"`
+	ModelID    domain.ModelID    `json:"model_id"`
+}
+
+// The tables of the gauntlets.
+var (
+	GauntletsTable     = Table[GauntletRow]{"gauntlet.gauntlets"}
+	gauntletTasksTable = Table[GauntletTask]{"gauntlet.tasks"}
+)
+
+// GauntletProjection is the read model of the gauntlets.
+func GauntletProjection() Projection {
+	return Projection{
+		Name: "gauntlet", Version: 1, About: "what models were measured against, and what came of it",
+		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name},
+		Handlers: []Handler{
+			On(func(tx Tx, e domain.Envelope, started domain.GauntletStarted) error {
+				if err := gauntletTasksTable.Put(tx, string(started.TaskID), GauntletTask{started.GauntletID, started.ModelID}); err != nil {
+					return err
+				}
+				return gauntletStep(tx, e)
+			}),
+			On(func(tx Tx, e domain.Envelope, _ domain.GauntletFinished) error { return gauntletStep(tx, e) }),
+		},
+	}
+}
+
+func gauntletStep(tx Tx, e domain.Envelope) error {
+	id := e.Stream.ID()
+	return GauntletsTable.Update(tx, id, func(row *GauntletRow) {
+		row.GauntletID, row.UpdatedAt, row.Position = domain.GauntletID(id), e.Time, e.Position
+		if row.StartedAt.IsZero() {
+			row.StartedAt = e.Time
+		}
+		row.Gauntlet = row.Gauntlet.Evolve(e)
+	})
+}
+
+// GauntletByTask finds the gauntlet of a work item; false for an item of none.
+func GauntletByTask(v View, task domain.TaskID) (GauntletTask, bool, error) {
+	return gauntletTasksTable.Get(v, string(task))
+}
+
+// OneGauntlet asks for a gauntlet.
+type OneGauntlet struct {
+	GauntletID string `query:"gauntlet_id" required:"true"`
+}
+
+// GauntletAnswer is how a gauntlet stands.
+type GauntletAnswer struct {
+	Gauntlet GauntletStatus `json:"gauntlet"`
+}
+
+// GauntletStatus is how a gauntlet stands.
+type GauntletStatus struct {
+	GauntletID  domain.GauntletID       `json:"gauntlet_id"`
+	ConfigKey   domain.ConfigKey        `json:"config_key"`
+	ModelID     domain.ModelID          `json:"model_id"`
+	State       string                  `json:"state"` // running, done, failed
+	Opponents   []string                `json:"opponents"`
+	InUse       domain.ModelID          `json:"in_use,omitempty"`
+	TaskID      domain.TaskID           `json:"task_id"`
+	Round       int                     `json:"round"`
+	Games       int                     `json:"games"` // with a result
+	Wanted      int                     `json:"games_wanted"`
+	Results     []domain.OpponentResult `json:"results"`
+	Pentanomial []int                   `json:"pentanomial"` // against the opponent of the test, where games were paired
+	LLR         *float64                `json:"llr"`
+	Elo         *float64                `json:"elo"`   // over the opponent of the test
+	Error       *float64                `json:"error"` // half of its 95 % interval
+	Decision    string                  `json:"decision"`
+	Reason      string                  `json:"reason,omitempty"`
+	StartedAt   time.Time               `json:"started_at"`
+	UpdatedAt   time.Time               `json:"updated_at"`
+}
+
+// GauntletStatusOf answers one gauntlet.
+func GauntletStatusOf(v View, q OneGauntlet) (GauntletAnswer, error) {
+	row, found, err := GauntletsTable.Get(v, q.GauntletID)
+	if err != nil {
+		return GauntletAnswer{}, err
+	}
+	if !found || row.Started == nil {
+		return GauntletAnswer{}, domain.Errorf(domain.NotFound, "no gauntlet %q is known", q.GauntletID)
+	}
+	return GauntletAnswer{row.status()}, nil
+}
+
+func (r GauntletRow) status() GauntletStatus {
+	s := r.Started
+	answer := GauntletStatus{
+		GauntletID: r.GauntletID, ConfigKey: s.ConfigKey, ModelID: s.ModelID, State: r.State(), Opponents: s.Opponents, InUse: s.InUse,
+		TaskID: s.TaskID, Round: s.Round, Wanted: s.Games * len(s.Opponents), Results: []domain.OpponentResult{},
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if f := r.Finished; f != nil {
+		answer.Games, answer.LLR, answer.Elo, answer.Error, answer.Decision, answer.Reason = f.Games, f.LLR, f.Elo, f.Error, f.Decision, f.Reason
+		for _, result := range f.Results {
+			answer.Results = append(answer.Results, result)
+			if result.Opponent == string(s.InUse) || len(s.Opponents) == 1 {
+				answer.Pentanomial = result.Pentanomial
+			}
+		}
+	}
+	return answer
+}
+
+// ManyGauntlets asks for gauntlets.
+type ManyGauntlets struct {
+	ConfigKey string `query:"config_key"`
+	State     string `query:"state"`
+	From      string `query:"from"`
+	Limit     int    `query:"limit"`
+}
+
+// GauntletsAnswer is gauntlets by name.
+type GauntletsAnswer struct {
+	Gauntlets []GauntletStatus `json:"gauntlets"`
+	Next      string           `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// GauntletResults answers gauntlets by game and model.
+func GauntletResults(v View, q ManyGauntlets) (GauntletsAnswer, error) {
+	limit, err := page(q.Limit)
+	if err != nil {
+		return GauntletsAnswer{}, err
+	}
+	span := Span{From: q.From}
+	if q.ConfigKey != "" {
+		span.Prefix = q.ConfigKey + ":"
+	}
+	answer := GauntletsAnswer{Gauntlets: []GauntletStatus{}}
+	for entry, err := range GauntletsTable.Scan(v, span) {
+		if err != nil {
+			return GauntletsAnswer{}, err
+		}
+		if entry.Row.Started == nil || q.State != "" && entry.Row.State() != q.State {
+			continue
+		}
+		if len(answer.Gauntlets) == limit {
+			answer.Next = entry.Key
+			break
+		}
+		answer.Gauntlets = append(answer.Gauntlets, entry.Row.status())
+	}
+	return answer, nil
+}

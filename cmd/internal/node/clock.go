@@ -39,10 +39,11 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	now := domain.Instant(n.clock())
 	var due []commands.Timed
 	err := n.store.View(func(v projections.View) error {
-		policy, _, err := projections.PolicyInForce(v)
+		read, err := n.readPolicy(v, now)
 		if err != nil {
 			return err
 		}
+		policy := read.document
 		for _, clock := range wiring.Clocks() {
 			timed, _, err := clock(v, now, policy, dueBatch)
 			if err != nil {

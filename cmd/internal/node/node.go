@@ -9,6 +9,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -218,6 +219,7 @@ type readPolicy struct {
 	document domain.Policy
 	name     string
 	rules    *sched.Rules // compiled once per version
+	row      []byte       // it was decoded from
 	at       time.Time
 }
 
@@ -225,21 +227,36 @@ type readPolicy struct {
 // that this node changed is read again at once.
 const policyFresh = 100 * time.Millisecond
 
-func (n *Node) policyInForce(now time.Time) (*readPolicy, error) {
+func (n *Node) policyInForce(now time.Time) (read *readPolicy, err error) {
 	if known := n.policy.Load(); known != nil && !n.config.Manual && now.Sub(known.at).Abs() < policyFresh {
 		return known, nil
 	}
-	read := &readPolicy{at: now}
-	err := n.store.View(func(v projections.View) (err error) {
-		read.document, read.name, err = projections.PolicyInForce(v)
+	err = n.store.View(func(v projections.View) (err error) {
+		read, err = n.readPolicy(v, now)
 		return err
 	})
+	return read, err
+}
+
+// readPolicy reads the policy in force. The document is long: one whose row reads
+// as it did before is not decoded again.
+func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error) {
+	row, _, err := projections.PoliciesTable.Raw(v, domain.PolicyDefaultName)
 	if err != nil {
 		return nil, err
 	}
-	if known := n.policy.Load(); known != nil && known.name == read.name {
-		read.rules = known.rules
-	} else if read.rules, err = read.document.Work.Rules(); err != nil {
+	known := n.policy.Load()
+	if known != nil && bytes.Equal(known.row, row) {
+		again := *known
+		again.at = now
+		n.policy.Store(&again)
+		return &again, nil
+	}
+	read := &readPolicy{row: bytes.Clone(row), at: now}
+	if read.document, read.name, err = projections.PolicyInForce(v); err != nil {
+		return nil, err
+	}
+	if read.rules, err = read.document.Work.Rules(); err != nil {
 		return nil, err
 	}
 	n.policy.Store(read)

@@ -18,6 +18,7 @@ import (
 // than it has slots; no item begins, goes on or ends on a node inside a fault,
 // and leases on such a node end in time.
 type Audit struct {
+	rules    *sched.Rules // of the scenario's policy
 	machines map[domain.NodeID]*watched
 	looks    []look // by time
 	position domain.Position
@@ -52,8 +53,13 @@ type item struct {
 }
 
 // NewAudit audits a scenario from its first event on.
-func NewAudit(s Scenario) *Audit {
+func NewAudit(s Scenario) (*Audit, error) {
+	rules, err := s.Policy.Work.Rules()
+	if err != nil {
+		return nil, err
+	}
 	a := &Audit{
+		rules:    rules,
 		machines: map[domain.NodeID]*watched{}, live: map[domain.TaskID]*item{}, ended: map[domain.TaskID]domain.TaskState{},
 		endings: map[domain.TaskState]int{}, events: map[string]int64{}, waits: map[string][]time.Duration{}, shown: map[string]int{},
 	}
@@ -74,7 +80,7 @@ func NewAudit(s Scenario) *Audit {
 		}
 	}
 	slices.SortStableFunc(a.looks, func(x, y look) int { return x.at.Compare(y.at) })
-	return a
+	return a, nil
 }
 
 // Position is that of the last event seen.
@@ -86,8 +92,14 @@ func (a *Audit) Items() int { return len(a.live) + len(a.ended) }
 // Live is how many have not ended.
 func (a *Audit) Live() int { return len(a.live) }
 
+// Ended tells in which state an item ended.
+func (a *Audit) Ended(id domain.TaskID) (domain.TaskState, bool) {
+	state, ended := a.ended[id]
+	return state, ended
+}
+
 // Cost is how many slots an item of a type takes.
-func (a *Audit) Cost(string) int { return 1 }
+func (a *Audit) Cost(taskType string) int { return a.rules.Type(taskType).Slots }
 
 // Queued is how many may be claimed.
 func (a *Audit) Queued() int { return a.queued }
@@ -245,7 +257,7 @@ func (a *Audit) book(e domain.Envelope, one *item, before domain.Task) {
 	}
 	if !one.begun {
 		one.begun = true
-		class := a.class(after.Type)
+		class := a.rules.Type(after.Type).Class
 		a.waits[class] = append(a.waits[class], e.Time.Sub(one.queued))
 	}
 	m := a.machines[claimed.NodeID]
@@ -304,15 +316,4 @@ func (a *Audit) Finish() {
 		t := a.live[id].task
 		a.violate(domain.Envelope{Position: a.position, Type: "END", Stream: id.Stream(), Time: a.now}, "the item never ended: it is %s, attempt %d of %d", t.State, t.Attempts, t.MaxAttempts)
 	}
-}
-
-// class is the class of a task type.
-func (a *Audit) class(taskType string) string {
-	policy := sched.DefaultPolicy()
-	for _, kind := range policy.Types {
-		if kind.Type == taskType {
-			return kind.Class
-		}
-	}
-	return policy.OtherClass
 }

@@ -20,6 +20,9 @@ const (
 	dayLoad  = 0.6 // of the slots, on average
 	dayBatch = 100 // items that are added at one moment, on average
 	slotsOf  = 8   // of every machine
+	// The configs share the queue, but are no games: what their items bring would
+	// set off trainings, and those are another simulation's.
+	leagues = 12
 )
 
 // kind is a type of work of the made-up day.
@@ -57,7 +60,11 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 	// what happens.
 	s.Policy.Work.SoftLimit, s.Policy.Work.HardLimit = 1_000_000_000, 2_000_000_000
 	s.Policy.Work.LeaseSeconds = 900
-	s.Notes = append(s.Notes, "work.hard_limit is lifted", "work.lease_seconds is 900")
+	for name, kind := range s.Policy.Work.Scheduling.Types {
+		kind.PendingCap = nil
+		s.Policy.Work.Scheduling.Types[name] = kind
+	}
+	s.Notes = append(s.Notes, "work.hard_limit and the caps of types are lifted", "work.lease_seconds is 900")
 	cards := []string{"NVIDIA H100 PCIe", "GeForce RTX 4090", "A100-SXM4-80GB", "NVIDIA L40S"}
 	for i := range nodes {
 		facts, err := json.Marshal(map[string]any{"gpu": cards[i%len(cards)], "slots": slotsOf})
@@ -73,7 +80,6 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 func dayArrivals(items, nodes int, span time.Duration, seed uint64) iter.Seq2[Arrival, error] {
 	return func(yield func(Arrival, error) bool) {
 		random := rand.New(rand.NewPCG(seed, 0x646179))
-		configs := domain.ConfigKeys()
 		mean := time.Duration(dayLoad * float64(span) * float64(nodes*slotsOf) / float64(items))
 		weighted := 0
 		for _, k := range kinds {
@@ -91,7 +97,7 @@ func dayArrivals(items, nodes int, span time.Duration, seed uint64) iter.Seq2[Ar
 				id := domain.TaskID(fmt.Sprintf("t-%08d", n))
 				priority := min(k.priority+random.IntN(11), 100)
 				add := commands.AddTask{
-					TaskID: id, TaskType: k.name, ConfigKey: string(configs[random.IntN(len(configs))]), Priority: &priority,
+					TaskID: id, TaskType: k.name, ConfigKey: fmt.Sprintf("league-%02d", random.IntN(leagues)), Priority: &priority,
 					Payload: json.RawMessage(fmt.Sprintf(`{"games":%d,"seed":%d}`, 50+random.IntN(400), random.Uint32())),
 				}
 				if k.gpu {

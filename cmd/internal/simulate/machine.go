@@ -30,7 +30,6 @@ type attempt struct {
 	lease    uint64
 	deadline time.Time
 	slots    int
-	mute     bool
 }
 
 func (a attempt) report(m *machine) commands.Report {
@@ -295,22 +294,7 @@ func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error
 
 // speaks tells whether the machine still runs an attempt and reports on it.
 func (m *machine) speaks(a attempt) bool {
-	return slices.ContainsFunc(m.running, func(r attempt) bool { return r.task == a.task && r.lease == a.lease && !r.mute })
-}
-
-// mute lets an attempt hang: it takes its room and says nothing more until the
-// machine notices.
-func (m *machine) mute(ctx context.Context, w *world, a attempt) error {
-	for i := range m.running {
-		if m.running[i].task == a.task && m.running[i].lease == a.lease {
-			m.running[i].mute = true
-			w.at(maxTime(m.running[i].deadline, w.now).Add(2*w.scenario.Tick), func(w *world) error {
-				m.drop(ctx, w, a)
-				return nil
-			})
-		}
-	}
-	return nil
+	return slices.ContainsFunc(m.running, func(r attempt) bool { return r.task == a.task && r.lease == a.lease })
 }
 
 // drop frees the slots of an attempt.
@@ -336,7 +320,8 @@ func (m *machine) end(ctx context.Context, w *world, a attempt, ending Ending) e
 	case AwaitsCancel:
 		return w.cancel(ctx, a.task) // the machine hears of it with the next heartbeat
 	case Vanishes:
-		return m.mute(ctx, w, a)
+		m.drop(ctx, w, a) // and asks for work, though the cluster knows better
+		return nil
 	}
 	m.drop(ctx, w, a)
 	m.heard = w.now

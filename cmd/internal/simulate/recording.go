@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // podLimit is the longest a pod is run: an attempt may not be longer than 30 days.
@@ -98,7 +99,10 @@ func OpenB(ctx context.Context, paths []string, nodes int) (Scenario, error) {
 	s.Policy.Work.LeaseSeconds = podLeases
 	s.Policy.Nodes.SilentSeconds, s.Policy.Nodes.OfflineSeconds = 48*3600, 72*3600
 	s.Notes = append(s.Notes, "work.hard_limit is lifted", fmt.Sprintf("work.lease_seconds is %v", float64(podLeases)), "nodes.silent_seconds is 48 hours",
-		"a node has a slot for each GPU, or for each 8 cores if it has none")
+		"a node has a slot for each GPU, or for each 8 cores if it has none; a pod takes one for each GPU")
+	for _, size := range append([]int{0, 1}, gpuSizes...) {
+		s.Policy.Work.Scheduling.Types[podType(size)] = sched.TypePolicy{Class: s.Policy.Work.Scheduling.OtherClass, Slots: max(size, 1)}
+	}
 	cut := 0
 	var arrivals []Arrival
 	for _, p := range order {
@@ -145,6 +149,9 @@ func some(machines []Machine, n int) []Machine {
 // gpuSizes are the numbers of GPUs that pods ask for.
 var gpuSizes = []int{2, 4, 8}
 
+// podType is the task type of pods with so many GPUs.
+func podType(gpus int) string { return fmt.Sprintf("pod_%dgpu", gpus) }
+
 func gpuWord(n int) string { return fmt.Sprintf("gpus-%d", n) }
 
 func openBMachine(n domain.NodeAnnounced) (Machine, error) {
@@ -182,7 +189,7 @@ func openBMachine(n domain.NodeAnnounced) (Machine, error) {
 // is cancelled when it was deleted, or at the recording's end.
 func (p *pod) arrival(last time.Time) (Arrival, bool) {
 	size := p.asked.GPUs
-	add := commands.AddTask{TaskID: p.id, TaskType: fmt.Sprintf("pod_%dgpu", size), MaxAttempts: 1, TimeoutSeconds: domain.Seconds((podLimit + 12*time.Hour).Seconds())}
+	add := commands.AddTask{TaskID: p.id, TaskType: podType(size), MaxAttempts: 1, TimeoutSeconds: domain.Seconds((podLimit + 12*time.Hour).Seconds())}
 	if size > 0 {
 		add.Requires = []string{"gpu"}
 	}

@@ -215,7 +215,10 @@ func TestFaultsAreWatched(t *testing.T) {
 		"after":                     {40 * time.Minute, 50 * time.Minute, ""},
 		"before, and held too long": {5 * time.Minute, 30 * time.Minute, "still holds 1 items"},
 	} {
-		a := NewAudit(s)
+		a, err := NewAudit(s)
+		if err != nil {
+			t.Fatal(err)
+		}
 		observe := func(after time.Duration, event domain.Event) {
 			a.Observe(domain.Envelope{Position: a.Position() + 1, Stream: "task-x", Type: event.EventType(), Time: s.Start.Add(after), Event: event})
 		}

@@ -67,6 +67,7 @@ type world struct {
 	spareAt  time.Time
 	spareOf  *machine
 	fates    map[domain.TaskID]*fated
+	waiters  map[domain.TaskID][]domain.TaskID // by the item they depend on
 	orders   int
 	refused  map[string]int // reports that were refused, by code and verb
 	adds     int            // that were put off
@@ -126,7 +127,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 	w := &world{
 		scenario: scenario, options: options, log: options.Log, now: scenario.Start,
 		random: rand.New(rand.NewPCG(options.Seed, 0x73696d756c617465)),
-		byID:   map[domain.NodeID]*machine{}, fates: map[domain.TaskID]*fated{}, refused: map[string]int{},
+		byID:   map[domain.NodeID]*machine{}, fates: map[domain.TaskID]*fated{}, waiters: map[domain.TaskID][]domain.TaskID{}, refused: map[string]int{},
 	}
 	if w.log == nil {
 		w.log = eventlog.NewMemory()
@@ -147,7 +148,9 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, w.node.Close()) }()
-	w.audit = NewAudit(scenario)
+	if w.audit, err = NewAudit(scenario); err != nil {
+		return Report{}, err
+	}
 	next, stop := iter.Pull2(scenario.Arrivals)
 	defer stop()
 	w.next = next
@@ -264,6 +267,12 @@ func (w *world) add(ctx context.Context, a Arrival) error {
 	if len(a.Task.DependsOn) == 0 {
 		w.wake(ctx, a.Task.Requires)
 	}
+	for _, dependency := range a.Task.DependsOn {
+		if state, ended := w.audit.Ended(dependency); ended && state != domain.WorkDone {
+			return w.cancel(ctx, id)
+		}
+		w.waiters[dependency] = append(w.waiters[dependency], id)
+	}
 	return nil
 }
 
@@ -328,6 +337,7 @@ func (w *world) settle(ctx context.Context) error {
 // look shows the audit what was appended, forgets items that ended, and wakes
 // machines for items that are queued again.
 func (w *world) look(ctx context.Context) error {
+	var ended []domain.TaskID
 	for e, err := range w.log.ReadAll(ctx, w.audit.Position()+1, eventlog.Forward, eventlog.Filter{}) {
 		if err == nil {
 			err = w.catalog.Fill(&e)
@@ -341,10 +351,23 @@ func (w *world) look(ctx context.Context) error {
 		seen := w.audit.Observe(e)
 		if seen.ended != "" {
 			delete(w.fates, seen.ended)
+			ended = append(ended, seen.ended)
 		}
 		if seen.queued != nil {
 			w.wake(ctx, seen.queued)
 		}
+	}
+	for _, id := range ended {
+		// Whoever waits for what will never be done is not wanted any more either.
+		state, _ := w.audit.Ended(id)
+		for _, waiter := range w.waiters[id] {
+			if state != domain.WorkDone {
+				if err := w.cancel(ctx, waiter); err != nil {
+					return err
+				}
+			}
+		}
+		delete(w.waiters, id)
 	}
 	if w.audit.Queued() > 0 {
 		for range min(len(w.asleep), curious) {

@@ -30,6 +30,7 @@ type replayFlags struct {
 	strict  bool
 	lenient bool
 	format  string
+	check   bool
 }
 
 func newReplay(a *app) *cobra.Command {
@@ -42,11 +43,18 @@ folder of its own, and prints the state, what reactors would have done, and
 findings with the positions that show them: more than one leader, terms moved by
 hearsay, items stuck or lost, a queue over its limit, dead wiring and more.
 
-It changes nothing. Findings make it exit with code 2.`,
+It changes nothing. Findings make it exit with code 2.
+
+With --check it holds what reactors command on replay against what the log shows
+they commanded, and exits 2 with differences, the first named. A command that left
+events is decided again as of then and has to come to the same ones; one that left
+none has to be able to come to nothing, or not to have been run yet. What the clock
+and callers command is not checked.`,
 		Example: `  rift replay data
   rift replay incident.jsonl.zst --to 2026-01-14T03:00:00Z
   rift replay recorded/*.log -o json
-  rift replay data --query '/work/items?state=running'`,
+  rift replay data --query '/work/items?state=running'
+  rift replay data --check`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return usagef("%s: want recorded files or a data folder, found none", c.CommandPath())
@@ -54,6 +62,19 @@ It changes nothing. Findings make it exit with code 2.`,
 			p, err := a.printer()
 			if err != nil {
 				return err
+			}
+			if flags.check {
+				checked, err := a.check(c.Context(), paths, flags)
+				if err != nil {
+					return err
+				}
+				if err := printChecked(p, checked); err != nil {
+					return err
+				}
+				if checked.Differing > 0 {
+					return &findings{checked.Differing, "difference"}
+				}
+				return nil
 			}
 			account, err := a.replay(c.Context(), paths, flags)
 			if err != nil {
@@ -72,6 +93,8 @@ It changes nothing. Findings make it exit with code 2.`,
 	set.StringVar(&flags.to, "to", "", "position or time to stop at (default: the end)")
 	set.StringArrayVar(&flags.queries, "query", nil, "also answer this query of the node's routes, like /work/items?state=queued; may stand more than once")
 	set.BoolVar(&flags.strict, "strict", false, "end with the first event that a handler cannot take")
+	set.BoolVar(&flags.check, "check", false, "hold what reactors command against what the log shows they commanded")
+	c.MarkFlagsMutuallyExclusive("check", "query")
 	set.BoolVar(&flags.lenient, "lenient", false, "leave broken lines of recorded files out, and count them")
 	set.StringVar(&flags.format, "format", "", "kind of recording: "+strings.Join(formatNames(), ", ")+" (default: by the ending of the file)")
 	register(c, "format", formatNames()...)

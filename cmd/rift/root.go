@@ -97,7 +97,7 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	add("node", newPolicies(a))
 	add("log", newLog(a), newReplay(a), newAt(a))
 	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newBench(a), newSimulate(a), newVersion(a))
-	add("log", newReport(a))
+	add("log", newReport(a), newWhy(a), newEffects(a))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.InitDefaultCompletionCmd("completion")
 	groupsAnswerHelp(root)

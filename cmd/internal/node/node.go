@@ -176,7 +176,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	now := domain.Instant(n.clock())
 	facts := domain.Facts{
 		Now: now, Command: order.ID, Node: n.config.Node, Actor: order.Actor,
-		Causation: order.Causation, Correlation: order.Correlation, Seed: seedOf(order.ID),
+		Causation: order.Causation, Correlation: order.Correlation, Seed: SeedOf(order.ID),
 	}
 	if facts.Correlation == "" {
 		facts.Correlation = order.ID
@@ -263,9 +263,9 @@ func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error
 	return read, nil
 }
 
-// seedOf draws the seed of a decision from its command's id, so that the same
+// SeedOf draws the seed of a decision from its command's id, so that the same
 // command decides the same wherever it runs.
-func seedOf(command string) uint64 {
+func SeedOf(command string) uint64 {
 	sum := sha256.Sum256([]byte("seed\x00" + command))
 	return binary.BigEndian.Uint64(sum[:8])
 }

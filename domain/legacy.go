@@ -36,6 +36,21 @@ func (p Payload) put(key string, value any) bool {
 	return true
 }
 
+// The old words for an item: tools called it a job, and a queue before that work.
+func legacyItem(def *Def) {
+	Alias("job_id", "task_id")(def)
+	Alias("work_id", "task_id")(def)
+}
+
+// legacyJob is legacyItem for the event that says what the item is.
+func legacyJob(def *Def) {
+	legacyItem(def)
+	Alias("job_type", "task_type")(def)
+	Alias("work_type", "task_type")(def)
+	Alias("config", "config_key")(def)
+	Reshape(configOfBoard)(def)
+}
+
 // configOfBoard reads the game from board_type and num_players, which old tools
 // send instead of a key.
 func configOfBoard(p Payload) []string {

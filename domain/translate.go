@@ -23,7 +23,7 @@ type Translated struct {
 func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 	eventType, ok := c.Resolve(name)
 	if !ok {
-		return Translated{}, Errorf(Invalid, "event type %q is not in the catalogue", clip(name, 128))
+		return Translated{}, unknownType(name)
 	}
 	return c.defs[eventType].translate(name, payload)
 }

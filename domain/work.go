@@ -420,22 +420,23 @@ func (t Task) Evolve(fact Envelope) Task {
 
 // WorkEvents is the catalogue of the queue.
 func WorkEvents() []Def {
+	host := Alias("host", "node_id")
 	return []Def{
-		Define[TaskSpawned](1, "task", "an item exists and is queued, or blocked on the items it depends on"),
-		Define[TaskClaimed](1, "task", "a node holds the item under a lease number until a deadline"),
-		Define[TaskStarted](1, "task", "the holder began to work"),
-		Define[TaskHeartbeat](1, "task", "the holder is alive; its lease runs on until a new deadline"),
-		Define[TaskCompleted](1, "task", "the item is done, once and for ever"),
-		Define[TaskFailed](1, "task", "an attempt ended badly and counts"),
+		Define[TaskSpawned](1, "task", "an item exists and is queued, or blocked on the items it depends on", legacyJob, AlsoNamed("WORK_QUEUED", "WORK_SUBMITTED")),
+		Define[TaskClaimed](1, "task", "a node holds the item under a lease number until a deadline", legacyItem, host, Alias("claimed_by", "node_id"), AlsoNamed("WORK_CLAIMED")),
+		Define[TaskStarted](1, "task", "the holder began to work", legacyItem, host, AlsoNamed("WORK_STARTED")),
+		Define[TaskHeartbeat](1, "task", "the holder is alive; its lease runs on until a new deadline", legacyItem, host),
+		Define[TaskCompleted](1, "task", "the item is done, once and for ever", legacyItem, host, AlsoNamed("WORK_COMPLETED")),
+		Define[TaskFailed](1, "task", "an attempt ended badly and counts", legacyItem, host, AlsoNamed("WORK_FAILED")),
 		Define[TaskReleased](1, "task", "the holder gave the item back; no attempt is spent"),
 		Define[TaskRevoked](1, "task", "the lease was taken from an unhealthy node; no attempt is spent"),
-		Define[TaskLeaseExpired](1, "task", "a deadline passed without a sign of the holder; the attempt counts"),
-		Define[TaskRetryScheduled](1, "task", "the item is tried again after a back-off"),
+		Define[TaskLeaseExpired](1, "task", "a deadline passed without a sign of the holder; the attempt counts", legacyItem, host, AlsoNamed("WORK_TIMEOUT")),
+		Define[TaskRetryScheduled](1, "task", "the item is tried again after a back-off", legacyItem, AlsoNamed("WORK_RETRY")),
 		Define[TaskRequeued](1, "task", "the back-off is over; the item may be claimed"),
 		Define[TaskDead](1, "task", "no attempt is left, or the failure was final"),
 		Define[TaskUnblocked](1, "task", "an item that this one depends on is done"),
 		Define[TaskUnpinned](1, "task", "the item is not meant for one node any more"),
-		Define[TaskCancelled](1, "task", "the item will not be worked on any more"),
+		Define[TaskCancelled](1, "task", "the item will not be worked on any more", legacyItem, host, AlsoNamed("WORK_CANCELLED")),
 		Define[TaskDropped](1, "task", "a recorded cluster dropped the queued item for its age"),
 		Define[TaskRefused](1, "task", "the item was not taken because the queue was full"),
 		Define[CompletionRejected](1, "task", "somebody without the live lease tried to report on the item"),

@@ -5,9 +5,9 @@ import "strings"
 // RetiredName is the name of an event of the original cluster that rift does not
 // keep: why not, and what to send or to read instead.
 type RetiredName struct {
-	Name      string
-	Reason    string
-	Successor string // an event type, or an endpoint; empty: there is none
+	Name      string `json:"name"`
+	Reason    string `json:"reason"`
+	Successor string `json:"successor,omitempty"` // an event type, or an endpoint; empty: there is none
 }
 
 // retirement is why a group of names is retired.

@@ -130,8 +130,14 @@ type HandlerRow struct {
 	Runs        uint64          `json:"runs"`
 	Failures    uint64          `json:"failures"`
 	DeadLetters int             `json:"dead_letters"`
-	Position    domain.Position `json:"position"`
+	Position    domain.Position `json:"position"` // of the last event it was run for
 	Lag         uint64          `json:"lag"`
+	Number      int             `json:"number,omitempty"`     // among the nineteen documented handlers
+	Documented  string          `json:"documented,omitempty"` // their name for it: "daemon_status"
+	Reads       []string        `json:"reads,omitempty"`      // tables
+	Writes      []string        `json:"writes,omitempty"`     // tables
+	Commands    []string        `json:"commands,omitempty"`   // command types it may issue
+	LastRun     *time.Time      `json:"last_run"`             // time of the last event it was run for; null: never
 }
 
 // DeadLetters is the answer of /dead-letters.

@@ -130,10 +130,18 @@ func showHandlers(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		{Name: "dead_letters", Right: true},
 		{Name: "position", Right: true},
 		{Name: "lag", Right: true},
+		{Name: "last_run"},
+		{Name: "documented", Wide: true},
+		{Name: "commands", Wide: true},
+		{Name: "reads", Wide: true},
+		{Name: "writes", Wide: true},
 		{Name: "about", Wide: true},
 	}}
 	for _, row := range live.Handlers {
-		l.Rows = append(l.Rows, []any{row.Event, row.Name, row.Kind, row.Runs, row.Failures, row.DeadLetters, row.Position, row.Lag, row.About})
+		l.Rows = append(l.Rows, []any{
+			row.Event, row.Name, row.Kind, row.Runs, row.Failures, row.DeadLetters, row.Position, row.Lag, row.LastRun,
+			documentedAs(row.Number, row.Documented), row.Commands, row.Reads, row.Writes, row.About,
+		})
 		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)

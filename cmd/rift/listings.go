@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,12 +17,15 @@ import (
 
 // handlerLine is one handler of one event as `rift handlers` lists it.
 type handlerLine struct {
-	Event  string   `json:"event"`
-	Name   string   `json:"name"`
-	Kind   string   `json:"kind"` // "projection" or "reactor"
-	Tables []string `json:"tables,omitempty"`
-	Issues []string `json:"issues,omitempty"` // the commands it may return
-	About  string   `json:"about,omitempty"`
+	Event      string   `json:"event"`
+	Name       string   `json:"name"`
+	Kind       string   `json:"kind"`                 // "projection" or "reactor"
+	Number     int      `json:"number,omitempty"`     // among the nineteen documented handlers
+	Documented string   `json:"documented,omitempty"` // their name for it
+	Reads      []string `json:"reads,omitempty"`      // tables: a projection's own; a reactor's as the golden scripts show
+	Writes     []string `json:"writes,omitempty"`     // tables
+	Commands   []string `json:"commands,omitempty"`   // the commands it may return
+	About      string   `json:"about,omitempty"`
 }
 
 // handlerLines lists what handles which event, and the events nobody handles.
@@ -32,22 +36,28 @@ func handlerLines() ([]handlerLine, error) {
 	}
 	var lines []handlerLine
 	handled := map[string]bool{}
+	observed := wiring.Observations()
 	for _, p := range wiring.Projections() {
 		seen := map[string]bool{}
 		for _, h := range p.Handlers {
 			if !seen[h.Type] {
-				lines = append(lines, handlerLine{Event: h.Type, Name: p.Name, Kind: "projection", Tables: p.Tables, About: p.About})
+				lines = append(lines, handlerLine{Event: h.Type, Name: p.Name, Kind: "projection", Reads: p.Tables, Writes: p.Tables, About: p.About})
 			}
 			seen[h.Type], handled[h.Type] = true, true
 		}
 	}
 	for _, r := range wiring.Reactors() {
-		lines = append(lines, handlerLine{Event: r.Type, Name: r.Name, Kind: "reactor", Issues: r.Issues, About: r.About})
+		lines = append(lines, handlerLine{Event: r.Type, Name: r.Name, Kind: "reactor", Reads: observed.Reads[r.Name], Commands: r.Issues, About: r.About})
 		handled[r.Type] = true
 	}
 	for _, def := range catalog.Defs() {
 		if !handled[def.Type] {
 			lines = append(lines, handlerLine{Event: def.Type, Name: "-", Kind: "none"})
+		}
+	}
+	for i, line := range lines {
+		if documented, is := wiring.DocumentedBy(line.Event); is && line.Kind != "none" {
+			lines[i].Number, lines[i].Documented = documented.Number, documented.Name
 		}
 	}
 	slices.SortStableFunc(lines, func(a, b handlerLine) int {
@@ -61,7 +71,9 @@ func newHandlers(a *app) *cobra.Command {
 		Use:   "handlers",
 		Short: "List what handles which event",
 		Long: `Lists the read models and reactors of this build, event by event, and the events
-that nobody handles. With --addr, a node tells how far each is and how it does.`,
+that nobody handles: what each reads, writes and commands. With --addr, or
+RIFT_ADDR, a node tells how far each is and how it does: runs, failures, dead
+letters, lag, last run.`,
 		Example: "  rift handlers\n  rift handlers -o md\n  rift handlers --addr http://127.0.0.1:8770",
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -69,7 +81,7 @@ that nobody handles. With --addr, a node tells how far each is and how it does.`
 			if err != nil {
 				return err
 			}
-			if c.Flags().Changed("addr") {
+			if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
 				client, err := a.client(c)
 				if err != nil {
 					return err
@@ -91,12 +103,21 @@ that nobody handles. With --addr, a node tells how far each is and how it does.`
 	return c
 }
 
+// documentedAs is a documented handler as listings show it: "1 daemon_status".
+func documentedAs(number int, name string) any {
+	if number == 0 {
+		return nil
+	}
+	return fmt.Sprintf("%d %s", number, name)
+}
+
 func handlerListing(lines []handlerLine) output.Listing {
 	l := output.Listing{Doc: map[string]any{"handlers": lines}, Columns: []output.Column{
-		{Name: "event"}, {Name: "handler"}, {Name: "kind"}, {Name: "issues"}, {Name: "writes", Wide: true}, {Name: "about", Wide: true},
+		{Name: "event"}, {Name: "handler"}, {Name: "kind"}, {Name: "documented"}, {Name: "commands"},
+		{Name: "reads", Wide: true}, {Name: "writes", Wide: true}, {Name: "about", Wide: true},
 	}}
 	for _, line := range lines {
-		l.Rows = append(l.Rows, []any{line.Event, line.Name, line.Kind, line.Issues, line.Tables, line.About})
+		l.Rows = append(l.Rows, []any{line.Event, line.Name, line.Kind, documentedAs(line.Number, line.Documented), line.Commands, line.Reads, line.Writes, line.About})
 		l.Items = append(l.Items, line)
 	}
 	return l
@@ -169,7 +190,11 @@ type eventLine struct {
 	Keys    []string          `json:"keys"` // optional ones end in ?
 	Names   []string          `json:"names,omitempty"`
 	Aliases map[string]string `json:"aliases,omitempty"`
-	About   string            `json:"about"`
+	// Emitters are the commands that were seen to lead to it while the golden
+	// scripts ran, the bridge, or the node itself; none: only recordings have it.
+	Emitters []string `json:"emitters,omitempty"`
+	Handlers []string `json:"handlers,omitempty"` // projections and reactors
+	About    string   `json:"about"`
 }
 
 func eventLines() ([]eventLine, error) {
@@ -178,8 +203,22 @@ func eventLines() ([]eventLine, error) {
 		return nil, err
 	}
 	var lines []eventLine
+	observed := wiring.Observations()
+	handlers, err := handlerLines()
+	if err != nil {
+		return nil, err
+	}
+	handledBy := map[string][]string{}
+	for _, line := range handlers {
+		if line.Kind != "none" {
+			handledBy[line.Event] = append(handledBy[line.Event], line.Name)
+		}
+	}
 	for _, def := range catalog.Defs() {
-		line := eventLine{Type: def.Type, Version: def.Version, Stream: def.Stream, Origin: string(def.Origin), Keys: []string{}, Names: def.Names, Aliases: def.Aliases, About: def.About}
+		line := eventLine{
+			Type: def.Type, Version: def.Version, Stream: def.Stream, Origin: string(def.Origin), Keys: []string{}, Names: def.Names, Aliases: def.Aliases, About: def.About,
+			Emitters: observed.Emitters(def.Type, def.Origin == domain.External), Handlers: handledBy[def.Type],
+		}
 		for _, key := range def.Keys {
 			name := key.Name
 			if key.Optional {
@@ -193,10 +232,11 @@ func eventLines() ([]eventLine, error) {
 }
 
 func newCatalog(a *app) *cobra.Command {
+	var retired bool
 	c := &cobra.Command{
 		Use:     "catalog [EVENT-TYPE]",
 		Short:   "List the events this build knows, with their keys",
-		Example: "  rift catalog\n  rift catalog TASK_COMPLETED\n  rift catalog -o json",
+		Example: "  rift catalog\n  rift catalog TASK_COMPLETED\n  rift catalog --retired\n  rift catalog -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := a.printer()
@@ -207,12 +247,19 @@ func newCatalog(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if retired {
+				if len(args) > 0 {
+					return usagef("rift catalog: want a name, or --retired for the list, not both")
+				}
+				return p.Print(retiredListing())
+			}
 			if len(args) == 0 {
 				return p.Print(catalogListing(lines))
 			}
 			return showEventType(p, lines, args[0])
 		},
 	}
+	c.Flags().BoolVar(&retired, "retired", false, "list the names of the original cluster that rift does not keep, and what to send instead")
 	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		lines, err := eventLines()
 		if err != nil {
@@ -238,13 +285,28 @@ func catalogListing(lines []eventLine) output.Listing {
 		{Name: "stream"},
 		{Name: "origin"},
 		{Name: "keys", Max: 80},
+		{Name: "emitters", Wide: true},
+		{Name: "handlers", Wide: true},
 		{Name: "names", Wide: true},
 		{Name: "about", Wide: true},
 	}}
 	for _, line := range lines {
-		l.Rows = append(l.Rows, []any{line.Type, line.Version, line.Stream, line.Origin, strings.Join(line.Keys, " "), line.Names, line.About})
+		l.Rows = append(l.Rows, []any{line.Type, line.Version, line.Stream, line.Origin, strings.Join(line.Keys, " "), line.Emitters, line.Handlers, line.Names, line.About})
 		l.Items = append(l.Items, line)
 	}
+	return l
+}
+
+// retiredListing lists the retired names that no type has taken up again.
+func retiredListing() output.Listing {
+	l := output.Listing{Columns: []output.Column{{Name: "name"}, {Name: "instead"}, {Name: "because"}}}
+	names := domain.RetiredNames()
+	slices.SortFunc(names, func(a, b domain.RetiredName) int { return cmp.Compare(a.Name, b.Name) })
+	for _, retired := range names {
+		l.Rows = append(l.Rows, []any{retired.Name, retired.Successor, retired.Reason})
+		l.Items = append(l.Items, retired)
+	}
+	l.Doc = map[string]any{"retired": names}
 	return l
 }
 
@@ -252,6 +314,12 @@ func showEventType(p *output.Printer, lines []eventLine, name string) error {
 	catalog, err := wiring.Catalog()
 	if err != nil {
 		return err
+	}
+	if retired, is := domain.Retired(name); is {
+		if _, known := catalog.Resolve(name); !known {
+			return p.Fields(retired,
+				output.Field{Name: "retired", Value: retired.Name}, output.Field{Name: "because", Value: retired.Reason}, output.Field{Name: "instead", Value: retired.Successor})
+		}
 	}
 	resolved, known := catalog.Resolve(name)
 	at := slices.IndexFunc(lines, func(line eventLine) bool { return line.Type == resolved })
@@ -271,6 +339,7 @@ func showEventType(p *output.Printer, lines []eventLine, name string) error {
 		output.Field{Name: "type", Value: line.Type}, output.Field{Name: "about", Value: line.About},
 		output.Field{Name: "version", Value: line.Version}, output.Field{Name: "stream", Value: line.Stream + "-…"},
 		output.Field{Name: "origin", Value: line.Origin}, output.Field{Name: "keys", Value: strings.Join(line.Keys, "\n")},
+		output.Field{Name: "emitters", Value: line.Emitters}, output.Field{Name: "handlers", Value: line.Handlers},
 		output.Field{Name: "also named", Value: line.Names}, output.Field{Name: "old keys", Value: string(aliases)},
 	)
 }

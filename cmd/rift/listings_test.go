@@ -21,9 +21,12 @@ func rewrite() bool { return flag.Lookup("rewrite").Value.String() == "true" }
 // The listings are what this build knows. A change of one is a change that
 // others see: it must be meant, and reviewed.
 func TestListings(t *testing.T) {
-	for name, form := range map[string]string{"handlers": "table", "routes": "table", "catalog": "wide"} {
+	for name, words := range map[string][]string{
+		"handlers": {"handlers", "-o", "wide"}, "routes": {"routes", "-o", "table"},
+		"catalog": {"catalog", "-o", "wide"}, "retired": {"catalog", "--retired", "-o", "table"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			r := rift(t, name, "-o", form)
+			r := rift(t, words...)
 			if r.code != exitDone {
 				t.Fatalf("found %+v", r)
 			}
@@ -42,7 +45,7 @@ func TestListings(t *testing.T) {
 				t.Errorf("rift %s lists something else than %s; if that is meant, run: go test ./cmd/rift -run TestListings -rewrite\n%s", name, golden, difference(string(want), r.stdout))
 			}
 			for _, form := range []string{"table", "json", "jsonl", "csv", "md"} {
-				if got := rift(t, name, "-o", form); got.code != exitDone || got.stdout == "" {
+				if got := rift(t, append(words[:len(words)-1:len(words)-1], form)...); got.code != exitDone || got.stdout == "" {
 					t.Errorf("%s: found %+v", form, got)
 				}
 			}
@@ -73,6 +76,8 @@ func TestOneEventType(t *testing.T) {
 	rift(t, "catalog", "task_claimed", "-o", "table").want(t, exitDone, "type        TASK_CLAIMED\n", "")
 	rift(t, "catalog", "TASK_CLAIMED").want(t, exitDone, `"stream": "task"`, "")
 	rift(t, "catalog", "TASK_CLAIMD").want(t, exitError, "", "did you mean TASK_CLAIMED?")
+	rift(t, "catalog", "new_games", "-o", "table").want(t, exitDone, "instead  DATA_SYNC_COMPLETED\n", "")
+	rift(t, "catalog", "NEW_GAMES", "--retired").want(t, exitError, "", "want a name, or --retired for the list, not both")
 	rift(t, "catalog", "A", "B").want(t, exitError, "", "see `rift catalog --help`")
 }
 

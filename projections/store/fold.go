@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -279,7 +280,11 @@ func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entrie
 			entries, err = nil, domain.Errorf(domain.Internal, "reactor %s panicked: %v", h.name, thrown)
 		}
 	}()
-	found, err := h.reactor.React(f.ground, *e)
+	var seen projections.View = f.ground
+	if f.options.OnRead != nil {
+		seen = overlooked{f.ground, h.name, f.options.OnRead}
+	}
+	found, err := h.reactor.React(seen, *e)
 	if err != nil {
 		return nil, err
 	}
@@ -291,6 +296,23 @@ func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entrie
 		entries = append(entries, entry)
 	}
 	return entries, nil
+}
+
+// overlooked is a view whose looks are told.
+type overlooked struct {
+	projections.View
+	reactor string
+	tell    func(reactor, table string)
+}
+
+func (o overlooked) Get(table, key string) (*projections.Cell, bool, error) {
+	o.tell(o.reactor, table)
+	return o.View.Get(table, key)
+}
+
+func (o overlooked) Scan(table string, span projections.Span) iter.Seq2[projections.Row, error] {
+	o.tell(o.reactor, table)
+	return o.View.Scan(table, span)
 }
 
 func (f *fold) entry(h *handler, e *domain.Envelope, index int, command domain.Command) (OutboxEntry, error) {

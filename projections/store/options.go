@@ -42,7 +42,10 @@ type Options struct {
 	// OnFailure is told of every failure after the batch that holds its dead
 	// letter is committed. It runs where Run runs and must not block.
 	OnFailure func(Failure)
-	Logger    *slog.Logger // nil: silent
+	// OnRead is told of every look of a reactor into a table. It is for tests
+	// that ask what reactors read; nil costs nothing.
+	OnRead func(reactor, table string)
+	Logger *slog.Logger // nil: silent
 
 	throwAway bool // Close need not keep anything
 }

@@ -206,21 +206,6 @@ func diskHealth(disk func() (free, total uint64, err error), check teller) {
 	check("disk", state, reason, map[string]int64{"bytes_free": int64(free), "bytes_total": int64(total)})
 }
 
-func (b backend) Handlers(context.Context) (transport.Handlers, error) {
-	answer := transport.Handlers{Position: b.node.store.Position(), Handlers: []transport.HandlerRow{}}
-	about := map[string]string{}
-	for _, reactor := range wiring.Reactors() {
-		about[reactor.Name] = reactor.About
-	}
-	for _, stat := range b.node.store.Handlers() {
-		answer.Handlers = append(answer.Handlers, transport.HandlerRow{
-			Name: stat.Name, Event: stat.Event, Kind: string(stat.Kind), About: about[stat.Name],
-			Runs: stat.Runs, Failures: stat.Failures, DeadLetters: int(stat.DeadLetters), Position: stat.Last, Lag: stat.Lag,
-		})
-	}
-	return answer, nil
-}
-
 func (b backend) DeadLetters(context.Context) (transport.DeadLetters, error) {
 	answer := transport.DeadLetters{DeadLetters: []transport.DeadLetter{}}
 	err := b.node.store.View(func(v projections.View) error {

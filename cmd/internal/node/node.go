@@ -49,6 +49,9 @@ type Config struct {
 	Logger     *slog.Logger
 	// Disk tells the free bytes of the data folder, for health; nil when nobody knows.
 	Disk func() (free, total uint64, err error)
+	// Done is told of every command that was run, with what came of it. It is
+	// for tests; nil costs nothing.
+	Done func(domain.Command, commands.Result)
 }
 
 // Node is one process's parts.
@@ -202,6 +205,9 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
 	result, err := n.bus.Do(ctx, facts, order.Command)
+	if n.config.Done != nil {
+		n.config.Done(order.Command, result)
+	}
 	if err != nil {
 		return result, err
 	}

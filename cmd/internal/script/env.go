@@ -19,6 +19,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
@@ -34,6 +35,9 @@ var Start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 type Options struct {
 	BatchMax  int
 	CacheRows int
+
+	done func(domain.Command, commands.Result)
+	read func(reactor, table string)
 }
 
 // Env is what a script acts on.
@@ -82,11 +86,12 @@ func (env *Env) openNode(options store.Options) (err error) {
 		return err
 	}
 	options.BatchMax, options.CacheRows = env.options.BatchMax, env.options.CacheRows
+	options.OnRead = env.options.read
 	options.Snapshots = store.SnapshotPolicy{Every: -1}
 	options.OutboxMax = -1
 	env.node, err = node.Open(node.Config{
 		Node: "n1", Log: env.log, StoreDir: env.dir, Manual: true, Store: options,
-		Clock: func() time.Time { return env.now },
+		Clock: func() time.Time { return env.now }, Done: env.options.done,
 	})
 	if err != nil {
 		return err

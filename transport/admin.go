@@ -23,10 +23,6 @@ func AdminRoutes() []Route {
 			health, err := b.Health(ctx)
 			return health, health.Position, err
 		}, About("how the parts of the node are, each ok, degraded or failed, with the reason")),
-		Tell("/handlers", "admin.handlers", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Handlers, domain.Position, error) {
-			handlers, err := b.Handlers(ctx)
-			return handlers, handlers.Position, err
-		}, admin, About("the handlers of events and the reactors: runs, failures, lag")),
 		Tell("/dead-letters", "admin.dead_letters", func(ctx context.Context, b Backend, _ projections.NoQuestion) (DeadLetters, domain.Position, error) {
 			letters, err := b.DeadLetters(ctx)
 			return letters, letters.Position, err

@@ -44,7 +44,7 @@ var retirements = []retirement{
 	{"games that no registry knows cannot be: a file counts when its copy is reported", "", "ORPHAN_GAMES_DETECTED ORPHAN_GAME_PREVENTED GAME_SAVE_FAILED DATABASE_CREATED"},
 
 	// Training.
-	{"a training is a task of the queue; the loop asks for it when enough games arrived", "TASK_SPAWNED", "TRAINING_THRESHOLD_REACHED TRAINING_THRESHOLD TRAINING_REQUESTED TOURNAMENT_TRAINING_TRIGGERED CASCADE_TRANSFER_TRIGGERED REANALYSIS_STARTED"},
+	{"a training is a task of the queue; the loop asks for it when enough games arrived", "TASK_SPAWNED", "TRAINING_THRESHOLD_REACHED TRAINING_THRESHOLD TOURNAMENT_TRAINING_TRIGGERED CASCADE_TRANSFER_TRIGGERED REANALYSIS_STARTED"},
 	{"a sign of life goes with the lease", "POST /work/heartbeat", "TRAINING_HEARTBEAT TRAINING_PROGRESS EPOCH_COMPLETED CHECKPOINT_SAVED CHECKPOINT_LOADED TRAINING_LOSS_TREND TRAINING_IMPROVED"},
 	{"one training per config is an invariant of its stream, not a lock with a time-out", "TRAINING_STARTED", "TRAINING_LOCK_ACQUIRED TRAINING_LOCK_TIMEOUT TRAINING_SLOT_UNAVAILABLE"},
 	{"a training over its time loses its lease", "TASK_LEASE_EXPIRED", "TRAINING_TIMEOUT_REACHED TRAINING_PROCESS_KILLED TRAINING_STALL_DETECTED"},

@@ -251,7 +251,7 @@ func newCatalog(a *app) *cobra.Command {
 				if len(args) > 0 {
 					return usagef("rift catalog: want a name, or --retired for the list, not both")
 				}
-				return p.Print(retiredListing())
+				return p.Print(retiredListing(lines))
 			}
 			if len(args) == 0 {
 				return p.Print(catalogListing(lines))
@@ -298,9 +298,13 @@ func catalogListing(lines []eventLine) output.Listing {
 }
 
 // retiredListing lists the retired names that no type has taken up again.
-func retiredListing() output.Listing {
+func retiredListing(lines []eventLine) output.Listing {
 	l := output.Listing{Columns: []output.Column{{Name: "name"}, {Name: "instead"}, {Name: "because"}}}
-	names := domain.RetiredNames()
+	names := slices.DeleteFunc(domain.RetiredNames(), func(retired domain.RetiredName) bool {
+		return slices.ContainsFunc(lines, func(line eventLine) bool {
+			return line.Type == retired.Name || slices.Contains(line.Names, retired.Name)
+		})
+	})
 	slices.SortFunc(names, func(a, b domain.RetiredName) int { return cmp.Compare(a.Name, b.Name) })
 	for _, retired := range names {
 		l.Rows = append(l.Rows, []any{retired.Name, retired.Successor, retired.Reason})

@@ -38,6 +38,7 @@ type Options struct {
 
 	done func(domain.Command, commands.Result)
 	read func(reactor, table string)
+	wrap func(eventlog.Log) eventlog.Log
 }
 
 // Env is what a script acts on.
@@ -78,6 +79,9 @@ func (env *Env) open() error {
 		return err
 	}
 	env.log, env.closeLog = log, log.Close
+	if env.options.wrap != nil {
+		env.log = env.options.wrap(log)
+	}
 	return env.openNode(store.Options{FS: env.fs, Small: true})
 }
 

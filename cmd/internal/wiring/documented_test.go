@@ -7,10 +7,7 @@ import (
 
 // open are the documented handlers that this build does not have whole. One that
 // it has must not stand here.
-var open = []int{
-	4,
-	10,
-}
+var open []int
 
 func TestTheNineteenExist(t *testing.T) {
 	catalog, err := Catalog()

@@ -1,0 +1,142 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// crashPoint is a disk as a kill leaves it at one step of the outbox, and how
+// the log reads once what was under way is done.
+type crashPoint struct {
+	step string
+	disk *vfs.MemFS
+	now  time.Time
+	want string
+}
+
+// What reactors command is done exactly once, wherever the process dies: before
+// the rows and the outbox are committed, before a command's event is appended,
+// after it, before the command is settled, after. What was not synced is lost in
+// whole, in part or not at all. After a restart and a drain the log reads as if
+// nothing had happened.
+func TestReactorsCommandsAreDoneOnceAcrossCrashes(t *testing.T) {
+	points := 0
+	for _, path := range scriptFiles(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "\ndrain\n") || strings.Contains(string(text), "\ncrash ") {
+			continue // nothing to lose, or lost already
+		}
+		t.Run(strings.TrimPrefix(path, scripts+"/"), func(t *testing.T) {
+			for _, point := range crashPoints(t, string(text)) {
+				points++
+				if got := recovered(t, point); got != point.want {
+					t.Fatalf("killed %s, the log differs:\n%s", point.step, firstDifference(point.want, got))
+				}
+			}
+		})
+	}
+	if points < 50 {
+		t.Errorf("want at least 50 points to crash at, found %d", points)
+	}
+}
+
+// crashPoints runs a script and takes the disk at every step of its drains.
+func crashPoints(t *testing.T, text string) []crashPoint {
+	t.Helper()
+	var env *Env
+	var points []crashPoint
+	draining, first := false, 0
+	take := func(step string) {
+		if !draining {
+			return
+		}
+		keep := []int{0, 50, 100}[len(points)%3]
+		points = append(points, crashPoint{
+			step: fmt.Sprintf("%s, step %d, with %d %% of what was not synced kept", step, len(points)-first, keep), now: env.now,
+			disk: env.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keep, RNG: newRand(uint64(len(points)))}),
+		})
+	}
+	env, err := New(Options{
+		done: func(c domain.Command, _ commands.Result) { take("before " + c.CommandType() + " is settled") },
+		wrap: func(log eventlog.Log) eventlog.Log { return watchedLog{log, take} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = env.Close() }()
+	datadriven.RunTestFromString(t, text, func(t *testing.T, d *datadriven.TestData) string {
+		draining, first = d.Cmd == "drain", len(points)
+		take("before the rows are committed")
+		if draining {
+			if err := env.node.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			take("before the first command")
+		}
+		env.Run(t.Context(), d)
+		take("after the last command is settled")
+		draining = false
+		if len(points) > first {
+			want := readLog(t, env)
+			for i := first; i < len(points); i++ {
+				points[i].want = want
+			}
+		}
+		return d.Expected
+	})
+	return points
+}
+
+// recovered restarts from a disk, does what is left to do, and reads the log.
+func recovered(t *testing.T, point crashPoint) string {
+	t.Helper()
+	env := &Env{fs: point.disk, dir: "models", now: point.now}
+	if err := env.open(); err != nil {
+		t.Fatalf("killed %s: %v", point.step, err)
+	}
+	defer func() { _ = env.Close() }()
+	if err := env.settle(t.Context(), false, true); err != nil {
+		t.Fatalf("killed %s: %v", point.step, err)
+	}
+	return readLog(t, env)
+}
+
+// readLog prints what the log holds, with the identity of each fact.
+func readLog(t *testing.T, env *Env) string {
+	t.Helper()
+	var b strings.Builder
+	for e, err := range env.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %s %s\n", e, e.ID, e.Meta.Command)
+	}
+	return b.String()
+}
+
+// watchedLog tells of every append, before and after.
+type watchedLog struct {
+	eventlog.Log
+	tell func(step string)
+}
+
+func (l watchedLog) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	l.tell("before the event of " + string(stream) + " is appended")
+	receipt, err := l.Log.Append(ctx, stream, expected, events...)
+	l.tell("after the event of " + string(stream) + " is appended")
+	return receipt, err
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -179,6 +180,14 @@ func newBenchChild(a *app) *cobra.Command {
 		return bench.Rebuild(ctx, logDir, modelsDir)
 	})
 	rebuild.Flags().StringVar(&modelsDir, "models", "", "folder of the read models")
+	var how string
+	var cell time.Duration
+	read := fold("read", "Go through a log for a while", func(ctx context.Context) (bench.Folded, error) {
+		return bench.Read(ctx, how, logDir, modelsDir, cell)
+	})
+	read.Flags().StringVar(&modelsDir, "models", "", "empty folder for what it writes")
+	read.Flags().StringVar(&how, "how", "", "way to go through it")
+	read.Flags().DurationVar(&cell, "cell", time.Second, "how long, in whole passes")
 	noop := part("noop", "Serve requests that do nothing", func(c *cobra.Command) error {
 		listener, err := (&net.ListenConfig{}).Listen(c.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {

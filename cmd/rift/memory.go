@@ -8,11 +8,11 @@ import (
 )
 
 // Reading a log makes much garbage and keeps little: with the collector's usual
-// pace a third of a scan is collection. Tools let garbage pile up further, to a
-// bound that keeps a rebuild of any length small; a node trades memory for less
-// work as well, and has no bound that could make it collect without end.
+// pace a third of a scan is collection. Tools let garbage pile up, to a bound
+// that keeps a rebuild of any length small; a node trades memory for less work
+// as well, and has no bound that could make it collect without end.
 const (
-	toolsPace  = 400
+	toolsPace  = 1600
 	toolsBound = 96 << 20
 	nodePace   = 200
 )

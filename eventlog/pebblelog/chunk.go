@@ -4,14 +4,17 @@ import (
 	"maps"
 	"strings"
 	"sync/atomic"
+	"unsafe"
 )
 
 // chunk hands out copies of records from larger pieces of memory: one
 // allocation for hundreds of events. A piece is never written to again where it
-// was handed out, so the copies stay valid for as long as anyone holds them.
+// was handed out, so the copies stay valid for as long as anyone holds them. A
+// Builder makes the pieces because it does not clear memory that is about to be
+// written to, which was a twentieth of a scan.
 type chunk struct {
-	free []byte
-	size int
+	piece strings.Builder
+	size  int
 }
 
 // A short read should not pay for a long one: pieces grow from the first to the
@@ -22,17 +25,18 @@ const (
 )
 
 func (c *chunk) copy(record []byte) []byte {
-	if len(record) > len(c.free) {
+	start := c.piece.Len()
+	if len(record) > c.piece.Cap()-start {
 		if len(record) > lastChunk/4 {
 			return append([]byte(nil), record...)
 		}
 		c.size = min(max(2*c.size, firstChunk), lastChunk)
-		c.free = make([]byte, max(c.size, len(record)))
+		c.piece.Reset()
+		c.piece.Grow(max(c.size, len(record)))
+		start = 0
 	}
-	n := copy(c.free, record)
-	held := c.free[:n:n]
-	c.free = c.free[n:]
-	return held
+	c.piece.Write(record)
+	return unsafe.Slice(unsafe.StringData(c.piece.String()[start:]), len(record))
 }
 
 // typeNames keeps one string for each event type, so that a consumer who keeps

@@ -22,7 +22,7 @@ type Options struct {
 	Small bool
 	// CacheBytes bounds the cache of blocks and the buffers of writes together:
 	// pebble takes what it buffers out of the cache, so less than the buffers
-	// leaves nothing for blocks. 0 takes 160 MiB, 16 MiB to read only, 3 MiB with Small.
+	// leaves nothing for blocks. 0 takes 128 MiB, 16 MiB to read only, 3 MiB with Small.
 	CacheBytes int64
 	// Logger hears what the storage says; nil is silence.
 	Logger *slog.Logger
@@ -54,6 +54,19 @@ func (o Options) sizes() sizes {
 	return sizes{memtable: 64 << 20, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, streams: 1 << 15, maxIDs: 1 << 25}
 }
 
+// Cache is the size of the cache that these options stand for.
+func (o Options) Cache() int64 {
+	switch {
+	case o.CacheBytes != 0:
+		return o.CacheBytes
+	case o.Small:
+		return 3 << 20
+	case o.ReadOnly:
+		return 16 << 20
+	}
+	return 128 << 20 // a buffer that is flushed, the one that fills meanwhile, and blocks
+}
+
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -61,16 +74,7 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	if o.CacheBytes == 0 {
-		switch {
-		case o.Small:
-			o.CacheBytes = 3 << 20
-		case o.ReadOnly:
-			o.CacheBytes = 16 << 20
-		default:
-			o.CacheBytes = 160 << 20 // a buffer that fills, one that is flushed, 32 MiB of blocks
-		}
-	}
+	o.CacheBytes = o.Cache()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

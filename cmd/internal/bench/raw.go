@@ -51,14 +51,11 @@ func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 func (quiet) Fatalf(string, ...any) {}
 
-// cacheBytes is what pebblelog caches by itself.
-const cacheBytes = 64 << 20
-
-// openRaw opens the database of a log without the log.
+// openRaw opens the database of a log without the log, with as much cache.
 func openRaw(dir string, options *pebble.Options, readOnly bool) (*pebble.DB, error) {
 	own := *options
 	own.ReadOnly = readOnly
-	own.Cache = pebble.NewCache(cacheBytes)
+	own.Cache = pebble.NewCache(pebblelog.Options{ReadOnly: readOnly}.Cache())
 	defer own.Cache.Unref()
 	return pebble.Open(dir, &own)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -19,65 +20,127 @@ import (
 
 const bareIterator = "bare pebble iterator, same bytes"
 
+// The ways to go through a log. Each runs in a process of its own, as a tool
+// that reads a log does: a clean heap, and the collector at the pace of tools.
+const (
+	readIterator  = "iterator"  // pebble's own, the records untouched but for their ends
+	readLog       = "log"       // envelopes decoded, payloads left as bytes
+	readTyped     = "typed"     // payloads decoded too
+	readStandard  = "standard"  // the same with encoding/json
+	readPipelined = "pipelined" // as the read models do it, into one that keeps nothing
+	readDecode    = "decode"    // the decoder alone, on events in memory
+)
+
 func readFigure(ctx context.Context, s *suite) ([]Row, error) {
 	d, err := s.dataset(ctx)
 	if err != nil {
 		return nil, err
 	}
-	values, err := s.rounds(ctx, "read",
-		peer{"iterator", func(ctx context.Context, _ int) (float64, error) { return s.iterate(ctx, d) }},
-		peer{"log", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, nil) }})
+	values, err := s.rounds(ctx, "read", s.reading(d, "read", readIterator), s.reading(d, "read", readLog))
 	if err != nil {
 		return nil, err
 	}
 	return []Row{
-		row("read", "reading everything: envelopes decoded, payloads left as bytes", "events/s", values["log"], bareIterator, values["iterator"], ratioAtLeast(0.65)),
+		row("read", "reading everything: envelopes decoded, payloads left as bytes", "events/s", values[readLog], bareIterator, values[readIterator], ratioAtLeast(0.65)),
 	}, nil
 }
 
-// passes repeats whole passes over the data until a cell's time is over, and
-// gives the events a second. The first pass only warms.
-func (s *suite) passes(ctx context.Context, events int, pass func() error) (float64, error) {
-	if err := pass(); err != nil {
-		return 0, err
-	}
-	n, started := 0, time.Now()
-	for n == 0 || time.Since(started) < s.cellTime() {
-		if err := errors.Join(ctx.Err(), pass()); err != nil {
+// reading is a way to go through the data, as a peer.
+func (s *suite) reading(d *dataset, figure, how string) peer {
+	return peer{how, func(ctx context.Context, round int) (rate float64, err error) {
+		dir, done, err := s.fresh("read")
+		if err != nil {
 			return 0, err
 		}
-		n++
+		defer func() { err = errors.Join(err, done()) }()
+		read, err := s.childFold(ctx, figure+"."+how+".child", round, "read", "--how", how, "--log", d.dir, "--models", dir, "--cell", s.cellTime().String())
+		return read.rate(), err
+	}}
+}
+
+// Read goes through the log of a folder in one of the ways, again and again
+// until a time is over. scratch is an empty folder.
+func Read(ctx context.Context, how, logDir, scratch string, cell time.Duration) (Folded, error) {
+	reader := &reader{dir: logDir, scratch: scratch, cell: cell}
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		return Folded{}, err
 	}
-	return float64(n*events) / time.Since(started).Seconds(), nil
+	switch how {
+	case readIterator:
+		return reader.iterate(ctx)
+	case readLog:
+		return reader.readAll(ctx, nil)
+	case readTyped:
+		return reader.readAll(ctx, catalog.Fill)
+	case readStandard:
+		standard, err := domain.NewCatalog(domain.StandardCodec{}, wiring.Events()...)
+		if err != nil {
+			return Folded{}, err
+		}
+		return reader.readAll(ctx, standard.Fill)
+	case readPipelined:
+		return reader.pipelined(ctx, catalog)
+	case readDecode:
+		return reader.decode(ctx, catalog)
+	}
+	return Folded{}, domain.Errorf(domain.Invalid, "bench: want a way to read, found %q", how)
+}
+
+type reader struct {
+	dir, scratch string
+	cell         time.Duration
+}
+
+// passes repeats whole passes until the time is over; a pass gives the events it
+// saw. The first pass only warms.
+func (r *reader) passes(ctx context.Context, pass func() (int, error)) (Folded, error) {
+	if _, err := pass(); err != nil {
+		return Folded{}, err
+	}
+	var total Folded
+	started := time.Now()
+	for total.Events == 0 || time.Since(started) < r.cell {
+		n, err := pass()
+		if err := errors.Join(ctx.Err(), err); err != nil {
+			return total, err
+		}
+		if n == 0 {
+			return total, domain.Errorf(domain.Internal, "bench: want a log with events in %s, found none", r.dir)
+		}
+		total.Events += n
+	}
+	total.Seconds, total.PeakBytes = time.Since(started).Seconds(), peakMemory()
+	return total, nil
 }
 
 // iterate visits the records without the log, touching every value.
-func (s *suite) iterate(ctx context.Context, d *dataset) (rate float64, err error) {
-	options, err := rawOptions(d.dir)
+func (r *reader) iterate(ctx context.Context) (read Folded, err error) {
+	options, err := rawOptions(r.dir)
 	if err != nil {
-		return 0, err
+		return read, err
 	}
-	db, err := openRaw(d.dir, options, true)
+	db, err := openRaw(r.dir, options, true)
 	if err != nil {
-		return 0, err
+		return read, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return s.passes(ctx, d.events, func() error {
+	return r.passes(ctx, func() (int, error) {
 		it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{'g'}, UpperBound: []byte{'g' + 1}})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		seen, touched := 0, byte(0)
 		for valid := it.First(); valid; valid = it.Next() {
 			value, err := it.ValueAndErr()
 			if err != nil {
-				return errors.Join(err, it.Close())
+				return 0, errors.Join(err, it.Close())
 			}
 			touched ^= value[0] ^ value[len(value)-1]
 			seen++
 		}
 		runtime.KeepAlive(touched) // or the compiler leaves out what a bound does
-		return errors.Join(it.Close(), counted(seen, d.events))
+		return seen, it.Close()
 	})
 }
 
@@ -89,68 +152,54 @@ func counted(found, want int) error {
 }
 
 // readAll reads the log, and does with each envelope what is asked.
-func (s *suite) readAll(ctx context.Context, d *dataset, each func(*domain.Envelope) error) (rate float64, err error) {
-	log, err := pebblelog.Open(d.dir, pebblelog.Options{ReadOnly: true})
+func (r *reader) readAll(ctx context.Context, each func(*domain.Envelope) error) (read Folded, err error) {
+	log, err := pebblelog.Open(r.dir, pebblelog.Options{ReadOnly: true})
 	if err != nil {
-		return 0, err
+		return read, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	return s.passes(ctx, d.events, func() error {
+	return r.passes(ctx, func() (int, error) {
 		seen := 0
 		var current domain.Envelope // one for all: the loop's own would be allocated each time
 		for e, err := range log.ReadAll(ctx, 1, eventlog.Forward, eventlog.Filter{}) {
 			if err != nil {
-				return err
+				return seen, err
 			}
 			if each != nil {
 				current = e
 				if err := each(&current); err != nil {
-					return err
+					return seen, err
 				}
 			}
 			seen++
 		}
-		return counted(seen, d.events)
+		return seen, nil
 	})
 }
-
-// decodeSample is how many events the decoder alone is measured with.
-const decodeSample = 50_000
 
 func replayFigure(ctx context.Context, s *suite) ([]Row, error) {
 	d, err := s.dataset(ctx)
 	if err != nil {
 		return nil, err
 	}
-	fast, err := wiring.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	standard, err := domain.NewCatalog(domain.StandardCodec{}, wiring.Events()...)
-	if err != nil {
-		return nil, err
-	}
-	sample, err := d.sample(ctx, decodeSample)
-	if err != nil {
-		return nil, err
-	}
 	typed, pipelined, codec := s.wanted("replay.typed"), s.wanted("replay.pipelined"), s.wanted("replay.codec")
+	reading := func(how string) peer { return s.reading(d, "replay", how) }
 	values, err := s.rounds(ctx, "replay", onlyIf(
-		choice{typed || pipelined, peer{"iterator", func(ctx context.Context, _ int) (float64, error) { return s.iterate(ctx, d) }}},
-		choice{typed || pipelined || s.wanted("replay.decode"), peer{"decode", func(ctx context.Context, _ int) (float64, error) { return s.decode(ctx, sample, fast) }}},
-		choice{typed || codec, peer{"typed", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, fast.Fill) }}},
-		choice{pipelined, peer{"pipelined", func(ctx context.Context, _ int) (float64, error) { return s.pipelined(ctx, d, fast) }}},
-		choice{codec, peer{"standard", func(ctx context.Context, _ int) (float64, error) { return s.readAll(ctx, d, standard.Fill) }}})...)
+		choice{typed || pipelined, reading(readIterator)},
+		choice{typed || pipelined || s.wanted("replay.decode"), reading(readDecode)},
+		choice{typed || codec, reading(readTyped)},
+		choice{pipelined, reading(readPipelined)},
+		choice{codec, reading(readStandard)})...)
 	if err != nil {
 		return nil, err
 	}
-	bounds := inSeries(values["iterator"], values["decode"])
+	bounds := inSeries(values[readIterator], values[readDecode])
 	const bound = "1/(1/iterate + 1/decode)"
 	return []Row{
-		row("replay.typed", "typed replay: read everything and decode every payload, one goroutine", "events/s", values["typed"], bound, bounds, ratioAtLeast(0.85)),
-		row("replay.pipelined", "typed replay as the read models do it: decoded on a second goroutine, folded into nothing", "events/s", values["pipelined"], bound, bounds, nil),
-		row("replay.codec", "typed replay against the same with encoding/json", "events/s", values["typed"], "encoding/json replay", values["standard"], nil),
-		row("replay.decode", "the decoder alone", "events/s", values["decode"], "", nil, nil),
+		row("replay.typed", "typed replay: read everything and decode every payload, one goroutine", "events/s", values[readTyped], bound, bounds, ratioAtLeast(0.85)),
+		row("replay.pipelined", "typed replay as the read models do it: decoded on a second goroutine, folded into nothing", "events/s", values[readPipelined], bound, bounds, nil),
+		row("replay.codec", "typed replay against the same with encoding/json", "events/s", values[readTyped], "encoding/json replay", values[readStandard], nil),
+		row("replay.decode", "the decoder alone", "events/s", values[readDecode], "", nil, nil),
 	}, nil
 }
 
@@ -166,15 +215,22 @@ func inSeries(a, b []float64) []float64 {
 	return out
 }
 
+// decodeSample is how many events the decoder alone is measured with.
+const decodeSample = 50_000
+
 // sample reads undecoded events from the middle of the data.
-func (d *dataset) sample(ctx context.Context, n int) (sample []domain.Envelope, err error) {
-	log, err := pebblelog.Open(d.dir, pebblelog.Options{ReadOnly: true})
+func (r *reader) sample(ctx context.Context, n int) (sample []domain.Envelope, err error) {
+	log, err := pebblelog.Open(r.dir, pebblelog.Options{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	n = min(n, d.events)
-	for e, err := range log.ReadAll(ctx, domain.Position((d.events-n)/2+1), eventlog.Forward, eventlog.Filter{}) {
+	head, err := log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n = min(n, int(head))
+	for e, err := range log.ReadAll(ctx, (head-domain.Position(n))/2+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
 			return nil, err
 		}
@@ -186,42 +242,43 @@ func (d *dataset) sample(ctx context.Context, n int) (sample []domain.Envelope, 
 }
 
 // decode runs the decoder alone.
-func (s *suite) decode(ctx context.Context, sample []domain.Envelope, catalog *domain.Catalog) (float64, error) {
+func (r *reader) decode(ctx context.Context, catalog *domain.Catalog) (Folded, error) {
+	sample, err := r.sample(ctx, decodeSample)
+	if err != nil {
+		return Folded{}, err
+	}
 	var e domain.Envelope
-	return s.passes(ctx, len(sample), func() error {
+	return r.passes(ctx, func() (int, error) {
 		for i := range sample {
 			e = sample[i]
 			if err := catalog.Fill(&e); err != nil {
-				return err
+				return i, err
 			}
 		}
-		return nil
+		return len(sample), nil
 	})
 }
 
 // pipelined replays through the feed of the read models into one that wants
 // every event and keeps nothing.
-func (s *suite) pipelined(ctx context.Context, d *dataset, catalog *domain.Catalog) (rate float64, err error) {
-	log, err := pebblelog.Open(d.dir, pebblelog.Options{ReadOnly: true})
+func (r *reader) pipelined(ctx context.Context, catalog *domain.Catalog) (read Folded, err error) {
+	log, err := pebblelog.Open(r.dir, pebblelog.Options{ReadOnly: true})
 	if err != nil {
-		return 0, err
+		return read, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	nothing := projections.Projection{Name: "nothing", Version: 1, Tables: []string{"nothing.rows"}}
 	for _, def := range catalog.Defs() {
 		nothing.Handlers = append(nothing.Handlers, projections.Handler{Type: def.Type, Apply: func(projections.Tx, domain.Envelope) error { return nil }})
 	}
-	return s.passes(ctx, d.events, func() (err error) {
-		dir, done, err := s.fresh("nothing")
+	turn := 0
+	return r.passes(ctx, func() (int, error) {
+		turn++
+		models, err := store.Open(filepath.Join(r.scratch, strconv.Itoa(turn)), []projections.Projection{nothing}, nil, catalog, store.Options{Codec: wiring.FastCodec{}})
 		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, done()) }()
-		models, err := store.Open(filepath.Join(dir, "models"), []projections.Projection{nothing}, nil, catalog, store.Options{Codec: wiring.FastCodec{}})
-		if err != nil {
-			return err
+			return 0, err
 		}
 		err = models.Run(ctx, log, store.Until{CaughtUp: true})
-		return errors.Join(err, counted(int(models.Position()), d.events), models.Close())
+		return int(models.Position()), errors.Join(err, models.Close())
 	})
 }

@@ -151,6 +151,6 @@ func openForFold(dir string) (*pebblelog.Log, *domain.Catalog, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := pebblelog.Open(dir, pebblelog.Options{})
+	log, err := pebblelog.Open(dir, pebblelog.Options{ReadOnly: true})
 	return log, catalog, err
 }

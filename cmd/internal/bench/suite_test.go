@@ -43,6 +43,11 @@ func TestChild(t *testing.T) {
 		folded, err = Fold(t.Context(), value("--log"))
 	case "rebuild":
 		folded, err = Rebuild(t.Context(), value("--log"), value("--models"))
+	case "read":
+		var cell time.Duration
+		if cell, err = time.ParseDuration(value("--cell")); err == nil {
+			folded, err = Read(t.Context(), value("--how"), value("--log"), value("--models"), cell)
+		}
 	}
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(folded)

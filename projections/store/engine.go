@@ -23,6 +23,10 @@ const rowsFolder = "rows"
 // commit has to wait too.
 const memTables = 3
 
+// memTableSize is the size of one. A smaller one is searched faster, a larger
+// one keeps more versions of a row off the disk.
+const memTableSize = 16 << 20
+
 // openPebble opens the folder. Only one process can have it open.
 //
 // There is no write-ahead log: the event log is one. What was not flushed to a
@@ -34,13 +38,13 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		FS:                          patientFS{o.FS, health},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		DisableWAL:                  true,
-		MemTableSize:                32 << 20,
+		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		// Pebble takes its buffers out of the cache: what they do not need at the
 		// moment holds blocks, and the sum is bounded.
-		CacheSize: memTables * 32 << 20,
+		CacheSize: memTables*memTableSize + 16<<20,
 		Logger:    logger{o.Logger, health},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {

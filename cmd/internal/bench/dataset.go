@@ -29,7 +29,7 @@ func (s *suite) dataset(ctx context.Context) (*dataset, error) {
 	}
 	s.say("  a log of %d mixed events", s.options.Events)
 	dir := filepath.Join(s.dir, "mixed")
-	if err := fill(ctx, dir, Mixed(s.options.Events, mixedSeed)); err != nil {
+	if err := fill(ctx, dir, s.telling(s.options.Events, Mixed(s.options.Events, mixedSeed))); err != nil {
 		return nil, err
 	}
 	if err := settle(ctx, dir); err != nil {
@@ -37,6 +37,24 @@ func (s *suite) dataset(ctx context.Context) (*dataset, error) {
 	}
 	s.data = &dataset{dir: dir, events: s.options.Events}
 	return s.data, nil
+}
+
+// sayEvery is how many events are made in silence: some seconds' worth.
+const sayEvery = 500_000
+
+// telling says from time to time how many of n events there are.
+func (s *suite) telling(n int, events iter.Seq2[domain.Envelope, error]) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		made := 0
+		for e, err := range events {
+			if !yield(e, err) {
+				return
+			}
+			if made++; made%sayEvery == 0 && made < n {
+				s.say("    %d of %d events", made, n)
+			}
+		}
+	}
 }
 
 // fill appends events to the log of a folder.

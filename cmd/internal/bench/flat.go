@@ -106,7 +106,7 @@ func longFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 	}{{"short", shortLog}, {"long", long}} {
 		s.say("  a log of %d events", one.events)
 		dir := filepath.Join(s.dir, one.name)
-		if err := fill(ctx, dir, bulk(one.events)); err != nil {
+		if err := fill(ctx, dir, s.telling(one.events, bulk(one.events))); err != nil {
 			return nil, err
 		}
 		if err := settle(ctx, dir); err != nil {

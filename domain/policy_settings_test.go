@@ -9,7 +9,7 @@ import (
 )
 
 func TestPolicyChangeNamesEveryFault(t *testing.T) {
-	after, faults := domain.DefaultPolicy().Change(json.RawMessage(`{"work":{"lease_seconds":7,"leese_seconds":1,"hard_limit":true,"Max_attempts":1},"nodes":{"claim_limit":2},"wrok":{"lease_seconds":1},"zzzz":[1]}`))
+	after, faults := domain.DefaultPolicy().Change(json.RawMessage(`{"work":{"lease_seconds":7,"leese_seconds":1,"hard_limit":true,"Max_attempts":1},"nodes":{"claim_limit":2},"wark":{"lease_seconds":1},"zzzz":[1]}`))
 	found := map[string]string{}
 	for _, fault := range faults {
 		found[fault.Field] = fault.Reason
@@ -17,7 +17,7 @@ func TestPolicyChangeNamesEveryFault(t *testing.T) {
 	for field, reason := range map[string]string{
 		"work.leese_seconds": "did you mean work.lease_seconds?", "work.hard_limit": "want whole number, found true or false",
 		"work.Max_attempts": "did you mean work.max_attempts?", "nodes.claim_limit": "did you mean work.claim_limit?",
-		"wrok.lease_seconds": "did you mean work.lease_seconds?", "zzzz": "no such number",
+		"wark.lease_seconds": "did you mean work.lease_seconds?", "zzzz": "no such number",
 	} {
 		if !strings.Contains(found[field], reason) {
 			t.Errorf("%s: want %q, found %q", field, reason, found[field])

@@ -91,8 +91,13 @@ func showSettings(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		return err
 	}
 	columns := []output.Column{
-		{Name: "key"}, {Name: "value", Right: true, Max: 40}, {Name: "default", Right: true, Max: 40}, {Name: "meaning", Max: 90},
-		{Name: "version", Wide: true}, {Name: "changed", Max: 40}, {Name: "reason", Wide: true},
+		{Name: "key"},
+		{Name: "value", Right: true, Max: 40},
+		{Name: "default", Right: true, Max: 40},
+		{Name: "meaning", Max: 90},
+		{Name: "version", Wide: true},
+		{Name: "changed", Max: 40},
+		{Name: "reason", Wide: true},
 	}
 	all := output.Listing{Doc: answer, Columns: columns}
 	var sections []output.Listing

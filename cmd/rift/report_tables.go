@@ -8,9 +8,20 @@ import (
 func printQueueReport(p *output.Printer, f *report.Fold) error {
 	q := f.Queue()
 	classes := output.Listing{Columns: []output.Column{
-		{Name: "class"}, {Name: "pending", Right: true}, {Name: "starving", Right: true}, {Name: "oldest", Right: true}, {Name: "age_p50", Right: true}, {Name: "age_p95", Right: true},
-		{Name: "wait_p50", Right: true}, {Name: "wait_p95", Right: true}, {Name: "wait_max", Right: true},
-		{Name: "arrived", Right: true}, {Name: "claimed", Right: true}, {Name: "done", Right: true}, {Name: "starved", Right: true}, {Name: "expired", Right: true},
+		{Name: "class"},
+		{Name: "pending", Right: true},
+		{Name: "starving", Right: true},
+		{Name: "oldest", Right: true},
+		{Name: "age_p50", Right: true},
+		{Name: "age_p95", Right: true},
+		{Name: "wait_p50", Right: true},
+		{Name: "wait_p95", Right: true},
+		{Name: "wait_max", Right: true},
+		{Name: "arrived", Right: true},
+		{Name: "claimed", Right: true},
+		{Name: "done", Right: true},
+		{Name: "starved", Right: true},
+		{Name: "expired", Right: true},
 		{Name: "oldest_task", Wide: true},
 	}}
 	var items []any
@@ -54,10 +65,24 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 		name  string
 		value any
 	}{
-		{"time", spanCell(q.Span)}, {"arrived", t.Arrived}, {"arrived per hour", q.ArrivedPH}, {"done", t.Done}, {"done per hour", q.DonePH},
-		{"dead", t.Dead}, {"cancelled", t.Cancelled}, {"dropped for their age", t.Dropped}, {"pending at the end", q.Pending}, {"held at the end", q.Held},
-		{"wait p50", spanCell(q.Waits.P50)}, {"wait p95", spanCell(q.Waits.P95)}, {"claimed later than the class may wait", t.Starved},
-		{"adds refused", t.Refused}, {"reports refused", t.Rejected}, {"results salvaged", t.Salvaged}, {"given back", t.Released}, {"retries", t.Retries},
+		{"time", spanCell(q.Span)},
+		{"arrived", t.Arrived},
+		{"arrived per hour", q.ArrivedPH},
+		{"done", t.Done},
+		{"done per hour", q.DonePH},
+		{"dead", t.Dead},
+		{"cancelled", t.Cancelled},
+		{"dropped for their age", t.Dropped},
+		{"pending at the end", q.Pending},
+		{"held at the end", q.Held},
+		{"wait p50", spanCell(q.Waits.P50)},
+		{"wait p95", spanCell(q.Waits.P95)},
+		{"claimed later than the class may wait", t.Starved},
+		{"adds refused", t.Refused},
+		{"reports refused", t.Rejected},
+		{"results salvaged", t.Salvaged},
+		{"given back", t.Released},
+		{"retries", t.Retries},
 	} {
 		totals.Rows = append(totals.Rows, []any{line.name, line.value})
 	}
@@ -80,10 +105,28 @@ func reasonsText(reasons []report.Reason) string {
 func printNodesReport(p *output.Printer, f *report.Fold) error {
 	n := f.Nodes()
 	nodes := output.Listing{Columns: []output.Column{
-		{Name: "node"}, {Name: "state"}, {Name: "gpus", Right: true}, {Name: "busy", Right: true}, {Name: "idle", Right: true}, {Name: "unhealthy", Right: true}, {Name: "offline", Right: true}, {Name: "busy_percent", Right: true},
-		{Name: "attempts", Right: true}, {Name: "done", Right: true}, {Name: "failed", Right: true}, {Name: "expired", Right: true}, {Name: "revoked", Right: true}, {Name: "refused", Right: true},
-		{Name: "gpu_hours", Right: true}, {Name: "wasted_gpu_hours", Right: true}, {Name: "flaps", Right: true},
-		{Name: "idle_gpu_hours", Right: true, Wide: true}, {Name: "lease_hours", Right: true, Wide: true}, {Name: "wasted_hours", Right: true, Wide: true}, {Name: "salvaged", Right: true, Wide: true}, {Name: "not_told", Right: true, Wide: true},
+		{Name: "node"},
+		{Name: "state"},
+		{Name: "gpus", Right: true},
+		{Name: "busy", Right: true},
+		{Name: "idle", Right: true},
+		{Name: "unhealthy", Right: true},
+		{Name: "offline", Right: true},
+		{Name: "busy_percent", Right: true},
+		{Name: "attempts", Right: true},
+		{Name: "done", Right: true},
+		{Name: "failed", Right: true},
+		{Name: "expired", Right: true},
+		{Name: "revoked", Right: true},
+		{Name: "refused", Right: true},
+		{Name: "gpu_hours", Right: true},
+		{Name: "wasted_gpu_hours", Right: true},
+		{Name: "flaps", Right: true},
+		{Name: "idle_gpu_hours", Right: true, Wide: true},
+		{Name: "lease_hours", Right: true, Wide: true},
+		{Name: "wasted_hours", Right: true, Wide: true},
+		{Name: "salvaged", Right: true, Wide: true},
+		{Name: "not_told", Right: true, Wide: true},
 	}}
 	var items []any
 	line := func(node report.Node) {

@@ -275,8 +275,17 @@ func commandLineOf(link causeLink) string {
 // causesListing is the chain as rows.
 func causesListing(found causes) output.Listing {
 	l := output.Listing{Doc: found, Columns: []output.Column{
-		{Name: "link", Right: true}, {Name: "kind"}, {Name: "position", Right: true}, {Name: "type"}, {Name: "stream"}, {Name: "time"},
-		{Name: "command"}, {Name: "actor"}, {Name: "node"}, {Name: "policy"}, {Name: "data"},
+		{Name: "link", Right: true},
+		{Name: "kind"},
+		{Name: "position", Right: true},
+		{Name: "type"},
+		{Name: "stream"},
+		{Name: "time"},
+		{Name: "command"},
+		{Name: "actor"},
+		{Name: "node"},
+		{Name: "policy"},
+		{Name: "data"},
 	}}
 	add := func(link int, kind string, e transport.EventRecord) {
 		l.Rows = append(l.Rows, []any{link, kind, e.Position, e.Type, string(e.Stream), e.Time, e.Meta.Command, e.Meta.Actor, e.Meta.Node, e.Meta.Policy, string(e.Data)})

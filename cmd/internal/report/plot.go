@@ -200,8 +200,10 @@ func (q Queue) SVG(w io.Writer) error {
 		color color.Color
 		step  bool
 	}{
-		{depth, "pending", pending, blue, true}, {depth, "held", held, green, true},
-		{waits, "p50", p50, blue, false}, {waits, "p95", p95, red, false},
+		{depth, "pending", pending, blue, true},
+		{depth, "held", held, green, true},
+		{waits, "p50", p50, blue, false},
+		{waits, "p95", p95, red, false},
 	} {
 		if err := addLine(one.p, one.name, one.xys, one.color, one.step); err != nil {
 			return err
@@ -242,8 +244,10 @@ func (n Nodes) SVG(w io.Writer) error {
 		color color.Color
 		of    func(Node) Seconds
 	}{
-		{"busy", blue, func(n Node) Seconds { return n.Busy }}, {"idle", grey, func(n Node) Seconds { return n.Idle }},
-		{"unhealthy", orange, func(n Node) Seconds { return n.Unhealthy }}, {"offline", red, func(n Node) Seconds { return n.Offline }},
+		{"busy", blue, func(n Node) Seconds { return n.Busy }},
+		{"idle", grey, func(n Node) Seconds { return n.Idle }},
+		{"unhealthy", orange, func(n Node) Seconds { return n.Unhealthy }},
+		{"offline", red, func(n Node) Seconds { return n.Offline }},
 		{"not told", pale, func(n Node) Seconds { return n.Unknown }},
 	}
 	var below *plotter.BarChart

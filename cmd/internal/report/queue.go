@@ -189,8 +189,11 @@ func (f *Fold) Queue() Queue {
 		wasted
 		by tally
 	}{
-		{"attempt failed", q.failures, nil}, {"lease expired", q.expiries, q.expiredBy}, {"lease revoked", q.revocations, nil},
-		{"cancelled while held", q.cancellations, nil}, {"reported after the lease, refused", q.refusals, nil},
+		{"attempt failed", q.failures, nil},
+		{"lease expired", q.expiries, q.expiredBy},
+		{"lease revoked", q.revocations, nil},
+		{"cancelled while held", q.cancellations, nil},
+		{"reported after the lease, refused", q.refusals, nil},
 	} {
 		report.Lost = append(report.Lost, Lost{lost.cause, lost.attempts, lost.time.hours(), lost.gpu.hours(), lost.by.reasons()})
 	}

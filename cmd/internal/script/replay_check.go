@@ -159,9 +159,7 @@ func (c *checker) read(ctx context.Context, models *store.Store, progress func(d
 		}
 		switch {
 		case e.Type == domain.PolicyChanged{}.EventType():
-			if err := c.policy(e); err != nil {
-				return err
-			}
+			c.policy(e)
 		case e.Type == domain.OutboxSettled{}.EventType():
 			if err := c.catalog.Fill(&e); err != nil {
 				return err
@@ -189,15 +187,14 @@ func (c *checker) read(ctx context.Context, models *store.Store, progress func(d
 // reactorActor is how events name the reactor whose command they came of.
 const reactorActor = "reactor:"
 
-func (c *checker) policy(e domain.Envelope) error {
-	if err := c.catalog.Fill(&e); err != nil {
-		return nil //nolint:nilerr // an event that cannot be read decided nothing
+func (c *checker) policy(e domain.Envelope) {
+	if c.catalog.Fill(&e) != nil {
+		return // an event that cannot be read decided nothing
 	}
 	if changed, ok := e.Event.(domain.PolicyChanged); ok && changed.Name == domain.PolicyDefaultName {
 		name := "policy-" + changed.Name + "@" + (e.Revision + 1).String()
 		c.policies = append(c.policies, policyVersion{name, e.Position, changed.Policy})
 	}
-	return nil
 }
 
 // policyNamed is the version that an event names, else the one in force there.

@@ -45,10 +45,10 @@ func faultsFile(t *testing.T, nodes int) string {
 	return path
 }
 
-// hours is a few busy hours with faults.
+// hours is two busy hours with faults.
 func hours(t *testing.T, seed uint64) Scenario {
 	t.Helper()
-	s, err := Day(700, 6, 4*time.Hour, seed)
+	s, err := Day(350, 6, 2*time.Hour, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestPromisesAreKept(t *testing.T) {
 	for _, n := range r.ByState {
 		ended += n
 	}
-	if r.Items != 700 || ended != 700 || r.ByState["done"] < 600 || r.ByState["cancelled"] == 0 {
+	if r.Items != 350 || ended != 350 || r.ByState["done"] < 300 || r.ByState["cancelled"] == 0 {
 		t.Errorf("found %d items: %v", r.Items, r.ByState)
 	}
 	for _, event := range []string{

@@ -262,6 +262,7 @@ type view struct {
 	gaps  *gaps
 	key   []byte
 	pages pages
+	room  [96]byte // for the first keys
 }
 
 // Position is that of the last event in the rows.
@@ -286,6 +287,9 @@ func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 	prefix, err := v.place(table)
 	if err != nil {
 		return nil, false, err
+	}
+	if v.key == nil {
+		v.key = v.room[:0]
 	}
 	v.key = append(append(v.key[:0], prefix...), key...)
 	value, closer, err := v.state.snapshot.Get(v.key)
@@ -372,6 +376,7 @@ type pages struct {
 	free []byte
 	lent bool              // the pieces are lent, and go back at the end
 	held []*[pageSize]byte // the lent ones
+	room [2]*[pageSize]byte
 }
 
 const (
@@ -396,6 +401,9 @@ func (p *pages) copy(key, value []byte) (string, []byte) {
 func (p *pages) grow(size int) {
 	if p.lent && size <= pageSize && len(p.held) < lentPages {
 		page := pagePool.Get().(*[pageSize]byte)
+		if p.held == nil {
+			p.held = p.room[:0]
+		}
 		p.held = append(p.held, page)
 		p.free = page[:]
 		return
@@ -407,5 +415,5 @@ func (p *pages) giveBack() {
 	for _, page := range p.held {
 		pagePool.Put(page)
 	}
-	p.held, p.free = nil, nil
+	p.held, p.free, p.room = nil, nil, [2]*[pageSize]byte{}
 }

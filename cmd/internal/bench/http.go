@@ -27,6 +27,13 @@ const (
 	seededItems    = 10_000
 )
 
+// httpFigure holds the endpoints of a served node against requests that do
+// nothing. The bound is net/http by itself, without the middleware, the binding
+// and the checks that every endpoint has, so those count against the node. Both
+// sides are asked by the same client in turns, one that makes its requests
+// beforehand and does not look at answers: it shares the machine with the server,
+// and a client that spends as much as the server, as most do, would bring the two
+// sides closer to each other than the servers are.
 func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 	data, done, err := s.fresh("serve")
 	if err != nil {

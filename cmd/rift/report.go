@@ -60,7 +60,7 @@ on attempts that failed, expired or were revoked, and on going on after the leas
 until a report was refused. -o svg draws a bar for each.
 
 An item takes the GPUs its payload names (num_gpu, gpu_milli), else one when it
-requires "gpu" or its type needs one.`,
+requires "gpu" or its type needs one. Items that want more than the node has share it.`,
 			example: `  rift report nodes
   rift report nodes --data data -o csv --out nodes.csv
   rift report nodes incident.jsonl.zst --out nodes.svg`,

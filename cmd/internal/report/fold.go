@@ -77,6 +77,7 @@ type item struct {
 	lease    uint64
 	node     domain.NodeID
 	claimed  time.Time
+	share    micros // of the node, at the claim
 }
 
 func (t *item) pending() bool {

@@ -90,7 +90,7 @@ func (f *Fold) claimed(e domain.Envelope, claim domain.TaskClaimed) {
 	waited := max(e.Time.Sub(t.queued), 0)
 	f.moved(t, domain.WorkLeased)
 	t.lease, t.node, t.claimed = claim.Lease, claim.NodeID, e.Time
-	f.node(e, claim.NodeID).take(f, e.Time)
+	t.share = f.node(e, claim.NodeID).take(f, e.Time, t.gpu)
 	if !f.counted {
 		return
 	}
@@ -109,28 +109,31 @@ func (f *Fold) claimed(e domain.Envelope, claim domain.TaskClaimed) {
 	f.nodes[claim.NodeID].Attempts++
 }
 
+// took is the time of a lease, and of the GPUs that it had meanwhile.
+type took struct{ time, gpu micros }
+
 // release ends the time a lease counts for its node, and answers how long it was.
-func (f *Fold) release(t *item, at time.Time) micros {
+func (f *Fold) release(t *item, at time.Time) took {
 	if !t.state.Held() {
-		return 0
+		return took{}
 	}
 	node := f.nodes[t.node]
 	if node == nil {
-		return 0
+		return took{}
 	}
-	node.give(f, at)
-	held := f.inWindow(t.claimed, at)
-	node.leaseTime += held
-	node.gpuTime += milliGPU(held, t.gpu)
+	share := node.give(f, at, t.gpu)
+	held := took{f.inWindow(t.claimed, at), milliGPU(share-t.share, t.gpu)}
+	node.leaseTime += held.time
+	node.gpuTime += held.gpu
 	return held
 }
 
 // waste counts an attempt that came to nothing.
-func (f *Fold) waste(t *item, why *wasted, held micros) {
-	why.add(t, held)
+func (f *Fold) waste(t *item, why *wasted, held took) {
+	why.add(held)
 	if node := f.nodes[t.node]; node != nil {
-		node.wastedTime += held
-		node.wastedGPU += milliGPU(held, t.gpu)
+		node.wastedTime += held.time
+		node.wastedGPU += held.gpu
 	}
 }
 
@@ -272,7 +275,7 @@ func (f *Fold) cancelled(e domain.Envelope, event domain.TaskCancelled) {
 	if f.counted {
 		f.queue.Cancelled++
 		if t.state.Held() {
-			f.queue.cancellations.add(t, held) // somebody's wish, not the node's waste
+			f.queue.cancellations.add(held) // somebody's wish, not the node's waste
 		}
 	}
 	f.ended(event.TaskID, t)

@@ -17,6 +17,8 @@ type nodeFold struct {
 	gpus      *int             // nil: never told
 	seen      time.Time        // its time is counted up to here
 	running   int
+	asked     int64  // thousandths of GPUs that the running items want
+	share     micros // what one that wants all of a GPU had of it so far
 	busy      micros // with at least one lease
 	idle      micros // online without one
 	sick      micros // unhealthy without one
@@ -56,6 +58,7 @@ func (n *nodeFold) advance(f *Fold, at time.Time) {
 	}
 	passed := f.inWindow(n.seen, at)
 	n.seen = at
+	n.share += n.part(passed)
 	switch {
 	case n.running > 0:
 		n.busy += passed
@@ -70,14 +73,33 @@ func (n *nodeFold) advance(f *Fold, at time.Time) {
 	}
 }
 
-func (n *nodeFold) take(f *Fold, at time.Time) {
-	n.advance(f, at)
-	n.running++
+// part is how much of a stretch of time an item has the GPUs it wants: all of it,
+// unless those that run want more than the node has, and share it.
+func (n *nodeFold) part(passed micros) micros {
+	if n.gpus == nil || *n.gpus == 0 || n.asked <= int64(*n.gpus)*1000 {
+		return passed
+	}
+	capacity := int64(*n.gpus) * 1000
+	if passed > 1<<40 { // weeks: the product might not fit
+		return micros(int64(passed) / n.asked * capacity)
+	}
+	return micros(int64(passed) * capacity / n.asked)
 }
 
-func (n *nodeFold) give(f *Fold, at time.Time) {
+// take begins a lease, and answers the share at its beginning.
+func (n *nodeFold) take(f *Fold, at time.Time, gpu int64) micros {
+	n.advance(f, at)
+	n.running++
+	n.asked += gpu
+	return n.share
+}
+
+// give ends one, and answers the share at its end.
+func (n *nodeFold) give(f *Fold, at time.Time, gpu int64) micros {
 	n.advance(f, at)
 	n.running = max(n.running-1, 0)
+	n.asked = max(n.asked-gpu, 0)
+	return n.share
 }
 
 func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state domain.NodeState) {
@@ -159,10 +181,15 @@ func (f *Fold) Nodes() Nodes {
 	end := f.end()
 	sum := nodeFold{}
 	gpus, idleGPU, known := 0, micros(0), false
-	open := f.openLeases(end)
+	ended := map[domain.NodeID]*nodeFold{}
 	for id, n := range f.nodes {
 		whole := *n // the report changes nothing, so that it can be asked twice
 		whole.advance(f, end)
+		ended[id] = &whole
+	}
+	open := f.openLeases(ended, end)
+	for id := range f.nodes {
+		whole := ended[id]
 		whole.leaseTime += open[id].time
 		whole.gpuTime += open[id].gpu
 		line := whole.line(id)
@@ -173,7 +200,7 @@ func (f *Fold) Nodes() Nodes {
 			gpus, idleGPU, known = gpus+*whole.gpus, idleGPU+idle, true
 		}
 		report.Nodes = append(report.Nodes, line)
-		sum.add(&whole)
+		sum.add(whole)
 	}
 	slices.SortFunc(report.Nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(b.wastedGPU, a.wastedGPU), cmp.Compare(b.wastedTime, a.wastedTime), cmp.Compare(b.Flaps, a.Flaps), cmp.Compare(a.NodeID, b.NodeID))
@@ -187,15 +214,14 @@ func (f *Fold) Nodes() Nodes {
 }
 
 // openLeases is the time of leases that have not ended, by node.
-func (f *Fold) openLeases(end time.Time) map[domain.NodeID]wasted {
-	open := map[domain.NodeID]wasted{}
+func (f *Fold) openLeases(ended map[domain.NodeID]*nodeFold, end time.Time) map[domain.NodeID]took {
+	open := map[domain.NodeID]took{}
 	for _, t := range f.items {
-		if t.state.Held() {
-			held := f.inWindow(t.claimed, end)
-			w := open[t.node]
-			w.time += held
-			w.gpu += milliGPU(held, t.gpu)
-			open[t.node] = w
+		if node := ended[t.node]; t.state.Held() && node != nil {
+			held := open[t.node]
+			held.time += f.inWindow(t.claimed, end)
+			held.gpu += milliGPU(node.share-t.share, t.gpu)
+			open[t.node] = held
 		}
 	}
 	return open

@@ -51,10 +51,10 @@ type wasted struct {
 	time, gpu micros
 }
 
-func (w *wasted) add(t *item, held micros) {
+func (w *wasted) add(held took) {
 	w.attempts++
-	w.time += held
-	w.gpu += milliGPU(held, t.gpu)
+	w.time += held.time
+	w.gpu += held.gpu
 }
 
 // tally counts by reason. Reasons beyond the bound are counted together.

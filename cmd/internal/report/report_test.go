@@ -242,3 +242,21 @@ func TestDrawings(t *testing.T) {
 		t.Errorf("no queue: %v", err)
 	}
 }
+
+// Two items on a node with one GPU share it, as long as both run.
+func TestItemsShareAGPU(t *testing.T) {
+	n := fold(t, Window{}, []told{
+		{0, "NODE_REGISTERED", `{"node_id":"gpu-1","facts":{"gpu":1}}`},
+		{0, "HOST_ONLINE", `{"node_id":"gpu-1"}`},
+		{0, "TASK_SPAWNED", `{"task_id":"a","task_type":"demo","requires":["gpu"],"timeout_seconds":60,"max_attempts":3}`},
+		{0, "TASK_SPAWNED", `{"task_id":"b","task_type":"demo","requires":["gpu"],"timeout_seconds":60,"max_attempts":3}`},
+		{0, "TASK_CLAIMED", `{"task_id":"a","lease":1,"node_id":"gpu-1","attempt":1}`},
+		{60, "TASK_CLAIMED", `{"task_id":"b","lease":1,"node_id":"gpu-1","attempt":1}`},
+		{180, "TASK_FAILED", `{"task_id":"a","lease":1,"node_id":"gpu-1","error":"x","retryable":true,"attempts":1}`},
+		{240, "HOST_ONLINE", `{"node_id":"gpu-1"}`},
+	}).Nodes().Nodes[0]
+	// a had an hour alone and two halves; b two halves, and an hour that still runs.
+	if !near(n.GPUHours, 4) || !near(n.WastedGPU, 2) || !near(n.WastedHours, 3) || !near(*n.IdleGPU, 0) || !near(n.LeaseHours, 6) {
+		t.Errorf("found %+v", n)
+	}
+}

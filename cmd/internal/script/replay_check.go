@@ -91,6 +91,8 @@ type checker struct {
 	recorded map[string]*recordedCommand
 	policies []policyVersion
 	settled  domain.Position // commands of events up to here were run
+	past     *until          // the log that bus decides on
+	bus      *commands.Bus
 	out      Checked
 }
 
@@ -114,6 +116,10 @@ func Check(ctx context.Context, log eventlog.Log, dir string, options ReplayOpti
 	}
 	c.out.Position = c.upTo
 	if c.catalog, err = wiring.Catalog(); err != nil {
+		return c.out, err
+	}
+	c.past = &until{Log: log}
+	if c.bus, err = commands.NewBus(c.past, c.catalog, nil, wiring.Specs()...); err != nil {
 		return c.out, err
 	}
 	// Without Settles nothing is taken from the outbox: it holds every command.
@@ -246,7 +252,7 @@ func (c *checker) eachCommand(ctx context.Context, models *store.Store) error {
 
 func (c *checker) command(ctx context.Context, entry store.OutboxEntry) error {
 	c.out.Commands++
-	command, err := decodeEntry(entry)
+	command, err := c.decode(entry)
 	if err != nil {
 		return err
 	}
@@ -262,20 +268,16 @@ func (c *checker) command(ctx context.Context, entry store.OutboxEntry) error {
 	return c.silent(ctx, entry, command)
 }
 
-func decodeEntry(entry store.OutboxEntry) (domain.Command, error) {
-	for _, area := range wiring.Specs() {
-		for _, spec := range area {
-			if spec.Type != entry.CommandType {
-				continue
-			}
-			pointer := spec.New()
-			if err := (wiring.FastCodec{}).Unmarshal(entry.Command, pointer); err != nil {
-				return nil, domain.Errorf(domain.Corrupt, "command of %s at %d: %w", entry.Reactor, entry.Position, err)
-			}
-			return spec.Value(pointer), nil
-		}
+func (c *checker) decode(entry store.OutboxEntry) (domain.Command, error) {
+	spec, known := c.bus.Spec(entry.CommandType)
+	if !known {
+		return nil, domain.Errorf(domain.Corrupt, "command of %s at %d: type %q is not known", entry.Reactor, entry.Position, entry.CommandType)
 	}
-	return nil, domain.Errorf(domain.Corrupt, "command of %s at %d: type %q is not known", entry.Reactor, entry.Position, entry.CommandType)
+	pointer := spec.New()
+	if err := (wiring.FastCodec{}).Unmarshal(entry.Command, pointer); err != nil {
+		return nil, domain.Errorf(domain.Corrupt, "command of %s at %d: %w", entry.Reactor, entry.Position, err)
+	}
+	return spec.Value(pointer), nil
 }
 
 // recordedOne decides a command again on the stream as it was before its events.
@@ -317,11 +319,8 @@ func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, comm
 // it needs read models.
 func (c *checker) decide(ctx context.Context, entry store.OutboxEntry, command domain.Command, at domain.Position, like domain.Envelope) (outcomes []Outcome, refused string, decided bool) {
 	policy := c.policyNamed(like.Meta.Policy, at)
-	bus, err := commands.NewBus(&until{c.log, at}, c.catalog, nil, wiring.Specs()...)
-	if err != nil {
-		return nil, "", false
-	}
-	result, err := bus.Try(ctx, domain.Facts{
+	c.past.at = at
+	result, err := c.bus.Try(ctx, domain.Facts{
 		Now: like.Time, Command: entry.CommandID, Node: like.Meta.Node, Actor: reactorActor + entry.Reactor, Causation: entry.EventID.String(),
 		Correlation: entry.Correlation, Term: like.Meta.Term, Seed: node.SeedOf(entry.CommandID), Policy: policy.document, PolicyName: policy.name,
 	}, command)
@@ -360,14 +359,14 @@ func (c *checker) silent(ctx context.Context, entry store.OutboxEntry, command d
 		return nil
 	}
 	moments := 0
-	for e, err := range c.log.ReadAll(ctx, entry.Position+1, eventlog.Forward, eventlog.Filter{Streams: []string{string(target.Stream())}}) {
+	for e, err := range c.log.Read(ctx, target.Stream(), 0, eventlog.Forward) {
 		if err != nil {
 			return err
 		}
 		if e.Position > c.upTo {
 			break
 		}
-		if e.Stream != target.Stream() {
+		if e.Position <= entry.Position {
 			continue
 		}
 		if moments++; moments > maxMoments {

@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint fmt golden golden-check crash fuzz bench bench-long tidy-check cover clean
+.PHONY: help run build test race lint fmt golden golden-check crash fuzz determinism bench bench-long tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 crash: ## kill a loaded node fifty times, and a third of sixteen workers for two minutes, and check what is left
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
+
+determinism: ## replay a generated log of a million events in every way it may be replayed
+	RIFT_LONG=1000000 $(GO) test -count=1 -timeout 60m -run 'TestAGeneratedLogIsDeterministic$$' -v ./cmd/internal/script
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done

@@ -1,0 +1,201 @@
+package script
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// generatedEvents is how long the generated log is: 3000 events, or with
+// RIFT_LONG as many as it says, a million for `make determinism`.
+func generatedEvents(t *testing.T) int {
+	text := os.Getenv("RIFT_LONG")
+	if text == "" {
+		return 3000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("RIFT_LONG: want a number of events, found %q", text)
+	}
+	return n
+}
+
+// onlyDigest asks a copy of the test for what its log hashes to.
+const onlyDigest = "RIFT_PRINT_DIGEST"
+
+// A long log of every kind of event, its streams interleaved, its stories told
+// to many casts and in part twice, gives the same read models whatever the
+// batches, the processors, the seeds of the maps, and the crashes.
+func TestAGeneratedLogIsDeterministic(t *testing.T) {
+	n := generatedEvents(t)
+	log := generatedLog(t, n)
+	head := domain.Position(n)
+	if os.Getenv(onlyDigest) != "" {
+		fmt.Printf("digest=%s\n", digestAt(t, log, head, Options{BatchMax: 64}, false))
+		return
+	}
+	began := time.Now()
+	want := digestAt(t, log, head, Options{}, false)
+	t.Logf("%d events in %v", n, time.Since(began).Round(time.Millisecond))
+	for i, batch := range []int{1, 3, 64, 4096} {
+		before := runtime.GOMAXPROCS(1 + i%2)
+		got := digestAt(t, log, head, Options{BatchMax: batch, CacheRows: 64 << i}, false)
+		runtime.GOMAXPROCS(before)
+		if got != want {
+			t.Errorf("batches of %d give %s, the first run gave %s", batch, got, want)
+		}
+	}
+	if got := digestAcrossCrashes(t, log, head); got != want {
+		t.Errorf("with crashes on the way: %s, without: %s", got, want)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // each process seeds its maps anew
+		c := exec.CommandContext(t.Context(), self, "-test.run", "^TestAGeneratedLogIsDeterministic$")
+		c.Env = append(os.Environ(), onlyDigest+"=1", "RIFT_LONG="+strconv.Itoa(n))
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(out), "digest="+want+"\n") {
+			t.Errorf("another process gives %s, want %s", out, want)
+		}
+	}
+}
+
+// digestAcrossCrashes replays with four crashes, each losing a part of what was
+// not synced.
+func digestAcrossCrashes(t *testing.T, log eventlog.Log, head domain.Position) string {
+	t.Helper()
+	fs := vfs.NewCrashableMem()
+	for i := range domain.Position(4) {
+		env, err := over(log, "models", Options{BatchMax: 7}, store.Options{FS: fs, Small: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := max(head*(i+1)/5, env.Node().Store().Position())
+		if err := env.To(t.Context(), max(target, 1)); err != nil {
+			t.Fatal(err)
+		}
+		clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(30 * i), RNG: newRand(uint64(i))})
+		if err := env.Close(); err != nil {
+			t.Fatal(err)
+		}
+		fs = clone
+	}
+	env, err := over(log, "models", Options{}, store.Options{FS: fs, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = env.Close() }()
+	return digestOf(t, env, head)
+}
+
+// generatedLog interleaves the stories of the golden scripts: each is told to
+// many casts, whose members have names of their own; some events come twice.
+func generatedLog(t *testing.T, n int) eventlog.Log {
+	t.Helper()
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stories [][]domain.Envelope
+	for _, path := range scriptFiles(t) {
+		if slices.Contains(poisoned, filepath.Base(path)) {
+			continue
+		}
+		events := eventsOf(t, path)
+		events = slices.DeleteFunc(events, func(e domain.Envelope) bool { return catalog.Fill(&e) != nil })
+		if len(events) > 0 {
+			stories = append(stories, events)
+		}
+	}
+	type telling struct{ story, cast, next int }
+	rng := newRand(20260102)
+	var told []telling
+	log := eventlog.NewMemory()
+	casts := 0
+	for i := range n {
+		if len(told) < 64 {
+			casts++
+			told = append(told, telling{story: rng.IntN(len(stories)), cast: casts})
+		}
+		at := rng.IntN(len(told))
+		one := &told[at]
+		e := stories[one.story][one.next]
+		cast := strconv.Itoa(one.cast)
+		proposed := eventlog.Proposed{
+			ID: domain.DeriveID("generated", i), Type: e.Type, Version: e.Version, Time: e.Time.Add(time.Duration(i) * time.Millisecond),
+			Meta: e.Meta, Data: recast(t, e.Data, cast),
+		}
+		stream := e.Stream
+		if c := stream.Category(); c == "task" || c == "node" || c == "daemon" || c == "sync" || c == "model" || c == "gauntlet" {
+			stream = domain.Stream(c, renamed(stream.ID(), cast))
+		}
+		if _, err := log.Append(t.Context(), stream, domain.AnyRevision, proposed); err != nil {
+			t.Fatalf("%s %s: %v", stream, proposed.Data, err)
+		}
+		if rng.IntN(20) > 0 { // else it comes again
+			one.next++
+		}
+		if one.next == len(stories[one.story]) {
+			told = slices.Delete(told, at, at+1)
+		}
+	}
+	return log
+}
+
+// castKeys hold the names of a story's cast.
+var castKeys = []string{"task_id", "node_id", "sync_id", "dependency", "depends_on", "model_id", "gauntlet_id", "unique_key"}
+
+// recast gives the members of a story's cast names of their own.
+func recast(t *testing.T, data []byte, cast string) []byte {
+	t.Helper()
+	var payload map[string]json.RawMessage
+	if json.Unmarshal(data, &payload) != nil {
+		return data
+	}
+	for _, key := range castKeys {
+		var name string
+		var names []string
+		var err error
+		switch value := payload[key]; {
+		case value == nil:
+		case json.Unmarshal(value, &name) == nil && name != "":
+			payload[key], err = json.Marshal(renamed(name, cast))
+		case json.Unmarshal(value, &names) == nil:
+			for i := range names {
+				names[i] = renamed(names[i], cast)
+			}
+			payload[key], err = json.Marshal(names)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	recast, err := json.Marshal(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recast
+}
+
+// renamed puts the cast before a name; a daemon's stream begins with its node.
+func renamed(name, cast string) string { return "c" + cast + "." + name }

@@ -37,6 +37,7 @@ fmt: $(LINT) ## format the source
 golden: ## rewrite the expected output of scripts and listings; read the diff
 	$(GO) test -count=1 ./cmd/internal/script -run '^TestScripts$$' -rewrite
 	$(GO) test -count=1 ./cmd/internal/script -run '^TestObservations$$' -rewrite
+	RIFT_REWRITE=1 $(GO) test -count=1 ./cmd/internal/wiring -run '^TestSixtyFailures$$'
 	$(GO) test -count=1 ./cmd/rift -run '^TestListings$$' -rewrite
 	$(GO) test -count=1 ./domain -run '^TestPolicySettingsAreDescribed$$' -rewrite
 

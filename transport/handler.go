@@ -64,6 +64,9 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 	if h.meters, err = newMeters(config.Registry); err != nil {
 		return nil, err
 	}
+	if err := config.Registry.Register(silences{backend, config.Now}); err != nil {
+		return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
+	}
 	for i := range h.routes {
 		h.mount(&h.routes[i])
 	}

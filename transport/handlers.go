@@ -3,6 +3,9 @@ package transport
 import (
 	"context"
 	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -34,4 +37,50 @@ func tellHandlers(ctx context.Context, b Backend, q HandlersQuery) (Handlers, do
 		return q.Event != "" && row.Event != q.Event || q.Name != "" && row.Name != q.Name && row.Documented != q.Name
 	})
 	return handlers, handlers.Position, nil
+}
+
+// silences tells Prometheus how long each kind of success has failed to happen.
+// A kind that nothing has asked for yet has no value.
+type silences struct {
+	backend Backend
+	now     func() time.Time
+}
+
+var (
+	silentSeconds = prometheus.NewDesc("rift_seconds_since_last", "Seconds since the last success of a kind: dispatch, completion, sync, export, training, evaluation, promotion.", []string{"kind"}, nil)
+	silenceAlarm  = prometheus.NewDesc("rift_silence_alarm", "Whether the silence of a kind is an alarm.", []string{"kind"}, nil)
+)
+
+// Describe names the gauges.
+func (silences) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- silentSeconds
+	descriptions <- silenceAlarm
+}
+
+// gaugeTime bounds how long a scrape waits for the read models.
+const gaugeTime = 2 * time.Second
+
+// Collect asks the read models. While they cannot answer there are no values.
+func (s silences) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), gaugeTime)
+	defer cancel()
+	var answer projections.AlarmsAnswer
+	err := s.backend.View(ctx, At{}, 0, func(v projections.View) (err error) {
+		answer, err = projections.Alarms(v, projections.AlarmsQuery{}.At(s.now()))
+		return err
+	})
+	if err != nil {
+		return
+	}
+	for _, silence := range answer.Alarms {
+		kind := string(silence.Kind)
+		if silence.SilentSeconds != nil {
+			metrics <- prometheus.MustNewConstMetric(silentSeconds, prometheus.GaugeValue, float64(*silence.SilentSeconds), kind)
+		}
+		raised := 0.0
+		if silence.RaisedAt != nil {
+			raised = 1
+		}
+		metrics <- prometheus.MustNewConstMetric(silenceAlarm, prometheus.GaugeValue, raised, kind)
+	}
 }

@@ -44,6 +44,7 @@ func figures() []figure {
 		{"read", "reading everything against a bare iterator", false, readFigure},
 		{"replay", "typed replay against its bound", false, replayFigure},
 		{"rebuild", "rebuilding all read models against the same fold in memory", false, rebuildFigure},
+		{"handlers", "rebuilding with every handler and reactor against the queue's read models alone", false, handlersFigure},
 		{"delivery", "acknowledgement to delivery in process", false, deliveryFigure},
 		{"commands", "deciding and appending in process against appending alone", false, commandsFigure},
 		{"http", "commands and queries over HTTP against no-op requests", false, httpFigure},

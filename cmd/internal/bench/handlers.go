@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// handlersFigure asks what the handlers of the training loop, the alarms and the
+// reactors cost: a rebuild with all of them, outbox included, against one of the
+// queue, the nodes, the elections and the findings alone, in turn.
+func handlersFigure(ctx context.Context, s *suite) ([]Row, error) {
+	d, err := s.dataset(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rebuild := func(models []projections.Projection, reactors []projections.Reactor) func(context.Context, int) (float64, error) {
+		return func(ctx context.Context, _ int) (rate float64, err error) {
+			dir, done, err := s.fresh("models")
+			if err != nil {
+				return 0, err
+			}
+			defer func() { err = errors.Join(err, done()) }()
+			folded, err := rebuildOf(ctx, d.dir, dir, models, reactors)
+			return folded.rate(), errors.Join(err, counted(folded.Events, d.events))
+		}
+	}
+	base := []projections.Projection{
+		projections.Policies(), projections.Work(), projections.NodesProjection(),
+		projections.ElectionProjection(), projections.FindingsProjection(),
+	}
+	values, err := s.rounds(ctx, "handlers",
+		peer{"base", rebuild(base, nil)},
+		peer{"all", rebuild(wiring.Projections(), wiring.Reactors())})
+	if err != nil {
+		return nil, err
+	}
+	return []Row{
+		row("handlers.cost", fmt.Sprintf("rebuild of %d mixed events with every handler and reactor", d.events), "events/s", values["all"], "the queue's read models alone", values["base"], ratioAtLeast(0.75)),
+	}, nil
+}
+
+// rebuildOf builds some read models of a log anew, its reactors from the first event.
+func rebuildOf(ctx context.Context, logDir, modelsDir string, models []projections.Projection, reactors []projections.Reactor) (folded Folded, err error) {
+	log, catalog, err := openForFold(logDir)
+	if err != nil {
+		return folded, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	opened, err := store.Open(modelsDir, models, reactors, catalog, store.Options{
+		Codec: wiring.FastCodec{}, Strict: true, OutboxMax: -1,
+		ReactFrom: func(string, domain.Position) domain.Position { return 0 },
+	})
+	if err != nil {
+		return folded, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	started := time.Now()
+	err = opened.Run(ctx, log, store.Until{CaughtUp: true})
+	return Folded{Events: int(opened.Position()), Seconds: time.Since(started).Seconds(), PeakBytes: peakMemory()}, err
+}

@@ -14,7 +14,8 @@ import (
 
 // handlersFigure asks what the handlers of the training loop, the alarms and the
 // reactors cost: a rebuild with all of them, outbox included, against one of the
-// queue, the nodes, the elections and the findings alone, in turn.
+// queue, the nodes, the elections and the findings alone, in turn; and what of it
+// the read models cost by themselves, which is what a rebuild has to bear.
 func handlersFigure(ctx context.Context, s *suite) ([]Row, error) {
 	d, err := s.dataset(ctx)
 	if err != nil {
@@ -37,11 +38,13 @@ func handlersFigure(ctx context.Context, s *suite) ([]Row, error) {
 	}
 	values, err := s.rounds(ctx, "handlers",
 		peer{"base", rebuild(base, nil)},
+		peer{"models", rebuild(wiring.Projections(), nil)},
 		peer{"all", rebuild(wiring.Projections(), wiring.Reactors())})
 	if err != nil {
 		return nil, err
 	}
 	return []Row{
+		row("handlers.models", "the same with every read model, reactors left out", "events/s", values["models"], "the queue's read models alone", values["base"], ratioAtLeast(0.75)),
 		row("handlers.cost", fmt.Sprintf("rebuild of %d mixed events with every handler and reactor", d.events), "events/s", values["all"], "the queue's read models alone", values["base"], ratioAtLeast(0.75)),
 	}, nil
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -49,10 +50,21 @@ type TaskStarted struct {
 type HeartbeatTask struct {
 	Report
 	Progress json.RawMessage `json:"progress,omitempty"`
+	// StalledSeconds is for how long the work has given no sign of life; 0 when it
+	// does. A holder that is silent itself is another matter: its lease ends.
+	StalledSeconds domain.Seconds `json:"stalled_seconds,omitempty"`
 }
 
 // CommandType is work.heartbeat.
 func (HeartbeatTask) CommandType() string { return "work.heartbeat" }
+
+func (c HeartbeatTask) faults() []domain.Fault {
+	faults := c.Report.faults()
+	if !(c.StalledSeconds >= 0) {
+		faults = append(faults, domain.Fault{Field: "stalled_seconds", Reason: fmt.Sprintf("want at least 0, found %v", float64(c.StalledSeconds))})
+	}
+	return faults
+}
 
 // TaskHeartbeaten is the answer to a heartbeat: until when the lease holds, and
 // whether the work is wanted any more.
@@ -163,7 +175,7 @@ func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain
 		return refuse(t, rejected, false)
 	}
 	return []domain.Event{domain.TaskHeartbeat{
-		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Progress: c.Progress,
+		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Progress: c.Progress, StalledSeconds: c.StalledSeconds,
 		Deadline: leaseEnd(t, t.ClaimedAt, facts.Now, facts.Policy.Work),
 	}}, nil
 }

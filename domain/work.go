@@ -115,6 +115,9 @@ type TaskHeartbeat struct {
 	NodeID   NodeID          `json:"node_id"`
 	Deadline time.Time       `json:"deadline"`
 	Progress json.RawMessage `json:"progress,omitempty"`
+	// StalledSeconds is for how long the work has given no sign of life, though
+	// its holder lives; absent while it does.
+	StalledSeconds Seconds `json:"stalled_seconds,omitempty"`
 }
 
 // EventType is TASK_HEARTBEAT.

@@ -30,6 +30,7 @@ type TaskRow struct {
 	Error          string                `json:"error"`
 	Result         json.RawMessage       `json:"result"`
 	Progress       json.RawMessage       `json:"progress,omitempty"`
+	StalledSeconds domain.Seconds        `json:"stalled_seconds,omitempty"` // without a sign of life of the work, by its last heartbeat
 	BlockedOn      []domain.TaskID       `json:"blocked_on,omitempty"`
 	Requires       []string              `json:"requires,omitempty"`
 	Where          string                `json:"where,omitempty"`
@@ -146,7 +147,7 @@ var (
 // Work is the read model of the queue.
 func Work() Projection {
 	return Projection{
-		Name: "work", Version: 2, About: "items, their order, their leases and deadlines",
+		Name: "work", Version: 3, About: "items, their order, their leases and deadlines",
 		Tables: []string{
 			WorkItemsTable.Name, workReadyTable.Name, workQueueTable.Name, workAgeTable.Name, workCountsTable.Name,
 			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name,
@@ -212,7 +213,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	after := before.settle(before.task().Evolve(e))
 	switch fact := any(event).(type) {
 	case domain.TaskClaimed:
-		after.Progress = nil
+		after.Progress, after.StalledSeconds = nil, 0
 		after.Slots, after.Decision = 1, fact.Decision
 		if fact.Decision != nil {
 			after.Slots = fact.Decision.Slots
@@ -231,6 +232,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 			}
 		}
 	case domain.TaskHeartbeat:
+		after.StalledSeconds = fact.StalledSeconds
 		if fact.Progress != nil {
 			after.Progress = fact.Progress
 		}
@@ -254,7 +256,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		after.Refused++
 	}
 	if !after.State.Held() {
-		after.Slots = 0
+		after.Slots, after.StalledSeconds = 0, 0
 	}
 	return moveTask(tx, e, before, after)
 }

@@ -158,8 +158,8 @@ func (a *attempt) watch(guest child, folder string) exit {
 		}
 		if do.beat {
 			underWay = true
-			progress := a.progress(now)
-			go func() { answers <- a.beat(calls, progress) }()
+			progress, silence := a.said.lastProgress(), a.sup.silence(now)
+			go func() { answers <- a.beat(calls, progress, silence) }()
 		}
 		if wake := a.sup.wake(); wake.IsZero() {
 			timer.Stop()
@@ -218,9 +218,9 @@ func (a *attempt) answered(answer beat) {
 }
 
 // beat sends one heartbeat. Only one is under way at a time.
-func (a *attempt) beat(ctx context.Context, progress json.RawMessage) beat {
+func (a *attempt) beat(ctx context.Context, progress json.RawMessage, silence time.Duration) beat {
 	key := keyOf(a.item.TaskID, a.item.Lease, fmt.Sprintf("heartbeat/%d", a.beats+1))
-	receipt, err := a.cluster.do(ctx, commands.HeartbeatTask{Report: a.report, Progress: progress}, key)
+	receipt, err := a.cluster.do(ctx, commands.HeartbeatTask{Report: a.report, Progress: progress, StalledSeconds: domain.Seconds(silence.Truncate(time.Second).Seconds())}, key)
 	if err != nil {
 		return beat{err: err}
 	}
@@ -229,17 +229,6 @@ func (a *attempt) beat(ctx context.Context, progress json.RawMessage) beat {
 		return beat{err: domain.Errorf(domain.Corrupt, "heartbeat: %w", err)}
 	}
 	return beat{until: a.cluster.ours(answer.Deadline), cancel: answer.Cancel}
-}
-
-// progress is what a heartbeat carries: what the command said last, and for how
-// long it has been silent once it counts as stalled.
-func (a *attempt) progress(now time.Time) json.RawMessage {
-	last := a.said.lastProgress()
-	silence := a.sup.silence(now)
-	if silence == 0 {
-		return last
-	}
-	return withKey(last, "stalled_seconds", int(silence.Seconds()))
 }
 
 // withKey adds a key to an object; any other value becomes the object's value.

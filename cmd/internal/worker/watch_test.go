@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -300,12 +301,12 @@ func TestStallIsToldAndTakenBack(t *testing.T) {
 		var told []string
 		s.answer = func(c domain.Command) error {
 			if beat, beats := c.(commands.HeartbeatTask); beats {
-				told = append(told, string(beat.Progress))
+				told = append(told, fmt.Sprintf("%s %v", beat.Progress, beat.StalledSeconds))
 			}
 			return nil
 		}
 		s.play(t, func(w *worker) { w.StalledAfter = 30 * time.Second })
-		if want := []string{"5", `{"stalled_seconds":39,"value":5}`, "5", "5"}; !slices.Equal(told, want) {
+		if want := []string{"5 0", "5 39", "5 0", "5 0"}; !slices.Equal(told, want) {
 			t.Errorf("found %q, want %q", told, want)
 		}
 	})

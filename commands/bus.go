@@ -135,11 +135,21 @@ func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, facts domain.Fac
 	result := Result{Position: desk.Position()}
 	var steps []Step
 	for _, target := range plan.Steps {
+		if refused, ok := target.(refusedStep); ok {
+			steps = append(steps, Step{Stream: target.Stream(), Err: refused.err})
+			continue
+		}
 		stepSpec, ok := b.specs[target.CommandType()]
 		if !ok {
 			return Result{}, domain.Errorf(domain.Internal, "command type %q is not known", target.CommandType())
 		}
 		step, _, err := b.step(ctx, stepSpec, facts, target, dry)
+		step.Stream = target.Stream()
+		if spec.each && err != nil && ofItself(err) {
+			step.Err = err
+			steps = append(steps, step)
+			continue
+		}
 		var conflict *eventlog.Conflict
 		if errors.As(err, &conflict) || errors.Is(err, domain.ErrConflict) {
 			if len(steps) > 0 {
@@ -161,6 +171,16 @@ func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, facts domain.Fac
 	}
 	result.Answer = spec.combine(c, steps)
 	return result, nil
+}
+
+// ofItself tells an error that says something of the step, not of the log.
+func ofItself(err error) bool {
+	switch domain.CodeOf(err) {
+	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.StaleLease:
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *Bus) history(ctx context.Context, stream domain.StreamID) ([]domain.Envelope, domain.Revision, error) {

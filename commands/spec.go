@@ -56,6 +56,8 @@ type Step struct {
 	Events    []domain.Envelope
 	Duplicate bool // the events are those of an earlier run of the same command
 	Answer    any  // extra fields of the answer, a struct or nil
+	Stream    domain.StreamID
+	Err       error // why this step came to nothing; only where each step stands for itself
 }
 
 // Spec is how one type of command is run.
@@ -72,6 +74,7 @@ type Spec struct {
 	normalize func(domain.Command, domain.Facts) (domain.Command, error)
 	consult   func(Desk, domain.Command, domain.Facts) (domain.Command, error)
 	consults  func(domain.Command) bool
+	each      bool
 	glance    func(Desk, domain.Command, domain.Facts) (domain.Command, error)
 	run       runner
 	fan       func(Desk, domain.Command, domain.Facts) (Plan, error)
@@ -102,6 +105,9 @@ func Consult[C domain.Command](needed func(C) bool, f func(Desk, C, domain.Facts
 		s.consult = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
 	}
 }
+
+// Each says that a step of a Fan that is refused refuses nothing but itself.
+func Each() SpecOption { return func(s *Spec) { s.each = true } }
 
 // Glance lets a command look at the read models as they are, for what need not
 // be known to the last event: with Desk.Expect a count is still never overshot.

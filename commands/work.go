@@ -31,6 +31,7 @@ type AddTask struct {
 	Force          bool            `json:"force,omitempty"`      // past the limits of the queue's length, for what must not wait
 
 	admission admission
+	batch     string // the command that adds it among others
 }
 
 // CommandType is work.add.
@@ -131,25 +132,36 @@ func unique[T comparable](list []T) []T {
 
 // consultAdd refuses a cycle of dependencies and a second live item of a key.
 func consultAdd(desk Desk, c AddTask, _ domain.Facts) (AddTask, error) {
-	if c.UniqueKey != "" {
-		live, found, err := projections.LiveUnique(desk, c.UniqueKey)
-		switch {
-		case err != nil:
-			return c, err
-		case found && live != c.TaskID:
-			return c, domain.Errorf(domain.Conflict, "unique key %q: item %s is live and has it", c.UniqueKey, live)
-		case !found && !desk.Take("unique:"+c.UniqueKey):
-			return c, domain.Errorf(domain.Conflict, "unique key %q: another item with it is being added", c.UniqueKey)
-		}
-	}
-	cycle, err := projections.FindCycle(desk, c.TaskID, c.DependsOn)
+	c, err := holdUnique(desk, c)
 	if err != nil {
 		return c, err
 	}
-	if cycle != nil {
-		return c, domain.Faulty("work.add", []domain.Fault{{Field: "depends_on", Reason: "a cycle: " + arrows(cycle)}})
+	cycle, err := projections.FindCycle(desk, c.TaskID, c.DependsOn, nil)
+	if err == nil && cycle != nil {
+		err = cycleFault(cycle)
+	}
+	return c, err
+}
+
+// holdUnique refuses an item whose unique key a live item has, or is being given.
+func holdUnique(desk Desk, c AddTask) (AddTask, error) {
+	if c.UniqueKey == "" {
+		return c, nil
+	}
+	live, found, err := projections.LiveUnique(desk, c.UniqueKey)
+	switch {
+	case err != nil:
+		return c, err
+	case found && live != c.TaskID:
+		return c, domain.Errorf(domain.Conflict, "unique key %q: item %s is live and has it", c.UniqueKey, live)
+	case !found && !desk.Take("unique:"+c.UniqueKey):
+		return c, domain.Errorf(domain.Conflict, "unique key %q: another item with it is being added", c.UniqueKey)
 	}
 	return c, nil
+}
+
+func cycleFault(cycle []domain.TaskID) error {
+	return domain.Faulty("work.add", []domain.Fault{{Field: "depends_on", Reason: "a cycle: " + arrows(cycle)}})
 }
 
 func arrows(path []domain.TaskID) string {
@@ -170,7 +182,7 @@ func addTask(t domain.Task, c AddTask, _ domain.Facts) ([]domain.Event, error) {
 	spawned := domain.TaskSpawned{
 		TaskID: c.TaskID, TaskType: c.TaskType, ConfigKey: c.ConfigKey, Priority: *c.Priority, Payload: c.Payload,
 		DependsOn: c.DependsOn, Requires: c.Requires, Where: c.Where, RequiresGPU: c.RequiresGPU,
-		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey,
+		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch,
 	}
 	if c.Pin != nil {
 		spawned.Pin = &domain.Pin{NodeID: c.Pin.NodeID, Until: c.Pin.Until}
@@ -331,6 +343,8 @@ func or(text, otherwise string) string {
 type CancelTask struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Reason string        `json:"reason,omitempty"`
+
+	batch bool // one of a class that is cancelled
 }
 
 // CommandType is work.cancel.
@@ -348,7 +362,7 @@ func cancelTask(t domain.Task, c CancelTask, _ domain.Facts) ([]domain.Event, er
 	case t.State.Final():
 		return nil, domain.Errorf(domain.Conflict, "item %s is %s; there is nothing to cancel", c.TaskID, t.State)
 	}
-	cancelled := domain.TaskCancelled{TaskID: c.TaskID, Reason: c.Reason}
+	cancelled := domain.TaskCancelled{TaskID: c.TaskID, Reason: c.Reason, Batch: c.batch}
 	if t.State.Held() {
 		cancelled.Lease, cancelled.NodeID = t.Lease, t.Node
 	}
@@ -383,6 +397,8 @@ func Work() []Spec {
 		Handle("queue an item whose back-off is over", requeueTask),
 		Handle("note that a dependency is done", unblockTask),
 		Handle("take a lease from a node that is not trusted", revokeTask),
+		Fan("queue many items", planBatch, combineBatch, Normalize(completeBatch), Each()),
+		Fan("cancel the items of a class", planCancelBatch, combineCancelBatch, Normalize(completeCancelBatch), Each()),
 		Handle("let any node have an item that was meant for one", unpinTask),
 		Record[announcePressure]("say that the queue got long, or short again"),
 	}

@@ -181,7 +181,7 @@ func reactSpawned(v projections.View, _ domain.Envelope, spawned domain.TaskSpaw
 			commands = append(commands, unblockDependant{TaskID: spawned.TaskID, Dependency: dependency})
 		}
 	}
-	cycle, err := projections.FindCycle(v, spawned.TaskID, spawned.DependsOn)
+	cycle, err := projections.FindCycle(v, spawned.TaskID, spawned.DependsOn, nil)
 	if err == nil && cycle != nil {
 		commands = append(commands, CancelTask{TaskID: spawned.TaskID, Reason: "a cycle of dependencies: " + arrows(cycle)})
 	}

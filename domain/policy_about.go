@@ -31,10 +31,18 @@ func aboutSetting(key string) string {
 		return "longest payload an item may carry"
 	case "work.max_dependencies":
 		return "most items that one may depend on"
+	case "work.batch_limit":
+		return "most items that one command adds or cancels"
 	case "work.pin_seconds":
 		return "how long a pin or an exclusion lasts that does not say"
 	case "work.avoid_seconds":
 		return "how long an item avoids a node that it failed on; 0: it does not"
+	case "work.targets":
+		return "by task type: how many items are to be on their way"
+	case "work.targets.*.least":
+		return "below this many a config is filled up to its target"
+	case "work.targets.*.configs":
+		return "the target of each config"
 	case "work.scheduling":
 		return "who gets what next"
 	case "work.scheduling.classes":

@@ -1,5 +1,10 @@
 package domain
 
+import (
+	"maps"
+	"slices"
+)
+
 // WorkPolicy holds the numbers of the queue.
 type WorkPolicy struct {
 	LeaseSeconds       Seconds `json:"lease_seconds"`        // a lease without a heartbeat ends after this
@@ -14,8 +19,11 @@ type WorkPolicy struct {
 	RecoveryLimit      int     `json:"recovery_limit"`       // pending items below which back-pressure ends
 	MaxPayloadBytes    int     `json:"max_payload_bytes"`    // longest payload an item may carry
 	MaxDependencies    int     `json:"max_dependencies"`     // most items that one may depend on
+	BatchLimit         int     `json:"batch_limit"`          // most items that one command adds or cancels
 	PinSeconds         Seconds `json:"pin_seconds"`          // how long a pin or an exclusion lasts that does not say
 	AvoidSeconds       Seconds `json:"avoid_seconds"`        // how long an item avoids a node that it failed on; 0: it does not
+
+	Targets map[string]DepthTarget `json:"targets"` // by task type: how many items are to be on their way
 
 	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
 }
@@ -26,7 +34,7 @@ func defaultWorkPolicy() WorkPolicy {
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
 		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
 		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
-		PinSeconds: 1800,
+		BatchLimit: 1000, PinSeconds: 1800, Targets: defaultTargets(),
 		Scheduling: defaultScheduling(),
 	}
 }
@@ -42,6 +50,19 @@ func (p WorkPolicy) check(c *policyChecks) {
 	if p.AvoidSeconds < 0 {
 		c.fault("work.avoid_seconds", "want at least 0, found %v", p.AvoidSeconds)
 	}
+	c.positive("work.batch_limit", float64(p.BatchLimit))
+	c.positive("work.pin_seconds", float64(p.PinSeconds))
+	for _, taskType := range slices.Sorted(maps.Keys(p.Targets)) {
+		target := p.Targets[taskType]
+		if target.Least < 0 {
+			c.fault("work.targets."+taskType+".least", "want at least 0, found %d", target.Least)
+		}
+		for _, config := range slices.Sorted(maps.Keys(target.Configs)) {
+			if target.Configs[config] < 0 {
+				c.fault("work.targets."+taskType+".configs."+config, "want at least 0, found %d", target.Configs[config])
+			}
+		}
+	}
 	c.positive("work.max_dependencies", float64(p.MaxDependencies))
 	if p.BackoffCapSeconds < p.BackoffBaseSeconds {
 		c.fault("work.backoff_cap_seconds", "want at least the base of %v, found %v", p.BackoffBaseSeconds, p.BackoffCapSeconds)
@@ -53,4 +74,24 @@ func (p WorkPolicy) check(c *policyChecks) {
 		c.fault("work.soft_limit", "want recovery ≤ soft ≤ hard, found %d, %d, %d", p.RecoveryLimit, p.SoftLimit, p.HardLimit)
 	}
 	p.checkScheduling(c)
+}
+
+// DepthTarget is how many items of a type are to be on their way, per config:
+// waiting or running. Whoever fills the queue keeps to it.
+type DepthTarget struct {
+	Least   int            `json:"least"`   // below this many a config is filled up to its target
+	Configs map[string]int `json:"configs"` // the target of each config
+}
+
+// defaultTargets are the depths of the original populator, 150 items of which
+// 60 % were selfplay, 30 % training and 10 % tournaments, dealt to the twelve games.
+func defaultTargets() map[string]DepthTarget {
+	each := func(least, target int) DepthTarget {
+		configs := map[string]int{}
+		for _, config := range ConfigKeys() {
+			configs[string(config)] = target
+		}
+		return DepthTarget{Least: least, Configs: configs}
+	}
+	return map[string]DepthTarget{"selfplay": each(5, 8), "training": each(1, 4), "tournament": each(0, 1)}
 }

@@ -58,6 +58,7 @@ type TaskSpawned struct {
 	TimeoutSeconds Seconds         `json:"timeout_seconds"` // bound on one attempt, heartbeats or not
 	MaxAttempts    int             `json:"max_attempts"`
 	UniqueKey      string          `json:"unique_key,omitempty"` // at most one live item has it
+	Batch          string          `json:"batch,omitempty"`      // the command that added it among others
 	Origin         string          `json:"origin,omitempty"`     // who made it up, when nobody added it
 }
 
@@ -231,6 +232,7 @@ type TaskCancelled struct {
 	Lease  uint64 `json:"lease,omitempty"` // the lease that was live, if any
 	NodeID NodeID `json:"node_id,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	Batch  bool   `json:"batch,omitempty"` // one of a class that was cancelled
 }
 
 // EventType is TASK_CANCELLED.

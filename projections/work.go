@@ -38,6 +38,7 @@ type TaskRow struct {
 	Pin            *domain.Pin           `json:"pin,omitempty"`
 	Exclude        []domain.Exclusion    `json:"exclude,omitempty"`
 	UniqueKey      string                `json:"unique_key,omitempty"`
+	Batch          string                `json:"batch,omitempty"`
 	Origin         string                `json:"origin,omitempty"`
 	Reason         string                `json:"reason,omitempty"` // of the last release, revocation or cancellation
 	Refused        int                   `json:"refused_reports,omitempty"`
@@ -118,7 +119,7 @@ type TaskRef struct {
 	TaskID domain.TaskID `json:"task_id"`
 }
 
-// ClaimRow says which items a claim command took, so that its retry gets the same.
+// ClaimRow says which items a command took, so that its retry gets the same.
 type ClaimRow struct {
 	Tasks []domain.TaskID `json:"tasks"`
 }
@@ -188,7 +189,7 @@ func taskSpawned(tx Tx, e domain.Envelope, spawned domain.TaskSpawned) error {
 		TaskID: spawned.TaskID, TaskType: spawned.TaskType, ConfigKey: spawned.ConfigKey, Priority: spawned.Priority,
 		MaxAttempts: spawned.MaxAttempts, TimeoutSeconds: spawned.TimeoutSeconds, Requires: spawned.Requires,
 		Where: spawned.Where, RequiresGPU: spawned.RequiresGPU, Pin: spawned.Pin, Exclude: spawned.Exclude,
-		UniqueKey: spawned.UniqueKey, Origin: spawned.Origin, CreatedAt: e.Time, Spawned: e.Position,
+		UniqueKey: spawned.UniqueKey, Batch: spawned.Batch, Origin: spawned.Origin, CreatedAt: e.Time, Spawned: e.Position,
 	}
 	for _, dependency := range spawned.DependsOn {
 		if err := workWaitsTable.Put(tx, pair(string(dependency), id), TaskRef{spawned.TaskID}); err != nil {
@@ -221,15 +222,8 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 				return err
 			}
 		}
-		if e.Meta.Command != "" {
-			claim, _, err := workClaimsTable.Get(tx, e.Meta.Command)
-			if err != nil {
-				return err
-			}
-			claim.Tasks = append(slices.Clip(claim.Tasks), fact.TaskID)
-			if err := workClaimsTable.Put(tx, e.Meta.Command, claim); err != nil {
-				return err
-			}
+		if err := takenBy(tx, e.Meta.Command, fact.TaskID); err != nil {
+			return err
 		}
 	case domain.TaskHeartbeat:
 		after.StalledSeconds = fact.StalledSeconds
@@ -250,6 +244,11 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		}
 	case domain.TaskCancelled:
 		after.Reason = fact.Reason
+		if fact.Batch {
+			if err := takenBy(tx, e.Meta.Command, fact.TaskID); err != nil {
+				return err
+			}
+		}
 	case domain.TaskDropped:
 		after.Reason = fact.Reason
 	case domain.CompletionRejected:
@@ -259,6 +258,19 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		after.Slots, after.StalledSeconds = 0, 0
 	}
 	return moveTask(tx, e, before, after)
+}
+
+// takenBy remembers what a command over several items took, for its repetition.
+func takenBy(tx Tx, command string, id domain.TaskID) error {
+	if command == "" {
+		return nil
+	}
+	claim, _, err := workClaimsTable.Get(tx, command)
+	if err != nil {
+		return err
+	}
+	claim.Tasks = append(slices.Clip(claim.Tasks), id)
+	return workClaimsTable.Put(tx, command, claim)
 }
 
 // moveTask stores the row and brings every index in line with it.

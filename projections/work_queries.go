@@ -84,41 +84,6 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 	return answer, nil
 }
 
-// FinishedTasks asks for items that ended, newest first.
-type FinishedTasks struct {
-	Before string `query:"before"`
-	Limit  int    `query:"limit"`
-}
-
-// TaskHistory answers items that ended, newest first.
-func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
-	limit, err := page(q.Limit)
-	if err != nil {
-		return TasksAnswer{}, err
-	}
-	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
-	for entry, err := range workRecentTable.Scan(v, Span{From: q.Before, Reverse: true}) {
-		if err != nil {
-			return TasksAnswer{}, err
-		}
-		if len(answer.Items) == limit {
-			break
-		}
-		row, found, err := WorkItemsTable.Raw(v, string(entry.Row.TaskID))
-		if err != nil {
-			return TasksAnswer{}, err
-		}
-		if found {
-			answer.Items = append(answer.Items, row)
-		}
-		answer.Next = entry.Key
-	}
-	if len(answer.Items) < limit {
-		answer.Next = ""
-	}
-	return answer, nil
-}
-
 // NoQuestion asks for the whole.
 type NoQuestion struct{}
 
@@ -167,7 +132,7 @@ func WorkStatus(v View, _ NoQuestion) (StatusAnswer, error) {
 	return answer, nil
 }
 
-// ClaimedBefore lists the items that a claim command took when it first ran.
+// ClaimedBefore lists the items that a command took when it first ran.
 func ClaimedBefore(v View, command string) ([]domain.TaskID, error) {
 	row, _, err := workClaimsTable.Get(v, command)
 	return row.Tasks, err
@@ -222,8 +187,9 @@ func WaitingFor(v View, dependency domain.TaskID) ([]domain.TaskID, error) {
 const maxCycleSearch = 10000
 
 // FindCycle looks for a path from the dependencies back to the item itself and
-// returns it, first and last item the same; nil for none.
-func FindCycle(v View, task domain.TaskID, dependsOn []domain.TaskID) ([]domain.TaskID, error) {
+// returns it, first and last item the same; nil for none. more is what items
+// wait for that are being added.
+func FindCycle(v View, task domain.TaskID, dependsOn []domain.TaskID, more map[domain.TaskID][]domain.TaskID) ([]domain.TaskID, error) {
 	type step struct {
 		id   domain.TaskID
 		path []domain.TaskID
@@ -250,8 +216,12 @@ func FindCycle(v View, task domain.TaskID, dependsOn []domain.TaskID) ([]domain.
 		if err != nil {
 			return nil, err
 		}
+		waits := more[at.id]
 		if found && !row.State.Final() {
-			for _, dependency := range slices.Backward(row.BlockedOn) {
+			waits = row.BlockedOn
+		}
+		if !found || !row.State.Final() {
+			for _, dependency := range slices.Backward(waits) {
 				stack = append(stack, step{dependency, path})
 			}
 		}

@@ -9,6 +9,7 @@ import (
 func WorkRoutes() []Route {
 	return []Route{
 		Post[commands.AddTask]("/work/add"),
+		Post[commands.AddTasks]("/work/add_batch"),
 		Post[commands.ClaimTasks]("/work/claim"),
 		Post[commands.StartTask]("/work/start"),
 		Post[commands.HeartbeatTask]("/work/heartbeat"),
@@ -16,10 +17,12 @@ func WorkRoutes() []Route {
 		Post[commands.FailTask]("/work/fail"),
 		Post[commands.ReleaseTask]("/work/release"),
 		Post[commands.CancelTask]("/work/cancel"),
+		Post[commands.CancelTasks]("/work/cancel_batch"),
+		Get("/work/depths", "work.depths", projections.WorkDepths, About("items on their way by type and config, beside the targets of the policy")),
 		Get("/work/status", "work.status", projections.WorkStatus, About("the queue in numbers")),
 		Get("/work/items", "work.items", projections.ListTasks, About("items by name, all or by state, type, config and node")),
 		Get("/work/items/{id}", "work.item", projections.FindTask, About("one item")),
-		Get("/work/history", "work.history", projections.TaskHistory, About("items that ended, newest first")),
+		Get("/work/history", "work.history", projections.TaskHistory, About("items that ended, newest first, all or by state, type, config, node, batch and time")),
 		Get("/work/explain", "work.explain", projections.ExplainWork, About("why an item is not running, or a node gets nothing, gate by gate")),
 	}
 }

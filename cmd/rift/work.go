@@ -48,6 +48,10 @@ func workEndpoints() []endpoint {
 				"payload": "what the worker gets, JSON or @FILE", "depends_on": "items that must be done first",
 				"requires": "capabilities a node must have, all of them", "timeout_seconds": "bound on one attempt: 90m, or seconds",
 				"max_attempts": "attempts before it is dead", "unique_key": "refused while another live item has this key",
+				"where":        `which nodes may have it: 'gpu.memory_gb >= 24 && "cuda" in capabilities'`,
+				"requires_gpu": "a CUDA GPU, whatever its type says", "force": "past the limits of the queue's length",
+				"pin":     `the only node that may have it: '{"node_id":"gpu-7","until":"…"}'`,
+				"exclude": `nodes that may not have it: '[{"node_id":"gpu-7","until":"…"}]'`,
 			},
 			show: showStored,
 		},
@@ -94,6 +98,29 @@ func workEndpoints() []endpoint {
 			help:    map[string]string{"task_id": "the item", "reason": "why"}, missing: noItem, show: showStored,
 		},
 		{
+			name: "add-batch", short: "Queue many items, each by itself or all or nothing", route: "work.add_batch",
+			example: `  rift work add-batch --items '[{"task_type":"selfplay"},{"task_type":"training"}]'
+  rift work add-batch --items @tonight.json --atomic`,
+			help: map[string]string{"items": "a list of items as `rift work add --json` takes them, JSON or @FILE", "atomic": "one that is refused refuses all"},
+			show: showBatch,
+		},
+		{
+			name: "cancel-batch", short: "Stop the items of a class for good", route: "work.cancel_batch",
+			example: `  rift work cancel-batch --task-type tournament --config-key hex8_2p --reason "wrong model" --dry-run
+  rift work cancel-batch --batch nightly-17`,
+			help: map[string]string{
+				"task_type": "only this type of work", "config_key": "only of this config", "state": "only these: blocked, queued, waiting, leased, running",
+				"batch": "only those that one command added together", "reason": "why", "limit": "most items to cancel (default: as many as one command may)",
+			},
+			show: showStored,
+		},
+		{
+			name: "depths", short: "Show how many items are on their way, beside the targets", route: "work.depths",
+			example: "  rift work depths --type selfplay\n  rift work depths --config-key hex8_2p -o csv",
+			help:    map[string]string{"type": "only this type of work", "config_key": "only this config"},
+			empty:   "nothing is on its way, and no target is set", show: showDepths,
+		},
+		{
 			name: "show", short: "Show one item", route: "work.item", args: []string{"id"}, needs: 1,
 			example: "  rift work show t-1\n  rift work show t-1 --at 2026-03-06T14:02:11Z",
 			help:    map[string]string{"id": "the item"}, missing: noItem, show: showItem,
@@ -109,7 +136,12 @@ func workEndpoints() []endpoint {
 		},
 		{
 			name: "history", short: "List items that ended, newest first", route: "work.history",
-			example: "  rift work history --limit 20", help: map[string]string{"before": "go on where the last page ended", "limit": "most items to list (default 100)"},
+			example: "  rift work history --limit 20", help: map[string]string{
+				"state": "only these: done, dead, cancelled, expired", "type": "only this type of work", "config_key": "only of this config",
+				"node": "only those this node held last", "batch": "only those that one command added together",
+				"since": "ended at this moment or later: 2026-03-06T14:02:11Z", "until": "ended before this moment",
+				"before": "go on where the last page ended", "limit": "most items to list (default 100)",
+			},
 			empty: "no item has ended yet", show: showItems,
 		},
 		{
@@ -117,8 +149,8 @@ func workEndpoints() []endpoint {
 			example: "  rift work status\n  rift work status --at 48211", show: showWorkStatus,
 		},
 		{
-			name: "explain", short: "Say why an item is not running, or why a node gets nothing", route: "work.explain",
-			example: "  rift work explain --task t-1\n  rift work explain --node gpu-7",
+			name: "explain", short: "Say why an item is not running, or why a node gets nothing", route: "work.explain", args: []string{"task"},
+			example: "  rift work explain t-91\n  rift work explain --node gpu-7",
 			help:    map[string]string{"task": "the item to explain", "node": "the node to explain"}, missing: noItem, show: showExplained,
 		},
 	}
@@ -273,19 +305,6 @@ func orNone(word string) string {
 		return "none"
 	}
 	return word
-}
-
-func showExplained(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	explained, err := decode[projections.ExplainAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.Listing{Doc: answer, Above: explained.Verdict + "\n", Columns: []output.Column{{Name: "gate"}, {Name: "ok"}, {Name: "reason"}}}
-	for _, gate := range explained.Gates {
-		l.Rows = append(l.Rows, []any{gate.Gate, gate.OK, gate.Reason})
-		l.Items = append(l.Items, gate)
-	}
-	return p.Print(l)
 }
 
 // sinceNow is how long ago something was, for people.

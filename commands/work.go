@@ -399,6 +399,7 @@ func Work() []Spec {
 		Handle("take a lease from a node that is not trusted", revokeTask),
 		Fan("queue many items", planBatch, combineBatch, Normalize(completeBatch), Each()),
 		Fan("cancel the items of a class", planCancelBatch, combineCancelBatch, Normalize(completeCancelBatch), Each()),
+		Handle("ask a holder to give way to a more urgent item", preemptTask),
 		Handle("let any node have an item that was meant for one", unpinTask),
 		Record[announcePressure]("say that the queue got long, or short again"),
 	}

@@ -215,10 +215,17 @@ func WorkClock(v projections.View, now time.Time, policy domain.Policy, limit in
 			due = append(due, Timed{id, expireLease{TaskID: row.TaskID, Lease: row.Lease}})
 		case "retry":
 			due = append(due, Timed{id, requeueWaiting{row.TaskID}})
+		case "preempt":
+			due = append(due, Timed{id, revokeLease{TaskID: row.TaskID, Lease: row.Lease, Reason: "preempted: its holder did not give it back within the grace"}})
 		case "pin":
 			due = append(due, Timed{id, unpin{TaskID: row.TaskID, Reason: "it ran out"}})
 		}
 	}
+	exchanges, err := duePreemptions(v, now, policy)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	due = append(due, exchanges...)
 	pressure, err := duePressure(v)
 	if err != nil {
 		return nil, time.Time{}, err

@@ -71,6 +71,8 @@ func (c HeartbeatTask) faults() []domain.Fault {
 type TaskHeartbeaten struct {
 	Deadline time.Time `json:"deadline"`
 	Cancel   bool      `json:"cancel"`
+	Release  bool      `json:"release,omitempty"` // give it back: a more urgent item waits for its place; no attempt is spent
+	Reason   string    `json:"reason,omitempty"`
 }
 
 // CompleteTask reports an item done.
@@ -182,6 +184,9 @@ func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain
 
 func heartbeaten(t domain.Task, _ HeartbeatTask, events []domain.Envelope) TaskHeartbeaten {
 	answer := TaskHeartbeaten{Deadline: t.Deadline, Cancel: t.State == domain.WorkCancelled}
+	if t.Asked != nil && t.State.Held() {
+		answer.Release, answer.Reason = true, t.Asked.Reason
+	}
 	for _, e := range events {
 		if beat, ok := e.Event.(domain.TaskHeartbeat); ok {
 			answer.Deadline = beat.Deadline

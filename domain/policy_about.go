@@ -31,6 +31,10 @@ func aboutSetting(key string) string {
 		return "longest payload an item may carry"
 	case "work.max_dependencies":
 		return "most items that one may depend on"
+	case "work.preempt_after_seconds":
+		return "an item that waits for longer may take the place of a lesser one"
+	case "work.preempt_grace_seconds":
+		return "how long a holder has to give its item back before it is taken"
 	case "work.batch_limit":
 		return "most items that one command adds or cancels"
 	case "work.pin_seconds":

@@ -7,21 +7,23 @@ import (
 
 // WorkPolicy holds the numbers of the queue.
 type WorkPolicy struct {
-	LeaseSeconds       Seconds `json:"lease_seconds"`        // a lease without a heartbeat ends after this
-	TimeoutSeconds     Seconds `json:"timeout_seconds"`      // default bound on one attempt from claim to end, heartbeats or not
-	MaxAttempts        int     `json:"max_attempts"`         // default number of attempts before an item is dead
-	BackoffBaseSeconds Seconds `json:"backoff_base_seconds"` // wait before the first retry; doubles with each
-	BackoffCapSeconds  Seconds `json:"backoff_cap_seconds"`  // longest wait before a retry
-	DefaultPriority    int     `json:"default_priority"`     // 0 to 100, larger first
-	ClaimLimit         int     `json:"claim_limit"`          // most items one claim may take
-	SoftLimit          int     `json:"soft_limit"`           // pending items from which back-pressure is "soft"
-	HardLimit          int     `json:"hard_limit"`           // pending items from which an add is refused
-	RecoveryLimit      int     `json:"recovery_limit"`       // pending items below which back-pressure ends
-	MaxPayloadBytes    int     `json:"max_payload_bytes"`    // longest payload an item may carry
-	MaxDependencies    int     `json:"max_dependencies"`     // most items that one may depend on
-	BatchLimit         int     `json:"batch_limit"`          // most items that one command adds or cancels
-	PinSeconds         Seconds `json:"pin_seconds"`          // how long a pin or an exclusion lasts that does not say
-	AvoidSeconds       Seconds `json:"avoid_seconds"`        // how long an item avoids a node that it failed on; 0: it does not
+	LeaseSeconds        Seconds `json:"lease_seconds"`         // a lease without a heartbeat ends after this
+	TimeoutSeconds      Seconds `json:"timeout_seconds"`       // default bound on one attempt from claim to end, heartbeats or not
+	MaxAttempts         int     `json:"max_attempts"`          // default number of attempts before an item is dead
+	BackoffBaseSeconds  Seconds `json:"backoff_base_seconds"`  // wait before the first retry; doubles with each
+	BackoffCapSeconds   Seconds `json:"backoff_cap_seconds"`   // longest wait before a retry
+	DefaultPriority     int     `json:"default_priority"`      // 0 to 100, larger first
+	ClaimLimit          int     `json:"claim_limit"`           // most items one claim may take
+	SoftLimit           int     `json:"soft_limit"`            // pending items from which back-pressure is "soft"
+	HardLimit           int     `json:"hard_limit"`            // pending items from which an add is refused
+	RecoveryLimit       int     `json:"recovery_limit"`        // pending items below which back-pressure ends
+	MaxPayloadBytes     int     `json:"max_payload_bytes"`     // longest payload an item may carry
+	MaxDependencies     int     `json:"max_dependencies"`      // most items that one may depend on
+	PreemptAfterSeconds Seconds `json:"preempt_after_seconds"` // an item that waits for longer may take the place of a lesser one
+	PreemptGraceSeconds Seconds `json:"preempt_grace_seconds"` // how long a holder has to give its item back before it is taken
+	BatchLimit          int     `json:"batch_limit"`           // most items that one command adds or cancels
+	PinSeconds          Seconds `json:"pin_seconds"`           // how long a pin or an exclusion lasts that does not say
+	AvoidSeconds        Seconds `json:"avoid_seconds"`         // how long an item avoids a node that it failed on; 0: it does not
 
 	Targets map[string]DepthTarget `json:"targets"` // by task type: how many items are to be on their way
 
@@ -34,7 +36,7 @@ func defaultWorkPolicy() WorkPolicy {
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
 		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
 		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
-		BatchLimit: 1000, PinSeconds: 1800, Targets: defaultTargets(),
+		PreemptAfterSeconds: 30, PreemptGraceSeconds: 60, BatchLimit: 1000, PinSeconds: 1800, Targets: defaultTargets(),
 		Scheduling: defaultScheduling(),
 	}
 }
@@ -50,6 +52,8 @@ func (p WorkPolicy) check(c *policyChecks) {
 	if p.AvoidSeconds < 0 {
 		c.fault("work.avoid_seconds", "want at least 0, found %v", p.AvoidSeconds)
 	}
+	c.positive("work.preempt_after_seconds", float64(p.PreemptAfterSeconds))
+	c.positive("work.preempt_grace_seconds", float64(p.PreemptGraceSeconds))
 	c.positive("work.batch_limit", float64(p.BatchLimit))
 	c.positive("work.pin_seconds", float64(p.PinSeconds))
 	for _, taskType := range slices.Sorted(maps.Keys(p.Targets)) {

@@ -357,7 +357,8 @@ type Task struct {
 	NotBefore   time.Time
 	Error       string
 	Retryable   bool
-	Rejected    int // reports refused
+	Rejected    int            // reports refused
+	Asked       *TaskPreempted // the holder of the live lease is to give it back
 }
 
 // Evolve applies a fact of the item's stream. Invariants: Lease only grows; a
@@ -389,6 +390,7 @@ func (t Task) Evolve(fact Envelope) Task {
 		}
 	case TaskClaimed:
 		t.State, t.Lease, t.Node, t.Deadline, t.ClaimedAt = WorkLeased, e.Lease, e.NodeID, e.Deadline, fact.Time
+		t.Asked = nil
 	case TaskStarted:
 		if e.Lease == t.Lease && t.State == WorkLeased {
 			t.State = WorkRunning
@@ -413,6 +415,10 @@ func (t Task) Evolve(fact Envelope) Task {
 		t.State = WorkQueued
 	case TaskDead:
 		t.State, t.Error = WorkDead, e.Reason
+	case TaskPreempted:
+		if e.Lease == t.Lease && t.State.Held() {
+			t.Asked = &e
+		}
 	case TaskUnpinned:
 		t.Pin = nil
 	case TaskCancelled:
@@ -440,6 +446,7 @@ func WorkEvents() []Def {
 		Define[TaskRequeued](1, "task", "the back-off is over; the item may be claimed"),
 		Define[TaskDead](1, "task", "no attempt is left, or the failure was final"),
 		Define[TaskUnblocked](1, "task", "an item that this one depends on is done"),
+		Define[TaskPreempted](1, "task", "the holder is asked to give the item back, for a more urgent one"),
 		Define[TaskUnpinned](1, "task", "the item is not meant for one node any more"),
 		Define[TaskCancelled](1, "task", "the item will not be worked on any more", legacyItem, host, AlsoNamed("WORK_CANCELLED")),
 		Define[TaskDropped](1, "task", "a recorded cluster dropped the queued item for its age"),

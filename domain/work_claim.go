@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/ringrift/rift/domain/sched"
@@ -20,6 +21,7 @@ type ClaimDecision struct {
 	Starving     bool   `json:"starving,omitempty"`
 	Reserved     bool   `json:"reserved,omitempty"` // the node's turn for the longest starving item; not charged
 	Rejoined     bool   `json:"rejoined,omitempty"` // its config started level with the others
+	Promised     bool   `json:"promised,omitempty"` // the node made room for it
 	WaitedMS     int64  `json:"waited_ms"`
 	SlotsUsed    int    `json:"slots_used"`         // of the node, before
 	SlotsOf      int    `json:"slots_of,omitempty"` // 0: no bound is known
@@ -27,6 +29,9 @@ type ClaimDecision struct {
 
 // Reasons say it in words.
 func (d ClaimDecision) Reasons(node NodeID, config string, priority int) []string {
+	if d.Promised {
+		return []string{fmt.Sprintf("node %s made room for it: what it held gave way to priority %d", node, priority)}
+	}
 	return sched.Decision{
 		Node: string(node), Config: config, Class: d.Class, Priority: priority, Starving: d.Starving, Reserved: d.Reserved,
 		Rejoined: d.Rejoined, Start: d.VirtualStart, Waited: time.Duration(d.WaitedMS) * time.Millisecond,
@@ -139,3 +144,18 @@ type Expressions interface {
 	CheckWhere(text string) error
 	CheckAccepts(text string) error
 }
+
+// TaskPreempted: a more urgent item waits for the place of this one, so its
+// holder is asked to give it back; at the end of the grace it is taken. No
+// attempt is spent.
+type TaskPreempted struct {
+	TaskID TaskID    `json:"task_id"`
+	Lease  uint64    `json:"lease"`
+	NodeID NodeID    `json:"node_id"`
+	For    TaskID    `json:"for"`
+	Until  time.Time `json:"until"` // of the grace
+	Reason string    `json:"reason"`
+}
+
+// EventType is TASK_PREEMPTED.
+func (TaskPreempted) EventType() string { return "TASK_PREEMPTED" }

@@ -42,6 +42,8 @@ type TaskRow struct {
 	Origin         string                `json:"origin,omitempty"`
 	Reason         string                `json:"reason,omitempty"` // of the last release, revocation or cancellation
 	Refused        int                   `json:"refused_reports,omitempty"`
+	Asked          *domain.TaskPreempted `json:"asked,omitempty"`    // its holder is to give it back
+	Promised       domain.NodeID         `json:"promised,omitempty"` // the node that makes room for it
 	Slots          int                   `json:"slots,omitempty"`    // of its node, that the live lease takes
 	Decision       *domain.ClaimDecision `json:"decision,omitempty"` // why it was this item that the node got last
 	Spawned        domain.Position       `json:"spawned"`            // place in the queue among equals
@@ -53,7 +55,7 @@ func (r TaskRow) task() domain.Task {
 	t := domain.Task{
 		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
 		BlockedOn: r.BlockedOn, Requires: r.Requires, Timeout: r.TimeoutSeconds.Duration(),
-		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error, Pin: r.Pin,
+		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error, Pin: r.Pin, Asked: r.Asked,
 	}
 	if r.ClaimedAt != nil {
 		t.ClaimedAt = *r.ClaimedAt
@@ -69,7 +71,10 @@ func (r TaskRow) task() domain.Task {
 
 // settle takes over what Evolve made of the task.
 func (r TaskRow) settle(t domain.Task) TaskRow {
-	r.Pin = t.Pin
+	r.Pin, r.Asked = t.Pin, t.Asked
+	if !t.State.Held() {
+		r.Asked = nil
+	}
 	r.State, r.BlockedOn, r.Attempts, r.Lease, r.NodeID, r.Error = t.State, t.BlockedOn, t.Attempts, t.Lease, t.Node, t.Error
 	r.Deadline = moment(r.Deadline, t.Deadline, t.State.Held())
 	r.NotBefore = moment(r.NotBefore, t.NotBefore, t.State == domain.WorkWaiting)
@@ -101,7 +106,7 @@ type CountRow struct {
 
 // DeadlineRow is a moment at which the clock has to decide something about an item.
 type DeadlineRow struct {
-	Kind   string        `json:"kind"` // "lease", "retry" or "pin"
+	Kind   string        `json:"kind"` // "lease", "retry", "pin" or "preempt"
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease,omitempty"`
 	At     time.Time     `json:"at"`
@@ -134,6 +139,8 @@ var (
 	workTurnsTable    = Table[TurnsRow]{"work.turns"}
 	workLoadTable     = Table[LoadRow]{"work.load"}
 	workLiveTable     = Table[LiveRow]{"work.live"}
+	workRunningTable  = Table[RunningRow]{"work.running"}
+	workPromisesTable = Table[PromiseRow]{"work.promises"}
 	workDepthsTable   = Table[DepthRow]{"work.depths"}
 	workCountsTable   = Table[CountRow]{"work.counts"}
 	workDeadlineTable = Table[DeadlineRow]{"work.deadlines"}
@@ -151,7 +158,7 @@ func Work() Projection {
 		Name: "work", Version: 3, About: "items, their order, their leases and deadlines",
 		Tables: []string{
 			WorkItemsTable.Name, workReadyTable.Name, workQueueTable.Name, workAgeTable.Name, workCountsTable.Name,
-			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name,
+			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name, workRunningTable.Name, workPromisesTable.Name,
 			workDeadlineTable.Name, workHoldersTable.Name, workWaitsTable.Name, workUniqueTable.Name,
 			workClaimsTable.Name, workPressureTable.Name, workRecentTable.Name,
 		},
@@ -170,6 +177,7 @@ func Work() Projection {
 			On(taskStep[domain.TaskDead]),
 			On(taskStep[domain.TaskUnblocked]),
 			On(taskStep[domain.TaskUnpinned]),
+			On(taskPreempted),
 			On(taskStep[domain.TaskCancelled]),
 			On(taskStep[domain.TaskDropped]),
 			On(taskStep[domain.CompletionRejected]),
@@ -257,6 +265,12 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	if !after.State.Held() {
 		after.Slots, after.StalledSeconds = 0, 0
 	}
+	if before.Promised != "" && after.State != domain.WorkQueued {
+		after.Promised = ""
+		if err := workPromisesTable.Delete(tx, pair(string(before.Promised), string(after.TaskID))); err != nil {
+			return err
+		}
+	}
 	return moveTask(tx, e, before, after)
 }
 
@@ -291,10 +305,10 @@ func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 	if err := requeue(tx, before, after); err != nil {
 		return err
 	}
-	oldKey, _ := before.deadline()
+	oldKey, oldDeadline := before.deadline()
 	newKey, deadline := after.deadline()
-	if oldKey != newKey {
-		if oldKey != "" {
+	if oldKey != newKey || oldDeadline.Kind != deadline.Kind || oldDeadline.Lease != deadline.Lease {
+		if oldKey != "" && oldKey != newKey {
 			if err := workDeadlineTable.Delete(tx, oldKey); err != nil {
 				return err
 			}
@@ -305,7 +319,7 @@ func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 			}
 		}
 	}
-	if err := hold(tx, before, after); err != nil {
+	if err := hold(tx, e.Time, before, after); err != nil {
 		return err
 	}
 	if after.State.Final() && !before.State.Final() {
@@ -326,6 +340,8 @@ func moveTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 // deadline is where and as what the row stands among the deadlines; no key for none.
 func (r TaskRow) deadline() (string, DeadlineRow) {
 	switch {
+	case r.Deadline != nil && r.Asked != nil && r.Asked.Until.Before(*r.Deadline):
+		return timeKey(r.Asked.Until) + "/" + string(r.TaskID), DeadlineRow{"preempt", r.TaskID, r.Lease, r.Asked.Until}
 	case r.Deadline != nil:
 		return timeKey(*r.Deadline) + "/" + string(r.TaskID), DeadlineRow{"lease", r.TaskID, r.Lease, *r.Deadline}
 	case r.NotBefore != nil:

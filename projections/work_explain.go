@@ -229,7 +229,7 @@ func placeOf(v View, row TaskRow, market Market) (*Place, error) {
 	starves := row.QueuedAt.Add(time.Duration(class.StarveAfterSeconds) * time.Second)
 	place := &Place{
 		Class: class.Name, Starving: market.Now.After(starves), Config: row.ConfigKey,
-		Weight: own.flow.Weight, Flows: p.classes[own.rank].Flows,
+		Weight: own.flow.Weight, Flows: p.classes[own.rank].Flows, Promised: string(row.Promised),
 	}
 	if !place.Starving {
 		text := starves.UTC().Format(domain.Timestamp)

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"strings"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/sched"
@@ -116,11 +117,14 @@ func sweepFlows(tx Tx, class string, turns uint64) error {
 }
 
 // hold keeps what nodes hold in line with an item's step.
-func hold(tx Tx, before, after TaskRow) error {
+func hold(tx Tx, e time.Time, before, after TaskRow) error {
 	id := string(after.TaskID)
 	same := before.Lease == after.Lease && before.NodeID == after.NodeID && before.Slots == after.Slots
 	if before.State.Held() && !(after.State.Held() && same) {
 		if err := workHoldersTable.Delete(tx, pair(string(before.NodeID), id)); err != nil {
+			return err
+		}
+		if err := workRunningTable.Delete(tx, before.runningKey()); err != nil {
 			return err
 		}
 		if err := load(tx, before, -1); err != nil {
@@ -131,6 +135,9 @@ func hold(tx Tx, before, after TaskRow) error {
 		return nil
 	}
 	if err := workHoldersTable.Put(tx, pair(string(after.NodeID), id), HolderRow{after.NodeID, after.TaskID, after.Lease}); err != nil {
+		return err
+	}
+	if err := workRunningTable.Put(tx, after.runningKey(), RunningRow{after.TaskID, after.NodeID, after.Lease, after.TaskType, after.Priority, after.Slots, e}); err != nil {
 		return err
 	}
 	return load(tx, after, 1)

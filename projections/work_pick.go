@@ -134,8 +134,8 @@ func onePicker(v View, claimant Claimant, market Market) (*picker, error) {
 	p.slots = p.asker.Slots()
 	if claimant.Slots > 0 {
 		p.free = claimant.Slots
-		if p.slots == unbounded {
-			p.slots = p.used + p.free
+		if p.slots == unbounded || !node.Slots.Known {
+			p.slots = p.used + p.free // it never said how many it has, and now does
 		}
 	}
 	return p, nil
@@ -218,6 +218,9 @@ func (p *picker) close() {
 
 // next is what the node gets next.
 func (p *picker) next() (Picked, bool, error) {
+	if one, found, err := p.promised(); err != nil || found {
+		return one, found, err
+	}
 	for {
 		reserved := p.market.Rules.ReservedTurn(p.leases)
 		contenders, groups, err := p.contenders(reserved)
@@ -241,17 +244,22 @@ func (p *picker) next() (Picked, bool, error) {
 		if !p.take("task:" + string(place.TaskID)) {
 			continue
 		}
-		decision := domain.ClaimDecision{
-			Class: g.kind.Class, Pool: g.kind.Pool, Slots: p.cost(g), Weight: g.flow.Weight,
-			VirtualStart: choice.Start, Turn: p.classes[g.rank].Turns, Starving: c.Starving, Reserved: choice.Reserved,
-			Rejoined: choice.Rejoined, WaitedMS: max(p.now-c.Queued, 0) / 1000, SlotsUsed: p.used, SlotsOf: p.slots,
-		}
-		if p.slots == unbounded {
-			decision.SlotsOf = 0
-		}
+		decision := p.decided(g, choice, place, c.Starving)
 		p.book(g, choice)
 		return Picked{place.TaskID, decision}, true, nil
 	}
+}
+
+func (p *picker) decided(g *stall, choice sched.Choice, place StandingRow, starving bool) domain.ClaimDecision {
+	d := domain.ClaimDecision{
+		Class: g.kind.Class, Pool: g.kind.Pool, Slots: p.cost(g), Weight: g.flow.Weight,
+		VirtualStart: choice.Start, Turn: p.classes[g.rank].Turns, Starving: starving, Reserved: choice.Reserved,
+		Rejoined: choice.Rejoined, WaitedMS: max(p.now-place.Since.UnixMicro(), 0) / 1000, SlotsUsed: p.used, SlotsOf: p.slots,
+	}
+	if p.slots == unbounded {
+		d.SlotsOf = 0
+	}
+	return d
 }
 
 func (p *picker) take(name string) bool { return p.market.Take == nil || p.market.Take(name) }

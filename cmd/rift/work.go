@@ -50,7 +50,7 @@ func workEndpoints() []endpoint {
 				"max_attempts": "attempts before it is dead", "unique_key": "refused while another live item has this key",
 				"where":        `which nodes may have it: 'gpu.memory_gb >= 24 && "cuda" in capabilities'`,
 				"requires_gpu": "a CUDA GPU, whatever its type says", "force": "past the limits of the queue's length",
-				"pin":     `the only node that may have it: '{"node_id":"gpu-7","until":"…"}'`,
+				"pin.node_id": "the only node that may have it, for a while", "pin.until": "when any node may have it (default: the policy's while)",
 				"exclude": `nodes that may not have it: '[{"node_id":"gpu-7","until":"…"}]'`,
 			},
 			show: showStored,

@@ -45,7 +45,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		}
 		policy := read.document
 		for _, clock := range wiring.Clocks() {
-			timed, _, err := clock(v, now, policy, dueBatch)
+			timed, _, err := clock(around{View: v, node: n}, now, policy, dueBatch)
 			if err != nil {
 				return err
 			}

@@ -117,9 +117,9 @@ func (a *attempt) begin(until time.Time) (time.Time, error) {
 
 // beat is the answer to a heartbeat.
 type beat struct {
-	until  time.Time
-	cancel bool
-	err    error
+	until           time.Time
+	cancel, release bool
+	err             error
 }
 
 // watch drives the supervisor until the command has ended and nothing of it is left.
@@ -215,6 +215,10 @@ func (a *attempt) answered(answer beat) {
 		logger.Info("cancelled")
 	}
 	a.sup.beaten(now, answer.until, answer.cancel)
+	if answer.release && !answer.cancel {
+		logger.Info("asked to give way to a more urgent item")
+		a.sup.stop(now, yielded)
+	}
 }
 
 // beat sends one heartbeat. Only one is under way at a time.
@@ -228,7 +232,7 @@ func (a *attempt) beat(ctx context.Context, progress json.RawMessage, silence ti
 	if err := receipt.Into(&answer); err != nil {
 		return beat{err: domain.Errorf(domain.Corrupt, "heartbeat: %w", err)}
 	}
-	return beat{until: a.cluster.ours(answer.Deadline), cancel: answer.Cancel}
+	return beat{until: a.cluster.ours(answer.Deadline), cancel: answer.Cancel, release: answer.Release}
 }
 
 // withKey adds a key to an object; any other value becomes the object's value.

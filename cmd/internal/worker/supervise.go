@@ -24,6 +24,7 @@ type cause uint8
 const (
 	running   cause = iota
 	drained         // the worker is stopping
+	yielded         // a more urgent item waits for the place
 	stalled         // no sign of life for too long
 	flooded         // more output than is allowed
 	overfull        // more scratch disk than is allowed
@@ -274,6 +275,11 @@ func (s *supervisor) verdict(now time.Time, e exit, gaveResult bool) verdict {
 		return verdict{fail, fmt.Sprintf("more scratch disk than is allowed (%s)", e), true}
 	case stalled:
 		return verdict{fail, fmt.Sprintf("stalled: no output or progress for %s (%s)", s.stalledAfter, e), true}
+	case yielded:
+		if e.started && e.code == 0 && e.signal == "" && gaveResult {
+			return verdict{verb: complete}
+		}
+		return verdict{verb: release, reason: fmt.Sprintf("gave way to a more urgent item (%s)", e)}
 	case drained:
 		if e.started && e.code == 0 && e.signal == "" && gaveResult {
 			return verdict{verb: complete}

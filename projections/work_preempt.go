@@ -1,0 +1,263 @@
+package projections
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// RunningRow is a held item, in the order in which items give way: the lowest
+// priority first.
+type RunningRow struct {
+	TaskID   domain.TaskID `json:"task_id"`
+	NodeID   domain.NodeID `json:"node_id"`
+	Lease    uint64        `json:"lease"`
+	TaskType string        `json:"task_type"`
+	Priority int           `json:"priority"`
+	Slots    int           `json:"slots"`
+	Since    time.Time     `json:"since"` // leased
+}
+
+// runningKey is where a held item stands among those that might give way.
+func (r TaskRow) runningKey() string {
+	priority := min(max(r.Priority, 0), 999)
+	order := string([]byte{byte('0' + priority/100), byte('0' + priority/10%10), byte('0' + priority%10)})
+	return order + string(r.TaskID)
+}
+
+// PromiseRow is a place that a node makes for an item.
+type PromiseRow struct {
+	TaskID domain.TaskID `json:"task_id"`
+	Victim domain.TaskID `json:"victim"`
+	Until  time.Time     `json:"until"` // after this the promise means nothing
+}
+
+// promiseLasts is how long after the grace a node may still claim what it made
+// room for before others may make room for it again.
+const promiseLasts = time.Minute
+
+// taskPreempted notes whom the holder was asked to make room for.
+func taskPreempted(tx Tx, e domain.Envelope, asked domain.TaskPreempted) error {
+	waiting, found, err := WorkItemsTable.Get(tx, string(asked.For))
+	if err != nil {
+		return err
+	}
+	if found && waiting.State == domain.WorkQueued {
+		if waiting.Promised != "" {
+			if err := workPromisesTable.Delete(tx, pair(string(waiting.Promised), string(asked.For))); err != nil {
+				return err
+			}
+		}
+		waiting.Promised = asked.NodeID
+		if err := WorkItemsTable.Put(tx, string(asked.For), waiting); err != nil {
+			return err
+		}
+		promise := PromiseRow{asked.For, asked.TaskID, asked.Until.Add(promiseLasts)}
+		if err := workPromisesTable.Put(tx, pair(string(asked.NodeID), string(asked.For)), promise); err != nil {
+			return err
+		}
+	}
+	return taskStep(tx, e, asked)
+}
+
+// The bounds of one search for exchanges.
+const (
+	maxClaims  = 8   // waiting groups
+	maxVictims = 256 // held items looked at for each
+)
+
+// Exchange is a held item that is to give way to a waiting one.
+type Exchange struct {
+	Victim RunningRow
+	For    domain.TaskID
+	Reason string
+}
+
+// FindExchanges looks for items that nobody claimed for long enough, and for
+// held ones of so much lower priority that they give way: on a node that may
+// have the waiting one but for its slots. It looks at the groups' first items.
+func FindExchanges(v View, market Market, policy domain.Policy) ([]Exchange, error) {
+	lowest, found, err := lowestRunning(v)
+	if err != nil || !found {
+		return nil, err
+	}
+	margin := market.Rules.Policy().PreemptMargin
+	var waiting []Entry[ReadyRow]
+	for entry, err := range workReadyTable.Scan(v, Span{}) {
+		if err != nil {
+			return nil, err
+		}
+		top := entry.Row.Top
+		if top.Priority-lowest > margin && market.Now.Sub(top.Since) >= policy.Work.PreemptAfterSeconds.Duration() {
+			waiting = append(waiting, entry)
+		}
+	}
+	slices.SortFunc(waiting, func(a, b Entry[ReadyRow]) int {
+		return cmp.Or(cmp.Compare(b.Row.Top.Priority, a.Row.Top.Priority), a.Row.Top.Since.Compare(b.Row.Top.Since), cmp.Compare(a.Key, b.Key))
+	})
+	var exchanges []Exchange
+	taken := map[domain.NodeID]bool{}
+	for _, group := range waiting[:min(len(waiting), maxClaims)] {
+		if promised, err := stillPromised(v, group.Row.Top.TaskID, market.Now); err != nil || promised {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		exchange, found, err := exchangeFor(v, market, policy, group, taken)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			taken[exchange.Victim.NodeID] = true
+			exchanges = append(exchanges, exchange)
+		}
+	}
+	return exchanges, nil
+}
+
+func lowestRunning(v View) (int, bool, error) {
+	for entry, err := range workRunningTable.Scan(v, Span{}) {
+		return entry.Row.Priority, true, err
+	}
+	return 0, false, nil
+}
+
+func stillPromised(v View, id domain.TaskID, now time.Time) (bool, error) {
+	row, found, err := WorkItemsTable.Get(v, string(id))
+	if err != nil || !found || row.Promised == "" {
+		return false, err
+	}
+	promise, found, err := workPromisesTable.Get(v, pair(string(row.Promised), string(id)))
+	return found && promise.Until.After(now), err
+}
+
+// exchangeFor finds who gives way to a group's first item; nobody while a node
+// that was looked at could simply claim it.
+func exchangeFor(v View, market Market, policy domain.Policy, group Entry[ReadyRow], taken map[domain.NodeID]bool) (Exchange, bool, error) {
+	top := group.Row.Top
+	looked := 0
+	tried := map[domain.NodeID]bool{}
+	for entry, err := range workRunningTable.Scan(v, Span{}) {
+		if err != nil {
+			return Exchange{}, false, err
+		}
+		node := entry.Row.NodeID
+		if looked++; looked > maxVictims || top.Priority-entry.Row.Priority <= market.Rules.Policy().PreemptMargin {
+			break
+		}
+		if tried[node] || taken[node] || group.Row.Pin != "" && group.Row.Pin != node {
+			continue
+		}
+		tried[node] = true
+		gates, err := NodeGates(v, node, market.Now, policy.Nodes)
+		if err != nil {
+			return Exchange{}, false, err
+		}
+		if closedGate(gates) != nil {
+			continue
+		}
+		p, err := onePicker(v, Claimant{Node: node, Level: levelOf(v, node)}, market)
+		if err != nil {
+			return Exchange{}, false, err
+		}
+		g := p.stall(group.Key, group.Row)
+		free := p.slots - p.used
+		if p.used = 0; free >= p.cost(g) {
+			return Exchange{}, false, nil // it can have it as it is
+		}
+		open, err := p.open(g)
+		if err != nil || !open {
+			if err != nil {
+				return Exchange{}, false, err
+			}
+			continue
+		}
+		running, rows, err := heldOn(v, node, market.Rules)
+		if err != nil {
+			return Exchange{}, false, err
+		}
+		claim := sched.Claim{ID: string(top.TaskID), Rank: g.rank, Priority: top.Priority, Slots: p.cost(g) - max(free, 0)}
+		if victim, reason, found := market.Rules.Victim(claim, running); found {
+			return Exchange{rows[victim.ID], top.TaskID, reason}, true, nil
+		}
+	}
+	return Exchange{}, false, nil
+}
+
+// heldOn lists what a node holds that was not asked to give way yet.
+func heldOn(v View, node domain.NodeID, rules *sched.Rules) ([]sched.Running, map[string]RunningRow, error) {
+	held, err := HeldBy(v, node)
+	if err != nil {
+		return nil, nil, err
+	}
+	var running []sched.Running
+	rows := map[string]RunningRow{}
+	for _, lease := range held {
+		item, found, err := WorkItemsTable.Get(v, string(lease.TaskID))
+		if err != nil {
+			return nil, nil, err
+		}
+		if !found || item.Asked != nil {
+			continue
+		}
+		row, found, err := workRunningTable.Get(v, item.runningKey())
+		if err != nil {
+			return nil, nil, err
+		}
+		if !found {
+			continue
+		}
+		rows[string(row.TaskID)] = row
+		running = append(running, sched.Running{
+			ID: string(row.TaskID), Rank: rules.Rank(rules.Type(row.TaskType).Class), Priority: row.Priority, Slots: row.Slots, Leased: row.Since,
+		})
+	}
+	return running, rows, nil
+}
+
+// promised is the item that the node made room for, if it may have it now.
+func (p *picker) promised() (Picked, bool, error) {
+	for entry, err := range workPromisesTable.Scan(p.view, Span{Prefix: pair(string(p.node), "")}) {
+		if err != nil {
+			return Picked{}, false, err
+		}
+		id := entry.Row.TaskID
+		if p.gone[id] || entry.Row.Until.UnixMicro() <= p.now {
+			continue
+		}
+		row, found, err := WorkItemsTable.Get(p.view, string(id))
+		if err != nil {
+			return Picked{}, false, err
+		}
+		if !found || row.State != domain.WorkQueued {
+			continue
+		}
+		key := groupOf(row)
+		at := slices.IndexFunc(p.groups, func(g *stall) bool { return g.key == key })
+		if at < 0 {
+			continue
+		}
+		g := p.groups[at]
+		open, err := p.open(g)
+		if err != nil {
+			return Picked{}, false, err
+		}
+		if !open || !p.take("task:"+string(id)) {
+			continue
+		}
+		p.gone[id] = true
+		if err := p.readFlow(g); err != nil {
+			return Picked{}, false, err
+		}
+		choice := sched.Choice{Start: g.flow.Finish}
+		decision := p.decided(g, choice, row.standing(), false)
+		decision.Promised = true
+		p.book(g, choice)
+		return Picked{id, decision}, true, nil
+	}
+	return Picked{}, false, nil
+}

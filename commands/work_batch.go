@@ -23,7 +23,7 @@ func (AddTasks) CommandType() string { return "work.add_batch" }
 // TasksAdded is the answer to a batch: an entry per item, in its order.
 type TasksAdded struct {
 	Added   int           `json:"added"`
-	Refused int           `json:"refused"`
+	Refused int           `json:"not_added"`
 	Items   []BatchedTask `json:"items"`
 }
 
@@ -91,7 +91,7 @@ func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
 	var plan Plan
 	for i, step := range steps {
 		if errs[i] != nil {
-			plan.Steps = append(plan.Steps, refusedStep{or2(step.TaskID, "unnamed"), errs[i]})
+			plan.Steps = append(plan.Steps, refusedStep{nameOr(step.TaskID, "unnamed"), errs[i]})
 			continue
 		}
 		plan.Steps = append(plan.Steps, step)
@@ -99,7 +99,7 @@ func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
 	return plan, nil
 }
 
-func or2(id, otherwise domain.TaskID) domain.TaskID {
+func nameOr(id, otherwise domain.TaskID) domain.TaskID {
 	if domain.CheckName(string(id)) != nil {
 		return otherwise
 	}

@@ -92,7 +92,8 @@ type picker struct {
 // flow is a config's standing in a class and pool.
 type flow struct {
 	sched.Flow
-	read bool
+	read   bool
+	queued int
 }
 
 // stall is a group as one node sees it.
@@ -206,6 +207,7 @@ func (p *picker) stall(key string, row ReadyRow) *stall {
 		class.Flows++
 		class.Weight += g.flow.Weight
 	}
+	g.flow.queued += row.Queued
 	return g
 }
 
@@ -286,6 +288,11 @@ func (p *picker) book(g *stall, choice sched.Choice) {
 	p.running[g.row.TaskType]++
 	if !choice.Reserved {
 		g.flow.Charge(&p.classes[g.rank], choice.Start, cost)
+	}
+	if g.flow.queued--; g.flow.queued == 0 {
+		class := &p.classes[g.rank]
+		class.Flows--
+		class.Weight -= g.flow.Weight
 	}
 }
 

@@ -68,6 +68,7 @@ func (c ExecuteGauntlet) started(policy domain.GauntletPolicy, round int) domain
 		}
 		if c.InUse != "" && c.InUse != c.ModelID {
 			started.Opponents = append(started.Opponents, string(c.InUse))
+			started.InUseGames = max(c.Games, policy.InUseGames)
 		}
 	}
 	for _, opponent := range started.Opponents {

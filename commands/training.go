@@ -124,6 +124,7 @@ func TrainingReactors() []projections.Reactor {
 func TrainingClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
 	var due []Timed
 	var next time.Time
+	var rows []projections.TrainingRow
 	at := func(moment time.Time, id string, command domain.Command) {
 		switch {
 		case moment.IsZero():
@@ -140,6 +141,7 @@ func TrainingClock(v projections.View, now time.Time, policy domain.Policy, limi
 			return nil, time.Time{}, err
 		}
 		row := entry.Row
+		rows = append(rows, row)
 		for _, factor := range row.Factors {
 			at(factor.Until, fmt.Sprintf("clock/factor/%s/%s", row.ConfigKey, factor.Cause), AdjustTraining{ConfigKey: row.ConfigKey, Cause: factor.Cause})
 		}
@@ -160,5 +162,6 @@ func TrainingClock(v projections.View, now time.Time, policy domain.Policy, limi
 			at(now.Truncate(policy.Training.RequestAgainSeconds.Duration()), fmt.Sprintf("clock/request/%s", item.TaskID), item)
 		}
 	}
-	return due, next, nil
+	backlog, err := backlogDue(v, policy.Training, rows)
+	return append(due, backlog...), next, err
 }

@@ -69,6 +69,7 @@ func sameFactor(a, b domain.Factor) bool {
 type AdjustTraining struct {
 	ConfigKey domain.ConfigKey   `json:"config_key"`
 	Cause     domain.AdjustCause `json:"cause"`
+	Fact      *domain.Revision   `json:"fact,omitempty"` // the fact it follows from; a newer one of the cause supersedes it
 	domain.Reading
 }
 
@@ -79,6 +80,9 @@ func (AdjustTraining) CommandType() string { return "training.adjust" }
 func (c AdjustTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func adjustTraining(t domain.Training, c AdjustTraining, facts domain.Facts) ([]domain.Event, error) {
+	if c.Fact != nil && t.Superseded(c.Cause, *c.Fact) {
+		return nil, nil
+	}
 	d := decideTraining(t, c.ConfigKey, facts)
 	if c.Cause == domain.CauseQuality {
 		d.judgeQuality()
@@ -152,12 +156,12 @@ func adjustReactors() []projections.Reactor {
 	adjust := []string{"training.adjust"}
 	return []projections.Reactor{
 		projections.When("quality_degraded", "fewer games that search deeper; blocks training on bad data", adjust,
-			func(_ projections.View, _ domain.Envelope, e domain.QualityDegraded) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseQuality}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.QualityDegraded) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseQuality, Fact: &envelope.Revision}}, nil
 			}),
 		projections.When("quality_recovered", "lifts what bad data led to", adjust,
-			func(_ projections.View, _ domain.Envelope, e domain.QualityRecovered) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseQuality}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.QualityRecovered) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseQuality, Fact: &envelope.Revision}}, nil
 			}),
 		projections.When("elo_velocity_changed", "moves the training rate; calls standstills in a row a plateau", adjust,
 			func(_ projections.View, _ domain.Envelope, e domain.EloVelocityChanged) ([]domain.Command, error) {
@@ -168,18 +172,18 @@ func adjustReactors() []projections.Reactor {
 				return []domain.Command{boostExploration{e.ConfigKey, e.PlateauType, e.Consecutive, envelope.Time}}, nil
 			}),
 		projections.When("exploration_boost", "applies the strongest live boost", adjust,
-			func(_ projections.View, _ domain.Envelope, e domain.ExplorationBoost) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseExploration}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.ExplorationBoost) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseExploration, Fact: &envelope.Revision}}, nil
 			}),
 		projections.When("promotion_failed", "lowers the priority, more with every model that failed", adjust,
-			func(_ projections.View, _ domain.Envelope, e domain.PromotionFailed) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CausePromotion}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.PromotionFailed) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CausePromotion, Fact: &envelope.Revision}}, nil
 			}),
 		projections.When("model_promoted", "forgets failures and ends boosts", adjust,
-			func(_ projections.View, _ domain.Envelope, e domain.ModelPromoted) ([]domain.Command, error) {
+			func(_ projections.View, envelope domain.Envelope, e domain.ModelPromoted) ([]domain.Command, error) {
 				return []domain.Command{
-					AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CausePromotion},
-					AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseExploration},
+					AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CausePromotion, Fact: &envelope.Revision},
+					AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseExploration, Fact: &envelope.Revision},
 				}, nil
 			}),
 		projections.When("cluster_unhealthy_pace", "selfplay of every game slows to the share of healthy nodes", adjust,

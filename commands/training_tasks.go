@@ -240,6 +240,20 @@ func gameOf(v projections.View, task domain.TaskID, taskTypes ...string) (projec
 	return row, config, err == nil, nil //nolint:nilerr // an item of no game is no error, it is none of the loop's
 }
 
+// explorationOf is the boost that a selfplay item is played under when it is
+// claimed at a moment; nil for none, and for items of other types.
+func explorationOf(v projections.View, task domain.TaskID, now time.Time) (*domain.Boost, error) {
+	_, config, ours, err := gameOf(v, task, selfplayItem)
+	if err != nil || !ours {
+		return nil, err
+	}
+	boost, live, err := projections.ExplorationFor(v, config, now)
+	if err != nil || !live {
+		return nil, err
+	}
+	return &boost, nil
+}
+
 // attemptEnded tells the game's training what became of an attempt at its item.
 func attemptEnded(v projections.View, task domain.TaskID, node domain.NodeID, reason string, retrying bool) ([]domain.Command, error) {
 	_, config, ours, err := gameOf(v, task, trainingItem)
@@ -307,16 +321,16 @@ func taskReactors() []projections.Reactor {
 				return []domain.Command{considerTraining{e.ConfigKey}}, nil
 			}),
 		projections.When("training_started", "selfplay of the game slows down", []string{"training.adjust"},
-			func(_ projections.View, _ domain.Envelope, e domain.TrainingStarted) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseTraining}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.TrainingStarted) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseTraining, Fact: &envelope.Revision}}, nil
 			}),
 		projections.When("training_failed", "selfplay of the game is as before; asks for the next training", []string{"training.adjust", "training.consider"},
-			func(_ projections.View, _ domain.Envelope, e domain.TrainingFailed) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseTraining}, considerTraining{e.ConfigKey}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.TrainingFailed) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseTraining, Fact: &envelope.Revision}, considerTraining{e.ConfigKey}}, nil
 			}),
 		projections.When("training_ended", "selfplay of the game speeds up; asks for the next training", []string{"training.adjust", "training.consider"},
-			func(_ projections.View, _ domain.Envelope, e domain.TrainingCompleted) ([]domain.Command, error) {
-				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseTraining}, considerTraining{e.ConfigKey}}, nil
+			func(_ projections.View, envelope domain.Envelope, e domain.TrainingCompleted) ([]domain.Command, error) {
+				return []domain.Command{AdjustTraining{ConfigKey: e.ConfigKey, Cause: domain.CauseTraining, Fact: &envelope.Revision}, considerTraining{e.ConfigKey}}, nil
 			}),
 	}
 }

@@ -219,6 +219,8 @@ type ClaimedTask struct {
 	Attempt   int             `json:"attempt"`
 	Deadline  time.Time       `json:"deadline"`        // of the lease; heartbeats move it
 	Timeout   domain.Seconds  `json:"timeout_seconds"` // bound on the whole attempt, heartbeats or not
+
+	Exploration *domain.Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore
 }
 
 func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
@@ -276,10 +278,17 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	picked, err := projections.PickTasks(desk,
 		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level},
 		projections.Market{Rules: rules, Matcher: matcherOf(facts), Now: facts.Now, Take: desk.Take})
-	for _, one := range picked {
-		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision})
+	if err != nil {
+		return plan, err
 	}
-	return plan, err
+	for _, one := range picked {
+		exploration, err := explorationOf(desk, one.TaskID, facts.Now)
+		if err != nil {
+			return plan, err
+		}
+		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision, Exploration: exploration})
+	}
+	return plan, nil
 }
 
 func combineClaim(_ ClaimTasks, steps []Step) TasksClaimed {
@@ -298,6 +307,8 @@ type leaseTask struct {
 	NodeID domain.NodeID `json:"node_id"`
 
 	Decision *domain.ClaimDecision `json:"decision,omitempty"`
+
+	Exploration *domain.Boost `json:"exploration,omitempty"`
 }
 
 func (leaseTask) CommandType() string       { return "work.lease" }
@@ -309,7 +320,7 @@ func lease(t domain.Task, c leaseTask, facts domain.Facts) ([]domain.Event, erro
 	}
 	return []domain.Event{domain.TaskClaimed{
 		TaskID: c.TaskID, Lease: t.Lease + 1, NodeID: c.NodeID, Attempt: t.Attempts + 1,
-		Deadline: leaseEnd(t, facts.Now, facts.Now, facts.Policy.Work), Decision: c.Decision,
+		Deadline: leaseEnd(t, facts.Now, facts.Now, facts.Policy.Work), Decision: c.Decision, Exploration: c.Exploration,
 	}}, nil
 }
 
@@ -327,6 +338,7 @@ func leased(t domain.Task, c leaseTask, events []domain.Envelope) ClaimedTask {
 	for _, e := range events {
 		if claimed, ok := e.Event.(domain.TaskClaimed); ok {
 			item.Lease, item.Attempt, item.Deadline = claimed.Lease, claimed.Attempt, claimed.Deadline
+			item.Exploration = claimed.Exploration
 		}
 	}
 	return item

@@ -42,7 +42,8 @@ type GauntletStarted struct {
 	Opponents  []string   `json:"opponents"`
 	Games      int        `json:"games"` // per opponent
 	SPRT       *SPRT      `json:"sprt,omitempty"`
-	InUse      ModelID    `json:"in_use,omitempty"` // the model in use, when it is among the opponents
+	InUse      ModelID    `json:"in_use,omitempty"`       // the model in use, when it is among the opponents
+	InUseGames int        `json:"in_use_games,omitempty"` // against the model in use, when they are not as many as against others
 	TaskID     TaskID     `json:"task_id"`
 	Round      int        `json:"round"` // from 1; more after rounds that failed
 }
@@ -73,10 +74,20 @@ func (e GauntletStarted) Validate() []Fault {
 		}
 	}
 	within(&c, "games", e.Games, 1, maxGames)
+	within(&c, "in_use_games", e.InUseGames, 0, maxGames)
 	if e.SPRT != nil {
 		e.SPRT.check(&c)
 	}
 	return c
+}
+
+// Wanted is how many games the gauntlet asks for.
+func (e GauntletStarted) Wanted() int {
+	games := e.Games * len(e.Opponents)
+	if e.InUseGames > 0 {
+		games += e.InUseGames - e.Games
+	}
+	return games
 }
 
 // GauntletFinished: the games are played and say this, or they came to nothing.

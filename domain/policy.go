@@ -29,6 +29,7 @@ type Policy struct {
 	Elo       EloPolicy       `json:"elo"`
 	Gauntlet  GauntletPolicy  `json:"gauntlet"`
 	Promotion PromotionPolicy `json:"promotion"`
+	Populator PopulatorPolicy `json:"populator"`
 }
 
 // DefaultPolicy is policy-default before anybody changed it. The numbers are
@@ -46,6 +47,7 @@ func DefaultPolicy() Policy {
 		Elo:       defaultEloPolicy(),
 		Gauntlet:  defaultGauntletPolicy(),
 		Promotion: defaultPromotionPolicy(),
+		Populator: defaultPopulatorPolicy(),
 	}
 }
 
@@ -62,6 +64,7 @@ func (p Policy) Validate() []Fault {
 	p.Elo.check(&c)
 	p.Gauntlet.check(&c)
 	p.Promotion.check(&c)
+	p.Populator.check(&c)
 	return c
 }
 

@@ -307,6 +307,8 @@ func aboutSetting(key string) string {
 		return "opponents besides the model in use"
 	case "gauntlet.games":
 		return "per opponent"
+	case "gauntlet.in_use_games":
+		return "against the model in use: a sequential test of few Elo needs more of them"
 	case "gauntlet.max_games":
 		return "per opponent, of one gauntlet"
 	case "gauntlet.max_opponents":
@@ -351,6 +353,26 @@ func aboutSetting(key string) string {
 		return "between promotions of a config"
 	case "promotion.win_rates":
 		return "what a candidate must score, harder with more games to learn from"
+	case "populator":
+		return "the numbers of the selfplay that rift makes up by itself"
+	case "populator.configs":
+		return "kept at work; none: rift makes up no work"
+	case "populator.depth":
+		return "selfplay items of a config that wait, at the usual rate"
+	case "populator.soft_depth":
+		return "the same while the queue is long"
+	case "populator.cap":
+		return "selfplay items that wait, of all configs"
+	case "populator.batch":
+		return "most items made up in one tick"
+	case "populator.games":
+		return "of an item, usually"
+	case "populator.priority":
+		return "of an item at the usual priority, 0 to 100"
+	case "populator.timeout_seconds":
+		return "bound on one attempt"
+	case "populator.max_attempts":
+		return "before an item is given up"
 	}
 	return ""
 }

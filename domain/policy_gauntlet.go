@@ -54,6 +54,7 @@ func (p EloPolicy) check(c *policyChecks) {
 type GauntletPolicy struct {
 	Baselines    []string       `json:"baselines"`     // opponents besides the model in use
 	Games        int            `json:"games"`         // per opponent
+	InUseGames   int            `json:"in_use_games"`  // against the model in use: a sequential test of few Elo needs more of them
 	MaxGames     int            `json:"max_games"`     // per opponent, of one gauntlet
 	MaxOpponents int            `json:"max_opponents"` // of one gauntlet
 	Priority     int            `json:"priority"`      // of its work item, 0 to 100
@@ -75,7 +76,7 @@ type BoardSeconds struct {
 
 func defaultGauntletPolicy() GauntletPolicy {
 	return GauntletPolicy{
-		Baselines: []string{"random", "heuristic"}, Games: 100, MaxGames: 10_000, MaxOpponents: 32,
+		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 400, MaxGames: 10_000, MaxOpponents: 32,
 		Priority: 85, MaxAttempts: 3,
 		BoardSeconds: []BoardSeconds{{Hex8, 1800}, {Square8, 2400}, {Square19, 5400}, {Hexagonal, 7200}},
 		ThreePlayers: 1.5, FourPlayers: 2,
@@ -102,6 +103,7 @@ func (p GauntletPolicy) Timeout(config ConfigKey) Seconds {
 
 func (p GauntletPolicy) check(c *policyChecks) {
 	c.positive("gauntlet.games", float64(p.Games))
+	c.positive("gauntlet.in_use_games", float64(p.InUseGames))
 	c.positive("gauntlet.max_opponents", float64(p.MaxOpponents))
 	c.positive("gauntlet.max_attempts", float64(p.MaxAttempts))
 	c.positive("gauntlet.three_players", p.ThreePlayers)

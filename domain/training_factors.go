@@ -126,7 +126,10 @@ func (t Training) WantedFactor(cause AdjustCause, news Reading, p TrainingPolicy
 			return held, "", holds
 		}
 		full := *news.Backlog >= p.BacklogOn || holds && *news.Backlog > p.BacklogOff
-		return Factor{Cause: cause, Factor: p.BacklogFactor}, "evaluations wait", full
+		if !full {
+			return Factor{}, "few evaluations wait", false
+		}
+		return Factor{Cause: cause, Factor: p.BacklogFactor}, "evaluations wait", true
 	case CauseCluster:
 		if news.HealthyNodes == nil || news.NodeCount < 1 {
 			return Factor{}, "the cluster is healthy", false

@@ -11,6 +11,7 @@ import (
 type Training struct {
 	Factors []Factor `json:"factors,omitempty"` // one per cause that holds one, in the order of AdjustCauses
 	Pace    *Pace    `json:"pace,omitempty"`    // as last published; nil: the usual
+	Newest  []News   `json:"newest,omitempty"`  // the newest fact that each cause's factor follows from
 
 	Quality   *QualityReading `json:"quality,omitempty"`
 	Velocity  *float64        `json:"velocity,omitempty"` // the last reading, Elo per hour
@@ -38,6 +39,43 @@ type Training struct {
 	Promoted   []ModelID        `json:"promoted,omitempty"` // the last ones
 	Refused    []RefusedPromote `json:"refused,omitempty"`  // the last failures since a promotion, oldest first
 	Judged     []string         `json:"judged,omitempty"`   // the last evaluations that were judged
+}
+
+// News says which fact of the stream a cause's factor follows from.
+type News struct {
+	Cause    AdjustCause `json:"cause"`
+	Revision Revision    `json:"revision"`
+}
+
+// Superseded tells a fact that a newer one of the same cause came after: what
+// follows from it is the newer one's to decide, now and whenever it is asked again.
+func (t Training) Superseded(cause AdjustCause, fact Revision) bool {
+	return slices.ContainsFunc(t.Newest, func(n News) bool { return n.Cause == cause && n.Revision > fact })
+}
+
+func (t Training) news(fact Revision, causes ...AdjustCause) []News {
+	newest := slices.DeleteFunc(slices.Clone(t.Newest), func(n News) bool { return slices.Contains(causes, n.Cause) })
+	for _, cause := range causes {
+		newest = append(newest, News{cause, fact})
+	}
+	return newest
+}
+
+// causesOf lists the causes whose factor follows from a type of fact.
+func causesOf(event Event) []AdjustCause {
+	switch event.(type) {
+	case QualityDegraded, QualityRecovered:
+		return []AdjustCause{CauseQuality}
+	case ExplorationBoost:
+		return []AdjustCause{CauseExploration}
+	case PromotionFailed:
+		return []AdjustCause{CausePromotion}
+	case ModelPromoted:
+		return []AdjustCause{CausePromotion, CauseExploration}
+	case TrainingStarted, TrainingCompleted, TrainingFailed:
+		return []AdjustCause{CauseTraining}
+	}
+	return nil
 }
 
 // QualityReading is the last known quality of a game's data.
@@ -156,6 +194,9 @@ func (t Training) Standstills(below float64) int {
 // never computes any, so that read models may use it. Invariants: one training
 // runs at a time; a cause holds one factor; a block goes with its own reason only.
 func (t Training) Evolve(fact Envelope) Training {
+	if causes := causesOf(fact.Event); causes != nil {
+		t.Newest = t.news(fact.Revision, causes...)
+	}
 	switch e := fact.Event.(type) {
 	case QualityDegraded:
 		t.Quality = &QualityReading{e.QualityScore, e.Threshold, fact.Time}

@@ -94,6 +94,8 @@ type TaskClaimed struct {
 	Attempt  int       `json:"attempt"`  // which attempt this is, from 1
 
 	Decision *ClaimDecision `json:"decision,omitempty"` // why it was this item; absent when nobody decided
+
+	Exploration *Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore
 }
 
 // EventType is TASK_CLAIMED.

@@ -109,7 +109,7 @@ func (r GauntletRow) status() GauntletStatus {
 	s := r.Started
 	answer := GauntletStatus{
 		GauntletID: r.GauntletID, ConfigKey: s.ConfigKey, ModelID: s.ModelID, State: r.State(), Opponents: s.Opponents, InUse: s.InUse,
-		TaskID: s.TaskID, Round: s.Round, Wanted: s.Games * len(s.Opponents), Results: []domain.OpponentResult{},
+		TaskID: s.TaskID, Round: s.Round, Wanted: s.Wanted(), Results: []domain.OpponentResult{},
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if f := r.Finished; f != nil {

@@ -21,8 +21,8 @@ var TrainingTable = Table[TrainingRow]{"training.configs"}
 // TrainingProjection is the read model of the training loop.
 func TrainingProjection() Projection {
 	return Projection{
-		Name: "training", Version: 1, About: "the factors, blocks, trainings and model in use of each game",
-		Tables: []string{TrainingTable.Name},
+		Name: "training", Version: 2, About: "the factors, blocks, trainings and model in use of each game",
+		Tables: []string{TrainingTable.Name, populatedTable.Name},
 		Handlers: []Handler{
 			On(trainingStep[domain.QualityDegraded]),
 			On(trainingStep[domain.QualityRecovered]),
@@ -40,6 +40,7 @@ func TrainingProjection() Projection {
 			On(trainingStep[domain.TrainingFailed]),
 			On(trainingStep[domain.PromotionFailed]),
 			On(trainingStep[domain.ModelPromoted]),
+			On(notePopulated),
 		},
 	}
 }

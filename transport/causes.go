@@ -34,10 +34,11 @@ type CausesAnswer struct {
 	Complete bool            `json:"complete"`
 }
 
-// Cause is one link: the command that decided an event, or the event whose
-// reaction the command was.
+// Cause is one link: the command that decided an event, the event whose
+// reaction the command was, or, where a worker reported on a work item, the
+// event that the item came into the world with.
 type Cause struct {
-	Kind    string            `json:"kind"` // "command" or "event"
+	Kind    string            `json:"kind"` // "command", "event" or "item"
 	Command string            `json:"command,omitempty"`
 	Actor   string            `json:"actor,omitempty"`
 	Node    string            `json:"node,omitempty"`
@@ -154,7 +155,13 @@ func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Po
 			})
 		}
 		if e.Meta.Causation == "" {
-			return answer, head, nil
+			spawned, found, err := s.origin(ctx, &e)
+			if err != nil || !found {
+				return answer, head, err
+			}
+			answer.Chain = append(answer.Chain, Cause{Kind: "item", Events: []json.RawMessage{appendEvent(nil, &spawned)}})
+			e = spawned
+			continue
 		}
 		cause, err := s.find(ctx, e.Meta.Causation, e.Position)
 		switch code := codeOf(err); {
@@ -172,6 +179,21 @@ func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Po
 	answer.Complete = false
 	return answer, head, nil
 }
+
+// origin is the first event of the work item whose life an event belongs to. A
+// worker's report has no cause of its own, but there was something to report on.
+func (s *search) origin(ctx context.Context, e *domain.Envelope) (domain.Envelope, bool, error) {
+	if e.Stream.Category() != workItems || e.Revision == 0 {
+		return domain.Envelope{}, false, nil
+	}
+	for first, err := range s.log.Read(ctx, e.Stream, 0, eventlog.Forward) {
+		return first, err == nil, err
+	}
+	return domain.Envelope{}, false, nil
+}
+
+// workItems is the category of the streams of work items.
+var workItems = domain.TaskID("").Stream().Category()
 
 // siblings are the events that one command decided in one stream: those next to
 // the event with the same command.

@@ -21,7 +21,7 @@ const maxLinks = 1000
 // causeLink is one link of a chain of causes: the command that decided an event,
 // or the event that the command answered.
 type causeLink struct {
-	Kind    string                  `json:"kind"` // "command" or "event"
+	Kind    string                  `json:"kind"` // "command", "event" or "item"
 	Command string                  `json:"command,omitempty"`
 	Actor   string                  `json:"actor,omitempty"`
 	Node    string                  `json:"node,omitempty"`
@@ -166,7 +166,13 @@ func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error
 			found.Chain = append(found.Chain, causeLink{Kind: "command", Command: e.Meta.Command, Actor: e.Meta.Actor, Node: e.Meta.Node, Policy: e.Meta.Policy, Events: siblings})
 		}
 		if e.Meta.Causation == "" {
-			return found, nil
+			spawned, there, err := t.origin(ctx, e)
+			if err != nil || !there {
+				return found, err
+			}
+			found.Chain = append(found.Chain, causeLink{Kind: "item", Events: []transport.EventRecord{wireOf(spawned)}})
+			e = spawned
+			continue
 		}
 		cause, err := t.find(ctx, e.Meta.Causation, e.Position-1)
 		switch code := domain.CodeOf(err); {
@@ -183,6 +189,22 @@ func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error
 	}
 	found.Complete = false
 	return found, nil
+}
+
+// origin is the first event of the work item whose life an event belongs to: a
+// worker's report has no cause of its own, but there was something to report on.
+func (t *tracer) origin(ctx context.Context, of domain.Envelope) (domain.Envelope, bool, error) {
+	if of.Stream.Category() != domain.TaskID("").Stream().Category() || of.Revision == 0 {
+		return domain.Envelope{}, false, nil
+	}
+	which := selection{streams: []string{string(of.Stream)}, to: of.Position - 1}
+	which.filter.Streams = which.streams
+	for e, err := range t.src.events(ctx, which) {
+		if err != nil || e.Stream == of.Stream {
+			return e, err == nil, err
+		}
+	}
+	return domain.Envelope{}, false, nil
 }
 
 // siblings are the events that one command decided in one stream: they stand

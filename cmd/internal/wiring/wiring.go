@@ -74,6 +74,7 @@ func Clocks() []commands.Clock {
 		commands.DatasyncClock,
 		commands.AlarmsClock,
 		commands.TrainingClock,
+		commands.PopulatorClock,
 	}
 }
 

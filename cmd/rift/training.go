@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/projections"
+)
+
+var blockHelp = map[string]string{"config_key": "the game: hex8_2p", "reason": "one word; each reason holds one block"}
+
+func newTraining(a *app) *cobra.Command {
+	return group(a, "training", "See and steer the training of the games",
+		"  rift training status\n  rift training block hex8_2p operator --duration-seconds 2h", []endpoint{
+			{
+				name: "status", short: "Show how the training of each game stands", route: "training.status", args: []string{"config_key"},
+				example: "  rift training status\n  rift training status hex8_2p -o json",
+				help:    map[string]string{"config_key": "only this game"},
+				empty:   "no game has a training yet: data, evaluations and quality readings arrive through POST /events", show: showTraining,
+			},
+			{
+				name: "block", short: "Keep a game from being trained, under a reason", route: "training.block", args: []string{"config_key", "reason"}, needs: 2,
+				example: "  rift training block hex8_2p operator --detail 'moving disks'\n  rift training block hex8_2p operator --duration-seconds 2h",
+				help: with(with(blockHelp, "duration_seconds", "how long it holds: 90m, or seconds (default: until it is lifted)"),
+					"detail", "for the people who read it"), show: showStored,
+			},
+			{
+				name: "unblock", short: "Lift one reason, and no other", route: "training.unblock", args: []string{"config_key", "reason"}, needs: 2,
+				example: "  rift training unblock hex8_2p operator", help: with(blockHelp, "detail", "for the people who read it"), show: showStored,
+			},
+		})
+}
+
+func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.TrainingStatus](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "config_key"},
+		{Name: "rate", Right: true},
+		{Name: "budget", Right: true},
+		{Name: "exploration", Right: true},
+		{Name: "priority", Right: true},
+		{Name: "causes"},
+		{Name: "blocked_by"},
+		{Name: "training"},
+		{Name: "new_games", Right: true},
+		{Name: "model", Max: 16},
+		{Name: "promoted_at"},
+		{Name: "trainings", Wide: true, Right: true},
+		{Name: "failures", Wide: true, Right: true},
+		{Name: "refused", Wide: true, Right: true},
+		{Name: "games", Wide: true, Right: true},
+	}}
+	for _, row := range found.Configs {
+		var causes, blocks []string
+		for _, f := range row.Factors {
+			causes = append(causes, string(f.Cause))
+		}
+		for _, b := range row.Blocked {
+			blocks = append(blocks, b.Reason)
+		}
+		training, promoted := "", any(nil)
+		switch {
+		case row.Training != nil:
+			training = string(row.Training.TaskID) + " on " + string(row.Training.NodeID)
+		case row.Requested != nil:
+			training = string(row.Requested.TaskID) + " asked for"
+		}
+		if row.Promotion != nil {
+			promoted = row.Promotion.At
+		}
+		l.Rows = append(l.Rows, []any{
+			string(row.ConfigKey), row.Rate, row.Budget, row.Exploration, row.Priority, strings.Join(causes, ", "), strings.Join(blocks, ", "), training,
+			row.Games, string(row.Model), promoted, row.Trainings, row.Failures, row.Refused, row.TotalGames,
+		})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+func newElo(a *app) *cobra.Command {
+	limit := "most to list (default 100)"
+	return group(a, "elo", "See the ratings of a game and the facts behind them",
+		"  rift elo rankings hex8_2p\n  rift elo history hex8_2p --model-id 9f2c…", []endpoint{
+			{
+				name: "rankings", short: "List the players of a game by rating", route: "elo.rankings", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo rankings hex8_2p\n  rift elo rankings hex8_2p -o csv",
+				help:    map[string]string{"config_key": "the game", "method": "how they are rated: elo", "limit": limit},
+				empty:   "no player of {config_key} has a rating yet", show: showRankings,
+			},
+			{
+				name: "history", short: "List how ratings moved, oldest first", route: "elo.history", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo history hex8_2p --limit 20",
+				help:    map[string]string{"config_key": "the game", "model_id": "only this model", "from": "begin at this position", "limit": limit},
+				empty:   "no rating of {config_key} has moved", show: showRatingMoves,
+			},
+		})
+}
+
+func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.Rankings](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "rank", Right: true},
+		{Name: "model_id"},
+		{Name: "kind"},
+		{Name: "rating", Right: true},
+		{Name: "error", Right: true},
+		{Name: "games", Right: true},
+		{Name: "wins", Right: true},
+		{Name: "losses", Right: true},
+		{Name: "draws", Right: true},
+	}}
+	for _, row := range found.Rankings {
+		failing := any(nil)
+		if row.Error != nil {
+			failing = *row.Error
+		}
+		l.Rows = append(l.Rows, []any{row.Rank, row.ModelID, row.Kind, row.Rating, failing, row.Games, row.Wins, row.Losses, row.Draws})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.EloHistoryAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "position", Right: true},
+		{Name: "time"},
+		{Name: "model_id"},
+		{Name: "old", Right: true},
+		{Name: "new", Right: true},
+		{Name: "error", Right: true},
+		{Name: "games", Right: true},
+	}}
+	for _, row := range found.History {
+		l.Rows = append(l.Rows, []any{row.Position, row.Time, string(row.ModelID), row.Old, row.New, row.Error, row.Games})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+func newGauntlet(a *app) *cobra.Command {
+	return group(a, "gauntlet", "Measure models and see what came of it",
+		"  rift gauntlet execute hex8_2p 9f2c…\n  rift gauntlet results --state running", []endpoint{
+			{
+				name: "execute", short: "Measure a model, once", route: "gauntlet.execute", args: []string{"config_key", "model_id"}, needs: 2,
+				example: "  rift gauntlet execute hex8_2p 9f2c\n  rift gauntlet execute hex8_2p 9f2c --baselines heuristic --games 400",
+				help: map[string]string{
+					"config_key": "the game", "model_id": "hash of the weights", "baselines": "opponents (default: the policy's, and the model in use)",
+					"games": "per opponent", "sprt": "sequential test, JSON: {\"elo0\":0,\"elo1\":10,\"alpha\":0.05,\"beta\":0.05}",
+					"sprt.elo0": "no better by this many Elo", "sprt.elo1": "better by this many", "sprt.alpha": "chance to accept elo1 wrongly", "sprt.beta": "chance to accept elo0 wrongly",
+				}, show: showStored,
+			},
+			{
+				name: "results", short: "List gauntlets by game and model", route: "gauntlet.results",
+				example: "  rift gauntlet results --config-key hex8_2p\n  rift gauntlet results --state failed",
+				help: map[string]string{
+					"config_key": "only of this game", "state": "only these: running, done, failed", "from": "begin at this gauntlet", "limit": "most to list (default 100)",
+				},
+				empty: "no gauntlets yet: a training that gives a model begins one", show: showGauntlets,
+			},
+		})
+}
+
+func showGauntlets(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.GauntletsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "gauntlet_id", Max: 40},
+		{Name: "state"},
+		{Name: "games", Right: true},
+		{Name: "wanted", Right: true},
+		{Name: "decision"},
+		{Name: "llr", Right: true},
+		{Name: "elo", Right: true},
+		{Name: "task_id"},
+		{Name: "round", Wide: true, Right: true},
+		{Name: "reason", Wide: true, Max: 60},
+	}}
+	number := func(v *float64) any {
+		if v == nil {
+			return nil
+		}
+		return *v
+	}
+	for _, row := range found.Gauntlets {
+		l.Rows = append(l.Rows, []any{string(row.GauntletID), row.State, row.Games, row.Wanted, row.Decision, number(row.LLR), number(row.Elo), string(row.TaskID), row.Round, row.Reason})
+		l.Items = append(l.Items, row)
+	}
+	if found.Next != "" {
+		l.Below = "more: rift gauntlet results --from " + found.Next
+	}
+	return p.Print(l)
+}

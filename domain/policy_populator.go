@@ -1,0 +1,68 @@
+package domain
+
+import (
+	"fmt"
+	"math"
+)
+
+// PopulatorPolicy holds the numbers of the selfplay that rift makes up by
+// itself. Trainings and evaluations are not among it: data and models ask for
+// those, one at a time.
+type PopulatorPolicy struct {
+	Configs        []ConfigKey `json:"configs"`         // kept at work; none: rift makes up no work
+	Depth          int         `json:"depth"`           // selfplay items of a config that wait, at the usual rate
+	SoftDepth      int         `json:"soft_depth"`      // the same while the queue is long
+	Cap            int         `json:"cap"`             // selfplay items that wait, of all configs
+	Batch          int         `json:"batch"`           // most items made up in one tick
+	Games          int         `json:"games"`           // of an item, usually
+	Priority       int         `json:"priority"`        // of an item at the usual priority, 0 to 100
+	TimeoutSeconds Seconds     `json:"timeout_seconds"` // bound on one attempt
+	MaxAttempts    int         `json:"max_attempts"`    // before an item is given up
+}
+
+func defaultPopulatorPolicy() PopulatorPolicy {
+	return PopulatorPolicy{
+		Configs: []ConfigKey{}, Depth: 8, SoftDepth: 1, Cap: 100, Batch: 100,
+		Games: 50, Priority: 75, TimeoutSeconds: 3600, MaxAttempts: 3,
+	}
+}
+
+func (p PopulatorPolicy) check(c *policyChecks) {
+	for i, config := range p.Configs {
+		if _, err := ParseConfigKey(string(config)); err != nil {
+			c.fault(fmt.Sprintf("populator.configs[%d]", i), "%s", err)
+		}
+	}
+	c.positive("populator.depth", float64(p.Depth))
+	c.positive("populator.cap", float64(p.Cap))
+	c.positive("populator.batch", float64(p.Batch))
+	c.positive("populator.games", float64(p.Games))
+	c.positive("populator.timeout_seconds", float64(p.TimeoutSeconds))
+	c.positive("populator.max_attempts", float64(p.MaxAttempts))
+	if p.SoftDepth < 0 || p.SoftDepth > p.Depth {
+		c.fault("populator.soft_depth", "want 0 to depth %d, found %d", p.Depth, p.SoftDepth)
+	}
+	if p.Priority < 0 || p.Priority > 100 {
+		c.fault("populator.priority", "want 0 to 100, found %d", p.Priority)
+	}
+}
+
+// Target is how many selfplay items of a config should wait at a pace.
+func (p PopulatorPolicy) Target(pace Pace) int { return int(math.Ceil(float64(p.Depth) * pace.Rate)) }
+
+// Item is what a selfplay item at a pace and under a boost asks for.
+func (p PopulatorPolicy) Item(config ConfigKey, pace Pace, boost Boost) (SelfplayWish, int) {
+	wish := SelfplayWish{ConfigKey: config, Games: p.Games, SearchBudget: pace.Budget}
+	if boost.GamesFactor != nil {
+		wish.Games = int(math.Ceil(float64(p.Games) * *boost.GamesFactor))
+	}
+	return wish, int(min(max(math.Round(float64(p.Priority)*pace.Priority), 1), 100))
+}
+
+// SelfplayWish is the payload of a selfplay item. How much it is to explore is
+// told when it is claimed: a boost may be over by then.
+type SelfplayWish struct {
+	ConfigKey    ConfigKey `json:"config_key"`
+	Games        int       `json:"games"`
+	SearchBudget int       `json:"search_budget"` // simulations per move
+}

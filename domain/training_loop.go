@@ -188,7 +188,7 @@ func (t Training) ended(task TaskID, at time.Time, success bool) Training {
 		t.FailedAt = at
 		return t
 	}
-	t.Games -= spent
+	t.Games -= min(spent, t.Games) // another training may have spent them meanwhile
 	t.Trainings++
 	t.TrainedAt, t.Failures, t.FailedAt = at, 0, time.Time{}
 	return t

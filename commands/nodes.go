@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
 )
 
 // RegisterNode announces what a node is and can.
@@ -48,10 +50,11 @@ func completeRegister(c RegisterNode, facts domain.Facts) (RegisterNode, error) 
 
 func registerNode(n domain.Node, c RegisterNode, _ domain.Facts) ([]domain.Event, error) {
 	var events []domain.Event
-	if n.State == "" || !slices.Equal(n.Capabilities, c.Capabilities) || string(n.Facts) != string(c.Facts) || n.Accepts != c.Accepts {
+	if !n.Registered || !slices.Equal(n.Capabilities, c.Capabilities) || string(n.Facts) != string(c.Facts) || n.Accepts != c.Accepts {
 		events = append(events, domain.NodeAnnounced{NodeID: c.NodeID, Capabilities: c.Capabilities, Facts: c.Facts, Accepts: c.Accepts})
 	}
-	if n.State == "" || n.State == domain.NodeRegistered || n.State == domain.NodeOffline {
+	switch n.State {
+	case "", domain.NodeRegistered, domain.NodeOffline, domain.NodeRetired:
 		events = append(events, domain.HostOnline{NodeID: c.NodeID})
 	}
 	return events, nil
@@ -70,32 +73,41 @@ func (NodeHeartbeat) CommandType() string { return "nodes.heartbeat" }
 // Stream is the node's.
 func (c NodeHeartbeat) Stream() domain.StreamID { return c.NodeID.Stream() }
 
-// The reasons that a heartbeat itself can lift: silence, and what levels show.
-var heartbeatLifts = []string{"heartbeat", "disk", "memory"}
-
 func heartbeatNode(n domain.Node, c NodeHeartbeat, facts domain.Facts) ([]domain.Event, error) {
-	trouble := c.Level.Trouble(facts.Policy.Nodes)
+	policy := facts.Policy.Nodes
+	trouble := facts.Readings.Trouble(policy)
 	switch n.State {
+	case domain.NodeRetired:
+		if n.Reason != domain.RetiredOffline {
+			return nil, nil // somebody retired it; it has to register again
+		}
+		fallthrough
 	case "", domain.NodeRegistered, domain.NodeOffline:
 		events := []domain.Event{domain.HostOnline{NodeID: c.NodeID}}
 		if trouble != "" {
-			events = append(events, sickFrom(c, trouble))
+			events = append(events, sickFrom(c, trouble, policy))
 		}
 		return events, nil
 	case domain.NodeOnline:
 		if trouble != "" {
-			return []domain.Event{sickFrom(c, trouble)}, nil
+			return []domain.Event{sickFrom(c, trouble, policy)}, nil
 		}
 	case domain.NodeSick:
-		if trouble == "" && slices.Contains(heartbeatLifts, n.Reason) {
+		if trouble == "" && (n.Reason == silence || facts.Readings.Lifts(n.Reason, policy)) {
 			return []domain.Event{recovered(n, facts)}, nil
 		}
 	}
 	return nil, nil
 }
 
-func sickFrom(c NodeHeartbeat, trouble string) domain.NodeUnhealthy {
-	return domain.NodeUnhealthy{NodeID: c.NodeID, Reason: trouble, DiskUsedPercent: c.Level.DiskPercent, GPUUtilization: c.Level.GPUPercent}
+// silence is the reason of a node that was not heard from; any word of it lifts it.
+const silence = "heartbeat"
+
+func sickFrom(c NodeHeartbeat, trouble string, policy domain.NodesPolicy) domain.NodeUnhealthy {
+	return domain.NodeUnhealthy{
+		NodeID: c.NodeID, Reason: trouble, ConsecutiveFailures: policy.UnhealthyReadings,
+		DiskUsedPercent: c.Level.DiskPercent, GPUUtilization: c.Level.GPUPercent,
+	}
 }
 
 func recovered(n domain.Node, facts domain.Facts) domain.NodeRecovered {
@@ -110,6 +122,7 @@ func recovered(n domain.Node, facts domain.Facts) domain.NodeRecovered {
 type SilentNode struct {
 	NodeID domain.NodeID  `json:"node_id"`
 	Silent domain.Seconds `json:"silent_seconds"`
+	Factor float64        `json:"factor"` // by which the policy stretches silence for this node; it depends on its last level
 }
 
 // CommandType is nodes.silent.
@@ -119,16 +132,55 @@ func (SilentNode) CommandType() string { return "nodes.silent" }
 func (c SilentNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func silentNode(n domain.Node, c SilentNode, facts domain.Facts) ([]domain.Event, error) {
-	policy := facts.Policy.Nodes
+	limit, gone := facts.Policy.Nodes.Stretched(c.Factor)
+	silent := c.Silent.Duration()
 	switch {
-	case n.State == "" || n.State == domain.NodeOffline || n.State == domain.NodeRegistered:
+	case n.State != domain.NodeOnline && n.State != domain.NodeSick:
 		return nil, nil
-	case c.Silent >= policy.OfflineSeconds:
-		return []domain.Event{domain.HostOffline{NodeID: c.NodeID, Reason: "heartbeat", SilentSeconds: c.Silent}}, nil
-	case c.Silent >= policy.SilentSeconds && n.State == domain.NodeOnline:
-		return []domain.Event{domain.NodeUnhealthy{NodeID: c.NodeID, Reason: "heartbeat", SilentSeconds: c.Silent}}, nil
+	case silent >= gone:
+		return []domain.Event{domain.HostOffline{NodeID: c.NodeID, Reason: silence, SilentSeconds: c.Silent}}, nil
+	case silent >= limit && n.State == domain.NodeOnline:
+		return []domain.Event{domain.NodeUnhealthy{NodeID: c.NodeID, Reason: silence, SilentSeconds: c.Silent}}, nil
 	}
 	return nil, nil
+}
+
+// RetireNode takes a node out of those that count: it is not handed work until
+// it registers again.
+type RetireNode struct {
+	NodeID domain.NodeID `json:"node_id"`
+	Reason string        `json:"reason,omitempty"`
+}
+
+// CommandType is nodes.retire.
+func (RetireNode) CommandType() string { return "nodes.retire" }
+
+// Stream is the node's.
+func (c RetireNode) Stream() domain.StreamID { return c.NodeID.Stream() }
+
+func retireNode(n domain.Node, c RetireNode, _ domain.Facts) ([]domain.Event, error) {
+	switch n.State {
+	case "":
+		return nil, domain.Errorf(domain.NotFound, "no node %q is known", c.NodeID)
+	case domain.NodeRetired:
+		return nil, nil
+	}
+	return []domain.Event{domain.NodeRetirement{NodeID: c.NodeID, Reason: c.Reason}}, nil
+}
+
+// retireOffline retires a node that was offline for too long. The clock issues it.
+type retireOffline struct {
+	NodeID domain.NodeID `json:"node_id"`
+}
+
+func (retireOffline) CommandType() string       { return "nodes.retire_offline" }
+func (c retireOffline) Stream() domain.StreamID { return c.NodeID.Stream() }
+
+func retireGone(n domain.Node, c retireOffline, facts domain.Facts) ([]domain.Event, error) {
+	if n.State != domain.NodeOffline || facts.Now.Before(n.Since.Add(facts.Policy.Nodes.RetireSeconds.Duration())) {
+		return nil, nil
+	}
+	return []domain.Event{domain.NodeRetirement{NodeID: c.NodeID, Reason: domain.RetiredOffline}}, nil
 }
 
 // ReportNode is what somebody outside says of a node: one of HOST_ONLINE,
@@ -162,7 +214,7 @@ func (c ReportNode) Stream() domain.StreamID {
 func reportNode(n domain.Node, c ReportNode, facts domain.Facts) ([]domain.Event, error) {
 	switch {
 	case c.Unhealthy != nil:
-		if n.State == domain.NodeSick || n.State == domain.NodeOffline {
+		if n.State == domain.NodeSick || n.State == domain.NodeOffline || n.State == domain.NodeRetired {
 			return nil, nil
 		}
 		return []domain.Event{*c.Unhealthy}, nil
@@ -176,12 +228,12 @@ func reportNode(n domain.Node, c ReportNode, facts domain.Facts) ([]domain.Event
 		}
 		return []domain.Event{event}, nil
 	case c.Online != nil:
-		if n.State == domain.NodeOnline || n.State == domain.NodeSick {
+		if n.State == domain.NodeOnline || n.State == domain.NodeSick || n.State == domain.NodeRetired && n.Reason != domain.RetiredOffline {
 			return nil, nil
 		}
 		return []domain.Event{*c.Online}, nil
 	case c.Offline != nil:
-		if n.State == domain.NodeOffline || n.State == "" {
+		if n.State == domain.NodeOffline || n.State == domain.NodeRetired || n.State == "" {
 			return nil, nil
 		}
 		return []domain.Event{*c.Offline}, nil
@@ -191,7 +243,7 @@ func reportNode(n domain.Node, c ReportNode, facts domain.Facts) ([]domain.Event
 
 // Nodes is how the commands of the nodes are run.
 func Nodes() []Spec {
-	return []Spec{
+	return slices.Concat(breakerSpecs(), idleSpecs(), []Spec{
 		HandleAnswer("announce a node", registerNode,
 			func(n domain.Node, c RegisterNode, _ []domain.Envelope) NodeRegistered {
 				return NodeRegistered{c.NodeID, n.State}
@@ -205,5 +257,47 @@ func Nodes() []Spec {
 			})),
 		Handle("note that a node is silent", silentNode),
 		Handle("take over what somebody says of a node", reportNode),
+		Handle("take a node out of those that count, until it registers again", retireNode,
+			Normalize(func(c RetireNode, _ domain.Facts) (RetireNode, error) {
+				c.Reason = or(c.Reason, "an operator's decision")
+				faults := nameFaults("node_id", string(c.NodeID))
+				if c.Reason == domain.RetiredOffline {
+					faults = append(faults, domain.Fault{Field: "reason", Reason: "want another one; this is what the clock says of a node that was away for too long"})
+				}
+				return c, domain.Faulty("nodes.retire", faults)
+			})),
+		Handle("stop counting a node that was offline for too long", retireGone),
+	})
+}
+
+// NodesClock stops counting nodes that were offline for too long, and closes
+// breakers that were quiet for long enough.
+func NodesClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
+	var due []Timed
+	var next time.Time
+	at := func(moment time.Time, id string, c domain.Command) {
+		switch {
+		case !now.Before(moment) && len(due) < limit:
+			due = append(due, Timed{id + moment.Format(domain.Timestamp), c})
+		case next.IsZero() || moment.Before(next):
+			next = moment
+		}
 	}
+	sick, err := projections.SickNodes(v)
+	if err != nil {
+		return nil, next, err
+	}
+	for _, node := range sick {
+		if node.State == domain.NodeOffline {
+			at(node.Since.Add(policy.Nodes.RetireSeconds.Duration()), fmt.Sprintf("clock/retire/%s/", node.NodeID), retireOffline{node.NodeID})
+		}
+	}
+	open, err := projections.OpenBreakers(v)
+	if err != nil {
+		return nil, next, err
+	}
+	for _, breaker := range open {
+		at(breaker.Until.Add(policy.Nodes.BreakerDecaySeconds.Duration()), fmt.Sprintf("clock/breaker/%s/", breaker.NodeID), CloseBreaker{NodeID: breaker.NodeID, Reason: quiet})
+	}
+	return due, next, nil
 }

@@ -271,6 +271,13 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 			return plan, nil
 		}
 	}
+	trying, err := projections.HalfOpen(desk, c.NodeID, facts.Now)
+	if err != nil {
+		return plan, err
+	}
+	if trying {
+		c.Limit = 1
+	}
 	rules, err := facts.Scheduler()
 	if err != nil {
 		return plan, err

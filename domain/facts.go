@@ -27,6 +27,9 @@ type Facts struct {
 	Expressions Expressions
 	// Level is what the node that claims last said of itself; nil when not known.
 	Level *Level
+	// Readings is how often in a row a node that reports was over its limits,
+	// this report included.
+	Readings Readings
 }
 
 // ID is the identity of the i-th event of this decision.

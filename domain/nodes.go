@@ -21,10 +21,11 @@ const (
 	NodeOnline     NodeState = "online"
 	NodeSick       NodeState = "unhealthy"
 	NodeOffline    NodeState = "offline"
+	NodeRetired    NodeState = "retired" // offline for so long, or so by decision, that it is not counted any more
 )
 
 // NodeStates lists the states.
-var NodeStates = []NodeState{NodeRegistered, NodeOnline, NodeSick, NodeOffline}
+var NodeStates = []NodeState{NodeRegistered, NodeOnline, NodeSick, NodeOffline, NodeRetired}
 
 // Level is what a node reports of itself with a heartbeat. Levels are kept in
 // memory; only the edges they cross become events. Absent is unknown, not zero.
@@ -54,17 +55,6 @@ func (l Level) Validate() []Fault {
 		faults = append(faults, Fault{"level.jobs", fmt.Sprintf("want at least 0, found %d", *l.Jobs)})
 	}
 	return faults
-}
-
-// Trouble is the reason for which a level makes a node unhealthy, empty for none.
-func (l Level) Trouble(p NodesPolicy) string {
-	switch {
-	case l.DiskPercent != nil && *l.DiskPercent >= p.DiskUnhealthyPercent:
-		return "disk"
-	case l.MemoryPercent != nil && *l.MemoryPercent >= p.MemoryUnhealthyPercent:
-		return "memory"
-	}
-	return ""
 }
 
 // NodeAnnounced: a node announced what it is and can.
@@ -152,43 +142,6 @@ func (e NodeRecovered) Home() StreamID { return e.NodeID.Stream() }
 // Validate names what is missing.
 func (e NodeRecovered) Validate() []Fault { return nodeFaults(e.NodeID) }
 
-// NodeBreakerOpened: too many items failed on the node in a short time; it gets
-// no work until the moment given, and then one item.
-type NodeBreakerOpened struct {
-	NodeID   NodeID    `json:"node_id"`
-	Failures int       `json:"failures"`
-	Until    time.Time `json:"until,omitzero"`
-	Target   string    `json:"target,omitempty"`
-}
-
-// EventType is NODE_BREAKER_OPENED.
-func (NodeBreakerOpened) EventType() string { return "NODE_BREAKER_OPENED" }
-
-// NodeZombieDetected: processes on the node belong to no item any more.
-type NodeZombieDetected struct {
-	NodeID        NodeID  `json:"node_id"`
-	ZombieSeconds Seconds `json:"zombie_seconds"`
-	Jobs          int     `json:"jobs"`
-}
-
-// EventType is NODE_ZOMBIE_DETECTED.
-func (NodeZombieDetected) EventType() string { return "NODE_ZOMBIE_DETECTED" }
-
-// Home is the node's stream.
-func (e NodeZombieDetected) Home() StreamID { return e.NodeID.Stream() }
-
-// Validate names what is missing or out of range.
-func (e NodeZombieDetected) Validate() []Fault {
-	faults := nodeFaults(e.NodeID)
-	if !(e.ZombieSeconds >= 0) {
-		faults = append(faults, Fault{"zombie_seconds", fmt.Sprintf("want at least 0, found %v", float64(e.ZombieSeconds))})
-	}
-	if e.Jobs < 0 {
-		faults = append(faults, Fault{"jobs", fmt.Sprintf("want at least 0, found %d", e.Jobs)})
-	}
-	return faults
-}
-
 // NodeAutostarted: a recorded cluster started processes on an idle node.
 type NodeAutostarted struct {
 	NodeID NodeID `json:"node_id"`
@@ -224,19 +177,26 @@ type Node struct {
 	Accepts      string
 	Since        time.Time // of State
 	Reason       string
+	Registered   bool // it announced itself
+	Breaker      Breaker
+	IdleSince    time.Time // of the idleness that was noticed; zero: none was
 }
 
 // Evolve applies a fact of the node's stream.
 func (n Node) Evolve(fact Envelope) Node {
 	turn := func(id NodeID, state NodeState, reason string) {
 		n.ID, n.State, n.Reason, n.Since = id, state, reason, fact.Time
+		if state != NodeOnline {
+			n.IdleSince = time.Time{}
+		}
 	}
+	n.Breaker = n.Breaker.Evolve(fact)
 	switch e := fact.Event.(type) {
 	case NodeAnnounced:
 		if n.State == "" {
 			turn(e.NodeID, NodeRegistered, "")
 		}
-		n.Capabilities, n.Facts, n.Accepts = e.Capabilities, e.Facts, e.Accepts
+		n.Capabilities, n.Facts, n.Accepts, n.Registered = e.Capabilities, e.Facts, e.Accepts, true
 	case HostOnline:
 		turn(e.NodeID, NodeOnline, "")
 	case HostOffline:
@@ -245,6 +205,12 @@ func (n Node) Evolve(fact Envelope) Node {
 		turn(e.NodeID, NodeSick, e.Reason)
 	case NodeRecovered:
 		turn(e.NodeID, NodeOnline, "")
+	case NodeRetirement:
+		turn(e.NodeID, NodeRetired, e.Reason)
+	case IdleResourceDetected:
+		n.ID, n.IdleSince = e.NodeID, e.Since
+	case IdleResourceCleared:
+		n.IdleSince = time.Time{}
 	}
 	return n
 }
@@ -259,6 +225,10 @@ func NodesEvents() []Def {
 		Define[NodeUnhealthy](1, "node", "the node is not trusted with work; it was before", FromOutside(), host, Alias("node_name", "node_id")),
 		Define[NodeRecovered](1, "node", "an unhealthy node is well again", FromOutside(), host),
 		Define[NodeBreakerOpened](1, "node", "too many items failed on the node in a short time"),
+		Define[NodeBreakerClosed](1, "node", "the node's breaker lets work through again"),
+		Define[NodeRetirement](1, "node", "the node is not counted among the known ones any more"),
+		Define[IdleResourceDetected](1, "node", "a GPU does nothing while there is work for it"),
+		Define[IdleResourceCleared](1, "node", "a GPU that did nothing works again, or there is nothing for it"),
 		Define[NodeZombieDetected](1, "node", "processes on the node belong to no item", FromOutside(), host),
 		Define[NodeAutostarted](1, "node", "a recorded cluster started processes on an idle node"),
 		Define[NodeAutostartFailed](1, "node", "some of those starts failed"),

@@ -119,6 +119,64 @@ func aboutSetting(key string) string {
 		return "how often nodes are asked to report"
 	case "nodes.max_facts_bytes":
 		return "longest facts a node may announce"
+	case "nodes.disk_recovered_percent":
+		return "disk used below which a node that ran full is well again"
+	case "nodes.memory_recovered_percent":
+		return "memory used below which a node that ran out is well again"
+	case "nodes.gpu_memory_unhealthy_percent":
+		return "GPU memory used from which a node is unhealthy; 0: not judged"
+	case "nodes.gpu_memory_recovered_percent":
+		return "GPU memory used below which it is well again"
+	case "nodes.cpu_unhealthy_percent":
+		return "CPU load from which a node is unhealthy; 0: not judged"
+	case "nodes.cpu_recovered_percent":
+		return "CPU load below which it is well again"
+	case "nodes.unhealthy_readings":
+		return "heartbeats in a row over a limit that make a node unhealthy"
+	case "nodes.recovered_readings":
+		return "heartbeats in a row below the lower limit that make it well again"
+	case "nodes.breaker_max_open_seconds":
+		return "the open time doubles with each opening, up to this"
+	case "nodes.breaker_decay_seconds":
+		return "each such time since the last opening takes one doubling back; after it a quiet breaker closes"
+	case "nodes.require_registration":
+		return "nodes that did not register get no work"
+	case "nodes.retire_seconds":
+		return "a node that was offline for this long is not counted any more"
+	case "nodes.patience":
+		return "how silence is stretched per node"
+	case "nodes.patience.providers":
+		return "factor by provider: the node's name up to its first dash"
+	case "nodes.patience.unknown_provider":
+		return "factor of any other"
+	case "nodes.patience.busy_cpu_percent":
+		return "CPU load from which a node is busy"
+	case "nodes.patience.busy_factor":
+		return "factor of a busy node"
+	case "nodes.patience.full_cpu_percent":
+		return "CPU load from which a node is full"
+	case "nodes.patience.full_factor":
+		return "factor of a full node"
+	case "nodes.patience.jitter_percent":
+		return "how far nodes are spread about their limit, by their names"
+	case "nodes.patience.max_deaths_per_cycle":
+		return "silent nodes given up per cycle; more look like our own deafness"
+	case "nodes.patience.cycle_seconds":
+		return "the length of that cycle"
+	case "nodes.idle":
+		return "when a GPU that does nothing is noticed"
+	case "nodes.idle.gpu_percent":
+		return "GPU load below which a node without work is idle"
+	case "nodes.idle.seconds":
+		return "idle for this long while work waits: noticed"
+	case "nodes.idle.zombie_gpu_percent":
+		return "GPU load below which a node with work may do nothing"
+	case "nodes.idle.zombie_seconds":
+		return "with no progress either for this long: its leases are taken"
+	case "nodes.idle.every_seconds":
+		return "how often nodes are looked at"
+	case "nodes.idle.max_per_look":
+		return "most nodes found in one look"
 	case "nodes.cluster":
 		return "how the cluster as a whole is judged"
 	case "nodes.cluster.unhealthy_percent":

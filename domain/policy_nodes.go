@@ -1,6 +1,10 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // NodesPolicy holds the numbers of node health.
 type NodesPolicy struct {
@@ -17,7 +21,49 @@ type NodesPolicy struct {
 	HeartbeatSeconds       Seconds `json:"heartbeat_seconds"`        // how often nodes are asked to report
 	MaxFactsBytes          int     `json:"max_facts_bytes"`          // longest facts a node may announce
 
-	Cluster ClusterPolicy `json:"cluster"` // how the cluster as a whole is judged
+	DiskRecoveredPercent      float64 `json:"disk_recovered_percent"`       // disk used below which a node that ran full is well again
+	MemoryRecoveredPercent    float64 `json:"memory_recovered_percent"`     // memory used below which a node that ran out is well again
+	GPUMemoryUnhealthyPercent float64 `json:"gpu_memory_unhealthy_percent"` // GPU memory used from which a node is unhealthy; 0: not judged
+	GPUMemoryRecoveredPercent float64 `json:"gpu_memory_recovered_percent"` // GPU memory used below which it is well again
+	CPUUnhealthyPercent       float64 `json:"cpu_unhealthy_percent"`        // CPU load from which a node is unhealthy; 0: not judged
+	CPURecoveredPercent       float64 `json:"cpu_recovered_percent"`        // CPU load below which it is well again
+	UnhealthyReadings         int     `json:"unhealthy_readings"`           // heartbeats in a row over a limit that make a node unhealthy
+	RecoveredReadings         int     `json:"recovered_readings"`           // heartbeats in a row below the lower limit that make it well again
+
+	BreakerMaxOpenSeconds Seconds `json:"breaker_max_open_seconds"` // the open time doubles with each opening, up to this
+	BreakerDecaySeconds   Seconds `json:"breaker_decay_seconds"`    // each such time since the last opening takes one doubling back; after it a quiet breaker closes
+
+	RequireRegistration bool    `json:"require_registration"` // nodes that did not register get no work
+	RetireSeconds       Seconds `json:"retire_seconds"`       // a node that was offline for this long is not counted any more
+
+	Patience PatiencePolicy `json:"patience"` // how silence is stretched per node
+	Idle     IdlePolicy     `json:"idle"`     // when a GPU that does nothing is noticed
+	Cluster  ClusterPolicy  `json:"cluster"`  // how the cluster as a whole is judged
+}
+
+// PatiencePolicy stretches the seconds of silence that a node is allowed: rented
+// machines are slower to answer than own ones, and busy ones than idle ones.
+type PatiencePolicy struct {
+	Providers         map[string]float64 `json:"providers"`            // factor by provider: the node's name up to its first dash
+	UnknownProvider   float64            `json:"unknown_provider"`     // factor of any other
+	BusyCPUPercent    float64            `json:"busy_cpu_percent"`     // CPU load from which a node is busy
+	BusyFactor        float64            `json:"busy_factor"`          // factor of a busy node
+	FullCPUPercent    float64            `json:"full_cpu_percent"`     // CPU load from which a node is full
+	FullFactor        float64            `json:"full_factor"`          // factor of a full node
+	JitterPercent     float64            `json:"jitter_percent"`       // how far nodes are spread about their limit, by their names
+	MaxDeathsPerCycle int                `json:"max_deaths_per_cycle"` // silent nodes given up per cycle; more look like our own deafness
+	CycleSeconds      Seconds            `json:"cycle_seconds"`        // the length of that cycle
+}
+
+// IdlePolicy says when a GPU that does nothing is noticed: without work, while
+// there is work for it, or with work that does not get on.
+type IdlePolicy struct {
+	GPUPercent       float64 `json:"gpu_percent"`        // GPU load below which a node without work is idle
+	Seconds          Seconds `json:"seconds"`            // idle for this long while work waits: noticed
+	ZombieGPUPercent float64 `json:"zombie_gpu_percent"` // GPU load below which a node with work may do nothing
+	ZombieSeconds    Seconds `json:"zombie_seconds"`     // with no progress either for this long: its leases are taken
+	EverySeconds     Seconds `json:"every_seconds"`      // how often nodes are looked at
+	MaxPerLook       int     `json:"max_per_look"`       // most nodes found in one look
 }
 
 // ClusterPolicy holds the numbers by which the cluster as a whole is judged.
@@ -39,7 +85,18 @@ func defaultNodesPolicy() NodesPolicy {
 		ReassignGraceSeconds: 300, RecoveryHoldSeconds: 30,
 		BreakerFailures: 3, BreakerWindowSeconds: 300, BreakerOpenSeconds: 30,
 		DiskUnhealthyPercent: 93, MemoryUnhealthyPercent: 95, HeartbeatSeconds: 20,
-		MaxFactsBytes: 64 << 10,
+		MaxFactsBytes:        64 << 10,
+		DiskRecoveredPercent: 88, MemoryRecoveredPercent: 85, GPUMemoryRecoveredPercent: 85, CPURecoveredPercent: 85,
+		UnhealthyReadings: 3, RecoveredReadings: 2,
+		BreakerMaxOpenSeconds: 1800, BreakerDecaySeconds: 900, RetireSeconds: 3600,
+		Patience: PatiencePolicy{
+			Providers: map[string]float64{
+				"vast": 2.5, "lambda": 2, "runpod": 2, "nebius": 1.5, "vultr": 1.5, "hetzner": 1, "local": 1, "mac": 1,
+			},
+			UnknownProvider: 1.2, BusyCPUPercent: 80, BusyFactor: 1.2, FullCPUPercent: 95, FullFactor: 1.4,
+			JitterPercent: 5, MaxDeathsPerCycle: 10, CycleSeconds: 15,
+		},
+		Idle: IdlePolicy{GPUPercent: 10, Seconds: 300, ZombieGPUPercent: 5, ZombieSeconds: 600, EverySeconds: 5, MaxPerLook: 64},
 		Cluster: ClusterPolicy{
 			UnhealthyPercent: 50, HealthyPercent: 70, MinNodes: 4, MinHealthy: 1, HoldSeconds: 15,
 			Pauses:       []string{KindSelfplayScaleUp, "tournament", "cmaes", "gpu_cmaes", "cpu_cmaes", "data_merge"},
@@ -59,7 +116,50 @@ func (p NodesPolicy) check(c *policyChecks) {
 	if p.OfflineSeconds < p.SilentSeconds {
 		c.fault("nodes.offline_seconds", "want at least silent_seconds %v, found %v", p.SilentSeconds, p.OfflineSeconds)
 	}
+	c.positive("nodes.unhealthy_readings", float64(p.UnhealthyReadings))
+	c.positive("nodes.recovered_readings", float64(p.RecoveredReadings))
+	for _, limit := range p.limits() {
+		if limit.over > 0 && !(limit.under <= limit.over) {
+			c.fault("nodes."+limit.name+"_recovered_percent", "want at most %s_unhealthy_percent %v, found %v", limit.name, limit.over, limit.under)
+		}
+	}
+	if p.BreakerMaxOpenSeconds < p.BreakerOpenSeconds || p.BreakerMaxOpenSeconds > MaxSeconds {
+		c.fault("nodes.breaker_max_open_seconds", "want breaker_open_seconds %v to %.0f, found %v", p.BreakerOpenSeconds, float64(MaxSeconds), p.BreakerMaxOpenSeconds)
+	}
+	c.positive("nodes.breaker_decay_seconds", float64(p.BreakerDecaySeconds))
+	c.positive("nodes.retire_seconds", float64(p.RetireSeconds))
+	p.Patience.check(c)
+	p.Idle.check(c)
 	p.Cluster.check(c)
+}
+
+func (p PatiencePolicy) check(c *policyChecks) {
+	factor := func(field string, v float64) {
+		if !(v >= 0.1 && v <= 100) {
+			c.fault("nodes.patience."+field, "want 0.1 to 100, found %v", v)
+		}
+	}
+	for _, provider := range slices.Sorted(maps.Keys(p.Providers)) {
+		factor("providers."+provider, p.Providers[provider])
+	}
+	factor("unknown_provider", p.UnknownProvider)
+	factor("busy_factor", p.BusyFactor)
+	factor("full_factor", p.FullFactor)
+	if !(p.JitterPercent >= 0 && p.JitterPercent <= 50) {
+		c.fault("nodes.patience.jitter_percent", "want 0 to 50, found %v", p.JitterPercent)
+	}
+	if p.FullCPUPercent < p.BusyCPUPercent {
+		c.fault("nodes.patience.full_cpu_percent", "want at least busy_cpu_percent %v, found %v", p.BusyCPUPercent, p.FullCPUPercent)
+	}
+	c.positive("nodes.patience.max_deaths_per_cycle", float64(p.MaxDeathsPerCycle))
+	c.positive("nodes.patience.cycle_seconds", float64(p.CycleSeconds))
+}
+
+func (p IdlePolicy) check(c *policyChecks) {
+	c.positive("nodes.idle.seconds", float64(p.Seconds))
+	c.positive("nodes.idle.zombie_seconds", float64(p.ZombieSeconds))
+	c.positive("nodes.idle.every_seconds", float64(p.EverySeconds))
+	c.positive("nodes.idle.max_per_look", float64(p.MaxPerLook))
 }
 
 func (p ClusterPolicy) check(c *policyChecks) {

@@ -36,6 +36,9 @@ const (
 	FindingZombie    = "zombie_processes"
 	FindingCursor    = "cursor_went_back"
 	FindingUnrated   = "evaluation_lost"
+	FindingIdle      = "idle_node"
+	FindingBreaker   = "node_keeps_failing"
+	FindingCluster   = "cluster_unhealthy"
 )
 
 // FindingKinds lists the kinds with what each means.
@@ -54,6 +57,9 @@ var FindingKinds = []struct{ Kind, About string }{
 	{FindingZombie, "processes ran on a node that belonged to no item"},
 	{FindingCursor, "a reader of other processes' events went on from before where it had been"},
 	{FindingUnrated, "a model was given up without a measurement"},
+	{FindingIdle, "a GPU did nothing while there was work for it"},
+	{FindingBreaker, "items kept failing on a node, which was kept off work for it"},
+	{FindingCluster, "too few nodes were healthy for anything but what matters most"},
 }
 
 // The bounds that make something a finding.
@@ -147,7 +153,7 @@ var (
 // FindingsProjection is the read model of what is wrong.
 func FindingsProjection() Projection {
 	return Projection{
-		Name: "findings", Version: 1, About: "what the log shows to be wrong, with positions and evidence",
+		Name: "findings", Version: 2, About: "what the log shows to be wrong, with positions and evidence",
 		Tables: []string{
 			findingsTable.Name, findingsSubjects.Name, findingsPulseTable.Name, findingsFlapsTable.Name,
 			findingsReignTable.Name, findingsCursorTable.Name, findingsSplitsTable.Name,
@@ -158,6 +164,7 @@ func FindingsProjection() Projection {
 			On(findLeaseExpired), On(findReleased), On(findRevoked), On(findDead), On(findCancelled), On(findDropped),
 			On(findRefused), On(findRejected), On(findPressure), On(findPolicy),
 			On(findHostOnline), On(findHostOffline), On(findUnhealthy), On(findRecovered), On(findZombie),
+			On(findIdle), On(findIdleOver), On(findBreaker), On(findBreakerOver), On(findClusterSick), On(findClusterWell),
 			On(findUnhandled), On(findPoller), On(findEvaluationDead),
 		},
 	}

@@ -57,8 +57,60 @@ func findEdge(tx Tx, e domain.Envelope, node domain.NodeID) error {
 func findZombie(tx Tx, e domain.Envelope, event domain.NodeZombieDetected) error {
 	if err := find(tx, e, FindingZombie, Warning, string(event.NodeID), func(row *FindingRow) {
 		row.Summary = fmt.Sprintf("%s ran processes that belonged to no item, seen %s, last %s for %vs", event.NodeID, timesOf(row.Count), countOf(event.Jobs, "job"), event.ZombieSeconds)
+		if len(event.Tasks) > 0 {
+			row.Summary = fmt.Sprintf("%s got on with nothing that it held, seen %s, last %s for %vs", event.NodeID, timesOf(row.Count), countOf(len(event.Tasks), "item"), event.ZombieSeconds)
+		}
 	}); err != nil {
 		return err
 	}
 	return pulseBeat(tx, e, nil)
+}
+
+func findIdle(tx Tx, e domain.Envelope, event domain.IdleResourceDetected) error {
+	return find(tx, e, FindingIdle, Warning, string(event.NodeID), func(row *FindingRow) {
+		row.cover(event.Since)
+		row.Over = false
+		row.Summary = fmt.Sprintf("%s did nothing %s while %s waited for it, last for %v", event.NodeID, timesOf(row.Count), event.TaskType, event.IdleSeconds.Duration())
+	})
+}
+
+func findIdleOver(tx Tx, e domain.Envelope, event domain.IdleResourceCleared) error {
+	return findOver(tx, e, FindingIdle, string(event.NodeID))
+}
+
+func findBreaker(tx Tx, e domain.Envelope, event domain.NodeBreakerOpened) error {
+	if event.Until.IsZero() {
+		return nil // a recording that does not say what it kept off, nor for how long
+	}
+	return find(tx, e, FindingBreaker, Warning, string(event.NodeID), func(row *FindingRow) {
+		row.Over = false
+		row.Summary = fmt.Sprintf("items kept failing on %s, which was kept off work %s, last until %s", event.NodeID, timesOf(row.Count), event.Until.Format(domain.Timestamp))
+	})
+}
+
+func findBreakerOver(tx Tx, e domain.Envelope, event domain.NodeBreakerClosed) error {
+	return findOver(tx, e, FindingBreaker, string(event.NodeID))
+}
+
+func findClusterSick(tx Tx, e domain.Envelope, event domain.ClusterUnhealthy) error {
+	return find(tx, e, FindingCluster, Critical, e.Stream.ID(), func(row *FindingRow) {
+		row.Over = false
+		row.Summary = fmt.Sprintf("the cluster was unhealthy %s, last with %d of %d nodes healthy: %s", timesOf(row.Count), event.HealthyNodes, event.NodeCount, event.Reason)
+	})
+}
+
+func findClusterWell(tx Tx, e domain.Envelope, _ domain.ClusterHealthy) error {
+	return findOver(tx, e, FindingCluster, e.Stream.ID())
+}
+
+// findOver notes that what a finding is about has ended, if there is one.
+func findOver(tx Tx, e domain.Envelope, kind, subject string) error {
+	pointer, found, err := findingsSubjects.Get(tx, pair(kind, subject))
+	if err != nil || !found {
+		return err
+	}
+	return findingsTable.Update(tx, pointer.Key, func(row *FindingRow) {
+		row.cover(e.Time)
+		row.Over = true
+	})
 }

@@ -3,7 +3,6 @@ package projections
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -21,7 +20,8 @@ type NodeRow struct {
 	Capabilities []string         `json:"capabilities"`
 	RegisteredAt *time.Time       `json:"registered_at"`
 	RecoveredAt  *time.Time       `json:"recovered_at"`
-	Edges        int              `json:"edges"` // changes of state so far
+	Edges        int              `json:"edges"`                // changes of state so far
+	IdleSince    *time.Time       `json:"idle_since,omitempty"` // of an idleness that was noticed
 	Position     domain.Position  `json:"position"`
 }
 
@@ -33,21 +33,11 @@ type SickRow struct {
 	Since  time.Time        `json:"since"`
 }
 
-// BreakerRow remembers the last failures of items on a node, newest last; a
-// success empties it.
-type BreakerRow struct {
-	NodeID   domain.NodeID `json:"node_id"`
-	Failures []time.Time   `json:"failures"`
-}
-
 // StateCountRow counts the nodes in one state.
 type StateCountRow struct {
 	State domain.NodeState `json:"state"`
 	Count int              `json:"count"`
 }
-
-// keptFailures bounds what a breaker remembers.
-const keptFailures = 32
 
 // The tables of the nodes.
 var (
@@ -55,13 +45,14 @@ var (
 	nodesSickTable    = Table[SickRow]{"nodes.sick"}
 	nodesBreakerTable = Table[BreakerRow]{"nodes.breakers"}
 	nodesCountsTable  = Table[StateCountRow]{"nodes.counts"}
+	nodesIdleTable    = Table[IdleRow]{"nodes.idle"}
 )
 
 // NodesProjection is the read model of the nodes.
 func NodesProjection() Projection {
 	return Projection{
-		Name: "nodes", Version: 2, About: "what each node is, can, and how it is; how the cluster as a whole is",
-		Tables: []string{NodesTable.Name, nodesSickTable.Name, nodesBreakerTable.Name, nodesCountsTable.Name, nodesClusterTable.Name},
+		Name: "nodes", Version: 4, About: "what each node is, can, and how it is; how the cluster as a whole is",
+		Tables: []string{NodesTable.Name, nodesSickTable.Name, nodesBreakerTable.Name, nodesCountsTable.Name, nodesClusterTable.Name, nodesIdleTable.Name},
 		Handlers: []Handler{
 			On(nodeStep[domain.NodeAnnounced]),
 			On(nodeStep[domain.HostOnline]),
@@ -71,6 +62,11 @@ func NodesProjection() Projection {
 			On(clusterPolicy),
 			On(clusterStep[domain.ClusterHealthy]),
 			On(clusterStep[domain.ClusterUnhealthy]),
+			On(nodeStep[domain.NodeRetirement]),
+			On(nodeStep[domain.IdleResourceDetected]),
+			On(nodeStep[domain.IdleResourceCleared]),
+			On(breakerOpened),
+			On(breakerClosed),
 			On(func(tx Tx, e domain.Envelope, failed domain.TaskFailed) error {
 				return breakerFailure(tx, failed.NodeID, e.Time)
 			}),
@@ -78,7 +74,7 @@ func NodesProjection() Projection {
 				return breakerFailure(tx, expired.NodeID, e.Time)
 			}),
 			On(func(tx Tx, _ domain.Envelope, done domain.TaskCompleted) error {
-				return nodesBreakerTable.Delete(tx, string(done.NodeID))
+				return breakerSuccess(tx, done.NodeID)
 			}),
 		},
 	}
@@ -95,8 +91,16 @@ func nodeStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
 	folded := domain.Node{
 		State: before.State, ID: domain.NodeID(id), Capabilities: before.Capabilities,
 		Facts: before.Facts, Accepts: before.Accepts, Since: before.Since, Reason: before.Reason,
-	}.Evolve(e)
+	}
+	if before.IdleSince != nil {
+		folded.IdleSince = *before.IdleSince
+	}
+	folded = folded.Evolve(e)
+	if folded.State == "" {
+		return nil // a remark on a node that nobody knows
+	}
 	after := before
+	after.IdleSince = moment(before.IdleSince, folded.IdleSince, !folded.IdleSince.IsZero())
 	after.NodeID, after.State, after.Since, after.Reason = domain.NodeID(id), folded.State, folded.Since, folded.Reason
 	after.Capabilities, after.Facts, after.Accepts, after.Position = folded.Capabilities, folded.Facts, folded.Accepts, e.Position
 	if e.Type == (domain.NodeAnnounced{}).EventType() {
@@ -115,6 +119,9 @@ func nodeStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
 		return err
 	}
 	if err := clusterCounts(tx, e, before.State, after.State); err != nil {
+		return err
+	}
+	if err := idleStep(tx, before, after); err != nil {
 		return err
 	}
 	if after.State == domain.NodeSick || after.State == domain.NodeOffline {
@@ -144,81 +151,11 @@ func recountNodes(tx Tx, from, to domain.NodeState) error {
 	return nil
 }
 
-func breakerFailure(tx Tx, node domain.NodeID, at time.Time) error {
-	if node == "" {
-		return nil
-	}
-	row, _, err := nodesBreakerTable.Get(tx, string(node))
-	if err != nil {
-		return err
-	}
-	failures := append(slices.Clip(row.Failures), at)
-	if len(failures) > keptFailures {
-		failures = failures[len(failures)-keptFailures:]
-	}
-	return nodesBreakerTable.Put(tx, string(node), BreakerRow{node, failures})
-}
-
 // Gate is one condition an item or a node has to pass, and how it stands.
 type Gate struct {
 	Gate   string `json:"gate"`
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason"`
-}
-
-// NodeGates says whether a node may be given work at a moment, and why not. A
-// node that nobody registered may: unknown is not unhealthy.
-func NodeGates(v View, node domain.NodeID, now time.Time, policy domain.NodesPolicy) ([]Gate, error) {
-	row, known, err := NodesTable.Get(v, string(node))
-	if err != nil {
-		return nil, err
-	}
-	health := Gate{"node_health", true, "node is " + string(row.State)}
-	hold := Gate{"recovery_hold", true, "not recovering"}
-	switch {
-	case !known:
-		health.Reason = "node is not registered; nothing speaks against it"
-	case row.State == domain.NodeSick || row.State == domain.NodeOffline:
-		health.OK = false
-		health.Reason = fmt.Sprintf("node is %s since %s: %s", row.State, row.Since.Format(domain.Timestamp), row.Reason)
-	case row.RecoveredAt != nil:
-		until := row.RecoveredAt.Add(policy.RecoveryHoldSeconds.Duration())
-		if now.Before(until) {
-			hold.OK = false
-			hold.Reason = "recovered a moment ago; gets work from " + until.Format(domain.Timestamp)
-		}
-	}
-	breaker := Gate{"node_breaker", true, "few failures"}
-	failures, _, err := nodesBreakerTable.Get(v, string(node))
-	if err != nil {
-		return nil, err
-	}
-	if until, count := failures.openUntil(policy); now.Before(until) {
-		breaker.OK = false
-		breaker.Reason = fmt.Sprintf("%d items failed here within %v; gets work again from %s", count, policy.BreakerWindowSeconds.Duration(), until.Format(domain.Timestamp))
-	}
-	return []Gate{health, hold, breaker}, nil
-}
-
-// openUntil is when a breaker lets an item through again: a fixed time after
-// the newest failure, if enough failures lie in the window before it. A further
-// failure opens it again; a success closes it.
-func (r BreakerRow) openUntil(policy domain.NodesPolicy) (time.Time, int) {
-	if len(r.Failures) < policy.BreakerFailures {
-		return time.Time{}, 0
-	}
-	newest := r.Failures[len(r.Failures)-1]
-	from := newest.Add(-policy.BreakerWindowSeconds.Duration())
-	count := 0
-	for _, at := range r.Failures {
-		if !at.Before(from) {
-			count++
-		}
-	}
-	if count < policy.BreakerFailures {
-		return time.Time{}, 0
-	}
-	return newest.Add(policy.BreakerOpenSeconds.Duration()), count
 }
 
 // SickNodes lists nodes that are unhealthy or offline, by name.

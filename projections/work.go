@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ type TaskRow struct {
 	Error          string                `json:"error"`
 	Result         json.RawMessage       `json:"result"`
 	Progress       json.RawMessage       `json:"progress,omitempty"`
+	ProgressAt     *time.Time            `json:"progress_at,omitempty"`     // when the progress of the live lease changed last
 	StalledSeconds domain.Seconds        `json:"stalled_seconds,omitempty"` // without a sign of life of the work, by its last heartbeat
 	BlockedOn      []domain.TaskID       `json:"blocked_on,omitempty"`
 	Requires       []string              `json:"requires,omitempty"`
@@ -222,7 +224,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	after := before.settle(before.task().Evolve(e))
 	switch fact := any(event).(type) {
 	case domain.TaskClaimed:
-		after.Progress, after.StalledSeconds = nil, 0
+		after.Progress, after.ProgressAt, after.StalledSeconds = nil, nil, 0
 		after.Slots, after.Decision = 1, fact.Decision
 		if fact.Decision != nil {
 			after.Slots = fact.Decision.Slots
@@ -235,8 +237,8 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		}
 	case domain.TaskHeartbeat:
 		after.StalledSeconds = fact.StalledSeconds
-		if fact.Progress != nil {
-			after.Progress = fact.Progress
+		if fact.Progress != nil && !bytes.Equal(fact.Progress, before.Progress) {
+			after.Progress, after.ProgressAt = fact.Progress, &e.Time
 		}
 	case domain.TaskCompleted:
 		if after.State == domain.WorkDone && before.State != domain.WorkDone {

@@ -10,6 +10,8 @@ func NodeRoutes() []Route {
 	return []Route{
 		Post[commands.RegisterNode]("/nodes/register"),
 		Post[commands.NodeHeartbeat]("/nodes/heartbeat"),
+		Post[commands.RetireNode]("/nodes/retire"),
+		Post[commands.CloseBreaker]("/nodes/close_breaker"),
 		Get("/nodes", "nodes.list", projections.ListNodes, About("the nodes by name, all or by state")),
 		Get("/nodes/{id}", "nodes.node", projections.FindNode, About("one node")),
 	}

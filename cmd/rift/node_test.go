@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
@@ -73,9 +74,27 @@ func TestTheLifeOfAnItem(t *testing.T) {
 	do("work", "show", "t-2").want(t, exitError, "", "`rift work list` shows the items there are")
 	do("work", "history", "-o", "csv").want(t, exitDone, "t-1,done,selfplay,hex8_2p", "")
 	do("work", "status", "-o", "table").want(t, exitDone, "back-pressure none: 0 pending", "")
+	for range domain.DefaultPolicy().Nodes.UnhealthyReadings - 1 {
+		do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, `"state": "online"`, "")
+	}
 	do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, "NODE_UNHEALTHY", "")
 	do("nodes", "list", "-o", "table").want(t, exitDone, "unhealthy", "")
 	do("nodes", "show", "gpu-7", "-o", "table").want(t, exitDone, "H100", "")
+	do("nodes", "close-breaker", "gpu-7", "new driver").want(t, exitDone, `"events": []`, "")
+	do("nodes", "retire", "gpu-7", "sold", "-o", "table").want(t, exitDone, "NODE_RETIRED in node-gpu-7", "")
+	do("nodes", "retire", "gpu-8", "sold").want(t, exitError, "", "no node \"gpu-8\" is known")
+	do("admin", "pauses", "-o", "table").want(t, exitDone, "nothing is paused\n", "")
+	do("admin", "pause", "tournament", "upgrade", "--seconds", "30m", "-o", "table").want(t, exitDone, "KIND_PAUSED in admin-main:tournament at", "")
+	do("admin", "pause", "tournament", "cluster").want(t, exitDone, `"paused": true`, "")
+	do("admin", "pauses", "-o", "csv").want(t, exitDone, "tournament,cluster", "")
+	do("admin", "status", "-o", "table").want(t, exitDone, "tournament: cluster, upgrade until ", "")
+	do("admin", "resume", "tournament", "upgrade", "-o", "jsonl").want(t, exitDone, `"held_by":["cluster"]`, "")
+	do("admin", "dead-letters", "-o", "table").want(t, exitDone, "no dead letters\n", "")
+	do("admin", "dead-letters", "list", "-o", "table").want(t, exitDone, "no dead letters\n", "")
+	do("admin", "dead-letters", "history", "-o", "table").want(t, exitDone, "nobody retried or discarded one\n", "")
+	do("admin", "dead-letters", "retry", "work.TASK_FAILED@42").want(t, exitError, "", "`rift admin dead-letters` shows what is parked")
+	do("admin", "dead-letters", "discard", "work.TASK_FAILED@42").want(t, exitError, "", "is parked")
+	do("admin", "dead-letters", "show", "work.TASK_FAILED@42").want(t, exitError, "", "is parked")
 	do("nodes", "show", "gpu-8").want(t, exitError, "", "`rift nodes register` adds one")
 	do("admin", "handlers", "-o", "table").want(t, exitDone, "TASK_CLAIMED", "")
 	do("admin", "projections", "-o", "table").want(t, exitDone, "work", "")

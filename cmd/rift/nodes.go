@@ -12,7 +12,8 @@ import (
 func newNodes(a *app) *cobra.Command {
 	return group(a, "nodes", "Register nodes and see how they are",
 		`  rift nodes register gpu-7 --capabilities selfplay,gpu --facts '{"gpu":"H100"}'
-  rift nodes list --state unhealthy`, nodeEndpoints())
+  rift nodes list --state unhealthy
+  rift nodes retire gpu-7 'returned to the landlord'`, nodeEndpoints())
 }
 
 func nodeEndpoints() []endpoint {
@@ -34,9 +35,21 @@ func nodeEndpoints() []endpoint {
 			show: showStored,
 		},
 		{
+			name: "retire", short: "Take a node out of those that count, until it registers again", route: "nodes.retire", args: []string{"node_id", "reason"}, needs: 1,
+			long:    "It is given no work; what it holds it may finish. Nodes that stay offline are retired by themselves.",
+			example: "  rift nodes retire gpu-7 'returned to the landlord'",
+			help:    map[string]string{"node_id": "the node", "reason": "why, for the log"}, missing: noNode, show: showStored,
+		},
+		{
+			name: "close-breaker", short: "Give a node work again before its breaker would", route: "nodes.close_breaker", args: []string{"node_id", "reason"}, needs: 1,
+			long:    "A breaker keeps a node off work on which items keep failing. It closes by itself when an item succeeds there, or after a quiet time.",
+			example: "  rift nodes close-breaker gpu-7 'new driver'",
+			help:    map[string]string{"node_id": "the node", "reason": "why, for the log"}, show: showStored,
+		},
+		{
 			name: "list", short: "List the nodes", route: "nodes.list",
 			example: "  rift nodes list\n  rift nodes list --state offline -o json",
-			help:    map[string]string{"state": "only these: registered, online, unhealthy, offline", "from": "begin at this name", "limit": "most nodes to list (default 100)"},
+			help:    map[string]string{"state": "only these: registered, online, unhealthy, offline, retired", "from": "begin at this name", "limit": "most nodes to list (default 100)"},
 			empty:   "no nodes: `rift nodes register gpu-1 --capabilities selfplay` adds one", show: showNodes,
 		},
 		{

@@ -52,7 +52,12 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 			due = append(due, timed...)
 		}
 		silent, err := n.silences(v, now, policy.Nodes)
+		if err != nil {
+			return err
+		}
 		due = append(due, silent...)
+		idle, err := n.idlers(v, now, policy.Nodes)
+		due = append(due, idle...)
 		return err
 	})
 	if err != nil {
@@ -80,29 +85,159 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 		}
 	}
 	var due []commands.Timed
-	for _, node := range n.levels.silent(now.Add(-policy.SilentSeconds.Duration())) {
+	shortest := time.Duration(float64(policy.SilentSeconds.Duration()) * policy.Patience.Least())
+	for _, node := range n.levels.silent(now.Add(-shortest)) {
 		row, known, err := projections.NodesTable.Get(v, string(node))
 		if err != nil {
 			return nil, err
 		}
-		if !known || row.State == domain.NodeOffline {
+		if !known || row.State == domain.NodeOffline || row.State == domain.NodeRetired {
 			n.levels.forget(node) // it is expected again once it is online
 			continue
 		}
 		last, _ := n.levels.last(node)
-		silent := domain.Seconds(now.Sub(last.at).Seconds())
+		factor := policy.Patience.Factor(node, last.level.CPUPercent)
+		limit, gone := policy.Stretched(factor)
+		silent := now.Sub(last.at)
 		threshold := "unhealthy"
-		if silent >= policy.OfflineSeconds {
+		switch {
+		case silent >= gone:
 			threshold = "offline"
-		} else if row.State == domain.NodeSick {
+		case silent < limit || row.State == domain.NodeSick:
 			continue
+		}
+		if !n.levels.mayDie(now, policy.Patience) {
+			break
 		}
 		due = append(due, commands.Timed{
 			ID:      fmt.Sprintf("clock/silent/%s/%s/%s", node, last.at.Format(domain.Timestamp), threshold),
-			Command: commands.SilentNode{NodeID: node, Silent: silent},
+			Command: commands.SilentNode{NodeID: node, Silent: domain.Seconds(silent.Seconds()), Factor: factor},
 		})
 	}
 	return due, nil
+}
+
+// idlers lists what to say of nodes whose GPU does nothing: that they hold
+// nothing though there is work for them, that they hold items and get on with
+// none, or that an idleness which was noticed is over.
+func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPolicy) ([]commands.Timed, error) {
+	if !n.config.Manual && !n.levels.dueLook(now, policy.Idle.EverySeconds.Duration()) {
+		return nil, nil
+	}
+	var due []commands.Timed
+	noticed, err := projections.IdleNodes(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range noticed {
+		reason, err := n.busyFor(v, row.NodeID, now)
+		if err != nil {
+			return nil, err
+		}
+		if reason != "" {
+			due = append(due, commands.Timed{
+				ID:      fmt.Sprintf("clock/busy/%s/%s", row.NodeID, row.Since.Format(domain.Timestamp)),
+				Command: commands.BusyNode{NodeID: row.NodeID, Reason: reason},
+			})
+		}
+	}
+	shortest := min(policy.Idle.Seconds, policy.Idle.ZombieSeconds).Duration()
+	for _, node := range n.levels.idle(now.Add(-shortest)) {
+		if len(due) >= policy.Idle.MaxPerLook {
+			break
+		}
+		said, err := n.idler(v, node, now, policy.Idle)
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, said...)
+	}
+	return due, nil
+}
+
+// idler is what to say of one node whose GPU does nothing.
+func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, policy domain.IdlePolicy) ([]commands.Timed, error) {
+	row, known, err := projections.NodesTable.Get(v, string(node))
+	if err != nil || !known || row.State != domain.NodeOnline {
+		return nil, err
+	}
+	last, _ := n.levels.last(node)
+	held, err := projections.HeldBy(v, node)
+	if err != nil {
+		return nil, err
+	}
+	if len(held) > 0 {
+		n.levels.works(node, now)
+		if last.dead.IsZero() || now.Sub(last.dead) < policy.ZombieSeconds.Duration() {
+			return nil, nil
+		}
+		stalled, err := projections.StalledTasks(v, node, now.Add(-policy.ZombieSeconds.Duration()))
+		if err != nil || len(stalled) == 0 {
+			return nil, err
+		}
+		return []commands.Timed{{
+			ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, last.dead.Format(domain.Timestamp), held[0].TaskID, held[0].Lease),
+			Command: commands.ZombieNode{NodeID: node, Since: last.dead, Tasks: stalled},
+		}}, nil
+	}
+	if row.IdleSince != nil || now.Sub(last.idle) < policy.Seconds.Duration() {
+		return nil, nil
+	}
+	wanted, err := n.wouldGet(v, node, now)
+	if err != nil || wanted == "" {
+		return nil, err
+	}
+	return []commands.Timed{{
+		ID:      fmt.Sprintf("clock/idle/%s/%s", node, last.idle.Format(domain.Timestamp)),
+		Command: commands.IdleNode{NodeID: node, Since: last.idle, GPUPercent: last.level.GPUPercent, TaskType: wanted},
+	}}, nil
+}
+
+// busyFor tells why an idleness that was noticed is over; empty when it is not.
+func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time) (string, error) {
+	held, err := projections.HeldBy(v, node)
+	if err != nil {
+		return "", err
+	}
+	if len(held) > 0 {
+		return "it holds work", nil
+	}
+	if last, known := n.levels.last(node); known && last.idle.IsZero() && last.level.GPUPercent != nil {
+		return "its GPU works", nil
+	}
+	wanted, err := n.wouldGet(v, node, now)
+	if err != nil || wanted != "" {
+		return "", err
+	}
+	return "there is nothing that it may take", nil
+}
+
+// wouldGet is the type of the item that a node would be given if it asked;
+// empty for none.
+func (n *Node) wouldGet(v projections.View, node domain.NodeID, now time.Time) (string, error) {
+	policy, err := n.policyInForce(now)
+	if err != nil {
+		return "", err
+	}
+	gates, err := projections.NodeGates(v, node, now, policy.document.Nodes)
+	if err != nil {
+		return "", err
+	}
+	for _, gate := range gates {
+		if !gate.OK {
+			return "", nil
+		}
+	}
+	claimant := projections.Claimant{Node: node, Limit: 1}
+	if last, known := n.levels.last(node); known {
+		claimant.Level = &last.level
+	}
+	picked, err := projections.PickTasks(v, claimant, projections.Market{Rules: policy.rules, Now: now})
+	if err != nil || len(picked) == 0 {
+		return "", err
+	}
+	row, _, err := projections.WorkItemsTable.Get(v, string(picked[0].TaskID))
+	return row.TaskType, err
 }
 
 // expectNodes starts the silence of nodes that the read models call alive and

@@ -1,8 +1,8 @@
 package node
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,24 +19,30 @@ type levels struct {
 	mu     sync.Mutex
 	nodes  map[domain.NodeID]seen
 	seeded time.Time
+	looked time.Time // for idle nodes
+	cycle  time.Time // when the current cycle of deaths began
+	deaths int       // in it
 }
 
 // seen is when a node was last heard from, and what it said.
 type seen struct {
-	at    time.Time
-	level domain.Level
+	at       time.Time
+	level    domain.Level
+	readings domain.Readings
+	idle     time.Time // since when its GPU is below what counts as idle; zero: it is not, or nobody knows
+	dead     time.Time // since when its GPU is below what counts as doing nothing
 }
 
 func newLevels() *levels { return &levels{nodes: map[domain.NodeID]seen{}} }
 
 // note takes over what a command says of its node, by its words or by the work
 // it reported on: any sign is a sign of life.
-func (l *levels) note(c domain.Command, result commands.Result, at time.Time) {
+func (l *levels) note(c domain.Command, result commands.Result, at time.Time, policy domain.NodesPolicy) {
 	switch c := c.(type) {
 	case commands.NodeHeartbeat:
-		l.put(c.NodeID, at, &c.Level)
+		l.put(c.NodeID, at, func(s *seen) { s.report(c.Level, at, policy) })
 	case commands.RegisterNode:
-		l.put(c.NodeID, at, nil)
+		l.put(c.NodeID, at, func(*seen) {})
 	case commands.ClaimTasks:
 		l.touch(c.NodeID, at)
 	}
@@ -56,16 +62,39 @@ func (l *levels) note(c domain.Command, result commands.Result, at time.Time) {
 	}
 }
 
-func (l *levels) put(node domain.NodeID, at time.Time, level *domain.Level) {
+// report takes over what a node says of itself.
+func (s *seen) report(level domain.Level, at time.Time, policy domain.NodesPolicy) {
+	s.level, s.readings = level, s.readings.Next(level, policy)
+	s.idle = since(s.idle, at, level.GPUPercent, policy.Idle.GPUPercent)
+	s.dead = since(s.dead, at, level.GPUPercent, policy.Idle.ZombieGPUPercent)
+}
+
+// since is the moment from which a load is below a limit; unknown is not below.
+func since(before, at time.Time, load *float64, limit float64) time.Time {
+	switch {
+	case load == nil || *load >= limit:
+		return time.Time{}
+	case before.IsZero():
+		return at
+	}
+	return before
+}
+
+// reading is how often in a row a node was over its limits, with a report that
+// is being decided.
+func (l *levels) reading(node domain.NodeID, level domain.Level, policy domain.NodesPolicy) domain.Readings {
+	last, _ := l.last(node)
+	return last.readings.Next(level, policy)
+}
+
+func (l *levels) put(node domain.NodeID, at time.Time, change func(*seen)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before, known := l.nodes[node]
 	if !known && len(l.nodes) >= maxLevels {
 		return
 	}
-	if level != nil {
-		before.level = *level
-	}
+	change(&before)
 	before.at = at
 	l.nodes[node] = before
 }
@@ -109,7 +138,56 @@ func (l *levels) forget(node domain.NodeID) {
 	delete(l.nodes, node)
 }
 
-// silent lists the nodes not heard from since a moment, by name.
+// due tells whether a time has passed since the last look for idle nodes.
+func (l *levels) dueLook(now time.Time, every time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.looked.IsZero() && now.Sub(l.looked) < every {
+		return false
+	}
+	l.looked = now
+	return true
+}
+
+// idle lists the nodes whose GPU does nothing since a moment or longer, by name.
+func (l *levels) idle(until time.Time) []domain.NodeID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var nodes []domain.NodeID
+	for node, last := range l.nodes {
+		if !last.idle.IsZero() && !last.idle.After(until) {
+			nodes = append(nodes, node)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+// works notes that a node holds work: its idleness begins anew.
+func (l *levels) works(node domain.NodeID, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last, known := l.nodes[node]; known && !last.idle.IsZero() {
+		last.idle = at
+		l.nodes[node] = last
+	}
+}
+
+// mayDie tells whether one more node may be given up in this cycle.
+func (l *levels) mayDie(now time.Time, policy domain.PatiencePolicy) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cycle.IsZero() || now.Sub(l.cycle) >= policy.CycleSeconds.Duration() {
+		l.cycle, l.deaths = now, 0
+	}
+	if l.deaths >= policy.MaxDeathsPerCycle {
+		return false
+	}
+	l.deaths++
+	return true
+}
+
+// silent lists the nodes not heard from since a moment, the longest silent first.
 func (l *levels) silent(since time.Time) []domain.NodeID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +197,9 @@ func (l *levels) silent(since time.Time) []domain.NodeID {
 			nodes = append(nodes, node)
 		}
 	}
-	slices.SortFunc(nodes, func(a, b domain.NodeID) int { return strings.Compare(string(a), string(b)) })
+	slices.SortFunc(nodes, func(a, b domain.NodeID) int {
+		return cmp.Or(l.nodes[a].at.Compare(l.nodes[b].at), cmp.Compare(a, b))
+	})
 	return nodes
 }
 

@@ -201,6 +201,9 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 			facts.Level = &last.level
 		}
 	}
+	if beat, ok := order.Command.(commands.NodeHeartbeat); ok {
+		facts.Readings = n.levels.reading(beat.NodeID, beat.Level, policy.document.Nodes)
+	}
 	if order.Dry {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
@@ -211,7 +214,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if err != nil {
 		return result, err
 	}
-	n.levels.note(order.Command, result, now)
+	n.levels.note(order.Command, result, now, policy.document.Nodes)
 	if _, changes := order.Command.(commands.SetPolicy); changes {
 		// Whoever was told that a policy is in force finds it in force.
 		err = n.upTo(ctx, result.Position)

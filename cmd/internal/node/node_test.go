@@ -182,13 +182,14 @@ func TestStoppingEndsClaimsOnly(t *testing.T) {
 // Silence is measured from the last sign of life, whatever it was.
 func TestAnySignIsASignOfLife(t *testing.T) {
 	l := newLevels()
+	policy := domain.DefaultPolicy().Nodes
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	l.note(commands.RegisterNode{NodeID: "w"}, commands.Result{}, start)
-	l.note(commands.ClaimTasks{NodeID: "stranger"}, commands.Result{}, start)
+	l.note(commands.RegisterNode{NodeID: "w"}, commands.Result{}, start, policy)
+	l.note(commands.ClaimTasks{NodeID: "stranger"}, commands.Result{}, start, policy)
 	if got := l.silent(start.Add(time.Second)); len(got) != 1 || got[0] != "w" {
 		t.Fatalf("want w expected and strangers not, found %v", got)
 	}
-	l.note(commands.HeartbeatTask{}, commands.Result{Events: []domain.Envelope{{Event: domain.TaskHeartbeat{NodeID: "w"}}}}, start.Add(2*time.Second))
+	l.note(commands.HeartbeatTask{}, commands.Result{Events: []domain.Envelope{{Event: domain.TaskHeartbeat{NodeID: "w"}}}}, start.Add(2*time.Second), policy)
 	if got := l.silent(start.Add(time.Second)); len(got) != 0 {
 		t.Fatalf("want a report on work to count, found %v silent", got)
 	}

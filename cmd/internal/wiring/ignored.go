@@ -18,7 +18,6 @@ func Ignored() map[string]string {
 			"ELO_SNAPSHOT",
 			"NODE_AUTOSTARTED",
 			"NODE_AUTOSTART_FAILED",
-			"NODE_BREAKER_OPENED",
 			"SWIM_MEMBER_CHANGED",
 		}},
 		{"a fact of the training loop: kept on the log and read through /events; nothing here decides on it", []string{

@@ -62,6 +62,7 @@ func Reactors() []projections.Reactor {
 		commands.TrainingReactors(),
 		commands.EloReactors(),
 		commands.GauntletReactors(),
+		commands.NodesReactors(),
 	)
 }
 
@@ -70,6 +71,7 @@ func Clocks() []commands.Clock {
 	return []commands.Clock{
 		commands.WorkClock,
 		commands.AdminClock,
+		commands.NodesClock,
 		commands.DaemonsClock,
 		commands.DatasyncClock,
 		commands.AlarmsClock,

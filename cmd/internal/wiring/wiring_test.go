@@ -105,7 +105,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 	issued := map[string]bool{}
 	for _, name := range []string{
 		"work.lease", "work.expire", "work.requeue", "work.pressure", "work.preempt",
-		"nodes.silent", "nodes.report",
+		"nodes.silent", "nodes.report", "nodes.idle", "nodes.busy", "nodes.zombie", "nodes.retire_offline",
 		"events.append",
 		"admin.end_pause", "admin.report_cluster",
 		"daemons.report", "daemons.settle",

@@ -1,0 +1,164 @@
+package projections
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// BreakerRow remembers the last failures of items on a node, newest last, and
+// the opening that they led to. A success forgets the failures; a node with
+// neither has no row.
+type BreakerRow struct {
+	NodeID   domain.NodeID `json:"node_id"`
+	Failures []time.Time   `json:"failures"`
+	Opened   *time.Time    `json:"opened"` // null: closed
+	Until    *time.Time    `json:"until"`  // from then on half open
+	Opens    int           `json:"opens,omitempty"`
+}
+
+// keptFailures bounds what a breaker remembers.
+const keptFailures = 32
+
+func breakerFailure(tx Tx, node domain.NodeID, at time.Time) error {
+	if node == "" {
+		return nil
+	}
+	row, _, err := nodesBreakerTable.Get(tx, string(node))
+	if err != nil {
+		return err
+	}
+	row.NodeID = node
+	row.Failures = append(slices.Clip(row.Failures), at)
+	if len(row.Failures) > keptFailures {
+		row.Failures = row.Failures[len(row.Failures)-keptFailures:]
+	}
+	return nodesBreakerTable.Put(tx, string(node), row)
+}
+
+func breakerSuccess(tx Tx, node domain.NodeID) error {
+	row, found, err := nodesBreakerTable.Get(tx, string(node))
+	if err != nil || !found {
+		return err
+	}
+	row.Failures = nil
+	if row.Until == nil {
+		return nodesBreakerTable.Delete(tx, string(node))
+	}
+	return nodesBreakerTable.Put(tx, string(node), row)
+}
+
+func breakerOpened(tx Tx, e domain.Envelope, opened domain.NodeBreakerOpened) error {
+	if opened.Until.IsZero() {
+		return nil // a recording that does not say until when
+	}
+	return nodesBreakerTable.Update(tx, string(opened.NodeID), func(row *BreakerRow) {
+		row.NodeID, row.Opened, row.Until, row.Opens = opened.NodeID, &e.Time, &opened.Until, opened.Opens
+	})
+}
+
+func breakerClosed(tx Tx, _ domain.Envelope, closed domain.NodeBreakerClosed) error {
+	return nodesBreakerTable.Delete(tx, string(closed.NodeID))
+}
+
+// Recent counts the failures that still count at the moment of the newest.
+func (r BreakerRow) Recent(policy domain.NodesPolicy) int {
+	if len(r.Failures) == 0 {
+		return 0
+	}
+	from := r.Failures[len(r.Failures)-1].Add(-policy.BreakerWindowSeconds.Duration())
+	count := 0
+	for _, at := range r.Failures {
+		if !at.Before(from) {
+			count++
+		}
+	}
+	return count
+}
+
+// TheBreaker finds the breaker of a node; a closed one of a node without
+// failures is not there.
+func TheBreaker(v View, node domain.NodeID) (BreakerRow, bool, error) {
+	return nodesBreakerTable.Get(v, string(node))
+}
+
+// OpenBreakers lists the breakers that are open or half open, by node.
+func OpenBreakers(v View) ([]BreakerRow, error) {
+	var rows []BreakerRow
+	for entry, err := range nodesBreakerTable.Scan(v, Span{}) {
+		if err != nil {
+			return nil, err
+		}
+		if entry.Row.Until != nil {
+			rows = append(rows, entry.Row)
+		}
+	}
+	return rows, nil
+}
+
+// HalfOpen tells that a node's breaker lets through one item at a time.
+func HalfOpen(v View, node domain.NodeID, now time.Time) (bool, error) {
+	row, _, err := nodesBreakerTable.Get(v, string(node))
+	return row.Until != nil && !now.Before(*row.Until), err
+}
+
+// NodeGates says whether a node may be given work at a moment, and why not. A
+// node that nobody registered may, unless the policy asks for it: unknown is not
+// unhealthy.
+func NodeGates(v View, node domain.NodeID, now time.Time, policy domain.NodesPolicy) ([]Gate, error) {
+	row, known, err := NodesTable.Get(v, string(node))
+	if err != nil {
+		return nil, err
+	}
+	health := Gate{"node_health", true, "node is " + string(row.State)}
+	hold := Gate{"recovery_hold", true, "not recovering"}
+	switch {
+	case row.RegisteredAt == nil && policy.RequireRegistration:
+		health.OK, health.Reason = false, "node did not register, and the policy asks for it"
+	case !known:
+		health.Reason = "node is not registered; nothing speaks against it"
+	case row.State == domain.NodeSick || row.State == domain.NodeOffline || row.State == domain.NodeRetired:
+		health.OK = false
+		health.Reason = fmt.Sprintf("node is %s since %s: %s", row.State, row.Since.Format(domain.Timestamp), row.Reason)
+	case row.RecoveredAt != nil:
+		until := row.RecoveredAt.Add(policy.RecoveryHoldSeconds.Duration())
+		if now.Before(until) {
+			hold.OK = false
+			hold.Reason = "recovered a moment ago; gets work from " + until.Format(domain.Timestamp)
+		}
+	}
+	breaker, err := breakerGate(v, node, now)
+	return []Gate{health, hold, breaker}, err
+}
+
+func breakerGate(v View, node domain.NodeID, now time.Time) (Gate, error) {
+	gate := Gate{"node_breaker", true, "few failures"}
+	row, _, err := nodesBreakerTable.Get(v, string(node))
+	if err != nil || row.Until == nil {
+		return gate, err
+	}
+	if now.Before(*row.Until) {
+		gate.OK = false
+		gate.Reason = fmt.Sprintf("items kept failing here; gets one to try from %s", row.Until.Format(domain.Timestamp))
+		return gate, nil
+	}
+	leases, err := HeldBy(v, node)
+	if err != nil {
+		return gate, err
+	}
+	gate.Reason = "items kept failing here; gets one to try"
+	for _, lease := range leases {
+		item, found, err := WorkItemsTable.Get(v, string(lease.TaskID))
+		if err != nil {
+			return gate, err
+		}
+		if found && item.ClaimedAt != nil && !item.ClaimedAt.Before(*row.Until) {
+			gate.OK = false
+			gate.Reason = fmt.Sprintf("items kept failing here; item %s is the one to try", lease.TaskID)
+			break
+		}
+	}
+	return gate, nil
+}

@@ -6,13 +6,16 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint fmt golden golden-check crash fuzz determinism bench bench-long tidy-check cover clean
+.PHONY: help run demo build test race lint fmt golden golden-check crash fuzz determinism bench bench-long tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: build ## start a node on the log in ./data; Ctrl-C stops it
 	bin/rift serve --data ./data
+
+demo: build ## a node and four workers close the training loop for a minute
+	bin/rift demo
 
 build: ## compile bin/rift
 	$(GO) build -o bin/rift ./cmd/rift

@@ -115,12 +115,17 @@ type CallOption func(*call)
 
 type call struct {
 	id     string
+	cause  string
 	dry    bool
 	values url.Values
 }
 
 // ID sets the command id, so that a caller can repeat the call itself.
 func ID(id string) CallOption { return func(c *call) { c.id = id } }
+
+// Answering names the event that the command answers, by its id: what it leads
+// to has that cause.
+func Answering(event string) CallOption { return func(c *call) { c.cause = event } }
 
 // Dry only tries the command.
 func Dry() CallOption { return func(c *call) { c.dry = true } }
@@ -203,6 +208,9 @@ func (c *Client) run(ctx context.Context, route Route, known reflect.Value, body
 		}
 	}
 	header := http.Header{"Content-Type": jsonContent, headerCommandID: {one.id}}
+	if one.cause != "" {
+		header.Set(headerCausation, one.cause)
+	}
 	answer, err := c.send(ctx, route.Method, path, one.values, header, body)
 	receipt := Receipt{ID: one.id, Body: answer}
 	if err != nil {

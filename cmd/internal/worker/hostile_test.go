@@ -344,7 +344,7 @@ func TestTheNextWorkerClearsUp(t *testing.T) {
 
 // A command that a dead worker started dies with it.
 func TestCommandsDieWithTheWorker(t *testing.T) {
-	if attributes := ownGroup(); !attributes.Setpgid || runtime.GOOS == "linux" && attributes.Pdeathsig != unix.SIGKILL {
+	if attributes := OwnGroup(); !attributes.Setpgid || runtime.GOOS == "linux" && attributes.Pdeathsig != unix.SIGKILL {
 		t.Errorf("found %+v", attributes)
 	}
 	s := newStarter()

@@ -74,7 +74,7 @@ func (s *starter) start(j job) (child, error) {
 	defer func() { _ = stdin.Close() }() // the child has its own
 	p := &process{exit: make(chan struct{}), folder: j.folder, command: exec.Command(j.argv[0], j.argv[1:]...)}
 	p.command.Env, p.command.Dir, p.command.Stdin = j.env, j.folder, stdin
-	p.command.SysProcAttr = ownGroup()
+	p.command.SysProcAttr = OwnGroup()
 	if j.runAs != nil {
 		p.command.SysProcAttr.Credential = &syscall.Credential{Uid: j.runAs.UID, Gid: j.runAs.GID}
 	}

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup makes a command the leader of a group of its own. Only Linux lets it
+// OwnGroup makes a command the leader of a group of its own. Only Linux lets it
 // die with the worker.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func OwnGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // awaitExit waits until a command has ended. Without a way to look at a process
 // that has ended and leave it, its group is asked whether it can be signalled.

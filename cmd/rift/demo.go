@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
+)
+
+// demoFlags say how long a demonstration runs, and where.
+type demoFlags struct {
+	seconds    int
+	promotions int
+	data       string
+}
+
+// demoReport is how often people are told how far it is.
+const demoReport = 5 * time.Second
+
+func newDemo(a *app) *cobra.Command {
+	var f demoFlags
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the training loop close: a node, four workers, twelve configs",
+		Long: `Runs a node and four workers on this machine and lets the training loop of twelve
+configs go round under a policy that needs little: selfplay, data, training,
+evaluation, promotion. The work is pretended (rift demo job), the rest is as it is
+in earnest. demo itself does one thing of the cluster: it tells of data copied for
+each batch of games.
+
+After --seconds it shows what the node's handlers did, how the queue did, how the
+trainings stand, and what led to a promotion. Then everything stops; the data
+folder stays. Ctrl-C stops it early.`,
+		Example: `  rift demo
+  rift demo --seconds 20 --data /tmp/demo
+  rift demo --promotions 1`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.seconds < 1 || f.promotions < 0 {
+				return usagef("--seconds and --promotions: want at least 1 and at least 0, found %d and %d", f.seconds, f.promotions)
+			}
+			return a.demo(c.Context(), f)
+		},
+	}
+	c.Flags().IntVar(&f.seconds, "seconds", 60, "how long it runs")
+	c.Flags().IntVar(&f.promotions, "promotions", 0, "end as soon as so many models are promoted (0: not before --seconds)")
+	c.Flags().StringVar(&f.data, "data", "", "folder for the log, which must be empty (default: a new one in the system's)")
+	_ = c.MarkFlagDirname("data") // it fails only for a flag that does not exist
+	c.AddCommand(newDemoJob(a))
+	return c
+}
+
+// demoPolicy is what makes minutes of hours.
+func demoPolicy() []string {
+	var configs []string
+	for _, config := range domain.ConfigKeys() {
+		configs = append(configs, strconv.Quote(string(config)))
+	}
+	return []string{
+		"populator.configs=[" + strings.Join(configs, ",") + "]", "populator.depth=1", "populator.games=50",
+		"training.bootstrap_games=50", "training.min_games=100", "training.failure_wait_seconds=1", "training.fresh_seconds=5",
+		`training.promotion_ladder=[{"factor":0.7,"seconds":5},{"factor":0.5,"seconds":10}]`,
+		"promotion.cooldown_seconds=1",
+	}
+}
+
+// demo runs the cluster, shows it, and stops it.
+func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
+	folder, err := demoFolder(f.data)
+	if err != nil {
+		return err
+	}
+	program, err := ownProgram()
+	if err != nil {
+		return domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
+	}
+	running, broken := context.WithCancelCause(ctx)
+	defer broken(nil)
+	cluster := &demoCluster{program: program, folder: folder, broken: broken}
+	shown := false
+	defer func() {
+		err = errors.Join(err, cluster.close())
+		if shown && err == nil {
+			err = a.demoLeft(folder, cluster.promoted)
+		} else {
+			a.note("the log and what the processes said are in %s", folder)
+		}
+	}()
+	if err := cluster.open(running); err != nil {
+		return err
+	}
+	a.note("a node serves %s with its log in %s", cluster.address, folder)
+	asked, err := a.newClient(config.Client{Addr: cluster.address, Timeout: 30 * time.Second})
+	if err != nil {
+		return err
+	}
+	if err := a.quietly().runs(running, append(append([]string{"policies", "set"}, demoPolicy()...), "--reason", "demonstration", "--addr", cluster.address)...); err != nil {
+		return err
+	}
+	for _, one := range demoWorkers {
+		if err := cluster.hire(one.name, one.types); err != nil {
+			return err
+		}
+	}
+	a.note("four workers keep twelve configs at work; Ctrl-C stops them")
+	round := &demoRound{client: asked, want: f.promotions, began: a.now(), told: a.now()}
+	if err := round.follow(running, time.Duration(f.seconds)*time.Second, a); err != nil {
+		return err
+	}
+	if cluster.promoted = round.first; cluster.promoted == 0 {
+		return hinted(domain.Errorf(domain.Timeout, "want a model promoted within %d s, found none: %s", f.seconds, round), "let it run longer with --seconds")
+	}
+	if err := a.demoShow(running, asked, cluster); err != nil {
+		return err
+	}
+	shown = true
+	return nil
+}
+
+// demoRound follows the log, tells of data copied, and counts.
+type demoRound struct {
+	client *client
+	want   int // promotions that are enough; 0: none are
+	began  time.Time
+	told   time.Time
+	counts map[string]int
+	first  domain.Position // of the first promotion
+}
+
+// demoEvents are what a demonstration counts, in the order of the loop.
+var demoEvents = []struct{ event, what string }{
+	{"SELFPLAY_COMPLETE", "batches of games"}, {"DATA_SYNC_COMPLETED", "data syncs"}, {"TRAINING_COMPLETED", "trainings"},
+	{"EVALUATION_COMPLETED", "evaluations"}, {"MODEL_PROMOTED", "promoted"}, {"PROMOTION_FAILED", "not promoted"},
+}
+
+func (r *demoRound) String() string {
+	var parts []string
+	for _, one := range demoEvents {
+		parts = append(parts, fmt.Sprintf("%d %s", r.counts[one.event], one.what))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// follow goes along with the log until the time is over, enough is promoted, or
+// something broke.
+func (r *demoRound) follow(ctx context.Context, most time.Duration, a *app) error {
+	timed, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	r.counts = map[string]int{}
+	var which selection
+	for _, one := range demoEvents {
+		which.filter.Types = append(which.filter.Types, one.event)
+	}
+	for e, err := range r.client.follow(timed, 0, which) {
+		if err == nil {
+			err = r.take(ctx, e)
+		}
+		if timed.Err() != nil || err == nil && r.want > 0 && r.counts["MODEL_PROMOTED"] >= r.want {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if now := a.now(); now.Sub(r.told) >= demoReport {
+			r.told = now
+			a.note("%4.0f s: %s", now.Sub(r.began).Seconds(), r)
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	a.note("%4.0f s: %s", a.now().Sub(r.began).Seconds(), r)
+	return nil
+}
+
+// take counts an event; a batch of games is copied to where it is trained on.
+func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
+	r.counts[e.Type]++
+	switch e.Type {
+	case "MODEL_PROMOTED":
+		if r.first == 0 {
+			r.first = e.Position
+		}
+	case "SELFPLAY_COMPLETE":
+		var played domain.SelfplayComplete
+		if err := json.Unmarshal(e.Data, &played); err != nil {
+			return domain.Errorf(domain.Corrupt, "event at %s: %w", e.Position, err)
+		}
+		games := int64(played.GamesPlayed)
+		body, err := json.Marshal(map[string]any{"type": "DATA_SYNC_COMPLETED", "payload": domain.DataSyncCompleted{
+			SyncID: domain.SyncID(played.TaskID), NodeID: played.NodeID, SyncType: domain.SyncGames, ConfigKey: played.ConfigKey, GamesSynced: &games,
+		}})
+		if err != nil {
+			return domain.Errorf(domain.Internal, "data sync: %w", err)
+		}
+		_, err = r.client.do(ctx, "events.append", body, transport.ID("demo/sync/"+e.ID.String()), transport.Answering(e.ID.String()))
+		return err
+	}
+	return nil
+}
+
+// demoShow shows what came of it, each with the command line that shows it.
+func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster) error {
+	at := []string{"--addr", cluster.address, "-o", "table"}
+	if a.format != "" {
+		at[3] = a.format
+	}
+	show := func(words ...string) error {
+		words = append(words, at...)
+		if _, err := fmt.Fprintf(a.stdout, "\n$ rift %s\n", strings.Join(words, " ")); err != nil {
+			return err
+		}
+		return a.within(a.stdout).runs(ctx, words...)
+	}
+	if err := show("handlers"); err != nil {
+		return err
+	}
+	if err := show("report", "queue"); err != nil {
+		return err
+	}
+	status, err := asked.ask(ctx, "training.status", nil)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(a.stdout, "\n$ curl -s %s/training/status\n%s\n", cluster.address, bytes.TrimSpace(status)); err != nil {
+		return err
+	}
+	return show("why", cluster.promoted.String())
+}
+
+// demoLeft says how to look at what is left.
+func (a *app) demoLeft(folder string, promoted domain.Position) error {
+	_, err := fmt.Fprintf(a.stdout, `
+The node and its workers have stopped; the log stays in %[2]s:
+  %[1]s replay %[2]s
+  %[1]s report queue --data %[2]s
+  %[1]s why %[3]s --data %[2]s
+  %[1]s serve --data %[2]s
+`, calledAs(), folder, promoted)
+	return err
+}
+
+// within is this run's command line, to be run again by itself: with nothing of
+// the settings around it, printing to out.
+func (a *app) within(out io.Writer) *app {
+	return &app{
+		stdin: strings.NewReader(""), stdout: &watched{Writer: out}, stderr: a.stderr, now: a.now, noProgress: true,
+		getenv: func(name string) string {
+			if strings.HasPrefix(name, "RIFT_") {
+				return ""
+			}
+			return a.getenv(name)
+		},
+	}
+}
+
+func (a *app) quietly() *app { return a.within(io.Discard) }
+
+// runs runs a command line.
+func (a *app) runs(ctx context.Context, words ...string) error {
+	root := newRoot(a)
+	root.SetArgs(words)
+	return root.ExecuteContext(ctx)
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/worker"
+	"github.com/ringrift/rift/domain"
+)
+
+// demoCluster is a node and its workers, each a process of its own with the
+// data folder below which everything of theirs is.
+type demoCluster struct {
+	program  string
+	folder   string
+	address  string // of the node, once it serves
+	node     *demoProcess
+	workers  []*demoProcess
+	promoted domain.Position // the first promotion that was seen
+	broken   func(error)     // told of a process that ends by itself
+}
+
+// demoProcess is one of them.
+type demoProcess struct {
+	name    string
+	log     string // file of what it says
+	command *exec.Cmd
+	ended   chan struct{}
+	err     error // once ended
+}
+
+// Bounds on the beginning and the end of the processes.
+const (
+	demoStart = 30 * time.Second
+	demoStop  = 15 * time.Second
+)
+
+// ownProgram is the path of this program as it was called, so that a link to it
+// stays that link; where that is not known, the program's own.
+func ownProgram() (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	called, err := exec.LookPath(os.Args[0])
+	if err != nil || !sameFile(called, own) {
+		return own, nil //nolint:nilerr // called by another name than its own
+	}
+	return filepath.Abs(called)
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// open starts the node and waits until it serves.
+func (d *demoCluster) open(ctx context.Context) error {
+	file := filepath.Join(d.folder, "demo", "address")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return domain.Errorf(domain.Unavailable, "data folder: %w", err)
+	}
+	node, err := d.start("node", "serve", "--data", d.folder, "--listen", "127.0.0.1:0", "--addr-file", file, "--node-id", "demo", "--log-level", "warn")
+	if err != nil {
+		return err
+	}
+	d.node = node
+	ctx, cancel := context.WithTimeout(ctx, demoStart)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if text, err := os.ReadFile(file); err == nil {
+			d.address = "http://" + strings.TrimSpace(string(text))
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// demoWorkers are the workers with the types of items they take. A training
+// wants both slots of a worker, which games of selfplay never leave free at once.
+var demoWorkers = []struct{ name, types string }{
+	{"gpu-1", "training"},
+	{"gpu-2", "gauntlet,evaluation"},
+	{"gpu-3", "selfplay"},
+	{"gpu-4", "selfplay"},
+}
+
+// hire starts a worker that pretends to do the items it takes.
+func (d *demoCluster) hire(name, types string) error {
+	w, err := d.start(name, "worker", "--addr", d.address, "--node-id", name, "--slots", "2",
+		"--types", types, "--capabilities", "gpu,"+types,
+		"--scratch", filepath.Join(d.folder, "demo", "scratch-"+name), "--poll", "200ms", "--node-heartbeat", "2s",
+		"--drain-timeout", "5s", "--report-timeout", "5s", "--grace", "2s", "--log-level", "warn", "-o", "json",
+		"--", d.program, "demo", "job")
+	if err == nil {
+		d.workers = append(d.workers, w)
+	}
+	return err
+}
+
+func (d *demoCluster) start(name string, args ...string) (*demoProcess, error) {
+	p := &demoProcess{name: name, log: filepath.Join(d.folder, "demo", name+".log"), ended: make(chan struct{})}
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "log of %s: %w", name, err)
+	}
+	defer func() { _ = log.Close() }() // the process has its own
+	p.command = exec.Command(d.program, args...)
+	p.command.Dir, p.command.Stdout, p.command.Stderr = d.folder, log, log
+	// Ctrl-C is for the demonstration, which stops the others in their order.
+	p.command.SysProcAttr = worker.OwnGroup()
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "RIFT_") {
+			p.command.Env = append(p.command.Env, variable)
+		}
+	}
+	if err := p.command.Start(); err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "start %s: %w", name, err)
+	}
+	go func() {
+		p.err = p.command.Wait()
+		close(p.ended)
+		d.broken(domain.Errorf(domain.Unavailable, "%s ended: %s, see %s", name, p.command.ProcessState, p.log))
+	}()
+	return p, nil
+}
+
+// close stops the workers, then the node, and says whose end was no good one.
+func (d *demoCluster) close() error {
+	var ends []error
+	for _, w := range d.workers {
+		w.ask()
+	}
+	for _, w := range d.workers {
+		ends = append(ends, w.await())
+	}
+	if d.node != nil {
+		d.node.ask()
+		ends = append(ends, d.node.await())
+	}
+	return errors.Join(ends...)
+}
+
+// ask asks a process to end; that it has ended already, await says.
+func (p *demoProcess) ask() { _ = p.command.Process.Signal(syscall.SIGTERM) }
+
+func (p *demoProcess) await() error {
+	late := time.NewTimer(demoStop)
+	defer late.Stop()
+	select {
+	case <-p.ended:
+	case <-late.C:
+		_ = p.command.Process.Kill() // it may have ended just now
+		<-p.ended
+	}
+	if p.err != nil {
+		return domain.Errorf(domain.Unavailable, "%s ended: %s, see %s", p.name, p.command.ProcessState, p.log)
+	}
+	return nil
+}
+
+// demoFolder is the folder of a demonstration: the one named, which must be
+// empty, or a new one.
+func demoFolder(named string) (string, error) {
+	if named == "" {
+		made, err := os.MkdirTemp("", "rift-demo-")
+		if err != nil {
+			return "", domain.Errorf(domain.Unavailable, "data folder: %w", err)
+		}
+		return made, nil
+	}
+	folder, err := filepath.Abs(named)
+	if err == nil {
+		err = os.MkdirAll(folder, 0o755)
+	}
+	if err != nil {
+		return "", domain.Errorf(domain.Unavailable, "data folder: %w", err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		return "", domain.Errorf(domain.Conflict, "folder %s: want an empty one for the demonstration's log, found %d entries in it", named, len(left))
+	}
+	return folder, nil
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// demoItem is as much of an item as the demonstration's work reads.
+type demoItem struct {
+	TaskID    string `json:"task_id"`
+	TaskType  string `json:"task_type"`
+	ConfigKey string `json:"config_key"`
+	Payload   struct {
+		Games      int      `json:"games"`
+		ModelID    string   `json:"model_id"`
+		Opponents  []string `json:"opponents"`
+		InUse      string   `json:"in_use"`
+		InUseGames int      `json:"in_use_games"`
+	} `json:"payload"`
+}
+
+func newDemoJob(a *app) *cobra.Command {
+	var took time.Duration
+	c := &cobra.Command{
+		Use:   "job",
+		Short: "Pretend to do an item of selfplay, training or evaluation",
+		Long: `Reads an item as a worker gives it, on standard input, waits a little, and prints
+the result that such an item has. Nothing is played or trained: results are drawn
+from the names of the item and of the models, the same names, the same results.`,
+		Example: `  rift worker --types selfplay,training,gauntlet --once -- rift demo job
+  rift demo job --took 0`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var item demoItem
+			if err := json.NewDecoder(a.stdin).Decode(&item); err != nil {
+				return domain.Errorf(domain.Invalid, "item: want one as JSON on standard input: %w", err)
+			}
+			result, err := item.result()
+			if err != nil {
+				return err
+			}
+			if err := linger(c.Context(), time.Duration(float64(took)*(0.5+item.chance("took").Float64()))); err != nil {
+				return err
+			}
+			encoded, err := json.Marshal(result)
+			if err != nil {
+				return domain.Errorf(domain.Internal, "result: %w", err)
+			}
+			_, err = fmt.Fprintf(a.stdout, "result: %s\n", encoded)
+			return err
+		},
+	}
+	c.Flags().DurationVar(&took, "took", 400*time.Millisecond, "how long it seems to work, half more or less")
+	return c
+}
+
+func linger(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// chance draws for one purpose from the item's name.
+func (i demoItem) chance(purpose string) *rand.Rand { return chanceOf(i.TaskID, purpose) }
+
+func chanceOf(name, purpose string) *rand.Rand {
+	sum := fnv.New64a()
+	_, _ = fmt.Fprintf(sum, "%s/%s", purpose, name) // a hash takes everything
+	return rand.New(rand.NewPCG(sum.Sum64(), 0))
+}
+
+// result is what the worker reports of the item.
+func (i demoItem) result() (any, error) {
+	games := i.Payload.Games
+	if games < 1 {
+		games = 50
+	}
+	switch i.TaskType {
+	case "selfplay":
+		return map[string]any{"success": true, "games_played": games}, nil
+	case "training":
+		chance := i.chance("training")
+		return map[string]any{
+			"success": true, "model_id": fmt.Sprintf("%s-%08x", i.ConfigKey, chance.Uint32()),
+			"final_loss": math.Round((0.2+0.3*chance.Float64())*1e4) / 1e4, "samples": games * 60, "games": games,
+		}, nil
+	case "gauntlet", "evaluation":
+		return i.measured(games)
+	}
+	return nil, domain.Errorf(domain.Invalid, "item %s: want selfplay, training, gauntlet or evaluation, found %q", i.TaskID, i.TaskType)
+}
+
+// measured plays the model against its opponents.
+func (i demoItem) measured(games int) (any, error) {
+	model, opponents := i.Payload.ModelID, i.Payload.Opponents
+	if model == "" {
+		return nil, domain.Errorf(domain.Invalid, "item %s: want a model_id in its payload, found none", i.TaskID)
+	}
+	if len(opponents) == 0 {
+		opponents = []string{"random", "heuristic"}
+	}
+	var results []domain.OpponentResult
+	total := 0
+	for _, opponent := range opponents {
+		count := games
+		if opponent == i.Payload.InUse {
+			count = max(games, i.Payload.InUseGames)
+		}
+		results = append(results, playDemo(i.chance(opponent), strengthOf(model)-strengthOf(opponent), opponent, count))
+		total += count
+	}
+	return map[string]any{"model_id": model, "games_played": total, "results": results}, nil
+}
+
+// playDemo draws games with the chances that a difference in Elo means.
+func playDemo(chance *rand.Rand, difference float64, opponent string, games int) domain.OpponentResult {
+	const draws = 0.04
+	expected := 1 / (1 + math.Pow(10, -difference/400))
+	result := domain.OpponentResult{Opponent: opponent}
+	for range games {
+		switch drawn := chance.Float64(); {
+		case drawn < draws:
+			result.Draws++
+		case drawn < draws+(1-draws)*expected:
+			result.Wins++
+		default:
+			result.Losses++
+		}
+	}
+	return result
+}
+
+// strengthOf is the Elo of a player: a baseline's own, or for a model one that
+// its name decides, so that some models are worth promoting and some are not.
+func strengthOf(player string) float64 {
+	if pinned, is := domain.DefaultPolicy().Elo.Pin(player); is {
+		return pinned
+	}
+	return 1050 + 750*chanceOf(player, "strength").Float64()
+}

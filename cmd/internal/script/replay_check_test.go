@@ -222,3 +222,23 @@ func TestCheckOfEveryScript(t *testing.T) {
 		})
 	}
 }
+
+// A node stops between the answers to one event: those before are run, those
+// after are not, and neither is a difference.
+func TestCheckOfALogThatEndsAmongAnswers(t *testing.T) {
+	events := told(t, `
+http POST /events
+{"type":"TRAINING_COMPLETED","payload":{"config_key":"hex8_2p","task_id":"t1","model_id":"m1","success":true}}
+----
+
+drain
+----
+`)
+	cut := find(t, events, "GAUNTLET_STARTED") + 1
+	if cut == len(events) {
+		t.Fatalf("want more answers than one, found %d events", len(events))
+	}
+	if checked := checkEvents(t, events[:cut]); checked.Differing != 0 || checked.Pending < 2 {
+		t.Errorf("found %+v, want what comes after to be pending", checked)
+	}
+}

@@ -140,8 +140,12 @@ type demoRound struct {
 
 // demoEvents are what a demonstration counts, in the order of the loop.
 var demoEvents = []struct{ event, what string }{
-	{"SELFPLAY_COMPLETE", "batches of games"}, {"DATA_SYNC_COMPLETED", "data syncs"}, {"TRAINING_COMPLETED", "trainings"},
-	{"EVALUATION_COMPLETED", "evaluations"}, {"MODEL_PROMOTED", "promoted"}, {"PROMOTION_FAILED", "not promoted"},
+	{"SELFPLAY_COMPLETE", "batches of games"},
+	{"DATA_SYNC_COMPLETED", "data syncs"},
+	{"TRAINING_COMPLETED", "trainings"},
+	{"EVALUATION_COMPLETED", "evaluations"},
+	{"MODEL_PROMOTED", "promoted"},
+	{"PROMOTION_FAILED", "not promoted"},
 }
 
 func (r *demoRound) String() string {

@@ -80,7 +80,7 @@ func AdminReactors() []projections.Reactor {
 				return commands, nil
 			}),
 		projections.When("cluster_unhealthy", "pauses the kinds that can wait, with the cluster as the reason", []string{"admin.pause"},
-			func(v projections.View, e domain.Envelope, sick domain.ClusterUnhealthy) ([]domain.Command, error) {
+			func(v projections.View, _ domain.Envelope, sick domain.ClusterUnhealthy) ([]domain.Command, error) {
 				policy, _, err := projections.PolicyInForce(v)
 				if err != nil {
 					return nil, err

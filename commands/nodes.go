@@ -56,6 +56,7 @@ func registerNode(n domain.Node, c RegisterNode, _ domain.Facts) ([]domain.Event
 	switch n.State {
 	case "", domain.NodeRegistered, domain.NodeOffline, domain.NodeRetired:
 		events = append(events, domain.HostOnline{NodeID: c.NodeID})
+	case domain.NodeOnline, domain.NodeSick:
 	}
 	return events, nil
 }
@@ -164,8 +165,9 @@ func retireNode(n domain.Node, c RetireNode, _ domain.Facts) ([]domain.Event, er
 		return nil, domain.Errorf(domain.NotFound, "no node %q is known", c.NodeID)
 	case domain.NodeRetired:
 		return nil, nil
+	default:
+		return []domain.Event{domain.NodeRetirement{NodeID: c.NodeID, Reason: c.Reason}}, nil
 	}
-	return []domain.Event{domain.NodeRetirement{NodeID: c.NodeID, Reason: c.Reason}}, nil
 }
 
 // retireOffline retires a node that was offline for too long. The clock issues it.

@@ -81,8 +81,10 @@ func TestSyncFold(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "reports") {
 			at = at.Add(time.Second)
 			event := rapid.SampledFrom([]Event{
-				DataSyncStarted{SyncID: "s", NodeID: "n", SyncType: SyncGames}, SyncStalled{SyncID: "s", NodeID: "n", TimeoutSeconds: 600},
-				DataSyncCompleted{SyncID: "s", NodeID: "n"}, DataSyncFailed{SyncID: "s", NodeID: "n", Error: "x"},
+				DataSyncStarted{SyncID: "s", NodeID: "n", SyncType: SyncGames},
+				SyncStalled{SyncID: "s", NodeID: "n", TimeoutSeconds: 600},
+				DataSyncCompleted{SyncID: "s", NodeID: "n"},
+				DataSyncFailed{SyncID: "s", NodeID: "n", Error: "x"},
 			}).Draw(t, "event")
 			before := s
 			s = s.Evolve(Envelope{Event: event, Time: at})

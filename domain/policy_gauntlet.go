@@ -20,8 +20,14 @@ func defaultEloPolicy() EloPolicy {
 	return EloPolicy{
 		Initial: 1500, Deviation: 350, Smallest: 0.01,
 		Pinned: []PinnedRating{
-			{"random", 400}, {"heuristic", 1200}, {"heuristic_strong", 1400}, {"mcts_light", 1500},
-			{"mcts_medium", 1700}, {"mcts_strong", 1900}, {"mcts_master", 2000}, {"mcts_grandmaster", 2100},
+			{"random", 400},
+			{"heuristic", 1200},
+			{"heuristic_strong", 1400},
+			{"mcts_light", 1500},
+			{"mcts_medium", 1700},
+			{"mcts_strong", 1900},
+			{"mcts_master", 2000},
+			{"mcts_grandmaster", 2100},
 		},
 	}
 }

@@ -74,8 +74,13 @@ func showPauses(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		return err
 	}
 	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "kind"}, {Name: "reason", Max: 40}, {Name: "for"}, {Name: "until"}, {Name: "by"},
-		{Name: "since", Wide: true}, {Name: "position", Right: true, Wide: true},
+		{Name: "kind"},
+		{Name: "reason", Max: 40},
+		{Name: "for"},
+		{Name: "until"},
+		{Name: "by"},
+		{Name: "since", Wide: true},
+		{Name: "position", Right: true, Wide: true},
 	}}
 	for _, row := range found.Paused {
 		for _, hold := range row.Pauses {

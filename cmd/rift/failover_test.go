@@ -26,7 +26,7 @@ func TestFailover(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	defer breaking.Close()
-	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	good := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || string(body) != "a body" || r.Header.Get("Idempotency-Key") != "k" {
 			t.Errorf("found %q, %q, %v", body, r.Header.Get("Idempotency-Key"), err)

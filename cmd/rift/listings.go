@@ -113,8 +113,14 @@ func documentedAs(number int, name string) any {
 
 func handlerListing(lines []handlerLine) output.Listing {
 	l := output.Listing{Doc: map[string]any{"handlers": lines}, Columns: []output.Column{
-		{Name: "event"}, {Name: "handler"}, {Name: "kind"}, {Name: "documented"}, {Name: "commands"},
-		{Name: "reads", Wide: true}, {Name: "writes", Wide: true}, {Name: "about", Wide: true},
+		{Name: "event"},
+		{Name: "handler"},
+		{Name: "kind"},
+		{Name: "documented"},
+		{Name: "commands"},
+		{Name: "reads", Wide: true},
+		{Name: "writes", Wide: true},
+		{Name: "about", Wide: true},
 	}}
 	for _, line := range lines {
 		l.Rows = append(l.Rows, []any{line.Event, line.Name, line.Kind, documentedAs(line.Number, line.Documented), line.Commands, line.Reads, line.Writes, line.About})

@@ -99,7 +99,11 @@ func FuzzExpressions(f *testing.F) {
 		{`all(values(labels), # startsWith "a")`, `{"labels":{"a":"b"}}`},
 		{`gpu[0].name matches ".*"`, `{"gpu":[{"name":null}]}`},
 		{`sum([1, "a"]) > 1`, `{"cpus":1e400}`},
-		{`1 / 0 == 1`, `null`}, {`"a" * 3`, `[]`}, {``, ``}, {`$env`, `{}`}, {`$env.x.y?.z ?? true`, `{"x":1}`},
+		{`1 / 0 == 1`, `null`},
+		{`"a" * 3`, `[]`},
+		{``, ``},
+		{`$env`, `{}`},
+		{`$env.x.y?.z ?? true`, `{"x":1}`},
 	} {
 		f.Add(seed[0], seed[1])
 	}

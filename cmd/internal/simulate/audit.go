@@ -117,14 +117,14 @@ func (a *Audit) violate(e domain.Envelope, format string, args ...any) {
 	}
 }
 
-// seen is what an event means to those who wait.
-type seen struct {
+// Seen is what an event means to those who wait.
+type Seen struct {
 	ended  domain.TaskID // an item ended
 	queued []string      // what an item requires that may be claimed again; nil: none
 }
 
 // Observe takes the next event of the log.
-func (a *Audit) Observe(e domain.Envelope) (s seen) {
+func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	if e.Position != a.position+1 {
 		a.violate(e, "position %d follows %d", e.Position, a.position)
 	}

@@ -95,7 +95,7 @@ func (w *worker) run(item claimed) ending {
 		return endedCancelled
 	case cut:
 		return endedCut
-	case running, drained, stalled, flooded, overfull, timedOut:
+	case running, drained, yielded, stalled, flooded, overfull, timedOut:
 	}
 	return a.send(outcome, a.resultWith(result, ended, lasted))
 }

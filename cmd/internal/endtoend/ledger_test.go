@@ -105,6 +105,7 @@ var initiatives = map[string][]string{
 	"clock":                      {"TASK_LEASE_EXPIRED", "TASK_REQUEUED"},
 	"reactor:task_failed":        {"TASK_RETRY_SCHEDULED", "TASK_DEAD"},
 	"reactor:task_lease_expired": {"TASK_RETRY_SCHEDULED", "TASK_DEAD"},
+	"reactor:quality_degraded":   {"SELFPLAY_FACTOR_SET", "SELFPLAY_ADJUSTED"},
 }
 
 // maxReactions bounds the commands that one reactor answers one event with here.
@@ -232,8 +233,9 @@ func (l *ledger) checkOrigins(events []domain.Envelope, byCommand map[string][]d
 			found.add("%v: nobody asked for it: command %q, actor %q", e, e.Meta.Command, e.Meta.Actor)
 			continue
 		}
-		if e.ID != commands.EventID(e.Meta.Command, e.Stream, 0) {
-			found.add("%v: is not the first event of command %s on its stream", e, e.Meta.Command)
+		if place := slices.Index(initiatives[e.Meta.Actor], e.Type); e.ID != commands.EventID(e.Meta.Command, e.Stream, 0) &&
+			(place == 0 || e.ID != commands.EventID(e.Meta.Command, e.Stream, place)) {
+			found.add("%v: is no event that command %s leads to on its stream", e, e.Meta.Command)
 		}
 		reactor, reacts := strings.CutPrefix(e.Meta.Actor, "reactor:")
 		if !reacts {

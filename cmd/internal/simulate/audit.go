@@ -67,13 +67,16 @@ func NewAudit(s Scenario) (*Audit, error) {
 		a.machines[m.ID] = &watched{slots: m.Slots, held: map[domain.TaskID]time.Time{}}
 	}
 	told := s.Policy.Nodes.ReassignGraceSeconds.Duration() + 2*s.Tick
-	silent := s.Policy.Nodes.OfflineSeconds.Duration() + 2*s.Tick
+	patience := s.Policy.Nodes.Patience
+	// The silent are given up a few per cycle, so the last of them all waits for the others.
+	cycles := time.Duration(len(s.Machines)/patience.MaxDeathsPerCycle+1) * patience.CycleSeconds.Duration()
 	for _, fault := range s.Faults {
 		id := s.Machines[fault.Machine].ID
 		a.machines[id].faults = append(a.machines[id].faults, fault)
 		bound := told
 		if fault.Silent {
-			bound = silent
+			_, offline := s.Policy.Nodes.Stretched(patience.Factor(id, nil) * patience.FullFactor)
+			bound = offline + cycles + 2*s.Tick
 		}
 		if at := fault.Start.Add(bound); at.Before(fault.End) {
 			a.looks = append(a.looks, look{at, id, fault})

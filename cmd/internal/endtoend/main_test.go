@@ -82,7 +82,7 @@ func environment() []string {
 }
 
 // patience is how long anything that must happen may take on a busy machine.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {

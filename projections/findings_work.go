@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -272,22 +273,42 @@ func endFindings(v View) ([]FindingRow, error) {
 	return append(append(found, waiting...), starved...), nil
 }
 
+// indexed is an item under one key of an index that points at it.
+type indexed struct {
+	key  string
+	item TaskRow
+}
+
+// itemsOf reads the items that an index points at, in the index's order, no
+// more than scannedAtEnd of them.
+func itemsOf[R any](v View, index Table[R], of func(R) domain.TaskID) iter.Seq2[indexed, error] {
+	return func(yield func(indexed, error) bool) {
+		scanned := 0
+		for entry, err := range index.Scan(v, Span{}) {
+			if err != nil {
+				yield(indexed{}, err)
+				return
+			}
+			if scanned++; scanned > scannedAtEnd {
+				return
+			}
+			item, exists, err := WorkItemsTable.Get(v, string(of(entry.Row)))
+			if (exists || err != nil) && !yield(indexed{entry.Key, item}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // stuckItems are held under a lease that ran out before the log ended.
 func stuckItems(v View, pulse pulseRow) ([]FindingRow, error) {
 	var stuck []FindingRow
-	scanned := 0
-	for entry, err := range workHoldersTable.Scan(v, Span{}) {
+	for entry, err := range itemsOf(v, workHoldersTable, func(r HolderRow) domain.TaskID { return r.TaskID }) {
 		if err != nil {
 			return nil, err
 		}
-		if scanned++; scanned > scannedAtEnd {
-			break
-		}
-		item, exists, err := WorkItemsTable.Get(v, string(entry.Row.TaskID))
-		if err != nil {
-			return nil, err
-		}
-		if !exists || item.Deadline == nil || !item.Deadline.Before(pulse.Last) {
+		item := entry.item
+		if item.Deadline == nil || !item.Deadline.Before(pulse.Last) {
 			continue
 		}
 		row := itemFinding(FindingStuck, Critical, item, pulse.Last)
@@ -312,23 +333,16 @@ func itemFinding(kind string, severity Severity, item TaskRow, until time.Time) 
 // hopelessItems wait for an item that will never be done.
 func hopelessItems(v View) ([]FindingRow, error) {
 	var hopeless []FindingRow
-	scanned := 0
-	for entry, err := range workWaitsTable.Scan(v, Span{}) {
+	for entry, err := range itemsOf(v, workWaitsTable, func(r TaskRef) domain.TaskID { return r.TaskID }) {
 		if err != nil {
 			return nil, err
 		}
-		if scanned++; scanned > scannedAtEnd {
-			break
-		}
-		item, exists, err := WorkItemsTable.Get(v, string(entry.Row.TaskID))
-		if err != nil {
-			return nil, err
-		}
-		if !exists || item.State != domain.WorkBlocked {
+		item := entry.item
+		if item.State != domain.WorkBlocked {
 			continue
 		}
 		for _, dependency := range item.BlockedOn {
-			if pair(string(dependency), string(item.TaskID)) != entry.Key {
+			if pair(string(dependency), string(item.TaskID)) != entry.key {
 				continue
 			}
 			cause, exists, err := WorkItemsTable.Get(v, string(dependency))
@@ -356,19 +370,12 @@ func hopelessItems(v View) ([]FindingRow, error) {
 // per type.
 func starvedItems(v View, pulse pulseRow) ([]FindingRow, error) {
 	var starved []FindingRow
-	scanned := 0
-	for entry, err := range workQueueTable.Scan(v, Span{}) {
+	for entry, err := range itemsOf(v, workQueueTable, func(r StandingRow) domain.TaskID { return r.TaskID }) {
 		if err != nil {
 			return nil, err
 		}
-		if scanned++; scanned > scannedAtEnd {
-			break
-		}
-		item, exists, err := WorkItemsTable.Get(v, string(entry.Row.TaskID))
-		if err != nil {
-			return nil, err
-		}
-		if !exists || item.ClaimedAt != nil || pulse.Last.Sub(item.CreatedAt) < starvedFor {
+		item := entry.item
+		if item.ClaimedAt != nil || pulse.Last.Sub(item.CreatedAt) < starvedFor {
 			continue
 		}
 		i := len(starved) - 1

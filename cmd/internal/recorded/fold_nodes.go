@@ -50,15 +50,20 @@ func (f *folder) nodeSays(at stamped, name string, to level, event domain.Event)
 	return f.say(at, domain.NodeID(name).Stream(), event)
 }
 
-func (f *folder) hostOnline(at stamped, g []string) error {
-	node, err := f.nodeOf(g[1])
+// online is an edge only for a node that was not online.
+func (f *folder) online(at stamped, name string, event domain.Event) error {
+	node, err := f.nodeOf(name)
 	if err != nil {
 		return err
 	}
 	if node.level == online {
 		return f.known(at, "the node was online")
 	}
-	return f.nodeSays(at, g[1], online, domain.HostOnline{NodeID: domain.NodeID(g[1])})
+	return f.nodeSays(at, name, online, event)
+}
+
+func (f *folder) hostOnline(at stamped, g []string) error {
+	return f.online(at, g[1], domain.HostOnline{NodeID: domain.NodeID(g[1])})
 }
 
 // retiring is the first report of a retirement; three subscribers repeat it.
@@ -152,14 +157,7 @@ func (f *folder) reconnected(at stamped, g []string) error {
 }
 
 func (f *folder) probed(at stamped, g []string) error {
-	node, err := f.nodeOf(g[1])
-	if err != nil {
-		return err
-	}
-	if node.level == online {
-		return f.known(at, "the node was online")
-	}
-	return f.nodeSays(at, g[1], online, domain.NodeRecovered{NodeID: domain.NodeID(g[1])})
+	return f.online(at, g[1], domain.NodeRecovered{NodeID: domain.NodeID(g[1])})
 }
 
 func (f *folder) zombie(at stamped, g []string) error {

@@ -69,8 +69,8 @@ func ExplorationFor(v View, config domain.ConfigKey, now time.Time) (domain.Boos
 	return boost, live, nil
 }
 
-// TrainingOn says which training runs on a node: its idleness is then no reason
-// to give it other work or to call it idle.
+// TrainingOn says which training runs on a node: while it does, an idle GPU is
+// no reason to call the node idle.
 func TrainingOn(v View, node domain.NodeID) (domain.ConfigKey, domain.RunningTraining, bool, error) {
 	for entry, err := range TrainingTable.Scan(v, Span{}) {
 		if err != nil {

@@ -180,6 +180,14 @@ func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, poli
 			Command: commands.ZombieNode{NodeID: node, Since: last.dead, Tasks: stalled},
 		}}, nil
 	}
+	_, _, trains, err := projections.TrainingOn(v, node)
+	if err != nil {
+		return nil, err
+	}
+	if trains { // with or without an item: what comes after it begins anew
+		n.levels.works(node, now)
+		return nil, nil
+	}
 	if row.IdleSince != nil || now.Sub(last.idle) < policy.Seconds.Duration() {
 		return nil, nil
 	}
@@ -201,6 +209,9 @@ func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time) (s
 	}
 	if len(held) > 0 {
 		return "it holds work", nil
+	}
+	if config, _, trains, err := projections.TrainingOn(v, node); err != nil || trains {
+		return fmt.Sprintf("it trains %s", config), err
 	}
 	if last, known := n.levels.last(node); known && last.idle.IsZero() && last.level.GPUPercent != nil {
 		return "its GPU works", nil

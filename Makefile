@@ -49,8 +49,9 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	@$(MAKE) --no-print-directory golden
 	diff -ru bin/recorded testdata
 
-crash: ## kill a loaded node fifty times, and a third of sixteen workers for two minutes, and check what is left
+crash: ## kill a loaded node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes, and check what is left
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
+	RIFT_KILL_ROUNDS=400 $(GO) test -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
 
 determinism: ## replay a generated log of a million events in every way it may be replayed

@@ -28,6 +28,7 @@ func smallPolicy() sched.Policy {
 	}
 	p.Weights = []sched.ConfigWeight{{Config: "a", Weight: 1}, {Config: "b", Weight: 3}, {Config: "c", Weight: 10}}
 	p.DefaultWeight, p.ReservedEvery, p.DefaultSlots = 2, 3, 4
+	p.Reservations = 0 // what the reference does not know has bounds of its own
 	return p
 }
 

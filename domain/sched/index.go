@@ -187,6 +187,7 @@ type Index struct {
 	nodeIDs []string // sorted
 	timers  heap
 	pending int
+	kept    []Reservation
 
 	contenders []Contender
 }
@@ -370,6 +371,7 @@ func (x *Index) join(g *group, e *entry) {
 }
 
 func (x *Index) leave(e *entry) {
+	x.unreserve(e.ID)
 	g := e.group
 	g.remove(e)
 	if g.flow.queued--; g.flow.queued == 0 {

@@ -48,8 +48,9 @@ func (d Decision) Reasons() []string {
 	return append(reasons, fmt.Sprintf("class %s comes first, %s", d.Class, tier), config, inside)
 }
 
-// Pick decides what a node gets now; false when nothing. It leases nothing:
-// asked again, it answers the same.
+// Pick decides what a node gets now; false when nothing. Then the decision's
+// item, if it names one, is what the node keeps its free room for, and Reserve
+// books that. It leases nothing: asked again, it answers the same.
 func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	at := x.advance(now)
 	n, ok := x.nodes[node]
@@ -61,7 +62,13 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	if free <= 0 {
 		return Decision{}, false
 	}
-	reserved := x.rules.ReservedTurn(n.leases) && x.longest(n, free, at)
+	reserved := x.rules.ReservedTurn(n.leases) || x.reservedOn(node, at)
+	if reserved {
+		reserved = x.longest(n, free, at)
+		if e, withheld := x.withhold(n, free, at); withheld {
+			return Decision{Item: e.ID, Node: node}, false
+		}
+	}
 	for rank := 0; rank < len(x.classes) && !reserved; rank++ {
 		if x.gather(n, rank, free, at); len(x.contenders) > 0 {
 			break

@@ -14,6 +14,9 @@ type Policy struct {
 	Weights            []ConfigWeight `json:"weights"`
 	DefaultWeight      int            `json:"default_weight"`
 	ReservedEvery      int            `json:"reserved_every"` // every so-many-th lease of a node goes to the longest starving item
+	ReserveAfter       int            `json:"reserve_after"`  // seconds that an item starves before a node keeps its room for it
+	ReserveSeconds     int            `json:"reserve"`        // how long a node keeps its room at most
+	Reservations       int            `json:"reservations"`   // how many nodes keep room at once; 0: none does
 	DefaultSlots       int            `json:"default_slots"`  // of a node that does not say
 	PreemptMargin      int            `json:"preempt_margin"` // a waiting item preempts when its priority is larger by more than this
 	DiskHaltPercent    int            `json:"disk_halt_percent"`
@@ -93,7 +96,7 @@ func DefaultPolicy() Policy {
 			{"hexagonal_3p", 1400},
 			{"hexagonal_4p", 1300},
 		},
-		DefaultWeight: 1000, ReservedEvery: 8, DefaultSlots: 8, PreemptMargin: 20,
+		DefaultWeight: 1000, ReservedEvery: 8, ReserveAfter: 600, ReserveSeconds: 7200, Reservations: 8, DefaultSlots: 8, PreemptMargin: 20,
 		DiskHaltPercent: 93, GPUBusyPercent: 90,
 		NodePolicies:       defaultNodePolicies(),
 		CPUOnlyPrefixes:    []string{"mac-studio", "local-mac", "macbook", "mbp-", "hetzner-cpu"},
@@ -161,6 +164,9 @@ func (p Policy) Faults() []Fault {
 	}
 	within("default_weight", p.DefaultWeight, 1, maxWeight)
 	within("reserved_every", p.ReservedEvery, 2, 1<<20)
+	within("reserve_after_seconds", p.ReserveAfter, 0, 30*24*3600)
+	within("reserve_seconds", p.ReserveSeconds, 1, 30*24*3600)
+	within("reservations", p.Reservations, 0, 1<<20)
 	within("default_slots", p.DefaultSlots, 1, 1<<20)
 	within("preempt_margin", p.PreemptMargin, 0, 1<<20)
 	within("disk_halt_percent", p.DiskHaltPercent, 1, 101)

@@ -289,6 +289,12 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 		return plan, err
 	}
 	for _, one := range picked {
+		if one.Room != nil {
+			if !one.Kept {
+				plan.Steps = append(plan.Steps, reserveRoom{Room: *one.Room, Replaces: one.Replaces})
+			}
+			continue
+		}
 		exploration, err := explorationOf(desk, one.TaskID, facts.Now)
 		if err != nil {
 			return plan, err
@@ -418,6 +424,7 @@ func Work() []Spec {
 		Handle("take a lease from a node that is not trusted", revokeTask),
 		Fan("queue many items", planBatch, combineBatch, Normalize(completeBatch), Each()),
 		Fan("cancel the items of a class", planCancelBatch, combineCancelBatch, Normalize(completeCancelBatch), Each()),
+		Handle("keep a node's room for an item that has starved for long", reserveTask),
 		Handle("ask a holder to give way to a more urgent item", preemptTask),
 		Handle("let any node have an item that was meant for one", unpinTask),
 		Record[announcePressure]("say that the queue got long, or short again"),

@@ -35,6 +35,12 @@ func aboutSetting(key string) string {
 		return "an item that waits for longer may take the place of a lesser one"
 	case "work.preempt_grace_seconds":
 		return "how long a holder has to give its item back before it is taken"
+	case "work.reserve_after_seconds":
+		return "how long an item starves before a node keeps its room for it"
+	case "work.reserve_seconds":
+		return "how long a node keeps its room at most; longer than anything it holds should last"
+	case "work.reservations":
+		return "how many nodes keep room at once; 0: none does"
 	case "work.batch_limit":
 		return "most items that one command adds or cancels"
 	case "work.pin_seconds":

@@ -67,6 +67,7 @@ func (p WorkPolicy) Sched() sched.Policy {
 	}
 	policy := sched.Policy{
 		Classes: from.Classes, OtherClass: from.OtherClass, DefaultWeight: from.DefaultWeight,
+		ReserveAfter: int(p.ReserveAfterSeconds), ReserveSeconds: int(p.ReserveSeconds), Reservations: p.Reservations,
 		ReservedEvery: from.ReservedEvery, DefaultSlots: from.DefaultSlots, PreemptMargin: from.PreemptMargin,
 		DiskHaltPercent: from.DiskHaltPercent, GPUBusyPercent: from.GPUBusyPercent,
 		NodePolicies: from.NodePolicies, CPUOnlyPrefixes: from.CPUOnlyPrefixes, GPUMemoryGigabytes: from.GPUMemoryGigabytes,
@@ -99,8 +100,8 @@ func (p WorkPolicy) checkScheduling(c *policyChecks) {
 	}
 	policy := p.Sched()
 	for _, fault := range policy.Faults() {
-		if fault.Field == "pressure" {
-			continue // the limits are checked under their own names
+		if fault.Field == "pressure" || fault.Field == "reservations" || strings.HasPrefix(fault.Field, "reserve_") {
+			continue // it is checked under its own name
 		}
 		field := fault.Field
 		var i int

@@ -21,6 +21,9 @@ type WorkPolicy struct {
 	MaxDependencies     int     `json:"max_dependencies"`      // most items that one may depend on
 	PreemptAfterSeconds Seconds `json:"preempt_after_seconds"` // an item that waits for longer may take the place of a lesser one
 	PreemptGraceSeconds Seconds `json:"preempt_grace_seconds"` // how long a holder has to give its item back before it is taken
+	ReserveAfterSeconds Seconds `json:"reserve_after_seconds"` // how long an item starves before a node keeps its room for it
+	ReserveSeconds      Seconds `json:"reserve_seconds"`       // how long a node keeps its room at most; longer than anything it holds should last
+	Reservations        int     `json:"reservations"`          // how many nodes keep room at once; 0: none does
 	BatchLimit          int     `json:"batch_limit"`           // most items that one command adds or cancels
 	PinSeconds          Seconds `json:"pin_seconds"`           // how long a pin or an exclusion lasts that does not say
 	AvoidSeconds        Seconds `json:"avoid_seconds"`         // how long an item avoids a node that it failed on; 0: it does not
@@ -30,13 +33,16 @@ type WorkPolicy struct {
 	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
 }
 
+// maxReserve bounds how long room may wait, in seconds.
+const maxReserve Seconds = 30 * 24 * 3600
+
 func defaultWorkPolicy() WorkPolicy {
 	return WorkPolicy{
 		LeaseSeconds: 60, TimeoutSeconds: 5400, MaxAttempts: 3,
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
 		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
 		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
-		PreemptAfterSeconds: 30, PreemptGraceSeconds: 60, BatchLimit: 1000, PinSeconds: 1800, Targets: defaultTargets(),
+		PreemptAfterSeconds: 30, PreemptGraceSeconds: 60, ReserveAfterSeconds: 600, ReserveSeconds: 7200, Reservations: 8, BatchLimit: 1000, PinSeconds: 1800, Targets: defaultTargets(),
 		Scheduling: defaultScheduling(),
 	}
 }
@@ -54,6 +60,15 @@ func (p WorkPolicy) check(c *policyChecks) {
 	}
 	c.positive("work.preempt_after_seconds", float64(p.PreemptAfterSeconds))
 	c.positive("work.preempt_grace_seconds", float64(p.PreemptGraceSeconds))
+	if p.ReserveAfterSeconds < 0 || p.ReserveAfterSeconds > maxReserve {
+		c.fault("work.reserve_after_seconds", "want 0 to %v, found %v", maxReserve, p.ReserveAfterSeconds)
+	}
+	if p.ReserveSeconds < 1 || p.ReserveSeconds > maxReserve {
+		c.fault("work.reserve_seconds", "want 1 to %v, found %v", maxReserve, p.ReserveSeconds)
+	}
+	if p.Reservations < 0 || p.Reservations > 1<<20 {
+		c.fault("work.reservations", "want 0 to %d, found %d", 1<<20, p.Reservations)
+	}
 	c.positive("work.batch_limit", float64(p.BatchLimit))
 	c.positive("work.pin_seconds", float64(p.PinSeconds))
 	for _, taskType := range slices.Sorted(maps.Keys(p.Targets)) {

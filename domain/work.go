@@ -360,6 +360,7 @@ type Task struct {
 	Error       string
 	Retryable   bool
 	Rejected    int            // reports refused
+	Room        *Room          // that a node keeps for it while it is queued
 	Asked       *TaskPreempted // the holder of the live lease is to give it back
 }
 
@@ -392,7 +393,11 @@ func (t Task) Evolve(fact Envelope) Task {
 		}
 	case TaskClaimed:
 		t.State, t.Lease, t.Node, t.Deadline, t.ClaimedAt = WorkLeased, e.Lease, e.NodeID, e.Deadline, fact.Time
-		t.Asked = nil
+		t.Asked, t.Room = nil, nil
+	case TaskReserved:
+		if t.State == WorkQueued {
+			t.Room = &Room{e.NodeID, e.Until}
+		}
 	case TaskStarted:
 		if e.Lease == t.Lease && t.State == WorkLeased {
 			t.State = WorkRunning
@@ -449,6 +454,7 @@ func WorkEvents() []Def {
 		Define[TaskDead](1, "task", "no attempt is left, or the failure was final"),
 		Define[TaskUnblocked](1, "task", "an item that this one depends on is done"),
 		Define[TaskPreempted](1, "task", "the holder is asked to give the item back, for a more urgent one"),
+		Define[TaskReserved](1, "task", "a node keeps its free room for the item, which has starved for long"),
 		Define[TaskUnpinned](1, "task", "the item is not meant for one node any more"),
 		Define[TaskCancelled](1, "task", "the item will not be worked on any more", legacyItem, host, AlsoNamed("WORK_CANCELLED")),
 		Define[TaskDropped](1, "task", "a recorded cluster dropped the queued item for its age"),

@@ -22,6 +22,7 @@ type ClaimDecision struct {
 	Reserved     bool   `json:"reserved,omitempty"` // the node's turn for the longest starving item; not charged
 	Rejoined     bool   `json:"rejoined,omitempty"` // its config started level with the others
 	Promised     bool   `json:"promised,omitempty"` // the node made room for it
+	Kept         bool   `json:"kept,omitempty"`     // the node kept its room for it
 	WaitedMS     int64  `json:"waited_ms"`
 	SlotsUsed    int    `json:"slots_used"`         // of the node, before
 	SlotsOf      int    `json:"slots_of,omitempty"` // 0: no bound is known
@@ -31,6 +32,9 @@ type ClaimDecision struct {
 func (d ClaimDecision) Reasons(node NodeID, config string, priority int) []string {
 	if d.Promised {
 		return []string{fmt.Sprintf("node %s made room for it: what it held gave way to priority %d", node, priority)}
+	}
+	if d.Kept {
+		return []string{fmt.Sprintf("node %s kept its free room for it, which had waited for %v", node, time.Duration(d.WaitedMS)*time.Millisecond)}
 	}
 	return sched.Decision{
 		Node: string(node), Config: config, Class: d.Class, Priority: priority, Starving: d.Starving, Reserved: d.Reserved,

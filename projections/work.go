@@ -46,6 +46,7 @@ type TaskRow struct {
 	Refused        int                   `json:"refused_reports,omitempty"`
 	Asked          *domain.TaskPreempted `json:"asked,omitempty"`    // its holder is to give it back
 	Promised       domain.NodeID         `json:"promised,omitempty"` // the node that makes room for it
+	Room           *domain.Room          `json:"room,omitempty"`     // that a node keeps for it
 	Slots          int                   `json:"slots,omitempty"`    // of its node, that the live lease takes
 	Decision       *domain.ClaimDecision `json:"decision,omitempty"` // why it was this item that the node got last
 	Spawned        domain.Position       `json:"spawned"`            // place in the queue among equals
@@ -57,7 +58,7 @@ func (r TaskRow) task() domain.Task {
 	t := domain.Task{
 		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
 		BlockedOn: r.BlockedOn, Requires: r.Requires, Timeout: r.TimeoutSeconds.Duration(),
-		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error, Pin: r.Pin, Asked: r.Asked,
+		MaxAttempts: r.MaxAttempts, Attempts: r.Attempts, Lease: r.Lease, Node: r.NodeID, Error: r.Error, Pin: r.Pin, Asked: r.Asked, Room: r.Room,
 	}
 	if r.ClaimedAt != nil {
 		t.ClaimedAt = *r.ClaimedAt
@@ -73,7 +74,10 @@ func (r TaskRow) task() domain.Task {
 
 // settle takes over what Evolve made of the task.
 func (r TaskRow) settle(t domain.Task) TaskRow {
-	r.Pin, r.Asked = t.Pin, t.Asked
+	r.Pin, r.Asked, r.Room = t.Pin, t.Asked, t.Room
+	if t.State != domain.WorkQueued {
+		r.Room = nil
+	}
 	if !t.State.Held() {
 		r.Asked = nil
 	}
@@ -157,10 +161,10 @@ var (
 // Work is the read model of the queue.
 func Work() Projection {
 	return Projection{
-		Name: "work", Version: 3, About: "items, their order, their leases and deadlines",
+		Name: "work", Version: 4, About: "items, their order, their leases and deadlines",
 		Tables: []string{
 			WorkItemsTable.Name, workReadyTable.Name, workQueueTable.Name, workAgeTable.Name, workCountsTable.Name,
-			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name, workRunningTable.Name, workPromisesTable.Name,
+			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name, workRunningTable.Name, workPromisesTable.Name, workRoomTable.Name,
 			workDeadlineTable.Name, workHoldersTable.Name, workWaitsTable.Name, workUniqueTable.Name,
 			workClaimsTable.Name, workPressureTable.Name, workRecentTable.Name,
 		},
@@ -180,6 +184,7 @@ func Work() Projection {
 			On(taskStep[domain.TaskUnblocked]),
 			On(taskStep[domain.TaskUnpinned]),
 			On(taskPreempted),
+			On(taskReserved),
 			On(taskStep[domain.TaskCancelled]),
 			On(taskStep[domain.TaskDropped]),
 			On(taskStep[domain.CompletionRejected]),
@@ -266,6 +271,11 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	}
 	if !after.State.Held() {
 		after.Slots, after.StalledSeconds = 0, 0
+	}
+	if after.Room == nil {
+		if err := forgetRoom(tx, before); err != nil {
+			return err
+		}
 	}
 	if before.Promised != "" && after.State != domain.WorkQueued {
 		after.Promised = ""

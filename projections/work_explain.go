@@ -58,6 +58,10 @@ type Place struct {
 	BoundTurns   int     `json:"bound_turns"`        // turns of its class, by nodes that may have it, within which it starts once it starves
 	StarvesAt    *string `json:"starves_at"`         // null: it does already
 	Promised     string  `json:"promised,omitempty"` // a node that makes room for it
+
+	Room     *domain.Room `json:"room,omitempty"`      // that a node keeps for it
+	Overdue  bool         `json:"overdue,omitempty"`   // it has starved for so long that a node may keep room for it
+	RoomFrom string       `json:"room_from,omitempty"` // when it will have
 }
 
 // NextItem is what a claim would get.
@@ -198,6 +202,9 @@ func explainQueued(v View, q ExplainTask, row TaskRow, answer *ExplainAnswer) er
 	switch {
 	case known > 0 && able == 0:
 		answer.Verdict = "queued: no known node may run it now"
+		if room := answer.Place.Room; room != nil {
+			answer.Verdict = fmt.Sprintf("queued: node %s keeps its room for it until it fits, at most until %s", room.NodeID, room.Until.Format(domain.Timestamp))
+		}
 	case ahead > 0:
 		answer.Verdict = fmt.Sprintf("queued: %d items like it come first", ahead)
 	case answer.Place.FlowsAhead > 0:
@@ -230,6 +237,16 @@ func placeOf(v View, row TaskRow, market Market) (*Place, error) {
 	place := &Place{
 		Class: class.Name, Starving: market.Now.After(starves), Config: row.ConfigKey,
 		Weight: own.flow.Weight, Flows: p.classes[own.rank].Flows, Promised: string(row.Promised),
+	}
+	if limits := market.Rules.Policy(); limits.Reservations > 0 {
+		from := starves.Add(time.Duration(limits.ReserveAfter) * time.Second)
+		place.Overdue = market.Now.After(from)
+		if place.Starving && !place.Overdue {
+			place.RoomFrom = from.UTC().Format(domain.Timestamp)
+		}
+	}
+	if row.Room != nil && row.Room.Until.After(market.Now) {
+		place.Room = row.Room
 	}
 	if !place.Starving {
 		text := starves.UTC().Format(domain.Timestamp)
@@ -310,13 +327,20 @@ func explainNode(v View, q ExplainTask) (ExplainAnswer, error) {
 		Gates:  append(gates, slots, Gate{"queue", queued > 0, fmt.Sprintf("%d items are queued", queued)}),
 		Queued: &queued, Able: &able, Closed: counts.list(),
 	}
-	closed := closedGate(answer.Gates)
+	if room, kept, err := p.roomGate(nil); err != nil {
+		return ExplainAnswer{}, err
+	} else if kept {
+		answer.Gates = append(answer.Gates, Gate{room.Name, room.OK, room.Reason})
+	}
 	if closedGate(gates) == nil {
 		next, found, err := p.next()
 		if err != nil {
 			return ExplainAnswer{}, err
 		}
-		if found {
+		if found && next.Room != nil && !next.Kept {
+			answer.Gates = append(answer.Gates, Gate{sched.GateReserved, false, fmt.Sprintf("its next claim keeps its room for %s, which wants %d of %d slots", next.TaskID, next.Room.Slots, next.Room.SlotsOf)})
+		}
+		if found && next.Room == nil {
 			row, _, err := WorkItemsTable.Get(v, string(next.TaskID))
 			if err != nil {
 				return ExplainAnswer{}, err
@@ -324,6 +348,7 @@ func explainNode(v View, q ExplainTask) (ExplainAnswer, error) {
 			answer.Next = &NextItem{next.TaskID, next.Decision.Reasons(node, row.ConfigKey, row.Priority)}
 		}
 	}
+	closed := closedGate(answer.Gates)
 	switch {
 	case answer.Next != nil:
 		answer.Verdict = fmt.Sprintf("may claim: %d of %d queued items fit, the next is %s", able, queued, answer.Next.TaskID)
@@ -350,6 +375,11 @@ func (p *picker) gatesOf(g *stall) ([]sched.Gate, error) {
 		Name: sched.GateSlots, OK: p.used+p.cost(g) <= p.slots,
 		Reason: fmt.Sprintf("%s, %d wanted", p.taken(), p.cost(g)),
 	})
+	if room, kept, err := p.roomGate(g); err != nil {
+		return nil, err
+	} else if kept {
+		gates = append(gates, room)
+	}
 	live, err := p.liveOf(g)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,11 @@ func levelOf(v View, node domain.NodeID) *domain.Level {
 type Picked struct {
 	TaskID   domain.TaskID
 	Decision domain.ClaimDecision
+
+	// Room, if there is any, is what the node keeps for the item instead.
+	Room     *domain.TaskReserved
+	Kept     bool          // it does so already
+	Replaces domain.NodeID // the node that did until now
 }
 
 // PickTasks chooses what a node gets, in the order of domain/sched. Its cost
@@ -65,6 +70,9 @@ func PickTasks(v View, claimant Claimant, market Market) ([]Picked, error) {
 			return picked, err
 		}
 		picked = append(picked, one)
+		if one.Room != nil {
+			break
+		}
 	}
 	return picked, nil
 }
@@ -75,7 +83,9 @@ type picker struct {
 	market  Market
 	node    domain.NodeID
 	asker   *sched.Asker
-	now     int64 // microseconds
+	drained *sched.Asker  // asks as if the node held nothing
+	keptFor domain.TaskID // the item that the node keeps its room for
+	now     int64         // microseconds
 	slots   int
 	used    int
 	free    int // slots the claim says are free; -1: it does not say
@@ -224,7 +234,13 @@ func (p *picker) next() (Picked, bool, error) {
 		return one, found, err
 	}
 	for {
-		reserved := p.market.Rules.ReservedTurn(p.leases)
+		reserved, keeps, err := p.turn()
+		if err != nil {
+			return Picked{}, false, err
+		}
+		if keeps != nil {
+			return *keeps, true, nil
+		}
 		contenders, groups, err := p.contenders(reserved)
 		if err != nil {
 			return Picked{}, false, err
@@ -247,8 +263,9 @@ func (p *picker) next() (Picked, bool, error) {
 			continue
 		}
 		decision := p.decided(g, choice, place, c.Starving)
+		decision.Kept = choice.Reserved && place.TaskID == p.keptFor
 		p.book(g, choice)
-		return Picked{place.TaskID, decision}, true, nil
+		return Picked{TaskID: place.TaskID, Decision: decision}, true, nil
 	}
 }
 
@@ -376,6 +393,18 @@ func (p *picker) open(g *stall) (bool, error) {
 	if cost := p.cost(g); p.used+cost > p.slots || p.free >= 0 && cost > p.free {
 		return false, nil
 	}
+	if open, err := p.mayEver(g); err != nil || !open {
+		return false, err
+	}
+	if !g.fits.Known {
+		g.fits = sched.Known(p.asker.Fits(g.requirement()))
+	}
+	return g.fits.Value, nil
+}
+
+// mayEver tells whether the gates let a group through that neither the node's
+// free room nor its kind has a part in.
+func (p *picker) mayEver(g *stall) (bool, error) {
 	if _, excluded := p.excluded(g); excluded {
 		return false, nil
 	}
@@ -387,13 +416,8 @@ func (p *picker) open(g *stall) (bool, error) {
 			return false, err
 		}
 	}
-	if held, err := p.paused(g); err != nil || held.paused {
-		return false, err
-	}
-	if !g.fits.Known {
-		g.fits = sched.Known(p.asker.Fits(g.requirement()))
-	}
-	return g.fits.Value, nil
+	held, err := p.paused(g)
+	return !held.paused, err
 }
 
 // excluded finds what keeps a group's items from the node.

@@ -40,6 +40,9 @@ func newExchange(t *rapid.T) *exchange {
 	policy := domain.DefaultPolicy().Work
 	policy.Scheduling.ReservedEvery = rapid.IntRange(2, 5).Draw(t, "reserved every")
 	policy.Scheduling.Classes = []sched.ClassPolicy{{Name: "critical", StarveAfterSeconds: 40}, {Name: "normal", StarveAfterSeconds: 60}, {Name: "bulk", StarveAfterSeconds: 20}}
+	policy.ReserveAfterSeconds = domain.Seconds(rapid.IntRange(0, 20).Draw(t, "reserve after"))
+	policy.ReserveSeconds = domain.Seconds(rapid.IntRange(5, 60).Draw(t, "reserve"))
+	policy.Reservations = rapid.IntRange(0, 2).Draw(t, "reservations")
 	rules, err := policy.Rules()
 	if err != nil {
 		t.Fatal(err)
@@ -95,13 +98,17 @@ func (x *exchange) claim(t *rapid.T, node domain.NodeID) {
 	}
 	for i := range limit {
 		want, found := x.index.Pick(string(node), x.now)
+		if !found && want.Item != "" {
+			x.reserve(t, want, picked[i:])
+			return
+		}
 		if !found {
 			if i != len(picked) {
 				t.Fatalf("node %s: the index has no %d-th item, the rows have %+v", node, i+1, picked[i])
 			}
 			return
 		}
-		if i >= len(picked) {
+		if i >= len(picked) || picked[i].Room != nil {
 			t.Fatalf("node %s: the rows have no %d-th item, the index has %+v", node, i+1, want)
 		}
 		one, d := picked[i], picked[i].Decision
@@ -114,6 +121,17 @@ func (x *exchange) claim(t *rapid.T, node domain.NodeID) {
 		x.leases[one.TaskID]++
 		x.held = append(x.held, one.TaskID)
 		x.say(t, one.TaskID.Stream(), domain.TaskClaimed{TaskID: one.TaskID, Lease: x.leases[one.TaskID], NodeID: node, Deadline: x.now.Add(time.Hour), Attempt: 1, Decision: &d})
+	}
+}
+
+// reserve checks that rows keep the node's room for what the index does.
+func (x *exchange) reserve(t *rapid.T, want sched.Decision, picked []projections.Picked) {
+	if len(picked) != 1 || picked[0].Room == nil || string(picked[0].TaskID) != want.Item {
+		t.Fatalf("node %s: the index keeps its room for %s, the rows say %+v", want.Node, want.Item, picked)
+	}
+	if one := picked[0]; !one.Kept {
+		x.index.Reserve(want, x.now)
+		x.say(t, one.TaskID.Stream(), *one.Room)
 	}
 }
 
@@ -140,7 +158,7 @@ func (x *exchange) end(t *rapid.T, release bool) {
 func TestRowsPickWhatTheIndexPicks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := newExchange(t)
-		for node, facts := range map[domain.NodeID]string{"n1": `{"slots":4}`, "n2": `{"slots":9,"gpu":"h100"}`} {
+		for node, facts := range map[domain.NodeID]string{"n1": `{"slots":2,"gpu":"h100"}`, "n2": `{"slots":9,"gpu":"h100"}`} {
 			x.say(t, node.Stream(), domain.NodeAnnounced{NodeID: node, Capabilities: []string{"cuda"}, Facts: json.RawMessage(facts)})
 			x.say(t, node.Stream(), domain.HostOnline{NodeID: node})
 			err := x.models.View(func(v projections.View) error {

@@ -257,7 +257,7 @@ func (p *picker) promised() (Picked, bool, error) {
 		decision := p.decided(g, choice, row.standing(), false)
 		decision.Promised = true
 		p.book(g, choice)
-		return Picked{id, decision}, true, nil
+		return Picked{TaskID: id, Decision: decision}, true, nil
 	}
 	return Picked{}, false, nil
 }

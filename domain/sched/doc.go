@@ -55,5 +55,20 @@
 //	A + R · (K + 1 + m) / r,
 //
 // for later items are never older, so no flood of important, heavy or urgent
-// items adds to K. Both are properties that the tests try to break.
+// items adds to K.
+//
+// Both speak of picks that could take the item. A node of several slots that is
+// never idle frees one at a time, and makes no such pick for an item of two. So a
+// node that on its reserved turn has no room for the longest starving item, which
+// has starved for more than D (Policy.ReserveAfter), keeps what is free and
+// starts nothing until the item fits. One node does so for an item, one item has
+// it of a node, and the oldest items have it of as many nodes as the policy says;
+// so little is idle, and younger items never stand before older ones. Let no
+// lease last longer than T, and a node that may have the item by its kind, by
+// what the node can do and by its slots ask at least every g; let T + g be
+// shorter than a reservation lasts. Then any item starts within
+//
+//	A + D + (K + 1) · (R + 1) · (T + g).
+//
+// All three are properties that the tests try to break.
 package sched

@@ -95,6 +95,7 @@ const (
 	GateGPUBusy      = "gpu_busy"     // it is not busy, for types that would make it worse
 	GateDisk         = "disk"         // the disk is not full
 	GateSlots        = "slots"        // enough slots are free
+	GateReserved     = "reserved"     // its room is not kept for another item
 	GateOnePerNode   = "one_per_node" // it does not hold an item of that config and type
 	GatePinned       = "pinned"       // the item is not meant for another node
 	GateExcluded     = "excluded"     // the item is not kept from this node
@@ -160,6 +161,14 @@ func (a *Asker) Gates(item Requirement) []Gate {
 	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
 	return list.gates
 }
+
+// Wants tells whether the claim asks for a type.
+func (a *Asker) Wants(kind string) bool {
+	return len(a.node.Wants) == 0 || slices.Contains(a.node.Wants, kind)
+}
+
+// Drained asks the gates of the node as Node.Drained has it.
+func (a *Asker) Drained() *Asker { return a.rules.Asker(a.node.Drained(), a.matcher) }
 
 // Preference is how much the node would rather take a type; 0 when nobody said.
 func (a *Asker) Preference(kind string) int {

@@ -149,6 +149,9 @@ func before(a, b Choice, ca, cb *Contender) bool {
 	return ca.older(cb.Standing) < 0
 }
 
+// Before tells that one has waited longer than the other.
+func (s *Standing) Before(other *Standing) bool { return s.older(other) < 0 }
+
 // older orders by age, then by id.
 func (s *Standing) older(other *Standing) int {
 	if s.Queued != other.Queued {

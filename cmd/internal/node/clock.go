@@ -244,7 +244,7 @@ func (n *Node) wouldGet(v projections.View, node domain.NodeID, now time.Time) (
 		claimant.Level = &last.level
 	}
 	picked, err := projections.PickTasks(v, claimant, projections.Market{Rules: policy.rules, Now: now})
-	if err != nil || len(picked) == 0 {
+	if err != nil || len(picked) == 0 || picked[0].Room != nil {
 		return "", err
 	}
 	row, _, err := projections.WorkItemsTable.Get(v, string(picked[0].TaskID))

@@ -104,7 +104,7 @@ func mentions(text string, route transport.Route) bool {
 func TestEveryCommandHasARoute(t *testing.T) {
 	issued := map[string]bool{}
 	for _, name := range []string{
-		"work.lease", "work.expire", "work.requeue", "work.pressure", "work.preempt",
+		"work.lease", "work.reserve", "work.expire", "work.requeue", "work.pressure", "work.preempt",
 		"nodes.silent", "nodes.report", "nodes.idle", "nodes.busy", "nodes.zombie", "nodes.retire_offline",
 		"events.append",
 		"admin.end_pause", "admin.report_cluster",

@@ -17,11 +17,13 @@ type Result struct {
 }
 
 // Bus runs commands against a log: read the stream, fold, decide, append at the
-// revision read; on a conflict, again. It holds no state of its own.
+// revision read; on a conflict, again. It holds no state of its own: what
+// streams fold to between commands is in the memory it is lent.
 type Bus struct {
 	Log     eventlog.Log
 	Catalog *domain.Catalog
 	Office  Office // nil: commands that consult the read models are refused
+	Memory  Memory // nil: every decision reads its stream from the start
 	Retries int    // after a conflict; 0 means 16
 
 	specs map[string]Spec
@@ -183,22 +185,6 @@ func ofItself(err error) bool {
 	}
 }
 
-func (b *Bus) history(ctx context.Context, stream domain.StreamID) ([]domain.Envelope, domain.Revision, error) {
-	var history []domain.Envelope
-	head := domain.NoStream
-	for e, err := range b.Log.Read(ctx, stream, 0, eventlog.Forward) {
-		if err != nil {
-			return nil, head, err
-		}
-		if err := b.Catalog.Fill(&e); err != nil {
-			return nil, head, err
-		}
-		history = append(history, e)
-		head = e.Revision
-	}
-	return history, head, nil
-}
-
 // step decides and appends on one stream.
 func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targeted, dry bool) (Step, domain.Position, error) {
 	stream := c.Stream()
@@ -208,38 +194,73 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	if stateless, ok := c.(Stateless); ok {
 		return b.record(ctx, stateless, facts, dry)
 	}
-	history, head, err := b.history(ctx, stream)
+	past, err := b.recall(ctx, spec, stream, facts.Command)
 	if err != nil {
 		return Step{}, 0, err
 	}
-	out := spec.run(history, c, facts)
-	if out.prior != nil {
-		step := Step{Events: out.prior, Duplicate: true, Answer: out.answer(out.prior)}
-		return step, out.prior[len(out.prior)-1].Position, out.err
-	}
-	if len(out.events) == 0 {
-		if out.err != nil {
-			return Step{}, 0, out.err
+	for {
+		step, position, settled, err := b.decide(ctx, spec, past, facts, c, dry)
+		if settled || !past.known {
+			return step, position, err
 		}
-		var position domain.Position
-		if len(history) > 0 {
-			position = history[len(history)-1].Position
+		// What was remembered may be behind the log: only an append that was taken
+		// shows that it is not.
+		past.known = false
+		read, failed := b.readOn(ctx, spec, stream, facts.Command, past)
+		if failed != nil {
+			return Step{}, 0, failed
 		}
-		return Step{Answer: out.answer(nil)}, position, nil
+		if read == 0 {
+			return step, position, err
+		}
 	}
-	events, proposed, err := b.propose(stream, head, facts, out.events)
+}
+
+// decide decides on what a stream came to, and appends what follows. Settled
+// says that the log had its say: what was appended was taken, or not for a
+// reason that is not the revision.
+func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.Facts, c Targeted, dry bool) (step Step, position domain.Position, settled bool, err error) {
+	stream := c.Stream()
+	answer := func(state any, events []domain.Envelope) any {
+		if spec.answer == nil {
+			return nil
+		}
+		return spec.answer(state, c, events)
+	}
+	if prior := past.prior; len(prior) > 0 {
+		b.keep(spec, stream, past, "", nil)
+		return Step{Events: prior, Duplicate: true, Answer: answer(past.State, prior)}, prior[len(prior)-1].Position, true, refusalOf(prior)
+	}
+	decided, refused := spec.decide(past.State, c, facts)
+	if len(decided) == 0 {
+		b.keep(spec, stream, past, "", nil)
+		if refused != nil {
+			return Step{}, 0, false, refused
+		}
+		return Step{Answer: answer(past.State, nil)}, past.Position, false, nil
+	}
+	events, proposed, err := b.propose(stream, past.Revision, facts, decided)
 	if err != nil {
-		return Step{}, 0, err
+		return Step{}, 0, false, err
 	}
-	if dry {
-		return Step{Events: events, Answer: out.answer(events)}, 0, out.err
+	if !dry {
+		receipt, err := b.Log.Append(ctx, stream, past.Revision, proposed...)
+		if err != nil {
+			var conflict *eventlog.Conflict
+			return Step{}, 0, !errors.As(err, &conflict), err
+		}
+		place(events, receipt)
+		position, settled = receipt.Last, true
+		step.Duplicate = receipt.Duplicate
+		if !receipt.Duplicate {
+			b.keep(spec, stream, past, facts.Command, events)
+		}
 	}
-	receipt, err := b.Log.Append(ctx, stream, head, proposed...)
-	if err != nil {
-		return Step{}, 0, err
+	step.Events = events
+	if spec.answer != nil {
+		step.Answer = answer(spec.fold(past.State, events), events)
 	}
-	place(events, receipt)
-	return Step{Events: events, Duplicate: receipt.Duplicate, Answer: out.answer(events)}, receipt.Last, out.err
+	return step, position, settled, refused
 }
 
 // record appends what a stateless command says. A conflict is the caller's to
@@ -259,6 +280,9 @@ func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry b
 		return Step{}, 0, err
 	}
 	place(events, receipt)
+	if b.Memory != nil && !receipt.Duplicate {
+		b.Memory.Extend(stream, events)
+	}
 	return Step{Events: events, Duplicate: receipt.Duplicate}, receipt.Last, nil
 }
 

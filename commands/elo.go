@@ -43,10 +43,10 @@ type MatchRecorded struct {
 // recordMatch takes a game once, whoever tells it.
 func recordMatch(r domain.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Event, error) {
 	event := c.event()
-	if r.Facts[event.MatchID] {
+	if r.Counts(event.MatchID) {
 		return nil, nil
 	}
-	if other, known := r.Games[c.GameID]; known && c.GameID != "" {
+	if other, known := r.Match(c.GameID); known && c.GameID != "" {
 		return nil, domain.Errorf(domain.Conflict, "game %s of %s is recorded as match %s with other content", c.GameID, c.ConfigKey, other)
 	}
 	var names []string
@@ -78,7 +78,7 @@ func (recordElo) CommandType() string       { return "elo.record" }
 func (c recordElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
 func recordResults(r domain.Ratings, c recordElo, facts domain.Facts) ([]domain.Event, error) {
-	if r.Facts[c.FactID] {
+	if r.Counts(c.FactID) {
 		return nil, nil
 	}
 	names := []string{string(c.ModelID)}

@@ -18,7 +18,8 @@ import (
 )
 
 // Evolver is a state that events fold into. Evolve has a value receiver and no
-// error: what is in the log has happened.
+// error: what is in the log has happened. It leaves the receiver and all that it
+// refers to as they were, for a state outlives the decision it was folded for.
 type Evolver[S any] interface{ Evolve(domain.Envelope) S }
 
 // Targeted is a command that is decided on one stream.
@@ -76,7 +77,10 @@ type Spec struct {
 	consults  func(domain.Command) bool
 	each      bool
 	glance    func(Desk, domain.Command, domain.Facts) (domain.Command, error)
-	run       runner
+	kind      any // of state, a nil *S
+	fold      func(state any, events []domain.Envelope) any
+	decide    func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error)
+	answer    func(state any, c domain.Command, events []domain.Envelope) any
 	fan       func(Desk, domain.Command, domain.Facts) (Plan, error)
 	combine   func(domain.Command, []Step) any
 }
@@ -137,35 +141,31 @@ func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, 
 			spec.Answer = example
 		}
 	}
-	spec.run = func(stream []domain.Envelope, c domain.Command, facts domain.Facts) decided {
-		command := c.(C)
-		var state S
-		var prior []domain.Envelope
-		for _, e := range stream {
-			state = state.Evolve(e)
-			if e.Meta.Command == facts.Command && facts.Command != "" {
-				prior = append(prior, e)
-			}
+	stateOf := func(state any) S {
+		if state == nil {
+			var none S
+			return none
 		}
-		out := decided{answer: func(events []domain.Envelope) any {
-			if answer == nil {
-				return nil
-			}
-			after := state
-			if len(prior) == 0 {
-				for _, e := range events {
-					after = after.Evolve(e)
-				}
-			}
-			return answer(after, command, events)
-		}}
-		if len(prior) > 0 {
-			out.prior = prior
-			out.err = refusalOf(prior)
-			return out
+		return state.(S)
+	}
+	spec.kind = (*S)(nil)
+	spec.fold = func(state any, events []domain.Envelope) any {
+		if len(events) == 0 {
+			return state
 		}
-		out.events, out.err = decide(state, command, facts)
-		return out
+		folded := stateOf(state)
+		for _, e := range events {
+			folded = folded.Evolve(e)
+		}
+		return folded
+	}
+	spec.decide = func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error) {
+		return decide(stateOf(state), c.(C), facts)
+	}
+	if answer != nil {
+		spec.answer = func(state any, c domain.Command, events []domain.Envelope) any {
+			return answer(stateOf(state), c.(C), events)
+		}
 	}
 	return spec
 }
@@ -207,16 +207,6 @@ func specOf[C domain.Command](about string, options []SpecOption) Spec {
 	}
 	return spec
 }
-
-// decided is what a decision came to on the stream it was shown.
-type decided struct {
-	events []domain.Event
-	err    error
-	prior  []domain.Envelope
-	answer func(events []domain.Envelope) any
-}
-
-type runner func(stream []domain.Envelope, c domain.Command, facts domain.Facts) decided
 
 // refusalOf is the error that the first run of a command ended with, read back
 // from the events it left.

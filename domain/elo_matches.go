@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -132,13 +131,12 @@ func (e EvaluationCompleted) ContentIdentity() string {
 	}{e.ConfigKey, e.ModelID, results})
 }
 
-// Ratings is the state of the ratings of a game, folded from its stream. It
-// owns its maps: a state is folded forward and the old one not used again.
+// Ratings is the state of the ratings of a game, folded from its stream.
 type Ratings struct {
-	Facts   map[string]bool   // identities of all facts that count
-	Games   map[string]string // game id → match id
-	players map[string]*Player
-	weight  float64 // of a pair in a game
+	facts   ordered[struct{}] // identities of all facts that count
+	games   ordered[string]   // game id → match id
+	players ordered[Player]
+	weight  float64 // of a pair in a game; 0 before the first fact
 }
 
 // Player is a player as its games show it.
@@ -146,36 +144,42 @@ type Player struct {
 	Name    string
 	Rating  *float64 // as last published; nil: not yet
 	Error   float64
-	Against map[string]rating.WDL
+	against ordered[rating.WDL]
 }
 
 // Games counts the player's games, pairs of them with more than two players.
 func (p Player) Games() int {
 	games := 0
-	for _, wdl := range p.Against { //purity:ok a sum has no order
+	for _, wdl := range p.against.all() {
 		games += wdl.Games()
 	}
 	return games
 }
 
+// Counts tells whether a fact counts already.
+func (r Ratings) Counts(fact string) bool { return r.facts.has(fact) }
+
+// Match finds the match that a game was recorded as.
+func (r Ratings) Match(game string) (string, bool) { return r.games.get(game) }
+
 // Evolve applies a fact.
 func (r Ratings) Evolve(fact Envelope) Ratings {
 	switch e := fact.Event.(type) {
 	case EloResultsRecorded:
-		if r = r.ready(e.ConfigKey); r.Facts[e.FactID] {
+		if r = r.ready(e.ConfigKey); r.Counts(e.FactID) {
 			return r
 		}
-		r.Facts[e.FactID] = true
+		r.facts = r.facts.with(e.FactID, struct{}{})
 		for _, result := range e.Results {
-			r.meet(string(e.ModelID), result.Opponent, rating.WDL{Wins: result.Wins, Draws: result.Draws, Losses: result.Losses})
+			r = r.meet(string(e.ModelID), result.Opponent, rating.WDL{Wins: result.Wins, Draws: result.Draws, Losses: result.Losses})
 		}
 	case EloMatchRecorded:
-		if r = r.ready(e.ConfigKey); r.Facts[e.MatchID] {
+		if r = r.ready(e.ConfigKey); r.Counts(e.MatchID) {
 			return r
 		}
-		r.Facts[e.MatchID] = true
+		r.facts = r.facts.with(e.MatchID, struct{}{})
 		if e.GameID != "" {
-			r.Games[e.GameID] = e.MatchID
+			r.games = r.games.with(e.GameID, e.MatchID)
 		}
 		for i, a := range e.Participants {
 			for j, b := range e.Participants[:i] {
@@ -188,46 +192,46 @@ func (r Ratings) Evolve(fact Envelope) Ratings {
 				default:
 					wdl.Draws = 1
 				}
-				r.meet(a.Name(), b.Name(), wdl)
+				r = r.meet(a.Name(), b.Name(), wdl)
 			}
 		}
 	case EloUpdated:
 		r = r.ready(e.ConfigKey)
 		player := r.player(string(e.ModelID))
 		player.Rating, player.Error = &e.New, e.Error
+		r.players = r.players.with(player.Name, player)
 	}
 	return r
 }
 
 func (r Ratings) ready(config ConfigKey) Ratings {
-	if r.players == nil {
-		r.Facts, r.Games, r.players = map[string]bool{}, map[string]string{}, map[string]*Player{}
+	if r.weight == 0 {
 		r.weight = 1 / float64(max(config.Players()-1, 1))
 	}
 	return r
 }
 
-func (r Ratings) player(name string) *Player {
-	player, known := r.players[name]
-	if !known {
-		player = &Player{Name: name, Against: map[string]rating.WDL{}}
-		r.players[name] = player
+func (r Ratings) player(name string) Player {
+	if player, known := r.players.get(name); known {
+		return player
 	}
-	return player
+	return Player{Name: name}
 }
 
 // meet counts games of two players for both; a player against itself counts for nobody.
-func (r Ratings) meet(a, b string, wdl rating.WDL) {
+func (r Ratings) meet(a, b string, wdl rating.WDL) Ratings {
 	if a == b || wdl.Games() == 0 {
-		return
+		return r
 	}
 	add := func(one, other string, w rating.WDL) {
 		p := r.player(one)
-		sum := p.Against[other]
-		p.Against[other] = rating.WDL{Wins: sum.Wins + w.Wins, Draws: sum.Draws + w.Draws, Losses: sum.Losses + w.Losses}
+		sum, _ := p.against.get(other)
+		p.against = p.against.with(other, rating.WDL{Wins: sum.Wins + w.Wins, Draws: sum.Draws + w.Draws, Losses: sum.Losses + w.Losses})
+		r.players = r.players.with(one, p)
 	}
 	add(a, b, wdl)
 	add(b, a, rating.WDL{Wins: wdl.Losses, Draws: wdl.Draws, Losses: wdl.Wins})
+	return r
 }
 
 // rated is what a player's games are measured against.
@@ -235,7 +239,7 @@ func (r Ratings) rated(name string, p EloPolicy) float64 {
 	if pin, pinned := p.Pin(name); pinned {
 		return pin
 	}
-	if player, known := r.players[name]; known && player.Rating != nil {
+	if player := r.player(name); player.Rating != nil {
 		return *player.Rating
 	}
 	return p.Initial
@@ -253,8 +257,8 @@ func (r Ratings) Rerate(config ConfigKey, names []string, p EloPolicy) []EloUpda
 		}
 		player := r.player(name)
 		var games []rating.Against
-		for _, opponent := range slices.Sorted(maps.Keys(player.Against)) {
-			games = append(games, rating.Against{Rating: r.rated(opponent, p), WDL: player.Against[opponent], Weight: r.weight})
+		for opponent, wdl := range player.against.all() {
+			games = append(games, rating.Against{Rating: r.rated(opponent, p), WDL: wdl, Weight: r.weight})
 		}
 		if len(games) == 0 {
 			continue

@@ -3,9 +3,9 @@ package domain
 // ModelLife is the state of a model, folded from its stream: the evaluations
 // that it was told of.
 type ModelLife struct {
-	byTask    map[TaskID]string // → what the evaluation of that item said
-	byContent map[string]bool   // evaluations that named no item
-	anywhere  map[string]bool
+	byTask    ordered[string]   // item → what its evaluation said
+	byContent ordered[struct{}] // evaluations that named no item
+	anywhere  ordered[struct{}]
 }
 
 // Evolve applies a fact.
@@ -14,15 +14,12 @@ func (m ModelLife) Evolve(fact Envelope) ModelLife {
 	if !ok {
 		return m
 	}
-	if m.byTask == nil {
-		m.byTask, m.byContent, m.anywhere = map[TaskID]string{}, map[string]bool{}, map[string]bool{}
-	}
 	content := e.ContentIdentity()
-	m.anywhere[content] = true
+	m.anywhere = m.anywhere.with(content, struct{}{})
 	if e.TaskID == "" {
-		m.byContent[content] = true
-	} else if _, told := m.byTask[e.TaskID]; !told {
-		m.byTask[e.TaskID] = content
+		m.byContent = m.byContent.with(content, struct{}{})
+	} else if !m.byTask.has(string(e.TaskID)) {
+		m.byTask = m.byTask.with(string(e.TaskID), content)
 	}
 	return m
 }
@@ -33,13 +30,13 @@ func (m ModelLife) Evolve(fact Envelope) ModelLife {
 func (m ModelLife) Knows(e EvaluationCompleted) (bool, error) {
 	content := e.ContentIdentity()
 	if e.TaskID == "" {
-		return m.anywhere[content], nil
+		return m.anywhere.has(content), nil
 	}
-	if told, known := m.byTask[e.TaskID]; known {
+	if told, known := m.byTask.get(string(e.TaskID)); known {
 		if told != content {
 			return true, Errorf(Conflict, "evaluation of model %s by item %s is recorded with other results", clip(string(e.ModelID), 64), e.TaskID)
 		}
 		return true, nil
 	}
-	return m.byContent[content], nil
+	return m.byContent.has(content), nil
 }

@@ -49,6 +49,9 @@ type Config struct {
 	Logger     *slog.Logger
 	// Disk tells the free bytes of the data folder, for health; nil when nobody knows.
 	Disk func() (free, total uint64, err error)
+	// Forgetful says that every decision reads its stream from the log. It is for
+	// tests and measurements: the answers are the same.
+	Forgetful bool
 	// Done is told of every command that was run, with what came of it. It is
 	// for tests; nil costs nothing.
 	Done func(domain.Command, commands.Result)
@@ -121,6 +124,9 @@ func Open(config Config) (*Node, error) {
 	n.claims = &queues{waiting: map[domain.NodeID]*queue{}}
 	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {
 		return nil, errors.Join(err, n.store.Close())
+	}
+	if !config.Forgetful {
+		n.bus.Memory = newMemory()
 	}
 	return n, nil
 }

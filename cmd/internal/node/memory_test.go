@@ -1,0 +1,443 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// readings counts the events that are read from a log.
+type readings struct {
+	eventlog.Log
+	events atomic.Int64
+}
+
+func (r *readings) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		for e, err := range r.Log.Read(ctx, stream, from, direction) {
+			r.events.Add(1)
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// failing is a test or a benchmark.
+type failing interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+// decider is a bus on a log, without read models.
+func decider(t failing, log eventlog.Log, memory commands.Memory) *commands.Bus {
+	t.Helper()
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, err := commands.NewBus(log, catalog, nil, wiring.Specs()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus.Memory = memory
+	return bus
+}
+
+// untouched is a memory that finds out when somebody changes what it remembers.
+type untouched struct {
+	*memory
+	mu    sync.Mutex
+	looks map[domain.StreamID]string
+	fault string
+}
+
+func (u *untouched) check(stream domain.StreamID, kind any) {
+	past, known, _ := u.memory.Recall(stream, kind, "")
+	if look, kept := u.looks[stream]; known && kept && look != lookOf(past.State) {
+		u.fault = fmt.Sprintf("%s: the state was\n%s\nand is\n%s", stream, look, lookOf(past.State))
+	}
+}
+
+func (u *untouched) Recall(stream domain.StreamID, kind any, command string) (commands.Past, bool, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.check(stream, kind)
+	return u.memory.Recall(stream, kind, command)
+}
+
+func (u *untouched) Keep(stream domain.StreamID, kind any, from domain.Revision, past commands.Past, ids []string, bytes int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.check(stream, kind)
+	u.memory.Keep(stream, kind, from, past, ids, bytes)
+	delete(u.looks, stream)
+	if now, known, _ := u.memory.Recall(stream, kind, ""); known {
+		u.looks[stream] = lookOf(now.State)
+	}
+}
+
+// lookOf writes a value down with everything it refers to.
+func lookOf(value any) string {
+	var b strings.Builder
+	var write func(v reflect.Value)
+	write = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if v.IsNil() {
+				b.WriteString("nil")
+				return
+			}
+			write(v.Elem())
+		case reflect.Struct:
+			b.WriteString("{")
+			for i := range v.NumField() {
+				write(v.Field(i))
+				b.WriteString(" ")
+			}
+			b.WriteString("}")
+		case reflect.Slice:
+			b.WriteString("[")
+			for i := range v.Len() {
+				write(v.Index(i))
+				b.WriteString(" ")
+			}
+			b.WriteString("]")
+		case reflect.Map:
+			fmt.Fprintf(&b, "map of %d", v.Len()) // states keep their maps to themselves: there are none
+		default:
+			fmt.Fprint(&b, v)
+		}
+	}
+	if value != nil {
+		write(reflect.ValueOf(value))
+	}
+	return b.String()
+}
+
+// someCommand draws a command on one of a few streams.
+func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
+	item := rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, "item")
+	lease := rapid.IntRange(1, 3).Draw(t, "lease")
+	n := rapid.IntRange(0, 5).Draw(t, "n")
+	report := fmt.Sprintf(`{"task_id":%q,"lease":%d}`, item, lease)
+	one := rapid.SampledFrom([][2]string{
+		{"work.add", fmt.Sprintf(`{"task_id":%q,"task_type":"selfplay","payload":{"n":%d}}`, item, n)},
+		{"work.lease", fmt.Sprintf(`{"task_id":%q,"node_id":"gpu-%d"}`, item, n)},
+		{"work.start", report},
+		{"work.heartbeat", report},
+		{"work.complete", report},
+		{"work.fail", fmt.Sprintf(`{"task_id":%q,"lease":%d,"error":"out of memory"}`, item, lease)},
+		{"work.release", report},
+		{"work.cancel", fmt.Sprintf(`{"task_id":%q}`, item)},
+		{"work.retry", fmt.Sprintf(`{"task_id":%q}`, item)},
+		{"work.requeue", fmt.Sprintf(`{"task_id":%q}`, item)},
+		{"work.revoke", fmt.Sprintf(`{"task_id":%q,"lease":%d,"reason":"sick"}`, item, lease)},
+		{"elo.match", fmt.Sprintf(`{"config_key":"hex8_2p","participants":[{"model_id":"m%d"},{"model_id":"heuristic"}],"result":{"ranks":[%d,2]},"game_id":"g%d"}`, n, lease, n)},
+		{"elo.record", fmt.Sprintf(`{"config_key":"hex8_2p","fact_id":"f%d","model_id":"m1","results":[{"opponent":"random","wins":%d,"losses":1}]}`, n, lease)},
+		{"evaluation.record", fmt.Sprintf(`{"event":{"config_key":"hex8_2p","model_id":"m1","results":[{"opponent":"random","wins":%d,"losses":1}]}}`, n)},
+		{"training.block", fmt.Sprintf(`{"config_key":"hex8_2p","reason":"r%d"}`, n)},
+		{"training.unblock", fmt.Sprintf(`{"config_key":"hex8_2p","reason":"r%d"}`, n)},
+		{"nodes.register", fmt.Sprintf(`{"node_id":"gpu-1","facts":{"slots":%d}}`, n)},
+		{"admin.pause", fmt.Sprintf(`{"kind":"selfplay","reason":"r%d"}`, n)},
+		{"admin.resume", fmt.Sprintf(`{"kind":"selfplay","reason":"r%d"}`, n)},
+		{"policies.set", fmt.Sprintf(`{"name":"default","policy":{"work":{"max_attempts":%d}},"reason":"r"}`, n+1)},
+		{"events.append", ""},
+	}).Draw(t, "command")
+	if one[0] == "events.append" {
+		return commands.AppendEvent{Target: "training-hex8_2p", Expected: domain.AnyRevision, Event: domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: float64(n) / 10, Threshold: 0.6}}
+	}
+	spec, known := bus.Spec(one[0])
+	if !known {
+		t.Fatalf("no command %s", one[0])
+	}
+	pointer := spec.New()
+	if err := json.Unmarshal([]byte(one[1]), pointer); err != nil {
+		t.Fatal(err)
+	}
+	return spec.Value(pointer)
+}
+
+// told is all that a caller learns of a command.
+func told(t *rapid.T, result commands.Result, err error) string {
+	text, failed := json.Marshal(result)
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	return fmt.Sprintf("%s %v", text, err)
+}
+
+// A bus that remembers answers and appends what one does that reads every stream
+// from its start: whatever was forgotten or written past it, and however often
+// commands are repeated.
+func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plain, log := eventlog.NewMemory(), eventlog.NewMemory()
+		reading := decider(t, plain, nil)
+		limits := func() *untouched {
+			m := &untouched{memory: newMemory(), looks: map[domain.StreamID]string{}}
+			m.most = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "pasts")
+			return m
+		}
+		memory := limits()
+		remembering := decider(t, log, memory)
+		type sent struct {
+			id      string
+			command domain.Command
+		}
+		var earlier []sent
+		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		for i := range rapid.IntRange(1, 50).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * time.Second)
+			one := sent{fmt.Sprintf("c%d", i), someCommand(t, reading)}
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0: // a start anew
+				memory = limits()
+				remembering.Memory = memory
+			case 1: // another writer, whose command may be repeated here
+				foreign := domain.CompletionRejected{TaskID: "t1", Lease: 1, Reason: "elsewhere"}
+				for _, log := range []eventlog.Log{plain, log} {
+					data, err := json.Marshal(foreign)
+					if err != nil {
+						t.Fatal(err)
+					}
+					id := "foreign"
+					if len(earlier) > 0 {
+						id = earlier[len(earlier)-1].id
+					}
+					_, err = log.Append(t.Context(), "task-t1", domain.AnyRevision, eventlog.Proposed{
+						ID: domain.DeriveID(fmt.Sprint("foreign", i), 0), Type: foreign.EventType(), Version: 1, Time: now, Meta: domain.Meta{Command: id}, Data: data,
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			case 2, 3: // a repetition, word for word or not
+				if len(earlier) > 0 {
+					again := earlier[rapid.IntRange(0, len(earlier)-1).Draw(t, "again")]
+					one.id = again.id
+					if rapid.IntRange(0, 3).Draw(t, "other") > 0 {
+						one.command = again.command
+					}
+				}
+			}
+			earlier = append(earlier, one)
+			facts := domain.Facts{Now: now, Command: one.id, Node: "n", Actor: "a", Policy: domain.DefaultPolicy(), Seed: SeedOf(one.id)}
+			do := (*commands.Bus).Do
+			if rapid.IntRange(0, 5).Draw(t, "dry") == 0 {
+				do = (*commands.Bus).Try
+			}
+			want, wantErr := do(reading, t.Context(), facts, one.command)
+			found, foundErr := do(remembering, t.Context(), facts, one.command)
+			if a, b := told(t, want, wantErr), told(t, found, foundErr); a != b {
+				t.Fatalf("%s %s %+v: want\n%s\nfound\n%s", one.id, one.command.CommandType(), one.command, a, b)
+			}
+			if memory.fault != "" {
+				t.Fatalf("after %s: %s", one.command.CommandType(), memory.fault)
+			}
+		}
+		if a, b := written(t, plain), written(t, log); a != b {
+			t.Fatalf("want the log\n%s\nfound\n%s", a, b)
+		}
+	})
+}
+
+func written(t *rapid.T, log eventlog.Log) string {
+	var b strings.Builder
+	for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%d %s@%d %s %s %v %+v %s\n", e.Position, e.Stream, e.Revision, e.ID, e.Type, e.Time, e.Meta, e.Data)
+	}
+	return b.String()
+}
+
+func played(game int) commands.RecordMatch {
+	return commands.RecordMatch{
+		ConfigKey: "hex8_2p", GameID: fmt.Sprint("g", game),
+		Participants: []domain.MatchPlayer{{ModelID: fmt.Sprint("m", game%5)}, {ModelID: "heuristic"}},
+		Result:       commands.MatchResult{Ranks: []int{1 + game%2, 2 - game%2}},
+	}
+}
+
+func factsOf(id string, now time.Time) domain.Facts {
+	return domain.Facts{Now: now, Command: id, Node: "n", Policy: domain.DefaultPolicy(), Seed: SeedOf(id)}
+}
+
+// However long a stream is, a decision on it reads nothing that was read before.
+func TestADecisionReadsNothingTwice(t *testing.T) {
+	log := &readings{Log: eventlog.NewMemory()}
+	memory := newMemory()
+	bus := decider(t, log, memory)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	play := func(game int) commands.Result {
+		result, err := bus.Do(t.Context(), factsOf(fmt.Sprint("c", game), now), played(game))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	const games = 500
+	for game := range games {
+		play(game)
+	}
+	if n := log.events.Load(); n != 0 {
+		t.Errorf("want nothing read of what was just written, found %d events", n)
+	}
+	bus.Memory = newMemory()
+	play(games)
+	once := log.events.Load()
+	if once < games {
+		t.Errorf("want the stream read after a start, found %d events", once)
+	}
+	for game := range 50 {
+		play(games + 1 + game)
+	}
+	if n := log.events.Load(); n != once {
+		t.Errorf("want nothing read twice, found %d events", n-once)
+	}
+	if again := play(7); !again.Duplicate {
+		t.Error("want a repeated command to be answered as such")
+	}
+}
+
+// Decisions at once on one stream: each is taken, each once.
+func TestDecisionsAtOnceOnOneStream(t *testing.T) {
+	log := eventlog.NewMemory()
+	bus := decider(t, log, newMemory())
+	bus.Retries = 1000
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	const writers, games = 8, 25
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := range games {
+				game := w*games + i
+				for range 2 { // the second time it is a repetition
+					if _, err := bus.Do(t.Context(), factsOf(fmt.Sprint("c", game), now), played(game)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	matches := map[string]int{}
+	for e, err := range log.Read(t.Context(), "elo-hex8_2p", 0, eventlog.Forward) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == (domain.EloMatchRecorded{}).EventType() {
+			matches[e.Meta.Command]++
+		}
+	}
+	if len(matches) != writers*games {
+		t.Errorf("want %d games, found %d", writers*games, len(matches))
+	}
+	for id, n := range matches {
+		if n != 1 {
+			t.Errorf("%s: want its game once, found it %d times", id, n)
+		}
+	}
+}
+
+// What is remembered is bounded in number and in bytes, and a state that grows
+// weighs what it refers to.
+func TestMemoryIsBounded(t *testing.T) {
+	log := eventlog.NewMemory()
+	memory := newMemory()
+	memory.most, memory.heavy = 20, 200<<10
+	bus := decider(t, log, memory)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	add := func(id string, payload int) {
+		command := commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", Payload: fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("y", payload))}
+		if _, err := bus.Do(t.Context(), factsOf("c"+id, now), command); err != nil {
+			t.Fatal(err)
+		}
+		sum := 0
+		for at := memory.recent.Front(); at != nil; at = at.Next() {
+			sum += at.Value.(*remembered).weight
+		}
+		if memory.recent.Len() != len(memory.pasts) || memory.recent.Len() > memory.most || memory.bytes != sum || sum > memory.heavy {
+			t.Fatalf("after %s: want %d entries and %d bytes at most, counted rightly, found %d, %d, %d of %d", id, memory.most, memory.heavy, memory.recent.Len(), len(memory.pasts), memory.bytes, sum)
+		}
+	}
+	for i := range 50 {
+		add(fmt.Sprint("small", i), 10)
+	}
+	if n := memory.recent.Len(); n != memory.most {
+		t.Errorf("want %d entries, found %d", memory.most, n)
+	}
+	for i := range 10 {
+		add(fmt.Sprint("large", i), 30<<10)
+	}
+	if n := memory.recent.Len(); n > 7 || n < 4 {
+		t.Errorf("want as many large entries as their bytes admit, found %d", n)
+	}
+	before := memory.recent.Len()
+	add("huge", 120<<10)
+	if n := memory.recent.Len(); n != before || memory.pasts["task-huge"] != nil {
+		t.Errorf("want nothing kept that is too large by itself, and all else, found %d entries of %d", n, before)
+	}
+	for game := range 300 {
+		if _, err := bus.Do(t.Context(), factsOf(fmt.Sprint("g", game), now), played(game)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at, known := memory.pasts["elo-hex8_2p"]; !known || at.Value.(*remembered).state == 0 {
+		t.Error("want a long stream's state measured")
+	}
+}
+
+// BenchmarkDecision decides on one stream that is short or long, with and
+// without a memory: with one, the cost does not follow the length.
+func BenchmarkDecision(b *testing.B) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, length := range []int{100, 10_000, 100_000} {
+		for _, remembers := range []bool{true, false} {
+			if !remembers && length > 10_000 {
+				continue // minutes
+			}
+			b.Run(fmt.Sprintf("events=%d/remembers=%v", length, remembers), func(b *testing.B) {
+				log := eventlog.NewMemory()
+				bus := decider(b, log, newMemory())
+				game := 0
+				play := func() {
+					if _, err := bus.Do(b.Context(), factsOf(fmt.Sprint("c", game), now), played(game)); err != nil {
+						b.Fatal(err)
+					}
+					game++
+				}
+				for head := domain.Position(0); head < domain.Position(length); {
+					play()
+					var err error
+					if head, err = log.Head(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if !remembers {
+					bus.Memory = nil
+				}
+				for b.Loop() {
+					play()
+				}
+			})
+		}
+	}
+}

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 )
 
@@ -35,12 +36,17 @@ func CompletionOf(eventType string, result json.RawMessage, known Payload) (Even
 			object[key] = known[key]
 		}
 	}
-	payload, err := json.Marshal(object)
-	if err != nil {
-		return nil, Errorf(Invalid, "result: %w", err)
+	// Of keys that stand twice at the top, the last one counts; further down they
+	// are a fault.
+	var inside []Fault
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if repeats(object[key]) {
+			for _, fault := range doubled(object[key]) {
+				inside = append(inside, Fault{joinKeys(key, fault.Field), fault.Reason})
+			}
+		}
 	}
-	def := completionDefs[at]
-	translated, err := def.translate(eventType, payload)
+	translated, err := completionDefs[at].translateObject(eventType, object, inside)
 	return translated.Event, err
 }
 

@@ -30,11 +30,16 @@ func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 
 // translate is Translate once the type is known by the name.
 func (d *Def) translate(name string, payload []byte) (Translated, error) {
-	def, eventType := d, d.Type
 	object, faults := readObject(payload)
 	if object == nil {
-		return Translated{}, Faulty(eventType, faults)
+		return Translated{}, Faulty(d.Type, faults)
 	}
+	return d.translateObject(name, object, faults)
+}
+
+// translateObject is translate once the payload is read. It changes the object.
+func (d *Def) translateObject(name string, object Payload, faults []Fault) (Translated, error) {
+	def, eventType := d, d.Type
 	var out Translated
 	if name != eventType {
 		out.Translated = append(out.Translated, name+" → "+eventType)
@@ -47,18 +52,16 @@ func (d *Def) translate(name string, payload []byte) (Translated, error) {
 	faults = append(faults, contradictions...)
 	out.Translated = append(out.Translated, def.drop(object)...)
 	faults = append(faults, def.missing(object)...)
-	mistyped := def.mistyped(object)
-	faults = append(faults, mistyped...)
-	for _, fault := range mistyped { // the rest is still worth checking
-		delete(object, topKey(fault.Field))
-	}
-	canonical, err := json.Marshal(object)
-	if err != nil {
-		return Translated{}, Errorf(Invalid, "%s: %w", eventType, err)
-	}
-	event, err := def.decode(StandardCodec{}, canonical)
-	if err != nil {
-		return Translated{}, Faulty(eventType, append(faults, typeFault(err)))
+	event, err := def.read(object)
+	if err != nil { // not all of it can be read: name every key that cannot
+		mistyped := def.mistyped(object)
+		faults = append(faults, mistyped...)
+		for _, fault := range mistyped { // the rest is still worth checking
+			delete(object, topKey(fault.Field))
+		}
+		if event, err = def.read(object); err != nil {
+			return Translated{}, Faulty(eventType, append(faults, typeFault(err)))
+		}
 	}
 	if v, can := event.(Validator); can {
 		before := len(faults) // a key that is missing or mistyped is zero now: its range says nothing
@@ -73,6 +76,15 @@ func (d *Def) translate(name string, payload []byte) (Translated, error) {
 	}
 	out.Event = event
 	return out, nil
+}
+
+// read decodes what is left of an object once its keys are canonical.
+func (d *Def) read(object Payload) (Event, error) {
+	canonical, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	return d.decode(StandardCodec{}, canonical)
 }
 
 // rename moves legacy keys to their canonical names. Two names of one key that
@@ -170,7 +182,75 @@ func readObject(payload []byte) (Payload, []Fault) {
 		}
 		return nil, []Fault{{"payload", "want a JSON object"}}
 	}
-	return object, doubled(payload)
+	if repeats(payload) {
+		return object, doubled(payload)
+	}
+	return object, nil
+}
+
+// manyKeys of one object are not compared one by one.
+const manyKeys = 64
+
+// repeats tells whether a key may stand twice in one object of a valid document.
+// It is sure of a no; for a yes, doubled has to look. In a valid document a text
+// is a key where a colon follows it.
+func repeats(document []byte) bool {
+	var keys [][]byte // of the open objects
+	var starts []int  // in keys
+	for at := 0; at < len(document); at++ {
+		switch document[at] {
+		case '{':
+			starts = append(starts, len(keys))
+		case '}':
+			if len(starts) == 0 {
+				return true
+			}
+			keys, starts = keys[:starts[len(starts)-1]], starts[:len(starts)-1]
+		case '"':
+			text, escaped, ok := textAt(document, at+1)
+			if !ok {
+				return true
+			}
+			at += len(text) + 1
+			if !colonFollows(document, at+1) {
+				continue
+			}
+			if escaped || len(starts) == 0 {
+				return true
+			}
+			siblings := keys[starts[len(starts)-1]:]
+			if len(siblings) >= manyKeys || slices.ContainsFunc(siblings, func(key []byte) bool { return bytes.Equal(key, text) }) {
+				return true
+			}
+			keys = append(keys, text)
+		}
+	}
+	return false
+}
+
+// textAt gives the text between quotes that begins at a place, as it is written.
+func textAt(document []byte, start int) (text []byte, escaped, ok bool) {
+	for at := start; at < len(document); at++ {
+		switch document[at] {
+		case '\\':
+			escaped = true
+			at++
+		case '"':
+			return document[start:at], escaped, true
+		}
+	}
+	return nil, escaped, false
+}
+
+func colonFollows(document []byte, at int) bool {
+	for ; at < len(document); at++ {
+		switch document[at] {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return document[at] == ':'
+		}
+	}
+	return false
 }
 
 // doubled names every key that stands twice in one object of a valid document.

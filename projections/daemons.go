@@ -100,7 +100,7 @@ func DaemonsProjection() Projection {
 func daemonsPolicy(v View) (domain.DaemonsPolicy, error) {
 	policy, found, err := daemonsPolicyTable.Get(v, domain.PolicyDefaultName)
 	if err == nil && !found {
-		policy = domain.DefaultPolicy().Daemons
+		policy = builtIn.Daemons
 	}
 	return policy, err
 }

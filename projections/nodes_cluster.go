@@ -40,7 +40,7 @@ var nodesClusterTable = Table[ClusterRow]{"nodes.cluster"}
 func TheCluster(v View) (ClusterRow, error) {
 	row, found, err := nodesClusterTable.Get(v, domain.DefaultCluster)
 	if err == nil && !found {
-		row.Policy = numbersOf(domain.DefaultPolicy().Nodes.Cluster)
+		row.Policy = numbersOf(builtIn.Nodes.Cluster)
 	}
 	return row, err
 }

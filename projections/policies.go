@@ -3,6 +3,7 @@ package projections
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,16 +72,20 @@ func PolicyInForce(v View) (domain.Policy, string, error) {
 
 // policyVersionName is how events name the version of a document that decided them.
 func policyVersionName(name string, version int) string {
-	return fmt.Sprintf("policy-%s@%d", name, version)
+	return "policy-" + name + "@" + strconv.Itoa(version)
 }
 
 func policyRow(v View, name string) (PolicyRow, error) {
 	row, found, err := PoliciesTable.Get(v, name)
 	if err == nil && !found {
-		row = PolicyRow{Name: name, Revision: domain.NoStream, Policy: domain.DefaultPolicy()}
+		row = PolicyRow{Name: name, Revision: domain.NoStream, Policy: builtIn}
 	}
 	return row, err
 }
+
+// builtIn is the policy nobody has changed: made once, and like every row not
+// to be written to.
+var builtIn = domain.DefaultPolicy()
 
 // OnePolicy asks for a policy document; Version for how it read once.
 type OnePolicy struct {

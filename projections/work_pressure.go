@@ -28,7 +28,7 @@ const PressureEdge = "clock/pressure/"
 func QueuePressure(v View) (PressureRow, error) {
 	row, found, err := workPressureTable.Get(v, "queue")
 	if err == nil && !found {
-		policy := domain.DefaultPolicy().Work
+		policy := builtIn.Work
 		row = PressureRow{Level: string(sched.NoPressure), Soft: policy.SoftLimit, Hard: policy.HardLimit, Recovery: policy.RecoveryLimit}
 	}
 	return row, err

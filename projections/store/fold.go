@@ -315,6 +315,8 @@ func (o overlooked) Scan(table string, span projections.Span) iter.Seq2[projecti
 	return o.View.Scan(table, span)
 }
 
+// entry makes the entry of a command. What follows from the event's id is filled
+// in when somebody asks for the entry.
 func (f *fold) entry(h *handler, e *domain.Envelope, index int, command domain.Command) (OutboxEntry, error) {
 	if command == nil {
 		return OutboxEntry{}, domain.Errorf(domain.Internal, "reactor %s: command %d is nil", h.name, index)
@@ -328,14 +330,9 @@ func (f *fold) entry(h *handler, e *domain.Envelope, index int, command domain.C
 	if err != nil {
 		return OutboxEntry{}, domain.Errorf(domain.Internal, "reactor %s, command %s: %w", h.name, issued, err)
 	}
-	correlation := e.Meta.Correlation
-	if correlation == "" {
-		correlation = e.ID.String()
-	}
 	return OutboxEntry{
 		Position: e.Position, EventID: e.ID, Reactor: h.name, Index: index,
-		CommandID: CommandID(e.ID, h.name, index), CommandType: issued, Command: body,
-		Correlation: correlation, Causation: e.ID.String(),
+		CommandType: issued, Command: body, Correlation: e.Meta.Correlation,
 	}, nil
 }
 

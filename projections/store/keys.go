@@ -33,7 +33,8 @@ var (
 )
 
 // formatVersion is raised when an older build could misread the keys or values.
-const formatVersion = 1
+// Format 1 kept outbox entries as JSON; it is read, and written no more.
+const formatVersion = 2
 
 func unitKey(space byte, name string, version int) []byte {
 	key := append([]byte{space}, name...)

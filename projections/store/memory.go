@@ -59,6 +59,9 @@ func (m *Memory) Apply(e domain.Envelope) error {
 		return err
 	}
 	if len(m.fold.outbox) > 0 {
+		for i := range m.fold.outbox {
+			m.fold.outbox[i].named()
+		}
 		m.issued = append(m.issued, m.fold.outbox...)
 	}
 	if m.fold.settled > 0 {

@@ -41,6 +41,7 @@ type outbox struct {
 	mu      sync.Mutex // held from deciding what to delete until it is deleted
 	length  int
 	staged  int
+	value   []byte // of the entry that is staged, to be filled again
 	waits   uint64 // times Run had to wait for room
 	changed chan struct{}
 }
@@ -75,10 +76,7 @@ func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, f *fold) error {
 		if f.outbox[i].Position <= f.settled {
 			continue
 		}
-		value, err := json.Marshal(&f.outbox[i])
-		if err != nil {
-			return domain.Errorf(domain.Internal, "outbox entry %s: %w", f.outbox[i].CommandID, err)
-		}
+		o.value = f.outbox[i].appendTo(o.value[:0])
 		key := outboxKey(f.outbox[i].Cursor())
 		if f.reissued {
 			if had, err := has(db, key); err != nil {
@@ -87,7 +85,7 @@ func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, f *fold) error {
 				o.staged--
 			}
 		}
-		if err := batch.Set(key, value, nil); err != nil {
+		if err := batch.Set(key, o.value, nil); err != nil {
 			return err
 		}
 		o.staged++
@@ -144,9 +142,9 @@ func (s *Store) Outbox(ctx context.Context, after Cursor, limit int) ([]OutboxEn
 		if err := ctx.Err(); err != nil {
 			return nil, domain.Errorf(domain.Timeout, "outbox: %w", err)
 		}
-		var entry OutboxEntry
-		if err := json.Unmarshal(row.value, &entry); err != nil {
-			return nil, domain.Errorf(domain.Corrupt, "outbox entry %q: %w", row.key, err)
+		entry, err := decodeEntry(row.key, row.value)
+		if err != nil {
+			return nil, err
 		}
 		entries = append(entries, entry)
 	}

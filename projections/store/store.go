@@ -254,16 +254,18 @@ func (s *Store) checkFormat(batch *pebble.Batch) error {
 	if err != nil {
 		return err
 	}
-	if value == nil {
-		return batch.Set(keyFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil)
-	}
-	if len(value) != 4 {
+	if value != nil && len(value) != 4 {
 		return domain.Errorf(domain.Corrupt, "read models in %s: want a format of 4 bytes, found %d", s.dir, len(value))
 	}
-	if found := binary.BigEndian.Uint32(value); found > formatVersion {
-		return domain.Errorf(domain.Corrupt, "read models in %s: want format %d at most, found %d: a later rift wrote them", s.dir, formatVersion, found)
+	if value != nil {
+		switch found := binary.BigEndian.Uint32(value); {
+		case found > formatVersion:
+			return domain.Errorf(domain.Corrupt, "read models in %s: want format %d at most, found %d: a later rift wrote them", s.dir, formatVersion, found)
+		case found == formatVersion:
+			return nil
+		}
 	}
-	return nil
+	return batch.Set(keyFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil)
 }
 
 // get reads a key of the store itself, nil when there is none.

@@ -400,6 +400,9 @@ func (x *tx) Scan(name string, span projections.Span) iter.Seq2[projections.Row,
 			yield(projections.Row{}, err)
 			return
 		}
+		if t.whole && len(t.rows) == 0 {
+			return
+		}
 		it, err := x.iterator(t, span)
 		if err != nil {
 			yield(projections.Row{}, x.fail(err))

@@ -46,7 +46,8 @@ func CompletionOf(eventType string, result json.RawMessage, known Payload) (Even
 			}
 		}
 	}
-	translated, err := completionDefs[at].translateObject(eventType, object, inside)
+	def := completionDefs[at]
+	translated, err := def.translateObject(eventType, object, inside)
 	return translated.Event, err
 }
 

@@ -83,8 +83,8 @@ func letterFaults(id, reason string) []domain.Fault {
 	return faults
 }
 
-// letterSpecs is how dead letters are dealt with. The process does what the
-// events say once they are on the log.
+// letterSpecs is how dead letters are dealt with. Whoever folds the events does
+// what they say.
 func letterSpecs() []Spec {
 	return []Spec{
 		Handle("have a handler try again on an event it failed at", retryLetter,

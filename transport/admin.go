@@ -33,10 +33,10 @@ func AdminRoutes() []Route {
 		}, admin, About("one dead letter, with the event it is about")),
 		Get("/dead-letters/history", "admin.letter_acts", projections.LetterActs, admin, About("what was done about dead letters, newest first")),
 		Post[commands.RetryLetter]("/dead-letters/{id}/retry", admin, Then(func(ctx context.Context, b Backend, c commands.RetryLetter, result commands.Result) error {
-			return goneAlready(b.RetryLetter(ctx, c.ID), result)
+			return b.LetterDealtWith(ctx, c.ID, result.Position)
 		})),
 		Post[commands.DiscardLetter]("/dead-letters/{id}/discard", admin, Then(func(ctx context.Context, b Backend, c commands.DiscardLetter, result commands.Result) error {
-			return goneAlready(b.DiscardLetter(ctx, c.ID), result)
+			return b.LetterDealtWith(ctx, c.ID, result.Position)
 		})),
 		Tell("/projections", "admin.projections", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Projections, domain.Position, error) {
 			models, err := b.Projections(ctx)
@@ -50,15 +50,6 @@ func AdminRoutes() []Route {
 // oneLetter asks for a dead letter.
 type oneLetter struct {
 	ID string `path:"id"`
-}
-
-// goneAlready takes a letter that is not there any more for dealt with, when the
-// command is a repeated one.
-func goneAlready(err error, result commands.Result) error {
-	if result.Duplicate && domain.CodeOf(err) == domain.NotFound {
-		return nil
-	}
-	return err
 }
 
 // stopNode stops the process once the wish is on the log. The event knows what

@@ -57,10 +57,9 @@ type Backend interface {
 	DeadLetters(ctx context.Context) (DeadLetters, error)
 	// DeadLetter finds one of them with the event it is about.
 	DeadLetter(ctx context.Context, id string) (LetterAnswer, error)
-	// RetryLetter has the handler try again. Its error comes back as a conflict.
-	RetryLetter(ctx context.Context, id string) error
-	// DiscardLetter drops a dead letter.
-	DiscardLetter(ctx context.Context, id string) error
+	// LetterDealtWith waits until what an event says of a dead letter is done here.
+	// The error of a handler that failed again comes back as a conflict.
+	LetterDealtWith(ctx context.Context, id string, after domain.Position) error
 	// Projections lists the read models.
 	Projections(ctx context.Context) (Projections, error)
 	// Shutdown makes the process stop: no more claims, what is in flight ends

@@ -96,11 +96,7 @@ func (n *node) DeadLetter(_ context.Context, id string) (LetterAnswer, error) {
 	return LetterAnswer{}, domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
 }
 
-func (n *node) RetryLetter(_ context.Context, id string) error {
-	return domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
-}
-
-func (n *node) DiscardLetter(_ context.Context, id string) error {
+func (n *node) LetterDealtWith(_ context.Context, id string, _ domain.Position) error {
 	return domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
 }
 

@@ -83,44 +83,38 @@ func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	return found, err
 }
 
-// Retry runs a handler again on the event it failed at, against the rows of now,
-// and only that handler. When it works the letter is gone; when it fails again
-// the letter counts the attempt and the handler's error comes back. A retry makes
-// rows depend on when it was made: nodes that retried differ from nodes that
-// did not, until the projection is rebuilt.
-func (s *Store) Retry(ctx context.Context, log eventlog.Log, handler string, at domain.Position) error {
-	event, found, err := readOne(ctx, log, at)
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = s.inTurn(ctx, func(p *pass) error {
-		letter, err := p.letter(handler, at)
-		if err != nil {
-			return err
-		}
-		if !found || event.ID != letter.EventID {
-			return domain.Errorf(domain.Conflict, "dead letter %s: want event %s in the log, found another or none", letter.ID, letter.EventID)
-		}
-		e := event
-		failed, err = p.retry(letter, &e)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return failed
+// LetterAct is what somebody did about a dead letter: had its handler try again,
+// or gave it up.
+type LetterAct struct {
+	Handler  string
+	Position domain.Position // of the event that was not handled
+	Retry    bool
 }
 
-// Discard drops a dead letter: the event stays unhandled.
-func (s *Store) Discard(ctx context.Context, handler string, at domain.Position) error {
-	return s.inTurn(ctx, func(p *pass) error {
-		letter, err := p.letter(handler, at)
-		if err != nil {
-			return err
-		}
-		return p.dropLetter(letter)
-	})
+// actOn does what the event that was folded last did about a dead letter, in the
+// batch of that event. A retry runs the handler, and only that, on the event it
+// failed at, against the rows as of here. When it works the letter is gone; when
+// it fails again the letter counts the attempt, which is a failure of its own.
+func (s *Store) actOn(ctx context.Context, log eventlog.Log, p *pass) error {
+	act := *p.act
+	p.act = nil
+	letter, found, err := p.letter(act)
+	if err != nil || !found {
+		return err
+	}
+	if act.Retry {
+		err = p.retryOf(ctx, log, letter)
+	} else {
+		err = p.dropLetter(letter)
+	}
+	if err != nil {
+		return err
+	}
+	p.tx.settleWrites()
+	p.reissued = true
+	err = s.commit(ctx, p, nil, nil)
+	p.reissued = false
+	return err
 }
 
 func readOne(ctx context.Context, log eventlog.Log, at domain.Position) (domain.Envelope, bool, error) {
@@ -130,21 +124,34 @@ func readOne(ctx context.Context, log eventlog.Log, at domain.Position) (domain.
 	return domain.Envelope{}, false, nil
 }
 
-func (p *pass) letter(handler string, at domain.Position) (DeadLetter, error) {
-	p.tx.enterLetters(nil)
-	letter, found, err := letters.Get(p.tx, letterKey(handler, at))
-	if err == nil && !found {
-		err = domain.Errorf(domain.NotFound, "dead letter %s: there is none", LetterID(handler, at))
+// open gives the place of a handler's letters: those of a version that is being
+// built are its own. A build has nobody else's.
+func (p *pass) open(h *handler) bool {
+	switch {
+	case h != nil && h.unit != nil && !h.unit.record.inStep:
+		p.tx.enterLetters(h.unit)
+	case p.decoding == nil:
+		return false
+	default:
+		p.tx.enterLetters(nil)
 	}
-	return letter, err
+	return true
+}
+
+func (p *pass) letter(act LetterAct) (DeadLetter, bool, error) {
+	if !p.open(p.handler(act.Handler)) {
+		return DeadLetter{}, false, nil
+	}
+	return letters.Get(p.tx, letterKey(act.Handler, act.Position))
 }
 
 func (p *pass) dropLetter(letter DeadLetter) error {
-	p.tx.enterLetters(nil)
+	h := p.handler(letter.Handler)
+	p.open(h)
 	if err := letters.Delete(p.tx, letter.key()); err != nil {
 		return err
 	}
-	if h := p.handler(letter.Handler); h != nil && h.counters.letters > 0 {
+	if h != nil && h.counters.letters > 0 {
 		p.touch(h)
 		h.counters.letters--
 	}
@@ -160,12 +167,27 @@ func (p *pass) handler(name string) *handler {
 	return nil
 }
 
-// retry gives the handler's error apart from the store's.
-func (p *pass) retry(letter DeadLetter, e *domain.Envelope) (failed, err error) {
+// retryOf tries again. A letter whose handler is not in this build, or whose event
+// is not in this log, stays as it is.
+func (p *pass) retryOf(ctx context.Context, log eventlog.Log, letter DeadLetter) error {
 	h := p.handler(letter.Handler)
-	if h == nil {
-		return nil, domain.Errorf(domain.NotFound, "dead letter %s: no handler of that name is in this build", letter.ID)
+	event, found, err := readOne(ctx, log, letter.EventPosition)
+	if err != nil || h == nil || !found || event.ID != letter.EventID {
+		return err
 	}
+	failed, err := p.retry(h, letter, &event)
+	if err == nil && failed != nil {
+		p.failures = append(p.failures, Failure{
+			Handler: letter.Handler, Kind: letter.Kind, Projection: letter.Projection, Position: letter.EventPosition, EventID: letter.EventID,
+			EventType: letter.EventType, Stream: letter.Stream, Time: event.Time, Err: failed, Attempts: letter.Attempts + 1,
+			Rebuild: h.unit != nil && !h.unit.record.inStep,
+		})
+	}
+	return err
+}
+
+// retry gives the handler's error apart from the store's.
+func (p *pass) retry(h *handler, letter DeadLetter, e *domain.Envelope) (failed, err error) {
 	now := p.at.position
 	mark := p.tx.mark()
 	p.count(h, h.counters.last)
@@ -191,7 +213,7 @@ func (p *pass) retry(letter DeadLetter, e *domain.Envelope) (failed, err error) 
 	again := letterOf(Failure{Err: failed})
 	letter.Error, letter.Code = again.Error, again.Code
 	letter.Last = time.UnixMicro(p.at.micros).UTC()
-	p.tx.enterLetters(nil)
+	p.open(h)
 	return failed, letters.Put(p.tx, letter.key(), letter)
 }
 

@@ -47,16 +47,19 @@ type doneUpTo struct {
 	Position domain.Position `json:"position"`
 }
 
+type letterDealtWith store.LetterAct
+
 type nobodyCares struct {
 	Text string `json:"text"`
 }
 
-func (parcelCame) EventType() string   { return "PARCEL_CAME" }
-func (parcelMoved) EventType() string  { return "PARCEL_MOVED" }
-func (parcelGone) EventType() string   { return "PARCEL_GONE" }
-func (shelfCleared) EventType() string { return "SHELF_CLEARED" }
-func (doneUpTo) EventType() string     { return "DONE_UP_TO" }
-func (nobodyCares) EventType() string  { return "NOBODY_CARES" }
+func (parcelCame) EventType() string      { return "PARCEL_CAME" }
+func (parcelMoved) EventType() string     { return "PARCEL_MOVED" }
+func (parcelGone) EventType() string      { return "PARCEL_GONE" }
+func (shelfCleared) EventType() string    { return "SHELF_CLEARED" }
+func (doneUpTo) EventType() string        { return "DONE_UP_TO" }
+func (letterDealtWith) EventType() string { return "LETTER_DEALT_WITH" }
+func (nobodyCares) EventType() string     { return "NOBODY_CARES" }
 
 func shopCatalog(t testing.TB) *domain.Catalog {
 	t.Helper()
@@ -65,6 +68,7 @@ func shopCatalog(t testing.TB) *domain.Catalog {
 		domain.Define[parcelMoved](1, "parcel", "a parcel moved"),
 		domain.Define[parcelGone](1, "parcel", "a parcel went"),
 		domain.Define[shelfCleared](1, "shelf", "a shelf was cleared"),
+		domain.Define[letterDealtWith](1, "shop", "somebody dealt with a dead letter"),
 		domain.Define[doneUpTo](1, "shop", "the boss has read the outbox up to here"),
 		domain.Define[nobodyCares](1, "shop", "words"),
 	})
@@ -282,7 +286,13 @@ func shopLog(t testing.TB, n int) *eventlog.Memory {
 }
 
 func small(fs vfs.FS) store.Options {
-	return store.Options{FS: fs, Small: true, Snapshots: store.SnapshotPolicy{Every: -1}}
+	return store.Options{
+		FS: fs, Small: true, Snapshots: store.SnapshotPolicy{Every: -1}, ActTypes: []string{letterDealtWith{}.EventType()},
+		Acts: func(e domain.Envelope) (store.LetterAct, bool) {
+			act, ok := e.Event.(letterDealtWith)
+			return store.LetterAct(act), ok
+		},
+	}
 }
 
 func open(t testing.TB, options store.Options, models []projections.Projection, reactors []projections.Reactor) *store.Store {

@@ -114,6 +114,7 @@ type fold struct {
 	reissued bool // the outbox may already hold what is in this one
 	settled  domain.Position
 	failures []Failure
+	act      *LetterAct // what the last event did about a dead letter
 	touched  []*handler
 	tallies  []tally // counters before the event that is being folded
 }
@@ -129,9 +130,12 @@ type route struct {
 	handlers []*handler
 	reactors []*handler
 	settles  bool
+	acts     bool
 }
 
-func (r *route) wanted() bool { return r.settles || len(r.handlers) > 0 || len(r.reactors) > 0 }
+func (r *route) wanted() bool {
+	return r.settles || r.acts || len(r.handlers) > 0 || len(r.reactors) > 0
+}
 
 // plan makes the routes anew; called when units come or go.
 func (f *fold) plan() {
@@ -158,6 +162,11 @@ func (f *fold) plan() {
 	if f.options.Settles != nil && f.decoding != nil {
 		for _, eventType := range f.options.SettleTypes {
 			at(eventType).settles = true
+		}
+	}
+	if f.options.Acts != nil {
+		for _, eventType := range f.options.ActTypes {
+			at(eventType).acts = true
 		}
 	}
 	f.routes = routes
@@ -201,7 +210,7 @@ func (f *fold) apply(e *domain.Envelope, decoded error) error {
 		for _, t := range slices.Backward(f.tallies) {
 			t.handler.counters = t.before
 		}
-		f.outbox, f.failures, f.settled = f.outbox[:issued], f.failures[:failed], settled
+		f.outbox, f.failures, f.settled, f.act = f.outbox[:issued], f.failures[:failed], settled, nil
 		return err
 	}
 	f.ground.settleWrites()
@@ -246,6 +255,11 @@ func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
 	if r.settles {
 		if upTo, ok := f.options.Settles(*e); ok {
 			f.settled = max(f.settled, upTo)
+		}
+	}
+	if r.acts {
+		if act, ok := f.options.Acts(*e); ok {
+			f.act = &act
 		}
 	}
 	return nil

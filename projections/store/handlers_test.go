@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,62 +176,106 @@ func TestStrictStopsBeforeTheEventThatFailed(t *testing.T) {
 	}
 }
 
+// What an event says of a dead letter is done where it is folded: by a store that
+// follows the log, by one that comes later, and by a version that is built beside.
 func TestRetryRunsOneHandlerAgainAndDiscardDropsTheLetter(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		log := eventlog.NewMemory()
 		add(t, log, parcelCame{"p1", 3, "s1"}, parcelGone{"p1", true}, parcelCame{"p2", 4, "s1"}, parcelGone{"p2", true})
-		healed := false
+		var healed atomic.Bool
 		model := shop(1)
 		inner := model.Handlers[2].Apply
 		model.Handlers[2].Apply = func(tx projections.Tx, e domain.Envelope) error {
-			if err := inner(tx, e); err != nil && !healed {
+			if err := inner(tx, e); err != nil && !healed.Load() {
 				return err
 			}
 			return nil
 		}
-		s := open(t, small(vfs.NewMem()), []projections.Projection{model, counting()}, reactors())
+		options := small(vfs.NewMem())
+		var told []store.Failure
+		options.OnFailure = func(f store.Failure) { told = append(told, f) }
+		s := open(t, options, []projections.Projection{model, counting()}, reactors())
 		catchUp(t, s, log)
 		stop := func() {}
 		if running {
 			stop = live(t, s, log)
 		}
-		if err := s.Retry(t.Context(), log, "shop.PARCEL_GONE", 2); !errors.Is(err, domain.ErrConflict) {
-			t.Fatalf("want the handler's error again, found %v", err)
+		const name = "shop.PARCEL_GONE"
+		act := func(acts ...domain.Event) {
+			at := add(t, log, acts...)
+			if running {
+				wait(t, s, at)
+			} else {
+				catchUp(t, s, log)
+			}
 		}
-		if l := letter(t, s, "shop.PARCEL_GONE@2"); l.Attempts != 2 || !l.Last.Equal(dawn.Add(3*time.Second)) || !l.First.Equal(dawn.Add(time.Second)) {
+		act(letterDealtWith{name, 2, true})
+		if l := letter(t, s, name+"@2"); l.Attempts != 2 || !l.Last.Equal(dawn.Add(4*time.Second)) || !l.First.Equal(dawn.Add(time.Second)) {
 			t.Errorf("after a failed retry: %+v", l)
 		}
 		if _, found := get(t, s, parcels, "p1"); !found {
 			t.Error("want a failed retry undone")
 		}
-		healed = true
-		if err := s.Retry(t.Context(), log, "shop.PARCEL_GONE", 2); err != nil {
-			t.Fatal(err)
-		}
+		healed.Store(true)
+		act(letterDealtWith{name, 2, true})
 		if _, found := get(t, s, parcels, "p1"); found {
 			t.Error("want the retried handler's delete")
 		}
 		if row, _ := get(t, s, counts, "gone"); row.Count != 2 {
 			t.Errorf("want no other handler run, found %v", row)
 		}
-		if err := s.Discard(t.Context(), "shop.PARCEL_GONE", 4); err != nil {
-			t.Fatal(err)
-		}
+		act(letterDealtWith{name, 4, false})
 		if list, err := s.DeadLetters(); err != nil || len(list) != 0 {
 			t.Errorf("want no letters left, found %v, %v", list, err)
 		}
-		if h := stat(t, s, "shop.PARCEL_GONE"); h.DeadLetters != 0 || h.Failures != 3 || h.Runs != 4 {
-			t.Errorf("counters: %+v", h)
+		before := stat(t, s, name)
+		if before.DeadLetters != 0 || before.Failures != 3 || before.Runs != 4 {
+			t.Errorf("counters: %+v", before)
 		}
-		for _, err := range []error{
-			s.Retry(t.Context(), log, "shop.PARCEL_GONE", 2),
-			s.Discard(t.Context(), "shop.PARCEL_GONE", 9),
-		} {
-			if !errors.Is(err, domain.ErrNotFound) {
-				t.Errorf("want not found, found %v", err)
-			}
+		// Letters that are not there, handlers and positions that nobody knows.
+		act(letterDealtWith{name, 2, true}, letterDealtWith{name, 99, false}, letterDealtWith{"nobody", 2, true}, letterDealtWith{})
+		before.Position += 4
+		if after := stat(t, s, name); after != before {
+			t.Errorf("want nothing done, found %+v", after)
 		}
 		stop()
+		if len(told) != 3 || told[2].Attempts != 2 || told[2].Position != 2 {
+			t.Errorf("want the retry's failure told, found %+v", told)
+		}
+		closeStore(t, s)
+	}
+}
+
+// A store that folds the log later, in batches of any size or as a new version
+// beside the old one, has the rows and letters of one that was there.
+func TestLettersAreDealtWithWhereverTheLogIsFolded(t *testing.T) {
+	log := eventlog.NewMemory()
+	add(t, log, parcelCame{"p1", 3, "s1"}, parcelGone{"p1", true}, parcelGone{"p1", true}, parcelCame{"p2", 4, "s1"}, parcelGone{"p2", true})
+	const name = "shop.PARCEL_GONE"
+	add(t, log, letterDealtWith{name, 3, false}, parcelMoved{"p2", "s2"}, letterDealtWith{name, 2, true}, parcelCame{"p3", 1, "s3"})
+	var want []store.DeadLetter
+	var rows store.Digest
+	for i, batch := range []int{1, 3, 4096} {
+		options := small(vfs.NewMem())
+		options.BatchMax = batch
+		s := open(t, options, models(), reactors())
+		catchUp(t, s, log)
+		found, err := s.DeadLetters()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			want, rows = found, digest(t, s)
+		}
+		if len(found) != 2 || found[0].Attempts != 2 || !reflect.DeepEqual(found, want) || digest(t, s).Total != rows.Total {
+			t.Errorf("batches of %d: found %+v", batch, found)
+		}
+		closeStore(t, s)
+		s = open(t, options, []projections.Projection{shop(2), counting()}, reactors())
+		catchUp(t, s, log)
+		if again, err := s.DeadLetters(); err != nil || !reflect.DeepEqual(again, want) {
+			t.Errorf("built anew: found %+v, %v, want %+v", again, err, want)
+		}
 		closeStore(t, s)
 	}
 }
@@ -255,9 +301,8 @@ func TestRetryOfAnUndecodedEventRunsEverythingAndIssuesOnce(t *testing.T) {
 	options := small(fs)
 	s = open(t, options, []projections.Projection{counting()}, []projections.Reactor{reactor})
 	defer closeStore(t, s)
-	if err := s.Retry(t.Context(), log, store.DecodeHandler, 2); err != nil {
-		t.Fatal(err)
-	}
+	add(t, log, letterDealtWith{store.DecodeHandler, 2, true})
+	catchUp(t, s, log)
 	if row, _ := get(t, s, counts, "gone"); row.Count != 1 {
 		t.Errorf("want the event handled, found %v", row)
 	}

@@ -39,6 +39,11 @@ type Options struct {
 	// one of SettleTypes, which it gets decoded. Entries up to there are deleted.
 	Settles     func(domain.Envelope) (upTo domain.Position, ok bool)
 	SettleTypes []string
+	// Acts reads what was done about a dead letter from an event of one of
+	// ActTypes, which it gets decoded: whoever folds the log does the same, at the
+	// same place in it. An act on a letter that is not there does nothing.
+	Acts     func(domain.Envelope) (act LetterAct, ok bool)
+	ActTypes []string
 	// OnFailure is told of every failure after the batch that holds its dead
 	// letter is committed. It runs where Run runs and must not block.
 	OnFailure func(Failure)

@@ -392,6 +392,7 @@ func (p *past) fill(ctx context.Context, log eventlog.Log, m *moment) error {
 	small, err := Open(m.dir, s.projections, nil, s.catalog, Options{
 		FS: s.options.FS, Codec: s.options.Codec, CacheRows: momentRows, BatchMax: s.options.BatchMax,
 		OutboxMax: -1, DeadLetterMax: s.options.DeadLetterMax, Small: true,
+		Acts: s.options.Acts, ActTypes: s.options.ActTypes,
 		Snapshots: SnapshotPolicy{Every: -1}, Logger: s.options.Logger, throwAway: true,
 	})
 	if err != nil {

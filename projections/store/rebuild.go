@@ -96,6 +96,11 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 			if err := p.apply(&b.events[i].envelope, b.events[i].err); err != nil {
 				return err
 			}
+			if p.act != nil {
+				if err := s.actOn(ctx, log, p); err != nil {
+					return err
+				}
+			}
 			if !s.full(p) {
 				continue
 			}

@@ -93,50 +93,6 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 	return nil
 }
 
-// request is work for the goroutine that folds: done between two batches.
-type request struct {
-	do   func(*pass) error
-	done chan error
-}
-
-// inTurn runs do where the fold runs and commits what it did.
-func (s *Store) inTurn(ctx context.Context, do func(*pass) error) error {
-	r := request{do: do, done: make(chan error, 1)}
-	ctx, stop := s.lifetime(ctx)
-	defer stop()
-	select {
-	case s.requests <- r:
-	case s.turn <- struct{}{}:
-		s.serve(ctx, r)
-		<-s.turn
-	case <-ctx.Done():
-		return domain.Errorf(domain.Timeout, "read models: %w", ctx.Err())
-	}
-	select {
-	case err := <-r.done:
-		return err
-	case <-s.closing.Done():
-		return errClosed
-	}
-}
-
-// serve does a request as a batch of its own; what was folded before is committed.
-func (s *Store) serve(ctx context.Context, r request) {
-	p := s.main
-	p.tx.settleWrites()
-	err := r.do(p)
-	if err != nil {
-		p.tx.undo(0)
-	}
-	p.tx.settleWrites()
-	p.reissued = true
-	if failed := s.commit(ctx, p, nil, nil); failed != nil {
-		err = errors.Join(err, failed, s.drop(p))
-	}
-	p.reissued = false
-	r.done <- err
-}
-
 // follow is one try at following the log.
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
@@ -183,12 +139,6 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 			if ended {
 				filled = nil
 			}
-		case r := <-s.requests:
-			if err := s.commit(ctx, p, nil, nil); err != nil {
-				r.done <- err
-				return err
-			}
-			s.serve(ctx, r)
 		case <-build.finished():
 			if err := s.switchOver(ctx, log, build); err != nil {
 				return err
@@ -209,6 +159,11 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 	for i := range b.events {
 		if err := p.apply(&b.events[i].envelope, b.events[i].err); err != nil {
 			return err
+		}
+		if p.act != nil {
+			if err := s.actOn(ctx, log, p); err != nil {
+				return err
+			}
 		}
 		if !s.full(p) {
 			continue
@@ -287,8 +242,6 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 		}
 		select {
 		case <-changed:
-		case r := <-s.requests:
-			s.serve(ctx, r)
 		case err := <-scout:
 			scout = nil
 			if err != nil && ctx.Err() == nil {

@@ -30,7 +30,6 @@ type Store struct {
 
 	running  atomic.Bool
 	turn     chan struct{} // holds one token: the right to fold
-	requests chan request  // for whoever holds turn in Run
 	main     *pass         // the versions in step with the checkpoint
 	building *pass         // versions on their way to it; nil when there are none
 
@@ -72,7 +71,7 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 	s := &Store{
 		health: health,
 		dir:    dir, options: options, db: db, catalog: catalog, projections: models,
-		turn: make(chan struct{}, 1), requests: make(chan request),
+		turn: make(chan struct{}, 1),
 	}
 	s.closing, s.beginStop = context.WithCancel(context.Background())
 	s.outbox.changed = make(chan struct{})

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"time"
 
@@ -45,50 +44,39 @@ func (b backend) DeadLetter(ctx context.Context, id string) (transport.LetterAns
 	return answer, domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
 }
 
-// RetryLetter has a handler try again. That it failed again is written down as
-// any failure is; each attempt is a failure of its own.
-func (b backend) RetryLetter(ctx context.Context, id string) error {
-	handler, at, err := store.ParseLetterID(id)
-	if err != nil {
-		return err
+// letterAct is what an event did about a dead letter. Every node that folds it
+// does the same to its own read models.
+func letterAct(e domain.Envelope) (store.LetterAct, bool) {
+	switch act := e.Event.(type) {
+	case domain.DeadLetterRetried:
+		return store.LetterAct{Handler: act.Handler, Position: act.Position, Retry: true}, true
+	case domain.DeadLetterDiscarded:
+		return store.LetterAct{Handler: act.Handler, Position: act.Position}, true
 	}
-	before, _ := b.DeadLetter(ctx, id)
-	failed := b.node.store.Retry(ctx, b.node.log, handler, at)
-	if failed == nil {
-		return nil
-	}
-	after, err := b.DeadLetter(ctx, id)
-	if err != nil || after.DeadLetter.Attempts == before.DeadLetter.Attempts {
-		return failed // it was not tried: there is no such letter, or nothing could be written
-	}
-	if err := b.node.noteRetry(ctx, after.DeadLetter); err != nil {
-		b.node.logger.Error("failure of a retry not recorded", "letter", id, "error", err)
-	}
-	return domain.Errorf(domain.Conflict, "dead letter %s: tried again and failed again: %w", id, failed)
+	return store.LetterAct{}, false
 }
 
-// noteRetry writes HANDLER_FAILED for an attempt that an operator asked for.
-func (n *Node) noteRetry(ctx context.Context, letter transport.DeadLetter) error {
-	if letter.EventType == (domain.HandlerFailed{}).EventType() {
-		return nil
+// LetterDealtWith waits until this node has done what an event says of a dead
+// letter. One that is still there was tried again, and failed again.
+func (b backend) LetterDealtWith(ctx context.Context, id string, after domain.Position) error {
+	if err := b.node.upTo(ctx, after); err != nil {
+		return err
 	}
-	event := domain.HandlerFailed{Handler: letter.Handler, Position: letter.EventPosition, Error: letter.Error}
-	for e, err := range n.log.ReadAll(ctx, letter.EventPosition, eventlog.Forward, eventlog.Filter{}) {
-		if err != nil {
+	if b.node.config.Manual { // else Publish does it
+		if err := b.node.RecordFailures(ctx); err != nil {
 			return err
 		}
-		event.EventID = e.ID
-		break
 	}
-	return n.note(ctx, fmt.Sprintf("handler_failed/%s/%d/%d", letter.Handler, letter.EventPosition, letter.Attempts), event)
-}
-
-func (b backend) DiscardLetter(ctx context.Context, id string) error {
-	handler, at, err := store.ParseLetterID(id)
+	letters, err := b.node.store.DeadLetters()
 	if err != nil {
 		return err
 	}
-	return b.node.store.Discard(ctx, handler, at)
+	for _, letter := range letters {
+		if letter.ID == id {
+			return domain.Errorf(domain.Conflict, "dead letter %s: tried again and failed again: %s", id, letter.Error)
+		}
+	}
+	return nil
 }
 
 // rebuildRow tells how far a rebuild is, and when it will have caught up if it

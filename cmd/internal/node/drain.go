@@ -148,7 +148,11 @@ func (n *Node) recordFailure(ctx context.Context, failure store.Failure) error {
 	if failure.EventType == (domain.HandlerFailed{}).EventType() {
 		return nil
 	}
-	return n.note(ctx, fmt.Sprintf("handler_failed/%s/%d", failure.Handler, failure.Position), domain.HandlerFailed{
+	cause := fmt.Sprintf("handler_failed/%s/%d", failure.Handler, failure.Position)
+	if failure.Attempts > 1 { // each that somebody asked for is a failure of its own
+		cause += fmt.Sprintf("/%d", failure.Attempts)
+	}
+	return n.note(ctx, cause, domain.HandlerFailed{
 		Handler: failure.Handler, EventID: failure.EventID, Position: failure.Position, Error: failure.Err.Error(),
 	})
 }

@@ -108,6 +108,8 @@ func Open(config Config) (*Node, error) {
 		settled, ok := e.Event.(domain.OutboxSettled)
 		return settled.UpTo, ok && settled.Node != domain.NodeID(config.Node)
 	}
+	options.ActTypes = []string{domain.DeadLetterRetried{}.EventType(), domain.DeadLetterDiscarded{}.EventType()}
+	options.Acts = letterAct
 	options.OnFailure = func(failure store.Failure) {
 		select {
 		case n.failures <- failure:
@@ -117,6 +119,9 @@ func Open(config Config) (*Node, error) {
 	}
 	if n.store, err = store.Open(config.StoreDir, wiring.Projections(), wiring.Reactors(), catalog, options); err != nil {
 		return nil, err
+	}
+	if err := n.failuresAgain(); err != nil {
+		return nil, errors.Join(err, n.store.Close())
 	}
 	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}}
 	n.levels = newLevels()
@@ -129,6 +134,23 @@ func Open(config Config) (*Node, error) {
 		n.bus.Memory = newMemory()
 	}
 	return n, nil
+}
+
+// failuresAgain has what is parked written down once more: the process may have
+// ended between the two, and what is on the log already stays as it is.
+func (n *Node) failuresAgain() error {
+	letters, err := n.store.DeadLetters()
+	for _, letter := range letters {
+		select {
+		case n.failures <- store.Failure{
+			Handler: letter.Handler, Position: letter.EventPosition, EventID: letter.EventID, EventType: letter.EventType,
+			Err: errors.New(letter.Error), Attempts: letter.Attempts,
+		}:
+		default:
+			return err // the rest was parked long ago
+		}
+	}
+	return err
 }
 
 // Close closes the read models.

@@ -28,6 +28,7 @@ type AddTask struct {
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"`
 	MaxAttempts    int             `json:"max_attempts,omitempty"`
 	UniqueKey      string          `json:"unique_key,omitempty"` // refused while a live item has it
+	Replaces       domain.TaskID   `json:"replaces,omitempty"`   // an item that ended without being done: this one, once done, unblocks what waits for it
 	Force          bool            `json:"force,omitempty"`      // past the limits of the queue's length, for what must not wait
 
 	admission admission
@@ -87,6 +88,7 @@ func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
 	for i, dependency := range c.DependsOn {
 		word(fmt.Sprintf("depends_on[%d]", i), string(dependency), true)
 	}
+	word("replaces", string(c.Replaces), false)
 	for i, required := range c.Requires {
 		word(fmt.Sprintf("requires[%d]", i), required, true)
 	}
@@ -132,15 +134,31 @@ func unique[T comparable](list []T) []T {
 
 // consultAdd refuses a cycle of dependencies and a second live item of a key.
 func consultAdd(desk Desk, c AddTask, _ domain.Facts) (AddTask, error) {
+	if err := checkReplaced(desk, c); err != nil {
+		return c, err
+	}
 	c, err := holdUnique(desk, c)
 	if err != nil {
 		return c, err
 	}
-	cycle, err := projections.FindCycle(desk, c.TaskID, c.DependsOn, nil)
-	if err == nil && cycle != nil {
-		err = cycleFault(cycle)
+	return c, findCycle(desk, c, nil)
+}
+
+// checkReplaced refuses an item that is to replace one which needs no replacement.
+func checkReplaced(desk Desk, c AddTask) error {
+	if c.Replaces == "" {
+		return nil
 	}
-	return c, err
+	row, found, err := projections.WorkItemsTable.Get(desk, string(c.Replaces))
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return domain.Faulty("work.add", []domain.Fault{{Field: "replaces", Reason: fmt.Sprintf("no item %q is known", c.Replaces)}})
+	case !row.State.Failed():
+		return domain.Errorf(domain.Conflict, "item %s is %s; only one that is dead, cancelled or expired can be replaced", c.Replaces, row.State)
+	}
+	return nil
 }
 
 // holdUnique refuses an item whose unique key a live item has, or is being given.
@@ -158,6 +176,24 @@ func holdUnique(desk Desk, c AddTask) (AddTask, error) {
 		return c, domain.Errorf(domain.Conflict, "unique key %q: another item with it is being added", c.UniqueKey)
 	}
 	return c, nil
+}
+
+// findCycle refuses an item that would wait for itself, or for what waits for
+// the one that it replaces.
+func findCycle(desk Desk, c AddTask, more map[domain.TaskID][]domain.TaskID) error {
+	for _, id := range []domain.TaskID{c.TaskID, c.Replaces} {
+		if id == "" {
+			continue
+		}
+		cycle, err := projections.FindCycle(desk, id, c.DependsOn, more)
+		if err == nil && cycle != nil {
+			err = cycleFault(cycle)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func cycleFault(cycle []domain.TaskID) error {
@@ -182,7 +218,7 @@ func addTask(t domain.Task, c AddTask, _ domain.Facts) ([]domain.Event, error) {
 	spawned := domain.TaskSpawned{
 		TaskID: c.TaskID, TaskType: c.TaskType, ConfigKey: c.ConfigKey, Priority: *c.Priority, Payload: c.Payload,
 		DependsOn: c.DependsOn, Requires: c.Requires, Where: c.Where, RequiresGPU: c.RequiresGPU,
-		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch,
+		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch, Replaces: c.Replaces,
 	}
 	if c.Pin != nil {
 		spawned.Pin = &domain.Pin{NodeID: c.Pin.NodeID, Until: c.Pin.Until}
@@ -220,7 +256,21 @@ type ClaimedTask struct {
 	Deadline  time.Time       `json:"deadline"`        // of the lease; heartbeats move it
 	Timeout   domain.Seconds  `json:"timeout_seconds"` // bound on the whole attempt, heartbeats or not
 
+	Size int `json:"size,omitempty"` // how much of it to do, in its units (games, mostly); absent: what the payload says
+
 	Exploration *domain.Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore
+}
+
+// sizeOf is how large an item is to be on a node.
+func sizeOf(v projections.View, task domain.TaskID, node domain.NodeID, facts domain.Facts) (*domain.Size, error) {
+	if len(facts.Policy.Work.Sizing) == 0 {
+		return nil, nil
+	}
+	row, _, err := projections.WorkItemsTable.Get(v, string(task))
+	if err != nil {
+		return nil, err
+	}
+	return projections.SizeFor(v, row.TaskType, row.ConfigKey, node, facts.Policy.Work)
 }
 
 func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
@@ -299,6 +349,9 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 		if err != nil {
 			return plan, err
 		}
+		if one.Decision.Size, err = sizeOf(desk, one.TaskID, c.NodeID, facts); err != nil {
+			return plan, err
+		}
 		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision, Exploration: exploration})
 	}
 	return plan, nil
@@ -352,6 +405,9 @@ func leased(t domain.Task, c leaseTask, events []domain.Envelope) ClaimedTask {
 		if claimed, ok := e.Event.(domain.TaskClaimed); ok {
 			item.Lease, item.Attempt, item.Deadline = claimed.Lease, claimed.Attempt, claimed.Deadline
 			item.Exploration = claimed.Exploration
+			if claimed.Decision != nil && claimed.Decision.Size != nil {
+				item.Size = claimed.Decision.Size.Units
+			}
 		}
 	}
 	return item
@@ -406,7 +462,7 @@ func Work() []Spec {
 				return TaskAdded{c.TaskID, c.admission.level}
 			},
 			Normalize(completeAdd), Glance(admitAdd),
-			Consult(func(c AddTask) bool { return c.UniqueKey != "" || len(c.DependsOn) > 0 }, consultAdd)),
+			Consult(func(c AddTask) bool { return c.UniqueKey != "" || len(c.DependsOn) > 0 || c.Replaces != "" }, consultAdd)),
 		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim)),
 		HandleAnswer("give an item to a node", lease, leased),
 		HandleAnswer("say that work on an item began", startTask, func(t domain.Task, _ StartTask, _ []domain.Envelope) TaskStarted { return TaskStarted{t.Deadline} }, Normalize(completeReport[StartTask])),
@@ -421,6 +477,7 @@ func Work() []Spec {
 		Handle("decide what follows a failed attempt", retryTask),
 		Handle("queue an item whose back-off is over", requeueTask),
 		Handle("note that a dependency is done", unblockTask),
+		Handle("cancel an item that waits for one which ended without being done", abandonTask),
 		Handle("take a lease from a node that is not trusted", revokeTask),
 		Fan("queue many items", planBatch, combineBatch, Normalize(completeBatch), Each()),
 		Fan("cancel the items of a class", planCancelBatch, combineCancelBatch, Normalize(completeCancelBatch), Each()),

@@ -124,14 +124,13 @@ func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
 	case exists:
 		return c, domain.Errorf(domain.Conflict, "item %s exists and is %s", c.TaskID, row.State), nil
 	}
+	if err := checkReplaced(j.desk, c); err != nil {
+		return c, err, nil
+	}
 	if c, err = holdUnique(j.desk, c); err != nil {
 		return c, err, nil
 	}
-	cycle, err := projections.FindCycle(j.desk, c.TaskID, c.DependsOn, j.waits)
-	if err == nil && cycle != nil {
-		err = cycleFault(cycle)
-	}
-	if err != nil {
+	if err := findCycle(j.desk, c, j.waits); err != nil {
 		return c, err, nil
 	}
 	if c, err = admitAdd(j.desk, c, j.facts); err != nil {

@@ -122,17 +122,21 @@ func WorkReactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("task_completed", "unblocks the items that wait for it", []string{"work.unblock"},
 			func(v projections.View, _ domain.Envelope, done domain.TaskCompleted) ([]domain.Command, error) {
-				waiting, err := projections.WaitingFor(v, done.TaskID)
-				if err != nil {
-					return nil, err
-				}
-				var commands []domain.Command
-				for _, id := range waiting {
-					commands = append(commands, unblockDependant{TaskID: id, Dependency: done.TaskID})
-				}
-				return commands, nil
+				return unblockAll(v, done.TaskID)
 			}),
-		projections.When("task_spawned", "unblocks an item whose dependencies were done before it; cancels one that closes a cycle", []string{"work.unblock", "work.cancel"}, reactSpawned),
+		projections.When("task_dead", "cancels the items that wait for it, unless they are to go on waiting", []string{"work.abandon"},
+			func(v projections.View, _ domain.Envelope, dead domain.TaskDead) ([]domain.Command, error) {
+				return abandonAll(v, ending{dead.TaskID, domain.WorkDead, dead.TaskID, dead.Reason})
+			}),
+		projections.When("task_cancelled", "cancels the items that wait for it, unless they are to go on waiting", []string{"work.abandon"},
+			func(v projections.View, _ domain.Envelope, gone domain.TaskCancelled) ([]domain.Command, error) {
+				return abandonAll(v, ending{gone.TaskID, domain.WorkCancelled, rootOf(gone.TaskID, gone.Because), gone.Reason})
+			}),
+		projections.When("task_expired", "cancels the items that wait for it, unless they are to go on waiting", []string{"work.abandon"},
+			func(v projections.View, _ domain.Envelope, gone domain.TaskDropped) ([]domain.Command, error) {
+				return abandonAll(v, ending{gone.TaskID, domain.WorkExpired, gone.TaskID, gone.Reason})
+			}),
+		projections.When("task_spawned", "unblocks an item whose dependencies were done before it; cancels one that closes a cycle, or whose dependency ended before it without being done", []string{"work.unblock", "work.cancel", "work.abandon"}, reactSpawned),
 		projections.When("task_failed", "retries with back-off until the attempts are spent", []string{"work.retry"},
 			func(_ projections.View, _ domain.Envelope, failed domain.TaskFailed) ([]domain.Command, error) {
 				return []domain.Command{retryFailed{failed.TaskID}}, nil
@@ -179,6 +183,13 @@ func reactSpawned(v projections.View, _ domain.Envelope, spawned domain.TaskSpaw
 		}
 		if known && row.State == domain.WorkDone {
 			commands = append(commands, unblockDependant{TaskID: spawned.TaskID, Dependency: dependency})
+		}
+		if known && row.State.Failed() {
+			abandoned, err := abandon(v, ending{dependency, row.State, rootOf(dependency, row.Because), or(row.Error, row.Reason)}, spawned.TaskID)
+			if err != nil {
+				return nil, err
+			}
+			commands = append(commands, abandoned...)
 		}
 	}
 	cycle, err := projections.FindCycle(v, spawned.TaskID, spawned.DependsOn, nil)

@@ -195,7 +195,7 @@ func heartbeaten(t domain.Task, _ HeartbeatTask, events []domain.Envelope) TaskH
 	return answer
 }
 
-func completeTask(t domain.Task, c CompleteTask, _ domain.Facts) ([]domain.Event, error) {
+func completeTask(t domain.Task, c CompleteTask, facts domain.Facts) ([]domain.Event, error) {
 	if rejected, err := held(t, c.Report, "complete"); err != nil || rejected != nil {
 		if err != nil {
 			return nil, err
@@ -203,7 +203,9 @@ func completeTask(t domain.Task, c CompleteTask, _ domain.Facts) ([]domain.Event
 		rejected.Result = c.Result
 		return refuse(t, rejected, true)
 	}
-	return []domain.Event{domain.TaskCompleted{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result}}, nil
+	return []domain.Event{domain.TaskCompleted{
+		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result, Measured: t.MeasuredOf(c.Result, facts.Now, facts.Policy.Work),
+	}}, nil
 }
 
 func failTask(t domain.Task, c FailTask, _ domain.Facts) ([]domain.Event, error) {

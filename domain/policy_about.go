@@ -43,6 +43,8 @@ func aboutSetting(key string) string {
 		return "how many nodes keep room at once; 0: none does"
 	case "work.batch_limit":
 		return "most items that one command adds or cancels"
+	case "work.dependants_of_failed":
+		return "what becomes of items that wait for one which is dead or cancelled: \"fail\" cancels them too, \"wait\" lets them wait for one that replaces it"
 	case "work.pin_seconds":
 		return "how long a pin or an exclusion lasts that does not say"
 	case "work.avoid_seconds":
@@ -53,6 +55,20 @@ func aboutSetting(key string) string {
 		return "below this many a config is filled up to its target"
 	case "work.targets.*.configs":
 		return "the target of each config"
+	case "work.sizing":
+		return "by task type: how large items are to be, by what was measured"
+	case "work.sizing.*.target_seconds":
+		return "how long an item is to take on the node that claims it"
+	case "work.sizing.*.batch":
+		return "a size is a multiple of it: pairs of games, say"
+	case "work.sizing.*.least":
+		return "smallest size"
+	case "work.sizing.*.most":
+		return "largest size; 0: none"
+	case "work.sizing.*.unmeasured":
+		return "size before anything was measured; 0: what the item itself says"
+	case "work.sizing.*.window_seconds":
+		return "time spent on items over which measurements count in full; older ones count less"
 	case "work.scheduling":
 		return "who gets what next"
 	case "work.scheduling.classes":

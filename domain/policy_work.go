@@ -25,13 +25,22 @@ type WorkPolicy struct {
 	ReserveSeconds      Seconds `json:"reserve_seconds"`       // how long a node keeps its room at most; longer than anything it holds should last
 	Reservations        int     `json:"reservations"`          // how many nodes keep room at once; 0: none does
 	BatchLimit          int     `json:"batch_limit"`           // most items that one command adds or cancels
+	DependantsOfFailed  string  `json:"dependants_of_failed"`  // what becomes of items that wait for one which is dead or cancelled: "fail" cancels them too, "wait" lets them wait for one that replaces it
 	PinSeconds          Seconds `json:"pin_seconds"`           // how long a pin or an exclusion lasts that does not say
 	AvoidSeconds        Seconds `json:"avoid_seconds"`         // how long an item avoids a node that it failed on; 0: it does not
 
 	Targets map[string]DepthTarget `json:"targets"` // by task type: how many items are to be on their way
 
+	Sizing map[string]SizingPolicy `json:"sizing"` // by task type: how large items are to be, by what was measured
+
 	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
 }
+
+// What becomes of items that wait for one which ended without being done.
+const (
+	DependantsFail = "fail"
+	DependantsWait = "wait"
+)
 
 // maxReserve bounds how long room may wait, in seconds.
 const maxReserve Seconds = 30 * 24 * 3600
@@ -42,7 +51,8 @@ func defaultWorkPolicy() WorkPolicy {
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
 		SoftLimit: 500, HardLimit: 1000, RecoveryLimit: 200,
 		MaxPayloadBytes: 256 << 10, MaxDependencies: 64,
-		PreemptAfterSeconds: 30, PreemptGraceSeconds: 60, ReserveAfterSeconds: 600, ReserveSeconds: 7200, Reservations: 8, BatchLimit: 1000, PinSeconds: 1800, Targets: defaultTargets(),
+		PreemptAfterSeconds: 30, PreemptGraceSeconds: 60, ReserveAfterSeconds: 600, ReserveSeconds: 7200, Reservations: 8, BatchLimit: 1000, DependantsOfFailed: DependantsFail, PinSeconds: 1800, Targets: defaultTargets(),
+		Sizing:     defaultSizing(),
 		Scheduling: defaultScheduling(),
 	}
 }
@@ -70,6 +80,9 @@ func (p WorkPolicy) check(c *policyChecks) {
 		c.fault("work.reservations", "want 0 to %d, found %d", 1<<20, p.Reservations)
 	}
 	c.positive("work.batch_limit", float64(p.BatchLimit))
+	if p.DependantsOfFailed != DependantsFail && p.DependantsOfFailed != DependantsWait {
+		c.fault("work.dependants_of_failed", "want %q or %q, found %q", DependantsFail, DependantsWait, p.DependantsOfFailed)
+	}
 	c.positive("work.pin_seconds", float64(p.PinSeconds))
 	for _, taskType := range slices.Sorted(maps.Keys(p.Targets)) {
 		target := p.Targets[taskType]
@@ -92,6 +105,7 @@ func (p WorkPolicy) check(c *policyChecks) {
 	if p.RecoveryLimit > p.SoftLimit || p.SoftLimit > p.HardLimit {
 		c.fault("work.soft_limit", "want recovery ≤ soft ≤ hard, found %d, %d, %d", p.RecoveryLimit, p.SoftLimit, p.HardLimit)
 	}
+	p.checkSizing(c)
 	p.checkScheduling(c)
 }
 

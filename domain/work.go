@@ -39,6 +39,9 @@ func (s TaskState) Final() bool {
 	return s == WorkDone || s == WorkDead || s == WorkCancelled || s == WorkExpired
 }
 
+// Failed tells a final state in which the item was not done.
+func (s TaskState) Failed() bool { return s.Final() && s != WorkDone }
+
 // Held tells a state in which a node holds a lease.
 func (s TaskState) Held() bool { return s == WorkLeased || s == WorkRunning }
 
@@ -60,6 +63,7 @@ type TaskSpawned struct {
 	UniqueKey      string          `json:"unique_key,omitempty"` // at most one live item has it
 	Batch          string          `json:"batch,omitempty"`      // the command that added it among others
 	Origin         string          `json:"origin,omitempty"`     // who made it up, when nobody added it
+	Replaces       TaskID          `json:"replaces,omitempty"`   // an item that ended without being done, whose dependants this one unblocks
 }
 
 // EventType is TASK_SPAWNED.
@@ -132,6 +136,8 @@ type TaskCompleted struct {
 	Lease  uint64          `json:"lease"`
 	NodeID NodeID          `json:"node_id"`
 	Result json.RawMessage `json:"result,omitempty"`
+
+	Measured *Measured `json:"measured,omitempty"` // how fast its node was, where items of its type are sized
 }
 
 // EventType is TASK_COMPLETED.
@@ -235,6 +241,8 @@ type TaskCancelled struct {
 	NodeID NodeID `json:"node_id,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Batch  bool   `json:"batch,omitempty"` // one of a class that was cancelled
+
+	Because TaskID `json:"because,omitempty"` // the item that ended without being done, which this one waited for, itself or through others
 }
 
 // EventType is TASK_CANCELLED.
@@ -346,6 +354,7 @@ type Task struct {
 	ConfigKey   string
 	Priority    int
 	Payload     json.RawMessage
+	Replaces    TaskID
 	BlockedOn   []TaskID // dependencies that are not done
 	Requires    []string
 	Pin         *Pin
@@ -384,7 +393,7 @@ func (t Task) Evolve(fact Envelope) Task {
 			t.State = WorkBlocked
 		}
 		t.ID, t.Type, t.ConfigKey, t.Priority, t.Payload = e.TaskID, e.TaskType, e.ConfigKey, e.Priority, e.Payload
-		t.BlockedOn, t.Requires, t.Pin = e.DependsOn, e.Requires, e.Pin
+		t.BlockedOn, t.Requires, t.Pin, t.Replaces = e.DependsOn, e.Requires, e.Pin, e.Replaces
 		t.Timeout, t.MaxAttempts = e.TimeoutSeconds.Duration(), e.MaxAttempts
 	case TaskUnblocked:
 		t.BlockedOn = slices.DeleteFunc(slices.Clone(t.BlockedOn), func(id TaskID) bool { return id == e.Dependency })

@@ -26,10 +26,20 @@ type ClaimDecision struct {
 	WaitedMS     int64  `json:"waited_ms"`
 	SlotsUsed    int    `json:"slots_used"`         // of the node, before
 	SlotsOf      int    `json:"slots_of,omitempty"` // 0: no bound is known
+
+	Size *Size `json:"size,omitempty"` // how much of it the node is to do; absent: what the item itself says
 }
 
 // Reasons say it in words.
 func (d ClaimDecision) Reasons(node NodeID, config string, priority int) []string {
+	reasons := d.reasons(node, config, priority)
+	if d.Size != nil {
+		reasons = append(reasons, d.Size.String())
+	}
+	return reasons
+}
+
+func (d ClaimDecision) reasons(node NodeID, config string, priority int) []string {
 	if d.Promised {
 		return []string{fmt.Sprintf("node %s made room for it: what it held gave way to priority %d", node, priority)}
 	}

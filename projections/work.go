@@ -42,7 +42,9 @@ type TaskRow struct {
 	UniqueKey      string                `json:"unique_key,omitempty"`
 	Batch          string                `json:"batch,omitempty"`
 	Origin         string                `json:"origin,omitempty"`
-	Reason         string                `json:"reason,omitempty"` // of the last release, revocation or cancellation
+	Replaces       domain.TaskID         `json:"replaces,omitempty"` // whose dependants it unblocks
+	Because        domain.TaskID         `json:"because,omitempty"`  // the item that it was cancelled with
+	Reason         string                `json:"reason,omitempty"`   // of the last release, revocation or cancellation
 	Refused        int                   `json:"refused_reports,omitempty"`
 	Asked          *domain.TaskPreempted `json:"asked,omitempty"`    // its holder is to give it back
 	Promised       domain.NodeID         `json:"promised,omitempty"` // the node that makes room for it
@@ -164,7 +166,7 @@ func Work() Projection {
 		Name: "work", Version: 4, About: "items, their order, their leases and deadlines",
 		Tables: []string{
 			WorkItemsTable.Name, workReadyTable.Name, workQueueTable.Name, workAgeTable.Name, workCountsTable.Name,
-			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name, workRunningTable.Name, workPromisesTable.Name, workRoomTable.Name,
+			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name, workRunningTable.Name, workPromisesTable.Name, workRoomTable.Name, workSpeedTable.Name,
 			workDeadlineTable.Name, workHoldersTable.Name, workWaitsTable.Name, workUniqueTable.Name,
 			workClaimsTable.Name, workPressureTable.Name, workRecentTable.Name,
 		},
@@ -204,7 +206,7 @@ func taskSpawned(tx Tx, e domain.Envelope, spawned domain.TaskSpawned) error {
 		TaskID: spawned.TaskID, TaskType: spawned.TaskType, ConfigKey: spawned.ConfigKey, Priority: spawned.Priority,
 		MaxAttempts: spawned.MaxAttempts, TimeoutSeconds: spawned.TimeoutSeconds, Requires: spawned.Requires,
 		Where: spawned.Where, RequiresGPU: spawned.RequiresGPU, Pin: spawned.Pin, Exclude: spawned.Exclude,
-		UniqueKey: spawned.UniqueKey, Batch: spawned.Batch, Origin: spawned.Origin, CreatedAt: e.Time, Spawned: e.Position,
+		UniqueKey: spawned.UniqueKey, Batch: spawned.Batch, Origin: spawned.Origin, Replaces: spawned.Replaces, CreatedAt: e.Time, Spawned: e.Position,
 	}
 	for _, dependency := range spawned.DependsOn {
 		if err := workWaitsTable.Put(tx, pair(string(dependency), id), TaskRef{spawned.TaskID}); err != nil {
@@ -248,6 +250,11 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	case domain.TaskCompleted:
 		if after.State == domain.WorkDone && before.State != domain.WorkDone {
 			after.Result = fact.Result
+			if fact.Measured != nil {
+				if err := taskMeasured(tx, e, after, *fact.Measured); err != nil {
+					return err
+				}
+			}
 		}
 	case domain.TaskReleased:
 		after.Reason = fact.Reason
@@ -258,7 +265,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 			after.Exclude = avoiding(before.Exclude, *fact.Exclude, e.Time)
 		}
 	case domain.TaskCancelled:
-		after.Reason = fact.Reason
+		after.Reason, after.Because = fact.Reason, fact.Because
 		if fact.Batch {
 			if err := takenBy(tx, e.Meta.Command, fact.TaskID); err != nil {
 				return err

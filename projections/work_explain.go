@@ -109,6 +109,8 @@ func explainTask(v View, q ExplainTask) (ExplainAnswer, error) {
 		answer.Verdict = fmt.Sprintf("%s: nothing will run it again", row.State)
 		if row.Error != "" {
 			answer.Verdict += " (" + row.Error + ")"
+		} else if row.State == domain.WorkCancelled && row.Reason != "" {
+			answer.Verdict += " (" + row.Reason + ")"
 		}
 		return answer, nil
 	}
@@ -122,10 +124,27 @@ func explainTask(v View, q ExplainTask) (ExplainAnswer, error) {
 			answer.Decided = row.Decision.Reasons(row.NodeID, row.ConfigKey, row.Priority)
 		}
 		return answer, nil
+	case row.State == domain.WorkBlocked:
+		answer.Verdict, err = blockedVerdict(v, row)
+		return answer, err
 	case row.State != domain.WorkQueued:
 		return answer, nil
 	}
 	return answer, explainQueued(v, q, row, &answer)
+}
+
+// blockedVerdict says whether what an item waits for can still be done.
+func blockedVerdict(v View, row TaskRow) (string, error) {
+	for _, dependency := range row.BlockedOn {
+		other, known, err := WorkItemsTable.Get(v, string(dependency))
+		if err != nil {
+			return "", err
+		}
+		if known && other.State.Failed() {
+			return fmt.Sprintf("blocked: %s is %s and will not be done; an item that replaces it unblocks this one, or cancel it", dependency, other.State), nil
+		}
+	}
+	return string(row.State), nil
 }
 
 // itemGates are the gates that are the item's own.

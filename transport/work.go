@@ -19,6 +19,7 @@ func WorkRoutes() []Route {
 		Post[commands.CancelTask]("/work/cancel"),
 		Post[commands.CancelTasks]("/work/cancel_batch"),
 		Get("/work/depths", "work.depths", projections.WorkDepths, About("items on their way by type and config, beside the targets of the policy")),
+		Get("/work/speeds", "work.speeds", projections.WorkSpeeds, About("measured throughput by type, config and class of node, and the sizes that follow from it")),
 		Get("/work/status", "work.status", projections.WorkStatus, About("the queue in numbers")),
 		Get("/work/items", "work.items", projections.ListTasks, About("items by name, all or by state, type, config and node")),
 		Get("/work/items/{id}", "work.item", projections.FindTask, About("one item")),

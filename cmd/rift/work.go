@@ -40,6 +40,7 @@ func workEndpoints() []endpoint {
 			name: "add", short: "Queue an item", route: "work.add", args: []string{"task_type"}, needs: 1,
 			example: `  rift work add selfplay --config-key hex8_2p --priority 80
   rift work add training --depends-on t-1,t-2 --requires gpu --timeout-seconds 2h
+  rift work add training --task-id t-9b --replaces t-9
   rift work add selfplay --payload @job.json --idempotency-key nightly-17
   echo '{"task_type":"selfplay"}' | rift work add --json -`,
 			help: map[string]string{
@@ -48,6 +49,7 @@ func workEndpoints() []endpoint {
 				"payload": "what the worker gets, JSON or @FILE", "depends_on": "items that must be done first",
 				"requires": "capabilities a node must have, all of them", "timeout_seconds": "bound on one attempt: 90m, or seconds",
 				"max_attempts": "attempts before it is dead", "unique_key": "refused while another live item has this key",
+				"replaces":     "a dead or cancelled item: this one, once done, unblocks what waits for it",
 				"where":        `which nodes may have it: 'gpu.memory_gb >= 24 && "cuda" in capabilities'`,
 				"requires_gpu": "a CUDA GPU, whatever its type says", "force": "past the limits of the queue's length",
 				"pin.node_id": "the only node that may have it, for a while", "pin.until": "when any node may have it (default: the policy's while)",
@@ -119,6 +121,12 @@ func workEndpoints() []endpoint {
 			example: "  rift work depths --type selfplay\n  rift work depths --config-key hex8_2p -o csv",
 			help:    map[string]string{"type": "only this type of work", "config_key": "only this config"},
 			empty:   "nothing is on its way, and no target is set", show: showDepths,
+		},
+		{
+			name: "speeds", short: "Show the throughput that was measured, and the sizes that follow from it", route: "work.speeds",
+			example: "  rift work speeds --type selfplay\n  rift work speeds --config-key hex8_2p -o csv",
+			help:    map[string]string{"type": "only this type of work", "config_key": "only this config"},
+			empty:   "nothing was measured: items of a type under `work.sizing` are, when their result says units or games", show: showSpeeds,
 		},
 		{
 			name: "show", short: "Show one item", route: "work.item", args: []string{"id"}, needs: 1,

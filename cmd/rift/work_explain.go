@@ -121,3 +121,24 @@ func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	}
 	return p.Print(l)
 }
+
+func showSpeeds(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[projections.SpeedsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "task_type"},
+		{Name: "config_key"},
+		{Name: "node_class"},
+		{Name: "items", Right: true},
+		{Name: "per_unit_ms", Right: true},
+		{Name: "size", Right: true},
+		{Name: "reason"},
+	}}
+	for _, row := range found.Speeds {
+		l.Rows = append(l.Rows, []any{row.TaskType, row.ConfigKey, row.NodeClass, row.Items, row.PerUnitMS, row.Size, row.Reason})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}

@@ -63,7 +63,8 @@ The command runs without a shell, in a process group and a folder of its own.
 It reads the item as JSON from standard input and finds in its environment:
 RIFT_TASK_ID RIFT_LEASE RIFT_TASK_TYPE RIFT_CONFIG_KEY RIFT_ATTEMPT RIFT_NODE_ID
 RIFT_PAYLOAD (the JSON, or the path of RIFT_PAYLOAD_FILE when it is large)
-RIFT_SCRATCH (its folder, removed afterwards) RIFT_RESULT_FILE RIFT_DEADLINE.
+RIFT_SCRATCH (its folder, removed afterwards) RIFT_RESULT_FILE RIFT_DEADLINE, and
+RIFT_SIZE where the item was sized to the node: how many games to play.
 Nothing else of the worker's environment reaches it but PATH, HOME and the like,
 and what --env names.
 

@@ -30,6 +30,7 @@ type claimed struct {
 	Attempt        int             `json:"attempt"`
 	Deadline       time.Time       `json:"deadline"`
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"` // of nodes that tell it
+	Size           int             `json:"size,omitempty"`            // how much of it to do; 0: what the payload says
 }
 
 // The files of an item's folder.
@@ -147,11 +148,14 @@ func (c Config) environment(item claimed, folder string, deadline time.Time) []s
 	if len(payload) > c.Inline {
 		payload = filepath.Join(folder, payloadFile)
 	}
-	env := make([]string, 0, len(c.Env)+12)
+	env := make([]string, 0, len(c.Env)+13)
 	for _, variable := range c.Env {
 		if !strings.HasPrefix(variable, "RIFT_") && !strings.HasPrefix(variable, "TMPDIR=") {
 			env = append(env, variable)
 		}
+	}
+	if item.Size > 0 {
+		env = append(env, "RIFT_SIZE="+strconv.Itoa(item.Size))
 	}
 	return append(env,
 		"TMPDIR="+folder,

@@ -521,3 +521,23 @@ func TestConfigFaults(t *testing.T) {
 		t.Errorf("found %v, want the program named before anything is claimed", err)
 	}
 }
+
+// An item that was sized to the node tells its command how much to do; the
+// command of any other finds no size.
+func TestSizeReachesTheCommand(t *testing.T) {
+	for size, want := range map[int]string{0: "", 720: "RIFT_SIZE=720"} {
+		env := Config{Inline: 100}.environment(claimed{TaskID: "t", Size: size}, t.TempDir(), time.Time{})
+		at := slices.IndexFunc(env, func(variable string) bool { return strings.HasPrefix(variable, "RIFT_SIZE=") })
+		if found := at >= 0; found != (size > 0) || found && env[at] != want {
+			t.Errorf("size %d: found %q", size, env)
+		}
+	}
+	data, err := json.Marshal(commands.ClaimedTask{TaskID: "t", Size: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var item claimed
+	if err := json.Unmarshal(data, &item); err != nil || item.Size != 12 {
+		t.Errorf("found %+v, %v, want the claim's size", item, err)
+	}
+}

@@ -1,0 +1,52 @@
+package domain
+
+import (
+	"maps"
+	"slices"
+)
+
+// SizingPolicy says how large items of a type are to be, in the units that they
+// report when they are done: games, mostly.
+type SizingPolicy struct {
+	TargetSeconds Seconds `json:"target_seconds"` // how long an item is to take on the node that claims it
+	Batch         int     `json:"batch"`          // a size is a multiple of it: pairs of games, say
+	Least         int     `json:"least"`          // smallest size
+	Most          int     `json:"most"`           // largest size; 0: none
+	Unmeasured    int     `json:"unmeasured"`     // size before anything was measured; 0: what the item itself says
+	WindowSeconds Seconds `json:"window_seconds"` // time spent on items over which measurements count in full; older ones count less
+}
+
+// defaultSizing sizes selfplay to half an hour, in pairs of games.
+func defaultSizing() map[string]SizingPolicy {
+	return map[string]SizingPolicy{"selfplay": {TargetSeconds: 1800, Batch: 2, Least: 10, Most: 10000, WindowSeconds: 12 * 3600}}
+}
+
+// NodeClass is the kind of machine that a node counts as: the name of the first
+// node policy that matches it, empty for none.
+func (p WorkPolicy) NodeClass(node NodeID) string {
+	for i := range p.Scheduling.NodePolicies {
+		if p.Scheduling.NodePolicies[i].Matches(string(node)) {
+			return p.Scheduling.NodePolicies[i].Name
+		}
+	}
+	return ""
+}
+
+const mostUnits = 1 << 30
+
+func (p WorkPolicy) checkSizing(c *policyChecks) {
+	for _, taskType := range slices.Sorted(maps.Keys(p.Sizing)) {
+		s, at := p.Sizing[taskType], "work.sizing."+taskType
+		c.positive(at+".target_seconds", float64(s.TargetSeconds))
+		c.positive(at+".window_seconds", float64(s.WindowSeconds))
+		if s.TargetSeconds > 30*24*3600 || s.WindowSeconds > 365*24*3600 {
+			c.fault(at, "want a target of at most 30 days and a window of at most a year, found %v and %v", s.TargetSeconds, s.WindowSeconds)
+		}
+		if s.Batch < 1 || s.Batch > mostUnits {
+			c.fault(at+".batch", "want 1 to %d, found %d", mostUnits, s.Batch)
+		}
+		if s.Least < 0 || s.Most < 0 || s.Unmeasured < 0 || s.Most > mostUnits || s.Unmeasured > mostUnits || s.Most > 0 && s.Least > s.Most || s.Least > mostUnits {
+			c.fault(at+".least", "want 0 ≤ least ≤ most ≤ %d, found %d, %d, and %d unmeasured", mostUnits, s.Least, s.Most, s.Unmeasured)
+		}
+	}
+}

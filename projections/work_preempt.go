@@ -99,7 +99,7 @@ func FindExchanges(v View, market Market, policy domain.Policy) ([]Exchange, err
 		return cmp.Or(cmp.Compare(b.Row.Top.Priority, a.Row.Top.Priority), a.Row.Top.Since.Compare(b.Row.Top.Since), cmp.Compare(a.Key, b.Key))
 	})
 	var exchanges []Exchange
-	taken := map[domain.NodeID]bool{}
+	search := exchangeSearch{view: v, market: market, policy: policy, nodes: map[domain.NodeID]*holder{}}
 	for _, group := range waiting[:min(len(waiting), maxClaims)] {
 		if promised, err := stillPromised(v, group.Row.Top.TaskID, market.Now); err != nil || promised {
 			if err != nil {
@@ -107,12 +107,12 @@ func FindExchanges(v View, market Market, policy domain.Policy) ([]Exchange, err
 			}
 			continue
 		}
-		exchange, found, err := exchangeFor(v, market, policy, group, taken)
+		exchange, found, err := search.exchangeFor(group)
 		if err != nil {
 			return nil, err
 		}
 		if found {
-			taken[exchange.Victim.NodeID] = true
+			search.nodes[exchange.Victim.NodeID].taken = true
 			exchanges = append(exchanges, exchange)
 		}
 	}
@@ -135,38 +135,89 @@ func stillPromised(v View, id domain.TaskID, now time.Time) (bool, error) {
 	return found && promise.Until.After(now), err
 }
 
-// exchangeFor finds who gives way to a group's first item; nobody while a node
-// that was looked at could simply claim it.
-func exchangeFor(v View, market Market, policy domain.Policy, group Entry[ReadyRow], taken map[domain.NodeID]bool) (Exchange, bool, error) {
-	top := group.Row.Top
-	looked := 0
-	tried := map[domain.NodeID]bool{}
-	for entry, err := range workRunningTable.Scan(v, Span{}) {
+// exchangeSearch is one search, for several groups: what it learns of held items
+// and of their nodes for one of them holds for the next.
+type exchangeSearch struct {
+	view    View
+	market  Market
+	policy  domain.Policy
+	victims []RunningRow // that may give way to somebody, the lowest priority first; nil: not read yet
+	nodes   map[domain.NodeID]*holder
+}
+
+// holder is a node whose items may give way.
+type holder struct {
+	picker  *picker // nil: a gate of the node is closed
+	free    int     // slots
+	taken   bool    // one of its items gives way already
+	held    bool    // running and rows are read
+	running []sched.Running
+	rows    map[string]RunningRow
+}
+
+func (x *exchangeSearch) lowest() ([]RunningRow, error) {
+	if x.victims != nil {
+		return x.victims, nil
+	}
+	for entry, err := range workRunningTable.Scan(x.view, Span{}) {
 		if err != nil {
-			return Exchange{}, false, err
+			return nil, err
 		}
-		node := entry.Row.NodeID
-		if looked++; looked > maxVictims || top.Priority-entry.Row.Priority <= market.Rules.Policy().PreemptMargin {
+		if x.victims = append(x.victims, entry.Row); len(x.victims) == maxVictims {
 			break
 		}
-		if tried[node] || taken[node] || group.Row.Pin != "" && group.Row.Pin != node {
+	}
+	return x.victims, nil
+}
+
+func (x *exchangeSearch) holder(node domain.NodeID) (*holder, error) {
+	if known := x.nodes[node]; known != nil {
+		return known, nil
+	}
+	h := &holder{}
+	gates, err := NodeGates(x.view, node, x.market.Now, x.policy.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	if closedGate(gates) == nil {
+		if h.picker, err = onePicker(x.view, Claimant{Node: node, Level: levelOf(x.view, node)}, x.market); err != nil {
+			return nil, err
+		}
+		h.free = h.picker.slots - h.picker.used
+		h.picker.used = 0 // whether there is room is asked apart from the other gates
+	}
+	x.nodes[node] = h
+	return h, nil
+}
+
+// exchangeFor finds who gives way to a group's first item; nobody while a node
+// that was looked at could simply claim it.
+func (x *exchangeSearch) exchangeFor(group Entry[ReadyRow]) (Exchange, bool, error) {
+	top := group.Row.Top
+	victims, err := x.lowest()
+	if err != nil {
+		return Exchange{}, false, err
+	}
+	tried := map[domain.NodeID]bool{}
+	for _, low := range victims {
+		node := low.NodeID
+		if top.Priority-low.Priority <= x.market.Rules.Policy().PreemptMargin {
+			break
+		}
+		if tried[node] || group.Row.Pin != "" && group.Row.Pin != node {
 			continue
 		}
 		tried[node] = true
-		gates, err := NodeGates(v, node, market.Now, policy.Nodes)
+		h, err := x.holder(node)
 		if err != nil {
 			return Exchange{}, false, err
 		}
-		if closedGate(gates) != nil {
+		if h.picker == nil || h.taken {
 			continue
 		}
-		p, err := onePicker(v, Claimant{Node: node, Level: levelOf(v, node)}, market)
-		if err != nil {
-			return Exchange{}, false, err
-		}
+		p := h.picker
 		g := p.stall(group.Key, group.Row)
-		free := p.slots - p.used
-		if p.used = 0; free >= p.cost(g) {
+		if h.free >= p.cost(g) {
 			return Exchange{}, false, nil // it can have it as it is
 		}
 		open, err := p.open(g)
@@ -176,13 +227,15 @@ func exchangeFor(v View, market Market, policy domain.Policy, group Entry[ReadyR
 			}
 			continue
 		}
-		running, rows, err := heldOn(v, node, market.Rules)
-		if err != nil {
-			return Exchange{}, false, err
+		if !h.held {
+			if h.running, h.rows, err = heldOn(x.view, node, x.market.Rules); err != nil {
+				return Exchange{}, false, err
+			}
+			h.held = true
 		}
-		claim := sched.Claim{ID: string(top.TaskID), Rank: g.rank, Priority: top.Priority, Slots: p.cost(g) - max(free, 0)}
-		if victim, reason, found := market.Rules.Victim(claim, running); found {
-			return Exchange{rows[victim.ID], top.TaskID, reason}, true, nil
+		claim := sched.Claim{ID: string(top.TaskID), Rank: g.rank, Priority: top.Priority, Slots: p.cost(g) - max(h.free, 0)}
+		if victim, reason, found := x.market.Rules.Victim(claim, h.running); found {
+			return Exchange{h.rows[victim.ID], top.TaskID, reason}, true, nil
 		}
 	}
 	return Exchange{}, false, nil

@@ -39,9 +39,12 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	now := domain.Instant(n.clock())
 	var due []commands.Timed
 	err := n.store.View(func(v projections.View) error {
-		read, err := n.readPolicy(v, now)
-		if err != nil {
-			return err
+		read := n.freshPolicy(now)
+		if read == nil {
+			var err error
+			if read, err = n.readPolicy(v, now); err != nil {
+				return err
+			}
 		}
 		policy := read.document
 		for _, clock := range wiring.Clocks() {
@@ -79,7 +82,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 
 // silences lists what to say of nodes that were not heard from for too long.
 func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPolicy) ([]commands.Timed, error) {
-	if n.config.Manual || n.levels.dueSeed(now) {
+	if n.eager() || n.levels.dueSeed(now) {
 		if err := n.expectNodes(v, now); err != nil {
 			return nil, err
 		}
@@ -121,7 +124,7 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 // nothing though there is work for them, that they hold items and get on with
 // none, or that an idleness which was noticed is over.
 func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPolicy) ([]commands.Timed, error) {
-	if !n.config.Manual && !n.levels.dueLook(now, policy.Idle.EverySeconds.Duration()) {
+	if !n.eager() && !n.levels.dueLook(now, policy.Idle.EverySeconds.Duration()) {
 		return nil, nil
 	}
 	var due []commands.Timed
@@ -251,15 +254,26 @@ func (n *Node) wouldGet(v projections.View, node domain.NodeID, now time.Time) (
 	return row.TaskType, err
 }
 
+// eager tells that every step looks at everything as it is now.
+func (n *Node) eager() bool { return n.config.Manual && !n.config.Paced }
+
 // expectNodes starts the silence of nodes that the read models call alive and
-// that nobody heard from since this process started.
+// that nobody heard from since this process started. Nodes that are expected
+// already are told by their names.
 func (n *Node) expectNodes(v projections.View, now time.Time) error {
-	for entry, err := range projections.NodesTable.Scan(v, projections.Span{}) {
+	for row, err := range projections.NodesTable.RawScan(v, projections.Span{}) {
 		if err != nil {
 			return err
 		}
-		if entry.Row.State == domain.NodeOnline || entry.Row.State == domain.NodeSick {
-			n.levels.expect(entry.Row.NodeID, now)
+		if _, expected := n.levels.last(domain.NodeID(row.Key)); expected {
+			continue
+		}
+		node, _, err := projections.NodesTable.Get(v, row.Key)
+		if err != nil {
+			return err
+		}
+		if node.State == domain.NodeOnline || node.State == domain.NodeSick {
+			n.levels.expect(node.NodeID, now)
 		}
 	}
 	return nil

@@ -44,6 +44,10 @@ type Config struct {
 	// Manual says that nobody runs the actors: a command that needs the read
 	// models to be up to date brings them there itself.
 	Manual bool
+	// Paced, for a Manual node, says that it is stepped through long times: it
+	// looks around as seldom as a running node does, reads the policy again only
+	// after it changed it, and glances at read models as they are.
+	Paced bool
 	// OnShutdown is told when somebody asks the node to stop.
 	OnShutdown func(reason string, grace time.Duration)
 	Logger     *slog.Logger
@@ -265,7 +269,7 @@ type readPolicy struct {
 const policyFresh = 100 * time.Millisecond
 
 func (n *Node) policyInForce(now time.Time) (read *readPolicy, err error) {
-	if known := n.policy.Load(); known != nil && !n.config.Manual && now.Sub(known.at).Abs() < policyFresh {
+	if known := n.freshPolicy(now); known != nil {
 		return known, nil
 	}
 	err = n.store.View(func(v projections.View) (err error) {
@@ -273,6 +277,14 @@ func (n *Node) policyInForce(now time.Time) (read *readPolicy, err error) {
 		return err
 	})
 	return read, err
+}
+
+// freshPolicy is the policy that was read last, if that is not long ago.
+func (n *Node) freshPolicy(now time.Time) *readPolicy {
+	if known := n.policy.Load(); known != nil && (n.config.Paced || !n.config.Manual && now.Sub(known.at).Abs() < policyFresh) {
+		return known
+	}
+	return nil
 }
 
 // readPolicy reads the policy in force. The document is long: one whose row reads

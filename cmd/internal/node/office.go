@@ -40,7 +40,7 @@ func (o *office) Open(ctx context.Context) (commands.Desk, func(domain.Position)
 
 // Glance lends a desk on the read models as they are.
 func (o *office) Glance() (commands.Desk, func(domain.Position), error) {
-	if o.node.config.Manual {
+	if o.node.eager() {
 		return o.Open(context.Background())
 	}
 	snapshot, err := o.node.store.Snapshot()

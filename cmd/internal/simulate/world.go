@@ -141,7 +141,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 		models.FS, folder = vfs.NewMem(), "models"
 	}
 	w.node, err = node.Open(node.Config{
-		Node: "simulator", Log: w.log, StoreDir: folder, Store: models, Manual: true,
+		Node: "simulator", Log: w.log, StoreDir: folder, Store: models, Manual: true, Paced: true,
 		Clock: func() time.Time { return w.now },
 	})
 	if err != nil {

@@ -63,7 +63,7 @@ type IdlePolicy struct {
 	ZombieGPUPercent float64 `json:"zombie_gpu_percent"` // GPU load below which a node with work may do nothing
 	ZombieSeconds    Seconds `json:"zombie_seconds"`     // with no progress either for this long: its leases are taken
 	EverySeconds     Seconds `json:"every_seconds"`      // how often nodes are looked at
-	MaxPerLook       int     `json:"max_per_look"`       // most nodes found in one look
+	MaxPerLook       int     `json:"max_per_look"`       // most nodes looked at closely in one look; the others have their turn in the next
 }
 
 // ClusterPolicy holds the numbers by which the cluster as a whole is judged.

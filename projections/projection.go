@@ -52,6 +52,12 @@ type View interface {
 	Scan(table string, span Span) iter.Seq2[Row, error]
 }
 
+// Typed is a view that may have rows decoded. Cells says false of a table of
+// which it has not. What it yields is shared: it must not be written to.
+type Typed interface {
+	Cells(table string, span Span) (iter.Seq2[string, Cell], bool)
+}
+
 // Tx is a view that a projection writes through. A projection writes and reads
 // only the tables it lists; the store refuses others.
 type Tx interface {

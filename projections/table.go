@@ -73,6 +73,12 @@ type Entry[R any] struct {
 // Scan yields decoded rows in key order.
 func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
 	return func(yield func(Entry[R], error) bool) {
+		if typed, ok := v.(Typed); ok {
+			if cells, ok := typed.Cells(t.Name, span); ok {
+				t.entries(v, cells, yield)
+				return
+			}
+		}
 		for row, err := range v.Scan(t.Name, span) {
 			var entry Entry[R]
 			if err == nil {
@@ -84,6 +90,21 @@ func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
 			if !yield(entry, err) || err != nil {
 				return
 			}
+		}
+	}
+}
+
+func (t Table[R]) entries(v View, cells iter.Seq2[string, Cell], yield func(Entry[R], error) bool) {
+	for key, cell := range cells {
+		row, typed := cell.Typed.(R)
+		var err error
+		if !typed {
+			if err = v.Codec().Unmarshal(cell.JSON, &row); err != nil {
+				err = domain.Errorf(domain.Corrupt, "row %s of table %s: %w", key, t.Name, err)
+			}
+		}
+		if !yield(Entry[R]{key, row}, err) || err != nil {
+			return
 		}
 	}
 }

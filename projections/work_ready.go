@@ -180,6 +180,14 @@ func headFrom(v View, table Table[StandingRow], group, from string) (StandingRow
 	return StandingRow{}, domain.Errorf(domain.Internal, "group %q: rows say that it has items, and there is none from %q on", group, from)
 }
 
+// AnyQueued tells whether any item may be claimed, by whomever.
+func AnyQueued(v View) (bool, error) {
+	for _, err := range workReadyTable.RawScan(v, Span{}) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // PinnedTo lists queued items that are meant for a node, at most limit.
 func PinnedTo(v View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
 	var ids []domain.TaskID

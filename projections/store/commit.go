@@ -73,6 +73,7 @@ func (s *Store) commit(ctx context.Context, p *pass, extra func(*pebble.Batch) e
 		s.outbox.mu.Unlock()
 	}
 	if err != nil {
+		s.views.gaps.clearShelves()
 		return p.tx.fail(err)
 	}
 	if err := p.tx.written(); err != nil {

@@ -26,6 +26,7 @@ type gaps struct {
 	mu        sync.Mutex
 	announced uint64 // commits begun
 	tables    map[string]*tableGaps
+	shelves   map[string]*shelf
 }
 
 type tableGaps struct {
@@ -92,6 +93,9 @@ func (g *gaps) announce(tables []*table) {
 	for _, t := range tables {
 		if len(t.dirty) == 0 {
 			continue
+		}
+		if s := g.shelves[string(t.prefix)]; s != nil {
+			s.restock(g.announced, t.dirty)
 		}
 		known := g.table(string(t.prefix))
 		if known == nil {

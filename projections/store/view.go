@@ -191,6 +191,7 @@ func (v *views) change(commit func() error, l *layout) error {
 		return err
 	}
 	v.layout = l
+	v.gaps.clearShelves()
 	v.applied = v.gaps.begun()
 	v.forget()
 	return nil
@@ -288,6 +289,14 @@ func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
+	if stock := v.gaps.stock(prefix, v.state.first, v.state.second); stock != nil {
+		one := stock.get(key)
+		if one == nil {
+			return nil, false, nil
+		}
+		cell := one.cell
+		return &cell, true, nil
+	}
 	if v.key == nil {
 		v.key = v.room[:0]
 	}
@@ -324,6 +333,14 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 // scan yields the committed rows of a span. The error is Pebble's, and nothing is
 // yielded after it.
 func (v *view) scan(prefix []byte, asked projections.Span, yield func(projections.Row, error) bool) error {
+	if stock := v.gaps.stock(prefix, v.state.first, v.state.second); stock != nil {
+		for one := range stock.scan(asked) {
+			if !yield(projections.Row{Key: one.key, Value: one.cell.JSON}, nil) {
+				return nil
+			}
+		}
+		return nil
+	}
 	span := v.gaps.skip(prefix, asked, v.state.first)
 	lower, upper := bounds(prefix, span)
 	it, err := v.state.iterator(lower, upper)
@@ -340,17 +357,27 @@ func (v *view) scan(prefix []byte, asked projections.Span, yield func(projection
 			v.learn(prefix, span.Prefix, it, ok)
 		}
 	}
+	rows := 0
 	for ; ok; ok = step() {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return errors.Join(err, it.Close())
 		}
+		rows++
 		key, value := v.pages.copy(it.Key()[len(prefix):], value)
 		if !yield(projections.Row{Key: key, Value: value}, nil) {
-			return ignoreAfterStop(v.state.giveBack(it))
+			slow := steppedOver(it, rows)
+			if err := v.state.giveBack(it); err != nil || !slow {
+				return ignoreAfterStop(err)
+			}
+			return ignoreAfterStop(v.shelve(prefix))
 		}
 	}
-	return v.state.giveBack(it)
+	slow := steppedOver(it, rows)
+	if err := v.state.giveBack(it); err != nil || !slow {
+		return err
+	}
+	return v.shelve(prefix)
 }
 
 // learn remembers that nothing lies between the start of a span and the first

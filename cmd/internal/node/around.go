@@ -1,6 +1,8 @@
 package node
 
 import (
+	"iter"
+
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/projections"
@@ -12,6 +14,14 @@ type around struct {
 	projections.View
 	node *Node
 	past bool // levels are of now, and say nothing of the past
+}
+
+// Cells gives rows decoded, where the view has them.
+func (a around) Cells(table string, span projections.Span) (iter.Seq2[string, projections.Cell], bool) {
+	if typed, ok := a.View.(projections.Typed); ok {
+		return typed.Cells(table, span)
+	}
+	return nil, false
 }
 
 // Matcher evaluates expressions.

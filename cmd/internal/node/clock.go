@@ -132,7 +132,7 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range noticed {
+	for _, row := range inTurn(&n.levels.busyTurn, noticed, policy.Idle.MaxPerLook, func(row projections.IdleRow) domain.NodeID { return row.NodeID }) {
 		reason, err := n.busyFor(v, row.NodeID, now)
 		if err != nil {
 			return nil, err
@@ -145,10 +145,7 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 		}
 	}
 	shortest := min(policy.Idle.Seconds, policy.Idle.ZombieSeconds).Duration()
-	for _, node := range n.levels.idle(now.Add(-shortest)) {
-		if len(due) >= policy.Idle.MaxPerLook {
-			break
-		}
+	for _, node := range inTurn(&n.levels.idleTurn, n.levels.idle(now.Add(-shortest)), policy.Idle.MaxPerLook, func(node domain.NodeID) domain.NodeID { return node }) {
 		said, err := n.idler(v, node, now, policy.Idle)
 		if err != nil {
 			return nil, err
@@ -229,6 +226,9 @@ func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time) (s
 // wouldGet is the type of the item that a node would be given if it asked;
 // empty for none.
 func (n *Node) wouldGet(v projections.View, node domain.NodeID, now time.Time) (string, error) {
+	if queued, err := projections.AnyQueued(v); err != nil || !queued {
+		return "", err
+	}
 	policy, err := n.policyInForce(now)
 	if err != nil {
 		return "", err

@@ -22,6 +22,8 @@ type levels struct {
 	looked time.Time // for idle nodes
 	cycle  time.Time // when the current cycle of deaths began
 	deaths int       // in it
+	// The nodes that the last look ended with. Only the clock uses them.
+	idleTurn, busyTurn domain.NodeID
 }
 
 // seen is when a node was last heard from, and what it said.
@@ -161,6 +163,24 @@ func (l *levels) idle(until time.Time) []domain.NodeID {
 	}
 	slices.Sort(nodes)
 	return nodes
+}
+
+// inTurn gives at most limit of a list that is ordered by name: those that come
+// after the one that the last call ended with, and then from the front.
+func inTurn[T any](last *domain.NodeID, list []T, limit int, name func(T) domain.NodeID) []T {
+	if len(list) <= limit {
+		*last = ""
+		return list
+	}
+	from, _ := slices.BinarySearchFunc(list, *last, func(one T, last domain.NodeID) int {
+		if name(one) <= last {
+			return -1
+		}
+		return 1
+	})
+	turn := slices.Concat(list[from:], list[:from])[:limit]
+	*last = name(turn[limit-1])
+	return turn
 }
 
 // works notes that a node holds work: its idleness begins anew.

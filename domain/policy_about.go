@@ -198,7 +198,7 @@ func aboutSetting(key string) string {
 	case "nodes.idle.every_seconds":
 		return "how often nodes are looked at"
 	case "nodes.idle.max_per_look":
-		return "most nodes found in one look"
+		return "most nodes looked at closely in one look; the others have their turn in the next"
 	case "nodes.cluster":
 		return "how the cluster as a whole is judged"
 	case "nodes.cluster.unhealthy_percent":

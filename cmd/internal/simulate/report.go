@@ -39,6 +39,7 @@ type Waits struct {
 	Items int     `json:"items"`
 	P50   float64 `json:"p50"`
 	P95   float64 `json:"p95"`
+	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
 }
 
@@ -67,7 +68,7 @@ func (w *world) report(ctx context.Context) (Report, error) {
 		waits := a.waits[class]
 		slices.Sort(waits)
 		at := func(q float64) float64 { return waits[int(q*float64(len(waits)-1))].Seconds() }
-		r.Waits = append(r.Waits, Waits{class, len(waits), at(0.5), at(0.95), at(1)})
+		r.Waits = append(r.Waits, Waits{class, len(waits), at(0.5), at(0.95), at(0.99), at(1)})
 	}
 	if span := a.now.Sub(w.scenario.Start); span > 0 && r.Totals.Slots > 0 {
 		r.Busy = math.Round(1e4*a.busy.Seconds()/(span.Seconds()*float64(r.Totals.Slots))) / 1e4

@@ -14,6 +14,9 @@ type Table[R any] struct{ Name string }
 
 // Get finds a row.
 func (t Table[R]) Get(v View, key string) (R, bool, error) {
+	if shared, ok := v.(SharingView); ok {
+		return getShared(shared, t, key)
+	}
 	var row R
 	cell, found, err := v.Get(t.Name, key)
 	if err != nil || !found {
@@ -22,11 +25,18 @@ func (t Table[R]) Get(v View, key string) (R, bool, error) {
 	if typed, ok := cell.Typed.(R); ok {
 		return typed, true, nil
 	}
-	if err := v.Codec().Unmarshal(cell.JSON, &row); err != nil {
-		return row, false, domain.Errorf(domain.Corrupt, "row %s of table %s: %w", key, t.Name, err)
+	if row, err = t.decode(v, key, cell.JSON); err != nil {
+		return row, false, err
 	}
 	cell.Typed = row
 	return row, true, nil
+}
+
+func (t Table[R]) decode(v View, key string, stored []byte) (row R, err error) {
+	if err = v.Codec().Unmarshal(stored, &row); err != nil {
+		err = domain.Errorf(domain.Corrupt, "row %s of table %s: %w", key, t.Name, err)
+	}
+	return row, err
 }
 
 // Raw finds a row as JSON, without decoding it.
@@ -72,6 +82,9 @@ type Entry[R any] struct {
 
 // Scan yields decoded rows in key order.
 func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
+	if shared, ok := v.(SharingView); ok {
+		return scanShared(shared, t, span)
+	}
 	return func(yield func(Entry[R], error) bool) {
 		if typed, ok := v.(Typed); ok {
 			if cells, ok := typed.Cells(t.Name, span); ok {
@@ -83,9 +96,7 @@ func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
 			var entry Entry[R]
 			if err == nil {
 				entry.Key = row.Key
-				if err = v.Codec().Unmarshal(row.Value, &entry.Row); err != nil {
-					err = domain.Errorf(domain.Corrupt, "row %s of table %s: %w", row.Key, t.Name, err)
-				}
+				entry.Row, err = t.decode(v, row.Key, row.Value)
 			}
 			if !yield(entry, err) || err != nil {
 				return

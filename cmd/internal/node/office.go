@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"iter"
 	"sync"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -19,6 +21,7 @@ type office struct {
 	mu    sync.Mutex
 	holds map[string]domain.Position // name → the position that must be in the read models before it is free; inFlight while held
 	due   map[string]*expected
+	shelf *shelf // of the state that was looked at last
 }
 
 // Open lends a desk whose view has applied everything acknowledged so far.
@@ -30,12 +33,7 @@ func (o *office) Open(ctx context.Context) (commands.Desk, func(domain.Position)
 	if err := o.node.upTo(ctx, head); err != nil {
 		return nil, nil, err
 	}
-	snapshot, err := o.node.store.Snapshot()
-	if err != nil {
-		return nil, nil, err
-	}
-	d := &desk{Snapshot: snapshot, office: o}
-	return d, d.close, nil
+	return o.lend()
 }
 
 // Glance lends a desk on the read models as they are.
@@ -43,11 +41,21 @@ func (o *office) Glance() (commands.Desk, func(domain.Position), error) {
 	if o.node.eager() {
 		return o.Open(context.Background())
 	}
+	return o.lend()
+}
+
+func (o *office) lend() (commands.Desk, func(domain.Position), error) {
 	snapshot, err := o.node.store.Snapshot()
 	if err != nil {
 		return nil, nil, err
 	}
 	d := &desk{Snapshot: snapshot, office: o}
+	o.mu.Lock()
+	if o.shelf == nil || o.shelf.state != snapshot.State() {
+		o.shelf = newShelf(snapshot.State())
+	}
+	d.shelf = o.shelf
+	o.mu.Unlock()
 	return d, d.close, nil
 }
 
@@ -55,6 +63,7 @@ func (o *office) Glance() (commands.Desk, func(domain.Position), error) {
 type desk struct {
 	*store.Snapshot
 	office *office
+	shelf  *shelf
 	taken  []string
 	adds   []added // what it expects
 }
@@ -62,6 +71,20 @@ type desk struct {
 type added struct {
 	name string
 	n    int
+}
+
+// GetShared finds a row, shared with those who look at the same state.
+func (d *desk) GetShared(table, key string) (projections.Shared, bool, error) {
+	row, found, err := d.shelf.get(d.Snapshot, table, key)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	return row, true, nil
+}
+
+// ScanShared yields rows in key order, shared as in GetShared.
+func (d *desk) ScanShared(table string, span projections.Span) iter.Seq2[projections.Shared, error] {
+	return d.shelf.scan(d.Snapshot, table, span)
 }
 
 // Expect adds to what a name will count.

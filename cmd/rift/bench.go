@@ -196,7 +196,12 @@ func newBenchChild(a *app) *cobra.Command {
 		if err := writeAddress(addrFile, listener.Addr().String()); err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		return bench.Noop(c.Context(), listener)
+		logger, flush, err := a.logger(config.Serve{LogLevel: "info", LogFormat: "auto"})
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		defer flush()
+		return bench.Noop(c.Context(), listener, logger)
 	})
 	noop.Flags().StringVar(&addrFile, "addr-file", "", "file to write the address to")
 	serve := part("serve", "Serve a node, as serve does", func(c *cobra.Command) error {

@@ -1,18 +1,17 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,36 +27,20 @@ const (
 )
 
 // httpFigure holds the endpoints of a served node against requests that do
-// nothing. The bound is net/http by itself, without the middleware, the binding
-// and the checks that every endpoint has, so those count against the node. Both
-// sides are asked by the same client in turns, one that makes its requests
-// beforehand and does not look at answers: it shares the machine with the server,
-// and a client that spends as much as the server, as most do, would bring the two
-// sides closer to each other than the servers are.
+// nothing. The bound is the server of a node without a node behind it: the same
+// middleware, the same binding of the same bodies, the same log of requests. What
+// that costs beside net/http alone is a row by itself. All are asked by the same
+// client in turns, one that makes its requests beforehand and does not look at
+// answers: it shares the machine with the server, and a client that spends as
+// much as the server, as most do, would bring the sides closer to each other than
+// the servers are.
 func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
-	data, done, err := s.fresh("serve")
+	both, err := s.serve(ctx, "http.server")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, done()) }()
-	if err := fill(ctx, filepath.Join(data, "log"), queue(seededItems)); err != nil {
-		return nil, err
-	}
-	args := []string{"serve", "--data", data, "--listen", "127.0.0.1:0"}
-	if s.options.Profile != "" {
-		args = append(args, "--profile", s.profileName("http.server", 0))
-	}
-	node, err := s.start(ctx, data, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, node.stop()) }()
-	noop, err := s.start(ctx, data, "noop")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, noop.stop()) }()
-
+	defer func() { err = errors.Join(err, both.stop()) }()
+	node, noop := both.node, both.noop
 	body := fmt.Sprintf(`{"task_type":"selfplay","config_key":"hex8_2p","payload":{"text":%q}}`, text(1024-73))
 	var item [][]byte
 	for n := range seededItems {
@@ -72,9 +55,10 @@ func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 			return s.requests(ctx, server.address, clients, requests)
 		}}
 	}
-	command, oneRow, rows100 := s.wanted("http.command"), s.wanted("http.item"), s.wanted("http.items")
+	command, oneRow, rows100, chain := s.wanted("http.command"), s.wanted("http.item"), s.wanted("http.items"), s.wanted("http.chain")
 	values, err := s.rounds(ctx, "http", onlyIf(
-		choice{command, cell(noop, "noop.post", commandClients, one(post(noop.address, "/noop", body)))},
+		choice{chain, cell(noop, "bare", commandClients, one(post(noop.address, "/bare", body)))},
+		choice{command || chain, cell(noop, "noop.post", commandClients, one(post(noop.address, "/work/add", body)))},
 		choice{command, cell(node, "command", commandClients, one(post(node.address, "/work/add", body)))},
 		choice{oneRow, cell(node, "item", queryClients, item)},
 		choice{oneRow || rows100, cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop")))},
@@ -83,10 +67,54 @@ func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 		return nil, err
 	}
 	return []Row{
-		row("http.command", fmt.Sprintf("durable commands over HTTP: POST /work/add of 1 KiB, %d clients", commandClients), "requests/s", values["command"], "no-op POST that reads its body", values["noop.post"], ratioAtLeast(0.5)),
+		row("http.chain", fmt.Sprintf("a no-op POST of 1 KiB through the middleware and the binding of commands, %d clients", commandClients), "requests/s", values["noop.post"], "net/http alone", values["bare"], nil),
+		row("http.command", fmt.Sprintf("durable commands over HTTP: POST /work/add of 1 KiB, %d clients", commandClients), "requests/s", values["command"], "no-op POST of the same body", values["noop.post"], ratioAtLeast(0.5)),
 		row("http.item", fmt.Sprintf("a query of one row: GET /work/items/{id}, %d clients", queryClients), "requests/s", values["item"], "no-op GET", values["noop.get"], ratioAtLeast(0.8)),
 		row("http.items", fmt.Sprintf("a query of 100 rows: GET /work/items?limit=100, %d clients", queryClients), "requests/s", values["items"], "no-op GET", values["noop.get"], ratioAtLeast(0.3)),
 	}, nil
+}
+
+// served is a node with seeded items and, beside it, a server that does nothing.
+type served struct {
+	node, noop *server
+	stop       func() error
+}
+
+// serve starts both; the node writes its profiles under a name.
+func (s *suite) serve(ctx context.Context, profile string) (both served, err error) {
+	data, done, err := s.fresh("serve")
+	if err != nil {
+		return served{}, err
+	}
+	stops := []func() error{done}
+	both.stop = func() error {
+		var failed error
+		for _, stop := range slices.Backward(stops) {
+			failed = errors.Join(failed, stop())
+		}
+		return failed
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, both.stop())
+		}
+	}()
+	if err := fill(ctx, filepath.Join(data, "log"), queue(seededItems)); err != nil {
+		return both, err
+	}
+	args := []string{"serve", "--data", data, "--listen", "127.0.0.1:0"}
+	if s.options.Profile != "" {
+		args = append(args, "--profile", s.profileName(profile, 0))
+	}
+	if both.node, err = s.start(ctx, data, args...); err != nil {
+		return both, err
+	}
+	stops = append(stops, both.node.stop)
+	if both.noop, err = s.start(ctx, data, "noop"); err != nil {
+		return both, err
+	}
+	stops = append(stops, both.noop.stop)
+	return both, nil
 }
 
 func seededTask(n int) domain.TaskID { return domain.TaskID(fmt.Sprintf("t-%07d", n)) }
@@ -208,31 +236,4 @@ func (c *server) call(ctx context.Context, method, path, body string) (int, []by
 	}
 	answer, err := io.ReadAll(response.Body)
 	return response.StatusCode, answer, errors.Join(err, response.Body.Close())
-}
-
-// Noop serves requests that do nothing: POST /noop reads its body, GET /noop
-// answers at once. It is the bound of the same server without a node behind it.
-func Noop(ctx context.Context, listener net.Listener) error {
-	mux := http.NewServeMux()
-	answer := []byte("{}\n")
-	mux.HandleFunc("POST /noop", func(w http.ResponseWriter, r *http.Request) {
-		var body bytes.Buffer
-		if _, err := body.ReadFrom(r.Body); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer) // a client that is gone is nobody's loss
-	})
-	mux.HandleFunc("GET /noop", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer) // as above
-	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 40 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stopped()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

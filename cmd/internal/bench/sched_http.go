@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -22,28 +21,12 @@ const claimNodes = commandClients
 // the first of the three is timed, and beside the bound's run two requests that
 // do nothing.
 func (s *suite) schedClaims(ctx context.Context) (rows []Row, err error) {
-	data, done, err := s.fresh("claims")
+	both, err := s.serve(ctx, "sched.claim.server")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, done()) }()
-	if err := fill(ctx, filepath.Join(data, "log"), queue(seededItems)); err != nil {
-		return nil, err
-	}
-	args := []string{"serve", "--data", data, "--listen", "127.0.0.1:0"}
-	if s.options.Profile != "" {
-		args = append(args, "--profile", s.profileName("sched.claim.server", 0))
-	}
-	node, err := s.start(ctx, data, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, node.stop()) }()
-	noop, err := s.start(ctx, data, "noop")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, noop.stop()) }()
+	defer func() { err = errors.Join(err, both.stop()) }()
+	node, noop := both.node, both.noop
 	for i := range claimNodes {
 		status, answer, err := node.call(ctx, "POST", "/nodes/register", fmt.Sprintf(`{"node_id":%q,"capabilities":["gpu"],"facts":{"gpu":"NVIDIA H100 PCIe","slots":8}}`, claimant(i)))
 		if err != nil || status != 200 {
@@ -134,7 +117,10 @@ func (a *asker) timed(path, body string) error {
 func (a *asker) send(path, body string) error { return a.exchange(post(a.host, path, body)) }
 
 func (a *asker) noopAround() error {
-	return errors.Join(a.timed("/noop", `{"node_id":"gpu-001"}`), a.send("/noop", `{"task_id":"t-0196a1c4-0000","lease":1}`), a.send("/noop", `{"task_type":"selfplay","config_key":"hex8_2p"}`))
+	return errors.Join(
+		a.timed("/work/claim", `{"node_id":"`+a.node+`"}`),
+		a.send("/work/complete", `{"task_id":"t-0196a1c4-0000","lease":1}`),
+		a.send("/work/add", `{"task_type":"selfplay","config_key":"hex8_2p"}`))
 }
 
 func (a *asker) claimAround() error {

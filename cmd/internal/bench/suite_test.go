@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -114,11 +115,22 @@ func TestNoop(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Noop(ctx, listener) }()
+	go func() { ended <- Noop(ctx, listener, slog.New(slog.DiscardHandler)) }()
 	c := server{address: listener.Addr().String()}
-	for _, method := range []string{"POST", "GET"} {
-		if status, answer, err := c.call(t.Context(), method, "/noop", ""); err != nil || status != 200 || string(answer) != "{}\n" {
-			t.Errorf("%s: found %d %q, %v", method, status, answer, err)
+	for _, one := range []struct {
+		method, path, body, answer string
+		status                     int
+	}{
+		{"POST", "/work/add", `{"task_type":"selfplay"}`, `{"position":1,"events":[]}`, 200},
+		{"POST", "/work/claim", `{"node_id":"gpu-1"}`, `{"position":1,"events":[]}`, 200},
+		{"POST", "/work/complete", `{"task_id":"t1","lease":1}`, `{"position":1,"events":[]}`, 200},
+		{"POST", "/work/add", `{"unknown":1}`, "", 400},
+		{"GET", "/noop", "", `{"position":1}`, 200},
+		{"POST", "/bare", `{"anything":1}`, "{}", 200},
+	} {
+		status, answer, err := c.call(t.Context(), one.method, one.path, one.body)
+		if err != nil || status != one.status || one.answer != "" && strings.TrimSpace(string(answer)) != one.answer {
+			t.Errorf("%s %s: want %d %s, found %d %q, %v", one.method, one.path, one.status, one.answer, status, answer, err)
 		}
 	}
 	stop()

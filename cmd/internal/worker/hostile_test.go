@@ -183,7 +183,7 @@ func TestGrandchildrenEnd(t *testing.T) {
 // Processes that multiply are ended as one, though each ignores SIGTERM.
 func TestForkBomb(t *testing.T) {
 	s := newSite(t)
-	s.lease(0.5)
+	s.lease(3)
 	s.add("a")
 	folder := t.TempDir()
 	h := s.hire(once, "bomb", "4", folder)

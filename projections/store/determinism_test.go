@@ -12,6 +12,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
 // reference folds a log in memory: what every store must agree with.
@@ -84,7 +85,7 @@ func TestCrashLosesNothing(t *testing.T) {
 	wantDigest := digest(t, want)
 	for seed := range uint64(25) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		fs := vfs.NewCrashableMem()
+		fs := crashdisk.New()
 		crashes := 0
 		for {
 			options := small(fs)

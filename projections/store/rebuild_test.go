@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
 // fresh is the digest of a store that is built at once by the given models.
@@ -111,7 +112,7 @@ func (l *haltingLog) ReadAll(ctx context.Context, from domain.Position, directio
 
 func TestRebuildGoesOnAfterARestart(t *testing.T) {
 	for _, crash := range []bool{false, true} {
-		fs := vfs.NewCrashableMem()
+		fs := crashdisk.New()
 		log := shopLog(t, 6000)
 		options := small(fs)
 		options.BatchMax = 100

@@ -25,6 +25,7 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/projections/store/crashdisk"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -44,8 +45,8 @@ type Options struct {
 // Env is what a script acts on.
 type Env struct {
 	options  Options
-	fs       *vfs.MemFS // of a script that can crash; nil on a log from elsewhere
-	dir      string     // of the read models
+	fs       *crashdisk.Disk // of a script that can crash; nil on a log from elsewhere
+	dir      string          // of the read models
 	log      eventlog.Log
 	closeLog func() error
 	node     *node.Node
@@ -58,7 +59,7 @@ type Env struct {
 
 // New makes a node on an empty log in a memory that can crash.
 func New(options Options) (*Env, error) {
-	env := &Env{options: options, fs: vfs.NewCrashableMem(), dir: "models", now: Start}
+	env := &Env{options: options, fs: crashdisk.New(), dir: "models", now: Start}
 	return env, env.open()
 }
 

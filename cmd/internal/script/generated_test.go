@@ -19,6 +19,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
 // generatedEvents is how long the generated log is: 3000 events, or with
@@ -84,7 +85,7 @@ func TestAGeneratedLogIsDeterministic(t *testing.T) {
 // not synced.
 func digestAcrossCrashes(t *testing.T, log eventlog.Log, head domain.Position) string {
 	t.Helper()
-	fs := vfs.NewCrashableMem()
+	fs := crashdisk.New()
 	for i := range domain.Position(4) {
 		env, err := over(log, "models", Options{BatchMax: 7}, store.Options{FS: fs, Small: true})
 		if err != nil {

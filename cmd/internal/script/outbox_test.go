@@ -14,13 +14,14 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
 // crashPoint is a disk as a kill leaves it at one step of the outbox, and how
 // the log reads once what was under way is done.
 type crashPoint struct {
 	step string
-	disk *vfs.MemFS
+	disk *crashdisk.Disk
 	now  time.Time
 	want string
 }

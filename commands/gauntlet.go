@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/rating"
@@ -58,7 +60,7 @@ func (c ExecuteGauntlet) started(policy domain.GauntletPolicy, round int) domain
 	id := domain.GauntletOf(c.ConfigKey, c.ModelID)
 	started := domain.GauntletStarted{
 		GauntletID: id, ConfigKey: c.ConfigKey, ModelID: c.ModelID, Opponents: c.Baselines, Games: c.Games, SPRT: c.SPRT, Round: round,
-		TaskID: domain.TaskID(fmt.Sprintf("gauntlet-%s-%d", domain.DeriveID(string(id), 0).String()[:18], round)),
+		TaskID: roundTask(id, round), Seed: openings(id, round, 1),
 	}
 	if len(c.Baselines) == 0 {
 		for _, baseline := range policy.Baselines {
@@ -79,6 +81,83 @@ func (c ExecuteGauntlet) started(policy domain.GauntletPolicy, round int) domain
 	return started
 }
 
+// QuickEval asks for a quick look at a model: a few games per seat, which count for
+// its ratings and decide on no promotion. Asked for while one is under way it
+// answers that one.
+type QuickEval struct {
+	ConfigKey    domain.ConfigKey `json:"config_key"`
+	ModelID      domain.ModelID   `json:"model_id"`
+	BaselineID   string           `json:"baseline_id,omitempty"` // one opponent
+	Baselines    []string         `json:"baselines,omitempty"`   // or several; those of the policy when neither is given
+	GamesPerSide int              `json:"games_per_side,omitempty"`
+}
+
+// CommandType is gauntlet.quick_eval.
+func (QuickEval) CommandType() string { return "gauntlet.quick_eval" }
+
+// Stream is that of the model's quick looks.
+func (c QuickEval) Stream() domain.StreamID {
+	return domain.QuickGauntletOf(c.ConfigKey, c.ModelID).Stream()
+}
+
+func completeQuick(c QuickEval, facts domain.Facts) (QuickEval, error) {
+	policy := facts.Policy.Gauntlet
+	faults := append(configFaults(c.ConfigKey), nameFaults("model_id", string(c.ModelID))...)
+	if len(faults) > 0 {
+		return c, domain.Faulty("gauntlet.quick_eval", faults)
+	}
+	switch {
+	case c.BaselineID != "" && len(c.Baselines) > 0:
+		faults = append(faults, domain.Fault{Field: "baseline_id", Reason: "want it or baselines, found both"})
+	case c.BaselineID != "":
+		c.Baselines = []string{c.BaselineID}
+	case len(c.Baselines) == 0:
+		c.Baselines = slices.DeleteFunc(slices.Clone(policy.Baselines), func(name string) bool { return name == string(c.ModelID) })
+	}
+	if c.GamesPerSide == 0 {
+		c.GamesPerSide = policy.QuickPerSide
+	}
+	if most := policy.MaxGames / c.ConfigKey.Players(); c.GamesPerSide < 1 || c.GamesPerSide > most {
+		faults = append(faults, domain.Fault{Field: "games_per_side", Reason: fmt.Sprintf("want 1 to %d, found %d", most, c.GamesPerSide)})
+	} else {
+		faults = append(faults, c.started(1).Validate()...)
+	}
+	if len(c.Baselines) > policy.MaxOpponents {
+		faults = append(faults, domain.Fault{Field: "baselines", Reason: fmt.Sprintf("want at most %d, found %d", policy.MaxOpponents, len(c.Baselines))})
+	}
+	return c, domain.Faulty("gauntlet.quick_eval", faults)
+}
+
+func (c QuickEval) started(round int) domain.GauntletStarted {
+	id := domain.QuickGauntletOf(c.ConfigKey, c.ModelID)
+	return domain.GauntletStarted{
+		GauntletID: id, ConfigKey: c.ConfigKey, ModelID: c.ModelID, Opponents: c.Baselines, Games: c.GamesPerSide * c.ConfigKey.Players(),
+		Round: round, TaskID: roundTask(id, round), Seed: openings(id, round, 1), Quick: true,
+	}
+}
+
+func quickEval(g domain.Gauntlet, c QuickEval, _ domain.Facts) ([]domain.Event, error) {
+	switch {
+	case g.Started == nil:
+		return []domain.Event{c.started(1)}, nil
+	case g.Finished == nil:
+		return nil, nil
+	}
+	return []domain.Event{c.started(g.Started.Round + 1)}, nil
+}
+
+// roundTask is the first work item of a round.
+func roundTask(id domain.GauntletID, round int) domain.TaskID {
+	return domain.TaskID(fmt.Sprintf("gauntlet-%s-%d", domain.DeriveID(string(id), 0).String()[:18], round))
+}
+
+// openings is the seed of an item's openings: no item plays those of another. It
+// stays within what every reader of JSON keeps exactly.
+func openings(id domain.GauntletID, round, part int) uint64 {
+	sum := domain.DeriveID(fmt.Sprintf("openings/%s/%d", id, round), part)
+	return binary.BigEndian.Uint64(sum[:8]) >> 11
+}
+
 func consultGauntlet(desk Desk, c ExecuteGauntlet, _ domain.Facts) (ExecuteGauntlet, error) {
 	row, _, err := projections.TrainingTable.Get(desk, string(c.ConfigKey))
 	c.InUse = row.Model
@@ -96,10 +175,11 @@ func executeGauntlet(g domain.Gauntlet, c ExecuteGauntlet, facts domain.Facts) (
 	return []domain.Event{c.started(facts.Policy.Gauntlet, round)}, nil
 }
 
-// finishGauntlet says what became of a round.
+// finishGauntlet says what an item of a round brought.
 type finishGauntlet struct {
 	GauntletID domain.GauntletID       `json:"gauntlet_id"`
 	TaskID     domain.TaskID           `json:"task_id"`
+	NodeID     domain.NodeID           `json:"node_id,omitempty"`
 	Results    []domain.OpponentResult `json:"results,omitempty"`
 	Failure    string                  `json:"failure,omitempty"`
 }
@@ -107,36 +187,88 @@ type finishGauntlet struct {
 func (finishGauntlet) CommandType() string       { return "gauntlet.finish" }
 func (c finishGauntlet) Stream() domain.StreamID { return c.GauntletID.Stream() }
 
-// finishRound tests the candidate against the model in use, or its only
-// opponent. Games that broke off are not counted; none at all is a failure.
-func finishRound(g domain.Gauntlet, c finishGauntlet, facts domain.Facts) ([]domain.Event, error) {
-	if g.Started == nil || g.Finished != nil || g.Started.TaskID != c.TaskID {
+// finishPart looks at the test of the candidate against the model in use, or its
+// only opponent, after each item: while it is open and games are left, another
+// item plays them. Games that broke off are not counted; none at all is a failure,
+// and so are games that were all the same.
+func finishPart(g domain.Gauntlet, c finishGauntlet, facts domain.Facts) ([]domain.Event, error) {
+	if g.Started == nil || g.Finished != nil || g.Item != c.TaskID {
 		return nil, nil
 	}
-	finished := domain.GauntletFinished{GauntletID: c.GauntletID, TaskID: c.TaskID, Results: c.Results, Decision: domain.GauntletMeasured, Reason: c.Failure}
-	test := string(g.Started.InUse)
-	if test == "" && len(g.Started.Opponents) == 1 {
-		test = g.Started.Opponents[0]
+	policy := facts.Policy.Gauntlet
+	finished := domain.GauntletFinished{
+		GauntletID: c.GauntletID, TaskID: g.Started.TaskID, NodeID: c.NodeID, Results: domain.Together(g.Played, c.Results),
+		Decision: domain.GauntletMeasured, Reason: c.Failure,
 	}
-	for _, result := range c.Results {
+	for _, result := range finished.Results {
 		finished.Games += result.Games()
-		if result.Opponent != test || result.Games() == 0 {
+		if result.Monotonous(policy.SameGames) {
+			finished.Decision = domain.GauntletFailed
+			finished.Reason = fmt.Sprintf("all %d games against %s went the same way: one game was played again and again", result.Games(), result.Opponent)
+		}
+	}
+	if score, played := overall(finished.Results); played {
+		finished.Score = &score
+	}
+	switch test, tested := testOf(finished.Results, g.Started, policy); {
+	case finished.Decision == domain.GauntletFailed:
+	case finished.Games == 0:
+		finished.Decision, finished.Reason = domain.GauntletFailed, or(finished.Reason, "no game came to an end")
+	case tested:
+		left := g.Started.TestedGames() - test.games
+		if test.verdict == rating.Open && left > 0 && c.Failure == "" && playedAgainst(c.Results, g.Started.Tested()) > 0 {
+			return []domain.Event{continued(g, c, test.llr, min(left, policy.TestGames))}, nil
+		}
+		finished.LLR, finished.Elo, finished.Error, finished.Decision = &test.llr, &test.estimate.Elo, &test.estimate.Error, string(test.verdict)
+		if left > 0 && test.verdict != rating.Open {
+			finished.Reason = or(finished.Reason, fmt.Sprintf("decided after %d of at most %d games against %s", test.games, g.Started.TestedGames(), g.Started.Tested()))
+		}
+	}
+	return []domain.Event{finished}, nil
+}
+
+// sequential is a sequential test after some games.
+type sequential struct {
+	games    int
+	llr      float64
+	estimate rating.Estimate
+	verdict  rating.Verdict
+}
+
+func testOf(results []domain.OpponentResult, started *domain.GauntletStarted, policy domain.GauntletPolicy) (sequential, bool) {
+	for _, result := range results {
+		if started.Tested() == "" || result.Opponent != started.Tested() || result.Games() == 0 {
 			continue
 		}
-		sprt, policy := g.Started.SPRT, facts.Policy.Gauntlet
+		sprt := started.SPRT
 		if sprt == nil {
 			sprt = &domain.SPRT{Elo0: policy.SPRTElo0, Elo1: policy.SPRTElo1, Alpha: policy.SPRTAlpha, Beta: policy.SPRTBeta}
 		}
 		cells := result.Distribution()
-		llr, estimate := rating.LLR(cells, sprt.Elo0, sprt.Elo1), rating.Measure(cells)
-		finished.LLR, finished.Elo, finished.Error = &llr, &estimate.Elo, &estimate.Error
-		finished.Decision = string(rating.Wald(sprt.Alpha, sprt.Beta).Judge(llr))
+		test := sequential{games: result.Games(), llr: rating.LLR(cells, sprt.Elo0, sprt.Elo1), estimate: rating.Measure(cells)}
+		test.verdict = rating.Wald(sprt.Alpha, sprt.Beta).Judge(test.llr)
+		return test, true
 	}
-	if finished.Games == 0 {
-		finished.Decision = domain.GauntletFailed
-		finished.Reason = or(finished.Reason, "no game came to an end")
+	return sequential{}, false
+}
+
+func playedAgainst(results []domain.OpponentResult, opponent string) int {
+	games := 0
+	for _, result := range results {
+		if result.Opponent == opponent {
+			games += result.Games()
+		}
 	}
-	return []domain.Event{finished}, nil
+	return games
+}
+
+// continued is the next part of a round.
+func continued(g domain.Gauntlet, c finishGauntlet, llr float64, games int) domain.GauntletContinued {
+	round, part := g.Started.Round, g.Parts+1
+	return domain.GauntletContinued{
+		GauntletID: c.GauntletID, After: c.TaskID, Results: c.Results, LLR: llr, Games: games,
+		TaskID: domain.TaskID(fmt.Sprintf("%s.%d", roundTask(c.GauntletID, round), part)), Seed: openings(c.GauntletID, round, part),
+	}
 }
 
 // RecordEvaluation takes over the results of measuring a model.
@@ -178,23 +310,35 @@ func Gauntlet() []Spec {
 			},
 			Normalize(completeGauntlet),
 			Consult(func(ExecuteGauntlet) bool { return true }, consultGauntlet)),
-		Handle("say what became of a gauntlet's games", finishRound),
+		HandleAnswer("take a quick look at a model", quickEval,
+			func(_ domain.Gauntlet, c QuickEval, _ []domain.Envelope) GauntletAsked {
+				return GauntletAsked{domain.QuickGauntletOf(c.ConfigKey, c.ModelID)}
+			},
+			Normalize(completeQuick)),
+		Handle("say what an item of a gauntlet brought, and play on or decide", finishPart),
 		Handle("take over the results of measuring a model", recordEvaluation),
 		Record[rejectEvaluation]("say that measuring a model came to nothing"),
 	}
 }
 
-// gauntletTask is the one work item of a gauntlet's round.
-func gauntletTask(started domain.GauntletStarted, policy domain.GauntletPolicy) (AddTask, error) {
-	payload, err := json.Marshal(started)
+// gauntletTask is a work item of a gauntlet: its payload says what it plays.
+func gauntletTask(part domain.GauntletStarted, policy domain.GauntletPolicy) (AddTask, error) {
+	payload, err := json.Marshal(part)
 	if err != nil {
 		return AddTask{}, domain.Errorf(domain.Internal, "gauntlet item: %w", err)
 	}
 	priority := policy.Priority
 	return AddTask{
-		TaskID: started.TaskID, TaskType: gauntletItem, ConfigKey: string(started.ConfigKey), Priority: &priority, Payload: payload,
-		TimeoutSeconds: policy.Timeout(started.ConfigKey), MaxAttempts: policy.MaxAttempts, UniqueKey: "gauntlet/" + string(started.GauntletID),
+		TaskID: part.TaskID, TaskType: gauntletItem, ConfigKey: string(part.ConfigKey), Priority: &priority, Payload: payload,
+		TimeoutSeconds: policy.Timeout(part.ConfigKey), MaxAttempts: policy.MaxAttempts, UniqueKey: "gauntlet/" + string(part.GauntletID),
 	}, nil
+}
+
+// nextPart is what the item of a continued gauntlet plays.
+func nextPart(started domain.GauntletStarted, e domain.GauntletContinued) domain.GauntletStarted {
+	started.TaskID, started.Seed = e.TaskID, e.Seed
+	started.Opponents, started.Games, started.InUseGames = []string{started.Tested()}, e.Games, 0
+	return started
 }
 
 // GauntletReactors is how measurements follow trainings and their work items.
@@ -213,10 +357,24 @@ func GauntletReactors() []projections.Reactor {
 				if err != nil {
 					return nil, err
 				}
-				item, err := gauntletTask(e, policy.Gauntlet)
+				item, err := gauntletTask(e.Part(policy.Gauntlet.TestGames), policy.Gauntlet)
 				return []domain.Command{item}, err
 			}),
-		projections.When("evaluation_item_completed", "emits the results of a gauntlet's or an evaluation's item, once",
+		projections.When("gauntlet_continued", "queues the next work item", []string{"work.add"},
+			func(v projections.View, _ domain.Envelope, e domain.GauntletContinued) ([]domain.Command, error) {
+				policy, _, err := projections.PolicyInForce(v)
+				if err != nil {
+					return nil, err
+				}
+				row, found, err := projections.GauntletsTable.Get(v, string(e.GauntletID))
+				if err != nil || !found || row.Started == nil || row.Item != e.TaskID {
+					return nil, err
+				}
+				item, err := gauntletTask(nextPart(*row.Started, e), policy.Gauntlet)
+				return []domain.Command{item}, err
+			}),
+		projections.When("gauntlet_finished", "emits what the gauntlet measured, once; a quick look counts for the ratings only", []string{"elo.record", "evaluation.record", "evaluation.reject"}, reactDecided),
+		projections.When("evaluation_item_completed", "hands the results of a gauntlet's item to it, and emits those of an evaluation's, once",
 			[]string{"evaluation.record", "evaluation.reject", "gauntlet.finish"}, reactMeasured),
 		projections.When("evaluation_item_dead", "the gauntlet came to nothing", []string{"evaluation.reject", "gauntlet.finish"},
 			func(v projections.View, _ domain.Envelope, e domain.TaskDead) ([]domain.Command, error) {
@@ -246,11 +404,31 @@ func reactMeasured(v projections.View, _ domain.Envelope, done domain.TaskComple
 	if err != nil || !ok {
 		return measuredNothing(v, done.TaskID, done.NodeID, fmt.Sprintf("the item's result is no evaluation: %v", err))
 	}
-	commands := []domain.Command{RecordEvaluation{measured}}
 	if gauntlet.GauntletID != "" {
-		commands = append(commands, finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: done.TaskID, Results: measured.Results})
+		return []domain.Command{finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: done.TaskID, NodeID: done.NodeID, Results: measured.Results}}, nil
 	}
-	return commands, nil
+	return []domain.Command{RecordEvaluation{measured}}, nil
+}
+
+// reactDecided emits what a gauntlet came to as one evaluation of its model, named
+// by the gauntlet's first item.
+func reactDecided(v projections.View, _ domain.Envelope, e domain.GauntletFinished) ([]domain.Command, error) {
+	row, found, err := projections.GauntletsTable.Get(v, string(e.GauntletID))
+	if err != nil || !found || row.Started == nil || row.Started.TaskID != e.TaskID {
+		return nil, err // told past every decision
+	}
+	config, model := row.Started.ConfigKey, row.Started.ModelID
+	switch {
+	case row.Started.Quick && e.Games > 0:
+		return []domain.Command{recordElo{config, "task:" + string(e.TaskID), model, e.Results}}, nil
+	case row.Started.Quick:
+		return nil, nil
+	case e.Decision == domain.GauntletFailed:
+		return []domain.Command{rejectEvaluation{domain.EvaluationFailed{ConfigKey: config, ModelID: model, TaskID: e.TaskID, NodeID: e.NodeID, Error: e.Reason}}}, nil
+	}
+	return []domain.Command{RecordEvaluation{domain.EvaluationCompleted{
+		ConfigKey: config, ModelID: model, GamesPlayed: e.Games, Results: e.Results, TaskID: e.TaskID, NodeID: e.NodeID,
+	}}}, nil
 }
 
 func measuredNothing(v projections.View, task domain.TaskID, node domain.NodeID, reason string) ([]domain.Command, error) {
@@ -262,9 +440,8 @@ func measuredNothing(v projections.View, task domain.TaskID, node domain.NodeID,
 	if err != nil {
 		return nil, err
 	}
-	commands := []domain.Command{rejectEvaluation{domain.EvaluationFailed{ConfigKey: config, ModelID: gauntlet.ModelID, TaskID: task, NodeID: node, Error: reason}}}
 	if gauntlet.GauntletID != "" {
-		commands = append(commands, finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: task, Failure: reason})
+		return []domain.Command{finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: task, NodeID: node, Failure: reason}}, nil
 	}
-	return commands, nil
+	return []domain.Command{rejectEvaluation{domain.EvaluationFailed{ConfigKey: config, TaskID: task, NodeID: node, Error: reason}}}, nil
 }

@@ -106,6 +106,7 @@ func GauntletEvents() []Def {
 		Define[EvaluationReset](1, "gauntlet", "a measurement ran over its time-out and waits again"),
 		Define[EvaluationDead](1, "gauntlet", "the model is not measured any more; its tries are spent"),
 		Define[GauntletStarted](1, "gauntlet", "a model is to be measured against opponents by a work item"),
+		Define[GauntletContinued](1, "gauntlet", "the games so far leave the test of a gauntlet open; another work item plays more"),
 		Define[GauntletFinished](1, "gauntlet", "the games of a gauntlet are played, or came to nothing"),
 		Define[PollerResumed](1, "admin", "a process goes on reading other processes' events from this number"),
 	}

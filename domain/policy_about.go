@@ -389,6 +389,12 @@ func aboutSetting(key string) string {
 		return "per opponent"
 	case "gauntlet.in_use_games":
 		return "against the model in use: a sequential test of few Elo needs more of them"
+	case "gauntlet.test_games":
+		return "against the tested opponent between two looks at the test: a work item each, so that it ends early"
+	case "gauntlet.same_games":
+		return "with one and the same course from which they were one game played again and again"
+	case "gauntlet.quick_per_side":
+		return "games per seat of a quick look"
 	case "gauntlet.max_games":
 		return "per opponent, of one gauntlet"
 	case "gauntlet.max_opponents":

@@ -58,20 +58,23 @@ func (p EloPolicy) check(c *policyChecks) {
 
 // GauntletPolicy holds the numbers of measuring a model.
 type GauntletPolicy struct {
-	Baselines    []string       `json:"baselines"`     // opponents besides the model in use
-	Games        int            `json:"games"`         // per opponent
-	InUseGames   int            `json:"in_use_games"`  // against the model in use: a sequential test of few Elo needs more of them
-	MaxGames     int            `json:"max_games"`     // per opponent, of one gauntlet
-	MaxOpponents int            `json:"max_opponents"` // of one gauntlet
-	Priority     int            `json:"priority"`      // of its work item, 0 to 100
-	MaxAttempts  int            `json:"max_attempts"`  // of its work item
-	BoardSeconds []BoardSeconds `json:"board_seconds"` // bound on one attempt with two players, by board
-	ThreePlayers float64        `json:"three_players"` // times that bound
-	FourPlayers  float64        `json:"four_players"`  // times that bound
-	SPRTElo0     float64        `json:"sprt_elo0"`     // the candidate is no better, in Elo
-	SPRTElo1     float64        `json:"sprt_elo1"`     // the candidate is better, in Elo
-	SPRTAlpha    float64        `json:"sprt_alpha"`    // chance to accept elo1 though elo0 holds
-	SPRTBeta     float64        `json:"sprt_beta"`     // chance to accept elo0 though elo1 holds
+	Baselines    []string       `json:"baselines"`      // opponents besides the model in use
+	Games        int            `json:"games"`          // per opponent
+	InUseGames   int            `json:"in_use_games"`   // against the model in use: a sequential test of few Elo needs more of them
+	TestGames    int            `json:"test_games"`     // against the tested opponent between two looks at the test: a work item each, so that it ends early
+	SameGames    int            `json:"same_games"`     // with one and the same course from which they were one game played again and again
+	QuickPerSide int            `json:"quick_per_side"` // games per seat of a quick look
+	MaxGames     int            `json:"max_games"`      // per opponent, of one gauntlet
+	MaxOpponents int            `json:"max_opponents"`  // of one gauntlet
+	Priority     int            `json:"priority"`       // of its work item, 0 to 100
+	MaxAttempts  int            `json:"max_attempts"`   // of its work item
+	BoardSeconds []BoardSeconds `json:"board_seconds"`  // bound on one attempt with two players, by board
+	ThreePlayers float64        `json:"three_players"`  // times that bound
+	FourPlayers  float64        `json:"four_players"`   // times that bound
+	SPRTElo0     float64        `json:"sprt_elo0"`      // the candidate is no better, in Elo
+	SPRTElo1     float64        `json:"sprt_elo1"`      // the candidate is better, in Elo
+	SPRTAlpha    float64        `json:"sprt_alpha"`     // chance to accept elo1 though elo0 holds
+	SPRTBeta     float64        `json:"sprt_beta"`      // chance to accept elo0 though elo1 holds
 }
 
 // BoardSeconds is a bound on time for one board.
@@ -82,7 +85,7 @@ type BoardSeconds struct {
 
 func defaultGauntletPolicy() GauntletPolicy {
 	return GauntletPolicy{
-		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 400, MaxGames: 10_000, MaxOpponents: 32,
+		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 400, TestGames: 100, SameGames: 40, QuickPerSide: 4, MaxGames: 10_000, MaxOpponents: 32,
 		Priority: 85, MaxAttempts: 3,
 		BoardSeconds: []BoardSeconds{{Hex8, 1800}, {Square8, 2400}, {Square19, 5400}, {Hexagonal, 7200}},
 		ThreePlayers: 1.5, FourPlayers: 2,
@@ -110,6 +113,9 @@ func (p GauntletPolicy) Timeout(config ConfigKey) Seconds {
 func (p GauntletPolicy) check(c *policyChecks) {
 	c.positive("gauntlet.games", float64(p.Games))
 	c.positive("gauntlet.in_use_games", float64(p.InUseGames))
+	c.positive("gauntlet.test_games", float64(p.TestGames))
+	c.positive("gauntlet.same_games", float64(p.SameGames))
+	c.positive("gauntlet.quick_per_side", float64(p.QuickPerSide))
 	c.positive("gauntlet.max_opponents", float64(p.MaxOpponents))
 	c.positive("gauntlet.max_attempts", float64(p.MaxAttempts))
 	c.positive("gauntlet.three_players", p.ThreePlayers)

@@ -30,12 +30,24 @@ var (
 // GauntletProjection is the read model of the gauntlets.
 func GauntletProjection() Projection {
 	return Projection{
-		Name: "gauntlet", Version: 1, About: "what models were measured against, and what came of it",
+		Name: "gauntlet", Version: 2, About: "what models were measured against, and what came of it",
 		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name},
 		Handlers: []Handler{
 			On(func(tx Tx, e domain.Envelope, started domain.GauntletStarted) error {
 				if err := gauntletTasksTable.Put(tx, string(started.TaskID), GauntletTask{started.GauntletID, started.ModelID}); err != nil {
 					return err
+				}
+				return gauntletStep(tx, e)
+			}),
+			On(func(tx Tx, e domain.Envelope, more domain.GauntletContinued) error {
+				row, _, err := GauntletsTable.Get(tx, e.Stream.ID())
+				if err != nil {
+					return err
+				}
+				if row.Started != nil {
+					if err := gauntletTasksTable.Put(tx, string(more.TaskID), GauntletTask{more.GauntletID, row.Started.ModelID}); err != nil {
+						return err
+					}
 				}
 				return gauntletStep(tx, e)
 			}),
@@ -78,11 +90,14 @@ type GauntletStatus struct {
 	State       string                  `json:"state"` // running, done, failed
 	Opponents   []string                `json:"opponents"`
 	InUse       domain.ModelID          `json:"in_use,omitempty"`
-	TaskID      domain.TaskID           `json:"task_id"`
+	TaskID      domain.TaskID           `json:"task_id"` // of the item that plays, or played last
 	Round       int                     `json:"round"`
-	Games       int                     `json:"games"` // with a result
-	Wanted      int                     `json:"games_wanted"`
+	Parts       int                     `json:"parts"`        // items of this round so far
+	Games       int                     `json:"games"`        // with a result
+	Wanted      int                     `json:"games_wanted"` // at most
+	Quick       bool                    `json:"quick,omitempty"`
 	Results     []domain.OpponentResult `json:"results"`
+	Score       *float64                `json:"score"`       // share of the points of all games
 	Pentanomial []int                   `json:"pentanomial"` // against the opponent of the test, where games were paired
 	LLR         *float64                `json:"llr"`
 	Elo         *float64                `json:"elo"`   // over the opponent of the test
@@ -109,16 +124,19 @@ func (r GauntletRow) status() GauntletStatus {
 	s := r.Started
 	answer := GauntletStatus{
 		GauntletID: r.GauntletID, ConfigKey: s.ConfigKey, ModelID: s.ModelID, State: r.State(), Opponents: s.Opponents, InUse: s.InUse,
-		TaskID: s.TaskID, Round: s.Round, Wanted: s.Wanted(), Results: []domain.OpponentResult{},
+		TaskID: r.Item, Round: s.Round, Parts: r.Parts, Wanted: s.Wanted(), LLR: r.LLR, Results: []domain.OpponentResult{}, Quick: s.Quick,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
 	}
+	played := r.Played
 	if f := r.Finished; f != nil {
-		answer.Games, answer.LLR, answer.Elo, answer.Error, answer.Decision, answer.Reason = f.Games, f.LLR, f.Elo, f.Error, f.Decision, f.Reason
-		for _, result := range f.Results {
-			answer.Results = append(answer.Results, result)
-			if result.Opponent == string(s.InUse) || len(s.Opponents) == 1 {
-				answer.Pentanomial = result.Pentanomial
-			}
+		answer.Score, answer.LLR, answer.Elo, answer.Error, answer.Decision, answer.Reason = f.Score, f.LLR, f.Elo, f.Error, f.Decision, f.Reason
+		played = f.Results
+	}
+	for _, result := range played {
+		answer.Games += result.Games()
+		answer.Results = append(answer.Results, result)
+		if result.Opponent == s.Tested() {
+			answer.Pentanomial = result.Pentanomial
 		}
 	}
 	return answer

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -163,6 +164,20 @@ func newGauntlet(a *app) *cobra.Command {
 				}, show: showStored,
 			},
 			{
+				name: "quick-eval", short: "Take a quick look at a model: a few games per seat, no promotion", route: "gauntlet.quick_eval", args: []string{"config_key", "model_id"}, needs: 2,
+				example: "  rift gauntlet quick-eval hex8_2p 9f2c\n  rift gauntlet quick-eval hex8_2p 9f2c --baseline-id heuristic --games-per-side 8",
+				help: map[string]string{
+					"config_key": "the game", "model_id": "hash of the weights", "baseline_id": "one opponent", "baselines": "or several (default: the policy's)",
+					"games_per_side": "games per seat (default: the policy's 4)",
+				}, show: showStored,
+			},
+			{
+				name: "status", short: "Show how one gauntlet stands: games, test, decision", route: "gauntlet.status", args: []string{"gauntlet_id"}, needs: 1,
+				example: "  rift gauntlet status hex8_2p:9f2c\n  rift gauntlet status hex8_2p:9f2c:quick -o json",
+				help:    map[string]string{"gauntlet_id": "the game and the model, as execute answers: hex8_2p:9f2c"},
+				missing: "gauntlets are listed by: rift gauntlet results", show: showGauntlet,
+			},
+			{
 				name: "results", short: "List gauntlets by game and model", route: "gauntlet.results",
 				example: "  rift gauntlet results --config-key hex8_2p\n  rift gauntlet results --state failed",
 				help: map[string]string{
@@ -171,6 +186,46 @@ func newGauntlet(a *app) *cobra.Command {
 				empty: "no gauntlets yet: a training that gives a model begins one", show: showGauntlets,
 			},
 		})
+}
+
+// showGauntlet shows one gauntlet, a line per opponent.
+func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	found, err := decode[projections.GauntletAnswer](answer)
+	if err != nil {
+		return err
+	}
+	g := found.Gauntlet
+	l := output.Listing{Doc: answer, Empty: "no game has ended yet", Columns: []output.Column{
+		{Name: "opponent", Max: 40},
+		{Name: "games", Right: true},
+		{Name: "wins", Right: true},
+		{Name: "losses", Right: true},
+		{Name: "draws", Right: true},
+		{Name: "errors", Right: true},
+		{Name: "pairs"},
+	}}
+	for _, r := range g.Results {
+		pairs := ""
+		if len(r.Pentanomial) > 0 {
+			pairs = strings.Trim(fmt.Sprint(r.Pentanomial), "[]")
+		}
+		l.Rows = append(l.Rows, []any{r.Opponent, r.Games(), r.Wins, r.Losses, r.Draws, r.Errors, pairs})
+		l.Items = append(l.Items, r)
+	}
+	l.Above = fmt.Sprintf("%s is %s: %d of at most %d games", g.GauntletID, g.State, g.Games, g.Wanted)
+	if g.Decision != "" {
+		l.Above += ", decision " + g.Decision
+	}
+	if g.Elo != nil && g.Error != nil {
+		l.Above += fmt.Sprintf(", %+.1f ± %.1f Elo", *g.Elo, *g.Error)
+	}
+	if g.LLR != nil {
+		l.Above += fmt.Sprintf(", log likelihood ratio %.2f", *g.LLR)
+	}
+	if g.Reason != "" {
+		l.Above += "\n" + g.Reason
+	}
+	return p.Print(l)
 }
 
 func showGauntlets(p *output.Printer, answer json.RawMessage, e endpoint) error {

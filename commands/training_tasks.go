@@ -242,10 +242,10 @@ func gameOf(v projections.View, task domain.TaskID, taskTypes ...string) (projec
 
 // explorationOf is the boost that a selfplay item is played under when it is
 // claimed at a moment; nil for none, and for items of other types.
-func explorationOf(v projections.View, task domain.TaskID, now time.Time) (*domain.Boost, error) {
-	_, config, ours, err := gameOf(v, task, selfplayItem)
-	if err != nil || !ours {
-		return nil, err
+func explorationOf(v projections.View, taskType, configKey string, now time.Time) (*domain.Boost, error) {
+	config, err := domain.ParseConfigKey(configKey)
+	if err != nil || taskType != selfplayItem {
+		return nil, nil //nolint:nilerr // as in gameOf
 	}
 	boost, live, err := projections.ExplorationFor(v, config, now)
 	if err != nil || !live {

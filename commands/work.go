@@ -262,15 +262,11 @@ type ClaimedTask struct {
 }
 
 // sizeOf is how large an item is to be on a node.
-func sizeOf(v projections.View, task domain.TaskID, node domain.NodeID, facts domain.Facts) (*domain.Size, error) {
+func sizeOf(v projections.View, taskType, config string, node domain.NodeID, facts domain.Facts) (*domain.Size, error) {
 	if len(facts.Policy.Work.Sizing) == 0 {
 		return nil, nil
 	}
-	row, _, err := projections.WorkItemsTable.Get(v, string(task))
-	if err != nil {
-		return nil, err
-	}
-	return projections.SizeFor(v, row.TaskType, row.ConfigKey, node, facts.Policy.Work)
+	return projections.SizeFor(v, taskType, config, node, facts.Policy.Work)
 }
 
 func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
@@ -345,11 +341,11 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 			}
 			continue
 		}
-		exploration, err := explorationOf(desk, one.TaskID, facts.Now)
+		exploration, err := explorationOf(desk, one.TaskType, one.ConfigKey, facts.Now)
 		if err != nil {
 			return plan, err
 		}
-		if one.Decision.Size, err = sizeOf(desk, one.TaskID, c.NodeID, facts); err != nil {
+		if one.Decision.Size, err = sizeOf(desk, one.TaskType, one.ConfigKey, c.NodeID, facts); err != nil {
 			return plan, err
 		}
 		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision, Exploration: exploration})

@@ -45,8 +45,10 @@ func levelOf(v View, node domain.NodeID) *domain.Level {
 
 // Picked is an item chosen for a node, and why.
 type Picked struct {
-	TaskID   domain.TaskID
-	Decision domain.ClaimDecision
+	TaskID    domain.TaskID
+	TaskType  string
+	ConfigKey string
+	Decision  domain.ClaimDecision
 
 	// Room, if there is any, is what the node keeps for the item instead.
 	Room     *domain.TaskReserved
@@ -265,7 +267,7 @@ func (p *picker) next() (Picked, bool, error) {
 		decision := p.decided(g, choice, place, c.Starving)
 		decision.Kept = choice.Reserved && place.TaskID == p.keptFor
 		p.book(g, choice)
-		return Picked{TaskID: place.TaskID, Decision: decision}, true, nil
+		return Picked{TaskID: place.TaskID, TaskType: g.row.TaskType, ConfigKey: g.row.ConfigKey, Decision: decision}, true, nil
 	}
 }
 

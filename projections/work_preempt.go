@@ -310,7 +310,7 @@ func (p *picker) promised() (Picked, bool, error) {
 		decision := p.decided(g, choice, row.standing(), false)
 		decision.Promised = true
 		p.book(g, choice)
-		return Picked{TaskID: id, Decision: decision}, true, nil
+		return Picked{TaskID: id, TaskType: row.TaskType, ConfigKey: row.ConfigKey, Decision: decision}, true, nil
 	}
 	return Picked{}, false, nil
 }

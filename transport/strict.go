@@ -154,9 +154,13 @@ func (w *walker) value(s *shape, depth int) bool {
 	case c == '{' && s.kind == object:
 		return w.object(s, depth)
 	case c == '{' && s.kind == dictionary:
-		return w.members(depth, func(key string) bool {
+		return w.members(depth, func(quoted []byte) bool {
+			key, ok := unquoted(quoted)
+			if !ok {
+				return w.broken("a key")
+			}
 			w.path = append(w.path, key)
-			ok := w.value(s.elem, depth+1)
+			ok = w.value(s.elem, depth+1)
 			w.path = w.path[:len(w.path)-1]
 			return ok
 		})
@@ -185,7 +189,11 @@ func (w *walker) object(s *shape, depth int) bool {
 	if len(s.fields) > 64 {
 		many = map[int]bool{}
 	}
-	return w.members(depth, func(key string) bool {
+	return w.members(depth, func(quoted []byte) bool {
+		key, ok := unquoted(quoted)
+		if !ok {
+			return w.broken("a key")
+		}
 		field, known := s.fields[key]
 		if !known {
 			w.path = append(w.path, printable(key))
@@ -207,7 +215,7 @@ func (w *walker) object(s *shape, depth int) bool {
 		if null && !field.optional && field.shape.kind != anything {
 			w.fault(w.field(), "want "+wanted[field.shape.kind]+", found null")
 		}
-		ok := null && w.word() || !null && w.value(field.shape, depth+1)
+		ok = null && w.word() || !null && w.value(field.shape, depth+1)
 		w.path = w.path[:len(w.path)-1]
 		return ok
 	})
@@ -224,8 +232,9 @@ func printable(key string) string {
 	return key
 }
 
-// members walks an object and hands each key to member, which walks its value.
-func (w *walker) members(depth int, member func(key string) bool) bool {
+// members walks an object and hands each key, in its quotes, to member, which
+// walks its value.
+func (w *walker) members(depth int, member func(quoted []byte) bool) bool {
 	if depth >= maxDepth {
 		return w.deep()
 	}
@@ -244,33 +253,52 @@ func (w *walker) members(depth int, member func(key string) bool) bool {
 		if !w.string() {
 			return false
 		}
-		key, ok := unquoted(w.data[start:w.at])
-		if !ok {
-			return w.broken("a key")
-		}
+		quoted := w.data[start:w.at]
 		w.space()
 		if w.at >= len(w.data) || w.data[w.at] != ':' {
 			return w.broken("':'")
 		}
 		w.at++
 		w.space()
-		if !member(key) {
+		if !member(quoted) {
 			return false
 		}
-		w.space()
-		if w.at >= len(w.data) {
-			return w.broken("',' or '}'")
-		}
-		switch w.data[w.at] {
-		case ',':
-			w.at++
-		case '}':
-			w.at++
-			return true
-		default:
-			return w.broken("',' or '}'")
+		if more, ok := w.more('}', "',' or '}'"); !more {
+			return ok
 		}
 	}
+}
+
+// elements walks a list and lets element walk each of its values.
+func (w *walker) elements(depth int, element func(n int) bool) bool {
+	if depth >= maxDepth {
+		return w.deep()
+	}
+	w.at++
+	w.space()
+	if w.at < len(w.data) && w.data[w.at] == ']' {
+		w.at++
+		return true
+	}
+	for n := 0; ; n++ {
+		w.space()
+		if !element(n) {
+			return false
+		}
+		if more, ok := w.more(']', "',' or ']'"); !more {
+			return ok
+		}
+	}
+}
+
+// more takes the comma behind a member or an element, or what ends them all.
+func (w *walker) more(end byte, want string) (more, ok bool) {
+	w.space()
+	if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != end {
+		return false, w.broken(want)
+	}
+	w.at++
+	return w.data[w.at-1] == ',', true
 }
 
 func unquoted(quoted []byte) (string, bool) {
@@ -285,38 +313,23 @@ func unquoted(quoted []byte) (string, bool) {
 }
 
 func (w *walker) list(s *shape, depth int) bool {
-	if depth >= maxDepth {
-		return w.deep()
-	}
-	start := w.at
-	w.at++
-	w.space()
-	n := 0
-	if w.at < len(w.data) && w.data[w.at] == ']' {
-		w.at++
-	} else {
-		for {
-			w.space()
-			w.path = append(w.path, "["+strconv.Itoa(n)+"]")
-			if !w.value(s.elem, depth+1) {
-				return false
-			}
-			w.path = w.path[:len(w.path)-1]
-			n++
-			w.space()
-			if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != ']' {
-				return w.broken("',' or ']'")
-			}
-			w.at++
-			if w.data[w.at-1] == ']' {
-				break
-			}
+	start, count := w.at, 0
+	ok := w.elements(depth, func(n int) bool {
+		w.path = append(w.path, "["+strconv.Itoa(n)+"]")
+		if !w.value(s.elem, depth+1) {
+			return false
 		}
+		w.path = w.path[:len(w.path)-1]
+		count = n + 1
+		return true
+	})
+	if !ok {
+		return false
 	}
-	if s.length > 0 && n != s.length {
+	if s.length > 0 && count != s.length {
 		end := w.at
 		w.at = start
-		w.fault(w.field(), fmt.Sprintf("want %d values, found %d", s.length, n))
+		w.fault(w.field(), fmt.Sprintf("want %d values, found %d", s.length, count))
 		w.at = end
 	}
 	return true
@@ -332,75 +345,15 @@ func (w *walker) skip(depth int) bool {
 	}
 	switch c := w.data[w.at]; {
 	case c == '{':
-		return w.skipObject(depth)
+		return w.members(depth, func([]byte) bool { return w.skip(depth + 1) })
 	case c == '[':
-		if depth >= maxDepth {
-			return w.deep()
-		}
-		w.at++
-		w.space()
-		if w.at < len(w.data) && w.data[w.at] == ']' {
-			w.at++
-			return true
-		}
-		for {
-			w.space()
-			if !w.skip(depth + 1) {
-				return false
-			}
-			w.space()
-			if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != ']' {
-				return w.broken("',' or ']'")
-			}
-			w.at++
-			if w.data[w.at-1] == ']' {
-				return true
-			}
-		}
+		return w.elements(depth, func(int) bool { return w.skip(depth + 1) })
 	case c == '"':
 		return w.string()
 	case c == '-' || c >= '0' && c <= '9':
 		return w.number(nil)
 	default:
 		return w.word()
-	}
-}
-
-func (w *walker) skipObject(depth int) bool {
-	if depth >= maxDepth {
-		return w.deep()
-	}
-	w.at++
-	w.space()
-	if w.at < len(w.data) && w.data[w.at] == '}' {
-		w.at++
-		return true
-	}
-	for {
-		w.space()
-		if w.at >= len(w.data) || w.data[w.at] != '"' {
-			return w.broken("a key")
-		}
-		if !w.string() {
-			return false
-		}
-		w.space()
-		if w.at >= len(w.data) || w.data[w.at] != ':' {
-			return w.broken("':'")
-		}
-		w.at++
-		w.space()
-		if !w.skip(depth + 1) {
-			return false
-		}
-		w.space()
-		if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != '}' {
-			return w.broken("',' or '}'")
-		}
-		w.at++
-		if w.data[w.at-1] == '}' {
-			return true
-		}
 	}
 }
 

@@ -29,6 +29,17 @@ type exchange struct {
 }
 
 func newExchange(t *rapid.T) *exchange {
+	policy := domain.DefaultPolicy().Work
+	policy.Scheduling.ReservedEvery = rapid.IntRange(2, 5).Draw(t, "reserved every")
+	policy.Scheduling.Classes = []sched.ClassPolicy{{Name: "critical", StarveAfterSeconds: 40}, {Name: "normal", StarveAfterSeconds: 60}, {Name: "bulk", StarveAfterSeconds: 20}}
+	policy.ReserveAfterSeconds = domain.Seconds(rapid.IntRange(0, 20).Draw(t, "reserve after"))
+	policy.ReserveSeconds = domain.Seconds(rapid.IntRange(5, 60).Draw(t, "reserve"))
+	policy.Reservations = rapid.IntRange(0, 2).Draw(t, "reservations")
+	return exchangeUnder(t, policy)
+}
+
+func exchangeUnder(t rapid.TB, policy domain.WorkPolicy) *exchange {
+	t.Helper()
 	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(), domain.WorkEvents(), domain.NodesEvents(), domain.AdminEvents())
 	if err != nil {
 		t.Fatal(err)
@@ -37,12 +48,6 @@ func newExchange(t *rapid.T) *exchange {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy := domain.DefaultPolicy().Work
-	policy.Scheduling.ReservedEvery = rapid.IntRange(2, 5).Draw(t, "reserved every")
-	policy.Scheduling.Classes = []sched.ClassPolicy{{Name: "critical", StarveAfterSeconds: 40}, {Name: "normal", StarveAfterSeconds: 60}, {Name: "bulk", StarveAfterSeconds: 20}}
-	policy.ReserveAfterSeconds = domain.Seconds(rapid.IntRange(0, 20).Draw(t, "reserve after"))
-	policy.ReserveSeconds = domain.Seconds(rapid.IntRange(5, 60).Draw(t, "reserve"))
-	policy.Reservations = rapid.IntRange(0, 2).Draw(t, "reservations")
 	rules, err := policy.Rules()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +58,7 @@ func newExchange(t *rapid.T) *exchange {
 	}
 }
 
-func (x *exchange) say(t *rapid.T, stream domain.StreamID, event domain.Event) {
+func (x *exchange) say(t rapid.TB, stream domain.StreamID, event domain.Event) {
 	eventType, version, data, err := x.catalog.Encode(event)
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,8 @@ type Config struct {
 	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
 
 	MaxBody    int64         // bytes of a body; 0 means 1 MiB
-	InFlight   int           // requests served at once; 0 means 1024
+	InFlight   int           // requests of each kind served at once; 0 means 1024
+	Scans      int           // of those that read much; 0 means 32
 	Streams    int           // open event streams; 0 means 256
 	Rate       float64       // requests a second from one caller; 0 is no bound
 	Timeout    time.Duration // of one request; 0 means 30 s
@@ -62,6 +63,7 @@ func (c Config) filled() Config {
 	orElse(&c.MaxBody, 1<<20)
 	orElse(&c.InFlight, 1024)
 	orElse(&c.Streams, 256)
+	orElse(&c.Scans, 32)
 	orElse(&c.Timeout, 30*time.Second)
 	orElse(&c.AfterWait, 5*time.Second)
 	orElse(&c.ScanTime, 2*time.Second)

@@ -22,11 +22,11 @@ import (
 func EventRoutes() []Route {
 	return []Route{
 		bridge("/events", About("append a fact from outside: the bridge for training scripts")),
-		Tell("/events", "events.read", readEvents, past(), About("read the log: by position, type, stream, and an expression over the event")),
+		Tell("/events", "events.read", readEvents, past(), Scans(), About("read the log: by position, type, stream, and an expression over the event")),
 		streamRoute("/events/stream", "events.stream", About("follow the log as server-sent events; the id of each is its position, and Last-Event-ID resumes")),
 		Tell("/events/{id}", "events.find", findEvent, About("one event, by its position or its id")),
-		Tell("/events/{id}/why", "events.why", whyEvent, About("the chain of events and commands that led to one, the nearest cause first")),
-		Tell("/events/{id}/effects", "events.effects", eventEffects, About("the events that one brought about, in the order of the log")),
+		Tell("/events/{id}/why", "events.why", whyEvent, Scans(), About("the chain of events and commands that led to one, the nearest cause first")),
+		Tell("/events/{id}/effects", "events.effects", eventEffects, Scans(), About("the events that one brought about, in the order of the log")),
 	}
 }
 

@@ -30,7 +30,7 @@ type Handler struct {
 	routes  []Route
 	meters  *meters
 	callers *callers
-	slots   chan struct{}
+	budgets *budgets
 	streams chan struct{}
 	frames  frames
 	foreign *http.CrossOriginProtection
@@ -53,7 +53,7 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 	h := &Handler{
 		backend: backend, config: config, guard: newGuard(config.Tokens), mux: http.NewServeMux(), paths: http.NewServeMux(),
 		allowed: map[string][]string{}, routes: slices.Concat(tables...), callers: newCallers(config.Rate),
-		slots: make(chan struct{}, config.InFlight), streams: make(chan struct{}, config.Streams),
+		budgets: newBudgets(config), streams: make(chan struct{}, config.Streams),
 		foreign: http.NewCrossOriginProtection(), closing: make(chan struct{}),
 		boot: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
@@ -62,6 +62,9 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 	}
 	var err error
 	if h.meters, err = newMeters(config.Registry); err != nil {
+		return nil, err
+	}
+	if err := h.budgets.register(config.Registry); err != nil {
 		return nil, err
 	}
 	if err := config.Registry.Register(silences{backend, config.Now}); err != nil {

@@ -177,12 +177,11 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 			if route.Kind == Stream {
 				return next(ctx, request) // a stream takes its place when it starts
 			}
-			select {
-			case h.slots <- struct{}{}:
-			default:
-				return nil, domain.Errorf(domain.TooMany, "want at most %d requests at once", h.config.InFlight)
+			budget := h.budgets.of(route, x.request)
+			if err := budget.enter(); err != nil {
+				return nil, err
 			}
-			defer func() { <-h.slots }()
+			defer budget.leave()
 			return next(ctx, request)
 		}
 	}

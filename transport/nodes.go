@@ -8,8 +8,8 @@ import (
 // NodeRoutes is the nodes.
 func NodeRoutes() []Route {
 	return []Route{
-		Post[commands.RegisterNode]("/nodes/register"),
-		Post[commands.NodeHeartbeat]("/nodes/heartbeat"),
+		Post[commands.RegisterNode]("/nodes/register", Vital()),
+		Post[commands.NodeHeartbeat]("/nodes/heartbeat", Vital()),
 		Post[commands.RetireNode]("/nodes/retire"),
 		Post[commands.CloseBreaker]("/nodes/close_breaker"),
 		Get("/nodes", "nodes.list", projections.ListNodes, About("the nodes by name, all or by state")),

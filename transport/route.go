@@ -39,6 +39,8 @@ type Route struct {
 
 	public  bool // served without a token
 	body    int64
+	vital   bool // see Vital
+	scans   bool // see Scans
 	past    bool // ?at= means something, though it is no query over the read models
 	timeout time.Duration
 	request reflect.Type // of the body, or of the struct of parameters

@@ -35,9 +35,14 @@ func newServe(a *app) *cobra.Command {
 --listen. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
 first, requests in flight are answered, everything acknowledged is on disk.
 
+With --read-only it shows a log without touching it: a recording that was imported,
+say, which would otherwise be reacted to as if it happened now. Queries answer,
+commands are refused, and its read models stand in a folder of their own.
+
 It serves the loopback only unless --token-file names the tokens callers must show.`,
 		Example: `  rift serve
   rift serve --data /var/lib/rift --listen 0.0.0.0:8770 --token-file /etc/rift/tokens
+  rift serve --data ./recording --read-only
   rift serve --print-config`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,16 +88,20 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 			name = "node"
 		}
 	}
-	log, err := pebblelog.Open(filepath.Join(settings.Data, node.LogFolder), pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version})
+	log, err := pebblelog.Open(filepath.Join(settings.Data, node.LogFolder), pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version, ReadOnly: settings.ReadOnly})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
 	shutdown := make(chan time.Duration, 1)
+	models := node.ModelsFolder
+	if settings.ReadOnly {
+		models = node.ReadOnlyFolder
+	}
 	n, err := node.Open(node.Config{
-		Node: name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: log, StoreDir: filepath.Join(settings.Data, node.ModelsFolder),
-		Store: store.Options{}, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
+		Node: name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: log, StoreDir: filepath.Join(settings.Data, models),
+		Store: store.Options{}, ReadOnly: settings.ReadOnly, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
 		OnShutdown: func(reason string, grace time.Duration) {
 			logger.Info("asked to stop", "reason", reason, "grace", grace)
 			select {
@@ -108,7 +117,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 
 	handlerConfig := transport.Config{
 		Version: thisBuild().Version, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
-		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Streams: settings.Limits.Subscribers,
+		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Scans: settings.Limits.Scans, Streams: settings.Limits.Subscribers,
 		Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
 	}
 	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -176,9 +185,11 @@ func runNode(ctx context.Context, n *node.Node, server *http.Server, listener ne
 			_ = server.Close() // the listener is closed either way
 		}
 	})
-	add("clock", n.Tick, nil)
-	add("outbox", n.Drain, nil)
-	add("publisher", n.Publish, nil)
+	if !n.ReadOnly() {
+		add("clock", n.Tick, nil)
+		add("outbox", n.Drain, nil)
+		add("publisher", n.Publish, nil)
+	}
 	add("read models", n.Follow, nil)
 	return group.Run()
 }

@@ -20,6 +20,7 @@ type Serve struct {
 	Listen      string `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
 	AddrFile    string `key:"addr_file" usage:"file to write the bound address to once ready"`
 	Log         string `key:"log" usage:"URL of a log to use instead of the embedded one"`
+	ReadOnly    bool   `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
 	NodeID      string `key:"node_id" usage:"name of this node (default: the name of the host)"`
 	Cluster     string `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile   string `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
@@ -36,7 +37,8 @@ type Serve struct {
 type Limits struct {
 	BodyBytes     Size          `key:"body_bytes" default:"1MiB" usage:"largest body of a request"`
 	GossipBytes   Size          `key:"gossip_bytes" default:"4MiB" usage:"largest body of a gossip exchange"`
-	InFlight      int           `key:"in_flight" default:"1024" usage:"most requests served at once"`
+	InFlight      int           `key:"in_flight" default:"1024" usage:"most requests served at once, of each kind: workers' reports, other commands, queries"`
+	Scans         int           `key:"scans" default:"32" usage:"most requests served at once that read long stretches of the log or of the past"`
 	Rate          float64       `key:"rate" default:"0" usage:"most requests a second from one caller; 0 is no bound"`
 	Subscribers   int           `key:"subscribers" default:"256" usage:"most open event streams"`
 	AfterWait     time.Duration `key:"after_wait" default:"5s" usage:"longest wait of a query with ?after="`
@@ -103,6 +105,7 @@ func (s Serve) check() []domain.Fault {
 	positive("limits.body_bytes", int64(s.Limits.BodyBytes))
 	positive("limits.gossip_bytes", int64(s.Limits.GossipBytes))
 	positive("limits.in_flight", int64(s.Limits.InFlight))
+	positive("limits.scans", int64(s.Limits.Scans))
 	positive("limits.subscribers", int64(s.Limits.Subscribers))
 	if s.Limits.Rate < 0 {
 		fault("limits.rate", "want 0 or more, found %v", s.Limits.Rate)

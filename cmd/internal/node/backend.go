@@ -99,6 +99,9 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 		check("cluster", transport.StateFailed, err.Error(), nil)
 	}
 	check("leader", transport.StateOK, "this node leads itself", nil)
+	if n.config.ReadOnly {
+		check("mode", transport.StateOK, "read-only: the node shows the log as it is, takes no commands and decides nothing", nil)
+	}
 	if n.config.Disk != nil {
 		diskHealth(n.config.Disk, check)
 	}
@@ -152,6 +155,9 @@ func (b backend) leasesHealth(v projections.View, check teller) error {
 	}
 	state, reason := transport.StateOK, ""
 	var causes []string
+	if b.node.config.ReadOnly {
+		due = nil // nobody decides them here
+	}
 	if len(due) > 0 {
 		state, reason = transport.StateDegraded, fmt.Sprintf("%d deadlines passed more than %v ago and were not decided", len(due), lateDeadline)
 		for _, row := range due[:min(len(due), shownCauses)] {

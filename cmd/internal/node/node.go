@@ -48,6 +48,11 @@ type Config struct {
 	// looks around as seldom as a running node does, reads the policy again only
 	// after it changed it, and glances at read models as they are.
 	Paced bool
+	// ReadOnly says that the node shows a log and changes nothing: commands are
+	// refused, no reactor looks at its events, and nobody decides deadlines. Its
+	// read models are to stand in a folder of their own, for reactors that were
+	// away would take what they missed for done.
+	ReadOnly bool
 	// OnShutdown is told when somebody asks the node to stop.
 	OnShutdown func(reason string, grace time.Duration)
 	Logger     *slog.Logger
@@ -121,7 +126,7 @@ func Open(config Config) (*Node, error) {
 			n.lost.Add(1)
 		}
 	}
-	if n.store, err = store.Open(config.StoreDir, wiring.Projections(), wiring.Reactors(), catalog, options); err != nil {
+	if n.store, err = store.Open(config.StoreDir, wiring.Projections(), reactorsOf(config), catalog, options); err != nil {
 		return nil, err
 	}
 	if err := n.failuresAgain(); err != nil {
@@ -160,6 +165,9 @@ func (n *Node) failuresAgain() error {
 // Close closes the read models.
 func (n *Node) Close() error { return n.store.Close() }
 
+// ReadOnly tells a node that only shows its log.
+func (n *Node) ReadOnly() bool { return n.config.ReadOnly }
+
 // Store is the node's read models.
 func (n *Node) Store() *store.Store { return n.store }
 
@@ -196,6 +204,16 @@ func (n *Node) upTo(ctx context.Context, p domain.Position) error {
 	return n.store.WaitFor(ctx, p)
 }
 
+// errReadOnly is the answer of a node that changes nothing.
+var errReadOnly = domain.Errorf(domain.Forbidden, "this node shows a log and takes no commands: it was started with --read-only; try one with ?dry_run=1")
+
+func reactorsOf(config Config) []projections.Reactor {
+	if config.ReadOnly {
+		return nil
+	}
+	return wiring.Reactors()
+}
+
 // Order is a command on its way in, from whatever side.
 type Order struct {
 	ID, Actor, Causation, Correlation string
@@ -205,6 +223,9 @@ type Order struct {
 
 // Do resolves the facts of the moment and runs a command.
 func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
+	if n.config.ReadOnly && !order.Dry {
+		return commands.Result{}, errReadOnly
+	}
 	if _, claims := order.Command.(commands.ClaimTasks); claims && n.draining.Load() {
 		return commands.Result{}, domain.Errorf(domain.Unavailable, "this node is stopping and hands out no more work; ask another, or again in a moment")
 	}
@@ -323,6 +344,8 @@ func SeedOf(command string) uint64 {
 const (
 	LogFolder    = "log"
 	ModelsFolder = "models"
+	// ReadOnlyFolder holds the read models of a node that only shows the log.
+	ReadOnlyFolder = "models-read-only"
 )
 
 // OpenLog opens the log of a data folder, for tools beside a node.

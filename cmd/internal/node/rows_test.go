@@ -1,13 +1,17 @@
 package node
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
 )
 
 // Row 50: what one process notes, another on the same log sees and answers, for
@@ -45,5 +49,45 @@ func TestRow50ProcessesShareOneLog(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Row 33: events were told while locks were held, and whoever answered one with
+// another call waited for itself. Here whoever is told of a command, when its
+// events are on the log, may run commands, claim, and read, and be told again.
+func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
+	var n *Node
+	told := 0
+	n, err := Open(Config{
+		Node: "n1", Log: eventlog.NewMemory(), Manual: true, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true},
+		Done: func(c domain.Command, result commands.Result) {
+			if told++; told > 3 {
+				return
+			}
+			if head, err := n.log.Head(t.Context()); err != nil || head < result.Position {
+				t.Errorf("told of %d while the log ends at %d, %v", result.Position, head, err)
+			}
+			do(t, n, fmt.Sprintf("%s/again-%d", c.CommandType(), told), commands.AddTask{TaskType: "selfplay", Priority: new(int)})
+			do(t, n, fmt.Sprintf("%s/claim-%d", c.CommandType(), told), commands.ClaimTasks{NodeID: domain.NodeID(fmt.Sprintf("gpu-%d", told))})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	do(t, n, "first", commands.ClaimTasks{NodeID: "gpu-0"})
+	if told < 4 {
+		t.Errorf("told %d times, want of every command", told)
+	}
+	n.office.mu.Lock()
+	defer n.office.mu.Unlock()
+	for name, until := range n.office.holds {
+		if until == inFlight {
+			t.Errorf("hold %s is kept by a command that ended", name)
+		}
 	}
 }

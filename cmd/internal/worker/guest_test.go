@@ -70,6 +70,13 @@ func guest(name string, args []string) int {
 		fmt.Fprintln(os.Stderr, args[1])
 		code, _ := strconv.Atoi(args[0])
 		return code
+	case "spin": // FILE: takes all of a processor until the file is there
+		for {
+			if _, err := os.Stat(args[0]); err == nil {
+				say(`result: {"spun":true}`)
+				return 0
+			}
+		}
 	case "wait": // until it is told to end
 		say(`progress: {"waiting":true}`)
 		tell(args)

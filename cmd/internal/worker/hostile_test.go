@@ -118,8 +118,9 @@ func TestDiskUse(t *testing.T) {
 	}
 }
 
-// What stands in an item is data: no shell reads it, and it makes no variable.
-func TestItemsAreData(t *testing.T) {
+// Row 44: shell commands were put together from what stood in items. What stands
+// in one is data: no shell reads it, and it makes no variable.
+func TestRow44ItemsAreData(t *testing.T) {
 	s := newSite(t)
 	nasty := "$(touch pwned); `touch pwned` && touch pwned | tee pwned > pwned\n\nLD_PRELOAD=/evil.so\nPATH=/evil\t' \" \\ \u0000 \u001b[2J"
 	payload, err := json.Marshal(map[string]string{"LD_PRELOAD": nasty, "RIFT_NODE_ID": "another"})

@@ -168,6 +168,25 @@ func TestHeartbeats(t *testing.T) {
 	}
 }
 
+// Row 31: the search held the interpreter's lock, so for hours no heartbeat went
+// out. A command is a process of its own: whatever it computes, its worker goes
+// on telling that it lives, and the lease holds.
+func TestRow31ABusyCommandSilencesNobody(t *testing.T) {
+	s := newSite(t)
+	s.lease(0.4)
+	s.add("a")
+	end := filepath.Join(t.TempDir(), "end")
+	h := s.hire(once, "spin", end)
+	eventually(t, "heartbeats beside a busy command", func() bool { return count(s.history("a"), "TASK_HEARTBEAT") >= 3 })
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if sum := h.end(); sum.Completed != 1 {
+		t.Errorf("found %+v", sum)
+	}
+	s.await("a", domain.WorkDone)
+}
+
 // open lets a guest through its gate.
 func open(t *testing.T, gate string) {
 	t.Helper()

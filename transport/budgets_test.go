@@ -1,0 +1,95 @@
+package transport
+
+import (
+	"context"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// Row 30: one pool of eight threads served exports, evaluations and claims, and
+// slow exports made every claim a 503. Here readers of every kind take all the
+// places that they can have, and hold them: claims and heartbeats, and the
+// commands of people, are answered all the same.
+func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
+	n := newNode(t)
+	const most = 4
+	entered, leave := make(chan struct{}), make(chan struct{})
+	hold := func(context.Context, Backend, projections.NoQuestion) (projections.NoQuestion, domain.Position, error) {
+		entered <- struct{}{}
+		<-leave
+		return projections.NoQuestion{}, 0, nil
+	}
+	table := slices.Concat(WorkRoutes(), NodeRoutes(), []Route{
+		Tell("/slow/query", "test.query", hold),
+		Tell("/slow/export", "test.export", hold, Scans()),
+	})
+	h, err := NewHandler(n, Config{InFlight: most, Scans: most, Streams: most}, table, ProbeRoutes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan int)
+	for _, path := range []string{"/slow/query", "/slow/export"} {
+		for range most {
+			go func() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+				done <- w.Code
+			}()
+			<-entered
+		}
+		full := ask(t, h, "GET", path, "")
+		if full.status != 429 || full.header.Get("Retry-After") == "" {
+			t.Errorf("%s: one more than fit: want 429, found %d", path, full.status)
+		}
+	}
+	mustOK(t, ask(t, h, "POST", "/nodes/register", `{"node_id":"n1"}`))
+	mustOK(t, ask(t, h, "POST", "/nodes/heartbeat", `{"node_id":"n1","level":{"gpu_percent":5}}`))
+	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"selfplay"}`))
+	mustOK(t, ask(t, h, "POST", "/work/claim", `{"node_id":"n1"}`))
+	mustOK(t, ask(t, h, "POST", "/work/heartbeat", `{"task_id":"t1","lease":1}`))
+	mustOK(t, ask(t, h, "POST", "/work/complete", `{"task_id":"t1","lease":1}`))
+	metrics := ask(t, h, "GET", "/metrics", "")
+	for _, want := range []string{`rift_http_budget_taken{budget="queries"} 4`, `rift_http_budget_taken{budget="scans"} 4`, `rift_http_budget_taken{budget="vital"} 0`} {
+		if !strings.Contains(metrics.text, want) {
+			t.Errorf("metrics: want %s", want)
+		}
+	}
+	close(leave)
+	for range 2 * most {
+		if status := <-done; status != 200 {
+			t.Errorf("a slow reader: want 200 in the end, found %d", status)
+		}
+	}
+	if left := len(h.budgets.queries.taken) + len(h.budgets.scans.taken); left != 0 {
+		t.Errorf("found %d places taken by nobody", left)
+	}
+}
+
+// The other way round: commands that hang, those of leases included, keep nobody
+// from reading, and those of people keep no worker from its lease.
+func TestRow30SlowCommandsKeepNobodyFromReading(t *testing.T) {
+	b := newBudgets(Config{InFlight: 2, Scans: 1})
+	claim, add := Post[commands.ClaimTasks]("/work/claim", Vital()), Post[commands.AddTask]("/work/add")
+	query := Get("/work/status", "work.status", projections.WorkStatus)
+	now, past := httptest.NewRequest("GET", "/work/status", nil), httptest.NewRequest("GET", "/work/status?at=7", nil)
+	kinds := []*budget{b.of(&claim, now), b.of(&add, now), b.of(&query, now), b.of(&query, past)}
+	for i, one := range kinds {
+		if slices.Contains(kinds[:i], one) {
+			t.Errorf("kind %d shares the budget %s", i, one.name)
+		}
+		for range one.most {
+			if err := one.enter(); err != nil {
+				t.Errorf("%s: %v", one.name, err)
+			}
+		}
+		if err := one.enter(); err == nil || !strings.Contains(err.Error(), one.name) {
+			t.Errorf("%s: want it full by its name, found %v", one.name, err)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// The failures of the original cluster are numbered; the tests here are named
+// after those that the edge shows.
+
+// Row 2: a crash inside was answered as a bad request, so that callers took
+// their items for broken and nothing was dispatched. What goes wrong here is
+// told from what the caller did wrong, by status, by code, and by whether
+// another try may help; and the next request is served.
+func TestRow02ACrashIsNoBadRequest(t *testing.T) {
+	n := newNode(t)
+	crash := Get("/crash", "test.crash", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
+		var nothing map[string]int
+		nothing["key"]++
+		return projections.NoQuestion{}, nil
+	})
+	h, err := NewHandler(n, Config{}, WorkRoutes(), []Route{crash})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []struct {
+		method, path, body string
+		fail               error
+		status             int
+		code               string
+		retryable          bool
+	}{
+		{"GET", "/crash", "", nil, 500, "internal", false},
+		{"POST", "/work/add", `{"task_id":"t1","task_type":"selfplay"}`, domain.Errorf(domain.Internal, "a fault of this side"), 500, "internal", false},
+		{"POST", "/work/add", `{"task_id":"t1","task_type":"selfplay"}`, domain.Errorf(domain.Unavailable, "not now"), 503, "unavailable", true},
+		{"POST", "/work/add", `{"task_id":"t1"}`, nil, 400, "invalid", false},
+		{"POST", "/work/add", `{"task_id":"t1","task_type":`, nil, 400, "invalid", false},
+	} {
+		n.mu.Lock()
+		n.failWith = one.fail
+		n.mu.Unlock()
+		got := ask(t, h, one.method, one.path, one.body)
+		if got.status != one.status || got.code() != one.code || got.body["retryable"] != one.retryable {
+			t.Errorf("%s %s %v: want %d %s retryable %v, found %d %s", one.method, one.path, one.fail, one.status, one.code, one.retryable, got.status, got.text)
+		}
+	}
+	n.mu.Lock()
+	n.failWith = nil
+	n.mu.Unlock()
+	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"selfplay"}`))
+}
+
+// Row 34: every call left a connection half closed until none was left. A client
+// uses one over and over, whatever it is answered.
+func TestRow34CallsShareAConnection(t *testing.T) {
+	_, h := server(t, Config{})
+	var opened atomic.Int64
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	s.Start()
+	pool := &http.Transport{}
+	t.Cleanup(func() { pool.CloseIdleConnections(); s.Close() })
+	c, err := NewClient(s.URL, nil, WithHTTP(&http.Client{Transport: pool}), WithRetries(0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		_, _ = c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "selfplay"}) // refused from the second on
+		_, _ = c.Do(t.Context(), commands.CompleteTask{Report: commands.Report{TaskID: "nobody", Lease: 1}})
+		if _, err := Ask[projections.StatusAnswer](t.Context(), c, "work.status", projections.NoQuestion{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := opened.Load(); n != 1 {
+		t.Errorf("150 calls one after the other opened %d connections", n)
+	}
+}
+
+// Row 45: everything was open to everybody, queries changed state, and a header
+// that anybody can set said who asked. Without a token nothing is served but
+// probes, and beyond the loopback nothing at all; no query appends an event; a
+// forwarded address makes nobody another caller.
+func TestRow45NothingIsOpenAndQueriesChangeNothing(t *testing.T) {
+	token := Token{Name: "ann", Secret: strings.Repeat("s", 32)}
+	n, h := server(t, Config{Tokens: []Token{token}})
+	shown := header{"Authorization", "Bearer " + token.Secret}
+	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"selfplay"}`, shown))
+	before, err := n.log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, route := range Routes() {
+		if route.Kind == Stream || route.public {
+			continue
+		}
+		path := strings.NewReplacer("{id}", "t1", "{name}", "default").Replace(route.Path)
+		if open := ask(t, h, route.Method, path, ""); open.status != http.StatusUnauthorized {
+			t.Errorf("%s %s without a token: want 401, found %d", route.Method, path, open.status)
+		}
+		if route.Method == http.MethodGet {
+			asked++
+			ask(t, h, http.MethodGet, path, "", shown)
+		}
+	}
+	if after, err := n.log.Head(t.Context()); err != nil || after != before || asked < 10 {
+		t.Errorf("%d queries moved the log from %d to %d, %v", asked, before, after, err)
+	}
+	for address, fine := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "0.0.0.0:1": false, "10.1.2.3:1": false, ":1": false} {
+		if err := CheckListen(address, nil, false); (err == nil) != fine {
+			t.Errorf("listen on %s without a token: found %v", address, err)
+		}
+	}
+	_, limited := server(t, Config{Rate: 1})
+	codes := map[int]int{}
+	for _, from := range []string{"", "10.0.0.1", "10.0.0.2"} {
+		codes[ask(t, limited, "GET", "/work/status", "", header{"X-Forwarded-For", from}).status]++
+	}
+	if codes[200] != 1 || codes[429] != 2 {
+		t.Errorf("callers that forge where they come from: want one answer, found %v", codes)
+	}
+}

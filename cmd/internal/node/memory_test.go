@@ -201,7 +201,7 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 		}
 		var earlier []sent
 		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-		for i := range rapid.IntRange(1, 50).Draw(t, "steps") {
+		for i := range rapid.IntRange(1, 30).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * time.Second)
 			one := sent{fmt.Sprintf("c%d", i), someCommand(t, reading)}
 			switch rapid.IntRange(0, 9).Draw(t, "what") {

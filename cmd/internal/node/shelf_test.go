@@ -88,7 +88,7 @@ func TestAShelfHoldsWhatIsThere(t *testing.T) {
 		for i := range rapid.IntRange(0, 40).Draw(t, "short") {
 			tables["short"][fmt.Sprintf("%c%02d", 'a'+i%3, i)] = fmt.Sprintf(`{"n":%d}`, i)
 		}
-		for i := range rapid.SampledFrom([]int{70, 300, 3000}).Draw(t, "long") {
+		for i := range rapid.SampledFrom([]int{70, 300, 1500}).Draw(t, "long") {
 			tables["long"][fmt.Sprintf("%c%04d", 'a'+i%3, i)] = fmt.Sprintf(`{"n":%d}`, i)
 		}
 		type question struct {

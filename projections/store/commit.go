@@ -9,82 +9,180 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// A flight is a batch on its way into Pebble: what a pass folded up to some
+// event. While it is under way, on a goroutine of its own, the pass folds on;
+// there is one at a time, and nothing of it is known to anybody until it has
+// landed. A flight that fails never happened.
+type flight struct {
+	at       checkpoint
+	events   int
+	outbox   []OutboxEntry
+	reissued bool
+	settled  domain.Position
+	failures []Failure
+	touched  []tally // with the counters as of the last event
+	rows     []waitingRow
+	keys     []keyValue // of the store itself
+	extra    func(*pebble.Batch) error
+	moved    *layout
+	inStep   bool
+	size     int // of the batch: expected at first, then found
+
+	err  error
+	done chan struct{}
+}
+
+// settles tells whether the outbox changes.
+func (f *flight) settles() bool { return f.inStep && (len(f.outbox) > 0 || f.settled > 0) }
+
+// landing is closed when the flight that is under way can be landed.
+func (p *pass) landing() <-chan struct{} {
+	if p.flying == nil {
+		return nil
+	}
+	return p.flying.done
+}
+
 // commit stores what a pass folded since its last commit, in one batch, and
 // tells those who wait. extra adds to the batch; with a layout the commit moves
 // tables.
 func (s *Store) commit(ctx context.Context, p *pass, extra func(*pebble.Batch) error, moved *layout) error {
-	if broken := p.tx.fault(); broken != nil {
-		return broken
+	if err := s.land(p); err != nil {
+		return err
 	}
 	if p.events == 0 && extra == nil && len(p.touched) == 0 && p.tx.waiting == 0 {
 		return nil
 	}
-	if err := s.writable(ctx); err != nil {
+	f, err := s.depart(ctx, p)
+	if err != nil {
 		return err
 	}
-	batch := s.db.NewBatch()
-	defer batch.Close()
-	if err := p.tx.writeTo(batch); err != nil {
+	f.extra, f.moved = extra, moved
+	s.fly(f)
+	return s.land(p)
+}
+
+// launch is commit that does not wait: what it stored is known once it has landed.
+func (s *Store) launch(ctx context.Context, p *pass) error {
+	if err := s.land(p); err != nil {
 		return err
+	}
+	f, err := s.depart(ctx, p)
+	if err != nil {
+		return err
+	}
+	go s.fly(f)
+	return nil
+}
+
+// depart takes what was folded out of a pass, which begins to gather anew.
+func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
+	if broken := p.tx.fault(); broken != nil {
+		return nil, broken
+	}
+	if err := s.writable(ctx); err != nil {
+		return nil, err
+	}
+	f := &flight{
+		at: p.at, events: p.events, outbox: p.outbox, reissued: p.reissued, settled: p.settled, failures: p.failures,
+		inStep: p.decoding != nil, size: p.batchSize, rows: p.tx.depart(p.spareRows), done: make(chan struct{}),
 	}
 	for _, h := range p.touched {
-		if err := batch.Set(h.key, h.counters.encode(), nil); err != nil {
-			return p.tx.fail(err)
-		}
+		h.touched = false
+		f.touched = append(f.touched, tally{h, h.counters})
 	}
-	inStep := p.decoding != nil
-	if inStep {
-		if err := batch.Set(keyCheckpoint, p.at.encode(), nil); err != nil {
-			return p.tx.fail(err)
-		}
+	if f.inStep {
+		f.keys = append(f.keys, keyValue{keyCheckpoint, p.at.encode()})
 	} else {
 		for _, u := range p.units {
 			record := u.record
 			record.position = max(record.position, p.at.position)
-			if err := batch.Set(unitKey(spaceUnit, u.projection.Name, u.version), record.encode(), nil); err != nil {
-				return p.tx.fail(err)
-			}
+			f.keys = append(f.keys, keyValue{unitKey(spaceUnit, u.projection.Name, u.version), record.encode()})
 		}
 	}
-	if extra != nil {
-		if err := extra(batch); err != nil {
-			return p.tx.fail(err)
+	p.gathered()
+	p.flying = f
+	return f, nil
+}
+
+// fly writes a flight's batch. It touches nothing that the fold touches.
+func (s *Store) fly(f *flight) {
+	defer close(f.done)
+	f.err = s.write(f)
+}
+
+func (s *Store) write(f *flight) error {
+	batch := s.db.NewBatch(pebble.WithInitialSizeBytes(f.size))
+	defer batch.Close()
+	if err := writeRows(batch, f.rows, s.options.Codec); err != nil {
+		return err
+	}
+	for _, t := range f.touched {
+		if err := batch.Set(t.handler.key, t.before.encode(), nil); err != nil {
+			return err
 		}
 	}
-	settle := inStep && (len(p.outbox) > 0 || p.settled > 0)
-	if settle {
+	for _, own := range f.keys {
+		if err := batch.Set(own.key, own.value, nil); err != nil {
+			return err
+		}
+	}
+	if f.extra != nil {
+		if err := f.extra(batch); err != nil {
+			return err
+		}
+	}
+	if f.settles() {
 		s.outbox.mu.Lock()
-		if err := s.outbox.stage(s.db, batch, p.fold); err != nil {
-			s.outbox.mu.Unlock()
-			return p.tx.fail(err)
+		defer s.outbox.mu.Unlock()
+		if err := s.outbox.stage(s.db, batch, f.settled, f.outbox, f.reissued); err != nil {
+			return err
 		}
 	}
-	if inStep {
-		s.views.gaps.announce(p.tx.all)
+	if f.inStep {
+		s.views.gaps.announce(f.rows)
 	}
+	f.size = batch.Len()
 	var err error
-	if moved != nil {
-		err = s.views.change(func() error { return s.applyBatch(batch) }, moved)
+	if f.moved != nil {
+		err = s.views.change(func() error { return s.applyBatch(batch) }, f.moved)
 	} else {
 		err = s.applyBatch(batch)
 	}
-	if settle {
+	if f.settles() {
 		s.outbox.finish(err == nil)
-		s.outbox.mu.Unlock()
 	}
 	if err != nil {
 		s.views.gaps.clearShelves()
+	}
+	return err
+}
+
+// land waits for the flight of a pass, if there is one, and makes it known.
+func (s *Store) land(p *pass) error {
+	f := p.flying
+	if f == nil {
+		return nil
+	}
+	<-f.done
+	p.flying = nil
+	if f.err != nil {
+		for _, t := range f.touched { // for drop to set back
+			p.touched = append(p.touched, t.handler)
+		}
+		return p.tx.failedFlight(f.err)
+	}
+	if err := p.tx.landed(f.rows); err != nil {
 		return p.tx.fail(err)
 	}
-	if err := p.tx.written(); err != nil {
-		return p.tx.fail(err)
-	}
-	failures := p.failures
-	s.publish(p, inStep)
-	if settle {
+	clear(f.rows)
+	p.spareRows = f.rows[:0]
+	p.batchSize = f.size + f.size/16 // the next one is about as large
+	s.publish(p, f)
+	if f.settles() {
 		s.outbox.announce()
 	}
-	s.tell(failures)
+	s.tell(f.failures)
 	return nil
 }
 
@@ -113,35 +211,39 @@ func (s *Store) applyBatch(batch *pebble.Batch) (err error) {
 	return fatal
 }
 
-// publish makes a commit known: to views, to those who wait for a position, to
+// publish makes a flight known: to views, to those who wait for a position, to
 // the listings.
-func (s *Store) publish(p *pass, inStep bool) {
-	if inStep {
+func (s *Store) publish(p *pass, f *flight) {
+	if f.inStep {
 		s.views.applies()
 	}
 	s.mu.Lock()
-	if inStep {
-		s.at = p.at
+	if f.inStep {
+		s.at = f.at
 	} else {
 		for _, u := range p.units {
-			u.record.position = max(u.record.position, p.at.position)
+			u.record.position = max(u.record.position, f.at.position)
 		}
-		s.buildAt = p.at.position
-		s.buildHandled += uint64(p.events)
+		s.buildAt = f.at.position
+		s.buildHandled += uint64(f.events)
 	}
-	p.taken()
+	for _, t := range f.touched {
+		t.handler.committed = t.before
+	}
 	moved := s.moved
-	if inStep {
+	if f.inStep {
 		s.moved = nil
 	}
 	s.mu.Unlock()
-	if inStep && moved != nil {
+	if f.inStep && moved != nil {
 		close(moved)
 	}
 }
 
-// drop forgets what a pass folded since its last commit.
+// drop forgets what a pass folded since its last commit. A flight that is under
+// way lands first: it may have happened.
 func (s *Store) drop(p *pass) error {
+	_ = s.land(p) // the next try finds out whether it still fails
 	s.mu.Lock()
 	at := s.at
 	s.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
@@ -70,6 +71,10 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		options.Levels[i].BlockSize = 32 << 10
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	// What is flushed is soon compacted, and what was put out of memory is often
+	// wanted back: compressing it is not worth the while.
+	options.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	options.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			err = domain.Errorf(domain.Unavailable, "read models in %s: %v", dir, thrown)

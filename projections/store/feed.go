@@ -15,6 +15,7 @@ import (
 // payload bytes wait, and while history lasts, they are handed over by the block.
 const (
 	feedBlock = 512
+	feedMax   = 2048
 	feedBytes = 8 << 20
 )
 
@@ -54,7 +55,7 @@ type feed struct {
 func startFeed(ctx context.Context, items iterFunc, catalog *domain.Catalog, routes *atomic.Pointer[map[string]*route], batchMax int, last domain.Position, seen func(domain.Position)) *feed {
 	ctx, stop := context.WithCancel(ctx)
 	f := &feed{
-		catalog: catalog, routes: routes, max: max(batchMax, feedBlock),
+		catalog: catalog, routes: routes, max: max(min(batchMax, feedMax), feedBlock),
 		waiting: &block{}, spare: &block{},
 		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		stop: stop, done: make(chan struct{}),

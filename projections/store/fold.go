@@ -403,30 +403,23 @@ func (f *fold) fail(h *handler, e *domain.Envelope, cause error) error {
 	return letters.Put(f.ground, letter.key(), letter)
 }
 
-// taken forgets what a commit has stored.
-func (f *fold) taken() {
+// gathered begins to gather anew: what was gathered belongs to somebody else.
+func (f *fold) gathered() {
 	for _, h := range f.touched {
 		h.touched = false
-		h.committed = h.counters
 	}
 	f.touched = f.touched[:0]
-	clear(f.outbox)
-	f.outbox = f.outbox[:0]
-	f.failures = nil
-	f.settled = 0
-	f.events, f.bytes = 0, 0
+	f.outbox, f.failures = nil, nil
+	f.settled, f.events, f.bytes = 0, 0, 0
 	f.careful = false
 }
 
 // drop forgets what was folded since the last commit; the rows are the ground's to drop.
 func (f *fold) drop(at checkpoint) {
 	for _, h := range f.touched {
-		h.touched = false
 		h.counters = h.committed
 	}
-	f.touched = f.touched[:0]
-	f.outbox, f.failures = nil, nil
-	f.settled, f.events, f.bytes = 0, 0, 0
+	f.gathered()
 	f.at = at
 }
 

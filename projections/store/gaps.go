@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -85,28 +86,29 @@ func (g *gaps) table(prefix string) *tableGaps {
 	return t
 }
 
-// announce begins a commit: the waiting rows of these tables are about to show.
-func (g *gaps) announce(tables []*table) {
+// announce begins a commit: these rows, sorted within their tables, are about to
+// show.
+func (g *gaps) announce(rows []waitingRow) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.announced++
-	for _, t := range tables {
-		if len(t.dirty) == 0 {
-			continue
+	for len(rows) > 0 {
+		var own []waitingRow
+		own, rows = firstTable(rows)
+		prefix := string(own[0].entry.table.prefix)
+		if s := g.shelves[prefix]; s != nil {
+			s.restock(g.announced, own)
 		}
-		if s := g.shelves[string(t.prefix)]; s != nil {
-			s.restock(g.announced, t.dirty)
-		}
-		known := g.table(string(t.prefix))
+		known := g.table(prefix)
 		if known == nil {
 			continue
 		}
 		for under, one := range known.gaps {
-			if t.putsBetween(under, one.upTo) {
+			if putsBetween(own, under, one.upTo) {
 				delete(known.gaps, under)
 			}
 		}
-		if t.putsAny() {
+		if putsAny(own) {
 			known.put = g.announced
 		}
 	}
@@ -119,26 +121,20 @@ func (g *gaps) begun() uint64 {
 	return g.announced
 }
 
-func (e *entry) puts() bool { return e.cell != nil && e.stored != present }
-
-func (t *table) putsAny() bool {
-	for _, e := range t.dirty {
-		if e.puts() {
-			return true
-		}
-	}
-	return false
+func putsAny(rows []waitingRow) bool {
+	return slices.ContainsFunc(rows, func(row waitingRow) bool { return row.puts })
 }
 
-// putsBetween tells whether a new row with a prefix lies before a key; the
-// waiting rows are in key order.
-func (t *table) putsBetween(prefix, upTo string) bool {
-	from := sort.Search(len(t.dirty), func(i int) bool { return t.dirty[i].key >= prefix })
-	for _, e := range t.dirty[from:] {
-		if e.key >= upTo || !strings.HasPrefix(e.key, prefix) {
+// putsBetween tells whether a new row with a prefix lies before a key, among the
+// rows of a table in key order.
+func putsBetween(rows []waitingRow, prefix, upTo string) bool {
+	from := sort.Search(len(rows), func(i int) bool { return rows[i].entry.key >= prefix })
+	for i := range rows[from:] {
+		row := &rows[from+i]
+		if row.entry.key >= upTo || !strings.HasPrefix(row.entry.key, prefix) {
 			return false
 		}
-		if e.puts() {
+		if row.puts {
 			return true
 		}
 	}

@@ -130,13 +130,14 @@ func TestKeysSortAsWhatTheyStandFor(t *testing.T) {
 func TestGapsHoldOnlyForViewsTheyWereTrueFor(t *testing.T) {
 	g := gaps{tables: map[string]*tableGaps{}}
 	prefix := []byte("queue")
-	put := func(key string) {
-		g.announce([]*table{{prefix: prefix, dirty: []*entry{{key: key, cell: &projections.Cell{}}}}})
+	queue := &table{prefix: prefix}
+	puts := func(key string) {
+		g.announce([]waitingRow{{entry: &entry{key: key, table: queue}, puts: true}})
 	}
 	starts := func(first uint64) string {
 		return g.skip(prefix, projections.Span{Prefix: "a"}, first).From
 	}
-	put("a5") // commit 1
+	puts("a5") // commit 1
 	// A view between commits 0 and 1 may not have seen the put.
 	g.learn(prefix, "a", "a9", 0, 1)
 	if got := starts(1); got != "" {
@@ -155,13 +156,13 @@ func TestGapsHoldOnlyForViewsTheyWereTrueFor(t *testing.T) {
 	if got := g.skip(prefix, projections.Span{Prefix: "a", Reverse: true}, 2).From; got != "" {
 		t.Errorf("want a scan backwards left alone, found %q", got)
 	}
-	put("a6") // behind the gap
-	put("b1") // elsewhere
-	g.announce([]*table{{prefix: prefix, dirty: []*entry{{key: "a1"}, {key: "a2", cell: &projections.Cell{}, stored: present}}}})
+	puts("a6") // behind the gap
+	puts("b1") // elsewhere
+	g.announce([]waitingRow{{entry: &entry{key: "a1", table: queue}, change: remove}, {entry: &entry{key: "a2", table: queue}}})
 	if got := starts(5); got != "a5" {
 		t.Errorf("want the gap to outlive puts elsewhere, deletions and changes, found a start at %q", got)
 	}
-	put("a4")
+	puts("a4")
 	if got := starts(9); got != "" {
 		t.Errorf("want a put in the gap to end it, found a start at %q", got)
 	}

@@ -68,7 +68,7 @@ func (m *Memory) Apply(e domain.Envelope) error {
 		m.issued = slices.DeleteFunc(m.issued, func(entry OutboxEntry) bool { return entry.Position <= m.fold.settled })
 	}
 	failures := m.fold.failures
-	m.fold.taken()
+	m.fold.gathered()
 	if m.options.OnFailure != nil {
 		for _, failure := range failures {
 			m.options.OnFailure(failure)

@@ -56,12 +56,13 @@ func (o *outbox) load(db *pebble.DB) error {
 	return nil
 }
 
-// stage puts the new entries of a fold into its batch and takes the settled
-// ones out. The caller holds mu until finish.
-func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, f *fold) error {
+// stage puts new entries into a batch and takes those that are settled up to a
+// position out. The outbox may hold reissued ones already. The caller holds mu
+// until finish.
+func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, settled domain.Position, entries []OutboxEntry, reissued bool) error {
 	o.staged = 0
-	if f.settled > 0 && o.length > 0 {
-		upper := outboxKey(Cursor{Position: f.settled + 1})
+	if settled > 0 && o.length > 0 {
+		upper := outboxKey(Cursor{Position: settled + 1})
 		for row, err := range scanRange(db, []byte{spaceOutbox}, upper, o.length) {
 			if err != nil {
 				return err
@@ -72,13 +73,13 @@ func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, f *fold) error {
 			o.staged--
 		}
 	}
-	for i := range f.outbox {
-		if f.outbox[i].Position <= f.settled {
+	for i := range entries {
+		if entries[i].Position <= settled {
 			continue
 		}
-		o.value = f.outbox[i].appendTo(o.value[:0])
-		key := outboxKey(f.outbox[i].Cursor())
-		if f.reissued {
+		o.value = entries[i].appendTo(o.value[:0])
+		key := outboxKey(entries[i].Cursor())
+		if reissued {
 			if had, err := has(db, key); err != nil {
 				return err
 			} else if had {

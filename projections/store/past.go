@@ -153,13 +153,13 @@ func (p *past) forgetOtherVersions() {
 // not grow with the store.
 func (s *Store) maybeSnapshot() {
 	every := s.options.Snapshots.Every
-	if every < 0 || s.building != nil || s.main.events > 0 {
+	if every < 0 || s.building != nil {
 		return
 	}
 	p := &s.past
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := s.main.at.position
+	at := s.Position()
 	var last domain.Position
 	if n := len(p.snapshots); n > 0 {
 		last = p.snapshots[n-1].position

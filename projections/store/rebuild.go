@@ -104,7 +104,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 			if !s.full(p) {
 				continue
 			}
-			if err := s.commit(ctx, p, nil, nil); err != nil {
+			if err := s.launch(ctx, p); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {

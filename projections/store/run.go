@@ -139,6 +139,11 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 			if ended {
 				filled = nil
 			}
+		case <-p.landing():
+			if err := s.land(p); err != nil {
+				return err
+			}
+			s.maybeSnapshot()
 		case <-build.finished():
 			if err := s.switchOver(ctx, log, build); err != nil {
 				return err
@@ -153,7 +158,7 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 	}
 }
 
-// foldBlock folds events, committing whenever a batch is full.
+// foldBlock folds events, launching whatever fills a batch.
 func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error {
 	p := s.main
 	for i := range b.events {
@@ -168,7 +173,7 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 		if !s.full(p) {
 			continue
 		}
-		if err := s.commit(ctx, p, nil, nil); err != nil {
+		if err := s.launch(ctx, p); err != nil {
 			return err
 		}
 		s.maybeSnapshot()
@@ -187,10 +192,16 @@ func (s *Store) full(p *pass) bool {
 	if p.events >= s.options.BatchMax || p.bytes >= batchBytes || p.tx.waiting >= batchRows {
 		return true
 	}
-	if len(p.outbox) == 0 || s.options.OutboxMax < 0 {
-		return false
+	return len(p.outbox) > 0 && s.options.OutboxMax >= 0 && s.awaited(p) >= s.options.OutboxMax
+}
+
+// awaited is the length the outbox will have when a pass has committed.
+func (s *Store) awaited(p *pass) int {
+	n := s.OutboxLen() + len(p.outbox)
+	if p.flying != nil {
+		n += len(p.flying.outbox) // counted twice at worst, once they are written
 	}
-	return s.OutboxLen()+len(p.outbox) >= s.options.OutboxMax
+	return n
 }
 
 // keepFolded commits what came before an event that ended a strict fold.
@@ -212,11 +223,14 @@ func (s *Store) saw(p domain.Position) {
 // own, room comes from the log: further on it says how far the leader has
 // settled, and what is settled there need not wait here.
 func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
-	if room, _ := s.room(); room {
+	if s.options.OutboxMax < 0 || s.awaited(s.main) < s.options.OutboxMax {
 		return nil
 	}
 	if err := s.commit(ctx, s.main, nil, nil); err != nil {
 		return err
+	}
+	if room, _ := s.room(); room {
+		return nil
 	}
 	s.outbox.mu.Lock()
 	s.outbox.waits++
@@ -281,7 +295,7 @@ func (s *Store) settleUpTo(upTo domain.Position) error {
 	defer s.outbox.mu.Unlock()
 	batch := s.db.NewBatch()
 	defer batch.Close()
-	if err := s.outbox.stage(s.db, batch, &fold{settled: upTo}); err != nil {
+	if err := s.outbox.stage(s.db, batch, upTo, nil, false); err != nil {
 		return domain.Errorf(domain.Unavailable, "outbox: %w", err)
 	}
 	if s.outbox.staged == 0 {

@@ -98,11 +98,11 @@ func (g *gaps) shelve(prefix []byte, at uint64, found *stock) {
 
 // restock takes a commit over that was announced. The rows are encoded and in
 // key order.
-func (s *shelf) restock(commit uint64, dirty []*entry) {
+func (s *shelf) restock(commit uint64, rows []waitingRow) {
 	if s.now == nil {
 		return
 	}
-	next := s.now.with(dirty)
+	next := s.now.with(rows)
 	next.since = commit
 	if next.rows > shelfRows {
 		s.now, s.before, s.large = nil, nil, commit
@@ -119,13 +119,15 @@ func (g *gaps) clearShelves() {
 }
 
 // with is the table after rows were put and deleted.
-func (s *stock) with(dirty []*entry) *stock {
+func (s *stock) with(rows []waitingRow) *stock {
 	next := &stock{blocks: slices.Clone(s.blocks), rows: s.rows}
 	own := -1 // the block that is a copy already
-	for _, e := range dirty {
+	for i := range rows {
+		row := &rows[i]
+		e, gone := row.entry, row.change != put
 		at := next.block(e.key)
 		if at == len(next.blocks) {
-			if e.cell == nil {
+			if gone {
 				continue
 			}
 			if at == 0 {
@@ -136,20 +138,20 @@ func (s *stock) with(dirty []*entry) *stock {
 		}
 		block := next.blocks[at]
 		place, found := slices.BinarySearchFunc(block, e.key, func(one *shelved, key string) int { return strings.Compare(one.key, key) })
-		if e.cell == nil && !found {
+		if gone && !found {
 			continue
 		}
 		if own != at {
 			block, own = slices.Clone(block), at
 		}
 		switch {
-		case e.cell == nil:
+		case gone:
 			block = slices.Delete(block, place, place+1)
 			next.rows--
 		case found:
-			block[place] = &shelved{e.key, *e.cell}
+			block[place] = row.shelved()
 		default:
-			block = slices.Insert(block, place, &shelved{e.key, *e.cell})
+			block = slices.Insert(block, place, row.shelved())
 			next.rows++
 		}
 		switch {
@@ -164,6 +166,10 @@ func (s *stock) with(dirty []*entry) *stock {
 		}
 	}
 	return next
+}
+
+func (r *waitingRow) shelved() *shelved {
+	return &shelved{r.entry.key, projections.Cell{JSON: r.json, Typed: r.typed}}
 }
 
 // block is the place of the first block that ends at a key or behind it.

@@ -30,16 +30,18 @@ func TestStockAgreesWithASortedSlice(t *testing.T) {
 			}
 			changed[e.key] = e
 		}
-		var dirty []*entry
+		var rows []waitingRow
 		for _, e := range changed {
-			if dirty = append(dirty, e); e.cell == nil {
+			if e.cell == nil {
+				rows = append(rows, waitingRow{entry: e, change: remove})
 				delete(model, e.key)
 				continue
 			}
+			rows = append(rows, waitingRow{entry: e, json: e.cell.JSON})
 			model[e.key] = string(e.cell.JSON)
 		}
-		slices.SortFunc(dirty, byKey)
-		now = before.with(dirty)
+		slices.SortFunc(rows, func(a, b waitingRow) int { return byKey(a.entry, b.entry) })
+		now = before.with(rows)
 		if again := listed(before, projections.Span{}); !slices.Equal(again, was) {
 			t.Fatalf("round %d changed what was shown before it", round)
 		}

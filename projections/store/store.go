@@ -53,7 +53,10 @@ type Store struct {
 // pass is a fold and the ground it stands on.
 type pass struct {
 	*fold
-	tx *tx
+	tx        *tx
+	flying    *flight      // the batch that is being written, if any
+	spareRows []waitingRow // the last flight's, to be filled again
+	batchSize int          // of the next batch, about
 }
 
 // Open opens the store in a folder, or makes one. Every fault of what it is

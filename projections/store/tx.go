@@ -18,6 +18,8 @@ type entry struct {
 	table  *table
 	cell   *projections.Cell // nil: there is no such row
 	dirty  bool              // in its table's list of rows to be written
+	flying bool              // in a batch that is being written
+	placed bool              // in its table's sorted rows
 	used   bool              // asked for since the clock's hand last passed
 	stored presence
 }
@@ -43,18 +45,28 @@ type table struct {
 	// filter knows the keys put since the table was empty; nil when it was not.
 	filter *keyFilter
 	dirty  []*entry
-	// Scans need the dirty rows in order; sorted holds the first placed of dirty.
-	sorted ordered
-	placed int
+	flying []*entry // in a batch that is being written; some may be dirty again
+	// Scans need the dirty and the flying rows in order; sorted holds the first
+	// placed of either.
+	sorted               ordered
+	placed, placedFlying int
 }
 
-// order brings the dirty rows into key order, for a scan.
+// order brings the rows that are not surely on disk into key order, for a scan.
 func (t *table) order() *ordered {
-	for _, e := range t.dirty[t.placed:] {
-		t.sorted.insert(e)
-	}
-	t.placed = len(t.dirty)
+	t.place(t.flying[t.placedFlying:])
+	t.place(t.dirty[t.placed:])
+	t.placedFlying, t.placed = len(t.flying), len(t.dirty)
 	return &t.sorted
+}
+
+func (t *table) place(entries []*entry) {
+	for _, e := range entries {
+		if !e.placed {
+			e.placed = true
+			t.sorted.insert(e)
+		}
+	}
 }
 
 type undo struct {
@@ -67,7 +79,8 @@ type undo struct {
 // the committed ones. It belongs to the goroutine of its fold.
 //
 //  1. What a handler put is what every later handler reads, committed or not.
-//  2. A dirty row stays in memory until its batch is committed.
+//  2. A dirty row stays in memory until its batch is committed, which may be on
+//     its way while the fold goes on.
 //  3. A cell is encoded once for its batch, however often its row changed.
 type tx struct {
 	db        *pebble.DB
@@ -210,7 +223,7 @@ func (x *tx) encode(e *entry) error {
 	}
 	encoded, err := x.codec.Marshal(e.cell.Typed)
 	if err != nil {
-		return domain.Errorf(domain.Internal, "row %s of table %s: %w", e.key, e.table.name, err)
+		return rowFault(e, err)
 	}
 	e.cell.JSON = encoded
 	return nil
@@ -308,8 +321,8 @@ func (x *tx) keep(e *entry) *entry {
 }
 
 // evict moves the clock's hand over the cache and puts rows out that nobody
-// asked for since it last came by, until an eighth of the cache is free. Dirty
-// rows stay; when they are all there is, the next try waits until they are more.
+// asked for since it last came by, until an eighth of the cache is free. Rows not
+// yet on disk stay; when they are all there is, the next try waits until they are more.
 func (x *tx) evict() {
 	wanted := len(x.cached) - x.cacheRows + max(x.cacheRows/8, 1)
 	defer func() { x.limit = max(x.cacheRows, len(x.cached)+len(x.cached)/4+1) }()
@@ -318,7 +331,7 @@ func (x *tx) evict() {
 			x.hand = 0
 		}
 		e := x.cached[x.hand]
-		if e.dirty || e.used {
+		if e.dirty || e.flying || e.used {
 			e.used = false
 			x.hand++
 			continue
@@ -471,7 +484,7 @@ func (x *tx) refresh() error {
 	return err
 }
 
-// merge goes through committed rows and dirty ones together.
+// merge goes through committed rows and those that are not yet, together.
 type merge struct {
 	tx      *tx
 	table   *table
@@ -548,7 +561,7 @@ func (m *merge) committed() ([]byte, error) {
 
 // waiting gives the next dirty row.
 func (m *merge) waiting() *entry {
-	if len(m.table.dirty) == 0 {
+	if len(m.table.dirty)+len(m.table.flying) == 0 {
 		return nil
 	}
 	order := m.table.order()

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // unencodable says that a row could not be turned into JSON when its batch was
@@ -13,59 +17,139 @@ type unencodable struct{ err error }
 func (u *unencodable) Error() string { return u.err.Error() }
 func (u *unencodable) Unwrap() error { return u.err }
 
-// writeTo puts every waiting row into a batch, each once, in key order: Pebble
-// inserts neighbours faster than strangers.
-func (x *tx) writeTo(batch *pebble.Batch) error {
+// waitingRow is a row as a flight writes it, whatever becomes of its entry
+// meanwhile.
+type waitingRow struct {
+	entry  *entry
+	json   []byte // nil: typed is to be encoded
+	typed  any
+	change change
+	puts   bool // a row that was not there, or that nobody has looked for
+}
+
+// change is what a flight does to a row.
+type change uint8
+
+const (
+	put change = iota
+	remove
+	leave // it came and went between two flights
+)
+
+// depart takes the rows that wait, each once, in key order within their table:
+// Pebble inserts neighbours faster than strangers. The order is made where the
+// batch is. Until they land, the entries stay in memory and in the way of scans.
+func (x *tx) depart(rows []waitingRow) []waitingRow {
 	for _, t := range x.all {
-		slices.SortFunc(t.dirty, byKey)
-		t.sorted.reset()
-		t.placed = 0
 		for _, e := range t.dirty {
-			x.keyBuffer = append(append(x.keyBuffer[:0], t.prefix...), e.key...)
-			if e.cell == nil {
-				if e.stored == absent {
-					continue
-				}
-				if err := batch.Delete(x.keyBuffer, nil); err != nil {
-					return x.fail(err)
+			e.dirty, e.flying = false, true
+			row := waitingRow{entry: e, puts: e.cell != nil && e.stored != present}
+			switch {
+			case e.cell != nil:
+				row.json, row.typed = e.cell.JSON, e.cell.Typed
+			case e.stored == absent:
+				row.change = leave
+			default:
+				row.change = remove
+			}
+			rows = append(rows, row)
+		}
+		t.flying, t.dirty = t.dirty, t.flying[:0]
+		t.placedFlying, t.placed = t.placed, 0
+	}
+	x.waiting = 0
+	return rows
+}
+
+// writeRows puts rows into a batch. Those of a table stand together.
+func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec) error {
+	var key []byte
+	for len(rows) > 0 {
+		var own []waitingRow
+		own, rows = firstTable(rows)
+		t := own[0].entry.table
+		slices.SortFunc(own, func(a, b waitingRow) int { return strings.Compare(a.entry.key, b.entry.key) })
+		key = append(key[:0], t.prefix...)
+		for i := range own {
+			row := &own[i]
+			key = append(key[:len(t.prefix)], row.entry.key...)
+			switch row.change {
+			case leave:
+				continue
+			case remove:
+				if err := batch.Delete(key, nil); err != nil {
+					return err
 				}
 				continue
+			case put:
 			}
-			if err := x.encode(e); err != nil {
-				return &unencodable{err}
+			if row.json == nil {
+				encoded, err := codec.Marshal(row.typed)
+				if err != nil {
+					return &unencodable{rowFault(row.entry, err)}
+				}
+				row.json = encoded
 			}
-			if err := batch.Set(x.keyBuffer, e.cell.JSON, nil); err != nil {
-				return x.fail(err)
+			if err := batch.Set(key, row.json, nil); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// written marks the waiting rows as committed. A row whose typed form is kept
-// lets go of its JSON: memory holds it once.
-func (x *tx) written() error {
-	for _, t := range x.all {
-		for _, e := range t.dirty {
-			e.dirty = false
-			if e.cell == nil {
-				e.stored = absent
-				continue
-			}
-			e.stored = present
-			if e.cell.Typed != nil {
-				e.cell.JSON = nil
-			}
-		}
-		clear(t.dirty)
-		t.dirty = t.dirty[:0]
+// firstTable parts the rows of the first table from the others.
+func firstTable(rows []waitingRow) (own, others []waitingRow) {
+	t, end := rows[0].entry.table, 1
+	for end < len(rows) && rows[end].entry.table == t {
+		end++
 	}
-	x.waiting = 0
+	return rows[:end], rows[end:]
+}
+
+func rowFault(e *entry, err error) error {
+	return domain.Errorf(domain.Internal, "row %s of table %s: %w", e.key, e.table.name, err)
+}
+
+// landed marks the rows of a flight as committed. A row whose typed form is kept
+// lets go of its JSON: memory holds it once.
+func (x *tx) landed(rows []waitingRow) error {
+	for i := range rows {
+		row := &rows[i]
+		e := row.entry
+		e.flying, e.placed = false, false
+		e.stored = present
+		if row.change != put {
+			e.stored = absent
+		}
+		if !e.dirty && e.cell != nil && e.cell.Typed != nil {
+			e.cell.JSON = nil
+		}
+	}
+	for _, t := range x.all {
+		clear(t.flying)
+		t.flying, t.placedFlying = t.flying[:0], 0
+		for _, e := range t.dirty[:t.placed] {
+			e.placed = false
+		}
+		t.placed = 0
+		t.sorted.reset()
+	}
 	x.limit = x.cacheRows
 	if len(x.cached) > x.limit {
 		x.evict()
 	}
 	return x.refresh()
+}
+
+// failedFlight is the error of a flight that did not happen: its own to mend when
+// a row cannot be encoded, otherwise the end of what is in memory.
+func (x *tx) failedFlight(err error) error {
+	var row *unencodable
+	if errors.As(err, &row) {
+		return err
+	}
+	return x.fail(err)
 }
 
 // dropTables forgets everything in memory and reads again which tables are empty.

@@ -78,7 +78,7 @@ func TestRowsAreReadAsPutWhileABatchIsOnItsWay(t *testing.T) {
 		}
 		known, inAir = under, false
 	}
-	for step := range 4000 {
+	for step := range 600 {
 		p.tx.enter(p.units[0], domain.Position(step+1))
 		before := maps.Clone(now)
 		for range 1 + random.IntN(3) {

@@ -20,6 +20,7 @@
 // is built again from the log.
 //
 // Read store.go first (opening and what a store knows of itself), then fold.go
-// (what happens to one event), run.go (how the log is followed) and tx.go (how
-// rows wait to be written). memory.go is the same fold without a disk.
+// (what happens to one event), run.go (how the log is followed), tx.go (how rows
+// wait to be written) and commit.go (how they are, while the fold goes on).
+// memory.go is the same fold without a disk.
 package store

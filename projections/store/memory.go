@@ -272,11 +272,8 @@ func (t *memoryTable) order() *ordered {
 		for _, e := range t.rows {
 			t.pending = append(t.pending, e)
 		}
-		slices.SortFunc(t.pending, byKey)
 	}
-	for _, e := range t.pending {
-		t.sorted.insert(e)
-	}
+	t.sorted.add(t.pending)
 	clear(t.pending)
 	t.pending = t.pending[:0]
 	return &t.sorted

@@ -11,7 +11,7 @@ import (
 // step asks for what comes after a key.
 type ordered struct{ chunks [][]*entry }
 
-const chunkMax = 512
+const chunkMax = 128
 
 // place finds the chunk and the index in it of the first entry whose key is not
 // below key; index may be the chunk's length only in the last chunk.
@@ -53,6 +53,20 @@ func (o *ordered) insert(e *entry) {
 		entries = o.chunks[chunk]
 	}
 	o.chunks[chunk] = slices.Insert(entries, index, e)
+}
+
+// add is insert for many: the first ones are cheaper to sort than to insert.
+func (o *ordered) add(entries []*entry) {
+	if len(o.chunks) > 0 {
+		for _, e := range entries {
+			o.insert(e)
+		}
+		return
+	}
+	slices.SortFunc(entries, byKey)
+	for own := range slices.Chunk(entries, chunkMax/2) {
+		o.chunks = append(o.chunks, append(make([]*entry, 0, chunkMax), own...))
+	}
 }
 
 // remove takes the entry of a key out.

@@ -54,19 +54,24 @@ type table struct {
 
 // order brings the rows that are not surely on disk into key order, for a scan.
 func (t *table) order() *ordered {
-	t.place(t.flying[t.placedFlying:])
-	t.place(t.dirty[t.placed:])
+	if t.placedFlying == len(t.flying) && t.placed == len(t.dirty) {
+		return &t.sorted
+	}
+	found := unplaced(unplaced(nil, t.flying[t.placedFlying:]), t.dirty[t.placed:])
 	t.placedFlying, t.placed = len(t.flying), len(t.dirty)
+	t.sorted.add(found)
 	return &t.sorted
 }
 
-func (t *table) place(entries []*entry) {
+// unplaced appends the entries that are not in order yet; they are from now on.
+func unplaced(found, entries []*entry) []*entry {
 	for _, e := range entries {
 		if !e.placed {
 			e.placed = true
-			t.sorted.insert(e)
+			found = append(found, e)
 		}
 	}
+	return found
 }
 
 type undo struct {

@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"slices"
+
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 )
@@ -59,9 +61,15 @@ func recordMatch(r domain.Ratings, c RecordMatch, facts domain.Facts) ([]domain.
 // rerated is a fact with the ratings it moves.
 func rerated(r domain.Ratings, fact domain.Event, config domain.ConfigKey, names []string, facts domain.Facts) []domain.Event {
 	events := []domain.Event{fact}
+	before := r.Standings(facts.Policy.Elo)
 	after := r.Evolve(domain.Envelope{Event: fact})
 	for _, moved := range after.Rerate(config, names, facts.Policy.Elo) {
 		events = append(events, moved)
+		after = after.Evolve(domain.Envelope{Event: moved})
+	}
+	changed := slices.DeleteFunc(after.Standings(facts.Policy.Elo), func(s domain.EloStanding) bool { return slices.Contains(before, s) })
+	if len(changed) > 0 {
+		events = append(events, domain.EloStandingsChanged{ConfigKey: config, Standings: changed})
 	}
 	return events
 }
@@ -98,7 +106,7 @@ func recordResults(r domain.Ratings, c recordElo, facts domain.Facts) ([]domain.
 
 // Elo is how the commands of the ratings are run.
 func Elo() []Spec {
-	return []Spec{
+	return append(velocitySpecs(), []Spec{
 		HandleAnswer("take over a game that was played", recordMatch,
 			func(_ domain.Ratings, c RecordMatch, _ []domain.Envelope) MatchRecorded {
 				return MatchRecorded{c.event().MatchID}
@@ -107,19 +115,20 @@ func Elo() []Spec {
 				return c, domain.Faulty("elo.match", c.event().Validate())
 			})),
 		Handle("let the results of an evaluation count", recordResults),
-	}
+	}...)
 }
 
 // EloReactors is how ratings and promotion follow evaluations.
 func EloReactors() []projections.Reactor {
 	return []projections.Reactor{
-		projections.When("evaluation_completed", "lets the results count for the ratings, then decides on promotion",
-			[]string{"elo.record", "training.decide_promotion"},
+		projections.When("evaluation_completed", "lets the results count for the ratings, decides on promotion, then reads how fast the best model gains",
+			[]string{"elo.record", "training.decide_promotion", "training.measure_velocity"},
 			func(_ projections.View, _ domain.Envelope, e domain.EvaluationCompleted) ([]domain.Command, error) {
 				evaluation := e.EvaluationIdentity()
 				return []domain.Command{
 					recordElo{e.ConfigKey, evaluation, e.ModelID, e.Results},
 					decidePromotion{ConfigKey: e.ConfigKey, ModelID: e.ModelID, Evaluation: evaluation, Results: e.Results},
+					measureVelocity{ConfigKey: e.ConfigKey},
 				}, nil
 			}),
 	}

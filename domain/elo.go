@@ -56,6 +56,8 @@ type EloVelocityChanged struct {
 	Velocity         float64   `json:"velocity"` // Elo per hour; never per day
 	Trend            Trend     `json:"trend"`
 	PreviousVelocity *float64  `json:"previous_velocity,omitempty"` // Elo per hour
+	Rating           *float64  `json:"rating,omitempty"`            // of the best model now, where it was measured here
+	Points           int       `json:"points,omitempty"`            // moments that the slope goes through
 }
 
 // EventType is ELO_VELOCITY_CHANGED.
@@ -71,6 +73,38 @@ func (e EloVelocityChanged) Validate() []Fault {
 	within(&c, "velocity", e.Velocity, -maxRating, maxRating)
 	oneOf(&c, "trend", e.Trend, Trends)
 	maybeWithin(&c, "previous_velocity", e.PreviousVelocity, -maxRating, maxRating)
+	return c
+}
+
+// EloStanding is how likely a player is stronger than the next in the ranking.
+type EloStanding struct {
+	ModelID string  `json:"model_id"`
+	Over    string  `json:"over"` // the next
+	LOS     float64 `json:"los"`  // likelihood of superiority, 0 to 1
+}
+
+// EloStandingsChanged: ratings moved, and with them who stands over whom, and how
+// surely. It names the players for whom that is new; the rest stands as it was.
+type EloStandingsChanged struct {
+	ConfigKey ConfigKey     `json:"config_key"`
+	Standings []EloStanding `json:"standings"`
+}
+
+// EventType is ELO_STANDINGS_CHANGED.
+func (EloStandingsChanged) EventType() string { return "ELO_STANDINGS_CHANGED" }
+
+// Home is the stream of the game's ratings.
+func (e EloStandingsChanged) Home() StreamID { return e.ConfigKey.EloStream() }
+
+// Validate names what is missing or out of range.
+func (e EloStandingsChanged) Validate() []Fault {
+	var c checks
+	c.config(e.ConfigKey)
+	for _, s := range e.Standings {
+		c.name("standings.model_id", s.ModelID)
+		c.name("standings.over", s.Over)
+		within(&c, "standings.los", s.LOS, 0, 1)
+	}
 	return c
 }
 
@@ -140,6 +174,7 @@ func EloEvents() []Def {
 		Define[EloResultsRecorded](1, "elo", "the results of an evaluation count for the ratings"),
 		Define[EloMatchRecorded](1, "elo", "a game was played and counts for the ratings"),
 		Define[EloVelocityChanged](1, "training", "the best model of a game gains rating faster or slower than before", FromOutside(), config),
+		Define[EloStandingsChanged](1, "elo", "who stands over whom in the ranking of a game, and how surely, changed"),
 		Define[EloMatchesMerged](1, "elo", "a node took over match facts that another node had"),
 		Define[EloRatingsRecalculated](1, "elo", "ratings were computed anew from all match facts"),
 		Define[EloSnapshot](1, "elo", "a recorded cluster noted the rating of a model at that time", config),

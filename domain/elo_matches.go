@@ -278,3 +278,29 @@ func (r Ratings) Rerate(config ConfigKey, names []string, p EloPolicy) []EloUpda
 
 // round2 keeps two decimals: a rating's error is hundreds of times that.
 func round2(v float64) float64 { return math.Round(v*100) / 100 }
+
+// Standings are the players by rating, the best first, each with how likely it is
+// stronger than the next. Between two pinned ratings there is nothing to learn.
+func (r Ratings) Standings(p EloPolicy) []EloStanding {
+	type place struct {
+		name          string
+		rating, error float64
+		pinned        bool
+	}
+	var places []place
+	for name, player := range r.players.all() {
+		if pin, pinned := p.Pin(name); pinned {
+			places = append(places, place{name, pin, 0, true})
+		} else if player.Rating != nil {
+			places = append(places, place{name, *player.Rating, player.Error, false})
+		}
+	}
+	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(b.rating, a.rating) })
+	var standings []EloStanding
+	for i := range len(places) - 1 {
+		if a, b := places[i], places[i+1]; !a.pinned || !b.pinned {
+			standings = append(standings, EloStanding{a.name, b.name, round6(rating.Superiority(a.rating-b.rating, math.Hypot(a.error, b.error)))})
+		}
+	}
+	return standings
+}

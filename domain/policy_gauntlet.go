@@ -4,10 +4,16 @@ import "slices"
 
 // EloPolicy holds the numbers of the ratings.
 type EloPolicy struct {
-	Initial   float64        `json:"initial"`   // what a player is taken for before its first game
-	Deviation float64        `json:"deviation"` // how far from it players are, one standard deviation
-	Smallest  float64        `json:"smallest"`  // move of a rating that is worth an event
-	Pinned    []PinnedRating `json:"pinned"`    // baselines: their ratings never move
+	Initial               float64        `json:"initial"`                 // what a player is taken for before its first game
+	Deviation             float64        `json:"deviation"`               // how far from it players are, one standard deviation
+	Smallest              float64        `json:"smallest"`                // move of a rating that is worth an event
+	VelocityWindowSeconds Seconds        `json:"velocity_window_seconds"` // how far back the slope of the best rating looks
+	VelocitySpanSeconds   Seconds        `json:"velocity_span_seconds"`   // least time between the first and the last moment of a slope
+	VelocityEverySeconds  Seconds        `json:"velocity_every_seconds"`  // least time between two readings of it
+	VelocityPoints        int            `json:"velocity_points"`         // least moments of a slope: fewer are noise
+	VelocityGames         int            `json:"velocity_games"`          // of a model before it may be the best
+	VelocityChange        float64        `json:"velocity_change"`         // Elo per hour by which a reading must differ from the one before to be no longer stable
+	Pinned                []PinnedRating `json:"pinned"`                  // baselines: their ratings never move
 }
 
 // PinnedRating is a baseline of known strength.
@@ -19,6 +25,7 @@ type PinnedRating struct {
 func defaultEloPolicy() EloPolicy {
 	return EloPolicy{
 		Initial: 1500, Deviation: 350, Smallest: 0.01,
+		VelocityWindowSeconds: 24 * 3600, VelocitySpanSeconds: 1800, VelocityEverySeconds: 900, VelocityPoints: 3, VelocityGames: 50, VelocityChange: 1,
 		Pinned: []PinnedRating{
 			{"random", 400},
 			{"heuristic", 1200},
@@ -48,6 +55,16 @@ func (p EloPolicy) check(c *policyChecks) {
 	}
 	if !(p.Smallest >= 0) {
 		c.fault("elo.smallest", "want at least 0, found %v", p.Smallest)
+	}
+	c.positive("elo.velocity_window_seconds", float64(p.VelocityWindowSeconds))
+	c.positive("elo.velocity_span_seconds", float64(p.VelocitySpanSeconds))
+	c.positive("elo.velocity_every_seconds", float64(p.VelocityEverySeconds))
+	c.positive("elo.velocity_games", float64(p.VelocityGames))
+	if p.VelocityPoints < 2 {
+		c.fault("elo.velocity_points", "want at least 2, found %d", p.VelocityPoints)
+	}
+	if !(p.VelocityChange >= 0) {
+		c.fault("elo.velocity_change", "want at least 0, found %v", p.VelocityChange)
 	}
 	for _, pin := range p.Pinned {
 		if pin.Name == "" || !(pin.Rating >= -maxRating && pin.Rating <= maxRating) {

@@ -13,13 +13,14 @@ type Training struct {
 	Pace    *Pace    `json:"pace,omitempty"`    // as last published; nil: the usual
 	Newest  []News   `json:"newest,omitempty"`  // the newest fact that each cause's factor follows from
 
-	Quality   *QualityReading `json:"quality,omitempty"`
-	Velocity  *float64        `json:"velocity,omitempty"` // the last reading, Elo per hour
-	Readings  []float64       `json:"readings,omitempty"` // the last velocities, newest last
-	PlateauAt time.Time       `json:"plateau_at,omitzero"`
-	Plateaus  int             `json:"plateaus,omitempty"` // boosts given to plateaus since models last got better
-	BoostedAt time.Time       `json:"boosted_at,omitzero"`
-	Boosts    []Boost         `json:"boosts,omitempty"` // none is weaker and shorter than another
+	Quality    *QualityReading `json:"quality,omitempty"`
+	Velocity   *float64        `json:"velocity,omitempty"` // the last reading, Elo per hour
+	VelocityAt time.Time       `json:"velocity_at,omitzero"`
+	Readings   []float64       `json:"readings,omitempty"` // the last velocities, newest last
+	PlateauAt  time.Time       `json:"plateau_at,omitzero"`
+	Plateaus   int             `json:"plateaus,omitempty"` // boosts given to plateaus since models last got better
+	BoostedAt  time.Time       `json:"boosted_at,omitzero"`
+	Boosts     []Boost         `json:"boosts,omitempty"` // none is weaker and shorter than another
 
 	Blocks    []TrainingBlock  `json:"blocks,omitempty"`
 	Running   *RunningTraining `json:"running,omitempty"`
@@ -203,7 +204,7 @@ func (t Training) Evolve(fact Envelope) Training {
 	case QualityRecovered:
 		t.Quality = &QualityReading{Score: e.QualityScore, At: fact.Time}
 	case EloVelocityChanged:
-		t.Velocity = &e.Velocity
+		t.Velocity, t.VelocityAt = &e.Velocity, fact.Time
 		t.Readings = remember(t.Readings, e.Velocity, keptReadings)
 	case PlateauDetected:
 		t.PlateauAt = fact.Time

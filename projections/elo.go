@@ -16,6 +16,8 @@ type PlayerRow struct {
 	Name      string           `json:"name"`
 	Rating    *float64         `json:"rating,omitempty"` // absent: a baseline, or not yet
 	Error     *float64         `json:"error,omitempty"`  // standard error
+	Over      string           `json:"over,omitempty"`   // the next in the ranking
+	LOS       *float64         `json:"los,omitempty"`    // likelihood of superiority over it
 	Games     int              `json:"games"`            // pairs of players in games
 	Wins      int              `json:"wins"`
 	Losses    int              `json:"losses"`
@@ -59,7 +61,7 @@ var (
 // EloProjection is the read model of the ratings.
 func EloProjection() Projection {
 	return Projection{
-		Name: "elo", Version: 1, About: "match facts, and the ratings they add up to",
+		Name: "elo", Version: 2, About: "match facts, and the ratings they add up to",
 		Tables: []string{eloPlayersTable.Name, eloHistoryTable.Name, eloMatchesTable.Name, eloFactsTable.Name},
 		Handlers: []Handler{
 			On(func(tx Tx, e domain.Envelope, fact domain.EloResultsRecorded) error {
@@ -76,6 +78,7 @@ func EloProjection() Projection {
 				return eloFact(tx, e, fact.ConfigKey, fact.MatchID, func() error { return eloGame(tx, e, fact) })
 			}),
 			On(eloMoved),
+			On(eloStands),
 		},
 	}
 }
@@ -147,6 +150,18 @@ func eloMoved(tx Tx, e domain.Envelope, moved domain.EloUpdated) error {
 	})
 }
 
+func eloStands(tx Tx, e domain.Envelope, changed domain.EloStandingsChanged) error {
+	for _, s := range changed.Standings {
+		if err := eloPlayersTable.Update(tx, pair(string(changed.ConfigKey), s.ModelID), func(row *PlayerRow) {
+			row.ConfigKey, row.Name, row.Position = changed.ConfigKey, s.ModelID, e.Position
+			row.Over, row.LOS = s.Over, &s.LOS
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RatingOf is the rating of a player of a game; nil when it has none.
 func RatingOf(v View, config domain.ConfigKey, name string) (*domain.RatedAt, error) {
 	row, _, err := eloPlayersTable.Get(v, pair(string(config), name))
@@ -181,7 +196,8 @@ type Ranked struct {
 	Wins    int      `json:"wins"`
 	Losses  int      `json:"losses"`
 	Draws   int      `json:"draws"`
-	LOS     *float64 `json:"los"` // likelihood of superiority over the next; null: not computed
+	LOS     *float64 `json:"los"` // likelihood of superiority over the next; null: there is none, or both are pinned
+	over    string
 }
 
 // EloRankings answers the published ratings of a game, best first. A player
@@ -208,7 +224,7 @@ func EloRankings(v View, q RankingsAsked) (Rankings, error) {
 			return Rankings{}, err
 		}
 		row := entry.Row
-		place := Ranked{ModelID: row.Name, Kind: "model", Error: row.Error, Games: row.Games, Wins: row.Wins, Losses: row.Losses, Draws: row.Draws}
+		place := Ranked{ModelID: row.Name, Kind: "model", Error: row.Error, Games: row.Games, Wins: row.Wins, Losses: row.Losses, Draws: row.Draws, LOS: row.LOS, over: row.Over}
 		pin, pinned := policy.Elo.Pin(row.Name)
 		switch {
 		case pinned:
@@ -223,10 +239,14 @@ func EloRankings(v View, q RankingsAsked) (Rankings, error) {
 	slices.SortStableFunc(answer.Rankings, func(a, b Ranked) int {
 		return cmp.Or(cmp.Compare(b.Rating, a.Rating), cmp.Compare(a.ModelID, b.ModelID))
 	})
-	answer.Rankings = answer.Rankings[:min(limit, len(answer.Rankings))]
 	for i := range answer.Rankings {
-		answer.Rankings[i].Rank = i + 1
+		place := &answer.Rankings[i]
+		place.Rank = i + 1
+		if i+1 == len(answer.Rankings) || answer.Rankings[i+1].ModelID != place.over {
+			place.LOS = nil // said of another neighbour
+		}
 	}
+	answer.Rankings = answer.Rankings[:min(limit, len(answer.Rankings))]
 	return answer, nil
 }
 

@@ -21,7 +21,7 @@ var TrainingTable = Table[TrainingRow]{"training.configs"}
 // TrainingProjection is the read model of the training loop.
 func TrainingProjection() Projection {
 	return Projection{
-		Name: "training", Version: 2, About: "the factors, blocks, trainings and model in use of each game",
+		Name: "training", Version: 3, About: "the factors, blocks, trainings and model in use of each game",
 		Tables: []string{TrainingTable.Name, populatedTable.Name},
 		Handlers: []Handler{
 			On(trainingStep[domain.QualityDegraded]),

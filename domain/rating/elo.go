@@ -67,6 +67,20 @@ func Measure(cells []float64) Estimate {
 // normal is the distribution function of the standard normal distribution.
 func normal(x float64) float64 { return (1 + math.Erf(x/math.Sqrt2)) / 2 }
 
+// Superiority is the likelihood that a difference in Elo with a standard error is
+// above 0. Without an error the difference is what it says.
+func Superiority(difference, standardError float64) float64 {
+	switch {
+	case standardError > 0:
+		return normal(difference / standardError)
+	case difference > 0:
+		return 1
+	case difference < 0:
+		return 0
+	}
+	return 0.5
+}
+
 // moments of a distribution; zero cells count as 0.001, so that logarithms exist.
 func moments(cells []float64) (total, mean, variance float64) {
 	step := 1 / float64(len(cells)-1)

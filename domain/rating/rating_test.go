@@ -3,6 +3,7 @@ package rating_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/ringrift/rift/domain/rating"
 )
@@ -98,4 +99,24 @@ func TestAnchored(t *testing.T) {
 	if !(third < one && third > 1500 && wider > 0) {
 		t.Errorf("pairs of a game of four weigh less than games: want 1500 < %v < %v", third, one)
 	}
+}
+
+// 100 Elo at a standard error of 50 are two deviations: 97.72 %.
+func TestSuperiority(t *testing.T) {
+	for _, c := range []struct{ difference, deviation, want float64 }{
+		{100, 50, 0.9772498681}, {-100, 50, 0.0227501319}, {0, 50, 0.5}, {1, 0, 1}, {-1, 0, 0}, {0, 0, 0.5},
+	} {
+		near(t, "superiority", rating.Superiority(c.difference, c.deviation), c.want, 1e-9)
+	}
+}
+
+// 10 Elo an hour with noise that leans neither way; one moment has no slope.
+func TestSlope(t *testing.T) {
+	at := func(hours, elo float64) rating.Point {
+		return rating.Point{At: time.Unix(0, 0).Add(time.Duration(hours * float64(time.Hour))), Elo: elo}
+	}
+	near(t, "slope", rating.Slope([]rating.Point{at(0, 1501), at(1, 1508), at(2, 1521)}), 10, 1e-9)
+	near(t, "falling", rating.Slope([]rating.Point{at(0, 1500), at(4, 1490)}), -2.5, 1e-9)
+	near(t, "one moment", rating.Slope([]rating.Point{at(1, 1500), at(1, 1600)}), 0, 0)
+	near(t, "nothing", rating.Slope(nil), 0, 0)
 }

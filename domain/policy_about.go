@@ -379,6 +379,18 @@ func aboutSetting(key string) string {
 		return "how far from it players are, one standard deviation"
 	case "elo.smallest":
 		return "move of a rating that is worth an event"
+	case "elo.velocity_window_seconds":
+		return "how far back the slope of the best rating looks"
+	case "elo.velocity_span_seconds":
+		return "least time between the first and the last moment of a slope"
+	case "elo.velocity_every_seconds":
+		return "least time between two readings of it"
+	case "elo.velocity_points":
+		return "least moments of a slope: fewer are noise"
+	case "elo.velocity_games":
+		return "of a model before it may be the best"
+	case "elo.velocity_change":
+		return "Elo per hour by which a reading must differ from the one before to be no longer stable"
 	case "elo.pinned":
 		return "baselines: their ratings never move"
 	case "gauntlet":

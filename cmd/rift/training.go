@@ -118,13 +118,17 @@ func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "wins", Right: true},
 		{Name: "losses", Right: true},
 		{Name: "draws", Right: true},
+		{Name: "los", Right: true},
 	}}
 	for _, row := range found.Rankings {
-		failing := any(nil)
+		failing, superior := any(nil), any(nil)
 		if row.Error != nil {
 			failing = *row.Error
 		}
-		l.Rows = append(l.Rows, []any{row.Rank, row.ModelID, row.Kind, row.Rating, failing, row.Games, row.Wins, row.Losses, row.Draws})
+		if row.LOS != nil {
+			superior = *row.LOS
+		}
+		l.Rows = append(l.Rows, []any{row.Rank, row.ModelID, row.Kind, row.Rating, failing, row.Games, row.Wins, row.Losses, row.Draws, superior})
 		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)

@@ -292,6 +292,12 @@ func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
 	return c, domain.Faulty("work.claim", faults)
 }
 
+// GateMeter is a desk that counts what the gates keep from nodes that claim:
+// items, or 1 for a gate that keeps everything from the node.
+type GateMeter interface {
+	Closed(gate string, items int)
+}
+
 // planClaim picks items; a claim that is repeated gets those it took before.
 func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	if !desk.Take("claim:" + facts.Command) {
@@ -312,8 +318,13 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	if err != nil {
 		return plan, err
 	}
+	count := func(string, int) {}
+	if meter, ok := desk.(GateMeter); ok {
+		count = meter.Closed
+	}
 	for _, gate := range gates {
 		if !gate.OK {
+			count(gate.Gate, 1)
 			return plan, nil
 		}
 	}
@@ -330,7 +341,7 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	}
 	picked, err := projections.PickTasks(desk,
 		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level},
-		projections.Market{Rules: rules, Matcher: matcherOf(facts), Now: facts.Now, Take: desk.Take})
+		projections.Market{Rules: rules, Matcher: matcherOf(facts), Now: facts.Now, Take: desk.Take, Closed: count})
 	if err != nil {
 		return plan, err
 	}

@@ -8,6 +8,9 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// NodeGateNames are the gates that keep everything from a node.
+var NodeGateNames = []string{"node_health", "recovery_hold", "node_breaker"}
+
 // BreakerRow remembers the last failures of items on a node, newest last, and
 // the opening that they led to. A success forgets the failures; a node with
 // neither has no row.

@@ -23,6 +23,9 @@ type Market struct {
 	Rules   *sched.Rules
 	Matcher sched.Matcher // nil: expressions are not known, and close nothing
 	Now     time.Time
+	// Closed is told of the items that a gate kept from the node, each once and
+	// for the first gate that did; nil: nobody counts.
+	Closed func(gate string, items int)
 	// Take says whether a name is free to be taken now; nil: everything is.
 	Take func(name string) bool
 }
@@ -117,6 +120,7 @@ type stall struct {
 	flow        *flow
 	flowKey     string
 	fits        sched.Maybe[bool]
+	counted     bool // its gate was told
 	top, oldest walk
 }
 
@@ -241,6 +245,9 @@ func (p *picker) next() (Picked, bool, error) {
 			return Picked{}, false, err
 		}
 		if keeps != nil {
+			for _, g := range p.groups {
+				p.keptOut(g, sched.GateReserved)
+			}
 			return *keeps, true, nil
 		}
 		contenders, groups, err := p.contenders(reserved)
@@ -393,32 +400,47 @@ func (p *picker) readFlow(g *stall) error {
 // open tells whether every gate lets a group through to the node.
 func (p *picker) open(g *stall) (bool, error) {
 	if cost := p.cost(g); p.used+cost > p.slots || p.free >= 0 && cost > p.free {
-		return false, nil
+		return p.keptOut(g, sched.GateSlots), nil
 	}
 	if open, err := p.mayEver(g); err != nil || !open {
 		return false, err
 	}
 	if !g.fits.Known {
-		g.fits = sched.Known(p.asker.Fits(g.requirement()))
+		by := p.asker.ClosedBy(g.requirement())
+		if g.fits = sched.Known(by == ""); by != "" {
+			p.keptOut(g, by)
+		}
 	}
 	return g.fits.Value, nil
+}
+
+// keptOut counts the items of a group that a gate is closed for. It is false.
+func (p *picker) keptOut(g *stall, gate string) bool {
+	if p.market.Closed != nil && !g.counted {
+		g.counted = true
+		p.market.Closed(gate, g.row.Queued)
+	}
+	return false
 }
 
 // mayEver tells whether the gates let a group through that neither the node's
 // free room nor its kind has a part in.
 func (p *picker) mayEver(g *stall) (bool, error) {
 	if _, excluded := p.excluded(g); excluded {
-		return false, nil
+		return p.keptOut(g, sched.GateExcluded), nil
 	}
 	if live, err := p.liveOf(g); err != nil || live > 0 {
-		return false, err
+		return p.keptOut(g, sched.GateOnePerNode), err
 	}
 	if most := g.kind.RunningCap; most != nil {
 		if running, err := p.runningOf(g); err != nil || running >= *most {
-			return false, err
+			return p.keptOut(g, sched.GateRunning), err
 		}
 	}
 	held, err := p.paused(g)
+	if held.paused {
+		p.keptOut(g, sched.GatePaused)
+	}
 	return !held.paused, err
 }
 

@@ -121,6 +121,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
 	}
 	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	handlerConfig.Registry.MustRegister(n.Collectors()...)
 	stopTracing, err := a.trace(settings, &handlerConfig)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func (c *gateCounts) add(gates []Gate, n int) (open bool) {
 // gateOrder is how explanations list gates.
 var gateOrder = []string{
 	GateNode, GateWanted, GatePolicy, GateRequires, GateExpression, GateAccepts, GateGPU, GateGPUMemory, GateGPUBusy, GateDisk,
-	GateSlots, GateOnePerNode, GatePinned, GateExcluded, GatePaused, GateRunning, GateDependencies, GateNotBefore,
+	GateSlots, GateReserved, GateOnePerNode, GatePinned, GateExcluded, GatePaused, GateRunning, GateDependencies, GateNotBefore,
 }
 
 func (c *gateCounts) list() []GateCount {

@@ -109,11 +109,14 @@ const (
 type gateList struct {
 	explain bool
 	closed  bool
+	by      string // the first gate that is closed
 	gates   []Gate
 }
 
 func (l *gateList) add(name string, ok bool, reason func() string) {
-	l.closed = l.closed || !ok
+	if !ok && !l.closed {
+		l.closed, l.by = true, name
+	}
 	if l.explain {
 		l.gates = append(l.gates, Gate{Name: name, OK: ok, Reason: reason()})
 	}
@@ -154,6 +157,16 @@ func (a *Asker) Fits(item Requirement) bool {
 	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
 	return !list.closed
 }
+
+// ClosedBy is the first of the NodeGates that is closed; empty when none is.
+func (a *Asker) ClosedBy(item Requirement) string {
+	var list gateList
+	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
+	return list.by
+}
+
+// GateNames lists the gates in the order in which they are shown.
+func GateNames() []string { return slices.Clone(gateOrder) }
 
 // Gates are the NodeGates.
 func (a *Asker) Gates(item Requirement) []Gate {

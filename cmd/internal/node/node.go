@@ -76,6 +76,7 @@ type Node struct {
 	office  *office
 	levels  *levels
 	claims  *queues
+	gates   gateMeter
 	match   *matching.Expressions
 	clock   func() time.Time
 	logger  *slog.Logger
@@ -134,6 +135,7 @@ func Open(config Config) (*Node, error) {
 	}
 	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}}
 	n.levels = newLevels()
+	n.gates = newGateMeter()
 	n.match = matching.New()
 	n.claims = &queues{waiting: map[domain.NodeID]*queue{}}
 	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {

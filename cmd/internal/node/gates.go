@@ -1,0 +1,31 @@
+package node
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ringrift/rift/domain/sched"
+	"github.com/ringrift/rift/projections"
+)
+
+// gateMeter counts by gate what claims were kept from: the counters that
+// explanations show for a moment, over time. Its labels are the names of gates,
+// which are few and fixed.
+type gateMeter struct{ total *prometheus.CounterVec }
+
+func newGateMeter() gateMeter {
+	m := gateMeter{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rift_claim_gate_total", Help: "Items that a gate kept from a node that claimed, each for the first gate that did; 1 for a gate that keeps everything from a node.",
+	}, []string{"gate"})}
+	for _, name := range append(sched.GateNames(), projections.NodeGateNames...) {
+		m.total.WithLabelValues(name)
+	}
+	return m
+}
+
+func (m gateMeter) add(gate string, items int) { m.total.WithLabelValues(gate).Add(float64(items)) }
+
+// Closed is told by claims.
+func (d *desk) Closed(gate string, items int) { d.office.node.gates.add(gate, items) }
+
+// Collectors are the counters of the node, for whoever shows metrics.
+func (n *Node) Collectors() []prometheus.Collector { return []prometheus.Collector{n.gates.total} }

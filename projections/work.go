@@ -3,7 +3,6 @@ package projections
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -132,11 +131,6 @@ type TaskRef struct {
 	TaskID domain.TaskID `json:"task_id"`
 }
 
-// ClaimRow says which items a command took, so that its retry gets the same.
-type ClaimRow struct {
-	Tasks []domain.TaskID `json:"tasks"`
-}
-
 // The tables of the queue.
 var (
 	WorkItemsTable    = Table[TaskRow]{"work.items"}
@@ -155,7 +149,6 @@ var (
 	workHoldersTable  = Table[HolderRow]{"work.holders"}
 	workWaitsTable    = Table[TaskRef]{"work.waits"}
 	workUniqueTable   = Table[TaskRef]{"work.unique"}
-	workClaimsTable   = Table[ClaimRow]{"work.claims"}
 	workPressureTable = Table[PressureRow]{"work.pressure"}
 	workRecentTable   = Table[TaskRef]{"work.finished"}
 )
@@ -163,12 +156,12 @@ var (
 // Work is the read model of the queue.
 func Work() Projection {
 	return Projection{
-		Name: "work", Version: 4, About: "items, their order, their leases and deadlines",
+		Name: "work", Version: 5, About: "items, their order, their leases and deadlines",
 		Tables: []string{
 			WorkItemsTable.Name, workReadyTable.Name, workQueueTable.Name, workAgeTable.Name, workCountsTable.Name,
 			workFlowsTable.Name, workTurnsTable.Name, workLoadTable.Name, workLiveTable.Name, workDepthsTable.Name, workRunningTable.Name, workPromisesTable.Name, workRoomTable.Name, workSpeedTable.Name,
 			workDeadlineTable.Name, workHoldersTable.Name, workWaitsTable.Name, workUniqueTable.Name,
-			workClaimsTable.Name, workPressureTable.Name, workRecentTable.Name,
+			workClaimsTable.Name, workClaimAgesTable.Name, workPressureTable.Name, workRecentTable.Name,
 		},
 		Handlers: []Handler{
 			On(taskSpawned),
@@ -239,7 +232,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 				return err
 			}
 		}
-		if err := takenBy(tx, e.Meta.Command, fact.TaskID); err != nil {
+		if err := takenBy(tx, e, fact.TaskID); err != nil {
 			return err
 		}
 	case domain.TaskHeartbeat:
@@ -267,7 +260,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	case domain.TaskCancelled:
 		after.Reason, after.Because = fact.Reason, fact.Because
 		if fact.Batch {
-			if err := takenBy(tx, e.Meta.Command, fact.TaskID); err != nil {
+			if err := takenBy(tx, e, fact.TaskID); err != nil {
 				return err
 			}
 		}
@@ -291,19 +284,6 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		}
 	}
 	return moveTask(tx, e, before, after)
-}
-
-// takenBy remembers what a command over several items took, for its repetition.
-func takenBy(tx Tx, command string, id domain.TaskID) error {
-	if command == "" {
-		return nil
-	}
-	claim, _, err := workClaimsTable.Get(tx, command)
-	if err != nil {
-		return err
-	}
-	claim.Tasks = append(slices.Clip(claim.Tasks), id)
-	return workClaimsTable.Put(tx, command, claim)
 }
 
 // moveTask stores the row and brings every index in line with it.

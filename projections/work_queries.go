@@ -132,12 +132,6 @@ func WorkStatus(v View, _ NoQuestion) (StatusAnswer, error) {
 	return answer, nil
 }
 
-// ClaimedBefore lists the items that a command took when it first ran.
-func ClaimedBefore(v View, command string) ([]domain.TaskID, error) {
-	row, _, err := workClaimsTable.Get(v, command)
-	return row.Tasks, err
-}
-
 // LiveUnique finds the live item with a unique key.
 func LiveUnique(v View, key string) (domain.TaskID, bool, error) {
 	row, found, err := workUniqueTable.Get(v, key)

@@ -31,6 +31,7 @@ type Options struct {
 	Patience time.Duration
 
 	doctored func(domain.Envelope) domain.Envelope // what the audit sees instead; for its tests
+	after    func(*node.Node)                      // is shown the node at the end; for tests
 }
 
 // Progress says how far a simulation is.
@@ -156,6 +157,9 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 	w.next = next
 	if err := w.play(ctx); err != nil {
 		return Report{}, err
+	}
+	if options.after != nil {
+		options.after(w.node)
 	}
 	return w.report(ctx)
 }

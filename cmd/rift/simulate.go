@@ -34,7 +34,7 @@ type simulateFlags struct {
 // and simulateTold the share of the span after which those who watch no terminal
 // are told again.
 const (
-	simulateGC   = 300
+	simulateGC   = 800
 	simulateTold = 0.05
 )
 

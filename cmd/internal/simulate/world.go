@@ -43,6 +43,10 @@ type Progress struct {
 	Events int64
 }
 
+// cachedRows is how many decoded rows the read models keep: those of items that
+// ended are not asked for again, and the collector goes through all that is kept.
+const cachedRows = 16 << 10
+
 // patience is what Options.Patience is when it is 0.
 const patience = 7 * 24 * time.Hour
 
@@ -136,7 +140,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 	if w.catalog, err = wiring.Catalog(); err != nil {
 		return Report{}, err
 	}
-	models := store.Options{Snapshots: store.SnapshotPolicy{Every: -1}, OutboxMax: -1}
+	models := store.Options{Snapshots: store.SnapshotPolicy{Every: -1}, OutboxMax: -1, CacheRows: cachedRows}
 	folder := options.Models
 	if folder == "" {
 		models.FS, folder = vfs.NewMem(), "models"

@@ -31,11 +31,12 @@ type simulateFlags struct {
 }
 
 // simulateGC is the garbage that is collected at, in percent of what is in use,
-// and simulateTold the share of the span after which those who watch no terminal
+// simulateBound the bytes from which it is collected in any case, and simulateTold the share of the span after which those who watch no terminal
 // are told again.
 const (
-	simulateGC   = 800
-	simulateTold = 0.05
+	simulateGC    = 400
+	simulateBound = 4 << 30
+	simulateTold  = 0.05
 )
 
 func newSimulate(a *app) *cobra.Command {
@@ -89,9 +90,10 @@ func (a *app) simulate(ctx context.Context, f simulateFlags, files []string) err
 	}
 	progress := a.progress("simulating", "items", whole)
 	defer progress.Done()
-	// What is thrown away between two collections is small beside what a day's
-	// items take; collecting less often is a fifth of the time.
+	// The bound of other tools would have the collector run all the time: what a
+	// long day keeps is beyond it.
 	defer debug.SetGCPercent(debug.SetGCPercent(simulateGC))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simulateBound))
 	began := time.Now()
 	told := 0.0
 	options := simulate.Options{Seed: f.seed, Progress: func(p simulate.Progress) {

@@ -173,7 +173,7 @@ func TestHeartbeats(t *testing.T) {
 // on telling that it lives, and the lease holds.
 func TestRow31ABusyCommandSilencesNobody(t *testing.T) {
 	s := newSite(t)
-	s.lease(0.4)
+	s.lease(2)
 	s.add("a")
 	end := filepath.Join(t.TempDir(), "end")
 	h := s.hire(once, "spin", end)

@@ -22,10 +22,12 @@ func HandlerRoutes() []Route {
 }
 
 // HandlersQuery asks for handlers: all, or those of one type of event, or the
-// one of a name: its own, or the one it is documented by.
+// one of a name: its own, or the one it is documented by; or of these the ones
+// that were at work, or failed.
 type HandlersQuery struct {
 	Event string `query:"event"`
 	Name  string `query:"name"`
+	Ran   bool   `query:"ran"`
 }
 
 func tellHandlers(ctx context.Context, b Backend, q HandlersQuery) (Handlers, domain.Position, error) {
@@ -34,7 +36,8 @@ func tellHandlers(ctx context.Context, b Backend, q HandlersQuery) (Handlers, do
 		return handlers, 0, err
 	}
 	handlers.Handlers = slices.DeleteFunc(handlers.Handlers, func(row HandlerRow) bool {
-		return q.Event != "" && row.Event != q.Event || q.Name != "" && row.Name != q.Name && row.Documented != q.Name
+		return q.Event != "" && row.Event != q.Event || q.Name != "" && row.Name != q.Name && row.Documented != q.Name ||
+			q.Ran && row.Runs == 0 && row.Failures == 0
 	})
 	return handlers, handlers.Position, nil
 }

@@ -227,7 +227,7 @@ func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster)
 		}
 		return a.within(a.stdout).runs(ctx, words...)
 	}
-	if err := show("handlers"); err != nil {
+	if err := show("handlers", "--ran"); err != nil {
 		return err
 	}
 	if err := show("report", "queue"); err != nil {

@@ -42,7 +42,7 @@ func TestDemo(t *testing.T) {
 	}
 	said := stdout.String()
 	for _, want := range []string{
-		"$ rift handlers --addr http://", "evaluation_completed", "$ rift report queue --addr http://", "By class",
+		"$ rift handlers --ran --addr http://", "evaluation_completed", "$ rift report queue --addr http://", "By class",
 		"/training/status\n{\"position\":", `"last_promotion":{"model_id":`, "because of DATA_SYNC_COMPLETED at ", "rift replay " + folder,
 	} {
 		if !strings.Contains(said, want) {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // handlerLine is one handler of one event as `rift handlers` lists it.
@@ -67,14 +70,15 @@ func handlerLines() ([]handlerLine, error) {
 }
 
 func newHandlers(a *app) *cobra.Command {
+	var q transport.HandlersQuery
 	c := &cobra.Command{
 		Use:   "handlers",
 		Short: "List what handles which event",
 		Long: `Lists the read models and reactors of this build, event by event, and the events
 that nobody handles: what each reads, writes and commands. With --addr, or
 RIFT_ADDR, a node tells how far each is and how it does: runs, failures, dead
-letters, lag, last run.`,
-		Example: "  rift handlers\n  rift handlers -o md\n  rift handlers --addr http://127.0.0.1:8770",
+letters, lag, last run; --ran leaves out what had nothing to do there yet.`,
+		Example: "  rift handlers\n  rift handlers --event TASK_COMPLETED -o wide\n  rift handlers --addr http://127.0.0.1:8770 --ran",
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := a.printer()
@@ -86,19 +90,29 @@ letters, lag, last run.`,
 				if err != nil {
 					return err
 				}
-				answer, err := client.ask(c.Context(), "admin.handlers", nil)
+				answer, err := client.ask(c.Context(), "admin.handlers", url.Values{
+					"event": {q.Event}, "name": {q.Name}, "ran": {strconv.FormatBool(q.Ran)},
+				})
 				if err != nil {
 					return err
 				}
 				return showHandlers(p, answer, endpoint{})
 			}
+			if q.Ran {
+				return domain.Errorf(domain.Invalid, "--ran: want a node that tells what ran, by --addr or RIFT_ADDR")
+			}
 			lines, err := handlerLines()
 			if err != nil {
 				return err
 			}
-			return p.Print(handlerListing(lines))
+			return p.Print(handlerListing(slices.DeleteFunc(lines, func(line handlerLine) bool {
+				return q.Event != "" && line.Event != q.Event || q.Name != "" && line.Name != q.Name && line.Documented != q.Name
+			})))
 		},
 	}
+	c.Flags().StringVar(&q.Event, "event", "", "only those of this type of event")
+	c.Flags().StringVar(&q.Name, "name", "", "only those of this name, their own or the documented one")
+	c.Flags().BoolVar(&q.Ran, "ran", false, "only those that a node has had to run")
 	config.ClientFlags(c.Flags())
 	return c
 }

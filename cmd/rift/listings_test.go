@@ -81,7 +81,13 @@ func TestOneEventType(t *testing.T) {
 	rift(t, "catalog", "A", "B").want(t, exitError, "", "see `rift catalog --help`")
 }
 
+func TestHandlersOfOneEvent(t *testing.T) {
+	rift(t, "handlers", "--event", "TASK_FAILED", "--name", "task_failed", "-o", "table").want(t, exitDone, "TASK_FAILED  breaker_task_failed ", "")
+	rift(t, "handlers", "--event", "TASK_DEAD", "-o", "csv").want(t, exitDone, "TASK_DEAD,training_dead,", "")
+	rift(t, "handlers", "--ran").want(t, exitError, "", "want a node that tells what ran")
+}
+
 func TestLiveHandlers(t *testing.T) {
 	live := newFakeNode(t, 200, nil, `{"position":9,"handlers":[{"name":"work","event":"TASK_CLAIMED","kind":"projection","runs":3,"failures":1,"dead_letters":1,"position":8,"lag":1}]}`)
-	rift(t, "handlers", "--addr", live.URL, "-o", "table").want(t, exitDone, "TASK_CLAIMED  work     projection     3         1             1         8    1\n", "")
+	rift(t, "handlers", "--ran", "--addr", live.URL, "-o", "table").want(t, exitDone, "TASK_CLAIMED  work     projection     3         1             1         8    1\n", "")
 }

@@ -213,15 +213,16 @@ func (a *app) announce(settings config.Serve, address string) error {
 	if address != "127.0.0.1:8770" {
 		client = " --addr " + address
 	}
-	_, err := fmt.Fprintf(a.stdout, `rift serves http://%[1]s with its log in %[2]s
-
-Try, in another terminal:
-  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
+	serves, try := "rift serves http://%[1]s with its log in %[2]s", `  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
   %[4]s work claim%[3]s --node-id gpu-1
-  curl http://%[1]s/work/status
-
-Ctrl-C stops it.
-`, address, settings.Data, client, calledAs())
+  curl http://%[1]s/work/status`
+	if settings.ReadOnly {
+		serves, try = "rift shows the log in %[2]s at http://%[1]s and takes no commands", `  %[4]s work status%[3]s
+  %[4]s handlers%[3]s --ran
+  curl 'http://%[1]s/work/status?at=1'`
+	}
+	_, err := fmt.Fprintf(a.stdout, serves+"\n\nTry, in another terminal:\n"+try+"\n\nCtrl-C stops it.\n",
+		address, settings.Data, client, calledAs())
 	return err
 }
 

@@ -19,6 +19,7 @@ type process struct {
 	t       *testing.T
 	command *exec.Cmd
 	address string // host:port
+	stdout  *said
 	stderr  *said
 	exited  chan struct{} // closed when the process is gone and code is set
 	code    int           // exit code; -1 after a signal that killed it
@@ -51,10 +52,10 @@ func launch(t *testing.T, data string, more ...string) (*process, string) {
 		"serve", "--data", data, "--listen", "127.0.0.1:0", "--addr-file", addressFile,
 		"--node-id", "n1", "--log-level", "warn", "--log-format", "text",
 	}, more...)
-	p := &process{t: t, command: exec.Command(binary, args...), stderr: &said{}, exited: make(chan struct{})}
+	p := &process{t: t, command: exec.Command(binary, args...), stdout: &said{}, stderr: &said{}, exited: make(chan struct{})}
 	p.command.Env = environment()
 	p.command.Dir = t.TempDir()
-	p.command.Stderr = p.stderr
+	p.command.Stdout, p.command.Stderr = p.stdout, p.stderr
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}

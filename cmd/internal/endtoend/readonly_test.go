@@ -71,6 +71,9 @@ func TestReadOnlyShowsARecordingAndTouchesNothing(t *testing.T) {
 		t.Errorf("want the log as it was, found position %s", box.Position)
 	}
 	shown.stop(syscall.SIGTERM)
+	if told := shown.stdout.String(); !strings.Contains(told, "takes no commands") || strings.Contains(told, "work add") {
+		t.Errorf("want the newcomer told what this node answers, found %s", told)
+	}
 	if events := inspect(t, data); len(events) != 5 {
 		t.Errorf("want the five events of the recording, found %d", len(events))
 	}

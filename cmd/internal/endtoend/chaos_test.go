@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -266,13 +267,18 @@ func TestChaos(t *testing.T) {
 	}
 	for _, h := range c.hands {
 		<-h.exited
-		if code := h.command.ProcessState.ExitCode(); code != 0 {
+		// A worker told to stop gives up on a report that no node answers in time,
+		// and says so by its exit code; what became of the item is judged below.
+		if code := h.command.ProcessState.ExitCode(); code != 0 && !(code == unreachable && strings.Contains(h.stderr.String(), "not reported; the lease ends by itself")) {
 			t.Errorf("worker %s: found exit code %d, want 0:\n%s", h.name, code, h.stderr)
 		}
 	}
 	node.stop(syscall.SIGTERM)
 	c.judge(inspect(t, data))
 }
+
+// unreachable is the exit code of a command that no node answered.
+const unreachable = 4
 
 // judge compares the log with what went over the wires.
 func (c *chaos) judge(events []domain.Envelope) {

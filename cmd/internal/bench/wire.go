@@ -75,7 +75,7 @@ func (c *connection) exchange(request []byte) error {
 	}
 	status, err := c.answer()
 	if err == nil && status != 200 {
-		err = domain.Errorf(domain.Internal, "bench: want the answer 200 to %q, found %d", firstLine(request), status)
+		err = domain.Errorf(domain.Internal, "bench: want the answer 200 to %q, found %d %s", firstLine(request), status, c.body)
 	}
 	return err
 }

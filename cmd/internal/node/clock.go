@@ -36,6 +36,9 @@ func (n *Node) Tick(ctx context.Context) error {
 // TickOnce issues the commands that are due now and says how many of them led
 // to events.
 func (n *Node) TickOnce(ctx context.Context) (int, error) {
+	if !n.config.Manual && n.store.Position() < n.opened {
+		return 0, nil // what is due by models that are not up to date yet may be due no more
+	}
 	now := domain.Instant(n.clock())
 	var due []commands.Timed
 	err := n.store.View(func(v projections.View) error {

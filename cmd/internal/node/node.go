@@ -88,7 +88,8 @@ type Node struct {
 	drained  atomic.Uint64      // commands of reactors run so far
 	settled  atomic.Uint64      // position up to which the outbox has been run
 	policy   atomic.Pointer[readPolicy]
-	stepping sync.Mutex // one Sync at a time when Manual
+	opened   domain.Position // the log's head when the node was opened
+	stepping sync.Mutex      // one Sync at a time when Manual
 }
 
 // Open puts a node together; the log stays the caller's to close.
@@ -109,6 +110,9 @@ func Open(config Config) (*Node, error) {
 	n := &Node{
 		config: config, catalog: catalog, log: config.Log, clock: config.Clock, logger: config.Logger,
 		failures: make(chan store.Failure, 1024), started: config.Clock(),
+	}
+	if n.opened, err = n.log.Head(context.Background()); err != nil {
+		return nil, err
 	}
 	options := config.Store
 	options.Codec = wiring.FastCodec{}
@@ -238,6 +242,12 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	}
 	if facts.Correlation == "" {
 		facts.Correlation = order.ID
+	}
+	if !n.config.Manual {
+		// A policy that the read models have not come to yet decides all the same.
+		if err := n.upTo(ctx, n.opened); err != nil {
+			return commands.Result{}, err
+		}
 	}
 	policy, err := n.policyInForce(now)
 	if err != nil {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +55,27 @@ func do(t *testing.T, n *Node, id string, c domain.Command) commands.Result {
 		t.Fatal(err)
 	}
 	return result
+}
+
+// A node that was started again decides by the policy on its log, from the first
+// command on, though its read models have not come to it yet.
+func TestTheFirstCommandKnowsThePolicy(t *testing.T) {
+	log := eventlog.NewMemory()
+	t.Run("before", func(t *testing.T) {
+		n := running(t, log)
+		do(t, n, "set", commands.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"recovery_limit":1,"soft_limit":1,"hard_limit":2}}`)})
+		do(t, n, "one", commands.AddTask{TaskID: "one", TaskType: "selfplay"})
+		do(t, n, "two", commands.AddTask{TaskID: "two", TaskType: "selfplay"})
+	})
+	for start := range 20 {
+		t.Run(fmt.Sprint("start ", start), func(t *testing.T) {
+			n := running(t, log)
+			_, err := n.Do(t.Context(), Order{ID: fmt.Sprint("add", start), Command: commands.AddTask{TaskType: "selfplay"}})
+			if !errors.Is(err, domain.ErrTooMany) || !strings.Contains(err.Error(), "limit is 2") {
+				t.Errorf("want the queue of two full, found %v", err)
+			}
+		})
+	}
 }
 
 // Claims at the same moment take different items, and all of them are taken.

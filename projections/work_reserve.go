@@ -161,8 +161,8 @@ func (p *picker) waiting() ([]sched.Wanting, []*stall, error) {
 	return waiting, groups, nil
 }
 
-// lacksRoom tells a group that the node may have, and would have if it held
-// nothing, but has no room for now.
+// lacksRoom tells a group that the node would take if it held nothing: only what
+// it holds is in the way.
 func (p *picker) lacksRoom(g *stall) (bool, error) {
 	if open, err := p.open(g); err != nil || open {
 		return false, err

@@ -140,7 +140,7 @@ func (l *levels) forget(node domain.NodeID) {
 	delete(l.nodes, node)
 }
 
-// due tells whether a time has passed since the last look for idle nodes.
+// dueLook tells whether a time has passed since the last look for idle nodes.
 func (l *levels) dueLook(now time.Time, every time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

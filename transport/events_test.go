@@ -131,8 +131,8 @@ func TestExpressionsAreBounded(t *testing.T) {
 
 // An expression means the same to whoever reads a log otherwise.
 func TestExpressionsForOtherReaders(t *testing.T) {
-	if _, err := CompileWhere("colour == 1"); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "column 1") {
-		t.Errorf("want an unknown name refused with its place, found %v", err)
+	if _, err := CompileWhere("colour == 1"); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "column 1") || !strings.Contains(err.Error(), "correlation, ") {
+		t.Errorf("want an unknown name refused with its place and the known ones, found %v", err)
 	}
 	if _, err := CompileWhere(strings.Join(WhereNames(), " == 1 || ")); !errors.Is(err, domain.ErrInvalid) || strings.Contains(err.Error(), "unknown name") {
 		t.Errorf("want every name known and no bool made of them, found %v", err)

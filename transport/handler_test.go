@@ -178,6 +178,7 @@ func TestEveryFaultOfARequestIsNamed(t *testing.T) {
 		{"a key twice", "POST", "/work/add", `{"task_type":"x","task_type":"y"}`, 400, "invalid", "task_type"},
 		{"trailing data", "POST", "/work/add", `{"task_type":"x"} {}`, 400, "invalid", "body"},
 		{"no object", "POST", "/work/add", `["task_type"]`, 400, "invalid", "body"},
+		{"no JSON", "POST", "/work/add", `x`, 400, "invalid", "body"},
 		{"null for a required key", "POST", "/work/add", `{"task_type":null}`, 400, "invalid", "task_type"},
 		{"a bare control character", "POST", "/work/add", "{\"task_type\":\"a\nb\"}", 400, "invalid", "body"},
 		{"not UTF-8", "POST", "/work/add", "{\"task_type\":\"\xff\"}", 400, "invalid", "body"},

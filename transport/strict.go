@@ -30,9 +30,10 @@ func checkBody(body []byte, s *shape) []domain.Fault {
 		return []domain.Fault{{Field: "body", Reason: "want a JSON object, found nothing"}}
 	}
 	if s.kind == object && w.data[w.at] != '{' {
-		w.wrong("an object")
-		if !w.skip(0) && len(w.faults) == 0 {
-			w.broken("a value")
+		start := w.at
+		if w.skip(0) {
+			w.at = start
+			w.wrong("an object")
 		}
 		return w.faults
 	}

@@ -3,7 +3,6 @@ package transport
 import (
 	"encoding/json"
 	"errors"
-	"reflect"
 	"time"
 
 	"github.com/expr-lang/expr"
@@ -60,17 +59,11 @@ func CompileWhere(text string) (func(domain.Envelope) (bool, error), error) {
 }
 
 // WhereNames lists what an expression may name of an event.
-func WhereNames() []string {
-	var names []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[whereEnv]()) {
-		names = append(names, field.Tag.Get("expr"))
-	}
-	return names
-}
+func WhereNames() []string { return expression.NamesOf[whereEnv]() }
 
 // compileWhere checks an expression. Its error names the place.
 func compileWhere(text string) (*where, error) {
-	program, err := expression.Compile(text, expr.Env(whereEnv{}))
+	program, err := expression.Compile(text, WhereNames(), expr.Env(whereEnv{}))
 	if err != nil {
 		return nil, domain.Faulty("request", []domain.Fault{{Field: "where", Reason: err.Error()}})
 	}

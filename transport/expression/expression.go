@@ -7,7 +7,9 @@ package expression
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -40,9 +42,21 @@ type Program struct {
 // Names tells whether the expression says a name.
 func (p Program) Names(name string) bool { return slices.Contains(p.names, name) }
 
+// NamesOf lists what an expression over a struct may name: its expr tags.
+func NamesOf[T any]() []string {
+	var names []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		if tag := field.Tag.Get("expr"); tag != "" {
+			names = append(names, tag)
+		}
+	}
+	return names
+}
+
 // Compile checks an expression that is true or false of what env says, expr.Env
-// and the like. Its error names the place of the fault.
-func Compile(text string, env ...expr.Option) (Program, error) {
+// and the like. Its error names the place of the fault; where the fault is a name
+// that env does not have, it lists names, those that it has.
+func Compile(text string, names []string, env ...expr.Option) (Program, error) {
 	if len(text) > MaxBytes {
 		return Program{}, fmt.Errorf("want at most %d bytes, found %d", MaxBytes, len(text))
 	}
@@ -57,7 +71,11 @@ func Compile(text string, env ...expr.Option) (Program, error) {
 	if err != nil {
 		var placed *file.Error
 		if errors.As(err, &placed) {
-			return Program{}, fmt.Errorf("line %d, column %d: %s", max(placed.Line, 1), placed.Column+1, placed.Message)
+			known := ""
+			if len(names) > 0 && strings.HasPrefix(placed.Message, "unknown name ") {
+				known = ": want one of " + strings.Join(names, ", ")
+			}
+			return Program{}, fmt.Errorf("line %d, column %d: %s%s", max(placed.Line, 1), placed.Column+1, placed.Message, known)
 		}
 		return Program{}, err
 	}

@@ -64,21 +64,21 @@ func (x *Expressions) CheckWhere(text string) error { return x.overNodes(text).e
 func (x *Expressions) CheckAccepts(text string) error { return x.overItems(text).err }
 
 func (x *Expressions) overNodes(text string) compiled {
-	return x.compile(x.where, text, expr.Env(nodeEnv()), expr.AllowUndefinedVariables())
+	return x.compile(x.where, text, nil, expr.Env(nodeEnv()), expr.AllowUndefinedVariables())
 }
 
 func (x *Expressions) overItems(text string) compiled {
-	return x.compile(x.items, text, expr.Env(itemEnv{}))
+	return x.compile(x.items, text, expression.NamesOf[itemEnv](), expr.Env(itemEnv{}))
 }
 
-func (x *Expressions) compile(cache map[string]compiled, text string, env ...expr.Option) compiled {
+func (x *Expressions) compile(cache map[string]compiled, text string, names []string, env ...expr.Option) compiled {
 	x.mu.Lock()
 	known, ok := cache[text]
 	x.mu.Unlock()
 	if ok {
 		return known
 	}
-	program, err := expression.Compile(text, env...)
+	program, err := expression.Compile(text, names, env...)
 	made := compiled{program.Program, err}
 	x.mu.Lock()
 	defer x.mu.Unlock()

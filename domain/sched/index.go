@@ -190,7 +190,14 @@ type Index struct {
 	kept    []Reservation
 
 	contenders []Contender
+	recent     *entry     // found last: who asks for an item mostly asks again
+	asking     *nodeState // likewise
+	spare      []*entry   // of items that left
 }
+
+// spareEntries is how many entries wait to be used again, so that a queue whose
+// items come and go leaves nothing to collect.
+const spareEntries = 1024
 
 // New makes an empty index. matcher may be nil if nothing has expressions.
 func New(rules *Rules, matcher Matcher) *Index {
@@ -212,7 +219,8 @@ func (x *Index) Add(item Item) error {
 		return fmt.Errorf("item %s: it is in the index already", item.ID)
 	}
 	item.BlockedOn = unique(item.BlockedOn)
-	e := &entry{item: item, Standing: standing(item), counted: x.kind(item.Type)}
+	e := x.blank()
+	e.item, e.Standing, e.counted = item, standing(item), x.kind(item.Type)
 	x.items[item.ID] = e
 	e.counted.pending++
 	x.pending++
@@ -221,6 +229,29 @@ func (x *Index) Add(item Item) error {
 	}
 	x.place(e)
 	return nil
+}
+
+// blank is an entry of nothing.
+func (x *Index) blank() *entry {
+	last := len(x.spare) - 1
+	if last < 0 {
+		return new(entry)
+	}
+	e := x.spare[last]
+	x.spare = x.spare[:last]
+	return e
+}
+
+// entry finds an item, nil if there is none.
+func (x *Index) entry(id string) *entry {
+	if x.recent != nil && x.recent.ID == id {
+		return x.recent
+	}
+	e, ok := x.items[id]
+	if ok {
+		x.recent = e
+	}
+	return e
 }
 
 func standing(item Item) Standing {
@@ -239,8 +270,8 @@ func unique(list []string) []string {
 // Remove takes an item out for good, whatever its state: it is done, dead or
 // cancelled. Items that wait for it go on waiting; Done is another matter.
 func (x *Index) Remove(id string) bool {
-	e, exists := x.items[id]
-	if !exists {
+	e := x.entry(id)
+	if e == nil {
 		return false
 	}
 	if e.state == Leased {
@@ -254,6 +285,11 @@ func (x *Index) Remove(id string) bool {
 		x.unwait(dependency, e)
 	}
 	delete(x.items, id)
+	x.recent = nil
+	if len(x.spare) < spareEntries {
+		*e = entry{}
+		x.spare = append(x.spare, e)
+	}
 	return true
 }
 
@@ -511,6 +547,19 @@ func (x *Index) node(id string) *nodeState {
 	return n
 }
 
+// known finds a node, nil if nothing is known of it.
+func (x *Index) known(id string) *nodeState {
+	if x.asking != nil && x.asking.node.ID == id {
+		return x.asking
+	}
+	n, ok := x.nodes[id]
+	if !ok || !n.known {
+		return nil
+	}
+	x.asking = n
+	return n
+}
+
 // SetNode says what is known of a node from here on. Leases it has stay, even
 // if it now has fewer slots.
 func (x *Index) SetNode(node Node) error {
@@ -571,6 +620,7 @@ func (x *Index) RemoveNode(id string) {
 		return
 	}
 	n.node, n.known, n.memos = Node{ID: id}, false, nil
+	x.asking = nil
 	x.forgetNode(n)
 }
 
@@ -587,8 +637,8 @@ func (x *Index) forgetNode(n *nodeState) {
 
 // Find is an item and its state.
 func (x *Index) Find(id string) (Item, State, bool) {
-	e, ok := x.items[id]
-	if !ok {
+	e := x.entry(id)
+	if e == nil {
 		return Item{}, "", false
 	}
 	return e.item, e.state, true

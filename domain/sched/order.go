@@ -51,6 +51,7 @@ type Contender struct {
 	Starving   bool
 
 	group *group // of the index, for its own use
+	entry *entry
 }
 
 // Standing is what orders the items of one config.

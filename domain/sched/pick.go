@@ -53,8 +53,8 @@ func (d Decision) Reasons() []string {
 // books that. It leases nothing: asked again, it answers the same.
 func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	at := x.advance(now)
-	n, ok := x.nodes[node]
-	if !ok || !n.known || n.node.Closed != "" {
+	n := x.known(node)
+	if n == nil || n.node.Closed != "" {
 		return Decision{}, false
 	}
 	slots := x.slotsOf(n)
@@ -64,9 +64,11 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	}
 	reserved := x.rules.ReservedTurn(n.leases) || x.reservedOn(node, at)
 	if reserved {
-		reserved = x.longest(n, free, at)
-		if e, withheld := x.withhold(n, free, at); withheld {
-			return Decision{Item: e.ID, Node: node}, false
+		overdue := false
+		if reserved, overdue = x.longest(n, free, at); overdue {
+			if e, withheld := x.withhold(n, free, at); withheld {
+				return Decision{Item: e.ID, Node: node}, false
+			}
 		}
 	}
 	for rank := 0; rank < len(x.classes) && !reserved; rank++ {
@@ -79,6 +81,7 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 		return Decision{}, false
 	}
 	c := x.contenders[choice.Winner]
+	x.recent = c.entry
 	return Decision{
 		Item: c.ID, Node: node, Type: c.group.key.kind, Config: c.group.key.config,
 		Class: x.rules.policy.Classes[c.Rank].Name, Priority: c.Priority, Starving: c.Starving,
@@ -154,16 +157,20 @@ func (x *Index) consider(best *contest, n *nodeState, g *group, free int, now in
 
 func (x *Index) contend(e *entry, g *group, m memo, starving bool) {
 	x.contenders = append(x.contenders, Contender{
-		Standing: &e.Standing, Flow: &g.flow.Flow, Rank: int(g.rank), Preference: int(m.preference), Starving: starving, group: g,
+		Standing: &e.Standing, Flow: &g.flow.Flow, Rank: int(g.rank), Preference: int(m.preference), Starving: starving, group: g, entry: e,
 	})
 }
 
-// longest finds the one contender of a reserved turn, if there is one.
-func (x *Index) longest(n *nodeState, free int, now int64) bool {
+// longest finds the one contender of a reserved turn, if there is one, and
+// tells whether anything at all has waited for so long that room is kept for it.
+func (x *Index) longest(n *nodeState, free int, now int64) (found, overdue bool) {
 	x.contenders = x.contenders[:0]
 	for g := range x.groupsFor(n) {
-		if now-g.oldest <= g.starve || int(g.cost) > free || !g.open(n, now) ||
-			len(x.contenders) > 0 && g.oldest > x.contenders[0].Queued {
+		if now-g.oldest <= g.starve {
+			continue
+		}
+		overdue = overdue || x.rules.Overdue(int(g.rank), g.oldest, now)
+		if int(g.cost) > free || !g.open(n, now) || len(x.contenders) > 0 && g.oldest > x.contenders[0].Queued {
 			continue
 		}
 		m := x.memoOf(n, g)
@@ -179,7 +186,7 @@ func (x *Index) longest(n *nodeState, free int, now int64) bool {
 			x.contend(e, g, m, true)
 		}
 	}
-	return len(x.contenders) > 0
+	return len(x.contenders) > 0, overdue
 }
 
 // give is the item a group would give a node; nil when it is kept from all of them.
@@ -244,8 +251,8 @@ func (x *Index) Lease(d Decision, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	n, ok := x.nodes[d.Node]
-	if !ok || !n.known {
+	n := x.known(d.Node)
+	if n == nil {
 		return fmt.Errorf("item %s: node %s is not known", d.Item, d.Node)
 	}
 	if cost, slots := e.counted.policy.Slots, x.slotsOf(n); n.used+cost > slots {
@@ -267,9 +274,9 @@ func (x *Index) Adopt(d Decision, now time.Time) error {
 }
 
 func (x *Index) unheld(id string) (*entry, error) {
-	e, ok := x.items[id]
+	e := x.entry(id)
 	switch {
-	case !ok:
+	case e == nil:
 		return nil, fmt.Errorf("item %s: it is not in the index", id)
 	case e.state == Leased:
 		return nil, fmt.Errorf("item %s: node %s holds it", id, e.node.node.ID)

@@ -128,8 +128,8 @@ func (x *Index) reservedOn(node string, now int64) bool {
 // Reserve books that a node keeps its room for what Pick named, for the policy's
 // while from now.
 func (x *Index) Reserve(d Decision, now time.Time) {
-	e, ok := x.items[d.Item]
-	if !ok || e.state != Queued {
+	e := x.entry(d.Item)
+	if e == nil || e.state != Queued {
 		return
 	}
 	until := now.UnixMicro() + int64(x.rules.policy.ReserveSeconds)*1e6

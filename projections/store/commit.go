@@ -97,7 +97,7 @@ func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
 		for _, u := range p.units {
 			record := u.record
 			record.position = max(record.position, p.at.position)
-			f.keys = append(f.keys, keyValue{unitKey(spaceUnit, u.projection.Name, u.version), record.encode()})
+			f.keys = append(f.keys, keyValue{unitKey(spaceUnit, u.projection.Name, u.edition), record.encode()})
 		}
 	}
 	p.gathered()

@@ -44,18 +44,18 @@ type handler struct {
 	committed counters
 }
 
-// unit is one version of a projection on its way through the log.
+// unit is one edition of a projection on its way through the log.
 type unit struct {
 	projection projections.Projection
-	version    int
+	edition    edition
 	record     unitRecord
 	handlers   []*handler
 }
 
-// newUnit makes a version of a projection and its handlers. Two handlers of one
+// newUnit makes an edition of a projection and its handlers. Two handlers of one
 // event type are told apart by number.
-func newUnit(p projections.Projection, record unitRecord) *unit {
-	u := &unit{projection: p, version: p.Version, record: record}
+func newUnit(p projections.Projection, generation int, record unitRecord) *unit {
+	u := &unit{projection: p, edition: edition{p.Version, generation}, record: record}
 	seen := map[string]int{}
 	for _, h := range p.Handlers {
 		seen[h.Type]++
@@ -65,7 +65,7 @@ func newUnit(p projections.Projection, record unitRecord) *unit {
 		}
 		u.handlers = append(u.handlers, &handler{
 			name: name, eventType: h.Type, kind: KindProjection, apply: h.Apply, unit: u,
-			key: append(unitKey(spaceCounter, p.Name, p.Version), name...),
+			key: append(unitKey(spaceCounter, p.Name, u.edition), name...),
 		})
 	}
 	return u
@@ -115,6 +115,7 @@ type fold struct {
 	settled  domain.Position
 	failures []Failure
 	act      *LetterAct // what the last event did about a dead letter
+	rebuild  string     // the projection that the last event wants built again
 	touched  []*handler
 	tallies  []tally // counters before the event that is being folded
 }
@@ -131,10 +132,11 @@ type route struct {
 	reactors []*handler
 	settles  bool
 	acts     bool
+	rebuilds bool
 }
 
 func (r *route) wanted() bool {
-	return r.settles || r.acts || len(r.handlers) > 0 || len(r.reactors) > 0
+	return r.settles || r.acts || r.rebuilds || len(r.handlers) > 0 || len(r.reactors) > 0
 }
 
 // plan makes the routes anew; called when units come or go.
@@ -167,6 +169,11 @@ func (f *fold) plan() {
 	if f.options.Acts != nil {
 		for _, eventType := range f.options.ActTypes {
 			at(eventType).acts = true
+		}
+	}
+	if f.options.Rebuilds != nil && f.decoding != nil {
+		for _, eventType := range f.options.RebuildTypes {
+			at(eventType).rebuilds = true
 		}
 	}
 	f.routes = routes
@@ -211,6 +218,7 @@ func (f *fold) apply(e *domain.Envelope, decoded error) error {
 			t.handler.counters = t.before
 		}
 		f.outbox, f.failures, f.settled, f.act = f.outbox[:issued], f.failures[:failed], settled, nil
+		f.rebuild = ""
 		return err
 	}
 	f.ground.settleWrites()
@@ -260,6 +268,11 @@ func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
 	if r.acts {
 		if act, ok := f.options.Acts(*e); ok {
 			f.act = &act
+		}
+	}
+	if r.rebuilds {
+		if projection, ok := f.options.Rebuilds(*e); ok {
+			f.rebuild = projection
 		}
 	}
 	return nil

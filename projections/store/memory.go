@@ -35,7 +35,7 @@ func NewMemory(models []projections.Projection, reactors []projections.Reactor, 
 	}
 	m.ground.addTable(nil, DeadLetterTable)
 	for _, p := range models {
-		u := newUnit(p, switched)
+		u := newUnit(p, 0, unitRecord{}.switched())
 		m.fold.units = append(m.fold.units, u)
 		for _, table := range p.Tables {
 			m.ground.addTable(u, table)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -44,6 +45,13 @@ type Options struct {
 	// same place in it. An act on a letter that is not there does nothing.
 	Acts     func(domain.Envelope) (act LetterAct, ok bool)
 	ActTypes []string
+	// Rebuilds reads from an event of one of RebuildTypes, which it gets decoded,
+	// which projection somebody wants built again beside the one that serves. It
+	// is not, if it is being built or has been begun since.
+	Rebuilds     func(domain.Envelope) (projection string, ok bool)
+	RebuildTypes []string
+	// Now is the time that builds are measured by; nil: the wall clock.
+	Now func() time.Time
 	// OnFailure is told of every failure after the batch that holds its dead
 	// letter is committed. It runs where Run runs and must not block.
 	OnFailure func(Failure)
@@ -75,6 +83,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.AsksMax, 32)
 	setDefault(&o.Snapshots.Every, 200_000)
 	setDefault(&o.Snapshots.Keep, 8)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

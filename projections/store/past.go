@@ -69,17 +69,29 @@ func (p *past) open(s *Store) {
 	p.store = s
 	p.kept, p.spare = s.options.FS.PathJoin(s.dir, "past"), s.options.FS.PathJoin(s.dir, "replays")
 	p.slots = make(chan struct{}, momentsMade)
-	names := make([]string, 0, len(s.projections))
-	for _, model := range s.projections {
-		names = append(names, fmt.Sprintf("%s@%d", model.Name, model.Version))
-	}
-	slices.Sort(names)
-	sum := sha256.Sum256([]byte(strings.Join(names, "\n")))
-	p.print = hex.EncodeToString(sum[:6])
+	p.print = s.fingerprint()
 	if err := s.options.FS.RemoveAll(p.spare); err != nil {
 		s.options.Logger.Warn("replays of an earlier run stay on disk", "folder", p.spare, "error", err)
 	}
 	p.find()
+}
+
+// fingerprint names the editions that serve, or will: a snapshot of others is of
+// no use.
+func (s *Store) fingerprint() string {
+	names := make([]string, 0, len(s.projections))
+	for _, model := range s.projections {
+		e := edition{version: model.Version}
+		if at := slices.IndexFunc(s.main.units, func(u *unit) bool { return u.projection.Name == model.Name }); at >= 0 {
+			e = s.main.units[at].edition
+		} else if u, _ := s.buildOf(model.Name); u != nil {
+			e = u.edition
+		}
+		names = append(names, fmt.Sprintf("%s@%d.%d", model.Name, e.version, e.generation))
+	}
+	slices.Sort(names)
+	sum := sha256.Sum256([]byte(strings.Join(names, "\n")))
+	return hex.EncodeToString(sum[:6])
 }
 
 // find lists the snapshots on disk and removes those that are half made, of
@@ -142,6 +154,7 @@ func (p *past) remove(dir string) {
 func (p *past) forgetOtherVersions() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.print = p.store.fingerprint()
 	for _, kept := range p.snapshots {
 		p.remove(kept.dir)
 	}
@@ -173,12 +186,13 @@ func (s *Store) maybeSnapshot() {
 		return
 	}
 	p.taking = true
+	print := p.print
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
 		select {
 		case <-flushed:
-			p.take(at)
+			p.take(at, print)
 		case <-s.closing.Done():
 		}
 		p.mu.Lock()
@@ -187,9 +201,10 @@ func (s *Store) maybeSnapshot() {
 	}()
 }
 
-// take makes a snapshot of what has been flushed, at or past a position.
-func (p *past) take(at domain.Position) {
-	dir := p.store.options.FS.PathJoin(p.kept, fmt.Sprintf("%020d-%s", uint64(at), p.print))
+// take makes a snapshot of what has been flushed, at or past a position. One
+// that other editions overtook is thrown away.
+func (p *past) take(at domain.Position, print string) {
+	dir := p.store.options.FS.PathJoin(p.kept, fmt.Sprintf("%020d-%s", uint64(at), print))
 	kept, err := p.link(dir)
 	if err != nil {
 		p.store.options.Logger.Warn("no snapshot for questions about the past", "position", uint64(at), "error", err)
@@ -198,6 +213,10 @@ func (p *past) take(at domain.Position) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.print != print {
+		p.remove(dir)
+		return
+	}
 	p.snapshots = append(p.snapshots, kept)
 	p.sort()
 	for len(p.snapshots) > max(p.store.options.Snapshots.Keep, 1) {

@@ -30,6 +30,9 @@ func (s *Store) startBuild(ctx context.Context, log eventlog.Log) *build {
 	if s.building == nil {
 		return nil
 	}
+	s.mu.Lock()
+	s.buildBegan, s.buildHandled = s.options.Now(), 0
+	s.mu.Unlock()
 	ctx, stop := context.WithCancel(ctx)
 	b := &build{pass: s.building, stop: stop, done: make(chan struct{})}
 	go func() {
@@ -167,8 +170,12 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	}
 	main.tx.settleWrites()
 	extra := func(batch *pebble.Batch) error { return s.moveUnits(batch, p.units) }
-	if err := s.commit(ctx, main, extra, s.layout(nil)); err != nil {
+	kept, replaced := s.replace(main.units, p.units)
+	if err := s.commit(ctx, main, extra, s.layout(kept, nil)); err != nil {
 		return err
+	}
+	for _, u := range replaced {
+		main.tx.removeUnit(u)
 	}
 	for _, u := range p.units {
 		if err := main.tx.addUnit(u); err != nil {
@@ -177,15 +184,38 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	}
 	s.mu.Lock()
 	for _, u := range p.units {
-		u.record = switched
+		u.record = u.record.switched()
 	}
-	main.units = s.declaredOrder(append(main.units, p.units...))
+	main.units = kept
 	s.building = nil
 	main.plan()
 	s.mu.Unlock()
 	main.tx.expose()
 	s.past.forgetOtherVersions()
+	for _, u := range p.units {
+		s.options.Logger.Info("a read model was built", "projection", u.projection.Name, "version", u.edition.version,
+			"generation", u.edition.generation, "position", uint64(main.at.position))
+	}
+	if waiting := s.waiting; len(waiting) > 0 {
+		s.mu.Lock()
+		s.waiting = nil
+		s.mu.Unlock()
+		return s.build(waiting)
+	}
 	return nil
+}
+
+// replace puts built units among the ones in step, in the place of earlier
+// editions.
+func (s *Store) replace(units, built []*unit) (kept, replaced []*unit) {
+	for _, u := range units {
+		if slices.ContainsFunc(built, func(b *unit) bool { return b.projection.Name == u.projection.Name }) {
+			replaced = append(replaced, u)
+		} else {
+			kept = append(kept, u)
+		}
+	}
+	return s.declaredOrder(append(kept, built...)), replaced
 }
 
 // moveUnits adds to the switching batch what changes besides rows.
@@ -195,27 +225,29 @@ func (s *Store) moveUnits(batch *pebble.Batch, units []*unit) error {
 		if err != nil {
 			return err
 		}
-		for version := range records {
-			if version == u.version {
+		for other := range records {
+			if other == u.edition {
 				continue
 			}
-			if err := dropVersion(batch, u.projection.Name, version); err != nil {
+			if err := dropEdition(batch, u.projection.Name, other); err != nil {
 				return err
 			}
 		}
-		letters := tablePrefix(u.projection.Name, u.version, parkedTable)
+		letters := tablePrefix(u.projection.Name, u.edition, parkedTable)
 		if err := batch.DeleteRange(letters, keyAfter(letters), nil); err != nil {
 			return err
 		}
-		if err := batch.Set(unitKey(spaceUnit, u.projection.Name, u.version), switched.encode(), nil); err != nil {
+		if err := batch.Set(unitKey(spaceUnit, u.projection.Name, u.edition), u.record.switched().encode(), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// switched is the record of a version that has become the serving one.
-var switched = unitRecord{serving: true, inStep: true}
+// switched is the record of an edition that has become the serving one.
+func (r unitRecord) switched() unitRecord {
+	return unitRecord{serving: true, inStep: true, begun: r.begun}
+}
 
 // replaceLetters puts the dead letters of a new version in the place of the old one's.
 func (p *pass) replaceLetters(projection string, parked []keyedLetter) error {

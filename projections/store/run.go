@@ -79,7 +79,7 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 		return domain.Errorf(domain.Conflict, "read models in %s are at position %d, the log ends at %d: it is not the log they were built from; remove the folder to build them anew", s.dir, at.position, head)
 	}
 	if at.position == 0 {
-		return nil
+		return s.begin(head)
 	}
 	for e, err := range log.ReadAll(ctx, at.position, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
@@ -115,6 +115,9 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 		if err := s.awaitRoom(ctx, log); err != nil {
 			return err
 		}
+		if build == nil {
+			build = s.startBuild(ctx, log)
+		}
 		select {
 		case <-filled:
 			b, live, ended, err := f.take()
@@ -148,11 +151,11 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 			if err := s.switchOver(ctx, log, build); err != nil {
 				return err
 			}
-			build = nil
+			build = s.startBuild(ctx, log)
 		case <-ctx.Done():
 			return s.commit(ctx, p, nil, nil)
 		}
-		if reached && build == nil {
+		if reached && build == nil && s.building == nil {
 			return s.commit(ctx, p, nil, nil)
 		}
 	}
@@ -167,6 +170,11 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 		}
 		if p.act != nil {
 			if err := s.actOn(ctx, log, p); err != nil {
+				return err
+			}
+		}
+		if p.rebuild != "" {
+			if err := s.beginRebuild(ctx, p); err != nil {
 				return err
 			}
 		}

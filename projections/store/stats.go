@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/ringrift/rift/domain"
 )
 
@@ -34,7 +36,7 @@ func (s *Store) Handlers() []HandlerStat {
 				Unparked: h.committed.overflow, Last: h.committed.last, Position: at,
 			}
 			if h.unit != nil {
-				stat.Projection, stat.Version = h.unit.projection.Name, h.unit.version
+				stat.Projection, stat.Version = h.unit.projection.Name, h.unit.edition.version
 			}
 			if s.seen > at {
 				stat.Lag = uint64(s.seen - at)
@@ -51,22 +53,27 @@ func (s *Store) Handlers() []HandlerStat {
 
 // ProjectionStat is what is known of a projection, as GET /projections shows it.
 type ProjectionStat struct {
-	Name     string          `json:"name"`
-	About    string          `json:"about,omitempty"`
-	Version  int             `json:"version"` // the one that serves; 0 while the first is being built
-	Position domain.Position `json:"position"`
-	Lag      uint64          `json:"lag"`
-	Rebuild  *RebuildStat    `json:"rebuild,omitempty"`
+	Name    string `json:"name"`
+	About   string `json:"about,omitempty"`
+	Version int    `json:"version"` // the one that serves; 0 while the first is being built
+	// Generation counts how often the version that serves was asked to be built again.
+	Generation int             `json:"generation,omitempty"`
+	Position   domain.Position `json:"position"`
+	Lag        uint64          `json:"lag"`
+	Rebuild    *RebuildStat    `json:"rebuild,omitempty"`
 }
 
-// RebuildStat says how far a version is that is built beside the serving one.
-// Handled over the time it took gives the rate, Target less Position what is left.
+// RebuildStat says how far an edition is that is built beside the serving one.
+// Handled over the time since Began gives the rate, Target less Position what is left.
 type RebuildStat struct {
-	From     int             `json:"from"` // the version that serves meanwhile, 0 for none
-	To       int             `json:"to"`
-	Position domain.Position `json:"position"`
-	Target   domain.Position `json:"target"`
-	Handled  uint64          `json:"handled"` // events since this process opened the store
+	From       int             `json:"from"` // the version that serves meanwhile, 0 for none
+	To         int             `json:"to"`   // the same version: somebody asked for it
+	Generation int             `json:"generation,omitempty"`
+	Waits      bool            `json:"waits,omitempty"` // for other builds to end
+	Position   domain.Position `json:"position"`
+	Target     domain.Position `json:"target"`
+	Handled    uint64          `json:"handled"` // events since Began
+	Began      time.Time       `json:"began"`   // in this process
 }
 
 // Projections lists the read models as declared.
@@ -78,20 +85,21 @@ func (s *Store) Projections() []ProjectionStat {
 	defer s.mu.Unlock()
 	stats := make([]ProjectionStat, 0, len(s.projections))
 	for _, p := range s.projections {
-		stat := ProjectionStat{Name: p.Name, About: p.About, Version: serving[p.Name].version, Position: s.at.position}
-		if s.building != nil {
-			for _, u := range s.building.units {
-				if u.projection.Name != p.Name {
-					continue
-				}
-				stat.Position = serving[p.Name].frozen
-				if stat.Version == p.Version {
-					stat.Position = u.record.position
-				}
-				stat.Rebuild = &RebuildStat{
-					From: stat.Version, To: u.version, Position: max(u.record.position, s.buildAt),
-					Target: s.at.position, Handled: s.buildHandled,
-				}
+		serves := serving[p.Name]
+		stat := ProjectionStat{Name: p.Name, About: p.About, Version: serves.version, Generation: serves.generation, Position: s.at.position}
+		if serves.stands {
+			stat.Position = serves.frozen
+		}
+		if u, waits := s.buildOf(p.Name); u != nil {
+			stat.Rebuild = &RebuildStat{
+				From: stat.Version, To: u.edition.version, Generation: u.edition.generation, Waits: waits,
+				Position: u.record.position, Target: s.at.position, Began: s.buildBegan,
+			}
+			if !waits {
+				stat.Rebuild.Position, stat.Rebuild.Handled = max(u.record.position, s.buildAt), s.buildHandled
+			}
+			if u.edition == serves.edition {
+				stat.Position = u.record.position
 			}
 		}
 		if s.seen > stat.Position {

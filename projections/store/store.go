@@ -30,8 +30,9 @@ type Store struct {
 
 	running  atomic.Bool
 	turn     chan struct{} // holds one token: the right to fold
-	main     *pass         // the versions in step with the checkpoint
-	building *pass         // versions on their way to it; nil when there are none
+	main     *pass         // the editions in step with the checkpoint
+	building *pass         // editions on their way to it; nil when there are none
+	waiting  []*unit       // editions to be built when those are done
 
 	closing   context.Context // ends when Close begins
 	beginStop context.CancelFunc
@@ -48,6 +49,7 @@ type Store struct {
 	buildTarget  domain.Position
 	buildAt      domain.Position
 	buildHandled uint64
+	buildBegan   time.Time
 }
 
 // pass is a fold and the ground it stands on.
@@ -107,8 +109,8 @@ func check(models []projections.Projection, reactors []projections.Reactor, cata
 			fault("projection "+p.Name, "defined twice")
 		}
 		named[p.Name] = true
-		if p.Version < 1 {
-			fault("projection "+p.Name, "want a version of at least 1, found %d", p.Version)
+		if p.Version < 1 || p.Version > versionMax {
+			fault("projection "+p.Name, "want a version of at least 1 and at most %d, found %d", versionMax, p.Version)
 		}
 		for _, table := range p.Tables {
 			if reason := nameFault(table); reason != "" {
@@ -167,15 +169,17 @@ func (s *Store) load(reactors []projections.Reactor) error {
 	var building []*unit
 	frozen := map[string]served{} // by projection: what serves meanwhile
 	for _, p := range s.projections {
-		u, serves, err := s.adopt(batch, p)
+		found, err := s.adopt(batch, p)
 		if err != nil {
 			return err
 		}
-		if u.record.inStep {
-			s.main.units = append(s.main.units, u)
+		if found.live != nil {
+			s.main.units = append(s.main.units, found.live)
 		} else {
-			building = append(building, u)
-			frozen[p.Name] = serves
+			frozen[p.Name] = found.serves
+		}
+		if found.build != nil {
+			building = append(building, found.build)
 		}
 	}
 	if err := s.retire(batch); err != nil {
@@ -194,13 +198,11 @@ func (s *Store) load(reactors []projections.Reactor) error {
 		return err
 	}
 	if len(building) > 0 {
-		s.building = s.newPass(false)
-		s.building.units = building
-		if err := s.fit(s.building); err != nil {
+		if err := s.build(building); err != nil {
 			return err
 		}
 	}
-	s.views.layout = s.layout(frozen)
+	s.views.layout = s.layout(s.main.units, frozen)
 	return nil
 }
 
@@ -244,7 +246,9 @@ func (s *Store) fit(p *pass) error {
 		for _, u := range p.units {
 			p.at.position = min(p.at.position, u.record.position)
 		}
+		s.mu.Lock()
 		s.buildAt = p.at.position
+		s.mu.Unlock()
 	}
 	p.plan()
 	return nil

@@ -138,14 +138,14 @@ func (x *tx) addTable(u *unit, name string, prefix []byte) (*table, error) {
 func (x *tx) addUnit(u *unit) error {
 	tables := map[string]*table{}
 	for _, name := range u.projection.Tables {
-		t, err := x.addTable(u, name, tablePrefix(u.projection.Name, u.version, name))
+		t, err := x.addTable(u, name, tablePrefix(u.projection.Name, u.edition, name))
 		if err != nil {
 			return err
 		}
 		tables[name] = t
 	}
 	x.byUnit[u] = tables
-	parked, err := x.addTable(u, DeadLetterTable, tablePrefix(u.projection.Name, u.version, parkedTable))
+	parked, err := x.addTable(u, DeadLetterTable, tablePrefix(u.projection.Name, u.edition, parkedTable))
 	if err != nil {
 		return err
 	}
@@ -154,9 +154,24 @@ func (x *tx) addUnit(u *unit) error {
 	return nil
 }
 
+// removeUnit closes the tables of a unit that has nothing left to write.
+func (x *tx) removeUnit(u *unit) {
+	gone := map[*table]bool{}
+	for _, own := range []map[string]*table{x.byUnit[u], x.parked[u]} {
+		for _, t := range own {
+			gone[t] = true
+		}
+	}
+	x.all = slices.DeleteFunc(x.all, func(t *table) bool { return gone[t] })
+	x.cached = slices.DeleteFunc(x.cached, func(e *entry) bool { return gone[e.table] })
+	x.hand = 0
+	delete(x.byUnit, u)
+	delete(x.parked, u)
+}
+
 // addLetters opens the dead letters everybody sees.
 func (x *tx) addLetters() error {
-	t, err := x.addTable(nil, DeadLetterTable, tablePrefix("", 1, DeadLetterTable))
+	t, err := x.addTable(nil, DeadLetterTable, tablePrefix("", storeEdition, DeadLetterTable))
 	if err != nil {
 		return err
 	}

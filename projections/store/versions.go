@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"iter"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,81 +19,120 @@ import (
 // projection can list a table of that name.
 const parkedTable = "\x01dead_letters"
 
+// adopted is what was found of a projection.
+type adopted struct {
+	live   *unit // moves with the store; nil while none does
+	build  *unit // is on its way to it; nil when nothing is to be built
+	serves served
+}
+
 // adopt finds where the declared version of a projection stands, and which
-// version serves queries meanwhile.
+// edition serves queries meanwhile.
 //
-//   - In step with the store, or not there in an empty store: it serves.
-//   - There, but left behind (its code was away for a while): it catches up.
+//   - In step with the store, or not there in an empty store: it serves. If it is
+//     being built again, that goes on beside it.
+//   - There, but left behind (its code was away for a while): it catches up, or
+//     what was begun to replace it does.
 //   - Not there: it is built from the start.
 //
 // Another version that served goes on serving, frozen, until the switch; one
 // that was half built is deleted.
-func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (*unit, served, error) {
-	var serves served
+func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adopted, err error) {
 	records, err := s.unitRecords(p.Name)
 	if err != nil {
-		return nil, serves, err
+		return found, err
 	}
-	record, known := records[p.Version]
-	for version, other := range records {
-		if version == p.Version {
-			continue
-		}
-		if !other.serving {
-			if err := dropVersion(batch, p.Name, version); err != nil {
-				return nil, serves, err
+	var live, half *unit
+	for _, e := range slices.SortedFunc(maps.Keys(records), func(a, b edition) int { return cmp.Compare(a.number(), b.number()) }) {
+		record := records[e]
+		switch {
+		case e.version == p.Version && record.serving:
+			record.inStep = record.inStep || record.position == s.at.position
+			live = newUnit(p, e.generation, record)
+		case e.version == p.Version && half == nil && !s.options.throwAway:
+			half = newUnit(p, e.generation, record)
+		case record.serving:
+			if record.inStep {
+				record.inStep, record.position = false, s.at.position
 			}
-			continue
-		}
-		if other.inStep {
-			other.inStep, other.position = false, s.at.position
-			if err := batch.Set(unitKey(spaceUnit, p.Name, version), other.encode(), nil); err != nil {
-				return nil, serves, err
+			found.serves = served{edition: e, stands: true, frozen: record.position}
+			records[e] = record
+		default:
+			if err := dropEdition(batch, p.Name, e); err != nil {
+				return found, err
 			}
+			delete(records, e)
 		}
-		serves = served{version, other.position}
+	}
+	if live == nil && half == nil {
+		// An empty store has nothing to build beside: everything starts together.
+		empty := s.at.position == 0
+		record := unitRecord{serving: empty, inStep: empty, begun: s.at.position}
+		if half = newUnit(p, 0, record); empty {
+			live, half = half, nil
+		}
 	}
 	switch {
-	case !known:
-		// An empty store has nothing to build beside: everything starts together.
-		record = unitRecord{serving: s.at.position == 0, inStep: s.at.position == 0}
-	case record.serving && record.position == s.at.position:
-		record.inStep = true
-	}
-	if record.inStep {
-		for version := range records {
-			if version == p.Version {
-				continue
-			}
-			if err := dropVersion(batch, p.Name, version); err != nil {
-				return nil, serves, err
-			}
+	case live == nil:
+		found.build = half
+	case live.record.inStep:
+		found.live, found.build = live, half
+		found.serves = served{edition: live.edition}
+	default:
+		found.serves = served{edition: live.edition, stands: true, frozen: live.record.position}
+		if found.build = half; half == nil {
+			found.build = live
 		}
 	}
-	if record.serving {
-		serves = served{version: p.Version, frozen: record.position}
+	for _, u := range []*unit{live, half} {
+		if u != nil {
+			records[u.edition] = u.record
+		}
 	}
-	if err := batch.Set(unitKey(spaceUnit, p.Name, p.Version), record.encode(), nil); err != nil {
-		return nil, serves, err
-	}
-	return newUnit(p, record), serves, nil
+	return found, s.settleRecords(batch, found, records)
 }
 
-// unitRecords lists the stored versions of a projection.
-func (s *Store) unitRecords(name string) (map[int]unitRecord, error) {
-	records := map[int]unitRecord{}
+// settleRecords writes what was settled of a projection's editions. Beside one
+// that is in step only that which is to replace it stays.
+func (s *Store) settleRecords(batch *pebble.Batch, found adopted, records map[edition]unitRecord) error {
+	name := found.unit().projection.Name
+	for e, record := range records {
+		stays := found.live == nil || found.live.edition == e || found.build != nil && found.build.edition == e
+		var err error
+		if stays {
+			err = batch.Set(unitKey(spaceUnit, name, e), record.encode(), nil)
+		} else {
+			err = dropEdition(batch, name, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a adopted) unit() *unit {
+	if a.live != nil {
+		return a.live
+	}
+	return a.build
+}
+
+// unitRecords lists the stored editions of a projection.
+func (s *Store) unitRecords(name string) (map[edition]unitRecord, error) {
+	records := map[edition]unitRecord{}
 	for found, err := range s.everyUnit(append(append([]byte{spaceUnit}, name...), 0)) {
 		if err != nil {
 			return nil, err
 		}
-		records[found.version] = found.record
+		records[found.edition] = found.record
 	}
 	return records, nil
 }
 
 type storedUnit struct {
 	name    string
-	version int
+	edition edition
 	record  unitRecord
 }
 
@@ -101,7 +143,7 @@ func (s *Store) everyUnit(prefix []byte) iter.Seq2[storedUnit, error] {
 			if err == nil {
 				name := row.key[1 : len(row.key)-5]
 				found.name = string(name)
-				found.version = int(binary.BigEndian.Uint32(row.key[len(row.key)-4:]))
+				found.edition = editionOf(binary.BigEndian.Uint32(row.key[len(row.key)-4:]))
 				found.record, err = decodeUnitRecord(row.value)
 			}
 			if !yield(found, err) || err != nil {
@@ -126,22 +168,22 @@ func (s *Store) retire(batch *pebble.Batch) error {
 			continue
 		}
 		found.record.inStep, found.record.position = false, s.at.position
-		if err := batch.Set(unitKey(spaceUnit, found.name, found.version), found.record.encode(), nil); err != nil {
+		if err := batch.Set(unitKey(spaceUnit, found.name, found.edition), found.record.encode(), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// dropVersion deletes everything of a version of a projection.
-func dropVersion(batch *pebble.Batch, name string, version int) error {
+// dropEdition deletes everything of an edition of a projection.
+func dropEdition(batch *pebble.Batch, name string, e edition) error {
 	for _, space := range []byte{spaceRows, spaceCounter} {
-		prefix := unitKey(space, name, version)
+		prefix := unitKey(space, name, e)
 		if err := batch.DeleteRange(prefix, keyAfter(prefix), nil); err != nil {
 			return err
 		}
 	}
-	return batch.Delete(unitKey(spaceUnit, name, version), nil)
+	return batch.Delete(unitKey(spaceUnit, name, e), nil)
 }
 
 // reactorRecord says after which position a reactor reacts. A reactor that this
@@ -210,13 +252,19 @@ func setJSON(batch *pebble.Batch, key []byte, v any) error {
 	return batch.Set(key, value, nil)
 }
 
-// layout says from which rows each table is answered.
-func (s *Store) layout(frozen map[string]served) *layout {
-	l := &layout{serving: map[string]served{}, tables: map[string]place{DeadLetterTable: {prefix: tablePrefix("", 1, DeadLetterTable)}}}
+// storeEdition is that of the store's own tables.
+var storeEdition = edition{version: 1}
+
+// layout says from which rows each table is answered: those of the units in
+// step, or what stands frozen until they are there.
+func (s *Store) layout(units []*unit, frozen map[string]served) *layout {
+	l := &layout{serving: map[string]served{}, tables: map[string]place{DeadLetterTable: {prefix: tablePrefix("", storeEdition, DeadLetterTable)}}}
 	for _, p := range s.projections {
-		serves, building := frozen[p.Name]
-		if !building {
-			serves = served{version: p.Version}
+		serves := frozen[p.Name]
+		for _, u := range units {
+			if u.projection.Name == p.Name {
+				serves = served{edition: u.edition}
+			}
 		}
 		l.serving[p.Name] = serves
 		for _, table := range p.Tables {
@@ -225,7 +273,7 @@ func (s *Store) layout(frozen map[string]served) *layout {
 				l.tables[table] = place{projection: p.Name}
 				continue
 			}
-			l.tables[table] = place{projection: p.Name, prefix: tablePrefix(p.Name, serves.version, table)}
+			l.tables[table] = place{projection: p.Name, prefix: tablePrefix(p.Name, serves.edition, table)}
 		}
 	}
 	return l

@@ -19,11 +19,12 @@ type layout struct {
 	serving map[string]served
 }
 
-// served is the version of a projection that answers queries (0: none yet), and
-// where it stands if it does not move with the store.
+// served is the edition of a projection that answers queries (version 0: none
+// yet), and where it stands if it does not move with the store.
 type served struct {
-	version int
-	frozen  domain.Position
+	edition
+	stands bool
+	frozen domain.Position
 }
 
 type place struct {

@@ -1,0 +1,500 @@
+package script
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// observer follows a log with rules of its own, knowing nothing of how states
+// are folded: it says what must never follow on what, and what is still owed.
+type observer struct {
+	items map[domain.TaskID]*observedItem
+	games map[domain.ConfigKey]*observedGame
+	nodes map[domain.NodeID]string // "" well, else why it gets nothing
+	// pauses and cluster: who holds which kind, and the last verdict.
+	pauses  map[string]map[string]time.Time // kind → reason → until
+	cluster string
+	rounds  map[domain.GauntletID]string // the item that a gauntlet waits for; "" when it is over
+	judged  map[string]int               // evaluation → verdicts
+	tests   map[string]domain.EvaluationCompleted
+	synced  map[domain.SyncID]int64 // games of copies that ended, by the first word on it
+	asked   map[string]string       // command id → the reason that somebody asked to lift
+}
+
+type observedItem struct {
+	kind, config string
+	state        string // queued, held, failed, final
+	lease        uint64
+	node         domain.NodeID
+	end          string // the event that ended it
+	facts        int    // facts of its type that name it
+	refused      bool
+}
+
+type observedGame struct {
+	running   domain.TaskID
+	ended     []domain.TaskID
+	promoted  []domain.ModelID
+	model     domain.ModelID
+	blocks    map[string]time.Time // reason → until
+	quality   *float64
+	games     int64
+	sources   []string
+	requested []domain.TaskID
+	models    []domain.ModelID // of trainings that succeeded
+}
+
+func newObserver() *observer {
+	return &observer{
+		items: map[domain.TaskID]*observedItem{}, games: map[domain.ConfigKey]*observedGame{}, nodes: map[domain.NodeID]string{},
+		pauses: map[string]map[string]time.Time{}, rounds: map[domain.GauntletID]string{}, judged: map[string]int{},
+		tests: map[string]domain.EvaluationCompleted{}, synced: map[domain.SyncID]int64{}, asked: map[string]string{},
+	}
+}
+
+func (o *observer) game(config domain.ConfigKey) *observedGame {
+	if o.games[config] == nil {
+		o.games[config] = &observedGame{blocks: map[string]time.Time{}}
+	}
+	return o.games[config]
+}
+
+// see takes one event and says what is impossible about it; empty for nothing.
+func (o *observer) see(fact domain.Envelope) string {
+	if said := o.seeItem(fact); said != "" {
+		return said
+	}
+	if said := o.seeTraining(fact); said != "" {
+		return said
+	}
+	return o.seeCluster(fact)
+}
+
+func (o *observer) seeItem(fact domain.Envelope) string {
+	if fact.Stream.Category() != "task" {
+		return ""
+	}
+	id := domain.TaskID(fact.Stream.ID())
+	item := o.items[id]
+	if spawned, ok := fact.Event.(domain.TaskSpawned); ok {
+		if item != nil {
+			return "an item is spawned twice"
+		}
+		o.items[id] = &observedItem{kind: spawned.TaskType, config: spawned.ConfigKey, state: "queued"}
+		return ""
+	}
+	switch fact.Event.(type) {
+	case domain.CompletionRejected, domain.TaskRefused:
+		return ""
+	}
+	if item == nil {
+		return "an item that nobody spawned has a life"
+	}
+	if item.state == "final" {
+		return "an item that ended as " + item.end + " goes on"
+	}
+	holds := func(lease uint64) bool { return item.state == "held" && item.lease == lease }
+	switch e := fact.Event.(type) {
+	case domain.TaskClaimed:
+		switch {
+		case item.state != "queued":
+			return fmt.Sprintf("an item that is %s is given away", item.state)
+		case e.Lease <= item.lease:
+			return fmt.Sprintf("lease %d follows on lease %d", e.Lease, item.lease)
+		case o.nodes[e.NodeID] != "":
+			return fmt.Sprintf("node %s gets an item and is %s", e.NodeID, o.nodes[e.NodeID])
+		}
+		for _, kind := range []string{item.kind, domain.AllKinds} {
+			if len(o.pauses[kind]) > 0 {
+				return fmt.Sprintf("an item of type %s is given away while %s is paused for %v", item.kind, kind, o.pauses[kind])
+			}
+		}
+		item.state, item.lease, item.node = "held", e.Lease, e.NodeID
+	case domain.TaskStarted:
+		if !holds(e.Lease) {
+			return "a start under a lease that is not live"
+		}
+	case domain.TaskHeartbeat:
+		if !holds(e.Lease) {
+			return "a heartbeat under a lease that is not live"
+		}
+	case domain.TaskCompleted:
+		if !holds(e.Lease) {
+			return "a completion under a lease that is not live"
+		}
+		item.state, item.end = "final", fact.Type
+	case domain.TaskFailed:
+		if !holds(e.Lease) {
+			return "a failure under a lease that is not live"
+		}
+		item.state = "failed"
+	case domain.TaskReleased:
+		if !holds(e.Lease) {
+			return "a release under a lease that is not live"
+		}
+		item.state = "queued"
+	case domain.TaskRevoked:
+		if !holds(e.Lease) {
+			return "a lease is taken that is not live"
+		}
+		item.state = "queued"
+	case domain.TaskLeaseExpired:
+		if !holds(e.Lease) {
+			return "a lease ends that is not live"
+		}
+		item.state = "failed"
+	case domain.TaskRetryScheduled:
+		if item.state != "failed" {
+			return "a retry of what did not fail"
+		}
+		item.state = "waiting"
+	case domain.TaskRequeued:
+		item.state = "queued"
+	case domain.TaskDead, domain.TaskCancelled, domain.TaskDropped:
+		item.state, item.end = "final", fact.Type
+	}
+	return ""
+}
+
+func (o *observer) seeTraining(fact domain.Envelope) string {
+	switch e := fact.Event.(type) {
+	case domain.TrainingStarted:
+		game := o.game(e.ConfigKey)
+		switch {
+		case game.running != "":
+			return fmt.Sprintf("training %s begins while %s runs", e.TaskID, game.running)
+		case slices.Contains(game.ended, e.TaskID):
+			return "a training begins that is over"
+		}
+		game.running = e.TaskID
+		o.factOf(e.TaskID, trainings)
+	case domain.TrainingRefused:
+		if o.game(e.ConfigKey).running == "" {
+			return "a training is refused for the sake of one that does not run"
+		}
+		o.factOf(e.TaskID, trainings)
+	case domain.TrainingCompleted:
+		game := o.game(e.ConfigKey)
+		if slices.Contains(game.ended, e.TaskID) {
+			return "a training ends twice"
+		}
+		game.end(e.TaskID)
+		if e.Success {
+			game.models = append(game.models, e.ModelID)
+		}
+		if item := o.items[e.TaskID]; item != nil && item.end == "TASK_COMPLETED" {
+			item.facts++
+		}
+	case domain.TrainingFailed:
+		game := o.game(e.ConfigKey)
+		if e.TaskID != "" && slices.Contains(game.ended, e.TaskID) {
+			return "a training breaks off that is over"
+		}
+		switch {
+		case !e.Retrying:
+			game.end(e.TaskID)
+		case game.running == e.TaskID:
+			game.running = ""
+		}
+	case domain.TrainingRequested:
+		game := o.game(e.ConfigKey)
+		if game.running != "" || game.blocked(fact.Time) {
+			return fmt.Sprintf("a training is asked for while %q runs, blocked by %v", game.running, game.blocks)
+		}
+		if at := len(game.requested) - 1; at >= 0 && !slices.Contains(game.ended, game.requested[at]) {
+			return fmt.Sprintf("a training is asked for while %s is", game.requested[at])
+		}
+		game.requested = append(game.requested, e.TaskID)
+	case domain.QualityDegraded:
+		o.game(e.ConfigKey).quality = &e.QualityScore
+	case domain.QualityRecovered:
+		o.game(e.ConfigKey).quality = &e.QualityScore
+	case domain.TrainingBlocked:
+		game := o.game(e.ConfigKey)
+		if e.Reason == "quality" && (game.quality == nil || *game.quality >= 0.3) {
+			return "quality blocks a training, and it is not bad"
+		}
+		game.blocks[e.Reason] = e.Until
+	case domain.TrainingUnblocked:
+		game := o.game(e.ConfigKey)
+		until, held := game.blocks[e.Reason]
+		asked, known := o.asked[fact.Meta.Command]
+		switch {
+		case !held:
+			return "a reason is lifted that does not hold"
+		case known && asked != e.Reason:
+			return fmt.Sprintf("%s was to be lifted, and %s is", asked, e.Reason)
+		case !known && e.Reason != "quality" && (until.IsZero() || fact.Time.Before(until)):
+			return fmt.Sprintf("nobody asked to lift %s, which holds until %v", e.Reason, until)
+		}
+		if e.Reason == "quality" && (game.quality == nil || *game.quality < 0.5) {
+			return "bad data are let through"
+		}
+		delete(game.blocks, e.Reason)
+	case domain.TrainingDataNoted:
+		game := o.game(e.ConfigKey)
+		if slices.Contains(game.sources, e.Source) {
+			return "games are counted twice"
+		}
+		game.sources = append(game.sources, e.Source)
+		game.games += e.Games
+	case domain.DataSyncCompleted:
+		if _, ended := o.synced[e.SyncID]; ended {
+			return "a copy ends twice"
+		}
+		o.synced[e.SyncID] = 0
+		if e.GamesSynced != nil && e.SyncType == domain.SyncGames {
+			o.synced[e.SyncID] = *e.GamesSynced
+		}
+	case domain.SelfplayComplete:
+		o.factOf(e.TaskID, "selfplay")
+	default:
+		return o.seeModel(fact)
+	}
+	return ""
+}
+
+const trainings = "training"
+
+func (o *observer) factOf(task domain.TaskID, kind string) {
+	if item := o.items[task]; item != nil && item.kind == kind && (kind != trainings || item.state == "held") {
+		item.facts++
+	}
+}
+
+func (g *observedGame) end(task domain.TaskID) {
+	if task == "" {
+		task = g.running
+	}
+	if task == g.running {
+		g.running = ""
+	}
+	if task != "" {
+		g.ended = append(g.ended, task)
+	}
+}
+
+func (g *observedGame) blocked(now time.Time) bool {
+	for _, until := range g.blocks {
+		if until.IsZero() || now.Before(until) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *observer) seeModel(fact domain.Envelope) string {
+	switch e := fact.Event.(type) {
+	case domain.GauntletStarted:
+		if o.rounds[e.GauntletID] != "" {
+			return "a gauntlet begins twice"
+		}
+		o.rounds[e.GauntletID] = string(e.TaskID)
+	case domain.GauntletContinued:
+		if o.rounds[e.GauntletID] != string(e.After) {
+			return "a gauntlet goes on after an item it does not wait for"
+		}
+		o.rounds[e.GauntletID] = string(e.TaskID)
+	case domain.GauntletFinished:
+		if o.rounds[e.GauntletID] == "" {
+			return "a gauntlet ends that does not run"
+		}
+		o.rounds[e.GauntletID] = ""
+		if e.Games == 0 && e.Decision != domain.GauntletFailed {
+			return "a gauntlet without a game came to something"
+		}
+	case domain.EvaluationCompleted:
+		if _, twice := o.tests[e.EvaluationIdentity()]; twice {
+			return "an evaluation counts twice"
+		}
+		o.tests[e.EvaluationIdentity()] = e
+	case domain.ModelPromoted:
+		game := o.game(e.ConfigKey)
+		if slices.Contains(game.promoted, e.ModelID) {
+			return "a model is promoted twice"
+		}
+		test, known := o.tests[e.Evaluation]
+		games := 0
+		for _, r := range test.Results {
+			games += r.Games()
+		}
+		if !known || test.ModelID != e.ModelID || test.ConfigKey != e.ConfigKey || games == 0 {
+			return fmt.Sprintf("a model is promoted by %d games of %s", games, test.ModelID)
+		}
+		if e.Previous != game.model {
+			return fmt.Sprintf("%s replaces %s, and %s is in use", e.ModelID, e.Previous, game.model)
+		}
+		game.promoted = append(game.promoted, e.ModelID)
+		game.model = e.ModelID
+		o.judged[e.Evaluation]++
+	case domain.PromotionFailed:
+		if e.Evaluation != "" {
+			o.judged[e.Evaluation]++
+		}
+	}
+	return ""
+}
+
+func (o *observer) seeCluster(fact domain.Envelope) string {
+	switch e := fact.Event.(type) {
+	case domain.KindPaused:
+		if o.pauses[e.Kind] == nil {
+			o.pauses[e.Kind] = map[string]time.Time{}
+		}
+		o.pauses[e.Kind][e.Reason] = e.Until
+	case domain.KindResumed:
+		until, held := o.pauses[e.Kind][e.Reason]
+		asked, known := o.asked[fact.Meta.Command]
+		switch {
+		case !held:
+			return "a pause is lifted that does not hold"
+		case e.Expired && (until.IsZero() || fact.Time.Before(until)):
+			return "a pause runs out before its time"
+		case e.Expired:
+		case known && asked != e.Reason:
+			return fmt.Sprintf("%s was to be lifted, and %s is", asked, e.Reason)
+		case !known && (e.Reason != domain.PauseCluster || o.cluster != "well"):
+			return fmt.Sprintf("nobody asked to lift %s, and the cluster is %s", e.Reason, o.cluster)
+		}
+		delete(o.pauses[e.Kind], e.Reason)
+	case domain.ClusterHealthy:
+		o.cluster = "well"
+	case domain.ClusterUnhealthy:
+		o.cluster = "sick"
+	case domain.NodeUnhealthy:
+		o.nodes[e.NodeID] = "unhealthy: " + e.Reason
+	case domain.NodeRecovered:
+		o.nodes[e.NodeID] = ""
+	case domain.HostOffline:
+		o.nodes[e.NodeID] = "offline"
+	case domain.HostOnline:
+		o.nodes[e.NodeID] = ""
+	}
+	return ""
+}
+
+// inOrder ranges over a map by key, so that the same story fails the same way.
+func inOrder[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
+		}
+	}
+}
+
+// owed is what reactors had to do about what happened, and did not, once they
+// have come to rest.
+func (o *observer) owed() string {
+	for id, item := range inOrder(o.items) {
+		switch {
+		case item.state == "failed":
+			return fmt.Sprintf("item %s failed, and nobody decided on a retry", id)
+		case item.state == "held" && o.nodes[item.node] == "unhealthy: dead":
+			return fmt.Sprintf("item %s is held by %s, which is dead", id, item.node)
+		case item.end == "TASK_COMPLETED" && item.kind == "selfplay" && item.facts != 1:
+			return fmt.Sprintf("item %s is done, and %d facts say so", id, item.facts)
+		}
+	}
+	for config, game := range inOrder(o.games) {
+		for _, task := range game.requested {
+			if o.items[task] == nil {
+				return fmt.Sprintf("training %s is asked for, and not queued", task)
+			}
+		}
+		for _, model := range game.models {
+			if _, begun := o.rounds[domain.GauntletOf(config, model)]; !begun {
+				return fmt.Sprintf("model %s was trained, and nobody measures it", model)
+			}
+		}
+	}
+	for id, item := range inOrder(o.items) {
+		config := domain.ConfigKey(item.config)
+		if item.kind == trainings && item.end == "TASK_COMPLETED" && !slices.Contains(o.game(config).ended, id) {
+			return fmt.Sprintf("training item %s is done, and the training is not", id)
+		}
+		if item.kind == trainings && item.state == "held" && o.game(config).running != id {
+			return fmt.Sprintf("training item %s is held, and %q runs", id, o.game(config).running)
+		}
+	}
+	for id, task := range inOrder(o.rounds) {
+		if task != "" && o.items[domain.TaskID(task)] == nil {
+			return fmt.Sprintf("gauntlet %s waits for item %s, which nobody queued", id, task)
+		}
+		if item := o.items[domain.TaskID(task)]; item != nil && item.state == "final" {
+			return fmt.Sprintf("gauntlet %s waits for item %s, which ended as %s", id, task, item.end)
+		}
+	}
+	for identity, test := range inOrder(o.tests) {
+		if n := o.judged[identity]; n > 1 || n == 0 && !slices.Contains(o.game(test.ConfigKey).promoted, test.ModelID) {
+			return fmt.Sprintf("evaluation %s was judged %d times", identity, n)
+		}
+	}
+	var told, noted int64
+	for _, games := range o.synced {
+		told += games
+	}
+	for _, game := range inOrder(o.games) {
+		noted += game.games
+	}
+	if told != noted {
+		return fmt.Sprintf("%d games arrived, %d are counted", told, noted)
+	}
+	for kind, reasons := range inOrder(o.pauses) {
+		if _, held := reasons[domain.PauseCluster]; held && o.cluster != "sick" {
+			return fmt.Sprintf("%s is paused for the cluster, which is %s", kind, o.cluster)
+		}
+	}
+	return ""
+}
+
+// compare holds the read models against what the observer made of the log.
+func (o *observer) compare(v projections.View) string {
+	for id, item := range inOrder(o.items) {
+		row, found, err := projections.WorkItemsTable.Get(v, string(id))
+		if err != nil || !found {
+			return fmt.Sprintf("item %s has no row: %v", id, err)
+		}
+		if row.State.Held() != (item.state == "held") || row.State.Final() != (item.state == "final") || item.state == "held" && row.Lease != item.lease {
+			return fmt.Sprintf("item %s is %s under %d; its row says %s under %d", id, item.state, item.lease, row.State, row.Lease)
+		}
+	}
+	for config, game := range inOrder(o.games) {
+		row, _, err := projections.TrainingTable.Get(v, string(config))
+		running := domain.TaskID("")
+		if row.Running != nil {
+			running = row.Running.TaskID
+		}
+		if err != nil || running != game.running || row.Model != game.model || row.TotalGames != game.games || len(row.Blocks) != len(game.blocks) {
+			return fmt.Sprintf("%s: %q runs, %q is in use, %d games, blocks %v; its row says %+v (%v)", config, game.running, game.model, game.games, game.blocks, row, err)
+		}
+	}
+	paused, err := projections.PausedKinds(v)
+	if err != nil {
+		return err.Error()
+	}
+	rows, held := 0, 0
+	for _, row := range paused {
+		for _, pause := range row.Pauses {
+			rows++
+			if _, there := o.pauses[row.Kind][pause.Reason]; !there {
+				return fmt.Sprintf("%s is not paused for %s; its row says so", row.Kind, pause.Reason)
+			}
+		}
+	}
+	for _, reasons := range inOrder(o.pauses) {
+		held += len(reasons)
+	}
+	if rows != held {
+		return fmt.Sprintf("%d pauses hold; %d have rows", held, rows)
+	}
+	return ""
+}

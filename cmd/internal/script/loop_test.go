@@ -1,0 +1,411 @@
+package script
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store/crashdisk"
+)
+
+// wholeLoop drives a whole node, its bus, its read models, its reactors and its
+// clock, by what tools, workers and operators say, and kills it in between.
+type wholeLoop struct {
+	env      *Env
+	observer *observer
+	seen     domain.Position
+	keys     int
+	late     []word // on the way, not arrived
+	said     []word // arrived; may arrive again
+	leases   []heldLease
+
+	dieIn int // steps until the process dies; 0: it lives
+	disk  *crashdisk.Disk
+}
+
+// word is a request that a tool makes, once or more often.
+type word struct{ path, key, body string }
+
+// heldLease is what a worker believes it holds.
+type heldLease struct {
+	task, kind string
+	lease      uint64
+	payload    json.RawMessage
+}
+
+func newWholeLoop(t *rapid.T) *wholeLoop {
+	l := &wholeLoop{observer: newObserver()}
+	env, err := New(Options{
+		done: func(domain.Command, commands.Result) { l.step() },
+		wrap: func(log eventlog.Log) eventlog.Log { return watchedLog{log, func(string) { l.step() }} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.env = env
+	return l
+}
+
+// step is a moment at which the process may die: around every append, and before
+// every command is settled.
+func (l *wholeLoop) step() {
+	if l.dieIn > 0 {
+		if l.dieIn--; l.dieIn == 0 {
+			l.disk = l.env.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: newRand(uint64(l.keys))})
+		}
+	}
+}
+
+// mortally does something in the course of which the process may die. What came
+// after is lost; who asked for it asks again.
+func (l *wholeLoop) mortally(t *rapid.T, do func()) {
+	if rapid.IntRange(0, 19).Draw(t, "mortal") == 13 {
+		l.dieIn = rapid.IntRange(1, 8).Draw(t, "dies in")
+	}
+	do()
+	l.dieIn = 0
+	if l.disk == nil {
+		return
+	}
+	disk := l.disk
+	l.disk = nil
+	if err := l.env.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.env.fs = disk
+	if err := l.env.open(); err != nil {
+		t.Fatal(err)
+	}
+	do()
+}
+
+// post makes a request and looks at what it led to.
+func (l *wholeLoop) post(t *rapid.T, w word) (status int, answer []byte) {
+	l.mortally(t, func() {
+		if err := l.env.node.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, w.path, strings.NewReader(w.body))
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Idempotency-Key", w.key)
+		recorder := httptest.NewRecorder()
+		l.env.handler.ServeHTTP(recorder, request)
+		status, answer = recorder.Code, recorder.Body.Bytes()
+	})
+	if status >= http.StatusInternalServerError {
+		t.Fatalf("%s %s: %d %s", w.path, w.body, status, answer)
+	}
+	l.look(t)
+	return status, answer
+}
+
+func (l *wholeLoop) word(path, format string, args ...any) word {
+	l.keys++
+	return word{path, fmt.Sprint("w", l.keys), fmt.Sprintf(format, args...)}
+}
+
+// look lets the observer see what happened since it looked last.
+func (l *wholeLoop) look(t *rapid.T) {
+	for e, err := range l.env.log.ReadAll(t.Context(), l.seen+1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.env.catalog.Fill(&e); err != nil {
+			t.Fatalf("%s: %v", e, err)
+		}
+		if said := l.observer.see(e); said != "" {
+			t.Fatalf("impossible: %s\n%s", said, e)
+		}
+		l.seen = e.Position
+	}
+}
+
+// rest lets clock and reactors come to rest, and holds the node against the observer.
+func (l *wholeLoop) rest(t *rapid.T, clock bool) {
+	l.mortally(t, func() {
+		if err := l.env.settle(t.Context(), clock, true); err != nil {
+			t.Fatal(err)
+		}
+	})
+	l.look(t)
+	if said := l.observer.owed(); said != "" {
+		t.Fatalf("at rest at %d: %s", l.seen, said)
+	}
+	if err := l.env.View(t.Context(), func(v projections.View) error {
+		if said := l.observer.compare(v); said != "" {
+			return domain.Errorf(domain.Internal, "%s", said)
+		}
+		return nil
+	}); err != nil {
+		t.Fatalf("at rest at %d: %v", l.seen, err)
+	}
+}
+
+// What tools say, with names from so small a world that much of it is about the
+// same things, by canonical and by legacy keys.
+var (
+	loopConfigs = rapid.SampledFrom([]string{"hex8_2p", "square8_2p", "hex8_3p"})
+	loopNodes   = rapid.SampledFrom([]string{"n1", "n2", "n3"})
+	loopTasks   = rapid.SampledFrom([]string{"x1", "x2", "x3"})
+	loopModels  = rapid.SampledFrom([]string{"m1", "m2", "m3"})
+)
+
+// toldFact is a type of fact by one of its names, and a way to make its payload up.
+type toldFact struct {
+	kind    string
+	payload func(*rapid.T) string
+}
+
+var loopFacts = []toldFact{
+	{"DATA_SYNC_STARTED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"sync_id":"s%d","host":%q,"sync_type":"games"}`, rapid.IntRange(1, 12).Draw(t, "sync"), loopNodes.Draw(t, "node"))
+	}},
+	{"DATA_SYNC_COMPLETED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"sync_id":"s%d","node_id":%q,"sync_type":"games","config":%q,"games_synced":%d}`,
+			rapid.IntRange(1, 12).Draw(t, "sync"), loopNodes.Draw(t, "node"), loopConfigs.Draw(t, "config"), rapid.IntRange(0, 400).Draw(t, "games"))
+	}},
+	{"sync_failed", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"sync_id":"s%d","node_id":%q,"error":"no space"}`, rapid.IntRange(1, 12).Draw(t, "sync"), loopNodes.Draw(t, "node"))
+	}},
+	{"TRAINING_STARTED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"node_id":%q,"job_id":%q}`, loopConfigs.Draw(t, "config"), loopNodes.Draw(t, "node"), loopTasks.Draw(t, "task"))
+	}},
+	{"TRAINING_COMPLETED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config":%q,"task_id":%q,"model_id":%q,"success":%v}`,
+			loopConfigs.Draw(t, "config"), loopTasks.Draw(t, "task"), loopModels.Draw(t, "model"), rapid.Bool().Draw(t, "success"))
+	}},
+	{"TRAINING_FAILED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"error":"killed","task_id":%q}`, loopConfigs.Draw(t, "config"), loopTasks.Draw(t, "task"))
+	}},
+	{"EVALUATION_COMPLETED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"model_id":%q,%s}`, loopConfigs.Draw(t, "config"), loopModels.Draw(t, "model"), loopResults(t, "random", "heuristic", loopModels.Draw(t, "opponent")))
+	}},
+	{"QUALITY_DEGRADED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"quality_score":%.2f,"threshold":0.6}`, loopConfigs.Draw(t, "config"), rapid.Float64Range(0, 0.6).Draw(t, "score"))
+	}},
+	{"QUALITY_RECOVERED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"quality_score":%.2f}`, loopConfigs.Draw(t, "config"), rapid.Float64Range(0.3, 1).Draw(t, "score"))
+	}},
+	{"ELO_VELOCITY_CHANGED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"velocity":%.1f,"trend":"stable"}`, loopConfigs.Draw(t, "config"), rapid.Float64Range(-1, 3).Draw(t, "velocity"))
+	}},
+	{"PLATEAU_DETECTED", func(t *rapid.T) string { return fmt.Sprintf(`{"config":%q}`, loopConfigs.Draw(t, "config")) }},
+	{"PROMOTION_FAILED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"config_key":%q,"model_id":%q,"reasons":["regression"]}`, loopConfigs.Draw(t, "config"), loopModels.Draw(t, "model"))
+	}},
+	{"NODE_UNHEALTHY", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"node_id":%q,"reason":%q}`, loopNodes.Draw(t, "node"), rapid.SampledFrom([]string{"dead", "disk"}).Draw(t, "reason"))
+	}},
+	{"NODE_RECOVERED", func(t *rapid.T) string { return fmt.Sprintf(`{"node_id":%q}`, loopNodes.Draw(t, "node")) }},
+	{"HOST_OFFLINE", func(t *rapid.T) string { return fmt.Sprintf(`{"host":%q}`, loopNodes.Draw(t, "node")) }},
+	{"HOST_ONLINE", func(t *rapid.T) string { return fmt.Sprintf(`{"node_id":%q}`, loopNodes.Draw(t, "node")) }},
+	{"P2P_CLUSTER_HEALTHY", func(*rapid.T) string { return `{"healthy_nodes":3,"node_count":3}` }},
+	{"P2P_CLUSTER_UNHEALTHY", func(*rapid.T) string { return `{"alive_peers":1,"total_peers":3,"reason":"quorum"}` }},
+	{"DAEMON_STATUS_CHANGED", func(t *rapid.T) string {
+		return fmt.Sprintf(`{"daemon_type":"sync","host":%q,"status":%q}`, loopNodes.Draw(t, "node"), rapid.SampledFrom([]string{"running", "crashed", "restarting"}).Draw(t, "status"))
+	}},
+}
+
+// loopResults is an evaluation that is convincing, weak, or of no game at all.
+func loopResults(t *rapid.T, opponents ...string) string {
+	strength := rapid.SampledFrom([][3]int{{95, 5, 0}, {93, 5, 2}, {20, 80, 0}, {0, 0, 40}}).Draw(t, "wins, losses, errors")
+	var results []string
+	games := 0
+	for i, opponent := range slices.Compact(slices.Sorted(slices.Values(opponents))) {
+		results = append(results, fmt.Sprintf(`{"opponent":%q,"wins":%d,"losses":%d,"draws":0,"errors":%d}`, opponent, strength[0], strength[1]+i*strength[1], strength[2]))
+		games += strength[0] + strength[1] + i*strength[1]
+	}
+	return fmt.Sprintf(`"games_played":%d,"results":[%s]`, games, strings.Join(results, ","))
+}
+
+func (l *wholeLoop) remember(t *rapid.T, answer []byte) {
+	var claimed struct {
+		Items []struct {
+			TaskID   string          `json:"task_id"`
+			Lease    uint64          `json:"lease"`
+			TaskType string          `json:"task_type"`
+			Payload  json.RawMessage `json:"payload"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(answer, &claimed); err != nil {
+		t.Fatalf("%s: %v", answer, err)
+	}
+	for _, item := range claimed.Items {
+		l.leases = slices.Insert(l.leases, 0, heldLease{item.TaskID, item.TaskType, item.Lease, item.Payload})
+	}
+}
+
+// outcome is what a worker brings of an item; now and then nothing of use.
+func (h heldLease) outcome(t *rapid.T) string {
+	if rapid.IntRange(0, 9).Draw(t, "useless") == 7 {
+		return `{"note":"nothing"}`
+	}
+	switch h.kind {
+	case "selfplay":
+		return fmt.Sprintf(`{"games":%d}`, rapid.IntRange(0, 60).Draw(t, "games"))
+	case "training":
+		return fmt.Sprintf(`{"model_id":%q}`, loopModels.Draw(t, "model"))
+	}
+	var asked struct {
+		Opponents []string `json:"opponents"`
+	}
+	if err := json.Unmarshal(h.payload, &asked); err != nil || len(asked.Opponents) == 0 {
+		asked.Opponents = []string{"random"}
+	}
+	return "{" + loopResults(t, asked.Opponents...) + "}"
+}
+
+func (l *wholeLoop) actions() map[string]func(*rapid.T) {
+	fact := func(t *rapid.T) word {
+		told := rapid.SampledFrom(loopFacts).Draw(t, "type")
+		return l.word("/events", `{"type":%q,"payload":%s}`, told.kind, told.payload(t))
+	}
+	arrive := func(t *rapid.T, w word) {
+		l.post(t, w)
+		l.said = append(l.said, w)
+	}
+	claim := func(t *rapid.T) {
+		_, answer := l.post(t, l.word("/work/claim", `{"node_id":%q,"limit":%d}`, loopNodes.Draw(t, "node"), rapid.IntRange(1, 3).Draw(t, "limit")))
+		l.remember(t, answer)
+	}
+	report := func(t *rapid.T) {
+		if len(l.leases) == 0 {
+			t.Skip("nobody holds anything")
+		}
+		h := rapid.SampledFrom(l.leases).Draw(t, "lease")
+		verb := rapid.SampledFrom([]string{"complete", "complete", "complete", "complete", "start", "heartbeat", "fail", "release"}).Draw(t, "verb")
+		more := map[string]string{"fail": `,"error":"out of memory"`, "complete": `,"result":` + h.outcome(t)}[verb]
+		arrive(t, l.word("/work/"+verb, `{"task_id":%q,"lease":%d%s}`, h.task, h.lease, more))
+	}
+	hold := func(t *rapid.T, verb, format string, lifts bool) {
+		reason := rapid.SampledFrom([]string{"operator", "upgrade"}).Draw(t, "reason")
+		w := l.word(verb, format, reason)
+		if lifts {
+			l.observer.asked[w.key] = reason
+		}
+		l.post(t, w)
+	}
+	kind := rapid.SampledFrom([]string{"tournament", "gauntlet", "selfplay", "training"})
+	// Rapid draws the first of these, in the order of their names, more often.
+	return map[string]func(*rapid.T){
+		"c fact":        func(t *rapid.T) { arrive(t, fact(t)) },
+		"d fact more":   func(t *rapid.T) { arrive(t, fact(t)) },
+		"e fact delays": func(t *rapid.T) { l.late = append(l.late, fact(t)) },
+		"f late": func(t *rapid.T) {
+			if len(l.late) == 0 {
+				t.Skip("nothing is on the way")
+			}
+			at := rapid.IntRange(0, len(l.late)-1).Draw(t, "which")
+			w := l.late[at]
+			l.late = slices.Delete(l.late, at, at+1)
+			arrive(t, w)
+		},
+		"g again": func(t *rapid.T) {
+			if len(l.said) == 0 {
+				t.Skip("nothing was said")
+			}
+			w := rapid.SampledFrom(l.said).Draw(t, "what")
+			if rapid.Bool().Draw(t, "by somebody else") {
+				w = l.word(w.path, "%s", w.body)
+			}
+			l.post(t, w)
+		},
+		"e data": func(t *rapid.T) {
+			l.keys++
+			arrive(t, l.word("/events", `{"type":"DATA_SYNC_COMPLETED","payload":{"sync_id":"d%d","node_id":"n1","sync_type":"games","config_key":%q,"games_synced":300}}`, l.keys, loopConfigs.Draw(t, "config")))
+		},
+		"h add": func(t *rapid.T) {
+			arrive(t, l.word("/work/add", `{"task_type":%q,"config_key":%q}`, rapid.SampledFrom([]string{"selfplay", "training"}).Draw(t, "kind"), loopConfigs.Draw(t, "config")))
+		},
+		"a claim":       claim,
+		"d claim more":  claim,
+		"b report":      report,
+		"d report more": report,
+		"h operator": func(t *rapid.T) {
+			config, kind := loopConfigs.Draw(t, "config"), kind.Draw(t, "kind")
+			switch rapid.SampledFrom([]string{"cancel", "pause", "block", "resume", "unblock"}).Draw(t, "does") {
+			case "cancel":
+				if len(l.leases) > 0 {
+					l.post(t, l.word("/work/cancel", `{"task_id":%q}`, rapid.SampledFrom(l.leases).Draw(t, "lease").task))
+				}
+			case "pause":
+				hold(t, "/admin/pause", `{"kind":"`+kind+`","reason":%q,"seconds":600}`, false)
+			case "resume":
+				hold(t, "/admin/resume", `{"kind":"`+kind+`","reason":%q}`, true)
+			case "block":
+				hold(t, "/training/block", `{"config_key":"`+config+`","reason":%q,"duration_seconds":600}`, false)
+			case "unblock":
+				hold(t, "/training/unblock", `{"config_key":"`+config+`","reason":%q}`, true)
+			}
+		},
+		"d time": func(t *rapid.T) {
+			l.env.now = l.env.now.Add(time.Duration(rapid.SampledFrom([]int{1, 31, 70, 400, 4000}).Draw(t, "seconds")) * time.Second)
+			l.rest(t, true)
+		},
+		"b drain": func(t *rapid.T) { l.rest(t, false) },
+		"i crash": func(t *rapid.T) {
+			if err := l.env.crash(rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "kept"), uint64(l.keys)); err != nil {
+				t.Fatal(err)
+			}
+			l.look(t)
+		},
+	}
+}
+
+// Whatever tools, workers and operators say, in whatever order, late, twice, by
+// old names, and wherever the process dies: one training per game, one live lease
+// per item, one promotion per model and none without games, a pause lifted for its
+// own reason only, and what is done stays done. At rest everything that had to
+// follow has followed, once, and the read models say what the log says. More
+// stories with -rapid.checks.
+func TestTheWholeLoopNeverReachesAnImpossibleState(t *testing.T) {
+	tellStories(t, "15", "50")
+	reached := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		l := newWholeLoop(t)
+		defer func() { _ = l.env.Close() }()
+		l.post(t, l.word("/policies/default", `{"policy":{"populator":{"configs":["hex8_2p"],"depth":1},"training":{"min_games":60},"promotion":{"cooldown_seconds":1}},"reason":"a small world"}`))
+		t.Repeat(l.actions())
+		l.rest(t, true)
+		for e, err := range l.env.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			reached[e.Type]++
+		}
+	})
+	t.Log(reached)
+}
+
+// tellStories has rapid tell so many stories of about so many steps, unless
+// somebody says how many.
+func tellStories(t *testing.T, stories, steps string) {
+	t.Helper()
+	for name, value := range map[string]string{"rapid.checks": stories, "rapid.steps": steps} {
+		known := flag.Lookup(name)
+		if known == nil || known.Value.String() != known.DefValue {
+			continue
+		}
+		if err := known.Value.Set(value); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := known.Value.Set(known.DefValue); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

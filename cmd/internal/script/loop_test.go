@@ -339,21 +339,24 @@ func (l *wholeLoop) actions() map[string]func(*rapid.T) {
 		"d claim more":  claim,
 		"b report":      report,
 		"d report more": report,
-		"h operator": func(t *rapid.T) {
-			config, kind := loopConfigs.Draw(t, "config"), kind.Draw(t, "kind")
-			switch rapid.SampledFrom([]string{"cancel", "pause", "block", "resume", "unblock"}).Draw(t, "does") {
-			case "cancel":
-				if len(l.leases) > 0 {
-					l.post(t, l.word("/work/cancel", `{"task_id":%q}`, rapid.SampledFrom(l.leases).Draw(t, "lease").task))
-				}
-			case "pause":
-				hold(t, "/admin/pause", `{"kind":"`+kind+`","reason":%q,"seconds":600}`, false)
-			case "resume":
-				hold(t, "/admin/resume", `{"kind":"`+kind+`","reason":%q}`, true)
-			case "block":
-				hold(t, "/training/block", `{"config_key":"`+config+`","reason":%q,"duration_seconds":600}`, false)
-			case "unblock":
-				hold(t, "/training/unblock", `{"config_key":"`+config+`","reason":%q}`, true)
+		"h cancel": func(t *rapid.T) {
+			if len(l.leases) == 0 {
+				t.Skip("nothing to cancel")
+			}
+			l.post(t, l.word("/work/cancel", `{"task_id":%q}`, rapid.SampledFrom(l.leases).Draw(t, "lease").task))
+		},
+		"c hold": func(t *rapid.T) {
+			if rapid.Bool().Draw(t, "a game") {
+				hold(t, "/training/block", `{"config_key":"`+loopConfigs.Draw(t, "config")+`","reason":%q,"duration_seconds":600}`, false)
+			} else {
+				hold(t, "/admin/pause", `{"kind":"`+kind.Draw(t, "kind")+`","reason":%q,"seconds":600}`, false)
+			}
+		},
+		"d lift": func(t *rapid.T) {
+			if rapid.Bool().Draw(t, "a game") {
+				hold(t, "/training/unblock", `{"config_key":"`+loopConfigs.Draw(t, "config")+`","reason":%q}`, true)
+			} else {
+				hold(t, "/admin/resume", `{"kind":"`+kind.Draw(t, "kind")+`","reason":%q}`, true)
 			}
 		},
 		"d time": func(t *rapid.T) {

@@ -52,7 +52,7 @@ func printChecked(p *output.Printer, checked script.Checked) error {
 	}
 	l.Above = "checked to " + output.Count(checked.Position) + ": reactors give " + output.Plural(checked.Commands, "command") + "\n" +
 		"  " + output.Count(checked.Same) + " come to the very events that are recorded\n" +
-		"  " + output.Count(checked.ByID) + " are recorded, and need read models to be decided again\n" +
+		"  " + output.Count(checked.ByID) + " are recorded, and are not decided again\n" +
 		"  " + output.Count(checked.Nothing) + " left nothing, and could have come to nothing\n" +
 		"  " + output.Count(checked.Pending) + " were not run yet when the log ends\n" +
 		"  " + output.Count(checked.Unproven) + " left nothing; whether they came to nothing cannot be told\n" +

@@ -22,10 +22,10 @@ import (
 // replayed, held against what it shows was commanded.
 //
 // A command that left events is decided again on its stream as it was before
-// them, at their time and under the policy that they name, and has to come to
-// the same events. One that consults the read models, or spans streams, is not
-// decided again: it has to be there, under its id, and no more. A command that
-// left nothing is right when at some moment since it could have come to nothing,
+// them, and on the read models as they were if it consults them, at their time
+// and under the policy that they name, and has to come to the same events. One
+// that spans streams is not decided again: it has to be there, under its id, and
+// no more. A command that left nothing is right when at some moment since it could have come to nothing,
 // or was not run yet when the log ends; else it is missing. What the clock and
 // callers command is not checked.
 type Checked struct {
@@ -95,6 +95,7 @@ type checker struct {
 	at       int             // how many were looked at
 	past     *until          // the log that bus decides on
 	bus      *commands.Bus
+	later    []consulted // commands that need read models
 	out      Checked
 }
 
@@ -136,6 +137,9 @@ func Check(ctx context.Context, log eventlog.Log, dir string, options ReplayOpti
 		return c.out, err
 	}
 	if err := c.eachCommand(ctx, models); err != nil {
+		return c.out, err
+	}
+	if err := c.consult(ctx, dir, options); err != nil {
 		return c.out, err
 	}
 	if err := c.unexpected(ctx); err != nil {
@@ -308,7 +312,7 @@ func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, comm
 	}
 	now, refused, decided := c.decide(ctx, entry, command, recorded.first-1, first)
 	if !decided {
-		c.out.ByID++
+		c.later = append(c.later, consulted{entry: kept(entry), command: command, recorded: recorded})
 		return nil
 	}
 	if sameOutcomes(was, now) {
@@ -341,6 +345,12 @@ func (c *checker) decide(ctx context.Context, entry store.OutboxEntry, command d
 	return outcomes, refused, true
 }
 
+// kept is an entry that may be kept: its command is not shared with the page.
+func kept(entry store.OutboxEntry) store.OutboxEntry {
+	entry.Command = slices.Clone(entry.Command)
+	return entry
+}
+
 // silent looks for a moment at which a command that left nothing could have come
 // to nothing: right after its event, or after a later one of its stream.
 func (c *checker) silent(ctx context.Context, entry store.OutboxEntry, command domain.Command) error {
@@ -355,7 +365,7 @@ func (c *checker) silent(ctx context.Context, entry store.OutboxEntry, command d
 	}
 	outcomes, _, decided := c.decide(ctx, entry, command, entry.Position, cause)
 	if !decided {
-		c.out.Unproven++
+		c.later = append(c.later, consulted{entry: kept(entry), command: command})
 		return nil
 	}
 	if len(outcomes) == 0 {

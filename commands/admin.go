@@ -48,6 +48,6 @@ func completeShutdown(c RequestShutdown, _ domain.Facts) (RequestShutdown, error
 func Admin() []Spec {
 	return slices.Concat(
 		[]Spec{Record[RequestShutdown]("stop this node in good order", Normalize(completeShutdown))},
-		pauseSpecs(), letterSpecs(),
+		pauseSpecs(), letterSpecs(), rebuildSpecs(),
 	)
 }

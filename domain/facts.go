@@ -27,6 +27,9 @@ type Facts struct {
 	Expressions Expressions
 	// Level is what the node that claims last said of itself; nil when not known.
 	Level *Level
+	// Models are the read models of the node that decides; only for whoever
+	// decides on them.
+	Models []Model
 	// Readings is how often in a row a node that reports was over its limits,
 	// this report included.
 	Readings Readings

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -41,7 +42,8 @@ func AdminRoutes() []Route {
 		Tell("/projections", "admin.projections", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Projections, domain.Position, error) {
 			models, err := b.Projections(ctx)
 			return models, models.Position, err
-		}, admin, About("the read models: version, position, lag")),
+		}, admin, About("the read models: version, position, lag, and how far one is that is being built")),
+		Post[commands.RebuildProjection]("/projections/{name}/rebuild", admin, Then(beginRebuild)),
 		Get("/findings", "admin.findings", projections.Findings, admin, About("what is wrong, by first position: more than one leader, items stuck or lost, dead wiring and more")),
 		Get("/election/history", "election.history", projections.Leaders, About("who led when, the newest stretch first, the voters and the terms")),
 	}
@@ -50,6 +52,21 @@ func AdminRoutes() []Route {
 // oneLetter asks for a dead letter.
 type oneLetter struct {
 	ID string `path:"id"`
+}
+
+// rebuildPatience is how long an answer waits for a rebuild to begin.
+const rebuildPatience = time.Second
+
+// beginRebuild answers once the node has begun, so that whoever asks next how far
+// it is finds it. A node that is far behind its log begins when it gets there.
+func beginRebuild(ctx context.Context, b Backend, _ commands.RebuildProjection, result commands.Result) error {
+	ctx, stop := context.WithTimeout(ctx, rebuildPatience)
+	defer stop()
+	err := b.View(ctx, At{}, result.Position, func(projections.View) error { return nil })
+	if domain.CodeOf(err) == domain.Timeout {
+		return nil
+	}
+	return err
 }
 
 // stopNode stops the process once the wish is on the log. The event knows what

@@ -173,24 +173,28 @@ type Projections struct {
 
 // ProjectionRow is one read model.
 type ProjectionRow struct {
-	Name     string          `json:"name"`
-	Version  int             `json:"version"`
-	About    string          `json:"about,omitempty"`
-	State    string          `json:"state"` // "live", "catching_up", "rebuilding", "parked"
-	Position domain.Position `json:"position"`
-	Lag      uint64          `json:"lag"`
-	Tables   []string        `json:"tables,omitempty"`
-	Digest   string          `json:"digest,omitempty"`
-	Rebuild  *RebuildRow     `json:"rebuild,omitempty"`
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	About   string `json:"about,omitempty"`
+	// Generation is how often the version that serves was asked to be built again.
+	Generation int             `json:"generation,omitempty"`
+	State      string          `json:"state"` // "live", "catching_up", "rebuilding", "parked"
+	Position   domain.Position `json:"position"`
+	Lag        uint64          `json:"lag"`
+	Tables     []string        `json:"tables,omitempty"`
+	Digest     string          `json:"digest,omitempty"`
+	Rebuild    *RebuildRow     `json:"rebuild,omitempty"`
 }
 
 // RebuildRow is how far a version is that is built beside the one that serves.
 type RebuildRow struct {
-	From     int             `json:"from"` // the version that serves meanwhile, 0 for none
-	To       int             `json:"to"`
-	Position domain.Position `json:"position"`
-	Target   domain.Position `json:"target"`
-	Percent  float64         `json:"percent"`
-	PerSec   float64         `json:"events_per_second"`
-	ETA      *domain.Seconds `json:"eta_seconds"` // null: too early to say
+	From       int             `json:"from"` // the version that serves meanwhile, 0 for none
+	To         int             `json:"to"`   // the same: somebody asked for it
+	Generation int             `json:"generation,omitempty"`
+	Waits      bool            `json:"waits,omitempty"` // for others that are being built
+	Position   domain.Position `json:"position"`
+	Target     domain.Position `json:"target"`
+	Percent    float64         `json:"percent"`
+	PerSec     float64         `json:"events_per_second"`
+	ETA        *domain.Seconds `json:"eta_seconds"` // null: too early to say
 }

@@ -17,6 +17,10 @@ import (
 func newAdmin(a *app) *cobra.Command {
 	c := group(a, "admin", "See how a node and its cluster do, hold work back, and stop the node",
 		"  rift admin status\n  rift admin pause tournament upgrade --seconds 30m\n  rift admin dead-letters\n  rift admin shutdown --reason upgrade", adminEndpoints())
+	c.AddCommand(newProjections(a, endpoint{
+		name: "projections", short: "List the read models and how far they are", route: "admin.projections",
+		example: "  rift admin projections\n  rift admin projections rebuild work", show: showProjections,
+	}))
 	letters := letterEndpoints()
 	dead := newEndpoint(a, letters[0])
 	letters[0].name = "list"
@@ -61,10 +65,6 @@ func adminEndpoints() []endpoint {
 		{
 			name: "handlers", short: "List the event handlers, how far they are and how often they failed", route: "admin.handlers",
 			example: "  rift admin handlers", show: showHandlers,
-		},
-		{
-			name: "projections", short: "List the read models and how far they are", route: "admin.projections",
-			example: "  rift admin projections", show: showProjections,
 		},
 		{
 			name: "shutdown", short: "Stop a node in good order", route: "admin.shutdown",
@@ -155,6 +155,7 @@ func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) erro
 	l := output.Listing{Doc: answer, Columns: []output.Column{
 		{Name: "name"},
 		{Name: "version", Right: true},
+		{Name: "generation", Right: true, Wide: true},
 		{Name: "state"},
 		{Name: "position", Right: true},
 		{Name: "lag", Right: true},
@@ -164,7 +165,7 @@ func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) erro
 		{Name: "digest", Wide: true},
 	}}
 	for _, row := range live.Projections {
-		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.State, row.Position, row.Lag, rebuildText(row.Rebuild), row.About, row.Tables, row.Digest})
+		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.Generation, row.State, row.Position, row.Lag, rebuildText(row.Rebuild), row.About, row.Tables, row.Digest})
 		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)
@@ -174,7 +175,14 @@ func rebuildText(row *transport.RebuildRow) string {
 	if row == nil {
 		return ""
 	}
-	text := fmt.Sprintf("version %d, %.1f %%, %.0f/s", row.To, row.Percent, row.PerSec)
+	what := fmt.Sprintf("version %d", row.To)
+	if row.From == row.To {
+		what += " again"
+	}
+	if row.Waits {
+		return what + ", waits for others"
+	}
+	text := fmt.Sprintf("%s, %.1f %%, %.0f/s", what, row.Percent, row.PerSec)
 	if row.ETA != nil {
 		text += ", done in " + row.ETA.Duration().Round(time.Second).String()
 	}

@@ -98,6 +98,14 @@ func TestTheLifeOfAnItem(t *testing.T) {
 	do("nodes", "show", "gpu-8").want(t, exitError, "", "`rift nodes register` adds one")
 	do("admin", "handlers", "-o", "table").want(t, exitDone, "TASK_CLAIMED", "")
 	do("admin", "projections", "-o", "table").want(t, exitDone, "work", "")
+	do("admin", "projections", "list", "-o", "csv").want(t, exitDone, "work,", "")
+	do("admin", "projections", "rebuild", "wrok").want(t, exitError, "", "`rift admin projections` lists the read models")
+	do("admin", "projections", "rebuild", "work", "--dry-run", "-o", "table").want(t, exitDone, "nothing was stored", "")
+	do("admin", "projections", "rebuild", "work", "--reason", "rows look wrong", "-o", "table").want(t, exitDone,
+		"PROJECTION_REBUILD_REQUESTED in admin-main:projection:work at", "work was built again: version")
+	do("admin", "projections", "rebuild", "elo", "--detach").want(t, exitDone, `"PROJECTION_REBUILD_REQUESTED"`, "")
+	do("admin", "projections", "-o", "jsonl").want(t, exitDone, `"generation":1`, "")
+	do("work", "show", "t-1", "-o", "table").want(t, exitDone, "done", "")
 	do("admin", "dead-letters", "-o", "table").want(t, exitDone, "no dead letters", "")
 
 	claimed := regexp.MustCompile(`(?m)^(\d+),[^,]*,TASK_CLAIMED,`).FindStringSubmatch(do("log", "show", "--type", "TASK_CLAIMED", "-o", "csv").stdout)

@@ -131,8 +131,12 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 		}
 	}
 	for _, stat := range b.node.store.Projections() {
-		if row := rebuildRow(stat.Rebuild, b.node.clock().Sub(b.node.started)); row != nil {
-			causes = append(causes, fmt.Sprintf("%s: version %d is being built, %v %% done; version %d serves as of %d", stat.Name, row.To, row.Percent, row.From, stat.Position))
+		if row := rebuildRow(stat.Rebuild, b.node.clock()); row != nil {
+			what := fmt.Sprintf("version %d is being built", row.To)
+			if row.From == row.To {
+				what = fmt.Sprintf("version %d is being built again", row.To)
+			}
+			causes = append(causes, fmt.Sprintf("%s: %s, %v %% done; version %d serves as of %d", stat.Name, what, row.Percent, row.From, stat.Position))
 		}
 	}
 	sick := b.node.store.Health()
@@ -243,10 +247,10 @@ func (b backend) Projections(ctx context.Context) (transport.Projections, error)
 	}
 	for _, stat := range b.node.store.Projections() {
 		row := transport.ProjectionRow{
-			Name: stat.Name, Version: stat.Version, About: stat.About, Position: stat.Position,
+			Name: stat.Name, Version: stat.Version, Generation: stat.Generation, About: stat.About, Position: stat.Position,
 			Tables: tables[stat.Name], State: "live", Lag: uint64(max(int64(head)-int64(stat.Position), 0)),
 		}
-		row.Rebuild = rebuildRow(stat.Rebuild, b.node.clock().Sub(b.node.started))
+		row.Rebuild = rebuildRow(stat.Rebuild, b.node.clock())
 		switch {
 		case stat.Rebuild != nil:
 			row.State = "rebuilding"

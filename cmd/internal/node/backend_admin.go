@@ -79,17 +79,29 @@ func (b backend) LetterDealtWith(ctx context.Context, id string, after domain.Po
 	return nil
 }
 
+// models lists the read models for a decision on them.
+func (n *Node) models() []domain.Model {
+	var models []domain.Model
+	for _, stat := range n.store.Projections() {
+		models = append(models, domain.Model{Name: stat.Name, Building: stat.Rebuild != nil})
+	}
+	return models
+}
+
 // rebuildRow tells how far a rebuild is, and when it will have caught up if it
-// goes on as it did since the process started.
-func rebuildRow(stat *store.RebuildStat, elapsed time.Duration) *transport.RebuildRow {
+// goes on as it did since it began in this process.
+func rebuildRow(stat *store.RebuildStat, now time.Time) *transport.RebuildRow {
 	if stat == nil {
 		return nil
 	}
-	row := &transport.RebuildRow{From: stat.From, To: stat.To, Position: stat.Position, Target: stat.Target, Percent: 100}
+	row := &transport.RebuildRow{
+		From: stat.From, To: stat.To, Generation: stat.Generation, Waits: stat.Waits, Position: stat.Position, Target: stat.Target, Percent: 100,
+	}
+	elapsed := now.Sub(stat.Began)
 	if stat.Target > 0 {
 		row.Percent = tenths(100 * float64(stat.Position) / float64(stat.Target))
 	}
-	if elapsed <= 0 || stat.Handled == 0 {
+	if stat.Began.IsZero() || elapsed <= 0 || stat.Handled == 0 {
 		return row
 	}
 	row.PerSec = tenths(float64(stat.Handled) / elapsed.Seconds())

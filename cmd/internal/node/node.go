@@ -124,6 +124,12 @@ func Open(config Config) (*Node, error) {
 	}
 	options.ActTypes = []string{domain.DeadLetterRetried{}.EventType(), domain.DeadLetterDiscarded{}.EventType()}
 	options.Acts = letterAct
+	options.RebuildTypes = []string{domain.ProjectionRebuildRequested{}.EventType()}
+	options.Rebuilds = func(e domain.Envelope) (string, bool) {
+		wish, ok := e.Event.(domain.ProjectionRebuildRequested)
+		return wish.Name, ok && wish.Concerns(domain.NodeID(config.Node))
+	}
+	options.Now = config.Clock
 	options.OnFailure = func(failure store.Failure) {
 		select {
 		case n.failures <- failure:
@@ -268,6 +274,9 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	}
 	if beat, ok := order.Command.(commands.NodeHeartbeat); ok {
 		facts.Readings = n.levels.reading(beat.NodeID, beat.Level, policy.document.Nodes)
+	}
+	if _, asks := order.Command.(commands.RebuildProjection); asks {
+		facts.Models = n.models()
 	}
 	if order.Dry {
 		return n.bus.Try(ctx, facts, order.Command)

@@ -27,6 +27,9 @@ func Ignored() map[string]string {
 		{"the read models' own store reads it, to forget what the leader has run", []string{
 			"OUTBOX_SETTLED",
 		}},
+		{"the read models' own store reads it, to build one of them again", []string{
+			"PROJECTION_REBUILD_REQUESTED",
+		}},
 		{"an act of the process itself: the log is where it is looked up", []string{
 			"SHUTDOWN_REQUESTED",
 		}},

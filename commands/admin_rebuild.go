@@ -1,0 +1,68 @@
+package commands
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// RebuildProjection has a read model built again from the log's start, beside
+// the one that serves, which goes on answering until the new one is as far.
+type RebuildProjection struct {
+	Name   string        `json:"name" path:"name"`
+	NodeID domain.NodeID `json:"node_id,omitempty"` // only this node builds; absent: every node
+	Reason string        `json:"reason,omitempty"`
+}
+
+// CommandType is admin.rebuild_projection.
+func (RebuildProjection) CommandType() string { return "admin.rebuild_projection" }
+
+// Stream is the read model's.
+func (c RebuildProjection) Stream() domain.StreamID { return domain.ReadModelStream(c.Name) }
+
+// RebuildAnswer says what came of a wish to build again.
+type RebuildAnswer struct {
+	// Running: it was being built already, so nothing new was begun.
+	Running bool `json:"running,omitempty"`
+}
+
+func rebuildProjection(_ domain.ReadModel, c RebuildProjection, facts domain.Facts) ([]domain.Event, error) {
+	at := slices.IndexFunc(facts.Models, func(m domain.Model) bool { return m.Name == c.Name })
+	if at < 0 {
+		names := make([]string, len(facts.Models))
+		for i, model := range facts.Models {
+			names[i] = model.Name
+		}
+		return nil, domain.Errorf(domain.NotFound, "no read model %q; there are %s", c.Name, strings.Join(names, ", "))
+	}
+	here := c.NodeID == "" || c.NodeID == domain.NodeID(facts.Node)
+	if here && facts.Models[at].Building {
+		return nil, nil
+	}
+	return []domain.Event{domain.ProjectionRebuildRequested{Name: c.Name, NodeID: c.NodeID, Reason: c.Reason}}, nil
+}
+
+func rebuildFaults(c RebuildProjection) []domain.Fault {
+	faults := nameFaults("name", c.Name)
+	if c.NodeID != "" {
+		faults = append(faults, nameFaults("node_id", string(c.NodeID))...)
+	}
+	if len(c.Reason) > domain.MaxPauseReason {
+		faults = append(faults, domain.Fault{Field: "reason", Reason: fmt.Sprintf("want at most %d bytes, found %d", domain.MaxPauseReason, len(c.Reason))})
+	}
+	return faults
+}
+
+func rebuildSpecs() []Spec {
+	return []Spec{
+		HandleAnswer("build a read model again beside the one that serves", rebuildProjection,
+			func(_ domain.ReadModel, _ RebuildProjection, events []domain.Envelope) RebuildAnswer {
+				return RebuildAnswer{Running: len(events) == 0}
+			},
+			Normalize(func(c RebuildProjection, _ domain.Facts) (RebuildProjection, error) {
+				return c, domain.Faulty("admin.rebuild_projection", rebuildFaults(c))
+			})),
+	}
+}

@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -24,7 +25,7 @@ type Audit struct {
 	position domain.Position
 	now      time.Time
 	live     map[domain.TaskID]*item
-	ended    map[domain.TaskID]domain.TaskState
+	ended    map[domain.TaskID]ending // one small entry for each item: all that is kept of it
 	endings  map[domain.TaskState]int
 	events   map[string]int64
 	waits    map[string][]time.Duration // by class, of first claims
@@ -36,6 +37,9 @@ type Audit struct {
 	examples   []string
 	shown      map[string]int // by form of words
 }
+
+// ending is the place of a state in domain.TaskStates.
+type ending uint8
 
 // watched is a machine as the audit sees it.
 type watched struct {
@@ -60,7 +64,7 @@ func NewAudit(s Scenario) (*Audit, error) {
 	}
 	a := &Audit{
 		rules:    rules,
-		machines: map[domain.NodeID]*watched{}, live: map[domain.TaskID]*item{}, ended: map[domain.TaskID]domain.TaskState{},
+		machines: map[domain.NodeID]*watched{}, live: map[domain.TaskID]*item{}, ended: map[domain.TaskID]ending{},
 		endings: map[domain.TaskState]int{}, events: map[string]int64{}, waits: map[string][]time.Duration{}, shown: map[string]int{},
 	}
 	for _, m := range s.Machines {
@@ -98,7 +102,10 @@ func (a *Audit) Live() int { return len(a.live) }
 // Ended tells in which state an item ended.
 func (a *Audit) Ended(id domain.TaskID) (domain.TaskState, bool) {
 	state, ended := a.ended[id]
-	return state, ended
+	if !ended {
+		return "", false
+	}
+	return domain.TaskStates[state], true
 }
 
 // Cost is how many slots an item of a type takes.
@@ -143,7 +150,7 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	if _, refused := e.Event.(domain.CompletionRejected); refused {
 		return s
 	}
-	if state, ended := a.ended[id]; ended {
+	if state, ended := a.Ended(id); ended {
 		a.violate(e, "the item is %s already", state)
 		return s
 	}
@@ -158,7 +165,9 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 			one.queued = e.Time
 			a.queued++
 		}
-		a.live[spawned.TaskID] = one
+		// What is kept of an event is a copy: its strings are parts of the piece of
+		// the log that it was read with, which they would keep whole.
+		a.live[domain.TaskID(strings.Clone(string(spawned.TaskID)))] = one
 		return s
 	}
 	if one == nil {
@@ -182,7 +191,7 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	}
 	if after.State.Final() {
 		delete(a.live, id)
-		a.ended[id] = after.State
+		a.ended[domain.TaskID(strings.Clone(string(id)))] = ending(slices.Index(domain.TaskStates, after.State))
 		a.endings[after.State]++
 		s.ended = id
 	}

@@ -81,6 +81,11 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 	}
 	var result Result
 	var err error
+	if spec.early != nil && b.Office != nil {
+		if result, done, err := b.early(ctx, spec, facts, c, dry); done {
+			return result, err
+		}
+	}
 	for range retries + 1 {
 		result, err = b.once(ctx, spec, facts, c, dry)
 		var conflict *eventlog.Conflict
@@ -108,7 +113,11 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 			}
 		}
 		if spec.fan != nil {
-			return b.fanOut(ctx, spec, desk, facts, c, dry)
+			plan, err := spec.fan(desk, c, facts)
+			if err != nil {
+				return Result{}, err
+			}
+			return b.fanOut(ctx, spec, desk, plan, facts, c, dry)
 		}
 	}
 	if spec.glance != nil && b.Office != nil {
@@ -129,11 +138,23 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 	return Result{Position: position, Events: step.Events, Duplicate: step.Duplicate, Answer: step.Answer}, err
 }
 
-func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, facts domain.Facts, c domain.Command, dry bool) (Result, error) {
-	plan, err := spec.fan(desk, c, facts)
-	if err != nil {
-		return Result{}, err
+// early is a try that does not wait. Done says that it answers the command.
+func (b *Bus) early(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, done bool, err error) {
+	desk, closeDesk, ok, err := b.Office.Early(ctx, spec.early(c))
+	if err != nil || !ok {
+		return Result{}, err != nil, err
 	}
+	defer func() { closeDesk(result.Position) }()
+	plan, err := spec.fan(desk, c, facts)
+	if err != nil || plan.Wanting {
+		return Result{}, false, nil
+	}
+	result, err = b.fanOut(ctx, spec, desk, plan, facts, c, dry)
+	var conflict *eventlog.Conflict
+	return result, !errors.As(err, &conflict), err
+}
+
+func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, plan Plan, facts domain.Facts, c domain.Command, dry bool) (Result, error) {
 	result := Result{Position: desk.Position()}
 	var steps []Step
 	for _, target := range plan.Steps {

@@ -12,6 +12,7 @@ package commands
 
 import (
 	"context"
+	"iter"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -50,6 +51,26 @@ type Office interface {
 	Open(ctx context.Context) (desk Desk, closeDesk func(settled domain.Position), err error)
 	// Glance is Open without the wait: the view may be a moment old.
 	Glance() (desk Desk, closeDesk func(settled domain.Position), err error)
+	// Early is Open without the wait for what others were given meanwhile: the
+	// view has applied what commands under this name did before, and every event
+	// but of the kinds that only add work or use it up, and these but for the
+	// last few. Where that is no gain, ok is false.
+	Early(ctx context.Context, name string) (desk EarlyDesk, closeDesk func(settled domain.Position), ok bool, err error)
+}
+
+// EarlyDesk is a desk that knows what its view does not show yet.
+type EarlyDesk interface {
+	Desk
+	// Taken tells whether Take would be refused.
+	Taken(name string) bool
+	// Arrived yields the kinds of items that were added since the view.
+	Arrived() iter.Seq[Arrival]
+}
+
+// Arrival is a kind of items that were added.
+type Arrival struct {
+	TaskType string
+	Priority int
 }
 
 // Step is what became of one stream that a command touched.
@@ -77,6 +98,7 @@ type Spec struct {
 	consults  func(domain.Command) bool
 	each      bool
 	glance    func(Desk, domain.Command, domain.Facts) (domain.Command, error)
+	early     func(domain.Command) string
 	kind      any // of state, a nil *S
 	fold      func(state any, events []domain.Envelope) any
 	decide    func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error)
@@ -88,7 +110,12 @@ type Spec struct {
 // Plan is what a command that spans streams comes down to: steps, each decided
 // on its own stream, in order. When this very command ran before, the plan is
 // the steps of that time, and each finds its own events again.
-type Plan struct{ Steps []Targeted }
+type Plan struct {
+	Steps []Targeted
+	// Wanting says that more, or something better, may be found at a desk that
+	// shows everything.
+	Wanting bool
+}
 
 // SpecOption adds to a Spec.
 type SpecOption func(*Spec)
@@ -193,6 +220,13 @@ func Fan[C domain.Command, A any](about string, plan func(Desk, C, domain.Facts)
 	spec.fan = func(d Desk, c domain.Command, facts domain.Facts) (Plan, error) { return plan(d, c.(C), facts) }
 	spec.combine = func(c domain.Command, steps []Step) any { return combine(c.(C), steps) }
 	return spec
+}
+
+// Early lets a Fan be planned at an EarlyDesk first, under the name that the
+// command's own past goes by. A plan that is wanting, that fails, or of which a
+// step conflicts, is made anew at a desk that shows everything.
+func Early[C domain.Command](name func(C) string) SpecOption {
+	return func(s *Spec) { s.early = func(c domain.Command) string { return name(c.(C)) } }
 }
 
 func specOf[C domain.Command](about string, options []SpecOption) Spec {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -325,6 +326,7 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	for _, gate := range gates {
 		if !gate.OK {
 			count(gate.Gate, 1)
+			plan.Wanting = true
 			return plan, nil
 		}
 	}
@@ -339,11 +341,18 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	if err != nil {
 		return plan, err
 	}
+	market := projections.Market{Rules: rules, Matcher: matcherOf(facts), Now: facts.Now, Take: desk.Take, Closed: count}
+	early, isEarly := desk.(EarlyDesk)
+	if isEarly {
+		market.Taken = early.Taken
+	}
 	picked, err := projections.PickTasks(desk,
-		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level},
-		projections.Market{Rules: rules, Matcher: matcherOf(facts), Now: facts.Now, Take: desk.Take, Closed: count})
+		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level}, market)
 	if err != nil {
 		return plan, err
+	}
+	if isEarly && (len(picked) < c.Limit || outdone(picked, early, rules)) {
+		return Plan{Wanting: true}, nil
 	}
 	for _, one := range picked {
 		if one.Room != nil {
@@ -362,6 +371,23 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 		plan.Steps = append(plan.Steps, leaseTask{TaskID: one.TaskID, NodeID: c.NodeID, Decision: &one.Decision, Exploration: exploration})
 	}
 	return plan, nil
+}
+
+// outdone tells whether something was added since the desk's view that goes
+// before what was picked, by its class or its priority.
+func outdone(picked []projections.Picked, desk EarlyDesk, rules *sched.Rules) bool {
+	for arrival := range desk.Arrived() {
+		rank := rules.Rank(rules.Type(arrival.TaskType).Class)
+		for _, one := range picked {
+			if one.Room != nil || one.Decision.Reserved {
+				continue // it has waited for longer than what has just come
+			}
+			if of := rules.Rank(one.Decision.Class); rank < of || rank == of && arrival.Priority > one.Priority && !one.Decision.Starving {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func combineClaim(_ ClaimTasks, steps []Step) TasksClaimed {
@@ -470,7 +496,7 @@ func Work() []Spec {
 			},
 			Normalize(completeAdd), Glance(admitAdd),
 			Consult(func(c AddTask) bool { return c.UniqueKey != "" || len(c.DependsOn) > 0 || c.Replaces != "" }, consultAdd)),
-		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim)),
+		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim), Early(func(c ClaimTasks) string { return string(c.NodeID) })),
 		HandleAnswer("give an item to a node", lease, leased),
 		HandleAnswer("say that work on an item began", startTask, func(t domain.Task, _ StartTask, _ []domain.Envelope) TaskStarted { return TaskStarted{t.Deadline} }, Normalize(completeReport[StartTask])),
 		HandleAnswer("keep a lease alive", heartbeatTask, heartbeaten, Normalize(completeReport[HeartbeatTask])),

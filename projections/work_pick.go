@@ -28,6 +28,8 @@ type Market struct {
 	Closed func(gate string, items int)
 	// Take says whether a name is free to be taken now; nil: everything is.
 	Take func(name string) bool
+	// Taken tells names that Take would refuse; nil: asking Take tells.
+	Taken func(name string) bool
 }
 
 // Surroundings is a view that also knows what a claim would be decided by
@@ -51,6 +53,7 @@ type Picked struct {
 	TaskID    domain.TaskID
 	TaskType  string
 	ConfigKey string
+	Priority  int
 	Decision  domain.ClaimDecision
 
 	// Room, if there is any, is what the node keeps for the item instead.
@@ -268,13 +271,13 @@ func (p *picker) next() (Picked, bool, error) {
 			continue
 		}
 		p.gone[place.TaskID] = true
-		if !p.take("task:" + string(place.TaskID)) {
+		if !p.take(taskName(place.TaskID)) {
 			continue
 		}
 		decision := p.decided(g, choice, place, c.Starving)
 		decision.Kept = choice.Reserved && place.TaskID == p.keptFor
 		p.book(g, choice)
-		return Picked{TaskID: place.TaskID, TaskType: g.row.TaskType, ConfigKey: g.row.ConfigKey, Decision: decision}, true, nil
+		return Picked{TaskID: place.TaskID, TaskType: g.row.TaskType, ConfigKey: g.row.ConfigKey, Priority: place.Priority, Decision: decision}, true, nil
 	}
 }
 
@@ -354,7 +357,7 @@ func (p *picker) among(asked func(*stall) bool, starvingOnly bool) ([]sched.Cont
 		if !asked(g) {
 			continue
 		}
-		if err := g.oldest.past(p.view, p.gone); err != nil {
+		if err := g.oldest.past(p); err != nil {
 			return nil, nil, err
 		}
 		if g.oldest.head == nil {
@@ -369,7 +372,7 @@ func (p *picker) among(asked func(*stall) bool, starvingOnly bool) ([]sched.Cont
 		} else if !open {
 			continue
 		}
-		if err := g.top.past(p.view, p.gone); err != nil {
+		if err := g.top.past(p); err != nil {
 			return nil, nil, err
 		}
 		head := g.top.head
@@ -511,11 +514,24 @@ type walk struct {
 	stop  func()
 }
 
+// isGone tells whether an item was picked, or another claim took it.
+func (p *picker) isGone(id domain.TaskID) bool {
+	gone, known := p.gone[id]
+	if !known && p.market.Taken != nil {
+		gone = p.market.Taken(taskName(id))
+		p.gone[id] = gone
+	}
+	return gone
+}
+
+// taskName is what an item is taken by.
+func taskName(id domain.TaskID) string { return "task:" + string(id) }
+
 // past moves on until the head is an item that is not gone.
-func (w *walk) past(v View, gone map[domain.TaskID]bool) error {
-	for w.head != nil && gone[w.head.TaskID] {
+func (w *walk) past(p *picker) error {
+	for w.head != nil && p.isGone(w.head.TaskID) {
 		if w.next == nil {
-			w.next, w.stop = iter.Pull2(w.table.Scan(v, Span{Prefix: w.group + "\x00", From: w.keyOf(*w.head, w.group)}))
+			w.next, w.stop = iter.Pull2(w.table.Scan(p.view, Span{Prefix: w.group + "\x00", From: w.keyOf(*w.head, w.group)}))
 		}
 		entry, err, more := w.next()
 		if err != nil {

@@ -133,7 +133,7 @@ func (p *picker) waiting() ([]sched.Wanting, []*stall, error) {
 	var waiting []sched.Wanting
 	var groups []*stall
 	for _, g := range p.groups {
-		if err := g.oldest.past(p.view, p.gone); err != nil {
+		if err := g.oldest.past(p); err != nil {
 			return nil, nil, err
 		}
 		if g.oldest.head == nil || !p.market.Rules.Overdue(g.rank, g.oldest.head.Since.UnixMicro(), p.now) {

@@ -143,7 +143,7 @@ func Open(config Config) (*Node, error) {
 	if err := n.failuresAgain(); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
-	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}}
+	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}, fresh: newFreshness()}
 	n.levels = newLevels()
 	n.gates = newGateMeter()
 	n.match = matching.New()
@@ -282,6 +282,14 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
 	result, err := n.bus.Do(ctx, facts, order.Command)
+	n.office.note(result.Events)
+	if claim, ok := order.Command.(commands.ClaimTasks); ok {
+		if err != nil {
+			n.office.did(string(claim.NodeID), 0)
+		} else {
+			n.office.did(string(claim.NodeID), result.Position)
+		}
+	}
 	if n.config.Done != nil {
 		n.config.Done(order.Command, result)
 	}

@@ -22,6 +22,7 @@ type office struct {
 	holds map[string]domain.Position // name → the position that must be in the read models before it is free; inFlight while held
 	due   map[string]*expected
 	shelf *shelf // of the state that was looked at last
+	fresh freshness
 }
 
 // Open lends a desk whose view has applied everything acknowledged so far.
@@ -45,9 +46,17 @@ func (o *office) Glance() (commands.Desk, func(domain.Position), error) {
 }
 
 func (o *office) lend() (commands.Desk, func(domain.Position), error) {
-	snapshot, err := o.node.store.Snapshot()
+	d, err := o.lendDesk()
 	if err != nil {
 		return nil, nil, err
+	}
+	return d, d.close, nil
+}
+
+func (o *office) lendDesk() (*desk, error) {
+	snapshot, err := o.node.store.Snapshot()
+	if err != nil {
+		return nil, err
 	}
 	d := &desk{Snapshot: snapshot, office: o}
 	o.mu.Lock()
@@ -56,7 +65,7 @@ func (o *office) lend() (commands.Desk, func(domain.Position), error) {
 	}
 	d.shelf = o.shelf
 	o.mu.Unlock()
-	return d, d.close, nil
+	return d, nil
 }
 
 // desk is a snapshot of the read models with the holds of one command.
@@ -66,6 +75,7 @@ type desk struct {
 	shelf  *shelf
 	taken  []string
 	adds   []added // what it expects
+	shut   []shut  // what gates kept from the node
 }
 
 type added struct {
@@ -137,6 +147,11 @@ func (d *desk) Take(name string) bool {
 
 func (d *desk) close(settled domain.Position) {
 	d.Snapshot.Close()
+	if settled > 0 {
+		for _, s := range d.shut {
+			d.office.node.gates.add(s.gate, s.items)
+		}
+	}
 	if len(d.taken)+len(d.adds) == 0 {
 		return
 	}

@@ -1,0 +1,205 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// followed is a node whose read models a test lets follow the log, or not.
+type followed struct {
+	*Node
+	t    *testing.T
+	stop func()
+}
+
+func unfollowed(t *testing.T) *followed {
+	t.Helper()
+	n, err := Open(Config{Node: "n1", Log: eventlog.NewMemory(), StoreDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &followed{Node: n, t: t, stop: func() {}}
+}
+
+// follow goes on until pause.
+func (f *followed) follow() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.Follow(ctx) }()
+	f.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// pause stops following once everything acknowledged is applied.
+func (f *followed) pause() {
+	f.t.Helper()
+	head, err := f.log.Head(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := f.upTo(f.t.Context(), head); err != nil {
+		f.t.Fatal(err)
+	}
+	f.stop()
+}
+
+func (f *followed) add(id string, priority int) {
+	f.t.Helper()
+	do(f.t, f.Node, "add-"+id, commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", Priority: &priority})
+}
+
+func (f *followed) claim(id string, node domain.NodeID) string {
+	f.t.Helper()
+	result, err := f.Do(f.t.Context(), Order{ID: id, Command: commands.ClaimTasks{NodeID: node}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	items := result.Answer.(commands.TasksClaimed).Items
+	if len(items) == 0 {
+		return "nothing"
+	}
+	return string(items[0].TaskID)
+}
+
+// known lets nodes be heard of: the first claim of each waits.
+func (f *followed) known(nodes ...domain.NodeID) {
+	f.t.Helper()
+	for _, node := range nodes {
+		f.add("first-"+string(node), 50)
+		f.claim("first-claim-"+string(node), node)
+	}
+}
+
+// later asks while nothing is followed, and then lets it be: what was asked
+// could not be answered from what was there before.
+func (f *followed) later(ask func() string) string {
+	f.t.Helper()
+	answer := make(chan string, 1)
+	at := f.store.Position()
+	go func() { answer <- ask() }()
+	f.follow()
+	got := <-answer
+	if f.store.Position() == at {
+		f.t.Errorf("want an answer from a later state than %d", at)
+	}
+	f.pause()
+	return got
+}
+
+// Claims go on while the read models are behind: each gets an item that nobody
+// else was given.
+func TestClaimsDoNotWaitForEachOther(t *testing.T) {
+	f := unfollowed(t)
+	f.follow()
+	f.known("a", "b", "c")
+	for i := range 4 {
+		f.add(fmt.Sprint("t", i), 50)
+	}
+	f.pause()
+	at := f.store.Position()
+	for i, node := range []domain.NodeID{"a", "b", "c"} {
+		if got, want := f.claim("early-"+string(node), node), fmt.Sprint("t", i); got != want {
+			t.Errorf("node %s: want %s, found %s", node, want, got)
+		}
+	}
+	if now := f.store.Position(); now != at {
+		t.Fatalf("want read models that stay at %d, found them at %d", at, now)
+	}
+	// The next claim of a node looks at what its last one did.
+	if got := f.later(func() string { return f.claim("again", "a") }); got != "t3" {
+		t.Errorf("want the item that is left, found %s", got)
+	}
+}
+
+// What was acknowledged before a claim and says that a node may not have what
+// the read models show, or may have something better, is heard.
+func TestClaimsHearWhatWasAcknowledged(t *testing.T) {
+	seconds := domain.Seconds(3600)
+	for name, c := range map[string]struct {
+		before commands.PauseKind
+		add    int
+		want   string
+	}{
+		"a pause":         {before: commands.PauseKind{Kind: "selfplay", Reason: "upgrade", Seconds: &seconds}, want: "nothing"},
+		"an urgent item":  {add: 90, want: "late"},
+		"one more of all": {add: 50, want: "t"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := unfollowed(t)
+			f.follow()
+			f.known("a")
+			f.add("t", 50)
+			f.pause()
+			if c.before.Kind != "" {
+				do(t, f.Node, "pause", c.before)
+			} else {
+				f.add("late", c.add)
+			}
+			if c.want == "t" {
+				if got := f.claim("early", "a"); got != c.want {
+					t.Errorf("want %s, found %s", c.want, got)
+				}
+				return
+			}
+			if got := f.later(func() string { return f.claim("early", "a") }); got != c.want {
+				t.Errorf("want %s, found %s", c.want, got)
+			}
+		})
+	}
+}
+
+// A claim finds what was acknowledged, however far the read models are behind,
+// and one that is repeated finds what it took.
+func TestClaimsFindWhatIsLeft(t *testing.T) {
+	f := unfollowed(t)
+	f.follow()
+	f.known("a")
+	f.pause()
+	f.add("only", 50)
+	if got := f.later(func() string { return f.claim("one", "a") }); got != "only" {
+		t.Errorf("want the only item, found %s", got)
+	}
+	f.add("other", 50)
+	if got := f.later(func() string { return f.claim("one", "a") }); got != "only" {
+		t.Errorf("a repetition: want the same item, found %s", got)
+	}
+}
+
+// An item that was cancelled after the state that a claim looks at is not given
+// out: the claim gets the next.
+func TestClaimsMeetWhatWasCancelled(t *testing.T) {
+	f := unfollowed(t)
+	f.follow()
+	f.known("a", "b")
+	f.add("t0", 50)
+	f.add("t1", 50)
+	f.pause()
+	do(t, f.Node, "cancel", commands.CancelTask{TaskID: "t0"})
+	if got := f.later(func() string { return f.claim("early", "a") }); got != "t1" {
+		t.Errorf("want the item that is left, found %s", got)
+	}
+	if err := f.store.View(func(v projections.View) error {
+		row, _, err := projections.WorkItemsTable.Get(v, "t0")
+		if row.State != domain.WorkCancelled {
+			t.Errorf("want t0 cancelled, found %s", row.State)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

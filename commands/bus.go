@@ -81,8 +81,8 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 	}
 	var result Result
 	var err error
-	if spec.early != nil && b.Office != nil {
-		if result, done, err := b.early(ctx, spec, facts, c, dry); done {
+	if office, ok := b.Office.(EarlyOffice); ok && spec.early != nil {
+		if result, done, err := b.early(ctx, office, spec, facts, c, dry); done {
 			return result, err
 		}
 	}
@@ -139,8 +139,8 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 }
 
 // early is a try that does not wait. Done says that it answers the command.
-func (b *Bus) early(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, done bool, err error) {
-	desk, closeDesk, ok, err := b.Office.Early(ctx, spec.early(c))
+func (b *Bus) early(ctx context.Context, office EarlyOffice, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, done bool, err error) {
+	desk, closeDesk, ok, err := office.Early(ctx, spec.early(c))
 	if err != nil || !ok {
 		return Result{}, err != nil, err
 	}

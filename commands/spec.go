@@ -51,6 +51,11 @@ type Office interface {
 	Open(ctx context.Context) (desk Desk, closeDesk func(settled domain.Position), err error)
 	// Glance is Open without the wait: the view may be a moment old.
 	Glance() (desk Desk, closeDesk func(settled domain.Position), err error)
+}
+
+// EarlyOffice is an office that many come to at once.
+type EarlyOffice interface {
+	Office
 	// Early is Open without the wait for what others were given meanwhile: the
 	// view has applied what commands under this name did before, and every event
 	// but of the kinds that only add work or use it up, and these but for the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -85,20 +86,19 @@ func (f *followed) known(nodes ...domain.NodeID) {
 	}
 }
 
-// later asks while nothing is followed, and then lets it be: what was asked
-// could not be answered from what was there before.
-func (f *followed) later(ask func() string) string {
+// later claims while nothing is followed, which must come to nothing, and again
+// while everything is.
+func (f *followed) later(id string, node domain.NodeID) string {
 	f.t.Helper()
-	answer := make(chan string, 1)
-	at := f.store.Position()
-	go func() { answer <- ask() }()
-	f.follow()
-	got := <-answer
-	if f.store.Position() == at {
-		f.t.Errorf("want an answer from a later state than %d", at)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Millisecond)
+	defer cancel()
+	result, err := f.Do(ctx, Order{ID: id, Command: commands.ClaimTasks{NodeID: node}})
+	if domain.CodeOf(err) != domain.Timeout {
+		f.t.Errorf("want no answer from the state at hand, found %+v, %v", result.Answer, err)
 	}
-	f.pause()
-	return got
+	f.follow()
+	defer f.pause()
+	return f.claim(id, node)
 }
 
 // Claims go on while the read models are behind: each gets an item that nobody
@@ -121,7 +121,7 @@ func TestClaimsDoNotWaitForEachOther(t *testing.T) {
 		t.Fatalf("want read models that stay at %d, found them at %d", at, now)
 	}
 	// The next claim of a node looks at what its last one did.
-	if got := f.later(func() string { return f.claim("again", "a") }); got != "t3" {
+	if got := f.later("again", "a"); got != "t3" {
 		t.Errorf("want the item that is left, found %s", got)
 	}
 }
@@ -156,7 +156,7 @@ func TestClaimsHearWhatWasAcknowledged(t *testing.T) {
 				}
 				return
 			}
-			if got := f.later(func() string { return f.claim("early", "a") }); got != c.want {
+			if got := f.later("early", "a"); got != c.want {
 				t.Errorf("want %s, found %s", c.want, got)
 			}
 		})
@@ -171,11 +171,11 @@ func TestClaimsFindWhatIsLeft(t *testing.T) {
 	f.known("a")
 	f.pause()
 	f.add("only", 50)
-	if got := f.later(func() string { return f.claim("one", "a") }); got != "only" {
+	if got := f.later("one", "a"); got != "only" {
 		t.Errorf("want the only item, found %s", got)
 	}
 	f.add("other", 50)
-	if got := f.later(func() string { return f.claim("one", "a") }); got != "only" {
+	if got := f.later("one", "a"); got != "only" {
 		t.Errorf("a repetition: want the same item, found %s", got)
 	}
 }
@@ -190,7 +190,7 @@ func TestClaimsMeetWhatWasCancelled(t *testing.T) {
 	f.add("t1", 50)
 	f.pause()
 	do(t, f.Node, "cancel", commands.CancelTask{TaskID: "t0"})
-	if got := f.later(func() string { return f.claim("early", "a") }); got != "t1" {
+	if got := f.later("early", "a"); got != "t1" {
 		t.Errorf("want the item that is left, found %s", got)
 	}
 	if err := f.store.View(func(v projections.View) error {

@@ -175,7 +175,7 @@ func TestClaimsFindWhatIsLeft(t *testing.T) {
 		t.Errorf("want the only item, found %s", got)
 	}
 	f.add("other", 50)
-	if got := f.later("one", "a"); got != "only" {
+	if got := f.claim("one", "a"); got != "only" {
 		t.Errorf("a repetition: want the same item, found %s", got)
 	}
 }

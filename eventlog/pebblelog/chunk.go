@@ -44,18 +44,25 @@ func (c *chunk) copy(record []byte) []byte {
 // a lock; there are a few hundred types at most, beyond its bound it copies.
 type typeNames struct {
 	known atomic.Pointer[map[string]string]
+	// quick has most of them where their letters say, which is found sooner.
+	quick [256]atomic.Pointer[string]
 }
 
 const maxTypeNames = 4096
 
-func (t *typeNames) intern(text []byte) string {
+// intern gives the string that is kept of a view.
+func (t *typeNames) intern(text string) string {
+	slot := &t.quick[slotOf(text)]
+	if name := slot.Load(); name != nil && *name == text {
+		return *name
+	}
 	known := t.known.Load()
 	if known != nil {
-		if name, found := (*known)[string(text)]; found {
+		if name, found := (*known)[text]; found {
 			return name
 		}
 	}
-	name := strings.Clone(view(text))
+	name := strings.Clone(text)
 	grown := map[string]string{}
 	if known != nil {
 		if len(*known) >= maxTypeNames {
@@ -64,6 +71,16 @@ func (t *typeNames) intern(text []byte) string {
 		grown = maps.Clone(*known)
 	}
 	grown[name] = name
-	t.known.CompareAndSwap(known, &grown)
+	if t.known.CompareAndSwap(known, &grown) {
+		slot.CompareAndSwap(nil, &name)
+	}
 	return name
+}
+
+func slotOf(text string) uint8 {
+	n := len(text)
+	if n == 0 {
+		return 0
+	}
+	return uint8(n) + 7*text[n-1] + 31*text[n/2] + 61*text[n/4]
 }

@@ -54,59 +54,38 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 	}
 	defer closeAfter(it, &err)
 
-	want, step, move := first, domain.Position(1), it.Next
-	valid := false
+	r := reader{alone: l.options.ReadAlone, pager: pager{
+		it: it, want: first, step: 1, move: it.Next, left: last - first + 1, filter: filter, all: filter.Empty(),
+		interrupted: func() error { return l.interrupted(ctx, "read of the log") },
+	}}
 	if direction == eventlog.Backward {
-		want, step, move = last, math.MaxUint64 /* adds minus one */, it.Prev
-		valid = it.Last()
+		r.want, r.step, r.move = last, math.MaxUint64 /* adds minus one */, it.Prev
+		r.valid = it.Last()
 	} else {
-		valid = it.First()
+		r.valid = it.First()
 	}
-	var held chunk
+	defer r.close()
 	var event domain.Envelope
-	all := filter.Empty()
-	for n := last - first + 1; n > 0; n-- {
-		if n%interruptEvery == 0 {
-			if err := l.interrupted(ctx, "read of the log"); err != nil {
-				return err
+	for {
+		page, start := r.next(), 0
+		for i, kept := range page.kept {
+			if i%interruptEvery == interruptEvery-1 {
+				if err := r.interrupted(); err != nil {
+					return err
+				}
 			}
-		}
-		if !valid {
-			if err := it.Error(); err != nil {
-				return err
-			}
-			return domain.Errorf(domain.Corrupt, "event %d: want a record, found none", want)
-		}
-		if position, ok := recordKeyPosition(it.Key()); !ok || position != want {
-			return domain.Errorf(domain.Corrupt, "event %d: want a record, found key %x", want, it.Key())
-		}
-		record, err := it.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		if err := checkRecord(record, want); err != nil {
-			return err
-		}
-		keep := all
-		if !all {
-			stream, eventType, err := recordKeys(record, want)
-			if err != nil {
-				return err
-			}
-			keep = filter.Keeps(stream, eventType)
-		}
-		if keep {
-			if err := decodeRecord(&event, held.copy(record), want, &l.types); err != nil {
+			if err := decodeRecord(&event, page.piece[start:kept.end:kept.end], kept.position, &l.types); err != nil {
 				return err
 			}
 			if !visit(&event) {
 				return errStop
 			}
+			start = kept.end
 		}
-		want += step
-		valid = move()
+		if page.err != nil || len(page.kept) == 0 {
+			return page.err
+		}
 	}
-	return nil
 }
 
 func recordBounds(first, last domain.Position) *pebble.IterOptions {

@@ -3,6 +3,7 @@ package pebblelog
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math/bits"
 	"time"
 	"unsafe"
 
@@ -132,7 +133,7 @@ func recordID(record []byte) domain.EventID { return domain.EventID(record[21:37
 // are views of the record.
 func recordKeys(record []byte, position domain.Position) (stream domain.StreamID, eventType string, err error) {
 	at := fixedSize
-	for range bitsSet(record[39]) {
+	for range bits.OnesCount8(record[39]) {
 		_, n := binary.Uvarint(record[at:])
 		if n <= 0 {
 			return "", "", malformed(position, "a length in the metadata")
@@ -155,63 +156,62 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	e.ID = recordID(record)
 	e.Version = int(binary.LittleEndian.Uint16(record[37:]))
 	e.Time = time.UnixMicro(recordMicros(record)).UTC()
-	e.Meta, e.Event = domain.Meta{}, nil
+	e.Event = nil
 	at, there := fixedSize, record[39]
-	var lengths [metaStrings]int
-	text := int(binary.LittleEndian.Uint16(record[40:])) + int(record[42])
-	if there != 0 {
-		for i := range metaStrings {
-			if there&(1<<i) == 0 {
-				continue
-			}
-			length, n := binary.Uvarint(record[at:])
-			if n <= 0 || length > uint64(len(record)) {
-				return malformed(position, "a length in the metadata")
-			}
-			at += n
-			lengths[i] = int(length)
-			text += int(length)
-		}
-		if there&termBit != 0 {
-			term, n := binary.Uvarint(record[at:])
-			if n <= 0 {
-				return malformed(position, "the term")
-			}
-			at += n
-			e.Meta.Term = term
-		}
+	if there > termBit|(termBit-1) {
+		return malformed(position, "the metadata")
 	}
-	if there > termBit|(termBit-1) || at+text > len(record) {
+	var lengths [metaStrings]int
+	streamSize, typeSize := int(binary.LittleEndian.Uint16(record[40:])), int(record[42])
+	text := streamSize + typeSize
+	for rest := there &^ termBit; rest != 0; rest &= rest - 1 {
+		length, n := uvarint(record[at:])
+		if n <= 0 || length > uint64(len(record)) {
+			return malformed(position, "a length in the metadata")
+		}
+		at += n
+		lengths[bits.TrailingZeros8(rest)] = int(length)
+		text += int(length)
+	}
+	e.Meta.Term = 0
+	if there&termBit != 0 {
+		term, n := uvarint(record[at:])
+		if n <= 0 {
+			return malformed(position, "the term")
+		}
+		at += n
+		e.Meta.Term = term
+	}
+	if at+text > len(record) {
 		return malformed(position, "the text")
 	}
-	streamEnd := at + int(binary.LittleEndian.Uint16(record[40:]))
-	typeEnd := streamEnd + int(record[42])
-	e.Stream = domain.StreamID(view(record[at:streamEnd]))
-	if name := record[streamEnd:typeEnd]; e.Type != string(name) { // neighbours are often of one type
+	e.Data = record[at+text : len(record) : len(record)]
+	words := view(record[at : at+text])
+	stream, words := words[:streamSize], words[streamSize:]
+	e.Stream = domain.StreamID(stream)
+	name, words := words[:typeSize], words[typeSize:]
+	if e.Type != name { // neighbours are often of one type
 		e.Type = types.intern(name)
 	}
-	at = typeEnd
-	if there&^termBit != 0 {
-		for i, field := range metaTexts(&e.Meta) {
-			if lengths[i] > 0 {
-				*field = view(record[at : at+lengths[i]])
-				at += lengths[i]
-			}
-		}
-	}
-	e.Data = record[at:len(record):len(record)]
+	m := &e.Meta
+	m.Command, words = words[:lengths[0]], words[lengths[0]:]
+	m.Causation, words = words[:lengths[1]], words[lengths[1]:]
+	m.Correlation, words = words[:lengths[2]], words[lengths[2]:]
+	m.Actor, words = words[:lengths[3]], words[lengths[3]:]
+	m.Node, m.Policy = words[:lengths[4]], words[lengths[4]:]
 	return nil
+}
+
+// uvarint is binary.Uvarint, quick for what is short.
+func uvarint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return binary.Uvarint(b)
 }
 
 func malformed(position domain.Position, what string) error {
 	return domain.Errorf(domain.Corrupt, "event %d: %s reaches beyond the record", position, what)
-}
-
-func bitsSet(b byte) (n int) {
-	for ; b != 0; b &= b - 1 {
-		n++
-	}
-	return n
 }
 
 // view is a string that shares the bytes; they must never change again.

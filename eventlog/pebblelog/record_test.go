@@ -3,10 +3,12 @@ package pebblelog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -131,6 +133,27 @@ func TestHeadCacheKeepsWhatIsUsed(t *testing.T) {
 		}
 		if size := len(c.young) + len(c.older); size > 64 {
 			t.Fatalf("want at most 64 entries, found %d", size)
+		}
+	}
+}
+
+func TestTypeNamesAreKeptOnce(t *testing.T) {
+	var names typeNames
+	kept := map[string]string{}
+	for range 2 {
+		for i := range 600 { // most share a slot with another
+			text := fmt.Sprintf("TYPE_%d_OF_MANY", i)
+			name := names.intern(text)
+			if name != text {
+				t.Fatalf("want %s, found %s", text, name)
+			}
+			if unsafe.StringData(name) == unsafe.StringData(text) {
+				t.Fatalf("want a copy of %s, found the view", text)
+			}
+			if before, found := kept[text]; found && unsafe.StringData(before) != unsafe.StringData(name) {
+				t.Fatalf("want %s kept, found another copy", text)
+			}
+			kept[text] = name
 		}
 	}
 }

@@ -37,12 +37,18 @@ func fillNumbered(t testing.TB, log *Log, n int) {
 // tamper changes the database behind the back of a log.
 func tamper(t *testing.T, change func(*pebble.DB)) *Log {
 	t.Helper()
+	return tamperOf(t, 40, change)
+}
+
+// tamperOf does so to a log of n events.
+func tamperOf(t *testing.T, n int, change func(*pebble.DB)) *Log {
+	t.Helper()
 	disk := vfs.NewMem()
 	log, err := Open("log", Options{FS: disk, Small: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fillNumbered(t, log, 40)
+	fillNumbered(t, log, n)
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}

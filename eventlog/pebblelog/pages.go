@@ -42,8 +42,9 @@ type placed struct {
 	end      int // in the piece
 }
 
-// pager walks through records and checks them. All must be there: a hole is
-// corruption, not an end.
+// pager walks through records. All must be there: a hole is corruption, not an
+// end. It checks those that a filter looks into; the others are for the consumer
+// to check, who may have a processor for it.
 type pager struct {
 	it     *pebble.Iterator
 	move   func() bool
@@ -93,7 +94,7 @@ func (p *pager) fill(into *page) {
 	into.piece = unsafe.Slice(unsafe.StringData(piece.String()), piece.Len())
 }
 
-// record is the checked record in turn, and whether the filter keeps it.
+// record is the record in turn, and whether the filter keeps it.
 func (p *pager) record() (record []byte, keep bool, err error) {
 	if !p.valid {
 		if err := p.it.Error(); err != nil {
@@ -107,11 +108,11 @@ func (p *pager) record() (record []byte, keep bool, err error) {
 	if record, err = p.it.ValueAndErr(); err != nil {
 		return nil, false, err
 	}
-	if err := checkRecord(record, p.want); err != nil {
-		return nil, false, err
-	}
 	if p.all {
 		return record, true, nil
+	}
+	if err := checkRecord(record, p.want); err != nil {
+		return nil, false, err
 	}
 	stream, eventType, err := recordKeys(record, p.want)
 	return record, err == nil && p.filter.Keeps(stream, eventType), err

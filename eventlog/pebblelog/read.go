@@ -74,7 +74,13 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 					return err
 				}
 			}
-			if err := decodeRecord(&event, page.piece[start:kept.end:kept.end], kept.position, &l.types); err != nil {
+			record := page.piece[start:kept.end:kept.end]
+			if r.all {
+				if err := checkRecord(record, kept.position); err != nil {
+					return err
+				}
+			}
+			if err := decodeRecord(&event, record, kept.position, &l.types); err != nil {
 				return err
 			}
 			if !visit(&event) {

@@ -56,11 +56,25 @@ func (a *app) newClient(settings config.Client) (*client, error) {
 	}
 	made := &client{settings: settings}
 	made.node, err = transport.NewClient(settings.Addresses()[0], [][]transport.Route{wiring.Routes()},
-		transport.WithToken(token), transport.WithRetries(0, firstWait), transport.WithHTTP(failover(settings.Addresses())),
+		transport.WithToken(token), transport.WithActor(a.actor(settings)), transport.WithRetries(0, firstWait), transport.WithHTTP(failover(settings.Addresses())),
 		transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
 			a.note("rift: %v; trying again from position %d in %s", made.explain(err), after, wait)
 		}))
 	return made, err
+}
+
+// actor is who asks: who was named, else whose shell it is, if that can stand in
+// a header.
+func (a *app) actor(settings config.Client) string {
+	for _, name := range []string{settings.Actor, a.getenv("USER"), a.getenv("LOGNAME")} {
+		if name == "" {
+			continue
+		}
+		if name == settings.Actor || domain.CheckName(name) == nil {
+			return name
+		}
+	}
+	return ""
 }
 
 func readToken(path string) (string, error) {

@@ -54,7 +54,7 @@ func realNode(t *testing.T, data string) *httptest.Server {
 // An item's whole life, and a ghost that reports too late, from the command line.
 func TestTheLifeOfAnItem(t *testing.T) {
 	server := realNode(t, t.TempDir())
-	env := map[string]string{"RIFT_ADDR": server.URL}
+	env := map[string]string{"RIFT_ADDR": server.URL, "USER": "ann"}
 	do := func(args ...string) ran { return riftWith(t, "", env, args...) }
 	do("nodes", "register", "gpu-7", "--capabilities", "selfplay,gpu", "--facts", `{"gpu":"H100"}`, "-o", "table").want(t, exitDone, "NODE_REGISTERED in node-gpu-7", "")
 	do("work", "add", "selfplay", "--task-id", "t-1", "--priority", "80", "--dry-run", "-o", "table").want(t, exitDone, "nothing was stored", "")
@@ -85,9 +85,13 @@ func TestTheLifeOfAnItem(t *testing.T) {
 	do("nodes", "retire", "gpu-8", "sold").want(t, exitError, "", "no node \"gpu-8\" is known")
 	do("admin", "pauses", "-o", "table").want(t, exitDone, "nothing is paused\n", "")
 	do("admin", "pause", "tournament", "upgrade", "--seconds", "30m", "-o", "table").want(t, exitDone, "KIND_PAUSED in admin-main:tournament at", "")
+	do("admin", "pauses", "-o", "csv").want(t, exitDone, ",ann,", "")
 	do("admin", "pause", "tournament", "cluster").want(t, exitDone, `"paused": true`, "")
 	do("admin", "pauses", "-o", "csv").want(t, exitDone, "tournament,cluster", "")
 	do("admin", "status", "-o", "table").want(t, exitDone, "tournament: cluster, upgrade until ", "")
+	do("log", "show", "--type", "KIND_PAUSED", "-o", "json").want(t, exitDone, `"actor": "ann"`, "")
+	do("admin", "pause", "gauntlet", "audit", "--actor", "auditor").want(t, exitDone, `"paused": true`, "")
+	do("admin", "pauses", "-o", "csv").want(t, exitDone, ",auditor,", "")
 	do("admin", "resume", "tournament", "upgrade", "-o", "jsonl").want(t, exitDone, `"held_by":["cluster"]`, "")
 	do("admin", "dead-letters", "-o", "table").want(t, exitDone, "no dead letters\n", "")
 	do("admin", "dead-letters", "list", "-o", "table").want(t, exitDone, "no dead letters\n", "")

@@ -45,7 +45,7 @@ starved, expired, was refused or salvaged, why items are pending, and how many
 were done in an hour. -o svg draws its depth and the waits over time.
 
 A wait runs from when an item could be claimed to the claim. -o csv is the table
-of the classes.`,
+of the classes, with the footer as a comment behind #.`,
 			example: `  rift report queue
   rift report queue --data data --from 2026-03-06T00:00:00Z --to 2026-03-07T00:00:00Z -o md
   rift report queue recorded/*.jsonl.zst --out queue.svg`,
@@ -265,13 +265,20 @@ type reportPart struct {
 }
 
 // printParts prints the tables of a report: all of them to people and as
-// Markdown, the first alone as CSV, and the document to programs.
+// Markdown, the first alone as CSV, and the document to programs. All of them say
+// which stretch of the log they are about; CSV in a comment at its end.
 func printParts(p *output.Printer, doc any, items []any, title string, footer report.Footer, parts []reportPart) error {
 	switch p.Format {
 	case output.JSON, output.JSONL:
 		return p.Print(output.Listing{Doc: doc, Items: items})
 	case output.CSV:
-		return p.Print(parts[0].listing)
+		if err := p.Print(parts[0].listing); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(p.Out, "# "+footerLines(footer)+"\n"); err != nil {
+			return domain.Errorf(domain.Unavailable, "report: %w", err)
+		}
+		return nil
 	case output.Markdown:
 		write := func(text string) error {
 			_, err := io.WriteString(p.Out, text)

@@ -33,7 +33,7 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 		if c.Pending > 0 {
 			row[3], row[4], row[5] = spanCell(c.Oldest), spanCell(c.AgeP50), spanCell(c.AgeP95)
 		}
-		if c.Claimed > 0 {
+		if c.Waits != nil {
 			row[6], row[7], row[8] = spanCell(c.Waits.P50), spanCell(c.Waits.P95), spanCell(c.Waits.Max)
 		}
 		classes.Rows = append(classes.Rows, row)
@@ -59,6 +59,10 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 	if q.Totals.Salvaged > 0 {
 		refused.Rows = append(refused.Rows, []any{"report", "of these, with a result that is kept (salvaged)", q.Totals.Salvaged})
 	}
+	var p50, p95 any
+	if q.Waits != nil {
+		p50, p95 = spanCell(q.Waits.P50), spanCell(q.Waits.P95)
+	}
 	t := q.Totals
 	totals := output.Listing{Columns: []output.Column{{Name: "measure"}, {Name: "value", Right: true}}}
 	for _, line := range []struct {
@@ -75,8 +79,8 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 		{"dropped for their age", t.Dropped},
 		{"pending at the end", q.Pending},
 		{"held at the end", q.Held},
-		{"wait p50", spanCell(q.Waits.P50)},
-		{"wait p95", spanCell(q.Waits.P95)},
+		{"wait p50", p50},
+		{"wait p95", p95},
 		{"claimed later than the class may wait", t.Starved},
 		{"adds refused", t.Refused},
 		{"reports refused", t.Rejected},

@@ -25,6 +25,12 @@ func TestReports(t *testing.T) {
 	rift(t, append([]string{"report", "queue", file, "-o", "table"}, until...)...).want(t, exitDone, "\nlog positions 1 to 5, 2026-03-06T14:00:00Z to 2026-03-06T15:00:00Z; 5 events folded, digest ", "")
 	rift(t, "report", "queue", file, "-o", "csv").want(t, exitDone, "class,pending,starving,oldest,age_p50,age_p95,wait_p50,", "")
 	rift(t, "report", "queue", file, "-o", "csv").want(t, exitDone, "normal,1,0,60,60,60,59.904,59.904,60,2,1,1,0,0,t10\n", "")
+	for _, kind := range []string{"queue", "nodes"} {
+		lines := strings.Split(strings.TrimSpace(rift(t, append([]string{"report", kind, file, "-o", "csv"}, until...)...).stdout), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "# log positions 1 to 5, 2026-03-06T14:00:00Z to 2026-03-06T15:00:00Z; 5 events folded, digest ") {
+			t.Errorf("%s: want the footer under the rows, found %s", kind, last)
+		}
+	}
 	rift(t, "report", "queue", file, "-o", "md").want(t, exitDone, "# Queue\n\n## By class\n\n| class |", "")
 	rift(t, "report", "nodes", file, "-o", "md").want(t, exitDone, "| gpu-7 | unhealthy |", "")
 	rift(t, "report", "nodes", file, "-o", "jsonl").want(t, exitDone, `{"node_id":"gpu-7","state":"unhealthy"`, "")

@@ -131,6 +131,7 @@ func (s Serve) Print(w io.Writer) error { return printYAML(w, settingsOf(&s), s.
 type Client struct {
 	Addr      string        `key:"addr" default:"http://127.0.0.1:8770" usage:"address of the node to ask; several with commas between: the next one is asked when one does not answer"`
 	TokenFile string        `key:"token_file" usage:"file whose first token is shown to the node"`
+	Actor     string        `key:"actor" usage:"who asks, for the log: a person or a tool (default: the user's name); a node that wants tokens goes by the token"`
 	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
 }
 

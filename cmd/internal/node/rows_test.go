@@ -2,6 +2,9 @@ package node
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,5 +92,85 @@ func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
 		if until == inFlight {
 			t.Errorf("hold %s is kept by a command that ended", name)
 		}
+	}
+}
+
+// Row 32: a lock that one thread took and another released failed every exchange.
+// A hold belongs to a command, not to a thread: whoever ends the command gives it
+// back, at once if it came to nothing, else when everybody can see what it did;
+// and nobody gives back what another command holds.
+func TestRow32AHoldIsGivenBackByWhoeverEndsTheCommand(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	open := func() (commands.Desk, func(domain.Position)) {
+		t.Helper()
+		d, end, err := n.office.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d, end
+	}
+	elsewhere := func(end func(domain.Position), settled domain.Position) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			end(settled)
+		}()
+		<-done
+	}
+	first, endFirst := open()
+	second, endSecond := open()
+	if !first.Take("exchange") || second.Take("exchange") {
+		t.Fatal("want one of two to hold it")
+	}
+	elsewhere(endSecond, 0)
+	third, endThird := open()
+	if third.Take("exchange") {
+		t.Fatal("want a command that does not hold it to give nothing back")
+	}
+	elsewhere(endFirst, 0)
+	if !third.Take("exchange") {
+		t.Fatal("want it free once the command that held it came to nothing")
+	}
+	fourth, endFourth := open() // has not seen what the third did
+	next := do(t, n, "add", commands.AddTask{TaskID: "t1", TaskType: "selfplay"}).Position
+	elsewhere(endThird, next)
+	if fourth.Take("exchange") {
+		t.Error("want it held from who cannot see yet what the command did")
+	}
+	elsewhere(endFourth, 0)
+	fifth, endFifth := open()
+	if !fifth.Take("exchange") {
+		t.Error("want it free for who can see what the command did")
+	}
+	elsewhere(endFifth, 0)
+
+	// Many at once, each ended by another goroutine than began it: never two at a
+	// time, and all of them get their turn.
+	var inside, turns atomic.Int32
+	var exchanges sync.WaitGroup
+	for range 16 {
+		exchanges.Go(func() {
+			for done := false; !done; {
+				d, end, err := n.office.Open(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if done = d.Take("exchange"); done {
+					if inside.Add(1) > 1 {
+						t.Error("two hold it at once")
+					}
+					turns.Add(1)
+					inside.Add(-1)
+				} else {
+					runtime.Gosched()
+				}
+				elsewhere(end, 0)
+			}
+		})
+	}
+	exchanges.Wait()
+	if turns.Load() != 16 {
+		t.Errorf("want 16 turns, found %d", turns.Load())
 	}
 }

@@ -119,8 +119,11 @@ type Waits struct {
 	Max  Seconds `json:"max_seconds"`
 }
 
-func waitsOf(h *Histogram) Waits {
-	return Waits{seconds(h.Percentile(50)), seconds(h.Percentile(95)), seconds(h.Mean()), seconds(h.Max())}
+func waitsOf(h *Histogram) *Waits {
+	if h.Count() == 0 {
+		return nil
+	}
+	return &Waits{seconds(h.Percentile(50)), seconds(h.Percentile(95)), seconds(h.Mean()), seconds(h.Max())}
 }
 
 // Class is one class of the report: what is pending at its end, and what
@@ -134,7 +137,7 @@ type Class struct {
 	Oldest   Seconds       `json:"oldest_seconds"`
 	Example  domain.TaskID `json:"oldest_task,omitempty"`
 	ClassCounts
-	Waits Waits `json:"waits"`
+	Waits *Waits `json:"waits"` // null: nothing was claimed
 }
 
 // Lost is work that came to nothing, for one cause.
@@ -159,7 +162,7 @@ type Queue struct {
 	Log        Footer   `json:"log"`
 	Span       Seconds  `json:"span_seconds"`
 	Totals     Totals   `json:"totals"`
-	Waits      Waits    `json:"waits"`
+	Waits      *Waits   `json:"waits"` // null: nothing was claimed
 	Pending    int      `json:"pending"`
 	Held       int      `json:"held"`
 	ArrivedPH  float64  `json:"arrived_per_hour"`

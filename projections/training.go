@@ -69,18 +69,19 @@ func ExplorationFor(v View, config domain.ConfigKey, now time.Time) (domain.Boos
 	return boost, live, nil
 }
 
-// TrainingOn says which training runs on a node: while it does, an idle GPU is
-// no reason to call the node idle.
-func TrainingOn(v View, node domain.NodeID) (domain.ConfigKey, domain.RunningTraining, bool, error) {
+// Trainers says which nodes train, and what: while one does, an idle GPU is no
+// reason to call the node idle.
+func Trainers(v View) (map[domain.NodeID]domain.ConfigKey, error) {
+	trainers := map[domain.NodeID]domain.ConfigKey{}
 	for entry, err := range TrainingTable.Scan(v, Span{}) {
 		if err != nil {
-			return "", domain.RunningTraining{}, false, err
+			return nil, err
 		}
-		if running := entry.Row.Running; running != nil && running.NodeID == node {
-			return entry.Row.ConfigKey, *running, true, nil
+		if running := entry.Row.Running; running != nil && trainers[running.NodeID] == "" {
+			trainers[running.NodeID] = entry.Row.ConfigKey
 		}
 	}
-	return "", domain.RunningTraining{}, false, nil
+	return trainers, nil
 }
 
 // OneTraining asks for the training of one game, or of all.

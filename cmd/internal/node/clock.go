@@ -135,8 +135,17 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 	if err != nil {
 		return nil, err
 	}
+	shortest := min(policy.Idle.Seconds, policy.Idle.ZombieSeconds).Duration()
+	idle := n.levels.idle(now.Add(-shortest))
+	if len(noticed)+len(idle) == 0 {
+		return nil, nil
+	}
+	about, err := lookAround(v)
+	if err != nil {
+		return nil, err
+	}
 	for _, row := range inTurn(&n.levels.busyTurn, noticed, policy.Idle.MaxPerLook, func(row projections.IdleRow) domain.NodeID { return row.NodeID }) {
-		reason, err := n.busyFor(v, row.NodeID, now)
+		reason, err := n.busyFor(v, row.NodeID, now, about)
 		if err != nil {
 			return nil, err
 		}
@@ -147,9 +156,8 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 			})
 		}
 	}
-	shortest := min(policy.Idle.Seconds, policy.Idle.ZombieSeconds).Duration()
-	for _, node := range inTurn(&n.levels.idleTurn, n.levels.idle(now.Add(-shortest)), policy.Idle.MaxPerLook, func(node domain.NodeID) domain.NodeID { return node }) {
-		said, err := n.idler(v, node, now, policy.Idle)
+	for _, node := range inTurn(&n.levels.idleTurn, idle, policy.Idle.MaxPerLook, func(node domain.NodeID) domain.NodeID { return node }) {
+		said, err := n.idler(v, node, now, policy.Idle, about)
 		if err != nil {
 			return nil, err
 		}
@@ -158,12 +166,23 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 	return due, nil
 }
 
-// idler is what to say of one node whose GPU does nothing.
-func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, policy domain.IdlePolicy) ([]commands.Timed, error) {
-	row, known, err := projections.NodesTable.Get(v, string(node))
-	if err != nil || !known || row.State != domain.NodeOnline {
-		return nil, err
+// surroundings is what a look at idle nodes has to know once, not for each node.
+type surroundings struct {
+	queued bool // there is anything to be had
+	trains map[domain.NodeID]domain.ConfigKey
+}
+
+func lookAround(v projections.View) (s surroundings, err error) {
+	if s.queued, err = projections.AnyQueued(v); err != nil {
+		return s, err
 	}
+	s.trains, err = projections.Trainers(v)
+	return s, err
+}
+
+// idler is what to say of one node whose GPU does nothing. The row of the node
+// is read last: of most there is nothing to say.
+func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, policy domain.IdlePolicy, about surroundings) ([]commands.Timed, error) {
 	last, _ := n.levels.last(node)
 	held, err := projections.HeldBy(v, node)
 	if err != nil {
@@ -178,21 +197,24 @@ func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, poli
 		if err != nil || len(stalled) == 0 {
 			return nil, err
 		}
+		if row, known, err := projections.NodesTable.Get(v, string(node)); err != nil || !known || row.State != domain.NodeOnline {
+			return nil, err
+		}
 		return []commands.Timed{{
 			ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, last.dead.Format(domain.Timestamp), held[0].TaskID, held[0].Lease),
 			Command: commands.ZombieNode{NodeID: node, Since: last.dead, Tasks: stalled},
 		}}, nil
 	}
-	_, _, trains, err := projections.TrainingOn(v, node)
-	if err != nil {
-		return nil, err
-	}
-	if trains { // with or without an item: what comes after it begins anew
+	if _, trains := about.trains[node]; trains { // with or without an item: what comes after it begins anew
 		n.levels.works(node, now)
 		return nil, nil
 	}
-	if row.IdleSince != nil || now.Sub(last.idle) < policy.Seconds.Duration() {
+	if !about.queued || now.Sub(last.idle) < policy.Seconds.Duration() {
 		return nil, nil
+	}
+	row, known, err := projections.NodesTable.Get(v, string(node))
+	if err != nil || !known || row.State != domain.NodeOnline || row.IdleSince != nil {
+		return nil, err
 	}
 	wanted, err := n.wouldGet(v, node, now)
 	if err != nil || wanted == "" {
@@ -205,7 +227,7 @@ func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, poli
 }
 
 // busyFor tells why an idleness that was noticed is over; empty when it is not.
-func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time) (string, error) {
+func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time, about surroundings) (string, error) {
 	held, err := projections.HeldBy(v, node)
 	if err != nil {
 		return "", err
@@ -213,11 +235,14 @@ func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time) (s
 	if len(held) > 0 {
 		return "it holds work", nil
 	}
-	if config, _, trains, err := projections.TrainingOn(v, node); err != nil || trains {
-		return fmt.Sprintf("it trains %s", config), err
+	if config, trains := about.trains[node]; trains {
+		return fmt.Sprintf("it trains %s", config), nil
 	}
 	if last, known := n.levels.last(node); known && last.idle.IsZero() && last.level.GPUPercent != nil {
 		return "its GPU works", nil
+	}
+	if !about.queued {
+		return "there is nothing that it may take", nil
 	}
 	wanted, err := n.wouldGet(v, node, now)
 	if err != nil || wanted != "" {
@@ -229,9 +254,6 @@ func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time) (s
 // wouldGet is the type of the item that a node would be given if it asked;
 // empty for none.
 func (n *Node) wouldGet(v projections.View, node domain.NodeID, now time.Time) (string, error) {
-	if queued, err := projections.AnyQueued(v); err != nil || !queued {
-		return "", err
-	}
 	policy, err := n.policyInForce(now)
 	if err != nil {
 		return "", err

@@ -251,8 +251,8 @@ p-big,4000,1024,8,1000,,LS,Succeeded,20,4000,40
 p-cpu,4000,1024,0,0,,BE,Succeeded,20,86400,30
 p-deleted,4000,1024,1,1000,,LS,Running,30,70000,50
 p-waits,4000,1024,1,1000,,LS,Pending,40,60000,
-p-long,4000,1024,1,1000,,LS,Running,50,9000000,60
-p-late,4000,1024,1,1000,,LS,Succeeded,8999900,9000000,8999950
+p-long,4000,1024,1,1000,,LS,Running,50,2600000,60
+p-late,4000,1024,1,1000,,LS,Succeeded,2599900,2600000,2599950
 `)
 	s, err := OpenB(t.Context(), []string{nodes, pods}, 0)
 	if err != nil {

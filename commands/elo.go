@@ -55,14 +55,16 @@ func recordMatch(r domain.Ratings, c RecordMatch, facts domain.Facts) ([]domain.
 	for _, player := range c.Participants {
 		names = append(names, player.Name())
 	}
-	return rerated(r, event, c.ConfigKey, unique(names), facts), nil
+	return rerated(r, []domain.Event{event}, c.ConfigKey, unique(names), facts), nil
 }
 
-// rerated is a fact with the ratings it moves.
-func rerated(r domain.Ratings, fact domain.Event, config domain.ConfigKey, names []string, facts domain.Facts) []domain.Event {
-	events := []domain.Event{fact}
-	before := r.Standings(facts.Policy.Elo)
-	after := r.Evolve(domain.Envelope{Event: fact})
+// rerated is facts with the ratings they move.
+func rerated(r domain.Ratings, told []domain.Event, config domain.ConfigKey, names []string, facts domain.Facts) []domain.Event {
+	events := slices.Clone(told)
+	before, after := r.Standings(facts.Policy.Elo), r
+	for _, fact := range told {
+		after = after.Evolve(domain.Envelope{Event: fact})
+	}
 	for _, moved := range after.Rerate(config, names, facts.Policy.Elo) {
 		events = append(events, moved)
 		after = after.Evolve(domain.Envelope{Event: moved})
@@ -101,7 +103,7 @@ func recordResults(r domain.Ratings, c recordElo, facts domain.Facts) ([]domain.
 		return nil, nil
 	}
 	fact := domain.EloResultsRecorded{ConfigKey: c.ConfigKey, FactID: c.FactID, ModelID: c.ModelID, Results: played}
-	return rerated(r, fact, c.ConfigKey, unique(names), facts), nil
+	return rerated(r, []domain.Event{fact}, c.ConfigKey, unique(names), facts), nil
 }
 
 // Elo is how the commands of the ratings are run.
@@ -115,6 +117,8 @@ func Elo() []Spec {
 				return c, domain.Faulty("elo.match", c.event().Validate())
 			})),
 		Handle("let the results of an evaluation count", recordResults),
+		HandleAnswer("take over facts that another node has, and say what each side lacks", syncElo, eloSynced,
+			Normalize(completeSync), Consult(func(SyncElo) bool { return true }, consultSync)),
 	}...)
 }
 

@@ -33,11 +33,12 @@ func (e EloResultsRecorded) Validate() []Fault {
 	c.config(e.ConfigKey)
 	c.text("fact_id", e.FactID)
 	c.name("model_id", string(e.ModelID))
-	if len(e.Results) == 0 {
-		c.fault("results", "want at least one")
-	}
+	resultChecks(&c, e.Results)
 	return c
 }
+
+// Digest names the fact by all that it says.
+func (e EloResultsRecorded) Digest() string { return contentHash(e) }
 
 // MatchPlayer is a player of a game: a model, under the harness that drove it.
 type MatchPlayer struct {

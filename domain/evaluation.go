@@ -43,26 +43,7 @@ func (e EvaluationCompleted) Validate() []Fault {
 	c.config(e.ConfigKey)
 	c.name("model_id", string(e.ModelID))
 	within(&c, "games_played", e.GamesPlayed, 1, maxGames)
-	if len(e.Results) == 0 {
-		c.fault("results", "want wins, losses and draws against at least one opponent")
-	}
-	met := make(map[string]bool, len(e.Results))
-	games := 0
-	for _, result := range e.Results {
-		switch {
-		case result.Opponent == "":
-			c.fault("results.opponent", "required")
-		case met[result.Opponent]:
-			c.fault("results.opponent", "want each opponent once, found %q twice", clip(result.Opponent, 64))
-		}
-		met[result.Opponent] = true
-		within(&c, "results.wins", result.Wins, 0, maxGames)
-		within(&c, "results.losses", result.Losses, 0, maxGames)
-		within(&c, "results.draws", result.Draws, 0, maxGames)
-		within(&c, "results.errors", result.Errors, 0, maxGames)
-		games += result.Games()
-		pentanomialChecks(&c, result)
-	}
+	games := resultChecks(&c, e.Results)
 	if len(c) == 0 && games > e.GamesPlayed {
 		c.fault("games_played", "want at least the %d games of the results, found %d", games, e.GamesPlayed)
 	}
@@ -70,6 +51,30 @@ func (e EvaluationCompleted) Validate() []Fault {
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))
 	return c
+}
+
+// resultChecks checks results against opponents, and counts their games.
+func resultChecks(c *checks, results []OpponentResult) (games int) {
+	if len(results) == 0 {
+		c.fault("results", "want wins, losses and draws against at least one opponent")
+	}
+	met := make(map[string]bool, len(results))
+	for _, result := range results {
+		switch {
+		case result.Opponent == "":
+			c.fault("results.opponent", "required")
+		case met[result.Opponent]:
+			c.fault("results.opponent", "want each opponent once, found %q twice", clip(result.Opponent, 64))
+		}
+		met[result.Opponent] = true
+		within(c, "results.wins", result.Wins, 0, maxGames)
+		within(c, "results.losses", result.Losses, 0, maxGames)
+		within(c, "results.draws", result.Draws, 0, maxGames)
+		within(c, "results.errors", result.Errors, 0, maxGames)
+		games += result.Games()
+		pentanomialChecks(c, result)
+	}
+	return games
 }
 
 // pentanomialChecks wants pairs to be those of the games that are counted.

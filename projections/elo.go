@@ -56,16 +56,17 @@ var (
 	eloHistoryTable = Table[RatingMove]{"elo.history"}
 	eloMatchesTable = Table[MatchFact]{"elo.matches"}
 	eloFactsTable   = Table[FactRef]{"elo.facts"}
+	eloDigestsTable = Table[FactRef]{"elo.digests"}
 )
 
 // EloProjection is the read model of the ratings.
 func EloProjection() Projection {
 	return Projection{
-		Name: "elo", Version: 2, About: "match facts, and the ratings they add up to",
-		Tables: []string{eloPlayersTable.Name, eloHistoryTable.Name, eloMatchesTable.Name, eloFactsTable.Name},
+		Name: "elo", Version: 3, About: "match facts, and the ratings they add up to",
+		Tables: []string{eloPlayersTable.Name, eloHistoryTable.Name, eloMatchesTable.Name, eloFactsTable.Name, eloDigestsTable.Name},
 		Handlers: []Handler{
 			On(func(tx Tx, e domain.Envelope, fact domain.EloResultsRecorded) error {
-				return eloFact(tx, e, fact.ConfigKey, fact.FactID, func() error {
+				return eloFact(tx, e, fact.ConfigKey, fact.FactID, fact.Digest(), func() error {
 					for _, r := range fact.Results {
 						if err := eloMeeting(tx, e, fact.ConfigKey, string(fact.ModelID), r.Opponent, r.Wins, r.Losses, r.Draws); err != nil {
 							return err
@@ -75,7 +76,7 @@ func EloProjection() Projection {
 				})
 			}),
 			On(func(tx Tx, e domain.Envelope, fact domain.EloMatchRecorded) error {
-				return eloFact(tx, e, fact.ConfigKey, fact.MatchID, func() error { return eloGame(tx, e, fact) })
+				return eloFact(tx, e, fact.ConfigKey, fact.MatchID, fact.Identity(), func() error { return eloGame(tx, e, fact) })
 			}),
 			On(eloMoved),
 			On(eloStands),
@@ -84,12 +85,15 @@ func EloProjection() Projection {
 }
 
 // eloFact counts a fact once.
-func eloFact(tx Tx, e domain.Envelope, config domain.ConfigKey, id string, count func() error) error {
+func eloFact(tx Tx, e domain.Envelope, config domain.ConfigKey, id, digest string, count func() error) error {
 	key := pair(string(config), id)
 	if _, counted, err := eloFactsTable.Get(tx, key); err != nil || counted {
 		return err
 	}
 	if err := eloFactsTable.Put(tx, key, FactRef{e.Position}); err != nil {
+		return err
+	}
+	if err := eloDigestsTable.Put(tx, pair(string(config), digest), FactRef{e.Position}); err != nil {
 		return err
 	}
 	if err := eloMatchesTable.Put(tx, pair(string(config), positionKey(e.Position)), MatchFact{e.Position, e.Time, e.Type, slices.Clone(e.Data)}); err != nil {
@@ -197,7 +201,9 @@ type Ranked struct {
 	Losses  int      `json:"losses"`
 	Draws   int      `json:"draws"`
 	LOS     *float64 `json:"los"` // likelihood of superiority over the next; null: there is none, or both are pinned
-	over    string
+	// Position is that of the last event that moved anything of this.
+	Position domain.Position `json:"position"`
+	over     string
 }
 
 // EloRankings answers the published ratings of a game, best first. A player
@@ -224,7 +230,7 @@ func EloRankings(v View, q RankingsAsked) (Rankings, error) {
 			return Rankings{}, err
 		}
 		row := entry.Row
-		place := Ranked{ModelID: row.Name, Kind: "model", Error: row.Error, Games: row.Games, Wins: row.Wins, Losses: row.Losses, Draws: row.Draws, LOS: row.LOS, over: row.Over}
+		place := Ranked{ModelID: row.Name, Kind: "model", Error: row.Error, Games: row.Games, Wins: row.Wins, Losses: row.Losses, Draws: row.Draws, LOS: row.LOS, Position: row.Position, over: row.Over}
 		pin, pinned := policy.Elo.Pin(row.Name)
 		switch {
 		case pinned:

@@ -86,7 +86,7 @@ func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
 
 func newElo(a *app) *cobra.Command {
 	limit := "most to list (default 100)"
-	return group(a, "elo", "See the ratings of a game and the facts behind them",
+	c := group(a, "elo", "See the ratings of a game and the facts behind them",
 		"  rift elo rankings hex8_2p\n  rift elo history hex8_2p --model-id 9f2c…", []endpoint{
 			{
 				name: "rankings", short: "List the players of a game by rating", route: "elo.rankings", args: []string{"config_key"}, needs: 1,
@@ -100,7 +100,15 @@ func newElo(a *app) *cobra.Command {
 				help:    map[string]string{"config_key": "the game", "model_id": "only this model", "from": "begin at this position", "limit": limit},
 				empty:   "no rating of {config_key} has moved", show: showRatingMoves,
 			},
+			{
+				name: "matches", short: "List the facts behind the ratings of a game, oldest first", route: "elo.matches", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo matches hex8_2p --limit 20\n  rift elo matches hex8_2p -o jsonl",
+				help:    map[string]string{"config_key": "the game", "from": "begin at this position", "limit": limit},
+				empty:   "no game of {config_key} counts yet", show: showMatches,
+			},
 		})
+	c.AddCommand(newEloSync(a))
+	return c
 }
 
 func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {

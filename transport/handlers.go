@@ -30,14 +30,19 @@ type HandlersQuery struct {
 	Ran   bool   `query:"ran"`
 }
 
+// Keeps tells whether a handler is meant: its event, its name, and the name it is
+// documented by.
+func (q HandlersQuery) Keeps(event, name, documented string) bool {
+	return (q.Event == "" || q.Event == event) && (q.Name == "" || q.Name == name || q.Name == documented)
+}
+
 func tellHandlers(ctx context.Context, b Backend, q HandlersQuery) (Handlers, domain.Position, error) {
 	handlers, err := b.Handlers(ctx)
 	if err != nil {
 		return handlers, 0, err
 	}
 	handlers.Handlers = slices.DeleteFunc(handlers.Handlers, func(row HandlerRow) bool {
-		return q.Event != "" && row.Event != q.Event || q.Name != "" && row.Name != q.Name && row.Documented != q.Name ||
-			q.Ran && row.Runs == 0 && row.Failures == 0
+		return !q.Keeps(row.Event, row.Name, row.Documented) || q.Ran && row.Runs == 0 && row.Failures == 0
 	})
 	return handlers, handlers.Position, nil
 }

@@ -106,7 +106,7 @@ letters, lag, last run; --ran leaves out what had nothing to do there yet.`,
 				return err
 			}
 			return p.Print(handlerListing(slices.DeleteFunc(lines, func(line handlerLine) bool {
-				return q.Event != "" && line.Event != q.Event || q.Name != "" && line.Name != q.Name && line.Documented != q.Name
+				return !q.Keeps(line.Event, line.Name, line.Documented)
 			})))
 		},
 	}

@@ -139,3 +139,64 @@ func TestLargeItemsWaitForEverWithoutReservations(t *testing.T) {
 		}
 	}
 }
+
+// As many nodes as the policy says keep room, for the oldest items there are. One
+// that becomes known later, because only another node may have it, supersedes a
+// younger one: that one's node goes on with what fits, keeps nothing for it while
+// the older one waits, and does so again once that has started.
+func TestAnOlderReservationSupersedesAYounger(t *testing.T) {
+	policy := smallPolicy()
+	policy.ReservedEvery, policy.Reservations, policy.ReserveAfter, policy.ReserveSeconds = 2, 1, 10, 10_000
+	b := &busy{flood: flood{x: sched.New(compile(t, policy), nil), now: epoch}, ends: map[string]time.Time{}}
+	for _, node := range []sched.Node{{ID: "n1"}, {ID: "n2", Words: []string{"special"}}} {
+		node.Slots, node.HasGPU = sched.Known(2), sched.Known(true)
+		if err := b.x.SetNode(node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.holds = func() time.Duration { return 1000 * time.Second }
+	for _, node := range []string{"n1", "n2"} {
+		b.add(t, sched.Item{Type: "stray"})
+		if got := b.claim(t, node); len(got) != 1 {
+			t.Fatalf("%s: want it half full, found %v", node, got)
+		}
+	}
+	b.now = b.now.Add(time.Second)
+	older := b.add(t, sched.Item{Type: "train", Config: "a", Words: []string{"special"}})
+	b.now = b.now.Add(time.Second)
+	younger := b.add(t, sched.Item{Type: "train", Config: "b"})
+	b.now = b.now.Add(900 * time.Second)
+	small := b.add(t, sched.Item{Type: "stray"})
+
+	kept := func(when string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, one := range b.x.Kept(b.now.UnixMicro()) {
+			got = append(got, one.Node+" "+one.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: want room kept as %q, found %q", when, want, got)
+		}
+	}
+	if got := b.claim(t, "n1"); len(got) != 0 {
+		t.Fatalf("n1: want its free slot kept, found %v", got)
+	}
+	kept("the younger one alone", "n1 "+younger)
+	if got := b.claim(t, "n2"); len(got) != 0 {
+		t.Fatalf("n2: want its free slot kept, found %v", got)
+	}
+	kept("the older one came to it", "n2 "+older)
+	if got := b.claim(t, "n1"); !slices.Equal(got, []string{small}) {
+		t.Errorf("n1: want it to go on with %s, found %v", small, got)
+	}
+	b.now = b.now.Add(100 * time.Second)
+	b.end() // the first strays; n1 has the small one for long yet
+	if got := b.claim(t, "n2"); !slices.Equal(got, []string{older}) {
+		t.Errorf("n2: want %s started, found %v", older, got)
+	}
+	b.add(t, sched.Item{Type: "stray"})
+	if got := b.claim(t, "n1"); len(got) != 0 {
+		t.Errorf("n1: want its free slot kept again, found %v", got)
+	}
+	kept("the older one has started", "n1 "+younger)
+}

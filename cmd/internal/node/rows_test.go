@@ -107,7 +107,10 @@ func TestRow32AHoldIsGivenBackByWhoeverEndsTheCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return d, end
+		var once sync.Once
+		ends := func(settled domain.Position) { once.Do(func() { end(settled) }) }
+		t.Cleanup(func() { ends(0) })
+		return d, ends
 	}
 	elsewhere := func(end func(domain.Position), settled domain.Position) {
 		done := make(chan struct{})

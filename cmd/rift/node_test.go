@@ -103,7 +103,7 @@ func TestTheLifeOfAnItem(t *testing.T) {
 	do("admin", "handlers", "-o", "table").want(t, exitDone, "TASK_CLAIMED", "")
 	do("admin", "projections", "-o", "table").want(t, exitDone, "work", "")
 	do("admin", "projections", "list", "-o", "csv").want(t, exitDone, "work,", "")
-	do("admin", "projections", "rebuild", "wrok").want(t, exitError, "", "`rift admin projections` lists the read models")
+	do("admin", "projections", "rebuild", "works").want(t, exitError, "", "`rift admin projections` lists the read models")
 	do("admin", "projections", "rebuild", "work", "--dry-run", "-o", "table").want(t, exitDone, "nothing was stored", "")
 	do("admin", "projections", "rebuild", "work", "--reason", "rows look wrong", "-o", "table").want(t, exitDone,
 		"PROJECTION_REBUILD_REQUESTED in admin-main:projection:work at", "work was built again: version")

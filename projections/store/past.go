@@ -186,13 +186,13 @@ func (s *Store) maybeSnapshot() {
 		return
 	}
 	p.taking = true
-	print := p.print
+	prints := p.print
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
 		select {
 		case <-flushed:
-			p.take(at, print)
+			p.take(at, prints)
 		case <-s.closing.Done():
 		}
 		p.mu.Lock()
@@ -203,8 +203,8 @@ func (s *Store) maybeSnapshot() {
 
 // take makes a snapshot of what has been flushed, at or past a position. One
 // that other editions overtook is thrown away.
-func (p *past) take(at domain.Position, print string) {
-	dir := p.store.options.FS.PathJoin(p.kept, fmt.Sprintf("%020d-%s", uint64(at), print))
+func (p *past) take(at domain.Position, prints string) {
+	dir := p.store.options.FS.PathJoin(p.kept, fmt.Sprintf("%020d-%s", uint64(at), prints))
 	kept, err := p.link(dir)
 	if err != nil {
 		p.store.options.Logger.Warn("no snapshot for questions about the past", "position", uint64(at), "error", err)
@@ -213,7 +213,7 @@ func (p *past) take(at domain.Position, print string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.print != print {
+	if p.print != prints {
 		p.remove(dir)
 		return
 	}

@@ -35,7 +35,7 @@ var alarmsTable = Table[AlarmRow]{"alarms.kinds"}
 // AlarmsProjection is the read model of the silences.
 func AlarmsProjection() Projection {
 	return Projection{
-		Name: "alarms", Version: 1, About: "when work was last given out, completed, copied, exported, trained, measured and promoted",
+		Name: "alarms", Version: 2, About: "when work was last given out, completed, copied, exported, trained, measured and promoted",
 		Tables: []string{alarmsTable.Name},
 		Handlers: []Handler{
 			On(demands[domain.TaskSpawned](domain.SilentDispatch)),
@@ -58,6 +58,7 @@ func AlarmsProjection() Projection {
 				}
 				return succeeded(tx, e, domain.SilentExport)
 			}),
+			On(demands[domain.TrainingRequested](domain.SilentTraining)), // asked for, and perhaps never begun
 			On(demands[domain.TrainingStarted](domain.SilentTraining)),
 			On(func(tx Tx, e domain.Envelope, done domain.TrainingCompleted) error {
 				if !done.Success {

@@ -1,11 +1,17 @@
 package script
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // Silence is a metric too, with the alarm beside it.
@@ -38,5 +44,110 @@ func TestSilencesAreMetrics(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q among the metrics", want)
 		}
+	}
+}
+
+// tell runs a directive that is to be taken.
+func (env *Env) tell(t *testing.T, step string) string {
+	t.Helper()
+	var out string
+	datadriven.RunTestFromString(t, step+"\n----\n", func(t *testing.T, d *datadriven.TestData) string {
+		out = env.Run(t.Context(), d)
+		return d.Expected
+	})
+	if strings.Contains(out, "error: ") || strings.Contains(out, "urn:rift:problem") {
+		t.Fatalf("%s\n%s", step, out)
+	}
+	return out
+}
+
+// Each of the seven silences is counted from the first demand, is a query, a
+// metric and, when its limit is over, an alarm; the success ends it.
+func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
+	event := func(kind, payload string) string {
+		return "http POST /events\n{\"type\":\"" + kind + "\",\"payload\":" + payload + "}"
+	}
+	add, claim := "command work.add\n{\"task_id\":\"t1\",\"task_type\":\"selfplay\"}", "command work.claim\n{\"node_id\":\"n1\"}"
+	trained := event("TRAINING_COMPLETED", `{"config_key":"hex8_2p","task_id":"t1","model_id":"m1","success":true}`)
+	measured := func(model string, games int) string {
+		return event("EVALUATION_COMPLETED", fmt.Sprintf(`{"config_key":"hex8_2p","model_id":%q,"games_played":%d,"results":[{"opponent":"random","wins":%d,"losses":%d,"draws":0},{"opponent":"heuristic","wins":%d,"losses":%d,"draws":0}]}`,
+			model, 2*games, games-1, 1, games-2, 2))
+	}
+	stories := map[domain.SilenceKind]struct{ demand, success []string }{
+		domain.SilentDispatch:   {[]string{add}, []string{claim}},
+		domain.SilentCompletion: {[]string{add, claim}, []string{"drain", "tick 1h", claim, "command work.complete\n{\"task_id\":\"t1\",\"lease\":2}"}},
+		domain.SilentSync:       {[]string{event("DATA_SYNC_STARTED", `{"sync_id":"s1","node_id":"n1","sync_type":"games"}`)}, []string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"games"}`)}},
+		domain.SilentExport:     {[]string{event("DATA_SYNC_STARTED", `{"sync_id":"s1","node_id":"n1","sync_type":"npz"}`)}, []string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"npz"}`)}},
+		domain.SilentTraining:   {[]string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"games","config_key":"hex8_2p","games_synced":500}`), "drain"}, []string{trained}},
+		domain.SilentEvaluation: {[]string{trained}, []string{measured("m1", 20)}},
+		domain.SilentPromotion:  {[]string{measured("m1", 10), "drain"}, []string{measured("m2", 100), "drain"}},
+	}
+	if len(stories) != len(domain.SilenceKinds) {
+		t.Fatalf("want a story for each of %v", domain.SilenceKinds)
+	}
+	for _, kind := range domain.SilenceKinds {
+		t.Run(string(kind), func(t *testing.T) {
+			env, err := New(Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = env.Close() }()
+			state := func() (state string, silent *float64) {
+				status, body := env.Ask(t.Context(), "/alarms")
+				var answer struct {
+					Alarms []struct {
+						Kind          domain.SilenceKind `json:"kind"`
+						State         string             `json:"state"`
+						SilentSeconds *float64           `json:"silent_seconds"`
+					} `json:"alarms"`
+				}
+				if err := json.Unmarshal(body, &answer); err != nil || status != http.StatusOK {
+					t.Fatalf("%d %s %v", status, body, err)
+				}
+				for _, alarm := range answer.Alarms {
+					if alarm.Kind == kind {
+						return alarm.State, alarm.SilentSeconds
+					}
+				}
+				t.Fatalf("%s has no row", kind)
+				return "", nil
+			}
+			metric := func(name, value string) {
+				t.Helper()
+				if _, body := env.Ask(t.Context(), "/metrics"); !strings.Contains(string(body), fmt.Sprintf("%s{kind=%q} %s\n", name, kind, value)) {
+					t.Errorf("want %s of %s to be %s", name, kind, value)
+				}
+			}
+			if got, silent := state(); got != "idle" || silent != nil {
+				t.Fatalf("nobody has asked for a success, and it is %s for %v", got, silent)
+			}
+			for _, step := range stories[kind].demand {
+				env.tell(t, step)
+			}
+			limit := domain.DefaultPolicy().Alarms.Limit(kind)
+			env.now = env.now.Add(limit.Duration() - time.Second)
+			env.tell(t, "tick 0s")
+			if got, silent := state(); got != "ok" || silent == nil || *silent != float64(limit)-1 {
+				t.Fatalf("a second before the limit of %v it is %s for %v", limit, got, silent)
+			}
+			if told := env.tell(t, "tick 1s"); !strings.Contains(told, `SILENCE_ALARM_RAISED {"kind":"`+string(kind)) {
+				t.Fatalf("want the alarm, found\n%s", told)
+			}
+			metric("rift_silence_alarm", "1")
+			metric("rift_seconds_since_last", strconv.FormatFloat(float64(limit), 'g', -1, 64))
+			if got, _ := state(); got != "alarm" {
+				t.Errorf("want an alarm, found %s", got)
+			}
+			for _, step := range stories[kind].success {
+				env.tell(t, step)
+			}
+			if told := env.tell(t, "tick 1s"); !strings.Contains(told, `SILENCE_ALARM_CLEARED {"kind":"`+string(kind)) {
+				t.Fatalf("want the end of the alarm, found\n%s", told)
+			}
+			metric("rift_silence_alarm", "0")
+			if got, silent := state(); got != "ok" || silent == nil || *silent > 1 {
+				t.Errorf("want it over, found %s for %v", got, silent)
+			}
+		})
 	}
 }

@@ -140,7 +140,7 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 
 // early is a try that does not wait. Done says that it answers the command.
 func (b *Bus) early(ctx context.Context, office EarlyOffice, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, done bool, err error) {
-	desk, closeDesk, ok, err := office.Early(ctx, spec.early(c))
+	desk, closeDesk, ok, err := office.Early(ctx, spec.early(c), facts.Command)
 	if err != nil || !ok {
 		return Result{}, err != nil, err
 	}

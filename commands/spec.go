@@ -57,10 +57,10 @@ type Office interface {
 type EarlyOffice interface {
 	Office
 	// Early is Open without the wait for what others were given meanwhile: the
-	// view has applied what commands under this name did before, and every event
-	// but of the kinds that only add work or use it up, and these but for the
-	// last few. Where that is no gain, ok is false.
-	Early(ctx context.Context, name string) (desk EarlyDesk, closeDesk func(settled domain.Position), ok bool, err error)
+	// view has applied what this very command did before, and every event but of
+	// the kinds that only add work or use it up, and these but for the last few.
+	// Where that is no gain, ok is false.
+	Early(ctx context.Context, node domain.NodeID, command string) (desk EarlyDesk, closeDesk func(settled domain.Position), ok bool, err error)
 }
 
 // EarlyDesk is a desk that knows what its view does not show yet.
@@ -70,6 +70,8 @@ type EarlyDesk interface {
 	Taken(name string) bool
 	// Arrived yields the kinds of items that were added since the view.
 	Arrived() iter.Seq[Arrival]
+	// Given are the items that the node was given since the view.
+	Given() []projections.Given
 }
 
 // Arrival is a kind of items that were added.
@@ -102,8 +104,9 @@ type Spec struct {
 	consult   func(Desk, domain.Command, domain.Facts) (domain.Command, error)
 	consults  func(domain.Command) bool
 	each      bool
+	ends      bool
 	glance    func(Desk, domain.Command, domain.Facts) (domain.Command, error)
-	early     func(domain.Command) string
+	early     func(domain.Command) domain.NodeID
 	kind      any // of state, a nil *S
 	fold      func(state any, events []domain.Envelope) any
 	decide    func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error)
@@ -144,6 +147,10 @@ func Consult[C domain.Command](needed func(C) bool, f func(Desk, C, domain.Facts
 
 // Each says that a step of a Fan that is refused refuses nothing but itself.
 func Each() SpecOption { return func(s *Spec) { s.each = true } }
+
+// Ends says that the command is mostly the last that its stream sees, so that
+// there is no use in remembering what the stream comes to.
+func Ends() SpecOption { return func(s *Spec) { s.ends = true } }
 
 // Glance lets a command look at the read models as they are, for what need not
 // be known to the last event: with Desk.Expect a count is still never overshot.
@@ -227,11 +234,10 @@ func Fan[C domain.Command, A any](about string, plan func(Desk, C, domain.Facts)
 	return spec
 }
 
-// Early lets a Fan be planned at an EarlyDesk first, under the name that the
-// command's own past goes by. A plan that is wanting, that fails, or of which a
+// Early lets a Fan be planned at an EarlyDesk of its node first. A plan that is wanting, that fails, or of which a
 // step conflicts, is made anew at a desk that shows everything.
-func Early[C domain.Command](name func(C) string) SpecOption {
-	return func(s *Spec) { s.early = func(c domain.Command) string { return name(c.(C)) } }
+func Early[C domain.Command](node func(C) domain.NodeID) SpecOption {
+	return func(s *Spec) { s.early = func(c domain.Command) domain.NodeID { return node(c.(C)) } }
 }
 
 func specOf[C domain.Command](about string, options []SpecOption) Spec {

@@ -346,8 +346,11 @@ func planClaim(desk Desk, c ClaimTasks, facts domain.Facts) (Plan, error) {
 	if isEarly {
 		market.Taken = early.Taken
 	}
-	picked, err := projections.PickTasks(desk,
-		projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level}, market)
+	claimant := projections.Claimant{Node: c.NodeID, Capabilities: c.Capabilities, Limit: c.Limit, Slots: c.Slots, Level: facts.Level}
+	if isEarly {
+		claimant.Given = early.Given()
+	}
+	picked, err := projections.PickTasks(desk, claimant, market)
 	if err != nil {
 		return plan, err
 	}
@@ -496,16 +499,16 @@ func Work() []Spec {
 			},
 			Normalize(completeAdd), Glance(admitAdd),
 			Consult(func(c AddTask) bool { return c.UniqueKey != "" || len(c.DependsOn) > 0 || c.Replaces != "" }, consultAdd)),
-		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim), Early(func(c ClaimTasks) string { return string(c.NodeID) })),
+		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim), Early(func(c ClaimTasks) domain.NodeID { return c.NodeID })),
 		HandleAnswer("give an item to a node", lease, leased),
 		HandleAnswer("say that work on an item began", startTask, func(t domain.Task, _ StartTask, _ []domain.Envelope) TaskStarted { return TaskStarted{t.Deadline} }, Normalize(completeReport[StartTask])),
 		HandleAnswer("keep a lease alive", heartbeatTask, heartbeaten, Normalize(completeReport[HeartbeatTask])),
-		Handle("report an item done", completeTask, Normalize(completeReport[CompleteTask])),
+		Handle("report an item done", completeTask, Normalize(completeReport[CompleteTask]), Ends()),
 		Handle("report that an attempt failed", failTask, Normalize(completeReport[FailTask])),
 		Handle("give an item back unfinished", releaseTask, Normalize(completeReport[ReleaseTask])),
 		Handle("cancel an item", cancelTask, Normalize(func(c CancelTask, _ domain.Facts) (CancelTask, error) {
 			return c, domain.Faulty("work.cancel", nameFaults("task_id", string(c.TaskID)))
-		})),
+		}), Ends()),
 		Handle("end a lease whose deadline passed", expireTask),
 		Handle("decide what follows a failed attempt", retryTask),
 		Handle("queue an item whose back-off is over", requeueTask),

@@ -16,6 +16,14 @@ type Claimant struct {
 	Limit        int
 	Slots        int           // it says it has free; 0: it does not say
 	Level        *domain.Level // what it last said of itself
+	Given        []Given       // what it was given that the rows do not show
+}
+
+// Given is an item that a node was given.
+type Given struct {
+	TaskType  string
+	ConfigKey string
+	Done      bool // it holds it no more
 }
 
 // Market is what a choice is made by besides the rows.
@@ -132,7 +140,21 @@ func newPicker(v View, claimant Claimant, market Market) (*picker, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, given := range claimant.Given {
+		p.hold(given)
+	}
 	return p, p.gather()
+}
+
+// hold counts what the rows do not show.
+func (p *picker) hold(given Given) {
+	p.leases++
+	if given.Done {
+		return
+	}
+	p.used += max(min(p.market.Rules.Type(given.TaskType).Slots, p.slots), 1)
+	p.live[liveKey(p.node, given.TaskType, given.ConfigKey)]++
+	p.running[given.TaskType]++
 }
 
 // onePicker knows the node and no group.

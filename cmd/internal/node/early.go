@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -14,7 +15,8 @@ import (
 // would have to.
 const (
 	maxBehind   = 1024 // positions that the view of an early desk may be behind the log
-	maxNames    = 65536
+	maxNodes    = 65536
+	maxGiven    = 256 // items of one node
 	maxArrivals = 256
 )
 
@@ -29,13 +31,26 @@ var additive = map[string]bool{
 // freshness is what the view of an early desk must have applied. Its office's
 // lock guards it.
 type freshness struct {
-	all      domain.Position            // for everybody: the last event that is not additive
-	pasts    map[string]domain.Position // of those who had an early desk: up to what they did last
+	all      domain.Position // for everybody: the last event that is not additive
+	nodes    map[domain.NodeID]*past
 	arrivals map[commands.Arrival]domain.Position
 }
 
+// past is what a node was given lately.
+type past struct {
+	upTo  domain.Position // what is not told below
+	given []given         // in order of position
+}
+
+type given struct {
+	projections.Given
+	task    domain.TaskID
+	command string
+	at      domain.Position
+}
+
 func newFreshness() freshness {
-	return freshness{pasts: map[string]domain.Position{}, arrivals: map[commands.Arrival]domain.Position{}}
+	return freshness{nodes: map[domain.NodeID]*past{}, arrivals: map[commands.Arrival]domain.Position{}}
 }
 
 // note takes over what a command left on the log, before anybody is told of it.
@@ -48,10 +63,15 @@ func (o *office) note(events []domain.Envelope) {
 	f := &o.fresh
 	for i := range events {
 		e := &events[i]
-		if spawned, ok := e.Event.(domain.TaskSpawned); ok {
-			f.arrived(commands.Arrival{TaskType: spawned.TaskType, Priority: spawned.Priority}, e.Position, o.node.store)
-		} else if !additive[e.Type] {
-			f.all = max(f.all, e.Position)
+		switch event := e.Event.(type) {
+		case domain.TaskSpawned:
+			f.arrived(commands.Arrival{TaskType: event.TaskType, Priority: event.Priority}, e.Position, o.node.store)
+		case domain.TaskCompleted:
+			f.done(event.NodeID, event.TaskID)
+		default:
+			if !additive[e.Type] {
+				f.all = max(f.all, e.Position)
+			}
 		}
 	}
 }
@@ -72,8 +92,36 @@ func (f *freshness) arrived(kind commands.Arrival, at domain.Position, models *s
 	f.arrivals[kind] = max(f.arrivals[kind], at)
 }
 
+// must is what the view of a node's desk has to show.
+func (f *freshness) must(node domain.NodeID, command string, head domain.Position) domain.Position {
+	own, known := f.nodes[node]
+	if !known {
+		return head // nobody knows what it was given
+	}
+	must := max(f.all, own.upTo)
+	for _, one := range own.given {
+		if one.command == command {
+			must = max(must, one.at) // its repetition is answered from the rows
+		}
+	}
+	return must
+}
+
+// done notes that a node holds an item no more.
+func (f *freshness) done(node domain.NodeID, task domain.TaskID) {
+	own, known := f.nodes[node]
+	if !known {
+		return
+	}
+	for i := range own.given {
+		if own.given[i].task == task {
+			own.given[i].Done = true
+		}
+	}
+}
+
 // Early lends a desk whose view may be behind by what is additive.
-func (o *office) Early(ctx context.Context, name string) (commands.EarlyDesk, func(domain.Position), bool, error) {
+func (o *office) Early(ctx context.Context, node domain.NodeID, command string) (commands.EarlyDesk, func(domain.Position), bool, error) {
 	if o.node.config.Manual {
 		return nil, nil, false, nil // nobody brings its view up to date meanwhile
 	}
@@ -82,11 +130,7 @@ func (o *office) Early(ctx context.Context, name string) (commands.EarlyDesk, fu
 		return nil, nil, false, err
 	}
 	o.mu.Lock()
-	must, known := o.fresh.pasts[name]
-	if !known {
-		must = head // nobody knows what it did last
-	}
-	must = max(must, o.fresh.all)
+	must := o.fresh.must(node, command, head)
 	o.mu.Unlock()
 	if head > maxBehind {
 		must = max(must, head-maxBehind)
@@ -98,26 +142,61 @@ func (o *office) Early(ctx context.Context, name string) (commands.EarlyDesk, fu
 	if err != nil {
 		return nil, nil, false, err
 	}
-	return earlyDesk{d}, d.close, true, nil
+	return earlyDesk{d, node}, d.close, true, nil
 }
 
-// did notes how far what a name did reaches; 0 when nobody knows.
-func (o *office) did(name string, upTo domain.Position) {
+// claimed notes what a node was given, or that nobody knows.
+func (o *office) claimed(node domain.NodeID, command string, result commands.Result, err error) {
+	applied := o.node.store.Position()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	pasts := o.fresh.pasts
-	if upTo == 0 {
-		delete(pasts, name)
+	nodes := o.fresh.nodes
+	if err != nil {
+		delete(nodes, node)
 		return
 	}
-	if _, known := pasts[name]; !known && len(pasts) >= maxNames {
-		clear(pasts) // they are asked to wait once more
+	own := nodes[node]
+	if own == nil {
+		if len(nodes) >= maxNodes {
+			clear(nodes) // they have to wait once more
+		}
+		own = &past{}
+		nodes[node] = own
 	}
-	pasts[name] = upTo
+	own.given = slices.DeleteFunc(own.given, func(one given) bool { return one.at <= applied })
+	answer, ok := result.Answer.(commands.TasksClaimed)
+	if !ok || len(own.given)+len(answer.Items) > maxGiven {
+		own.given, own.upTo = nil, result.Position
+		return
+	}
+	for _, item := range answer.Items {
+		own.given = append(own.given, given{projections.Given{TaskType: item.TaskType, ConfigKey: item.ConfigKey}, item.TaskID, command, result.Position})
+	}
 }
 
 // earlyDesk is a desk with what its view does not show.
-type earlyDesk struct{ *desk }
+type earlyDesk struct {
+	*desk
+	node domain.NodeID
+}
+
+// Given are the items that the node was given since the view.
+func (d earlyDesk) Given() []projections.Given {
+	applied := d.Position()
+	d.office.mu.Lock()
+	defer d.office.mu.Unlock()
+	own, known := d.office.fresh.nodes[d.node]
+	if !known {
+		return nil
+	}
+	var since []projections.Given
+	for _, one := range own.given {
+		if one.at > applied {
+			since = append(since, one.Given)
+		}
+	}
+	return since
+}
 
 // Taken tells names that are held.
 func (d earlyDesk) Taken(name string) bool {

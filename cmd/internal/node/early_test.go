@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -117,12 +118,40 @@ func TestClaimsDoNotWaitForEachOther(t *testing.T) {
 			t.Errorf("node %s: want %s, found %s", node, want, got)
 		}
 	}
+	if got := f.claim("again", "a"); got != "t3" {
+		t.Errorf("the next claim of a node: want the item that is left, found %s", got)
+	}
 	if now := f.store.Position(); now != at {
 		t.Fatalf("want read models that stay at %d, found them at %d", at, now)
 	}
-	// The next claim of a node looks at what its last one did.
-	if got := f.later("again", "a"); got != "t3" {
-		t.Errorf("want the item that is left, found %s", got)
+	if got := f.later("early-a", "a"); got != "t0" {
+		t.Errorf("a repetition: want t0 again, found %s", got)
+	}
+}
+
+// What a node was given counts before the read models show it, until it is done.
+func TestClaimsCountWhatTheirNodeWasGiven(t *testing.T) {
+	f := unfollowed(t)
+	f.follow()
+	do(t, f.Node, "register", commands.RegisterNode{NodeID: "a", Facts: json.RawMessage(`{"slots":2}`)})
+	f.known("a") // takes one of the slots
+	for i := range 4 {
+		f.add(fmt.Sprint("t", i), 50)
+	}
+	f.pause()
+	at := f.store.Position()
+	if got := f.claim("second", "a"); got != "t0" {
+		t.Errorf("want t0, found %s", got)
+	}
+	do(t, f.Node, "done", commands.CompleteTask{Report: commands.Report{TaskID: "t0", Lease: 1}})
+	if got := f.claim("third", "a"); got != "t1" {
+		t.Errorf("want t1, found %s", got)
+	}
+	if now := f.store.Position(); now != at {
+		t.Fatalf("want read models that stay at %d, found them at %d", at, now)
+	}
+	if got := f.later("fourth", "a"); got != "nothing" {
+		t.Errorf("a node that is full: want nothing, found %s", got)
 	}
 }
 
@@ -201,5 +230,28 @@ func TestClaimsMeetWhatWasCancelled(t *testing.T) {
 		return err
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is done makes room in the memory for what is not, and its report can be
+// repeated all the same.
+func TestWhatIsDoneIsNotRemembered(t *testing.T) {
+	f := unfollowed(t)
+	f.follow()
+	f.add("t", 50)
+	f.claim("take", "a")
+	f.pause()
+	memory := f.bus.Memory.(*memory)
+	stream := domain.TaskID("t").Stream()
+	if _, known := memory.pasts[stream]; !known {
+		t.Error("an item that is held: want it remembered")
+	}
+	report := commands.CompleteTask{Report: commands.Report{TaskID: "t", Lease: 1}}
+	first := do(t, f.Node, "done", report)
+	if _, known := memory.pasts[stream]; known {
+		t.Error("an item that is done: want it forgotten")
+	}
+	if again := do(t, f.Node, "done", report); !again.Duplicate || again.Position != first.Position {
+		t.Errorf("a repetition: want what was recorded at %d, found %+v", first.Position, again)
 	}
 }

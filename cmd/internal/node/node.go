@@ -284,11 +284,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	result, err := n.bus.Do(ctx, facts, order.Command)
 	n.office.note(result.Events)
 	if claim, ok := order.Command.(commands.ClaimTasks); ok {
-		if err != nil {
-			n.office.did(string(claim.NodeID), 0)
-		} else {
-			n.office.did(string(claim.NodeID), result.Position)
-		}
+		n.office.claimed(claim.NodeID, order.ID, result, err)
 	}
 	if n.config.Done != nil {
 		n.config.Done(order.Command, result)

@@ -87,19 +87,19 @@ func (f *followed) known(nodes ...domain.NodeID) {
 	}
 }
 
-// later claims while nothing is followed, which must come to nothing, and again
+// later claims for node a while nothing is followed, which must come to nothing, and again
 // while everything is.
-func (f *followed) later(id string, node domain.NodeID) string {
+func (f *followed) later(id string) string {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Millisecond)
 	defer cancel()
-	result, err := f.Do(ctx, Order{ID: id, Command: commands.ClaimTasks{NodeID: node}})
+	result, err := f.Do(ctx, Order{ID: id, Command: commands.ClaimTasks{NodeID: "a"}})
 	if domain.CodeOf(err) != domain.Timeout {
 		f.t.Errorf("want no answer from the state at hand, found %+v, %v", result.Answer, err)
 	}
 	f.follow()
 	defer f.pause()
-	return f.claim(id, node)
+	return f.claim(id, "a")
 }
 
 // Claims go on while the read models are behind: each gets an item that nobody
@@ -124,7 +124,7 @@ func TestClaimsDoNotWaitForEachOther(t *testing.T) {
 	if now := f.store.Position(); now != at {
 		t.Fatalf("want read models that stay at %d, found them at %d", at, now)
 	}
-	if got := f.later("early-a", "a"); got != "t0" {
+	if got := f.later("early-a"); got != "t0" {
 		t.Errorf("a repetition: want t0 again, found %s", got)
 	}
 }
@@ -150,7 +150,7 @@ func TestClaimsCountWhatTheirNodeWasGiven(t *testing.T) {
 	if now := f.store.Position(); now != at {
 		t.Fatalf("want read models that stay at %d, found them at %d", at, now)
 	}
-	if got := f.later("fourth", "a"); got != "nothing" {
+	if got := f.later("fourth"); got != "nothing" {
 		t.Errorf("a node that is full: want nothing, found %s", got)
 	}
 }
@@ -185,7 +185,7 @@ func TestClaimsHearWhatWasAcknowledged(t *testing.T) {
 				}
 				return
 			}
-			if got := f.later("early", "a"); got != c.want {
+			if got := f.later("early"); got != c.want {
 				t.Errorf("want %s, found %s", c.want, got)
 			}
 		})
@@ -200,7 +200,7 @@ func TestClaimsFindWhatIsLeft(t *testing.T) {
 	f.known("a")
 	f.pause()
 	f.add("only", 50)
-	if got := f.later("one", "a"); got != "only" {
+	if got := f.later("one"); got != "only" {
 		t.Errorf("want the only item, found %s", got)
 	}
 	f.add("other", 50)
@@ -219,7 +219,7 @@ func TestClaimsMeetWhatWasCancelled(t *testing.T) {
 	f.add("t1", 50)
 	f.pause()
 	do(t, f.Node, "cancel", commands.CancelTask{TaskID: "t0"})
-	if got := f.later("early", "a"); got != "t1" {
+	if got := f.later("early"); got != "t1" {
 		t.Errorf("want the item that is left, found %s", got)
 	}
 	if err := f.store.View(func(v projections.View) error {

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	FS    vfs.FS       // nil: the disk
 	Codec domain.Codec // nil: encoding/json
-	// CacheRows bounds the rows kept in memory besides those waiting to be written; 0 means 32768.
+	// CacheRows bounds the rows kept in memory besides those waiting to be written; 0 means 20480.
 	CacheRows int
 	// BatchMax bounds the events of one batch; 0 means 4096. Batches are as
 	// small as one event when the store has caught up.
@@ -76,7 +76,7 @@ func (o Options) withDefaults() Options {
 	if o.Codec == nil {
 		o.Codec = domain.StandardCodec{}
 	}
-	setDefault(&o.CacheRows, 32768)
+	setDefault(&o.CacheRows, 20480)
 	setDefault(&o.BatchMax, 4096)
 	setDefault(&o.OutboxMax, 65536)
 	setDefault(&o.DeadLetterMax, 1000)

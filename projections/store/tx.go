@@ -20,6 +20,7 @@ type entry struct {
 	flying bool              // in a batch that is being written
 	placed bool              // in its table's sorted rows
 	used   bool              // asked for since the clock's hand last passed
+	slot   int               // in the cache
 	stored presence
 }
 
@@ -41,6 +42,9 @@ type table struct {
 	// whole says that every row of the table is in rows, so that what is not
 	// there does not exist. True until the first row is put out of memory.
 	whole bool
+	// asked says that somebody got a row of the table. Of others, like indexes
+	// that are only scanned, nothing is kept in memory once it is on disk.
+	asked bool
 	// filter knows the keys put since the table was empty; nil when it was not.
 	filter *keyFilter
 	dirty  []*entry
@@ -271,6 +275,7 @@ func (x *tx) Get(name, key string) (*projections.Cell, bool, error) {
 	if err != nil || e == nil || e.cell == nil {
 		return nil, false, err
 	}
+	t.asked = true
 	return e.cell, true, nil
 }
 
@@ -335,8 +340,22 @@ func (x *tx) keep(e *entry) *entry {
 	if len(x.cached) >= x.limit {
 		x.evict()
 	}
+	e.slot = len(x.cached)
 	x.cached = append(x.cached, e)
 	return e
+}
+
+// forget puts a row out of memory that is on disk as it is.
+func (x *tx) forget(e *entry) {
+	delete(e.table.rows, e.key)
+	if e.cell != nil {
+		e.table.whole = false
+	}
+	last := len(x.cached) - 1
+	moved := x.cached[last]
+	x.cached[e.slot], moved.slot = moved, e.slot
+	x.cached[last] = nil
+	x.cached = x.cached[:last]
 }
 
 // evict moves the clock's hand over the cache and puts rows out that nobody
@@ -355,14 +374,7 @@ func (x *tx) evict() {
 			x.hand++
 			continue
 		}
-		delete(e.table.rows, e.key)
-		if e.cell != nil {
-			e.table.whole = false
-		}
-		last := len(x.cached) - 1
-		x.cached[x.hand] = x.cached[last]
-		x.cached[last] = nil
-		x.cached = x.cached[:last]
+		x.forget(e)
 		wanted--
 	}
 }
@@ -415,7 +427,8 @@ func (x *tx) write(t *table, key string, cell *projections.Cell) {
 	} else {
 		x.journal = append(x.journal, undo{entry: e, cell: e.cell})
 	}
-	e.cell, e.used = cell, true
+	e.cell = cell
+	e.used = ok && cell != nil // what is gone, or was written without a look, goes first
 	if !e.dirty {
 		e.dirty = true
 		x.waiting++

@@ -112,7 +112,8 @@ func rowFault(e *entry, err error) error {
 }
 
 // landed marks the rows of a flight as committed. A row whose typed form is kept
-// lets go of its JSON: memory holds it once.
+// lets go of its JSON: memory holds it once. Rows of tables that nobody gets
+// rows of leave.
 func (x *tx) landed(rows []waitingRow) error {
 	for i := range rows {
 		row := &rows[i]
@@ -122,7 +123,12 @@ func (x *tx) landed(rows []waitingRow) error {
 		if row.change != put {
 			e.stored = absent
 		}
-		if !e.dirty && e.cell != nil && e.cell.Typed != nil {
+		if e.dirty {
+			continue
+		}
+		if !e.table.asked {
+			x.forget(e)
+		} else if e.cell != nil && e.cell.Typed != nil {
 			e.cell.JSON = nil
 		}
 	}

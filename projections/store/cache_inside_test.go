@@ -1,0 +1,91 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// Memory is for rows that somebody gets, not for an index that is written and
+// scanned.
+func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
+	db, err := pebble.Open("rows", &pebble.Options{FS: vfs.NewMem(), DisableWAL: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cacheRows = 20
+	x := newTx(db, domain.StandardCodec{}, cacheRows)
+	t.Cleanup(func() {
+		if err := x.refresh(); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	u := newUnit(projections.Projection{Name: "shop", Version: 1, Tables: []string{"shop.rows", "shop.index"}}, 0, unitRecord{}.switched())
+	if err := x.addUnit(u); err != nil {
+		t.Fatal(err)
+	}
+	rows, index := projections.Table[int]{Name: "shop.rows"}, projections.Table[int]{Name: "shop.index"}
+	key := func(n int) string { return fmt.Sprintf("%04d", n) }
+	gets := func(table projections.Table[int], n int) {
+		t.Helper()
+		x.enter(u, 1)
+		if found, there, err := table.Get(x, key(n)); err != nil || !there || found != n {
+			t.Fatalf("row %s of %s: want %d, found %d, %v, %v", key(n), table.Name, n, found, there, err)
+		}
+	}
+	lands := func() {
+		t.Helper()
+		flying := x.depart(nil)
+		batch := db.NewBatch()
+		if err := writeRows(batch, flying, x.codec); err != nil {
+			t.Fatal(err)
+		}
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.landed(flying); err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range x.cached {
+			if e.slot != i || e.table.rows[e.key] != e {
+				t.Fatalf("row %s of %s: want it found in slot %d, found %d", e.key, e.table.name, i, e.slot)
+			}
+		}
+	}
+	inMemory := func(table projections.Table[int]) int { return len(x.byUnit[u][table.Name].rows) }
+	for n := range 200 {
+		x.enter(u, 1)
+		for _, table := range []projections.Table[int]{rows, index} {
+			if err := table.Put(x, key(n), n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		gets(rows, n)
+		gets(rows, n/2) // often on disk only
+		if n%10 == 9 {
+			lands()
+			if kept := inMemory(index); kept != 0 {
+				t.Fatalf("want nothing kept of the index, found %d rows", kept)
+			}
+			if kept := inMemory(rows); kept < cacheRows/2 || kept > cacheRows && n > cacheRows {
+				t.Fatalf("want about %d rows kept, found %d", cacheRows, kept)
+			}
+		}
+		x.settleWrites()
+	}
+	for n := range 200 {
+		gets(rows, n)
+		gets(index, n)
+	}
+	if inMemory(index) == 0 {
+		t.Error("want rows kept of what somebody gets rows of, found none")
+	}
+}

@@ -187,7 +187,7 @@ func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
 // matchText is a fact as people read it: its name, and who did how against whom.
 func matchText(row projections.MatchFact) (name, outcome string, err error) {
 	if row.Type == (domain.EloMatchRecorded{}).EventType() {
-		match, err := decode[domain.EloMatchRecorded](json.RawMessage(row.Fact))
+		match, err := decode[domain.EloMatchRecorded](row.Fact)
 		if err != nil {
 			return "", "", err
 		}
@@ -200,7 +200,7 @@ func matchText(row projections.MatchFact) (name, outcome string, err error) {
 		slices.Sort(players)
 		return match.MatchID, strings.Join(players, ", "), nil
 	}
-	results, err := decode[domain.EloResultsRecorded](json.RawMessage(row.Fact))
+	results, err := decode[domain.EloResultsRecorded](row.Fact)
 	if err != nil {
 		return "", "", err
 	}

@@ -35,7 +35,6 @@ type observedItem struct {
 	node         domain.NodeID
 	end          string // the event that ended it
 	facts        int    // facts of its type that name it
-	refused      bool
 }
 
 type observedGame struct {

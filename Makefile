@@ -55,7 +55,7 @@ crash: ## kill a loaded node fifty times, one whose reactors have work at 400 of
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
 
 determinism: ## replay a generated log of a million events in every way it may be replayed
-	RIFT_LONG=1000000 $(GO) test -count=1 -timeout 60m -run 'TestAGeneratedLogIsDeterministic$$' -v ./cmd/internal/script
+	RIFT_LONG=1000000 $(GO) test -count=1 -timeout 60m -run 'TestAGeneratedLogIsDeterministic$$' -v ./cmd/internal/script -datadriven-quiet
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done

@@ -88,10 +88,14 @@ func TestRecordingsAreDeterministic(t *testing.T) {
 	}
 }
 
+// manyEvents is from where on a replay wants buffers of the usual size: small
+// ones are flushed and merged all the time.
+const manyEvents = 50_000
+
 // digestAt replays a log to a position and gives what the read models hash to.
 func digestAt(t *testing.T, log eventlog.Log, position domain.Position, options Options, strict bool) string {
 	t.Helper()
-	env, err := over(log, "models", options, store.Options{FS: vfs.NewMem(), Small: true, Strict: strict})
+	env, err := over(log, "models", options, store.Options{FS: vfs.NewMem(), Small: position < manyEvents, Strict: strict})
 	if err != nil {
 		t.Fatal(err)
 	}

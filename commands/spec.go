@@ -240,6 +240,17 @@ func Early[C domain.Command](node func(C) domain.NodeID) SpecOption {
 	return func(s *Spec) { s.early = func(c domain.Command) domain.NodeID { return node(c.(C)) } }
 }
 
+// DecidedBy gives the stream whose state alone decides a command, with the
+// command itself and its facts; none where it looks at read models or spans
+// streams. Commands decided by different streams cannot tell which came first.
+func (s Spec) DecidedBy(c domain.Command) (domain.StreamID, bool) {
+	target, targeted := c.(Targeted)
+	if !targeted || s.fan != nil || s.glance != nil || s.consult != nil && s.consults(c) {
+		return "", false
+	}
+	return target.Stream(), true
+}
+
 func specOf[C domain.Command](about string, options []SpecOption) Spec {
 	var zero C
 	spec := Spec{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
@@ -59,47 +60,132 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // DrainOnce runs what is in the outbox now and says how many commands that was.
-// An error means that the log could not take them; they stay.
+// An error means that the log could not take one of them; it stays, and so does
+// what must come after it.
 func (n *Node) DrainOnce(ctx context.Context) (int, error) {
 	entries, err := n.store.Outbox(ctx, store.Cursor{}, drainBatch)
 	if err != nil || len(entries) == 0 {
 		return 0, err
 	}
+	errands := make([]*errand, len(entries))
+	for i := range entries {
+		errands[i] = n.errandOf(&entries[i])
+	}
+	failed := n.runErrands(ctx, errands)
 	var done []store.OutboxEntry
-	var failed error
-	for _, entry := range entries {
-		if failed = n.runEntry(ctx, entry); failed != nil {
-			break
+	settled := domain.Position(n.settled.Load())
+	whole := true // what is done so far is a prefix of the outbox
+	for i, one := range errands {
+		if one.done {
+			done = append(done, entries[i])
 		}
-		done = append(done, entry)
+		whole = whole && one.done
+		// An event is settled once nothing of it can still be in the outbox.
+		if last := i+1 == len(entries); whole && (!last && entries[i+1].Position > entries[i].Position || last && len(entries) < drainBatch) {
+			settled = max(settled, entries[i].Position)
+		}
 	}
 	if len(done) > 0 {
 		if err := n.store.Settle(done...); err != nil {
 			return 0, errors.Join(failed, err)
 		}
 		n.drained.Add(uint64(len(done)))
-		n.settled.Store(uint64(max(domain.Position(n.settled.Load()), done[len(done)-1].Position)))
+		n.settled.Store(uint64(settled))
 	}
 	return len(done), failed
 }
 
-// runEntry runs one command of a reactor. A refusal settles it as well: the
-// state it was meant for has moved on. Only what may work later is an error.
-func (n *Node) runEntry(ctx context.Context, entry store.OutboxEntry) error {
+// errand is an outbox entry on its way.
+type errand struct {
+	entry  *store.OutboxEntry
+	order  Order
+	stream domain.StreamID // what alone decides the command; empty: it looks at more
+	done   bool
+}
+
+// errandOf makes the order of an entry. One that this build cannot run is done
+// with: whoever wrote it knew commands that are gone.
+func (n *Node) errandOf(entry *store.OutboxEntry) *errand {
+	one := &errand{entry: entry}
 	spec, known := n.bus.Spec(entry.CommandType)
 	if !known {
 		n.logger.Error("outbox: command of a reactor is not known", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position)
-		return nil
+		one.done = true
+		return one
 	}
 	pointer := spec.New()
 	if err := (wiring.FastCodec{}).Unmarshal(entry.Command, pointer); err != nil {
 		n.logger.Error("outbox: command does not decode", "command", entry.CommandType, "position", entry.Position, "error", err)
-		return nil
+		one.done = true
+		return one
 	}
-	_, err := n.Do(ctx, Order{
+	one.order = Order{
 		ID: entry.CommandID, Actor: "reactor:" + entry.Reactor, Command: spec.Value(pointer),
 		Causation: entry.EventID.String(), Correlation: entry.Correlation,
-	})
+	}
+	one.stream, _ = spec.DecidedBy(one.order.Command)
+	return one
+}
+
+// runErrands runs errands until one fails. Those next to each other that look at
+// nothing but streams of their own run at once, each stream's in order, and so
+// share the syncs of the log; whatever looks further sees all before it done. A
+// node that is driven by hand runs one after the other, for its log to come out
+// the same each time.
+func (n *Node) runErrands(ctx context.Context, errands []*errand) error {
+	for len(errands) > 0 {
+		together := 0
+		streams := map[domain.StreamID][]*errand{}
+		for together < len(errands) && errands[together].stream != "" && !n.config.Manual {
+			one := errands[together]
+			streams[one.stream] = append(streams[one.stream], one)
+			together++
+		}
+		if len(streams) < 2 {
+			together = max(together, 1)
+			if err := n.runInOrder(ctx, errands[:together]); err != nil {
+				return err
+			}
+			errands = errands[together:]
+			continue
+		}
+		var running sync.WaitGroup
+		failures := make(chan error, len(streams))
+		for _, ordered := range streams {
+			running.Go(func() { failures <- n.runInOrder(ctx, ordered) })
+		}
+		running.Wait()
+		close(failures)
+		var failed error
+		for err := range failures {
+			failed = errors.Join(failed, err)
+		}
+		if failed != nil {
+			return failed
+		}
+		errands = errands[together:]
+	}
+	return nil
+}
+
+func (n *Node) runInOrder(ctx context.Context, errands []*errand) error {
+	for _, one := range errands {
+		if one.done {
+			continue
+		}
+		if err := n.runErrand(ctx, one); err != nil {
+			return err
+		}
+		one.done = true
+	}
+	return nil
+}
+
+// runErrand runs one command of a reactor. A refusal settles it as well: the
+// state it was meant for has moved on. Only what may work later is an error.
+func (n *Node) runErrand(ctx context.Context, one *errand) error {
+	entry := one.entry
+	_, err := n.Do(ctx, one.order)
 	if err == nil {
 		return nil
 	}

@@ -22,7 +22,12 @@ type followed struct {
 
 func unfollowed(t *testing.T) *followed {
 	t.Helper()
-	n, err := Open(Config{Node: "n1", Log: eventlog.NewMemory(), StoreDir: t.TempDir()})
+	return unfollowedOn(t, eventlog.NewMemory())
+}
+
+func unfollowedOn(t *testing.T, log eventlog.Log) *followed {
+	t.Helper()
+	n, err := Open(Config{Node: "n1", Log: log, StoreDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,127 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// meetingLog lets no event of a training be appended before each of the awaited
+// streams has one on its way, and none at all to the broken stream.
+type meetingLog struct {
+	eventlog.Log
+	mu      sync.Mutex
+	awaited map[domain.StreamID]bool
+	met     chan struct{}
+	broken  domain.StreamID
+}
+
+func (l *meetingLog) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	if stream.Category() != "training" {
+		return l.Log.Append(ctx, stream, expected, events...)
+	}
+	l.mu.Lock()
+	if l.awaited[stream] {
+		delete(l.awaited, stream)
+		if len(l.awaited) == 0 {
+			close(l.met)
+		}
+	}
+	broken, met := l.broken, l.met
+	l.mu.Unlock()
+	if met != nil {
+		select {
+		case <-met:
+		case <-ctx.Done():
+			return eventlog.Receipt{}, ctx.Err()
+		}
+	}
+	if stream == broken {
+		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "no space")
+	}
+	return l.Log.Append(ctx, stream, expected, events...)
+}
+
+// Commands that different streams decide run at once, those of one stream in
+// their order; what fails stays, with what comes after it, and holds up no other
+// stream.
+func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
+	log := &meetingLog{Log: eventlog.NewMemory()}
+	f := unfollowedOn(t, log)
+	f.follow()
+	const each = 3
+	configs := []string{"hex8_2p", "hex8_3p", "square8_2p", "square19_4p"}
+	var streams []domain.StreamID
+	for _, config := range configs {
+		streams = append(streams, domain.Stream("training", config))
+	}
+	for i := range each {
+		for c, config := range configs {
+			id := domain.TaskID(fmt.Sprintf("t%d-%d", c, i))
+			do(t, f.Node, "add-"+string(id), commands.AddTask{TaskID: id, TaskType: "selfplay", ConfigKey: config})
+			do(t, f.Node, "claim-"+string(id), commands.ClaimTasks{NodeID: "w"})
+			do(t, f.Node, "complete-"+string(id), commands.CompleteTask{Report: commands.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
+		}
+	}
+	f.pause()
+	log.awaited, log.met, log.broken = map[domain.StreamID]bool{}, make(chan struct{}), streams[2]
+	for _, stream := range streams {
+		log.awaited[stream] = true
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ran, err := f.DrainOnce(ctx)
+	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "no space") {
+		t.Fatalf("want the log's error, found %v", err)
+	}
+	if want := (len(configs) - 1) * each; ran != want {
+		t.Errorf("want %d commands run, found %d", want, ran)
+	}
+	left, err := f.store.Outbox(ctx, store.Cursor{}, 100)
+	if err != nil || len(left) != each {
+		t.Fatalf("want what the broken stream did not take left, found %d entries, %v", len(left), err)
+	}
+	if settled := domain.Position(f.settled.Load()); settled >= left[0].Position {
+		t.Errorf("want nothing settled from %d on, found %d", left[0].Position, settled)
+	}
+	log.broken = ""
+	if ran, err := f.DrainOnce(ctx); ran != each || err != nil {
+		t.Errorf("want the rest run, found %d, %v", ran, err)
+	}
+	if settled := domain.Position(f.settled.Load()); settled != left[each-1].Position {
+		t.Errorf("want all settled up to %d, found %d", left[each-1].Position, settled)
+	}
+	for c, stream := range streams {
+		var told []string
+		for e, err := range log.Read(ctx, stream, 0, eventlog.Forward) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if complete, ok := decoded(t, f.Node, e).(domain.SelfplayComplete); ok {
+				told = append(told, string(complete.TaskID))
+			}
+		}
+		want := []string{fmt.Sprintf("t%d-0", c), fmt.Sprintf("t%d-1", c), fmt.Sprintf("t%d-2", c)}
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: want %v, found %v", stream, want, told)
+		}
+	}
+}
+
+func decoded(t *testing.T, n *Node, e domain.Envelope) domain.Event {
+	t.Helper()
+	if err := n.catalog.Fill(&e); err != nil {
+		t.Fatal(err)
+	}
+	return e.Event
+}

@@ -190,11 +190,36 @@ func (c *server) stop() error {
 	return <-c.ended
 }
 
-// caughtUp waits until a node's read models hold what its log does.
+// caughtUp waits until a node's read models hold what its log does, and its
+// reactors' commands are done: what is left would run beside the next cell.
 func (c *server) caughtUp(ctx context.Context) error {
+	for {
+		numbers, err := c.numbers(ctx)
+		if err != nil {
+			return err
+		}
+		head := numbers["log"]["head"]
+		if head == 0 {
+			return domain.Errorf(domain.Internal, "bench: want the head of the log in the health of the node, found %v", numbers)
+		}
+		if err := c.applied(ctx, head); err != nil {
+			return err
+		}
+		after, err := c.numbers(ctx)
+		if err != nil {
+			return err
+		}
+		if after["outbox"]["depth"] == 0 && after["log"]["head"] == head {
+			return nil
+		}
+	}
+}
+
+// numbers are those of the health of a node, by the name of the check.
+func (c *server) numbers(ctx context.Context) (map[string]map[string]int64, error) {
 	_, answer, err := c.call(ctx, http.MethodGet, "/admin/health", "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var health struct {
 		Checks []struct {
@@ -203,19 +228,19 @@ func (c *server) caughtUp(ctx context.Context) error {
 		} `json:"checks"`
 	}
 	if err := json.Unmarshal(answer, &health); err != nil {
-		return domain.Errorf(domain.Internal, "bench: health of the node: %w", err)
+		return nil, domain.Errorf(domain.Internal, "bench: health of the node: %w", err)
 	}
-	head := int64(0)
+	numbers := map[string]map[string]int64{}
 	for _, check := range health.Checks {
-		if check.Name == "log" {
-			head = check.Numbers["head"]
-		}
+		numbers[check.Name] = check.Numbers
 	}
-	if head == 0 {
-		return domain.Errorf(domain.Internal, "bench: want the head of the log in the health of the node, found %s", answer)
-	}
+	return numbers, nil
+}
+
+// applied waits until the read models have come to a position.
+func (c *server) applied(ctx context.Context, position int64) error {
 	for {
-		status, answer, err := c.call(ctx, http.MethodGet, fmt.Sprintf("/work/items?limit=1&after=%d", head), "")
+		status, answer, err := c.call(ctx, http.MethodGet, fmt.Sprintf("/work/items?limit=1&after=%d", position), "")
 		if err != nil || status == http.StatusOK {
 			return err
 		}

@@ -25,8 +25,10 @@ const bareIterator = "bare pebble iterator, same bytes"
 const (
 	readIterator  = "iterator"  // pebble's own, the records untouched but for their ends
 	readLog       = "log"       // envelopes decoded, payloads left as bytes
+	readLogAlone  = "log1"      // the same on one goroutine
 	readTyped     = "typed"     // payloads decoded too
-	readStandard  = "standard"  // the same with encoding/json
+	readAlone     = "typed1"    // the same on one goroutine
+	readStandard  = "standard"  // that with encoding/json
 	readPipelined = "pipelined" // as the read models do it, into one that keeps nothing
 	readDecode    = "decode"    // the decoder alone, on events in memory
 )
@@ -36,12 +38,16 @@ func readFigure(ctx context.Context, s *suite) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := s.rounds(ctx, "read", s.reading(d, "read", readIterator), s.reading(d, "read", readLog))
+	values, err := s.rounds(ctx, "read", onlyIf(
+		choice{true, s.reading(d, "read", readIterator)},
+		choice{s.wanted("read"), s.reading(d, "read", readLog)},
+		choice{s.wanted("read.alone"), s.reading(d, "read", readLogAlone)})...)
 	if err != nil {
 		return nil, err
 	}
 	return []Row{
 		row("read", "reading everything: envelopes decoded, payloads left as bytes; with two processors, pages are read ahead on a second goroutine", "events/s", values[readLog], bareIterator, values[readIterator], ratioAtLeast(0.65)),
+		row("read.alone", "the same on one goroutine", "events/s", values[readLogAlone], bareIterator, values[readIterator], nil),
 	}, nil
 }
 
@@ -71,7 +77,11 @@ func Read(ctx context.Context, how, logDir, scratch string, cell time.Duration) 
 		return reader.iterate(ctx)
 	case readLog:
 		return reader.readAll(ctx, pebblelog.Options{ReadOnly: true}, nil)
+	case readLogAlone:
+		return reader.readAll(ctx, oneGoroutine, nil)
 	case readTyped:
+		return reader.readAll(ctx, pebblelog.Options{ReadOnly: true}, catalog.Fill)
+	case readAlone:
 		return reader.readAll(ctx, oneGoroutine, catalog.Fill)
 	case readStandard:
 		standard, err := domain.NewCatalog(domain.StandardCodec{}, wiring.Events()...)
@@ -185,12 +195,14 @@ func replayFigure(ctx context.Context, s *suite) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	typed, pipelined, codec := s.wanted("replay.typed"), s.wanted("replay.pipelined"), s.wanted("replay.codec")
+	typed, alone, pipelined, codec := s.wanted("replay.typed"), s.wanted("replay.alone"), s.wanted("replay.pipelined"), s.wanted("replay.codec")
+	bounded := typed || alone || pipelined
 	reading := func(how string) peer { return s.reading(d, "replay", how) }
 	values, err := s.rounds(ctx, "replay", onlyIf(
-		choice{typed || pipelined, reading(readIterator)},
-		choice{typed || pipelined || s.wanted("replay.decode"), reading(readDecode)},
-		choice{typed || codec, reading(readTyped)},
+		choice{bounded, reading(readIterator)},
+		choice{bounded || s.wanted("replay.decode"), reading(readDecode)},
+		choice{typed, reading(readTyped)},
+		choice{alone || codec, reading(readAlone)},
 		choice{pipelined, reading(readPipelined)},
 		choice{codec, reading(readStandard)})...)
 	if err != nil {
@@ -199,9 +211,10 @@ func replayFigure(ctx context.Context, s *suite) ([]Row, error) {
 	bounds := inSeries(values[readIterator], values[readDecode])
 	const bound = "1/(1/iterate + 1/decode)"
 	return []Row{
-		row("replay.typed", "typed replay: read everything and decode every payload, one goroutine", "events/s", values[readTyped], bound, bounds, ratioAtLeast(0.85)),
+		row("replay.typed", "typed replay: read everything and decode every payload; with two processors, pages are read ahead on a second goroutine", "events/s", values[readTyped], bound, bounds, ratioAtLeast(0.85)),
+		row("replay.alone", "the same on one goroutine", "events/s", values[readAlone], bound, bounds, nil),
 		row("replay.pipelined", "typed replay as the read models do it: decoded on a second goroutine, folded into nothing", "events/s", values[readPipelined], bound, bounds, nil),
-		row("replay.codec", "typed replay against the same with encoding/json", "events/s", values[readTyped], "encoding/json replay", values[readStandard], nil),
+		row("replay.codec", "typed replay against the same with encoding/json, both on one goroutine", "events/s", values[readAlone], "encoding/json replay", values[readStandard], nil),
 		row("replay.decode", "the decoder alone", "events/s", values[readDecode], "", nil, nil),
 	}, nil
 }

@@ -82,7 +82,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: want its bound measured, found %+v", r.Name, r.Limit)
 		}
 	}
-	if want := []string{"append.64", "read", "rebuild.speed", "rebuild.peak", "delivery.1", "delivery.1.p99"}; !slices.Equal(names, want) {
+	if want := []string{"append.64", "read", "read.alone", "rebuild.speed", "rebuild.peak", "delivery.1", "delivery.1.p99"}; !slices.Equal(names, want) {
 		t.Errorf("want %v, found %v", want, names)
 	}
 	if report.Machine.Cores < 1 || report.Machine.Go == "" || report.Rounds != 1 || report.Events != 3000 || report.Seconds <= 0 {

@@ -234,8 +234,9 @@ func Fan[C domain.Command, A any](about string, plan func(Desk, C, domain.Facts)
 	return spec
 }
 
-// Early lets a Fan be planned at an EarlyDesk of its node first. A plan that is wanting, that fails, or of which a
-// step conflicts, is made anew at a desk that shows everything.
+// Early lets a Fan be planned at an EarlyDesk of its node first. A plan that is
+// wanting, that fails, or of which a step conflicts, is made anew at a desk that
+// shows everything.
 func Early[C domain.Command](node func(C) domain.NodeID) SpecOption {
 	return func(s *Spec) { s.early = func(c domain.Command) domain.NodeID { return node(c.(C)) } }
 }

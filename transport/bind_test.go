@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
@@ -276,4 +277,19 @@ func FuzzQueries(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestABodyWithoutALengthIsBoundedToo(t *testing.T) {
+	_, h := server(t, Config{MaxBody: 1000})
+	for size, want := range map[int]int{900: 200, 1200: 413} {
+		body := `{"task_type":"x","payload":"` + strings.Repeat("a", size-30) + `"}`
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/work/add", struct{ io.Reader }{strings.NewReader(body)})
+		if r.ContentLength != -1 {
+			t.Fatalf("want a request of unknown length, found %d", r.ContentLength)
+		}
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%d bytes: want %d, found %d %s", size, want, w.Code, w.Body)
+		}
+	}
 }

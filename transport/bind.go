@@ -193,11 +193,7 @@ func (x *exchange) bindCommand(values url.Values) error {
 			return domain.Errorf(domain.Unavailable, "command id: %w", err)
 		}
 	}
-	limit := x.route.body
-	if limit == 0 {
-		limit = x.handler.config.MaxBody
-	}
-	buffer, err := readBody(x.request, limit)
+	buffer, err := readBody(x.request, x.handler.config.MaxBody)
 	if err != nil {
 		return err
 	}

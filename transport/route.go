@@ -38,7 +38,6 @@ type Route struct {
 	About  string
 
 	public  bool // served without a token
-	body    int64
 	vital   bool // see Vital
 	scans   bool // see Scans
 	past    bool // ?at= means something, though it is no query over the read models
@@ -73,15 +72,8 @@ func In(group string) Option { return func(r *Route) { r.Group = group } }
 // Public serves the route without a token.
 func Public() Option { return func(r *Route) { r.public = true } }
 
-// MaxBody bounds the body of the route otherwise than the rest.
-func MaxBody(bytes int64) Option { return func(r *Route) { r.body = bytes } }
-
 // Within bounds the time of the route otherwise than the rest.
 func Within(d time.Duration) Option { return func(r *Route) { r.timeout = d } }
-
-// Answers gives an example of the extra fields of a command's answer, for
-// commands whose spec does not say.
-func Answers[A any]() Option { return func(r *Route) { r.answer = reflect.TypeFor[A]() } }
 
 // Then does something in the process once a command was accepted, not on a dry run.
 func Then[C domain.Command](f func(ctx context.Context, b Backend, command C, result commands.Result) error) Option {

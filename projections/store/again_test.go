@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"iter"
 	"reflect"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/logtest"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/projections/store/crashdisk"
@@ -28,30 +28,6 @@ func wanting(fs vfs.FS) store.Options {
 	return options
 }
 
-// gatedLog gives the history beyond a position only once it is let.
-type gatedLog struct {
-	eventlog.Log
-	beyond domain.Position
-	let    chan struct{}
-}
-
-func (l *gatedLog) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
-	return func(yield func(domain.Envelope, error) bool) {
-		for e, err := range l.Log.ReadAll(ctx, from, direction, filter) {
-			if from < l.beyond && e.Position > l.beyond {
-				select {
-				case <-l.let:
-				case <-ctx.Done():
-					return
-				}
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
 func TestReadModelIsBuiltAgainBesideTheOneThatServes(t *testing.T) {
 	fs := vfs.NewMem()
 	log := shopLog(t, 4000)
@@ -61,8 +37,8 @@ func TestReadModelIsBuiltAgainBesideTheOneThatServes(t *testing.T) {
 	s := open(t, options, models(), reactors())
 	catchUp(t, s, log)
 	issued := entries(t, s)
-	gated := &gatedLog{log, 2000, make(chan struct{})}
-	stop := live(t, s, gated)
+	let := make(chan struct{})
+	stop := live(t, s, logtest.Gated(log, 2000, let))
 	wish := add(t, log, nobodyCares{"shop"})
 	wait(t, s, wish)
 	half := untilRebuild(t, s, "shop", func(stat store.ProjectionStat) bool {
@@ -84,7 +60,7 @@ func TestReadModelIsBuiltAgainBesideTheOneThatServes(t *testing.T) {
 	if got, want := digest(t, s), fresh(t, log, models()); !reflect.DeepEqual(got, want) {
 		t.Error("want the serving rows untouched while others are built")
 	}
-	close(gated.let)
+	close(let)
 	for _, name := range []string{"shop", "counts"} {
 		untilRebuild(t, s, name, func(stat store.ProjectionStat) bool { return stat.Rebuild == nil && stat.Generation == 1 })
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -12,32 +11,9 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/logtest"
 	"github.com/ringrift/rift/transport"
 )
-
-// gatedLog reads from its start only once it is let, beyond a position.
-type gatedLog struct {
-	*eventlog.Memory
-	beyond domain.Position
-	let    chan struct{}
-}
-
-func (l *gatedLog) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
-	return func(yield func(domain.Envelope, error) bool) {
-		for e, err := range l.Memory.ReadAll(ctx, from, direction, filter) {
-			if from < l.beyond && e.Position > l.beyond {
-				select {
-				case <-l.let:
-				case <-ctx.Done():
-					return
-				}
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
 
 // row finds a read model as GET /projections tells of it, once it is as wanted.
 func rowOf(t *testing.T, n *Node, name string, as func(transport.ProjectionRow) bool) transport.ProjectionRow {
@@ -68,7 +44,8 @@ func rowOf(t *testing.T, n *Node, name string, as func(transport.ProjectionRow) 
 // will be done, and takes a second wish for the first.
 func TestARebuildTellsHowFarItIs(t *testing.T) {
 	const events = 12_000 // more than two batches lie before what is held back
-	log := &gatedLog{eventlog.NewMemory(), 10_000, make(chan struct{})}
+	let := make(chan struct{})
+	log := logtest.Gated(eventlog.NewMemory(), 10_000, let)
 	var raw []eventlog.Proposed
 	for i := range events {
 		raw = append(raw, eventlog.Proposed{
@@ -115,7 +92,7 @@ func TestARebuildTellsHowFarItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	rowOf(t, n, "elo", func(row transport.ProjectionRow) bool { return row.Rebuild == nil && row.Generation == 0 })
-	close(log.let)
+	close(let)
 	rowOf(t, n, "admin", func(row transport.ProjectionRow) bool {
 		return row.Rebuild == nil && row.Generation == 1 && row.State == "live"
 	})

@@ -63,11 +63,7 @@ func New(options Options) (*Env, error) {
 	return env, env.open()
 }
 
-// Over makes a node on a log from elsewhere, its read models in a folder.
-func Over(log eventlog.Log, dir string, options Options) (*Env, error) {
-	return over(log, dir, options, store.Options{})
-}
-
+// over makes a node on a log from elsewhere, its read models in a folder.
 func over(log eventlog.Log, dir string, options Options, models store.Options) (*Env, error) {
 	env := &Env{options: options, dir: dir, log: log, closeLog: func() error { return nil }, now: Start}
 	return env, env.openNode(models)

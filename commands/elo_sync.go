@@ -67,12 +67,13 @@ func completeSync(c SyncElo, _ domain.Facts) (SyncElo, error) {
 	if !hex(c.Prefix) || len(c.Prefix) > 8 {
 		faults = append(faults, domain.Fault{Field: "prefix", Reason: fmt.Sprintf("want at most 8 digits 0-9 a-f, found %.20q", c.Prefix)})
 	}
-	for _, digest := range slices.Concat(c.Known, c.Want) {
-		if !hex(digest) || len(digest) != 32 {
-			faults = append(faults, domain.Fault{Field: "known", Reason: fmt.Sprintf("want digests of 32 digits 0-9 a-f, found %.40q", digest)})
-			break
+	digests := func(field string, list []string) {
+		if at := slices.IndexFunc(list, func(digest string) bool { return !hex(digest) || len(digest) != 32 }); at >= 0 {
+			faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf("want digests of 32 digits 0-9 a-f, found %.40q", list[at])})
 		}
 	}
+	digests("known", c.Known)
+	digests("want", c.Want)
 	if at := slices.IndexFunc(c.Known, func(digest string) bool { return !strings.HasPrefix(digest, c.Prefix) }); at >= 0 {
 		faults = append(faults, domain.Fault{Field: "known", Reason: fmt.Sprintf("want digests that begin with %q, found %.40q", c.Prefix, c.Known[at])})
 	}

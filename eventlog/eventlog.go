@@ -35,6 +35,19 @@ type Receipt struct {
 	Duplicate   bool            // every event was already there; the places are those of the first time
 }
 
+// Write is one append of an AppendMany call.
+type Write struct {
+	Stream   domain.StreamID
+	Expected domain.Revision
+	Events   []Proposed
+}
+
+// Written is the outcome of a Write; Receipt is zero when Err is not nil.
+type Written struct {
+	Receipt Receipt
+	Err     error
+}
+
 // Direction of a read.
 type Direction bool
 
@@ -135,9 +148,21 @@ type Item struct {
 //  10. Deletion is visible: a stream's metadata (max count, max age, truncate
 //     before) hides events from stream reads at once, and a tombstoned stream
 //     refuses appends with code Gone for ever; positions are never reused.
+//  11. Many appends: AppendMany decides each write as an Append of its own, in
+//     the order of the list, so the second write to a stream sees the revision
+//     and the identities that the first one left, and positions grow in the
+//     order of the list. A write that fails does not touch the others. Each
+//     write is atomic and the call is not: a crash leaves a prefix of what it
+//     stores. When ctx ends, the writes that are not decided yet, which are the
+//     last ones of the list, fail and are not stored.
 type Log interface {
 	// Append stores events at the end of a stream.
 	Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...Proposed) (Receipt, error)
+	// AppendMany does many independent appends and returns as many outcomes as
+	// writes, in their order, when all of them are durable or have failed. It
+	// takes a list of any length; the caller may change what it handed over
+	// when the call returns.
+	AppendMany(ctx context.Context, writes []Write) []Written
 	// Read yields a stream from a revision on; a stream that does not exist is empty.
 	Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction Direction) iter.Seq2[domain.Envelope, error]
 	// ReadAll yields everything from a position on, that one included, up to what is durable when the read starts, within the bounds of the filter.
@@ -214,8 +239,8 @@ func CheckProposed(stream domain.StreamID, events []Proposed) error {
 	if len(events) > MaxBatch {
 		return domain.Errorf(domain.TooLarge, "append to %s: want at most %d events, found %d", stream, MaxBatch, len(events))
 	}
-	seen := make(map[domain.EventID]bool, len(events))
-	for i, event := range events {
+	for i := range events {
+		event := &events[i]
 		switch {
 		case event.Type == "" || len(event.Type) > 255:
 			return domain.Errorf(domain.Invalid, "append to %s, event %d: want a type of 1 to 255 bytes, found %d", stream, i, len(event.Type))
@@ -223,12 +248,36 @@ func CheckProposed(stream domain.StreamID, events []Proposed) error {
 			return domain.Errorf(domain.Invalid, "append to %s, event %d: want a schema version of 1 to 65535, found %d", stream, i, event.Version)
 		case event.ID.IsZero():
 			return domain.Errorf(domain.Invalid, "append to %s, event %d: want an id", stream, i)
-		case seen[event.ID]:
-			return domain.Errorf(domain.Invalid, "append to %s, event %d: id %s stands twice in one append", stream, i, event.ID)
 		case len(event.Data) > MaxEventBytes:
 			return domain.Errorf(domain.TooLarge, "append to %s, event %d: want at most %d bytes of payload, found %d", stream, i, MaxEventBytes, len(event.Data))
 		}
-		seen[event.ID] = true
+	}
+	if i := repeatedID(events); i >= 0 {
+		return domain.Errorf(domain.Invalid, "append to %s, event %d: id %s stands twice in one append", stream, i, events[i].ID)
 	}
 	return nil
+}
+
+// repeatedID is the index of the first event whose id an earlier one has, -1
+// without one. Most appends have a few events, for which comparing costs less
+// than a map.
+func repeatedID(events []Proposed) int {
+	if len(events) <= 8 {
+		for i := range events {
+			for j := range i {
+				if events[i].ID == events[j].ID {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	seen := make(map[domain.EventID]bool, len(events))
+	for i := range events {
+		if seen[events[i].ID] {
+			return i
+		}
+		seen[events[i].ID] = true
+	}
+	return -1
 }

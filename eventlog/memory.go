@@ -96,6 +96,15 @@ func (m *Memory) Append(ctx context.Context, stream domain.StreamID, expected do
 	return Receipt{First: first, Last: domain.Position(len(m.events)), Revision: domain.Revision(len(s.positions)) - 1}, nil
 }
 
+// AppendMany does one append after the other.
+func (m *Memory) AppendMany(ctx context.Context, writes []Write) []Written {
+	written := make([]Written, len(writes))
+	for i, w := range writes {
+		written[i].Receipt, written[i].Err = m.Append(ctx, w.Stream, w.Expected, w.Events...)
+	}
+	return written
+}
+
 // Read yields a stream from a revision on.
 func (m *Memory) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {

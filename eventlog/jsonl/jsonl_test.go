@@ -210,26 +210,15 @@ type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, errDisk }
 
-// bulkLog takes several streams in one step, as an embedded engine may.
-type bulkLog struct {
+// countedLog counts the calls of AppendMany.
+type countedLog struct {
 	*eventlog.Memory
 	calls int
 }
 
-func (b *bulkLog) AppendAll(ctx context.Context, streams []domain.StreamID, events []eventlog.Proposed) (appended, duplicates int, err error) {
-	b.calls++
-	for i, event := range events {
-		receipt, err := b.Append(ctx, streams[i], domain.AnyRevision, event)
-		if err != nil {
-			return appended, duplicates, err
-		}
-		if receipt.Duplicate {
-			duplicates++
-		} else {
-			appended++
-		}
-	}
-	return appended, duplicates, nil
+func (l *countedLog) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	l.calls++
+	return l.Memory.AppendMany(ctx, writes)
 }
 
 func TestImportGoesOnWhereItStopped(t *testing.T) {
@@ -241,33 +230,53 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 	all := source.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{})
 	total := int64(len(collect(t, all)))
 
-	bulk := &bulkLog{Memory: eventlog.NewMemory()}
-	for _, target := range []eventlog.Log{eventlog.NewMemory(), bulk} {
-		cut := func(yield func(domain.Envelope, error) bool) {
-			n := 0
-			for e, err := range all {
-				if n == 900 {
-					yield(domain.Envelope{}, errDisk)
-					return
-				}
-				n++
-				if !yield(e, err) {
-					return
-				}
+	target := &countedLog{Memory: eventlog.NewMemory()}
+	cut := func(yield func(domain.Envelope, error) bool) {
+		n := 0
+		for e, err := range all {
+			if n == 900 {
+				yield(domain.Envelope{}, errDisk)
+				return
+			}
+			n++
+			if !yield(e, err) {
+				return
 			}
 		}
-		report, err := jsonl.Import(t.Context(), target, cut, jsonl.ImportOptions{})
-		if !errors.Is(err, errDisk) || report.Appended != 900 {
-			t.Fatalf("want what was read before the error appended, found %+v, %v", report, err)
-		}
-		first := report.Appended
-		report, err = jsonl.Import(t.Context(), target, all, jsonl.ImportOptions{})
-		if err != nil || report.Duplicates != first || report.Appended+report.Duplicates != total || int64(report.Head) != total {
-			t.Fatalf("want the rest of %d appended behind %d, found %+v, %v", total, first, report, err)
+	}
+	report, err := jsonl.Import(t.Context(), target, cut, jsonl.ImportOptions{})
+	if !errors.Is(err, errDisk) || report.Appended != 900 {
+		t.Fatalf("want what was read before the error appended, found %+v, %v", report, err)
+	}
+	first := report.Appended
+	report, err = jsonl.Import(t.Context(), target, all, jsonl.ImportOptions{})
+	if err != nil || report.Duplicates != first || report.Appended+report.Duplicates != total || int64(report.Head) != total {
+		t.Fatalf("want the rest of %d appended behind %d, found %+v, %v", total, first, report, err)
+	}
+	if target.calls > 8 {
+		t.Errorf("want few appends of many events, found %d", target.calls)
+	}
+}
+
+// An event that no log takes ends an import: what follows it must not come
+// before it in the log.
+func TestImportStopsAtAnEventThatNoLogTakes(t *testing.T) {
+	source := eventlog.NewMemory()
+	seed(t, source, "task-a", `{"n":0}`, `{"n":1}`, `{"n":2}`)
+	bad := func(yield func(domain.Envelope, error) bool) {
+		for e, err := range source.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+			if e.Revision == 1 {
+				e.Type = ""
+			}
+			if !yield(e, err) {
+				return
+			}
 		}
 	}
-	if bulk.calls > 8 {
-		t.Errorf("want few appends of many events, found %d", bulk.calls)
+	target := eventlog.NewMemory()
+	report, err := jsonl.Import(t.Context(), target, bad, jsonl.ImportOptions{})
+	if domain.CodeOf(err) != domain.Invalid || report.Appended != 1 {
+		t.Fatalf("want the one event before it appended and a refusal, found %+v, %v", report, err)
 	}
 }
 

@@ -10,15 +10,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Bulk is a log that can take events of several streams in one durable step, in
-// the order given (streams[i] is that of events[i]), leaving out those it
-// already has. Import uses it where there is one: with Append alone, every
-// change of stream costs a synced write.
-type Bulk interface {
-	AppendAll(ctx context.Context, streams []domain.StreamID, events []eventlog.Proposed) (appended, duplicates int, err error)
-}
-
-// The bounds of one append during an import.
+// The bounds of one call of AppendMany during an import.
 const (
 	batchEvents = 512
 	batchBytes  = 1 << 20
@@ -43,8 +35,7 @@ type Report struct {
 // nothing and an import that was cut short can be run again. What was appended
 // before an error stays.
 func Import(ctx context.Context, log eventlog.Log, events iter.Seq2[domain.Envelope, error], options ImportOptions) (Report, error) {
-	in := importer{log: log, options: options, pending: map[domain.EventID]struct{}{}}
-	in.bulk, _ = log.(Bulk)
+	in := importer{log: log, options: options}
 	for e, err := range events {
 		if err == nil {
 			err = in.add(ctx, e)
@@ -79,28 +70,25 @@ func ImportFiles(ctx context.Context, log eventlog.Log, paths []string, read Rea
 
 type importer struct {
 	log     eventlog.Log
-	bulk    Bulk
 	options ImportOptions
 	report  Report
-	streams []domain.StreamID
-	batch   []eventlog.Proposed
-	pending map[domain.EventID]struct{} // the ids in batch
+	batch   []eventlog.Write // one event each, so that what is there already is left out alone
 	bytes   int
 }
 
 func (in *importer) add(ctx context.Context, e domain.Envelope) error {
 	in.report.Read++
-	full := len(in.batch) >= batchEvents || in.bytes+len(e.Data) > batchBytes
-	turned := in.bulk == nil && len(in.batch) > 0 && in.streams[0] != e.Stream
-	_, twice := in.pending[e.ID] // no append may hold an id twice
-	if len(in.batch) > 0 && (full || turned || twice) {
+	if len(in.batch) >= batchEvents || len(in.batch) > 0 && in.bytes+len(e.Data) > batchBytes {
 		if err := in.flush(ctx); err != nil {
 			return err
 		}
 	}
-	in.streams = append(in.streams, e.Stream)
-	in.batch = append(in.batch, eventlog.Proposed{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data})
-	in.pending[e.ID] = struct{}{}
+	events := []eventlog.Proposed{{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data}}
+	// An event that no log takes must not let those behind it through.
+	if err := eventlog.CheckProposed(e.Stream, events); err != nil {
+		return domain.Errorf(domain.CodeOf(err), "import: %w", err)
+	}
+	in.batch = append(in.batch, eventlog.Write{Stream: e.Stream, Expected: domain.AnyRevision, Events: events})
 	in.bytes += len(e.Data)
 	return nil
 }
@@ -109,47 +97,23 @@ func (in *importer) flush(ctx context.Context) error {
 	if len(in.batch) == 0 {
 		return nil
 	}
-	streams, batch := in.streams, in.batch
-	in.streams, in.batch, in.bytes = in.streams[:0], in.batch[:0], 0
-	clear(in.pending)
-	if in.bulk != nil {
-		appended, duplicates, err := in.bulk.AppendAll(ctx, streams, batch)
-		in.report.Appended += int64(appended)
-		in.report.Duplicates += int64(duplicates)
-		if err != nil {
-			return domain.Errorf(domain.CodeOf(err), "import: %w", err)
+	batch := in.batch
+	in.batch, in.bytes = in.batch[:0], 0
+	var failure error
+	for i, written := range in.log.AppendMany(ctx, batch) {
+		switch {
+		case written.Err == nil && written.Receipt.Duplicate:
+			in.report.Duplicates++
+		case written.Err == nil:
+			in.report.Appended++
+		case failure == nil:
+			failure = domain.Errorf(domain.CodeOf(written.Err), "import into %s: %w", batch[i].Stream, written.Err)
 		}
-		return in.told()
 	}
-	receipt, err := in.log.Append(ctx, streams[0], domain.AnyRevision, batch...)
-	switch {
-	case err == nil && receipt.Duplicate:
-		in.report.Duplicates += int64(len(batch))
-	case err == nil:
-		in.report.Appended += int64(len(batch))
-	case errors.Is(err, domain.ErrConflict):
-		if err := in.oneByOne(ctx, streams[0], batch); err != nil { // a part of them is there already
-			return err
-		}
-	default:
-		return domain.Errorf(domain.CodeOf(err), "import into %s: %w", streams[0], err)
+	if failure != nil {
+		return failure
 	}
 	return in.told()
-}
-
-func (in *importer) oneByOne(ctx context.Context, stream domain.StreamID, batch []eventlog.Proposed) error {
-	for _, event := range batch {
-		receipt, err := in.log.Append(ctx, stream, domain.AnyRevision, event)
-		if err != nil {
-			return domain.Errorf(domain.CodeOf(err), "import into %s: %w", stream, err)
-		}
-		if receipt.Duplicate {
-			in.report.Duplicates++
-		} else {
-			in.report.Appended++
-		}
-	}
-	return nil
 }
 
 func (in *importer) told() error {

@@ -45,6 +45,11 @@ func Run(t *testing.T, open func(t testing.TB) eventlog.Log) {
 		{"9 bounds", bounds},
 		{"10 deletion is visible", deletion},
 		{"10 a tombstone is for ever", tombstone},
+		{"11 many appends", manyAppends},
+		{"11 many appends: identity", manyIdentities},
+		{"11 many appends: a long list", manyAtOnce},
+		{"11 many appends beside others", manyAmongOthers},
+		{"11 many appends: an ended context", manyOfAnEndedContext},
 		{"normal form of what is stored", normalForm},
 		{"the reference agrees", agreesWithMemory},
 	} {

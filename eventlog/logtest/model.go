@@ -21,6 +21,7 @@ func agreesWithMemory(t *testing.T, open func(testing.TB) eventlog.Log) {
 		r.Repeat(map[string]func(*rapid.T){
 			"append":    m.append,
 			"repeat":    m.repeat,
+			"many":      m.many,
 			"limit":     m.limit,
 			"stream":    m.readStream,
 			"all":       m.readAll,
@@ -69,6 +70,11 @@ var (
 )
 
 func (m *model) append(r *rapid.T) {
+	w := modelWrite(r)
+	m.both(r, w.Stream, w.Expected, w.Events)
+}
+
+func modelWrite(r *rapid.T) eventlog.Write {
 	stream := modelStreams.Draw(r, "stream")
 	expected := modelRevisions.Draw(r, "expected")
 	if rapid.Bool().Draw(r, "fitting") {
@@ -79,7 +85,26 @@ func (m *model) append(r *rapid.T) {
 	for i, name := range names {
 		made[i] = event(fmt.Sprint("model", name))
 	}
-	m.both(r, stream, expected, made)
+	return eventlog.Write{Stream: stream, Expected: expected, Events: made}
+}
+
+// many does in one call what the reference does one by one.
+func (m *model) many(r *rapid.T) {
+	writes := rapid.SliceOfN(rapid.Custom(modelWrite), 0, 5).Draw(r, "writes")
+	found := m.engine.AppendMany(testContext(m.t), writes)
+	want := OneByOne(testContext(m.t), m.memory, writes)
+	if len(want) != len(found) {
+		r.Fatalf("many appends: want %d outcomes, found %d", len(want), len(found))
+	}
+	for i := range want {
+		sameError(r, fmt.Sprint("write ", i), want[i].Err, found[i].Err)
+		if want[i].Receipt != found[i].Receipt {
+			r.Fatalf("write %d: want %+v, found %+v", i, want[i].Receipt, found[i].Receipt)
+		}
+		if want[i].Err == nil {
+			m.appends = append(m.appends, appended{writes[i].Stream, writes[i].Events})
+		}
+	}
 }
 
 // repeat sends again a part of what was sent before.

@@ -43,24 +43,38 @@ func crash(t *testing.T, pipelineAt int) {
 		reached := make(chan struct{})
 		for w := range crashWriters {
 			writers.Go(func() {
-				for i := range 6 {
-					size := 1 + i%3
+				stream := domain.Stream("task", fmt.Sprint(w))
+				made := func(size int) (batch []eventlog.Proposed) {
 					first := int(next.Add(int64(size))) - size
-					batch := make([]eventlog.Proposed, size)
-					for k := range batch {
-						batch[k] = numbered(first + k)
+					for k := range size {
+						batch = append(batch, numbered(first+k))
 					}
-					if _, err := log.Append(t.Context(), domain.Stream("task", fmt.Sprint(w)), domain.AnyRevision, batch...); err != nil {
+					return batch
+				}
+				done := func(batch []eventlog.Proposed, err error) {
+					if err != nil {
 						t.Errorf("append: %v", err)
 					}
 					mu.Lock()
-					for k := range batch {
-						acknowledged = append(acknowledged, first+k)
+					for _, e := range batch {
+						acknowledged = append(acknowledged, int(e.Time.UnixMicro()))
 					}
 					mu.Unlock()
 					if int(appends.Add(1)) == at {
 						close(reached)
 					}
+				}
+				for size := 1; size <= 3; size++ {
+					batch := made(size)
+					_, err := log.Append(t.Context(), stream, domain.AnyRevision, batch...)
+					done(batch, err)
+				}
+				var writes []eventlog.Write
+				for size := 1; size <= 3; size++ {
+					writes = append(writes, eventlog.Write{Stream: stream, Expected: domain.AnyRevision, Events: made(size)})
+				}
+				for i, written := range log.AppendMany(t.Context(), writes) {
+					done(writes[i].Events, written.Err)
 				}
 			})
 		}

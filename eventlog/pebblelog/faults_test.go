@@ -246,14 +246,13 @@ func TestRandomWriteErrors(t *testing.T) {
 			var group sync.WaitGroup
 			for w := range 4 {
 				group.Go(func() {
-					for range 150 {
-						n := int(next.Add(1)) - 1
-						receipt, err := log.Append(t.Context(), domain.Stream("task", fmt.Sprint(w)), domain.AnyRevision, numbered(n))
+					stream := domain.Stream("task", fmt.Sprint(w))
+					check := func(n int, receipt eventlog.Receipt, err error) {
 						if err != nil {
 							if domain.CodeOf(err) != domain.Unavailable {
 								t.Errorf("want unavailable, found %v", err)
 							}
-							continue
+							return
 						}
 						if head, _ := log.Head(t.Context()); head < receipt.Last {
 							t.Errorf("want a head of at least %d, found %d", receipt.Last, head)
@@ -261,6 +260,19 @@ func TestRandomWriteErrors(t *testing.T) {
 						mu.Lock()
 						acknowledged = append(acknowledged, n)
 						mu.Unlock()
+					}
+					for range 100 {
+						n := int(next.Add(1)) - 1
+						receipt, err := log.Append(t.Context(), stream, domain.AnyRevision, numbered(n))
+						check(n, receipt, err)
+						first := int(next.Add(5)) - 5
+						writes := make([]eventlog.Write, 5)
+						for i := range writes {
+							writes[i] = eventlog.Write{Stream: stream, Expected: domain.AnyRevision, Events: []eventlog.Proposed{numbered(first + i)}}
+						}
+						for i, written := range log.AppendMany(t.Context(), writes) {
+							check(first+i, written.Receipt, written.Err)
+						}
 					}
 				})
 			}

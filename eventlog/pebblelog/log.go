@@ -6,16 +6,12 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 )
-
-// maxAppendBytes bounds one append in total: it is one batch, held in memory.
-const maxAppendBytes = 256 << 20
 
 // Log is an eventlog.Log and eventlog.Curator in a folder.
 type Log struct {
@@ -154,74 +150,4 @@ func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 		return 0, err
 	}
 	return domain.Position(l.durable.Load()), nil
-}
-
-// Append stores events at the end of a stream.
-func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
-	r, err := newRequest(stream, expected, events)
-	if err != nil {
-		return eventlog.Receipt{}, err
-	}
-	if err := l.submit(ctx, r); err != nil {
-		return eventlog.Receipt{}, err
-	}
-	return r.receipt, nil
-}
-
-// newRequest encodes an append; it keeps nothing of the caller's.
-func newRequest(stream domain.StreamID, expected domain.Revision, events []eventlog.Proposed) (*request, error) {
-	if err := eventlog.CheckProposed(stream, events); err != nil {
-		return nil, err
-	}
-	r := &request{stream: stream, expected: expected, events: make([]pendingEvent, len(events))}
-	for i := range events {
-		r.size += recordSize(stream, &events[i])
-	}
-	if r.size > maxAppendBytes {
-		return nil, domain.Errorf(domain.TooLarge, "append to %s: want at most %d bytes in one append, found %d", stream, maxAppendBytes, r.size)
-	}
-	records := make([]byte, 0, r.size)
-	for i := range events {
-		event := &events[i]
-		micros := event.Time.UnixMicro()
-		if !time.UnixMicro(micros).Equal(domain.Instant(event.Time)) {
-			return nil, domain.Errorf(domain.Invalid, "append to %s, event %d: want a time within 292,000 years of now, found %v", stream, i, event.Time)
-		}
-		start := len(records)
-		records = encodeRecord(records, stream, event)
-		r.events[i] = pendingEvent{
-			id: event.ID, hash: identityHash(stream, event.ID), micros: micros,
-			record: records[start:len(records):len(records)],
-		}
-	}
-	return r, nil
-}
-
-// submit hands a request to the sequencer and waits for the answer.
-func (l *Log) submit(ctx context.Context, r *request) error {
-	what := "append to " + string(r.stream)
-	if err := eventlog.Interrupted(ctx, what); err != nil {
-		return err
-	}
-	if l.options.ReadOnly {
-		return domain.Errorf(domain.Unavailable, "%s: the log was opened to be read only", what)
-	}
-	g, err := l.queue.put(ctx, r)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-g.done:
-		return r.err
-	case <-ctx.Done():
-	}
-	if r.taken.CompareAndSwap(requestWaiting, requestDropped) {
-		return eventlog.Interrupted(ctx, what+": nothing is stored")
-	}
-	select {
-	case <-g.done:
-		return r.err
-	default:
-		return eventlog.Interrupted(ctx, what+": it was under way and may be stored")
-	}
 }

@@ -69,8 +69,10 @@ func newQueue(limit int) *queue {
 	return &queue{limit: limit, room: make(chan struct{}), work: make(chan struct{}, 1)}
 }
 
-// put adds a request and gives the group to wait for. It waits for room.
-func (q *queue) put(ctx context.Context, r *request) (*group, error) {
+// put adds requests, which fit in one group, to one group in their order and
+// gives the group to wait for; size is the sum of theirs. It waits for room: with
+// any room all of them enter, so the limit is passed by one group at most.
+func (q *queue) put(ctx context.Context, size int, requests ...*request) (*group, error) {
 	for {
 		q.mu.Lock()
 		if q.closed {
@@ -85,20 +87,20 @@ func (q *queue) put(ctx context.Context, r *request) (*group, error) {
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return nil, eventlog.Interrupted(ctx, "append to "+string(r.stream)+" while the queue is full, nothing is stored")
+			return nil, eventlog.Interrupted(ctx, "the queue is full, nothing is stored")
 		}
 	}
 	var g *group
 	if n := len(q.groups); n > 0 {
 		g = q.groups[n-1]
 	}
-	if g == nil || len(g.requests) >= groupRequests || g.bytes > 0 && g.bytes+r.size > groupBytes {
+	if g == nil || len(g.requests)+len(requests) > groupRequests || g.bytes > 0 && g.bytes+size > groupBytes {
 		g = &group{done: make(chan struct{})}
 		q.groups = append(q.groups, g)
 	}
-	g.requests = append(g.requests, r)
-	g.bytes += r.size
-	q.waiting++
+	g.requests = append(g.requests, requests...)
+	g.bytes += size
+	q.waiting += len(requests)
 	q.mu.Unlock()
 	select {
 	case q.work <- struct{}{}:

@@ -29,6 +29,14 @@ func (l flatLog) Append(context.Context, domain.StreamID, domain.Revision, ...ev
 	return eventlog.Receipt{}, errFlat
 }
 
+func (l flatLog) AppendMany(_ context.Context, writes []eventlog.Write) []eventlog.Written {
+	written := make([]eventlog.Written, len(writes))
+	for i := range written {
+		written[i].Err = errFlat
+	}
+	return written
+}
+
 func (l flatLog) Read(context.Context, domain.StreamID, domain.Revision, eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) { yield(domain.Envelope{}, errFlat) }
 }

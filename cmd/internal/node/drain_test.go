@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/logtest"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -50,6 +51,10 @@ func (l *meetingLog) Append(ctx context.Context, stream domain.StreamID, expecte
 		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "no space")
 	}
 	return l.Log.Append(ctx, stream, expected, events...)
+}
+
+func (l *meetingLog) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	return logtest.OneByOne(ctx, l, writes)
 }
 
 // Commands that different streams decide run at once, those of one stream in

@@ -14,6 +14,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/logtest"
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
@@ -140,4 +141,8 @@ func (l watchedLog) Append(ctx context.Context, stream domain.StreamID, expected
 	receipt, err := l.Log.Append(ctx, stream, expected, events...)
 	l.tell("after the event of " + string(stream) + " is appended")
 	return receipt, err
+}
+
+func (l watchedLog) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	return logtest.OneByOne(ctx, l, writes)
 }

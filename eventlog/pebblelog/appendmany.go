@@ -1,0 +1,145 @@
+package pebblelog
+
+import (
+	"context"
+
+	"github.com/ringrift/rift/eventlog"
+)
+
+// AppendMany does many independent appends. It cuts the list into parts that
+// each fit one group, so a list that fits one group costs one sync.
+func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	c := manyAppends{
+		writes:   writes,
+		written:  make([]eventlog.Written, len(writes)),
+		requests: make([]request, len(writes)),
+	}
+	for c.next < len(writes) {
+		p := c.prepare()
+		if len(c.batch) == 0 {
+			continue // no write of it may be stored
+		}
+		var err error
+		if p.group, err = l.enqueue(ctx, p.bytes, c.batch...); err != nil {
+			c.refuse(p.first, err)
+			break
+		}
+		c.parts = append(c.parts, p)
+	}
+	c.await(ctx)
+	return c.written
+}
+
+// manyAppends is one call of AppendMany.
+type manyAppends struct {
+	writes   []eventlog.Write
+	written  []eventlog.Written
+	requests []request // by write; one that is refused at once stays empty
+	next     int       // the first write that no part has
+	parts    []part
+	batch    []*request // of the part that was prepared last
+}
+
+// part is a run of writes, those from first up to behind, that share a group.
+type part struct {
+	first, behind int
+	bytes         int
+	group         *group
+}
+
+// prepare cuts off the next part, refuses what the log cannot store and encodes
+// the rest, all records of the part in one piece of memory.
+func (c *manyAppends) prepare() part {
+	p := part{first: c.next}
+	c.batch = c.batch[:0]
+	events := 0
+	for ; c.next < len(c.writes) && len(c.batch) < groupRequests; c.next++ {
+		w := &c.writes[c.next]
+		size, err := checkAppend(w.Stream, w.Events)
+		if err != nil {
+			c.written[c.next].Err = err
+			continue
+		}
+		if p.bytes > 0 && p.bytes+size > groupBytes {
+			break
+		}
+		r := &c.requests[c.next]
+		r.stream, r.expected, r.size = w.Stream, w.Expected, size
+		c.batch = append(c.batch, r)
+		p.bytes += size
+		events += len(w.Events)
+	}
+	p.behind = c.next
+	pending, records := make([]pendingEvent, events), make([]byte, 0, p.bytes)
+	for i := p.first; i < p.behind; i++ {
+		if c.written[i].Err == nil {
+			n := len(c.writes[i].Events)
+			records = c.requests[i].encode(c.writes[i].Events, pending[:n:n], records)
+			pending = pending[n:]
+		}
+	}
+	return p
+}
+
+// refuse answers all writes from one on that have no answer.
+func (c *manyAppends) refuse(from int, err error) {
+	for i := from; i < len(c.writes); i++ {
+		if c.written[i].Err == nil {
+			c.written[i].Err = notTaken(c.writes[i].Stream, err)
+		}
+	}
+}
+
+// await takes the outcomes. When ctx ends it withdraws what the sequencer has
+// not taken, from the end on: the sequencer takes from the beginning, so what
+// stays is a prefix.
+func (c *manyAppends) await(ctx context.Context) {
+	for n, p := range c.parts {
+		select {
+		case <-p.group.done:
+			c.take(p)
+			continue
+		case <-ctx.Done():
+		}
+		left := c.parts[n:]
+		c.withdraw(ctx, left)
+		for _, p := range left {
+			select {
+			case <-p.group.done:
+				c.take(p)
+			default:
+				c.each(p, func(i int, r *request) { c.written[i].Err = underWay(ctx, r.stream) })
+			}
+		}
+		return
+	}
+}
+
+func (c *manyAppends) withdraw(ctx context.Context, parts []part) {
+	for n := len(parts) - 1; n >= 0; n-- {
+		for i := parts[n].behind - 1; i >= parts[n].first; i-- {
+			r := &c.requests[i]
+			if c.written[i].Err == nil && r.taken.CompareAndSwap(requestWaiting, requestDropped) {
+				c.written[i].Err = dropped(ctx, r.stream)
+			}
+		}
+	}
+}
+
+// take copies the outcomes of a part whose group is done.
+func (c *manyAppends) take(p part) {
+	c.each(p, func(i int, r *request) {
+		if c.written[i].Err = r.err; r.err == nil {
+			c.written[i].Receipt = r.receipt
+		}
+	})
+}
+
+// each visits the writes of a part that have no answer yet.
+func (c *manyAppends) each(p part, visit func(i int, r *request)) {
+	for i := p.first; i < p.behind; i++ {
+		if c.written[i].Err == nil {
+			visit(i, &c.requests[i])
+		}
+	}
+}

@@ -48,7 +48,8 @@ type part struct {
 }
 
 // prepare cuts off the next part, refuses what the log cannot store and encodes
-// the rest, all records of the part in one piece of memory.
+// the rest. Records share memory by the page, so that who keeps one event keeps
+// no more beside it than a reader does.
 func (c *manyAppends) prepare() part {
 	p := part{first: c.next}
 	c.batch = c.batch[:0]
@@ -70,13 +71,17 @@ func (c *manyAppends) prepare() part {
 		events += len(w.Events)
 	}
 	p.behind = c.next
-	pending, records := make([]pendingEvent, events), make([]byte, 0, p.bytes)
+	pending, records, left := make([]pendingEvent, events), []byte(nil), p.bytes
 	for i := p.first; i < p.behind; i++ {
-		if c.written[i].Err == nil {
-			n := len(c.writes[i].Events)
-			records = c.requests[i].encode(c.writes[i].Events, pending[:n:n], records)
-			pending = pending[n:]
+		if c.written[i].Err != nil {
+			continue
 		}
+		r, n := &c.requests[i], len(c.writes[i].Events)
+		if cap(records)-len(records) < r.size {
+			records = make([]byte, 0, max(r.size, min(left, lastPage)))
+		}
+		records = r.encode(c.writes[i].Events, pending[:n:n], records)
+		pending, left = pending[n:], left-r.size
 	}
 	return p
 }

@@ -21,8 +21,7 @@ func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta ev
 
 // StreamMeta tells the limits of a stream.
 func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
-	what := "metadata of " + string(stream)
-	if err := l.interrupted(ctx, what); err != nil {
+	if err := l.interrupted(ctx, "metadata of ", stream); err != nil {
 		return eventlog.StreamMeta{}, err
 	}
 	st, err := l.use()
@@ -32,7 +31,7 @@ func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.
 	defer st.release()
 	meta, err := readMeta(st.db, stream)
 	if err != nil {
-		return eventlog.StreamMeta{}, storageError(what, err)
+		return eventlog.StreamMeta{}, storageError("metadata of "+string(stream), err)
 	}
 	return meta, nil
 }

@@ -106,9 +106,9 @@ func TestNewStreamIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestUnknownStreamIsNotLookedFor has a disk that can be read no more: a stream
-// that is not there is still known not to be.
-func TestUnknownStreamIsNotLookedFor(t *testing.T) {
+// TestTheUnknownIsNotLookedFor has a disk that can be read no more: a stream or
+// an event that is not there is still known not to be.
+func TestTheUnknownIsNotLookedFor(t *testing.T) {
 	var dead atomic.Bool
 	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if dead.Load() && op.Kind == errorfs.OpFileReadAt {
@@ -138,7 +138,7 @@ func TestUnknownStreamIsNotLookedFor(t *testing.T) {
 		if _, err := log.Append(t.Context(), "task-later", domain.AnyRevision, numbered(3000)); err != nil {
 			t.Fatal(err)
 		}
-		if log.streams.Load() == nil {
+		if log.known.Load() == nil {
 			return fmt.Errorf("it is not gathered yet")
 		}
 		return nil
@@ -168,6 +168,22 @@ func TestUnknownStreamIsNotLookedFor(t *testing.T) {
 	}
 	if asked > 20 {
 		t.Fatalf("want at most 2 in 100 streams looked for, found %d of 1000", asked)
+	}
+	asked = 0
+	for n := range 1000 {
+		_, found, err := log.Find(t.Context(), "task-1", numbered(1<<20+n).ID)
+		if found {
+			t.Fatalf("want nothing for an id that is not there")
+		}
+		if err != nil {
+			asked++
+		}
+	}
+	if asked > 20 {
+		t.Fatalf("want at most 2 in 100 ids looked for, found %d of 1000", asked)
+	}
+	if _, _, err := log.Find(t.Context(), "task-1", numbered(1).ID); err == nil {
+		t.Fatal("want the fault of the disk said of an event that is there")
 	}
 	for _, err := range log.Read(t.Context(), "task-1", 0, eventlog.Forward) {
 		if err == nil {

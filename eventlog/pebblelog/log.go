@@ -25,7 +25,7 @@ type Log struct {
 	durable atomic.Uint64 // position of the last event that is synced; readers see no further
 	limited atomic.Bool   // some stream has limits
 	ring    *ring
-	streams atomic.Pointer[hashFilter] // that have an event, durable or about to be; nil while not all are known
+	known   atomic.Pointer[filters] // what is in the log, durable or about to be; nil while they do not hold all of it
 	types   typeNames
 	waker   atomic.Pointer[chan struct{}] // closed and replaced when durable has moved
 

@@ -70,6 +70,18 @@ func (r *ring) from(position domain.Position) [][]byte {
 	return found.records[skip:]
 }
 
+// at gives the record at a position, nil when the ring does not hold it; a nil
+// ring holds nothing.
+func (r *ring) at(position domain.Position) []byte {
+	if r == nil {
+		return nil
+	}
+	if records := r.from(position); records != nil {
+		return records[0]
+	}
+	return nil
+}
+
 func (r *ring) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

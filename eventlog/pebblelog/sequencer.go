@@ -147,7 +147,7 @@ func (s *sequencer) takeFilters() {
 		for _, hash := range s.missed.streams {
 			s.filters.streams.add(hash)
 		}
-		s.log.streams.Store(s.filters.streams)
+		s.log.known.Store(s.filters)
 	}
 	s.making, s.missed = nil, missed{}
 }
@@ -159,7 +159,7 @@ func (s *sequencer) gather(st *store, entries int) {
 	size := s.log.options.sizes()
 	if entries == 0 {
 		s.filters = &filters{ids: newHashFilter(size.ids, size.maxIDs), streams: newHashFilter(size.streams, size.maxIDs)}
-		s.log.streams.Store(s.filters.streams)
+		s.log.known.Store(s.filters)
 		return
 	}
 	if !st.use() {
@@ -524,7 +524,7 @@ func (s *sequencer) find(stream domain.StreamID, event *pendingEvent) (domain.Po
 			return p.position, p.revision, true, nil
 		}
 	}
-	record, position, err := findRecord(s.store.db, stream, event.id, event.hash, s.next-1)
+	record, position, err := findRecord(s.store.db, s.log.ring, stream, event.id, event.hash, s.next-1)
 	if record == nil || err != nil {
 		return 0, 0, false, err
 	}

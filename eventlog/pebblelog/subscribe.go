@@ -53,7 +53,7 @@ func (s *subscription) follow(ctx context.Context) error {
 				}
 			}
 		}
-		if err := s.log.interrupted(ctx, "subscription"); err != nil {
+		if err := s.log.interrupted(ctx, "subscription", ""); err != nil {
 			return err
 		}
 		if !caughtUp {
@@ -105,7 +105,7 @@ func (s *subscription) deliver(ctx context.Context, records [][]byte, head domai
 		if position > head {
 			return nil // in the ring a moment before it counts as durable
 		}
-		if err := s.log.interrupted(ctx, "subscription"); err != nil {
+		if err := s.log.interrupted(ctx, "subscription", ""); err != nil {
 			return err
 		}
 		keep := s.filter.Empty()

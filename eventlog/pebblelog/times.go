@@ -103,7 +103,7 @@ func eachMicros(db *pebble.DB, first, last domain.Position, visit func(domain.Po
 // it is the running maximum that counts. It reads at most timeStride records.
 func (l *Log) PositionAt(ctx context.Context, t time.Time) (at domain.Position, err error) {
 	what := "position at " + t.UTC().Format(domain.Timestamp)
-	if err := l.interrupted(ctx, what); err != nil {
+	if err := l.interrupted(ctx, what, ""); err != nil {
 		return 0, err
 	}
 	durable := domain.Position(l.durable.Load())

@@ -92,7 +92,7 @@ func (v *verifier) records() error {
 		if err == nil {
 			break
 		}
-		if stop := v.log.interrupted(v.ctx, "verification"); stop != nil {
+		if stop := v.log.interrupted(v.ctx, "verification", ""); stop != nil {
 			return stop
 		}
 		if code := storageCode(err); code != domain.Corrupt {
@@ -148,7 +148,7 @@ func (v *verifier) stretch(next domain.Position, maximum *int64) (at domain.Posi
 	for valid := it.First(); valid; valid = it.Next() {
 		if next%1024 == 0 {
 			v.progress(next, v.durable)
-			if err := v.log.interrupted(v.ctx, "verification"); err != nil {
+			if err := v.log.interrupted(v.ctx, "verification", ""); err != nil {
 				return next, err
 			}
 		}
@@ -222,7 +222,7 @@ func (v *verifier) each(prefix byte, visit func(key, value []byte) error) (err e
 	n := 0
 	for valid := it.First(); valid && !v.report.More; valid = it.Next() {
 		if n++; n%1024 == 0 {
-			if err := v.log.interrupted(v.ctx, "verification"); err != nil {
+			if err := v.log.interrupted(v.ctx, "verification", ""); err != nil {
 				return err
 			}
 		}
@@ -345,7 +345,7 @@ func (v *verifier) placed(e *domain.Envelope) error {
 	if domain.Position(position) != e.Position {
 		return fmt.Errorf("event %d: the index of stream %s says revision %d is event %d", e.Position, e.Stream, int64(e.Revision), position)
 	}
-	_, found, err := findRecord(v.db, e.Stream, e.ID, identityHash(e.Stream, e.ID), v.durable)
+	_, found, err := findRecord(v.db, nil, e.Stream, e.ID, identityHash(e.Stream, e.ID), v.durable)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package pebblelog
 
 import (
-	"context"
-	"runtime"
 	"strings"
 	"unsafe"
 
@@ -22,11 +20,6 @@ const (
 	// pageLook bounds how many records are looked at after one that a filter
 	// kept, before its consumer gets it.
 	pageLook = 256
-	// Another goroutine reads ahead after so many pages if so many records are
-	// left, and has so many pages wait for the consumer at most.
-	aheadAfter = 2
-	aheadFrom  = 1024
-	aheadPages = 2
 )
 
 // page is copies of records in one piece of memory. The piece is never written
@@ -116,70 +109,4 @@ func (p *pager) record() (record []byte, keep bool, err error) {
 	}
 	stream, eventType, err := recordKeys(record, p.want)
 	return record, err == nil && p.filter.Keeps(stream, eventType), err
-}
-
-// reader gives pages in order. A long read fills them on a goroutine of its own
-// where there is a processor for it, so that decompressing is not in the way of
-// whoever decodes.
-type reader struct {
-	pager
-	alone  bool // never on another goroutine
-	filled int  // pages, while nobody reads ahead
-	own    page
-	// What is there once another goroutine has the pager.
-	full, empty chan *page
-	stop        context.CancelFunc
-	done        chan struct{}
-	last        *page
-}
-
-// next gives a page that is valid until it is called again.
-func (r *reader) next() *page {
-	if r.full == nil && r.filled >= aheadAfter && r.left >= aheadFrom && !r.alone && runtime.GOMAXPROCS(0) > 1 {
-		r.start()
-	}
-	if r.full == nil {
-		r.filled++
-		r.fill(&r.own)
-		return &r.own
-	}
-	if r.last != nil {
-		r.empty <- r.last
-	}
-	r.last = <-r.full
-	return r.last
-}
-
-func (r *reader) start() {
-	const pages = aheadPages + 2 // one with the consumer, one that is filled
-	ctx, stop := context.WithCancel(context.Background())
-	r.full, r.empty = make(chan *page, pages), make(chan *page, pages)
-	r.stop, r.done = stop, make(chan struct{})
-	for range pages {
-		r.empty <- &page{}
-	}
-	go func() {
-		defer close(r.done)
-		for {
-			var into *page
-			select {
-			case into = <-r.empty:
-			case <-ctx.Done():
-				return
-			}
-			r.fill(into)
-			r.full <- into // there is room for every page
-			if into.err != nil || len(into.kept) == 0 {
-				return
-			}
-		}
-	}()
-}
-
-// close waits until nobody reads ahead any more: the iterator is the caller's again.
-func (r *reader) close() {
-	if r.full != nil {
-		r.stop()
-		<-r.done
-	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // longRead is more events than a read takes on its own goroutine.
-const longRead = 3 * aheadFrom
+const longRead = 9 * aheadFrom
 
 // twoProcessors lets reads read ahead wherever the test runs.
 func twoProcessors(t *testing.T) {

@@ -26,12 +26,11 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 	return func(yield func(domain.Envelope, error) bool) {
 		// The head first: a database that is opened later holds at least as much.
 		first, last := filter.Window(from, direction, domain.Position(l.durable.Load()))
-		visit := func(e *domain.Envelope) bool { return yield(*e, nil) }
 		var err error
 		if first == last {
-			err = l.readOne(ctx, first, filter, visit)
+			err = l.readOne(ctx, first, filter, yield)
 		} else {
-			err = l.scan(ctx, first, last, direction, filter, visit)
+			err = l.scan(ctx, first, last, direction, filter, yield)
 		}
 		if err != nil && !errors.Is(err, errStop) {
 			yield(domain.Envelope{}, storageError("read of the log", err))
@@ -39,9 +38,9 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 	}
 }
 
-// readOne visits the event at a position if the filter keeps it. An iterator
+// readOne yields the event at a position if the filter keeps it. An iterator
 // costs more than what it would find here.
-func (l *Log) readOne(ctx context.Context, position domain.Position, filter eventlog.Filter, visit func(*domain.Envelope) bool) error {
+func (l *Log) readOne(ctx context.Context, position domain.Position, filter eventlog.Filter, yield func(domain.Envelope, error) bool) error {
 	if err := l.interrupted(ctx, "read of the log", ""); err != nil {
 		return err
 	}
@@ -60,15 +59,15 @@ func (l *Log) readOne(ctx context.Context, position domain.Position, filter even
 	if err := decodeRecord(&event, record, position, &l.types); err != nil {
 		return err
 	}
-	if filter.Keeps(event.Stream, event.Type) && !visit(&event) {
+	if filter.Keeps(event.Stream, event.Type) && !yield(event, nil) {
 		return errStop
 	}
 	return nil
 }
 
-// scan visits the records from first to last that the filter keeps. All of them
+// scan yields the records from first to last that the filter keeps. All of them
 // must be there: a hole is corruption, not an end.
-func (l *Log) scan(ctx context.Context, first, last domain.Position, direction eventlog.Direction, filter eventlog.Filter, visit func(*domain.Envelope) bool) (err error) {
+func (l *Log) scan(ctx context.Context, first, last domain.Position, direction eventlog.Direction, filter eventlog.Filter, yield func(domain.Envelope, error) bool) (err error) {
 	if err := l.interrupted(ctx, "read of the log", ""); err != nil {
 		return err
 	}
@@ -85,7 +84,6 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 		return err
 	}
 	defer closeAfter(it, &err)
-
 	r := reader{alone: l.options.ReadAlone, pager: pager{
 		it: it, want: first, step: 1, move: it.Next, left: last - first + 1, filter: filter, all: filter.Empty(),
 		interrupted: func() error { return l.interrupted(ctx, "read of the log", "") },
@@ -97,6 +95,13 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 		r.valid = it.First()
 	}
 	defer r.close()
+	return r.decode(&l.types, yield)
+}
+
+// decode yields the records of all pages until yield wants no more. The event
+// stays on the stack: in the heap, a running collector would have to be told of
+// every string that is set in it.
+func (r *reader) decode(types *typeNames, yield func(domain.Envelope, error) bool) error {
 	var event domain.Envelope
 	for {
 		page, start := r.next(), 0
@@ -112,10 +117,10 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 					return err
 				}
 			}
-			if err := decodeRecord(&event, record, kept.position, &l.types); err != nil {
+			if err := decodeRecord(&event, record, kept.position, types); err != nil {
 				return err
 			}
-			if !visit(&event) {
+			if !yield(event, nil) {
 				return errStop
 			}
 			start = kept.end

@@ -42,8 +42,8 @@ func (l *Log) Stat(ctx context.Context) (Stat, error) {
 		return Stat{}, storageError("statistics of the log", err)
 	}
 	known := stat.Events
-	err = l.scan(ctx, known+1, durable, eventlog.Forward, eventlog.Filter{}, func(e *domain.Envelope) bool {
-		stat.add(e)
+	err = l.scan(ctx, known+1, durable, eventlog.Forward, eventlog.Filter{}, func(e domain.Envelope, _ error) bool {
+		stat.add(&e)
 		return true
 	})
 	if err != nil {

@@ -120,7 +120,7 @@ func (s *subscription) deliver(ctx context.Context, records [][]byte, head domai
 			if err := decodeRecord(&event, record, position, &s.log.types); err != nil {
 				return err
 			}
-			if !s.tell(&event) {
+			if !s.tell(event, nil) {
 				return errStop
 			}
 		}
@@ -129,7 +129,7 @@ func (s *subscription) deliver(ctx context.Context, records [][]byte, head domai
 	return nil
 }
 
-func (s *subscription) tell(event *domain.Envelope) bool {
+func (s *subscription) tell(event domain.Envelope, _ error) bool {
 	s.told = event.Position
-	return s.yield(eventlog.Item{Envelope: *event, Position: event.Position}, nil)
+	return s.yield(eventlog.Item{Envelope: event, Position: event.Position}, nil)
 }

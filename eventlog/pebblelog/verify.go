@@ -320,8 +320,8 @@ func (v *verifier) compare() error {
 	if v.wantTimes != v.foundTimes {
 		v.problem(0, errors.New("the index of times does not agree with the records"))
 	}
-	err := v.log.scan(v.ctx, 1, v.durable, eventlog.Forward, eventlog.Filter{}, func(e *domain.Envelope) bool {
-		if err := v.placed(e); err != nil {
+	err := v.log.scan(v.ctx, 1, v.durable, eventlog.Forward, eventlog.Filter{}, func(e domain.Envelope, _ error) bool {
+		if err := v.placed(&e); err != nil {
 			v.problem(e.Position, err)
 		}
 		return !v.report.More

@@ -18,7 +18,11 @@ func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domai
 		return eventlog.Receipt{}, err
 	}
 	r := &request{stream: stream, expected: expected, size: size}
-	r.encode(events, make([]pendingEvent, len(events)), make([]byte, 0, size))
+	into := r.one[:]
+	if len(events) != 1 {
+		into = make([]pendingEvent, len(events))
+	}
+	r.encode(events, into, make([]byte, 0, size))
 	if err := l.submit(ctx, r); err != nil {
 		return eventlog.Receipt{}, err
 	}

@@ -63,7 +63,7 @@ func Open(dir string, options Options) (_ *Log, err error) {
 	l.waker.Store(&waker)
 	s := &sequencer{
 		log: l, heads: newHeadCache(size.heads),
-		pending: make(map[uint64][]pendingPlace), limits: make(map[domain.StreamID]eventlog.StreamMeta),
+		pending: make(map[uint64]int), limits: make(map[domain.StreamID]eventlog.StreamMeta),
 		flights: make(chan *flight, maxFlights), landed: make(chan struct{}, maxFlights),
 	}
 	st := newStore(options)

@@ -24,6 +24,7 @@ type request struct {
 	events   []pendingEvent
 	size     int
 	meta     *eventlog.StreamMeta
+	one      [1]pendingEvent // what events is a slice of where there is one
 
 	taken   atomic.Int32 // requestWaiting, then one of the others for good
 	receipt eventlog.Receipt

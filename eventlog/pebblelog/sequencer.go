@@ -42,7 +42,8 @@ type sequencer struct {
 	next    domain.Position // of the next event
 	maximum int64           // the largest time of all events, microseconds
 	heads   *headCache
-	pending map[uint64][]pendingPlace               // events of the batch being built, by identity
+	pending map[uint64]int                          // by identity, the last of places
+	places  []pendingPlace                          // of the events of the batch being built
 	limits  map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
 	filters *filters                                // nil until they know everything
 	making  chan *filters                           // gives them once, nil when they could not be made
@@ -68,8 +69,10 @@ type missed struct{ ids, streams []uint64 }
 type pendingPlace struct {
 	stream   domain.StreamID
 	id       domain.EventID
+	hash     uint64 // of stream and id
 	position domain.Position
 	revision domain.Revision
+	older    int // in places, another whose identity has the same hash; negative without one
 }
 
 // flight is a group whose batch is written but maybe not synced.
@@ -382,7 +385,7 @@ func (s *sequencer) adopt(st *store, e end) {
 // plan decides every request of a group and collects what is to be written.
 func (s *sequencer) plan(g *group) *flight {
 	f := &flight{group: g, store: s.store, batch: s.store.db.NewBatchWithSize(g.bytes + g.bytes/8 + 64*len(g.requests))}
-	clear(s.pending)
+	s.forgetPlaces()
 	clear(s.limits)
 	s.keys, s.entries = s.keys[:0], s.entries[:0]
 	for _, r := range g.requests {
@@ -398,6 +401,20 @@ func (s *sequencer) plan(g *group) *flight {
 	s.index(f)
 	f.last = s.next - 1
 	return f
+}
+
+// forgetPlaces empties places and pending. To clear a map costs what it once
+// held, which a small batch must not pay after a large one.
+func (s *sequencer) forgetPlaces() {
+	if len(s.places) > 32 {
+		clear(s.pending)
+	} else {
+		for i := range s.places {
+			delete(s.pending, s.places[i].hash)
+		}
+	}
+	clear(s.places)
+	s.places = s.places[:0]
 }
 
 // index adds the index keys of a batch, in order and behind its records: pebble
@@ -462,7 +479,12 @@ func (s *sequencer) place(f *flight, stream domain.StreamID, revision domain.Rev
 		s.set(f, nil)
 	}
 	s.note(stream, revision, event.hash)
-	s.pending[event.hash] = append(s.pending[event.hash], pendingPlace{stream, event.id, position, revision})
+	older, found := s.pending[event.hash]
+	if !found {
+		older = -1
+	}
+	s.pending[event.hash] = len(s.places)
+	s.places = append(s.places, pendingPlace{stream, event.id, event.hash, position, revision, older})
 	f.records = append(f.records, event.record)
 }
 
@@ -519,8 +541,8 @@ func (s *sequencer) find(stream domain.StreamID, event *pendingEvent) (domain.Po
 	if s.filters != nil && !s.filters.ids.mayHold(event.hash) {
 		return 0, 0, false, nil
 	}
-	for _, p := range s.pending[event.hash] {
-		if p.id == event.id && p.stream == stream {
+	for i, found := s.pending[event.hash]; found && i >= 0; i = s.places[i].older {
+		if p := &s.places[i]; p.id == event.id && p.stream == stream {
 			return p.position, p.revision, true, nil
 		}
 	}

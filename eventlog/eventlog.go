@@ -67,7 +67,7 @@ const EndRevision = domain.Revision(1<<63 - 1)
 // given, an event must satisfy both.
 //
 // From and To bound a ReadAll, both inclusive, so that a read that keeps
-// nothing still ends after a stretch its caller chose: nothing outside is
+// nothing still ends after a range its caller chose: nothing outside is
 // yielded or looked at. A subscription has no such bounds and refuses them as
 // invalid.
 type Filter struct {

@@ -88,7 +88,7 @@ func TestAppendManySyncsOnce(t *testing.T) {
 // TestAppendManyCrash clones the disk before every sync of a long list, as the
 // loss of power may leave it.
 func TestAppendManyCrash(t *testing.T) {
-	for name, pipelineAt := range map[string]int{"one batch at a time": 1 << 30, "batches in flight": alwaysInFlight} {
+	for name, pipelineAt := range map[string]int{"one batch at a time": 1 << 30, "commits pipelined": alwaysPipelined} {
 		t.Run(name, func(t *testing.T) {
 			mem := vfs.NewCrashableMem()
 			var clones []*vfs.MemFS

@@ -25,7 +25,7 @@ import (
 // under load, and checks each clone.
 func TestCrash(t *testing.T) {
 	t.Run("one batch at a time", func(t *testing.T) { crash(t, 0) })
-	t.Run("batches in flight", func(t *testing.T) { crash(t, alwaysInFlight) })
+	t.Run("commits pipelined", func(t *testing.T) { crash(t, alwaysPipelined) })
 }
 
 func crash(t *testing.T, pipelineAt int) {
@@ -220,7 +220,7 @@ func TestCloseCommitsWhatWasAccepted(t *testing.T) {
 // TestNothingIsSeenBeforeItsSync holds the sync of an append back and looks for
 // it everywhere: it is in the database already, and no one may see it.
 func TestNothingIsSeenBeforeItsSync(t *testing.T) {
-	for name, pipelineAt := range map[string]int{"one batch at a time": 0, "batches in flight": alwaysInFlight} {
+	for name, pipelineAt := range map[string]int{"one batch at a time": 0, "commits pipelined": alwaysPipelined} {
 		t.Run(name, func(t *testing.T) {
 			var held atomic.Pointer[chan struct{}]
 			disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {

@@ -237,7 +237,7 @@ func TestRandomWriteErrors(t *testing.T) {
 			}))
 			options := Options{FS: disk, Small: true}
 			if seed%2 == 1 {
-				options.pipelineAt = alwaysInFlight
+				options.pipelineAt = alwaysPipelined
 			}
 			log := openWith(t, "log", options)
 			broken.Store(true)

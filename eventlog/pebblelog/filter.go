@@ -1,11 +1,7 @@
 package pebblelog
 
 import (
-	"bytes"
-	"encoding/binary"
 	"sync/atomic"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // filters know everything that is in the log by its hash: nearly every event
@@ -90,56 +86,4 @@ func (l *filterLayer) mayHold(hash uint64) bool {
 func (l *filterLayer) line(hash uint64) (*[8]atomic.Uint64, uint64) {
 	at := (hash >> 32) * uint64(len(l.lines)) >> 32
 	return &l.lines[at], mix(hash)
-}
-
-// gatherFilters makes the filters of what is in the database.
-func gatherFilters(db *pebble.DB, entries int, size sizes, stop <-chan struct{}) (*filters, error) {
-	f := &filters{ids: newHashFilter(entries+entries/2, size.maxIDs), streams: newHashFilter(size.streams, size.maxIDs)}
-	err := gather(db, identityPrefix, stop, func(it *pebble.Iterator) bool {
-		if key := it.Key(); len(key) == 9 {
-			f.ids.add(binary.BigEndian.Uint64(key[1:]))
-		}
-		return it.Next()
-	})
-	if err != nil {
-		return nil, err
-	}
-	var past []byte
-	return f, gather(db, streamPrefix, stop, func(it *pebble.Iterator) bool {
-		key := it.Key()
-		if len(key) < 11 {
-			return it.Next()
-		}
-		name := key[1 : len(key)-9]
-		f.streams.add(streamHash(name))
-		// Most streams are short, and a step is cheaper than a seek.
-		past = append(append(append(past[:0], streamPrefix), name...), 0)
-		for range 8 {
-			if !it.Next() || !bytes.HasPrefix(it.Key(), past) {
-				return it.Valid()
-			}
-		}
-		past[len(past)-1] = 1
-		return it.SeekGE(past)
-	})
-}
-
-// gather visits the keys of a range until visit, which moves on, finds no more.
-func gather(db *pebble.DB, prefix byte, stop <-chan struct{}, visit func(*pebble.Iterator) bool) (err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
-	if err != nil {
-		return err
-	}
-	defer closeAfter(it, &err)
-	n := 0
-	for valid := it.First(); valid; valid = visit(it) {
-		if n++; n%4096 == 0 {
-			select {
-			case <-stop:
-				return errClosed()
-			default:
-			}
-		}
-	}
-	return it.Error()
 }

@@ -64,7 +64,7 @@ func Open(dir string, options Options) (_ *Log, err error) {
 	s := &sequencer{
 		log: l, heads: newHeadCache(size.heads),
 		pending: make(map[uint64]int), limits: make(map[domain.StreamID]eventlog.StreamMeta),
-		flights: make(chan *flight, maxFlights), landed: make(chan struct{}, maxFlights),
+		written: make(chan *pendingCommit, maxPending), synced: make(chan struct{}, maxPending),
 	}
 	st := newStore(options)
 	ends, err := l.openStore(st)

@@ -70,8 +70,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// alwaysInFlight makes a log pipeline every batch.
-const alwaysInFlight = -1
+// alwaysPipelined makes a log pipeline every batch.
+const alwaysPipelined = -1
 
 func openSmall(t testing.TB, dir string, fs vfs.FS) *Log {
 	t.Helper()
@@ -100,8 +100,8 @@ func TestKeepsThePromisesOnDisk(t *testing.T) {
 	logtest.Run(t, func(t testing.TB) eventlog.Log { return openSmall(t, t.TempDir(), nil) })
 }
 
-func TestKeepsThePromisesInFlight(t *testing.T) {
+func TestKeepsThePromisesPipelined(t *testing.T) {
 	logtest.Run(t, func(t testing.TB) eventlog.Log {
-		return openWith(t, "log", Options{FS: vfs.NewMem(), Small: true, pipelineAt: alwaysInFlight})
+		return openWith(t, "log", Options{FS: vfs.NewMem(), Small: true, pipelineAt: alwaysPipelined})
 	})
 }

@@ -32,7 +32,7 @@ type Options struct {
 	// WrittenBy is the version of rift that a new folder names as its maker.
 	WrittenBy string
 
-	// pipelineAt is set by tests that want batches in flight at all times.
+	// pipelineAt is set by tests that want every commit pipelined.
 	pipelineAt int
 	// gathered is set by tests that want to come between the making of the
 	// filters and their use.

@@ -137,7 +137,7 @@ func (q *queue) next() (g *group, behind int) {
 }
 
 // gather lets the writers that the last group has just woken come back before
-// the next group leaves: without it the first of them would sail alone and the
+// the next group leaves: without it the first of them would go alone and the
 // others wait for a second sync. It yields the processor, never waits for time,
 // and stops as soon as no one comes.
 func (q *queue) gather() {

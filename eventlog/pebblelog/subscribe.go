@@ -85,7 +85,7 @@ func (s *subscription) progress() error {
 	return nil
 }
 
-// advance delivers the next stretch, from the ring when it has it.
+// advance delivers the next records, from the ring when it has it.
 func (s *subscription) advance(ctx context.Context, head domain.Position) error {
 	if records := s.log.ring.from(s.seen + 1); records != nil {
 		return s.deliver(ctx, records, head)

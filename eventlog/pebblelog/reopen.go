@@ -1,0 +1,130 @@
+package pebblelog
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The pause between attempts to open a broken folder again grows from the first
+// to the second; an attempt that takes longer than reopenPatience goes on while
+// appends are refused.
+const (
+	firstPause     = 50 * time.Millisecond
+	longestPause   = time.Second
+	reopenPatience = time.Second
+)
+
+// broken gives the database up: what it holds in memory may be ahead of the
+// disk, and pebble cannot go on after a failed write of its log.
+func (s *sequencer) broken(c *pendingCommit, err error) {
+	s.store.fail(err)
+	refuse(c.group, lost(err))
+	s.giveUp()
+}
+
+func (s *sequencer) giveUp() {
+	s.await(0)
+	s.store.fs.raise() // waits for what is under way
+	s.store = nil      // readers keep it until there is another
+	s.heads.forget()
+}
+
+// ready makes sure there is a database that takes writes.
+func (s *sequencer) ready() error {
+	if s.store != nil && s.store.fatal() != nil {
+		s.giveUp()
+	}
+	if s.store == nil {
+		if err := s.reopen(); err != nil {
+			return err
+		}
+	}
+	if err := s.store.flushFailure(); err != nil {
+		// Pebble goes on trying. Until it succeeds the memory for writes is not
+		// freed, and a writer would end up waiting for it.
+		return domain.Errorf(domain.Unavailable, "the log cannot be written to its tables: %w", err)
+	}
+	return nil
+}
+
+// opening is an attempt to open the folder again.
+type opening struct {
+	store *store
+	done  chan struct{} // closed when end and err are set
+	end   end
+	err   error
+}
+
+// reopen takes the place of a database that was given up. It tries at most once
+// in a while, and does not wait long for an attempt.
+func (s *sequencer) reopen() error {
+	if s.opening == nil {
+		if time.Since(s.tried) < s.pause {
+			return domain.Errorf(domain.Unavailable, "the log could not be written and is not open again yet")
+		}
+		s.tried = time.Now()
+		s.pause = min(max(2*s.pause, firstPause), longestPause)
+		if err := probe(s.log.options.FS, s.log.dir); err != nil {
+			return domain.Errorf(domain.Unavailable, "the log could not be written, and the disk still takes no writes: %w", err)
+		}
+		o := &opening{store: newStore(s.log.options), done: make(chan struct{})}
+		s.opening = o
+		go func() {
+			defer close(o.done)
+			o.end, o.err = s.log.openStore(o.store)
+		}()
+	}
+	o := s.opening
+	select {
+	case <-o.done:
+	case <-time.After(reopenPatience):
+		return domain.Errorf(domain.Unavailable, "the log could not be written and is being opened again")
+	}
+	s.opening = nil
+	if o.err != nil {
+		return o.err
+	}
+	s.pause = 0
+	s.adopt(o.store, o.end)
+	return nil
+}
+
+// abandon gives up an attempt that nobody waits for any more.
+func (s *sequencer) abandon() {
+	if o := s.opening; o != nil {
+		s.opening = nil
+		o.store.fs.raise()
+		go func() {
+			if <-o.done; o.err == nil {
+				o.store.retire()
+			}
+		}()
+	}
+}
+
+// adopt goes on with a database, after a failure in place of the old one.
+func (s *sequencer) adopt(st *store, e end) {
+	l := s.log
+	s.store, s.next, s.maximum = st, e.last+1, e.maximum
+	l.mu.Lock()
+	old := l.current
+	l.current = st
+	l.mu.Unlock()
+	l.limited.Store(e.limited)
+	if old != nil {
+		// What was not acknowledged may have survived: the ring does not have it.
+		l.ring.reset()
+		go old.retire() // pebble may take long to see that it is at its end
+	}
+	l.durable.Store(uint64(e.last))
+	l.wake()
+}
+
+func asError(broken any) error {
+	if err, ok := broken.(error); ok {
+		return err
+	}
+	return errors.New("pebble gave up")
+}

@@ -44,13 +44,6 @@ func crash(t *testing.T, pipelineAt int) {
 		for w := range crashWriters {
 			writers.Go(func() {
 				stream := domain.Stream("task", fmt.Sprint(w))
-				made := func(size int) (batch []eventlog.Proposed) {
-					first := int(next.Add(int64(size))) - size
-					for k := range size {
-						batch = append(batch, numbered(first+k))
-					}
-					return batch
-				}
 				done := func(batch []eventlog.Proposed, err error) {
 					if err != nil {
 						t.Errorf("append: %v", err)
@@ -65,13 +58,13 @@ func crash(t *testing.T, pipelineAt int) {
 					}
 				}
 				for size := 1; size <= 3; size++ {
-					batch := made(size)
+					batch := nextNumbered(&next, size)
 					_, err := log.Append(t.Context(), stream, domain.AnyRevision, batch...)
 					done(batch, err)
 				}
 				var writes []eventlog.Write
 				for size := 1; size <= 3; size++ {
-					writes = append(writes, eventlog.Write{Stream: stream, Expected: domain.AnyRevision, Events: made(size)})
+					writes = append(writes, eventlog.Write{Stream: stream, Expected: domain.AnyRevision, Events: nextNumbered(&next, size)})
 				}
 				for i, written := range log.AppendMany(t.Context(), writes) {
 					done(writes[i].Events, written.Err)
@@ -118,6 +111,15 @@ func crash(t *testing.T, pipelineAt int) {
 }
 
 const crashWriters = 6
+
+// nextNumbered is the next events of all writers together.
+func nextNumbered(next *atomic.Int64, size int) (batch []eventlog.Proposed) {
+	first := int(next.Add(int64(size))) - size
+	for k := range size {
+		batch = append(batch, numbered(first+k))
+	}
+	return batch
+}
 
 // checkWholeAppends relies on the load above: the events of an append have
 // numbers that follow one another, and each writer appends 1, 2, 3, 1, 2, 3 ….

@@ -44,11 +44,8 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 	defer st.release()
 	var meta eventlog.StreamMeta
 	if l.limited.Load() {
-		if meta, err = readMeta(st.db, stream); err != nil {
+		if meta, err = readMeta(st.db, stream); err != nil || meta.Tombstone {
 			return err
-		}
-		if meta.Tombstone {
-			return nil
 		}
 	}
 	index, err := st.db.NewIter(streamBounds(stream))
@@ -64,19 +61,10 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 		}
 	}
 	now := l.options.Clock()
-	first := max(from, 0)
-	if direction == eventlog.Backward {
-		if from < 0 {
-			return nil
-		}
-	} else if meta != (eventlog.StreamMeta{}) {
-		// Go straight to what is not hidden by count or truncation.
-		first = max(first, meta.TruncateBefore)
-		if meta.MaxCount > 0 {
-			first = max(first, head-domain.Revision(meta.MaxCount)+1)
-		}
+	if direction == eventlog.Backward && from < 0 {
+		return nil
 	}
-	c.start(first, from, direction)
+	c.start(firstShown(meta, from, head), from, direction)
 	var records *pebble.Iterator
 	defer func() {
 		if records != nil {
@@ -112,6 +100,16 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 			}
 		}
 	}
+}
+
+// firstShown is the first revision from one on that is not hidden by count or
+// truncation, in a stream whose last one is head.
+func firstShown(meta eventlog.StreamMeta, from, head domain.Revision) domain.Revision {
+	first := max(from, 0, meta.TruncateBefore)
+	if meta.MaxCount > 0 {
+		first = max(first, head-domain.Revision(meta.MaxCount)+1)
+	}
+	return first
 }
 
 // streamCursor walks the index of a stream.

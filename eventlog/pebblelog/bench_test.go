@@ -92,7 +92,10 @@ func benchEvent(w, n int, payload []byte) eventlog.Proposed {
 
 // rawAppend does what the log stores, without its checks: three keys in one
 // synced batch for each event.
-func rawAppend(b *testing.B, payload []byte) func(w, n int) error {
+func rawAppend(b *testing.B, payload []byte) func(w, n int) error { return rawAppends(b, payload, 1) }
+
+// rawAppends has as many events in each batch, each in a stream of its own.
+func rawAppends(b *testing.B, payload []byte, events int) func(w, n int) error {
 	options := (Options{}).withDefaults().pebble()
 	options.Logger = quiet{}
 	db, err := pebble.Open(b.TempDir(), options)
@@ -102,16 +105,21 @@ func rawAppend(b *testing.B, payload []byte) func(w, n int) error {
 	b.Cleanup(func() { _ = db.Close() })
 	var last atomic.Uint64
 	return func(w, n int) error {
-		event := benchEvent(w, n, payload)
-		stream := domain.Stream("task", fmt.Sprint(w))
-		record := encodeRecord(nil, stream, &event)
-		position := domain.Position(last.Add(1))
-		seal(record, domain.Revision(n), position)
 		batch := db.NewBatch()
-		place := binary.AppendUvarint(nil, uint64(position))
-		_ = batch.Set(appendRecordKey(nil, position), record, nil)
-		_ = batch.Set(appendStreamKey(nil, stream, domain.Revision(n)), place, nil)
-		_ = batch.Set(appendIdentityKey(nil, identityHash(stream, event.ID)), place, nil)
+		for i := range events {
+			event := benchEvent(w*events+i, n, payload)
+			stream := domain.Stream("task", fmt.Sprint(w))
+			if events > 1 {
+				stream = domain.Stream("task", fmt.Sprintf("%d/%d", w, i))
+			}
+			record := encodeRecord(nil, stream, &event)
+			position := domain.Position(last.Add(1))
+			seal(record, domain.Revision(n), position)
+			place := binary.AppendUvarint(nil, uint64(position))
+			_ = batch.Set(appendRecordKey(nil, position), record, nil)
+			_ = batch.Set(appendStreamKey(nil, stream, domain.Revision(n)), place, nil)
+			_ = batch.Set(appendIdentityKey(nil, identityHash(stream, event.ID)), place, nil)
+		}
 		if err := db.Apply(batch, pebble.Sync); err != nil {
 			return err
 		}
@@ -153,6 +161,44 @@ func BenchmarkAppend(b *testing.B) {
 				reportRatio(b, "x_raw", ratios)
 			})
 		}
+	}
+}
+
+// BenchmarkAppendMany appends lists of 50 writes to streams of their own, one
+// call after the other by each caller, against raw pebble with the same keys in
+// one synced batch for each list.
+func BenchmarkAppendMany(b *testing.B) {
+	const list = 50
+	payload := benchPayload(256)
+	for _, callers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("list=%d/callers=%d", list, callers), func(b *testing.B) {
+			raw := rawAppends(b, payload, list)
+			log := openWith(b, b.TempDir(), Options{})
+			many := func(caller, n int) error {
+				writes := make([]eventlog.Write, list)
+				for i := range writes {
+					writes[i] = eventlog.Write{
+						Stream: domain.Stream("task", fmt.Sprintf("%d/%d", caller, i)), Expected: domain.Revision(n - 1),
+						Events: []eventlog.Proposed{benchEvent(caller*list+i, n, payload)},
+					}
+				}
+				for _, w := range log.AppendMany(context.Background(), writes) {
+					if w.Err != nil {
+						return w.Err
+					}
+				}
+				return nil
+			}
+			rawNext, logNext := make([]int, callers), make([]int, callers)
+			var ratios, rates []float64
+			for b.Loop() {
+				was := load(b, rawNext, raw)
+				is := load(b, logNext, many)
+				ratios, rates = append(ratios, is/was), append(rates, is*list)
+			}
+			b.ReportMetric(median(rates), "events/s")
+			reportRatio(b, "x_raw", ratios)
+		})
 	}
 }
 

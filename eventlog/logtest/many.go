@@ -151,10 +151,13 @@ func manyAtOnce(t *testing.T, open func(testing.TB) eventlog.Log) {
 		wantReceipt(t, fmt.Sprint("write ", i), eventlog.Receipt{First: at, Last: at, Revision: want[i].Revision}, w)
 	}
 	sameEvents(t, "a long list", want, readAll(t, log, 0, eventlog.Forward, eventlog.Filter{}))
-	for i, w := range appendMany(t, log, writes...) {
-		if w.Err != nil || !w.Receipt.Duplicate || w.Receipt.First != want[i].Position {
-			t.Fatalf("write %d again: want a duplicate at %d, found %+v, %v", i, want[i].Position, w.Receipt, w.Err)
-		}
+	again, some := writes[:0:0], want[:0:0]
+	for i := 0; i < n; i += 29 { // each costs an engine a look-up or two
+		again, some = append(again, writes[i]), append(some, want[i])
+	}
+	for i, w := range appendMany(t, log, again...) {
+		at := some[i].Position
+		wantReceipt(t, fmt.Sprintf("position %d again", at), eventlog.Receipt{First: at, Last: at, Revision: some[i].Revision, Duplicate: true}, w)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // as well, and has no bound that could make it collect without end.
 const (
 	toolsPace  = 1600
-	toolsBound = 96 << 20
+	toolsBound = 128 << 20
 	nodePace   = 200
 )
 

@@ -45,7 +45,7 @@ func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
 		t.Helper()
 		flying := x.depart(nil)
 		batch := db.NewBatch()
-		if err := writeRows(batch, flying, x.codec); err != nil {
+		if err := writeRows(batch, flying, x.codec, func([]byte) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		if err := batch.Commit(pebble.NoSync); err != nil {

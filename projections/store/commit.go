@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -102,6 +103,7 @@ func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
 	}
 	p.gathered()
 	p.flying = f
+	p.departed = time.Now()
 	return f, nil
 }
 
@@ -114,7 +116,7 @@ func (s *Store) fly(f *flight) {
 func (s *Store) write(f *flight) error {
 	batch := s.db.NewBatch(pebble.WithInitialSizeBytes(f.size))
 	defer batch.Close()
-	if err := writeRows(batch, f.rows, s.options.Codec); err != nil {
+	if err := writeRows(batch, f.rows, s.options.Codec, s.views.gaps.follows); err != nil {
 		return err
 	}
 	for _, t := range f.touched {

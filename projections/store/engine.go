@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		DisableWAL:                  true,
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       24,
 		// Pebble takes its buffers out of the cache: what they do not need at the
 		// moment holds blocks, and the sum is bounded.
@@ -66,6 +67,11 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 	if o.Small {
 		options.MemTableSize = 256 << 10
 		options.CacheSize = 2 << 20
+	}
+	if o.throwAway {
+		// What is compacted pays off for those who read it later.
+		options.DisableAutomaticCompactions = true
+		options.L0StopWritesThreshold = math.MaxInt32
 	}
 	for i := range options.Levels {
 		options.Levels[i].BlockSize = 32 << 10

@@ -259,6 +259,9 @@ func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
 			}
 		}
 		f.outbox = append(f.outbox, entries...)
+		for i := range entries {
+			f.bytes += len(entries[i].Command)
+		}
 	}
 	if r.settles {
 		if upTo, ok := f.options.Settles(*e); ok {

@@ -97,7 +97,11 @@ func (g *gaps) announce(rows []waitingRow) {
 		own, rows = firstTable(rows)
 		prefix := string(own[0].entry.table.prefix)
 		if s := g.shelves[prefix]; s != nil {
-			s.restock(g.announced, own)
+			if s.now == nil || encoded(own) {
+				s.restock(g.announced, own)
+			} else { // the shelf came when the batch was made already
+				delete(g.shelves, prefix)
+			}
 		}
 		known := g.table(prefix)
 		if known == nil {

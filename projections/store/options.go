@@ -13,9 +13,9 @@ import (
 type Options struct {
 	FS    vfs.FS       // nil: the disk
 	Codec domain.Codec // nil: encoding/json
-	// CacheRows bounds the rows kept in memory besides those waiting to be written; 0 means 20480.
+	// CacheRows bounds the rows kept in memory besides those waiting to be written; 0 means 8192.
 	CacheRows int
-	// BatchMax bounds the events of one batch; 0 means 4096. Batches are as
+	// BatchMax bounds the events of one batch; 0 means 65536. Batches are as
 	// small as one event when the store has caught up.
 	BatchMax int
 	// OutboxMax bounds the outbox: at the bound Run waits until entries are
@@ -76,8 +76,8 @@ func (o Options) withDefaults() Options {
 	if o.Codec == nil {
 		o.Codec = domain.StandardCodec{}
 	}
-	setDefault(&o.CacheRows, 20480)
-	setDefault(&o.BatchMax, 4096)
+	setDefault(&o.CacheRows, 8192)
+	setDefault(&o.BatchMax, 65536)
 	setDefault(&o.OutboxMax, 65536)
 	setDefault(&o.DeadLetterMax, 1000)
 	setDefault(&o.AsksMax, 32)

@@ -4,17 +4,24 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A batch is committed at the latest when it holds this much, however few events
-// that is: what waits to be written is memory.
+// A batch is committed when it holds this much, however few events that is: rows
+// that wait are memory. A row that changes many times within a batch is encoded
+// and written once, so while history is folded, batches are as large as memory
+// allows. batchBytes counts the payloads of events and commands.
 const (
 	batchRows  = 16384
-	batchBytes = 8 << 20
+	batchBytes = 32 << 20
 )
+
+// batchTime is the longest that history is folded without a commit: the position
+// that others see moves on while the store catches up.
+const batchTime = 500 * time.Millisecond
 
 // Run follows the log from the store's checkpoint, history first, then live,
 // until ctx ends or until is reached; both are no error. Only one Run is on at a
@@ -96,6 +103,7 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 // follow is one try at following the log.
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
+	p.departed = time.Now()
 	build := s.startBuild(ctx, log)
 	defer func() { build.close() }()
 	if until.Position > 0 && p.at.position >= until.Position && build == nil {
@@ -191,6 +199,9 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 		if err := ctx.Err(); err != nil {
 			return err // the rest of the block must not be skipped: nothing after it is folded
 		}
+	}
+	if p.flying == nil && p.events > 0 && time.Since(p.departed) >= batchTime {
+		return s.launch(ctx, p)
 	}
 	return nil
 }

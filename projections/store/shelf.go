@@ -111,6 +111,19 @@ func (s *shelf) restock(commit uint64, rows []waitingRow) {
 	s.now, s.before = next, s.now
 }
 
+// follows tells whether a table is on a shelf, which takes over what is committed.
+func (g *gaps) follows(prefix []byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.shelves[string(prefix)]
+	return s != nil && s.now != nil
+}
+
+// encoded tells whether all the rows that a commit puts still have their JSON.
+func encoded(rows []waitingRow) bool {
+	return !slices.ContainsFunc(rows, func(row waitingRow) bool { return row.change == put && row.json == nil })
+}
+
 // clearShelves forgets all of them: what they follow moved, or failed.
 func (g *gaps) clearShelves() {
 	g.mu.Lock()

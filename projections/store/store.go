@@ -59,6 +59,7 @@ type pass struct {
 	flying    *flight      // the batch that is being written, if any
 	spareRows []waitingRow // the last flight's, to be filled again
 	batchSize int          // of the next batch, about
+	departed  time.Time    // when the last batch was launched
 }
 
 // Open opens the store in a folder, or makes one. Every fault of what it is

@@ -39,6 +39,7 @@ type table struct {
 	prefix []byte
 	unit   *unit // nil: the store's own
 	rows   map[string]*entry
+	last   *entry // of rows, the last one found
 	// whole says that every row of the table is in rows, so that what is not
 	// there does not exist. True until the first row is put out of memory.
 	whole bool
@@ -96,6 +97,7 @@ type tx struct {
 	cacheRows int
 
 	position domain.Position
+	found    *table            // of open, the last one found
 	tables   map[string]*table // of the serving versions in this fold and the store's own, for reactors
 	open     map[string]*table // those the handler in turn may touch
 	readOnly bool
@@ -201,7 +203,7 @@ func (x *tx) expose() {
 }
 
 func (x *tx) enter(u *unit, at domain.Position) {
-	x.position = at
+	x.position, x.found = at, nil
 	if u == nil {
 		x.open, x.readOnly = x.tables, true
 		return
@@ -209,7 +211,7 @@ func (x *tx) enter(u *unit, at domain.Position) {
 	x.open, x.readOnly = x.byUnit[u], false
 }
 
-func (x *tx) enterLetters(u *unit) { x.open, x.readOnly = x.parked[u], false }
+func (x *tx) enterLetters(u *unit) { x.open, x.found, x.readOnly = x.parked[u], nil, false }
 
 func (x *tx) mark() int { return len(x.journal) }
 
@@ -259,7 +261,11 @@ func (x *tx) Position() domain.Position { return x.position }
 func (x *tx) Codec() domain.Codec { return x.codec }
 
 func (x *tx) find(name string) (*table, error) {
+	if x.found != nil && x.found.name == name {
+		return x.found, nil
+	}
 	if t, ok := x.open[name]; ok {
+		x.found = t
 		return t, nil
 	}
 	return nil, domain.Errorf(domain.Internal, "table %q is not one that this handler's projection lists", name)
@@ -281,7 +287,7 @@ func (x *tx) Get(name, key string) (*projections.Cell, bool, error) {
 
 // load finds the entry of a row; nil when the row is known not to exist.
 func (x *tx) load(t *table, key string) (*entry, error) {
-	if e, ok := t.rows[key]; ok {
+	if e := t.row(key); e != nil {
 		e.used = true
 		return e, nil
 	}
@@ -293,6 +299,19 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 		return nil, err
 	}
 	return x.keep(&entry{key: strings.Clone(key), table: t, cell: cell, stored: stored}), nil
+}
+
+// row finds the entry of a row in memory, nil when there is none. What a handler
+// writes, it has most often just read.
+func (t *table) row(key string) *entry {
+	if t.last != nil && t.last.key == key {
+		return t.last
+	}
+	e := t.rows[key]
+	if e != nil {
+		t.last = e
+	}
+	return e
 }
 
 // absent tells a row that is not in memory and surely nowhere else.
@@ -337,6 +356,7 @@ func (x *tx) fail(err error) error {
 func (x *tx) keep(e *entry) *entry {
 	e.used = true
 	e.table.rows[e.key] = e
+	e.table.last = e
 	if len(x.cached) >= x.limit {
 		x.evict()
 	}
@@ -348,6 +368,9 @@ func (x *tx) keep(e *entry) *entry {
 // forget puts a row out of memory that is on disk as it is.
 func (x *tx) forget(e *entry) {
 	delete(e.table.rows, e.key)
+	if e.table.last == e {
+		e.table.last = nil
+	}
 	if e.cell != nil {
 		e.table.whole = false
 	}
@@ -410,8 +433,9 @@ func (x *tx) writable(name string) (*table, error) {
 }
 
 func (x *tx) write(t *table, key string, cell *projections.Cell) {
-	e, ok := t.rows[key]
-	if !ok {
+	e := t.row(key)
+	known := e != nil
+	if !known {
 		e = &entry{key: strings.Clone(key), table: t}
 		if t.absent(key) {
 			if cell == nil {
@@ -428,7 +452,7 @@ func (x *tx) write(t *table, key string, cell *projections.Cell) {
 		x.journal = append(x.journal, undo{entry: e, cell: e.cell})
 	}
 	e.cell = cell
-	e.used = ok && cell != nil // what is gone, or was written without a look, goes first
+	e.used = known && cell != nil // what is gone, or was written without a look, goes first
 	if !e.dirty {
 		e.dirty = true
 		x.waiting++

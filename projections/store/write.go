@@ -61,8 +61,9 @@ func (x *tx) depart(rows []waitingRow) []waitingRow {
 	return rows
 }
 
-// writeRows puts rows into a batch. Those of a table stand together.
-func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec) error {
+// writeRows puts rows into a batch. Those of a table stand together. JSON that was
+// made for the batch is kept only with the rows of tables that keep asks it of.
+func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec, keep func(prefix []byte) bool) error {
 	var key []byte
 	for len(rows) > 0 {
 		var own []waitingRow
@@ -70,6 +71,7 @@ func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec) error
 		t := own[0].entry.table
 		slices.SortFunc(own, func(a, b waitingRow) int { return strings.Compare(a.entry.key, b.entry.key) })
 		key = append(key[:0], t.prefix...)
+		kept := keep(t.prefix)
 		for i := range own {
 			row := &own[i]
 			key = append(key[:len(t.prefix)], row.entry.key...)
@@ -83,14 +85,17 @@ func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec) error
 				continue
 			case put:
 			}
-			if row.json == nil {
-				encoded, err := codec.Marshal(row.typed)
-				if err != nil {
+			value := row.json
+			if value == nil {
+				var err error
+				if value, err = codec.Marshal(row.typed); err != nil {
 					return &unencodable{rowFault(row.entry, err)}
 				}
-				row.json = encoded
+				if kept {
+					row.json = value
+				}
 			}
-			if err := batch.Set(key, row.json, nil); err != nil {
+			if err := batch.Set(key, value, nil); err != nil {
 				return err
 			}
 		}
@@ -162,7 +167,7 @@ func (x *tx) failedFlight(err error) error {
 func (x *tx) dropTables() error {
 	units, store := x.byUnit, x.parked[nil] != nil
 	x.journal, x.cached, x.hand, x.all, x.waiting = nil, nil, 0, nil, 0
-	x.limit = x.cacheRows
+	x.limit, x.found = x.cacheRows, nil
 	x.byUnit, x.parked = map[*unit]map[string]*table{}, map[*unit]map[string]*table{}
 	if err := x.refresh(); err != nil {
 		return x.fail(err)

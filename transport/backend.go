@@ -168,7 +168,20 @@ type LetterAnswer struct {
 // Projections is the answer of /projections.
 type Projections struct {
 	Position    domain.Position `json:"position"`
+	Snapshots   *SnapshotRow    `json:"snapshots,omitempty"`
 	Projections []ProjectionRow `json:"projections"`
+}
+
+// SnapshotRow is what a node keeps on disk so that questions with ?at= are
+// answered soon.
+type SnapshotRow struct {
+	Count  int             `json:"count"`
+	Keep   int             `json:"keep"`  // at most so many
+	Bytes  int64           `json:"bytes"` // of files that nothing else needs
+	Limit  int64           `json:"bytes_limit"`
+	Every  int             `json:"every"` // events between two, as they are taken
+	Oldest domain.Position `json:"oldest"`
+	Newest domain.Position `json:"newest"`
 }
 
 // ProjectionRow is one read model.

@@ -101,7 +101,8 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	}
 	n, err := node.Open(node.Config{
 		Node: name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: log, StoreDir: filepath.Join(settings.Data, models),
-		Store: store.Options{}, ReadOnly: settings.ReadOnly, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
+		Store:    store.Options{Snapshots: store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)}},
+		ReadOnly: settings.ReadOnly, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
 		OnShutdown: func(reason string, grace time.Duration) {
 			logger.Info("asked to stop", "reason", reason, "grace", grace)
 			select {

@@ -27,7 +27,8 @@ type flight struct {
 	extra    func(*pebble.Batch) error
 	moved    *layout
 	inStep   bool
-	size     int // of the batch: expected at first, then found
+	snapshot bool // the state it makes is to be kept
+	size     int  // of the batch: expected at first, then found
 
 	err  error
 	done chan struct{}
@@ -88,6 +89,9 @@ func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
 		at: p.at, events: p.events, outbox: p.outbox, reissued: p.reissued, settled: p.settled, failures: p.failures,
 		inStep: p.decoding != nil, size: p.batchSize, rows: p.tx.depart(p.spareRows), done: make(chan struct{}),
 	}
+	if f.snapshot = s.snapshotDue(p); f.snapshot {
+		s.snapshots.after(p.at.position)
+	}
 	for _, h := range p.touched {
 		h.touched = false
 		f.touched = append(f.touched, tally{h, h.counters})
@@ -133,6 +137,10 @@ func (s *Store) write(f *flight) error {
 		if err := f.extra(batch); err != nil {
 			return err
 		}
+	}
+	if f.inStep {
+		s.commits.Lock()
+		defer s.commits.Unlock()
 	}
 	if f.settles() {
 		s.outbox.mu.Lock()
@@ -185,6 +193,9 @@ func (s *Store) land(p *pass) error {
 		s.outbox.announce()
 	}
 	s.tell(f.failures)
+	if f.snapshot {
+		s.beginSnapshot()
+	}
 	return nil
 }
 

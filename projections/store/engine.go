@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// rowsFolder is where Pebble's files are in a store's folder; past states and
+// rowsFolder is where Pebble's files are in a store's folder; snapshots and
 // replays have folders beside it.
 const rowsFolder = "rows"
 
@@ -68,6 +68,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		options.MemTableSize = 256 << 10
 		options.CacheSize = 2 << 20
 	}
+	options.Cache = o.cache
 	if o.throwAway {
 		// What is compacted pays off for those who read it later.
 		options.DisableAutomaticCompactions = true

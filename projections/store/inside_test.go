@@ -95,20 +95,46 @@ func TestKeyFilterNeverForgetsAndSeldomErrs(t *testing.T) {
 	}
 }
 
-func TestThinningKeepsTheNewestAndSpreadsTheRest(t *testing.T) {
-	var kept []keptState
-	for at := domain.Position(100); at <= 100_000; at += 100 {
-		kept = append(kept, keptState{position: at})
-		if len(kept) > 8 {
-			drop := thin(kept)
-			kept = slices.Delete(kept, drop, drop+1)
+// The defaults keep every position of a log of ten million events within 50,000
+// events of a snapshot before it, and a longer log never loses its beginning.
+func TestThinningKeepsEveryPositionNearASnapshot(t *testing.T) {
+	policy := SnapshotPolicy{}.withDefaults()
+	random := rand.New(rand.NewPCG(1, 2))
+	var list []snapshot
+	check := func(most domain.Position) {
+		t.Helper()
+		var before domain.Position
+		for _, kept := range list {
+			if kept.position-before > most {
+				t.Fatalf("want no gap over %d, found one from %d to %d", most, before, kept.position)
+			}
+			before = kept.position
 		}
 	}
-	if kept[len(kept)-1].position != 100_000 || kept[len(kept)-2].position < 99_000 {
-		t.Errorf("want the newest kept, found %v", kept)
+	at := domain.Position(0)
+	grow := func(upTo domain.Position) {
+		for at < upTo {
+			at += domain.Position(policy.Every + random.IntN(512)) // a live store takes them a little late
+			list = append(list, snapshot{position: at})
+			if len(list) > policy.Keep {
+				drop := thin(list)
+				list = slices.Delete(list, drop, drop+1)
+			}
+		}
 	}
-	if kept[0].position > 75_000 {
-		t.Errorf("want something old kept, found %v", kept)
+	for upTo := domain.Position(1_000_000); upTo <= 10_000_000; upTo += 1_000_000 {
+		grow(upTo)
+		check(50_000)
+	}
+	grow(60_000_000)
+	if newest := list[len(list)-1].position; newest != at {
+		t.Errorf("want the newest at %d kept, found %d", at, newest)
+	}
+	check(800_000) // among those of the beginning
+	for i, kept := range list[1:] {
+		if gap := kept.position - list[i].position; at-kept.position < 10_000_000 && gap > 150_000 {
+			t.Errorf("want the last ten million dense, found a gap of %d before %d", gap, kept.position)
+		}
 	}
 }
 

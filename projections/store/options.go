@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
@@ -60,13 +61,8 @@ type Options struct {
 	OnRead func(reactor, table string)
 	Logger *slog.Logger // nil: silent
 
-	throwAway bool // Close need not keep anything
-}
-
-// SnapshotPolicy says which past states are kept for questions about the past.
-type SnapshotPolicy struct {
-	Every int // events between snapshots; 0 means 200000, negative none
-	Keep  int // snapshots kept, denser towards the present; 0 means 8
+	throwAway bool          // Close need not keep anything
+	cache     *pebble.Cache // shared with other stores; nil: its own
 }
 
 func (o Options) withDefaults() Options {
@@ -81,8 +77,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.OutboxMax, 65536)
 	setDefault(&o.DeadLetterMax, 1000)
 	setDefault(&o.AsksMax, 32)
-	setDefault(&o.Snapshots.Every, 200_000)
-	setDefault(&o.Snapshots.Keep, 8)
+	o.Snapshots = o.Snapshots.withDefaults()
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -191,7 +191,7 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	main.plan()
 	s.mu.Unlock()
 	main.tx.expose()
-	s.past.forgetOtherVersions()
+	s.snapshots.forgetOtherEditions()
 	for _, u := range p.units {
 		s.options.Logger.Info("a read model was built", "projection", u.projection.Name, "version", u.edition.version,
 			"generation", u.edition.generation, "position", uint64(main.at.position))

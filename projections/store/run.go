@@ -103,7 +103,7 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 // follow is one try at following the log.
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
-	p.departed = time.Now()
+	p.departed, p.live = time.Now(), false
 	build := s.startBuild(ctx, log)
 	defer func() { build.close() }()
 	if until.Position > 0 && p.at.position >= until.Position && build == nil {
@@ -129,6 +129,7 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 		select {
 		case <-filled:
 			b, live, ended, err := f.take()
+			p.live = live
 			if err := s.foldBlock(ctx, log, b); err != nil {
 				return errors.Join(err, s.keepFolded(ctx, err))
 			}
@@ -136,7 +137,6 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 				if err := s.commit(ctx, p, nil, nil); err != nil {
 					return err
 				}
-				s.maybeSnapshot()
 			}
 			if err != nil && ctx.Err() == nil {
 				return err
@@ -154,7 +154,11 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 			if err := s.land(p); err != nil {
 				return err
 			}
-			s.maybeSnapshot()
+		case <-s.snapshots.settled:
+			if err := s.commit(ctx, p, nil, nil); err != nil {
+				return err
+			}
+			s.takeSnapshot()
 		case <-build.finished():
 			if err := s.switchOver(ctx, log, build); err != nil {
 				return err
@@ -192,7 +196,6 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 		if err := s.launch(ctx, p); err != nil {
 			return err
 		}
-		s.maybeSnapshot()
 		if err := s.awaitRoom(ctx, log); err != nil {
 			return err
 		}
@@ -208,7 +211,7 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 
 // full tells whether what was folded has to be committed before more is.
 func (s *Store) full(p *pass) bool {
-	if p.events >= s.options.BatchMax || p.bytes >= batchBytes || p.tx.waiting >= batchRows {
+	if p.events >= s.options.BatchMax || p.bytes >= batchBytes || p.tx.waiting >= batchRows || s.snapshotDue(p) {
 		return true
 	}
 	return len(p.outbox) > 0 && s.options.OutboxMax >= 0 && s.awaited(p) >= s.options.OutboxMax

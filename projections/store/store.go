@@ -26,7 +26,8 @@ type Store struct {
 	catalog     *domain.Catalog
 	projections []projections.Projection
 	views       views
-	past        past
+	snapshots   snapshots
+	asOf        asOfViews
 
 	running  atomic.Bool
 	turn     chan struct{} // holds one token: the right to fold
@@ -40,7 +41,8 @@ type Store struct {
 	closeErr  error
 	work      sync.WaitGroup // snapshots being taken
 
-	outbox outbox
+	commits sync.Mutex // held while rows move, and while a snapshot is taken
+	outbox  outbox
 
 	mu           sync.Mutex
 	at           checkpoint
@@ -60,6 +62,7 @@ type pass struct {
 	spareRows []waitingRow // the last flight's, to be filled again
 	batchSize int          // of the next batch, about
 	departed  time.Time    // when the last batch was launched
+	live      bool         // history is done
 }
 
 // Open opens the store in a folder, or makes one. Every fault of what it is
@@ -87,7 +90,8 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 		s.views.close()
 		return nil, errors.Join(err, db.Close())
 	}
-	s.past.open(s)
+	s.snapshots.open(s)
+	s.asOf.open(s)
 	return s, nil
 }
 
@@ -365,7 +369,7 @@ func (s *Store) Close() error {
 		s.beginStop()
 		s.turn <- struct{}{} // never given back
 		s.work.Wait()
-		s.past.close()
+		s.asOf.close()
 		s.views.close()
 		s.closeErr = errors.Join(s.settleDisk(), s.main.tx.refresh())
 		if s.building != nil {

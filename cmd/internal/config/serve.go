@@ -16,19 +16,20 @@ import (
 
 // Serve is what a node is started with.
 type Serve struct {
-	Data        string `key:"data" default:"data" usage:"folder of the log and the read models"`
-	Listen      string `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
-	AddrFile    string `key:"addr_file" usage:"file to write the bound address to once ready"`
-	Log         string `key:"log" usage:"URL of a log to use instead of the embedded one"`
-	ReadOnly    bool   `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
-	NodeID      string `key:"node_id" usage:"name of this node (default: the name of the host)"`
-	Cluster     string `key:"cluster" default:"main" usage:"name of the cluster"`
-	TokenFile   string `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
-	Limits      Limits `key:"limits"`
-	LogLevel    string `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
-	LogFormat   string `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
-	TraceFile   string `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
-	PrintConfig bool   `key:"print_config" usage:"print the settings with where each comes from, and stop"`
+	Data        string    `key:"data" default:"data" usage:"folder of the log and the read models"`
+	Listen      string    `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
+	AddrFile    string    `key:"addr_file" usage:"file to write the bound address to once ready"`
+	Log         string    `key:"log" usage:"URL of a log to use instead of the embedded one"`
+	ReadOnly    bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
+	NodeID      string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
+	Cluster     string    `key:"cluster" default:"main" usage:"name of the cluster"`
+	TokenFile   string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
+	Limits      Limits    `key:"limits"`
+	Snapshots   Snapshots `key:"snapshots"`
+	LogLevel    string    `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
+	LogFormat   string    `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
+	TraceFile   string    `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
+	PrintConfig bool      `key:"print_config" usage:"print the settings with where each comes from, and stop"`
 
 	sources map[string]string
 }
@@ -43,6 +44,13 @@ type Limits struct {
 	Subscribers   int           `key:"subscribers" default:"256" usage:"most open event streams"`
 	AfterWait     time.Duration `key:"after_wait" default:"5s" usage:"longest wait of a query with ?after="`
 	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time requests in flight have to end in at a stop"`
+}
+
+// Snapshots says what is kept on disk for questions as of a past position.
+type Snapshots struct {
+	Every int  `key:"every" default:"10000" usage:"events between snapshots of the read models; -1 takes none"`
+	Keep  int  `key:"keep" default:"400" usage:"most snapshots kept; older ones are thinned out"`
+	Bytes Size `key:"bytes" default:"4GiB" usage:"most disk that snapshots alone take"`
 }
 
 // ServeFlags adds a flag per setting of a node.
@@ -107,6 +115,11 @@ func (s Serve) check() []domain.Fault {
 	positive("limits.in_flight", int64(s.Limits.InFlight))
 	positive("limits.scans", int64(s.Limits.Scans))
 	positive("limits.subscribers", int64(s.Limits.Subscribers))
+	positive("snapshots.keep", int64(s.Snapshots.Keep))
+	positive("snapshots.bytes", int64(s.Snapshots.Bytes))
+	if s.Snapshots.Every == 0 || s.Snapshots.Every < -1 {
+		fault("snapshots.every", "want more than 0, or -1 for none, found %d", s.Snapshots.Every)
+	}
 	if s.Limits.Rate < 0 {
 		fault("limits.rate", "want 0 or more, found %v", s.Limits.Rate)
 	}

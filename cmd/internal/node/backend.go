@@ -241,6 +241,11 @@ func (b backend) Projections(ctx context.Context) (transport.Projections, error)
 	if err != nil {
 		return answer, err
 	}
+	if kept := b.node.store.Snapshots(); kept.Every > 0 {
+		answer.Snapshots = &transport.SnapshotRow{
+			Count: kept.Count, Keep: kept.Keep, Bytes: kept.Bytes, Limit: kept.Limit, Every: kept.Every, Oldest: kept.Oldest, Newest: kept.Newest,
+		}
+	}
 	tables := map[string][]string{}
 	for _, projection := range wiring.Projections() {
 		tables[projection.Name] = projection.Tables

@@ -59,7 +59,7 @@ func askAt(ctx context.Context, s *store.Store, log eventlog.Log, at domain.Posi
 	return text, err
 }
 
-func past(t testing.TB, fs vfs.FS, every, keep int) *store.Store {
+func keeping(t testing.TB, fs vfs.FS, every, keep int) *store.Store {
 	t.Helper()
 	options := small(fs)
 	options.BatchMax = 10
@@ -69,7 +69,7 @@ func past(t testing.TB, fs vfs.FS, every, keep int) *store.Store {
 
 func snapshotsOn(t testing.TB, fs vfs.FS) []string {
 	t.Helper()
-	names, err := fs.List("store/past")
+	names, err := fs.List("store/snapshots")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func snapshotsOn(t testing.TB, fs vfs.FS) []string {
 func TestAtAnswersAsOfAnyPosition(t *testing.T) {
 	fs := vfs.NewMem()
 	log := shopLog(t, 1200)
-	s := past(t, fs, 100, 4)
+	s := keeping(t, fs, 100, 4)
 	defer closeStore(t, s)
 	stop := live(t, s, log)
 	wait(t, s, 1200)
@@ -115,9 +115,9 @@ func TestAtAnswersAsOfAnyPosition(t *testing.T) {
 func TestSnapshotsOutliveTheProcessAndShortenReplays(t *testing.T) {
 	fs := vfs.NewMem()
 	log := shopLog(t, 1000)
-	s := past(t, fs, 400, 8)
+	s := keeping(t, fs, 400, 8)
 	stop := live(t, s, log)
-	for len(namesIn(fs, "store/past")) == 0 {
+	for len(namesIn(fs, "store/snapshots")) == 0 {
 		wait(t, s, add(t, log, mixed(10)...))
 	}
 	stop()
@@ -125,7 +125,7 @@ func TestSnapshotsOutliveTheProcessAndShortenReplays(t *testing.T) {
 	if len(snapshotsOn(t, fs)) == 0 {
 		t.Fatal("want a snapshot")
 	}
-	s = past(t, fs, 400, 8)
+	s = keeping(t, fs, 400, 8)
 	defer closeStore(t, s)
 	counted := &countingLog{Log: log}
 	at := s.Position() - 1
@@ -153,9 +153,9 @@ func namesIn(fs vfs.FS, dir string) []string {
 func TestSnapshotsOfOtherVersionsAreNotUsed(t *testing.T) {
 	fs := vfs.NewMem()
 	log := shopLog(t, 1000)
-	s := past(t, fs, 300, 8)
+	s := keeping(t, fs, 300, 8)
 	stop := live(t, s, log)
-	for len(namesIn(fs, "store/past")) == 0 {
+	for len(namesIn(fs, "store/snapshots")) == 0 {
 		wait(t, s, add(t, log, mixed(10)...))
 	}
 	stop()

@@ -1,0 +1,272 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// The bounds of views as of a position.
+const (
+	asOfKept   = 4 // answered positions that stay open for the next question
+	asOfMade   = 2 // replays at a time
+	asOfRows   = 4096
+	asOfCache  = 32 << 20 // blocks of all of them
+	asOfFolder = "replays"
+)
+
+// asOfViews makes of the snapshots the state as of any position: a throw-away
+// store on a copy of the nearest snapshot before it, fed with the log up to there.
+type asOfViews struct {
+	store *Store
+	dir   string // of throw-away stores
+
+	mu     sync.Mutex
+	list   []*asOfView // the last used one last
+	asks   int
+	made   int // throw-away stores so far, to name them
+	closed bool
+	idle   sync.WaitGroup // asks that go on
+	slots  chan struct{}
+	cache  *pebble.Cache // of all throw-away stores; nil until there is one
+}
+
+// asOfView is the state as of a position.
+type asOfView struct {
+	position domain.Position
+	ready    chan struct{} // closed when store or err is set
+	store    *Store
+	dir      string
+	err      error
+	holders  int
+}
+
+func (p *asOfViews) open(s *Store) {
+	p.store, p.dir = s, s.options.FS.PathJoin(s.dir, asOfFolder)
+	p.slots = make(chan struct{}, asOfMade)
+	if err := s.options.FS.RemoveAll(p.dir); err != nil {
+		s.options.Logger.Warn("replays of an earlier run stay on disk", "folder", p.dir, "error", err)
+	}
+}
+
+// At shows f the state as of a position. A position that is not applied yet is
+// waited for until ctx ends; one past the end of the log is not found.
+func (s *Store) At(ctx context.Context, log eventlog.Log, at domain.Position, f func(projections.View) error) error {
+	ctx, stop := s.lifetime(ctx)
+	defer stop()
+	if at > s.Position() {
+		head, err := log.Head(ctx)
+		if err != nil && ctx.Err() != nil {
+			return domain.Errorf(domain.Timeout, "state as of %d: %w", at, err)
+		}
+		if err != nil {
+			return err
+		}
+		if at > head {
+			return domain.Errorf(domain.NotFound, "position %d: the log ends at %d", at, head)
+		}
+		if err := s.WaitFor(ctx, at); err != nil {
+			return err
+		}
+	}
+	st, err := s.views.acquire()
+	if err != nil {
+		return err
+	}
+	if st.position == at {
+		defer s.views.release(st)
+		return f(&view{state: st, codec: s.options.Codec, gaps: &s.views.gaps})
+	}
+	s.views.release(st)
+	m, err := s.asOf.find(ctx, log, at)
+	if err != nil {
+		return err
+	}
+	defer s.asOf.release(m)
+	return m.store.View(f)
+}
+
+// find finds or makes the state as of a position and holds it.
+func (p *asOfViews) find(ctx context.Context, log eventlog.Log, at domain.Position) (*asOfView, error) {
+	for {
+		m, mine, err := p.hold(at)
+		if err != nil {
+			return nil, err
+		}
+		if mine {
+			p.make(ctx, log, m)
+		}
+		select {
+		case <-m.ready:
+		case <-ctx.Done():
+			p.release(m)
+			return nil, domain.Errorf(domain.Timeout, "state as of %d: %w", at, ctx.Err())
+		}
+		if m.err == nil {
+			return m, nil
+		}
+		p.release(m)
+		if !mine && ctx.Err() == nil && domain.CodeOf(m.err) == domain.Timeout {
+			continue // who was making it gave up; this one has time left
+		}
+		return nil, m.err
+	}
+}
+
+// hold finds the view of a position, or enters one that the caller must make.
+func (p *asOfViews) hold(at domain.Position) (m *asOfView, mine bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, false, errClosed
+	}
+	if p.asks >= p.store.options.AsksMax {
+		return nil, false, domain.Errorf(domain.TooMany, "questions about the past: want at most %d at a time", p.store.options.AsksMax)
+	}
+	p.asks++
+	p.idle.Add(1)
+	for i, known := range p.list {
+		if known.position == at {
+			known.holders++
+			p.list = append(slices.Delete(p.list, i, i+1), known)
+			return known, false, nil
+		}
+	}
+	p.made++
+	if p.cache == nil {
+		p.cache = pebble.NewCache(asOfCache)
+	}
+	m = &asOfView{position: at, ready: make(chan struct{}), holders: 1}
+	m.dir = p.store.options.FS.PathJoin(p.dir, fmt.Sprintf("%d-%d", p.made, uint64(at)))
+	p.list = append(p.list, m)
+	return m, true, nil
+}
+
+func (p *asOfViews) release(m *asOfView) {
+	p.mu.Lock()
+	m.holders--
+	p.asks--
+	var old []*asOfView
+	for i := 0; i < len(p.list) && len(p.list) > asOfKept; {
+		if p.list[i].holders > 0 {
+			i++
+			continue
+		}
+		old = append(old, p.list[i])
+		p.list = slices.Delete(p.list, i, i+1)
+	}
+	p.mu.Unlock()
+	for _, one := range old {
+		p.discard(one)
+	}
+	p.idle.Done()
+}
+
+// make brings a throw-away store to a position.
+func (p *asOfViews) make(ctx context.Context, log eventlog.Log, m *asOfView) {
+	defer close(m.ready)
+	if m.err = p.fill(ctx, log, m); m.err == nil {
+		return
+	}
+	p.mu.Lock()
+	p.list = slices.DeleteFunc(p.list, func(one *asOfView) bool { return one == m })
+	p.mu.Unlock()
+	p.discard(m)
+}
+
+func (p *asOfViews) fill(ctx context.Context, log eventlog.Log, m *asOfView) error {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return domain.Errorf(domain.Timeout, "state as of %d: %w", m.position, ctx.Err())
+	}
+	s := p.store
+	if err := s.snapshots.copyTo(m.dir, m.position); err != nil {
+		return domain.Errorf(domain.Unavailable, "state as of %d: %w", m.position, err)
+	}
+	small, err := Open(m.dir, s.projections, nil, s.catalog, Options{
+		FS: unsyncedFS{s.options.FS}, Codec: s.options.Codec, CacheRows: asOfRows, BatchMax: s.options.BatchMax,
+		OutboxMax: -1, DeadLetterMax: s.options.DeadLetterMax, Small: true,
+		Acts: s.options.Acts, ActTypes: s.options.ActTypes,
+		Snapshots: SnapshotPolicy{Every: -1}, Logger: s.options.Logger, throwAway: true, cache: p.cache,
+	})
+	if err != nil {
+		return err
+	}
+	m.store = small
+	if m.position == 0 {
+		return nil // before the first event
+	}
+	if err := small.Run(ctx, log, Until{Position: m.position}); err != nil {
+		return err
+	}
+	if reached := small.Position(); reached != m.position {
+		return domain.Errorf(domain.Timeout, "state as of %d: the replay is at %d: %w", m.position, reached, context.Cause(ctx))
+	}
+	return nil
+}
+
+func (p *asOfViews) discard(m *asOfView) {
+	if m.store != nil {
+		if err := m.store.Close(); err != nil {
+			p.store.options.Logger.Warn("a replay did not close", "position", uint64(m.position), "error", err)
+		}
+	}
+	if err := p.store.options.FS.RemoveAll(m.dir); err != nil {
+		p.store.options.Logger.Warn("a replay stays on disk", "folder", m.dir, "error", err)
+	}
+}
+
+// close waits for the questions that are being answered and drops the replays.
+func (p *asOfViews) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.idle.Wait()
+	for _, m := range p.list {
+		p.discard(m)
+	}
+	p.list = nil
+	if p.cache != nil {
+		p.cache.Unref()
+	}
+	if err := p.store.options.FS.RemoveAll(p.dir); err != nil {
+		p.store.options.Logger.Warn("replays stay on disk", "folder", p.dir, "error", err)
+	}
+}
+
+// unsyncedFS is for throw-away stores, which no crash is to leave anything of.
+type unsyncedFS struct{ vfs.FS }
+
+// Create makes a file whose syncs do nothing.
+func (fs unsyncedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return unsynced(fs.FS.Create(name, category))
+}
+
+// OpenDir opens a folder whose syncs do nothing.
+func (fs unsyncedFS) OpenDir(name string) (vfs.File, error) { return unsynced(fs.FS.OpenDir(name)) }
+
+// Unwrap gives the file system inside.
+func (fs unsyncedFS) Unwrap() vfs.FS { return fs.FS }
+
+func unsynced(file vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return unsyncedFile{file}, nil
+}
+
+type unsyncedFile struct{ vfs.File }
+
+func (unsyncedFile) Sync() error                { return nil }
+func (unsyncedFile) SyncData() error            { return nil }
+func (unsyncedFile) SyncTo(int64) (bool, error) { return false, nil }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -126,10 +127,32 @@ func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 		err = domain.Errorf(domain.Unavailable, "the node is stopping")
 	default:
 	}
+	if err == nil && health.CatchUp != nil {
+		writeCatchUp(w, *health.CatchUp)
+		return
+	}
 	if err != nil {
 		exchangeOf(r.Context()).writeProblem(w, err)
 		return
 	}
 	w.Header()["Content-Type"] = jsonContent
 	_, _ = fmt.Fprintf(w, "{\"status\":%q,\"position\":%d}\n", health.Status, health.Position)
+}
+
+// writeCatchUp answers 503 with how far the node is, for people and for scripts
+// that wait for it.
+func writeCatchUp(w http.ResponseWriter, c CatchUp) {
+	body, err := json.Marshal(struct {
+		Status string      `json:"status"`
+		Code   domain.Code `json:"code"`
+		Detail string      `json:"detail"`
+		CatchUp
+	}{"catching_up", domain.Unavailable, c.Unavailable().Error(), c})
+	if err != nil {
+		body = []byte(`{"status":"catching_up","code":"unavailable"}`)
+	}
+	w.Header()["Content-Type"] = jsonContent
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write(append(body, '\n')) // a caller that is gone wants no answer
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/ringrift/rift/commands"
@@ -87,7 +88,27 @@ type Health struct {
 	Started  time.Time       `json:"started,omitzero"`
 	Uptime   domain.Seconds  `json:"uptime_seconds"`
 	Leader   string          `json:"leader,omitempty"` // the node that decides
+	CatchUp  *CatchUp        `json:"catch_up,omitempty"` // null once the node has caught up
 	Checks   []Check         `json:"checks"`
+}
+
+// CatchUp is how far the read models of a node are that folds what its log held
+// when it started. Until they have, /readyz and queries without ?at= say
+// unavailable.
+type CatchUp struct {
+	Position domain.Position `json:"position"`
+	Head     domain.Position `json:"head"` // of the log
+	PerSec   float64         `json:"events_per_second"`
+	ETA      *domain.Seconds `json:"eta_seconds"` // null: too early to say
+}
+
+// Unavailable is the answer to who asks too early.
+func (c CatchUp) Unavailable() error {
+	left := ""
+	if c.ETA != nil {
+		left = fmt.Sprintf(" at %.0f events/s, about %v left", c.PerSec, c.ETA.Duration().Round(100*time.Millisecond))
+	}
+	return domain.Errorf(domain.Unavailable, "the node is catching up with its log: position %d of %d%s; ask again then, or with ?at=<position>", c.Position, c.Head, left)
 }
 
 // Check is how one part of the node is: log, projections, outbox, leases,

@@ -487,6 +487,15 @@ func TestProbes(t *testing.T) {
 	}
 	n.health.Status = StateOK
 	mustOK(t, ask(t, h, "GET", "/readyz", ""))
+	eta := domain.Seconds(4.5)
+	n.health.CatchUp = &CatchUp{Position: 700, Head: 1000, PerSec: 66.7, ETA: &eta}
+	early := ask(t, h, "GET", "/readyz", "")
+	if early.status != 503 || early.body["position"] != 700.0 || early.body["head"] != 1000.0 || early.body["events_per_second"] != 66.7 ||
+		early.body["eta_seconds"] != 4.5 || early.body["code"] != "unavailable" || !strings.Contains(early.text, "about 4.5s left") {
+		t.Errorf("a node that catches up: want 503 with how far it is, found %d %s", early.status, early.text)
+	}
+	n.health.CatchUp = nil
+	mustOK(t, ask(t, h, "GET", "/readyz", ""))
 	h.CloseStreams()
 	if got := ask(t, h, "GET", "/readyz", ""); got.status != 503 {
 		t.Errorf("a node that stops: want 503, found %d", got.status)

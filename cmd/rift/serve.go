@@ -139,6 +139,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if err := a.announce(settings, listener.Addr().String()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	defer a.startProgress(ctx, n)()
 	return runNode(ctx, n, handler.Server(), listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 

@@ -42,6 +42,9 @@ func (s *Store) Run(ctx context.Context, log eventlog.Log, until Until) error {
 	if err := s.sameLog(ctx, log); err != nil {
 		return unlessDone(ctx, err)
 	}
+	s.mu.Lock()
+	s.runFrom, s.runBegan = s.at.position, s.options.Now()
+	s.mu.Unlock()
 	for {
 		err := s.follow(ctx, log, until)
 		var row *unencodable

@@ -6,6 +6,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// Progress says how far the store is, and since when and from where the Run that
+// is on has followed the log.
+type Progress struct {
+	Position domain.Position
+	From     domain.Position
+	Began    time.Time // by Options.Now; zero: there has been no Run
+}
+
+// Progress is that of now.
+func (s *Store) Progress() Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Progress{Position: s.at.position, From: s.runFrom, Began: s.runBegan}
+}
+
 // HandlerStat is what is known of a handler, as GET /handlers shows it.
 type HandlerStat struct {
 	Name        string          `json:"name"`

@@ -48,6 +48,8 @@ type Store struct {
 	at           checkpoint
 	moved        chan struct{} // closed when at moves; nil while nobody waits
 	seen         domain.Position
+	runFrom      domain.Position
+	runBegan     time.Time
 	buildTarget  domain.Position
 	buildAt      domain.Position
 	buildHandled uint64

@@ -43,6 +43,11 @@ type timed interface {
 }
 
 func (b backend) View(ctx context.Context, at transport.At, after domain.Position, f func(projections.View) error) error {
+	if !at.Set {
+		if err := b.node.ready(ctx); err != nil {
+			return err
+		}
+	}
 	if err := b.node.upTo(ctx, after); err != nil {
 		return err
 	}
@@ -78,6 +83,9 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	health.Uptime = domain.Seconds(n.clock().Sub(n.started).Truncate(time.Second).Seconds())
 	check := func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string) {
 		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Causes: causes, Numbers: numbers})
+	}
+	if row, err := n.CatchUp(ctx); err == nil { // else the check of the log says why
+		health.CatchUp = row
 	}
 	head, err := n.log.Head(ctx)
 	if err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -107,7 +106,6 @@ func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
 	}
 	p.gathered()
 	p.flying = f
-	p.departed = time.Now()
 	return f, nil
 }
 

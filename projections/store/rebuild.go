@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -88,9 +89,16 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 	}
 	f := startFeed(ctx, history(log, p.at.position), s.catalog, &p.published, s.options.BatchMax, target, func(domain.Position) {})
 	defer f.close()
+	tick := time.NewTicker(batchTime)
+	defer tick.Stop()
 	for {
 		select {
 		case <-f.filled:
+		case <-tick.C:
+			if err := s.launchSome(ctx, p); err != nil {
+				return err
+			}
+			continue
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -19,8 +19,8 @@ const (
 	batchBytes = 32 << 20
 )
 
-// batchTime is the longest that history is folded without a commit: the position
-// that others see moves on while the store catches up.
+// batchTime is about the longest that history is folded without a commit: the
+// position that others see moves on while the store catches up.
 const batchTime = 500 * time.Millisecond
 
 // Run follows the log from the store's checkpoint, history first, then live,
@@ -106,7 +106,9 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 // follow is one try at following the log.
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
-	p.departed, p.live = time.Now(), false
+	p.live = false
+	tick := time.NewTicker(batchTime)
+	defer tick.Stop()
 	build := s.startBuild(ctx, log)
 	defer func() { build.close() }()
 	if until.Position > 0 && p.at.position >= until.Position && build == nil {
@@ -155,6 +157,10 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 			}
 		case <-p.landing():
 			if err := s.land(p); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if err := s.launchSome(ctx, p); err != nil {
 				return err
 			}
 		case <-s.snapshots.settled:
@@ -206,10 +212,23 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 			return err // the rest of the block must not be skipped: nothing after it is folded
 		}
 	}
-	if p.flying == nil && p.events > 0 && time.Since(p.departed) >= batchTime {
-		return s.launch(ctx, p)
-	}
 	return nil
+}
+
+// launchSome is launch of what has been folded so far, if anything has and no
+// batch is being written.
+func (s *Store) launchSome(ctx context.Context, p *pass) error {
+	select {
+	case <-p.landing():
+		if err := s.land(p); err != nil {
+			return err
+		}
+	default:
+	}
+	if p.flying != nil || p.events == 0 {
+		return nil
+	}
+	return s.launch(ctx, p)
 }
 
 // full tells whether what was folded has to be committed before more is.

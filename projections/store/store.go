@@ -63,7 +63,6 @@ type pass struct {
 	flying    *flight      // the batch that is being written, if any
 	spareRows []waitingRow // the last flight's, to be filled again
 	batchSize int          // of the next batch, about
-	departed  time.Time    // when the last batch was launched
 	live      bool         // history is done
 }
 

@@ -243,7 +243,7 @@ func (s *Store) publish(p *pass, f *flight) {
 	}
 	moved := s.moved
 	if f.inStep {
-		s.moved = nil
+		s.moved, s.wanted = nil, 0
 	}
 	s.mu.Unlock()
 	if f.inStep && moved != nil {

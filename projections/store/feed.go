@@ -40,7 +40,7 @@ type feed struct {
 
 	mu      sync.Mutex
 	waiting *block
-	live    bool // history is done: hand over every event at once
+	live    bool // history is done: hand over the first event that waits, and every one that is wanted
 	ended   bool
 	err     error
 
@@ -52,7 +52,7 @@ type feed struct {
 }
 
 // startFeed reads items until they end, or up to a position if last is not 0.
-func startFeed(ctx context.Context, items iterFunc, catalog *domain.Catalog, routes *atomic.Pointer[map[string]*route], batchMax int, last domain.Position, seen func(domain.Position)) *feed {
+func startFeed(ctx context.Context, items iterFunc, catalog *domain.Catalog, routes *atomic.Pointer[map[string]*route], batchMax int, last domain.Position, seen func(domain.Position) (wanted bool)) *feed {
 	ctx, stop := context.WithCancel(ctx)
 	f := &feed{
 		catalog: catalog, routes: routes, max: max(min(batchMax, feedMax), feedBlock),
@@ -82,7 +82,7 @@ func history(log eventlog.Log, after domain.Position) iterFunc {
 	}
 }
 
-func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], last domain.Position, seen func(domain.Position)) error {
+func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], last domain.Position, seen func(domain.Position) (wanted bool)) error {
 	var before domain.Position
 	for item, err := range items {
 		if err != nil {
@@ -105,12 +105,12 @@ func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], 
 		if last > 0 && e.Position > last {
 			return nil
 		}
-		seen(e.Position)
+		wanted := seen(e.Position)
 		decoded := decode(f.catalog, *f.routes.Load(), &e)
 		if e.Event != nil {
 			detach(&e)
 		}
-		if err := f.add(ctx, e, decoded); err != nil {
+		if err := f.add(ctx, e, decoded, wanted); err != nil {
 			return err
 		}
 		if e.Position == last {
@@ -141,7 +141,7 @@ func detach(e *domain.Envelope) {
 	e.Stream = domain.StreamID(stream)
 }
 
-func (f *feed) add(ctx context.Context, e domain.Envelope, decoded error) error {
+func (f *feed) add(ctx context.Context, e domain.Envelope, decoded error, wanted bool) error {
 	f.mu.Lock()
 	for len(f.waiting.events) >= f.max || f.waiting.bytes >= feedBytes {
 		f.mu.Unlock()
@@ -154,7 +154,8 @@ func (f *feed) add(ctx context.Context, e domain.Envelope, decoded error) error 
 	}
 	f.waiting.events = append(f.waiting.events, decodedEvent{e, decoded})
 	f.waiting.bytes += len(e.Data)
-	hand := f.live || len(f.waiting.events)%feedBlock == 0 || f.waiting.bytes >= feedBytes
+	n := len(f.waiting.events)
+	hand := f.live && (wanted || n == 1) || n%feedBlock == 0 || f.waiting.bytes >= feedBytes
 	f.mu.Unlock()
 	if hand {
 		signal(f.filled)
@@ -167,6 +168,13 @@ func (f *feed) finish(err error) {
 	f.ended, f.err = true, err
 	f.mu.Unlock()
 	signal(f.filled)
+}
+
+// pressing tells whether what waits should not wait longer.
+func (f *feed) pressing() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ended || len(f.waiting.events) >= feedBlock || f.waiting.bytes >= feedBytes
 }
 
 // take gives what waits, and whether history is done and the feed has ended

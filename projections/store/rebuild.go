@@ -87,7 +87,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 	if p.at.position >= target {
 		return nil
 	}
-	f := startFeed(ctx, history(log, p.at.position), s.catalog, &p.published, s.options.BatchMax, target, func(domain.Position) {})
+	f := startFeed(ctx, history(log, p.at.position), s.catalog, &p.published, s.options.BatchMax, target, func(domain.Position) bool { return false })
 	defer f.close()
 	tick := time.NewTicker(batchTime)
 	defer tick.Stop()

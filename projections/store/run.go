@@ -23,6 +23,10 @@ const (
 // position that others see moves on while the store catches up.
 const batchTime = 500 * time.Millisecond
 
+// commitDelay is how long a live store lets events wait that nobody waits for. To
+// wake, fold and commit costs about as much for one event as for ten.
+const commitDelay = 5 * time.Millisecond
+
 // Run follows the log from the store's checkpoint, history first, then live,
 // until ctx ends or until is reached; both are no error. Only one Run is on at a
 // time. It refuses a log that is not the one the store was built from.
@@ -103,83 +107,128 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 	return nil
 }
 
-// follow is one try at following the log.
+// follower is one try at following the log.
+type follower struct {
+	store   *Store
+	pass    *pass
+	log     eventlog.Log
+	until   Until
+	feed    *feed
+	filled  <-chan struct{}  // the feed's; nil when it has ended
+	soon    <-chan time.Time // when what waits is folded and committed though nobody asks
+	reached bool             // everything that until wants is folded
+	build   *build
+}
+
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
 	p.live = false
-	tick := time.NewTicker(batchTime)
-	defer tick.Stop()
-	build := s.startBuild(ctx, log)
-	defer func() { build.close() }()
-	if until.Position > 0 && p.at.position >= until.Position && build == nil {
+	w := &follower{store: s, pass: p, log: log, until: until}
+	w.reached = until.Position > 0 && p.at.position >= until.Position
+	w.build = s.startBuild(ctx, log)
+	defer func() { w.build.close() }()
+	if w.reached && w.build == nil {
 		return nil
 	}
-	reached := until.Position > 0 && p.at.position >= until.Position
 	source := func(ctx context.Context) iter.Seq2[eventlog.Item, error] {
-		if reached {
+		if w.reached {
 			return func(func(eventlog.Item, error) bool) {}
 		}
 		return log.Subscribe(ctx, p.at.position, eventlog.Filter{})
 	}
-	f := startFeed(ctx, source, s.catalog, &p.published, s.options.BatchMax, until.Position, s.saw)
-	defer f.close()
-	filled := f.filled
+	w.feed = startFeed(ctx, source, s.catalog, &p.published, s.options.BatchMax, until.Position, s.saw)
+	defer w.feed.close()
+	w.filled = w.feed.filled
+	tick := time.NewTicker(batchTime)
+	defer tick.Stop()
 	for {
 		if err := s.awaitRoom(ctx, log); err != nil {
 			return err
 		}
-		if build == nil {
-			build = s.startBuild(ctx, log)
+		if w.build == nil {
+			w.build = s.startBuild(ctx, log)
 		}
-		select {
-		case <-filled:
-			b, live, ended, err := f.take()
-			p.live = live
-			if err := s.foldBlock(ctx, log, b); err != nil {
-				return errors.Join(err, s.keepFolded(ctx, err))
-			}
-			if live || ended {
-				if err := s.commit(ctx, p, nil, nil); err != nil {
-					return err
-				}
-			}
-			if err != nil && ctx.Err() == nil {
-				return err
-			}
-			if ended || live && until.CaughtUp {
-				reached = true
-			}
-			if ended && until.Position == 0 && ctx.Err() == nil && !until.CaughtUp {
-				return domain.Errorf(domain.Unavailable, "log: its subscription ended at %d without an error", p.at.position)
-			}
-			if ended {
-				filled = nil
-			}
-		case <-p.landing():
-			if err := s.land(p); err != nil {
-				return err
-			}
-		case <-tick.C:
-			if err := s.launchSome(ctx, p); err != nil {
-				return err
-			}
-		case <-s.snapshots.settled:
-			if err := s.commit(ctx, p, nil, nil); err != nil {
-				return err
-			}
-			s.takeSnapshot()
-		case <-build.finished():
-			if err := s.switchOver(ctx, log, build); err != nil {
-				return err
-			}
-			build = s.startBuild(ctx, log)
-		case <-ctx.Done():
-			return s.commit(ctx, p, nil, nil)
+		done, err := w.step(ctx, tick.C)
+		if err != nil || done {
+			return err
 		}
-		if reached && build == nil && s.building == nil {
+		if w.reached && w.build == nil && s.building == nil {
 			return s.commit(ctx, p, nil, nil)
 		}
 	}
+}
+
+// step waits for one thing to happen and answers it.
+func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, err error) {
+	s, p := w.store, w.pass
+	select {
+	case <-w.filled:
+		if !p.live || w.feed.pressing() || s.wantedBy(s.lastSeen()) {
+			return false, w.fold(ctx)
+		}
+		if w.soon == nil {
+			w.soon = time.After(commitDelay)
+		}
+	case <-w.soon:
+		w.soon = nil
+		if err := w.fold(ctx); err != nil {
+			return false, err
+		}
+		return false, s.commit(ctx, p, nil, nil)
+	case <-s.asked:
+		if p.live && w.filled != nil {
+			return false, w.fold(ctx)
+		}
+	case <-p.landing():
+		return false, s.land(p)
+	case <-tick:
+		return false, s.launchSome(ctx, p)
+	case <-s.snapshots.settled:
+		if err := s.commit(ctx, p, nil, nil); err != nil {
+			return false, err
+		}
+		s.takeSnapshot()
+	case <-w.build.finished():
+		if err := s.switchOver(ctx, w.log, w.build); err != nil {
+			return false, err
+		}
+		w.build = s.startBuild(ctx, w.log)
+	case <-ctx.Done():
+		return true, s.commit(ctx, p, nil, nil)
+	}
+	return false, nil
+}
+
+// fold folds what waits in the feed, and commits it when somebody waits for it.
+func (w *follower) fold(ctx context.Context) error {
+	s, p := w.store, w.pass
+	b, live, ended, err := w.feed.take()
+	caughtUp := live && !p.live
+	p.live = live
+	if err := s.foldBlock(ctx, w.log, b); err != nil {
+		return errors.Join(err, s.keepFolded(ctx, err))
+	}
+	switch {
+	case ended || caughtUp || live && s.wantedBy(p.at.position):
+		if err := s.commit(ctx, p, nil, nil); err != nil {
+			return err
+		}
+	case live && p.events > 0 && w.soon == nil:
+		w.soon = time.After(commitDelay)
+	}
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if ended || live && w.until.CaughtUp {
+		w.reached = true
+	}
+	if ended && w.until.Position == 0 && ctx.Err() == nil && !w.until.CaughtUp {
+		return domain.Errorf(domain.Unavailable, "log: its subscription ended at %d without an error", p.at.position)
+	}
+	if ended {
+		w.filled = nil
+	}
+	return nil
 }
 
 // foldBlock folds events, launching whatever fills a batch.
@@ -257,10 +306,26 @@ func (s *Store) keepFolded(ctx context.Context, cause error) error {
 	return s.commit(ctx, s.main, nil, nil)
 }
 
-func (s *Store) saw(p domain.Position) {
+// wantedBy tells whether somebody waits for a position up to this one.
+func (s *Store) wantedBy(p domain.Position) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted != 0 && s.wanted <= p
+}
+
+// saw notes that the feed has come to a position; it tells whether somebody waits
+// for that.
+func (s *Store) saw(p domain.Position) (wanted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.seen = max(s.seen, p)
-	s.mu.Unlock()
+	return s.wanted != 0 && s.wanted <= p
+}
+
+func (s *Store) lastSeen() domain.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
 }
 
 // awaitRoom waits while the outbox is full. On a node that does not drain its

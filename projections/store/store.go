@@ -44,9 +44,12 @@ type Store struct {
 	commits sync.Mutex // held while rows move, and while a snapshot is taken
 	outbox  outbox
 
+	asked chan struct{} // has a token when somebody waits for what the feed has read
+
 	mu           sync.Mutex
 	at           checkpoint
-	moved        chan struct{} // closed when at moves; nil while nobody waits
+	moved        chan struct{}   // closed when at moves; nil while nobody waits
+	wanted       domain.Position // the least that somebody waits for since at moved; 0: nobody
 	seen         domain.Position
 	runFrom      domain.Position
 	runBegan     time.Time
@@ -81,7 +84,7 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 	s := &Store{
 		health: health,
 		dir:    dir, options: options, db: db, catalog: catalog, projections: models,
-		turn: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 	}
 	s.closing, s.beginStop = context.WithCancel(context.Background())
 	s.outbox.changed = make(chan struct{})
@@ -317,7 +320,14 @@ func (s *Store) WaitFor(ctx context.Context, p domain.Position) error {
 			s.moved = make(chan struct{})
 		}
 		moved := s.moved
+		if s.wanted == 0 || p < s.wanted {
+			s.wanted = p
+		}
+		read := s.seen >= p
 		s.mu.Unlock()
+		if read {
+			signal(s.asked)
+		}
 		select {
 		case <-moved:
 		case <-ctx.Done():

@@ -78,7 +78,7 @@ func AlarmsProjection() Projection {
 			On(succeeds[domain.ModelPromoted](domain.SilentPromotion)),
 			On(func(tx Tx, e domain.Envelope, raised domain.SilenceAlarmRaised) error {
 				return alarmsTable.Update(tx, string(raised.Kind), func(row *AlarmRow) {
-					row.Kind, row.RaisedAt, row.Raised, row.Position = raised.Kind, &e.Time, e.Position, e.Position
+					row.Kind, row.RaisedAt, row.Raised, row.Position = raised.Kind, timeOf(e), e.Position, e.Position
 				})
 			}),
 			On(func(tx Tx, e domain.Envelope, cleared domain.SilenceAlarmCleared) error {
@@ -105,7 +105,7 @@ func succeeded(tx Tx, e domain.Envelope, kind domain.SilenceKind) error {
 	}
 	row.Kind, row.LastPosition, row.Position = kind, e.Position, e.Position
 	if row.LastAt == nil || row.LastAt.Before(e.Time) {
-		row.LastAt = &e.Time
+		row.LastAt = timeOf(e)
 	}
 	row.Successes++
 	return alarmsTable.Put(tx, string(kind), row)
@@ -117,7 +117,7 @@ func demanded(tx Tx, e domain.Envelope, kind domain.SilenceKind) error {
 	if err != nil || row.DemandedAt != nil || row.LastAt != nil {
 		return err
 	}
-	row.Kind, row.DemandedAt, row.Position = kind, &e.Time, e.Position
+	row.Kind, row.DemandedAt, row.Position = kind, timeOf(e), e.Position
 	return alarmsTable.Put(tx, string(kind), row)
 }
 

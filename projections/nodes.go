@@ -104,10 +104,10 @@ func nodeStep[E domain.Event](tx Tx, e domain.Envelope, _ E) error {
 	after.NodeID, after.State, after.Since, after.Reason = domain.NodeID(id), folded.State, folded.Since, folded.Reason
 	after.Capabilities, after.Facts, after.Accepts, after.Position = folded.Capabilities, folded.Facts, folded.Accepts, e.Position
 	if e.Type == (domain.NodeAnnounced{}).EventType() {
-		after.RegisteredAt = &e.Time
+		after.RegisteredAt = timeOf(e)
 	}
 	if e.Type == (domain.NodeRecovered{}).EventType() {
-		after.RecoveredAt = &e.Time
+		after.RecoveredAt = timeOf(e)
 	}
 	if known && before.State != after.State {
 		after.Edges++

@@ -58,7 +58,7 @@ func breakerOpened(tx Tx, e domain.Envelope, opened domain.NodeBreakerOpened) er
 		return nil // a recording that does not say until when
 	}
 	return nodesBreakerTable.Update(tx, string(opened.NodeID), func(row *BreakerRow) {
-		row.NodeID, row.Opened, row.Until, row.Opens = opened.NodeID, &e.Time, &opened.Until, opened.Opens
+		row.NodeID, row.Opened, row.Until, row.Opens = opened.NodeID, timeOf(e), &opened.Until, opened.Opens
 	})
 }
 

@@ -46,7 +46,7 @@ func Policies() Projection {
 				}
 				row := PolicyRow{
 					Name: changed.Name, Revision: e.Revision, Policy: changed.Policy, Reason: changed.Reason,
-					Actor: e.Meta.Actor, ChangedAt: &e.Time, Position: e.Position,
+					Actor: e.Meta.Actor, ChangedAt: timeOf(e), Position: e.Position,
 				}
 				if row.Changes, err = before.Policy.DifferencesTo(changed.Policy); err != nil {
 					return err

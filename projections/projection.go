@@ -12,6 +12,7 @@ package projections
 
 import (
 	"iter"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -136,3 +137,11 @@ func When[E domain.Event](name, about string, issues []string, f func(View, doma
 // Query answers a question from a view. The answer may hold rows as the view
 // gave them: it is encoded before the view is let go.
 type Query[Q, R any] func(View, Q) (R, error)
+
+// timeOf is the time of an event, for a row to keep. The address of e.Time would
+// keep the whole envelope with the row, and with it the page of the log that the
+// envelope was read from.
+func timeOf(e domain.Envelope) *time.Time {
+	at := e.Time
+	return &at
+}

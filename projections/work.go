@@ -238,7 +238,7 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	case domain.TaskHeartbeat:
 		after.StalledSeconds = fact.StalledSeconds
 		if fact.Progress != nil && !bytes.Equal(fact.Progress, before.Progress) {
-			after.Progress, after.ProgressAt = fact.Progress, &e.Time
+			after.Progress, after.ProgressAt = fact.Progress, timeOf(e)
 		}
 	case domain.TaskCompleted:
 		if after.State == domain.WorkDone && before.State != domain.WorkDone {

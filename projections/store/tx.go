@@ -289,6 +289,9 @@ func (x *tx) Get(name, key string) (*projections.Cell, bool, error) {
 func (x *tx) load(t *table, key string) (*entry, error) {
 	if e := t.row(key); e != nil {
 		e.used = true
+		if e.cell != nil && e.cell.Typed != nil {
+			e.cell.JSON = nil // memory holds a row once
+		}
 		return e, nil
 	}
 	if t.absent(key) {

@@ -28,8 +28,8 @@ func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	u := newUnit(projections.Projection{Name: "shop", Version: 1, Tables: []string{"shop.rows", "shop.index"}}, 0, unitRecord{}.switched())
-	if err := x.addUnit(u); err != nil {
+	u := newProjector(projections.Projection{Name: "shop", Version: 1, Tables: []string{"shop.rows", "shop.index"}}, 0, projectorRecord{}.switched())
+	if err := x.addProjector(u); err != nil {
 		t.Fatal(err)
 	}
 	rows, index := projections.Table[int]{Name: "shop.rows"}, projections.Table[int]{Name: "shop.index"}
@@ -43,15 +43,15 @@ func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
 	}
 	lands := func() {
 		t.Helper()
-		flying := x.depart(nil)
+		pending := x.takeRows(nil)
 		batch := db.NewBatch()
-		if err := writeRows(batch, flying, x.codec, func([]byte) bool { return true }); err != nil {
+		if err := writeRows(batch, pending, x.codec, func([]byte) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		if err := batch.Commit(pebble.NoSync); err != nil {
 			t.Fatal(err)
 		}
-		if err := x.landed(flying); err != nil {
+		if err := x.committed(pending); err != nil {
 			t.Fatal(err)
 		}
 		for i, e := range x.cached {
@@ -60,7 +60,7 @@ func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
 			}
 		}
 	}
-	inMemory := func(table projections.Table[int]) int { return len(x.byUnit[u][table.Name].rows) }
+	inMemory := func(table projections.Table[int]) int { return len(x.byProjector[u][table.Name].rows) }
 	for n := range 200 {
 		x.enter(u, 1)
 		for _, table := range []projections.Table[int]{rows, index} {

@@ -9,11 +9,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// A flight is a batch on its way into Pebble: what a pass folded up to some
-// event. While it is under way, on a goroutine of its own, the pass folds on;
+// A pending commit is a batch on its way into Pebble: what a run folded up to some
+// event. While it is under way, on a goroutine of its own, the run folds on;
 // there is one at a time, and nothing of it is known to anybody until it has
-// landed. A flight that fails never happened.
-type flight struct {
+// finished. A pending commit that fails never happened.
+type pendingCommit struct {
 	at       checkpoint
 	events   int
 	outbox   []OutboxEntry
@@ -21,7 +21,7 @@ type flight struct {
 	settled  domain.Position
 	failures []Failure
 	touched  []tally // with the counters as of the last event
-	rows     []waitingRow
+	rows     []pendingRow
 	keys     []keyValue // of the store itself
 	extra    func(*pebble.Batch) error
 	moved    *layout
@@ -34,59 +34,59 @@ type flight struct {
 }
 
 // settles tells whether the outbox changes.
-func (f *flight) settles() bool { return f.inStep && (len(f.outbox) > 0 || f.settled > 0) }
+func (f *pendingCommit) settles() bool { return f.inStep && (len(f.outbox) > 0 || f.settled > 0) }
 
-// landing is closed when the flight that is under way can be landed.
-func (p *pass) landing() <-chan struct{} {
-	if p.flying == nil {
+// written is closed when the pending commit that is under way is written.
+func (p *run) written() <-chan struct{} {
+	if p.pending == nil {
 		return nil
 	}
-	return p.flying.done
+	return p.pending.done
 }
 
-// commit stores what a pass folded since its last commit, in one batch, and
+// commit stores what a run folded since its last commit, in one batch, and
 // tells those who wait. extra adds to the batch; with a layout the commit moves
 // tables.
-func (s *Store) commit(ctx context.Context, p *pass, extra func(*pebble.Batch) error, moved *layout) error {
-	if err := s.land(p); err != nil {
+func (s *Store) commit(ctx context.Context, p *run, extra func(*pebble.Batch) error, moved *layout) error {
+	if err := s.finishCommit(p); err != nil {
 		return err
 	}
 	if p.events == 0 && extra == nil && len(p.touched) == 0 && p.tx.waiting == 0 {
 		return nil
 	}
-	f, err := s.depart(ctx, p)
+	f, err := s.beginCommit(ctx, p)
 	if err != nil {
 		return err
 	}
 	f.extra, f.moved = extra, moved
-	s.fly(f)
-	return s.land(p)
+	s.writeCommit(f)
+	return s.finishCommit(p)
 }
 
-// launch is commit that does not wait: what it stored is known once it has landed.
-func (s *Store) launch(ctx context.Context, p *pass) error {
-	if err := s.land(p); err != nil {
+// commitAsync is commit that does not wait: what it stored is known once it is finished.
+func (s *Store) commitAsync(ctx context.Context, p *run) error {
+	if err := s.finishCommit(p); err != nil {
 		return err
 	}
-	f, err := s.depart(ctx, p)
+	f, err := s.beginCommit(ctx, p)
 	if err != nil {
 		return err
 	}
-	go s.fly(f)
+	go s.writeCommit(f)
 	return nil
 }
 
-// depart takes what was folded out of a pass, which begins to gather anew.
-func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
+// beginCommit takes what was folded out of a run, which begins to gather anew.
+func (s *Store) beginCommit(ctx context.Context, p *run) (*pendingCommit, error) {
 	if broken := p.tx.fault(); broken != nil {
 		return nil, broken
 	}
 	if err := s.writable(ctx); err != nil {
 		return nil, err
 	}
-	f := &flight{
+	f := &pendingCommit{
 		at: p.at, events: p.events, outbox: p.outbox, reissued: p.reissued, settled: p.settled, failures: p.failures,
-		inStep: p.decoding != nil, size: p.batchSize, rows: p.tx.depart(p.spareRows), done: make(chan struct{}),
+		inStep: p.decoding != nil, size: p.batchSize, rows: p.tx.takeRows(p.spareRows), done: make(chan struct{}),
 	}
 	if f.snapshot = s.snapshotDue(p); f.snapshot {
 		s.snapshots.after(p.at.position)
@@ -98,27 +98,27 @@ func (s *Store) depart(ctx context.Context, p *pass) (*flight, error) {
 	if f.inStep {
 		f.keys = append(f.keys, keyValue{keyCheckpoint, p.at.encode()})
 	} else {
-		for _, u := range p.units {
+		for _, u := range p.projectors {
 			record := u.record
 			record.position = max(record.position, p.at.position)
-			f.keys = append(f.keys, keyValue{unitKey(spaceUnit, u.projection.Name, u.edition), record.encode()})
+			f.keys = append(f.keys, keyValue{projectorKey(spaceProjector, u.projection.Name, u.generation), record.encode()})
 		}
 	}
 	p.gathered()
-	p.flying = f
+	p.pending = f
 	return f, nil
 }
 
-// fly writes a flight's batch. It touches nothing that the fold touches.
-func (s *Store) fly(f *flight) {
+// writeCommit writes a pending commit's batch. It touches nothing that the fold touches.
+func (s *Store) writeCommit(f *pendingCommit) {
 	defer close(f.done)
 	f.err = s.write(f)
 }
 
-func (s *Store) write(f *flight) error {
+func (s *Store) write(f *pendingCommit) error {
 	batch := s.db.NewBatch(pebble.WithInitialSizeBytes(f.size))
 	defer batch.Close()
-	if err := writeRows(batch, f.rows, s.options.Codec, s.views.gaps.follows); err != nil {
+	if err := writeRows(batch, f.rows, s.options.Codec, s.views.ranges.follows); err != nil {
 		return err
 	}
 	for _, t := range f.touched {
@@ -148,7 +148,7 @@ func (s *Store) write(f *flight) error {
 		}
 	}
 	if f.inStep {
-		s.views.gaps.announce(f.rows)
+		s.views.ranges.announce(f.rows)
 	}
 	f.size = batch.Len()
 	var err error
@@ -161,26 +161,26 @@ func (s *Store) write(f *flight) error {
 		s.outbox.finish(err == nil)
 	}
 	if err != nil {
-		s.views.gaps.clearShelves()
+		s.views.ranges.clearTables()
 	}
 	return err
 }
 
-// land waits for the flight of a pass, if there is one, and makes it known.
-func (s *Store) land(p *pass) error {
-	f := p.flying
+// finishCommit waits for the pending commit of a run, if there is one, and makes it known.
+func (s *Store) finishCommit(p *run) error {
+	f := p.pending
 	if f == nil {
 		return nil
 	}
 	<-f.done
-	p.flying = nil
+	p.pending = nil
 	if f.err != nil {
 		for _, t := range f.touched { // for drop to set back
 			p.touched = append(p.touched, t.handler)
 		}
-		return p.tx.failedFlight(f.err)
+		return p.tx.failedCommit(f.err)
 	}
-	if err := p.tx.landed(f.rows); err != nil {
+	if err := p.tx.committed(f.rows); err != nil {
 		return p.tx.fail(err)
 	}
 	clear(f.rows)
@@ -222,9 +222,9 @@ func (s *Store) applyBatch(batch *pebble.Batch) (err error) {
 	return fatal
 }
 
-// publish makes a flight known: to views, to those who wait for a position, to
+// publish makes a pending commit known: to views, to those who wait for a position, to
 // the listings.
-func (s *Store) publish(p *pass, f *flight) {
+func (s *Store) publish(p *run, f *pendingCommit) {
 	if f.inStep {
 		s.views.applies()
 	}
@@ -232,7 +232,7 @@ func (s *Store) publish(p *pass, f *flight) {
 	if f.inStep {
 		s.at = f.at
 	} else {
-		for _, u := range p.units {
+		for _, u := range p.projectors {
 			u.record.position = max(u.record.position, f.at.position)
 		}
 		s.buildAt = f.at.position
@@ -251,10 +251,10 @@ func (s *Store) publish(p *pass, f *flight) {
 	}
 }
 
-// drop forgets what a pass folded since its last commit. A flight that is under
+// drop forgets what a run folded since its last commit. A pending commit that is under
 // way lands first: it may have happened.
-func (s *Store) drop(p *pass) error {
-	_ = s.land(p) // the next try finds out whether it still fails
+func (s *Store) drop(p *run) error {
+	_ = s.finishCommit(p) // the next try finds out whether it still fails
 	s.mu.Lock()
 	at := s.at
 	s.mu.Unlock()

@@ -72,14 +72,14 @@ func TestRowsAreReadAsPutWhileABatchIsOnItsWay(t *testing.T) {
 		if !inAir {
 			return
 		}
-		s.fly(p.flying)
-		if err := s.land(p); err != nil {
+		s.writeCommit(p.pending)
+		if err := s.finishCommit(p); err != nil {
 			t.Fatal(err)
 		}
 		known, inAir = under, false
 	}
 	for step := range 600 {
-		p.tx.enter(p.units[0], domain.Position(step+1))
+		p.tx.enter(p.projectors[0], domain.Position(step+1))
 		before := maps.Clone(now)
 		for range 1 + random.IntN(3) {
 			key := fmt.Sprintf("%02d", random.IntN(40))
@@ -103,7 +103,7 @@ func TestRowsAreReadAsPutWhileABatchIsOnItsWay(t *testing.T) {
 		switch random.IntN(8) {
 		case 0:
 			land()
-			f, err := s.depart(t.Context(), p)
+			f, err := s.beginCommit(t.Context(), p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestAFailedBatchNeverHappened(t *testing.T) {
 	s := openFlights(t)
 	p := s.main
 	fold := func(at domain.Position, row flightRow) {
-		p.tx.enter(p.units[0], at)
+		p.tx.enter(p.projectors[0], at)
 		if err := flightRows.Put(p.tx, "a", row); err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func TestAFailedBatchNeverHappened(t *testing.T) {
 		t.Fatal(err)
 	}
 	fold(2, flightRow{No: make(chan int)})
-	if err := s.launch(t.Context(), p); err != nil {
+	if err := s.commitAsync(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	fold(3, flightRow{N: 3})
@@ -168,12 +168,12 @@ func TestAFailedBatchNeverHappened(t *testing.T) {
 	if s.Position() != 1 || p.at.position != 1 || p.decoding.counters.runs != 1 || len(p.touched) != 0 {
 		t.Errorf("want everything as of event 1, found position %d, %d, counters %+v, %d touched", s.Position(), p.at.position, p.decoding.counters, len(p.touched))
 	}
-	p.tx.enter(p.units[0], 2)
+	p.tx.enter(p.projectors[0], 2)
 	if found, _ := rowsOf(t, p.tx, false); !maps.Equal(found, map[string]int{"a": 1}) {
 		t.Errorf("want the row of event 1, found %v", found)
 	}
 	fold(2, flightRow{N: 2})
-	if err := s.launch(t.Context(), p); err != nil {
+	if err := s.commitAsync(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	// What is on its way when the fold is dropped has happened all the same.

@@ -95,7 +95,7 @@ type LetterAct struct {
 // batch of that event. A retry runs the handler, and only that, on the event it
 // failed at, against the rows as of here. When it works the letter is gone; when
 // it fails again the letter counts the attempt, which is a failure of its own.
-func (s *Store) actOn(ctx context.Context, log eventlog.Log, p *pass) error {
+func (s *Store) actOn(ctx context.Context, log eventlog.Log, p *run) error {
 	act := *p.act
 	p.act = nil
 	letter, found, err := p.letter(act)
@@ -126,10 +126,10 @@ func readOne(ctx context.Context, log eventlog.Log, at domain.Position) (domain.
 
 // open gives the place of a handler's letters: those of a version that is being
 // built are its own. A build has nobody else's.
-func (p *pass) open(h *handler) bool {
+func (p *run) open(h *handler) bool {
 	switch {
-	case h != nil && h.unit != nil && !h.unit.record.inStep:
-		p.tx.enterLetters(h.unit)
+	case h != nil && h.projector != nil && !h.projector.record.inStep:
+		p.tx.enterLetters(h.projector)
 	case p.decoding == nil:
 		return false
 	default:
@@ -138,14 +138,14 @@ func (p *pass) open(h *handler) bool {
 	return true
 }
 
-func (p *pass) letter(act LetterAct) (DeadLetter, bool, error) {
+func (p *run) letter(act LetterAct) (DeadLetter, bool, error) {
 	if !p.open(p.handler(act.Handler)) {
 		return DeadLetter{}, false, nil
 	}
 	return letters.Get(p.tx, letterKey(act.Handler, act.Position))
 }
 
-func (p *pass) dropLetter(letter DeadLetter) error {
+func (p *run) dropLetter(letter DeadLetter) error {
 	h := p.handler(letter.Handler)
 	p.open(h)
 	if err := letters.Delete(p.tx, letter.key()); err != nil {
@@ -158,7 +158,7 @@ func (p *pass) dropLetter(letter DeadLetter) error {
 	return nil
 }
 
-func (p *pass) handler(name string) *handler {
+func (p *run) handler(name string) *handler {
 	for h := range p.everyHandler() {
 		if h.name == name {
 			return h
@@ -169,7 +169,7 @@ func (p *pass) handler(name string) *handler {
 
 // retryOf tries again. A letter whose handler is not in this build, or whose event
 // is not in this log, stays as it is.
-func (p *pass) retryOf(ctx context.Context, log eventlog.Log, letter DeadLetter) error {
+func (p *run) retryOf(ctx context.Context, log eventlog.Log, letter DeadLetter) error {
 	h := p.handler(letter.Handler)
 	event, found, err := readOne(ctx, log, letter.EventPosition)
 	if err != nil || h == nil || !found || event.ID != letter.EventID {
@@ -180,14 +180,14 @@ func (p *pass) retryOf(ctx context.Context, log eventlog.Log, letter DeadLetter)
 		p.failures = append(p.failures, Failure{
 			Handler: letter.Handler, Kind: letter.Kind, Projection: letter.Projection, Position: letter.EventPosition, EventID: letter.EventID,
 			EventType: letter.EventType, Stream: letter.Stream, Time: event.Time, Err: failed, Attempts: letter.Attempts + 1,
-			Rebuild: h.unit != nil && !h.unit.record.inStep,
+			Rebuild: h.projector != nil && !h.projector.record.inStep,
 		})
 	}
 	return err
 }
 
 // retry gives the handler's error apart from the store's.
-func (p *pass) retry(h *handler, letter DeadLetter, e *domain.Envelope) (failed, err error) {
+func (p *run) retry(h *handler, letter DeadLetter, e *domain.Envelope) (failed, err error) {
 	now := p.at.position
 	mark := p.tx.mark()
 	p.count(h, h.counters.last)
@@ -217,7 +217,7 @@ func (p *pass) retry(h *handler, letter DeadLetter, e *domain.Envelope) (failed,
 	return failed, letters.Put(p.tx, letter.key(), letter)
 }
 
-func (p *pass) reissue(h *handler, e *domain.Envelope, now domain.Position) error {
+func (p *run) reissue(h *handler, e *domain.Envelope, now domain.Position) error {
 	entries, err := p.react(h, e, now)
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (p *pass) reissue(h *handler, e *domain.Envelope, now domain.Position) erro
 }
 
 // handleAll is the retry of an event that could not be decoded: nobody has seen it.
-func (p *pass) handleAll(e *domain.Envelope, now domain.Position) error {
+func (p *run) handleAll(e *domain.Envelope, now domain.Position) error {
 	issued := len(p.outbox)
 	r := p.route(e.Type)
 	for _, h := range r.handlers {

@@ -35,7 +35,7 @@ func (s *Store) Digest(ctx context.Context) (Digest, error) {
 		return Digest{}, err
 	}
 	defer s.views.release(st)
-	return digestOf(ctx, &view{state: st, codec: s.options.Codec, gaps: &s.views.gaps}, st.layout.names)
+	return digestOf(ctx, &view{state: st, codec: s.options.Codec, ranges: &s.views.ranges}, st.layout.names)
 }
 
 func digestOf(ctx context.Context, v projections.View, tables []string) (Digest, error) {

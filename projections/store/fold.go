@@ -1,12 +1,10 @@
 package store
 
 import (
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -19,63 +17,11 @@ const DeadLetterTable = "admin.dead_letters"
 // decoded: once, not once for each handler that wanted it.
 const DecodeHandler = "decode"
 
-// Kind says what sort of handler a name stands for.
-type Kind string
-
-// The kinds.
-const (
-	KindProjection Kind = "projection"
-	KindReactor    Kind = "reactor"
-	KindDecode     Kind = "decode"
-)
-
-// handler is one thing that is run for events of a type, and what is counted of it.
-type handler struct {
-	name      string // "work.TASK_FAILED", "work.retry", "decode"
-	eventType string
-	kind      Kind
-	apply     func(projections.Tx, domain.Envelope) error // kind projection
-	unit      *unit                                       // kind projection: whose tables it writes
-	reactor   projections.Reactor                         // kind reactor
-	after     domain.Position                             // kind reactor: reacts to events past this
-	key       []byte                                      // of its counters
-	counters  counters
-	touched   bool // counters to be written with the next batch
-	committed counters
-}
-
-// unit is one edition of a projection on its way through the log.
-type unit struct {
-	projection projections.Projection
-	edition    edition
-	record     unitRecord
-	handlers   []*handler
-}
-
-// newUnit makes an edition of a projection and its handlers. Two handlers of one
-// event type are told apart by number.
-func newUnit(p projections.Projection, generation int, record unitRecord) *unit {
-	u := &unit{projection: p, edition: edition{p.Version, generation}, record: record}
-	seen := map[string]int{}
-	for _, h := range p.Handlers {
-		seen[h.Type]++
-		name := p.Name + "." + h.Type
-		if n := seen[h.Type]; n > 1 {
-			name = fmt.Sprintf("%s#%d", name, n)
-		}
-		u.handlers = append(u.handlers, &handler{
-			name: name, eventType: h.Type, kind: KindProjection, apply: h.Apply, unit: u,
-			key: append(unitKey(spaceCounter, p.Name, u.edition), name...),
-		})
-	}
-	return u
-}
-
-// ground is where a fold keeps its rows. Between enter and the next enter the
-// view is that of one handler: the tables of unit, or, with nil, reading only.
-type ground interface {
+// workspace is where a fold keeps its rows. Between enter and the next enter the
+// view is that of one handler: the tables of projector, or, with nil, reading only.
+type workspace interface {
 	projections.Tx
-	enter(u *unit, at domain.Position)
+	enter(u *projector, at domain.Position)
 	// mark names a moment; undo takes back every write since.
 	mark() int
 	undo(mark int)
@@ -83,24 +29,24 @@ type ground interface {
 	settleWrites()
 	// enterLetters opens the dead letters: those of a version that is being
 	// built, or, with nil, those everybody sees.
-	enterLetters(u *unit)
+	enterLetters(u *projector)
 	// check encodes what was written since mark, to learn whether it can be.
 	check(mark int) error
-	// fault is the error of the ground itself: not a handler's, so it ends the fold.
+	// fault is the error of the workspace itself: not a handler's, so it ends the fold.
 	fault() error
 }
 
 // fold runs events through handlers. It is the same for a store, for a version
 // that is built beside it, and for a store in memory.
 type fold struct {
-	catalog  *domain.Catalog
-	codec    domain.Codec
-	options  *Options
-	units    []*unit
-	reactors []*handler
-	decoding *handler // nil where failures to decode are somebody else's to park
-	ground   ground
-	routes   map[string]*route
+	catalog    *domain.Catalog
+	codec      domain.Codec
+	options    *Options
+	projectors []*projector
+	reactors   []*handler
+	decoding   *handler // nil where failures to decode are somebody else's to park
+	workspace  workspace
+	routes     map[string]*route
 	// published is routes for a goroutine that decodes ahead.
 	published atomic.Pointer[map[string]*route]
 	strict    bool
@@ -139,7 +85,7 @@ func (r *route) wanted() bool {
 	return r.settles || r.acts || r.rebuilds || len(r.handlers) > 0 || len(r.reactors) > 0
 }
 
-// plan makes the routes anew; called when units come or go.
+// plan makes the routes anew; called when projectors come or go.
 func (f *fold) plan() {
 	routes := map[string]*route{}
 	for _, def := range f.catalog.Defs() {
@@ -151,7 +97,7 @@ func (f *fold) plan() {
 		}
 		return routes[eventType]
 	}
-	for _, u := range f.units {
+	for _, u := range f.projectors {
 		for _, h := range u.handlers {
 			r := at(h.eventType)
 			r.handlers = append(r.handlers, h)
@@ -213,7 +159,7 @@ func (f *fold) apply(e *domain.Envelope, decoded error) error {
 	issued, failed, settled := len(f.outbox), len(f.failures), f.settled
 	f.tallies = f.tallies[:0]
 	if err := f.run(r, e, decoded); err != nil {
-		f.ground.undo(0)
+		f.workspace.undo(0)
 		for _, t := range slices.Backward(f.tallies) {
 			t.handler.counters = t.before
 		}
@@ -221,7 +167,7 @@ func (f *fold) apply(e *domain.Envelope, decoded error) error {
 		f.rebuild = ""
 		return err
 	}
-	f.ground.settleWrites()
+	f.workspace.settleWrites()
 	f.at = checkpoint{position: e.Position, micros: e.Time.UnixMicro(), event: e.ID}
 	f.events++
 	f.bytes += len(e.Data)
@@ -237,7 +183,7 @@ func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
 		return f.fail(f.decoding, e, decoded)
 	}
 	for _, h := range r.handlers {
-		if e.Position <= h.unit.record.position && !h.unit.record.inStep {
+		if e.Position <= h.projector.record.position && !h.projector.record.inStep {
 			continue
 		}
 		f.count(h, e.Position)
@@ -283,36 +229,36 @@ func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
 
 // handle runs a handler; when it fails, its writes are undone.
 func (f *fold) handle(h *handler, e *domain.Envelope) (err error) {
-	mark := f.ground.mark()
-	f.ground.enter(h.unit, e.Position)
+	mark := f.workspace.mark()
+	f.workspace.enter(h.projector, e.Position)
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			err = domain.Errorf(domain.Internal, "handler %s panicked: %v", h.name, thrown)
 		}
 		if err != nil {
-			f.ground.undo(mark)
+			f.workspace.undo(mark)
 		}
 	}()
-	if err := h.apply(f.ground, *e); err != nil {
+	if err := h.apply(f.workspace, *e); err != nil {
 		return err
 	}
 	if f.careful {
-		return f.ground.check(mark)
+		return f.workspace.check(mark)
 	}
 	return nil
 }
 
 // react runs a reactor and names its commands. The view it sees is of position at.
 func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entries []OutboxEntry, err error) {
-	f.ground.enter(nil, at)
+	f.workspace.enter(nil, at)
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			entries, err = nil, domain.Errorf(domain.Internal, "reactor %s panicked: %v", h.name, thrown)
 		}
 	}()
-	var seen projections.View = f.ground
+	var seen projections.View = f.workspace
 	if f.options.OnRead != nil {
-		seen = overlooked{f.ground, h.name, f.options.OnRead}
+		seen = overlooked{f.workspace, h.name, f.options.OnRead}
 	}
 	found, err := h.reactor.React(seen, *e)
 	if err != nil {
@@ -386,39 +332,6 @@ func (f *fold) touch(h *handler) {
 	}
 }
 
-// fail parks a failure. A strict fold ends with it instead.
-func (f *fold) fail(h *handler, e *domain.Envelope, cause error) error {
-	if broken := f.ground.fault(); broken != nil {
-		return broken
-	}
-	if f.strict {
-		return domain.Errorf(domain.CodeOf(cause), "%s at %d (%s): %w", h.name, e.Position, e.Type, cause)
-	}
-	f.touch(h)
-	h.counters.failures++
-	failure := Failure{
-		Handler: h.name, Kind: h.kind, Position: e.Position, EventID: e.ID, EventType: e.Type,
-		Stream: e.Stream, Time: e.Time, Err: cause, Attempts: 1,
-	}
-	if h.unit != nil {
-		failure.Projection = h.unit.projection.Name
-		failure.Rebuild = !h.unit.record.inStep
-	}
-	f.failures = append(f.failures, failure)
-	if h.counters.letters >= uint64(f.options.DeadLetterMax) {
-		h.counters.overflow++
-		return nil
-	}
-	h.counters.letters++
-	var parked *unit
-	if h.unit != nil && !h.unit.record.inStep {
-		parked = h.unit
-	}
-	f.ground.enterLetters(parked)
-	letter := letterOf(failure)
-	return letters.Put(f.ground, letter.key(), letter)
-}
-
 // gathered begins to gather anew: what was gathered belongs to somebody else.
 func (f *fold) gathered() {
 	for _, h := range f.touched {
@@ -430,26 +343,11 @@ func (f *fold) gathered() {
 	f.careful = false
 }
 
-// drop forgets what was folded since the last commit; the rows are the ground's to drop.
+// drop forgets what was folded since the last commit; the rows are the workspace's to drop.
 func (f *fold) drop(at checkpoint) {
 	for _, h := range f.touched {
 		h.counters = h.committed
 	}
 	f.gathered()
 	f.at = at
-}
-
-// Failure is a handler's failure at an event.
-type Failure struct {
-	Handler    string
-	Kind       Kind
-	Projection string // empty for reactors and decoding
-	Position   domain.Position
-	EventID    domain.EventID
-	EventType  string
-	Stream     domain.StreamID
-	Time       time.Time // of the event
-	Err        error
-	Attempts   int
-	Rebuild    bool // it happened while a version was built beside the serving one
 }

@@ -154,11 +154,11 @@ func TestKeysSortAsWhatTheyStandFor(t *testing.T) {
 }
 
 func TestGapsHoldOnlyForViewsTheyWereTrueFor(t *testing.T) {
-	g := gaps{tables: map[string]*tableGaps{}}
+	g := ranges{tables: map[string]*tableRanges{}}
 	prefix := []byte("queue")
 	queue := &table{prefix: prefix}
 	puts := func(key string) {
-		g.announce([]waitingRow{{entry: &entry{key: key, table: queue}, puts: true}})
+		g.announce([]pendingRow{{entry: &entry{key: key, table: queue}, puts: true}})
 	}
 	starts := func(first uint64) string {
 		return g.skip(prefix, projections.Span{Prefix: "a"}, first).From
@@ -184,7 +184,7 @@ func TestGapsHoldOnlyForViewsTheyWereTrueFor(t *testing.T) {
 	}
 	puts("a6") // behind the gap
 	puts("b1") // elsewhere
-	g.announce([]waitingRow{{entry: &entry{key: "a1", table: queue}, change: remove}, {entry: &entry{key: "a2", table: queue}}})
+	g.announce([]pendingRow{{entry: &entry{key: "a1", table: queue}, change: remove}, {entry: &entry{key: "a2", table: queue}}})
 	if got := starts(5); got != "a5" {
 		t.Errorf("want the gap to outlive puts elsewhere, deletions and changes, found a start at %q", got)
 	}

@@ -10,22 +10,22 @@ import (
 // The first byte of a key says what it holds:
 //
 //	m  the store itself: format, checkpoint
-//	u  name 00 edition(4)                    an edition of a projection: how far it is, whether it serves
+//	u  name 00 generation(4)                    a generation of a projection: how far it is, whether it serves
 //	r  name                                  a reactor: after which position it reacts
-//	c  projection 00 edition(4) handler      counters of a projection's handler
+//	c  projection 00 generation(4) handler      counters of a projection's handler
 //	c  00 handler                            counters of a reactor, and of decoding
 //	o  position(8) reactor 00 index(4)       an outbox entry
-//	t  projection 00 edition(4) table 00 key a row
+//	t  projection 00 generation(4) table 00 key a row
 //
-// An edition is generation(2) version(2). Numbers are big endian, so that keys
+// A generation is rebuilds(2) version(2). Numbers are big endian, so that keys
 // sort as their numbers do.
 const (
-	spaceMeta    = 'm'
-	spaceUnit    = 'u'
-	spaceReactor = 'r'
-	spaceCounter = 'c'
-	spaceOutbox  = 'o'
-	spaceRows    = 't'
+	spaceMeta      = 'm'
+	spaceProjector = 'u'
+	spaceReactor   = 'r'
+	spaceCounter   = 'c'
+	spaceOutbox    = 'o'
+	spaceRows      = 't'
 )
 
 var (
@@ -35,38 +35,40 @@ var (
 
 // formatVersion is raised when an older build could misread the keys or values.
 // Format 1 kept outbox entries as JSON, format 2 had no generations and did not
-// say of which age an edition is; both are read, and written no more.
+// say of which age a generation is; both are read, and written no more.
 const formatVersion = 3
 
-// edition tells the stored builds of one projection apart.
-type edition struct {
-	version    int // of its code; 0: there is none
-	generation int // how often that version was asked to be built again
+// generation tells the stored builds of one projection apart.
+type generation struct {
+	version  int // of its code; 0: there is none
+	rebuilds int // how often that version was asked to be built again
 }
 
-// Bounds of the halves of an edition's number.
+// Bounds of the halves of a generation's number.
 const (
-	versionMax    = 1<<16 - 1
-	generationMax = 1<<16 - 1
+	versionMax  = 1<<16 - 1
+	rebuildsMax = 1<<16 - 1
 )
 
-// next is the edition of the same code after this one.
-func (e edition) next() edition {
-	return edition{e.version, (e.generation + 1) % (generationMax + 1)}
+// next is the generation of the same code after this one.
+func (e generation) next() generation {
+	return generation{e.version, (e.rebuilds + 1) % (rebuildsMax + 1)}
 }
 
-func (e edition) number() uint32 { return uint32(e.generation)<<16 | uint32(e.version) }
+func (e generation) number() uint32 { return uint32(e.rebuilds)<<16 | uint32(e.version) }
 
-func editionOf(number uint32) edition { return edition{int(number & versionMax), int(number >> 16)} }
+func generationOf(number uint32) generation {
+	return generation{int(number & versionMax), int(number >> 16)}
+}
 
-func unitKey(space byte, name string, e edition) []byte {
+func projectorKey(space byte, name string, e generation) []byte {
 	key := append([]byte{space}, name...)
 	key = append(key, 0)
 	return binary.BigEndian.AppendUint32(key, e.number())
 }
 
-func tablePrefix(projection string, e edition, table string) []byte {
-	key := append(unitKey(spaceRows, projection, e), table...)
+func tablePrefix(projection string, e generation, table string) []byte {
+	key := append(projectorKey(spaceRows, projection, e), table...)
 	return append(key, 0)
 }
 
@@ -130,15 +132,15 @@ func decodeCheckpoint(value []byte) (checkpoint, error) {
 	return c, nil
 }
 
-// unitRecord is what is stored of an edition of a projection.
-type unitRecord struct {
+// projectorRecord is what is stored of a generation of a projection.
+type projectorRecord struct {
 	serving  bool            // queries are answered from it
 	inStep   bool            // it moves with the store's checkpoint; position says nothing then
 	position domain.Position // how far its rows are
 	begun    domain.Position // the log's end, or about it, when its first event was folded
 }
 
-func (r unitRecord) encode() []byte {
+func (r projectorRecord) encode() []byte {
 	var flags byte
 	if r.serving {
 		flags |= 1
@@ -150,11 +152,11 @@ func (r unitRecord) encode() []byte {
 	return binary.BigEndian.AppendUint64(value, uint64(r.begun))
 }
 
-func decodeUnitRecord(value []byte) (unitRecord, error) {
+func decodeProjectorRecord(value []byte) (projectorRecord, error) {
 	if len(value) != 9 && len(value) != 17 {
-		return unitRecord{}, domain.Errorf(domain.Corrupt, "projection record: want 17 bytes, or the 9 of an earlier rift, found %d", len(value))
+		return projectorRecord{}, domain.Errorf(domain.Corrupt, "projection record: want 17 bytes, or the 9 of an earlier rift, found %d", len(value))
 	}
-	record := unitRecord{
+	record := projectorRecord{
 		serving: value[0]&1 != 0, inStep: value[0]&2 != 0,
 		position: domain.Position(binary.BigEndian.Uint64(value[1:])),
 	}

@@ -14,11 +14,11 @@ import (
 // questions of "what if", and as the measure of what a Store costs. It belongs
 // to one goroutine, keeps everything in memory and bounds nothing.
 type Memory struct {
-	fold    fold
-	options Options
-	ground  *memoryGround
-	names   []string
-	issued  []OutboxEntry
+	fold      fold
+	options   Options
+	workspace *memoryWorkspace
+	names     []string
+	issued    []OutboxEntry
 }
 
 // NewMemory makes read models in memory. Of the options it heeds Codec, Strict,
@@ -28,17 +28,17 @@ func NewMemory(models []projections.Projection, reactors []projections.Reactor, 
 		return nil, err
 	}
 	m := &Memory{options: options.withDefaults()}
-	m.ground = &memoryGround{codec: m.options.Codec, all: map[string]*memoryTable{}, byUnit: map[*unit]map[string]*memoryTable{}}
+	m.workspace = &memoryWorkspace{codec: m.options.Codec, all: map[string]*memoryTable{}, byProjector: map[*projector]map[string]*memoryTable{}}
 	m.fold = fold{
-		catalog: catalog, codec: m.options.Codec, options: &m.options, ground: m.ground, strict: options.Strict,
+		catalog: catalog, codec: m.options.Codec, options: &m.options, workspace: m.workspace, strict: options.Strict,
 		decoding: &handler{name: DecodeHandler, kind: KindDecode},
 	}
-	m.ground.addTable(nil, DeadLetterTable)
+	m.workspace.addTable(nil, DeadLetterTable)
 	for _, p := range models {
-		u := newUnit(p, 0, unitRecord{}.switched())
-		m.fold.units = append(m.fold.units, u)
+		u := newProjector(p, 0, projectorRecord{}.switched())
+		m.fold.projectors = append(m.fold.projectors, u)
 		for _, table := range p.Tables {
-			m.ground.addTable(u, table)
+			m.workspace.addTable(u, table)
 			m.names = append(m.names, table)
 		}
 	}
@@ -99,8 +99,8 @@ func (m *Memory) Position() domain.Position { return m.fold.at.position }
 
 // View shows the rows to f.
 func (m *Memory) View(f func(projections.View) error) error {
-	m.ground.enter(nil, m.fold.at.position)
-	return f(m.ground)
+	m.workspace.enter(nil, m.fold.at.position)
+	return f(m.workspace)
 }
 
 // Outbox lists what reactors wanted done and nobody settled, in order.
@@ -108,8 +108,8 @@ func (m *Memory) Outbox() []OutboxEntry { return slices.Clone(m.issued) }
 
 // DeadLetters lists what is parked, by handler and position.
 func (m *Memory) DeadLetters() ([]DeadLetter, error) {
-	m.ground.enter(nil, m.fold.at.position)
-	found, err := collectLetters(m.ground, func(DeadLetter) bool { return true })
+	m.workspace.enter(nil, m.fold.at.position)
+	found, err := collectLetters(m.workspace, func(DeadLetter) bool { return true })
 	var list []DeadLetter
 	for _, one := range found {
 		list = append(list, one.letter)
@@ -119,8 +119,8 @@ func (m *Memory) DeadLetters() ([]DeadLetter, error) {
 
 // Digest is that of a Store at the same position.
 func (m *Memory) Digest(ctx context.Context) (Digest, error) {
-	m.ground.enter(nil, m.fold.at.position)
-	return digestOf(ctx, m.ground, m.names)
+	m.workspace.enter(nil, m.fold.at.position)
+	return digestOf(ctx, m.workspace, m.names)
 }
 
 // memoryTable is a table in a map; the order of its keys is kept from the first
@@ -132,15 +132,15 @@ type memoryTable struct {
 	scanned bool
 }
 
-// memoryGround is the ground of a Memory.
-type memoryGround struct {
-	codec    domain.Codec
-	all      map[string]*memoryTable
-	byUnit   map[*unit]map[string]*memoryTable
-	open     map[string]*memoryTable
-	readOnly bool
-	position domain.Position
-	journal  []memoryUndo
+// memoryWorkspace is the workspace of a Memory.
+type memoryWorkspace struct {
+	codec       domain.Codec
+	all         map[string]*memoryTable
+	byProjector map[*projector]map[string]*memoryTable
+	open        map[string]*memoryTable
+	readOnly    bool
+	position    domain.Position
+	journal     []memoryUndo
 }
 
 type memoryUndo struct {
@@ -149,50 +149,50 @@ type memoryUndo struct {
 	cell  *projections.Cell // nil: there was none
 }
 
-func (g *memoryGround) addTable(u *unit, name string) {
+func (g *memoryWorkspace) addTable(u *projector, name string) {
 	t := &memoryTable{rows: map[string]*entry{}}
 	g.all[name] = t
-	if g.byUnit[u] == nil {
-		g.byUnit[u] = map[string]*memoryTable{}
+	if g.byProjector[u] == nil {
+		g.byProjector[u] = map[string]*memoryTable{}
 	}
-	g.byUnit[u][name] = t
+	g.byProjector[u][name] = t
 }
 
-func (g *memoryGround) enter(u *unit, at domain.Position) {
+func (g *memoryWorkspace) enter(u *projector, at domain.Position) {
 	g.position = at
 	if u == nil {
 		g.open, g.readOnly = g.all, true
 		return
 	}
-	g.open, g.readOnly = g.byUnit[u], false
+	g.open, g.readOnly = g.byProjector[u], false
 }
 
-func (g *memoryGround) enterLetters(*unit) { g.open, g.readOnly = g.byUnit[nil], false }
+func (g *memoryWorkspace) enterLetters(*projector) { g.open, g.readOnly = g.byProjector[nil], false }
 
-func (g *memoryGround) mark() int { return len(g.journal) }
+func (g *memoryWorkspace) mark() int { return len(g.journal) }
 
-func (g *memoryGround) undo(mark int) {
+func (g *memoryWorkspace) undo(mark int) {
 	for _, change := range slices.Backward(g.journal[mark:]) {
 		change.table.set(change.key, change.cell)
 	}
 	g.journal = g.journal[:mark]
 }
 
-func (g *memoryGround) settleWrites() {
+func (g *memoryWorkspace) settleWrites() {
 	clear(g.journal)
 	g.journal = g.journal[:0]
 }
 
-func (g *memoryGround) check(int) error { return nil }
-func (g *memoryGround) fault() error    { return nil }
+func (g *memoryWorkspace) check(int) error { return nil }
+func (g *memoryWorkspace) fault() error    { return nil }
 
 // Position is that of the event in turn.
-func (g *memoryGround) Position() domain.Position { return g.position }
+func (g *memoryWorkspace) Position() domain.Position { return g.position }
 
 // Codec turns rows into JSON and back.
-func (g *memoryGround) Codec() domain.Codec { return g.codec }
+func (g *memoryWorkspace) Codec() domain.Codec { return g.codec }
 
-func (g *memoryGround) find(name string, write bool) (*memoryTable, error) {
+func (g *memoryWorkspace) find(name string, write bool) (*memoryTable, error) {
 	if write && g.readOnly {
 		return nil, domain.Errorf(domain.Internal, "table %q: a reactor reads, it does not write", name)
 	}
@@ -203,7 +203,7 @@ func (g *memoryGround) find(name string, write bool) (*memoryTable, error) {
 }
 
 // Get finds a row.
-func (g *memoryGround) Get(name, key string) (*projections.Cell, bool, error) {
+func (g *memoryWorkspace) Get(name, key string) (*projections.Cell, bool, error) {
 	t, err := g.find(name, false)
 	if err != nil {
 		return nil, false, err
@@ -215,7 +215,7 @@ func (g *memoryGround) Get(name, key string) (*projections.Cell, bool, error) {
 }
 
 // Put stores a row.
-func (g *memoryGround) Put(name, key string, cell *projections.Cell) error {
+func (g *memoryWorkspace) Put(name, key string, cell *projections.Cell) error {
 	t, err := g.find(name, true)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (g *memoryGround) Put(name, key string, cell *projections.Cell) error {
 }
 
 // Delete removes a row if there is one.
-func (g *memoryGround) Delete(name, key string) error {
+func (g *memoryWorkspace) Delete(name, key string) error {
 	t, err := g.find(name, true)
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func (g *memoryGround) Delete(name, key string) error {
 	return nil
 }
 
-func (g *memoryGround) write(t *memoryTable, key string, cell *projections.Cell) {
+func (g *memoryWorkspace) write(t *memoryTable, key string, cell *projections.Cell) {
 	change := memoryUndo{table: t, key: key}
 	if e, ok := t.rows[key]; ok {
 		change.cell = e.cell
@@ -280,7 +280,7 @@ func (t *memoryTable) order() *ordered {
 }
 
 // Scan yields rows in key order. A write made while it runs shows when it lies ahead.
-func (g *memoryGround) Scan(name string, span projections.Span) iter.Seq2[projections.Row, error] {
+func (g *memoryWorkspace) Scan(name string, span projections.Span) iter.Seq2[projections.Row, error] {
 	return func(yield func(projections.Row, error) bool) {
 		t, err := g.find(name, false)
 		if err != nil {

@@ -20,7 +20,7 @@ const handoverGap = 1024
 // build is the goroutine that brings versions up beside the serving ones. The
 // methods work on nil: no build.
 type build struct {
-	pass *pass
+	run  *run
 	stop context.CancelFunc
 	done chan struct{}
 	err  error
@@ -35,10 +35,10 @@ func (s *Store) startBuild(ctx context.Context, log eventlog.Log) *build {
 	s.buildBegan, s.buildHandled = s.options.Now(), 0
 	s.mu.Unlock()
 	ctx, stop := context.WithCancel(ctx)
-	b := &build{pass: s.building, stop: stop, done: make(chan struct{})}
+	b := &build{run: s.building, stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
-		b.err = s.catchUp(ctx, log, b.pass)
+		b.err = s.catchUp(ctx, log, b.run)
 	}()
 	return b
 }
@@ -58,8 +58,8 @@ func (b *build) close() {
 	}
 }
 
-// catchUp folds history into a pass until it is close behind the store.
-func (s *Store) catchUp(ctx context.Context, log eventlog.Log, p *pass) error {
+// catchUp folds history into a run until it is close behind the store.
+func (s *Store) catchUp(ctx context.Context, log eventlog.Log, p *run) error {
 	for {
 		target := s.Position()
 		s.mu.Lock()
@@ -82,8 +82,8 @@ func (s *Store) catchUp(ctx context.Context, log eventlog.Log, p *pass) error {
 	}
 }
 
-// foldUpTo folds what lies between a pass and a position, and commits it.
-func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target domain.Position) error {
+// foldUpTo folds what lies between a run and a position, and commits it.
+func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *run, target domain.Position) error {
 	if p.at.position >= target {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 		select {
 		case <-f.filled:
 		case <-tick.C:
-			if err := s.launchSome(ctx, p); err != nil {
+			if err := s.commitFolded(ctx, p); err != nil {
 				return err
 			}
 			continue
@@ -115,7 +115,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *pass, target 
 			if !s.full(p) {
 				continue
 			}
-			if err := s.launch(ctx, p); err != nil {
+			if err := s.commitAsync(ctx, p); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {
@@ -140,7 +140,7 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	if err := s.commit(ctx, s.main, nil, nil); err != nil {
 		return err
 	}
-	p := b.pass
+	p := b.run
 	if err := s.foldUpTo(ctx, log, p, s.main.at.position); err != nil {
 		var row *unencodable
 		if errors.As(err, &row) {
@@ -157,8 +157,8 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	if err := p.tx.refresh(); err != nil {
 		return p.tx.fail(err)
 	}
-	parked := make([][]keyedLetter, len(p.units))
-	for i, u := range p.units {
+	parked := make([][]keyedLetter, len(p.projectors))
+	for i, u := range p.projectors {
 		p.tx.enterLetters(u)
 		found, err := collectLetters(p.tx, func(DeadLetter) bool { return true })
 		if err != nil {
@@ -171,38 +171,38 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	}
 	main := s.main
 	main.tx.settleWrites()
-	for i, u := range p.units {
+	for i, u := range p.projectors {
 		if err := main.replaceLetters(u.projection.Name, parked[i]); err != nil {
 			return err
 		}
 	}
 	main.tx.settleWrites()
-	extra := func(batch *pebble.Batch) error { return s.moveUnits(batch, p.units) }
-	kept, replaced := s.replace(main.units, p.units)
+	extra := func(batch *pebble.Batch) error { return s.moveProjectors(batch, p.projectors) }
+	kept, replaced := s.replace(main.projectors, p.projectors)
 	if err := s.commit(ctx, main, extra, s.layout(kept, nil)); err != nil {
 		return err
 	}
 	for _, u := range replaced {
-		main.tx.removeUnit(u)
+		main.tx.removeProjector(u)
 	}
-	for _, u := range p.units {
-		if err := main.tx.addUnit(u); err != nil {
+	for _, u := range p.projectors {
+		if err := main.tx.addProjector(u); err != nil {
 			return main.tx.fail(err)
 		}
 	}
 	s.mu.Lock()
-	for _, u := range p.units {
+	for _, u := range p.projectors {
 		u.record = u.record.switched()
 	}
-	main.units = kept
+	main.projectors = kept
 	s.building = nil
 	main.plan()
 	s.mu.Unlock()
 	main.tx.expose()
-	s.snapshots.forgetOtherEditions()
-	for _, u := range p.units {
-		s.options.Logger.Info("a read model was built", "projection", u.projection.Name, "version", u.edition.version,
-			"generation", u.edition.generation, "position", uint64(main.at.position))
+	s.snapshots.forgetOtherGenerations()
+	for _, u := range p.projectors {
+		s.options.Logger.Info("a read model was built", "projection", u.projection.Name, "version", u.generation.version,
+			"generation", u.generation.rebuilds, "position", uint64(main.at.position))
 	}
 	if waiting := s.waiting; len(waiting) > 0 {
 		s.mu.Lock()
@@ -213,11 +213,11 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	return nil
 }
 
-// replace puts built units among the ones in step, in the place of earlier
-// editions.
-func (s *Store) replace(units, built []*unit) (kept, replaced []*unit) {
-	for _, u := range units {
-		if slices.ContainsFunc(built, func(b *unit) bool { return b.projection.Name == u.projection.Name }) {
+// replace puts built projectors among the ones in step, in the place of earlier
+// generations.
+func (s *Store) replace(projectors, built []*projector) (kept, replaced []*projector) {
+	for _, u := range projectors {
+		if slices.ContainsFunc(built, func(b *projector) bool { return b.projection.Name == u.projection.Name }) {
 			replaced = append(replaced, u)
 		} else {
 			kept = append(kept, u)
@@ -226,39 +226,39 @@ func (s *Store) replace(units, built []*unit) (kept, replaced []*unit) {
 	return s.declaredOrder(append(kept, built...)), replaced
 }
 
-// moveUnits adds to the switching batch what changes besides rows.
-func (s *Store) moveUnits(batch *pebble.Batch, units []*unit) error {
-	for _, u := range units {
-		records, err := s.unitRecords(u.projection.Name)
+// moveProjectors adds to the switching batch what changes besides rows.
+func (s *Store) moveProjectors(batch *pebble.Batch, projectors []*projector) error {
+	for _, u := range projectors {
+		records, err := s.projectorRecords(u.projection.Name)
 		if err != nil {
 			return err
 		}
 		for other := range records {
-			if other == u.edition {
+			if other == u.generation {
 				continue
 			}
-			if err := dropEdition(batch, u.projection.Name, other); err != nil {
+			if err := dropGeneration(batch, u.projection.Name, other); err != nil {
 				return err
 			}
 		}
-		letters := tablePrefix(u.projection.Name, u.edition, parkedTable)
+		letters := tablePrefix(u.projection.Name, u.generation, parkedTable)
 		if err := batch.DeleteRange(letters, keyAfter(letters), nil); err != nil {
 			return err
 		}
-		if err := batch.Set(unitKey(spaceUnit, u.projection.Name, u.edition), u.record.switched().encode(), nil); err != nil {
+		if err := batch.Set(projectorKey(spaceProjector, u.projection.Name, u.generation), u.record.switched().encode(), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// switched is the record of an edition that has become the serving one.
-func (r unitRecord) switched() unitRecord {
-	return unitRecord{serving: true, inStep: true, begun: r.begun}
+// switched is the record of a generation that has become the serving one.
+func (r projectorRecord) switched() projectorRecord {
+	return projectorRecord{serving: true, inStep: true, begun: r.begun}
 }
 
 // replaceLetters puts the dead letters of a new version in the place of the old one's.
-func (p *pass) replaceLetters(projection string, parked []keyedLetter) error {
+func (p *run) replaceLetters(projection string, parked []keyedLetter) error {
 	p.tx.enterLetters(nil)
 	old, err := collectLetters(p.tx, func(l DeadLetter) bool { return l.Projection == projection })
 	if err != nil {
@@ -295,12 +295,12 @@ func collectLetters(v projections.View, keep func(DeadLetter) bool) ([]keyedLett
 	return found, nil
 }
 
-// declaredOrder sorts units as their projections were declared.
-func (s *Store) declaredOrder(units []*unit) []*unit {
+// declaredOrder sorts projectors as their projections were declared.
+func (s *Store) declaredOrder(projectors []*projector) []*projector {
 	place := map[string]int{}
 	for i, p := range s.projections {
 		place[p.Name] = i
 	}
-	slices.SortStableFunc(units, func(a, b *unit) int { return place[a.projection.Name] - place[b.projection.Name] })
-	return units
+	slices.SortStableFunc(projectors, func(a, b *projector) int { return place[a.projection.Name] - place[b.projection.Name] })
+	return projectors
 }

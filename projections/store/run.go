@@ -110,7 +110,7 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 // follower is one try at following the log.
 type follower struct {
 	store   *Store
-	pass    *pass
+	run     *run
 	log     eventlog.Log
 	until   Until
 	feed    *feed
@@ -123,7 +123,7 @@ type follower struct {
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
 	p.live = false
-	w := &follower{store: s, pass: p, log: log, until: until}
+	w := &follower{store: s, run: p, log: log, until: until}
 	w.reached = until.Position > 0 && p.at.position >= until.Position
 	w.build = s.startBuild(ctx, log)
 	defer func() { w.build.close() }()
@@ -160,7 +160,7 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 
 // step waits for one thing to happen and answers it.
 func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, err error) {
-	s, p := w.store, w.pass
+	s, p := w.store, w.run
 	select {
 	case <-w.filled:
 		if !p.live || w.feed.pressing() || s.wantedBy(s.lastSeen()) {
@@ -179,10 +179,10 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 		if p.live && w.filled != nil {
 			return false, w.fold(ctx)
 		}
-	case <-p.landing():
-		return false, s.land(p)
+	case <-p.written():
+		return false, s.finishCommit(p)
 	case <-tick:
-		return false, s.launchSome(ctx, p)
+		return false, s.commitFolded(ctx, p)
 	case <-s.snapshots.settled:
 		if err := s.commit(ctx, p, nil, nil); err != nil {
 			return false, err
@@ -201,7 +201,7 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 
 // fold folds what waits in the feed, and commits it when somebody waits for it.
 func (w *follower) fold(ctx context.Context) error {
-	s, p := w.store, w.pass
+	s, p := w.store, w.run
 	b, live, ended, err := w.feed.take()
 	caughtUp := live && !p.live
 	p.live = live
@@ -251,7 +251,7 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 		if !s.full(p) {
 			continue
 		}
-		if err := s.launch(ctx, p); err != nil {
+		if err := s.commitAsync(ctx, p); err != nil {
 			return err
 		}
 		if err := s.awaitRoom(ctx, log); err != nil {
@@ -264,37 +264,28 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 	return nil
 }
 
-// launchSome is launch of what has been folded so far, if anything has and no
+// commitFolded is commitAsync of what has been folded so far, if anything has and no
 // batch is being written.
-func (s *Store) launchSome(ctx context.Context, p *pass) error {
+func (s *Store) commitFolded(ctx context.Context, p *run) error {
 	select {
-	case <-p.landing():
-		if err := s.land(p); err != nil {
+	case <-p.written():
+		if err := s.finishCommit(p); err != nil {
 			return err
 		}
 	default:
 	}
-	if p.flying != nil || p.events == 0 {
+	if p.pending != nil || p.events == 0 {
 		return nil
 	}
-	return s.launch(ctx, p)
+	return s.commitAsync(ctx, p)
 }
 
 // full tells whether what was folded has to be committed before more is.
-func (s *Store) full(p *pass) bool {
+func (s *Store) full(p *run) bool {
 	if p.events >= s.options.BatchMax || p.bytes >= batchBytes || p.tx.waiting >= batchRows || s.snapshotDue(p) {
 		return true
 	}
 	return len(p.outbox) > 0 && s.options.OutboxMax >= 0 && s.awaited(p) >= s.options.OutboxMax
-}
-
-// awaited is the length the outbox will have when a pass has committed.
-func (s *Store) awaited(p *pass) int {
-	n := s.OutboxLen() + len(p.outbox)
-	if p.flying != nil {
-		n += len(p.flying.outbox) // counted twice at worst, once they are written
-	}
-	return n
 }
 
 // keepFolded commits what came before an event that ended a strict fold.
@@ -326,95 +317,4 @@ func (s *Store) lastSeen() domain.Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
-}
-
-// awaitRoom waits while the outbox is full. On a node that does not drain its
-// own, room comes from the log: further on it says how far the leader has
-// settled, and what is settled there need not wait here.
-func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
-	if s.options.OutboxMax < 0 || s.awaited(s.main) < s.options.OutboxMax {
-		return nil
-	}
-	if err := s.commit(ctx, s.main, nil, nil); err != nil {
-		return err
-	}
-	if room, _ := s.room(); room {
-		return nil
-	}
-	s.outbox.mu.Lock()
-	s.outbox.waits++
-	s.outbox.mu.Unlock()
-	s.options.Logger.Warn("the outbox is full: following the log waits", "entries", s.OutboxLen(), "position", s.main.at.position)
-	ahead, stop := context.WithCancel(ctx)
-	defer stop()
-	var scout chan error
-	if s.options.Settles != nil {
-		scout = make(chan error, 1)
-		go func() { scout <- s.scout(ahead, log, s.main.at.position) }()
-		defer func() {
-			stop()
-			if scout != nil {
-				<-scout
-			}
-		}()
-	}
-	for {
-		room, changed := s.room()
-		if room {
-			return nil
-		}
-		select {
-		case <-changed:
-		case err := <-scout:
-			scout = nil
-			if err != nil && ctx.Err() == nil {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// scout looks ahead in the log for settlements and deletes what they settle.
-func (s *Store) scout(ctx context.Context, log eventlog.Log, after domain.Position) error {
-	for item, err := range log.Subscribe(ctx, after, eventlog.Filter{Types: s.options.SettleTypes}) {
-		if err != nil {
-			return err
-		}
-		if item.Envelope.Position == 0 {
-			continue
-		}
-		if err := s.catalog.Fill(&item.Envelope); err != nil {
-			continue // it is parked when its turn comes
-		}
-		upTo, ok := s.options.Settles(item.Envelope)
-		if !ok {
-			continue
-		}
-		if err := s.settleUpTo(upTo); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-func (s *Store) settleUpTo(upTo domain.Position) error {
-	s.outbox.mu.Lock()
-	defer s.outbox.mu.Unlock()
-	batch := s.db.NewBatch()
-	defer batch.Close()
-	if err := s.outbox.stage(s.db, batch, upTo, nil, false); err != nil {
-		return domain.Errorf(domain.Unavailable, "outbox: %w", err)
-	}
-	if s.outbox.staged == 0 {
-		return nil
-	}
-	if err := s.applyBatch(batch); err != nil {
-		return domain.Errorf(domain.Unavailable, "outbox: %w", err)
-	}
-	s.outbox.finish(true)
-	s.views.outdated()
-	s.outbox.tell()
-	return nil
 }

@@ -1,21 +1,15 @@
 package store
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"math"
-	"path"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -64,7 +58,7 @@ type SnapshotStat struct {
 type snapshots struct {
 	store *Store
 	dir   string // one folder each
-	print string // of the editions that a snapshot must hold to be of use
+	print string // of the generations that a snapshot must hold to be of use
 
 	next atomic.Uint64 // the position that the next snapshot is due at
 
@@ -95,82 +89,27 @@ func (p *snapshots) open(s *Store) {
 	p.after(last)
 }
 
-// fingerprint names the editions that serve, or will: a snapshot of others is of
+// fingerprint names the generations that serve, or will: a snapshot of others is of
 // no use.
 func (s *Store) fingerprint() string {
 	names := make([]string, 0, len(s.projections))
 	for _, model := range s.projections {
-		e := edition{version: model.Version}
-		if at := slices.IndexFunc(s.main.units, func(u *unit) bool { return u.projection.Name == model.Name }); at >= 0 {
-			e = s.main.units[at].edition
+		e := generation{version: model.Version}
+		if at := slices.IndexFunc(s.main.projectors, func(u *projector) bool { return u.projection.Name == model.Name }); at >= 0 {
+			e = s.main.projectors[at].generation
 		} else if u, _ := s.buildOf(model.Name); u != nil {
-			e = u.edition
+			e = u.generation
 		}
-		names = append(names, fmt.Sprintf("%s@%d.%d", model.Name, e.version, e.generation))
+		names = append(names, fmt.Sprintf("%s@%d.%d", model.Name, e.version, e.rebuilds))
 	}
 	slices.Sort(names)
 	sum := sha256.Sum256([]byte(strings.Join(names, "\n")))
 	return hex.EncodeToString(sum[:6])
 }
 
-// find lists the snapshots on disk and removes those that are half made, of
-// other editions, or ahead of a store that lost its tail.
-func (p *snapshots) find() {
-	fs := p.store.options.FS
-	p.list = nil
-	names, err := fs.List(p.dir)
-	if err != nil {
-		return // there are none yet
-	}
-	for _, name := range names {
-		dir := fs.PathJoin(p.dir, path.Base(name))
-		position, err := p.readMark(dir)
-		if err != nil || !strings.HasSuffix(dir, "-"+p.print) || position > p.store.at.position {
-			p.remove(dir)
-			continue
-		}
-		p.list = append(p.list, snapshot{position: position, dir: dir})
-	}
-	p.sort()
-}
-
-func (p *snapshots) sort() {
-	slices.SortFunc(p.list, func(a, b snapshot) int { return cmp.Compare(a.position, b.position) })
-}
-
-// The mark is written when a snapshot is complete; it holds its position.
-func (p *snapshots) writeMark(dir string, at domain.Position) error {
-	fs := p.store.options.FS
-	mark, err := fs.Create(fs.PathJoin(dir, completeMark), vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = mark.Write([]byte(at.String()))
-	return errors.Join(err, mark.Sync(), mark.Close())
-}
-
-func (p *snapshots) readMark(dir string) (domain.Position, error) {
-	fs := p.store.options.FS
-	mark, err := fs.Open(fs.PathJoin(dir, completeMark))
-	if err != nil {
-		return 0, err
-	}
-	text, err := io.ReadAll(io.LimitReader(mark, 32))
-	if err := errors.Join(err, mark.Close()); err != nil {
-		return 0, err
-	}
-	return domain.ParsePosition(string(text))
-}
-
-func (p *snapshots) remove(dir string) {
-	if err := p.store.options.FS.RemoveAll(dir); err != nil {
-		p.store.options.Logger.Warn("a snapshot stays on disk", "folder", dir, "error", err)
-	}
-}
-
-// forgetOtherEditions removes the snapshots: they hold rows that nobody serves
+// forgetOtherGenerations removes the snapshots: they hold rows that nobody serves
 // any more.
-func (p *snapshots) forgetOtherEditions() {
+func (p *snapshots) forgetOtherGenerations() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.print = p.store.fingerprint()
@@ -181,8 +120,8 @@ func (p *snapshots) forgetOtherEditions() {
 	p.after(0)
 }
 
-// snapshotDue tells whether the state that a pass has folded is to be kept.
-func (s *Store) snapshotDue(p *pass) bool {
+// snapshotDue tells whether the state that a run has folded is to be kept.
+func (s *Store) snapshotDue(p *run) bool {
 	return p == s.main && s.building == nil && uint64(p.at.position) >= s.snapshots.next.Load()
 }
 
@@ -300,7 +239,7 @@ func (p *snapshots) take(at domain.Position, prints string) (kept snapshot, err 
 	return kept, p.writeMark(kept.dir, at)
 }
 
-// keep adds a snapshot to the list and thins the list. One that other editions
+// keep adds a snapshot to the list and thins the list. One that other generations
 // overtook is thrown away.
 func (p *snapshots) keep(kept snapshot, prints string) {
 	p.mu.Lock()
@@ -337,55 +276,6 @@ func thin(list []snapshot) int {
 	return best
 }
 
-// bytes adds up the tables that only snapshots hold on to, each once. The caller
-// holds mu.
-func (p *snapshots) bytes() int64 {
-	fs := p.store.options.FS
-	counted := map[string]bool{}
-	if live, err := fs.List(fs.PathJoin(p.store.dir, rowsFolder)); err == nil {
-		for _, name := range live {
-			counted[path.Base(name)] = true
-		}
-	}
-	sum := int64(0)
-	for i := range p.list {
-		kept := &p.list[i]
-		if kept.files == nil {
-			kept.files = p.sizes(kept.dir)
-		}
-		for name, size := range kept.files {
-			if !counted[name] {
-				counted[name] = true
-				sum += size
-			}
-		}
-	}
-	return sum
-}
-
-// sizes gives the tables of a snapshot, and what it has besides under its own name.
-func (p *snapshots) sizes(dir string) map[string]int64 {
-	fs := p.store.options.FS
-	files := map[string]int64{}
-	names, err := fs.List(dir)
-	if err != nil {
-		return files
-	}
-	for _, name := range names {
-		name = path.Base(name)
-		info, err := fs.Stat(fs.PathJoin(dir, name))
-		if err != nil {
-			continue
-		}
-		if strings.HasSuffix(name, tableSuffix) {
-			files[name] = info.Size()
-		} else {
-			files[dir] += info.Size()
-		}
-	}
-	return files
-}
-
 const tableSuffix = ".sst"
 
 // Snapshots says what is kept for views as of a position.
@@ -398,41 +288,4 @@ func (s *Store) Snapshots() SnapshotStat {
 		stat.Oldest, stat.Newest, stat.Bytes = p.list[0].position, p.list[stat.Count-1].position, p.bytes()
 	}
 	return stat
-}
-
-// copyTo puts the nearest snapshot not after a position into a folder. Tables are
-// linked; what Pebble goes on writing is copied.
-func (p *snapshots) copyTo(dir string, at domain.Position) error {
-	p.mu.Lock()
-	defer p.mu.Unlock() // a snapshot must not be thinned out meanwhile
-	i, exact := slices.BinarySearchFunc(p.list, at, func(kept snapshot, at domain.Position) int { return cmp.Compare(kept.position, at) })
-	if !exact {
-		i--
-	}
-	if i < 0 {
-		return nil
-	}
-	fs := p.store.options.FS
-	from, to := p.list[i].dir, fs.PathJoin(dir, rowsFolder)
-	if err := fs.MkdirAll(to, 0o755); err != nil {
-		return err
-	}
-	names, err := fs.List(from)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		name = path.Base(name)
-		if name == completeMark || name == "LOCK" {
-			continue
-		}
-		copyFile := vfs.Copy
-		if strings.HasSuffix(name, tableSuffix) {
-			copyFile = vfs.LinkOrCopy
-		}
-		if err := copyFile(fs, fs.PathJoin(from, name), fs.PathJoin(to, name)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

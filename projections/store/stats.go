@@ -43,15 +43,15 @@ func (s *Store) Handlers() []HandlerStat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var stats []HandlerStat
-	add := func(p *pass, at domain.Position) {
+	add := func(p *run, at domain.Position) {
 		for h := range p.everyHandler() {
 			stat := HandlerStat{
 				Name: h.name, Event: h.eventType, Kind: h.kind,
 				Runs: h.committed.runs, Failures: h.committed.failures, DeadLetters: h.committed.letters,
 				Unparked: h.committed.overflow, Last: h.committed.last, Position: at,
 			}
-			if h.unit != nil {
-				stat.Projection, stat.Version = h.unit.projection.Name, h.unit.edition.version
+			if h.projector != nil {
+				stat.Projection, stat.Version = h.projector.projection.Name, h.projector.generation.version
 			}
 			if s.seen > at {
 				stat.Lag = uint64(s.seen - at)
@@ -78,7 +78,7 @@ type ProjectionStat struct {
 	Rebuild    *RebuildStat    `json:"rebuild,omitempty"`
 }
 
-// RebuildStat says how far an edition is that is built beside the serving one.
+// RebuildStat says how far a generation is that is built beside the serving one.
 // Handled over the time since Began gives the rate, Target less Position what is left.
 type RebuildStat struct {
 	From       int             `json:"from"` // the version that serves meanwhile, 0 for none
@@ -101,19 +101,19 @@ func (s *Store) Projections() []ProjectionStat {
 	stats := make([]ProjectionStat, 0, len(s.projections))
 	for _, p := range s.projections {
 		serves := serving[p.Name]
-		stat := ProjectionStat{Name: p.Name, About: p.About, Version: serves.version, Generation: serves.generation, Position: s.at.position}
+		stat := ProjectionStat{Name: p.Name, About: p.About, Version: serves.version, Generation: serves.rebuilds, Position: s.at.position}
 		if serves.stands {
 			stat.Position = serves.frozen
 		}
 		if u, waits := s.buildOf(p.Name); u != nil {
 			stat.Rebuild = &RebuildStat{
-				From: stat.Version, To: u.edition.version, Generation: u.edition.generation, Waits: waits,
+				From: stat.Version, To: u.generation.version, Generation: u.generation.rebuilds, Waits: waits,
 				Position: u.record.position, Target: s.at.position, Began: s.buildBegan,
 			}
 			if !waits {
 				stat.Rebuild.Position, stat.Rebuild.Handled = max(u.record.position, s.buildAt), s.buildHandled
 			}
-			if u.edition == serves.edition {
+			if u.generation == serves.generation {
 				stat.Position = u.record.position
 			}
 		}

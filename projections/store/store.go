@@ -31,9 +31,9 @@ type Store struct {
 
 	running  atomic.Bool
 	turn     chan struct{} // holds one token: the right to fold
-	main     *pass         // the editions in step with the checkpoint
-	building *pass         // editions on their way to it; nil when there are none
-	waiting  []*unit       // editions to be built when those are done
+	main     *run          // the generations in step with the checkpoint
+	building *run          // generations on their way to it; nil when there are none
+	waiting  []*projector  // generations to be built when those are done
 
 	closing   context.Context // ends when Close begins
 	beginStop context.CancelFunc
@@ -59,14 +59,14 @@ type Store struct {
 	buildBegan   time.Time
 }
 
-// pass is a fold and the ground it stands on.
-type pass struct {
+// run is a fold and the workspace it stands on.
+type run struct {
 	*fold
 	tx        *tx
-	flying    *flight      // the batch that is being written, if any
-	spareRows []waitingRow // the last flight's, to be filled again
-	batchSize int          // of the next batch, about
-	live      bool         // history is done
+	pending   *pendingCommit // the batch that is being written, if any
+	spareRows []pendingRow   // the last pending commit's, to be filled again
+	batchSize int            // of the next batch, about
+	live      bool           // history is done
 }
 
 // Open opens the store in a folder, or makes one. Every fault of what it is
@@ -173,9 +173,9 @@ func (s *Store) load(reactors []projections.Reactor) error {
 		}
 	}
 	s.seen = s.at.position
-	s.main = s.newPass(true)
+	s.main = s.newRun(true)
 	s.main.at = s.at
-	var building []*unit
+	var building []*projector
 	frozen := map[string]served{} // by projection: what serves meanwhile
 	for _, p := range s.projections {
 		found, err := s.adopt(batch, p)
@@ -183,7 +183,7 @@ func (s *Store) load(reactors []projections.Reactor) error {
 			return err
 		}
 		if found.live != nil {
-			s.main.units = append(s.main.units, found.live)
+			s.main.projectors = append(s.main.projectors, found.live)
 		} else {
 			frozen[p.Name] = found.serves
 		}
@@ -211,29 +211,29 @@ func (s *Store) load(reactors []projections.Reactor) error {
 			return err
 		}
 	}
-	s.views.layout = s.layout(s.main.units, frozen)
+	s.views.layout = s.layout(s.main.projectors, frozen)
 	return nil
 }
 
-func (s *Store) newPass(main bool) *pass {
-	ground := newTx(s.db, s.options.Codec, s.options.CacheRows)
-	f := &fold{catalog: s.catalog, codec: s.options.Codec, options: &s.options, ground: ground}
+func (s *Store) newRun(main bool) *run {
+	workspace := newTx(s.db, s.options.Codec, s.options.CacheRows)
+	f := &fold{catalog: s.catalog, codec: s.options.Codec, options: &s.options, workspace: workspace}
 	if main {
 		f.strict = s.options.Strict
 		f.decoding = &handler{name: DecodeHandler, kind: KindDecode, key: append([]byte{spaceCounter, 0}, DecodeHandler...)}
 	}
-	return &pass{fold: f, tx: ground}
+	return &run{fold: f, tx: workspace}
 }
 
-// fit opens the tables and counters of a pass and plans its routes.
-func (s *Store) fit(p *pass) error {
+// fit opens the tables and counters of a run and plans its routes.
+func (s *Store) fit(p *run) error {
 	if p.decoding != nil {
 		if err := p.tx.addLetters(); err != nil {
 			return domain.Errorf(domain.Unavailable, "read models: %w", err)
 		}
 	}
-	for _, u := range p.units {
-		if err := p.tx.addUnit(u); err != nil {
+	for _, u := range p.projectors {
+		if err := p.tx.addProjector(u); err != nil {
 			return domain.Errorf(domain.Unavailable, "read models: %w", err)
 		}
 	}
@@ -251,8 +251,8 @@ func (s *Store) fit(p *pass) error {
 		h.committed = h.counters
 	}
 	if p.decoding == nil {
-		p.at.position = p.units[0].record.position
-		for _, u := range p.units {
+		p.at.position = p.projectors[0].record.position
+		for _, u := range p.projectors {
 			p.at.position = min(p.at.position, u.record.position)
 		}
 		s.mu.Lock()

@@ -168,7 +168,7 @@ func (m *merge) committed() ([]byte, error) {
 
 // waiting gives the next dirty row.
 func (m *merge) waiting() *entry {
-	if len(m.table.dirty)+len(m.table.flying) == 0 {
+	if len(m.table.dirty)+len(m.table.pending) == 0 {
 		return nil
 	}
 	order := m.table.order()

@@ -21,13 +21,13 @@ const parkedTable = "\x01dead_letters"
 
 // adopted is what was found of a projection.
 type adopted struct {
-	live   *unit // moves with the store; nil while none does
-	build  *unit // is on its way to it; nil when nothing is to be built
+	live   *projector // moves with the store; nil while none does
+	build  *projector // is on its way to it; nil when nothing is to be built
 	serves served
 }
 
 // adopt finds where the declared version of a projection stands, and which
-// edition serves queries meanwhile.
+// generation serves queries meanwhile.
 //
 //   - In step with the store, or not there in an empty store: it serves. If it is
 //     being built again, that goes on beside it.
@@ -38,27 +38,27 @@ type adopted struct {
 // Another version that served goes on serving, frozen, until the switch; one
 // that was half built is deleted.
 func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adopted, err error) {
-	records, err := s.unitRecords(p.Name)
+	records, err := s.projectorRecords(p.Name)
 	if err != nil {
 		return found, err
 	}
-	var live, half *unit
-	for _, e := range slices.SortedFunc(maps.Keys(records), func(a, b edition) int { return cmp.Compare(a.number(), b.number()) }) {
+	var live, half *projector
+	for _, e := range slices.SortedFunc(maps.Keys(records), func(a, b generation) int { return cmp.Compare(a.number(), b.number()) }) {
 		record := records[e]
 		switch {
 		case e.version == p.Version && record.serving:
 			record.inStep = record.inStep || record.position == s.at.position
-			live = newUnit(p, e.generation, record)
+			live = newProjector(p, e.rebuilds, record)
 		case e.version == p.Version && half == nil && !s.options.throwAway:
-			half = newUnit(p, e.generation, record)
+			half = newProjector(p, e.rebuilds, record)
 		case record.serving:
 			if record.inStep {
 				record.inStep, record.position = false, s.at.position
 			}
-			found.serves = served{edition: e, stands: true, frozen: record.position}
+			found.serves = served{generation: e, stands: true, frozen: record.position}
 			records[e] = record
 		default:
-			if err := dropEdition(batch, p.Name, e); err != nil {
+			if err := dropGeneration(batch, p.Name, e); err != nil {
 				return found, err
 			}
 			delete(records, e)
@@ -67,8 +67,8 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 	if live == nil && half == nil {
 		// An empty store has nothing to build beside: everything starts together.
 		empty := s.at.position == 0
-		record := unitRecord{serving: empty, inStep: empty, begun: s.at.position}
-		if half = newUnit(p, 0, record); empty {
+		record := projectorRecord{serving: empty, inStep: empty, begun: s.at.position}
+		if half = newProjector(p, 0, record); empty {
 			live, half = half, nil
 		}
 	}
@@ -77,32 +77,32 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 		found.build = half
 	case live.record.inStep:
 		found.live, found.build = live, half
-		found.serves = served{edition: live.edition}
+		found.serves = served{generation: live.generation}
 	default:
-		found.serves = served{edition: live.edition, stands: true, frozen: live.record.position}
+		found.serves = served{generation: live.generation, stands: true, frozen: live.record.position}
 		if found.build = half; half == nil {
 			found.build = live
 		}
 	}
-	for _, u := range []*unit{live, half} {
+	for _, u := range []*projector{live, half} {
 		if u != nil {
-			records[u.edition] = u.record
+			records[u.generation] = u.record
 		}
 	}
 	return found, s.settleRecords(batch, found, records)
 }
 
-// settleRecords writes what was settled of a projection's editions. Beside one
+// settleRecords writes what was settled of a projection's generations. Beside one
 // that is in step only that which is to replace it stays.
-func (s *Store) settleRecords(batch *pebble.Batch, found adopted, records map[edition]unitRecord) error {
-	name := found.unit().projection.Name
+func (s *Store) settleRecords(batch *pebble.Batch, found adopted, records map[generation]projectorRecord) error {
+	name := found.projector().projection.Name
 	for e, record := range records {
-		stays := found.live == nil || found.live.edition == e || found.build != nil && found.build.edition == e
+		stays := found.live == nil || found.live.generation == e || found.build != nil && found.build.generation == e
 		var err error
 		if stays {
-			err = batch.Set(unitKey(spaceUnit, name, e), record.encode(), nil)
+			err = batch.Set(projectorKey(spaceProjector, name, e), record.encode(), nil)
 		} else {
-			err = dropEdition(batch, name, e)
+			err = dropGeneration(batch, name, e)
 		}
 		if err != nil {
 			return err
@@ -111,40 +111,40 @@ func (s *Store) settleRecords(batch *pebble.Batch, found adopted, records map[ed
 	return nil
 }
 
-func (a adopted) unit() *unit {
+func (a adopted) projector() *projector {
 	if a.live != nil {
 		return a.live
 	}
 	return a.build
 }
 
-// unitRecords lists the stored editions of a projection.
-func (s *Store) unitRecords(name string) (map[edition]unitRecord, error) {
-	records := map[edition]unitRecord{}
-	for found, err := range s.everyUnit(append(append([]byte{spaceUnit}, name...), 0)) {
+// projectorRecords lists the stored generations of a projection.
+func (s *Store) projectorRecords(name string) (map[generation]projectorRecord, error) {
+	records := map[generation]projectorRecord{}
+	for found, err := range s.everyProjector(append(append([]byte{spaceProjector}, name...), 0)) {
 		if err != nil {
 			return nil, err
 		}
-		records[found.edition] = found.record
+		records[found.generation] = found.record
 	}
 	return records, nil
 }
 
-type storedUnit struct {
-	name    string
-	edition edition
-	record  unitRecord
+type storedProjector struct {
+	name       string
+	generation generation
+	record     projectorRecord
 }
 
-func (s *Store) everyUnit(prefix []byte) iter.Seq2[storedUnit, error] {
-	return func(yield func(storedUnit, error) bool) {
+func (s *Store) everyProjector(prefix []byte) iter.Seq2[storedProjector, error] {
+	return func(yield func(storedProjector, error) bool) {
 		for row, err := range scanKeys(s.db, prefix) {
-			var found storedUnit
+			var found storedProjector
 			if err == nil {
 				name := row.key[1 : len(row.key)-5]
 				found.name = string(name)
-				found.edition = editionOf(binary.BigEndian.Uint32(row.key[len(row.key)-4:]))
-				found.record, err = decodeUnitRecord(row.value)
+				found.generation = generationOf(binary.BigEndian.Uint32(row.key[len(row.key)-4:]))
+				found.record, err = decodeProjectorRecord(row.value)
 			}
 			if !yield(found, err) || err != nil {
 				return
@@ -160,7 +160,7 @@ func (s *Store) retire(batch *pebble.Batch) error {
 	for _, p := range s.projections {
 		declared[p.Name] = true
 	}
-	for found, err := range s.everyUnit([]byte{spaceUnit}) {
+	for found, err := range s.everyProjector([]byte{spaceProjector}) {
 		if err != nil {
 			return err
 		}
@@ -168,22 +168,22 @@ func (s *Store) retire(batch *pebble.Batch) error {
 			continue
 		}
 		found.record.inStep, found.record.position = false, s.at.position
-		if err := batch.Set(unitKey(spaceUnit, found.name, found.edition), found.record.encode(), nil); err != nil {
+		if err := batch.Set(projectorKey(spaceProjector, found.name, found.generation), found.record.encode(), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// dropEdition deletes everything of an edition of a projection.
-func dropEdition(batch *pebble.Batch, name string, e edition) error {
+// dropGeneration deletes everything of a generation of a projection.
+func dropGeneration(batch *pebble.Batch, name string, e generation) error {
 	for _, space := range []byte{spaceRows, spaceCounter} {
-		prefix := unitKey(space, name, e)
+		prefix := projectorKey(space, name, e)
 		if err := batch.DeleteRange(prefix, keyAfter(prefix), nil); err != nil {
 			return err
 		}
 	}
-	return batch.Delete(unitKey(spaceUnit, name, e), nil)
+	return batch.Delete(projectorKey(spaceProjector, name, e), nil)
 }
 
 // reactorRecord says after which position a reactor reacts. A reactor that this
@@ -252,18 +252,18 @@ func setJSON(batch *pebble.Batch, key []byte, v any) error {
 	return batch.Set(key, value, nil)
 }
 
-// storeEdition is that of the store's own tables.
-var storeEdition = edition{version: 1}
+// storeGeneration is that of the store's own tables.
+var storeGeneration = generation{version: 1}
 
-// layout says from which rows each table is answered: those of the units in
+// layout says from which rows each table is answered: those of the projectors in
 // step, or what stands frozen until they are there.
-func (s *Store) layout(units []*unit, frozen map[string]served) *layout {
-	l := &layout{serving: map[string]served{}, tables: map[string]place{DeadLetterTable: {prefix: tablePrefix("", storeEdition, DeadLetterTable)}}}
+func (s *Store) layout(projectors []*projector, frozen map[string]served) *layout {
+	l := &layout{serving: map[string]served{}, tables: map[string]place{DeadLetterTable: {prefix: tablePrefix("", storeGeneration, DeadLetterTable)}}}
 	for _, p := range s.projections {
 		serves := frozen[p.Name]
-		for _, u := range units {
+		for _, u := range projectors {
 			if u.projection.Name == p.Name {
-				serves = served{edition: u.edition}
+				serves = served{generation: u.generation}
 			}
 		}
 		l.serving[p.Name] = serves
@@ -273,7 +273,7 @@ func (s *Store) layout(units []*unit, frozen map[string]served) *layout {
 				l.tables[table] = place{projection: p.Name}
 				continue
 			}
-			l.tables[table] = place{projection: p.Name, prefix: tablePrefix(p.Name, serves.edition, table)}
+			l.tables[table] = place{projection: p.Name, prefix: tablePrefix(p.Name, serves.generation, table)}
 		}
 	}
 	return l
@@ -282,7 +282,7 @@ func (s *Store) layout(units []*unit, frozen map[string]served) *layout {
 // everyHandler lists what a fold runs, in the order of the listing for people.
 func (f *fold) everyHandler() iter.Seq[*handler] {
 	return func(yield func(*handler) bool) {
-		for _, u := range f.units {
+		for _, u := range f.projectors {
 			for _, h := range u.handlers {
 				if !yield(h) {
 					return

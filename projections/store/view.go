@@ -4,87 +4,12 @@ import (
 	"errors"
 	"iter"
 	"sync"
-	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 )
-
-// layout says where the rows of each table are.
-type layout struct {
-	tables  map[string]place
-	names   []string // the tables of projections, without the store's own
-	serving map[string]served
-}
-
-// served is the edition of a projection that answers queries (version 0: none
-// yet), and where it stands if it does not move with the store.
-type served struct {
-	edition
-	stands bool
-	frozen domain.Position
-}
-
-type place struct {
-	projection string
-	prefix     []byte // nil: no version of the projection serves yet
-}
-
-// state is a committed state that any number of views share.
-type state struct {
-	snapshot *pebble.Snapshot
-	position domain.Position
-	layout   *layout
-	holders  int // guarded by views.mu
-	// The state holds every commit up to first and none past second.
-	first, second uint64
-
-	mu   sync.Mutex
-	idle []*pebble.Iterator // of the snapshot, for the next scans
-}
-
-// idleIterators is how many iterators a state keeps: making one costs as much as
-// reading dozens of rows.
-const idleIterators = 32
-
-func (st *state) iterator(lower, upper []byte) (*pebble.Iterator, error) {
-	st.mu.Lock()
-	var it *pebble.Iterator
-	if last := len(st.idle) - 1; last >= 0 {
-		it, st.idle = st.idle[last], st.idle[:last]
-	}
-	st.mu.Unlock()
-	if it == nil {
-		return st.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	}
-	it.ResetStats()
-	it.SetBounds(lower, upper)
-	return it, nil
-}
-
-// giveBack keeps an iterator that nothing is wrong with.
-func (st *state) giveBack(it *pebble.Iterator) error {
-	if err := it.Error(); err != nil {
-		return errors.Join(err, it.Close())
-	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if len(st.idle) < idleIterators {
-		st.idle = append(st.idle, it)
-		return nil
-	}
-	return it.Close()
-}
-
-// close lets go of the snapshot. Nobody holds the state any more.
-func (st *state) close() {
-	for _, it := range st.idle {
-		_ = it.Close() // it had no error when it was given back
-	}
-	_ = st.snapshot.Close() // a snapshot's Close has nothing to fail at
-}
 
 // views hands out committed states. A state is taken once between two commits,
 // by the first who asks, and let go when the next commit makes it old: a
@@ -100,12 +25,12 @@ type views struct {
 	closed  bool
 	drained chan struct{} // closed when closed and nothing is open
 	applied uint64        // commits that are surely in a state taken now
-	gaps    gaps
+	ranges  ranges
 }
 
 func (v *views) start(db *pebble.DB, codec domain.Codec) {
 	v.db, v.codec, v.drained = db, codec, make(chan struct{})
-	v.gaps.tables = map[string]*tableGaps{}
+	v.ranges.tables = map[string]*tableRanges{}
 }
 
 func (v *views) acquire() (*state, error) {
@@ -116,7 +41,7 @@ func (v *views) acquire() (*state, error) {
 	}
 	if v.current == nil {
 		st := &state{snapshot: v.db.NewSnapshot(), layout: v.layout, holders: 1, first: v.applied}
-		st.second = v.gaps.begun()
+		st.second = v.ranges.begun()
 		at, err := readCheckpoint(st.snapshot)
 		if err != nil {
 			return nil, errors.Join(err, st.snapshot.Close())
@@ -171,7 +96,7 @@ func (v *views) outdated() {
 func (v *views) applies() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.applied = v.gaps.begun()
+	v.applied = v.ranges.begun()
 	v.forget()
 }
 
@@ -192,8 +117,8 @@ func (v *views) change(commit func() error, l *layout) error {
 		return err
 	}
 	v.layout = l
-	v.gaps.clearShelves()
-	v.applied = v.gaps.begun()
+	v.ranges.clearTables()
+	v.applied = v.ranges.begun()
 	v.forget()
 	return nil
 }
@@ -221,7 +146,7 @@ func (s *Store) View(f func(projections.View) error) error {
 		return err
 	}
 	defer s.views.release(st)
-	return f(&view{state: st, codec: s.options.Codec, gaps: &s.views.gaps})
+	return f(&view{state: st, codec: s.options.Codec, ranges: &s.views.ranges})
 }
 
 // Brief is View for an f that keeps nothing of what it read: the memory of rows
@@ -232,7 +157,7 @@ func (s *Store) Brief(f func(projections.View) error) error {
 		return err
 	}
 	defer s.views.release(st)
-	v := &view{state: st, codec: s.options.Codec, gaps: &s.views.gaps, pages: pages{lent: true}}
+	v := &view{state: st, codec: s.options.Codec, ranges: &s.views.ranges, pages: pages{lent: true}}
 	defer v.pages.giveBack()
 	return f(v)
 }
@@ -251,7 +176,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshot{view: view{state: st, codec: s.options.Codec, gaps: &s.views.gaps}, views: &s.views}, nil
+	return &Snapshot{view: view{state: st, codec: s.options.Codec, ranges: &s.views.ranges}, views: &s.views}, nil
 }
 
 // State tells committed states apart: snapshots of the same one give the same.
@@ -262,12 +187,12 @@ func (s *Snapshot) Close() { s.once.Do(func() { s.views.release(s.state) }) }
 
 // view reads a committed state.
 type view struct {
-	state *state
-	codec domain.Codec
-	gaps  *gaps
-	key   []byte
-	pages pages
-	room  [96]byte // for the first keys
+	state  *state
+	codec  domain.Codec
+	ranges *ranges
+	key    []byte
+	pages  pages
+	room   [96]byte // for the first keys
 }
 
 // Position is that of the last event in the rows.
@@ -293,8 +218,8 @@ func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if stock := v.gaps.stock(prefix, v.state.first, v.state.second); stock != nil {
-		one := stock.get(key)
+	if cachedTable := v.ranges.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
+		one := cachedTable.get(key)
 		if one == nil {
 			return nil, false, nil
 		}
@@ -337,15 +262,15 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 // scan yields the committed rows of a span. The error is Pebble's, and nothing is
 // yielded after it.
 func (v *view) scan(prefix []byte, asked projections.Span, yield func(projections.Row, error) bool) error {
-	if stock := v.gaps.stock(prefix, v.state.first, v.state.second); stock != nil {
-		for one := range stock.scan(asked) {
+	if cachedTable := v.ranges.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
+		for one := range cachedTable.scan(asked) {
 			if !yield(projections.Row{Key: one.key, Value: one.cell.JSON}, nil) {
 				return nil
 			}
 		}
 		return nil
 	}
-	span := v.gaps.skip(prefix, asked, v.state.first)
+	span := v.ranges.skip(prefix, asked, v.state.first)
 	lower, upper := bounds(prefix, span)
 	it, err := v.state.iterator(lower, upper)
 	if err != nil {
@@ -357,7 +282,7 @@ func (v *view) scan(prefix []byte, asked projections.Span, yield func(projection
 	} else {
 		ok = it.First()
 		stats := it.Stats()
-		if stats.ForwardStepCount[pebble.InternalIterCall] > gapSteps && (asked.From == "" || span.From != asked.From) {
+		if stats.ForwardStepCount[pebble.InternalIterCall] > emptySteps && (asked.From == "" || span.From != asked.From) {
 			v.learn(prefix, span.Prefix, it, ok)
 		}
 	}
@@ -374,14 +299,14 @@ func (v *view) scan(prefix []byte, asked projections.Span, yield func(projection
 			if err := v.state.giveBack(it); err != nil || !slow {
 				return ignoreAfterStop(err)
 			}
-			return ignoreAfterStop(v.shelve(prefix))
+			return ignoreAfterStop(v.cacheTable(prefix))
 		}
 	}
 	slow := steppedOver(it, rows)
 	if err := v.state.giveBack(it); err != nil || !slow {
 		return err
 	}
-	return v.shelve(prefix)
+	return v.cacheTable(prefix)
 }
 
 // learn remembers that nothing lies between the start of a span and the first
@@ -394,57 +319,10 @@ func (v *view) learn(prefix []byte, under string, it *pebble.Iterator, found boo
 		return
 	}
 	if upTo != "" {
-		v.gaps.learn(prefix, under, upTo, v.state.first, v.state.second)
+		v.ranges.learn(prefix, under, upTo, v.state.first, v.state.second)
 	}
 }
 
 // ignoreAfterStop drops the error of closing an iterator whose reader has
 // stopped: it has all it asked for, and must not be called again.
 func ignoreAfterStop(error) error { return nil }
-
-// pages copies many small rows into few pieces of memory.
-type pages struct {
-	free []byte
-	lent bool              // the pieces are lent, and go back at the end
-	held []*[pageSize]byte // the lent ones
-	room [2]*[pageSize]byte
-}
-
-const (
-	pageSize  = 32 << 10
-	lentPages = 64 // of one view; a longer scan leaves the rest to the collector
-)
-
-var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}
-
-func (p *pages) copy(key, value []byte) (string, []byte) {
-	size := len(key) + len(value)
-	if size > len(p.free) {
-		p.grow(size)
-	}
-	copied := p.free[:size:size]
-	p.free = p.free[size:]
-	copy(copied, key)
-	copy(copied[len(key):], value)
-	return unsafe.String(unsafe.SliceData(copied), len(key)), copied[len(key):]
-}
-
-func (p *pages) grow(size int) {
-	if p.lent && size <= pageSize && len(p.held) < lentPages {
-		page := pagePool.Get().(*[pageSize]byte)
-		if p.held == nil {
-			p.held = p.room[:0]
-		}
-		p.held = append(p.held, page)
-		p.free = page[:]
-		return
-	}
-	p.free = make([]byte, min(max(4*size, 512), max(pageSize, size)))
-}
-
-func (p *pages) giveBack() {
-	for _, page := range p.held {
-		pagePool.Put(page)
-	}
-	p.held, p.free, p.room = nil, nil, [2]*[pageSize]byte{}
-}

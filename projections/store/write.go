@@ -17,9 +17,9 @@ type unencodable struct{ err error }
 func (u *unencodable) Error() string { return u.err.Error() }
 func (u *unencodable) Unwrap() error { return u.err }
 
-// waitingRow is a row as a flight writes it, whatever becomes of its entry
+// pendingRow is a row as a pending commit writes it, whatever becomes of its entry
 // meanwhile.
-type waitingRow struct {
+type pendingRow struct {
 	entry  *entry
 	json   []byte // nil: typed is to be encoded
 	typed  any
@@ -27,23 +27,23 @@ type waitingRow struct {
 	puts   bool // a row that was not there, or that nobody has looked for
 }
 
-// change is what a flight does to a row.
+// change is what a pending commit does to a row.
 type change uint8
 
 const (
 	put change = iota
 	remove
-	leave // it came and went between two flights
+	leave // it came and went between two pending commits
 )
 
-// depart takes the rows that wait, each once, in key order within their table:
+// takeRows takes the rows that wait, each once, in key order within their table:
 // Pebble inserts neighbours faster than strangers. The order is made where the
 // batch is. Until they land, the entries stay in memory and in the way of scans.
-func (x *tx) depart(rows []waitingRow) []waitingRow {
+func (x *tx) takeRows(rows []pendingRow) []pendingRow {
 	for _, t := range x.all {
 		for _, e := range t.dirty {
-			e.dirty, e.flying = false, true
-			row := waitingRow{entry: e, puts: e.cell != nil && e.stored != present}
+			e.dirty, e.pending = false, true
+			row := pendingRow{entry: e, puts: e.cell != nil && e.stored != present}
 			switch {
 			case e.cell != nil:
 				row.json, row.typed = e.cell.JSON, e.cell.Typed
@@ -54,8 +54,8 @@ func (x *tx) depart(rows []waitingRow) []waitingRow {
 			}
 			rows = append(rows, row)
 		}
-		t.flying, t.dirty = t.dirty, t.flying[:0]
-		t.placedFlying, t.placed = t.placed, 0
+		t.pending, t.dirty = t.dirty, t.pending[:0]
+		t.placedPending, t.placed = t.placed, 0
 	}
 	x.waiting = 0
 	return rows
@@ -63,13 +63,13 @@ func (x *tx) depart(rows []waitingRow) []waitingRow {
 
 // writeRows puts rows into a batch. Those of a table stand together. JSON that was
 // made for the batch is kept only with the rows of tables that keep asks it of.
-func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec, keep func(prefix []byte) bool) error {
+func writeRows(batch *pebble.Batch, rows []pendingRow, codec domain.Codec, keep func(prefix []byte) bool) error {
 	var key []byte
 	for len(rows) > 0 {
-		var own []waitingRow
+		var own []pendingRow
 		own, rows = firstTable(rows)
 		t := own[0].entry.table
-		slices.SortFunc(own, func(a, b waitingRow) int { return strings.Compare(a.entry.key, b.entry.key) })
+		slices.SortFunc(own, func(a, b pendingRow) int { return strings.Compare(a.entry.key, b.entry.key) })
 		key = append(key[:0], t.prefix...)
 		kept := keep(t.prefix)
 		for i := range own {
@@ -104,7 +104,7 @@ func writeRows(batch *pebble.Batch, rows []waitingRow, codec domain.Codec, keep 
 }
 
 // firstTable parts the rows of the first table from the others.
-func firstTable(rows []waitingRow) (own, others []waitingRow) {
+func firstTable(rows []pendingRow) (own, others []pendingRow) {
 	t, end := rows[0].entry.table, 1
 	for end < len(rows) && rows[end].entry.table == t {
 		end++
@@ -116,14 +116,14 @@ func rowFault(e *entry, err error) error {
 	return domain.Errorf(domain.Internal, "row %s of table %s: %w", e.key, e.table.name, err)
 }
 
-// landed marks the rows of a flight as committed. A row whose typed form is kept
+// committed marks the rows of a pending commit as committed. A row whose typed form is kept
 // lets go of its JSON: memory holds it once. Rows of tables that nobody gets
 // rows of leave.
-func (x *tx) landed(rows []waitingRow) error {
+func (x *tx) committed(rows []pendingRow) error {
 	for i := range rows {
 		row := &rows[i]
 		e := row.entry
-		e.flying, e.placed = false, false
+		e.pending, e.placed = false, false
 		e.stored = present
 		if row.change != put {
 			e.stored = absent
@@ -138,8 +138,8 @@ func (x *tx) landed(rows []waitingRow) error {
 		}
 	}
 	for _, t := range x.all {
-		clear(t.flying)
-		t.flying, t.placedFlying = t.flying[:0], 0
+		clear(t.pending)
+		t.pending, t.placedPending = t.pending[:0], 0
 		for _, e := range t.dirty[:t.placed] {
 			e.placed = false
 		}
@@ -153,9 +153,9 @@ func (x *tx) landed(rows []waitingRow) error {
 	return x.refresh()
 }
 
-// failedFlight is the error of a flight that did not happen: its own to mend when
+// failedCommit is the error of a pending commit that did not happen: its own to mend when
 // a row cannot be encoded, otherwise the end of what is in memory.
-func (x *tx) failedFlight(err error) error {
+func (x *tx) failedCommit(err error) error {
 	var row *unencodable
 	if errors.As(err, &row) {
 		return err
@@ -165,10 +165,10 @@ func (x *tx) failedFlight(err error) error {
 
 // dropTables forgets everything in memory and reads again which tables are empty.
 func (x *tx) dropTables() error {
-	units, store := x.byUnit, x.parked[nil] != nil
+	projectors, store := x.byProjector, x.parked[nil] != nil
 	x.journal, x.cached, x.hand, x.all, x.waiting = nil, nil, 0, nil, 0
 	x.limit, x.found = x.cacheRows, nil
-	x.byUnit, x.parked = map[*unit]map[string]*table{}, map[*unit]map[string]*table{}
+	x.byProjector, x.parked = map[*projector]map[string]*table{}, map[*projector]map[string]*table{}
 	if err := x.refresh(); err != nil {
 		return x.fail(err)
 	}
@@ -177,8 +177,8 @@ func (x *tx) dropTables() error {
 			return x.fail(err)
 		}
 	}
-	for u := range units {
-		if err := x.addUnit(u); err != nil {
+	for u := range projectors {
+		if err := x.addProjector(u); err != nil {
 			return x.fail(err)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 func (s *Store) begin(head domain.Position) error {
 	batch := s.db.NewBatch()
 	defer batch.Close()
-	for _, u := range s.main.units {
+	for _, u := range s.main.projectors {
 		u.record.begun = head
-		if err := batch.Set(unitKey(spaceUnit, u.projection.Name, u.edition), u.record.encode(), nil); err != nil {
+		if err := batch.Set(projectorKey(spaceProjector, u.projection.Name, u.generation), u.record.encode(), nil); err != nil {
 			return err
 		}
 	}
@@ -26,24 +26,24 @@ func (s *Store) begin(head domain.Position) error {
 	return nil
 }
 
-// beginRebuild has a projection built again beside the edition that serves and
-// goes on to, because the last event asks for it. That the new edition is there
+// beginRebuild has a projection built again beside the generation that serves and
+// goes on to, because the last event asks for it. That the new generation is there
 // is stored in the batch of that event, so that a crash forgets both or neither.
 // Nothing happens if the projection is being built, or was begun after the event.
-func (s *Store) beginRebuild(ctx context.Context, p *pass) error {
+func (s *Store) beginRebuild(ctx context.Context, p *run) error {
 	name := p.rebuild
 	p.rebuild = ""
-	at := slices.IndexFunc(p.units, func(u *unit) bool { return u.projection.Name == name })
-	if at < 0 || p.units[at].record.begun >= p.at.position {
+	at := slices.IndexFunc(p.projectors, func(u *projector) bool { return u.projection.Name == name })
+	if at < 0 || p.projectors[at].record.begun >= p.at.position {
 		return nil
 	}
 	if building, _ := s.buildOf(name); building != nil {
 		return nil
 	}
-	serves := p.units[at]
-	u := newUnit(serves.projection, serves.edition.next().generation, unitRecord{begun: p.at.position})
+	serves := p.projectors[at]
+	u := newProjector(serves.projection, serves.generation.next().rebuilds, projectorRecord{begun: p.at.position})
 	err := s.commit(ctx, p, func(batch *pebble.Batch) error {
-		return batch.Set(unitKey(spaceUnit, name, u.edition), u.record.encode(), nil)
+		return batch.Set(projectorKey(spaceProjector, name, u.generation), u.record.encode(), nil)
 	}, nil)
 	if err != nil {
 		return err
@@ -54,14 +54,14 @@ func (s *Store) beginRebuild(ctx context.Context, p *pass) error {
 		s.mu.Unlock()
 		return nil
 	}
-	return s.build([]*unit{u})
+	return s.build([]*projector{u})
 }
 
-// build makes the pass in which editions are brought up. Where it runs they are
+// build makes the run in which generations are brought up. Where it runs they are
 // folded by whoever follows the log next.
-func (s *Store) build(units []*unit) error {
-	p := s.newPass(false)
-	p.units = units
+func (s *Store) build(projectors []*projector) error {
+	p := s.newRun(false)
+	p.projectors = projectors
 	if err := s.fit(p); err != nil {
 		return err
 	}
@@ -71,13 +71,13 @@ func (s *Store) build(units []*unit) error {
 	return nil
 }
 
-// buildOf finds the edition of a projection that is being built, or waits to be.
+// buildOf finds the generation of a projection that is being built, or waits to be.
 // Whoever does not fold holds mu.
-func (s *Store) buildOf(name string) (u *unit, waits bool) {
-	named := func(u *unit) bool { return u.projection.Name == name }
+func (s *Store) buildOf(name string) (u *projector, waits bool) {
+	named := func(u *projector) bool { return u.projection.Name == name }
 	if s.building != nil {
-		if at := slices.IndexFunc(s.building.units, named); at >= 0 {
-			return s.building.units[at], false
+		if at := slices.IndexFunc(s.building.projectors, named); at >= 0 {
+			return s.building.projectors[at], false
 		}
 	}
 	if at := slices.IndexFunc(s.waiting, named); at >= 0 {

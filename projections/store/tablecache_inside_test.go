@@ -9,17 +9,17 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// A stock is a sorted map that leaves the one before it as it was.
+// A cachedTable is a sorted map that leaves the one before it as it was.
 func TestStockAgreesWithASortedSlice(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	model := map[string]string{}
-	listed := func(s *stock, span projections.Span) (keys []string) {
+	listed := func(s *cachedTable, span projections.Span) (keys []string) {
 		for one := range s.scan(span) {
 			keys = append(keys, one.key+"="+string(one.cell.JSON))
 		}
 		return keys
 	}
-	now := &stock{}
+	now := &cachedTable{}
 	for round := range 600 {
 		before, was := now, listed(now, projections.Span{})
 		changed := map[string]*entry{}
@@ -30,17 +30,17 @@ func TestStockAgreesWithASortedSlice(t *testing.T) {
 			}
 			changed[e.key] = e
 		}
-		var rows []waitingRow
+		var rows []pendingRow
 		for _, e := range changed {
 			if e.cell == nil {
-				rows = append(rows, waitingRow{entry: e, change: remove})
+				rows = append(rows, pendingRow{entry: e, change: remove})
 				delete(model, e.key)
 				continue
 			}
-			rows = append(rows, waitingRow{entry: e, json: e.cell.JSON})
+			rows = append(rows, pendingRow{entry: e, json: e.cell.JSON})
 			model[e.key] = string(e.cell.JSON)
 		}
-		slices.SortFunc(rows, func(a, b waitingRow) int { return byKey(a.entry, b.entry) })
+		slices.SortFunc(rows, func(a, b pendingRow) int { return byKey(a.entry, b.entry) })
 		now = before.with(rows)
 		if again := listed(before, projections.Span{}); !slices.Equal(again, was) {
 			t.Fatalf("round %d changed what was shown before it", round)

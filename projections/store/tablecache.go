@@ -11,50 +11,50 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// A shelf holds a small table in memory beside Pebble, for views. Rows that
+// A tableCache holds a small table in memory beside Pebble, for views. Rows that
 // change all the time are the reason: Pebble keeps every version of a row until
 // it writes its buffer out, and a scan steps over all of them.
 //
-// Tables are put on shelves when a scan had to step over much to find little,
-// and follow the commits from there on. A shelf says which commit it shows, and
+// Tables are put into table caches when a scan had to step over much to find little,
+// and follow the commits from there on. A table cache says which commit it shows, and
 // is shown only to views that were taken between that commit and the next that
 // changed the table, so that it never differs from what Pebble would have given.
-type shelf struct {
-	now, before *stock // before the last commit that changed the table; nil: not known
-	large       uint64 // commit at which the table was found too large; 0: it was not
+type tableCache struct {
+	now, before *cachedTable // before the last commit that changed the table; nil: not known
+	large       uint64       // commit at which the table was found too large; 0: it was not
 }
 
-// stock is a table at a moment. Nothing in it is ever changed.
-type stock struct {
+// cachedTable is a table at a commit. Nothing in it is ever changed.
+type cachedTable struct {
 	since  uint64 // the commit that made it so
-	blocks [][]*shelved
+	blocks [][]*cachedRow
 	rows   int
 }
 
-// shelved is one row.
-type shelved struct {
+// cachedRow is one row.
+type cachedRow struct {
 	key  string
 	cell projections.Cell
 }
 
 const (
-	shelfRows    = 4096    // of one table
-	shelves      = 64      // tables
-	shelfBlock   = 64      // rows of a block, before it is split
-	shelfAgain   = 1 << 16 // commits after which a large table is looked at again
-	shelfSteps   = 64      // steps of a scan that speak for a shelf,
-	shelfStepsOf = 8       // beyond so many for each row it found
+	cachedTableRows  = 4096    // of one table
+	tableCaches      = 64      // tables
+	cachedTableBlock = 64      // rows of a block, before it is split
+	cacheAgain       = 1 << 16 // commits after which a large table is looked at again
+	cacheSteps       = 64      // steps of a scan that speak for a table cache,
+	cacheStepsOf     = 8       // beyond so many for each row it found
 )
 
-// stock is what a view taken between two commits may be shown of a table; nil
+// cachedTable is what a view taken between two commits may be shown of a table; nil
 // for nothing.
-func (g *gaps) stock(prefix []byte, first, second uint64) *stock {
+func (g *ranges) cachedTable(prefix []byte, first, second uint64) *cachedTable {
 	if first != second {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.shelves[string(prefix)]
+	s := g.tableCaches[string(prefix)]
 	switch {
 	case s == nil || s.now == nil:
 		return nil
@@ -66,74 +66,74 @@ func (g *gaps) stock(prefix []byte, first, second uint64) *stock {
 	return nil
 }
 
-// mayShelve tells whether a table may be put on a shelf at a commit.
-func (g *gaps) mayShelve(prefix []byte, at uint64) bool {
+// mayCache tells whether a table may be put into a table cache at a commit.
+func (g *ranges) mayCache(prefix []byte, at uint64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.shelves[string(prefix)]
+	s := g.tableCaches[string(prefix)]
 	if s == nil {
-		return g.announced == at && len(g.shelves) < shelves
+		return g.announced == at && len(g.tableCaches) < tableCaches
 	}
-	return g.announced == at && s.now == nil && (s.large == 0 || at-s.large >= shelfAgain)
+	return g.announced == at && s.now == nil && (s.large == 0 || at-s.large >= cacheAgain)
 }
 
-// shelve puts a table on a shelf as it is at a commit, unless another commit has
+// cacheTable puts a table into a table cache as it is at a commit, unless another commit has
 // begun; nil says that it is too large.
-func (g *gaps) shelve(prefix []byte, at uint64, found *stock) {
+func (g *ranges) cacheTable(prefix []byte, at uint64, found *cachedTable) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.announced != at {
 		return
 	}
-	if g.shelves == nil {
-		g.shelves = map[string]*shelf{}
+	if g.tableCaches == nil {
+		g.tableCaches = map[string]*tableCache{}
 	}
 	if found == nil {
-		g.shelves[string(prefix)] = &shelf{large: at}
+		g.tableCaches[string(prefix)] = &tableCache{large: at}
 		return
 	}
 	found.since = at
-	g.shelves[string(prefix)] = &shelf{now: found}
+	g.tableCaches[string(prefix)] = &tableCache{now: found}
 }
 
-// restock takes a commit over that was announced. The rows are encoded and in
+// apply takes a commit over that was announced. The rows are encoded and in
 // key order.
-func (s *shelf) restock(commit uint64, rows []waitingRow) {
+func (s *tableCache) apply(commit uint64, rows []pendingRow) {
 	if s.now == nil {
 		return
 	}
 	next := s.now.with(rows)
 	next.since = commit
-	if next.rows > shelfRows {
+	if next.rows > cachedTableRows {
 		s.now, s.before, s.large = nil, nil, commit
 		return
 	}
 	s.now, s.before = next, s.now
 }
 
-// follows tells whether a table is on a shelf, which takes over what is committed.
-func (g *gaps) follows(prefix []byte) bool {
+// follows tells whether a table is in a table cache, which takes over what is committed.
+func (g *ranges) follows(prefix []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.shelves[string(prefix)]
+	s := g.tableCaches[string(prefix)]
 	return s != nil && s.now != nil
 }
 
 // encoded tells whether all the rows that a commit puts still have their JSON.
-func encoded(rows []waitingRow) bool {
-	return !slices.ContainsFunc(rows, func(row waitingRow) bool { return row.change == put && row.json == nil })
+func encoded(rows []pendingRow) bool {
+	return !slices.ContainsFunc(rows, func(row pendingRow) bool { return row.change == put && row.json == nil })
 }
 
-// clearShelves forgets all of them: what they follow moved, or failed.
-func (g *gaps) clearShelves() {
+// clearTables forgets all of them: what they follow moved, or failed.
+func (g *ranges) clearTables() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	clear(g.shelves)
+	clear(g.tableCaches)
 }
 
 // with is the table after rows were put and deleted.
-func (s *stock) with(rows []waitingRow) *stock {
-	next := &stock{blocks: slices.Clone(s.blocks), rows: s.rows}
+func (s *cachedTable) with(rows []pendingRow) *cachedTable {
+	next := &cachedTable{blocks: slices.Clone(s.blocks), rows: s.rows}
 	own := -1 // the block that is a copy already
 	for i := range rows {
 		row := &rows[i]
@@ -150,7 +150,7 @@ func (s *stock) with(rows []waitingRow) *stock {
 			}
 		}
 		block := next.blocks[at]
-		place, found := slices.BinarySearchFunc(block, e.key, func(one *shelved, key string) int { return strings.Compare(one.key, key) })
+		place, found := slices.BinarySearchFunc(block, e.key, func(one *cachedRow, key string) int { return strings.Compare(one.key, key) })
 		if gone && !found {
 			continue
 		}
@@ -162,15 +162,15 @@ func (s *stock) with(rows []waitingRow) *stock {
 			block = slices.Delete(block, place, place+1)
 			next.rows--
 		case found:
-			block[place] = row.shelved()
+			block[place] = row.cachedRow()
 		default:
-			block = slices.Insert(block, place, row.shelved())
+			block = slices.Insert(block, place, row.cachedRow())
 			next.rows++
 		}
 		switch {
 		case len(block) == 0:
 			next.blocks, own = slices.Delete(next.blocks, at, at+1), -1
-		case len(block) > shelfBlock:
+		case len(block) > cachedTableBlock:
 			half := len(block) / 2
 			next.blocks[at] = block[:half:half]
 			next.blocks, own = slices.Insert(next.blocks, at+1, block[half:]), -1
@@ -181,24 +181,24 @@ func (s *stock) with(rows []waitingRow) *stock {
 	return next
 }
 
-func (r *waitingRow) shelved() *shelved {
-	return &shelved{r.entry.key, projections.Cell{JSON: r.json, Typed: r.typed}}
+func (r *pendingRow) cachedRow() *cachedRow {
+	return &cachedRow{r.entry.key, projections.Cell{JSON: r.json, Typed: r.typed}}
 }
 
 // block is the place of the first block that ends at a key or behind it.
-func (s *stock) block(key string) int {
+func (s *cachedTable) block(key string) int {
 	return sort.Search(len(s.blocks), func(i int) bool {
 		block := s.blocks[i]
 		return block[len(block)-1].key >= key
 	})
 }
 
-func (s *stock) get(key string) *shelved {
+func (s *cachedTable) get(key string) *cachedRow {
 	at := s.block(key)
 	if at == len(s.blocks) {
 		return nil
 	}
-	place, found := slices.BinarySearchFunc(s.blocks[at], key, func(one *shelved, key string) int { return strings.Compare(one.key, key) })
+	place, found := slices.BinarySearchFunc(s.blocks[at], key, func(one *cachedRow, key string) int { return strings.Compare(one.key, key) })
 	if !found {
 		return nil
 	}
@@ -206,11 +206,11 @@ func (s *stock) get(key string) *shelved {
 }
 
 // scan yields the rows of a span.
-func (s *stock) scan(span projections.Span) iter.Seq[*shelved] {
+func (s *cachedTable) scan(span projections.Span) iter.Seq[*cachedRow] {
 	if span.Reverse {
 		return s.backwards(span)
 	}
-	return func(yield func(*shelved) bool) {
+	return func(yield func(*cachedRow) bool) {
 		from := max(span.From, span.Prefix)
 		for at := s.block(from); at < len(s.blocks); at++ {
 			for _, one := range s.blocks[at] {
@@ -225,12 +225,12 @@ func (s *stock) scan(span projections.Span) iter.Seq[*shelved] {
 	}
 }
 
-func (s *stock) backwards(span projections.Span) iter.Seq[*shelved] {
+func (s *cachedTable) backwards(span projections.Span) iter.Seq[*cachedRow] {
 	end := string(keyAfter([]byte(span.Prefix)))
 	if span.From != "" && (end == "" || span.From < end) {
 		end = span.From
 	}
-	return func(yield func(*shelved) bool) {
+	return func(yield func(*cachedRow) bool) {
 		for at := len(s.blocks) - 1; at >= 0; at-- {
 			for _, one := range slices.Backward(s.blocks[at]) {
 				if end != "" && one.key >= end {
@@ -244,32 +244,32 @@ func (s *stock) backwards(span projections.Span) iter.Seq[*shelved] {
 	}
 }
 
-// shelve puts a table on a shelf after a scan that stepped over much, if this
+// cacheTable puts a table into a table cache after a scan that stepped over much, if this
 // view shows the table as it is.
-func (v *view) shelve(prefix []byte) error {
+func (v *view) cacheTable(prefix []byte) error {
 	at := v.state.first
-	if at != v.state.second || !v.gaps.mayShelve(prefix, at) {
+	if at != v.state.second || !v.ranges.mayCache(prefix, at) {
 		return nil
 	}
 	it, err := v.state.iterator(bounds(prefix, projections.Span{}))
 	if err != nil {
 		return err
 	}
-	found := &stock{}
-	var block []*shelved
+	found := &cachedTable{}
+	var block []*cachedRow
 	for ok := it.First(); ok; ok = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return err
 		}
-		if found.rows++; found.rows > shelfRows {
+		if found.rows++; found.rows > cachedTableRows {
 			found = nil
 			break
 		}
-		if len(block) == shelfBlock/2 {
+		if len(block) == cachedTableBlock/2 {
 			found.blocks, block = append(found.blocks, block), nil
 		}
-		block = append(block, &shelved{string(it.Key()[len(prefix):]), projections.Cell{JSON: slices.Clone(value)}})
+		block = append(block, &cachedRow{string(it.Key()[len(prefix):]), projections.Cell{JSON: slices.Clone(value)}})
 	}
 	if found != nil && len(block) > 0 {
 		found.blocks = append(found.blocks, block)
@@ -277,7 +277,7 @@ func (v *view) shelve(prefix []byte) error {
 	if err := v.state.giveBack(it); err != nil {
 		return err
 	}
-	v.gaps.shelve(prefix, at, found)
+	v.ranges.cacheTable(prefix, at, found)
 	return nil
 }
 
@@ -288,12 +288,12 @@ func (v *view) Cells(table string, span projections.Span) (iter.Seq2[string, pro
 	if err != nil {
 		return nil, false
 	}
-	stock := v.gaps.stock(prefix, v.state.first, v.state.second)
-	if stock == nil {
+	cachedTable := v.ranges.cachedTable(prefix, v.state.first, v.state.second)
+	if cachedTable == nil {
 		return nil, false
 	}
 	return func(yield func(string, projections.Cell) bool) {
-		for one := range stock.scan(span) {
+		for one := range cachedTable.scan(span) {
 			if !yield(one.key, one.cell) {
 				return
 			}
@@ -304,5 +304,5 @@ func (v *view) Cells(table string, span projections.Span) (iter.Seq2[string, pro
 // steppedOver tells whether a scan had to step over much to find so many rows.
 func steppedOver(it *pebble.Iterator, rows int) bool {
 	stats := it.Stats()
-	return stats.ForwardStepCount[pebble.InternalIterCall]+stats.ReverseStepCount[pebble.InternalIterCall] > shelfSteps+shelfStepsOf*rows
+	return stats.ForwardStepCount[pebble.InternalIterCall]+stats.ReverseStepCount[pebble.InternalIterCall] > cacheSteps+cacheStepsOf*rows
 }

@@ -77,10 +77,10 @@ func TestReadModelIsBuiltAgainBesideTheOneThatServes(t *testing.T) {
 	reference := reference(t, log)
 	letters, err := s.DeadLetters()
 	if parked, other := reference.DeadLetters(); errors.Join(err, other) != nil || len(parked) == 0 || !reflect.DeepEqual(letters, parked) {
-		t.Errorf("want the dead letters of the new edition, found %d", len(letters))
+		t.Errorf("want the dead letters of the new generation, found %d", len(letters))
 	}
 	if a, b := stat(t, s, "shop.PARCEL_CAME").Runs, stat(t, s, "counts.PARCEL_CAME").Runs; a != b {
-		t.Errorf("want each event handled once by the edition that serves, found %d and %d", a, b)
+		t.Errorf("want each event handled once by the generation that serves, found %d and %d", a, b)
 	}
 	// A question about the past is answered, and so is one after a restart.
 	asOf(t, s, log, 1500)

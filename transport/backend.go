@@ -87,7 +87,7 @@ type Health struct {
 	Version  string          `json:"version,omitempty"`
 	Started  time.Time       `json:"started,omitzero"`
 	Uptime   domain.Seconds  `json:"uptime_seconds"`
-	Leader   string          `json:"leader,omitempty"` // the node that decides
+	Leader   string          `json:"leader,omitempty"`   // the node that decides
 	CatchUp  *CatchUp        `json:"catch_up,omitempty"` // null once the node has caught up
 	Checks   []Check         `json:"checks"`
 }

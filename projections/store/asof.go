@@ -83,7 +83,7 @@ func (s *Store) At(ctx context.Context, log eventlog.Log, at domain.Position, f 
 	}
 	if st.position == at {
 		defer s.views.release(st)
-		return f(&view{state: st, codec: s.options.Codec, ranges: &s.views.ranges})
+		return f(&view{state: st, codec: s.options.Codec, tables: &s.views.tables})
 	}
 	s.views.release(st)
 	m, err := s.asOf.find(ctx, log, at)

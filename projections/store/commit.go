@@ -118,7 +118,7 @@ func (s *Store) writeCommit(f *pendingCommit) {
 func (s *Store) write(f *pendingCommit) error {
 	batch := s.db.NewBatch(pebble.WithInitialSizeBytes(f.size))
 	defer batch.Close()
-	if err := writeRows(batch, f.rows, s.options.Codec, s.views.ranges.follows); err != nil {
+	if err := writeRows(batch, f.rows, s.options.Codec, s.views.tables.follows); err != nil {
 		return err
 	}
 	for _, t := range f.touched {
@@ -148,7 +148,7 @@ func (s *Store) write(f *pendingCommit) error {
 		}
 	}
 	if f.inStep {
-		s.views.ranges.announce(f.rows)
+		s.views.tables.announce(f.rows)
 	}
 	f.size = batch.Len()
 	var err error
@@ -161,7 +161,7 @@ func (s *Store) write(f *pendingCommit) error {
 		s.outbox.finish(err == nil)
 	}
 	if err != nil {
-		s.views.ranges.clearTables()
+		s.views.tables.clearTables()
 	}
 	return err
 }

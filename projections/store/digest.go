@@ -35,7 +35,7 @@ func (s *Store) Digest(ctx context.Context) (Digest, error) {
 		return Digest{}, err
 	}
 	defer s.views.release(st)
-	return digestOf(ctx, &view{state: st, codec: s.options.Codec, ranges: &s.views.ranges}, st.layout.names)
+	return digestOf(ctx, &view{state: st, codec: s.options.Codec, tables: &s.views.tables}, st.layout.names)
 }
 
 func digestOf(ctx context.Context, v projections.View, tables []string) (Digest, error) {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
 )
 
 func TestOrderedAgreesWithASortedSlice(t *testing.T) {
@@ -150,46 +149,5 @@ func TestKeysSortAsWhatTheyStandFor(t *testing.T) {
 		if got := string(keyAfter([]byte(prefix))); got != want {
 			t.Errorf("after %q: got %q, want %q", prefix, got, want)
 		}
-	}
-}
-
-func TestGapsHoldOnlyForViewsTheyWereTrueFor(t *testing.T) {
-	g := ranges{tables: map[string]*tableRanges{}}
-	prefix := []byte("queue")
-	queue := &table{prefix: prefix}
-	puts := func(key string) {
-		g.announce([]pendingRow{{entry: &entry{key: key, table: queue}, puts: true}})
-	}
-	starts := func(first uint64) string {
-		return g.skip(prefix, projections.Span{Prefix: "a"}, first).From
-	}
-	puts("a5") // commit 1
-	// A view between commits 0 and 1 may not have seen the put.
-	g.learn(prefix, "a", "a9", 0, 1)
-	if got := starts(1); got != "" {
-		t.Errorf("want a gap that a put may lie in refused, found a start at %q", got)
-	}
-	g.learn(prefix, "a", "a5", 1, 2) // found while commit 2 was on its way
-	if got := starts(1); got != "" {
-		t.Errorf("want no gap for a view that may be older, found a start at %q", got)
-	}
-	if got := starts(2); got != "a5" {
-		t.Errorf("want the gap for a later view, found a start at %q", got)
-	}
-	if got := g.skip(prefix, projections.Span{Prefix: "a", From: "a7"}, 2).From; got != "a7" {
-		t.Errorf("want a start behind the gap to stay, found %q", got)
-	}
-	if got := g.skip(prefix, projections.Span{Prefix: "a", Reverse: true}, 2).From; got != "" {
-		t.Errorf("want a scan backwards left alone, found %q", got)
-	}
-	puts("a6") // behind the gap
-	puts("b1") // elsewhere
-	g.announce([]pendingRow{{entry: &entry{key: "a1", table: queue}, change: remove}, {entry: &entry{key: "a2", table: queue}}})
-	if got := starts(5); got != "a5" {
-		t.Errorf("want the gap to outlive puts elsewhere, deletions and changes, found a start at %q", got)
-	}
-	puts("a4")
-	if got := starts(9); got != "" {
-		t.Errorf("want a put in the gap to end it, found a start at %q", got)
 	}
 }

@@ -5,11 +5,47 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ringrift/rift/projections"
 )
+
+// tableCaches are the table caches of a store. Commits are counted, so that a view,
+// which knows between which two counts it was taken, is shown what it may see.
+type tableCaches struct {
+	mu        sync.Mutex
+	announced uint64                 // commits begun
+	caches    map[string]*tableCache // by prefix
+}
+
+// announce begins a commit: these rows, sorted within their tables, are about to
+// show.
+func (g *tableCaches) announce(rows []pendingRow) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.announced++
+	for len(rows) > 0 && len(g.caches) > 0 {
+		var own []pendingRow
+		own, rows = firstTable(rows)
+		prefix := string(own[0].entry.table.prefix)
+		switch s := g.caches[prefix]; {
+		case s == nil:
+		case s.now == nil || encoded(own):
+			s.apply(g.announced, own)
+		default: // the table cache came when the batch was made already
+			delete(g.caches, prefix)
+		}
+	}
+}
+
+// begun is the number of the last commit that was announced.
+func (g *tableCaches) begun() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.announced
+}
 
 // A tableCache holds a small table in memory beside Pebble, for views. Rows that
 // change all the time are the reason: Pebble keeps every version of a row until
@@ -39,7 +75,7 @@ type cachedRow struct {
 
 const (
 	cachedTableRows  = 4096    // of one table
-	tableCaches      = 64      // tables
+	tableCachesMax   = 64      // tables
 	cachedTableBlock = 64      // rows of a block, before it is split
 	cacheAgain       = 1 << 16 // commits after which a large table is looked at again
 	cacheSteps       = 64      // steps of a scan that speak for a table cache,
@@ -48,13 +84,13 @@ const (
 
 // cachedTable is what a view taken between two commits may be shown of a table; nil
 // for nothing.
-func (g *ranges) cachedTable(prefix []byte, first, second uint64) *cachedTable {
+func (g *tableCaches) cachedTable(prefix []byte, first, second uint64) *cachedTable {
 	if first != second {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.tableCaches[string(prefix)]
+	s := g.caches[string(prefix)]
 	switch {
 	case s == nil || s.now == nil:
 		return nil
@@ -67,33 +103,33 @@ func (g *ranges) cachedTable(prefix []byte, first, second uint64) *cachedTable {
 }
 
 // mayCache tells whether a table may be put into a table cache at a commit.
-func (g *ranges) mayCache(prefix []byte, at uint64) bool {
+func (g *tableCaches) mayCache(prefix []byte, at uint64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.tableCaches[string(prefix)]
+	s := g.caches[string(prefix)]
 	if s == nil {
-		return g.announced == at && len(g.tableCaches) < tableCaches
+		return g.announced == at && len(g.caches) < tableCachesMax
 	}
 	return g.announced == at && s.now == nil && (s.large == 0 || at-s.large >= cacheAgain)
 }
 
 // cacheTable puts a table into a table cache as it is at a commit, unless another commit has
 // begun; nil says that it is too large.
-func (g *ranges) cacheTable(prefix []byte, at uint64, found *cachedTable) {
+func (g *tableCaches) cacheTable(prefix []byte, at uint64, found *cachedTable) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.announced != at {
 		return
 	}
-	if g.tableCaches == nil {
-		g.tableCaches = map[string]*tableCache{}
+	if g.caches == nil {
+		g.caches = map[string]*tableCache{}
 	}
 	if found == nil {
-		g.tableCaches[string(prefix)] = &tableCache{large: at}
+		g.caches[string(prefix)] = &tableCache{large: at}
 		return
 	}
 	found.since = at
-	g.tableCaches[string(prefix)] = &tableCache{now: found}
+	g.caches[string(prefix)] = &tableCache{now: found}
 }
 
 // apply takes a commit over that was announced. The rows are encoded and in
@@ -112,10 +148,10 @@ func (s *tableCache) apply(commit uint64, rows []pendingRow) {
 }
 
 // follows tells whether a table is in a table cache, which takes over what is committed.
-func (g *ranges) follows(prefix []byte) bool {
+func (g *tableCaches) follows(prefix []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.tableCaches[string(prefix)]
+	s := g.caches[string(prefix)]
 	return s != nil && s.now != nil
 }
 
@@ -125,10 +161,10 @@ func encoded(rows []pendingRow) bool {
 }
 
 // clearTables forgets all of them: what they follow moved, or failed.
-func (g *ranges) clearTables() {
+func (g *tableCaches) clearTables() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	clear(g.tableCaches)
+	clear(g.caches)
 }
 
 // with is the table after rows were put and deleted.
@@ -248,7 +284,7 @@ func (s *cachedTable) backwards(span projections.Span) iter.Seq[*cachedRow] {
 // view shows the table as it is.
 func (v *view) cacheTable(prefix []byte) error {
 	at := v.state.first
-	if at != v.state.second || !v.ranges.mayCache(prefix, at) {
+	if at != v.state.second || !v.tables.mayCache(prefix, at) {
 		return nil
 	}
 	it, err := v.state.iterator(bounds(prefix, projections.Span{}))
@@ -277,7 +313,7 @@ func (v *view) cacheTable(prefix []byte) error {
 	if err := v.state.giveBack(it); err != nil {
 		return err
 	}
-	v.ranges.cacheTable(prefix, at, found)
+	v.tables.cacheTable(prefix, at, found)
 	return nil
 }
 
@@ -288,7 +324,7 @@ func (v *view) Cells(table string, span projections.Span) (iter.Seq2[string, pro
 	if err != nil {
 		return nil, false
 	}
-	cachedTable := v.ranges.cachedTable(prefix, v.state.first, v.state.second)
+	cachedTable := v.tables.cachedTable(prefix, v.state.first, v.state.second)
 	if cachedTable == nil {
 		return nil, false
 	}

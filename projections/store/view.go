@@ -25,12 +25,11 @@ type views struct {
 	closed  bool
 	drained chan struct{} // closed when closed and nothing is open
 	applied uint64        // commits that are surely in a state taken now
-	ranges  ranges
+	tables  tableCaches
 }
 
 func (v *views) start(db *pebble.DB, codec domain.Codec) {
 	v.db, v.codec, v.drained = db, codec, make(chan struct{})
-	v.ranges.tables = map[string]*tableRanges{}
 }
 
 func (v *views) acquire() (*state, error) {
@@ -41,7 +40,7 @@ func (v *views) acquire() (*state, error) {
 	}
 	if v.current == nil {
 		st := &state{snapshot: v.db.NewSnapshot(), layout: v.layout, holders: 1, first: v.applied}
-		st.second = v.ranges.begun()
+		st.second = v.tables.begun()
 		at, err := readCheckpoint(st.snapshot)
 		if err != nil {
 			return nil, errors.Join(err, st.snapshot.Close())
@@ -96,7 +95,7 @@ func (v *views) outdated() {
 func (v *views) applies() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.applied = v.ranges.begun()
+	v.applied = v.tables.begun()
 	v.forget()
 }
 
@@ -117,8 +116,8 @@ func (v *views) change(commit func() error, l *layout) error {
 		return err
 	}
 	v.layout = l
-	v.ranges.clearTables()
-	v.applied = v.ranges.begun()
+	v.tables.clearTables()
+	v.applied = v.tables.begun()
 	v.forget()
 	return nil
 }
@@ -146,7 +145,7 @@ func (s *Store) View(f func(projections.View) error) error {
 		return err
 	}
 	defer s.views.release(st)
-	return f(&view{state: st, codec: s.options.Codec, ranges: &s.views.ranges})
+	return f(&view{state: st, codec: s.options.Codec, tables: &s.views.tables})
 }
 
 // Brief is View for an f that keeps nothing of what it read: the memory of rows
@@ -157,7 +156,7 @@ func (s *Store) Brief(f func(projections.View) error) error {
 		return err
 	}
 	defer s.views.release(st)
-	v := &view{state: st, codec: s.options.Codec, ranges: &s.views.ranges, pages: pages{lent: true}}
+	v := &view{state: st, codec: s.options.Codec, tables: &s.views.tables, pages: pages{lent: true}}
 	defer v.pages.giveBack()
 	return f(v)
 }
@@ -176,7 +175,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshot{view: view{state: st, codec: s.options.Codec, ranges: &s.views.ranges}, views: &s.views}, nil
+	return &Snapshot{view: view{state: st, codec: s.options.Codec, tables: &s.views.tables}, views: &s.views}, nil
 }
 
 // State tells committed states apart: snapshots of the same one give the same.
@@ -189,7 +188,7 @@ func (s *Snapshot) Close() { s.once.Do(func() { s.views.release(s.state) }) }
 type view struct {
 	state  *state
 	codec  domain.Codec
-	ranges *ranges
+	tables *tableCaches
 	key    []byte
 	pages  pages
 	room   [96]byte // for the first keys
@@ -218,7 +217,7 @@ func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if cachedTable := v.ranges.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
+	if cachedTable := v.tables.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
 		one := cachedTable.get(key)
 		if one == nil {
 			return nil, false, nil
@@ -261,16 +260,15 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 
 // scan yields the committed rows of a span. The error is Pebble's, and nothing is
 // yielded after it.
-func (v *view) scan(prefix []byte, asked projections.Span, yield func(projections.Row, error) bool) error {
-	if cachedTable := v.ranges.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
-		for one := range cachedTable.scan(asked) {
+func (v *view) scan(prefix []byte, span projections.Span, yield func(projections.Row, error) bool) error {
+	if cachedTable := v.tables.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
+		for one := range cachedTable.scan(span) {
 			if !yield(projections.Row{Key: one.key, Value: one.cell.JSON}, nil) {
 				return nil
 			}
 		}
 		return nil
 	}
-	span := v.ranges.skip(prefix, asked, v.state.first)
 	lower, upper := bounds(prefix, span)
 	it, err := v.state.iterator(lower, upper)
 	if err != nil {
@@ -281,10 +279,6 @@ func (v *view) scan(prefix []byte, asked projections.Span, yield func(projection
 		step, ok = it.Prev, it.Last()
 	} else {
 		ok = it.First()
-		stats := it.Stats()
-		if stats.ForwardStepCount[pebble.InternalIterCall] > emptySteps && (asked.From == "" || span.From != asked.From) {
-			v.learn(prefix, span.Prefix, it, ok)
-		}
 	}
 	rows := 0
 	for ; ok; ok = step() {
@@ -307,20 +301,6 @@ func (v *view) scan(prefix []byte, asked projections.Span, yield func(projection
 		return err
 	}
 	return v.cacheTable(prefix)
-}
-
-// learn remembers that nothing lies between the start of a span and the first
-// row found, or its end.
-func (v *view) learn(prefix []byte, under string, it *pebble.Iterator, found bool) {
-	upTo := string(keyAfter([]byte(under)))
-	if found {
-		upTo = string(it.Key()[len(prefix):])
-	} else if it.Error() != nil {
-		return
-	}
-	if upTo != "" {
-		v.ranges.learn(prefix, under, upTo, v.state.first, v.state.second)
-	}
 }
 
 // ignoreAfterStop drops the error of closing an iterator whose reader has

@@ -24,7 +24,6 @@ type pendingRow struct {
 	json   []byte // nil: typed is to be encoded
 	typed  any
 	change change
-	puts   bool // a row that was not there, or that nobody has looked for
 }
 
 // change is what a pending commit does to a row.
@@ -43,7 +42,7 @@ func (x *tx) takeRows(rows []pendingRow) []pendingRow {
 	for _, t := range x.all {
 		for _, e := range t.dirty {
 			e.dirty, e.pending = false, true
-			row := pendingRow{entry: e, puts: e.cell != nil && e.stored != present}
+			row := pendingRow{entry: e}
 			switch {
 			case e.cell != nil:
 				row.json, row.typed = e.cell.JSON, e.cell.Typed

@@ -22,5 +22,6 @@
 // Read store.go first (opening and what a store knows of itself), then fold.go
 // (what happens to one event), run.go (how the log is followed), tx.go (how rows
 // wait to be written) and commit.go (how they are, while the fold goes on).
-// memory.go is the same fold without a disk.
+// snapshots.go and asof.go answer questions as of a position; memory.go is the same
+// fold without a disk.
 package store

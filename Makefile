@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test race lint fmt golden golden-check crash fuzz determinism bench bench-long tidy-check cover clean
+.PHONY: help run demo build test race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,12 @@ bench: build ## one table of ratios against bounds measured in the same run
 
 bench-long: build ## the same, and append latency after ten million events
 	bin/rift bench --long
+
+bench-queue: build ## the queue against PostgreSQL in the same run, where that is installed; ARGS="-rounds 2 -o json"
+	cd cmd/benchqueue && $(GO) run . -rift $(CURDIR)/bin/rift $(ARGS)
+
+bench-check: ## vet and test the driver of bench-queue, a module of its own
+	cd cmd/benchqueue && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
 
 tidy-check: ## fail when go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// http11 asks a node over HTTP with JSON, as any client would.
+type http11 struct {
+	address string
+	client  *http.Client
+}
+
+// statusError is an answer that is not 200.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e *statusError) Error() string { return e.text }
+
+func (h http11) get(ctx context.Context, path string, answer any) error {
+	return h.ask(ctx, http.MethodGet, path, "", answer)
+}
+
+func (h http11) post(ctx context.Context, path, body string, answer any) error {
+	return h.ask(ctx, http.MethodPost, path, body, answer)
+}
+
+// ask sends a request and decodes its answer, unless that is nil.
+func (h http11) ask(ctx context.Context, method, path, body string, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, h.address+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := h.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return &statusError{response.StatusCode, fmt.Sprintf("%s %s: want 200, found %d %s", method, path, response.StatusCode, strings.TrimSpace(string(text)))}
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// riftClient is a worker with a connection to a node.
+type riftClient struct {
+	http11
+	transport *http.Transport
+	node      string
+	batches   bool
+	held      []leased
+}
+
+// leased is a job under a lease.
+type leased struct {
+	TaskID  string          `json:"task_id"`
+	Lease   uint64          `json:"lease"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+type addition struct {
+	Type     string          `json:"task_type"`
+	Config   string          `json:"config_key"`
+	Priority int             `json:"priority"`
+	Payload  json.RawMessage `json:"payload"`
+}
+
+type completion struct {
+	TaskID string          `json:"task_id"`
+	Lease  uint64          `json:"lease"`
+	Result json.RawMessage `json:"result"`
+}
+
+type batch[T any] struct {
+	Items []T `json:"items"`
+}
+
+// outcome is what became of one item of a batch: without a code, what was wanted.
+type outcome struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+func (r *riftClient) add(ctx context.Context, payloads []string) error {
+	additions := make([]addition, len(payloads))
+	for i, payload := range payloads {
+		additions[i] = addition{jobType, jobConfig, jobPriority, json.RawMessage(payload)}
+	}
+	if len(additions) == 1 {
+		return r.send(ctx, "/work/add", additions[0])
+	}
+	return r.sendAll(ctx, "/work/add_batch", batch[addition]{additions}, len(additions))
+}
+
+func (r *riftClient) claim(ctx context.Context, n int) (int, error) {
+	var claimed batch[leased]
+	err := r.post(ctx, "/work/claim", fmt.Sprintf(`{"node_id":%q,"limit":%d}`, r.node, n), &claimed)
+	r.held = claimed.Items
+	return len(r.held), err
+}
+
+func (r *riftClient) complete(ctx context.Context) error {
+	completions := make([]completion, len(r.held))
+	for i, job := range r.held {
+		completions[i] = completion{job.TaskID, job.Lease, json.RawMessage(jobResult)}
+	}
+	r.held = nil
+	if r.batches && len(completions) > 1 {
+		return r.sendAll(ctx, "/work/complete_batch", batch[completion]{completions}, len(completions))
+	}
+	for _, one := range completions {
+		if err := r.send(ctx, "/work/complete", one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *riftClient) send(ctx context.Context, path string, command any) error {
+	body, err := json.Marshal(command)
+	if err != nil {
+		return err
+	}
+	return r.post(ctx, path, string(body), nil)
+}
+
+// sendAll sends a batch and wants every item of it done.
+func (r *riftClient) sendAll(ctx context.Context, path string, command any, n int) error {
+	body, err := json.Marshal(command)
+	if err != nil {
+		return err
+	}
+	var answer batch[outcome]
+	if err := r.post(ctx, path, string(body), &answer); err != nil {
+		return err
+	}
+	if len(answer.Items) != n {
+		return fmt.Errorf("%s: want %d outcomes, found %d", path, n, len(answer.Items))
+	}
+	for i, one := range answer.Items {
+		if one.Code != "" {
+			return fmt.Errorf("%s: items[%d]: %s %s", path, i, one.Code, one.Detail)
+		}
+	}
+	return nil
+}
+
+func (r *riftClient) close(context.Context) error {
+	r.transport.CloseIdleConnections()
+	return nil
+}

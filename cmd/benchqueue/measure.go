@@ -51,7 +51,7 @@ func (l load) String() string {
 // cell is what one load gave on one side.
 type cell struct {
 	Jobs     float64 `json:"jobs_per_second"`
-	CPU      float64 `json:"cpu_us_per_job"`
+	CPU      float64 `json:"cpu_us_per_job"` // of the server
 	ClaimP50 float64 `json:"claim_p50_us"`
 	ClaimP99 float64 `json:"claim_p99_us"`
 	Short    int     `json:"short_claims"` // claims that gave fewer jobs than were asked for
@@ -140,6 +140,10 @@ func (b *bench) measure(ctx context.Context, s side, l load) (measured cell, err
 		workers = append(workers, &worker{client: c, payloads: payloads})
 	}
 
+	before, err := s.cpu()
+	if err != nil {
+		return measured, err
+	}
 	from := time.Now().Add(b.settings.cell / 4)
 	until := from.Add(b.settings.cell)
 	working, fail := context.WithCancelCause(ctx)
@@ -152,29 +156,15 @@ func (b *bench) measure(ctx context.Context, s side, l load) (measured cell, err
 			}
 		})
 	}
-	// A failure ends the waits; the cause is told below.
-	before, cpuErr := cpuAt(working, s, from)
-	after, err := cpuAt(working, s, until)
 	group.Wait()
 	if working.Err() != nil {
 		return measured, context.Cause(working)
 	}
-	if err := errors.Join(cpuErr, err); err != nil {
+	if err := s.settle(ctx); err != nil { // what a server puts off is work too
 		return measured, err
 	}
-	return sum(workers, after-before, b.settings.cell), nil
-}
-
-// cpuAt is the processor time that a server has used at a moment to come.
-func cpuAt(ctx context.Context, s side, moment time.Time) (time.Duration, error) {
-	timer := time.NewTimer(time.Until(moment))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return s.cpu()
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
+	after, err := s.cpu()
+	return sum(workers, after-before, b.settings.cell), err
 }
 
 // worker is a client at work, with what was measured of it.
@@ -182,6 +172,7 @@ type worker struct {
 	client   client
 	payloads []string
 
+	all    int // jobs, those of the unmeasured time too
 	jobs   int
 	short  int
 	claims []time.Duration
@@ -221,6 +212,7 @@ func (w *worker) work(ctx context.Context, from, until time.Time) error {
 			if err := w.client.complete(ctx); err != nil {
 				return fmt.Errorf("complete: %w", err)
 			}
+			w.all += claimed
 			now := time.Now()
 			if now.After(until) {
 				return nil
@@ -232,20 +224,22 @@ func (w *worker) work(ctx context.Context, from, until time.Time) error {
 	}
 }
 
-// sum is what the workers of a cell did.
+// sum is what the workers of a cell did in the measured time, and what all that
+// they did cost.
 func sum(workers []*worker, cpu, lasted time.Duration) cell {
 	var c cell
-	jobs := 0
+	jobs, all := 0, 0
 	var claims []time.Duration
 	for _, w := range workers {
 		jobs += w.jobs
+		all += w.all
 		c.Short += w.short
 		claims = append(claims, w.claims...)
 	}
 	slices.Sort(claims)
 	c.Jobs = float64(jobs) / lasted.Seconds()
-	if jobs > 0 {
-		c.CPU = micros(cpu) / float64(jobs)
+	if all > 0 {
+		c.CPU = micros(cpu) / float64(all)
 	}
 	if n := len(claims); n > 0 {
 		c.ClaimP50, c.ClaimP99 = micros(claims[n/2]), micros(claims[min(n*99/100, n-1)])

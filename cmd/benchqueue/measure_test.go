@@ -84,10 +84,10 @@ func TestCellsEndWithTheFirstError(t *testing.T) {
 
 func TestSum(t *testing.T) {
 	workers := []*worker{
-		{jobs: 30, short: 1, claims: []time.Duration{3 * time.Microsecond, time.Microsecond}},
-		{jobs: 10, claims: []time.Duration{9 * time.Microsecond, 2 * time.Microsecond}},
+		{all: 35, jobs: 30, short: 1, claims: []time.Duration{3 * time.Microsecond, time.Microsecond}},
+		{all: 15, jobs: 10, claims: []time.Duration{9 * time.Microsecond, 2 * time.Microsecond}},
 	}
-	if found, want := sum(workers, 20*time.Millisecond, 2*time.Second), (cell{Jobs: 20, CPU: 500, ClaimP50: 3, ClaimP99: 9, Short: 1}); found != want {
+	if found, want := sum(workers, 20*time.Millisecond, 2*time.Second), (cell{Jobs: 20, CPU: 400, ClaimP50: 3, ClaimP99: 9, Short: 1}); found != want {
 		t.Errorf("want %+v, found %+v", want, found)
 	}
 	if found := sum(nil, time.Second, time.Second); found != (cell{}) {

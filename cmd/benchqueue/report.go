@@ -175,7 +175,7 @@ func (r report) table(w io.Writer) error {
 		write(l.Figure, number(l.Rift.Median), number(l.Peer.Median), ratio, l.Wanted, met)
 	}
 	b.WriteString("\n")
-	about := fmt.Sprintf("rift %s over HTTP; the peer is %s with FOR UPDATE SKIP LOCKED over pgx, fsync and synchronous_commit on. Medians of the rounds' ratios, %d rounds with cells of %.3g s in %.0f s on %d cores; %d jobs wait on each side, a payload has %d bytes.",
+	about := fmt.Sprintf("rift %s over HTTP; the peer is %s with FOR UPDATE SKIP LOCKED over pgx, fsync and synchronous_commit on. Medians of the rounds' ratios, %d with cells of %.3g s in %.0f s on %d cores; %d jobs wait on each side, a payload has %d bytes.",
 		r.Rift, r.Peer, r.Rounds, r.Cell, r.Seconds, r.Cores, r.Queue, r.Payload)
 	for _, text := range append([]string{about}, r.Notes...) {
 		b.WriteString(wrap(text, columns))

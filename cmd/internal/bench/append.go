@@ -105,7 +105,7 @@ func (s *suite) logAppends(ctx context.Context, writers int, payload []byte) (ra
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	return hammer(ctx, writers, s.warmTime(), s.cellTime(), func(ctx context.Context, worker, n int) error {
+	return repeat(ctx, writers, s.warmTime(), s.cellTime(), func(ctx context.Context, worker, n int) error {
 		_, err := log.Append(ctx, own(worker), expecting(n), appended(worker, n, payload))
 		return err
 	})
@@ -123,7 +123,7 @@ func (s *suite) rawAppends(ctx context.Context, options *pebble.Options, writers
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	w := &rawWriter{db: db}
-	return hammer(ctx, writers, s.warmTime(), s.cellTime(), func(_ context.Context, worker, n int) error {
+	return repeat(ctx, writers, s.warmTime(), s.cellTime(), func(_ context.Context, worker, n int) error {
 		event := appended(worker, n, payload)
 		return w.write(own(worker), domain.Revision(n), &event)
 	})

@@ -40,7 +40,7 @@ func (s *suite) decisions(ctx context.Context, callers int, payload []byte) (rat
 		return 0, err
 	}
 	add := commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: json.RawMessage(fmt.Sprintf(`{"text":%q}`, payload[:len(payload)-100]))}
-	return hammer(ctx, callers, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
+	return repeat(ctx, callers, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
 		_, err := n.do(add)
 		return err
 	})

@@ -32,20 +32,22 @@ type nothing struct{ projections.View }
 
 func (nothing) Position() domain.Position { return 1 }
 
-// idleRoutes are the no-op requests: the bodies that the nodes of the cells are
+// idleRoutes are the no-op requests: the body that the nodes of the cells are
 // sent, and a question without an answer.
 func idleRoutes() []transport.Route {
 	return []transport.Route{
 		transport.Post[commands.AddTask]("/work/add"),
-		transport.Post[commands.ClaimTasks]("/work/claim"),
-		transport.Post[commands.CompleteTask]("/work/complete"),
 		transport.Get("/noop", "noop", func(projections.View, projections.NoQuestion) (struct{}, error) { return struct{}{}, nil }),
 	}
 }
 
+// barePath is where the middleware and the binding are left out too.
+const barePath = "/bare"
+
 // Noop serves requests that do nothing, in the way a node serves: the same
 // server, middleware, binding and log of requests. What it leaves out is what a
-// node is for. /bare is net/http alone, which tells what that way costs.
+// node is for. Under barePath it answers with nothing but net/http: what a request
+// costs that does nothing at all.
 func Noop(ctx context.Context, listener net.Listener, logger *slog.Logger) error {
 	handler, err := transport.NewHandler(idle{}, transport.Config{Logger: logger, Registry: prometheus.NewRegistry()}, idleRoutes())
 	if err != nil {
@@ -53,7 +55,7 @@ func Noop(ctx context.Context, listener net.Listener, logger *slog.Logger) error
 	}
 	server := handler.Server()
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/bare" {
+		if r.URL.Path == barePath {
 			bare(w, r)
 			return
 		}
@@ -74,5 +76,5 @@ func bare(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write([]byte("{}\n")) // a client that is gone is nobody's loss
+	_, _ = w.Write([]byte("{}\n")) // fails only when the client has hung up
 }

@@ -59,7 +59,7 @@ func valueAtLeast(limit float64) *Target { return &Target{"value", ">=", limit} 
 // turns repeats an operation on this goroutine for the time of a cell and gives
 // how often it was done a second.
 func (s *suite) turns(ctx context.Context, turn func() error) (float64, error) {
-	rate, err := hammer(ctx, 1, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
+	rate, err := repeat(ctx, 1, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
 		for range turnsAtOnce {
 			if err := turn(); err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
 )
 
 // inThisBinary runs the parts of a bench in this test's own binary, which
@@ -122,11 +127,9 @@ func TestNoop(t *testing.T) {
 		status                     int
 	}{
 		{"POST", "/work/add", `{"task_type":"selfplay"}`, `{"position":1,"events":[]}`, 200},
-		{"POST", "/work/claim", `{"node_id":"gpu-1"}`, `{"position":1,"events":[]}`, 200},
-		{"POST", "/work/complete", `{"task_id":"t1","lease":1}`, `{"position":1,"events":[]}`, 200},
 		{"POST", "/work/add", `{"unknown":1}`, "", 400},
 		{"GET", "/noop", "", `{"position":1}`, 200},
-		{"POST", "/bare", `{"anything":1}`, "{}", 200},
+		{"POST", barePath, `{"anything":1}`, "{}", 200},
 	} {
 		status, answer, err := c.call(t.Context(), one.method, one.path, one.body)
 		if err != nil || status != one.status || one.answer != "" && strings.TrimSpace(string(answer)) != one.answer {
@@ -154,8 +157,18 @@ func TestClaimsKeepTheQueueAsLongAsItIs(t *testing.T) {
 	if err != nil || micros <= 0 {
 		t.Errorf("found %v µs, %v", micros, err)
 	}
-	queued := 0
-	err = n.node.Store().View(func(v projections.View) error {
+	if queued := queuedItems(t, n); queued != 30 {
+		t.Errorf("want 30 items queued, found %d", queued)
+	}
+	if err := n.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// queuedItems counts the items that wait in the queue of a node.
+func queuedItems(t *testing.T, n *liveNode) (queued int) {
+	t.Helper()
+	err := n.node.Store().View(func(v projections.View) error {
 		for entry, err := range projections.WorkItemsTable.Scan(v, projections.Span{}) {
 			if err != nil {
 				return err
@@ -166,9 +179,44 @@ func TestClaimsKeepTheQueueAsLongAsItIs(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || queued != 30 {
-		t.Errorf("want 30 items queued, found %d, %v", queued, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return queued
+}
+
+// What callers send is what the endpoints of a node take.
+func TestJobsOfANode(t *testing.T) {
+	s, err := newSuite(Options{Quick: true, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.liveNode(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := transport.NewHandler(n.node.Backend(), transport.Config{Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}, wiring.Routes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := httptest.NewServer(handler)
+	node := &server{address: strings.TrimPrefix(served.URL, "http://")}
+	if err := node.register(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range []int{1, 5} {
+		did, err := s.calls(t.Context(), node.address, 2, func(c *caller) error { return c.job(batch) })
+		if err != nil || did.jobs == 0 || did.jobs%batch != 0 {
+			t.Errorf("batches of %d: found %d jobs, %v", batch, did.jobs, err)
+		}
+		if err := node.caughtUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if queued := queuedItems(t, n); queued != 100 {
+			t.Errorf("batches of %d: want 100 items queued, found %d", batch, queued)
+		}
+	}
+	served.Close()
 	if err := n.close(); err != nil {
 		t.Error(err)
 	}

@@ -42,7 +42,7 @@ func (s *suite) requests(ctx context.Context, address string, clients int, reque
 			return 0, err
 		}
 	}
-	return hammer(ctx, clients, s.warmTime(), s.cellTime(), func(_ context.Context, worker, n int) error {
+	return repeat(ctx, clients, s.warmTime(), s.cellTime(), func(_ context.Context, worker, n int) error {
 		return connections[worker].exchange(requests[(worker*7919+n)%len(requests)])
 	})
 }

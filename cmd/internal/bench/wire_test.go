@@ -48,10 +48,10 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-func TestHammerEndsWithTheFirstError(t *testing.T) {
+func TestRepeatEndsWithTheFirstError(t *testing.T) {
 	want := io.ErrNoProgress
 	started := time.Now()
-	_, err := hammer(t.Context(), 8, time.Hour, time.Hour, func(_ context.Context, worker, n int) error {
+	_, err := repeat(t.Context(), 8, time.Hour, time.Hour, func(_ context.Context, worker, n int) error {
 		if worker == 3 && n == 10 {
 			return want
 		}

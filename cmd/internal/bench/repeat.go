@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// hammer lets workers repeat an operation, first unmeasured, then measured, and
+// repeat lets workers repeat an operation, first unmeasured, then measured, and
 // gives the operations a second that ended within the measured time. An
 // operation gets its worker and how many that worker did before.
-func hammer(ctx context.Context, workers int, warm, cell time.Duration, operation func(ctx context.Context, worker, n int) error) (float64, error) {
+func repeat(ctx context.Context, workers int, warm, cell time.Duration, operation func(ctx context.Context, worker, n int) error) (float64, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var measured atomic.Int64

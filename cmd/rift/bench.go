@@ -26,8 +26,9 @@ func newBench(a *app) *cobra.Command {
 		Short: "Measure this build against bounds of the same run",
 		Long: `bench measures appends, reads, replay, rebuilds, delivery and the endpoints, each
 beside a bound measured seconds apart in the same run, and prints one table of
-ratios: medians of the rounds with the smallest and the largest. It exits with 2
-when a target is missed. Nothing it writes stays behind, but for --profile.
+ratios: medians of the rounds with the smallest and the largest, the row that is
+farthest from its target first. It exits with 2 when a target is missed. Nothing it
+writes stays behind, but for --profile.
 
 Absolute numbers depend on the machine and on what else it does; the ratios are
 what to compare.`,
@@ -40,7 +41,7 @@ what to compare.`,
 	}
 	flags := c.Flags()
 	flags.IntVar(&options.Rounds, "rounds", 0, "rounds of every figure (default: 5, with --quick 2)")
-	flags.IntVar(&options.Events, "events", 0, "events of the log that is read and rebuilt (default: 1,000,000, with --quick 100,000)")
+	flags.IntVar(&options.Events, "events", 0, "events of the log that is read and rebuilt, and items of the longest queue (default: 1,000,000, with --quick 100,000)")
 	flags.BoolVar(&options.Quick, "quick", false, "short cells: a look, not a verdict")
 	flags.BoolVar(&options.Long, "long", false, "also appends after ten million events, which takes minutes")
 	flags.StringSliceVar(&options.Only, "only", nil, "figures or rows to measure: "+strings.Join(bench.Names(), ", "))

@@ -9,7 +9,7 @@
 // leaves nothing behind but the profiles it was asked for.
 //
 // Read table.go (what is reported), then suite.go (how figures are run), then
-// one figure: append.go, read.go, rebuild.go, delivery.go, commands.go,
-// http.go or flat.go.
-// mixed.go makes up events for all of them.
+// one figure: append.go, read.go, rebuild.go, handlers.go, asof.go, delivery.go,
+// commands.go, http.go, sched.go, queue.go, items.go or flat.go. wire.go and
+// caller.go are the clients of those that serve; mixed.go makes up events.
 package bench

@@ -1,11 +1,15 @@
 package bench
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // Machine is where a run took place. What is not known is left out.
@@ -21,7 +25,7 @@ type Machine struct {
 	LoadAfter  float64 `json:"load_after"`
 }
 
-// thisMachine looks around once.
+// thisMachine describes where a run takes place, before it begins.
 func thisMachine(dir string) Machine {
 	m := Machine{Cores: runtime.GOMAXPROCS(0), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), LoadBefore: load()}
 	m.CPU = fieldOf("/proc/cpuinfo", "model name")
@@ -98,4 +102,29 @@ func peakMemory() int64 {
 		return 0
 	}
 	return kib * 1024
+}
+
+// processorTime is what a process has used so far.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0, domain.Errorf(domain.Unavailable, "bench: processor time of a child: %w", err)
+	}
+	return parseProcessorTime(string(text))
+}
+
+// parseProcessorTime reads a line of /proc/<pid>/stat. The name of the program,
+// in brackets, may hold anything; then utime and stime are the fields 12 and 13,
+// in ticks of USER_HZ, which is 100 wherever Go runs.
+func parseProcessorTime(stat string) (time.Duration, error) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, domain.Errorf(domain.Internal, "bench: want a line of /proc/<pid>/stat, found %q", stat)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	if err := errors.Join(err, err2); err != nil {
+		return 0, domain.Errorf(domain.Internal, "bench: want a line of /proc/<pid>/stat, found %q: %w", stat, err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond, nil
 }

@@ -27,6 +27,7 @@ func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
 	}
 	var peaks []float64
 	values, err := s.rounds(ctx, "rebuild",
+		s.reading(d, "rebuild", readTyped),
 		peer{"memory", func(ctx context.Context, round int) (float64, error) {
 			folded, err := s.childFold(ctx, "rebuild.memory.child", round, "fold", "--log", d.dir)
 			return folded.rate(), err
@@ -45,7 +46,8 @@ func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
 		return nil, err
 	}
 	return []Row{
-		row("rebuild.speed", fmt.Sprintf("rebuild of all read models from %d mixed events", d.events), "events/s", values["store"], "same decode and fold in memory", values["memory"], ratioAtLeast(0.7)),
+		row("rebuild.replay", fmt.Sprintf("rebuild of all read models from %d mixed events", d.events), "events/s", values["store"], "typed replay of the same log", values[readTyped], ratioAtLeast(0.25)),
+		row("rebuild.speed", "the same rebuild", "events/s", values["store"], "same decode and fold in memory", values["memory"], ratioAtLeast(0.7)),
 		row("rebuild.peak", "peak memory of that process", "MiB", peaks, "", nil, valueAtMost(mostMemory)),
 	}, nil
 }

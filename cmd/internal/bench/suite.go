@@ -18,7 +18,7 @@ import (
 // Options say what is measured and how long.
 type Options struct {
 	Rounds  int      // 0 means 5, or 2 when quick
-	Events  int      // of the log that is read and rebuilt; 0 means 1,000,000, or 100,000 when quick
+	Events  int      // of the log that is read and rebuilt, and items of the longest queue; 0 means 1,000,000, or 100,000 when quick
 	Quick   bool     // shorter cells: a look, not a verdict
 	Long    bool     // also what takes minutes
 	Only    []string // names or groups of rows; none: all
@@ -43,12 +43,15 @@ func figures() []figure {
 		{"append", "durable appends against raw pebble writing the same keys", false, appendFigure},
 		{"read", "reading everything against a bare iterator", false, readFigure},
 		{"replay", "typed replay against its bound", false, replayFigure},
-		{"rebuild", "rebuilding all read models against the same fold in memory", false, rebuildFigure},
+		{"rebuild", "rebuilding all read models against typed replay, and against the same fold in memory", false, rebuildFigure},
 		{"handlers", "rebuilding with every handler and reactor against the queue's read models alone", false, handlersFigure},
 		{"delivery", "acknowledgement to delivery in process", false, deliveryFigure},
 		{"commands", "deciding and appending in process against appending alone", false, commandsFigure},
 		{"http", "commands and queries over HTTP against no-op requests", false, httpFigure},
 		{"sched", "picks of the scheduler against a plain heap, claims over HTTP against no-op requests", false, schedFigure},
+		{"queue", "jobs over HTTP: the server's processor time at one client and at many, batches against single calls", false, queueFigure},
+		{"items", "a page of queued items against one item, in a queue as long as the log", false, itemsFigure},
+		{"asof", "questions about the past", false, asofFigure},
 		{"flat.claim", "the latency of a claim in a long queue and a short one", false, claimFigure},
 		{"flat.append", "the latency of an append to a long log and a short one", true, longFigure},
 	}
@@ -80,6 +83,7 @@ func Run(ctx context.Context, options Options) (report Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
 	report = Report{Rounds: s.options.Rounds, Quick: options.Quick, Long: options.Long, Events: s.options.Events, Machine: thisMachine(s.dir), Rows: []Row{}}
 	defer func() {
+		report.worstFirst()
 		report.Seconds = time.Since(started).Seconds()
 		report.Machine.LoadAfter = load()
 	}()

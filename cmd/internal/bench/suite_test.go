@@ -72,13 +72,16 @@ func TestRun(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "profiles")
 	report, err := Run(t.Context(), Options{
 		Rounds: 1, Events: 3000, Quick: true, Dir: dir, Profile: profiles, Child: inThisBinary, Say: t.Logf,
-		Only: []string{"append.64", "read", "rebuild", "delivery.1"},
+		Only: []string{"append.64", "read", "rebuild", "delivery.1", "asof"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, r := range report.Rows {
+	for i, r := range report.Rows {
+		if i > 0 && r.missing() > report.Rows[i-1].missing() {
+			t.Errorf("want the worst row first, found %s after %s", r.Name, report.Rows[i-1].Name)
+		}
 		names = append(names, r.Name)
 		if r.Value.Median < 0 || r.Value.Max == 0 && r.Unit != "µs" || r.Unit == "" || r.About == "" {
 			t.Errorf("found %+v", r)
@@ -87,7 +90,8 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: want its bound measured, found %+v", r.Name, r.Limit)
 		}
 	}
-	if want := []string{"append.64", "read", "read.alone", "rebuild.speed", "rebuild.peak", "delivery.1", "delivery.1.p99"}; !slices.Equal(names, want) {
+	slices.Sort(names)
+	if want := []string{"append.64", "asof.median", "asof.p99", "delivery.1", "delivery.1.p99", "read", "read.alone", "rebuild.peak", "rebuild.replay", "rebuild.speed"}; !slices.Equal(names, want) {
 		t.Errorf("want %v, found %v", want, names)
 	}
 	if report.Machine.Cores < 1 || report.Machine.Go == "" || report.Rounds != 1 || report.Events != 3000 || report.Seconds <= 0 {

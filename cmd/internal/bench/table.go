@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,13 +106,35 @@ func row(name, about, unit string, values []float64, bound string, bounds []floa
 	return r
 }
 
+// missing tells how many times as good a row would have to be to meet its target:
+// more than 1 misses it. A row without a target has 0.
+func (r Row) missing() float64 {
+	if r.Target == nil {
+		return 0
+	}
+	median := r.Value.Median
+	if r.Target.Of == "ratio" {
+		median = r.Ratio.Median
+	}
+	if r.Target.Op == ">=" {
+		return r.Target.Limit / median
+	}
+	return median / r.Target.Limit
+}
+
+// worstFirst sorts the rows by how far they are from their targets; those
+// without one come last, in the order in which they were measured.
+func (r *Report) worstFirst() {
+	slices.SortStableFunc(r.Rows, func(a, b Row) int { return cmp.Compare(b.missing(), a.missing()) })
+}
+
 // met compares the median with the limit; what was not measured meets nothing.
 func (t Target) met(rounds []float64) bool {
 	median := spreadOf(rounds).Median
 	return len(rounds) > 0 && (t.Op == ">=" && median >= t.Limit || t.Op == "<=" && median <= t.Limit)
 }
 
-// Report is the outcome of a run.
+// Report is the outcome of a run, the worst row first.
 type Report struct {
 	Rows    []Row   `json:"rows"`
 	Missed  int     `json:"missed"` // targets that were not met

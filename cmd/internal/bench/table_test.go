@@ -83,6 +83,28 @@ func TestReportCountsMissedTargets(t *testing.T) {
 	}
 }
 
+// The row that is farthest from its target comes first, whichever way it counts;
+// rows without a target come last, in their order.
+func TestWorstFirst(t *testing.T) {
+	var report Report
+	report.add(
+		row("plain", "", "", []float64{1}, "", nil, nil),
+		row("met", "", "", []float64{100}, "b", []float64{100}, ratioAtLeast(0.5)),
+		row("twice as slow", "", "", []float64{25}, "b", []float64{100}, ratioAtLeast(0.5)),
+		row("thrice as large", "", "", []float64{300}, "", nil, valueAtMost(100)),
+		row("never", "", "", []float64{0}, "b", []float64{100}, ratioAtLeast(0.5)),
+		row("other", "", "", []float64{1}, "", nil, nil),
+	)
+	report.worstFirst()
+	var names []string
+	for _, r := range report.Rows {
+		names = append(names, r.Name)
+	}
+	if want := []string{"never", "thrice as large", "twice as slow", "met", "plain", "other"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("want %q, found %q", want, names)
+	}
+}
+
 func TestInSeries(t *testing.T) {
 	if found := inSeries([]float64{3_000_000, 1}, []float64{1_500_000, 0}); len(found) != 1 || math.Abs(found[0]-1_000_000) > 1e-6 {
 		t.Errorf("found %v", found)

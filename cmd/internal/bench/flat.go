@@ -50,7 +50,7 @@ func claimFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 		return nil, err
 	}
 	return []Row{
-		row("flat.claim", fmt.Sprintf("latency of a claim with %d queued items, median", long), "µs", values["long"], fmt.Sprintf("with %d queued items", shortQueue), values["short"], ratioAtMost(1.5)),
+		row("flat.claim", fmt.Sprintf("latency of a claim with %d queued items, median", long), "µs", values["long"], fmt.Sprintf("with %d queued items", shortQueue), values["short"], ratioAtMost(1.1)),
 	}, nil
 }
 

@@ -46,7 +46,7 @@ func readFigure(ctx context.Context, s *suite) ([]Row, error) {
 		return nil, err
 	}
 	return []Row{
-		row("read", "reading everything: envelopes decoded, payloads left as bytes; with two processors, pages are read ahead on a second goroutine", "events/s", values[readLog], bareIterator, values[readIterator], ratioAtLeast(0.65)),
+		row("read", "reading everything: envelopes decoded, payloads left as bytes; with two processors, pages are read ahead on a second goroutine", "events/s", values[readLog], bareIterator, values[readIterator], ratioAtLeast(0.7)),
 		row("read.alone", "the same on one goroutine", "events/s", values[readLogAlone], bareIterator, values[readIterator], nil),
 	}, nil
 }

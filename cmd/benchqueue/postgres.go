@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -63,6 +64,13 @@ type postgres struct {
 	version string
 }
 
+// plans keeps the planner to the indexes. By itself it reads the whole table for
+// a batch for as long as the statistics are those of a short one, a minute or
+// more, and the peer is to be as good as it gets.
+var plans = map[string]string{
+	"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+}
+
 // startPostgres makes a cluster and serves it on the loopback to whoever knows
 // its password. Everything that makes a commit durable keeps its default, on.
 func startPostgres(ctx context.Context, programs, dir string) (p *postgres, err error) {
@@ -92,6 +100,7 @@ func startPostgres(ctx context.Context, programs, dir string) (p *postgres, err 
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(config.RuntimeParams, plans)
 	p = &postgres{config: config}
 	if p.process, err = start(server); err != nil {
 		return nil, err

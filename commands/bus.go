@@ -75,10 +75,6 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 			return Result{}, err
 		}
 	}
-	retries := b.Retries
-	if retries == 0 {
-		retries = 16
-	}
 	var result Result
 	var err error
 	if office, ok := b.Office.(EarlyOffice); ok && spec.early != nil {
@@ -86,7 +82,7 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 			return result, err
 		}
 	}
-	for range retries + 1 {
+	for range b.retries() + 1 {
 		result, err = b.once(ctx, spec, facts, c, dry)
 		var conflict *eventlog.Conflict
 		if !errors.As(err, &conflict) || ctx.Err() != nil {
@@ -94,6 +90,13 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 		}
 	}
 	return result, err
+}
+
+func (b *Bus) retries() int {
+	if b.Retries == 0 {
+		return 16
+	}
+	return b.Retries
 }
 
 // once is one try: an eventlog.Conflict asks for another.
@@ -167,13 +170,17 @@ func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, plan Plan, facts
 			return Result{}, domain.Errorf(domain.Internal, "command type %q is not known", target.CommandType())
 		}
 		step, _, err := b.step(ctx, stepSpec, facts, target, dry)
+		var conflict *eventlog.Conflict
+		for tries := 0; spec.each && errors.As(err, &conflict) && tries < b.retries(); tries++ {
+			step, _, err = b.step(ctx, stepSpec, facts, target, dry) // it stands for itself and is decided again by itself
+		}
 		step.Stream = target.Stream()
 		if spec.each && err != nil && ofItself(err) {
 			step.Err = err
 			steps = append(steps, step)
+			result.Duplicate = result.Duplicate || step.Duplicate
 			continue
 		}
-		var conflict *eventlog.Conflict
 		if errors.As(err, &conflict) || errors.Is(err, domain.ErrConflict) {
 			if len(steps) > 0 {
 				continue // what was taken is taken; the rest is another claim's

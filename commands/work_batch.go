@@ -27,10 +27,11 @@ type TasksAdded struct {
 	Items   []BatchedTask `json:"items"`
 }
 
-// BatchedTask is what became of one item of a batch.
+// BatchedTask is what became of one item of a batch. Code is empty when it was
+// taken.
 type BatchedTask struct {
 	TaskID domain.TaskID  `json:"task_id,omitempty"`
-	Code   domain.Code    `json:"code,omitempty"` // why it was not added
+	Code   domain.Code    `json:"code,omitempty"`
 	Detail string         `json:"detail,omitempty"`
 	Faults []domain.Fault `json:"faults,omitempty"`
 }
@@ -46,11 +47,7 @@ func (refusedStep) CommandType() string       { return "work.refused" }
 func (s refusedStep) Stream() domain.StreamID { return s.task.Stream() }
 
 func completeBatch(c AddTasks, facts domain.Facts) (AddTasks, error) {
-	most := facts.Policy.Work.BatchLimit
-	if len(c.Items) == 0 || len(c.Items) > most {
-		return c, domain.Faulty("work.add_batch", []domain.Fault{{Field: "items", Reason: fmt.Sprintf("want 1 to %d, found %d", most, len(c.Items))}})
-	}
-	return c, nil
+	return c, batchFault("work.add_batch", len(c.Items), facts)
 }
 
 // planBatch judges every item. A batch that is repeated comes to the same steps:
@@ -74,7 +71,7 @@ func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
 			continue
 		}
 		if first, twice := seen[steps[i].TaskID]; twice {
-			errs[i] = domain.Errorf(domain.Conflict, "item %s stands in this batch already, as items[%d]", steps[i].TaskID, first)
+			errs[i] = standsTwice(steps[i].TaskID, first)
 			continue
 		}
 		seen[steps[i].TaskID] = i
@@ -91,7 +88,7 @@ func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
 	var plan Plan
 	for i, step := range steps {
 		if errs[i] != nil {
-			plan.Steps = append(plan.Steps, refusedStep{nameOr(step.TaskID, "unnamed"), errs[i]})
+			plan.Steps = append(plan.Steps, refusedStep{nameOrNone(step.TaskID), errs[i]})
 			continue
 		}
 		plan.Steps = append(plan.Steps, step)
@@ -99,9 +96,10 @@ func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
 	return plan, nil
 }
 
-func nameOr(id, otherwise domain.TaskID) domain.TaskID {
+// nameOrNone is a name as the caller gave it, or none when it is not one.
+func nameOrNone(id domain.TaskID) domain.TaskID {
 	if domain.CheckName(string(id)) != nil {
-		return otherwise
+		return ""
 	}
 	return id
 }
@@ -149,15 +147,12 @@ func allRefused(errs []error) error {
 		if all == nil {
 			all = &domain.Error{Code: domain.CodeOf(err), Msg: "work.add_batch: nothing was added"}
 		}
-		at := fmt.Sprintf("items[%d]", i)
 		var coded *domain.Error
 		if errors.As(err, &coded) && len(coded.Faults) > 0 {
-			for _, fault := range coded.Faults {
-				all.Faults = append(all.Faults, domain.Fault{Field: at + "." + fault.Field, Reason: fault.Reason})
-			}
+			all.Faults = append(all.Faults, faultsOf(i, coded.Faults)...)
 			continue
 		}
-		all.Faults = append(all.Faults, domain.Fault{Field: at, Reason: err.Error()})
+		all.Faults = append(all.Faults, domain.Fault{Field: fmt.Sprintf("items[%d]", i), Reason: err.Error()})
 	}
 	if all == nil {
 		return nil
@@ -166,21 +161,8 @@ func allRefused(errs []error) error {
 }
 
 func combineBatch(_ AddTasks, steps []Step) TasksAdded {
-	answer := TasksAdded{Items: []BatchedTask{}}
-	for _, step := range steps {
-		if added, ok := step.Answer.(TaskAdded); ok && step.Err == nil {
-			answer.Added++
-			answer.Items = append(answer.Items, BatchedTask{TaskID: added.TaskID})
-			continue
-		}
-		answer.Refused++
-		item := BatchedTask{TaskID: domain.TaskID(step.Stream.ID()), Code: domain.CodeOf(step.Err), Detail: step.Err.Error()}
-		var coded *domain.Error
-		if errors.As(step.Err, &coded) && len(coded.Faults) > 0 {
-			item.Detail, item.Faults = coded.Msg, coded.Faults
-		}
-		answer.Items = append(answer.Items, item)
-	}
+	var answer TasksAdded
+	answer.Added, answer.Refused, answer.Items = tally(steps, plainly)
 	return answer
 }
 

@@ -42,7 +42,7 @@ func aboutSetting(key string) string {
 	case "work.reservations":
 		return "how many nodes keep room at once; 0: none does"
 	case "work.batch_limit":
-		return "most items that one command adds or cancels"
+		return "most items that one command adds, reports on or cancels"
 	case "work.dependants_of_failed":
 		return "what becomes of items that wait for one which is dead or cancelled: \"fail\" cancels them too, \"wait\" lets them wait for one that replaces it"
 	case "work.pin_seconds":

@@ -24,7 +24,7 @@ type WorkPolicy struct {
 	ReserveAfterSeconds Seconds `json:"reserve_after_seconds"` // how long an item starves before a node keeps its room for it
 	ReserveSeconds      Seconds `json:"reserve_seconds"`       // how long a node keeps its room at most; longer than anything it holds should last
 	Reservations        int     `json:"reservations"`          // how many nodes keep room at once; 0: none does
-	BatchLimit          int     `json:"batch_limit"`           // most items that one command adds or cancels
+	BatchLimit          int     `json:"batch_limit"`           // most items that one command adds, reports on or cancels
 	DependantsOfFailed  string  `json:"dependants_of_failed"`  // what becomes of items that wait for one which is dead or cancelled: "fail" cancels them too, "wait" lets them wait for one that replaces it
 	PinSeconds          Seconds `json:"pin_seconds"`           // how long a pin or an exclusion lasts that does not say
 	AvoidSeconds        Seconds `json:"avoid_seconds"`         // how long an item avoids a node that it failed on; 0: it does not

@@ -1,0 +1,93 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// refusingLog turns down one append, counted from when it is told.
+type refusingLog struct {
+	eventlog.Log
+	left *int // appends before the one that is refused; below 0: none is
+}
+
+func (l refusingLog) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	if *l.left--; *l.left == -1 {
+		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: the disk is full", stream)
+	}
+	return l.Log.Append(ctx, stream, expected, events...)
+}
+
+// A claim that broke off after it took some of its items gets those when it is
+// tried again under its key, with the leases of the first time and no further
+// ones, also after a crash. What it did not take is free for others.
+func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
+	const items, wanted = 6, 4
+	for taken := range wanted {
+		for _, crashed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d taken, crashed %v", taken, crashed), func(t *testing.T) {
+				left := -1
+				env, err := New(Options{wrap: func(log eventlog.Log) eventlog.Log { return refusingLog{log, &left} }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = env.Close() }()
+				leased := map[domain.TaskID]uint64{}
+				claim := func(key string, limit int) ([]commands.ClaimedTask, error) {
+					result, err := env.node.Do(t.Context(), node.Order{ID: key, Command: commands.ClaimTasks{NodeID: "n", Limit: limit}})
+					if err != nil {
+						return nil, err
+					}
+					got := result.Answer.(commands.TasksClaimed).Items
+					for _, item := range got {
+						if item.Lease != 1 {
+							t.Errorf("%s: found lease %d of %s, want the first", key, item.Lease, item.TaskID)
+						}
+						leased[item.TaskID]++
+					}
+					return got, nil
+				}
+				for i := range items {
+					add := commands.AddTask{TaskID: domain.TaskID(fmt.Sprintf("t%d", i)), TaskType: "selfplay"}
+					if _, err := env.node.Do(t.Context(), node.Order{ID: fmt.Sprintf("add%d", i), Command: add}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				left = taken
+				if _, err := claim("several", wanted); !errors.Is(err, domain.ErrUnavailable) {
+					t.Fatalf("want unavailable, found %v", err)
+				}
+				left = -1
+				if crashed {
+					if err := env.crash(100, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want := taken
+				if taken == 0 {
+					want = wanted // it took nothing, and is decided as if for the first time
+				}
+				for range 2 {
+					again, err := claim("several", wanted)
+					if err != nil || len(again) != want {
+						t.Fatalf("want %d items, found %d, %v", want, len(again), err)
+					}
+				}
+				rest, err := claim("others", items)
+				if err != nil || len(rest) != items-want {
+					t.Fatalf("want the other %d items, found %d, %v", items-want, len(rest), err)
+				}
+				if len(leased) != items {
+					t.Errorf("want every item leased once, found %v", leased)
+				}
+			})
+		}
+	}
+}

@@ -23,38 +23,69 @@ type board struct {
 	started time.Time
 	leases  []lease
 	added   int
+	batches int
 	history []porcupine.Operation
 	errors  []error
 }
 
-// ask sends a command and writes it down with its answer.
-func (b *board) ask(ctx context.Context, c *caller, client int, o order, in asked) {
+// ask sends a command and writes it down with its answer: a claim as one
+// operation for each item it got, a batch as one for each of its reports.
+func (b *board) ask(ctx context.Context, c *caller, client int, o order, asks ...asked) {
 	call := time.Now().UnixNano()
 	a, err := c.do(ctx, o)
-	in.returned = time.Now().UnixNano()
+	returned := time.Now().UnixNano()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := told{code: a.Code, cancel: a.Cancel}
-	if !a.Deadline.IsZero() {
-		out.deadline = a.Deadline.UnixNano()
+	note := func(in asked, out told) {
+		in.returned = returned
+		b.history = append(b.history, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: returned})
+	}
+	fault := func(format string, args ...any) {
+		b.errors = append(b.errors, fmt.Errorf("%s %s: %w", o.path, o.body, fmt.Errorf(format, args...)))
 	}
 	switch {
 	case err != nil:
-		b.errors = append(b.errors, fmt.Errorf("%s %s: %w", o.path, o.body, err))
-		return
+		fault("%w", err)
 	case a.Status >= 500:
-		b.errors = append(b.errors, fmt.Errorf("%s %s: found %v", o.path, o.body, a))
-		return
-	case in.verb != "claim":
-	case !a.ok():
-		return // it lost every race and changed nothing
-	default:
+		fault("found %v", a)
+	case asks[0].verb == "claim":
+		if !a.ok() {
+			return // it lost every race and changed nothing
+		}
 		for _, item := range a.Items {
 			b.leases = append(b.leases, item)
-			in.item, out.lease, out.deadline = item.TaskID, item.Lease, item.Deadline.UnixNano()
+			note(asked{verb: "claim", item: item.TaskID}, told{lease: item.Lease, deadline: nanos(item.Deadline)})
+		}
+		if len(a.Items) == 0 {
+			note(asks[0], told{})
+		}
+	case !strings.HasSuffix(o.path, "_batch"):
+		note(asks[0], told{code: a.Code, cancel: a.Cancel, deadline: nanos(a.Deadline)})
+	case len(a.Items) != len(asks):
+		fault("want %d entries, found %d", len(asks), len(a.Items))
+	default:
+		b.batches++
+		seen := map[domain.TaskID]bool{}
+		for i, in := range asks {
+			item := a.Items[i]
+			switch {
+			case item.TaskID != in.item:
+				fault("items[%d]: want %s, found %s", i, in.item, item.TaskID)
+			case !seen[in.item]:
+				note(in, told{code: item.Code, cancel: item.Cancel, deadline: nanos(item.Deadline)})
+			case item.Code != domain.Conflict:
+				fault("items[%d] stands twice: want conflict, found %q", i, item.Code)
+			}
+			seen[in.item] = true
 		}
 	}
-	b.history = append(b.history, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: in.returned})
+}
+
+func nanos(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixNano()
 }
 
 // known picks one of the latest leases that anybody was given.
@@ -92,7 +123,7 @@ func (b *board) client(ctx context.Context, c *caller, client, operations int, s
 		}
 		known, found := b.known(random)
 		if drawn < 45 || !found {
-			b.ask(ctx, c, client, order{key, "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d"}`, client)}, asked{verb: "claim"})
+			b.ask(ctx, c, client, order{key, "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":%d}`, client, 1+random.IntN(3))}, asked{verb: "claim"})
 			continue
 		}
 		verb, more := "heartbeat", ""
@@ -110,6 +141,17 @@ func (b *board) client(ctx context.Context, c *caller, client, operations int, s
 			verb = "cancel"
 		}
 		body := fmt.Sprintf(`{"task_id":%q,"lease":%d%s}`, known.TaskID, known.Lease, more)
+		if batched := verb == "heartbeat" || verb == "complete" || verb == "fail"; batched && random.IntN(2) == 0 {
+			bodies, asks := []string{body}, []asked{{verb: verb, item: known.TaskID, lease: known.Lease}}
+			for range random.IntN(4) {
+				if other, found := b.known(random); found {
+					bodies = append(bodies, fmt.Sprintf(`{"task_id":%q,"lease":%d%s}`, other.TaskID, other.Lease, more))
+					asks = append(asks, asked{verb: verb, item: other.TaskID, lease: other.Lease})
+				}
+			}
+			b.ask(ctx, c, client, order{key, "/work/" + verb + "_batch", `{"items":[` + strings.Join(bodies, ",") + `]}`}, asks...)
+			continue
+		}
 		if verb == "cancel" {
 			body = fmt.Sprintf(`{"task_id":%q}`, known.TaskID)
 		}
@@ -144,7 +186,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 		}
 		t.Fatalf("the history is %s, want it linearizable; its picture is %s (kept with -artifacts)", result, picture)
 	}
-	seen := map[string]int{"empty": len(lonelyClaims(b.history))}
+	seen := map[string]int{"empty": len(lonelyClaims(b.history)), "batch": b.batches}
 	for _, operation := range b.history {
 		in, out := operation.Input.(asked), operation.Output.(told)
 		seen[in.verb+" "+string(out.code)]++
@@ -153,7 +195,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 		seen[e.Type]++
 	}
 	t.Logf("%d operations in %v: %v", len(b.history), time.Since(b.started), seen)
-	for _, wanted := range []string{"complete ", "complete stale_lease", "fail ", "release ", "release stale_lease", "empty", "TASK_LEASE_EXPIRED", "TASK_REQUEUED", "TASK_CANCELLED"} {
+	for _, wanted := range []string{"complete ", "complete stale_lease", "fail ", "release ", "release stale_lease", "empty", "batch", "TASK_LEASE_EXPIRED", "TASK_REQUEUED", "TASK_CANCELLED"} {
 		if seen[wanted] == 0 {
 			t.Errorf("found no %q in the history; it shows too little", wanted)
 		}

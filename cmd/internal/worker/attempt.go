@@ -20,7 +20,7 @@ import (
 // reporter is the part of a cluster that attempts talk to.
 type reporter interface {
 	do(ctx context.Context, command domain.Command, key string, options ...transport.CallOption) (transport.Receipt, error)
-	insist(ctx context.Context, command domain.Command, key string) (transport.Receipt, error)
+	insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error)
 	ours(theirs time.Time) time.Time
 }
 
@@ -31,7 +31,6 @@ type attempt struct {
 	report commands.Report
 	sup    *supervisor
 	said   *speech
-	beats  int // heartbeats answered; names the next one
 }
 
 // run does everything about one item and gives what became of it.
@@ -104,7 +103,7 @@ func (w *worker) run(item claimed) ending {
 func (a *attempt) begin(until time.Time) (time.Time, error) {
 	within, cancel := context.WithDeadline(a.reports, until)
 	defer cancel()
-	receipt, err := a.cluster.insist(within, commands.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"))
+	receipt, err := a.cluster.insist(within, commands.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"), func() {})
 	if err != nil {
 		return until, err
 	}
@@ -115,27 +114,17 @@ func (a *attempt) begin(until time.Time) (time.Time, error) {
 	return a.cluster.ours(answer.Deadline), nil
 }
 
-// beat is the answer to a heartbeat.
-type beat struct {
-	until           time.Time
-	cancel, release bool
-	err             error
-}
-
 // watch drives the supervisor until the command has ended and nothing of it is left.
 func (a *attempt) watch(guest child, folder string) exit {
 	calls, cancelCalls := context.WithCancel(a.reports)
-	answers := make(chan beat)
-	underWay := false
+	lease := a.beats.hold(a)
 	timer := time.NewTimer(0)
 	full, stopMeasuring := a.watchDisk(calls, folder)
 	defer func() {
 		timer.Stop()
+		a.beats.let(lease)
 		cancelCalls()
 		stopMeasuring()
-		if underWay {
-			<-answers
-		}
 	}()
 	flood, drain, cutOff := a.said.flood, a.drainCut, a.cutOff
 	wasSilent := false
@@ -156,10 +145,9 @@ func (a *attempt) watch(guest child, folder string) exit {
 		if do.kill {
 			guest.signal(unix.SIGKILL)
 		}
+		a.beats.plan(lease, a.sup.early())
 		if do.beat {
-			underWay = true
-			progress, silence := a.said.lastProgress(), a.sup.silence(now)
-			go func() { answers <- a.beat(calls, progress, silence) }()
+			a.beats.beat(lease, now)
 		}
 		if wake := a.sup.wake(); wake.IsZero() {
 			timer.Stop()
@@ -169,8 +157,8 @@ func (a *attempt) watch(guest child, folder string) exit {
 		select {
 		case <-guest.exited():
 			return guest.end()
-		case answer := <-answers:
-			underWay = false
+		case answer := <-lease.answers:
+			a.beats.taken(lease)
 			a.answered(answer)
 		case <-timer.C:
 		case <-flood:
@@ -210,7 +198,6 @@ func (a *attempt) answered(answer beat) {
 		logger.Warn("heartbeat not answered", "misses", a.sup.misses, "lease_ends", a.sup.until, "error", answer.err)
 		return
 	}
-	a.beats++
 	if answer.cancel {
 		logger.Info("cancelled")
 	}
@@ -219,20 +206,6 @@ func (a *attempt) answered(answer beat) {
 		logger.Info("asked to give way to a more urgent item")
 		a.sup.stop(now, yielded)
 	}
-}
-
-// beat sends one heartbeat. Only one is under way at a time.
-func (a *attempt) beat(ctx context.Context, progress json.RawMessage, silence time.Duration) beat {
-	key := keyOf(a.item.TaskID, a.item.Lease, fmt.Sprintf("heartbeat/%d", a.beats+1))
-	receipt, err := a.cluster.do(ctx, commands.HeartbeatTask{Report: a.report, Progress: progress, StalledSeconds: domain.Seconds(silence.Truncate(time.Second).Seconds())}, key)
-	if err != nil {
-		return beat{err: err}
-	}
-	var answer commands.TaskHeartbeaten
-	if err := receipt.Into(&answer); err != nil {
-		return beat{err: domain.Errorf(domain.Corrupt, "heartbeat: %w", err)}
-	}
-	return beat{until: a.cluster.ours(answer.Deadline), cancel: answer.Cancel, release: answer.Release}
 }
 
 // withKey adds a key to an object; any other value becomes the object's value.
@@ -320,19 +293,23 @@ func (a *attempt) failure(reason string) string {
 // became of it.
 func (a *attempt) send(v verdict, result json.RawMessage) ending {
 	logger := a.Logger.With("task", a.item.TaskID, "lease", a.item.Lease, "report", string(v.verb))
-	var command domain.Command
+	key := keyOf(a.item.TaskID, a.item.Lease, string(v.verb))
 	var become ending
+	var err error
 	switch v.verb {
 	case complete:
-		command, become = commands.CompleteTask{Report: a.report, Result: result}, endedDone
+		become = endedDone
+		err = a.completes.report(commands.CompleteTask{Report: a.report, Result: result}, key, len(result))
 	case fail:
-		command, become = commands.FailTask{Report: a.report, Error: a.failure(v.reason), Retryable: &v.retryable}, endedFailed
+		become = endedFailed
+		text := a.failure(v.reason)
+		err = a.fails.report(commands.FailTask{Report: a.report, Error: text, Retryable: &v.retryable}, key, len(text))
 	case release:
-		command, become = commands.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, endedReleased
+		become = endedReleased
+		_, err = a.cluster.insist(a.reports, commands.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, key, func() {})
 	case silent:
 		return endedLost
 	}
-	_, err := a.cluster.insist(a.reports, command, keyOf(a.item.TaskID, a.item.Lease, string(v.verb)))
 	var refused *transport.Refused
 	switch code := domain.CodeOf(err); {
 	case err == nil:

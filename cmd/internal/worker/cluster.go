@@ -168,12 +168,16 @@ func backoff(failures int) time.Duration {
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// insist runs a command until a node has answered it for good, or ctx ends.
-func (c *Cluster) insist(ctx context.Context, command domain.Command, key string) (transport.Receipt, error) {
+// insist runs a command until a node has answered it for good, or ctx ends. It
+// calls failed before it tries again for the first time.
+func (c *Cluster) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
 	for failures := 1; ; failures++ {
 		receipt, err := c.do(ctx, command, key)
 		if err == nil || !passing(err) || ctx.Err() != nil {
 			return receipt, err
+		}
+		if failures == 1 {
+			failed()
 		}
 		wait := backoff(failures)
 		c.logger.Warn("no node takes a report; it is repeated", "command", command.CommandType(), "key", key, "failures", failures, "wait", wait, "error", err)

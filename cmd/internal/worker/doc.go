@@ -9,7 +9,11 @@
 // hands the token to a command, and never decides what happens to an item: it
 // says what it saw, and the cluster decides.
 //
+// Items are claimed for all free slots in one call, their heartbeats go together,
+// and so do the reports that are due while another is under way.
+//
 // Read supervise.go first (what is done with one attempt and when, without
-// clock or process), then attempt.go (the same with both), run.go (claims,
-// slots, the end of the worker) and cluster.go (how nodes are asked).
+// clock or process), then attempt.go (the same with both), run.go (the worker
+// from its beginning to its end), claim.go (claims and slots), batcher.go and
+// heartbeats.go (which reports share a call) and cluster.go (how nodes are asked).
 package worker

@@ -4,8 +4,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -79,9 +77,37 @@ type worker struct {
 	cutOff   chan struct{}   // closed: kill, report nothing
 	reports  context.Context // of calls; ends when nothing can be reported any more
 
+	beats     heartbeats
+	completes *batcher[commands.CompleteTask]
+	fails     *batcher[commands.FailTask]
+	calls     sync.WaitGroup // of the batchers
+
 	mu      sync.Mutex
 	running int
 	summary Summary
+}
+
+// newWorker makes a worker that claims until drain is closed and reports until
+// reports ends.
+func newWorker(reports context.Context, config Config, cluster reporter, start func(job) (child, error), drain <-chan struct{}) *worker {
+	w := &worker{
+		Config: config, cluster: cluster, start: start, random: rand.Float64,
+		drain: drain, drainCut: make(chan struct{}), cutOff: make(chan struct{}), reports: reports,
+	}
+	// A heartbeat is not repeated as it was: the attempt says when it is due again.
+	w.beats.out = &batcher[commands.HeartbeatTask]{
+		worker: w, whole: func(all []commands.HeartbeatTask) domain.Command { return commands.HeartbeatTasks{Items: all} },
+		call: func(ctx context.Context, command domain.Command, key string, _ func()) (transport.Receipt, error) {
+			return cluster.do(ctx, command, key)
+		},
+	}
+	w.completes = &batcher[commands.CompleteTask]{
+		worker: w, whole: func(all []commands.CompleteTask) domain.Command { return commands.CompleteTasks{Items: all} }, call: cluster.insist,
+	}
+	w.fails = &batcher[commands.FailTask]{
+		worker: w, whole: func(all []commands.FailTask) domain.Command { return commands.FailTasks{Items: all} }, call: cluster.insist,
+	}
+	return w
 }
 
 func (w *worker) stopping() bool { return closed(w.drain) }
@@ -128,11 +154,7 @@ func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, err
 	defer starter.stop()
 	reports, endReports := context.WithCancel(context.WithoutCancel(ctx))
 	defer endReports()
-	w := &worker{
-		Config: config, cluster: config.Cluster, start: starter.start, random: rand.Float64,
-		drain: ctx.Done(), drainCut: make(chan struct{}), cutOff: make(chan struct{}), reports: reports,
-	}
-	return w.work(kill, endReports)
+	return newWorker(reports, config, config.Cluster, starter.start, ctx.Done()).work(kill, endReports)
 }
 
 // resolve finds the programs once, so that a missing one is told before any
@@ -176,6 +198,7 @@ func (w *worker) work(kill <-chan struct{}, endReports context.CancelFunc) (Summ
 	close(finished)
 	endReports()
 	side.Wait()
+	w.calls.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.summary.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
@@ -282,111 +305,6 @@ func unique(words []string) []string {
 	return kept
 }
 
-// claims fills free slots until the worker is to stop, then waits for what runs.
-func (w *worker) claims() error {
-	var items sync.WaitGroup
-	defer items.Wait()
-	freed := make(chan ending, w.Slots)
-	busy, taken, troubles, failures := 0, 0, 0, 0
-	finish := func(e ending) {
-		busy--
-		// Giving back at once what was just claimed would go round and round.
-		if e == endedReleased || e == endedLost {
-			troubles++
-		} else {
-			troubles = 0
-		}
-	}
-	var retryKey string // of a claim whose answer is not known
-	run := func(item claimed) {
-		busy++
-		taken++
-		w.note(+1, nil)
-		items.Go(func() {
-			began := time.Now()
-			e := w.run(item)
-			w.note(-1, func(s *Summary) {
-				s.add(e)
-				s.Busy += time.Since(began).Seconds()
-			})
-			freed <- e
-		})
-	}
-	next := time.NewTimer(0)
-	defer next.Stop()
-	for {
-		free := w.Slots - busy
-		if w.MaxItems > 0 {
-			free = min(free, w.MaxItems-taken)
-		}
-		if w.MaxItems > 0 && taken >= w.MaxItems {
-			return nil
-		}
-		var due <-chan time.Time
-		if free > 0 {
-			due = next.C
-		}
-		select {
-		case <-w.drain:
-			if retryKey != "" && free > 0 {
-				// What that claim took would be held until it expires: it is given back.
-				if items, err := w.claim(free, retryKey); err == nil {
-					for _, item := range items {
-						run(item)
-					}
-				}
-			}
-			return nil
-		case <-w.cutOff:
-			return nil
-		case e := <-freed:
-			finish(e)
-			if troubles == 0 {
-				next.Reset(0)
-			}
-			continue
-		case <-due:
-		}
-		if retryKey == "" {
-			retryKey = w.instance("claim")
-		}
-		claimedItems, err := w.claim(free, retryKey)
-		switch code := domain.CodeOf(err); {
-		case err == nil:
-			retryKey, failures = "", 0
-		case !code.Retryable() && code != domain.Internal:
-			return fmt.Errorf("claim: %w", err)
-		default:
-			// The answer may be what was lost: the same key gets the same items.
-			failures++
-			wait := backoff(failures)
-			w.Logger.Warn("no node takes the claim", "failures", failures, "wait", wait, "error", err)
-			next.Reset(wait)
-			continue
-		}
-		for _, item := range claimedItems {
-			run(item)
-		}
-		if w.Once {
-			return nil
-		}
-		switch {
-		case troubles > 0:
-			next.Reset(max(w.pollWait(), backoff(troubles)))
-		case len(claimedItems) == 0:
-			next.Reset(w.pollWait())
-		default:
-			next.Reset(0)
-		}
-	}
-}
-
-// pollWait is the time between claims that find nothing, drawn so that idle
-// workers spread.
-func (w *worker) pollWait() time.Duration {
-	return w.Poll*3/4 + time.Duration(w.random()*float64(w.Poll)/2)
-}
-
 // note changes what is counted.
 func (w *worker) note(running int, change func(*Summary)) {
 	w.mu.Lock()
@@ -398,66 +316,4 @@ func (w *worker) note(running int, change func(*Summary)) {
 	if change != nil {
 		change(&w.summary)
 	}
-}
-
-// wants is the claim for a number of free slots.
-func (w *worker) wants(free int) commands.ClaimTasks {
-	claim := commands.ClaimTasks{NodeID: w.Node, Slots: free, Limit: min(free, maxClaim)}
-	if len(w.Types) > 0 {
-		claim.Capabilities = unique(slices.Concat(w.Types, w.Capabilities))
-	}
-	return claim
-}
-
-// maxClaim bounds one claim; a worker with more slots claims again.
-const maxClaim = 64
-
-// claim takes items. It is not broken off when the worker stops: what it took
-// must be given back.
-func (w *worker) claim(free int, key string) ([]claimed, error) {
-	receipt, err := w.cluster.do(w.reports, w.wants(free), key)
-	if err != nil {
-		return nil, err
-	}
-	return itemsOf(receipt)
-}
-
-func itemsOf(receipt transport.Receipt) ([]claimed, error) {
-	var answer struct {
-		Items []claimed `json:"items"`
-	}
-	if err := receipt.Into(&answer); err != nil {
-		return nil, domain.Errorf(domain.Corrupt, "claim: the answer: %w", err)
-	}
-	return answer.Items, nil
-}
-
-// Planned is what a dry run says of an item.
-type Planned struct {
-	TaskID    domain.TaskID   `json:"task_id"`
-	TaskType  string          `json:"task_type"`
-	ConfigKey string          `json:"config_key"`
-	Payload   json.RawMessage `json:"payload"`
-	Command   []string        `json:"command"`
-}
-
-// Plan says what a claim would take now and what would be run; it changes nothing.
-func Plan(ctx context.Context, config Config) ([]Planned, error) {
-	if err := errors.Join(config.check(), config.resolve()); err != nil {
-		return nil, err
-	}
-	w := &worker{Config: config, cluster: config.Cluster}
-	receipt, err := w.cluster.do(ctx, w.wants(w.Slots), w.instance("plan"), transport.Dry())
-	if err != nil {
-		return nil, err
-	}
-	items, err := itemsOf(receipt)
-	if err != nil {
-		return nil, err
-	}
-	planned := make([]Planned, 0, len(items))
-	for _, item := range items {
-		planned = append(planned, Planned{item.TaskID, item.TaskType, item.ConfigKey, item.Payload, w.limited(w.command(item.TaskType))})
-	}
-	return planned, nil
 }

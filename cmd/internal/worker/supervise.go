@@ -102,10 +102,23 @@ func (s *supervisor) sign(at time.Time) {
 
 // silence is how long the command has given no sign; 0 while it is not stalled.
 func (s *supervisor) silence(now time.Time) time.Duration {
-	if s.stalledAfter <= 0 || now.Sub(s.lastSign) < s.stalledAfter {
+	return s.rules.silence(now, s.lastSign)
+}
+
+func (r rules) silence(now, lastSign time.Time) time.Duration {
+	if r.stalledAfter <= 0 || now.Sub(lastSign) < r.stalledAfter {
 		return 0
 	}
-	return now.Sub(s.lastSign)
+	return now.Sub(lastSign)
+}
+
+// early is from when on a heartbeat may go along with another item's: half of
+// the time between two heartbeats before it is due. Zero is not at all.
+func (s *supervisor) early() time.Time {
+	if s.why >= cancelled {
+		return time.Time{}
+	}
+	return s.nextBeat.Add(-s.lease / 6)
 }
 
 // stop begins the end of an attempt.

@@ -67,10 +67,15 @@ func (s *stage) do(_ context.Context, command domain.Command, key string, _ ...t
 	return transport.Receipt{Body: body}, err
 }
 
-func (s *stage) insist(ctx context.Context, command domain.Command, key string) (transport.Receipt, error) {
+func (s *stage) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
+	failed = sync.OnceFunc(failed)
 	for {
 		receipt, err := s.do(ctx, command, key)
-		if err == nil || !passing(err) || !pause(ctx, 10*time.Second) {
+		if err == nil || !passing(err) {
+			return receipt, err
+		}
+		failed()
+		if !pause(ctx, 10*time.Second) {
 			return receipt, err
 		}
 	}
@@ -115,13 +120,11 @@ func (s *stage) play(t *testing.T, change func(*worker)) ending {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	w := &worker{
-		Config: Config{
-			Node: "w1", Commands: map[string][]string{"": {"x"}}, Folder: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
-			Grace: 10 * time.Second, OrphanGrace: time.Minute, Tail: 100, MaxResult: 100, Inline: 100, ReleaseCodes: []int{75},
-		},
-		cluster: s, start: s.start, random: steady, drain: make(chan struct{}), drainCut: make(chan struct{}), cutOff: make(chan struct{}), reports: ctx,
-	}
+	w := newWorker(ctx, Config{
+		Node: "w1", Commands: map[string][]string{"": {"x"}}, Folder: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		Grace: 10 * time.Second, OrphanGrace: time.Minute, Tail: 100, MaxResult: 100, Inline: 100, ReleaseCodes: []int{75},
+	}, s, s.start, make(chan struct{}))
+	w.random = steady
 	if change != nil {
 		change(w)
 	}

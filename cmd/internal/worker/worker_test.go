@@ -350,14 +350,15 @@ func TestLostAnswersAreHarmless(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	for i := range 3 {
+	const items = 10
+	for i := range items {
 		s.add(fmt.Sprintf("t%d", i))
 	}
-	h := s.hire(func(c *Config) { c.MaxItems, c.Slots = 3, 2 }, "play")
-	if sum := h.end(); sum.Completed != 3 {
+	h := s.hire(func(c *Config) { c.MaxItems, c.Slots = items, 5 }, "play")
+	if sum := h.end(); sum.Completed != items {
 		t.Errorf("found %+v", sum)
 	}
-	for i := range 3 {
+	for i := range items {
 		if got, want := s.history(fmt.Sprintf("t%d", i)), []string{"TASK_SPAWNED", "TASK_CLAIMED", "TASK_STARTED", "TASK_COMPLETED"}; !slices.Equal(got, want) {
 			t.Errorf("found %v, want %v", got, want)
 		}

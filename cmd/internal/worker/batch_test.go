@@ -1,0 +1,435 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
+)
+
+// crowd is a cluster for many items at once, on the clock of a test.
+type crowd struct {
+	t     *testing.T
+	began time.Time
+	lease time.Duration
+	short map[domain.TaskID]time.Duration      // leases of items that have another
+	slow  time.Duration                        // that every call takes
+	whole func(asked string, items int) error  // what is wrong with a call
+	each  func(commands.Report) *domain.Error  // what is wrong with a report
+	tells func(commands.Report, *crowdAnswers) // what else a heartbeat is told
+
+	mu    sync.Mutex
+	calls []crowdCall
+	ends  map[domain.TaskID]string // what was reported of an item, and taken
+	beats map[domain.TaskID][]time.Duration
+}
+
+// crowdCall is a call that came.
+type crowdCall struct {
+	at    time.Duration
+	asked string
+	key   string
+	tasks []domain.TaskID
+}
+
+// crowdAnswers is the answer to one report.
+type crowdAnswers struct {
+	TaskID   domain.TaskID  `json:"task_id"`
+	Code     domain.Code    `json:"code,omitempty"`
+	Detail   string         `json:"detail,omitempty"`
+	Faults   []domain.Fault `json:"faults,omitempty"`
+	Deadline time.Time      `json:"deadline,omitzero"`
+	Cancel   bool           `json:"cancel"`
+	Release  bool           `json:"release"`
+}
+
+func newCrowd(t *testing.T) *crowd {
+	return &crowd{t: t, began: time.Now(), lease: time.Minute, ends: map[domain.TaskID]string{}, beats: map[domain.TaskID][]time.Duration{}}
+}
+
+func (c *crowd) leaseOf(task domain.TaskID) time.Duration {
+	if short, ok := c.short[task]; ok {
+		return short
+	}
+	return c.lease
+}
+
+func (c *crowd) ours(theirs time.Time) time.Time { return theirs }
+
+func (c *crowd) do(_ context.Context, command domain.Command, key string, _ ...transport.CallOption) (transport.Receipt, error) {
+	time.Sleep(c.slow)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var reports []commands.Report
+	verb, batched := strings.CutSuffix(command.CommandType(), "_batch")
+	switch all := command.(type) {
+	case commands.StartTask:
+		reports = append(reports, all.Report)
+	case commands.HeartbeatTask:
+		reports = append(reports, all.Report)
+	case commands.CompleteTask:
+		reports = append(reports, all.Report)
+	case commands.FailTask:
+		reports = append(reports, all.Report)
+	case commands.ReleaseTask:
+		reports = append(reports, all.Report)
+	case commands.HeartbeatTasks:
+		for _, one := range all.Items {
+			reports = append(reports, one.Report)
+		}
+	case commands.CompleteTasks:
+		for _, one := range all.Items {
+			reports = append(reports, one.Report)
+		}
+	case commands.FailTasks:
+		for _, one := range all.Items {
+			reports = append(reports, one.Report)
+		}
+	default:
+		c.t.Errorf("found a call of %T", command)
+	}
+	call := crowdCall{at: time.Since(c.began), asked: command.CommandType(), key: key}
+	for _, report := range reports {
+		call.tasks = append(call.tasks, report.TaskID)
+	}
+	c.calls = append(c.calls, call)
+	if c.whole != nil {
+		if err := c.whole(call.asked, len(reports)); err != nil {
+			return transport.Receipt{}, err
+		}
+	}
+	var items []crowdAnswers
+	for _, report := range reports {
+		one := crowdAnswers{TaskID: report.TaskID}
+		var wrong *domain.Error
+		if c.each != nil && verb != "work.start" {
+			wrong = c.each(report)
+		}
+		switch {
+		case wrong != nil && !batched:
+			problem := transport.Problem{Code: wrong.Code, Detail: wrong.Msg}
+			return transport.Receipt{}, problem.Err()
+		case wrong != nil:
+			one.Code, one.Detail = wrong.Code, wrong.Msg
+		case verb == "work.heartbeat":
+			c.beats[report.TaskID] = append(c.beats[report.TaskID], call.at)
+			fallthrough
+		case verb == "work.start":
+			one.Deadline = time.Now().Add(c.leaseOf(report.TaskID))
+			if c.tells != nil {
+				c.tells(report, &one)
+			}
+		default:
+			c.ends[report.TaskID] = strings.TrimPrefix(verb, "work.")
+		}
+		items = append(items, one)
+	}
+	var answer any = items[0]
+	if batched {
+		answer = map[string]any{"items": items}
+	}
+	body, err := json.Marshal(answer)
+	return transport.Receipt{Body: body}, err
+}
+
+func (c *crowd) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
+	failed = sync.OnceFunc(failed)
+	for {
+		receipt, err := c.do(ctx, command, key)
+		if err == nil || !passing(err) {
+			return receipt, err
+		}
+		failed()
+		if !pause(ctx, 10*time.Second) {
+			return receipt, err
+		}
+	}
+}
+
+// asked lists the calls of a kind.
+func (c *crowd) asked(kind string) []crowdCall {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.calls), func(call crowdCall) bool { return call.asked != kind })
+}
+
+// brief is a command that ends by itself, or when it is told to.
+type brief struct {
+	over chan struct{}
+	once sync.Once
+	how  exit
+}
+
+func (b *brief) pid() int                { return 1 }
+func (b *brief) exited() <-chan struct{} { return b.over }
+func (b *brief) end() exit               { return b.how }
+func (b *brief) signal(signal unix.Signal) {
+	b.once.Do(func() {
+		b.how.signal = unix.SignalName(signal)
+		close(b.over)
+	})
+}
+
+// work runs items that begin and last as told, and gives what became of each.
+func (c *crowd) work(items int, begins, lasts func(i int) time.Duration, change func(*worker)) []ending {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var w *worker
+	start := func(j job) (child, error) {
+		var i int
+		for _, pair := range j.env {
+			if _, err := fmt.Sscanf(pair, "RIFT_TASK_ID=t%d", &i); err == nil {
+				break
+			}
+		}
+		b := &brief{over: make(chan struct{}), how: exit{started: true}}
+		time.AfterFunc(lasts(i), func() { b.once.Do(func() { close(b.over) }) })
+		return b, nil
+	}
+	w = newWorker(ctx, Config{
+		Node: "w1", Commands: map[string][]string{"": {"x"}}, Folder: c.t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		Grace: 10 * time.Second, OrphanGrace: time.Minute, Tail: 100, MaxResult: 100, Inline: 100,
+	}, c, start, make(chan struct{}))
+	if change != nil {
+		change(w)
+	}
+	ended := make([]ending, items)
+	var all sync.WaitGroup
+	for i := range items {
+		all.Go(func() {
+			time.Sleep(begins(i))
+			task := domain.TaskID(fmt.Sprintf("t%d", i))
+			ended[i] = w.run(claimed{TaskID: task, Lease: 1, TaskType: "x", Deadline: time.Now().Add(c.leaseOf(task))})
+		})
+	}
+	all.Wait()
+	cancel()
+	w.calls.Wait()
+	return ended
+}
+
+func at(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+
+// A worker with 50 items sends one heartbeat for all of them, wherever in the
+// lease each began; no lease is left alone for longer than a third of it, and no
+// item beats more often than need be.
+func TestManyItemsBeatInOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		begins := make([]time.Duration, 50)
+		for i := range begins {
+			begins[i] = rand.N(2 * c.lease)
+		}
+		const lasts = 30 * time.Minute
+		ended := c.work(50, func(i int) time.Duration { return begins[i] }, at(lasts), nil)
+		if slices.ContainsFunc(ended, func(e ending) bool { return e != endedDone }) {
+			t.Errorf("found %v", ended)
+		}
+		calls := slices.Concat(c.asked("work.heartbeat"), c.asked("work.heartbeat_batch"))
+		// Beats come 15 s to 20 s apart once all have met.
+		if most := int(lasts/(15*time.Second)) + 20; len(calls) > most {
+			t.Errorf("%d calls for 50 items, want at most %d", len(calls), most)
+		}
+		for _, call := range c.asked("work.heartbeat_batch") {
+			if met := call.at > 4*c.lease && call.at < lasts-c.lease; met && len(call.tasks) != 50 {
+				t.Errorf("a call at %v of %d items, want all 50", call.at, len(call.tasks))
+			}
+		}
+		for task, beats := range c.beats {
+			last := beats[0]
+			for _, beat := range beats[1:] {
+				if gap := beat - last; gap > c.lease/3 || gap < c.lease/8 {
+					t.Errorf("%s: beats %v apart, want %v to %v", task, gap, c.lease/8, c.lease/3)
+				}
+				last = beat
+			}
+		}
+	})
+}
+
+// An item whose lease is short does not make the others beat as often as it does.
+func TestAShortLeaseHurriesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.short = map[domain.TaskID]time.Duration{"t0": 6 * time.Second}
+		c.work(5, at(0), at(10*time.Minute+time.Second), func(w *worker) { w.random = steady })
+		if often, seldom := len(c.beats["t0"]), len(c.beats["t1"]); often < 295 || seldom > 60 || seldom < 30 {
+			t.Errorf("found %d beats of a lease of 6 s and %d of one of 60 s in ten minutes, want 300 and 30 to 60", often, seldom)
+		}
+	})
+}
+
+// Each item of a heartbeat hears what is meant for it.
+func TestAnswersOfABatchOfHeartbeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.each = func(r commands.Report) *domain.Error {
+			switch {
+			case r.TaskID == "t1":
+				return &domain.Error{Code: domain.StaleLease, Msg: "another has it"}
+			case r.TaskID == "t2" && time.Since(c.began) < 30*time.Second:
+				return &domain.Error{Code: domain.NotFound, Msg: "no such item"}
+			}
+			return nil
+		}
+		c.tells = func(r commands.Report, told *crowdAnswers) {
+			told.Cancel = r.TaskID == "t3" && time.Since(c.began) > 10*time.Second
+			told.Release = r.TaskID == "t4" && time.Since(c.began) > 10*time.Second
+		}
+		ended := c.work(6, at(0), at(50*time.Second), func(w *worker) { w.random = steady })
+		if want := []ending{endedDone, endedLost, endedLost, endedCancelled, endedReleased, endedDone}; !slices.Equal(ended, want) {
+			t.Errorf("found %v, want %v", ended, want)
+		}
+		if calls := c.asked("work.heartbeat_batch"); len(calls) != 2 || len(calls[0].tasks) != 6 || len(calls[1].tasks) != 2 {
+			t.Errorf("found %+v, want 6 items, then 2", calls)
+		}
+	})
+}
+
+// An end is reported at once, and what ends meanwhile goes together after it.
+func TestEndsGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.slow = time.Second
+		ended := c.work(10, at(0), func(i int) time.Duration {
+			return time.Duration(i) * 100 * time.Millisecond
+		}, nil)
+		if slices.ContainsFunc(ended, func(e ending) bool { return e != endedDone }) || len(c.ends) != 10 {
+			t.Errorf("found %v, %v", ended, c.ends)
+		}
+		alone, together := c.asked("work.complete"), c.asked("work.complete_batch")
+		if len(alone) != 1 || alone[0].at != 2*time.Second || len(together) != 1 || len(together[0].tasks) != 9 {
+			t.Errorf("found %+v and %+v, want the first at once and the rest in one call", alone, together)
+		}
+	})
+}
+
+// A batch that nobody answers is repeated as it was, under its key, and holds up
+// nothing that ends after it.
+func TestAnUnansweredBatchIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.slow = 100 * time.Millisecond
+		failures := 0
+		c.whole = func(asked string, _ int) error {
+			if asked != "work.complete_batch" || failures == 3 {
+				return nil
+			}
+			failures++
+			return domain.Errorf(domain.Unavailable, "nobody there")
+		}
+		// t0 goes alone, t1 to t4 meanwhile, t5 while their batch is repeated.
+		ended := c.work(6, at(0), func(i int) time.Duration {
+			return []time.Duration{1000, 1010, 1020, 1030, 1040, 5000}[i] * time.Millisecond
+		}, nil)
+		if slices.ContainsFunc(ended, func(e ending) bool { return e != endedDone }) {
+			t.Errorf("found %v", ended)
+		}
+		batches := c.asked("work.complete_batch")
+		if len(batches) != 4 {
+			t.Fatalf("found %+v, want it sent four times", batches)
+		}
+		for _, batch := range batches {
+			if batch.key != batches[0].key || !slices.Equal(batch.tasks, batches[0].tasks) || len(batch.tasks) != 4 {
+				t.Errorf("found %+v, want %+v again", batch, batches[0])
+			}
+		}
+		if alone := c.asked("work.complete"); len(alone) != 2 || alone[1].at > 6*time.Second {
+			t.Errorf("found %+v, want the last at its time", alone)
+		}
+	})
+}
+
+// A batch that is refused as a whole goes in halves: the report to blame fails
+// alone, and a smaller limit of the policy is met.
+func TestARefusedBatchGoesInHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.slow = time.Second
+		c.whole = func(asked string, items int) error {
+			if strings.HasSuffix(asked, "_batch") && items > 3 {
+				return domain.Errorf(domain.Invalid, "items: want 1 to 3, found %d", items)
+			}
+			return nil
+		}
+		c.each = func(r commands.Report) *domain.Error {
+			if r.TaskID == "t7" && c.ends["t7"] == "" && len(c.calls) > 0 && strings.HasPrefix(c.calls[len(c.calls)-1].asked, "work.complete") {
+				return &domain.Error{Code: domain.Invalid, Msg: "a key stands twice"}
+			}
+			return nil
+		}
+		ended := c.work(12, at(0), at(30*time.Second), nil)
+		for i, e := range ended {
+			if want := map[bool]ending{false: endedDone, true: endedFailed}[i == 7]; e != want {
+				t.Errorf("t%d: found %d, want %d", i, e, want)
+			}
+		}
+		for _, calls := range [][]crowdCall{c.asked("work.heartbeat_batch"), c.asked("work.complete_batch")} {
+			if len(calls) == 0 || !slices.ContainsFunc(calls, func(call crowdCall) bool { return len(call.tasks) == 3 }) {
+				t.Errorf("found %+v, want batches of 3 too", calls)
+			}
+		}
+	})
+}
+
+// Whoever insists learns once that no node has taken the command yet.
+func TestInsistTellsOfTheFirstFailure(t *testing.T) {
+	asked, told := 0, 0
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked < 4 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if told != 1 {
+			t.Errorf("told %d times before the last try, want once", told)
+		}
+		fmt.Fprint(w, `{"position":1,"events":[]}`)
+	}))
+	t.Cleanup(node.Close)
+	cluster, err := NewCluster(ClusterConfig{Addresses: []string{node.URL}, Timeout: 5 * time.Second, Routes: wiring.Routes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.insist(t.Context(), commands.ReleaseTask{Report: commands.Report{TaskID: "a", Lease: 1}}, "k", func() { told++ }); err != nil || told != 1 {
+		t.Errorf("found %v, told %d times", err, told)
+	}
+}
+
+// A batch holds one report of an item, and no more bytes than a node takes.
+func TestTakeBoundsABatch(t *testing.T) {
+	b := &batcher[commands.CompleteTask]{worker: &worker{}}
+	add := func(task domain.TaskID, lease uint64, bytes int) {
+		b.waiting = append(b.waiting, outgoing[commands.CompleteTask]{report: commands.CompleteTask{Report: commands.Report{TaskID: task, Lease: lease}}, bytes: bytes})
+	}
+	add("a", 1, 10)
+	add("b", 1, 10)
+	add("a", 2, 10)
+	add("c", 1, maxBatchBytes-10)
+	add("d", 1, 1)
+	add("e", 1, 2*maxBatchBytes)
+	for i := range maxBatch + 1 {
+		add(domain.TaskID(fmt.Sprintf("t%d", i)), 1, 1)
+	}
+	for _, want := range []int{2, 2, 1, 1, maxBatch, 1, 0} {
+		if got := len(b.take()); got != want {
+			t.Errorf("found a batch of %d, want %d", got, want)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+//go:build unix
+
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
+)
+
+// claimer fills the free slots of a worker.
+type claimer struct {
+	*worker
+	items    sync.WaitGroup
+	freed    chan ending
+	next     *time.Timer // to the next claim
+	busy     int         // slots
+	taken    int         // items, ever
+	troubles int         // items in a row that were given back or lost
+	failures int         // claims in a row that no node answered
+	key      string      // of a claim whose answer is not known
+	most     int         // items that one claim may ask for
+}
+
+// maxClaim bounds one claim; a worker with more free slots claims again.
+const maxClaim = 64
+
+// claims fills free slots until the worker is to stop, then waits for what runs.
+func (w *worker) claims() error {
+	c := &claimer{worker: w, freed: make(chan ending, w.Slots), next: time.NewTimer(0), most: maxClaim}
+	defer c.items.Wait()
+	defer c.next.Stop()
+	for w.MaxItems == 0 || c.taken < w.MaxItems {
+		var due <-chan time.Time
+		if c.free() > 0 {
+			due = c.next.C
+		}
+		select {
+		case <-w.drain:
+			c.giveBack()
+			return nil
+		case <-w.cutOff:
+			return nil
+		case e := <-c.freed:
+			c.finish(e)
+			if c.troubles == 0 {
+				c.next.Reset(0)
+			}
+		case <-due:
+			if more, err := c.fill(); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *claimer) free() int {
+	free := c.Slots - c.busy
+	if c.MaxItems > 0 {
+		free = min(free, c.MaxItems-c.taken)
+	}
+	return free
+}
+
+// finish notes that an item ended.
+func (c *claimer) finish(e ending) {
+	c.busy--
+	// Giving back at once what was just claimed would go round and round.
+	if e == endedReleased || e == endedLost {
+		c.troubles++
+	} else {
+		c.troubles = 0
+	}
+}
+
+// begin runs an item in a slot of its own.
+func (c *claimer) begin(item claimed) {
+	c.busy++
+	c.taken++
+	c.note(+1, nil)
+	c.items.Go(func() {
+		began := time.Now()
+		e := c.run(item)
+		c.note(-1, func(s *Summary) {
+			s.add(e)
+			s.Busy += time.Since(began).Seconds()
+		})
+		c.freed <- e
+	})
+}
+
+// fill makes one claim for all slots that are free, those that items left just
+// now among them. More is false when no other claim is wanted.
+func (c *claimer) fill() (more bool, err error) {
+	for len(c.freed) > 0 {
+		c.finish(<-c.freed)
+	}
+	if c.key == "" {
+		c.key = c.instance("claim")
+	}
+	items, err := c.claim(c.free(), c.most, c.key)
+	switch code := domain.CodeOf(err); {
+	case err == nil:
+		c.key, c.failures = "", 0
+	case code == domain.Invalid && c.most > 1:
+		// The policy may let a claim take less.
+		c.key, c.most = "", c.most/2
+		c.next.Reset(0)
+		return true, nil
+	case !code.Retryable() && code != domain.Internal:
+		return false, fmt.Errorf("claim: %w", err)
+	default:
+		// The answer may be what was lost: the same key gets the same items.
+		c.failures++
+		wait := backoff(c.failures)
+		c.Logger.Warn("no node takes the claim", "failures", c.failures, "wait", wait, "error", err)
+		c.next.Reset(wait)
+		return true, nil
+	}
+	for _, item := range items {
+		c.begin(item)
+	}
+	switch {
+	case c.Once:
+		return false, nil
+	case c.troubles > 0:
+		c.next.Reset(max(c.pollWait(), backoff(c.troubles)))
+	case len(items) == 0:
+		c.next.Reset(c.pollWait())
+	default:
+		c.next.Reset(0)
+	}
+	return true, nil
+}
+
+// giveBack releases what a claim took whose answer is not known: it would be
+// held until it expires.
+func (c *claimer) giveBack() {
+	if c.key == "" || c.free() == 0 {
+		return
+	}
+	if items, err := c.claim(c.free(), c.most, c.key); err == nil {
+		for _, item := range items {
+			c.begin(item)
+		}
+	}
+}
+
+// pollWait is the time between claims that find nothing, drawn so that idle
+// workers spread.
+func (w *worker) pollWait() time.Duration {
+	return w.Poll*3/4 + time.Duration(w.random()*float64(w.Poll)/2)
+}
+
+// wants is the claim for a number of free slots.
+func (w *worker) wants(free, most int) commands.ClaimTasks {
+	claim := commands.ClaimTasks{NodeID: w.Node, Slots: free, Limit: min(free, most)}
+	if len(w.Types) > 0 {
+		claim.Capabilities = unique(slices.Concat(w.Types, w.Capabilities))
+	}
+	return claim
+}
+
+// claim takes items. It is not broken off when the worker stops: what it took
+// must be given back.
+func (w *worker) claim(free, most int, key string) ([]claimed, error) {
+	receipt, err := w.cluster.do(w.reports, w.wants(free, most), key)
+	if err != nil {
+		return nil, err
+	}
+	return itemsOf(receipt)
+}
+
+func itemsOf(receipt transport.Receipt) ([]claimed, error) {
+	var answer struct {
+		Items []claimed `json:"items"`
+	}
+	if err := receipt.Into(&answer); err != nil {
+		return nil, domain.Errorf(domain.Corrupt, "claim: the answer: %w", err)
+	}
+	return answer.Items, nil
+}
+
+// Planned is what a dry run says of an item.
+type Planned struct {
+	TaskID    domain.TaskID   `json:"task_id"`
+	TaskType  string          `json:"task_type"`
+	ConfigKey string          `json:"config_key"`
+	Payload   json.RawMessage `json:"payload"`
+	Command   []string        `json:"command"`
+}
+
+// Plan says what a claim would take now and what would be run; it changes nothing.
+func Plan(ctx context.Context, config Config) ([]Planned, error) {
+	if err := errors.Join(config.check(), config.resolve()); err != nil {
+		return nil, err
+	}
+	w := &worker{Config: config, cluster: config.Cluster}
+	receipt, err := w.cluster.do(ctx, w.wants(w.Slots, maxClaim), w.instance("plan"), transport.Dry())
+	if err != nil {
+		return nil, err
+	}
+	items, err := itemsOf(receipt)
+	if err != nil {
+		return nil, err
+	}
+	planned := make([]Planned, 0, len(items))
+	for _, item := range items {
+		planned = append(planned, Planned{item.TaskID, item.TaskType, item.ConfigKey, item.Payload, w.limited(w.command(item.TaskType))})
+	}
+	return planned, nil
+}

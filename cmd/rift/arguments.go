@@ -331,9 +331,13 @@ func place(object map[string]any, path []string, value json.RawMessage) error {
 // bodyFlags adds --json and --file.
 type bodyFlags struct{ text, file string }
 
-func (b *bodyFlags) add(c *cobra.Command) {
+func (b *bodyFlags) add(c *cobra.Command, m *many) {
+	file := "file of the whole body as JSON; - reads standard input"
+	if m != nil {
+		file = "file of bodies, one JSON object for each item; - reads standard input"
+	}
 	c.Flags().StringVar(&b.text, "json", "", "the whole body as JSON; - reads standard input; flags win over its keys")
-	c.Flags().StringVar(&b.file, "file", "", "file of the whole body as JSON; - reads standard input")
+	c.Flags().StringVar(&b.file, "file", "", file)
 	c.MarkFlagsMutuallyExclusive("json", "file")
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 
@@ -25,12 +26,25 @@ type endpoint struct {
 	missing string            // what to do when the answer is not_found
 	empty   string            // what to say to people when a list is empty; {arg} stands for an argument
 	judges  bool              // the answer decides the exit code
+	many    *many             // how it takes many items; nil: it does not
+	extend  func(a *app, c *cobra.Command)
 	show    func(p *output.Printer, answer json.RawMessage, e endpoint) error
 }
 
 // positionalName is how an argument stands in the usage line.
 func positionalName(key string) string {
 	return strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(key, "_", "-"), ".", "-"))
+}
+
+// asking is an endpoint's command with what was said to it.
+type asking struct {
+	endpoint
+	arguments []argument
+	said      *given
+	body      bodyFlags
+	key       string
+	at, after string
+	dry       bool
 }
 
 // newEndpoint makes the cobra command of an endpoint.
@@ -50,19 +64,16 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 	if post {
 		tags = []string{"json"}
 	}
-	arguments := argumentsOf(asked.Request(), tags...)
-	said := addArguments(c, arguments, e.help)
-	var body bodyFlags
-	var key, at, after string
-	var dry bool
-	c.Args = e.positional(&body, said)
+	x := &asking{endpoint: e, arguments: argumentsOf(asked.Request(), tags...)}
+	x.said = addArguments(c, x.arguments, e.help)
+	c.Args = x.positional
 	if post {
-		body.add(c)
-		c.Flags().StringVar(&key, "idempotency-key", "", "id of this command: the same key gives the first answer again")
-		c.Flags().BoolVar(&dry, "dry-run", false, "store nothing; say what would be stored, or why it would be refused")
+		x.body.add(c, e.many)
+		c.Flags().StringVar(&x.key, "idempotency-key", "", "id of this command: the same key gives the first answer again")
+		c.Flags().BoolVar(&x.dry, "dry-run", false, "store nothing; say what would be stored, or why it would be refused")
 	} else {
-		c.Flags().StringVar(&at, "at", "", "ask as of a past position or time (48211, 2026-03-06T14:02:11Z)")
-		c.Flags().StringVar(&after, "after", "", "wait until the node has applied this position")
+		c.Flags().StringVar(&x.at, "at", "", "ask as of a past position or time (48211, 2026-03-06T14:02:11Z)")
+		c.Flags().StringVar(&x.after, "after", "", "wait until the node has applied this position")
 	}
 	c.RunE = func(c *cobra.Command, words []string) error {
 		p, err := a.printer()
@@ -73,80 +84,132 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		positional := map[string]string{}
-		for i, word := range words {
-			positional[e.args[i]] = word
+		if told, many, err := x.manyItems(a, c, client, words); many || err != nil {
+			if err != nil {
+				return e.advise(err, x.arguments)
+			}
+			return showMany(p, told, e.many, x.dry)
 		}
+		positional := x.named(words)
 		var answer json.RawMessage
 		if post {
-			base, err := body.read(a.stdin)
-			if err != nil {
-				return err
-			}
-			typed, err := said.body(base, arguments, positional)
-			if err != nil {
-				return err
-			}
-			var options []transport.CallOption
-			if dry {
-				options = append(options, transport.Dry())
-			}
-			answer, err = client.do(c.Context(), e.route, typed, append(options, transport.ID(key))...)
-			if err != nil {
-				return e.advise(err, arguments)
-			}
+			answer, err = x.command(a, c, client, positional)
 		} else {
-			for argument, text := range said.each() {
-				if _, err := argument.encode(text); err != nil {
-					return err
-				}
-				positional[argument.path[0]] = text
-			}
-			values := url.Values{}
-			for key, word := range positional {
-				values.Set(key, word)
-			}
-			set(values, "at", at)
-			set(values, "after", after)
-			if answer, err = client.ask(c.Context(), e.route, values); err != nil {
-				return e.advise(err, arguments)
-			}
+			answer, err = x.query(c, client, positional)
 		}
-		filled := e
-		for key, word := range positional {
-			filled.empty = strings.ReplaceAll(filled.empty, "{"+key+"}", word)
+		if err != nil {
+			return e.advise(err, x.arguments)
 		}
-		switch {
-		case p.Format == output.JSON && !e.judges:
-			return p.Print(output.Listing{Doc: answer}) // as it came, whatever this build knows of it
-		case dry:
-			return showDry(p, answer)
-		}
-		return e.show(p, answer, filled)
+		return x.print(p, answer, positional)
+	}
+	if e.extend != nil {
+		e.extend(a, c)
 	}
 	return c
 }
 
+// named gives positional arguments their keys.
+func (x *asking) named(words []string) map[string]string {
+	positional := map[string]string{}
+	for i, word := range words {
+		positional[x.args[i]] = word
+	}
+	return positional
+}
+
+// pairs tells whether the words name items with their leases.
+func (x *asking) pairs(words []string) bool { return x.many.named(words) && !x.said.has("lease") }
+
+// manyItems runs the command for many items; many is false when it is about one.
+func (x *asking) manyItems(a *app, c *cobra.Command, client *client, words []string) (told batched, many bool, err error) {
+	if x.many == nil {
+		return told, false, nil
+	}
+	var positional map[string]string
+	paired := x.pairs(words)
+	if !paired {
+		positional = x.named(words)
+		words = nil
+	}
+	items, closeItems, err := x.many.items(&x.body, words, a.stdin)
+	if err != nil || items == nil {
+		return told, false, errors.Join(err, closeItems())
+	}
+	defer func() { _ = closeItems() }() // only read from
+	overlay := func(item json.RawMessage) ([]byte, error) { return x.said.body(item, x.arguments, positional) }
+	told, err = a.runMany(c, x.endpoint, client, items, overlay, x.key, x.dry)
+	return told, true, err
+}
+
+// command sends a command.
+func (x *asking) command(a *app, c *cobra.Command, client *client, positional map[string]string) (json.RawMessage, error) {
+	base, err := x.body.read(a.stdin)
+	if err != nil {
+		return nil, err
+	}
+	typed, err := x.said.body(base, x.arguments, positional)
+	if err != nil {
+		return nil, err
+	}
+	var options []transport.CallOption
+	if x.dry {
+		options = append(options, transport.Dry())
+	}
+	return client.do(c.Context(), x.route, typed, append(options, transport.ID(x.key))...)
+}
+
+// query asks a query.
+func (x *asking) query(c *cobra.Command, client *client, positional map[string]string) (json.RawMessage, error) {
+	for argument, text := range x.said.each() {
+		if _, err := argument.encode(text); err != nil {
+			return nil, err
+		}
+		positional[argument.path[0]] = text
+	}
+	values := url.Values{}
+	for key, word := range positional {
+		values.Set(key, word)
+	}
+	set(values, "at", x.at)
+	set(values, "after", x.after)
+	return client.ask(c.Context(), x.route, values)
+}
+
+func (x *asking) print(p *output.Printer, answer json.RawMessage, positional map[string]string) error {
+	filled := x.endpoint
+	for key, word := range positional {
+		filled.empty = strings.ReplaceAll(filled.empty, "{"+key+"}", word)
+	}
+	switch {
+	case p.Format == output.JSON && !x.judges:
+		return p.Print(output.Listing{Doc: answer}) // as it came, whatever this build knows of it
+	case x.dry:
+		return showDry(p, answer)
+	}
+	return x.show(p, answer, filled)
+}
+
 // positional wants the arguments that are needed: as words, as flags, or in a body.
-func (e endpoint) positional(body *bodyFlags, said *given) cobra.PositionalArgs {
-	return func(c *cobra.Command, words []string) error {
-		if len(words) > len(e.args) {
-			return usagef("%s: want at most %d arguments, found %q too", c.CommandPath(), len(e.args), words[len(e.args)])
-		}
-		if body.text != "" || body.file != "" {
-			return nil
-		}
-		var missing []string
-		for i := len(words); i < e.needs; i++ {
-			if !said.has(e.args[i]) {
-				missing = append(missing, positionalName(e.args[i]))
-			}
-		}
-		if len(missing) > 0 {
-			return usagef("%s: want %s", c.CommandPath(), strings.Join(missing, " and "))
-		}
+func (x *asking) positional(c *cobra.Command, words []string) error {
+	if x.pairs(words) {
 		return nil
 	}
+	if len(words) > len(x.args) {
+		return usagef("%s: want at most %d arguments, found %q too", c.CommandPath(), len(x.args), words[len(x.args)])
+	}
+	if x.body.text != "" || x.body.file != "" {
+		return nil
+	}
+	var missing []string
+	for i := len(words); i < x.needs; i++ {
+		if !x.said.has(x.args[i]) {
+			missing = append(missing, positionalName(x.args[i]))
+		}
+	}
+	if len(missing) > 0 {
+		return usagef("%s: want %s", c.CommandPath(), strings.Join(missing, " and "))
+	}
+	return nil
 }
 
 func set(query url.Values, name, value string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -42,7 +43,8 @@ func workEndpoints() []endpoint {
   rift work add training --depends-on t-1,t-2 --requires gpu --timeout-seconds 2h
   rift work add training --task-id t-9b --replaces t-9
   rift work add selfplay --payload @job.json --idempotency-key nightly-17
-  echo '{"task_type":"selfplay"}' | rift work add --json -`,
+  echo '{"task_type":"selfplay"}' | rift work add --json -
+  rift work add --file items.jsonl --priority 80`,
 			help: map[string]string{
 				"task_id": "name of the item (default: made up)", "task_type": "what kind of work it is: selfplay, training, gauntlet, …",
 				"config_key": "board and players it is for: hex8_2p", "priority": "0 to 100, larger first",
@@ -55,6 +57,7 @@ func workEndpoints() []endpoint {
 				"pin.node_id": "the only node that may have it, for a while", "pin.until": "when any node may have it (default: the policy's while)",
 				"exclude": `nodes that may not have it: '[{"node_id":"gpu-7","until":"…"}]'`,
 			},
+			many: &many{route: "work.add_batch", taken: "added", refused: "not_added"},
 			show: showStored,
 		},
 		{
@@ -74,20 +77,27 @@ func workEndpoints() []endpoint {
 		},
 		{
 			name: "heartbeat", short: "Keep a lease alive", route: "work.heartbeat", args: lease, needs: 2,
-			example: `  rift work heartbeat t-1 3 --progress '{"games":40}'`,
-			help:    with(leaseHelp, "progress", "how far it is, JSON or @FILE"), missing: noItem, show: showStored,
+			example: `  rift work heartbeat t-1 3 --progress '{"games":40}'
+  rift work heartbeat t-1:3 t-2:1 t-3:1`,
+			help: with(leaseHelp, "progress", "how far it is, JSON or @FILE"), missing: noItem, show: showStored,
+			many: &many{route: "work.heartbeat_batch", taken: "beaten", refused: "not_beaten", pairs: true, all: true},
 		},
 		{
 			name: "complete", short: "Report an item done", route: "work.complete", args: lease, needs: 2,
 			example: `  rift work complete t-1 3 --result '{"games":200}'
-  rift work complete t-1 3 --result @result.json`,
+  rift work complete t-1 3 --result @result.json
+  rift work complete t-1:3 t-2:1 t-3:1
+  rift work complete --file results.jsonl --node-id gpu-7`,
 			help: with(leaseHelp, "result", "what came of it, JSON or @FILE"), missing: noItem, show: showStored,
+			many: &many{route: "work.complete_batch", taken: "completed", refused: "not_completed", pairs: true},
 		},
 		{
 			name: "fail", short: "Report that an attempt failed", route: "work.fail", args: lease, needs: 2,
 			example: `  rift work fail t-1 3 --error "out of memory"
-  rift work fail t-1 3 --error "no such model" --retryable=false`,
+  rift work fail t-1 3 --error "no such model" --retryable=false
+  rift work fail t-1:3 t-2:1 --error "the disk is full"`,
 			help: with(with(leaseHelp, "error", "what went wrong"), "retryable", "whether another attempt may help (default true)"), missing: noItem, show: showStored,
+			many: &many{route: "work.fail_batch", taken: "failed", refused: "not_failed", pairs: true},
 		},
 		{
 			name: "release", short: "Give an item back unfinished; no attempt is spent", route: "work.release", args: lease, needs: 2,
@@ -103,8 +113,8 @@ func workEndpoints() []endpoint {
 			name: "add-batch", short: "Queue many items, each by itself or all or nothing", route: "work.add_batch",
 			example: `  rift work add-batch --items '[{"task_type":"selfplay"},{"task_type":"training"}]'
   rift work add-batch --items @tonight.json --atomic`,
-			help: map[string]string{"items": "a list of items as `rift work add --json` takes them, JSON or @FILE", "atomic": "one that is refused refuses all"},
-			show: showBatch,
+			help:   map[string]string{"items": "a list of items as `rift work add --json` takes them, JSON or @FILE", "atomic": "one that is refused refuses all"},
+			judges: true, show: showBatch,
 		},
 		{
 			name: "cancel-batch", short: "Stop the items of a class for good", route: "work.cancel_batch",
@@ -154,7 +164,8 @@ func workEndpoints() []endpoint {
 		},
 		{
 			name: "status", short: "Show the queue in numbers", route: "work.status",
-			example: "  rift work status\n  rift work status --at 48211", show: showWorkStatus,
+			example: "  rift work status\n  rift work status --at 48211\n  rift work status --watch --type selfplay", show: showWorkStatus,
+			extend: addWatch,
 		},
 		{
 			name: "explain", short: "Say why an item is not running, or why a node gets nothing", route: "work.explain", args: []string{"task"},
@@ -204,9 +215,14 @@ func showClaimed(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	for _, item := range claimed.Items {
 		l.Rows = append(l.Rows, []any{string(item.TaskID), strconv.FormatUint(item.Lease, 10), item.TaskType, item.ConfigKey, item.Attempt, item.Deadline, item.Payload})
 	}
-	if len(claimed.Items) > 0 {
-		first := claimed.Items[0]
-		l.Below = "\nfinish with: rift work complete " + string(first.TaskID) + " " + strconv.FormatUint(first.Lease, 10)
+	switch n := len(claimed.Items); {
+	case n == 1:
+		l.Below = "\nfinish with: rift work complete " + string(claimed.Items[0].TaskID) + " " + strconv.FormatUint(claimed.Items[0].Lease, 10)
+	case n > 1:
+		l.Below = "\nfinish with: rift work complete"
+		for _, item := range claimed.Items[:min(n, 4)] {
+			l.Below += fmt.Sprintf(" %s:%d", item.TaskID, item.Lease)
+		}
 	}
 	return p.Print(l)
 }

@@ -92,7 +92,13 @@ func showBatch(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		l.Rows = append(l.Rows, []any{i, string(item.TaskID), string(item.Code), detail})
 		l.Items = append(l.Items, item)
 	}
-	return p.Print(l)
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if batch.Refused > 0 {
+		return &findings{batch.Refused, "refused item"}
+	}
+	return nil
 }
 
 func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {

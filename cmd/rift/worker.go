@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/cmd/internal/worker"
 	"github.com/ringrift/rift/domain"
 )
@@ -47,9 +41,6 @@ type workerFlags struct {
 	logLevel, logFormat             string
 }
 
-// inherited are the variables of the worker that a command gets, where they exist.
-var inherited = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
-
 func newWorker(a *app) *cobra.Command {
 	var f workerFlags
 	c := &cobra.Command{
@@ -68,6 +59,9 @@ RIFT_SIZE where the item was sized to the node: how many games to play.
 Nothing else of the worker's environment reaches it but PATH, HOME and the like,
 and what --env names.
 
+One call claims items for all free slots, one heartbeat keeps the leases of all
+items, and items that end together are reported together.
+
 Lines it prints on standard output that begin with progress: and hold JSON are
 told to the cluster with the next heartbeat; result: and JSON is the result,
 unless it leaves one in RIFT_RESULT_FILE.
@@ -80,6 +74,7 @@ nothing is reported.
 Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
 --drain-timeout is given back. A second signal kills everything.`,
 		Example: `  rift worker --node-id gpu-7 --types selfplay --capabilities gpu --slots 4 -- ./selfplay --threads 8
+  rift worker --types evaluation --parallel 50 -- ./evaluate
   rift worker --exec selfplay='python3 play.py' --exec training='./train --bf16'
   rift worker --addr 10.0.0.1:8770,10.0.0.2:8770 --token-file token --once -- ./selfplay
   rift worker --dry-run -- ./selfplay`,
@@ -87,12 +82,25 @@ Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
 		RunE: func(c *cobra.Command, argv []string) error { return a.worker(c, f, argv) },
 	}
 	addClientFlags(c)
+	f.add(c)
+	c.AddCommand(newLimiter())
+	return c
+}
+
+// add makes the flags.
+func (f *workerFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.node, "node-id", "", "name of this node (default: RIFT_NODE_ID, then the host's name)")
 	flags.StringSliceVar(&f.capabilities, "capabilities", nil, "words that items may require: gpu, h100, …")
 	flags.StringSliceVar(&f.types, "types", nil, "task types to take (default: those of --exec; any with a COMMAND)")
 	flags.StringVar(&f.facts, "facts", "", "an object of what else is known of the node, JSON or @FILE")
-	flags.IntVar(&f.slots, "slots", 1, "items to run at once")
+	flags.IntVar(&f.slots, "slots", 1, "items to run at once; --parallel is the same")
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "parallel" {
+			name = "slots"
+		}
+		return pflag.NormalizedName(name)
+	})
 	flags.StringArrayVar(&f.execs, "exec", nil, "TYPE=COMMAND for one task type, split at spaces and quotes, without a shell; repeatable")
 	flags.StringVar(&f.scratch, "scratch", "", "folder for the items' folders, of this worker alone (default: rift-worker-NODE in the system's)")
 	flags.StringVar(&f.scratchMax, "scratch-max", "100GiB", "most disk of all scratch folders, an equal share for each slot (0: no bound)")
@@ -125,8 +133,6 @@ Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
 	flags.StringVar(&f.logFormat, "log-format", "auto", "text, json or auto: text on a terminal")
 	register(c, "log-level", "debug", "info", "warn", "error")
 	register(c, "log-format", "auto", "text", "json")
-	c.AddCommand(newLimiter())
-	return c
 }
 
 // newLimiter is how a worker sets limits before a command begins.
@@ -206,167 +212,6 @@ func killOnSecond(signals <-chan os.Signal, kill chan<- struct{}, ended <-chan s
 		}
 	}
 	close(kill)
-}
-
-func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logger *slog.Logger) (worker.Config, error) {
-	w := worker.Config{
-		Capabilities: f.capabilities, Types: f.types, Slots: f.slots, Commands: map[string][]string{}, Logger: logger,
-		Grace: f.grace, StalledAfter: f.stalledAfter, FailStalled: f.failStalled, ItemTimeout: f.itemTimeout, OrphanGrace: f.orphan,
-		DrainTimeout: f.drain, ReportTimeout: f.report, Poll: f.poll, Beat: f.beat,
-		ReleaseCodes: f.releaseCodes, FatalCodes: f.fatal, Inline: 16 << 10, Once: f.once, MaxItems: f.maxItems,
-		Limits: worker.Limits{Processes: f.processes, Files: f.files, CPU: f.cpu},
-	}
-	name, err := a.workerName(f.node)
-	if err != nil {
-		return w, err
-	}
-	w.Node = domain.NodeID(name)
-	if w.Folder = f.scratch; w.Folder == "" {
-		w.Folder = filepath.Join(os.TempDir(), "rift-worker-"+name)
-	}
-	if len(argv) > 0 {
-		w.Commands[""] = argv
-	}
-	for _, text := range f.execs {
-		taskType, command, found := strings.Cut(text, "=")
-		if !found || taskType == "" {
-			return w, usagef("--exec: want TYPE=COMMAND, found %q", text)
-		}
-		if w.Commands[taskType] != nil {
-			return w, usagef("--exec: want one command for %s, found two", taskType)
-		}
-		words, err := worker.SplitCommand(command)
-		if err != nil {
-			return w, err
-		}
-		w.Commands[taskType] = words
-		if len(f.types) == 0 && len(argv) == 0 {
-			w.Types = append(w.Types, taskType)
-		}
-	}
-	if w.Env, err = a.workerEnv(f.env); err != nil {
-		return w, err
-	}
-	if w.RunAs, err = parseUser(f.runAs); err != nil {
-		return w, err
-	}
-	if f.gpu != "" {
-		if w.GPU, err = worker.SplitCommand(f.gpu); err != nil {
-			return w, err
-		}
-	}
-	if w.Facts, err = workerFacts(f.facts, f.slots); err != nil {
-		return w, err
-	}
-	sizes := []struct {
-		flag, text string
-		into       func(int64)
-	}{
-		{"tail", f.tail, func(n int64) { w.Tail = int(n) }},
-		{"max-result", f.result, func(n int64) { w.MaxResult = int(n) }},
-		{"max-output", f.output, func(n int64) { w.MaxOutput = n }},
-		{"scratch-max", f.scratchMax, func(n int64) { w.ScratchMax = n }},
-		{"limit-memory", f.memory, func(n int64) { w.Limits.Memory = uint64(n) }},
-		{"limit-file-size", f.fileSize, func(n int64) { w.Limits.FileSize = uint64(n) }},
-	}
-	for _, size := range sizes {
-		if size.text == "" {
-			continue
-		}
-		n, err := config.ParseSize(size.text)
-		if err != nil || n < 0 {
-			return w, usagef("--%s: want a size such as 512 or 1MiB, found %q", size.flag, size.text)
-		}
-		size.into(int64(n))
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return w, domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
-	}
-	w.Limiter = []string{self, "worker", "exec-limited"}
-	settings, err := config.LoadClient(c.Flags(), a.getenv)
-	if err != nil {
-		return w, err
-	}
-	token, err := readToken(settings.TokenFile)
-	if err != nil {
-		return w, err
-	}
-	w.Cluster, err = worker.NewCluster(worker.ClusterConfig{
-		Addresses: settings.Addresses(), Token: token, Actor: name, Timeout: settings.Timeout, Routes: wiring.Routes(), Logger: logger,
-	})
-	return w, err
-}
-
-func (a *app) workerName(flag string) (string, error) {
-	if flag != "" {
-		return flag, nil
-	}
-	if name := a.getenv("RIFT_NODE_ID"); name != "" {
-		return name, nil
-	}
-	name, err := os.Hostname()
-	if err != nil {
-		return "", hinted(domain.Errorf(domain.Invalid, "this host's name: %w", err), "name the node with --node-id")
-	}
-	return name, nil
-}
-
-// workerEnv is what commands get of this process's environment.
-func (a *app) workerEnv(named []string) ([]string, error) {
-	var env []string
-	for _, name := range inherited {
-		if value := a.getenv(name); value != "" {
-			env = append(env, name+"="+value)
-		}
-	}
-	for _, text := range named {
-		name, _, given := strings.Cut(text, "=")
-		if name == "" || strings.HasPrefix(name, "RIFT_") || strings.ContainsRune(text, 0) {
-			return nil, usagef("--env: want NAME or NAME=VALUE, and none that begins with RIFT_; found %q", text)
-		}
-		if !given {
-			text = name + "=" + a.getenv(name)
-		}
-		env = slices.DeleteFunc(env, func(known string) bool { return strings.HasPrefix(known, name+"=") })
-		env = append(env, text)
-	}
-	return env, nil
-}
-
-func parseUser(text string) (*worker.User, error) {
-	if text == "" {
-		return nil, nil
-	}
-	uid, gid, found := strings.Cut(text, ":")
-	user, err := strconv.ParseUint(uid, 10, 32)
-	group, err2 := strconv.ParseUint(gid, 10, 32)
-	if err = errors.Join(err, err2); err != nil || !found {
-		return nil, usagef("--run-as: want UID:GID in numbers, found %q", text)
-	}
-	return &worker.User{UID: uint32(user), GID: uint32(group)}, nil
-}
-
-// workerFacts are what can be told of the machine, and over it what was given.
-func workerFacts(given string, slots int) (json.RawMessage, error) {
-	facts := map[string]any{"os": runtime.GOOS, "arch": runtime.GOARCH, "cpus": runtime.NumCPU(), "slots": slots}
-	if gib := worker.MemoryGiB(); gib > 0 {
-		facts["memory_gb"] = float64(int(gib*10)) / 10
-	}
-	if given != "" {
-		text, err := readJSON("--facts", given)
-		if err != nil {
-			return nil, err
-		}
-		var more map[string]any
-		if err := json.Unmarshal(text, &more); err != nil || more == nil {
-			return nil, usagef("--facts: want a JSON object, found %.60q", text)
-		}
-		for key, value := range more {
-			facts[key] = value
-		}
-	}
-	return json.Marshal(facts)
 }
 
 func showPlanned(p *output.Printer, planned []worker.Planned) error {

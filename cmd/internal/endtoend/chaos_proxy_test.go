@@ -80,8 +80,10 @@ func (w *witness) answered(o order, a answer, at time.Time) {
 	if e := w.ledger.entries[o.key]; e != nil {
 		e.answers = append(e.answers, a)
 	}
-	if a.Code == domain.StaleLease {
-		w.stale++
+	for _, one := range append(a.Items[:len(a.Items):len(a.Items)], lease{Code: a.Code}) {
+		if one.Code == domain.StaleLease {
+			w.stale++
+		}
 	}
 	if _, again := w.told[o.key]; !again {
 		w.told[o.key], w.ended[o.key] = a, at.UnixNano()
@@ -114,26 +116,30 @@ func (w *witness) history() []porcupine.Operation {
 		if !isWork || verb == "claim" && !a.ok() {
 			continue // a claim that lost every race changed nothing
 		}
-		add := func(in asked, out told) {
-			in.verb, in.returned, out.code = verb, w.ended[key], a.Code
+		add := func(item domain.TaskID, under uint64, out told) {
+			in := asked{verb: strings.TrimSuffix(verb, "_batch"), item: item, lease: under, returned: w.ended[key]}
 			history = append(history, porcupine.Operation{ClientId: w.client[key], Input: in, Call: w.first[key], Output: out, Return: w.ended[key]})
 		}
 		if verb == "claim" {
 			for _, item := range a.Items {
-				add(asked{item: item.TaskID}, told{lease: item.Lease, deadline: item.Deadline.UnixNano()})
+				add(item.TaskID, 0, told{lease: item.Lease, deadline: nanos(item.Deadline)})
 			}
 			continue
 		}
-		var named lease
-		if err := json.Unmarshal([]byte(o.body), &named); err != nil {
-			w.errors = append(w.errors, fmt.Errorf("%s %s: %w", o.path, o.body, err))
+		var named struct {
+			lease
+			Items []lease `json:"items"`
+		}
+		if err := json.Unmarshal([]byte(o.body), &named); err != nil || len(named.Items) != len(a.Items) {
+			w.errors = append(w.errors, fmt.Errorf("%s %s: %v, %d answers", o.path, o.body, err, len(a.Items)))
 			continue
 		}
-		out := told{cancel: a.Cancel}
-		if !a.Deadline.IsZero() {
-			out.deadline = a.Deadline.UnixNano()
+		if len(named.Items) == 0 {
+			add(named.TaskID, named.Lease, told{code: a.Code, cancel: a.Cancel, deadline: nanos(a.Deadline)})
 		}
-		add(asked{item: named.TaskID, lease: named.Lease}, out)
+		for i, one := range a.Items {
+			add(named.Items[i].TaskID, named.Items[i].Lease, told{code: one.Code, cancel: one.Cancel, deadline: nanos(one.Deadline)})
+		}
 	}
 	return history
 }

@@ -150,6 +150,9 @@ func (c *chaos) haunt(n int) {
 	var old []lease
 	last := map[domain.TaskID]uint64{}
 	for _, key := range c.witness.order {
+		if c.witness.ledger.entries[key].path != "/work/claim" {
+			continue
+		}
 		for _, item := range c.witness.told[key].Items {
 			last[item.TaskID] = max(last[item.TaskID], item.Lease)
 			old = append(old, item)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -58,7 +59,7 @@ func (l *load) client(ctx context.Context, number int) {
 		case drawn < 28:
 			o.path, o.body = "/work/add", fmt.Sprintf(`{"task_id":"i-%s","task_type":"selfplay","priority":%d,"payload":{"games":%d}}`, o.key, random.IntN(100), n)
 		case drawn < 52:
-			o.path, o.body = "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":1}`, number)
+			o.path, o.body = "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":%d}`, number, 1+random.IntN(3))
 		case drawn < 60:
 			o.path, o.body = "/events", fmt.Sprintf(`{"type":"QUALITY_DEGRADED","payload":{"config_key":"hex8_%dp","quality_score":0.5,"threshold":0.7}}`, 2+random.IntN(3))
 		case drawn < 68:
@@ -69,8 +70,10 @@ func (l *load) client(ctx context.Context, number int) {
 			o.path, o.body = "/work/complete", fmt.Sprintf(`{%s,"result":{"wins":%d}}`, report, n)
 		case drawn < 94:
 			o.path, o.body = "/work/fail", "{"+report+`,"error":"out of memory"}`
-		case drawn < 97:
+		case drawn < 96:
 			o.path, o.body = "/work/release", "{"+report+"}"
+		case drawn < 99:
+			o.path, o.body = batchOf(random, held)
 		default: // a ghost of an earlier attempt
 			o.path, o.body = "/work/complete", fmt.Sprintf(`{"task_id":%q,"lease":%d}`, mine.TaskID, mine.Lease+7)
 		}
@@ -79,11 +82,26 @@ func (l *load) client(ctx context.Context, number int) {
 			return
 		}
 		l.settled.Add(1)
-		held = append(held, a.Items...)
-		if len(held) > 8 {
-			held = held[1:] // a lease to expire
+		if o.path == "/work/claim" {
+			held = append(held, a.Items...)
 		}
+		held = held[max(0, len(held)-8):] // the others' leases expire
 	}
+}
+
+// batchOf is one call about all leases that a client holds, the last of them
+// twice.
+func batchOf(random *rand.Rand, held []lease) (path, body string) {
+	verb := []string{"heartbeat", "complete", "fail"}[random.IntN(3)]
+	more := ""
+	if verb == "fail" {
+		more = `,"error":"out of memory"`
+	}
+	var items []string
+	for _, one := range append(held[:len(held):len(held)], held[len(held)-1]) {
+		items = append(items, fmt.Sprintf(`{"task_id":%q,"lease":%d%s}`, one.TaskID, one.Lease, more))
+	}
+	return "/work/" + verb + "_batch", `{"items":[` + strings.Join(items, ",") + `]}`
 }
 
 // unexpected lists the answers that a client of a healthy node does not get.

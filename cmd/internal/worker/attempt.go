@@ -116,16 +116,12 @@ func (a *attempt) begin(until time.Time) (time.Time, error) {
 
 // watch drives the supervisor until the command has ended and nothing of it is left.
 func (a *attempt) watch(guest child, folder string) exit {
-	calls, cancelCalls := context.WithCancel(a.reports)
 	lease := a.beats.hold(a)
+	defer a.beats.let(lease)
 	timer := time.NewTimer(0)
-	full, stopMeasuring := a.watchDisk(calls, folder)
-	defer func() {
-		timer.Stop()
-		a.beats.let(lease)
-		cancelCalls()
-		stopMeasuring()
-	}()
+	defer timer.Stop()
+	full, stopMeasuring := a.watchDisk(a.reports, folder)
+	defer stopMeasuring()
 	flood, drain, cutOff := a.said.flood, a.drainCut, a.cutOff
 	wasSilent := false
 	for {

@@ -34,8 +34,9 @@ func newWork(a *app) *cobra.Command {
   rift work explain --task t-1`, workEndpoints())
 }
 
-func workEndpoints() []endpoint {
-	lease := []string{"task_id", "lease"}
+func workEndpoints() []endpoint { return slices.Concat(workCommands(), workReports(), workQueries()) }
+
+func workCommands() []endpoint {
 	return []endpoint{
 		{
 			name: "add", short: "Queue an item", route: "work.add", args: []string{"task_type"}, needs: 1,
@@ -60,6 +61,35 @@ func workEndpoints() []endpoint {
 			many: &many{route: "work.add_batch", taken: "added", refused: "not_added"},
 			show: showStored,
 		},
+		{
+			name: "cancel", short: "Stop an item for good", route: "work.cancel", args: []string{"task_id"}, needs: 1,
+			example: `  rift work cancel t-1 --reason "wrong model"`,
+			help:    map[string]string{"task_id": "the item", "reason": "why"}, missing: noItem, show: showStored,
+		},
+		{
+			name: "add-batch", short: "Queue many items, each by itself or all or nothing", route: "work.add_batch",
+			example: `  rift work add-batch --items '[{"task_type":"selfplay"},{"task_type":"training"}]'
+  rift work add-batch --items @tonight.json --atomic`,
+			help:   map[string]string{"items": "a list of items as `rift work add --json` takes them, JSON or @FILE", "atomic": "one that is refused refuses all"},
+			judges: true, show: showBatch,
+		},
+		{
+			name: "cancel-batch", short: "Stop the items of a class for good", route: "work.cancel_batch",
+			example: `  rift work cancel-batch --task-type tournament --config-key hex8_2p --reason "wrong model" --dry-run
+  rift work cancel-batch --batch nightly-17`,
+			help: map[string]string{
+				"task_type": "only this type of work", "config_key": "only of this config", "state": "only these: blocked, queued, waiting, leased, running",
+				"batch": "only those that one command added together", "reason": "why", "limit": "most items to cancel (default: as many as one command may)",
+			},
+			show: showStored,
+		},
+	}
+}
+
+// workReports is what a worker says.
+func workReports() []endpoint {
+	lease := []string{"task_id", "lease"}
+	return []endpoint{
 		{
 			name: "claim", short: "Take items for a node", route: "work.claim", args: []string{"node_id"}, needs: 1,
 			example: `  rift work claim gpu-7
@@ -104,28 +134,11 @@ func workEndpoints() []endpoint {
 			example: `  rift work release t-1 3 --reason "node is shutting down"`,
 			help:    with(leaseHelp, "reason", "why"), missing: noItem, show: showStored,
 		},
-		{
-			name: "cancel", short: "Stop an item for good", route: "work.cancel", args: []string{"task_id"}, needs: 1,
-			example: `  rift work cancel t-1 --reason "wrong model"`,
-			help:    map[string]string{"task_id": "the item", "reason": "why"}, missing: noItem, show: showStored,
-		},
-		{
-			name: "add-batch", short: "Queue many items, each by itself or all or nothing", route: "work.add_batch",
-			example: `  rift work add-batch --items '[{"task_type":"selfplay"},{"task_type":"training"}]'
-  rift work add-batch --items @tonight.json --atomic`,
-			help:   map[string]string{"items": "a list of items as `rift work add --json` takes them, JSON or @FILE", "atomic": "one that is refused refuses all"},
-			judges: true, show: showBatch,
-		},
-		{
-			name: "cancel-batch", short: "Stop the items of a class for good", route: "work.cancel_batch",
-			example: `  rift work cancel-batch --task-type tournament --config-key hex8_2p --reason "wrong model" --dry-run
-  rift work cancel-batch --batch nightly-17`,
-			help: map[string]string{
-				"task_type": "only this type of work", "config_key": "only of this config", "state": "only these: blocked, queued, waiting, leased, running",
-				"batch": "only those that one command added together", "reason": "why", "limit": "most items to cancel (default: as many as one command may)",
-			},
-			show: showStored,
-		},
+	}
+}
+
+func workQueries() []endpoint {
+	return []endpoint{
 		{
 			name: "depths", short: "Show how many items are on their way, beside the targets", route: "work.depths",
 			example: "  rift work depths --type selfplay\n  rift work depths --config-key hex8_2p -o csv",

@@ -72,26 +72,8 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 	if w.Facts, err = workerFacts(f.facts, f.slots); err != nil {
 		return w, err
 	}
-	sizes := []struct {
-		flag, text string
-		into       func(int64)
-	}{
-		{"tail", f.tail, func(n int64) { w.Tail = int(n) }},
-		{"max-result", f.result, func(n int64) { w.MaxResult = int(n) }},
-		{"max-output", f.output, func(n int64) { w.MaxOutput = n }},
-		{"scratch-max", f.scratchMax, func(n int64) { w.ScratchMax = n }},
-		{"limit-memory", f.memory, func(n int64) { w.Limits.Memory = uint64(n) }},
-		{"limit-file-size", f.fileSize, func(n int64) { w.Limits.FileSize = uint64(n) }},
-	}
-	for _, size := range sizes {
-		if size.text == "" {
-			continue
-		}
-		n, err := config.ParseSize(size.text)
-		if err != nil || n < 0 {
-			return w, usagef("--%s: want a size such as 512 or 1MiB, found %q", size.flag, size.text)
-		}
-		size.into(int64(n))
+	if err := f.sizes(&w); err != nil {
+		return w, err
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -110,6 +92,32 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 		Addresses: settings.Addresses(), Token: token, Actor: name, Timeout: settings.Timeout, Routes: wiring.Routes(), Logger: logger,
 	})
 	return w, err
+}
+
+// sizes reads the flags that are sizes.
+func (f workerFlags) sizes(w *worker.Config) error {
+	sizes := []struct {
+		flag, text string
+		into       func(int64)
+	}{
+		{"tail", f.tail, func(n int64) { w.Tail = int(n) }},
+		{"max-result", f.result, func(n int64) { w.MaxResult = int(n) }},
+		{"max-output", f.output, func(n int64) { w.MaxOutput = n }},
+		{"scratch-max", f.scratchMax, func(n int64) { w.ScratchMax = n }},
+		{"limit-memory", f.memory, func(n int64) { w.Limits.Memory = uint64(n) }},
+		{"limit-file-size", f.fileSize, func(n int64) { w.Limits.FileSize = uint64(n) }},
+	}
+	for _, size := range sizes {
+		if size.text == "" {
+			continue
+		}
+		n, err := config.ParseSize(size.text)
+		if err != nil || n < 0 {
+			return usagef("--%s: want a size such as 512 or 1MiB, found %q", size.flag, size.text)
+		}
+		size.into(int64(n))
+	}
+	return nil
 }
 
 func (a *app) workerName(flag string) (string, error) {

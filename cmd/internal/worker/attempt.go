@@ -30,7 +30,7 @@ type attempt struct {
 	item   claimed
 	report commands.Report
 	sup    *supervisor
-	said   *speech
+	said   *commandOutput
 }
 
 // run does everything about one item and gives what became of it.
@@ -58,7 +58,7 @@ func (w *worker) run(item claimed) ending {
 	if item.TimeoutSeconds > 0 {
 		known = claimedAt.Add(item.TimeoutSeconds.Duration())
 	}
-	folder, err := w.furnish(item)
+	folder, err := w.prepare(item)
 	if err != nil {
 		logger.Error("no room for the item", "error", err)
 		return a.send(verdict{verb: release, reason: err.Error()}, nil)
@@ -68,20 +68,20 @@ func (w *worker) run(item claimed) ending {
 			logger.Error("scratch folder stays", "folder", folder, "error", err)
 		}
 	}()
-	a.said = newSpeech(time.Now, w.Tail, w.MaxResult, w.MaxOutput)
+	a.said = newCommandOutput(time.Now, w.Tail, w.MaxResult, w.MaxOutput)
 	a.sup = supervise(w.rules(), w.random, time.Now(), until, known)
 	deadline := a.sup.limitAt()
 	if deadline.IsZero() {
 		deadline = item.Deadline
 	}
 	j := job{argv: w.limited(argv), env: w.environment(item, folder, deadline), folder: folder, stdin: folder + "/" + itemFile, runAs: w.RunAs, said: a.said}
-	guest, err := w.start(j)
+	process, err := w.start(j)
 	if err != nil {
 		logger.Error("the command could not be run", "error", err)
 		return a.send(a.sup.verdict(time.Now(), exit{err: err}, false), nil)
 	}
-	logger.Info("began", "attempt", item.Attempt, "pid", guest.pid(), "config", item.ConfigKey)
-	ended := a.watch(guest, folder)
+	logger.Info("began", "attempt", item.Attempt, "pid", process.pid(), "config", item.ConfigKey)
+	ended := a.watch(process, folder)
 	a.said.end()
 	lasted := time.Since(a.sup.began)
 	result, outcome := a.outcome(ended, folder)
@@ -115,9 +115,9 @@ func (a *attempt) begin(until time.Time) (time.Time, error) {
 }
 
 // watch drives the supervisor until the command has ended and nothing of it is left.
-func (a *attempt) watch(guest child, folder string) exit {
-	lease := a.beats.hold(a)
-	defer a.beats.let(lease)
+func (a *attempt) watch(process child, folder string) exit {
+	lease := a.beats.join(a)
+	defer a.beats.leave(lease)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	full, stopMeasuring := a.watchDisk(a.reports, folder)
@@ -135,11 +135,11 @@ func (a *attempt) watch(guest child, folder string) exit {
 		}
 		do := a.sup.at(now)
 		if do.term {
-			guest.signal(unix.SIGTERM)
-			guest.signal(unix.SIGCONT) // a stopped process hears it too
+			process.signal(unix.SIGTERM)
+			process.signal(unix.SIGCONT) // a stopped process hears it too
 		}
 		if do.kill {
-			guest.signal(unix.SIGKILL)
+			process.signal(unix.SIGKILL)
 		}
 		a.beats.plan(lease, a.sup.early())
 		if do.beat {
@@ -151,8 +151,8 @@ func (a *attempt) watch(guest child, folder string) exit {
 			timer.Reset(max(0, wake.Sub(now)))
 		}
 		select {
-		case <-guest.exited():
-			return guest.end()
+		case <-process.exited():
+			return process.end()
 		case answer := <-lease.answers:
 			a.beats.taken(lease)
 			a.answered(answer)

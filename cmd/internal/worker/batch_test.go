@@ -23,33 +23,33 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// crowd is a cluster for many items at once, on the clock of a test.
-type crowd struct {
+// fakeCluster is a cluster for many items at once, on the clock of a test.
+type fakeCluster struct {
 	t     *testing.T
 	began time.Time
 	lease time.Duration
-	short map[domain.TaskID]time.Duration      // leases of items that have another
-	slow  time.Duration                        // that every call takes
-	whole func(asked string, items int) error  // what is wrong with a call
-	each  func(commands.Report) *domain.Error  // what is wrong with a report
-	tells func(commands.Report, *crowdAnswers) // what else a heartbeat is told
+	short map[domain.TaskID]time.Duration     // leases of items that have another
+	slow  time.Duration                       // that every call takes
+	whole func(asked string, items int) error // what is wrong with a call
+	each  func(commands.Report) *domain.Error // what is wrong with a report
+	tells func(commands.Report, *fakeAnswer)  // what else a heartbeat is told
 
 	mu    sync.Mutex
-	calls []crowdCall
+	calls []fakeCall
 	ends  map[domain.TaskID]string // what was reported of an item, and taken
 	beats map[domain.TaskID][]time.Duration
 }
 
-// crowdCall is a call that came.
-type crowdCall struct {
+// fakeCall is a call that came.
+type fakeCall struct {
 	at    time.Duration
 	asked string
 	key   string
 	tasks []domain.TaskID
 }
 
-// crowdAnswers is the answer to one report.
-type crowdAnswers struct {
+// fakeAnswer is the answer to one report.
+type fakeAnswer struct {
 	TaskID   domain.TaskID  `json:"task_id"`
 	Code     domain.Code    `json:"code,omitempty"`
 	Detail   string         `json:"detail,omitempty"`
@@ -59,20 +59,20 @@ type crowdAnswers struct {
 	Release  bool           `json:"release"`
 }
 
-func newCrowd(t *testing.T) *crowd {
-	return &crowd{t: t, began: time.Now(), lease: time.Minute, ends: map[domain.TaskID]string{}, beats: map[domain.TaskID][]time.Duration{}}
+func newFakeCluster(t *testing.T) *fakeCluster {
+	return &fakeCluster{t: t, began: time.Now(), lease: time.Minute, ends: map[domain.TaskID]string{}, beats: map[domain.TaskID][]time.Duration{}}
 }
 
-func (c *crowd) leaseOf(task domain.TaskID) time.Duration {
+func (c *fakeCluster) leaseOf(task domain.TaskID) time.Duration {
 	if short, ok := c.short[task]; ok {
 		return short
 	}
 	return c.lease
 }
 
-func (c *crowd) ours(theirs time.Time) time.Time { return theirs }
+func (c *fakeCluster) ours(theirs time.Time) time.Time { return theirs }
 
-func (c *crowd) do(_ context.Context, command domain.Command, key string, _ ...transport.CallOption) (transport.Receipt, error) {
+func (c *fakeCluster) do(_ context.Context, command domain.Command, key string, _ ...transport.CallOption) (transport.Receipt, error) {
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +104,7 @@ func (c *crowd) do(_ context.Context, command domain.Command, key string, _ ...t
 	default:
 		c.t.Errorf("found a call of %T", command)
 	}
-	call := crowdCall{at: time.Since(c.began), asked: command.CommandType(), key: key}
+	call := fakeCall{at: time.Since(c.began), asked: command.CommandType(), key: key}
 	for _, report := range reports {
 		call.tasks = append(call.tasks, report.TaskID)
 	}
@@ -114,9 +114,9 @@ func (c *crowd) do(_ context.Context, command domain.Command, key string, _ ...t
 			return transport.Receipt{}, err
 		}
 	}
-	var items []crowdAnswers
+	var items []fakeAnswer
 	for _, report := range reports {
-		one := crowdAnswers{TaskID: report.TaskID}
+		one := fakeAnswer{TaskID: report.TaskID}
 		var wrong *domain.Error
 		if c.each != nil && verb != "work.start" {
 			wrong = c.each(report)
@@ -148,7 +148,7 @@ func (c *crowd) do(_ context.Context, command domain.Command, key string, _ ...t
 	return transport.Receipt{Body: body}, err
 }
 
-func (c *crowd) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
+func (c *fakeCluster) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
 	failed = sync.OnceFunc(failed)
 	for {
 		receipt, err := c.do(ctx, command, key)
@@ -163,23 +163,23 @@ func (c *crowd) insist(ctx context.Context, command domain.Command, key string, 
 }
 
 // asked lists the calls of a kind.
-func (c *crowd) asked(kind string) []crowdCall {
+func (c *fakeCluster) asked(kind string) []fakeCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(c.calls), func(call crowdCall) bool { return call.asked != kind })
+	return slices.DeleteFunc(slices.Clone(c.calls), func(call fakeCall) bool { return call.asked != kind })
 }
 
-// brief is a command that ends by itself, or when it is told to.
-type brief struct {
+// fakeCommand is a command that ends by itself, or when it is told to.
+type fakeCommand struct {
 	over chan struct{}
 	once sync.Once
 	how  exit
 }
 
-func (b *brief) pid() int                { return 1 }
-func (b *brief) exited() <-chan struct{} { return b.over }
-func (b *brief) end() exit               { return b.how }
-func (b *brief) signal(signal unix.Signal) {
+func (b *fakeCommand) pid() int                { return 1 }
+func (b *fakeCommand) exited() <-chan struct{} { return b.over }
+func (b *fakeCommand) end() exit               { return b.how }
+func (b *fakeCommand) signal(signal unix.Signal) {
 	b.once.Do(func() {
 		b.how.signal = unix.SignalName(signal)
 		close(b.over)
@@ -187,7 +187,7 @@ func (b *brief) signal(signal unix.Signal) {
 }
 
 // work runs items that begin and last as told, and gives what became of each.
-func (c *crowd) work(items int, begins, lasts func(i int) time.Duration, change func(*worker)) []ending {
+func (c *fakeCluster) work(items int, begins, lasts func(i int) time.Duration, change func(*worker)) []ending {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -199,7 +199,7 @@ func (c *crowd) work(items int, begins, lasts func(i int) time.Duration, change 
 				break
 			}
 		}
-		b := &brief{over: make(chan struct{}), how: exit{started: true}}
+		b := &fakeCommand{over: make(chan struct{}), how: exit{started: true}}
 		time.AfterFunc(lasts(i), func() { b.once.Do(func() { close(b.over) }) })
 		return b, nil
 	}
@@ -232,7 +232,7 @@ func at(d time.Duration) func(int) time.Duration { return func(int) time.Duratio
 // item beats more often than need be.
 func TestManyItemsBeatInOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newFakeCluster(t)
 		begins := make([]time.Duration, 50)
 		for i := range begins {
 			begins[i] = rand.N(2 * c.lease)
@@ -267,7 +267,7 @@ func TestManyItemsBeatInOneCall(t *testing.T) {
 // An item whose lease is short does not make the others beat as often as it does.
 func TestAShortLeaseHurriesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newFakeCluster(t)
 		c.short = map[domain.TaskID]time.Duration{"t0": 6 * time.Second}
 		c.work(5, at(0), at(10*time.Minute+time.Second), func(w *worker) { w.random = steady })
 		if often, seldom := len(c.beats["t0"]), len(c.beats["t1"]); often < 295 || seldom > 60 || seldom < 30 {
@@ -279,7 +279,7 @@ func TestAShortLeaseHurriesNobody(t *testing.T) {
 // Each item of a heartbeat hears what is meant for it.
 func TestAnswersOfABatchOfHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newFakeCluster(t)
 		c.each = func(r commands.Report) *domain.Error {
 			switch {
 			case r.TaskID == "t1":
@@ -289,7 +289,7 @@ func TestAnswersOfABatchOfHeartbeats(t *testing.T) {
 			}
 			return nil
 		}
-		c.tells = func(r commands.Report, told *crowdAnswers) {
+		c.tells = func(r commands.Report, told *fakeAnswer) {
 			told.Cancel = r.TaskID == "t3" && time.Since(c.began) > 10*time.Second
 			told.Release = r.TaskID == "t4" && time.Since(c.began) > 10*time.Second
 		}
@@ -306,7 +306,7 @@ func TestAnswersOfABatchOfHeartbeats(t *testing.T) {
 // An end is reported at once, and what ends meanwhile goes together after it.
 func TestEndsGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newFakeCluster(t)
 		c.slow = time.Second
 		ended := c.work(10, at(0), func(i int) time.Duration {
 			return time.Duration(i) * 100 * time.Millisecond
@@ -325,7 +325,7 @@ func TestEndsGoTogether(t *testing.T) {
 // nothing that ends after it.
 func TestAnUnansweredBatchIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newFakeCluster(t)
 		c.slow = 100 * time.Millisecond
 		failures := 0
 		c.whole = func(asked string, _ int) error {
@@ -361,7 +361,7 @@ func TestAnUnansweredBatchIsRepeated(t *testing.T) {
 // alone, and a smaller limit of the policy is met.
 func TestARefusedBatchGoesInHalves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newFakeCluster(t)
 		c.slow = time.Second
 		c.whole = func(asked string, items int) error {
 			if strings.HasSuffix(asked, "_batch") && items > 3 {
@@ -381,8 +381,8 @@ func TestARefusedBatchGoesInHalves(t *testing.T) {
 				t.Errorf("t%d: found %d, want %d", i, e, want)
 			}
 		}
-		for _, calls := range [][]crowdCall{c.asked("work.heartbeat_batch"), c.asked("work.complete_batch")} {
-			if len(calls) == 0 || !slices.ContainsFunc(calls, func(call crowdCall) bool { return len(call.tasks) == 3 }) {
+		for _, calls := range [][]fakeCall{c.asked("work.heartbeat_batch"), c.asked("work.complete_batch")} {
+			if len(calls) == 0 || !slices.ContainsFunc(calls, func(call fakeCall) bool { return len(call.tasks) == 3 }) {
 				t.Errorf("found %+v, want batches of 3 too", calls)
 			}
 		}

@@ -2,7 +2,7 @@
 // machine can do, runs a command per item, keeps the lease alive while the
 // command works, and reports what came of it.
 //
-// An item's command is a guest that is not trusted: it gets its argv without a
+// An item's command is not trusted: it gets its argv without a
 // shell, a short list of variables, a folder of its own and a process group of
 // its own. Whatever it prints is bounded, and whatever it leaves behind is
 // killed and removed. The worker never reports on a lease that it lost, never

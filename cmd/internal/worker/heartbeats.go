@@ -38,7 +38,7 @@ type beat struct {
 	err             error
 }
 
-func (h *heartbeats) hold(a *attempt) *heldLease {
+func (h *heartbeats) join(a *attempt) *heldLease {
 	l := &heldLease{attempt: a, answers: make(chan beat, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,9 +46,9 @@ func (h *heartbeats) hold(a *attempt) *heldLease {
 	return l
 }
 
-// let ends the heartbeats of an item. One that is under way still arrives; the
+// leave ends the heartbeats of an item. One that is under way still arrives; the
 // answer is nobody's.
-func (h *heartbeats) let(l *heldLease) {
+func (h *heartbeats) leave(l *heldLease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.held = slices.DeleteFunc(h.held, func(other *heldLease) bool { return other == l })

@@ -77,9 +77,9 @@ const (
 // maxProgress bounds one report of progress.
 const maxProgress = 16 << 10
 
-// speech is what a command says: the last of each stream, its progress and its
+// commandOutput is what a command says: the last of each stream, its progress and its
 // result. It is written to by the readers of both streams and read by the driver.
-type speech struct {
+type commandOutput struct {
 	now       func() time.Time
 	maxResult int
 	maxOutput int64
@@ -99,14 +99,14 @@ type speech struct {
 	tooLarge int // bytes of a result that is too large
 }
 
-func newSpeech(now func() time.Time, tailSize, maxResult int, maxOutput int64) *speech {
-	return &speech{now: now, maxResult: maxResult, maxOutput: maxOutput, flood: make(chan struct{}), out: newTail(tailSize), err: newTail(tailSize), last: now()}
+func newCommandOutput(now func() time.Time, tailSize, maxResult int, maxOutput int64) *commandOutput {
+	return &commandOutput{now: now, maxResult: maxResult, maxOutput: maxOutput, flood: make(chan struct{}), out: newTail(tailSize), err: newTail(tailSize), last: now()}
 }
 
 // stdout and stderr are the two sides that are written to.
 type (
-	stdout struct{ *speech }
-	stderr struct{ *speech }
+	stdout struct{ *commandOutput }
+	stderr struct{ *commandOutput }
 )
 
 func (s stdout) Write(p []byte) (int, error) {
@@ -131,7 +131,7 @@ func (s stderr) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *speech) heard(t *tail, p []byte) {
+func (s *commandOutput) heard(t *tail, p []byte) {
 	t.write(p)
 	s.last = s.now()
 	if !s.flooded && s.maxOutput > 0 && s.out.total+s.err.total > s.maxOutput {
@@ -141,7 +141,7 @@ func (s *speech) heard(t *tail, p []byte) {
 }
 
 // extend adds to the line as far as it may have a meaning.
-func (s *speech) extend(part []byte) {
+func (s *commandOutput) extend(part []byte) {
 	if s.overlong {
 		return
 	}
@@ -154,7 +154,7 @@ func (s *speech) extend(part []byte) {
 }
 
 // bound is how long the line may become: as long as what its first word announces.
-func (s *speech) bound(part []byte) int {
+func (s *commandOutput) bound(part []byte) int {
 	begin := s.line
 	if len(begin) < len(progressWord) {
 		begin = append(bytes.Clone(begin), part[:min(len(part), len(progressWord)-len(begin))]...)
@@ -168,7 +168,7 @@ func (s *speech) bound(part []byte) int {
 	return len(progressWord)
 }
 
-func (s *speech) endLine() {
+func (s *commandOutput) endLine() {
 	if value, found := bytes.CutPrefix(s.line, []byte(progressWord)); found {
 		if progress, ok := usable(value); ok && !s.overlong && len(progress) <= maxProgress {
 			s.progress = progress
@@ -228,7 +228,7 @@ func deep(text []byte) bool {
 }
 
 // end takes a last line that nobody ended.
-func (s *speech) end() {
+func (s *commandOutput) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line) > 0 {
@@ -237,21 +237,21 @@ func (s *speech) end() {
 }
 
 // heardAt is when the command last printed anything.
-func (s *speech) heardAt() time.Time {
+func (s *commandOutput) heardAt() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
 // lastProgress is what the command last said of how far it is.
-func (s *speech) lastProgress() json.RawMessage {
+func (s *commandOutput) lastProgress() json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.progress
 }
 
 // dropProgress forgets a progress that the cluster refuses.
-func (s *speech) dropProgress() {
+func (s *commandOutput) dropProgress() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.progress != nil {

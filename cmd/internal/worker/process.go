@@ -24,7 +24,7 @@ type job struct {
 	folder string // where it runs
 	stdin  string // file it reads
 	runAs  *User
-	said   *speech
+	said   *commandOutput
 }
 
 // child is a command that runs, with everything it has started.

@@ -103,8 +103,8 @@ func removeTree(folder string) error {
 	return err
 }
 
-// furnish makes an item's folder and puts into it what the command reads.
-func (c Config) furnish(item claimed) (folder string, err error) {
+// prepare makes an item's folder and puts into it what the command reads.
+func (c Config) prepare(item claimed) (folder string, err error) {
 	folder = filepath.Join(c.Folder, fmt.Sprintf("%s-%d", item.TaskID, item.Lease))
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return "", domain.Errorf(domain.Unavailable, "scratch folder of %s: %w", item.TaskID, err)

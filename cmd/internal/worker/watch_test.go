@@ -35,10 +35,10 @@ type stage struct {
 	dies time.Duration // the command ends by itself after this
 	deaf bool          // it ignores SIGTERM
 	exit exit
-	says func(*speech, time.Duration)
+	says func(*commandOutput, time.Duration)
 	over chan struct{}
 	once sync.Once
-	said *speech
+	said *commandOutput
 }
 
 func newStage() *stage {
@@ -248,7 +248,7 @@ func TestRefusedProgress(t *testing.T) {
 		s := newStage()
 		s.dies = 30 * time.Second
 		refused, bare := 0, 0
-		s.says = func(said *speech, i time.Duration) {
+		s.says = func(said *commandOutput, i time.Duration) {
 			if i == 0 {
 				_, _ = stdout{said}.Write([]byte("progress: {\"a\":1,\"a\":2}\n"))
 			}
@@ -296,7 +296,7 @@ func TestStallIsToldAndTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		s.dies = 95 * time.Second
-		s.says = func(said *speech, i time.Duration) {
+		s.says = func(said *commandOutput, i time.Duration) {
 			if i == 0 || i > 50 {
 				_, _ = stdout{said}.Write([]byte("progress: 5\n"))
 			}

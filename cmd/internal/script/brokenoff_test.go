@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/ringrift/rift/cmd/internal/node"
@@ -86,6 +87,57 @@ func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
 				}
 				if len(leased) != items {
 					t.Errorf("want every item leased once, found %v", leased)
+				}
+			})
+		}
+	}
+}
+
+// A batch that broke off after it added some of its items adds the rest when it
+// is tried again under its key, also after a crash; what it added before is its
+// own, unique keys included.
+func TestBatchOfAddsThatBrokeOffIsTriedAgain(t *testing.T) {
+	batch := commands.AddTasks{Items: []commands.AddTask{
+		{TaskID: "a", TaskType: "selfplay", UniqueKey: "one"},
+		{TaskID: "b", TaskType: "selfplay", DependsOn: []domain.TaskID{"a"}},
+		{TaskID: "c", TaskType: "selfplay", UniqueKey: "two"},
+		{TaskType: "selfplay"},
+	}}
+	for added := range len(batch.Items) {
+		for _, crashed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d added, crashed %v", added, crashed), func(t *testing.T) {
+				left := added
+				env, err := New(Options{wrap: func(log eventlog.Log) eventlog.Log { return refusingLog{log, &left} }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = env.Close() }()
+				order := node.Order{ID: "night", Command: batch}
+				if _, err := env.node.Do(t.Context(), order); !errors.Is(err, domain.ErrUnavailable) {
+					t.Fatalf("want unavailable, found %v", err)
+				}
+				left = -1
+				if crashed {
+					if err := env.crash(100, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var first commands.TasksAdded
+				for i := range 2 {
+					result, err := env.node.Do(t.Context(), order)
+					if err != nil {
+						t.Fatal(err)
+					}
+					answer := result.Answer.(commands.TasksAdded)
+					if i == 0 {
+						first = answer
+					}
+					if answer.Added != len(batch.Items) || !reflect.DeepEqual(answer, first) {
+						t.Errorf("want all items added, found %+v", answer)
+					}
+				}
+				if head, err := env.log.Head(t.Context()); err != nil || int(head) != len(batch.Items) {
+					t.Errorf("want an event for each item, found %d, %v", head, err)
 				}
 			})
 		}

@@ -25,7 +25,8 @@ import (
 const (
 	chaosWorkers = 16
 	chaosTrouble = chaosWorkers/3 + 1
-	chaosSlots   = 2
+	chaosSlots   = 4
+	chaosBurst   = 8   // items added at once, so that a worker gets several
 	chaosLease   = 1.0 // seconds
 )
 
@@ -243,15 +244,17 @@ func TestChaos(t *testing.T) {
 		t.Cleanup(func() { h.kill() })
 	}
 	over := time.After(lasts)
-	work, mischief := time.NewTicker(40*time.Millisecond), time.NewTicker(150*time.Millisecond)
+	work, mischief := time.NewTicker(chaosBurst*40*time.Millisecond), time.NewTicker(150*time.Millisecond)
 	defer work.Stop()
 	defer mischief.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-work.C:
-			c.add()
-			if c.random.IntN(40) == 0 {
-				c.cancel()
+			for range chaosBurst {
+				c.add()
+				if c.random.IntN(40) == 0 {
+					c.cancel()
+				}
 			}
 			continue
 		case <-mischief.C:
@@ -320,7 +323,16 @@ func (c *chaos) judge(events []domain.Envelope) {
 	if types["TASK_LEASE_EXPIRED"] == 0 || types["COMPLETION_REJECTED"] == 0 || c.witness.stale == 0 {
 		t.Errorf("found %d leases expired, %d reports rejected, %d refused: the chaos shows too little", types["TASK_LEASE_EXPIRED"], types["COMPLETION_REJECTED"], c.witness.stale)
 	}
-	t.Logf("%d items, %d operations, %d refused as stale; troubles %v; events %v", c.added, len(history), c.witness.stale, c.count, types)
+	batches := map[string]int{}
+	for _, e := range c.witness.ledger.entries {
+		if strings.HasSuffix(e.path, "_batch") {
+			batches[e.path]++
+		}
+	}
+	if len(batches) == 0 {
+		t.Error("found no batch in the history; it shows too little")
+	}
+	t.Logf("%d items, %d operations, %d refused as stale; batches %v; troubles %v; events %v", c.added, len(history), c.witness.stale, batches, c.count, types)
 	c.doubt(history)
 }
 

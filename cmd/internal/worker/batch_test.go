@@ -375,7 +375,8 @@ func TestARefusedBatchGoesInHalves(t *testing.T) {
 			}
 			return nil
 		}
-		ended := c.work(12, at(0), at(30*time.Second), nil)
+		// t0 goes alone, and the other eleven while it does.
+		ended := c.work(12, at(0), func(i int) time.Duration { return 30*time.Second + time.Duration(i)*time.Millisecond }, nil)
 		for i, e := range ended {
 			if want := map[bool]ending{false: endedDone, true: endedFailed}[i == 7]; e != want {
 				t.Errorf("t%d: found %d, want %d", i, e, want)

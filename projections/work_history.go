@@ -1,9 +1,9 @@
 package projections
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -23,52 +23,121 @@ type FinishedTasks struct {
 	Limit  int    `query:"limit"`
 }
 
-// TaskHistory answers items that ended, newest first. A page that looked at many
-// rows without filling up ends early and says where to go on.
+// scannedPerPage bounds the ends that one page looks at.
+const scannedPerPage = 20000
+
+// TaskHistory answers items that ended, newest first. A page about a time in
+// which clocks ran back may look at many ends without filling up: it ends early
+// and says where to go on.
 func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
 	limit, err := page(q.Limit)
 	if err != nil {
 		return TasksAnswer{}, err
 	}
-	filter, err := q.filter()
+	ended, err := q.period()
 	if err != nil {
 		return TasksAnswer{}, err
 	}
+	if q.Batch != "" {
+		return q.ofBatch(v, ended, limit)
+	}
+	first, last, err := endedBetween(v, ended.since, ended.until)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	asked := kinds{states: q.states(), taskType: q.Type, config: q.Config, node: domain.NodeID(q.Node)}
+	prefixes, err := asked.prefixes(v, stateOf)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	index, before := tasksEnded, q.Before
+	if q.Node != "" {
+		index = tasksEndedOnNode
+	}
+	if last != 0 && (before == "" || positionKey(last) < before) {
+		before = positionKey(last)
+	}
 	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
-	scanned := 0
-	for entry, err := range workRecentTable.Scan(v, Span{From: q.Before, Reverse: true}) {
+	oldest, looked, next := positionKey(first), 0, ""
+	for key, err := range merged(v, index, prefixes, before, true) {
 		if err != nil {
 			return TasksAnswer{}, err
 		}
-		if len(answer.Items) == limit || scanned == scannedPerPage {
-			return answer, nil
-		}
-		scanned++
-		answer.Next = entry.Key
-		raw, found, err := WorkItemsTable.Raw(v, string(entry.Row.TaskID))
+		end, err := parseEnd(key)
 		if err != nil {
 			return TasksAnswer{}, err
 		}
-		if !found {
+		if end.position < oldest {
+			break
+		}
+		if len(answer.Items) == limit || looked == scannedPerPage {
+			answer.Next = next
+			break
+		}
+		looked++
+		next = end.position
+		if !ended.has(end.moment) {
 			continue
 		}
-		if filter != nil {
-			var row TaskRow
-			if err := v.Codec().Unmarshal(raw, &row); err != nil {
-				return TasksAnswer{}, domain.Errorf(domain.Corrupt, "item %s: %w", entry.Row.TaskID, err)
-			}
-			if !filter(row) {
-				continue
-			}
+		raw, err := rawTask(v, end.id)
+		if err != nil {
+			return TasksAnswer{}, err
 		}
 		answer.Items = append(answer.Items, raw)
 	}
-	answer.Next = ""
 	return answer, nil
 }
 
-// filter is nil when nothing is asked.
-func (q FinishedTasks) filter() (func(TaskRow) bool, error) {
+func (q FinishedTasks) states() []domain.TaskState {
+	if q.State != "" {
+		return []domain.TaskState{domain.TaskState(q.State)}
+	}
+	var final []domain.TaskState
+	for _, state := range domain.TaskStates {
+		if state.Final() {
+			final = append(final, state)
+		}
+	}
+	return final
+}
+
+// ofBatch answers from the items that were added together, which are few.
+func (q FinishedTasks) ofBatch(v View, ended period, limit int) (TasksAnswer, error) {
+	ids, err := idsUnder(v, tasksByBatch, pair(q.Batch, ""), 0)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	asked := func(want, found string) bool { return want == "" || want == found }
+	var rows []TaskRow
+	for _, id := range ids {
+		row, err := taskIn(v, id)
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		if row.State.Final() && asked(q.State, string(row.State)) && asked(q.Type, row.TaskType) && asked(q.Config, row.ConfigKey) &&
+			asked(q.Node, string(row.NodeID)) && ended.has(timeKey(row.EndedAt)) && (q.Before == "" || positionKey(row.Ended) < q.Before) {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortFunc(rows, func(a, b TaskRow) int { return cmp.Compare(b.Ended, a.Ended) })
+	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
+	for i, row := range rows[:min(len(rows), limit)] {
+		raw, err := rawTask(v, row.TaskID)
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		answer.Items = append(answer.Items, raw)
+		if i == limit-1 && len(rows) > limit {
+			answer.Next = positionKey(row.Ended)
+		}
+	}
+	return answer, nil
+}
+
+// period is the time in which something is to have ended; zero: no bound.
+type period struct{ since, until time.Time }
+
+func (q FinishedTasks) period() (period, error) {
 	var faults []domain.Fault
 	moment := func(field, text string) (at time.Time) {
 		if text == "" {
@@ -77,142 +146,18 @@ func (q FinishedTasks) filter() (func(TaskRow) bool, error) {
 		at, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
 			faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf("want a moment like 2026-03-06T14:02:11Z, found %q", text)})
+			return at
 		}
-		return at
+		return at.Add(time.Microsecond - 1).Truncate(time.Microsecond) // events keep microseconds
 	}
-	since, until := moment("since", q.Since), moment("until", q.Until)
+	ended := period{moment("since", q.Since), moment("until", q.Until)}
 	if q.State != "" && !domain.TaskState(q.State).Final() {
 		faults = append(faults, domain.Fault{Field: "state", Reason: fmt.Sprintf("want done, dead, cancelled or expired, found %q", q.State)})
 	}
-	if err := domain.Faulty("query", faults); err != nil {
-		return nil, err
-	}
-	if q.State+q.Type+q.Config+q.Node+q.Batch+q.Since+q.Until == "" {
-		return nil, nil
-	}
-	asked := func(want, found string) bool { return want == "" || want == found }
-	return func(row TaskRow) bool {
-		return asked(q.State, string(row.State)) && asked(q.Type, row.TaskType) && asked(q.Config, row.ConfigKey) &&
-			asked(q.Node, string(row.NodeID)) && asked(q.Batch, row.Batch) &&
-			(since.IsZero() || !row.UpdatedAt.Before(since)) && (until.IsZero() || row.UpdatedAt.Before(until))
-	}, nil
+	return ended, domain.Faulty("query", faults)
 }
 
-// LiveFilter says which live items are meant: those that match all that is given.
-type LiveFilter struct {
-	TaskType  string
-	ConfigKey string
-	State     domain.TaskState
-	Batch     string
-}
-
-func (f LiveFilter) matches(row TaskRow) bool {
-	return !row.State.Final() && (f.TaskType == "" || row.TaskType == f.TaskType) && (f.ConfigKey == "" || row.ConfigKey == f.ConfigKey) &&
-		(f.State == "" || row.State == f.State) && (f.Batch == "" || row.Batch == f.Batch)
-}
-
-// LiveTasks lists live items that match, at most limit: queued ones first, then
-// those that wait for a retry or for others, then those that are held. It looks
-// at no item that ended.
-func LiveTasks(v View, filter LiveFilter, limit int) ([]domain.TaskID, error) {
-	var ids []domain.TaskID
-	seen := map[domain.TaskID]bool{}
-	take := func(id domain.TaskID) error {
-		row, found, err := WorkItemsTable.Get(v, string(id))
-		if err == nil && found && !seen[id] && filter.matches(row) && len(ids) < limit {
-			ids = append(ids, id)
-		}
-		seen[id] = true
-		return err
-	}
-	for entry, err := range workReadyTable.Scan(v, Span{}) {
-		if err != nil {
-			return nil, err
-		}
-		if filter.TaskType != "" && entry.Row.TaskType != filter.TaskType || filter.ConfigKey != "" && entry.Row.ConfigKey != filter.ConfigKey {
-			continue
-		}
-		for item, err := range workQueueTable.Scan(v, Span{Prefix: entry.Key + "\x00"}) {
-			if err != nil {
-				return nil, err
-			}
-			if len(ids) == limit {
-				return ids, nil
-			}
-			if err := take(item.Row.TaskID); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for entry, err := range workDeadlineTable.Scan(v, Span{}) { // retries, pins and leases
-		if err != nil {
-			return nil, err
-		}
-		if err := take(entry.Row.TaskID); err != nil || len(ids) == limit {
-			return ids, err
-		}
-	}
-	for entry, err := range workWaitsTable.Scan(v, Span{}) {
-		if err != nil {
-			return nil, err
-		}
-		if err := take(entry.Row.TaskID); err != nil || len(ids) == limit {
-			return ids, err
-		}
-	}
-	return ids, nil
-}
-
-// SomeDepths asks how many items are on their way.
-type SomeDepths struct {
-	Type   string `query:"type"`
-	Config string `query:"config_key"`
-}
-
-// DepthsAnswer is what is on its way and what is wanted, by type and config.
-type DepthsAnswer struct {
-	Depths []DepthAnswer `json:"depths"`
-}
-
-// DepthAnswer is one type and config.
-type DepthAnswer struct {
-	TaskType  string `json:"task_type"`
-	ConfigKey string `json:"config_key"`
-	Pending   int    `json:"pending"`
-	Running   int    `json:"running"`
-	Depth     int    `json:"depth"`
-	Target    *int   `json:"target"` // null: nobody said
-	Least     *int   `json:"least"`  // below this it is filled up to the target
-}
-
-// WorkDepths answers what is on its way beside what the policy wants.
-func WorkDepths(v View, q SomeDepths) (DepthsAnswer, error) {
-	policy, _, err := PolicyInForce(v)
-	if err != nil {
-		return DepthsAnswer{}, err
-	}
-	found := map[string]DepthAnswer{}
-	for entry, err := range workDepthsTable.Scan(v, Span{}) {
-		if err != nil {
-			return DepthsAnswer{}, err
-		}
-		row := entry.Row
-		found[pair(row.TaskType, row.ConfigKey)] = DepthAnswer{TaskType: row.TaskType, ConfigKey: row.ConfigKey, Pending: row.Pending, Running: row.Running, Depth: row.Depth()}
-	}
-	for _, taskType := range slices.Sorted(maps.Keys(policy.Work.Targets)) {
-		target := policy.Work.Targets[taskType]
-		for _, config := range slices.Sorted(maps.Keys(target.Configs)) {
-			at := found[pair(taskType, config)]
-			depth, least := target.Configs[config], min(target.Least, target.Configs[config])
-			at.TaskType, at.ConfigKey, at.Target, at.Least = taskType, config, &depth, &least
-			found[pair(taskType, config)] = at
-		}
-	}
-	answer := DepthsAnswer{Depths: []DepthAnswer{}}
-	for _, key := range slices.Sorted(maps.Keys(found)) {
-		if row := found[key]; (q.Type == "" || q.Type == row.TaskType) && (q.Config == "" || q.Config == row.ConfigKey) {
-			answer.Depths = append(answer.Depths, row)
-		}
-	}
-	return answer, nil
+// has tells of a moment, as timeKey writes it.
+func (p period) has(moment string) bool {
+	return (p.since.IsZero() || moment >= timeKey(p.since)) && (p.until.IsZero() || moment < timeKey(p.until))
 }

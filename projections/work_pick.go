@@ -167,9 +167,13 @@ func onePicker(v View, claimant Claimant, market Market) (*picker, error) {
 	if err != nil {
 		return nil, err
 	}
+	leases, _, err := workSharesTable.Get(v, leasesKey(claimant.Node))
+	if err != nil {
+		return nil, err
+	}
 	p := &picker{
 		view: v, market: market, node: claimant.Node, asker: market.Rules.Asker(node, market.Matcher),
-		now: market.Now.UnixMicro(), used: load.Slots, free: -1, leases: load.Leases,
+		now: market.Now.UnixMicro(), used: load.Slots, free: -1, leases: leases.Leases,
 		classes: make([]sched.Class, market.Rules.Ranks()), flows: map[string]*flow{},
 		live: map[string]int{}, running: map[string]int{}, pauses: map[string]pause{}, gone: map[domain.TaskID]bool{},
 	}
@@ -224,7 +228,7 @@ func (p *picker) gather() error {
 		}
 	}
 	for rank := range p.classes {
-		turns, _, err := workTurnsTable.Get(p.view, p.market.Rules.Class(rank).Name)
+		turns, _, err := workSharesTable.Get(p.view, classKey(p.market.Rules.Class(rank).Name))
 		if err != nil {
 			return err
 		}
@@ -417,7 +421,7 @@ func (p *picker) readFlow(g *stall) error {
 	if g.flow.read {
 		return nil
 	}
-	row, _, err := workFlowsTable.Get(p.view, g.flowKey)
+	row, _, err := workSharesTable.Get(p.view, g.flowKey)
 	g.flow.Finish, g.flow.Served, g.flow.read = row.Finish, row.Served, true
 	return err
 }
@@ -515,15 +519,8 @@ func (p *picker) liveOf(g *stall) (int, error) {
 
 // runningOf counts what runs of the group's type.
 func (p *picker) runningOf(g *stall) (int, error) {
-	running := p.running[g.row.TaskType]
-	for _, state := range []domain.TaskState{domain.WorkLeased, domain.WorkRunning} {
-		row, _, err := workCountsTable.Get(p.view, pair(g.row.TaskType, string(state)))
-		if err != nil {
-			return 0, err
-		}
-		running += row.Count
-	}
-	return running, nil
+	running, err := runningOf(p.view, g.row.TaskType)
+	return running + p.running[g.row.TaskType], err
 }
 
 // walk goes through a group's items in one order, from its head on.

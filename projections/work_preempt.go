@@ -31,36 +31,7 @@ func (r TaskRow) runningKey() string {
 // PromiseRow is a place that a node makes for an item.
 type PromiseRow struct {
 	TaskID domain.TaskID `json:"task_id"`
-	Victim domain.TaskID `json:"victim"`
 	Until  time.Time     `json:"until"` // after this the promise means nothing
-}
-
-// promiseLasts is how long after the grace a node may still claim what it made
-// room for before others may make room for it again.
-const promiseLasts = time.Minute
-
-// taskPreempted notes whom the holder was asked to make room for.
-func taskPreempted(tx Tx, e domain.Envelope, asked domain.TaskPreempted) error {
-	waiting, found, err := WorkItemsTable.Get(tx, string(asked.For))
-	if err != nil {
-		return err
-	}
-	if found && waiting.State == domain.WorkQueued {
-		if waiting.Promised != "" {
-			if err := workPromisesTable.Delete(tx, pair(string(waiting.Promised), string(asked.For))); err != nil {
-				return err
-			}
-		}
-		waiting.Promised = asked.NodeID
-		if err := WorkItemsTable.Put(tx, string(asked.For), waiting); err != nil {
-			return err
-		}
-		promise := PromiseRow{asked.For, asked.TaskID, asked.Until.Add(promiseLasts)}
-		if err := workPromisesTable.Put(tx, pair(string(asked.NodeID), string(asked.For)), promise); err != nil {
-			return err
-		}
-	}
-	return taskStep(tx, e, asked)
 }
 
 // The bounds of one search for exchanges.

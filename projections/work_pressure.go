@@ -34,8 +34,11 @@ func QueuePressure(v View) (PressureRow, error) {
 	return row, err
 }
 
-// press takes over a change of the queue's length.
-func press(tx Tx, at domain.Position, change int) error {
+// pressureChange takes over a change of the queue's length.
+func pressureChange(tx Tx, at domain.Position, change int) error {
+	if change == 0 {
+		return nil
+	}
 	row, err := QueuePressure(tx)
 	if err != nil {
 		return err
@@ -85,20 +88,4 @@ func pressureTold(tx Tx, e domain.Envelope, level string) error {
 	}
 	row.Told = level
 	return workPressureTable.Put(tx, "queue", row)
-}
-
-// PendingOf is how many items of a type wait, in any way.
-func PendingOf(v View, taskType string) (int, error) {
-	pending := 0
-	for _, state := range domain.TaskStates {
-		if !pendingState(state) {
-			continue
-		}
-		row, _, err := workCountsTable.Get(v, pair(taskType, string(state)))
-		if err != nil {
-			return 0, err
-		}
-		pending += row.Count
-	}
-	return pending, nil
 }

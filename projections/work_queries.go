@@ -44,11 +44,7 @@ type TasksAnswer struct {
 	Next  string            `json:"next,omitempty"` // ask again with from=next for more
 }
 
-// scannedPerPage bounds the rows one filtered page looks at.
-const scannedPerPage = 20000
-
-// ListTasks answers items by name. A page that looked at many rows without
-// filling up ends early and says where to go on.
+// ListTasks answers items by name.
 func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 	limit, err := page(q.Limit)
 	if err != nil {
@@ -58,78 +54,64 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 		return TasksAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "state", Reason: fmt.Sprintf("want one of %v, found %q", domain.TaskStates, q.State)}})
 	}
 	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
-	filtered := q.State != "" || q.Type != "" || q.Config != "" || q.Node != ""
-	scanned := 0
-	for row, err := range WorkItemsTable.RawScan(v, Span{From: q.From}) {
+	if q.State == "" && q.Type == "" && q.Config == "" && q.Node == "" {
+		for row, err := range WorkItemsTable.RawScan(v, Span{From: q.From}) {
+			if err != nil {
+				return TasksAnswer{}, err
+			}
+			if len(answer.Items) == limit {
+				answer.Next = row.Key
+				break
+			}
+			answer.Items = append(answer.Items, row.Value)
+		}
+		return answer, nil
+	}
+	asked := kinds{taskType: q.Type, config: q.Config, node: domain.NodeID(q.Node)}
+	if q.State != "" {
+		asked.states = []domain.TaskState{domain.TaskState(q.State)}
+	}
+	index, stage := tasksByState, stateOf
+	if q.Node != "" {
+		index, stage = tasksByNode, stageOf
+	}
+	prefixes, err := asked.prefixes(v, stage)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	for id, err := range merged(v, index, prefixes, q.From, false) {
 		if err != nil {
 			return TasksAnswer{}, err
 		}
-		if len(answer.Items) == limit || scanned == scannedPerPage {
-			answer.Next = row.Key
+		if len(answer.Items) == limit {
+			answer.Next = id
 			break
 		}
-		scanned++
-		if filtered {
-			var task TaskRow
-			if err := v.Codec().Unmarshal(row.Value, &task); err != nil {
-				return TasksAnswer{}, domain.Errorf(domain.Corrupt, "item %s: %w", row.Key, err)
+		if q.Node != "" && q.State != "" { // of the node's live items, the index does not tell the states
+			row, err := taskIn(v, domain.TaskID(id))
+			if err != nil {
+				return TasksAnswer{}, err
 			}
-			if q.State != "" && string(task.State) != q.State || q.Type != "" && task.TaskType != q.Type ||
-				q.Config != "" && task.ConfigKey != q.Config || q.Node != "" && string(task.NodeID) != q.Node {
+			if string(row.State) != q.State {
 				continue
 			}
 		}
-		answer.Items = append(answer.Items, row.Value)
-	}
-	return answer, nil
-}
-
-// NoQuestion asks for the whole.
-type NoQuestion struct{}
-
-// Backpressure is how full the queue is.
-type Backpressure struct {
-	Level     string `json:"level"` // none, soft, hard
-	Pending   int    `json:"pending"`
-	SoftLimit int    `json:"soft_limit"`
-	HardLimit int    `json:"hard_limit"`
-}
-
-// StatusAnswer is the queue in numbers.
-type StatusAnswer struct {
-	ByState      map[string]int            `json:"by_state"` // every state, 0 included
-	ByType       map[string]int            `json:"by_type"`  // items ever, by task type
-	ByTypeState  map[string]map[string]int `json:"by_type_state"`
-	Backpressure Backpressure              `json:"backpressure"`
-}
-
-// WorkStatus answers the queue in numbers.
-func WorkStatus(v View, _ NoQuestion) (StatusAnswer, error) {
-	answer := StatusAnswer{ByState: map[string]int{}, ByType: map[string]int{}, ByTypeState: map[string]map[string]int{}}
-	for _, state := range domain.TaskStates {
-		answer.ByState[string(state)] = 0
-	}
-	for entry, err := range workCountsTable.Scan(v, Span{}) {
+		raw, err := rawTask(v, domain.TaskID(id))
 		if err != nil {
-			return StatusAnswer{}, err
+			return TasksAnswer{}, err
 		}
-		row := entry.Row
-		if row.Count == 0 {
-			continue
-		}
-		answer.ByState[string(row.State)] += row.Count
-		answer.ByType[row.TaskType] += row.Count
-		if answer.ByTypeState[row.TaskType] == nil {
-			answer.ByTypeState[row.TaskType] = map[string]int{}
-		}
-		answer.ByTypeState[row.TaskType][string(row.State)] = row.Count
+		answer.Items = append(answer.Items, raw)
 	}
-	pressure, err := QueuePressure(v)
-	if err != nil {
-		return StatusAnswer{}, err
-	}
-	answer.Backpressure = Backpressure{pressure.Level, pressure.Pending, pressure.Soft, pressure.Hard}
 	return answer, nil
+}
+
+// rawTask is an item that an index points at, as JSON.
+func rawTask(v View, id domain.TaskID) (json.RawMessage, error) {
+	raw, found, err := WorkItemsTable.Raw(v, string(id))
+	if err == nil && !found {
+		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
+	}
+	return raw, err
 }
 
 // LiveUnique finds the live item with a unique key.
@@ -151,30 +133,6 @@ func DueTasks(v View, now time.Time, limit int) (due []DeadlineRow, next time.Ti
 		due = append(due, entry.Row)
 	}
 	return due, time.Time{}, nil
-}
-
-// HeldBy lists the live leases of a node, by item.
-func HeldBy(v View, node domain.NodeID) ([]HolderRow, error) {
-	var rows []HolderRow
-	for entry, err := range workHoldersTable.Scan(v, Span{Prefix: pair(string(node), "")}) {
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, entry.Row)
-	}
-	return rows, nil
-}
-
-// WaitingFor lists the items that wait for one, by name.
-func WaitingFor(v View, dependency domain.TaskID) ([]domain.TaskID, error) {
-	var ids []domain.TaskID
-	for entry, err := range workWaitsTable.Scan(v, Span{Prefix: pair(string(dependency), "")}) {
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, entry.Row.TaskID)
-	}
-	return ids, nil
 }
 
 // maxCycleSearch bounds the items a search for a cycle looks at.

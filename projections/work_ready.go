@@ -70,16 +70,6 @@ func groupOf(r TaskRow) string {
 	return strings.Join([]string{place, r.TaskType, r.ConfigKey, words, more}, "\x00")
 }
 
-// avoiding adds a node to those that an item is kept from, without those whose
-// time is over, the newest few.
-func avoiding(list []domain.Exclusion, more domain.Exclusion, now time.Time) []domain.Exclusion {
-	kept := slices.DeleteFunc(slices.Clone(list), func(e domain.Exclusion) bool { return e.NodeID == more.NodeID || !e.Until.After(now) })
-	kept = append(kept, more)
-	return kept[max(len(kept)-maxAvoided, 0):]
-}
-
-const maxAvoided = 32
-
 func (r TaskRow) standing() StandingRow {
 	return StandingRow{r.TaskID, r.QueuedAt, r.Priority, r.Spawned}
 }
@@ -178,27 +168,4 @@ func headFrom(v View, table Table[StandingRow], group, from string) (StandingRow
 		return entry.Row, err
 	}
 	return StandingRow{}, domain.Errorf(domain.Internal, "group %q: rows say that it has items, and there is none from %q on", group, from)
-}
-
-// AnyQueued tells whether any item may be claimed, by whomever.
-func AnyQueued(v View) (bool, error) {
-	for _, err := range workReadyTable.RawScan(v, Span{}) {
-		return err == nil, err
-	}
-	return false, nil
-}
-
-// PinnedTo lists queued items that are meant for a node, at most limit.
-func PinnedTo(v View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
-	var ids []domain.TaskID
-	for entry, err := range workQueueTable.Scan(v, Span{Prefix: placeOfNode(node) + "\x00"}) {
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) == limit {
-			break
-		}
-		ids = append(ids, entry.Row.TaskID)
-	}
-	return ids, nil
 }

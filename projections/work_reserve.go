@@ -18,47 +18,6 @@ type RoomRow struct {
 
 var workRoomTable = Table[RoomRow]{"work.room"}
 
-// taskReserved keeps the room of a node for an item, and for no other.
-func taskReserved(tx Tx, e domain.Envelope, reserved domain.TaskReserved) error {
-	item, found, err := WorkItemsTable.Get(tx, string(reserved.TaskID))
-	if err != nil || !found || item.State != domain.WorkQueued {
-		return err
-	}
-	before, held, err := workRoomTable.Get(tx, string(reserved.NodeID))
-	if err != nil {
-		return err
-	}
-	if held && before.TaskID != item.TaskID {
-		if other, found, err := WorkItemsTable.Get(tx, string(before.TaskID)); err != nil {
-			return err
-		} else if found {
-			other.Room = nil
-			if err := WorkItemsTable.Put(tx, string(before.TaskID), other); err != nil {
-				return err
-			}
-		}
-	}
-	if err := forgetRoom(tx, item); err != nil {
-		return err
-	}
-	if err := workRoomTable.Put(tx, string(reserved.NodeID), RoomRow{reserved.NodeID, item.standing(), reserved.Until}); err != nil {
-		return err
-	}
-	return taskStep(tx, e, reserved)
-}
-
-// forgetRoom ends that a node keeps room for an item.
-func forgetRoom(tx Tx, item TaskRow) error {
-	if item.Room == nil {
-		return nil
-	}
-	row, found, err := workRoomTable.Get(tx, string(item.Room.NodeID))
-	if err != nil || !found || row.TaskID != item.TaskID {
-		return err
-	}
-	return workRoomTable.Delete(tx, string(item.Room.NodeID))
-}
-
 // rooms are the reservations in force.
 func (p *picker) rooms() ([]sched.Reservation, error) {
 	var all []sched.Reservation

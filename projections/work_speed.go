@@ -19,8 +19,6 @@ type SpeedRow struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-var workSpeedTable = Table[SpeedRow]{"work.speed"}
-
 func speedKey(taskType, config, class string) string {
 	return pair(pair(taskType, config), class)
 }

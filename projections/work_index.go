@@ -1,0 +1,170 @@
+package projections
+
+import (
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// place is what the indexes know of an item: their keys are made of it, and of
+// nothing else.
+type place struct {
+	id       domain.TaskID
+	state    domain.TaskState
+	taskType string
+	config   string
+	node     domain.NodeID // of the last lease
+	pin      domain.NodeID
+	room     domain.NodeID // keeps its room for it
+	batch    string
+	ended    domain.Position
+	endedAt  int64 // microseconds
+}
+
+func (r TaskRow) place() place {
+	p := place{id: r.TaskID, state: r.State, taskType: r.TaskType, config: r.ConfigKey, node: r.NodeID, batch: r.Batch, ended: r.Ended}
+	if r.Pin != nil && r.State == domain.WorkQueued {
+		p.pin = r.Pin.NodeID
+	}
+	if r.Room != nil {
+		p.room = r.Room.NodeID
+	}
+	if r.Ended != 0 {
+		p.endedAt = r.EndedAt.UnixMicro()
+	}
+	return p
+}
+
+// IndexRow is a row of an index: all that it says is in its key.
+type IndexRow struct{}
+
+// The indexes of items. The parts of a key are separated by NUL. A key ends with
+// the item's id, or with an end: see endOf.
+var (
+	tasksByState     = Table[IndexRow]{"work.by_state"}      // state, type, config
+	tasksByNode      = Table[IndexRow]{"work.by_node"}       // node, stage, type, config
+	tasksByPin       = Table[IndexRow]{"work.by_pin"}        // node; of queued items
+	tasksByRoom      = Table[IndexRow]{"work.by_room"}       // node
+	tasksByBatch     = Table[IndexRow]{"work.by_batch"}      // batch
+	tasksEnded       = Table[IndexRow]{"work.ended"}         // state, type, config; an end
+	tasksEndedOnNode = Table[IndexRow]{"work.ended_on_node"} // node, state, type, config; an end
+)
+
+// taskIndexes says where an item stands in each index; "": it does not.
+var taskIndexes = []struct {
+	table Table[IndexRow]
+	key   func(place) string
+}{
+	{tasksByState, func(p place) string { return kindKey(string(p.state), p.taskType, p.config) + string(p.id) }},
+	{tasksByNode, func(p place) string {
+		return under(p.node, kindKey(stageOf(p.state), p.taskType, p.config)+string(p.id))
+	}},
+	{tasksByPin, func(p place) string { return under(p.pin, string(p.id)) }},
+	{tasksByRoom, func(p place) string { return under(p.room, string(p.id)) }},
+	{tasksByBatch, func(p place) string { return under(p.batch, string(p.id)) }},
+	{tasksEnded, func(p place) string {
+		if p.ended == 0 {
+			return ""
+		}
+		return kindKey(string(p.state), p.taskType, p.config) + p.endOf()
+	}},
+	{tasksEndedOnNode, func(p place) string {
+		if p.ended == 0 {
+			return ""
+		}
+		return under(p.node, kindKey(string(p.state), p.taskType, p.config)+p.endOf())
+	}},
+}
+
+// indexTask brings the indexes in line with a row.
+func indexTask(tx Tx, before, after TaskRow) error {
+	was, is := before.place(), after.place()
+	if was == is {
+		return nil
+	}
+	for _, index := range taskIndexes {
+		from, to := "", index.key(is)
+		if before.State != "" {
+			from = index.key(was)
+		}
+		if from == to {
+			continue
+		}
+		if from != "" {
+			if err := index.table.Delete(tx, from); err != nil {
+				return err
+			}
+		}
+		if to != "" {
+			if err := index.table.Put(tx, to, IndexRow{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// live is the stage of an item that is not final. A node has few of these, so
+// their states are not told apart by key: that it starts moves no row of a node.
+const live = "live"
+
+func stageOf(s domain.TaskState) string {
+	if s.Final() {
+		return string(s)
+	}
+	return live
+}
+
+func kindKey(state, taskType, config string) string {
+	return strings.Join([]string{state, taskType, config, ""}, "\x00")
+}
+
+// under is a key of what belongs to somebody; nothing for nobody.
+func under[S ~string](owner S, key string) string {
+	if owner == "" {
+		return ""
+	}
+	return pair(string(owner), key)
+}
+
+// endOf sorts as items end: its position, the moment, and the id.
+func (p place) endOf() string {
+	return positionKey(p.ended) + microKey(p.endedAt) + string(p.id)
+}
+
+// end is what endOf says.
+type end struct {
+	position, moment string // as positionKey and microKey write them
+	id               domain.TaskID
+}
+
+func parseEnd(key string) (end, error) {
+	if len(key) <= 2*keyDigits {
+		return end{}, domain.Errorf(domain.Corrupt, "index of ended items: want a position, a moment and an id, found %q", key)
+	}
+	return end{key[:keyDigits], key[keyDigits : 2*keyDigits], domain.TaskID(key[2*keyDigits:])}, nil
+}
+
+// pair joins two names into one key; no name holds a NUL.
+func pair(a, b string) string { return a + "\x00" + b }
+
+// keyDigits is how many digits positionKey and timeKey write.
+const keyDigits = 20
+
+// positionKey makes keys sort as positions do.
+func positionKey(p domain.Position) string {
+	var digits [keyDigits]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte('0' + p%10)
+		p /= 10
+	}
+	return string(digits[:])
+}
+
+// timeKey makes keys sort as moments do, to the microsecond that events keep.
+func timeKey(t time.Time) string { return microKey(t.UnixMicro()) }
+
+func microKey(micros int64) string {
+	return positionKey(domain.Position(micros) + 1<<62) // moved up, so that none is below zero
+}

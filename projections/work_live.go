@@ -1,0 +1,147 @@
+package projections
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// liveStates are the states that are not final, in the order in which items are
+// taken to be cancelled.
+var liveStates = []domain.TaskState{domain.WorkQueued, domain.WorkWaiting, domain.WorkBlocked, domain.WorkLeased, domain.WorkRunning, domain.WorkFailed}
+
+// LiveItems yields every item that is not final, by state, type, config and id.
+func LiveItems(v View) iter.Seq2[TaskRow, error] {
+	return func(yield func(TaskRow, error) bool) {
+		for _, state := range liveStates {
+			for item, err := range itemsIn(v, state) {
+				if !yield(item, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// itemsIn yields the items in a state by type, config and id.
+func itemsIn(v View, state domain.TaskState) iter.Seq2[TaskRow, error] {
+	return func(yield func(TaskRow, error) bool) {
+		for row, err := range tasksByState.RawScan(v, Span{Prefix: string(state) + "\x00"}) {
+			var item TaskRow
+			if err == nil {
+				item, err = taskIn(v, idAtEnd(row.Key))
+			}
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// taskIn reads an item that an index points at.
+func taskIn(v View, id domain.TaskID) (TaskRow, error) {
+	row, found, err := WorkItemsTable.Get(v, string(id))
+	if err == nil && !found {
+		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
+	}
+	return row, err
+}
+
+// HeldBy lists the items that a node holds a lease of, by id.
+func HeldBy(v View, node domain.NodeID) ([]TaskRow, error) {
+	ids, err := idsUnder(v, tasksByNode, pair(string(node), live)+"\x00", 0)
+	if err != nil {
+		return nil, err
+	}
+	var held []TaskRow
+	for _, id := range ids {
+		row, err := taskIn(v, id)
+		if err != nil {
+			return nil, err
+		}
+		if row.State.Held() {
+			held = append(held, row)
+		}
+	}
+	slices.SortFunc(held, func(a, b TaskRow) int { return cmp.Compare(a.TaskID, b.TaskID) })
+	return held, nil
+}
+
+// PinnedTo lists queued items that are meant for a node by id, at most limit.
+func PinnedTo(v View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
+	return idsUnder(v, tasksByPin, pair(string(node), ""), limit)
+}
+
+// LiveFilter says which live items are meant: those that match all that is given.
+type LiveFilter struct {
+	TaskType  string
+	ConfigKey string
+	State     domain.TaskState
+	Batch     string
+}
+
+func (f LiveFilter) matches(row TaskRow) bool {
+	return !row.State.Final() && (f.TaskType == "" || row.TaskType == f.TaskType) && (f.ConfigKey == "" || row.ConfigKey == f.ConfigKey) &&
+		(f.State == "" || row.State == f.State) && (f.Batch == "" || row.Batch == f.Batch)
+}
+
+// LiveTasks lists live items that match, at most limit: queued ones first, then
+// those that wait for a retry or for others, then those that are held, each by id.
+func LiveTasks(v View, filter LiveFilter, limit int) ([]domain.TaskID, error) {
+	if filter.Batch != "" {
+		return liveInBatch(v, filter, limit)
+	}
+	var ids []domain.TaskID
+	for _, state := range liveStates {
+		if filter.State != "" && filter.State != state {
+			continue
+		}
+		prefixes, err := kinds{states: []domain.TaskState{state}, taskType: filter.TaskType, config: filter.ConfigKey}.prefixes(v, stateOf)
+		if err != nil {
+			return nil, err
+		}
+		for id, err := range merged(v, tasksByState, prefixes, "", false) {
+			if err != nil || len(ids) == limit {
+				return ids, err
+			}
+			ids = append(ids, domain.TaskID(id))
+		}
+	}
+	return ids, nil
+}
+
+func liveInBatch(v View, filter LiveFilter, limit int) ([]domain.TaskID, error) {
+	all, err := idsUnder(v, tasksByBatch, pair(filter.Batch, ""), 0)
+	if err != nil {
+		return nil, err
+	}
+	in := map[domain.TaskState][]domain.TaskID{}
+	for _, id := range all {
+		row, err := taskIn(v, id)
+		if err != nil {
+			return nil, err
+		}
+		if filter.matches(row) {
+			in[row.State] = append(in[row.State], id)
+		}
+	}
+	var ids []domain.TaskID
+	for _, state := range liveStates {
+		ids = append(ids, in[state]...)
+	}
+	return ids[:min(len(ids), limit)], nil
+}
+
+// WaitingFor lists the items that wait for one, by name.
+func WaitingFor(v View, dependency domain.TaskID) ([]domain.TaskID, error) {
+	var ids []domain.TaskID
+	for entry, err := range workWaitsTable.Scan(v, Span{Prefix: pair(string(dependency), "")}) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, entry.Row.TaskID)
+	}
+	return ids, nil
+}

@@ -1,0 +1,176 @@
+package projections
+
+import (
+	"container/heap"
+	"iter"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// kinds asks for the items of some states, types, configs and of one node: of
+// all of each where nothing is said.
+type kinds struct {
+	states   []domain.TaskState
+	taskType string
+	config   string
+	node     domain.NodeID
+}
+
+// prefixes are those under which an index has such items, one for each kind of
+// which there are any. Its keys begin with the node, if one is asked for, and
+// with what stage makes of a state.
+func (k kinds) prefixes(v View, stage func(domain.TaskState) string) ([]string, error) {
+	rows, err := countsOf(v, k.taskType, k.config)
+	if err != nil {
+		return nil, err
+	}
+	var prefixes []string
+	for _, row := range rows {
+		last := ""
+		for _, state := range domain.TaskStates { // states of one stage stand together
+			if name := stage(state); name != last && row.in(state) > 0 && k.wants(state) {
+				last = name
+				prefix := kindKey(name, row.TaskType, row.ConfigKey)
+				if k.node != "" {
+					prefix = under(k.node, prefix)
+				}
+				prefixes = append(prefixes, prefix)
+			}
+		}
+	}
+	return prefixes, nil
+}
+
+func (k kinds) wants(state domain.TaskState) bool {
+	if len(k.states) == 0 {
+		return true
+	}
+	for _, one := range k.states {
+		if one == state {
+			return true
+		}
+	}
+	return false
+}
+
+func stateOf(s domain.TaskState) string { return string(s) }
+
+// merged yields what comes after the prefixes in an index's keys, in order over
+// all of them: from a given rest on, or backwards from before it (empty: from
+// the first, or the last). It reads about as many rows as it yields and one for
+// each prefix, and holds one scan open at a time.
+func merged(v View, index Table[IndexRow], prefixes []string, from string, reverse bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		runs := runHeap{reverse: reverse}
+		for _, prefix := range prefixes {
+			r := &run{index: index, prefix: prefix, from: prefix + from, reverse: reverse, next: max(runRows/len(prefixes), 2)}
+			if reverse && from == "" {
+				r.from = ""
+			}
+			if err := r.read(v); err != nil {
+				yield("", err)
+				return
+			}
+			if len(r.rest) > 0 {
+				runs.runs = append(runs.runs, r)
+			}
+		}
+		heap.Init(&runs)
+		for len(runs.runs) > 0 {
+			r := runs.runs[0]
+			if !yield(r.rest[0], nil) {
+				return
+			}
+			if r.rest = r.rest[1:]; len(r.rest) == 0 && !r.over {
+				if err := r.read(v); err != nil {
+					yield("", err)
+					return
+				}
+			}
+			if len(r.rest) == 0 {
+				heap.Pop(&runs)
+			} else {
+				heap.Fix(&runs, 0)
+			}
+		}
+	}
+}
+
+// runRows is how many rows are read of all runs before the first is yielded, and
+// runMost how many of one at a time.
+const (
+	runRows = 128
+	runMost = 1024
+)
+
+// run is what an index has under one prefix.
+type run struct {
+	index   Table[IndexRow]
+	prefix  string
+	from    string // where reading goes on
+	reverse bool
+	next    int      // rows to read
+	rest    []string // read, and not yielded yet
+	over    bool     // there is no more to read
+}
+
+func (r *run) read(v View) error {
+	r.over = true
+	for row, err := range r.index.RawScan(v, Span{Prefix: r.prefix, From: r.from, Reverse: r.reverse}) {
+		if err != nil {
+			return err
+		}
+		if len(r.rest) == r.next {
+			r.over = false
+			break
+		}
+		r.rest = append(r.rest, row.Key[len(r.prefix):])
+	}
+	if !r.over {
+		r.from = r.prefix + r.rest[len(r.rest)-1]
+		if !r.reverse {
+			r.from += "\x00" // past it
+		}
+		r.next = min(2*r.next, runMost)
+	}
+	return nil
+}
+
+// runHeap has the run on top whose first row comes first.
+type runHeap struct {
+	runs    []*run
+	reverse bool
+}
+
+func (h *runHeap) Len() int           { return len(h.runs) }
+func (h *runHeap) Less(i, j int) bool { return (h.runs[i].rest[0] < h.runs[j].rest[0]) != h.reverse }
+func (h *runHeap) Swap(i, j int)      { h.runs[i], h.runs[j] = h.runs[j], h.runs[i] }
+func (h *runHeap) Push(r any)         { h.runs = append(h.runs, r.(*run)) }
+func (h *runHeap) Pop() any {
+	last := len(h.runs) - 1
+	r := h.runs[last]
+	h.runs = h.runs[:last]
+	return r
+}
+
+// idsUnder lists the items that an index has under a prefix, in its order, at
+// most limit (0: all).
+func idsUnder(v View, index Table[IndexRow], prefix string, limit int) ([]domain.TaskID, error) {
+	var ids []domain.TaskID
+	for row, err := range index.RawScan(v, Span{Prefix: prefix}) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, idAtEnd(row.Key))
+		if len(ids) == limit {
+			break
+		}
+	}
+	return ids, nil
+}
+
+// idAtEnd is the id that a key of an index ends with.
+func idAtEnd(key string) domain.TaskID {
+	return domain.TaskID(key[strings.LastIndexByte(key, 0)+1:])
+}

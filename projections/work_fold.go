@@ -116,28 +116,38 @@ func taskPreempted(tx Tx, e domain.Envelope, asked domain.TaskPreempted) error {
 // taskReserved keeps the room of a node for an item, and for no other.
 func taskReserved(tx Tx, e domain.Envelope, reserved domain.TaskReserved) error {
 	item, found, err := WorkItemsTable.Get(tx, string(reserved.TaskID))
-	if err != nil || !found || item.State != domain.WorkQueued {
-		return err
-	}
-	kept, err := idsUnder(tx, tasksByRoom, string(reserved.NodeID)+"\x00", 0)
 	if err != nil {
 		return err
 	}
-	for _, id := range kept {
-		other, found, err := WorkItemsTable.Get(tx, string(id))
-		if err != nil {
-			return err
-		}
-		if !found || id == reserved.TaskID {
-			continue
-		}
-		without := other
-		without.Room = nil
-		if err := updateTask(tx, e.Time, other, without); err != nil {
+	if found && item.State == domain.WorkQueued {
+		if err := forgetRooms(tx, e.Time, reserved.NodeID, reserved.TaskID); err != nil {
 			return err
 		}
 	}
 	return taskStep(tx, e, reserved)
+}
+
+// forgetRooms ends that a node keeps its room for any other item.
+func forgetRooms(tx Tx, now time.Time, node domain.NodeID, but domain.TaskID) error {
+	kept, err := idsUnder(tx, tasksByRoom, pair(string(node), ""), 0)
+	if err != nil {
+		return err
+	}
+	for _, id := range kept {
+		if id == but {
+			continue
+		}
+		item, err := taskIn(tx, id)
+		if err != nil {
+			return err
+		}
+		without := item
+		without.Room = nil
+		if err := updateTask(tx, now, item, without); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // putTask stores what an event of the item's stream made of its row.

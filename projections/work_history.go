@@ -59,7 +59,7 @@ func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
 	}
 	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
 	oldest, looked, next := positionKey(first), 0, ""
-	for key, err := range merged(v, index, prefixes, before, true) {
+	for key, err := range merged(v, index, prefixes, before, true, limit) {
 		if err != nil {
 			return TasksAnswer{}, err
 		}

@@ -102,7 +102,7 @@ func LiveTasks(v View, filter LiveFilter, limit int) ([]domain.TaskID, error) {
 		if err != nil {
 			return nil, err
 		}
-		for id, err := range merged(v, tasksByState, prefixes, "", false) {
+		for id, err := range merged(v, tasksByState, prefixes, "", false, limit) {
 			if err != nil || len(ids) == limit {
 				return ids, err
 			}

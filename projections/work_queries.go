@@ -79,7 +79,7 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 	if err != nil {
 		return TasksAnswer{}, err
 	}
-	for id, err := range merged(v, index, prefixes, q.From, false) {
+	for id, err := range merged(v, index, prefixes, q.From, false, limit) {
 		if err != nil {
 			return TasksAnswer{}, err
 		}

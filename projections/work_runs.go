@@ -58,13 +58,13 @@ func stateOf(s domain.TaskState) string { return string(s) }
 
 // merged yields what comes after the prefixes in an index's keys, in order over
 // all of them: from a given rest on, or backwards from before it (empty: from
-// the first, or the last). It reads about as many rows as it yields and one for
-// each prefix, and holds one scan open at a time.
-func merged(v View, index Table[IndexRow], prefixes []string, from string, reverse bool) iter.Seq2[string, error] {
+// the first, or the last). It reads ahead for about as many as are wanted and a
+// few for each prefix, and holds one scan open at a time.
+func merged(v View, index Table[IndexRow], prefixes []string, from string, reverse bool, wanted int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		runs := runHeap{reverse: reverse}
 		for _, prefix := range prefixes {
-			r := &run{index: index, prefix: prefix, from: prefix + from, reverse: reverse, next: max(runRows/len(prefixes), 2)}
+			r := &run{index: index, prefix: prefix, from: prefix + from, reverse: reverse, next: wanted/len(prefixes) + 1}
 			if reverse && from == "" {
 				r.from = ""
 			}
@@ -97,13 +97,6 @@ func merged(v View, index Table[IndexRow], prefixes []string, from string, rever
 	}
 }
 
-// runRows is how many rows are read of all runs before the first is yielded, and
-// runMost how many of one at a time.
-const (
-	runRows = 128
-	runMost = 1024
-)
-
 // run is what an index has under one prefix.
 type run struct {
 	index   Table[IndexRow]
@@ -132,7 +125,7 @@ func (r *run) read(v View) error {
 		if !r.reverse {
 			r.from += "\x00" // past it
 		}
-		r.next = min(2*r.next, runMost)
+		r.next *= 2
 	}
 	return nil
 }

@@ -1,0 +1,467 @@
+package projections_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// queue is the rows of a queue to which anything may happen.
+type queue struct {
+	models   *store.Memory
+	catalog  *domain.Catalog
+	now      time.Time
+	position domain.Position
+	revision map[domain.StreamID]domain.Revision
+	tasks    map[domain.TaskID]domain.Task
+	last     map[domain.TaskID]domain.Position // of the last event
+	ended    map[domain.TaskID]domain.Position
+}
+
+func newQueue(t rapid.TB, work projections.Projection) *queue {
+	t.Helper()
+	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(), domain.WorkEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	models, err := store.NewMemory([]projections.Projection{projections.Policies(), work}, nil, catalog, store.Options{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &queue{
+		models: models, catalog: catalog, now: time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC),
+		revision: map[domain.StreamID]domain.Revision{}, last: map[domain.TaskID]domain.Position{}, ended: map[domain.TaskID]domain.Position{}, tasks: map[domain.TaskID]domain.Task{},
+	}
+}
+
+func (q *queue) say(t rapid.TB, id domain.TaskID, event domain.Event) {
+	t.Helper()
+	eventType, version, data, err := q.catalog.Encode(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.position++
+	stream := id.Stream()
+	e := domain.Envelope{
+		Position: q.position, Stream: stream, Revision: q.revision[stream], ID: domain.DeriveID("queue", int(q.position)), Type: eventType,
+		Version: version, Time: q.now, Data: data, Meta: domain.Meta{Command: fmt.Sprint("c", q.position)},
+	}
+	if err := q.models.Apply(e); err != nil {
+		t.Fatalf("%s of %s at %d: %v", eventType, id, q.position, err)
+	}
+	q.revision[stream]++
+	q.last[id] = q.position
+	e.Event = event
+	q.tasks[id] = q.tasks[id].Evolve(e)
+	if _, over := q.ended[id]; !over && q.tasks[id].State.Final() {
+		q.ended[id] = q.position
+	}
+}
+
+// view looks at the rows.
+func (q *queue) view(t rapid.TB, f func(projections.View) error) {
+	t.Helper()
+	if err := q.models.View(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	someTypes   = []string{"selfplay", "training", "export"}
+	someConfigs = []string{"", "hex8_2p", "hex8_3p"}
+	someNodes   = []domain.NodeID{"n1", "n2", "n10"}
+	someBatches = []string{"", "b1", "b2"}
+)
+
+// anything is an event of an item, whatever its state.
+func (q *queue) anything(t *rapid.T, id domain.TaskID, all []domain.TaskID) domain.Event {
+	node := rapid.SampledFrom(someNodes).Draw(t, "node")
+	lease := uint64(rapid.IntRange(1, 3).Draw(t, "lease"))
+	until := q.now.Add(time.Minute)
+	switch rapid.IntRange(0, 17).Draw(t, "event") {
+	case 0, 1, 2, 3:
+		claimed := domain.TaskClaimed{TaskID: id, Lease: lease, NodeID: node, Deadline: until, Attempt: 1}
+		if rapid.Bool().Draw(t, "decided") {
+			claimed.Decision = &domain.ClaimDecision{Class: "normal", Slots: 2, Weight: 100}
+		}
+		return claimed
+	case 4:
+		return domain.TaskStarted{TaskID: id, Lease: lease, NodeID: node}
+	case 5:
+		return domain.TaskHeartbeat{TaskID: id, Lease: lease, NodeID: node, Deadline: until, Progress: json.RawMessage(fmt.Sprint(q.position))}
+	case 6, 7:
+		return domain.TaskCompleted{TaskID: id, Lease: lease, NodeID: node}
+	case 8:
+		return domain.TaskFailed{TaskID: id, Lease: lease, NodeID: node, Error: "no", Retryable: rapid.Bool().Draw(t, "retryable"), Attempts: 1}
+	case 9:
+		return domain.TaskRetryScheduled{TaskID: id, NotBefore: until, Attempts: 1, Exclude: &domain.Exclusion{NodeID: node, Until: until}}
+	case 10:
+		return domain.TaskRequeued{TaskID: id}
+	case 11:
+		return domain.TaskReleased{TaskID: id, Lease: lease, NodeID: node}
+	case 12:
+		return domain.TaskReserved{TaskID: id, NodeID: node, Until: until, Slots: 1}
+	case 13:
+		return domain.TaskPreempted{TaskID: id, Lease: lease, NodeID: node, For: rapid.SampledFrom(all).Draw(t, "for"), Until: until}
+	case 14:
+		return domain.TaskUnpinned{TaskID: id, NodeID: node}
+	case 15:
+		return domain.TaskUnblocked{TaskID: id, Dependency: rapid.SampledFrom(all).Draw(t, "dependency")}
+	case 16:
+		return domain.CompletionRejected{TaskID: id, Verb: "complete", Reason: "stale", Lease: lease, State: domain.WorkDone}
+	}
+	return rapid.SampledFrom([]domain.Event{
+		domain.TaskCancelled{TaskID: id, Reason: "enough"}, domain.TaskDead{TaskID: id, Attempts: 3, Reason: "spent"},
+		domain.TaskDropped{TaskID: id, Reason: "old"}, domain.TaskLeaseExpired{TaskID: id, Lease: lease, NodeID: node, Reason: "silent"},
+	}).Draw(t, "end")
+}
+
+func (q *queue) spawn(t *rapid.T, id domain.TaskID, before []domain.TaskID) {
+	spawned := domain.TaskSpawned{
+		TaskID: id, TaskType: rapid.SampledFrom(someTypes).Draw(t, "type"), ConfigKey: rapid.SampledFrom(someConfigs).Draw(t, "config"),
+		TimeoutSeconds: 60, MaxAttempts: 3, Batch: rapid.SampledFrom(someBatches).Draw(t, "batch"),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "pinned") == 0 {
+		spawned.Pin = &domain.Pin{NodeID: rapid.SampledFrom(someNodes).Draw(t, "pin"), Until: q.now.Add(time.Minute)}
+	}
+	if len(before) > 0 && rapid.IntRange(0, 3).Draw(t, "depends") == 0 {
+		spawned.DependsOn = []domain.TaskID{rapid.SampledFrom(before).Draw(t, "dependency")}
+	}
+	q.say(t, id, spawned)
+}
+
+// anyQueue is a queue of some items with some history. Its clock may run back.
+func anyQueue(t *rapid.T) *queue {
+	q := newQueue(t, projections.Work())
+	var all []domain.TaskID
+	for range rapid.IntRange(1, 60).Draw(t, "events") {
+		q.now = q.now.Add(time.Duration(rapid.IntRange(-20, 40).Draw(t, "seconds")) * time.Second)
+		if len(all) == 0 || rapid.IntRange(0, 3).Draw(t, "new") == 0 {
+			id := domain.TaskID(fmt.Sprint("t", len(all)))
+			q.spawn(t, id, all)
+			all = append(all, id)
+			continue
+		}
+		id := rapid.SampledFrom(all).Draw(t, "item")
+		q.say(t, id, q.anything(t, id, all))
+	}
+	return q
+}
+
+func (q *queue) items(t rapid.TB) (items []projections.TaskRow) {
+	t.Helper()
+	q.view(t, func(v projections.View) error {
+		for entry, err := range projections.WorkItemsTable.Scan(v, projections.Span{}) {
+			if err != nil {
+				return err
+			}
+			items = append(items, entry.Row)
+		}
+		return nil
+	})
+	return items
+}
+
+// Whatever happened, the indexes and the counts are those that the items' rows
+// would give if they were made anew, and a row is as of its stream's last event.
+func TestIndexesAreThoseOfTheRows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := anyQueue(t)
+		want := map[string][]string{}
+		counts, rooms := map[string]int{}, map[domain.NodeID]int{}
+		for _, row := range q.items(t) {
+			for table, key := range projections.TaskIndexKeys(row) {
+				if key != "" {
+					want[table] = append(want[table], key)
+				}
+			}
+			counts[fmt.Sprintf("%s|%s|%d", row.TaskType, row.ConfigKey, slices.Index(domain.TaskStates, row.State))]++
+			if stream := row.TaskID.Stream(); row.Revision != q.revision[stream]-1 || row.Position != q.last[row.TaskID] {
+				t.Fatalf("item %s is as of revision %d at %d, want %d at %d", row.TaskID, row.Revision, row.Position, q.revision[stream]-1, q.last[row.TaskID])
+			}
+			if task := q.tasks[row.TaskID]; row.State != task.State || row.Ended != q.ended[row.TaskID] || row.Retryable != task.Retryable {
+				t.Fatalf("item %+v, want %+v, ended at %d", row, task, q.ended[row.TaskID])
+			}
+			if row.Room != nil {
+				if rooms[row.Room.NodeID]++; rooms[row.Room.NodeID] > 1 {
+					t.Fatalf("%s keeps its room for %s and for another item", row.Room.NodeID, row.TaskID)
+				}
+			}
+		}
+		q.view(t, func(v projections.View) error {
+			for table := range projections.TaskIndexKeys(projections.TaskRow{}) {
+				slices.Sort(want[table])
+				var found []string
+				for row, err := range v.Scan(table, projections.Span{}) {
+					if err != nil {
+						return err
+					}
+					found = append(found, row.Key)
+				}
+				if !slices.Equal(found, want[table]) {
+					t.Fatalf("%s: found %q, want %q", table, found, want[table])
+				}
+			}
+			for entry, err := range (projections.Table[projections.CountRow]{Name: "work.counts"}).Scan(v, projections.Span{}) {
+				if err != nil {
+					return err
+				}
+				for i, n := range entry.Row.Items {
+					key := fmt.Sprintf("%s|%s|%d", entry.Row.TaskType, entry.Row.ConfigKey, i)
+					if n != counts[key] {
+						t.Fatalf("%s: %d counted, want %d", key, n, counts[key])
+					}
+					delete(counts, key)
+				}
+			}
+			if len(counts) > 0 {
+				t.Fatalf("not counted: %v", counts)
+			}
+			return nil
+		})
+	})
+}
+
+// Every page of every filter gives what a look at all items would.
+func TestFilteredPagesAreThoseOfALookAtAllItems(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := anyQueue(t)
+		asked := projections.ManyTasks{
+			State:  rapid.SampledFrom(append([]string{""}, names(domain.TaskStates)...)).Draw(t, "state"),
+			Type:   rapid.SampledFrom(append([]string{""}, someTypes...)).Draw(t, "type"),
+			Config: rapid.SampledFrom(someConfigs).Draw(t, "config"),
+			Node:   rapid.SampledFrom(append([]string{""}, names(someNodes)...)).Draw(t, "node"),
+			Limit:  rapid.IntRange(1, 7).Draw(t, "limit"),
+		}
+		var want, found []domain.TaskID
+		for _, row := range q.items(t) {
+			if is(asked.State, row.State) && is(asked.Type, row.TaskType) && is(asked.Config, row.ConfigKey) && is(asked.Node, row.NodeID) {
+				want = append(want, row.TaskID)
+			}
+		}
+		for pages := 0; pages == 0 || asked.From != ""; pages++ {
+			q.view(t, func(v projections.View) error {
+				answer, err := projections.ListTasks(v, asked)
+				if len(answer.Items) > asked.Limit || answer.Next != "" && len(answer.Items) < asked.Limit {
+					t.Fatalf("a page of %d items, %+v, goes on from %q", len(answer.Items), asked, answer.Next)
+				}
+				found = append(found, idsOf(t, answer)...)
+				asked.From = answer.Next
+				return err
+			})
+		}
+		if !slices.Equal(found, want) {
+			t.Fatalf("%+v: found %v, want %v", asked, found, want)
+		}
+	})
+}
+
+// The same of the history, newest first.
+func TestPagesOfTheHistoryAreThoseOfALookAtAllItems(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := anyQueue(t)
+		moment := func(name string) (text string, at time.Time) {
+			if rapid.Bool().Draw(t, name) {
+				return "", at
+			}
+			at = q.now.Add(time.Duration(rapid.IntRange(-600, 60).Draw(t, name+" seconds"))*time.Second + time.Duration(rapid.IntRange(0, 1).Draw(t, name+" ns")))
+			return at.Format(time.RFC3339Nano), at
+		}
+		since, from := moment("since")
+		until, to := moment("until")
+		asked := projections.FinishedTasks{
+			State:  rapid.SampledFrom([]string{"", "", "done", "dead", "cancelled", "expired"}).Draw(t, "state"),
+			Type:   rapid.SampledFrom(append([]string{"", ""}, someTypes...)).Draw(t, "type"),
+			Config: rapid.SampledFrom(someConfigs).Draw(t, "config"),
+			Node:   rapid.SampledFrom(append([]string{"", ""}, names(someNodes)...)).Draw(t, "node"),
+			Batch:  rapid.SampledFrom(someBatches).Draw(t, "batch"),
+			Since:  since, Until: until, Limit: rapid.IntRange(1, 7).Draw(t, "limit"),
+		}
+		var ended []projections.TaskRow
+		for _, row := range q.items(t) {
+			if row.State.Final() && is(asked.State, row.State) && is(asked.Type, row.TaskType) && is(asked.Config, row.ConfigKey) && is(asked.Node, row.NodeID) &&
+				is(asked.Batch, row.Batch) && (from.IsZero() || !row.EndedAt.Before(from)) && (to.IsZero() || row.EndedAt.Before(to)) {
+				ended = append(ended, row)
+			}
+		}
+		slices.SortFunc(ended, func(a, b projections.TaskRow) int { return cmp.Compare(b.Ended, a.Ended) })
+		var want, found []domain.TaskID
+		for _, row := range ended {
+			want = append(want, row.TaskID)
+		}
+		for pages := 0; pages == 0 || asked.Before != ""; pages++ {
+			q.view(t, func(v projections.View) error {
+				answer, err := projections.TaskHistory(v, asked)
+				found = append(found, idsOf(t, answer)...)
+				asked.Before = answer.Next
+				return err
+			})
+		}
+		if !slices.Equal(found, want) {
+			t.Fatalf("%+v: found %v, want %v", asked, found, want)
+		}
+	})
+}
+
+// Questions about a time are answered exactly, also where clocks ran back.
+func TestTheHistoryOfATime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := newQueue(t, projections.Work())
+		var times []time.Time
+		for i := range rapid.IntRange(1, 40).Draw(t, "items") {
+			q.now = q.now.Add(time.Duration(rapid.IntRange(-25, 25).Draw(t, "seconds")) * time.Second)
+			id := domain.TaskID(fmt.Sprintf("t%02d", i))
+			q.say(t, id, domain.TaskSpawned{TaskID: id, TaskType: someTypes[i%2], TimeoutSeconds: 60, MaxAttempts: 3})
+			q.say(t, id, domain.TaskCancelled{TaskID: id})
+			times = append(times, q.now)
+		}
+		since := rapid.SampledFrom(times).Draw(t, "since").Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "since ns")))
+		until := rapid.SampledFrom(times).Draw(t, "until").Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "until ns")))
+		asked := projections.FinishedTasks{Limit: 100}
+		if rapid.Bool().Draw(t, "has since") {
+			asked.Since = since.Format(time.RFC3339Nano)
+		}
+		if rapid.Bool().Draw(t, "has until") {
+			asked.Until = until.Format(time.RFC3339Nano)
+		}
+		var want []domain.TaskID
+		for i, at := range slices.Backward(times) {
+			if (asked.Since == "" || !at.Before(since)) && (asked.Until == "" || at.Before(until)) {
+				want = append(want, domain.TaskID(fmt.Sprintf("t%02d", i)))
+			}
+		}
+		q.view(t, func(v projections.View) error {
+			answer, err := projections.TaskHistory(v, asked)
+			if found := idsOf(t, answer); !slices.Equal(found, want) {
+				t.Fatalf("%+v: found %v, want %v of %v", asked, found, want, times)
+			}
+			return err
+		})
+	})
+}
+
+// What is live, held, meant for a node, or to be cancelled is what the rows say.
+func TestLiveItemsAreThoseOfTheRows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := anyQueue(t)
+		filter := projections.LiveFilter{
+			TaskType:  rapid.SampledFrom(append([]string{""}, someTypes...)).Draw(t, "type"),
+			ConfigKey: rapid.SampledFrom(someConfigs).Draw(t, "config"), Batch: rapid.SampledFrom(someBatches).Draw(t, "batch"),
+			State: rapid.SampledFrom([]domain.TaskState{"", domain.WorkQueued, domain.WorkRunning, domain.WorkBlocked}).Draw(t, "state"),
+		}
+		live, held, pinned := map[domain.TaskID]bool{}, map[domain.NodeID][]domain.TaskID{}, map[domain.NodeID][]domain.TaskID{}
+		var matching []domain.TaskID
+		for _, row := range q.items(t) {
+			if !row.State.Final() {
+				live[row.TaskID] = true
+				if is(filter.TaskType, row.TaskType) && is(filter.ConfigKey, row.ConfigKey) && is(filter.Batch, row.Batch) && is(string(filter.State), row.State) {
+					matching = append(matching, row.TaskID)
+				}
+			}
+			if row.State.Held() {
+				held[row.NodeID] = append(held[row.NodeID], row.TaskID)
+			}
+			if row.State == domain.WorkQueued && row.Pin != nil {
+				pinned[row.Pin.NodeID] = append(pinned[row.Pin.NodeID], row.TaskID)
+			}
+		}
+		q.view(t, func(v projections.View) error {
+			for row, err := range projections.LiveItems(v) {
+				if err != nil {
+					return err
+				}
+				if !live[row.TaskID] {
+					t.Fatalf("%s is %s, and yielded as live or yielded twice", row.TaskID, row.State)
+				}
+				delete(live, row.TaskID)
+			}
+			if len(live) > 0 {
+				t.Fatalf("live, and not yielded: %v", live)
+			}
+			for _, node := range someNodes {
+				rows, err := projections.HeldBy(v, node)
+				if err != nil {
+					return err
+				}
+				var found []domain.TaskID
+				for _, row := range rows {
+					found = append(found, row.TaskID)
+				}
+				if !slices.Equal(found, held[node]) {
+					t.Fatalf("held by %s: found %v, want %v", node, found, held[node])
+				}
+				found, err = projections.PinnedTo(v, node, 100)
+				if err != nil || !slices.Equal(found, pinned[node]) {
+					t.Fatalf("meant for %s: found %v, want %v, %v", node, found, pinned[node], err)
+				}
+			}
+			found, err := projections.LiveTasks(v, filter, 100)
+			slices.Sort(found)
+			if err != nil || !slices.Equal(found, matching) {
+				t.Fatalf("%+v: found %v, want %v, %v", filter, found, matching, err)
+			}
+			few, err := projections.LiveTasks(v, filter, 1)
+			if err != nil || len(few) != min(1, len(matching)) {
+				t.Fatalf("one of %v: found %v, %v", matching, few, err)
+			}
+			return nil
+		})
+	})
+}
+
+func names[S ~string](list []S) (texts []string) {
+	for _, one := range list {
+		texts = append(texts, string(one))
+	}
+	return texts
+}
+
+func is[S ~string](want string, found S) bool { return want == "" || want == string(found) }
+
+func idsOf(t rapid.TB, answer projections.TasksAnswer) (ids []domain.TaskID) {
+	t.Helper()
+	for _, raw := range answer.Items {
+		var row projections.TaskRow
+		if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, row.TaskID)
+	}
+	return ids
+}
+
+// A node keeps its room for one item: a later reservation of the node, or of the
+// item, takes the place of the one before.
+func TestANodeKeepsItsRoomForOneItem(t *testing.T) {
+	q := newQueue(t, projections.Work())
+	for _, id := range []domain.TaskID{"a", "b"} {
+		q.say(t, id, domain.TaskSpawned{TaskID: id, TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 3})
+	}
+	for _, step := range []struct {
+		id   domain.TaskID
+		node domain.NodeID
+		want string
+	}{{"a", "n1", "a on n1"}, {"b", "n1", "b on n1"}, {"a", "n2", "a on n2, b on n1"}, {"b", "n2", "b on n2"}} {
+		q.say(t, step.id, domain.TaskReserved{TaskID: step.id, NodeID: step.node, Until: q.now.Add(time.Hour), Slots: 1})
+		var kept []string
+		for _, row := range q.items(t) {
+			if row.Room != nil {
+				kept = append(kept, fmt.Sprintf("%s on %s", row.TaskID, row.Room.NodeID))
+			}
+		}
+		if found := strings.Join(kept, ", "); found != step.want {
+			t.Errorf("%s on %s: found room for %s, want %s", step.id, step.node, found, step.want)
+		}
+	}
+}

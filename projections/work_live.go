@@ -12,9 +12,28 @@ import (
 // taken to be cancelled.
 var liveStates = []domain.TaskState{domain.WorkQueued, domain.WorkWaiting, domain.WorkBlocked, domain.WorkLeased, domain.WorkRunning, domain.WorkFailed}
 
-// LiveItems yields every item that is not final, by state, type, config and id.
+// LiveItems yields every item that is not final, each once: by state, type,
+// config and id, or by id where most items are.
 func LiveItems(v View) iter.Seq2[TaskRow, error] {
 	return func(yield func(TaskRow, error) bool) {
+		rows, err := countsOf(v, "", "")
+		if err != nil {
+			yield(TaskRow{}, err)
+			return
+		}
+		alive, all := 0, 0
+		for _, row := range rows {
+			alive += row.in(liveStates...)
+			all += row.in(domain.TaskStates...)
+		}
+		if 2*alive > all { // passing over the others costs less than finding each
+			for entry, err := range WorkItemsTable.Scan(v, Span{}) {
+				if (err != nil || !entry.Row.State.Final()) && !yield(entry.Row, err) {
+					return
+				}
+			}
+			return
+		}
 		for _, state := range liveStates {
 			for item, err := range itemsIn(v, state) {
 				if !yield(item, err) || err != nil {

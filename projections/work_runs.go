@@ -63,8 +63,9 @@ func stateOf(s domain.TaskState) string { return string(s) }
 func merged(v View, index Table[IndexRow], prefixes []string, from string, reverse bool, wanted int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		runs := runHeap{reverse: reverse}
+		ahead := min(wanted+1, 2*wanted/max(len(prefixes), 1)+2) // rows cost less than beginning a scan
 		for _, prefix := range prefixes {
-			r := &run{index: index, prefix: prefix, from: prefix + from, reverse: reverse, next: wanted/len(prefixes) + 1}
+			r := &run{index: index, prefix: prefix, from: prefix + from, reverse: reverse, next: ahead}
 			if reverse && from == "" {
 				r.from = ""
 			}

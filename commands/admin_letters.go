@@ -49,8 +49,8 @@ func (f foundLetter) check(id string) error {
 	return nil
 }
 
-func findLetter(d Desk, id string) (foundLetter, error) {
-	letter, there, err := projections.FindParked(d, id)
+func findLetter(v projections.View, id string) (foundLetter, error) {
+	letter, there, err := projections.FindParked(v, id)
 	return foundLetter{letter, there}, err
 }
 
@@ -91,16 +91,16 @@ func letterSpecs() []Spec {
 			Normalize(func(c RetryLetter, _ domain.Facts) (RetryLetter, error) {
 				return c, domain.Faulty("admin.retry_letter", letterFaults(c.ID, c.Reason))
 			}),
-			Consult(func(RetryLetter) bool { return true }, func(d Desk, c RetryLetter, _ domain.Facts) (_ RetryLetter, err error) {
-				c.parked, err = findLetter(d, c.ID)
+			Consult(func(RetryLetter) bool { return true }, func(v projections.View, c RetryLetter, _ domain.Facts) (_ RetryLetter, err error) {
+				c.parked, err = findLetter(v, c.ID)
 				return c, err
 			})),
 		Handle("give a dead letter up", discardLetter,
 			Normalize(func(c DiscardLetter, _ domain.Facts) (DiscardLetter, error) {
 				return c, domain.Faulty("admin.discard_letter", letterFaults(c.ID, c.Reason))
 			}),
-			Consult(func(DiscardLetter) bool { return true }, func(d Desk, c DiscardLetter, _ domain.Facts) (_ DiscardLetter, err error) {
-				c.parked, err = findLetter(d, c.ID)
+			Consult(func(DiscardLetter) bool { return true }, func(v projections.View, c DiscardLetter, _ domain.Facts) (_ DiscardLetter, err error) {
+				c.parked, err = findLetter(v, c.ID)
 				return c, err
 			})),
 	}

@@ -98,20 +98,20 @@ func completePause(c PauseKind, facts domain.Facts) (PauseKind, error) {
 // overtaken tells a reaction to a verdict on the cluster that another verdict
 // followed: it may come late, or again after a crash, and must not undo what the
 // later one led to.
-func overtaken(d Desk, reason string, facts domain.Facts, verdict domain.ClusterState) (bool, error) {
+func overtaken(v projections.View, reason string, facts domain.Facts, verdict domain.ClusterState) (bool, error) {
 	if reason != domain.PauseCluster || facts.Causation == "" {
 		return false, nil
 	}
-	cluster, err := projections.TheCluster(d)
+	cluster, err := projections.TheCluster(v)
 	return cluster.State != verdict, err
 }
 
 // boundPaused refuses to pause one kind more than the policy allows.
-func boundPaused(d Desk, c PauseKind, facts domain.Facts) (_ PauseKind, err error) {
-	if c.moot, err = overtaken(d, c.Reason, facts, domain.ClusterSick); err != nil || c.moot {
+func boundPaused(v projections.View, c PauseKind, facts domain.Facts) (_ PauseKind, err error) {
+	if c.moot, err = overtaken(v, c.Reason, facts, domain.ClusterSick); err != nil || c.moot {
 		return c, err
 	}
-	rows, err := projections.PausedKinds(d)
+	rows, err := projections.PausedKinds(v)
 	if err != nil || len(rows) < facts.Policy.Admin.MaxPausedKinds {
 		return c, err
 	}
@@ -197,8 +197,8 @@ func pauseSpecs() []Spec {
 				c.Reason = strings.TrimSpace(c.Reason)
 				return c, domain.Faulty("admin.resume", pauseFaults(c.Kind, c.Reason))
 			}),
-			Consult(func(c ResumeKind) bool { return c.Reason == domain.PauseCluster }, func(d Desk, c ResumeKind, facts domain.Facts) (_ ResumeKind, err error) {
-				c.moot, err = overtaken(d, c.Reason, facts, domain.ClusterWell)
+			Consult(func(c ResumeKind) bool { return c.Reason == domain.PauseCluster }, func(v projections.View, c ResumeKind, facts domain.Facts) (_ ResumeKind, err error) {
+				c.moot, err = overtaken(v, c.Reason, facts, domain.ClusterWell)
 				return c, err
 			})),
 		Handle("end a pause whose time ran out", pauseEnds),

@@ -16,22 +16,30 @@ type Result struct {
 	Answer    any
 }
 
+// QueueWriter runs the commands that are decided on the queue. There is one, and
+// nothing else writes the streams of items.
+type QueueWriter interface {
+	Write(ctx context.Context, call *Call) (Result, error)
+}
+
 // Bus runs commands against a log: read the stream, fold, decide, append at the
-// revision read; on a conflict, again. It holds no state of its own: what
-// streams fold to between commands is in the memory it is lent.
+// revision read; on a conflict, again. What is decided on the queue goes to its
+// writer. The bus holds no state of its own: what streams fold to between
+// commands is in the memory it is lent.
 type Bus struct {
 	Log     eventlog.Log
 	Catalog *domain.Catalog
-	Office  Office // nil: commands that consult the read models are refused
-	Memory  Memory // nil: every decision reads its stream from the start
-	Retries int    // after a conflict; 0 means 16
+	Models  Models      // nil: commands that consult the read models are refused
+	Queue   QueueWriter // nil: commands that need more of the queue than their own item are refused
+	Memory  Memory      // nil: every decision reads its stream from the start
+	Retries int         // after a conflict; 0 means 16
 
 	specs map[string]Spec
 }
 
 // NewBus makes a bus of the areas' specs; a command type listed twice is an error.
-func NewBus(log eventlog.Log, catalog *domain.Catalog, office Office, areas ...[]Spec) (*Bus, error) {
-	bus := &Bus{Log: log, Catalog: catalog, Office: office, specs: map[string]Spec{}}
+func NewBus(log eventlog.Log, catalog *domain.Catalog, models Models, areas ...[]Spec) (*Bus, error) {
+	bus := &Bus{Log: log, Catalog: catalog, Models: models, specs: map[string]Spec{}}
 	var faults []domain.Fault
 	for _, area := range areas {
 		for _, spec := range area {
@@ -62,27 +70,50 @@ func (b *Bus) Try(ctx context.Context, facts domain.Facts, c domain.Command) (Re
 }
 
 func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry bool) (Result, error) {
+	call, err := b.Prepare(facts, c)
+	if err != nil {
+		return Result{}, err
+	}
+	call.Dry = dry
+	if !call.Queued() || b.Queue == nil && call.Spec.fan == nil && call.Spec.check == nil {
+		return b.retry(ctx, call.Spec, facts, call.Command, dry)
+	}
+	if b.Queue == nil {
+		return Result{}, domain.Errorf(domain.Unavailable, "command %s: no queue to decide it on", call.Spec.Type)
+	}
+	result, err := b.Queue.Write(ctx, call)
+	if err != nil {
+		return result, err
+	}
+	return result, b.FillPayloads(ctx, result.Answer)
+}
+
+// Prepare completes a command from its facts, for a Bus or for the writer of the
+// queue to decide it.
+func (b *Bus) Prepare(facts domain.Facts, c domain.Command) (*Call, error) {
 	spec, ok := b.specs[c.CommandType()]
 	if !ok {
-		return Result{}, domain.Errorf(domain.Invalid, "command type %q is not known", c.CommandType())
+		return nil, domain.Errorf(domain.Invalid, "command type %q is not known", c.CommandType())
 	}
 	if facts.Command == "" {
-		return Result{}, domain.Errorf(domain.Internal, "command %s: want a command id in its facts", spec.Type)
+		return nil, domain.Errorf(domain.Internal, "command %s: want a command id in its facts", spec.Type)
 	}
 	if spec.normalize != nil {
 		var err error
 		if c, err = spec.normalize(c, facts); err != nil {
-			return Result{}, err
+			return nil, err
 		}
 	}
-	var result Result
-	var err error
-	if office, ok := b.Office.(EarlyOffice); ok && spec.early != nil {
-		if result, done, err := b.early(ctx, office, spec, facts, c, dry); done {
-			return result, err
-		}
+	return &Call{Spec: spec, Facts: facts, Command: c}, nil
+}
+
+// retry decides a command until no conflict is in its way.
+func (b *Bus) retry(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
+	retries := b.Retries
+	if retries == 0 {
+		retries = 16
 	}
-	for range b.retries() + 1 {
+	for range retries + 1 {
 		result, err = b.once(ctx, spec, facts, c, dry)
 		var conflict *eventlog.Conflict
 		if !errors.As(err, &conflict) || ctx.Err() != nil {
@@ -92,44 +123,18 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 	return result, err
 }
 
-func (b *Bus) retries() int {
-	if b.Retries == 0 {
-		return 16
-	}
-	return b.Retries
-}
-
 // once is one try: an eventlog.Conflict asks for another.
 func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
-	if spec.fan != nil || spec.consult != nil && spec.consults(c) {
-		if b.Office == nil {
+	if spec.consult != nil && spec.consults(c) {
+		if b.Models == nil {
 			return Result{}, domain.Errorf(domain.Unavailable, "command %s: no read models to consult", spec.Type)
 		}
-		desk, closeDesk, err := b.Office.Open(ctx)
+		view, release, err := b.Models.Snapshot(ctx)
 		if err != nil {
 			return Result{}, err
 		}
-		defer func() { closeDesk(result.Position) }()
-		if spec.consult != nil {
-			if c, err = spec.consult(desk, c, facts); err != nil {
-				return Result{}, err
-			}
-		}
-		if spec.fan != nil {
-			plan, err := spec.fan(desk, c, facts)
-			if err != nil {
-				return Result{}, err
-			}
-			return b.fanOut(ctx, spec, desk, plan, facts, c, dry)
-		}
-	}
-	if spec.glance != nil && b.Office != nil {
-		desk, closeDesk, err := b.Office.Glance()
-		if err != nil {
-			return Result{}, err
-		}
-		defer func() { closeDesk(result.Position) }()
-		if c, err = spec.glance(desk, c, facts); err != nil {
+		defer release()
+		if c, err = spec.consult(view, c, facts); err != nil {
 			return Result{}, err
 		}
 	}
@@ -141,72 +146,10 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 	return Result{Position: position, Events: step.Events, Duplicate: step.Duplicate, Answer: step.Answer}, err
 }
 
-// early is a try that does not wait. Done says that it answers the command.
-func (b *Bus) early(ctx context.Context, office EarlyOffice, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, done bool, err error) {
-	desk, closeDesk, ok, err := office.Early(ctx, spec.early(c), facts.Command)
-	if err != nil || !ok {
-		return Result{}, err != nil, err
-	}
-	defer func() { closeDesk(result.Position) }()
-	plan, err := spec.fan(desk, c, facts)
-	if err != nil || plan.Wanting {
-		return Result{}, false, nil
-	}
-	result, err = b.fanOut(ctx, spec, desk, plan, facts, c, dry)
-	var conflict *eventlog.Conflict
-	return result, !errors.As(err, &conflict), err
-}
-
-func (b *Bus) fanOut(ctx context.Context, spec Spec, desk Desk, plan Plan, facts domain.Facts, c domain.Command, dry bool) (Result, error) {
-	result := Result{Position: desk.Position()}
-	var steps []Step
-	for _, target := range plan.Steps {
-		if refused, ok := target.(refusedStep); ok {
-			steps = append(steps, Step{Stream: target.Stream(), Err: refused.err})
-			continue
-		}
-		stepSpec, ok := b.specs[target.CommandType()]
-		if !ok {
-			return Result{}, domain.Errorf(domain.Internal, "command type %q is not known", target.CommandType())
-		}
-		step, _, err := b.step(ctx, stepSpec, facts, target, dry)
-		var conflict *eventlog.Conflict
-		for tries := 0; spec.each && errors.As(err, &conflict) && tries < b.retries(); tries++ {
-			step, _, err = b.step(ctx, stepSpec, facts, target, dry) // it stands for itself and is decided again by itself
-		}
-		step.Stream = target.Stream()
-		if spec.each && err != nil && ofItself(err) {
-			step.Err = err
-			steps = append(steps, step)
-			result.Duplicate = result.Duplicate || step.Duplicate
-			continue
-		}
-		if errors.As(err, &conflict) || errors.Is(err, domain.ErrConflict) {
-			if len(steps) > 0 {
-				continue // what was taken is taken; the rest is another claim's
-			}
-			return Result{}, &eventlog.Conflict{Stream: target.Stream(), Reason: err.Error()}
-		}
-		if err != nil {
-			return Result{}, err
-		}
-		steps = append(steps, step)
-		result.Duplicate = result.Duplicate || step.Duplicate
-	}
-	for _, step := range steps {
-		result.Events = append(result.Events, step.Events...)
-		if n := len(step.Events); n > 0 {
-			result.Position = max(result.Position, step.Events[n-1].Position)
-		}
-	}
-	result.Answer = spec.combine(c, steps)
-	return result, nil
-}
-
 // ofItself tells an error that says something of the step, not of the log.
 func ofItself(err error) bool {
 	switch domain.CodeOf(err) {
-	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.StaleLease:
+	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.TooLarge, domain.StaleLease:
 		return true
 	default:
 		return false

@@ -91,13 +91,13 @@ func completeSync(c SyncElo, _ domain.Facts) (SyncElo, error) {
 	return c, domain.Faulty("elo.sync", faults)
 }
 
-func consultSync(desk Desk, c SyncElo, _ domain.Facts) (_ SyncElo, err error) {
-	if c.found, err = projections.EloCompare(desk, c.ConfigKey, c.Prefix, c.Known, c.Want, maxSyncedFacts); err != nil {
+func consultSync(v projections.View, c SyncElo, _ domain.Facts) (_ SyncElo, err error) {
+	if c.found, err = projections.EloCompare(v, c.ConfigKey, c.Prefix, c.Known, c.Want, maxSyncedFacts); err != nil {
 		return c, err
 	}
 	c.contradicted = nil
 	for _, fact := range c.Facts {
-		other, err := projections.EloContradicts(desk, c.ConfigKey, fact)
+		other, err := projections.EloContradicts(v, c.ConfigKey, fact)
 		if err != nil {
 			return c, err
 		}

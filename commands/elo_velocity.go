@@ -18,9 +18,9 @@ type measureVelocity struct {
 func (measureVelocity) CommandType() string       { return "training.measure_velocity" }
 func (c measureVelocity) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
-func consultVelocity(desk Desk, c measureVelocity, facts domain.Facts) (measureVelocity, error) {
+func consultVelocity(v projections.View, c measureVelocity, facts domain.Facts) (measureVelocity, error) {
 	policy := facts.Policy.Elo
-	best, err := projections.BestRatings(desk, c.ConfigKey, facts.Now.Add(-policy.VelocityWindowSeconds.Duration()), policy.VelocityGames)
+	best, err := projections.BestRatings(v, c.ConfigKey, facts.Now.Add(-policy.VelocityWindowSeconds.Duration()), policy.VelocityGames)
 	c.Best = best
 	return c, err
 }

@@ -158,8 +158,8 @@ func openings(id domain.GauntletID, round, part int) uint64 {
 	return binary.BigEndian.Uint64(sum[:8]) >> 11
 }
 
-func consultGauntlet(desk Desk, c ExecuteGauntlet, _ domain.Facts) (ExecuteGauntlet, error) {
-	row, _, err := projections.TrainingTable.Get(desk, string(c.ConfigKey))
+func consultGauntlet(v projections.View, c ExecuteGauntlet, _ domain.Facts) (ExecuteGauntlet, error) {
+	row, _, err := projections.TrainingTable.Get(v, string(c.ConfigKey))
 	c.InUse = row.Model
 	return c, err
 }

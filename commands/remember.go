@@ -35,8 +35,6 @@ type Memory interface {
 	Keep(stream domain.StreamID, kind any, from domain.Revision, past Past, commands []string, bytes int)
 	// Extend tells of events that were appended without reading the stream.
 	Extend(stream domain.StreamID, events []domain.Envelope)
-	// Forget lets go of a stream that nothing much will happen to any more.
-	Forget(stream domain.StreamID)
 }
 
 // foldBlock is how many events are decoded before they are folded.
@@ -113,10 +111,6 @@ func (b *Bus) readOn(ctx context.Context, spec Spec, stream domain.StreamID, com
 // after it.
 func (b *Bus) keep(spec Spec, stream domain.StreamID, f *fresh, command string, appended []domain.Envelope) {
 	if b.Memory == nil {
-		return
-	}
-	if spec.ends && len(appended) > 0 {
-		b.Memory.Forget(stream)
 		return
 	}
 	past, commands, bytes := f.Past, f.commands, f.bytes

@@ -15,6 +15,7 @@ import (
 	"iter"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -29,55 +30,11 @@ type Targeted interface {
 	Stream() domain.StreamID
 }
 
-// Desk is what the process lends a decision that must look beyond its own
-// stream: the read models, and a short hold on a name so that two commands in
-// flight do not decide on the same thing. Holds save work; the log's expected
-// revisions are what makes decisions safe.
-type Desk interface {
-	projections.View
-	// Take holds a name until the command's events are in the read models, or
-	// the command failed. False: another command in flight holds it.
-	Take(name string) bool
-	// Expect adds n to what a name will count once this command's events are in
-	// the read models, and gives what other commands, in flight or settled since
-	// this desk's view, add to it. It is taken back when the command fails.
-	Expect(name string, n int) int
-}
-
-// Office opens desks. A desk's view has applied everything the log acknowledged
-// before the call. Closing it gives its holds back once the read models have
-// reached the settled position, at once for 0.
-type Office interface {
-	Open(ctx context.Context) (desk Desk, closeDesk func(settled domain.Position), err error)
-	// Glance is Open without the wait: the view may be a moment old.
-	Glance() (desk Desk, closeDesk func(settled domain.Position), err error)
-}
-
-// EarlyOffice is an office that many come to at once.
-type EarlyOffice interface {
-	Office
-	// Early is Open without the wait for what others were given meanwhile: the
-	// view has applied what this very command did before, and every event but of
-	// the kinds that only add work or use it up, and these but for the last few.
-	// Where that is no gain, ok is false.
-	Early(ctx context.Context, node domain.NodeID, command string) (desk EarlyDesk, closeDesk func(settled domain.Position), ok bool, err error)
-}
-
-// EarlyDesk is a desk that knows what its view does not show yet.
-type EarlyDesk interface {
-	Desk
-	// Taken tells whether Take would be refused.
-	Taken(name string) bool
-	// Arrived yields the kinds of items that were added since the view.
-	Arrived() iter.Seq[Arrival]
-	// Given are the items that the node was given since the view.
-	Given() []projections.Given
-}
-
-// Arrival is a kind of items that were added.
-type Arrival struct {
-	TaskType string
-	Priority int
+// Models are the read models that the process lends to decisions that look
+// beyond their own stream. They have applied everything that was acknowledged
+// before the call; release lets them go.
+type Models interface {
+	Snapshot(ctx context.Context) (view projections.View, release func(), err error)
 }
 
 // Step is what became of one stream that a command touched.
@@ -101,28 +58,17 @@ type Spec struct {
 	Answer any
 
 	normalize func(domain.Command, domain.Facts) (domain.Command, error)
-	consult   func(Desk, domain.Command, domain.Facts) (domain.Command, error)
+	consult   func(projections.View, domain.Command, domain.Facts) (domain.Command, error)
 	consults  func(domain.Command) bool
+	queued    bool // it is decided on the queue, by its one writer
 	each      bool
-	ends      bool
-	glance    func(Desk, domain.Command, domain.Facts) (domain.Command, error)
-	early     func(domain.Command) domain.NodeID
+	check     func(*Queue, domain.Command, domain.Facts) (domain.Command, error)
 	kind      any // of state, a nil *S
 	fold      func(state any, events []domain.Envelope) any
 	decide    func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error)
 	answer    func(state any, c domain.Command, events []domain.Envelope) any
-	fan       func(Desk, domain.Command, domain.Facts) (Plan, error)
+	fan       func(*Queue, domain.Command, domain.Facts) iter.Seq2[Targeted, error]
 	combine   func(domain.Command, []Step) any
-}
-
-// Plan is what a command that spans streams comes down to: steps, each decided
-// on its own stream, in order. When this very command ran before, the plan is
-// the steps of that time, and each finds its own events again.
-type Plan struct {
-	Steps []Targeted
-	// Wanting says that more, or something better, may be found at a desk that
-	// shows everything.
-	Wanting bool
 }
 
 // SpecOption adds to a Spec.
@@ -138,28 +84,31 @@ func Normalize[C domain.Command](f func(C, domain.Facts) (C, error)) SpecOption 
 
 // Consult lets a command that needs it look at the read models before it is
 // decided; they have applied everything acknowledged before.
-func Consult[C domain.Command](needed func(C) bool, f func(Desk, C, domain.Facts) (C, error)) SpecOption {
+func Consult[C domain.Command](needed func(C) bool, f func(projections.View, C, domain.Facts) (C, error)) SpecOption {
 	return func(s *Spec) {
 		s.consults = func(c domain.Command) bool { return needed(c.(C)) }
-		s.consult = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
+		s.consult = func(v projections.View, c domain.Command, facts domain.Facts) (domain.Command, error) {
+			return f(v, c.(C), facts)
+		}
+	}
+}
+
+// OnQueue says that a command is decided on the queue, by its one writer.
+func OnQueue() SpecOption { return func(s *Spec) { s.queued = true } }
+
+// Check lets a command on the queue look at all of it before it is decided on its
+// stream.
+func Check[C domain.Command](f func(*Queue, C, domain.Facts) (C, error)) SpecOption {
+	return func(s *Spec) {
+		s.queued = true
+		s.check = func(q *Queue, c domain.Command, facts domain.Facts) (domain.Command, error) {
+			return f(q, c.(C), facts)
+		}
 	}
 }
 
 // Each says that a step of a Fan that is refused refuses nothing but itself.
 func Each() SpecOption { return func(s *Spec) { s.each = true } }
-
-// Ends says that the command is mostly the last that its stream sees, so that
-// there is no use in remembering what the stream comes to.
-func Ends() SpecOption { return func(s *Spec) { s.ends = true } }
-
-// Glance lets a command look at the read models as they are, for what need not
-// be known to the last event: with Desk.Expect a count is still never overshot.
-// Where there are no read models it is left out.
-func Glance[C domain.Command](f func(Desk, C, domain.Facts) (C, error)) SpecOption {
-	return func(s *Spec) {
-		s.glance = func(d Desk, c domain.Command, facts domain.Facts) (domain.Command, error) { return f(d, c.(C), facts) }
-	}
-}
 
 // Handle makes the Spec of a command that is decided on one stream. decide may
 // return events together with an error: the events are stored and the error is
@@ -222,23 +171,34 @@ func Record[C Stateless](about string, options ...SpecOption) Spec {
 	return specOf[C](about, options)
 }
 
-// Fan makes the Spec of a command that spans streams: plan says which, looking
-// at the read models; each step is run as a command of its own; combine makes
-// the answer of theirs. A step that conflicts makes the plan anew.
-func Fan[C domain.Command, A any](about string, plan func(Desk, C, domain.Facts) (Plan, error), combine func(C, []Step) A, options ...SpecOption) Spec {
+// Fan makes the Spec of a command on the queue that spans streams. plan yields
+// steps; each is run as a command of its own and has changed the queue when plan
+// goes on. When this very command ran before, plan yields the steps of that time,
+// and each finds its own events again. combine makes the answer of theirs.
+func Fan[C domain.Command, A any](about string, plan func(*Queue, C, domain.Facts) iter.Seq2[Targeted, error], combine func(C, []Step) A, options ...SpecOption) Spec {
 	spec := specOf[C](about, options)
 	var example A
-	spec.Answer = example
-	spec.fan = func(d Desk, c domain.Command, facts domain.Facts) (Plan, error) { return plan(d, c.(C), facts) }
+	spec.Answer, spec.queued = example, true
+	spec.fan = func(q *Queue, c domain.Command, facts domain.Facts) iter.Seq2[Targeted, error] {
+		return plan(q, c.(C), facts)
+	}
 	spec.combine = func(c domain.Command, steps []Step) any { return combine(c.(C), steps) }
 	return spec
 }
 
-// Early lets a Fan be planned at an EarlyDesk of its node first. A plan that is
-// wanting, that fails, or of which a step conflicts, is made anew at a desk that
-// shows everything.
-func Early[C domain.Command](node func(C) domain.NodeID) SpecOption {
-	return func(s *Spec) { s.early = func(c domain.Command) domain.NodeID { return node(c.(C)) } }
+// planned yields steps that are known from the start.
+func planned(steps []Targeted, err error) iter.Seq2[Targeted, error] {
+	return func(yield func(Targeted, error) bool) {
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, step := range steps {
+			if !yield(step, nil) {
+				return
+			}
+		}
+	}
 }
 
 // DecidedBy gives the stream whose state alone decides a command, with the
@@ -246,10 +206,25 @@ func Early[C domain.Command](node func(C) domain.NodeID) SpecOption {
 // streams. Commands decided by different streams cannot tell which came first.
 func (s Spec) DecidedBy(c domain.Command) (domain.StreamID, bool) {
 	target, targeted := c.(Targeted)
-	if !targeted || s.fan != nil || s.glance != nil || s.consult != nil && s.consults(c) {
+	if !targeted || s.fan != nil || s.check != nil || s.consult != nil && s.consults(c) {
 		return "", false
 	}
 	return target.Stream(), true
+}
+
+// Queued tells whether a command is decided on the queue: by its type, or by the
+// stream or the kind of event that it writes.
+func (s Spec) Queued(c domain.Command) bool {
+	if s.queued {
+		return true
+	}
+	switch c := c.(type) {
+	case SetPolicy:
+		return c.Name == domain.PolicyDefaultName
+	case AppendEvent:
+		return work.Concerns(domain.Envelope{Stream: c.Target, Type: c.Event.EventType()})
+	}
+	return false
 }
 
 func specOf[C domain.Command](about string, options []SpecOption) Spec {

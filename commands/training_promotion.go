@@ -25,17 +25,17 @@ func (c decidePromotion) Stream() domain.StreamID { return c.ConfigKey.TrainingS
 
 // consultPromotion looks the ratings up. The candidate's counts this evaluation
 // already: its results were recorded by a command before this one.
-func consultPromotion(desk Desk, c decidePromotion, _ domain.Facts) (decidePromotion, error) {
-	row, _, err := projections.TrainingTable.Get(desk, string(c.ConfigKey))
+func consultPromotion(v projections.View, c decidePromotion, _ domain.Facts) (decidePromotion, error) {
+	row, _, err := projections.TrainingTable.Get(v, string(c.ConfigKey))
 	if err != nil {
 		return c, err
 	}
 	c.InUse = row.Model
-	if c.Candidate, err = projections.RatingOf(desk, c.ConfigKey, string(c.ModelID)); err != nil {
+	if c.Candidate, err = projections.RatingOf(v, c.ConfigKey, string(c.ModelID)); err != nil {
 		return c, err
 	}
 	if c.InUse != "" {
-		c.Current, err = projections.RatingOf(desk, c.ConfigKey, string(c.InUse))
+		c.Current, err = projections.RatingOf(v, c.ConfigKey, string(c.InUse))
 	}
 	return c, err
 }

@@ -1,12 +1,10 @@
 package commands
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/sched"
-	"github.com/ringrift/rift/projections"
 )
 
 // admission is what the queue's length says of an add. It is found before the
@@ -17,13 +15,13 @@ type admission struct {
 	level   string // "soft": producers are asked to slow down
 }
 
-// admitAdd looks at how long the queue is, with what is being added beside it.
-func admitAdd(desk Desk, c AddTask, facts domain.Facts) (AddTask, error) {
-	admitted, err := admit(desk, facts, c.TaskType, 1)
+// admitAdd looks at how long the queue is, with so many items, and so many of the
+// type, that are added before this one.
+func admitAdd(q *Queue, c AddTask, facts domain.Facts, before, ofType int) AddTask {
 	if !c.Force && !followsUp(facts) {
-		c.admission = admitted
+		c.admission = admit(q, c.TaskType, before, ofType)
 	}
-	return c, err
+	return c
 }
 
 // followsUp tells a command that the cluster issues by itself. It is counted
@@ -33,33 +31,18 @@ func followsUp(facts domain.Facts) bool {
 	return facts.Actor == "clock" || strings.HasPrefix(facts.Actor, "reactor:")
 }
 
-// admit decides on n more items of a type.
-func admit(desk Desk, facts domain.Facts, taskType string, n int) (admission, error) {
-	rules, err := facts.Scheduler()
-	if err != nil {
-		return admission{}, err
-	}
-	pressure, err := projections.QueuePressure(desk)
-	if err != nil {
-		return admission{}, err
-	}
-	pending := pressure.Pending + desk.Expect("pending", n) + n - 1
-	kind := 0
-	if rules.Type(taskType).PendingCap != nil {
-		if kind, err = projections.PendingOf(desk, taskType); err != nil {
-			return admission{}, err
-		}
-		kind += desk.Expect("pending:"+taskType, n) + n - 1
-	}
+func admit(q *Queue, taskType string, before, ofType int) admission {
+	rules, pressure := q.Rules(), q.Pressure()
+	pending := pressure.Pending + before
 	level := rules.Policy().Pressure.Next(sched.Pressure(pressure.Level), pending)
-	answer := rules.Admit(taskType, level, pending, kind)
+	answer := rules.Admit(taskType, level, pending, q.PendingOf(taskType)+ofType)
 	if !answer.OK {
-		return admission{refused: domain.Errorf(domain.TooMany, "%s; claim or cancel items, or add it later", answer.Reason)}, nil
+		return admission{refused: domain.Errorf(domain.TooMany, "%s; claim or cancel items, or add it later", answer.Reason)}
 	}
 	if level == sched.SoftPressure {
-		return admission{level: string(level)}, nil
+		return admission{level: string(level)}
 	}
-	return admission{}, nil
+	return admission{}
 }
 
 // announcePressure says that the queue got so long, or short again. The clock
@@ -81,14 +64,12 @@ func (c announcePressure) Facts() []domain.Event {
 	return []domain.Event{domain.BackpressureActivated{Level: c.Level, Pending: c.Pending, SoftLimit: c.Soft, HardLimit: c.Hard}}
 }
 
-// duePressure is the edge that was not announced yet, if there is one.
-func duePressure(v projections.View) ([]Timed, error) {
-	row, err := projections.QueuePressure(v)
-	if err != nil || row.Level == row.Announced() {
-		return nil, err
+// duePressure is the level that was not announced yet, if there is one.
+func duePressure(q *Queue) []Timed {
+	p := q.Pressure()
+	id := p.Announcement()
+	if id == "" {
+		return nil
 	}
-	return []Timed{{
-		fmt.Sprintf("%s%d/%s", projections.PressureEdge, row.Edge, row.Level),
-		announcePressure{row.Level, row.Pending, row.Soft, row.Hard},
-	}}, nil
+	return []Timed{{id, announcePressure{p.Level, p.Pending, p.Soft, p.Hard}}}
 }

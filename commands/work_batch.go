@@ -3,10 +3,11 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // AddTasks asks for many items to be queued. Each is judged by itself, unless
@@ -52,8 +53,12 @@ func completeBatch(c AddTasks, facts domain.Facts) (AddTasks, error) {
 
 // planBatch judges every item. A batch that is repeated comes to the same steps:
 // what it added before is its own, whatever the queue looks like now.
-func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
-	judge := batchJudge{desk: desk, facts: facts, waits: map[domain.TaskID][]domain.TaskID{}}
+func planBatch(q *Queue, c AddTasks, facts domain.Facts) iter.Seq2[Targeted, error] {
+	return planned(judgeBatch(q, c, facts))
+}
+
+func judgeBatch(q *Queue, c AddTasks, facts domain.Facts) ([]Targeted, error) {
+	judge := batchJudge{queue: q, facts: facts, waits: map[domain.TaskID][]domain.TaskID{}, unique: map[string]domain.TaskID{}, added: map[string]int{}}
 	errs := make([]error, len(c.Items))
 	steps := make([]AddTask, len(c.Items))
 	for i, item := range c.Items {
@@ -77,21 +82,21 @@ func planBatch(desk Desk, c AddTasks, facts domain.Facts) (Plan, error) {
 		seen[steps[i].TaskID] = i
 		var err error
 		if steps[i], errs[i], err = judge.item(steps[i]); err != nil {
-			return Plan{}, err
+			return nil, err
 		}
 	}
 	if c.Atomic {
 		if err := allRefused(errs); err != nil {
-			return Plan{}, err
+			return nil, err
 		}
 	}
-	var plan Plan
+	var plan []Targeted
 	for i, step := range steps {
 		if errs[i] != nil {
-			plan.Steps = append(plan.Steps, refusedStep{nameOrNone(step.TaskID), errs[i]})
+			plan = append(plan, refusedStep{nameOrNone(step.TaskID), errs[i]})
 			continue
 		}
-		plan.Steps = append(plan.Steps, step)
+		plan = append(plan, step)
 	}
 	return plan, nil
 }
@@ -104,35 +109,46 @@ func nameOrNone(id domain.TaskID) domain.TaskID {
 	return id
 }
 
+// batchJudge judges the items of a batch in the light of those before.
 type batchJudge struct {
-	desk  Desk
-	facts domain.Facts
-	waits map[domain.TaskID][]domain.TaskID // of the whole batch
+	queue  *Queue
+	facts  domain.Facts
+	waits  map[domain.TaskID][]domain.TaskID // of the whole batch
+	unique map[string]domain.TaskID          // keys that items before have
+	added  map[string]int                    // items before, by type
+	all    int
 }
 
 // item says what is wrong with one item that is well formed: refused; err is
 // what keeps anything from being judged.
 func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
-	row, exists, err := projections.WorkItemsTable.Get(j.desk, string(c.TaskID))
-	switch {
-	case err != nil:
+	before, err := j.queue.Task(c.TaskID)
+	if err != nil {
 		return c, nil, err
-	case exists && row.Batch == j.facts.Command:
-		return c, nil, nil // this very batch added it before
-	case exists:
-		return c, domain.Errorf(domain.Conflict, "item %s exists and is %s", c.TaskID, row.State), nil
 	}
-	if err := checkReplaced(j.desk, c); err != nil {
+	if before.State != "" {
+		repeated, err := j.queue.Wrote(c.TaskID.Stream(), j.facts.Command)
+		if err != nil || repeated {
+			return c, nil, err // this very batch added it before
+		}
+		return c, domain.Errorf(domain.Conflict, "item %s exists and is %s", c.TaskID, before.State), nil
+	}
+	if err := checkReplaced(j.queue, c); err != nil {
 		return c, err, nil
 	}
-	if c, err = holdUnique(j.desk, c); err != nil {
+	if first, taken := j.unique[c.UniqueKey]; taken && c.UniqueKey != "" {
+		return c, domain.Errorf(domain.Conflict, "unique key %q: item %s of this batch has it", c.UniqueKey, first), nil
+	}
+	if err := checkUnique(j.queue, c); err != nil {
 		return c, err, nil
 	}
-	if err := findCycle(j.desk, c, j.waits); err != nil {
+	if err := checkCycle(j.queue, c, j.waits); err != nil {
 		return c, err, nil
 	}
-	if c, err = admitAdd(j.desk, c, j.facts); err != nil {
-		return c, nil, err
+	if c = admitAdd(j.queue, c, j.facts, j.all, j.added[c.TaskType]); c.admission.refused == nil {
+		j.unique[c.UniqueKey] = c.TaskID
+		j.added[c.TaskType]++
+		j.all++
 	}
 	return c, c.admission.refused, nil
 }
@@ -208,16 +224,17 @@ func completeCancelBatch(c CancelTasks, facts domain.Facts) (CancelTasks, error)
 	return c, domain.Faulty("work.cancel_batch", faults)
 }
 
-func planCancelBatch(desk Desk, c CancelTasks, facts domain.Facts) (Plan, error) {
-	ids, err := projections.ClaimedBefore(desk, facts.Command)
-	if err == nil && len(ids) == 0 {
-		ids, err = projections.LiveTasks(desk, projections.LiveFilter{TaskType: c.TaskType, ConfigKey: c.ConfigKey, State: c.State, Batch: c.Batch}, c.Limit)
+func planCancelBatch(q *Queue, c CancelTasks, facts domain.Facts) iter.Seq2[Targeted, error] {
+	ids, err := q.Before(facts.Command)
+	if err == nil && (len(ids) == 0 || q.Unfinished != nil && q.Unfinished(facts.Command)) {
+		live := work.Filter{TaskType: c.TaskType, ConfigKey: c.ConfigKey, State: c.State, Batch: c.Batch}
+		ids = slices.Concat(ids, q.Live(live, c.Limit-len(ids)))
 	}
-	var plan Plan
+	var steps []Targeted
 	for _, id := range ids {
-		plan.Steps = append(plan.Steps, CancelTask{TaskID: id, Reason: c.Reason, batch: true})
+		steps = append(steps, CancelTask{TaskID: id, Reason: c.Reason, batch: true})
 	}
-	return plan, err
+	return planned(steps, err)
 }
 
 func combineCancelBatch(c CancelTasks, steps []Step) TasksCancelled {

@@ -1,10 +1,13 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -211,60 +214,55 @@ func revokeAll(v projections.View, node domain.NodeID, reason string) ([]domain.
 	return commands, nil
 }
 
-// WorkClock expires leases, ends back-offs and takes leases from nodes that
-// stay unhealthy beyond the grace.
-func WorkClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
-	rows, next, err := projections.DueTasks(v, now, limit)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
+// WorkClock expires leases, ends back-offs and pins, exchanges items, announces
+// pressure, and takes leases from nodes that stay unhealthy beyond the grace.
+// level is what a node last said of itself. It lists at most limit deadlines, and
+// says when the next one is (zero for none known).
+func WorkClock(q *Queue, now time.Time, policy domain.Policy, limit int, level func(domain.NodeID) *domain.Level) ([]Timed, time.Time, error) {
+	deadlines, next := q.Due(now, limit)
 	var due []Timed
-	for _, row := range rows {
-		id := fmt.Sprintf("clock/%s/%s/%d/%s", row.Kind, row.TaskID, row.Lease, row.At.Format(domain.Timestamp))
-		switch row.Kind {
-		case "lease":
-			due = append(due, Timed{id, expireLease{TaskID: row.TaskID, Lease: row.Lease}})
-		case "retry":
-			due = append(due, Timed{id, requeueWaiting{row.TaskID}})
-		case "preempt":
-			due = append(due, Timed{id, revokeLease{TaskID: row.TaskID, Lease: row.Lease, Reason: "preempted: its holder did not give it back within the grace"}})
-		case "pin":
-			due = append(due, Timed{id, unpin{TaskID: row.TaskID, Reason: "it ran out"}})
-		}
+	for _, at := range deadlines {
+		due = append(due, Timed{fmt.Sprintf("clock/%s/%s/%d/%s", at.Kind, at.TaskID, at.Lease, at.At.Format(domain.Timestamp)), decideDue(at)})
 	}
-	exchanges, err := duePreemptions(v, now, policy)
+	exchanges, err := duePreemptions(q, now, policy, level)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	due = append(due, exchanges...)
-	pressure, err := duePressure(v)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	due = append(due, pressure...)
-	sick, err := projections.SickNodes(v)
+	due = append(append(due, exchanges...), duePressure(q)...)
+	sick, err := projections.SickNodes(q.Models)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	for _, node := range sick {
+		held := q.HeldBy(node.NodeID)
 		at := node.Since.Add(policy.Nodes.ReassignGraceSeconds.Duration())
-		leases, err := revokeAll(v, node.NodeID, "node "+string(node.State)+" beyond the grace: "+node.Reason)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		if len(leases) == 0 {
-			continue
-		}
-		if now.Before(at) {
+		if len(held) > 0 && now.Before(at) {
 			if next.IsZero() || at.Before(next) {
 				next = at
 			}
 			continue
 		}
-		for _, command := range leases {
-			revoke := command.(revokeLease)
-			due = append(due, Timed{fmt.Sprintf("clock/revoke/%s/%d", revoke.TaskID, revoke.Lease), command})
+		slices.SortFunc(held, func(a, b *work.Item) int { return cmp.Compare(a.ID, b.ID) })
+		for _, item := range held {
+			due = append(due, Timed{
+				fmt.Sprintf("clock/revoke/%s/%d", item.ID, item.Lease),
+				revokeLease{TaskID: item.ID, Lease: item.Lease, Reason: "node " + string(node.State) + " beyond the grace: " + node.Reason},
+			})
 		}
 	}
 	return due, next, nil
+}
+
+// decideDue is the command that decides a deadline.
+func decideDue(at work.Deadline) domain.Command {
+	switch at.Kind {
+	case work.DueRetry:
+		return requeueWaiting{at.TaskID}
+	case work.DuePreempt:
+		return revokeLease{TaskID: at.TaskID, Lease: at.Lease, Reason: "preempted: its holder did not give it back within the grace"}
+	case work.DuePin:
+		return unpin{TaskID: at.TaskID, Reason: "it ran out"}
+	default:
+		return expireLease{TaskID: at.TaskID, Lease: at.Lease}
+	}
 }

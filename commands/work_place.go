@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -47,14 +46,6 @@ func expressionFaults(field, text string, facts domain.Facts, check func(domain.
 		return []domain.Fault{{Field: field, Reason: err.Error()}}
 	}
 	return nil
-}
-
-// matcherOf is what evaluates expressions, nil when nothing does.
-func matcherOf(facts domain.Facts) sched.Matcher {
-	if facts.Expressions == nil {
-		return nil
-	}
-	return facts.Expressions
 }
 
 // unpin lets any node have an item. Reactors and the clock issue it.

@@ -1,10 +1,12 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -29,27 +31,31 @@ func preemptTask(t domain.Task, c preemptLease, facts domain.Facts) ([]domain.Ev
 	}}, nil
 }
 
-// duePreemptions are the exchanges that waiting items are owed.
-func duePreemptions(v projections.View, now time.Time, policy domain.Policy) ([]Timed, error) {
-	rules, err := policy.Work.Rules()
+// duePreemptions are the exchanges that waiting items are owed. level is what a
+// node last said of itself.
+func duePreemptions(q *Queue, now time.Time, policy domain.Policy, level func(domain.NodeID) *domain.Level) ([]Timed, error) {
+	pauses, err := q.Nodes.Pauses()
 	if err != nil {
 		return nil, err
 	}
-	market := projections.Market{Rules: rules, Now: now}
-	if around, ok := v.(projections.Surroundings); ok {
-		market.Matcher = around.Matcher()
-	}
-	exchanges, err := projections.FindExchanges(v, market, policy)
-	if err != nil {
-		return nil, err
-	}
+	q.SetPauses(pauses)
+	var failed error
+	exchanges := q.Exchanges(now, policy.Work.PreemptAfterSeconds.Duration(), func(id string) (sched.Node, bool) {
+		node := domain.NodeID(id)
+		facts, err := q.Nodes.Node(node)
+		if err != nil || projections.ClosedGate(facts.Gates(now, policy.Nodes, projections.TriedOf(q.Queue, node))) != nil {
+			failed = errors.Join(failed, err)
+			return sched.Node{}, false
+		}
+		return facts.For(projections.Claim{Node: node, Level: level(node)}), true
+	})
 	var due []Timed
 	for _, exchange := range exchanges {
-		victim := exchange.Victim
+		item, _ := q.Find(domain.TaskID(exchange.Victim.ID))
 		due = append(due, Timed{
-			fmt.Sprintf("clock/preempt/%s/%d", victim.TaskID, victim.Lease),
-			preemptLease{TaskID: victim.TaskID, Lease: victim.Lease, For: exchange.For, Reason: exchange.Reason},
+			fmt.Sprintf("clock/preempt/%s/%d", item.ID, item.Lease),
+			preemptLease{TaskID: item.ID, Lease: item.Lease, For: domain.TaskID(exchange.For), Reason: exchange.Reason},
 		})
 	}
-	return due, nil
+	return due, failed
 }

@@ -3,6 +3,7 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -16,8 +17,6 @@ type CompleteTasks struct {
 
 // CommandType is work.complete_batch.
 func (CompleteTasks) CommandType() string { return "work.complete_batch" }
-
-func (c CompleteTasks) reports() []CompleteTask { return c.Items }
 
 // TasksCompleted is the answer: an entry per report, in their order.
 type TasksCompleted struct {
@@ -34,8 +33,6 @@ type FailTasks struct {
 // CommandType is work.fail_batch.
 func (FailTasks) CommandType() string { return "work.fail_batch" }
 
-func (c FailTasks) reports() []FailTask { return c.Items }
-
 // TasksFailed is the answer: an entry per report, in their order.
 type TasksFailed struct {
 	Failed  int           `json:"failed"`
@@ -50,8 +47,6 @@ type HeartbeatTasks struct {
 
 // CommandType is work.heartbeat_batch.
 func (HeartbeatTasks) CommandType() string { return "work.heartbeat_batch" }
-
-func (c HeartbeatTasks) reports() []HeartbeatTask { return c.Items }
 
 // TasksHeartbeaten is the answer: an entry per heartbeat, in their order.
 type TasksHeartbeaten struct {
@@ -70,14 +65,14 @@ type BeatenTask struct {
 	Reason   string    `json:"reason,omitempty"`
 }
 
-// batchOf is a command that holds reports of one kind.
-type batchOf[C reporter] interface {
-	domain.Command
-	reports() []C
-}
-
-func completeReports[B batchOf[C], C reporter](c B, facts domain.Facts) (B, error) {
-	return c, batchFault(c.CommandType(), len(c.reports()), facts)
+// reports makes the Spec of a batch of reports, each judged by itself.
+func reports[B domain.Command, C reporter, A any](about string, items func(B) []C, combine func(B, []Step) A) Spec {
+	plan := func(_ *Queue, c B, facts domain.Facts) iter.Seq2[Targeted, error] {
+		return planned(planReports(items(c), facts), nil)
+	}
+	return Fan(about, plan, combine, Each(), Normalize(func(c B, facts domain.Facts) (B, error) {
+		return c, batchFault(c.CommandType(), len(items(c)), facts)
+	}))
 }
 
 // batchFault refuses a batch of no items, or of more than the policy lets one
@@ -92,23 +87,23 @@ func batchFault(command string, found int, facts domain.Facts) error {
 
 // planReports makes a step of every report; those that are malformed and those
 // of an item that stands in the batch already are refused here.
-func planReports[B batchOf[C], C reporter](_ Desk, c B, facts domain.Facts) (Plan, error) {
-	var plan Plan
+func planReports[C reporter](items []C, facts domain.Facts) []Targeted {
+	var plan []Targeted
 	seen := map[domain.StreamID]int{}
-	for i, report := range c.reports() {
+	for i, report := range items {
 		task := domain.TaskID(report.Stream().ID())
 		report, err := completeReport(report, facts)
 		if first, twice := seen[report.Stream()]; twice && err == nil {
 			err = standsTwice(task, first)
 		}
 		if err != nil {
-			plan.Steps = append(plan.Steps, refusedStep{nameOrNone(task), err})
+			plan = append(plan, refusedStep{nameOrNone(task), err})
 			continue
 		}
 		seen[report.Stream()] = i
-		plan.Steps = append(plan.Steps, report)
+		plan = append(plan, report)
 	}
-	return plan, nil
+	return plan
 }
 
 func standsTwice(task domain.TaskID, first int) error {

@@ -13,33 +13,8 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/eventlog/logtest"
 )
-
-// blankOffice opens desks without a row, for commands that ask nothing of them.
-type blankOffice struct{}
-
-type blankDesk struct{ projections.View }
-
-func (blankDesk) Position() domain.Position                        { return 0 }
-func (blankDesk) Get(_, _ string) (*projections.Cell, bool, error) { return nil, false, nil }
-func (blankDesk) Take(string) bool                                 { return true }
-func (blankDesk) Expect(string, int) int                           { return 0 }
-
-func (blankOffice) Open(context.Context) (Desk, func(domain.Position), error) {
-	return blankDesk{}, func(domain.Position) {}, nil
-}
-
-func (o blankOffice) Glance() (Desk, func(domain.Position), error) {
-	return o.Open(context.Background())
-}
-
-// newReportBench is a bench that takes batches.
-func newReportBench(t rapid.TB) *bench {
-	b := newBench(t)
-	b.bus.Office = blankOffice{}
-	return b
-}
 
 // drawReports draws a batch of reports, right and wrong, about a few items.
 func drawReports(t *rapid.T) (batch domain.Command, singles []domain.Command) {
@@ -99,7 +74,7 @@ func entriesOf(t *rapid.T, answer any) (entries []BeatenTask, taken, refused int
 // for an item that stands twice, and repeated it gives the same answer.
 func TestBatchOfReportsIsItsReports(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		one, many := newReportBench(t), newReportBench(t)
+		one, many := newBench(t), newBench(t)
 		ids := []domain.TaskID{"a", "b", "c", "d"}
 		both := func(id string, c domain.Command) {
 			_, single := one.as(id, c)
@@ -193,6 +168,10 @@ type meddled struct {
 	before func(domain.StreamID) error
 }
 
+func (m *meddled) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	return logtest.OneByOne(ctx, m, writes)
+}
+
 func (m *meddled) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
 	if err := m.before(stream); err != nil {
 		return eventlog.Receipt{}, err
@@ -218,7 +197,7 @@ func (b *bench) heldItems(t *testing.T, ids ...domain.TaskID) []CompleteTask {
 // A report of a batch that meets another command on its item is decided again,
 // as a single one is, and does not come back as a conflict of revisions.
 func TestReportOfABatchIsDecidedAgain(t *testing.T) {
-	b := newReportBench(t)
+	b := newBench(t)
 	reports := b.heldItems(t, "a", "b", "c")
 	log, met := b.log, false
 	b.bus.Log = &meddled{log, func(stream domain.StreamID) error {
@@ -242,7 +221,7 @@ func TestReportOfABatchIsDecidedAgain(t *testing.T) {
 // before is not refused, and the rest is reported.
 func TestBatchThatBrokeOffGoesOn(t *testing.T) {
 	for broken := range 3 {
-		b := newReportBench(t)
+		b := newBench(t)
 		reports := b.heldItems(t, "a", "b", "c")
 		log, appends := b.log, 0
 		b.bus.Log = &meddled{log, func(domain.StreamID) error {

@@ -1,7 +1,10 @@
 package commands
 
 import (
+	"time"
+
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // reserveRoom keeps a node's free room for an item. Only a claim of the node
@@ -21,4 +24,13 @@ func reserveTask(t domain.Task, c reserveRoom, facts domain.Facts) ([]domain.Eve
 		return nil, nil
 	}
 	return []domain.Event{c.Room}, nil
+}
+
+// reserve is the step that keeps a node's room for what Pick named.
+func reserve(d sched.Decision, facts domain.Facts) reserveRoom {
+	lasts := facts.Policy.Work.ReserveSeconds.Duration()
+	return reserveRoom{Replaces: domain.NodeID(d.Replaces), Room: domain.TaskReserved{
+		TaskID: domain.TaskID(d.Item), NodeID: domain.NodeID(d.Node), Slots: d.Cost, SlotsUsed: d.SlotsUsed, SlotsOf: d.SlotsOf,
+		WaitedMS: d.Waited.Milliseconds(), Until: domain.Instant(facts.Now.Add(lasts.Truncate(time.Second))),
+	}}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// bench is a bus on an empty log in memory, without read models.
+// bench is a bus on an empty log in memory, with a queue and without a row.
 type bench struct {
 	bus      *Bus
 	log      eventlog.Log
@@ -34,6 +34,7 @@ func newBench(t rapid.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bus.Queue = foldedQueue{bus}
 	return &bench{bus: bus, log: log, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.DefaultPolicy()}
 }
 

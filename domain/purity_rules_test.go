@@ -39,13 +39,21 @@ type loader struct {
 	fset     *token.FileSet
 	root     string
 	standard types.Importer
-	done     map[string]*types.Package
+	done     map[string]loaded
+}
+
+// loaded is a package of the module as it was checked, once: its types are those
+// that every other package sees.
+type loaded struct {
+	files []*ast.File
+	pkg   *types.Package
+	info  *types.Info
 }
 
 func newLoader(root string) *loader {
 	build.Default.CgoEnabled = false
 	fset := token.NewFileSet()
-	return &loader{fset: fset, root: root, standard: importer.ForCompiler(fset, "source", nil), done: map[string]*types.Package{}}
+	return &loader{fset: fset, root: root, standard: importer.ForCompiler(fset, "source", nil), done: map[string]loaded{}}
 }
 
 // Import gives the types of a package.
@@ -53,15 +61,15 @@ func (l *loader) Import(path string) (*types.Package, error) {
 	if path != module && !strings.HasPrefix(path, module+"/") {
 		return l.standard.Import(path)
 	}
-	if known, ok := l.done[path]; ok {
-		return known, nil
-	}
 	_, pkg, _, err := l.load(path)
 	return pkg, err
 }
 
 // load parses and type-checks a package of the module, tests left out.
 func (l *loader) load(path string) ([]*ast.File, *types.Package, *types.Info, error) {
+	if known, ok := l.done[path]; ok {
+		return known.files, known.pkg, known.info, nil
+	}
 	dir := filepath.Join(l.root, strings.TrimPrefix(strings.TrimPrefix(path, module), "/"))
 	found, err := build.Default.ImportDir(dir, 0)
 	if err != nil {
@@ -76,7 +84,7 @@ func (l *loader) load(path string) ([]*ast.File, *types.Package, *types.Info, er
 		files = append(files, file)
 	}
 	pkg, info, err := l.check(path, files)
-	l.done[path] = pkg
+	l.done[path] = loaded{files, pkg, info}
 	return files, pkg, info, err
 }
 

@@ -8,6 +8,3 @@ func TaskIndexKeys(row TaskRow) map[string]string {
 	}
 	return keys
 }
-
-// OrderTables are the tables that only claims and the clock read.
-func OrderTables() []string { return orderTables }

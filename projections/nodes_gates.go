@@ -101,26 +101,40 @@ func OpenBreakers(v View) ([]BreakerRow, error) {
 	return rows, nil
 }
 
-// HalfOpen tells that a node's breaker lets through one item at a time.
-func HalfOpen(v View, node domain.NodeID, now time.Time) (bool, error) {
-	row, _, err := nodesBreakerTable.Get(v, string(node))
-	return row.Until != nil && !now.Before(*row.Until), err
+// NodeFacts is what the read models know of a node that decides what it gets.
+type NodeFacts struct {
+	row      NodeRow
+	known    bool
+	breaker  BreakerRow
+	hardware domain.Hardware
 }
 
-// NodeGates says whether a node may be given work at a moment, and why not. A
-// node that nobody registered may, unless the policy asks for it: unknown is not
-// unhealthy.
-func NodeGates(v View, node domain.NodeID, now time.Time, policy domain.NodesPolicy) ([]Gate, error) {
-	row, known, err := NodesTable.Get(v, string(node))
-	if err != nil {
-		return nil, err
+// FactsOf reads what is known of a node.
+func FactsOf(v View, node domain.NodeID) (facts NodeFacts, err error) {
+	if facts.row, facts.known, err = NodesTable.Get(v, string(node)); err != nil {
+		return facts, err
 	}
+	facts.hardware = domain.HardwareOf(facts.row.Facts)
+	facts.breaker, _, err = nodesBreakerTable.Get(v, string(node))
+	return facts, err
+}
+
+// HalfOpen tells that the node's breaker lets through one item at a time.
+func (f NodeFacts) HalfOpen(now time.Time) bool {
+	return f.breaker.Until != nil && !now.Before(*f.breaker.Until)
+}
+
+// Gates says whether the node may be given work at a moment, and why not. A node
+// that nobody registered may, unless the policy asks for it: unknown is not
+// unhealthy. tried finds the item that a half-open breaker let through.
+func (f NodeFacts) Gates(now time.Time, policy domain.NodesPolicy, tried Tried) []Gate {
+	row := f.row
 	health := Gate{"node_health", true, "node is " + string(row.State)}
 	hold := Gate{"recovery_hold", true, "not recovering"}
 	switch {
 	case row.RegisteredAt == nil && policy.RequireRegistration:
 		health.OK, health.Reason = false, "node did not register, and the policy asks for it"
-	case !known:
+	case !f.known:
 		health.Reason = "node is not registered; nothing speaks against it"
 	case row.State == domain.NodeSick || row.State == domain.NodeOffline || row.State == domain.NodeRetired:
 		health.OK = false
@@ -129,39 +143,26 @@ func NodeGates(v View, node domain.NodeID, now time.Time, policy domain.NodesPol
 		until := row.RecoveredAt.Add(policy.RecoveryHoldSeconds.Duration())
 		if now.Before(until) {
 			hold.OK = false
-			hold.Reason = "recovered a moment ago; gets work from " + until.Format(domain.Timestamp)
+			hold.Reason = fmt.Sprintf("recovered a moment ago; gets work from %s", until.Format(domain.Timestamp))
 		}
 	}
-	breaker, err := breakerGate(v, node, now)
-	return []Gate{health, hold, breaker}, err
+	return []Gate{health, hold, f.breakerGate(now, tried)}
 }
 
-func breakerGate(v View, node domain.NodeID, now time.Time) (Gate, error) {
-	gate := Gate{"node_breaker", true, "few failures"}
-	row, _, err := nodesBreakerTable.Get(v, string(node))
-	if err != nil || row.Until == nil {
-		return gate, err
-	}
-	if now.Before(*row.Until) {
+func (f NodeFacts) breakerGate(now time.Time, tried Tried) Gate {
+	gate, until := Gate{"node_breaker", true, "few failures"}, f.breaker.Until
+	switch {
+	case until == nil:
+		return gate
+	case now.Before(*until):
 		gate.OK = false
-		gate.Reason = fmt.Sprintf("items kept failing here; gets one to try from %s", row.Until.Format(domain.Timestamp))
-		return gate, nil
-	}
-	leases, err := HeldBy(v, node)
-	if err != nil {
-		return gate, err
+		gate.Reason = fmt.Sprintf("items kept failing here; gets one to try from %s", until.Format(domain.Timestamp))
+		return gate
 	}
 	gate.Reason = "items kept failing here; gets one to try"
-	for _, lease := range leases {
-		item, found, err := WorkItemsTable.Get(v, string(lease.TaskID))
-		if err != nil {
-			return gate, err
-		}
-		if found && item.ClaimedAt != nil && !item.ClaimedAt.Before(*row.Until) {
-			gate.OK = false
-			gate.Reason = fmt.Sprintf("items kept failing here; item %s is the one to try", lease.TaskID)
-			break
-		}
+	if id, held := tried(*until); held {
+		gate.OK = false
+		gate.Reason = fmt.Sprintf("items kept failing here; item %s is the one to try", id)
 	}
-	return gate, nil
+	return gate
 }

@@ -14,9 +14,6 @@ type Table[R any] struct{ Name string }
 
 // Get finds a row.
 func (t Table[R]) Get(v View, key string) (R, bool, error) {
-	if shared, ok := v.(SharingView); ok {
-		return getShared(shared, t, key)
-	}
 	var row R
 	cell, found, err := v.Get(t.Name, key)
 	if err != nil || !found {
@@ -82,9 +79,6 @@ type Entry[R any] struct {
 
 // Scan yields decoded rows in key order.
 func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
-	if shared, ok := v.(SharingView); ok {
-		return scanShared(shared, t, span)
-	}
 	return func(yield func(Entry[R], error) bool) {
 		if typed, ok := v.(Typed); ok {
 			if cells, ok := typed.Cells(t.Name, span); ok {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // TaskRow is what the queue knows of one item. Its JSON is what
@@ -116,14 +117,13 @@ type TaskRef struct {
 	TaskID domain.TaskID `json:"task_id"`
 }
 
-// The tables of the queue; work_index.go has its indexes, work_order.go what
-// only claims and the clock read.
+// The tables of the queue; work_index.go has its indexes.
 var (
 	WorkItemsTable    = Table[TaskRow]{"work.items"}
 	workCountsTable   = Table[CountRow]{"work.counts"}
 	workSharesTable   = Table[ShareRow]{"work.shares"}
 	workWaitsTable    = Table[TaskRef]{"work.waits"}
-	workPressureTable = Table[PressureRow]{"work.pressure"}
+	workPressureTable = Table[work.Pressure]{"work.pressure"}
 	workMomentsTable  = Table[MomentRow]{"work.moments"}
 	workSpeedTable    = Table[SpeedRow]{"work.speed"}
 )
@@ -132,14 +132,14 @@ var (
 func Work() Projection {
 	tables := []string{
 		WorkItemsTable.Name, workCountsTable.Name, workSharesTable.Name, workWaitsTable.Name, workPressureTable.Name, workMomentsTable.Name,
-		workSpeedTable.Name, workClaimsTable.Name, workClaimAgesTable.Name,
+		workSpeedTable.Name,
 	}
 	for _, index := range taskIndexes {
 		tables = append(tables, index.table.Name)
 	}
 	return Projection{
 		Name: "work", Version: 6, About: "items, by what they are asked for; their counts and their history",
-		Tables: append(tables, orderTables...),
+		Tables: tables,
 		Handlers: []Handler{
 			On(taskSpawned),
 			On(taskStep[domain.TaskClaimed]),

@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"testing"
@@ -10,6 +11,28 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 )
+
+// counted counts the rows that a view is asked for.
+type counted struct {
+	projections.View
+	rows *int
+}
+
+func (c counted) Get(table, key string) (*projections.Cell, bool, error) {
+	*c.rows++
+	return c.View.Get(table, key)
+}
+
+func (c counted) Scan(table string, span projections.Span) iter.Seq2[projections.Row, error] {
+	return func(yield func(projections.Row, error) bool) {
+		for row, err := range c.View.Scan(table, span) {
+			*c.rows++
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
 
 // writes is a Tx that counts the rows written, by table.
 type writes struct {
@@ -59,9 +82,6 @@ func TestRowsPerEvent(t *testing.T) {
 	} {
 		clear(rows)
 		q.say(t, "t1", step.event)
-		for _, table := range append(projections.OrderTables(), "work.claims", "work.claim_ages") {
-			delete(rows, table)
-		}
 		hot := rows["work.counts"] + rows["work.pressure"] + rows["work.shares"]
 		all := 0
 		for _, n := range rows {
@@ -104,8 +124,15 @@ func TestAPageReadsItsItemsWhateverTheQueue(t *testing.T) {
 	}
 	pages := map[string]func(projections.View, *queue) (projections.TasksAnswer, error){}
 	for _, f := range []projections.ManyTasks{
-		{State: "queued"}, {State: "done"}, {Type: "training"}, {Config: "hex8_2p"}, {Node: "n1"}, {State: "done", Node: "n1"},
-		{State: "queued", Type: "training"}, {State: "leased", Type: "training", Config: "hex8_2p"}, {Type: "export", Node: "n2", Config: "hex8_3p"},
+		{State: "queued"},
+		{State: "done"},
+		{Type: "training"},
+		{Config: "hex8_2p"},
+		{Node: "n1"},
+		{State: "done", Node: "n1"},
+		{State: "queued", Type: "training"},
+		{State: "leased", Type: "training", Config: "hex8_2p"},
+		{Type: "export", Node: "n2", Config: "hex8_3p"},
 	} {
 		pages[fmt.Sprintf("%+v", f)] = func(v projections.View, q *queue) (projections.TasksAnswer, error) {
 			f.From, _, _ = middle(q)
@@ -114,7 +141,14 @@ func TestAPageReadsItsItemsWhateverTheQueue(t *testing.T) {
 		}
 	}
 	for _, f := range []projections.FinishedTasks{
-		{}, {State: "done"}, {Type: "training"}, {Config: "hex8_2p"}, {Node: "n1"}, {Type: "export", Node: "n2", Config: "hex8_3p"}, {Until: "middle"}, {Since: "middle"},
+		{},
+		{State: "done"},
+		{Type: "training"},
+		{Config: "hex8_2p"},
+		{Node: "n1"},
+		{Type: "export", Node: "n2", Config: "hex8_3p"},
+		{Until: "middle"},
+		{Since: "middle"},
 		{Until: "middle", Node: "n1"},
 	} {
 		pages[fmt.Sprintf("history %+v", f)] = func(v projections.View, q *queue) (projections.TasksAnswer, error) {

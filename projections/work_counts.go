@@ -78,16 +78,6 @@ func PendingOf(v View, taskType string) (int, error) {
 	return n, err
 }
 
-// runningOf is how many items of a type are held.
-func runningOf(v View, taskType string) (int, error) {
-	rows, err := countsOf(v, taskType, "")
-	n := 0
-	for _, row := range rows {
-		n += row.running()
-	}
-	return n, err
-}
-
 // AnyQueued tells whether any item may be claimed, by whomever.
 func AnyQueued(v View) (bool, error) {
 	rows, err := countsOf(v, "", "")

@@ -2,10 +2,10 @@ package projections
 
 import (
 	"bytes"
-	"slices"
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 func taskSpawned(tx Tx, e domain.Envelope, spawned domain.TaskSpawned) error {
@@ -43,17 +43,16 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		after.Slots, after.Decision, after.ClaimedBy = 1, fact.Decision, e.Meta.Command
 		if fact.Decision != nil {
 			after.Slots = fact.Decision.Slots
+		}
+		if fact.Decision != nil && after.State.Held() && !before.holds(after) {
 			if err := charge(tx, after, *fact.Decision); err != nil {
 				return err
 			}
 		}
-		if err := takenBy(tx, e, fact.TaskID); err != nil {
-			return err
-		}
 	case domain.TaskHeartbeat:
 		after.StalledSeconds = fact.StalledSeconds
 		if fact.Progress != nil && !bytes.Equal(fact.Progress, before.Progress) {
-			after.Progress, after.ProgressAt = fact.Progress, &e.Time
+			after.Progress, after.ProgressAt = fact.Progress, timeOf(e)
 		}
 	case domain.TaskCompleted:
 		if after.State == domain.WorkDone && before.State != domain.WorkDone {
@@ -70,15 +69,10 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 		after.Reason = fact.Reason
 	case domain.TaskRetryScheduled:
 		if fact.Exclude != nil {
-			after.Exclude = avoiding(before.Exclude, *fact.Exclude, e.Time)
+			after.Exclude = work.Avoiding(before.Exclude, *fact.Exclude, e.Time)
 		}
 	case domain.TaskCancelled:
 		after.Reason, after.Because = fact.Reason, fact.Because
-		if fact.Batch {
-			if err := takenBy(tx, e, fact.TaskID); err != nil {
-				return err
-			}
-		}
 	case domain.TaskDropped:
 		after.Reason = fact.Reason
 	case domain.CompletionRejected:
@@ -93,10 +87,6 @@ func taskStep[E domain.Event](tx Tx, e domain.Envelope, event E) error {
 	return putTask(tx, e, before, after)
 }
 
-// promiseLasts is how long after the grace a node may still claim what it made
-// room for before others may make room for it again.
-const promiseLasts = time.Minute
-
 // taskPreempted notes whom the holder was asked to make room for.
 func taskPreempted(tx Tx, e domain.Envelope, asked domain.TaskPreempted) error {
 	waiting, found, err := WorkItemsTable.Get(tx, string(asked.For))
@@ -105,8 +95,8 @@ func taskPreempted(tx Tx, e domain.Envelope, asked domain.TaskPreempted) error {
 	}
 	if found && waiting.State == domain.WorkQueued {
 		promised := waiting
-		promised.Promised, promised.PromisedUntil = asked.NodeID, asked.Until.Add(promiseLasts)
-		if err := updateTask(tx, e.Time, waiting, promised); err != nil {
+		promised.Promised, promised.PromisedUntil = asked.NodeID, asked.Until.Add(work.PromiseLasts)
+		if err := updateTask(tx, waiting, promised); err != nil {
 			return err
 		}
 	}
@@ -120,7 +110,7 @@ func taskReserved(tx Tx, e domain.Envelope, reserved domain.TaskReserved) error 
 		return err
 	}
 	if found && item.State == domain.WorkQueued {
-		if err := forgetRooms(tx, e.Time, reserved.NodeID, reserved.TaskID); err != nil {
+		if err := forgetRooms(tx, reserved.NodeID, reserved.TaskID); err != nil {
 			return err
 		}
 	}
@@ -128,7 +118,7 @@ func taskReserved(tx Tx, e domain.Envelope, reserved domain.TaskReserved) error 
 }
 
 // forgetRooms ends that a node keeps its room for any other item.
-func forgetRooms(tx Tx, now time.Time, node domain.NodeID, but domain.TaskID) error {
+func forgetRooms(tx Tx, node domain.NodeID, but domain.TaskID) error {
 	kept, err := idsUnder(tx, tasksByRoom, pair(string(node), ""), 0)
 	if err != nil {
 		return err
@@ -143,7 +133,7 @@ func forgetRooms(tx Tx, now time.Time, node domain.NodeID, but domain.TaskID) er
 		}
 		without := item
 		without.Room = nil
-		if err := updateTask(tx, now, item, without); err != nil {
+		if err := updateTask(tx, item, without); err != nil {
 			return err
 		}
 	}
@@ -162,7 +152,7 @@ func putTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 			return err
 		}
 	}
-	if err := updateTask(tx, e.Time, before, after); err != nil {
+	if err := updateTask(tx, before, after); err != nil {
 		return err
 	}
 	if before.State == after.State {
@@ -171,11 +161,11 @@ func putTask(tx Tx, e domain.Envelope, before, after TaskRow) error {
 	if err := countTask(tx, before.State, after); err != nil {
 		return err
 	}
-	return pressureChange(tx, e.Position, count(pendingState(after.State))-count(pendingState(before.State)))
+	return pressureChange(tx, count(work.PendingState(after.State))-count(work.PendingState(before.State)))
 }
 
 // updateTask stores a row and everything that is found by what it says.
-func updateTask(tx Tx, now time.Time, before, after TaskRow) error {
+func updateTask(tx Tx, before, after TaskRow) error {
 	if err := WorkItemsTable.Put(tx, string(after.TaskID), after); err != nil {
 		return err
 	}
@@ -183,31 +173,14 @@ func updateTask(tx Tx, now time.Time, before, after TaskRow) error {
 		return err
 	}
 	if after.State.Held() && !before.holds(after) {
-		if err := countLease(tx, after.NodeID); err != nil {
-			return err
-		}
+		return countLease(tx, after.NodeID)
 	}
-	return orderTask(tx, now, before, after)
+	return nil
 }
 
 // holds tells that the row is held under the same lease as another.
 func (r TaskRow) holds(other TaskRow) bool {
 	return r.State.Held() && r.Lease == other.Lease && r.NodeID == other.NodeID && r.Slots == other.Slots
-}
-
-// avoiding adds a node to those that an item is kept from, without those whose
-// time is over, the newest few.
-func avoiding(list []domain.Exclusion, more domain.Exclusion, now time.Time) []domain.Exclusion {
-	kept := slices.DeleteFunc(slices.Clone(list), func(e domain.Exclusion) bool { return e.NodeID == more.NodeID || !e.Until.After(now) })
-	kept = append(kept, more)
-	return kept[max(len(kept)-maxAvoided, 0):]
-}
-
-const maxAvoided = 32
-
-// pendingState tells a state that counts against the limits of the queue.
-func pendingState(s domain.TaskState) bool {
-	return s == domain.WorkQueued || s == domain.WorkBlocked || s == domain.WorkWaiting
 }
 
 func count(yes bool) int {

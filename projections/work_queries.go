@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -112,27 +111,6 @@ func rawTask(v View, id domain.TaskID) (json.RawMessage, error) {
 		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
 	}
 	return raw, err
-}
-
-// LiveUnique finds the live item with a unique key.
-func LiveUnique(v View, key string) (domain.TaskID, bool, error) {
-	row, found, err := workUniqueTable.Get(v, key)
-	return row.TaskID, found, err
-}
-
-// DueTasks lists the deadlines up to a moment, earliest first, and when the
-// next one after them is (zero for none).
-func DueTasks(v View, now time.Time, limit int) (due []DeadlineRow, next time.Time, err error) {
-	for entry, err := range workDeadlineTable.Scan(v, Span{}) {
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		if entry.Row.At.After(now) || len(due) == limit {
-			return due, entry.Row.At, nil
-		}
-		due = append(due, entry.Row)
-	}
-	return due, time.Time{}, nil
 }
 
 // maxCycleSearch bounds the items a search for a cycle looks at.

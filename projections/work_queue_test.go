@@ -117,8 +117,10 @@ func (q *queue) anything(t *rapid.T, id domain.TaskID, all []domain.TaskID) doma
 		return domain.CompletionRejected{TaskID: id, Verb: "complete", Reason: "stale", Lease: lease, State: domain.WorkDone}
 	}
 	return rapid.SampledFrom([]domain.Event{
-		domain.TaskCancelled{TaskID: id, Reason: "enough"}, domain.TaskDead{TaskID: id, Attempts: 3, Reason: "spent"},
-		domain.TaskDropped{TaskID: id, Reason: "old"}, domain.TaskLeaseExpired{TaskID: id, Lease: lease, NodeID: node, Reason: "silent"},
+		domain.TaskCancelled{TaskID: id, Reason: "enough"},
+		domain.TaskDead{TaskID: id, Attempts: 3, Reason: "spent"},
+		domain.TaskDropped{TaskID: id, Reason: "old"},
+		domain.TaskLeaseExpired{TaskID: id, Lease: lease, NodeID: node, Reason: "silent"},
 	}).Draw(t, "end")
 }
 

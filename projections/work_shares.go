@@ -30,16 +30,8 @@ func classKey(class string) string { return pair("class", class) }
 
 func leasesKey(node domain.NodeID) string { return pair("node", string(node)) }
 
-// sweepTurns is how often forgotten flows are looked for, and forgotten is how
-// many turns of its class a flow was not served to be one. Either way it starts
-// level with the others when it comes back.
-const (
-	sweepTurns = 1 << 12
-	forgotten  = 1 << 20
-)
-
-// charge books what a claim's choice costs its config. A flow that was charged
-// after the choice was made, by a claim beside this one, is charged on top.
+// charge books what a claim's choice costs its config, as domain/work does. A
+// flow that was charged after the choice was made is charged on top.
 func charge(tx Tx, item TaskRow, d domain.ClaimDecision) error {
 	if d.Reserved || d.Weight <= 0 {
 		return nil
@@ -59,7 +51,7 @@ func charge(tx Tx, item TaskRow, d domain.ClaimDecision) error {
 	if row.Served > d.Turn {
 		start = max(start, row.Finish)
 	}
-	flow.Charge(&class, start, d.Slots)
+	flow.Charge(&class, start, max(d.Slots, 1))
 	if err := workSharesTable.Put(tx, classKey(d.Class), ShareRow{Class: d.Class, Turns: class.Turns}); err != nil {
 		return err
 	}
@@ -67,7 +59,7 @@ func charge(tx Tx, item TaskRow, d domain.ClaimDecision) error {
 	if err := workSharesTable.Put(tx, key, row); err != nil {
 		return err
 	}
-	if class.Turns%sweepTurns == 0 {
+	if class.Turns%sched.SweepTurns == 0 {
 		return sweepFlows(tx, d.Class, class.Turns)
 	}
 	return nil
@@ -79,7 +71,7 @@ func sweepFlows(tx Tx, class string, turns uint64) error {
 		if err != nil {
 			return err
 		}
-		if turns-entry.Row.Served > forgotten {
+		if turns-entry.Row.Served > sched.ForgottenTurns {
 			old = append(old, entry.Key)
 		}
 	}

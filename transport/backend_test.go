@@ -30,7 +30,7 @@ type node struct {
 	health   Health
 	failWith error // what every command answers, when set
 	stopped  []string
-	held     map[string]bool
+	deciding sync.Mutex
 }
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -41,11 +41,12 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), held: map[string]bool{}, health: Health{Status: StateOK, Checks: []Check{}}}
+	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), health: Health{Status: StateOK, Checks: []Check{}}}
 	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.bus.Queue = n
 	return n
 }
 
@@ -160,45 +161,33 @@ func (n *node) fold(ctx context.Context, rows *tables, until func(domain.Envelop
 	return nil
 }
 
-// Open lends a desk over rows of its own, so that no lock is held meanwhile.
-func (n *node) Open(context.Context) (commands.Desk, func(domain.Position), error) {
-	desk := &memoryDesk{node: n, tables: newTables()}
-	if err := n.fold(context.Background(), desk.tables, func(domain.Envelope) bool { return true }); err != nil {
-		return nil, nil, err
+// Snapshot folds rows of its own, so that no lock is held meanwhile.
+func (n *node) Snapshot(ctx context.Context) (projections.View, func(), error) {
+	rows := newTables()
+	return rows, func() {}, n.fold(ctx, rows, func(domain.Envelope) bool { return true })
+}
+
+// Write decides one command after the other on a queue that is loaded for it.
+func (n *node) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
+	n.deciding.Lock()
+	defer n.deciding.Unlock()
+	view, _, err := n.Snapshot(ctx)
+	if err != nil {
+		return commands.Result{}, err
 	}
-	return desk, func(domain.Position) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		for _, name := range desk.taken {
-			delete(n.held, name)
-		}
-	}, nil
-}
-
-// Glance is Open: these rows are never behind.
-func (n *node) Glance() (commands.Desk, func(domain.Position), error) {
-	return n.Open(context.Background())
-}
-
-type memoryDesk struct {
-	*tables
-	node  *node
-	taken []string
-}
-
-func (d *memoryDesk) Take(name string) bool {
-	d.node.mu.Lock()
-	defer d.node.mu.Unlock()
-	if d.node.held[name] {
-		return false
+	queue, err := projections.LoadQueue(view, nil)
+	if err != nil {
+		return commands.Result{}, err
 	}
-	d.node.held[name] = true
-	d.taken = append(d.taken, name)
-	return true
+	group := commands.NewGroup(ctx, n.bus, &commands.Queue{
+		Queue: queue, Models: view, Before: func(string) ([]domain.TaskID, error) { return nil, nil },
+	})
+	group.Decide(call)
+	if !group.Append() && call.Err == nil {
+		return commands.Result{}, domain.Errorf(domain.Conflict, "somebody else wrote the stream")
+	}
+	return call.Result, call.Err
 }
-
-// Expect knows of no command beside its own.
-func (d *memoryDesk) Expect(string, int) int { return 0 }
 
 // tables is the rows of all read models.
 type tables struct {

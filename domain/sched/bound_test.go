@@ -157,7 +157,7 @@ func TestBoundWhateverArrives(t *testing.T) {
 			}
 			f.now = f.now.Add(time.Second)
 		}
-		before := f.x.Pending()
+		before := f.x.Queued()
 		watched := anyItem(t, "small", "large")
 		watched.Words = []string{"special"}
 		id := f.add(t, watched)
@@ -218,7 +218,7 @@ func TestOrderOfInsertionDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var items []sched.Item
 		for i := range rapid.IntRange(1, 30).Draw(t, "items") {
-			items = append(items, drawItem(t, fmt.Sprintf("t-%02d", i), epoch, nil))
+			items = append(items, drawItem(t, fmt.Sprintf("t-%02d", i), epoch))
 		}
 		nodes := []sched.Node{drawNode(t, "n0"), drawNode(t, "big1"), {ID: "n2"}}
 		run := func(items []sched.Item, nodes []sched.Node) (log []string) {
@@ -245,7 +245,7 @@ func TestOrderOfInsertionDoesNotMatter(t *testing.T) {
 					t.Fatal(err)
 				}
 				if turn%2 == 0 {
-					x.Done(decision.Item)
+					x.Remove(decision.Item)
 				}
 			}
 			return log

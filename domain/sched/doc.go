@@ -9,8 +9,33 @@
 // they were fed. It leases nothing by itself: Pick answers, Lease books.
 //
 // Read order.go first (Choose is the whole order), then gates.go (what keeps an
-// item from a node), then index.go and pick.go (how both stay cheap when the
-// queue is long). policy.go has every number.
+// item from a node), then index.go, group.go and pick.go (how both stay cheap
+// when the queue is long). policy.go has every number.
+//
+// # What an index holds
+//
+// An Index holds the items that are queued or leased and nothing else: what waits
+// for a time or for another item is not in it yet, what ended is in it no more.
+// Calls change it, the passing of time does not: an item is there from Add to
+// Remove, a kind is paused from one SetPauses to the next, a pin holds until an
+// Update lifts it. A moment is an argument of the questions whose answer depends
+// on one: what starves, and which exclusions, kept rooms and promises have ended.
+// So an index that is folded from events, and one that is loaded from what was
+// stored, answer alike.
+//
+// To store one, write down of each item what Find gives, and of a lease its node,
+// cost and time; of a node its leases (Leases) and which items it holds, in order
+// (HeldBy); of classes their turns (Turns), of flows what they are owed (Flows);
+// and each room that a node keeps (Keep, which names the item whose room it takes)
+// or makes (Promise). Kept is not enough for that: it leaves out what an older item
+// supersedes only for now. Add, Hold, SetLeases, SetTurns, SetFlow, Keep and Promise
+// restore them. What is known of a node is not stored: SetNode says it before each
+// question.
+//
+// Adopt books a decision that an event recorded, with the slots, the weight and the
+// virtual times of then, so that other rules since do not change the past. SetRules
+// goes on by other rules: items find their classes, flows and gates anew, leases
+// keep their slots, and flows keep their virtual times by class, pool and config.
 //
 // # The order
 //
@@ -18,7 +43,8 @@
 // longer than the class's bound is starving and goes before what has not; then
 // by the virtual start of its config; within the config by priority and by what
 // the node prefers, or, if starving, by age alone, so that ageing has no
-// plateau; then by age, then by id. A class is never changed by waiting.
+// plateau; then by age, then by sequence, then by id. A class is never changed by
+// waiting.
 //
 // The share of configs is start-time fair queueing (Goyal, Vin and Cheng, 1996)
 // with slots as lengths: each config of a class and pool is a flow with a weight
@@ -36,6 +62,19 @@
 // Besides, every R-th lease of a node is reserved (Policy.ReservedEvery): it
 // goes to the longest starving item that the node may have, of whatever class,
 // config and priority. It is not charged.
+//
+// Before all that goes what was promised: where an item of a much larger priority
+// finds no room, a held one gives way (Exchanges), and the node gives the room to
+// the item that it was made for, for as long as the promise lasts. It is charged
+// like any other pick.
+//
+// # Slots
+//
+// An item takes the slots that its type says, or all that the node has, if that
+// is less: no node is too small for a type. A node has as many as it says; one that
+// says only how many are free has these and those that its leases take; one that
+// says neither has the default. The caller may say Unbounded of a node that never
+// said. What a claim says is free bounds what it is given, too.
 //
 // # The starvation bound
 //
@@ -70,5 +109,6 @@
 //
 //	A + D + (K + 1) · (R + 1) · (T + g).
 //
-// All three are properties that the tests try to break.
+// Promised picks come on top; each follows from an exchange that the caller asked
+// for. All three are properties that the tests try to break.
 package sched

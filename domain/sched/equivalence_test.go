@@ -1,8 +1,11 @@
 package sched_test
 
 import (
+	"flag"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -10,228 +13,302 @@ import (
 	"pgregory.net/rapid"
 )
 
-// smallPolicy has everything that the order knows, in sizes that random tests
-// run into often.
-func smallPolicy() sched.Policy {
-	p := sched.DefaultPolicy()
-	p.Classes = []sched.ClassPolicy{{Name: "critical", StarveAfterSeconds: 20}, {Name: "normal", StarveAfterSeconds: 40}, {Name: "bulk", StarveAfterSeconds: 90}}
-	cap3, cap2 := 3, 2
-	p.Types = []sched.TypePolicy{
-		{Type: "urgent", Class: "critical", Slots: 1, RunningCap: &cap3},
-		{Type: "train", Class: "normal", Pool: "gpu", Slots: 2, NeedsGPU: true, GPUMemoryGB: 8, HaltsOnDisk: true, OnePerNode: true},
-		{Type: "play", Class: "normal", Pool: "gpu", Slots: 1, GPUMemoryGB: 4, HaltsOnBusyGPU: true, OnePerNode: true},
-		{Type: "merge", Class: "bulk", Pool: "cpu", Slots: 3, RunningCap: &cap2},
+// history makes an index and its reference live through the same.
+type history struct {
+	x     *sched.Index
+	r     *reference
+	now   time.Time
+	added int
+}
+
+var historyNodes = []string{"n0", "big1", "n2", "mbp-3"}
+
+// longer has the histories of a test be so many steps long on average, unless
+// somebody says how long.
+func longer(t *testing.T, steps int) {
+	t.Helper()
+	known := flag.Lookup("rapid.steps")
+	if known.Value.String() != known.DefValue {
+		return
 	}
-	p.NodePolicies = []sched.NodePolicy{
-		{Name: "big", Contains: []string{"big"}, Prefer: []sched.TypePreference{{Type: "train", Preference: 90}, {Type: "play", Preference: 10}}, Deny: []string{"merge"}},
-		{Name: "rest", Any: true, Prefer: []sched.TypePreference{{Type: "play", Preference: 70}}},
+	if err := known.Value.Set(strconv.Itoa(steps)); err != nil {
+		t.Fatal(err)
 	}
-	p.Weights = []sched.ConfigWeight{{Config: "a", Weight: 1}, {Config: "b", Weight: 3}, {Config: "c", Weight: 10}}
-	p.DefaultWeight, p.ReservedEvery, p.DefaultSlots = 2, 3, 4
-	p.Reservations = 0 // what the reference does not know has bounds of its own
-	return p
-}
-
-// wordMatcher understands expressions that are single words: node.Facts or the
-// item's config has to be that word; "?" is not known.
-type wordMatcher struct{}
-
-func (wordMatcher) NodeFits(expr string, node sched.Node) sched.Verdict {
-	return sched.Verdict{OK: node.Facts == expr, Unknown: node.Facts == "?", Reason: "facts are " + node.Facts}
-}
-
-func (wordMatcher) ItemFits(expr string, item sched.Requirement) sched.Verdict {
-	return sched.Verdict{OK: item.Config == expr, Unknown: item.Config == "", Reason: "config is " + item.Config}
-}
-
-func drawNode(t *rapid.T, id string) sched.Node {
-	maybe := func(label string, low, high int) sched.Maybe[int] {
-		if v := rapid.IntRange(low-1, high).Draw(t, label); v >= low {
-			return sched.Known(v)
+	t.Cleanup(func() {
+		if err := known.Value.Set(known.DefValue); err != nil {
+			t.Error(err)
 		}
-		return sched.Maybe[int]{}
-	}
-	node := sched.Node{
-		ID: id, Slots: maybe("slots", 0, 6), GPUName: rapid.SampledFrom([]string{"", "RTX 4090", "T4", "odd"}).Draw(t, "card"),
-		GPUMemoryPercent: maybe("memory", 0, 10000), GPUPercent: maybe("busy", 8000, 9500), DiskPercent: maybe("disk", 9000, 9500),
-		Wants:   rapid.SliceOfN(rapid.SampledFrom([]string{"urgent", "train", "play", "merge", "stray"}), 0, 3).Draw(t, "wants"),
-		Words:   rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y"}), 0, 2).Draw(t, "words"),
-		Facts:   rapid.SampledFrom([]string{"", "?", "fast"}).Draw(t, "facts"),
-		Accepts: rapid.SampledFrom([]string{"", "", "", "a"}).Draw(t, "accepts"),
-	}
-	if gpu := rapid.IntRange(0, 3).Draw(t, "gpu"); gpu > 0 {
-		node.HasGPU = sched.Known(gpu > 1)
-	}
-	if rapid.IntRange(0, 9).Draw(t, "closed") == 0 {
-		node.Closed = "breaker"
-	}
-	return node
+	})
 }
 
-func drawItem(t *rapid.T, id string, now time.Time, ids []string) sched.Item {
-	later := func(label string) time.Time {
-		return now.Add(time.Duration(rapid.IntRange(-20, 40).Draw(t, label)) * time.Second)
+func newHistory(t *rapid.T, policy sched.Policy) *history {
+	rules := compile(t, policy)
+	h := &history{x: sched.New(rules, wordMatcher{}), r: newReference(rules, append([]string{"gone"}, historyNodes...)...), now: epoch}
+	h.r.now = h.now.UnixMicro()
+	for _, name := range historyNodes {
+		h.setNode(t, drawNode(t, name))
 	}
-	item := sched.Item{
-		ID: id, Type: rapid.SampledFrom([]string{"urgent", "train", "play", "play", "merge", "stray"}).Draw(t, "type"),
-		Config:   rapid.SampledFrom([]string{"", "a", "b", "c", "d"}).Draw(t, "config"),
-		Priority: rapid.IntRange(0, 3).Draw(t, "priority"), Queued: now.Add(-time.Duration(5*rapid.IntRange(0, 6).Draw(t, "age")) * time.Second),
-		Words: rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y"}), 0, 1).Draw(t, "requires"),
+	return h
+}
+
+func (h *history) setNode(t *rapid.T, node sched.Node) {
+	h.r.setNode(node)
+	if err := h.x.SetNode(node); err != nil {
+		t.Fatal(err)
 	}
-	switch rapid.IntRange(0, 9).Draw(t, "kind of item") {
-	case 0:
-		item.Pin, item.PinUntil = rapid.SampledFrom([]string{"n0", "big1", "gone"}).Draw(t, "pin"), later("pin until")
-	case 1:
-		item.Pin = rapid.SampledFrom([]string{"n0", "big1"}).Draw(t, "pin")
-	case 2:
-		item.Excluded = []sched.Exclusion{{Node: "n0", Until: later("excluded until")}, {Node: "big1"}}
-	case 3:
-		item.NotBefore = later("not before")
-	case 4:
-		if len(ids) > 0 {
-			item.BlockedOn = rapid.SliceOfN(rapid.SampledFrom(ids), 1, 2).Draw(t, "blocked on")
+}
+
+func (h *history) add(t *rapid.T, item sched.Item) {
+	h.added++
+	h.r.items = append(h.r.items, &referenceItem{Item: item})
+	if err := h.x.Add(item); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *history) end(t *rapid.T, id string) {
+	item := h.r.item(id)
+	h.r.items = slices.DeleteFunc(h.r.items, func(other *referenceItem) bool { return other == item })
+	h.r.leave(id)
+	if h.x.Remove(id) != (item != nil) {
+		t.Fatalf("remove %s: want %v", id, item != nil)
+	}
+}
+
+// any draws an item of the queue, or nil.
+func (h *history) any(t *rapid.T) (string, *referenceItem) {
+	ids := []string{"t-unknown"}
+	for _, item := range h.r.items {
+		ids = append(ids, item.ID)
+	}
+	id := rapid.SampledFrom(ids).Draw(t, "item")
+	return id, h.r.item(id)
+}
+
+// finish ends all that a node holds.
+func (h *history) finish(t *rapid.T, node string) {
+	for _, id := range h.x.HeldBy(node) {
+		h.end(t, id)
+	}
+}
+
+func (h *history) anyNode(t *rapid.T) string {
+	return rapid.SampledFrom(append([]string{"gone"}, historyNodes...)).Draw(t, "node")
+}
+
+func (h *history) soon(t *rapid.T) time.Time {
+	return h.now.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "seconds")) * time.Second)
+}
+
+// changes are what may happen to a queue, but for picks.
+func (h *history) changes() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"add": func(t *rapid.T) {
+			for range rapid.IntRange(1, 10).Draw(t, "items") {
+				h.add(t, drawItem(t, fmt.Sprintf("t-%d", h.added), h.now))
+			}
+		},
+		"end": func(t *rapid.T) {
+			id, _ := h.any(t)
+			h.end(t, id)
+		},
+		"release": func(t *rapid.T) {
+			id, item := h.any(t)
+			held := item != nil && item.node != ""
+			if err := h.x.Release(id); (err == nil) != held {
+				t.Fatalf("release %s: held %v, error %v", id, held, err)
+			}
+			if held {
+				item.node, item.asked = "", false
+			}
+		},
+		"update": func(t *rapid.T) {
+			_, item := h.any(t)
+			if item == nil {
+				return
+			}
+			changed := drawItem(t, item.ID, h.now)
+			changed.Type = item.Type
+			item.Item = changed
+			if err := h.x.Update(changed); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"renumber": func(t *rapid.T) {
+			if _, item := h.any(t); item != nil {
+				seq := h.smallerSeq(item)
+				item.Seq = seq
+				h.x.Renumber(item.ID, seq)
+			}
+		},
+		"adopt": func(t *rapid.T) {
+			_, item := h.any(t)
+			if item == nil || item.node != "" || !seldom(t, "adopted", 3) {
+				return
+			}
+			node, cost := h.anyNode(t), rapid.IntRange(0, 3).Draw(t, "cost")
+			h.r.hold(item, node, max(cost, 1), h.now)
+			if err := h.x.Adopt(sched.Decision{Item: item.ID, Node: node, Cost: cost}, h.now); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"promise": func(t *rapid.T) {
+			node := h.anyNode(t)
+			for range rapid.IntRange(1, 4).Draw(t, "rooms") { // several of one node are tried by id
+				id, item := h.any(t)
+				until := h.soon(t)
+				if item != nil && item.node == "" {
+					h.r.promise(id, node, until)
+				}
+				h.x.Promise(id, node, until)
+			}
+		},
+		"node": func(t *rapid.T) {
+			h.setNode(t, drawNode(t, rapid.SampledFrom(historyNodes).Draw(t, "node")))
+		},
+		"claim": func(t *rapid.T) { // again, with another number of free slots
+			n := h.r.node(rapid.SampledFrom(historyNodes).Draw(t, "node"))
+			node := n.Node
+			node.Free = drawNode(t, n.ID).Free
+			if n.known {
+				h.setNode(t, node)
+			}
+		},
+		"forget": func(t *rapid.T) {
+			if !seldom(t, "forgotten", 8) {
+				return
+			}
+			if rapid.Bool().Draw(t, "one") {
+				n := h.r.node(h.anyNode(t))
+				n.known = false
+				h.x.RemoveNode(n.ID)
+				return
+			}
+			for _, n := range h.r.nodes {
+				n.known = n.known && slices.ContainsFunc(h.r.items, func(item *referenceItem) bool { return item.node == n.ID })
+			}
+			h.x.ForgetIdle()
+		},
+		"pause": func(t *rapid.T) {
+			h.r.pauses = nil
+			if seldom(t, "paused", 4) {
+				h.r.pauses = rapid.MapOfN(rapid.SampledFrom([]string{"train", "play", "stray", sched.AllKinds}), rapid.SampledFrom([]string{"cluster", "operator"}), 1, 2).Draw(t, "pauses")
+			}
+			h.x.SetPauses(maps.Clone(h.r.pauses))
+		},
+		"rules": func(t *rapid.T) {
+			policy := drawPolicy(t)
+			policy.Reservations, policy.ReserveAfter, policy.ReserveSeconds = h.r.rules.Policy().Reservations, h.r.rules.Policy().ReserveAfter, h.r.rules.Policy().ReserveSeconds
+			policy.PreemptMargin = h.r.rules.Policy().PreemptMargin
+			h.r.rules = compile(t, policy)
+			h.x.SetRules(h.r.rules)
+		},
+		"wait": func(t *rapid.T) {
+			h.now = h.now.Add(time.Duration(rapid.IntRange(0, 6).Draw(t, "steps"))*5*time.Second + time.Duration(rapid.IntRange(0, 1).Draw(t, "microseconds"))*time.Microsecond)
+			h.r.now = h.now.UnixMicro()
+		},
+	}
+}
+
+// smallerSeq is the smallest sequence that leaves an item where it stands.
+func (h *history) smallerSeq(item *referenceItem) uint64 {
+	for seq := range item.Seq {
+		moved := *item
+		moved.Seq = seq
+		if !slices.ContainsFunc(h.r.items, func(other *referenceItem) bool {
+			return other != item && byAge(item, other) != byAge(&moved, other)
+		}) {
+			return seq
 		}
-	case 5:
-		item.Expr = "fast"
-	case 6:
-		item.GPU = true
 	}
-	return item
+	return item.Seq
+}
+
+// pick asks index and reference and leases what they agree on; some decisions
+// are booked as an event records them.
+func (h *history) pick(t *rapid.T, node string) bool {
+	want, wanted := h.r.pick(node, h.now)
+	got, found := h.x.Pick(node, h.now)
+	if found != wanted {
+		t.Fatalf("node %s: want a pick %v, found %v (%+v)", node, wanted, found, got)
+	}
+	if !found {
+		return false
+	}
+	n := h.r.node(node)
+	if got.Item != want.item.ID || got.Reserved != want.reserved || got.Promised != want.promised || got.Start != want.start {
+		t.Fatalf("node %s: want %s reserved %v promised %v start %d, found %+v", node, want.item.ID, want.reserved, want.promised, want.start, got)
+	}
+	if cost := h.r.cost(n, want.item); got.Cost != cost || got.SlotsUsed != h.r.used(node) || got.SlotsOf != h.r.slots(n)%sched.Unbounded {
+		t.Fatalf("node %s: want cost %d, %d of %d slots used, found %+v", node, cost, h.r.used(node), h.r.slots(n)%sched.Unbounded, got)
+	}
+	if row, _ := h.r.choose(node); !want.promised && row.ID != want.item.ID {
+		t.Fatalf("node %s: from rows, want %s, found %s", node, want.item.ID, row.ID)
+	}
+	if again, _ := h.x.Pick(node, h.now); again != got {
+		t.Fatalf("node %s: asked again, %+v became %+v", node, got, again)
+	}
+	book := h.x.Lease
+	if rapid.Bool().Draw(t, "from an event") {
+		book = h.x.Adopt
+		got = sched.Decision{
+			Item: got.Item, Node: got.Node, Reserved: got.Reserved, Class: got.Class, Pool: got.Pool,
+			Config: got.Config, Weight: got.Weight, Turn: got.Turn, Start: got.Start, Cost: got.Cost,
+		}
+	}
+	if err := book(got, h.now); err != nil {
+		t.Fatal(err)
+	}
+	h.r.lease(want, node, h.now)
+	return true
+}
+
+func (h *history) check(t *rapid.T) {
+	queued, ofPlay := 0, 0
+	for _, item := range h.r.items {
+		if found, state, live := h.x.Find(item.ID); !live || (state == sched.Leased) != (item.node != "") || found.Seq != item.Seq || found.Pin != item.Pin {
+			t.Fatalf("want %+v, found %s %+v", item, state, found)
+		}
+		if item.node == "" {
+			queued++
+			if item.Type == "play" {
+				ofPlay++
+			}
+		}
+	}
+	if h.x.Queued() != queued || h.x.QueuedOf("play") != ofPlay {
+		t.Fatalf("want %d queued, %d of play, found %d, %d", queued, ofPlay, h.x.Queued(), h.x.QueuedOf("play"))
+	}
+	for _, n := range h.r.nodes {
+		if slots, leases := h.x.Used(n.ID); slots != h.r.used(n.ID) || leases != uint64(n.leases) {
+			t.Fatalf("node %s: want %d slots used and %d leases, found %d and %d", n.ID, h.r.used(n.ID), n.leases, slots, leases)
+		}
+	}
+	h.x.Check(t.Fatalf)
 }
 
 // The index answers what the obvious implementation answers, after any history,
 // and never lets a node hold more than its slots.
 func TestIndexEqualsReference(t *testing.T) {
-	rules, err := sched.Compile(smallPolicy())
-	if err != nil {
-		t.Fatal(err)
-	}
+	longer(t, 100)
 	rapid.Check(t, func(t *rapid.T) {
-		x := sched.New(rules, wordMatcher{})
-		r := &reference{rules: rules, turns: map[string]uint64{}, pauses: map[string][]sched.Pause{}, matcher: wordMatcher{}}
-		now := epoch
-		names := []string{"n0", "big1", "n2", "mbp-3"}
-		var ids []string
-		for _, name := range names {
-			node := drawNode(t, name)
-			r.nodes = append(r.nodes, &referenceNode{Node: node})
-			if err := x.SetNode(node); err != nil {
-				t.Fatal(err)
-			}
-		}
-		live := func() []string {
-			var list []string
-			for _, item := range r.items {
-				list = append(list, item.ID)
-			}
-			return append(list, "t-unknown")
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"add": func(t *rapid.T) {
-				item := drawItem(t, fmt.Sprintf("t-%d", len(ids)), now, live())
-				ids = append(ids, item.ID)
-				r.items = append(r.items, &referenceItem{Item: item, done: map[string]bool{}})
-				if err := x.Add(item); err != nil {
-					t.Fatal(err)
+		h := newHistory(t, smallPolicy())
+		actions := h.changes()
+		for i := range 4 {
+			actions[fmt.Sprintf("pick %d", i)] = func(t *rapid.T) {
+				node := rapid.SampledFrom(historyNodes).Draw(t, "node")
+				if seldom(t, "done with what it has", 2) {
+					h.finish(t, node)
 				}
-			},
-			"end": func(t *rapid.T) {
-				id := rapid.SampledFrom(live()).Draw(t, "item")
-				r.items = slices.DeleteFunc(r.items, func(item *referenceItem) bool { return item.ID == id })
-				if rapid.Bool().Draw(t, "done") {
-					for _, item := range r.items {
-						item.done[id] = true
-					}
-					x.Done(id)
-				} else {
-					x.Remove(id)
-				}
-			},
-			"release": func(t *rapid.T) {
-				id := rapid.SampledFrom(live()).Draw(t, "item")
-				item := r.item(id)
-				held := item != nil && item.node != ""
-				if err := x.Release(id); (err == nil) != held {
-					t.Fatalf("release %s: held %v, error %v", id, held, err)
-				}
-				if held {
-					item.node = ""
-				}
-			},
-			"update": func(t *rapid.T) {
-				item := r.item(rapid.SampledFrom(live()).Draw(t, "item"))
-				if item == nil || item.node != "" {
-					return // only items that wait can change
-				}
-				changed := drawItem(t, item.ID, now, live())
-				changed.Type = item.Type
-				item.Item, item.done = changed, map[string]bool{}
-				if err := x.Update(changed); err != nil {
-					t.Fatal(err)
-				}
-			},
-			"node": func(t *rapid.T) {
-				n := rapid.SampledFrom(r.nodes).Draw(t, "node")
-				n.Node = drawNode(t, n.ID)
-				if err := x.SetNode(n.Node); err != nil {
-					t.Fatal(err)
-				}
-			},
-			"pause": func(t *rapid.T) {
-				kind, reason := rapid.SampledFrom([]string{"train", "play", "stray"}).Draw(t, "kind"), rapid.SampledFrom([]string{"cluster", "operator"}).Draw(t, "reason")
-				r.pauses[kind] = slices.DeleteFunc(r.pauses[kind], func(p sched.Pause) bool { return p.Reason == reason })
-				if rapid.Bool().Draw(t, "lift") {
-					x.Resume(kind, reason)
-					return
-				}
-				pause := sched.Pause{Reason: reason}
-				if rapid.Bool().Draw(t, "ends") {
-					pause.Until = now.Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "for")) * time.Second)
-				}
-				r.pauses[kind] = append(r.pauses[kind], pause)
-				x.Pause(kind, pause)
-			},
-			"wait": func(t *rapid.T) {
-				now = now.Add(time.Duration(rapid.IntRange(0, 6).Draw(t, "steps"))*5*time.Second + time.Duration(rapid.IntRange(0, 1).Draw(t, "microseconds"))*time.Microsecond)
-			},
-			"pick": func(t *rapid.T) {
-				node := rapid.SampledFrom(append(slices.Clone(names), "gone")).Draw(t, "node")
 				for range rapid.IntRange(1, 6).Draw(t, "times") {
-					want, wanted := r.pick(node, now)
-					got, found := x.Pick(node, now)
-					if found != wanted {
-						t.Fatalf("node %s: want a pick %v, found %v (%+v)", node, wanted, found, got)
-					}
-					if !found {
+					if !h.pick(t, node) {
 						return
 					}
-					if got.Item != want.item.ID || got.Reserved != want.reserved || got.Start != want.start {
-						t.Fatalf("node %s: want %s reserved %v start %d, found %+v", node, want.item.ID, want.reserved, want.start, got)
-					}
-					if row, _ := r.choose(node); row.ID != want.item.ID {
-						t.Fatalf("node %s: from rows, want %s, found %s", node, want.item.ID, row.ID)
-					}
-					if again, _ := x.Pick(node, now); again != got {
-						t.Fatalf("node %s: asked again, %+v became %+v", node, got, again)
-					}
-					if err := x.Lease(got, now); err != nil {
-						t.Fatal(err)
-					}
-					r.lease(want, node)
 				}
-			},
-			"": func(t *rapid.T) {
-				pending := 0
-				for _, item := range r.items {
-					if item.node == "" {
-						pending++
-					}
-				}
-				if x.Pending() != pending {
-					t.Fatalf("want %d pending, found %d", pending, x.Pending())
-				}
-				x.Check(t.Fatalf)
-			},
-		})
+			}
+		}
+		actions["explain"] = h.explain
+		actions[""] = h.check
+		t.Repeat(actions)
 	})
 }

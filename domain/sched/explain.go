@@ -4,280 +4,241 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 )
 
-// ItemExplanation says gate by gate why an item is not running.
-type ItemExplanation struct {
-	Item    string
-	State   State
-	Verdict string
-	Gates   []Gate // those that are the item's own
-	Nodes   int    // known
-	Able    int    // that pass every gate now
-	Closed  []GateCount
+// gateOrder is how explanations list gates.
+var gateOrder = []string{
+	GateNode, GateWanted, GatePolicy, GateRequires, GateExpression, GateAccepts, GateGPU, GateGPUMemory, GateGPUBusy, GateDisk,
+	GateSlots, GateReserved, GateOnePerNode, GatePinned, GateExcluded, GatePaused, GateRunning,
 }
 
-// NodeExplanation says gate by gate why a node gets nothing, or what it gets.
-type NodeExplanation struct {
-	Node    string
-	Verdict string
-	Gates   []Gate // those that are the node's own
-	Queued  int    // items that could be picked by somebody
-	Able    int    // of those, that this node may have
-	Closed  []GateCount
-	Next    *Decision
-}
+// GateNames lists the gates in the order in which they are shown.
+func GateNames() []string { return slices.Clone(gateOrder) }
 
-// GateCount is how many were kept out by a gate. One that several gates keep out
-// counts for each.
+// GateCount is how many a gate keeps out. One that several gates keep out counts
+// for each.
 type GateCount struct {
 	Gate    string
 	Count   int
-	Unknown int    // for how many the gate was open for want of a fact
-	Example string // the first reason, by name of who was kept out
+	Unknown int    // let through for want of a fact
+	Example string // who is kept out, and why
 }
 
-type gateCounts struct {
-	order  []string
-	counts map[string]*GateCount
-}
+// GateCounts counts who is kept out by which gate. The zero value is empty.
+type GateCounts struct{ counts []GateCount }
 
-func (c *gateCounts) add(gates []Gate, n int) (open bool) {
+// Add counts n that are alike, and tells whether every gate lets them through.
+func (c *GateCounts) Add(who string, n int, lists ...[]Gate) (open bool) {
 	open = true
-	for _, gate := range gates {
+	for _, gate := range slices.Concat(lists...) {
 		if gate.OK && !gate.Unknown {
 			continue
 		}
-		count, ok := c.counts[gate.Name]
-		if !ok {
-			count = &GateCount{Gate: gate.Name}
-			c.counts[gate.Name] = count
-			c.order = append(c.order, gate.Name)
+		at := slices.IndexFunc(c.counts, func(count GateCount) bool { return count.Gate == gate.Name })
+		if at < 0 {
+			at = len(c.counts)
+			c.counts = append(c.counts, GateCount{Gate: gate.Name})
 		}
+		count := &c.counts[at]
 		if gate.OK {
 			count.Unknown += n
 			continue
 		}
 		open = false
 		if count.Count += n; count.Example == "" {
-			count.Example = gate.Reason
+			count.Example = who + ": " + gate.Reason
 		}
 	}
 	return open
 }
 
-// gateOrder is how explanations list gates.
-var gateOrder = []string{
-	GateNode, GateWanted, GatePolicy, GateRequires, GateExpression, GateAccepts, GateGPU, GateGPUMemory, GateGPUBusy, GateDisk,
-	GateSlots, GateReserved, GateOnePerNode, GatePinned, GateExcluded, GatePaused, GateRunning, GateDependencies, GateNotBefore,
+// List gives the gates that keep most out first.
+func (c *GateCounts) List() []GateCount {
+	slices.SortStableFunc(c.counts, func(a, b GateCount) int { return b.Count - a.Count })
+	return c.counts
 }
 
-func (c *gateCounts) list() []GateCount {
-	slices.SortFunc(c.order, func(a, b string) int { return slices.Index(gateOrder, a) - slices.Index(gateOrder, b) })
-	list := make([]GateCount, len(c.order))
-	for i, name := range c.order {
-		list[i] = *c.counts[name]
+// Gates are all gates between a queued item and a node, with their reasons; nil
+// when the item is not queued or the node not known. They let through what Pick
+// does.
+func (x *Index) Gates(id, node string, now time.Time) []Gate {
+	e, n := x.entry(id), x.known(node)
+	if e == nil || e.node != nil || n == nil {
+		return nil
+	}
+	return x.gates(n, e, now.UnixMicro())
+}
+
+// GroupGates is a group of queued items that are alike to every node but for
+// exclusions, with the gates between its first item and a node. Where all items
+// are kept from the node, it is the first by priority.
+type GroupGates struct {
+	Type   string
+	First  string // the item that the node would be given of it
+	Queued int
+	Gates  []Gate
+}
+
+// ForNode lists the groups that are not meant for another node.
+func (x *Index) ForNode(node string, now time.Time) []GroupGates {
+	n := x.known(node)
+	if n == nil {
+		return nil
+	}
+	var list []GroupGates
+	for g := range x.groupsFor(n) {
+		e, _ := g.give(node, now.UnixMicro())
+		if e == nil {
+			e = g.top
+		}
+		list = append(list, GroupGates{g.key.kind, e.ID, g.len(), x.gates(n, e, now.UnixMicro())})
 	}
 	return list
 }
 
-// Explain answers for an item; false when it is not in the index. Unlike a pick
-// it looks at every node.
-func (x *Index) Explain(id string, now time.Time) (ItemExplanation, bool) {
-	at := x.advance(now)
-	e, ok := x.items[id]
-	if !ok {
-		return ItemExplanation{}, false
+// NodeGates are the gates that keep everything from a node: its slots, and the
+// room that it keeps for one item.
+func (x *Index) NodeGates(node string, now time.Time) []Gate {
+	n := x.known(node)
+	if n == nil {
+		return nil
 	}
-	answer := ItemExplanation{Item: id, State: e.state, Gates: x.itemGates(e, at)}
-	if e.state == Leased {
-		answer.Verdict = "node " + e.node.node.ID + " holds it"
-		return answer, true
+	gates := []Gate{{Name: GateSlots, OK: n.freeSlots() > 0, Reason: n.taken()}}
+	if room, kept := x.roomGate(n, nil, now.UnixMicro()); kept {
+		gates = append(gates, room)
 	}
-	g := e.group
-	if e.state != Queued {
-		g = x.group(e, "")
-	}
-	counts := gateCounts{counts: map[string]*GateCount{}}
-	for _, n := range x.sortedNodes() {
-		answer.Nodes++
-		if counts.add(x.pairGates(n, e, g, at), 1) {
-			answer.Able++
-		}
-	}
-	answer.Closed = counts.list()
-	closed := slices.IndexFunc(answer.Gates, func(gate Gate) bool { return !gate.OK })
-	switch {
-	case closed >= 0:
-		answer.Verdict = answer.Gates[closed].Name + ": " + answer.Gates[closed].Reason
-	case answer.Nodes == 0:
-		answer.Verdict = "no node is known"
-	case answer.Able == 0:
-		answer.Verdict = fmt.Sprintf("none of %d known nodes may have it now", answer.Nodes)
-	default:
-		answer.Verdict = fmt.Sprintf("%d of %d known nodes may have it; it waits for its turn", answer.Able, answer.Nodes)
-	}
-	return answer, true
+	return gates
 }
 
-// ExplainNode answers for a node. Unlike a pick it looks at every queued item.
-func (x *Index) ExplainNode(id string, now time.Time) (NodeExplanation, bool) {
-	at := x.advance(now)
-	n, ok := x.nodes[id]
-	if !ok || !n.known {
-		return NodeExplanation{}, false
+func (n *nodeState) taken() string {
+	taken := fmt.Sprintf("%d of %d slots taken", n.used, n.slots)
+	if n.slots >= Unbounded {
+		taken = fmt.Sprintf("%d slots taken; it never said of how many", n.used)
 	}
-	answer := NodeExplanation{Node: id}
-	own := gateList{explain: true}
-	own.add(GateNode, n.node.Closed == "", func() string { return or(n.node.Closed, "open") })
-	x.slotGate(&own, n, 1)
-	answer.Gates = own.gates
-	counts := gateCounts{counts: map[string]*GateCount{}}
-	for _, g := range x.slots {
-		if g == nil || g.len() == 0 {
+	if n.free >= 0 && n.free < n.slots-n.used {
+		taken += fmt.Sprintf("; by its claim %d are free", n.free)
+	}
+	return taken
+}
+
+func (x *Index) gates(n *nodeState, e *entry, now int64) []Gate {
+	g := e.group
+	list := gateList{explain: true}
+	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
+	cost := g.costOn(n)
+	list.add(GateSlots, cost <= n.freeSlots(), func() string { return fmt.Sprintf("%s, %d wanted", n.taken(), cost) })
+	gates := list.gates
+	if room, kept := x.roomGate(n, e, now); kept {
+		gates = append(gates, room)
+	}
+	if g.pair >= 0 {
+		live := 0
+		if int(g.pair) < len(n.live) {
+			live = n.live[g.pair]
+		}
+		gates = append(gates, Gate{Name: GateOnePerNode, OK: live == 0, Reason: fmt.Sprintf("it holds %d items of type %s and config %s", live, g.key.kind, g.key.config)})
+	}
+	if e.pin != "" && e.pin != n.node.ID {
+		gates = append(gates, Gate{Name: GatePinned, Reason: "meant for node " + e.pin})
+	}
+	if exclusion, excluded := e.exclusionOn(n.node.ID, now); excluded {
+		gates = append(gates, Gate{Name: GateExcluded, Reason: fmt.Sprintf("kept from node %s %s: %s", n.node.ID, until(exclusion.Until), or(exclusion.Reason, "asked for"))})
+	}
+	if g.kind.paused != "" {
+		gates = append(gates, Gate{Name: GatePaused, Reason: fmt.Sprintf("type %s is paused for %s", g.key.kind, g.kind.paused)})
+	}
+	if most := g.kind.policy.RunningCap; most != nil {
+		gates = append(gates, Gate{Name: GateRunning, OK: g.kind.running < *most, Reason: fmt.Sprintf("%d of at most %d of type %s run", g.kind.running, *most, g.key.kind)})
+	}
+	return gates
+}
+
+// roomGate says of a node that keeps its room for one item why it takes no other.
+func (x *Index) roomGate(n *nodeState, e *entry, now int64) (Gate, bool) {
+	room, kept := x.reservedOn(n.node.ID, now)
+	if !kept || n.used == 0 || e != nil && e.ID == room.ID {
+		return Gate{}, false
+	}
+	return Gate{
+		Name:   GateReserved,
+		Reason: fmt.Sprintf("it keeps its room for %s, which has waited since %s, until %s", room.ID, stamp(room.Queued), stamp(room.Until)),
+	}, true
+}
+
+const timestamp = "2006-01-02T15:04:05.999999Z07:00"
+
+func stamp(micros int64) string { return time.UnixMicro(micros).UTC().Format(timestamp) }
+
+func until(at time.Time) string {
+	if at.IsZero() {
+		return "for ever"
+	}
+	return "until " + at.UTC().Format(timestamp)
+}
+
+// Place is where a queued item stands, were every gate open.
+type Place struct {
+	Class      ClassPolicy
+	Starving   bool
+	Ahead      int // items of its group that come first, at most the bound that was asked for
+	Weight     int // of its config
+	Flows      int // that have items of its class queued
+	FlowsAhead int // of these, that are owed more
+	Older      int // items of its flow that were queued before it, at most the same bound
+	BoundTurns int // turns of its class, by nodes that may have it, within which it starts once it starves, if Older is all
+}
+
+// Place tells who comes before a queued item; ahead bounds how many of its group
+// and of its flow are counted.
+func (x *Index) Place(id string, now time.Time, ahead int) (Place, bool) {
+	e := x.entry(id)
+	if e == nil || e.node != nil {
+		return Place{}, false
+	}
+	g, class := e.group, x.classes[e.group.rank]
+	place := Place{
+		Class: x.rules.Class(int(g.rank)), Starving: now.UnixMicro()-e.Queued > g.starve,
+		Weight: g.flow.Weight, Flows: class.Flows,
+	}
+	order := &g.priority
+	if place.Starving {
+		order = &g.age
+	}
+	order.first(func(other *entry) bool {
+		if other == e || place.Ahead == ahead {
+			return true
+		}
+		place.Ahead++
+		return false
+	})
+	seen := map[*flowState]bool{g.flow: true}
+	for _, other := range x.slots {
+		if other == nil || other.len() == 0 {
 			continue
 		}
-		answer.Queued += g.len()
-		gates := x.groupGates(n, g, at)
-		closed := slices.ContainsFunc(gates, func(gate Gate) bool { return !gate.OK })
-		counts.add(gates, g.len())
-		excluded := 0
-		for e := range g.age.all() {
-			if e.excludedOn(id, at) {
-				excluded++
-			}
+		if other.flow == g.flow {
+			place.Older += other.age.count(&e.Standing, ahead-place.Older)
 		}
-		if excluded > 0 {
-			counts.add([]Gate{{Name: GateExcluded, Reason: "kept from this node"}}, excluded)
+		if other.rank != g.rank || seen[other.flow] || other.key.pin != "" && other.key.pin != g.key.pin {
+			continue
 		}
-		if !closed {
-			answer.Able += g.len() - excluded
+		seen[other.flow] = true
+		if other.flow.Finish < g.flow.Finish {
+			place.FlowsAhead++
 		}
 	}
-	answer.Closed = counts.list()
-	next, found := x.Pick(id, now)
-	switch {
-	case found:
-		answer.Next = &next
-		answer.Verdict = "it would get " + next.Item
-	case own.closed:
-		closed := slices.IndexFunc(own.gates, func(gate Gate) bool { return !gate.OK })
-		answer.Verdict = own.gates[closed].Name + ": " + own.gates[closed].Reason
-	case answer.Queued == 0:
-		answer.Verdict = "nothing is queued"
-	default:
-		answer.Verdict = fmt.Sprintf("it may have none of %d queued items", answer.Queued)
-	}
-	return answer, true
+	place.BoundTurns = x.rules.boundTurns(place, class)
+	return place, true
 }
 
-// itemGates are the gates that no node can open.
-func (x *Index) itemGates(e *entry, now int64) []Gate {
-	list := gateList{explain: true}
-	list.add(GateDependencies, len(e.item.BlockedOn) == 0, func() string {
-		if len(e.item.BlockedOn) == 0 {
-			return "all done"
-		}
-		return "waits for " + strings.Join(e.item.BlockedOn, ", ")
-	})
-	waits := !e.item.NotBefore.IsZero() && e.item.NotBefore.UnixMicro() > now
-	list.add(GateNotBefore, !waits, func() string {
-		if waits {
-			return "not before " + moment(e.item.NotBefore)
-		}
-		return "its time has come"
-	})
-	pause, paused := e.counted.paused(now)
-	list.add(GatePaused, !paused, func() string {
-		if !paused {
-			return "type " + e.item.Type + " is not paused"
-		}
-		until := "until it is lifted"
-		if !pause.Until.IsZero() {
-			until = "until " + moment(pause.Until)
-		}
-		return fmt.Sprintf("type %s is paused for %s %s", e.item.Type, pause.Reason, until)
-	})
-	if most := e.counted.policy.RunningCap; most != nil {
-		list.add(GateRunning, e.counted.running < *most, func() string {
-			return fmt.Sprintf("%d of at most %d of type %s run", e.counted.running, *most, e.item.Type)
-		})
-	}
-	return list.gates
-}
-
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999999Z") }
-
-// pairGates are the gates between one item and one node.
-func (x *Index) pairGates(n *nodeState, e *entry, g *group, now int64) []Gate {
-	list := gateList{explain: true}
-	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
-	x.slotGate(&list, n, int(g.cost))
-	x.pairGate(&list, n, g)
-	pinned := e.item.Pin != "" && (e.item.PinUntil.IsZero() || e.item.PinUntil.UnixMicro() > now)
-	list.add(GatePinned, !pinned || e.item.Pin == n.node.ID, func() string { return pinReason(pinned, e.item.Pin, e.item.PinUntil) })
-	list.add(GateExcluded, !e.excludedOn(n.node.ID, now), func() string { return "kept from node " + n.node.ID })
-	return list.gates
-}
-
-// groupGates are the gates between a whole group and one node.
-func (x *Index) groupGates(n *nodeState, g *group, now int64) []Gate {
-	list := gateList{explain: true}
-	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
-	x.slotGate(&list, n, int(g.cost))
-	x.pairGate(&list, n, g)
-	list.add(GatePinned, g.key.pin == "" || g.key.pin == n.node.ID, func() string { return "meant for node " + g.key.pin })
-	for _, gate := range x.itemGates(g.age.top(), now) {
-		list.closed = list.closed || !gate.OK
-		list.gates = append(list.gates, gate)
-	}
-	return list.gates
-}
-
-func pinReason(pinned bool, node string, until time.Time) string {
-	switch {
-	case !pinned:
-		return "not pinned"
-	case until.IsZero():
-		return "meant for node " + node
-	}
-	return "meant for node " + node + " until " + moment(until)
-}
-
-func (x *Index) slotGate(list *gateList, n *nodeState, cost int) {
-	slots := x.slotsOf(n)
-	list.add(GateSlots, n.used+cost <= slots, func() string {
-		text := fmt.Sprintf("%d of %d slots taken, %d wanted", n.used, slots, cost)
-		if !n.node.Slots.Known {
-			text += " (it does not say how many it has)"
-		}
-		return text
-	})
-}
-
-func (x *Index) pairGate(list *gateList, n *nodeState, g *group) {
-	if g.pair < 0 {
-		return
-	}
-	live := 0
-	if int(g.pair) < len(n.live) {
-		live = n.live[g.pair]
-	}
-	list.add(GateOnePerNode, live == 0, func() string {
-		return fmt.Sprintf("it holds %d items of type %s and config %s", live, g.item.Type, g.item.Config)
-	})
-}
-
-func (x *Index) sortedNodes() []*nodeState {
-	var known []*nodeState
-	for _, id := range x.nodeIDs {
-		if n := x.nodes[id]; n.known {
-			known = append(known, n)
-		}
-	}
-	return known
+// boundTurns is the starvation bound by weight of the package's comment, in
+// turns: (k + 1) · (2·(c·W/w + n) + n), with every R-th turn another's.
+func (r *Rules) boundTurns(place Place, class Class) int {
+	w := max(place.Weight, 1)
+	share := (int(r.maxCost)*class.Weight + w - 1) / w
+	ordinary := (place.Older + 1) * (2*(share+class.Flows) + class.Flows)
+	return ordinary + ordinary/(r.policy.ReservedEvery-1) + 1
 }
 
 // groupsFor are the groups with items that are not pinned to another node.

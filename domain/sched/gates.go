@@ -23,6 +23,7 @@ type Node struct {
 	Words            []string // that items may require
 	Accepts          string   // expression over items; empty: any
 	Slots            Maybe[int]
+	Free             Maybe[int] // slots, as the claim says; bounds what it gets
 	HasGPU           Maybe[bool]
 	GPUName          string // empty: not known
 	GPUMemoryMB      Maybe[int]
@@ -84,25 +85,23 @@ type Gate struct {
 
 // The gates, in the order in which they are shown.
 const (
-	GateNode         = "node"         // the node is open at all
-	GateWanted       = "wanted"       // the node asks for the type
-	GatePolicy       = "node_policy"  // its policy lets it have the type
-	GateRequires     = "requires"     // it offers every word the item requires
-	GateExpression   = "expression"   // what the item says of nodes
-	GateAccepts      = "accepts"      // what the node says of items
-	GateGPU          = "gpu"          // it has one, if one is needed
-	GateGPUMemory    = "gpu_memory"   // enough of it is free
-	GateGPUBusy      = "gpu_busy"     // it is not busy, for types that would make it worse
-	GateDisk         = "disk"         // the disk is not full
-	GateSlots        = "slots"        // enough slots are free
-	GateReserved     = "reserved"     // its room is not kept for another item
-	GateOnePerNode   = "one_per_node" // it does not hold an item of that config and type
-	GatePinned       = "pinned"       // the item is not meant for another node
-	GateExcluded     = "excluded"     // the item is not kept from this node
-	GatePaused       = "paused"       // its kind is not paused
-	GateRunning      = "running_cap"  // fewer of its kind run than may
-	GateDependencies = "dependencies" // what it waits for is done
-	GateNotBefore    = "not_before"   // its time has come
+	GateNode       = "node"         // the node is open at all
+	GateWanted     = "wanted"       // the node asks for the type
+	GatePolicy     = "node_policy"  // its policy lets it have the type
+	GateRequires   = "requires"     // it offers every word the item requires
+	GateExpression = "expression"   // what the item says of nodes
+	GateAccepts    = "accepts"      // what the node says of items
+	GateGPU        = "gpu"          // it has one, if one is needed
+	GateGPUMemory  = "gpu_memory"   // enough of it is free
+	GateGPUBusy    = "gpu_busy"     // it is not busy, for types that would make it worse
+	GateDisk       = "disk"         // the disk is not full
+	GateSlots      = "slots"        // enough slots are free
+	GateReserved   = "reserved"     // its room is not kept for another item
+	GateOnePerNode = "one_per_node" // it does not hold an item of that config and type
+	GatePinned     = "pinned"       // the item is not meant for another node
+	GateExcluded   = "excluded"     // the item is not kept from this node
+	GatePaused     = "paused"       // its kind is not paused
+	GateRunning    = "running_cap"  // fewer of its kind run than may
 )
 
 // gateList collects gates, or only whether all are open.
@@ -164,9 +163,6 @@ func (a *Asker) ClosedBy(item Requirement) string {
 	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
 	return list.by
 }
-
-// GateNames lists the gates in the order in which they are shown.
-func GateNames() []string { return slices.Clone(gateOrder) }
 
 // Gates are the NodeGates.
 func (a *Asker) Gates(item Requirement) []Gate {

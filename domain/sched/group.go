@@ -7,6 +7,10 @@ type groupKey struct {
 	gpu                            bool
 }
 
+func keyOf(item Item) groupKey {
+	return groupKey{item.Type, item.Config, strings.Join(unique(item.Words), "\x00"), item.Expr, item.Pin, item.GPU}
+}
+
 // group holds queued items with equal class, requirement, config and pin: the
 // same nodes may run them, so a node is asked once for all of them.
 type group struct {
@@ -15,7 +19,7 @@ type group struct {
 	starve   int64
 	serial   uint32
 	slot     int32 // its place in Index.slots
-	cost     int32
+	cost     int32 // slots, of a node that has so many
 	pair     int32 // of type and config, for one_per_node; -1: no such rule
 	excluded int32 // items that are kept from some node
 	rank     int32
@@ -37,7 +41,7 @@ func (g *group) push(e *entry) {
 	g.priority.push(e)
 	g.age.push(e)
 	g.refresh()
-	if len(e.item.Excluded) > 0 {
+	if len(e.excluded) > 0 {
 		g.excluded++
 	}
 }
@@ -54,14 +58,17 @@ func (g *group) remove(e *entry) {
 	g.priority.remove(e)
 	g.age.remove(e)
 	g.refresh()
-	if len(e.item.Excluded) > 0 {
+	if len(e.excluded) > 0 {
 		g.excluded--
 	}
 }
 
-func (x *Index) join(g *group, e *entry) {
-	e.group = g
+// join puts an item into its group.
+func (x *Index) join(e *entry) {
+	g := e.group
 	g.push(e)
+	g.kind.queued++
+	x.queued++
 	if g.flow.queued++; g.flow.queued == 1 {
 		class := &x.classes[g.rank]
 		class.Flows++
@@ -74,10 +81,20 @@ func (x *Index) join(g *group, e *entry) {
 	}
 }
 
-func (x *Index) leave(e *entry) {
+// dequeue takes an item out of the queue, and the room that nodes keep or make
+// for it.
+func (x *Index) dequeue(e *entry) {
 	x.unreserve(e.ID)
+	x.unpromise(e.ID)
+	x.leave(e)
+}
+
+// leave takes an item out of its group.
+func (x *Index) leave(e *entry) {
 	g := e.group
 	g.remove(e)
+	g.kind.queued--
+	x.queued--
 	if g.flow.queued--; g.flow.queued == 0 {
 		class := &x.classes[g.rank]
 		class.Flows--
@@ -109,7 +126,8 @@ func (x *Index) readyList(g *group) *[]*group {
 // an empty one is likely to be wanted again.
 const spareGroups = 1024
 
-// sweep forgets empty groups once they are many.
+// sweep forgets empty groups once they are many. Leased items keep the one they
+// came from, and are given another when they come back.
 func (x *Index) sweep() {
 	if len(x.groups) < 2*spareGroups {
 		return
@@ -135,30 +153,33 @@ func (x *Index) sweep() {
 	}
 }
 
-func (x *Index) group(e *entry, pin string) *group {
-	plain := pin == "" && len(e.item.Words) == 0 && e.item.Expr == "" && !e.item.GPU
+// group finds or makes the group of a key.
+func (x *Index) group(key groupKey) *group {
+	kind := x.kind(key.kind)
+	plain := key.pin == "" && key.words == "" && key.expr == "" && !key.gpu
 	if plain {
-		if g, ok := e.counted.plain[e.item.Config]; ok {
+		if g, ok := kind.plain[key.config]; ok {
 			return g
 		}
 	}
-	words := unique(e.item.Words)
-	key := groupKey{e.item.Type, e.item.Config, strings.Join(words, "\x00"), e.item.Expr, pin, e.item.GPU}
 	if g, ok := x.groups[key]; ok {
 		return g
 	}
-	kind := e.counted
+	var words []string
+	if key.words != "" {
+		words = strings.Split(key.words, "\x00")
+	}
 	rank := kind.rank
 	x.serial++
 	g := &group{
 		key: key, rank: int32(rank), cost: int32(kind.policy.Slots), kind: kind, pair: -1, serial: x.serial,
-		item:   Requirement{Type: e.item.Type, Config: e.item.Config, Words: words, Expr: e.item.Expr, GPU: e.item.GPU},
+		item:   Requirement{Type: key.kind, Config: key.config, Words: words, Expr: key.expr, GPU: key.gpu},
 		starve: int64(x.rules.policy.Classes[rank].StarveAfterSeconds) * 1e6,
-		flow:   x.flow(flowKey{rank, kind.policy.Pool, e.item.Config}),
+		flow:   x.flow(flowKey{kind.policy.Class, kind.policy.Pool, key.config}),
 		age:    heap{by: byAge}, priority: heap{by: byPriority},
 	}
-	if kind.policy.OnePerNode && e.item.Config != "" {
-		g.pair = int32(x.pair(pairKey{e.item.Type, e.item.Config}))
+	if kind.policy.OnePerNode && key.config != "" {
+		g.pair = int32(x.pair(pairKey{key.kind, key.config}))
 	}
 	if len(x.free) > 0 {
 		g.slot = x.free[len(x.free)-1]

@@ -1,15 +1,11 @@
 package sched
 
-import (
-	"cmp"
-	"iter"
-)
+import "cmp"
 
-// Each entry may stand in three heaps and knows its place in each.
+// Each entry stands in two heaps and knows its place in each.
 const (
 	byPriority = iota // larger priority, then older
 	byAge             // older
-	byDue             // whose time comes first
 	orders
 )
 
@@ -35,17 +31,6 @@ const children = 4
 func (h *heap) len() int    { return len(h.places) }
 func (h *heap) top() *entry { return h.places[0].entry }
 
-// all lists the entries in no order that means anything.
-func (h *heap) all() iter.Seq[*entry] {
-	return func(yield func(*entry) bool) {
-		for _, p := range h.places {
-			if !yield(p.entry) {
-				return
-			}
-		}
-	}
-}
-
 func (h *heap) before(a, b *place) bool {
 	if a.first != b.first {
 		return a.first < b.first
@@ -53,16 +38,16 @@ func (h *heap) before(a, b *place) bool {
 	if a.second != b.second {
 		return a.second < b.second
 	}
+	if a.Seq != b.Seq {
+		return a.Seq < b.Seq
+	}
 	return cmp.Less(a.ID, b.ID)
 }
 
 func (h *heap) push(e *entry) {
 	p := place{e.Queued, 0, e}
-	switch h.by {
-	case byPriority:
+	if h.by == byPriority {
 		p.first, p.second = -int64(e.Priority), e.Queued
-	case byDue:
-		p.first, p.second = e.due, e.Queued
 	}
 	h.places = append(h.places, p)
 	h.up(len(h.places)-1, p)
@@ -127,6 +112,19 @@ func (h *heap) leastBelow(at int) int {
 	return least
 }
 
+// count is how many entries are older than one, at most a bound; the heap is by
+// age.
+func (h *heap) count(than *Standing, most int) (older int) {
+	h.first(func(e *entry) bool {
+		if older == most || e.older(than) >= 0 {
+			return true
+		}
+		older++
+		return false
+	})
+	return older
+}
+
 // first is the first entry that ok admits. It looks at no more than the entries
 // that come before it and those below them.
 func (h *heap) first(ok func(*entry) bool) *entry {
@@ -141,7 +139,7 @@ func (h *heap) first(ok func(*entry) bool) *entry {
 	swap := func(a, b int) { frontier[a], frontier[b] = frontier[b], frontier[a] }
 	for len(frontier) > 0 {
 		at := frontier[0]
-		if ok(h.places[at].entry) {
+		if at > 0 && ok(h.places[at].entry) { // the top was asked
 			return h.places[at].entry
 		}
 		last := len(frontier) - 1

@@ -2,61 +2,63 @@ package sched
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
 // Item is a piece of work as the order sees it.
 type Item struct {
-	ID        string
-	Type      string
-	Config    string // empty: it belongs to none, and such items share one flow
-	Priority  int    // larger first
-	Queued    time.Time
-	Words     []string
-	Expr      string
-	GPU       bool
-	Pin       string    // the only node that may have it; empty: any
-	PinUntil  time.Time // when the pin ends; zero: it does not
-	Excluded  []Exclusion
-	NotBefore time.Time
-	BlockedOn []string // items that have to be done first
+	ID       string
+	Seq      uint64 // breaks ties of age: the smaller was added first
+	Type     string
+	Config   string // empty: it belongs to none, and such items share one flow
+	Priority int    // larger first
+	Queued   time.Time
+	Words    []string
+	Expr     string
+	GPU      bool
+	Pin      string // the only node that may have it; empty: any
+	Excluded []Exclusion
 }
 
 // Exclusion keeps an item from a node for a while.
 type Exclusion struct {
-	Node  string
-	Until time.Time // zero: for ever
+	Node   string
+	Until  time.Time // zero: for ever
+	Reason string
 }
 
-// State is where an item is.
+// State is where an item of an index is.
 type State string
 
-// The states of items in an index; one that ended is not in it.
+// The states of items in an index.
 const (
-	Blocked State = "blocked" // waits for other items
-	Waiting State = "waiting" // its time has not come
-	Queued  State = "queued"
-	Leased  State = "leased"
+	Queued State = "queued"
+	Leased State = "leased"
 )
 
+// entry is an item in the index. What its group knows of it stands there.
 type entry struct {
 	Standing
-	item    Item
-	due     int64 // when it has to be looked at again; 0: never
-	places  [orders]int
-	state   State
-	group   *group // it stands in, or stood in when leased
-	node    *nodeState
-	leased  int64
-	counted *kindState
+	excluded []Exclusion
+	pin      string
+	places   [orders]int
+	group    *group // it stands in, or stood in when it was leased
+	node     *nodeState
+	leased   int64 // microseconds of a calendar; when it was leased
+	cost     int   // slots of the node that the lease takes
+	asked    bool  // its holder was asked to give way
 }
 
-type flowKey struct {
-	rank         int
-	pool, config string
+func (e *entry) state() State {
+	if e.node != nil {
+		return Leased
+	}
+	return Queued
 }
+
+type flowKey struct{ class, pool, config string }
 
 type flowState struct {
 	Flow
@@ -65,9 +67,9 @@ type flowState struct {
 }
 
 type kindState struct {
-	pauses  []Pause
-	full    bool // as many run as may
-	pending int  // blocked, waiting or queued
+	paused  string // why items of it are not picked; empty: they are
+	full    bool   // as many run as may
+	queued  int
 	running int
 	rank    int
 	policy  TypePolicy
@@ -79,81 +81,106 @@ func (k *kindState) ran(change int) {
 	k.full = k.policy.RunningCap != nil && k.running >= *k.policy.RunningCap
 }
 
-// Pause stops items of a kind from being picked, for one reason. Lifting one
-// reason lifts no other.
-type Pause struct {
-	Reason string
-	Until  time.Time // zero: until it is lifted
-}
-
 type pairKey struct{ kind, config string }
 
-type memo struct {
-	serial     uint32
-	preference int16
-	fits       bool
-}
-
-type nodeState struct {
-	node   Node
-	policy NodePolicy
-	named  bool // policy is one that matches
-	known  bool
-	used   int // slots
-	leases uint64
-	held   []*entry
-	live   []int // leases by pair
-	memos  []memo
-	pinned []*group // ready groups of items pinned to it
-}
-
 // Index keeps queued and leased items so that a pick costs about as much as
-// there are groups that the node may have, however long the queue is. It takes
-// no lock and reads no clock; one goroutine at a time may use it. The zero value
-// is not usable; New makes one.
+// there are groups that the node may have, however long the queue is. It is
+// changed by what happened, never by the passing of time. It takes no lock and
+// reads no clock; one goroutine at a time may use it. The zero value is not
+// usable; New makes one.
 type Index struct {
 	rules   *Rules
 	matcher Matcher
-	now     int64
 	items   map[string]*entry
-	waits   map[string][]*entry // by the item they wait for
 	groups  map[groupKey]*group
 	slots   []*group // nil: free
 	free    []int32
 	serial  uint32
 	ready   [][]*group // by class: unpinned and not empty
 	classes []Class
+	turns   map[string]uint64 // by class
 	flows   map[flowKey]*flowState
 	kinds   map[string]*kindState
+	pauses  map[string]string // by kind
 	pairs   map[pairKey]int
 	nodes   map[string]*nodeState
-	nodeIDs []string // sorted
-	timers  heap
-	pending int
+	queued  int
 	kept    []Reservation
+
+	promises int
 
 	contenders []Contender
 	recent     *entry     // found last: who asks for an item mostly asks again
 	asking     *nodeState // likewise
 	spare      []*entry   // of items that left
+	closed     func(gate string, items int)
 }
 
 // spareEntries is how many entries wait to be used again, so that a queue whose
 // items come and go leaves nothing to collect.
 const spareEntries = 1024
 
+// AllKinds is the kind whose pause stops every kind.
+const AllKinds = "all"
+
 // New makes an empty index. matcher may be nil if nothing has expressions.
 func New(rules *Rules, matcher Matcher) *Index {
-	return &Index{
-		rules: rules, matcher: matcher,
-		items: map[string]*entry{}, waits: map[string][]*entry{}, groups: map[groupKey]*group{},
-		ready: make([][]*group, len(rules.policy.Classes)), classes: make([]Class, len(rules.policy.Classes)),
-		flows: map[flowKey]*flowState{}, kinds: map[string]*kindState{}, pairs: map[pairKey]int{}, nodes: map[string]*nodeState{},
-		timers: heap{by: byDue},
+	x := &Index{
+		matcher: matcher, items: map[string]*entry{}, turns: map[string]uint64{}, flows: map[flowKey]*flowState{}, nodes: map[string]*nodeState{},
+	}
+	x.adoptRules(rules)
+	return x
+}
+
+// adoptRules empties all that depends on the rules.
+func (x *Index) adoptRules(rules *Rules) {
+	x.rules = rules
+	x.groups, x.kinds, x.pairs = map[groupKey]*group{}, map[string]*kindState{}, map[pairKey]int{}
+	x.slots, x.free = nil, nil
+	x.ready, x.classes = make([][]*group, rules.Ranks()), make([]Class, rules.Ranks())
+	for rank := range x.classes {
+		x.classes[rank].Turns = x.turns[rules.Class(rank).Name]
 	}
 }
 
-// Add takes an item that nobody holds. Its state follows from what it waits for.
+// SetRules goes on by other rules: every item finds its place anew. Its cost
+// grows with the number of items; leases keep the slots that they were given.
+func (x *Index) SetRules(rules *Rules) {
+	if rules == x.rules {
+		return
+	}
+	x.adoptRules(rules)
+	for _, f := range x.flows { //purity:ok each flow is set by itself
+		f.Weight, f.queued = rules.Weight(f.key.config), 0
+	}
+	for _, id := range slices.Sorted(maps.Keys(x.nodes)) {
+		n := x.nodes[id]
+		n.policy, n.named = rules.NodePolicy(id)
+		n.memos, n.live, n.pinned = nil, nil, nil
+		if !n.node.Slots.Known && !n.node.Free.Known {
+			n.slots = rules.policy.DefaultSlots
+		}
+	}
+	x.queued = 0
+	for _, id := range slices.Sorted(maps.Keys(x.items)) {
+		e := x.items[id]
+		e.group = x.group(e.group.key)
+		if e.node == nil {
+			x.join(e)
+			continue
+		}
+		e.group.kind.ran(1)
+		x.hold(e, 1)
+	}
+}
+
+// Rules are what the index goes by.
+func (x *Index) Rules() *Rules { return x.rules }
+
+// SetMatcher sets what evaluates expressions; nil: they are unknown.
+func (x *Index) SetMatcher(matcher Matcher) { x.matcher = matcher }
+
+// Add takes an item that may be picked.
 func (x *Index) Add(item Item) error {
 	if item.ID == "" || item.Type == "" {
 		return fmt.Errorf("item %q of type %q: want an id and a type", item.ID, item.Type)
@@ -161,17 +188,18 @@ func (x *Index) Add(item Item) error {
 	if _, exists := x.items[item.ID]; exists {
 		return fmt.Errorf("item %s: it is in the index already", item.ID)
 	}
-	item.BlockedOn = unique(item.BlockedOn)
 	e := x.blank()
-	e.item, e.Standing, e.counted = item, standing(item), x.kind(item.Type)
+	x.describe(e, item)
 	x.items[item.ID] = e
-	e.counted.pending++
-	x.pending++
-	for _, dependency := range item.BlockedOn {
-		x.waits[dependency] = append(x.waits[dependency], e)
-	}
-	x.place(e)
+	x.join(e)
 	return nil
+}
+
+// describe gives an entry what an item asks for.
+func (x *Index) describe(e *entry, item Item) {
+	e.Standing = Standing{ID: item.ID, Seq: item.Seq, Queued: item.Queued.UnixMicro(), Priority: item.Priority}
+	e.excluded, e.pin = item.Excluded, item.Pin
+	e.group = x.group(keyOf(item))
 }
 
 // blank is an entry of nothing.
@@ -197,10 +225,6 @@ func (x *Index) entry(id string) *entry {
 	return e
 }
 
-func standing(item Item) Standing {
-	return Standing{ID: item.ID, Queued: item.Queued.UnixMicro(), Priority: item.Priority}
-}
-
 func unique(list []string) []string {
 	if len(list) == 0 {
 		return nil
@@ -210,22 +234,16 @@ func unique(list []string) []string {
 	return slices.Compact(list)
 }
 
-// Remove takes an item out for good, whatever its state: it is done, dead or
-// cancelled. Items that wait for it go on waiting; Done is another matter.
+// Remove takes an item out, whatever its state.
 func (x *Index) Remove(id string) bool {
 	e := x.entry(id)
 	if e == nil {
 		return false
 	}
-	if e.state == Leased {
+	if e.node != nil {
 		x.unlease(e)
 	} else {
-		x.displace(e)
-		e.counted.pending--
-		x.pending--
-	}
-	for _, dependency := range e.item.BlockedOn {
-		x.unwait(dependency, e)
+		x.dequeue(e)
 	}
 	delete(x.items, id)
 	x.recent = nil
@@ -236,102 +254,34 @@ func (x *Index) Remove(id string) bool {
 	return true
 }
 
-// Done says that an item is done: whoever waits for it waits no more. The item
-// itself need not be in the index.
-func (x *Index) Done(id string) {
-	x.Remove(id)
-	waiting := x.waits[id]
-	delete(x.waits, id)
-	for _, e := range waiting {
-		e.item.BlockedOn = slices.DeleteFunc(e.item.BlockedOn, func(dependency string) bool { return dependency == id })
-		if e.state == Blocked && len(e.item.BlockedOn) == 0 {
-			x.place(e)
-		}
-	}
-}
-
-func (x *Index) unwait(dependency string, e *entry) {
-	left := slices.DeleteFunc(x.waits[dependency], func(other *entry) bool { return other == e })
-	if len(left) == 0 {
-		delete(x.waits, dependency)
-		return
-	}
-	x.waits[dependency] = left
-}
-
 // Update changes what an item asks for, in the state it has: a new exclusion, a
-// pin that moves, another priority. Of a leased item it shows when the item is
-// released.
+// pin that is lifted, a new sequence. Room that nodes keep or make for a queued
+// item stays its own. Of a leased item it shows when the item is released.
 func (x *Index) Update(item Item) error {
-	e, exists := x.items[item.ID]
+	e := x.entry(item.ID)
 	switch {
-	case !exists:
+	case e == nil:
 		return fmt.Errorf("item %s: it is not in the index", item.ID)
-	case e.item.Type != item.Type:
-		return fmt.Errorf("item %s: its type is %s and cannot become %s", item.ID, e.item.Type, item.Type)
-	}
-	if e.state != Leased {
-		x.displace(e)
-	}
-	for _, dependency := range e.item.BlockedOn {
-		x.unwait(dependency, e)
-	}
-	item.BlockedOn = unique(item.BlockedOn)
-	e.item, e.Standing = item, standing(item)
-	for _, dependency := range item.BlockedOn {
-		x.waits[dependency] = append(x.waits[dependency], e)
-	}
-	if e.state != Leased {
-		x.place(e)
-	}
-	return nil
-}
-
-// place puts an item where its state at the moment wants it.
-func (x *Index) place(e *entry) {
-	e.due = 0
-	switch {
-	case len(e.item.BlockedOn) > 0:
-		e.state = Blocked
-		return
-	case e.item.NotBefore.UnixMicro() > x.now && !e.item.NotBefore.IsZero():
-		e.state, e.due = Waiting, e.item.NotBefore.UnixMicro()
-		x.timers.push(e)
-		return
-	}
-	e.state = Queued
-	pin := e.item.Pin
-	if pin != "" && !e.item.PinUntil.IsZero() {
-		if until := e.item.PinUntil.UnixMicro(); until > x.now {
-			e.due = until
-			x.timers.push(e)
-		} else {
-			pin = ""
+	case e.group.key.kind != item.Type:
+		return fmt.Errorf("item %s: its type is %s and cannot become %s", item.ID, e.group.key.kind, item.Type)
+	case e.node != nil:
+		key := e.group.key
+		if key != keyOf(item) {
+			x.hold(e, -1)
+			e.group.kind.ran(-1)
+			x.describe(e, item)
+			e.group.kind.ran(1)
+			x.hold(e, 1)
+			return nil
 		}
+		x.describe(e, item)
+		return nil
 	}
-	x.join(x.group(e, pin), e)
-}
-
-// displace undoes place.
-func (x *Index) displace(e *entry) {
-	if e.due != 0 {
-		x.timers.remove(e)
-		e.due = 0
-	}
-	if e.state == Queued {
-		x.leave(e)
-	}
-}
-
-// advance lets what was to happen by now happen. Time does not go back.
-func (x *Index) advance(now time.Time) int64 {
-	x.now = max(x.now, now.UnixMicro())
-	for x.timers.len() > 0 && x.timers.top().due <= x.now {
-		e := x.timers.top()
-		x.displace(e)
-		x.place(e)
-	}
-	return x.now
+	x.leave(e)
+	x.describe(e, item)
+	x.join(e)
+	x.restand(e)
+	return nil
 }
 
 func (x *Index) flow(key flowKey) *flowState {
@@ -347,7 +297,7 @@ func (x *Index) kind(name string) *kindState {
 	k, ok := x.kinds[name]
 	if !ok {
 		policy := x.rules.Type(name)
-		k = &kindState{policy: policy, rank: x.rules.Rank(policy.Class), plain: map[string]*group{}}
+		k = &kindState{policy: policy, rank: x.rules.Rank(policy.Class), plain: map[string]*group{}, paused: x.pauseOf(name)}
 		k.ran(0)
 		x.kinds[name] = k
 	}
@@ -363,103 +313,33 @@ func (x *Index) pair(key pairKey) int {
 	return p
 }
 
-func (x *Index) node(id string) *nodeState {
-	n, ok := x.nodes[id]
-	if !ok {
-		n = &nodeState{node: Node{ID: id}}
-		x.nodes[id] = n
-		at, _ := slices.BinarySearch(x.nodeIDs, id)
-		x.nodeIDs = slices.Insert(x.nodeIDs, at, id)
+// SetPauses says which kinds are not picked, and why; AllKinds stops every kind.
+func (x *Index) SetPauses(pauses map[string]string) {
+	if len(pauses) == 0 && len(x.pauses) == 0 {
+		return
 	}
-	return n
+	x.pauses = pauses
+	for name, k := range x.kinds { //purity:ok each kind is set by itself
+		k.paused = x.pauseOf(name)
+	}
 }
 
-// known finds a node, nil if nothing is known of it.
-func (x *Index) known(id string) *nodeState {
-	if x.asking != nil && x.asking.node.ID == id {
-		return x.asking
+func (x *Index) pauseOf(kind string) string {
+	if reason, paused := x.pauses[kind]; paused {
+		return reason
 	}
-	n, ok := x.nodes[id]
-	if !ok || !n.known {
-		return nil
-	}
-	x.asking = n
-	return n
+	return x.pauses[AllKinds]
 }
 
-// SetNode says what is known of a node from here on. Leases it has stay, even
-// if it now has fewer slots.
-func (x *Index) SetNode(node Node) error {
-	if node.ID == "" {
-		return fmt.Errorf("node: want an id")
-	}
-	n := x.node(node.ID)
-	if n.known && n.node.equal(node) {
-		return nil
-	}
-	node.Wants, node.Words = slices.Clone(node.Wants), slices.Clone(node.Words)
-	n.node, n.known = node, true
-	n.policy, n.named = x.rules.NodePolicy(node.ID)
-	clear(n.memos)
-	return nil
-}
+// Queued is how many items may be picked.
+func (x *Index) Queued() int { return x.queued }
 
-// Pause stops a kind for a reason; a second pause for that reason replaces the
-// first.
-func (x *Index) Pause(kind string, pause Pause) {
-	k := x.kind(kind)
-	x.Resume(kind, pause.Reason)
-	k.pauses = append(k.pauses, pause)
-	slices.SortFunc(k.pauses, func(a, b Pause) int { return strings.Compare(a.Reason, b.Reason) })
-}
-
-// Resume lifts one reason.
-func (x *Index) Resume(kind, reason string) {
-	k := x.kind(kind)
-	k.pauses = slices.DeleteFunc(k.pauses, func(p Pause) bool { return p.Reason == reason })
-}
-
-func (k *kindState) paused(now int64) (Pause, bool) {
-	for _, pause := range k.pauses {
-		if pause.Until.IsZero() || pause.Until.UnixMicro() > now {
-			return pause, true
-		}
-	}
-	return Pause{}, false
-}
-
-// Pending is how many items wait, in any way.
-func (x *Index) Pending() int { return x.pending }
-
-// PendingOf is how many of a kind wait, in any way.
-func (x *Index) PendingOf(kind string) int {
+// QueuedOf is how many of a kind may be picked.
+func (x *Index) QueuedOf(kind string) int {
 	if k, ok := x.kinds[kind]; ok {
-		return k.pending
+		return k.queued
 	}
 	return 0
-}
-
-// RemoveNode forgets what is known of a node. Nothing is picked for it any more;
-// its leases stay until their items are released or removed.
-func (x *Index) RemoveNode(id string) {
-	n, ok := x.nodes[id]
-	if !ok {
-		return
-	}
-	n.node, n.known, n.memos = Node{ID: id}, false, nil
-	x.asking = nil
-	x.forgetNode(n)
-}
-
-// forgetNode drops a node that nothing speaks of any more.
-func (x *Index) forgetNode(n *nodeState) {
-	if n.known || len(n.held) > 0 || len(n.pinned) > 0 {
-		return
-	}
-	delete(x.nodes, n.node.ID)
-	if at, found := slices.BinarySearch(x.nodeIDs, n.node.ID); found {
-		x.nodeIDs = slices.Delete(x.nodeIDs, at, at+1)
-	}
 }
 
 // Find is an item and its state.
@@ -468,5 +348,9 @@ func (x *Index) Find(id string) (Item, State, bool) {
 	if e == nil {
 		return Item{}, "", false
 	}
-	return e.item, e.state, true
+	g := e.group
+	return Item{
+		ID: e.ID, Seq: e.Seq, Type: g.key.kind, Config: g.key.config, Priority: e.Priority, Queued: time.UnixMicro(e.Queued).UTC(),
+		Words: g.item.Words, Expr: g.key.expr, GPU: g.key.gpu, Pin: e.pin, Excluded: e.excluded,
+	}, e.state(), true
 }

@@ -50,14 +50,14 @@ type Contender struct {
 	Preference int // of the node for its type
 	Starving   bool
 
-	group *group // of the index, for its own use
-	entry *entry
+	entry *entry // of the index, for its own use
 }
 
 // Standing is what orders the items of one config.
 type Standing struct {
 	ID       string
-	Queued   int64 // microseconds of a calendar
+	Seq      uint64 // among items of one age, the smaller goes first
+	Queued   int64  // microseconds of a calendar
 	Priority int
 }
 
@@ -153,10 +153,13 @@ func before(a, b Choice, ca, cb *Contender) bool {
 // Before tells that one has waited longer than the other.
 func (s *Standing) Before(other *Standing) bool { return s.older(other) < 0 }
 
-// older orders by age, then by id.
+// older orders by age, then by sequence, then by id.
 func (s *Standing) older(other *Standing) int {
-	if s.Queued != other.Queued {
+	switch {
+	case s.Queued != other.Queued:
 		return cmp.Compare(s.Queued, other.Queued)
+	case s.Seq != other.Seq:
+		return cmp.Compare(s.Seq, other.Seq)
 	}
 	return cmp.Compare(s.ID, other.ID)
 }

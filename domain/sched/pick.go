@@ -6,21 +6,26 @@ import (
 	"time"
 )
 
-// Decision is what a node would get and why; Lease carries it out. Reserved and
-// Start belong into the event that records it: with them, and nothing else, a
-// fold books what was decided.
+// Decision is what a node would get and why; Lease carries it out. What Adopt
+// needs of it belongs into the event that records it: with that, and nothing
+// else, a fold books what was decided.
 type Decision struct {
 	Item, Node         string
 	Type, Config       string
-	Class              string
+	Class, Pool        string
 	Priority           int
+	Weight             int    // of the config
+	Turn               uint64 // of the class, when it was decided
 	Starving           bool
 	Reserved           bool   // the node's turn for the longest starving item
 	Rejoined           bool   // the config started level with the others
+	Promised           bool   // the node made room for it
+	Kept               bool   // the node kept its room for it, or does
 	Start, Finish      uint64 // virtual times of the config
 	Waited             time.Duration
-	Cost               int // slots it takes
-	SlotsUsed, SlotsOf int // of the node, before; SlotsOf 0: no bound is known
+	Cost               int    // slots it takes
+	SlotsUsed, SlotsOf int    // of the node, before; SlotsOf 0: no bound is known
+	Replaces           string // the node that kept room for it until now; only where nothing is leased
 }
 
 // Reasons say in words why it was this item.
@@ -48,26 +53,39 @@ func (d Decision) Reasons() []string {
 	return append(reasons, fmt.Sprintf("class %s comes first, %s", d.Class, tier), config, inside)
 }
 
+// CountClosed has count told of the items that a gate kept from a node that
+// asks, for the first gate that did; nil: nobody counts. What is meant for
+// another node is not asked about, nor what could not win.
+func (x *Index) CountClosed(count func(gate string, items int)) { x.closed = count }
+
 // Pick decides what a node gets now; false when nothing. Then the decision's
 // item, if it names one, is what the node keeps its free room for, and Reserve
 // books that. It leases nothing: asked again, it answers the same.
 func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
-	at := x.advance(now)
+	at := now.UnixMicro()
 	n := x.known(node)
-	if n == nil || n.node.Closed != "" {
+	if n == nil {
 		return Decision{}, false
 	}
-	slots := x.slotsOf(n)
-	free := slots - n.used
+	if n.node.Closed != "" {
+		x.allClosed(n, GateNode)
+		return Decision{}, false
+	}
+	free := n.freeSlots()
 	if free <= 0 {
+		x.allClosed(n, GateSlots)
 		return Decision{}, false
 	}
-	reserved := x.rules.ReservedTurn(n.leases) || x.reservedOn(node, at)
+	if d, found := x.promised(n, free, at); found {
+		return d, true
+	}
+	own, kept := x.reservedOn(node, at)
+	reserved := x.rules.ReservedTurn(n.leases) || kept
 	if reserved {
 		overdue := false
 		if reserved, overdue = x.longest(n, free, at); overdue {
-			if e, withheld := x.withhold(n, free, at); withheld {
-				return Decision{Item: e.ID, Node: node}, false
+			if d, withheld := x.withhold(n, free, at); withheld {
+				return d, false
 			}
 		}
 	}
@@ -82,21 +100,39 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	}
 	c := x.contenders[choice.Winner]
 	x.recent = c.entry
-	return Decision{
-		Item: c.ID, Node: node, Type: c.group.key.kind, Config: c.group.key.config,
-		Class: x.rules.policy.Classes[c.Rank].Name, Priority: c.Priority, Starving: c.Starving,
-		Reserved: choice.Reserved, Rejoined: choice.Rejoined,
-		Start: choice.Start, Finish: choice.Start + uint64(c.group.cost)*unit/uint64(c.Flow.Weight),
-		Waited: time.Duration(at-c.Queued) * time.Microsecond, Cost: int(c.group.cost), SlotsUsed: n.used, SlotsOf: slots,
-	}, true
+	d := x.decided(n, c.entry, choice, at)
+	d.Starving = c.Starving
+	d.Kept = choice.Reserved && kept && own.ID == d.Item
+	return d, true
 }
 
-func (x *Index) slotsOf(n *nodeState) int {
-	if n.node.Slots.Known {
-		return n.node.Slots.Value
+// freeSlots is how many slots a node may be given items for.
+func (n *nodeState) freeSlots() int {
+	free := n.slots - n.used
+	if n.free >= 0 {
+		free = min(free, n.free)
 	}
-	return x.rules.policy.DefaultSlots
+	return free
 }
+
+func (x *Index) decided(n *nodeState, e *entry, choice Choice, now int64) Decision {
+	g, cost := e.group, e.group.costOn(n)
+	d := Decision{
+		Item: e.ID, Node: n.node.ID, Type: g.key.kind, Config: g.key.config, Class: g.flow.key.class, Pool: g.flow.key.pool,
+		Priority: e.Priority, Weight: g.flow.Weight, Turn: x.classes[g.rank].Turns, Reserved: choice.Reserved, Rejoined: choice.Rejoined,
+		Start: choice.Start, Finish: choice.Start + uint64(cost)*unit/uint64(g.flow.Weight),
+		Waited: time.Duration(max(now-e.Queued, 0)) * time.Microsecond, Cost: cost, SlotsUsed: n.used, SlotsOf: n.slots,
+	}
+	if d.SlotsOf >= Unbounded {
+		d.SlotsOf = 0
+	}
+	return d
+}
+
+// costOn is the slots that an item of the group takes of a node: what its type
+// says, or all that the node has, if that is less, so that small nodes are not
+// shut out.
+func (g *group) costOn(n *nodeState) int { return max(min(int(g.cost), n.slots), 1) }
 
 // gather collects what the groups of a class have for a node. It leaves out
 // what cannot win: groups without a starving item once there is one that has
@@ -131,15 +167,25 @@ func (x *Index) consider(best *contest, n *nodeState, g *group, free int, now in
 	if best.led && !stale && best.starving == starves && g.flow.Finish > best.level {
 		return
 	}
-	if int(g.cost) > free || !g.open(n, now) {
+	if g.costOn(n) > free {
+		x.keptOut(g, GateSlots)
+		return
+	}
+	if gate := g.closedTo(n); gate != "" {
+		x.keptOut(g, gate)
 		return
 	}
 	m := x.memoOf(n, g)
-	if !m.fits {
+	if m.closed != "" {
+		x.keptOut(g, m.closed)
 		return
 	}
 	e, starving := g.give(n.node.ID, now)
-	if e == nil || best.starving && !starving {
+	if e == nil {
+		x.keptOut(g, GateExcluded)
+		return
+	}
+	if best.starving && !starving {
 		return
 	}
 	if starving && !best.starving {
@@ -155,9 +201,25 @@ func (x *Index) consider(best *contest, n *nodeState, g *group, free int, now in
 	x.contend(e, g, m, starving)
 }
 
+func (x *Index) keptOut(g *group, gate string) {
+	if x.closed != nil {
+		x.closed(gate, g.len())
+	}
+}
+
+// allClosed counts what a node does not get that one gate keeps everything from.
+func (x *Index) allClosed(n *nodeState, gate string) {
+	if x.closed == nil {
+		return
+	}
+	for g := range x.groupsFor(n) {
+		x.keptOut(g, gate)
+	}
+}
+
 func (x *Index) contend(e *entry, g *group, m memo, starving bool) {
 	x.contenders = append(x.contenders, Contender{
-		Standing: &e.Standing, Flow: &g.flow.Flow, Rank: int(g.rank), Preference: int(m.preference), Starving: starving, group: g, entry: e,
+		Standing: &e.Standing, Flow: &g.flow.Flow, Rank: int(g.rank), Preference: int(m.preference), Starving: starving, entry: e,
 	})
 }
 
@@ -170,11 +232,11 @@ func (x *Index) longest(n *nodeState, free int, now int64) (found, overdue bool)
 			continue
 		}
 		overdue = overdue || x.rules.Overdue(int(g.rank), g.oldest, now)
-		if int(g.cost) > free || !g.open(n, now) || len(x.contenders) > 0 && g.oldest > x.contenders[0].Queued {
+		if g.costOn(n) > free || g.closedTo(n) != "" || len(x.contenders) > 0 && g.oldest > x.contenders[0].Queued {
 			continue
 		}
 		m := x.memoOf(n, g)
-		if !m.fits {
+		if m.closed != "" {
 			continue
 		}
 		e, starving := g.give(n.node.ID, now)
@@ -205,19 +267,18 @@ func (g *group) give(node string, now int64) (e *entry, starving bool) {
 	return g.priority.first(allowed), false
 }
 
-// open tells whether the gates that move with every lease let a group through.
-func (g *group) open(n *nodeState, now int64) bool {
-	if g.kind.full {
-		return false
+// closedTo is the gate, of those that move with every lease and pause, that is
+// closed between a group and a node; empty for none.
+func (g *group) closedTo(n *nodeState) string {
+	switch {
+	case g.pair >= 0 && int(g.pair) < len(n.live) && n.live[g.pair] > 0:
+		return GateOnePerNode
+	case g.kind.full:
+		return GateRunning
+	case g.kind.paused != "":
+		return GatePaused
 	}
-	if g.pair >= 0 && int(g.pair) < len(n.live) && n.live[g.pair] > 0 {
-		return false
-	}
-	if len(g.kind.pauses) > 0 {
-		_, paused := g.kind.paused(now)
-		return !paused
-	}
-	return true
+	return ""
 }
 
 // memoOf remembers what the gates of a node said to a group until either changes.
@@ -235,103 +296,20 @@ func (x *Index) remember(n *nodeState, g *group) {
 	var list gateList
 	x.rules.nodeGates(&list, asked{&n.node, n.policy, n.named}, &g.item, x.matcher)
 	preference, _ := n.policy.preference(g.key.kind)
-	n.memos[g.slot] = memo{g.serial, int16(preference), !list.closed}
+	n.memos[g.slot] = memo{g.serial, int16(preference), list.by}
+}
+
+func (e *entry) exclusionOn(node string, now int64) (Exclusion, bool) {
+	at := slices.IndexFunc(e.excluded, func(x Exclusion) bool {
+		return x.Node == node && (x.Until.IsZero() || x.Until.UnixMicro() > now)
+	})
+	if at < 0 {
+		return Exclusion{}, false
+	}
+	return e.excluded[at], true
 }
 
 func (e *entry) excludedOn(node string, now int64) bool {
-	return slices.ContainsFunc(e.item.Excluded, func(x Exclusion) bool {
-		return x.Node == node && (x.Until.IsZero() || x.Until.UnixMicro() > now)
-	})
-}
-
-// Lease gives a node what was picked for it. It refuses what the node has no
-// slots for.
-func (x *Index) Lease(d Decision, now time.Time) error {
-	e, err := x.unheld(d.Item)
-	if err != nil {
-		return err
-	}
-	n := x.known(d.Node)
-	if n == nil {
-		return fmt.Errorf("item %s: node %s is not known", d.Item, d.Node)
-	}
-	if cost, slots := e.counted.policy.Slots, x.slotsOf(n); n.used+cost > slots {
-		return fmt.Errorf("item %s: node %s has %d of %d slots taken, the item wants %d", d.Item, d.Node, n.used, slots, cost)
-	}
-	x.lease(e, n, d, now)
-	return nil
-}
-
-// Adopt books a lease that exists, because the log says so, whatever the node
-// has: of the decision it needs Item, Node, Reserved and Start.
-func (x *Index) Adopt(d Decision, now time.Time) error {
-	e, err := x.unheld(d.Item)
-	if err != nil {
-		return err
-	}
-	x.lease(e, x.node(d.Node), d, now)
-	return nil
-}
-
-func (x *Index) unheld(id string) (*entry, error) {
-	e := x.entry(id)
-	switch {
-	case e == nil:
-		return nil, fmt.Errorf("item %s: it is not in the index", id)
-	case e.state == Leased:
-		return nil, fmt.Errorf("item %s: node %s holds it", id, e.node.node.ID)
-	}
-	return e, nil
-}
-
-func (x *Index) lease(e *entry, n *nodeState, d Decision, now time.Time) {
-	x.advance(now)
-	queued := e.state == Queued
-	x.displace(e)
-	if !queued {
-		e.group = x.group(e, "")
-	}
-	g := e.group
-	e.state, e.node, e.leased = Leased, n, now.UnixMicro()
-	e.counted.pending--
-	x.pending--
-	e.counted.ran(1)
-	n.used += int(g.cost)
-	n.leases++
-	n.held = append(n.held, e)
-	if g.pair >= 0 {
-		if int(g.pair) >= len(n.live) {
-			n.live = append(n.live, make([]int, len(x.pairs)-len(n.live))...)
-		}
-		n.live[g.pair]++
-	}
-	if !d.Reserved {
-		g.flow.Charge(&x.classes[g.rank], d.Start, int(g.cost))
-	}
-}
-
-// Release puts a leased item back into the queue. It keeps its age: the time it
-// was held is not the queue's fault, nor the item's.
-func (x *Index) Release(id string) error {
-	e, ok := x.items[id]
-	if !ok || e.state != Leased {
-		return fmt.Errorf("item %s: nobody holds it", id)
-	}
-	x.unlease(e)
-	e.counted.pending++
-	x.pending++
-	x.place(e)
-	return nil
-}
-
-func (x *Index) unlease(e *entry) {
-	g, n := e.group, e.node
-	e.counted.ran(-1)
-	n.used -= int(g.cost)
-	n.held = slices.DeleteFunc(n.held, func(other *entry) bool { return other == e })
-	if g.pair >= 0 {
-		n.live[g.pair]--
-	}
-	e.node, e.leased = nil, 0
-	x.forgetNode(n)
+	_, excluded := e.exclusionOn(node, now)
+	return excluded
 }

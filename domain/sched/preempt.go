@@ -3,6 +3,7 @@ package sched
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -50,44 +51,155 @@ func gentler(a, b Running) bool {
 	return cmp.Or(cmp.Compare(a.Priority, b.Priority), b.Leased.Compare(a.Leased), cmp.Compare(b.ID, a.ID)) < 0
 }
 
-// Preemption is an exchange that a node could make.
-type Preemption struct {
+// Exchange is a held item that is to give way to a waiting one.
+type Exchange struct {
 	Victim Running
-	Claim  Claim
+	Node   string // that holds the victim
+	For    string // the waiting item
 	Reason string
 }
 
-// Preempt finds an exchange for a node that has no place for what waits: the
-// waiting item with the largest priority that it may have but for its slots,
-// and whom it would take the place of. While the node has the slots there is
-// nothing to exchange: it can pick.
-func (x *Index) Preempt(node string, now time.Time) (Preemption, bool) {
-	at := x.advance(now)
-	n, ok := x.nodes[node]
-	if !ok || !n.known || n.node.Closed != "" || len(n.held) == 0 {
-		return Preemption{}, false
+// The bounds of one search for exchanges.
+const (
+	maxClaims  = 8   // groups of waiting items
+	maxVictims = 256 // held items looked at for each
+)
+
+// Exchanges looks for items that nobody claimed for so long, and for held ones
+// of so much lower priority that they give way, on a node that may have the
+// waiting one but for its slots. It looks at the first items of the groups. node
+// says what is known of a node, false where a gate keeps everything from it; a
+// node gives up at most one item.
+func (x *Index) Exchanges(now time.Time, after time.Duration, node func(id string) (Node, bool)) []Exchange {
+	at := now.UnixMicro()
+	waiting := x.urgent(at, after)
+	if len(waiting) == 0 {
+		return nil
 	}
-	running := make([]Running, len(n.held))
-	for i, e := range n.held {
-		running[i] = Running{e.item.ID, int(e.group.rank), e.item.Priority, int(e.group.cost), time.UnixMicro(e.leased).UTC()}
+	victims := x.lowest(waiting[0].top.Priority - x.rules.policy.PreemptMargin)
+	if len(victims) == 0 {
+		return nil
 	}
-	free := x.slotsOf(n) - n.used
-	var claims []Claim
-	for g := range x.groupsFor(n) {
-		if int(g.cost) <= free || !g.open(n, at) || !x.memoOf(n, g).fits {
+	search := exchangeSearch{index: x, now: at, victims: victims, ask: node, asked: map[string]bool{}, taken: map[string]bool{}}
+	var exchanges []Exchange
+	for _, g := range waiting[:min(len(waiting), maxClaims)] {
+		if x.isPromised(g.top.ID, at) {
 			continue
 		}
-		if e := g.priority.first(func(e *entry) bool { return !e.excludedOn(node, at) }); e != nil {
-			claims = append(claims, Claim{e.item.ID, int(g.rank), e.item.Priority, int(g.cost) - free})
+		if one, found := search.exchangeFor(g); found {
+			search.taken[one.Node] = true
+			exchanges = append(exchanges, one)
 		}
 	}
-	slices.SortFunc(claims, func(a, b Claim) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
+	return exchanges
+}
+
+// urgent are the groups whose first item waits for so long, the most urgent first.
+func (x *Index) urgent(now int64, after time.Duration) []*group {
+	var waiting []*group
+	for _, g := range x.slots {
+		if g != nil && g.len() > 0 && now-g.top.Queued >= after.Microseconds() && g.top.Priority > x.rules.policy.PreemptMargin {
+			waiting = append(waiting, g)
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(b.top.Priority, a.top.Priority), a.top.older(&b.top.Standing))
 	})
-	for _, claim := range claims {
-		if victim, reason, found := x.rules.Victim(claim, running); found {
-			return Preemption{victim, claim, reason}, true
+	return waiting
+}
+
+// lowest are the held items below a priority, the lowest first.
+func (x *Index) lowest(below int) []*entry {
+	var held []*entry
+	for _, id := range slices.Sorted(maps.Keys(x.nodes)) {
+		for _, e := range x.nodes[id].held {
+			if e.Priority < below {
+				held = append(held, e)
+			}
 		}
 	}
-	return Preemption{}, false
+	slices.SortFunc(held, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
+	})
+	return held[:min(len(held), maxVictims)]
+}
+
+func (x *Index) isPromised(id string, now int64) bool {
+	if x.promises == 0 {
+		return false
+	}
+	for _, n := range x.nodes { //purity:ok an item has one promise
+		if slices.ContainsFunc(n.promise, func(p promise) bool { return p.item == id && p.until > now }) {
+			return true
+		}
+	}
+	return false
+}
+
+// exchangeSearch is one search, for several groups: what it learns of nodes for
+// one of them holds for the next.
+type exchangeSearch struct {
+	index   *Index
+	now     int64
+	victims []*entry
+	ask     func(id string) (Node, bool)
+	asked   map[string]bool // node → whether it is open
+	taken   map[string]bool // nodes of which an item gives way already
+}
+
+func (s *exchangeSearch) open(n *nodeState) bool {
+	id := n.node.ID
+	open, known := s.asked[id]
+	if !known {
+		var node Node
+		if node, open = s.ask(id); open {
+			open = s.index.SetNode(node) == nil
+		}
+		s.asked[id] = open
+	}
+	return open
+}
+
+// exchangeFor finds who gives way to a group's first item; nobody while a node
+// that was looked at could simply claim it.
+func (s *exchangeSearch) exchangeFor(g *group) (Exchange, bool) {
+	x, tried := s.index, map[string]bool{}
+	for _, low := range s.victims {
+		n := low.node
+		id := n.node.ID
+		if g.top.Priority-low.Priority <= x.rules.policy.PreemptMargin {
+			break
+		}
+		if tried[id] || g.key.pin != "" && g.key.pin != id {
+			continue
+		}
+		if tried[id] = true; s.taken[id] || !s.open(n) {
+			continue
+		}
+		if g.closedTo(n) != "" || x.memoOf(n, g).closed != "" || g.top.excludedOn(id, s.now) {
+			continue
+		}
+		free, cost := n.freeSlots(), g.costOn(n)
+		if free >= cost {
+			return Exchange{}, false
+		}
+		var running []Running
+		for _, e := range n.held {
+			if !e.asked {
+				running = append(running, Running{e.ID, int(e.group.rank), e.Priority, e.cost, time.UnixMicro(e.leased).UTC()})
+			}
+		}
+		claim := Claim{g.top.ID, int(g.rank), g.top.Priority, cost - free}
+		if victim, reason, found := x.rules.Victim(claim, running); found {
+			return Exchange{victim, id, g.top.ID, reason}, true
+		}
+	}
+	return Exchange{}, false
+}
+
+// Ask notes that the holder of an item was asked to give it back.
+func (x *Index) Ask(id string) {
+	if e := x.entry(id); e != nil && e.node != nil {
+		e.asked = true
+	}
 }

@@ -12,30 +12,51 @@ import (
 // reference is the same queue without any structure: lists that are searched
 // from end to end. It shares nothing with the index but the node gates.
 type reference struct {
-	rules   *sched.Rules
-	now     int64
-	items   []*referenceItem
-	nodes   []*referenceNode
-	flows   []*referenceFlow
-	turns   map[string]uint64 // by class
-	pauses  map[string][]sched.Pause
-	matcher sched.Matcher
+	rules    *sched.Rules
+	now      int64
+	items    []*referenceItem
+	nodes    []*referenceNode
+	flows    []*referenceFlow
+	turns    map[string]uint64 // by class
+	pauses   map[string]string
+	promises []referenceRoom
+	kept     []referenceRoom // noted only: pick does not know what nodes keep
+	matcher  sched.Matcher
 }
 
 type referenceItem struct {
 	sched.Item
-	done map[string]bool // what it waits for no more
-	node string          // who holds it
+	node   string // who holds it
+	cost   int    // slots of that node
+	leased time.Time
+	asked  bool
 }
 
 type referenceNode struct {
 	sched.Node
-	leases int
+	known   bool
+	offered int // slots it has by what its last claim says are free
+	taken   int // slots since its last claim
+	leases  int
 }
 
 type referenceFlow struct {
 	class, pool, config string
 	finish, served      uint64
+}
+
+// referenceRoom is that a node makes, or keeps, room for an item.
+type referenceRoom struct {
+	item, node string
+	until      time.Time
+}
+
+func newReference(rules *sched.Rules, nodes ...string) *reference {
+	r := &reference{rules: rules, turns: map[string]uint64{}, matcher: wordMatcher{}}
+	for _, id := range nodes {
+		r.nodes = append(r.nodes, &referenceNode{Node: sched.Node{ID: id}})
+	}
+	return r
 }
 
 func (r *reference) node(id string) *referenceNode {
@@ -45,6 +66,12 @@ func (r *reference) node(id string) *referenceNode {
 		}
 	}
 	return nil
+}
+
+func (r *reference) setNode(node sched.Node) {
+	n := r.node(node.ID)
+	n.Node, n.known, n.taken = node, true, 0
+	n.offered = r.used(n.ID) + node.Free.Value
 }
 
 func (r *reference) item(id string) *referenceItem {
@@ -71,15 +98,37 @@ func (r *reference) flow(item *referenceItem) *referenceFlow {
 func (r *reference) used(node string) (slots int) {
 	for _, item := range r.items {
 		if item.node == node {
-			slots += r.rules.Type(item.Type).Slots
+			slots += item.cost
 		}
 	}
 	return slots
 }
 
-func (r *reference) queued(item *referenceItem) bool {
-	return item.node == "" && !slices.ContainsFunc(item.BlockedOn, func(d string) bool { return !item.done[d] }) &&
-		(item.NotBefore.IsZero() || item.NotBefore.UnixMicro() <= r.now)
+// slots is how many a node has: as it says, or what is taken and what it says is
+// free, or the default.
+func (r *reference) slots(n *referenceNode) int {
+	switch {
+	case n.Slots.Known && n.Slots.Value < sched.Unbounded:
+		return n.Slots.Value
+	case n.Free.Known:
+		return n.offered
+	case n.Slots.Known:
+		return sched.Unbounded
+	}
+	return r.rules.Policy().DefaultSlots
+}
+
+func (r *reference) cost(n *referenceNode, item *referenceItem) int {
+	return max(min(r.rules.Type(item.Type).Slots, r.slots(n)), 1)
+}
+
+// room is how many slots a node may be given items for.
+func (r *reference) room(n *referenceNode) int {
+	room := r.slots(n) - r.used(n.ID)
+	if n.Free.Known {
+		room = min(room, n.Free.Value-n.taken)
+	}
+	return room
 }
 
 func (r *reference) starving(item *referenceItem) bool {
@@ -90,11 +139,11 @@ func (r *reference) starving(item *referenceItem) bool {
 
 // may tells whether a node may have an item now.
 func (r *reference) may(n *referenceNode, item *referenceItem) bool {
+	return r.mayButForRoom(n, item) && r.cost(n, item) <= r.room(n)
+}
+
+func (r *reference) mayButForRoom(n *referenceNode, item *referenceItem) bool {
 	kind := r.rules.Type(item.Type)
-	slots := r.rules.Policy().DefaultSlots
-	if n.Slots.Known {
-		slots = n.Slots.Value
-	}
 	running, twins := 0, 0
 	for _, other := range r.items {
 		if other.node != "" && other.Type == item.Type {
@@ -104,17 +153,15 @@ func (r *reference) may(n *referenceNode, item *referenceItem) bool {
 			}
 		}
 	}
-	paused := slices.ContainsFunc(r.pauses[item.Type], func(p sched.Pause) bool { return p.Until.IsZero() || p.Until.UnixMicro() > r.now })
-	pinned := item.Pin != "" && (item.PinUntil.IsZero() || item.PinUntil.UnixMicro() > r.now)
+	_, paused := r.pauses[item.Type]
+	_, allPaused := r.pauses["all"]
 	excluded := slices.ContainsFunc(item.Excluded, func(e sched.Exclusion) bool {
 		return e.Node == n.ID && (e.Until.IsZero() || e.Until.UnixMicro() > r.now)
 	})
 	switch {
-	case !r.queued(item), paused, excluded:
+	case item.node != "", paused, allPaused, excluded:
 		return false
-	case pinned && item.Pin != n.ID:
-		return false
-	case r.used(n.ID)+kind.Slots > slots:
+	case item.Pin != "" && item.Pin != n.ID:
 		return false
 	case kind.RunningCap != nil && running >= *kind.RunningCap:
 		return false
@@ -130,7 +177,7 @@ func (r *reference) stale(f *referenceFlow) bool {
 	var flows []*referenceFlow
 	weight := uint64(0)
 	for _, item := range r.items {
-		if other := r.flow(item); r.queued(item) && other.class == f.class && !slices.Contains(flows, other) {
+		if other := r.flow(item); item.node == "" && other.class == f.class && !slices.Contains(flows, other) {
 			flows = append(flows, other)
 			weight += uint64(r.rules.Weight(other.config))
 		}
@@ -143,30 +190,34 @@ func (r *reference) stale(f *referenceFlow) bool {
 }
 
 type referencePick struct {
-	item     *referenceItem
-	reserved bool
-	start    uint64
+	item               *referenceItem
+	reserved, promised bool
+	start              uint64
+}
+
+func byAge(a, b *referenceItem) int {
+	return cmp.Or(cmp.Compare(a.Queued.UnixMicro(), b.Queued.UnixMicro()), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.ID, b.ID))
 }
 
 func (r *reference) pick(node string, now time.Time) (referencePick, bool) {
-	r.now = max(r.now, now.UnixMicro())
+	r.now = now.UnixMicro()
 	n := r.node(node)
 	var able []*referenceItem
 	for _, item := range r.items {
-		if n != nil && r.may(n, item) {
+		if n != nil && n.known && r.may(n, item) {
 			able = append(able, item)
 		}
 	}
 	if len(able) == 0 {
 		return referencePick{}, false
 	}
-	byAge := func(a, b *referenceItem) int {
-		return cmp.Or(cmp.Compare(a.Queued.UnixMicro(), b.Queued.UnixMicro()), cmp.Compare(a.ID, b.ID))
+	if item := r.promisedTo(node, able); item != nil {
+		return referencePick{item: item, promised: true, start: r.flow(item).finish}, true
 	}
 	starving := slices.DeleteFunc(slices.Clone(able), func(item *referenceItem) bool { return !r.starving(item) })
 	if (n.leases+1)%r.rules.Policy().ReservedEvery == 0 && len(starving) > 0 {
 		oldest := slices.MinFunc(starving, byAge)
-		return referencePick{oldest, true, r.flow(oldest).finish}, true
+		return referencePick{item: oldest, reserved: true, start: r.flow(oldest).finish}, true
 	}
 	rank := func(item *referenceItem) int { return r.rules.Rank(r.rules.Type(item.Type).Class) }
 	best := rank(slices.MinFunc(able, func(a, b *referenceItem) int { return rank(a) - rank(b) }))
@@ -209,18 +260,51 @@ func (r *reference) pick(node string, now time.Time) (referencePick, bool) {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority),
 			cmp.Compare(r.rules.Preference(node, b.Type), r.rules.Preference(node, a.Type)), byAge(a, b))
 	})
-	return referencePick{first, false, start(first)}, true
+	return referencePick{item: first, start: start(first)}, true
 }
 
-func (r *reference) lease(p referencePick, node string) {
-	p.item.node = node
-	r.node(node).leases++
+// promisedTo is the item with the smallest id, of those that a node may have,
+// that it made room for.
+func (r *reference) promisedTo(node string, able []*referenceItem) (first *referenceItem) {
+	for _, item := range able {
+		promised := slices.ContainsFunc(r.promises, func(p referenceRoom) bool {
+			return p.item == item.ID && p.node == node && p.until.UnixMicro() > r.now
+		})
+		if promised && (first == nil || item.ID < first.ID) {
+			first = item
+		}
+	}
+	return first
+}
+
+func (r *reference) promise(item, node string, until time.Time) {
+	r.promises = slices.DeleteFunc(r.promises, func(p referenceRoom) bool { return p.item == item })
+	r.promises = append(r.promises, referenceRoom{item, node, until})
+}
+
+// leave forgets the room of an item that leaves the queue.
+func (r *reference) leave(item string) {
+	of := func(room referenceRoom) bool { return room.item == item }
+	r.promises, r.kept = slices.DeleteFunc(r.promises, of), slices.DeleteFunc(r.kept, of)
+}
+
+func (r *reference) lease(p referencePick, node string, now time.Time) {
+	kind, weight := r.rules.Type(p.item.Type), uint64(r.rules.Weight(p.item.Config))
+	r.hold(p.item, node, r.cost(r.node(node), p.item), now)
 	if !p.reserved {
-		f, kind := r.flow(p.item), r.rules.Type(p.item.Type)
+		f := r.flow(p.item)
 		r.turns[kind.Class]++
 		f.served = r.turns[kind.Class]
-		f.finish = p.start + uint64(kind.Slots)*(1<<30)/uint64(r.rules.Weight(p.item.Config))
+		f.finish = p.start + uint64(p.item.cost)*(1<<30)/weight
 	}
+}
+
+func (r *reference) hold(item *referenceItem, node string, cost int, now time.Time) {
+	item.node, item.cost, item.leased, item.asked = node, cost, now, false
+	n := r.node(node)
+	n.leases++
+	n.taken += cost
+	r.leave(item.ID)
 }
 
 // choose answers as one would who keeps rows instead of an index: one contender
@@ -233,7 +317,7 @@ func (r *reference) choose(node string) (sched.Contender, bool) {
 		classes[i].Turns = r.turns[class.Name]
 	}
 	for _, item := range r.items {
-		if f := r.flow(item); r.queued(item) && flows[f] == nil {
+		if f := r.flow(item); item.node == "" && flows[f] == nil {
 			flows[f] = &sched.Flow{Weight: r.rules.Weight(f.config), Finish: f.finish, Served: f.served}
 			class := &classes[r.rules.Rank(f.class)]
 			class.Flows++
@@ -247,11 +331,11 @@ func (r *reference) choose(node string) (sched.Contender, bool) {
 			continue
 		}
 		c := sched.Contender{
-			Standing: &sched.Standing{ID: item.ID, Queued: item.Queued.UnixMicro(), Priority: item.Priority},
+			Standing: &sched.Standing{ID: item.ID, Seq: item.Seq, Queued: item.Queued.UnixMicro(), Priority: item.Priority},
 			Flow:     flows[r.flow(item)], Rank: r.rules.Rank(r.rules.Type(item.Type).Class),
 			Preference: r.rules.Preference(node, item.Type), Starving: r.starving(item),
 		}
-		key := fmt.Sprintf("%s %s %q %s %v %s", item.Type, item.Config, item.Words, item.Expr, item.GPU, item.Pin)
+		key := groupOf(item)
 		at, there := heads[key]
 		switch {
 		case !there:
@@ -270,9 +354,16 @@ func (r *reference) choose(node string) (sched.Contender, bool) {
 	return contenders[choice.Winner], true
 }
 
+// groupOf says what items have in common that are alike to every node.
+func groupOf(item *referenceItem) string {
+	words := slices.Clone(item.Words)
+	slices.Sort(words)
+	return fmt.Sprintf("%s %s %q %s %v %s", item.Type, item.Config, slices.Compact(words), item.Expr, item.GPU, item.Pin)
+}
+
 func standsBefore(a, b sched.Contender) bool {
 	if !a.Starving && a.Priority != b.Priority {
 		return a.Priority > b.Priority
 	}
-	return cmp.Or(cmp.Compare(a.Queued, b.Queued), cmp.Compare(a.ID, b.ID)) < 0
+	return a.Before(b.Standing)
 }

@@ -85,16 +85,16 @@ func (n Node) Drained() Node {
 
 // withhold finds, on a reserved turn, the item that a node keeps its room for.
 // What it could be given instead, found by longest before, is younger.
-func (x *Index) withhold(n *nodeState, free int, now int64) (*entry, bool) {
+func (x *Index) withhold(n *nodeState, free int, now int64) (Decision, bool) {
 	if n.used == 0 {
-		return nil, false
+		return Decision{}, false // waiting would free nothing
 	}
 	var waiting []Wanting
 	var items []*entry
 	drained := n.node.Drained()
 	for g := range x.groupsFor(n) {
-		if !x.rules.Overdue(int(g.rank), g.oldest, now) || int(g.cost) > x.slotsOf(n) || !g.open(n, now) ||
-			int(g.cost) <= free && x.memoOf(n, g).fits {
+		if !x.rules.Overdue(int(g.rank), g.oldest, now) || n.slots < 1 || g.closedTo(n) != "" ||
+			g.costOn(n) <= free && x.memoOf(n, g).closed == "" {
 			continue
 		}
 		e, _ := g.give(n.node.ID, now)
@@ -107,34 +107,56 @@ func (x *Index) withhold(n *nodeState, free int, now int64) (*entry, bool) {
 		items = append(items, e)
 	}
 	if len(waiting) == 0 {
-		return nil, false
+		return Decision{}, false
 	}
-	at, found := x.rules.Keep(n.node.ID, waiting, x.rules.InForce(x.kept, now))
+	inForce := x.rules.InForce(x.kept, now)
+	at, found := x.rules.Keep(n.node.ID, waiting, inForce)
 	if !found {
-		return nil, false
+		return Decision{}, false
 	}
-	return items[at], true
+	d := x.decided(n, items[at], Choice{}, now)
+	for _, one := range x.kept {
+		if one.ID == d.Item {
+			d.Replaces = one.Node
+		}
+	}
+	for _, one := range inForce {
+		d.Kept = d.Kept || one.ID == d.Item && one.Node == d.Node
+	}
+	x.allClosed(n, GateReserved)
+	return d, true
 }
 
-// reservedOn tells whether room is kept on a node.
-func (x *Index) reservedOn(node string, now int64) bool {
+// reservedOn is what room is kept for on a node.
+func (x *Index) reservedOn(node string, now int64) (Reservation, bool) {
 	if len(x.kept) == 0 {
-		return false
+		return Reservation{}, false
 	}
-	_, kept := KeptBy(node, x.rules.InForce(x.kept, now))
-	return kept
+	return KeptBy(node, x.rules.InForce(x.kept, now))
 }
 
 // Reserve books that a node keeps its room for what Pick named, for the policy's
 // while from now.
 func (x *Index) Reserve(d Decision, now time.Time) {
-	e := x.entry(d.Item)
-	if e == nil || e.state != Queued {
-		return
+	x.Keep(d.Item, d.Node, now.Add(time.Duration(x.rules.policy.ReserveSeconds)*time.Second))
+}
+
+// Keep books that a node keeps its room for a queued item until a moment. It
+// takes the place of what the node kept its room for, and of the item's room on
+// another node; the item that loses its room that way is named.
+func (x *Index) Keep(id, node string, until time.Time) (ousted string) {
+	e := x.entry(id)
+	if e == nil || e.node != nil {
+		return ""
 	}
-	until := now.UnixMicro() + int64(x.rules.policy.ReserveSeconds)*1e6
-	x.kept = slices.DeleteFunc(x.kept, func(one Reservation) bool { return one.ID == d.Item || one.Node == d.Node })
-	x.kept = append(x.kept, Reservation{e.Standing, d.Node, until})
+	x.kept = slices.DeleteFunc(x.kept, func(one Reservation) bool {
+		if one.Node == node && one.ID != id {
+			ousted = one.ID
+		}
+		return one.ID == id || one.Node == node
+	})
+	x.kept = append(x.kept, Reservation{e.Standing, node, until.UnixMicro()})
+	return ousted
 }
 
 // Kept is what nodes keep room for at a moment, the oldest items first.
@@ -145,4 +167,70 @@ func (x *Index) unreserve(id string) {
 	if len(x.kept) > 0 {
 		x.kept = slices.DeleteFunc(x.kept, func(one Reservation) bool { return one.ID == id })
 	}
+}
+
+// restand has the room that is kept for an item know how it stands now.
+func (x *Index) restand(e *entry) {
+	for i := range x.kept {
+		if x.kept[i].ID == e.ID {
+			x.kept[i].Standing = e.Standing
+		}
+	}
+}
+
+// promise is a place that a node makes for an item.
+type promise struct {
+	item  string
+	until int64 // after this it means nothing
+}
+
+// Promise notes that a node makes room for a queued item until a moment. It
+// takes the place of another node's promise to the item.
+func (x *Index) Promise(id, node string, until time.Time) {
+	e := x.entry(id)
+	if e == nil || e.node != nil {
+		return
+	}
+	x.unpromise(id)
+	n := x.node(node)
+	n.promise = append(n.promise, promise{id, until.UnixMicro()})
+	slices.SortFunc(n.promise, func(a, b promise) int { return cmp.Compare(a.item, b.item) })
+	x.promises++
+}
+
+// unpromise forgets the promise to an item that left the queue.
+func (x *Index) unpromise(id string) {
+	if x.promises == 0 {
+		return
+	}
+	for _, n := range x.nodes { //purity:ok an item has one promise
+		at := slices.IndexFunc(n.promise, func(p promise) bool { return p.item == id })
+		if at >= 0 {
+			n.promise = slices.Delete(n.promise, at, at+1)
+			x.promises--
+			x.forgetNode(n)
+			return
+		}
+	}
+}
+
+// promised is the item that a node made room for, if it may have it now.
+func (x *Index) promised(n *nodeState, free int, now int64) (Decision, bool) {
+	for _, p := range n.promise {
+		if p.until <= now {
+			continue
+		}
+		e := x.entry(p.item)
+		if e == nil || e.node != nil || e.pin != "" && e.pin != n.node.ID || e.excludedOn(n.node.ID, now) {
+			continue
+		}
+		g := e.group
+		if g.costOn(n) > free || g.closedTo(n) != "" || x.memoOf(n, g).closed != "" {
+			continue
+		}
+		d := x.decided(n, e, Choice{Start: g.flow.Finish}, now)
+		d.Promised = true
+		return d, true
+	}
+	return Decision{}, false
 }

@@ -95,7 +95,7 @@ func TestBoundOfLargeItems(t *testing.T) {
 		for range rapid.IntRange(0, 2).Draw(t, "large items before it") {
 			b.add(t, sched.Item{Type: "large", Config: "b", Words: rapid.SampledFrom([][]string{nil, {"special"}}).Draw(t, "words")})
 		}
-		before := b.x.Pending()
+		before := b.x.Queued()
 		id := b.add(t, sched.Item{Type: "large", Config: "c", Words: []string{"special"}})
 		// A + D + (K + 1) · (R + 1) · (T + g)
 		bound := time.Duration(60+policy.ReserveAfter+(before+1)*(policy.ReservedEvery+1)*(longest+gap)) * time.Second

@@ -2,6 +2,8 @@ package sched_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ type scenario struct {
 	t     *testing.T
 	rules *sched.Rules
 	x     *sched.Index
+	nodes map[string]sched.Node
 	now   time.Time
 	level sched.Pressure
 	last  sched.Decision
@@ -38,130 +41,203 @@ func TestScenarios(t *testing.T) {
 
 func (s *scenario) policy(p sched.Policy) {
 	s.rules = compile(s.t, p)
-	s.x = sched.New(s.rules, wordMatcher{})
+	s.x, s.nodes = sched.New(s.rules, wordMatcher{}), map[string]sched.Node{}
+}
+
+// line reads the arguments of a directive.
+type line struct {
+	*scenario
+	d *datadriven.TestData
+}
+
+func (l line) has(key string) bool        { return l.d.HasArg(key) }
+func (l line) word(key string) (v string) { l.d.MaybeScanArgs(l.t, key, &v); return v }
+func (l line) number(key string) (v int)  { l.d.MaybeScanArgs(l.t, key, &v); return v }
+func (l line) list(key string) []string {
+	return strings.FieldsFunc(l.word(key), func(c rune) bool { return c == '/' })
+}
+func (l line) name() string                    { return l.d.CmdArgs[0].Key }
+func (l line) length(key string) time.Duration { return l.duration(l.word(key)) }
+
+// later is a moment so far from now; zero without the key.
+func (l line) later(key string) time.Time {
+	if !l.has(key) {
+		return time.Time{}
+	}
+	return l.now.Add(l.length(key))
 }
 
 func (s *scenario) run(d *datadriven.TestData) (string, error) {
-	has := func(key string) bool { return d.HasArg(key) }
-	word := func(key string) (v string) { d.MaybeScanArgs(s.t, key, &v); return v }
-	number := func(key string) (v int) { d.MaybeScanArgs(s.t, key, &v); return v }
-	later := func(key string) time.Time {
-		if !has(key) {
-			return time.Time{}
-		}
-		return s.now.Add(s.duration(word(key)))
-	}
+	l := line{s, d}
 	switch d.Cmd {
-	case "policy":
-		p := sched.DefaultPolicy()
-		if has("small") {
-			p = smallPolicy()
-		}
-		if has("reserved_every") {
-			p.ReservedEvery = number("reserved_every")
-		}
-		if has("weights") {
-			p.Weights = nil
-			for pair := range strings.SplitSeq(word("weights"), "/") {
-				config, weight, _ := strings.Cut(pair, ":")
-				n, err := strconv.Atoi(weight)
-				if err != nil {
-					return "", err
-				}
-				p.Weights = append(p.Weights, sched.ConfigWeight{Config: config, Weight: n})
-			}
-		}
-		if _, err := sched.Compile(p); err != nil {
-			return "", err
-		}
-		s.policy(p)
+	case "policy", "rules":
+		return "", s.rule(l)
 	case "wait":
-		s.now = s.now.Add(s.duration(d.CmdArgs[0].Key))
+		s.now = s.now.Add(s.duration(l.name()))
 	case "node":
-		return "", s.x.SetNode(s.node(d))
+		s.nodes[l.name()] = l.node()
+		return "", s.x.SetNode(l.node())
 	case "add":
-		for n := range max(number("times"), 1) {
-			item := sched.Item{
-				ID: d.CmdArgs[0].Key, Type: word("type"), Config: word("config"), Priority: number("priority"), Queued: s.now,
-				Expr: word("expr"), GPU: has("gpu"), Pin: word("pin"), PinUntil: later("pin_for"), NotBefore: later("not_before"),
-			}
-			if has("times") {
-				item.ID = fmt.Sprintf("%s-%d", item.ID, n+1)
-			}
-			for _, list := range []struct {
-				key string
-				to  *[]string
-			}{{"requires", &item.Words}, {"after", &item.BlockedOn}} {
-				if has(list.key) {
-					*list.to = strings.Split(word(list.key), "/")
-				}
-			}
-			if has("excluded") {
-				item.Excluded = []sched.Exclusion{{Node: word("excluded"), Until: later("excluded_for")}}
-			}
-			if err := s.x.Add(item); err != nil {
-				return "", err
-			}
+		return "", s.add(l)
+	case "update":
+		item := l.item()
+		if old, _, found := s.x.Find(item.ID); found {
+			item.Queued = old.Queued
 		}
+		return "", s.x.Update(item)
 	case "pick", "lease":
-		var text strings.Builder
-		for range max(number("times"), 1) {
-			decision, found := s.x.Pick(d.CmdArgs[0].Key, s.now)
-			if !found {
-				fmt.Fprintln(&text, "nothing")
-				break
-			}
-			s.last = decision
-			fmt.Fprintln(&text, decision.Item)
-			if has("why") {
-				for _, reason := range decision.Reasons() {
-					fmt.Fprintln(&text, " ", reason)
-				}
-			}
-			if d.Cmd == "lease" {
-				if err := s.x.Lease(decision, s.now); err != nil {
-					return "", err
-				}
-			}
-			if has("and_end") {
-				s.x.Done(decision.Item)
-			}
-		}
-		return text.String(), nil
+		return s.pick(l)
 	case "again":
 		return "", s.x.Lease(s.last, s.now)
 	case "release":
-		return "", s.x.Release(d.CmdArgs[0].Key)
-	case "done":
-		s.x.Done(d.CmdArgs[0].Key)
+		return "", s.x.Release(l.name())
+	case "end":
+		s.x.Remove(l.name())
 	case "pause":
-		s.x.Pause(d.CmdArgs[0].Key, sched.Pause{Reason: word("reason"), Until: later("for")})
-	case "resume":
-		s.x.Resume(d.CmdArgs[0].Key, word("reason"))
+		pauses := map[string]string{}
+		for _, arg := range d.CmdArgs {
+			pauses[arg.Key] = arg.Vals[0]
+		}
+		s.x.SetPauses(pauses)
+	case "promise":
+		s.x.Promise(l.name(), l.word("node"), l.later("for"))
+	case "keep":
+		if ousted := s.x.Keep(l.name(), l.word("node"), l.later("for")); ousted != "" {
+			return "in place of " + ousted + "\n", nil
+		}
 	case "preempt":
-		exchange, found := s.x.Preempt(d.CmdArgs[0].Key, s.now)
-		if !found {
-			return "nobody gives way\n", nil
-		}
-		return fmt.Sprintf("%s takes the place of %s\n  %s\n", exchange.Claim.ID, exchange.Victim.ID, exchange.Reason), nil
+		return s.preempt(l), nil
 	case "explain":
-		return s.explain(d.CmdArgs[0].Key)
-	case "gates":
-		var text strings.Builder
-		for _, gate := range s.rules.NodeGates(s.node(d), sched.Requirement{Type: word("type"), GPU: has("needs_gpu")}, wordMatcher{}) {
-			writeGate(&text, gate)
+		return s.explain(l.name())
+	default:
+		return s.ask(l)
+	}
+	return "", nil
+}
+
+func (s *scenario) rule(l line) error {
+	p := sched.DefaultPolicy()
+	if l.has("small") {
+		p = smallPolicy()
+	}
+	for key, to := range map[string]*int{"reserved_every": &p.ReservedEvery, "default_slots": &p.DefaultSlots, "reservations": &p.Reservations, "reserve_after": &p.ReserveAfter} {
+		if l.has(key) {
+			*to = l.number(key)
 		}
-		return text.String(), nil
+	}
+	if l.has("weights") {
+		p.Weights = nil
+		for _, pair := range l.list("weights") {
+			config, weight, _ := strings.Cut(pair, ":")
+			n, err := strconv.Atoi(weight)
+			if err != nil {
+				return err
+			}
+			p.Weights = append(p.Weights, sched.ConfigWeight{Config: config, Weight: n})
+		}
+	}
+	rules, err := sched.Compile(p)
+	switch {
+	case err != nil:
+		return err
+	case l.d.Cmd == "policy":
+		s.policy(p)
+	default:
+		s.rules = rules
+		s.x.SetRules(rules)
+	}
+	return nil
+}
+
+func (l line) item() sched.Item {
+	item := sched.Item{
+		ID: l.name(), Seq: uint64(l.number("seq")), Type: l.word("type"), Config: l.word("config"), Priority: l.number("priority"), Queued: l.now,
+		Words: l.list("requires"), Expr: l.word("expr"), GPU: l.has("gpu"), Pin: l.word("pin"),
+	}
+	if l.has("excluded") {
+		item.Excluded = []sched.Exclusion{{Node: l.word("excluded"), Until: l.later("excluded_for")}}
+	}
+	return item
+}
+
+func (s *scenario) add(l line) error {
+	for n := range max(l.number("times"), 1) {
+		item := l.item()
+		if l.has("times") {
+			item.ID = fmt.Sprintf("%s-%d", item.ID, n+1)
+		}
+		if err := s.x.Add(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scenario) pick(l line) (string, error) {
+	var text strings.Builder
+	for range max(l.number("times"), 1) {
+		decision, found := s.x.Pick(l.name(), s.now)
+		if !found {
+			fmt.Fprint(&text, "nothing")
+			if decision.Item != "" {
+				fmt.Fprintf(&text, "; it keeps its room for %s", decision.Item)
+				s.x.Reserve(decision, s.now)
+			}
+			fmt.Fprintln(&text)
+			break
+		}
+		s.last = decision
+		fmt.Fprintln(&text, decision.Item)
+		if l.has("why") {
+			for _, reason := range decision.Reasons() {
+				fmt.Fprintln(&text, " ", reason)
+			}
+		}
+		if l.d.Cmd == "lease" {
+			if err := s.x.Lease(decision, s.now); err != nil {
+				return "", err
+			}
+		}
+		if l.has("and_end") {
+			s.x.Remove(decision.Item)
+		}
+	}
+	return text.String(), nil
+}
+
+// preempt prints who gives way, and has the places promised.
+func (s *scenario) preempt(l line) string {
+	exchanges := s.x.Exchanges(s.now, l.length("after"), func(id string) (sched.Node, bool) {
+		node, known := s.nodes[id]
+		return node, known && node.Closed == ""
+	})
+	if len(exchanges) == 0 {
+		return "nobody gives way\n"
+	}
+	var text strings.Builder
+	for _, one := range exchanges {
+		fmt.Fprintf(&text, "%s takes the place of %s on %s\n  %s\n", one.For, one.Victim.ID, one.Node, one.Reason)
+		s.x.Ask(one.Victim.ID)
+		s.x.Promise(one.For, one.Node, s.now.Add(time.Minute))
+	}
+	return text.String()
+}
+
+// ask are the questions that need no queue.
+func (s *scenario) ask(l line) (string, error) {
+	var text strings.Builder
+	switch l.d.Cmd {
+	case "gates":
+		for _, gate := range s.rules.NodeGates(l.node(), sched.Requirement{Type: l.word("type"), GPU: l.has("needs_gpu")}, wordMatcher{}) {
+			writeGate(&text, "", gate)
+		}
 	case "match":
-		var text strings.Builder
-		for id := range strings.FieldsSeq(d.Input) {
+		for id := range strings.FieldsSeq(l.d.Input) {
 			policy, _ := s.rules.NodePolicy(id)
 			fmt.Fprintf(&text, "%s: %s\n", id, policy.Name)
 		}
-		return text.String(), nil
 	case "memory":
-		var text strings.Builder
-		for name := range strings.Lines(d.Input) {
+		for name := range strings.Lines(l.d.Input) {
 			name = strings.TrimSpace(name)
 			known := s.rules.GPUMemoryOf(name)
 			if !known.Known {
@@ -170,10 +246,8 @@ func (s *scenario) run(d *datadriven.TestData) (string, error) {
 			}
 			fmt.Fprintf(&text, "%s: %d GB\n", name, known.Value)
 		}
-		return text.String(), nil
 	case "pressure":
-		var text strings.Builder
-		for field := range strings.FieldsSeq(d.Input) {
+		for field := range strings.FieldsSeq(l.d.Input) {
 			pending, err := strconv.Atoi(field)
 			if err != nil {
 				return "", err
@@ -181,24 +255,23 @@ func (s *scenario) run(d *datadriven.TestData) (string, error) {
 			s.level = s.rules.Policy().Pressure.Next(s.level, pending)
 			fmt.Fprintf(&text, "%d: %s\n", pending, s.level)
 		}
-		return text.String(), nil
 	case "admit":
-		admission := s.rules.Admit(word("type"), s.level, number("pending"), number("of_kind"))
-		return fmt.Sprintf("%v: %s\n", admission.OK, admission.Reason), nil
+		admission := s.rules.Admit(l.word("type"), s.level, l.number("pending"), l.number("of_kind"))
+		fmt.Fprintf(&text, "%v: %s\n", admission.OK, admission.Reason)
 	case "size":
 		var measured sched.Throughput
-		if has("games") {
-			measured = measured.Measured(number("games"), s.duration(word("in")), max(number("concurrency"), 1), 0)
+		if l.has("games") {
+			measured = measured.Measured(l.number("games"), l.length("in"), max(l.number("concurrency"), 1), 0)
 		}
 		sized := sched.Sizing{
-			Target: s.duration(word("target")), Concurrency: number("concurrency"), Batch: number("batch"),
-			Least: number("least"), Most: number("most"), Unmeasured: 50,
+			Target: l.length("target"), Concurrency: l.number("concurrency"), Batch: l.number("batch"),
+			Least: l.number("least"), Most: l.number("most"), Unmeasured: 50,
 		}.Games(measured)
-		return fmt.Sprintf("%d games: %s\n", sized.Games, sized.Reason), nil
+		fmt.Fprintf(&text, "%d games: %s\n", sized.Games, sized.Reason)
 	default:
-		return "", fmt.Errorf("no directive %s", d.Cmd)
+		return "", fmt.Errorf("no directive %s", l.d.Cmd)
 	}
-	return "", nil
+	return text.String(), nil
 }
 
 func (s *scenario) duration(text string) time.Duration {
@@ -212,32 +285,28 @@ func (s *scenario) duration(text string) time.Duration {
 	return v
 }
 
-func (s *scenario) node(d *datadriven.TestData) sched.Node {
-	word := func(key string) (v string) { d.MaybeScanArgs(s.t, key, &v); return v }
+func (l line) node() sched.Node {
 	maybe := func(key string, times int) sched.Maybe[int] {
-		var v int
-		if !d.MaybeScanArgs(s.t, key, &v) {
+		if !l.has(key) {
 			return sched.Maybe[int]{}
 		}
-		return sched.Known(v * times)
+		return sched.Known(l.number(key) * times)
 	}
 	node := sched.Node{
-		ID: d.CmdArgs[0].Key, Closed: word("closed"), Accepts: word("accepts"), GPUName: word("card"), Facts: word("facts"),
-		Slots: maybe("slots", 1), GPUMemoryPercent: maybe("memory", 100), GPUPercent: maybe("busy", 100), DiskPercent: maybe("disk", 100),
+		ID: l.name(), Closed: l.word("closed"), Accepts: l.word("accepts"), GPUName: l.word("card"), Facts: l.word("facts"),
+		Slots: maybe("slots", 1), Free: maybe("free", 1), GPUMemoryPercent: maybe("memory", 100), GPUPercent: maybe("busy", 100), DiskPercent: maybe("disk", 100),
+		Wants: l.list("wants"), Words: l.list("words"),
 	}
-	if d.HasArg("has_gpu") {
-		node.HasGPU = sched.Known(word("has_gpu") == "yes")
+	if l.has("has_gpu") {
+		node.HasGPU = sched.Known(l.word("has_gpu") == "yes")
 	}
-	if d.HasArg("wants") {
-		node.Wants = strings.Split(word("wants"), "/")
-	}
-	if d.HasArg("words") {
-		node.Words = strings.Split(word("words"), "/")
+	if l.has("unbounded") {
+		node.Slots = sched.Known(sched.Unbounded)
 	}
 	return node
 }
 
-func writeGate(text *strings.Builder, gate sched.Gate) {
+func writeGate(text *strings.Builder, indent string, gate sched.Gate) {
 	mark := "open"
 	switch {
 	case !gate.OK:
@@ -245,38 +314,67 @@ func writeGate(text *strings.Builder, gate sched.Gate) {
 	case gate.Unknown:
 		mark = "unknown"
 	}
-	fmt.Fprintf(text, "%-13s %-8s %s\n", gate.Name, mark, gate.Reason)
+	fmt.Fprintf(text, "%s%-13s %-8s %s\n", indent, gate.Name, mark, gate.Reason)
 }
 
+// explain prints, of an item, its place and what keeps it from each node; of a
+// node, what keeps everything from it, and each group of items.
 func (s *scenario) explain(name string) (string, error) {
 	var text strings.Builder
-	counts := func(list []sched.GateCount) {
-		for _, count := range list {
-			fmt.Fprintf(&text, "%-13s keeps out %d, unknown for %d", count.Gate, count.Count, count.Unknown)
-			if count.Example != "" {
-				fmt.Fprintf(&text, ": %s", count.Example)
-			}
-			fmt.Fprintln(&text)
-		}
-	}
-	if item, found := s.x.Explain(name, s.now); found {
-		fmt.Fprintf(&text, "%s: %s\n", item.State, item.Verdict)
-		for _, gate := range item.Gates {
-			writeGate(&text, gate)
-		}
-		fmt.Fprintf(&text, "%d of %d nodes able\n", item.Able, item.Nodes)
-		counts(item.Closed)
+	item, state, found := s.x.Find(name)
+	if found {
+		fmt.Fprintf(&text, "%s, type %s, config %s\n", state, item.Type, item.Config)
+		s.explainItem(&text, name)
 		return text.String(), nil
 	}
-	node, found := s.x.ExplainNode(name, s.now)
-	if !found {
+	if _, known := s.nodes[name]; !known {
 		return "", fmt.Errorf("neither an item nor a node: %s", name)
 	}
-	fmt.Fprintln(&text, node.Verdict)
-	for _, gate := range node.Gates {
-		writeGate(&text, gate)
+	for _, gate := range s.x.NodeGates(name, s.now) {
+		writeGate(&text, "", gate)
 	}
-	fmt.Fprintf(&text, "%d of %d items\n", node.Able, node.Queued)
-	counts(node.Closed)
+	var counts sched.GateCounts
+	for _, group := range s.x.ForNode(name, s.now) {
+		verdict := "kept out"
+		if counts.Add(group.First, group.Queued, group.Gates) {
+			verdict = "let through"
+		}
+		fmt.Fprintf(&text, "%d of type %s, %s first: %s\n", group.Queued, group.Type, group.First, verdict)
+	}
+	writeCounts(&text, counts)
 	return text.String(), nil
+}
+
+func (s *scenario) explainItem(text *strings.Builder, id string) {
+	place, queued := s.x.Place(id, s.now, 10)
+	if !queued {
+		return
+	}
+	fmt.Fprintf(text, "class %s, starving %v, %d of its group ahead, weight %d, %d of %d flows owed more, %d turns at most once it starves\n",
+		place.Class.Name, place.Starving, place.Ahead, place.Weight, place.FlowsAhead, place.Flows, place.BoundTurns)
+	var counts sched.GateCounts
+	for _, node := range slices.Sorted(maps.Keys(s.nodes)) {
+		gates := s.x.Gates(id, node, s.now)
+		verdict := "closed"
+		if counts.Add(node, 1, gates) {
+			verdict = "open"
+		}
+		fmt.Fprintf(text, "node %s: %s\n", node, verdict)
+		for _, gate := range gates {
+			if gate.Name != sched.GateNode && gate.Name != sched.GateWanted && gate.Name != sched.GatePolicy && gate.Name != sched.GateRequires || !gate.OK {
+				writeGate(text, "  ", gate)
+			}
+		}
+	}
+	writeCounts(text, counts)
+}
+
+func writeCounts(text *strings.Builder, counts sched.GateCounts) {
+	for _, count := range counts.List() {
+		fmt.Fprintf(text, "%-13s keeps out %d, unknown for %d", count.Gate, count.Count, count.Unknown)
+		if count.Example != "" {
+			fmt.Fprintf(text, ": %s", count.Example)
+		}
+		fmt.Fprintln(text)
+	}
 }

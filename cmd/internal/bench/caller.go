@@ -9,12 +9,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/transport"
 )
 
 // caller is one client of a cell: a connection, and the node it claims for.
@@ -183,13 +180,8 @@ func (i claimedItem) completion() string {
 	return fmt.Sprintf(`{"task_id":%q,"lease":%d}`, i.TaskID, i.Lease)
 }
 
-// completeBatches tells whether this build completes items in batches.
-var completeBatches = sync.OnceValue(func() bool {
-	return slices.ContainsFunc(wiring.Routes(), func(r transport.Route) bool { return r.Path == completePath+"_batch" })
-})
-
 func (c *caller) complete(items []claimedItem) error {
-	if len(items) > 1 && completeBatches() {
+	if len(items) > 1 {
 		reports := make([]string, len(items))
 		for i, item := range items {
 			reports[i] = item.completion()

@@ -48,9 +48,6 @@ func queueFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 		return nil, err
 	}
 	batches := fmt.Sprintf("jobs over HTTP in batches of %d: claim, complete_batch, add_batch", queueBatch)
-	if !completeBatches() {
-		batches = fmt.Sprintf("jobs over HTTP in batches of %d, completed one by one: claim, complete, add_batch", queueBatch)
-	}
 	return []Row{
 		row("queue.cpu", "the server's processor time for a job over HTTP (claim, complete, add), folding included, 1 client", "µs", values["cpu.1"], fmt.Sprintf("the same, %d clients", commandClients), values[fmt.Sprintf("cpu.%d", commandClients)], ratioAtMost(2)),
 		row("queue.batch.1", batches+", 1 client", "jobs/s", values["jobs.1.50"], "single calls", values["jobs.1.1"], nil),

@@ -140,7 +140,7 @@ func (f *fleet) turn() error {
 	held := f.held[f.at]
 	ended, _, _ := f.index.Find(held[0])
 	f.held[f.at] = append(held[:0], held[1:]...)
-	f.index.Done(ended.ID)
+	f.index.Remove(ended.ID)
 	ended.Queued = f.now
 	if err := f.index.Add(ended); err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestFleetIsSteady(t *testing.T) {
 		for _, held := range f.held {
 			seen[held[len(held)-1]] = true
 		}
-		if pending := f.index.Pending(); pending != items-nodes*schedHeld {
+		if pending := f.index.Queued(); pending != items-nodes*schedHeld {
 			t.Fatalf("found %d items waiting, want %d", pending, items-nodes*schedHeld)
 		}
 	}

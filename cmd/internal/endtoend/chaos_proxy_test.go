@@ -131,7 +131,7 @@ func (w *witness) history() []porcupine.Operation {
 			Items []lease `json:"items"`
 		}
 		if err := json.Unmarshal([]byte(o.body), &named); err != nil || len(named.Items) != len(a.Items) {
-			w.errors = append(w.errors, fmt.Errorf("%s %s: %v, %d answers", o.path, o.body, err, len(a.Items)))
+			w.errors = append(w.errors, fmt.Errorf("%s %s: %w, %d answers", o.path, o.body, err, len(a.Items)))
 			continue
 		}
 		if len(named.Items) == 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
@@ -52,7 +53,7 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 		return err
 	}
 	if !at.Set {
-		return b.node.store.Brief(func(v projections.View) error { return f(around{View: v, node: b.node}) })
+		return b.node.store.Brief(func(v projections.View) error { return f(nodeView{View: v, node: b.node}) })
 	}
 	position := at.Position
 	if !at.Time.IsZero() {
@@ -73,7 +74,7 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 		return domain.Faulty("query", []domain.Fault{{Field: "at", Reason: fmt.Sprintf("want a position up to the log's end at %d, found %d", head, position)}})
 	}
 	return b.node.store.At(ctx, b.node.log, position, func(v projections.View) error {
-		return f(around{View: v, node: b.node, past: true})
+		return f(nodeView{View: v, node: b.node, past: true})
 	})
 }
 
@@ -100,7 +101,7 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 		state, reason = transport.StateDegraded, "commands of reactors wait to be run"
 	}
 	check("outbox", state, reason, map[string]int64{"depth": int64(outbox), "drained": int64(n.drained.Load()), "waits": int64(n.store.OutboxWaits())})
-	if err := n.store.View(func(v projections.View) error { return b.leasesHealth(v, check) }); err != nil {
+	if err := b.leasesHealth(ctx, check); err != nil {
 		check("leases", transport.StateFailed, err.Error(), nil)
 	}
 	if err := n.store.View(func(v projections.View) error { return clusterHealth(v, check) }); err != nil {
@@ -159,17 +160,19 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 	check("projections", state, reason, map[string]int64{"lag": max(lag, 0), "dead_letters": int64(letters), "failures_not_noted": int64(b.node.lost.Load())}, causes...)
 }
 
-func (b backend) leasesHealth(v projections.View, check teller) error {
-	now := domain.Instant(b.node.clock())
-	due, _, err := projections.DueTasks(v, now.Add(-lateDeadline), dueBatch)
-	if err != nil {
-		return err
+func (b backend) leasesHealth(ctx context.Context, check teller) error {
+	var due []work.Deadline
+	if !b.node.config.ReadOnly { // else nobody decides them here
+		now := domain.Instant(b.node.clock())
+		if err := b.node.work.inspect(ctx, func(q *work.Queue) error {
+			due, _ = q.Due(now.Add(-lateDeadline), dueBatch)
+			return nil
+		}); err != nil {
+			return err
+		}
 	}
 	state, reason := transport.StateOK, ""
 	var causes []string
-	if b.node.config.ReadOnly {
-		due = nil // nobody decides them here
-	}
 	if len(due) > 0 {
 		state, reason = transport.StateDegraded, fmt.Sprintf("%d deadlines passed more than %v ago and were not decided", len(due), lateDeadline)
 		for _, row := range due[:min(len(due), shownCauses)] {

@@ -2,12 +2,16 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -50,8 +54,14 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 			}
 		}
 		policy := read.document
+		if err := n.work.inspect(ctx, func(q *work.Queue) (err error) {
+			due, _, err = commands.WorkClock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, policy, dueBatch, n.levelOf)
+			return err
+		}); err != nil {
+			return err
+		}
 		for _, clock := range wiring.Clocks() {
-			timed, _, err := clock(around{View: v, node: n}, now, policy, dueBatch)
+			timed, _, err := clock(nodeView{View: v, node: n}, now, policy, dueBatch)
 			if err != nil {
 				return err
 			}
@@ -62,25 +72,30 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 			return err
 		}
 		due = append(due, silent...)
-		idle, err := n.idlers(v, now, policy.Nodes)
-		due = append(due, idle...)
-		return err
+		return n.work.inspect(ctx, func(q *work.Queue) error {
+			idle, err := n.idlers(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, policy)
+			due = append(due, idle...)
+			return err
+		})
 	})
 	if err != nil {
 		return 0, err
 	}
+	orders := make([]Order, len(due))
+	for i, timed := range due {
+		orders[i] = Order{ID: timed.ID, Actor: "clock", Command: timed.Command}
+	}
 	happened := 0
-	for _, timed := range due {
-		result, err := n.Do(ctx, Order{ID: timed.ID, Actor: "clock", Command: timed.Command})
+	for _, done := range n.DoAll(ctx, orders) {
 		switch {
-		case err == nil && !result.Duplicate:
-			happened += len(result.Events)
-		case err == nil || !domain.CodeOf(err).Retryable():
+		case done.Err == nil && !done.Result.Duplicate:
+			happened += len(done.Result.Events)
+		case done.Err == nil || !domain.CodeOf(done.Err).Retryable():
 		default:
-			return happened, err
+			err = errors.Join(err, done.Err)
 		}
 	}
-	return happened, nil
+	return happened, err
 }
 
 // silences lists what to say of nodes that were not heard from for too long.
@@ -126,26 +141,27 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 // idlers lists what to say of nodes whose GPU does nothing: that they hold
 // nothing though there is work for them, that they hold items and get on with
 // none, or that an idleness which was noticed is over.
-func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPolicy) ([]commands.Timed, error) {
-	if !n.eager() && !n.levels.dueLook(now, policy.Idle.EverySeconds.Duration()) {
+func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([]commands.Timed, error) {
+	limits := policy.Nodes.Idle
+	if !n.eager() && !n.levels.dueLook(now, limits.EverySeconds.Duration()) {
 		return nil, nil
 	}
 	var due []commands.Timed
-	noticed, err := projections.IdleNodes(v)
+	noticed, err := projections.IdleNodes(q.Models)
 	if err != nil {
 		return nil, err
 	}
-	shortest := min(policy.Idle.Seconds, policy.Idle.ZombieSeconds).Duration()
+	shortest := min(limits.Seconds, limits.ZombieSeconds).Duration()
 	idle := n.levels.idle(now.Add(-shortest))
 	if len(noticed)+len(idle) == 0 {
 		return nil, nil
 	}
-	about, err := lookAround(v)
-	if err != nil {
+	look := idleLook{node: n, queue: q, now: now, policy: policy}
+	if look.trains, err = projections.Trainers(q.Models); err != nil {
 		return nil, err
 	}
-	for _, row := range inTurn(&n.levels.busyTurn, noticed, policy.Idle.MaxPerLook, func(row projections.IdleRow) domain.NodeID { return row.NodeID }) {
-		reason, err := n.busyFor(v, row.NodeID, now, about)
+	for _, row := range inTurn(&n.levels.busyTurn, noticed, limits.MaxPerLook, func(row projections.IdleRow) domain.NodeID { return row.NodeID }) {
+		reason, err := look.busyFor(row.NodeID)
 		if err != nil {
 			return nil, err
 		}
@@ -156,8 +172,8 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 			})
 		}
 	}
-	for _, node := range inTurn(&n.levels.idleTurn, idle, policy.Idle.MaxPerLook, func(node domain.NodeID) domain.NodeID { return node }) {
-		said, err := n.idler(v, node, now, policy.Idle, about)
+	for _, node := range inTurn(&n.levels.idleTurn, idle, limits.MaxPerLook, func(node domain.NodeID) domain.NodeID { return node }) {
+		said, err := look.idler(node)
 		if err != nil {
 			return nil, err
 		}
@@ -166,57 +182,39 @@ func (n *Node) idlers(v projections.View, now time.Time, policy domain.NodesPoli
 	return due, nil
 }
 
-// surroundings is what a look at idle nodes has to know once, not for each node.
-type surroundings struct {
-	queued bool // there is anything to be had
+// idleLook is one look at idle nodes, with what it has to know once.
+type idleLook struct {
+	node   *Node
+	queue  *commands.Queue
+	now    time.Time
+	policy domain.Policy
 	trains map[domain.NodeID]domain.ConfigKey
-}
-
-func lookAround(v projections.View) (s surroundings, err error) {
-	if s.queued, err = projections.AnyQueued(v); err != nil {
-		return s, err
-	}
-	s.trains, err = projections.Trainers(v)
-	return s, err
 }
 
 // idler is what to say of one node whose GPU does nothing. The row of the node
 // is read last: of most there is nothing to say.
-func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, policy domain.IdlePolicy, about surroundings) ([]commands.Timed, error) {
+func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
+	n, limits := l.node, l.policy.Nodes.Idle
 	last, _ := n.levels.last(node)
-	held, err := projections.HeldBy(v, node)
-	if err != nil {
-		return nil, err
-	}
-	if len(held) > 0 {
-		n.levels.works(node, now)
-		if last.dead.IsZero() || now.Sub(last.dead) < policy.ZombieSeconds.Duration() {
+	if held := l.queue.HeldBy(node); len(held) > 0 {
+		n.levels.works(node, l.now)
+		if last.dead.IsZero() || l.now.Sub(last.dead) < limits.ZombieSeconds.Duration() {
 			return nil, nil
 		}
-		stalled, err := projections.StalledTasks(v, node, now.Add(-policy.ZombieSeconds.Duration()))
-		if err != nil || len(stalled) == 0 {
-			return nil, err
-		}
-		if row, known, err := projections.NodesTable.Get(v, string(node)); err != nil || !known || row.State != domain.NodeOnline {
-			return nil, err
-		}
-		return []commands.Timed{{
-			ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, last.dead.Format(domain.Timestamp), held[0].TaskID, held[0].Lease),
-			Command: commands.ZombieNode{NodeID: node, Since: last.dead, Tasks: stalled},
-		}}, nil
+		return l.zombie(node, last.dead, held)
 	}
-	if _, trains := about.trains[node]; trains { // with or without an item: what comes after it begins anew
-		n.levels.works(node, now)
+	if _, trains := l.trains[node]; trains { // with or without an item: what comes after it begins anew
+		n.levels.works(node, l.now)
 		return nil, nil
 	}
-	if !about.queued || now.Sub(last.idle) < policy.Seconds.Duration() {
+	if !l.queue.AnyQueued() || l.now.Sub(last.idle) < limits.Seconds.Duration() {
 		return nil, nil
 	}
-	row, known, err := projections.NodesTable.Get(v, string(node))
+	row, known, err := projections.NodesTable.Get(l.queue.Models, string(node))
 	if err != nil || !known || row.State != domain.NodeOnline || row.IdleSince != nil {
 		return nil, err
 	}
-	wanted, err := n.wouldGet(v, node, now)
+	wanted, err := l.wouldGet(node)
 	if err != nil || wanted == "" {
 		return nil, err
 	}
@@ -226,25 +224,34 @@ func (n *Node) idler(v projections.View, node domain.NodeID, now time.Time, poli
 	}}, nil
 }
 
-// busyFor tells why an idleness that was noticed is over; empty when it is not.
-func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time, about surroundings) (string, error) {
-	held, err := projections.HeldBy(v, node)
-	if err != nil {
-		return "", err
+// zombie is what to say of a node that holds items and gets on with none.
+func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item) ([]commands.Timed, error) {
+	stalled, err := projections.StalledTasks(l.queue.Models, node, l.now.Add(-l.policy.Nodes.Idle.ZombieSeconds.Duration()))
+	if err != nil || len(stalled) == 0 {
+		return nil, err
 	}
-	if len(held) > 0 {
+	if row, known, err := projections.NodesTable.Get(l.queue.Models, string(node)); err != nil || !known || row.State != domain.NodeOnline {
+		return nil, err
+	}
+	first := slices.MinFunc(held, func(a, b *work.Item) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return []commands.Timed{{
+		ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, since.Format(domain.Timestamp), first.ID, first.Lease),
+		Command: commands.ZombieNode{NodeID: node, Since: since, Tasks: stalled},
+	}}, nil
+}
+
+// busyFor tells why an idleness that was noticed is over; empty when it is not.
+func (l idleLook) busyFor(node domain.NodeID) (string, error) {
+	if len(l.queue.HeldBy(node)) > 0 {
 		return "it holds work", nil
 	}
-	if config, trains := about.trains[node]; trains {
+	if config, trains := l.trains[node]; trains {
 		return fmt.Sprintf("it trains %s", config), nil
 	}
-	if last, known := n.levels.last(node); known && last.idle.IsZero() && last.level.GPUPercent != nil {
+	if last, known := l.node.levels.last(node); known && last.idle.IsZero() && last.level.GPUPercent != nil {
 		return "its GPU works", nil
 	}
-	if !about.queued {
-		return "there is nothing that it may take", nil
-	}
-	wanted, err := n.wouldGet(v, node, now)
+	wanted, err := l.wouldGet(node)
 	if err != nil || wanted != "" {
 		return "", err
 	}
@@ -253,30 +260,15 @@ func (n *Node) busyFor(v projections.View, node domain.NodeID, now time.Time, ab
 
 // wouldGet is the type of the item that a node would be given if it asked;
 // empty for none.
-func (n *Node) wouldGet(v projections.View, node domain.NodeID, now time.Time) (string, error) {
-	policy, err := n.policyInForce(now)
-	if err != nil {
+func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
+	if !l.queue.AnyQueued() {
+		return "", nil
+	}
+	picked, found, err := l.queue.WouldGet(node, l.node.levelOf(node), l.now, l.policy.Nodes)
+	if err != nil || !found {
 		return "", err
 	}
-	gates, err := projections.NodeGates(v, node, now, policy.document.Nodes)
-	if err != nil {
-		return "", err
-	}
-	for _, gate := range gates {
-		if !gate.OK {
-			return "", nil
-		}
-	}
-	claimant := projections.Claimant{Node: node, Limit: 1}
-	if last, known := n.levels.last(node); known {
-		claimant.Level = &last.level
-	}
-	picked, err := projections.PickTasks(v, claimant, projections.Market{Rules: policy.rules, Now: now})
-	if err != nil || len(picked) == 0 || picked[0].Room != nil {
-		return "", err
-	}
-	row, _, err := projections.WorkItemsTable.Get(v, string(picked[0].TaskID))
-	return row.TaskType, err
+	return picked.Type, nil
 }
 
 // eager tells that every step looks at everything as it is now.

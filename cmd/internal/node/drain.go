@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,15 +68,15 @@ func (n *Node) DrainOnce(ctx context.Context) (int, error) {
 	if err != nil || len(entries) == 0 {
 		return 0, err
 	}
-	errands := make([]*errand, len(entries))
+	jobs := make([]*outboxJob, len(entries))
 	for i := range entries {
-		errands[i] = n.errandOf(&entries[i])
+		jobs[i] = n.jobOf(&entries[i])
 	}
-	failed := n.runErrands(ctx, errands)
+	failed := n.runJobs(ctx, jobs)
 	var done []store.OutboxEntry
 	settled := domain.Position(n.settled.Load())
 	whole := true // what is done so far is a prefix of the outbox
-	for i, one := range errands {
+	for i, one := range jobs {
 		if one.done {
 			done = append(done, entries[i])
 		}
@@ -95,18 +96,18 @@ func (n *Node) DrainOnce(ctx context.Context) (int, error) {
 	return len(done), failed
 }
 
-// errand is an outbox entry on its way.
-type errand struct {
+// outboxJob is an outbox entry on its way.
+type outboxJob struct {
 	entry  *store.OutboxEntry
 	order  Order
-	stream domain.StreamID // what alone decides the command; empty: it looks at more
+	stream domain.StreamID // what alone decides the command, where that is so
 	done   bool
 }
 
-// errandOf makes the order of an entry. One that this build cannot run is done
+// jobOf makes the order of an entry. One that this build cannot run is done
 // with: whoever wrote it knew commands that are gone.
-func (n *Node) errandOf(entry *store.OutboxEntry) *errand {
-	one := &errand{entry: entry}
+func (n *Node) jobOf(entry *store.OutboxEntry) *outboxJob {
+	one := &outboxJob{entry: entry}
 	spec, known := n.bus.Spec(entry.CommandType)
 	if !known {
 		n.logger.Error("outbox: command of a reactor is not known", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position)
@@ -123,72 +124,108 @@ func (n *Node) errandOf(entry *store.OutboxEntry) *errand {
 		ID: entry.CommandID, Actor: "reactor:" + entry.Reactor, Command: spec.Value(pointer),
 		Causation: entry.EventID.String(), Correlation: entry.Correlation,
 	}
-	one.stream, _ = spec.DecidedBy(one.order.Command)
 	return one
 }
 
-// runErrands runs errands until one fails. Those next to each other that look at
-// nothing but streams of their own run at once, each stream's in order, and so
-// share the syncs of the log; whatever looks further sees all before it done. A
-// node that is driven by hand runs one after the other, for its log to come out
-// the same each time.
-func (n *Node) runErrands(ctx context.Context, errands []*errand) error {
-	for len(errands) > 0 {
-		together := 0
-		streams := map[domain.StreamID][]*errand{}
-		for together < len(errands) && errands[together].stream != "" && !n.config.Manual {
-			one := errands[together]
-			streams[one.stream] = append(streams[one.stream], one)
-			together++
+// runJobs runs jobs until one fails that may work later. Those for the queue that
+// stand next to each other share an append; those that look at nothing but
+// streams of their own run at once, each stream's in order; whatever looks
+// further sees all before it done. A node that is driven by hand runs one after
+// the other, for its log to come out the same each time.
+func (n *Node) runJobs(ctx context.Context, jobs []*outboxJob) error {
+	for len(jobs) > 0 {
+		kind := n.kindOf(jobs[0])
+		next := slices.IndexFunc(jobs, func(one *outboxJob) bool { return n.kindOf(one) != kind })
+		if next < 0 {
+			next = len(jobs)
 		}
-		if len(streams) < 2 {
-			together = max(together, 1)
-			if err := n.runInOrder(ctx, errands[:together]); err != nil {
-				return err
-			}
-			errands = errands[together:]
-			continue
+		if kind == jobLooksFurther {
+			next = 1
 		}
-		var running sync.WaitGroup
-		failures := make(chan error, len(streams))
-		for _, ordered := range streams {
-			running.Go(func() { failures <- n.runInOrder(ctx, ordered) })
-		}
-		running.Wait()
-		close(failures)
-		var failed error
-		for err := range failures {
-			failed = errors.Join(failed, err)
-		}
-		if failed != nil {
-			return failed
-		}
-		errands = errands[together:]
-	}
-	return nil
-}
-
-func (n *Node) runInOrder(ctx context.Context, errands []*errand) error {
-	for _, one := range errands {
-		if one.done {
-			continue
-		}
-		if err := n.runErrand(ctx, one); err != nil {
+		together := jobs[:next]
+		jobs = jobs[next:]
+		if err := n.runTogether(ctx, kind, together); err != nil {
 			return err
 		}
-		one.done = true
 	}
 	return nil
 }
 
-// runErrand runs one command of a reactor. A refusal settles it as well: the
-// state it was meant for has moved on. Only what may work later is an error.
-func (n *Node) runErrand(ctx context.Context, one *errand) error {
-	entry := one.entry
-	_, err := n.Do(ctx, one.order)
+// jobKind says what a job looks at.
+type jobKind int
+
+const (
+	jobForQueue jobKind = iota
+	jobOfStream
+	jobLooksFurther
+)
+
+func (n *Node) kindOf(one *outboxJob) jobKind {
+	spec, known := n.bus.Spec(one.entry.CommandType)
+	switch {
+	case !known || one.order.Command == nil:
+		return jobLooksFurther // it is done already
+	case spec.Queued(one.order.Command):
+		return jobForQueue
+	}
+	if one.stream, known = spec.DecidedBy(one.order.Command); known && !n.config.Manual {
+		return jobOfStream
+	}
+	return jobLooksFurther
+}
+
+func (n *Node) runTogether(ctx context.Context, kind jobKind, jobs []*outboxJob) error {
+	if kind != jobOfStream {
+		return n.runInOrder(ctx, jobs)
+	}
+	var order []domain.StreamID
+	streams := map[domain.StreamID][]*outboxJob{}
+	for _, one := range jobs {
+		if streams[one.stream] == nil {
+			order = append(order, one.stream)
+		}
+		streams[one.stream] = append(streams[one.stream], one)
+	}
+	var running sync.WaitGroup
+	failures := make([]error, len(order))
+	for i, stream := range order {
+		running.Go(func() {
+			for _, one := range streams[stream] {
+				if failures[i] = n.runInOrder(ctx, []*outboxJob{one}); failures[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(failures...)
+}
+
+// runInOrder runs jobs one after the other.
+func (n *Node) runInOrder(ctx context.Context, jobs []*outboxJob) (failed error) {
+	var orders []Order
+	var ran []*outboxJob
+	for _, one := range jobs {
+		if !one.done {
+			orders, ran = append(orders, one.order), append(ran, one)
+		}
+	}
+	for i, outcome := range n.DoAll(ctx, orders) {
+		err := n.verdict(ctx, ran[i], outcome.Err)
+		ran[i].done = err == nil
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// verdict judges what came of a command of a reactor. A refusal settles it as
+// well: the state it was meant for has moved on. Only what may work later is an
+// error.
+func (n *Node) verdict(ctx context.Context, one *outboxJob, err error) error {
 	if err == nil {
 		return nil
 	}
+	entry := one.entry
 	if code := domain.CodeOf(err); code.Retryable() || ctx.Err() != nil {
 		return fmt.Errorf("%s for event %d: %w", entry.CommandType, entry.Position, err)
 	}

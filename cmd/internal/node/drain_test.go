@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -55,6 +57,56 @@ func (l *meetingLog) Append(ctx context.Context, stream domain.StreamID, expecte
 
 func (l *meetingLog) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	return logtest.OneByOne(ctx, l, writes)
+}
+
+// followed is a node whose read models a test lets follow the log, or not.
+type followed struct {
+	*Node
+	t    *testing.T
+	stop func()
+}
+
+func unfollowedOn(t *testing.T, log eventlog.Log) *followed {
+	t.Helper()
+	n, err := Open(Config{
+		Node: "n1", Log: log, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true},
+		Clock: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &followed{Node: n, t: t, stop: func() {}}
+}
+
+// follow goes on until pause.
+func (f *followed) follow() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.Follow(ctx) }()
+	f.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// pause stops following once everything acknowledged is applied.
+func (f *followed) pause() {
+	f.t.Helper()
+	head, err := f.log.Head(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := f.upTo(f.t.Context(), head); err != nil {
+		f.t.Fatal(err)
+	}
+	f.stop()
 }
 
 // Commands that different streams decide run at once, those of one stream in

@@ -24,15 +24,5 @@ func newGateMeter() gateMeter {
 
 func (m gateMeter) add(gate string, items int) { m.total.WithLabelValues(gate).Add(float64(items)) }
 
-// shut is what a gate kept from a node.
-type shut struct {
-	gate  string
-	items int
-}
-
-// Closed is told by claims. It counts when the desk is closed, unless the claim
-// came to nothing there and is planned at another.
-func (d *desk) Closed(gate string, items int) { d.shut = append(d.shut, shut{gate, items}) }
-
 // Collectors are the counters of the node, for whoever shows metrics.
 func (n *Node) Collectors() []prometheus.Collector { return []prometheus.Collector{n.gates.total} }

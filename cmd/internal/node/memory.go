@@ -110,15 +110,6 @@ func (m *memory) Extend(stream domain.StreamID, events []domain.Envelope) {
 	m.weigh(one, bytes)
 }
 
-// Forget lets go of a stream.
-func (m *memory) Forget(stream domain.StreamID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if at, known := m.pasts[stream]; known {
-		m.forget(at)
-	}
-}
-
 // The weight of what is not measured: an entry with its envelopes, and a hash in
 // a map.
 const (

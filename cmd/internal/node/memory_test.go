@@ -136,7 +136,7 @@ func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
 	n := rapid.IntRange(0, 5).Draw(t, "n")
 	report := fmt.Sprintf(`{"task_id":%q,"lease":%d}`, item, lease)
 	one := rapid.SampledFrom([][2]string{
-		{"work.add", fmt.Sprintf(`{"task_id":%q,"task_type":"selfplay","payload":{"n":%d}}`, item, n)},
+		{"spawn", ""},
 		{"work.lease", fmt.Sprintf(`{"task_id":%q,"node_id":"gpu-%d"}`, item, n)},
 		{"work.start", report},
 		{"work.heartbeat", report},
@@ -158,7 +158,12 @@ func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
 		{"policies.set", fmt.Sprintf(`{"name":"default","policy":{"work":{"max_attempts":%d}},"reason":"r"}`, n+1)},
 		{"events.append", ""},
 	}).Draw(t, "command")
-	if one[0] == "events.append" {
+	switch one[0] {
+	case "spawn": // without a queue nothing is added
+		return commands.AppendEvent{Target: domain.TaskID(item).Stream(), Expected: domain.AnyRevision, Event: domain.TaskSpawned{
+			TaskID: domain.TaskID(item), TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 2, Payload: fmt.Appendf(nil, `{"n":%d}`, n),
+		}}
+	case "events.append":
 		return commands.AppendEvent{Target: "training-hex8_2p", Expected: domain.AnyRevision, Event: domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: float64(n) / 10, Threshold: 0.6}}
 	}
 	spec, known := bus.Spec(one[0])
@@ -362,11 +367,11 @@ func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	log := eventlog.NewMemory()
 	memory := newMemory()
-	memory.most, memory.heavy = 20, 200<<10
+	memory.most, memory.heavy = 20, 100<<10
 	bus := decider(t, log, memory)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	add := func(id string, payload int) {
-		command := commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", Payload: fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("y", payload))}
+		command := commands.RegisterNode{NodeID: domain.NodeID(id), Facts: fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("y", payload))}
 		if _, err := bus.Do(t.Context(), factsOf("c"+id, now), command); err != nil {
 			t.Fatal(err)
 		}
@@ -385,16 +390,17 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("want %d entries, found %d", memory.most, n)
 	}
 	for i := range 10 {
-		add(fmt.Sprint("large", i), 30<<10)
+		add(fmt.Sprint("large", i), 15<<10)
 	}
 	if n := memory.recent.Len(); n > 7 || n < 4 {
 		t.Errorf("want as many large entries as their bytes admit, found %d", n)
 	}
 	before := memory.recent.Len()
-	add("huge", 120<<10)
-	if n := memory.recent.Len(); n != before || memory.pasts["task-huge"] != nil {
+	add("huge", 60<<10)
+	if n := memory.recent.Len(); n != before || memory.pasts["node-huge"] != nil {
 		t.Errorf("want nothing kept that is too large by itself, and all else, found %d entries of %d", n, before)
 	}
+	memory.heavy *= 2
 	for game := range 300 {
 		if _, err := bus.Do(t.Context(), factsOf(fmt.Sprint("g", game), now), played(game)); err != nil {
 			t.Fatal(err)

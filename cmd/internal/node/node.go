@@ -9,7 +9,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -24,7 +23,6 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections"
@@ -73,9 +71,8 @@ type Node struct {
 	log     eventlog.Log
 	store   *store.Store
 	bus     *commands.Bus
-	office  *office
+	work    *dispatcher
 	levels  *levels
-	claims  *queues
 	gates   gateMeter
 	match   *matching.Expressions
 	clock   func() time.Time
@@ -87,9 +84,13 @@ type Node struct {
 	draining atomic.Bool        // set while stopping: no more claims
 	drained  atomic.Uint64      // commands of reactors run so far
 	settled  atomic.Uint64      // position up to which the outbox has been run
+	decisive atomic.Uint64      // position of the last event, of other areas, that claims have to know
 	policy   atomic.Pointer[readPolicy]
 	opened   domain.Position // the log's head when the node was opened
 	stepping sync.Mutex      // one Sync at a time when Manual
+
+	following context.Context // ends when nobody follows the log any more
+	unfollow  context.CancelFunc
 }
 
 // Open puts a node together; the log stays the caller's to close.
@@ -111,6 +112,7 @@ func Open(config Config) (*Node, error) {
 		config: config, catalog: catalog, log: config.Log, clock: config.Clock, logger: config.Logger,
 		failures: make(chan store.Failure, 1024), started: config.Clock(),
 	}
+	n.following, n.unfollow = context.WithCancel(context.Background())
 	if n.opened, err = n.log.Head(context.Background()); err != nil {
 		return nil, err
 	}
@@ -143,17 +145,18 @@ func Open(config Config) (*Node, error) {
 	if err := n.failuresAgain(); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
-	n.office = &office{node: n, holds: map[string]domain.Position{}, due: map[string]*expected{}, fresh: newFreshness()}
 	n.levels = newLevels()
 	n.gates = newGateMeter()
 	n.match = matching.New()
-	n.claims = &queues{waiting: map[domain.NodeID]*queue{}}
-	if n.bus, err = commands.NewBus(n.log, catalog, n.office, wiring.Specs()...); err != nil {
+	if n.bus, err = commands.NewBus(n.log, catalog, modelsView{n}, wiring.Specs()...); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if !config.Forgetful {
 		n.bus.Memory = newMemory()
 	}
+	n.decisive.Store(uint64(n.opened))
+	n.work = newDispatcher(n)
+	n.bus.Queue = n.work
 	return n, nil
 }
 
@@ -174,8 +177,12 @@ func (n *Node) failuresAgain() error {
 	return err
 }
 
-// Close closes the read models.
-func (n *Node) Close() error { return n.store.Close() }
+// Close decides what waits and closes the read models. Follow must have ended.
+func (n *Node) Close() error {
+	n.unfollow()
+	n.work.close()
+	return n.store.Close()
+}
 
 // ReadOnly tells a node that only shows its log.
 func (n *Node) ReadOnly() bool { return n.config.ReadOnly }
@@ -186,8 +193,9 @@ func (n *Node) Store() *store.Store { return n.store }
 // Bus is what runs the node's commands.
 func (n *Node) Bus() *commands.Bus { return n.bus }
 
-// Follow keeps the read models up with the log until ctx ends.
+// Follow keeps the read models up with the log until ctx ends, once in a node's life.
 func (n *Node) Follow(ctx context.Context) error {
+	defer n.unfollow()
 	return n.store.Run(ctx, n.log, store.Until{})
 }
 
@@ -224,138 +232,6 @@ func reactorsOf(config Config) []projections.Reactor {
 		return nil
 	}
 	return wiring.Reactors()
-}
-
-// Order is a command on its way in, from whatever side.
-type Order struct {
-	ID, Actor, Causation, Correlation string
-	Command                           domain.Command
-	Dry                               bool
-}
-
-// Do resolves the facts of the moment and runs a command.
-func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
-	if n.config.ReadOnly && !order.Dry {
-		return commands.Result{}, errReadOnly
-	}
-	if _, claims := order.Command.(commands.ClaimTasks); claims && n.draining.Load() {
-		return commands.Result{}, domain.Errorf(domain.Unavailable, "this node is stopping and hands out no more work; ask another, or again in a moment")
-	}
-	now := domain.Instant(n.clock())
-	facts := domain.Facts{
-		Now: now, Command: order.ID, Node: n.config.Node, Actor: order.Actor,
-		Causation: order.Causation, Correlation: order.Correlation, Seed: SeedOf(order.ID),
-	}
-	if facts.Correlation == "" {
-		facts.Correlation = order.ID
-	}
-	if !n.config.Manual {
-		// A policy that the read models have not come to yet decides all the same.
-		if err := n.upTo(ctx, n.opened); err != nil {
-			return commands.Result{}, err
-		}
-	}
-	policy, err := n.policyInForce(now)
-	if err != nil {
-		return commands.Result{}, err
-	}
-	facts.Policy, facts.PolicyName, facts.Rules, facts.Expressions = policy.document, policy.name, policy.rules, n.match
-	if claim, ok := order.Command.(commands.ClaimTasks); ok {
-		// Claims of one node are decided one after the other: two at once would
-		// each give it what both together may not have.
-		leave, err := n.claims.enter(ctx, claim.NodeID)
-		if err != nil {
-			return commands.Result{}, err
-		}
-		defer leave()
-		if last, known := n.levels.last(claim.NodeID); known {
-			facts.Level = &last.level
-		}
-	}
-	if beat, ok := order.Command.(commands.NodeHeartbeat); ok {
-		facts.Readings = n.levels.reading(beat.NodeID, beat.Level, policy.document.Nodes)
-	}
-	if _, asks := order.Command.(commands.RebuildProjection); asks {
-		facts.Models = n.models()
-	}
-	if order.Dry {
-		return n.bus.Try(ctx, facts, order.Command)
-	}
-	result, err := n.bus.Do(ctx, facts, order.Command)
-	n.office.note(result.Events)
-	if claim, ok := order.Command.(commands.ClaimTasks); ok {
-		n.office.claimed(claim.NodeID, order.ID, result, err)
-	}
-	if n.config.Done != nil {
-		n.config.Done(order.Command, result)
-	}
-	if err != nil {
-		return result, err
-	}
-	n.levels.note(order.Command, result, now, policy.document.Nodes)
-	if _, changes := order.Command.(commands.SetPolicy); changes {
-		// Whoever was told that a policy is in force finds it in force.
-		err = n.upTo(ctx, result.Position)
-		n.policy.Store(nil)
-	}
-	return result, err
-}
-
-// readPolicy is a policy document as it was found at a moment.
-type readPolicy struct {
-	document domain.Policy
-	name     string
-	rules    *sched.Rules // compiled once per version
-	row      []byte       // it was decoded from
-	at       time.Time
-}
-
-// policyFresh is how long a policy that was read is taken to be in force. One
-// that this node changed is read again at once.
-const policyFresh = 100 * time.Millisecond
-
-func (n *Node) policyInForce(now time.Time) (read *readPolicy, err error) {
-	if known := n.freshPolicy(now); known != nil {
-		return known, nil
-	}
-	err = n.store.View(func(v projections.View) (err error) {
-		read, err = n.readPolicy(v, now)
-		return err
-	})
-	return read, err
-}
-
-// freshPolicy is the policy that was read last, if that is not long ago.
-func (n *Node) freshPolicy(now time.Time) *readPolicy {
-	if known := n.policy.Load(); known != nil && (n.config.Paced || !n.config.Manual && now.Sub(known.at).Abs() < policyFresh) {
-		return known
-	}
-	return nil
-}
-
-// readPolicy reads the policy in force. The document is long: one whose row reads
-// as it did before is not decoded again.
-func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error) {
-	row, _, err := projections.PoliciesTable.Raw(v, domain.PolicyDefaultName)
-	if err != nil {
-		return nil, err
-	}
-	known := n.policy.Load()
-	if known != nil && bytes.Equal(known.row, row) {
-		again := *known
-		again.at = now
-		n.policy.Store(&again)
-		return &again, nil
-	}
-	read := &readPolicy{row: bytes.Clone(row), at: now}
-	if read.document, read.name, err = projections.PolicyInForce(v); err != nil {
-		return nil, err
-	}
-	if read.rules, err = read.document.Work.Rules(); err != nil {
-		return nil, err
-	}
-	n.policy.Store(read)
-	return read, nil
 }
 
 // SeedOf draws the seed of a decision from its command's id, so that the same

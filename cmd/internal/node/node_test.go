@@ -22,10 +22,14 @@ import (
 )
 
 // running is a node whose actors follow and drain an empty log in memory.
-func running(t *testing.T, log eventlog.Log) *Node {
+func running(t *testing.T, log eventlog.Log, tune ...func(*Config)) *Node {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	n, err := Open(Config{Node: "n1", Log: log, Logger: logger, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}})
+	config := Config{Node: "n1", Log: log, Logger: logger, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}}
+	for _, change := range tune {
+		change(&config)
+	}
+	n, err := Open(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +144,7 @@ func TestReactorsAreDrained(t *testing.T) {
 				t.Log(e, err)
 			}
 			_ = n.store.View(func(v projections.View) error {
-				for _, table := range []string{"work.items", "work.queue", "work.classes", "work.waits"} {
+				for _, table := range []string{"work.items", "work.by_state", "work.waits"} {
 					for row, err := range v.Scan(table, projections.Span{}) {
 						t.Logf("%s %q %s %v", table, row.Key, row.Value, err)
 					}
@@ -149,36 +153,6 @@ func TestReactorsAreDrained(t *testing.T) {
 			})
 			t.Fatalf("b was never handed out, after %d claims", i)
 		}
-	}
-}
-
-// A name is held by one desk, and free for those who can see what came of it.
-func TestHoldsEndWhenTheirCommandIsSeen(t *testing.T) {
-	n := running(t, eventlog.NewMemory())
-	first, closeFirst, err := n.office.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, closeSecond, err := n.office.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !first.Take("x") || second.Take("x") {
-		t.Fatal("want the name held by the first alone")
-	}
-	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
-	closeFirst(1)
-	if second.Take("x") {
-		t.Error("a desk that cannot see position 1 was given what was decided there")
-	}
-	closeSecond(0)
-	third, closeThird, err := n.office.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeThird(0)
-	if !third.Take("x") {
-		t.Error("want the name free for a desk that sees position 1")
 	}
 }
 

@@ -58,7 +58,7 @@ func TestARebuildTellsHowFarItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := running(t, log)
+	n := running(t, log, func(c *Config) { c.Store.BatchMax = 4096 })
 	if err := n.upTo(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}

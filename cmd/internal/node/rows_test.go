@@ -1,8 +1,8 @@
 package node
 
 import (
+	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
@@ -86,94 +87,71 @@ func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
 	if told < 4 {
 		t.Errorf("told %d times, want of every command", told)
 	}
-	n.office.mu.Lock()
-	defer n.office.mu.Unlock()
-	for name, until := range n.office.holds {
-		if until == inFlight {
-			t.Errorf("hold %s is kept by a command that ended", name)
-		}
-	}
 }
 
 // Row 32: a lock that one thread took and another released failed every exchange.
-// A hold belongs to a command, not to a thread: whoever ends the command gives it
-// back, at once if it came to nothing, else when everybody can see what it did;
-// and nobody gives back what another command holds.
-func TestRow32AHoldIsGivenBackByWhoeverEndsTheCommand(t *testing.T) {
+// Here no lock, hold or reservation outlives a command: whoever begins one and
+// whoever gives it up may be different, no item is given twice, and what a
+// command that was given up did is there to be found when it is tried again.
+func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
-	open := func() (commands.Desk, func(domain.Position)) {
-		t.Helper()
-		d, end, err := n.office.Open(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var once sync.Once
-		ends := func(settled domain.Position) { once.Do(func() { end(settled) }) }
-		t.Cleanup(func() { ends(0) })
-		return d, ends
+	const workers, items = 8, 60
+	for i := range items {
+		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
 	}
-	elsewhere := func(end func(domain.Position), settled domain.Position) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			end(settled)
-		}()
-		<-done
-	}
-	first, endFirst := open()
-	second, endSecond := open()
-	if !first.Take("exchange") || second.Take("exchange") {
-		t.Fatal("want one of two to hold it")
-	}
-	elsewhere(endSecond, 0)
-	third, endThird := open()
-	if third.Take("exchange") {
-		t.Fatal("want a command that does not hold it to give nothing back")
-	}
-	elsewhere(endFirst, 0)
-	if !third.Take("exchange") {
-		t.Fatal("want it free once the command that held it came to nothing")
-	}
-	fourth, endFourth := open() // has not seen what the third did
-	next := do(t, n, "add", commands.AddTask{TaskID: "t1", TaskType: "selfplay"}).Position
-	elsewhere(endThird, next)
-	if fourth.Take("exchange") {
-		t.Error("want it held from who cannot see yet what the command did")
-	}
-	elsewhere(endFourth, 0)
-	fifth, endFifth := open()
-	if !fifth.Take("exchange") {
-		t.Error("want it free for who can see what the command did")
-	}
-	elsewhere(endFifth, 0)
-
-	// Many at once, each ended by another goroutine than began it: never two at a
-	// time, and all of them get their turn.
-	var inside, turns atomic.Int32
+	var mu sync.Mutex
+	given := map[domain.TaskID][]string{}
+	var gaveUp atomic.Int32
 	var exchanges sync.WaitGroup
-	for range 16 {
+	for worker := range workers {
 		exchanges.Go(func() {
-			for done := false; !done; {
-				d, end, err := n.office.Open(t.Context())
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("claim%d/%d", worker, i)
+				claim := Order{ID: id, Command: commands.ClaimTasks{NodeID: "w", Limit: 2}}
+				ctx, giveUp := context.WithCancel(t.Context())
+				go giveUp() // by somebody else than the one who asks
+				if _, err := n.Do(ctx, claim); err != nil {
+					gaveUp.Add(1)
+				}
+				result, err := n.Do(t.Context(), claim)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if done = d.Take("exchange"); done {
-					if inside.Add(1) > 1 {
-						t.Error("two hold it at once")
-					}
-					turns.Add(1)
-					inside.Add(-1)
-				} else {
-					runtime.Gosched()
+				took := result.Answer.(commands.TasksClaimed).Items
+				if len(took) == 0 {
+					return
 				}
-				elsewhere(end, 0)
+				for _, item := range took {
+					mu.Lock()
+					given[item.TaskID] = append(given[item.TaskID], id)
+					mu.Unlock()
+					done := commands.CompleteTask{Report: commands.Report{TaskID: item.TaskID, Lease: item.Lease}}
+					if _, err := n.Do(t.Context(), Order{ID: id + "/" + string(item.TaskID), Command: done}); err != nil {
+						t.Error(err)
+					}
+				}
 			}
 		})
 	}
 	exchanges.Wait()
-	if turns.Load() != 16 {
-		t.Errorf("want 16 turns, found %d", turns.Load())
+	if len(given) != items {
+		t.Errorf("want all %d items given, found %d", items, len(given))
+	}
+	for id, claims := range given {
+		if len(claims) != 1 {
+			t.Errorf("item %s was given to %q", id, claims)
+		}
+	}
+	if gaveUp.Load() == 0 {
+		t.Error("want commands given up")
+	}
+	if err := n.Queue(t.Context(), func(q *work.Queue) error {
+		if q.Len() != 0 {
+			t.Errorf("want nothing live, found %+v", q.Snapshot())
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 }

@@ -11,19 +11,27 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/logtest"
 )
 
-// refusingLog turns down one append, counted from when it is told.
+// refusingLog turns down appends from one on, counted from when it is told.
 type refusingLog struct {
 	eventlog.Log
-	left *int // appends before the one that is refused; below 0: none is
+	left *int // appends before those that are refused; below 0: none is
 }
 
 func (l refusingLog) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
-	if *l.left--; *l.left == -1 {
+	switch {
+	case *l.left == 0:
 		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: the disk is full", stream)
+	case *l.left > 0:
+		*l.left--
 	}
 	return l.Log.Append(ctx, stream, expected, events...)
+}
+
+func (l refusingLog) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	return logtest.OneByOne(ctx, l, writes)
 }
 
 // A claim that broke off after it took some of its items gets those when it is

@@ -538,3 +538,12 @@ func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Re
 		}
 	}
 }
+
+// Find leaves it out as well.
+func (u *until) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
+	e, found, err := u.Log.Find(ctx, stream, id)
+	if err != nil || !found || e.Position > u.at {
+		return domain.Envelope{}, false, err
+	}
+	return e, true, nil
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -92,8 +93,9 @@ func (c *checker) decideAt(ctx context.Context, dir string, options ReplayOption
 		return err
 	}
 	defer func() { _ = models.Close() }() // a throw-away store
-	c.bus.Office = lentOffice{models}
-	defer func() { c.bus.Office = nil }()
+	now := standing{models, c.bus}
+	c.bus.Models, c.bus.Queue = now, now
+	defer func() { c.bus.Models, c.bus.Queue = nil, nil }()
 	for _, m := range moments {
 		one := &c.later[m.who]
 		if one.settled {
@@ -168,27 +170,37 @@ func (c *checker) undecided(ctx context.Context, one *consulted) error {
 	return c.differ(ctx, difference)
 }
 
-// lentOffice lends the read models as they stand. Nobody else is in flight.
-type lentOffice struct{ models *store.Store }
-
-// Open lends them.
-func (o lentOffice) Open(context.Context) (commands.Desk, func(domain.Position), error) {
-	return o.Glance()
+// standing gives commands the read models as they stand, and the queue that their
+// rows come to. Nobody else decides anything.
+type standing struct {
+	models *store.Store
+	bus    *commands.Bus
 }
 
-// Glance lends them too.
-func (o lentOffice) Glance() (commands.Desk, func(domain.Position), error) {
-	snapshot, err := o.models.Snapshot()
+// Snapshot gives them.
+func (s standing) Snapshot(context.Context) (projections.View, func(), error) {
+	snapshot, err := s.models.Snapshot()
 	if err != nil {
 		return nil, nil, err
 	}
-	return lentDesk{snapshot}, func(domain.Position) { snapshot.Close() }, nil
+	return snapshot, snapshot.Close, nil
 }
 
-type lentDesk struct{ *store.Snapshot }
-
-// Take is granted.
-func (lentDesk) Take(string) bool { return true }
-
-// Expect expects nothing of others.
-func (lentDesk) Expect(string, int) int { return 0 }
+// Write decides a command that is only tried.
+func (s standing) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
+	view, release, err := s.Snapshot(ctx)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	defer release()
+	queue, err := projections.LoadQueue(view, nil)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	group := commands.NewGroup(ctx, s.bus, &commands.Queue{
+		Queue: queue, Models: view, Before: func(string) ([]domain.TaskID, error) { return nil, nil },
+	})
+	group.Decide(call)
+	group.Append()
+	return call.Result, call.Err
+}

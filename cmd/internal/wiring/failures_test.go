@@ -58,7 +58,7 @@ var lessons = []lesson{
 	{29, "maps without bounds", "bounds on everything", "edge", ""},
 	{30, "one pool for everything", "budgets of their own", "edge", ""},
 	{31, "search held the interpreter's lock", "separate processes", "worker", ""},
-	{32, "a lock taken on one thread and released on another", "messages, holds with owners", "gossip", ""},
+	{32, "a lock taken on one thread and released on another", "one writer; nothing is held between commands", "gossip", ""},
 	{33, "events emitted under locks", "append first, then tell", "log", ""},
 	{34, "connections leaked", "one pooled client", "edge", ""},
 	{35, "two leaders by two protocols", "one protocol", "election", ""},

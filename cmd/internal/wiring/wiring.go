@@ -66,10 +66,10 @@ func Reactors() []projections.Reactor {
 	)
 }
 
-// Clocks lists what passing time leads to.
+// Clocks lists what passing time leads to, besides commands.WorkClock, which asks
+// the queue.
 func Clocks() []commands.Clock {
 	return []commands.Clock{
-		commands.WorkClock,
 		commands.AdminClock,
 		commands.NodesClock,
 		commands.DaemonsClock,

@@ -73,7 +73,7 @@ func (c *fakeCluster) leaseOf(task domain.TaskID) time.Duration {
 func (c *fakeCluster) ours(theirs time.Time) time.Time { return theirs }
 
 func (c *fakeCluster) do(_ context.Context, command domain.Command, key string, _ ...transport.CallOption) (transport.Receipt, error) {
-	time.Sleep(c.slow)
+	<-time.After(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var reports []commands.Report
@@ -214,7 +214,7 @@ func (c *fakeCluster) work(items int, begins, lasts func(i int) time.Duration, c
 	var all sync.WaitGroup
 	for i := range items {
 		all.Go(func() {
-			time.Sleep(begins(i))
+			<-time.After(begins(i))
 			task := domain.TaskID(fmt.Sprintf("t%d", i))
 			ended[i] = w.run(claimed{TaskID: task, Lease: 1, TaskType: "x", Deadline: time.Now().Add(c.leaseOf(task))})
 		})

@@ -1,0 +1,302 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// The bounds of the dispatcher.
+const (
+	maxWaiting    = 8192 // commands that wait to be decided; further ones are refused
+	maxCalls      = 512  // commands of one group
+	maxUnfinished = 1024 // commands that broke off and were not tried again
+	maxAgain      = 16   // how often a command is decided again after a conflict
+)
+
+// dispatcher is the one writer of items' streams. It decides whatever commands
+// wait, one after the other, on the queue as it will be, appends what they come
+// to in one call, and answers each when the call is done. When a part of a group
+// is not stored, it loads the queue again from what is durable and decides again
+// what rested on it.
+type dispatcher struct {
+	node *Node
+
+	mu      sync.Mutex
+	waiting []*request
+	most    int // that wait
+	closed  bool
+	work    chan struct{} // holds one token while there may be requests
+	done    chan struct{} // closed when the loop has ended
+
+	state  sync.Mutex // held while the queue is used
+	queue  *work.Queue
+	known  knownNodes
+	recent *recent
+	// unfinished are commands of which a part was not stored: tried again, they go on
+	// from what is.
+	unfinished map[string]bool
+}
+
+// request is a command on its way through the dispatcher.
+type request struct {
+	call  *commands.Call
+	again int          // how often it was decided again
+	taken atomic.Int32 // requestWaiting, then one of the others for good
+	done  chan struct{}
+}
+
+const (
+	requestWaiting = iota
+	requestTaken   // by a group: what happens now happens
+	requestDropped // by its caller: it never happens
+)
+
+func newDispatcher(n *Node) *dispatcher {
+	d := &dispatcher{node: n, most: maxWaiting, work: make(chan struct{}, 1), done: make(chan struct{}), unfinished: map[string]bool{}}
+	if n.config.Manual {
+		close(d.done)
+	} else {
+		go d.run()
+	}
+	return d
+}
+
+// close decides what waits and ends the loop; later commands are refused.
+func (d *dispatcher) close() {
+	d.mu.Lock()
+	if !d.closed {
+		d.closed = true
+		close(d.work)
+	}
+	d.mu.Unlock()
+	<-d.done
+}
+
+// Write decides a command and appends what it comes to. When ctx ends before the
+// command is taken, nothing happens; when it ends later, it may have happened.
+func (d *dispatcher) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
+	if call.Dry {
+		return d.try(ctx, call)
+	}
+	r := &request{call: call, done: make(chan struct{})}
+	if d.node.config.Manual {
+		d.group(ctx, []*request{r})
+		return call.Result, call.Err
+	}
+	if err := d.put(r); err != nil {
+		return commands.Result{}, err
+	}
+	select {
+	case <-r.done:
+		return call.Result, call.Err
+	case <-ctx.Done():
+	}
+	what := "command " + call.Spec.Type
+	if r.taken.CompareAndSwap(requestWaiting, requestDropped) {
+		return commands.Result{}, eventlog.Interrupted(ctx, what+": nothing is stored")
+	}
+	select {
+	case <-r.done:
+		return call.Result, call.Err
+	default:
+		return commands.Result{}, eventlog.Interrupted(ctx, what+": it was under way and may be stored")
+	}
+}
+
+// writeAll decides calls in their order and completes each, whatever comes of the
+// others.
+func (d *dispatcher) writeAll(ctx context.Context, calls []*commands.Call) {
+	if d.node.config.Manual {
+		for _, call := range calls {
+			call.Result, call.Err = d.Write(ctx, call)
+		}
+		return
+	}
+	for len(calls) > 0 {
+		some := calls[:min(len(calls), maxCalls)]
+		calls = calls[len(some):]
+		requests := make([]*request, len(some))
+		for i, call := range some {
+			requests[i] = &request{call: call, done: make(chan struct{})}
+		}
+		if err := d.put(requests...); err != nil {
+			for _, call := range some {
+				call.Err = err
+			}
+			continue
+		}
+		for _, r := range requests {
+			<-r.done
+		}
+	}
+}
+
+// put adds requests to those that wait.
+func (d *dispatcher) put(requests ...*request) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return domain.Errorf(domain.Unavailable, "this node is stopping and decides nothing more; ask another, or again in a moment")
+	case len(d.waiting)+len(requests) > d.most:
+		return domain.Errorf(domain.TooMany, "%d commands wait to be decided already; ask again in a moment", len(d.waiting))
+	}
+	d.waiting = append(d.waiting, requests...)
+	select {
+	case d.work <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// run decides groups until close.
+func (d *dispatcher) run() {
+	defer close(d.done)
+	for range d.work {
+		for {
+			requests := d.next()
+			if len(requests) == 0 {
+				break
+			}
+			d.group(context.Background(), requests)
+		}
+	}
+	for requests := d.next(); len(requests) > 0; requests = d.next() {
+		d.group(context.Background(), requests)
+	}
+}
+
+// next takes the requests of a group from those that wait. Two commands of one id
+// are never in one group: the second is to find what the first left.
+func (d *dispatcher) next() []*request {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := make(map[string]bool, min(len(d.waiting), maxCalls))
+	var group, left []*request
+	for i, r := range d.waiting {
+		if len(group) == maxCalls {
+			left = append(left, d.waiting[i:]...)
+			break
+		}
+		if ids[r.call.Facts.Command] {
+			left = append(left, r)
+			continue
+		}
+		if !r.taken.CompareAndSwap(requestWaiting, requestTaken) {
+			continue // dropped
+		}
+		ids[r.call.Facts.Command] = true
+		group = append(group, r)
+	}
+	d.waiting = left
+	return group
+}
+
+// group decides requests, appends what they come to and answers them. Those that
+// it does not get to wait for the next group.
+func (d *dispatcher) group(ctx context.Context, requests []*request) {
+	d.state.Lock()
+	defer d.state.Unlock()
+	for len(requests) > 0 {
+		again := d.once(ctx, requests)
+		var left []*request
+		for _, r := range again {
+			if r.again++; r.again > maxAgain {
+				r.call.Result, r.call.Err = commands.Result{}, domain.Errorf(domain.Conflict, "command %s: other writers were faster %d times; ask again", r.call.Spec.Type, r.again)
+				d.answer(r)
+				continue
+			}
+			left = append(left, r)
+		}
+		requests = left
+	}
+}
+
+// once decides requests in one go and gives those that have to be decided again.
+func (d *dispatcher) once(ctx context.Context, requests []*request) (again []*request) {
+	queue, release, err := d.lend(ctx)
+	if err != nil {
+		for _, r := range requests {
+			r.call.Result, r.call.Err = commands.Result{}, err
+			d.answer(r)
+		}
+		return nil
+	}
+	defer release()
+	group := commands.NewGroup(ctx, d.node.bus, queue)
+	decided := 0
+	for _, r := range requests {
+		if !group.Takes(r.call) {
+			break
+		}
+		group.Decide(r.call)
+		decided++
+	}
+	stored := group.Append()
+	if !stored {
+		d.queue = nil
+	}
+	for _, r := range requests[:decided] {
+		if !stored && r.call.Again() {
+			d.remember(r.call)
+			again = append(again, r)
+			continue
+		}
+		d.remember(r.call)
+		d.answer(r)
+	}
+	for _, r := range requests[decided:] {
+		r.again-- // it was not tried
+	}
+	return append(again, requests[decided:]...)
+}
+
+func (d *dispatcher) answer(r *request) { close(r.done) }
+
+// remember notes what a call took, as far as that is stored.
+func (d *dispatcher) remember(call *commands.Call) {
+	if call.BrokeOff() {
+		if len(d.unfinished) >= maxUnfinished {
+			clear(d.unfinished)
+		}
+		d.unfinished[call.Facts.Command] = true
+	} else {
+		delete(d.unfinished, call.Facts.Command)
+	}
+	for _, e := range call.Stored() {
+		d.recent.note(&e)
+	}
+}
+
+// before gives what a command took when it ran before.
+func (d *dispatcher) before(command string) ([]domain.TaskID, error) {
+	d.state.Lock()
+	defer d.state.Unlock()
+	if d.recent == nil {
+		return nil, nil
+	}
+	return d.recent.before(command)
+}
+
+// try decides a command on a queue of its own, which is thrown away.
+func (d *dispatcher) try(ctx context.Context, call *commands.Call) (commands.Result, error) {
+	queue, err := d.load(ctx)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	view, err := d.node.store.Snapshot()
+	if err != nil {
+		return commands.Result{}, err
+	}
+	defer view.Close()
+	group := commands.NewGroup(ctx, d.node.bus, &commands.Queue{Queue: queue, Models: view, Before: d.before})
+	group.Decide(call)
+	group.Append()
+	return call.Result, call.Err
+}

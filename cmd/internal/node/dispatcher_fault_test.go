@@ -1,0 +1,428 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// followedOnly is a node whose read models follow, and that nothing else moves.
+func followedOnly(t *testing.T, log eventlog.Log) *Node {
+	t.Helper()
+	f := unfollowedOn(t, log)
+	f.follow()
+	t.Cleanup(func() { f.stop() })
+	return f.Node
+}
+
+// story is commands that are decided in groups, each of one call: what a group
+// decides rests on what stands before it in the same group.
+func story() [][]Order {
+	report := func(id domain.TaskID) commands.Report { return commands.Report{TaskID: id, Lease: 1} }
+	add := func(id string, key string) Order {
+		return Order{ID: "add-" + id, Command: commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", UniqueKey: key}}
+	}
+	order := func(id string, c domain.Command) Order { return Order{ID: id, Command: c} }
+	return [][]Order{
+		{
+			add("a", ""), add("b", "key"), add("c", ""),
+			order("batch", commands.AddTasks{Items: []commands.AddTask{{TaskID: "d", TaskType: "selfplay"}, {TaskID: "e", TaskType: "training"}, {TaskID: "f", TaskType: "selfplay"}}}),
+			order("claim-1", commands.ClaimTasks{NodeID: "n1", Limit: 3}),
+			order("heartbeat-a", commands.HeartbeatTask{Report: report("a")}),
+		},
+		{
+			order("start-b", commands.StartTask{Report: report("b")}),
+			order("ends", commands.CompleteTasks{Items: []commands.CompleteTask{{Report: report("a")}, {Report: report("c")}}}),
+			order("claim-2", commands.ClaimTasks{NodeID: "n2", Limit: 2}),
+			order("fail-d", commands.FailTask{Report: report("d"), Error: "out of memory"}),
+			order("release-b", commands.ReleaseTask{Report: report("b")}),
+			order("stale", commands.CompleteTask{Report: report("b")}),
+			order("claim-3", commands.ClaimTasks{NodeID: "n3"}),
+			order("cancel", commands.CancelTasks{TaskType: "selfplay", State: domain.WorkQueued}),
+			add("g", ""),
+		},
+	}
+}
+
+// runStory gives what came of the commands of a story, by their ids.
+func runStory(t *testing.T, n *Node, story [][]Order) map[string]Outcome {
+	t.Helper()
+	outcomes := map[string]Outcome{}
+	for _, orders := range story {
+		for i, outcome := range n.DoAll(t.Context(), orders) {
+			outcomes[orders[i].ID] = outcome
+		}
+	}
+	return outcomes
+}
+
+// Whichever write fails, and however: what was answered is in the log, what
+// was not stored was not answered, no item is given twice, the queue is what the
+// log says, and a repetition gets the first answer, or goes on.
+func TestEveryWriteMayFail(t *testing.T) {
+	healthyLog := &faultyLog{Log: eventlog.NewMemory()}
+	undisturbed := followedOnly(t, healthyLog)
+	for id, outcome := range runStory(t, undisturbed, story()) {
+		if refused := errors.Is(outcome.Err, domain.ErrStaleLease); outcome.Err != nil && !refused || refused != (id == "stale") {
+			t.Fatalf("%s, undisturbed: found %v", id, outcome.Err)
+		}
+	}
+	if len(healthyLog.calls) != 2 {
+		t.Fatalf("want each part of the story in one call, found calls of %v writes", healthyLog.calls)
+	}
+	total := healthyLog.writes
+	for _, is := range faults {
+		t.Run(is.String(), func(t *testing.T) {
+			for at := range total {
+				log := &faultyLog{Log: eventlog.NewMemory()}
+				log.fault = func(nth int, _ eventlog.Write) fault {
+					if nth == at {
+						return is
+					}
+					return healthy
+				}
+				n := followedOnly(t, log)
+				first := runStory(t, n, story())
+				log.set(nil)
+				checkStory(t, n, is, first)
+				if t.Failed() {
+					t.Fatalf("write %d of %d", at, total)
+				}
+			}
+		})
+	}
+}
+
+// checkStory checks what came of a story, and that it can be repeated.
+func checkStory(t *testing.T, n *Node, is fault, first map[string]Outcome) {
+	t.Helper()
+	sameAsLoaded(t, n)
+	log := audit(t, n, true)
+	for id, outcome := range first {
+		log.answered(t, id, outcome.Result)
+		failed := domain.CodeOf(outcome.Err) == domain.Unavailable
+		if failed && is == conflicting {
+			t.Errorf("%s met a conflict and was not decided again: %v", id, outcome.Err)
+		}
+		if wrote := len(log.wrote[id]); outcome.Err == nil && wrote != len(outcome.Result.Events) {
+			t.Errorf("%s was answered with %d events, and the log has %d of it", id, len(outcome.Result.Events), wrote)
+		}
+	}
+	again := runStory(t, n, story())
+	for id, outcome := range again {
+		before := first[id]
+		if domain.CodeOf(outcome.Err) == domain.Unavailable {
+			t.Errorf("%s, repeated: %v", id, outcome.Err)
+		}
+		if len(before.Result.Events) == 0 || domain.CodeOf(before.Err) == domain.Unavailable {
+			continue // it had no answer to be given again
+		}
+		if a, b := fmt.Sprint(before.Err), fmt.Sprint(outcome.Err); a != b {
+			t.Errorf("%s: want the answer %s again, found %s", id, a, b)
+		}
+		a, b := idsOf(before.Result), idsOf(outcome.Result)
+		if !outcome.Result.Duplicate || slices.ContainsFunc(a, func(e string) bool { return !slices.Contains(b, e) }) {
+			t.Errorf("%s: want the events %v again, found %v", id, a, b)
+		}
+		if id == "start-b" || len(a) < len(b) && id == "ends" {
+			continue // a deadline is that of now; what left no event is judged again
+		}
+		answer, err := json.Marshal(before.Result.Answer)
+		repeated, err2 := json.Marshal(outcome.Result.Answer)
+		if string(answer) != string(repeated) || len(a) != len(b) || err != nil || err2 != nil {
+			t.Errorf("%s: want the answer %s again, found %s; %v, %v", id, answer, repeated, err, err2)
+		}
+	}
+	sameAsLoaded(t, n)
+	audit(t, n, true)
+}
+
+// A claim and a cancellation of a class of which a part was not stored: tried
+// again, by the caller or by the node itself, the claim takes nothing beyond its
+// limit, and the cancellation cancels the rest and tells of all.
+func TestWhatIsStoredInPartGoesOn(t *testing.T) {
+	for _, is := range []fault{conflicting, unavailable} {
+		for at := range 3 {
+			log := &faultyLog{Log: eventlog.NewMemory()}
+			n := followedOnly(t, log)
+			for i := range 9 {
+				do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+			}
+			asked := func(id string, c domain.Command) (commands.Result, error) {
+				first := log.writes
+				log.set(func(nth int, _ eventlog.Write) fault {
+					if nth == first+at {
+						return is
+					}
+					return healthy
+				})
+				result, err := n.Do(t.Context(), Order{ID: id, Command: c})
+				if failed := domain.CodeOf(err) == domain.Unavailable; failed != (is == unavailable) {
+					t.Fatalf("%s, write %d %s: found %v", id, at, is, err)
+				}
+				if is == conflicting {
+					return result, err
+				}
+				return n.Do(t.Context(), Order{ID: id, Command: c})
+			}
+			result, err := asked("claim", commands.ClaimTasks{NodeID: "w", Limit: 3})
+			if err != nil || len(result.Answer.(commands.TasksClaimed).Items) != 2 {
+				t.Errorf("want the two that were stored, found %+v, %v", result.Answer, err)
+			}
+			result, err = asked("cancel", commands.CancelTasks{State: domain.WorkQueued, Limit: 5})
+			if answer := result.Answer.(commands.TasksCancelled); err != nil || answer.Cancelled != 5 {
+				t.Errorf("want five cancelled, found %+v, %v", answer, err)
+			}
+			a := audit(t, n, true)
+			if claims, ends := len(a.wrote["claim"]), len(a.wrote["cancel"]); claims != 2 || ends != 5 {
+				t.Errorf("want 2 claimed and 5 cancelled, found %d and %d", claims, ends)
+			}
+			again, err := n.Do(t.Context(), Order{ID: "cancel", Command: commands.CancelTasks{State: domain.WorkQueued, Limit: 5}})
+			if a, b := idsOf(result), idsOf(again); err != nil || !slices.Equal(a, b) {
+				t.Errorf("want the answer again, found %v and %v, %v", a, b, err)
+			}
+			sameAsLoaded(t, n)
+		}
+	}
+}
+
+// worker sends commands about a few items and keeps in mind what it was told.
+type worker struct {
+	name   string
+	random *rand.Rand
+	leases map[domain.TaskID]uint64
+}
+
+// next draws a command.
+func (w *worker) next() domain.Command {
+	id := domain.TaskID(fmt.Sprint("t", w.random.IntN(12)))
+	report := commands.Report{TaskID: id, Lease: w.leases[id]}
+	if report.Lease == 0 || w.random.IntN(4) == 0 {
+		report.Lease = 1 + w.random.Uint64N(4)
+	}
+	switch w.random.IntN(12) {
+	case 0, 1:
+		id = domain.TaskID(fmt.Sprintf("%s-%d", w.name, w.random.IntN(1000)))
+		return commands.AddTask{TaskID: id, TaskType: "selfplay", UniqueKey: []string{"", "", "k1", "k2"}[w.random.IntN(4)]}
+	case 2:
+		return commands.AddTask{TaskID: id, TaskType: "training"}
+	case 3, 4, 5:
+		return commands.ClaimTasks{NodeID: domain.NodeID(w.name), Limit: 1 + w.random.IntN(3)}
+	case 6:
+		return commands.HeartbeatTask{Report: report}
+	case 7:
+		return commands.FailTask{Report: report, Error: "broken"}
+	case 8:
+		return commands.ReleaseTask{Report: report}
+	case 9:
+		return commands.CancelTask{TaskID: id}
+	case 10:
+		other := report
+		other.TaskID = domain.TaskID(fmt.Sprint("t", w.random.IntN(12)))
+		return commands.CompleteTasks{Items: []commands.CompleteTask{{Report: report}, {Report: other}}}
+	}
+	return commands.CompleteTask{Report: report}
+}
+
+// run sends commands; one that is unavailable is tried again, or given up.
+func (w *worker) run(ctx context.Context, n *Node, times int, told func(string, Outcome)) {
+	for i := range times {
+		order := Order{ID: fmt.Sprintf("%s/%d", w.name, i), Command: w.next()}
+		var outcome Outcome
+		for range 1 + w.random.IntN(5) {
+			outcome.Result, outcome.Err = n.Do(ctx, order)
+			if domain.CodeOf(outcome.Err) != domain.Unavailable {
+				break
+			}
+		}
+		told(order.ID, outcome)
+		w.heard(outcome.Result)
+	}
+}
+
+// heard remembers leases.
+func (w *worker) heard(result commands.Result) {
+	if claimed, ok := result.Answer.(commands.TasksClaimed); ok {
+		for _, item := range claimed.Items {
+			w.leases[item.TaskID] = item.Lease
+		}
+	}
+}
+
+// crew runs workers at once and gives what they were told.
+func crew(t *testing.T, n *Node, seed uint64, times int) map[string]Outcome {
+	t.Helper()
+	var mu sync.Mutex
+	told := map[string]Outcome{}
+	var all sync.WaitGroup
+	for i := range uint64(6) {
+		all.Go(func() {
+			w := worker{fmt.Sprint("w", i), rand.New(rand.NewPCG(seed, i)), map[domain.TaskID]uint64{}}
+			w.run(context.WithoutCancel(t.Context()), n, times, func(id string, outcome Outcome) {
+				mu.Lock()
+				defer mu.Unlock()
+				told[id] = outcome
+			})
+		})
+	}
+	all.Wait()
+	return told
+}
+
+// Writes fail here and there, from many callers at once.
+func TestWritesFailUnderLoad(t *testing.T) {
+	for _, is := range faults {
+		t.Run(is.String(), func(t *testing.T) {
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			random := rand.New(rand.NewPCG(seed, 99))
+			log := &faultyLog{Log: eventlog.NewMemory()}
+			log.fault = func(int, eventlog.Write) fault {
+				if random.IntN(12) == 0 {
+					return is
+				}
+				return healthy
+			}
+			n := running(t, log)
+			told := crew(t, n, seed, 60)
+			log.set(nil)
+			a := audit(t, n, is == fromHereOnGone)
+			for id, outcome := range told {
+				a.answered(t, id, outcome.Result)
+				// A batch may be stored in part, and a repeated try leaves what one before stored.
+				if errors.Is(outcome.Err, domain.ErrConflict) && len(a.wrote[id]) > 0 {
+					t.Errorf("%s was refused as %v, and the log has %d events of it", id, outcome.Err, len(a.wrote[id]))
+				}
+			}
+			quiet(t, n)
+			sameAsLoaded(t, n)
+		})
+	}
+}
+
+// quiet waits until nothing is left that reactors want.
+func quiet(t *testing.T, n *Node) {
+	t.Helper()
+	for range 200 {
+		head, err := n.log.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.upTo(t.Context(), head); err != nil {
+			t.Fatal(err)
+		}
+		ran, err := n.DrainOnce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ran == 0 && n.store.OutboxLen() == 0 {
+			return
+		}
+	}
+	t.Fatal("reactors do not come to an end")
+}
+
+// Somebody else writes items' streams beside the node: what it decides on a
+// queue that is behind is not stored, and decided again on one that is not.
+func TestForeignWritersMeetConflicts(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 99))
+	inner := eventlog.NewMemory()
+	log := &faultyLog{Log: inner}
+	foreign := 0
+	log.before = func(ctx context.Context, w eventlog.Write) {
+		if random.IntN(6) > 0 {
+			return
+		}
+		foreign++
+		id := domain.TaskID(w.Stream.ID())
+		var event domain.Event = domain.CompletionRejected{TaskID: id, Lease: 1, Reason: "elsewhere"}
+		if random.IntN(3) == 0 {
+			event = domain.TaskCancelled{TaskID: id, Reason: "elsewhere"}
+		}
+		if _, err := inner.Append(ctx, w.Stream, domain.StreamExists, proposedOf(t, fmt.Sprint("foreign", foreign), event)); err != nil && !errors.Is(err, domain.ErrConflict) {
+			t.Error(err)
+		}
+	}
+	n := followedOnly(t, log)
+	told := crew(t, n, seed, 60)
+	log.mu.Lock()
+	log.before = nil
+	log.mu.Unlock()
+	a := audit(t, n, false)
+	for id, outcome := range told {
+		a.answered(t, id, outcome.Result)
+		if errors.Is(outcome.Err, domain.ErrConflict) && len(a.wrote[id]) > 0 {
+			t.Errorf("%s was refused as %v, and the log has %d events of it", id, outcome.Err, len(a.wrote[id]))
+		}
+	}
+	if foreign == 0 || len(log.calls) == 0 {
+		t.Fatal("want conflicts, found none")
+	}
+	for id := range a.items { // whatever the queue does not know of them is met now
+		if _, err := n.Do(t.Context(), Order{ID: "end-" + string(id), Command: commands.CancelTask{TaskID: id}}); err != nil && !errors.Is(err, domain.ErrConflict) {
+			t.Error(err)
+		}
+	}
+	sameAsLoaded(t, n)
+}
+
+// proposedOf is an event as somebody else would append it.
+func proposedOf(t *testing.T, cause string, event domain.Event) eventlog.Proposed {
+	t.Helper()
+	data, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return eventlog.Proposed{ID: domain.DeriveID(cause, 0), Type: event.EventType(), Version: 1, Time: time.Unix(1e9, 0).UTC(), Meta: domain.Meta{Command: cause}, Data: data}
+}
+
+// An event that an outsider brings about an item that ended, or of one that is
+// live, leaves the queue in memory what the log says.
+func TestOutsidersTellOfItems(t *testing.T) {
+	n := followedOnly(t, eventlog.NewMemory())
+	do(t, n, "add", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "live", commands.AddTask{TaskID: "b", TaskType: "selfplay"})
+	do(t, n, "claim", commands.ClaimTasks{NodeID: "w"})
+	do(t, n, "done", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	for i, event := range []domain.Event{
+		domain.TaskSpawned{TaskID: "a", TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 1, UniqueKey: "key"},
+		domain.TaskSpawned{TaskID: "b", TaskType: "training", TimeoutSeconds: 60, MaxAttempts: 1},
+		domain.TaskSpawned{TaskID: "c", TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 1},
+		domain.TaskClaimed{TaskID: "c", Lease: 7, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
+		domain.TaskClaimed{TaskID: "a", Lease: 9, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
+	} {
+		stream := domain.Stream("task", fmt.Sprint([]string{"a", "b", "c", "c", "a"}[i]))
+		do(t, n, fmt.Sprint("told", i), commands.Bridged(stream, domain.AnyRevision, event))
+		sameAsLoaded(t, n)
+	}
+}
+
+// A refusal that rests on what was not stored is decided again.
+func TestARefusalRestsOnWhatIsStored(t *testing.T) {
+	log := &faultyLog{Log: eventlog.NewMemory()}
+	log.fault = func(nth int, _ eventlog.Write) fault {
+		return []fault{unavailable, healthy}[min(nth, 1)]
+	}
+	n := followedOnly(t, log)
+	outcomes := n.DoAll(t.Context(), []Order{
+		{ID: "first", Command: commands.AddTask{TaskID: "a", TaskType: "selfplay", UniqueKey: "key"}},
+		{ID: "second", Command: commands.AddTask{TaskID: "b", TaskType: "selfplay", UniqueKey: "key"}},
+	})
+	if domain.CodeOf(outcomes[0].Err) != domain.Unavailable || outcomes[1].Err != nil {
+		t.Errorf("want the first unavailable and the second added, found %v and %v", outcomes[0].Err, outcomes[1].Err)
+	}
+	audit(t, n, true)
+	sameAsLoaded(t, n)
+}

@@ -1,0 +1,57 @@
+package commands
+
+import (
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/projections"
+)
+
+// Queue is what commands on the queue are decided on: the queue as it will be
+// when everything decided before is durable, and the read models of other areas.
+type Queue struct {
+	*work.Queue
+	Models projections.View // may be behind the log by what concerns the queue alone
+	Nodes  KnownNodes       // what they say of nodes that ask
+	// Before lists the items that a command took when it ran before.
+	Before func(command string) ([]domain.TaskID, error)
+	// Unfinished tells that a part of what a command took was not stored; nil: no
+	// command is.
+	Unfinished func(command string) bool
+	// Closed is told of the items that a gate kept from a node that claimed; nil:
+	// nobody counts.
+	Closed func(gate string, items int)
+
+	ended func(domain.TaskID) (domain.Task, error)
+	wrote func(domain.StreamID, string) (bool, error)
+}
+
+// KnownNodes is what is known of nodes and of pauses, as claims have to know it.
+type KnownNodes interface {
+	Node(domain.NodeID) (projections.NodeFacts, error)
+	Pauses() (map[string]string, error)
+}
+
+// NodesIn reads it from read models.
+type NodesIn struct{ projections.View }
+
+// Node reads what is known of a node.
+func (n NodesIn) Node(id domain.NodeID) (projections.NodeFacts, error) {
+	return projections.FactsOf(n.View, id)
+}
+
+// Pauses reads the kinds that something holds, each with the reasons.
+func (n NodesIn) Pauses() (map[string]string, error) { return projections.PauseReasons(n.View) }
+
+// Wrote tells whether a command wrote to a stream when it ran before.
+func (q *Queue) Wrote(stream domain.StreamID, command string) (bool, error) {
+	return q.wrote(stream, command)
+}
+
+// Task is the state of an item, whether it is live or ended; its State is empty
+// when there was never one.
+func (q *Queue) Task(id domain.TaskID) (domain.Task, error) {
+	if item, live := q.Find(id); live {
+		return item.Task, nil
+	}
+	return q.ended(id)
+}

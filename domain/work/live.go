@@ -1,0 +1,56 @@
+package work
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Filter says which live items are meant: those that match all that is given.
+type Filter struct {
+	TaskType  string
+	ConfigKey string
+	State     domain.TaskState
+	Batch     string
+}
+
+// Matches tells whether an item is meant.
+func (f Filter) Matches(item *Item) bool {
+	return (f.TaskType == "" || item.Type == f.TaskType) && (f.ConfigKey == "" || item.ConfigKey == f.ConfigKey) &&
+		(f.State == "" || item.State == f.State) && (f.Batch == "" || item.Batch == f.Batch)
+}
+
+// Live lists live items that match, at most limit, by name; queued ones first,
+// then those that wait for a retry or for others, then those that are held. Its
+// cost grows with the number of live items.
+func (q *Queue) Live(filter Filter, limit int) []domain.TaskID {
+	var ids []domain.TaskID
+	for _, class := range []func(domain.TaskState) bool{
+		func(s domain.TaskState) bool { return s == domain.WorkQueued },
+		func(s domain.TaskState) bool { return s != domain.WorkQueued && !s.Held() },
+		domain.TaskState.Held,
+	} {
+		if len(ids) == limit {
+			break
+		}
+		var found []domain.TaskID
+		for id, item := range q.items { //purity:ok the list is sorted below
+			if class(item.State) && filter.Matches(item) {
+				found = append(found, id)
+			}
+		}
+		slices.Sort(found)
+		ids = append(ids, found[:min(len(found), limit-len(ids))]...)
+	}
+	return ids
+}
+
+// All lists the live items by name.
+func (q *Queue) All() []*Item {
+	items := make([]*Item, 0, len(q.items))
+	for _, id := range slices.Sorted(maps.Keys(q.items)) {
+		items = append(items, q.items[id])
+	}
+	return items
+}

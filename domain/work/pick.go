@@ -1,0 +1,139 @@
+package work
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// SetNode says what is known of a node that asks or is asked about.
+func (q *Queue) SetNode(node sched.Node) error {
+	if q.index.Nodes() > maxIdleNodes {
+		q.index.ForgetIdle()
+	}
+	return q.index.SetNode(node)
+}
+
+// maxIdleNodes is from how many nodes on those that hold nothing are forgotten.
+const maxIdleNodes = 65536
+
+// SetPauses says which kinds are not handed out, and for which reasons.
+func (q *Queue) SetPauses(pauses map[string]string) { q.index.SetPauses(pauses) }
+
+// SetMatcher sets what evaluates expressions.
+func (q *Queue) SetMatcher(matcher sched.Matcher) { q.index.SetMatcher(matcher) }
+
+// CountClosed has count told, from here on, of what gates keep from nodes that
+// ask; nil ends it.
+func (q *Queue) CountClosed(count func(gate string, items int)) { q.index.CountClosed(count) }
+
+// Pick is what a node gets next, as SetNode described it; false for nothing.
+// Then the decision's item, if it names one, is what the node is to keep its
+// free room for. It books nothing.
+func (q *Queue) Pick(node domain.NodeID, now time.Time) (sched.Decision, bool) {
+	return q.index.Pick(string(node), now)
+}
+
+// ClaimDecision is a decision as the event of the claim records it.
+func ClaimDecision(d sched.Decision) domain.ClaimDecision {
+	return domain.ClaimDecision{
+		Class: d.Class, Pool: d.Pool, Slots: d.Cost, Weight: d.Weight, VirtualStart: d.Start, Turn: d.Turn,
+		Starving: d.Starving, Reserved: d.Reserved, Rejoined: d.Rejoined, Promised: d.Promised, Kept: d.Kept,
+		WaitedMS: d.Waited.Milliseconds(), SlotsUsed: d.SlotsUsed, SlotsOf: d.SlotsOf,
+	}
+}
+
+// HeldBy lists the items that a node holds, by the time at which it got them, then
+// by name.
+func (q *Queue) HeldBy(node domain.NodeID) []*Item {
+	var held []*Item
+	for _, id := range q.index.HeldBy(string(node)) {
+		held = append(held, q.items[domain.TaskID(id)])
+	}
+	slices.SortFunc(held, func(a, b *Item) int { return cmp.Or(a.ClaimedAt.Compare(b.ClaimedAt), cmp.Compare(a.ID, b.ID)) })
+	return held
+}
+
+// ClaimedBy lists the items that a node holds under leases that a command gave.
+func (q *Queue) ClaimedBy(node domain.NodeID, command string) []domain.TaskID {
+	var ids []domain.TaskID
+	for _, item := range q.HeldBy(node) {
+		if item.ClaimedBy == command {
+			ids = append(ids, item.ID)
+		}
+	}
+	return ids
+}
+
+// Index is the order of the queue, to be asked and not to be changed.
+func (q *Queue) Index() *sched.Index { return q.index }
+
+// AnyQueued tells whether any item may be claimed, by whomever.
+func (q *Queue) AnyQueued() bool { return q.index.Queued() > 0 }
+
+// Rules is the scheduling policy that the queue goes by.
+func (q *Queue) Rules() *sched.Rules { return q.index.Rules() }
+
+// maxCycleSearch bounds the items a search for a cycle looks at.
+const maxCycleSearch = 10000
+
+// FindCycle looks for a path from the dependencies back to the item itself and
+// returns it, first and last item the same; nil for none. more is what items
+// wait for that are being added.
+func (q *Queue) FindCycle(task domain.TaskID, dependsOn []domain.TaskID, more map[domain.TaskID][]domain.TaskID) ([]domain.TaskID, error) {
+	return Cycle(task, dependsOn, func(id domain.TaskID) ([]domain.TaskID, error) {
+		if item, live := q.items[id]; live {
+			return item.BlockedOn, nil
+		}
+		return more[id], nil
+	})
+}
+
+// Cycle is FindCycle over whatever tells what items wait for.
+func Cycle(task domain.TaskID, dependsOn []domain.TaskID, waits func(domain.TaskID) ([]domain.TaskID, error)) ([]domain.TaskID, error) {
+	type step struct {
+		id     domain.TaskID
+		before *step
+	}
+	seen := map[domain.TaskID]bool{}
+	root := &step{id: task}
+	var stack []*step
+	push := func(from *step, ids []domain.TaskID) {
+		for i := len(ids) - 1; i >= 0; i-- {
+			stack = append(stack, &step{ids[i], from})
+		}
+	}
+	push(root, dependsOn)
+	for len(stack) > 0 {
+		at := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if at.id == task {
+			var path []domain.TaskID
+			for s := at; s != nil; s = s.before {
+				path = append([]domain.TaskID{s.id}, path...)
+			}
+			return path, nil
+		}
+		if seen[at.id] {
+			continue
+		}
+		if seen[at.id] = true; len(seen) > maxCycleSearch {
+			return nil, domain.Errorf(domain.TooMany, "item %s: more than %d items stand behind its dependencies", task, maxCycleSearch)
+		}
+		ids, err := waits(at.id)
+		if err != nil {
+			return nil, err
+		}
+		push(at, ids)
+	}
+	return nil, nil
+}
+
+// Exchanges lists the held items that are to give way to waiting ones; node says
+// what is known of a node, false where a gate keeps everything from it.
+func (q *Queue) Exchanges(now time.Time, after time.Duration, node func(id string) (sched.Node, bool)) []sched.Exchange {
+	return q.index.Exchanges(now, after, node)
+}

@@ -1,0 +1,130 @@
+package work
+
+import (
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// moved brings everything that follows from an item's state in line with a step
+// that neither claimed nor released it.
+func (q *Queue) moved(e domain.Envelope, before domain.Task, item *Item) error {
+	return q.placed(e, before, 0, item, sched.Decision{})
+}
+
+// placed brings the order of the queue, the counts and the deadlines in line
+// with an item's step. slots is what the lease before took; decision is what a
+// claim was decided by.
+func (q *Queue) placed(e domain.Envelope, before domain.Task, slots int, item *Item, decision sched.Decision) error {
+	if item.State == domain.WorkQueued && item.QueuedAt.IsZero() {
+		item.QueuedAt = e.Time
+	}
+	if change := pendingCount(item.State) - pendingCount(before.State); change != 0 {
+		q.count(item.Type, change)
+	}
+	if err := q.order(e, before, slots, item, decision); err != nil {
+		return err
+	}
+	q.setDue(item)
+	if !item.State.Final() {
+		return nil
+	}
+	delete(q.items, item.ID)
+	if item.UniqueKey != "" && q.unique[item.UniqueKey] == item.ID {
+		delete(q.unique, item.UniqueKey)
+	}
+	return nil
+}
+
+// order moves an item in the index.
+func (q *Queue) order(e domain.Envelope, before domain.Task, slots int, item *Item, decision sched.Decision) error {
+	id := string(item.ID)
+	was, is := before.State == domain.WorkQueued, item.State == domain.WorkQueued
+	held, holds := before.State.Held(), item.State.Held()
+	same := holds && held && before.Lease == item.Lease && before.Node == item.Node && slots == item.Slots
+	if held && holds && !same { // claimed again without having been given back
+		if err := q.index.Release(id); err != nil {
+			return err
+		}
+	}
+	switch {
+	case same:
+	case !is && !holds:
+		q.index.Remove(id)
+	case was && is:
+		return q.reorder(before, item)
+	case is && held:
+		if err := q.index.Release(id); err != nil {
+			return err
+		}
+		return q.index.Update(item.scheduled())
+	case is:
+		return q.index.Add(item.scheduled())
+	default: // holds
+		if !was && !held {
+			if err := q.index.Add(item.scheduled()); err != nil {
+				return err
+			}
+		}
+		decision.Item, decision.Node, decision.Cost = id, string(item.Node), item.Slots
+		return q.index.Adopt(decision, e.Time)
+	}
+	return nil
+}
+
+// reorder takes over what changed of an item that stays queued.
+func (q *Queue) reorder(before domain.Task, item *Item) error {
+	if (before.Pin == nil) != (item.Pin == nil) {
+		if err := q.index.Update(item.scheduled()); err != nil {
+			return err
+		}
+	}
+	if room := item.Room; room != nil && (before.Room == nil || *before.Room != *room) {
+		if ousted, live := q.items[domain.TaskID(q.index.Keep(string(item.ID), string(room.NodeID), room.Until))]; live {
+			ousted.Room = nil
+		}
+	}
+	return nil
+}
+
+// scheduled is an item as the order sees it.
+func (i *Item) scheduled() sched.Item {
+	item := sched.Item{
+		ID: string(i.ID), Seq: uint64(i.Spawned), Type: i.Type, Config: i.ConfigKey, Priority: i.Priority, Queued: i.QueuedAt,
+		Words: i.Requires, Expr: i.Where, GPU: i.GPU,
+	}
+	if i.Pin != nil {
+		item.Pin = string(i.Pin.NodeID)
+	}
+	for _, e := range i.Exclude {
+		item.Excluded = append(item.Excluded, sched.Exclusion{Node: string(e.NodeID), Until: e.Until, Reason: e.Reason})
+	}
+	return item
+}
+
+// Placed gives an item its place in the log, which it had not when its events
+// were applied. It must be told in the order in which they were.
+func (q *Queue) Placed(id domain.TaskID, spawned domain.Position) {
+	if item, live := q.items[id]; live && item.Spawned >= Pending {
+		item.Spawned = spawned
+		q.index.Renumber(string(id), uint64(spawned))
+	}
+}
+
+func pendingCount(s domain.TaskState) int {
+	if PendingState(s) {
+		return 1
+	}
+	return 0
+}
+
+// PendingState tells a state that counts against the limits of the queue.
+func PendingState(s domain.TaskState) bool {
+	return s == domain.WorkQueued || s == domain.WorkBlocked || s == domain.WorkWaiting
+}
+
+func (q *Queue) count(taskType string, change int) {
+	if q.pending[taskType] += change; q.pending[taskType] == 0 {
+		delete(q.pending, taskType)
+	}
+	q.pressure = q.pressure.Add(change)
+}

@@ -1,0 +1,74 @@
+package work
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sched"
+)
+
+// Pressure is the length of the queue and what it means.
+type Pressure struct {
+	Pending  int    `json:"pending"`
+	Level    string `json:"level"` // none, soft, hard
+	Soft     int    `json:"soft_limit"`
+	Hard     int    `json:"hard_limit"`
+	Recovery int    `json:"recovery_limit"`
+	Edges    uint64 `json:"edges,omitempty"` // how often the level changed
+	Told     string `json:"told,omitempty"`  // the level that was announced last
+}
+
+// NewPressure is that of an empty queue.
+func NewPressure(policy domain.WorkPolicy) Pressure {
+	return Pressure{Level: string(sched.NoPressure), Soft: policy.SoftLimit, Hard: policy.HardLimit, Recovery: policy.RecoveryLimit}
+}
+
+// Add takes over a change of the queue's length.
+func (p Pressure) Add(change int) Pressure {
+	p.Pending += change
+	return p.leveled()
+}
+
+// Limit takes over other limits.
+func (p Pressure) Limit(policy domain.WorkPolicy) Pressure {
+	p.Soft, p.Hard, p.Recovery = policy.SoftLimit, policy.HardLimit, policy.RecoveryLimit
+	return p.leveled()
+}
+
+func (p Pressure) leveled() Pressure {
+	limits := sched.PressureLimits{Soft: p.Soft, Hard: p.Hard, Recovery: p.Recovery}
+	if level := string(limits.Next(sched.Pressure(p.Level), p.Pending)); level != p.Level {
+		p.Level = level
+		p.Edges++
+	}
+	return p
+}
+
+// announcement begins the ids of the commands that announce a level.
+const announcement = "clock/pressure/"
+
+// Announcement is the id of the command that announces the level; empty when it
+// is announced.
+func (p Pressure) Announcement() string {
+	told := p.Told
+	if told == "" {
+		told = string(sched.NoPressure)
+	}
+	if p.Level == told {
+		return ""
+	}
+	return fmt.Sprintf("%s%d/%s", announcement, p.Edges, p.Level)
+}
+
+// Announce remembers what was announced. What a recording says of another
+// cluster's queue is not this one's.
+func (p Pressure) Announce(e domain.Envelope, level string) Pressure {
+	if strings.HasPrefix(e.Meta.Command, announcement) {
+		p.Told = level
+	}
+	return p
+}
+
+// Pressure is how long the queue is.
+func (q *Queue) Pressure() Pressure { return q.pressure }

@@ -343,7 +343,7 @@ func (h *history) restored() *work.Queue {
 // recount checks what the queue counts against its items.
 func (h *history) recount(q *work.Queue) {
 	t := h.t
-	pending, unique, used := map[string]int{}, map[string]string{}, map[string]int{}
+	pending, unique, used := map[string]int{}, map[string]domain.TaskID{}, map[string]int{}
 	var due []work.Deadline
 	waits := 0
 	for _, item := range q.All() {
@@ -352,7 +352,7 @@ func (h *history) recount(q *work.Queue) {
 			waits++
 		}
 		if item.UniqueKey != "" {
-			unique[item.UniqueKey] = string(item.ID)
+			unique[item.UniqueKey] = item.ID
 		}
 		if item.State.Held() {
 			used[string(item.Node)] += item.Slots
@@ -385,7 +385,7 @@ func (h *history) recount(q *work.Queue) {
 	}
 	for key, id := range unique {
 		live, _ := q.LiveUnique(key)
-		equal("unique key "+key, domain.TaskID(id), live)
+		equal("unique key "+key, id, live)
 	}
 	for moment := range slices.Values([]time.Duration{-time.Minute, 0, 10 * time.Second, time.Minute}) {
 		at := h.now.Add(moment)

@@ -93,66 +93,6 @@ func PinnedTo(v View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
 	return idsUnder(v, tasksByPin, pair(string(node), ""), limit)
 }
 
-// LiveFilter says which live items are meant: those that match all that is given.
-type LiveFilter struct {
-	TaskType  string
-	ConfigKey string
-	State     domain.TaskState
-	Batch     string
-}
-
-func (f LiveFilter) matches(row TaskRow) bool {
-	return !row.State.Final() && (f.TaskType == "" || row.TaskType == f.TaskType) && (f.ConfigKey == "" || row.ConfigKey == f.ConfigKey) &&
-		(f.State == "" || row.State == f.State) && (f.Batch == "" || row.Batch == f.Batch)
-}
-
-// LiveTasks lists live items that match, at most limit: queued ones first, then
-// those that wait for a retry or for others, then those that are held, each by id.
-func LiveTasks(v View, filter LiveFilter, limit int) ([]domain.TaskID, error) {
-	if filter.Batch != "" {
-		return liveInBatch(v, filter, limit)
-	}
-	var ids []domain.TaskID
-	for _, state := range liveStates {
-		if filter.State != "" && filter.State != state {
-			continue
-		}
-		prefixes, err := kinds{states: []domain.TaskState{state}, taskType: filter.TaskType, config: filter.ConfigKey}.prefixes(v, stateOf)
-		if err != nil {
-			return nil, err
-		}
-		for id, err := range merged(v, tasksByState, prefixes, "", false, limit) {
-			if err != nil || len(ids) == limit {
-				return ids, err
-			}
-			ids = append(ids, domain.TaskID(id))
-		}
-	}
-	return ids, nil
-}
-
-func liveInBatch(v View, filter LiveFilter, limit int) ([]domain.TaskID, error) {
-	all, err := idsUnder(v, tasksByBatch, pair(filter.Batch, ""), 0)
-	if err != nil {
-		return nil, err
-	}
-	in := map[domain.TaskState][]domain.TaskID{}
-	for _, id := range all {
-		row, err := taskIn(v, id)
-		if err != nil {
-			return nil, err
-		}
-		if filter.matches(row) {
-			in[row.State] = append(in[row.State], id)
-		}
-	}
-	var ids []domain.TaskID
-	for _, state := range liveStates {
-		ids = append(ids, in[state]...)
-	}
-	return ids[:min(len(ids), limit)], nil
-}
-
 // WaitingFor lists the items that wait for one, by name.
 func WaitingFor(v View, dependency domain.TaskID) ([]domain.TaskID, error) {
 	var ids []domain.TaskID

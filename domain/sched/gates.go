@@ -135,64 +135,6 @@ func (r *Rules) NodeGates(node Node, item Requirement, matcher Matcher) []Gate {
 	return list.gates
 }
 
-// Asker asks the gates of one node about many items.
-type Asker struct {
-	rules   *Rules
-	node    Node
-	asked   asked
-	matcher Matcher
-}
-
-// Asker finds the policy of a node once. matcher may be nil.
-func (r *Rules) Asker(node Node, matcher Matcher) *Asker {
-	a := &Asker{rules: r, node: node, matcher: matcher}
-	a.asked = r.ask(&a.node)
-	return a
-}
-
-// Fits tells whether all NodeGates are open.
-func (a *Asker) Fits(item Requirement) bool {
-	var list gateList
-	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
-	return !list.closed
-}
-
-// ClosedBy is the first of the NodeGates that is closed; empty when none is.
-func (a *Asker) ClosedBy(item Requirement) string {
-	var list gateList
-	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
-	return list.by
-}
-
-// Gates are the NodeGates.
-func (a *Asker) Gates(item Requirement) []Gate {
-	list := gateList{explain: true}
-	a.rules.nodeGates(&list, a.asked, &item, a.matcher)
-	return list.gates
-}
-
-// Wants tells whether the claim asks for a type.
-func (a *Asker) Wants(kind string) bool {
-	return len(a.node.Wants) == 0 || slices.Contains(a.node.Wants, kind)
-}
-
-// Drained asks the gates of the node as Node.Drained has it.
-func (a *Asker) Drained() *Asker { return a.rules.Asker(a.node.Drained(), a.matcher) }
-
-// Preference is how much the node would rather take a type; 0 when nobody said.
-func (a *Asker) Preference(kind string) int {
-	preference, _ := a.asked.policy.preference(kind)
-	return preference
-}
-
-// Slots is how many the node has; a node that does not say has the default.
-func (a *Asker) Slots() int {
-	if a.node.Slots.Known {
-		return a.node.Slots.Value
-	}
-	return a.rules.policy.DefaultSlots
-}
-
 // Fits tells whether all NodeGates are open.
 func (r *Rules) Fits(node Node, item Requirement, matcher Matcher) bool {
 	var list gateList

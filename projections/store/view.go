@@ -178,9 +178,6 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	return &Snapshot{view: view{state: st, codec: s.options.Codec, tables: &s.views.tables}, views: &s.views}, nil
 }
 
-// State tells committed states apart: snapshots of the same one give the same.
-func (s *Snapshot) State() any { return s.state }
-
 // Close lets the state go; closing twice is closing once.
 func (s *Snapshot) Close() { s.once.Do(func() { s.views.release(s.state) }) }
 

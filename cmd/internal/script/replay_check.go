@@ -1,12 +1,8 @@
 package script
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"iter"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -16,64 +12,6 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
-)
-
-// Checked is what a check of a log came to: what its reactors command when it is
-// replayed, held against what it shows was commanded.
-//
-// A command that left events is decided again on its stream as it was before
-// them, and on the read models as they were if it consults them, at their time
-// and under the policy that they name, and has to come to the same events. One
-// that spans streams is not decided again: it has to be there, under its id, and
-// no more. A command that left nothing is right when at some moment since it could have come to nothing,
-// or was not run yet when the log ends; else it is missing. What the clock and
-// callers command is not checked.
-type Checked struct {
-	Position  domain.Position `json:"position"`  // checked up to here
-	Commands  int             `json:"commands"`  // that reactors give on replay
-	Same      int             `json:"same"`      // decided again, to the very events that are recorded
-	ByID      int             `json:"by_id"`     // recorded; not decided again
-	Nothing   int             `json:"nothing"`   // not recorded, and could have come to nothing
-	Pending   int             `json:"pending"`   // not recorded; the log ends before they were run
-	Unproven  int             `json:"unproven"`  // not recorded; whether they came to nothing cannot be told
-	Differing int             `json:"differing"` // all differences; the first are listed
-	// Differences are in the order of the events that were answered.
-	Differences []Difference `json:"differences"`
-}
-
-// Difference is a command that a replay has otherwise than the log.
-type Difference struct {
-	Kind     string          `json:"kind"`     // "other", "missing" or "unexpected"
-	Position domain.Position `json:"position"` // of the event that was answered
-	Event    string          `json:"event_type,omitempty"`
-	Reactor  string          `json:"reactor"`
-	Command  string          `json:"command,omitempty"` // its type
-	ID       string          `json:"command_id"`
-	Given    json.RawMessage `json:"given,omitempty"` // the command on replay
-	Recorded []Outcome       `json:"recorded"`        // what the log shows
-	Replayed []Outcome       `json:"replayed"`        // what the replay comes to
-	Refused  string          `json:"refused,omitempty"`
-}
-
-// The kinds of differences.
-const (
-	OtherOutcome      = "other"      // it comes to other events
-	MissingOutcome    = "missing"    // it comes to events, and none are recorded
-	UnexpectedCommand = "unexpected" // it is recorded, and no reactor gives it
-)
-
-// Outcome is an event that a command came to.
-type Outcome struct {
-	Position domain.Position `json:"position,omitempty"` // of a recorded one
-	Stream   domain.StreamID `json:"stream"`
-	Type     string          `json:"type"`
-	Data     json.RawMessage `json:"data"`
-}
-
-const (
-	maxDifferences = 100 // that are listed
-	maxMoments     = 256 // of a stream, at which a command could have come to nothing
-	checkPage      = 4096
 )
 
 // recordedCommand is a command of a reactor that the log shows.
@@ -351,101 +289,6 @@ func kept(entry store.OutboxEntry) store.OutboxEntry {
 	return entry
 }
 
-// silent looks for a moment at which a command that left nothing could have come
-// to nothing: right after its event, or after a later one of its stream.
-func (c *checker) silent(ctx context.Context, entry store.OutboxEntry, command domain.Command) error {
-	target, ok := command.(commands.Targeted)
-	if !ok {
-		c.out.Unproven++
-		return nil
-	}
-	cause, err := c.eventAt(ctx, entry.Position)
-	if err != nil {
-		return err
-	}
-	outcomes, _, decided := c.decide(ctx, entry, command, entry.Position, cause)
-	if !decided {
-		c.later = append(c.later, consulted{entry: kept(entry), command: command})
-		return nil
-	}
-	if len(outcomes) == 0 {
-		c.out.Nothing++
-		return nil
-	}
-	moments := 0
-	for e, err := range c.log.Read(ctx, target.Stream(), 0, eventlog.Forward) {
-		if err != nil {
-			return err
-		}
-		if e.Position > c.upTo {
-			break
-		}
-		if e.Position <= entry.Position {
-			continue
-		}
-		if moments++; moments > maxMoments {
-			c.out.Unproven++
-			return nil
-		}
-		if later, _, _ := c.decide(ctx, entry, command, e.Position, e); len(later) == 0 {
-			c.out.Nothing++
-			return nil
-		}
-	}
-	return c.differ(ctx, Difference{
-		Kind: MissingOutcome, Position: entry.Position, Event: cause.Type, Reactor: entry.Reactor, Command: entry.CommandType, ID: entry.CommandID,
-		Given: slices.Clone(entry.Command), Recorded: []Outcome{}, Replayed: outcomes,
-	})
-}
-
-// unexpected lists the commands that the log shows and no reactor gives.
-func (c *checker) unexpected(ctx context.Context) error {
-	var ids []string
-	for id, recorded := range c.recorded {
-		if !recorded.seen {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(c.recorded[a].first, c.recorded[b].first) })
-	for _, id := range ids {
-		recorded := c.recorded[id]
-		first, err := c.eventAt(ctx, recorded.first)
-		if err != nil {
-			return err
-		}
-		difference := Difference{Kind: UnexpectedCommand, Reactor: strings.TrimPrefix(first.Meta.Actor, reactorActor), ID: id, Position: recorded.first, Replayed: []Outcome{}}
-		if len(c.out.Differences) < maxDifferences {
-			if position, found, err := c.positionOf(ctx, recorded.cause, recorded.first); err != nil {
-				return err
-			} else if found {
-				difference.Position = position
-			}
-			if difference.Recorded, _, err = c.outcomes(ctx, first.Stream, id, recorded); err != nil {
-				return err
-			}
-		}
-		if err := c.differ(ctx, difference); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *checker) differ(ctx context.Context, difference Difference) error {
-	c.out.Differing++
-	if difference.Event == "" {
-		cause, err := c.eventAt(ctx, difference.Position)
-		if err != nil {
-			return err
-		}
-		difference.Event = cause.Type
-	}
-	if len(c.out.Differences) < 2*maxDifferences {
-		c.out.Differences = append(c.out.Differences, difference)
-	}
-	return nil
-}
-
 // outcomes are the recorded events of a command, on one stream or any.
 func (c *checker) outcomes(ctx context.Context, stream domain.StreamID, id string, recorded *recordedCommand) ([]Outcome, domain.Envelope, error) {
 	var first domain.Envelope
@@ -471,79 +314,4 @@ func (c *checker) outcomes(ctx context.Context, stream domain.StreamID, id strin
 		found = append(found, Outcome{e.Position, e.Stream, e.Type, slices.Clone(e.Data)})
 	}
 	return found, first, nil
-}
-
-// maxBatch bounds how far apart the events of one command are looked for; those
-// of one stream stand together.
-const maxBatch = 4096
-
-func (c *checker) eventAt(ctx context.Context, position domain.Position) (domain.Envelope, error) {
-	for e, err := range c.log.ReadAll(ctx, position, eventlog.Forward, eventlog.Filter{}) {
-		return e, err
-	}
-	return domain.Envelope{}, domain.Errorf(domain.Corrupt, "check: no event stands at position %d", position)
-}
-
-// positionOf looks an event up that stands before another, near it first.
-func (c *checker) positionOf(ctx context.Context, id domain.EventID, before domain.Position) (domain.Position, bool, error) {
-	if id.IsZero() {
-		return 0, false, nil
-	}
-	for e, err := range c.log.ReadAll(ctx, before, eventlog.Backward, eventlog.Filter{}) {
-		if err != nil || e.ID == id {
-			return e.Position, err == nil, err
-		}
-	}
-	return 0, false, nil
-}
-
-// sameOutcomes tells whether a replay came to what is recorded.
-func sameOutcomes(recorded, replayed []Outcome) bool {
-	return slices.EqualFunc(recorded, replayed, func(a, b Outcome) bool {
-		return a.Stream == b.Stream && a.Type == b.Type && (bytes.Equal(a.Data, b.Data) || sameDocument(a.Data, b.Data))
-	})
-}
-
-func sameDocument(a, b []byte) bool {
-	read := func(text []byte) (value any, err error) {
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.UseNumber()
-		err = decoder.Decode(&value)
-		return value, err
-	}
-	x, errA := read(a)
-	y, errB := read(b)
-	return errA == nil && errB == nil && reflect.DeepEqual(x, y)
-}
-
-// until is a log as it was at a position, for decisions that are only tried.
-type until struct {
-	eventlog.Log
-	at domain.Position
-}
-
-// Read leaves out what was appended later.
-func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
-	return func(yield func(domain.Envelope, error) bool) {
-		for e, err := range u.Log.Read(ctx, stream, from, direction) {
-			if err == nil && e.Position > u.at {
-				if direction == eventlog.Forward {
-					return
-				}
-				continue
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
-// Find leaves it out as well.
-func (u *until) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
-	e, found, err := u.Log.Find(ctx, stream, id)
-	if err != nil || !found || e.Position > u.at {
-		return domain.Envelope{}, false, err
-	}
-	return e, true, nil
 }

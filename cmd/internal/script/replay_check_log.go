@@ -1,0 +1,88 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"iter"
+	"reflect"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// maxBatch bounds how far apart the events of one command are looked for; those
+// of one stream stand together.
+const maxBatch = 4096
+
+func (c *checker) eventAt(ctx context.Context, position domain.Position) (domain.Envelope, error) {
+	for e, err := range c.log.ReadAll(ctx, position, eventlog.Forward, eventlog.Filter{}) {
+		return e, err
+	}
+	return domain.Envelope{}, domain.Errorf(domain.Corrupt, "check: no event stands at position %d", position)
+}
+
+// positionOf looks an event up that stands before another, near it first.
+func (c *checker) positionOf(ctx context.Context, id domain.EventID, before domain.Position) (domain.Position, bool, error) {
+	if id.IsZero() {
+		return 0, false, nil
+	}
+	for e, err := range c.log.ReadAll(ctx, before, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil || e.ID == id {
+			return e.Position, err == nil, err
+		}
+	}
+	return 0, false, nil
+}
+
+// sameOutcomes tells whether a replay came to what is recorded.
+func sameOutcomes(recorded, replayed []Outcome) bool {
+	return slices.EqualFunc(recorded, replayed, func(a, b Outcome) bool {
+		return a.Stream == b.Stream && a.Type == b.Type && (bytes.Equal(a.Data, b.Data) || sameDocument(a.Data, b.Data))
+	})
+}
+
+func sameDocument(a, b []byte) bool {
+	read := func(text []byte) (value any, err error) {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		err = decoder.Decode(&value)
+		return value, err
+	}
+	x, errA := read(a)
+	y, errB := read(b)
+	return errA == nil && errB == nil && reflect.DeepEqual(x, y)
+}
+
+// until is a log as it was at a position, for decisions that are only tried.
+type until struct {
+	eventlog.Log
+	at domain.Position
+}
+
+// Read leaves out what was appended later.
+func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		for e, err := range u.Log.Read(ctx, stream, from, direction) {
+			if err == nil && e.Position > u.at {
+				if direction == eventlog.Forward {
+					return
+				}
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// Find leaves it out as well.
+func (u *until) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
+	e, found, err := u.Log.Find(ctx, stream, id)
+	if err != nil || !found || e.Position > u.at {
+		return domain.Envelope{}, false, err
+	}
+	return e, true, nil
+}

@@ -1,0 +1,113 @@
+package commands
+
+import (
+	"fmt"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// GauntletReactors is how measurements follow trainings and their work items.
+func GauntletReactors() []projections.Reactor {
+	return []projections.Reactor{
+		projections.When("training_completed", "measures the model, once; a training without one is not measured", []string{"gauntlet.execute"},
+			func(_ projections.View, _ domain.Envelope, e domain.TrainingCompleted) ([]domain.Command, error) {
+				if !e.Success || e.ModelID == "" {
+					return nil, nil
+				}
+				return []domain.Command{ExecuteGauntlet{ConfigKey: e.ConfigKey, ModelID: e.ModelID}}, nil
+			}),
+		projections.When("gauntlet_started", "queues the work item", []string{"work.add"},
+			func(v projections.View, _ domain.Envelope, e domain.GauntletStarted) ([]domain.Command, error) {
+				policy, _, err := projections.PolicyInForce(v)
+				if err != nil {
+					return nil, err
+				}
+				item, err := gauntletTask(e.Part(policy.Gauntlet.TestGames), policy.Gauntlet)
+				return []domain.Command{item}, err
+			}),
+		projections.When("gauntlet_continued", "queues the next work item", []string{"work.add"},
+			func(v projections.View, _ domain.Envelope, e domain.GauntletContinued) ([]domain.Command, error) {
+				policy, _, err := projections.PolicyInForce(v)
+				if err != nil {
+					return nil, err
+				}
+				row, found, err := projections.GauntletsTable.Get(v, string(e.GauntletID))
+				if err != nil || !found || row.Started == nil || row.Item != e.TaskID {
+					return nil, err
+				}
+				item, err := gauntletTask(nextPart(*row.Started, e), policy.Gauntlet)
+				return []domain.Command{item}, err
+			}),
+		projections.When("gauntlet_finished", "emits what the gauntlet measured, once; a quick look counts for the ratings only", []string{"elo.record", "evaluation.record", "evaluation.reject"}, reactDecided),
+		projections.When("evaluation_item_completed", "hands the results of a gauntlet's item to it, and emits those of an evaluation's, once",
+			[]string{"evaluation.record", "evaluation.reject", "gauntlet.finish"}, reactMeasured),
+		projections.When("evaluation_item_dead", "the gauntlet came to nothing", []string{"evaluation.reject", "gauntlet.finish"},
+			func(v projections.View, _ domain.Envelope, e domain.TaskDead) ([]domain.Command, error) {
+				return measuredNothing(v, e.TaskID, "", e.Reason)
+			}),
+		projections.When("evaluation_item_cancelled", "the gauntlet came to nothing", []string{"evaluation.reject", "gauntlet.finish"},
+			func(v projections.View, _ domain.Envelope, e domain.TaskCancelled) ([]domain.Command, error) {
+				return measuredNothing(v, e.TaskID, e.NodeID, "cancelled: "+or(e.Reason, "no reason given"))
+			}),
+	}
+}
+
+// reactMeasured reads what the worker of an evaluation brought. The item knows
+// its model; a worker of an item that does not must name it.
+func reactMeasured(v projections.View, _ domain.Envelope, done domain.TaskCompleted) ([]domain.Command, error) {
+	_, config, ours, err := gameOf(v, done.TaskID, evaluationItem, gauntletItem)
+	if err != nil || !ours {
+		return nil, err
+	}
+	gauntlet, _, err := projections.GauntletByTask(v, done.TaskID)
+	if err != nil {
+		return nil, err
+	}
+	known := domain.Known("config_key", string(config), "task_id", string(done.TaskID), "node_id", string(done.NodeID), "model_id", string(gauntlet.ModelID))
+	event, err := domain.CompletionOf("EVALUATION_COMPLETED", done.Result, known)
+	measured, ok := event.(domain.EvaluationCompleted)
+	if err != nil || !ok {
+		return measuredNothing(v, done.TaskID, done.NodeID, fmt.Sprintf("the item's result is no evaluation: %v", err))
+	}
+	if gauntlet.GauntletID != "" {
+		return []domain.Command{finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: done.TaskID, NodeID: done.NodeID, Results: measured.Results}}, nil
+	}
+	return []domain.Command{RecordEvaluation{measured}}, nil
+}
+
+// reactDecided emits what a gauntlet came to as one evaluation of its model, named
+// by the gauntlet's first item.
+func reactDecided(v projections.View, _ domain.Envelope, e domain.GauntletFinished) ([]domain.Command, error) {
+	row, found, err := projections.GauntletsTable.Get(v, string(e.GauntletID))
+	if err != nil || !found || row.Started == nil || row.Started.TaskID != e.TaskID {
+		return nil, err // told past every decision
+	}
+	config, model := row.Started.ConfigKey, row.Started.ModelID
+	switch {
+	case row.Started.Quick && e.Games > 0:
+		return []domain.Command{recordElo{config, "task:" + string(e.TaskID), model, e.Results}}, nil
+	case row.Started.Quick:
+		return nil, nil
+	case e.Decision == domain.GauntletFailed:
+		return []domain.Command{rejectEvaluation{domain.EvaluationFailed{ConfigKey: config, ModelID: model, TaskID: e.TaskID, NodeID: e.NodeID, Error: e.Reason}}}, nil
+	}
+	return []domain.Command{RecordEvaluation{domain.EvaluationCompleted{
+		ConfigKey: config, ModelID: model, GamesPlayed: e.Games, Results: e.Results, TaskID: e.TaskID, NodeID: e.NodeID,
+	}}}, nil
+}
+
+func measuredNothing(v projections.View, task domain.TaskID, node domain.NodeID, reason string) ([]domain.Command, error) {
+	_, config, ours, err := gameOf(v, task, evaluationItem, gauntletItem)
+	if err != nil || !ours {
+		return nil, err
+	}
+	gauntlet, _, err := projections.GauntletByTask(v, task)
+	if err != nil {
+		return nil, err
+	}
+	if gauntlet.GauntletID != "" {
+		return []domain.Command{finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: task, NodeID: node, Failure: reason}}, nil
+	}
+	return []domain.Command{rejectEvaluation{domain.EvaluationFailed{ConfigKey: config, TaskID: task, NodeID: node, Error: reason}}}, nil
+}

@@ -1,0 +1,173 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Followed is one event of a stream.
+type Followed struct {
+	Position domain.Position
+	Record   EventRecord
+	JSON     json.RawMessage
+}
+
+// Follow reads the stream of events after a position. When the connection
+// breaks it comes back and goes on where it was; an error that will not pass
+// ends it, and is the last thing yielded.
+func (c *Client) Follow(ctx context.Context, after domain.Position, selection Selection) iter.Seq2[Followed, error] {
+	return func(yield func(Followed, error) bool) {
+		first := c.backoff
+		if first <= 0 {
+			first = firstBackoff // a node that hangs up is not asked without a pause
+		}
+		wait := first
+		for {
+			seen, stop, err := c.followOnce(ctx, after, selection, yield)
+			if stop {
+				return
+			}
+			if seen > after {
+				after, wait = seen, first
+			}
+			if ctx.Err() != nil {
+				yield(Followed{}, ctx.Err())
+				return
+			}
+			if err != nil && !codeOf(err).Retryable() {
+				yield(Followed{}, err)
+				return
+			}
+			if err != nil && c.broken != nil {
+				c.broken(err, after, wait)
+			}
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				yield(Followed{}, ctx.Err())
+				return
+			}
+			wait = min(2*wait, 5*time.Second)
+		}
+	}
+}
+
+func (c *Client) followOnce(ctx context.Context, after domain.Position, selection Selection, yield func(Followed, error) bool) (seen domain.Position, stop bool, err error) {
+	path, values, err := c.address("events.stream", StreamQuery{Selection: selection}, nil)
+	if err != nil {
+		return after, false, err
+	}
+	request, err := c.request(ctx, http.MethodGet, path, values, http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {after.String()}}, nil)
+	if err != nil {
+		return after, false, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return after, false, unreachable(ctx, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+		return after, false, readProblem(response.StatusCode, answer)
+	}
+	seen = after
+	for line, err := range sseEvents(response.Body) {
+		if err != nil {
+			return seen, false, unreachable(ctx, err)
+		}
+		switch {
+		case line.event == "problem":
+			return seen, false, readProblem(http.StatusInternalServerError, line.data)
+		case line.id != "":
+			position, err := domain.ParsePosition(line.id)
+			if err != nil {
+				return seen, false, err
+			}
+			if len(line.data) > 0 {
+				one := Followed{Position: position, JSON: line.data}
+				if err := json.Unmarshal(line.data, &one.Record); err != nil {
+					return seen, false, domain.Errorf(domain.Corrupt, "event at %d: %w", position, err)
+				}
+				if !yield(one, nil) {
+					return seen, true, nil
+				}
+			}
+			seen = position
+		}
+	}
+	return seen, false, nil
+}
+
+// sseEvent is one block of a stream of server-sent events.
+type sseEvent struct {
+	id, event string
+	data      []byte
+}
+
+// sseEvents splits a stream into its blocks.
+func sseEvents(r io.Reader) iter.Seq2[sseEvent, error] {
+	return func(yield func(sseEvent, error) bool) {
+		reader := bufio.NewReaderSize(r, 64<<10)
+		var block sseEvent
+		for {
+			line, err := readLine(reader)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(sseEvent{}, err)
+				}
+				return
+			}
+			if len(line) == 0 {
+				if block.id != "" || block.data != nil {
+					if !yield(block, nil) {
+						return
+					}
+				}
+				block = sseEvent{}
+				continue
+			}
+			field, value, _ := bytes.Cut(line, []byte(":"))
+			value = bytes.TrimPrefix(value, []byte(" "))
+			switch string(field) {
+			case "id":
+				block.id = string(value)
+			case "event":
+				block.event = string(value)
+			case "data":
+				if block.data != nil {
+					block.data = append(block.data, '\n')
+				}
+				block.data = append(block.data, value...)
+			}
+		}
+	}
+}
+
+func readLine(reader *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, more, err := reader.ReadLine()
+		if err != nil {
+			return nil, err
+		}
+		line = append(line, part...)
+		if len(line) > maxAnswer {
+			return nil, fmt.Errorf("want lines of at most %d bytes", maxAnswer)
+		}
+		if !more {
+			return line, nil
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// maxAnswer bounds what a client reads of one answer.
+const maxAnswer = 64 << 20
+
+// send makes a call, again while that makes sense.
+func (c *Client) send(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) ([]byte, error) {
+	wait := c.backoff
+	for try := 0; ; try++ {
+		answer, after, err := c.once(ctx, method, path, values, header, body)
+		if err == nil || try >= c.retries || !codeOf(err).Retryable() || ctx.Err() != nil {
+			return answer, err
+		}
+		// Half of the wait is drawn, so that many clients do not come back at once.
+		pause := max(after, wait/2+rand.N(wait/2+1))
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return answer, err
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func (c *Client) request(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) (*http.Request, error) {
+	address := *c.base
+	joined, err := url.JoinPath(address.Path+"/", path)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "path %q: %w", path, err)
+	}
+	if address.RawPath = joined; true {
+		if address.Path, err = url.PathUnescape(joined); err != nil {
+			return nil, domain.Errorf(domain.Invalid, "path %q: %w", path, err)
+		}
+	}
+	address.RawQuery = values.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "%s %s: %w", method, path, err)
+	}
+	request.Header = header.Clone()
+	if request.Header.Get("Accept") == "" {
+		request.Header["Accept"] = slices.Concat(jsonContent, problemContent)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.actor != "" {
+		request.Header.Set(headerActor, c.actor)
+	}
+	return request, nil
+}
+
+func (c *Client) once(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) ([]byte, time.Duration, error) {
+	request, err := c.request(ctx, method, path, values, header, body)
+	if err != nil {
+		return nil, 0, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, 0, unreachable(ctx, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return nil, 0, unreachable(ctx, err)
+	}
+	if len(answer) > maxAnswer {
+		return nil, 0, domain.Errorf(domain.TooLarge, "%s %s: want an answer of at most %d bytes", method, path, maxAnswer)
+	}
+	if response.StatusCode/100 != 2 {
+		refused := readProblem(response.StatusCode, answer)
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+			refused.After = time.Duration(seconds) * time.Second
+		}
+		return answer, refused.After, refused
+	}
+	return answer, 0, nil
+}
+
+// unreachable says that no answer came. The call may have been carried out all
+// the same, which is what the command id is for.
+func unreachable(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return &unanswered{domain.Errorf(domain.Timeout, "no answer in time: %w", err)}
+	}
+	return &unanswered{domain.Errorf(domain.Unavailable, "no answer: %w", err)}
+}
+
+// unanswered is the error of a call whose answer did not come, or not whole.
+type unanswered struct{ err error }
+
+func (e *unanswered) Error() string { return e.err.Error() }
+func (e *unanswered) Unwrap() error { return e.err }
+
+// Unreachable tells an error of a client that got no answer from any node.
+func Unreachable(err error) bool {
+	var silent *unanswered
+	return errors.As(err, &silent)
+}

@@ -1,0 +1,135 @@
+package transport
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// encode writes a query's answer: the position, and the members of what it found.
+func (x *exchange) encode(answer any) error {
+	x.status, x.body = http.StatusOK, buffers.Get().(*[]byte)
+	body := append((*x.body)[:0], `{"position":`...)
+	body = strconv.AppendUint(body, uint64(x.position), 10)
+	body, err := appendMembers(body, answer, true, "position")
+	*x.body = append(body, '}', '\n')
+	return err
+}
+
+// The values of headers that are the same for every answer. Nobody writes to them.
+var (
+	jsonContent    = []string{"application/json"}
+	problemContent = []string{"application/problem+json"}
+)
+
+// shortBody is the length up to which net/http itself tells the length.
+const shortBody = 2000
+
+// write sends what was encoded.
+func (x *exchange) write(w http.ResponseWriter) {
+	header := w.Header()
+	header["Content-Type"] = jsonContent
+	x.send(w, header)
+}
+
+func (x *exchange) send(w http.ResponseWriter, header http.Header) {
+	// Each header costs the server and the client time, so an answer has no more
+	// than somebody reads.
+	if x.route == nil || x.route.Kind == Command || x.status != http.StatusOK || len(x.request.Header[headerRequestID]) > 0 {
+		header[headerRequestID] = []string{x.requestID()}
+	}
+	if x.known {
+		header["Etag"] = []string{etag(x.position)}
+	}
+	if x.call.ID != "" {
+		header[headerCommandID] = []string{x.call.ID}
+	}
+	x.written = true
+	if x.status == http.StatusNotModified || x.body == nil {
+		delete(header, "Content-Type")
+		w.WriteHeader(x.status)
+		return
+	}
+	if len(*x.body) > shortBody || x.request.Method == http.MethodHead {
+		header["Content-Length"] = []string{strconv.Itoa(len(*x.body))}
+	}
+	if x.status != http.StatusOK {
+		w.WriteHeader(x.status)
+	}
+	if x.request.Method != http.MethodHead {
+		// A client that went away is nobody to tell.
+		_, _ = w.Write(*x.body)
+	}
+	putBuffer(x.body)
+	x.body = nil
+}
+
+// problemOf adds to an error's problem what the exchange knows.
+func (x *exchange) problemOf(err error) Problem {
+	p := problemOf(err)
+	p.Instance, p.RequestID, p.CommandID = x.request.URL.Path, x.requestID(), x.call.ID
+	if events := x.reply.result.Events; len(events) > 0 && !x.call.Dry {
+		p.Position, p.Events = x.reply.result.Position, eventRefs(events)
+	}
+	return p
+}
+
+func (x *exchange) writeProblem(w http.ResponseWriter, err error) {
+	if x.written {
+		return // the answer is on its way; what is left to do is to end it
+	}
+	p := x.problemOf(err)
+	header := w.Header()
+	header["Content-Type"] = problemContent
+	if after := retryAfter(err, p.Code); after > 0 {
+		header.Set("Retry-After", strconv.Itoa(after))
+	}
+	if p.Code == domain.Unauthorized {
+		header.Set("WWW-Authenticate", `Bearer realm="rift"`)
+	}
+	var special *httpError
+	if errors.As(err, &special) && special.allow != "" {
+		header.Set("Allow", special.allow)
+	}
+	if x.body == nil {
+		x.body = buffers.Get().(*[]byte)
+	}
+	var failed error
+	if *x.body, failed = appendJSON((*x.body)[:0], p); failed != nil {
+		*x.body = append((*x.body)[:0], `{"code":"internal","status":500}`...)
+	}
+	*x.body = append(*x.body, '\n')
+	x.status, x.known = p.Status, p.Position > 0
+	x.send(w, header)
+}
+
+// unmatched answers what no route takes: another method's path, or no path.
+func (h *Handler) unmatched(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{handler: h, request: r, start: time.Now()}
+	_, pattern := h.paths.Handler(r)
+	methods := h.allowed[pattern]
+	if len(methods) == 0 {
+		h.meters.unmatched(domain.NotFound)
+		x.writeProblem(w, domain.Errorf(domain.NotFound, "path %q: no route has it; /openapi.json lists them", clip(r.URL.Path)))
+		return
+	}
+	methods = append(slices.Clone(methods), http.MethodOptions)
+	slices.Sort(methods)
+	allow := strings.Join(slices.Compact(methods), ", ")
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", allow)
+		w.Header()[headerRequestID] = []string{x.requestID()}
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	h.meters.unmatched(domain.Invalid)
+	x.writeProblem(w, &httpError{
+		status: http.StatusMethodNotAllowed, allow: allow,
+		err: domain.Errorf(domain.Invalid, "%s %s: want one of %s", clip(r.Method), clip(r.URL.Path), allow),
+	})
+}

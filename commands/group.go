@@ -20,6 +20,7 @@ type Group struct {
 	calls  []*Call
 	parts  []part
 	writes []eventlog.Write
+	last   map[domain.StreamID]int   // 1 + the index of the last write to a stream
 	final  map[domain.StreamID]final // items that the group ends
 	next   domain.Position
 
@@ -40,7 +41,7 @@ type part struct {
 
 // NewGroup begins a group on a queue.
 func NewGroup(ctx context.Context, bus *Bus, queue *Queue) *Group {
-	g := &Group{bus: bus, ctx: ctx, queue: queue, final: map[domain.StreamID]final{}, next: work.Pending}
+	g := &Group{bus: bus, ctx: ctx, queue: queue, last: map[domain.StreamID]int{}, final: map[domain.StreamID]final{}, next: work.Pending}
 	queue.ended = g.ended
 	if queue.Nodes == nil {
 		queue.Nodes = NodesIn{queue.Models}
@@ -254,7 +255,11 @@ func (g *Group) keep(call *Call, write eventlog.Write, events []domain.Envelope)
 	if call.Dry {
 		return events
 	}
+	// A foreign writer may have brought the stream to the very revision that an
+	// earlier write of the group was to bring it to.
+	write.After = g.last[write.Stream]
 	g.writes = append(g.writes, write)
+	g.last[write.Stream] = len(g.writes)
 	g.parts = append(g.parts, part{call, len(call.steps)})
 	call.parts++
 	return events

@@ -40,6 +40,29 @@ type Write struct {
 	Stream   domain.StreamID
 	Expected domain.Revision
 	Events   []Proposed
+	// After is 1 + the index of the earlier write of the call without which this
+	// one is not stored; zero when it rests on none.
+	After int
+}
+
+// Holds returns why write i of a call is not to be tried: it rests on a write
+// that is not an earlier one, or on one that failed.
+func Holds(writes []Write, written []Written, i int) error {
+	w := &writes[i]
+	switch {
+	case w.After == 0:
+		return nil
+	case w.After < 0 || w.After > i:
+		return domain.Errorf(domain.Invalid, "append to %s: want it to rest on one of the %d writes before it, found write %d", w.Stream, i, w.After)
+	case written[w.After-1].Err != nil:
+		return RestsOnFailed(w.Stream)
+	}
+	return nil
+}
+
+// RestsOnFailed is the conflict of a write whose After failed.
+func RestsOnFailed(stream domain.StreamID) error {
+	return &Conflict{Stream: stream, Reason: "the write that it rests on was not stored"}
 }
 
 // Written is the outcome of a Write; Receipt is zero when Err is not nil.
@@ -151,8 +174,8 @@ type Item struct {
 //  11. Many appends: AppendMany decides each write as an Append of its own, in
 //     the order of the list, so the second write to a stream sees the revision
 //     and the identities that the first one left, and positions grow in the
-//     order of the list. A write that fails does not touch the others. Each
-//     write is atomic and the call is not: a crash leaves a prefix of what it
+//     order of the list. A write that fails does not touch the others, but for
+//     those that name it in After, which fail with a Conflict. Each write is atomic and the call is not: a crash leaves a prefix of what it
 //     stores. When ctx ends, the writes that are not decided yet, which are the
 //     last ones of the list, fail and are not stored.
 type Log interface {

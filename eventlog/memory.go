@@ -100,6 +100,9 @@ func (m *Memory) Append(ctx context.Context, stream domain.StreamID, expected do
 func (m *Memory) AppendMany(ctx context.Context, writes []Write) []Written {
 	written := make([]Written, len(writes))
 	for i, w := range writes {
+		if written[i].Err = Holds(writes, written, i); written[i].Err != nil {
+			continue
+		}
 		written[i].Receipt, written[i].Err = m.Append(ctx, w.Stream, w.Expected, w.Events...)
 	}
 	return written

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t testing.TB) eventlog.Log) {
 		{"10 deletion is visible", deletion},
 		{"10 a tombstone is for ever", tombstone},
 		{"11 many appends", manyAppends},
+		{"11 many appends: one rests on another", manyThatRest},
 		{"11 many appends: identity", manyIdentities},
 		{"11 many appends: a long list", manyAtOnce},
 		{"11 many appends beside others", manyAmongOthers},

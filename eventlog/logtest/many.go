@@ -19,6 +19,9 @@ func OneByOne(ctx context.Context, log interface {
 ) []eventlog.Written {
 	written := make([]eventlog.Written, len(writes))
 	for i, w := range writes {
+		if written[i].Err = eventlog.Holds(writes, written, i); written[i].Err != nil {
+			continue
+		}
 		written[i].Receipt, written[i].Err = log.Append(ctx, w.Stream, w.Expected, w.Events...)
 	}
 	return written
@@ -100,6 +103,40 @@ func manyAppends(t *testing.T, open func(testing.TB) eventlog.Log) {
 		stored("task-b", 6, 2, event("sees the first")), stored("task-c", 7, 0, event("last")),
 	}
 	sameEvents(t, "what many appends stored", want, readAll(t, log, 3, eventlog.Forward, eventlog.Filter{}))
+}
+
+// manyThatRest has writes that fit by their revision and rest on one that failed.
+func manyThatRest(t *testing.T, open func(testing.TB) eventlog.Log) {
+	log := open(t)
+	mustAppend(t, log, "task-a", domain.NoStream, event("elsewhere"))
+	after := func(nth int, w eventlog.Write) eventlog.Write {
+		w.After = nth
+		return w
+	}
+	untyped := event("untyped")
+	untyped.Type = ""
+	written := appendMany(t, log,
+		write("task-a", domain.NoStream, event("conflict")),
+		after(1, write("task-a", 0, event("fits"))),
+		after(2, write("task-b", domain.NoStream, event("rests on what rests"))),
+		write("task-b", domain.NoStream, event("first")),
+		after(4, write("task-b", 0, event("second"))),
+		write("task-c", domain.NoStream, untyped),
+		after(6, write("task-c", domain.AnyRevision, event("rests on what no log takes"))),
+		after(8, write("task-c", domain.AnyRevision, event("rests on itself"))),
+		after(-1, write("task-c", domain.AnyRevision, event("rests on nothing"))),
+		write("task-c", domain.NoStream, event("last")),
+	)
+	_ = wantConflict(t, "the write that others rest on", written[0].Err)
+	_ = wantConflict(t, "a write that fits", written[1].Err)
+	_ = wantConflict(t, "a write that rests on it", written[2].Err)
+	wantReceipt(t, "an independent write", eventlog.Receipt{First: 2, Last: 2}, written[3])
+	wantReceipt(t, "a write that rests on a stored one", eventlog.Receipt{First: 3, Last: 3, Revision: 1}, written[4])
+	wantCode(t, "an event without type", written[5].Err, domain.Invalid)
+	_ = wantConflict(t, "a write that rests on an invalid one", written[6].Err)
+	wantCode(t, "a write that rests on itself", written[7].Err, domain.Invalid)
+	wantCode(t, "a write that rests on none", written[8].Err, domain.Invalid)
+	wantReceipt(t, "the last write", eventlog.Receipt{First: 4, Last: 4}, written[9])
 }
 
 // manyIdentities repeats writes across calls and within one.

@@ -56,7 +56,11 @@ func (c *manyAppends) prepare() part {
 	events := 0
 	for ; c.next < len(c.writes) && len(c.batch) < groupRequests; c.next++ {
 		w := &c.writes[c.next]
-		size, err := checkAppend(w.Stream, w.Events)
+		err := eventlog.Holds(c.writes, c.written, c.next)
+		size := 0
+		if err == nil {
+			size, err = checkAppend(w.Stream, w.Events)
+		}
 		if err != nil {
 			c.written[c.next].Err = err
 			continue
@@ -66,6 +70,9 @@ func (c *manyAppends) prepare() part {
 		}
 		r := &c.requests[c.next]
 		r.stream, r.expected, r.size = w.Stream, w.Expected, size
+		if w.After > 0 {
+			r.after = &c.requests[w.After-1]
+		}
 		c.batch = append(c.batch, r)
 		p.bytes += size
 		events += len(w.Events)

@@ -39,11 +39,15 @@ func (s *sequencer) prepare(g *group) *pendingCommit {
 		if !r.taken.CompareAndSwap(requestWaiting, requestTaken) {
 			continue
 		}
-		if r.meta != nil {
+		switch {
+		case r.meta != nil:
 			r.err = s.prepareMeta(c, r)
-		} else {
+		case r.after != nil && r.after.refused:
+			r.err = eventlog.RestsOnFailed(r.stream)
+		default:
 			r.err = s.prepareAppend(c, r)
 		}
+		r.refused = r.err != nil
 	}
 	s.index(c)
 	c.last = s.next - 1

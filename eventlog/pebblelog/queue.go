@@ -24,9 +24,11 @@ type request struct {
 	events   []pendingEvent
 	size     int
 	meta     *eventlog.StreamMeta
+	after    *request        // without which this one is not stored; nil: it rests on none
 	one      [1]pendingEvent // what events is a slice of where there is one
 
 	taken   atomic.Int32 // requestWaiting, then one of the others for good
+	refused bool         // written and read by the sequencer only
 	receipt eventlog.Receipt
 	err     error
 }

@@ -64,6 +64,9 @@ func (l *faultyLog) AppendMany(ctx context.Context, writes []eventlog.Write) []e
 			written[i].Err = &eventlog.Conflict{Stream: w.Stream, Reason: "a fault put in by a test"}
 			continue
 		}
+		if written[i].Err = eventlog.Holds(writes, written, i); written[i].Err != nil {
+			continue
+		}
 		written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
 		if is == storedUnheard && written[i].Err == nil {
 			written[i] = eventlog.Written{Err: domain.Errorf(domain.Unavailable, "append to %s: stored and not heard of", w.Stream)}

@@ -93,9 +93,6 @@ func Consult[C domain.Command](needed func(C) bool, f func(projections.View, C, 
 	}
 }
 
-// OnQueue says that a command is decided on the queue, by its one writer.
-func OnQueue() SpecOption { return func(s *Spec) { s.queued = true } }
-
 // Check lets a command on the queue look at all of it before it is decided on its
 // stream.
 func Check[C domain.Command](f func(*Queue, C, domain.Facts) (C, error)) SpecOption {

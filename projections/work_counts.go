@@ -78,12 +78,6 @@ func PendingOf(v View, taskType string) (int, error) {
 	return n, err
 }
 
-// AnyQueued tells whether any item may be claimed, by whomever.
-func AnyQueued(v View) (bool, error) {
-	rows, err := countsOf(v, "", "")
-	return slices.ContainsFunc(rows, func(row CountRow) bool { return row.in(domain.WorkQueued) > 0 }), err
-}
-
 // Depth is how many items of one config and type are on their way.
 type Depth struct {
 	Pending int // queued, blocked, or waiting for a retry

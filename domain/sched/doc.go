@@ -27,10 +27,10 @@
 // cost and time; of a node its leases (Leases) and which items it holds, in order
 // (HeldBy); of classes their turns (Turns), of flows what they are owed (Flows);
 // and each room that a node keeps (Keep, which names the item whose room it takes)
-// or makes (Promise). Kept is not enough for that: it leaves out what an older item
-// supersedes only for now. Add, Hold, SetLeases, SetTurns, SetFlow, Keep and Promise
-// restore them. What is known of a node is not stored: SetNode says it before each
-// question.
+// or makes (Promise). Kept is not enough for that: it leaves out rooms that an older
+// item's reservation supersedes, which count again when that one ends. Add, Hold,
+// SetLeases, SetTurns, SetFlow, Keep and Promise restore them. What is known of a
+// node is not stored: SetNode says it before each question.
 //
 // Adopt books a decision that an event recorded, with the slots, the weight and the
 // virtual times of then, so that other rules since do not change the past. SetRules

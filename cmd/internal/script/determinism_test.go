@@ -118,14 +118,14 @@ func digestOf(t *testing.T, env *Env, position domain.Position) string {
 	return digest.Total
 }
 
-// eventsOf are the events that a script leads to.
-func eventsOf(t *testing.T, path string) []domain.Envelope {
+// played is an environment in which a script has run, open until the test ends.
+func played(t *testing.T, path string) *Env {
 	t.Helper()
 	env, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = env.Close() }()
+	t.Cleanup(func() { _ = env.Close() })
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +134,13 @@ func eventsOf(t *testing.T, path string) []domain.Envelope {
 		env.Run(t.Context(), d)
 		return d.Expected
 	})
+	return env
+}
+
+// eventsOf are the events that a script leads to.
+func eventsOf(t *testing.T, path string) []domain.Envelope {
+	t.Helper()
+	env := played(t, path)
 	var events []domain.Envelope
 	for e, err := range env.Log().ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {

@@ -1,11 +1,8 @@
 package script
 
 import (
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/cockroachdb/datadriven"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
@@ -20,20 +17,7 @@ import (
 func TestTheQueueIsTheSameFoldedLoadedAndKept(t *testing.T) {
 	for _, path := range scriptFiles(t) {
 		t.Run(strings.TrimPrefix(path, scripts+"/"), func(t *testing.T) {
-			env, err := New(Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = env.Close() }()
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			datadriven.RunTestFromString(t, string(text), func(t *testing.T, d *datadriven.TestData) string {
-				env.Run(t.Context(), d)
-				return d.Expected
-			})
-			sameQueues(t, env)
+			sameQueues(t, played(t, path))
 		})
 	}
 }

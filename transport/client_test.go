@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,10 +212,23 @@ func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
 
 func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 	n, h := server(t, Config{})
+	var mu sync.Mutex
 	var ids []string
+	try := func(id string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		ids = append(ids, id)
+		return len(ids)
+	}
+	tried := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		found := ids
+		ids = nil
+		return found
+	}
 	c := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ids = append(ids, r.Header.Get("Idempotency-Key"))
-		switch len(ids) {
+		switch try(r.Header.Get("Idempotency-Key")) {
 		case 1:
 			h.ServeHTTP(httptest.NewRecorder(), r) // done, and the answer lost
 			panic(http.ErrAbortHandler)
@@ -228,18 +242,17 @@ func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 	if err != nil || !receipt.Duplicate {
 		t.Fatalf("want the first answer again, found %+v %v", receipt, err)
 	}
-	if len(ids) != 3 || ids[0] != ids[1] || ids[1] != ids[2] || ids[0] != receipt.ID {
-		t.Errorf("want three tries under one id, found %v", ids)
+	if found := tried(); len(found) != 3 || found[0] != found[1] || found[1] != found[2] || found[0] != receipt.ID {
+		t.Errorf("want three tries under one id, found %v", found)
 	}
 	if head, _ := n.log.Head(t.Context()); head != 1 {
 		t.Errorf("want one event, found %d", head)
 	}
-	ids = nil
 	if _, err := c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "y"}, ID("other")); !errors.Is(err, domain.ErrConflict) {
 		t.Errorf("want a conflict, found %v", err)
 	}
-	if len(ids) != 3 {
-		t.Errorf("a refusal must not be repeated; found %d tries", len(ids))
+	if found := tried(); len(found) != 3 {
+		t.Errorf("a refusal must not be repeated; found %d tries", len(found))
 	}
 }
 

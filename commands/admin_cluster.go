@@ -36,7 +36,7 @@ func reportCluster(cluster domain.Cluster, c ReportCluster, _ domain.Facts) ([]d
 
 // clusterClock says what the nodes that are known come to, once per edge.
 func clusterClock(v projections.View, now time.Time, policy domain.Policy) ([]Timed, time.Time, error) {
-	verdict, err := projections.JudgeCluster(v, now, policy.Nodes.Cluster)
+	verdict, err := projections.JudgeCluster(v, now, domain.NodesPolicyOf(policy).Cluster)
 	if err != nil || verdict.State == "" {
 		return nil, verdict.Earlier, err
 	}
@@ -86,11 +86,11 @@ func AdminReactors() []projections.Reactor {
 					return nil, err
 				}
 				var commands []domain.Command
-				for _, kind := range policy.Nodes.Cluster.Pauses {
+				for _, kind := range domain.NodesPolicyOf(policy).Cluster.Pauses {
 					pause := PauseKind{Kind: kind, Reason: domain.PauseCluster}
 					if !sick.Derived {
 						// Nobody promises that a report from outside is ever taken back.
-						seconds := policy.Nodes.Cluster.PauseSeconds
+						seconds := domain.NodesPolicyOf(policy).Cluster.PauseSeconds
 						pause.Seconds = &seconds
 					}
 					commands = append(commands, pause)

@@ -73,7 +73,7 @@ func pauseFaults(kind, reason string) []domain.Fault {
 func completePause(c PauseKind, facts domain.Facts) (PauseKind, error) {
 	c.Reason = strings.TrimSpace(c.Reason)
 	faults := pauseFaults(c.Kind, c.Reason)
-	longest := facts.Policy.Admin.MaxPauseSeconds
+	longest := domain.AdminPolicyOf(facts.Policy).MaxPauseSeconds
 	switch {
 	case c.Seconds != nil && c.Until != nil:
 		faults = append(faults, domain.Fault{Field: "until", Reason: "want seconds or until, found both"})
@@ -112,7 +112,7 @@ func boundPaused(v projections.View, c PauseKind, facts domain.Facts) (_ PauseKi
 		return c, err
 	}
 	rows, err := projections.PausedKinds(v)
-	if err != nil || len(rows) < facts.Policy.Admin.MaxPausedKinds {
+	if err != nil || len(rows) < domain.AdminPolicyOf(facts.Policy).MaxPausedKinds {
 		return c, err
 	}
 	for _, row := range rows {
@@ -120,7 +120,7 @@ func boundPaused(v projections.View, c PauseKind, facts domain.Facts) (_ PauseKi
 			return c, nil
 		}
 	}
-	return c, domain.Errorf(domain.TooMany, "admin.pause: want at most %d paused kinds, found as many already", facts.Policy.Admin.MaxPausedKinds)
+	return c, domain.Errorf(domain.TooMany, "admin.pause: want at most %d paused kinds, found as many already", domain.AdminPolicyOf(facts.Policy).MaxPausedKinds)
 }
 
 func pauseKind(p domain.Pauses, c PauseKind, facts domain.Facts) ([]domain.Event, error) {
@@ -134,8 +134,8 @@ func pauseKind(p domain.Pauses, c PauseKind, facts domain.Facts) ([]domain.Event
 		return nil, nil
 	case held && token.Until.Equal(event.Until):
 		return nil, nil
-	case !held && len(p.Tokens) >= facts.Policy.Admin.MaxPauseReasons:
-		return nil, domain.Errorf(domain.TooMany, "admin.pause: want at most %d reasons to hold %s, found as many already", facts.Policy.Admin.MaxPauseReasons, c.Kind)
+	case !held && len(p.Tokens) >= domain.AdminPolicyOf(facts.Policy).MaxPauseReasons:
+		return nil, domain.Errorf(domain.TooMany, "admin.pause: want at most %d reasons to hold %s, found as many already", domain.AdminPolicyOf(facts.Policy).MaxPauseReasons, c.Kind)
 	}
 	return []domain.Event{event}, nil
 }

@@ -29,16 +29,17 @@ type RebuildAnswer struct {
 }
 
 func rebuildProjection(_ domain.ReadModel, c RebuildProjection, facts domain.Facts) ([]domain.Event, error) {
-	at := slices.IndexFunc(facts.Models, func(m domain.Model) bool { return m.Name == c.Name })
+	models := domain.FactOf[[]domain.Model](facts)
+	at := slices.IndexFunc(models, func(m domain.Model) bool { return m.Name == c.Name })
 	if at < 0 {
-		names := make([]string, len(facts.Models))
-		for i, model := range facts.Models {
+		names := make([]string, len(models))
+		for i, model := range models {
 			names[i] = model.Name
 		}
 		return nil, domain.Errorf(domain.NotFound, "no read model %q; there are %s", c.Name, strings.Join(names, ", "))
 	}
 	here := c.NodeID == "" || c.NodeID == domain.NodeID(facts.Node)
-	if here && facts.Models[at].Building {
+	if here && models[at].Building {
 		return nil, nil
 	}
 	return []domain.Event{domain.ProjectionRebuildRequested{Name: c.Name, NodeID: c.NodeID, Reason: c.Reason}}, nil

@@ -19,13 +19,13 @@ func (raiseSilence) CommandType() string       { return "alarms.raise" }
 func (c raiseSilence) Stream() domain.StreamID { return c.Kind.Stream() }
 
 func decideRaise(a domain.SilenceAlarm, c raiseSilence, facts domain.Facts) ([]domain.Event, error) {
-	due, counts := facts.Policy.Alarms.Due(c.Kind, c.Since)
+	due, counts := domain.AlarmsPolicyOf(facts.Policy).Due(c.Kind, c.Since)
 	if a.Raised || !counts || facts.Now.Before(due) {
 		return nil, nil
 	}
 	return []domain.Event{domain.SilenceAlarmRaised{
 		Kind: c.Kind, Since: c.Since, LastPosition: c.LastPosition,
-		SilentSeconds: domain.SecondsOf(facts.Now.Sub(c.Since)), LimitSeconds: facts.Policy.Alarms.Limit(c.Kind),
+		SilentSeconds: domain.SecondsOf(facts.Now.Sub(c.Since)), LimitSeconds: domain.AlarmsPolicyOf(facts.Policy).Limit(c.Kind),
 	}}, nil
 }
 
@@ -75,7 +75,7 @@ func AlarmsClock(v projections.View, now time.Time, policy domain.Policy, _ int)
 			}
 			continue
 		}
-		at, counts := policy.Alarms.Due(row.Kind, since)
+		at, counts := domain.AlarmsPolicyOf(policy).Due(row.Kind, since)
 		switch {
 		case !counts:
 		case !now.Before(at):

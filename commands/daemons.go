@@ -36,7 +36,7 @@ func (c judgeDaemon) Stream() domain.StreamID { return domain.DaemonStream(c.Nod
 // decideCrashLoop judges as of the last restart, not of now: a command that had
 // to wait must not come to another verdict.
 func decideCrashLoop(d domain.Daemon, c judgeDaemon, facts domain.Facts) ([]domain.Event, error) {
-	policy := facts.Policy.Daemons
+	policy := domain.DaemonsPolicyOf(facts.Policy)
 	if len(d.Restarts) == 0 || !d.LoopSince.IsZero() {
 		return nil, nil
 	}
@@ -60,7 +60,7 @@ func (settleDaemon) CommandType() string       { return "daemons.settle" }
 func (c settleDaemon) Stream() domain.StreamID { return domain.DaemonStream(c.NodeID, c.DaemonName) }
 
 func decideStable(d domain.Daemon, c settleDaemon, facts domain.Facts) ([]domain.Event, error) {
-	running, forgiven := d.StableFor(facts.Policy.Daemons, facts.Now)
+	running, forgiven := d.StableFor(domain.DaemonsPolicyOf(facts.Policy), facts.Now)
 	if !forgiven {
 		return nil, nil
 	}
@@ -88,7 +88,7 @@ func DaemonsReactors() []projections.Reactor {
 				if err != nil {
 					return nil, err
 				}
-				looping, err := projections.CrashLooping(v, report.NodeID, report.DaemonName, e.Time, policy.Daemons)
+				looping, err := projections.CrashLooping(v, report.NodeID, report.DaemonName, e.Time, domain.DaemonsPolicyOf(policy))
 				if err != nil || !looping {
 					return nil, err
 				}
@@ -99,7 +99,7 @@ func DaemonsReactors() []projections.Reactor {
 
 // DaemonsClock forgives the restarts of daemons that have run for long enough.
 func DaemonsClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
-	stable := policy.Daemons.StableSeconds.Duration()
+	stable := domain.DaemonsPolicyOf(policy).StableSeconds.Duration()
 	rows, next, err := projections.RisenDaemons(v, now.Add(-stable), limit)
 	if err != nil {
 		return nil, time.Time{}, err

@@ -60,12 +60,12 @@ func (stallSync) CommandType() string       { return "datasync.stall" }
 func (c stallSync) Stream() domain.StreamID { return c.SyncID.Stream() }
 
 func decideStall(s domain.Sync, c stallSync, facts domain.Facts) ([]domain.Event, error) {
-	at, running := s.StallsAt(facts.Policy.Datasync)
+	at, running := s.StallsAt(domain.DatasyncPolicyOf(facts.Policy))
 	if !running || facts.Now.Before(at) {
 		return nil, nil
 	}
 	return []domain.Event{domain.SyncStalled{
-		SyncID: c.SyncID, NodeID: s.NodeID, SyncType: s.Type, TimeoutSeconds: facts.Policy.Datasync.StallSeconds,
+		SyncID: c.SyncID, NodeID: s.NodeID, SyncType: s.Type, TimeoutSeconds: domain.DatasyncPolicyOf(facts.Policy).StallSeconds,
 	}}, nil
 }
 
@@ -79,7 +79,7 @@ func Datasync() []Spec {
 
 // DatasyncClock finds copies that run for too long.
 func DatasyncClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]Timed, time.Time, error) {
-	allowed := policy.Datasync.StallSeconds.Duration()
+	allowed := domain.DatasyncPolicyOf(policy).StallSeconds.Duration()
 	rows, next, err := projections.OverdueSyncs(v, now.Add(-allowed), limit)
 	if err != nil {
 		return nil, time.Time{}, err

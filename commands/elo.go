@@ -61,15 +61,15 @@ func recordMatch(r domain.Ratings, c RecordMatch, facts domain.Facts) ([]domain.
 // rerated is facts with the ratings they move.
 func rerated(r domain.Ratings, told []domain.Event, config domain.ConfigKey, names []string, facts domain.Facts) []domain.Event {
 	events := slices.Clone(told)
-	before, after := r.Standings(facts.Policy.Elo), r
+	before, after := r.Standings(domain.EloPolicyOf(facts.Policy)), r
 	for _, fact := range told {
 		after = after.Evolve(domain.Envelope{Event: fact})
 	}
-	for _, moved := range after.Rerate(config, names, facts.Policy.Elo) {
+	for _, moved := range after.Rerate(config, names, domain.EloPolicyOf(facts.Policy)) {
 		events = append(events, moved)
 		after = after.Evolve(domain.Envelope{Event: moved})
 	}
-	changed := slices.DeleteFunc(after.Standings(facts.Policy.Elo), func(s domain.EloStanding) bool { return slices.Contains(before, s) })
+	changed := slices.DeleteFunc(after.Standings(domain.EloPolicyOf(facts.Policy)), func(s domain.EloStanding) bool { return slices.Contains(before, s) })
 	if len(changed) > 0 {
 		events = append(events, domain.EloStandingsChanged{ConfigKey: config, Standings: changed})
 	}

@@ -19,7 +19,7 @@ func (measureVelocity) CommandType() string       { return "training.measure_vel
 func (c measureVelocity) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func consultVelocity(v projections.View, c measureVelocity, facts domain.Facts) (measureVelocity, error) {
-	policy := facts.Policy.Elo
+	policy := domain.EloPolicyOf(facts.Policy)
 	best, err := projections.BestRatings(v, c.ConfigKey, facts.Now.Add(-policy.VelocityWindowSeconds.Duration()), policy.VelocityGames)
 	c.Best = best
 	return c, err
@@ -28,7 +28,7 @@ func consultVelocity(v projections.View, c measureVelocity, facts domain.Facts) 
 // readVelocity takes a reading when enough moments lie far enough apart, and not
 // too soon after the one before: three readings in a row may be a plateau.
 func readVelocity(t domain.Training, c measureVelocity, facts domain.Facts) ([]domain.Event, error) {
-	policy, now := facts.Policy.Elo, domain.Instant(facts.Now)
+	policy, now := domain.EloPolicyOf(facts.Policy), domain.Instant(facts.Now)
 	if len(c.Best) < policy.VelocityPoints || !t.VelocityAt.IsZero() && now.Before(t.VelocityAt.Add(policy.VelocityEverySeconds.Duration())) {
 		return nil, nil
 	}

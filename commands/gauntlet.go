@@ -37,7 +37,7 @@ type GauntletAsked struct {
 }
 
 func completeGauntlet(c ExecuteGauntlet, facts domain.Facts) (ExecuteGauntlet, error) {
-	policy := facts.Policy.Gauntlet
+	policy := domain.GauntletPolicyOf(facts.Policy)
 	if c.Games == 0 {
 		c.Games = policy.Games
 	}
@@ -101,7 +101,7 @@ func (c QuickEval) Stream() domain.StreamID {
 }
 
 func completeQuick(c QuickEval, facts domain.Facts) (QuickEval, error) {
-	policy := facts.Policy.Gauntlet
+	policy := domain.GauntletPolicyOf(facts.Policy)
 	faults := append(configFaults(c.ConfigKey), nameFaults("model_id", string(c.ModelID))...)
 	if len(faults) > 0 {
 		return c, domain.Faulty("gauntlet.quick_eval", faults)
@@ -172,7 +172,7 @@ func executeGauntlet(g domain.Gauntlet, c ExecuteGauntlet, facts domain.Facts) (
 	case "failed":
 		round = g.Started.Round + 1
 	}
-	return []domain.Event{c.started(facts.Policy.Gauntlet, round)}, nil
+	return []domain.Event{c.started(domain.GauntletPolicyOf(facts.Policy), round)}, nil
 }
 
 // finishGauntlet says what an item of a round brought.
@@ -195,7 +195,7 @@ func finishPart(g domain.Gauntlet, c finishGauntlet, facts domain.Facts) ([]doma
 	if g.Started == nil || g.Finished != nil || g.Item != c.TaskID {
 		return nil, nil
 	}
-	policy := facts.Policy.Gauntlet
+	policy := domain.GauntletPolicyOf(facts.Policy)
 	finished := domain.GauntletFinished{
 		GauntletID: c.GauntletID, TaskID: g.Started.TaskID, NodeID: c.NodeID, Results: domain.Together(g.Played, c.Results),
 		Decision: domain.GauntletMeasured, Reason: c.Failure,

@@ -23,7 +23,7 @@ func GauntletReactors() []projections.Reactor {
 				if err != nil {
 					return nil, err
 				}
-				item, err := gauntletTask(e.Part(policy.Gauntlet.TestGames), policy.Gauntlet)
+				item, err := gauntletTask(e.Part(domain.GauntletPolicyOf(policy).TestGames), domain.GauntletPolicyOf(policy))
 				return []domain.Command{item}, err
 			}),
 		projections.When("gauntlet_continued", "queues the next work item", []string{"work.add"},
@@ -36,7 +36,7 @@ func GauntletReactors() []projections.Reactor {
 				if err != nil || !found || row.Started == nil || row.Item != e.TaskID {
 					return nil, err
 				}
-				item, err := gauntletTask(nextPart(*row.Started, e), policy.Gauntlet)
+				item, err := gauntletTask(nextPart(*row.Started, e), domain.GauntletPolicyOf(policy))
 				return []domain.Command{item}, err
 			}),
 		projections.When("gauntlet_finished", "emits what the gauntlet measured, once; a quick look counts for the ratings only", []string{"elo.record", "evaluation.record", "evaluation.reject"}, reactDecided),

@@ -38,7 +38,7 @@ func completeRegister(c RegisterNode, facts domain.Facts) (RegisterNode, error) 
 	for i, word := range c.Capabilities {
 		faults = append(faults, nameFaults(fmt.Sprintf("capabilities[%d]", i), word)...)
 	}
-	if limit := facts.Policy.Nodes.MaxFactsBytes; len(c.Facts) > limit {
+	if limit := domain.NodesPolicyOf(facts.Policy).MaxFactsBytes; len(c.Facts) > limit {
 		faults = append(faults, domain.Fault{Field: "facts", Reason: fmt.Sprintf("want at most %d bytes, found %d", limit, len(c.Facts))})
 	}
 	faults = append(faults, expressionFaults("accepts", c.Accepts, facts, domain.Expressions.CheckAccepts)...)
@@ -75,8 +75,9 @@ func (NodeHeartbeat) CommandType() string { return "nodes.heartbeat" }
 func (c NodeHeartbeat) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func heartbeatNode(n domain.Node, c NodeHeartbeat, facts domain.Facts) ([]domain.Event, error) {
-	policy := facts.Policy.Nodes
-	trouble := facts.Readings.Trouble(policy)
+	policy := domain.NodesPolicyOf(facts.Policy)
+	readings := domain.FactOf[domain.Readings](facts)
+	trouble := readings.Trouble(policy)
 	switch n.State {
 	case domain.NodeRetired:
 		if n.Reason != domain.RetiredOffline {
@@ -94,7 +95,7 @@ func heartbeatNode(n domain.Node, c NodeHeartbeat, facts domain.Facts) ([]domain
 			return []domain.Event{sickFrom(c, trouble, policy)}, nil
 		}
 	case domain.NodeSick:
-		if trouble == "" && (n.Reason == silence || facts.Readings.Lifts(n.Reason, policy)) {
+		if trouble == "" && (n.Reason == silence || readings.Lifts(n.Reason, policy)) {
 			return []domain.Event{recovered(n, facts)}, nil
 		}
 	}
@@ -133,7 +134,7 @@ func (SilentNode) CommandType() string { return "nodes.silent" }
 func (c SilentNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func silentNode(n domain.Node, c SilentNode, facts domain.Facts) ([]domain.Event, error) {
-	limit, gone := facts.Policy.Nodes.Stretched(c.Factor)
+	limit, gone := domain.NodesPolicyOf(facts.Policy).Stretched(c.Factor)
 	silent := c.Silent.Duration()
 	switch {
 	case n.State != domain.NodeOnline && n.State != domain.NodeSick:
@@ -179,7 +180,7 @@ func (retireOffline) CommandType() string       { return "nodes.retire_offline" 
 func (c retireOffline) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func retireGone(n domain.Node, c retireOffline, facts domain.Facts) ([]domain.Event, error) {
-	if n.State != domain.NodeOffline || facts.Now.Before(n.Since.Add(facts.Policy.Nodes.RetireSeconds.Duration())) {
+	if n.State != domain.NodeOffline || facts.Now.Before(n.Since.Add(domain.NodesPolicyOf(facts.Policy).RetireSeconds.Duration())) {
 		return nil, nil
 	}
 	return []domain.Event{domain.NodeRetirement{NodeID: c.NodeID, Reason: domain.RetiredOffline}}, nil
@@ -291,7 +292,7 @@ func NodesClock(v projections.View, now time.Time, policy domain.Policy, limit i
 	}
 	for _, node := range sick {
 		if node.State == domain.NodeOffline {
-			at(node.Since.Add(policy.Nodes.RetireSeconds.Duration()), fmt.Sprintf("clock/retire/%s/", node.NodeID), retireOffline{node.NodeID})
+			at(node.Since.Add(domain.NodesPolicyOf(policy).RetireSeconds.Duration()), fmt.Sprintf("clock/retire/%s/", node.NodeID), retireOffline{node.NodeID})
 		}
 	}
 	open, err := projections.OpenBreakers(v)
@@ -299,7 +300,7 @@ func NodesClock(v projections.View, now time.Time, policy domain.Policy, limit i
 		return nil, next, err
 	}
 	for _, breaker := range open {
-		at(breaker.Until.Add(policy.Nodes.BreakerDecaySeconds.Duration()), fmt.Sprintf("clock/breaker/%s/", breaker.NodeID), CloseBreaker{NodeID: breaker.NodeID, Reason: quiet})
+		at(breaker.Until.Add(domain.NodesPolicyOf(policy).BreakerDecaySeconds.Duration()), fmt.Sprintf("clock/breaker/%s/", breaker.NodeID), CloseBreaker{NodeID: breaker.NodeID, Reason: quiet})
 	}
 	return due, next, nil
 }

@@ -24,7 +24,7 @@ func breakerOpens(n domain.Node, c openBreaker, facts domain.Facts) ([]domain.Ev
 	if !n.Breaker.Opened.IsZero() && !c.At.After(n.Breaker.Opened) {
 		return nil, nil // a failure that led to the last opening already
 	}
-	until, opens := n.Breaker.Reopen(facts.Now, facts.Policy.Nodes)
+	until, opens := n.Breaker.Reopen(facts.Now, domain.NodesPolicyOf(facts.Policy))
 	return []domain.Event{domain.NodeBreakerOpened{NodeID: c.NodeID, Failures: c.Failures, Until: until, Opens: opens}}, nil
 }
 
@@ -50,7 +50,7 @@ func breakerCloses(n domain.Node, c CloseBreaker, facts domain.Facts) ([]domain.
 	switch {
 	case n.Breaker.Until.IsZero():
 		return nil, nil
-	case c.Reason == quiet && facts.Now.Before(n.Breaker.Until.Add(facts.Policy.Nodes.BreakerDecaySeconds.Duration())):
+	case c.Reason == quiet && facts.Now.Before(n.Breaker.Until.Add(domain.NodesPolicyOf(facts.Policy).BreakerDecaySeconds.Duration())):
 		return nil, nil // it opened again meanwhile
 	}
 	return []domain.Event{domain.NodeBreakerClosed{NodeID: c.NodeID, Reason: c.Reason}}, nil
@@ -104,9 +104,9 @@ func failedOn(v projections.View, node domain.NodeID, at time.Time) ([]domain.Co
 	if err != nil {
 		return nil, err
 	}
-	failures := row.Recent(policy.Nodes)
+	failures := row.Recent(domain.NodesPolicyOf(policy))
 	tried := row.Until != nil && !at.Before(*row.Until)
-	if !tried && (row.Until != nil || failures < policy.Nodes.BreakerFailures) {
+	if !tried && (row.Until != nil || failures < domain.NodesPolicyOf(policy).BreakerFailures) {
 		return nil, nil
 	}
 	return []domain.Command{openBreaker{NodeID: node, Failures: failures, At: at}}, nil

@@ -25,7 +25,7 @@ func (c IdleNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func idleNode(n domain.Node, c IdleNode, facts domain.Facts) ([]domain.Event, error) {
 	idle := facts.Now.Sub(c.Since)
-	if n.State != domain.NodeOnline || !n.IdleSince.IsZero() || idle < facts.Policy.Nodes.Idle.Seconds.Duration() {
+	if n.State != domain.NodeOnline || !n.IdleSince.IsZero() || idle < domain.NodesPolicyOf(facts.Policy).Idle.Seconds.Duration() {
 		return nil, nil
 	}
 	return []domain.Event{domain.IdleResourceDetected{

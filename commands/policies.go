@@ -43,12 +43,12 @@ func (s policyState) Evolve(e domain.Envelope) policyState {
 // at is the document as it reads in a version; 0 is before anybody changed it.
 func (s policyState) at(version int) domain.Policy {
 	if version < 1 || version > len(s.versions) {
-		return domain.DefaultPolicy()
+		return domain.Policy{}
 	}
 	return s.versions[version-1]
 }
 
-func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, error) {
+func (p policyCommands) set(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, error) {
 	if want, is := c.ExpectedVersion, len(s.versions); want != nil && *want != is {
 		if is == 0 {
 			return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found that nobody changed it yet (version 0)", c.Name, *want)
@@ -56,11 +56,11 @@ func setPolicy(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, erro
 		return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found %d, set by %s%s", c.Name, *want, is, or(s.actor, "somebody"), because(s.reason))
 	}
 	before := s.at(len(s.versions))
-	after, faults := before.Change(c.Change)
+	after, faults := p.sections.Change(before, c.Change)
 	if err := domain.Faulty("policies.set", faults); err != nil {
 		return nil, err
 	}
-	if differences, err := before.DifferencesTo(after); err != nil || len(differences) == 0 {
+	if differences, err := p.sections.Differences(before, after); err != nil || len(differences) == 0 {
 		return nil, err
 	}
 	return []domain.Event{domain.PolicyChanged{Name: c.Name, Policy: after, Reason: c.Reason}}, nil
@@ -79,13 +79,13 @@ type PolicySet struct {
 	Changes []domain.PolicyDifference `json:"changes"`
 }
 
-func policySet(s policyState, c SetPolicy, events []domain.Envelope) PolicySet {
+func (p policyCommands) answer(s policyState, c SetPolicy, events []domain.Envelope) PolicySet {
 	version := len(s.versions)
 	set := PolicySet{Changes: []domain.PolicyDifference{}}
 	if len(events) > 0 {
 		version = int(events[0].Revision) + 1
 		if changed, ok := events[0].Event.(domain.PolicyChanged); ok {
-			if differences, err := s.at(version - 1).DifferencesTo(changed.Policy); err == nil {
+			if differences, err := p.sections.Differences(s.at(version-1), changed.Policy); err == nil {
 				set.Changes = differences
 			}
 		}
@@ -94,10 +94,14 @@ func policySet(s policyState, c SetPolicy, events []domain.Envelope) PolicySet {
 	return set
 }
 
-// Policies is how policy documents are changed.
-func Policies() []Spec {
+// policyCommands changes documents that consist of these sections.
+type policyCommands struct{ sections domain.Sections }
+
+// Policies is how policy documents are changed, which consist of these sections.
+func Policies(sections domain.Sections) []Spec {
+	p := policyCommands{sections}
 	return []Spec{
-		HandleAnswer("change a policy document", setPolicy, policySet, Normalize(func(c SetPolicy, _ domain.Facts) (SetPolicy, error) {
+		HandleAnswer("change a policy document", p.set, p.answer, Normalize(func(c SetPolicy, _ domain.Facts) (SetPolicy, error) {
 			var faults []domain.Fault
 			if c.Name != domain.PolicyDefaultName {
 				faults = append(faults, domain.Fault{Field: "name", Reason: "want " + domain.PolicyDefaultName + ", the document decisions follow"})

@@ -17,7 +17,7 @@ func PopulatorClock(v projections.View, now time.Time, policy domain.Policy, lim
 	if err != nil || fill.room <= 0 {
 		return nil, time.Time{}, err
 	}
-	for _, config := range policy.Populator.Configs {
+	for _, config := range domain.PopulatorPolicyOf(policy).Configs {
 		if err := fill.config(config); err != nil {
 			return nil, time.Time{}, err
 		}
@@ -36,7 +36,7 @@ type fill struct {
 }
 
 func newFill(v projections.View, now time.Time, policy domain.Policy, limit int) (*fill, error) {
-	p := policy.Populator
+	p := domain.PopulatorPolicyOf(policy)
 	f := &fill{view: v, now: now, policy: policy, most: p.Cap}
 	if len(p.Configs) == 0 {
 		return f, nil
@@ -73,7 +73,7 @@ func (f *fill) config(config domain.ConfigKey) error {
 	if err != nil {
 		return err
 	}
-	pace := domain.UsualPace(f.policy.Training)
+	pace := domain.UsualPace(domain.TrainingPolicyOf(f.policy))
 	if row.Pace != nil {
 		pace = *row.Pace
 	}
@@ -82,7 +82,7 @@ func (f *fill) config(config domain.ConfigKey) error {
 		return err
 	}
 	boost, _ := row.Boost(f.now)
-	target := min(f.policy.Populator.Target(pace), f.most)
+	target := min(domain.PopulatorPolicyOf(f.policy).Target(pace), f.most)
 	for number := made + 1; depth.Pending < target && f.room > 0; number++ {
 		item, err := f.item(config, number, pace, boost)
 		if err != nil {
@@ -96,7 +96,7 @@ func (f *fill) config(config domain.ConfigKey) error {
 }
 
 func (f *fill) item(config domain.ConfigKey, number int64, pace domain.Pace, boost domain.Boost) (AddTask, error) {
-	p := f.policy.Populator
+	p := domain.PopulatorPolicyOf(f.policy)
 	wish, priority := p.Item(config, pace, boost)
 	payload, err := json.Marshal(wish)
 	if err != nil {

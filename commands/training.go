@@ -149,19 +149,19 @@ func TrainingClock(v projections.View, now time.Time, policy domain.Policy, limi
 			at(block.Until, fmt.Sprintf("clock/block/%s/%s", row.ConfigKey, block.Reason), expireBlock{row.ConfigKey, block.Reason})
 		}
 		if running := row.Running; running != nil {
-			at(running.Since.Add(policy.Training.LockSeconds.Duration()), fmt.Sprintf("clock/training/%s/%s", row.ConfigKey, running.TaskID), abandonTraining{row.ConfigKey, running.TaskID})
+			at(running.Since.Add(domain.TrainingPolicyOf(policy).LockSeconds.Duration()), fmt.Sprintf("clock/training/%s/%s", row.ConfigKey, running.TaskID), abandonTraining{row.ConfigKey, running.TaskID})
 		}
 		if row.Requested == nil && row.Running == nil {
-			at(row.RetryAt(policy.Training), fmt.Sprintf("clock/retry/%s", row.ConfigKey), considerTraining{row.ConfigKey})
+			at(row.RetryAt(domain.TrainingPolicyOf(policy)), fmt.Sprintf("clock/retry/%s", row.ConfigKey), considerTraining{row.ConfigKey})
 		}
-		item, overdue, err := requestOverdue(v, row, policy.Training, now)
+		item, overdue, err := requestOverdue(v, row, domain.TrainingPolicyOf(policy), now)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		if overdue {
-			at(now.Truncate(policy.Training.RequestAgainSeconds.Duration()), fmt.Sprintf("clock/request/%s", item.TaskID), item)
+			at(now.Truncate(domain.TrainingPolicyOf(policy).RequestAgainSeconds.Duration()), fmt.Sprintf("clock/request/%s", item.TaskID), item)
 		}
 	}
-	backlog, err := backlogDue(v, policy.Training, rows)
+	backlog, err := backlogDue(v, domain.TrainingPolicyOf(policy), rows)
 	return append(due, backlog...), next, err
 }

@@ -30,7 +30,7 @@ func (d *trainingDecision) add(event domain.Event) {
 // refactor brings a cause's factor in line with what it should be now, and
 // publishes the pace if that moved it.
 func (d *trainingDecision) refactor(cause domain.AdjustCause, news domain.Reading) {
-	policy, now := d.facts.Policy.Training, domain.Instant(d.facts.Now)
+	policy, now := domain.TrainingPolicyOf(d.facts.Policy), domain.Instant(d.facts.Now)
 	held, holds := d.state.Factor(cause)
 	wanted, reason, want := d.state.WantedFactor(cause, news, policy, now)
 	if news.Trend == "" && (!want && !holds || want && holds && sameFactor(wanted, held)) {
@@ -100,7 +100,7 @@ const qualityBlock = "quality"
 // judgeQuality blocks training on bad data and unblocks it on good data. In
 // between, what holds goes on holding. A score nobody told blocks nothing.
 func (d *trainingDecision) judgeQuality() {
-	reading, policy := d.state.Quality, d.facts.Policy.Training
+	reading, policy := d.state.Quality, domain.TrainingPolicyOf(d.facts.Policy)
 	if reading == nil {
 		return
 	}
@@ -120,7 +120,7 @@ func (d *trainingDecision) judgeQuality() {
 // judgePlateau calls enough standstills in a row a plateau, not again before
 // the cooldown is over.
 func (d *trainingDecision) judgePlateau() {
-	policy := d.facts.Policy.Training
+	policy := domain.TrainingPolicyOf(d.facts.Policy)
 	if d.state.Standstills(policy.PlateauVelocity) < policy.PlateauReadings {
 		return
 	}
@@ -144,7 +144,7 @@ func (c boostExploration) Stream() domain.StreamID { return c.ConfigKey.Training
 // boostTraining boosts once per cooldown: two detectors that see one plateau
 // boost it once, whenever this is run.
 func boostTraining(t domain.Training, c boostExploration, facts domain.Facts) ([]domain.Event, error) {
-	policy := facts.Policy.Training
+	policy := domain.TrainingPolicyOf(facts.Policy)
 	if !t.BoostedAt.IsZero() && c.SeenAt.Before(t.BoostedAt.Add(policy.PlateauCooldownSeconds.Duration())) {
 		return nil, nil
 	}

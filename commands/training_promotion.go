@@ -56,7 +56,7 @@ func judgePromotion(t domain.Training, c decidePromotion, facts domain.Facts) ([
 	if t.Quality != nil {
 		judged.Quality = &t.Quality.Score
 	}
-	gates := domain.PromotionGates(judged, facts.Policy.Promotion, facts.Policy.Gauntlet)
+	gates := domain.PromotionGates(judged, domain.PromotionPolicyOf(facts.Policy), domain.GauntletPolicyOf(facts.Policy))
 	var reasons []string
 	for _, gate := range gates {
 		if !gate.OK {

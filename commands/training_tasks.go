@@ -151,7 +151,7 @@ func (abandonTraining) CommandType() string       { return "training.abandon" }
 func (c abandonTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func abandonLongTraining(t domain.Training, c abandonTraining, facts domain.Facts) ([]domain.Event, error) {
-	limit := facts.Policy.Training.LockSeconds
+	limit := domain.TrainingPolicyOf(facts.Policy).LockSeconds
 	if t.Running == nil || t.Running.TaskID != c.TaskID || facts.Now.Before(t.Running.Since.Add(limit.Duration())) {
 		return nil, nil
 	}
@@ -198,7 +198,7 @@ func considerATraining(t domain.Training, c considerTraining, facts domain.Facts
 // consider asks for a training when enough games arrived, nothing blocks it,
 // none runs or is asked for, and the last failure is long enough ago.
 func (d *trainingDecision) consider() {
-	policy, t := d.facts.Policy.Training, d.state
+	policy, t := domain.TrainingPolicyOf(d.facts.Policy), d.state
 	wanted, reason := policy.MinGames, "new games"
 	if t.Trainings == 0 {
 		wanted, reason = policy.BootstrapGames, "first games"
@@ -275,7 +275,7 @@ func taskReactors() []projections.Reactor {
 				if err != nil {
 					return nil, err
 				}
-				item, err := trainingTask(e, policy.Training)
+				item, err := trainingTask(e, domain.TrainingPolicyOf(policy))
 				return []domain.Command{item}, err
 			}),
 		projections.When("training_claimed", "a training item that a node takes is a training that starts", []string{"training.start"},
@@ -339,7 +339,7 @@ func taskReactors() []projections.Reactor {
 // several games does not say whose its games are, and an unknown count is not zero.
 func reactSynced(v projections.View, _ domain.Envelope, e domain.DataSyncCompleted) ([]domain.Command, error) {
 	policy, _, err := projections.PolicyInForce(v)
-	if err != nil || policy.Training.GamesCountedBy != domain.CountedBySync {
+	if err != nil || domain.TrainingPolicyOf(policy).GamesCountedBy != domain.CountedBySync {
 		return nil, err
 	}
 	if e.ConfigKey == "" || e.GamesSynced == nil || *e.GamesSynced < 1 || e.SyncType != "" && e.SyncType != domain.SyncGames {
@@ -350,7 +350,7 @@ func reactSynced(v projections.View, _ domain.Envelope, e domain.DataSyncComplet
 
 func reactPlayed(v projections.View, envelope domain.Envelope, e domain.SelfplayComplete) ([]domain.Command, error) {
 	policy, _, err := projections.PolicyInForce(v)
-	if err != nil || policy.Training.GamesCountedBy != domain.CountedBySelfplay {
+	if err != nil || domain.TrainingPolicyOf(policy).GamesCountedBy != domain.CountedBySelfplay {
 		return nil, err
 	}
 	if e.GamesPlayed < 1 || e.Success != nil && !*e.Success {

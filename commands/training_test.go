@@ -80,7 +80,7 @@ func (m *loopMachine) take(t *rapid.T, events []domain.Event, results []domain.O
 				t.Fatalf("model %s promoted with no game", e.ModelID)
 			}
 		case domain.SelfplayAdjusted:
-			if e.Rate < m.policy.Training.MinRate || e.Rate > m.policy.Training.MaxRate {
+			if e.Rate < domain.TrainingPolicyOf(m.policy).MinRate || e.Rate > domain.TrainingPolicyOf(m.policy).MaxRate {
 				t.Fatalf("rate %v is out of its bounds", e.Rate)
 			}
 		}
@@ -116,7 +116,7 @@ func (m *loopMachine) check(t *rapid.T) {
 func TestTheLoopNeverReachesAnImpossibleState(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &loopMachine{
-			now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.DefaultPolicy(),
+			now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.Policy{},
 			promoted: map[domain.ModelID]bool{}, blocks: map[string]bool{},
 		}
 		task := rapid.Custom(func(t *rapid.T) domain.TaskID {
@@ -215,7 +215,7 @@ func TestTheLoopNeverReachesAnImpossibleState(t *testing.T) {
 
 // Recomputing a cause on the same state at the same moment changes nothing more.
 func TestAdjustingTwiceIsAdjustingOnce(t *testing.T) {
-	m := &loopMachine{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.DefaultPolicy()}
+	m := &loopMachine{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.Policy{}}
 	state := domain.Training{}.Evolve(domain.Envelope{Time: m.now, Event: domain.QualityDegraded{ConfigKey: loopConfig, QualityScore: 0.2, Threshold: 0.6}})
 	adjust := AdjustTraining{ConfigKey: loopConfig, Cause: domain.CauseQuality}
 	events, err := adjustTraining(state, adjust, m.facts())

@@ -48,7 +48,7 @@ type TaskAdded struct {
 const maxWord = 200
 
 func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
-	policy := facts.Policy.Work
+	policy := domain.WorkPolicyOf(facts.Policy)
 	var faults []domain.Fault
 	fault := func(field, format string, args ...any) {
 		faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf(format, args...)})

@@ -214,7 +214,7 @@ func completeCancelBatch(c CancelTasks, facts domain.Facts) (CancelTasks, error)
 	if c.State != "" && (!slices.Contains(domain.TaskStates, c.State) || c.State.Final() || c.State == domain.WorkFailed) {
 		fault("state", "want blocked, queued, waiting, leased or running, found %q", c.State)
 	}
-	most := facts.Policy.Work.BatchLimit
+	most := domain.WorkPolicyOf(facts.Policy).BatchLimit
 	if c.Limit == 0 {
 		c.Limit = most
 	}

@@ -54,7 +54,7 @@ func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
 	if c.Limit == 0 {
 		c.Limit = 1
 	}
-	if most := facts.Policy.Work.ClaimLimit; c.Limit < 0 || c.Limit > most {
+	if most := domain.WorkPolicyOf(facts.Policy).ClaimLimit; c.Limit < 0 || c.Limit > most {
 		faults = append(faults, domain.Fault{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", most, c.Limit)})
 	}
 	if c.Slots < 0 {
@@ -120,8 +120,8 @@ func (q *Queue) took(command string, node domain.NodeID) ([]domain.TaskID, error
 // ask describes the node of a claim to the queue; false when a gate keeps
 // everything from it.
 func (q *Queue) ask(c *ClaimTasks, facts domain.Facts) (open bool, err error) {
-	claim := projections.Claim{Node: c.NodeID, Capabilities: c.Capabilities, Slots: c.Slots, Level: facts.Level}
-	closed, err := q.describe(claim, facts.Now, facts.Policy.Nodes)
+	claim := projections.Claim{Node: c.NodeID, Capabilities: c.Capabilities, Slots: c.Slots, Level: domain.FactOf[*domain.Level](facts)}
+	closed, err := q.describe(claim, facts.Now, domain.NodesPolicyOf(facts.Policy))
 	if err != nil {
 		return false, err
 	}
@@ -181,8 +181,8 @@ func (q *Queue) lease(picked sched.Decision, node domain.NodeID, facts domain.Fa
 	if step.Exploration, err = explorationOf(q.Models, picked.Type, picked.Config, facts.Now); err != nil {
 		return step, err
 	}
-	if len(facts.Policy.Work.Sizing) > 0 {
-		decision.Size, err = projections.SizeFor(q.Models, picked.Type, picked.Config, node, facts.Policy.Work)
+	if len(domain.WorkPolicyOf(facts.Policy).Sizing) > 0 {
+		decision.Size, err = projections.SizeFor(q.Models, picked.Type, picked.Config, node, domain.WorkPolicyOf(facts.Policy))
 	}
 	return step, err
 }
@@ -218,7 +218,7 @@ func lease(t domain.Task, c leaseTask, facts domain.Facts) ([]domain.Event, erro
 	}
 	return []domain.Event{domain.TaskClaimed{
 		TaskID: c.TaskID, Lease: t.Lease + 1, NodeID: c.NodeID, Attempt: t.Attempts + 1,
-		Deadline: leaseEnd(t, facts.Now, facts.Now, facts.Policy.Work), Decision: c.Decision, Exploration: c.Exploration,
+		Deadline: leaseEnd(t, facts.Now, facts.Now, domain.WorkPolicyOf(facts.Policy)), Decision: c.Decision, Exploration: c.Exploration,
 	}}, nil
 }
 

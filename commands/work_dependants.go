@@ -67,7 +67,7 @@ func abandonAll(v projections.View, end ending) ([]domain.Command, error) {
 
 func abandon(v projections.View, end ending, waiting ...domain.TaskID) ([]domain.Command, error) {
 	policy, _, err := projections.PolicyInForce(v)
-	if err != nil || policy.Work.DependantsOfFailed != domain.DependantsFail {
+	if err != nil || domain.WorkPolicyOf(policy).DependantsOfFailed != domain.DependantsFail {
 		return nil, err
 	}
 	var commands []domain.Command

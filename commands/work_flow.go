@@ -53,7 +53,7 @@ func retryTask(t domain.Task, c retryFailed, facts domain.Facts) ([]domain.Event
 		TaskID: c.TaskID, Attempts: t.Attempts,
 		NotBefore: domain.Instant(facts.Now.Add(backoff(t.Attempts, facts))),
 	}
-	if avoid := facts.Policy.Work.AvoidSeconds.Duration(); avoid > 0 && t.Node != "" {
+	if avoid := domain.WorkPolicyOf(facts.Policy).AvoidSeconds.Duration(); avoid > 0 && t.Node != "" {
 		again.Exclude = &domain.Exclusion{NodeID: t.Node, Until: domain.Instant(facts.Now.Add(avoid)), Reason: "it failed there: " + t.Error}
 	}
 	return []domain.Event{again}, nil
@@ -62,7 +62,7 @@ func retryTask(t domain.Task, c retryFailed, facts domain.Facts) ([]domain.Event
 // backoff is min(cap, base·2^(attempts−1)) with jitter over its upper half, so
 // that items that failed together do not come back together.
 func backoff(attempts int, facts domain.Facts) time.Duration {
-	policy := facts.Policy.Work
+	policy := domain.WorkPolicyOf(facts.Policy)
 	bound, limit := policy.BackoffBaseSeconds.Duration(), policy.BackoffCapSeconds.Duration()
 	for range attempts - 1 {
 		if bound *= 2; bound >= limit {
@@ -155,7 +155,7 @@ func WorkReactors() []projections.Reactor {
 					return nil, err
 				}
 				unpinned, err := unpinAll(v, sick.NodeID, "node unhealthy: "+sick.Reason)
-				if err != nil || sick.Reason != policy.Nodes.DeadReason {
+				if err != nil || sick.Reason != domain.NodesPolicyOf(policy).DeadReason {
 					return unpinned, err
 				}
 				revoked, err := revokeAll(v, sick.NodeID, "node unhealthy: "+sick.Reason)
@@ -235,7 +235,7 @@ func WorkClock(q *Queue, now time.Time, policy domain.Policy, limit int, level f
 	}
 	for _, node := range sick {
 		held := q.HeldBy(node.NodeID)
-		at := node.Since.Add(policy.Nodes.ReassignGraceSeconds.Duration())
+		at := node.Since.Add(domain.NodesPolicyOf(policy).ReassignGraceSeconds.Duration())
 		if len(held) > 0 && now.Before(at) {
 			if next.IsZero() || at.Before(next) {
 				next = at

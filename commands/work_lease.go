@@ -178,7 +178,7 @@ func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain
 	}
 	return []domain.Event{domain.TaskHeartbeat{
 		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Progress: c.Progress, StalledSeconds: c.StalledSeconds,
-		Deadline: leaseEnd(t, t.ClaimedAt, facts.Now, facts.Policy.Work),
+		Deadline: leaseEnd(t, t.ClaimedAt, facts.Now, domain.WorkPolicyOf(facts.Policy)),
 	}}, nil
 }
 
@@ -204,7 +204,7 @@ func completeTask(t domain.Task, c CompleteTask, facts domain.Facts) ([]domain.E
 		return refuse(t, rejected, true)
 	}
 	return []domain.Event{domain.TaskCompleted{
-		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result, Measured: t.MeasuredOf(c.Result, facts.Now, facts.Policy.Work),
+		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result, Measured: t.MeasuredOf(c.Result, facts.Now, domain.WorkPolicyOf(facts.Policy)),
 	}}, nil
 }
 

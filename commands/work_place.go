@@ -20,7 +20,7 @@ const maxExcluded = 32
 
 func (p PinTask) until(facts domain.Facts) PinTask {
 	if p.Until.IsZero() {
-		p.Until = facts.Now.Add(facts.Policy.Work.PinSeconds.Duration())
+		p.Until = facts.Now.Add(domain.WorkPolicyOf(facts.Policy).PinSeconds.Duration())
 	}
 	p.Until = domain.Instant(p.Until)
 	return p
@@ -39,10 +39,11 @@ func expressionFaults(field, text string, facts domain.Facts, check func(domain.
 	if text == "" {
 		return nil
 	}
-	if facts.Expressions == nil {
+	expressions := domain.FactOf[domain.Expressions](facts)
+	if expressions == nil {
 		return []domain.Fault{{Field: field, Reason: "nothing here evaluates expressions"}}
 	}
-	if err := check(facts.Expressions, text); err != nil {
+	if err := check(expressions, text); err != nil {
 		return []domain.Fault{{Field: field, Reason: err.Error()}}
 	}
 	return nil

@@ -27,7 +27,7 @@ func preemptTask(t domain.Task, c preemptLease, facts domain.Facts) ([]domain.Ev
 	}
 	return []domain.Event{domain.TaskPreempted{
 		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, For: c.For, Reason: c.Reason,
-		Until: domain.Instant(facts.Now.Add(facts.Policy.Work.PreemptGraceSeconds.Duration())),
+		Until: domain.Instant(facts.Now.Add(domain.WorkPolicyOf(facts.Policy).PreemptGraceSeconds.Duration())),
 	}}, nil
 }
 
@@ -40,10 +40,10 @@ func duePreemptions(q *Queue, now time.Time, policy domain.Policy, level func(do
 	}
 	q.SetPauses(pauses)
 	var failed error
-	exchanges := q.Exchanges(now, policy.Work.PreemptAfterSeconds.Duration(), func(id string) (sched.Node, bool) {
+	exchanges := q.Exchanges(now, domain.WorkPolicyOf(policy).PreemptAfterSeconds.Duration(), func(id string) (sched.Node, bool) {
 		node := domain.NodeID(id)
 		facts, err := q.Nodes.Node(node)
-		if err != nil || projections.ClosedGate(facts.Gates(now, policy.Nodes, projections.TriedOf(q.Queue, node))) != nil {
+		if err != nil || projections.ClosedGate(facts.Gates(now, domain.NodesPolicyOf(policy), projections.TriedOf(q.Queue, node))) != nil {
 			failed = errors.Join(failed, err)
 			return sched.Node{}, false
 		}

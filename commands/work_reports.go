@@ -78,7 +78,7 @@ func reports[B domain.Command, C reporter, A any](about string, items func(B) []
 // batchFault refuses a batch of no items, or of more than the policy lets one
 // command have.
 func batchFault(command string, found int, facts domain.Facts) error {
-	most := facts.Policy.Work.BatchLimit
+	most := domain.WorkPolicyOf(facts.Policy).BatchLimit
 	if found > 0 && found <= most {
 		return nil
 	}

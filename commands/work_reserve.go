@@ -28,7 +28,7 @@ func reserveTask(t domain.Task, c reserveRoom, facts domain.Facts) ([]domain.Eve
 
 // reserve is the step that keeps a node's room for what Pick named.
 func reserve(d sched.Decision, facts domain.Facts) reserveRoom {
-	lasts := facts.Policy.Work.ReserveSeconds.Duration()
+	lasts := domain.WorkPolicyOf(facts.Policy).ReserveSeconds.Duration()
 	return reserveRoom{Replaces: domain.NodeID(d.Replaces), Room: domain.TaskReserved{
 		TaskID: domain.TaskID(d.Item), NodeID: domain.NodeID(d.Node), Slots: d.Cost, SlotsUsed: d.SlotsUsed, SlotsOf: d.SlotsOf,
 		WaitedMS: d.Waited.Milliseconds(), Until: domain.Instant(facts.Now.Add(lasts.Truncate(time.Second))),

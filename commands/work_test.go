@@ -30,12 +30,12 @@ func newBench(t rapid.TB) *bench {
 		t.Fatal(err)
 	}
 	log := eventlog.NewMemory()
-	bus, err := NewBus(log, catalog, nil, Work(), Nodes(), Policies(), Events(), Admin())
+	bus, err := NewBus(log, catalog, nil, Work(), Nodes(), Policies(domain.Sections{domain.DefaultWorkPolicy()}), Events(), Admin())
 	if err != nil {
 		t.Fatal(err)
 	}
 	bus.Queue = foldedQueue{bus}
-	return &bench{bus: bus, log: log, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.DefaultPolicy()}
+	return &bench{bus: bus, log: log, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.Policy{}}
 }
 
 func (b *bench) do(c domain.Command) (Result, error) {
@@ -274,7 +274,7 @@ func TestAddNamesEveryFault(t *testing.T) {
 // Back-off doubles to its cap, spreads over its upper half, and is the same
 // wherever it is decided.
 func TestBackoffDoublesToItsCap(t *testing.T) {
-	facts := domain.Facts{Policy: domain.DefaultPolicy(), Seed: 42}
+	facts := domain.Facts{Policy: domain.Policy{}, Seed: 42}
 	for attempts, bound := range []time.Duration{5, 5, 10, 20, 40, 80, 160, 300, 300} {
 		if attempts == 0 {
 			continue

@@ -149,6 +149,27 @@ func TestEveryEventReadsBackWhole(t *testing.T) {
 	}
 }
 
+// What a section of a policy document holds, the document holds, and reads back.
+func TestEverySectionReadsBackWhole(t *testing.T) {
+	for _, section := range []Section{
+		DefaultWorkPolicy(), DefaultNodesPolicy(), DefaultAdminPolicy(), DefaultDaemonsPolicy(), DefaultDatasyncPolicy(), DefaultAlarmsPolicy(),
+		DefaultTrainingPolicy(), DefaultEloPolicy(), DefaultGauntletPolicy(), DefaultPromotionPolicy(), DefaultPopulatorPolicy(),
+	} {
+		t.Run(section.SectionName(), func(t *testing.T) {
+			full := reflect.New(reflect.TypeOf(section)).Elem()
+			fill(full)
+			encoded, err := json.Marshal(Policy{}.With(full.Interface().(Section)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := Sections{section}.Read(Policy{raw: encoded})
+			if err != nil || !reflect.DeepEqual(back.sections[0], full.Interface()) {
+				t.Errorf("want %+v\nfound %+v, %v", full.Interface(), back.sections, err)
+			}
+		})
+	}
+}
+
 // fill gives every field a value that is not its zero.
 func fill(v reflect.Value) {
 	switch v.Interface().(type) {
@@ -160,6 +181,9 @@ func fill(v reflect.Value) {
 		return
 	case EventID:
 		v.Set(reflect.ValueOf(DeriveID("fill", 1)))
+		return
+	case Policy:
+		v.Set(reflect.ValueOf(Policy{raw: []byte(`{"k":{"l":[1,null]}}`)}))
 		return
 	}
 	switch v.Kind() {

@@ -10,7 +10,7 @@ import (
 // The wait before a restart: 5 s doubling to 80, then 160 and 320, then half an
 // hour for what the cluster needs and four for the rest.
 func TestDaemonBackoff(t *testing.T) {
-	policy := DefaultPolicy().Daemons
+	policy := DefaultDaemonsPolicy()
 	want := []time.Duration{5, 10, 20, 40, 80, 160, 320, 320, 320, 320}
 	for restarts, seconds := range want {
 		for _, critical := range []bool{false, true} {
@@ -92,7 +92,7 @@ func TestSyncFold(t *testing.T) {
 				t.Fatalf("%s moved a completed copy to %+v", event.EventType(), s)
 			}
 			ended = s.EndedAt
-			if _, stalls := s.StallsAt(DefaultPolicy().Datasync); stalls && s.State != SyncRunning {
+			if _, stalls := s.StallsAt(DefaultDatasyncPolicy()); stalls && s.State != SyncRunning {
 				t.Fatalf("%+v would stall", s)
 			}
 		}

@@ -1,9 +1,8 @@
 package domain
 
 import (
+	"slices"
 	"time"
-
-	"github.com/ringrift/rift/domain/sched"
 )
 
 // Facts is everything a decision may see that is not in the log. The edge
@@ -20,19 +19,25 @@ type Facts struct {
 	Seed        uint64 // the only source of randomness a decision has
 	Policy      Policy // the policy document in force
 	PolicyName  string // which one that is, "policy-default@3"
-	// Rules is the scheduling part of Policy, compiled once per version; nil:
-	// whoever needs it compiles it.
-	Rules *sched.Rules
-	// Expressions evaluates where and accepts; nil: nothing does.
-	Expressions Expressions
-	// Level is what the node that claims last said of itself; nil when not known.
-	Level *Level
-	// Models are the read models of the node that decides; only for whoever
-	// decides on them.
-	Models []Model
-	// Readings is how often in a row a node that reports was over its limits,
-	// this report included.
-	Readings Readings
+	known       []any  // what single areas look at besides
+}
+
+// With gives facts that hold these values too, each found by its type.
+func (f Facts) With(values ...any) Facts {
+	f.known = append(slices.Clip(f.known), values...)
+	return f
+}
+
+// FactOf finds the value of a type among what With put into facts; its zero when
+// nobody put one there.
+func FactOf[T any](f Facts) T {
+	for _, value := range f.known {
+		if found, ok := value.(T); ok {
+			return found
+		}
+	}
+	var none T
+	return none
 }
 
 // ID is the identity of the i-th event of this decision.
@@ -54,12 +59,4 @@ func (f Facts) Jitter(salt uint64) float64 {
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
 	z ^= z >> 31
 	return float64(z>>11) / (1 << 53)
-}
-
-// Scheduler is the compiled scheduling part of the policy in force.
-func (f Facts) Scheduler() (*sched.Rules, error) {
-	if f.Rules != nil {
-		return f.Rules, nil
-	}
-	return f.Policy.Work.Rules()
 }

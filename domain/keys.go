@@ -155,3 +155,72 @@ func emptyFields(v reflect.Value, tree map[string]any) {
 		}
 	}
 }
+
+// sectionIn decodes a section of a document over another one, which has its type.
+func sectionIn(document []byte, over Section, strict bool) (Section, error) {
+	pointer := reflect.New(reflect.TypeOf(over))
+	pointer.Elem().Set(reflect.ValueOf(over))
+	err := decodeSection(document, over.SectionName(), pointer.Interface(), strict)
+	read, _ := pointer.Elem().Interface().(Section)
+	return read, err
+}
+
+// decodeSection decodes one section of a document over the one that pointer
+// points at.
+func decodeSection(document []byte, name string, pointer any, strict bool) error {
+	var tree map[string]any
+	if err := json.Unmarshal(document, &tree); err != nil {
+		return err
+	}
+	if inner, is := tree[name].(map[string]any); is {
+		emptyNamed(pointer, inner)
+	}
+	// The section is decoded inside an object, so that a fault names its whole key.
+	around := reflect.New(reflect.StructOf([]reflect.StructField{{
+		Name: "Section", Type: reflect.TypeOf(pointer), Tag: reflect.StructTag(`json:"` + name + `"`),
+	}}))
+	around.Elem().Field(0).Set(reflect.ValueOf(pointer))
+	value, named := tree[name]
+	if !named || value == nil {
+		return nil
+	}
+	alone, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(alone))
+	if strict {
+		decoder.DisallowUnknownFields()
+	}
+	return decoder.Decode(around.Interface())
+}
+
+// aboutField is the doc tag of the field that path leads to from a struct.
+func aboutField(in any, path []string) string { return aboutPath(reflect.TypeOf(in), path) }
+
+func aboutPath(t reflect.Type, path []string) string {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != path[0] {
+			continue
+		}
+		about, inner, rest := field.Tag.Get("doc"), field.Type, path[1:]
+		if inner.Kind() == reflect.Map && len(rest) > 0 {
+			inner, rest = inner.Elem(), rest[1:]
+			if inner.Kind() != reflect.Struct {
+				return about
+			}
+		}
+		if len(rest) == 0 {
+			return about
+		}
+		if inner.Kind() != reflect.Struct {
+			return ""
+		}
+		if deeper := aboutPath(inner, rest); deeper != "" || inner == field.Type {
+			return deeper
+		}
+		return about
+	}
+	return ""
+}

@@ -13,7 +13,7 @@ func percent(v float64) *float64 { return &v }
 
 // Silence is stretched by provider, by load and by a little jitter.
 func TestPatienceByProviderAndLoad(t *testing.T) {
-	p := defaultNodesPolicy().Patience
+	p := DefaultNodesPolicy().Patience
 	for _, want := range []struct {
 		node   NodeID
 		cpu    *float64
@@ -43,7 +43,7 @@ func TestPatienceByProviderAndLoad(t *testing.T) {
 // The jitter uses its whole range, and is even enough that nodes which fall
 // silent together are not given up together.
 func TestJitterSpreadsNodes(t *testing.T) {
-	p := defaultNodesPolicy().Patience
+	p := DefaultNodesPolicy().Patience
 	below := 0
 	low, high := math.Inf(1), math.Inf(-1)
 	const nodes = 1000
@@ -63,7 +63,7 @@ func TestJitterSpreadsNodes(t *testing.T) {
 // within the policy's longest open time; and quiet takes the doublings back.
 func TestRow26BreakersExcludeNobodyForEver(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		policy := defaultNodesPolicy()
+		policy := DefaultNodesPolicy()
 		policy.BreakerOpenSeconds = Seconds(rapid.IntRange(1, 100).Draw(t, "open"))
 		policy.BreakerMaxOpenSeconds = policy.BreakerOpenSeconds + Seconds(rapid.IntRange(0, 5000).Draw(t, "most"))
 		policy.BreakerDecaySeconds = Seconds(rapid.IntRange(1, 2000).Draw(t, "decay"))
@@ -87,7 +87,7 @@ func TestRow26BreakersExcludeNobodyForEver(t *testing.T) {
 
 // Between the two limits nothing changes, and unknown is neither.
 func TestReadingsHaveHysteresis(t *testing.T) {
-	p := defaultNodesPolicy()
+	p := DefaultNodesPolicy()
 	var r Readings
 	disk := func(v float64) Level { return Level{DiskPercent: &v} }
 	for range p.UnhealthyReadings - 1 {
@@ -119,12 +119,14 @@ func TestOldPolicyDocumentsKeepNewDefaults(t *testing.T) {
 	if err := (StandardCodec{}).Unmarshal([]byte(`{"name":"default","policy":{"nodes":{"silent_seconds":7}}}`), &e); err != nil {
 		t.Fatal(err)
 	}
-	want := DefaultPolicy()
-	want.Nodes.SilentSeconds = 7
-	if faults := e.Policy.Validate(); len(faults) > 0 {
-		t.Fatalf("want a document that works, found %v", faults)
+	whole, err := Sections{DefaultWorkPolicy(), DefaultNodesPolicy()}.Read(e.Policy)
+	if faults := whole.Faults(); err != nil || len(faults) > 0 {
+		t.Fatalf("want a document that works, found %v, %v", faults, err)
 	}
-	if e.Policy.Nodes.BreakerDecaySeconds != want.Nodes.BreakerDecaySeconds || e.Policy.Nodes.SilentSeconds != 7 {
-		t.Fatalf("want what it said and the defaults of the rest, found %+v", e.Policy.Nodes)
+	for _, document := range []Policy{e.Policy, whole} {
+		found := NodesPolicyOf(document)
+		if found.BreakerDecaySeconds != DefaultNodesPolicy().BreakerDecaySeconds || found.SilentSeconds != 7 || WorkPolicyOf(document).LeaseSeconds != 60 {
+			t.Fatalf("want what it said and the defaults of the rest, found %+v", found)
+		}
 	}
 }

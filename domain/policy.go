@@ -1,7 +1,10 @@
 package domain
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,57 +18,82 @@ func (s Seconds) Duration() time.Duration {
 
 // Policy is the document every number of a decision comes from. It is data: a
 // change is an event (POLICY_CHANGED), so a replay uses the policy of its time.
-// Each area has its section in policy_<area>.go: numbers, defaults, checks.
+// It consists of sections, one for each part of an area. The zero Policy is the
+// built-in one, which nobody changed.
 type Policy struct {
-	Work  WorkPolicy  `json:"work"`
-	Nodes NodesPolicy `json:"nodes"`
-	Admin AdminPolicy `json:"admin"`
-
-	Daemons  DaemonsPolicy  `json:"daemons"`
-	Datasync DatasyncPolicy `json:"datasync"`
-	Alarms   AlarmsPolicy   `json:"alarms"`
-
-	Training  TrainingPolicy  `json:"training"`
-	Elo       EloPolicy       `json:"elo"`
-	Gauntlet  GauntletPolicy  `json:"gauntlet"`
-	Promotion PromotionPolicy `json:"promotion"`
-	Populator PopulatorPolicy `json:"populator"`
+	sections []Section
+	raw      json.RawMessage // as the log has it; nil for a document that Sections made
 }
 
-// DefaultPolicy is policy-default before anybody changed it. The numbers are
-// those the original cluster settled on after its outages.
-func DefaultPolicy() Policy {
-	return Policy{
-		Work:     defaultWorkPolicy(),
-		Nodes:    defaultNodesPolicy(),
-		Admin:    defaultAdminPolicy(),
-		Daemons:  defaultDaemonsPolicy(),
-		Datasync: defaultDatasyncPolicy(),
-		Alarms:   defaultAlarmsPolicy(),
-		Training: defaultTrainingPolicy(),
+// Section is a part of a policy document: a struct of numbers whose json tags
+// are its keys.
+type Section interface {
+	SectionName() string // its key in the document
+	About() string       // what its numbers are
+	Default() Section
+	Faults() []Fault // every number that cannot work, by dotted key
+}
 
-		Elo:       defaultEloPolicy(),
-		Gauntlet:  defaultGauntletPolicy(),
-		Promotion: defaultPromotionPolicy(),
-		Populator: defaultPopulatorPolicy(),
+// SectionOf finds a section in a document. A number that the document does not
+// name has its default.
+func SectionOf[S Section](p Policy) S {
+	for _, section := range p.sections {
+		if found, ok := section.(S); ok {
+			return found
+		}
 	}
+	var zero S
+	section, _ := zero.Default().(S)
+	if p.raw != nil {
+		// A document gets into a read model only when Sections.Read takes all of it.
+		_ = decodeSection(p.raw, section.SectionName(), &section, false)
+	}
+	return section
 }
 
-// Validate names every number that cannot work.
-func (p Policy) Validate() []Fault {
-	var c policyChecks
-	p.Work.check(&c)
-	p.Nodes.check(&c)
-	p.Admin.check(&c)
-	p.Daemons.check(&c)
-	p.Datasync.check(&c)
-	p.Alarms.check(&c)
-	p.Training.check(&c)
-	p.Elo.check(&c)
-	p.Gauntlet.check(&c)
-	p.Promotion.check(&c)
-	p.Populator.check(&c)
-	return c
+// With gives the document with another section in the place of its own.
+func (p Policy) With(section Section) Policy {
+	at := slices.IndexFunc(p.sections, func(s Section) bool { return s.SectionName() == section.SectionName() })
+	if at < 0 {
+		return Policy{sections: append(slices.Clip(p.sections), section), raw: p.raw}
+	}
+	sections := slices.Clone(p.sections)
+	sections[at] = section
+	return Policy{sections: sections, raw: p.raw}
+}
+
+// Faults names every number that cannot work.
+func (p Policy) Faults() []Fault {
+	var faults []Fault
+	for _, section := range p.sections {
+		faults = append(faults, section.Faults()...)
+	}
+	return faults
+}
+
+// MarshalJSON writes the sections in their order.
+func (p Policy) MarshalJSON() ([]byte, error) {
+	if p.raw != nil && len(p.sections) == 0 {
+		return p.raw, nil
+	}
+	var b bytes.Buffer
+	for i, section := range p.sections {
+		encoded, err := json.Marshal(section)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:%s", section.SectionName(), encoded)
+	}
+	return []byte("{" + b.String() + "}"), nil
+}
+
+// UnmarshalJSON keeps the document as it is written; Sections.Read judges it.
+func (p *Policy) UnmarshalJSON(data []byte) error {
+	*p = Policy{raw: bytes.Clone(data)}
+	return nil
 }
 
 // policyChecks gathers the faults of a policy document.
@@ -93,7 +121,7 @@ func (PolicyChanged) EventType() string { return "POLICY_CHANGED" }
 
 // Validate names every number that cannot work.
 func (e PolicyChanged) Validate() []Fault {
-	faults := e.Policy.Validate()
+	faults := e.Policy.Faults()
 	if e.Name == "" {
 		faults = append(faults, Fault{"name", "required"})
 	}

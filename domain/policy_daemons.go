@@ -10,21 +10,22 @@ import (
 // restart to restart through two tiers; past both, a daemon is tried at a fixed,
 // long interval, shorter for those the cluster cannot do without.
 type DaemonsPolicy struct {
-	CrashLoopRestarts      int      `json:"crash_loop_restarts"`       // restarts in the window that are a loop
-	CrashLoopWindowSeconds Seconds  `json:"crash_loop_window_seconds"` // how long a restart counts towards a loop
-	StableSeconds          Seconds  `json:"stable_seconds"`            // running this long forgives every restart
-	BackoffSeconds         Seconds  `json:"backoff_seconds"`           // wait before the first restart; doubles with each
-	BackoffCapSeconds      Seconds  `json:"backoff_cap_seconds"`       // of the first tier
-	BackoffRestarts        int      `json:"backoff_restarts"`          // restarts in the first tier
-	SlowBackoffSeconds     Seconds  `json:"slow_backoff_seconds"`      // wait of the second tier; doubles with each
-	SlowCapSeconds         Seconds  `json:"slow_cap_seconds"`          // of the second tier
-	SlowRestarts           int      `json:"slow_restarts"`             // restarts in both tiers together
-	CriticalRetrySeconds   Seconds  `json:"critical_retry_seconds"`    // past both tiers, for critical daemons
-	RetrySeconds           Seconds  `json:"retry_seconds"`             // past both tiers, for the others
-	Critical               []string `json:"critical"`                  // daemons the cluster cannot do without
+	CrashLoopRestarts      int      `json:"crash_loop_restarts" doc:"restarts in the window that are a loop"`
+	CrashLoopWindowSeconds Seconds  `json:"crash_loop_window_seconds" doc:"how long a restart counts towards a loop"`
+	StableSeconds          Seconds  `json:"stable_seconds" doc:"running this long forgives every restart"`
+	BackoffSeconds         Seconds  `json:"backoff_seconds" doc:"wait before the first restart; doubles with each"`
+	BackoffCapSeconds      Seconds  `json:"backoff_cap_seconds" doc:"of the first tier"`
+	BackoffRestarts        int      `json:"backoff_restarts" doc:"restarts in the first tier"`
+	SlowBackoffSeconds     Seconds  `json:"slow_backoff_seconds" doc:"wait of the second tier; doubles with each"`
+	SlowCapSeconds         Seconds  `json:"slow_cap_seconds" doc:"of the second tier"`
+	SlowRestarts           int      `json:"slow_restarts" doc:"restarts in both tiers together"`
+	CriticalRetrySeconds   Seconds  `json:"critical_retry_seconds" doc:"past both tiers, for critical daemons"`
+	RetrySeconds           Seconds  `json:"retry_seconds" doc:"past both tiers, for the others"`
+	Critical               []string `json:"critical" doc:"daemons the cluster cannot do without"`
 }
 
-func defaultDaemonsPolicy() DaemonsPolicy {
+// DefaultDaemonsPolicy is the section before anybody changed it.
+func DefaultDaemonsPolicy() DaemonsPolicy {
 	return DaemonsPolicy{
 		CrashLoopRestarts: 3, CrashLoopWindowSeconds: 300, StableSeconds: 7200,
 		BackoffSeconds: 5, BackoffCapSeconds: 80, BackoffRestarts: 5,
@@ -40,7 +41,20 @@ func defaultDaemonsPolicy() DaemonsPolicy {
 // MaxCrashLoopRestarts bounds the restarts a daemon is remembered by.
 const MaxCrashLoopRestarts = 64
 
-func (p DaemonsPolicy) check(c *policyChecks) {
+// SectionName is daemons.
+func (DaemonsPolicy) SectionName() string { return "daemons" }
+
+// About says what the numbers are.
+func (DaemonsPolicy) About() string {
+	return "the numbers of background processes: when restarting one is a loop, and how long to wait before the next restart"
+}
+
+// Default gives the built-in numbers.
+func (DaemonsPolicy) Default() Section { return DefaultDaemonsPolicy() }
+
+// Faults names every number that cannot work.
+func (p DaemonsPolicy) Faults() []Fault {
+	var c policyChecks
 	if p.CrashLoopRestarts < 1 || p.CrashLoopRestarts > MaxCrashLoopRestarts {
 		c.fault("daemons.crash_loop_restarts", "want 1 to %d, found %d", MaxCrashLoopRestarts, p.CrashLoopRestarts)
 	}
@@ -64,7 +78,11 @@ func (p DaemonsPolicy) check(c *policyChecks) {
 			c.fault("daemons.critical", "name %d: %s", i+1, err)
 		}
 	}
+	return c
 }
+
+// DaemonsPolicyOf finds the section in a document.
+func DaemonsPolicyOf(p Policy) DaemonsPolicy { return SectionOf[DaemonsPolicy](p) }
 
 // IsCritical tells a daemon the cluster cannot do without.
 func (p DaemonsPolicy) IsCritical(daemon string) bool { return slices.Contains(p.Critical, daemon) }

@@ -3,17 +3,31 @@ package domain
 // DatasyncPolicy holds the numbers of copied data: when a copy is stalled, and
 // when the data of a game is too old.
 type DatasyncPolicy struct {
-	StallSeconds    Seconds `json:"stall_seconds"`    // a copy without an end for this long is stalled
-	AgingSeconds    Seconds `json:"aging_seconds"`    // data this old is worth a look
-	StaleSeconds    Seconds `json:"stale_seconds"`    // data this old should not be trained on alone
-	CriticalSeconds Seconds `json:"critical_seconds"` // data this old means that nothing arrives any more
+	StallSeconds    Seconds `json:"stall_seconds" doc:"a copy without an end for this long is stalled"`
+	AgingSeconds    Seconds `json:"aging_seconds" doc:"data this old is worth a look"`
+	StaleSeconds    Seconds `json:"stale_seconds" doc:"data this old should not be trained on alone"`
+	CriticalSeconds Seconds `json:"critical_seconds" doc:"data this old means that nothing arrives any more"`
 }
 
-func defaultDatasyncPolicy() DatasyncPolicy {
+// DefaultDatasyncPolicy is the section before anybody changed it.
+func DefaultDatasyncPolicy() DatasyncPolicy {
 	return DatasyncPolicy{StallSeconds: 600, AgingSeconds: 4 * 3600, StaleSeconds: 6 * 3600, CriticalSeconds: 168 * 3600}
 }
 
-func (p DatasyncPolicy) check(c *policyChecks) {
+// SectionName is datasync.
+func (DatasyncPolicy) SectionName() string { return "datasync" }
+
+// About says what the numbers are.
+func (DatasyncPolicy) About() string {
+	return "the numbers of copied data: when a copy is stalled, and when the data of a game is too old"
+}
+
+// Default gives the built-in numbers.
+func (DatasyncPolicy) Default() Section { return DefaultDatasyncPolicy() }
+
+// Faults names every number that cannot work.
+func (p DatasyncPolicy) Faults() []Fault {
+	var c policyChecks
 	c.positive("datasync.stall_seconds", float64(p.StallSeconds))
 	c.positive("datasync.aging_seconds", float64(p.AgingSeconds))
 	if p.StaleSeconds < p.AgingSeconds {
@@ -22,4 +36,8 @@ func (p DatasyncPolicy) check(c *policyChecks) {
 	if p.CriticalSeconds < p.StaleSeconds {
 		c.fault("datasync.critical_seconds", "want at least stale_seconds %v, found %v", p.StaleSeconds, p.CriticalSeconds)
 	}
+	return c
 }
+
+// DatasyncPolicyOf finds the section in a document.
+func DatasyncPolicyOf(p Policy) DatasyncPolicy { return SectionOf[DatasyncPolicy](p) }

@@ -4,16 +4,16 @@ import "slices"
 
 // EloPolicy holds the numbers of the ratings.
 type EloPolicy struct {
-	Initial               float64        `json:"initial"`                 // what a player is taken for before its first game
-	Deviation             float64        `json:"deviation"`               // how far from it players are, one standard deviation
-	Smallest              float64        `json:"smallest"`                // move of a rating that is worth an event
-	VelocityWindowSeconds Seconds        `json:"velocity_window_seconds"` // how far back the slope of the best rating looks
-	VelocitySpanSeconds   Seconds        `json:"velocity_span_seconds"`   // least time between the first and the last moment of a slope
-	VelocityEverySeconds  Seconds        `json:"velocity_every_seconds"`  // least time between two readings of it
-	VelocityPoints        int            `json:"velocity_points"`         // least moments of a slope: fewer are noise
-	VelocityGames         int            `json:"velocity_games"`          // of a model before it may be the best
-	VelocityChange        float64        `json:"velocity_change"`         // Elo per hour by which a reading must differ from the one before to be no longer stable
-	Pinned                []PinnedRating `json:"pinned"`                  // baselines: their ratings never move
+	Initial               float64        `json:"initial" doc:"what a player is taken for before its first game"`
+	Deviation             float64        `json:"deviation" doc:"how far from it players are, one standard deviation"`
+	Smallest              float64        `json:"smallest" doc:"move of a rating that is worth an event"`
+	VelocityWindowSeconds Seconds        `json:"velocity_window_seconds" doc:"how far back the slope of the best rating looks"`
+	VelocitySpanSeconds   Seconds        `json:"velocity_span_seconds" doc:"least time between the first and the last moment of a slope"`
+	VelocityEverySeconds  Seconds        `json:"velocity_every_seconds" doc:"least time between two readings of it"`
+	VelocityPoints        int            `json:"velocity_points" doc:"least moments of a slope: fewer are noise"`
+	VelocityGames         int            `json:"velocity_games" doc:"of a model before it may be the best"`
+	VelocityChange        float64        `json:"velocity_change" doc:"Elo per hour by which a reading must differ from the one before to be no longer stable"`
+	Pinned                []PinnedRating `json:"pinned" doc:"baselines: their ratings never move"`
 }
 
 // PinnedRating is a baseline of known strength.
@@ -22,7 +22,8 @@ type PinnedRating struct {
 	Rating float64 `json:"rating"` // Elo
 }
 
-func defaultEloPolicy() EloPolicy {
+// DefaultEloPolicy is the section before anybody changed it.
+func DefaultEloPolicy() EloPolicy {
 	return EloPolicy{
 		Initial: 1500, Deviation: 350, Smallest: 0.01,
 		VelocityWindowSeconds: 24 * 3600, VelocitySpanSeconds: 1800, VelocityEverySeconds: 900, VelocityPoints: 3, VelocityGames: 50, VelocityChange: 1,
@@ -48,7 +49,20 @@ func (p EloPolicy) Pin(name string) (float64, bool) {
 	return p.Pinned[at].Rating, true
 }
 
-func (p EloPolicy) check(c *policyChecks) {
+// SectionName is elo.
+func (EloPolicy) SectionName() string { return "elo" }
+
+// About says what the numbers are.
+func (EloPolicy) About() string {
+	return "the numbers of the ratings"
+}
+
+// Default gives the built-in numbers.
+func (EloPolicy) Default() Section { return DefaultEloPolicy() }
+
+// Faults names every number that cannot work.
+func (p EloPolicy) Faults() []Fault {
+	var c policyChecks
 	c.positive("elo.deviation", p.Deviation)
 	if !(p.Initial >= -maxRating && p.Initial <= maxRating) {
 		c.fault("elo.initial", "want a rating, found %v", p.Initial)
@@ -71,27 +85,31 @@ func (p EloPolicy) check(c *policyChecks) {
 			c.fault("elo.pinned", "want names with ratings, found %q at %v", pin.Name, pin.Rating)
 		}
 	}
+	return c
 }
+
+// EloPolicyOf finds the section in a document.
+func EloPolicyOf(p Policy) EloPolicy { return SectionOf[EloPolicy](p) }
 
 // GauntletPolicy holds the numbers of measuring a model.
 type GauntletPolicy struct {
-	Baselines    []string       `json:"baselines"`      // opponents besides the model in use
-	Games        int            `json:"games"`          // per opponent
-	InUseGames   int            `json:"in_use_games"`   // against the model in use: a sequential test of few Elo needs more of them
-	TestGames    int            `json:"test_games"`     // against the tested opponent between two looks at the test: a work item each, so that it ends early
-	SameGames    int            `json:"same_games"`     // with one and the same course from which they were one game played again and again
-	QuickPerSide int            `json:"quick_per_side"` // games per seat of a quick look
-	MaxGames     int            `json:"max_games"`      // per opponent, of one gauntlet
-	MaxOpponents int            `json:"max_opponents"`  // of one gauntlet
-	Priority     int            `json:"priority"`       // of its work item, 0 to 100
-	MaxAttempts  int            `json:"max_attempts"`   // of its work item
-	BoardSeconds []BoardSeconds `json:"board_seconds"`  // bound on one attempt with two players, by board
-	ThreePlayers float64        `json:"three_players"`  // times that bound
-	FourPlayers  float64        `json:"four_players"`   // times that bound
-	SPRTElo0     float64        `json:"sprt_elo0"`      // the candidate is no better, in Elo
-	SPRTElo1     float64        `json:"sprt_elo1"`      // the candidate is better, in Elo
-	SPRTAlpha    float64        `json:"sprt_alpha"`     // chance to accept elo1 though elo0 holds
-	SPRTBeta     float64        `json:"sprt_beta"`      // chance to accept elo0 though elo1 holds
+	Baselines    []string       `json:"baselines" doc:"opponents besides the model in use"`
+	Games        int            `json:"games" doc:"per opponent"`
+	InUseGames   int            `json:"in_use_games" doc:"against the model in use: a sequential test of few Elo needs more of them"`
+	TestGames    int            `json:"test_games" doc:"against the tested opponent between two looks at the test: a work item each, so that it ends early"`
+	SameGames    int            `json:"same_games" doc:"with one and the same course from which they were one game played again and again"`
+	QuickPerSide int            `json:"quick_per_side" doc:"games per seat of a quick look"`
+	MaxGames     int            `json:"max_games" doc:"per opponent, of one gauntlet"`
+	MaxOpponents int            `json:"max_opponents" doc:"of one gauntlet"`
+	Priority     int            `json:"priority" doc:"of its work item, 0 to 100"`
+	MaxAttempts  int            `json:"max_attempts" doc:"of its work item"`
+	BoardSeconds []BoardSeconds `json:"board_seconds" doc:"bound on one attempt with two players, by board"`
+	ThreePlayers float64        `json:"three_players" doc:"times that bound"`
+	FourPlayers  float64        `json:"four_players" doc:"times that bound"`
+	SPRTElo0     float64        `json:"sprt_elo0" doc:"the candidate is no better, in Elo"`
+	SPRTElo1     float64        `json:"sprt_elo1" doc:"the candidate is better, in Elo"`
+	SPRTAlpha    float64        `json:"sprt_alpha" doc:"chance to accept elo1 though elo0 holds"`
+	SPRTBeta     float64        `json:"sprt_beta" doc:"chance to accept elo0 though elo1 holds"`
 }
 
 // BoardSeconds is a bound on time for one board.
@@ -100,7 +118,8 @@ type BoardSeconds struct {
 	Seconds Seconds `json:"seconds"` // with two players
 }
 
-func defaultGauntletPolicy() GauntletPolicy {
+// DefaultGauntletPolicy is the section before anybody changed it.
+func DefaultGauntletPolicy() GauntletPolicy {
 	return GauntletPolicy{
 		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 400, TestGames: 100, SameGames: 40, QuickPerSide: 4, MaxGames: 10_000, MaxOpponents: 32,
 		Priority: 85, MaxAttempts: 3,
@@ -127,7 +146,20 @@ func (p GauntletPolicy) Timeout(config ConfigKey) Seconds {
 	return bound
 }
 
-func (p GauntletPolicy) check(c *policyChecks) {
+// SectionName is gauntlet.
+func (GauntletPolicy) SectionName() string { return "gauntlet" }
+
+// About says what the numbers are.
+func (GauntletPolicy) About() string {
+	return "the numbers of measuring a model"
+}
+
+// Default gives the built-in numbers.
+func (GauntletPolicy) Default() Section { return DefaultGauntletPolicy() }
+
+// Faults names every number that cannot work.
+func (p GauntletPolicy) Faults() []Fault {
+	var c policyChecks
 	c.positive("gauntlet.games", float64(p.Games))
 	c.positive("gauntlet.in_use_games", float64(p.InUseGames))
 	c.positive("gauntlet.test_games", float64(p.TestGames))
@@ -157,4 +189,8 @@ func (p GauntletPolicy) check(c *policyChecks) {
 	for _, b := range p.BoardSeconds {
 		c.positive("gauntlet.board_seconds", float64(b.Seconds))
 	}
+	return c
 }
+
+// GauntletPolicyOf finds the section in a document.
+func GauntletPolicyOf(p Policy) GauntletPolicy { return SectionOf[GauntletPolicy](p) }

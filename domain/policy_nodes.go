@@ -8,78 +8,79 @@ import (
 
 // NodesPolicy holds the numbers of node health.
 type NodesPolicy struct {
-	SilentSeconds          Seconds `json:"silent_seconds"`           // no heartbeat for this long: unhealthy
-	OfflineSeconds         Seconds `json:"offline_seconds"`          // no heartbeat for this long: offline
-	DeadReason             string  `json:"dead_reason"`              // the reason for which leases are revoked without grace
-	ReassignGraceSeconds   Seconds `json:"reassign_grace_seconds"`   // an unhealthy node keeps its leases this long
-	RecoveryHoldSeconds    Seconds `json:"recovery_hold_seconds"`    // a recovered node is not given work for this long
-	BreakerFailures        int     `json:"breaker_failures"`         // failed items in the window that open a node's breaker
-	BreakerWindowSeconds   Seconds `json:"breaker_window_seconds"`   // how long a failed item counts against its node
-	BreakerOpenSeconds     Seconds `json:"breaker_open_seconds"`     // an open breaker keeps work off this long; then one item is let through
-	DiskUnhealthyPercent   float64 `json:"disk_unhealthy_percent"`   // disk used from which a node is unhealthy
-	MemoryUnhealthyPercent float64 `json:"memory_unhealthy_percent"` // memory used from which a node is unhealthy
-	HeartbeatSeconds       Seconds `json:"heartbeat_seconds"`        // how often nodes are asked to report
-	MaxFactsBytes          int     `json:"max_facts_bytes"`          // longest facts a node may announce
+	SilentSeconds          Seconds `json:"silent_seconds" doc:"no heartbeat for this long: unhealthy"`
+	OfflineSeconds         Seconds `json:"offline_seconds" doc:"no heartbeat for this long: offline"`
+	DeadReason             string  `json:"dead_reason" doc:"the reason for which leases are revoked without grace"`
+	ReassignGraceSeconds   Seconds `json:"reassign_grace_seconds" doc:"an unhealthy node keeps its leases this long"`
+	RecoveryHoldSeconds    Seconds `json:"recovery_hold_seconds" doc:"a recovered node is not given work for this long"`
+	BreakerFailures        int     `json:"breaker_failures" doc:"failed items in the window that open a node's breaker"`
+	BreakerWindowSeconds   Seconds `json:"breaker_window_seconds" doc:"how long a failed item counts against its node"`
+	BreakerOpenSeconds     Seconds `json:"breaker_open_seconds" doc:"an open breaker keeps work off this long; then one item is let through"`
+	DiskUnhealthyPercent   float64 `json:"disk_unhealthy_percent" doc:"disk used from which a node is unhealthy"`
+	MemoryUnhealthyPercent float64 `json:"memory_unhealthy_percent" doc:"memory used from which a node is unhealthy"`
+	HeartbeatSeconds       Seconds `json:"heartbeat_seconds" doc:"how often nodes are asked to report"`
+	MaxFactsBytes          int     `json:"max_facts_bytes" doc:"longest facts a node may announce"`
 
-	DiskRecoveredPercent      float64 `json:"disk_recovered_percent"`       // disk used below which a node that ran full is well again
-	MemoryRecoveredPercent    float64 `json:"memory_recovered_percent"`     // memory used below which a node that ran out is well again
-	GPUMemoryUnhealthyPercent float64 `json:"gpu_memory_unhealthy_percent"` // GPU memory used from which a node is unhealthy; 0: not judged
-	GPUMemoryRecoveredPercent float64 `json:"gpu_memory_recovered_percent"` // GPU memory used below which it is well again
-	CPUUnhealthyPercent       float64 `json:"cpu_unhealthy_percent"`        // CPU load from which a node is unhealthy; 0: not judged
-	CPURecoveredPercent       float64 `json:"cpu_recovered_percent"`        // CPU load below which it is well again
-	UnhealthyReadings         int     `json:"unhealthy_readings"`           // heartbeats in a row over a limit that make a node unhealthy
-	RecoveredReadings         int     `json:"recovered_readings"`           // heartbeats in a row below the lower limit that make it well again
+	DiskRecoveredPercent      float64 `json:"disk_recovered_percent" doc:"disk used below which a node that ran full is well again"`
+	MemoryRecoveredPercent    float64 `json:"memory_recovered_percent" doc:"memory used below which a node that ran out is well again"`
+	GPUMemoryUnhealthyPercent float64 `json:"gpu_memory_unhealthy_percent" doc:"GPU memory used from which a node is unhealthy; 0: not judged"`
+	GPUMemoryRecoveredPercent float64 `json:"gpu_memory_recovered_percent" doc:"GPU memory used below which it is well again"`
+	CPUUnhealthyPercent       float64 `json:"cpu_unhealthy_percent" doc:"CPU load from which a node is unhealthy; 0: not judged"`
+	CPURecoveredPercent       float64 `json:"cpu_recovered_percent" doc:"CPU load below which it is well again"`
+	UnhealthyReadings         int     `json:"unhealthy_readings" doc:"heartbeats in a row over a limit that make a node unhealthy"`
+	RecoveredReadings         int     `json:"recovered_readings" doc:"heartbeats in a row below the lower limit that make it well again"`
 
-	BreakerMaxOpenSeconds Seconds `json:"breaker_max_open_seconds"` // the open time doubles with each opening, up to this
-	BreakerDecaySeconds   Seconds `json:"breaker_decay_seconds"`    // each such time since the last opening takes one doubling back; after it a quiet breaker closes
+	BreakerMaxOpenSeconds Seconds `json:"breaker_max_open_seconds" doc:"the open time doubles with each opening, up to this"`
+	BreakerDecaySeconds   Seconds `json:"breaker_decay_seconds" doc:"each such time since the last opening takes one doubling back; after it a quiet breaker closes"`
 
-	RequireRegistration bool    `json:"require_registration"` // nodes that did not register get no work
-	RetireSeconds       Seconds `json:"retire_seconds"`       // a node that was offline for this long is not counted any more
+	RequireRegistration bool    `json:"require_registration" doc:"nodes that did not register get no work"`
+	RetireSeconds       Seconds `json:"retire_seconds" doc:"a node that was offline for this long is not counted any more"`
 
-	Patience PatiencePolicy `json:"patience"` // how silence is stretched per node
-	Idle     IdlePolicy     `json:"idle"`     // when a GPU that does nothing is noticed
-	Cluster  ClusterPolicy  `json:"cluster"`  // how the cluster as a whole is judged
+	Patience PatiencePolicy `json:"patience" doc:"how silence is stretched per node"`
+	Idle     IdlePolicy     `json:"idle" doc:"when a GPU that does nothing is noticed"`
+	Cluster  ClusterPolicy  `json:"cluster" doc:"how the cluster as a whole is judged"`
 }
 
 // PatiencePolicy stretches the seconds of silence that a node is allowed: rented
 // machines are slower to answer than own ones, and busy ones than idle ones.
 type PatiencePolicy struct {
-	Providers         map[string]float64 `json:"providers"`            // factor by provider: the node's name up to its first dash
-	UnknownProvider   float64            `json:"unknown_provider"`     // factor of any other
-	BusyCPUPercent    float64            `json:"busy_cpu_percent"`     // CPU load from which a node is busy
-	BusyFactor        float64            `json:"busy_factor"`          // factor of a busy node
-	FullCPUPercent    float64            `json:"full_cpu_percent"`     // CPU load from which a node is full
-	FullFactor        float64            `json:"full_factor"`          // factor of a full node
-	JitterPercent     float64            `json:"jitter_percent"`       // how far nodes are spread about their limit, by their names
-	MaxDeathsPerCycle int                `json:"max_deaths_per_cycle"` // silent nodes given up per cycle; more look like our own deafness
-	CycleSeconds      Seconds            `json:"cycle_seconds"`        // the length of that cycle
+	Providers         map[string]float64 `json:"providers" doc:"factor by provider: the node's name up to its first dash"`
+	UnknownProvider   float64            `json:"unknown_provider" doc:"factor of any other"`
+	BusyCPUPercent    float64            `json:"busy_cpu_percent" doc:"CPU load from which a node is busy"`
+	BusyFactor        float64            `json:"busy_factor" doc:"factor of a busy node"`
+	FullCPUPercent    float64            `json:"full_cpu_percent" doc:"CPU load from which a node is full"`
+	FullFactor        float64            `json:"full_factor" doc:"factor of a full node"`
+	JitterPercent     float64            `json:"jitter_percent" doc:"how far nodes are spread about their limit, by their names"`
+	MaxDeathsPerCycle int                `json:"max_deaths_per_cycle" doc:"silent nodes given up per cycle; more look like our own deafness"`
+	CycleSeconds      Seconds            `json:"cycle_seconds" doc:"the length of that cycle"`
 }
 
 // IdlePolicy says when a GPU that does nothing is noticed: without work, while
 // there is work for it, or with work that does not get on.
 type IdlePolicy struct {
-	GPUPercent       float64 `json:"gpu_percent"`        // GPU load below which a node without work is idle
-	Seconds          Seconds `json:"seconds"`            // idle for this long while work waits: noticed
-	ZombieGPUPercent float64 `json:"zombie_gpu_percent"` // GPU load below which a node with work may do nothing
-	ZombieSeconds    Seconds `json:"zombie_seconds"`     // with no progress either for this long: its leases are taken
-	EverySeconds     Seconds `json:"every_seconds"`      // how often nodes are looked at
-	MaxPerLook       int     `json:"max_per_look"`       // most nodes looked at closely in one look; the others have their turn in the next
+	GPUPercent       float64 `json:"gpu_percent" doc:"GPU load below which a node without work is idle"`
+	Seconds          Seconds `json:"seconds" doc:"idle for this long while work waits: noticed"`
+	ZombieGPUPercent float64 `json:"zombie_gpu_percent" doc:"GPU load below which a node with work may do nothing"`
+	ZombieSeconds    Seconds `json:"zombie_seconds" doc:"with no progress either for this long: its leases are taken"`
+	EverySeconds     Seconds `json:"every_seconds" doc:"how often nodes are looked at"`
+	MaxPerLook       int     `json:"max_per_look" doc:"most nodes looked at closely in one look; the others have their turn in the next"`
 }
 
 // ClusterPolicy holds the numbers by which the cluster as a whole is judged.
 // Percentages are whole numbers of the nodes that are known: online, unhealthy
 // or offline, not those that only registered and not those that were retired.
 type ClusterPolicy struct {
-	UnhealthyPercent int      `json:"unhealthy_percent"` // below this share of healthy nodes: unhealthy
-	HealthyPercent   int      `json:"healthy_percent"`   // at this share it is healthy again
-	MinNodes         int      `json:"min_nodes"`         // fewer known nodes are not judged
-	MinHealthy       int      `json:"min_healthy"`       // fewer healthy nodes than this: unhealthy, whatever the share
-	HoldSeconds      Seconds  `json:"hold_seconds"`      // a share counts once it has held for this long
-	Pauses           []string `json:"pauses"`            // the kinds that wait while the cluster is unhealthy
-	PauseSeconds     Seconds  `json:"pause_seconds"`     // the longest for which a report from outside pauses them
+	UnhealthyPercent int      `json:"unhealthy_percent" doc:"below this share of healthy nodes: unhealthy"`
+	HealthyPercent   int      `json:"healthy_percent" doc:"at this share it is healthy again"`
+	MinNodes         int      `json:"min_nodes" doc:"fewer known nodes are not judged"`
+	MinHealthy       int      `json:"min_healthy" doc:"fewer healthy nodes than this: unhealthy, whatever the share"`
+	HoldSeconds      Seconds  `json:"hold_seconds" doc:"a share counts once it has held for this long"`
+	Pauses           []string `json:"pauses" doc:"the kinds that wait while the cluster is unhealthy"`
+	PauseSeconds     Seconds  `json:"pause_seconds" doc:"the longest for which a report from outside pauses them"`
 }
 
-func defaultNodesPolicy() NodesPolicy {
+// DefaultNodesPolicy is the section before anybody changed it.
+func DefaultNodesPolicy() NodesPolicy {
 	return NodesPolicy{
 		SilentSeconds: 180, OfflineSeconds: 240, DeadReason: "dead",
 		ReassignGraceSeconds: 300, RecoveryHoldSeconds: 30,
@@ -105,7 +106,20 @@ func defaultNodesPolicy() NodesPolicy {
 	}
 }
 
-func (p NodesPolicy) check(c *policyChecks) {
+// SectionName is nodes.
+func (NodesPolicy) SectionName() string { return "nodes" }
+
+// About says what the numbers are.
+func (NodesPolicy) About() string {
+	return "the numbers of node health"
+}
+
+// Default gives the built-in numbers.
+func (NodesPolicy) Default() Section { return DefaultNodesPolicy() }
+
+// Faults names every number that cannot work.
+func (p NodesPolicy) Faults() []Fault {
+	var c policyChecks
 	c.positive("nodes.silent_seconds", float64(p.SilentSeconds))
 	c.positive("nodes.reassign_grace_seconds", float64(p.ReassignGraceSeconds))
 	c.positive("nodes.breaker_failures", float64(p.BreakerFailures))
@@ -128,10 +142,14 @@ func (p NodesPolicy) check(c *policyChecks) {
 	}
 	c.positive("nodes.breaker_decay_seconds", float64(p.BreakerDecaySeconds))
 	c.positive("nodes.retire_seconds", float64(p.RetireSeconds))
-	p.Patience.check(c)
-	p.Idle.check(c)
-	p.Cluster.check(c)
+	p.Patience.check(&c)
+	p.Idle.check(&c)
+	p.Cluster.check(&c)
+	return c
 }
+
+// NodesPolicyOf finds the section in a document.
+func NodesPolicyOf(p Policy) NodesPolicy { return SectionOf[NodesPolicy](p) }
 
 func (p PatiencePolicy) check(c *policyChecks) {
 	factor := func(field string, v float64) {

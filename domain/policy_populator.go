@@ -9,25 +9,39 @@ import (
 // itself. Trainings and evaluations are not among it: data and models ask for
 // those, one at a time.
 type PopulatorPolicy struct {
-	Configs        []ConfigKey `json:"configs"`         // kept at work; none: rift makes up no work
-	Depth          int         `json:"depth"`           // selfplay items of a config that wait, at the usual rate
-	SoftDepth      int         `json:"soft_depth"`      // the same while the queue is long
-	Cap            int         `json:"cap"`             // selfplay items that wait, of all configs
-	Batch          int         `json:"batch"`           // most items made up in one tick
-	Games          int         `json:"games"`           // of an item, usually
-	Priority       int         `json:"priority"`        // of an item at the usual priority, 0 to 100
-	TimeoutSeconds Seconds     `json:"timeout_seconds"` // bound on one attempt
-	MaxAttempts    int         `json:"max_attempts"`    // before an item is given up
+	Configs        []ConfigKey `json:"configs" doc:"kept at work; none: rift makes up no work"`
+	Depth          int         `json:"depth" doc:"selfplay items of a config that wait, at the usual rate"`
+	SoftDepth      int         `json:"soft_depth" doc:"the same while the queue is long"`
+	Cap            int         `json:"cap" doc:"selfplay items that wait, of all configs"`
+	Batch          int         `json:"batch" doc:"most items made up in one tick"`
+	Games          int         `json:"games" doc:"of an item, usually"`
+	Priority       int         `json:"priority" doc:"of an item at the usual priority, 0 to 100"`
+	TimeoutSeconds Seconds     `json:"timeout_seconds" doc:"bound on one attempt"`
+	MaxAttempts    int         `json:"max_attempts" doc:"before an item is given up"`
 }
 
-func defaultPopulatorPolicy() PopulatorPolicy {
+// DefaultPopulatorPolicy is the section before anybody changed it.
+func DefaultPopulatorPolicy() PopulatorPolicy {
 	return PopulatorPolicy{
 		Configs: []ConfigKey{}, Depth: 8, SoftDepth: 1, Cap: 100, Batch: 100,
 		Games: 50, Priority: 75, TimeoutSeconds: 3600, MaxAttempts: 3,
 	}
 }
 
-func (p PopulatorPolicy) check(c *policyChecks) {
+// SectionName is populator.
+func (PopulatorPolicy) SectionName() string { return "populator" }
+
+// About says what the numbers are.
+func (PopulatorPolicy) About() string {
+	return "the numbers of the selfplay that rift makes up by itself"
+}
+
+// Default gives the built-in numbers.
+func (PopulatorPolicy) Default() Section { return DefaultPopulatorPolicy() }
+
+// Faults names every number that cannot work.
+func (p PopulatorPolicy) Faults() []Fault {
+	var c policyChecks
 	for i, config := range p.Configs {
 		if _, err := ParseConfigKey(string(config)); err != nil {
 			c.fault(fmt.Sprintf("populator.configs[%d]", i), "%s", err)
@@ -45,7 +59,11 @@ func (p PopulatorPolicy) check(c *policyChecks) {
 	if p.Priority < 0 || p.Priority > 100 {
 		c.fault("populator.priority", "want 0 to 100, found %d", p.Priority)
 	}
+	return c
 }
+
+// PopulatorPolicyOf finds the section in a document.
+func PopulatorPolicyOf(p Policy) PopulatorPolicy { return SectionOf[PopulatorPolicy](p) }
 
 // Target is how many selfplay items of a config should wait at a pace.
 func (p PopulatorPolicy) Target(pace Pace) int { return int(math.Ceil(float64(p.Depth) * pace.Rate)) }

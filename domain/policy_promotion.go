@@ -3,16 +3,16 @@ package domain
 // PromotionPolicy holds the numbers of the promotion gates. The original had
 // five sources of thresholds that disagreed; these are the gates.
 type PromotionPolicy struct {
-	Games           int             `json:"games"`            // per baseline, and against the model in use
-	ProductionGames int             `json:"production_games"` // the same for a candidate of production strength
-	ProductionElo   float64         `json:"production_elo"`   // rating from which a candidate is of production strength
-	EloGain         float64         `json:"elo_gain"`         // over the model in use
-	BootstrapGain   float64         `json:"bootstrap_gain"`   // the same while the model in use is weak
-	BootstrapElo    float64         `json:"bootstrap_elo"`    // rating below which the model in use is weak
-	MinVelocity     float64         `json:"min_velocity"`     // Elo per hour, where known
-	MinQuality      float64         `json:"min_quality"`      // of the data, where known
-	CooldownSeconds Seconds         `json:"cooldown_seconds"` // between promotions of a config
-	WinRates        []GraduatedRate `json:"win_rates"`        // what a candidate must score, harder with more games to learn from
+	Games           int             `json:"games" doc:"per baseline, and against the model in use"`
+	ProductionGames int             `json:"production_games" doc:"the same for a candidate of production strength"`
+	ProductionElo   float64         `json:"production_elo" doc:"rating from which a candidate is of production strength"`
+	EloGain         float64         `json:"elo_gain" doc:"over the model in use"`
+	BootstrapGain   float64         `json:"bootstrap_gain" doc:"the same while the model in use is weak"`
+	BootstrapElo    float64         `json:"bootstrap_elo" doc:"rating below which the model in use is weak"`
+	MinVelocity     float64         `json:"min_velocity" doc:"Elo per hour, where known"`
+	MinQuality      float64         `json:"min_quality" doc:"of the data, where known"`
+	CooldownSeconds Seconds         `json:"cooldown_seconds" doc:"between promotions of a config"`
+	WinRates        []GraduatedRate `json:"win_rates" doc:"what a candidate must score, harder with more games to learn from"`
 }
 
 // GraduatedRate is what a candidate must score against the baselines while its
@@ -30,7 +30,8 @@ type WinRates struct {
 	Heuristic float64 `json:"heuristic"` // against heuristic
 }
 
-func defaultPromotionPolicy() PromotionPolicy {
+// DefaultPromotionPolicy is the section before anybody changed it.
+func DefaultPromotionPolicy() PromotionPolicy {
 	return PromotionPolicy{
 		Games: 50, ProductionGames: 100, ProductionElo: 1650, EloGain: 25, BootstrapGain: 5, BootstrapElo: 1300,
 		MinVelocity: -2, MinQuality: 0.50, CooldownSeconds: 300,
@@ -58,7 +59,20 @@ func (p PromotionPolicy) rates(players int, games int64) (WinRates, bool) {
 	return WinRates{}, false
 }
 
-func (p PromotionPolicy) check(c *policyChecks) {
+// SectionName is promotion.
+func (PromotionPolicy) SectionName() string { return "promotion" }
+
+// About says what the numbers are.
+func (PromotionPolicy) About() string {
+	return "the numbers of the promotion gates"
+}
+
+// Default gives the built-in numbers.
+func (PromotionPolicy) Default() Section { return DefaultPromotionPolicy() }
+
+// Faults names every number that cannot work.
+func (p PromotionPolicy) Faults() []Fault {
+	var c policyChecks
 	c.positive("promotion.games", float64(p.Games))
 	if p.ProductionGames < p.Games {
 		c.fault("promotion.production_games", "want at least games %d, found %d", p.Games, p.ProductionGames)
@@ -78,4 +92,8 @@ func (p PromotionPolicy) check(c *policyChecks) {
 			}
 		}
 	}
+	return c
 }
+
+// PromotionPolicyOf finds the section in a document.
+func PromotionPolicyOf(p Policy) PromotionPolicy { return SectionOf[PromotionPolicy](p) }

@@ -14,19 +14,19 @@ import (
 // one it means. A document that was written before there was such a section has
 // none; then the built-in one holds.
 type SchedulingPolicy struct {
-	Classes            []sched.ClassPolicy         `json:"classes"`              // the most important first
-	Types              map[string]sched.TypePolicy `json:"types"`                // what each task type needs and may take, by its name
-	OtherClass         string                      `json:"other_class"`          // of task types that are not among them
-	Weights            map[string]int              `json:"weights"`              // of configs, relative to each other
-	DefaultWeight      int                         `json:"default_weight"`       // of configs that are not among the weights
-	ReservedEvery      int                         `json:"reserved_every"`       // every so-many-th lease of a node goes to the longest starving item
-	DefaultSlots       int                         `json:"default_slots"`        // of a registered node that does not say
-	PreemptMargin      int                         `json:"preempt_margin"`       // a waiting item preempts when its priority is larger by more than this
-	DiskHaltPercent    int                         `json:"disk_halt_percent"`    // disk used from which nothing that fills it is started
-	GPUBusyPercent     int                         `json:"gpu_busy_percent"`     // GPU load from which nothing that adds to it is started
-	NodePolicies       []sched.NodePolicy          `json:"node_policies"`        // the first that matches a node's name is its policy
-	CPUOnlyPrefixes    []string                    `json:"cpu_only_prefixes"`    // nodes that never count as having a CUDA GPU
-	GPUMemoryGigabytes []sched.GPUMemory           `json:"gpu_memory_gigabytes"` // memory of GPUs by name; the first that matches counts
+	Classes            []sched.ClassPolicy         `json:"classes" doc:"the most important first"`
+	Types              map[string]sched.TypePolicy `json:"types" doc:"what each task type needs and may take, by its name"`
+	OtherClass         string                      `json:"other_class" doc:"of task types that are not among them"`
+	Weights            map[string]int              `json:"weights" doc:"of configs, relative to each other"`
+	DefaultWeight      int                         `json:"default_weight" doc:"of configs that are not among the weights"`
+	ReservedEvery      int                         `json:"reserved_every" doc:"every so-many-th lease of a node goes to the longest starving item"`
+	DefaultSlots       int                         `json:"default_slots" doc:"of a registered node that does not say"`
+	PreemptMargin      int                         `json:"preempt_margin" doc:"a waiting item preempts when its priority is larger by more than this"`
+	DiskHaltPercent    int                         `json:"disk_halt_percent" doc:"disk used from which nothing that fills it is started"`
+	GPUBusyPercent     int                         `json:"gpu_busy_percent" doc:"GPU load from which nothing that adds to it is started"`
+	NodePolicies       []sched.NodePolicy          `json:"node_policies" doc:"the first that matches a node's name is its policy"`
+	CPUOnlyPrefixes    []string                    `json:"cpu_only_prefixes" doc:"nodes that never count as having a CUDA GPU"`
+	GPUMemoryGigabytes []sched.GPUMemory           `json:"gpu_memory_gigabytes" doc:"memory of GPUs by name; the first that matches counts"`
 }
 
 // allAtOnce are the types of which a node may run several of one config: their

@@ -25,35 +25,53 @@ type PolicyDifference struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
-// plainPolicy is a Policy that is decoded over what is there already.
-type plainPolicy Policy
+// Sections is what a policy document consists of, in its order: the built-in
+// section of each.
+type Sections []Section
 
-// UnmarshalJSON reads a document. A number that it does not name, because it is
-// older than the number, has its default; a list or a map that it names is its own.
-func (p *Policy) UnmarshalJSON(data []byte) (err error) {
-	*p, err = decodePolicy(data, false)
-	return err
-}
+// Default is the document before anybody changed it.
+func (s Sections) Default() Policy { return Policy{sections: s} }
 
-func decodePolicy(data []byte, strict bool) (Policy, error) {
-	document := plainPolicy(DefaultPolicy())
-	var tree map[string]any
-	if err := json.Unmarshal(data, &tree); err != nil {
+// Read reads a document whole. A number that it does not name, because it is
+// older than the number, has its default; a list or a map that it names is its
+// own. A key that no section has is ignored.
+func (s Sections) Read(p Policy) (Policy, error) {
+	if p.raw == nil && len(p.sections) == len(s) {
+		return p, nil
+	}
+	encoded, err := json.Marshal(p)
+	if err != nil {
 		return Policy{}, err
 	}
-	emptyNamed(&document, tree)
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if strict {
-		decoder.DisallowUnknownFields()
+	return s.decode(encoded, false)
+}
+
+func (s Sections) decode(document []byte, strict bool) (read Policy, err error) {
+	var named map[string]json.RawMessage
+	if err := json.Unmarshal(document, &named); err != nil {
+		return Policy{}, err
 	}
-	err := decoder.Decode(&document)
-	return Policy(document), err
+	read = Policy{sections: make([]Section, len(s))}
+	for i, section := range s {
+		if read.sections[i], err = sectionIn(document, section.Default(), strict); err != nil {
+			return Policy{}, err
+		}
+		delete(named, section.SectionName())
+	}
+	if strict && len(named) > 0 {
+		return Policy{}, fmt.Errorf("unknown field %q", slices.Sorted(maps.Keys(named))[0])
+	}
+	return read, nil
 }
 
 // Settings lists the numbers of a document section by section. A list is one
 // setting; of a map each key is one, in order.
-func (p Policy) Settings() ([]Setting, error) {
-	encoded, err := json.Marshal(p)
+func (s Sections) Settings(p Policy) ([]Setting, error) {
+	whole, err := s.Read(p)
+	if err != nil {
+		return nil, Errorf(Internal, "policy: %w", err)
+	}
+	encoded, err := json.Marshal(whole)
 	if err != nil {
 		return nil, Errorf(Internal, "policy: %w", err)
 	}
@@ -65,13 +83,13 @@ func (p Policy) Settings() ([]Setting, error) {
 	return settings, err
 }
 
-// DifferencesTo lists the settings that another document has different, in its order.
-func (p Policy) DifferencesTo(other Policy) ([]PolicyDifference, error) {
-	was, err := p.Settings()
+// Differences lists the settings that another document has different, in its order.
+func (s Sections) Differences(p, other Policy) ([]PolicyDifference, error) {
+	was, err := s.Settings(p)
 	if err != nil {
 		return nil, err
 	}
-	is, err := other.Settings()
+	is, err := s.Settings(other)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +117,16 @@ func (p Policy) DifferencesTo(other Policy) ([]PolicyDifference, error) {
 // there, null gives a number its default again and takes an entry out of a map.
 // Every fault is named: keys that do not exist, with the nearest that does,
 // values of a wrong type, and numbers that cannot work.
-func (p Policy) Change(change json.RawMessage) (Policy, []Fault) {
-	encoded, err := json.Marshal(p)
+func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
+	known, err := s.Settings(p)
+	if err != nil {
+		return Policy{}, []Fault{{"policy", err.Error()}}
+	}
+	after, err := s.Read(p)
+	if err != nil {
+		return Policy{}, []Fault{{"policy", err.Error()}}
+	}
+	encoded, err := json.Marshal(after)
 	if err != nil {
 		return Policy{}, []Fault{{"policy", err.Error()}}
 	}
@@ -116,38 +142,34 @@ func (p Policy) Change(change json.RawMessage) (Policy, []Fault) {
 	if len(leaves) > maxPolicyChanges {
 		return Policy{}, []Fault{{"policy", fmt.Sprintf("want at most %d numbers in one change, found more", maxPolicyChanges)}}
 	}
-	known, err := p.Settings()
-	if err != nil {
-		return Policy{}, []Fault{{"policy", err.Error()}}
-	}
 	names := make([]string, len(known))
 	for i, setting := range known {
 		names[i] = setting.Key
 	}
 	// One number after the other, so that each has a fault of its own and those
 	// that could be read are judged even when others could not.
-	after, faults := p, []Fault(nil)
+	var faults []Fault
 	for _, one := range leaves {
 		with := mergePatch(before, one.patch())
-		next, err := patchedPolicy(with)
+		next, err := s.patched(with)
 		if reason := one.fault(err, names); reason != "" {
 			faults = append(faults, Fault{one.key(), reason})
 			continue
 		}
 		before, after = with, next
 	}
-	return after, append(faults, after.Validate()...)
+	return after, append(faults, after.Faults()...)
 }
 
 // maxPolicyChanges bounds the numbers of one change.
 const maxPolicyChanges = 1024
 
-func patchedPolicy(tree map[string]any) (Policy, error) {
+func (s Sections) patched(tree map[string]any) (Policy, error) {
 	encoded, err := json.Marshal(tree)
 	if err != nil {
 		return Policy{}, err
 	}
-	return decodePolicy(encoded, true)
+	return s.decode(encoded, true)
 }
 
 // patchLeaf is one value of a change, and where it goes.
@@ -286,25 +308,19 @@ func eachLeaf(object []byte, prefix string, f func(key string, value json.RawMes
 	return nil
 }
 
-// AboutSetting says what a number of the policy means, by its dotted key; empty
-// for a key that does not exist. Sections have one too; an entry of a map has
-// that of its field in every entry, or that of the map.
-func AboutSetting(key string) string {
-	parts := strings.Split(key, ".")
-	for length := len(parts); length > 1 || length == len(parts); length-- {
-		upTo := strings.Join(parts[:length], ".")
-		if about := aboutSetting(upTo); about != "" {
-			return about
-		}
-		for i := 1; i < length; i++ {
-			every := slices.Clone(parts[:length])
-			every[i] = "*"
-			if about := aboutSetting(strings.Join(every, ".")); about != "" {
-				return about
-			}
-		}
+// About says what a number of the policy means, by its dotted key, from the doc
+// tags of the sections; empty for a key that does not exist. An entry of a map
+// has the text of its field in every entry, or that of the map.
+func (s Sections) About(key string) string {
+	name, rest, inside := strings.Cut(key, ".")
+	at := slices.IndexFunc(s, func(section Section) bool { return section.SectionName() == name })
+	switch {
+	case at < 0:
+		return ""
+	case !inside:
+		return s[at].About()
 	}
-	return ""
+	return aboutField(s[at], strings.Split(rest, "."))
 }
 
 // maxPolicyDepth bounds how deep a document is read.

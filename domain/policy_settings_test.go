@@ -8,8 +8,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// sections are two of those that documents consist of.
+var sections = domain.Sections{domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy()}
+
 func TestPolicyChangeNamesEveryFault(t *testing.T) {
-	after, faults := domain.DefaultPolicy().Change(json.RawMessage(`{"work":{"lease_seconds":7,"leese_seconds":1,"hard_limit":true,"Max_attempts":1},"nodes":{"claim_limit":2},"wark":{"lease_seconds":1},"zzzz":[1]}`))
+	after, faults := sections.Change(domain.Policy{}, json.RawMessage(`{"work":{"lease_seconds":7,"leese_seconds":1,"hard_limit":true,"Max_attempts":1},"nodes":{"claim_limit":2},"wark":{"lease_seconds":1},"zzzz":[1]}`))
 	found := map[string]string{}
 	for _, fault := range faults {
 		found[fault.Field] = fault.Reason
@@ -23,20 +26,20 @@ func TestPolicyChangeNamesEveryFault(t *testing.T) {
 			t.Errorf("%s: want %q, found %q", field, reason, found[field])
 		}
 	}
-	if len(faults) != 6 || after.Work.LeaseSeconds != 7 || after.Work.MaxAttempts != domain.DefaultPolicy().Work.MaxAttempts {
-		t.Errorf("found %v and %+v", faults, after.Work)
+	if len(faults) != 6 || domain.WorkPolicyOf(after).LeaseSeconds != 7 || domain.WorkPolicyOf(after).MaxAttempts != domain.DefaultWorkPolicy().MaxAttempts {
+		t.Errorf("found %v and %+v", faults, domain.WorkPolicyOf(after))
 	}
 	// A map is changed entry by entry, and an entry field by field; null takes a
 	// number back to its default, and an entry out.
-	after, faults = domain.DefaultPolicy().Change(json.RawMessage(`{"work":{"lease_seconds":7,"scheduling":{"types":{"training":{"slots":5},"validation":null},"cpu_only_prefixes":["pi-"]}}}`))
-	again, more := after.Change(json.RawMessage(`{"work":{"lease_seconds":null}}`))
-	training, before := again.Work.Scheduling.Types["training"], domain.DefaultPolicy().Work.Scheduling
-	if _, left := again.Work.Scheduling.Types["validation"]; left || len(faults)+len(more) > 0 || training.Slots != 5 || training.Class != before.Types["training"].Class ||
-		len(again.Work.Scheduling.Types) != len(before.Types)-1 || len(again.Work.Scheduling.CPUOnlyPrefixes) != 1 || again.Work.LeaseSeconds != domain.DefaultPolicy().Work.LeaseSeconds {
-		t.Errorf("found %v, %v and %+v", faults, more, again.Work)
+	after, faults = sections.Change(domain.Policy{}, json.RawMessage(`{"work":{"lease_seconds":7,"scheduling":{"types":{"training":{"slots":5},"validation":null},"cpu_only_prefixes":["pi-"]}}}`))
+	again, more := sections.Change(after, json.RawMessage(`{"work":{"lease_seconds":null}}`))
+	training, before := domain.WorkPolicyOf(again).Scheduling.Types["training"], domain.DefaultWorkPolicy().Scheduling
+	if _, left := domain.WorkPolicyOf(again).Scheduling.Types["validation"]; left || len(faults)+len(more) > 0 || training.Slots != 5 || training.Class != before.Types["training"].Class ||
+		len(domain.WorkPolicyOf(again).Scheduling.Types) != len(before.Types)-1 || len(domain.WorkPolicyOf(again).Scheduling.CPUOnlyPrefixes) != 1 || domain.WorkPolicyOf(again).LeaseSeconds != domain.DefaultWorkPolicy().LeaseSeconds {
+		t.Errorf("found %v, %v and %+v", faults, more, domain.WorkPolicyOf(again))
 	}
 	for _, change := range []string{``, `[]`, `{`, `{"work":`, `{"work":{"lease_seconds":1}`, strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 40)} {
-		if _, faults := domain.DefaultPolicy().Change(json.RawMessage(change)); len(faults) == 0 {
+		if _, faults := sections.Change(domain.Policy{}, json.RawMessage(change)); len(faults) == 0 {
 			t.Errorf("%q: want a fault, found none", change)
 		}
 	}
@@ -49,12 +52,12 @@ func TestPolicyDocumentsOfAnotherTime(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"work":{"lease_seconds":30}}`), &old); err != nil {
 		t.Fatal(err)
 	}
-	differences, err := domain.DefaultPolicy().DifferencesTo(old)
+	differences, err := sections.Differences(domain.Policy{}, old)
 	if err != nil || len(differences) != 1 || differences[0].Key != "work.lease_seconds" || string(differences[0].After) != "30" {
 		t.Errorf("found %v, %v", differences, err)
 	}
-	if _, faults := old.Change(json.RawMessage(`{"work":{"lease_seconds":31}}`)); len(faults) > 0 || old.Work.LeaseSeconds != 30 {
-		t.Errorf("found %v and %v", faults, old.Work)
+	if _, faults := sections.Change(old, json.RawMessage(`{"work":{"lease_seconds":31}}`)); len(faults) > 0 || domain.WorkPolicyOf(old).LeaseSeconds != 30 {
+		t.Errorf("found %v and %v", faults, domain.WorkPolicyOf(old))
 	}
 }
 
@@ -63,7 +66,7 @@ func TestAboutSettings(t *testing.T) {
 		"work.lease_seconds": "a lease without a heartbeat", "work": "the numbers of the queue", "work.nothing": "", "nothing": "",
 		"work.scheduling.types.training.slots": "of a node that an item takes", "work.scheduling.weights.hex8_2p": "relative to each other",
 	} {
-		if got := domain.AboutSetting(key); !strings.Contains(got, want) || want == "" && got != "" {
+		if got := sections.About(key); !strings.Contains(got, want) || want == "" && got != "" {
 			t.Errorf("%s: found %q, want %q", key, got, want)
 		}
 	}

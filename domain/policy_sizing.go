@@ -8,12 +8,12 @@ import (
 // SizingPolicy says how large items of a type are to be, in the units that they
 // report when they are done: games, mostly.
 type SizingPolicy struct {
-	TargetSeconds Seconds `json:"target_seconds"` // how long an item is to take on the node that claims it
-	Batch         int     `json:"batch"`          // a size is a multiple of it: pairs of games, say
-	Least         int     `json:"least"`          // smallest size
-	Most          int     `json:"most"`           // largest size; 0: none
-	Unmeasured    int     `json:"unmeasured"`     // size before anything was measured; 0: what the item itself says
-	WindowSeconds Seconds `json:"window_seconds"` // time spent on items over which measurements count in full; older ones count less
+	TargetSeconds Seconds `json:"target_seconds" doc:"how long an item is to take on the node that claims it"`
+	Batch         int     `json:"batch" doc:"a size is a multiple of it: pairs of games, say"`
+	Least         int     `json:"least" doc:"smallest size"`
+	Most          int     `json:"most" doc:"largest size; 0: none"`
+	Unmeasured    int     `json:"unmeasured" doc:"size before anything was measured; 0: what the item itself says"`
+	WindowSeconds Seconds `json:"window_seconds" doc:"time spent on items over which measurements count in full; older ones count less"`
 }
 
 // defaultSizing sizes selfplay to half an hour, in pairs of games.

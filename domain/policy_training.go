@@ -4,76 +4,76 @@ package domain
 // one signal in several places, each place the other way; here every signal
 // moves one factor, and the comments say which way and why.
 type TrainingPolicy struct {
-	MinRate       float64 `json:"min_rate"`       // least product of all factors
-	MaxRate       float64 `json:"max_rate"`       // largest product of all factors
-	PublishChange float64 `json:"publish_change"` // share by which the product must move to be worth an event, 0.01 for one per cent
+	MinRate       float64 `json:"min_rate" doc:"least product of all factors"`
+	MaxRate       float64 `json:"max_rate" doc:"largest product of all factors"`
+	PublishChange float64 `json:"publish_change" doc:"share by which the product must move to be worth an event, 0.01 for one per cent"`
 
 	// QUALITY_DEGRADED. The original played fewer games, asked for more games,
 	// trained more on the bad data and explored more, all at once. Bad data
 	// comes from shallow search: rift plays fewer games that search deeper, and
 	// neither trains nor explores because of it.
-	QualityFloor       float64 `json:"quality_floor"`        // least factor that bad data leads to
-	QualitySeconds     Seconds `json:"quality_seconds"`      // how long one reading of quality counts
-	QualityBlockBelow  float64 `json:"quality_block_below"`  // quality below which the config is not trained
-	QualityUnblockFrom float64 `json:"quality_unblock_from"` // quality from which it is trained again
-	SearchBudget       int     `json:"search_budget"`        // simulations per move, usually
-	SearchBudgets      []int   `json:"search_budgets"`       // the steps that a budget may climb
+	QualityFloor       float64 `json:"quality_floor" doc:"least factor that bad data leads to"`
+	QualitySeconds     Seconds `json:"quality_seconds" doc:"how long one reading of quality counts"`
+	QualityBlockBelow  float64 `json:"quality_block_below" doc:"quality below which the config is not trained"`
+	QualityUnblockFrom float64 `json:"quality_unblock_from" doc:"quality from which it is trained again"`
+	SearchBudget       int     `json:"search_budget" doc:"simulations per move, usually"`
+	SearchBudgets      []int   `json:"search_budgets" doc:"the steps that a budget may climb"`
 
 	// ELO_VELOCITY_CHANGED: feed what gains, slow what does not.
-	VelocityUp      float64 `json:"velocity_up"`      // times the factor for an accelerating reading
-	VelocityMax     float64 `json:"velocity_max"`     // largest factor of velocity
-	VelocityDown    float64 `json:"velocity_down"`    // times the factor for a decelerating reading
-	VelocityMin     float64 `json:"velocity_min"`     // least factor of velocity
-	VelocityReturn  float64 `json:"velocity_return"`  // share of the way back to 1 that a stable reading goes
-	VelocitySeconds Seconds `json:"velocity_seconds"` // how long one reading of velocity counts
-	PlateauVelocity float64 `json:"plateau_velocity"` // Elo per hour below which a reading is a standstill
-	PlateauReadings int     `json:"plateau_readings"` // standstills in a row that make a plateau
+	VelocityUp      float64 `json:"velocity_up" doc:"times the factor for an accelerating reading"`
+	VelocityMax     float64 `json:"velocity_max" doc:"largest factor of velocity"`
+	VelocityDown    float64 `json:"velocity_down" doc:"times the factor for a decelerating reading"`
+	VelocityMin     float64 `json:"velocity_min" doc:"least factor of velocity"`
+	VelocityReturn  float64 `json:"velocity_return" doc:"share of the way back to 1 that a stable reading goes"`
+	VelocitySeconds Seconds `json:"velocity_seconds" doc:"how long one reading of velocity counts"`
+	PlateauVelocity float64 `json:"plateau_velocity" doc:"Elo per hour below which a reading is a standstill"`
+	PlateauReadings int     `json:"plateau_readings" doc:"standstills in a row that make a plateau"`
 
 	// PLATEAU_DETECTED. The original punished a plateau's config for 1800 s and
 	// boosted it for 3600 s at the same time. A plateau wants other games, and
 	// more of them; the punishment only starved the remedy, so there is none.
-	PlateauCooldownSeconds Seconds `json:"plateau_cooldown_seconds"` // a plateau is neither detected nor boosted again before this
-	BoostFactor            float64 `json:"boost_factor"`             // times the usual exploration on a plateau
-	BoostStep              float64 `json:"boost_step"`               // added to 1 per plateau in a row, times boost_factor
-	BoostStepMax           float64 `json:"boost_step_max"`           // largest of 1 + boost_step × plateaus
-	BoostSeconds           Seconds `json:"boost_seconds"`            // how long such a boost lasts
-	Temperature            float64 `json:"temperature"`              // of move choice on an overfitting plateau
-	TemperatureStep        float64 `json:"temperature_step"`         // added per plateau in a row
-	TemperatureMax         float64 `json:"temperature_max"`          // largest temperature
-	GamesFactor            float64 `json:"games_factor"`             // times the games of an item on a plateau for want of data
-	GamesFactorStep        float64 `json:"games_factor_step"`        // added per plateau in a row
-	GamesFactorMax         float64 `json:"games_factor_max"`         // largest factor on games
+	PlateauCooldownSeconds Seconds `json:"plateau_cooldown_seconds" doc:"a plateau is neither detected nor boosted again before this"`
+	BoostFactor            float64 `json:"boost_factor" doc:"times the usual exploration on a plateau"`
+	BoostStep              float64 `json:"boost_step" doc:"added to 1 per plateau in a row, times boost_factor"`
+	BoostStepMax           float64 `json:"boost_step_max" doc:"largest of 1 + boost_step × plateaus"`
+	BoostSeconds           Seconds `json:"boost_seconds" doc:"how long such a boost lasts"`
+	Temperature            float64 `json:"temperature" doc:"of move choice on an overfitting plateau"`
+	TemperatureStep        float64 `json:"temperature_step" doc:"added per plateau in a row"`
+	TemperatureMax         float64 `json:"temperature_max" doc:"largest temperature"`
+	GamesFactor            float64 `json:"games_factor" doc:"times the games of an item on a plateau for want of data"`
+	GamesFactorStep        float64 `json:"games_factor_step" doc:"added per plateau in a row"`
+	GamesFactorMax         float64 `json:"games_factor_max" doc:"largest factor on games"`
 
 	// PROMOTION_FAILED. The original lowered the priority, raised the weight by
 	// 20 % per failure, and from the third failure lowered it again. Candidates
 	// that fail one after the other say that more of the same games do not help:
 	// the config yields its place to others for a while. What would help, other
 	// games, is the plateau's business.
-	PromotionWindowSeconds Seconds      `json:"promotion_window_seconds"` // failures of candidates older than this are forgotten
-	PromotionLadder        []LadderStep `json:"promotion_ladder"`         // factors of the first, the second, … model that failed; the last one stays
+	PromotionWindowSeconds Seconds      `json:"promotion_window_seconds" doc:"failures of candidates older than this are forgotten"`
+	PromotionLadder        []LadderStep `json:"promotion_ladder" doc:"factors of the first, the second, … model that failed; the last one stays"`
 
-	RunningFactor float64 `json:"running_factor"` // while a training of the config runs
-	FreshFactor   float64 `json:"fresh_factor"`   // after a training: the next one wants fresh games
-	FreshSeconds  Seconds `json:"fresh_seconds"`  // how long fresh_factor holds
-	ClusterFloor  float64 `json:"cluster_floor"`  // least factor of an unhealthy cluster; else the share of healthy nodes
-	BacklogOn     int     `json:"backlog_on"`     // evaluations that wait from which selfplay slows down
-	BacklogOff    int     `json:"backlog_off"`    // evaluations that wait at which that is over
-	BacklogFactor float64 `json:"backlog_factor"` // while too many evaluations wait
+	RunningFactor float64 `json:"running_factor" doc:"while a training of the config runs"`
+	FreshFactor   float64 `json:"fresh_factor" doc:"after a training: the next one wants fresh games"`
+	FreshSeconds  Seconds `json:"fresh_seconds" doc:"how long fresh_factor holds"`
+	ClusterFloor  float64 `json:"cluster_floor" doc:"least factor of an unhealthy cluster; else the share of healthy nodes"`
+	BacklogOn     int     `json:"backlog_on" doc:"evaluations that wait from which selfplay slows down"`
+	BacklogOff    int     `json:"backlog_off" doc:"evaluations that wait at which that is over"`
+	BacklogFactor float64 `json:"backlog_factor" doc:"while too many evaluations wait"`
 
 	// When a training is due. Games are counted once: where they can be trained
 	// on. With games_counted_by "sync" that is the end of a DATA_SYNC_COMPLETED;
 	// played games (SELFPLAY_COMPLETE) still lie on their node. A cluster whose
 	// nodes write to one store says "selfplay".
-	GamesCountedBy      string  `json:"games_counted_by"`      // which event counts games for training: sync or selfplay
-	MinGames            int64   `json:"min_games"`             // new games since the last training that ask for one
-	BootstrapGames      int64   `json:"bootstrap_games"`       // games that ask for the first training
-	FailureWaitSeconds  Seconds `json:"failure_wait_seconds"`  // wait after a failed training; doubles with each in a row
-	FailureCapSeconds   Seconds `json:"failure_cap_seconds"`   // longest such wait
-	LockSeconds         Seconds `json:"lock_seconds"`          // a training that says nothing more ends after this
-	RequestAgainSeconds Seconds `json:"request_again_seconds"` // a training whose item the queue refused is asked for again after this
-	ItemPriority        int     `json:"item_priority"`         // of a training's work item, 0 to 100
-	ItemTimeoutSeconds  Seconds `json:"item_timeout_seconds"`  // bound on one attempt at a training
-	ItemMaxAttempts     int     `json:"item_max_attempts"`     // attempts before a training is given up
+	GamesCountedBy      string  `json:"games_counted_by" doc:"which event counts games for training: sync or selfplay"`
+	MinGames            int64   `json:"min_games" doc:"new games since the last training that ask for one"`
+	BootstrapGames      int64   `json:"bootstrap_games" doc:"games that ask for the first training"`
+	FailureWaitSeconds  Seconds `json:"failure_wait_seconds" doc:"wait after a failed training; doubles with each in a row"`
+	FailureCapSeconds   Seconds `json:"failure_cap_seconds" doc:"longest such wait"`
+	LockSeconds         Seconds `json:"lock_seconds" doc:"a training that says nothing more ends after this"`
+	RequestAgainSeconds Seconds `json:"request_again_seconds" doc:"a training whose item the queue refused is asked for again after this"`
+	ItemPriority        int     `json:"item_priority" doc:"of a training's work item, 0 to 100"`
+	ItemTimeoutSeconds  Seconds `json:"item_timeout_seconds" doc:"bound on one attempt at a training"`
+	ItemMaxAttempts     int     `json:"item_max_attempts" doc:"attempts before a training is given up"`
 }
 
 // The events that can count games for training.
@@ -88,7 +88,8 @@ type LadderStep struct {
 	Seconds Seconds `json:"seconds"` // how long it holds
 }
 
-func defaultTrainingPolicy() TrainingPolicy {
+// DefaultTrainingPolicy is the section before anybody changed it.
+func DefaultTrainingPolicy() TrainingPolicy {
 	return TrainingPolicy{
 		MinRate: 0.25, MaxRate: 2.5, PublishChange: 0.01,
 		QualityFloor: 0.5, QualitySeconds: 1800, QualityBlockBelow: 0.30, QualityUnblockFrom: 0.50,
@@ -107,7 +108,20 @@ func defaultTrainingPolicy() TrainingPolicy {
 	}
 }
 
-func (p TrainingPolicy) check(c *policyChecks) {
+// SectionName is training.
+func (TrainingPolicy) SectionName() string { return "training" }
+
+// About says what the numbers are.
+func (TrainingPolicy) About() string {
+	return "the numbers of the training loop"
+}
+
+// Default gives the built-in numbers.
+func (TrainingPolicy) Default() Section { return DefaultTrainingPolicy() }
+
+// Faults names every number that cannot work.
+func (p TrainingPolicy) Faults() []Fault {
+	var c policyChecks
 	for _, number := range []struct {
 		field string
 		value float64
@@ -180,4 +194,8 @@ func (p TrainingPolicy) check(c *policyChecks) {
 			c.fault("training.promotion_ladder", "want factors and seconds above 0, found %v for %v", step.Factor, step.Seconds)
 		}
 	}
+	return c
 }
+
+// TrainingPolicyOf finds the section in a document.
+func TrainingPolicyOf(p Policy) TrainingPolicy { return SectionOf[TrainingPolicy](p) }

@@ -7,33 +7,33 @@ import (
 
 // WorkPolicy holds the numbers of the queue.
 type WorkPolicy struct {
-	LeaseSeconds        Seconds `json:"lease_seconds"`         // a lease without a heartbeat ends after this
-	TimeoutSeconds      Seconds `json:"timeout_seconds"`       // default bound on one attempt from claim to end, heartbeats or not
-	MaxAttempts         int     `json:"max_attempts"`          // default number of attempts before an item is dead
-	BackoffBaseSeconds  Seconds `json:"backoff_base_seconds"`  // wait before the first retry; doubles with each
-	BackoffCapSeconds   Seconds `json:"backoff_cap_seconds"`   // longest wait before a retry
-	DefaultPriority     int     `json:"default_priority"`      // 0 to 100, larger first
-	ClaimLimit          int     `json:"claim_limit"`           // most items one claim may take
-	SoftLimit           int     `json:"soft_limit"`            // pending items from which back-pressure is "soft"
-	HardLimit           int     `json:"hard_limit"`            // pending items from which an add is refused
-	RecoveryLimit       int     `json:"recovery_limit"`        // pending items below which back-pressure ends
-	MaxPayloadBytes     int     `json:"max_payload_bytes"`     // longest payload an item may carry
-	MaxDependencies     int     `json:"max_dependencies"`      // most items that one may depend on
-	PreemptAfterSeconds Seconds `json:"preempt_after_seconds"` // an item that waits for longer may take the place of a lesser one
-	PreemptGraceSeconds Seconds `json:"preempt_grace_seconds"` // how long a holder has to give its item back before it is taken
-	ReserveAfterSeconds Seconds `json:"reserve_after_seconds"` // how long an item starves before a node keeps its room for it
-	ReserveSeconds      Seconds `json:"reserve_seconds"`       // how long a node keeps its room at most; longer than anything it holds should last
-	Reservations        int     `json:"reservations"`          // how many nodes keep room at once; 0: none does
-	BatchLimit          int     `json:"batch_limit"`           // most items that one command adds, reports on or cancels
-	DependantsOfFailed  string  `json:"dependants_of_failed"`  // what becomes of items that wait for one which is dead or cancelled: "fail" cancels them too, "wait" lets them wait for one that replaces it
-	PinSeconds          Seconds `json:"pin_seconds"`           // how long a pin or an exclusion lasts that does not say
-	AvoidSeconds        Seconds `json:"avoid_seconds"`         // how long an item avoids a node that it failed on; 0: it does not
+	LeaseSeconds        Seconds `json:"lease_seconds" doc:"a lease without a heartbeat ends after this"`
+	TimeoutSeconds      Seconds `json:"timeout_seconds" doc:"default bound on one attempt from claim to end, heartbeats or not"`
+	MaxAttempts         int     `json:"max_attempts" doc:"default number of attempts before an item is dead"`
+	BackoffBaseSeconds  Seconds `json:"backoff_base_seconds" doc:"wait before the first retry; doubles with each"`
+	BackoffCapSeconds   Seconds `json:"backoff_cap_seconds" doc:"longest wait before a retry"`
+	DefaultPriority     int     `json:"default_priority" doc:"0 to 100, larger first"`
+	ClaimLimit          int     `json:"claim_limit" doc:"most items one claim may take"`
+	SoftLimit           int     `json:"soft_limit" doc:"pending items from which back-pressure is \"soft\""`
+	HardLimit           int     `json:"hard_limit" doc:"pending items from which an add is refused"`
+	RecoveryLimit       int     `json:"recovery_limit" doc:"pending items below which back-pressure ends"`
+	MaxPayloadBytes     int     `json:"max_payload_bytes" doc:"longest payload an item may carry"`
+	MaxDependencies     int     `json:"max_dependencies" doc:"most items that one may depend on"`
+	PreemptAfterSeconds Seconds `json:"preempt_after_seconds" doc:"an item that waits for longer may take the place of a lesser one"`
+	PreemptGraceSeconds Seconds `json:"preempt_grace_seconds" doc:"how long a holder has to give its item back before it is taken"`
+	ReserveAfterSeconds Seconds `json:"reserve_after_seconds" doc:"how long an item starves before a node keeps its room for it"`
+	ReserveSeconds      Seconds `json:"reserve_seconds" doc:"how long a node keeps its room at most; longer than anything it holds should last"`
+	Reservations        int     `json:"reservations" doc:"how many nodes keep room at once; 0: none does"`
+	BatchLimit          int     `json:"batch_limit" doc:"most items that one command adds, reports on or cancels"`
+	DependantsOfFailed  string  `json:"dependants_of_failed" doc:"what becomes of items that wait for one which is dead or cancelled: \"fail\" cancels them too, \"wait\" lets them wait for one that replaces it"`
+	PinSeconds          Seconds `json:"pin_seconds" doc:"how long a pin or an exclusion lasts that does not say"`
+	AvoidSeconds        Seconds `json:"avoid_seconds" doc:"how long an item avoids a node that it failed on; 0: it does not"`
 
-	Targets map[string]DepthTarget `json:"targets"` // by task type: how many items are to be on their way
+	Targets map[string]DepthTarget `json:"targets" doc:"by task type: how many items are to be on their way"`
 
-	Sizing map[string]SizingPolicy `json:"sizing"` // by task type: how large items are to be, by what was measured
+	Sizing map[string]SizingPolicy `json:"sizing" doc:"by task type: how large items are to be, by what was measured"`
 
-	Scheduling SchedulingPolicy `json:"scheduling"` // who gets what next
+	Scheduling SchedulingPolicy `json:"scheduling" doc:"who gets what next"`
 }
 
 // What becomes of items that wait for one which ended without being done.
@@ -45,7 +45,8 @@ const (
 // maxReserve bounds how long room may wait, in seconds.
 const maxReserve Seconds = 30 * 24 * 3600
 
-func defaultWorkPolicy() WorkPolicy {
+// DefaultWorkPolicy is the section before anybody changed it.
+func DefaultWorkPolicy() WorkPolicy {
 	return WorkPolicy{
 		LeaseSeconds: 60, TimeoutSeconds: 5400, MaxAttempts: 3,
 		BackoffBaseSeconds: 5, BackoffCapSeconds: 300, DefaultPriority: 50, ClaimLimit: 64,
@@ -57,7 +58,20 @@ func defaultWorkPolicy() WorkPolicy {
 	}
 }
 
-func (p WorkPolicy) check(c *policyChecks) {
+// SectionName is work.
+func (WorkPolicy) SectionName() string { return "work" }
+
+// About says what the numbers are.
+func (WorkPolicy) About() string {
+	return "the numbers of the queue"
+}
+
+// Default gives the built-in numbers.
+func (WorkPolicy) Default() Section { return DefaultWorkPolicy() }
+
+// Faults names every number that cannot work.
+func (p WorkPolicy) Faults() []Fault {
+	var c policyChecks
 	c.positive("work.lease_seconds", float64(p.LeaseSeconds))
 	c.positive("work.timeout_seconds", float64(p.TimeoutSeconds))
 	c.positive("work.max_attempts", float64(p.MaxAttempts))
@@ -105,15 +119,19 @@ func (p WorkPolicy) check(c *policyChecks) {
 	if p.RecoveryLimit > p.SoftLimit || p.SoftLimit > p.HardLimit {
 		c.fault("work.soft_limit", "want recovery ≤ soft ≤ hard, found %d, %d, %d", p.RecoveryLimit, p.SoftLimit, p.HardLimit)
 	}
-	p.checkSizing(c)
-	p.checkScheduling(c)
+	p.checkSizing(&c)
+	p.checkScheduling(&c)
+	return c
 }
+
+// WorkPolicyOf finds the section in a document.
+func WorkPolicyOf(p Policy) WorkPolicy { return SectionOf[WorkPolicy](p) }
 
 // DepthTarget is how many items of a type are to be on their way, per config:
 // waiting or running. Whoever fills the queue keeps to it.
 type DepthTarget struct {
-	Least   int            `json:"least"`   // below this many a config is filled up to its target
-	Configs map[string]int `json:"configs"` // the target of each config
+	Least   int            `json:"least" doc:"below this many a config is filled up to its target"`
+	Configs map[string]int `json:"configs" doc:"the target of each config"`
 }
 
 // defaultTargets are the depths of the original populator, 150 items of which

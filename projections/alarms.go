@@ -172,7 +172,7 @@ func Alarms(v View, q AlarmsQuery) (AlarmsAnswer, error) {
 	}
 	answer := AlarmsAnswer{Alarms: make([]Silence, len(rows))}
 	for i, row := range rows {
-		silence := Silence{AlarmRow: row, LimitSeconds: policy.Alarms.Limit(row.Kind), State: "idle"}
+		silence := Silence{AlarmRow: row, LimitSeconds: domain.AlarmsPolicyOf(policy).Limit(row.Kind), State: "idle"}
 		if since := row.Since(); !since.IsZero() {
 			seconds := domain.SecondsOf(max(q.now.Sub(since), 0))
 			silence.SilentSeconds, silence.State = &seconds, "ok"

@@ -90,7 +90,7 @@ func DaemonsProjection() Projection {
 				if changed.Name != domain.PolicyDefaultName {
 					return nil
 				}
-				return daemonsPolicyTable.Put(tx, changed.Name, changed.Policy.Daemons)
+				return daemonsPolicyTable.Put(tx, changed.Name, domain.DaemonsPolicyOf(changed.Policy))
 			}),
 		},
 	}
@@ -100,7 +100,7 @@ func DaemonsProjection() Projection {
 func daemonsPolicy(v View) (domain.DaemonsPolicy, error) {
 	policy, found, err := daemonsPolicyTable.Get(v, domain.PolicyDefaultName)
 	if err == nil && !found {
-		policy = builtIn.Daemons
+		policy = domain.DefaultDaemonsPolicy()
 	}
 	return policy, err
 }
@@ -231,7 +231,7 @@ func ListDaemons(v View, q ManyDaemons) (DaemonsAnswer, error) {
 			answer.Next = id
 			return false
 		}
-		answer.Daemons = append(answer.Daemons, DaemonAnswer{row, row.daemon().Within(policy.Daemons.CrashLoopWindowSeconds, q.now)})
+		answer.Daemons = append(answer.Daemons, DaemonAnswer{row, row.daemon().Within(domain.DaemonsPolicyOf(policy).CrashLoopWindowSeconds, q.now)})
 		return true
 	}
 	prefix := ""

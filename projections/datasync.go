@@ -351,7 +351,7 @@ func DataFreshness(v View, q FreshnessQuery) (FreshnessAnswer, error) {
 			continue
 		}
 		age := max(q.now.Sub(entry.Row.LastAt), 0)
-		answer.Configs = append(answer.Configs, ConfigFreshness{entry.Row, domain.SecondsOf(age), policy.Datasync.Freshness(age)})
+		answer.Configs = append(answer.Configs, ConfigFreshness{entry.Row, domain.SecondsOf(age), domain.DatasyncPolicyOf(policy).Freshness(age)})
 	}
 	return answer, nil
 }

@@ -231,7 +231,7 @@ func EloRankings(v View, q RankingsAsked) (Rankings, error) {
 		}
 		row := entry.Row
 		place := Ranked{ModelID: row.Name, Kind: "model", Error: row.Error, Games: row.Games, Wins: row.Wins, Losses: row.Losses, Draws: row.Draws, LOS: row.LOS, Position: row.Position, over: row.Over}
-		pin, pinned := policy.Elo.Pin(row.Name)
+		pin, pinned := domain.EloPolicyOf(policy).Pin(row.Name)
 		switch {
 		case pinned:
 			place.Kind, place.Rating, place.Error = "baseline", pin, nil

@@ -15,7 +15,7 @@ func pulseBeat(tx Tx, e domain.Envelope, change func(*pulseRow)) error {
 		return err
 	}
 	if !seen {
-		pulse = pulseRow{Hard: builtIn.Work.HardLimit, Progress: e.Time, ProgressAt: e.Position}
+		pulse = pulseRow{Hard: domain.DefaultWorkPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position}
 	}
 	if quiet := pulse.quiet(); pulse.Pending > 0 && !pulse.Silent && e.Time.Sub(quiet) >= silentFor {
 		pulse.Silent = true

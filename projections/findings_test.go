@@ -213,9 +213,9 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 
 func TestQueueOverItsLimit(t *testing.T) {
 	s := tell(t)
-	policy := domain.DefaultPolicy()
-	policy.Work.RecoveryLimit, policy.Work.SoftLimit, policy.Work.HardLimit = 1, 2, 2
-	s.say(domain.PolicyStream(domain.PolicyDefaultName), domain.PolicyChanged{Name: domain.PolicyDefaultName, Policy: policy})
+	limits := domain.DefaultWorkPolicy()
+	limits.RecoveryLimit, limits.SoftLimit, limits.HardLimit = 1, 2, 2
+	s.say(domain.PolicyStream(domain.PolicyDefaultName), domain.PolicyChanged{Name: domain.PolicyDefaultName, Policy: domain.Policy{}.With(limits)})
 	s.say("task-a", spawned("a")).say("task-b", spawned("b"))
 	s.want()
 	s.say("task-c", spawned("c")).say("task-d", spawned("d"))

@@ -168,5 +168,5 @@ func findPolicy(tx Tx, e domain.Envelope, event domain.PolicyChanged) error {
 	if event.Name != domain.PolicyDefaultName {
 		return nil
 	}
-	return pulseBeat(tx, e, func(p *pulseRow) { p.Hard = event.Policy.Work.HardLimit })
+	return pulseBeat(tx, e, func(p *pulseRow) { p.Hard = domain.WorkPolicyOf(event.Policy).HardLimit })
 }

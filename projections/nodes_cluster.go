@@ -40,7 +40,7 @@ var nodesClusterTable = Table[ClusterRow]{"nodes.cluster"}
 func TheCluster(v View) (ClusterRow, error) {
 	row, found, err := nodesClusterTable.Get(v, domain.DefaultCluster)
 	if err == nil && !found {
-		row.Policy = numbersOf(builtIn.Nodes.Cluster)
+		row.Policy = numbersOf(domain.DefaultNodesPolicy().Cluster)
 	}
 	return row, err
 }
@@ -77,7 +77,7 @@ func clusterPolicy(tx Tx, e domain.Envelope, changed domain.PolicyChanged) error
 	if changed.Name != domain.PolicyDefaultName {
 		return nil
 	}
-	return changeCluster(tx, e, func(row *ClusterRow) { row.Policy = numbersOf(changed.Policy.Nodes.Cluster) })
+	return changeCluster(tx, e, func(row *ClusterRow) { row.Policy = numbersOf(domain.NodesPolicyOf(changed.Policy).Cluster) })
 }
 
 // clusterStep applies a verdict; the state comes from the fold that decisions use.

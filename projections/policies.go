@@ -33,8 +33,12 @@ var (
 	policyVersionsTable = Table[PolicyRow]{"policies.versions"}
 )
 
-// Policies is the read model of the policy documents.
-func Policies() Projection {
+// PolicyModel is the read model of the policy documents, which consist of these
+// sections.
+type PolicyModel struct{ Sections domain.Sections }
+
+// Projection keeps the documents.
+func (m PolicyModel) Projection() Projection {
 	return Projection{
 		Name: "policies", Version: 2, About: "the policy documents as they read now and ever read",
 		Tables: []string{PoliciesTable.Name, policyVersionsTable.Name},
@@ -45,10 +49,13 @@ func Policies() Projection {
 					return err
 				}
 				row := PolicyRow{
-					Name: changed.Name, Revision: e.Revision, Policy: changed.Policy, Reason: changed.Reason,
+					Name: changed.Name, Revision: e.Revision, Reason: changed.Reason,
 					Actor: e.Meta.Actor, ChangedAt: timeOf(e), Position: e.Position,
 				}
-				if row.Changes, err = before.Policy.DifferencesTo(changed.Policy); err != nil {
+				if row.Policy, err = m.Sections.Read(changed.Policy); err != nil {
+					return err
+				}
+				if row.Changes, err = m.Sections.Differences(before.Policy, row.Policy); err != nil {
 					return err
 				}
 				if err := policyVersionsTable.Put(tx, policyVersionKey(row.Name, row.Revision), row); err != nil {
@@ -78,14 +85,10 @@ func policyVersionName(name string, version int) string {
 func policyRow(v View, name string) (PolicyRow, error) {
 	row, found, err := PoliciesTable.Get(v, name)
 	if err == nil && !found {
-		row = PolicyRow{Name: name, Revision: domain.NoStream, Policy: builtIn}
+		row = PolicyRow{Name: name, Revision: domain.NoStream}
 	}
 	return row, err
 }
-
-// builtIn is the policy nobody has changed: made once, and like every row not
-// to be written to.
-var builtIn = domain.DefaultPolicy()
 
 // OnePolicy asks for a policy document; Version for how it read once.
 type OnePolicy struct {
@@ -104,13 +107,17 @@ type PolicyAnswer struct {
 	Policy    json.RawMessage `json:"policy"`
 }
 
-// FindPolicy answers one policy document.
-func FindPolicy(v View, q OnePolicy) (PolicyAnswer, error) {
+// Find answers one policy document.
+func (m PolicyModel) Find(v View, q OnePolicy) (PolicyAnswer, error) {
 	row, last, err := findVersion(v, q)
 	if err != nil {
 		return PolicyAnswer{}, err
 	}
-	encoded, err := v.Codec().Marshal(row.Policy)
+	whole, err := m.Sections.Read(row.Policy)
+	if err != nil {
+		return PolicyAnswer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
+	}
+	encoded, err := v.Codec().Marshal(whole)
 	if err != nil {
 		return PolicyAnswer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
 	}
@@ -151,7 +158,7 @@ func findVersion(v View, q OnePolicy) (PolicyRow, int, error) {
 		return PolicyRow{}, 0, domain.Errorf(domain.NotFound, "policy %s has versions 0 to %d, found %s", q.Name, last, q.Version)
 	}
 	if wanted == 0 {
-		return PolicyRow{Name: q.Name, Revision: domain.NoStream, Policy: domain.DefaultPolicy()}, last, nil
+		return PolicyRow{Name: q.Name, Revision: domain.NoStream}, last, nil
 	}
 	row, found, err := policyVersionsTable.Get(v, policyVersionKey(q.Name, domain.Revision(wanted)-1))
 	if err == nil && !found {
@@ -175,12 +182,12 @@ type PoliciesAnswer struct {
 	Policies []PolicyLine `json:"policies"`
 }
 
-// ListPolicies answers the policy documents. The one that decisions follow is
+// List answers the policy documents. The one that decisions follow is
 // there though nobody changed it.
-func ListPolicies(v View, _ NoQuestion) (PoliciesAnswer, error) {
+func (m PolicyModel) List(v View, _ NoQuestion) (PoliciesAnswer, error) {
 	answer := PoliciesAnswer{Policies: []PolicyLine{}}
 	add := func(row PolicyRow) error {
-		differences, err := domain.DefaultPolicy().DifferencesTo(row.Policy)
+		differences, err := m.Sections.Differences(domain.Policy{}, row.Policy)
 		answer.Policies = append(answer.Policies, PolicyLine{
 			row.Name, policyVersionName(row.Name, row.version()), len(differences), row.ChangedAt, row.Actor, row.Reason,
 		})
@@ -233,8 +240,8 @@ type PolicySettingsAnswer struct {
 	Settings []PolicySetting `json:"settings"`
 }
 
-// PolicySettings answers a document number by number.
-func PolicySettings(v View, q OnePolicy) (PolicySettingsAnswer, error) {
+// Settings answers a document number by number.
+func (m PolicyModel) Settings(v View, q OnePolicy) (PolicySettingsAnswer, error) {
 	row, last, err := findVersion(v, q)
 	if err != nil {
 		return PolicySettingsAnswer{}, err
@@ -253,7 +260,7 @@ func PolicySettings(v View, q OnePolicy) (PolicySettingsAnswer, error) {
 			touched[change.Key] = touch
 		}
 	}
-	standard, err := domain.DefaultPolicy().Settings()
+	standard, err := m.Sections.Settings(domain.Policy{})
 	if err != nil {
 		return answer, err
 	}
@@ -261,11 +268,11 @@ func PolicySettings(v View, q OnePolicy) (PolicySettingsAnswer, error) {
 	for _, setting := range standard {
 		defaults[setting.Key] = setting.Value
 	}
-	settings, err := row.Policy.Settings()
+	settings, err := m.Sections.Settings(row.Policy)
 	for _, setting := range settings {
 		answer.Settings = append(answer.Settings, PolicySetting{
 			Key: setting.Key, Value: setting.Value, Default: defaults[setting.Key],
-			About: domain.AboutSetting(setting.Key), Changed: touched[setting.Key],
+			About: m.Sections.About(setting.Key), Changed: touched[setting.Key],
 		})
 	}
 	return answer, err
@@ -300,8 +307,8 @@ type PolicyHistoryAnswer struct {
 // maxPolicyHistory bounds one page of a history.
 const maxPolicyHistory = 1000
 
-// PolicyHistory answers the changes of a document, the newest first.
-func PolicyHistory(v View, q PolicyHistoryQuery) (PolicyHistoryAnswer, error) {
+// History answers the changes of a document, the newest first.
+func (m PolicyModel) History(v View, q PolicyHistoryQuery) (PolicyHistoryAnswer, error) {
 	answer := PolicyHistoryAnswer{Name: q.Name, Versions: []PolicyChange{}}
 	var faults []domain.Fault
 	if q.Before < 0 {

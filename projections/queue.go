@@ -27,7 +27,7 @@ func LoadQueue(v View, matcher sched.Matcher) (*work.Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := policy.Work.Rules()
+	rules, err := domain.WorkPolicyOf(policy).Rules()
 	if err != nil {
 		return nil, err
 	}

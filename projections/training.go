@@ -140,14 +140,14 @@ func TrainingStatusOf(v View, q OneTraining) (TrainingStatus, error) {
 		}
 		row, _, err := TrainingTable.Get(v, q.ConfigKey)
 		row.ConfigKey = config
-		answer.Configs = append(answer.Configs, row.status(policy.Training))
+		answer.Configs = append(answer.Configs, row.status(domain.TrainingPolicyOf(policy)))
 		return answer, err
 	}
 	for entry, err := range TrainingTable.Scan(v, Span{}) {
 		if err != nil {
 			return TrainingStatus{}, err
 		}
-		answer.Configs = append(answer.Configs, entry.Row.status(policy.Training))
+		answer.Configs = append(answer.Configs, entry.Row.status(domain.TrainingPolicyOf(policy)))
 	}
 	return answer, nil
 }

@@ -177,8 +177,8 @@ func WorkDepths(v View, q SomeDepths) (DepthsAnswer, error) {
 			found[pair(row.TaskType, row.ConfigKey)] = DepthAnswer{TaskType: row.TaskType, ConfigKey: row.ConfigKey, Pending: row.pending(), Running: row.running(), Depth: depth}
 		}
 	}
-	for _, taskType := range slices.Sorted(maps.Keys(policy.Work.Targets)) {
-		target := policy.Work.Targets[taskType]
+	for _, taskType := range slices.Sorted(maps.Keys(domain.WorkPolicyOf(policy).Targets)) {
+		target := domain.WorkPolicyOf(policy).Targets[taskType]
 		for _, config := range slices.Sorted(maps.Keys(target.Configs)) {
 			at := found[pair(taskType, config)]
 			depth, least := target.Configs[config], min(target.Least, target.Configs[config])

@@ -37,7 +37,7 @@ func explainQueued(v View, q ExplainTask, row TaskRow, answer *ExplainAnswer) er
 			}
 			known++
 			id := entry.Row.NodeID
-			gates, err := describe(v, queue, id, q.Now, policy.Nodes, around)
+			gates, err := describe(v, queue, id, q.Now, domain.NodesPolicyOf(policy), around)
 			if err != nil {
 				return err
 			}
@@ -135,7 +135,7 @@ func explainNode(v View, q ExplainTask) (answer ExplainAnswer, err error) {
 		return answer, err
 	}
 	err = queue(func(queue *work.Queue) error {
-		answer, err = nodeAnswer(v, q, queue, policy.Nodes, around)
+		answer, err = nodeAnswer(v, q, queue, domain.NodesPolicyOf(policy), around)
 		return err
 	})
 	return answer, err

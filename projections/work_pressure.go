@@ -10,7 +10,7 @@ import (
 func QueuePressure(v View) (work.Pressure, error) {
 	row, found, err := workPressureTable.Get(v, "queue")
 	if err == nil && !found {
-		row = work.NewPressure(builtIn.Work)
+		row = work.NewPressure(domain.DefaultWorkPolicy())
 	}
 	return row, err
 }
@@ -36,7 +36,7 @@ func workPolicy(tx Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
 	if changed.Name != domain.PolicyDefaultName {
 		return nil
 	}
-	return changePressure(tx, func(p work.Pressure) work.Pressure { return p.Limit(changed.Policy.Work) })
+	return changePressure(tx, func(p work.Pressure) work.Pressure { return p.Limit(domain.WorkPolicyOf(changed.Policy)) })
 }
 
 func pressureActivated(tx Tx, e domain.Envelope, activated domain.BackpressureActivated) error {

@@ -30,7 +30,7 @@ func newQueue(t rapid.TB, work projections.Projection) *queue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models, err := store.NewMemory([]projections.Projection{projections.Policies(), work}, nil, catalog, store.Options{Strict: true})
+	models, err := store.NewMemory([]projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), work}, nil, catalog, store.Options{Strict: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func WorkSpeeds(v View, q SpeedQuestion) (SpeedsAnswer, error) {
 			continue
 		}
 		one := Speed{SpeedRow: row, PerUnitMS: row.SpentMS / max(row.Units, 1)}
-		if sizing, sized := policy.Work.Sizing[row.TaskType]; sized {
+		if sizing, sized := domain.WorkPolicyOf(policy).Sizing[row.TaskType]; sized {
 			size := sched.Sizing{
 				Target: sizing.TargetSeconds.Duration(), Concurrency: 1, Batch: sizing.Batch,
 				Least: sizing.Least, Most: sizing.Most, Unmeasured: sizing.Unmeasured,

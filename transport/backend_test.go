@@ -42,7 +42,7 @@ func newNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), health: Health{Status: StateOK, Checks: []Check{}}}
-	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
+	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(domain.Sections{domain.DefaultWorkPolicy()}), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func (n *node) Do(ctx context.Context, call Call) (commands.Result, error) {
 	}
 	facts := domain.Facts{
 		Now: now, Command: call.ID, Node: "n0", Actor: call.Actor, Causation: call.Causation, Correlation: call.Correlation,
-		Policy: domain.DefaultPolicy(), PolicyName: "policy-default@0",
+		Policy: domain.Policy{}, PolicyName: "policy-default@0",
 	}
 	if call.Dry {
 		return n.bus.Try(ctx, facts, call.Command)
@@ -149,7 +149,7 @@ func (n *node) fold(ctx context.Context, rows *tables, until func(domain.Envelop
 		if err := n.catalog.Fill(&e); err != nil {
 			return err
 		}
-		for _, projection := range []projections.Projection{projections.Policies(), projections.Work(), projections.NodesProjection()} {
+		for _, projection := range []projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), projections.Work(), projections.NodesProjection()} {
 			for _, handler := range projection.Handle(e.Type) {
 				if err := handler.Apply(rows, e); err != nil {
 					return err

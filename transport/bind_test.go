@@ -212,7 +212,7 @@ func FuzzBinding(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	var rows []Route
-	for _, route := range Routes() {
+	for _, route := range Routes(nil) {
 		if route.Kind == Command {
 			rows = append(rows, route)
 		}

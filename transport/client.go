@@ -64,7 +64,7 @@ func NewClient(address string, tables [][]Route, options ...ClientOption) (*Clie
 	base.Path = strings.TrimSuffix(base.Path, "/")
 	c := &Client{base: base, http: http.DefaultClient, retries: 4, backoff: firstBackoff, byName: map[string]Route{}}
 	if len(tables) == 0 {
-		tables = [][]Route{Routes()}
+		tables = [][]Route{Routes(nil)}
 	}
 	for _, table := range tables {
 		for _, route := range table {

@@ -215,14 +215,14 @@ func checkTable(routes []Route) error {
 	return domain.Faulty("routes", faults)
 }
 
-// Routes is the whole table.
-func Routes() []Route {
+// Routes is the whole table; sections is what a policy document consists of.
+func Routes(sections domain.Sections) []Route {
 	return slices.Concat(
 		WorkRoutes(),
 		NodeRoutes(),
 		EventRoutes(),
 		AdminRoutes(),
-		PolicyRoutes(),
+		PolicyRoutes(sections),
 		DaemonRoutes(),
 		DatasyncRoutes(),
 		HandlerRoutes(),

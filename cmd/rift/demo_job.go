@@ -147,7 +147,7 @@ func playDemo(chance *rand.Rand, difference float64, opponent string, games int)
 // strengthOf is the Elo of a player: a baseline's own, or for a model one that
 // its name decides, so that some models are worth promoting and some are not.
 func strengthOf(player string) float64 {
-	if pinned, is := domain.DefaultPolicy().Elo.Pin(player); is {
+	if pinned, is := domain.DefaultEloPolicy().Pin(player); is {
 		return pinned
 	}
 	return 1050 + 750*chanceOf(player, "strength").Float64()

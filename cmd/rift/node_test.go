@@ -74,7 +74,7 @@ func TestTheLifeOfAnItem(t *testing.T) {
 	do("work", "show", "t-2").want(t, exitError, "", "`rift work list` shows the items there are")
 	do("work", "history", "-o", "csv").want(t, exitDone, "t-1,done,selfplay,hex8_2p", "")
 	do("work", "status", "-o", "table").want(t, exitDone, "back-pressure none: 0 pending", "")
-	for range domain.DefaultPolicy().Nodes.UnhealthyReadings - 1 {
+	for range domain.DefaultNodesPolicy().UnhealthyReadings - 1 {
 		do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, `"state": "online"`, "")
 	}
 	do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, "NODE_UNHEALTHY", "")

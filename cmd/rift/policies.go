@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 )
@@ -113,7 +114,7 @@ func showSettings(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 			standard = "" // what differs is what is looked for
 		}
 		if n := len(sections); n == 0 || !strings.HasPrefix(sections[n-1].Above, section+": ") {
-			sections = append(sections, output.Listing{Above: section + ": " + domain.AboutSetting(section), Columns: columns})
+			sections = append(sections, output.Listing{Above: section + ": " + wiring.Sections().About(section), Columns: columns})
 		}
 		last := &sections[len(sections)-1]
 		last.Rows = append(last.Rows, []any{name, string(setting.Value), standard, setting.About, version, changed, reason})
@@ -184,7 +185,7 @@ func differenceListing(doc any, before, after string, differences []domain.Polic
 		{Name: "key"}, {Name: before, Right: true, Max: 40}, {Name: after, Right: true, Max: 40}, {Name: "meaning", Max: 90},
 	}}
 	for _, difference := range differences {
-		l.Rows = append(l.Rows, []any{difference.Key, string(difference.Before), string(difference.After), domain.AboutSetting(difference.Key)})
+		l.Rows = append(l.Rows, []any{difference.Key, string(difference.Before), string(difference.After), wiring.Sections().About(difference.Key)})
 		l.Items = append(l.Items, difference)
 	}
 	return l
@@ -195,14 +196,14 @@ func completePolicyKeys(_ *cobra.Command, _ []string, typed string) ([]string, c
 	if strings.Contains(typed, "=") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	settings, err := domain.DefaultPolicy().Settings()
+	settings, err := wiring.Sections().Settings(domain.Policy{})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var keys []string
 	for _, setting := range settings {
 		if strings.HasPrefix(setting.Key, typed) {
-			keys = append(keys, cobra.CompletionWithDesc(setting.Key+"=", domain.AboutSetting(setting.Key)))
+			keys = append(keys, cobra.CompletionWithDesc(setting.Key+"=", wiring.Sections().About(setting.Key)))
 		}
 	}
 	slices.Sort(keys)

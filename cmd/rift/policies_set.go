@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -263,7 +264,7 @@ func (c *client) diffPolicies(ran *cobra.Command, p *output.Printer, one, other 
 			return unreadable(err)
 		}
 	}
-	differences, err := documents[0].DifferencesTo(documents[1])
+	differences, err := wiring.Sections().Differences(documents[0], documents[1])
 	if err != nil {
 		return err
 	}

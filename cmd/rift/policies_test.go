@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/cmd/internal/wiring"
 )
 
 // Two operators and a policy document, from the command line.
@@ -41,7 +41,7 @@ func TestPoliciesFromTheCommandLine(t *testing.T) {
 }
 
 func TestPolicyKeysComplete(t *testing.T) {
-	rift(t, "__complete", "policies", "set", "work.lease").want(t, exitDone, "work.lease_seconds=\t"+domain.AboutSetting("work.lease_seconds"), "")
+	rift(t, "__complete", "policies", "set", "work.lease").want(t, exitDone, "work.lease_seconds=\t"+wiring.Sections().About("work.lease_seconds"), "")
 	if r := rift(t, "__complete", "policies", "set", "work.lease_seconds=1"); strings.Contains(r.stdout, "hard_limit") {
 		t.Errorf("found completions of a value:\n%s", r.stdout)
 	}

@@ -36,17 +36,17 @@ type ClassPolicy struct {
 
 // TypePolicy says what one task type needs and may take.
 type TypePolicy struct {
-	Type           string `json:"type,omitempty"` // left out by documents that keep types by name
+	Type           string `json:"type,omitempty" doc:"left out by documents that keep types by name"`
 	Class          string `json:"class"`
-	Pool           string `json:"pool,omitempty"` // configs are kept fair within a pool of machines, not across pools
-	Slots          int    `json:"slots"`          // of a node that an item takes
+	Pool           string `json:"pool,omitempty" doc:"configs are kept fair within a pool of machines, not across pools"`
+	Slots          int    `json:"slots" doc:"of a node that an item takes"`
 	NeedsGPU       bool   `json:"needs_gpu,omitempty"`
-	GPUMemoryGB    int    `json:"gpu_memory_gb,omitempty"`     // free memory wanted; 0: nobody said
-	HaltsOnDisk    bool   `json:"halts_on_disk,omitempty"`     // not started on a full disk
-	HaltsOnBusyGPU bool   `json:"halts_on_busy_gpu,omitempty"` // not started on a busy GPU
-	OnePerNode     bool   `json:"one_per_node,omitempty"`      // at most one live item of its config on a node
-	PendingCap     *int   `json:"pending_cap,omitempty"`       // most that may wait; absent: no cap, 0: the type is off
-	RunningCap     *int   `json:"running_cap,omitempty"`       // most that may be leased in the cluster
+	GPUMemoryGB    int    `json:"gpu_memory_gb,omitempty" doc:"free memory wanted; 0: nobody said"`
+	HaltsOnDisk    bool   `json:"halts_on_disk,omitempty" doc:"not started on a full disk"`
+	HaltsOnBusyGPU bool   `json:"halts_on_busy_gpu,omitempty" doc:"not started on a busy GPU"`
+	OnePerNode     bool   `json:"one_per_node,omitempty" doc:"at most one live item of its config on a node"`
+	PendingCap     *int   `json:"pending_cap,omitempty" doc:"most that may wait; absent: no cap, 0: the type is off"`
+	RunningCap     *int   `json:"running_cap,omitempty" doc:"most that may be leased in the cluster"`
 }
 
 // ConfigWeight is a config's share of the picks of its class, relative to the others'.

@@ -47,7 +47,7 @@ type Queue struct {
 // nothing. ended tells whether an item ended before; it is asked only about
 // recordings in which one is spawned again, and may be nil.
 func New(matcher sched.Matcher, ended func(domain.TaskID) bool) (*Queue, error) {
-	policy := domain.DefaultPolicy().Work
+	policy := domain.DefaultWorkPolicy()
 	rules, err := policy.Rules()
 	if err != nil {
 		return nil, err
@@ -128,11 +128,11 @@ func (q *Queue) setPolicy(changed domain.PolicyChanged) error {
 	if changed.Name != domain.PolicyDefaultName {
 		return nil
 	}
-	rules, err := changed.Policy.Work.Rules()
+	rules, err := domain.WorkPolicyOf(changed.Policy).Rules()
 	if err != nil {
 		return err
 	}
-	q.pressure = q.pressure.Limit(changed.Policy.Work)
+	q.pressure = q.pressure.Limit(domain.WorkPolicyOf(changed.Policy))
 	q.index.SetRules(rules)
 	return nil
 }

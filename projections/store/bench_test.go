@@ -34,7 +34,7 @@ func (fastCodec) Marshal(v any) ([]byte, error)      { return fastjson.Marshal(v
 func (fastCodec) Unmarshal(data []byte, v any) error { return fastjson.Unmarshal(data, v) }
 
 func queueModels() []projections.Projection {
-	return []projections.Projection{projections.Policies(), projections.Work(), projections.NodesProjection()}
+	return []projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), projections.Work(), projections.NodesProjection()}
 }
 
 func queueCatalog(t testing.TB) *domain.Catalog {

@@ -54,7 +54,7 @@ func BenchmarkPages(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := store.Open("store", []projections.Projection{projections.Policies(), projections.Work()}, nil, catalog, store.Options{
+	s, err := store.Open("store", []projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), projections.Work()}, nil, catalog, store.Options{
 		FS: vfs.NewMem(), Codec: fastCodec{}, Snapshots: store.SnapshotPolicy{Every: -1},
 	})
 	if err != nil {

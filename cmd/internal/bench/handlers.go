@@ -33,7 +33,7 @@ func handlersFigure(ctx context.Context, s *suite) ([]Row, error) {
 		}
 	}
 	base := []projections.Projection{
-		projections.Policies(), projections.Work(), projections.NodesProjection(),
+		projections.PolicyModel{Sections: wiring.Sections()}.Projection(), projections.Work(), projections.NodesProjection(),
 		projections.ElectionProjection(), projections.FindingsProjection(),
 	}
 	values, err := s.rounds(ctx, "handlers",

@@ -128,8 +128,9 @@ func seededTask(n int) domain.TaskID { return domain.TaskID(fmt.Sprintf("t-%07d"
 func queue(n int) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
-		policy := domain.DefaultPolicy()
-		policy.Work.SoftLimit, policy.Work.HardLimit = 1_000_000_000, 2_000_000_000
+		limits := domain.DefaultWorkPolicy()
+		limits.SoftLimit, limits.HardLimit = 1_000_000_000, 2_000_000_000
+		policy := domain.Policy{}.With(limits)
 		event := func(id string, stream domain.StreamID, event domain.Event) domain.Envelope {
 			return domain.Envelope{Stream: stream, ID: domain.DeriveID(id, 0), Time: now, Meta: domain.Meta{Command: id, Actor: "bench", Node: "node-1"}, Event: event}
 		}

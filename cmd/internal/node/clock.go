@@ -67,7 +67,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 			}
 			due = append(due, timed...)
 		}
-		silent, err := n.silences(v, now, policy.Nodes)
+		silent, err := n.silences(v, now, domain.NodesPolicyOf(policy))
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 // nothing though there is work for them, that they hold items and get on with
 // none, or that an idleness which was noticed is over.
 func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([]commands.Timed, error) {
-	limits := policy.Nodes.Idle
+	limits := domain.NodesPolicyOf(policy).Idle
 	if !n.eager() && !n.levels.dueLook(now, limits.EverySeconds.Duration()) {
 		return nil, nil
 	}
@@ -194,7 +194,7 @@ type idleLook struct {
 // idler is what to say of one node whose GPU does nothing. The row of the node
 // is read last: of most there is nothing to say.
 func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
-	n, limits := l.node, l.policy.Nodes.Idle
+	n, limits := l.node, domain.NodesPolicyOf(l.policy).Idle
 	last, _ := n.levels.last(node)
 	if held := l.queue.HeldBy(node); len(held) > 0 {
 		n.levels.works(node, l.now)
@@ -226,7 +226,7 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 
 // zombie is what to say of a node that holds items and gets on with none.
 func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item) ([]commands.Timed, error) {
-	stalled, err := projections.StalledTasks(l.queue.Models, node, l.now.Add(-l.policy.Nodes.Idle.ZombieSeconds.Duration()))
+	stalled, err := projections.StalledTasks(l.queue.Models, node, l.now.Add(-domain.NodesPolicyOf(l.policy).Idle.ZombieSeconds.Duration()))
 	if err != nil || len(stalled) == 0 {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	if !l.queue.AnyQueued() {
 		return "", nil
 	}
-	picked, found, err := l.queue.WouldGet(node, l.node.levelOf(node), l.now, l.policy.Nodes)
+	picked, found, err := l.queue.WouldGet(node, l.node.levelOf(node), l.now, domain.NodesPolicyOf(l.policy))
 	if err != nil || !found {
 		return "", err
 	}

@@ -96,14 +96,15 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	if err != nil {
 		return facts, err
 	}
-	facts.Policy, facts.PolicyName, facts.Rules, facts.Expressions = policy.document, policy.name, policy.rules, n.match
+	facts.Policy, facts.PolicyName = policy.document, policy.name
+	facts = facts.With(n.match)
 	switch c := order.Command.(type) {
 	case commands.ClaimTasks:
-		facts.Level = n.levelOf(c.NodeID)
+		facts = facts.With(n.levelOf(c.NodeID))
 	case commands.NodeHeartbeat:
-		facts.Readings = n.levels.reading(c.NodeID, c.Level, policy.document.Nodes)
+		facts = facts.With(n.levels.reading(c.NodeID, c.Level, domain.NodesPolicyOf(policy.document)))
 	case commands.RebuildProjection:
-		facts.Models = n.models()
+		facts = facts.With(n.models())
 	}
 	return facts, nil
 }
@@ -121,7 +122,7 @@ func (n *Node) finish(ctx context.Context, order Order, facts domain.Facts, resu
 	if err != nil {
 		return result, err
 	}
-	n.levels.note(order.Command, result, facts.Now, facts.Policy.Nodes)
+	n.levels.note(order.Command, result, facts.Now, domain.NodesPolicyOf(facts.Policy))
 	if _, changes := order.Command.(commands.SetPolicy); changes {
 		// Whoever was told that a policy is in force finds it in force.
 		err = n.upTo(ctx, result.Position)

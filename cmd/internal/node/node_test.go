@@ -179,7 +179,7 @@ func TestStoppingEndsClaimsOnly(t *testing.T) {
 // Silence is measured from the last sign of life, whatever it was.
 func TestAnySignIsASignOfLife(t *testing.T) {
 	l := newLevels()
-	policy := domain.DefaultPolicy().Nodes
+	policy := domain.DefaultNodesPolicy()
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	l.note(commands.RegisterNode{NodeID: "w"}, commands.Result{}, start, policy)
 	l.note(commands.ClaimTasks{NodeID: "stranger"}, commands.Result{}, start, policy)

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -13,8 +13,7 @@ import (
 type readPolicy struct {
 	document domain.Policy
 	name     string
-	rules    *sched.Rules // compiled once per version
-	row      []byte       // it was decoded from
+	row      []byte // it was decoded from
 	at       time.Time
 }
 
@@ -59,8 +58,8 @@ func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error
 	if read.document, read.name, err = projections.PolicyInForce(v); err != nil {
 		return nil, err
 	}
-	if read.rules, err = read.document.Work.Rules(); err != nil {
-		return nil, err
+	if read.document, err = wiring.Sections().Read(read.document); err != nil {
+		return nil, domain.Errorf(domain.Internal, "%s: %w", read.name, err)
 	}
 	n.policy.Store(read)
 	return read, nil

@@ -10,7 +10,7 @@ import (
 
 // The original had no lease numbers and no bound on a claim. Items it knew get
 // the queue's default bound, so that a claim ends when rift's would.
-var recordedWork = domain.DefaultPolicy().Work
+var recordedWork = domain.DefaultWorkPolicy()
 
 func (f *folder) task(id string) *taskLevel {
 	task := f.tasks[id]

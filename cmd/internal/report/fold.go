@@ -123,7 +123,7 @@ type Fold struct {
 
 // New starts a report.
 func New(catalog *domain.Catalog, window Window) (*Fold, error) {
-	rules, err := domain.DefaultPolicy().Work.Rules()
+	rules, err := domain.DefaultWorkPolicy().Rules()
 	if err != nil {
 		return nil, err
 	}

@@ -354,7 +354,7 @@ func (f *Fold) policyChanged(_ domain.Envelope, changed domain.PolicyChanged) {
 	if changed.Name != domain.PolicyDefaultName {
 		return
 	}
-	if rules, err := changed.Policy.Work.Rules(); err == nil {
+	if rules, err := domain.WorkPolicyOf(changed.Policy).Rules(); err == nil {
 		f.rules = rules
 	}
 }

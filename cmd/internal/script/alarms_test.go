@@ -124,7 +124,7 @@ func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
 			for _, step := range stories[kind].demand {
 				env.tell(t, step)
 			}
-			limit := domain.DefaultPolicy().Alarms.Limit(kind)
+			limit := domain.DefaultAlarmsPolicy().Limit(kind)
 			env.now = env.now.Add(limit.Duration() - time.Second)
 			env.tell(t, "tick 0s")
 			if got, silent := state(); got != "ok" || silent == nil || *silent != float64(limit)-1 {

@@ -96,7 +96,7 @@ func (c *checker) read(ctx context.Context, models *store.Store, progress func(d
 	if c.upTo == 0 {
 		return nil
 	}
-	c.policies = []policyVersion{{name: "policy-" + domain.PolicyDefaultName + "@0", document: domain.DefaultPolicy()}}
+	c.policies = []policyVersion{{name: "policy-" + domain.PolicyDefaultName + "@0", document: wiring.Sections().Default()}}
 	for e, err := range c.log.ReadAll(ctx, 1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
 			return err
@@ -143,7 +143,9 @@ func (c *checker) policy(e domain.Envelope) {
 	}
 	if changed, ok := e.Event.(domain.PolicyChanged); ok && changed.Name == domain.PolicyDefaultName {
 		name := "policy-" + changed.Name + "@" + (e.Revision + 1).String()
-		c.policies = append(c.policies, policyVersion{name, e.Position, changed.Policy})
+		if whole, err := wiring.Sections().Read(changed.Policy); err == nil {
+			c.policies = append(c.policies, policyVersion{name, e.Position, whole})
+		}
 	}
 }
 

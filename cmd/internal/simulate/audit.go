@@ -58,7 +58,7 @@ type item struct {
 
 // NewAudit audits a scenario from its first event on.
 func NewAudit(s Scenario) (*Audit, error) {
-	rules, err := s.Policy.Work.Rules()
+	rules, err := domain.WorkPolicyOf(s.Policy).Rules()
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func NewAudit(s Scenario) (*Audit, error) {
 	for _, m := range s.Machines {
 		a.machines[m.ID] = &watched{slots: m.Slots, held: map[domain.TaskID]time.Time{}}
 	}
-	told := s.Policy.Nodes.ReassignGraceSeconds.Duration() + 2*s.Tick
-	patience := s.Policy.Nodes.Patience
+	told := domain.NodesPolicyOf(s.Policy).ReassignGraceSeconds.Duration() + 2*s.Tick
+	patience := domain.NodesPolicyOf(s.Policy).Patience
 	// The silent are given up a few per cycle, so the last of them all waits for the others.
 	cycles := time.Duration(len(s.Machines)/patience.MaxDeathsPerCycle+1) * patience.CycleSeconds.Duration()
 	for _, fault := range s.Faults {
@@ -79,7 +79,7 @@ func NewAudit(s Scenario) (*Audit, error) {
 		a.machines[id].faults = append(a.machines[id].faults, fault)
 		bound := told
 		if fault.Silent {
-			_, offline := s.Policy.Nodes.Stretched(patience.Factor(id, nil) * patience.FullFactor)
+			_, offline := domain.NodesPolicyOf(s.Policy).Stretched(patience.Factor(id, nil) * patience.FullFactor)
 			bound = offline + cycles + 2*s.Tick
 		}
 		if at := fault.Start.Add(bound); at.Before(fault.End) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 )
@@ -53,17 +54,19 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 	}
 	s := Scenario{
 		Name: fmt.Sprintf("%d items in %v on %d nodes", items, span, nodes), Start: dayStart, Span: span,
-		Policy: domain.DefaultPolicy(), Poll: 30 * time.Second, Tick: 5 * time.Second,
+		Policy: wiring.Sections().Default(), Poll: 30 * time.Second, Tick: 5 * time.Second,
 		Arrivals: dayArrivals(items, nodes, span, seed),
 	}
 	// A queue this long is the point; and beats of every lease would be most of
 	// what happens.
-	s.Policy.Work.SoftLimit, s.Policy.Work.HardLimit = 1_000_000_000, 2_000_000_000
-	s.Policy.Work.LeaseSeconds = 900
-	for name, kind := range s.Policy.Work.Scheduling.Types {
+	queue := domain.DefaultWorkPolicy()
+	queue.SoftLimit, queue.HardLimit = 1_000_000_000, 2_000_000_000
+	queue.LeaseSeconds = 900
+	for name, kind := range queue.Scheduling.Types {
 		kind.PendingCap = nil
-		s.Policy.Work.Scheduling.Types[name] = kind
+		queue.Scheduling.Types[name] = kind
 	}
+	s.Policy = s.Policy.With(queue)
 	s.Notes = append(s.Notes, "work.hard_limit and the caps of types are lifted", "work.lease_seconds is 900")
 	cards := []string{"NVIDIA H100 PCIe", "GeForce RTX 4090", "A100-SXM4-80GB", "NVIDIA L40S"}
 	for i := range nodes {

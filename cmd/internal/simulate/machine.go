@@ -56,7 +56,7 @@ func (m *machine) boot(ctx context.Context, w *world) error {
 	}
 	m.pollAfter(ctx, w, time.Duration(w.random.Int64N(int64(w.scenario.Poll)+1)))
 	life := m.life
-	beat := w.scenario.Policy.Nodes.SilentSeconds.Duration() / 3
+	beat := domain.NodesPolicyOf(w.scenario.Policy).SilentSeconds.Duration() / 3
 	var say func(*world) error
 	say = func(w *world) error {
 		if m.life != life || m.down() {
@@ -163,7 +163,7 @@ func (m *machine) poll(ctx context.Context, w *world) error {
 	}
 	m.heard = w.now
 	w.rouse(m)
-	result, err := w.do(ctx, string(m.ID), commands.ClaimTasks{NodeID: m.ID, Slots: free, Limit: min(free, w.scenario.Policy.Work.ClaimLimit)})
+	result, err := w.do(ctx, string(m.ID), commands.ClaimTasks{NodeID: m.ID, Slots: free, Limit: min(free, domain.WorkPolicyOf(w.scenario.Policy).ClaimLimit)})
 	if err != nil {
 		return fmt.Errorf("claim of %s: %w", m.ID, err)
 	}

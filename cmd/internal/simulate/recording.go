@@ -45,7 +45,7 @@ func OpenB(ctx context.Context, paths []string, nodes int) (Scenario, error) {
 	if err != nil {
 		return Scenario{}, err
 	}
-	s := Scenario{Policy: domain.DefaultPolicy(), Poll: time.Minute, Tick: 10 * time.Minute}
+	s := Scenario{Policy: wiring.Sections().Default(), Poll: time.Minute, Tick: 10 * time.Minute}
 	pods := map[domain.TaskID]*pod{}
 	var order []*pod
 	var last time.Time
@@ -95,14 +95,16 @@ func OpenB(ctx context.Context, paths []string, nodes int) (Scenario, error) {
 	}
 	s.Span = order[len(order)-1].created.Sub(s.Start)
 	s.Name = fmt.Sprintf("%d recorded pods on %d recorded nodes", len(order), len(s.Machines))
-	s.Policy.Work.SoftLimit, s.Policy.Work.HardLimit = 1_000_000, 1_000_000
-	s.Policy.Work.LeaseSeconds = podLeases
-	s.Policy.Nodes.SilentSeconds, s.Policy.Nodes.OfflineSeconds = 48*3600, 72*3600
+	queue, health := domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy()
+	queue.SoftLimit, queue.HardLimit = 1_000_000, 1_000_000
+	queue.LeaseSeconds = podLeases
+	health.SilentSeconds, health.OfflineSeconds = 48*3600, 72*3600
 	s.Notes = append(s.Notes, "work.hard_limit is lifted", fmt.Sprintf("work.lease_seconds is %v", float64(podLeases)), "nodes.silent_seconds is 48 hours",
 		"a node has a slot for each GPU, or for each 8 cores if it has none; a pod takes one for each GPU")
 	for _, size := range append([]int{0, 1}, gpuSizes...) {
-		s.Policy.Work.Scheduling.Types[podType(size)] = sched.TypePolicy{Class: s.Policy.Work.Scheduling.OtherClass, Slots: max(size, 1)}
+		queue.Scheduling.Types[podType(size)] = sched.TypePolicy{Class: queue.Scheduling.OtherClass, Slots: max(size, 1)}
 	}
+	s.Policy = s.Policy.With(queue).With(health)
 	cut := 0
 	var arrivals []Arrival
 	for _, p := range order {

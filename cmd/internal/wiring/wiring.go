@@ -31,13 +31,30 @@ func Events() [][]domain.Def {
 	}
 }
 
+// Sections lists what a policy document consists of.
+func Sections() domain.Sections {
+	return domain.Sections{
+		domain.DefaultWorkPolicy(),
+		domain.DefaultNodesPolicy(),
+		domain.DefaultAdminPolicy(),
+		domain.DefaultDaemonsPolicy(),
+		domain.DefaultDatasyncPolicy(),
+		domain.DefaultAlarmsPolicy(),
+		domain.DefaultTrainingPolicy(),
+		domain.DefaultEloPolicy(),
+		domain.DefaultGauntletPolicy(),
+		domain.DefaultPromotionPolicy(),
+		domain.DefaultPopulatorPolicy(),
+	}
+}
+
 // Catalog builds the catalogue with the fast codec.
 func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, Events()...) }
 
 // Projections lists the read models.
 func Projections() []projections.Projection {
 	return []projections.Projection{
-		projections.Policies(),
+		projections.PolicyModel{Sections: Sections()}.Projection(),
 		projections.Work(),
 		projections.NodesProjection(),
 		projections.ElectionProjection(),
@@ -85,7 +102,7 @@ func Specs() [][]commands.Spec {
 	return [][]commands.Spec{
 		commands.Work(),
 		commands.Nodes(),
-		commands.Policies(),
+		commands.Policies(Sections()),
 		commands.Events(),
 		commands.Admin(),
 		commands.Daemons(),
@@ -98,4 +115,4 @@ func Specs() [][]commands.Spec {
 }
 
 // Routes lists the endpoints.
-func Routes() []transport.Route { return transport.Routes() }
+func Routes() []transport.Route { return transport.Routes(Sections()) }

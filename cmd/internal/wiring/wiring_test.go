@@ -222,3 +222,23 @@ func sameJSON(a, b []byte) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
+
+func TestEverySettingSaysWhatItMeans(t *testing.T) {
+	settings, err := Sections().Settings(domain.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, section := range Sections() {
+		if Sections().About(section.SectionName()) == "" {
+			t.Errorf("%s: nothing says what it is", section.SectionName())
+		}
+	}
+	for _, setting := range settings {
+		if Sections().About(setting.Key) == "" {
+			t.Errorf("%s: nothing says what it means", setting.Key)
+		}
+	}
+	if faults := Sections().Default().Faults(); len(faults) > 0 {
+		t.Errorf("want a built-in document that works, found %v", faults)
+	}
+}

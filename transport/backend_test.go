@@ -17,6 +17,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
+// sections is what the policy document of the tests consists of.
+var sections = domain.Sections{domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy()}
+
 // node is a whole node in memory: the reference log, the real commands, and
 // read models folded on the spot. Its clock stands until it is moved.
 type node struct {
@@ -42,7 +45,7 @@ func newNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), health: Health{Status: StateOK, Checks: []Check{}}}
-	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(domain.Sections{domain.DefaultWorkPolicy()}), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
+	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(sections), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +152,7 @@ func (n *node) fold(ctx context.Context, rows *tables, until func(domain.Envelop
 		if err := n.catalog.Fill(&e); err != nil {
 			return err
 		}
-		for _, projection := range []projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), projections.Work(), projections.NodesProjection()} {
+		for _, projection := range []projections.Projection{projections.PolicyModel{Sections: sections}.Projection(), projections.Work(), projections.NodesProjection()} {
 			for _, handler := range projection.Handle(e.Type) {
 				if err := handler.Apply(rows, e); err != nil {
 					return err

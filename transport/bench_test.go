@@ -59,7 +59,7 @@ func benchServer(b *testing.B) string {
 	table := []Route{Get("/bench/rows", "bench.rows", func(projections.View, projections.NoQuestion) (hundredRows, error) {
 		return hundredRows{Rows: rows}, nil
 	})}
-	h, err := NewHandler(n, Config{}, Routes(nil), table)
+	h, err := NewHandler(n, Config{}, Routes(sections), table)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func BenchmarkBinding(b *testing.B) {
 func BenchmarkServe(b *testing.B) {
 	n := instant{node: newNode(b), rows: newTables()}
 	n.rows.rows["work.items"] = map[string][]byte{"t1": []byte(`{"task_id":"t1"}`)}
-	h, err := NewHandler(n, Config{}, Routes(nil))
+	h, err := NewHandler(n, Config{}, Routes(sections))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func BenchmarkServe(b *testing.B) {
 // BenchmarkStreams is the time from an append to the last of a hundred readers.
 func BenchmarkStreams(b *testing.B) {
 	n := newNode(b)
-	h, err := NewHandler(n, Config{}, Routes(nil))
+	h, err := NewHandler(n, Config{}, Routes(sections))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -212,7 +212,7 @@ func FuzzBinding(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	var rows []Route
-	for _, route := range Routes(nil) {
+	for _, route := range Routes(sections) {
 		if route.Kind == Command {
 			rows = append(rows, route)
 		}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func server(t testing.TB, config Config) (*node, *Handler) {
 	t.Helper()
 	n := newNode(t)
-	h, err := NewHandler(n, config, Routes(nil))
+	h, err := NewHandler(n, config, Routes(sections))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -568,7 +568,7 @@ func TestRowsThatContradictAreRefused(t *testing.T) {
 
 func TestEveryCommandOfARouteHasASpec(t *testing.T) {
 	n := newNode(t)
-	for _, route := range Routes(nil) {
+	for _, route := range Routes(sections) {
 		if route.Kind != Command {
 			continue
 		}

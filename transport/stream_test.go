@@ -208,7 +208,7 @@ func (n brokenNode) Log() eventlog.Log { return brokenLog{n.node.log} }
 func TestAFailingLogIsNotTheEndOfAStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
-		h, err := NewHandler(brokenNode{n}, Config{}, Routes(nil))
+		h, err := NewHandler(brokenNode{n}, Config{}, Routes(sections))
 		if err != nil {
 			t.Fatal(err)
 		}

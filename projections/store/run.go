@@ -123,6 +123,8 @@ type follower struct {
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
 	p.live = false
+	s.compactions.postpone(true)
+	defer s.compactions.postpone(false)
 	w := &follower{store: s, run: p, log: log, until: until}
 	w.reached = until.Position > 0 && p.at.position >= until.Position
 	w.build = s.startBuild(ctx, log)
@@ -205,6 +207,9 @@ func (w *follower) fold(ctx context.Context) error {
 	b, live, ended, err := w.feed.take()
 	caughtUp := live && !p.live
 	p.live = live
+	if caughtUp {
+		s.compactions.postpone(false)
+	}
 	if err := s.foldBlock(ctx, w.log, b); err != nil {
 		return errors.Join(err, s.keepFolded(ctx, err))
 	}

@@ -138,7 +138,7 @@ func Work() Projection {
 		tables = append(tables, index.table.Name)
 	}
 	return Projection{
-		Name: "work", Version: 6, About: "items, by what they are asked for; their counts and their history",
+		Name: "work", Version: 7, About: "items, by what they are asked for; their counts and their history",
 		Tables: tables,
 		Handlers: []Handler{
 			On(taskSpawned),

@@ -27,7 +27,7 @@ const memTables = 3
 
 // memTableSize is the size of one. A smaller one is searched faster, a larger
 // one keeps more versions of a row off the disk.
-const memTableSize = 16 << 20
+const memTableSize = 8 << 20
 
 // openPebble opens the folder. Only one process can have it open.
 //

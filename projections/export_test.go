@@ -3,8 +3,8 @@ package projections
 // TaskIndexKeys is where an item stands in each index, by the index's table.
 func TaskIndexKeys(row TaskRow) map[string]string {
 	p, keys := row.place(), map[string]string{}
-	for _, index := range taskIndexes {
-		keys[index.table.Name] = index.key(&p)
+	for i, key := range p.keys() {
+		keys[taskIndexes[i].Name] = key
 	}
 	return keys
 }

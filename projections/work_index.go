@@ -53,33 +53,27 @@ var (
 	tasksEndedOnNode = Table[IndexRow]{"work.ended_on_node"} // node, state, type, config; an end
 )
 
-// taskIndexes says where an item stands in each index; "": it does not.
-var taskIndexes = []struct {
-	table Table[IndexRow]
-	key   func(*place) string
-}{
-	{tasksByState, func(p *place) string { return kindKey(stageOf(p.state), p.taskType, p.config, string(p.id)) }},
-	{tasksByNode, func(p *place) string {
-		if p.node == "" {
-			return ""
+// taskIndexes lists the indexes, in the order of the keys that a place makes.
+var taskIndexes = [...]Table[IndexRow]{tasksByState, tasksByNode, tasksByPin, tasksByRoom, tasksByBatch, tasksEnded, tasksEndedOnNode}
+
+// keys says where an item stands in each index; "": it does not.
+func (p *place) keys() (keys [len(taskIndexes)]string) {
+	if p.state == "" {
+		return keys // it is new
+	}
+	keys[0] = kindKey(stageOf(p.state), p.taskType, p.config, string(p.id))
+	if p.node != "" {
+		keys[1] = kindKey(string(p.node)+"\x00"+stageOnNode(p.state), p.taskType, p.config, string(p.id))
+	}
+	keys[2], keys[3], keys[4] = under(p.pin, p.id), under(p.room, p.id), under(p.batch, p.id)
+	if p.ended != 0 {
+		end := p.endOf()
+		keys[5] = kindKey(string(p.state), p.taskType, p.config, end)
+		if p.node != "" {
+			keys[6] = kindKey(string(p.node)+"\x00"+string(p.state), p.taskType, p.config, end)
 		}
-		return kindKey(string(p.node)+"\x00"+stageOnNode(p.state), p.taskType, p.config, string(p.id))
-	}},
-	{tasksByPin, func(p *place) string { return under(p.pin, p.id) }},
-	{tasksByRoom, func(p *place) string { return under(p.room, p.id) }},
-	{tasksByBatch, func(p *place) string { return under(p.batch, p.id) }},
-	{tasksEnded, func(p *place) string {
-		if p.ended == 0 {
-			return ""
-		}
-		return kindKey(string(p.state), p.taskType, p.config, p.endOf())
-	}},
-	{tasksEndedOnNode, func(p *place) string {
-		if p.ended == 0 || p.node == "" {
-			return ""
-		}
-		return kindKey(string(p.node)+"\x00"+string(p.state), p.taskType, p.config, p.endOf())
-	}},
+	}
+	return keys
 }
 
 // indexTask brings the indexes in line with a row.
@@ -88,22 +82,18 @@ func indexTask(tx Tx, before, after TaskRow) error {
 	if was == is {
 		return nil
 	}
-	for i := range taskIndexes {
-		index := &taskIndexes[i]
-		from, to := "", index.key(&is)
-		if before.State != "" {
-			from = index.key(&was)
-		}
-		if from == to {
+	from, to := was.keys(), is.keys()
+	for i, index := range taskIndexes {
+		if from[i] == to[i] {
 			continue
 		}
-		if from != "" {
-			if err := index.table.Delete(tx, from); err != nil {
+		if from[i] != "" {
+			if err := index.Delete(tx, from[i]); err != nil {
 				return err
 			}
 		}
-		if to != "" {
-			if err := tx.Put(index.table.Name, to, indexCell); err != nil {
+		if to[i] != "" {
+			if err := tx.Put(index.Name, to[i], indexCell); err != nil {
 				return err
 			}
 		}

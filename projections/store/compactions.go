@@ -7,8 +7,8 @@ import (
 )
 
 // compactions lets Pebble run one compaction at a time, and none while the store
-// folds history: what is compacted pays off for those who read it later, and half
-// of a rebuild's time went into rows that later batches overwrote. It is Pebble's
+// folds history: what is compacted pays off for those who read it later, and a quarter
+// of the processor time of a rebuild went into it. It is Pebble's
 // CompactionScheduler and the handle of the compaction that runs.
 type compactions struct {
 	db      pebble.DBForCompaction

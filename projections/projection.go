@@ -34,7 +34,8 @@ type Span struct {
 }
 
 // Cell is a row on its way between its typed form and its JSON. A store caches
-// cells: Typed is set once decoded or put, JSON once read or encoded.
+// cells: Typed is set once decoded or put, JSON once read or encoded. Typed is a
+// pointer to the row; what it points to never changes.
 type Cell struct {
 	JSON  []byte
 	Typed any

@@ -14,26 +14,26 @@ type Table[R any] struct{ Name string }
 
 // Get finds a row.
 func (t Table[R]) Get(v View, key string) (R, bool, error) {
-	var row R
 	cell, found, err := v.Get(t.Name, key)
 	if err != nil || !found {
-		return row, false, err
+		return *new(R), false, err
 	}
-	if typed, ok := cell.Typed.(R); ok {
-		return typed, true, nil
+	row, typed := cell.Typed.(*R)
+	if !typed {
+		if row, err = t.decode(v, key, cell.JSON); err != nil {
+			return *row, false, err
+		}
+		cell.Typed = row
 	}
-	if row, err = t.decode(v, key, cell.JSON); err != nil {
-		return row, false, err
-	}
-	cell.Typed = row
-	return row, true, nil
+	return *row, true, nil
 }
 
-func (t Table[R]) decode(v View, key string, stored []byte) (row R, err error) {
-	if err = v.Codec().Unmarshal(stored, &row); err != nil {
-		err = domain.Errorf(domain.Corrupt, "row %s of table %s: %w", key, t.Name, err)
+func (t Table[R]) decode(v View, key string, stored []byte) (*R, error) {
+	row := new(R)
+	if err := v.Codec().Unmarshal(stored, row); err != nil {
+		return row, domain.Errorf(domain.Corrupt, "row %s of table %s: %w", key, t.Name, err)
 	}
-	return row, err
+	return row, nil
 }
 
 // Raw finds a row as JSON, without decoding it.
@@ -54,7 +54,12 @@ func (t Table[R]) Raw(v View, key string) (json.RawMessage, bool, error) {
 
 // Put stores a row.
 func (t Table[R]) Put(tx Tx, key string, row R) error {
-	return tx.Put(t.Name, key, &Cell{Typed: row})
+	stored := &struct { // at once: a fold puts several rows for an event
+		cell Cell
+		row  R
+	}{row: row}
+	stored.cell.Typed = &stored.row
+	return tx.Put(t.Name, key, &stored.cell)
 }
 
 // Update reads a row, changes it and stores it; a row that is not there starts
@@ -89,8 +94,7 @@ func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
 		for row, err := range v.Scan(t.Name, span) {
 			var entry Entry[R]
 			if err == nil {
-				entry.Key = row.Key
-				entry.Row, err = t.decode(v, row.Key, row.Value)
+				entry, err = t.entry(v, row.Key, Cell{JSON: row.Value})
 			}
 			if !yield(entry, err) || err != nil {
 				return
@@ -101,17 +105,19 @@ func (t Table[R]) Scan(v View, span Span) iter.Seq2[Entry[R], error] {
 
 func (t Table[R]) entries(v View, cells iter.Seq2[string, Cell], yield func(Entry[R], error) bool) {
 	for key, cell := range cells {
-		row, typed := cell.Typed.(R)
-		var err error
-		if !typed {
-			if err = v.Codec().Unmarshal(cell.JSON, &row); err != nil {
-				err = domain.Errorf(domain.Corrupt, "row %s of table %s: %w", key, t.Name, err)
-			}
-		}
-		if !yield(Entry[R]{key, row}, err) || err != nil {
+		if entry, err := t.entry(v, key, cell); !yield(entry, err) || err != nil {
 			return
 		}
 	}
+}
+
+func (t Table[R]) entry(v View, key string, cell Cell) (Entry[R], error) {
+	row, typed := cell.Typed.(*R)
+	if typed {
+		return Entry[R]{key, *row}, nil
+	}
+	row, err := t.decode(v, key, cell.JSON)
+	return Entry[R]{key, *row}, err
 }
 
 // RawScan yields rows as JSON in key order.

@@ -109,7 +109,8 @@ func moment(before *time.Time, now time.Time, there bool) *time.Time {
 	case before != nil && before.Equal(now):
 		return before
 	}
-	return &now
+	at := now // now itself would be kept at every call
+	return &at
 }
 
 // TaskRef points at an item.
@@ -135,10 +136,10 @@ func Work() Projection {
 		workSpeedTable.Name,
 	}
 	for _, index := range taskIndexes {
-		tables = append(tables, index.table.Name)
+		tables = append(tables, index.Name)
 	}
 	return Projection{
-		Name: "work", Version: 6, About: "items, by what they are asked for; their counts and their history",
+		Name: "work", Version: 7, About: "items, by what they are asked for; their counts and their history",
 		Tables: tables,
 		Handlers: []Handler{
 			On(taskSpawned),

@@ -75,7 +75,7 @@ func TestRowsPerEvent(t *testing.T) {
 	}{
 		{domain.TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", TimeoutSeconds: 60, MaxAttempts: 3}, 2, 2},
 		{domain.TaskClaimed{TaskID: "t1", Lease: 1, NodeID: "n1", Deadline: q.now, Decision: decided}, 4, 5},
-		{domain.TaskStarted{TaskID: "t1", Lease: 1, NodeID: "n1"}, 3, 1},
+		{domain.TaskStarted{TaskID: "t1", Lease: 1, NodeID: "n1"}, 1, 1},
 		{domain.TaskHeartbeat{TaskID: "t1", Lease: 1, NodeID: "n1", Deadline: q.now}, 1, 0},
 		{domain.CompletionRejected{TaskID: "t1", Lease: 2, Verb: "complete", Reason: "stale", State: domain.WorkRunning}, 1, 0},
 		{domain.TaskCompleted{TaskID: "t1", Lease: 1, NodeID: "n1"}, 7, 1},

@@ -46,7 +46,7 @@ func TaskHistory(v View, q FinishedTasks) (TasksAnswer, error) {
 		return TasksAnswer{}, err
 	}
 	asked := kinds{states: q.states(), taskType: q.Type, config: q.Config, node: domain.NodeID(q.Node)}
-	prefixes, err := asked.prefixes(v, stateOf)
+	prefixes, err := asked.prefixes(v, func(s domain.TaskState) string { return string(s) })
 	if err != nil {
 		return TasksAnswer{}, err
 	}

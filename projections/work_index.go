@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -39,6 +38,9 @@ func (r TaskRow) place() place {
 // IndexRow is a row of an index: all that it says is in its key.
 type IndexRow struct{}
 
+// indexCell is the cell of every row of an index: nothing is to be encoded.
+var indexCell = &Cell{JSON: []byte("{}")}
+
 // The indexes of items. The parts of a key are separated by NUL. A key ends with
 // the item's id, or with an end: see endOf.
 var (
@@ -51,30 +53,27 @@ var (
 	tasksEndedOnNode = Table[IndexRow]{"work.ended_on_node"} // node, state, type, config; an end
 )
 
-// taskIndexes says where an item stands in each index; "": it does not.
-var taskIndexes = []struct {
-	table Table[IndexRow]
-	key   func(place) string
-}{
-	{tasksByState, func(p place) string { return kindKey(string(p.state), p.taskType, p.config) + string(p.id) }},
-	{tasksByNode, func(p place) string {
-		return under(p.node, kindKey(stageOf(p.state), p.taskType, p.config)+string(p.id))
-	}},
-	{tasksByPin, func(p place) string { return under(p.pin, string(p.id)) }},
-	{tasksByRoom, func(p place) string { return under(p.room, string(p.id)) }},
-	{tasksByBatch, func(p place) string { return under(p.batch, string(p.id)) }},
-	{tasksEnded, func(p place) string {
-		if p.ended == 0 {
-			return ""
+// taskIndexes lists the indexes, in the order of the keys that a place makes.
+var taskIndexes = [...]Table[IndexRow]{tasksByState, tasksByNode, tasksByPin, tasksByRoom, tasksByBatch, tasksEnded, tasksEndedOnNode}
+
+// keys says where an item stands in each index; "": it does not.
+func (p *place) keys() (keys [len(taskIndexes)]string) {
+	if p.state == "" {
+		return keys // it is new
+	}
+	keys[0] = kindKey(stageOf(p.state), p.taskType, p.config, string(p.id))
+	if p.node != "" {
+		keys[1] = kindKey(string(p.node)+"\x00"+stageOnNode(p.state), p.taskType, p.config, string(p.id))
+	}
+	keys[2], keys[3], keys[4] = under(p.pin, p.id), under(p.room, p.id), under(p.batch, p.id)
+	if p.ended != 0 {
+		end := p.endOf()
+		keys[5] = kindKey(string(p.state), p.taskType, p.config, end)
+		if p.node != "" {
+			keys[6] = kindKey(string(p.node)+"\x00"+string(p.state), p.taskType, p.config, end)
 		}
-		return kindKey(string(p.state), p.taskType, p.config) + p.endOf()
-	}},
-	{tasksEndedOnNode, func(p place) string {
-		if p.ended == 0 {
-			return ""
-		}
-		return under(p.node, kindKey(string(p.state), p.taskType, p.config)+p.endOf())
-	}},
+	}
+	return keys
 }
 
 // indexTask brings the indexes in line with a row.
@@ -83,21 +82,18 @@ func indexTask(tx Tx, before, after TaskRow) error {
 	if was == is {
 		return nil
 	}
-	for _, index := range taskIndexes {
-		from, to := "", index.key(is)
-		if before.State != "" {
-			from = index.key(was)
-		}
-		if from == to {
+	from, to := was.keys(), is.keys()
+	for i, index := range taskIndexes {
+		if from[i] == to[i] {
 			continue
 		}
-		if from != "" {
-			if err := index.table.Delete(tx, from); err != nil {
+		if from[i] != "" {
+			if err := index.Delete(tx, from[i]); err != nil {
 				return err
 			}
 		}
-		if to != "" {
-			if err := index.table.Put(tx, to, IndexRow{}); err != nil {
+		if to[i] != "" {
+			if err := tx.Put(index.Name, to[i], indexCell); err != nil {
 				return err
 			}
 		}
@@ -105,31 +101,44 @@ func indexTask(tx Tx, before, after TaskRow) error {
 	return nil
 }
 
-// live is the stage of an item that is not final. A node has few of these, so
-// their states are not told apart by key: that it starts moves no row of a node.
-const live = "live"
+// The stages of items whose states the keys do not tell apart, so that fewer rows
+// move: of the items that are held there are no more than nodes have room for, and
+// of those of one node that are not final there are few.
+const (
+	held = "held"
+	live = "live"
+)
 
+// stageOf is what the index by state makes of a state.
 func stageOf(s domain.TaskState) string {
+	if s.Held() {
+		return held
+	}
+	return string(s)
+}
+
+// stageOnNode is what the index by node makes of a state.
+func stageOnNode(s domain.TaskState) string {
 	if s.Final() {
 		return string(s)
 	}
 	return live
 }
 
-func kindKey(state, taskType, config string) string {
-	return strings.Join([]string{state, taskType, config, ""}, "\x00")
+func kindKey(stage, taskType, config, rest string) string {
+	return stage + "\x00" + taskType + "\x00" + config + "\x00" + rest
 }
 
-// under is a key of what belongs to somebody; nothing for nobody.
-func under[S ~string](owner S, key string) string {
+// under is a key of an item that belongs to somebody; nothing for nobody.
+func under[S ~string](owner S, id domain.TaskID) string {
 	if owner == "" {
 		return ""
 	}
-	return pair(string(owner), key)
+	return pair(string(owner), string(id))
 }
 
 // endOf sorts as items end: its position, the moment, and the id.
-func (p place) endOf() string {
+func (p *place) endOf() string {
 	return positionKey(p.ended) + microKey(p.endedAt) + string(p.id)
 }
 

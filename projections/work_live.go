@@ -47,10 +47,13 @@ func LiveItems(v View) iter.Seq2[TaskRow, error] {
 // itemsIn yields the items in a state by type, config and id.
 func itemsIn(v View, state domain.TaskState) iter.Seq2[TaskRow, error] {
 	return func(yield func(TaskRow, error) bool) {
-		for row, err := range tasksByState.RawScan(v, Span{Prefix: string(state) + "\x00"}) {
+		for row, err := range tasksByState.RawScan(v, Span{Prefix: stageOf(state) + "\x00"}) {
 			var item TaskRow
 			if err == nil {
 				item, err = taskIn(v, idAtEnd(row.Key))
+			}
+			if err == nil && item.State != state {
+				continue
 			}
 			if !yield(item, err) || err != nil {
 				return

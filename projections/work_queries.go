@@ -70,10 +70,11 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 	if q.State != "" {
 		asked.states = []domain.TaskState{domain.TaskState(q.State)}
 	}
-	index, stage := tasksByState, stateOf
+	index, stage := tasksByState, stageOf
 	if q.Node != "" {
-		index, stage = tasksByNode, stageOf
+		index, stage = tasksByNode, stageOnNode
 	}
+	sorted := q.State == stage(domain.TaskState(q.State)) // the index has the items of the state and no others
 	prefixes, err := asked.prefixes(v, stage)
 	if err != nil {
 		return TasksAnswer{}, err
@@ -86,7 +87,7 @@ func ListTasks(v View, q ManyTasks) (TasksAnswer, error) {
 			answer.Next = id
 			break
 		}
-		if q.Node != "" && q.State != "" { // of the node's live items, the index does not tell the states
+		if q.State != "" && !sorted {
 			row, err := taskIn(v, domain.TaskID(id))
 			if err != nil {
 				return TasksAnswer{}, err

@@ -31,11 +31,10 @@ func (k kinds) prefixes(v View, stage func(domain.TaskState) string) ([]string, 
 		for _, state := range domain.TaskStates { // states of one stage stand together
 			if name := stage(state); name != last && row.in(state) > 0 && k.wants(state) {
 				last = name
-				prefix := kindKey(name, row.TaskType, row.ConfigKey)
 				if k.node != "" {
-					prefix = under(k.node, prefix)
+					name = pair(string(k.node), name)
 				}
-				prefixes = append(prefixes, prefix)
+				prefixes = append(prefixes, kindKey(name, row.TaskType, row.ConfigKey, ""))
 			}
 		}
 	}
@@ -53,8 +52,6 @@ func (k kinds) wants(state domain.TaskState) bool {
 	}
 	return false
 }
-
-func stateOf(s domain.TaskState) string { return string(s) }
 
 // merged yields what comes after the prefixes in an index's keys, in order over
 // all of them: from a given rest on, or backwards from before it (empty: from

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -87,5 +88,58 @@ func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
 	}
 	if inMemory(index) == 0 {
 		t.Error("want rows kept of what somebody gets rows of, found none")
+	}
+}
+
+// A generation that is replaced takes its rows out of the cache, and those of others
+// stay where the cache finds them.
+func TestRemovedProjectorLeavesTheCacheInOrder(t *testing.T) {
+	db, err := pebble.Open("rows", &pebble.Options{FS: vfs.NewMem(), DisableWAL: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := newTx(db, domain.StandardCodec{}, 64)
+	t.Cleanup(func() {
+		if err := errors.Join(x.refresh(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	var projectors []*projector
+	for _, name := range []string{"old", "other"} {
+		u := newProjector(projections.Projection{Name: name, Version: 1, Tables: []string{name + ".rows"}}, 0, projectorRecord{}.switched())
+		if err := x.addProjector(u); err != nil {
+			t.Fatal(err)
+		}
+		projectors = append(projectors, u)
+	}
+	for n := range 20 {
+		for _, u := range projectors {
+			table := projections.Table[int]{Name: u.projection.Tables[0]}
+			x.enter(u, 1)
+			if _, _, err := table.Get(x, fmt.Sprint(n)); err != nil {
+				t.Fatal(err)
+			}
+			if err := table.Put(x, fmt.Sprint(n), n); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := table.Get(x, fmt.Sprint(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	x.settleWrites()
+	pending := x.takeRows(nil)
+	batch := db.NewBatch()
+	if err := errors.Join(writeRows(batch, pending, x.codec, func([]byte) bool { return false }), batch.Commit(pebble.NoSync), x.committed(pending)); err != nil {
+		t.Fatal(err)
+	}
+	x.removeProjector(projectors[0])
+	if len(x.cached) != 20 {
+		t.Errorf("want the 20 rows of the other, found %d", len(x.cached))
+	}
+	for slot, e := range x.cached {
+		if e.slot != slot {
+			t.Errorf("row %s of %s: want slot %d, found %d", e.key, e.table.name, slot, e.slot)
+		}
 	}
 }

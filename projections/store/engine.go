@@ -27,7 +27,7 @@ const memTables = 3
 
 // memTableSize is the size of one. A smaller one is searched faster, a larger
 // one keeps more versions of a row off the disk.
-const memTableSize = 16 << 20
+const memTableSize = 8 << 20
 
 // openPebble opens the folder. Only one process can have it open.
 //
@@ -35,7 +35,7 @@ const memTableSize = 16 << 20
 // table is lost in a crash, whole batches at the end, and folded again. Besides
 // being cheaper, it means that a full disk stops flushes, which Pebble tries
 // again until there is room, and not commits, which it would not survive.
-func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error) {
+func openPebble(dir string, o Options, health *health, compactions *compactions) (db *pebble.DB, err error) {
 	options := &pebble.Options{
 		FS:                          patientFS{o.FS, health},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
@@ -43,7 +43,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       24,
+		L0StopWritesThreshold:       2 * deferredFlushes,
 		// Pebble takes its buffers out of the cache: what they do not need at the
 		// moment holds blocks, and the sum is bounded.
 		CacheSize: memTables*memTableSize + 16<<20,
@@ -57,6 +57,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 			FlushEnd: func(info pebble.FlushInfo) {
 				if info.Err == nil { // otherwise nothing was there to flush, or BackgroundError says why
 					health.recovered()
+					compactions.flushed()
 				}
 			},
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
@@ -64,6 +65,7 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 			},
 		},
 	}
+	options.Experimental.CompactionScheduler = compactions
 	if o.Small {
 		options.MemTableSize = 256 << 10
 		options.CacheSize = 2 << 20
@@ -85,6 +87,9 @@ func openPebble(dir string, o Options, health *health) (db *pebble.DB, err error
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			err = domain.Errorf(domain.Unavailable, "read models in %s: %v", dir, thrown)
+		}
+		if err != nil {
+			compactions.Unregister()
 		}
 	}()
 	db, err = pebble.Open(o.FS.PathJoin(dir, rowsFolder), options)

@@ -19,7 +19,7 @@ import (
 // TestMain fails when a goroutine outlives its store. Of a database that could
 // not be opened Pebble itself leaves one behind; an open one has others besides.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cockroachdb/pebble/v2.(*ConcurrencyLimitScheduler).periodicGranter"))
+	goleak.VerifyTestMain(m)
 }
 
 // The events of a small shop: parcels come, move and go.

@@ -15,13 +15,13 @@ import (
 // and written once, so while history is folded, batches are as large as memory
 // allows. batchBytes counts the payloads of events and commands.
 const (
-	batchRows  = 16384
+	batchRows  = 49152
 	batchBytes = 32 << 20
 )
 
 // batchTime is about the longest that history is folded without a commit: the
 // position that others see moves on while the store catches up.
-const batchTime = 500 * time.Millisecond
+const batchTime = 2 * time.Second
 
 // commitDelay is how long a live store lets events wait that nobody waits for. To
 // wake, fold and commit costs about as much for one event as for ten.
@@ -123,6 +123,8 @@ type follower struct {
 func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error {
 	p := s.main
 	p.live = false
+	s.compactions.postpone(true)
+	defer s.compactions.postpone(false)
 	w := &follower{store: s, run: p, log: log, until: until}
 	w.reached = until.Position > 0 && p.at.position >= until.Position
 	w.build = s.startBuild(ctx, log)
@@ -205,6 +207,9 @@ func (w *follower) fold(ctx context.Context) error {
 	b, live, ended, err := w.feed.take()
 	caughtUp := live && !p.live
 	p.live = live
+	if caughtUp {
+		s.compactions.postpone(false)
+	}
 	if err := s.foldBlock(ctx, w.log, b); err != nil {
 		return errors.Join(err, s.keepFolded(ctx, err))
 	}

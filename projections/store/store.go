@@ -23,6 +23,7 @@ type Store struct {
 	options     Options
 	db          *pebble.DB
 	health      *health
+	compactions *compactions
 	catalog     *domain.Catalog
 	projections []projections.Projection
 	views       views
@@ -76,14 +77,14 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 		return nil, err
 	}
 	options = options.withDefaults()
-	health := &health{}
-	db, err := openPebble(dir, options, health)
+	health, compactions := &health{}, newCompactions()
+	db, err := openPebble(dir, options, health, compactions)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		health: health,
-		dir:    dir, options: options, db: db, catalog: catalog, projections: models,
+		health: health, compactions: compactions,
+		dir: dir, options: options, db: db, catalog: catalog, projections: models,
 		turn: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 	}
 	s.closing, s.beginStop = context.WithCancel(context.Background())

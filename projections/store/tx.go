@@ -20,7 +20,7 @@ type entry struct {
 	pending bool              // in a batch that is being written
 	placed  bool              // in its table's sorted rows
 	used    bool              // asked for since the clock's hand last passed
-	slot    int               // in the cache
+	slot    int               // in the cache, of a row that is neither dirty nor pending
 	stored  presence
 }
 
@@ -106,8 +106,7 @@ type tx struct {
 	all         []*table
 
 	journal   []undo
-	cached    []*entry // every entry with a place in the clock
-	limit     int      // of cached, before rows are put out
+	cached    []*entry // the rows in memory that are on disk as they are
 	waiting   int      // dirty rows
 	hand      int
 	keyBuffer []byte
@@ -118,7 +117,7 @@ type tx struct {
 
 func newTx(db *pebble.DB, codec domain.Codec, cacheRows int) *tx {
 	return &tx{
-		db: db, codec: codec, cacheRows: cacheRows, limit: cacheRows,
+		db: db, codec: codec, cacheRows: cacheRows,
 		tables: map[string]*table{}, byProjector: map[*projector]map[string]*table{}, parked: map[*projector]map[string]*table{},
 	}
 }
@@ -170,7 +169,9 @@ func (x *tx) removeProjector(u *projector) {
 	}
 	x.all = slices.DeleteFunc(x.all, func(t *table) bool { return gone[t] })
 	x.cached = slices.DeleteFunc(x.cached, func(e *entry) bool { return gone[e.table] })
-	x.hand = 0
+	for slot, e := range x.cached {
+		e.slot = slot
+	}
 	delete(x.byProjector, u)
 	delete(x.parked, u)
 }
@@ -336,10 +337,13 @@ func (x *tx) write(t *table, key string, cell *projections.Cell) {
 		if t.filter != nil {
 			t.filter.put(key)
 		}
-		x.keep(e)
+		t.rows[e.key], t.last = e, e
 		x.journal = append(x.journal, undo{entry: e, blind: e.stored == unsure})
 	} else {
 		x.journal = append(x.journal, undo{entry: e, cell: e.cell})
+		if !e.dirty && !e.pending {
+			x.uncache(e)
+		}
 	}
 	e.cell = cell
 	e.used = known && cell != nil // what is gone, or was written without a look, goes first

@@ -25,7 +25,12 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return x.keep(&entry{key: strings.Clone(key), table: t, cell: cell, stored: stored}), nil
+	// The key is a copy: one that is part of an envelope would keep the whole chunk
+	// that the log read the envelope into.
+	e := &entry{key: strings.Clone(key), table: t, cell: cell, stored: stored, used: true}
+	t.rows[e.key], t.last = e, e
+	x.cache(e)
+	return e, nil
 }
 
 // row finds the entry of a row in memory, nil when there is none. What a handler
@@ -71,29 +76,17 @@ func (x *tx) read(t *table, key string) (*projections.Cell, presence, error) {
 	return &projections.Cell{JSON: slices.Clone(value)}, present, nil
 }
 
-// Keys that are kept are copies: one that is part of an envelope would keep the
-// whole chunk that the log read the envelope into.
-func (x *tx) keep(e *entry) *entry {
-	e.used = true
-	e.table.rows[e.key] = e
-	e.table.last = e
-	if len(x.cached) >= x.limit {
+// cache keeps a row in memory that is on disk as it is.
+func (x *tx) cache(e *entry) {
+	if len(x.cached) >= x.cacheRows {
 		x.evict()
 	}
 	e.slot = len(x.cached)
 	x.cached = append(x.cached, e)
-	return e
 }
 
-// forget puts a row out of memory that is on disk as it is.
-func (x *tx) forget(e *entry) {
-	delete(e.table.rows, e.key)
-	if e.table.last == e {
-		e.table.last = nil
-	}
-	if e.cell != nil {
-		e.table.whole = false
-	}
+// uncache takes a row out of the cache: it is about to change, or to leave.
+func (x *tx) uncache(e *entry) {
 	last := len(x.cached) - 1
 	moved := x.cached[last]
 	x.cached[e.slot], moved.slot = moved, e.slot
@@ -101,23 +94,32 @@ func (x *tx) forget(e *entry) {
 	x.cached = x.cached[:last]
 }
 
+// forget lets go of a row that is on disk as it is and in no cache.
+func (t *table) forget(e *entry) {
+	delete(t.rows, e.key)
+	if t.last == e {
+		t.last = nil
+	}
+	if e.cell != nil {
+		t.whole = false
+	}
+}
+
 // evict moves the clock's hand over the cache and puts rows out that nobody
-// asked for since it last came by, until an eighth of the cache is free. Rows not
-// yet on disk stay; when they are all there is, the next try waits until they are more.
+// asked for since it last came by, until an eighth of the cache is free.
 func (x *tx) evict() {
-	wanted := len(x.cached) - x.cacheRows + max(x.cacheRows/8, 1)
-	defer func() { x.limit = max(x.cacheRows, len(x.cached)+len(x.cached)/4+1) }()
-	for passes := 2 * len(x.cached); passes > 0 && wanted > 0; passes-- {
+	for wanted := max(x.cacheRows/8, 1); wanted > 0; {
 		if x.hand >= len(x.cached) {
 			x.hand = 0
 		}
 		e := x.cached[x.hand]
-		if e.dirty || e.pending || e.used {
+		if e.used {
 			e.used = false
 			x.hand++
 			continue
 		}
-		x.forget(e)
+		x.uncache(e)
+		e.table.forget(e)
 		wanted--
 	}
 }

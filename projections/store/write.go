@@ -131,10 +131,13 @@ func (x *tx) committed(rows []pendingRow) error {
 			continue
 		}
 		if !e.table.asked {
-			x.forget(e)
-		} else if e.cell != nil && e.cell.Typed != nil {
+			e.table.forget(e)
+			continue
+		}
+		if e.cell != nil && e.cell.Typed != nil {
 			e.cell.JSON = nil
 		}
+		x.cache(e)
 	}
 	for _, t := range x.all {
 		clear(t.pending)
@@ -144,10 +147,6 @@ func (x *tx) committed(rows []pendingRow) error {
 		}
 		t.placed = 0
 		t.sorted.reset()
-	}
-	x.limit = x.cacheRows
-	if len(x.cached) > x.limit {
-		x.evict()
 	}
 	return x.refresh()
 }
@@ -166,7 +165,7 @@ func (x *tx) failedCommit(err error) error {
 func (x *tx) dropTables() error {
 	projectors, store := x.byProjector, x.parked[nil] != nil
 	x.journal, x.cached, x.hand, x.all, x.waiting = nil, nil, 0, nil, 0
-	x.limit, x.found = x.cacheRows, nil
+	x.found = nil
 	x.byProjector, x.parked = map[*projector]map[string]*table{}, map[*projector]map[string]*table{}
 	if err := x.refresh(); err != nil {
 		return x.fail(err)

@@ -243,6 +243,40 @@ func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry b
 		return Step{Events: events}, 0, err
 	}
 	receipt, err := b.Log.Append(ctx, stream, c.Expect(), proposed...)
+	return b.recorded(stream, events, receipt, err)
+}
+
+// RecordAll appends what calls that Record say in one call of the log, in their
+// order, and completes each. One that fails keeps from the log what comes after it
+// on the same stream, which is then unavailable, and nothing else.
+func (b *Bus) RecordAll(ctx context.Context, calls []*Call) {
+	var writes []eventlog.Write
+	var events [][]domain.Envelope
+	var asked []*Call
+	last := map[domain.StreamID]int{} // 1 + the index of the last write to a stream
+	for _, call := range calls {
+		c := call.Command.(Stateless)
+		said, proposed, err := b.propose(c.Stream(), domain.NoStream, call.Facts, c.Facts())
+		if err != nil {
+			call.Err = err
+			continue
+		}
+		writes = append(writes, eventlog.Write{Stream: c.Stream(), Expected: c.Expect(), Events: proposed, After: last[c.Stream()]})
+		events, asked = append(events, said), append(asked, call)
+		last[c.Stream()] = len(writes)
+	}
+	written := b.Log.AppendMany(ctx, writes)
+	for i, call := range asked {
+		step, position, err := b.recorded(writes[i].Stream, events[i], written[i].Receipt, written[i].Err)
+		if before := writes[i].After; before > 0 && written[before-1].Err != nil {
+			err = domain.Errorf(domain.Unavailable, "command %s: %s takes nothing after what it did not take: %w", call.Spec.Type, writes[i].Stream, written[before-1].Err)
+		}
+		call.Result, call.Err = Result{Position: position, Events: step.Events, Duplicate: step.Duplicate}, err
+	}
+}
+
+// recorded is what came of an append of what was said of a stream.
+func (b *Bus) recorded(stream domain.StreamID, events []domain.Envelope, receipt eventlog.Receipt, err error) (Step, domain.Position, error) {
 	var conflict *eventlog.Conflict
 	if errors.As(err, &conflict) {
 		return Step{}, 0, domain.Errorf(domain.Conflict, "%s", conflict.Error())

@@ -27,6 +27,9 @@ type Call struct {
 // Queued tells whether the call is for the writer of the queue.
 func (c *Call) Queued() bool { return c.Spec.Queued(c.Command) }
 
+// Records tells whether the call only records what its command says.
+func (c *Call) Records() bool { return c.Spec.Records(c.Command) && !c.Dry }
+
 // size is how many streams the call may write, and about how many bytes.
 func (c *Call) size() (writes, bytes int) {
 	switch command := c.Command.(type) {

@@ -224,6 +224,12 @@ func (s Spec) Queued(c domain.Command) bool {
 	return false
 }
 
+// Records tells whether what a command appends depends on nothing but itself.
+func (s Spec) Records(c domain.Command) bool {
+	_, stateless := c.(Stateless)
+	return stateless && !s.Queued(c) && (s.consult == nil || !s.consults(c))
+}
+
 func specOf[C domain.Command](about string, options []SpecOption) Spec {
 	var zero C
 	spec := Spec{

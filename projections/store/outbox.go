@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 
@@ -36,15 +38,21 @@ type Cursor struct {
 // Cursor is the entry's place.
 func (e OutboxEntry) Cursor() Cursor { return Cursor{e.Position, e.Reactor, e.Index} }
 
-// outbox keeps count of the entries, so that its bound is cheap to keep.
+// outbox keeps count of the entries, so that its bound is cheap to keep, and where
+// they begin: what was settled before leaves deletions in Pebble, and a scan from
+// the start of the range steps over each of them.
 type outbox struct {
 	mu      sync.Mutex // held from deciding what to delete until it is deleted
 	length  int
+	first   domain.Position // no entry answers an earlier event; noEntry when there is none
 	staged  int
 	value   []byte // of the entry that is staged, to be filled again
 	waits   uint64 // times Run had to wait for room
 	changed chan struct{}
 }
+
+// noEntry is after every position.
+const noEntry = domain.Position(math.MaxUint64)
 
 func (o *outbox) load(db *pebble.DB) error {
 	for _, err := range scanKeys(db, []byte{spaceOutbox}) {
@@ -52,6 +60,21 @@ func (o *outbox) load(db *pebble.DB) error {
 			return err
 		}
 		o.length++
+	}
+	return o.advance(db)
+}
+
+// advance moves first to the first entry that is left.
+func (o *outbox) advance(db *pebble.DB) error {
+	if o.length == 0 {
+		o.first = noEntry
+		return nil
+	}
+	for row, err := range scanRange(db, outboxKey(Cursor{Position: o.first}), keyAfter([]byte{spaceOutbox}), 1) {
+		if err != nil {
+			return err
+		}
+		o.first = domain.Position(binary.BigEndian.Uint64(row.key[1:]))
 	}
 	return nil
 }
@@ -63,7 +86,7 @@ func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, settled domain.Positi
 	o.staged = 0
 	if settled > 0 && o.length > 0 {
 		upper := outboxKey(Cursor{Position: settled + 1})
-		for row, err := range scanRange(db, []byte{spaceOutbox}, upper, o.length) {
+		for row, err := range scanRange(db, outboxKey(Cursor{Position: o.first}), upper, o.length) {
 			if err != nil {
 				return err
 			}
@@ -90,6 +113,7 @@ func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, settled domain.Positi
 			return err
 		}
 		o.staged++
+		o.first = min(o.first, entries[i].Position)
 	}
 	return nil
 }
@@ -129,12 +153,21 @@ func (s *Store) Outbox(ctx context.Context, after Cursor, limit int) ([]OutboxEn
 	if s.closing.Err() != nil {
 		return nil, errClosed
 	}
+	s.outbox.mu.Lock()
+	first := s.outbox.first
+	s.outbox.mu.Unlock()
+	if first == noEntry {
+		return nil, nil
+	}
 	st, err := s.views.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer s.views.release(st)
 	lower := append(outboxKey(after), 0)
+	if after.Position < first {
+		lower = outboxKey(Cursor{Position: first})
+	}
 	var entries []OutboxEntry
 	for row, err := range scanRange(st.snapshot, lower, keyAfter([]byte{spaceOutbox}), limit) {
 		if err != nil {
@@ -212,8 +245,9 @@ func (s *Store) Settle(entries ...OutboxEntry) error {
 	}
 	s.views.outdated()
 	s.outbox.length -= len(gone)
+	err = s.outbox.advance(s.db)
 	s.outbox.tell()
-	return nil
+	return err
 }
 
 // OutboxLen is the number of entries that wait to be settled.

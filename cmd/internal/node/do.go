@@ -35,13 +35,21 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 }
 
 // DoAll runs commands in their order. Those for the queue that stand next to each
-// other are handed to the dispatcher together; one that fails stops none.
+// other are handed to the dispatcher together, and those that only record what
+// they say to the log; one that fails stops none.
 func (n *Node) DoAll(ctx context.Context, orders []Order) []Outcome {
 	outcomes := make([]Outcome, len(orders))
-	var calls []*commands.Call
+	var calls []*commands.Call // of one kind
 	var places []int
 	flush := func() {
-		n.work.writeAll(ctx, calls)
+		switch {
+		case len(calls) == 0:
+			return
+		case calls[0].Queued():
+			n.work.writeAll(ctx, calls)
+		default:
+			n.bus.RecordAll(ctx, calls)
+		}
 		for i, call := range calls {
 			at := places[i]
 			outcomes[at].Result, outcomes[at].Err = n.finish(ctx, orders[at], call.Facts, call.Result, call.Err)
@@ -58,7 +66,10 @@ func (n *Node) DoAll(ctx context.Context, orders []Order) []Outcome {
 		switch {
 		case err != nil:
 			outcomes[i].Err = err
-		case call.Queued():
+		case call.Queued() || call.Records():
+			if len(calls) > 0 && calls[0].Queued() != call.Queued() {
+				flush()
+			}
 			calls, places = append(calls, call), append(places, i)
 		default:
 			flush()

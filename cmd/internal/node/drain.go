@@ -128,7 +128,8 @@ func (n *Node) jobOf(entry *store.OutboxEntry) *outboxJob {
 }
 
 // runJobs runs jobs until one fails that may work later. Those for the queue that
-// stand next to each other share an append; those that look at nothing but
+// stand next to each other share an append, and so do those that only record what
+// happened; those that look at nothing but
 // streams of their own run at once, each stream's in order; whatever looks
 // further sees all before it done. A node that is driven by hand runs one after
 // the other, for its log to come out the same each time.
@@ -156,6 +157,7 @@ type jobKind int
 
 const (
 	jobForQueue jobKind = iota
+	jobRecords
 	jobOfStream
 	jobLooksFurther
 )
@@ -167,6 +169,8 @@ func (n *Node) kindOf(one *outboxJob) jobKind {
 		return jobLooksFurther // it is done already
 	case spec.Queued(one.order.Command):
 		return jobForQueue
+	case spec.Records(one.order.Command):
+		return jobRecords
 	}
 	if one.stream, known = spec.DecidedBy(one.order.Command); known && !n.config.Manual {
 		return jobOfStream

@@ -117,6 +117,7 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 	f := unfollowedOn(t, log)
 	f.follow()
 	const each = 3
+	const issued = 2 * each // for each item, that it began and that it ended
 	configs := []string{"hex8_2p", "hex8_3p", "square8_2p", "square19_4p"}
 	var streams []domain.StreamID
 	for _, config := range configs {
@@ -125,7 +126,7 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 	for i := range each {
 		for c, config := range configs {
 			id := domain.TaskID(fmt.Sprintf("t%d-%d", c, i))
-			do(t, f.Node, "add-"+string(id), commands.AddTask{TaskID: id, TaskType: "selfplay", ConfigKey: config})
+			do(t, f.Node, "add-"+string(id), commands.AddTask{TaskID: id, TaskType: "training", ConfigKey: config})
 			do(t, f.Node, "claim-"+string(id), commands.ClaimTasks{NodeID: "w"})
 			do(t, f.Node, "complete-"+string(id), commands.CompleteTask{Report: commands.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
 		}
@@ -141,22 +142,22 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "no space") {
 		t.Fatalf("want the log's error, found %v", err)
 	}
-	if want := (len(configs) - 1) * each; ran != want {
+	if want := (len(configs) - 1) * issued; ran != want {
 		t.Errorf("want %d commands run, found %d", want, ran)
 	}
 	left, err := f.store.Outbox(ctx, store.Cursor{}, 100)
-	if err != nil || len(left) != each {
+	if err != nil || len(left) != issued {
 		t.Fatalf("want what the broken stream did not take left, found %d entries, %v", len(left), err)
 	}
 	if settled := domain.Position(f.settled.Load()); settled >= left[0].Position {
 		t.Errorf("want nothing settled from %d on, found %d", left[0].Position, settled)
 	}
 	log.broken = ""
-	if ran, err := f.DrainOnce(ctx); ran != each || err != nil {
+	if ran, err := f.DrainOnce(ctx); ran != issued || err != nil {
 		t.Errorf("want the rest run, found %d, %v", ran, err)
 	}
-	if settled := domain.Position(f.settled.Load()); settled != left[each-1].Position {
-		t.Errorf("want all settled up to %d, found %d", left[each-1].Position, settled)
+	if settled := domain.Position(f.settled.Load()); settled != left[issued-1].Position {
+		t.Errorf("want all settled up to %d, found %d", left[issued-1].Position, settled)
 	}
 	for c, stream := range streams {
 		var told []string
@@ -164,13 +165,77 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if complete, ok := decoded(t, f.Node, e).(domain.SelfplayComplete); ok {
+			if complete, ok := decoded(t, f.Node, e).(domain.TrainingCompleted); ok {
 				told = append(told, string(complete.TaskID))
 			}
 		}
 		want := []string{fmt.Sprintf("t%d-0", c), fmt.Sprintf("t%d-1", c), fmt.Sprintf("t%d-2", c)}
 		if !slices.Equal(told, want) {
 			t.Errorf("%s: want %v, found %v", stream, want, told)
+		}
+	}
+}
+
+// Facts that rest on no state share one call of the log. One that is not stored
+// stays, with what comes after it on its stream, and holds up no other stream.
+func TestFactsAreRecordedTogether(t *testing.T) {
+	for _, is := range []fault{unavailable, storedUnheard, conflicting} {
+		t.Run(is.String(), func(t *testing.T) { recordedTogether(t, is) })
+	}
+}
+
+func recordedTogether(t *testing.T, is fault) {
+	log := &faultyLog{Log: eventlog.NewMemory()}
+	f := unfollowedOn(t, log)
+	f.follow()
+	const each = 3
+	for i := range each {
+		for _, config := range []string{"hex8_2p", "hex8_3p"} {
+			id := domain.TaskID(fmt.Sprintf("%s-%d", config, i))
+			do(t, f.Node, "add-"+string(id), commands.AddTask{TaskID: id, TaskType: "selfplay", ConfigKey: config})
+			do(t, f.Node, "claim-"+string(id), commands.ClaimTasks{NodeID: "w"})
+			do(t, f.Node, "complete-"+string(id), commands.CompleteTask{Report: commands.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
+		}
+	}
+	f.pause()
+	before, tries := len(log.calls), 0
+	log.set(func(_ int, w eventlog.Write) fault {
+		if w.Stream == "training-hex8_2p" {
+			if tries++; tries == 2 {
+				return is
+			}
+		}
+		return healthy
+	})
+	ran, err := f.DrainOnce(t.Context())
+	if calls := log.calls[before:]; !slices.Equal(calls, []int{2 * each}) {
+		t.Errorf("want one call of %d writes, found %v", 2*each, calls)
+	}
+	// A conflict settles the one it befell: nothing will come of it.
+	want, stay := each+1, each-1
+	if is == conflicting {
+		want, stay = each+2, each-2
+	}
+	if !errors.Is(err, domain.ErrUnavailable) || ran != want || f.store.OutboxLen() != stay {
+		t.Errorf("want %d run and %d left as unavailable, found %d and %d, %v", want, stay, ran, f.store.OutboxLen(), err)
+	}
+	if ran, err := f.DrainOnce(t.Context()); ran != stay || err != nil {
+		t.Errorf("want the rest run, found %d, %v", ran, err)
+	}
+	for _, config := range []string{"hex8_2p", "hex8_3p"} {
+		var told []string
+		for e, err := range log.Read(t.Context(), domain.Stream("training", config), 0, eventlog.Forward) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			told = append(told, string(decoded(t, f.Node, e).(domain.SelfplayComplete).TaskID))
+		}
+		want := []string{config + "-0", config + "-1", config + "-2"}
+		if is == conflicting && config == "hex8_2p" {
+			want = slices.Delete(want, 1, 2)
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("want %v, found %v", want, told)
 		}
 	}
 }

@@ -125,7 +125,16 @@ func (b *Bus) retry(ctx context.Context, spec Spec, facts domain.Facts, c domain
 
 // once is one try: an eventlog.Conflict asks for another.
 func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
-	if spec.consult != nil && spec.consults(c) {
+	target, ok := c.(Targeted)
+	ran := false
+	if ok && spec.consult != nil {
+		if ran, err = b.ranBefore(ctx, target.Stream(), facts.Command); err != nil {
+			return Result{}, err
+		}
+	}
+	// What a command that ran before came to does not depend on what the models
+	// show now.
+	if spec.consult != nil && spec.consults(c) && !ran {
 		if b.Models == nil {
 			return Result{}, domain.Errorf(domain.Unavailable, "command %s: no read models to consult", spec.Type)
 		}
@@ -138,8 +147,7 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 			return Result{}, err
 		}
 	}
-	target, ok := c.(Targeted)
-	if !ok {
+	if target, ok = c.(Targeted); !ok {
 		return Result{}, domain.Errorf(domain.Internal, "command %s names no stream", spec.Type)
 	}
 	step, position, err := b.step(ctx, spec, facts, target, dry)
@@ -149,7 +157,7 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 // ofItself tells an error that says something of the step, not of the log.
 func ofItself(err error) bool {
 	switch domain.CodeOf(err) {
-	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.TooLarge, domain.StaleLease:
+	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.TooLarge, domain.StaleLease, domain.KeyReused:
 		return true
 	default:
 		return false
@@ -199,6 +207,9 @@ func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.F
 		return spec.answer(state, c, events)
 	}
 	if prior := past.prior; len(prior) > 0 {
+		if err := checkKey(facts, prior); err != nil {
+			return Step{}, 0, true, err
+		}
 		b.keep(spec, stream, past, "", nil)
 		return Step{Events: prior, Duplicate: true, Answer: answer(past.State, prior)}, prior[len(prior)-1].Position, true, refusalOf(prior)
 	}
@@ -284,11 +295,15 @@ func (b *Bus) recorded(stream domain.StreamID, events []domain.Envelope, receipt
 	if err != nil {
 		return Step{}, 0, err
 	}
+	if receipt.Duplicate {
+		step, err := b.recorded(ctx, facts, receipt)
+		return step, receipt.Last, err
+	}
 	place(events, receipt)
-	if b.Memory != nil && !receipt.Duplicate {
+	if b.Memory != nil {
 		b.Memory.Extend(stream, events)
 	}
-	return Step{Events: events, Duplicate: receipt.Duplicate}, receipt.Last, nil
+	return Step{Events: events}, receipt.Last, nil
 }
 
 // place fills in where events ended up.

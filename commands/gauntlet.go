@@ -36,12 +36,20 @@ type GauntletAsked struct {
 	GauntletID domain.GauntletID `json:"gauntlet_id"`
 }
 
+// modelFaults wants the name of a model that a gauntlet can be named by.
+func modelFaults(id domain.ModelID) []domain.Fault {
+	if len(id) > domain.MaxModelID {
+		return []domain.Fault{{Field: "model_id", Reason: fmt.Sprintf("want at most %d bytes, found %d", domain.MaxModelID, len(id))}}
+	}
+	return nameFaults("model_id", string(id))
+}
+
 func completeGauntlet(c ExecuteGauntlet, facts domain.Facts) (ExecuteGauntlet, error) {
 	policy := domain.GauntletPolicyOf(facts.Policy)
 	if c.Games == 0 {
 		c.Games = policy.Games
 	}
-	faults := append(configFaults(c.ConfigKey), nameFaults("model_id", string(c.ModelID))...)
+	faults := append(configFaults(c.ConfigKey), modelFaults(c.ModelID)...)
 	if len(faults) > 0 {
 		return c, domain.Faulty("gauntlet.execute", faults)
 	}
@@ -102,7 +110,7 @@ func (c QuickEval) Stream() domain.StreamID {
 
 func completeQuick(c QuickEval, facts domain.Facts) (QuickEval, error) {
 	policy := domain.GauntletPolicyOf(facts.Policy)
-	faults := append(configFaults(c.ConfigKey), nameFaults("model_id", string(c.ModelID))...)
+	faults := append(configFaults(c.ConfigKey), modelFaults(c.ModelID)...)
 	if len(faults) > 0 {
 		return c, domain.Faulty("gauntlet.quick_eval", faults)
 	}

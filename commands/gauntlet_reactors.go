@@ -25,7 +25,7 @@ func GauntletReactors() []projections.Reactor {
 				}
 				item, err := gauntletTask(e.Part(domain.GauntletPolicyOf(policy).TestGames), domain.GauntletPolicyOf(policy))
 				return []domain.Command{item}, err
-			}),
+			}).Expecting(domain.Conflict), // the item is queued, or one of the model is
 		projections.When("gauntlet_continued", "queues the next work item", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e domain.GauntletContinued) ([]domain.Command, error) {
 				policy, _, err := projections.PolicyInForce(v)
@@ -38,7 +38,7 @@ func GauntletReactors() []projections.Reactor {
 				}
 				item, err := gauntletTask(nextPart(*row.Started, e), domain.GauntletPolicyOf(policy))
 				return []domain.Command{item}, err
-			}),
+			}).Expecting(domain.Conflict), // as of gauntlet_started
 		projections.When("gauntlet_finished", "emits what the gauntlet measured, once; a quick look counts for the ratings only", []string{"elo.record", "evaluation.record", "evaluation.reject"}, reactDecided),
 		projections.When("evaluation_item_completed", "hands the results of a gauntlet's item to it, and emits those of an evaluation's, once",
 			[]string{"evaluation.record", "evaluation.reject", "gauntlet.finish"}, reactMeasured),

@@ -149,6 +149,9 @@ func (g *Group) step(call *Call, spec Spec, c Targeted, prior []domain.Envelope)
 		return step, err
 	}
 	if len(prior) > 0 {
+		if err := checkKey(call.Facts, prior); err != nil {
+			return step, err
+		}
 		step.Events, step.Duplicate = prior, true
 		state, _, err := g.state(spec, stream)
 		if err == nil && spec.answer != nil {

@@ -277,7 +277,7 @@ func taskReactors() []projections.Reactor {
 				}
 				item, err := trainingTask(e, domain.TrainingPolicyOf(policy))
 				return []domain.Command{item}, err
-			}),
+			}).Expecting(domain.Conflict), // the item is queued, or one of the game is
 		projections.When("training_claimed", "a training item that a node takes is a training that starts", []string{"training.start"},
 			func(v projections.View, _ domain.Envelope, e domain.TaskClaimed) ([]domain.Command, error) {
 				_, config, ours, err := gameOf(v, e.TaskID, trainingItem)
@@ -285,11 +285,11 @@ func taskReactors() []projections.Reactor {
 					return nil, err
 				}
 				return []domain.Command{StartTraining{Queue: true, Event: domain.TrainingStarted{ConfigKey: config, NodeID: e.NodeID, TaskID: e.TaskID}}}, nil
-			}),
+			}).Expecting(domain.Conflict), // another training of the game runs, and was told so before
 		projections.When("training_refused", "cancels the item: its holder learns of it with the next heartbeat", []string{"work.cancel"},
 			func(_ projections.View, _ domain.Envelope, e domain.TrainingRefused) ([]domain.Command, error) {
 				return []domain.Command{CancelTask{TaskID: e.TaskID, Reason: fmt.Sprintf("training %s of %s runs already on node %s", e.HolderTask, e.ConfigKey, e.HolderNode)}}, nil
-			}),
+			}).Expecting(domain.Conflict, domain.NotFound), // the item ended
 		projections.When("training_attempt_failed", "the training broke off and is tried again", fail,
 			func(v projections.View, _ domain.Envelope, e domain.TaskFailed) ([]domain.Command, error) {
 				return attemptEnded(v, e.TaskID, e.NodeID, e.Error, true)

@@ -139,7 +139,7 @@ func WorkReactors() []projections.Reactor {
 			func(v projections.View, _ domain.Envelope, gone domain.TaskDropped) ([]domain.Command, error) {
 				return abandonAll(v, ending{gone.TaskID, domain.WorkExpired, gone.TaskID, gone.Reason})
 			}),
-		projections.When("task_spawned", "unblocks an item whose dependencies were done before it; cancels one that closes a cycle, or whose dependency ended before it without being done", []string{"work.unblock", "work.cancel", "work.abandon"}, reactSpawned),
+		projections.When("task_spawned", "unblocks an item whose dependencies were done before it; cancels one that closes a cycle, or whose dependency ended before it without being done", []string{"work.unblock", "work.cancel", "work.abandon"}, reactSpawned).Expecting(domain.Conflict), // the item ended before it could be cancelled
 		projections.When("task_failed", "retries with back-off until the attempts are spent", []string{"work.retry"},
 			func(_ projections.View, _ domain.Envelope, failed domain.TaskFailed) ([]domain.Command, error) {
 				return []domain.Command{retryFailed{failed.TaskID}}, nil

@@ -13,6 +13,10 @@ type HandlerFailed struct {
 	EventID  EventID  `json:"event_id"`
 	Position Position `json:"position"` // of the event that was not handled
 	Error    string   `json:"error"`
+	// Command is the reactor's command that was refused, and Code why; empty when
+	// the handler itself failed.
+	Command string `json:"command,omitempty"`
+	Code    Code   `json:"code,omitempty"`
 }
 
 // EventType is HANDLER_FAILED.

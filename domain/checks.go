@@ -32,6 +32,18 @@ func (c *checks) maybeName(field, value string) {
 	}
 }
 
+// MaxModelID bounds the name of a model in bytes: gauntlets and their quick looks
+// are named by the game and the model together, and these are names too.
+const MaxModelID = 180
+
+// model wants a name that can be measured.
+func (c *checks) model(field string, id ModelID) {
+	c.name(field, string(id))
+	if len(id) > MaxModelID && len(id) <= maxName {
+		c.fault(field, "want at most %d bytes, found %d", MaxModelID, len(id))
+	}
+}
+
 // text wants something a person can read.
 func (c *checks) text(field, value string) {
 	if strings.TrimSpace(value) == "" {

@@ -70,7 +70,7 @@ func (e DataSyncCompleted) Validate() []Fault {
 	maybeOneOf(&c, "sync_type", e.SyncType, SyncTypes)
 	c.maybeConfig(e.ConfigKey)
 	maybeAtLeast(&c, "files_synced", e.FilesSynced, 0)
-	maybeAtLeast(&c, "games_synced", e.GamesSynced, 0)
+	maybeWithin(&c, "games_synced", e.GamesSynced, 0, maxGames)
 	maybeAtLeast(&c, "bytes_synced", e.BytesSynced, 0)
 	c.maybeSeconds("duration_seconds", e.DurationSeconds)
 	return c

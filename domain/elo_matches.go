@@ -88,6 +88,9 @@ func (e EloMatchRecorded) Validate() []Fault {
 	for _, player := range e.Participants {
 		c.name("participants.model_id", player.ModelID)
 		c.maybeName("participants.harness", player.Harness)
+		if name := player.Name(); len(name) > maxName {
+			c.fault("participants.harness", "want model and harness in at most %d bytes together, found %d", maxName-1, len(name)-1)
+		}
 	}
 	if len(e.Ranks) != len(e.Participants) {
 		c.fault("result.ranks", "want one rank per participant, found %d for %d", len(e.Ranks), len(e.Participants))

@@ -18,6 +18,7 @@ const (
 	NotFound     Code = "not_found"
 	Conflict     Code = "conflict"    // the state moved on, or does not allow it
 	StaleLease   Code = "stale_lease" // the lease named is not the live one
+	KeyReused    Code = "key_reused"  // the id of the command belongs to another command
 	TooLarge     Code = "too_large"
 	TooMany      Code = "too_many"    // a bound was hit; later may work
 	NotLeader    Code = "not_leader"  // another node decides

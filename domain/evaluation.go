@@ -41,7 +41,7 @@ const maxGames = 1_000_000_000
 func (e EvaluationCompleted) Validate() []Fault {
 	var c checks
 	c.config(e.ConfigKey)
-	c.name("model_id", string(e.ModelID))
+	c.model("model_id", e.ModelID)
 	within(&c, "games_played", e.GamesPlayed, 1, maxGames)
 	games := resultChecks(&c, e.Results)
 	if len(c) == 0 && games > e.GamesPlayed {
@@ -63,6 +63,8 @@ func resultChecks(c *checks, results []OpponentResult) (games int) {
 		switch {
 		case result.Opponent == "":
 			c.fault("results.opponent", "required")
+		case CheckName(result.Opponent) != nil: // ratings are kept by it
+			c.name("results.opponent", result.Opponent)
 		case met[result.Opponent]:
 			c.fault("results.opponent", "want each opponent once, found %q twice", clip(result.Opponent, 64))
 		}
@@ -112,7 +114,9 @@ func (e EvaluationFailed) Home() StreamID { return e.ConfigKey.TrainingStream() 
 func (e EvaluationFailed) Validate() []Fault {
 	var c checks
 	c.config(e.ConfigKey)
-	c.maybeName("model_id", string(e.ModelID))
+	if e.ModelID != "" {
+		c.model("model_id", e.ModelID)
+	}
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))
 	c.text("error", e.Error)

@@ -169,6 +169,7 @@ type Meta struct {
 	Node        string `json:"node,omitempty"`           // the node that decided
 	Policy      string `json:"policy,omitempty"`         // the policy document that decided, "policy-default@3"
 	Term        uint64 `json:"term,omitempty"`           // the leadership term it was decided in
+	Request     string `json:"request,omitempty"`        // digest of the command that a caller gave the id to
 }
 
 // Envelope is an event as the log holds it. Time is what the deciding node said

@@ -11,6 +11,7 @@ import (
 type Facts struct {
 	Now         time.Time
 	Command     string // id of this command; event ids derive from it
+	Request     string // digest of what a caller commands under that id; empty: the id follows from the command
 	Node        string // the node that decides
 	Actor       string // who asked
 	Causation   string // id of the event that a reactor answered, if any
@@ -47,7 +48,7 @@ func (f Facts) ID(i int) EventID { return DeriveID(f.Command, i) }
 func (f Facts) Meta() Meta {
 	return Meta{
 		Command: f.Command, Causation: f.Causation, Correlation: f.Correlation,
-		Actor: f.Actor, Node: f.Node, Policy: f.PolicyName, Term: f.Term,
+		Actor: f.Actor, Node: f.Node, Policy: f.PolicyName, Term: f.Term, Request: f.Request,
 	}
 }
 

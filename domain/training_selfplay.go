@@ -25,7 +25,7 @@ func (e SelfplayComplete) Home() StreamID { return e.ConfigKey.TrainingStream() 
 func (e SelfplayComplete) Validate() []Fault {
 	var c checks
 	c.config(e.ConfigKey)
-	atLeast(&c, "games_played", e.GamesPlayed, 0)
+	within(&c, "games_played", e.GamesPlayed, 0, maxGames)
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))
 	c.maybeSeconds("duration_seconds", e.DurationSeconds)

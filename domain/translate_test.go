@@ -221,7 +221,7 @@ func TestTranslateNamesEveryFault(t *testing.T) {
 		},
 		"whole numbers beyond what a float holds are not the same": {
 			"SELFPLAY_COMPLETE", `{"config_key":"hex8_2p","games":9007199254740993,"games_played":9007199254740992}`,
-			[]string{"games: contradicts games_played"},
+			[]string{"games: contradicts games_played", "games_played: want 0 to 1000000000, found 9007199254740992"},
 		},
 		"keys that stand twice, at any depth": {
 			"PROMOTION_FAILED", `{"config_key":"hex8_2p","config_key":"hex8_2p","model_id":"9f2c","reasons":["x"],"gates":[{"gate":"a","ok":true},{"gate":"b","ok":true,"ok":false}]}`,

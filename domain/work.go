@@ -328,14 +328,17 @@ func taskFaults(id TaskID) []Fault {
 	return nil
 }
 
+// maxName bounds a name in bytes.
+const maxName = 200
+
 // CheckName refuses a name that cannot stand in a stream id or a path: empty,
 // longer than 200 bytes, or with anything but letters, digits and "._:@-".
 func CheckName(name string) error {
 	if name == "" {
 		return Errorf(Invalid, "required")
 	}
-	if len(name) > 200 {
-		return Errorf(Invalid, "want at most 200 bytes, found %d", len(name))
+	if len(name) > maxName {
+		return Errorf(Invalid, "want at most %d bytes, found %d", maxName, len(name))
 	}
 	for _, c := range name {
 		if !strings.ContainsRune("._:@-", c) && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {

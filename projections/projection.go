@@ -117,7 +117,17 @@ type Reactor struct {
 	Type   string // the event type
 	About  string
 	Issues []string // the command types it may return
-	React  func(View, domain.Envelope) ([]domain.Command, error)
+	// Expects are the refusals of its commands that are nothing out of the order:
+	// what it asks for was done by somebody else, or is not needed any more. Any
+	// other is a failure of the reactor, recorded and parked.
+	Expects []domain.Code
+	React   func(View, domain.Envelope) ([]domain.Command, error)
+}
+
+// Expecting gives the reactor with the refusals that it expects.
+func (r Reactor) Expecting(codes ...domain.Code) Reactor {
+	r.Expects = codes
+	return r
 }
 
 // When makes a reactor to event type E.

@@ -182,6 +182,12 @@ func (x *exchange) bindCommand(values url.Values) error {
 	}
 	name(headerCommandID, &x.call.ID)
 	name(headerActor, &x.call.Actor)
+	if domain.NodeCommand(x.call.ID) {
+		faults = append(faults, domain.Fault{Field: headerCommandID, Reason: "want no id that the node gives to commands of its own: no UUID of version 8, nothing that begins with " + domain.ClockCommands + ", " + domain.SettledCommands + " or " + domain.FailureCommands})
+	}
+	if domain.NodeActor(x.call.Actor) {
+		faults = append(faults, domain.Fault{Field: headerActor, Reason: fmt.Sprintf("want no name that only the node acts under, found %q", clip(x.call.Actor))})
+	}
 	name(headerCausation, &x.call.Causation)
 	name(headerCorrelation, &x.call.Correlation)
 	if err := domain.Faulty("request", faults); err != nil {

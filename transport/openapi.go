@@ -51,7 +51,7 @@ type (
 	}
 	commandRequest struct {
 		DryRun      string `query:"dry_run" enum:"0,1" description:"1: answer what would be appended, and why it would be refused"`
-		ID          string `header:"Idempotency-Key" description:"the command id; the same one gives the first answer again; made up when absent, and returned"`
+		ID          string `header:"Idempotency-Key" description:"the command id; the same one with the same command gives the first answer again, with another it is refused as key_reused; made up when absent, and returned"`
 		Actor       string `header:"Rift-Actor" description:"who asks"`
 		Causation   string `header:"Rift-Causation" description:"id of the event that this answers"`
 		Correlation string `header:"Rift-Correlation" description:"id shared by a whole chain"`
@@ -251,7 +251,7 @@ func statusesOf(codes []domain.Code) []statusCodes {
 	for _, code := range codes {
 		names := []string{string(code)}
 		if code == domain.Conflict {
-			names = append(names, string(domain.StaleLease))
+			names = append(names, string(domain.StaleLease), string(domain.KeyReused))
 		}
 		if code == domain.Internal {
 			names = append(names, string(domain.Corrupt))

@@ -22,6 +22,7 @@ var statuses = map[domain.Code]int{
 	domain.NotFound:     http.StatusNotFound,
 	domain.Conflict:     http.StatusConflict,
 	domain.StaleLease:   http.StatusConflict,
+	domain.KeyReused:    http.StatusConflict,
 	eventlog.Gone:       http.StatusGone,
 	domain.TooLarge:     http.StatusRequestEntityTooLarge,
 	domain.NotLeader:    http.StatusMisdirectedRequest,
@@ -40,6 +41,7 @@ var titles = map[domain.Code]string{
 	domain.NotFound:     "There is no such thing",
 	domain.Conflict:     "The state does not allow it",
 	domain.StaleLease:   "The lease is not the live one",
+	domain.KeyReused:    "The key stands for another command",
 	eventlog.Gone:       "The stream was deleted for ever",
 	domain.TooLarge:     "The request is too large",
 	domain.NotLeader:    "Another node decides",
@@ -57,7 +59,7 @@ type Problem struct {
 	Status    int            `json:"status"`
 	Detail    string         `json:"detail"`
 	Instance  string         `json:"instance,omitempty"`
-	Code      domain.Code    `json:"code" enum:"invalid,unauthorized,forbidden,not_found,conflict,stale_lease,gone,too_large,too_many,not_leader,unavailable,timeout,corrupt,internal"`
+	Code      domain.Code    `json:"code" enum:"invalid,unauthorized,forbidden,not_found,conflict,stale_lease,key_reused,gone,too_large,too_many,not_leader,unavailable,timeout,corrupt,internal"`
 	Retryable bool           `json:"retryable"`
 	Faults    []domain.Fault `json:"faults,omitempty"`
 	RequestID string         `json:"request_id,omitempty"`

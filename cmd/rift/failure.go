@@ -148,6 +148,8 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 		return "name the file that holds your token with --token-file or RIFT_TOKEN_FILE"
 	case domain.StaleLease:
 		return "the item moved on without you: drop this attempt and claim again"
+	case domain.KeyReused:
+		return "leave --key out, or name one that was not used yet"
 	case domain.Conflict:
 		return "look at the state again, then decide anew"
 	case domain.TooMany:
@@ -171,7 +173,7 @@ func isOurs(err error) bool {
 
 func exitCode(code domain.Code) int {
 	switch code {
-	case domain.Conflict, domain.StaleLease:
+	case domain.Conflict, domain.StaleLease, domain.KeyReused:
 		return exitConflict
 	case domain.Unavailable, domain.Timeout, domain.NotLeader:
 		return exitUnreachable

@@ -15,11 +15,11 @@ func newLog(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "log",
 		Short: "Show, count, check and move the events of a log",
-		Long: `The log is read from a data folder (--data), from recorded files (.jsonl, packed
-as .zst or .gz or not), or from a node (--addr).`,
+		Long: `The log is read from a data folder (--data), from recorded files (packed as
+zstd or gzip or not), or from a node (--addr).`,
 		Example: `  rift log show --from -20
   rift log stat --data data
-  rift log import --format ringrift --data data recorded/*.log`,
+  rift log import --data data recorded/*.log`,
 	}
 	addClientFlags(c)
 	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogVerify(a))

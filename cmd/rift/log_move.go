@@ -27,7 +27,21 @@ func formatNames() []string {
 func newLogImport(a *app) *cobra.Command {
 	var format, data string
 	var options recorded.Options
-	long := "Appends what recordings say to the log of a data folder, and accounts for every\nline. Importing the same files again appends nothing. Formats:\n"
+	long := `Appends what recordings say to the log of a data folder, and accounts for every
+line: events, repetitions, what was folded or skipped and why, what was not
+understood. An event is identified by what was recorded, not by file or line:
+the same files again, longer ones, or files that overlap append what is new. Two
+equal lines at one time in one file are two events; found in a further file, they
+are the same two. An id in the file is kept; used for two events, it is an error.
+
+Files imported together stand in the order of time, whatever their names; of
+equal times, the file that began first comes first. Exports of one log follow one
+another by position. What is older than the end of the log is appended behind
+it, and counted as late.
+
+The format is found by what is in a file. A file of no format, or in which fewer
+lines than the format wants say something, is an error. Formats:
+`
 	for _, f := range recorded.Formats() {
 		long += "\n  " + f.Name + strings.Repeat(" ", 10-len(f.Name)) + f.About
 	}
@@ -36,7 +50,7 @@ func newLogImport(a *app) *cobra.Command {
 		Short: "Append recorded events to a log",
 		Long:  long,
 		Example: `  rift log import --data data recorded.jsonl.zst
-  rift log import --format ringrift --data data recorded/*.log
+  rift log import --data data recorded/*.log
   rift log import --format openb --data data openb/ -o json`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -52,6 +66,9 @@ func newLogImport(a *app) *cobra.Command {
 			}
 			if err := readableFiles(paths); err != nil {
 				return err
+			}
+			if _, err := recorded.Detect(paths, format, options.Lenient); err != nil {
+				return notRecorded(err) // before a folder is made
 			}
 			log, closeLog, err := openLog(data, false)
 			if err != nil {
@@ -86,7 +103,7 @@ func newLogImport(a *app) *cobra.Command {
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&format, "format", "jsonl", "kind of recording: "+strings.Join(formatNames(), ", "))
+	flags.StringVar(&format, "format", "", "kind of recording: "+strings.Join(formatNames(), ", ")+" (default: by what is in each file)")
 	flags.StringVar(&data, "data", "data", "data folder to import into")
 	flags.BoolVar(&options.Lenient, "lenient", false, "leave broken lines out, and count them")
 	flags.StringVar(&options.Node, "node", "", "who wrote the recording, where it does not say")

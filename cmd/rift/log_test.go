@@ -263,7 +263,7 @@ func TestImportsThatFail(t *testing.T) {
 	rift(t, "log", "import", "--data", data, "--format", "morse", sampleFile(t)).want(t, exitError, "", "morse")
 	broken := writeFile(t, "broken.jsonl", "{\"stream\":\"task-a\"}\n")
 	rift(t, "log", "import", "--data", data, broken).want(t, exitError, "", "broken.jsonl:1")
-	rift(t, "log", "import", "--data", data, "--lenient", broken).want(t, exitDone, `"appended": 0`, "")
+	rift(t, "log", "import", "--data", data, "--lenient", broken).want(t, exitError, "", "0 of 1 lines say something as jsonl, want at least 50 %")
 	out := filepath.Join(t.TempDir(), "no", "such", "folder.jsonl")
 	rift(t, "log", "export", "--data", sampleFolder(t), out).want(t, exitError, "", "want a folder")
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/recorded"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
@@ -44,8 +46,11 @@ and revisions; or every line of recorded files. Exits 2 when something is wrong.
 			if len(paths) == 0 && from.data == "" {
 				return hinted(usagef("%s: want --data or files, found neither", c.CommandPath()), "a node checks its own log: `rift admin health`")
 			}
+			if from.data == "" && !(len(paths) == 1 && isDataFolder(paths[0])) {
+				return a.verifyLines(paths)
+			}
 			return a.withSource(c, &from, paths, func(p *output.Printer, src *source) error {
-				if src.log == nil && len(src.files) == 0 {
+				if src.log == nil {
 					return hinted(domain.Errorf(domain.Unavailable, "verify %s: a node has it open", from.data), "stop that node, or check a copy made with `rift log export`")
 				}
 				found, err := a.verify(c.Context(), src)
@@ -61,9 +66,6 @@ and revisions; or every line of recorded files. Exits 2 when something is wrong.
 }
 
 func (a *app) verify(ctx context.Context, src *source) (verified, error) {
-	if src.log == nil {
-		return a.verifyFiles(src.files)
-	}
 	head, err := src.log.Head(ctx)
 	if err != nil {
 		return verified{}, err
@@ -76,6 +78,30 @@ func (a *app) verify(ctx context.Context, src *source) (verified, error) {
 		found.Broken = append(found.Broken, broken{Position: problem.Position, Reason: problem.Reason})
 	}
 	return found, err
+}
+
+// verifyLines checks recorded files of events as lines.
+func (a *app) verifyLines(paths []string) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	recordings, err := recorded.Detect(paths, "", false)
+	if err != nil {
+		return notRecorded(err)
+	}
+	var files []string
+	for _, file := range recordings.Files {
+		if file.Format != "jsonl" {
+			return hinted(domain.Errorf(domain.Invalid, "verify: want a log of rift, found %s, a recording of the kind %s", file.Path, file.Format), "`rift log import` accounts for every line of it")
+		}
+		files = append(files, file.Path)
+	}
+	found, err := a.verifyFiles(files)
+	if err != nil {
+		return err
+	}
+	return printVerified(p, strings.Join(paths, ", "), found)
 }
 
 // verifyFiles reads every line; a broken one is a finding, and the next is read.

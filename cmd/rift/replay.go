@@ -96,7 +96,7 @@ and callers command is not checked.`,
 	set.BoolVar(&flags.check, "check", false, "hold what reactors command against what the log shows they commanded")
 	c.MarkFlagsMutuallyExclusive("check", "query")
 	set.BoolVar(&flags.lenient, "lenient", false, "leave broken lines of recorded files out, and count them")
-	set.StringVar(&flags.format, "format", "", "kind of recording: "+strings.Join(formatNames(), ", ")+" (default: by the ending of the file)")
+	set.StringVar(&flags.format, "format", "", "kind of recording: "+strings.Join(formatNames(), ", ")+" (default: by what is in each file)")
 	register(c, "format", formatNames()...)
 	return c
 }
@@ -157,81 +157,41 @@ func (a *app) logToReplay(ctx context.Context, folder string, paths []string, fl
 	if err != nil {
 		return nil, err
 	}
-	byFormat, err := sortedByFormat(paths, flags.format)
-	if err != nil {
-		return nil, err
+	if _, err := recorded.Detect(paths, flags.format, flags.lenient); err != nil {
+		return nil, notRecorded(err)
 	}
 	log, err := node.OpenLog(folder, false)
 	if err != nil {
 		return nil, err
 	}
-	for _, group := range byFormat {
-		progress := a.progress("reading "+group.format, "B", 0)
-		report, err := recorded.Import(ctx, log, catalog, group.format, group.paths, recorded.Options{
-			Lenient: flags.lenient, Progress: func(at recorded.Progress) {
-				progress.Total(at.TotalBytes)
-				progress.Set(at.Bytes)
-			},
-		})
-		progress.Done()
-		if err != nil {
-			return nil, errors.Join(err, log.Close())
-		}
-		for _, skipped := range report.Skipped {
-			if flags.lenient {
-				a.note("rift: left out %s: %s", output.Plural(skipped.Count, "line"), skipped.Why)
-			}
+	progress := a.progress("reading", "B", 0)
+	report, err := recorded.Import(ctx, log, catalog, flags.format, paths, recorded.Options{
+		Lenient: flags.lenient, Progress: func(at recorded.Progress) {
+			progress.Total(at.TotalBytes)
+			progress.Set(at.Bytes)
+		},
+	})
+	progress.Done()
+	if err != nil {
+		return nil, errors.Join(notRecorded(err), log.Close())
+	}
+	for _, file := range report.LeftOut {
+		a.note("rift: left out %s", file.Reason)
+	}
+	for _, skipped := range report.Skipped {
+		if flags.lenient {
+			a.note("rift: left out %s: %s", output.Plural(skipped.Count, "line"), skipped.Why)
 		}
 	}
 	return log, nil
 }
 
-// recordings of one format.
-type recordings struct {
-	format string
-	paths  []string
-}
-
-// sortedByFormat groups recordings by kind, from their endings unless one is named.
-func sortedByFormat(paths []string, format string) ([]recordings, error) {
-	if format != "" {
-		return []recordings{{format, paths}}, nil
+// notRecorded says what to do with a file that is no recording.
+func notRecorded(err error) error {
+	if domain.CodeOf(err) != domain.Invalid {
+		return err
 	}
-	var groups []recordings
-	for _, path := range paths {
-		found, err := formatOf(path)
-		if err != nil {
-			return nil, err
-		}
-		at := slices.IndexFunc(groups, func(g recordings) bool { return g.format == found })
-		if at < 0 {
-			at = len(groups)
-			groups = append(groups, recordings{format: found})
-		}
-		groups[at].paths = append(groups[at].paths, path)
-	}
-	return groups, nil
-}
-
-// formatOf tells the kind of a recording from the ending of its name, or of the
-// first file in a folder that has a known one.
-func formatOf(path string) (string, error) {
-	names := []string{path}
-	if entries, err := os.ReadDir(path); err == nil {
-		names = nil
-		for _, entry := range entries {
-			names = append(names, entry.Name())
-		}
-	}
-	for _, name := range names {
-		bare := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
-		for _, format := range recorded.Formats() {
-			if slices.Contains(format.Endings, filepath.Ext(bare)) {
-				return format.Name, nil
-			}
-		}
-	}
-	return "", hinted(domain.Errorf(domain.Invalid, "%s: no recording of a known kind", path), "name the kind with --format: %s", strings.Join(formatNames(), ", "))
+	return hinted(err, "the kinds of recordings are %s; --format names one, and `rift log import --help` tells of each", strings.Join(formatNames(), ", "))
 }
 
 // printAccount shows what a replay found: the document to programs, and to

@@ -214,37 +214,12 @@ func (a *app) headOf(ctx context.Context, src *source) (domain.Position, error) 
 	return src.head(ctx)
 }
 
-// reportSource opens what a report is made from. Recordings that are no lines of
-// events are brought into a log first.
+// reportSource opens what a report is made from.
 func (a *app) reportSource(c *cobra.Command, flags reportFlags, paths []string) (*source, error) {
-	if len(paths) == 0 || len(paths) == 1 && isDataFolder(paths[0]) {
-		return flags.source.open(a, c, paths)
-	}
-	if flags.source.data != "" {
-		return nil, usagef("%s: want --data or files, found both", c.CommandPath())
-	}
 	if err := readableFiles(paths); err != nil {
 		return nil, err
 	}
-	groups, err := sortedByFormat(paths, "")
-	if err != nil {
-		return nil, err
-	}
-	if len(groups) == 1 && groups[0].format == "jsonl" {
-		return flags.source.open(a, c, paths)
-	}
-	folder, err := os.MkdirTemp("", "rift-report-")
-	if err != nil {
-		return nil, domain.Errorf(domain.Unavailable, "folder of the report: %w", err)
-	}
-	log, err := a.logToReplay(c.Context(), folder, paths, replayFlags{})
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(folder))
-	}
-	return &source{
-		name: strings.Join(paths, ", "), events: logEvents(log), head: log.Head,
-		close: func() error { return errors.Join(log.Close(), os.RemoveAll(folder)) },
-	}, nil
+	return flags.source.open(a, c, paths)
 }
 
 // spanCell is a time for people, exact for programs.

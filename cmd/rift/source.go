@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/recorded"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/jsonl"
@@ -67,7 +68,7 @@ func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, e
 	}
 	switch {
 	case len(paths) > 0:
-		return fileSource(paths)
+		return a.fileSource(c.Context(), paths)
 	case f.data != "":
 		opened, err := folderSource(f.data)
 		if err != nil && domain.CodeOf(err) == domain.Unavailable {
@@ -177,13 +178,35 @@ func (s selection) ofStreams(stream domain.StreamID) bool {
 // maxHeld bounds what is held to turn recorded files around.
 const maxHeld = 1 << 20
 
-func fileSource(paths []string) (*source, error) {
-	files, err := jsonl.Files(paths)
+// fileSource reads recorded files. Events as lines that are one log are read as
+// they are; all else is brought into a log first.
+func (a *app) fileSource(ctx context.Context, paths []string) (*source, error) {
+	found, err := recorded.Detect(paths, "", false)
 	if err != nil {
-		return nil, err
+		return nil, notRecorded(err)
+	}
+	name := strings.Join(paths, ", ")
+	if files, lines := found.InOneLog(); lines {
+		return lineSource(name, files), nil
+	}
+	folder, err := os.MkdirTemp("", "rift-read-")
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "folder to read %s in: %w", name, err)
+	}
+	log, err := a.logToReplay(ctx, folder, paths, replayFlags{})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	return &source{
-		name:  strings.Join(paths, ", "),
+		name: name, events: logEvents(log), head: log.Head,
+		close: func() error { return errors.Join(log.Close(), os.RemoveAll(folder)) },
+	}, nil
+}
+
+// lineSource reads events as lines, the files one after the other.
+func lineSource(name string, files []string) *source {
+	return &source{
+		name:  name,
 		files: files,
 		events: func(_ context.Context, s selection) iter.Seq2[domain.Envelope, error] {
 			forward := s
@@ -208,7 +231,7 @@ func fileSource(paths []string) (*source, error) {
 			return head, nil
 		},
 		close: func() error { return nil },
-	}, nil
+	}
 }
 
 // backwards turns events around; with a limit it holds no more than that many.

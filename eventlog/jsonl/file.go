@@ -1,6 +1,8 @@
 package jsonl
 
 import (
+	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -15,32 +17,38 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// OpenFile opens a file for reading, unpacked when its name ends in .zst or .gz.
+// OpenFile opens a file for reading, unpacked when it is packed.
 func OpenFile(path string) (io.ReadCloser, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fileError(err)
 	}
-	unpacked, err := Unpack(file, path)
+	unpacked, err := Unpack(file)
 	if err != nil {
 		return nil, errors.Join(domain.Errorf(domain.Invalid, "open %s: %w", path, err), file.Close())
 	}
 	return &stack{Reader: unpacked, closers: []io.Closer{unpacked, file}}, nil
 }
 
-// Unpack undoes the packing that a file name's ending tells of.
-func Unpack(r io.Reader, name string) (io.ReadCloser, error) {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".zst":
-		decoder, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
+// Unpack undoes the packing that the first bytes tell of: gzip, zstd or none.
+// What a file is called decides nothing.
+func Unpack(r io.Reader) (io.ReadCloser, error) {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	head, err := buffered.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
+		decoder, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
 		if err != nil {
 			return nil, err
 		}
 		return decoder.IOReadCloser(), nil
-	case ".gz":
-		return gzip.NewReader(r)
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return gzip.NewReader(buffered)
 	}
-	return io.NopCloser(r), nil
+	return io.NopCloser(buffered), nil
 }
 
 // Sink is a file being written. Close makes it appear under its name, Discard

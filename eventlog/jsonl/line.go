@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -29,15 +30,16 @@ type wire struct {
 }
 
 // derive fills in what a line leaves out: the next position, the next revision
-// of its stream, an id made of both names.
+// of its stream, an id made of what the line says.
 type derive struct {
 	position  domain.Position
 	revisions map[domain.StreamID]domain.Revision // next ones, of streams with derived revisions only
+	ordinals  Ordinals
 }
 
 // read reads one line. Every fault is named at once.
 func (d *derive) read(line []byte) (domain.Envelope, error) {
-	if e, ok := scanLine(line); ok && e.Position > d.position {
+	if e, ok := scanLine(line); ok && utf8.Valid(e.Data) && e.Position > d.position {
 		d.position = e.Position
 		if _, mixed := d.revisions[e.Stream]; mixed {
 			d.revisions[e.Stream] = e.Revision + 1
@@ -49,6 +51,9 @@ func (d *derive) read(line []byte) (domain.Envelope, error) {
 
 // parse reads a line in any form.
 func (d *derive) parse(line []byte) (domain.Envelope, error) {
+	if !utf8.Valid(line) {
+		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want UTF-8, found other bytes")
+	}
 	var w wire
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
@@ -115,7 +120,9 @@ func (d *derive) parse(line []byte) (domain.Envelope, error) {
 		e.ID = *w.ID
 	}
 	if e.ID.IsZero() {
-		e.ID = domain.DeriveID(string(stream), int(e.Revision))
+		if e.ID, err = d.identity(&e); err != nil {
+			return domain.Envelope{}, err
+		}
 	}
 	return e, nil
 }
@@ -142,8 +149,8 @@ func (w wire) payload() ([]byte, error) {
 	return compact.Bytes(), nil
 }
 
-// appendLine writes one event as a line. A payload that is compact JSON stands
-// as it is; any other bytes stand as data_base64, so that every payload
+// appendLine writes one event as a line. A payload that is compact JSON in UTF-8
+// stands as it is; any other bytes stand as data_base64, so that every payload
 // survives.
 func appendLine(line []byte, e domain.Envelope, scratch *bytes.Buffer) ([]byte, error) {
 	line = append(line, `{"position":`...)
@@ -167,7 +174,7 @@ func appendLine(line []byte, e domain.Envelope, scratch *bytes.Buffer) ([]byte, 
 	line = domain.Instant(e.Time).AppendFormat(line, domain.Timestamp)
 	line = append(line, '"')
 	scratch.Reset()
-	if json.Compact(scratch, e.Data) == nil && scratch.Len() == len(e.Data) {
+	if utf8.Valid(e.Data) && json.Compact(scratch, e.Data) == nil && scratch.Len() == len(e.Data) {
 		line = append(line, `,"data":`...)
 		line = append(line, e.Data...)
 	} else {

@@ -17,6 +17,7 @@ type Line struct {
 	Number  int64 // from 1
 	Text    []byte
 	TooLong bool // it had more than the bound; Text is its beginning
+	Open    bool // nothing ends it: whoever writes the text may not be done with it
 }
 
 // Lines yields the lines of a text in constant memory, whatever bytes they
@@ -46,6 +47,7 @@ func Lines(r io.Reader, name string, bound int) iter.Seq2[Line, error] {
 			if len(part) == 0 && err != nil {
 				return
 			}
+			line.Open = err != nil
 			line.Text = bytes.TrimSuffix(bytes.TrimSuffix(part, []byte("\n")), []byte("\r"))
 			if len(line.Text) > bound {
 				line.Text, line.TooLong = line.Text[:bound], true
@@ -65,11 +67,19 @@ type ReadOptions struct {
 	OnSkip func(file string, line int64, fault error)
 	// OnLine is told of every line read, for progress.
 	OnLine func(file string, line int64)
+	// OnComment is told of lines that say nothing and are not broken.
+	OnComment func(file string, line int64)
 }
+
+// errCutOff is why the last line of a text that is still being written is left
+// out.
+var errCutOff = domain.Errorf(domain.Invalid, "the line is cut off where the file ends; once it is whole, a further import takes it")
 
 // Read yields the events of a text. Empty lines and lines that begin with "#"
 // are comments. A broken line is an error that names the text, the line and
 // every fault in it, and ends the read; a lenient read reports it and goes on.
+// A last line that ends in the middle of its JSON is no error: it is reported as
+// left out, for the text is still being written, or was when it was copied.
 func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		var absent derive
@@ -83,6 +93,9 @@ func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelo
 			}
 			text := bytes.TrimSpace(line.Text)
 			if len(text) == 0 || text[0] == '#' {
+				if options.OnComment != nil {
+					options.OnComment(name, line.Number)
+				}
 				continue
 			}
 			var e domain.Envelope
@@ -92,8 +105,12 @@ func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelo
 				e, err = absent.read(text)
 			}
 			if err != nil {
+				cutOff := line.Open && errors.Is(err, io.ErrUnexpectedEOF)
+				if cutOff {
+					err = errCutOff
+				}
 				err = domain.Errorf(domain.CodeOf(err), "%s: %w", name+":"+strconv.FormatInt(line.Number, 10), err)
-				if options.Lenient {
+				if options.Lenient || cutOff {
 					if options.OnSkip != nil {
 						options.OnSkip(name, line.Number, err)
 					}

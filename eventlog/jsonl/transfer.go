@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -19,6 +20,10 @@ const (
 // ImportOptions of Import.
 type ImportOptions struct {
 	Progress func(Report) // told after every append
+	// Differs is told of an event whose id another event of its stream has, which
+	// says something else. What it returns ends the import; nil goes on without the
+	// event. Without Differs it is a conflict.
+	Differs func(found, e domain.Envelope) error
 }
 
 // Report counts what an import did.
@@ -26,6 +31,8 @@ type Report struct {
 	Read       int64           `json:"read"`       // events handed over
 	Appended   int64           `json:"appended"`   // new in the log
 	Duplicates int64           `json:"duplicates"` // already there
+	Differing  int64           `json:"differing"`  // left out: their ids are those of other events
+	Late       int64           `json:"late"`       // appended behind events of the log that are younger
 	Skipped    int64           `json:"skipped"`    // broken lines left out, where ImportFiles read them
 	Head       domain.Position `json:"head"`       // of the log afterwards
 }
@@ -36,6 +43,13 @@ type Report struct {
 // before an error stays.
 func Import(ctx context.Context, log eventlog.Log, events iter.Seq2[domain.Envelope, error], options ImportOptions) (Report, error) {
 	in := importer{log: log, options: options}
+	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil {
+			return in.report, err
+		}
+		in.youngest = e.Time
+		break
+	}
 	for e, err := range events {
 		if err == nil {
 			err = in.add(ctx, e)
@@ -74,6 +88,8 @@ type importer struct {
 	report  Report
 	batch   []eventlog.Write // one event each, so that what is there already is left out alone
 	bytes   int
+
+	youngest time.Time // event that the log ended with before
 }
 
 func (in *importer) add(ctx context.Context, e domain.Envelope) error {
@@ -103,9 +119,14 @@ func (in *importer) flush(ctx context.Context) error {
 	for i, written := range in.log.AppendMany(ctx, batch) {
 		switch {
 		case written.Err == nil && written.Receipt.Duplicate:
-			in.report.Duplicates++
+			if err := in.repeated(ctx, batch[i]); err != nil && failure == nil {
+				failure = err
+			}
 		case written.Err == nil:
 			in.report.Appended++
+			if batch[i].Events[0].Time.Before(in.youngest) {
+				in.report.Late++
+			}
 		case failure == nil:
 			failure = domain.Errorf(domain.CodeOf(written.Err), "import into %s: %w", batch[i].Stream, written.Err)
 		}
@@ -114,6 +135,32 @@ func (in *importer) flush(ctx context.Context) error {
 		return failure
 	}
 	return in.told()
+}
+
+// repeated counts an event that is there already. Its id alone does not make it
+// the same event: ids that were made up elsewhere may be used twice.
+func (in *importer) repeated(ctx context.Context, w eventlog.Write) error {
+	event := &w.Events[0]
+	found, there, err := in.log.Find(ctx, w.Stream, event.ID)
+	if err != nil {
+		return err
+	}
+	e := domain.Envelope{Stream: w.Stream, ID: event.ID, Type: event.Type, Version: event.Version, Time: event.Time, Meta: event.Meta, Data: event.Data}
+	if !there || SameFact(&found, &e) {
+		in.report.Duplicates++
+		return nil
+	}
+	in.report.Differing++
+	if in.options.Differs != nil {
+		return in.options.Differs(found, e)
+	}
+	return Differs(found, e)
+}
+
+// Differs is the conflict of an event whose id another event has.
+func Differs(found, e domain.Envelope) error {
+	return domain.Errorf(domain.Conflict, "import into %s: event %s (%s at %s) has the id of another event, %s at %s, which is at position %d; an id names one event: leave ids out where they are not kept apart",
+		e.Stream, e.ID, e.Type, e.Time.Format(domain.Timestamp), found.Type, found.Time.Format(domain.Timestamp), found.Position)
 }
 
 func (in *importer) told() error {

@@ -22,8 +22,8 @@ import (
 //	39 u8  which fields of the metadata are there, bit by bit
 //	40 u16 length of the stream id
 //	42 u8  length of the type
-//	43     lengths of the metadata strings that are there and the term, uvarints
-//	…      one area of text: stream id, type, metadata strings
+//	43     lengths of the metadata strings that are there, the term and the length of the request, uvarints
+//	…      one area of text: stream id, type, metadata strings, request
 //	…      payload, to the end
 //
 // Revision and position are known last, under the sequencer; what stands before
@@ -35,6 +35,7 @@ const (
 	fixedSize    = 43
 	metaStrings  = 6
 	termBit      = 1 << metaStrings
+	requestBit   = termBit << 1
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -56,6 +57,9 @@ func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) 
 	if event.Meta.Term != 0 {
 		head[39] |= termBit
 	}
+	if event.Meta.Request != "" {
+		head[39] |= requestBit
+	}
 	binary.LittleEndian.PutUint16(head[40:], uint16(len(stream)))
 	head[42] = uint8(len(event.Type))
 	dst = append(dst, head[:]...)
@@ -67,18 +71,21 @@ func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) 
 	if event.Meta.Term != 0 {
 		dst = binary.AppendUvarint(dst, event.Meta.Term)
 	}
+	if event.Meta.Request != "" {
+		dst = binary.AppendUvarint(dst, uint64(len(event.Meta.Request)))
+	}
 	dst = append(append(dst, stream...), event.Type...)
 	for _, text := range texts {
 		dst = append(dst, *text...)
 	}
-	dst = append(dst, event.Data...)
+	dst = append(append(dst, event.Meta.Request...), event.Data...)
 	binary.LittleEndian.PutUint32(dst[start:], crc32.Checksum(dst[start+sealedSize:], castagnoli))
 	return dst
 }
 
 // recordSize bounds the size of a record from above.
 func recordSize(stream domain.StreamID, event *eventlog.Proposed) int {
-	size := fixedSize + len(stream) + len(event.Type) + len(event.Data) + 10*(metaStrings+1)
+	size := fixedSize + len(stream) + len(event.Type) + len(event.Data) + len(event.Meta.Request) + 10*(metaStrings+2)
 	for _, text := range metaTexts(&event.Meta) {
 		size += len(*text)
 	}
@@ -158,13 +165,10 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	e.Time = time.UnixMicro(recordMicros(record)).UTC()
 	e.Event = nil
 	at, there := fixedSize, record[39]
-	if there > termBit|(termBit-1) {
-		return malformed(position, "the metadata")
-	}
 	var lengths [metaStrings]int
 	streamSize, typeSize := int(binary.LittleEndian.Uint16(record[40:])), int(record[42])
 	text := streamSize + typeSize
-	for rest := there &^ termBit; rest != 0; rest &= rest - 1 {
+	for rest := there & (termBit - 1); rest != 0; rest &= rest - 1 {
 		length, n := uvarint(record[at:])
 		if n <= 0 || length > uint64(len(record)) {
 			return malformed(position, "a length in the metadata")
@@ -182,6 +186,16 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 		at += n
 		e.Meta.Term = term
 	}
+	request := 0
+	if there&requestBit != 0 {
+		length, n := uvarint(record[at:])
+		if n <= 0 || length > uint64(len(record)) {
+			return malformed(position, "a length in the metadata")
+		}
+		at += n
+		request = int(length)
+		text += request
+	}
 	if at+text > len(record) {
 		return malformed(position, "the text")
 	}
@@ -198,7 +212,8 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	m.Causation, words = words[:lengths[1]], words[lengths[1]:]
 	m.Correlation, words = words[:lengths[2]], words[lengths[2]:]
 	m.Actor, words = words[:lengths[3]], words[lengths[3]:]
-	m.Node, m.Policy = words[:lengths[4]], words[lengths[4]:]
+	m.Node, words = words[:lengths[4]], words[lengths[4]:]
+	m.Policy, m.Request = words[:lengths[5]], words[lengths[5]:lengths[5]+request]
 	return nil
 }
 

@@ -25,6 +25,7 @@ type DeadLetter struct {
 	Error         string          `json:"error"`
 	Code          domain.Code     `json:"code"`
 	Attempts      int             `json:"attempts"`
+	Command       string          `json:"command,omitempty"` // of a reactor, that was refused
 	First         time.Time       `json:"first"`
 	Last          time.Time       `json:"last"`
 }
@@ -83,12 +84,15 @@ func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	return found, err
 }
 
-// LetterAct is what somebody did about a dead letter: had its handler try again,
-// or gave it up.
+// LetterAct is what an event says of a dead letter: that a command of its reactor
+// was refused, that its handler is to try again, or that it is given up.
 type LetterAct struct {
 	Handler  string
 	Position domain.Position // of the event that was not handled
 	Retry    bool
+	Refused  string      // the type of the command; empty: none was
+	Code     domain.Code // of the refusal
+	Error    string      // its text
 }
 
 // actOn does what the event that was folded last did about a dead letter, in the
@@ -99,12 +103,16 @@ func (s *Store) actOn(ctx context.Context, log eventlog.Log, p *run) error {
 	act := *p.act
 	p.act = nil
 	letter, found, err := p.letter(act)
-	if err != nil || !found {
+	switch {
+	case err != nil:
 		return err
-	}
-	if act.Retry {
+	case act.Refused != "":
+		err = p.refused(ctx, log, act, letter, found)
+	case !found:
+		return nil
+	case act.Retry:
 		err = p.retryOf(ctx, log, letter)
-	} else {
+	default:
 		err = p.dropLetter(letter)
 	}
 	if err != nil {
@@ -143,6 +151,39 @@ func (p *run) letter(act LetterAct) (DeadLetter, bool, error) {
 		return DeadLetter{}, false, nil
 	}
 	return letters.Get(p.tx, letterKey(act.Handler, act.Position))
+}
+
+// refused parks the event whose reactor commanded what was refused.
+func (p *run) refused(ctx context.Context, log eventlog.Log, act LetterAct, before DeadLetter, parked bool) error {
+	event, found, err := readOne(ctx, log, act.Position)
+	if err != nil || !found {
+		return err
+	}
+	h := p.handler(act.Handler)
+	if !p.open(h) {
+		return nil
+	}
+	letter := letterOf(Failure{
+		Handler: act.Handler, Kind: KindReactor, Position: act.Position, EventID: event.ID, EventType: event.Type, Stream: event.Stream,
+		Time: event.Time, Err: domain.Errorf(act.Code, "%s refused: %s", act.Refused, act.Error), Attempts: 1,
+	})
+	letter.Command, letter.Last = act.Refused, time.UnixMicro(p.at.micros).UTC()
+	if parked {
+		letter.First, letter.Attempts = before.First, before.Attempts+1
+	}
+	if h != nil {
+		p.touch(h)
+		h.counters.failures++
+		switch {
+		case parked:
+		case h.counters.letters >= uint64(p.options.DeadLetterMax):
+			h.counters.overflow++
+			return nil
+		default:
+			h.counters.letters++
+		}
+	}
+	return letters.Put(p.tx, letter.key(), letter)
 }
 
 func (p *run) dropLetter(letter DeadLetter) error {

@@ -209,7 +209,7 @@ func TestRetryRunsOneHandlerAgainAndDiscardDropsTheLetter(t *testing.T) {
 				catchUp(t, s, log)
 			}
 		}
-		act(letterDealtWith{name, 2, true})
+		act(letterDealtWith{Handler: name, Position: 2, Retry: true})
 		if l := letter(t, s, name+"@2"); l.Attempts != 2 || !l.Last.Equal(dawn.Add(4*time.Second)) || !l.First.Equal(dawn.Add(time.Second)) {
 			t.Errorf("after a failed retry: %+v", l)
 		}
@@ -217,14 +217,14 @@ func TestRetryRunsOneHandlerAgainAndDiscardDropsTheLetter(t *testing.T) {
 			t.Error("want a failed retry undone")
 		}
 		healed.Store(true)
-		act(letterDealtWith{name, 2, true})
+		act(letterDealtWith{Handler: name, Position: 2, Retry: true})
 		if _, found := get(t, s, parcels, "p1"); found {
 			t.Error("want the retried handler's delete")
 		}
 		if row, _ := get(t, s, counts, "gone"); row.Count != 2 {
 			t.Errorf("want no other handler run, found %v", row)
 		}
-		act(letterDealtWith{name, 4, false})
+		act(letterDealtWith{Handler: name, Position: 4})
 		if list, err := s.DeadLetters(); err != nil || len(list) != 0 {
 			t.Errorf("want no letters left, found %v, %v", list, err)
 		}
@@ -233,7 +233,7 @@ func TestRetryRunsOneHandlerAgainAndDiscardDropsTheLetter(t *testing.T) {
 			t.Errorf("counters: %+v", before)
 		}
 		// Letters that are not there, handlers and positions that nobody knows.
-		act(letterDealtWith{name, 2, true}, letterDealtWith{name, 99, false}, letterDealtWith{"nobody", 2, true}, letterDealtWith{})
+		act(letterDealtWith{Handler: name, Position: 2, Retry: true}, letterDealtWith{Handler: name, Position: 99}, letterDealtWith{Handler: "nobody", Position: 2, Retry: true}, letterDealtWith{})
 		before.Position += 4
 		if after := stat(t, s, name); after != before {
 			t.Errorf("want nothing done, found %+v", after)
@@ -252,7 +252,7 @@ func TestLettersAreDealtWithWhereverTheLogIsFolded(t *testing.T) {
 	log := eventlog.NewMemory()
 	add(t, log, parcelCame{"p1", 3, "s1"}, parcelGone{"p1", true}, parcelGone{"p1", true}, parcelCame{"p2", 4, "s1"}, parcelGone{"p2", true})
 	const name = "shop.PARCEL_GONE"
-	add(t, log, letterDealtWith{name, 3, false}, parcelMoved{"p2", "s2"}, letterDealtWith{name, 2, true}, parcelCame{"p3", 1, "s3"})
+	add(t, log, letterDealtWith{Handler: name, Position: 3}, parcelMoved{"p2", "s2"}, letterDealtWith{Handler: name, Position: 2, Retry: true}, parcelCame{"p3", 1, "s3"})
 	var want []store.DeadLetter
 	var rows store.Digest
 	for i, batch := range []int{1, 3, 4096} {
@@ -301,7 +301,7 @@ func TestRetryOfAnUndecodedEventRunsEverythingAndIssuesOnce(t *testing.T) {
 	options := small(fs)
 	s = open(t, options, []projections.Projection{counting()}, []projections.Reactor{reactor})
 	defer closeStore(t, s)
-	add(t, log, letterDealtWith{store.DecodeHandler, 2, true})
+	add(t, log, letterDealtWith{Handler: store.DecodeHandler, Position: 2, Retry: true})
 	catchUp(t, s, log)
 	if row, _ := get(t, s, counts, "gone"); row.Count != 1 {
 		t.Errorf("want the event handled, found %v", row)

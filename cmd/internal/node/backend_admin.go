@@ -52,6 +52,8 @@ func letterAct(e domain.Envelope) (store.LetterAct, bool) {
 		return store.LetterAct{Handler: act.Handler, Position: act.Position, Retry: true}, true
 	case domain.DeadLetterDiscarded:
 		return store.LetterAct{Handler: act.Handler, Position: act.Position}, true
+	case domain.HandlerFailed:
+		return store.LetterAct{Handler: act.Handler, Position: act.Position, Refused: act.Command, Code: act.Code, Error: act.Error}, act.Command != ""
 	}
 	return store.LetterAct{}, false
 }

@@ -219,7 +219,7 @@ func TestDryRunsChangeNothing(t *testing.T) {
 	for i := range 4 {
 		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay", UniqueKey: fmt.Sprint("k", i)})
 	}
-	do(t, n, "claim", commands.ClaimTasks{NodeID: "w"})
+	do(t, n, "claim", commands.ClaimTasks{NodeID: "gpu-1", Limit: 1})
 	look := func() string {
 		t.Helper()
 		head, err := n.log.Head(t.Context())

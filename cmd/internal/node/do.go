@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 )
 
 // Order is a command on its way in, from whatever side.
@@ -27,11 +28,72 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if err != nil {
 		return commands.Result{}, err
 	}
+	if domain.NodeCommand(order.ID) {
+		return n.run(ctx, order, facts)
+	}
+	// A caller gave the id, and may have given it to something else.
+	if facts.Request, err = commands.Digest(order.Command); err != nil {
+		return commands.Result{}, err
+	}
+	first, err := n.keys.begin(ctx, n.log, order.ID, facts.Request, facts.Now)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	var result commands.Result
+	defer func() {
+		if order.Dry {
+			n.keys.end(order.ID, facts.Request, nil, nil, facts.Now)
+		} else {
+			n.keys.end(order.ID, facts.Request, result.Events, err, facts.Now)
+		}
+	}()
+	if first > 0 {
+		if facts, err = n.asAtFirst(ctx, facts, first); err != nil {
+			return commands.Result{}, err
+		}
+	}
+	result, err = n.run(ctx, order, facts)
+	return result, err
+}
+
+// run runs a command whose facts are known.
+func (n *Node) run(ctx context.Context, order Order, facts domain.Facts) (commands.Result, error) {
 	if order.Dry {
 		return n.bus.Try(ctx, facts, order.Command)
 	}
 	result, err := n.bus.Do(ctx, facts, order.Command)
 	return n.finish(ctx, order, facts, result, err)
+}
+
+// asAtFirst gives a command that is repeated the time and the policy of its first
+// run: what was well formed then is not to be refused now.
+func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.Position) (domain.Facts, error) {
+	e, err := eventAt(ctx, n.log, first)
+	if err != nil {
+		return facts, err
+	}
+	facts.Now = e.Time
+	if e.Meta.Policy == facts.PolicyName || e.Meta.Policy == "" {
+		return facts, nil
+	}
+	stream := domain.PolicyStream(domain.PolicyDefaultName)
+	revision, policy := domain.NoStream, domain.Policy{}
+	for change, err := range n.log.Read(ctx, stream, 0, eventlog.Forward) {
+		if policyName(revision) == e.Meta.Policy {
+			break
+		}
+		if err == nil {
+			err = n.catalog.Fill(&change)
+		}
+		if err != nil {
+			return facts, err
+		}
+		if changed, ok := change.Event.(domain.PolicyChanged); ok {
+			policy, revision = changed.Policy, change.Revision
+		}
+	}
+	facts.Policy, facts.PolicyName, facts.Rules = policy, e.Meta.Policy, nil
+	return facts, nil
 }
 
 // DoAll runs commands in their order. Those for the queue that stand next to each
@@ -118,6 +180,11 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 		facts = facts.With(n.models())
 	}
 	return facts, nil
+}
+
+// policyName is how events name the policy that a revision of its stream left.
+func policyName(revision domain.Revision) string {
+	return "policy-" + domain.PolicyDefaultName + "@" + (revision + 1).String()
 }
 
 // finish takes over what a command came to, before anybody is told of it.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -101,23 +103,22 @@ type outboxJob struct {
 	entry  *store.OutboxEntry
 	order  Order
 	stream domain.StreamID // what alone decides the command, where that is so
+	cannot error           // why this build cannot run it
 	done   bool
 }
 
-// jobOf makes the order of an entry. One that this build cannot run is done
-// with: whoever wrote it knew commands that are gone.
+// jobOf makes the order of an entry. One that this build cannot run is a failure
+// of its reactor: whoever wrote it knew commands that are gone.
 func (n *Node) jobOf(entry *store.OutboxEntry) *outboxJob {
 	one := &outboxJob{entry: entry}
 	spec, known := n.bus.Spec(entry.CommandType)
 	if !known {
-		n.logger.Error("outbox: command of a reactor is not known", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position)
-		one.done = true
+		one.cannot = domain.Errorf(domain.Invalid, "this build knows no such command")
 		return one
 	}
 	pointer := spec.New()
 	if err := (wiring.FastCodec{}).Unmarshal(entry.Command, pointer); err != nil {
-		n.logger.Error("outbox: command does not decode", "command", entry.CommandType, "position", entry.Position, "error", err)
-		one.done = true
+		one.cannot = domain.Errorf(domain.Corrupt, "it does not decode: %w", err)
 		return one
 	}
 	one.order = Order{
@@ -166,7 +167,7 @@ func (n *Node) kindOf(one *outboxJob) jobKind {
 	spec, known := n.bus.Spec(one.entry.CommandType)
 	switch {
 	case !known || one.order.Command == nil:
-		return jobLooksFurther // it is done already
+		return jobLooksFurther // it cannot be run
 	case spec.Queued(one.order.Command):
 		return jobForQueue
 	case spec.Records(one.order.Command):
@@ -210,31 +211,88 @@ func (n *Node) runInOrder(ctx context.Context, jobs []*outboxJob) (failed error)
 	var orders []Order
 	var ran []*outboxJob
 	for _, one := range jobs {
-		if !one.done {
-			orders, ran = append(orders, one.order), append(ran, one)
+		if one.cannot != nil {
+			err := n.refused(ctx, one.entry, one.cannot)
+			one.done = err == nil
+			failed = errors.Join(failed, err)
+			continue
 		}
+		orders, ran = append(orders, one.order), append(ran, one)
 	}
 	for i, outcome := range n.DoAll(ctx, orders) {
-		err := n.verdict(ctx, ran[i], outcome.Err)
+		err := n.verdict(ctx, ran[i], outcome)
 		ran[i].done = err == nil
 		failed = errors.Join(failed, err)
 	}
 	return failed
 }
 
-// verdict judges what came of a command of a reactor. A refusal settles it as
-// well: the state it was meant for has moved on. Only what may work later is an
-// error.
-func (n *Node) verdict(ctx context.Context, one *outboxJob, err error) error {
+// verdict judges what came of a command of a reactor. A refusal settles it: the
+// one that the reactor expects, or that stands on the log, as it is; any other as
+// a failure of the reactor. Only what may work later is an error.
+func (n *Node) verdict(ctx context.Context, one *outboxJob, outcome Outcome) error {
+	err, entry := outcome.Err, one.entry
 	if err == nil {
 		return nil
 	}
-	entry := one.entry
-	if code := domain.CodeOf(err); code.Retryable() || ctx.Err() != nil {
+	code := domain.CodeOf(err)
+	switch {
+	case code.Retryable() || ctx.Err() != nil:
 		return fmt.Errorf("%s for event %d: %w", entry.CommandType, entry.Position, err)
+	case len(outcome.Result.Events) > 0, slices.Contains(n.expects[entry.Reactor], code):
+		n.logger.Debug("outbox: command refused, as its reactor expects", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", err)
+		return nil
 	}
-	n.logger.Info("outbox: command refused", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", err)
-	return nil
+	return n.refused(ctx, entry, err)
+}
+
+// refused writes down that a command of a reactor was refused, which parks its
+// event. It is written once, should the process end before the entry is settled;
+// and again, when somebody had the reactor try again.
+func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal error) error {
+	n.logger.Warn("outbox: command refused", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", refusal)
+	admin := domain.AdminStream(n.config.Cluster)
+	for times := 1; ; times++ {
+		cause := fmt.Sprintf(domain.FailureCommands+"%s/%d/refused/%d/%d", entry.Reactor, entry.Position, entry.Index, times)
+		noted, found, err := n.log.Find(ctx, admin, domain.DeriveID(cause, 0))
+		if err != nil {
+			return err
+		}
+		if !found {
+			return n.note(ctx, cause, domain.HandlerFailed{
+				Handler: entry.Reactor, EventID: entry.EventID, Position: entry.Position, Error: clipped(refusal.Error()),
+				Command: entry.CommandType, Code: domain.CodeOf(refusal),
+			})
+		}
+		parked, err := n.parked(entry, noted.Position)
+		if err != nil || parked {
+			return err
+		}
+	}
+}
+
+// parked tells whether what was noted at a position stands: it is not folded yet,
+// or nobody dealt with it since.
+func (n *Node) parked(entry *store.OutboxEntry, noted domain.Position) (parked bool, err error) {
+	err = n.store.View(func(v projections.View) error {
+		if v.Position() < noted {
+			parked = true
+			return nil
+		}
+		_, parked, err = projections.FindParked(v, store.LetterID(entry.Reactor, entry.Position))
+		return err
+	})
+	return parked, err
+}
+
+// maxRefusal bounds the text of a refusal that is written down.
+const maxRefusal = 2000
+
+func clipped(text string) string {
+	if len(text) <= maxRefusal {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxRefusal], "") + "…"
 }
 
 // publishEvery is how often the leader says how far outboxes are settled.
@@ -260,7 +318,7 @@ func (n *Node) Publish(ctx context.Context) error {
 				continue
 			}
 			event := domain.OutboxSettled{UpTo: settled, Node: domain.NodeID(n.config.Node)}
-			if err := n.note(ctx, fmt.Sprintf("settled/%s/%d", n.config.Node, settled), event); err != nil {
+			if err := n.note(ctx, fmt.Sprintf(domain.SettledCommands+"%s/%d", n.config.Node, settled), event); err != nil {
 				n.logger.Warn("settled position not published", "error", err)
 				continue
 			}
@@ -275,7 +333,7 @@ func (n *Node) recordFailure(ctx context.Context, failure store.Failure) error {
 	if failure.EventType == (domain.HandlerFailed{}).EventType() {
 		return nil
 	}
-	cause := fmt.Sprintf("handler_failed/%s/%d", failure.Handler, failure.Position)
+	cause := fmt.Sprintf(domain.FailureCommands+"%s/%d", failure.Handler, failure.Position)
 	if failure.Attempts > 1 { // each that somebody asked for is a failure of its own
 		cause += fmt.Sprintf("/%d", failure.Attempts)
 	}

@@ -86,8 +86,10 @@ type Node struct {
 	settled  atomic.Uint64      // position up to which the outbox has been run
 	decisive atomic.Uint64      // position of the last event, of other areas, that claims have to know
 	policy   atomic.Pointer[readPolicy]
-	opened   domain.Position // the log's head when the node was opened
-	stepping sync.Mutex      // one Sync at a time when Manual
+	keys     *keys
+	expects  map[string][]domain.Code // refusals of commands, by reactor
+	opened   domain.Position          // the log's head when the node was opened
+	stepping sync.Mutex               // one Sync at a time when Manual
 
 	following context.Context // ends when nobody follows the log any more
 	unfollow  context.CancelFunc
@@ -124,7 +126,7 @@ func Open(config Config) (*Node, error) {
 		settled, ok := e.Event.(domain.OutboxSettled)
 		return settled.UpTo, ok && settled.Node != domain.NodeID(config.Node)
 	}
-	options.ActTypes = []string{domain.DeadLetterRetried{}.EventType(), domain.DeadLetterDiscarded{}.EventType()}
+	options.ActTypes = []string{domain.DeadLetterRetried{}.EventType(), domain.DeadLetterDiscarded{}.EventType(), domain.HandlerFailed{}.EventType()}
 	options.Acts = letterAct
 	options.RebuildTypes = []string{domain.ProjectionRebuildRequested{}.EventType()}
 	options.Rebuilds = func(e domain.Envelope) (string, bool) {
@@ -147,6 +149,11 @@ func Open(config Config) (*Node, error) {
 	}
 	n.levels = newLevels()
 	n.gates = newGateMeter()
+	n.keys = newKeys()
+	n.expects = map[string][]domain.Code{}
+	for _, reactor := range wiring.Reactors() {
+		n.expects[reactor.Name] = reactor.Expects
+	}
 	n.match = matching.New()
 	if n.bus, err = commands.NewBus(n.log, catalog, modelsView{n}, wiring.Specs()...); err != nil {
 		return nil, errors.Join(err, n.store.Close())
@@ -165,6 +172,9 @@ func Open(config Config) (*Node, error) {
 func (n *Node) failuresAgain() error {
 	letters, err := n.store.DeadLetters()
 	for _, letter := range letters {
+		if letter.Command != "" {
+			continue // it was parked because it is on the log
+		}
 		select {
 		case n.failures <- store.Failure{
 			Handler: letter.Handler, Position: letter.EventPosition, EventID: letter.EventID, EventType: letter.EventType,

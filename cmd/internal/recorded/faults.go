@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
 // faultsEpoch is day 0 of the trace, which says only how many days passed.
@@ -31,42 +34,70 @@ const (
 	faultEnd   = "fault_end"
 )
 
-// readFaults turns the faults of each node into its edges: a node with two
-// faults is unhealthy once and recovers with the end of the last.
-func readFaults(r *reading) error {
+// faultLine is a record with where it stands.
+type faultLine struct {
+	file   int
+	place  string
+	cause  string
+	at     time.Time
+	record faultRecord
+}
+
+// feedsFaults turns the faults of each node into its edges: a node with two
+// faults is unhealthy once and recovers with the end of the last. Several files
+// are one list, in the order of time.
+func feedsFaults(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	r.report.Notes = append(r.report.Notes, "day 0 of the trace is taken as "+faultsEpoch.Format(time.RFC3339))
 	for _, row := range []string{faultStart, faultEnd} {
 		r.report.row(row, len(r.files))
 	}
-	for i := range r.files {
-		if err := r.faultFile(i); err != nil {
-			return err
+	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error {
+		known := newKnowledge(own)
+		var lists []iter.Seq2[faultLine, error]
+		for _, i := range files {
+			lists = append(lists, own.faultFile(i))
+		}
+		records := merged(lists, func(l faultLine) time.Time { return l.at }, func(a, b faultLine) int { return strings.Compare(a.cause, b.cause) })
+		for line, err := range records {
+			if err == nil {
+				err = own.account(line.file, func() error { return own.fault(line, known) })
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})}
+}
+
+// faultFile yields the records of a file that say something.
+func (r *reading) faultFile(i int) iter.Seq2[faultLine, error] {
+	return func(yield func(faultLine, error) bool) {
+		if err := r.eachFault(i, func(line faultLine) error {
+			if !yield(line, nil) {
+				return errStopped
+			}
+			return nil
+		}); err != nil && !errors.Is(err, errStopped) {
+			yield(faultLine{}, err)
 		}
 	}
-	return nil
 }
 
-// sick is a node with open faults.
-type sick struct {
-	open  int
-	since time.Time
-}
-
-func (r *reading) faultFile(i int) error {
-	defer r.close()
+func (r *reading) eachFault(i int, take func(faultLine) error) error {
 	text, err := r.unpacked(i)
 	if err != nil {
 		return err
 	}
 	decoder := json.NewDecoder(text)
 	wrong := func(n int64, err error) error {
-		return domain.Errorf(domain.Invalid, "%s, record %d (byte %d): %w", r.files[i], n, decoder.InputOffset(), err)
+		return domain.Errorf(domain.Invalid, "%s, record %d (byte %d): %w", r.files[i].Path, n, decoder.InputOffset(), err)
 	}
 	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
 		return wrong(0, errors.Join(domain.Errorf(domain.Invalid, "want a JSON array of fault records"), err))
 	}
-	nodes := map[string]sick{}
 	var clock time.Time
+	var ordinals jsonl.Ordinals
 	for n := int64(1); decoder.More(); n++ {
 		if err := r.line(i); err != nil {
 			return err
@@ -75,25 +106,30 @@ func (r *reading) faultFile(i int) error {
 		if err := decoder.Decode(&raw); err != nil {
 			return wrong(n, err) // behind broken JSON nothing can be found again
 		}
-		var record faultRecord
-		place := recording(r.files[i]) + ":" + strconv.FormatInt(n, 10)
-		err := json.Unmarshal(raw, &record)
+		line := faultLine{file: i, place: recording(r.files[i].Path) + ":" + strconv.FormatInt(n, 10)}
+		err := json.Unmarshal(raw, &line.record)
 		if err == nil {
-			err = record.check()
+			err = line.record.check()
 		}
 		if err != nil {
-			if err := r.broken(place, domain.Errorf(domain.Invalid, "%w", err)); err != nil {
+			r.report.Files[i].Account.Skipped++
+			if err := r.broken(line.place, domain.Errorf(domain.Invalid, "%w", err)); err != nil {
 				return err
 			}
 			continue
 		}
-		at := faultsEpoch.Add(time.Duration(math.Round(*record.EventTime*86400e6)) * time.Microsecond)
-		if back := clock.Sub(at); back > 0 {
+		line.at = faultsEpoch.Add(time.Duration(math.Round(*line.record.EventTime*86400e6)) * time.Microsecond)
+		if back := clock.Sub(line.at); back > 0 {
 			r.report.Files[i].ClockBackwards++
 			r.report.Files[i].LargestStep = max(r.report.Files[i].LargestStep, domain.Seconds(back.Seconds()))
 		}
-		clock = at
-		if err := r.fault(i, place, at, record, nodes); err != nil {
+		clock = line.at
+		said, err := json.Marshal(line.record)
+		if err != nil {
+			return wrong(n, err)
+		}
+		line.cause = lineCause(&ordinals, line.at, string(said))
+		if err := take(line); err != nil {
 			return err
 		}
 	}
@@ -120,33 +156,43 @@ func (f faultRecord) check() error {
 	return domain.Faulty("fault record", faults)
 }
 
-func (r *reading) fault(i int, place string, at time.Time, record faultRecord, nodes map[string]sick) error {
-	row := r.report.rows[record.EventType]
+func (r *reading) fault(line faultLine, known *knowledge) error {
+	record, kind := line.record, line.record.EventType
+	row := r.report.rows[kind]
 	row.Lines++
-	row.PerFile[i]++
-	node, id := nodes[record.NodeID], domain.NodeID(record.NodeID)
-	said := fact{stream: id.Stream(), cause: place + "\x00" + record.NodeID, time: at, row: record.EventType, place: place, meta: domain.Meta{Correlation: place}}
-	switch {
-	case record.EventType == faultStart && node.open > 0:
-		node.open++
-		nodes[record.NodeID] = node
-		r.fold(record.EventType, "the node had a fault already", place+": "+record.NodeID)
-		return nil
-	case record.EventType == faultStart:
-		nodes[record.NodeID] = sick{1, at}
-		said.event = domain.NodeUnhealthy{NodeID: id, Reason: first(record.reason(), "fault")}
-		return r.emit(said)
-	case node.open == 0:
-		r.fold(record.EventType, "the node had no fault", place+": "+record.NodeID)
-		return nil
-	case node.open > 1:
-		node.open--
-		nodes[record.NodeID] = node
-		r.fold(record.EventType, "the node has another fault still", place+": "+record.NodeID)
+	row.PerFile[line.file]++
+	folded := func(why string) error {
+		r.fold(kind, why, line.place+": "+record.NodeID)
 		return nil
 	}
-	delete(nodes, record.NodeID)
-	said.event = domain.NodeRecovered{NodeID: id, RecoveryTimeSeconds: domain.Seconds(max(at.Sub(node.since), 0).Seconds())}
+	if known.read.twice(line.cause) {
+		return folded("the same record was read before: files overlap")
+	}
+	node, err := known.nodeOf(record.NodeID, line.at)
+	if err != nil {
+		return err
+	}
+	if node.level == unhealthy && node.faults == 0 {
+		node.faults = 1 // the log says so
+	}
+	id := domain.NodeID(record.NodeID)
+	said := fact{stream: id.Stream(), cause: line.cause, time: line.at, row: kind, place: line.place, meta: domain.Meta{Correlation: line.place}}
+	switch {
+	case kind == faultStart && node.faults > 0:
+		node.faults++
+		return folded("the node had a fault already")
+	case kind == faultStart:
+		node.faults, node.level, node.sick = 1, unhealthy, line.at
+		said.event = domain.NodeUnhealthy{NodeID: id, Reason: first(record.reason(), "fault")}
+		return r.emit(said)
+	case node.faults == 0:
+		return folded("the node had no fault")
+	case node.faults > 1:
+		node.faults--
+		return folded("the node has another fault still")
+	}
+	node.faults, node.level = 0, online
+	said.event = domain.NodeRecovered{NodeID: id, RecoveryTimeSeconds: domain.Seconds(max(line.at.Sub(node.sick), 0).Seconds())}
 	return r.emit(said)
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/eventlog"
 )
 
 // echoWindow is how long after a fact another subscriber's report of it is the
@@ -38,44 +37,12 @@ type folder struct {
 	reports []domain.LeaderReport
 }
 
-// knowledge is what all observers know of the cluster so far: levels, from
-// which edges are derived. It grows with the names in the logs, not with their
-// lines. What a log to append to says already is known from the start, so that
-// recordings imported one by one do not repeat each other's edges.
-type knowledge struct {
-	log      eventlog.Log // nil: none
-	nodes    map[string]nodeLevel
-	voters   map[string]bool // nil until the log was asked
-	tasks    map[string]*taskLevel
-	daemons  map[string]bool
-	pressure map[string]string // source → level, of the sources that press
-	pressed  time.Time         // when a source last changed
-}
-
-type nodeLevel struct {
-	level   level
-	since   time.Time // when it was last known to come online
-	retired time.Time
-}
-
-type taskLevel struct {
-	claims uint64
-	held   bool
-	gone   bool
-}
-
-func newKnowledge(log eventlog.Log) *knowledge {
-	return &knowledge{
-		log: log, nodes: map[string]nodeLevel{}, tasks: map[string]*taskLevel{}, daemons: map[string]bool{}, pressure: map[string]string{},
-	}
-}
-
 func newFolder(r *reading, file int, shared *knowledge) *folder {
 	f := &folder{
 		knowledge: shared, r: r, file: file, node: domain.NodeID(r.options.Node), named: r.options.Node != "", said: map[string]time.Time{},
 	}
 	if f.node == "" {
-		f.node = domain.NodeID(nameOf(recording(r.files[file])))
+		f.node = domain.NodeID(nameOf(recording(r.files[file].Path)))
 	}
 	r.report.Files[file].Node = string(f.node)
 	return f
@@ -89,6 +56,10 @@ func (f *folder) take(line stamped) error {
 	f.row = line.kind.row
 	if line.at.IsZero() && !line.kind.context {
 		return f.unusable(line, "stands before the first time stamp of its file")
+	}
+	if !line.kind.prepares && f.read.twice(line.cause) {
+		f.reports = nil // they were of the same line, read before
+		return f.known(line, "the same line was read before: files overlap")
 	}
 	return line.kind.apply(f, line, line.groups)
 }
@@ -170,11 +141,14 @@ func (f *folder) pollerResume(at stamped, g []string) error {
 
 func (f *folder) daemonStarted(at stamped, g []string) error {
 	name := strings.TrimRight(g[1], ",;.")
-	key := string(f.node) + ":" + name
-	if f.daemons[key] {
+	daemon, err := f.daemonOf(f.node, name, at.at)
+	if err != nil {
+		return err
+	}
+	if daemon.runs {
 		return f.known(at, "the daemon was running")
 	}
-	f.daemons[key] = true
+	daemon.runs = true
 	return f.say(at, domain.DaemonStream(f.node, name), domain.DaemonStatusChanged{DaemonName: name, NodeID: f.node, NewStatus: domain.DaemonRunning})
 }
 
@@ -273,7 +247,7 @@ func (f *folder) trainingCompleted(at stamped, g []string) error {
 		return f.unusable(at, "names no model")
 	}
 	completed := domain.TrainingCompleted{
-		ConfigKey: key, TaskID: domain.TaskID("recorded-" + nameOf(at.place)), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
+		ConfigKey: key, TaskID: domain.TaskID("recorded-" + domain.DeriveID(at.cause, 0).String()), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
 	}
 	return f.say(at, key.TrainingStream(), completed)
 }

@@ -6,38 +6,7 @@ import (
 	"strings"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/eventlog"
 )
-
-// nodeOf is what is known of a node: at first, what the log says of it.
-func (f *folder) nodeOf(name string) (nodeLevel, error) {
-	node, known := f.nodes[name]
-	if known || f.log == nil {
-		return node, nil
-	}
-	stream := domain.NodeID(name).Stream()
-	if _, err := domain.ParseStreamID(string(stream)); err != nil {
-		return node, nil // it will be refused where it is said
-	}
-	for e, err := range f.log.Read(f.r.ctx, stream, eventlog.EndRevision, eventlog.Backward) {
-		if err != nil {
-			return node, domain.Errorf(domain.CodeOf(err), "what the log says of node %s: %w", name, err)
-		}
-		switch e.Type {
-		case domain.HostOnline{}.EventType(), domain.NodeRecovered{}.EventType():
-			node.level, node.since = online, e.Time
-		case domain.NodeUnhealthy{}.EventType():
-			node.level = unhealthy
-		case domain.HostOffline{}.EventType():
-			node.level = offline
-		default:
-			continue
-		}
-		break
-	}
-	f.nodes[name] = node
-	return node, nil
-}
 
 // nodeSays is an edge of a node, to a new level.
 func (f *folder) nodeSays(at stamped, name string, to level, event domain.Event) error {
@@ -46,13 +15,12 @@ func (f *folder) nodeSays(at stamped, name string, to level, event domain.Event)
 	if to == online {
 		node.since = at.at
 	}
-	f.nodes[name] = node
 	return f.say(at, domain.NodeID(name).Stream(), event)
 }
 
 // online is an edge only for a node that was not online.
 func (f *folder) online(at stamped, name string, event domain.Event) error {
-	node, err := f.nodeOf(name)
+	node, err := f.nodeOf(name, at.at)
 	if err != nil {
 		return err
 	}
@@ -84,7 +52,7 @@ func (f *folder) hostOffline(at stamped, g []string) error {
 }
 
 func (f *folder) retire(at stamped, name string, event domain.HostOffline) error {
-	node, err := f.nodeOf(name)
+	node, err := f.nodeOf(name, at.at)
 	if err != nil {
 		return err
 	}
@@ -95,7 +63,6 @@ func (f *folder) retire(at stamped, name string, event domain.HostOffline) error
 		return f.known(at, "another subscriber's report of the same retirement")
 	}
 	node.retired = at.at
-	f.nodes[name] = node
 	return f.nodeSays(at, name, offline, event)
 }
 
@@ -104,7 +71,7 @@ func (f *folder) peerDead(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, err.Error())
 	}
-	node, err := f.nodeOf(g[1])
+	node, err := f.nodeOf(g[1], at.at)
 	if err != nil {
 		return err
 	}
@@ -119,7 +86,7 @@ func (f *folder) nodeUnhealthy(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "number out of range")
 	}
-	node, err := f.nodeOf(g[1])
+	node, err := f.nodeOf(g[1], at.at)
 	if err != nil {
 		return err
 	}
@@ -141,7 +108,7 @@ func (f *folder) reconnected(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, err.Error())
 	}
-	node, err := f.nodeOf(g[1])
+	node, err := f.nodeOf(g[1], at.at)
 	if err != nil {
 		return err
 	}
@@ -229,10 +196,11 @@ func (f *folder) voter(at stamped, g []string, up bool) error {
 			return f.unusable(at, "number out of range")
 		}
 	}
-	if err := f.votersOf(); err != nil {
+	was, seen, err := f.voterOf(g[1], f.election(), at.at)
+	if err != nil {
 		return err
 	}
-	if was, seen := f.voters[g[1]]; seen && was == up {
+	if seen && was == up {
 		return f.known(at, "the voter was in that state")
 	}
 	f.voters[g[1]] = up
@@ -240,32 +208,6 @@ func (f *folder) voter(at stamped, g []string, up bool) error {
 		return f.say(at, f.election(), domain.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
 	}
 	return f.say(at, f.election(), domain.VoterOffline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
-}
-
-// votersOf learns, once, what the log says of the voters.
-func (f *folder) votersOf() error {
-	if f.voters != nil {
-		return nil
-	}
-	f.voters = map[string]bool{}
-	if f.log == nil {
-		return nil
-	}
-	for e, err := range f.log.Read(f.r.ctx, f.election(), 0, eventlog.Forward) {
-		if err == nil && (e.Type == domain.VoterOnline{}.EventType() || e.Type == domain.VoterOffline{}.EventType()) {
-			err = f.r.catalog.Fill(&e)
-		}
-		if err != nil {
-			return domain.Errorf(domain.CodeOf(err), "what the log says of the voters: %w", err)
-		}
-		switch voter := e.Event.(type) {
-		case domain.VoterOnline:
-			f.voters[string(voter.Voter)] = true
-		case domain.VoterOffline:
-			f.voters[string(voter.Voter)] = false
-		}
-	}
-	return nil
 }
 
 func (f *folder) epochAdopted(at stamped, g []string) error {

@@ -12,15 +12,6 @@ import (
 // the queue's default bound, so that a claim ends when rift's would.
 var recordedWork = domain.DefaultWorkPolicy()
 
-func (f *folder) task(id string) *taskLevel {
-	task := f.tasks[id]
-	if task == nil {
-		task = &taskLevel{}
-		f.tasks[id] = task
-	}
-	return task
-}
-
 // notItem tells text that no item can be named by.
 func notItem(id string) bool { return domain.CheckName(id) != nil }
 
@@ -47,10 +38,14 @@ func (f *folder) workAdded(at stamped, g []string) error {
 	if err != nil || priority > 100 {
 		return f.unusable(at, "priority out of range")
 	}
-	if f.tasks[g[1]] != nil {
+	task, err := f.taskOf(g[1], at.at)
+	if err != nil {
+		return err
+	}
+	if task.known {
 		return f.known(at, "the item was added before")
 	}
-	f.task(g[1])
+	task.known = true
 	return f.spawn(at, g[1], g[2], priority, "")
 }
 
@@ -62,7 +57,12 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 	if notItem(id) {
 		return f.unusable(at, "names no item")
 	}
-	if f.tasks[id] == nil {
+	task, err := f.taskOf(id, at.at)
+	if err != nil {
+		return err
+	}
+	if !task.known {
+		task.known = true
 		origin := domain.OriginInvented + " by " + string(f.node) + " without a leader (" + source + ")"
 		if source == "leader" {
 			origin = "handed to " + string(f.node) + " by a leader whose log is not here"
@@ -71,7 +71,6 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 			return err
 		}
 	}
-	task := f.task(id)
 	if task.gone {
 		return f.known(at, "the item was gone from the queue")
 	}
@@ -84,8 +83,11 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 }
 
 func (f *folder) workSkipped(at stamped, g []string) error {
-	task := f.tasks[g[1]]
-	if task == nil || !task.held {
+	task, err := f.taskOf(g[1], at.at)
+	if err != nil {
+		return err
+	}
+	if !task.held {
 		return f.known(at, "the item was not held")
 	}
 	task.held = false
@@ -102,12 +104,16 @@ func (f *folder) workStale(at stamped, g []string) error {
 	if notItem(g[1]) {
 		return f.unusable(at, "names no item")
 	}
-	if f.tasks[g[1]] == nil {
+	task, err := f.taskOf(g[1], at.at)
+	if err != nil {
+		return err
+	}
+	if !task.known {
+		task.known = true
 		if err := f.spawn(at, g[1], "unrecorded", recordedWork.DefaultPriority, "added before the recording of "+string(f.node)+" began"); err != nil {
 			return err
 		}
 	}
-	task := f.task(g[1])
 	if task.gone {
 		return f.known(at, "the item was gone from the queue")
 	}
@@ -138,10 +144,14 @@ const noSource = "unknown"
 // name, some without. The cluster's pressure is that of its worst source; only
 // its change is a fact.
 func (f *folder) pressureOn(at stamped, g []string) error {
+	if err := f.pressureAt(f.cluster(), at.at); err != nil {
+		return err
+	}
 	source, pressing, pending := first(g[1], g[3], g[6], g[8], noSource), first(g[2], g[4], g[7]), 0
 	if g[9] != "" {
 		pending, _ = strconv.Atoi(g[9]) // out of range is unknown
 	}
+	f.sourceOfLog(source)
 	if source == noSource && (len(f.pressure) > 0 || f.soon(at)) {
 		return f.known(at, "another subscriber's report of the same pressure")
 	}
@@ -160,10 +170,14 @@ func (f *folder) pressureOn(at stamped, g []string) error {
 }
 
 func (f *folder) pressureOff(at stamped, g []string) error {
+	if err := f.pressureAt(f.cluster(), at.at); err != nil {
+		return err
+	}
 	source, pending := first(g[1], g[2], g[4], noSource), 0
 	if g[3] != "" {
 		pending, _ = strconv.Atoi(g[3]) // out of range is unknown
 	}
+	f.sourceOfLog(source)
 	if _, pressed := f.pressure[source]; !pressed {
 		if source == noSource {
 			return f.known(at, "another subscriber's report of the same release")
@@ -176,6 +190,15 @@ func (f *folder) pressureOff(at stamped, g []string) error {
 		return f.known(at, "other sources press on")
 	}
 	return f.say(at, f.cluster(), domain.BackpressureReleased{Pending: pending})
+}
+
+// sourceOfLog takes the first source that speaks for the one whose pressure the
+// log tells of: the log does not name it.
+func (f *folder) sourceOfLog(source string) {
+	if level, pressed := f.pressure[fromLog]; pressed {
+		delete(f.pressure, fromLog)
+		f.pressure[source] = level
+	}
 }
 
 func (f *folder) soon(at stamped) bool {

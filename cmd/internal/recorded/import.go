@@ -2,37 +2,12 @@ package recorded
 
 import (
 	"context"
-	"errors"
-	"io"
 	"iter"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
-
-// Format is a kind of recording.
-type Format struct {
-	Name    string   `json:"name"`
-	About   string   `json:"about"`
-	Endings []string `json:"endings"` // of the files in a folder that belong to it; .gz and .zst may follow
-	read    func(*reading) error
-}
-
-// Formats lists the kinds of recordings.
-func Formats() []Format {
-	return []Format{
-		{"jsonl", "events as lines, in the shape of GET /events", []string{".jsonl"}, readJSONL},
-		{"openb", "pods and nodes of a GPU cluster, as the CSV files of the OpenB trace of 2023", []string{".csv"}, readOpenB},
-		{"faults", "faults of GPU nodes with their starts and ends, as a JSON array", []string{".json"}, readFaults},
-		{"ringrift", "the text logs of the original orchestrator", []string{".log", ".txt"}, readRingRift},
-	}
-}
 
 // Options of an import.
 type Options struct {
@@ -57,22 +32,34 @@ const maxLine = 1 << 20
 // progressEvery is how many lines pass between two tellings.
 const progressEvery = 4096
 
-// Import appends what the recordings say to a log. Folders mean the files in
-// them that belong to the format; several files are read together, in the order
-// of their times where they have some. Importing the same files again appends
-// nothing.
+// Import appends what the recordings say to a log. The format is that of every
+// file; empty, each file's own, found by what is in it. A file that is not of the
+// format, or of none, is an error before anything is appended. A folder means the
+// files in it that are recordings; the report names the others.
+//
+// Several files are one recording, in the order of time: neither their names nor
+// the order in which they are named matter. Files that hold stretches of one log,
+// as their positions say, follow one another. Importing the same files again, or
+// files that overlap those imported before, appends what is new; what is older
+// than the end of the log stands behind it and is counted as late.
 func Import(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, format string, paths []string, options Options) (Report, error) {
 	reading, err := open(catalog, format, paths, options)
 	if err != nil {
 		return Report{Format: format}, err
 	}
-	defer reading.close()
 	reading.log = log
-	done, err := jsonl.Import(ctx, log, reading.events(ctx), jsonl.ImportOptions{Progress: func(r jsonl.Report) {
-		reading.progress.Events = r.Appended + r.Duplicates
-	}})
+	done, err := jsonl.Import(ctx, log, reading.events(ctx), jsonl.ImportOptions{
+		Progress: func(r jsonl.Report) { reading.progress.Events = r.Appended + r.Duplicates },
+		Differs: func(found, e domain.Envelope) error {
+			if err := jsonl.Differs(found, e); !options.Lenient {
+				return err
+			}
+			reading.skip("", "its id is that of another event", jsonl.Differs(found, e).Error())
+			return nil
+		},
+	})
 	report := reading.report
-	report.Appended, report.Duplicates, report.Head = done.Appended, done.Duplicates, done.Head
+	report.Appended, report.Duplicates, report.Late, report.Head = done.Appended, done.Duplicates, done.Late, done.Head
 	report.finish()
 	reading.tell(true)
 	return *report, err
@@ -86,7 +73,6 @@ func Events(ctx context.Context, catalog *domain.Catalog, format string, paths [
 		return nil, nil, err
 	}
 	return func(yield func(domain.Envelope, error) bool) {
-		defer reading.close()
 		defer reading.report.finish()
 		for e, err := range reading.events(ctx) {
 			if !yield(e, err) || err != nil {
@@ -97,237 +83,63 @@ func Events(ctx context.Context, catalog *domain.Catalog, format string, paths [
 }
 
 func open(catalog *domain.Catalog, format string, paths []string, options Options) (*reading, error) {
-	var names []string
-	for _, known := range Formats() {
-		names = append(names, known.Name)
-		if known.Name != format {
-			continue
+	if options.Cluster == "" {
+		options.Cluster = domain.DefaultCluster
+	}
+	if err := domain.CheckName(options.Cluster); err != nil {
+		return nil, domain.Errorf(domain.Invalid, "cluster: %w", err)
+	}
+	if options.Node != "" {
+		if err := domain.CheckName(options.Node); err != nil {
+			return nil, domain.Errorf(domain.Invalid, "node: %w", err)
 		}
-		files, err := jsonl.Files(paths, known.Endings...)
-		if err != nil {
-			return nil, err
+	}
+	found, err := Detect(paths, format, options.Lenient)
+	if err != nil {
+		return nil, err
+	}
+	r := &reading{catalog: catalog, options: options, report: newReport(format), progress: &Progress{}, told: new(int64)}
+	names := map[string]bool{}
+	for _, file := range found.Files {
+		r.files = append(r.files, file)
+		r.progress.TotalBytes += file.size
+		r.report.Files = append(r.report.Files, FileReport{Name: recording(file.Path), Format: file.Format})
+		names[file.Format] = true
+	}
+	r.report.LeftOut = found.LeftOut
+	if r.report.Format == "" {
+		r.report.Format = joined(names)
+	}
+	return r, nil
+}
+
+// events merges what the formats say by time.
+func (r *reading) events(ctx context.Context) iter.Seq2[domain.Envelope, error] {
+	r.ctx = ctx
+	var feeds []iter.Seq2[domain.Envelope, error]
+	for _, format := range Formats() {
+		var files []int
+		for i := range r.files {
+			if r.files[i].Format == format.Name {
+				files = append(files, i)
+			}
 		}
 		if len(files) == 0 {
-			return nil, domain.Errorf(domain.Invalid, "want at least one file to import")
+			continue
 		}
-		if options.Cluster == "" {
-			options.Cluster = domain.DefaultCluster
-		}
-		if err := domain.CheckName(options.Cluster); err != nil {
-			return nil, domain.Errorf(domain.Invalid, "cluster: %w", err)
-		}
-		if options.Node != "" {
-			if err := domain.CheckName(options.Node); err != nil {
-				return nil, domain.Errorf(domain.Invalid, "node: %w", err)
-			}
-		}
-		r := &reading{format: known, catalog: catalog, files: files, options: options, report: newReport(format)}
-		for _, file := range files {
-			if info, err := os.Stat(file); err == nil {
-				r.progress.TotalBytes += info.Size()
-			}
-			r.report.Files = append(r.report.Files, FileReport{Name: recording(file)})
-		}
-		return r, nil
+		own := *r
+		own.format = format
+		feeds = append(feeds, format.feeds(&own, files)...)
 	}
-	return nil, domain.Errorf(domain.Invalid, "format %q: want one of %s", format, strings.Join(names, ", "))
-}
-
-// reading is one import on its way.
-type reading struct {
-	format   Format
-	catalog  *domain.Catalog
-	log      eventlog.Log // to be appended to; nil: none
-	files    []string
-	options  Options
-	report   *Report
-	progress Progress
-	opened   []io.Closer
-
-	ctx   context.Context
-	yield func(domain.Envelope, error) bool
-	told  int64
-}
-
-// fact is something a recording says, before it is an envelope.
-type fact struct {
-	stream domain.StreamID
-	cause  string // what its identity derives from, with the event's type
-	time   time.Time
-	meta   domain.Meta
-	event  domain.Event
-	row    string // the pattern it came from, for the report
-	place  string // "file:line", for the report
-}
-
-// errStopped ends a read whose consumer wants no more.
-var errStopped = domain.Errorf(domain.Internal, "import stopped by its consumer")
-
-func (r *reading) events(ctx context.Context) iter.Seq2[domain.Envelope, error] {
+	events := merged(feeds, timeOf, byID)
 	return func(yield func(domain.Envelope, error) bool) {
-		r.ctx, r.yield = ctx, yield
-		if err := r.format.read(r); err != nil && !errors.Is(err, errStopped) {
+		for e, err := range events {
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+		if err := r.understood(); err != nil {
 			yield(domain.Envelope{}, err)
-		}
-	}
-}
-
-// emit makes an envelope of a fact. A fact that the catalogue refuses is
-// counted as skipped, with the faults; it is no reason to end the import.
-func (r *reading) emit(f fact) error {
-	eventType, version, data, err := r.catalog.Encode(f.event)
-	if err == nil {
-		_, err = domain.ParseStreamID(string(f.stream))
-	}
-	if err != nil {
-		r.skip(f.row, "refused: "+err.Error(), f.place)
-		return nil
-	}
-	f.meta.Actor = strings.ToValidUTF8(f.meta.Actor, "�")
-	return r.pass(domain.Envelope{
-		Stream: f.stream, ID: domain.DeriveID(r.format.Name+"\x00"+f.cause+"\x00"+eventType, 0),
-		Type: eventType, Version: version, Time: domain.Instant(f.time), Meta: f.meta, Data: data, Event: f.event,
-	}, f.row)
-}
-
-func (r *reading) pass(e domain.Envelope, row string) error {
-	r.report.Mapped++
-	r.report.events[e.Type]++
-	if row := r.report.rows[row]; row != nil {
-		row.Events++
-	}
-	if !r.yield(e, nil) {
-		return errStopped
-	}
-	return nil
-}
-
-func (r *reading) skip(row, why, example string) {
-	note(r.report.skipped, row, why, example)
-	if row := r.report.rows[row]; row != nil {
-		row.Skipped++
-	}
-}
-
-func (r *reading) fold(row, why, example string) {
-	note(r.report.folded, row, why, example)
-	if row := r.report.rows[row]; row != nil {
-		row.Folded++
-	}
-}
-
-// broken deals with a line that means nothing: an error, or a skipped line.
-func (r *reading) broken(place string, err error) error {
-	err = domain.Errorf(domain.CodeOf(err), "%s: %w", place, err)
-	if !r.options.Lenient {
-		return err
-	}
-	r.skip("", "broken", err.Error())
-	return nil
-}
-
-// line counts a line of the i-th file and tells of the progress now and then.
-func (r *reading) line(i int) error {
-	r.report.Files[i].Lines++
-	r.progress.Lines++
-	if r.progress.Lines%progressEvery != 0 {
-		return nil
-	}
-	r.progress.File = r.files[i]
-	r.tell(false)
-	return r.ctx.Err()
-}
-
-func (r *reading) tell(last bool) {
-	if r.options.Progress == nil || (last && r.told == r.progress.Lines && r.told != 0) {
-		return
-	}
-	r.told = r.progress.Lines
-	r.options.Progress(r.progress)
-}
-
-// unpacked opens the i-th file, counting what is read of it.
-func (r *reading) unpacked(i int) (io.Reader, error) {
-	file, err := os.Open(r.files[i])
-	if err != nil {
-		return nil, domain.Errorf(domain.NotFound, "%w", err)
-	}
-	r.opened = append(r.opened, file)
-	unpacked, err := jsonl.Unpack(&counter{file, &r.progress.Bytes}, r.files[i])
-	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "%s: %w", r.files[i], err)
-	}
-	r.opened = append(r.opened, unpacked)
-	return unpacked, nil
-}
-
-func (r *reading) close() {
-	for i := len(r.opened) - 1; i >= 0; i-- {
-		_ = r.opened[i].Close() // only read from: nothing to lose
-	}
-	r.opened = nil
-}
-
-type counter struct {
-	io.Reader
-	count *int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	*c.count += int64(n)
-	return n, err
-}
-
-// recording is a file's name as evidence names it: without folders, packing
-// and ending, so that the same recording is the same wherever it lies.
-func recording(path string) string {
-	name := filepath.Base(path)
-	for _, packing := range []string{".gz", ".zst"} {
-		name = strings.TrimSuffix(name, packing)
-	}
-	return strings.TrimSuffix(name, filepath.Ext(name))
-}
-
-// readJSONL passes events on as they are, ids and all.
-func readJSONL(r *reading) error {
-	for i, path := range r.files {
-		file, err := r.unpacked(i)
-		if err != nil {
-			return err
-		}
-		options := jsonl.ReadOptions{
-			Lenient: r.options.Lenient,
-			OnSkip:  func(_ string, _ int64, fault error) { r.skip("", "broken", fault.Error()) },
-		}
-		var stopped error
-		options.OnLine = func(string, int64) {
-			if err := r.line(i); err != nil {
-				stopped = err
-			}
-		}
-		for e, err := range jsonl.Read(file, path, options) {
-			if err == nil {
-				err = stopped
-			}
-			if err == nil {
-				r.known(e)
-				err = r.pass(e, "")
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// known notes event types that this build's catalogue lacks; they are kept.
-func (r *reading) known(e domain.Envelope) {
-	if _, ok := r.catalog.Lookup(e.Type); !ok {
-		text := "kept, though this build knows no event of the type " + e.Type
-		if !slices.Contains(r.report.Notes, text) && len(r.report.Notes) < maxReasons {
-			r.report.Notes = append(r.report.Notes, text)
 		}
 	}
 }

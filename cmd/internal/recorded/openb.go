@@ -1,11 +1,11 @@
 package recorded
 
 import (
-	"container/heap"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,30 +23,36 @@ const unrecordedNode domain.NodeID = "unrecorded"
 // openBUnbounded is longer than the trace: pods had no lease.
 const openBUnbounded domain.Seconds = 366 * 24 * 3600
 
-// readOpenB reads the node lists first, at second 0, and then all pod lists as
+// feedsOpenB reads the node lists first, at second 0, and then all pod lists as
 // one, in the order of time. A pod list is in the order of creation, so only
 // the pods alive at one moment are held in memory.
-func readOpenB(r *reading) error {
+func feedsOpenB(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	r.report.Notes = append(r.report.Notes,
 		`which node ran a pod is not in the trace: node_id is "unrecorded"`,
 		"second 0 of the trace is taken as "+openBEpoch.Format(time.RFC3339),
 		"a failed pod is not tried again: TASK_FAILED is followed by TASK_DEAD",
 		"a pod that was deleted while pending or running is cancelled; one that runs when the trace ends stays running")
+	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error { return own.openB(files) })}
+}
+
+func (r *reading) openB(files []int) error {
 	var pods []int
-	for i := range r.files {
+	files = slices.Clone(files)
+	slices.SortStableFunc(files, func(a, b int) int { return strings.Compare(r.files[a].beginning, r.files[b].beginning) })
+	for _, i := range files {
 		table, err := r.csv(i)
 		if err != nil {
 			return err
 		}
 		switch {
-		case table.has("sn", "cpu_milli", "memory_mib", "gpu", "model"):
+		case table.has(nodeColumns...):
 			if err := r.openBNodes(table); err != nil {
 				return err
 			}
-		case table.has("name", "cpu_milli", "memory_mib", "num_gpu", "pod_phase", "creation_time", "deletion_time", "scheduled_time"):
+		case table.has(podColumns...):
 			pods = append(pods, i)
 		default:
-			return domain.Errorf(domain.Invalid, "%s:1: want the columns of a node list (sn, cpu_milli, …) or of a pod list (name, cpu_milli, …), found %s", r.files[i], strings.Join(table.header, ", "))
+			return domain.Errorf(domain.Invalid, "%s:1: want the columns of a node list (sn, cpu_milli, …) or of a pod list (name, cpu_milli, …), found %s", r.files[i].Path, strings.Join(table.header, ", "))
 		}
 	}
 	r.close()
@@ -81,7 +87,7 @@ func (r *reading) csv(i int) (*table, error) {
 	t.rows.ReuseRecord = true
 	header, err := t.rows.Read()
 	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "%s:1: want a header: %w", r.files[i], err)
+		return nil, domain.Errorf(domain.Invalid, "%s:1: want a header: %w", r.files[i].Path, err)
 	}
 	t.header = slices.Clone(header)
 	for c, name := range t.header {
@@ -116,11 +122,15 @@ func (t *table) next() (bool, error) {
 		}
 		var wrong *csv.ParseError
 		if !errors.As(err, &wrong) {
-			return false, domain.Errorf(domain.Unavailable, "%s: %w", t.r.files[t.file], err)
+			return false, domain.Errorf(domain.Unavailable, "%s: %w", t.r.files[t.file].Path, err)
 		}
 		if t.quiet {
 			continue
 		}
+		if err := t.r.line(t.file); err != nil {
+			return false, err
+		}
+		t.r.report.Files[t.file].Account.Skipped++
 		if err := t.r.broken(t.place(wrong.Line), err); err != nil {
 			return false, err
 		}
@@ -128,7 +138,7 @@ func (t *table) next() (bool, error) {
 }
 
 func (t *table) place(line int) string {
-	return recording(t.r.files[t.file]) + ":" + strconv.Itoa(line)
+	return recording(t.r.files[t.file].Path) + ":" + strconv.Itoa(line)
 }
 
 func (t *table) text(column string) string {
@@ -157,7 +167,7 @@ func (r *reading) openBNodes(t *table) error {
 		if err != nil || !more {
 			return err
 		}
-		if err := r.openBNode(t); err != nil {
+		if err := r.account(t.file, func() error { return r.openBNode(t) }); err != nil {
 			return err
 		}
 	}
@@ -188,7 +198,7 @@ func (r *reading) openBNode(t *table) error {
 		return r.broken(place, err)
 	}
 	announced.Facts = encoded
-	said := fact{stream: id.Stream(), cause: "node\x00" + string(id), time: openBEpoch, place: place, meta: domain.Meta{Correlation: place}, event: announced}
+	said := fact{stream: id.Stream(), time: openBEpoch, place: place, meta: domain.Meta{Correlation: place}, event: announced}
 	if err := r.emit(said); err != nil {
 		return err
 	}
@@ -280,61 +290,6 @@ func (r *reading) openBEnd(files []int) (int64, error) {
 	}
 	r.progress.Bytes = 0
 	return end, nil
-}
-
-// openBPods says what happened to the pods, in the order of time.
-func (r *reading) openBPods(files []int, end int64) error {
-	defer r.close()
-	var coming moments
-	var created int64
-	for _, i := range files {
-		t, err := r.csv(i)
-		if err != nil {
-			return err
-		}
-		for {
-			more, err := t.next()
-			if err != nil {
-				return err
-			}
-			if !more {
-				break
-			}
-			p, err := t.pod()
-			if err != nil {
-				if err := r.broken(t.place(t.line), err); err != nil {
-					return err
-				}
-				continue
-			}
-			if p.created < created {
-				r.report.Files[i].ClockBackwards++
-				r.report.Files[i].LargestStep = max(r.report.Files[i].LargestStep, domain.Seconds(created-p.created))
-			}
-			created = max(created, p.created)
-			if err := r.openBUntil(&coming, created); err != nil {
-				return err
-			}
-			for _, m := range p.moments(end) {
-				coming.push(m)
-			}
-		}
-	}
-	return r.openBUntil(&coming, 1<<62)
-}
-
-func (r *reading) openBUntil(coming *moments, second int64) error {
-	for len(coming.list) > 0 && coming.list[0].at < second {
-		m := heap.Pop(coming).(moment)
-		err := r.emit(fact{
-			stream: m.pod.Stream(), cause: "pod\x00" + string(m.pod), place: m.place,
-			time: openBEpoch.Add(time.Duration(m.at) * time.Second), meta: domain.Meta{Correlation: m.place}, event: m.event,
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // moments are what happens to the pod and when.

@@ -14,7 +14,9 @@ type pattern struct {
 	anchors []string // one of them stands in every line that matches: cheaper than the expression
 	expr    *regexp.Regexp
 	context bool // explains other lines; becomes no event of its own
-	apply   func(*folder, stamped, []string) error
+	// prepares says that the line is kept for the line that follows in its file.
+	prepares bool
+	apply    func(*folder, stamped, []string) error
 }
 
 func (p *pattern) match(text string) []string {
@@ -39,6 +41,10 @@ var patterns = sync.OnceValue(func() []*pattern {
 	context := func(row, expr string, apply func(*folder, stamped, []string) error, anchors ...string) *pattern {
 		p := line(row, expr, apply, anchors...)
 		p.context = true
+		return p
+	}
+	prepares := func(p *pattern) *pattern {
+		p.prepares = true
 		return p
 	}
 	unless := func(literal string, p *pattern) *pattern {
@@ -86,10 +92,10 @@ var patterns = sync.OnceValue(func() []*pattern {
 		line("dead letter no handler", `\[DLQ\] No handlers registered for (\S+)`, (*folder).noHandler, "[DLQ] No handlers registered"),
 		line("poller resume", `\[(\w*Poller)\] Resuming from event_id (\d+)`, (*folder).pollerResume, " Resuming from event_id "),
 
-		context("who reported a leader", `\[SplitBrain\] Leader '([^']+)' reported by: \[([^\]]*)\]`, (*folder).leaderReport, "[SplitBrain] Leader "),
+		prepares(context("who reported a leader", `\[SplitBrain\] Leader '([^']+)' reported by: \[([^\]]*)\]`, (*folder).leaderReport, "[SplitBrain] Leader ")),
 		context("split brain healed", `\[SplitBrain\] Partition HEALED after ([\d.]+) minutes`, (*folder).splitBrainHealed, "[SplitBrain] Partition HEALED"),
 		context("leader believed", `\[LeaderSet\] (\w+)->(\w+), leader_id=(\S+)->([^,\s]+), reason=(\S+)`, (*folder).leaderBelieved, "[LeaderSet] "),
-		context("node named", `(?:Auto-detected node-id: |node_id=|initialized: node=)([^,\s]+)`, (*folder).nodeNamed, "Auto-detected node-id: ", "node_id=", "initialized: node="),
+		prepares(context("node named", `(?:Auto-detected node-id: |node_id=|initialized: node=)([^,\s]+)`, (*folder).nodeNamed, "Auto-detected node-id: ", "node_id=", "initialized: node=")),
 	}
 })
 

@@ -21,24 +21,59 @@ type Report struct {
 	Events     []TypeCount     `json:"events,omitempty"` // events made, per type
 	Folded     []Reason        `json:"folded,omitempty"`
 	Skipped    []Reason        `json:"skipped,omitempty"`
-	Notes      []string        `json:"notes,omitempty"` // what the recording does not say
+	NotKnown   []string        `json:"not_understood,omitempty"` // the first lines that no pattern knows
+	LeftOut    []LeftOut       `json:"left_out,omitempty"`       // files that are no recordings
+	Notes      []string        `json:"notes,omitempty"`          // what the recording does not say
 	Lines      int64           `json:"lines"`
-	Mapped     int64           `json:"mapped"` // events made
+	Account    Account         `json:"account"` // of the lines; they add up to Lines
+	Mapped     int64           `json:"mapped"`  // events made
 	Appended   int64           `json:"appended"`
 	Duplicates int64           `json:"duplicates"`
+	Late       int64           `json:"late"` // appended, though older than what the log ended with
 	Head       domain.Position `json:"head"`
 
 	rows    map[string]*RowReport
 	events  map[string]int64
 	folded  map[string]*Reason
 	skipped map[string]*Reason
+	broken  map[string]int64 // lines and records, by format
+	folds   int64
+	skips   int64
+}
+
+// Account counts lines, or records, each in one of its numbers.
+type Account struct {
+	Events        int64 `json:"events"`  // became events; those that the log has already among them
+	Folded        int64 `json:"folded"`  // were no news
+	Skipped       int64 `json:"skipped"` // could not be used
+	Context       int64 `json:"context"` // explain others
+	Blank         int64 `json:"blank"`   // empty lines and comments
+	NotUnderstood int64 `json:"not_understood"`
+}
+
+func (a *Account) add(b Account) {
+	a.Events += b.Events
+	a.Folded += b.Folded
+	a.Skipped += b.Skipped
+	a.Context += b.Context
+	a.Blank += b.Blank
+	a.NotUnderstood += b.NotUnderstood
+}
+
+// puzzle keeps the first lines that are not understood.
+func (r *Report) puzzle(line string) {
+	if len(r.NotKnown) < maxExamples {
+		r.NotKnown = append(r.NotKnown, clip(strings.ToValidUTF8(line, "�"), 200))
+	}
 }
 
 // FileReport is what is odd about one file.
 type FileReport struct {
 	Name           string         `json:"name"`
+	Format         string         `json:"format"`
 	Node           string         `json:"node,omitempty"` // who wrote it
 	Lines          int64          `json:"lines"`
+	Account        Account        `json:"account"`
 	Unstamped      int64          `json:"unstamped,omitempty"`       // lines without a time of their own
 	InvalidUTF8    int64          `json:"invalid_utf8,omitempty"`    // lines with stray bytes
 	TooLong        int64          `json:"too_long,omitempty"`        // lines cut at the bound
@@ -79,7 +114,7 @@ const maxExamples = 3
 const maxReasons = 200
 
 func newReport(format string) *Report {
-	return &Report{Format: format, rows: map[string]*RowReport{}, events: map[string]int64{}, folded: map[string]*Reason{}, skipped: map[string]*Reason{}}
+	return &Report{Format: format, rows: map[string]*RowReport{}, events: map[string]int64{}, folded: map[string]*Reason{}, skipped: map[string]*Reason{}, broken: map[string]int64{}}
 }
 
 func (r *Report) row(name string, files int) *RowReport {
@@ -115,9 +150,13 @@ func (r *Report) finish() {
 	for i := range r.Rows {
 		r.Rows[i] = *r.rows[r.Rows[i].Row]
 	}
-	r.Lines = 0
+	r.Lines, r.Account = 0, Account{}
 	for _, file := range r.Files {
 		r.Lines += file.Lines
+		r.Account.add(file.Account)
+	}
+	if r.Late > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d events are older than what the log ended with and stand behind it, for a log grows at its end; imported together into a new folder, recordings stand in the order of their times", r.Late))
 	}
 	r.Events = nil
 	for _, eventType := range slices.Sorted(maps.Keys(r.events)) {
@@ -193,9 +232,17 @@ func (r Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(plain, "\t\t\t%s\n", example)
 		}
 	}
+	for _, line := range r.NotKnown {
+		fmt.Fprintf(plain, "unknown\t\t\t%s\n", line)
+	}
+	for _, file := range r.LeftOut {
+		fmt.Fprintf(plain, "left out\t\t\t%s\n", file.Reason)
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(plain, "note\t%s\n", note)
 	}
+	a := r.Account
+	fmt.Fprintf(plain, "lines\t%d: %d became events, %d folded, %d context, %d skipped, %d blank, %d not understood\n", r.Lines, a.Events, a.Folded, a.Context, a.Skipped, a.Blank, a.NotUnderstood)
 	fmt.Fprintf(plain, "total\t%d lines, %d events: %d appended, %d already there; the log ends at %d\n", r.Lines, r.Mapped, r.Appended, r.Duplicates, r.Head)
 	return plain.Flush()
 }

@@ -17,7 +17,7 @@ var originalZone = time.FixedZone("UTC-6", -6*60*60)
 type stamped struct {
 	file   int
 	place  string // "file:line"
-	cause  string // identity of the line: file, number, text
+	cause  string // identity of the line: what it says, and when
 	at     time.Time
 	logger string
 	text   string // the whole line
@@ -25,68 +25,33 @@ type stamped struct {
 	groups []string
 }
 
-// readRingRift reads all logs at once, in the order of their times, so that two
+// feedsRingRift reads all logs as one, in the order of their times, so that two
 // processes that ran side by side stay side by side. Each log is an observer;
 // what they know of the cluster is known together.
-func readRingRift(r *reading) error {
+func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	kinds := patterns()
 	for _, kind := range kinds {
 		r.report.row(kind.row, len(r.files)).Context = kind.context
 	}
-	shared := newKnowledge(r.log)
-	sources := make([]source, len(r.files))
-	for i := range r.files {
-		next, stop := iter.Pull2(r.textLog(i, kinds))
-		defer stop()
-		sources[i] = source{next: next, folder: newFolder(r, i, shared)}
-	}
-	for {
-		var first *source
-		for i := range sources {
-			if err := sources[i].advance(); err != nil {
+	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error {
+		shared := newKnowledge(own)
+		folders := map[int]*folder{}
+		var texts []iter.Seq2[stamped, error]
+		for _, i := range files {
+			folders[i] = newFolder(own, i, shared)
+			texts = append(texts, own.textLog(i, kinds))
+		}
+		lines := merged(texts, func(line stamped) time.Time { return line.at }, func(a, b stamped) int { return strings.Compare(a.text, b.text) })
+		for line, err := range lines {
+			if err == nil {
+				err = own.account(line.file, func() error { return folders[line.file].take(line) })
+			}
+			if err != nil {
 				return err
 			}
-			if sources[i].ready && (first == nil || sources[i].order.Before(first.order)) {
-				first = &sources[i]
-			}
 		}
-		if first == nil {
-			return nil
-		}
-		first.ready = false
-		if err := first.folder.take(first.head); err != nil {
-			return err
-		}
-	}
-}
-
-// source is a log whose next matching line is known.
-type source struct {
-	next   func() (stamped, error, bool)
-	folder *folder
-	head   stamped
-	order  time.Time // never goes back, so that a log's own order is kept
-	ready  bool
-	done   bool
-}
-
-func (s *source) advance() error {
-	if s.ready || s.done {
 		return nil
-	}
-	head, err, more := s.next()
-	if err != nil {
-		return err
-	}
-	if !more {
-		s.done = true
-		return nil
-	}
-	s.head, s.ready = head, true
-	if head.at.After(s.order) {
-		s.order = head.at
-	}
-	return nil
+	})}
 }
 
 // textLog yields the lines of one log that say something.
@@ -97,9 +62,10 @@ func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
 			yield(stamped{}, err)
 			return
 		}
-		report, name := &r.report.Files[i], recording(r.files[i])
+		report, name := &r.report.Files[i], recording(r.files[i].Path)
 		var clock time.Time
-		for line, err := range jsonl.Lines(text, r.files[i], maxLine) {
+		var ordinals jsonl.Ordinals
+		for line, err := range jsonl.Lines(text, r.files[i].Path, maxLine) {
 			if err == nil {
 				err = r.line(i)
 			}
@@ -129,12 +95,17 @@ func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
 				report.Unstamped++
 			}
 			entry.at, entry.logger = clock, logger
+			entry.place = name + ":" + decimal(line.Number)
 			if !entry.recognise(kinds) {
+				if strings.TrimSpace(entry.text) == "" {
+					report.Account.Blank++
+				} else {
+					report.Account.NotUnderstood++
+					r.report.puzzle(entry.place + ": " + entry.text)
+				}
 				continue
 			}
-			number := decimal(line.Number)
-			entry.place = name + ":" + number
-			entry.cause = name + "\x00" + number + "\x00" + entry.text
+			entry.cause = lineCause(&ordinals, entry.at, entry.text)
 			if !yield(entry, nil) {
 				return
 			}

@@ -310,7 +310,7 @@ func (a *attempt) send(v verdict, result json.RawMessage) ending {
 	switch code := domain.CodeOf(err); {
 	case err == nil:
 		return become
-	case code == domain.StaleLease || code == domain.NotFound || code == domain.Conflict:
+	case code == domain.StaleLease || code == domain.NotFound || code == domain.Conflict || code == domain.KeyReused:
 		logger.Warn("report refused: the lease is lost", "error", err)
 		return endedLost
 	case v.verb == complete && errors.As(err, &refused):

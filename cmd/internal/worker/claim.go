@@ -27,6 +27,7 @@ type claimer struct {
 	troubles int         // items in a row that were given back or lost
 	failures int         // claims in a row that no node answered
 	key      string      // of a claim whose answer is not known
+	asked    int         // slots that this claim is for: a repetition asks for the same
 	most     int         // items that one claim may ask for
 }
 
@@ -105,9 +106,9 @@ func (c *claimer) fill() (more bool, err error) {
 		c.finish(<-c.freed)
 	}
 	if c.key == "" {
-		c.key = c.instance("claim")
+		c.key, c.asked = c.instance("claim"), c.free()
 	}
-	items, err := c.claim(c.free(), c.most, c.key)
+	items, err := c.claim(c.asked, c.most, c.key)
 	switch code := domain.CodeOf(err); {
 	case err == nil:
 		c.key, c.failures = "", 0
@@ -115,6 +116,10 @@ func (c *claimer) fill() (more bool, err error) {
 		// The policy may let a claim take less.
 		c.key, c.most = "", c.most/2
 		c.next.Reset(0)
+		return true, nil
+	case code == domain.KeyReused: // by an earlier process that had the same name
+		c.key = ""
+		c.next.Reset(backoff(1))
 		return true, nil
 	case !code.Retryable() && code != domain.Internal:
 		return false, fmt.Errorf("claim: %w", err)
@@ -148,7 +153,7 @@ func (c *claimer) giveBack() {
 	if c.key == "" || c.free() == 0 {
 		return
 	}
-	if items, err := c.claim(c.free(), c.most, c.key); err == nil {
+	if items, err := c.claim(c.asked, c.most, c.key); err == nil {
 		for _, item := range items {
 			c.begin(item)
 		}

@@ -1,0 +1,180 @@
+package node
+
+import (
+	"context"
+	"hash/maphash"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// The bounds of what is remembered of callers' keys across streams. On the stream
+// that it wrote to, a key is known for as long as the stream lives.
+const (
+	maxKeys    = 1 << 18 // keys, and events at the end of the log that a start looks at
+	keysLast   = 24 * time.Hour
+	unknownUse = domain.Position(0) // whether the command was stored is not known
+)
+
+// keys remembers what the keys of callers stand for, so that one which was used
+// is refused for another command, whatever stream that is about. It forgets the
+// oldest, and what is older than a day. A process that starts reads it from the
+// end of the log.
+type keys struct {
+	mu      sync.Mutex
+	seed    maphash.Seed
+	loaded  bool
+	used    map[uint64]keyUse // by the hash of the key
+	order   []uint64          // the oldest first
+	flights map[string]*flight
+	most    int
+}
+
+// keyUse is what a key stands for.
+type keyUse struct {
+	request uint64
+	first   domain.Position
+	at      int64 // seconds since 1970
+}
+
+// flight is a key whose command is being run.
+type flight struct {
+	request uint64
+	calls   int
+}
+
+func newKeys() *keys {
+	return &keys{seed: maphash.MakeSeed(), used: map[uint64]keyUse{}, flights: map[string]*flight{}, most: maxKeys}
+}
+
+// begin takes a key for a command, or refuses it because it stands for another.
+// first is the position of the event that the command led to before, 0 if it
+// did not. Every begin that is not refused is followed by an end.
+func (k *keys) begin(ctx context.Context, log eventlog.Log, key, request string, now time.Time) (first domain.Position, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.load(ctx, log, now); err != nil {
+		return 0, err
+	}
+	wanted := requestOf(request)
+	use, known := k.used[maphash.String(k.seed, key)]
+	switch {
+	case known && now.Unix()-use.at > int64(keysLast.Seconds()):
+	case known && use.request != wanted:
+		return 0, k.reused(ctx, log, key, use)
+	case known:
+		first = use.first
+	}
+	running := k.flights[key]
+	if running == nil {
+		running = &flight{request: wanted}
+		k.flights[key] = running
+	}
+	if running.request != wanted {
+		return 0, domain.Errorf(domain.KeyReused, "key %q stands for another command or body, which is being run right now; send this under a key of its own", key)
+	}
+	running.calls++
+	return first, nil
+}
+
+// end says what a command came to.
+func (k *keys) end(key, request string, events []domain.Envelope, err error, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if running := k.flights[key]; running != nil {
+		if running.calls--; running.calls == 0 {
+			delete(k.flights, key)
+		}
+	}
+	switch code := domain.CodeOf(err); {
+	case len(events) > 0:
+		k.note(key, request, events[0].Position, events[0].Time)
+	case err != nil && (code == domain.Timeout || code == domain.Unavailable || code == domain.Internal):
+		k.note(key, request, unknownUse, now)
+	}
+}
+
+func (k *keys) note(key, request string, first domain.Position, at time.Time) {
+	hash := maphash.String(k.seed, key)
+	before, known := k.used[hash]
+	if known && before.first != unknownUse && (first == unknownUse || before.first <= first) && before.request == requestOf(request) {
+		return
+	}
+	k.used[hash] = keyUse{requestOf(request), first, at.Unix()}
+	if known {
+		return
+	}
+	k.order = append(k.order, hash)
+	for len(k.order) > k.most {
+		delete(k.used, k.order[0])
+		k.order = k.order[1:]
+	}
+}
+
+// load reads what the log says of the last day.
+func (k *keys) load(ctx context.Context, log eventlog.Log, now time.Time) error {
+	if k.loaded {
+		return nil
+	}
+	type use struct {
+		key, request string
+		first        domain.Position
+		at           time.Time
+	}
+	var uses []use
+	looked := 0
+	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil {
+			return err
+		}
+		if looked++; looked > k.most || now.Sub(e.Time) > keysLast {
+			break
+		}
+		if e.Meta.Request != "" {
+			uses = append(uses, use{e.Meta.Command, e.Meta.Request, e.Position, e.Time})
+		}
+	}
+	for i := range uses {
+		one := &uses[len(uses)-1-i]
+		k.note(one.key, one.request, one.first, one.at)
+	}
+	k.loaded = true
+	return nil
+}
+
+// reused is the refusal of a key, which names its first use.
+func (k *keys) reused(ctx context.Context, log eventlog.Log, key string, use keyUse) error {
+	if use.first == unknownUse {
+		return domain.Errorf(domain.KeyReused, "key %q stands for another command or body, of which it is not known whether it was stored; send this under a key of its own", key)
+	}
+	first, err := eventAt(ctx, log, use.first)
+	if err != nil {
+		return err
+	}
+	return commands.KeyReused(key, &first)
+}
+
+// eventAt reads one event.
+func eventAt(ctx context.Context, log eventlog.Log, at domain.Position) (domain.Envelope, error) {
+	for e, err := range log.ReadAll(ctx, at, eventlog.Forward, eventlog.Filter{To: at}) {
+		return e, err
+	}
+	return domain.Envelope{}, domain.Errorf(domain.NotFound, "want an event at position %d, found none", at)
+}
+
+// requestOf is a digest as a number. What is none, in a log that somebody made
+// by hand, is hashed to one.
+func requestOf(digest string) uint64 {
+	if number, err := strconv.ParseUint(digest, 16, 64); err == nil {
+		return number
+	}
+	var hash uint64 = 14695981039346656037
+	for i := range len(digest) {
+		hash = (hash ^ uint64(digest[i])) * 1099511628211
+	}
+	return hash
+}

@@ -1,0 +1,347 @@
+package recorded
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// Format is a kind of recording. What a file is called does not make it one.
+type Format struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+
+	wants string           // its form
+	share float64          // of the lines at the beginning that must have its form
+	form  func(sample) int // how many of them do
+	least float64          // share of all lines or records that must say something
+	feeds func(r *reading, files []int) []iter.Seq2[domain.Envelope, error]
+}
+
+// Formats lists the kinds of recordings.
+func Formats() []Format {
+	return []Format{
+		{"jsonl", "events as lines, in the shape of GET /events", "objects with stream, type, time and data", 0.5, formJSONL, 0.5, feedsJSONL},
+		{"openb", "pods and nodes of a GPU cluster, as the CSV files of the OpenB trace of 2023", "the columns of a node list (sn, cpu_milli, …) or of a pod list (name, cpu_milli, …)", 1, formOpenB, 0.5, feedsOpenB},
+		{"faults", "faults of GPU nodes with their starts and ends, as a JSON array", "a JSON array of records with node_id, event_time and event_type", 1, formFaults, 0.5, feedsFaults},
+		{"ringrift", "the text logs of the original orchestrator", "lines like 2026-01-14 00:37:35,802 - logger - INFO - …", 0.1, formRingRift, 0.001, feedsRingRift},
+	}
+}
+
+func formatNames() string {
+	var names []string
+	for _, format := range Formats() {
+		names = append(names, format.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// File is a recording of a known format.
+type File struct {
+	Path   string
+	Format string
+
+	size      int64
+	beginning string // its first lines
+	first     place  // of events as lines
+}
+
+// place is what an event as a line says of where it stands in its log.
+type place struct {
+	Position domain.Position `json:"position"`
+	ID       string          `json:"id"`
+}
+
+// Found is what paths mean.
+type Found struct {
+	Files   []File
+	LeftOut []LeftOut // files of folders, and with lenient others, that are no recordings
+}
+
+// LeftOut is a file that was not read, and why.
+type LeftOut struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// InOneLog gives the files of events as lines that are one file, or stretches of
+// one log by their positions, in that order; false for all else.
+func (f Found) InOneLog() ([]string, bool) {
+	files := slices.Clone(f.Files)
+	slices.SortStableFunc(files, func(a, b File) int { return cmp.Compare(a.first.Position, b.first.Position) })
+	paths := []string{}
+	for i, file := range files {
+		if file.Format != "jsonl" || len(files) > 1 && file.first.Position == 0 || i > 0 && file.first.Position == files[i-1].first.Position {
+			return nil, false
+		}
+		paths = append(paths, file.Path)
+	}
+	return paths, true
+}
+
+// Detect finds the recordings that paths mean and the format of each, from what
+// is in them. With a format, they must be of that. A file that is of no format is
+// an error that names those tried; in a folder, or with lenient, it is left out
+// unless nothing remains. A file without a line is left out in any case.
+func Detect(paths []string, format string, lenient bool) (Found, error) {
+	formats := Formats()
+	if format != "" {
+		formats = slices.DeleteFunc(formats, func(f Format) bool { return f.Name != format })
+		if len(formats) == 0 {
+			return Found{}, domain.Errorf(domain.Invalid, "format %q: want one of %s", format, formatNames())
+		}
+	}
+	var found Found
+	var refused error
+	for _, path := range paths {
+		files, folder, err := filesOf(path)
+		if err != nil {
+			return found, err
+		}
+		for _, path := range files {
+			file, lines, err := detect(path, formats)
+			switch {
+			case err == nil && lines > 0:
+				found.Files = append(found.Files, file)
+				continue
+			case err == nil:
+				found.LeftOut = append(found.LeftOut, LeftOut{path, path + ": it is empty"})
+				continue
+			case !folder && !lenient || domain.CodeOf(err) != domain.Invalid:
+				return found, err
+			}
+			refused = errors.Join(refused, err)
+			found.LeftOut = append(found.LeftOut, LeftOut{path, err.Error()})
+		}
+	}
+	if len(found.Files) == 0 {
+		return found, refused
+	}
+	slices.SortStableFunc(found.Files, func(a, b File) int {
+		return strings.Compare(filepath.Base(a.Path), filepath.Base(b.Path))
+	})
+	return found, nil
+}
+
+// filesOf lists the file that a path names, or those of a folder by name.
+func filesOf(path string) (files []string, folder bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, false, fileError(err)
+	}
+	if !info.IsDir() {
+		return []string{path}, false, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, true, fileError(err)
+	}
+	for _, entry := range entries {
+		if entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") {
+			files = append(files, filepath.Join(path, entry.Name()))
+		}
+	}
+	if len(files) == 0 {
+		return nil, true, domain.Errorf(domain.NotFound, "folder %s: want recordings in it, found no file", path)
+	}
+	return files, true, nil
+}
+
+func fileError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return domain.Errorf(domain.NotFound, "%w", err)
+	}
+	return domain.Errorf(domain.Unavailable, "%w", err)
+}
+
+// sample is the beginning of a file: its lines that are not blank.
+type sample struct {
+	lines []string
+	whole bool // the file has no more
+}
+
+// The bounds of a sample.
+const (
+	sampleLines = 512
+	sampleBytes = 256 << 10
+)
+
+// detect finds the first of the formats that a file has the form of.
+func detect(path string, formats []Format) (File, int, error) {
+	beginning, size, err := sampleOf(path)
+	if err != nil || len(beginning.lines) == 0 {
+		return File{Path: path}, 0, err
+	}
+	lines := len(beginning.lines)
+	var tried []string
+	for _, format := range formats {
+		formed := format.form(beginning)
+		if float64(formed) < format.share*float64(lines) || formed == 0 {
+			tried = append(tried, fmt.Sprintf("%s (want %s; found %d in %d lines)", format.Name, format.wants, formed, lines))
+			continue
+		}
+		file := File{Path: path, Format: format.Name, size: size, beginning: strings.Join(beginning.lines[:min(lines, 2)], "\n")}
+		if format.Name == "jsonl" {
+			file.first = firstPlace(beginning)
+		}
+		return file, lines, nil
+	}
+	return File{}, lines, domain.Errorf(domain.Invalid, "%s: nothing of it is understood; tried %s; it begins %q", path, strings.Join(tried, ", "), clip(strings.ToValidUTF8(beginning.lines[0], "�"), 100))
+}
+
+func sampleOf(path string) (s sample, size int64, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return s, 0, fileError(err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil {
+		size = info.Size()
+	}
+	unpacked, err := jsonl.Unpack(file)
+	if err != nil {
+		return s, size, domain.Errorf(domain.Invalid, "%s: %w", path, err)
+	}
+	defer unpacked.Close()
+	limited := &io.LimitedReader{R: unpacked, N: sampleBytes}
+	s.whole = true
+	for line, err := range jsonl.Lines(limited, path, sampleBytes) {
+		if err != nil {
+			return s, size, domain.Errorf(domain.Invalid, "%w", err)
+		}
+		if limited.N == 0 && line.Open && len(s.lines) > 0 || len(s.lines) == sampleLines {
+			s.whole = false // the last line of a sample may be half of one
+			break
+		}
+		if text := bytes.TrimSpace(line.Text); len(text) > 0 {
+			s.lines = append(s.lines, string(text))
+		}
+	}
+	s.whole = s.whole && limited.N > 0
+	return s, size, nil
+}
+
+// formJSONL counts objects with the keys that an event cannot be without, and
+// what is said to be no event.
+func formJSONL(s sample) int {
+	formed, comments := 0, 0
+	for _, line := range s.lines {
+		if line[0] == '#' {
+			comments++
+			continue
+		}
+		var event struct {
+			Stream *string `json:"stream"`
+			Type   *string `json:"type"`
+		}
+		if json.Unmarshal([]byte(line), &event) == nil && (event.Stream != nil || event.Type != nil) {
+			formed++
+		}
+	}
+	if formed == 0 {
+		return 0
+	}
+	return formed + comments
+}
+
+// firstPlace is the place of the first event, zero when it names none.
+func firstPlace(s sample) place {
+	for _, line := range s.lines {
+		var first place
+		if line[0] != '#' && json.Unmarshal([]byte(line), &first) == nil {
+			return first
+		}
+	}
+	return place{}
+}
+
+// The columns that make a file a list of nodes or of pods.
+var (
+	nodeColumns = []string{"sn", "cpu_milli", "memory_mib", "gpu", "model"}
+	podColumns  = []string{"name", "cpu_milli", "memory_mib", "num_gpu", "pod_phase", "creation_time", "deletion_time", "scheduled_time"}
+)
+
+// formOpenB wants a header with the columns of either list.
+func formOpenB(s sample) int {
+	header, err := csv.NewReader(strings.NewReader(s.lines[0])).Read()
+	if err != nil {
+		return 0
+	}
+	has := func(columns []string) bool {
+		return !slices.ContainsFunc(columns, func(column string) bool { return !slices.Contains(header, column) })
+	}
+	if has(nodeColumns) || has(podColumns) {
+		return len(s.lines)
+	}
+	return 0
+}
+
+// formFaults wants an array whose first record has the keys of a fault.
+func formFaults(s sample) int {
+	decoder := json.NewDecoder(strings.NewReader(strings.Join(s.lines, "\n")))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+		return 0
+	}
+	if !decoder.More() {
+		return len(s.lines)
+	}
+	var record map[string]json.RawMessage
+	if err := decoder.Decode(&record); err != nil && !(errors.Is(err, io.ErrUnexpectedEOF)) {
+		return 0
+	}
+	for _, key := range []string{"node_id", "event_time", "event_type"} {
+		if _, has := record[key]; has || strings.Contains(s.lines[0], key) {
+			return len(s.lines)
+		}
+	}
+	return 0
+}
+
+// formRingRift counts lines that begin with a stamp. Records of several lines
+// have one.
+func formRingRift(s sample) int {
+	formed := 0
+	for _, line := range s.lines {
+		if _, _, ok := stamp(line); ok {
+			formed++
+		}
+	}
+	return formed
+}
+
+// understood is the error of an import of which too little said anything.
+func (r *reading) understood() error {
+	for _, format := range Formats() {
+		var all, said int64
+		var names []string
+		for i, file := range r.files {
+			if file.Format != format.Name {
+				continue
+			}
+			names = append(names, file.Path)
+			report := &r.report.Files[i]
+			all += report.Lines - report.Account.Blank
+			said += report.Account.Events + report.Account.Folded + report.Account.Skipped + report.Account.Context
+		}
+		said -= r.report.broken[format.Name]
+		if all == 0 || said > 0 && float64(said) >= format.least*float64(all) {
+			continue
+		}
+		return domain.Errorf(domain.Invalid, "%s: %d of %d lines say something as %s, want at least %g %%; tried %s",
+			strings.Join(names, ", "), said, all, format.Name, 100*format.least, r.report.Format)
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package recorded
+
+import (
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// knowledge is what all observers know of the cluster so far: levels, from
+// which edges are derived. It grows with the names in the logs, not with their
+// lines. What a log to append to says is known as well, each of it from its own
+// time on: a recording that follows one imported before, or overlaps it, comes to
+// the edges that both together come to.
+type knowledge struct {
+	r        *reading
+	nodes    map[string]*nodeLevel
+	voters   map[string]bool
+	voted    *history[voterLevel]
+	tasks    map[string]*taskLevel
+	daemons  map[string]*daemonLevel
+	pressure map[string]string // source → level, of the sources that press
+	pressed  time.Time         // when a source last changed
+	pressing *history[bool]
+	read     seen // lines
+}
+
+type nodeLevel struct {
+	level   level
+	since   time.Time // when it was last known to come online
+	retired time.Time
+	sick    time.Time // when it was last known to become unhealthy
+	faults  int       // that are open, where faults are recorded one by one
+	log     *history[nodeEdge]
+}
+
+type nodeEdge struct {
+	level level
+	at    time.Time
+}
+
+type voterLevel struct {
+	name string
+	up   bool
+}
+
+type taskLevel struct {
+	known  bool
+	claims uint64
+	held   bool
+	gone   bool
+	log    *history[domain.Event]
+}
+
+type daemonLevel struct {
+	runs bool
+	log  *history[bool]
+}
+
+func newKnowledge(r *reading) *knowledge {
+	return &knowledge{
+		r: r, nodes: map[string]*nodeLevel{}, voters: map[string]bool{}, tasks: map[string]*taskLevel{},
+		daemons: map[string]*daemonLevel{}, pressure: map[string]string{},
+	}
+}
+
+// history is what a stream of the log says, in the order of time, as far as it
+// was not told yet.
+type history[T any] struct {
+	left []told[T]
+}
+
+type told[T any] struct {
+	at   time.Time
+	what T
+}
+
+// historyOf reads a stream of the log; what says what an event tells, if anything.
+func historyOf[T any](r *reading, stream domain.StreamID, what func(domain.Envelope) (T, bool)) (*history[T], error) {
+	h := &history[T]{}
+	if r.log == nil {
+		return h, nil
+	}
+	if _, err := domain.ParseStreamID(string(stream)); err != nil {
+		return h, nil //nolint:nilerr // it is refused where it is said
+	}
+	for e, err := range r.log.Read(r.ctx, stream, 0, eventlog.Forward) {
+		if err != nil {
+			return h, domain.Errorf(domain.CodeOf(err), "what the log says of %s: %w", stream, err)
+		}
+		if r.catalog.Fill(&e) != nil {
+			continue // of another build: nobody can say what it tells
+		}
+		if said, tells := what(e); tells {
+			h.left = append(h.left, told[T]{e.Time, said})
+		}
+	}
+	slices.SortStableFunc(h.left, func(a, b told[T]) int { return a.at.Compare(b.at) })
+	return h, nil
+}
+
+// before yields what the log says up to a time and did not tell yet.
+func (h *history[T]) before(at time.Time) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for len(h.left) > 0 && h.left[0].at.Before(at) {
+			said := h.left[0].what
+			h.left = h.left[1:]
+			if !yield(said) {
+				return
+			}
+		}
+	}
+}
+
+// nodeOf is what is known of a node at a time.
+func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
+	node := k.nodes[name]
+	if node == nil {
+		log, err := historyOf(k.r, domain.NodeID(name).Stream(), func(e domain.Envelope) (nodeEdge, bool) {
+			switch e.Event.(type) {
+			case domain.HostOnline, domain.NodeRecovered:
+				return nodeEdge{online, e.Time}, true
+			case domain.NodeUnhealthy:
+				return nodeEdge{unhealthy, e.Time}, true
+			case domain.HostOffline:
+				return nodeEdge{offline, e.Time}, true
+			}
+			return nodeEdge{}, false
+		})
+		if err != nil {
+			return nil, err
+		}
+		node = &nodeLevel{log: log}
+		k.nodes[name] = node
+	}
+	for edge := range node.log.before(at) {
+		switch node.level = edge.level; edge.level {
+		case online:
+			node.since = edge.at
+		case unhealthy:
+			node.sick = edge.at
+		}
+	}
+	return node, nil
+}
+
+// taskOf is what is known of an item at a time.
+func (k *knowledge) taskOf(id string, at time.Time) (*taskLevel, error) {
+	task := k.tasks[id]
+	if task == nil {
+		log, err := historyOf(k.r, domain.TaskID(id).Stream(), func(e domain.Envelope) (domain.Event, bool) { return e.Event, true })
+		if err != nil {
+			return nil, err
+		}
+		task = &taskLevel{log: log}
+		k.tasks[id] = task
+	}
+	for event := range task.log.before(at) {
+		task.known = true
+		switch event := event.(type) {
+		case domain.TaskClaimed:
+			task.claims, task.held = max(task.claims, event.Lease), true
+		case domain.TaskReleased:
+			task.held = false
+		case domain.TaskDropped:
+			task.held, task.gone = false, true
+		}
+	}
+	return task, nil
+}
+
+// voterOf tells how a voter was last known to be at a time.
+func (k *knowledge) voterOf(name string, stream domain.StreamID, at time.Time) (up, known bool, err error) {
+	if k.voted == nil {
+		k.voted, err = historyOf(k.r, stream, func(e domain.Envelope) (voterLevel, bool) {
+			switch voter := e.Event.(type) {
+			case domain.VoterOnline:
+				return voterLevel{string(voter.Voter), true}, true
+			case domain.VoterOffline:
+				return voterLevel{string(voter.Voter), false}, true
+			}
+			return voterLevel{}, false
+		})
+		if err != nil {
+			return false, false, err
+		}
+	}
+	for voter := range k.voted.before(at) {
+		k.voters[voter.name] = voter.up
+	}
+	up, known = k.voters[name]
+	return up, known, nil
+}
+
+// daemonOf is what is known of a daemon of a node at a time.
+func (k *knowledge) daemonOf(node domain.NodeID, name string, at time.Time) (*daemonLevel, error) {
+	key := string(node) + ":" + name
+	daemon := k.daemons[key]
+	if daemon == nil {
+		log, err := historyOf(k.r, domain.DaemonStream(node, name), func(e domain.Envelope) (bool, bool) {
+			changed, ok := e.Event.(domain.DaemonStatusChanged)
+			return changed.NewStatus == domain.DaemonRunning, ok
+		})
+		if err != nil {
+			return nil, err
+		}
+		daemon = &daemonLevel{log: log}
+		k.daemons[key] = daemon
+	}
+	for runs := range daemon.log.before(at) {
+		daemon.runs = runs
+	}
+	return daemon, nil
+}
+
+// fromLog stands for the source of a pressure that only the log speaks of.
+const fromLog = "\x00log"
+
+// pressureAt takes over what the log says of back-pressure up to a time.
+func (k *knowledge) pressureAt(stream domain.StreamID, at time.Time) (err error) {
+	if k.pressing == nil {
+		k.pressing, err = historyOf(k.r, stream, func(e domain.Envelope) (bool, bool) {
+			switch e.Event.(type) {
+			case domain.BackpressureActivated:
+				return true, true
+			case domain.BackpressureReleased:
+				return false, true
+			}
+			return false, false
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for on := range k.pressing.before(at) {
+		switch {
+		case !on:
+			clear(k.pressure)
+		case len(k.pressure) == 0:
+			k.pressure[fromLog] = "active"
+		}
+	}
+	return nil
+}
+
+// maxSeen bounds the lines that are remembered to tell one that two files hold.
+const maxSeen = 1 << 20
+
+// seen remembers identities, the last 2²⁰ and up to as many before.
+type seen struct{ recent, older map[string]bool }
+
+// twice tells whether an identity was seen before, and remembers it.
+func (s *seen) twice(identity string) bool {
+	if s.recent[identity] || s.older[identity] {
+		return true
+	}
+	if s.recent == nil || len(s.recent) >= maxSeen {
+		s.recent, s.older = map[string]bool{}, s.recent
+	}
+	s.recent[identity] = true
+	return false
+}
+
+// lineCause is the identity of a line that says something at a time, the n-th in
+// its run that says so.
+func lineCause(ordinals *jsonl.Ordinals, at time.Time, text string) string {
+	content := jsonl.ContentOf([]byte(at.Format(domain.Timestamp)), []byte(text))
+	return "line\x00" + string(content[:]) + "\x00" + decimal(int64(ordinals.Next(content, at)))
+}
+
+// joined lists names in their order.
+func joined(names map[string]bool) string {
+	var list []string
+	for name := range names {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}

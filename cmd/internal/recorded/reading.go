@@ -1,0 +1,213 @@
+package recorded
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// reading is one import on its way. Each feed of events has a copy of its own,
+// with its own yield and open files; the report and the progress are shared.
+type reading struct {
+	format   Format
+	catalog  *domain.Catalog
+	log      eventlog.Log // to be appended to; nil: none
+	files    []File
+	options  Options
+	report   *Report
+	progress *Progress
+	told     *int64 // lines, when progress was told last
+
+	ctx    context.Context
+	yield  func(domain.Envelope, error) bool
+	opened []io.Closer
+}
+
+// fact is something a recording says, before it is an envelope.
+type fact struct {
+	stream domain.StreamID
+	cause  string // what its identity derives from, with the event's type; empty: what it says
+	time   time.Time
+	meta   domain.Meta
+	event  domain.Event
+	row    string // the pattern it came from, for the report
+	place  string // "file:line", for the report
+}
+
+// errStopped ends a read whose consumer wants no more.
+var errStopped = domain.Errorf(domain.Internal, "import stopped by its consumer")
+
+// feed makes events of a read that hands its facts to emit and pass.
+func (r *reading) feed(read func(*reading) error) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		own := *r
+		own.yield, own.opened = yield, nil
+		defer own.close()
+		if err := read(&own); err != nil && !errors.Is(err, errStopped) {
+			yield(domain.Envelope{}, err)
+		}
+	}
+}
+
+// emit makes an envelope of a fact. A fact that the catalogue refuses is
+// counted as skipped, with the faults; it is no reason to end the import.
+func (r *reading) emit(f fact) error {
+	eventType, version, data, err := r.catalog.Encode(f.event)
+	if err == nil {
+		_, err = domain.ParseStreamID(string(f.stream))
+	}
+	if err != nil {
+		r.skip(f.row, "refused: "+err.Error(), f.place)
+		return nil
+	}
+	f.meta.Actor = strings.ToValidUTF8(f.meta.Actor, "�")
+	at := domain.Instant(f.time)
+	if f.cause == "" {
+		content := jsonl.ContentOf([]byte(f.stream), []byte(at.Format(domain.Timestamp)), data)
+		f.cause = string(content[:])
+	}
+	return r.pass(domain.Envelope{
+		Stream: f.stream, ID: domain.DeriveID(r.format.Name+"\x00"+f.cause+"\x00"+eventType, 0),
+		Type: eventType, Version: version, Time: at, Meta: f.meta, Data: data, Event: f.event,
+	}, f.row)
+}
+
+func (r *reading) pass(e domain.Envelope, row string) error {
+	r.report.Mapped++
+	r.report.events[e.Type]++
+	if row := r.report.rows[row]; row != nil {
+		row.Events++
+	}
+	if !r.yield(e, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+func (r *reading) skip(row, why, example string) {
+	r.report.skips++
+	note(r.report.skipped, row, why, example)
+	if row := r.report.rows[row]; row != nil {
+		row.Skipped++
+	}
+}
+
+func (r *reading) fold(row, why, example string) {
+	r.report.folds++
+	note(r.report.folded, row, why, example)
+	if row := r.report.rows[row]; row != nil {
+		row.Folded++
+	}
+}
+
+// account counts a line as what take makes of it.
+func (r *reading) account(file int, take func() error) error {
+	report, lines := r.report, &r.report.Files[file].Account
+	made, folds, skips := report.Mapped, report.folds, report.skips
+	err := take()
+	switch {
+	case report.Mapped > made:
+		lines.Events++
+	case report.folds > folds:
+		lines.Folded++
+	case report.skips > skips:
+		lines.Skipped++
+	default:
+		lines.Context++
+	}
+	return err
+}
+
+// broken deals with a line that means nothing: an error, or a skipped line.
+func (r *reading) broken(place string, err error) error {
+	err = domain.Errorf(domain.CodeOf(err), "%s: %w", place, err)
+	if !r.options.Lenient {
+		return err
+	}
+	r.report.broken[r.format.Name]++
+	r.skip("", "broken", err.Error())
+	return nil
+}
+
+// line counts a line of the i-th file and tells of the progress now and then.
+func (r *reading) line(i int) error {
+	r.report.Files[i].Lines++
+	r.progress.Lines++
+	if r.progress.Lines%progressEvery != 0 {
+		return nil
+	}
+	r.progress.File = r.files[i].Path
+	r.tell(false)
+	return r.ctx.Err()
+}
+
+func (r *reading) tell(last bool) {
+	if r.options.Progress == nil || (last && *r.told == r.progress.Lines && *r.told != 0) {
+		return
+	}
+	*r.told = r.progress.Lines
+	r.options.Progress(*r.progress)
+}
+
+// unpacked opens the i-th file, counting what is read of it.
+func (r *reading) unpacked(i int) (io.Reader, error) {
+	file, err := os.Open(r.files[i].Path)
+	if err != nil {
+		return nil, domain.Errorf(domain.NotFound, "%w", err)
+	}
+	r.opened = append(r.opened, file)
+	unpacked, err := jsonl.Unpack(&counter{file, &r.progress.Bytes})
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "%s: %w", r.files[i].Path, err)
+	}
+	r.opened = append(r.opened, unpacked)
+	return unpacked, nil
+}
+
+func (r *reading) close() {
+	for i := len(r.opened) - 1; i >= 0; i-- {
+		_ = r.opened[i].Close() // only read from: nothing to lose
+	}
+	r.opened = nil
+}
+
+type counter struct {
+	io.Reader
+	count *int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	*c.count += int64(n)
+	return n, err
+}
+
+// recording is a file's name as evidence names it: without folders, packing
+// and ending, so that the same recording is the same wherever it lies.
+func recording(path string) string {
+	name := filepath.Base(path)
+	for _, packing := range []string{".gz", ".zst"} {
+		name = strings.TrimSuffix(name, packing)
+	}
+	return strings.TrimSuffix(name, filepath.Ext(name))
+}
+
+// known notes event types that this build's catalogue lacks; they are kept.
+func (r *reading) known(e domain.Envelope) {
+	if _, ok := r.catalog.Lookup(e.Type); !ok {
+		text := "kept, though this build knows no event of the type " + e.Type
+		if !slices.Contains(r.report.Notes, text) && len(r.report.Notes) < maxReasons {
+			r.report.Notes = append(r.report.Notes, text)
+		}
+	}
+}

@@ -176,6 +176,8 @@ func (s *scanner) meta(m *domain.Meta) {
 			m.Policy, bit = s.plain(), 32
 		case "term":
 			m.Term, bit = s.number(), 64
+		case "custom":
+			m.Custom, bit = s.plain(), 128
 		}
 		if bit == 0 || seen&bit != 0 || len(s.rest) == 0 {
 			s.ok = false

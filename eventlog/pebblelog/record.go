@@ -33,8 +33,8 @@ const (
 	recordLayout = 1
 	sealedSize   = 13 // what seal writes
 	fixedSize    = 43
-	metaStrings  = 6
-	termBit      = 1 << metaStrings
+	metaStrings  = 7
+	termBit      = 1 << 6
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -50,7 +50,7 @@ func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) 
 	texts := metaTexts(&event.Meta)
 	for i, text := range texts {
 		if *text != "" {
-			head[39] |= 1 << i
+			head[39] |= 1 << metaBits[i]
 		}
 	}
 	if event.Meta.Term != 0 {
@@ -86,8 +86,11 @@ func recordSize(stream domain.StreamID, event *eventlog.Proposed) int {
 }
 
 func metaTexts(meta *domain.Meta) [metaStrings]*string {
-	return [metaStrings]*string{&meta.Command, &meta.Causation, &meta.Correlation, &meta.Actor, &meta.Node, &meta.Policy}
+	return [metaStrings]*string{&meta.Command, &meta.Causation, &meta.Correlation, &meta.Actor, &meta.Node, &meta.Policy, &meta.Custom}
 }
+
+// metaBits is the bit of each of them in the record; the term has bit 6.
+var metaBits = [metaStrings]int{0, 1, 2, 3, 4, 5, 7}
 
 // seal gives a record its place. It may be called again with another place only
 // after encodeRecord.
@@ -158,10 +161,7 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	e.Time = time.UnixMicro(recordMicros(record)).UTC()
 	e.Event = nil
 	at, there := fixedSize, record[39]
-	if there > termBit|(termBit-1) {
-		return malformed(position, "the metadata")
-	}
-	var lengths [metaStrings]int
+	var lengths [8]int // by bit
 	streamSize, typeSize := int(binary.LittleEndian.Uint16(record[40:])), int(record[42])
 	text := streamSize + typeSize
 	for rest := there &^ termBit; rest != 0; rest &= rest - 1 {
@@ -198,7 +198,8 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	m.Causation, words = words[:lengths[1]], words[lengths[1]:]
 	m.Correlation, words = words[:lengths[2]], words[lengths[2]:]
 	m.Actor, words = words[:lengths[3]], words[lengths[3]:]
-	m.Node, m.Policy = words[:lengths[4]], words[lengths[4]:]
+	m.Node, words = words[:lengths[4]], words[lengths[4]:]
+	m.Policy, m.Custom = words[:lengths[5]], words[lengths[5]:]
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
 )
 
 // admission keeps EventStoreDB clients from events that are rift's: neither
@@ -20,7 +21,7 @@ func admission() (func(domain.StreamID, *eventlog.Proposed) error, error) {
 		categories[def.Stream] = true
 	}
 	return func(stream domain.StreamID, event *eventlog.Proposed) error {
-		if event.Meta.Custom == "" {
+		if !foreign.Is(&event.Meta) {
 			_, err := catalog.Decode(event.Type, event.Version, event.Data)
 			return err
 		}

@@ -39,7 +39,7 @@ const idLength = 36
 // another than the event's own where the stream has that one already; at is
 // its time. One of our own events becomes what it was.
 func (e *Event) Proposed(id domain.EventID, at time.Time) eventlog.Proposed {
-	if id == e.ID && e.JSON && json.Valid(e.Data) {
+	if id == e.ID && e.JSON {
 		if version, at, meta, ok := ParseUserMeta(e.UserMeta); ok {
 			return eventlog.Proposed{ID: id, Type: e.Type, Version: version, Time: at, Meta: meta, Data: e.Data}
 		}
@@ -102,18 +102,41 @@ func chain(meta []byte) (causation, correlation string) {
 	return causation, correlation
 }
 
+// form reads Meta.Custom; false for one that is no event of EventStoreDB's.
+func form(custom string) (letters, meta string, id *domain.EventID, ok bool) {
+	rest := custom
+	for _, letter := range []byte{letterTombstone, letterBinary, letterData, letterMeta} {
+		if rest != "" && rest[0] == letter {
+			rest = rest[1:]
+		}
+	}
+	letters = custom[:len(custom)-len(rest)]
+	if len(rest) > idLength && rest[0] == letterID {
+		parsed, err := domain.ParseEventID(rest[1 : 1+idLength])
+		if err != nil {
+			return "", "", nil, false
+		}
+		id, rest = &parsed, rest[1+idLength:]
+	}
+	meta, ok = strings.CutPrefix(rest, ":")
+	return letters, meta, id, ok
+}
+
 // Of is what EventStoreDB's clients see of an event in our log. The slices may
 // share memory with the envelope's.
 func Of(e *domain.Envelope) Event {
 	event := Event{ID: e.ID, Type: e.Type, JSON: true, Data: e.Data}
-	letters, meta, found := strings.Cut(e.Meta.Custom, ":")
-	if !found {
+	letters, meta, id, ok := form(e.Meta.Custom)
+	if !ok {
 		event.UserMeta = AppendUserMeta(nil, e.Version, e.Time, e.Meta)
 		return event
 	}
 	event.UserMeta = []byte(meta)
-	for i := 0; i < len(letters); i++ {
-		switch letters[i] {
+	if id != nil {
+		event.ID = *id
+	}
+	for _, letter := range []byte(letters) {
+		switch letter {
 		case letterBinary:
 			event.JSON = false
 		case letterData:
@@ -124,11 +147,6 @@ func Of(e *domain.Envelope) Event {
 			if plain, err := base64.StdEncoding.DecodeString(meta); err == nil {
 				event.UserMeta = plain
 			}
-		case letterID:
-			if id, err := domain.ParseEventID(letters[i+1 : min(i+1+idLength, len(letters))]); err == nil {
-				event.ID = id
-			}
-			i += idLength
 		}
 	}
 	return event
@@ -145,12 +163,8 @@ func unwrapped(data []byte) ([]byte, bool) {
 
 // ID is the id of an event as Of gives it.
 func ID(e *domain.Envelope) domain.EventID {
-	letters, _, _ := strings.Cut(e.Meta.Custom, ":")
-	at := strings.IndexByte(letters, letterID) + 1
-	if at > 0 && len(letters) >= at+idLength {
-		if id, err := domain.ParseEventID(letters[at : at+idLength]); err == nil {
-			return id
-		}
+	if _, _, id, ok := form(e.Meta.Custom); ok && id != nil {
+		return *id
 	}
 	return e.ID
 }
@@ -158,5 +172,12 @@ func ID(e *domain.Envelope) domain.EventID {
 // IsTombstone tells the event that ends a stream from one that a client only
 // gave its type.
 func IsTombstone(e *domain.Envelope) bool {
-	return e.Type == TombstoneType && strings.HasPrefix(e.Meta.Custom, string(letterTombstone))
+	letters, _, _, ok := form(e.Meta.Custom)
+	return ok && e.Type == TombstoneType && strings.HasPrefix(letters, string(letterTombstone))
+}
+
+// Is tells an event of EventStoreDB's in our log from one of ours.
+func Is(meta *domain.Meta) bool {
+	_, _, _, ok := form(meta.Custom)
+	return ok
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// escapedPrefix begins the stream ids of names that are no stream ids themselves.
-const escapedPrefix = "esdb-"
+// Prefix begins the stream ids of names that are no stream ids themselves.
+const Prefix = "esdb-"
 
 const hexDigits = "0123456789ABCDEF"
 
@@ -20,7 +20,7 @@ func StreamID(name string) (domain.StreamID, error) {
 	if !utf8.ValidString(name) {
 		return "", domain.Errorf(domain.Invalid, "stream name %q: want UTF-8", name)
 	}
-	if !strings.HasPrefix(name, escapedPrefix) {
+	if !strings.HasPrefix(name, Prefix) {
 		if id, err := domain.ParseStreamID(name); err == nil {
 			return id, nil
 		}
@@ -36,8 +36,8 @@ func StreamID(name string) (domain.StreamID, error) {
 // of its name is a prefix of it.
 func Escape(name string) string {
 	var b strings.Builder
-	b.Grow(len(escapedPrefix) + len(name))
-	b.WriteString(escapedPrefix)
+	b.Grow(len(Prefix) + len(name))
+	b.WriteString(Prefix)
 	for _, c := range []byte(name) {
 		if c <= ' ' || c == '%' || c == 0x7f {
 			b.WriteByte('%')
@@ -53,7 +53,7 @@ func Escape(name string) string {
 // StreamName is the inverse of StreamID. An id that StreamID cannot have given
 // is its own name.
 func StreamName(id domain.StreamID) string {
-	rest, escaped := strings.CutPrefix(string(id), escapedPrefix)
+	rest, escaped := strings.CutPrefix(string(id), Prefix)
 	if !escaped {
 		return string(id)
 	}

@@ -80,7 +80,7 @@ func decideRemoval(name string, state *streamState, expected domain.Revision, fo
 // leaves of the three steps, no append slips past the event that ends it.
 func (s *Server) tombstone(ctx context.Context, id, metaID domain.StreamID, state *streamState) (domain.Position, error) {
 	written := s.log.AppendMany(ctx, []eventlog.Write{
-		{Stream: metaID, Expected: state.meta.revision, Events: s.metaEvent(truncated(nil, deletedBefore))},
+		{Stream: metaID, Expected: state.meta.revision, Events: s.metaEvent(truncated(state.meta.raw, deletedBefore))},
 		{Stream: id, Expected: state.last, Events: []eventlog.Proposed{foreign.Tombstone(domain.EventID(uuid.New()), s.clock())}, After: 1},
 	})
 	for i := range written {

@@ -100,7 +100,7 @@ func (s *Server) metaOf(ctx context.Context, name string) (streamMeta, error) {
 	}
 	id, err := foreign.StreamID(metaPrefix + name)
 	if err != nil {
-		return streamMeta{}, err
+		return streamMeta{revision: domain.NoStream}, nil // so long a name that nobody can have written any
 	}
 	last, found, err := s.lastEvent(ctx, id)
 	if err != nil || !found {

@@ -118,12 +118,12 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var receipt eventlog.Receipt
-	fresh, tried := false, false // whether s was read in this call; whether the events were sent
+	fresh := false // s was read in this call, and nothing was sent since
 	err := l.attempts(ctx, what, func(c *client.Client) (bool, error) {
 		for {
 			var err error
 			receipt, err = s.decide(id, expected, events)
-			if (err != nil || receipt.Duplicate || tried) && !fresh {
+			if err != nil && !fresh {
 				if err := l.refresh(ctx, id, s); err != nil {
 					return false, err
 				}
@@ -131,14 +131,14 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 				continue
 			}
 			if err != nil || receipt.Duplicate {
-				receipt.Duplicate = receipt.Duplicate && !tried
 				return false, err
 			}
-			fresh, tried = false, true
+			// An append whose answer was lost is sent again as it was: the
+			// database compares it with what follows the revision.
+			fresh = false
 			receipt, err = l.send(ctx, c, s, events)
 			switch coded(err) {
 			case client.ErrorCodeWrongExpectedVersion:
-				tried = false // nothing of it was stored
 				if err := l.refresh(ctx, id, s); err != nil {
 					return false, err
 				}

@@ -10,7 +10,8 @@
 // Whatever the client suffers (a node that restarts, a leader that changes, a
 // connection that is cut) is waited out here, with pauses that grow, until the
 // caller's context ends or the attempts do. An append whose answer was lost is
-// looked for before it is sent again.
+// sent again with the same ids after the same revision, which the database
+// takes for the repetition that it is.
 //
 // The package never looks into a payload, and remembers of a stream only which
 // ids it has, for as many streams as fit.

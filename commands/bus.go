@@ -254,7 +254,7 @@ func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry b
 		return Step{Events: events}, 0, err
 	}
 	receipt, err := b.Log.Append(ctx, stream, c.Expect(), proposed...)
-	return b.recorded(stream, events, receipt, err)
+	return b.appended(ctx, facts, stream, events, receipt, err)
 }
 
 // RecordAll appends what calls that Record say in one call of the log, in their
@@ -278,7 +278,7 @@ func (b *Bus) RecordAll(ctx context.Context, calls []*Call) {
 	}
 	written := b.Log.AppendMany(ctx, writes)
 	for i, call := range asked {
-		step, position, err := b.recorded(writes[i].Stream, events[i], written[i].Receipt, written[i].Err)
+		step, position, err := b.appended(ctx, call.Facts, writes[i].Stream, events[i], written[i].Receipt, written[i].Err)
 		if before := writes[i].After; before > 0 && written[before-1].Err != nil {
 			err = domain.Errorf(domain.Unavailable, "command %s: %s takes nothing after what it did not take: %w", call.Spec.Type, writes[i].Stream, written[before-1].Err)
 		}
@@ -286,8 +286,8 @@ func (b *Bus) RecordAll(ctx context.Context, calls []*Call) {
 	}
 }
 
-// recorded is what came of an append of what was said of a stream.
-func (b *Bus) recorded(stream domain.StreamID, events []domain.Envelope, receipt eventlog.Receipt, err error) (Step, domain.Position, error) {
+// appended is what came of an append of what was said of a stream.
+func (b *Bus) appended(ctx context.Context, facts domain.Facts, stream domain.StreamID, events []domain.Envelope, receipt eventlog.Receipt, err error) (Step, domain.Position, error) {
 	var conflict *eventlog.Conflict
 	if errors.As(err, &conflict) {
 		return Step{}, 0, domain.Errorf(domain.Conflict, "%s", conflict.Error())

@@ -170,6 +170,7 @@ type Meta struct {
 	Policy      string `json:"policy,omitempty"`         // the policy document that decided, "policy-default@3"
 	Term        uint64 `json:"term,omitempty"`           // the leadership term it was decided in
 	Request     string `json:"request,omitempty"`        // digest of the command that a caller gave the id to
+	Custom      string `json:"custom,omitempty"`         // what the protocol of another system keeps with an event it stored; UTF-8, only that protocol reads it
 }
 
 // Envelope is an event as the log holds it. Time is what the deciding node said

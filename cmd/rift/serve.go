@@ -25,6 +25,7 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
+	"github.com/ringrift/rift/transport/esdbserver"
 )
 
 func newServe(a *app) *cobra.Command {
@@ -132,6 +133,20 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if err != nil {
 		return err
 	}
+	server := handler.Server()
+	var esdb *esdbserver.Server
+	if settings.InsecureESDB {
+		logger.Warn("EventStoreDB clients are served without credentials")
+		admit, err := admission()
+		if err != nil {
+			return err
+		}
+		if esdb, err = esdbserver.New(esdbserver.Config{Log: log, Insecure: true, Logger: logger, Admit: admit}); err != nil {
+			return err
+		}
+		defer esdb.Close()
+		server.Handler = esdb.Handler(server.Handler)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", settings.Listen)
 	if err != nil {
 		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", settings.Listen, err), "is another rift serving there? choose another address with --listen")
@@ -140,13 +155,20 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer a.startProgress(ctx, n)()
-	return runNode(ctx, n, handler.Server(), listener, shutdown, settings.Limits.ShutdownGrace, logger)
+	return runNode(ctx, n, servers{http: server, esdb: esdb}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+}
+
+// servers are what answers on a node's address; esdb is nil where nobody asked
+// for it.
+type servers struct {
+	http *http.Server
+	esdb *esdbserver.Server
 }
 
 // runNode runs the actors of a node. The order in which they are added is the
 // order in which they stop: whoever asked for the end, then the requests, then
 // what moves by itself, then what follows the log. Only then is anything closed.
-func runNode(ctx context.Context, n *node.Node, server *http.Server, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
+func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
 	var group actors.Group
 	add := func(name string, execute func(context.Context) error, interrupt func()) {
 		actorContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -175,6 +197,12 @@ func runNode(ctx context.Context, n *node.Node, server *http.Server, listener ne
 		}
 		return nil
 	}, n.StopClaims)
+	server := answers.http
+	if answers.esdb != nil {
+		var grpcListener net.Listener
+		grpcListener, listener = esdbserver.Split(listener)
+		add("EventStoreDB clients", func(context.Context) error { return answers.esdb.Serve(grpcListener) }, answers.esdb.Close)
+	}
 	add("http", func(context.Context) error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

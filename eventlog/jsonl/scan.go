@@ -178,6 +178,8 @@ func (s *scanner) meta(m *domain.Meta) {
 			m.Term, bit = s.number(), 64
 		case "request":
 			m.Request, bit = s.plain(), 128
+		case "custom":
+			m.Custom, bit = s.plain(), 256
 		}
 		if bit == 0 || seen&bit != 0 || len(s.rest) == 0 {
 			s.ok = false

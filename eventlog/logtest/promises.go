@@ -283,7 +283,7 @@ func normalForm(t *testing.T, open func(testing.TB) eventlog.Log) {
 			e.Data, e.Meta = nil, domain.Meta{}
 		}
 		if i == 2 {
-			e.Meta = domain.Meta{Command: "a", Causation: "b", Correlation: "c", Actor: "d", Node: "e", Policy: "policy-default@3", Term: 1<<64 - 1}
+			e.Meta = domain.Meta{Command: "a", Causation: "b", Correlation: "c", Actor: "d", Node: "e", Policy: "policy-default@3", Term: 1<<64 - 1, Custom: `j:{"$correlationId": "c \u00e9"}`}
 			e.Type, e.Version = strings.Repeat("T", 255), 65535
 		}
 		mustAppend(t, log, "task-a", domain.AnyRevision, e)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math/bits"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -22,8 +23,8 @@ import (
 //	39 u8  which fields of the metadata are there, bit by bit
 //	40 u16 length of the stream id
 //	42 u8  length of the type
-//	43     lengths of the metadata strings that are there, the term and the length of the request, uvarints
-//	…      one area of text: stream id, type, metadata strings, request
+//	43     lengths of the metadata strings that are there, the term and the length of the request text, uvarints
+//	…      one area of text: stream id, type, metadata strings, request text
 //	…      payload, to the end
 //
 // Revision and position are known last, under the sequencer; what stands before
@@ -57,7 +58,8 @@ func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) 
 	if event.Meta.Term != 0 {
 		head[39] |= termBit
 	}
-	if event.Meta.Request != "" {
+	request := requestText(&event.Meta)
+	if request != "" {
 		head[39] |= requestBit
 	}
 	binary.LittleEndian.PutUint16(head[40:], uint16(len(stream)))
@@ -71,21 +73,21 @@ func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) 
 	if event.Meta.Term != 0 {
 		dst = binary.AppendUvarint(dst, event.Meta.Term)
 	}
-	if event.Meta.Request != "" {
-		dst = binary.AppendUvarint(dst, uint64(len(event.Meta.Request)))
+	if request != "" {
+		dst = binary.AppendUvarint(dst, uint64(len(request)))
 	}
 	dst = append(append(dst, stream...), event.Type...)
 	for _, text := range texts {
 		dst = append(dst, *text...)
 	}
-	dst = append(append(dst, event.Meta.Request...), event.Data...)
+	dst = append(append(dst, request...), event.Data...)
 	binary.LittleEndian.PutUint32(dst[start:], crc32.Checksum(dst[start+sealedSize:], castagnoli))
 	return dst
 }
 
 // recordSize bounds the size of a record from above.
 func recordSize(stream domain.StreamID, event *eventlog.Proposed) int {
-	size := fixedSize + len(stream) + len(event.Type) + len(event.Data) + len(event.Meta.Request) + 10*(metaStrings+2)
+	size := fixedSize + len(stream) + len(event.Type) + len(event.Data) + len(event.Meta.Request) + len(event.Meta.Custom) + 1 + 10*(metaStrings+2)
 	for _, text := range metaTexts(&event.Meta) {
 		size += len(*text)
 	}
@@ -94,6 +96,15 @@ func recordSize(stream domain.StreamID, event *eventlog.Proposed) int {
 
 func metaTexts(meta *domain.Meta) [metaStrings]*string {
 	return [metaStrings]*string{&meta.Command, &meta.Causation, &meta.Correlation, &meta.Actor, &meta.Node, &meta.Policy}
+}
+
+// requestText is what the last bit of the metadata stands for: the request, and
+// the custom metadata behind a line feed if there is any. No request has one.
+func requestText(meta *domain.Meta) string {
+	if meta.Custom == "" {
+		return meta.Request
+	}
+	return meta.Request + "\n" + meta.Custom
 }
 
 // seal gives a record its place. It may be called again with another place only
@@ -213,7 +224,8 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	m.Correlation, words = words[:lengths[2]], words[lengths[2]:]
 	m.Actor, words = words[:lengths[3]], words[lengths[3]:]
 	m.Node, words = words[:lengths[4]], words[lengths[4]:]
-	m.Policy, m.Request = words[:lengths[5]], words[lengths[5]:lengths[5]+request]
+	m.Policy = words[:lengths[5]]
+	m.Request, m.Custom, _ = strings.Cut(words[lengths[5]:lengths[5]+request], "\n")
 	return nil
 }
 

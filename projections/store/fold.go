@@ -141,6 +141,8 @@ func (f *fold) route(eventType string) *route {
 func decode(catalog *domain.Catalog, routes map[string]*route, e *domain.Envelope) error {
 	r, ok := routes[e.Type]
 	switch {
+	case (!ok || !r.known) && e.Meta.Custom != "":
+		return nil // another system's, which says nothing to us
 	case !ok || !r.known:
 		return domain.Errorf(domain.NotFound, "event type %q is not in the catalogue", e.Type)
 	case !r.wanted():

@@ -16,20 +16,21 @@ import (
 
 // Serve is what a node is started with.
 type Serve struct {
-	Data        string    `key:"data" default:"data" usage:"folder of the log and the read models"`
-	Listen      string    `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
-	AddrFile    string    `key:"addr_file" usage:"file to write the bound address to once ready"`
-	Log         string    `key:"log" usage:"URL of a log to use instead of the embedded one"`
-	ReadOnly    bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
-	NodeID      string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
-	Cluster     string    `key:"cluster" default:"main" usage:"name of the cluster"`
-	TokenFile   string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
-	Limits      Limits    `key:"limits"`
-	Snapshots   Snapshots `key:"snapshots"`
-	LogLevel    string    `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
-	LogFormat   string    `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
-	TraceFile   string    `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
-	PrintConfig bool      `key:"print_config" usage:"print the settings with where each comes from, and stop"`
+	Data         string    `key:"data" default:"data" usage:"folder of the log and the read models"`
+	Listen       string    `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
+	AddrFile     string    `key:"addr_file" usage:"file to write the bound address to once ready"`
+	Log          string    `key:"log" usage:"URL of a log to use instead of the embedded one"`
+	ReadOnly     bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
+	NodeID       string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
+	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
+	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
+	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
+	Limits       Limits    `key:"limits"`
+	Snapshots    Snapshots `key:"snapshots"`
+	LogLevel     string    `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
+	LogFormat    string    `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
+	TraceFile    string    `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
+	PrintConfig  bool      `key:"print_config" usage:"print the settings with where each comes from, and stop"`
 
 	sources map[string]string
 }
@@ -98,6 +99,12 @@ func (s Serve) check() []domain.Fault {
 	}
 	if _, err := domain.ParseStreamID("cluster-" + s.Cluster); err != nil {
 		fault("cluster", "want a name without spaces or control characters, found %q", s.Cluster)
+	}
+	if s.InsecureESDB && s.TokenFile != "" {
+		fault("insecure_esdb", "want no token_file with it: EventStoreDB clients would need no token")
+	}
+	if s.InsecureESDB && s.ReadOnly {
+		fault("insecure_esdb", "want no read_only with it: EventStoreDB clients write")
 	}
 	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, s.LogLevel) {
 		fault("log_level", "want %s, found %q", oneOf(levels), s.LogLevel)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -92,7 +93,10 @@ func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.P
 			policy, revision = changed.Policy, change.Revision
 		}
 	}
-	facts.Policy, facts.PolicyName, facts.Rules = policy, e.Meta.Policy, nil
+	if policy, err = wiring.Sections().Read(policy); err != nil {
+		return facts, domain.Errorf(domain.Internal, "%s: %w", e.Meta.Policy, err)
+	}
+	facts.Policy, facts.PolicyName = policy, e.Meta.Policy
 	return facts, nil
 }
 

@@ -1,0 +1,106 @@
+package esdbserver
+
+import (
+	"encoding/binary"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// The keys of the metadata that clients and server exchange about an event.
+const (
+	keyType        = "type"
+	keyContentType = "content-type"
+	keyCreated     = "created"
+
+	contentJSON   = "application/json"
+	contentBinary = "application/octet-stream"
+)
+
+// maxRevision is the revision under which clients see a tombstone.
+const maxRevision = 1<<63 - 1
+
+// record is an event and its place as clients see them.
+type record struct {
+	foreign.Event
+	stream   string
+	revision uint64
+	position uint64
+	created  time.Time
+}
+
+func recordOf(e *domain.Envelope) record {
+	r := record{Event: foreign.Of(e), stream: foreign.StreamName(e.Stream), revision: uint64(e.Revision), position: uint64(e.Position), created: e.Time}
+	if foreign.IsTombstone(e) {
+		r.revision = maxRevision
+	}
+	return r
+}
+
+// metadata is what the server tells of an event beside its data.
+func (r *record) metadata() map[string]string {
+	content := contentJSON
+	if !r.JSON {
+		content = contentBinary
+	}
+	return map[string]string{keyType: r.Type, keyContentType: content, keyCreated: ticks(r.created)}
+}
+
+// ticks is a time as the protocol writes it: steps of 100 ns since 1970.
+func ticks(at time.Time) string { return strconv.FormatInt(at.UnixMicro()*10, 10) }
+
+// proposed checks what a client sent as an event.
+func proposed(id *shared.UUID, metadata map[string]string, userMeta, data []byte) (foreign.Event, error) {
+	event := foreign.Event{Type: metadata[keyType], UserMeta: userMeta, Data: data}
+	content, described := metadata[keyContentType]
+	if event.Type == "" || !described {
+		return event, errMissingMetadata()
+	}
+	if !utf8.ValidString(event.Type) || len(event.Type) > 255 {
+		return event, invalid("event type: want at most 255 bytes of UTF-8, found %d", len(event.Type))
+	}
+	event.JSON = content == contentJSON
+	var err error
+	event.ID, err = parseUUID(id)
+	return event, err
+}
+
+func parseUUID(id *shared.UUID) (domain.EventID, error) {
+	var parsed domain.EventID
+	switch value := id.GetValue().(type) {
+	case *shared.UUID_Structured_:
+		binary.BigEndian.PutUint64(parsed[:8], uint64(value.Structured.GetMostSignificantBits()))
+		binary.BigEndian.PutUint64(parsed[8:], uint64(value.Structured.GetLeastSignificantBits()))
+	case *shared.UUID_String_:
+		var err error
+		if parsed, err = domain.ParseEventID(strings.ToLower(value.String_)); err != nil {
+			return parsed, err
+		}
+	}
+	if parsed.IsZero() {
+		return parsed, invalid("event id: want a UUID other than zero")
+	}
+	return parsed, nil
+}
+
+// uuidOf writes an id in the form that a client asked for.
+func uuidOf(id domain.EventID, structured bool) *shared.UUID {
+	if !structured {
+		return &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}
+	}
+	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
+		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])),
+		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
+	}}}
+}
+
+// identifier is a stream's name on the wire.
+func identifier(name string) *shared.StreamIdentifier {
+	return &shared.StreamIdentifier{StreamName: []byte(name)}
+}

@@ -1,0 +1,95 @@
+package esdbserver
+
+import (
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// What a client sends is refused or understood; it never brings the server down.
+func FuzzRequests(f *testing.F) {
+	for _, m := range []proto.Message{
+		&streams.ReadReq{Options: &streams.ReadReq_Options{
+			StreamOption: &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{
+				StreamIdentifier: identifier("$ce-a"), RevisionOption: &streams.ReadReq_Options_StreamOptions_Revision{Revision: 3},
+			}},
+			CountOption: &streams.ReadReq_Options_Count{Count: 5}, FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
+			UuidOption: &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}},
+		}},
+		&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{
+			Id: uuidOf(domain.EventID{1}, true), Metadata: map[string]string{keyType: "t", keyContentType: contentJSON}, Data: []byte("x"),
+		}}},
+		&persistent.CreateReq{Options: &persistent.CreateReq_Options{
+			GroupName: "g", StreamIdentifier: identifier("s"), Settings: &persistent.CreateReq_Settings{ReadBatchSize: 1, HistoryBufferSize: 2}, //nolint:staticcheck // the form of older clients
+		}},
+		&persistent.UpdateReq{Options: &persistent.UpdateReq_Options{GroupName: "g", Settings: &persistent.UpdateReq_Settings{}}},
+		&streams.BatchAppendReq{CorrelationId: uuidOf(domain.EventID{1}, false), IsFinal: true, Options: &streams.BatchAppendReq_Options{StreamIdentifier: identifier("b")}},
+	} {
+		bytes, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes)
+	}
+	server, err := New(Config{Log: eventlog.NewMemory(), Insecure: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(server.Close)
+	f.Fuzz(func(t *testing.T, bytes []byte) {
+		if m := (&streams.ReadReq{}); proto.Unmarshal(bytes, m) == nil {
+			if r, err := readingOf(m.GetOptions()); err == nil && !r.subscribe {
+				out := &sender{stream: discard{}, reading: r, server: server}
+				if r.stream == "" {
+					_ = server.readAll(t.Context(), r, out) // only the crash counts
+				} else {
+					_ = server.readStream(t.Context(), r, out) // as above
+				}
+			}
+		}
+		if m := (&streams.AppendReq{}); proto.Unmarshal(bytes, m) == nil {
+			if o := m.GetOptions(); o != nil {
+				_, _ = expectedOfAppend(o)
+			}
+			p := m.GetProposedMessage()
+			if event, err := proposed(p.GetId(), p.GetMetadata(), p.GetCustomMetadata(), p.GetData()); err == nil {
+				if err := eventlog.CheckProposed("fuzz-1", []eventlog.Proposed{event.Proposed(event.ID, server.clock())}); err != nil && domain.CodeOf(err) != domain.TooLarge {
+					t.Fatalf("want what the decoder lets through to be fit for a log: %v", err)
+				}
+			}
+		}
+		if m := (&persistent.CreateReq{}); proto.Unmarshal(bytes, m) == nil {
+			if d, from, err := createdDefinition(m.GetOptions()); err == nil {
+				_, _ = d.Settings.check(d), from.resolve(d, 5, 5)
+			}
+		}
+		if m := (&persistent.UpdateReq{}); proto.Unmarshal(bytes, m) == nil {
+			if d, from, err := updatedDefinition(m.GetOptions()); err == nil {
+				_, _ = d.Settings.check(d), from.resolve(d, 5, 5)
+			}
+		}
+		if m := (&streams.BatchAppendReq{}); proto.Unmarshal(bytes, m) == nil {
+			one := &batch{options: m.GetOptions()}
+			if one.start(server.clock()) == nil {
+				for _, p := range m.GetProposedMessages() {
+					_ = one.add(p.GetId(), p.GetMetadata(), p.GetCustomMetadata(), p.GetData(), 100) // as above
+				}
+			}
+		}
+		parseStreamMeta(bytes)
+		linkTarget(bytes)
+	})
+}
+
+// discard is a client that looks at nothing.
+type discard struct {
+	streams.Streams_ReadServer
+}
+
+func (discard) Send(*streams.ReadResp) error { return nil }

@@ -1,0 +1,52 @@
+package esdbserver
+
+import (
+	"context"
+	"runtime/debug"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// unary gives errors of a call their form.
+func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
+	defer s.recovered(info.FullMethod, &err)
+	answer, err = handler(ctx, request)
+	return answer, s.ended(ctx, err)
+}
+
+// stream does the same, and ends a call when the server closes.
+func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	defer s.recovered(info.FullMethod, &err)
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	stop := context.AfterFunc(s.running, cancel)
+	defer stop()
+	return s.ended(stream.Context(), handler(server, &boundStream{stream, ctx}))
+}
+
+// ended is the status of a call.
+func (s *Server) ended(ctx context.Context, err error) error {
+	if err != nil && s.running.Err() != nil {
+		return status.Error(codes.Unavailable, "the server is shutting down")
+	}
+	return statusOf(ctx, err)
+}
+
+// recovered turns a panic of a call into an error of that call alone.
+func (s *Server) recovered(method string, err *error) {
+	if cause := recover(); cause != nil {
+		s.logger.Error("call panicked", "method", method, "cause", cause, "stack", string(debug.Stack()))
+		*err = status.Error(codes.Internal, "the server failed on this call")
+	}
+}
+
+// boundStream is a call whose context ends with the server too.
+type boundStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context ends with the call or with the server.
+func (b *boundStream) Context() context.Context { return b.ctx }

@@ -1,0 +1,270 @@
+package esdbserver
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+const (
+	configStream = "$persistentSubscriptionConfig"
+	typeConfig   = "$PersistentConfig"
+	maxGroups    = 4096
+)
+
+// groupsConfig is the data of the event that says which groups there are. The
+// last one counts.
+type groupsConfig struct {
+	Version int           `json:"version"`
+	Entries []*definition `json:"entries"`
+}
+
+// groups are the persistent subscriptions of a server.
+type groups struct {
+	server *Server
+
+	changing sync.Mutex // one change at a time; each is an event before it is done
+	revision domain.Revision
+
+	mu      sync.RWMutex
+	running map[string]*group
+}
+
+func newGroups(s *Server) *groups {
+	return &groups{server: s, running: map[string]*group{}, revision: domain.NoStream}
+}
+
+// load starts the groups that the log knows.
+func (r *groups) load(ctx context.Context) error {
+	id, err := foreign.StreamID(configStream)
+	if err != nil {
+		return err
+	}
+	last, found, err := r.server.lastEvent(ctx, id)
+	if err != nil || !found {
+		return err
+	}
+	r.revision = last.Revision
+	if last.Type != typeConfig {
+		return nil
+	}
+	var config groupsConfig
+	if err := json.Unmarshal(foreign.Of(&last).Data, &config); err != nil {
+		return domain.Errorf(domain.Corrupt, "stream %s: %w", configStream, err)
+	}
+	for _, d := range config.Entries {
+		if err := r.start(ctx, *d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs a group from its checkpoint.
+func (r *groups) start(ctx context.Context, d definition) error {
+	g := &group{
+		server: r.server, def: d, inbox: make(chan func()), source: make(chan *message, max(min(int(d.Settings.ReadBatch), pageEvents), 1)),
+		gone: make(chan struct{}), flight: map[domain.EventID]*message{},
+	}
+	if d.Filter != nil {
+		var err error
+		if g.filter, err = newFilter(d.Filter.ByType, d.Filter, 1, 1); err != nil {
+			return err
+		}
+	}
+	if err := g.readCheckpoint(ctx); err != nil {
+		return err
+	}
+	if err := g.readParked(ctx); err != nil {
+		return err
+	}
+	g.ctx, g.stop = context.WithCancelCause(r.server.running)
+	r.server.tasks.Go(g.run)
+	r.mu.Lock()
+	r.running[d.key()] = g
+	r.mu.Unlock()
+	return nil
+}
+
+// end stops a group and waits for it; its consumers are told.
+func (r *groups) end(g *group) {
+	r.mu.Lock()
+	delete(r.running, g.def.key())
+	r.mu.Unlock()
+	g.stop(groupFailure("persistent-subscription-dropped", g.def.Stream, g.def.Group, ""))
+	<-g.gone
+}
+
+func (r *groups) find(stream, name string) (*group, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if g := r.running[stream+"::"+name]; g != nil {
+		return g, nil
+	}
+	return nil, errNoGroup(stream, name)
+}
+
+// of lists the groups of a stream, of all streams when it is empty, in order.
+func (r *groups) of(stream string) []*group {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var found []*group
+	for _, g := range r.running {
+		if stream == "" || g.def.Stream == stream {
+			found = append(found, g)
+		}
+	}
+	slices.SortFunc(found, func(a, b *group) int { return cmp.Compare(a.def.key(), b.def.key()) })
+	return found
+}
+
+// save writes which groups there are, with one changed or added, or without one.
+func (r *groups) save(ctx context.Context, changed *definition, without string) error {
+	config := groupsConfig{Version: 2, Entries: []*definition{}}
+	for _, g := range r.of("") {
+		if key := g.def.key(); key != without && (changed == nil || key != changed.key()) {
+			config.Entries = append(config.Entries, &g.def)
+		}
+	}
+	if changed != nil {
+		config.Entries = append(config.Entries, changed)
+	}
+	data, err := json.Marshal(config)
+	if err != nil {
+		return domain.Errorf(domain.Internal, "persistent subscriptions: %w", err)
+	}
+	id, err := foreign.StreamID(configStream)
+	if err != nil {
+		return err
+	}
+	event := foreign.Event{ID: domain.EventID(uuid.New()), Type: typeConfig, JSON: true, Data: data}
+	receipt, err := r.server.log.Append(ctx, id, r.revision, event.Proposed(event.ID, r.server.clock()))
+	if err == nil {
+		r.revision = receipt.Revision
+	}
+	return err
+}
+
+// place finds where a group begins.
+func (r *groups) place(ctx context.Context, d *definition, from *beginning) error {
+	head, err := r.server.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	next := uint64(0)
+	switch {
+	case isIndex(d.Stream):
+		x := r.server.index.of(d.Stream)
+		if err := x.extend(ctx, r.server.log); err != nil {
+			return err
+		}
+		next = x.size()
+	case !d.all():
+		id, err := foreign.StreamID(d.Stream)
+		if err != nil {
+			return err
+		}
+		state, err := r.server.stateOf(ctx, d.Stream, id)
+		if err != nil {
+			return err
+		}
+		next = uint64(state.last + 1)
+	}
+	return from.resolve(d, uint64(head), next)
+}
+
+func (r *groups) create(ctx context.Context, d *definition, from *beginning) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	switch d.Settings.Strategy {
+	case toSingle, roundRobin, pinned, pinnedByCorrelation:
+	default:
+		return d.Settings.check(d)
+	}
+	if err := r.place(ctx, d, from); err != nil {
+		return err
+	}
+	if _, err := r.find(d.Stream, d.Group); err == nil {
+		return groupFailure("persistent-subscription-exists", d.Stream, d.Group, "")
+	}
+	if err := d.Settings.check(d); err != nil {
+		return err
+	}
+	if len(r.of("")) >= maxGroups {
+		return d.failed("there are as many persistent subscriptions as a node may have")
+	}
+	if err := r.save(ctx, d, ""); err != nil {
+		return err
+	}
+	return r.start(ctx, *d)
+}
+
+func (r *groups) update(ctx context.Context, d *definition, from *beginning) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	older, err := r.find(d.Stream, d.Group)
+	if err != nil {
+		return err
+	}
+	d.Filter = older.def.Filter
+	if err := d.Settings.check(d); err != nil {
+		return err
+	}
+	if err := r.place(ctx, d, from); err != nil {
+		return err
+	}
+	if err := r.save(ctx, d, ""); err != nil {
+		return err
+	}
+	r.end(older)
+	return r.start(ctx, *d)
+}
+
+// remove ends a group and deletes what it kept, so that one of the same name
+// begins anew.
+func (r *groups) remove(ctx context.Context, stream, name string) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	g, err := r.find(stream, name)
+	if err != nil {
+		return err
+	}
+	if err := r.save(ctx, nil, g.def.key()); err != nil {
+		return err
+	}
+	r.end(g)
+	for _, kind := range []string{"checkpoint", "parked"} {
+		name := g.stateStream(kind)
+		id, err := foreign.StreamID(name)
+		if err != nil {
+			return err
+		}
+		state, err := r.server.stateOf(ctx, name, id)
+		if err != nil {
+			return err
+		}
+		if state.last < 0 || state.meta.deleted() {
+			continue
+		}
+		if _, err := r.server.remove(ctx, name, domain.AnyRevision, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *groups) restart(ctx context.Context) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	for _, g := range r.of("") {
+		r.end(g)
+	}
+	return r.load(ctx)
+}

@@ -1,0 +1,386 @@
+package esdbserver
+
+import (
+	"context"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// reading is a request to read, checked.
+type reading struct {
+	stream     string // empty: $all
+	backward   bool
+	resolve    bool
+	structured bool // ids on the wire
+	compatible bool // the client knows the messages about a stream's bounds
+	subscribe  bool
+	count      uint64
+	filter     *filter
+
+	start, end bool
+	revision   uint64 // when neither
+	position   uint64 // when neither, in $all
+}
+
+// Read reads or follows a stream or $all.
+func (s *streamsService) Read(request *streams.ReadReq, stream streams.Streams_ReadServer) error {
+	r, err := readingOf(request.GetOptions())
+	if err != nil {
+		return err
+	}
+	out := &sender{stream: stream, reading: r, server: s.server}
+	ctx := stream.Context()
+	switch {
+	case r.subscribe && r.stream == "":
+		return s.server.subscribeAll(ctx, r, out)
+	case r.subscribe:
+		return s.server.subscribeStream(ctx, r, out)
+	case r.stream == "":
+		return s.server.readAll(ctx, r, out)
+	}
+	return s.server.readStream(ctx, r, out)
+}
+
+func readingOf(o *streams.ReadReq_Options) (*reading, error) {
+	r := &reading{
+		backward: o.GetReadDirection() == streams.ReadReq_Options_Backwards, resolve: o.GetResolveLinks(),
+		compatible: o.GetControlOption().GetCompatibility() >= 1,
+	}
+	if d := o.GetReadDirection(); d != streams.ReadReq_Options_Forwards && d != streams.ReadReq_Options_Backwards {
+		return nil, invalid("read: want forwards or backwards, found direction %d", d)
+	}
+	switch o.GetUuidOption().GetContent().(type) {
+	case *streams.ReadReq_Options_UUIDOption_Structured:
+		r.structured = true
+	case *streams.ReadReq_Options_UUIDOption_String_:
+	default:
+		return nil, invalid("read: want the form of event ids")
+	}
+	switch count := o.GetCountOption().(type) {
+	case *streams.ReadReq_Options_Count:
+		r.count = count.Count
+	case *streams.ReadReq_Options_Subscription:
+		r.subscribe = true
+	default:
+		return nil, invalid("read: want a count or a subscription")
+	}
+	if r.subscribe && r.backward {
+		return nil, invalid("read: a subscription goes forwards")
+	}
+	if err := r.from(o); err != nil {
+		return nil, err
+	}
+	return r, r.filtered(o)
+}
+
+func (r *reading) from(o *streams.ReadReq_Options) (err error) {
+	switch from := o.GetStreamOption().(type) {
+	case *streams.ReadReq_Options_Stream:
+		if r.stream, err = nameOf(from.Stream.GetStreamIdentifier()); err != nil {
+			return err
+		}
+		if _, err = foreign.StreamID(r.stream); err != nil {
+			return err
+		}
+		switch at := from.Stream.GetRevisionOption().(type) {
+		case *streams.ReadReq_Options_StreamOptions_Revision:
+			r.revision = at.Revision
+			r.end = at.Revision == math.MaxUint64
+			if at.Revision > math.MaxInt64 && !r.end {
+				return invalid("read of %s: want a revision of at most %d, found %d", r.stream, int64(math.MaxInt64), at.Revision)
+			}
+		case *streams.ReadReq_Options_StreamOptions_Start:
+			r.start = true
+		case *streams.ReadReq_Options_StreamOptions_End:
+			r.end = true
+		default:
+			return invalid("read of %s: want where to start", r.stream)
+		}
+		if r.stream == allStream {
+			return errAccessDenied("$all is read as $all, not as a stream")
+		}
+	case *streams.ReadReq_Options_All:
+		switch at := from.All.GetAllOption().(type) {
+		case *streams.ReadReq_Options_AllOptions_Position:
+			commit, prepare := at.Position.GetCommitPosition(), at.Position.GetPreparePosition()
+			r.position = commit
+			r.end = commit == math.MaxUint64 && prepare == math.MaxUint64
+			if prepare > commit {
+				return r.badPosition("want a prepare position that is not beyond the commit position %d, found %d", commit, prepare)
+			}
+		case *streams.ReadReq_Options_AllOptions_Start:
+			r.start = true
+		case *streams.ReadReq_Options_AllOptions_End:
+			r.end = true
+		default:
+			return invalid("read of $all: want where to start")
+		}
+	default:
+		return invalid("read: want a stream or $all")
+	}
+	return nil
+}
+
+// badPosition is the error of a position that cannot be: another one for
+// subscriptions than for reads.
+func (r *reading) badPosition(format string, args ...any) error {
+	err := invalid("$all: "+format, args...)
+	if r.subscribe {
+		return err
+	}
+	return errProtocol(err.Error())
+}
+
+func (r *reading) filtered(o *streams.ReadReq_Options) (err error) {
+	var options *streams.ReadReq_Options_FilterOptions
+	switch given := o.GetFilterOption().(type) {
+	case *streams.ReadReq_Options_NoFilter:
+		return nil
+	case *streams.ReadReq_Options_Filter:
+		options = given.Filter
+	default:
+		return invalid("read: want a filter or none")
+	}
+	if r.stream != "" {
+		return invalid("read of %s: only $all has filters", r.stream)
+	}
+	window, multiplier := uint32(defaultWindow), options.GetCheckpointIntervalMultiplier()
+	switch given := options.GetWindow().(type) {
+	case *streams.ReadReq_Options_FilterOptions_Max:
+		if window = given.Max; window == 0 {
+			return invalid("filter: want a window of at least 1 event")
+		}
+	case *streams.ReadReq_Options_FilterOptions_Count:
+	default:
+		return invalid("filter: want a window")
+	}
+	if multiplier == 0 {
+		if r.subscribe {
+			return invalid("filter: want a checkpoint interval multiplier of at least 1")
+		}
+		multiplier = 1
+	}
+	switch by := options.GetFilter().(type) {
+	case *streams.ReadReq_Options_FilterOptions_StreamIdentifier:
+		r.filter, err = newFilter(false, by.StreamIdentifier, window, multiplier)
+	case *streams.ReadReq_Options_FilterOptions_EventType:
+		r.filter, err = newFilter(true, by.EventType, window, multiplier)
+	default:
+		return invalid("filter: want it on streams or on event types")
+	}
+	return err
+}
+
+// A page is what a read holds at once, so that a slow client keeps no file of
+// the log open and little memory.
+const (
+	pageEvents = 256
+	pageBytes  = 1 << 20
+)
+
+// readAll reads $all.
+func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	from := domain.Position(r.position)
+	switch {
+	case r.start && r.backward, r.end && !r.backward, r.position == 0 && r.backward && !r.end:
+		return nil
+	case r.start:
+		from = 0
+	case r.end:
+		from = eventlog.End
+	case from > head+1:
+		return r.badPosition("want a position up to %d, the log's end, found %d", head, from)
+	case r.backward:
+		from-- // what begins there is not read
+	}
+	direction := eventlog.Direction(r.backward)
+	for left := r.count; left > 0; {
+		page, more := make([]domain.Envelope, 0, min(left, pageEvents)), false
+		bytes := 0
+		for e, err := range s.log.ReadAll(ctx, from, direction, eventlog.Filter{}) {
+			if err != nil {
+				return err
+			}
+			from = e.Position + 1
+			if r.backward {
+				from = e.Position - 1
+			}
+			keep, err := r.filter.keeps(&e)
+			if err != nil {
+				return err
+			}
+			if keep && shownInAll(&e) {
+				page = append(page, e)
+				bytes += len(e.Data) + len(e.Meta.Custom)
+			}
+			if uint64(len(page)) == left || len(page) == pageEvents || bytes >= pageBytes {
+				more = true
+				break
+			}
+		}
+		for i := range page {
+			if err := out.event(ctx, &page[i]); err != nil {
+				return err
+			}
+		}
+		left -= uint64(len(page))
+		if !more || from == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// readStream reads a stream, or an index that looks like one.
+func (s *Server) readStream(ctx context.Context, r *reading, out *sender) error {
+	if isIndex(r.stream) {
+		return s.readIndex(ctx, r, out)
+	}
+	id, err := foreign.StreamID(r.stream)
+	if err != nil {
+		return err
+	}
+	state, err := s.stateOf(ctx, r.stream, id)
+	switch {
+	case err != nil:
+		return err
+	case state.tombstoned:
+		return errStreamDeleted(r.stream)
+	case state.last < 0, state.meta.deleted():
+		return out.notFound(r.stream)
+	}
+	first, from := state.shown(), domain.Revision(r.revision)
+	switch {
+	case r.start && r.backward:
+		from = 0
+	case r.start:
+		from = first
+	case r.end && !r.backward:
+		from = math.MaxInt64
+	case r.end:
+		from = state.last
+	case !r.backward:
+		from = max(from, first)
+	}
+	if err := s.readPages(ctx, r, id, &state, from, first, out); err != nil || !r.compatible {
+		return err
+	}
+	if !r.backward {
+		if err := out.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_FirstStreamPosition{FirstStreamPosition: uint64(first)}}); err != nil {
+			return err
+		}
+	}
+	return out.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(state.last)}})
+}
+
+func (s *Server) readPages(ctx context.Context, r *reading, id domain.StreamID, state *streamState, from, first domain.Revision, out *sender) error {
+	now, direction := s.clock(), eventlog.Direction(r.backward)
+	for left := r.count; left > 0; {
+		page, more := make([]domain.Envelope, 0, min(left, pageEvents)), false
+		bytes := 0
+		for e, err := range s.log.Read(ctx, id, from, direction) {
+			if err != nil {
+				return err
+			}
+			if e.Revision < first {
+				break
+			}
+			from = e.Revision + 1
+			if r.backward {
+				from = e.Revision - 1
+			}
+			if !state.hides(&e, now) {
+				page = append(page, e)
+				bytes += len(e.Data) + len(e.Meta.Custom)
+			}
+			if uint64(len(page)) == left || len(page) == pageEvents || bytes >= pageBytes {
+				more = true
+				break
+			}
+		}
+		for i := range page {
+			if err := out.event(ctx, &page[i]); err != nil {
+				return err
+			}
+		}
+		left -= uint64(len(page))
+		if !more || from < 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// sender writes what a read or subscription tells.
+type sender struct {
+	stream  streams.Streams_ReadServer
+	reading *reading
+	server  *Server
+	states  map[domain.StreamID]streamState // of streams that links led to
+}
+
+// event sends an event, with what it links to when the client wants that.
+func (o *sender) event(ctx context.Context, e *domain.Envelope) error {
+	r := recordOf(e)
+	if !o.reading.resolve || !isLink(r.Type) {
+		return o.send(&r, nil)
+	}
+	target, err := o.server.resolve(ctx, r.Data)
+	if err != nil {
+		return err
+	}
+	return o.send(target, &r)
+}
+
+// send sends an event and the link that led to it; the event is nil when the
+// link leads nowhere.
+func (o *sender) send(event, link *record) error {
+	sent := &streams.ReadResp_ReadEvent{}
+	outer := event
+	if event != nil {
+		sent.Event = o.recorded(event)
+	}
+	if link != nil {
+		sent.Link, outer = o.recorded(link), link
+	}
+	sent.Position = &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: outer.position}
+	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: sent}})
+}
+
+func (o *sender) recorded(r *record) *streams.ReadResp_ReadEvent_RecordedEvent {
+	return &streams.ReadResp_ReadEvent_RecordedEvent{
+		Id: uuidOf(r.ID, o.reading.structured), StreamIdentifier: identifier(r.stream), StreamRevision: r.revision,
+		PreparePosition: r.position, CommitPosition: r.position, Metadata: r.metadata(), CustomMetadata: r.UserMeta, Data: r.Data,
+	}
+}
+
+func (o *sender) notFound(name string) error {
+	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{
+		StreamNotFound: &streams.ReadResp_StreamNotFound{StreamIdentifier: identifier(name)},
+	}})
+}
+
+func (o *sender) confirm(id string) error {
+	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
+		Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: id},
+	}})
+}
+
+func (o *sender) caughtUp() error {
+	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}})
+}
+
+func (o *sender) checkpoint(position domain.Position) error {
+	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_Checkpoint_{
+		Checkpoint: &streams.ReadResp_Checkpoint{CommitPosition: uint64(position), PreparePosition: uint64(position)},
+	}})
+}

@@ -1,0 +1,131 @@
+package esdbserver
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Log is what a server stands on.
+type Log interface {
+	eventlog.Log
+	eventlog.Curator
+}
+
+// Config says what a server serves, and how.
+type Config struct {
+	Log Log
+	// Insecure serves everybody everything. A server knows no other way yet, and
+	// does this one only when it is asked for by name.
+	Insecure  bool
+	Clock     func() time.Time // nil: the wall clock
+	Logger    *slog.Logger     // nil: none
+	MaxAppend int              // most bytes of data in one append; 0: 1 MiB
+	// Admit is asked about every event that a client appends, in the form it
+	// will have in the log; its error refuses the append. nil admits everything.
+	Admit func(stream domain.StreamID, event *eventlog.Proposed) error
+}
+
+// The bounds of what a client can make a server hold.
+const (
+	defaultMaxAppend = 1 << 20
+	maxMessage       = 17 << 20 // bytes of one message, as clients allow themselves
+	maxStreams       = 10_000   // concurrent calls of one connection
+	lockStripes      = 256
+)
+
+// Server is a node of EventStoreDB as far as clients can tell.
+type Server struct {
+	log     Log
+	config  Config
+	clock   func() time.Time
+	logger  *slog.Logger
+	grpc    *grpc.Server
+	methods []*serverfeatures.SupportedMethod
+	id      uuid.UUID
+	started time.Time
+
+	seed  maphash.Seed
+	locks [lockStripes]sync.RWMutex
+
+	index   *index
+	groups  *groups
+	running context.Context // ends with Close
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+}
+
+// New makes a server of a log, which stays the caller's to close after Close.
+func New(config Config) (*Server, error) {
+	if config.Log == nil {
+		return nil, domain.Errorf(domain.Invalid, "EventStoreDB protocol: want a log that keeps stream metadata")
+	}
+	if !config.Insecure {
+		return nil, domain.Errorf(domain.Invalid, "EventStoreDB protocol: it knows no accounts; want it asked for as insecure")
+	}
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.MaxAppend == 0 {
+		config.MaxAppend = defaultMaxAppend
+	}
+	s := &Server{
+		log: config.Log, config: config, clock: config.Clock, logger: config.Logger,
+		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(),
+	}
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.grpc = grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream),
+	)
+	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
+	serverfeatures.RegisterServerFeaturesServer(s.grpc, &featuresService{server: s})
+	s.groups = newGroups(s)
+	persistent.RegisterPersistentSubscriptionsServer(s.grpc, &groupsService{server: s})
+	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
+	s.methods = methodsOf(s.grpc.GetServiceInfo())
+	for _, prepare := range []func(context.Context) error{s.ensureUsers, s.groups.load} {
+		if err := prepare(s.running); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Serve takes connections that speak HTTP/2 with prior knowledge, until Close.
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+
+// Close ends every call, as unavailable, and waits for what the server started.
+func (s *Server) Close() {
+	s.stop()
+	s.grpc.Stop()
+	s.tasks.Wait()
+}
+
+// lock is what a deletion of a stream excludes appends with.
+func (s *Server) lock(name string) *sync.RWMutex {
+	for isMeta(name) {
+		name = original(name)
+	}
+	return &s.locks[maphash.String(s.seed, name)%lockStripes]
+}

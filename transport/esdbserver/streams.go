@@ -1,0 +1,245 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// streamsService is the service of streams.
+type streamsService struct {
+	streams.UnimplementedStreamsServer
+	server *Server
+}
+
+// nameOf reads a stream's name.
+func nameOf(id *shared.StreamIdentifier) (string, error) {
+	if len(id.GetStreamName()) == 0 {
+		return "", invalid("stream: want its name")
+	}
+	return string(id.GetStreamName()), nil
+}
+
+// exactRevision reads a revision that a client expects.
+func exactRevision(revision uint64) (domain.Revision, error) {
+	if revision > math.MaxInt64 {
+		return 0, invalid("expected revision: want at most %d, found %d", int64(math.MaxInt64), revision)
+	}
+	return domain.Revision(revision), nil
+}
+
+// Append takes the options, then events, and writes them together at the end.
+func (s *streamsService) Append(stream streams.Streams_AppendServer) error {
+	response, err := s.takeAppend(stream)
+	if err != nil {
+		// A client that is still sending sees its own broken pipe instead of
+		// the reason, so it is heard to the end first.
+		drain(stream)
+		return err
+	}
+	return stream.SendAndClose(response)
+}
+
+func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*streams.AppendResp, error) {
+	first, err := stream.Recv()
+	if err != nil {
+		return nil, err
+	}
+	options := first.GetOptions()
+	if options == nil {
+		return nil, errProtocol("want the options of an append first")
+	}
+	a := appending{}
+	if a.stream, err = nameOf(options.GetStreamIdentifier()); err != nil {
+		return nil, err
+	}
+	if a.expected, err = expectedOfAppend(options); err != nil {
+		return nil, err
+	}
+	if a.id, err = foreign.StreamID(a.stream); err != nil {
+		return nil, err
+	}
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		message := request.GetProposedMessage()
+		if message == nil {
+			return nil, errProtocol("want an event after the options of an append")
+		}
+		if err := a.add(message.GetId(), message.GetMetadata(), message.GetCustomMetadata(), message.GetData(), s.server.config.MaxAppend); err != nil {
+			return nil, err
+		}
+	}
+	result, err := s.server.append(stream.Context(), &a)
+	var wrong *wrongVersion
+	if errors.As(err, &wrong) {
+		return appendConflict(wrong), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return appendSuccess(result), nil
+}
+
+// add takes one more event. Only data count against the bound that clients are
+// told of; metadata have one of their own.
+func (a *appending) add(id *shared.UUID, metadata map[string]string, userMeta, data []byte, most int) error {
+	a.dataBytes += len(data)
+	a.metaBytes += len(userMeta)
+	switch {
+	case a.dataBytes > most, a.metaBytes > maxMetaBytes:
+		return errAppendTooLarge(most)
+	case len(a.events) == eventlog.MaxBatch:
+		return invalid("append to %s: want at most %d events", a.stream, eventlog.MaxBatch)
+	}
+	event, err := proposed(id, metadata, userMeta, data)
+	a.events = append(a.events, event)
+	return err
+}
+
+// drainMessages bounds what is taken of a call that has failed already.
+const drainMessages = eventlog.MaxBatch
+
+func drain(stream streams.Streams_AppendServer) {
+	for range drainMessages {
+		if _, err := stream.Recv(); err != nil {
+			return
+		}
+	}
+}
+
+func expectedOfAppend(options *streams.AppendReq_Options) (domain.Revision, error) {
+	switch expected := options.GetExpectedStreamRevision().(type) {
+	case *streams.AppendReq_Options_Revision:
+		return exactRevision(expected.Revision)
+	case *streams.AppendReq_Options_NoStream:
+		return domain.NoStream, nil
+	case *streams.AppendReq_Options_Any:
+		return domain.AnyRevision, nil
+	case *streams.AppendReq_Options_StreamExists:
+		return domain.StreamExists, nil
+	}
+	return 0, invalid("append: want an expected revision")
+}
+
+func appendSuccess(a appended) *streams.AppendResp {
+	success := &streams.AppendResp_Success{
+		CurrentRevisionOption: &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}},
+		PositionOption:        &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}},
+	}
+	if a.revision >= 0 {
+		success.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(a.revision)}
+	}
+	if a.position > 0 {
+		success.PositionOption = &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{
+			CommitPosition: uint64(a.position), PreparePosition: uint64(a.position),
+		}}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
+}
+
+// appendConflict fills the fields of both generations of clients.
+func appendConflict(w *wrongVersion) *streams.AppendResp {
+	type conflict = streams.AppendResp_WrongExpectedVersion
+	c := &conflict{
+		CurrentRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: &shared.Empty{}},
+		CurrentRevisionOption:        &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &shared.Empty{}},
+	}
+	if w.current >= 0 {
+		c.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(w.current)}
+		c.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(w.current)}
+	}
+	switch w.expected {
+	case domain.AnyRevision:
+		c.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: &shared.Empty{}}
+		c.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: &shared.Empty{}}
+	case domain.StreamExists:
+		c.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: &shared.Empty{}}
+		c.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &shared.Empty{}}
+	case domain.NoStream:
+		c.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &shared.Empty{}}
+	default:
+		c.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(w.expected)}
+		c.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(w.expected)}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: c}}
+}
+
+// Delete hides a stream until somebody writes to it again.
+func (s *streamsService) Delete(ctx context.Context, request *streams.DeleteReq) (*streams.DeleteResp, error) {
+	options := request.GetOptions()
+	var expected domain.Revision
+	var err error
+	switch value := options.GetExpectedStreamRevision().(type) {
+	case *streams.DeleteReq_Options_Revision:
+		expected, err = exactRevision(value.Revision)
+	case *streams.DeleteReq_Options_NoStream:
+		expected = domain.NoStream
+	case *streams.DeleteReq_Options_Any:
+		expected = domain.AnyRevision
+	case *streams.DeleteReq_Options_StreamExists:
+		expected = domain.StreamExists
+	default:
+		err = invalid("delete: want an expected revision")
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, err := nameOf(options.GetStreamIdentifier())
+	if err != nil {
+		return nil, err
+	}
+	position, err := s.server.remove(ctx, name, expected, false)
+	if err != nil {
+		return nil, err
+	}
+	return &streams.DeleteResp{PositionOption: &streams.DeleteResp_Position_{Position: &streams.DeleteResp_Position{
+		CommitPosition: uint64(position), PreparePosition: uint64(position),
+	}}}, nil
+}
+
+// Tombstone ends a stream for ever.
+func (s *streamsService) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	options := request.GetOptions()
+	var expected domain.Revision
+	var err error
+	switch value := options.GetExpectedStreamRevision().(type) {
+	case *streams.TombstoneReq_Options_Revision:
+		expected, err = exactRevision(value.Revision)
+	case *streams.TombstoneReq_Options_NoStream:
+		expected = domain.NoStream
+	case *streams.TombstoneReq_Options_Any:
+		expected = domain.AnyRevision
+	case *streams.TombstoneReq_Options_StreamExists:
+		expected = domain.StreamExists
+	default:
+		err = invalid("tombstone: want an expected revision")
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, err := nameOf(options.GetStreamIdentifier())
+	if err != nil {
+		return nil, err
+	}
+	position, err := s.server.remove(ctx, name, expected, true)
+	if err != nil {
+		return nil, err
+	}
+	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{Position: &streams.TombstoneResp_Position{
+		CommitPosition: uint64(position), PreparePosition: uint64(position),
+	}}}, nil
+}

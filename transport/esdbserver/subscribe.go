@@ -1,0 +1,188 @@
+package esdbserver
+
+import (
+	"context"
+	"math"
+
+	"github.com/google/uuid"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// subscribeAll follows $all after a position.
+func (s *Server) subscribeAll(ctx context.Context, r *reading, out *sender) error {
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	after := domain.Position(r.position)
+	switch {
+	case r.start:
+		after = 0
+	case r.end:
+		after = head
+	case after > head:
+		return r.badPosition("want a position up to %d, the log's end, found %d", head, after)
+	}
+	if err := out.confirm(uuid.NewString()); err != nil {
+		return err
+	}
+	// Every event is looked at, so that checkpoints come after as many as the
+	// client asked for.
+	told, looked := domain.Position(0), 0
+	checkpoint := func(at domain.Position) error {
+		looked = 0
+		if r.filter == nil || at <= told {
+			return nil
+		}
+		told = at
+		return out.checkpoint(at)
+	}
+	for item, err := range s.log.Subscribe(ctx, after, eventlog.Filter{}) {
+		if err != nil {
+			return err
+		}
+		if item.Envelope.Position != 0 {
+			keep, err := r.filter.keeps(&item.Envelope)
+			if err != nil {
+				return err
+			}
+			if keep && shownInAll(&item.Envelope) {
+				if err := out.event(ctx, &item.Envelope); err != nil {
+					return err
+				}
+			}
+			if looked++; r.filter != nil && looked >= r.filter.interval {
+				if err := checkpoint(item.Position); err != nil {
+					return err
+				}
+			}
+		}
+		if item.CaughtUp {
+			if err := checkpoint(item.Position); err != nil {
+				return err
+			}
+			if err := out.caughtUp(); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// subscribeStream follows a stream after a revision.
+func (s *Server) subscribeStream(ctx context.Context, r *reading, out *sender) error {
+	if isIndex(r.stream) {
+		return s.subscribeIndex(ctx, r, out)
+	}
+	from := domain.Revision(0)
+	switch {
+	case r.end:
+		from = math.MaxInt64
+	case !r.start:
+		from = domain.Revision(r.revision) + 1
+	}
+	return s.followStream(ctx, r.stream, from, streamFollower{
+		confirmed: func() error { return out.confirm(uuid.NewString()) },
+		event:     func(e *domain.Envelope) error { return out.event(ctx, e) },
+		caughtUp:  out.caughtUp,
+	})
+}
+
+// streamFollower is told what a stream shows.
+type streamFollower struct {
+	confirmed func() error // before everything else
+	event     func(*domain.Envelope) error
+	caughtUp  func() error // once, when history is done
+}
+
+// followStream shows a stream from a revision on, history first, then live,
+// until ctx or the stream ends. A revision beyond the stream, MaxInt64 say,
+// shows what comes after that revision, or after its end now.
+func (s *Server) followStream(ctx context.Context, name string, from domain.Revision, to streamFollower) error {
+	id, err := foreign.StreamID(name)
+	if err != nil {
+		return err
+	}
+	// What is appended between the two reads is seen twice and told apart by
+	// its revision.
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := s.stateOf(ctx, name, id)
+	switch {
+	case err != nil:
+		return err
+	case state.tombstoned:
+		return errStreamDeleted(name)
+	}
+	if err := to.confirmed(); err != nil {
+		return err
+	}
+	next := from
+	if from == math.MaxInt64 {
+		next = state.last + 1
+	}
+	next = max(next, min(state.shown(), state.last+1))
+	if next, err = s.followHistory(ctx, id, &state, next, to.event); err != nil {
+		return err
+	}
+	for item, err := range s.log.Subscribe(ctx, head, eventlog.Filter{Streams: []string{string(id)}}) {
+		if err != nil {
+			return err
+		}
+		e := &item.Envelope
+		if e.Position != 0 && e.Stream == id {
+			if foreign.IsTombstone(e) {
+				return errStreamDeleted(name)
+			}
+			if e.Revision >= next {
+				next = e.Revision + 1
+				if err := to.event(e); err != nil {
+					return err
+				}
+			}
+		}
+		if item.CaughtUp {
+			if err := to.caughtUp(); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// followHistory shows what a stream has from a revision on, a page at a time,
+// and gives the revision after it.
+func (s *Server) followHistory(ctx context.Context, id domain.StreamID, state *streamState, next domain.Revision, show func(*domain.Envelope) error) (domain.Revision, error) {
+	now := s.clock()
+	for next <= state.last {
+		page, bytes := make([]domain.Envelope, 0, pageEvents), 0
+		for e, err := range s.log.Read(ctx, id, next, eventlog.Forward) {
+			if err != nil {
+				return next, err
+			}
+			page = append(page, e)
+			bytes += len(e.Data) + len(e.Meta.Custom)
+			if len(page) == pageEvents || bytes >= pageBytes {
+				break
+			}
+		}
+		if len(page) == 0 {
+			return next, nil
+		}
+		for i := range page {
+			next = page[i].Revision + 1
+			if foreign.IsTombstone(&page[i]) || state.hides(&page[i], now) {
+				continue
+			}
+			if err := show(&page[i]); err != nil {
+				return next, err
+			}
+		}
+	}
+	return next, nil
+}

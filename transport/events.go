@@ -166,7 +166,7 @@ func (s Selection) choose() (*chosen, error) {
 func (c *chosen) oneStream() bool { return len(c.exact) == 1 && len(c.loose) == 0 }
 
 // keeps tells whether an event that was read is meant.
-func (c *chosen) keeps(e *domain.Envelope) bool {
+func (c *chosen) keeps(ctx context.Context, e *domain.Envelope) bool {
 	if c.oneStream() && !c.filter.Keeps(e.Stream, e.Type) {
 		return false // the log's filter has only seen reads of everything
 	}
@@ -174,7 +174,7 @@ func (c *chosen) keeps(e *domain.Envelope) bool {
 		!slices.ContainsFunc(c.loose, func(prefix string) bool { return strings.HasPrefix(string(e.Stream), prefix) }) {
 		return false
 	}
-	return c.where == nil || c.where.keeps(e)
+	return c.where == nil || c.where.keeps(ctx, e)
 }
 
 // read yields what may be meant of the positions first to last.
@@ -307,9 +307,9 @@ type page struct {
 }
 
 // add takes an event, and tells whether there is room for another look.
-func (p *page) add(c *chosen, e *domain.Envelope) bool {
+func (p *page) add(ctx context.Context, c *chosen, e *domain.Envelope) bool {
 	p.looked++
-	if (p.until.IsZero() || !e.Time.After(p.until)) && c.keeps(e) {
+	if (p.until.IsZero() || !e.Time.After(p.until)) && c.keeps(ctx, e) {
 		encoded := appendEvent(nil, e)
 		p.size += len(encoded)
 		p.events = append(p.events, encoded)
@@ -317,7 +317,7 @@ func (p *page) add(c *chosen, e *domain.Envelope) bool {
 	if len(p.events) >= p.limit || p.size >= maxPageBytes {
 		return false
 	}
-	return p.looked%256 != 0 || time.Now().Before(p.deadline)
+	return c.where == nil && p.looked%256 != 0 || time.Now().Before(p.deadline)
 }
 
 // scanWindow is how many positions the log looks at between two looks at the
@@ -341,7 +341,7 @@ func (p *page) scan(ctx context.Context, log eventlog.Log, c *chosen, first, las
 			if err != nil {
 				return err
 			}
-			if !p.add(c, &e) {
+			if !p.add(ctx, c, &e) {
 				if p.next = e.Position + 1; direction == eventlog.Backward {
 					p.next = e.Position - 1
 				}

@@ -157,7 +157,7 @@ func (h *Handler) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 			return
 		}
 		one := told{position: item.Position, caughtUp: item.CaughtUp}
-		if item.Envelope.Position > 0 && c.keeps(&item.Envelope) {
+		if item.Envelope.Position > 0 && c.keeps(ctx, &item.Envelope) {
 			one.bytes = h.frames.of(&item.Envelope)
 		}
 		if !send(one) {

@@ -98,6 +98,10 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	}
 	facts.Policy, facts.PolicyName, facts.Rules, facts.Expressions = policy.document, policy.name, policy.rules, n.match
 	switch c := order.Command.(type) {
+	case commands.AddTask:
+		n.prepare(c)
+	case commands.AddTasks:
+		n.prepare(c.Items[:min(len(c.Items), policy.document.Work.BatchLimit)]...)
 	case commands.ClaimTasks:
 		facts.Level = n.levelOf(c.NodeID)
 	case commands.NodeHeartbeat:
@@ -106,6 +110,16 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 		facts.Models = n.models()
 	}
 	return facts, nil
+}
+
+// prepare compiles what items say of nodes while nobody waits for it: the
+// dispatcher finds it compiled. What is wrong with it is told when it is decided.
+func (n *Node) prepare(items ...commands.AddTask) {
+	for _, item := range items {
+		if item.Where != "" {
+			_ = n.match.CheckWhere(item.Where)
+		}
+	}
 }
 
 // finish takes over what a command came to, before anybody is told of it.

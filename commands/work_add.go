@@ -144,7 +144,7 @@ func checkAdd(q *Queue, c AddTask, facts domain.Facts) (AddTask, error) {
 	if err := checkCycle(q, c, nil); err != nil {
 		return c, err
 	}
-	return admitAdd(q, c, facts, 0, 0), nil
+	return admitAdd(q, c, facts, 0, 0, nil), nil
 }
 
 // checkReplaced refuses an item that is to replace one which needs no replacement.

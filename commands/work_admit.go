@@ -16,13 +16,23 @@ type admission struct {
 }
 
 // admitAdd looks at how long the queue is, with so many items, and so many of the
-// type, that are added before this one.
-func admitAdd(q *Queue, c AddTask, facts domain.Facts, before, ofType int) AddTask {
-	if !c.Force && !followsUp(facts) {
+// type, that are added before this one; wheres are the expressions that only they have.
+func admitAdd(q *Queue, c AddTask, facts domain.Facts, before, ofType int, wheres map[string]bool) AddTask {
+	if followsUp(facts) {
+		return c
+	}
+	if !c.Force {
 		c.admission = admit(q, c.TaskType, before, ofType)
+	}
+	if live, known := q.Wheres(c.Where); c.Where != "" && !known && !wheres[c.Where] && live+len(wheres) >= maxWheres {
+		c.admission = admission{refused: domain.Errorf(domain.TooMany, "where: want at most %d different expressions among the items of the queue, found %d; say it as one of them does, or add it when some are done", maxWheres, live+len(wheres))}
 	}
 	return c
 }
+
+// maxWheres bounds the different expressions of live items. A claim may have to
+// evaluate all of them, and every other claim waits meanwhile.
+const maxWheres = 256
 
 // followsUp tells a command that the cluster issues by itself. It is counted
 // like any other and never refused for the queue's length: what it follows from

@@ -58,7 +58,7 @@ func planBatch(q *Queue, c AddTasks, facts domain.Facts) iter.Seq2[Targeted, err
 }
 
 func judgeBatch(q *Queue, c AddTasks, facts domain.Facts) ([]Targeted, error) {
-	judge := batchJudge{queue: q, facts: facts, waits: map[domain.TaskID][]domain.TaskID{}, unique: map[string]domain.TaskID{}, added: map[string]int{}}
+	judge := batchJudge{queue: q, facts: facts, waits: map[domain.TaskID][]domain.TaskID{}, unique: map[string]domain.TaskID{}, added: map[string]int{}, wheres: map[string]bool{}}
 	errs := make([]error, len(c.Items))
 	steps := make([]AddTask, len(c.Items))
 	for i, item := range c.Items {
@@ -116,6 +116,7 @@ type batchJudge struct {
 	waits  map[domain.TaskID][]domain.TaskID // of the whole batch
 	unique map[string]domain.TaskID          // keys that items before have
 	added  map[string]int                    // items before, by type
+	wheres map[string]bool                   // expressions that no item had before
 	all    int
 }
 
@@ -145,9 +146,12 @@ func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
 	if err := checkCycle(j.queue, c, j.waits); err != nil {
 		return c, err, nil
 	}
-	if c = admitAdd(j.queue, c, j.facts, j.all, j.added[c.TaskType]); c.admission.refused == nil {
+	if c = admitAdd(j.queue, c, j.facts, j.all, j.added[c.TaskType], j.wheres); c.admission.refused == nil {
 		j.unique[c.UniqueKey] = c.TaskID
 		j.added[c.TaskType]++
+		if _, known := j.queue.Wheres(c.Where); c.Where != "" && !known {
+			j.wheres[c.Where] = true
+		}
 		j.all++
 	}
 	return c, c.admission.refused, nil

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -68,37 +67,6 @@ func putBuffer(b *[]byte) {
 	if cap(*b) <= keepBuffer {
 		*b = (*b)[:0]
 		buffers.Put(b)
-	}
-}
-
-// readBody reads a body into a pooled buffer; the caller gives it back.
-func readBody(r *http.Request, limit int64) (*[]byte, error) {
-	if r.ContentLength > limit {
-		return nil, domain.Errorf(domain.TooLarge, "want a body of at most %d bytes, found %d", limit, r.ContentLength)
-	}
-	if err := checkContentType(r); err != nil {
-		return nil, err
-	}
-	buffer := buffers.Get().(*[]byte)
-	body := *buffer
-	for {
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-		n, err := r.Body.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		*buffer = body
-		if int64(len(body)) > limit {
-			putBuffer(buffer)
-			return nil, domain.Errorf(domain.TooLarge, "want a body of at most %d bytes, found more", limit)
-		}
-		if errors.Is(err, io.EOF) {
-			return buffer, nil
-		}
-		if err != nil {
-			putBuffer(buffer)
-			return nil, domain.Errorf(domain.Invalid, "body: want all of it, found %w", err)
-		}
 	}
 }
 
@@ -181,30 +149,26 @@ func (x *exchange) bindCommand(values url.Values) error {
 		}
 	}
 	name(headerCommandID, &x.call.ID)
-	name(headerActor, &x.call.Actor)
 	if domain.NodeCommand(x.call.ID) {
 		faults = append(faults, domain.Fault{Field: headerCommandID, Reason: "want no id that the node gives to commands of its own: no UUID of version 8, nothing that begins with " + domain.ClockCommands + ", " + domain.SettledCommands + " or " + domain.FailureCommands})
 	}
-	if domain.NodeActor(x.call.Actor) {
-		faults = append(faults, domain.Fault{Field: headerActor, Reason: fmt.Sprintf("want no name that only the node acts under, found %q", clip(x.call.Actor))})
-	}
+	var claimed string
+	name(headerActor, &claimed)
 	name(headerCausation, &x.call.Causation)
 	name(headerCorrelation, &x.call.Correlation)
 	if err := domain.Faulty("request", faults); err != nil {
 		return err
 	}
+	var err error
+	if x.call.Actor, err = x.handler.guard.actor(x.token, claimed); err != nil {
+		return err
+	}
 	if x.call.ID == "" {
-		var err error
 		if x.call.ID, err = x.handler.config.NewID(); err != nil {
 			return domain.Errorf(domain.Unavailable, "command id: %w", err)
 		}
 	}
-	buffer, err := readBody(x.request, x.handler.config.MaxBody)
-	if err != nil {
-		return err
-	}
-	defer putBuffer(buffer)
-	body := *buffer
+	body := *x.held.body
 	if len(body) == 0 {
 		body = []byte("{}")
 	}

@@ -1,53 +1,98 @@
 package transport
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"net/netip"
+	"runtime"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/domain"
 )
 
-// budget is how many requests of a kind are served at once. Kinds have budgets
-// of their own, so that no number of slow readers keeps a worker from its lease:
+// budget bounds what is held at once, in all and by one caller: nobody can take
+// all of it. Kinds of requests have budgets of their own, so that no number of
+// slow readers keeps a worker from its lease:
 //
 //   - vital: what workers do with leases and nodes with their heartbeats
 //   - commands: every other command
 //   - queries: questions to the read models of now
 //   - scans: what reads long stretches of the log or of the past, and reports
+//   - streams: open event streams
 //
-// Event streams are counted by themselves, and probes are outside all bounds.
+// A request holds its place until its answer is written. Bytes have budgets as
+// well: of bodies that are on their way in, and of answers on their way out.
+// Probes are outside all bounds.
 type budget struct {
 	name  string
-	most  int
-	taken chan struct{}
+	unit  string // what is counted: "requests", "bytes"
+	most  int64
+	share int64 // of one caller
+
+	mu    sync.Mutex
+	taken int64
+	by    map[string]int64
 }
 
-func newBudget(name string, most int) *budget {
-	return &budget{name: name, most: most, taken: make(chan struct{}, most)}
+func newBudget(name, unit string, most int64) *budget {
+	return &budget{name: name, unit: unit, most: most, share: (most + 1) / 2, by: map[string]int64{}}
 }
 
-// enter takes a place, or says that there is none; nobody waits for one.
-func (b *budget) enter() error {
-	select {
-	case b.taken <- struct{}{}:
-		return nil
-	default:
-		return domain.Errorf(domain.TooMany, "want at most %d requests at once of the kind %s", b.most, b.name)
+// enter takes a part for a caller, or says that there is none left; nobody waits
+// for one.
+func (b *budget) enter(caller string, n int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.taken+n > b.most:
+		return domain.Errorf(domain.TooMany, "want at most %d %s at once of the kind %s, found %d", b.most, b.unit, b.name, b.taken)
+	case b.by[caller]+n > b.share:
+		return domain.Errorf(domain.TooMany, "want at most %d %s at once of the kind %s from one caller, found %d", b.share, b.unit, b.name, b.by[caller])
+	}
+	b.taken += n
+	b.by[caller] += n
+	return nil
+}
+
+func (b *budget) leave(caller string, n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taken -= n
+	if b.by[caller] -= n; b.by[caller] <= 0 {
+		delete(b.by, caller)
 	}
 }
 
-func (b *budget) leave() { <-b.taken }
+// held is how much is taken.
+func (b *budget) held() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.taken
+}
 
 // budgets are the bounds of one handler.
-type budgets struct{ vital, commands, queries, scans *budget }
+type budgets struct {
+	vital, commands, queries, scans, streams *budget
+	bodies, answers                          *budget
+}
 
 func newBudgets(config Config) *budgets {
+	requests := func(name string, most int) *budget { return newBudget(name, "requests", int64(most)) }
 	return &budgets{
-		vital: newBudget("vital", config.InFlight), commands: newBudget("commands", config.InFlight),
-		queries: newBudget("queries", config.InFlight), scans: newBudget("scans", config.Scans),
+		vital: requests("vital", config.InFlight), commands: requests("commands", config.InFlight),
+		queries: requests("queries", config.InFlight), scans: requests("scans", config.Scans),
+		streams: requests("streams", config.Streams),
+		bodies:  newBudget("bodies", "bytes", config.Bytes/4), answers: newBudget("answers", "bytes", config.Bytes/4),
 	}
+}
+
+func (b *budgets) all() []*budget {
+	return []*budget{b.vital, b.commands, b.queries, b.scans, b.streams, b.bodies, b.answers}
 }
 
 // of finds the budget of a request to a route.
@@ -70,13 +115,17 @@ func ofThePast(query string) bool {
 
 // register shows how much of each budget is taken.
 func (b *budgets) register(registry *prometheus.Registry) error {
-	for _, one := range []*budget{b.vital, b.commands, b.queries, b.scans} {
+	for _, one := range b.all() {
 		for name, value := range map[string]func() float64{
-			"rift_http_budget_taken": func() float64 { return float64(len(one.taken)) },
-			"rift_http_budget_most":  func() float64 { return float64(one.most) },
+			"taken": func() float64 { return float64(one.held()) },
+			"most":  func() float64 { return float64(one.most) },
 		} {
+			full, help := "rift_http_budget_"+name, "Requests served at once, by kind."
+			if one.unit == "bytes" {
+				full, help = "rift_http_budget_bytes_"+name, "Bytes of bodies and answers held at once."
+			}
 			err := registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: name, Help: "Requests served at once, by kind.", ConstLabels: prometheus.Labels{"budget": one.name},
+				Name: full, Help: help, ConstLabels: prometheus.Labels{"budget": one.name},
 			}, value))
 			if err != nil {
 				return domain.Errorf(domain.Internal, "metrics: %w", err)
@@ -85,6 +134,80 @@ func (b *budgets) register(registry *prometheus.Registry) error {
 	}
 	return nil
 }
+
+// caller names who a request is counted for: the token that it showed, else the
+// address that it came from. An address of version 6 counts with its whole /64,
+// which one machine may have for itself.
+func (x *exchange) caller() string {
+	if x.from != "" {
+		return x.from
+	}
+	x.from = addressOf(x.request.RemoteAddr)
+	return x.from
+}
+
+func addressOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return "@" + remote
+	}
+	if strings.Contains(host, ":") {
+		if ip, err := netip.ParseAddr(host); err == nil && !ip.Is4In6() {
+			if prefix, err := ip.WithZone("").Prefix(64); err == nil {
+				host = prefix.String()
+			}
+		}
+	}
+	return "@" + host
+}
+
+// turns bounds how many goroutines work through history at once, to half of the
+// processors: whoever answers claims finds one that is free. A turn is given
+// back before anything waits for a client.
+type turns struct{ places chan struct{} }
+
+func newTurns() turns { return turns{make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))} }
+
+// take waits for a turn; those that wait get theirs in the order in which they came.
+func (t turns) take(ctx context.Context) error {
+	select {
+	case t.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) give() { <-t.places }
+
+// turn is one that a long read has.
+type turn struct {
+	of    turns
+	since time.Time
+}
+
+// turn waits for a turn, which the caller gives back.
+func (t turns) turn(ctx context.Context) (*turn, error) {
+	if err := t.take(ctx); err != nil {
+		return nil, err
+	}
+	return &turn{t, time.Now()}, nil
+}
+
+// pass lets others who wait go first, once the turn has lasted for readSlice; it
+// gives how long that took. The turn is the caller's again when it returns.
+func (t *turn) pass() time.Duration {
+	now := time.Now()
+	if now.Sub(t.since) < readSlice {
+		return 0
+	}
+	t.of.give()
+	t.of.places <- struct{}{}
+	t.since = time.Now()
+	return t.since.Sub(now)
+}
+
+func (t *turn) give() { t.of.give() }
 
 // Vital says that work stops where the route is not served: it has a budget
 // that nothing else can use up.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -35,10 +36,12 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 	}
 	done := make(chan int)
 	for _, path := range []string{"/slow/query", "/slow/export"} {
-		for range most {
+		for i := range most {
 			go func() {
 				w := httptest.NewRecorder()
-				h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+				r := httptest.NewRequest("GET", path, nil)
+				r.RemoteAddr = fmt.Sprintf("192.0.2.%d:7", i)
+				h.ServeHTTP(w, r)
 				done <- w.Code
 			}()
 			<-entered
@@ -66,7 +69,7 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 			t.Errorf("a slow reader: want 200 in the end, found %d", status)
 		}
 	}
-	if left := len(h.budgets.queries.taken) + len(h.budgets.scans.taken); left != 0 {
+	if left := h.budgets.queries.held() + h.budgets.scans.held(); left != 0 {
 		t.Errorf("found %d places taken by nobody", left)
 	}
 }
@@ -83,12 +86,12 @@ func TestRow30SlowCommandsKeepNobodyFromReading(t *testing.T) {
 		if slices.Contains(kinds[:i], one) {
 			t.Errorf("kind %d shares the budget %s", i, one.name)
 		}
-		for range one.most {
-			if err := one.enter(); err != nil {
+		for n := range one.most {
+			if err := one.enter(fmt.Sprint("caller ", n), 1); err != nil {
 				t.Errorf("%s: %v", one.name, err)
 			}
 		}
-		if err := one.enter(); err == nil || !strings.Contains(err.Error(), one.name) {
+		if err := one.enter("another", 1); err == nil || !strings.Contains(err.Error(), one.name) {
 			t.Errorf("%s: want it full by its name, found %v", one.name, err)
 		}
 	}

@@ -139,6 +139,11 @@ func startChain(ctx context.Context, b Backend, id string, limit int) (*search, 
 
 func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Position, error) {
 	answer := CausesAnswer{Complete: true}
+	turn, err := exchangeOf(ctx).handler.turns.turn(ctx)
+	if err != nil {
+		return answer, 0, err
+	}
+	defer turn.give()
 	s, e, head, err := startChain(ctx, b, q.ID, q.Limit)
 	if err != nil {
 		return answer, head, err
@@ -233,6 +238,11 @@ type Effects struct {
 
 func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, domain.Position, error) {
 	var answer EffectsAnswer
+	turn, err := exchangeOf(ctx).handler.turns.turn(ctx)
+	if err != nil {
+		return answer, 0, err
+	}
+	defer turn.give()
 	s, e, head, err := startChain(ctx, b, q.ID, q.Limit)
 	if err != nil {
 		return answer, head, err
@@ -246,6 +256,9 @@ func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, dom
 		}
 		if other.Position > head {
 			break
+		}
+		if other.Position%readWindow == 0 {
+			turn.pass()
 		}
 		if other.Meta.Causation != "" && causes[other.Meta.Causation] {
 			if len(causes) > maxEffects {

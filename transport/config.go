@@ -3,9 +3,12 @@ package transport
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,12 +39,13 @@ type Config struct {
 	InFlight   int           // requests of each kind served at once; 0 means 1024
 	Scans      int           // of those that read much; 0 means 32
 	Streams    int           // open event streams; 0 means 256
+	Bytes      int64         // of bodies, answers and streams held at once; 0 means 256 MiB
 	Rate       float64       // requests a second from one caller; 0 is no bound
 	Timeout    time.Duration // of one request; 0 means 30 s
 	AfterWait  time.Duration // of a query with ?after=; 0 means 5 s
 	ScanTime   time.Duration // that one read of the log looks for matches; 0 means 2 s
 	Heartbeat  time.Duration // between signs of life on a quiet stream; 0 means 15 s
-	SlowClient time.Duration // that one write to a stream may take; 0 means 10 s
+	SlowClient time.Duration // that a client may take for its body, or for one part of an answer; 0 means 10 s
 }
 
 func (c Config) filled() Config {
@@ -64,6 +68,7 @@ func (c Config) filled() Config {
 	orElse(&c.InFlight, 1024)
 	orElse(&c.Streams, 256)
 	orElse(&c.Scans, 32)
+	orElse(&c.Bytes, 256<<20)
 	orElse(&c.Timeout, 30*time.Second)
 	orElse(&c.AfterWait, 5*time.Second)
 	orElse(&c.ScanTime, 2*time.Second)
@@ -81,8 +86,11 @@ func orElse[T comparable](value *T, standard T) {
 
 // Token is one secret that callers may show, and who it stands for.
 type Token struct {
-	Name   string
+	Name   string // empty: callers say who they are, by any name that no token has
 	Secret string
+	// OnBehalf lets a caller act for others, whom Rift-Actor names: both are
+	// recorded, as "alice via gateway".
+	OnBehalf bool
 }
 
 // goodSecret is the length, in bytes, from which guessing a secret is hopeless.
@@ -91,8 +99,12 @@ const goodSecret = 16
 // Weak tells a secret short enough to be guessed; whoever serves says so.
 func (t Token) Weak() bool { return len(t.Secret) < goodSecret }
 
+// onBehalf is the word that gives a token the right to act for others.
+const onBehalf = "on-behalf-of"
+
 // ReadTokens reads a file of tokens: one a line, "name secret" or the secret
-// alone; empty lines and those that start with # do not count.
+// alone, and after a name and a secret "on-behalf-of" for a token that may act
+// for others; empty lines and those that start with # do not count.
 func ReadTokens(text string) ([]Token, error) {
 	var tokens []Token
 	var faults []domain.Fault
@@ -103,14 +115,25 @@ func ReadTokens(text string) ([]Token, error) {
 		if row == "" || strings.HasPrefix(row, "#") {
 			continue
 		}
-		fields := strings.Fields(row)
-		token := Token{Secret: fields[len(fields)-1]}
-		if len(fields) == 2 {
-			token.Name = fields[0]
+		fault := func(format string, args ...any) {
+			faults = append(faults, domain.Fault{Field: "line " + domain.Position(line).String(), Reason: fmt.Sprintf(format, args...)})
 		}
-		where := "line " + domain.Position(line).String()
-		if len(fields) > 2 {
-			faults = append(faults, domain.Fault{Field: where, Reason: "want a name and a secret, or a secret"})
+		var token Token
+		switch fields := strings.Fields(row); len(fields) {
+		case 1:
+			token.Secret = fields[0]
+		case 2:
+			token.Name, token.Secret = fields[0], fields[1]
+		case 3:
+			token.Name, token.Secret, token.OnBehalf = fields[0], fields[1], fields[2] == onBehalf
+			if !token.OnBehalf {
+				fault("want nothing or %s after a name and a secret", onBehalf)
+			}
+		default:
+			fault("want a name and a secret, or a secret")
+		}
+		if domain.NodeActor(token.Name) {
+			fault("the name %s is the node's own", token.Name)
 		}
 		tokens = append(tokens, token)
 	}
@@ -139,14 +162,25 @@ func CheckListen(address string, tokens []Token, open bool) error {
 // guard checks bearer tokens. It compares digests, all of them, so that the time
 // it takes says nothing about a secret.
 type guard struct {
-	names   []string
+	tokens  []shown
 	digests [][sha256.Size]byte
+}
+
+// shown is a token that a caller showed.
+type shown struct {
+	name     string
+	key      string // for counting, different for every token
+	onBehalf bool
 }
 
 func newGuard(tokens []Token) *guard {
 	g := &guard{}
-	for _, token := range tokens {
-		g.names = append(g.names, token.Name)
+	for i, token := range tokens {
+		key := token.Name
+		if key == "" {
+			key = "#" + strconv.Itoa(i+1)
+		}
+		g.tokens = append(g.tokens, shown{token.Name, key, token.OnBehalf})
 		g.digests = append(g.digests, sha256.Sum256([]byte(token.Secret)))
 	}
 	return g
@@ -155,11 +189,11 @@ func newGuard(tokens []Token) *guard {
 // open tells a guard that asks nobody.
 func (g *guard) open() bool { return len(g.digests) == 0 }
 
-// who finds the name of the token in an Authorization header.
-func (g *guard) who(authorization string) (string, error) {
+// who finds the token in an Authorization header.
+func (g *guard) who(authorization string) (*shown, error) {
 	scheme, secret, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
-		return "", domain.Errorf(domain.Unauthorized, "want Authorization: Bearer <token>, found none")
+		return nil, domain.Errorf(domain.Unauthorized, "want Authorization: Bearer <token>, found none")
 	}
 	digest := sha256.Sum256([]byte(strings.TrimSpace(secret)))
 	found := -1
@@ -169,7 +203,27 @@ func (g *guard) who(authorization string) (string, error) {
 		}
 	}
 	if found < 0 {
-		return "", domain.Errorf(domain.Unauthorized, "the token is not a known one")
+		return nil, domain.Errorf(domain.Unauthorized, "the token is not a known one")
 	}
-	return g.names[found], nil
+	return &g.tokens[found], nil
+}
+
+// actor is who a command is recorded to come from, of the token that was shown,
+// nil for none, and of the name that the caller gives. The token decides: what
+// the caller says counts where the token has no name, and beside the token's name
+// where it may act for others.
+func (g *guard) actor(token *shown, claimed string) (string, error) {
+	if domain.NodeActor(claimed) {
+		return "", domain.Faulty("request", []domain.Fault{{Field: headerActor, Reason: "the name " + claimed + " is the node's own"}})
+	}
+	if token != nil && token.name != "" {
+		if token.onBehalf && claimed != "" && claimed != token.name {
+			return claimed + " via " + token.name, nil
+		}
+		return token.name, nil
+	}
+	if slices.ContainsFunc(g.tokens, func(t shown) bool { return t.name == claimed && claimed != "" }) {
+		return "", domain.Errorf(domain.Forbidden, "%s: the name %s belongs to whoever shows its token", headerActor, claimed)
+	}
+	return claimed, nil
 }

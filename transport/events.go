@@ -79,7 +79,7 @@ func (r EventRecord) Envelope() domain.Envelope {
 // The bounds of one page of the log.
 const (
 	maxEvents     = 1000
-	maxPageBytes  = 8 << 20
+	maxPageBytes  = 8 << 20 // and no more than a 128th of what may be held at once
 	maxSelections = 32
 )
 
@@ -166,7 +166,7 @@ func (s Selection) choose() (*chosen, error) {
 func (c *chosen) oneStream() bool { return len(c.exact) == 1 && len(c.loose) == 0 }
 
 // keeps tells whether an event that was read is meant.
-func (c *chosen) keeps(e *domain.Envelope) bool {
+func (c *chosen) keeps(ctx context.Context, e *domain.Envelope) bool {
 	if c.oneStream() && !c.filter.Keeps(e.Stream, e.Type) {
 		return false // the log's filter has only seen reads of everything
 	}
@@ -174,7 +174,7 @@ func (c *chosen) keeps(e *domain.Envelope) bool {
 		!slices.ContainsFunc(c.loose, func(prefix string) bool { return strings.HasPrefix(string(e.Stream), prefix) }) {
 		return false
 	}
-	return c.where == nil || c.where.keeps(e)
+	return c.where == nil || c.where.keeps(ctx, e)
 }
 
 // read yields what may be meant of the positions first to last.
@@ -267,6 +267,11 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 		return answer, 0, err
 	}
 	x := exchangeOf(ctx)
+	turn, err := x.handler.turns.turn(ctx)
+	if err != nil {
+		return answer, head, err
+	}
+	defer turn.give()
 	last := head
 	if x.at.Set && x.at.Time.IsZero() {
 		last = min(last, x.at.Position)
@@ -274,7 +279,7 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 	if q.To > 0 {
 		last = min(last, q.To)
 	}
-	p := &page{limit: q.Limit, until: x.at.Time, deadline: x.start.Add(x.handler.config.ScanTime)}
+	p := &page{limit: q.Limit, most: int(min(maxPageBytes, x.handler.config.Bytes/128)), until: x.at.Time, deadline: time.Now().Add(x.handler.config.ScanTime), turn: turn}
 	if q.Order == "desc" {
 		from := last
 		if q.From > 0 {
@@ -297,7 +302,9 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 
 // page is one answer from the log while it fills up.
 type page struct {
+	turn     *turn
 	limit    int
+	most     int       // bytes
 	until    time.Time // later events are not meant; zero: all are
 	deadline time.Time
 	events   []json.RawMessage
@@ -307,22 +314,22 @@ type page struct {
 }
 
 // add takes an event, and tells whether there is room for another look.
-func (p *page) add(c *chosen, e *domain.Envelope) bool {
+func (p *page) add(ctx context.Context, c *chosen, e *domain.Envelope) bool {
 	p.looked++
-	if (p.until.IsZero() || !e.Time.After(p.until)) && c.keeps(e) {
+	if (p.until.IsZero() || !e.Time.After(p.until)) && c.keeps(ctx, e) {
 		encoded := appendEvent(nil, e)
 		p.size += len(encoded)
 		p.events = append(p.events, encoded)
 	}
-	if len(p.events) >= p.limit || p.size >= maxPageBytes {
+	if len(p.events) >= p.limit || p.size >= p.most {
 		return false
 	}
-	return p.looked%256 != 0 || time.Now().Before(p.deadline)
+	return c.where == nil && p.looked%256 != 0 || time.Now().Before(p.deadline)
 }
 
 // scanWindow is how many positions the log looks at between two looks at the
 // clock, so that a filter that keeps nothing is told in time how far it came.
-const scanWindow = 4096
+const scanWindow = readWindow
 
 // scan looks at the positions first to last, window by window, and sets next to
 // the first one not looked at when it ends before: the page is full, or the time
@@ -341,7 +348,7 @@ func (p *page) scan(ctx context.Context, log eventlog.Log, c *chosen, first, las
 			if err != nil {
 				return err
 			}
-			if !p.add(c, &e) {
+			if !p.add(ctx, c, &e) {
 				if p.next = e.Position + 1; direction == eventlog.Backward {
 					p.next = e.Position - 1
 				}
@@ -359,6 +366,7 @@ func (p *page) scan(ctx context.Context, log eventlog.Log, c *chosen, first, las
 			p.next = left
 			return nil
 		}
+		p.deadline = p.deadline.Add(p.turn.pass()) // it looks at nothing meanwhile
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -31,7 +32,8 @@ type Handler struct {
 	meters  *meters
 	callers *callers
 	budgets *budgets
-	streams chan struct{}
+	turns   turns
+	memory  streamMemory
 	frames  frames
 	foreign *http.CrossOriginProtection
 
@@ -53,7 +55,8 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 	h := &Handler{
 		backend: backend, config: config, guard: newGuard(config.Tokens), mux: http.NewServeMux(), paths: http.NewServeMux(),
 		allowed: map[string][]string{}, routes: slices.Concat(tables...), callers: newCallers(config.Rate),
-		budgets: newBudgets(config), streams: make(chan struct{}, config.Streams),
+		budgets: newBudgets(config), turns: newTurns(), memory: newStreamMemory(config.Bytes/4, config.Streams),
+		frames:  frames{most: int(min(config.Bytes/4/keptFrames, 64<<10))},
 		foreign: http.NewCrossOriginProtection(), closing: make(chan struct{}),
 		boot: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
@@ -87,10 +90,13 @@ func (h *Handler) CloseStreams() { h.closeOnce.Do(func() { close(h.closing) }) }
 // Server makes a server of the handler that no slow or silent client can hold.
 func (h *Handler) Server() *http.Server {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: h.config.Timeout + 10*time.Second,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: h.readTimeout(),
 		// Streams push their own write deadline ahead with every write.
-		WriteTimeout: h.config.Timeout + 30*time.Second,
+		WriteTimeout: h.writeTimeout(),
 		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, c)
+		},
 	}
 	server.RegisterOnShutdown(h.CloseStreams)
 	return server
@@ -121,6 +127,7 @@ func (h *Handler) serve(route *Route) http.Handler {
 		func(ctx context.Context, _ *http.Request) (any, error) { return exchangeOf(ctx), nil },
 		func(ctx context.Context, w http.ResponseWriter, _ any) error {
 			x := exchangeOf(ctx)
+			defer x.leave()
 			switch {
 			case plain != nil:
 				plain.ServeHTTP(w, x.request.WithContext(ctx))
@@ -136,7 +143,9 @@ func (h *Handler) serve(route *Route) http.Handler {
 			return context.WithValue(ctx, exchangeKey{}, x)
 		}),
 		kithttp.ServerErrorEncoder(func(ctx context.Context, err error, w http.ResponseWriter) {
-			exchangeOf(ctx).writeProblem(w, err)
+			x := exchangeOf(ctx)
+			defer x.leave()
+			x.writeProblem(w, err)
 		}),
 		kithttp.ServerErrorHandler(ignored{}),
 	)
@@ -171,6 +180,10 @@ type exchange struct {
 	request *http.Request
 	id      string
 	start   time.Time
+
+	token *shown // by the caller; nil: none is wanted
+	from  string // see caller
+	held  held
 
 	input any // the command or question
 	call  Call
@@ -259,7 +272,10 @@ func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
 		}
 		return x.encode(answer)
 	})
-	return err
+	if err != nil || x.body == nil {
+		return err
+	}
+	return x.holdAnswer()
 }
 
 // moment is the time that a question is about: that of the past state it asks
@@ -278,18 +294,26 @@ func (h *Handler) moment(ctx context.Context, at At) (time.Time, error) {
 }
 
 func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
-	if x.after > 0 {
-		err := h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
-		if err != nil {
-			return err
-		}
+	if err := h.applied(ctx, x); err != nil {
+		return err
 	}
 	answer, position, err := x.route.report(ctx, h.backend, x.input)
 	if err != nil {
 		return err
 	}
 	x.position, x.known = position, true
-	return x.encode(answer)
+	if err := x.encode(answer); err != nil {
+		return err
+	}
+	return x.holdAnswer()
+}
+
+// applied waits until the node has applied what the caller wants to see.
+func (h *Handler) applied(ctx context.Context, x *exchange) error {
+	if x.after == 0 {
+		return nil
+	}
+	return h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
 }
 
 // late says what took too long.

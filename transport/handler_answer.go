@@ -62,8 +62,7 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 		w.WriteHeader(x.status)
 	}
 	if x.request.Method != http.MethodHead {
-		// A client that went away is nobody to tell.
-		_, _ = w.Write(*x.body)
+		x.writeBody(w)
 	}
 	putBuffer(x.body)
 	x.body = nil

@@ -358,13 +358,16 @@ func TestListeningBeyondTheLoopbackWantsAToken(t *testing.T) {
 
 func TestTokenFiles(t *testing.T) {
 	tokens, err := ReadTokens("# people\nann 0123456789abcdef\n\n0123456789abcdefgh\n")
-	if err != nil || len(tokens) != 2 || tokens[0] != (Token{"ann", "0123456789abcdef"}) || tokens[1].Name != "" {
+	if err != nil || len(tokens) != 2 || tokens[0] != (Token{Name: "ann", Secret: "0123456789abcdef"}) || tokens[1].Name != "" {
 		t.Errorf("want two tokens, found %v %v", tokens, err)
 	}
 	if short, err := ReadTokens("short"); err != nil || !short[0].Weak() || tokens[0].Weak() {
 		t.Errorf("want a short secret taken and called weak, found %v %v", short, err)
 	}
-	for _, bad := range []string{"", "# none", "a b 0123456789abcdef"} {
+	if gate, err := ReadTokens("gate 0123456789abcdef on-behalf-of"); err != nil || gate[0] != (Token{"gate", "0123456789abcdef", true}) {
+		t.Errorf("want a token that may act for others, found %v %v", gate, err)
+	}
+	for _, bad := range []string{"", "# none", "a b 0123456789abcdef", "a b on-behalf-of c", "clock 0123456789abcdef", "reactor:x 0123456789abcdef"} {
 		if _, err := ReadTokens(bad); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("%q: want it refused, found %v", bad, err)
 		}

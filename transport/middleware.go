@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -151,11 +150,11 @@ func (h *Handler) authorized(route *Route) endpoint.Middleware {
 				}
 			}
 			if !h.guard.open() {
-				name, err := h.guard.who(x.request.Header.Get("Authorization"))
+				token, err := h.guard.who(x.request.Header.Get("Authorization"))
 				if err != nil {
 					return nil, err
 				}
-				x.call.Actor = name
+				x.token, x.from, x.call.Actor = token, token.key, token.name
 			}
 			return next(ctx, request)
 		}
@@ -177,12 +176,26 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 			if route.Kind == Stream {
 				return next(ctx, request) // a stream takes its place when it starts
 			}
+			if route.Kind == Command {
+				// A body comes as slowly as its sender likes, so it has no place yet.
+				if err := x.readBody(); err != nil {
+					return nil, err
+				}
+			}
 			budget := h.budgets.of(route, x.request)
-			if err := budget.enter(); err != nil {
+			if err := budget.enter(x.caller(), 1); err != nil {
 				return nil, err
 			}
-			defer budget.leave()
-			return next(ctx, request)
+			x.held.place = budget
+			ended := false
+			defer func() {
+				if !ended {
+					x.leave() // a panic that drops the connection
+				}
+			}()
+			response, err := next(ctx, request)
+			ended = true
+			return response, err
 		}
 	}
 }
@@ -234,15 +247,7 @@ func (c *callers) wait(x *exchange) time.Duration {
 	if c == nil {
 		return 0
 	}
-	name := x.call.Actor
-	if name == "" {
-		host, _, err := net.SplitHostPort(x.request.RemoteAddr)
-		if err != nil {
-			host = x.request.RemoteAddr
-		}
-		name = "@" + host
-	}
-	reservation := c.bucket(name).Reserve()
+	reservation := c.bucket(x.caller()).Reserve()
 	wait := reservation.Delay()
 	if wait > 0 {
 		reservation.Cancel()

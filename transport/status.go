@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
@@ -10,8 +12,8 @@ import (
 // Status is the answer of /status: one page of what the node and the cluster do.
 type Status struct {
 	Position     domain.Position          `json:"position"`
-	Status       State                    `json:"status"` // the worst of the parts, as /admin/health has them
-	Trouble      []Check                  `json:"trouble"`
+	Status       State                    `json:"status"`  // the worst of the trouble
+	Trouble      []Check                  `json:"trouble"` // of the node and of the cluster, the worst first
 	Node         string                   `json:"node_id,omitempty"`
 	Cluster      string                   `json:"cluster,omitempty"`
 	Version      string                   `json:"version,omitempty"`
@@ -25,14 +27,15 @@ type Status struct {
 }
 
 // tellStatus puts the page together. Health and read models are asked one after
-// the other; the position is that of the read models.
+// the other; the position is that of the read models. While those cannot answer,
+// the page is what the node knows of itself, and says so.
 func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Status, domain.Position, error) {
 	health, err := b.Health(ctx)
 	if err != nil {
 		return Status{}, 0, err
 	}
 	page := Status{
-		Status: health.Status, Trouble: []Check{}, Node: health.Node, Cluster: health.Cluster, Version: health.Version,
+		Position: health.Position, Trouble: []Check{}, Node: health.Node, Cluster: health.Cluster, Version: health.Version,
 		Leader: health.Leader, Uptime: health.Uptime,
 	}
 	for _, check := range health.Checks {
@@ -42,6 +45,13 @@ func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Statu
 	}
 	err = b.View(ctx, At{}, 0, func(v projections.View) error {
 		page.Position = v.Position()
+		trouble, err := projections.Trouble(v, exchangeOf(ctx).handler.config.Now())
+		if err != nil {
+			return err
+		}
+		for _, row := range trouble {
+			page.Trouble = append(page.Trouble, checkOf(row))
+		}
 		work, err := projections.WorkStatus(v, q)
 		if err != nil {
 			return err
@@ -57,5 +67,23 @@ func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Statu
 		page.Paused = paused.Paused
 		return err
 	})
+	if codeOf(err) == domain.Unavailable {
+		page.Trouble = append(page.Trouble, Check{Name: "read_models", State: StateFailed, Reason: err.Error()})
+		err = nil
+	}
+	slices.SortStableFunc(page.Trouble, func(a, b Check) int { return cmp.Compare(severity(b.State), severity(a.State)) })
+	page.Status = Worst(page.Trouble)
 	return page, page.Position, err
+}
+
+func checkOf(row projections.TroubleRow) Check {
+	check := Check{Name: row.Part, State: StateDegraded, Reason: row.Reason, Causes: row.Causes, Numbers: map[string]int64{"count": int64(row.Count)}}
+	if row.Failed {
+		check.State = StateFailed
+	}
+	return check
+}
+
+func severity(state State) int {
+	return slices.Index([]State{StateOK, StateDegraded, StateFailed}, state)
 }

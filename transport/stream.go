@@ -26,6 +26,7 @@ func streamRoute(path, name string, options ...Option) Route {
 // of the same event cost one encoding.
 type frames struct {
 	slots [keptFrames]atomic.Pointer[frame]
+	most  int // bytes of one that is kept
 }
 
 const keptFrames = 1024
@@ -42,14 +43,11 @@ func (f *frames) of(e *domain.Envelope) []byte {
 		return kept.bytes
 	}
 	encoded := appendFrame(make([]byte, 0, len(e.Data)+512), e)
-	if len(encoded) <= maxKeptFrame {
+	if len(encoded) <= f.most {
 		slot.Store(&frame{position: e.Position, bytes: encoded})
 	}
 	return encoded
 }
-
-// maxKeptFrame bounds what the kept frames hold together to 64 MiB.
-const maxKeptFrame = 64 << 10
 
 func appendFrame(dst []byte, e *domain.Envelope) []byte {
 	dst = append(dst, "id: "...)
@@ -57,14 +55,6 @@ func appendFrame(dst []byte, e *domain.Envelope) []byte {
 	dst = append(dst, "\ndata: "...)
 	dst = appendEvent(dst, e)
 	return append(dst, "\n\n"...)
-}
-
-// told is one thing on its way from the reader of the log to the writer of the
-// stream: an event, or how far the log was read without one.
-type told struct {
-	bytes    []byte
-	position domain.Position
-	caughtUp bool
 }
 
 // run writes a stream until the client, the server or the log ends it.
@@ -75,12 +65,10 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 		return domain.Errorf(domain.Unavailable, "the node is stopping")
 	default:
 	}
-	select {
-	case h.streams <- struct{}{}:
-	default:
-		return domain.Errorf(domain.TooMany, "want at most %d open streams", h.config.Streams)
+	if err := h.budgets.streams.enter(x.caller(), 1); err != nil {
+		return err
 	}
-	defer func() { <-h.streams }()
+	defer h.budgets.streams.leave(x.caller(), 1)
 	after, err := h.resume(x, q)
 	if err != nil {
 		return err
@@ -88,7 +76,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 	h.meters.streams.Inc()
 	defer h.meters.streams.Dec()
 
-	s := &sseWriter{w: w, control: http.NewResponseController(w), patience: h.config.SlowClient}
+	s := &sseWriter{w: w, control: http.NewResponseController(w), patience: h.config.SlowClient, seen: after, said: after}
 	// A server's read timeout is for requests; this one ends when it ends.
 	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !isUnsupported(err) {
 		return domain.Errorf(domain.Unavailable, "stream: %w", err)
@@ -104,22 +92,27 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 		return nil
 	}
 
-	ctx, cancel := context.WithCancelCause(x.request.Context())
-	queue := make(chan told, streamQueue)
-	ended := make(chan struct{}) // nothing of a stream outlives its request
-	go func() {
-		defer close(ended)
-		h.follow(ctx, cancel, x.chosen, after, queue)
-	}()
-	err = h.tell(ctx, s, queue, after)
-	cancel(nil)
-	<-ended
-	return err
+	s.beat = time.NewTicker(h.config.Heartbeat)
+	defer s.beat.Stop()
+	if err := s.send([]byte("retry: 1000\n\n")); err != nil {
+		return nil
+	}
+	for {
+		err := h.catchUp(x.request.Context(), s, x.chosen)
+		if err == nil {
+			err = h.live(x.request.Context(), s, x.chosen)
+		}
+		switch {
+		case errors.Is(err, errBehind):
+		case errors.Is(err, errStopping):
+			_ = s.send([]byte(": the node is stopping\n\n"))
+			return nil
+		default:
+			h.farewell(s, err)
+			return nil
+		}
+	}
 }
-
-// streamQueue is how many events wait between the log and a slow client. When
-// it is full the log is read no further: positions are the queue.
-const streamQueue = 128
 
 // resume finds after which position to begin.
 func (h *Handler) resume(x *exchange, q StreamQuery) (domain.Position, error) {
@@ -140,82 +133,54 @@ func (h *Handler) resume(x *exchange, q StreamQuery) (domain.Position, error) {
 	return h.backend.Log().Head(x.request.Context())
 }
 
-// follow reads the log into the queue until the context ends, and closes it.
-func (h *Handler) follow(ctx context.Context, cancel context.CancelCauseFunc, c *chosen, after domain.Position, queue chan<- told) {
-	defer close(queue)
-	send := func(t told) bool {
-		select {
-		case queue <- t:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	for item, err := range h.backend.Log().Subscribe(ctx, after, c.filter) {
-		if err != nil {
-			cancel(err)
-			return
-		}
-		one := told{position: item.Position, caughtUp: item.CaughtUp}
-		if item.Envelope.Position > 0 && c.keeps(&item.Envelope) {
-			one.bytes = h.frames.of(&item.Envelope)
-		}
-		if !send(one) {
-			return
-		}
-	}
+// live tells what is appended until the client is behind or something ends it.
+func (h *Handler) live(ctx context.Context, s *sseWriter, c *chosen) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	f := &feed{queue: make(chan told, streamQueue), most: streamChunk}
+	ended := make(chan struct{}) // nothing of a stream outlives its request
+	go func() {
+		defer close(ended)
+		h.follow(ctx, cancel, c, s.seen, f)
+	}()
+	err := h.tell(ctx, s, f)
+	cancel(nil)
+	<-ended
+	return err
 }
 
-// tell writes what the queue holds: everything that is there, then one flush.
-func (h *Handler) tell(ctx context.Context, s *sseWriter, queue <-chan told, after domain.Position) error {
-	beat := time.NewTicker(h.config.Heartbeat)
-	defer beat.Stop()
-	if err := s.send([]byte("retry: 1000\n\n")); err != nil {
-		return nil
-	}
-	seen, said := after, after // how far the log was read, and how far the client knows
+// tell writes what the feed holds: everything that is there, then one flush.
+func (h *Handler) tell(ctx context.Context, s *sseWriter, f *feed) error {
 	for {
 		select {
-		case one, open := <-queue:
+		case one, open := <-f.queue:
 			for {
 				if !open {
-					h.farewell(ctx, s)
-					return nil
+					if err := context.Cause(ctx); err != nil {
+						return err
+					}
+					return errors.Join(s.flush(), errBehind)
 				}
-				seen = max(seen, one.position)
+				f.waiting.Add(-int64(len(one.bytes)))
 				if one.bytes != nil {
 					h.meters.told.Inc()
-					said = one.position
-					s.add(one.bytes)
 				}
-				if one.caughtUp {
-					s.add([]byte(": caught up\n\n"))
-				}
-				if len(s.buffer) >= streamChunk || len(queue) == 0 {
+				s.tell(one)
+				if len(s.buffer) >= streamChunk || len(f.queue) == 0 {
 					break
 				}
-				one, open = <-queue
+				one, open = <-f.queue
 			}
 			if err := s.flush(); err != nil {
-				return nil
+				return err
 			}
-		case <-beat.C:
-			// A position without an event moves the client's Last-Event-ID over what
-			// its filter left out, so that coming back does not read it again.
-			line := []byte(": beat\n\n")
-			if seen > said {
-				line = append(append([]byte("id: "), seen.String()...), "\n\n"...)
-				said = seen
-			}
-			if err := s.send(line); err != nil {
-				return nil
+		case <-s.beat.C:
+			if err := s.alive(); err != nil {
+				return err
 			}
 		case <-h.closing:
-			_ = s.send([]byte(": the node is stopping\n\n"))
-			return nil
+			return errStopping
 		case <-ctx.Done():
-			h.farewell(ctx, s)
-			return nil
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -224,9 +189,8 @@ func (h *Handler) tell(ctx context.Context, s *sseWriter, queue <-chan told, aft
 const streamChunk = 64 << 10
 
 // farewell says why a stream ends, if the reason is on this side.
-func (h *Handler) farewell(ctx context.Context, s *sseWriter) {
-	cause := context.Cause(ctx)
-	if cause == nil || errors.Is(cause, context.Canceled) {
+func (h *Handler) farewell(s *sseWriter, cause error) {
+	if cause == nil || s.broken || errors.Is(cause, context.Canceled) {
 		return
 	}
 	p := problemOf(cause)
@@ -243,10 +207,50 @@ type sseWriter struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
+	beat     *time.Ticker
 	buffer   []byte
+	broken   bool // the client takes no more
+
+	seen, said domain.Position // how far the log was read, and how far the client knows
+	caughtUp   bool            // and was told so
 }
 
 func (s *sseWriter) add(line []byte) { s.buffer = append(s.buffer, line...) }
+
+// tell adds an event, or how far the log was read.
+func (s *sseWriter) tell(one told) {
+	s.seen = max(s.seen, one.position)
+	if one.bytes != nil {
+		s.said = one.position
+		s.add(one.bytes)
+	}
+	if one.caughtUp && !s.caughtUp {
+		s.caughtUp = true
+		s.add([]byte(": caught up\n\n"))
+	}
+}
+
+// history writes a stretch as it is.
+func (s *sseWriter) history(told stretch) error {
+	s.seen = told.last
+	if len(told.bytes) == 0 {
+		return nil
+	}
+	s.said = told.said
+	return s.write(told.bytes)
+}
+
+// alive is a sign of life. A position without an event moves the client's
+// Last-Event-ID over what its filter left out, so that coming back does not read
+// it again.
+func (s *sseWriter) alive() error {
+	line := []byte(": beat\n\n")
+	if s.seen > s.said {
+		line = append(append([]byte("id: "), s.seen.String()...), "\n\n"...)
+		s.said = s.seen
+	}
+	return s.send(line)
+}
 
 func (s *sseWriter) send(line []byte) error {
 	s.add(line)
@@ -257,18 +261,23 @@ func (s *sseWriter) flush() error {
 	if len(s.buffer) == 0 {
 		return nil
 	}
-	if err := s.control.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !isUnsupported(err) {
-		return err
-	}
-	_, err := s.w.Write(s.buffer)
+	err := s.write(s.buffer)
 	if cap(s.buffer) > 4*streamChunk {
 		s.buffer = nil
 	}
 	s.buffer = s.buffer[:0]
-	if err != nil {
-		return err
+	return err
+}
+
+func (s *sseWriter) write(bytes []byte) error {
+	err := s.control.SetWriteDeadline(time.Now().Add(s.patience))
+	if err == nil || isUnsupported(err) {
+		if _, err = s.w.Write(bytes); err == nil {
+			err = s.control.Flush()
+		}
 	}
-	return s.control.Flush()
+	s.broken = err != nil
+	return err
 }
 
 // isUnsupported tells a writer without deadlines, as in tests without a connection.

@@ -184,7 +184,7 @@ func TestStreamsEndWhenTheNodeStops(t *testing.T) {
 	})
 }
 
-// brokenLog fails its subscribers after the first event.
+// brokenLog fails its readers after the first event.
 type brokenLog struct{ eventlog.Log }
 
 func (l brokenLog) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
@@ -195,6 +195,20 @@ func (l brokenLog) Subscribe(ctx context.Context, after domain.Position, filter 
 				return
 			}
 			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+func (l brokenLog) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		for e, err := range l.Log.ReadAll(ctx, from, direction, filter) {
+			if err == nil && e.Position > 1 {
+				yield(domain.Envelope{}, domain.Errorf(domain.Corrupt, "record 2: checksum"))
+				return
+			}
+			if !yield(e, err) {
 				return
 			}
 		}
@@ -350,7 +364,7 @@ func (s *stingy) Write(p []byte) (int, error) {
 func (s *stingy) Flush() { _ = http.NewResponseController(s.ResponseWriter).Flush() }
 
 func TestKeptFramesAreThoseOfTheirEvent(t *testing.T) {
-	var kept frames
+	kept := frames{most: 64 << 10}
 	one := domain.Envelope{Position: 5, Stream: "a-1", Data: []byte(`{}`), Time: epoch}
 	other := domain.Envelope{Position: 5 + keptFrames, Stream: "b-1", Data: []byte(`{}`), Time: epoch}
 	first := kept.of(&one)
@@ -360,7 +374,7 @@ func TestKeptFramesAreThoseOfTheirEvent(t *testing.T) {
 	if got := string(kept.of(&other)); !strings.Contains(got, `"stream":"b-1"`) {
 		t.Errorf("want the other event of the same slot, found %s", got)
 	}
-	large := domain.Envelope{Position: 7, Stream: "a-1", Data: []byte(`{"pad":"` + strings.Repeat("x", maxKeptFrame) + `"}`), Time: epoch}
+	large := domain.Envelope{Position: 7, Stream: "a-1", Data: []byte(`{"pad":"` + strings.Repeat("x", kept.most) + `"}`), Time: epoch}
 	if first, again := kept.of(&large), kept.of(&large); &first[0] == &again[0] {
 		t.Error("want a large frame not kept")
 	}

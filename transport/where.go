@@ -1,13 +1,11 @@
 package transport
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/file"
-	"github.com/expr-lang/expr/vm"
 	fastjson "github.com/goccy/go-json"
 
 	"github.com/ringrift/rift/domain"
@@ -39,23 +37,25 @@ type whereEnv struct {
 // it; how often that was is counted and told, so that nobody takes a misspelt
 // key for an absent event.
 type where struct {
-	program  *vm.Program
-	machine  vm.VM
+	program  *expression.Program
 	usesData bool
 	errors   int
 	first    string // what the first error said
 }
 
+// whereSteps bounds what one event may cost: some 10 ms.
+const whereSteps = 1 << 20
+
 // CompileWhere checks an expression as GET /events?where= takes it, so that one
 // expression means the same wherever a log is read. What it gives tells whether
 // the expression is true of an event; an error says that it could not be told of
-// that event, for one because a key is missing. It is for one goroutine at a time.
-func CompileWhere(text string) (func(domain.Envelope) (bool, error), error) {
+// that event, for one because a key is missing, or that ctx ended.
+func CompileWhere(ctx context.Context, text string) (func(domain.Envelope) (bool, error), error) {
 	w, err := compileWhere(text)
 	if err != nil {
 		return nil, err
 	}
-	return func(e domain.Envelope) (bool, error) { return w.holds(&e) }, nil
+	return func(e domain.Envelope) (bool, error) { return w.holds(ctx, &e) }, nil
 }
 
 // WhereNames lists what an expression may name of an event.
@@ -63,18 +63,19 @@ func WhereNames() []string { return expression.NamesOf[whereEnv]() }
 
 // compileWhere checks an expression. Its error names the place.
 func compileWhere(text string) (*where, error) {
-	program, err := expression.Compile(text, WhereNames(), expr.Env(whereEnv{}))
+	program, err := expression.Compile(text, whereSteps, WhereNames(), expr.Env(whereEnv{}))
 	if err != nil {
 		return nil, domain.Faulty("request", []domain.Fault{{Field: "where", Reason: err.Error()}})
 	}
-	return &where{program: program.Program, machine: vm.VM{MemoryBudget: expression.Memory}, usesData: program.Names("data") || program.Names("$env")}, nil
+	return &where{program: program, usesData: program.Names("data") || program.Names("$env")}, nil
 }
 
 // keeps tells whether the expression is true of an event, and counts those it
-// could not be told of.
-func (w *where) keeps(e *domain.Envelope) bool {
-	kept, err := w.holds(e)
-	if err != nil {
+// could not be told of. Where ctx ended it keeps nothing; the reader of the log
+// looks at ctx as well.
+func (w *where) keeps(ctx context.Context, e *domain.Envelope) bool {
+	kept, err := w.holds(ctx, e)
+	if err != nil && ctx.Err() == nil {
 		if w.errors == 0 {
 			w.first = err.Error()
 		}
@@ -83,7 +84,7 @@ func (w *where) keeps(e *domain.Envelope) bool {
 	return kept
 }
 
-func (w *where) holds(e *domain.Envelope) (bool, error) {
+func (w *where) holds(ctx context.Context, e *domain.Envelope) (bool, error) {
 	env := whereEnv{
 		Position: int(e.Position), Stream: string(e.Stream), Category: e.Stream.Category(), Revision: int(e.Revision),
 		ID: e.ID.String(), Type: e.Type, Version: e.Version, Time: e.Time,
@@ -95,15 +96,9 @@ func (w *where) holds(e *domain.Envelope) (bool, error) {
 			return false, domain.Errorf(domain.Invalid, "position %d: the payload is no JSON object", e.Position)
 		}
 	}
-	answer, err := w.machine.Run(w.program, env)
+	kept, err := w.program.Holds(ctx, env)
 	if err != nil {
-		var placed *file.Error
-		reason := err.Error()
-		if errors.As(err, &placed) {
-			reason = placed.Message
-		}
-		return false, domain.Errorf(domain.Invalid, "position %d: %s", e.Position, reason)
+		return false, domain.Errorf(domain.Invalid, "position %d: %w", e.Position, err)
 	}
-	kept, _ := answer.(bool)
 	return kept, nil
 }

@@ -39,7 +39,8 @@ func adminEndpoints() []endpoint {
 			example: "  rift admin health\n  rift admin health -o json --addr http://gpu-7:8770", show: showHealth,
 		},
 		{
-			name: "status", short: "See on one page what the node and the cluster do", route: "admin.status",
+			name: "status", short: "See on one page what the node and the cluster do, and what is wrong", route: "admin.status",
+			long: statusAbout, judges: true,
 			example: "  rift admin status\n  rift admin status -o json", show: showStatusPage,
 		},
 		{

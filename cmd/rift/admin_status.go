@@ -6,18 +6,71 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
 )
 
+const statusAbout = `Shows on one page what the node and the cluster do, and what is wrong, the worst
+first: parts of the node that are not ok, read models that lag, nodes that are
+down, a queue that takes no more, critical findings, stages that have been silent
+for too long, and items that are dead. Exits 2 when there is trouble.`
+
+// newStatus shows the page of a node, or the one that a recording leads to.
+func newStatus(a *app) *cobra.Command {
+	page := endpoint{
+		name: "status", short: "See on one page what the node and the cluster do, and what is wrong", route: "admin.status",
+		long: statusAbout + `
+
+With recorded files or a data folder it shows the page as of the end of the log,
+judged at the time of the last event.`, judges: true,
+		example: "  rift status\n  rift status --addr http://gpu-7:8770 -o json\n  rift status incident.jsonl.zst", show: showStatusPage,
+	}
+	c := alone(a, page)
+	c.Use = "status [FILE|DIR…]"
+	ask := c.RunE
+	c.Args = nil
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		if len(paths) == 0 {
+			return ask(c, paths)
+		}
+		p, err := a.printer()
+		if err != nil {
+			return err
+		}
+		const query = "/status"
+		account, err := a.replay(c.Context(), paths, replayFlags{queries: []string{query}})
+		if err != nil {
+			return err
+		}
+		at := fmt.Sprintf("the log at position %s", account.Position)
+		if account.Time != nil {
+			at += " of " + account.Time.Format(time.RFC3339)
+		}
+		return printStatusPage(p, account.Queries[query], at)
+	}
+	return c
+}
+
 func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	page, err := decode[transport.Status](answer)
 	if err != nil {
 		return err
 	}
-	var work, nodes, paused, trouble []string
+	return printStatusPage(p, answer, fmt.Sprintf("node %s of cluster %s at position %s, up %s", page.Node, page.Cluster, page.Position, page.Uptime.Duration().Round(time.Second)))
+}
+
+// printStatusPage prints a page that is about a node, or about a log.
+func printStatusPage(p *output.Printer, answer json.RawMessage, about string) error {
+	page, err := decode[transport.Status](answer)
+	if err != nil {
+		return err
+	}
+	var work, nodes, paused []string
 	for _, state := range domain.TaskStates {
 		if n := page.Work[string(state)]; n > 0 {
 			work = append(work, fmt.Sprintf("%s %s", output.Count(int64(n)), state))
@@ -31,22 +84,42 @@ func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error
 	for _, row := range page.Paused {
 		paused = append(paused, row.Kind+": "+row.Reasons())
 	}
+	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "state"}, {Name: "part"}, {Name: "trouble"}, {Name: "causes", Wide: true}}, Empty: "no trouble"}
 	for _, check := range page.Trouble {
-		trouble = append(trouble, fmt.Sprintf("%s %s: %s", check.Name, check.State, check.Reason))
+		l.Rows = append(l.Rows, []any{string(check.State), check.Name, reason(p, check), strings.Join(check.Causes, "\n")})
+		l.Items = append(l.Items, check)
 	}
-	return p.Fields(answer,
-		output.Field{Name: "status", Value: string(page.Status)},
-		output.Field{Name: "trouble", Value: joined(trouble, "\n")},
-		output.Field{Name: "node", Value: page.Node + " of cluster " + page.Cluster},
-		output.Field{Name: "leader", Value: page.Leader},
-		output.Field{Name: "position", Value: page.Position},
-		output.Field{Name: "up", Value: page.Uptime.Duration().Round(time.Second).String()},
-		output.Field{Name: "work", Value: joined(work, ", ")},
-		output.Field{Name: "back-pressure", Value: fmt.Sprintf("%s, %d pending of %d", page.Backpressure.Level, page.Backpressure.Pending, page.Backpressure.HardLimit)},
-		output.Field{Name: "nodes", Value: joined(nodes, ", ")},
-		output.Field{Name: "cluster", Value: clusterText(page.Health)},
-		output.Field{Name: "paused", Value: joined(paused, "\n")},
-	)
+	l.Above = string(page.Status) + ": " + about + "\n"
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if p.Format == output.Table || p.Format == output.Wide {
+		if err := p.Line(""); err != nil {
+			return err
+		}
+		if err := p.Fields(nil,
+			output.Field{Name: "work", Value: joined(work, ", ")},
+			output.Field{Name: "back-pressure", Value: fmt.Sprintf("%s, %d pending of %d", page.Backpressure.Level, page.Backpressure.Pending, page.Backpressure.HardLimit)},
+			output.Field{Name: "nodes", Value: joined(nodes, ", ")},
+			output.Field{Name: "cluster", Value: clusterText(page.Health)},
+			output.Field{Name: "leader", Value: page.Leader},
+			output.Field{Name: "paused", Value: joined(paused, "\n")},
+		); err != nil {
+			return err
+		}
+	}
+	if n := len(page.Trouble); n > 0 {
+		return &findings{n, "trouble"}
+	}
+	return nil
+}
+
+// reason is why something is trouble, in lines that leave the page within 80 columns.
+func reason(p *output.Printer, check transport.Check) string {
+	if p.Format == output.Table {
+		return text.WrapSoft(check.Reason, 54)
+	}
+	return check.Reason
 }
 
 func clusterText(row projections.ClusterRow) string {

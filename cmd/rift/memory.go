@@ -30,3 +30,29 @@ func paceCollection(c *cobra.Command) {
 	debug.SetGCPercent(toolsPace)
 	debug.SetMemoryLimit(toolsBound)
 }
+
+// memoryPlan is what a node under --memory-limit gives to whom; zero values are
+// the usual sizes.
+type memoryPlan struct {
+	collector int64 // the collector's limit: what is left besides the program itself
+	logCache  int64 // blocks and buffers of the log
+	callers   int64 // bodies, answers and streams
+}
+
+func memoryOf(limit int64) memoryPlan {
+	if limit == 0 {
+		return memoryPlan{}
+	}
+	return memoryPlan{
+		collector: limit - min(limit/8, 64<<20),
+		logCache:  min(limit/8, 128<<20),
+		callers:   min(limit/4, 1<<30),
+	}
+}
+
+// limit sets the collector's limit, unless GOMEMLIMIT says what the operator wants.
+func (m memoryPlan) limit() {
+	if m.collector > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(m.collector)
+	}
+}

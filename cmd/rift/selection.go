@@ -69,7 +69,7 @@ func (f *selectionFlags) resolve(ctx context.Context, now time.Time, head func(c
 		}
 		s.since = now.Add(-while)
 	}
-	if s.keep, err = compileWhere(f.where); err != nil {
+	if s.keep, err = compileWhere(ctx, f.where); err != nil {
 		return s, err
 	}
 	return s, nil

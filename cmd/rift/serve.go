@@ -89,7 +89,9 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 			name = "node"
 		}
 	}
-	log, err := pebblelog.Open(filepath.Join(settings.Data, node.LogFolder), pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version, ReadOnly: settings.ReadOnly})
+	memory := memoryOf(int64(settings.MemoryLimit))
+	memory.limit()
+	log, err := pebblelog.Open(filepath.Join(settings.Data, node.LogFolder), pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version, ReadOnly: settings.ReadOnly, CacheBytes: memory.logCache})
 	if err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	handlerConfig := transport.Config{
 		Version: thisBuild().Version, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
 		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Scans: settings.Limits.Scans, Streams: settings.Limits.Subscribers,
-		Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
+		Bytes: memory.callers, Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
 	}
 	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handlerConfig.Registry.MustRegister(n.Collectors()...)

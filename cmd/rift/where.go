@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -19,11 +20,11 @@ type whereFilter struct {
 }
 
 // compileWhere reads --where as a node reads GET /events?where=.
-func compileWhere(text string) (*whereFilter, error) {
+func compileWhere(ctx context.Context, text string) (*whereFilter, error) {
 	if text == "" {
 		return nil, nil
 	}
-	holds, err := transport.CompileWhere(text)
+	holds, err := transport.CompileWhere(ctx, text)
 	if err != nil {
 		reason := err.Error()
 		var wrong *domain.Error

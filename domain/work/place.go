@@ -29,10 +29,21 @@ func (q *Queue) placed(e domain.Envelope, before domain.Task, slots int, item *I
 		return nil
 	}
 	delete(q.items, item.ID)
+	q.countWhere(item, -1)
 	if item.UniqueKey != "" && q.unique[item.UniqueKey] == item.ID {
 		delete(q.unique, item.UniqueKey)
 	}
 	return nil
+}
+
+// countWhere counts an item's expression, and forgets one that no item has.
+func (q *Queue) countWhere(item *Item, change int) {
+	if item.Where == "" {
+		return
+	}
+	if q.wheres[item.Where] += change; q.wheres[item.Where] <= 0 {
+		delete(q.wheres, item.Where)
+	}
 }
 
 // order moves an item in the index.

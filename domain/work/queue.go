@@ -35,6 +35,7 @@ type Queue struct {
 	index    *sched.Index
 	items    map[domain.TaskID]*Item
 	unique   map[string]domain.TaskID // live items by unique key
+	wheres   map[string]int           // live items by what they say of nodes
 	pending  map[string]int           // items that wait, by type
 	pressure Pressure
 	due      deadlines
@@ -57,7 +58,7 @@ func New(matcher sched.Matcher, ended func(domain.TaskID) bool) (*Queue, error) 
 	}
 	return &Queue{
 		index: sched.New(rules, matcher), items: map[domain.TaskID]*Item{}, unique: map[string]domain.TaskID{},
-		pending: map[string]int{}, pressure: NewPressure(policy), ended: ended,
+		wheres: map[string]int{}, pending: map[string]int{}, pressure: NewPressure(policy), ended: ended,
 	}, nil
 }
 
@@ -80,6 +81,12 @@ func (q *Queue) Find(id domain.TaskID) (*Item, bool) {
 func (q *Queue) LiveUnique(key string) (domain.TaskID, bool) {
 	id, live := q.unique[key]
 	return id, live
+}
+
+// Wheres is how many expressions over nodes live items have, each counted once,
+// and whether this one is among them. What a claim has to evaluate grows with it.
+func (q *Queue) Wheres(text string) (expressions int, known bool) {
+	return len(q.wheres), q.wheres[text] > 0
 }
 
 // PendingOf is how many items of a type wait, in any way.
@@ -152,6 +159,7 @@ func (q *Queue) spawn(e domain.Envelope, spawned domain.TaskSpawned) error {
 	}
 	item.Payload = nil
 	q.items[id] = item
+	q.countWhere(item, 1)
 	if spawned.UniqueKey != "" {
 		q.unique[spawned.UniqueKey] = id
 	}

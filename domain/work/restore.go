@@ -18,6 +18,7 @@ func (q *Queue) Restore(item Item) error {
 	}
 	item.Task, item.Payload, item.due = Settle(item.Task), nil, deadline{}
 	q.items[item.ID] = &item
+	q.countWhere(&item, 1)
 	if item.UniqueKey != "" {
 		q.unique[item.UniqueKey] = item.ID
 	}

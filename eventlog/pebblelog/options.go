@@ -54,7 +54,11 @@ func (o Options) sizes() sizes {
 	if o.Small {
 		return sizes{memtable: 1 << 20, heads: 4096, ringBytes: 256 << 10, queued: 4096, ids: 1 << 12, streams: 1 << 10, maxIDs: 1 << 19}
 	}
-	return sizes{memtable: 64 << 20, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, streams: 1 << 15, maxIDs: 1 << 25}
+	memtable := uint64(64 << 20)
+	if o.CacheBytes > 0 { // two of them are taken out of the cache
+		memtable = min(memtable, max(uint64(o.CacheBytes)/3, 1<<20))
+	}
+	return sizes{memtable: memtable, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, streams: 1 << 15, maxIDs: 1 << 25}
 }
 
 // Cache is the size of the cache that these options stand for.

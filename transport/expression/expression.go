@@ -1,26 +1,34 @@
-// Package expression compiles what people write as filters and requirements:
-// short expressions, in the language of expr-lang, of bounded cost. Nothing in
-// them reads a clock or a random number, and nothing can make a short text do
-// much work: no ranges, no variables, no loop inside a loop.
+// Package expression compiles and evaluates what people write as filters and
+// requirements: short expressions, in the language of expr-lang, of bounded
+// cost. Nothing in them reads a clock or a random number. A text that could do
+// much work by itself (ranges, variables, a loop inside a loop, a pattern that
+// is made at run time) is refused when it is compiled; work that grows with the
+// data is counted in steps while it is done, and ends at a bound or with the
+// caller's context.
+//
+// Read expression.go (what is allowed), then cost.go (what a step is).
 package expression
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 )
 
 // The bounds of an expression: of its text, its tree, and what it may build.
 const (
 	MaxBytes  = 2 << 10
-	Memory    = 10_000 // what a machine that runs one may allocate: vm.VM.MemoryBudget
+	maxValues = 10_000 // elements of lists and maps that one evaluation may build
 	maxNodes  = 256
 	maxLevels = 1 // of predicates such as any(…, …) inside each other
 )
@@ -33,14 +41,54 @@ var builtins = []string{
 	"max", "min", "sum", "mean", "duration", "date", "first", "last", "get", "keys", "values",
 }
 
-// Program is an expression that was checked.
+// Program is an expression that was checked. It is safe for use by many at
+// once; they evaluate it one after the other.
 type Program struct {
-	*vm.Program
 	names []string
+
+	mu      sync.Mutex
+	program *vm.Program
+	machine vm.VM
+	meter   *meter
 }
 
 // Names tells whether the expression says a name.
-func (p Program) Names(name string) bool { return slices.Contains(p.names, name) }
+func (p *Program) Names(name string) bool { return slices.Contains(p.names, name) }
+
+// Holds evaluates the expression. Its error says why that was not possible: a
+// name that env lacks, an answer that is neither true nor false, more steps than
+// Compile was given. Where ctx ended first, the error is that of ctx.
+func (p *Program) Holds(ctx context.Context, env any) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meter.begin(ctx)
+	answer, err := p.machine.Run(p.program, env)
+	if failure := p.meter.failure; failure != nil {
+		return false, failure
+	}
+	if err != nil {
+		reason := err.Error()
+		var placed *file.Error
+		if errors.As(err, &placed) {
+			reason = placed.Message
+		}
+		return false, errors.New(clip(reason)) // it may quote the data
+	}
+	holds, ok := answer.(bool)
+	if !ok {
+		return false, fmt.Errorf("want true or false, found %T", answer)
+	}
+	return holds, nil
+}
+
+// clip shortens what is shown of a reason.
+func clip(reason string) string {
+	const most = 200
+	if len(reason) <= most {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:most], "") + "…"
+}
 
 // NamesOf lists what an expression over a struct may name: its expr tags.
 func NamesOf[T any]() []string {
@@ -54,40 +102,61 @@ func NamesOf[T any]() []string {
 }
 
 // Compile checks an expression that is true or false of what env says, expr.Env
-// and the like. Its error names the place of the fault; where the fault is a name
-// that env does not have, it lists names, those that it has.
-func Compile(text string, names []string, env ...expr.Option) (Program, error) {
+// and the like; an evaluation may take so many steps. Its error names the place
+// of the fault; where the fault is a name that env does not have, it lists
+// names, those that it has.
+func Compile(text string, steps int, names []string, env ...expr.Option) (*Program, error) {
 	if len(text) > MaxBytes {
-		return Program{}, fmt.Errorf("want at most %d bytes, found %d", MaxBytes, len(text))
+		return nil, fmt.Errorf("want at most %d bytes, found %d", MaxBytes, len(text))
+	}
+	tree, err := parser.Parse(text)
+	if err != nil {
+		return nil, placed(err, names)
 	}
 	inspector := &inspector{}
+	ast.Walk(&tree.Node, inspector)
+	inspector.levels(tree.Node, 0)
+	if inspector.refused != "" {
+		return nil, errors.New(inspector.refused)
+	}
 	options := slices.Concat(env, []expr.Option{
-		expr.AsBool(), expr.MaxNodes(maxNodes), expr.Timezone("UTC"), expr.DisableAllBuiltins(), expr.Patch(inspector),
+		expr.AsBool(), expr.MaxNodes(maxNodes), expr.Timezone("UTC"), expr.DisableAllBuiltins(),
 	})
 	for _, name := range builtins {
 		options = append(options, expr.EnableBuiltin(name))
 	}
-	program, err := expr.Compile(text, options...)
+	if _, err = expr.Compile(text, options...); err != nil {
+		return nil, placed(err, names)
+	}
+	// Counting hides the types of what it counts, so the faults are looked for
+	// before, without it.
+	meter := &meter{most: steps}
+	program, err := expr.Compile(text, append(options, meter.options()...)...)
 	if err != nil {
-		var placed *file.Error
-		if errors.As(err, &placed) {
-			known := ""
-			if len(names) > 0 && strings.HasPrefix(placed.Message, "unknown name ") {
-				known = ": want one of " + strings.Join(names, ", ")
-			}
-			return Program{}, fmt.Errorf("line %d, column %d: %s%s", max(placed.Line, 1), placed.Column+1, placed.Message, known)
-		}
-		return Program{}, err
+		return nil, placed(err, names)
 	}
-	inspector.levels(program.Node(), 0)
-	if inspector.refused != "" {
-		return Program{}, errors.New(inspector.refused)
+	if meter.least > steps {
+		return nil, fmt.Errorf("want an expression of at most %d steps, found one that takes %d with lists of %d", steps, meter.least, likelyLength)
 	}
-	return Program{program, inspector.names}, nil
+	return &Program{names: inspector.names, program: program, machine: vm.VM{MemoryBudget: maxValues}, meter: meter}, nil
 }
 
-// inspector looks for what could make a short expression do much work:
-// ranges, variables (a string doubled sixty times), loops inside loops.
+// placed says where the fault is.
+func placed(err error, names []string) error {
+	var at *file.Error
+	if !errors.As(err, &at) {
+		return err
+	}
+	known := ""
+	if len(names) > 0 && strings.HasPrefix(at.Message, "unknown name ") {
+		known = ": want one of " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("line %d, column %d: %s%s", max(at.Line, 1), at.Column+1, at.Message, known)
+}
+
+// inspector looks for what could make a short expression do much work before
+// anything is compiled: ranges, variables (a string doubled sixty times), loops
+// inside loops, patterns that are large or not known yet.
 type inspector struct {
 	names   []string
 	refused string
@@ -101,6 +170,11 @@ func (i *inspector) Visit(node *ast.Node) {
 	case *ast.BinaryNode:
 		if n.Operator == ".." || n.Operator == "**" || n.Operator == "^" {
 			i.refuse(n, "the operator "+n.Operator+" may not be used")
+		}
+		if n.Operator == "matches" {
+			if _, err := patternSize(n.Right); err != nil {
+				i.refuse(n.Right, err.Error())
+			}
 		}
 	case *ast.CallNode:
 		i.refuse(n, "the function "+n.Callee.String()+" may not be used")

@@ -5,15 +5,14 @@
 package matching
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/file"
-	"github.com/expr-lang/expr/vm"
 
 	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/transport/expression"
@@ -38,23 +37,37 @@ type itemEnv struct {
 // Expressions compiles expressions once and evaluates them. It is safe for use
 // by many at once.
 type Expressions struct {
+	compiling sync.Mutex // held while something is compiled, and never with mu held
+
 	mu    sync.Mutex
 	where map[string]compiled
 	items map[string]compiled
-	facts map[string]map[string]any // as they are read, by their text; never written to
+	asked asked // the node that was asked about last
 }
 
 type compiled struct {
-	program *vm.Program
+	program *expression.Program
 	err     error
 }
 
-// kept bounds each of the maps; one that is full is begun anew.
-const kept = 4096
+// asked is a node with what expressions see of it and what they said of it: a
+// claim asks about one node as often as there are kinds of items.
+type asked struct {
+	node sched.Node
+	env  map[string]any // never written to once it is made
+	said map[string]sched.Verdict
+}
+
+// The bounds of what an Expressions holds and of what an evaluation may cost.
+// Claims wait for evaluations: a thousand steps are some 20 µs.
+const (
+	kept  = 4096 // of each of the maps; one that is full is begun anew
+	steps = 1000
+)
 
 // New makes an empty one.
 func New() *Expressions {
-	return &Expressions{where: map[string]compiled{}, items: map[string]compiled{}, facts: map[string]map[string]any{}}
+	return &Expressions{where: map[string]compiled{}, items: map[string]compiled{}}
 }
 
 // CheckWhere refuses an expression over nodes that cannot be meant.
@@ -78,8 +91,10 @@ func (x *Expressions) compile(cache map[string]compiled, text string, names []st
 	if ok {
 		return known
 	}
-	program, err := expression.Compile(text, names, env...)
-	made := compiled{program.Program, err}
+	x.compiling.Lock() // one core at most
+	defer x.compiling.Unlock()
+	program, err := expression.Compile(text, steps, names, env...)
+	made := compiled{program, err}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(cache) >= kept {
@@ -91,9 +106,40 @@ func (x *Expressions) compile(cache map[string]compiled, text string, names []st
 
 // NodeFits tells whether what an item says is true of a node.
 func (x *Expressions) NodeFits(text string, node sched.Node) sched.Verdict {
-	env := nodeEnv()
-	for name, value := range x.read(node.Facts) {
-		env[name] = value
+	env, said, known := x.about(text, node)
+	if known {
+		return said
+	}
+	said = verdict(x.overNodes(text), text, env)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if sameNode(x.asked.node, node) && len(x.asked.said) < kept {
+		x.asked.said[strings.Clone(text)] = said
+	}
+	return said
+}
+
+// about finds what expressions see of a node, and what this one said of it.
+func (x *Expressions) about(text string, node sched.Node) (map[string]any, sched.Verdict, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.asked.env == nil || !sameNode(x.asked.node, node) {
+		x.asked = asked{node, envOf(node), map[string]sched.Verdict{}}
+	}
+	said, known := x.asked.said[text]
+	return x.asked.env, said, known
+}
+
+// sameNode compares what expressions see of nodes.
+func sameNode(a, b sched.Node) bool {
+	return a.ID == b.ID && a.Facts == b.Facts && a.GPUPercent == b.GPUPercent && a.GPUMemoryPercent == b.GPUMemoryPercent &&
+		a.DiskPercent == b.DiskPercent && slices.Equal(a.Words, b.Words)
+}
+
+func envOf(node sched.Node) map[string]any {
+	env := map[string]any{}
+	if json.Unmarshal([]byte(node.Facts), &env) != nil || env == nil {
+		env = map[string]any{} // facts that are no object say nothing
 	}
 	level := map[string]any{}
 	percent := func(name string, hundredths sched.Maybe[int]) {
@@ -109,7 +155,7 @@ func (x *Expressions) NodeFits(text string, node sched.Node) sched.Verdict {
 		words = []string{}
 	}
 	env["node_id"], env["capabilities"], env["level"] = node.ID, words, level
-	return verdict(x.overNodes(text), text, env)
+	return env
 }
 
 // ItemFits tells whether what a node says is true of an item.
@@ -121,44 +167,16 @@ func (x *Expressions) ItemFits(text string, item sched.Requirement) sched.Verdic
 	return verdict(x.overItems(text), text, itemEnv{item.Type, item.Config, words, item.GPU})
 }
 
-func (x *Expressions) read(facts string) map[string]any {
-	if facts == "" {
-		return nil
-	}
-	x.mu.Lock()
-	known, ok := x.facts[facts]
-	x.mu.Unlock()
-	if ok {
-		return known
-	}
-	var read map[string]any
-	if json.Unmarshal([]byte(facts), &read) != nil {
-		read = nil // facts that are no object say nothing
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.facts) >= kept {
-		clear(x.facts)
-	}
-	x.facts[strings.Clone(facts)] = read
-	return read
-}
-
 func verdict(c compiled, text string, env any) sched.Verdict {
 	if c.err != nil {
 		return sched.Verdict{Reason: fmt.Sprintf("%s: %v", text, c.err)}
 	}
-	machine := vm.VM{MemoryBudget: expression.Memory}
-	answer, err := machine.Run(c.program, env)
-	if err != nil {
-		reason := err.Error()
-		var placed *file.Error
-		if errors.As(err, &placed) {
-			reason = placed.Message
-		}
-		return sched.Verdict{Reason: fmt.Sprintf("%s cannot be told of it: %s", text, reason)}
-	}
-	if yes, ok := answer.(bool); !ok || !yes {
+	// Nobody can call a claim's evaluation off; its steps bound it.
+	holds, err := c.program.Holds(context.Background(), env)
+	switch {
+	case err != nil:
+		return sched.Verdict{Reason: fmt.Sprintf("%s cannot be told of it: %v", text, err)}
+	case !holds:
 		return sched.Verdict{Reason: "not so: " + text}
 	}
 	return sched.Verdict{OK: true, Reason: text}

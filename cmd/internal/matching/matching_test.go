@@ -86,8 +86,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		text := "cpus == " + strings.Repeat("1", 1+i%9) + strings.Repeat(" ", i/9)
 		x.NodeFits(text[:min(len(text), 600)], sched.Node{Facts: `{"a":"` + strings.Repeat("b", i%500) + `"}` + strings.Repeat(" ", i/500)})
 	}
-	if len(x.where) > kept || len(x.facts) > kept {
-		t.Fatalf("want at most %d kept, found %d and %d", kept, len(x.where), len(x.facts))
+	if len(x.where) > kept || len(x.asked.said) > kept {
+		t.Fatalf("want at most %d kept, found %d and %d", kept, len(x.where), len(x.asked.said))
 	}
 }
 

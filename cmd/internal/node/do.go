@@ -176,6 +176,10 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	facts.Policy, facts.PolicyName = policy.document, policy.name
 	facts = facts.With(n.match)
 	switch c := order.Command.(type) {
+	case commands.AddTask:
+		n.prepare(c)
+	case commands.AddTasks:
+		n.prepare(c.Items[:min(len(c.Items), domain.WorkPolicyOf(policy.document).BatchLimit)]...)
 	case commands.ClaimTasks:
 		facts = facts.With(n.levelOf(c.NodeID))
 	case commands.NodeHeartbeat:
@@ -189,6 +193,16 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 // policyName is how events name the policy that a revision of its stream left.
 func policyName(revision domain.Revision) string {
 	return "policy-" + domain.PolicyDefaultName + "@" + (revision + 1).String()
+}
+
+// prepare compiles what items say of nodes while nobody waits for it: the
+// dispatcher finds it compiled. What is wrong with it is told when it is decided.
+func (n *Node) prepare(items ...commands.AddTask) {
+	for _, item := range items {
+		if item.Where != "" {
+			_ = n.match.CheckWhere(item.Where)
+		}
+	}
 }
 
 // finish takes over what a command came to, before anybody is told of it.

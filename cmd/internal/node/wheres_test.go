@@ -1,0 +1,66 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// The different expressions of live items are bounded, one by one and in a
+// batch, and counted down when their items end. One that an item has already is
+// always taken. The queue that is loaded counts what the one in memory counts.
+func TestExpressionsOfItemsAreBounded(t *testing.T) {
+	const most = 256
+	n := running(t, eventlog.NewMemory())
+	add := func(id, where string) error {
+		_, err := n.Do(t.Context(), Order{ID: "add-" + id, Command: commands.AddTask{TaskID: domain.TaskID(id), TaskType: "export", Where: where}})
+		return err
+	}
+	var items []commands.AddTask
+	for i := range most + 4 {
+		items = append(items, commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("b", i)), TaskType: "export", Where: fmt.Sprintf("cpus > %d", i)})
+	}
+	items = append(items, commands.AddTask{TaskID: "known", TaskType: "export", Where: "cpus > 0"}, commands.AddTask{TaskID: "plain", TaskType: "export"})
+	result := do(t, n, "batch", commands.AddTasks{Items: items})
+	answer, ok := result.Answer.(commands.TasksAdded)
+	if !ok || answer.Added != most+2 || answer.Refused != 4 {
+		t.Fatalf("want %d items added and 4 refused, found %+v", most+2, result.Answer)
+	}
+	if refused := answer.Items[most]; refused.Code != domain.TooMany || !strings.Contains(refused.Detail, "at most 256 different expressions") {
+		t.Errorf("want the first one too many refused with the bound, found %+v", refused)
+	}
+	if err := add("one", "cpus > 1000"); domain.CodeOf(err) != domain.TooMany {
+		t.Errorf("want one more refused, found %v", err)
+	}
+	if err := add("same", "cpus > 7"); err != nil {
+		t.Errorf("want an expression that items have taken, found %v", err)
+	}
+	do(t, n, "cancel", commands.CancelTask{TaskID: "b0"})
+	if err := add("another", "cpus > 1000"); domain.CodeOf(err) != domain.TooMany {
+		t.Errorf("want it refused while another item says it, found %v", err)
+	}
+	do(t, n, "cancel-other", commands.CancelTask{TaskID: "known"})
+	if err := add("two", "cpus > 1000"); err != nil {
+		t.Errorf("want it taken when the last item that said another ended, found %v", err)
+	}
+	loaded, err := n.work.load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Queue(t.Context(), func(kept *work.Queue) error {
+		if found, _ := kept.Wheres(""); found != most {
+			t.Errorf("want %d expressions counted, found %d", most, found)
+		}
+		if found, known := loaded.Wheres("cpus > 1000"); found != most || !known {
+			t.Errorf("want %d expressions in the loaded queue, this one too, found %d, %v", most, found, known)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

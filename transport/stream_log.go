@@ -1,0 +1,201 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// The bounds of what one stream holds.
+const (
+	// streamQueue is how many events wait between the log and a client that has
+	// caught up. When it is full the client is behind, and positions are the queue.
+	streamQueue = 128
+	// readWindow is how many positions are read from the log at once: few enough
+	// that the log does not read ahead on another goroutine.
+	readWindow = 1000
+	// readSlice is how long a reader of history keeps its turn.
+	readSlice = 20 * time.Millisecond
+)
+
+// streamMemory bounds the bytes of history that streams hold together.
+type streamMemory struct {
+	all  *semaphore.Weighted
+	most int64
+	each int64 // that one stream takes, unless one event is larger
+}
+
+func newStreamMemory(bytes int64, streams int) streamMemory {
+	return streamMemory{semaphore.NewWeighted(bytes), bytes, max(min(bytes/int64(streams), 256<<10), 16<<10)}
+}
+
+// stretch is a piece of history as a stream tells it.
+type stretch struct {
+	bytes  []byte
+	events int
+	said   domain.Position // of the last event
+	last   domain.Position // everything up to here was looked at
+}
+
+// history reads what comes after a position, up to head, until it holds so many
+// bytes or its time is up. It gives at least one event, however large, or all of
+// a window without one.
+func (h *Handler) history(ctx context.Context, c *chosen, after, head domain.Position, most int64) (stretch, error) {
+	until := time.Now().Add(readSlice)
+	last := head
+	if !c.oneStream() {
+		last = min(head, after+readWindow)
+	}
+	s := stretch{last: last}
+	for e, err := range c.read(ctx, h.backend.Log(), after+1, last, eventlog.Forward) {
+		if err != nil {
+			return s, err
+		}
+		if c.keeps(ctx, &e) {
+			before := len(s.bytes)
+			s.bytes = appendFrame(s.bytes, &e)
+			if before > 0 && int64(len(s.bytes)) > most {
+				s.bytes, s.last = s.bytes[:before], e.Position-1
+				return s, nil
+			}
+			s.events++
+			s.said = e.Position
+		}
+		if int64(len(s.bytes)) >= most || !time.Now().Before(until) {
+			s.last = e.Position
+			return s, nil
+		}
+	}
+	return s, ctx.Err()
+}
+
+// catchUp writes history until nothing is left of it. While it writes it holds
+// neither a turn nor an iterator of the log.
+func (h *Handler) catchUp(ctx context.Context, s *sseWriter, c *chosen) error {
+	for {
+		head, err := h.backend.Log().Head(ctx)
+		if err != nil || s.seen >= head {
+			return err
+		}
+		if err := h.tellStretch(ctx, s, c, head); err != nil {
+			return err
+		}
+		select {
+		case <-h.closing:
+			return errStopping
+		case <-s.beat.C:
+			if err := s.alive(); err != nil {
+				return err
+			}
+		default:
+		}
+	}
+}
+
+// tellStretch reads one stretch and writes it, within the memory of all streams.
+func (h *Handler) tellStretch(ctx context.Context, s *sseWriter, c *chosen, head domain.Position) error {
+	for need := h.memory.each; ; {
+		if err := h.memory.all.Acquire(ctx, need); err != nil {
+			return err
+		}
+		told, err := h.readStretch(ctx, s.seen, head, c, need)
+		if size := min(int64(len(told.bytes)), h.memory.most); err == nil && size > need {
+			h.memory.all.Release(need)
+			need = size // one event: wait until there is room for it
+			continue
+		}
+		if err == nil {
+			h.meters.told.Add(float64(told.events))
+			err = s.history(told)
+		}
+		h.memory.all.Release(need)
+		return err
+	}
+}
+
+func (h *Handler) readStretch(ctx context.Context, after, head domain.Position, c *chosen, most int64) (stretch, error) {
+	if err := h.turns.take(ctx); err != nil {
+		return stretch{}, err
+	}
+	defer h.turns.give()
+	return h.history(ctx, c, after, head, most)
+}
+
+// errBehind says that a client that had caught up takes less than is appended.
+var errBehind = errors.New("behind")
+
+// errStopping says that the node ends its streams.
+var errStopping = errors.New("the node is stopping")
+
+// told is one thing on its way from the log to a stream that has caught up: an
+// event, or how far the log was read without one.
+type told struct {
+	bytes    []byte
+	position domain.Position
+	caughtUp bool
+}
+
+// feed is the way from the log to a stream that has caught up.
+type feed struct {
+	queue   chan told
+	waiting atomic.Int64 // bytes in the queue
+	most    int64
+}
+
+// put adds to the queue; false when the client is behind.
+func (f *feed) put(one told) bool {
+	size := int64(len(one.bytes))
+	if f.waiting.Add(size) > f.most {
+		return false
+	}
+	select {
+	case f.queue <- one:
+		return true
+	default:
+		return false
+	}
+}
+
+// follow puts what is appended into the feed and closes it when it is full or ctx
+// ends. It never waits for the client with the log in its hands.
+func (h *Handler) follow(ctx context.Context, cancel context.CancelCauseFunc, c *chosen, after domain.Position, f *feed) {
+	defer close(f.queue)
+	for item, err := range h.backend.Log().Subscribe(ctx, after, c.filter) {
+		if err != nil {
+			cancel(err)
+			return
+		}
+		one := told{position: item.Position, caughtUp: item.CaughtUp}
+		if item.Envelope.Position > 0 {
+			keeps, err := h.keepsLive(ctx, c, &item.Envelope)
+			if err != nil {
+				return
+			}
+			if keeps {
+				one.bytes = h.frames.of(&item.Envelope)
+			}
+		}
+		if !f.put(one) {
+			return
+		}
+	}
+}
+
+// keepsLive evaluates an expression in a turn: hundreds of streams have one, and
+// all are asked of every event.
+func (h *Handler) keepsLive(ctx context.Context, c *chosen, e *domain.Envelope) (bool, error) {
+	if c.where == nil {
+		return c.keeps(ctx, e), nil
+	}
+	if err := h.turns.take(ctx); err != nil {
+		return false, err
+	}
+	defer h.turns.give()
+	return c.keeps(ctx, e), nil
+}

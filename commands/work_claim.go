@@ -36,7 +36,8 @@ type ClaimedTask struct {
 	ConfigKey string          `json:"config_key"`
 	Payload   json.RawMessage `json:"payload"`
 	Attempt   int             `json:"attempt"`
-	Deadline  time.Time       `json:"deadline"`        // of the lease; heartbeats move it
+	Deadline  time.Time       `json:"deadline"`        // of the lease by the node's clock; heartbeats move it
+	Lasts     domain.Seconds  `json:"lease_seconds"`   // from the claim to the deadline, for clocks that differ from the node's
 	Timeout   domain.Seconds  `json:"timeout_seconds"` // bound on the whole attempt, heartbeats or not
 
 	Size int `json:"size,omitempty"` // how much of it to do, in its units (games, mostly); absent: what the payload says
@@ -235,7 +236,7 @@ func leased(t domain.Task, c leaseTask, events []domain.Envelope) ClaimedTask {
 	item := ClaimedTask{TaskID: c.TaskID, TaskType: t.Type, ConfigKey: t.ConfigKey, spawned: c.spawned, Timeout: domain.Seconds(t.Timeout.Seconds())}
 	for _, e := range events {
 		if claimed, ok := e.Event.(domain.TaskClaimed); ok {
-			item.Lease, item.Attempt, item.Deadline = claimed.Lease, claimed.Attempt, claimed.Deadline
+			item.Lease, item.Attempt, item.Deadline, item.Lasts = claimed.Lease, claimed.Attempt, claimed.Deadline, domain.SecondsOf(claimed.Deadline.Sub(e.Time))
 			item.Exploration = claimed.Exploration
 			if claimed.Decision != nil && claimed.Decision.Size != nil {
 				item.Size = claimed.Decision.Size.Units

@@ -28,7 +28,8 @@ type claimed struct {
 	ConfigKey      string          `json:"config_key"`
 	Payload        json.RawMessage `json:"payload"`
 	Attempt        int             `json:"attempt"`
-	Deadline       time.Time       `json:"deadline"`
+	Deadline       time.Time       `json:"deadline"`                  // of the lease, as the node calls it
+	LeaseSeconds   domain.Seconds  `json:"lease_seconds"`             // from the claim to the deadline
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"` // of nodes that tell it
 	Size           int             `json:"size,omitempty"`            // how much of it to do; 0: what the payload says
 }

@@ -223,7 +223,8 @@ func lease(t domain.Task, c leaseTask, facts domain.Facts) ([]domain.Event, erro
 	}}, nil
 }
 
-// leaseEnd is one lease from now, but never beyond the item's time-out.
+// leaseEnd is one lease from now, but never beyond the time-out of an attempt that
+// was claimed at a moment.
 func leaseEnd(t domain.Task, claimed, now time.Time, policy domain.WorkPolicy) time.Time {
 	end := now.Add(policy.LeaseSeconds.Duration())
 	if bound := claimed.Add(t.Timeout); bound.Before(end) {

@@ -189,7 +189,7 @@ func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain
 	}
 	return []domain.Event{domain.TaskHeartbeat{
 		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Progress: c.Progress, StalledSeconds: c.StalledSeconds,
-		Deadline: leaseEnd(t, t.ClaimedAt, facts.Now, facts.Policy.Work),
+		Deadline: leaseEnd(t, facts.Heard(t.ClaimedAt), facts.Now, facts.Policy.Work),
 	}}, nil
 }
 
@@ -214,9 +214,11 @@ func completeTask(t domain.Task, c CompleteTask, facts domain.Facts) ([]domain.E
 		rejected.Result = c.Result
 		return refuse(t, rejected, true)
 	}
-	return []domain.Event{domain.TaskCompleted{
-		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result, Measured: t.MeasuredOf(c.Result, facts.Now, facts.Policy.Work),
-	}}, nil
+	done := domain.TaskCompleted{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result}
+	if !facts.There.After(t.ClaimedAt) { // else nobody knows how long it took
+		done.Measured = t.MeasuredOf(c.Result, facts.Now, facts.Policy.Work)
+	}
+	return []domain.Event{done}, nil
 }
 
 func failTask(t domain.Task, c FailTask, _ domain.Facts) ([]domain.Event, error) {

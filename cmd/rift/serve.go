@@ -119,7 +119,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	handlerConfig := transport.Config{
 		Version: thisBuild().Version, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
 		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Scans: settings.Limits.Scans, Streams: settings.Limits.Subscribers,
-		Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
+		Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait, Now: n.Now,
 	}
 	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handlerConfig.Registry.MustRegister(n.Collectors()...)

@@ -159,7 +159,12 @@ func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, err
 	if left > 0 {
 		config.Logger.Warn("killed what a worker before this one left running", "processes", left)
 	}
-	starter := newStarter()
+	groups, err := watchGroups(config.Guard, config.Folder, lock)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer groups.close()
+	starter := newStarter(groups)
 	defer starter.stop()
 	reports, endReports := context.WithCancel(context.WithoutCancel(ctx))
 	defer endReports()

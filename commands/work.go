@@ -16,7 +16,7 @@ func Work() []Spec {
 			Normalize(completeAdd), Check(checkAdd)),
 		Fan("take items for a node", planClaim, combineClaim, Normalize(completeClaim)),
 		HandleAnswer("give an item to a node", lease, leased),
-		HandleAnswer("say that work on an item began", startTask, func(t domain.Task, _ StartTask, _ []domain.Envelope) TaskStarted { return TaskStarted{t.Deadline} }, Normalize(completeReport[StartTask])),
+		HandleAnswer("say that work on an item began", startTask, started, Normalize(completeReport[StartTask])),
 		HandleAnswer("keep a lease alive", heartbeatTask, heartbeaten, Normalize(completeReport[HeartbeatTask])),
 		Handle("report an item done", completeTask, Normalize(completeReport[CompleteTask])),
 		Handle("report that an attempt failed", failTask, Normalize(completeReport[FailTask])),

@@ -36,7 +36,8 @@ type ClaimedTask struct {
 	ConfigKey string          `json:"config_key"`
 	Payload   json.RawMessage `json:"payload"`
 	Attempt   int             `json:"attempt"`
-	Deadline  time.Time       `json:"deadline"`        // of the lease; heartbeats move it
+	Deadline  time.Time       `json:"deadline"`        // of the lease by the node's clock; heartbeats move it
+	Lasts     domain.Seconds  `json:"lease_seconds"`   // from the claim to the deadline, for clocks that differ from the node's
 	Timeout   domain.Seconds  `json:"timeout_seconds"` // bound on the whole attempt, heartbeats or not
 
 	Size int `json:"size,omitempty"` // how much of it to do, in its units (games, mostly); absent: what the payload says
@@ -222,7 +223,8 @@ func lease(t domain.Task, c leaseTask, facts domain.Facts) ([]domain.Event, erro
 	}}, nil
 }
 
-// leaseEnd is one lease from now, but never beyond the item's time-out.
+// leaseEnd is one lease from now, but never beyond the time-out of an attempt that
+// was claimed at a moment.
 func leaseEnd(t domain.Task, claimed, now time.Time, policy domain.WorkPolicy) time.Time {
 	end := now.Add(policy.LeaseSeconds.Duration())
 	if bound := claimed.Add(t.Timeout); bound.Before(end) {
@@ -235,7 +237,7 @@ func leased(t domain.Task, c leaseTask, events []domain.Envelope) ClaimedTask {
 	item := ClaimedTask{TaskID: c.TaskID, TaskType: t.Type, ConfigKey: t.ConfigKey, spawned: c.spawned, Timeout: domain.Seconds(t.Timeout.Seconds())}
 	for _, e := range events {
 		if claimed, ok := e.Event.(domain.TaskClaimed); ok {
-			item.Lease, item.Attempt, item.Deadline = claimed.Lease, claimed.Attempt, claimed.Deadline
+			item.Lease, item.Attempt, item.Deadline, item.Lasts = claimed.Lease, claimed.Attempt, claimed.Deadline, domain.SecondsOf(claimed.Deadline.Sub(e.Time))
 			item.Exploration = claimed.Exploration
 			if claimed.Decision != nil && claimed.Decision.Size != nil {
 				item.Size = claimed.Decision.Size.Units

@@ -3,6 +3,7 @@ package commands
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ func expireTask(t domain.Task, c expireLease, facts domain.Facts) ([]domain.Even
 		return nil, nil // it moved on, or a heartbeat came in time
 	}
 	expired := domain.TaskLeaseExpired{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Reason: "silent", Attempts: t.Attempts + 1}
-	if !t.Deadline.Before(t.ClaimedAt.Add(t.Timeout)) {
+	if !t.Deadline.Before(facts.Heard(t.ClaimedAt).Add(t.Timeout)) {
 		expired.Reason = "timeout"
 	}
 	expired.Overdue = domain.Seconds(facts.Now.Sub(t.Deadline).Truncate(time.Millisecond).Seconds())
@@ -216,10 +217,11 @@ func revokeAll(v projections.View, node domain.NodeID, reason string) ([]domain.
 
 // WorkClock expires leases, ends back-offs and pins, exchanges items, announces
 // pressure, and takes leases from nodes that stay unhealthy beyond the grace.
-// level is what a node last said of itself. It lists at most limit deadlines, and
-// says when the next one is (zero for none known).
-func WorkClock(q *Queue, now time.Time, policy domain.Policy, limit int, level func(domain.NodeID) *domain.Level) ([]Timed, time.Time, error) {
-	deadlines, next := q.Due(now, limit)
+// there is since when the holders of leases could be heard; leases from before are
+// spared for one lease. level is what a node last said of itself. It lists at most
+// limit deadlines, and says when the next one is (zero for none known).
+func WorkClock(q *Queue, now, there time.Time, policy domain.Policy, limit int, level func(domain.NodeID) *domain.Level) ([]Timed, time.Time, error) {
+	deadlines, next := q.DueBut(now, there, domain.WorkPolicyOf(policy), limit)
 	var due []Timed
 	for _, at := range deadlines {
 		due = append(due, Timed{fmt.Sprintf("clock/%s/%s/%d/%s", at.Kind, at.TaskID, at.Lease, at.At.Format(domain.Timestamp)), decideDue(at)})
@@ -235,7 +237,7 @@ func WorkClock(q *Queue, now time.Time, policy domain.Policy, limit int, level f
 	}
 	for _, node := range sick {
 		held := q.HeldBy(node.NodeID)
-		at := node.Since.Add(domain.NodesPolicyOf(policy).ReassignGraceSeconds.Duration())
+		at := later(node.Since, there).Add(domain.NodesPolicyOf(policy).ReassignGraceSeconds.Duration())
 		if len(held) > 0 && now.Before(at) {
 			if next.IsZero() || at.Before(next) {
 				next = at
@@ -251,6 +253,36 @@ func WorkClock(q *Queue, now time.Time, policy domain.Policy, limit int, level f
 		}
 	}
 	return due, next, nil
+}
+
+// DueBut lists the deadlines that have come, but for those that end a lease which
+// was given before a moment there and may still be renewed: before that nobody
+// could hear its holder, so that it has one lease from there on to say that it is
+// alive. It lists at most limit of them, and says when the next one is.
+func (q *Queue) DueBut(now, there time.Time, policy domain.WorkPolicy, limit int) ([]work.Deadline, time.Time) {
+	spared := there.Add(policy.LeaseSeconds.Duration())
+	if there.IsZero() || !now.Before(spared) {
+		return q.Due(now, limit)
+	}
+	all, next := q.Due(now, math.MaxInt) // those that are spared must not take the place of others
+	due := slices.DeleteFunc(all, func(at work.Deadline) bool {
+		item, live := q.Find(at.TaskID)
+		return live && item.State.Held() && item.ClaimedAt.Before(there)
+	})
+	if len(due) < len(all) && (next.IsZero() || spared.Before(next)) {
+		next = spared
+	}
+	if len(due) > limit {
+		due, next = due[:limit], due[limit].At
+	}
+	return due, next
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // decideDue is the command that decides a deadline.

@@ -41,9 +41,11 @@ type StartTask struct{ Report }
 // CommandType is work.start.
 func (StartTask) CommandType() string { return "work.start" }
 
-// TaskStarted is the answer to a start.
+// TaskStarted is the answer to a start: when the lease ends by the node's clock,
+// and how long after the start that is; 0 when work had begun already.
 type TaskStarted struct {
-	Deadline time.Time `json:"deadline"`
+	Deadline     time.Time      `json:"deadline"`
+	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"`
 }
 
 // HeartbeatTask keeps a lease alive.
@@ -69,10 +71,11 @@ func (c HeartbeatTask) faults() []domain.Fault {
 // TaskHeartbeaten is the answer to a heartbeat: until when the lease holds, and
 // whether the work is wanted any more.
 type TaskHeartbeaten struct {
-	Deadline time.Time `json:"deadline"`
-	Cancel   bool      `json:"cancel"`
-	Release  bool      `json:"release,omitempty"` // give it back: a more urgent item waits for its place; no attempt is spent
-	Reason   string    `json:"reason,omitempty"`
+	Deadline     time.Time      `json:"deadline"`                // by the node's clock
+	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"` // from the heartbeat to the deadline, for clocks that differ from the node's
+	Cancel       bool           `json:"cancel"`
+	Release      bool           `json:"release,omitempty"` // give it back: a more urgent item waits for its place; no attempt is spent
+	Reason       string         `json:"reason,omitempty"`
 }
 
 // CompleteTask reports an item done.
@@ -166,6 +169,14 @@ func startTask(t domain.Task, c StartTask, _ domain.Facts) ([]domain.Event, erro
 	return []domain.Event{domain.TaskStarted{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node}}, nil
 }
 
+func started(t domain.Task, _ StartTask, events []domain.Envelope) TaskStarted {
+	answer := TaskStarted{Deadline: t.Deadline}
+	if len(events) > 0 {
+		answer.LeaseSeconds = domain.SecondsOf(t.Deadline.Sub(events[0].Time))
+	}
+	return answer
+}
+
 func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain.Event, error) {
 	if t.State == domain.WorkCancelled && c.Lease == t.Lease {
 		return nil, nil // the answer says that the work is not wanted any more
@@ -178,7 +189,7 @@ func heartbeatTask(t domain.Task, c HeartbeatTask, facts domain.Facts) ([]domain
 	}
 	return []domain.Event{domain.TaskHeartbeat{
 		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Progress: c.Progress, StalledSeconds: c.StalledSeconds,
-		Deadline: leaseEnd(t, t.ClaimedAt, facts.Now, domain.WorkPolicyOf(facts.Policy)),
+		Deadline: leaseEnd(t, facts.Heard(t.ClaimedAt), facts.Now, domain.WorkPolicyOf(facts.Policy)),
 	}}, nil
 }
 
@@ -189,7 +200,7 @@ func heartbeaten(t domain.Task, _ HeartbeatTask, events []domain.Envelope) TaskH
 	}
 	for _, e := range events {
 		if beat, ok := e.Event.(domain.TaskHeartbeat); ok {
-			answer.Deadline = beat.Deadline
+			answer.Deadline, answer.LeaseSeconds = beat.Deadline, domain.SecondsOf(beat.Deadline.Sub(e.Time))
 		}
 	}
 	return answer
@@ -203,9 +214,11 @@ func completeTask(t domain.Task, c CompleteTask, facts domain.Facts) ([]domain.E
 		rejected.Result = c.Result
 		return refuse(t, rejected, true)
 	}
-	return []domain.Event{domain.TaskCompleted{
-		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result, Measured: t.MeasuredOf(c.Result, facts.Now, domain.WorkPolicyOf(facts.Policy)),
-	}}, nil
+	done := domain.TaskCompleted{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result}
+	if !facts.There.After(t.ClaimedAt) { // else nobody knows how long it took
+		done.Measured = t.MeasuredOf(c.Result, facts.Now, domain.WorkPolicyOf(facts.Policy))
+	}
+	return []domain.Event{done}, nil
 }
 
 func failTask(t domain.Task, c FailTask, _ domain.Facts) ([]domain.Event, error) {

@@ -59,10 +59,11 @@ type TasksHeartbeaten struct {
 // why it was refused.
 type BeatenTask struct {
 	BatchedTask
-	Deadline time.Time `json:"deadline,omitzero"`
-	Cancel   *bool     `json:"cancel,omitempty"` // nil when the heartbeat was refused
-	Release  bool      `json:"release,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
+	Deadline     time.Time      `json:"deadline,omitzero"`
+	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"`
+	Cancel       *bool          `json:"cancel,omitempty"` // nil when the heartbeat was refused
+	Release      bool           `json:"release,omitempty"`
+	Reason       string         `json:"reason,omitempty"`
 }
 
 // reports makes the Spec of a batch of reports, each judged by itself.
@@ -168,7 +169,8 @@ func combineBeaten(_ HeartbeatTasks, steps []Step) TasksHeartbeaten {
 	answer.Beaten, answer.Refused, answer.Items = tally(steps, func(item BatchedTask, step Step) BeatenTask {
 		beaten := BeatenTask{BatchedTask: item}
 		if one, ok := step.Answer.(TaskHeartbeaten); ok && step.Err == nil {
-			beaten.Deadline, beaten.Cancel, beaten.Release, beaten.Reason = one.Deadline, &one.Cancel, one.Release, one.Reason
+			beaten.Deadline, beaten.LeaseSeconds = one.Deadline, one.LeaseSeconds
+			beaten.Cancel, beaten.Release, beaten.Reason = &one.Cancel, one.Release, one.Reason
 		}
 		return beaten
 	})

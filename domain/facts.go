@@ -10,11 +10,12 @@ import (
 // same state and the same facts gives the same events.
 type Facts struct {
 	Now         time.Time
-	Command     string // id of this command; event ids derive from it
-	Request     string // digest of what a caller commands under that id; empty: the id follows from the command
-	Node        string // the node that decides
-	Actor       string // who asked
-	Causation   string // id of the event that a reactor answered, if any
+	There       time.Time // since when the node has heard everybody without a break; zero: always
+	Command     string    // id of this command; event ids derive from it
+	Request     string    // digest of what a caller commands under that id; empty: the id follows from the command
+	Node        string    // the node that decides
+	Actor       string    // who asked
+	Causation   string    // id of the event that a reactor answered, if any
 	Correlation string
 	Term        uint64
 	Seed        uint64 // the only source of randomness a decision has
@@ -39,6 +40,15 @@ func FactOf[T any](f Facts) T {
 	}
 	var none T
 	return none
+}
+
+// Heard is a moment, or There where the node was away after it: how much time
+// passed while it was away nobody can tell for certain.
+func (f Facts) Heard(moment time.Time) time.Time {
+	if f.There.After(moment) {
+		return f.There
+	}
+	return moment
 }
 
 // ID is the identity of the i-th event of this decision.

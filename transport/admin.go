@@ -88,7 +88,7 @@ func stopNode(ctx context.Context, b Backend, _ commands.RequestShutdown, result
 // ProbeRoutes is for the machines around a node.
 func ProbeRoutes() []Route {
 	return []Route{
-		plainRoute("/healthz", "probe.alive", func(*Handler) http.Handler { return http.HandlerFunc(alive) }, Public(), About("answers as long as the process does")),
+		plainRoute("/healthz", "probe.alive", func(h *Handler) http.Handler { return http.HandlerFunc(h.alive) }, Public(), About("answers as long as the process does")),
 		plainRoute("/readyz", "probe.ready", func(h *Handler) http.Handler { return http.HandlerFunc(h.ready) }, Public(), About("answers ok while the node can serve, else 503")),
 		plainRoute("/metrics", "probe.metrics", func(h *Handler) http.Handler { return h.meters.handler() }, About("counters for Prometheus")),
 		plainRoute("/openapi.json", "probe.openapi", func(h *Handler) http.Handler { return http.HandlerFunc(h.openapi) }, About("this description")),
@@ -104,8 +104,11 @@ func plainRoute(path, name string, plain func(*Handler) http.Handler, options ..
 	return r
 }
 
-func alive(w http.ResponseWriter, _ *http.Request) {
+func (h *Handler) alive(w http.ResponseWriter, _ *http.Request) {
 	w.Header()["Content-Type"] = jsonContent
+	if h.config.Instance != "" {
+		w.Header()[headerInstance] = []string{h.config.Instance}
+	}
 	_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
 }
 

@@ -24,6 +24,7 @@ const (
 	headerActor       = "Rift-Actor"
 	headerCausation   = "Rift-Causation"
 	headerCorrelation = "Rift-Correlation"
+	headerInstance    = "Rift-Instance"
 )
 
 // maxID bounds ids and names that come in headers.

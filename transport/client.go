@@ -36,8 +36,17 @@ func WithToken(token string) ClientOption { return func(c *Client) { c.token = t
 // WithActor says who asks.
 func WithActor(actor string) ClientOption { return func(c *Client) { c.actor = actor } }
 
-// WithHTTP uses another HTTP client, for its transport and its timeout.
-func WithHTTP(h *http.Client) ClientOption { return func(c *Client) { c.http = h } }
+// WithHTTP uses another HTTP client, for its transport and its timeout. Unless it
+// says itself what to do about redirections, none is followed.
+func WithHTTP(h *http.Client) ClientOption {
+	return func(c *Client) {
+		made := *h
+		if made.CheckRedirect == nil {
+			made.CheckRedirect = stay
+		}
+		c.http = &made
+	}
+}
 
 // WithRetries sets how often a call that may succeed later is made again (4),
 // and the first wait before that (100 ms), which doubles with each.
@@ -62,7 +71,7 @@ func NewClient(address string, tables [][]Route, options ...ClientOption) (*Clie
 		return nil, domain.Errorf(domain.Invalid, "address %q: want host:port or an http URL", address)
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	c := &Client{base: base, http: http.DefaultClient, retries: 4, backoff: firstBackoff, byName: map[string]Route{}}
+	c := &Client{base: base, http: defaultHTTP, retries: 4, backoff: firstBackoff, byName: map[string]Route{}}
 	if len(tables) == 0 {
 		tables = [][]Route{Routes(nil)}
 	}
@@ -202,13 +211,13 @@ func (c *Client) run(ctx context.Context, route Route, known reflect.Value, body
 	if one.cause != "" {
 		header.Set(headerCausation, one.cause)
 	}
-	answer, err := c.send(ctx, route.Method, path, one.values, header, body)
+	answer, err := c.send(ctx, route.Method, path, one.values, header, body, checkReceipt)
 	receipt := Receipt{ID: one.id, Body: answer}
 	if err != nil {
 		return receipt, err
 	}
 	if err := json.Unmarshal(answer, &receipt); err != nil {
-		return receipt, domain.Errorf(domain.Corrupt, "command %s: the answer: want JSON of a receipt, found %.60q: %w", route.Name, answer, err)
+		return receipt, NoAnswer("command %s: want the JSON of a receipt, found %.60q: %v", route.Name, answer, err)
 	}
 	return receipt, nil
 }
@@ -222,7 +231,7 @@ func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, opti
 		return answer, err
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return answer, domain.Errorf(domain.Corrupt, "query %s: the answer: %w", name, err)
+		return answer, NoAnswer("query %s: want the JSON of its answer: %v", name, err)
 	}
 	return answer, nil
 }
@@ -233,7 +242,7 @@ func (c *Client) AskJSON(ctx context.Context, name string, question any, options
 	if err != nil {
 		return nil, err
 	}
-	return c.ask(ctx, name, path, values)
+	return c.send(ctx, http.MethodGet, path, values, http.Header{}, nil, checkView)
 }
 
 // AskValues asks the query of a name with its parameters as text, those of its
@@ -251,15 +260,7 @@ func (c *Client) AskValues(ctx context.Context, name string, values url.Values, 
 	for _, option := range options {
 		option(&one)
 	}
-	return c.ask(ctx, name, path, values)
-}
-
-func (c *Client) ask(ctx context.Context, name, path string, values url.Values) (json.RawMessage, error) {
-	answer, err := c.send(ctx, http.MethodGet, path, values, http.Header{}, nil)
-	if err == nil && !json.Valid(answer) {
-		err = domain.Errorf(domain.Corrupt, "query %s: the answer: want JSON, found %.60q", name, answer)
-	}
-	return answer, err
+	return c.send(ctx, http.MethodGet, path, values, http.Header{}, nil, checkView)
 }
 
 func (c *Client) queryOf(name string) (Route, error) {

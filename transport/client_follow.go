@@ -9,11 +9,18 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"mime"
 	"net/http"
 	"time"
 
 	"github.com/ringrift/rift/domain"
 )
+
+// streamContent is the media type of a stream of events.
+const streamContent = "text/event-stream"
+
+// maxProblem bounds what is read of an answer that is no stream.
+const maxProblem = 1 << 20
 
 // Followed is one event of a stream.
 type Followed struct {
@@ -69,7 +76,7 @@ func (c *Client) followOnce(ctx context.Context, after domain.Position, selectio
 	if err != nil {
 		return after, false, err
 	}
-	request, err := c.request(ctx, http.MethodGet, path, values, http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {after.String()}}, nil)
+	request, err := c.request(ctx, http.MethodGet, path, values, http.Header{"Accept": {streamContent}, "Last-Event-Id": {after.String()}}, nil)
 	if err != nil {
 		return after, false, err
 	}
@@ -78,9 +85,15 @@ func (c *Client) followOnce(ctx context.Context, after domain.Position, selectio
 		return after, false, unreachable(ctx, err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-		return after, false, readProblem(response.StatusCode, answer)
+	if media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); response.StatusCode != http.StatusOK || media != streamContent {
+		answer, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
+		if err != nil {
+			return after, false, unreachable(ctx, err)
+		}
+		if refused, isProblem := readProblem(response.Header.Get("Content-Type"), answer); isProblem {
+			return after, false, refused
+		}
+		return after, false, foreign(response, answer)
 	}
 	seen = after
 	for line, err := range sseEvents(response.Body) {
@@ -89,16 +102,20 @@ func (c *Client) followOnce(ctx context.Context, after domain.Position, selectio
 		}
 		switch {
 		case line.event == "problem":
-			return seen, false, readProblem(http.StatusInternalServerError, line.data)
+			refused, isProblem := readProblem(problemContent[0], line.data)
+			if !isProblem {
+				return seen, false, NoAnswer("stream of events: want a problem of rift, found %.60q", line.data)
+			}
+			return seen, false, refused
 		case line.id != "":
 			position, err := domain.ParsePosition(line.id)
 			if err != nil {
-				return seen, false, err
+				return seen, false, NoAnswer("stream of events: want a position as id, found %.60q", line.id)
 			}
 			if len(line.data) > 0 {
 				one := Followed{Position: position, JSON: line.data}
 				if err := json.Unmarshal(line.data, &one.Record); err != nil {
-					return seen, false, domain.Errorf(domain.Corrupt, "event at %d: %w", position, err)
+					return seen, false, NoAnswer("stream of events: at %d: want the JSON of an event: %v", position, err)
 				}
 				if !yield(one, nil) {
 					return seen, true, nil

@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -19,10 +18,10 @@ import (
 const maxAnswer = 64 << 20
 
 // send makes a call, again while that makes sense.
-func (c *Client) send(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) ([]byte, error) {
+func (c *Client) send(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte, check answerCheck) ([]byte, error) {
 	wait := c.backoff
 	for try := 0; ; try++ {
-		answer, after, err := c.once(ctx, method, path, values, header, body)
+		answer, after, err := c.once(ctx, method, path, values, header, body, check)
 		if err == nil || try >= c.retries || !codeOf(err).Retryable() || ctx.Err() != nil {
 			return answer, err
 		}
@@ -68,7 +67,7 @@ func (c *Client) request(ctx context.Context, method, path string, values url.Va
 	return request, nil
 }
 
-func (c *Client) once(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte) ([]byte, time.Duration, error) {
+func (c *Client) once(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte, check answerCheck) ([]byte, time.Duration, error) {
 	request, err := c.request(ctx, method, path, values, header, body)
 	if err != nil {
 		return nil, 0, err
@@ -82,39 +81,18 @@ func (c *Client) once(ctx context.Context, method, path string, values url.Value
 	if err != nil {
 		return nil, 0, unreachable(ctx, err)
 	}
-	if len(answer) > maxAnswer {
-		return nil, 0, domain.Errorf(domain.TooLarge, "%s %s: want an answer of at most %d bytes", method, path, maxAnswer)
-	}
-	if response.StatusCode/100 != 2 {
-		refused := readProblem(response.StatusCode, answer)
+	if response.StatusCode != http.StatusOK {
+		refused, isProblem := readProblem(response.Header.Get("Content-Type"), answer)
+		if !isProblem {
+			return answer, 0, foreign(response, answer)
+		}
 		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 			refused.After = time.Duration(seconds) * time.Second
 		}
 		return answer, refused.After, refused
 	}
-	return answer, 0, nil
-}
-
-// unreachable says that no answer came. The call may have been carried out all
-// the same, which is what the command id is for.
-func unreachable(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return &unanswered{domain.Errorf(domain.Timeout, "no answer in time: %w", err)}
+	if err := check(answer); err != nil {
+		return answer, 0, foreign(response, answer)
 	}
-	return &unanswered{domain.Errorf(domain.Unavailable, "no answer: %w", err)}
-}
-
-// unanswered is the error of a call whose answer did not come, or not whole.
-type unanswered struct{ err error }
-
-func (e *unanswered) Error() string { return e.err.Error() }
-func (e *unanswered) Unwrap() error { return e.err }
-
-// Unreachable tells an error of a client that got no answer from any node.
-func Unreachable(err error) bool {
-	var silent *unanswered
-	return errors.As(err, &silent)
+	return answer, 0, nil
 }

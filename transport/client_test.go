@@ -123,43 +123,92 @@ func TestTheClientPassesOnWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 	answer = "hello"
-	if _, err := c.AskValues(t.Context(), "work.status", nil); !errors.Is(err, domain.ErrCorrupt) || !strings.Contains(err.Error(), `"hello"`) {
+	if _, err := c.AskValues(t.Context(), "work.status", nil); !Foreign(err) || !strings.Contains(err.Error(), "hello") {
 		t.Errorf("an answer that is none: want it told, found %v", err)
 	}
-	if _, err := c.DoJSON(t.Context(), "work.add", []byte(`{}`)); !errors.Is(err, domain.ErrCorrupt) {
+	if _, err := c.DoJSON(t.Context(), "work.add", []byte(`{}`)); !Foreign(err) {
 		t.Errorf("an answer that is none: want it told, found %v", err)
 	}
 }
 
 func TestRefusalsSayWhoAndWhen(t *testing.T) {
 	for _, c := range []struct {
-		status  int
-		body    string
-		foreign bool
-		code    domain.Code
-		text    string
+		status int
+		body   string
+		code   domain.Code
+		text   string
 	}{
-		{429, `{"code":"too_many","title":"A bound was hit","detail":""}`, false, domain.TooMany, "A bound was hit"},
-		{400, `{"code":"invalid","detail":"work.add: priority: too much","faults":[{"field":"priority","reason":"too much"}]}`, false, domain.Invalid, "work.add: priority: too much"},
-		{404, "<html>nothing</html>\n", true, domain.NotFound, "found status 404: <html>nothing</html>"},
-		{405, "", true, domain.Invalid, "found status 405"},
-		{502, "", true, domain.Unavailable, "found status 502"},
-		{500, "{}", true, domain.Internal, "found status 500"},
+		{429, `{"type":"urn:rift:problem:too_many","code":"too_many","title":"A bound was hit","detail":""}`, domain.TooMany, "A bound was hit"},
+		{400, `{"type":"urn:rift:problem:invalid","code":"invalid","detail":"work.add: priority: too much","faults":[{"field":"priority","reason":"too much"}]}`, domain.Invalid, "work.add: priority: too much"},
 	} {
-		client := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Retry-After", "7")
-			w.WriteHeader(c.status)
-			if _, err := w.Write([]byte(c.body)); err != nil {
-				t.Error(err)
-			}
-		}), WithRetries(0, 0))
+		client := clientOf(t, saying(t, c.status, "application/problem+json; charset=utf-8", c.body), WithRetries(0, 0))
 		_, err := client.AskValues(t.Context(), "work.status", nil)
 		var refused *Refused
-		if !errors.As(err, &refused) || refused.Foreign != c.foreign || refused.After != 7*time.Second || refused.Problem.Code != c.code || !strings.Contains(err.Error(), c.text) {
+		if !errors.As(err, &refused) || refused.After != 7*time.Second || refused.Problem.Code != c.code || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%d %s: found %+v %v", c.status, c.body, refused, err)
 		}
 		if Unreachable(err) {
-			t.Errorf("%d: somebody answered, found that nobody did", c.status)
+			t.Errorf("%d: a node answered, found that none did", c.status)
+		}
+	}
+}
+
+func saying(t *testing.T, status int, contentType, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Location", "/work/status")
+		w.WriteHeader(status)
+		if _, err := w.Write([]byte(body)); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
+			t.Error(err)
+		}
+	})
+}
+
+// What is not rift's decides nothing, whatever it says and whoever asks: it is as
+// if nobody had answered.
+func TestStrangersDecideNothing(t *testing.T) {
+	const problem = "application/problem+json"
+	for _, c := range []struct {
+		status            int
+		contentType, body string
+	}{
+		{200, "text/html", "<html>maintenance</html>"},
+		{200, "application/json", "{}"},
+		{200, "application/json", `{"status":"ok"}`},
+		{200, "application/json", `{"position":"here","events":[]}`},
+		{200, "application/json", `{"position":1,"events":{}`},
+		{200, "application/json", "null"},
+		{200, "application/json", ""},
+		{201, "application/json", `{"position":1,"events":[]}`},
+		{204, "", ""},
+		{302, "text/html", ""},
+		{307, "text/html", ""},
+		{400, "text/plain", "bad request"},
+		{400, "application/json", `{"type":"urn:rift:problem:invalid","code":"invalid"}`},
+		{401, "text/html", "log in"},
+		{404, "text/plain", "404 page not found"},
+		{404, "application/json", `{"code":"not_found"}`},
+		{404, problem, `{"code":"not_found","detail":"no such bucket"}`},
+		{404, problem, `{"type":"about:blank","title":"Not Found","status":404}`},
+		{404, problem, `{"type":"urn:rift:problem:no_such_code","code":"no_such_code"}`},
+		{409, problem, `{"type":"urn:rift:problem:stale_lease"`},
+		{409, "text/plain", "conflict"},
+		{410, "text/plain", "gone"},
+		{413, "text/html", "too large"},
+		{500, problem, "{}"},
+		{502, "", ""},
+	} {
+		client := clientOf(t, saying(t, c.status, c.contentType, c.body), WithRetries(0, 0))
+		_, asked := client.AskValues(t.Context(), "work.status", nil)
+		_, done := client.Do(t.Context(), commands.AddTask{TaskType: "x"})
+		_, _, followed := client.followOnce(t.Context(), 0, Selection{}, func(Followed, error) bool { return true })
+		answers := map[string]error{"query": asked, "command": done, "stream": followed}
+		for what, err := range answers {
+			var refused *Refused
+			if !Foreign(err) || !Unreachable(err) || errors.As(err, &refused) || domain.CodeOf(err) != domain.Unavailable {
+				t.Errorf("%s answered %d %s %q: found %v, want that nobody answered", what, c.status, c.contentType, c.body, err)
+			}
 		}
 	}
 }

@@ -23,6 +23,8 @@ import (
 // nothing and has the bounds below.
 type Config struct {
 	Version string // of the program, for the description of the API
+	// Instance tells callers of /healthz which data folder is served; see InstanceOf.
+	Instance string
 
 	// Tokens are the bearer tokens that callers must show; none: everybody may
 	// call, which CheckListen allows on the loopback only.

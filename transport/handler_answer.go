@@ -100,7 +100,7 @@ func (x *exchange) writeProblem(w http.ResponseWriter, err error) {
 	}
 	var failed error
 	if *x.body, failed = appendJSON((*x.body)[:0], p); failed != nil {
-		*x.body = append((*x.body)[:0], `{"code":"internal","status":500}`...)
+		*x.body = append((*x.body)[:0], `{"type":"urn:rift:problem:internal","code":"internal","status":500}`...)
 	}
 	*x.body = append(*x.body, '\n')
 	x.status, x.known = p.Status, p.Position > 0

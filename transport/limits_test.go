@@ -97,7 +97,7 @@ func TestUnreadStreamsHoldTheirShareOfMemory(t *testing.T) {
 		pad(t, n, 200)
 		var read atomic.Int64
 		const streams, memory = 8, 4 * 8 * 64 << 10 // 64 KiB for each
-		h, err := NewHandler(countingNode{n, &read}, Config{Streams: streams, Bytes: memory}, Routes())
+		h, err := NewHandler(countingNode{n, &read}, Config{Streams: streams, Bytes: memory}, Routes(sections))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestAStreamThatCatchesUpTellsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		pad(t, n, 40)
-		h, err := NewHandler(n, Config{Streams: 1000, Bytes: 64 << 10}, Routes())
+		h, err := NewHandler(n, Config{Streams: 1000, Bytes: 64 << 10}, Routes(sections))
 		if err != nil {
 			t.Fatal(err)
 		}

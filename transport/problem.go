@@ -1,11 +1,8 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -144,7 +141,7 @@ func problemOf(err error) Problem {
 		code, status = domain.Internal, http.StatusInternalServerError
 	}
 	p := Problem{
-		Type: "urn:rift:problem:" + string(code), Title: titles[code], Status: status,
+		Type: problemType + string(code), Title: titles[code], Status: status,
 		Detail: err.Error(), Code: code, Retryable: code.Retryable(),
 	}
 	var coded *domain.Error
@@ -204,7 +201,6 @@ func (p Problem) refused() *Refused {
 type Refused struct {
 	Problem Problem
 	After   time.Duration // how long the node asks to wait, when it says
-	Foreign bool          // the answer was no problem of rift: something else answers there
 	err     *domain.Error
 }
 
@@ -213,35 +209,3 @@ func (e *Refused) Error() string { return e.err.Error() }
 
 // Unwrap gives the coded error.
 func (e *Refused) Unwrap() error { return e.err }
-
-// readProblem reads the refusal from the body of an answer; a body that is no
-// problem becomes one, by its status.
-func readProblem(status int, body []byte) *Refused {
-	var p Problem
-	if err := json.Unmarshal(body, &p); err == nil && p.Code != "" {
-		return p.refused()
-	}
-	code := domain.Internal
-	if status < http.StatusInternalServerError {
-		code = domain.Invalid
-	}
-	for _, candidate := range []domain.Code{
-		domain.Unauthorized, domain.Forbidden, domain.NotFound, domain.Conflict, eventlog.Gone,
-		domain.TooLarge, domain.NotLeader, domain.TooMany, domain.Unavailable, domain.Timeout,
-	} {
-		if statuses[candidate] == status {
-			code = candidate
-			break
-		}
-	}
-	if status == http.StatusBadGateway {
-		code = domain.Unavailable
-	}
-	detail := fmt.Sprintf("want an answer of rift, found status %d", status)
-	if text := bytes.TrimSpace(body); len(text) > 0 {
-		detail += fmt.Sprintf(": %.200s", text)
-	}
-	refused := Problem{Title: titles[code], Status: status, Code: code, Retryable: code.Retryable(), Detail: detail}.refused()
-	refused.Foreign = true
-	return refused
-}

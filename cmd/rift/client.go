@@ -121,12 +121,12 @@ func (c *client) explain(err error) error {
 		return nil
 	case errors.Is(err, context.Canceled):
 		return domain.Errorf(domain.Unavailable, "ask %s: %w", c.settings.Addr, err)
+	case transport.Foreign(err):
+		return hinted(domain.Errorf(domain.Unavailable, "%s: %w", c.settings.Addr, err), "is this a rift node of this version, and nothing between that answers for it? `rift admin health` asks it")
 	case transport.Unreachable(err):
 		return c.unreachable(err)
 	case errors.As(err, &refused):
 		return c.refused(refused)
-	case domain.CodeOf(err) == domain.Corrupt:
-		return hinted(domain.Errorf(domain.Corrupt, "%s: %w", c.settings.Addr, err), otherVersion)
 	}
 	return err
 }
@@ -134,8 +134,6 @@ func (c *client) explain(err error) error {
 func (c *client) refused(refused *transport.Refused) error {
 	problem := refused.Problem
 	switch {
-	case refused.Foreign:
-		return hinted(domain.Errorf(problem.Code, "%s: %w", c.settings.Addr, refused), "is this a rift node? `rift admin health` asks it")
 	case problem.Code == domain.TooMany && refused.After > 0:
 		return hinted(refused, "try again in %.0f s", refused.After.Seconds())
 	case problem.Code == domain.NotLeader && problem.Leader != "":

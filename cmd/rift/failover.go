@@ -7,14 +7,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/ringrift/rift/transport"
 )
 
-// failover makes an HTTP client of several nodes: when one cannot be reached the
-// next is asked, and whoever answered is asked first from there on. A command
-// keeps its id, so that asking twice has one effect.
+// failover makes an HTTP client of several nodes: when one cannot be reached, or
+// something else answers for it, the next is asked, and whoever answered is asked
+// first from there on. A command keeps its id, so that asking twice has one effect.
 func failover(addresses []string) *http.Client {
 	if len(addresses) < 2 {
-		return http.DefaultClient
+		return &http.Client{}
 	}
 	n := &nodesInTurn{}
 	for _, address := range addresses {
@@ -55,8 +57,14 @@ func (n *nodesInTurn) RoundTrip(request *http.Request) (answer *http.Response, e
 			}
 		}
 		if answer, err = n.next.RoundTrip(asked); err == nil {
-			n.first.Store(int64(at))
-			return answer, nil
+			if transport.Speaks(answer) {
+				n.first.Store(int64(at))
+				return answer, nil
+			}
+			if i == len(n.bases)-1 {
+				return answer, nil
+			}
+			_ = answer.Body.Close() // nobody reads what a stranger said
 		}
 		if request.Context().Err() != nil {
 			return nil, err

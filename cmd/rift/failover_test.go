@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// The next node is asked with the same command when one does not answer, and
+// The next node is asked with the same command when one does not answer, or what
+// answers for it is not rift, and
 // whoever answered is asked first from there on.
 func TestFailover(t *testing.T) {
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
@@ -20,21 +21,27 @@ func TestFailover(t *testing.T) {
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var broken, answered atomic.Int64
+	var broken, strangers, answered atomic.Int64
 	breaking := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		broken.Add(1)
 		panic(http.ErrAbortHandler)
 	}))
 	defer breaking.Close()
-	good := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	strange := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		strangers.Add(1)
+		w.Header().Set("Content-Type", "text/html")
+	}))
+	defer strange.Close()
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || string(body) != "a body" || r.Header.Get("Idempotency-Key") != "k" {
 			t.Errorf("found %q, %q, %v", body, r.Header.Get("Idempotency-Key"), err)
 		}
 		answered.Add(1)
+		w.Header().Set("Content-Type", "application/json")
 	}))
 	defer good.Close()
-	c := failover([]string{"http://" + gone.Addr().String(), breaking.URL, good.URL})
+	c := failover([]string{"http://" + gone.Addr().String(), breaking.URL, strange.URL, good.URL})
 	for range 3 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gone.Addr().String()+"/work/add", strings.NewReader("a body"))
 		if err != nil {
@@ -49,8 +56,8 @@ func TestFailover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if broken.Load() != 1 || answered.Load() != 3 {
-		t.Errorf("found %d asked in vain and %d answered, want 1 and 3", broken.Load(), answered.Load())
+	if broken.Load() != 1 || strangers.Load() != 1 || answered.Load() != 3 {
+		t.Errorf("found %d and %d asked in vain and %d answered, want 1, 1 and 3", broken.Load(), strangers.Load(), answered.Load())
 	}
 }
 

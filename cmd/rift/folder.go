@@ -28,8 +28,8 @@ func openLog(dir string, readOnly bool) (*pebblelog.Log, func() error, error) {
 const addressFile = "ADDRESS"
 
 // recordAddress tells the readers of a data folder who serves it. What is left
-// behind after a crash does no harm: it is asked for only while the folder is
-// in use, and a node that does not answer there is not used.
+// behind after a crash or in a copy does no harm: whoever answers there has to
+// prove that it serves the folder.
 func recordAddress(dir, address string) error {
 	if err := os.WriteFile(filepath.Join(dir, addressFile), []byte(address+"\n"), 0o644); err != nil {
 		return domain.Errorf(domain.Unavailable, "address of the node: %w", err)

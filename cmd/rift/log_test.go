@@ -299,7 +299,7 @@ func TestFolderInUse(t *testing.T) {
 	}
 	rift(t, "log", "import", "--data", folder, sampleFile(t)).want(t, exitUnreachable, "", "rift admin shutdown")
 	other := newFakeNode(t, 200, nil, `{"position":1,"events":[],"next":2}`)
-	rift(t, "log", "show", "--data", folder, "--addr", other.URL).want(t, exitDone, `"events": []`, "")
+	rift(t, "log", "show", "--data", folder, "--addr", other.URL).want(t, exitUnreachable, "", "has no mark of its own yet")
 }
 
 // A connection that breaks is made again, and what was printed is not asked for twice.

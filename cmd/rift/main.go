@@ -23,10 +23,23 @@ func main() { os.Exit(process(os.Args[1:])) }
 
 // process is run with this process's streams, variables and signals.
 func process(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	// The first signal asks for an orderly end; a second one, unheard, kills.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, args, os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+}
+
+// stopSignals are those that ask for an orderly end: Ctrl-C, what restarts things
+// sends, and the end of the terminal. One that is ignored from the start, as nohup
+// and shells do for what is to outlive them, stays ignored.
+func stopSignals() []os.Signal {
+	var heard []os.Signal
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			heard = append(heard, s)
+		}
+	}
+	return heard
 }
 
 // run is the whole process but for its exit: what it is given in, the exit code out.

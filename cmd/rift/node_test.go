@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -29,7 +31,11 @@ func realNode(t *testing.T, data string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := transport.NewHandler(n.Backend(), transport.Config{}, wiring.Routes())
+	instance, err := markInstance(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := transport.NewHandler(n.Backend(), transport.Config{Instance: instance}, wiring.Routes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,15 +174,86 @@ func TestPages(t *testing.T) {
 func TestServedFolder(t *testing.T) {
 	folder := sampleFolder(t)
 	server := realNode(t, folder)
-	rift(t, "log", "stat", "--data", folder).want(t, exitUnreachable, "", "ask that node with --addr")
+	rift(t, "log", "stat", "--data", folder).want(t, exitUnreachable, "", "ask that node with --addr instead")
 	if err := recordAddress(folder, "127.0.0.1:1"); err != nil {
 		t.Fatal(err)
 	}
-	rift(t, "log", "stat", "--data", folder).want(t, exitUnreachable, "", "ask that node with --addr")
+	rift(t, "log", "stat", "--data", folder).want(t, exitUnreachable, "", "nothing that is rift answers at http://127.0.0.1:1\n")
+	rift(t, "log", "stat", "--data", folder, "--addr", server.URL).want(t, exitDone, `"events": 5`, "")
 	if err := recordAddress(folder, strings.TrimPrefix(server.URL, "http://")); err != nil {
 		t.Fatal(err)
 	}
 	rift(t, "log", "stat", "--data", folder).want(t, exitDone, `"events": 5`, "")
 	rift(t, "log", "show", "--data", folder, "--limit", "1").want(t, exitDone, "TASK_SPAWNED", "")
 	rift(t, "log", "verify", "--data", folder).want(t, exitUnreachable, "", "a node has it open")
+}
+
+// What was asked of a folder is answered by the node that serves that folder, or by
+// nobody: not by whoever is at its address by now or was named for everything, and
+// not by the node whose folder it was copied from.
+func TestAFolderIsNotAnsweredByAnotherNode(t *testing.T) {
+	folder := sampleFolder(t)
+	server := realNode(t, folder)
+	other := realNode(t, t.TempDir())
+	rift(t, "work", "add", "x", "--task-id", "in-other", "--addr", other.URL).want(t, exitDone, "", "")
+	env := map[string]string{"RIFT_ADDR": other.URL}
+	if err := recordAddress(folder, strings.TrimPrefix(server.URL, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	riftWith(t, "", env, "log", "stat", "--data", folder).want(t, exitDone, `"events": 5`, "")
+
+	secret := writeFile(t, "tokens", "me sesame-open-wide-now\n")
+	stranger := newFakeNode(t, 200, map[string]string{"Rift-Instance": "another"}, `{"position":1,"events":[]}`)
+	for _, address := range []string{other.URL, stranger.URL} {
+		if err := recordAddress(folder, strings.TrimPrefix(address, "http://")); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range [][]string{{"log", "stat"}, {"log", "show"}, {"log", "export", "-"}, {"why", "1"}, {"report", "queue"}} {
+			args := append(verb, "--data", folder, "--token-file", secret)
+			riftWith(t, "", env, args...).want(t, exitUnreachable, "", "the node at "+address+" serves another folder\n")
+			rift(t, append(args, "--addr", other.URL)...).want(t, exitUnreachable, "", "the node at "+other.URL+" serves another folder\n")
+		}
+	}
+	for _, request := range stranger.requests {
+		if request.Header.Get("Authorization") != "" || request.URL.Path != "/healthz" {
+			t.Errorf("a stranger was asked %s and shown %q", request.URL, request.Header.Get("Authorization"))
+		}
+	}
+
+	if err := recordAddress(folder, strings.TrimPrefix(server.URL, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(copied, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	_, release, err := openLog(copied, false) // somebody else reads the copy
+	if err != nil {
+		t.Fatal(err)
+	}
+	rift(t, "log", "stat", "--data", copied).want(t, exitUnreachable, "", "the node at "+server.URL+" serves another folder\n")
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	rift(t, "log", "stat", "--data", copied).want(t, exitDone, `"events": 5`, "")
+}
+
+func TestTheMarkOfAFolder(t *testing.T) {
+	folder := t.TempDir()
+	if _, err := instanceOf(folder); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("found %v, want no mark in a new folder", err)
+	}
+	first, err := markInstance(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := markInstance(folder); err != nil || again != first {
+		t.Errorf("found %s %v, want the mark to stay %s", again, err, first)
+	}
+	if err := os.WriteFile(filepath.Join(folder, instanceFile), []byte("half a wo"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if made, err := markInstance(folder); err != nil || made == first {
+		t.Errorf("found %s %v, want another mark for one that was broken", made, err)
+	}
 }

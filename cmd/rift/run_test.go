@@ -164,6 +164,9 @@ func TestWordsThatMeanNothing(t *testing.T) {
 	}
 }
 
+// problemHeader is what a node says of the body of a refusal.
+var problemHeader = map[string]string{"Content-Type": "application/problem+json", "Retry-After": "7"}
+
 // fakeNode answers every request in one way, and keeps what it was asked.
 type fakeNode struct {
 	*httptest.Server
@@ -214,13 +217,13 @@ func TestProblemsOfANode(t *testing.T) {
 		{domain.Internal, 500, exitError, ""},
 	} {
 		body, err := json.Marshal(map[string]any{
-			"title": "A title", "detail": "work.start: task_id: too long", "code": c.code, "leader": "http://n2",
+			"type": "urn:rift:problem:" + string(c.code), "title": "A title", "detail": "work.start: task_id: too long", "code": c.code, "leader": "http://n2",
 			"faults": []domain.Fault{{Field: "task_id", Reason: "too long"}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		node := newFakeNode(t, c.status, map[string]string{"Retry-After": "7"}, string(body))
+		node := newFakeNode(t, c.status, problemHeader, string(body))
 		r := rift(t, "work", "start", "t-1", "1", "--addr", node.URL, "-o", "json")
 		r.want(t, c.exit, `"code": "`+string(c.code)+`"`, "rift: work.start\n  task_id: too long\n")
 		if !strings.Contains(r.stderr, c.hint) {
@@ -252,12 +255,24 @@ func TestNobodyAnswers(t *testing.T) {
 
 func TestAnswersThatAreNoAnswer(t *testing.T) {
 	page := newFakeNode(t, 404, nil, "<html>nothing here</html>")
-	rift(t, "work", "status", "--addr", page.URL).want(t, exitError, "", page.URL+": want an answer of rift, found status 404: <html>nothing here</html>\n  is this a rift node?")
-	text := newFakeNode(t, 200, nil, "hello")
-	rift(t, "work", "status", "--addr", text.URL).want(t, exitError, "", "want JSON, found \"hello\"\n  is the node of another version?")
-	rift(t, "work", "add", "x", "--addr", text.URL).want(t, exitError, "", "want JSON of a receipt, found \"hello\"")
-	array := newFakeNode(t, 200, nil, "[]")
-	rift(t, "work", "status", "--addr", array.URL, "-o", "table").want(t, exitError, "", "`rift version`")
+	rift(t, "work", "status", "--addr", page.URL).want(t, exitUnreachable, "", page.URL+": want an answer of rift, found status 404: <html>nothing here</html>\n  is this a rift node of this version")
+	for _, body := range []string{"hello", "[]", "{}", `{"status":"ok"}`, "", `{"position":1}`} {
+		other := newFakeNode(t, 200, nil, body)
+		rift(t, "work", "add", "x", "--addr", other.URL).want(t, exitUnreachable, "", "want an answer of rift, found status 200")
+		if body != `{"position":1}` { // which is enough of an answer to a query
+			rift(t, "work", "status", "--addr", other.URL).want(t, exitUnreachable, "", "want an answer of rift, found status 200")
+		}
+	}
+	coloured := newFakeNode(t, 404, nil, "\x1b[31mred\nalert")
+	rift(t, "work", "status", "--addr", coloured.URL).want(t, exitUnreachable, "", "found status 404:  [31mred alert\n")
+	asked := newFakeNode(t, 200, nil, `{"position":1,"events":[]}`)
+	moved := newFakeNode(t, 302, map[string]string{"Location": asked.URL}, "")
+	for _, args := range [][]string{{"work", "add", "x"}, {"work", "status"}, {"log", "tail"}} {
+		rift(t, append(args, "--addr", moved.URL)...).want(t, exitUnreachable, "", "found status 302 to "+asked.URL)
+	}
+	if len(asked.requests) != 0 {
+		t.Errorf("found %d requests where a stranger pointed to, want none", len(asked.requests))
+	}
 }
 
 // What is typed becomes the body: absent stays absent, and flags win.
@@ -315,7 +330,7 @@ func TestHeadersAndParameters(t *testing.T) {
 }
 
 func TestUnknownKeyGetsAGuess(t *testing.T) {
-	node := newFakeNode(t, 400, nil, `{"code":"invalid","detail":"request: priorty: not known","faults":[{"field":"priorty","reason":"not known"}]}`)
+	node := newFakeNode(t, 400, problemHeader, `{"type":"urn:rift:problem:invalid","code":"invalid","detail":"request: priorty: not known","faults":[{"field":"priorty","reason":"not known"}]}`)
 	riftWith(t, `{"task_type":"x","priorty":1}`, nil, "work", "add", "--json", "-", "--addr", node.URL).want(t, exitError, "", "did you mean priority?")
 }
 

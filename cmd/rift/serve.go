@@ -97,6 +97,10 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
+	instance, err := markInstance(settings.Data)
+	if err != nil {
+		return err
+	}
 	shutdown := make(chan time.Duration, 1)
 	models := node.ModelsFolder
 	if settings.ReadOnly {
@@ -120,9 +124,9 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	defer func() { err = errors.Join(err, n.Close()) }()
 
 	handlerConfig := transport.Config{
-		Version: thisBuild().Version, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
+		Version: thisBuild().Version, Instance: instance, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
 		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Scans: settings.Limits.Scans, Streams: settings.Limits.Subscribers,
-		Bytes: memory.callers, Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait,
+		Bytes: memory.callers, Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait, Now: n.Now,
 	}
 	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handlerConfig.Registry.MustRegister(n.Collectors()...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -85,27 +86,59 @@ func isDataFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// servedFolder asks the node that has the folder open, when it is known which.
+// servedFolder asks the node that has the folder open: the one whose address is
+// recorded there, or one that was named. A node is asked only when it proves that
+// it serves this folder, for the address may be another's by now, or that of the
+// node whose folder this one is a copy of.
 func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, error) {
-	if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
-		return a.nodeSource(c)
+	settings, err := config.LoadClient(c.Flags(), a.getenv)
+	if err != nil {
+		return nil, err
 	}
-	if address := recordedAddress(dir); address != "" {
-		settings, err := config.LoadClient(c.Flags(), a.getenv)
-		if err != nil {
-			return nil, err
-		}
-		settings.Addr = "http://" + address
-		asked, err := a.newClient(settings)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := asked.head(c.Context()); err == nil || domain.CodeOf(err) == domain.Unauthorized {
+	instance, err := instanceOf(dir)
+	if err != nil {
+		return nil, hinted(held, "%v\n  %s", err, askInstead)
+	}
+	var addresses []string
+	if recorded := recordedAddress(dir); recorded != "" {
+		addresses = append(addresses, "http://"+recorded)
+	}
+	if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
+		addresses = append(addresses, settings.Addresses()...)
+	}
+	var found []string
+	for _, address := range addresses {
+		served, err := a.instanceAt(c.Context(), address, settings.Timeout)
+		switch {
+		case err != nil:
+			found = append(found, fmt.Sprintf("nothing that is rift answers at %s", address))
+		case served != instance:
+			found = append(found, fmt.Sprintf("the node at %s serves another folder", address))
+		default:
+			settings.Addr = address
+			asked, err := a.newClient(settings)
+			if err != nil {
+				return nil, err
+			}
 			return asked.source(), nil
 		}
 	}
-	return nil, hinted(held, "is a node serving it? ask that node with --addr, or stop it first")
+	found = append(found, askInstead)
+	return nil, hinted(held, "%s", strings.Join(found, "\n  "))
 }
+
+const askInstead = "is a node serving it? ask that node with --addr instead of --data, or stop it first"
+
+// instanceAt asks a node which folder it serves.
+func (a *app) instanceAt(ctx context.Context, address string, patience time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(patience, instancePatience))
+	defer cancel()
+	return transport.InstanceOf(ctx, address)
+}
+
+// instancePatience bounds the question whether a node serves a folder: it is on
+// this machine, or it does not.
+const instancePatience = 5 * time.Second
 
 func folderSource(dir string) (*source, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {

@@ -35,8 +35,9 @@ func newBatchNode(t *testing.T) *batchNode {
 		}
 		n.keys, n.paths, n.calls = append(n.keys, r.Header.Get("Idempotency-Key")), append(n.paths, r.URL.Path), append(n.calls, body.Items)
 		if len(n.calls) == n.fails {
+			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprint(w, `{"code":"unavailable","detail":"the disk is full","retryable":true}`)
+			fmt.Fprint(w, `{"type":"urn:rift:problem:unavailable","code":"unavailable","detail":"the disk is full","retryable":true}`)
 			return
 		}
 		counts := map[string][2]string{"/work/add_batch": {"added", "not_added"}, "/work/complete_batch": {"completed", "not_completed"}, "/work/fail_batch": {"failed", "not_failed"}, "/work/heartbeat_batch": {"beaten", "not_beaten"}}[r.URL.Path]

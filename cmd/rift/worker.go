@@ -71,8 +71,10 @@ Exit code 0 completes the item, those of --release-codes give it back, those of
 lost or the item cancelled, the command gets SIGTERM, after --grace SIGKILL, and
 nothing is reported.
 
-Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
---drain-timeout is given back. A second signal kills everything.`,
+Ctrl-C, SIGTERM, or SIGHUP when the terminal goes away, drain: nothing more is
+claimed, and what still runs after --drain-timeout is given back. A second signal,
+or SIGQUIT, kills everything. When the worker itself is killed, a guard that it
+started ends its commands.`,
 		Example: `  rift worker --node-id gpu-7 --types selfplay --capabilities gpu --slots 4 -- ./selfplay --threads 8
   rift worker --types evaluation --parallel 50 -- ./evaluate
   rift worker --exec selfplay='python3 play.py' --exec training='./train --bf16'
@@ -83,7 +85,7 @@ Ctrl-C or SIGTERM drain: nothing more is claimed, and what still runs after
 	}
 	addClientFlags(c)
 	f.add(c)
-	c.AddCommand(newLimiter())
+	c.AddCommand(newLimiter(), newGuard(a))
 	return c
 }
 
@@ -154,6 +156,22 @@ func newLimiter() *cobra.Command {
 	return c
 }
 
+// newGuard is what ends a worker's commands when it is killed.
+func newGuard(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "guard FOLDER",
+		Short:   "Wait for the end of a worker and end its commands",
+		Long:    "The worker says on standard input which groups of processes are its own; at the end of that they are killed.",
+		Example: "  rift worker guard /tmp/rift-worker-gpu-7",
+		Hidden:  true,
+		Args:    exactly("FOLDER"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			worker.Guard(args[0], a.stdin)
+			return nil
+		},
+	}
+}
+
 // worker runs a worker until it has stopped.
 func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	p, err := a.printer()
@@ -178,12 +196,14 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	}
 	// The process's own handling lets a second signal kill it at once; commands
 	// would go on without a worker then.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signals, quit := make(chan os.Signal, 4), make(chan os.Signal, 1)
+	signal.Notify(signals, stopSignals()...)
+	signal.Notify(quit, syscall.SIGQUIT)
 	defer signal.Stop(signals)
+	defer signal.Stop(quit)
 	kill, ended := make(chan struct{}), make(chan struct{})
 	defer close(ended)
-	go killOnSecond(signals, kill, ended)
+	go killOnSecond(signals, quit, kill, ended)
 	summary, err := worker.Run(c.Context(), kill, settings)
 	if err != nil {
 		return err
@@ -203,10 +223,14 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	return nil
 }
 
-func killOnSecond(signals <-chan os.Signal, kill chan<- struct{}, ended <-chan struct{}) {
+// killOnSecond kills on the second signal that asks for the end, or on one that
+// asks for it at once.
+func killOnSecond(signals, quit <-chan os.Signal, kill chan<- struct{}, ended <-chan struct{}) {
 	for count := 0; count < 2; count++ {
 		select {
 		case <-signals:
+		case <-quit:
+			count = 2
 		case <-ended:
 			return
 		}

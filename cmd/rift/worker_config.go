@@ -80,6 +80,7 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 		return w, domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
 	}
 	w.Limiter = []string{self, "worker", "exec-limited"}
+	w.Guard = []string{self, "worker", "guard"}
 	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
 		return w, err

@@ -94,9 +94,11 @@ type staff struct {
 	command *exec.Cmd
 	pid     int // of the item's command
 	stderr  bytes.Buffer
+	pipe    string // lets the command end
 }
 
-func employ(t *testing.T, address string) *staff {
+// employ starts a worker, as the argument of a command when one is given.
+func employ(t *testing.T, address string, through ...string) *staff {
 	t.Helper()
 	folder := t.TempDir()
 	pipe, file := filepath.Join(folder, "pipe"), filepath.Join(folder, "pid")
@@ -105,7 +107,8 @@ func employ(t *testing.T, address string) *staff {
 	}
 	riftWith(t, "", map[string]string{"RIFT_ADDR": address}, "work", "add", "selfplay", "--task-id", "t-1").want(t, exitDone, "", "")
 	script := fmt.Sprintf("trap '' TERM; echo $$ >%[1]s.new; mv %[1]s.new %[1]s; read line <%[2]s", file, pipe)
-	s := &staff{command: exec.Command(riftProgram(t), "worker", "--addr", address, "--node-id", "w", "--scratch", filepath.Join(folder, "scratch"), "--grace", "1h", "--", "/bin/sh", "-c", script)}
+	words := append(through, riftProgram(t), "worker", "--addr", address, "--node-id", "w", "--scratch", filepath.Join(folder, "scratch"), "--poll", "20ms", "--grace", "1h", "--", "/bin/sh", "-c", script)
+	s := &staff{command: exec.Command(words[0], words[1:]...), pipe: pipe}
 	s.command.Stderr = &s.stderr
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
@@ -176,6 +179,61 @@ func TestTheSecondSignalKills(t *testing.T) {
 	}
 	if running(s.pid) {
 		t.Error("the command still runs")
+	}
+}
+
+// let lets a command end.
+func (s *staff) let(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(s.pipe, []byte("go\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *staff) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := s.command.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A terminal that goes away ends a worker as SIGTERM does, SIGQUIT at once; a
+// worker that was told to outlive its terminal does.
+func TestTheEndOfTheTerminal(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	asked := map[string]string{"RIFT_ADDR": server.URL}
+	drained := employ(t, server.URL)
+	drained.signal(t, syscall.SIGHUP)
+	drained.let(t)
+	if err := awaitEnd(t, drained.command); err != nil || running(drained.pid) {
+		t.Errorf("SIGHUP: found %v, want the worker ended in order\n%s", err, drained.stderr.String())
+	}
+	riftWith(t, "", asked, "work", "show", "t-1").want(t, exitDone, `"state": "done"`, "")
+
+	server = realNode(t, t.TempDir())
+	killed := employ(t, server.URL)
+	killed.signal(t, syscall.SIGQUIT)
+	if err := awaitEnd(t, killed.command); killed.command.ProcessState.ExitCode() != exitError || !strings.Contains(killed.stderr.String(), "interrupted") || running(killed.pid) {
+		t.Errorf("SIGQUIT: found %v, want everything ended\n%s", err, killed.stderr.String())
+	}
+
+	server = realNode(t, t.TempDir())
+	asked["RIFT_ADDR"] = server.URL
+	stays := employ(t, server.URL, "/bin/sh", "-c", `trap "" HUP; exec "$0" "$@"`)
+	stays.signal(t, syscall.SIGHUP)
+	stays.let(t)
+	done := func(item string) func() bool {
+		return func() bool {
+			return strings.Contains(riftWith(t, "", asked, "work", "show", item).stdout, `"state": "done"`)
+		}
+	}
+	soon(t, "the first item is done", done("t-1"))
+	riftWith(t, "", asked, "work", "add", "selfplay", "--task-id", "t-2").want(t, exitDone, "", "")
+	stays.let(t)
+	soon(t, "the second item is done", done("t-2"))
+	stays.signal(t, syscall.SIGTERM)
+	if err := awaitEnd(t, stays.command); err != nil {
+		t.Errorf("ignored SIGHUP: found %v\n%s", err, stays.stderr.String())
 	}
 }
 

@@ -111,6 +111,9 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	if n.config.ReadOnly {
 		check("mode", transport.StateOK, "read-only: the node shows the log as it is, takes no commands and decides nothing", nil)
 	}
+	if n.steady != nil {
+		clockHealth(n.steady.Off(), check)
+	}
 	if n.config.Disk != nil {
 		diskHealth(n.config.Disk, check)
 	}
@@ -164,8 +167,12 @@ func (b backend) leasesHealth(ctx context.Context, check teller) error {
 	var due []work.Deadline
 	if !b.node.config.ReadOnly { // else nobody decides them here
 		now := domain.Instant(b.node.clock())
+		policy, err := b.node.policyInForce(now)
+		if err != nil {
+			return err
+		}
 		if err := b.node.work.inspect(ctx, func(q *work.Queue) error {
-			due, _ = q.Due(now.Add(-lateDeadline), dueBatch)
+			due, _ = (&commands.Queue{Queue: q}).DueBut(now.Add(-lateDeadline), b.node.there(), domain.WorkPolicyOf(policy.document), dueBatch)
 			return nil
 		}); err != nil {
 			return err
@@ -210,6 +217,17 @@ func clusterHealth(v projections.View, check teller) error {
 
 // lateDeadline is how long a deadline may wait before health speaks of it.
 const lateDeadline = 10 * time.Second
+
+// clockHealth tells of a wall clock that differs from the node's.
+func clockHealth(off time.Duration, check teller) {
+	ahead, hint := "ahead of", "; a restart takes it over at once"
+	if off < 0 {
+		ahead, hint = "behind", ""
+	}
+	if off.Abs() > shownOff {
+		check("clock", transport.StateDegraded, fmt.Sprintf("the wall clock is %v %s this node's, which follows it by 1 s in %d; leases last as long as they say%s", off.Abs().Round(time.Second), ahead, followPart, hint), nil)
+	}
+}
 
 func diskHealth(disk func() (free, total uint64, err error), check teller) {
 	free, total, err := disk()

@@ -43,7 +43,8 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	if !n.config.Manual && n.store.Position() < n.opened {
 		return 0, nil // what is due by models that are not up to date yet may be due no more
 	}
-	now := domain.Instant(n.clock())
+	n.watchClock()
+	now, there := domain.Instant(n.clock()), n.there()
 	var due []commands.Timed
 	err := n.store.View(func(v projections.View) error {
 		read := n.freshPolicy(now)
@@ -55,7 +56,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		}
 		policy := read.document
 		if err := n.work.inspect(ctx, func(q *work.Queue) (err error) {
-			due, _, err = commands.WorkClock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, policy, dueBatch, n.levelOf)
+			due, _, err = commands.WorkClock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, there, policy, dueBatch, n.levelOf)
 			return err
 		}); err != nil {
 			return err

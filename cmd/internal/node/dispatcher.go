@@ -208,7 +208,7 @@ func (d *dispatcher) group(ctx context.Context, requests []*request) {
 		var left []*request
 		for _, r := range again {
 			if r.again++; r.again > maxAgain {
-				r.call.Result, r.call.Err = commands.Result{}, domain.Errorf(domain.Conflict, "command %s: other writers were faster %d times; ask again", r.call.Spec.Type, r.again)
+				r.call.Result, r.call.Err = commands.Result{}, domain.Errorf(domain.Unavailable, "command %s: other writers were faster %d times; ask again", r.call.Spec.Type, r.again)
 				d.answer(r)
 				continue
 			}

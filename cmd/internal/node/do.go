@@ -157,7 +157,7 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	}
 	now := domain.Instant(n.clock())
 	facts := domain.Facts{
-		Now: now, Command: order.ID, Node: n.config.Node, Actor: order.Actor,
+		Now: now, There: n.there(), Command: order.ID, Node: n.config.Node, Actor: order.Actor,
 		Causation: order.Causation, Correlation: order.Correlation, Seed: SeedOf(order.ID),
 	}
 	if facts.Correlation == "" {

@@ -120,6 +120,21 @@ func (l *levels) expect(node domain.NodeID, at time.Time) {
 	}
 }
 
+// resume lets every node count as just heard from, after a time in which nobody
+// could be heard.
+func (l *levels) resume(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for node, last := range l.nodes {
+		for _, moment := range []*time.Time{&last.at, &last.idle, &last.dead} {
+			if !moment.IsZero() && moment.Before(at) {
+				*moment = at
+			}
+		}
+		l.nodes[node] = last
+	}
+}
+
 // seedEvery is how often the read models are searched for nodes to expect.
 const seedEvery = 5 * time.Second
 

@@ -38,7 +38,9 @@ type Config struct {
 	// StoreDir is the folder of the read models, and Store tunes them.
 	StoreDir string
 	Store    store.Options
-	Clock    func() time.Time // nil: the wall clock
+	// Clock is the time of a node that is stepped through a time of its own; nil: a
+	// Clock of this process.
+	Clock func() time.Time
 	// Manual says that nobody runs the actors: a command that needs the read
 	// models to be up to date brings them there itself.
 	Manual bool
@@ -62,6 +64,8 @@ type Config struct {
 	// Done is told of every command that was run, with what came of it. It is
 	// for tests; nil costs nothing.
 	Done func(domain.Command, commands.Result)
+
+	clocks *clocks // nil: those of the system
 }
 
 // Node is one process's parts.
@@ -76,6 +80,9 @@ type Node struct {
 	gates   gateMeter
 	match   *matching.Expressions
 	clock   func() time.Time
+	steady  *Clock        // that clock reads; nil: the time is another's
+	off     time.Duration // of the wall clock, as it was told last
+	woke    time.Time     // as the clock's actor knows it
 	logger  *slog.Logger
 	started time.Time
 
@@ -101,17 +108,21 @@ func Open(config Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.Clock == nil {
-		config.Clock = time.Now
-	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	var steady *Clock
+	if config.Clock == nil {
+		if steady, err = clockFrom(config); err != nil {
+			return nil, err
+		}
+		config.Clock = steady.Now
 	}
 	if config.Cluster == "" {
 		config.Cluster = domain.DefaultCluster
 	}
 	n := &Node{
-		config: config, catalog: catalog, log: config.Log, clock: config.Clock, logger: config.Logger,
+		config: config, catalog: catalog, log: config.Log, clock: config.Clock, steady: steady, logger: config.Logger,
 		failures: make(chan store.Failure, 1024), started: config.Clock(),
 	}
 	n.following, n.unfollow = context.WithCancel(context.Background())
@@ -193,6 +204,9 @@ func (n *Node) Close() error {
 	n.work.close()
 	return n.store.Close()
 }
+
+// Now is the node's time.
+func (n *Node) Now() time.Time { return n.clock() }
 
 // ReadOnly tells a node that only shows its log.
 func (n *Node) ReadOnly() bool { return n.config.ReadOnly }

@@ -14,14 +14,14 @@ import (
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/transport"
 )
 
 // reporter is the part of a cluster that attempts talk to.
 type reporter interface {
-	do(ctx context.Context, command domain.Command, key string, options ...transport.CallOption) (transport.Receipt, error)
-	insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error)
-	ours(theirs time.Time) time.Time
+	do(ctx context.Context, command domain.Command, key string, read reading, options ...transport.CallOption) error
+	insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error
 }
 
 // attempt runs one item from its claim to its report.
@@ -31,14 +31,18 @@ type attempt struct {
 	report commands.Report
 	sup    *supervisor
 	said   *commandOutput
+	// deadline is the end of the lease as the node calls it, to tell whether a
+	// heartbeat moved it. Nothing is measured by it: the clocks of two machines
+	// agree on how long a lease lasts and on nothing else, so that its end by ours
+	// is when we asked for it, and as long as the node says after that.
+	deadline time.Time
 }
 
-// run does everything about one item and gives what became of it.
-func (w *worker) run(item claimed) ending {
-	a := &attempt{worker: w, item: item, report: commands.Report{TaskID: item.TaskID, Lease: item.Lease, NodeID: w.Node}}
+// run does everything about one item that was asked for at a moment, and gives
+// what became of it.
+func (w *worker) run(item claimed, asked time.Time) ending {
+	a := &attempt{worker: w, item: item, report: commands.Report{TaskID: item.TaskID, Lease: item.Lease, NodeID: w.Node}, deadline: item.Deadline}
 	logger := w.Logger.With("task", item.TaskID, "lease", item.Lease, "type", item.TaskType)
-	claimedAt := time.Now()
-	until := w.cluster.ours(item.Deadline)
 	if w.killed() {
 		return endedCut
 	}
@@ -49,14 +53,14 @@ func (w *worker) run(item claimed) ending {
 	if argv == nil {
 		return a.send(verdict{verb: release, reason: "this worker has no command for " + item.TaskType}, nil)
 	}
-	until, err := a.begin(until)
+	until, err := a.begin(asked.Add(item.LeaseSeconds.Duration()))
 	if err != nil {
 		logger.Warn("lease lost before the command began", "error", err)
 		return endedLost
 	}
 	var known time.Time
 	if item.TimeoutSeconds > 0 {
-		known = claimedAt.Add(item.TimeoutSeconds.Duration())
+		known = asked.Add(item.TimeoutSeconds.Duration())
 	}
 	folder, err := w.prepare(item)
 	if err != nil {
@@ -72,7 +76,7 @@ func (w *worker) run(item claimed) ending {
 	a.sup = supervise(w.rules(), w.random, time.Now(), until, known)
 	deadline := a.sup.limitAt()
 	if deadline.IsZero() {
-		deadline = item.Deadline
+		deadline = until
 	}
 	j := job{argv: w.limited(argv), env: w.environment(item, folder, deadline), folder: folder, stdin: folder + "/" + itemFile, runAs: w.RunAs, said: a.said}
 	process, err := w.start(j)
@@ -103,15 +107,22 @@ func (w *worker) run(item claimed) ending {
 func (a *attempt) begin(until time.Time) (time.Time, error) {
 	within, cancel := context.WithDeadline(a.reports, until)
 	defer cancel()
-	receipt, err := a.cluster.insist(within, commands.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"), func() {})
-	if err != nil {
+	var answer commands.TaskStarted
+	read := readInto(&answer, func() string {
+		if answer.Deadline.IsZero() {
+			return "a deadline"
+		}
+		return ""
+	})
+	asked := time.Now()
+	if err := a.cluster.insist(within, commands.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"), read, func() {}); err != nil {
 		return until, err
 	}
-	var answer commands.TaskStarted
-	if err := receipt.Into(&answer); err != nil {
-		return until, domain.Errorf(domain.Corrupt, "start: %w", err)
+	a.deadline = answer.Deadline
+	if answer.LeaseSeconds <= 0 {
+		return until, nil // it had begun before
 	}
-	return a.cluster.ours(answer.Deadline), nil
+	return asked.Add(answer.LeaseSeconds.Duration()), nil
 }
 
 // watch drives the supervisor until the command has ended and nothing of it is left.
@@ -178,12 +189,10 @@ func (a *attempt) answered(answer beat) {
 	now := time.Now()
 	logger := a.Logger.With("task", a.item.TaskID, "lease", a.item.Lease)
 	switch domain.CodeOf(answer.err) {
-	case domain.StaleLease, domain.NotFound, domain.Conflict:
-		if answer.err != nil {
-			logger.Warn("lease lost", "error", answer.err)
-			a.sup.refused(now)
-			return
-		}
+	case domain.StaleLease, domain.NotFound, eventlog.Gone:
+		logger.Warn("lease lost", "error", answer.err)
+		a.sup.refused(now)
+		return
 	case domain.Invalid, domain.TooLarge:
 		logger.Warn("heartbeat refused", "error", answer.err)
 		a.said.dropProgress()
@@ -197,7 +206,12 @@ func (a *attempt) answered(answer beat) {
 	if answer.cancel {
 		logger.Info("cancelled")
 	}
-	a.sup.beaten(now, answer.until, answer.cancel)
+	until := answer.until
+	if answer.deadline.Equal(a.deadline) {
+		until = a.sup.until // it was not moved
+	}
+	a.deadline = answer.deadline
+	a.sup.beaten(now, until, answer.cancel)
 	if answer.release && !answer.cancel {
 		logger.Info("asked to give way to a more urgent item")
 		a.sup.stop(now, yielded)
@@ -302,7 +316,7 @@ func (a *attempt) send(v verdict, result json.RawMessage) ending {
 		err = a.fails.report(commands.FailTask{Report: a.report, Error: text, Retryable: &v.retryable}, key, len(text))
 	case release:
 		become = endedReleased
-		_, err = a.cluster.insist(a.reports, commands.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, key, func() {})
+		err = a.cluster.insist(a.reports, commands.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, key, anyReceipt, func() {})
 	case silent:
 		return endedLost
 	}
@@ -310,7 +324,7 @@ func (a *attempt) send(v verdict, result json.RawMessage) ending {
 	switch code := domain.CodeOf(err); {
 	case err == nil:
 		return become
-	case code == domain.StaleLease || code == domain.NotFound || code == domain.Conflict || code == domain.KeyReused:
+	case code == domain.StaleLease || code == domain.NotFound || code == domain.Conflict || code == domain.KeyReused || code == eventlog.Gone:
 		logger.Warn("report refused: the lease is lost", "error", err)
 		return endedLost
 	case v.verb == complete && errors.As(err, &refused):

@@ -55,6 +55,7 @@ type fakeAnswer struct {
 	Detail   string         `json:"detail,omitempty"`
 	Faults   []domain.Fault `json:"faults,omitempty"`
 	Deadline time.Time      `json:"deadline,omitzero"`
+	Lease    domain.Seconds `json:"lease_seconds,omitempty"`
 	Cancel   bool           `json:"cancel"`
 	Release  bool           `json:"release"`
 }
@@ -70,9 +71,15 @@ func (c *fakeCluster) leaseOf(task domain.TaskID) time.Duration {
 	return c.lease
 }
 
-func (c *fakeCluster) ours(theirs time.Time) time.Time { return theirs }
+func (c *fakeCluster) do(_ context.Context, command domain.Command, key string, read reading, _ ...transport.CallOption) error {
+	receipt, err := c.answer(command, key)
+	if err == nil {
+		err = read(receipt)
+	}
+	return err
+}
 
-func (c *fakeCluster) do(_ context.Context, command domain.Command, key string, _ ...transport.CallOption) (transport.Receipt, error) {
+func (c *fakeCluster) answer(command domain.Command, key string) (transport.Receipt, error) {
 	<-time.After(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,6 +139,7 @@ func (c *fakeCluster) do(_ context.Context, command domain.Command, key string, 
 			fallthrough
 		case verb == "work.start":
 			one.Deadline = time.Now().Add(c.leaseOf(report.TaskID))
+			one.Lease = domain.SecondsOf(c.leaseOf(report.TaskID))
 			if c.tells != nil {
 				c.tells(report, &one)
 			}
@@ -148,16 +156,16 @@ func (c *fakeCluster) do(_ context.Context, command domain.Command, key string, 
 	return transport.Receipt{Body: body}, err
 }
 
-func (c *fakeCluster) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
+func (c *fakeCluster) insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error {
 	failed = sync.OnceFunc(failed)
 	for {
-		receipt, err := c.do(ctx, command, key)
+		err := c.do(ctx, command, key, read)
 		if err == nil || !passing(err) {
-			return receipt, err
+			return err
 		}
 		failed()
 		if !pause(ctx, 10*time.Second) {
-			return receipt, err
+			return err
 		}
 	}
 }
@@ -216,7 +224,7 @@ func (c *fakeCluster) work(items int, begins, lasts func(i int) time.Duration, c
 		all.Go(func() {
 			<-time.After(begins(i))
 			task := domain.TaskID(fmt.Sprintf("t%d", i))
-			ended[i] = w.run(claimed{TaskID: task, Lease: 1, TaskType: "x", Deadline: time.Now().Add(c.leaseOf(task))})
+			ended[i] = w.run(claimed{TaskID: task, Lease: 1, TaskType: "x", Deadline: time.Now().Add(c.leaseOf(task)), LeaseSeconds: domain.SecondsOf(c.leaseOf(task))}, time.Now())
 		})
 	}
 	all.Wait()
@@ -408,7 +416,7 @@ func TestInsistTellsOfTheFirstFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cluster.insist(t.Context(), commands.ReleaseTask{Report: commands.Report{TaskID: "a", Lease: 1}}, "k", func() { told++ }); err != nil || told != 1 {
+	if err := cluster.insist(t.Context(), commands.ReleaseTask{Report: commands.Report{TaskID: "a", Lease: 1}}, "k", anyReceipt, func() { told++ }); err != nil || told != 1 {
 		t.Errorf("found %v, told %d times", err, told)
 	}
 }

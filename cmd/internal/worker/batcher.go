@@ -4,6 +4,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -38,7 +39,9 @@ type batcher[C commands.Targeted] struct {
 	whole func([]C) domain.Command
 	// call runs a command. It calls next when it fails and goes on trying, so that
 	// one batch does not hold up those after it.
-	call func(ctx context.Context, command domain.Command, key string, next func()) (transport.Receipt, error)
+	call func(ctx context.Context, command domain.Command, key string, read reading, next func()) error
+	// lacks tells what is missing from the answer to a report; empty for nothing.
+	lacks func(commands.BeatenTask) string
 
 	mu      sync.Mutex
 	waiting []outgoing[C]
@@ -105,30 +108,22 @@ func (b *batcher[C]) send(batch []outgoing[C], next func()) {
 		list[i], keys[i] = one.report, one.key
 	}
 	if len(batch) == 1 {
-		receipt, err := b.call(b.reports, list[0], keys[0], next)
 		var answer commands.BeatenTask
-		if err == nil {
-			err = readInto(receipt, &answer)
-		}
+		err := b.call(b.reports, list[0], keys[0], readInto(&answer, func() string { return b.lacks(answer) }), next)
 		batch[0].answer(answer, err)
 		return
 	}
 	key := "worker/batch/" + domain.DeriveID(strings.Join(keys, "\x00"), 0).String()
-	receipt, err := b.call(b.reports, b.whole(list), key, next)
 	var answers struct {
 		Items []commands.BeatenTask `json:"items"`
 	}
-	if err == nil {
-		err = readInto(receipt, &answers)
-	}
+	err := b.call(b.reports, b.whole(list), key, readInto(&answers, func() string { return b.lacking(list, answers.Items) }), next)
 	switch code := domain.CodeOf(err); {
-	case err == nil && len(answers.Items) == len(batch):
+	case err == nil:
 		for i, one := range batch {
 			one.answer(answers.Items[i], refusalOf(answers.Items[i]))
 		}
 		return
-	case err == nil:
-		err = domain.Errorf(domain.Corrupt, "batch: want %d answers, found %d", len(batch), len(answers.Items))
 	case code == domain.Invalid || code == domain.TooLarge:
 		b.Logger.Debug("a batch is refused; it goes in halves", "items", len(batch), "error", err)
 		b.send(batch[:len(batch)/2], next)
@@ -140,11 +135,22 @@ func (b *batcher[C]) send(batch []outgoing[C], next func()) {
 	}
 }
 
-func readInto(receipt transport.Receipt, answer any) error {
-	if err := receipt.Into(answer); err != nil {
-		return domain.Errorf(domain.Corrupt, "the answer to a report: %w", err)
+// lacking tells what is missing from the answers to a batch.
+func (b *batcher[C]) lacking(reports []C, answers []commands.BeatenTask) string {
+	if len(answers) != len(reports) {
+		return fmt.Sprintf("%d items", len(reports))
 	}
-	return nil
+	for i, one := range answers {
+		if one.TaskID.Stream() != reports[i].Stream() {
+			return fmt.Sprintf("item %s at place %d", reports[i].Stream().ID(), i)
+		}
+		if one.Code == "" {
+			if missing := b.lacks(one); missing != "" {
+				return missing + " of item " + string(one.TaskID)
+			}
+		}
+	}
+	return ""
 }
 
 // refusalOf is the error that a report of a batch would have got alone.

@@ -27,7 +27,8 @@ type claimer struct {
 	troubles int         // items in a row that were given back or lost
 	failures int         // claims in a row that no node answered
 	key      string      // of a claim whose answer is not known
-	asked    int         // slots that this claim is for: a repetition asks for the same
+	slots    int         // slots that this claim is for: a repetition asks for the same
+	asked    time.Time   // when it was asked for first
 	most     int         // items that one claim may ask for
 }
 
@@ -83,14 +84,15 @@ func (c *claimer) finish(e ending) {
 	}
 }
 
-// begin runs an item in a slot of its own.
+// begin runs an item of the last claim in a slot of its own.
 func (c *claimer) begin(item claimed) {
 	c.busy++
 	c.taken++
 	c.note(+1, nil)
+	asked := c.asked
 	c.items.Go(func() {
 		began := time.Now()
-		e := c.run(item)
+		e := c.run(item, asked)
 		c.note(-1, func(s *Summary) {
 			s.add(e)
 			s.Busy += time.Since(began).Seconds()
@@ -106,9 +108,9 @@ func (c *claimer) fill() (more bool, err error) {
 		c.finish(<-c.freed)
 	}
 	if c.key == "" {
-		c.key, c.asked = c.instance("claim"), c.free()
+		c.key, c.slots, c.asked = c.instance("claim"), c.free(), time.Now()
 	}
-	items, err := c.claim(c.asked, c.most, c.key)
+	items, err := c.claim(c.slots, c.most, c.key)
 	switch code := domain.CodeOf(err); {
 	case err == nil:
 		c.key, c.failures = "", 0
@@ -121,7 +123,7 @@ func (c *claimer) fill() (more bool, err error) {
 		c.key = ""
 		c.next.Reset(backoff(1))
 		return true, nil
-	case !code.Retryable() && code != domain.Internal:
+	case !passing(err):
 		return false, fmt.Errorf("claim: %w", err)
 	default:
 		// The answer may be what was lost: the same key gets the same items.
@@ -153,7 +155,7 @@ func (c *claimer) giveBack() {
 	if c.key == "" || c.free() == 0 {
 		return
 	}
-	if items, err := c.claim(c.asked, c.most, c.key); err == nil {
+	if items, err := c.claim(c.slots, c.most, c.key); err == nil {
 		for _, item := range items {
 			c.begin(item)
 		}
@@ -178,21 +180,29 @@ func (w *worker) wants(free, most int) commands.ClaimTasks {
 // claim takes items. It is not broken off when the worker stops: what it took
 // must be given back.
 func (w *worker) claim(free, most int, key string) ([]claimed, error) {
-	receipt, err := w.cluster.do(w.reports, w.wants(free, most), key)
-	if err != nil {
-		return nil, err
-	}
-	return itemsOf(receipt)
+	return w.claimWith(w.reports, w.wants(free, most), key)
 }
 
-func itemsOf(receipt transport.Receipt) ([]claimed, error) {
+// claimWith makes a claim and reads what it gave.
+func (w *worker) claimWith(ctx context.Context, claim commands.ClaimTasks, key string, options ...transport.CallOption) ([]claimed, error) {
 	var answer struct {
-		Items []claimed `json:"items"`
+		Items *[]claimed `json:"items"`
 	}
-	if err := receipt.Into(&answer); err != nil {
-		return nil, domain.Errorf(domain.Corrupt, "claim: the answer: %w", err)
+	read := readInto(&answer, func() string {
+		if answer.Items == nil {
+			return "items"
+		}
+		for _, item := range *answer.Items {
+			if item.TaskID == "" || item.Lease == 0 || item.LeaseSeconds <= 0 {
+				return "items with task_id, lease and lease_seconds"
+			}
+		}
+		return ""
+	})
+	if err := w.cluster.do(ctx, claim, key, read, options...); err != nil {
+		return nil, err
 	}
-	return answer.Items, nil
+	return *answer.Items, nil
 }
 
 // Planned is what a dry run says of an item.
@@ -210,11 +220,7 @@ func Plan(ctx context.Context, config Config) ([]Planned, error) {
 		return nil, err
 	}
 	w := &worker{Config: config, cluster: config.Cluster}
-	receipt, err := w.cluster.do(ctx, w.wants(w.Slots, maxClaim), w.instance("plan"), transport.Dry())
-	if err != nil {
-		return nil, err
-	}
-	items, err := itemsOf(receipt)
+	items, err := w.claimWith(ctx, w.wants(w.Slots, maxClaim), w.instance("plan"), transport.Dry())
 	if err != nil {
 		return nil, err
 	}

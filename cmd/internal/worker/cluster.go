@@ -22,7 +22,6 @@ type Cluster struct {
 	addresses []string
 	clients   []*transport.Client
 	first     atomic.Int64 // index of the node that answered last
-	skew      atomic.Int64 // nanoseconds by which the nodes' clocks are ahead of ours
 	timeout   time.Duration
 	logger    *slog.Logger
 }
@@ -47,16 +46,14 @@ func NewCluster(config ClusterConfig) (*Cluster, error) {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
 	caller := &http.Client{
-		Transport: &dated{cluster: c, next: &http.Transport{
+		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 			Proxy:               http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 16,
 			IdleConnTimeout:     90 * time.Second,
 			TLSHandshakeTimeout: 10 * time.Second,
-		}},
-		// The token is for the nodes that were named, and for nobody they point at.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 	for _, address := range config.Addresses {
 		client, err := transport.NewClient(address, [][]transport.Route{config.Routes},
@@ -69,42 +66,31 @@ func NewCluster(config ClusterConfig) (*Cluster, error) {
 	return c, nil
 }
 
-// dated compares the nodes' clocks with ours by the Date of their answers.
-type dated struct {
-	cluster *Cluster
-	next    *http.Transport
-}
+// reading takes over the answer to a command. Its error says what the answer
+// lacks: then it is none, and another node may be asked.
+type reading func(transport.Receipt) error
 
-func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
-	sent := time.Now()
-	answer, err := d.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
-		d.cluster.skew.Store(int64(skewOf(date, sent, time.Now())))
-	}
-	return answer, nil
-}
+// anyReceipt takes any answer.
+func anyReceipt(transport.Receipt) error { return nil }
 
-// skewOf estimates how far ahead a clock is that said date, cut to the second,
-// between two moments of ours. What the estimate cannot tell from none is none.
-func skewOf(date, sent, received time.Time) time.Duration {
-	least, most := date.Sub(received), date.Add(time.Second).Sub(sent)
-	if least <= 0 && most >= 0 {
-		return 0
+// readInto makes a reading of the fields of an answer; lacks tells what is missing
+// from them.
+func readInto[A any](answer *A, lacks func() string) reading {
+	return func(receipt transport.Receipt) error {
+		*answer = *new(A)
+		if err := receipt.Into(answer); err != nil {
+			return transport.NoAnswer("the answer to a command: %v", err)
+		}
+		if missing := lacks(); missing != "" {
+			return transport.NoAnswer("the answer to a command: want %s in it, found %.200q", missing, receipt.Body)
+		}
+		return nil
 	}
-	return (least + most) / 2
-}
-
-// ours turns a moment of the nodes' clocks into one of ours.
-func (c *Cluster) ours(theirs time.Time) time.Time {
-	return theirs.Add(-time.Duration(c.skew.Load()))
 }
 
 // do runs a command on the first node that answers, and says why the last one
 // did not when none does. The same key makes a repetition harmless.
-func (c *Cluster) do(ctx context.Context, command domain.Command, key string, options ...transport.CallOption) (transport.Receipt, error) {
+func (c *Cluster) do(ctx context.Context, command domain.Command, key string, read reading, options ...transport.CallOption) error {
 	first := int(c.first.Load())
 	var failed error
 	for i := range c.clients {
@@ -112,12 +98,15 @@ func (c *Cluster) do(ctx context.Context, command domain.Command, key string, op
 		within, cancel := context.WithTimeout(ctx, c.timeout)
 		receipt, err := c.clients[at].Do(within, command, append(slices.Clone(options), transport.ID(key))...)
 		cancel()
+		if err == nil {
+			err = read(receipt)
+		}
 		if err == nil || !elsewhere(err) {
 			c.first.Store(int64(at))
-			return receipt, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return receipt, err
+			return err
 		}
 		failed = err
 		c.logger.Debug("node did not serve", "addr", c.addresses[at], "command", command.CommandType(), "error", err)
@@ -128,7 +117,7 @@ func (c *Cluster) do(ctx context.Context, command domain.Command, key string, op
 			}
 		}
 	}
-	return transport.Receipt{}, failed
+	return failed
 }
 
 // index finds the node of an address among those that were named; -1 for none:
@@ -151,10 +140,11 @@ func elsewhere(err error) bool {
 }
 
 // passing tells an error that may pass by itself. A token that is refused may
-// be being changed: results are not thrown away for that.
+// be being changed, and a node that is broken be mended: results are not thrown
+// away for that.
 func passing(err error) bool {
 	switch code := domain.CodeOf(err); code {
-	case domain.Unauthorized, domain.Forbidden, domain.Internal:
+	case domain.Unauthorized, domain.Forbidden, domain.Internal, domain.Corrupt:
 		return true
 	default:
 		return code.Retryable()
@@ -170,11 +160,11 @@ func backoff(failures int) time.Duration {
 
 // insist runs a command until a node has answered it for good, or ctx ends. It
 // calls failed before it tries again for the first time.
-func (c *Cluster) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
+func (c *Cluster) insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error {
 	for failures := 1; ; failures++ {
-		receipt, err := c.do(ctx, command, key)
+		err := c.do(ctx, command, key, read)
 		if err == nil || !passing(err) || ctx.Err() != nil {
-			return receipt, err
+			return err
 		}
 		if failures == 1 {
 			failed()
@@ -182,7 +172,7 @@ func (c *Cluster) insist(ctx context.Context, command domain.Command, key string
 		wait := backoff(failures)
 		c.logger.Warn("no node takes a report; it is repeated", "command", command.CommandType(), "key", key, "failures", failures, "wait", wait, "error", err)
 		if !pause(ctx, wait) {
-			return receipt, err
+			return err
 		}
 	}
 }

@@ -236,22 +236,30 @@ type hired struct {
 // configOf is a worker's configuration for a guest of the tests.
 func configOf(t *testing.T, log io.Writer, addresses []string, argv ...string) Config {
 	t.Helper()
-	self, err := os.Executable()
+	config, err := configFor(log, filepath.Join(t.TempDir(), "scratch"), addresses, argv...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return config
+}
+
+func configFor(log io.Writer, folder string, addresses []string, argv ...string) (Config, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return Config{}, err
 	}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	cluster, err := NewCluster(ClusterConfig{Addresses: addresses, Actor: "w1", Timeout: 5 * time.Second, Routes: wiring.Routes(), Logger: logger})
 	if err != nil {
-		t.Fatal(err)
+		return Config{}, err
 	}
 	return Config{
 		Node: "w1", Slots: 1, Commands: map[string][]string{"": append([]string{self, "guest"}, argv...)}, Cluster: cluster, Logger: logger,
-		Folder: filepath.Join(t.TempDir(), "scratch"), Env: []string{"PATH=" + os.Getenv("PATH")}, Limiter: []string{self, "limiter"},
+		Folder: folder, Env: []string{"PATH=" + os.Getenv("PATH")}, Limiter: []string{self, "limiter"}, Guard: []string{self, "guard"},
 		Grace: 100 * time.Millisecond, OrphanGrace: 10 * time.Second, DrainTimeout: 20 * time.Second, ReportTimeout: 5 * time.Second,
 		Poll: 10 * time.Millisecond, Beat: time.Second, ReleaseCodes: []int{75}, FatalCodes: []int{64},
 		Tail: 1 << 10, MaxResult: 4 << 10, MaxOutput: 64 << 20, Inline: 1 << 10,
-	}
+	}, nil
 }
 
 // hire starts a worker.

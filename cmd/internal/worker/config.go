@@ -28,7 +28,11 @@ type Config struct {
 	// Limiter is the argv of this program's own hidden command that sets the
 	// limits and then becomes the command after it.
 	Limiter []string
-	GPU     []string // argv of a command that prints GPU and GPU memory use in percent; nil: unknown
+	// Guard is the argv of this program's own hidden command that ends commands when
+	// the worker is killed; the folder follows it. Nil: nobody does, where the system
+	// does not.
+	Guard []string
+	GPU   []string // argv of a command that prints GPU and GPU memory use in percent; nil: unknown
 
 	Grace         time.Duration // from SIGTERM to SIGKILL
 	StalledAfter  time.Duration // without output or progress; 0: never

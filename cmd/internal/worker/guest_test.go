@@ -24,6 +24,13 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "guest" {
 		os.Exit(guest(os.Args[2], os.Args[3:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "guard" {
+		Guard(os.Args[2], os.Stdin)
+		os.Exit(0)
+	}
+	if len(os.Args) > 3 && os.Args[1] == "host" {
+		os.Exit(host(os.Args[2:]))
+	}
 	if len(os.Args) > 2 && os.Args[1] == "limiter" {
 		os.Exit(limiter(os.Args[2:]))
 	}
@@ -125,6 +132,16 @@ func guest(name string, args []string) int {
 		}
 		awaitFiles(args[:2])
 		say(`result: {"family":2}`)
+	case "clan": // as a family, whose head stays and does not end when asked
+		signal.Ignore(syscall.SIGTERM)
+		for i, session := range []bool{false, true} {
+			if err := spawn([]string{"stubborn", args[i]}, session); err != nil {
+				return 1
+			}
+		}
+		awaitFiles(args[:2])
+		tell(args[2:])
+		waitForever()
 	case "bomb": // DEPTH FOLDER: two children of each down to a depth, all of which stay
 		depth, _ := strconv.Atoi(args[0])
 		if depth > 0 {

@@ -29,11 +29,13 @@ type heldLease struct {
 	early    time.Time // from when on a heartbeat may go along with another's; zero: not any more
 	underWay bool      // until the attempt has taken the answer over
 	answered int       // heartbeats; names the next one
+	asked    time.Time // when the next one was sent first; zero: not yet
 }
 
 // beat is the answer to a heartbeat.
 type beat struct {
-	until           time.Time
+	until           time.Time // end of the lease by our clock
+	deadline        time.Time // the same as the node calls it
 	cancel, release bool
 	err             error
 }
@@ -93,6 +95,10 @@ func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[commands.He
 	a := l.attempt
 	progress := a.said.lastProgress()
 	silence := a.rules().silence(now, a.said.heardAt())
+	if l.asked.IsZero() {
+		l.asked = now
+	}
+	asked := l.asked // a repetition gets the first answer again
 	return outgoing[commands.HeartbeatTask]{
 		report: commands.HeartbeatTask{Report: a.report, Progress: progress, StalledSeconds: domain.Seconds(silence.Truncate(time.Second).Seconds())},
 		key:    keyOf(a.item.TaskID, a.item.Lease, fmt.Sprintf("heartbeat/%d", l.answered+1)),
@@ -101,9 +107,13 @@ func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[commands.He
 			if err == nil {
 				h.mu.Lock()
 				l.answered++
+				l.asked = time.Time{}
 				h.mu.Unlock()
 			}
-			l.answers <- beat{until: a.cluster.ours(told.Deadline), cancel: told.Cancel != nil && *told.Cancel, release: told.Release, err: err}
+			l.answers <- beat{
+				until: asked.Add(told.LeaseSeconds.Duration()), deadline: told.Deadline,
+				cancel: told.Cancel != nil && *told.Cancel, release: told.Release, err: err,
+			}
 		},
 	}
 }

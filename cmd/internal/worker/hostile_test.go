@@ -348,7 +348,7 @@ func TestCommandsDieWithTheWorker(t *testing.T) {
 	if attributes := OwnGroup(); !attributes.Setpgid || runtime.GOOS == "linux" && attributes.Pdeathsig != unix.SIGKILL {
 		t.Errorf("found %+v", attributes)
 	}
-	s := newStarter()
+	s := newStarter(nil)
 	folder := t.TempDir()
 	input, file := filepath.Join(folder, itemFile), filepath.Join(folder, "pid")
 	if err := os.WriteFile(input, []byte("{}"), 0o600); err != nil {

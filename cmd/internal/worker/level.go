@@ -34,7 +34,7 @@ func (w *worker) beatNode(finished <-chan struct{}) {
 		jobs := w.running
 		w.mu.Unlock()
 		level := w.level(jobs)
-		if _, err := w.cluster.do(w.reports, commands.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat")); err != nil {
+		if err := w.cluster.do(w.reports, commands.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat"), anyReceipt); err != nil {
 			failures++
 			w.Logger.Warn("heartbeat of the node not answered", "failures", failures, "error", err)
 			timer.Reset(min(backoff(failures), w.Beat))

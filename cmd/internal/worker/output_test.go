@@ -169,18 +169,3 @@ func TestReadGPUs(t *testing.T) {
 		}
 	}
 }
-
-func TestSkew(t *testing.T) {
-	sent, received := noon, noon.Add(100*time.Millisecond)
-	for _, c := range []struct{ ahead, least, most time.Duration }{
-		{0, 0, 0},
-		{400 * time.Millisecond, 0, time.Second},
-		{time.Hour, time.Hour - time.Second, time.Hour + time.Second},
-		{-time.Minute, -time.Minute - time.Second, -time.Minute + time.Second},
-	} {
-		date := noon.Add(50 * time.Millisecond).Add(c.ahead).Truncate(time.Second)
-		if got := skewOf(date, sent, received); got < c.least || got > c.most {
-			t.Errorf("ahead by %v: found %v", c.ahead, got)
-		}
-	}
-}

@@ -43,12 +43,13 @@ type child interface {
 // as the worker: a command that is to die with its parent dies with the thread
 // that started it.
 type starter struct {
-	jobs chan func()
-	done chan struct{}
+	jobs   chan func()
+	done   chan struct{}
+	groups *groups // nil: nobody writes down what runs
 }
 
-func newStarter() *starter {
-	s := &starter{jobs: make(chan func()), done: make(chan struct{})}
+func newStarter(groups *groups) *starter {
+	s := &starter{jobs: make(chan func()), done: make(chan struct{}), groups: groups}
 	go func() {
 		defer close(s.done)
 		runtime.LockOSThread() // for good: the thread ends with this function
@@ -72,7 +73,7 @@ func (s *starter) start(j job) (child, error) {
 		return nil, domain.Errorf(domain.Unavailable, "standard input: %w", err)
 	}
 	defer func() { _ = stdin.Close() }() // the child has its own
-	p := &process{exit: make(chan struct{}), folder: j.folder, command: exec.Command(j.argv[0], j.argv[1:]...)}
+	p := &process{exit: make(chan struct{}), groups: s.groups, folder: j.folder, command: exec.Command(j.argv[0], j.argv[1:]...)}
 	p.command.Env, p.command.Dir, p.command.Stdin = j.env, j.folder, stdin
 	p.command.SysProcAttr = OwnGroup()
 	if j.runAs != nil {
@@ -99,6 +100,7 @@ func (s *starter) start(j job) (child, error) {
 		closeAll(p.pipes)
 		return nil, domain.Errorf(domain.Unavailable, "start: %w", err)
 	}
+	s.groups.began(p.pid())
 	for i, pipe := range p.pipes {
 		p.readers.Go(func() {
 			// A read fails when the pipe is closed under it, which ends the reader as well.
@@ -121,6 +123,7 @@ func closeAll(files []*os.File) {
 // process is a child of the system.
 type process struct {
 	command *exec.Cmd
+	groups  *groups
 	folder  string
 	exit    chan struct{}
 	pipes   []*os.File
@@ -143,6 +146,7 @@ const drainWait = 2 * time.Second
 func (p *process) end() exit {
 	// The leader is not reaped yet, so its number cannot belong to another group.
 	p.signal(unix.SIGKILL)
+	p.groups.ended(p.pid())
 	err := p.command.Wait()
 	killMarked(p.folder)
 	read := make(chan struct{})

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +27,31 @@ func awaitExit(c *exec.Cmd) {
 			return
 		}
 	}
+}
+
+// bootID tells this start of the machine from others.
+var bootID = sync.OnceValue(func() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(text))
+})
+
+// bornAt tells a process from all others that have its number at other times;
+// empty when there is none, or only one that has ended and waits to be reaped.
+func bornAt(pid int) string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	// The name in parentheses may hold anything; the fields after it are counted.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const state, started = 0, 19
+	if len(fields) <= started || fields[state] == "Z" || fields[state] == "X" {
+		return ""
+	}
+	return fields[started] + "@" + bootID()
 }
 
 // markPasses bounds how often the processes are searched: one that keeps

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"fmt"
 	"os/exec"
 	"syscall"
 	"time"
@@ -25,6 +26,16 @@ func awaitExit(c *exec.Cmd) {
 			return
 		}
 	}
+}
+
+// bornAt tells a process from all others that have its number at other times;
+// empty when there is none.
+func bornAt(pid int) string {
+	state, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
+	if err != nil || state.Proc.P_stat == 5 { // SZOMB
+		return ""
+	}
+	return fmt.Sprintf("%d.%06d", state.Proc.P_starttime.Sec, state.Proc.P_starttime.Usec)
 }
 
 // killMarked finds nothing: the variables of other processes cannot be read here.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/transport"
 )
 
 // ending is what became of an item.
@@ -97,15 +96,25 @@ func newWorker(reports context.Context, config Config, cluster reporter, start f
 	// A heartbeat is not repeated as it was: the attempt says when it is due again.
 	w.beats.out = &batcher[commands.HeartbeatTask]{
 		worker: w, whole: func(all []commands.HeartbeatTask) domain.Command { return commands.HeartbeatTasks{Items: all} },
-		call: func(ctx context.Context, command domain.Command, key string, _ func()) (transport.Receipt, error) {
-			return cluster.do(ctx, command, key)
+		call: func(ctx context.Context, command domain.Command, key string, read reading, _ func()) error {
+			return cluster.do(ctx, command, key, read)
+		},
+		lacks: func(told commands.BeatenTask) string {
+			switch {
+			case told.Cancel == nil:
+				return "cancel"
+			case !*told.Cancel && (told.Deadline.IsZero() || told.LeaseSeconds <= 0):
+				return "deadline and lease_seconds"
+			}
+			return ""
 		},
 	}
+	nothing := func(commands.BeatenTask) string { return "" }
 	w.completes = &batcher[commands.CompleteTask]{
-		worker: w, whole: func(all []commands.CompleteTask) domain.Command { return commands.CompleteTasks{Items: all} }, call: cluster.insist,
+		worker: w, whole: func(all []commands.CompleteTask) domain.Command { return commands.CompleteTasks{Items: all} }, call: cluster.insist, lacks: nothing,
 	}
 	w.fails = &batcher[commands.FailTask]{
-		worker: w, whole: func(all []commands.FailTask) domain.Command { return commands.FailTasks{Items: all} }, call: cluster.insist,
+		worker: w, whole: func(all []commands.FailTask) domain.Command { return commands.FailTasks{Items: all} }, call: cluster.insist, lacks: nothing,
 	}
 	return w
 }
@@ -150,7 +159,12 @@ func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, err
 	if left > 0 {
 		config.Logger.Warn("killed what a worker before this one left running", "processes", left)
 	}
-	starter := newStarter()
+	groups, err := watchGroups(config.Guard, config.Folder, lock)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer groups.close()
+	starter := newStarter(groups)
 	defer starter.stop()
 	reports, endReports := context.WithCancel(context.WithoutCancel(ctx))
 	defer endReports()
@@ -270,14 +284,14 @@ func (w *worker) register() error {
 	words := unique(slices.Concat(w.Capabilities, w.Types))
 	command := commands.RegisterNode{NodeID: w.Node, Capabilities: words, Facts: w.Facts}
 	for failures := 1; ; failures++ {
-		_, err := w.cluster.do(ctx, command, w.instance("register"))
+		err := w.cluster.do(ctx, command, w.instance("register"), anyReceipt)
 		switch {
 		case err == nil:
 			w.Logger.Info("registered", "node", w.Node, "capabilities", words, "slots", w.Slots)
 			return nil
 		case w.stopping():
 			return nil
-		case !domain.CodeOf(err).Retryable() && domain.CodeOf(err) != domain.Internal:
+		case !domain.CodeOf(err).Retryable() && domain.CodeOf(err) != domain.Internal && domain.CodeOf(err) != domain.Corrupt:
 			return fmt.Errorf("register: %w", err)
 		}
 		wait := backoff(failures)

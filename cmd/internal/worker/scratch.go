@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,7 +29,8 @@ type claimed struct {
 	ConfigKey      string          `json:"config_key"`
 	Payload        json.RawMessage `json:"payload"`
 	Attempt        int             `json:"attempt"`
-	Deadline       time.Time       `json:"deadline"`
+	Deadline       time.Time       `json:"deadline"`                  // of the lease, as the node calls it
+	LeaseSeconds   domain.Seconds  `json:"lease_seconds"`             // from the claim to the deadline
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"` // of nodes that tell it
 	Size           int             `json:"size,omitempty"`            // how much of it to do; 0: what the payload says
 }
@@ -69,10 +71,11 @@ func openFolder(folder string, others bool) (*os.File, int, error) {
 	if err != nil {
 		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	before, err := takeLock(lock)
+	if err != nil {
 		return nil, 0, errors.Join(domain.Errorf(domain.Conflict, "scratch folder %s: another worker uses it: %w", folder, err), lock.Close())
 	}
-	left := killMarked(folder)
+	left := killGroups(before) + killMarked(folder)
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, 0, errors.Join(domain.Errorf(domain.Unavailable, "scratch folder: %w", err), lock.Close())
@@ -86,6 +89,29 @@ func openFolder(folder string, others bool) (*os.File, int, error) {
 	}
 	return lock, left, nil
 }
+
+// takeLock locks the file, and gives the groups that were noted in it. The guard of
+// a worker that is gone is waited for: it is ending what is left.
+func takeLock(lock *os.File) (map[int]string, error) {
+	look := time.NewTicker(guardWait / 100)
+	defer look.Stop()
+	for tries := 0; ; tries++ {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		worker, _ := noted(io.NewSectionReader(lock, 0, math.MaxInt64))
+		if lives(worker) || tries == 100 {
+			return nil, err
+		}
+		<-look.C
+	}
+	_, born := noted(io.NewSectionReader(lock, 0, math.MaxInt64))
+	return born, nil
+}
+
+// guardWait bounds how long a guard is waited for.
+const guardWait = 10 * time.Second
 
 // removeTree removes a folder whatever its owner did to the folders below it.
 func removeTree(folder string) error {

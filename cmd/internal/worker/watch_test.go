@@ -26,6 +26,8 @@ type stage struct {
 	lease   time.Duration
 	down    func(time.Duration) bool // whether nobody answers at a moment since the beginning
 	answer  func(domain.Command) error
+	strange func(domain.Command) string // an answer that lacks something; empty: none
+	ahead   time.Duration               // of the node's clock
 	cancel  bool
 	calls   []string // what was asked, with the seconds since the beginning
 	keys    []string
@@ -47,9 +49,15 @@ func newStage() *stage {
 
 func (s *stage) since() time.Duration { return time.Since(s.began).Truncate(time.Second) }
 
-func (s *stage) ours(theirs time.Time) time.Time { return theirs }
+func (s *stage) do(_ context.Context, command domain.Command, key string, read reading, _ ...transport.CallOption) error {
+	receipt, err := s.told(command, key)
+	if err == nil {
+		err = read(receipt)
+	}
+	return err
+}
 
-func (s *stage) do(_ context.Context, command domain.Command, key string, _ ...transport.CallOption) (transport.Receipt, error) {
+func (s *stage) told(command domain.Command, key string) (transport.Receipt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, command.CommandType()+" "+s.since().String())
@@ -63,20 +71,25 @@ func (s *stage) do(_ context.Context, command domain.Command, key string, _ ...t
 			return transport.Receipt{}, err
 		}
 	}
-	body, err := json.Marshal(map[string]any{"deadline": time.Now().Add(s.lease), "cancel": s.cancel})
+	if s.strange != nil {
+		if body := s.strange(command); body != "" {
+			return transport.Receipt{Body: json.RawMessage(body)}, nil
+		}
+	}
+	body, err := json.Marshal(map[string]any{"deadline": time.Now().Add(s.ahead).Add(s.lease), "lease_seconds": s.lease.Seconds(), "cancel": s.cancel})
 	return transport.Receipt{Body: body}, err
 }
 
-func (s *stage) insist(ctx context.Context, command domain.Command, key string, failed func()) (transport.Receipt, error) {
+func (s *stage) insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error {
 	failed = sync.OnceFunc(failed)
 	for {
-		receipt, err := s.do(ctx, command, key)
+		err := s.do(ctx, command, key, read)
 		if err == nil || !passing(err) {
-			return receipt, err
+			return err
 		}
 		failed()
 		if !pause(ctx, 10*time.Second) {
-			return receipt, err
+			return err
 		}
 	}
 }
@@ -128,7 +141,7 @@ func (s *stage) play(t *testing.T, change func(*worker)) ending {
 	if change != nil {
 		change(w)
 	}
-	ended := w.run(claimed{TaskID: "t", Lease: 7, TaskType: "x", Deadline: time.Now().Add(s.lease)})
+	ended := w.run(claimed{TaskID: "t", Lease: 7, TaskType: "x", Deadline: time.Now().Add(s.ahead).Add(s.lease), LeaseSeconds: domain.SecondsOf(s.lease)}, time.Now())
 	s.finish()
 	if left, err := filepath.Glob(filepath.Join(w.Folder, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)

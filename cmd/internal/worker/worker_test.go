@@ -370,8 +370,9 @@ func TestAnotherNodeIsAsked(t *testing.T) {
 	token := transport.Token{Secret: "a secret of the tests"}
 	s := newSiteWith(t, transport.Config{Tokens: []transport.Token{token}}, nil)
 	follower := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusMisdirectedRequest)
-		fmt.Fprintf(w, `{"code":"not_leader","leader":%q,"detail":"not me"}`, s.address)
+		fmt.Fprintf(w, `{"type":"urn:rift:problem:not_leader","code":"not_leader","leader":%q,"detail":"not me"}`, s.address)
 	}))
 	t.Cleanup(follower.Close)
 	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("a stranger is asked %s", r.URL) }))
@@ -399,8 +400,8 @@ func TestAnotherNodeIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lone.do(t.Context(), commands.NodeHeartbeat{NodeID: "w1"}, "k"); err == nil {
-		t.Error("want a redirect refused")
+	if err := lone.do(t.Context(), commands.NodeHeartbeat{NodeID: "w1"}, "k", anyReceipt); !transport.Foreign(err) {
+		t.Errorf("found %v, want a redirect not followed", err)
 	}
 	wrong, err := NewCluster(ClusterConfig{Addresses: []string{s.address}, Token: "wrong", Timeout: time.Second, Routes: wiring.Routes()})
 	if err != nil {

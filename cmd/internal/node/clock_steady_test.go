@@ -1,0 +1,353 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// fakeClocks are the clocks of a system that a test turns.
+type fakeClocks struct {
+	reading
+	slept time.Duration
+}
+
+var wallStart = time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
+
+func newFakeClocks() *fakeClocks { return &fakeClocks{reading: reading{wall: wallStart}} }
+
+func (c *fakeClocks) system() clocks {
+	return clocks{func() reading { return c.reading }, func() time.Duration { return c.slept }}
+}
+
+func (c *fakeClocks) pass(d time.Duration) {
+	c.wall, c.ran = c.wall.Add(d), c.ran+d
+}
+
+func (c *fakeClocks) step(d time.Duration) { c.wall = c.wall.Add(d) }
+
+func (c *fakeClocks) sleep(d time.Duration) {
+	c.wall, c.slept = c.wall.Add(d), c.slept+d
+}
+
+// Whatever happens to the wall clock, the node's never goes back, and what passes
+// by it is what passed, within a twentieth.
+func TestTheClockTellsWhatPassed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		system := newFakeClocks()
+		clock := newClock(system.system())
+		last, passed := clock.Now(), time.Duration(0)
+		began := last
+		t.Repeat(map[string]func(*rapid.T){
+			"time": func(t *rapid.T) {
+				d := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "passes"))
+				system.pass(d)
+				passed += d
+			},
+			"step": func(t *rapid.T) {
+				system.step(time.Duration(rapid.Int64Range(-int64(1000*time.Hour), int64(1000*time.Hour)).Draw(t, "by")))
+			},
+			"sleep": func(t *rapid.T) {
+				d := time.Duration(rapid.Int64Range(int64(leastSleep), int64(10*time.Hour)).Draw(t, "sleeps"))
+				system.sleep(d)
+				passed += d
+				clock.noteSleep()
+				if woke := clock.Woke(); woke.Before(last.Add(d)) || woke.After(clock.Now()) {
+					t.Errorf("woke at %v, want it after a sleep of %v from %v on", woke, d, last)
+				}
+			},
+			"": func(t *rapid.T) {
+				now := clock.Now()
+				if now.Before(last) {
+					t.Fatalf("went back from %v to %v", last, now)
+				}
+				last = now
+				if wrong := (now.Sub(began) - passed).Abs(); wrong > passed/followPart+time.Microsecond {
+					t.Fatalf("%v passed by a clock in %v", now.Sub(began), passed)
+				}
+				if off := clock.Off(); off != system.wall.Sub(now) {
+					t.Fatalf("found it %v off, want %v", off, system.wall.Sub(now))
+				}
+			},
+		})
+	})
+}
+
+func TestTheClockFollowsTheWall(t *testing.T) {
+	system := newFakeClocks()
+	clock := newClock(system.system())
+	for _, step := range []time.Duration{time.Hour, -2 * time.Hour} {
+		system.step(step)
+		for range 60 {
+			system.pass(time.Hour)
+			clock.Now()
+		}
+		if off := clock.Off(); off != 0 {
+			t.Errorf("stepped by %v: still %v off after 60 hours", step, off)
+		}
+	}
+	if woke := clock.Woke(); !woke.Equal(wallStart) {
+		t.Errorf("woke at %v, want it awake from the beginning", woke)
+	}
+	clock.NotBefore(wallStart)
+	if now := clock.Now(); !now.Equal(system.wall) {
+		t.Errorf("found %v, want it not moved back", now)
+	}
+}
+
+// steppedNode is a node under clocks that a test turns, stepped by hand.
+type steppedNode struct {
+	t      *testing.T
+	clocks *fakeClocks
+	log    eventlog.Log
+	disk   vfs.FS
+	node   *Node
+	did    int
+}
+
+func newSteppedNode(t *testing.T) *steppedNode {
+	s := &steppedNode{t: t, clocks: newFakeClocks(), log: eventlog.NewMemory(), disk: vfs.NewMem()}
+	s.open()
+	t.Cleanup(s.close)
+	return s
+}
+
+func (s *steppedNode) open() {
+	s.t.Helper()
+	var err error
+	system := s.clocks.system()
+	s.node, err = Open(Config{Node: "n1", Log: s.log, StoreDir: "models", Store: store.Options{FS: s.disk, Small: true}, Manual: true, clocks: &system})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *steppedNode) close() {
+	if err := s.node.Close(); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// restart ends the process and begins another, under a wall clock stepped meanwhile.
+func (s *steppedNode) restart(step time.Duration) {
+	s.t.Helper()
+	s.close()
+	s.clocks.step(step)
+	s.clocks.ran = 0
+	s.open()
+}
+
+func (s *steppedNode) do(c domain.Command) commands.Result {
+	s.t.Helper()
+	s.did++
+	return do(s.t, s.node, fmt.Sprintf("test/%d", s.did), c)
+}
+
+// tick lets what is due happen.
+func (s *steppedNode) tick() {
+	s.t.Helper()
+	for range 100 {
+		happened, err := s.node.TickOnce(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if err := s.node.Sync(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		ran, err := s.node.DrainOnce(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if happened+ran == 0 {
+			return
+		}
+	}
+	s.t.Fatal("what is due does not come to an end")
+}
+
+func (s *steppedNode) types() []string {
+	s.t.Helper()
+	var types []string
+	for e, err := range s.log.ReadAll(s.t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+const (
+	testLease = time.Minute
+	testStep  = 5 * time.Second
+)
+
+// The ways in which a node's time is disturbed.
+var disturbances = []struct {
+	name    string
+	away    bool // the node was, for a while that nobody can tell
+	disturb func(*steppedNode, time.Duration)
+}{
+	{"a step", false, func(s *steppedNode, d time.Duration) { s.clocks.step(d) }},
+	{"a step that is taken back", false, func(s *steppedNode, d time.Duration) {
+		s.clocks.step(d)
+		s.clocks.pass(time.Second)
+		s.tick()
+		s.clocks.step(-d)
+	}},
+	{"a restart after a step", true, func(s *steppedNode, d time.Duration) { s.restart(d) }},
+	{"a sleep", true, func(s *steppedNode, d time.Duration) { s.clocks.sleep(d.Abs()) }},
+	{"a sleep and a step", true, func(s *steppedNode, d time.Duration) {
+		s.clocks.sleep(d.Abs())
+		s.clocks.step(-d)
+	}},
+}
+
+// At every stage of an item the node's clock is stepped, or the node was away: a
+// holder that is heard keeps its lease and its node its health, and a lease whose
+// holder is gone ends when it is due by what passed.
+func TestStepsOfTheClockMoveNoLease(t *testing.T) {
+	const claimed, started = 5 * time.Second, 10 * time.Second
+	for _, way := range disturbances {
+		for _, step := range []time.Duration{2 * time.Hour, -2 * time.Hour, 30 * 24 * time.Hour, -30 * 24 * time.Hour, 50 * time.Second, -50 * time.Second} {
+			for _, when := range []time.Duration{0, claimed, started, 25 * time.Second, 30 * time.Second, 60 * time.Second} {
+				for _, gone := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s by %v at %v, gone %v", way.name, step, when, gone), func(t *testing.T) {
+						s := newSteppedNode(t)
+						s.do(commands.SetPolicy{Name: "default", Change: []byte(`{"work":{"lease_seconds":60}}`)})
+						s.do(commands.RegisterNode{NodeID: "w"})
+						s.do(commands.AddTask{TaskID: "a", TaskType: "x"})
+						expired := time.Duration(0)
+						for at := time.Duration(0); at <= 4*testLease; at += testStep {
+							switch {
+							case at == claimed:
+								if result := s.do(commands.ClaimTasks{NodeID: "w"}); len(result.Events) != 1 {
+									t.Fatalf("found %v, want the item", result.Events)
+								}
+							case at == started:
+								s.do(commands.StartTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+							case !gone && at > started && at%(20*time.Second) == 0:
+								s.do(commands.HeartbeatTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+							}
+							if at%(10*time.Second) == 0 {
+								s.do(commands.NodeHeartbeat{NodeID: "w"})
+							}
+							s.tick()
+							if at == when {
+								way.disturb(s, step)
+								s.tick()
+							}
+							if expired == 0 && slices.Contains(s.types(), "TASK_LEASE_EXPIRED") {
+								expired = at
+							}
+							s.clocks.pass(testStep)
+						}
+						due := claimed + testLease
+						latest := due + testLease/followPart + testStep
+						if way.away && when >= claimed {
+							latest = max(latest, when+testLease+testLease/followPart+testStep)
+						}
+						switch {
+						case !gone && expired != 0:
+							t.Errorf("the lease of a holder that is heard ended after %v", expired)
+						case gone && (expired < due-testLease/followPart || expired > latest):
+							t.Errorf("the lease ended after %v, want between %v and %v", expired, due, latest)
+						}
+						for _, bad := range []string{"NODE_UNHEALTHY", "HOST_OFFLINE", "TASK_REVOKED"} {
+							if slices.Contains(s.types(), bad) {
+								t.Errorf("found %s of a node that is heard", bad)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// A back-off is over when it is, too.
+func TestStepsOfTheClockMoveNoBackOff(t *testing.T) {
+	for _, step := range []time.Duration{2 * time.Hour, -30 * 24 * time.Hour} {
+		s := newSteppedNode(t)
+		s.do(commands.SetPolicy{Name: "default", Change: []byte(`{"work":{"backoff_base_seconds":60,"backoff_cap_seconds":60}}`)})
+		s.do(commands.AddTask{TaskID: "a", TaskType: "x"})
+		s.do(commands.ClaimTasks{NodeID: "w"})
+		s.do(commands.FailTask{Report: commands.Report{TaskID: "a", Lease: 1}, Error: "no"})
+		s.tick()
+		s.clocks.step(step)
+		requeued := time.Duration(0)
+		for at := time.Duration(0); requeued == 0 && at < 5*time.Minute; at += time.Second {
+			s.clocks.pass(time.Second)
+			s.tick()
+			if slices.Contains(s.types(), "TASK_REQUEUED") {
+				requeued = at
+			}
+		}
+		if requeued < 28*time.Second || requeued > 64*time.Second {
+			t.Errorf("a step of %v: queued again after %v, want 30 s to 60 s", step, requeued)
+		}
+	}
+}
+
+// Times on the log do not go back when the wall clock does, and health tells.
+func TestALogDoesNotGoBack(t *testing.T) {
+	s := newSteppedNode(t)
+	s.clocks.pass(time.Hour)
+	s.do(commands.AddTask{TaskID: "a", TaskType: "x"})
+	s.restart(-3 * time.Hour)
+	s.clocks.pass(time.Second)
+	s.do(commands.AddTask{TaskID: "b", TaskType: "x"})
+	var last time.Time
+	for e, err := range s.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Time.Before(last) {
+			t.Errorf("an event at %v after one at %v", e.Time, last)
+		}
+		last = e.Time
+	}
+	health, err := s.node.Backend().Health(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for _, check := range health.Checks {
+		if check.Name == "clock" {
+			said = check.Reason
+		}
+	}
+	if want := "the wall clock is 3h0m0s behind this node's, which follows it by 1 s in 20; leases last as long as they say"; said != want {
+		t.Errorf("found %q, want %q", said, want)
+	}
+}
+
+// What nobody decided here is no time to go by, nor is one that cannot be.
+func TestTheClockDoesNotBeginAtARecording(t *testing.T) {
+	for name, meta := range map[string]domain.Meta{"a recording": {Actor: "import"}, "a time out of reach": {Node: "n1", Command: "c"}} {
+		log := eventlog.NewMemory()
+		event := proposedOf(t, "e", domain.TaskCancelled{TaskID: "a"})
+		event.Time, event.Meta = wallStart.AddDate(300, 0, 0), meta
+		if name == "a recording" {
+			event.Time = wallStart.Add(30 * 24 * time.Hour)
+		}
+		if _, err := log.Append(t.Context(), domain.TaskID("a").Stream(), domain.NoStream, event); err != nil {
+			t.Fatal(err)
+		}
+		s := &steppedNode{t: t, clocks: newFakeClocks(), log: log, disk: vfs.NewMem()}
+		s.open()
+		if now := s.node.Now(); !now.Equal(wallStart) {
+			t.Errorf("%s: found %v, want the wall clock's", name, now)
+		}
+		s.close()
+	}
+}

@@ -157,7 +157,7 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	case domain.Timeout:
 		return "try again, or wait longer with --timeout"
 	case domain.Corrupt:
-		return "`rift log verify` says how much of the log is readable"
+		return "`rift log verify` says what of the log can be read, `rift log salvage` copies that to a new folder"
 	default:
 		return ""
 	}

@@ -22,7 +22,7 @@ as .zst or .gz or not), or from a node (--addr).`,
   rift log import --format ringrift --data data recorded/*.log`,
 	}
 	addClientFlags(c)
-	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogVerify(a))
+	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogVerify(a), newLogSalvage(a))
 	return c
 }
 

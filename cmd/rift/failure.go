@@ -171,7 +171,7 @@ func isOurs(err error) bool {
 
 func exitCode(code domain.Code) int {
 	switch code {
-	case domain.Conflict, domain.StaleLease:
+	case domain.Conflict, domain.StaleLease, eventlog.Gone:
 		return exitConflict
 	case domain.Unavailable, domain.Timeout, domain.NotLeader:
 		return exitUnreachable

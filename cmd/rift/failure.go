@@ -15,6 +15,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
 )
 
 // The exit codes that scripts rely on.
@@ -138,6 +139,10 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	var own *hint
 	if errors.As(err, &own) {
 		return own.next
+	}
+	var rows *store.Broken
+	if errors.As(err, &rows) && rows.Damaged {
+		return "nothing is lost with them: the log has every event"
 	}
 	var words *usage
 	if errors.As(err, &words) || !isOurs(err) && coded.Code == domain.Invalid {

@@ -118,6 +118,7 @@ func AdminEvents() []Def {
 		Define[DeadLetterRetried](1, "admin", "somebody had a handler try again on an event it failed at"),
 		Define[DeadLetterDiscarded](1, "admin", "somebody gave a dead letter up; its event stays unhandled"),
 		Define[ProjectionRebuildRequested](1, "admin", "somebody wants a read model built again beside the one that serves"),
+		Define[EventLost](1, "admin", "an event was damaged on disk and could not be salvaged; this one keeps its position"),
 		Define[ShutdownRequested](1, "admin", "somebody asked a node to stop in good order"),
 		Define[OutboxSettled](1, "admin", "every command made of events up to a position has been run or refused for good"),
 		Define[EventUnhandled](1, "admin", "a recorded cluster published an event that nobody listened to or knew"),

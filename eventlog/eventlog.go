@@ -190,7 +190,8 @@ type Log interface {
 	Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction Direction) iter.Seq2[domain.Envelope, error]
 	// ReadAll yields everything from a position on, that one included, up to what is durable when the read starts, within the bounds of the filter.
 	ReadAll(ctx context.Context, from domain.Position, direction Direction, filter Filter) iter.Seq2[domain.Envelope, error]
-	// Subscribe yields what comes after a position, history first, then live, until ctx ends. It refuses a filter with bounds.
+	// Subscribe yields what comes after a position, history first, then live, until ctx ends. It refuses a filter with bounds,
+	// and with *Ahead a position that the log has not come to.
 	Subscribe(ctx context.Context, after domain.Position, filter Filter) iter.Seq2[Item, error]
 	// Head is the position of the last durable event, 0 in an empty log.
 	Head(ctx context.Context) (domain.Position, error)
@@ -218,8 +219,30 @@ const (
 	MaxEventBytes = 4 << 20
 )
 
-// Gone is the code of an append to a tombstoned stream.
+// Gone is the code of an append to a tombstoned stream, and of Ahead.
 const Gone domain.Code = "gone"
+
+// Ahead is the error of who asks to go on after a position that the log has not
+// come to. What was there is gone: the log was restored from an older copy, or it is
+// another log. Waiting for new events would pass over those that come up to there.
+type Ahead struct{ After, Head domain.Position }
+
+// CheckAfter refuses a position behind the head of a log.
+func CheckAfter(after, head domain.Position) error {
+	if after > head {
+		return &Ahead{After: after, Head: head}
+	}
+	return nil
+}
+
+// Error says where the log ends.
+func (a *Ahead) Error() string {
+	return "want to go on after position " + a.After.String() + ", the log ends at " + a.Head.String() +
+		": it was restored from an older copy, or it is another log; begin again at a position that it has"
+}
+
+// Unwrap gives it the code Gone.
+func (a *Ahead) Unwrap() error { return &domain.Error{Code: Gone} }
 
 // Conflict says which revision an append expected and which it found.
 type Conflict struct {

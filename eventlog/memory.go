@@ -168,7 +168,14 @@ func (m *Memory) Subscribe(ctx context.Context, after domain.Position, filter Fi
 			yield(Item{}, err)
 			return
 		}
-		told, caughtUp := min(after, End-1), false
+		m.mu.RLock()
+		head := domain.Position(len(m.events))
+		m.mu.RUnlock()
+		if err := CheckAfter(after, head); err != nil {
+			yield(Item{}, err)
+			return
+		}
+		told, caughtUp := after, false
 		for next := told + 1; ; {
 			m.mu.RLock()
 			events, grown := m.events, m.grown

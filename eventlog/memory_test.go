@@ -14,22 +14,6 @@ func TestMemoryKeepsThePromises(t *testing.T) {
 	logtest.Run(t, func(testing.TB) eventlog.Log { return eventlog.NewMemory() })
 }
 
-func TestSubscriptionBehindTheLastPosition(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	items := 0
-	for item, err := range eventlog.NewMemory().Subscribe(ctx, eventlog.End, eventlog.Filter{}) {
-		if err != nil || !item.CaughtUp {
-			t.Fatalf("want CaughtUp alone, found %+v, %v", item, err)
-		}
-		items++
-		stop()
-	}
-	if items != 1 {
-		t.Fatalf("want one item, found %d", items)
-	}
-}
-
 func TestInterruptedKeepsTheCause(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	if err := eventlog.Interrupted(ctx, "work"); err != nil {

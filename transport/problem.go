@@ -69,6 +69,8 @@ type Problem struct {
 	Term   uint64 `json:"term,omitempty"`
 	// Found is told with a conflict over a stream's revision.
 	Found *domain.Revision `json:"found_revision,omitempty"`
+	// Head is told to who asks to go on behind the end of the log.
+	Head *domain.Position `json:"head,omitempty"`
 }
 
 // LeaderHint is an error that knows who decides instead: an address or a node,
@@ -157,6 +159,10 @@ func problemOf(err error) Problem {
 	var hint *LeaderHint
 	if errors.As(err, &hint) {
 		p.Leader, p.Term = hint.Leader, hint.Term
+	}
+	var ahead *eventlog.Ahead
+	if errors.As(err, &ahead) {
+		p.Status, p.Title, p.Head = http.StatusConflict, "The log does not go so far", &ahead.Head
 	}
 	var conflict *eventlog.Conflict
 	if errors.As(err, &conflict) && conflict.Reason == "" {

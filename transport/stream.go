@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 )
 
 // StreamQuery asks to follow the log.
@@ -114,8 +115,21 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 	}
 }
 
-// resume finds after which position to begin.
+// resume finds after which position to begin, and refuses one that the log has not
+// come to: who followed another log, or this one before it was restored, must know.
 func (h *Handler) resume(x *exchange, q StreamQuery) (domain.Position, error) {
+	head, err := h.backend.Log().Head(x.request.Context())
+	if err != nil {
+		return 0, err
+	}
+	after, err := resumeAfter(x, q, head)
+	if err != nil {
+		return 0, err
+	}
+	return after, eventlog.CheckAfter(after, head)
+}
+
+func resumeAfter(x *exchange, q StreamQuery, head domain.Position) (domain.Position, error) {
 	if last := x.request.Header.Get("Last-Event-ID"); last != "" {
 		position, err := domain.ParsePosition(last)
 		if err != nil {
@@ -130,7 +144,7 @@ func (h *Handler) resume(x *exchange, q StreamQuery) (domain.Position, error) {
 	case given.Has("after"):
 		return x.after, nil
 	}
-	return h.backend.Log().Head(x.request.Context())
+	return head, nil
 }
 
 // live tells what is appended until the client is behind or something ends it.

@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -377,5 +378,45 @@ func TestKeptFramesAreThoseOfTheirEvent(t *testing.T) {
 	large := domain.Envelope{Position: 7, Stream: "a-1", Data: []byte(`{"pad":"` + strings.Repeat("x", kept.most) + `"}`), Time: epoch}
 	if first, again := kept.of(&large), kept.of(&large); &first[0] == &again[0] {
 		t.Error("want a large frame not kept")
+	}
+}
+
+// Who followed another log, or this one before it was restored, is told where it
+// ends, by whatever means it says where it was.
+func TestAStreamBehindTheEndOfTheLogIsRefused(t *testing.T) {
+	n, h := server(t, Config{})
+	put(t, n, "a-1")
+	put(t, n, "a-1")
+	for target, headers := range map[string][]header{
+		"/events/stream?from=4": nil, "/events/stream?after=3": nil, "/events/stream": {{"Last-Event-ID", "3"}},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", target, nil)
+		for _, one := range headers {
+			r.Header.Set(one[0], one[1])
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		var p Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != http.StatusConflict || p.Code != eventlog.Gone || p.Head == nil || *p.Head != 2 || p.Retryable {
+			t.Errorf("%s: want 409 gone with the head, found %d %s", target, w.Code, w.Body)
+		}
+	}
+	s := httptest.NewServer(h)
+	defer s.Close()
+	c, err := NewClient(s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *Refused
+	for _, err := range c.Follow(t.Context(), 3, Selection{}) {
+		if !errors.As(err, &refused) || refused.Problem.Head == nil || *refused.Problem.Head != 2 {
+			t.Fatalf("want the client told where the log ends, found %v", err)
+		}
+	}
+	if refused == nil {
+		t.Fatal("want an error, found the end")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
 )
 
 // The exit codes that scripts rely on.
@@ -139,6 +140,10 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	if errors.As(err, &own) {
 		return own.next
 	}
+	var rows *store.Broken
+	if errors.As(err, &rows) && rows.Damaged {
+		return "nothing is lost with them: the log has every event"
+	}
 	var words *usage
 	if errors.As(err, &words) || !isOurs(err) && coded.Code == domain.Invalid {
 		return "see `" + ran.CommandPath() + " --help`"
@@ -159,7 +164,7 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	case domain.Timeout:
 		return "try again, or wait longer with --timeout"
 	case domain.Corrupt:
-		return "`rift log verify` says how much of the log is readable"
+		return "`rift log verify` says what of the log can be read, `rift log salvage` copies that to a new folder"
 	default:
 		return ""
 	}
@@ -173,7 +178,7 @@ func isOurs(err error) bool {
 
 func exitCode(code domain.Code) int {
 	switch code {
-	case domain.Conflict, domain.StaleLease, domain.KeyReused:
+	case domain.Conflict, domain.StaleLease, domain.KeyReused, eventlog.Gone:
 		return exitConflict
 	case domain.Unavailable, domain.Timeout, domain.NotLeader:
 		return exitUnreachable

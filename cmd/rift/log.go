@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 )
 
 func newLog(a *app) *cobra.Command {
@@ -22,7 +23,7 @@ zstd or gzip or not), or from a node (--addr).`,
   rift log import --data data recorded/*.log`,
 	}
 	addClientFlags(c)
-	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogVerify(a))
+	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogVerify(a), newLogSalvage(a))
 	return c
 }
 
@@ -159,6 +160,9 @@ func printTail(ctx context.Context, rows *output.Rows, src *source, s selection,
 	last, err := src.head(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if err := eventlog.CheckAfter(max(s.from, 1)-1, last); err != nil {
+		return last, err
 	}
 	named := s.from != 0 || !s.since.IsZero()
 	if s.to == 0 || s.to > last {

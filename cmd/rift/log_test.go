@@ -203,6 +203,7 @@ func TestTail(t *testing.T) {
 		if !strings.Contains(r.stdout, "\n4,") || strings.Index(r.stdout, "\n4,") > strings.Index(r.stdout, "\n5,") {
 			t.Errorf("%s: found\n%s\nwant 4 before 5", source, r.stdout)
 		}
+		rift(t, "log", "tail", source, "--from", "9").want(t, exitConflict, "", "the log ends at 5")
 		rift(t, "log", "tail", source, "--follow").want(t, exitError, "", "follow the node that serves it")
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// verified is what `rift log verify` found.
+// verified is what `rift log verify` found. Events counts those that are whole.
 type verified struct {
 	Events  domain.Position `json:"events"`
 	Streams int64           `json:"streams,omitempty"`
@@ -24,10 +24,14 @@ type verified struct {
 
 // broken is one thing wrong with a log.
 type broken struct {
-	Position domain.Position `json:"position,omitempty"`
-	File     string          `json:"file,omitempty"`
-	Line     int64           `json:"line,omitempty"`
-	Reason   string          `json:"reason"`
+	Position domain.Position   `json:"position,omitempty"`
+	To       domain.Position   `json:"to,omitempty"`      // of events that are lost: the last one
+	Streams  []domain.StreamID `json:"streams,omitempty"` // and theirs, as far as they are known
+	File     string            `json:"file,omitempty"`
+	Line     int64             `json:"line,omitempty"`
+	Offset   *int64            `json:"offset,omitempty"` // of what cannot be read of the file
+	Bytes    int64             `json:"bytes,omitempty"`  // and its size
+	Reason   string            `json:"reason"`
 }
 
 // maxBroken bounds the findings that are listed.
@@ -39,7 +43,8 @@ func newLogVerify(a *app) *cobra.Command {
 		Use:   "verify [FILE…]",
 		Short: "Check every record of a log",
 		Long: `Reads every record of a data folder: checksums, positions without gaps, indexes
-and revisions; or every line of recorded files. Exits 2 when something is wrong.`,
+and revisions; or every line of recorded files. Of a folder that is too damaged to be
+opened it says what is whole and what is lost. Exits 2 when something is wrong.`,
 		Example: `  rift log verify --data data
   rift log verify recorded.jsonl.zst -o json`,
 		RunE: func(c *cobra.Command, paths []string) error {
@@ -49,7 +54,7 @@ and revisions; or every line of recorded files. Exits 2 when something is wrong.
 			if from.data == "" && !(len(paths) == 1 && isDataFolder(paths[0])) {
 				return a.verifyLines(paths)
 			}
-			return a.withSource(c, &from, paths, func(p *output.Printer, src *source) error {
+			err := a.withSource(c, &from, paths, func(p *output.Printer, src *source) error {
 				if src.log == nil {
 					return hinted(domain.Errorf(domain.Unavailable, "verify %s: a node has it open", from.data), "stop that node, or check a copy made with `rift log export`")
 				}
@@ -59,6 +64,10 @@ and revisions; or every line of recorded files. Exits 2 when something is wrong.
 				}
 				return printVerified(p, src.name, found)
 			})
+			if from.data != "" && domain.CodeOf(err) == domain.Corrupt {
+				return a.survey(c.Context(), from.data, err)
+			}
+			return err
 		},
 	}
 	from.add(c)
@@ -130,13 +139,16 @@ func (a *app) verifyFiles(files []string) (verified, error) {
 	return found, nil
 }
 
-func printVerified(p *output.Printer, name string, found verified) error {
-	l := output.Listing{Doc: found, Columns: []output.Column{{Name: "position", Right: true}, {Name: "file"}, {Name: "line", Right: true}, {Name: "reason"}}}
-	l.Empty = name + ": " + output.Plural(uint64(found.Events), "event") + ", " + output.Bytes(found.Bytes).String() + " of payload: all readable"
-	for _, b := range found.Broken {
+// listing has a row for each finding.
+func (v verified) listing() output.Listing {
+	l := output.Listing{Doc: v, Columns: []output.Column{{Name: "position", Right: true}, {Name: "file"}, {Name: "line", Right: true}, {Name: "reason", Max: 100}}}
+	for _, b := range v.Broken {
 		row := []any{nil, b.File, nil, b.Reason}
 		if b.Position > 0 {
 			row[0] = b.Position
+		}
+		if b.To > b.Position {
+			row[0] = b.Position.String() + "-" + b.To.String()
 		}
 		if b.Line > 0 {
 			row[2] = b.Line
@@ -144,6 +156,12 @@ func printVerified(p *output.Printer, name string, found verified) error {
 		l.Rows = append(l.Rows, row)
 		l.Items = append(l.Items, b)
 	}
+	return l
+}
+
+func printVerified(p *output.Printer, name string, found verified) error {
+	l := found.listing()
+	l.Empty = name + ": " + output.Plural(uint64(found.Events), "event") + ", " + output.Bytes(found.Bytes).String() + " of payload: all readable"
 	if p.Format == output.JSONL && l.Items == nil {
 		l.Items = []any{}
 	}

@@ -91,23 +91,87 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	}
 	memory := memoryOf(int64(settings.MemoryLimit))
 	memory.limit()
-	log, err := pebblelog.Open(filepath.Join(settings.Data, node.LogFolder), pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version, ReadOnly: settings.ReadOnly, CacheBytes: memory.logCache})
+	log, err := node.OpenLogWith(settings.Data, pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version, ReadOnly: settings.ReadOnly, CacheBytes: memory.logCache})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-
 	instance, err := markInstance(settings.Data)
 	if err != nil {
 		return err
 	}
+	s := &nodeServer{
+		app: a, settings: settings, name: name, log: log, instance: instance, memory: memory,
+		logger: logger, tokens: tokens, listen: settings.Listen, rebuild: settings.Rebuild,
+	}
+	return s.run(ctx)
+}
+
+// nodeServer is a node that is opened again when its read models break.
+type nodeServer struct {
+	app      *app
+	settings config.Serve
+	name     string
+	log      *pebblelog.Log
+	instance string // proof that it has the data folder
+	memory   memoryPlan
+	logger   *slog.Logger
+	tokens   []transport.Token
+	listen   string // the address that was bound, once it is
+	rebuild  bool   // discard the read models first
+	opened   bool   // the node has served
+}
+
+// The pause before read models are opened again grows from the first to the second.
+const (
+	firstReopen   = 100 * time.Millisecond
+	longestReopen = 5 * time.Second
+)
+
+// run serves until somebody ends it. Read models that cannot be read or written any
+// more are given up and opened again, or made anew from the log where they are
+// damaged; callers are refused meanwhile, as while a node starts.
+func (s *nodeServer) run(ctx context.Context) error {
+	for pause := firstReopen; ; pause = min(2*pause, longestReopen) {
+		began := time.Now()
+		err := s.once(ctx)
+		var broken *store.Broken
+		if err == nil || ctx.Err() != nil || !s.opened || !errors.As(err, &broken) {
+			return err
+		}
+		s.rebuild = s.rebuild || broken.Damaged
+		if time.Since(began) > longestReopen {
+			pause = firstReopen
+		}
+		s.logger.Error("the read models are given up", "error", err, "make_anew", s.rebuild, "again_in", pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// once opens the node, serves it, and closes it.
+func (s *nodeServer) once(ctx context.Context) (err error) {
+	settings, logger := s.settings, s.logger
 	shutdown := make(chan time.Duration, 1)
 	models := node.ModelsFolder
 	if settings.ReadOnly {
 		models = node.ReadOnlyFolder
 	}
+	models = filepath.Join(settings.Data, models)
+	rebuilt := s.rebuild
+	if rebuilt {
+		logger.Info("read models are discarded, to be made anew from the log", "folder", models)
+		if err := store.Discard(nil, models); err != nil {
+			return err
+		}
+	}
 	n, err := node.Open(node.Config{
-		Node: name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: log, StoreDir: filepath.Join(settings.Data, models),
+		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, StoreDir: models, Rebuilt: rebuilt,
 		Store:    store.Options{Snapshots: store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)}},
 		ReadOnly: settings.ReadOnly, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
 		OnShutdown: func(reason string, grace time.Duration) {
@@ -122,15 +186,16 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
+	s.rebuild = false
 
 	handlerConfig := transport.Config{
-		Version: thisBuild().Version, Instance: instance, Tokens: tokens, Logger: logger, Registry: prometheus.NewRegistry(),
+		Version: thisBuild().Version, Instance: s.instance, Tokens: s.tokens, Logger: logger, Registry: prometheus.NewRegistry(),
 		MaxBody: int64(settings.Limits.BodyBytes), InFlight: settings.Limits.InFlight, Scans: settings.Limits.Scans, Streams: settings.Limits.Subscribers,
-		Bytes: memory.callers, Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait, Now: n.Now,
+		Bytes: s.memory.callers, Rate: settings.Limits.Rate, AfterWait: settings.Limits.AfterWait, Now: n.Now,
 	}
 	handlerConfig.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handlerConfig.Registry.MustRegister(n.Collectors()...)
-	stopTracing, err := a.trace(settings, &handlerConfig)
+	stopTracing, err := s.app.trace(settings, &handlerConfig)
 	if err != nil {
 		return err
 	}
@@ -147,20 +212,23 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		if err != nil {
 			return err
 		}
-		if esdb, err = esdbserver.New(esdbserver.Config{Log: log, Insecure: true, Logger: logger, Admit: admit}); err != nil {
+		if esdb, err = esdbserver.New(esdbserver.Config{Log: s.log, Insecure: true, Logger: logger, Admit: admit}); err != nil {
 			return err
 		}
 		defer esdb.Close()
 		server.Handler = esdb.Handler(server.Handler)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", settings.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
 	if err != nil {
-		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", settings.Listen, err), "is another rift serving there? choose another address with --listen")
+		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", s.listen, err), "is another rift serving there? choose another address with --listen")
 	}
-	if err := a.announce(settings, listener.Addr().String()); err != nil {
-		return errors.Join(err, listener.Close())
+	if !s.opened {
+		s.opened, s.listen = true, listener.Addr().String()
+		if err := s.app.announce(settings, s.listen); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
-	defer a.startProgress(ctx, n)()
+	defer s.app.startProgress(ctx, n)()
 	return runNode(ctx, n, servers{http: server, esdb: esdb}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 

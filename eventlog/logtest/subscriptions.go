@@ -2,6 +2,7 @@ package logtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -113,19 +114,18 @@ func completeSubscription(t *testing.T, open func(testing.TB) eventlog.Log) {
 			t.Fatalf("want %d events and the end by the context, found %d and %d appends to go", kept, len(f.events), len(steps))
 		}
 	})
-	t.Run("of what is not there yet", func(t *testing.T) {
-		f := &follower{after: head + 20, at: head + 20}
-		for item, err := range log.Subscribe(testContext(t), head+20, eventlog.Filter{}) {
-			if err == nil {
-				err = f.take(item)
+	t.Run("behind the end", func(t *testing.T) {
+		end, err := log.Head(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, after := range []domain.Position{end + 1, end + 20, eventlog.End} {
+			items, err := collect(t, log.Subscribe(testContext(t), after, eventlog.Filter{}))
+			wantCode(t, "a subscription behind the end", err, eventlog.Gone)
+			var ahead *eventlog.Ahead
+			if !errors.As(err, &ahead) || ahead.After != after || ahead.Head != end || len(items) > 0 {
+				t.Fatalf("want to be told that the log ends at %d, found %v after %d items", end, err, len(items))
 			}
-			if err != nil {
-				t.Fatalf("subscription: %v", err)
-			}
-			if len(f.events) == 1 {
-				break
-			}
-			mustAppend(t, log, "task-future", domain.AnyRevision, events("future", 40)...)
 		}
 	})
 }
@@ -133,10 +133,13 @@ func completeSubscription(t *testing.T, open func(testing.TB) eventlog.Log) {
 func subscriptionUnderLoad(t *testing.T, open func(testing.TB) eventlog.Log) {
 	log := open(t)
 	const writers, appends, followers = 4, 100, 6
+	for n := range 5 * followers { // so that there is something to begin after
+		mustAppend(t, log, "task-first", domain.AnyRevision, events(fmt.Sprint("first", n), 2)...)
+	}
 	var group sync.WaitGroup
 	var found [followers]*follower
 	filter := eventlog.Filter{Types: []string{"KIND_0", "KIND_2"}}
-	const total = writers * appends * 2
+	const total = 5*followers*2 + writers*appends*2
 	for n := range followers {
 		group.Go(func() {
 			f := &follower{after: domain.Position(n * 10), at: domain.Position(n * 10)}

@@ -2,6 +2,7 @@ package pebblelog
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 
@@ -34,6 +35,25 @@ func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.
 		return eventlog.StreamMeta{}, storageError("metadata of "+string(stream), err)
 	}
 	return meta, nil
+}
+
+// readLimitsCount reads how often limits of streams were set.
+func readLimitsCount(db *pebble.DB) (uint64, error) {
+	value, closer, err := db.Get([]byte(limitsKey))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return decodeCount(value), closer.Close()
+}
+
+func decodeCount(value []byte) uint64 {
+	if len(value) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(value)
 }
 
 // readMeta reads the limits of a stream; none is the zero value.

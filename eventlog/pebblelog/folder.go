@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -22,27 +24,23 @@ const (
 )
 
 // Format is the version of what this package stores. A folder with a higher one
-// is refused; lower ones are read for ever.
-const Format = 1
+// is refused; lower ones are read for ever. From 2 on a folder says how much was
+// acknowledged.
+const Format = 2
 
 // claimFolder makes the folder if need be, locks it and checks its format.
-func claimFolder(dir string, o Options) (lock io.Closer, err error) {
+func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) {
 	if !o.ReadOnly {
 		if err := makeFolder(o.FS, dir); err != nil {
-			return nil, domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+			return nil, 0, domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
 		}
-	} else if _, err := o.FS.Stat(o.FS.PathJoin(dir, formatFile)); err != nil {
-		return nil, domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none: %w", dir, err)
+	} else if names, err := o.FS.List(dir); err != nil || len(names) == 0 {
+		return nil, 0, domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none", dir)
 	}
-	lock, err = o.FS.Lock(o.FS.PathJoin(dir, lockFile))
-	if err != nil {
-		holder := ""
-		if owner, readErr := readSmall(o.FS, o.FS.PathJoin(dir, ownerFile)); readErr == nil {
-			holder = " (" + strings.TrimSpace(owner) + ")"
-		}
-		return nil, domain.Errorf(domain.Unavailable, "log folder %s: another process has it open%s; a folder is for one process at a time: %w", dir, holder, err)
+	if lock, err = lockFolder(dir, o); err != nil {
+		return nil, 0, err
 	}
-	if err = checkFormat(dir, o); err == nil && !o.ReadOnly {
+	if format, err = checkFormat(dir, o); err == nil && !o.ReadOnly {
 		host, _ := os.Hostname()
 		owner := fmt.Sprintf("process %d on %s\n", os.Getpid(), host)
 		if err = writeSmall(o.FS, dir, ownerFile, owner); err != nil {
@@ -50,39 +48,75 @@ func claimFolder(dir string, o Options) (lock io.Closer, err error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, 0, errors.Join(err, lock.Close())
 	}
-	return lock, nil
+	return lock, format, nil
+}
+
+// lockFolder keeps other processes out. A folder that nobody may write to needs no
+// lock to be read.
+func lockFolder(dir string, o Options) (io.Closer, error) {
+	lock, err := o.FS.Lock(o.FS.PathJoin(dir, lockFile))
+	switch {
+	case err == nil:
+		return lock, nil
+	case o.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+		return io.NopCloser(nil), nil
+	}
+	holder := ""
+	if owner, readErr := readSmall(o.FS, o.FS.PathJoin(dir, ownerFile)); readErr == nil {
+		holder = " (" + strings.TrimSpace(owner) + ")"
+	}
+	return nil, domain.Errorf(domain.Unavailable, "log folder %s: another process has it open%s; a folder is for one process at a time: %w", dir, holder, err)
+}
+
+// lockToRead keeps other processes out of a folder that holds something of a log.
+func lockToRead(dir string, o Options) (io.Closer, error) {
+	files, err := listFolder(o.FS, dir)
+	if err != nil || files.tables == 0 && len(files.wals) == 0 && !files.marked {
+		return nil, domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none", dir)
+	}
+	o.ReadOnly = true
+	return lockFolder(dir, o)
 }
 
 // checkFormat refuses a folder of a newer rift, and one that is no log.
-func checkFormat(dir string, o Options) error {
+func checkFormat(dir string, o Options) (format int, err error) {
 	text, err := readSmall(o.FS, o.FS.PathJoin(dir, formatFile))
-	if errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
-		names, err := o.FS.List(dir)
-		if err != nil {
-			return domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
-		}
-		for _, name := range names {
-			if strings.HasPrefix(name, "MANIFEST-") || strings.HasPrefix(name, "marker.") {
-				return domain.Errorf(domain.Invalid, "log folder %s: want a log of rift, found another pebble database", dir)
-			}
-		}
-		return writeFormat(dir, o)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Format, beginFormat(dir, o)
 	}
+	if err != nil {
+		return 0, domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+	}
+	first, rest, _ := strings.Cut(text, "\n")
+	if _, err := fmt.Sscanf(first, "rift-log %d", &format); err != nil || format < 1 {
+		return 0, domain.Errorf(domain.Corrupt, "log folder %s: want %q in %s, found %q", dir, "rift-log <format>", formatFile, first)
+	}
+	if format > Format {
+		return 0, domain.Errorf(domain.Invalid, "log folder %s: want log format %d or older, found %d, %s; use that rift or a newer one",
+			dir, Format, format, strings.TrimSpace(rest))
+	}
+	return format, nil
+}
+
+// beginFormat makes a folder a log that has no file of a log or of pebble yet.
+func beginFormat(dir string, o Options) error {
+	files, err := listFolder(o.FS, dir)
 	if err != nil {
 		return domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
 	}
-	var format int
-	first, rest, _ := strings.Cut(text, "\n")
-	if _, err := fmt.Sscanf(first, "rift-log %d", &format); err != nil || format < 1 {
-		return domain.Errorf(domain.Corrupt, "log folder %s: want %q in %s, found %q", dir, "rift-log <format>", formatFile, first)
+	foreign := files.manifest || files.version || files.tables > 0 || len(files.wals) > 0 ||
+		slices.ContainsFunc(files.names, func(name string) bool { return strings.HasPrefix(name, "MANIFEST-") })
+	switch {
+	case files.marked:
+		return domain.Errorf(domain.Corrupt, "log folder %s: missing is %s, which says how the log is to be read", dir, formatFile)
+	case foreign:
+		return domain.Errorf(domain.Invalid, "log folder %s: want a log of rift, found another pebble database", dir)
+	case o.ReadOnly:
+		return domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none", dir)
 	}
-	if format > Format {
-		return domain.Errorf(domain.Invalid, "log folder %s: want log format %d or older, found %d, %s; use that rift or a newer one",
-			dir, Format, format, strings.TrimSpace(rest))
-	}
-	return nil
+	return writeFormat(dir, o)
 }
 
 func writeFormat(dir string, o Options) error {

@@ -63,14 +63,14 @@ func TestFormatOfTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := readSmall(disk, "log/"+formatFile)
-	if err != nil || text != "rift-log 1\nwritten by rift v0.3.1\n" {
+	if err != nil || text != "rift-log 2\nwritten by rift v0.3.1\n" {
 		t.Fatalf("want the format and its writer, found %q, %v", text, err)
 	}
 	for text, want := range map[string]struct {
 		code domain.Code
 		says string
 	}{
-		"rift-log 2\nwritten by rift v9.9\n": {domain.Invalid, "written by rift v9.9"},
+		"rift-log 3\nwritten by rift v9.9\n": {domain.Invalid, "written by rift v9.9"},
 		"something else\n":                   {domain.Corrupt, "something else"},
 		"":                                   {domain.Corrupt, "rift-log <format>"},
 		"rift-log 0\n":                       {domain.Corrupt, "rift-log 0"},
@@ -84,6 +84,12 @@ func TestFormatOfTheFolder(t *testing.T) {
 		}
 	}
 	if err := disk.Remove("log/" + formatFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("log", Options{FS: disk, Small: true}); !errors.Is(err, domain.ErrCorrupt) || !strings.Contains(err.Error(), formatFile) {
+		t.Fatalf("want the missing file named, found %v", err)
+	}
+	if err := disk.Remove("log/" + markFile); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open("log", Options{FS: disk, Small: true}); err == nil || !strings.Contains(err.Error(), "another pebble database") {

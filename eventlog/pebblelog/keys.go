@@ -14,6 +14,7 @@ const (
 	streamPrefix   = 's' // s <stream> 0 <revision> → position as uvarint
 	timePrefix     = 't' // t <running maximum of times> <position>, every timeStride positions
 	statKey        = "x stat"
+	limitsKey      = "x limits" // how often limits of streams were set, u64
 )
 
 func appendRecordKey(dst []byte, position domain.Position) []byte {

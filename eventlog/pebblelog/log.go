@@ -17,6 +17,7 @@ import (
 type Log struct {
 	dir     string
 	options Options
+	format  int // of the folder
 	lock    io.Closer
 	cache   *pebble.Cache
 
@@ -46,13 +47,13 @@ var (
 // Open opens the log in a folder, or makes one there.
 func Open(dir string, options Options) (_ *Log, err error) {
 	options = options.withDefaults()
-	lock, err := claimFolder(dir, options)
+	lock, format, err := claimFolder(dir, options)
 	if err != nil {
 		return nil, err
 	}
 	size := options.sizes()
 	l := &Log{
-		dir: dir, options: options, lock: lock,
+		dir: dir, options: options, format: format, lock: lock,
 		cache:   pebble.NewCache(options.CacheBytes),
 		queue:   newQueue(size.queued),
 		drained: make(chan struct{}),
@@ -83,14 +84,27 @@ func Open(dir string, options Options) (_ *Log, err error) {
 	return l, nil
 }
 
-// openStore opens the database and finds its end.
+// openStore opens the database, if it will have everything that was acknowledged,
+// and finds its end.
 func (l *Log) openStore(st *store) (end, error) {
+	found, err := l.examine()
+	if err != nil {
+		return end{}, storageError("open the log in "+l.dir+" (nothing in it was changed)", err)
+	}
+	if found.fresh && !l.options.ReadOnly {
+		if err := l.create(); err != nil {
+			return end{}, err
+		}
+	}
 	if err := st.open(l.dir, l.options, l.cache); err != nil {
 		return end{}, err
 	}
 	ends, err := readEnd(st.db)
 	if err == nil && ends.last < domain.Position(l.durable.Load()) {
 		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.durable.Load(), ends.last)
+	}
+	if err == nil && !l.options.ReadOnly {
+		ends.marker, err = l.mark(ends)
 	}
 	if err != nil {
 		st.fs.raise()
@@ -101,6 +115,35 @@ func (l *Log) openStore(st *store) (end, error) {
 		l.options.Logger.Error("the log is damaged, verify it", "error", ends.damage)
 	}
 	return ends, nil
+}
+
+// create makes the database and closes it again. Pebble settles its format while
+// it opens one for the first time, when its write-ahead log has begun: only in those
+// that begin later does it say what was synced.
+func (l *Log) create() error {
+	st := newStore(l.options)
+	if err := st.open(l.dir, l.options, l.cache); err != nil {
+		return err
+	}
+	st.retire()
+	<-st.closed
+	if err := st.closeErr; err != nil {
+		return storageError("make the log in "+l.dir, err)
+	}
+	return nil
+}
+
+// mark begins to note what is acknowledged from here on.
+func (l *Log) mark(ends end) (*marker, error) {
+	marker, err := openMarker(l.options.FS, l.dir, mark{ends.last, ends.limits})
+	if err != nil || l.format >= Format {
+		return marker, err
+	}
+	if err := writeFormat(l.dir, l.options); err != nil {
+		return nil, errors.Join(err, marker.close())
+	}
+	l.format = Format
+	return marker, nil
 }
 
 // use keeps the database open until the caller releases it.

@@ -50,7 +50,7 @@ func (s *sequencer) prepare(g *group) *pendingCommit {
 		r.refused = r.err != nil
 	}
 	s.index(c)
-	c.last = s.next - 1
+	c.last, c.limitings = s.next-1, s.limitings
 	return c
 }
 
@@ -225,6 +225,9 @@ func (s *sequencer) prepareMeta(c *pendingCommit, r *request) error {
 	}
 	s.key = appendMetaKey(s.key[:0], r.stream)
 	s.set(c, text)
+	s.limitings++
+	s.key = append(s.key[:0], limitsKey...)
+	s.set(c, binary.LittleEndian.AppendUint64(nil, s.limitings))
 	s.limits[r.stream] = *r.meta
 	head.tombstone = r.meta.Tombstone
 	s.heads.put(r.stream, head)

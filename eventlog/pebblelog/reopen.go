@@ -24,10 +24,22 @@ func (s *sequencer) broken(c *pendingCommit, err error) {
 	s.giveUp()
 }
 
+// forgetMarker lets go of the mark of a log that was given up or closed. What was
+// said last is in the file; only the loss of power can take it back.
+func (s *sequencer) forgetMarker() {
+	if s.marker != nil {
+		if err := s.marker.close(); err != nil {
+			s.log.options.Logger.Warn("the mark of what was acknowledged is not synced", "error", err)
+		}
+		s.marker = nil
+	}
+}
+
 func (s *sequencer) giveUp() {
 	s.await(0)
 	s.store.fs.raise() // waits for what is under way
 	s.store = nil      // readers keep it until there is another
+	s.forgetMarker()
 	s.heads.forget()
 }
 
@@ -98,6 +110,7 @@ func (s *sequencer) abandon() {
 		o.store.fs.raise()
 		go func() {
 			if <-o.done; o.err == nil {
+				_ = o.end.marker.close() // nothing was acknowledged through it
 				o.store.retire()
 			}
 		}()
@@ -107,7 +120,7 @@ func (s *sequencer) abandon() {
 // adopt goes on with a database, after a failure in place of the old one.
 func (s *sequencer) adopt(st *store, e end) {
 	l := s.log
-	s.store, s.next, s.maximum = st, e.last+1, e.maximum
+	s.store, s.next, s.maximum, s.limitings, s.marker = st, e.last+1, e.maximum, e.limits, e.marker
 	l.mu.Lock()
 	old := l.current
 	l.current = st

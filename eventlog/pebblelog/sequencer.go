@@ -17,35 +17,38 @@ const pipelineAt = 128
 // sequencer owns everything that decides about appends. Only its goroutine
 // touches it.
 type sequencer struct {
-	log      *Log
-	store    *store // nil after a failure, until the folder could be opened again
-	opening  *opening
-	tried    time.Time // the last attempt to open the folder again
-	pause    time.Duration
-	next     domain.Position // of the next event
-	maximum  int64           // the largest time of all events, microseconds
-	heads    *headCache
-	pending  map[uint64]int                          // by identity, the last of places
-	places   []pendingPlace                          // of the events of the batch being built
-	limits   map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
-	filters  *filters                                // nil until they know everything
-	making   chan *filters                           // gives them once, nil when they could not be made
-	missed   missed
-	written  chan *pendingCommit // in this order they are synced
-	synced   chan struct{}       // one token for each pending commit that is
-	unsynced int
-	key      []byte
-	keys     []byte       // of entries, one after the other
-	entries  []indexEntry // of the batch being built
+	log       *Log
+	store     *store // nil after a failure, until the folder could be opened again
+	opening   *opening
+	tried     time.Time // the last attempt to open the folder again
+	pause     time.Duration
+	next      domain.Position // of the next event
+	maximum   int64           // the largest time of all events, microseconds
+	heads     *headCache
+	pending   map[uint64]int                          // by identity, the last of places
+	places    []pendingPlace                          // of the events of the batch being built
+	limits    map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
+	marker    *marker                                 // nil while there is no store
+	limitings uint64                                  // how often limits were set
+	filters   *filters                                // nil until they know everything
+	making    chan *filters                           // gives them once, nil when they could not be made
+	missed    missed
+	written   chan *pendingCommit // in this order they are synced
+	synced    chan struct{}       // one token for each pending commit that is
+	unsynced  int
+	key       []byte
+	keys      []byte       // of entries, one after the other
+	entries   []indexEntry // of the batch being built
 }
 
 // pendingCommit is a group that is prepared or written and not published.
 type pendingCommit struct {
-	group   *group
-	batch   *pebble.Batch // nil when the group changes nothing
-	store   *store
-	last    domain.Position // durable when the commit is
-	records [][]byte        // of its events, in order
+	group     *group
+	batch     *pebble.Batch // nil when the group changes nothing
+	store     *store
+	last      domain.Position // durable when the commit is
+	limitings uint64          // of the log when the commit is durable
+	records   [][]byte        // of its events, in order
 }
 
 func (s *sequencer) run() {
@@ -61,6 +64,7 @@ func (s *sequencer) run() {
 	s.await(0)
 	close(s.written)
 	s.abandon()
+	s.forgetMarker()
 }
 
 // commit prepares a group, writes it and publishes it, or leaves the sync and the
@@ -91,11 +95,13 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 		return
 	}
 	s.await(0)
-	if err := s.write(c, true); err != nil {
-		s.broken(c, err)
-		return
+	err := s.write(c, true)
+	if err == nil {
+		err = s.publish(c)
 	}
-	s.publish(c)
+	if err != nil {
+		s.broken(c, err)
+	}
 }
 
 const maxPending = 4
@@ -117,10 +123,14 @@ func (s *sequencer) syncInTurn() {
 				c.store.fail(err)
 			}
 		}
-		if err := c.store.fatal(); err != nil {
+		err := c.store.fatal()
+		if err == nil {
+			if err = s.publish(c); err != nil {
+				c.store.fail(err)
+			}
+		}
+		if err != nil {
 			refuse(c.group, lost(err))
-		} else {
-			s.publish(c)
 		}
 		s.synced <- struct{}{}
 	}
@@ -147,8 +157,14 @@ func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 }
 
 // publish makes a synced group visible and acknowledges it. Append returns after
-// the head has moved, so a caller reads its own events.
-func (s *sequencer) publish(c *pendingCommit) {
+// the head has moved, so a caller reads its own events. The error is that of noting
+// that it is acknowledged, and then it is not.
+func (s *sequencer) publish(c *pendingCommit) error {
+	if c.batch != nil {
+		if err := s.marker.say(mark{c.last, c.limitings}); err != nil {
+			return err
+		}
+	}
 	if c.batch != nil {
 		_ = c.batch.Close() // only returns memory to its pool
 	}
@@ -160,6 +176,7 @@ func (s *sequencer) publish(c *pendingCommit) {
 	if len(c.records) > 0 {
 		s.log.wake()
 	}
+	return nil
 }
 
 // refuse answers every request of a group that has no answer yet.

@@ -128,7 +128,19 @@ func (l *Log) Checkpoint(dir string) (err error) {
 	if err := makeFolder(st.fs, st.fs.PathDir(dir)); err != nil {
 		return err
 	}
+	limits, err := readLimitsCount(st.db)
+	if err != nil {
+		return err
+	}
+	has := mark{domain.Position(l.durable.Load()), limits} // at least
 	if err := st.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return err
+	}
+	marker, err := openMarker(st.fs, dir, has)
+	if err != nil {
+		return err
+	}
+	if err := marker.close(); err != nil {
 		return err
 	}
 	text, err := readSmall(st.fs, st.fs.PathJoin(l.dir, formatFile))

@@ -21,9 +21,11 @@ func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter event
 			yield(eventlog.Item{}, err)
 			return
 		}
-		s := &subscription{log: l, filter: filter, yield: yield}
-		s.seen = min(after, eventlog.End-1)
-		s.told = s.seen
+		if err := eventlog.CheckAfter(after, domain.Position(l.durable.Load())); err != nil {
+			yield(eventlog.Item{}, err)
+			return
+		}
+		s := &subscription{log: l, filter: filter, yield: yield, seen: after, told: after}
 		err := s.follow(ctx)
 		if err != nil && !errors.Is(err, errStop) && ctx.Err() == nil {
 			yield(eventlog.Item{}, storageError("subscription after "+s.told.String(), err))

@@ -14,9 +14,11 @@ import (
 // end is where a database ends.
 type end struct {
 	last    domain.Position
-	maximum int64 // largest time of all events, microseconds; the least number in an empty log
-	limited bool  // some stream has limits
-	damage  error // met while looking for the maximum
+	maximum int64   // largest time of all events, microseconds; the least number in an empty log
+	limited bool    // some stream has limits
+	limits  uint64  // how often they were set
+	damage  error   // met while looking for the maximum
+	marker  *marker // nil in a log to read only
 }
 
 func readEnd(db *pebble.DB) (e end, err error) {
@@ -38,6 +40,9 @@ func readEnd(db *pebble.DB) (e end, err error) {
 		e.limited = it.Key()[0] == metaPrefix
 	}
 	if err := it.Error(); err != nil {
+		return e, err
+	}
+	if e.limits, err = readLimitsCount(db); err != nil {
 		return e, err
 	}
 	var known domain.Position

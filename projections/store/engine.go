@@ -61,7 +61,9 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 				}
 			},
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				o.Logger.Error("read models are corrupt on disk", "path", info.Path, "error", info.Details)
+				if health.harmed(info.Details) {
+					o.Logger.Error("read models are corrupt on disk", "path", info.Path, "error", info.Details)
+				}
 			},
 		},
 	}
@@ -86,15 +88,22 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 	options.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	defer func() {
 		if thrown := recover(); thrown != nil {
-			err = domain.Errorf(domain.Unavailable, "read models in %s: %v", dir, thrown)
+			cause, ok := thrown.(error)
+			if !ok {
+				cause = fmt.Errorf("%v", thrown)
+			}
+			err = brokeIn("read models in "+dir, cause)
 		}
 		if err != nil {
 			compactions.Unregister()
 		}
 	}()
+	if err := checkFiles(o.FS, o.FS.PathJoin(dir, rowsFolder)); err != nil {
+		return nil, err
+	}
 	db, err = pebble.Open(o.FS.PathJoin(dir, rowsFolder), options)
 	if err != nil {
-		return nil, domain.Errorf(domain.Unavailable, "read models in %s: want them for this process alone: %w", dir, err)
+		return nil, brokeIn("read models in "+dir+": want them for this process alone", err)
 	}
 	if _, fatal := health.state(); fatal != nil {
 		return nil, domain.Errorf(domain.Unavailable, "read models in %s: %w", dir, errors.Join(fatal, db.Close()))
@@ -105,8 +114,30 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 // health is what Pebble's own goroutines found out about the disk.
 type health struct {
 	mu    sync.Mutex
-	flush error // why flushes fail, nil after one that went well
-	fatal error // after which nothing more can be written until the store is opened again
+	flush error         // why flushes fail, nil after one that went well
+	fatal error         // after which nothing more can be written until the store is opened again
+	harm  error         // what is on disk and makes no sense, whoever met it
+	met   chan struct{} // closed when harm is set
+}
+
+func newHealth() *health { return &health{met: make(chan struct{})} }
+
+// harmed notes damage that a read met; it tells whether that is news.
+func (h *health) harmed(err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.harm != nil {
+		return false
+	}
+	h.harm = err
+	close(h.met)
+	return true
+}
+
+func (h *health) damage() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.harm
 }
 
 // failed notes why writing fails; it tells whether that is news.
@@ -144,7 +175,7 @@ func (s *Store) Health() error {
 	flush, fatal := s.health.state()
 	switch {
 	case fatal != nil:
-		return domain.Errorf(domain.Unavailable, "read models: they must be opened again: %w", fatal)
+		return brokeIn("read models: they must be opened again", fatal)
 	case flush != nil:
 		return domain.Errorf(domain.Unavailable, "read models: %w", flush)
 	}

@@ -230,18 +230,18 @@ func (s *Store) Settle(entries ...OutboxEntry) error {
 		key := outboxKey(entry.Cursor())
 		there, err := has(s.db, key)
 		if err != nil {
-			return domain.Errorf(domain.Unavailable, "outbox: %w", err)
+			return brokeIn("outbox", err)
 		}
 		if !there {
 			continue
 		}
 		gone[entry.Cursor()] = true
 		if err := batch.Delete(key, nil); err != nil {
-			return domain.Errorf(domain.Unavailable, "outbox: %w", err)
+			return brokeIn("outbox", err)
 		}
 	}
 	if err := s.applyBatch(batch); err != nil {
-		return domain.Errorf(domain.Unavailable, "outbox: %w", err)
+		return brokeIn("outbox", err)
 	}
 	s.views.outdated()
 	s.outbox.length -= len(gone)

@@ -21,7 +21,7 @@ func (s *Store) begin(head domain.Position) error {
 		}
 	}
 	if err := s.applyBatch(batch); err != nil {
-		return domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return broke(err)
 	}
 	return nil
 }

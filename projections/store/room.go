@@ -93,13 +93,13 @@ func (s *Store) settleUpTo(upTo domain.Position) error {
 	batch := s.db.NewBatch()
 	defer batch.Close()
 	if err := s.outbox.stage(s.db, batch, upTo, nil, false); err != nil {
-		return domain.Errorf(domain.Unavailable, "outbox: %w", err)
+		return brokeIn("outbox", err)
 	}
 	if s.outbox.staged == 0 {
 		return nil
 	}
 	if err := s.applyBatch(batch); err != nil {
-		return domain.Errorf(domain.Unavailable, "outbox: %w", err)
+		return brokeIn("outbox", err)
 	}
 	s.outbox.finish(true)
 	s.views.outdated()

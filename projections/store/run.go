@@ -90,7 +90,7 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 		return err
 	}
 	if head < at.position {
-		return domain.Errorf(domain.Conflict, "read models in %s are at position %d, the log ends at %d: it is not the log they were built from; remove the folder to build them anew", s.dir, at.position, head)
+		return domain.Errorf(domain.Conflict, "read models in %s are at position %d, the log ends at %d: it is not the log they were built from; if this is the right log, `rift serve --rebuild` makes them anew", s.dir, at.position, head)
 	}
 	if at.position == 0 {
 		return s.begin(head)
@@ -100,7 +100,7 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 			return err
 		}
 		if e.Position == at.position && e.ID != at.event {
-			return domain.Errorf(domain.Conflict, "read models in %s have event %s at position %d, the log has %s: it is not the log they were built from; remove the folder to build them anew", s.dir, at.event, at.position, e.ID)
+			return domain.Errorf(domain.Conflict, "read models in %s have event %s at position %d, the log has %s: it is not the log they were built from; if this is the right log, `rift serve --rebuild` makes them anew", s.dir, at.event, at.position, e.ID)
 		}
 		break
 	}
@@ -195,6 +195,9 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 			return false, err
 		}
 		w.build = s.startBuild(ctx, w.log)
+	case <-s.health.met:
+		// A query met it, and others will: rows that cannot be read serve nobody.
+		return false, broke(errors.Join(s.health.damage(), domain.ErrCorrupt))
 	case <-ctx.Done():
 		return true, s.commit(ctx, p, nil, nil)
 	}

@@ -41,7 +41,7 @@ func TestSnapshotsAreExactWhileCommitsGoOn(t *testing.T) {
 		t.Errorf("want 100 snapshots, found %d", n)
 	}
 	for _, kept := range s.snapshots.list {
-		db, err := pebble.Open(kept.dir, &pebble.Options{FS: s.options.FS, ReadOnly: true, Logger: logger{s.options.Logger, &health{}}})
+		db, err := pebble.Open(kept.dir, &pebble.Options{FS: s.options.FS, ReadOnly: true, Logger: logger{s.options.Logger, newHealth()}})
 		if err != nil {
 			t.Fatal(err)
 		}

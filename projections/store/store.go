@@ -77,7 +77,7 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 		return nil, err
 	}
 	options = options.withDefaults()
-	health, compactions := &health{}, newCompactions()
+	health, compactions := newHealth(), newCompactions()
 	db, err := openPebble(dir, options, health, compactions)
 	if err != nil {
 		return nil, err
@@ -91,6 +91,9 @@ func Open(dir string, models []projections.Projection, reactors []projections.Re
 	s.outbox.changed = make(chan struct{})
 	s.views.start(db, options.Codec)
 	if err := s.load(reactors); err != nil {
+		if errors.Is(err, domain.ErrCorrupt) && !errors.Is(err, errLater) {
+			err = brokeIn("read models in "+dir, err)
+		}
 		s.beginStop()
 		s.views.close()
 		return nil, errors.Join(err, db.Close())
@@ -199,7 +202,7 @@ func (s *Store) load(reactors []projections.Reactor) error {
 		return err
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {
-		return domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return broke(err)
 	}
 	if err := s.outbox.load(s.db); err != nil {
 		return err
@@ -230,12 +233,12 @@ func (s *Store) newRun(main bool) *run {
 func (s *Store) fit(p *run) error {
 	if p.decoding != nil {
 		if err := p.tx.addLetters(); err != nil {
-			return domain.Errorf(domain.Unavailable, "read models: %w", err)
+			return broke(err)
 		}
 	}
 	for _, u := range p.projectors {
 		if err := p.tx.addProjector(u); err != nil {
-			return domain.Errorf(domain.Unavailable, "read models: %w", err)
+			return broke(err)
 		}
 	}
 	for h := range p.everyHandler() {
@@ -264,6 +267,8 @@ func (s *Store) fit(p *run) error {
 	return nil
 }
 
+var errLater = errors.New("a later rift wrote them")
+
 // checkFormat refuses a store that a later build wrote.
 func (s *Store) checkFormat(batch *pebble.Batch) error {
 	value, err := s.get(keyFormat)
@@ -276,7 +281,7 @@ func (s *Store) checkFormat(batch *pebble.Batch) error {
 	if value != nil {
 		switch found := binary.BigEndian.Uint32(value); {
 		case found > formatVersion:
-			return domain.Errorf(domain.Corrupt, "read models in %s: want format %d at most, found %d: a later rift wrote them", s.dir, formatVersion, found)
+			return domain.Errorf(domain.Corrupt, "read models in %s: want format %d at most, found %d: %w", s.dir, formatVersion, found, errLater)
 		case found == formatVersion:
 			return nil
 		}
@@ -291,11 +296,11 @@ func (s *Store) get(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return nil, broke(err)
 	}
 	value = slices.Clone(value)
 	if err := closer.Close(); err != nil {
-		return nil, domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return nil, broke(err)
 	}
 	return value, nil
 }
@@ -358,7 +363,7 @@ func (s *Store) settleDisk() error {
 	}
 	done, err := s.db.AsyncFlush()
 	if err != nil {
-		return domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return broke(err)
 	}
 	ticker := time.NewTicker(stallPoll)
 	defer ticker.Stop()

@@ -288,7 +288,7 @@ func (x *tx) Get(name, key string) (*projections.Cell, bool, error) {
 
 func (x *tx) fail(err error) error {
 	if x.broken == nil {
-		x.broken = domain.Errorf(domain.Unavailable, "read models: %w", err)
+		x.broken = broke(err)
 	}
 	return x.broken
 }

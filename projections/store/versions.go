@@ -310,7 +310,7 @@ func scanKeys(reader pebble.Reader, prefix []byte) iter.Seq2[keyValue, error] {
 // scanRange yields at most limit keys from lower on, below upper.
 func scanRange(reader pebble.Reader, lower, upper []byte, limit int) iter.Seq2[keyValue, error] {
 	return func(yield func(keyValue, error) bool) {
-		fail := func(err error) { yield(keyValue{}, domain.Errorf(domain.Unavailable, "read models: %w", err)) }
+		fail := func(err error) { yield(keyValue{}, broke(err)) }
 		it, err := reader.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
 			fail(err)

@@ -59,7 +59,7 @@ func readCheckpoint(reader pebble.Reader) (checkpoint, error) {
 		return checkpoint{}, nil
 	}
 	if err != nil {
-		return checkpoint{}, domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return checkpoint{}, broke(err)
 	}
 	at, err := decodeCheckpoint(value)
 	return at, errors.Join(err, closer.Close())
@@ -231,12 +231,12 @@ func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return nil, false, broke(err)
 	}
 	_, copied := v.pages.copy(nil, value)
 	cell := &projections.Cell{JSON: copied}
 	if err := closer.Close(); err != nil {
-		return nil, false, domain.Errorf(domain.Unavailable, "read models: %w", err)
+		return nil, false, broke(err)
 	}
 	return cell, true, nil
 }
@@ -250,7 +250,7 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 			return
 		}
 		if err := v.scan(prefix, span, yield); err != nil {
-			yield(projections.Row{}, domain.Errorf(domain.Unavailable, "read models: %w", err))
+			yield(projections.Row{}, broke(err))
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Serve struct {
 	AddrFile     string    `key:"addr_file" usage:"file to write the bound address to once ready"`
 	Log          string    `key:"log" usage:"URL of a log to use instead of the embedded one"`
 	ReadOnly     bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
+	Rebuild      bool      `key:"rebuild" usage:"discard the read models and make them anew from the log"`
 	NodeID       string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
 	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`

@@ -13,7 +13,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -53,6 +55,9 @@ type Config struct {
 	// read models are to stand in a folder of their own, for reactors that were
 	// away would take what they missed for done.
 	ReadOnly bool
+	// Rebuilt says that the read models were discarded to be made anew: reactors begin
+	// behind what the log says was settled, as they would have gone on.
+	Rebuilt bool
 	// OnShutdown is told when somebody asks the node to stop.
 	OnShutdown func(reason string, grace time.Duration)
 	Logger     *slog.Logger
@@ -144,6 +149,13 @@ func Open(config Config) (*Node, error) {
 		wish, ok := e.Event.(domain.ProjectionRebuildRequested)
 		return wish.Name, ok && wish.Concerns(domain.NodeID(config.Node))
 	}
+	if config.Rebuilt {
+		settled, err := lastSettled(n.log, catalog)
+		if err != nil {
+			return nil, err
+		}
+		options.ReactFrom = func(_ string, opened domain.Position) domain.Position { return max(opened, settled) }
+	}
 	options.Now = config.Clock
 	options.OnFailure = func(failure store.Failure) {
 		select {
@@ -176,6 +188,23 @@ func Open(config Config) (*Node, error) {
 	n.work = newDispatcher(n)
 	n.bus.Queue = n.work
 	return n, nil
+}
+
+// lastSettled finds up to where the commands of reactors have been run.
+func lastSettled(log eventlog.Log, catalog *domain.Catalog) (domain.Position, error) {
+	filter := eventlog.Filter{Types: []string{domain.OutboxSettled{}.EventType()}}
+	for e, err := range log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, filter) {
+		if err == nil {
+			err = catalog.Fill(&e)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if settled, ok := e.Event.(domain.OutboxSettled); ok {
+			return settled.UpTo, nil
+		}
+	}
+	return 0, nil
 }
 
 // failuresAgain has what is parked written down once more: the process may have
@@ -275,5 +304,18 @@ const (
 
 // OpenLog opens the log of a data folder, for tools beside a node.
 func OpenLog(data string, readOnly bool) (*pebblelog.Log, error) {
-	return pebblelog.Open(filepath.Join(data, LogFolder), pebblelog.Options{ReadOnly: readOnly})
+	return OpenLogWith(data, pebblelog.Options{ReadOnly: readOnly})
+}
+
+// OpenLogWith opens the log of a data folder. It makes none where read models show
+// that there was one.
+func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error) {
+	folder := filepath.Join(data, LogFolder)
+	if entries, err := os.ReadDir(folder); errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		if made, err := os.ReadDir(filepath.Join(data, ModelsFolder)); err == nil && len(made) > 0 {
+			return nil, domain.Errorf(domain.Corrupt, "data folder %s: want the log that its read models were made from, found none in %s; put it back, or remove %s to begin with an empty log",
+				data, folder, filepath.Join(data, ModelsFolder))
+		}
+	}
+	return pebblelog.Open(folder, options)
 }

@@ -30,6 +30,9 @@ func Ignored() map[string]string {
 		{"the read models' own store reads it, to build one of them again", []string{
 			"PROJECTION_REBUILD_REQUESTED",
 		}},
+		{"it stands for an event that nobody has any more", []string{
+			"EVENT_LOST",
+		}},
 		{"an act of the process itself: the log is where it is looked up", []string{
 			"SHUTDOWN_REQUESTED",
 		}},

@@ -37,10 +37,10 @@ func (c *checks) maybeName(field, value string) {
 const MaxModelID = 180
 
 // model wants a name that can be measured.
-func (c *checks) model(field string, id ModelID) {
-	c.name(field, string(id))
+func (c *checks) model(id ModelID) {
+	c.name("model_id", string(id))
 	if len(id) > MaxModelID && len(id) <= maxName {
-		c.fault(field, "want at most %d bytes, found %d", MaxModelID, len(id))
+		c.fault("model_id", "want at most %d bytes, found %d", MaxModelID, len(id))
 	}
 }
 

@@ -41,7 +41,7 @@ const maxGames = 1_000_000_000
 func (e EvaluationCompleted) Validate() []Fault {
 	var c checks
 	c.config(e.ConfigKey)
-	c.model("model_id", e.ModelID)
+	c.model(e.ModelID)
 	within(&c, "games_played", e.GamesPlayed, 1, maxGames)
 	games := resultChecks(&c, e.Results)
 	if len(c) == 0 && games > e.GamesPlayed {
@@ -115,7 +115,7 @@ func (e EvaluationFailed) Validate() []Fault {
 	var c checks
 	c.config(e.ConfigKey)
 	if e.ModelID != "" {
-		c.model("model_id", e.ModelID)
+		c.model(e.ModelID)
 	}
 	c.maybeName("task_id", string(e.TaskID))
 	c.maybeName("node_id", string(e.NodeID))

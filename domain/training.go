@@ -250,9 +250,9 @@ func (e TrainingCompleted) Validate() []Fault {
 	c.config(e.ConfigKey)
 	c.name("task_id", string(e.TaskID))
 	if e.Success {
-		c.model("model_id", e.ModelID)
+		c.model(e.ModelID)
 	} else if e.ModelID != "" {
-		c.model("model_id", e.ModelID)
+		c.model(e.ModelID)
 	}
 	maybeWithin(&c, "final_loss", e.FinalLoss, -math.MaxFloat64, math.MaxFloat64)
 	maybeWithin(&c, "train_loss", e.TrainLoss, -math.MaxFloat64, math.MaxFloat64)

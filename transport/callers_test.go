@@ -34,7 +34,7 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 				open = append(open, f)
 				return f.status
 			}
-			greedy := func(i int) int { return stream("192.0.2.1:77", tokens[0].Secret) }
+			greedy := func(int) int { return stream("192.0.2.1:77", tokens[0].Secret) }
 			if config.Tokens != nil {
 				greedy = func(i int) int { return stream(fmt.Sprintf("192.0.2.%d:77", i), tokens[0].Secret) }
 			}

@@ -300,7 +300,7 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 		}
 	}
 	for h.budgets.bodies.held() < unfinished*(50_000-uncounted) { // until every part has come
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

@@ -69,7 +69,7 @@ func instanceOf(dir string) (string, error) {
 		return "", domain.Errorf(domain.Unavailable, "data folder %s: this system does not tell a folder from its copy", dir)
 	}
 	sum := sha256.New()
-	for _, part := range []string{word, strconv.FormatUint(uint64(place.Dev), 10), strconv.FormatUint(place.Ino, 10)} {
+	for _, part := range []string{word, strconv.FormatUint(uint64(place.Dev), 10), strconv.FormatUint(place.Ino, 10)} { //nolint:unconvert // it is an int32 on some systems
 		_, _ = sum.Write([]byte(part + "\x00")) // it never fails
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil

@@ -13,8 +13,18 @@ func TestFilesAreWhatIsInThem(t *testing.T) {
 	python := writeFile(t, "other.log", "2026-06-01 01:02:35,148 - shop - INFO - a customer came\n2026-06-01 01:02:36,148 - shop - INFO - and went\n")
 	data := filepath.Join(t.TempDir(), "data")
 	for _, args := range [][]string{
-		{"log", "import", "--data", data}, {"log", "import", "--data", data, "--format", "ringrift"}, {"log", "import", "--data", data, "--lenient"},
-		{"replay"}, {"replay", "--check"}, {"report", "queue"}, {"log", "show"}, {"log", "stat"}, {"log", "tail"}, {"log", "verify"}, {"why", "1"}, {"effects", "1"},
+		{"log", "import", "--data", data},
+		{"log", "import", "--data", data, "--format", "ringrift"},
+		{"log", "import", "--data", data, "--lenient"},
+		{"replay"},
+		{"replay", "--check"},
+		{"report", "queue"},
+		{"log", "show"},
+		{"log", "stat"},
+		{"log", "tail"},
+		{"log", "verify"},
+		{"why", "1"},
+		{"effects", "1"},
 	} {
 		rift(t, append(args, foreign)...).want(t, exitError, "", "tried ")
 		if _, err := os.Stat(data); err == nil {

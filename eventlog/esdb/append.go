@@ -137,14 +137,15 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 			// database compares it with what follows the revision.
 			fresh = false
 			receipt, err = l.send(ctx, c, s, events)
-			switch coded(err) {
-			case client.ErrorCodeWrongExpectedVersion:
+			code := coded(err)
+			if code == client.ErrorCodeWrongExpectedVersion {
 				if err := l.refresh(ctx, id, s); err != nil {
 					return false, err
 				}
 				fresh = true
 				continue
-			case client.ErrorCodeStreamDeleted:
+			}
+			if code == client.ErrorCodeStreamDeleted {
 				s.gone = true
 				return false, goneError(id)
 			}

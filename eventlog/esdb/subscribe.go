@@ -92,7 +92,7 @@ func (s *subscription) follow(ctx context.Context, c *client.Client) (further bo
 	if err != nil {
 		return false, err
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }()
 	for ; ; further = true {
 		said := events.Recv()
 		switch {

@@ -45,7 +45,7 @@ func TestEqualLinesOfARunAreTheirNumber(t *testing.T) {
 func TestALineThatIsCutOffIsLeftOut(t *testing.T) {
 	good := `{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`
 	var told []string
-	options := jsonl.ReadOptions{OnSkip: func(_ string, line int64, fault error) { told = append(told, fault.Error()) }}
+	options := jsonl.ReadOptions{OnSkip: func(_ string, _ int64, fault error) { told = append(told, fault.Error()) }}
 	if events := collect(t, jsonl.Read(strings.NewReader(good+"\n"+good[:40]), "growing", options)); len(events) != 1 || len(told) != 1 || !strings.Contains(told[0], "growing:2: the line is cut off") {
 		t.Errorf("want one event and a word on the rest, found %v, %v", events, told)
 	}

@@ -46,7 +46,7 @@ func TestDamageAnywhere(t *testing.T) {
 		disk := l.clone(t)
 		d := damageSomewhere(t, disk, random)
 		if !t.Run(fmt.Sprintf("%d %s %s", seed, l.name, d), func(t *testing.T) {
-			outcome := l.checkOpen(t, disk, d)
+			outcome := l.checkOpen(t, disk)
 			outcomes[d.what+", "+kindOf(d.file)+": "+outcome]++
 			again := l.clone(t)
 			d.do(t, again)
@@ -313,7 +313,7 @@ func (d damage) do(t *testing.T, disk *vfs.MemFS) {
 }
 
 // checkOpen opens the folder to write, and says what came of it.
-func (l *life) checkOpen(t *testing.T, disk *vfs.MemFS, d damage) string {
+func (l *life) checkOpen(t *testing.T, disk *vfs.MemFS) string {
 	before := map[string][]byte{}
 	names, err := disk.List(lifeFolder)
 	if err != nil {

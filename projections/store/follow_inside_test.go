@@ -43,7 +43,7 @@ func TestEventsThatNobodyWaitsForShareACommit(t *testing.T) {
 		if s.Position() != 0 || s.views.tables.begun() != before {
 			t.Errorf("want nothing committed yet, found %d commits, up to %d", s.views.tables.begun()-before, s.Position())
 		}
-		time.Sleep(commitDelay)
+		<-time.After(commitDelay)
 		synctest.Wait()
 		if s.Position() != head || s.views.tables.begun() != before+1 {
 			t.Errorf("want one commit up to %d, found %d, up to %d", head, s.views.tables.begun()-before, s.Position())

@@ -242,7 +242,8 @@ func batchSuccess(a appended) *streams.BatchAppendResp_Success {
 
 // batchError is an error inside of an answer: a status with one detail.
 func batchError(err error) *rpcstatus.Status {
-	code, detail := codes.Unknown, proto.Message(&shared.Unknown{})
+	var code codes.Code
+	detail := proto.Message(&shared.Unknown{})
 	var wrong *wrongVersion
 	var known *failure
 	switch {

@@ -57,13 +57,19 @@ func refused(err error) error {
 }
 
 func errMissingMetadata() error {
-	return &failure{codes.InvalidArgument, "missing-required-metadata-property", "an event needs a type and a content type",
-		[]string{"required-metadata-properties", keyType + "," + keyContentType}, 0}
+	return &failure{
+		codes.InvalidArgument, "missing-required-metadata-property", "an event needs a type and a content type",
+		[]string{"required-metadata-properties", keyType + "," + keyContentType},
+		0,
+	}
 }
 
 func errAppendTooLarge(most int) error {
-	return &failure{codes.InvalidArgument, "maximum-append-size-exceeded", fmt.Sprintf("an append may have at most %d bytes of data", most),
-		[]string{"maximum-append-size", strconv.Itoa(most)}, most}
+	return &failure{
+		codes.InvalidArgument, "maximum-append-size-exceeded", fmt.Sprintf("an append may have at most %d bytes of data", most),
+		[]string{"maximum-append-size", strconv.Itoa(most)},
+		most,
+	}
 }
 
 // errWrongVersion is the form of a wrong expected version outside of appends.
@@ -72,8 +78,11 @@ func errWrongVersion(w *wrongVersion) error {
 	if w.current >= 0 {
 		actual = strconv.FormatInt(int64(w.current), 10)
 	}
-	return &failure{codes.FailedPrecondition, "wrong-expected-version", w.Error(),
-		[]string{"stream-name", w.stream, "expected-version", strconv.FormatInt(int64(w.expected), 10), "actual-version", actual}, 0}
+	return &failure{
+		codes.FailedPrecondition, "wrong-expected-version", w.Error(),
+		[]string{"stream-name", w.stream, "expected-version", strconv.FormatInt(int64(w.expected), 10), "actual-version", actual},
+		0,
+	}
 }
 
 func invalid(format string, args ...any) error { return domain.Errorf(domain.Invalid, format, args...) }

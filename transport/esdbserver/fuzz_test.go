@@ -26,7 +26,7 @@ func FuzzRequests(f *testing.F) {
 			Id: uuidOf(domain.EventID{1}, true), Metadata: map[string]string{keyType: "t", keyContentType: contentJSON}, Data: []byte("x"),
 		}}},
 		&persistent.CreateReq{Options: &persistent.CreateReq_Options{
-			GroupName: "g", StreamIdentifier: identifier("s"), Settings: &persistent.CreateReq_Settings{ReadBatchSize: 1, HistoryBufferSize: 2}, //nolint:staticcheck // the form of older clients
+			GroupName: "g", StreamIdentifier: identifier("s"), Settings: &persistent.CreateReq_Settings{ReadBatchSize: 1, HistoryBufferSize: 2},
 		}},
 		&persistent.UpdateReq{Options: &persistent.UpdateReq_Options{GroupName: "g", Settings: &persistent.UpdateReq_Settings{}}},
 		&streams.BatchAppendReq{CorrelationId: uuidOf(domain.EventID{1}, false), IsFinal: true, Options: &streams.BatchAppendReq_Options{StreamIdentifier: identifier("b")}},

@@ -138,7 +138,7 @@ func createdDefinition(o *persistent.CreateReq_Options) (*definition, *beginning
 		return nil, nil, invalid("persistent subscription: want settings")
 	}
 	d.Settings = settingsOf(given)
-	d.Settings.Strategy = strategyName(int32(given.GetNamedConsumerStrategy()), given.GetConsumerStrategy())
+	d.Settings.Strategy = strategyName(int32(given.GetNamedConsumerStrategy()), given.GetConsumerStrategy()) //nolint:staticcheck // the form of older clients
 	switch timeout := given.GetMessageTimeout().(type) {
 	case *persistent.CreateReq_Settings_MessageTimeoutMs:
 		d.Settings.Timeout = int64(timeout.MessageTimeoutMs)

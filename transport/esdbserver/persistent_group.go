@@ -78,13 +78,12 @@ type group struct {
 
 // checkpointState is how far a group's checkpoint is.
 type checkpointState struct {
-	revision domain.Revision // of the last event in its stream
-	stored   uint64
-	exists   bool  // it is in the log
-	done     int32 // events handled since
-	skipped  int32 // events that the filter left out since
-	last     time.Time
-	writing  bool
+	stored  uint64
+	exists  bool  // it is in the log
+	done    int32 // events handled since
+	skipped int32 // events that the filter left out since
+	last    time.Time
+	writing bool
 }
 
 // run is the group's goroutine.

@@ -113,8 +113,8 @@ func createOptions(a arguments) *persistent.CreateReq_Options {
 	}}
 	from := a.text("from", "start")
 	if a.has("old") { // the form of older clients
-		o.StreamIdentifier = a.stream()
-		o.Settings.Revision = uint64(a.number("from", 0))
+		o.StreamIdentifier = a.stream()                   //nolint:staticcheck // the form of older clients
+		o.Settings.Revision = uint64(a.number("from", 0)) //nolint:staticcheck // the form of older clients
 		return o
 	}
 	if a.has("all") {

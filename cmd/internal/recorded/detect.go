@@ -207,7 +207,7 @@ func sampleOf(path string) (s sample, size int64, err error) {
 	if err != nil {
 		return s, 0, fileError(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if info, err := file.Stat(); err == nil {
 		size = info.Size()
 	}

@@ -80,7 +80,7 @@ func write(t *rapid.T, dir, name string, lines []string) string {
 	return path
 }
 
-func (m master) into(t *rapid.T, log eventlog.Log, known *domain.Catalog, paths ...string) Report {
+func (m master) into(t *rapid.T, log eventlog.Log, known *domain.Catalog, paths ...string) {
 	report, err := Import(t.Context(), log, known, "", paths, Options{Node: "box-1"})
 	if err != nil && !strings.Contains(err.Error(), "say something") { // a stretch of text may say nothing
 		t.Fatalf("import of %v: %v", paths, err)
@@ -89,7 +89,6 @@ func (m master) into(t *rapid.T, log eventlog.Log, known *domain.Catalog, paths 
 	if report.Lines != a.Events+a.Folded+a.Skipped+a.Context+a.Blank+a.NotUnderstood {
 		t.Fatalf("want every line accounted for, found %d lines, %+v", report.Lines, a)
 	}
-	return report
 }
 
 // events are what a log holds, in its order, each with its id.
@@ -117,7 +116,7 @@ func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 	for name, draw := range map[string]func(*rapid.T) master{"lines": drawLines, "text": drawText} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
-				dir, err := os.MkdirTemp("", "rift-identity-")
+				dir, err := os.MkdirTemp("", "rift-identity-") //nolint:usetesting // one for each drawn recording
 				if err != nil {
 					t.Fatal(err)
 				}

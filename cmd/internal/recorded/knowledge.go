@@ -143,6 +143,7 @@ func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 			node.since = edge.at
 		case unhealthy:
 			node.sick = edge.at
+		case unknown, offline:
 		}
 	}
 	return node, nil

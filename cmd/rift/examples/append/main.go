@@ -32,7 +32,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	event := esdb.EventData{EventID: uuid.New(), EventType: args[2], ContentType: esdb.ContentTypeJson, Data: []byte(args[3])}

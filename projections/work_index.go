@@ -38,9 +38,6 @@ func (r TaskRow) place() place {
 // IndexRow is a row of an index: all that it says is in its key.
 type IndexRow struct{}
 
-// indexCell is the cell of every row of an index: nothing is to be encoded.
-var indexCell = &Cell{JSON: []byte("{}")}
-
 // The indexes of items. The parts of a key are separated by NUL. A key ends with
 // the item's id, or with an end: see endOf.
 var (
@@ -93,7 +90,7 @@ func indexTask(tx Tx, before, after TaskRow) error {
 			}
 		}
 		if to[i] != "" {
-			if err := tx.Put(index.Name, to[i], indexCell); err != nil {
+			if err := tx.Put(index.Name, to[i], &Cell{JSON: []byte("{}")}); err != nil {
 				return err
 			}
 		}

@@ -215,11 +215,14 @@ func (g *guard) who(authorization string) (*shown, error) {
 // the caller says counts where the token has no name, and beside the token's name
 // where it may act for others.
 func (g *guard) actor(token *shown, claimed string) (string, error) {
+	if token != nil && token.name != "" && !token.onBehalf {
+		return token.name, nil
+	}
 	if domain.NodeActor(claimed) {
 		return "", domain.Faulty("request", []domain.Fault{{Field: headerActor, Reason: "the name " + claimed + " is the node's own"}})
 	}
 	if token != nil && token.name != "" {
-		if token.onBehalf && claimed != "" && claimed != token.name {
+		if claimed != "" && claimed != token.name {
 			return claimed + " via " + token.name, nil
 		}
 		return token.name, nil

@@ -141,7 +141,10 @@ func (s *stage) play(t *testing.T, change func(*worker)) ending {
 	if change != nil {
 		change(w)
 	}
-	ended := w.run(claimed{TaskID: "t", Lease: 7, TaskType: "x", Deadline: time.Now().Add(s.ahead).Add(s.lease), LeaseSeconds: domain.SecondsOf(s.lease)}, time.Now())
+	s.mu.Lock()
+	deadline := time.Now().Add(s.ahead).Add(s.lease)
+	s.mu.Unlock()
+	ended := w.run(claimed{TaskID: "t", Lease: 7, TaskType: "x", Deadline: deadline, LeaseSeconds: domain.SecondsOf(s.lease)}, time.Now())
 	s.finish()
 	if left, err := filepath.Glob(filepath.Join(w.Folder, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)

@@ -15,13 +15,13 @@ import (
 // and written once, so while history is folded, batches are as large as memory
 // allows. batchBytes counts the payloads of events and commands.
 const (
-	batchRows  = 49152
+	batchRows  = 16384
 	batchBytes = 32 << 20
 )
 
 // batchTime is about the longest that history is folded without a commit: the
 // position that others see moves on while the store catches up.
-const batchTime = 2 * time.Second
+const batchTime = 500 * time.Millisecond
 
 // commitDelay is how long a live store lets events wait that nobody waits for. To
 // wake, fold and commit costs about as much for one event as for ten.

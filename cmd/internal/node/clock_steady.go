@@ -57,9 +57,7 @@ const (
 	leastSleep = time.Second
 )
 
-// NewClock begins a clock at the wall clock.
-func NewClock() *Clock { return newClock(systemClocks()) }
-
+// newClock begins a clock at the wall clock.
 func newClock(system clocks) *Clock {
 	first := system.read()
 	return &Clock{system: system, now: first.wall, last: first, slept: system.slept(), woke: first.wall}

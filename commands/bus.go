@@ -35,11 +35,12 @@ type Bus struct {
 	Retries int         // after a conflict; 0 means 16
 
 	specs map[string]Spec
+	takes map[string]func(domain.Event) domain.Command // by event type
 }
 
 // NewBus makes a bus of the areas' specs; a command type listed twice is an error.
 func NewBus(log eventlog.Log, catalog *domain.Catalog, models Models, areas ...[]Spec) (*Bus, error) {
-	bus := &Bus{Log: log, Catalog: catalog, Models: models, specs: map[string]Spec{}}
+	bus := &Bus{Log: log, Catalog: catalog, Models: models, specs: map[string]Spec{}, takes: map[string]func(domain.Event) domain.Command{}}
 	var faults []domain.Fault
 	for _, area := range areas {
 		for _, spec := range area {
@@ -47,6 +48,12 @@ func NewBus(log eventlog.Log, catalog *domain.Catalog, models Models, areas ...[
 				faults = append(faults, domain.Fault{Field: spec.Type, Reason: "defined twice"})
 			}
 			bus.specs[spec.Type] = spec
+			for _, one := range spec.takes {
+				if bus.takes[one.eventType] != nil {
+					faults = append(faults, domain.Fault{Field: spec.Type, Reason: "another command takes " + one.eventType})
+				}
+				bus.takes[one.eventType] = one.command
+			}
 		}
 	}
 	return bus, domain.Faulty("commands", faults)

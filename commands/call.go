@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
@@ -30,34 +31,14 @@ func (c *Call) Queued() bool { return c.Spec.Queued(c.Command) }
 // Records tells whether the call only records what its command says.
 func (c *Call) Records() bool { return c.Spec.Records(c.Command) && !c.Dry }
 
+// Sized is a command on the queue that writes more than one stream, or carries a
+// payload: how many streams it may write, and about how many bytes.
+type Sized interface{ Size() (writes, bytes int) }
+
 // size is how many streams the call may write, and about how many bytes.
 func (c *Call) size() (writes, bytes int) {
-	switch command := c.Command.(type) {
-	case AddTask:
-		return 1, len(command.Payload)
-	case CompleteTask:
-		return 1, len(command.Result)
-	case AddTasks:
-		for _, item := range command.Items {
-			bytes += len(item.Payload)
-		}
-		return len(command.Items), bytes
-	case CompleteTasks:
-		for _, item := range command.Items {
-			bytes += len(item.Result)
-		}
-		return len(command.Items), bytes
-	case FailTasks:
-		return len(command.Items), 0
-	case HeartbeatTasks:
-		for _, item := range command.Items {
-			bytes += len(item.Progress)
-		}
-		return len(command.Items), bytes
-	case ClaimTasks:
-		return command.Limit, 0
-	case CancelTasks:
-		return command.Limit, 0
+	if sized, ok := c.Command.(Sized); ok {
+		return sized.Size()
 	}
 	return 1, 0
 }
@@ -92,41 +73,33 @@ func (c *Call) Stored() []domain.Envelope {
 	return stored
 }
 
-// FillPayloads puts the payloads of items into the answer of a claim. The queue
-// does not keep them: they are read from the log.
+// Filled is an answer that lacks what the queue does not keep: payloads, which are
+// read from the log. events reads the stream of an item from the position on
+// that an event of it is known to have, from its beginning where none is known.
+type Filled interface {
+	Fill(events func(domain.StreamID, domain.Position) iter.Seq2[domain.Event, error]) error
+}
+
+// FillPayloads completes an answer from the log.
 func (b *Bus) FillPayloads(ctx context.Context, answer any) error {
-	claimed, ok := answer.(TasksClaimed)
+	filled, ok := answer.(Filled)
 	if !ok {
 		return nil
 	}
-	for i := range claimed.Items {
-		item := &claimed.Items[i]
-		spawned, err := b.spawned(ctx, item.TaskID, item.spawned)
-		if err != nil {
-			return err
+	return filled.Fill(func(stream domain.StreamID, at domain.Position) iter.Seq2[domain.Event, error] {
+		return func(yield func(domain.Event, error) bool) {
+			events := b.Log.Read(ctx, stream, 0, eventlog.Forward)
+			if at > 0 && at < work.Pending {
+				events = b.Log.ReadAll(ctx, at, eventlog.Forward, eventlog.Filter{To: at})
+			}
+			for e, err := range events {
+				if err == nil {
+					err = b.Catalog.Fill(&e)
+				}
+				if !yield(e.Event, err) || err != nil {
+					return
+				}
+			}
 		}
-		item.Payload = spawned.Payload
-	}
-	return nil
-}
-
-// spawned finds the event that an item began with, where its position is known at
-// once.
-func (b *Bus) spawned(ctx context.Context, id domain.TaskID, at domain.Position) (domain.TaskSpawned, error) {
-	events := b.Log.Read(ctx, id.Stream(), 0, eventlog.Forward)
-	if at > 0 && at < work.Pending {
-		events = b.Log.ReadAll(ctx, at, eventlog.Forward, eventlog.Filter{To: at})
-	}
-	for e, err := range events {
-		if err == nil {
-			err = b.Catalog.Fill(&e)
-		}
-		if err != nil {
-			return domain.TaskSpawned{}, err
-		}
-		if spawned, ok := e.Event.(domain.TaskSpawned); ok {
-			return spawned, nil
-		}
-	}
-	return domain.TaskSpawned{}, domain.Errorf(domain.Corrupt, "item %s: want the event that it began with in the log, found none", id)
+	})
 }

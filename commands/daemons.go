@@ -73,7 +73,7 @@ func decideStable(d domain.Daemon, c settleDaemon, facts domain.Facts) ([]domain
 // Daemons is how the commands of the daemons are run.
 func Daemons() []Spec {
 	return []Spec{
-		Handle("take over what somebody says of a daemon", decideReport),
+		Handle("take over what somebody says of a daemon", decideReport, Takes(func(e domain.DaemonStatusChanged) reportDaemon { return reportDaemon{e} })),
 		Handle("judge whether a daemon's restarts are a crash loop", decideCrashLoop),
 		Handle("forgive the restarts of a daemon that has run for long", decideStable),
 	}

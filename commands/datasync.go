@@ -72,7 +72,10 @@ func decideStall(s domain.Sync, c stallSync, facts domain.Facts) ([]domain.Event
 // Datasync is how the commands of the data syncs are run.
 func Datasync() []Spec {
 	return []Spec{
-		Handle("take over what somebody says of a copy of data", decideSync),
+		Handle("take over what somebody says of a copy of data", decideSync,
+			Takes(func(e domain.DataSyncStarted) reportSync { return reportSync{Started: &e} }),
+			Takes(func(e domain.DataSyncCompleted) reportSync { return reportSync{Completed: &e} }),
+			Takes(func(e domain.DataSyncFailed) reportSync { return reportSync{Failed: &e} })),
 		Handle("note that a copy of data is stalled", decideStall),
 	}
 }

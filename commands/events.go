@@ -22,38 +22,26 @@ func (c AppendEvent) Expect() domain.Revision { return c.Expected }
 // Facts is the fact itself.
 func (c AppendEvent) Facts() []domain.Event { return []domain.Event{c.Event} }
 
-// Bridged turns a fact from outside into the command that decides it, where an
-// area wants to decide: a report on a node is an event only if it is an edge.
-func Bridged(target domain.StreamID, expected domain.Revision, event domain.Event) domain.Command {
-	switch e := event.(type) {
-	case domain.NodeUnhealthy:
-		return ReportNode{Unhealthy: &e}
-	case domain.NodeRecovered:
-		return ReportNode{Recovered: &e}
-	case domain.HostOnline:
-		return ReportNode{Online: &e}
-	case domain.HostOffline:
-		return ReportNode{Offline: &e}
-	case domain.DaemonStatusChanged:
-		return reportDaemon{e}
-	case domain.DataSyncStarted:
-		return reportSync{Started: &e}
-	case domain.DataSyncCompleted:
-		return reportSync{Completed: &e}
-	case domain.DataSyncFailed:
-		return reportSync{Failed: &e}
-	case domain.ClusterHealthy:
-		return ReportCluster{Healthy: &e}
-	case domain.ClusterUnhealthy:
-		return ReportCluster{Unhealthy: &e}
-	case domain.EvaluationCompleted:
-		return RecordEvaluation{e}
-	case domain.TrainingStarted:
-		return StartTraining{Event: e}
-	case domain.TrainingCompleted:
-		return FinishTraining{Event: e}
-	case domain.TrainingFailed:
-		return FailTraining{Event: e}
+// Takes says that a command decides facts of type E from outside: a report on a
+// node is an event only if it is an edge.
+func Takes[E domain.Event, C domain.Command](command func(E) C) SpecOption {
+	var zero E
+	return func(s *Spec) {
+		s.takes = append(s.takes, taken{zero.EventType(), func(event domain.Event) domain.Command { return command(event.(E)) }})
+	}
+}
+
+// taken is the command that decides one type of facts.
+type taken struct {
+	eventType string
+	command   func(domain.Event) domain.Command
+}
+
+// Bridged turns a fact from outside into the command that decides it, else into
+// the one that appends it.
+func (b *Bus) Bridged(target domain.StreamID, expected domain.Revision, event domain.Event) domain.Command {
+	if command, decided := b.takes[event.EventType()]; decided {
+		return command(event)
 	}
 	return AppendEvent{Target: target, Expected: expected, Event: event}
 }

@@ -324,7 +324,7 @@ func Gauntlet() []Spec {
 			},
 			Normalize(completeQuick)),
 		Handle("say what an item of a gauntlet brought, and play on or decide", finishPart),
-		Handle("take over the results of measuring a model", recordEvaluation),
+		Handle("take over the results of measuring a model", recordEvaluation, Takes(func(e domain.EvaluationCompleted) RecordEvaluation { return RecordEvaluation{e} })),
 		Record[rejectEvaluation]("say that measuring a model came to nothing"),
 	}
 }

@@ -39,6 +39,22 @@ type part struct {
 	step int // in call.steps
 }
 
+// RefusedStep stands in a plan for an item that was refused before its stream was
+// looked at.
+type RefusedStep struct {
+	Task domain.TaskID
+	Err  error
+}
+
+// CommandType is work.refused.
+func (RefusedStep) CommandType() string { return "work.refused" }
+
+// Stream is the item's.
+func (s RefusedStep) Stream() domain.StreamID { return s.Task.Stream() }
+
+// ofItem folds the stream of an item.
+var ofItem = foldOf[domain.Task](Spec{})
+
 // NewGroup begins a group on a queue.
 func NewGroup(ctx context.Context, bus *Bus, queue *Queue) *Group {
 	g := &Group{bus: bus, ctx: ctx, queue: queue, last: map[domain.StreamID]int{}, final: map[domain.StreamID]final{}, next: work.Pending}
@@ -120,8 +136,8 @@ func (g *Group) one(call *Call, spec Spec, c domain.Command) error {
 
 // fan decides one step of a command that spans streams.
 func (g *Group) fan(call *Call, target Targeted) error {
-	if refused, ok := target.(refusedStep); ok {
-		call.steps = append(call.steps, Step{Stream: target.Stream(), Err: refused.err})
+	if refused, ok := target.(RefusedStep); ok {
+		call.steps = append(call.steps, Step{Stream: target.Stream(), Err: refused.Err})
 		return nil
 	}
 	spec, ok := g.bus.specs[target.CommandType()]
@@ -192,7 +208,7 @@ func (g *Group) step(call *Call, spec Spec, c Targeted, prior []domain.Envelope)
 func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	stream := c.Stream()
 	step := Step{Stream: stream}
-	spec := g.bus.specs[CancelTask{}.CommandType()] // any that folds an item
+	spec := ofItem
 	if stream.Category() != work.Category {
 		spec = Spec{}
 	}
@@ -310,7 +326,7 @@ func (g *Group) state(spec Spec, stream domain.StreamID) (any, domain.Revision, 
 
 // ended is the state of an item that is not live, from its stream.
 func (g *Group) ended(id domain.TaskID) (domain.Task, error) {
-	state, _, err := g.state(g.bus.specs[CancelTask{}.CommandType()], id.Stream())
+	state, _, err := g.state(ofItem, id.Stream())
 	if err != nil || state == nil {
 		return domain.Task{}, err
 	}

@@ -259,7 +259,11 @@ func Nodes() []Spec {
 				return c, domain.Faulty("nodes.heartbeat", append(nameFaults("node_id", string(c.NodeID)), c.Level.Validate()...))
 			})),
 		Handle("note that a node is silent", silentNode),
-		Handle("take over what somebody says of a node", reportNode),
+		Handle("take over what somebody says of a node", reportNode,
+			Takes(func(e domain.NodeUnhealthy) ReportNode { return ReportNode{Unhealthy: &e} }),
+			Takes(func(e domain.NodeRecovered) ReportNode { return ReportNode{Recovered: &e} }),
+			Takes(func(e domain.HostOnline) ReportNode { return ReportNode{Online: &e} }),
+			Takes(func(e domain.HostOffline) ReportNode { return ReportNode{Offline: &e} })),
 		Handle("take a node out of those that count, until it registers again", retireNode,
 			Normalize(func(c RetireNode, _ domain.Facts) (RetireNode, error) {
 				c.Reason = or(c.Reason, "an operator's decision")

@@ -24,6 +24,9 @@ func (SetPolicy) CommandType() string { return "policies.set" }
 // Stream is the document's.
 func (c SetPolicy) Stream() domain.StreamID { return domain.PolicyStream(c.Name) }
 
+// ConcernsQueue tells whether it is the document that the queue follows.
+func (c SetPolicy) ConcernsQueue() bool { return c.Name == domain.PolicyDefaultName }
+
 // policyState is a policy document, folded from its stream: its versions from
 // the first change on, and who made the last.
 type policyState struct {

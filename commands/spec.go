@@ -30,6 +30,9 @@ type Targeted interface {
 	Stream() domain.StreamID
 }
 
+// Concerning is a command that knows by itself whether it changes the queue.
+type Concerning interface{ ConcernsQueue() bool }
+
 // Models are the read models that the process lends to decisions that look
 // beyond their own stream. They have applied everything that was acknowledged
 // before the call; release lets them go.
@@ -69,6 +72,7 @@ type Spec struct {
 	answer    func(state any, c domain.Command, events []domain.Envelope) any
 	fan       func(*Queue, domain.Command, domain.Facts) iter.Seq2[Targeted, error]
 	combine   func(domain.Command, []Step) any
+	takes     []taken
 }
 
 // SpecOption adds to a Spec.
@@ -126,33 +130,40 @@ func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, 
 			spec.Answer = example
 		}
 	}
-	stateOf := func(state any) S {
-		if state == nil {
-			var none S
-			return none
-		}
-		return state.(S)
+	spec = foldOf[S](spec)
+	spec.decide = func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error) {
+		return decide(stateOf[S](state), c.(C), facts)
 	}
+	if answer != nil {
+		spec.answer = func(state any, c domain.Command, events []domain.Envelope) any {
+			return answer(stateOf[S](state), c.(C), events)
+		}
+	}
+	return spec
+}
+
+// foldOf gives a Spec that folds streams to a state.
+func foldOf[S Evolver[S]](spec Spec) Spec {
 	spec.kind = (*S)(nil)
 	spec.fold = func(state any, events []domain.Envelope) any {
 		if len(events) == 0 {
 			return state
 		}
-		folded := stateOf(state)
+		folded := stateOf[S](state)
 		for _, e := range events {
 			folded = folded.Evolve(e)
 		}
 		return folded
 	}
-	spec.decide = func(state any, c domain.Command, facts domain.Facts) ([]domain.Event, error) {
-		return decide(stateOf(state), c.(C), facts)
-	}
-	if answer != nil {
-		spec.answer = func(state any, c domain.Command, events []domain.Envelope) any {
-			return answer(stateOf(state), c.(C), events)
-		}
-	}
 	return spec
+}
+
+func stateOf[S any](state any) S {
+	if state == nil {
+		var none S
+		return none
+	}
+	return state.(S)
 }
 
 // Stateless is a command whose facts do not depend on the state of its stream:
@@ -216,8 +227,8 @@ func (s Spec) Queued(c domain.Command) bool {
 		return true
 	}
 	switch c := c.(type) {
-	case SetPolicy:
-		return c.Name == domain.PolicyDefaultName
+	case Concerning:
+		return c.ConcernsQueue()
 	case AppendEvent:
 		return work.Concerns(domain.Envelope{Stream: c.Target, Type: c.Event.EventType()})
 	}

@@ -37,16 +37,6 @@ type BatchedTask struct {
 	Faults []domain.Fault `json:"faults,omitempty"`
 }
 
-// refusedStep stands in a plan for an item that was refused before its stream
-// was looked at.
-type refusedStep struct {
-	task domain.TaskID
-	err  error
-}
-
-func (refusedStep) CommandType() string       { return "work.refused" }
-func (s refusedStep) Stream() domain.StreamID { return s.task.Stream() }
-
 func completeBatch(c AddTasks, facts domain.Facts) (AddTasks, error) {
 	return c, batchFault("work.add_batch", len(c.Items), facts)
 }
@@ -93,7 +83,7 @@ func judgeBatch(q *Queue, c AddTasks, facts domain.Facts) ([]Targeted, error) {
 	var plan []Targeted
 	for i, step := range steps {
 		if errs[i] != nil {
-			plan = append(plan, refusedStep{nameOrNone(step.TaskID), errs[i]})
+			plan = append(plan, RefusedStep{nameOrNone(step.TaskID), errs[i]})
 			continue
 		}
 		plan = append(plan, step)
@@ -251,3 +241,14 @@ func combineCancelBatch(c CancelTasks, steps []Step) TasksCancelled {
 	}
 	return answer
 }
+
+// Size counts the items, and their payloads.
+func (c AddTasks) Size() (writes, bytes int) {
+	for _, item := range c.Items {
+		bytes += len(item.Payload)
+	}
+	return len(c.Items), bytes
+}
+
+// Size is how many items it may end.
+func (c CancelTasks) Size() (writes, bytes int) { return c.Limit, 0 }

@@ -23,6 +23,9 @@ type ClaimTasks struct {
 // CommandType is work.claim.
 func (ClaimTasks) CommandType() string { return "work.claim" }
 
+// Size is how many items it may take.
+func (c ClaimTasks) Size() (writes, bytes int) { return c.Limit, 0 }
+
 // TasksClaimed is the answer to a claim.
 type TasksClaimed struct {
 	Items []ClaimedTask `json:"items"`
@@ -74,7 +77,7 @@ func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
 // is repeated gets those it took before.
 func planClaim(q *Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[Targeted, error] {
 	return func(yield func(Targeted, error) bool) {
-		before, err := q.took(facts.Command, c.NodeID)
+		before, err := took(q, facts.Command, c.NodeID)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -87,7 +90,7 @@ func planClaim(q *Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[Targeted, e
 		if len(before) > 0 {
 			return
 		}
-		open, err := q.ask(&c, facts)
+		open, err := ask(q, &c, facts)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -101,7 +104,7 @@ func planClaim(q *Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[Targeted, e
 				}
 				return
 			}
-			step, err := q.lease(decision, c.NodeID, facts)
+			step, err := leasePicked(q, decision, c.NodeID, facts)
 			if !yield(step, err) || err != nil {
 				return
 			}
@@ -110,7 +113,7 @@ func planClaim(q *Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[Targeted, e
 }
 
 // took lists the items that a claim took when it ran before.
-func (q *Queue) took(command string, node domain.NodeID) ([]domain.TaskID, error) {
+func took(q *Queue, command string, node domain.NodeID) ([]domain.TaskID, error) {
 	before, err := q.Before(command)
 	if err != nil || len(before) > 0 {
 		return before, err
@@ -120,9 +123,9 @@ func (q *Queue) took(command string, node domain.NodeID) ([]domain.TaskID, error
 
 // ask describes the node of a claim to the queue; false when a gate keeps
 // everything from it.
-func (q *Queue) ask(c *ClaimTasks, facts domain.Facts) (open bool, err error) {
+func ask(q *Queue, c *ClaimTasks, facts domain.Facts) (open bool, err error) {
 	claim := projections.Claim{Node: c.NodeID, Capabilities: c.Capabilities, Slots: c.Slots, Level: domain.FactOf[*domain.Level](facts)}
-	closed, err := q.describe(claim, facts.Now, domain.NodesPolicyOf(facts.Policy))
+	closed, err := describe(q, claim, facts.Now, domain.NodesPolicyOf(facts.Policy))
 	if err != nil {
 		return false, err
 	}
@@ -142,7 +145,7 @@ func (q *Queue) ask(c *ClaimTasks, facts domain.Facts) (open bool, err error) {
 
 // describe tells the queue what is known of a node that asks; not nil is the gate
 // that keeps everything from it.
-func (q *Queue) describe(claim projections.Claim, now time.Time, policy domain.NodesPolicy) (*projections.Gate, error) {
+func describe(q *Queue, claim projections.Claim, now time.Time, policy domain.NodesPolicy) (*projections.Gate, error) {
 	known, err := q.Nodes.Node(claim.Node)
 	if err != nil {
 		return nil, err
@@ -162,8 +165,8 @@ func (q *Queue) describe(claim projections.Claim, now time.Time, policy domain.N
 }
 
 // WouldGet is what a node would be given if it asked for anything; false for nothing.
-func (q *Queue) WouldGet(node domain.NodeID, level *domain.Level, now time.Time, policy domain.NodesPolicy) (sched.Decision, bool, error) {
-	closed, err := q.describe(projections.Claim{Node: node, Level: level}, now, policy)
+func WouldGet(q *Queue, node domain.NodeID, level *domain.Level, now time.Time, policy domain.NodesPolicy) (sched.Decision, bool, error) {
+	closed, err := describe(q, projections.Claim{Node: node, Level: level}, now, policy)
 	if err != nil || closed != nil {
 		return sched.Decision{}, false, err
 	}
@@ -171,8 +174,8 @@ func (q *Queue) WouldGet(node domain.NodeID, level *domain.Level, now time.Time,
 	return picked, found, nil
 }
 
-// lease is the step that gives a node what was picked for it.
-func (q *Queue) lease(picked sched.Decision, node domain.NodeID, facts domain.Facts) (leaseTask, error) {
+// leasePicked is the step that gives a node what was picked for it.
+func leasePicked(q *Queue, picked sched.Decision, node domain.NodeID, facts domain.Facts) (leaseTask, error) {
 	decision := work.ClaimDecision(picked)
 	step := leaseTask{TaskID: domain.TaskID(picked.Item), NodeID: node, Decision: &decision}
 	if item, live := q.Find(step.TaskID); live {
@@ -245,4 +248,31 @@ func leased(t domain.Task, c leaseTask, events []domain.Envelope) ClaimedTask {
 		}
 	}
 	return item
+}
+
+// Fill puts the payloads of the items into the answer.
+func (c TasksClaimed) Fill(events func(domain.StreamID, domain.Position) iter.Seq2[domain.Event, error]) error {
+	for i := range c.Items {
+		item := &c.Items[i]
+		spawned, err := firstOf[domain.TaskSpawned](events(item.TaskID.Stream(), item.spawned))
+		if err != nil {
+			return domain.Errorf(domain.CodeOf(err), "item %s: %w", item.TaskID, err)
+		}
+		item.Payload = spawned.Payload
+	}
+	return nil
+}
+
+// firstOf finds the first event of a type.
+func firstOf[E domain.Event](events iter.Seq2[domain.Event, error]) (E, error) {
+	var none E
+	for event, err := range events {
+		if err != nil {
+			return none, err
+		}
+		if found, ok := event.(E); ok {
+			return found, nil
+		}
+	}
+	return none, domain.Errorf(domain.Corrupt, "want %s in the log, found none", none.EventType())
 }

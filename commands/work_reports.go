@@ -98,7 +98,7 @@ func planReports[C reporter](items []C, facts domain.Facts) []Targeted {
 			err = standsTwice(task, first)
 		}
 		if err != nil {
-			plan = append(plan, refusedStep{nameOrNone(task), err})
+			plan = append(plan, RefusedStep{nameOrNone(task), err})
 			continue
 		}
 		seen[report.Stream()] = i
@@ -175,4 +175,23 @@ func combineBeaten(_ HeartbeatTasks, steps []Step) TasksHeartbeaten {
 		return beaten
 	})
 	return answer
+}
+
+// Size counts the items, and their results.
+func (c CompleteTasks) Size() (writes, bytes int) {
+	for _, item := range c.Items {
+		bytes += len(item.Result)
+	}
+	return len(c.Items), bytes
+}
+
+// Size counts the items.
+func (c FailTasks) Size() (writes, bytes int) { return len(c.Items), 0 }
+
+// Size counts the items, and their progress.
+func (c HeartbeatTasks) Size() (writes, bytes int) {
+	for _, item := range c.Items {
+		bytes += len(item.Progress)
+	}
+	return len(c.Items), bytes
 }

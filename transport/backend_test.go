@@ -71,7 +71,7 @@ func (n *node) Do(ctx context.Context, call Call) (commands.Result, error) {
 }
 
 func (n *node) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call Call) (commands.Result, error) {
-	call.Command = commands.Bridged(stream, expected, event)
+	call.Command = n.bus.Bridged(stream, expected, event)
 	return n.Do(ctx, call)
 }
 

@@ -29,7 +29,7 @@ func (b backend) Do(ctx context.Context, call transport.Call) (commands.Result, 
 
 // Append takes over a fact from outside: areas that want to decide it get to.
 func (b backend) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call transport.Call) (commands.Result, error) {
-	call.Command = commands.Bridged(stream, expected, event)
+	call.Command = b.node.bus.Bridged(stream, expected, event)
 	return b.Do(ctx, call)
 }
 

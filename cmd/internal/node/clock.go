@@ -265,7 +265,7 @@ func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	if !l.queue.AnyQueued() {
 		return "", nil
 	}
-	picked, found, err := l.queue.WouldGet(node, l.node.levelOf(node), l.now, domain.NodesPolicyOf(l.policy))
+	picked, found, err := commands.WouldGet(l.queue, node, l.node.levelOf(node), l.now, domain.NodesPolicyOf(l.policy))
 	if err != nil || !found {
 		return "", err
 	}

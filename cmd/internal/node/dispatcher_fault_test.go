@@ -404,7 +404,7 @@ func TestOutsidersTellOfItems(t *testing.T) {
 		domain.TaskClaimed{TaskID: "a", Lease: 9, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
 	} {
 		stream := domain.Stream("task", fmt.Sprint([]string{"a", "b", "c", "c", "a"}[i]))
-		do(t, n, fmt.Sprint("told", i), commands.Bridged(stream, domain.AnyRevision, event))
+		do(t, n, fmt.Sprint("told", i), n.bus.Bridged(stream, domain.AnyRevision, event))
 		sameAsLoaded(t, n)
 	}
 }

@@ -188,7 +188,7 @@ func (h *history) step() {
 	case 19:
 		id := node()
 		if rapid.Bool().Draw(t, "dead") {
-			h.do(commands.Bridged("", domain.AnyRevision, domain.NodeUnhealthy{NodeID: id, Reason: "dead"}))
+			h.do(commands.ReportNode{Unhealthy: &domain.NodeUnhealthy{NodeID: id, Reason: "dead"}})
 		} else if slotsOf[id] > 0 {
 			h.register(id)
 		}

@@ -34,7 +34,7 @@ func TestRow50ProcessesShareOneLog(t *testing.T) {
 	}()
 	do(t, worker, "add", commands.AddTask{TaskID: "t1", TaskType: "selfplay"})
 	do(t, worker, "claim", commands.ClaimTasks{NodeID: "gpu-1"})
-	do(t, worker, "dead", commands.Bridged("", domain.AnyRevision, domain.NodeUnhealthy{NodeID: "gpu-1", Reason: "dead"}))
+	do(t, worker, "dead", commands.ReportNode{Unhealthy: &domain.NodeUnhealthy{NodeID: "gpu-1", Reason: "dead"}})
 	if err := coordinator.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}

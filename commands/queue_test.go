@@ -1,7 +1,8 @@
-package commands
+package commands_test
 
 import (
 	"context"
+	"github.com/ringrift/rift/commands"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
@@ -16,9 +17,9 @@ func (blank) Position() domain.Position                        { return 0 }
 func (blank) Get(_, _ string) (*projections.Cell, bool, error) { return nil, false, nil }
 
 // foldedQueue decides each command on a queue that it folds from the log.
-type foldedQueue struct{ bus *Bus }
+type foldedQueue struct{ bus *commands.Bus }
 
-func (f foldedQueue) fold(ctx context.Context) (*Queue, error) {
+func (f foldedQueue) fold(ctx context.Context) (*commands.Queue, error) {
 	queue, err := work.New(nil, nil)
 	if err != nil {
 		return nil, err
@@ -34,16 +35,16 @@ func (f foldedQueue) fold(ctx context.Context) (*Queue, error) {
 			return nil, err
 		}
 	}
-	return &Queue{Queue: queue, Models: blank{}, Before: func(string) ([]domain.TaskID, error) { return nil, nil }}, nil
+	return &commands.Queue{Queue: queue, Models: blank{}, Before: func(string) ([]domain.TaskID, error) { return nil, nil }}, nil
 }
 
-func (f foldedQueue) Write(ctx context.Context, call *Call) (Result, error) {
+func (f foldedQueue) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
 	for again := true; again; {
 		queue, err := f.fold(ctx)
 		if err != nil {
-			return Result{}, err
+			return commands.Result{}, err
 		}
-		group := NewGroup(ctx, f.bus, queue)
+		group := commands.NewGroup(ctx, f.bus, queue)
 		group.Decide(call)
 		again = !group.Append() && call.Again()
 	}

@@ -1,10 +1,11 @@
-package commands
+package commands_test
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ringrift/rift/commands"
 	"reflect"
 	"testing"
 	"time"
@@ -18,52 +19,52 @@ import (
 
 // drawReports draws a batch of reports, right and wrong, about a few items.
 func drawReports(t *rapid.T) (batch domain.Command, singles []domain.Command) {
-	var completes []CompleteTask
-	var fails []FailTask
-	var beats []HeartbeatTask
+	var completes []commands.CompleteTask
+	var fails []commands.FailTask
+	var beats []commands.HeartbeatTask
 	kind := rapid.SampledFrom([]string{"complete", "fail", "heartbeat"}).Draw(t, "kind")
 	for range rapid.IntRange(1, 6).Draw(t, "reports") {
-		report := Report{
+		report := commands.Report{
 			TaskID: rapid.SampledFrom([]domain.TaskID{"a", "b", "c", "d", "unknown", "no name"}).Draw(t, "item"),
 			Lease:  uint64(rapid.IntRange(0, 3).Draw(t, "lease")),
 			NodeID: rapid.SampledFrom([]domain.NodeID{"", "", "n1", "n2"}).Draw(t, "node"),
 		}
 		switch kind {
 		case "complete":
-			completes = append(completes, CompleteTask{Report: report, Result: json.RawMessage(`{"games":1}`)})
+			completes = append(completes, commands.CompleteTask{Report: report, Result: json.RawMessage(`{"games":1}`)})
 			singles = append(singles, completes[len(completes)-1])
 		case "fail":
-			fails = append(fails, FailTask{Report: report, Error: rapid.SampledFrom([]string{"", "broken"}).Draw(t, "error")})
+			fails = append(fails, commands.FailTask{Report: report, Error: rapid.SampledFrom([]string{"", "broken"}).Draw(t, "error")})
 			singles = append(singles, fails[len(fails)-1])
 		default:
-			beats = append(beats, HeartbeatTask{Report: report, StalledSeconds: domain.Seconds(rapid.IntRange(-1, 1).Draw(t, "stalled"))})
+			beats = append(beats, commands.HeartbeatTask{Report: report, StalledSeconds: domain.Seconds(rapid.IntRange(-1, 1).Draw(t, "stalled"))})
 			singles = append(singles, beats[len(beats)-1])
 		}
 	}
 	switch kind {
 	case "complete":
-		return CompleteTasks{completes}, singles
+		return commands.CompleteTasks{completes}, singles
 	case "fail":
-		return FailTasks{fails}, singles
+		return commands.FailTasks{fails}, singles
 	}
-	return HeartbeatTasks{beats}, singles
+	return commands.HeartbeatTasks{beats}, singles
 }
 
 // entriesOf gives the entries of a batch's answer as heartbeats have them, and
 // how many were taken and refused.
-func entriesOf(t *rapid.T, answer any) (entries []BeatenTask, taken, refused int) {
-	plain := func(items []BatchedTask) (entries []BeatenTask) {
+func entriesOf(t *rapid.T, answer any) (entries []commands.BeatenTask, taken, refused int) {
+	plain := func(items []commands.BatchedTask) (entries []commands.BeatenTask) {
 		for _, item := range items {
-			entries = append(entries, BeatenTask{BatchedTask: item})
+			entries = append(entries, commands.BeatenTask{BatchedTask: item})
 		}
 		return entries
 	}
 	switch a := answer.(type) {
-	case TasksCompleted:
+	case commands.TasksCompleted:
 		return plain(a.Items), a.Completed, a.Refused
-	case TasksFailed:
+	case commands.TasksFailed:
 		return plain(a.Items), a.Failed, a.Refused
-	case TasksHeartbeaten:
+	case commands.TasksHeartbeaten:
 		return a.Items, a.Beaten, a.Refused
 	}
 	t.Fatalf("found an answer of %T", answer)
@@ -84,20 +85,20 @@ func TestBatchOfReportsIsItsReports(t *testing.T) {
 			}
 		}
 		for _, id := range ids {
-			both("add/"+string(id), AddTask{TaskID: id, TaskType: "selfplay", MaxAttempts: 9})
+			both("add/"+string(id), commands.AddTask{TaskID: id, TaskType: "selfplay", MaxAttempts: 9})
 		}
 		for round := range rapid.IntRange(1, 6).Draw(t, "rounds") {
 			name := fmt.Sprintf("round%d/", round)
 			for _, id := range ids {
 				switch rapid.IntRange(0, 5).Draw(t, "before") {
 				case 0, 1:
-					both(name+"lease/"+string(id), leaseTask{TaskID: id, NodeID: "n1"})
+					both(name+"lease/"+string(id), commands.LeaseTask{TaskID: id, NodeID: "n1"})
 				case 2:
-					both(name+"cancel/"+string(id), CancelTask{TaskID: id})
+					both(name+"cancel/"+string(id), commands.CancelTask{TaskID: id})
 				case 3:
-					both(name+"preempt/"+string(id), preemptLease{TaskID: id, Lease: many.task(t, id).Lease, For: "x", Reason: "more urgent"})
+					both(name+"preempt/"+string(id), commands.PreemptLease{TaskID: id, Lease: many.task(t, id).Lease, For: "x", Reason: "more urgent"})
 				case 4:
-					both(name+"release/"+string(id), ReleaseTask{Report: report(id, many.task(t, id).Lease)})
+					both(name+"release/"+string(id), commands.ReleaseTask{Report: report(id, many.task(t, id).Lease)})
 				}
 			}
 			batch, singles := drawReports(t)
@@ -111,7 +112,7 @@ func TestBatchOfReportsIsItsReports(t *testing.T) {
 			}
 			seen := map[domain.StreamID]bool{}
 			for i, single := range singles {
-				entry, stream := entries[i], single.(Targeted).Stream()
+				entry, stream := entries[i], single.(commands.Targeted).Stream()
 				if entry.Code == "" {
 					taken--
 				}
@@ -144,7 +145,7 @@ func TestBatchOfReportsIsItsReports(t *testing.T) {
 }
 
 // differs says how an entry of a batch differs from the answer to its report alone.
-func differs(entry BeatenTask, answer Result, err error) string {
+func differs(entry commands.BeatenTask, answer commands.Result, err error) string {
 	if err != nil {
 		if want := domain.CodeOf(err); entry.Code != want {
 			return fmt.Sprintf("want %s (%v), found %q", want, err, entry.Code)
@@ -154,7 +155,7 @@ func differs(entry BeatenTask, answer Result, err error) string {
 	if entry.Code != "" {
 		return fmt.Sprintf("want it taken, found %s: %s", entry.Code, entry.Detail)
 	}
-	if beaten, ok := answer.Answer.(TaskHeartbeaten); ok {
+	if beaten, ok := answer.Answer.(commands.TaskHeartbeaten); ok {
 		if !entry.Deadline.Equal(beaten.Deadline) || entry.Cancel == nil || *entry.Cancel != beaten.Cancel || entry.Release != beaten.Release || entry.Reason != beaten.Reason {
 			return fmt.Sprintf("want %+v, found %+v", beaten, entry)
 		}
@@ -180,16 +181,16 @@ func (m *meddled) Append(ctx context.Context, stream domain.StreamID, expected d
 }
 
 // heldItems puts items under the lease 1 of a node.
-func (b *bench) heldItems(t *testing.T, ids ...domain.TaskID) []CompleteTask {
+func (b *bench) heldItems(t *testing.T, ids ...domain.TaskID) []commands.CompleteTask {
 	t.Helper()
-	var reports []CompleteTask
+	var reports []commands.CompleteTask
 	for _, id := range ids {
-		for _, c := range []domain.Command{AddTask{TaskID: id, TaskType: "selfplay"}, leaseTask{TaskID: id, NodeID: "n1"}} {
+		for _, c := range []domain.Command{commands.AddTask{TaskID: id, TaskType: "selfplay"}, commands.LeaseTask{TaskID: id, NodeID: "n1"}} {
 			if _, err := b.do(c); err != nil {
 				t.Fatal(err)
 			}
 		}
-		reports = append(reports, CompleteTask{Report: report(id, 1)})
+		reports = append(reports, commands.CompleteTask{Report: report(id, 1)})
 	}
 	return reports
 }
@@ -205,14 +206,14 @@ func TestReportOfABatchIsDecidedAgain(t *testing.T) {
 			return nil
 		}
 		met = true
-		_, err := b.do(HeartbeatTask{Report: report("b", 1)})
+		_, err := b.do(commands.HeartbeatTask{Report: report("b", 1)})
 		return err
 	}}
-	result, err := b.do(CompleteTasks{reports})
+	result, err := b.do(commands.CompleteTasks{reports})
 	if err != nil || !met {
 		t.Fatalf("found %v; met: %v", err, met)
 	}
-	if answer := result.Answer.(TasksCompleted); answer.Completed != 3 {
+	if answer := result.Answer.(commands.TasksCompleted); answer.Completed != 3 {
 		t.Fatalf("want all three completed, found %+v", answer)
 	}
 }
@@ -230,15 +231,15 @@ func TestBatchThatBrokeOffGoesOn(t *testing.T) {
 			}
 			return nil
 		}}
-		if _, err := b.as("ends", CompleteTasks{reports}); !errors.Is(err, domain.ErrUnavailable) {
+		if _, err := b.as("ends", commands.CompleteTasks{reports}); !errors.Is(err, domain.ErrUnavailable) {
 			t.Fatalf("want unavailable, found %v", err)
 		}
 		b.now = b.now.Add(time.Second)
-		result, err := b.as("ends", CompleteTasks{reports})
+		result, err := b.as("ends", commands.CompleteTasks{reports})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer := result.Answer.(TasksCompleted); answer.Completed != 3 {
+		if answer := result.Answer.(commands.TasksCompleted); answer.Completed != 3 {
 			t.Fatalf("want all three completed, found %+v", answer)
 		}
 		for _, id := range []domain.TaskID{"a", "b", "c"} {

@@ -1,10 +1,11 @@
-package commands
+package commands_test
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ringrift/rift/commands"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // bench is a bus on an empty log in memory, with a queue and without a row.
 type bench struct {
-	bus      *Bus
+	bus      *commands.Bus
 	log      eventlog.Log
 	now      time.Time
 	policy   domain.Policy
@@ -30,7 +31,7 @@ func newBench(t rapid.TB) *bench {
 		t.Fatal(err)
 	}
 	log := eventlog.NewMemory()
-	bus, err := NewBus(log, catalog, nil, Work(), Nodes(), Policies(domain.Sections{domain.DefaultWorkPolicy()}), Events(), Admin())
+	bus, err := commands.NewBus(log, catalog, nil, commands.Work(), commands.Nodes(), commands.Policies(domain.Sections{domain.DefaultWorkPolicy()}), commands.Events(), commands.Admin())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +39,12 @@ func newBench(t rapid.TB) *bench {
 	return &bench{bus: bus, log: log, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy: domain.Policy{}}
 }
 
-func (b *bench) do(c domain.Command) (Result, error) {
+func (b *bench) do(c domain.Command) (commands.Result, error) {
 	b.commands++
 	return b.as(fmt.Sprintf("c%d", b.commands), c)
 }
 
-func (b *bench) as(id string, c domain.Command) (Result, error) {
+func (b *bench) as(id string, c domain.Command) (commands.Result, error) {
 	return b.bus.Do(context.Background(), domain.Facts{Now: b.now, Command: id, Policy: b.policy, Node: "n1"}, c)
 }
 
@@ -62,7 +63,9 @@ func (b *bench) task(t rapid.TB, id domain.TaskID) domain.Task {
 	return task
 }
 
-func report(id domain.TaskID, lease uint64) Report { return Report{TaskID: id, Lease: lease} }
+func report(id domain.TaskID, lease uint64) commands.Report {
+	return commands.Report{TaskID: id, Lease: lease}
+}
 
 // The queue keeps its promises whatever order commands come in, and however
 // often they are repeated: one live lease per item, lease numbers only grow,
@@ -98,7 +101,7 @@ func TestQueueKeepsItsPromises(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
 				id := anyID.Draw(t, "id")
-				_, err := b.do(AddTask{TaskID: id, TaskType: "selfplay", MaxAttempts: attempts})
+				_, err := b.do(commands.AddTask{TaskID: id, TaskType: "selfplay", MaxAttempts: attempts})
 				if existed := before[id].State != ""; existed != errors.Is(err, domain.ErrConflict) {
 					t.Fatalf("adding %s, which existed: %v, answered %v", id, existed, err)
 				}
@@ -106,12 +109,12 @@ func TestQueueKeepsItsPromises(t *testing.T) {
 			"lease": func(t *rapid.T) {
 				id, node := anyID.Draw(t, "id"), domain.NodeID(rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"))
 				task := b.task(t, id)
-				result, err := b.do(leaseTask{TaskID: id, NodeID: node})
+				result, err := b.do(commands.LeaseTask{TaskID: id, NodeID: node})
 				if queued := task.State == domain.WorkQueued; queued != (err == nil) {
 					t.Fatalf("leasing %s, which is %q, answered %v", id, task.State, err)
 				}
 				if err == nil {
-					item := result.Answer.(ClaimedTask)
+					item := result.Answer.(commands.ClaimedTask)
 					if item.Lease != leases[id]+1 {
 						t.Fatalf("lease %d of %s follows %d", item.Lease, id, leases[id])
 					}
@@ -121,38 +124,38 @@ func TestQueueKeepsItsPromises(t *testing.T) {
 			"start": func(t *rapid.T) {
 				id := anyID.Draw(t, "id")
 				under := lease(t, id)
-				finish(id, under, StartTask{report(id, under)})
+				finish(id, under, commands.StartTask{report(id, under)})
 			},
 			"heartbeat": func(t *rapid.T) {
 				id := anyID.Draw(t, "id")
 				under := lease(t, id)
 				if b.task(t, id).State == domain.WorkCancelled && b.task(t, id).Lease == under {
-					result, err := b.do(HeartbeatTask{Report: report(id, under)})
-					if err != nil || !result.Answer.(TaskHeartbeaten).Cancel {
+					result, err := b.do(commands.HeartbeatTask{Report: report(id, under)})
+					if err != nil || !result.Answer.(commands.TaskHeartbeaten).Cancel {
 						t.Fatalf("heartbeat of a cancelled item: want cancel, found %+v, %v", result.Answer, err)
 					}
 					return
 				}
-				finish(id, under, HeartbeatTask{Report: report(id, under)})
+				finish(id, under, commands.HeartbeatTask{Report: report(id, under)})
 			},
 			"complete": func(t *rapid.T) {
 				id := anyID.Draw(t, "id")
 				under := lease(t, id)
-				finish(id, under, CompleteTask{Report: report(id, under), Result: json.RawMessage(`{"games":1}`)})
+				finish(id, under, commands.CompleteTask{Report: report(id, under), Result: json.RawMessage(`{"games":1}`)})
 			},
 			"fail": func(t *rapid.T) {
 				id := anyID.Draw(t, "id")
 				under := lease(t, id)
 				retryable := rapid.Bool().Draw(t, "retryable")
-				finish(id, under, FailTask{Report: report(id, under), Error: "out of memory", Retryable: &retryable})
+				finish(id, under, commands.FailTask{Report: report(id, under), Error: "out of memory", Retryable: &retryable})
 			},
 			"release": func(t *rapid.T) {
 				id := anyID.Draw(t, "id")
 				under := lease(t, id)
-				finish(id, under, ReleaseTask{Report: report(id, under)})
+				finish(id, under, commands.ReleaseTask{Report: report(id, under)})
 			},
 			"cancel": func(t *rapid.T) {
-				_, err := b.do(CancelTask{TaskID: anyID.Draw(t, "id")})
+				_, err := b.do(commands.CancelTask{TaskID: anyID.Draw(t, "id")})
 				if err != nil && !errors.Is(err, domain.ErrConflict) && !errors.Is(err, domain.ErrNotFound) {
 					t.Fatal(err)
 				}
@@ -161,7 +164,7 @@ func TestQueueKeepsItsPromises(t *testing.T) {
 				b.now = b.now.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "seconds")) * time.Second)
 				for _, id := range ids {
 					task := b.task(t, id)
-					for _, c := range []domain.Command{expireLease{id, task.Lease}, retryFailed{id}, requeueWaiting{id}} {
+					for _, c := range []domain.Command{commands.ExpireLease{id, task.Lease}, commands.RetryFailed{id}, commands.RequeueWaiting{id}} {
 						if _, err := b.do(c); err != nil {
 							t.Fatal(err)
 						}
@@ -193,23 +196,23 @@ func TestQueueKeepsItsPromises(t *testing.T) {
 // A repeated command gets the first answer again, refusals included.
 func TestRepeatedCommandGetsItsFirstAnswer(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.as("add", AddTask{TaskID: "a", TaskType: "selfplay"}); err != nil {
+	if _, err := b.as("add", commands.AddTask{TaskID: "a", TaskType: "selfplay"}); err != nil {
 		t.Fatal(err)
 	}
-	again, err := b.as("add", AddTask{TaskID: "a", TaskType: "selfplay"})
-	if err != nil || !again.Duplicate || again.Answer.(TaskAdded).TaskID != "a" {
+	again, err := b.as("add", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	if err != nil || !again.Duplicate || again.Answer.(commands.TaskAdded).TaskID != "a" {
 		t.Fatalf("want the first answer again, found %+v, %v", again, err)
 	}
-	first, err := b.as("lease", leaseTask{TaskID: "a", NodeID: "n1"})
+	first, err := b.as("lease", commands.LeaseTask{TaskID: "a", NodeID: "n1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := b.as("lease", leaseTask{TaskID: "a", NodeID: "n1"})
-	if err != nil || second.Answer != nil && second.Answer.(ClaimedTask).Lease != first.Answer.(ClaimedTask).Lease {
+	second, err := b.as("lease", commands.LeaseTask{TaskID: "a", NodeID: "n1"})
+	if err != nil || second.Answer != nil && second.Answer.(commands.ClaimedTask).Lease != first.Answer.(commands.ClaimedTask).Lease {
 		t.Fatalf("want the same lease again, found %+v, %v", second, err)
 	}
-	_, refused := b.as("ghost", CompleteTask{Report: report("a", 7)})
-	_, repeated := b.as("ghost", CompleteTask{Report: report("a", 7)})
+	_, refused := b.as("ghost", commands.CompleteTask{Report: report("a", 7)})
+	_, repeated := b.as("ghost", commands.CompleteTask{Report: report("a", 7)})
 	if !errors.Is(refused, domain.ErrStaleLease) || refused.Error() != repeated.Error() {
 		t.Fatalf("want the same refusal twice, found %v and %v", refused, repeated)
 	}
@@ -222,16 +225,16 @@ func TestRepeatedCommandGetsItsFirstAnswer(t *testing.T) {
 // A refused report leaves what it brought, so that games already played are not lost.
 func TestGhostsResultIsKept(t *testing.T) {
 	b := newBench(t)
-	for _, c := range []domain.Command{AddTask{TaskID: "a", TaskType: "selfplay"}, leaseTask{TaskID: "a", NodeID: "n1"}} {
+	for _, c := range []domain.Command{commands.AddTask{TaskID: "a", TaskType: "selfplay"}, commands.LeaseTask{TaskID: "a", NodeID: "n1"}} {
 		if _, err := b.do(c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b.now = b.now.Add(time.Hour)
-	if _, err := b.do(expireLease{"a", 1}); err != nil {
+	if _, err := b.do(commands.ExpireLease{"a", 1}); err != nil {
 		t.Fatal(err)
 	}
-	result, err := b.do(CompleteTask{Report: report("a", 1), Result: json.RawMessage(`{"games":50}`)})
+	result, err := b.do(commands.CompleteTask{Report: report("a", 1), Result: json.RawMessage(`{"games":50}`)})
 	if !errors.Is(err, domain.ErrStaleLease) {
 		t.Fatalf("want stale_lease, found %v", err)
 	}
@@ -244,7 +247,7 @@ func TestGhostsResultIsKept(t *testing.T) {
 // A dry run answers what would happen and stores nothing.
 func TestDryRunStoresNothing(t *testing.T) {
 	b := newBench(t)
-	result, err := b.bus.Try(t.Context(), domain.Facts{Now: b.now, Command: "c", Policy: b.policy}, AddTask{TaskID: "a", TaskType: "selfplay"})
+	result, err := b.bus.Try(t.Context(), domain.Facts{Now: b.now, Command: "c", Policy: b.policy}, commands.AddTask{TaskID: "a", TaskType: "selfplay"})
 	if err != nil || len(result.Events) != 1 {
 		t.Fatalf("want one event, found %+v, %v", result, err)
 	}
@@ -257,7 +260,7 @@ func TestDryRunStoresNothing(t *testing.T) {
 func TestAddNamesEveryFault(t *testing.T) {
 	b := newBench(t)
 	priority := 101
-	_, err := b.do(AddTask{TaskID: "a b", Priority: &priority, TimeoutSeconds: -1, MaxAttempts: -1, Requires: []string{""}})
+	_, err := b.do(commands.AddTask{TaskID: "a b", Priority: &priority, TimeoutSeconds: -1, MaxAttempts: -1, Requires: []string{""}})
 	var coded *domain.Error
 	if !errors.As(err, &coded) {
 		t.Fatal(err)
@@ -280,11 +283,11 @@ func TestBackoffDoublesToItsCap(t *testing.T) {
 			continue
 		}
 		bound *= time.Second
-		wait := backoff(attempts, facts)
+		wait := commands.Backoff(attempts, facts)
 		if wait < bound/2 || wait > bound {
 			t.Errorf("after %d attempts: want %v to %v, found %v", attempts, bound/2, bound, wait)
 		}
-		if again := backoff(attempts, facts); again != wait {
+		if again := commands.Backoff(attempts, facts); again != wait {
 			t.Errorf("after %d attempts: %v, then %v", attempts, wait, again)
 		}
 	}

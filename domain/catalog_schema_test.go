@@ -1,8 +1,9 @@
-package domain
+package domain_test
 
 import (
 	"encoding/json"
 	"errors"
+	"github.com/ringrift/rift/domain"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -31,20 +32,20 @@ type (
 
 func (gaugeRead) EventType() string { return "GAUGE_READ" }
 
-func gauge(options ...Option) Def {
-	return Define[gaugeRead](3, "node", "a gauge was read", options...)
+func gauge(options ...domain.Option) domain.Def {
+	return domain.Define[gaugeRead](3, "node", "a gauge was read", options...)
 }
 
-func gaugeUp1() Option {
-	return Up(1, func(old gaugeV1) gaugeV2 { return gaugeV2{NodeID: old.Host, Percent: old.Percent} })
+func gaugeUp1() domain.Option {
+	return domain.Up(1, func(old gaugeV1) gaugeV2 { return gaugeV2{NodeID: old.Host, Percent: old.Percent} })
 }
 
-func gaugeUp2() Option {
-	return Up(2, func(old gaugeV2) gaugeRead { return gaugeRead{NodeID: old.NodeID, Share: float64(old.Percent) / 100} })
+func gaugeUp2() domain.Option {
+	return domain.Up(2, func(old gaugeV2) gaugeRead { return gaugeRead{NodeID: old.NodeID, Share: float64(old.Percent) / 100} })
 }
 
 func TestOldVersionsAreReadableForEver(t *testing.T) {
-	catalog, err := NewCatalog(nil, []Def{gauge(gaugeUp2(), gaugeUp1())})
+	catalog, err := domain.NewCatalog(nil, []domain.Def{gauge(gaugeUp2(), gaugeUp1())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestOldVersionsAreReadableForEver(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("version %d: want %+v, found %+v, %v", version, want, got, err)
 		}
-		e := Envelope{Type: "GAUGE_READ", Version: version, Data: []byte(stored)}
+		e := domain.Envelope{Type: "GAUGE_READ", Version: version, Data: []byte(stored)}
 		if err := catalog.Fill(&e); err != nil || e.Event != want || string(e.Data) != stored {
 			t.Errorf("version %d: want the payload kept and %+v, found %+v, %v", version, want, e, err)
 		}
@@ -70,14 +71,14 @@ func TestOldVersionsAreReadableForEver(t *testing.T) {
 
 func TestFillLeavesADecodedEventAlone(t *testing.T) {
 	catalog := wholeCatalog(t)
-	e := Envelope{Type: "KIND_RESUMED", Version: 1, Data: []byte("no JSON"), Event: KindResumed{Kind: "x"}}
-	if err := catalog.Fill(&e); err != nil || e.Event != (KindResumed{Kind: "x"}) {
+	e := domain.Envelope{Type: "KIND_RESUMED", Version: 1, Data: []byte("no JSON"), Event: domain.KindResumed{Kind: "x"}}
+	if err := catalog.Fill(&e); err != nil || e.Event != (domain.KindResumed{Kind: "x"}) {
 		t.Errorf("want the event kept, found %+v, %v", e.Event, err)
 	}
 }
 
 func TestDecodeRefusesWhatItCannotRead(t *testing.T) {
-	catalog, err := NewCatalog(nil, []Def{gauge(gaugeUp1(), gaugeUp2())})
+	catalog, err := domain.NewCatalog(nil, []domain.Def{gauge(gaugeUp1(), gaugeUp2())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,24 +86,24 @@ func TestDecodeRefusesWhatItCannotRead(t *testing.T) {
 		eventType string
 		version   int
 		data      string
-		code      Code
+		code      domain.Code
 		says      string
 	}{
-		"unknown type":      {"GAUGE_LOST", 1, `{}`, NotFound, `event type "GAUGE_LOST" is not in the catalogue`},
-		"another case":      {"gauge_read", 3, `{}`, NotFound, "is not in the catalogue"},
-		"version of later":  {"GAUGE_READ", 4, `{}`, Corrupt, "want a schema version from 1 to 3, found 4"},
-		"version nought":    {"GAUGE_READ", 0, `{}`, Corrupt, "found 0"},
-		"version below":     {"GAUGE_READ", -1, `{}`, Corrupt, "found -1"},
-		"torn":              {"GAUGE_READ", 3, `{"node_id":"gp`, Corrupt, "GAUGE_READ version 3"},
-		"torn, old":         {"GAUGE_READ", 1, `{"host":`, Corrupt, "GAUGE_READ version 1"},
-		"wrong type, old":   {"GAUGE_READ", 2, `{"percent":"25"}`, Corrupt, "percent"},
-		"nothing":           {"GAUGE_READ", 3, ``, Corrupt, "unexpected end"},
-		"trailing document": {"GAUGE_READ", 3, `{}{}`, Corrupt, "after top-level value"},
+		"unknown type":      {"GAUGE_LOST", 1, `{}`, domain.NotFound, `event type "GAUGE_LOST" is not in the catalogue`},
+		"another case":      {"gauge_read", 3, `{}`, domain.NotFound, "is not in the catalogue"},
+		"version of later":  {"GAUGE_READ", 4, `{}`, domain.Corrupt, "want a schema version from 1 to 3, found 4"},
+		"version nought":    {"GAUGE_READ", 0, `{}`, domain.Corrupt, "found 0"},
+		"version below":     {"GAUGE_READ", -1, `{}`, domain.Corrupt, "found -1"},
+		"torn":              {"GAUGE_READ", 3, `{"node_id":"gp`, domain.Corrupt, "GAUGE_READ version 3"},
+		"torn, old":         {"GAUGE_READ", 1, `{"host":`, domain.Corrupt, "GAUGE_READ version 1"},
+		"wrong type, old":   {"GAUGE_READ", 2, `{"percent":"25"}`, domain.Corrupt, "percent"},
+		"nothing":           {"GAUGE_READ", 3, ``, domain.Corrupt, "unexpected end"},
+		"trailing document": {"GAUGE_READ", 3, `{}{}`, domain.Corrupt, "after top-level value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			event, err := catalog.Decode(c.eventType, c.version, []byte(c.data))
-			if event != nil || CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("want %s saying %q, found %s %v with %v", c.code, c.says, CodeOf(err), err, event)
+			if event != nil || domain.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("want %s saying %q, found %s %v with %v", c.code, c.says, domain.CodeOf(err), err, event)
 			}
 		})
 	}
@@ -110,17 +111,17 @@ func TestDecodeRefusesWhatItCannotRead(t *testing.T) {
 
 func TestEncodeRefusesWhatMustNotBeStored(t *testing.T) {
 	catalog := wholeCatalog(t)
-	if _, _, _, err := catalog.Encode(gaugeRead{}); CodeOf(err) != Internal {
+	if _, _, _, err := catalog.Encode(gaugeRead{}); domain.CodeOf(err) != domain.Internal {
 		t.Errorf("want an event outside the catalogue refused, found %v", err)
 	}
-	_, _, _, err := catalog.Encode(TrainingStarted{ConfigKey: "hex8_5p", TaskID: "t1"})
-	if CodeOf(err) != Invalid || !slices.Equal(faultKeys(err), []string{"config_key", "node_id"}) {
+	_, _, _, err := catalog.Encode(domain.TrainingStarted{ConfigKey: "hex8_5p", TaskID: "t1"})
+	if domain.CodeOf(err) != domain.Invalid || !slices.Equal(faultKeys(err), []string{"config_key", "node_id"}) {
 		t.Errorf("want the faults of config_key and node_id, found %v", err)
 	}
 }
 
 func faultKeys(err error) []string {
-	var coded *Error
+	var coded *domain.Error
 	if !errors.As(err, &coded) {
 		return nil
 	}
@@ -137,34 +138,34 @@ type otherGauge struct {
 
 func (otherGauge) EventType() string { return "OTHER_GAUGE" }
 
-func other(options ...Option) Def {
-	return Define[otherGauge](1, "node", "another gauge was read", options...)
+func other(options ...domain.Option) domain.Def {
+	return domain.Define[otherGauge](1, "node", "another gauge was read", options...)
 }
 
 func TestACatalogThatContradictsItselfIsRefused(t *testing.T) {
 	whole := gauge(gaugeUp1(), gaugeUp2())
 	for name, c := range map[string]struct {
-		areas [][]Def
+		areas [][]domain.Def
 		want  []string
 	}{
-		"a type twice in one area":    {[][]Def{{other(), other()}}, []string{"OTHER_GAUGE: defined twice"}},
-		"a type twice in two areas":   {[][]Def{{other()}, {whole, other()}}, []string{"OTHER_GAUGE: defined twice"}},
-		"a name of another type":      {[][]Def{{whole, other(AlsoNamed("gauge_read"))}}, []string{`OTHER_GAUGE: name "gauge_read" already means GAUGE_READ`}},
-		"a type that is taken":        {[][]Def{{other(AlsoNamed("GAUGE_READ")), whole}}, []string{`GAUGE_READ: name "GAUGE_READ" already means OTHER_GAUGE`}},
-		"an old name twice":           {[][]Def{{gauge(gaugeUp1(), gaugeUp2(), AlsoNamed("reading")), other(AlsoNamed("READING"))}}, []string{`OTHER_GAUGE: name "READING" already means GAUGE_READ`}},
-		"version nought":              {[][]Def{{Define[otherGauge](0, "node", "x")}}, []string{"OTHER_GAUGE: want a schema version of at least 1"}},
-		"no upcaster from 2":          {[][]Def{{gauge(gaugeUp1())}}, []string{"GAUGE_READ: want exactly one upcaster from version 2"}},
-		"no upcaster at all":          {[][]Def{{gauge()}}, []string{"GAUGE_READ: want exactly one upcaster from version 1", "GAUGE_READ: want exactly one upcaster from version 2"}},
-		"an upcaster twice":           {[][]Def{{gauge(gaugeUp1(), gaugeUp2(), gaugeUp2())}}, []string{"GAUGE_READ: want exactly one upcaster from version 2"}},
-		"an upcaster from nowhere":    {[][]Def{{other(gaugeUp1())}}, []string{"OTHER_GAUGE: more upcasters than versions below 1"}},
-		"an alias of no key":          {[][]Def{{other(Alias("title", "label"))}}, []string{`OTHER_GAUGE: alias "title" means "label", which is no key`}},
-		"an alias that is a key":      {[][]Def{{gauge(gaugeUp1(), gaugeUp2(), Alias("unit", "share"))}}, []string{`GAUGE_READ: alias "unit" is a key of its own`}},
-		"a stream that cannot be":     {[][]Def{{Define[otherGauge](1, "no-de", "x")}, {Define[gaugeRead](1, "", "x")}}, []string{`GAUGE_READ: stream category "": want the letters a to z`}},
-		"every fault, not only first": {[][]Def{{Define[otherGauge](0, "", "x")}, {gauge()}}, []string{"OTHER_GAUGE: want a schema version of at least 1", `OTHER_GAUGE: stream category "": want the letters a to z`, "GAUGE_READ: want exactly one upcaster from version 1", "GAUGE_READ: want exactly one upcaster from version 2"}},
+		"a type twice in one area":    {[][]domain.Def{{other(), other()}}, []string{"OTHER_GAUGE: defined twice"}},
+		"a type twice in two areas":   {[][]domain.Def{{other()}, {whole, other()}}, []string{"OTHER_GAUGE: defined twice"}},
+		"a name of another type":      {[][]domain.Def{{whole, other(domain.AlsoNamed("gauge_read"))}}, []string{`OTHER_GAUGE: name "gauge_read" already means GAUGE_READ`}},
+		"a type that is taken":        {[][]domain.Def{{other(domain.AlsoNamed("GAUGE_READ")), whole}}, []string{`GAUGE_READ: name "GAUGE_READ" already means OTHER_GAUGE`}},
+		"an old name twice":           {[][]domain.Def{{gauge(gaugeUp1(), gaugeUp2(), domain.AlsoNamed("reading")), other(domain.AlsoNamed("READING"))}}, []string{`OTHER_GAUGE: name "READING" already means GAUGE_READ`}},
+		"version nought":              {[][]domain.Def{{domain.Define[otherGauge](0, "node", "x")}}, []string{"OTHER_GAUGE: want a schema version of at least 1"}},
+		"no upcaster from 2":          {[][]domain.Def{{gauge(gaugeUp1())}}, []string{"GAUGE_READ: want exactly one upcaster from version 2"}},
+		"no upcaster at all":          {[][]domain.Def{{gauge()}}, []string{"GAUGE_READ: want exactly one upcaster from version 1", "GAUGE_READ: want exactly one upcaster from version 2"}},
+		"an upcaster twice":           {[][]domain.Def{{gauge(gaugeUp1(), gaugeUp2(), gaugeUp2())}}, []string{"GAUGE_READ: want exactly one upcaster from version 2"}},
+		"an upcaster from nowhere":    {[][]domain.Def{{other(gaugeUp1())}}, []string{"OTHER_GAUGE: more upcasters than versions below 1"}},
+		"an alias of no key":          {[][]domain.Def{{other(domain.Alias("title", "label"))}}, []string{`OTHER_GAUGE: alias "title" means "label", which is no key`}},
+		"an alias that is a key":      {[][]domain.Def{{gauge(gaugeUp1(), gaugeUp2(), domain.Alias("unit", "share"))}}, []string{`GAUGE_READ: alias "unit" is a key of its own`}},
+		"a stream that cannot be":     {[][]domain.Def{{domain.Define[otherGauge](1, "no-de", "x")}, {domain.Define[gaugeRead](1, "", "x")}}, []string{`GAUGE_READ: stream category "": want the letters a to z`}},
+		"every fault, not only first": {[][]domain.Def{{domain.Define[otherGauge](0, "", "x")}, {gauge()}}, []string{"OTHER_GAUGE: want a schema version of at least 1", `OTHER_GAUGE: stream category "": want the letters a to z`, "GAUGE_READ: want exactly one upcaster from version 1", "GAUGE_READ: want exactly one upcaster from version 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			catalog, err := NewCatalog(nil, c.areas...)
-			if catalog != nil || CodeOf(err) != Invalid || !slices.Equal(faultsOf(err), c.want) {
+			catalog, err := domain.NewCatalog(nil, c.areas...)
+			if catalog != nil || domain.CodeOf(err) != domain.Invalid || !slices.Equal(faultsOf(err), c.want) {
 				t.Errorf("want\n%s\nfound %v\n%s", strings.Join(c.want, "\n"), catalog, strings.Join(faultsOf(err), "\n"))
 			}
 		})
@@ -172,7 +173,7 @@ func TestACatalogThatContradictsItselfIsRefused(t *testing.T) {
 }
 
 func TestANameMayBeSaidTwiceByItsOwnType(t *testing.T) {
-	catalog, err := NewCatalog(nil, []Def{other(AlsoNamed("other_gauge", "OTHER_GAUGE", "Gauge2"))})
+	catalog, err := domain.NewCatalog(nil, []domain.Def{other(domain.AlsoNamed("other_gauge", "OTHER_GAUGE", "Gauge2"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func (c slowCodec) Unmarshal(data []byte, v any) error { *c.decoded++; return js
 
 func TestTheCatalogUsesItsCodec(t *testing.T) {
 	var decoded, encoded int
-	catalog, err := NewCatalog(slowCodec{&decoded, &encoded}, []Def{gauge(gaugeUp1(), gaugeUp2())})
+	catalog, err := domain.NewCatalog(slowCodec{&decoded, &encoded}, []domain.Def{gauge(gaugeUp1(), gaugeUp2())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,9 @@
-package domain
+package domain_test
 
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/ringrift/rift/domain"
 	"maps"
 	"math"
 	"reflect"
@@ -14,16 +15,16 @@ import (
 )
 
 // areas lists every area's entries, for tests that look at all of them.
-func areas() [][]Def {
-	return [][]Def{
-		AdminEvents(), AlarmEvents(), DaemonsEvents(), DatasyncEvents(), ElectionEvents(), EloEvents(), GauntletEvents(),
-		NodesEvents(), PolicyEvents(), SwimEvents(), TournamentEvents(), TrainingEvents(), WorkEvents(),
+func areas() [][]domain.Def {
+	return [][]domain.Def{
+		domain.AdminEvents(), domain.AlarmEvents(), domain.DaemonsEvents(), domain.DatasyncEvents(), domain.ElectionEvents(), domain.EloEvents(), domain.GauntletEvents(),
+		domain.NodesEvents(), domain.PolicyEvents(), domain.SwimEvents(), domain.TournamentEvents(), domain.TrainingEvents(), domain.WorkEvents(),
 	}
 }
 
-func wholeCatalog(t testing.TB) *Catalog {
+func wholeCatalog(t testing.TB) *domain.Catalog {
 	t.Helper()
-	catalog, err := NewCatalog(nil, areas()...)
+	catalog, err := domain.NewCatalog(nil, areas()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,10 +90,10 @@ func TestEveryPayloadComesBackAsItWasWritten(t *testing.T) {
 			if gotType != eventType || version != def.Version || string(data) != canonical[eventType] {
 				t.Fatalf("want %s version %d %s\nfound %s version %d %s", eventType, def.Version, canonical[eventType], gotType, version, data)
 			}
-			if homed, ok := event.(Homed); ok && homed.Home().Category() != def.Stream {
+			if homed, ok := event.(domain.Homed); ok && homed.Home().Category() != def.Stream {
 				t.Errorf("want it at home in %s, found %s", def.Stream, homed.Home())
 			}
-			if def.Origin != External {
+			if def.Origin != domain.External {
 				return
 			}
 			translated, err := catalog.Translate(eventType, data)
@@ -109,7 +110,7 @@ func TestEveryEventReadsBackWhole(t *testing.T) {
 	catalog := wholeCatalog(t)
 	for _, def := range catalog.Defs() {
 		t.Run(def.Type, func(t *testing.T) {
-			empty, err := def.decode(StandardCodec{}, []byte("{}"))
+			empty, err := def.DecodeWith(domain.StandardCodec{}, []byte("{}"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,20 +152,20 @@ func TestEveryEventReadsBackWhole(t *testing.T) {
 
 // What a section of a policy document holds, the document holds, and reads back.
 func TestEverySectionReadsBackWhole(t *testing.T) {
-	for _, section := range []Section{
-		DefaultWorkPolicy(), DefaultNodesPolicy(), DefaultAdminPolicy(), DefaultDaemonsPolicy(), DefaultDatasyncPolicy(), DefaultAlarmsPolicy(),
-		DefaultTrainingPolicy(), DefaultEloPolicy(), DefaultGauntletPolicy(), DefaultPromotionPolicy(), DefaultPopulatorPolicy(),
+	for _, section := range []domain.Section{
+		domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy(), domain.DefaultAdminPolicy(), domain.DefaultDaemonsPolicy(), domain.DefaultDatasyncPolicy(), domain.DefaultAlarmsPolicy(),
+		domain.DefaultTrainingPolicy(), domain.DefaultEloPolicy(), domain.DefaultGauntletPolicy(), domain.DefaultPromotionPolicy(), domain.DefaultPopulatorPolicy(),
 	} {
 		t.Run(section.SectionName(), func(t *testing.T) {
 			full := reflect.New(reflect.TypeOf(section)).Elem()
 			fill(full)
-			encoded, err := json.Marshal(Policy{}.With(full.Interface().(Section)))
+			encoded, err := json.Marshal(domain.Policy{}.With(full.Interface().(domain.Section)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			back, err := Sections{section}.Read(Policy{raw: encoded})
-			if err != nil || !reflect.DeepEqual(back.sections[0], full.Interface()) {
-				t.Errorf("want %+v\nfound %+v, %v", full.Interface(), back.sections, err)
+			back, err := domain.Sections{section}.Read(domain.Written(string(encoded)))
+			if err != nil || !reflect.DeepEqual(back.Each()[0], full.Interface()) {
+				t.Errorf("want %+v\nfound %+v, %v", full.Interface(), back.Each(), err)
 			}
 		})
 	}
@@ -179,11 +180,11 @@ func fill(v reflect.Value) {
 	case json.RawMessage:
 		v.Set(reflect.ValueOf(json.RawMessage(`{"k":[1,null]}`)))
 		return
-	case EventID:
-		v.Set(reflect.ValueOf(DeriveID("fill", 1)))
+	case domain.EventID:
+		v.Set(reflect.ValueOf(domain.DeriveID("fill", 1)))
 		return
-	case Policy:
-		v.Set(reflect.ValueOf(Policy{raw: []byte(`{"k":{"l":[1,null]}}`)}))
+	case domain.Policy:
+		v.Set(reflect.ValueOf(domain.Written(`{"k":{"l":[1,null]}}`)))
 		return
 	}
 	switch v.Kind() {
@@ -278,7 +279,7 @@ func TestKeysOfTheHandlersContract(t *testing.T) {
 		required, optional, _ := strings.Cut(strings.TrimSuffix(want, ")"), "(")
 		check := func(names string, isOptional bool) {
 			for _, name := range strings.Fields(names) {
-				at := slices.IndexFunc(def.Keys, func(key Key) bool { return key.Name == name })
+				at := slices.IndexFunc(def.Keys, func(key domain.Key) bool { return key.Name == name })
 				if at < 0 || def.Keys[at].Optional != isOptional {
 					t.Errorf("%s: want key %s (optional %v), found %v", eventType, name, isOptional, def.Keys)
 				}
@@ -320,19 +321,19 @@ func TestEntriesSpeakOneLanguage(t *testing.T) {
 }
 
 func TestWhatComesFromOutsideIsValidated(t *testing.T) {
-	for _, area := range [][]Def{AdminEvents(), DaemonsEvents(), DatasyncEvents(), EloEvents(), TournamentEvents(), TrainingEvents()} {
+	for _, area := range [][]domain.Def{domain.AdminEvents(), domain.DaemonsEvents(), domain.DatasyncEvents(), domain.EloEvents(), domain.TournamentEvents(), domain.TrainingEvents()} {
 		for _, def := range area {
-			event, err := def.decode(StandardCodec{}, []byte("{}"))
+			event, err := def.DecodeWith(domain.StandardCodec{}, []byte("{}"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			check, can := event.(Validator)
+			check, can := event.(domain.Validator)
 			if !can {
 				t.Errorf("%s: want it to validate itself", def.Type)
-			} else if def.Origin == External && len(check.Validate()) == 0 {
+			} else if def.Origin == domain.External && len(check.Validate()) == 0 {
 				t.Errorf("%s: want an empty event refused", def.Type)
 			}
-			if _, homed := event.(Homed); !homed && def.Origin == External {
+			if _, homed := event.(domain.Homed); !homed && def.Origin == domain.External {
 				t.Errorf("%s: want it to know its stream", def.Type)
 			}
 		}
@@ -355,7 +356,7 @@ func TestKeysSayTheirTypes(t *testing.T) {
 	} {
 		eventType, name, _ := strings.Cut(where, ".")
 		def, _ := catalog.Lookup(eventType)
-		at := slices.IndexFunc(def.Keys, func(key Key) bool { return key.Name == name })
+		at := slices.IndexFunc(def.Keys, func(key domain.Key) bool { return key.Name == name })
 		if at < 0 || def.Keys[at].Type != want {
 			t.Errorf("%s: want %q, found %v", where, want, def.Keys)
 		}

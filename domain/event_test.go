@@ -1,9 +1,10 @@
-package domain
+package domain_test
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ringrift/rift/domain"
 	"slices"
 	"strings"
 	"testing"
@@ -25,27 +26,27 @@ func TestDerivedIdentitiesNeverChange(t *testing.T) {
 		{"c1\x000", 0, "644cd496-c781-8f05-9f63-a5d8f5536913"},
 		{"0190b5a0-7e1c-7cc3-98c4-dc0c0c07398f", 4095, "d582b02a-402d-89fe-a495-3c131b0f1e30"},
 	} {
-		id := DeriveID(c.cause, c.index)
+		id := domain.DeriveID(c.cause, c.index)
 		if id.String() != c.want {
 			t.Errorf("%q, %d: want %s, found %s", c.cause, c.index, c.want, id)
 		}
 		if id[6]>>4 != 8 || id[8]>>6 != 2 {
 			t.Errorf("%s: want a UUID of version 8, variant 10", id)
 		}
-		if back, err := ParseEventID(id.String()); err != nil || back != id {
+		if back, err := domain.ParseEventID(id.String()); err != nil || back != id {
 			t.Errorf("want %s read back, found %s, %v", id, back, err)
 		}
 	}
-	if (Facts{Command: "c1"}).ID(1) != DeriveID("c1", 1) {
+	if (domain.Facts{Command: "c1"}).ID(1) != domain.DeriveID("c1", 1) {
 		t.Error("want the ids of a decision derived from its command")
 	}
 }
 
 func TestDerivedIdentitiesDiffer(t *testing.T) {
-	seen := map[EventID]string{}
+	seen := map[domain.EventID]string{}
 	for _, cause := range []string{"", "a", "a1", "a\x00", "a\x001", "b"} {
 		for index := range 300 {
-			id, what := DeriveID(cause, index), fmt.Sprintf("%q %d", cause, index)
+			id, what := domain.DeriveID(cause, index), fmt.Sprintf("%q %d", cause, index)
 			if other, taken := seen[id]; taken {
 				t.Fatalf("%s and %s have one identity", what, other)
 			}
@@ -56,12 +57,12 @@ func TestDerivedIdentitiesDiffer(t *testing.T) {
 
 func TestEventIDsAreStrictAboutTheirForm(t *testing.T) {
 	for _, text := range []string{"", "c1", strings.Repeat("0", 36), "0123456789abcdef-0123-4567-89ab-cdef0", "g1234567-89ab-8def-8123-456789abcdef", " 1234567-89ab-8def-8123-456789abcdef", "{1234567-89ab-8def-8123-456789abcde}"} {
-		if id, err := ParseEventID(text); CodeOf(err) != Invalid || !id.IsZero() {
+		if id, err := domain.ParseEventID(text); domain.CodeOf(err) != domain.Invalid || !id.IsZero() {
 			t.Errorf("%q: want it refused, found %v, %v", text, id, err)
 		}
 	}
 	var in struct {
-		ID EventID `json:"id"`
+		ID domain.EventID `json:"id"`
 	}
 	if err := json.Unmarshal([]byte(`{"id":"01234567-89AB-8DEF-8123-456789ABCDEF"}`), &in); err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestStreamIDs(t *testing.T) {
 		"node--":                 {"node", "-"},
 		"model-é":                {"model", "é"},
 	} {
-		id, err := ParseStreamID(text)
+		id, err := domain.ParseStreamID(text)
 		if err != nil || id.Category() != want[0] || id.ID() != want[1] {
 			t.Errorf("%q: want %q, found %q %q, %v", text, want, id.Category(), id.ID(), err)
 		}
@@ -95,20 +96,20 @@ func TestStreamIDs(t *testing.T) {
 		"task-t\n1": "no spaces or control characters",
 		"task-\x7f": "no spaces or control characters",
 		"task-\xff": "UTF-8",
-		"task-" + strings.Repeat("x", MaxStreamID): "want at most 512 bytes, found 517",
+		"task-" + strings.Repeat("x", domain.MaxStreamID): "want at most 512 bytes, found 517",
 	} {
-		if _, err := ParseStreamID(text); CodeOf(err) != Invalid || !strings.Contains(err.Error(), says) {
+		if _, err := domain.ParseStreamID(text); domain.CodeOf(err) != domain.Invalid || !strings.Contains(err.Error(), says) {
 			t.Errorf("%.20q: want it refused with %q, found %v", text, says, err)
 		}
 	}
 }
 
 func TestPositions(t *testing.T) {
-	if p, err := ParsePosition("18446744073709551615"); err != nil || p.String() != "18446744073709551615" {
+	if p, err := domain.ParsePosition("18446744073709551615"); err != nil || p.String() != "18446744073709551615" {
 		t.Errorf("want the largest position read and written, found %s, %v", p, err)
 	}
 	for _, text := range []string{"", "-1", "1.0", "1e3", " 1", "18446744073709551616", "0x10"} {
-		if _, err := ParsePosition(text); CodeOf(err) != Invalid {
+		if _, err := domain.ParsePosition(text); domain.CodeOf(err) != domain.Invalid {
 			t.Errorf("%q: want it refused, found %v", text, err)
 		}
 	}
@@ -116,60 +117,60 @@ func TestPositions(t *testing.T) {
 
 func TestInstantsKeepMicrosecondsOfUTC(t *testing.T) {
 	east := time.FixedZone("east", 3*3600)
-	at := Instant(time.Date(2026, 1, 14, 3, 31, 5, 123_456_789, east))
-	if got := at.Format(Timestamp); got != "2026-01-14T00:31:05.123456Z" {
+	at := domain.Instant(time.Date(2026, 1, 14, 3, 31, 5, 123_456_789, east))
+	if got := at.Format(domain.Timestamp); got != "2026-01-14T00:31:05.123456Z" {
 		t.Errorf("want UTC and microseconds, found %s", got)
 	}
 }
 
 func TestTheTwelveGames(t *testing.T) {
-	keys := ConfigKeys()
+	keys := domain.ConfigKeys()
 	if len(keys) != 12 || keys[0] != "hex8_2p" || keys[11] != "hexagonal_4p" || len(slices.Compact(slices.Sorted(slices.Values(keys)))) != 12 {
 		t.Errorf("want twelve keys, hex8_2p first and hexagonal_4p last, found %v", keys)
 	}
 	for _, key := range keys {
-		if parsed, err := ParseConfigKey(string(key)); err != nil || Config(parsed.Board(), parsed.Players()) != key {
+		if parsed, err := domain.ParseConfigKey(string(key)); err != nil || domain.Config(parsed.Board(), parsed.Players()) != key {
 			t.Errorf("want %s taken, found %v, %v", key, parsed, err)
 		}
 	}
-	if ConfigKey("all").Players() != 0 {
+	if domain.ConfigKey("all").Players() != 0 {
 		t.Error("want no players for a key that is none")
 	}
 }
 
 func TestErrorsAreClassedAndNameEverything(t *testing.T) {
 	cause := errors.New("disk full")
-	err := fmt.Errorf("append: %w", Errorf(Unavailable, "log: %w", cause))
-	if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrConflict) || !errors.Is(err, cause) || CodeOf(err) != Unavailable {
+	err := fmt.Errorf("append: %w", domain.Errorf(domain.Unavailable, "log: %w", cause))
+	if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrConflict) || !errors.Is(err, cause) || domain.CodeOf(err) != domain.Unavailable {
 		t.Errorf("want the class and the cause of %v", err)
 	}
-	if CodeOf(cause) != Internal || CodeOf(nil) != Internal {
+	if domain.CodeOf(cause) != domain.Internal || domain.CodeOf(nil) != domain.Internal {
 		t.Error("want an error without a class internal")
 	}
-	faulty := Faulty("TASK_SPAWNED", []Fault{{"task_id", "required"}, {"priority", "want 0 to 100, found 101"}})
-	if want := "TASK_SPAWNED: task_id: required; priority: want 0 to 100, found 101"; faulty.Error() != want || !errors.Is(faulty, ErrInvalid) {
+	faulty := domain.Faulty("TASK_SPAWNED", []domain.Fault{{"task_id", "required"}, {"priority", "want 0 to 100, found 101"}})
+	if want := "TASK_SPAWNED: task_id: required; priority: want 0 to 100, found 101"; faulty.Error() != want || !errors.Is(faulty, domain.ErrInvalid) {
 		t.Errorf("want %q, found %v", want, faulty)
 	}
-	if Faulty("x", nil) != nil {
+	if domain.Faulty("x", nil) != nil {
 		t.Error("want no error of no fault")
 	}
-	var retryable []Code
-	for _, code := range []Code{Invalid, Unauthorized, Forbidden, NotFound, Conflict, StaleLease, TooLarge, TooMany, NotLeader, Unavailable, Timeout, Corrupt, Internal} {
+	var retryable []domain.Code
+	for _, code := range []domain.Code{domain.Invalid, domain.Unauthorized, domain.Forbidden, domain.NotFound, domain.Conflict, domain.StaleLease, domain.TooLarge, domain.TooMany, domain.NotLeader, domain.Unavailable, domain.Timeout, domain.Corrupt, domain.Internal} {
 		if code.Retryable() {
 			retryable = append(retryable, code)
 		}
 	}
-	if !slices.Equal(retryable, []Code{TooMany, NotLeader, Unavailable, Timeout}) {
+	if !slices.Equal(retryable, []domain.Code{domain.TooMany, domain.NotLeader, domain.Unavailable, domain.Timeout}) {
 		t.Errorf("want what may pass later, found %v", retryable)
 	}
 }
 
 func TestJitterIsTheSameEverywhere(t *testing.T) {
-	facts := Facts{Seed: 42}
+	facts := domain.Facts{Seed: 42}
 	var sum float64
 	for salt := range uint64(1000) {
 		draw := facts.Jitter(salt)
-		if draw < 0 || draw >= 1 || draw != (Facts{Seed: 42}).Jitter(salt) {
+		if draw < 0 || draw >= 1 || draw != (domain.Facts{Seed: 42}).Jitter(salt) {
 			t.Fatalf("want a steady number in [0, 1), found %v", draw)
 		}
 		sum += draw

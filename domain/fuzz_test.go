@@ -1,8 +1,9 @@
-package domain
+package domain_test
 
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/ringrift/rift/domain"
 	"maps"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func FuzzCatalog(f *testing.F) {
 		}
 		got, err := catalog.Translate(name, payload)
 		if err != nil {
-			if CodeOf(err) != Invalid {
+			if domain.CodeOf(err) != domain.Invalid {
 				t.Fatalf("want whatever is wrong with a payload called invalid, found %v", err)
 			}
 			return
@@ -50,7 +51,7 @@ func FuzzCatalog(f *testing.F) {
 }
 
 // readsBack checks that an event survives being stored, byte for byte.
-func readsBack(t *testing.T, catalog *Catalog, event Event) {
+func readsBack(t *testing.T, catalog *domain.Catalog, event domain.Event) {
 	t.Helper()
 	def, _ := catalog.Lookup(event.EventType())
 	written, err := json.Marshal(event)
@@ -70,21 +71,21 @@ func readsBack(t *testing.T, catalog *Catalog, event Event) {
 // FuzzStreamID: a name that is taken splits into its two parts and joins again,
 // and holds nothing that breaks a line, a path segment of a log, or a key.
 func FuzzStreamID(f *testing.F) {
-	for _, text := range []string{"task-t1", "daemon-gpu-1:auto_sync", "-", "task-", "-t1", "Task-t1", "task-a b", "task-\x00", "task-é", "a-" + strings.Repeat("x", MaxStreamID)} {
+	for _, text := range []string{"task-t1", "daemon-gpu-1:auto_sync", "-", "task-", "-t1", "Task-t1", "task-a b", "task-\x00", "task-é", "a-" + strings.Repeat("x", domain.MaxStreamID)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		id, err := ParseStreamID(text)
+		id, err := domain.ParseStreamID(text)
 		if err != nil {
-			if CodeOf(err) != Invalid {
+			if domain.CodeOf(err) != domain.Invalid {
 				t.Fatalf("want the code invalid, found %v", err)
 			}
 			return
 		}
-		if string(id) != text || Stream(id.Category(), id.ID()) != id {
+		if string(id) != text || domain.Stream(id.Category(), id.ID()) != id {
 			t.Fatalf("want %q whole again, found %q and %q", text, id.Category(), id.ID())
 		}
-		if id.Category() == "" || id.ID() == "" || len(text) > MaxStreamID || strings.ContainsAny(text, " \t\r\n\x00\x7f") {
+		if id.Category() == "" || id.ID() == "" || len(text) > domain.MaxStreamID || strings.ContainsAny(text, " \t\r\n\x00\x7f") {
 			t.Fatalf("want %q refused", text)
 		}
 		if !utf8.ValidString(text) {
@@ -98,13 +99,13 @@ func FuzzConfigKey(f *testing.F) {
 	for _, text := range []string{"hex8_2p", "hex_2p", "square8_2", "square19_5p", "hexagonal_04p", "all", "node:gpu-1", "_p", "hex8_p", "hex8_", "hex8_22p", "hex8_2", "hex8_2p_3p"} {
 		f.Add(text)
 	}
-	keys := ConfigKeys()
+	keys := domain.ConfigKeys()
 	f.Fuzz(func(t *testing.T, text string) {
-		key, err := ParseConfigKey(text)
-		if (err == nil) != slices.Contains(keys, ConfigKey(text)) {
+		key, err := domain.ParseConfigKey(text)
+		if (err == nil) != slices.Contains(keys, domain.ConfigKey(text)) {
 			t.Fatalf("want %q taken only as one of the twelve, found %v", text, err)
 		}
-		if err == nil && Config(key.Board(), key.Players()) != key {
+		if err == nil && domain.Config(key.Board(), key.Players()) != key {
 			t.Fatalf("want %q whole again, found %s and %d", text, key.Board(), key.Players())
 		}
 	})
@@ -112,11 +113,11 @@ func FuzzConfigKey(f *testing.F) {
 
 // FuzzEventID: the canonical form is the only one that reads and writes.
 func FuzzEventID(f *testing.F) {
-	f.Add(DeriveID("c", 0).String())
+	f.Add(domain.DeriveID("c", 0).String())
 	f.Add("01234567-89AB-8def-8123-456789abcdef")
 	f.Add("0123456789abcdef0123456789abcdef0123")
 	f.Fuzz(func(t *testing.T, text string) {
-		id, err := ParseEventID(text)
+		id, err := domain.ParseEventID(text)
 		if err == nil && id.String() != strings.ToLower(text) {
 			t.Fatalf("want %q written as it was read, found %s", text, id)
 		}

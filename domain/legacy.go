@@ -95,18 +95,18 @@ func resultsOfOpponents(p Payload) []string {
 			}
 			results = append(results, result)
 		}
-		return p.results(key, results)
+		return resultsUnder(p, key, results)
 	}
 	if p.has("results") {
 		return nil
 	}
 	if results, ok := take[[]OpponentResult](p, "opponents"); ok && len(results) > 0 {
-		return p.results("opponents", results)
+		return resultsUnder(p, "opponents", results)
 	}
-	return p.bareCounts()
+	return bareCounts(p)
 }
 
-func (p Payload) results(from string, results []OpponentResult) []string {
+func resultsUnder(p Payload, from string, results []OpponentResult) []string {
 	delete(p, from)
 	if !p.put("results", results) {
 		return nil
@@ -116,7 +116,7 @@ func (p Payload) results(from string, results []OpponentResult) []string {
 
 // bareCounts reads wins, losses and draws that stand at the top level: one game
 // total each, of one opponent; whose they are must be said.
-func (p Payload) bareCounts() []string {
+func bareCounts(p Payload) []string {
 	opponent, named := take[string](p, "opponent")
 	if names, ok := take[[]string](p, "opponents"); !named && ok && len(names) == 1 {
 		opponent, named = names[0], true

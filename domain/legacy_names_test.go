@@ -1,9 +1,11 @@
-package domain
+package domain_test
 
 import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // Every event name that the original cluster knew is a type, another name of
@@ -22,12 +24,12 @@ func TestEveryOriginalNameIsKnown(t *testing.T) {
 	for _, name := range original {
 		listed[name] = true
 		_, known := catalog.Resolve(name)
-		if _, retired := Retired(name); !known && !retired {
+		if _, retired := domain.Retired(name); !known && !retired {
 			t.Errorf("%s is no type, no other name of one, and not retired", name)
 		}
 	}
 	seen := map[string]bool{}
-	for _, retired := range RetiredNames() {
+	for _, retired := range domain.RetiredNames() {
 		if seen[retired.Name] {
 			t.Errorf("%s is retired twice", retired.Name)
 		}
@@ -52,7 +54,7 @@ func TestRetiredNamesAreRefusedWithTheReason(t *testing.T) {
 	catalog := wholeCatalog(t)
 	_, err := catalog.Translate("new_games", []byte(`{}`))
 	const want = "NEW_GAMES: type: retired: new games are what a completed copy says it brought; instead: DATA_SYNC_COMPLETED"
-	if err == nil || err.Error() != want || CodeOf(err) != Invalid {
+	if err == nil || err.Error() != want || domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("want %q, found %v", want, err)
 	}
 	_, err = catalog.Translate("EVENT_LOOP_BLOCKED", []byte(`{}`))
@@ -71,20 +73,20 @@ func TestOldWordsOfItems(t *testing.T) {
 	catalog := wholeCatalog(t)
 	for _, old := range []struct {
 		name, payload string
-		want          Event
+		want          domain.Event
 	}{
 		{
 			"TASK_SPAWNED", `{"job_id":"t1","job_type":"selfplay","config":"hex8_2p","priority":5,"timeout_seconds":60,"max_attempts":3}`,
-			TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
+			domain.TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
 		},
 		{
 			"work_queued", `{"work_id":"t1","work_type":"selfplay","board_type":"hex8","num_players":2,"priority":5,"timeout_seconds":60,"max_attempts":3}`,
-			TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
+			domain.TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
 		},
-		{"TASK_COMPLETED", `{"job_id":"t1","lease":1,"host":"gpu-1","duration":12}`, TaskCompleted{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
-		{"WORK_FAILED", `{"work_id":"t1","lease":1,"host":"gpu-1","error":"x","retryable":true,"attempts":1}`, TaskFailed{TaskID: "t1", Lease: 1, NodeID: "gpu-1", Error: "x", Retryable: true, Attempts: 1}},
-		{"WORK_STARTED", `{"work_id":"t1","lease":1,"host":"gpu-1"}`, TaskStarted{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
-		{"WORK_CANCELLED", `{"work_id":"t1","host":"gpu-1","reason":"x"}`, TaskCancelled{TaskID: "t1", NodeID: "gpu-1", Reason: "x"}},
+		{"TASK_COMPLETED", `{"job_id":"t1","lease":1,"host":"gpu-1","duration":12}`, domain.TaskCompleted{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
+		{"WORK_FAILED", `{"work_id":"t1","lease":1,"host":"gpu-1","error":"x","retryable":true,"attempts":1}`, domain.TaskFailed{TaskID: "t1", Lease: 1, NodeID: "gpu-1", Error: "x", Retryable: true, Attempts: 1}},
+		{"WORK_STARTED", `{"work_id":"t1","lease":1,"host":"gpu-1"}`, domain.TaskStarted{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
+		{"WORK_CANCELLED", `{"work_id":"t1","host":"gpu-1","reason":"x"}`, domain.TaskCancelled{TaskID: "t1", NodeID: "gpu-1", Reason: "x"}},
 	} {
 		got, err := catalog.Translate(old.name, []byte(old.payload))
 		if err != nil {
@@ -97,7 +99,7 @@ func TestOldWordsOfItems(t *testing.T) {
 	}
 }
 
-func encode(t *testing.T, c *Catalog, event Event) string {
+func encode(t *testing.T, c *domain.Catalog, event domain.Event) string {
 	t.Helper()
 	eventType, _, data, err := c.Encode(event)
 	if err != nil {

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -53,24 +52,5 @@ func TestAnOrdinaryDocumentIsNotSuspected(t *testing.T) {
 	}
 	if _, faults := readObject([]byte(wide)); len(faults) > 0 {
 		t.Errorf("want no fault in an object of many keys, found %v", faults)
-	}
-}
-
-// What stands twice inside a result is a fault under the name of its key; at
-// the top the last one counts, as it does for what reads results elsewhere.
-func TestACompletionNamesKeysThatStandTwiceInside(t *testing.T) {
-	known := Known("config_key", "hex8_2p", "task_id", "t-1", "model_id", "m-1")
-	result := `{"games_played":1,"games_played":3,"results":[{"opponent":"random","wins":2,"losses":1,"draws":0}]}`
-	event, err := CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
-	if err != nil {
-		t.Fatalf("want the last of two keys taken, found %v", err)
-	}
-	if measured, ok := event.(EvaluationCompleted); !ok || measured.GamesPlayed != 3 {
-		t.Errorf("want 3 games, found %+v", event)
-	}
-	result = `{"games_played":3,"results":[{"opponent":"random","wins":2,"wins":2,"losses":1,"draws":0}]}`
-	_, err = CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
-	if got := faultsOf(err); !slices.Contains(got, "results.wins: stands twice") {
-		t.Errorf("want results.wins named, found %v", err)
 	}
 }

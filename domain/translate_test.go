@@ -1,7 +1,9 @@
-package domain
+package domain_test
 
 import (
+	"encoding/json"
 	"errors"
+	"github.com/ringrift/rift/domain"
 	"math"
 	"reflect"
 	"slices"
@@ -11,7 +13,7 @@ import (
 
 // faultsOf gives the faults of an error as "field: reason", in order.
 func faultsOf(err error) []string {
-	var coded *Error
+	var coded *domain.Error
 	if !errors.As(err, &coded) {
 		return nil
 	}
@@ -274,8 +276,8 @@ func TestTranslateNamesEveryFault(t *testing.T) {
 			if err == nil {
 				t.Fatalf("want it refused, found %+v", got)
 			}
-			if CodeOf(err) != Invalid || !reflect.DeepEqual(got, Translated{}) {
-				t.Errorf("want the code invalid and nothing else, found %s and %+v", CodeOf(err), got)
+			if domain.CodeOf(err) != domain.Invalid || !reflect.DeepEqual(got, domain.Translated{}) {
+				t.Errorf("want the code invalid and nothing else, found %s and %+v", domain.CodeOf(err), got)
 			}
 			if found := faultsOf(err); !slices.Equal(found, c.want) {
 				t.Errorf("want\n%s\nfound\n%s", strings.Join(c.want, "\n"), strings.Join(found, "\n"))
@@ -287,7 +289,7 @@ func TestTranslateNamesEveryFault(t *testing.T) {
 func TestTranslateRefusesAnUnknownType(t *testing.T) {
 	for _, name := range []string{"NODE_READY_FOR_WORK", "", "PLATEAU DETECTED", strings.Repeat("x", 1<<16)} {
 		_, err := wholeCatalog(t).Translate(name, []byte(`{}`))
-		if CodeOf(err) != Invalid || !strings.Contains(err.Error(), "is not in the catalogue") || len(err.Error()) > 300 {
+		if domain.CodeOf(err) != domain.Invalid || !strings.Contains(err.Error(), "is not in the catalogue") || len(err.Error()) > 300 {
 			t.Errorf("want %.20q refused in a short sentence, found %v", name, err)
 		}
 	}
@@ -296,21 +298,21 @@ func TestTranslateRefusesAnUnknownType(t *testing.T) {
 // JSON cannot say not-a-number, a decision that divided by zero can.
 func TestNotANumberIsInNoRange(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	quotient := Seconds(nan)
-	for _, event := range []Validator{
-		QualityDegraded{ConfigKey: "hex8_2p", QualityScore: nan, Threshold: 0.5},
-		QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: nan},
-		QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: 0.5, PreviousScore: &nan},
-		EloUpdated{ConfigKey: "hex8_2p", ModelID: "m", Old: 1500, New: inf, Error: 1, GamesPlayed: 1},
-		EloVelocityChanged{ConfigKey: "hex8_2p", Velocity: nan, Trend: Stable},
-		ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: nan, DurationSeconds: 1},
-		ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: 2, DurationSeconds: Seconds(nan)},
-		SelfplayAdjusted{ConfigKey: "hex8_2p", Cause: CauseQuality, Rate: nan},
-		SelfplayComplete{ConfigKey: "hex8_2p", DurationSeconds: &quotient},
-		ShutdownRequested{Reason: "upgrade", GraceSeconds: Seconds(inf)},
-		TrainingCompleted{ConfigKey: "hex8_2p", TaskID: "t1", FinalLoss: &nan},
-		PromotionFailed{ConfigKey: "hex8_2p", ModelID: "m", Reasons: []string{"games"}, Gates: []GateVerdict{{Gate: "games", Input: &nan}}},
-		EvaluationCompleted{ConfigKey: "hex8_2p", ModelID: "m", GamesPlayed: 1, Results: []OpponentResult{{Opponent: "random", Wins: 1}}, Elo: &inf},
+	quotient := domain.Seconds(nan)
+	for _, event := range []domain.Validator{
+		domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: nan, Threshold: 0.5},
+		domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: nan},
+		domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: 0.5, PreviousScore: &nan},
+		domain.EloUpdated{ConfigKey: "hex8_2p", ModelID: "m", Old: 1500, New: inf, Error: 1, GamesPlayed: 1},
+		domain.EloVelocityChanged{ConfigKey: "hex8_2p", Velocity: nan, Trend: domain.Stable},
+		domain.ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: nan, DurationSeconds: 1},
+		domain.ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: 2, DurationSeconds: domain.Seconds(nan)},
+		domain.SelfplayAdjusted{ConfigKey: "hex8_2p", Cause: domain.CauseQuality, Rate: nan},
+		domain.SelfplayComplete{ConfigKey: "hex8_2p", DurationSeconds: &quotient},
+		domain.ShutdownRequested{Reason: "upgrade", GraceSeconds: domain.Seconds(inf)},
+		domain.TrainingCompleted{ConfigKey: "hex8_2p", TaskID: "t1", FinalLoss: &nan},
+		domain.PromotionFailed{ConfigKey: "hex8_2p", ModelID: "m", Reasons: []string{"games"}, Gates: []domain.GateVerdict{{Gate: "games", Input: &nan}}},
+		domain.EvaluationCompleted{ConfigKey: "hex8_2p", ModelID: "m", GamesPlayed: 1, Results: []domain.OpponentResult{{Opponent: "random", Wins: 1}}, Elo: &inf},
 	} {
 		if faults := event.Validate(); len(faults) != 1 {
 			t.Errorf("%+v: want one fault, found %v", event, faults)
@@ -334,5 +336,24 @@ func TestAbsentIsAllowedWhereNothingIsKnown(t *testing.T) {
 		if _, _, data, err := catalog.Encode(got.Event); err != nil || string(data) != payload {
 			t.Errorf("want %s, found %s, %v", payload, data, err)
 		}
+	}
+}
+
+// What stands twice inside a result is a fault under the name of its key; at
+// the top the last one counts, as it does for what reads results elsewhere.
+func TestACompletionNamesKeysThatStandTwiceInside(t *testing.T) {
+	known := domain.Known("config_key", "hex8_2p", "task_id", "t-1", "model_id", "m-1")
+	result := `{"games_played":1,"games_played":3,"results":[{"opponent":"random","wins":2,"losses":1,"draws":0}]}`
+	event, err := domain.CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
+	if err != nil {
+		t.Fatalf("want the last of two keys taken, found %v", err)
+	}
+	if measured, ok := event.(domain.EvaluationCompleted); !ok || measured.GamesPlayed != 3 {
+		t.Errorf("want 3 games, found %+v", event)
+	}
+	result = `{"games_played":3,"results":[{"opponent":"random","wins":2,"wins":2,"losses":1,"draws":0}]}`
+	_, err = domain.CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
+	if got := faultsOf(err); !slices.Contains(got, "results.wins: stands twice") {
+		t.Errorf("want results.wins named, found %v", err)
 	}
 }

@@ -108,6 +108,12 @@ func Check[C domain.Command](f func(*Queue, C, domain.Facts) (C, error)) SpecOpt
 	}
 }
 
+// OnQueue makes a command of one item one that the writer of the queue decides.
+func OnQueue(s Spec) Spec {
+	s.queued = true
+	return s
+}
+
 // Each says that a step of a Fan that is refused refuses nothing but itself.
 func Each() SpecOption { return func(s *Spec) { s.each = true } }
 

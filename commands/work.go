@@ -41,7 +41,7 @@ func Work() []Spec {
 		Record[announcePressure]("say that the queue got long, or short again"),
 	}
 	for i := range specs {
-		specs[i].queued = true
+		specs[i] = OnQueue(specs[i])
 	}
 	return specs
 }

@@ -111,8 +111,8 @@ func claimed(s *tale, id string) domain.TaskClaimed {
 }
 
 const (
-	election domain.StreamID = "election-main"
-	admin    domain.StreamID = "admin-main"
+	electionStream domain.StreamID = "election-main"
+	adminStream    domain.StreamID = "admin-main"
 )
 
 func split(term uint64, leaders ...domain.NodeID) domain.LeadersObserved {
@@ -125,15 +125,15 @@ func split(term uint64, leaders ...domain.NodeID) domain.LeadersObserved {
 
 func TestSplitBrainsAreNamed(t *testing.T) {
 	s := tell(t)
-	s.say(election, split(0, "a"))
-	s.say(election, split(0, "b", "a"))
+	s.say(electionStream, split(0, "a"))
+	s.say(electionStream, split(0, "b", "a"))
 	second := split(7, "a", "b")
 	second.Reports = []domain.LeaderReport{{Leader: "a", Reporters: []string{"x", "y"}}, {Leader: "b", Reporters: []string{"z"}}}
-	s.after(time.Millisecond).say(election, second)
-	s.after(70*time.Second).say(election, split(7, "a", "b"), split(7, "a", "c"))
-	s.after(20*time.Second).say(election, domain.SplitBrainHealed{Observer: "mac", DurationSeconds: 90})
-	s.after(time.Hour).say(election, split(0, "a", "b"))
-	s.after(time.Hour).say(election, split(0, "a", "b"), split(0, "c", "c"))
+	s.after(time.Millisecond).say(electionStream, second)
+	s.after(70*time.Second).say(electionStream, split(7, "a", "b"), split(7, "a", "c"))
+	s.after(20*time.Second).say(electionStream, domain.SplitBrainHealed{Observer: "mac", DurationSeconds: 90})
+	s.after(time.Hour).say(electionStream, split(0, "a", "b"))
+	s.after(time.Hour).say(electionStream, split(0, "a", "b"), split(0, "c", "c"))
 	s.want(
 		"more_than_one_leader critical 2-6 ×3 [2 3 4 6]: a and b led at the same time for 1m30s, seen 3 times by mac, then healed (2026-02-01T12:00:00Z to 2026-02-01T12:01:30.001Z), first at run:102",
 		"more_than_one_leader critical 5-6 ×1 [5 6]: a and c led at the same time for 20s, seen once by mac, then healed (2026-02-01T12:01:10.001Z to 2026-02-01T12:01:30.001Z), first at run:105",
@@ -151,7 +151,7 @@ func TestSplitBrainsAreNamed(t *testing.T) {
 
 func TestOneTermHasOneLeader(t *testing.T) {
 	s := tell(t)
-	s.say(election,
+	s.say(electionStream,
 		domain.LeaderChanged{Leader: "a", Term: 1}, domain.LeaderChanged{Leader: "", Previous: "a", Term: 1}, domain.LeaderChanged{Leader: "b", Term: 2},
 		domain.LeaderChanged{Leader: "b", Term: 2}, domain.LeaderChanged{Leader: "c", Term: 2}, domain.LeaderChanged{Leader: "d", Term: 1})
 	s.want(
@@ -159,13 +159,13 @@ func TestOneTermHasOneLeader(t *testing.T) {
 		"more_than_one_leader critical 5-6 ×1 [5 6]: d became leader of term 1 at 6, though c had term 2 since 5",
 	)
 	calm := tell(t)
-	calm.say(election, domain.LeaderChanged{Leader: "a", Term: 1}, domain.LeaderChanged{Leader: "b", Previous: "a", Term: 2}, split(0, "a"), split(0, "b"), split(0))
+	calm.say(electionStream, domain.LeaderChanged{Leader: "a", Term: 1}, domain.LeaderChanged{Leader: "b", Previous: "a", Term: 2}, split(0, "a"), split(0, "b"), split(0))
 	calm.want()
 }
 
 func TestHearsayFoldsPerNode(t *testing.T) {
 	s := tell(t)
-	s.say(election, domain.TermAdopted{Term: 5, Previous: 4, By: "mac"}, domain.TermAdopted{Term: 9, Previous: 5, By: "mac"}, domain.TermAdopted{Term: 9, Previous: 5, By: "box"})
+	s.say(electionStream, domain.TermAdopted{Term: 5, Previous: 4, By: "mac"}, domain.TermAdopted{Term: 9, Previous: 5, By: "mac"}, domain.TermAdopted{Term: 9, Previous: 5, By: "box"})
 	s.want(
 		"term_by_hearsay critical 1-2 ×2 [1 2]: mac took over a higher term 2 times because another node mentioned it, the last one 9 after 5",
 		"term_by_hearsay critical 3-3 ×1 [3]: box took over a higher term once because another node mentioned it, the last one 9 after 5",
@@ -226,7 +226,7 @@ func TestQueueOverItsLimit(t *testing.T) {
 
 func TestWiringGhostsFlapsZombiesCursorsAndMeasurements(t *testing.T) {
 	s := tell(t)
-	s.say(admin, domain.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"}, domain.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"})
+	s.say(adminStream, domain.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"}, domain.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"})
 	s.say("task-a", spawned("a"), domain.CompletionRejected{TaskID: "a", Verb: "complete", Reason: "never_leased", Lease: 3, NodeID: "n9", State: domain.WorkQueued})
 	for i := range 6 {
 		s.after(time.Minute)
@@ -245,7 +245,7 @@ func TestWiringGhostsFlapsZombiesCursorsAndMeasurements(t *testing.T) {
 		s.after(time.Minute).say("node-n2", domain.NodeUnhealthy{NodeID: "n2", Reason: "disk"}, domain.NodeRecovered{NodeID: "n2"})
 	}
 	s.say("node-n4", domain.NodeZombieDetected{NodeID: "n4", ZombieSeconds: 600, Jobs: 2})
-	s.say(admin, domain.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 9}, domain.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 12}, domain.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 4})
+	s.say(adminStream, domain.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 9}, domain.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 12}, domain.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 4})
 	s.say("gauntlet-m", domain.EvaluationDead{EvaluationID: "m", Model: "m.pth", Attempts: 3, Reason: "timeout"})
 	var kinds []string
 	for _, row := range s.findings(projections.FindingsQuery{Severity: "warning"})[2:] {
@@ -292,7 +292,7 @@ func TestFindingsAreAskedForByKind(t *testing.T) {
 func TestEvidenceIsBounded(t *testing.T) {
 	s := tell(t)
 	for range 200 {
-		s.say(admin, domain.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"})
+		s.say(adminStream, domain.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"})
 	}
 	found := s.findings(projections.FindingsQuery{})
 	if len(found) != 1 || found[0].Count != 200 || len(found[0].Evidence) != 32 || len(found[0].Sources) != 32 || found[0].LastPosition != 200 {
@@ -302,11 +302,11 @@ func TestEvidenceIsBounded(t *testing.T) {
 
 func TestLeadersInTheOrderOfTime(t *testing.T) {
 	s := tell(t)
-	s.say(election, domain.LeaderChanged{Leader: "a", Term: 1})
-	s.after(time.Minute).say(election, domain.LeaderChanged{Leader: "b", Previous: "a", Term: 2}, split(0, "a"))
-	s.after(time.Minute).say(election, split(2, "b", "a"), domain.TermAdopted{Term: 5, Previous: 2, By: "mac"})
-	s.after(time.Minute).say(election, domain.SplitBrainHealed{Observer: "mac"}, split(0, "b"), split(0))
-	s.say(election, domain.VoterOnline{Voter: "v1", Alive: 2, Voters: 3, Quorum: 2}, domain.VoterOffline{Voter: "v1", Alive: 1, Voters: 3, Quorum: 2})
+	s.say(electionStream, domain.LeaderChanged{Leader: "a", Term: 1})
+	s.after(time.Minute).say(electionStream, domain.LeaderChanged{Leader: "b", Previous: "a", Term: 2}, split(0, "a"))
+	s.after(time.Minute).say(electionStream, split(2, "b", "a"), domain.TermAdopted{Term: 5, Previous: 2, By: "mac"})
+	s.after(time.Minute).say(electionStream, domain.SplitBrainHealed{Observer: "mac"}, split(0, "b"), split(0))
+	s.say(electionStream, domain.VoterOnline{Voter: "v1", Alive: 2, Voters: 3, Quorum: 2}, domain.VoterOffline{Voter: "v1", Alive: 1, Voters: 3, Quorum: 2})
 	if err := s.models.View(func(v projections.View) error {
 		answer, err := projections.Leaders(v, projections.LeadersQuery{})
 		if err != nil {

@@ -95,7 +95,7 @@ func TestRowsPerEvent(t *testing.T) {
 
 // filled is a queue of n items of nine kinds, one in three queued, held and done,
 // which ended a second apart.
-func filled(t *testing.T, n int) *queue {
+func filled(t *testing.T, n int) *rowsOfQueue {
 	q := newQueue(t, projections.Work())
 	for i := range n {
 		id := domain.TaskID(fmt.Sprintf("t-%05d", i*7919%n)) // in no order
@@ -118,11 +118,11 @@ func filled(t *testing.T, n int) *queue {
 func TestAPageReadsItsItemsWhateverTheQueue(t *testing.T) {
 	const limit = 20
 	short, long := filled(t, 2400), filled(t, 7200)
-	middle := func(q *queue) (id, position, moment string) {
+	middle := func(q *rowsOfQueue) (id, position, moment string) {
 		at := q.now.Add(-time.Duration(len(q.revision)/2) * time.Second)
 		return fmt.Sprintf("t-%05d", len(q.revision)/2), fmt.Sprintf("%020d", q.position/2), at.Format(time.RFC3339Nano)
 	}
-	pages := map[string]func(projections.View, *queue) (projections.TasksAnswer, error){}
+	pages := map[string]func(projections.View, *rowsOfQueue) (projections.TasksAnswer, error){}
 	for _, f := range []projections.ManyTasks{
 		{State: "queued"},
 		{State: "done"},
@@ -134,7 +134,7 @@ func TestAPageReadsItsItemsWhateverTheQueue(t *testing.T) {
 		{State: "leased", Type: "training", Config: "hex8_2p"},
 		{Type: "export", Node: "n2", Config: "hex8_3p"},
 	} {
-		pages[fmt.Sprintf("%+v", f)] = func(v projections.View, q *queue) (projections.TasksAnswer, error) {
+		pages[fmt.Sprintf("%+v", f)] = func(v projections.View, q *rowsOfQueue) (projections.TasksAnswer, error) {
 			f.From, _, _ = middle(q)
 			f.Limit = limit
 			return projections.ListTasks(v, f)
@@ -151,7 +151,7 @@ func TestAPageReadsItsItemsWhateverTheQueue(t *testing.T) {
 		{Since: "middle"},
 		{Until: "middle", Node: "n1"},
 	} {
-		pages[fmt.Sprintf("history %+v", f)] = func(v projections.View, q *queue) (projections.TasksAnswer, error) {
+		pages[fmt.Sprintf("history %+v", f)] = func(v projections.View, q *rowsOfQueue) (projections.TasksAnswer, error) {
 			_, position, moment := middle(q)
 			if f.Until != "" {
 				f.Until = moment
@@ -165,7 +165,7 @@ func TestAPageReadsItsItemsWhateverTheQueue(t *testing.T) {
 			return projections.TaskHistory(v, f)
 		}
 	}
-	reads := func(q *queue, page func(projections.View, *queue) (projections.TasksAnswer, error)) (rows int) {
+	reads := func(q *rowsOfQueue, page func(projections.View, *rowsOfQueue) (projections.TasksAnswer, error)) (rows int) {
 		q.view(t, func(v projections.View) error {
 			answer, err := page(counted{v, &rows}, q)
 			if len(answer.Items) != limit {

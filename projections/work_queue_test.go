@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// queue is the rows of a queue to which anything may happen.
-type queue struct {
+// rowsOfQueue is the rows of a queue to which anything may happen.
+type rowsOfQueue struct {
 	models   *store.Memory
 	catalog  *domain.Catalog
 	now      time.Time
@@ -24,7 +24,7 @@ type queue struct {
 	ended    map[domain.TaskID]domain.Position
 }
 
-func newQueue(t rapid.TB, work projections.Projection) *queue {
+func newQueue(t rapid.TB, work projections.Projection) *rowsOfQueue {
 	t.Helper()
 	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(), domain.WorkEvents())
 	if err != nil {
@@ -34,13 +34,13 @@ func newQueue(t rapid.TB, work projections.Projection) *queue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &queue{
+	return &rowsOfQueue{
 		models: models, catalog: catalog, now: time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC),
 		revision: map[domain.StreamID]domain.Revision{}, last: map[domain.TaskID]domain.Position{}, ended: map[domain.TaskID]domain.Position{}, tasks: map[domain.TaskID]domain.Task{},
 	}
 }
 
-func (q *queue) say(t rapid.TB, id domain.TaskID, event domain.Event) {
+func (q *rowsOfQueue) say(t rapid.TB, id domain.TaskID, event domain.Event) {
 	t.Helper()
 	eventType, version, data, err := q.catalog.Encode(event)
 	if err != nil {
@@ -65,7 +65,7 @@ func (q *queue) say(t rapid.TB, id domain.TaskID, event domain.Event) {
 }
 
 // view looks at the rows.
-func (q *queue) view(t rapid.TB, f func(projections.View) error) {
+func (q *rowsOfQueue) view(t rapid.TB, f func(projections.View) error) {
 	t.Helper()
 	if err := q.models.View(f); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ var (
 )
 
 // anything is an event of an item, whatever its state.
-func (q *queue) anything(t *rapid.T, id domain.TaskID, all []domain.TaskID) domain.Event {
+func (q *rowsOfQueue) anything(t *rapid.T, id domain.TaskID, all []domain.TaskID) domain.Event {
 	node := rapid.SampledFrom(someNodes).Draw(t, "node")
 	lease := uint64(rapid.IntRange(1, 3).Draw(t, "lease"))
 	until := q.now.Add(time.Minute)
@@ -124,7 +124,7 @@ func (q *queue) anything(t *rapid.T, id domain.TaskID, all []domain.TaskID) doma
 	}).Draw(t, "end")
 }
 
-func (q *queue) spawn(t *rapid.T, id domain.TaskID, before []domain.TaskID) {
+func (q *rowsOfQueue) spawn(t *rapid.T, id domain.TaskID, before []domain.TaskID) {
 	spawned := domain.TaskSpawned{
 		TaskID: id, TaskType: rapid.SampledFrom(someTypes).Draw(t, "type"), ConfigKey: rapid.SampledFrom(someConfigs).Draw(t, "config"),
 		TimeoutSeconds: 60, MaxAttempts: 3, Batch: rapid.SampledFrom(someBatches).Draw(t, "batch"),
@@ -139,7 +139,7 @@ func (q *queue) spawn(t *rapid.T, id domain.TaskID, before []domain.TaskID) {
 }
 
 // anyQueue is a queue of some items with some history. Its clock may run back.
-func anyQueue(t *rapid.T) *queue {
+func anyQueue(t *rapid.T) *rowsOfQueue {
 	q := newQueue(t, projections.Work())
 	var all []domain.TaskID
 	for range rapid.IntRange(1, 60).Draw(t, "events") {
@@ -156,7 +156,7 @@ func anyQueue(t *rapid.T) *queue {
 	return q
 }
 
-func (q *queue) items(t rapid.TB) (items []projections.TaskRow) {
+func (q *rowsOfQueue) items(t rapid.TB) (items []projections.TaskRow) {
 	t.Helper()
 	q.view(t, func(v projections.View) error {
 		for entry, err := range projections.WorkItemsTable.Scan(v, projections.Span{}) {

@@ -29,7 +29,7 @@ type Group struct {
 
 // final is an item that ended, as the group left it.
 type final struct {
-	task     domain.Task
+	task     work.Task
 	revision domain.Revision
 }
 
@@ -53,7 +53,7 @@ func (RefusedStep) CommandType() string { return "work.refused" }
 func (s RefusedStep) Stream() domain.StreamID { return s.Task.Stream() }
 
 // ofItem folds the stream of an item.
-var ofItem = foldOf[domain.Task](Spec{})
+var ofItem = foldOf[work.Task](Spec{})
 
 // NewGroup begins a group on a queue.
 func NewGroup(ctx context.Context, bus *Bus, queue *Queue) *Group {
@@ -227,7 +227,7 @@ func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	}
 	// What is told of an item that ended brings it to no second life.
 	write := eventlog.Write{Stream: stream, Expected: c.Expect(), Events: proposed}
-	if task, _ := state.(domain.Task); task.State.Final() {
+	if task, _ := state.(work.Task); task.State.Final() {
 		step.Events = g.keep(call, write, events)
 	} else if step.Events, err = g.take(call, write, events); err != nil {
 		return step, err
@@ -245,7 +245,7 @@ func (g *Group) note(stream domain.StreamID, state any, events []domain.Envelope
 		return
 	}
 	if _, live := g.queue.Find(domain.TaskID(stream.ID())); !live {
-		g.final[stream] = final{state.(domain.Task), events[len(events)-1].Revision}
+		g.final[stream] = final{state.(work.Task), events[len(events)-1].Revision}
 	}
 }
 
@@ -325,12 +325,12 @@ func (g *Group) state(spec Spec, stream domain.StreamID) (any, domain.Revision, 
 }
 
 // ended is the state of an item that is not live, from its stream.
-func (g *Group) ended(id domain.TaskID) (domain.Task, error) {
+func (g *Group) ended(id domain.TaskID) (work.Task, error) {
 	state, _, err := g.state(ofItem, id.Stream())
 	if err != nil || state == nil {
-		return domain.Task{}, err
+		return work.Task{}, err
 	}
-	return state.(domain.Task), nil
+	return state.(work.Task), nil
 }
 
 // Append stores what the group decided and completes the calls. Stored is false
@@ -363,7 +363,7 @@ func (g *Group) settle(p part, written eventlog.Written) bool {
 	}
 	place(step.Events, written.Receipt)
 	g.queue.Advance(written.Receipt.Last)
-	if spawned, ok := step.Events[0].Event.(domain.TaskSpawned); ok {
+	if spawned, ok := step.Events[0].Event.(work.Spawned); ok {
 		g.queue.Placed(spawned.TaskID, step.Events[0].Position)
 	}
 	return true

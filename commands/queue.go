@@ -4,6 +4,8 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // Queue is what commands on the queue are decided on: the queue as it will be
@@ -21,13 +23,13 @@ type Queue struct {
 	// nobody counts.
 	Closed func(gate string, items int)
 
-	ended func(domain.TaskID) (domain.Task, error)
+	ended func(domain.TaskID) (work.Task, error)
 	wrote func(domain.StreamID, string) (bool, error)
 }
 
 // KnownNodes is what is known of nodes and of pauses, as claims have to know it.
 type KnownNodes interface {
-	Node(domain.NodeID) (projections.NodeFacts, error)
+	Node(domain.NodeID) (nodesview.NodeFacts, error)
 	Pauses() (map[string]string, error)
 }
 
@@ -35,12 +37,12 @@ type KnownNodes interface {
 type NodesIn struct{ projections.View }
 
 // Node reads what is known of a node.
-func (n NodesIn) Node(id domain.NodeID) (projections.NodeFacts, error) {
-	return projections.FactsOf(n.View, id)
+func (n NodesIn) Node(id domain.NodeID) (nodesview.NodeFacts, error) {
+	return nodesview.FactsOf(n.View, id)
 }
 
 // Pauses reads the kinds that something holds, each with the reasons.
-func (n NodesIn) Pauses() (map[string]string, error) { return projections.PauseReasons(n.View) }
+func (n NodesIn) Pauses() (map[string]string, error) { return workview.PauseReasons(n.View) }
 
 // Wrote tells whether a command wrote to a stream when it ran before.
 func (q *Queue) Wrote(stream domain.StreamID, command string) (bool, error) {
@@ -49,7 +51,7 @@ func (q *Queue) Wrote(stream domain.StreamID, command string) (bool, error) {
 
 // Task is the state of an item, whether it is live or ended; its State is empty
 // when there was never one.
-func (q *Queue) Task(id domain.TaskID) (domain.Task, error) {
+func (q *Queue) Task(id domain.TaskID) (work.Task, error) {
 	if item, live := q.Find(id); live {
 		return item.Task, nil
 	}

@@ -200,8 +200,8 @@ func Fan[C domain.Command, A any](about string, plan func(*Queue, C, domain.Fact
 	return spec
 }
 
-// planned yields steps that are known from the start.
-func planned(steps []Targeted, err error) iter.Seq2[Targeted, error] {
+// Planned yields steps that are known from the start.
+func Planned(steps []Targeted, err error) iter.Seq2[Targeted, error] {
 	return func(yield func(Targeted, error) bool) {
 		if err != nil {
 			yield(nil, err)

@@ -3,7 +3,6 @@ package domain_test
 import (
 	"encoding/json"
 	"errors"
-	"github.com/ringrift/rift/domain"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -11,6 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/training"
 )
 
 // Three schema versions of one event, as a log that lived long holds them.
@@ -71,8 +74,8 @@ func TestOldVersionsAreReadableForEver(t *testing.T) {
 
 func TestFillLeavesADecodedEventAlone(t *testing.T) {
 	catalog := wholeCatalog(t)
-	e := domain.Envelope{Type: "KIND_RESUMED", Version: 1, Data: []byte("no JSON"), Event: domain.KindResumed{Kind: "x"}}
-	if err := catalog.Fill(&e); err != nil || e.Event != (domain.KindResumed{Kind: "x"}) {
+	e := domain.Envelope{Type: "KIND_RESUMED", Version: 1, Data: []byte("no JSON"), Event: admin.KindResumed{Kind: "x"}}
+	if err := catalog.Fill(&e); err != nil || e.Event != (admin.KindResumed{Kind: "x"}) {
 		t.Errorf("want the event kept, found %+v, %v", e.Event, err)
 	}
 }
@@ -114,7 +117,7 @@ func TestEncodeRefusesWhatMustNotBeStored(t *testing.T) {
 	if _, _, _, err := catalog.Encode(gaugeRead{}); domain.CodeOf(err) != domain.Internal {
 		t.Errorf("want an event outside the catalogue refused, found %v", err)
 	}
-	_, _, _, err := catalog.Encode(domain.TrainingStarted{ConfigKey: "hex8_5p", TaskID: "t1"})
+	_, _, _, err := catalog.Encode(training.Started{ConfigKey: "hex8_5p", TaskID: "t1"})
 	if domain.CodeOf(err) != domain.Invalid || !slices.Equal(faultKeys(err), []string{"config_key", "node_id"}) {
 		t.Errorf("want the faults of config_key and node_id, found %v", err)
 	}

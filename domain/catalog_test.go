@@ -3,7 +3,6 @@ package domain_test
 import (
 	"bytes"
 	"encoding/json"
-	"github.com/ringrift/rift/domain"
 	"maps"
 	"math"
 	"reflect"
@@ -12,13 +11,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/swim"
+	"github.com/ringrift/rift/domain/tournament"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // areas lists every area's entries, for tests that look at all of them.
 func areas() [][]domain.Def {
 	return [][]domain.Def{
-		domain.AdminEvents(), domain.AlarmEvents(), domain.DaemonsEvents(), domain.DatasyncEvents(), domain.ElectionEvents(), domain.EloEvents(), domain.GauntletEvents(),
-		domain.NodesEvents(), domain.PolicyEvents(), domain.SwimEvents(), domain.TournamentEvents(), domain.TrainingEvents(), domain.WorkEvents(),
+		admin.Events(), nodes.AlarmEvents(), nodes.DaemonsEvents(), training.DatasyncEvents(), election.Events(), elo.Events(), gauntlet.Events(),
+		nodes.Events(), domain.PolicyEvents(), swim.Events(), tournament.Events(), training.Events(), work.Events(),
 	}
 }
 
@@ -153,8 +163,8 @@ func TestEveryEventReadsBackWhole(t *testing.T) {
 // What a section of a policy document holds, the document holds, and reads back.
 func TestEverySectionReadsBackWhole(t *testing.T) {
 	for _, section := range []domain.Section{
-		domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy(), domain.DefaultAdminPolicy(), domain.DefaultDaemonsPolicy(), domain.DefaultDatasyncPolicy(), domain.DefaultAlarmsPolicy(),
-		domain.DefaultTrainingPolicy(), domain.DefaultEloPolicy(), domain.DefaultGauntletPolicy(), domain.DefaultPromotionPolicy(), domain.DefaultPopulatorPolicy(),
+		work.DefaultPolicy(), nodes.DefaultPolicy(), admin.DefaultPolicy(), nodes.DefaultDaemonsPolicy(), training.DefaultDatasyncPolicy(), nodes.DefaultAlarmsPolicy(),
+		training.DefaultPolicy(), elo.DefaultPolicy(), gauntlet.DefaultPolicy(), training.DefaultPromotionPolicy(), training.DefaultPopulatorPolicy(),
 	} {
 		t.Run(section.SectionName(), func(t *testing.T) {
 			full := reflect.New(reflect.TypeOf(section)).Elem()
@@ -321,7 +331,7 @@ func TestEntriesSpeakOneLanguage(t *testing.T) {
 }
 
 func TestWhatComesFromOutsideIsValidated(t *testing.T) {
-	for _, area := range [][]domain.Def{domain.AdminEvents(), domain.DaemonsEvents(), domain.DatasyncEvents(), domain.EloEvents(), domain.TournamentEvents(), domain.TrainingEvents()} {
+	for _, area := range [][]domain.Def{admin.Events(), nodes.DaemonsEvents(), training.DatasyncEvents(), elo.Events(), tournament.Events(), training.Events()} {
 		for _, def := range area {
 			event, err := def.DecodeWith(domain.StandardCodec{}, []byte("{}"))
 			if err != nil {

@@ -11,24 +11,24 @@ import (
 // time.Duration holds.
 const MaxSeconds Seconds = 10 * 366 * 24 * 3600
 
-// checks collects what is wrong with an event, every fault, in the order asked.
-type checks []Fault
+// Checks collects what is wrong with an event, every fault, in the order asked.
+type Checks []Fault
 
-func (c *checks) fault(field, format string, args ...any) {
+func (c *Checks) Fault(field, format string, args ...any) {
 	*c = append(*c, Fault{field, fmt.Sprintf(format, args...)})
 }
 
 // name wants something that can stand in a stream id.
-func (c *checks) name(field, value string) {
+func (c *Checks) Name(field, value string) {
 	if err := CheckName(value); err != nil {
-		c.fault(field, "%s", err)
+		c.Fault(field, "%s", err)
 	}
 }
 
 // maybeName is name for an optional key.
-func (c *checks) maybeName(field, value string) {
+func (c *Checks) MaybeName(field, value string) {
 	if value != "" {
-		c.name(field, value)
+		c.Name(field, value)
 	}
 }
 
@@ -37,84 +37,84 @@ func (c *checks) maybeName(field, value string) {
 const MaxModelID = 180
 
 // model wants a name that can be measured.
-func (c *checks) model(id ModelID) {
-	c.name("model_id", string(id))
-	if len(id) > MaxModelID && len(id) <= maxName {
-		c.fault("model_id", "want at most %d bytes, found %d", MaxModelID, len(id))
+func (c *Checks) Model(id ModelID) {
+	c.Name("model_id", string(id))
+	if len(id) > MaxModelID && len(id) <= MaxName {
+		c.Fault("model_id", "want at most %d bytes, found %d", MaxModelID, len(id))
 	}
 }
 
 // text wants something a person can read.
-func (c *checks) text(field, value string) {
+func (c *Checks) Text(field, value string) {
 	if strings.TrimSpace(value) == "" {
-		c.fault(field, "required")
+		c.Fault(field, "required")
 	}
 }
 
 // config wants a game under the key that all events name it by.
-func (c *checks) config(value ConfigKey) {
+func (c *Checks) Config(value ConfigKey) {
 	if value == "" {
-		c.fault("config_key", "required")
+		c.Fault("config_key", "required")
 	} else if _, err := ParseConfigKey(string(value)); err != nil {
-		c.fault("config_key", "%s", err)
+		c.Fault("config_key", "%s", err)
 	}
 }
 
-func (c *checks) maybeConfig(value ConfigKey) {
+func (c *Checks) MaybeConfig(value ConfigKey) {
 	if value != "" {
-		c.config(value)
+		c.Config(value)
 	}
 }
 
-// within wants low ≤ value ≤ high; not-a-number is in no range.
-func within[N ~int | ~int64 | ~float64](c *checks, field string, value, low, high N) {
+// Within wants low ≤ value ≤ high; not-a-number is in no range.
+func Within[N ~int | ~int64 | ~float64](c *Checks, field string, value, low, high N) {
 	if !(value >= low && value <= high) {
-		c.fault(field, "want %v to %v, found %v", low, high, value)
+		c.Fault(field, "want %v to %v, found %v", low, high, value)
 	}
 }
 
-// maybeWithin is within for an optional key.
-func maybeWithin[N ~int | ~int64 | ~float64](c *checks, field string, value *N, low, high N) {
+// MaybeWithin is within for an optional key.
+func MaybeWithin[N ~int | ~int64 | ~float64](c *Checks, field string, value *N, low, high N) {
 	if value != nil {
-		within(c, field, *value, low, high)
+		Within(c, field, *value, low, high)
 	}
 }
 
-func atLeast[N ~int | ~int64 | ~float64](c *checks, field string, value, low N) {
+func AtLeast[N ~int | ~int64 | ~float64](c *Checks, field string, value, low N) {
 	if !(value >= low) {
-		c.fault(field, "want at least %v, found %v", low, value)
+		c.Fault(field, "want at least %v, found %v", low, value)
 	}
 }
 
-func maybeAtLeast[N ~int | ~int64 | ~float64](c *checks, field string, value *N, low N) {
+func MaybeAtLeast[N ~int | ~int64 | ~float64](c *Checks, field string, value *N, low N) {
 	if value != nil {
-		atLeast(c, field, *value, low)
+		AtLeast(c, field, *value, low)
 	}
 }
 
 // positive wants a duration above 0 that a clock can add.
-func (c *checks) positive(field string, value Seconds) {
+func (c *Checks) Positive(field string, value Seconds) {
 	if !(value > 0 && value <= MaxSeconds) {
-		c.fault(field, "want more than 0 and at most %v, found %v", MaxSeconds, value)
+		c.Fault(field, "want more than 0 and at most %v, found %v", MaxSeconds, value)
 	}
 }
 
-func (c *checks) maybeSeconds(field string, value *Seconds) {
-	maybeWithin(c, field, value, 0, MaxSeconds)
+func (c *Checks) MaybeSeconds(field string, value *Seconds) {
+	MaybeWithin(c, field, value, 0, MaxSeconds)
 }
 
-// oneOf wants a word of a closed list.
-func oneOf[W ~string](c *checks, field string, value W, words []W) {
+// OneOf wants a word of a closed list.
+func OneOf[W ~string](c *Checks, field string, value W, words []W) {
 	if value == "" {
-		c.fault(field, "required")
+		c.Fault(field, "required")
 	} else if !slices.Contains(words, value) {
-		c.fault(field, "want one of %s, found %q", list(words), clip(string(value), 64))
+		c.Fault(field, "want one of %s, found %q", list(words), Clip(string(value), 64))
 	}
 }
 
-func maybeOneOf[W ~string](c *checks, field string, value W, words []W) {
+func MaybeOneOf[W ~string](c *Checks, field string, value W, words []W) {
 	if value != "" {
-		oneOf(c, field, value, words)
+		OneOf(c, field, value, words)
 	}
 }
 
@@ -126,8 +126,8 @@ func list[W ~string](words []W) string {
 	return strings.Join(texts, ", ")
 }
 
-// clip shortens a text for a message, never inside a character.
-func clip(text string, limit int) string {
+// Clip shortens a text for a message, never inside a character.
+func Clip(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}

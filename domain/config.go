@@ -53,7 +53,7 @@ func ParseConfigKey(text string) (ConfigKey, error) {
 	board, players, _ := strings.Cut(text, "_")
 	count, isCount := strings.CutSuffix(players, "p")
 	if !slices.Contains(Boards, Board(board)) || !isCount || len(count) != 1 || count[0] < '0'+MinPlayers || count[0] > '0'+MaxPlayers {
-		return "", Errorf(Invalid, "want <board>_<players>p of the boards hex8, square8, square19, hexagonal and 2 to 4 players, found %q", clip(text, 64))
+		return "", Errorf(Invalid, "want <board>_<players>p of the boards hex8, square8, square19, hexagonal and 2 to 4 players, found %q", Clip(text, 64))
 	}
 	return ConfigKey(text), nil
 }

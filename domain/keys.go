@@ -103,7 +103,7 @@ func typeFault(err error) Fault {
 			want += fmt.Sprintf(" of %d bits without point or exponent", wrong.Type.Bits())
 		}
 	}
-	return Fault{Field: field, Reason: fmt.Sprintf("want %s, found %s", want, clip(found, 64))}
+	return Fault{Field: field, Reason: fmt.Sprintf("want %s, found %s", want, Clip(found, 64))}
 }
 
 // sameJSON tells whether two values mean the same: spacing, the order of keys

@@ -1,6 +1,8 @@
 package domain
 
-import "strings"
+import (
+	"strings"
+)
 
 // RetiredName is the name of an event of the original cluster that rift does not
 // keep: why not, and what to send or to read instead.
@@ -149,7 +151,7 @@ func Retired(name string) (RetiredName, bool) {
 func unknownType(name string) error {
 	retired, is := Retired(name)
 	if !is {
-		return Errorf(Invalid, "event type %q is not in the catalogue", clip(name, 128))
+		return Errorf(Invalid, "event type %q is not in the catalogue", Clip(name, 128))
 	}
 	reason := "retired: " + retired.Reason
 	if retired.Successor != "" {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // Every event name that the original cluster knew is a type, another name of
@@ -72,29 +73,29 @@ func TestRetiredNamesAreRefusedWithTheReason(t *testing.T) {
 func TestOldWordsOfItems(t *testing.T) {
 	catalog := wholeCatalog(t)
 	for _, old := range []struct {
-		name, payload string
+		Name, payload string
 		want          domain.Event
 	}{
 		{
 			"TASK_SPAWNED", `{"job_id":"t1","job_type":"selfplay","config":"hex8_2p","priority":5,"timeout_seconds":60,"max_attempts":3}`,
-			domain.TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
+			work.Spawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
 		},
 		{
 			"work_queued", `{"work_id":"t1","work_type":"selfplay","board_type":"hex8","num_players":2,"priority":5,"timeout_seconds":60,"max_attempts":3}`,
-			domain.TaskSpawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
+			work.Spawned{TaskID: "t1", TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 5, TimeoutSeconds: 60, MaxAttempts: 3},
 		},
-		{"TASK_COMPLETED", `{"job_id":"t1","lease":1,"host":"gpu-1","duration":12}`, domain.TaskCompleted{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
-		{"WORK_FAILED", `{"work_id":"t1","lease":1,"host":"gpu-1","error":"x","retryable":true,"attempts":1}`, domain.TaskFailed{TaskID: "t1", Lease: 1, NodeID: "gpu-1", Error: "x", Retryable: true, Attempts: 1}},
-		{"WORK_STARTED", `{"work_id":"t1","lease":1,"host":"gpu-1"}`, domain.TaskStarted{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
-		{"WORK_CANCELLED", `{"work_id":"t1","host":"gpu-1","reason":"x"}`, domain.TaskCancelled{TaskID: "t1", NodeID: "gpu-1", Reason: "x"}},
+		{"TASK_COMPLETED", `{"job_id":"t1","lease":1,"host":"gpu-1","duration":12}`, work.Completed{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
+		{"WORK_FAILED", `{"work_id":"t1","lease":1,"host":"gpu-1","error":"x","retryable":true,"attempts":1}`, work.Failed{TaskID: "t1", Lease: 1, NodeID: "gpu-1", Error: "x", Retryable: true, Attempts: 1}},
+		{"WORK_STARTED", `{"work_id":"t1","lease":1,"host":"gpu-1"}`, work.Started{TaskID: "t1", Lease: 1, NodeID: "gpu-1"}},
+		{"WORK_CANCELLED", `{"work_id":"t1","host":"gpu-1","reason":"x"}`, work.Cancelled{TaskID: "t1", NodeID: "gpu-1", Reason: "x"}},
 	} {
-		got, err := catalog.Translate(old.name, []byte(old.payload))
+		got, err := catalog.Translate(old.Name, []byte(old.payload))
 		if err != nil {
-			t.Errorf("%s %s: %v", old.name, old.payload, err)
+			t.Errorf("%s %s: %v", old.Name, old.payload, err)
 			continue
 		}
 		if encode(t, catalog, got.Event) != encode(t, catalog, old.want) {
-			t.Errorf("%s %s: want %+v, found %+v", old.name, old.payload, old.want, got.Event)
+			t.Errorf("%s %s: want %+v, found %+v", old.Name, old.payload, old.want, got.Event)
 		}
 	}
 }

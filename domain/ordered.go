@@ -1,14 +1,16 @@
 package domain
 
-import "iter"
+import (
+	"iter"
+)
 
-// ordered is a map by string that is never changed: with gives another one that
+// Ordered is a map by string that is never changed: with gives another one that
 // shares all but the path to the new entry. A state that grows with its stream
 // is made of these, so that taking over a fact costs the same however many came
 // before, and leaves the state before it as it was. The zero value is empty.
 //
 // It is an AVL tree: the heights of two siblings differ by one at most.
-type ordered[V any] struct{ root *branch[V] }
+type Ordered[V any] struct{ root *branch[V] }
 
 type branch[V any] struct {
 	key         string
@@ -17,7 +19,7 @@ type branch[V any] struct {
 	left, right *branch[V]
 }
 
-func (o ordered[V]) get(key string) (V, bool) {
+func (o Ordered[V]) Get(key string) (V, bool) {
 	b := o.root
 	for b != nil {
 		switch {
@@ -33,17 +35,17 @@ func (o ordered[V]) get(key string) (V, bool) {
 	return none, false
 }
 
-func (o ordered[V]) has(key string) bool {
-	_, found := o.get(key)
+func (o Ordered[V]) Has(key string) bool {
+	_, found := o.Get(key)
 	return found
 }
 
-func (o ordered[V]) with(key string, value V) ordered[V] {
-	return ordered[V]{o.root.with(key, value)}
+func (o Ordered[V]) With(key string, value V) Ordered[V] {
+	return Ordered[V]{o.root.With(key, value)}
 }
 
 // all yields the entries in the order of their keys.
-func (o ordered[V]) all() iter.Seq2[string, V] {
+func (o Ordered[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) { o.root.walk(yield) }
 }
 
@@ -51,14 +53,14 @@ func (b *branch[V]) walk(yield func(string, V) bool) bool {
 	return b == nil || b.left.walk(yield) && yield(b.key, b.value) && b.right.walk(yield)
 }
 
-func (b *branch[V]) with(key string, value V) *branch[V] {
+func (b *branch[V]) With(key string, value V) *branch[V] {
 	switch {
 	case b == nil:
 		return &branch[V]{key: key, value: value, height: 1}
 	case key < b.key:
-		return b.balanced(b.left.with(key, value), b.right)
+		return b.balanced(b.left.With(key, value), b.right)
 	case key > b.key:
-		return b.balanced(b.left, b.right.with(key, value))
+		return b.balanced(b.left, b.right.With(key, value))
 	}
 	return &branch[V]{key, value, b.height, b.left, b.right}
 }

@@ -96,16 +96,16 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// policyChecks gathers the faults of a policy document.
-type policyChecks []Fault
+// PolicyChecks gathers the faults of a policy document.
+type PolicyChecks []Fault
 
-func (c *policyChecks) fault(field, format string, values ...any) {
+func (c *PolicyChecks) Fault(field, format string, values ...any) {
 	*c = append(*c, Fault{field, fmt.Sprintf(format, values...)})
 }
 
-func (c *policyChecks) positive(field string, v float64) {
+func (c *PolicyChecks) Positive(field string, v float64) {
 	if !(v > 0) {
-		c.fault(field, "want more than 0, found %v", v)
+		c.Fault(field, "want more than 0, found %v", v)
 	}
 }
 

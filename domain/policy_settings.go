@@ -152,7 +152,7 @@ func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
 	for _, one := range leaves {
 		with := mergePatch(before, one.patch())
 		next, err := s.patched(with)
-		if reason := one.fault(err, names); reason != "" {
+		if reason := one.Fault(err, names); reason != "" {
 			faults = append(faults, Fault{one.key(), reason})
 			continue
 		}
@@ -190,7 +190,7 @@ func (l patchLeaf) patch() map[string]any {
 }
 
 // fault says why a leaf cannot be laid over a document, empty when it can.
-func (l patchLeaf) fault(err error, names []string) string {
+func (l patchLeaf) Fault(err error, names []string) string {
 	key := l.key()
 	for _, name := range names {
 		if strings.EqualFold(name, key) && name != key {
@@ -252,13 +252,13 @@ func mergePatch(tree, patch map[string]any) map[string]any {
 // were written.
 func jsonObject(text []byte) (map[string]any, error) {
 	if !json.Valid(text) {
-		return nil, Errorf(Invalid, "want JSON, found %s", clip(string(text), 64))
+		return nil, Errorf(Invalid, "want JSON, found %s", Clip(string(text), 64))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var value map[string]any
 	if err := decoder.Decode(&value); err != nil || value == nil {
-		return nil, Errorf(Invalid, "want an object, found %s", clip(string(text), 64))
+		return nil, Errorf(Invalid, "want an object, found %s", Clip(string(text), 64))
 	}
 	return value, nil
 }
@@ -283,7 +283,7 @@ func eachLeaf(object []byte, prefix string, f func(key string, value json.RawMes
 	}
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return Errorf(Invalid, "want a JSON object, found %s", clip(string(object), 64))
+		return Errorf(Invalid, "want a JSON object, found %s", Clip(string(object), 64))
 	}
 	for decoder.More() {
 		token, err := decoder.Token()

@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // sections are two of those that documents consist of.
-var sections = domain.Sections{domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy()}
+var sections = domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy()}
 
 func TestPolicyChangeNamesEveryFault(t *testing.T) {
 	after, faults := sections.Change(domain.Policy{}, json.RawMessage(`{"work":{"lease_seconds":7,"leese_seconds":1,"hard_limit":true,"Max_attempts":1},"nodes":{"claim_limit":2},"wark":{"lease_seconds":1},"zzzz":[1]}`))
@@ -26,17 +28,17 @@ func TestPolicyChangeNamesEveryFault(t *testing.T) {
 			t.Errorf("%s: want %q, found %q", field, reason, found[field])
 		}
 	}
-	if len(faults) != 6 || domain.WorkPolicyOf(after).LeaseSeconds != 7 || domain.WorkPolicyOf(after).MaxAttempts != domain.DefaultWorkPolicy().MaxAttempts {
-		t.Errorf("found %v and %+v", faults, domain.WorkPolicyOf(after))
+	if len(faults) != 6 || work.PolicyOf(after).LeaseSeconds != 7 || work.PolicyOf(after).MaxAttempts != work.DefaultPolicy().MaxAttempts {
+		t.Errorf("found %v and %+v", faults, work.PolicyOf(after))
 	}
 	// A map is changed entry by entry, and an entry field by field; null takes a
 	// number back to its default, and an entry out.
 	after, faults = sections.Change(domain.Policy{}, json.RawMessage(`{"work":{"lease_seconds":7,"scheduling":{"types":{"training":{"slots":5},"validation":null},"cpu_only_prefixes":["pi-"]}}}`))
 	again, more := sections.Change(after, json.RawMessage(`{"work":{"lease_seconds":null}}`))
-	training, before := domain.WorkPolicyOf(again).Scheduling.Types["training"], domain.DefaultWorkPolicy().Scheduling
-	if _, left := domain.WorkPolicyOf(again).Scheduling.Types["validation"]; left || len(faults)+len(more) > 0 || training.Slots != 5 || training.Class != before.Types["training"].Class ||
-		len(domain.WorkPolicyOf(again).Scheduling.Types) != len(before.Types)-1 || len(domain.WorkPolicyOf(again).Scheduling.CPUOnlyPrefixes) != 1 || domain.WorkPolicyOf(again).LeaseSeconds != domain.DefaultWorkPolicy().LeaseSeconds {
-		t.Errorf("found %v, %v and %+v", faults, more, domain.WorkPolicyOf(again))
+	training, before := work.PolicyOf(again).Scheduling.Types["training"], work.DefaultPolicy().Scheduling
+	if _, left := work.PolicyOf(again).Scheduling.Types["validation"]; left || len(faults)+len(more) > 0 || training.Slots != 5 || training.Class != before.Types["training"].Class ||
+		len(work.PolicyOf(again).Scheduling.Types) != len(before.Types)-1 || len(work.PolicyOf(again).Scheduling.CPUOnlyPrefixes) != 1 || work.PolicyOf(again).LeaseSeconds != work.DefaultPolicy().LeaseSeconds {
+		t.Errorf("found %v, %v and %+v", faults, more, work.PolicyOf(again))
 	}
 	for _, change := range []string{``, `[]`, `{`, `{"work":`, `{"work":{"lease_seconds":1}`, strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 40)} {
 		if _, faults := sections.Change(domain.Policy{}, json.RawMessage(change)); len(faults) == 0 {
@@ -56,8 +58,8 @@ func TestPolicyDocumentsOfAnotherTime(t *testing.T) {
 	if err != nil || len(differences) != 1 || differences[0].Key != "work.lease_seconds" || string(differences[0].After) != "30" {
 		t.Errorf("found %v, %v", differences, err)
 	}
-	if _, faults := sections.Change(old, json.RawMessage(`{"work":{"lease_seconds":31}}`)); len(faults) > 0 || domain.WorkPolicyOf(old).LeaseSeconds != 30 {
-		t.Errorf("found %v and %v", faults, domain.WorkPolicyOf(old))
+	if _, faults := sections.Change(old, json.RawMessage(`{"work":{"lease_seconds":31}}`)); len(faults) > 0 || work.PolicyOf(old).LeaseSeconds != 30 {
+		t.Errorf("found %v and %v", faults, work.PolicyOf(old))
 	}
 }
 

@@ -26,7 +26,7 @@ func FuzzRepeats(f *testing.F) {
 		if !json.Valid(document) {
 			return
 		}
-		if found := doubled(document); len(found) > 0 && !repeats(document) {
+		if found := Doubled(document); len(found) > 0 && !Repeats(document) {
 			t.Fatalf("%s: want it suspected, found that %v", document, found)
 		}
 	})
@@ -38,7 +38,7 @@ func TestAnOrdinaryDocumentIsNotSuspected(t *testing.T) {
 		`{"a":1,"b":{"a":2,"b":{"a":3}},"c":[{"a":3},{"a":4}],"d":"a","e":"\"d\":"}`,
 		`{"results":[{"opponent":"random","wins":3},{"opponent":"heuristic","wins":1}],"wins":4}`,
 	} {
-		if repeats([]byte(document)) {
+		if Repeats([]byte(document)) {
 			t.Errorf("%s: want it cleared, found it suspected", document)
 		}
 	}
@@ -47,10 +47,10 @@ func TestAnOrdinaryDocumentIsNotSuspected(t *testing.T) {
 		many = append(many, `"k`+string(rune('0'+i%10))+strings.Repeat("x", i)+`":1`)
 	}
 	wide := "{" + strings.Join(many, ",") + "}"
-	if !repeats([]byte(wide)) {
+	if !Repeats([]byte(wide)) {
 		t.Error("want an object of too many keys left to the thorough look, found it cleared")
 	}
-	if _, faults := readObject([]byte(wide)); len(faults) > 0 {
+	if _, faults := ReadObject([]byte(wide)); len(faults) > 0 {
 		t.Errorf("want no fault in an object of many keys, found %v", faults)
 	}
 }

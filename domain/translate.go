@@ -30,15 +30,15 @@ func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 
 // translate is Translate once the type is known by the name.
 func (d *Def) translate(name string, payload []byte) (Translated, error) {
-	object, faults := readObject(payload)
+	object, faults := ReadObject(payload)
 	if object == nil {
 		return Translated{}, Faulty(d.Type, faults)
 	}
-	return d.translateObject(name, object, faults)
+	return d.TranslateObject(name, object, faults)
 }
 
 // translateObject is translate once the payload is read. It changes the object.
-func (d *Def) translateObject(name string, object Payload, faults []Fault) (Translated, error) {
+func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Translated, error) {
 	def, eventType := d, d.Type
 	var out Translated
 	if name != eventType {
@@ -92,13 +92,13 @@ func (d *Def) read(object Payload) (Event, error) {
 func (d *Def) rename(object Payload) (renamed []string, faults []Fault) {
 	source := map[string]string{} // canonical → the alias its value came from
 	for _, legacy := range slices.Sorted(maps.Keys(d.Aliases)) {
-		if !object.has(legacy) {
+		if !object.Has(legacy) {
 			delete(object, legacy)
 			continue
 		}
 		canonical, value := d.Aliases[legacy], object[legacy]
 		delete(object, legacy)
-		if !object.has(canonical) {
+		if !object.Has(canonical) {
 			object[canonical] = value
 			source[canonical] = legacy
 			renamed = append(renamed, legacy+" → "+canonical)
@@ -121,8 +121,8 @@ func (d *Def) drop(object Payload) []string {
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		if !d.hasKey(key) {
 			delete(object, key)
-			dropped = append(dropped, clip(key, 128)+" dropped: not a key of "+d.Type)
-		} else if !object.has(key) {
+			dropped = append(dropped, Clip(key, 128)+" dropped: not a key of "+d.Type)
+		} else if !object.Has(key) {
 			delete(object, key)
 		}
 	}
@@ -137,7 +137,7 @@ func (d *Def) hasKey(name string) bool {
 func (d *Def) missing(object Payload) []Fault {
 	var faults []Fault
 	for _, key := range d.Keys {
-		if !key.Optional && !object.has(key.Name) {
+		if !key.Optional && !object.Has(key.Name) {
 			faults = append(faults, Fault{key.Name, "required"})
 		}
 	}
@@ -167,10 +167,10 @@ func (d *Def) mistyped(object Payload) []Fault {
 	return faults
 }
 
-// readObject reads the top level of a payload. A key that stands twice, at any
+// ReadObject reads the top level of a payload. A key that stands twice, at any
 // depth, is a fault: which one a reader keeps differs from reader to reader.
 // The object is nil when there is none to look into.
-func readObject(payload []byte) (Payload, []Fault) {
+func ReadObject(payload []byte) (Payload, []Fault) {
 	if !utf8.Valid(payload) {
 		return nil, []Fault{{"payload", "want UTF-8"}}
 	}
@@ -182,8 +182,8 @@ func readObject(payload []byte) (Payload, []Fault) {
 		}
 		return nil, []Fault{{"payload", "want a JSON object"}}
 	}
-	if repeats(payload) {
-		return object, doubled(payload)
+	if Repeats(payload) {
+		return object, Doubled(payload)
 	}
 	return object, nil
 }
@@ -191,10 +191,10 @@ func readObject(payload []byte) (Payload, []Fault) {
 // manyKeys of one object are not compared one by one.
 const manyKeys = 64
 
-// repeats tells whether a key may stand twice in one object of a valid document.
+// Repeats tells whether a key may stand twice in one object of a valid document.
 // It is sure of a no; for a yes, doubled has to look. In a valid document a text
 // is a key where a colon follows it.
-func repeats(document []byte) bool {
+func Repeats(document []byte) bool {
 	var keys [][]byte // of the open objects
 	var starts []int  // in keys
 	for at := 0; at < len(document); at++ {
@@ -253,8 +253,8 @@ func colonFollows(document []byte, at int) bool {
 	return false
 }
 
-// doubled names every key that stands twice in one object of a valid document.
-func doubled(document []byte) []Fault {
+// Doubled names every key that stands twice in one object of a valid document.
+func Doubled(document []byte) []Fault {
 	type level struct {
 		object bool
 		path   string
@@ -277,7 +277,7 @@ func doubled(document []byte) []Fault {
 			inner = open[len(open)-1]
 			path = inner.path
 			if inner.object && inner.keyed {
-				path = joinKeys(path, inner.key)
+				path = JoinKeys(path, inner.key)
 			}
 		}
 		delim, isDelim := token.(json.Delim)
@@ -292,7 +292,7 @@ func doubled(document []byte) []Fault {
 		case inner != nil && inner.object && !inner.keyed:
 			key, _ := token.(string)
 			if inner.seen[key] {
-				faults = append(faults, Fault{joinKeys(inner.path, key), "stands twice"})
+				faults = append(faults, Fault{JoinKeys(inner.path, key), "stands twice"})
 			}
 			inner.seen[key] = true
 			inner.key, inner.keyed = key, true
@@ -303,11 +303,11 @@ func doubled(document []byte) []Fault {
 	return faults
 }
 
-func joinKeys(path, key string) string {
+func JoinKeys(path, key string) string {
 	if path == "" {
-		return clip(key, 128)
+		return Clip(key, 128)
 	}
-	return path + "." + clip(key, 128)
+	return path + "." + Clip(key, 128)
 }
 
 // topKey is the key of the payload's top level that a fault is about.

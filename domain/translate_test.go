@@ -3,12 +3,16 @@ package domain_test
 import (
 	"encoding/json"
 	"errors"
-	"github.com/ringrift/rift/domain"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/training"
 )
 
 // faultsOf gives the faults of an error as "field: reason", in order.
@@ -27,7 +31,7 @@ func faultsOf(err error) []string {
 func TestTranslateTakesLegacyPayloads(t *testing.T) {
 	catalog := wholeCatalog(t)
 	cases := map[string]struct {
-		name, payload string
+		Name, payload string
 		want          string // the canonical payload
 		changes       []string
 	}{
@@ -138,7 +142,7 @@ func TestTranslateTakesLegacyPayloads(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := catalog.Translate(c.name, []byte(c.payload))
+			got, err := catalog.Translate(c.Name, []byte(c.payload))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +164,7 @@ func TestTranslateNamesEveryFault(t *testing.T) {
 	catalog := wholeCatalog(t)
 	huge := "1" + strings.Repeat("0", 400)
 	cases := map[string]struct {
-		name, payload string
+		Name, payload string
 		want          []string
 	}{
 		"everything is missing": {
@@ -272,7 +276,7 @@ func TestTranslateNamesEveryFault(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := catalog.Translate(c.name, []byte(c.payload))
+			got, err := catalog.Translate(c.Name, []byte(c.payload))
 			if err == nil {
 				t.Fatalf("want it refused, found %+v", got)
 			}
@@ -300,19 +304,19 @@ func TestNotANumberIsInNoRange(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	quotient := domain.Seconds(nan)
 	for _, event := range []domain.Validator{
-		domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: nan, Threshold: 0.5},
-		domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: nan},
-		domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: 0.5, PreviousScore: &nan},
-		domain.EloUpdated{ConfigKey: "hex8_2p", ModelID: "m", Old: 1500, New: inf, Error: 1, GamesPlayed: 1},
-		domain.EloVelocityChanged{ConfigKey: "hex8_2p", Velocity: nan, Trend: domain.Stable},
-		domain.ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: nan, DurationSeconds: 1},
-		domain.ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: 2, DurationSeconds: domain.Seconds(nan)},
-		domain.SelfplayAdjusted{ConfigKey: "hex8_2p", Cause: domain.CauseQuality, Rate: nan},
-		domain.SelfplayComplete{ConfigKey: "hex8_2p", DurationSeconds: &quotient},
-		domain.ShutdownRequested{Reason: "upgrade", GraceSeconds: domain.Seconds(inf)},
-		domain.TrainingCompleted{ConfigKey: "hex8_2p", TaskID: "t1", FinalLoss: &nan},
-		domain.PromotionFailed{ConfigKey: "hex8_2p", ModelID: "m", Reasons: []string{"games"}, Gates: []domain.GateVerdict{{Gate: "games", Input: &nan}}},
-		domain.EvaluationCompleted{ConfigKey: "hex8_2p", ModelID: "m", GamesPlayed: 1, Results: []domain.OpponentResult{{Opponent: "random", Wins: 1}}, Elo: &inf},
+		training.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: nan, Threshold: 0.5},
+		training.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: nan},
+		training.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: 0.5, Threshold: 0.5, PreviousScore: &nan},
+		elo.Updated{ConfigKey: "hex8_2p", ModelID: "m", Old: 1500, New: inf, Error: 1, GamesPlayed: 1},
+		elo.VelocityChanged{ConfigKey: "hex8_2p", Velocity: nan, Trend: elo.Stable},
+		training.ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: nan, DurationSeconds: 1},
+		training.ExplorationBoost{ConfigKey: "hex8_2p", BoostFactor: 2, DurationSeconds: domain.Seconds(nan)},
+		training.SelfplayAdjusted{ConfigKey: "hex8_2p", Cause: training.CauseQuality, Rate: nan},
+		training.SelfplayComplete{ConfigKey: "hex8_2p", DurationSeconds: &quotient},
+		admin.ShutdownRequested{Reason: "upgrade", GraceSeconds: domain.Seconds(inf)},
+		training.Completed{ConfigKey: "hex8_2p", TaskID: "t1", FinalLoss: &nan},
+		training.PromotionFailed{ConfigKey: "hex8_2p", ModelID: "m", Reasons: []string{"games"}, Gates: []training.GateVerdict{{Gate: "games", Input: &nan}}},
+		elo.EvaluationCompleted{ConfigKey: "hex8_2p", ModelID: "m", GamesPlayed: 1, Results: []elo.OpponentResult{{Opponent: "random", Wins: 1}}, Elo: &inf},
 	} {
 		if faults := event.Validate(); len(faults) != 1 {
 			t.Errorf("%+v: want one fault, found %v", event, faults)
@@ -342,17 +346,17 @@ func TestAbsentIsAllowedWhereNothingIsKnown(t *testing.T) {
 // What stands twice inside a result is a fault under the name of its key; at
 // the top the last one counts, as it does for what reads results elsewhere.
 func TestACompletionNamesKeysThatStandTwiceInside(t *testing.T) {
-	known := domain.Known("config_key", "hex8_2p", "task_id", "t-1", "model_id", "m-1")
+	known := training.Known("config_key", "hex8_2p", "task_id", "t-1", "model_id", "m-1")
 	result := `{"games_played":1,"games_played":3,"results":[{"opponent":"random","wins":2,"losses":1,"draws":0}]}`
-	event, err := domain.CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
+	event, err := training.CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
 	if err != nil {
 		t.Fatalf("want the last of two keys taken, found %v", err)
 	}
-	if measured, ok := event.(domain.EvaluationCompleted); !ok || measured.GamesPlayed != 3 {
+	if measured, ok := event.(elo.EvaluationCompleted); !ok || measured.GamesPlayed != 3 {
 		t.Errorf("want 3 games, found %+v", event)
 	}
 	result = `{"games_played":3,"results":[{"opponent":"random","wins":2,"wins":2,"losses":1,"draws":0}]}`
-	_, err = domain.CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
+	_, err = training.CompletionOf("EVALUATION_COMPLETED", json.RawMessage(result), known)
 	if got := faultsOf(err); !slices.Contains(got, "results.wins: stands twice") {
 		t.Errorf("want results.wins named, found %v", err)
 	}

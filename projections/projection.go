@@ -12,7 +12,6 @@ package projections
 
 import (
 	"iter"
-	"time"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -148,11 +147,3 @@ func When[E domain.Event](name, about string, issues []string, f func(View, doma
 // Query answers a question from a view. The answer may hold rows as the view
 // gave them: it is encoded before the view is let go.
 type Query[Q, R any] func(View, Q) (R, error)
-
-// timeOf is the time of an event, for a row to keep. The address of e.Time would
-// keep the whole envelope with the row, and with it the page of the log that the
-// envelope was read from.
-func timeOf(e domain.Envelope) *time.Time {
-	at := e.Time
-	return &at
-}

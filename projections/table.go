@@ -122,3 +122,8 @@ func (t Table[R]) entry(v View, key string, cell Cell) (Entry[R], error) {
 
 // RawScan yields rows as JSON in key order.
 func (t Table[R]) RawScan(v View, span Span) iter.Seq2[Row, error] { return v.Scan(t.Name, span) }
+
+// KeptRow counts what a bounded table holds.
+type KeptRow struct {
+	Count int `json:"count"`
+}

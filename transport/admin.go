@@ -8,18 +8,23 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+	electionview "github.com/ringrift/rift/projections/election"
+	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
 // AdminRoutes is the administration of the node that answers.
 func AdminRoutes() []Route {
 	admin := In("admin")
 	return []Route{
-		Post[commands.RequestShutdown]("/admin/shutdown", Then(stopNode)),
-		Post[commands.PauseKind]("/admin/pause"),
-		Post[commands.ResumeKind]("/admin/resume"),
-		Get("/admin/pauses", "admin.pauses", projections.Pauses, About("the kinds of work that are held back, why, by whom and until when")),
+		Post[admincmd.RequestShutdown]("/admin/shutdown", Then(stopNode)),
+		Post[admincmd.PauseKind]("/admin/pause"),
+		Post[admincmd.ResumeKind]("/admin/resume"),
+		Get("/admin/pauses", "admin.pauses", adminview.Pauses, About("the kinds of work that are held back, why, by whom and until when")),
 		Tell("/status", "admin.status", tellStatus, admin, About("one page of what the node and the cluster do: work and nodes by state, pauses, back-pressure, leader, position, uptime")),
 		Tell("/admin/health", "admin.health", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Health, domain.Position, error) {
 			health, err := b.Health(ctx)
@@ -33,20 +38,20 @@ func AdminRoutes() []Route {
 			letter, err := b.DeadLetter(ctx, q.ID)
 			return letter, letter.Position, err
 		}, admin, About("one dead letter, with the event it is about")),
-		Get("/dead-letters/history", "admin.letter_acts", projections.LetterActs, admin, About("what was done about dead letters, newest first")),
-		Post[commands.RetryLetter]("/dead-letters/{id}/retry", admin, Then(func(ctx context.Context, b Backend, c commands.RetryLetter, result commands.Result) error {
+		Get("/dead-letters/history", "admin.letter_acts", adminview.LetterActs, admin, About("what was done about dead letters, newest first")),
+		Post[admincmd.RetryLetter]("/dead-letters/{id}/retry", admin, Then(func(ctx context.Context, b Backend, c admincmd.RetryLetter, result commands.Result) error {
 			return b.LetterDealtWith(ctx, c.ID, result.Position)
 		})),
-		Post[commands.DiscardLetter]("/dead-letters/{id}/discard", admin, Then(func(ctx context.Context, b Backend, c commands.DiscardLetter, result commands.Result) error {
+		Post[admincmd.DiscardLetter]("/dead-letters/{id}/discard", admin, Then(func(ctx context.Context, b Backend, c admincmd.DiscardLetter, result commands.Result) error {
 			return b.LetterDealtWith(ctx, c.ID, result.Position)
 		})),
 		Tell("/projections", "admin.projections", func(ctx context.Context, b Backend, _ projections.NoQuestion) (Projections, domain.Position, error) {
 			models, err := b.Projections(ctx)
 			return models, models.Position, err
 		}, admin, About("the read models: version, position, lag, and how far one is that is being built")),
-		Post[commands.RebuildProjection]("/projections/{name}/rebuild", admin, Then(beginRebuild)),
-		Get("/findings", "admin.findings", projections.Findings, admin, About("what is wrong, by first position: more than one leader, items stuck or lost, dead wiring and more")),
-		Get("/election/history", "election.history", projections.Leaders, About("who led when, the newest stretch first, the voters and the terms")),
+		Post[admincmd.RebuildProjection]("/projections/{name}/rebuild", admin, Then(beginRebuild)),
+		Get("/findings", "admin.findings", findingsview.Findings, admin, About("what is wrong, by first position: more than one leader, items stuck or lost, dead wiring and more")),
+		Get("/election/history", "election.history", electionview.Leaders, About("who led when, the newest stretch first, the voters and the terms")),
 	}
 }
 
@@ -60,7 +65,7 @@ const rebuildPatience = time.Second
 
 // beginRebuild answers once the node has begun, so that whoever asks next how far
 // it is finds it. A node that is far behind its log begins when it gets there.
-func beginRebuild(ctx context.Context, b Backend, _ commands.RebuildProjection, result commands.Result) error {
+func beginRebuild(ctx context.Context, b Backend, _ admincmd.RebuildProjection, result commands.Result) error {
 	ctx, stop := context.WithTimeout(ctx, rebuildPatience)
 	defer stop()
 	err := b.View(ctx, At{}, result.Position, func(projections.View) error { return nil })
@@ -73,12 +78,12 @@ func beginRebuild(ctx context.Context, b Backend, _ commands.RebuildProjection, 
 // stopNode stops the process once the wish is on the log. The event knows what
 // the caller left out. Told again, the wish is an old one: the node that it
 // stopped is gone.
-func stopNode(ctx context.Context, b Backend, _ commands.RequestShutdown, result commands.Result) error {
+func stopNode(ctx context.Context, b Backend, _ admincmd.RequestShutdown, result commands.Result) error {
 	if result.Duplicate {
 		return nil
 	}
 	for _, e := range result.Events {
-		if wish, ok := e.Event.(domain.ShutdownRequested); ok {
+		if wish, ok := e.Event.(admin.ShutdownRequested); ok {
 			return b.Shutdown(ctx, wish.Reason, wish.GraceSeconds.Duration())
 		}
 	}

@@ -12,13 +12,28 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
+	elocmd "github.com/ringrift/rift/commands/elo"
+	gauntletcmd "github.com/ringrift/rift/commands/gauntlet"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	trainingcmd "github.com/ringrift/rift/commands/training"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	policyview "github.com/ringrift/rift/projections/policy"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // sections is what the policy document of the tests consists of.
-var sections = domain.Sections{domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy()}
+var sections = domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy()}
 
 // node is a whole node in memory: the reference log, the real commands, and
 // read models folded on the spot. Its clock stands until it is moved.
@@ -40,12 +55,12 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newNode(t testing.TB) *node {
 	t.Helper()
-	catalog, err := domain.NewCatalog(nil, domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents(), domain.AdminEvents(), domain.TrainingEvents(), domain.EloEvents())
+	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents(), admin.Events(), training.Events(), elo.Events())
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), health: Health{Status: StateOK, Checks: []Check{}}}
-	n.bus, err = commands.NewBus(n.log, catalog, n, commands.Work(), commands.Nodes(), commands.Policies(sections), commands.Events(), commands.Admin(), commands.Training(), commands.Elo(), commands.Gauntlet())
+	n.bus, err = commands.NewBus(n.log, catalog, n, workcmd.Specs(), nodescmd.Specs(), policycmd.Specs(sections), commands.Events(), admincmd.Specs(), trainingcmd.Specs(), elocmd.Specs(), gauntletcmd.Specs())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +93,7 @@ func (n *node) Append(ctx context.Context, stream domain.StreamID, expected doma
 func (n *node) Spec(commandType string) (commands.Spec, bool) { return n.bus.Spec(commandType) }
 func (n *node) Log() eventlog.Log                             { return n.log }
 func (n *node) Catalog() *domain.Catalog                      { return n.catalog }
-func (n *node) Cluster() string                               { return domain.DefaultCluster }
+func (n *node) Cluster() string                               { return admin.DefaultCluster }
 
 func (n *node) Health(context.Context) (Health, error) {
 	n.mu.Lock()
@@ -152,7 +167,7 @@ func (n *node) fold(ctx context.Context, rows *tables, until func(domain.Envelop
 		if err := n.catalog.Fill(&e); err != nil {
 			return err
 		}
-		for _, projection := range []projections.Projection{projections.PolicyModel{Sections: sections}.Projection(), projections.Work(), projections.NodesProjection()} {
+		for _, projection := range []projections.Projection{policyview.Model{Sections: sections}.Projection(), workview.Projection(), nodesview.Projection()} {
 			for _, handler := range projection.Handle(e.Type) {
 				if err := handler.Apply(rows, e); err != nil {
 					return err
@@ -178,7 +193,7 @@ func (n *node) Write(ctx context.Context, call *commands.Call) (commands.Result,
 	if err != nil {
 		return commands.Result{}, err
 	}
-	queue, err := projections.LoadQueue(view, nil)
+	queue, err := workview.LoadQueue(view, nil)
 	if err != nil {
 		return commands.Result{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
@@ -31,9 +32,9 @@ type instant struct {
 }
 
 func (n instant) Do(_ context.Context, call Call) (commands.Result, error) {
-	c := call.Command.(commands.AddTask)
+	c := call.Command.(workcmd.AddTask)
 	return commands.Result{
-		Position: 1, Answer: commands.TaskAdded{TaskID: "t1"},
+		Position: 1, Answer: workcmd.TaskAdded{TaskID: "t1"},
 		Events: []domain.Envelope{{Position: 1, Stream: c.TaskID.Stream(), Type: "TASK_SPAWNED", Version: 1, Time: epoch}},
 	}, nil
 }
@@ -170,7 +171,7 @@ func median(list []float64) float64 {
 // BenchmarkBinding is the walk and the decoding of a command of 1 KiB.
 func BenchmarkBinding(b *testing.B) {
 	body := []byte(`{"task_id":"t1","task_type":"selfplay","config_key":"hex8_2p","payload":{"pad":"` + strings.Repeat("x", 940) + `"}}`)
-	route := Post[commands.AddTask]("/x")
+	route := Post[workcmd.AddTask]("/x")
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 )
 
@@ -84,7 +84,7 @@ func TestAnswersAreWrittenAsTheStandardLibraryWould(t *testing.T) {
 	for name, value := range map[string]any{
 		"everything": v, "pointer": &v, "health": Health{Status: StateOK, Started: epoch, Checks: []Check{{Name: "log", Numbers: map[string]int64{"b": 1, "a": 2}}}},
 		"problem": problemOf(domain.Errorf(domain.Invalid, "x")), "a string": "x", "a number": 1.5, "nil": nil, "a list": []any{1, "a", nil},
-		"claimed": commands.TasksClaimed{Items: []commands.ClaimedTask{{TaskID: "t", Payload: json.RawMessage(`{}`), Deadline: epoch}}},
+		"claimed": workcmd.TasksClaimed{Items: []workcmd.ClaimedTask{{TaskID: "t", Payload: json.RawMessage(`{}`), Deadline: epoch}}},
 	} {
 		got, err := appendJSON(nil, value)
 		if err != nil {

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // Row 30: one pool of eight threads served exports, evaluations and claims, and
@@ -78,8 +79,8 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 // from reading, and those of people keep no worker from its lease.
 func TestRow30SlowCommandsKeepNobodyFromReading(t *testing.T) {
 	b := newBudgets(Config{InFlight: 2, Scans: 1})
-	claim, add := Post[commands.ClaimTasks]("/work/claim", Vital()), Post[commands.AddTask]("/work/add")
-	query := Get("/work/status", "work.status", projections.WorkStatus)
+	claim, add := Post[workcmd.ClaimTasks]("/work/claim", Vital()), Post[workcmd.AddTask]("/work/add")
+	query := Get("/work/status", "work.status", workview.WorkStatus)
 	now, past := httptest.NewRequest("GET", "/work/status", nil), httptest.NewRequest("GET", "/work/status?at=7", nil)
 	kinds := []*budget{b.of(&claim, now), b.of(&add, now), b.of(&query, now), b.of(&query, past)}
 	for i, one := range kinds {

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 func clientOf(t *testing.T, h http.Handler, options ...ClientOption) *Client {
@@ -35,37 +37,37 @@ func TestTheClientSpeaksTheTable(t *testing.T) {
 	_, h := server(t, Config{Tokens: []Token{{Secret: secret}}})
 	c := clientOf(t, h, WithToken(secret), WithActor("ann"))
 	ctx := t.Context()
-	tried, err := c.Do(ctx, commands.AddTask{TaskType: "x"}, Dry())
+	tried, err := c.Do(ctx, workcmd.AddTask{TaskType: "x"}, Dry())
 	if err != nil || !tried.DryRun || len(tried.Events) != 1 || len(tried.Events[0].Data) == 0 {
 		t.Fatalf("a dry run: want what would be appended, found %+v %v", tried, err)
 	}
-	receipt, err := c.Do(ctx, commands.AddTask{TaskID: "t 1/2", TaskType: "x"})
+	receipt, err := c.Do(ctx, workcmd.AddTask{TaskID: "t 1/2", TaskType: "x"})
 	if !errors.Is(err, domain.ErrInvalid) {
 		t.Fatalf("want the id refused, found %+v %v", receipt, err)
 	}
-	receipt, err = c.Do(ctx, commands.AddTask{TaskID: "t:1@2", TaskType: "x"}, ID("k"))
+	receipt, err = c.Do(ctx, workcmd.AddTask{TaskID: "t:1@2", TaskType: "x"}, ID("k"))
 	if err != nil || receipt.ID != "k" || receipt.Position != 1 || receipt.Events[0].Type != "TASK_SPAWNED" {
 		t.Fatalf("want a receipt, found %+v %v", receipt, err)
 	}
-	var added commands.TaskAdded
+	var added workcmd.TaskAdded
 	if err := receipt.Into(&added); err != nil || added.TaskID != "t:1@2" {
 		t.Errorf("want the result, found %+v %v", added, err)
 	}
-	item, err := Ask[projections.TaskAnswer](ctx, c, "work.item", projections.OneTask{TaskID: "t:1@2"}, After(1))
+	item, err := Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "t:1@2"}, After(1))
 	if err != nil || !strings.Contains(string(item.Item), `"state":"queued"`) {
 		t.Errorf("want the item, found %s %v", item.Item, err)
 	}
-	if _, err := Ask[projections.TaskAnswer](ctx, c, "work.item", projections.OneTask{TaskID: "a/b c%2f"}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), `"a/b c%2f"`) {
+	if _, err := Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "a/b c%2f"}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), `"a/b c%2f"`) {
 		t.Errorf("a name with a slash: want the whole name asked for, found %v", err)
 	}
-	if _, err := Ask[projections.TaskAnswer](ctx, c, "work.item", projections.OneTask{TaskID: "t:1@2"}, AsOf(At{Set: true})); !errors.Is(err, domain.ErrNotFound) {
+	if _, err := Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "t:1@2"}, AsOf(At{Set: true})); !errors.Is(err, domain.ErrNotFound) {
 		t.Errorf("at position 0: want not_found, found %v", err)
 	}
 	page, err := Ask[EventsAnswer](ctx, c, "events.read", EventsQuery{Limit: 5, Selection: Selection{Types: []string{"TASK_SPAWNED", "X"}, Where: `data.task_type == "x"`}})
 	if err != nil || len(page.Events) != 1 || !strings.Contains(string(page.Events[0]), `"actor":"ann"`) {
 		t.Errorf("want one event of ann, found %s %v", page.Events, err)
 	}
-	policy, err := c.Do(ctx, commands.SetPolicy{Name: "default", Change: []byte(`{"work":{"max_attempts":5}}`)})
+	policy, err := c.Do(ctx, policycmd.SetPolicy{Name: "default", Change: []byte(`{"work":{"max_attempts":5}}`)})
 	if err != nil || policy.Events[0].Stream != "policy-default" {
 		t.Errorf("a command with a name in its path: want it done, found %+v %v", policy, err)
 	}
@@ -201,7 +203,7 @@ func TestStrangersDecideNothing(t *testing.T) {
 	} {
 		client := clientOf(t, saying(t, c.status, c.contentType, c.body), WithRetries(0, 0))
 		_, asked := client.AskValues(t.Context(), "work.status", nil)
-		_, done := client.Do(t.Context(), commands.AddTask{TaskType: "x"})
+		_, done := client.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
 		_, _, followed := client.followOnce(t.Context(), 0, Selection{}, func(Followed, error) bool { return true })
 		answers := map[string]error{"query": asked, "command": done, "stream": followed}
 		for what, err := range answers {
@@ -230,7 +232,7 @@ func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
 	c := clientOf(t, h, WithRetries(0, 0))
 	for code := range statuses {
 		n.failWith = domain.Errorf(code, "wanted this, found that")
-		_, err := c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+		_, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
 		var refused *Refused
 		if !errors.Is(err, &domain.Error{Code: code}) || !errors.As(err, &refused) || refused.Problem.RequestID == "" {
 			t.Errorf("%s: want an error of that class, found %v", code, err)
@@ -240,19 +242,19 @@ func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
 		}
 	}
 	n.failWith = &LeaderHint{Leader: "n2:1", Term: 3}
-	_, err := c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+	_, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
 	var hint *LeaderHint
 	if !errors.As(err, &hint) || hint.Leader != "n2:1" || hint.Term != 3 {
 		t.Errorf("want the leader told, found %v", err)
 	}
 	n.failWith = domain.Faulty("work.add", []domain.Fault{{Field: "priority", Reason: "want less"}})
-	_, err = c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+	_, err = c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
 	var coded *domain.Error
 	if !errors.As(err, &coded) || len(coded.Faults) != 1 || strings.Count(err.Error(), "want less") != 1 {
 		t.Errorf("want the faults once, found %v", err)
 	}
 	n.failWith = &eventlog.Conflict{Stream: "a-1", Expected: 1, Found: 2}
-	_, err = c.Do(t.Context(), commands.AddTask{TaskType: "x"})
+	_, err = c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Problem.Found == nil || *refused.Problem.Found != 2 {
 		t.Errorf("want the revision found, found %v", err)
@@ -287,7 +289,7 @@ func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 			h.ServeHTTP(w, r)
 		}
 	}))
-	receipt, err := c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "x"})
+	receipt, err := c.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"})
 	if err != nil || !receipt.Duplicate {
 		t.Fatalf("want the first answer again, found %+v %v", receipt, err)
 	}
@@ -297,7 +299,7 @@ func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 	if head, _ := n.log.Head(t.Context()); head != 1 {
 		t.Errorf("want one event, found %d", head)
 	}
-	if _, err := c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "y"}, ID("other")); !errors.Is(err, domain.ErrConflict) {
+	if _, err := c.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "y"}, ID("other")); !errors.Is(err, domain.ErrConflict) {
 		t.Errorf("want a conflict, found %v", err)
 	}
 	if found := tried(); len(found) != 3 {
@@ -310,12 +312,12 @@ func TestTheClientGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Do(t.Context(), commands.AddTask{TaskType: "x"}); !errors.Is(err, domain.ErrUnavailable) || !Unreachable(err) {
+	if _, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"}); !errors.Is(err, domain.ErrUnavailable) || !Unreachable(err) {
 		t.Errorf("nobody there: want unavailable, found %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Do(ctx, commands.AddTask{TaskType: "x"}); !errors.Is(err, context.Canceled) {
+	if _, err := c.Do(ctx, workcmd.AddTask{TaskType: "x"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("want the cancellation, found %v", err)
 	}
 	for _, bad := range []string{"", "ftp://x", "http://", "::"} {

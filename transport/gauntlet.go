@@ -1,16 +1,16 @@
 package transport
 
 import (
-	"github.com/ringrift/rift/commands"
-	"github.com/ringrift/rift/projections"
+	gauntletcmd "github.com/ringrift/rift/commands/gauntlet"
+	gauntletview "github.com/ringrift/rift/projections/gauntlet"
 )
 
 // GauntletRoutes is the measuring of models.
 func GauntletRoutes() []Route {
 	return []Route{
-		Post[commands.ExecuteGauntlet]("/gauntlet/execute"),
-		Post[commands.QuickEval]("/gauntlet/quick-eval"),
-		Get("/gauntlet/status", "gauntlet.status", projections.GauntletStatusOf, About("how a gauntlet stands: games, test, decision")),
-		Get("/gauntlet/results", "gauntlet.results", projections.GauntletResults, About("gauntlets by game and model, all or by state")),
+		Post[gauntletcmd.ExecuteGauntlet]("/gauntlet/execute"),
+		Post[gauntletcmd.QuickEval]("/gauntlet/quick-eval"),
+		Get("/gauntlet/status", "gauntlet.status", gauntletview.GauntletStatusOf, About("how a gauntlet stands: games, test, decision")),
+		Get("/gauntlet/results", "gauntlet.results", gauntletview.GauntletResults, About("gauntlets by game and model, all or by state")),
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -553,8 +554,8 @@ func TestExplainIsAskedOfAMoment(t *testing.T) {
 
 func TestRowsThatContradictAreRefused(t *testing.T) {
 	n := newNode(t)
-	query := func(projections.View, projections.OneTask) (projections.TaskAnswer, error) {
-		return projections.TaskAnswer{}, nil
+	query := func(projections.View, workview.OneTask) (workview.TaskAnswer, error) {
+		return workview.TaskAnswer{}, nil
 	}
 	for name, table := range map[string][]Route{
 		"a path twice":               {Get("/a/{id}", "a", query), Get("/a/{id}", "b", query)},

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
 // HandlerRoutes is what handlers do and failed at, and what has not happened for long.
@@ -16,8 +18,8 @@ func HandlerRoutes() []Route {
 	admin := In("admin")
 	return []Route{
 		Tell("/handlers", "admin.handlers", tellHandlers, admin, About("the handlers of events and the reactors: what each reads, writes and commands; runs, failures, lag, last run")),
-		Get("/handlers/failures", "handlers.failures", projections.FailedHandlers, admin, About("the failures of handlers, as nodes and tools noted them on the log")),
-		Get("/alarms", "admin.alarms", projections.Alarms, admin, About("how long ago work was last given out, completed, copied, exported, trained, measured and promoted, and which silence is an alarm")),
+		Get("/handlers/failures", "handlers.failures", adminview.FailedHandlers, admin, About("the failures of handlers, as nodes and tools noted them on the log")),
+		Get("/alarms", "admin.alarms", nodesview.Alarms, admin, About("how long ago work was last given out, completed, copied, exported, trained, measured and promoted, and which silence is an alarm")),
 	}
 }
 
@@ -72,9 +74,9 @@ const gaugeTime = 2 * time.Second
 func (s silences) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), gaugeTime)
 	defer cancel()
-	var answer projections.AlarmsAnswer
+	var answer nodesview.AlarmsAnswer
 	err := s.backend.View(ctx, At{}, 0, func(v projections.View) (err error) {
-		answer, err = projections.Alarms(v, projections.AlarmsQuery{}.At(s.now()))
+		answer, err = nodesview.Alarms(v, nodesview.AlarmsQuery{}.At(s.now()))
 		return err
 	})
 	if err != nil {

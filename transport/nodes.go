@@ -1,18 +1,18 @@
 package transport
 
 import (
-	"github.com/ringrift/rift/commands"
-	"github.com/ringrift/rift/projections"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
 // NodeRoutes is the nodes.
 func NodeRoutes() []Route {
 	return []Route{
-		Post[commands.RegisterNode]("/nodes/register", Vital()),
-		Post[commands.NodeHeartbeat]("/nodes/heartbeat", Vital()),
-		Post[commands.RetireNode]("/nodes/retire"),
-		Post[commands.CloseBreaker]("/nodes/close_breaker"),
-		Get("/nodes", "nodes.list", projections.ListNodes, About("the nodes by name, all or by state")),
-		Get("/nodes/{id}", "nodes.node", projections.FindNode, About("one node")),
+		Post[nodescmd.RegisterNode]("/nodes/register", Vital()),
+		Post[nodescmd.NodeHeartbeat]("/nodes/heartbeat", Vital()),
+		Post[nodescmd.RetireNode]("/nodes/retire"),
+		Post[nodescmd.CloseBreaker]("/nodes/close_breaker"),
+		Get("/nodes", "nodes.list", nodesview.ListNodes, About("the nodes by name, all or by state")),
+		Get("/nodes/{id}", "nodes.node", nodesview.FindNode, About("one node")),
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // The failures of the original cluster are numbered; the tests here are named
@@ -76,9 +77,9 @@ func TestRow34CallsShareAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 50 {
-		_, _ = c.Do(t.Context(), commands.AddTask{TaskID: "t1", TaskType: "selfplay"}) // refused from the second on
-		_, _ = c.Do(t.Context(), commands.CompleteTask{Report: commands.Report{TaskID: "nobody", Lease: 1}})
-		if _, err := Ask[projections.StatusAnswer](t.Context(), c, "work.status", projections.NoQuestion{}); err != nil {
+		_, _ = c.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "selfplay"}) // refused from the second on
+		_, _ = c.Do(t.Context(), workcmd.CompleteTask{Report: workcmd.Report{TaskID: "nobody", Lease: 1}})
+		if _, err := Ask[workview.StatusAnswer](t.Context(), c, "work.status", projections.NoQuestion{}); err != nil {
 			t.Fatal(err)
 		}
 	}

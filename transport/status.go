@@ -6,24 +6,29 @@ import (
 	"slices"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	statusview "github.com/ringrift/rift/projections/status"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // Status is the answer of /status: one page of what the node and the cluster do.
 type Status struct {
-	Position     domain.Position          `json:"position"`
-	Status       State                    `json:"status"`  // the worst of the trouble
-	Trouble      []Check                  `json:"trouble"` // of the node and of the cluster, the worst first
-	Node         string                   `json:"node_id,omitempty"`
-	Cluster      string                   `json:"cluster,omitempty"`
-	Version      string                   `json:"version,omitempty"`
-	Leader       string                   `json:"leader,omitempty"`
-	Uptime       domain.Seconds           `json:"uptime_seconds"`
-	Work         map[string]int           `json:"work"` // items by state, every state, 0 included
-	Backpressure projections.Backpressure `json:"backpressure"`
-	Nodes        map[domain.NodeState]int `json:"nodes"` // by state, every state, 0 included
-	Health       projections.ClusterRow   `json:"cluster_health"`
-	Paused       []projections.PauseRow   `json:"paused"`
+	Position     domain.Position       `json:"position"`
+	Status       State                 `json:"status"`  // the worst of the trouble
+	Trouble      []Check               `json:"trouble"` // of the node and of the cluster, the worst first
+	Node         string                `json:"node_id,omitempty"`
+	Cluster      string                `json:"cluster,omitempty"`
+	Version      string                `json:"version,omitempty"`
+	Leader       string                `json:"leader,omitempty"`
+	Uptime       domain.Seconds        `json:"uptime_seconds"`
+	Work         map[string]int        `json:"work"` // items by state, every state, 0 included
+	Backpressure workview.Backpressure `json:"backpressure"`
+	Nodes        map[nodes.State]int   `json:"nodes"` // by state, every state, 0 included
+	Health       nodesview.ClusterRow  `json:"cluster_health"`
+	Paused       []adminview.PauseRow  `json:"paused"`
 }
 
 // tellStatus puts the page together. Health and read models are asked one after
@@ -45,25 +50,25 @@ func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Statu
 	}
 	err = b.View(ctx, At{}, 0, func(v projections.View) error {
 		page.Position = v.Position()
-		trouble, err := projections.Trouble(v, exchangeOf(ctx).handler.config.Now())
+		trouble, err := statusview.Trouble(v, exchangeOf(ctx).handler.config.Now())
 		if err != nil {
 			return err
 		}
 		for _, row := range trouble {
 			page.Trouble = append(page.Trouble, checkOf(row))
 		}
-		work, err := projections.WorkStatus(v, q)
+		work, err := workview.WorkStatus(v, q)
 		if err != nil {
 			return err
 		}
 		page.Work, page.Backpressure = work.ByState, work.Backpressure
-		if page.Nodes, err = projections.NodeCounts(v); err != nil {
+		if page.Nodes, err = nodesview.NodeCounts(v); err != nil {
 			return err
 		}
-		if page.Health, err = projections.TheCluster(v); err != nil {
+		if page.Health, err = nodesview.TheCluster(v); err != nil {
 			return err
 		}
-		paused, err := projections.Pauses(v, q)
+		paused, err := adminview.Pauses(v, q)
 		page.Paused = paused.Paused
 		return err
 	})
@@ -76,7 +81,7 @@ func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Statu
 	return page, page.Position, err
 }
 
-func checkOf(row projections.TroubleRow) Check {
+func checkOf(row statusview.TroubleRow) Check {
 	check := Check{Name: row.Part, State: StateDegraded, Reason: row.Reason, Causes: row.Causes, Numbers: map[string]int64{"count": int64(row.Count)}}
 	if row.Failed {
 		check.State = StateFailed

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -57,7 +57,7 @@ func letterEndpoints() []endpoint {
 }
 
 func showLetterActs(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.LettersAnswer](answer)
+	found, err := decode[adminview.LettersAnswer](answer)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
+	adminview "github.com/ringrift/rift/projections/admin"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -70,15 +72,15 @@ func printStatusPage(p *output.Printer, answer json.RawMessage, about string) er
 	if err != nil {
 		return err
 	}
-	var work, nodes, paused []string
-	for _, state := range domain.TaskStates {
+	var queue, all, paused []string
+	for _, state := range work.TaskStates {
 		if n := page.Work[string(state)]; n > 0 {
-			work = append(work, fmt.Sprintf("%s %s", output.Count(int64(n)), state))
+			queue = append(queue, fmt.Sprintf("%s %s", output.Count(int64(n)), state))
 		}
 	}
-	for _, state := range domain.NodeStates {
+	for _, state := range nodes.NodeStates {
 		if n := page.Nodes[state]; n > 0 {
-			nodes = append(nodes, fmt.Sprintf("%s %s", output.Count(int64(n)), state))
+			all = append(all, fmt.Sprintf("%s %s", output.Count(int64(n)), state))
 		}
 	}
 	for _, row := range page.Paused {
@@ -98,9 +100,9 @@ func printStatusPage(p *output.Printer, answer json.RawMessage, about string) er
 			return err
 		}
 		if err := p.Fields(nil,
-			output.Field{Name: "work", Value: joined(work, ", ")},
+			output.Field{Name: "work", Value: joined(queue, ", ")},
 			output.Field{Name: "back-pressure", Value: fmt.Sprintf("%s, %d pending of %d", page.Backpressure.Level, page.Backpressure.Pending, page.Backpressure.HardLimit)},
-			output.Field{Name: "nodes", Value: joined(nodes, ", ")},
+			output.Field{Name: "nodes", Value: joined(all, ", ")},
 			output.Field{Name: "cluster", Value: clusterText(page.Health)},
 			output.Field{Name: "leader", Value: page.Leader},
 			output.Field{Name: "paused", Value: joined(paused, "\n")},
@@ -122,7 +124,7 @@ func reason(p *output.Printer, check transport.Check) string {
 	return check.Reason
 }
 
-func clusterText(row projections.ClusterRow) string {
+func clusterText(row nodesview.ClusterRow) string {
 	text := fmt.Sprintf("%d of %d known nodes healthy", row.Healthy, row.Known)
 	if row.State == "" || row.Since == nil {
 		return text
@@ -142,7 +144,7 @@ func joined(words []string, separator string) string {
 }
 
 func showPauses(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.PausesAnswer](answer)
+	found, err := decode[adminview.PausesAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -164,7 +166,7 @@ func showPauses(p *output.Printer, answer json.RawMessage, e endpoint) error {
 			l.Rows = append(l.Rows, []any{row.Kind, hold.Reason, sinceNow(p, hold.Since), until, hold.Actor, hold.Since, hold.Position})
 			l.Items = append(l.Items, struct {
 				Kind string `json:"kind"`
-				projections.PauseHold
+				adminview.PauseHold
 			}{row.Kind, hold})
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	trainingview "github.com/ringrift/rift/projections/training"
 )
 
 func newDaemons(a *app) *cobra.Command {
@@ -25,7 +26,7 @@ supervisor should wait before the next restart.`,
 }
 
 func showDaemons(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.DaemonsAnswer](answer)
+	found, err := decode[nodesview.DaemonsAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func newSyncs(a *app) *cobra.Command {
 }
 
 func showSyncs(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.SyncsAnswer](answer)
+	found, err := decode[trainingview.SyncsAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func known(count *int64) any {
 }
 
 func showFreshness(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.FreshnessAnswer](answer)
+	found, err := decode[trainingview.FreshnessAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ measured and promoted, and which silence is an alarm. Exits 2 when one is.`, jud
 }
 
 func showAlarms(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[projections.AlarmsAnswer](answer)
+	found, err := decode[nodesview.AlarmsAnswer](answer)
 	if err != nil {
 		return err
 	}

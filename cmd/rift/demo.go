@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/training"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -197,13 +198,13 @@ func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
 			r.first = e.Position
 		}
 	case "SELFPLAY_COMPLETE":
-		var played domain.SelfplayComplete
+		var played training.SelfplayComplete
 		if err := json.Unmarshal(e.Data, &played); err != nil {
 			return domain.Errorf(domain.Corrupt, "event at %s: %w", e.Position, err)
 		}
 		games := int64(played.GamesPlayed)
-		body, err := json.Marshal(map[string]any{"type": "DATA_SYNC_COMPLETED", "payload": domain.DataSyncCompleted{
-			SyncID: domain.SyncID(played.TaskID), NodeID: played.NodeID, SyncType: domain.SyncGames, ConfigKey: played.ConfigKey, GamesSynced: &games,
+		body, err := json.Marshal(map[string]any{"type": "DATA_SYNC_COMPLETED", "payload": training.DataSyncCompleted{
+			SyncID: training.SyncID(played.TaskID), NodeID: played.NodeID, SyncType: training.SyncGames, ConfigKey: played.ConfigKey, GamesSynced: &games,
 		}})
 		if err != nil {
 			return domain.Errorf(domain.Internal, "data sync: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
 )
 
 // demoItem is as much of an item as the demonstration's work reads.
@@ -113,7 +114,7 @@ func (i demoItem) measured(games int) (any, error) {
 	if len(opponents) == 0 {
 		opponents = []string{"random", "heuristic"}
 	}
-	var results []domain.OpponentResult
+	var results []elo.OpponentResult
 	total := 0
 	for _, opponent := range opponents {
 		count := games
@@ -127,10 +128,10 @@ func (i demoItem) measured(games int) (any, error) {
 }
 
 // playDemo draws games with the chances that a difference in Elo means.
-func playDemo(chance *rand.Rand, difference float64, opponent string, games int) domain.OpponentResult {
+func playDemo(chance *rand.Rand, difference float64, opponent string, games int) elo.OpponentResult {
 	const draws = 0.04
 	expected := 1 / (1 + math.Pow(10, -difference/400))
-	result := domain.OpponentResult{Opponent: opponent}
+	result := elo.OpponentResult{Opponent: opponent}
 	for range games {
 		switch drawn := chance.Float64(); {
 		case drawn < draws:
@@ -147,7 +148,7 @@ func playDemo(chance *rand.Rand, difference float64, opponent string, games int)
 // strengthOf is the Elo of a player: a baseline's own, or for a model one that
 // its name decides, so that some models are worth promoting and some are not.
 func strengthOf(player string) float64 {
-	if pinned, is := domain.DefaultEloPolicy().Pin(player); is {
+	if pinned, is := elo.DefaultPolicy().Pin(player); is {
 		return pinned
 	}
 	return 1050 + 750*chanceOf(player, "strength").Float64()

@@ -11,9 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/commands"
+	elocmd "github.com/ringrift/rift/commands/elo"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/domain/elo"
+	eloview "github.com/ringrift/rift/projections/elo"
 )
 
 // newEloSync makes the command that brings two nodes' facts together.
@@ -69,11 +70,11 @@ func newEloSync(a *app) *cobra.Command {
 
 // union is what came of bringing two nodes' facts together.
 type union struct {
-	ConfigKey string                 `json:"config_key"`
-	Here      int                    `json:"taken_here"`
-	There     int                    `json:"taken_there"`
-	Both      int                    `json:"in_both"` // before
-	Refused   []commands.RefusedFact `json:"contradicting"`
+	ConfigKey string               `json:"config_key"`
+	Here      int                  `json:"taken_here"`
+	There     int                  `json:"taken_there"`
+	Both      int                  `json:"in_both"` // before
+	Refused   []elocmd.RefusedFact `json:"contradicting"`
 }
 
 // sendFacts bounds the facts of one exchange.
@@ -81,7 +82,7 @@ const sendFacts = 200
 
 // unite compares the digests of two nodes and sends each what it lacks.
 func unite(ctx context.Context, config string, here, there *client) (union, error) {
-	done := union{ConfigKey: config, Refused: []commands.RefusedFact{}}
+	done := union{ConfigKey: config, Refused: []elocmd.RefusedFact{}}
 	mine, err := digests(ctx, config, here)
 	if err != nil {
 		return done, err
@@ -112,13 +113,13 @@ func unite(ctx context.Context, config string, here, there *client) (union, erro
 }
 
 // bring sends facts from one node to another.
-func bring(ctx context.Context, config string, want []string, from, to *client, refused *[]commands.RefusedFact) (taken int, err error) {
+func bring(ctx context.Context, config string, want []string, from, to *client, refused *[]elocmd.RefusedFact) (taken int, err error) {
 	for part := range slices.Chunk(want, sendFacts) {
-		given, err := exchange(ctx, from, commands.SyncElo{ConfigKey: domain.ConfigKey(config), Want: part})
+		given, err := exchange(ctx, from, elocmd.SyncElo{ConfigKey: domain.ConfigKey(config), Want: part})
 		if err != nil {
 			return taken, err
 		}
-		answer, err := exchange(ctx, to, commands.SyncElo{ConfigKey: domain.ConfigKey(config), Facts: given.Facts})
+		answer, err := exchange(ctx, to, elocmd.SyncElo{ConfigKey: domain.ConfigKey(config), Facts: given.Facts})
 		if err != nil {
 			return taken, err
 		}
@@ -128,16 +129,16 @@ func bring(ctx context.Context, config string, want []string, from, to *client, 
 	return taken, nil
 }
 
-func exchange(ctx context.Context, c *client, asked commands.SyncElo) (commands.EloSynced, error) {
+func exchange(ctx context.Context, c *client, asked elocmd.SyncElo) (elocmd.EloSynced, error) {
 	body, err := json.Marshal(asked)
 	if err != nil {
-		return commands.EloSynced{}, domain.Errorf(domain.Internal, "exchange of facts: %w", err)
+		return elocmd.EloSynced{}, domain.Errorf(domain.Internal, "exchange of facts: %w", err)
 	}
 	answer, err := c.do(ctx, "elo.sync", body)
 	if err != nil {
-		return commands.EloSynced{}, err
+		return elocmd.EloSynced{}, err
 	}
-	return decode[commands.EloSynced](answer)
+	return decode[elocmd.EloSynced](answer)
 }
 
 // digests reads what all facts of a game are called on a node.
@@ -149,7 +150,7 @@ func digests(ctx context.Context, config string, c *client) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		page, err := decode[projections.DigestsAnswer](answer)
+		page, err := decode[eloview.DigestsAnswer](answer)
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +164,7 @@ func digests(ctx context.Context, config string, c *client) ([]string, error) {
 
 // showMatches lists the facts behind ratings.
 func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.MatchesAnswer](answer)
+	found, err := decode[eloview.MatchesAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -185,9 +186,9 @@ func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
 }
 
 // matchText is a fact as people read it: its name, and who did how against whom.
-func matchText(row projections.MatchFact) (name, outcome string, err error) {
-	if row.Type == (domain.EloMatchRecorded{}).EventType() {
-		match, err := decode[domain.EloMatchRecorded](row.Fact)
+func matchText(row eloview.MatchFact) (name, outcome string, err error) {
+	if row.Type == (elo.MatchRecorded{}).EventType() {
+		match, err := decode[elo.MatchRecorded](row.Fact)
 		if err != nil {
 			return "", "", err
 		}
@@ -200,7 +201,7 @@ func matchText(row projections.MatchFact) (name, outcome string, err error) {
 		slices.Sort(players)
 		return match.MatchID, strings.Join(players, ", "), nil
 	}
-	results, err := decode[domain.EloResultsRecorded](row.Fact)
+	results, err := decode[elo.ResultsRecorded](row.Fact)
 	if err != nil {
 		return "", "", err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
@@ -80,7 +81,7 @@ func TestTheLifeOfAnItem(t *testing.T) {
 	do("work", "show", "t-2").want(t, exitError, "", "`rift work list` shows the items there are")
 	do("work", "history", "-o", "csv").want(t, exitDone, "t-1,done,selfplay,hex8_2p", "")
 	do("work", "status", "-o", "table").want(t, exitDone, "back-pressure none: 0 pending", "")
-	for range domain.DefaultNodesPolicy().UnhealthyReadings - 1 {
+	for range nodes.DefaultPolicy().UnhealthyReadings - 1 {
 		do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, `"state": "online"`, "")
 	}
 	do("nodes", "heartbeat", "gpu-7", "--disk-percent", "99").want(t, exitDone, "NODE_UNHEALTHY", "")

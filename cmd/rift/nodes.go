@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -60,7 +60,7 @@ func nodeEndpoints() []endpoint {
 }
 
 func showNode(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[projections.NodeAnswer](answer)
+	found, err := decode[nodesview.NodeAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func showNode(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 }
 
 func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.NodesAnswer](answer)
+	found, err := decode[nodesview.NodesAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "position", Wide: true, Right: true},
 	}}
 	for _, raw := range found.Nodes {
-		row, err := decode[projections.NodeRow](raw)
+		row, err := decode[nodesview.NodeRow](raw)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	policyview "github.com/ringrift/rift/projections/policy"
 )
 
 const noPolicy = "`rift policies list` shows the documents there are, `rift policies history` their versions"
@@ -71,7 +71,7 @@ func policyEndpoints() []endpoint {
 }
 
 func showPolicies(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[projections.PoliciesAnswer](answer)
+	found, err := decode[policyview.PoliciesAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func showPolicies(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 
 // showSettings prints a document section by section.
 func showSettings(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[projections.PolicySettingsAnswer](answer)
+	found, err := decode[policyview.PolicySettingsAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func orSomebody(actor string) string {
 }
 
 func showPolicyHistory(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.PolicyHistoryAnswer](answer)
+	found, err := decode[policyview.PolicyHistoryAnswer](answer)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -127,7 +127,7 @@ func (a *app) setPolicy(c *cobra.Command, change json.RawMessage, flags policySe
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(commands.SetPolicy{Name: flags.name, Change: change, Reason: flags.reason, ExpectedVersion: &expected})
+	body, err := json.Marshal(policycmd.SetPolicy{Name: flags.name, Change: change, Reason: flags.reason, ExpectedVersion: &expected})
 	if err != nil {
 		return domain.Errorf(domain.Internal, "policies set: %w", err)
 	}
@@ -140,7 +140,7 @@ func (a *app) setPolicy(c *cobra.Command, change json.RawMessage, flags policySe
 		return advisePolicy(err, flags.name)
 	}
 	set, err := decode[struct {
-		commands.PolicySet
+		policycmd.PolicySet
 		Refused *struct {
 			Code   domain.Code    `json:"code"`
 			Detail string         `json:"detail"`
@@ -196,7 +196,7 @@ func (f policySetFlags) expected(c *cobra.Command, client *client) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	found, err := decode[projections.PolicyAnswer](answer)
+	found, err := decode[policyview.PolicyAnswer](answer)
 	if err != nil {
 		return 0, err
 	}
@@ -255,7 +255,7 @@ func (c *client) diffPolicies(ran *cobra.Command, p *output.Printer, one, other 
 		if err != nil {
 			return err
 		}
-		found, err := decode[projections.PolicyAnswer](answer)
+		found, err := decode[policyview.PolicyAnswer](answer)
 		if err != nil {
 			return err
 		}

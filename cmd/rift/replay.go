@@ -19,8 +19,9 @@ import (
 	"github.com/ringrift/rift/cmd/internal/script"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog/pebblelog"
-	"github.com/ringrift/rift/projections"
+	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
 // replayFlags are the wishes of one replay.
@@ -227,7 +228,7 @@ func printState(p *output.Printer, account script.Account) error {
 		Above: "Items", Columns: []output.Column{{Name: "task_type"}}, Empty: "no items",
 	}
 	var states []string
-	for _, state := range domain.TaskStates {
+	for _, state := range work.TaskStates {
 		if status.ByState[string(state)] > 0 {
 			states = append(states, string(state))
 			listing.Columns = append(listing.Columns, output.Column{Name: string(state), Right: true})
@@ -307,7 +308,7 @@ func printFindings(p *output.Printer, account script.Account) error {
 		Below:   "\nrift log show FILE|DIR --from POSITION --limit 20 shows the events around a position; -o json has every piece of evidence.\n",
 	}
 	for _, raw := range account.Findings {
-		var row projections.FindingRow
+		var row findingsview.FindingRow
 		if err := json.Unmarshal(raw, &row); err != nil {
 			return domain.Errorf(domain.Internal, "finding: %w", err)
 		}

@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/projections"
+	eloview "github.com/ringrift/rift/projections/elo"
+	gauntletview "github.com/ringrift/rift/projections/gauntlet"
+	trainingview "github.com/ringrift/rift/projections/training"
 )
 
 var blockHelp = map[string]string{"config_key": "the game: hex8_2p", "reason": "one word; each reason holds one block"}
@@ -36,7 +38,7 @@ func newTraining(a *app) *cobra.Command {
 }
 
 func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.TrainingStatus](answer)
+	found, err := decode[trainingview.TrainingStatus](answer)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func newElo(a *app) *cobra.Command {
 }
 
 func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.Rankings](answer)
+	found, err := decode[eloview.Rankings](answer)
 	if err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 }
 
 func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.EloHistoryAnswer](answer)
+	found, err := decode[eloview.EloHistoryAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -202,7 +204,7 @@ func newGauntlet(a *app) *cobra.Command {
 
 // showGauntlet shows one gauntlet, a line per opponent.
 func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[projections.GauntletAnswer](answer)
+	found, err := decode[gauntletview.GauntletAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -241,7 +243,7 @@ func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 }
 
 func showGauntlets(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.GauntletsAnswer](answer)
+	found, err := decode[gauntletview.GauntletsAnswer](answer)
 	if err != nil {
 		return err
 	}

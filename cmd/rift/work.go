@@ -12,9 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/domain/work"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // noItem is what to do about an item that nobody knows.
@@ -189,8 +190,8 @@ func workQueries() []endpoint {
 }
 
 func stateNames() []string {
-	names := make([]string, len(domain.TaskStates))
-	for i, state := range domain.TaskStates {
+	names := make([]string, len(work.TaskStates))
+	for i, state := range work.TaskStates {
 		names[i] = string(state)
 	}
 	return names
@@ -205,7 +206,7 @@ func with(help map[string]string, key, text string) map[string]string {
 
 func showClaimed(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	claimed, err := decode[struct {
-		Items []commands.ClaimedTask `json:"items"`
+		Items []workcmd.ClaimedTask `json:"items"`
 	}](answer)
 	if err != nil {
 		return err
@@ -241,7 +242,7 @@ func showClaimed(p *output.Printer, answer json.RawMessage, e endpoint) error {
 }
 
 func showItem(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[projections.TaskAnswer](answer)
+	found, err := decode[workview.TaskAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -253,7 +254,7 @@ func showItem(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 }
 
 func showItems(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.TasksAnswer](answer)
+	found, err := decode[workview.TasksAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -275,7 +276,7 @@ func showItems(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "position", Wide: true, Right: true},
 	}}
 	for _, raw := range found.Items {
-		row, err := decode[projections.TaskRow](raw)
+		row, err := decode[workview.TaskRow](raw)
 		if err != nil {
 			return err
 		}
@@ -302,14 +303,14 @@ func showItems(p *output.Printer, answer json.RawMessage, e endpoint) error {
 func showWorkStatus(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	status, err := decode[struct {
 		Position domain.Position `json:"position"`
-		projections.StatusAnswer
+		workview.StatusAnswer
 	}](answer)
 	if err != nil {
 		return err
 	}
 	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "task_type"}}, Empty: "no items yet: `rift work add selfplay` queues one"}
 	var states []string
-	for _, state := range domain.TaskStates {
+	for _, state := range work.TaskStates {
 		if status.ByState[string(state)] > 0 {
 			states = append(states, string(state))
 			l.Columns = append(l.Columns, output.Column{Name: string(state), Right: true})

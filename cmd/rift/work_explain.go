@@ -6,14 +6,14 @@ import (
 	"strings"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/commands"
-	"github.com/ringrift/rift/projections"
+	workcmd "github.com/ringrift/rift/commands/work"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // showExplained prints first the gates of what was asked about, then whom each
 // gate keeps from it.
 func showExplained(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	explained, err := decode[projections.ExplainAnswer](answer)
+	explained, err := decode[workview.ExplainAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func showExplained(p *output.Printer, answer json.RawMessage, _ endpoint) error 
 	return p.Print(l)
 }
 
-func explainedBelow(explained projections.ExplainAnswer) string {
+func explainedBelow(explained workview.ExplainAnswer) string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if explained.Nodes != nil && explained.Able != nil {
@@ -76,7 +76,7 @@ func configOf(name string) string {
 }
 
 func showBatch(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	batch, err := decode[commands.TasksAdded](answer)
+	batch, err := decode[workcmd.TasksAdded](answer)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func showBatch(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 }
 
 func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.DepthsAnswer](answer)
+	found, err := decode[workview.DepthsAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {
 }
 
 func showSpeeds(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[projections.SpeedsAnswer](answer)
+	found, err := decode[workview.SpeedsAnswer](answer)
 	if err != nil {
 		return err
 	}

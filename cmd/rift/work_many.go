@@ -18,7 +18,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -225,7 +225,7 @@ func batchLimit(c *cobra.Command, client *client) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	found, err := decode[projections.PolicyAnswer](answer)
+	found, err := decode[policyview.PolicyAnswer](answer)
 	if err != nil {
 		return 0, err
 	}

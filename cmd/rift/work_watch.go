@@ -10,7 +10,8 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/domain/work"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // watchFlags tell `rift work status` to go on.
@@ -119,7 +120,7 @@ func (a *app) queueNow(ctx context.Context, client *client, taskType string) (qu
 	}
 	status, err := decode[struct {
 		Position domain.Position `json:"position"`
-		projections.StatusAnswer
+		workview.StatusAnswer
 	}](answer)
 	if err != nil {
 		return queueNow{}, err
@@ -130,8 +131,8 @@ func (a *app) queueNow(ctx context.Context, client *client, taskType string) (qu
 	}
 	now := queueNow{At: a.now(), Position: status.Position}
 	for name, n := range counts {
-		switch state := domain.TaskState(name); {
-		case state == domain.WorkDone:
+		switch state := work.State(name); {
+		case state == work.StateDone:
 			now.Done += n
 		case state.Held():
 			now.Held += n

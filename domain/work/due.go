@@ -39,9 +39,9 @@ func (i *Item) deadlineOf() Deadline {
 		return Deadline{DuePreempt, i.ID, i.Lease, i.Asked.Until}
 	case i.State.Held():
 		return Deadline{DueLease, i.ID, i.Lease, i.Deadline}
-	case i.State == domain.WorkWaiting:
+	case i.State == StateWaiting:
 		return Deadline{DueRetry, i.ID, 0, i.NotBefore}
-	case i.Pin != nil && !i.State.Final() && i.State != domain.WorkFailed:
+	case i.Pin != nil && !i.State.Final() && i.State != StateFailed:
 		return Deadline{DuePin, i.ID, 0, i.Pin.Until}
 	}
 	return Deadline{}

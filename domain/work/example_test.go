@@ -21,8 +21,8 @@ func Example() {
 	for i, priority := range []int{20, 80} {
 		id := domain.TaskID(fmt.Sprintf("game-%d", i+1))
 		if err := queue.Apply(domain.Envelope{
-			Position: domain.Position(i + 1), Stream: id.Stream(), Time: now, Type: domain.TaskSpawned{}.EventType(),
-			Event: domain.TaskSpawned{TaskID: id, TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: priority, TimeoutSeconds: 600, MaxAttempts: 3},
+			Position: domain.Position(i + 1), Stream: id.Stream(), Time: now, Type: work.Spawned{}.EventType(),
+			Event: work.Spawned{TaskID: id, TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: priority, TimeoutSeconds: 600, MaxAttempts: 3},
 		}); err != nil {
 			fmt.Println(err)
 			return
@@ -34,11 +34,11 @@ func Example() {
 	}
 	next, found := queue.Pick("gpu-1", now)
 	fmt.Println(next.Item, found, queue.PendingOf("selfplay"))
-	decision := work.ClaimDecision(next)
+	decision := work.DecisionOf(next)
 	id := domain.TaskID(next.Item)
 	if err := queue.Apply(domain.Envelope{
-		Position: 3, Stream: id.Stream(), Revision: 1, Time: now, Type: domain.TaskClaimed{}.EventType(),
-		Event: domain.TaskClaimed{TaskID: id, Lease: 1, NodeID: "gpu-1", Deadline: now.Add(time.Minute), Attempt: 1, Decision: &decision},
+		Position: 3, Stream: id.Stream(), Revision: 1, Time: now, Type: work.Claimed{}.EventType(),
+		Event: work.Claimed{TaskID: id, Lease: 1, NodeID: "gpu-1", Deadline: now.Add(time.Minute), Attempt: 1, Decision: &decision},
 	}); err != nil {
 		fmt.Println(err)
 		return

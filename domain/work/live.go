@@ -11,7 +11,7 @@ import (
 type Filter struct {
 	TaskType  string
 	ConfigKey string
-	State     domain.TaskState
+	State     State
 	Batch     string
 }
 
@@ -26,10 +26,10 @@ func (f Filter) Matches(item *Item) bool {
 // cost grows with the number of live items.
 func (q *Queue) Live(filter Filter, limit int) []domain.TaskID {
 	var ids []domain.TaskID
-	for _, class := range []func(domain.TaskState) bool{
-		func(s domain.TaskState) bool { return s == domain.WorkQueued },
-		func(s domain.TaskState) bool { return s != domain.WorkQueued && !s.Held() },
-		domain.TaskState.Held,
+	for _, class := range []func(State) bool{
+		func(s State) bool { return s == StateQueued },
+		func(s State) bool { return s != StateQueued && !s.Held() },
+		State.Held,
 	} {
 		if len(ids) == limit {
 			break

@@ -44,9 +44,9 @@ func TestRow21ALongQueueSlowsNoClaim(t *testing.T) {
 		}
 		for i := range 2 * length {
 			id := domain.TaskID(fmt.Sprintf("t%d", i))
-			say(id, domain.TaskSpawned{TaskID: id, TaskType: "export", Where: "fast", Priority: i % 7, TimeoutSeconds: 60, MaxAttempts: 3})
+			say(id, work.Spawned{TaskID: id, TaskType: "export", Where: "fast", Priority: i % 7, TimeoutSeconds: 60, MaxAttempts: 3})
 			if i%2 == 1 {
-				say(id, domain.TaskDead{TaskID: id, Reason: "it failed"})
+				say(id, work.Dead{TaskID: id, Reason: "it failed"})
 			}
 		}
 		if queue.Len() != length {

@@ -37,9 +37,9 @@ func (q *Queue) Pick(node domain.NodeID, now time.Time) (sched.Decision, bool) {
 	return q.index.Pick(string(node), now)
 }
 
-// ClaimDecision is a decision as the event of the claim records it.
-func ClaimDecision(d sched.Decision) domain.ClaimDecision {
-	return domain.ClaimDecision{
+// DecisionOf is a decision as the event of the claim records it.
+func DecisionOf(d sched.Decision) ClaimDecision {
+	return ClaimDecision{
 		Class: d.Class, Pool: d.Pool, Slots: d.Cost, Weight: d.Weight, VirtualStart: d.Start, Turn: d.Turn,
 		Starving: d.Starving, Reserved: d.Reserved, Rejoined: d.Rejoined, Promised: d.Promised, Kept: d.Kept,
 		WaitedMS: d.Waited.Milliseconds(), SlotsUsed: d.SlotsUsed, SlotsOf: d.SlotsOf,

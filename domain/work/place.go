@@ -7,15 +7,15 @@ import (
 
 // moved brings everything that follows from an item's state in line with a step
 // that neither claimed nor released it.
-func (q *Queue) moved(e domain.Envelope, before domain.Task, item *Item) error {
+func (q *Queue) moved(e domain.Envelope, before Task, item *Item) error {
 	return q.placed(e, before, 0, item, sched.Decision{})
 }
 
 // placed brings the order of the queue, the counts and the deadlines in line
 // with an item's step. slots is what the lease before took; decision is what a
 // claim was decided by.
-func (q *Queue) placed(e domain.Envelope, before domain.Task, slots int, item *Item, decision sched.Decision) error {
-	if item.State == domain.WorkQueued && item.QueuedAt.IsZero() {
+func (q *Queue) placed(e domain.Envelope, before Task, slots int, item *Item, decision sched.Decision) error {
+	if item.State == StateQueued && item.QueuedAt.IsZero() {
 		item.QueuedAt = e.Time
 	}
 	if change := pendingCount(item.State) - pendingCount(before.State); change != 0 {
@@ -47,9 +47,9 @@ func (q *Queue) countWhere(item *Item, change int) {
 }
 
 // order moves an item in the index.
-func (q *Queue) order(e domain.Envelope, before domain.Task, slots int, item *Item, decision sched.Decision) error {
+func (q *Queue) order(e domain.Envelope, before Task, slots int, item *Item, decision sched.Decision) error {
 	id := string(item.ID)
-	was, is := before.State == domain.WorkQueued, item.State == domain.WorkQueued
+	was, is := before.State == StateQueued, item.State == StateQueued
 	held, holds := before.State.Held(), item.State.Held()
 	same := holds && held && before.Lease == item.Lease && before.Node == item.Node && slots == item.Slots
 	if held && holds && !same { // claimed again without having been given back
@@ -83,7 +83,7 @@ func (q *Queue) order(e domain.Envelope, before domain.Task, slots int, item *It
 }
 
 // reorder takes over what changed of an item that stays queued.
-func (q *Queue) reorder(before domain.Task, item *Item) error {
+func (q *Queue) reorder(before Task, item *Item) error {
 	if (before.Pin == nil) != (item.Pin == nil) {
 		if err := q.index.Update(item.scheduled()); err != nil {
 			return err
@@ -121,7 +121,7 @@ func (q *Queue) Placed(id domain.TaskID, spawned domain.Position) {
 	}
 }
 
-func pendingCount(s domain.TaskState) int {
+func pendingCount(s State) int {
 	if PendingState(s) {
 		return 1
 	}
@@ -129,8 +129,8 @@ func pendingCount(s domain.TaskState) int {
 }
 
 // PendingState tells a state that counts against the limits of the queue.
-func PendingState(s domain.TaskState) bool {
-	return s == domain.WorkQueued || s == domain.WorkBlocked || s == domain.WorkWaiting
+func PendingState(s State) bool {
+	return s == StateQueued || s == StateBlocked || s == StateWaiting
 }
 
 func (q *Queue) count(taskType string, change int) {

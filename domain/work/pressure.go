@@ -20,7 +20,7 @@ type Pressure struct {
 }
 
 // NewPressure is that of an empty queue.
-func NewPressure(policy domain.WorkPolicy) Pressure {
+func NewPressure(policy Policy) Pressure {
 	return Pressure{Level: string(sched.NoPressure), Soft: policy.SoftLimit, Hard: policy.HardLimit, Recovery: policy.RecoveryLimit}
 }
 
@@ -31,7 +31,7 @@ func (p Pressure) Add(change int) Pressure {
 }
 
 // Limit takes over other limits.
-func (p Pressure) Limit(policy domain.WorkPolicy) Pressure {
+func (p Pressure) Limit(policy Policy) Pressure {
 	p.Soft, p.Hard, p.Recovery = policy.SoftLimit, policy.HardLimit, policy.RecoveryLimit
 	return p.leveled()
 }

@@ -13,13 +13,13 @@ const Pending domain.Position = 1 << 62
 
 // Item is a live item: its state, and what the queue needs beside it.
 type Item struct {
-	domain.Task                 // without its payload, which stands in the log
+	Task                        // without its payload, which stands in the log
 	Revision    domain.Revision // of its stream
 	Spawned     domain.Position // of the event that it began with
 	QueuedAt    time.Time       // when it could be claimed first; its age counts from here
 	Where       string
 	GPU         bool
-	Exclude     []domain.Exclusion
+	Exclude     []Exclusion
 	UniqueKey   string
 	Batch       string // the command that added it among others
 	ClaimedBy   string // the command that the live lease came of
@@ -48,7 +48,7 @@ type Queue struct {
 // nothing. ended tells whether an item ended before; it is asked only about
 // recordings in which one is spawned again, and may be nil.
 func New(matcher sched.Matcher, ended func(domain.TaskID) bool) (*Queue, error) {
-	policy := domain.DefaultWorkPolicy()
+	policy := DefaultPolicy()
 	rules, err := policy.Rules()
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func Concerns(e domain.Envelope) bool {
 		return true
 	}
 	switch e.Type {
-	case domain.PolicyChanged{}.EventType(), domain.BackpressureActivated{}.EventType(), domain.BackpressureReleased{}.EventType():
+	case domain.PolicyChanged{}.EventType(), BackpressureActivated{}.EventType(), BackpressureReleased{}.EventType():
 		return true
 	}
 	return false
@@ -116,11 +116,11 @@ func (q *Queue) Apply(e domain.Envelope) error {
 	switch event := e.Event.(type) {
 	case domain.PolicyChanged:
 		return q.setPolicy(event)
-	case domain.BackpressureActivated:
+	case BackpressureActivated:
 		q.pressure = q.pressure.Announce(e, event.Level)
-	case domain.BackpressureReleased:
+	case BackpressureReleased:
 		q.pressure = q.pressure.Announce(e, string(sched.NoPressure))
-	case domain.TaskSpawned:
+	case Spawned:
 		return q.spawn(e, event)
 	default:
 		if e.Stream.Category() == Category {
@@ -135,16 +135,16 @@ func (q *Queue) setPolicy(changed domain.PolicyChanged) error {
 	if changed.Name != domain.PolicyDefaultName {
 		return nil
 	}
-	rules, err := domain.WorkPolicyOf(changed.Policy).Rules()
+	rules, err := PolicyOf(changed.Policy).Rules()
 	if err != nil {
 		return err
 	}
-	q.pressure = q.pressure.Limit(domain.WorkPolicyOf(changed.Policy))
+	q.pressure = q.pressure.Limit(PolicyOf(changed.Policy))
 	q.index.SetRules(rules)
 	return nil
 }
 
-func (q *Queue) spawn(e domain.Envelope, spawned domain.TaskSpawned) error {
+func (q *Queue) spawn(e domain.Envelope, spawned Spawned) error {
 	id := spawned.TaskID
 	if item, live := q.items[id]; live {
 		item.Revision = e.Revision
@@ -154,7 +154,7 @@ func (q *Queue) spawn(e domain.Envelope, spawned domain.TaskSpawned) error {
 		return nil
 	}
 	item := &Item{
-		Task: Settle(domain.Task{}.Evolve(e)), Revision: e.Revision, Spawned: e.Position,
+		Task: Settle(Task{}.Evolve(e)), Revision: e.Revision, Spawned: e.Position,
 		Where: spawned.Where, GPU: spawned.RequiresGPU, Exclude: spawned.Exclude, UniqueKey: spawned.UniqueKey, Batch: spawned.Batch,
 	}
 	item.Payload = nil
@@ -163,7 +163,7 @@ func (q *Queue) spawn(e domain.Envelope, spawned domain.TaskSpawned) error {
 	if spawned.UniqueKey != "" {
 		q.unique[spawned.UniqueKey] = id
 	}
-	return q.moved(e, domain.Task{}, item)
+	return q.moved(e, Task{}, item)
 }
 
 // step applies one event of an item's stream.
@@ -177,7 +177,7 @@ func (q *Queue) step(e domain.Envelope) error {
 	item.Task, item.Revision = Settle(before.Evolve(e)), e.Revision
 	decision := sched.Decision{}
 	switch event := e.Event.(type) {
-	case domain.TaskClaimed:
+	case Claimed:
 		item.ClaimedBy, item.Slots = e.Meta.Command, 1
 		if d := event.Decision; d != nil {
 			item.Slots = d.Slots
@@ -185,11 +185,11 @@ func (q *Queue) step(e domain.Envelope) error {
 				Class: d.Class, Pool: d.Pool, Config: item.ConfigKey, Weight: d.Weight, Turn: d.Turn, Start: d.VirtualStart, Reserved: d.Reserved,
 			}
 		}
-	case domain.TaskRetryScheduled:
+	case RetryScheduled:
 		if event.Exclude != nil {
 			item.Exclude = Avoiding(item.Exclude, *event.Exclude, e.Time)
 		}
-	case domain.TaskPreempted:
+	case Preempted:
 		if item.Asked != nil {
 			q.index.Ask(string(id))
 		}
@@ -198,7 +198,7 @@ func (q *Queue) step(e domain.Envelope) error {
 	if !item.State.Held() {
 		item.Slots, item.ClaimedBy = 0, ""
 	}
-	if item.State != domain.WorkQueued {
+	if item.State != StateQueued {
 		item.Promised, item.PromiseEnds = "", time.Time{}
 	}
 	return q.placed(e, before, slots, item, decision)
@@ -209,9 +209,9 @@ func (q *Queue) step(e domain.Envelope) error {
 const PromiseLasts = time.Minute
 
 // promise notes that the holder of a preempted item makes room for another.
-func (q *Queue) promise(asked domain.TaskPreempted) {
+func (q *Queue) promise(asked Preempted) {
 	waiting, live := q.items[asked.For]
-	if !live || waiting.State != domain.WorkQueued {
+	if !live || waiting.State != StateQueued {
 		return
 	}
 	waiting.Promised, waiting.PromiseEnds = asked.NodeID, asked.Until.Add(PromiseLasts)
@@ -220,7 +220,7 @@ func (q *Queue) promise(asked domain.TaskPreempted) {
 
 // Settle drops from a task what its state makes meaningless, so that a task
 // reads the same however it came there.
-func Settle(t domain.Task) domain.Task {
+func Settle(t Task) Task {
 	if len(t.BlockedOn) == 0 {
 		t.BlockedOn = nil
 	}
@@ -230,10 +230,10 @@ func Settle(t domain.Task) domain.Task {
 	if PendingState(t.State) {
 		t.Node = ""
 	}
-	if t.State != domain.WorkQueued {
+	if t.State != StateQueued {
 		t.Room = nil
 	}
-	if t.State != domain.WorkWaiting {
+	if t.State != StateWaiting {
 		t.NotBefore = time.Time{}
 	}
 	if !t.State.Held() {
@@ -244,8 +244,8 @@ func Settle(t domain.Task) domain.Task {
 
 // Avoiding adds a node to those that an item is kept from, without those whose
 // time is over, the newest few.
-func Avoiding(list []domain.Exclusion, more domain.Exclusion, now time.Time) []domain.Exclusion {
-	var kept []domain.Exclusion
+func Avoiding(list []Exclusion, more Exclusion, now time.Time) []Exclusion {
+	var kept []Exclusion
 	for _, e := range list {
 		if e.NodeID != more.NodeID && e.Until.After(now) {
 			kept = append(kept, e)

@@ -26,7 +26,7 @@ func (q *Queue) Restore(item Item) error {
 		q.pending[item.Type]++
 	}
 	q.setDue(&item)
-	if item.State != domain.WorkQueued && !item.State.Held() {
+	if item.State != StateQueued && !item.State.Held() {
 		return nil
 	}
 	id := string(item.ID)

@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -444,7 +445,7 @@ func (l *life) checkSalvage(t *testing.T, disk *vfs.MemFS, d damage) {
 			t.Fatal(err)
 		case e.Position != next:
 			t.Fatalf("want event %d, found %d", next, e.Position)
-		case lost[next] != (e.Type == domain.EventLost{}.EventType()):
+		case lost[next] != (e.Type == admin.EventLost{}.EventType()):
 			t.Fatalf("event %d: lost is %v, found %s", next, lost[next], e.Type)
 		case !lost[next] && !bytes.Equal(e.Data, numbered(int(next-1)).Data):
 			t.Fatalf("want event %d as it was, found %v", next, e)

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -193,7 +194,7 @@ func (s *salvage) write() (err error) {
 func (s *salvage) fill(upTo domain.Position) error {
 	for s.next < upTo {
 		at := s.names[s.next]
-		lost := domain.EventLost{Stream: at.stream}
+		lost := admin.EventLost{Stream: at.stream}
 		if at.stream != "" {
 			lost.Revision = &at.revision
 		}

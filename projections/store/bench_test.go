@@ -17,9 +17,14 @@ import (
 	fastjson "github.com/goccy/go-json"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 var (
@@ -34,12 +39,12 @@ func (fastCodec) Marshal(v any) ([]byte, error)      { return fastjson.Marshal(v
 func (fastCodec) Unmarshal(data []byte, v any) error { return fastjson.Unmarshal(data, v) }
 
 func queueModels() []projections.Projection {
-	return []projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), projections.Work(), projections.NodesProjection()}
+	return []projections.Projection{policyview.Model{Sections: domain.Sections{work.DefaultPolicy()}}.Projection(), workview.Projection(), nodesview.Projection()}
 }
 
 func queueCatalog(t testing.TB) *domain.Catalog {
 	t.Helper()
-	catalog, err := domain.NewCatalog(fastCodec{}, domain.WorkEvents(), domain.NodesEvents(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), nodes.Events(), domain.PolicyEvents())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -148,31 +149,31 @@ func writeFlat(t testing.TB, path string, n int) flatLog {
 		slot.step++
 		switch slot.step {
 		case 1:
-			write(stream, domain.TaskSpawned{
+			write(stream, work.Spawned{
 				TaskID: id, TaskType: []string{"selfplay", "gauntlet", "training"}[slot.number%3], ConfigKey: "hex8_2p",
 				Priority: slot.number % 100, Payload: note, TimeoutSeconds: 5400, MaxAttempts: 3,
 			})
 		case 2:
-			write(stream, domain.TaskClaimed{TaskID: id, Lease: 1, NodeID: node, Deadline: deadline, Attempt: 1})
+			write(stream, work.Claimed{TaskID: id, Lease: 1, NodeID: node, Deadline: deadline, Attempt: 1})
 		case 3:
-			write(stream, domain.TaskStarted{TaskID: id, Lease: 1, NodeID: node})
+			write(stream, work.Started{TaskID: id, Lease: 1, NodeID: node})
 		case 4, 5:
-			write(stream, domain.TaskHeartbeat{TaskID: id, Lease: 1, NodeID: node, Deadline: deadline, Progress: note})
+			write(stream, work.Heartbeat{TaskID: id, Lease: 1, NodeID: node, Deadline: deadline, Progress: note})
 		case 6:
 			if !bad {
-				write(stream, domain.TaskCompleted{TaskID: id, Lease: 1, NodeID: node, Result: note})
+				write(stream, work.Completed{TaskID: id, Lease: 1, NodeID: node, Result: note})
 				slot.step = 0
 				continue
 			}
-			write(stream, domain.TaskFailed{TaskID: id, Lease: 1, NodeID: node, Error: "CUDA error: out of memory while allocating 2.50 GiB on device 0", Retryable: true, Attempts: 1})
+			write(stream, work.Failed{TaskID: id, Lease: 1, NodeID: node, Error: "CUDA error: out of memory while allocating 2.50 GiB on device 0", Retryable: true, Attempts: 1})
 		case 7:
-			write(stream, domain.TaskRetryScheduled{TaskID: id, NotBefore: at.Add(5 * time.Second), Attempts: 1})
+			write(stream, work.RetryScheduled{TaskID: id, NotBefore: at.Add(5 * time.Second), Attempts: 1})
 		case 8:
-			write(stream, domain.TaskRequeued{TaskID: id, Reason: "retry"})
+			write(stream, work.Requeued{TaskID: id, Reason: "retry"})
 		case 9:
-			write(stream, domain.TaskClaimed{TaskID: id, Lease: 2, NodeID: node, Deadline: deadline, Attempt: 2})
+			write(stream, work.Claimed{TaskID: id, Lease: 2, NodeID: node, Deadline: deadline, Attempt: 2})
 		default:
-			write(stream, domain.TaskCompleted{TaskID: id, Lease: 2, NodeID: node, Result: note})
+			write(stream, work.Completed{TaskID: id, Lease: 2, NodeID: node, Result: note})
 			slot.step = 0
 		}
 	}

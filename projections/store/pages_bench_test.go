@@ -11,9 +11,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 var benchItems = flag.Int("items", 200_000, "items of the benchmark of pages")
@@ -26,14 +29,14 @@ func queueOf(b *testing.B, n int) eventlog.Log {
 	for i := range n {
 		id := domain.TaskID(fmt.Sprintf("task-%08d", i*7919%n))
 		node := domain.NodeID(fmt.Sprintf("gpu-node-%03d", i%61))
-		events := []domain.Event{domain.TaskSpawned{
+		events := []domain.Event{work.Spawned{
 			TaskID: id, TaskType: fmt.Sprintf("type-%d", i%5), ConfigKey: fmt.Sprintf("config_%02d", i%11), Priority: 50, TimeoutSeconds: 3600, MaxAttempts: 3,
 		}}
 		if i/55%2 == 1 {
-			events = append(events, domain.TaskClaimed{TaskID: id, Lease: 1, NodeID: node, Deadline: dawn.Add(time.Duration(i+60) * time.Second), Attempt: 1})
+			events = append(events, work.Claimed{TaskID: id, Lease: 1, NodeID: node, Deadline: dawn.Add(time.Duration(i+60) * time.Second), Attempt: 1})
 		}
 		if i/55%4 == 3 {
-			events = append(events, domain.TaskCompleted{TaskID: id, Lease: 1, NodeID: node})
+			events = append(events, work.Completed{TaskID: id, Lease: 1, NodeID: node})
 		}
 		list := make([]eventlog.Proposed, len(events))
 		for j, event := range events {
@@ -50,11 +53,11 @@ func queueOf(b *testing.B, n int) eventlog.Log {
 // BenchmarkPages reads pages of a queue from random places, and single items, in
 // turns: what each costs, and what a page costs in items.
 func BenchmarkPages(b *testing.B) {
-	catalog, err := domain.NewCatalog(fastCodec{}, domain.WorkEvents(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), domain.PolicyEvents())
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := store.Open("store", []projections.Projection{projections.PolicyModel{Sections: domain.Sections{domain.DefaultWorkPolicy()}}.Projection(), projections.Work()}, nil, catalog, store.Options{
+	s, err := store.Open("store", []projections.Projection{policyview.Model{Sections: domain.Sections{work.DefaultPolicy()}}.Projection(), workview.Projection()}, nil, catalog, store.Options{
 		FS: vfs.NewMem(), Codec: fastCodec{}, Snapshots: store.SnapshotPolicy{Every: -1},
 	})
 	if err != nil {
@@ -73,27 +76,27 @@ func BenchmarkPages(b *testing.B) {
 		read func(projections.View) (int, error)
 	}{
 		{"item", func(v projections.View) (int, error) {
-			_, err := projections.FindTask(v, projections.OneTask{TaskID: id()})
+			_, err := workview.FindTask(v, workview.OneTask{TaskID: id()})
 			return limit, err
 		}},
 		{"all", func(v projections.View) (int, error) {
-			answer, err := projections.ListTasks(v, projections.ManyTasks{From: id(), Limit: limit})
+			answer, err := workview.ListTasks(v, workview.ManyTasks{From: id(), Limit: limit})
 			return len(answer.Items), err
 		}},
 		{"queued", func(v projections.View) (int, error) {
-			answer, err := projections.ListTasks(v, projections.ManyTasks{State: "queued", From: id(), Limit: limit})
+			answer, err := workview.ListTasks(v, workview.ManyTasks{State: "queued", From: id(), Limit: limit})
 			return len(answer.Items), err
 		}},
 		{"of-kind", func(v projections.View) (int, error) {
-			answer, err := projections.ListTasks(v, projections.ManyTasks{State: "queued", Type: "type-2", Config: "config_07", Limit: limit})
+			answer, err := workview.ListTasks(v, workview.ManyTasks{State: "queued", Type: "type-2", Config: "config_07", Limit: limit})
 			return len(answer.Items), err
 		}},
 		{"of-node", func(v projections.View) (int, error) {
-			answer, err := projections.ListTasks(v, projections.ManyTasks{Node: "gpu-node-007", From: id()[:8], Limit: limit})
+			answer, err := workview.ListTasks(v, workview.ManyTasks{Node: "gpu-node-007", From: id()[:8], Limit: limit})
 			return len(answer.Items), err
 		}},
 		{"ended", func(v projections.View) (int, error) {
-			answer, err := projections.TaskHistory(v, projections.FinishedTasks{Before: before(), Limit: limit})
+			answer, err := workview.TaskHistory(v, workview.FinishedTasks{Before: before(), Limit: limit})
 			return len(answer.Items), err
 		}},
 	}
@@ -120,7 +123,7 @@ func BenchmarkPages(b *testing.B) {
 	}
 	start, live := time.Now(), 0
 	if err := s.View(func(v projections.View) error {
-		for _, err := range projections.LiveItems(v) {
+		for _, err := range workview.LiveItems(v) {
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // How often the past is asked about in a round: at least so often, then until so
@@ -59,7 +60,7 @@ func asofFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 				if v.Position() != at {
 					return domain.Errorf(domain.Internal, "bench: want the state as of %d, found that of %d", at, v.Position())
 				}
-				_, err := projections.WorkStatus(v, projections.NoQuestion{})
+				_, err := workview.WorkStatus(v, projections.NoQuestion{})
 				return err
 			})
 			if err != nil {

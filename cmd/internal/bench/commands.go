@@ -11,6 +11,8 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
@@ -36,10 +38,10 @@ func (s *suite) decisions(ctx context.Context, callers int, payload []byte) (rat
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	if _, err := n.do(commands.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"soft_limit":1000000000,"hard_limit":2000000000}}`), Reason: "as much as can be added"}); err != nil {
+	if _, err := n.do(policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"soft_limit":1000000000,"hard_limit":2000000000}}`), Reason: "as much as can be added"}); err != nil {
 		return 0, err
 	}
-	add := commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: json.RawMessage(fmt.Sprintf(`{"text":%q}`, payload[:len(payload)-100]))}
+	add := workcmd.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: json.RawMessage(fmt.Sprintf(`{"text":%q}`, payload[:len(payload)-100]))}
 	return repeat(ctx, callers, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
 		_, err := n.do(add)
 		return err

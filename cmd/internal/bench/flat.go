@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
@@ -61,16 +61,16 @@ func (l *liveNode) claims(cell time.Duration) (float64, error) {
 	var micros []float64
 	for started := time.Now(); time.Since(started) < cell || len(micros) < 20; {
 		asked := time.Now()
-		result, err := l.do(commands.ClaimTasks{NodeID: "gpu-1", Limit: 1})
+		result, err := l.do(workcmd.ClaimTasks{NodeID: "gpu-1", Limit: 1})
 		took := time.Since(asked)
 		if err != nil {
 			return 0, err
 		}
-		if claimed, ok := result.Answer.(commands.TasksClaimed); !ok || len(claimed.Items) != 1 {
+		if claimed, ok := result.Answer.(workcmd.TasksClaimed); !ok || len(claimed.Items) != 1 {
 			return 0, domain.Errorf(domain.Internal, "bench: want one item claimed, found %+v", result.Answer)
 		}
 		micros = append(micros, float64(took)/float64(time.Microsecond))
-		if result, err = l.do(commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p"}); err != nil {
+		if result, err = l.do(workcmd.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p"}); err != nil {
 			return 0, err
 		}
 		if err := l.caughtUp(result.Position); err != nil {

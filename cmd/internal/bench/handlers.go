@@ -9,7 +9,12 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	electionview "github.com/ringrift/rift/projections/election"
+	findingsview "github.com/ringrift/rift/projections/findings"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // handlersFigure asks what the handlers of the training loop, the alarms and the
@@ -33,8 +38,8 @@ func handlersFigure(ctx context.Context, s *suite) ([]Row, error) {
 		}
 	}
 	base := []projections.Projection{
-		projections.PolicyModel{Sections: wiring.Sections()}.Projection(), projections.Work(), projections.NodesProjection(),
-		projections.ElectionProjection(), projections.FindingsProjection(),
+		policyview.Model{Sections: wiring.Sections()}.Projection(), workview.Projection(), nodesview.Projection(),
+		electionview.Projection(), findingsview.Projection(),
 	}
 	values, err := s.rounds(ctx, "handlers",
 		peer{"base", rebuild(base, nil)},

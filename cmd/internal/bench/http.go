@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // The clients of a cell, and the items a server starts with.
@@ -128,7 +129,7 @@ func seededTask(n int) domain.TaskID { return domain.TaskID(fmt.Sprintf("t-%07d"
 func queue(n int) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
-		limits := domain.DefaultWorkPolicy()
+		limits := work.DefaultPolicy()
 		limits.SoftLimit, limits.HardLimit = 1_000_000_000, 2_000_000_000
 		policy := domain.Policy{}.With(limits)
 		event := func(id string, stream domain.StreamID, event domain.Event) domain.Envelope {
@@ -139,7 +140,7 @@ func queue(n int) iter.Seq2[domain.Envelope, error] {
 		}
 		for i := range n {
 			id := seededTask(i)
-			spawned := domain.TaskSpawned{
+			spawned := work.Spawned{
 				TaskID: id, TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 50, TimeoutSeconds: 5400, MaxAttempts: 3,
 				Payload: json.RawMessage(fmt.Sprintf(`{"games":200,"seed":%d,"model":"hex8_2p-v0142","search":{"simulations":400,"temperature":0.75}}`, i)),
 			}

@@ -10,6 +10,10 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // Mixed makes up the first n events of a cluster's log: items that are queued,
@@ -66,7 +70,7 @@ type mixer struct {
 
 type mixedNode struct {
 	id    domain.NodeID
-	state domain.NodeState
+	state nodes.State
 	since time.Time
 }
 
@@ -74,7 +78,7 @@ type mixedTask struct {
 	id       domain.TaskID
 	config   domain.ConfigKey
 	kind     string
-	state    domain.TaskState
+	state    work.State
 	lease    uint64
 	attempts int
 	node     domain.NodeID
@@ -140,10 +144,10 @@ func (m *mixer) spawn() (domain.StreamID, domain.Event) {
 	m.spawned++
 	task := &mixedTask{
 		id: domain.TaskID(fmt.Sprintf("t-%08d", m.spawned)), config: m.configs[m.random.IntN(len(m.configs))],
-		kind: mixedKinds[m.random.IntN(len(mixedKinds))], state: domain.WorkQueued,
+		kind: mixedKinds[m.random.IntN(len(mixedKinds))], state: work.StateQueued,
 	}
 	m.live = append(m.live, task)
-	spawned := domain.TaskSpawned{
+	spawned := work.Spawned{
 		TaskID: task.id, TaskType: task.kind, ConfigKey: string(task.config), Priority: 10 * m.random.IntN(10), TimeoutSeconds: 5400, MaxAttempts: 3,
 		Payload: m.json(`{"games":%d,"model":"%s-v%04d","seed":%d,"search":{"simulations":%d,"temperature":%.2f,"noise":%.3f},"output":"s3://selfplay/%s/%d","openings":["center","edge","random"],"record":{"policy":true,"values":true}}`,
 			100+m.random.IntN(400), task.config, m.random.IntN(400), m.random.Uint32(), 200+m.random.IntN(800), m.random.Float64(), m.random.Float64()/4, task.config, m.spawned),
@@ -173,23 +177,23 @@ func (m *mixer) advance() (domain.StreamID, domain.Event) {
 
 func (m *mixer) step(t *mixedTask) domain.Event {
 	switch t.state {
-	case domain.WorkQueued:
+	case work.StateQueued:
 		t.lease++
-		t.state, t.node = domain.WorkLeased, m.nodes[m.random.IntN(len(m.nodes))].id
-		return domain.TaskClaimed{TaskID: t.id, Lease: t.lease, NodeID: t.node, Deadline: m.deadline(), Attempt: t.attempts + 1}
-	case domain.WorkLeased:
-		t.state = domain.WorkRunning
-		return domain.TaskStarted{TaskID: t.id, Lease: t.lease, NodeID: t.node}
-	case domain.WorkFailed:
+		t.state, t.node = work.StateLeased, m.nodes[m.random.IntN(len(m.nodes))].id
+		return work.Claimed{TaskID: t.id, Lease: t.lease, NodeID: t.node, Deadline: m.deadline(), Attempt: t.attempts + 1}
+	case work.StateLeased:
+		t.state = work.StateRunning
+		return work.Started{TaskID: t.id, Lease: t.lease, NodeID: t.node}
+	case work.StateFailed:
 		if t.attempts >= 3 {
-			t.state = domain.WorkDead
-			return domain.TaskDead{TaskID: t.id, Attempts: t.attempts, Reason: "attempts are spent: CUDA error: out of memory on device 0"}
+			t.state = work.StateDead
+			return work.Dead{TaskID: t.id, Attempts: t.attempts, Reason: "attempts are spent: CUDA error: out of memory on device 0"}
 		}
-		t.state = domain.WorkWaiting
-		return domain.TaskRetryScheduled{TaskID: t.id, NotBefore: m.now.Add(5 * time.Second), Attempts: t.attempts}
-	case domain.WorkWaiting:
-		t.state = domain.WorkQueued
-		return domain.TaskRequeued{TaskID: t.id, Reason: "the back-off is over"}
+		t.state = work.StateWaiting
+		return work.RetryScheduled{TaskID: t.id, NotBefore: m.now.Add(5 * time.Second), Attempts: t.attempts}
+	case work.StateWaiting:
+		t.state = work.StateQueued
+		return work.Requeued{TaskID: t.id, Reason: "the back-off is over"}
 	default:
 		return m.run(t)
 	}
@@ -201,29 +205,29 @@ func (m *mixer) run(t *mixedTask) domain.Event {
 	switch {
 	case roll < 0.78:
 		t.done += m.random.IntN(40)
-		return domain.TaskHeartbeat{TaskID: t.id, Lease: t.lease, NodeID: t.node, Deadline: m.deadline(), Progress: m.json(
+		return work.Heartbeat{TaskID: t.id, Lease: t.lease, NodeID: t.node, Deadline: m.deadline(), Progress: m.json(
 			`{"games_done":%d,"positions":%d,"games_per_second":%.3f,"gpu":{"percent":%.1f,"memory_percent":%.1f,"temperature_c":%d},"wins":[%d,%d],"draws":%d,"mean_length":%.2f,"checkpoint":"s3://selfplay/%s/%s/part-%04d.bin","queue":{"waiting":%d,"evaluated":%d}}`,
 			t.done, t.done*71+m.random.IntN(71), 2*m.random.Float64(), 100*m.random.Float64(), 100*m.random.Float64(), 50+m.random.IntN(30), t.done/2, t.done-t.done/2, t.done/20, 40+30*m.random.Float64(), t.config, t.id, t.done/40, m.random.IntN(512), m.random.IntN(1_000_000))}
 	case roll < 0.95:
-		t.state = domain.WorkDone
-		return domain.TaskCompleted{TaskID: t.id, Lease: t.lease, NodeID: t.node, Result: m.json(
+		t.state = work.StateDone
+		return work.Completed{TaskID: t.id, Lease: t.lease, NodeID: t.node, Result: m.json(
 			`{"games":%d,"positions":%d,"wins":[%d,%d],"draws":%d,"mean_length":%.2f,"seconds":%.1f,"rejected":%d,"rates":{"pass":0.02,"resign":0.11},"artifact":"s3://selfplay/%s/%s/games.bin","sha256":"%016x%016x%016x%016x"}`,
 			t.done, t.done*71, t.done/2, t.done-t.done/2, t.done/20, 40+30*m.random.Float64(), 3600*m.random.Float64(), m.random.IntN(3), t.config, t.id,
 			m.random.Uint64(), m.random.Uint64(), m.random.Uint64(), m.random.Uint64())}
 	case roll < 0.98:
-		t.state = domain.WorkFailed
+		t.state = work.StateFailed
 		t.attempts++
-		return domain.TaskFailed{
+		return work.Failed{
 			TaskID: t.id, Lease: t.lease, NodeID: t.node, Retryable: true, Attempts: t.attempts,
 			Error: fmt.Sprintf("worker %d ended with status 137 after %d games: CUDA error: out of memory on device %d", m.random.IntN(64), t.done, m.random.IntN(8)),
 		}
 	case roll < 0.99:
-		t.state = domain.WorkFailed
+		t.state = work.StateFailed
 		t.attempts++
-		return domain.TaskLeaseExpired{TaskID: t.id, Lease: t.lease, NodeID: t.node, Reason: "silent", Attempts: t.attempts, Overdue: 0.25}
+		return work.LeaseExpired{TaskID: t.id, Lease: t.lease, NodeID: t.node, Reason: "silent", Attempts: t.attempts, Overdue: 0.25}
 	}
-	t.state = domain.WorkQueued
-	return domain.TaskReleased{TaskID: t.id, Lease: t.lease, NodeID: t.node, Reason: "the node is asked to stop for an upgrade of its driver"}
+	t.state = work.StateQueued
+	return work.Released{TaskID: t.id, Lease: t.lease, NodeID: t.node, Reason: "the node is asked to stop for an upgrade of its driver"}
 }
 
 func (m *mixer) deadline() time.Time { return m.now.Add(time.Minute) }
@@ -235,23 +239,23 @@ func (m *mixer) turn(n *mixedNode) domain.Event {
 	n.since = m.now
 	switch n.state {
 	case "":
-		n.state = domain.NodeRegistered
-		return domain.NodeAnnounced{NodeID: n.id, Capabilities: []string{"selfplay", "training", "gauntlet", "cuda"}, Facts: m.json(
+		n.state = nodes.StateRegistered
+		return nodes.Announced{NodeID: n.id, Capabilities: []string{"selfplay", "training", "gauntlet", "cuda"}, Facts: m.json(
 			`{"gpu":"NVIDIA H100 80GB HBM3","gpus":8,"memory_gib":%d,"driver":"550.54.%d","zone":"eu-%d","rack":"r%02d"}`, 512*(1+m.random.IntN(3)), m.random.IntN(99), m.random.IntN(4), m.random.IntN(40))}
-	case domain.NodeRegistered, domain.NodeOffline:
-		n.state = domain.NodeOnline
-		return domain.HostOnline{NodeID: n.id}
-	case domain.NodeOnline:
+	case nodes.StateRegistered, nodes.StateOffline:
+		n.state = nodes.StateOnline
+		return nodes.HostOnline{NodeID: n.id}
+	case nodes.StateOnline:
 		if m.chance(0.3) {
-			n.state = domain.NodeOffline
-			return domain.HostOffline{NodeID: n.id, Reason: "no heartbeat within the bound of policy-default", SilentSeconds: silent}
+			n.state = nodes.StateOffline
+			return nodes.HostOffline{NodeID: n.id, Reason: "no heartbeat within the bound of policy-default", SilentSeconds: silent}
 		}
-		n.state = domain.NodeSick
-		return domain.NodeUnhealthy{NodeID: n.id, Reason: "disk", ConsecutiveFailures: 1 + m.random.IntN(4), DiskUsedPercent: percent(), GPUUtilization: percent(), SilentSeconds: silent}
+		n.state = nodes.StateSick
+		return nodes.Unhealthy{NodeID: n.id, Reason: "disk", ConsecutiveFailures: 1 + m.random.IntN(4), DiskUsedPercent: percent(), GPUUtilization: percent(), SilentSeconds: silent}
 	default:
 	}
-	n.state = domain.NodeOnline
-	return domain.NodeRecovered{NodeID: n.id, RecoveryTimeSeconds: silent}
+	n.state = nodes.StateOnline
+	return nodes.Recovered{NodeID: n.id, RecoveryTimeSeconds: silent}
 }
 
 // train lets something happen in the training of a game.
@@ -268,27 +272,27 @@ func (m *mixer) train() (domain.StreamID, domain.Event) {
 	}
 	switch m.random.IntN(6) {
 	case 0:
-		event = domain.QualityDegraded{ConfigKey: config, QualityScore: *score(), Threshold: 0.6, PreviousScore: score()}
+		event = training.QualityDegraded{ConfigKey: config, QualityScore: *score(), Threshold: 0.6, PreviousScore: score()}
 	case 1:
 		seconds := domain.Seconds(m.random.IntN(3600))
-		event = domain.SelfplayComplete{ConfigKey: config, GamesPlayed: 100 + m.random.IntN(400), TaskID: task, NodeID: node, DurationSeconds: &seconds}
+		event = training.SelfplayComplete{ConfigKey: config, GamesPlayed: 100 + m.random.IntN(400), TaskID: task, NodeID: node, DurationSeconds: &seconds}
 	case 2:
 		epochs, batch := 10+m.random.IntN(20), 256<<m.random.IntN(4)
-		event = domain.TrainingStarted{ConfigKey: config, NodeID: node, TaskID: task, Epochs: &epochs, BatchSize: &batch, Samples: number(m.random.Int64N(5_000_000))}
+		event = training.Started{ConfigKey: config, NodeID: node, TaskID: task, Epochs: &epochs, BatchSize: &batch, Samples: number(m.random.Int64N(5_000_000))}
 	case 3:
-		event = domain.TrainingCompleted{
+		event = training.Completed{
 			ConfigKey: config, TaskID: task, ModelID: model, Success: true, FinalLoss: score(), TrainLoss: score(), ValLoss: score(),
 			Samples: number(m.random.Int64N(5_000_000)), Games: number(m.random.Int64N(50_000)), NodeID: node,
 		}
 	case 4:
-		elo := 1000 + 1000**score()
+		rating := 1000 + 1000**score()
 		games := 50 + m.random.IntN(50)
-		event = domain.EvaluationCompleted{ConfigKey: config, ModelID: model, GamesPlayed: 2 * games, Elo: &elo, TaskID: task, NodeID: node, Results: []domain.OpponentResult{
+		event = elo.EvaluationCompleted{ConfigKey: config, ModelID: model, GamesPlayed: 2 * games, Elo: &rating, TaskID: task, NodeID: node, Results: []elo.OpponentResult{
 			{Opponent: "random", Wins: games - 1, Losses: 1}, {Opponent: "heuristic", Wins: games / 2, Losses: games - games/2 - 2, Draws: 2},
 		}}
 	default:
 		rating := 1000 + 1000**score()
-		event = domain.EloUpdated{ConfigKey: config, ModelID: model, Old: rating, New: rating + 32**score() - 16, Error: 20 * *score(), GamesPlayed: 1 + m.random.IntN(5000)}
+		event = elo.Updated{ConfigKey: config, ModelID: model, Old: rating, New: rating + 32**score() - 16, Error: 20 * *score(), GamesPlayed: 1 + m.random.IntN(5000)}
 	}
 	return event.Home(), event
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -48,7 +49,7 @@ func TestMixedIsALog(t *testing.T) {
 	const n = 30_000
 	bytes, types, ids := 0, map[string]int{}, map[domain.EventID]bool{}
 	next := map[domain.StreamID]domain.Revision{}
-	tasks := map[domain.StreamID]domain.Task{}
+	tasks := map[domain.StreamID]work.Task{}
 	for i, e := range collect(t, n, mixedSeed) {
 		if e.Position != domain.Position(i+1) || e.Revision != next[e.Stream] {
 			t.Fatalf("event %d: want position %d and revision %d, found %v", i, i+1, next[e.Stream], e)
@@ -60,7 +61,7 @@ func TestMixedIsALog(t *testing.T) {
 		if e.Stream.Category() == "task" {
 			before := tasks[e.Stream]
 			after := before.Evolve(e)
-			if before.State.Final() || e.Type != (domain.TaskHeartbeat{}).EventType() && before.State == after.State {
+			if before.State.Final() || e.Type != (work.Heartbeat{}).EventType() && before.State == after.State {
 				t.Fatalf("event %d: %s changes nothing of an item that is %s", i, e, before.State)
 			}
 			tasks[e.Stream] = after

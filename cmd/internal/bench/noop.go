@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
@@ -36,7 +37,7 @@ func (nothing) Position() domain.Position { return 1 }
 // sent, and a question without an answer.
 func idleRoutes() []transport.Route {
 	return []transport.Route{
-		transport.Post[commands.AddTask]("/work/add"),
+		transport.Post[workcmd.AddTask]("/work/add"),
 		transport.Get("/noop", "noop", func(projections.View, projections.NoQuestion) (struct{}, error) { return struct{}{}, nil }),
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -173,11 +174,11 @@ func TestClaimsKeepTheQueueAsLongAsItIs(t *testing.T) {
 func queuedItems(t *testing.T, n *liveNode) (queued int) {
 	t.Helper()
 	err := n.node.Store().View(func(v projections.View) error {
-		for entry, err := range projections.WorkItemsTable.Scan(v, projections.Span{}) {
+		for entry, err := range workview.WorkItemsTable.Scan(v, projections.Span{}) {
 			if err != nil {
 				return err
 			}
-			if entry.Row.State == domain.WorkQueued {
+			if entry.Row.State == work.StateQueued {
 				queued++
 			}
 		}

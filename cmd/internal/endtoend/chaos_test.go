@@ -19,6 +19,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // The chaos: so many workers, of which a third may be in trouble at a time.
@@ -211,7 +212,7 @@ func (c *chaos) pending() int {
 	}
 	defer response.Body.Close()
 	var status struct {
-		ByState map[domain.TaskState]int `json:"by_state"`
+		ByState map[work.State]int `json:"by_state"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
 		c.t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -273,7 +274,7 @@ func checkQueue(events []domain.Envelope, found *faults) {
 		found.add("catalogue: %v", err)
 		return
 	}
-	tasks := map[domain.StreamID]domain.Task{}
+	tasks := map[domain.StreamID]work.Task{}
 	for _, e := range events {
 		if e.Stream.Category() != "task" {
 			continue
@@ -285,28 +286,28 @@ func checkQueue(events []domain.Envelope, found *faults) {
 		task := tasks[e.Stream]
 		wrong := ""
 		switch fact := e.Event.(type) {
-		case domain.TaskSpawned:
+		case work.Spawned:
 			wrong = cmp.Or(unless(task.State == "", "exists"))
-		case domain.TaskClaimed:
-			wrong = cmp.Or(unless(task.State == domain.WorkQueued, "is not queued"), unless(fact.Lease == task.Lease+1, "had another lease last"))
-		case domain.TaskStarted:
-			wrong = unless(task.State == domain.WorkLeased && fact.Lease == task.Lease, "is not held under this lease")
-		case domain.TaskHeartbeat:
+		case work.Claimed:
+			wrong = cmp.Or(unless(task.State == work.StateQueued, "is not queued"), unless(fact.Lease == task.Lease+1, "had another lease last"))
+		case work.Started:
+			wrong = unless(task.State == work.StateLeased && fact.Lease == task.Lease, "is not held under this lease")
+		case work.Heartbeat:
 			wrong = unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease")
-		case domain.TaskCompleted:
+		case work.Completed:
 			wrong = unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease")
-		case domain.TaskFailed:
+		case work.Failed:
 			wrong = unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease")
-		case domain.TaskReleased:
+		case work.Released:
 			wrong = unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease")
-		case domain.TaskLeaseExpired:
+		case work.LeaseExpired:
 			wrong = cmp.Or(unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease"), unless(!e.Time.Before(task.Deadline), "is not due"))
-		case domain.CompletionRejected:
+		case work.CompletionRejected:
 			wrong = unless(!task.State.Held() || fact.Lease != task.Lease, "is held under this lease")
-		case domain.TaskRetryScheduled:
-			wrong = unless(task.State == domain.WorkFailed, "did not fail")
-		case domain.TaskRequeued:
-			wrong = cmp.Or(unless(task.State == domain.WorkWaiting, "does not wait"), unless(!e.Time.Before(task.NotBefore), "is not due"))
+		case work.RetryScheduled:
+			wrong = unless(task.State == work.StateFailed, "did not fail")
+		case work.Requeued:
+			wrong = cmp.Or(unless(task.State == work.StateWaiting, "does not wait"), unless(!e.Time.Before(task.NotBefore), "is not due"))
 		}
 		if wrong != "" {
 			found.add("%v: the item %s; it is %s under lease %d", e, wrong, task.State, task.Lease)

@@ -8,9 +8,11 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
 )
@@ -172,7 +174,7 @@ func (b backend) leasesHealth(ctx context.Context, check teller) error {
 			return err
 		}
 		if err := b.node.work.inspect(ctx, func(q *work.Queue) error {
-			due, _ = (&commands.Queue{Queue: q}).DueBut(now.Add(-lateDeadline), b.node.there(), domain.WorkPolicyOf(policy.document), dueBatch)
+			due, _ = (&commands.Queue{Queue: q}).DueBut(now.Add(-lateDeadline), b.node.there(), work.PolicyOf(policy.document), dueBatch)
 			return nil
 		}); err != nil {
 			return err
@@ -195,11 +197,11 @@ const shownCauses = 16
 
 // clusterHealth tells of the verdict on the cluster, and which nodes it is about.
 func clusterHealth(v projections.View, check teller) error {
-	row, err := projections.TheCluster(v)
+	row, err := nodesview.TheCluster(v)
 	if err != nil {
 		return err
 	}
-	sick, err := projections.SickNodes(v)
+	sick, err := nodesview.SickNodes(v)
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func clusterHealth(v projections.View, check teller) error {
 		causes = append(causes, fmt.Sprintf("node %s is %s since %s: %s", node.NodeID, node.State, node.Since.Format(domain.Timestamp), node.Reason))
 	}
 	state, reason := transport.StateOK, ""
-	if row.State == domain.ClusterSick {
+	if row.State == admin.ClusterSick {
 		state, reason = transport.StateDegraded, "the cluster is unhealthy since "+row.Since.Format(domain.Timestamp)+": "+row.Reason
 	}
 	check("cluster", state, reason, map[string]int64{"known_nodes": int64(row.Known), "healthy_nodes": int64(row.Healthy)}, causes...)

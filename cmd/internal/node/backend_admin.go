@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
@@ -48,11 +49,11 @@ func (b backend) DeadLetter(ctx context.Context, id string) (transport.LetterAns
 // does the same to its own read models.
 func letterAct(e domain.Envelope) (store.LetterAct, bool) {
 	switch act := e.Event.(type) {
-	case domain.DeadLetterRetried:
+	case admin.DeadLetterRetried:
 		return store.LetterAct{Handler: act.Handler, Position: act.Position, Retry: true}, true
-	case domain.DeadLetterDiscarded:
+	case admin.DeadLetterDiscarded:
 		return store.LetterAct{Handler: act.Handler, Position: act.Position}, true
-	case domain.HandlerFailed:
+	case admin.HandlerFailed:
 		return store.LetterAct{Handler: act.Handler, Position: act.Position, Refused: act.Command, Code: act.Code, Error: act.Error}, act.Command != ""
 	}
 	return store.LetterAct{}, false
@@ -82,10 +83,10 @@ func (b backend) LetterDealtWith(ctx context.Context, id string, after domain.Po
 }
 
 // models lists the read models for a decision on them.
-func (n *Node) models() []domain.Model {
-	var models []domain.Model
+func (n *Node) models() []admin.Model {
+	var models []admin.Model
 	for _, stat := range n.store.Projections() {
-		models = append(models, domain.Model{Name: stat.Name, Building: stat.Rebuild != nil})
+		models = append(models, admin.Model{Name: stat.Name, Building: stat.Rebuild != nil})
 	}
 	return models
 }

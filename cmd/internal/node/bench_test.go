@@ -13,7 +13,8 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/transport"
@@ -51,7 +52,7 @@ func BenchmarkEdge(b *testing.B) {
 	followed := make(chan error, 1)
 	go func() { followed <- n.Follow(ctx) }()
 	defer func() { stop(); <-followed }()
-	if _, err := n.Do(ctx, node.Order{ID: "roomy", Command: commands.SetPolicy{
+	if _, err := n.Do(ctx, node.Order{ID: "roomy", Command: policycmd.SetPolicy{
 		Name: domain.PolicyDefaultName, Change: []byte(`{"work":{"soft_limit":1000000000,"hard_limit":2000000000}}`), Reason: "room",
 	}}); err != nil {
 		b.Fatal(err)
@@ -59,7 +60,7 @@ func BenchmarkEdge(b *testing.B) {
 	const items = 10_000
 	var last domain.Position
 	for i := range items {
-		result, err := n.Do(ctx, node.Order{ID: fmt.Sprint("c", i), Command: commands.AddTask{
+		result, err := n.Do(ctx, node.Order{ID: fmt.Sprint("c", i), Command: workcmd.AddTask{
 			TaskID: domain.TaskID(fmt.Sprintf("t-%07d", i)), TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: []byte(`{"games":200}`),
 		}})
 		if err != nil {

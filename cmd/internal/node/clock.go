@@ -10,9 +10,15 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	trainingview "github.com/ringrift/rift/projections/training"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // tickEvery bounds how late a deadline is noticed.
@@ -56,7 +62,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		}
 		policy := read.document
 		if err := n.work.inspect(ctx, func(q *work.Queue) (err error) {
-			due, _, err = commands.WorkClock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, there, policy, dueBatch, n.levelOf)
+			due, _, err = workcmd.Clock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, there, policy, dueBatch, n.levelOf)
 			return err
 		}); err != nil {
 			return err
@@ -68,7 +74,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 			}
 			due = append(due, timed...)
 		}
-		silent, err := n.silences(v, now, domain.NodesPolicyOf(policy))
+		silent, err := n.silences(v, now, nodes.PolicyOf(policy))
 		if err != nil {
 			return err
 		}
@@ -100,7 +106,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 }
 
 // silences lists what to say of nodes that were not heard from for too long.
-func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPolicy) ([]commands.Timed, error) {
+func (n *Node) silences(v projections.View, now time.Time, policy nodes.Policy) ([]commands.Timed, error) {
 	if n.eager() || n.levels.dueSeed(now) {
 		if err := n.expectNodes(v, now); err != nil {
 			return nil, err
@@ -109,11 +115,11 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 	var due []commands.Timed
 	shortest := time.Duration(float64(policy.SilentSeconds.Duration()) * policy.Patience.Least())
 	for _, node := range n.levels.silent(now.Add(-shortest)) {
-		row, known, err := projections.NodesTable.Get(v, string(node))
+		row, known, err := nodesview.NodesTable.Get(v, string(node))
 		if err != nil {
 			return nil, err
 		}
-		if !known || row.State == domain.NodeOffline || row.State == domain.NodeRetired {
+		if !known || row.State == nodes.StateOffline || row.State == nodes.StateRetired {
 			n.levels.forget(node) // it is expected again once it is online
 			continue
 		}
@@ -125,7 +131,7 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 		switch {
 		case silent >= gone:
 			threshold = "offline"
-		case silent < limit || row.State == domain.NodeSick:
+		case silent < limit || row.State == nodes.StateSick:
 			continue
 		}
 		if !n.levels.mayDie(now, policy.Patience) {
@@ -133,7 +139,7 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 		}
 		due = append(due, commands.Timed{
 			ID:      fmt.Sprintf("clock/silent/%s/%s/%s", node, last.at.Format(domain.Timestamp), threshold),
-			Command: commands.SilentNode{NodeID: node, Silent: domain.Seconds(silent.Seconds()), Factor: factor},
+			Command: nodescmd.SilentNode{NodeID: node, Silent: domain.Seconds(silent.Seconds()), Factor: factor},
 		})
 	}
 	return due, nil
@@ -143,12 +149,12 @@ func (n *Node) silences(v projections.View, now time.Time, policy domain.NodesPo
 // nothing though there is work for them, that they hold items and get on with
 // none, or that an idleness which was noticed is over.
 func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([]commands.Timed, error) {
-	limits := domain.NodesPolicyOf(policy).Idle
+	limits := nodes.PolicyOf(policy).Idle
 	if !n.eager() && !n.levels.dueLook(now, limits.EverySeconds.Duration()) {
 		return nil, nil
 	}
 	var due []commands.Timed
-	noticed, err := projections.IdleNodes(q.Models)
+	noticed, err := nodesview.IdleNodes(q.Models)
 	if err != nil {
 		return nil, err
 	}
@@ -158,10 +164,10 @@ func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([
 		return nil, nil
 	}
 	look := idleLook{node: n, queue: q, now: now, policy: policy}
-	if look.trains, err = projections.Trainers(q.Models); err != nil {
+	if look.trains, err = trainingview.Trainers(q.Models); err != nil {
 		return nil, err
 	}
-	for _, row := range inTurn(&n.levels.busyTurn, noticed, limits.MaxPerLook, func(row projections.IdleRow) domain.NodeID { return row.NodeID }) {
+	for _, row := range inTurn(&n.levels.busyTurn, noticed, limits.MaxPerLook, func(row nodesview.IdleRow) domain.NodeID { return row.NodeID }) {
 		reason, err := look.busyFor(row.NodeID)
 		if err != nil {
 			return nil, err
@@ -169,7 +175,7 @@ func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([
 		if reason != "" {
 			due = append(due, commands.Timed{
 				ID:      fmt.Sprintf("clock/busy/%s/%s", row.NodeID, row.Since.Format(domain.Timestamp)),
-				Command: commands.BusyNode{NodeID: row.NodeID, Reason: reason},
+				Command: nodescmd.BusyNode{NodeID: row.NodeID, Reason: reason},
 			})
 		}
 	}
@@ -195,7 +201,7 @@ type idleLook struct {
 // idler is what to say of one node whose GPU does nothing. The row of the node
 // is read last: of most there is nothing to say.
 func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
-	n, limits := l.node, domain.NodesPolicyOf(l.policy).Idle
+	n, limits := l.node, nodes.PolicyOf(l.policy).Idle
 	last, _ := n.levels.last(node)
 	if held := l.queue.HeldBy(node); len(held) > 0 {
 		n.levels.works(node, l.now)
@@ -211,8 +217,8 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 	if !l.queue.AnyQueued() || l.now.Sub(last.idle) < limits.Seconds.Duration() {
 		return nil, nil
 	}
-	row, known, err := projections.NodesTable.Get(l.queue.Models, string(node))
-	if err != nil || !known || row.State != domain.NodeOnline || row.IdleSince != nil {
+	row, known, err := nodesview.NodesTable.Get(l.queue.Models, string(node))
+	if err != nil || !known || row.State != nodes.StateOnline || row.IdleSince != nil {
 		return nil, err
 	}
 	wanted, err := l.wouldGet(node)
@@ -221,23 +227,23 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 	}
 	return []commands.Timed{{
 		ID:      fmt.Sprintf("clock/idle/%s/%s", node, last.idle.Format(domain.Timestamp)),
-		Command: commands.IdleNode{NodeID: node, Since: last.idle, GPUPercent: last.level.GPUPercent, TaskType: wanted},
+		Command: nodescmd.IdleNode{NodeID: node, Since: last.idle, GPUPercent: last.level.GPUPercent, TaskType: wanted},
 	}}, nil
 }
 
 // zombie is what to say of a node that holds items and gets on with none.
 func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item) ([]commands.Timed, error) {
-	stalled, err := projections.StalledTasks(l.queue.Models, node, l.now.Add(-domain.NodesPolicyOf(l.policy).Idle.ZombieSeconds.Duration()))
+	stalled, err := workview.StalledTasks(l.queue.Models, node, l.now.Add(-nodes.PolicyOf(l.policy).Idle.ZombieSeconds.Duration()))
 	if err != nil || len(stalled) == 0 {
 		return nil, err
 	}
-	if row, known, err := projections.NodesTable.Get(l.queue.Models, string(node)); err != nil || !known || row.State != domain.NodeOnline {
+	if row, known, err := nodesview.NodesTable.Get(l.queue.Models, string(node)); err != nil || !known || row.State != nodes.StateOnline {
 		return nil, err
 	}
 	first := slices.MinFunc(held, func(a, b *work.Item) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return []commands.Timed{{
 		ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, since.Format(domain.Timestamp), first.ID, first.Lease),
-		Command: commands.ZombieNode{NodeID: node, Since: since, Tasks: stalled},
+		Command: nodescmd.ZombieNode{NodeID: node, Since: since, Tasks: stalled},
 	}}, nil
 }
 
@@ -265,7 +271,7 @@ func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	if !l.queue.AnyQueued() {
 		return "", nil
 	}
-	picked, found, err := commands.WouldGet(l.queue, node, l.node.levelOf(node), l.now, domain.NodesPolicyOf(l.policy))
+	picked, found, err := workcmd.WouldGet(l.queue, node, l.node.levelOf(node), l.now, nodes.PolicyOf(l.policy))
 	if err != nil || !found {
 		return "", err
 	}
@@ -279,18 +285,18 @@ func (n *Node) eager() bool { return n.config.Manual && !n.config.Paced }
 // that nobody heard from since this process started. Nodes that are expected
 // already are told by their names.
 func (n *Node) expectNodes(v projections.View, now time.Time) error {
-	for row, err := range projections.NodesTable.RawScan(v, projections.Span{}) {
+	for row, err := range nodesview.NodesTable.RawScan(v, projections.Span{}) {
 		if err != nil {
 			return err
 		}
 		if _, expected := n.levels.last(domain.NodeID(row.Key)); expected {
 			continue
 		}
-		node, _, err := projections.NodesTable.Get(v, row.Key)
+		node, _, err := nodesview.NodesTable.Get(v, row.Key)
 		if err != nil {
 			return err
 		}
-		if node.State == domain.NodeOnline || node.State == domain.NodeSick {
+		if node.State == nodes.StateOnline || node.State == nodes.StateSick {
 			n.levels.expect(node.NodeID, now)
 		}
 	}

@@ -10,7 +10,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
 )
@@ -223,23 +227,23 @@ func TestStepsOfTheClockMoveNoLease(t *testing.T) {
 				for _, gone := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%s by %v at %v, gone %v", way.name, step, when, gone), func(t *testing.T) {
 						s := newSteppedNode(t)
-						s.do(commands.SetPolicy{Name: "default", Change: []byte(`{"work":{"lease_seconds":60}}`)})
-						s.do(commands.RegisterNode{NodeID: "w"})
-						s.do(commands.AddTask{TaskID: "a", TaskType: "x"})
+						s.do(policycmd.SetPolicy{Name: "default", Change: []byte(`{"work":{"lease_seconds":60}}`)})
+						s.do(nodescmd.RegisterNode{NodeID: "w"})
+						s.do(workcmd.AddTask{TaskID: "a", TaskType: "x"})
 						expired := time.Duration(0)
 						for at := time.Duration(0); at <= 4*testLease; at += testStep {
 							switch {
 							case at == claimed:
-								if result := s.do(commands.ClaimTasks{NodeID: "w"}); len(result.Events) != 1 {
+								if result := s.do(workcmd.ClaimTasks{NodeID: "w"}); len(result.Events) != 1 {
 									t.Fatalf("found %v, want the item", result.Events)
 								}
 							case at == started:
-								s.do(commands.StartTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+								s.do(workcmd.StartTask{Report: workcmd.Report{TaskID: "a", Lease: 1}})
 							case !gone && at > started && at%(20*time.Second) == 0:
-								s.do(commands.HeartbeatTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+								s.do(workcmd.HeartbeatTask{Report: workcmd.Report{TaskID: "a", Lease: 1}})
 							}
 							if at%(10*time.Second) == 0 {
-								s.do(commands.NodeHeartbeat{NodeID: "w"})
+								s.do(nodescmd.NodeHeartbeat{NodeID: "w"})
 							}
 							s.tick()
 							if at == when {
@@ -278,10 +282,10 @@ func TestStepsOfTheClockMoveNoLease(t *testing.T) {
 func TestStepsOfTheClockMoveNoBackOff(t *testing.T) {
 	for _, step := range []time.Duration{2 * time.Hour, -30 * 24 * time.Hour} {
 		s := newSteppedNode(t)
-		s.do(commands.SetPolicy{Name: "default", Change: []byte(`{"work":{"backoff_base_seconds":60,"backoff_cap_seconds":60}}`)})
-		s.do(commands.AddTask{TaskID: "a", TaskType: "x"})
-		s.do(commands.ClaimTasks{NodeID: "w"})
-		s.do(commands.FailTask{Report: commands.Report{TaskID: "a", Lease: 1}, Error: "no"})
+		s.do(policycmd.SetPolicy{Name: "default", Change: []byte(`{"work":{"backoff_base_seconds":60,"backoff_cap_seconds":60}}`)})
+		s.do(workcmd.AddTask{TaskID: "a", TaskType: "x"})
+		s.do(workcmd.ClaimTasks{NodeID: "w"})
+		s.do(workcmd.FailTask{Report: workcmd.Report{TaskID: "a", Lease: 1}, Error: "no"})
 		s.tick()
 		s.clocks.step(step)
 		requeued := time.Duration(0)
@@ -302,10 +306,10 @@ func TestStepsOfTheClockMoveNoBackOff(t *testing.T) {
 func TestALogDoesNotGoBack(t *testing.T) {
 	s := newSteppedNode(t)
 	s.clocks.pass(time.Hour)
-	s.do(commands.AddTask{TaskID: "a", TaskType: "x"})
+	s.do(workcmd.AddTask{TaskID: "a", TaskType: "x"})
 	s.restart(-3 * time.Hour)
 	s.clocks.pass(time.Second)
-	s.do(commands.AddTask{TaskID: "b", TaskType: "x"})
+	s.do(workcmd.AddTask{TaskID: "b", TaskType: "x"})
 	var last time.Time
 	for e, err := range s.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
@@ -335,7 +339,7 @@ func TestALogDoesNotGoBack(t *testing.T) {
 func TestTheClockDoesNotBeginAtARecording(t *testing.T) {
 	for name, meta := range map[string]domain.Meta{"a recording": {Actor: "import"}, "a time out of reach": {Node: "n1", Command: "c"}} {
 		log := eventlog.NewMemory()
-		event := proposedOf(t, "e", domain.TaskCancelled{TaskID: "a"})
+		event := proposedOf(t, "e", work.Cancelled{TaskID: "a"})
 		event.Time, event.Meta = wallStart.AddDate(300, 0, 0), meta
 		if name == "a recording" {
 			event.Time = wallStart.Add(30 * 24 * time.Hour)

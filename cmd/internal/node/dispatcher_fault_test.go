@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -28,27 +30,27 @@ func followedOnly(t *testing.T, log eventlog.Log) *Node {
 // story is commands that are decided in groups, each of one call: what a group
 // decides rests on what stands before it in the same group.
 func story() [][]Order {
-	report := func(id domain.TaskID) commands.Report { return commands.Report{TaskID: id, Lease: 1} }
+	report := func(id domain.TaskID) workcmd.Report { return workcmd.Report{TaskID: id, Lease: 1} }
 	add := func(id string, key string) Order {
-		return Order{ID: "add-" + id, Command: commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", UniqueKey: key}}
+		return Order{ID: "add-" + id, Command: workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", UniqueKey: key}}
 	}
 	order := func(id string, c domain.Command) Order { return Order{ID: id, Command: c} }
 	return [][]Order{
 		{
 			add("a", ""), add("b", "key"), add("c", ""),
-			order("batch", commands.AddTasks{Items: []commands.AddTask{{TaskID: "d", TaskType: "selfplay"}, {TaskID: "e", TaskType: "training"}, {TaskID: "f", TaskType: "selfplay"}}}),
-			order("claim-1", commands.ClaimTasks{NodeID: "n1", Limit: 3}),
-			order("heartbeat-a", commands.HeartbeatTask{Report: report("a")}),
+			order("batch", workcmd.AddTasks{Items: []workcmd.AddTask{{TaskID: "d", TaskType: "selfplay"}, {TaskID: "e", TaskType: "training"}, {TaskID: "f", TaskType: "selfplay"}}}),
+			order("claim-1", workcmd.ClaimTasks{NodeID: "n1", Limit: 3}),
+			order("heartbeat-a", workcmd.HeartbeatTask{Report: report("a")}),
 		},
 		{
-			order("start-b", commands.StartTask{Report: report("b")}),
-			order("ends", commands.CompleteTasks{Items: []commands.CompleteTask{{Report: report("a")}, {Report: report("c")}}}),
-			order("claim-2", commands.ClaimTasks{NodeID: "n2", Limit: 2}),
-			order("fail-d", commands.FailTask{Report: report("d"), Error: "out of memory"}),
-			order("release-b", commands.ReleaseTask{Report: report("b")}),
-			order("stale", commands.CompleteTask{Report: report("b")}),
-			order("claim-3", commands.ClaimTasks{NodeID: "n3"}),
-			order("cancel", commands.CancelTasks{TaskType: "selfplay", State: domain.WorkQueued}),
+			order("start-b", workcmd.StartTask{Report: report("b")}),
+			order("ends", workcmd.CompleteTasks{Items: []workcmd.CompleteTask{{Report: report("a")}, {Report: report("c")}}}),
+			order("claim-2", workcmd.ClaimTasks{NodeID: "n2", Limit: 2}),
+			order("fail-d", workcmd.FailTask{Report: report("d"), Error: "out of memory"}),
+			order("release-b", workcmd.ReleaseTask{Report: report("b")}),
+			order("stale", workcmd.CompleteTask{Report: report("b")}),
+			order("claim-3", workcmd.ClaimTasks{NodeID: "n3"}),
+			order("cancel", workcmd.CancelTasks{TaskType: "selfplay", State: work.StateQueued}),
 			add("g", ""),
 		},
 	}
@@ -156,7 +158,7 @@ func TestWhatIsStoredInPartGoesOn(t *testing.T) {
 			log := &faultyLog{Log: eventlog.NewMemory()}
 			n := followedOnly(t, log)
 			for i := range 9 {
-				do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+				do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
 			}
 			asked := func(id string, c domain.Command) (commands.Result, error) {
 				first := log.writes
@@ -175,19 +177,19 @@ func TestWhatIsStoredInPartGoesOn(t *testing.T) {
 				}
 				return n.Do(t.Context(), Order{ID: id, Command: c})
 			}
-			result, err := asked("claim", commands.ClaimTasks{NodeID: "w", Limit: 3})
-			if err != nil || len(result.Answer.(commands.TasksClaimed).Items) != 2 {
+			result, err := asked("claim", workcmd.ClaimTasks{NodeID: "w", Limit: 3})
+			if err != nil || len(result.Answer.(workcmd.TasksClaimed).Items) != 2 {
 				t.Errorf("want the two that were stored, found %+v, %v", result.Answer, err)
 			}
-			result, err = asked("cancel", commands.CancelTasks{State: domain.WorkQueued, Limit: 5})
-			if answer := result.Answer.(commands.TasksCancelled); err != nil || answer.Cancelled != 5 {
+			result, err = asked("cancel", workcmd.CancelTasks{State: work.StateQueued, Limit: 5})
+			if answer := result.Answer.(workcmd.TasksCancelled); err != nil || answer.Cancelled != 5 {
 				t.Errorf("want five cancelled, found %+v, %v", answer, err)
 			}
 			a := audit(t, n, true)
 			if claims, ends := len(a.wrote["claim"]), len(a.wrote["cancel"]); claims != 2 || ends != 5 {
 				t.Errorf("want 2 claimed and 5 cancelled, found %d and %d", claims, ends)
 			}
-			again, err := n.Do(t.Context(), Order{ID: "cancel", Command: commands.CancelTasks{State: domain.WorkQueued, Limit: 5}})
+			again, err := n.Do(t.Context(), Order{ID: "cancel", Command: workcmd.CancelTasks{State: work.StateQueued, Limit: 5}})
 			if a, b := idsOf(result), idsOf(again); err != nil || !slices.Equal(a, b) {
 				t.Errorf("want the answer again, found %v and %v, %v", a, b, err)
 			}
@@ -206,32 +208,32 @@ type worker struct {
 // next draws a command.
 func (w *worker) next() domain.Command {
 	id := domain.TaskID(fmt.Sprint("t", w.random.IntN(12)))
-	report := commands.Report{TaskID: id, Lease: w.leases[id]}
+	report := workcmd.Report{TaskID: id, Lease: w.leases[id]}
 	if report.Lease == 0 || w.random.IntN(4) == 0 {
 		report.Lease = 1 + w.random.Uint64N(4)
 	}
 	switch w.random.IntN(12) {
 	case 0, 1:
 		id = domain.TaskID(fmt.Sprintf("%s-%d", w.name, w.random.IntN(1000)))
-		return commands.AddTask{TaskID: id, TaskType: "selfplay", UniqueKey: []string{"", "", "k1", "k2"}[w.random.IntN(4)]}
+		return workcmd.AddTask{TaskID: id, TaskType: "selfplay", UniqueKey: []string{"", "", "k1", "k2"}[w.random.IntN(4)]}
 	case 2:
-		return commands.AddTask{TaskID: id, TaskType: "training"}
+		return workcmd.AddTask{TaskID: id, TaskType: "training"}
 	case 3, 4, 5:
-		return commands.ClaimTasks{NodeID: domain.NodeID(w.name), Limit: 1 + w.random.IntN(3)}
+		return workcmd.ClaimTasks{NodeID: domain.NodeID(w.name), Limit: 1 + w.random.IntN(3)}
 	case 6:
-		return commands.HeartbeatTask{Report: report}
+		return workcmd.HeartbeatTask{Report: report}
 	case 7:
-		return commands.FailTask{Report: report, Error: "broken"}
+		return workcmd.FailTask{Report: report, Error: "broken"}
 	case 8:
-		return commands.ReleaseTask{Report: report}
+		return workcmd.ReleaseTask{Report: report}
 	case 9:
-		return commands.CancelTask{TaskID: id}
+		return workcmd.CancelTask{TaskID: id}
 	case 10:
 		other := report
 		other.TaskID = domain.TaskID(fmt.Sprint("t", w.random.IntN(12)))
-		return commands.CompleteTasks{Items: []commands.CompleteTask{{Report: report}, {Report: other}}}
+		return workcmd.CompleteTasks{Items: []workcmd.CompleteTask{{Report: report}, {Report: other}}}
 	}
-	return commands.CompleteTask{Report: report}
+	return workcmd.CompleteTask{Report: report}
 }
 
 // run sends commands; one that is unavailable is tried again, or given up.
@@ -252,7 +254,7 @@ func (w *worker) run(ctx context.Context, n *Node, times int, told func(string, 
 
 // heard remembers leases.
 func (w *worker) heard(result commands.Result) {
-	if claimed, ok := result.Answer.(commands.TasksClaimed); ok {
+	if claimed, ok := result.Answer.(workcmd.TasksClaimed); ok {
 		for _, item := range claimed.Items {
 			w.leases[item.TaskID] = item.Lease
 		}
@@ -347,9 +349,9 @@ func TestForeignWritersMeetConflicts(t *testing.T) {
 		}
 		foreign++
 		id := domain.TaskID(w.Stream.ID())
-		var event domain.Event = domain.CompletionRejected{TaskID: id, Lease: 1, Reason: "elsewhere"}
+		var event domain.Event = work.CompletionRejected{TaskID: id, Lease: 1, Reason: "elsewhere"}
 		if random.IntN(3) == 0 {
-			event = domain.TaskCancelled{TaskID: id, Reason: "elsewhere"}
+			event = work.Cancelled{TaskID: id, Reason: "elsewhere"}
 		}
 		if _, err := inner.Append(ctx, w.Stream, domain.StreamExists, proposedOf(t, fmt.Sprint("foreign", foreign), event)); err != nil && !errors.Is(err, domain.ErrConflict) {
 			t.Error(err)
@@ -371,7 +373,7 @@ func TestForeignWritersMeetConflicts(t *testing.T) {
 		t.Fatal("want conflicts, found none")
 	}
 	for id := range a.items { // whatever the queue does not know of them is met now
-		if _, err := n.Do(t.Context(), Order{ID: "end-" + string(id), Command: commands.CancelTask{TaskID: id}}); err != nil && !errors.Is(err, domain.ErrConflict) {
+		if _, err := n.Do(t.Context(), Order{ID: "end-" + string(id), Command: workcmd.CancelTask{TaskID: id}}); err != nil && !errors.Is(err, domain.ErrConflict) {
 			t.Error(err)
 		}
 	}
@@ -392,16 +394,16 @@ func proposedOf(t *testing.T, cause string, event domain.Event) eventlog.Propose
 // live, leaves the queue in memory what the log says.
 func TestOutsidersTellOfItems(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
-	do(t, n, "add", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
-	do(t, n, "live", commands.AddTask{TaskID: "b", TaskType: "selfplay"})
-	do(t, n, "claim", commands.ClaimTasks{NodeID: "w"})
-	do(t, n, "done", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	do(t, n, "add", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "live", workcmd.AddTask{TaskID: "b", TaskType: "selfplay"})
+	do(t, n, "claim", workcmd.ClaimTasks{NodeID: "w"})
+	do(t, n, "done", workcmd.CompleteTask{Report: workcmd.Report{TaskID: "a", Lease: 1}})
 	for i, event := range []domain.Event{
-		domain.TaskSpawned{TaskID: "a", TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 1, UniqueKey: "key"},
-		domain.TaskSpawned{TaskID: "b", TaskType: "training", TimeoutSeconds: 60, MaxAttempts: 1},
-		domain.TaskSpawned{TaskID: "c", TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 1},
-		domain.TaskClaimed{TaskID: "c", Lease: 7, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
-		domain.TaskClaimed{TaskID: "a", Lease: 9, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
+		work.Spawned{TaskID: "a", TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 1, UniqueKey: "key"},
+		work.Spawned{TaskID: "b", TaskType: "training", TimeoutSeconds: 60, MaxAttempts: 1},
+		work.Spawned{TaskID: "c", TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 1},
+		work.Claimed{TaskID: "c", Lease: 7, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
+		work.Claimed{TaskID: "a", Lease: 9, NodeID: "elsewhere", Deadline: time.Unix(2e9, 0).UTC(), Attempt: 1},
 	} {
 		stream := domain.Stream("task", fmt.Sprint([]string{"a", "b", "c", "c", "a"}[i]))
 		do(t, n, fmt.Sprint("told", i), n.bus.Bridged(stream, domain.AnyRevision, event))
@@ -417,8 +419,8 @@ func TestARefusalRestsOnWhatIsStored(t *testing.T) {
 	}
 	n := followedOnly(t, log)
 	outcomes := n.DoAll(t.Context(), []Order{
-		{ID: "first", Command: commands.AddTask{TaskID: "a", TaskType: "selfplay", UniqueKey: "key"}},
-		{ID: "second", Command: commands.AddTask{TaskID: "b", TaskType: "selfplay", UniqueKey: "key"}},
+		{ID: "first", Command: workcmd.AddTask{TaskID: "a", TaskType: "selfplay", UniqueKey: "key"}},
+		{ID: "second", Command: workcmd.AddTask{TaskID: "b", TaskType: "selfplay", UniqueKey: "key"}},
 	})
 	if domain.CodeOf(outcomes[0].Err) != domain.Unavailable || outcomes[1].Err != nil {
 		t.Errorf("want the first unavailable and the second added, found %v and %v", outcomes[0].Err, outcomes[1].Err)

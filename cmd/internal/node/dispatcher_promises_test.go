@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 )
@@ -18,14 +19,14 @@ func TestTheRunningCapHolds(t *testing.T) {
 			log := &faultyLog{Log: eventlog.NewMemory()}
 			n := followedOnly(t, log)
 			const running = 3
-			do(t, n, "policy", commands.SetPolicy{
+			do(t, n, "policy", policycmd.SetPolicy{
 				Name: domain.PolicyDefaultName, Reason: "few at once",
 				Change: fmt.Appendf(nil, `{"work":{"scheduling":{"types":{"selfplay":{"running_cap":%d}}}}}`, running),
 			})
 			var orders []Order
 			for i := range 8 {
-				do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
-				orders = append(orders, Order{ID: fmt.Sprint("claim", i), Command: commands.ClaimTasks{NodeID: domain.NodeID(fmt.Sprint("w", i/2))}})
+				do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+				orders = append(orders, Order{ID: fmt.Sprint("claim", i), Command: workcmd.ClaimTasks{NodeID: domain.NodeID(fmt.Sprint("w", i/2))}})
 			}
 			first := log.writes
 			log.set(func(nth int, _ eventlog.Write) fault {
@@ -49,8 +50,8 @@ func TestTheRunningCapHolds(t *testing.T) {
 			if len(ids) != running {
 				t.Fatalf("want %d items leased, found %q", running, ids)
 			}
-			do(t, n, "done", commands.CompleteTask{Report: commands.Report{TaskID: ids[0], Lease: 1}})
-			do(t, n, "next", commands.ClaimTasks{NodeID: "w9", Limit: 8})
+			do(t, n, "done", workcmd.CompleteTask{Report: workcmd.Report{TaskID: ids[0], Lease: 1}})
+			do(t, n, "next", workcmd.ClaimTasks{NodeID: "w9", Limit: 8})
 			if ids := held(); len(ids) != running {
 				t.Errorf("want %d items leased once one is done, found %q", running, ids)
 			}

@@ -10,7 +10,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
@@ -34,7 +37,7 @@ func (l *blockedLog) AppendMany(ctx context.Context, writes []eventlog.Write) []
 }
 
 func addOrder(id string) Order {
-	return Order{ID: "add-" + id, Command: commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay"}}
+	return Order{ID: "add-" + id, Command: workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay"}}
 }
 
 // start runs an order and tells of its outcome.
@@ -85,7 +88,7 @@ func TestACallerGoesAway(t *testing.T) {
 		t.Errorf("want to be told that it may be stored, found %+v", o)
 	}
 	close(log.let)
-	third := do(t, n, "third", commands.AddTask{TaskID: "third", TaskType: "selfplay"})
+	third := do(t, n, "third", workcmd.AddTask{TaskID: "third", TaskType: "selfplay"})
 	if third.Position != 2 {
 		t.Errorf("want the first and the third stored, found the third at %d", third.Position)
 	}
@@ -171,7 +174,7 @@ func TestCloseWaitsForNobodyWhoIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Nobody follows the log: what claims have to know of this never arrives.
-	do(t, n, "register", commands.RegisterNode{NodeID: "w", Facts: []byte(`{"slots":2}`)})
+	do(t, n, "register", nodescmd.RegisterNode{NodeID: "w", Facts: []byte(`{"slots":2}`)})
 	told := start(t.Context(), n, addOrder("waits"))
 	waitsFor(t, func() bool { return n.work.line() == 0 })
 	ctx, stop := context.WithCancel(t.Context())
@@ -191,8 +194,8 @@ func TestCloseWaitsForNobodyWhoIsGone(t *testing.T) {
 func TestOneIDTwiceAtOnce(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
 	for i := range 50 {
-		order := Order{ID: fmt.Sprint("add", i), Command: commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"}}
-		claim := Order{ID: fmt.Sprint("claim", i), Command: commands.ClaimTasks{NodeID: "w"}}
+		order := Order{ID: fmt.Sprint("add", i), Command: workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"}}
+		claim := Order{ID: fmt.Sprint("claim", i), Command: workcmd.ClaimTasks{NodeID: "w"}}
 		for _, outcomes := range [][]Outcome{n.DoAll(t.Context(), []Order{order, order, order}), n.DoAll(t.Context(), []Order{claim, claim})} {
 			for k, o := range outcomes {
 				if o.Err != nil || len(o.Result.Events) != 1 || o.Result.Duplicate != (k > 0) || !slices.Equal(idsOf(o.Result), idsOf(outcomes[0].Result)) {
@@ -200,7 +203,7 @@ func TestOneIDTwiceAtOnce(t *testing.T) {
 				}
 			}
 		}
-		release := Order{ID: fmt.Sprint("done", i), Command: commands.CompleteTask{Report: commands.Report{TaskID: domain.TaskID(fmt.Sprint("t", i)), Lease: 1}}}
+		release := Order{ID: fmt.Sprint("done", i), Command: workcmd.CompleteTask{Report: workcmd.Report{TaskID: domain.TaskID(fmt.Sprint("t", i)), Lease: 1}}}
 		var both sync.WaitGroup
 		var outcomes [2]Outcome
 		for k := range outcomes {
@@ -217,9 +220,9 @@ func TestOneIDTwiceAtOnce(t *testing.T) {
 func TestDryRunsChangeNothing(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
 	for i := range 4 {
-		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay", UniqueKey: fmt.Sprint("k", i)})
+		do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay", UniqueKey: fmt.Sprint("k", i)})
 	}
-	do(t, n, "claim", commands.ClaimTasks{NodeID: "gpu-1", Limit: 1})
+	do(t, n, "claim", workcmd.ClaimTasks{NodeID: "gpu-1", Limit: 1})
 	look := func() string {
 		t.Helper()
 		head, err := n.log.Head(t.Context())
@@ -237,13 +240,13 @@ func TestDryRunsChangeNothing(t *testing.T) {
 	}
 	before := look()
 	for i, c := range []domain.Command{
-		commands.AddTask{TaskID: "new", TaskType: "selfplay", UniqueKey: "k9"},
-		commands.AddTasks{Items: []commands.AddTask{{TaskID: "new", TaskType: "selfplay"}}},
-		commands.ClaimTasks{NodeID: "w", Limit: 3},
-		commands.CompleteTask{Report: commands.Report{TaskID: "t0", Lease: 1}},
-		commands.FailTasks{Items: []commands.FailTask{{Report: commands.Report{TaskID: "t0", Lease: 1}, Error: "broken"}}},
-		commands.CancelTasks{TaskType: "selfplay"},
-		commands.SetPolicy{Name: domain.PolicyDefaultName, Change: []byte(`{"work":{"max_attempts":2}}`), Reason: "r"},
+		workcmd.AddTask{TaskID: "new", TaskType: "selfplay", UniqueKey: "k9"},
+		workcmd.AddTasks{Items: []workcmd.AddTask{{TaskID: "new", TaskType: "selfplay"}}},
+		workcmd.ClaimTasks{NodeID: "w", Limit: 3},
+		workcmd.CompleteTask{Report: workcmd.Report{TaskID: "t0", Lease: 1}},
+		workcmd.FailTasks{Items: []workcmd.FailTask{{Report: workcmd.Report{TaskID: "t0", Lease: 1}, Error: "broken"}}},
+		workcmd.CancelTasks{TaskType: "selfplay"},
+		policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: []byte(`{"work":{"max_attempts":2}}`), Reason: "r"},
 	} {
 		for range 2 {
 			result, err := n.Do(t.Context(), Order{ID: fmt.Sprint("dry", i), Command: c, Dry: true})
@@ -265,41 +268,41 @@ func TestDryRunsChangeNothing(t *testing.T) {
 func TestClaimsKnowWhatWasAcknowledged(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	for i := range 40 {
-		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "export", RequiresGPU: i%2 == 1})
-		do(t, n, fmt.Sprint("pause", i), commands.PauseKind{Kind: "export", Reason: "test"})
+		do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "export", RequiresGPU: i%2 == 1})
+		do(t, n, fmt.Sprint("pause", i), admincmd.PauseKind{Kind: "export", Reason: "test"})
 		if took := claimed(t, n, fmt.Sprint("paused", i), 1); len(took) != 0 {
 			t.Fatalf("round %d: %q was handed out while its kind is paused", i, took)
 		}
-		do(t, n, fmt.Sprint("resume", i), commands.ResumeKind{Kind: "export", Reason: "test"})
-		do(t, n, fmt.Sprint("without", i), commands.RegisterNode{NodeID: "gpu-1", Facts: []byte(`{"slots":2,"has_gpu":false}`)})
+		do(t, n, fmt.Sprint("resume", i), admincmd.ResumeKind{Kind: "export", Reason: "test"})
+		do(t, n, fmt.Sprint("without", i), nodescmd.RegisterNode{NodeID: "gpu-1", Facts: []byte(`{"slots":2,"has_gpu":false}`)})
 		took := claimed(t, n, fmt.Sprint("first", i), 1)
 		if want := 1 - i%2; len(took) != want {
 			t.Fatalf("round %d: want %d items for a node without a GPU, found %q", i, want, took)
 		}
-		do(t, n, fmt.Sprint("with", i), commands.RegisterNode{NodeID: "gpu-1", Facts: []byte(`{"slots":2,"has_gpu":true}`)})
+		do(t, n, fmt.Sprint("with", i), nodescmd.RegisterNode{NodeID: "gpu-1", Facts: []byte(`{"slots":2,"has_gpu":true}`)})
 		took = append(took, claimed(t, n, fmt.Sprint("second", i), 1)...)
 		if len(took) != 1 {
 			t.Fatalf("round %d: want the item handed out, found %q", i, took)
 		}
-		do(t, n, fmt.Sprint("done", i), commands.CompleteTask{Report: commands.Report{TaskID: took[0], Lease: 1}})
+		do(t, n, fmt.Sprint("done", i), workcmd.CompleteTask{Report: workcmd.Report{TaskID: took[0], Lease: 1}})
 	}
 }
 
 // What no log takes is refused before anything rests on it.
 func TestWhatIsTooLargeIsRefusedByItself(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
-	do(t, n, "add", commands.AddTask{TaskID: "a", TaskType: "selfplay", UniqueKey: "key"})
-	do(t, n, "claim", commands.ClaimTasks{NodeID: "w"})
+	do(t, n, "add", workcmd.AddTask{TaskID: "a", TaskType: "selfplay", UniqueKey: "key"})
+	do(t, n, "claim", workcmd.ClaimTasks{NodeID: "w"})
 	large := []byte(`"` + strings.Repeat("x", eventlog.MaxEventBytes) + `"`)
 	outcomes := n.DoAll(t.Context(), []Order{
-		{ID: "large", Command: commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}, Result: large}},
-		{ID: "next", Command: commands.AddTask{TaskID: "b", TaskType: "selfplay", UniqueKey: "key"}},
-		{ID: "batch", Command: commands.CompleteTasks{Items: []commands.CompleteTask{{Report: commands.Report{TaskID: "a", Lease: 1}, Result: large}}}},
+		{ID: "large", Command: workcmd.CompleteTask{Report: workcmd.Report{TaskID: "a", Lease: 1}, Result: large}},
+		{ID: "next", Command: workcmd.AddTask{TaskID: "b", TaskType: "selfplay", UniqueKey: "key"}},
+		{ID: "batch", Command: workcmd.CompleteTasks{Items: []workcmd.CompleteTask{{Report: workcmd.Report{TaskID: "a", Lease: 1}, Result: large}}}},
 	})
 	if domain.CodeOf(outcomes[0].Err) != domain.TooLarge || !errors.Is(outcomes[1].Err, domain.ErrConflict) {
 		t.Errorf("want too_large and a conflict with a, which is live, found %v and %v", outcomes[0].Err, outcomes[1].Err)
 	}
-	if answer, ok := outcomes[2].Result.Answer.(commands.TasksCompleted); !ok || answer.Items[0].Code != domain.TooLarge {
+	if answer, ok := outcomes[2].Result.Answer.(workcmd.TasksCompleted); !ok || answer.Items[0].Code != domain.TooLarge {
 		t.Errorf("want the entry of a batch refused as too_large, found %+v, %v", outcomes[2].Result.Answer, outcomes[2].Err)
 	}
 	audit(t, n, true)

@@ -6,7 +6,15 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -152,7 +160,7 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	if n.config.ReadOnly && !order.Dry {
 		return domain.Facts{}, errReadOnly
 	}
-	if _, claims := order.Command.(commands.ClaimTasks); claims && n.draining.Load() {
+	if _, claims := order.Command.(workcmd.ClaimTasks); claims && n.draining.Load() {
 		return domain.Facts{}, domain.Errorf(domain.Unavailable, "this node is stopping and hands out no more work; ask another, or again in a moment")
 	}
 	now := domain.Instant(n.clock())
@@ -176,15 +184,15 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	facts.Policy, facts.PolicyName = policy.document, policy.name
 	facts = facts.With(n.match)
 	switch c := order.Command.(type) {
-	case commands.AddTask:
+	case workcmd.AddTask:
 		n.prepare(c)
-	case commands.AddTasks:
-		n.prepare(c.Items[:min(len(c.Items), domain.WorkPolicyOf(policy.document).BatchLimit)]...)
-	case commands.ClaimTasks:
+	case workcmd.AddTasks:
+		n.prepare(c.Items[:min(len(c.Items), work.PolicyOf(policy.document).BatchLimit)]...)
+	case workcmd.ClaimTasks:
 		facts = facts.With(n.levelOf(c.NodeID))
-	case commands.NodeHeartbeat:
-		facts = facts.With(n.levels.reading(c.NodeID, c.Level, domain.NodesPolicyOf(policy.document)))
-	case commands.RebuildProjection:
+	case nodescmd.NodeHeartbeat:
+		facts = facts.With(n.levels.reading(c.NodeID, c.Level, nodes.PolicyOf(policy.document)))
+	case admincmd.RebuildProjection:
 		facts = facts.With(n.models())
 	}
 	return facts, nil
@@ -197,7 +205,7 @@ func policyName(revision domain.Revision) string {
 
 // prepare compiles what items say of nodes while nobody waits for it: the
 // dispatcher finds it compiled. What is wrong with it is told when it is decided.
-func (n *Node) prepare(items ...commands.AddTask) {
+func (n *Node) prepare(items ...workcmd.AddTask) {
 	for _, item := range items {
 		if item.Where != "" {
 			_ = n.match.CheckWhere(item.Where)
@@ -218,8 +226,8 @@ func (n *Node) finish(ctx context.Context, order Order, facts domain.Facts, resu
 	if err != nil {
 		return result, err
 	}
-	n.levels.note(order.Command, result, facts.Now, domain.NodesPolicyOf(facts.Policy))
-	if _, changes := order.Command.(commands.SetPolicy); changes {
+	n.levels.note(order.Command, result, facts.Now, nodes.PolicyOf(facts.Policy))
+	if _, changes := order.Command.(policycmd.SetPolicy); changes {
 		// Whoever was told that a policy is in force finds it in force.
 		err = n.upTo(ctx, result.Position)
 		n.policy.Store(nil)
@@ -233,8 +241,8 @@ func (n *Node) finish(ctx context.Context, order Order, facts domain.Facts, resu
 var decisive = decisiveTypes()
 
 func decisiveTypes() map[string]bool {
-	types := map[string]bool{domain.ExplorationBoost{}.EventType(): true}
-	for _, defs := range [][]domain.Def{domain.NodesEvents(), domain.AdminEvents(), domain.PolicyEvents()} {
+	types := map[string]bool{training.ExplorationBoost{}.EventType(): true}
+	for _, defs := range [][]domain.Def{nodes.Events(), admin.Events(), domain.PolicyEvents()} {
 		for _, def := range defs {
 			types[def.Type] = true
 		}

@@ -11,8 +11,10 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -251,15 +253,15 @@ func (n *Node) verdict(ctx context.Context, one *outboxJob, outcome Outcome) err
 // and again, when somebody had the reactor try again.
 func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal error) error {
 	n.logger.Warn("outbox: command refused", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", refusal)
-	admin := domain.AdminStream(n.config.Cluster)
+	adminStream := admin.AdminStream(n.config.Cluster)
 	for times := 1; ; times++ {
 		cause := fmt.Sprintf(domain.FailureCommands+"%s/%d/refused/%d/%d", entry.Reactor, entry.Position, entry.Index, times)
-		noted, found, err := n.log.Find(ctx, admin, domain.DeriveID(cause, 0))
+		noted, found, err := n.log.Find(ctx, adminStream, domain.DeriveID(cause, 0))
 		if err != nil {
 			return err
 		}
 		if !found {
-			return n.note(ctx, cause, domain.HandlerFailed{
+			return n.note(ctx, cause, admin.HandlerFailed{
 				Handler: entry.Reactor, EventID: entry.EventID, Position: entry.Position, Error: clipped(refusal.Error()),
 				Command: entry.CommandType, Code: domain.CodeOf(refusal),
 			})
@@ -279,7 +281,7 @@ func (n *Node) parked(entry *store.OutboxEntry, noted domain.Position) (parked b
 			parked = true
 			return nil
 		}
-		_, parked, err = projections.FindParked(v, store.LetterID(entry.Reactor, entry.Position))
+		_, parked, err = adminview.FindParked(v, store.LetterID(entry.Reactor, entry.Position))
 		return err
 	})
 	return parked, err
@@ -317,7 +319,7 @@ func (n *Node) Publish(ctx context.Context) error {
 			if settled == published {
 				continue
 			}
-			event := domain.OutboxSettled{UpTo: settled, Node: domain.NodeID(n.config.Node)}
+			event := admin.OutboxSettled{UpTo: settled, Node: domain.NodeID(n.config.Node)}
 			if err := n.note(ctx, fmt.Sprintf(domain.SettledCommands+"%s/%d", n.config.Node, settled), event); err != nil {
 				n.logger.Warn("settled position not published", "error", err)
 				continue
@@ -330,14 +332,14 @@ func (n *Node) Publish(ctx context.Context) error {
 // recordFailure writes HANDLER_FAILED. Failures at HANDLER_FAILED itself are
 // dead letters without an event, so that they cannot feed themselves.
 func (n *Node) recordFailure(ctx context.Context, failure store.Failure) error {
-	if failure.EventType == (domain.HandlerFailed{}).EventType() {
+	if failure.EventType == (admin.HandlerFailed{}).EventType() {
 		return nil
 	}
 	cause := fmt.Sprintf(domain.FailureCommands+"%s/%d", failure.Handler, failure.Position)
 	if failure.Attempts > 1 { // each that somebody asked for is a failure of its own
 		cause += fmt.Sprintf("/%d", failure.Attempts)
 	}
-	return n.note(ctx, cause, domain.HandlerFailed{
+	return n.note(ctx, cause, admin.HandlerFailed{
 		Handler: failure.Handler, EventID: failure.EventID, Position: failure.Position, Error: failure.Err.Error(),
 	})
 }
@@ -349,7 +351,7 @@ func (n *Node) note(ctx context.Context, cause string, event domain.Event) error
 	if err != nil {
 		return err
 	}
-	_, err = n.log.Append(ctx, domain.AdminStream(n.config.Cluster), domain.AnyRevision, eventlog.Proposed{
+	_, err = n.log.Append(ctx, admin.AdminStream(n.config.Cluster), domain.AnyRevision, eventlog.Proposed{
 		ID: domain.DeriveID(cause, 0), Type: eventType, Version: version, Time: domain.Instant(n.clock()),
 		Meta: domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node}, Data: data,
 	})

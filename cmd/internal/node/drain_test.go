@@ -12,8 +12,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/training"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/logtest"
 	"github.com/ringrift/rift/projections/store"
@@ -126,9 +127,9 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 	for i := range each {
 		for c, config := range configs {
 			id := domain.TaskID(fmt.Sprintf("t%d-%d", c, i))
-			do(t, f.Node, "add-"+string(id), commands.AddTask{TaskID: id, TaskType: "training", ConfigKey: config})
-			do(t, f.Node, "claim-"+string(id), commands.ClaimTasks{NodeID: "w"})
-			do(t, f.Node, "complete-"+string(id), commands.CompleteTask{Report: commands.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
+			do(t, f.Node, "add-"+string(id), workcmd.AddTask{TaskID: id, TaskType: "training", ConfigKey: config})
+			do(t, f.Node, "claim-"+string(id), workcmd.ClaimTasks{NodeID: "w"})
+			do(t, f.Node, "complete-"+string(id), workcmd.CompleteTask{Report: workcmd.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
 		}
 	}
 	f.pause()
@@ -165,7 +166,7 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if complete, ok := decoded(t, f.Node, e).(domain.TrainingCompleted); ok {
+			if complete, ok := decoded(t, f.Node, e).(training.Completed); ok {
 				told = append(told, string(complete.TaskID))
 			}
 		}
@@ -192,9 +193,9 @@ func recordedTogether(t *testing.T, is fault) {
 	for i := range each {
 		for _, config := range []string{"hex8_2p", "hex8_3p"} {
 			id := domain.TaskID(fmt.Sprintf("%s-%d", config, i))
-			do(t, f.Node, "add-"+string(id), commands.AddTask{TaskID: id, TaskType: "selfplay", ConfigKey: config})
-			do(t, f.Node, "claim-"+string(id), commands.ClaimTasks{NodeID: "w"})
-			do(t, f.Node, "complete-"+string(id), commands.CompleteTask{Report: commands.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
+			do(t, f.Node, "add-"+string(id), workcmd.AddTask{TaskID: id, TaskType: "selfplay", ConfigKey: config})
+			do(t, f.Node, "claim-"+string(id), workcmd.ClaimTasks{NodeID: "w"})
+			do(t, f.Node, "complete-"+string(id), workcmd.CompleteTask{Report: workcmd.Report{TaskID: id, Lease: 1}, Result: []byte(`{"games":5}`)})
 		}
 	}
 	f.pause()
@@ -228,7 +229,7 @@ func recordedTogether(t *testing.T, is fault) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			told = append(told, string(decoded(t, f.Node, e).(domain.SelfplayComplete).TaskID))
+			told = append(told, string(decoded(t, f.Node, e).(training.SelfplayComplete).TaskID))
 		}
 		want := []string{config + "-0", config + "-1", config + "-2"}
 		if is == conflicting && config == "hex8_2p" {

@@ -85,7 +85,7 @@ func (l *faultyLog) set(fault func(nth int, w eventlog.Write) fault) {
 // audited is what a log says of the queue.
 type audited struct {
 	events map[domain.EventID]domain.Envelope
-	items  map[domain.TaskID]domain.Task
+	items  map[domain.TaskID]work.Task
 	wrote  map[string][]domain.EventID // by command
 	ends   map[domain.TaskID]string    // the command that ended an item
 }
@@ -94,7 +94,7 @@ type audited struct {
 // unique key to two live items where those are asked about.
 func audit(t *testing.T, n *Node, keys bool) audited {
 	t.Helper()
-	a := audited{map[domain.EventID]domain.Envelope{}, map[domain.TaskID]domain.Task{}, map[string][]domain.EventID{}, map[domain.TaskID]string{}}
+	a := audited{map[domain.EventID]domain.Envelope{}, map[domain.TaskID]work.Task{}, map[string][]domain.EventID{}, map[domain.TaskID]string{}}
 	live := map[string]domain.TaskID{}
 	keyOf := map[domain.TaskID]string{}
 	for e, err := range n.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
@@ -114,11 +114,11 @@ func audit(t *testing.T, n *Node, keys bool) audited {
 		after := before.Evolve(e)
 		a.items[id] = after
 		switch event := e.Event.(type) {
-		case domain.TaskClaimed:
-			if before.State != domain.WorkQueued || event.Lease != before.Lease+1 {
+		case work.Claimed:
+			if before.State != work.StateQueued || event.Lease != before.Lease+1 {
 				t.Errorf("at %d: item %s is given under lease %d while it is %q under %d", e.Position, id, event.Lease, before.State, before.Lease)
 			}
-		case domain.TaskSpawned:
+		case work.Spawned:
 			if event.UniqueKey == "" {
 				break
 			}
@@ -126,7 +126,7 @@ func audit(t *testing.T, n *Node, keys bool) audited {
 				t.Errorf("at %d: item %s has the unique key %s of %s, which is live", e.Position, id, event.UniqueKey, other)
 			}
 			live[event.UniqueKey], keyOf[id] = id, event.UniqueKey
-		case domain.TaskCompleted, domain.TaskFailed, domain.TaskReleased:
+		case work.Completed, work.Failed, work.Released:
 			if !before.State.Held() {
 				t.Errorf("at %d: %s of item %s, which is %q", e.Position, e.Type, id, before.State)
 			}

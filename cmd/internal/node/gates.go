@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/domain/sched"
-	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
 // gateMeter counts by gate what claims were kept from: the counters that
@@ -16,7 +16,7 @@ func newGateMeter() gateMeter {
 	m := gateMeter{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rift_claim_gate_total", Help: "Items that a gate kept from a node that claimed, each for the first gate that did; 1 for a gate that keeps everything from a node.",
 	}, []string{"gate"})}
-	for _, name := range append(sched.GateNames(), projections.NodeGateNames...) {
+	for _, name := range append(sched.GateNames(), nodesview.NodeGateNames...) {
 		m.total.WithLabelValues(name)
 	}
 	return m

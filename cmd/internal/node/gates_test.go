@@ -5,7 +5,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -28,20 +30,20 @@ func TestClaimsCountTheirGates(t *testing.T) {
 	}
 	count := func(gate string) int { return counts()[gate] }
 	labels := len(counts())
-	do(t, n, "register", commands.RegisterNode{NodeID: "cpu-1", Facts: []byte(`{"slots":2,"has_gpu":false}`)})
+	do(t, n, "register", nodescmd.RegisterNode{NodeID: "cpu-1", Facts: []byte(`{"slots":2,"has_gpu":false}`)})
 	for _, id := range []string{"a", "b"} {
-		do(t, n, "train-"+id, commands.AddTask{TaskType: "gpu_cmaes", ConfigKey: "hex8_2p"})
+		do(t, n, "train-"+id, workcmd.AddTask{TaskType: "gpu_cmaes", ConfigKey: "hex8_2p"})
 	}
-	do(t, n, "special", commands.AddTask{TaskType: "export", Requires: []string{"magic"}})
-	do(t, n, "plain", commands.AddTask{TaskType: "export"})
-	do(t, n, "claim", commands.ClaimTasks{NodeID: "cpu-1", Limit: 8})
+	do(t, n, "special", workcmd.AddTask{TaskType: "export", Requires: []string{"magic"}})
+	do(t, n, "plain", workcmd.AddTask{TaskType: "export"})
+	do(t, n, "claim", workcmd.ClaimTasks{NodeID: "cpu-1", Limit: 8})
 	for gate, want := range map[string]int{"gpu": 2, "requires": 1, "slots": 0, "paused": 0} {
 		if got := count(gate); got != want {
 			t.Errorf("gate %s: want %d items counted, found %d", gate, want, got)
 		}
 	}
-	do(t, n, "pause", commands.PauseKind{Kind: "export", Reason: "operator"})
-	do(t, n, "again", commands.ClaimTasks{NodeID: "cpu-1", Limit: 8})
+	do(t, n, "pause", admincmd.PauseKind{Kind: "export", Reason: "operator"})
+	do(t, n, "again", workcmd.ClaimTasks{NodeID: "cpu-1", Limit: 8})
 	if got := count("paused"); got != 1 {
 		t.Errorf("a paused kind: want its item counted, found %d", got)
 	}

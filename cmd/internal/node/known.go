@@ -4,6 +4,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
 // knownNodes keeps what the read models say of nodes and pauses between groups of
@@ -12,7 +13,7 @@ import (
 type knownNodes struct {
 	commands.NodesIn
 	at     domain.Position // of the last decisive event that it has seen
-	nodes  map[domain.NodeID]projections.NodeFacts
+	nodes  map[domain.NodeID]nodesview.NodeFacts
 	pauses *map[string]string
 }
 
@@ -20,7 +21,7 @@ type knownNodes struct {
 func (k *knownNodes) asOf(v projections.View, at domain.Position) {
 	k.View = v
 	if k.nodes == nil || k.at != at || len(k.nodes) >= maxKnown {
-		k.at, k.nodes, k.pauses = at, map[domain.NodeID]projections.NodeFacts{}, nil
+		k.at, k.nodes, k.pauses = at, map[domain.NodeID]nodesview.NodeFacts{}, nil
 	}
 }
 
@@ -28,7 +29,7 @@ func (k *knownNodes) asOf(v projections.View, at domain.Position) {
 const maxKnown = 1 << 16
 
 // Node is what is known of a node.
-func (k *knownNodes) Node(id domain.NodeID) (projections.NodeFacts, error) {
+func (k *knownNodes) Node(id domain.NodeID) (nodesview.NodeFacts, error) {
 	if facts, known := k.nodes[id]; known {
 		return facts, nil
 	}

@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // maxLevels bounds the nodes whose level is kept.
@@ -29,8 +33,8 @@ type levels struct {
 // seen is when a node was last heard from, and what it said.
 type seen struct {
 	at       time.Time
-	level    domain.Level
-	readings domain.Readings
+	level    nodes.Level
+	readings nodes.Readings
 	idle     time.Time // since when its GPU is below what counts as idle; zero: it is not, or nobody knows
 	dead     time.Time // since when its GPU is below what counts as doing nothing
 }
@@ -39,33 +43,33 @@ func newLevels() *levels { return &levels{nodes: map[domain.NodeID]seen{}} }
 
 // note takes over what a command says of its node, by its words or by the work
 // it reported on: any sign is a sign of life.
-func (l *levels) note(c domain.Command, result commands.Result, at time.Time, policy domain.NodesPolicy) {
+func (l *levels) note(c domain.Command, result commands.Result, at time.Time, policy nodes.Policy) {
 	switch c := c.(type) {
-	case commands.NodeHeartbeat:
+	case nodescmd.NodeHeartbeat:
 		l.put(c.NodeID, at, func(s *seen) { s.report(c.Level, at, policy) })
-	case commands.RegisterNode:
+	case nodescmd.RegisterNode:
 		l.put(c.NodeID, at, func(*seen) {})
-	case commands.ClaimTasks:
+	case workcmd.ClaimTasks:
 		l.touch(c.NodeID, at)
 	}
 	for _, e := range result.Events {
 		switch report := e.Event.(type) {
-		case domain.TaskStarted:
+		case work.Started:
 			l.touch(report.NodeID, at)
-		case domain.TaskHeartbeat:
+		case work.Heartbeat:
 			l.touch(report.NodeID, at)
-		case domain.TaskCompleted:
+		case work.Completed:
 			l.touch(report.NodeID, at)
-		case domain.TaskFailed:
+		case work.Failed:
 			l.touch(report.NodeID, at)
-		case domain.TaskReleased:
+		case work.Released:
 			l.touch(report.NodeID, at)
 		}
 	}
 }
 
 // report takes over what a node says of itself.
-func (s *seen) report(level domain.Level, at time.Time, policy domain.NodesPolicy) {
+func (s *seen) report(level nodes.Level, at time.Time, policy nodes.Policy) {
 	s.level, s.readings = level, s.readings.Next(level, policy)
 	s.idle = since(s.idle, at, level.GPUPercent, policy.Idle.GPUPercent)
 	s.dead = since(s.dead, at, level.GPUPercent, policy.Idle.ZombieGPUPercent)
@@ -84,7 +88,7 @@ func since(before, at time.Time, load *float64, limit float64) time.Time {
 
 // reading is how often in a row a node was over its limits, with a report that
 // is being decided.
-func (l *levels) reading(node domain.NodeID, level domain.Level, policy domain.NodesPolicy) domain.Readings {
+func (l *levels) reading(node domain.NodeID, level nodes.Level, policy nodes.Policy) nodes.Readings {
 	last, _ := l.last(node)
 	return last.readings.Next(level, policy)
 }
@@ -209,7 +213,7 @@ func (l *levels) works(node domain.NodeID, at time.Time) {
 }
 
 // mayDie tells whether one more node may be given up in this cycle.
-func (l *levels) mayDie(now time.Time, policy domain.PatiencePolicy) bool {
+func (l *levels) mayDie(now time.Time, policy nodes.PatiencePolicy) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cycle.IsZero() || now.Sub(l.cycle) >= policy.CycleSeconds.Duration() {

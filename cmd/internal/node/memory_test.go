@@ -16,7 +16,12 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
+	elocmd "github.com/ringrift/rift/commands/elo"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -160,11 +165,11 @@ func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
 	}).Draw(t, "command")
 	switch one[0] {
 	case "spawn": // without a queue nothing is added
-		return commands.AppendEvent{Target: domain.TaskID(item).Stream(), Expected: domain.AnyRevision, Event: domain.TaskSpawned{
+		return commands.AppendEvent{Target: domain.TaskID(item).Stream(), Expected: domain.AnyRevision, Event: work.Spawned{
 			TaskID: domain.TaskID(item), TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 2, Payload: fmt.Appendf(nil, `{"n":%d}`, n),
 		}}
 	case "events.append":
-		return commands.AppendEvent{Target: "training-hex8_2p", Expected: domain.AnyRevision, Event: domain.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: float64(n) / 10, Threshold: 0.6}}
+		return commands.AppendEvent{Target: "training-hex8_2p", Expected: domain.AnyRevision, Event: training.QualityDegraded{ConfigKey: "hex8_2p", QualityScore: float64(n) / 10, Threshold: 0.6}}
 	}
 	spec, known := bus.Spec(one[0])
 	if !known {
@@ -214,7 +219,7 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 				memory = limits()
 				remembering.Memory = memory
 			case 1: // another writer, whose command may be repeated here
-				foreign := domain.CompletionRejected{TaskID: "t1", Lease: 1, Reason: "elsewhere"}
+				foreign := work.CompletionRejected{TaskID: "t1", Lease: 1, Reason: "elsewhere"}
 				for _, log := range []eventlog.Log{plain, log} {
 					data, err := json.Marshal(foreign)
 					if err != nil {
@@ -272,11 +277,11 @@ func written(t *rapid.T, log eventlog.Log) string {
 	return b.String()
 }
 
-func played(game int) commands.RecordMatch {
-	return commands.RecordMatch{
+func played(game int) elocmd.RecordMatch {
+	return elocmd.RecordMatch{
 		ConfigKey: "hex8_2p", GameID: fmt.Sprint("g", game),
-		Participants: []domain.MatchPlayer{{ModelID: fmt.Sprint("m", game%5)}, {ModelID: "heuristic"}},
-		Result:       commands.MatchResult{Ranks: []int{1 + game%2, 2 - game%2}},
+		Participants: []elo.MatchPlayer{{ModelID: fmt.Sprint("m", game%5)}, {ModelID: "heuristic"}},
+		Result:       elocmd.MatchResult{Ranks: []int{1 + game%2, 2 - game%2}},
 	}
 }
 
@@ -348,7 +353,7 @@ func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Type == (domain.EloMatchRecorded{}).EventType() {
+		if e.Type == (elo.MatchRecorded{}).EventType() {
 			matches[e.Meta.Command]++
 		}
 	}
@@ -371,7 +376,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	bus := decider(t, log, memory)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	add := func(id string, payload int) {
-		command := commands.RegisterNode{NodeID: domain.NodeID(id), Facts: fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("y", payload))}
+		command := nodescmd.RegisterNode{NodeID: domain.NodeID(id), Facts: fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("y", payload))}
 		if _, err := bus.Do(t.Context(), factsOf("c"+id, now), command); err != nil {
 			t.Fatal(err)
 		}

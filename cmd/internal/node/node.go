@@ -25,6 +25,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections"
@@ -124,7 +125,7 @@ func Open(config Config) (*Node, error) {
 		config.Clock = steady.Now
 	}
 	if config.Cluster == "" {
-		config.Cluster = domain.DefaultCluster
+		config.Cluster = admin.DefaultCluster
 	}
 	n := &Node{
 		config: config, catalog: catalog, log: config.Log, clock: config.Clock, steady: steady, logger: config.Logger,
@@ -137,16 +138,16 @@ func Open(config Config) (*Node, error) {
 	options := config.Store
 	options.Codec = wiring.FastCodec{}
 	options.Logger = config.Logger
-	options.SettleTypes = []string{domain.OutboxSettled{}.EventType()}
+	options.SettleTypes = []string{admin.OutboxSettled{}.EventType()}
 	options.Settles = func(e domain.Envelope) (domain.Position, bool) {
-		settled, ok := e.Event.(domain.OutboxSettled)
+		settled, ok := e.Event.(admin.OutboxSettled)
 		return settled.UpTo, ok && settled.Node != domain.NodeID(config.Node)
 	}
-	options.ActTypes = []string{domain.DeadLetterRetried{}.EventType(), domain.DeadLetterDiscarded{}.EventType(), domain.HandlerFailed{}.EventType()}
+	options.ActTypes = []string{admin.DeadLetterRetried{}.EventType(), admin.DeadLetterDiscarded{}.EventType(), admin.HandlerFailed{}.EventType()}
 	options.Acts = letterAct
-	options.RebuildTypes = []string{domain.ProjectionRebuildRequested{}.EventType()}
+	options.RebuildTypes = []string{admin.ProjectionRebuildRequested{}.EventType()}
 	options.Rebuilds = func(e domain.Envelope) (string, bool) {
-		wish, ok := e.Event.(domain.ProjectionRebuildRequested)
+		wish, ok := e.Event.(admin.ProjectionRebuildRequested)
 		return wish.Name, ok && wish.Concerns(domain.NodeID(config.Node))
 	}
 	if config.Rebuilt {
@@ -192,7 +193,7 @@ func Open(config Config) (*Node, error) {
 
 // lastSettled finds up to where the commands of reactors have been run.
 func lastSettled(log eventlog.Log, catalog *domain.Catalog) (domain.Position, error) {
-	filter := eventlog.Filter{Types: []string{domain.OutboxSettled{}.EventType()}}
+	filter := eventlog.Filter{Types: []string{admin.OutboxSettled{}.EventType()}}
 	for e, err := range log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, filter) {
 		if err == nil {
 			err = catalog.Fill(&e)
@@ -200,7 +201,7 @@ func lastSettled(log eventlog.Log, catalog *domain.Catalog) (domain.Position, er
 		if err != nil {
 			return 0, err
 		}
-		if settled, ok := e.Event.(domain.OutboxSettled); ok {
+		if settled, ok := e.Event.(admin.OutboxSettled); ok {
 			return settled.UpTo, nil
 		}
 	}

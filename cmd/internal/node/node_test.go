@@ -14,7 +14,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
@@ -67,14 +72,14 @@ func TestTheFirstCommandKnowsThePolicy(t *testing.T) {
 	log := eventlog.NewMemory()
 	t.Run("before", func(t *testing.T) {
 		n := running(t, log)
-		do(t, n, "set", commands.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"recovery_limit":1,"soft_limit":1,"hard_limit":2}}`)})
-		do(t, n, "one", commands.AddTask{TaskID: "one", TaskType: "selfplay"})
-		do(t, n, "two", commands.AddTask{TaskID: "two", TaskType: "selfplay"})
+		do(t, n, "set", policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"recovery_limit":1,"soft_limit":1,"hard_limit":2}}`)})
+		do(t, n, "one", workcmd.AddTask{TaskID: "one", TaskType: "selfplay"})
+		do(t, n, "two", workcmd.AddTask{TaskID: "two", TaskType: "selfplay"})
 	})
 	for start := range 20 {
 		t.Run(fmt.Sprint("start ", start), func(t *testing.T) {
 			n := running(t, log)
-			_, err := n.Do(t.Context(), Order{ID: fmt.Sprint("add", start), Command: commands.AddTask{TaskType: "selfplay"}})
+			_, err := n.Do(t.Context(), Order{ID: fmt.Sprint("add", start), Command: workcmd.AddTask{TaskType: "selfplay"}})
 			if !errors.Is(err, domain.ErrTooMany) || !strings.Contains(err.Error(), "limit is 2") {
 				t.Errorf("want the queue of two full, found %v", err)
 			}
@@ -87,7 +92,7 @@ func TestClaimsAtOnceTakeDifferentItems(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	const items = 200
 	for i := range items {
-		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+		do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
 	}
 	var mu sync.Mutex
 	taken := map[domain.TaskID]int{}
@@ -95,12 +100,12 @@ func TestClaimsAtOnceTakeDifferentItems(t *testing.T) {
 	for worker := range 8 {
 		claimers.Go(func() {
 			for i := 0; ; i++ {
-				result, err := n.Do(context.Background(), Order{ID: fmt.Sprintf("claim%d/%d", worker, i), Command: commands.ClaimTasks{NodeID: "w", Limit: 3}})
+				result, err := n.Do(context.Background(), Order{ID: fmt.Sprintf("claim%d/%d", worker, i), Command: workcmd.ClaimTasks{NodeID: "w", Limit: 3}})
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				got := result.Answer.(commands.TasksClaimed).Items
+				got := result.Answer.(workcmd.TasksClaimed).Items
 				if len(got) == 0 {
 					return
 				}
@@ -126,14 +131,14 @@ func TestClaimsAtOnceTakeDifferentItems(t *testing.T) {
 // What a reactor wants is done without anybody asking.
 func TestReactorsAreDrained(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
-	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
-	do(t, n, "b", commands.AddTask{TaskID: "b", TaskType: "training", DependsOn: []domain.TaskID{"a"}})
-	do(t, n, "c", commands.ClaimTasks{NodeID: "w"})
-	do(t, n, "d", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	do(t, n, "a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "b", workcmd.AddTask{TaskID: "b", TaskType: "training", DependsOn: []domain.TaskID{"a"}})
+	do(t, n, "c", workcmd.ClaimTasks{NodeID: "w"})
+	do(t, n, "d", workcmd.CompleteTask{Report: workcmd.Report{TaskID: "a", Lease: 1}})
 	deadline := time.Now().Add(30 * time.Second)
 	for i := 0; ; i++ {
-		result := do(t, n, fmt.Sprint("again", i), commands.ClaimTasks{NodeID: "w"})
-		if items := result.Answer.(commands.TasksClaimed).Items; len(items) == 1 {
+		result := do(t, n, fmt.Sprint("again", i), workcmd.ClaimTasks{NodeID: "w"})
+		if items := result.Answer.(workcmd.TasksClaimed).Items; len(items) == 1 {
 			if items[0].TaskID != "b" {
 				t.Fatalf("want b, found %s", items[0].TaskID)
 			}
@@ -159,17 +164,17 @@ func TestReactorsAreDrained(t *testing.T) {
 // A node that is stopping takes reports and hands out nothing.
 func TestStoppingEndsClaimsOnly(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
-	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
-	do(t, n, "c", commands.ClaimTasks{NodeID: "w"})
+	do(t, n, "a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "c", workcmd.ClaimTasks{NodeID: "w"})
 	var told time.Duration
 	n.config.OnShutdown = func(_ string, grace time.Duration) { told = grace }
 	if err := n.Backend().Shutdown(t.Context(), "maintenance", 3*time.Second); err != nil || told != 3*time.Second {
 		t.Fatalf("want the process told of 3s, found %v, %v", told, err)
 	}
-	if _, err := n.Do(t.Context(), Order{ID: "c2", Command: commands.ClaimTasks{NodeID: "w"}}); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := n.Do(t.Context(), Order{ID: "c2", Command: workcmd.ClaimTasks{NodeID: "w"}}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("want a claim refused as unavailable, found %v", err)
 	}
-	do(t, n, "d", commands.CompleteTask{Report: commands.Report{TaskID: "a", Lease: 1}})
+	do(t, n, "d", workcmd.CompleteTask{Report: workcmd.Report{TaskID: "a", Lease: 1}})
 	health, err := n.Backend().Health(t.Context())
 	if err != nil || health.Status != transport.StateDegraded {
 		t.Errorf("want health degraded, found %v, %v", health.Status, err)
@@ -179,14 +184,14 @@ func TestStoppingEndsClaimsOnly(t *testing.T) {
 // Silence is measured from the last sign of life, whatever it was.
 func TestAnySignIsASignOfLife(t *testing.T) {
 	l := newLevels()
-	policy := domain.DefaultNodesPolicy()
+	policy := nodes.DefaultPolicy()
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	l.note(commands.RegisterNode{NodeID: "w"}, commands.Result{}, start, policy)
-	l.note(commands.ClaimTasks{NodeID: "stranger"}, commands.Result{}, start, policy)
+	l.note(nodescmd.RegisterNode{NodeID: "w"}, commands.Result{}, start, policy)
+	l.note(workcmd.ClaimTasks{NodeID: "stranger"}, commands.Result{}, start, policy)
 	if got := l.silent(start.Add(time.Second)); len(got) != 1 || got[0] != "w" {
 		t.Fatalf("want w expected and strangers not, found %v", got)
 	}
-	l.note(commands.HeartbeatTask{}, commands.Result{Events: []domain.Envelope{{Event: domain.TaskHeartbeat{NodeID: "w"}}}}, start.Add(2*time.Second), policy)
+	l.note(workcmd.HeartbeatTask{}, commands.Result{Events: []domain.Envelope{{Event: work.Heartbeat{NodeID: "w"}}}}, start.Add(2*time.Second), policy)
 	if got := l.silent(start.Add(time.Second)); len(got) != 0 {
 		t.Fatalf("want a report on work to count, found %v silent", got)
 	}
@@ -195,7 +200,7 @@ func TestAnySignIsASignOfLife(t *testing.T) {
 // Questions about the past and about what is to come are answered or refused.
 func TestAsOf(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
-	do(t, n, "a", commands.AddTask{TaskID: "a", TaskType: "selfplay"})
+	do(t, n, "a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
 	b := n.Backend()
 	if err := b.View(t.Context(), transport.At{Set: true, Position: 9}, 0, nil); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("want a position beyond the end refused, found %v", err)

@@ -10,10 +10,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
-	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -42,7 +44,7 @@ func TestLiftingOneReasonLiftsNoOther(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		kinds := rapid.SampledFrom([]string{"selfplay", "tournament", domain.AllKinds})
+		kinds := rapid.SampledFrom([]string{"selfplay", "tournament", admin.AllKinds})
 		reasons := rapid.SampledFrom([]string{"cluster", "clusters", "upgrade", "a b"})
 		want := map[string]map[string]time.Time{}
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -50,14 +52,14 @@ func TestLiftingOneReasonLiftsNoOther(t *testing.T) {
 			var command domain.Command
 			switch rapid.IntRange(0, 3).Draw(t, "do") {
 			case 0:
-				command = commands.PauseKind{Kind: kind, Reason: reason}
+				command = admincmd.PauseKind{Kind: kind, Reason: reason}
 				grow(want, kind)[reason] = time.Time{}
 			case 1:
 				seconds := domain.Seconds(rapid.IntRange(1, 100).Draw(t, "seconds"))
-				command = commands.PauseKind{Kind: kind, Reason: reason, Seconds: &seconds}
+				command = admincmd.PauseKind{Kind: kind, Reason: reason, Seconds: &seconds}
 				grow(want, kind)[reason] = now.Add(seconds.Duration())
 			case 2:
-				command = commands.ResumeKind{Kind: kind, Reason: reason}
+				command = admincmd.ResumeKind{Kind: kind, Reason: reason}
 				delete(grow(want, kind), reason)
 			case 3:
 				now = now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "later")) * time.Second)
@@ -90,7 +92,7 @@ func compare(t *rapid.T, n *Node, want map[string]map[string]time.Time) {
 		t.Fatal(err)
 	}
 	err := n.store.View(func(v projections.View) error {
-		rows, err := projections.PausedKinds(v)
+		rows, err := adminview.PausedKinds(v)
 		if err != nil {
 			return err
 		}
@@ -109,11 +111,11 @@ func compare(t *rapid.T, n *Node, want map[string]map[string]time.Time) {
 			if !slices.Equal(found[kind], reasons) {
 				t.Errorf("%s: want it held by %q, found %q", kind, reasons, found[kind])
 			}
-			_, paused, err := projections.IsPaused(v, kind)
+			_, paused, err := adminview.IsPaused(v, kind)
 			if err != nil {
 				return err
 			}
-			if held := len(reasons) > 0 || len(want[domain.AllKinds]) > 0; paused != held {
+			if held := len(reasons) > 0 || len(want[admin.AllKinds]) > 0; paused != held {
 				t.Errorf("%s: want paused %v, found %v", kind, held, paused)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	policyview "github.com/ringrift/rift/projections/policy"
 )
 
 // readPolicy is a policy document as it was found at a moment.
@@ -43,7 +44,7 @@ func (n *Node) freshPolicy(now time.Time) *readPolicy {
 // readPolicy reads the policy in force. The document is long: one whose row reads
 // as it did before is not decoded again.
 func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error) {
-	row, _, err := projections.PoliciesTable.Raw(v, domain.PolicyDefaultName)
+	row, _, err := policyview.PoliciesTable.Raw(v, domain.PolicyDefaultName)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error
 		return &again, nil
 	}
 	read := &readPolicy{row: bytes.Clone(row), at: now}
-	if read.document, read.name, err = projections.PolicyInForce(v); err != nil {
+	if read.document, read.name, err = policyview.PolicyInForce(v); err != nil {
 		return nil, err
 	}
 	if read.document, err = wiring.Sections().Read(read.document); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // lend gives the queue as of now to a group of commands, with a snapshot of the
@@ -94,7 +95,7 @@ func (d *dispatcher) load(ctx context.Context) (*work.Queue, error) {
 	n := d.node
 	var queue *work.Queue
 	if err := n.store.View(func(v projections.View) (err error) {
-		queue, err = projections.LoadQueue(v, n.match)
+		queue, err = workview.LoadQueue(v, n.match)
 		return err
 	}); err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recen
 		if err := n.catalog.Fill(&e); err != nil {
 			continue // nobody can read it: the read models park it
 		}
-		if spawned, ok := e.Event.(domain.TaskSpawned); ok && e.Revision > 0 {
+		if spawned, ok := e.Event.(work.Spawned); ok && e.Revision > 0 {
 			before, err := n.endedBefore(spawned.TaskID)
 			if err != nil {
 				return err
@@ -152,7 +153,7 @@ func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recen
 // endedBefore tells whether the read models know an item, and that it ended.
 func (n *Node) endedBefore(id domain.TaskID) (ended bool, err error) {
 	err = n.store.View(func(v projections.View) error {
-		row, found, err := projections.WorkItemsTable.Get(v, string(id))
+		row, found, err := workview.WorkItemsTable.Get(v, string(id))
 		ended = found && row.State.Final()
 		return err
 	})

@@ -15,11 +15,16 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // history is a node that is driven by hand through whatever may happen to a
@@ -69,7 +74,7 @@ func newHistory(t *rapid.T) *history {
 }
 
 func (h *history) register(node domain.NodeID) {
-	h.do(commands.RegisterNode{NodeID: node, Facts: fmt.Appendf(nil, `{"slots":%d,"has_gpu":true,"gpu_name":"4090"}`, slotsOf[node])})
+	h.do(nodescmd.RegisterNode{NodeID: node, Facts: fmt.Appendf(nil, `{"slots":%d,"has_gpu":true,"gpu_name":"4090"}`, slotsOf[node])})
 }
 
 // do runs a command that may be refused, and must not fail.
@@ -105,14 +110,14 @@ func (h *history) policy() {
 		rapid.SampledFrom([]int{0, 30}).Draw(t, "avoid"), rapid.IntRange(1, 40).Draw(t, "grace"), rapid.SampledFrom([]int{1, 5, 600}).Draw(t, "reserve after"),
 		rapid.IntRange(0, 2).Draw(t, "reservations"), rapid.SampledFrom([]string{"fail", "wait"}).Draw(t, "dependants"),
 		rapid.IntRange(500, 2000).Draw(t, "weight"), rapid.IntRange(0, 20).Draw(t, "margin"), rapid.IntRange(1, 3).Draw(t, "reserved"), running)
-	h.do(commands.SetPolicy{Name: domain.PolicyDefaultName, Change: []byte(change), Reason: "another"})
+	h.do(policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: []byte(change), Reason: "another"})
 }
 
-func (h *history) add() commands.AddTask {
+func (h *history) add() workcmd.AddTask {
 	t := h.t
 	item, node := rapid.SampledFrom(historyItems), rapid.SampledFrom(historyNodes)
 	priority := rapid.SampledFrom([]int{0, 5, 50, 100}).Draw(t, "priority")
-	c := commands.AddTask{
+	c := workcmd.AddTask{
 		TaskID: item.Draw(t, "item"), TaskType: rapid.SampledFrom(historyTypes).Draw(t, "type"), Priority: &priority,
 		ConfigKey: rapid.SampledFrom([]string{"", "hex8_2p", "square8_2p"}).Draw(t, "config"),
 		UniqueKey: rapid.SampledFrom([]string{"", "", "k1", "k2"}).Draw(t, "key"), RequiresGPU: rapid.IntRange(0, 3).Draw(t, "gpu") == 0,
@@ -125,9 +130,9 @@ func (h *history) add() commands.AddTask {
 	case 0:
 		c.DependsOn = rapid.SliceOfN(item, 1, 2).Draw(t, "depends on")
 	case 1:
-		c.Pin = &commands.PinTask{NodeID: node.Draw(t, "pin"), Until: h.now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "pinned")) * time.Second)}
+		c.Pin = &workcmd.PinTask{NodeID: node.Draw(t, "pin"), Until: h.now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "pinned")) * time.Second)}
 	case 2:
-		c.Exclude = []commands.PinTask{{NodeID: node.Draw(t, "excluded"), Until: h.now.Add(time.Minute)}}
+		c.Exclude = []workcmd.PinTask{{NodeID: node.Draw(t, "excluded"), Until: h.now.Add(time.Minute)}}
 	case 3:
 		c.Requires = []string{rapid.SampledFrom([]string{"word", "other"}).Draw(t, "word")}
 	case 4:
@@ -136,10 +141,10 @@ func (h *history) add() commands.AddTask {
 	return c
 }
 
-func (h *history) report() commands.Report {
+func (h *history) report() workcmd.Report {
 	live := h.folded.All()
 	if len(live) == 0 {
-		return commands.Report{TaskID: "a", Lease: 1}
+		return workcmd.Report{TaskID: "a", Lease: 1}
 	}
 	held := slices.DeleteFunc(slices.Clone(live), func(item *work.Item) bool { return !item.State.Held() })
 	if len(held) > 0 && rapid.IntRange(0, 4).Draw(h.t, "held") > 0 {
@@ -150,7 +155,7 @@ func (h *history) report() commands.Report {
 	if rapid.IntRange(0, 5).Draw(h.t, "wrong") == 0 {
 		lease = uint64(rapid.IntRange(0, 3).Draw(h.t, "lease"))
 	}
-	return commands.Report{TaskID: item.ID, Lease: lease}
+	return workcmd.Report{TaskID: item.ID, Lease: lease}
 }
 
 // step is one thing that happens.
@@ -161,34 +166,34 @@ func (h *history) step() {
 	case 0, 1, 2, 3:
 		h.do(h.add())
 	case 4:
-		h.do(commands.AddTasks{Items: []commands.AddTask{h.add(), h.add(), h.add()}, Atomic: rapid.Bool().Draw(t, "atomic")})
+		h.do(workcmd.AddTasks{Items: []workcmd.AddTask{h.add(), h.add(), h.add()}, Atomic: rapid.Bool().Draw(t, "atomic")})
 	case 5, 6, 7, 8, 9:
-		h.do(commands.ClaimTasks{NodeID: node(), Limit: rapid.IntRange(1, 3).Draw(t, "limit"), Capabilities: rapid.SampledFrom([][]string{nil, nil, append([]string{"word"}, historyTypes...)}).Draw(t, "words")})
+		h.do(workcmd.ClaimTasks{NodeID: node(), Limit: rapid.IntRange(1, 3).Draw(t, "limit"), Capabilities: rapid.SampledFrom([][]string{nil, nil, append([]string{"word"}, historyTypes...)}).Draw(t, "words")})
 	case 10:
-		h.do(commands.StartTask{Report: h.report()})
+		h.do(workcmd.StartTask{Report: h.report()})
 	case 11:
-		h.do(commands.HeartbeatTask{Report: h.report()})
+		h.do(workcmd.HeartbeatTask{Report: h.report()})
 	case 12:
-		h.do(commands.CompleteTask{Report: h.report(), Result: []byte(`{"games":1}`)})
+		h.do(workcmd.CompleteTask{Report: h.report(), Result: []byte(`{"games":1}`)})
 	case 13:
 		retryable := rapid.IntRange(0, 3).Draw(t, "retryable") > 0
-		h.do(commands.FailTask{Report: h.report(), Error: "broken", Retryable: &retryable})
+		h.do(workcmd.FailTask{Report: h.report(), Error: "broken", Retryable: &retryable})
 	case 14:
-		h.do(commands.ReleaseTask{Report: h.report()})
+		h.do(workcmd.ReleaseTask{Report: h.report()})
 	case 15:
-		h.do(commands.CompleteTasks{Items: []commands.CompleteTask{{Report: h.report()}, {Report: h.report()}}})
+		h.do(workcmd.CompleteTasks{Items: []workcmd.CompleteTask{{Report: h.report()}, {Report: h.report()}}})
 	case 16:
-		h.do(commands.CancelTask{TaskID: h.report().TaskID})
+		h.do(workcmd.CancelTask{TaskID: h.report().TaskID})
 	case 17:
 		if rapid.IntRange(0, 3).Draw(t, "class") == 0 {
-			h.do(commands.CancelTasks{TaskType: rapid.SampledFrom(historyTypes).Draw(t, "type"), Limit: 2})
+			h.do(workcmd.CancelTasks{TaskType: rapid.SampledFrom(historyTypes).Draw(t, "type"), Limit: 2})
 		}
 	case 18:
 		h.policy()
 	case 19:
 		id := node()
 		if rapid.Bool().Draw(t, "dead") {
-			h.do(commands.ReportNode{Unhealthy: &domain.NodeUnhealthy{NodeID: id, Reason: "dead"}})
+			h.do(nodescmd.ReportNode{Unhealthy: &nodes.Unhealthy{NodeID: id, Reason: "dead"}})
 		} else if slotsOf[id] > 0 {
 			h.register(id)
 		}
@@ -220,19 +225,19 @@ func (h *history) step() {
 // starve has an item wait for long that needs more room than its node has left.
 func (h *history) starve() {
 	for i := range 2 {
-		h.do(commands.AddTask{TaskID: domain.TaskID(fmt.Sprintf("small%d-%d", i, h.orders)), TaskType: "selfplay", Force: true})
+		h.do(workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprintf("small%d-%d", i, h.orders)), TaskType: "selfplay", Force: true})
 	}
-	h.do(commands.ClaimTasks{NodeID: "gpu-1", Limit: 2})
+	h.do(workcmd.ClaimTasks{NodeID: "gpu-1", Limit: 2})
 	top := 100
-	h.do(commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("large-", h.orders)), TaskType: "training", Priority: &top, Force: true})
+	h.do(workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("large-", h.orders)), TaskType: "training", Priority: &top, Force: true})
 	for range 6 {
 		h.fold()
 		h.now = h.now.Add(9 * time.Second)
 		for _, item := range h.folded.HeldBy("gpu-1") {
-			h.do(commands.HeartbeatTask{Report: commands.Report{TaskID: item.ID, Lease: item.Lease}})
+			h.do(workcmd.HeartbeatTask{Report: workcmd.Report{TaskID: item.ID, Lease: item.Lease}})
 		}
 	}
-	h.do(commands.ClaimTasks{NodeID: "gpu-1"})
+	h.do(workcmd.ClaimTasks{NodeID: "gpu-1"})
 }
 
 // fold takes over what the log has more, and checks of each event that it may be.
@@ -245,12 +250,12 @@ func (h *history) fold() {
 		if err := h.n.catalog.Fill(&e); err != nil {
 			t.Fatal(err)
 		}
-		var before domain.Task
+		var before work.Task
 		id := domain.TaskID(e.Stream.ID())
 		if item, live := h.folded.Find(id); live && e.Stream.Category() == work.Category {
 			before = item.Task
 		}
-		if spawned, ok := e.Event.(domain.TaskSpawned); ok {
+		if spawned, ok := e.Event.(work.Spawned); ok {
 			if other, taken := h.folded.LiveUnique(spawned.UniqueKey); taken {
 				t.Fatalf("%s is added with the unique key of %s, which is live", id, other)
 			}
@@ -266,17 +271,17 @@ func (h *history) fold() {
 }
 
 // allowed checks an event against what was before it, and what is.
-func (h *history) allowed(e domain.Envelope, before domain.Task) {
+func (h *history) allowed(e domain.Envelope, before work.Task) {
 	t, q := h.t, h.folded
 	rules := q.Rules().Policy()
 	switch event := e.Event.(type) {
-	case domain.TaskSpawned:
+	case work.Spawned:
 		forced := strings.HasPrefix(string(event.TaskID), "small") || strings.HasPrefix(string(event.TaskID), "large")
 		if p := q.Pressure(); e.Meta.Actor == "" && !forced && p.Pending > p.Hard {
 			t.Fatalf("%s is the item %d that waits, and the limit is %d", event.TaskID, p.Pending, p.Hard)
 		}
-	case domain.TaskClaimed:
-		if before.State != domain.WorkQueued || event.Lease != before.Lease+1 {
+	case work.Claimed:
+		if before.State != work.StateQueued || event.Lease != before.Lease+1 {
 			t.Fatalf("%s is given under %d while it is %s under %d", event.TaskID, event.Lease, before.State, before.Lease)
 		}
 		if used, _ := q.Index().Used(string(event.NodeID)); slotsOf[event.NodeID] > 0 && used > slotsOf[event.NodeID] {
@@ -292,22 +297,22 @@ func (h *history) allowed(e domain.Envelope, before domain.Task) {
 		if at >= 0 && rules.Types[at].RunningCap != nil && held > *rules.Types[at].RunningCap {
 			t.Fatalf("%d items of %s are held, the cap is %d", held, before.Type, *rules.Types[at].RunningCap)
 		}
-	case domain.TaskCompleted:
+	case work.Completed:
 		h.holder(e, before, event.Lease)
-	case domain.TaskFailed:
+	case work.Failed:
 		h.holder(e, before, event.Lease)
-	case domain.TaskReleased:
+	case work.Released:
 		h.holder(e, before, event.Lease)
-	case domain.TaskHeartbeat:
+	case work.Heartbeat:
 		h.holder(e, before, event.Lease)
-	case domain.TaskLeaseExpired:
+	case work.LeaseExpired:
 		h.holder(e, before, event.Lease)
-	case domain.TaskRevoked:
+	case work.Revoked:
 		h.holder(e, before, event.Lease)
 	}
 }
 
-func (h *history) holder(e domain.Envelope, before domain.Task, lease uint64) {
+func (h *history) holder(e domain.Envelope, before work.Task, lease uint64) {
 	if !before.State.Held() || before.Lease != lease {
 		h.t.Fatalf("%s of %s under lease %d, which is %s under %d", e.Type, e.Stream, lease, before.State, before.Lease)
 	}
@@ -362,9 +367,9 @@ func (h *history) recount(q *work.Queue) {
 			due = append(due, work.Deadline{Kind: work.DuePreempt, TaskID: item.ID, Lease: item.Lease, At: item.Asked.Until})
 		case item.State.Held():
 			due = append(due, work.Deadline{Kind: work.DueLease, TaskID: item.ID, Lease: item.Lease, At: item.Deadline})
-		case item.State == domain.WorkWaiting:
+		case item.State == work.StateWaiting:
 			due = append(due, work.Deadline{Kind: work.DueRetry, TaskID: item.ID, At: item.NotBefore})
-		case item.Pin != nil && item.State != domain.WorkFailed:
+		case item.Pin != nil && item.State != work.StateFailed:
 			due = append(due, work.Deadline{Kind: work.DuePin, TaskID: item.ID, At: item.Pin.Until})
 		}
 	}
@@ -463,7 +468,7 @@ func (h *history) check() {
 	same("restored", restored)
 	h.recount(restored)
 	if err := h.n.store.View(func(v projections.View) error {
-		loaded, err := projections.LoadQueue(v, nil)
+		loaded, err := workview.LoadQueue(v, nil)
 		if err == nil {
 			same("loaded", loaded)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
@@ -40,7 +40,7 @@ func (l gatedLog) Subscribe(ctx context.Context, after domain.Position, filter e
 func TestQueriesAreRefusedUntilTheNodeHasCaughtUp(t *testing.T) {
 	log := eventlog.NewMemory()
 	first := running(t, log)
-	added := do(t, first, "c1", commands.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p"})
+	added := do(t, first, "c1", workcmd.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p"})
 	gated := gatedLog{log, make(chan struct{})}
 	n, err := Open(Config{Node: "n2", Log: gated, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/logtest"
@@ -66,7 +66,7 @@ func TestARebuildTellsHowFarItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wish := commands.RebuildProjection{Name: "admin", Reason: "rows look wrong"}
+	wish := admincmd.RebuildProjection{Name: "admin", Reason: "rows look wrong"}
 	first, err := n.Do(t.Context(), Order{ID: "first", Actor: "ann", Command: wish})
 	if err != nil || len(first.Events) != 1 || first.Events[0].Meta.Actor != "ann" {
 		t.Fatalf("want the wish on the log with who had it, found %+v, %v", first.Events, err)
@@ -81,13 +81,13 @@ func TestARebuildTellsHowFarItIs(t *testing.T) {
 		t.Errorf("want it partly built beside the one that serves, found %+v %+v", half, r)
 	}
 	again, err := n.Do(t.Context(), Order{ID: "again", Command: wish})
-	if answer, ok := again.Answer.(commands.RebuildAnswer); err != nil || !ok || !answer.Running || len(again.Events) != 0 {
+	if answer, ok := again.Answer.(admincmd.RebuildAnswer); err != nil || !ok || !answer.Running || len(again.Events) != 0 {
 		t.Errorf("want the one that runs, found %+v %+v, %v", again.Answer, again.Events, err)
 	}
-	if _, err := n.Do(t.Context(), Order{ID: "nobody", Command: commands.RebuildProjection{Name: "nobody"}}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), "admin") {
+	if _, err := n.Do(t.Context(), Order{ID: "nobody", Command: admincmd.RebuildProjection{Name: "nobody"}}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), "admin") {
 		t.Errorf("want the read models there are, found %v", err)
 	}
-	elsewhere := do(t, n, "elsewhere", commands.RebuildProjection{Name: "elo", NodeID: "another"})
+	elsewhere := do(t, n, "elsewhere", admincmd.RebuildProjection{Name: "elo", NodeID: "another"})
 	if err := n.upTo(t.Context(), elsewhere.Position); err != nil {
 		t.Fatal(err)
 	}

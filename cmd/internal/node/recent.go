@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -56,14 +57,14 @@ func loadRecent(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, 
 	return r, nil
 }
 
-var typeClaimed, typeCancelled = domain.TaskClaimed{}.EventType(), domain.TaskCancelled{}.EventType()
+var typeClaimed, typeCancelled = work.Claimed{}.EventType(), work.Cancelled{}.EventType()
 
 // note takes over an event that is in the log.
 func (r *recent) note(e *domain.Envelope) {
 	switch event := e.Event.(type) {
-	case domain.TaskClaimed:
+	case work.Claimed:
 		r.add(e.Meta.Command, event.TaskID, e.Time)
-	case domain.TaskCancelled:
+	case work.Cancelled:
 		if event.Batch {
 			r.add(e.Meta.Command, event.TaskID, e.Time)
 		}

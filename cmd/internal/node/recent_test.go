@@ -6,16 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
 // claimed gives the items that a claim took.
 func claimed(t *testing.T, n *Node, id string, limit int) []domain.TaskID {
 	t.Helper()
-	result := do(t, n, id, commands.ClaimTasks{NodeID: "gpu-1", Limit: limit})
-	answer, ok := result.Answer.(commands.TasksClaimed)
+	result := do(t, n, id, workcmd.ClaimTasks{NodeID: "gpu-1", Limit: limit})
+	answer, ok := result.Answer.(workcmd.TasksClaimed)
 	if !ok {
 		t.Fatalf("claim %s: found %+v", id, result.Answer)
 	}
@@ -39,13 +40,13 @@ func TestClaimsAreForgottenWhenNobodyTriesAgain(t *testing.T) {
 	const every = 30 * time.Second
 	const back = int(recentLast/every) - 1
 	for i := range 2*back + 10 {
-		do(t, n, fmt.Sprintf("add%d", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprintf("t%d", i)), TaskType: "selfplay"})
+		do(t, n, fmt.Sprintf("add%d", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprintf("t%d", i)), TaskType: "selfplay"})
 		name := fmt.Sprintf("claim%d", i)
 		took := claimed(t, n, name, 1)
 		if again := claimed(t, n, name, 1); len(took) != 1 || !slices.Equal(again, took) {
 			t.Fatalf("%s took %q, and its repetition %q", name, took, again)
 		}
-		do(t, n, fmt.Sprintf("cancel%d", i), commands.CancelTask{TaskID: took[0], Reason: "done with"})
+		do(t, n, fmt.Sprintf("cancel%d", i), workcmd.CancelTask{TaskID: took[0], Reason: "done with"})
 		if old := i - back; old >= 0 {
 			want := []domain.TaskID{domain.TaskID(fmt.Sprintf("t%d", old))}
 			if again := claimed(t, n, fmt.Sprintf("claim%d", old), 1); !slices.Equal(again, want) {
@@ -73,7 +74,7 @@ func TestWhatCommandsTookIsBounded(t *testing.T) {
 	n.work.recent.most = 20
 	const claims = 100
 	for i := range claims {
-		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+		do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
 		for range 2 { // the second time it is a repetition
 			if took := claimed(t, n, fmt.Sprint("claim", i), 1); len(took) != 1 {
 				t.Fatalf("want an item, found %q", took)
@@ -110,12 +111,12 @@ func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 	}
 	first := start()
 	for i := range 6 {
-		do(t, first, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+		do(t, first, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
 	}
 	took := claimed(t, first, "claim", 3)
-	head := do(t, first, "cancel", commands.CancelTasks{State: domain.WorkQueued}).Answer.(commands.TasksCancelled)
-	do(t, first, "done", commands.CompleteTask{Report: commands.Report{TaskID: took[1], Lease: 1}})
-	do(t, first, "more", commands.AddTask{TaskID: "more", TaskType: "selfplay"})
+	head := do(t, first, "cancel", workcmd.CancelTasks{State: work.StateQueued}).Answer.(workcmd.TasksCancelled)
+	do(t, first, "done", workcmd.CompleteTask{Report: workcmd.Report{TaskID: took[1], Lease: 1}})
+	do(t, first, "more", workcmd.AddTask{TaskID: "more", TaskType: "selfplay"})
 	second := start()
 	if again := claimed(t, second, "claim", 3); len(took) != 3 || !slices.Equal(again, took) {
 		t.Errorf("want the claim repeated to give %q, found %q", took, again)
@@ -123,8 +124,8 @@ func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 	if order := second.work.recent.order; len(order) != 2 || order[0] != (tookAt{"claim", now}) || order[1] != (tookAt{"cancel", now}) {
 		t.Errorf("want the claim and the cancellation remembered, found %v", order)
 	}
-	again := do(t, second, "cancel", commands.CancelTasks{State: domain.WorkQueued})
-	if answer := again.Answer.(commands.TasksCancelled); answer.Cancelled != 3 || !slices.Equal(answer.Items, head.Items) || !again.Duplicate {
+	again := do(t, second, "cancel", workcmd.CancelTasks{State: work.StateQueued})
+	if answer := again.Answer.(workcmd.TasksCancelled); answer.Cancelled != 3 || !slices.Equal(answer.Items, head.Items) || !again.Duplicate {
 		t.Errorf("want what was cancelled before, %q, found %+v", head.Items, answer)
 	}
 	if more := claimed(t, second, "another", 3); !slices.Equal(more, []domain.TaskID{"more"}) {

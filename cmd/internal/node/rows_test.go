@@ -11,11 +11,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // Row 50: what one process notes, another on the same log sees and answers, for
@@ -32,9 +36,9 @@ func TestRow50ProcessesShareOneLog(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	do(t, worker, "add", commands.AddTask{TaskID: "t1", TaskType: "selfplay"})
-	do(t, worker, "claim", commands.ClaimTasks{NodeID: "gpu-1"})
-	do(t, worker, "dead", commands.ReportNode{Unhealthy: &domain.NodeUnhealthy{NodeID: "gpu-1", Reason: "dead"}})
+	do(t, worker, "add", workcmd.AddTask{TaskID: "t1", TaskType: "selfplay"})
+	do(t, worker, "claim", workcmd.ClaimTasks{NodeID: "gpu-1"})
+	do(t, worker, "dead", nodescmd.ReportNode{Unhealthy: &nodes.Unhealthy{NodeID: "gpu-1", Reason: "dead"}})
 	if err := coordinator.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +49,8 @@ func TestRow50ProcessesShareOneLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := worker.store.View(func(v projections.View) error {
-		row, found, err := projections.WorkItemsTable.Get(v, "t1")
-		if err == nil && (!found || row.State != domain.WorkQueued || row.Lease != 1 || row.Attempts != 0) {
+		row, found, err := workview.WorkItemsTable.Get(v, "t1")
+		if err == nil && (!found || row.State != work.StateQueued || row.Lease != 1 || row.Attempts != 0) {
 			t.Errorf("want the item queued again by the other process, found %+v", row)
 		}
 		return err
@@ -71,8 +75,8 @@ func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
 			if head, err := n.log.Head(t.Context()); err != nil || head < result.Position {
 				t.Errorf("told of %d while the log ends at %d, %v", result.Position, head, err)
 			}
-			do(t, n, fmt.Sprintf("%s/again-%d", c.CommandType(), told), commands.AddTask{TaskType: "selfplay", Priority: new(int)})
-			do(t, n, fmt.Sprintf("%s/claim-%d", c.CommandType(), told), commands.ClaimTasks{NodeID: domain.NodeID(fmt.Sprintf("gpu-%d", told))})
+			do(t, n, fmt.Sprintf("%s/again-%d", c.CommandType(), told), workcmd.AddTask{TaskType: "selfplay", Priority: new(int)})
+			do(t, n, fmt.Sprintf("%s/claim-%d", c.CommandType(), told), workcmd.ClaimTasks{NodeID: domain.NodeID(fmt.Sprintf("gpu-%d", told))})
 		},
 	})
 	if err != nil {
@@ -83,7 +87,7 @@ func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	do(t, n, "first", commands.ClaimTasks{NodeID: "gpu-0"})
+	do(t, n, "first", workcmd.ClaimTasks{NodeID: "gpu-0"})
 	if told < 4 {
 		t.Errorf("told %d times, want of every command", told)
 	}
@@ -97,7 +101,7 @@ func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	const workers, items = 8, 60
 	for i := range items {
-		do(t, n, fmt.Sprint("add", i), commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
+		do(t, n, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
 	}
 	var mu sync.Mutex
 	given := map[domain.TaskID][]string{}
@@ -107,7 +111,7 @@ func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 		exchanges.Go(func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("claim%d/%d", worker, i)
-				claim := Order{ID: id, Command: commands.ClaimTasks{NodeID: "w", Limit: 2}}
+				claim := Order{ID: id, Command: workcmd.ClaimTasks{NodeID: "w", Limit: 2}}
 				ctx, giveUp := context.WithCancel(t.Context())
 				if i%2 == 0 {
 					giveUp() // before it is taken, mostly
@@ -121,7 +125,7 @@ func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				took := result.Answer.(commands.TasksClaimed).Items
+				took := result.Answer.(workcmd.TasksClaimed).Items
 				if len(took) == 0 {
 					return
 				}
@@ -129,7 +133,7 @@ func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 					mu.Lock()
 					given[item.TaskID] = append(given[item.TaskID], id)
 					mu.Unlock()
-					done := commands.CompleteTask{Report: commands.Report{TaskID: item.TaskID, Lease: item.Lease}}
+					done := workcmd.CompleteTask{Report: workcmd.Report{TaskID: item.TaskID, Lease: item.Lease}}
 					if _, err := n.Do(t.Context(), Order{ID: id + "/" + string(item.TaskID), Command: done}); err != nil {
 						t.Error(err)
 					}

@@ -5,8 +5,10 @@ import (
 	"iter"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // nodeView is a view together with what the process knows besides: the queue, and
@@ -31,7 +33,7 @@ func (a nodeView) Queue(f func(*work.Queue) error) error {
 	if !a.past && !a.node.config.ReadOnly {
 		return a.node.work.inspect(context.Background(), f)
 	}
-	queue, err := projections.LoadQueue(a.View, a.node.match)
+	queue, err := workview.LoadQueue(a.View, a.node.match)
 	if err != nil {
 		return err
 	}
@@ -39,7 +41,7 @@ func (a nodeView) Queue(f func(*work.Queue) error) error {
 }
 
 // LevelOf is what a node last said of itself.
-func (a nodeView) LevelOf(node domain.NodeID) *domain.Level {
+func (a nodeView) LevelOf(node domain.NodeID) *nodes.Level {
 	if a.past {
 		return nil
 	}
@@ -47,7 +49,7 @@ func (a nodeView) LevelOf(node domain.NodeID) *domain.Level {
 }
 
 // levelOf is what a node last said of itself; nil when that is not known.
-func (n *Node) levelOf(node domain.NodeID) *domain.Level {
+func (n *Node) levelOf(node domain.NodeID) *nodes.Level {
 	last, known := n.levels.last(node)
 	if !known {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
@@ -18,16 +18,16 @@ func TestExpressionsOfItemsAreBounded(t *testing.T) {
 	const most = 256
 	n := running(t, eventlog.NewMemory())
 	add := func(id, where string) error {
-		_, err := n.Do(t.Context(), Order{ID: "add-" + id, Command: commands.AddTask{TaskID: domain.TaskID(id), TaskType: "export", Where: where}})
+		_, err := n.Do(t.Context(), Order{ID: "add-" + id, Command: workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "export", Where: where}})
 		return err
 	}
-	var items []commands.AddTask
+	var items []workcmd.AddTask
 	for i := range most + 4 {
-		items = append(items, commands.AddTask{TaskID: domain.TaskID(fmt.Sprint("b", i)), TaskType: "export", Where: fmt.Sprintf("cpus > %d", i)})
+		items = append(items, workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("b", i)), TaskType: "export", Where: fmt.Sprintf("cpus > %d", i)})
 	}
-	items = append(items, commands.AddTask{TaskID: "known", TaskType: "export", Where: "cpus > 0"}, commands.AddTask{TaskID: "plain", TaskType: "export"})
-	result := do(t, n, "batch", commands.AddTasks{Items: items})
-	answer, ok := result.Answer.(commands.TasksAdded)
+	items = append(items, workcmd.AddTask{TaskID: "known", TaskType: "export", Where: "cpus > 0"}, workcmd.AddTask{TaskID: "plain", TaskType: "export"})
+	result := do(t, n, "batch", workcmd.AddTasks{Items: items})
+	answer, ok := result.Answer.(workcmd.TasksAdded)
 	if !ok || answer.Added != most+2 || answer.Refused != 4 {
 		t.Fatalf("want %d items added and 4 refused, found %+v", most+2, result.Answer)
 	}
@@ -40,11 +40,11 @@ func TestExpressionsOfItemsAreBounded(t *testing.T) {
 	if err := add("same", "cpus > 7"); err != nil {
 		t.Errorf("want an expression that items have taken, found %v", err)
 	}
-	do(t, n, "cancel", commands.CancelTask{TaskID: "b0"})
+	do(t, n, "cancel", workcmd.CancelTask{TaskID: "b0"})
 	if err := add("another", "cpus > 1000"); domain.CodeOf(err) != domain.TooMany {
 		t.Errorf("want it refused while another item says it, found %v", err)
 	}
-	do(t, n, "cancel-other", commands.CancelTask{TaskID: "known"})
+	do(t, n, "cancel-other", workcmd.CancelTask{TaskID: "known"})
 	if err := add("two", "cpus > 1000"); err != nil {
 		t.Errorf("want it taken when the last item that said another ended, found %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
@@ -183,7 +184,7 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		return folded("the node had a fault already")
 	case kind == faultStart:
 		node.faults, node.level, node.sick = 1, unhealthy, line.at
-		said.event = domain.NodeUnhealthy{NodeID: id, Reason: first(record.reason(), "fault")}
+		said.event = nodes.Unhealthy{NodeID: id, Reason: first(record.reason(), "fault")}
 		return r.emit(said)
 	case node.faults == 0:
 		return folded("the node had no fault")
@@ -192,7 +193,7 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		return folded("the node has another fault still")
 	}
 	node.faults, node.level = 0, online
-	said.event = domain.NodeRecovered{NodeID: id, RecoveryTimeSeconds: domain.Seconds(max(line.at.Sub(node.sick), 0).Seconds())}
+	said.event = nodes.Recovered{NodeID: id, RecoveryTimeSeconds: domain.Seconds(max(line.at.Sub(node.sick), 0).Seconds())}
 	return r.emit(said)
 }
 

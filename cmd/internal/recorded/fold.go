@@ -8,6 +8,12 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/training"
 )
 
 // echoWindow is how long after a fact another subscriber's report of it is the
@@ -34,7 +40,7 @@ type folder struct {
 	named   bool
 	row     string               // the pattern at work
 	said    map[string]time.Time // dead wiring and trainings, by name
-	reports []domain.LeaderReport
+	reports []election.LeaderReport
 }
 
 func newFolder(r *reading, file int, shared *knowledge) *folder {
@@ -100,9 +106,9 @@ func (f *folder) unusable(at stamped, why string) error {
 	return nil
 }
 
-func (f *folder) cluster() domain.StreamID  { return domain.ClusterStream(f.r.options.Cluster) }
-func (f *folder) election() domain.StreamID { return domain.ElectionStream(f.r.options.Cluster) }
-func (f *folder) admin() domain.StreamID    { return domain.AdminStream(f.r.options.Cluster) }
+func (f *folder) cluster() domain.StreamID  { return admin.ClusterStream(f.r.options.Cluster) }
+func (f *folder) election() domain.StreamID { return election.ElectionStream(f.r.options.Cluster) }
+func (f *folder) admin() domain.StreamID    { return admin.AdminStream(f.r.options.Cluster) }
 func (f *folder) elo() domain.StreamID      { return domain.Stream("elo", f.r.options.Cluster) }
 
 func (f *folder) nodeNamed(_ stamped, g []string) error {
@@ -124,11 +130,11 @@ func (f *folder) unknownEvent(at stamped, g []string) error {
 	if f.echo(at, "unknown\x00"+g[1]) {
 		return f.known(at, "another subscriber's report of the same unknown event")
 	}
-	return f.say(at, f.admin(), domain.EventUnhandled{Name: g[1], Reporter: at.logger, Reason: "unknown event type"})
+	return f.say(at, f.admin(), admin.EventUnhandled{Name: g[1], Reporter: at.logger, Reason: "unknown event type"})
 }
 
 func (f *folder) noHandler(at stamped, g []string) error {
-	return f.say(at, f.admin(), domain.EventUnhandled{Name: g[1], Reporter: at.logger, Reason: "no handler registered"})
+	return f.say(at, f.admin(), admin.EventUnhandled{Name: g[1], Reporter: at.logger, Reason: "no handler registered"})
 }
 
 func (f *folder) pollerResume(at stamped, g []string) error {
@@ -136,7 +142,7 @@ func (f *folder) pollerResume(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "event id out of range")
 	}
-	return f.say(at, f.admin(), domain.PollerResumed{Poller: g[1], NodeID: f.node, AfterID: after, Observer: at.logger})
+	return f.say(at, f.admin(), gauntlet.PollerResumed{Poller: g[1], NodeID: f.node, AfterID: after, Observer: at.logger})
 }
 
 func (f *folder) daemonStarted(at stamped, g []string) error {
@@ -149,7 +155,7 @@ func (f *folder) daemonStarted(at stamped, g []string) error {
 		return f.known(at, "the daemon was running")
 	}
 	daemon.runs = true
-	return f.say(at, domain.DaemonStream(f.node, name), domain.DaemonStatusChanged{DaemonName: name, NodeID: f.node, NewStatus: domain.DaemonRunning})
+	return f.say(at, nodes.DaemonStream(f.node, name), nodes.DaemonStatusChanged{DaemonName: name, NodeID: f.node, NewStatus: nodes.DaemonRunning})
 }
 
 func (f *folder) matchesMerged(at stamped, g []string) error {
@@ -157,7 +163,7 @@ func (f *folder) matchesMerged(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, f.elo(), domain.EloMatchesMerged{Count: count})
+	return f.say(at, f.elo(), elo.MatchesMerged{Count: count})
 }
 
 func (f *folder) recalculated(at stamped, g []string) error {
@@ -166,7 +172,7 @@ func (f *folder) recalculated(at stamped, g []string) error {
 	if err != nil || err2 != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, f.elo(), domain.EloRatingsRecalculated{Ratings: ratings, Matches: matches})
+	return f.say(at, f.elo(), elo.RatingsRecalculated{Ratings: ratings, Matches: matches})
 }
 
 func (f *folder) eloLoaded(at stamped, g []string) error {
@@ -187,7 +193,7 @@ func (f *folder) rating(at stamped, config, model, rating string, games *int) er
 		return f.unusable(at, "rating is no number")
 	}
 	key := domain.ConfigKey(configOf(config))
-	return f.say(at, key.EloStream(), domain.EloSnapshot{ConfigKey: key, ModelID: domain.ModelID(model), Rating: value, Games: games})
+	return f.say(at, key.EloStream(), elo.Snapshot{ConfigKey: key, ModelID: domain.ModelID(model), Rating: value, Games: games})
 }
 
 // configOf spells a config key as rift does; the original also wrote sq8_2p.
@@ -207,12 +213,12 @@ func evaluationOf(model string) string {
 
 func (f *folder) evaluationQueued(at stamped, g []string) error {
 	id := evaluationOf(g[1])
-	return f.say(at, domain.EvaluationStream(id), domain.EvaluationQueued{EvaluationID: id, Model: g[1], ConfigKey: configOf(g[2])})
+	return f.say(at, gauntlet.EvaluationStream(id), gauntlet.EvaluationQueued{EvaluationID: id, Model: g[1], ConfigKey: configOf(g[2])})
 }
 
 func (f *folder) evaluationClaimed(at stamped, g []string) error {
 	id := evaluationOf(g[1])
-	return f.say(at, domain.EvaluationStream(id), domain.EvaluationClaimed{EvaluationID: id, Model: g[1], ConfigKey: configOf(g[2]), NodeID: f.node})
+	return f.say(at, gauntlet.EvaluationStream(id), gauntlet.EvaluationClaimed{EvaluationID: id, Model: g[1], ConfigKey: configOf(g[2]), NodeID: f.node})
 }
 
 func (f *folder) evaluationReset(at stamped, g []string) error {
@@ -220,7 +226,7 @@ func (f *folder) evaluationReset(at stamped, g []string) error {
 		return f.unusable(at, "names no request")
 	}
 	id := nameOf(g[1])
-	return f.say(at, domain.EvaluationStream(id), domain.EvaluationReset{EvaluationID: id, Reason: "timeout"})
+	return f.say(at, gauntlet.EvaluationStream(id), gauntlet.EvaluationReset{EvaluationID: id, Reason: "timeout"})
 }
 
 var afterAttempts = regexp.MustCompile(`after (\d+) attempts`)
@@ -230,7 +236,7 @@ func (f *folder) evaluationFailed(at stamped, g []string) error {
 	if found := afterAttempts.FindStringSubmatch(g[2]); found != nil {
 		attempts, _ = strconv.Atoi(found[1]) // out of range is unknown
 	}
-	return f.say(at, domain.EvaluationStream(id), domain.EvaluationDead{EvaluationID: id, Model: g[1], Attempts: attempts, Reason: clip(g[2], 400)})
+	return f.say(at, gauntlet.EvaluationStream(id), gauntlet.EvaluationDead{EvaluationID: id, Model: g[1], Attempts: attempts, Reason: clip(g[2], 400)})
 }
 
 // trainingCompleted is said by two subscribers; a training without a game or a
@@ -246,7 +252,7 @@ func (f *folder) trainingCompleted(at stamped, g []string) error {
 	if g[3] == "" {
 		return f.unusable(at, "names no model")
 	}
-	completed := domain.TrainingCompleted{
+	completed := training.Completed{
 		ConfigKey: key, TaskID: domain.TaskID("recorded-" + domain.DeriveID(at.cause, 0).String()), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
 	}
 	return f.say(at, key.TrainingStream(), completed)

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/swim"
 )
 
 // nodeSays is an edge of a node, to a new level.
@@ -31,7 +34,7 @@ func (f *folder) online(at stamped, name string, event domain.Event) error {
 }
 
 func (f *folder) hostOnline(at stamped, g []string) error {
-	return f.online(at, g[1], domain.HostOnline{NodeID: domain.NodeID(g[1])})
+	return f.online(at, g[1], nodes.HostOnline{NodeID: domain.NodeID(g[1])})
 }
 
 // retiring is the first report of a retirement; three subscribers repeat it.
@@ -40,18 +43,18 @@ func (f *folder) retiring(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, err.Error())
 	}
-	return f.retire(at, g[1], domain.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired", SilentSeconds: silent})
+	return f.retire(at, g[1], nodes.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired", SilentSeconds: silent})
 }
 
 func (f *folder) retiredEcho(at stamped, g []string) error {
-	return f.retire(at, g[1], domain.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired"})
+	return f.retire(at, g[1], nodes.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired"})
 }
 
 func (f *folder) hostOffline(at stamped, g []string) error {
-	return f.retire(at, g[1], domain.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "offline"})
+	return f.retire(at, g[1], nodes.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "offline"})
 }
 
-func (f *folder) retire(at stamped, name string, event domain.HostOffline) error {
+func (f *folder) retire(at stamped, name string, event nodes.HostOffline) error {
 	node, err := f.nodeOf(name, at.at)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (f *folder) peerDead(at stamped, g []string) error {
 	if node.level == unhealthy || node.level == offline {
 		return f.known(at, "the node was "+string(node.level))
 	}
-	return f.nodeSays(at, g[1], unhealthy, domain.NodeUnhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
+	return f.nodeSays(at, g[1], unhealthy, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
 }
 
 func (f *folder) nodeUnhealthy(at stamped, g []string) error {
@@ -97,7 +100,7 @@ func (f *folder) nodeUnhealthy(at stamped, g []string) error {
 	if g[4] != "" {
 		reason += ": " + clip(g[4], 200)
 	}
-	return f.nodeSays(at, g[1], unhealthy, domain.NodeUnhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
+	return f.nodeSays(at, g[1], unhealthy, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
 }
 
 // reconnected says two things: the node was silent for so long, and is not any
@@ -116,15 +119,15 @@ func (f *folder) reconnected(at stamped, g []string) error {
 		if node.since.After(at.at.Add(-silent.Duration())) {
 			return f.known(at, "the node was back already")
 		}
-		if err := f.nodeSays(at, g[1], unhealthy, domain.NodeUnhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent}); err != nil {
+		if err := f.nodeSays(at, g[1], unhealthy, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent}); err != nil {
 			return err
 		}
 	}
-	return f.nodeSays(at, g[1], online, domain.NodeRecovered{NodeID: domain.NodeID(g[1]), RecoveryTimeSeconds: silent})
+	return f.nodeSays(at, g[1], online, nodes.Recovered{NodeID: domain.NodeID(g[1]), RecoveryTimeSeconds: silent})
 }
 
 func (f *folder) probed(at stamped, g []string) error {
-	return f.online(at, g[1], domain.NodeRecovered{NodeID: domain.NodeID(g[1])})
+	return f.online(at, g[1], nodes.Recovered{NodeID: domain.NodeID(g[1])})
 }
 
 func (f *folder) zombie(at stamped, g []string) error {
@@ -136,7 +139,7 @@ func (f *folder) zombie(at stamped, g []string) error {
 	if err != nil || err2 != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeZombieDetected{NodeID: domain.NodeID(g[1]), ZombieSeconds: since, Jobs: jobs})
+	return f.say(at, domain.NodeID(g[1]).Stream(), nodes.ZombieDetected{NodeID: domain.NodeID(g[1]), ZombieSeconds: since, Jobs: jobs})
 }
 
 func (f *folder) autoStart(at stamped, g []string) error {
@@ -147,7 +150,7 @@ func (f *folder) autoStart(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, domain.NodeID(g[2]).Stream(), domain.NodeAutostarted{NodeID: domain.NodeID(g[2]), Count: count})
+	return f.say(at, domain.NodeID(g[2]).Stream(), nodes.Autostarted{NodeID: domain.NodeID(g[2]), Count: count})
 }
 
 func (f *folder) autoStartFailed(at stamped, g []string) error {
@@ -159,14 +162,14 @@ func (f *folder) autoStartFailed(at stamped, g []string) error {
 	if err != nil || err2 != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeAutostartFailed{NodeID: domain.NodeID(g[1]), Failed: failed, Requested: requested})
+	return f.say(at, domain.NodeID(g[1]).Stream(), nodes.AutostartFailed{NodeID: domain.NodeID(g[1]), Failed: failed, Requested: requested})
 }
 
 func (f *folder) circuitOpen(at stamped, g []string) error {
 	if domain.CheckName(g[1]) != nil {
 		return f.unusable(at, "names no node")
 	}
-	return f.say(at, domain.NodeID(g[1]).Stream(), domain.NodeBreakerOpened{NodeID: domain.NodeID(g[1]), Target: clip(g[2], 200)})
+	return f.say(at, domain.NodeID(g[1]).Stream(), nodes.BreakerOpened{NodeID: domain.NodeID(g[1]), Target: clip(g[2], 200)})
 }
 
 func (f *folder) swimMember(at stamped, g []string) error {
@@ -174,8 +177,8 @@ func (f *folder) swimMember(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, f.cluster(), domain.SwimMemberChanged{
-		Member: g[1], From: domain.SwimState(strings.ToLower(g[2])), To: domain.SwimState(strings.ToLower(g[3])),
+	return f.say(at, f.cluster(), swim.MemberChanged{
+		Member: g[1], From: swim.SwimState(strings.ToLower(g[2])), To: swim.SwimState(strings.ToLower(g[3])),
 		Incarnation: incarnation, Observer: f.node,
 	})
 }
@@ -205,9 +208,9 @@ func (f *folder) voter(at stamped, g []string, up bool) error {
 	}
 	f.voters[g[1]] = up
 	if up {
-		return f.say(at, f.election(), domain.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
+		return f.say(at, f.election(), election.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
 	}
-	return f.say(at, f.election(), domain.VoterOffline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
+	return f.say(at, f.election(), election.VoterOffline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
 }
 
 func (f *folder) epochAdopted(at stamped, g []string) error {
@@ -216,14 +219,14 @@ func (f *folder) epochAdopted(at stamped, g []string) error {
 	if err != nil || err2 != nil {
 		return f.unusable(at, "number out of range")
 	}
-	return f.say(at, f.election(), domain.TermAdopted{Term: term, Previous: previous, By: f.node})
+	return f.say(at, f.election(), election.TermAdopted{Term: term, Previous: previous, By: f.node})
 }
 
 // splitBrain is said twice: by the loop that detected it, and, behind the lines
 // that say whose word it is, by the orchestrator. Both are kept as evidence;
 // the second carries the words.
 func (f *folder) splitBrain(at stamped, g []string) error {
-	observed := domain.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: "split brain detected", Reports: f.reports}
+	observed := election.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: "split brain detected", Reports: f.reports}
 	f.reports = nil
 	for _, name := range names(g[2]) {
 		observed.Leaders = append(observed.Leaders, domain.NodeID(name))
@@ -240,7 +243,7 @@ func (f *folder) splitBrain(at stamped, g []string) error {
 // leaderReport keeps whose word it is for the line that follows.
 func (f *folder) leaderReport(_ stamped, g []string) error {
 	if len(f.reports) < 16 {
-		f.reports = append(slices.Clip(f.reports), domain.LeaderReport{Leader: domain.NodeID(g[1]), Reporters: names(g[2])})
+		f.reports = append(slices.Clip(f.reports), election.LeaderReport{Leader: domain.NodeID(g[1]), Reporters: names(g[2])})
 	}
 	return nil
 }
@@ -251,7 +254,7 @@ func (f *folder) splitBrainHealed(at stamped, g []string) error {
 		return f.unusable(at, "duration is no number")
 	}
 	f.reports = nil
-	return f.say(at, f.election(), domain.SplitBrainHealed{Observer: f.node, DurationSeconds: domain.Seconds(minutes * 60)})
+	return f.say(at, f.election(), election.SplitBrainHealed{Observer: f.node, DurationSeconds: domain.Seconds(minutes * 60)})
 }
 
 // leaderBelieved is the observer changing its mind about who leads.
@@ -260,7 +263,7 @@ func (f *folder) leaderBelieved(at stamped, g []string) error {
 	if g[3] == g[4] {
 		return f.known(at, "the leader was believed already")
 	}
-	observed := domain.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: g[5]}
+	observed := election.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: g[5]}
 	if g[4] != nobody {
 		observed.Leaders = append(observed.Leaders, domain.NodeID(g[4]))
 	}

@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // The original had no lease numbers and no bound on a claim. Items it knew get
 // the queue's default bound, so that a claim ends when rift's would.
-var recordedWork = domain.DefaultWorkPolicy()
+var recordedWork = work.DefaultPolicy()
 
 // notItem tells text that no item can be named by.
 func notItem(id string) bool { return domain.CheckName(id) != nil }
@@ -20,7 +22,7 @@ var configInID = regexp.MustCompile(`(?:^|_)((?:hex8|square8|square19|hexagonal)
 // spawn says that an item exists. Its identity is the item's: an item that two
 // logs mention exists once.
 func (f *folder) spawn(at stamped, id, taskType string, priority int, origin string) error {
-	spawned := domain.TaskSpawned{
+	spawned := work.Spawned{
 		TaskID: domain.TaskID(id), TaskType: taskType, Priority: priority, Origin: origin,
 		TimeoutSeconds: recordedWork.TimeoutSeconds, MaxAttempts: recordedWork.MaxAttempts,
 	}
@@ -63,7 +65,7 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 	}
 	if !task.known {
 		task.known = true
-		origin := domain.OriginInvented + " by " + string(f.node) + " without a leader (" + source + ")"
+		origin := election.OriginInvented + " by " + string(f.node) + " without a leader (" + source + ")"
 		if source == "leader" {
 			origin = "handed to " + string(f.node) + " by a leader whose log is not here"
 		}
@@ -76,7 +78,7 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 	}
 	task.claims++
 	task.held = true
-	return f.say(at, domain.TaskID(id).Stream(), domain.TaskClaimed{
+	return f.say(at, domain.TaskID(id).Stream(), work.Claimed{
 		TaskID: domain.TaskID(id), Lease: task.claims, NodeID: f.node, Attempt: int(task.claims),
 		Deadline: at.at.Add(recordedWork.TimeoutSeconds.Duration()),
 	})
@@ -91,7 +93,7 @@ func (f *folder) workSkipped(at stamped, g []string) error {
 		return f.known(at, "the item was not held")
 	}
 	task.held = false
-	return f.say(at, domain.TaskID(g[1]).Stream(), domain.TaskReleased{
+	return f.say(at, domain.TaskID(g[1]).Stream(), work.Released{
 		TaskID: domain.TaskID(g[1]), Lease: task.claims, NodeID: f.node, Reason: "policy: " + g[2],
 	})
 }
@@ -118,7 +120,7 @@ func (f *folder) workStale(at stamped, g []string) error {
 		return f.known(at, "the item was gone from the queue")
 	}
 	task.gone = true
-	return f.say(at, domain.TaskID(g[1]).Stream(), domain.TaskDropped{
+	return f.say(at, domain.TaskID(g[1]).Stream(), work.Dropped{
 		TaskID: domain.TaskID(g[1]), AgeSeconds: domain.Seconds(hours * 3600), Reason: "stale",
 	})
 }
@@ -132,7 +134,7 @@ func (f *folder) workRefused(at stamped, g []string) error {
 	if notItem(g[3]) {
 		return f.unusable(at, "names no item")
 	}
-	return f.say(at, domain.TaskID(g[3]).Stream(), domain.TaskRefused{
+	return f.say(at, domain.TaskID(g[3]).Stream(), work.Refused{
 		TaskID: domain.TaskID(g[3]), Pending: pending, Limit: limit, Reason: "queue at hard limit",
 	})
 }
@@ -166,7 +168,7 @@ func (f *folder) pressureOn(at stamped, g []string) error {
 	if pressed {
 		return f.known(at, "the cluster was under pressure from another source already")
 	}
-	return f.say(at, f.cluster(), domain.BackpressureActivated{Level: pressing, Pending: pending})
+	return f.say(at, f.cluster(), work.BackpressureActivated{Level: pressing, Pending: pending})
 }
 
 func (f *folder) pressureOff(at stamped, g []string) error {
@@ -189,7 +191,7 @@ func (f *folder) pressureOff(at stamped, g []string) error {
 	if len(f.pressure) > 0 {
 		return f.known(at, "other sources press on")
 	}
-	return f.say(at, f.cluster(), domain.BackpressureReleased{Pending: pending})
+	return f.say(at, f.cluster(), work.BackpressureReleased{Pending: pending})
 }
 
 // sourceOfLog takes the first source that speaks for the one whose pressure the

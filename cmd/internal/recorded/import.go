@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
@@ -84,7 +85,7 @@ func Events(ctx context.Context, catalog *domain.Catalog, format string, paths [
 
 func open(catalog *domain.Catalog, format string, paths []string, options Options) (*reading, error) {
 	if options.Cluster == "" {
-		options.Cluster = domain.DefaultCluster
+		options.Cluster = admin.DefaultCluster
 	}
 	if err := domain.CheckName(options.Cluster); err != nil {
 		return nil, domain.Errorf(domain.Invalid, "cluster: %w", err)

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
@@ -122,11 +125,11 @@ func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 	if node == nil {
 		log, err := historyOf(k.r, domain.NodeID(name).Stream(), func(e domain.Envelope) (nodeEdge, bool) {
 			switch e.Event.(type) {
-			case domain.HostOnline, domain.NodeRecovered:
+			case nodes.HostOnline, nodes.Recovered:
 				return nodeEdge{online, e.Time}, true
-			case domain.NodeUnhealthy:
+			case nodes.Unhealthy:
 				return nodeEdge{unhealthy, e.Time}, true
-			case domain.HostOffline:
+			case nodes.HostOffline:
 				return nodeEdge{offline, e.Time}, true
 			}
 			return nodeEdge{}, false
@@ -163,11 +166,11 @@ func (k *knowledge) taskOf(id string, at time.Time) (*taskLevel, error) {
 	for event := range task.log.before(at) {
 		task.known = true
 		switch event := event.(type) {
-		case domain.TaskClaimed:
+		case work.Claimed:
 			task.claims, task.held = max(task.claims, event.Lease), true
-		case domain.TaskReleased:
+		case work.Released:
 			task.held = false
-		case domain.TaskDropped:
+		case work.Dropped:
 			task.held, task.gone = false, true
 		}
 	}
@@ -179,9 +182,9 @@ func (k *knowledge) voterOf(name string, stream domain.StreamID, at time.Time) (
 	if k.voted == nil {
 		k.voted, err = historyOf(k.r, stream, func(e domain.Envelope) (voterLevel, bool) {
 			switch voter := e.Event.(type) {
-			case domain.VoterOnline:
+			case election.VoterOnline:
 				return voterLevel{string(voter.Voter), true}, true
-			case domain.VoterOffline:
+			case election.VoterOffline:
 				return voterLevel{string(voter.Voter), false}, true
 			}
 			return voterLevel{}, false
@@ -202,9 +205,9 @@ func (k *knowledge) daemonOf(node domain.NodeID, name string, at time.Time) (*da
 	key := string(node) + ":" + name
 	daemon := k.daemons[key]
 	if daemon == nil {
-		log, err := historyOf(k.r, domain.DaemonStream(node, name), func(e domain.Envelope) (bool, bool) {
-			changed, ok := e.Event.(domain.DaemonStatusChanged)
-			return changed.NewStatus == domain.DaemonRunning, ok
+		log, err := historyOf(k.r, nodes.DaemonStream(node, name), func(e domain.Envelope) (bool, bool) {
+			changed, ok := e.Event.(nodes.DaemonStatusChanged)
+			return changed.NewStatus == nodes.DaemonRunning, ok
 		})
 		if err != nil {
 			return nil, err
@@ -226,9 +229,9 @@ func (k *knowledge) pressureAt(stream domain.StreamID, at time.Time) (err error)
 	if k.pressing == nil {
 		k.pressing, err = historyOf(k.r, stream, func(e domain.Envelope) (bool, bool) {
 			switch e.Event.(type) {
-			case domain.BackpressureActivated:
+			case work.BackpressureActivated:
 				return true, true
-			case domain.BackpressureReleased:
+			case work.BackpressureReleased:
 				return false, true
 			}
 			return false, false

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // openBEpoch is second 0 of the trace, which says only how many seconds passed.
@@ -185,7 +187,7 @@ func (r *reading) openBNode(t *table) error {
 			facts[column] = n
 		}
 	}
-	announced := domain.NodeAnnounced{NodeID: id}
+	announced := nodes.Announced{NodeID: id}
 	if gpus, ok := facts["gpu"].(int64); ok && gpus > 0 {
 		announced.Capabilities = []string{"gpu"}
 	}
@@ -202,7 +204,7 @@ func (r *reading) openBNode(t *table) error {
 	if err := r.emit(said); err != nil {
 		return err
 	}
-	said.event = domain.HostOnline{NodeID: id}
+	said.event = nodes.HostOnline{NodeID: id}
 	return r.emit(said)
 }
 
@@ -299,22 +301,22 @@ func (p pod) moments(end int64) []moment {
 		list = append(list, moment{at: at, pod: p.id, place: p.place, event: event})
 	}
 	claimed := openBEpoch.Add(time.Duration(p.scheduled) * time.Second)
-	say(p.created, domain.TaskSpawned{
+	say(p.created, work.Spawned{
 		TaskID: p.id, TaskType: "pod", Priority: recordedWork.DefaultPriority, Payload: p.payload, Requires: p.requires,
 		TimeoutSeconds: openBUnbounded, MaxAttempts: 1,
 	})
 	if p.wasScheduled {
-		say(p.scheduled, domain.TaskClaimed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Attempt: 1, Deadline: claimed.Add(openBUnbounded.Duration())})
-		say(p.scheduled, domain.TaskStarted{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
+		say(p.scheduled, work.Claimed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Attempt: 1, Deadline: claimed.Add(openBUnbounded.Duration())})
+		say(p.scheduled, work.Started{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
 	}
 	switch {
 	case p.phase == "Succeeded":
-		say(p.deleted, domain.TaskCompleted{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
+		say(p.deleted, work.Completed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
 	case p.phase == "Failed":
-		say(p.deleted, domain.TaskFailed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Error: "pod phase Failed", Attempts: 1})
-		say(p.deleted, domain.TaskDead{TaskID: p.id, Attempts: 1, Reason: "pod phase Failed"})
+		say(p.deleted, work.Failed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Error: "pod phase Failed", Attempts: 1})
+		say(p.deleted, work.Dead{TaskID: p.id, Attempts: 1, Reason: "pod phase Failed"})
 	case p.wasDeleted && p.deleted < end:
-		cancelled := domain.TaskCancelled{TaskID: p.id, Reason: "deleted while " + strings.ToLower(p.phase)}
+		cancelled := work.Cancelled{TaskID: p.id, Reason: "deleted while " + strings.ToLower(p.phase)}
 		if p.wasScheduled {
 			cancelled.Lease, cancelled.NodeID = 1, unrecordedNode
 		}

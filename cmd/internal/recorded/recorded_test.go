@@ -13,6 +13,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/swim"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -21,8 +29,8 @@ var golden = flag.Bool("golden", false, "rewrite the expected events")
 func catalog(t testing.TB) *domain.Catalog {
 	t.Helper()
 	c, err := domain.NewCatalog(nil,
-		domain.WorkEvents(), domain.NodesEvents(), domain.ElectionEvents(), domain.SwimEvents(), domain.GauntletEvents(),
-		domain.AdminEvents(), domain.DaemonsEvents(), domain.EloEvents(), domain.TrainingEvents())
+		work.Events(), nodes.Events(), election.Events(), swim.Events(), gauntlet.Events(),
+		admin.Events(), nodes.DaemonsEvents(), elo.Events(), training.Events())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/sched"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // Seconds is a duration in a document.
@@ -66,7 +67,7 @@ const (
 type item struct {
 	kind     string
 	class    string
-	state    domain.TaskState
+	state    work.State
 	requires []string
 	blocked  []domain.TaskID
 	spawned  time.Time
@@ -81,7 +82,7 @@ type item struct {
 }
 
 func (t *item) pending() bool {
-	return t.state == domain.WorkQueued || t.state == domain.WorkBlocked || t.state == domain.WorkWaiting || t.state == domain.WorkFailed
+	return t.state == work.StateQueued || t.state == work.StateBlocked || t.state == work.StateWaiting || t.state == work.StateFailed
 }
 
 // lostKey names a lease.
@@ -123,7 +124,7 @@ type Fold struct {
 
 // New starts a report.
 func New(catalog *domain.Catalog, window Window) (*Fold, error) {
-	rules, err := domain.DefaultWorkPolicy().Rules()
+	rules, err := work.DefaultPolicy().Rules()
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +240,7 @@ func (f *Fold) inWindow(from, to time.Time) micros {
 }
 
 // moved keeps count of the queue's length.
-func (f *Fold) moved(t *item, to domain.TaskState) {
+func (f *Fold) moved(t *item, to work.State) {
 	count := func(by int) {
 		switch {
 		case t.state == "":
@@ -277,7 +278,7 @@ func (f *Fold) starves(class string) time.Duration {
 
 // gpuOf is what an item takes of GPUs, in thousandths: what its payload asks for
 // (num_gpu, gpu_milli), else one when it requires one or its type needs one.
-func (f *Fold) gpuOf(spawned domain.TaskSpawned) int64 {
+func (f *Fold) gpuOf(spawned work.Spawned) int64 {
 	var asked struct {
 		NumGPU   *int64 `json:"num_gpu"`
 		GPUMilli *int64 `json:"gpu_milli"`

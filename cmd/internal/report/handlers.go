@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // handlers is what each event does to a report, by its type.
@@ -29,10 +32,10 @@ var handlers = func() map[string]func(*Fold, domain.Envelope) {
 	on(table, (*Fold).resumed)
 	on(table, (*Fold).policyChanged)
 	on(table, (*Fold).announced)
-	on(table, func(f *Fold, e domain.Envelope, n domain.HostOnline) { f.turned(e, n.NodeID, domain.NodeOnline) })
-	on(table, func(f *Fold, e domain.Envelope, n domain.HostOffline) { f.turned(e, n.NodeID, domain.NodeOffline) })
-	on(table, func(f *Fold, e domain.Envelope, n domain.NodeUnhealthy) { f.turned(e, n.NodeID, domain.NodeSick) })
-	on(table, func(f *Fold, e domain.Envelope, n domain.NodeRecovered) { f.turned(e, n.NodeID, domain.NodeOnline) })
+	on(table, func(f *Fold, e domain.Envelope, n nodes.HostOnline) { f.turned(e, n.NodeID, nodes.StateOnline) })
+	on(table, func(f *Fold, e domain.Envelope, n nodes.HostOffline) { f.turned(e, n.NodeID, nodes.StateOffline) })
+	on(table, func(f *Fold, e domain.Envelope, n nodes.Unhealthy) { f.turned(e, n.NodeID, nodes.StateSick) })
+	on(table, func(f *Fold, e domain.Envelope, n nodes.Recovered) { f.turned(e, n.NodeID, nodes.StateOnline) })
 	return table
 }()
 
@@ -45,7 +48,7 @@ func on[E domain.Event](table map[string]func(*Fold, domain.Envelope), do func(*
 	}
 }
 
-func (f *Fold) spawned(e domain.Envelope, spawned domain.TaskSpawned) {
+func (f *Fold) spawned(e domain.Envelope, spawned work.Spawned) {
 	if f.items[spawned.TaskID] != nil {
 		return
 	}
@@ -55,9 +58,9 @@ func (f *Fold) spawned(e domain.Envelope, spawned domain.TaskSpawned) {
 	}
 	f.items[spawned.TaskID] = t
 	if len(t.blocked) > 0 {
-		f.moved(t, domain.WorkBlocked)
+		f.moved(t, work.StateBlocked)
 	} else {
-		f.moved(t, domain.WorkQueued)
+		f.moved(t, work.StateQueued)
 	}
 	if f.counted {
 		f.queue.Arrived++
@@ -66,19 +69,19 @@ func (f *Fold) spawned(e domain.Envelope, spawned domain.TaskSpawned) {
 	}
 }
 
-func (f *Fold) unblocked(e domain.Envelope, event domain.TaskUnblocked) {
+func (f *Fold) unblocked(e domain.Envelope, event work.Unblocked) {
 	t := f.items[event.TaskID]
 	if t == nil {
 		return
 	}
 	t.blocked = slices.DeleteFunc(slices.Clone(t.blocked), func(id domain.TaskID) bool { return id == event.Dependency })
-	if t.state == domain.WorkBlocked && len(t.blocked) == 0 {
+	if t.state == work.StateBlocked && len(t.blocked) == 0 {
 		t.queued = e.Time
-		f.moved(t, domain.WorkQueued)
+		f.moved(t, work.StateQueued)
 	}
 }
 
-func (f *Fold) claimed(e domain.Envelope, claim domain.TaskClaimed) {
+func (f *Fold) claimed(e domain.Envelope, claim work.Claimed) {
 	t := f.items[claim.TaskID]
 	if t == nil {
 		return // a recording that begins in the middle: nothing is known of its wait
@@ -88,7 +91,7 @@ func (f *Fold) claimed(e domain.Envelope, claim domain.TaskClaimed) {
 		t.class = claim.Decision.Class
 	}
 	waited := max(e.Time.Sub(t.queued), 0)
-	f.moved(t, domain.WorkLeased)
+	f.moved(t, work.StateLeased)
 	t.lease, t.node, t.claimed = claim.Lease, claim.NodeID, e.Time
 	t.share = f.node(e, claim.NodeID).take(f, e.Time, t.gpu)
 	if !f.counted {
@@ -157,7 +160,7 @@ func (f *Fold) ended(id domain.TaskID, t *item) {
 	delete(f.items, id)
 }
 
-func (f *Fold) completed(e domain.Envelope, event domain.TaskCompleted) {
+func (f *Fold) completed(e domain.Envelope, event work.Completed) {
 	t := f.items[event.TaskID]
 	if t == nil {
 		return
@@ -174,7 +177,7 @@ func (f *Fold) completed(e domain.Envelope, event domain.TaskCompleted) {
 	f.ended(event.TaskID, t)
 }
 
-func (f *Fold) failed(e domain.Envelope, event domain.TaskFailed) {
+func (f *Fold) failed(e domain.Envelope, event work.Failed) {
 	if t := f.items[event.TaskID]; t != nil {
 		held := f.release(t, e.Time)
 		if f.counted {
@@ -183,11 +186,11 @@ func (f *Fold) failed(e domain.Envelope, event domain.TaskFailed) {
 				node.Failed++
 			}
 		}
-		f.moved(t, domain.WorkFailed)
+		f.moved(t, work.StateFailed)
 	}
 }
 
-func (f *Fold) expired(e domain.Envelope, event domain.TaskLeaseExpired) {
+func (f *Fold) expired(e domain.Envelope, event work.LeaseExpired) {
 	t := f.items[event.TaskID]
 	if t == nil {
 		return
@@ -203,10 +206,10 @@ func (f *Fold) expired(e domain.Envelope, event domain.TaskLeaseExpired) {
 		}
 	}
 	f.lose(event.TaskID, t, e.Time)
-	f.moved(t, domain.WorkFailed)
+	f.moved(t, work.StateFailed)
 }
 
-func (f *Fold) revoked(e domain.Envelope, event domain.TaskRevoked) {
+func (f *Fold) revoked(e domain.Envelope, event work.Revoked) {
 	t := f.items[event.TaskID]
 	if t == nil {
 		return
@@ -220,40 +223,40 @@ func (f *Fold) revoked(e domain.Envelope, event domain.TaskRevoked) {
 	}
 	f.lose(event.TaskID, t, e.Time)
 	t.queued = e.Time
-	f.moved(t, domain.WorkQueued)
+	f.moved(t, work.StateQueued)
 }
 
-func (f *Fold) released(e domain.Envelope, event domain.TaskReleased) {
+func (f *Fold) released(e domain.Envelope, event work.Released) {
 	if t := f.items[event.TaskID]; t != nil {
 		f.release(t, e.Time)
 		if f.counted {
 			f.queue.Released++
 		}
 		t.queued = e.Time
-		f.moved(t, domain.WorkQueued)
+		f.moved(t, work.StateQueued)
 	}
 }
 
-func (f *Fold) retried(e domain.Envelope, event domain.TaskRetryScheduled) {
+func (f *Fold) retried(e domain.Envelope, event work.RetryScheduled) {
 	if t := f.items[event.TaskID]; t != nil {
 		f.release(t, e.Time)
 		t.until = event.NotBefore
-		f.moved(t, domain.WorkWaiting)
+		f.moved(t, work.StateWaiting)
 		if f.counted {
 			f.queue.Retries++
 		}
 	}
 }
 
-func (f *Fold) requeued(e domain.Envelope, event domain.TaskRequeued) {
+func (f *Fold) requeued(e domain.Envelope, event work.Requeued) {
 	if t := f.items[event.TaskID]; t != nil {
 		f.release(t, e.Time)
 		t.queued = e.Time
-		f.moved(t, domain.WorkQueued)
+		f.moved(t, work.StateQueued)
 	}
 }
 
-func (f *Fold) died(e domain.Envelope, event domain.TaskDead) {
+func (f *Fold) died(e domain.Envelope, event work.Dead) {
 	if t := f.items[event.TaskID]; t != nil {
 		f.release(t, e.Time)
 		if f.counted {
@@ -263,7 +266,7 @@ func (f *Fold) died(e domain.Envelope, event domain.TaskDead) {
 	}
 }
 
-func (f *Fold) cancelled(e domain.Envelope, event domain.TaskCancelled) {
+func (f *Fold) cancelled(e domain.Envelope, event work.Cancelled) {
 	t := f.items[event.TaskID]
 	if t == nil {
 		return
@@ -281,7 +284,7 @@ func (f *Fold) cancelled(e domain.Envelope, event domain.TaskCancelled) {
 	f.ended(event.TaskID, t)
 }
 
-func (f *Fold) dropped(e domain.Envelope, event domain.TaskDropped) {
+func (f *Fold) dropped(e domain.Envelope, event work.Dropped) {
 	if t := f.items[event.TaskID]; t != nil {
 		f.release(t, e.Time)
 		if f.counted {
@@ -292,7 +295,7 @@ func (f *Fold) dropped(e domain.Envelope, event domain.TaskDropped) {
 	}
 }
 
-func (f *Fold) refused(_ domain.Envelope, event domain.TaskRefused) {
+func (f *Fold) refused(_ domain.Envelope, event work.Refused) {
 	if f.counted {
 		f.queue.Refused++
 		f.queue.refusedBy.add(event.Reason)
@@ -301,7 +304,7 @@ func (f *Fold) refused(_ domain.Envelope, event domain.TaskRefused) {
 
 // rejected counts a report from somebody without the live lease. What its sender
 // did since the lease ended was in vain.
-func (f *Fold) rejected(e domain.Envelope, event domain.CompletionRejected) {
+func (f *Fold) rejected(e domain.Envelope, event work.CompletionRejected) {
 	key := lostKey{event.TaskID, event.Lease}
 	lease, known := f.lost[key]
 	ends := event.Verb == "complete" || event.Verb == "fail" || event.Verb == "release"
@@ -339,14 +342,14 @@ func (f *Fold) rejected(e domain.Envelope, event domain.CompletionRejected) {
 	}
 }
 
-func (f *Fold) paused(_ domain.Envelope, event domain.KindPaused) {
+func (f *Fold) paused(_ domain.Envelope, event admin.KindPaused) {
 	if f.pauses[event.Kind] == nil {
 		f.pauses[event.Kind] = map[string]time.Time{}
 	}
 	f.pauses[event.Kind][event.Reason] = event.Until
 }
 
-func (f *Fold) resumed(_ domain.Envelope, event domain.KindResumed) {
+func (f *Fold) resumed(_ domain.Envelope, event admin.KindResumed) {
 	delete(f.pauses[event.Kind], event.Reason)
 }
 
@@ -354,7 +357,7 @@ func (f *Fold) policyChanged(_ domain.Envelope, changed domain.PolicyChanged) {
 	if changed.Name != domain.PolicyDefaultName {
 		return
 	}
-	if rules, err := domain.WorkPolicyOf(changed.Policy).Rules(); err == nil {
+	if rules, err := work.PolicyOf(changed.Policy).Rules(); err == nil {
 		f.rules = rules
 	}
 }

@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // nodeFold is what is known of a node, and how its time in the window went.
 type nodeFold struct {
 	NodeCounts
-	state     domain.NodeState // empty: never told
-	words     map[string]bool  // nil: never told
-	gpus      *int             // nil: never told
-	seen      time.Time        // its time is counted up to here
+	state     nodes.State     // empty: never told
+	words     map[string]bool // nil: never told
+	gpus      *int            // nil: never told
+	seen      time.Time       // its time is counted up to here
 	running   int
 	asked     int64  // thousandths of GPUs that the running items want
 	share     micros // what one that wants all of a GPU had of it so far
@@ -62,11 +64,11 @@ func (n *nodeFold) advance(f *Fold, at time.Time) {
 	switch {
 	case n.running > 0:
 		n.busy += passed
-	case n.state == domain.NodeOnline:
+	case n.state == nodes.StateOnline:
 		n.idle += passed
-	case n.state == domain.NodeSick:
+	case n.state == nodes.StateSick:
 		n.sick += passed
-	case n.state == domain.NodeOffline:
+	case n.state == nodes.StateOffline:
 		n.offline += passed
 	default:
 		n.unknown += passed
@@ -102,16 +104,16 @@ func (n *nodeFold) give(f *Fold, at time.Time, gpu int64) micros {
 	return n.share
 }
 
-func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state domain.NodeState) {
+func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state nodes.State) {
 	n := f.node(e, id)
 	n.advance(f, e.Time)
-	if f.counted && n.state == domain.NodeOnline && state != domain.NodeOnline {
+	if f.counted && n.state == nodes.StateOnline && state != nodes.StateOnline {
 		n.Flaps++
 	}
 	n.state = state
 }
 
-func (f *Fold) announced(e domain.Envelope, event domain.NodeAnnounced) {
+func (f *Fold) announced(e domain.Envelope, event nodes.Announced) {
 	n := f.node(e, event.NodeID)
 	n.words = map[string]bool{}
 	for _, word := range event.Capabilities {
@@ -120,7 +122,7 @@ func (f *Fold) announced(e domain.Envelope, event domain.NodeAnnounced) {
 	var told struct {
 		GPU *int `json:"gpu"`
 	}
-	hardware := domain.HardwareOf(event.Facts)
+	hardware := work.HardwareOf(event.Facts)
 	switch {
 	case len(event.Facts) > 0 && json.Unmarshal(event.Facts, &told) == nil && told.GPU != nil:
 		gpus := min(max(*told.GPU, 0), maxGPUs)
@@ -139,7 +141,7 @@ func (f *Fold) announced(e domain.Envelope, event domain.NodeAnnounced) {
 func (f *Fold) whatNodesCan() []map[string]bool {
 	var able []map[string]bool
 	for _, n := range f.nodes {
-		if n.state == domain.NodeOnline || n.state == "" {
+		if n.state == nodes.StateOnline || n.state == "" {
 			able = append(able, n.words)
 		}
 	}
@@ -148,20 +150,20 @@ func (f *Fold) whatNodesCan() []map[string]bool {
 
 // Node is one line of the report of the nodes. Hours are of the window.
 type Node struct {
-	NodeID      domain.NodeID    `json:"node_id"`
-	State       domain.NodeState `json:"state,omitempty"` // at the end; absent: never told
-	GPUs        *int             `json:"gpus,omitempty"`  // absent: never told
-	Busy        Seconds          `json:"busy_seconds"`
-	Idle        Seconds          `json:"idle_seconds"`
-	Unhealthy   Seconds          `json:"unhealthy_seconds"`
-	Offline     Seconds          `json:"offline_seconds"`
-	Unknown     Seconds          `json:"unknown_seconds"`
-	BusyPercent *float64         `json:"busy_percent,omitempty"` // of the time it was busy or idle; absent: neither
-	LeaseHours  float64          `json:"lease_hours"`
-	GPUHours    float64          `json:"gpu_hours"`
-	WastedHours float64          `json:"wasted_hours"`
-	WastedGPU   float64          `json:"wasted_gpu_hours"`
-	IdleGPU     *float64         `json:"idle_gpu_hours,omitempty"` // absent: how many it has is not known
+	NodeID      domain.NodeID `json:"node_id"`
+	State       nodes.State   `json:"state,omitempty"` // at the end; absent: never told
+	GPUs        *int          `json:"gpus,omitempty"`  // absent: never told
+	Busy        Seconds       `json:"busy_seconds"`
+	Idle        Seconds       `json:"idle_seconds"`
+	Unhealthy   Seconds       `json:"unhealthy_seconds"`
+	Offline     Seconds       `json:"offline_seconds"`
+	Unknown     Seconds       `json:"unknown_seconds"`
+	BusyPercent *float64      `json:"busy_percent,omitempty"` // of the time it was busy or idle; absent: neither
+	LeaseHours  float64       `json:"lease_hours"`
+	GPUHours    float64       `json:"gpu_hours"`
+	WastedHours float64       `json:"wasted_hours"`
+	WastedGPU   float64       `json:"wasted_gpu_hours"`
+	IdleGPU     *float64      `json:"idle_gpu_hours,omitempty"` // absent: how many it has is not known
 	NodeCounts
 
 	wastedTime, wastedGPU micros

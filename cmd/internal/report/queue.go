@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // queueFold is how the queue did in the window.
@@ -247,7 +248,7 @@ func (f *Fold) tellPending(report *Queue) {
 		limit := f.starves(name)
 		for _, w := range slices.Backward(byClass[name]) {
 			ages = append(ages, w.age)
-			if w.state == domain.WorkQueued && limit > 0 && f.end().Sub(w.queued) > limit {
+			if w.state == work.StateQueued && limit > 0 && f.end().Sub(w.queued) > limit {
 				class.Starving++
 			}
 		}
@@ -280,16 +281,16 @@ func (f *Fold) byRank(a, b string) int {
 // whyPending says why an item has not been claimed, as far as the log tells.
 func (f *Fold) whyPending(t *item, able []map[string]bool) string {
 	switch t.state {
-	case domain.WorkBlocked:
+	case work.StateBlocked:
 		for _, id := range t.blocked {
 			if f.items[id] == nil {
 				return "waits for an item that is unknown or ended without being done"
 			}
 		}
 		return "waits for items that are not done"
-	case domain.WorkWaiting:
+	case work.StateWaiting:
 		return "backs off after a failed attempt"
-	case domain.WorkFailed:
+	case work.StateFailed:
 		return "its attempt failed; a retry is being decided"
 	default:
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 )
 
 // Silence is a metric too, with the alarm beside it.
@@ -73,19 +73,19 @@ func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
 		return event("EVALUATION_COMPLETED", fmt.Sprintf(`{"config_key":"hex8_2p","model_id":%q,"games_played":%d,"results":[{"opponent":"random","wins":%d,"losses":%d,"draws":0},{"opponent":"heuristic","wins":%d,"losses":%d,"draws":0}]}`,
 			model, 2*games, games-1, 1, games-2, 2))
 	}
-	stories := map[domain.SilenceKind]struct{ demand, success []string }{
-		domain.SilentDispatch:   {[]string{add}, []string{claim}},
-		domain.SilentCompletion: {[]string{add, claim}, []string{"drain", "tick 1h", claim, "command work.complete\n{\"task_id\":\"t1\",\"lease\":2}"}},
-		domain.SilentSync:       {[]string{event("DATA_SYNC_STARTED", `{"sync_id":"s1","node_id":"n1","sync_type":"games"}`)}, []string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"games"}`)}},
-		domain.SilentExport:     {[]string{event("DATA_SYNC_STARTED", `{"sync_id":"s1","node_id":"n1","sync_type":"npz"}`)}, []string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"npz"}`)}},
-		domain.SilentTraining:   {[]string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"games","config_key":"hex8_2p","games_synced":500}`), "drain"}, []string{trained}},
-		domain.SilentEvaluation: {[]string{trained}, []string{measured("m1", 20)}},
-		domain.SilentPromotion:  {[]string{measured("m1", 10), "drain"}, []string{measured("m2", 100), "drain"}},
+	stories := map[nodes.SilenceKind]struct{ demand, success []string }{
+		nodes.SilentDispatch:   {[]string{add}, []string{claim}},
+		nodes.SilentCompletion: {[]string{add, claim}, []string{"drain", "tick 1h", claim, "command work.complete\n{\"task_id\":\"t1\",\"lease\":2}"}},
+		nodes.SilentSync:       {[]string{event("DATA_SYNC_STARTED", `{"sync_id":"s1","node_id":"n1","sync_type":"games"}`)}, []string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"games"}`)}},
+		nodes.SilentExport:     {[]string{event("DATA_SYNC_STARTED", `{"sync_id":"s1","node_id":"n1","sync_type":"npz"}`)}, []string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"npz"}`)}},
+		nodes.SilentTraining:   {[]string{event("DATA_SYNC_COMPLETED", `{"sync_id":"s1","node_id":"n1","sync_type":"games","config_key":"hex8_2p","games_synced":500}`), "drain"}, []string{trained}},
+		nodes.SilentEvaluation: {[]string{trained}, []string{measured("m1", 20)}},
+		nodes.SilentPromotion:  {[]string{measured("m1", 10), "drain"}, []string{measured("m2", 100), "drain"}},
 	}
-	if len(stories) != len(domain.SilenceKinds) {
-		t.Fatalf("want a story for each of %v", domain.SilenceKinds)
+	if len(stories) != len(nodes.SilenceKinds) {
+		t.Fatalf("want a story for each of %v", nodes.SilenceKinds)
 	}
-	for _, kind := range domain.SilenceKinds {
+	for _, kind := range nodes.SilenceKinds {
 		t.Run(string(kind), func(t *testing.T) {
 			env, err := New(Options{})
 			if err != nil {
@@ -96,9 +96,9 @@ func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
 				status, body := env.Ask(t.Context(), "/alarms")
 				var answer struct {
 					Alarms []struct {
-						Kind          domain.SilenceKind `json:"kind"`
-						State         string             `json:"state"`
-						SilentSeconds *float64           `json:"silent_seconds"`
+						Kind          nodes.SilenceKind `json:"kind"`
+						State         string            `json:"state"`
+						SilentSeconds *float64          `json:"silent_seconds"`
 					} `json:"alarms"`
 				}
 				if err := json.Unmarshal(body, &answer); err != nil || status != http.StatusOK {
@@ -124,7 +124,7 @@ func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
 			for _, step := range stories[kind].demand {
 				env.tell(t, step)
 			}
-			limit := domain.DefaultAlarmsPolicy().Limit(kind)
+			limit := nodes.DefaultAlarmsPolicy().Limit(kind)
 			env.now = env.now.Add(limit.Duration() - time.Second)
 			env.tell(t, "tick 0s")
 			if got, silent := state(); got != "ok" || silent == nil || *silent != float64(limit)-1 {

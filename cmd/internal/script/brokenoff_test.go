@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/ringrift/rift/cmd/internal/node"
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/logtest"
@@ -49,12 +49,12 @@ func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
 				}
 				defer func() { _ = env.Close() }()
 				leased := map[domain.TaskID]uint64{}
-				claim := func(key string, limit int) ([]commands.ClaimedTask, error) {
-					result, err := env.node.Do(t.Context(), node.Order{ID: key, Command: commands.ClaimTasks{NodeID: "n", Limit: limit}})
+				claim := func(key string, limit int) ([]workcmd.ClaimedTask, error) {
+					result, err := env.node.Do(t.Context(), node.Order{ID: key, Command: workcmd.ClaimTasks{NodeID: "n", Limit: limit}})
 					if err != nil {
 						return nil, err
 					}
-					got := result.Answer.(commands.TasksClaimed).Items
+					got := result.Answer.(workcmd.TasksClaimed).Items
 					for _, item := range got {
 						if item.Lease != 1 {
 							t.Errorf("%s: found lease %d of %s, want the first", key, item.Lease, item.TaskID)
@@ -64,7 +64,7 @@ func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
 					return got, nil
 				}
 				for i := range items {
-					add := commands.AddTask{TaskID: domain.TaskID(fmt.Sprintf("t%d", i)), TaskType: "selfplay"}
+					add := workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprintf("t%d", i)), TaskType: "selfplay"}
 					if _, err := env.node.Do(t.Context(), node.Order{ID: fmt.Sprintf("add%d", i), Command: add}); err != nil {
 						t.Fatal(err)
 					}
@@ -105,7 +105,7 @@ func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
 // is tried again under its key, also after a crash; what it added before is its
 // own, unique keys included.
 func TestBatchOfAddsThatBrokeOffIsTriedAgain(t *testing.T) {
-	batch := commands.AddTasks{Items: []commands.AddTask{
+	batch := workcmd.AddTasks{Items: []workcmd.AddTask{
 		{TaskID: "a", TaskType: "selfplay", UniqueKey: "one"},
 		{TaskID: "b", TaskType: "selfplay", DependsOn: []domain.TaskID{"a"}},
 		{TaskID: "c", TaskType: "selfplay", UniqueKey: "two"},
@@ -130,13 +130,13 @@ func TestBatchOfAddsThatBrokeOffIsTriedAgain(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				var first commands.TasksAdded
+				var first workcmd.TasksAdded
 				for i := range 2 {
 					result, err := env.node.Do(t.Context(), order)
 					if err != nil {
 						t.Fatal(err)
 					}
-					answer := result.Answer.(commands.TasksAdded)
+					answer := result.Answer.(workcmd.TasksAdded)
 					if i == 0 {
 						first = answer
 					}

@@ -9,7 +9,16 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+	trainingview "github.com/ringrift/rift/projections/training"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // observer follows a log with rules of its own, knowing nothing of how states
@@ -21,11 +30,11 @@ type observer struct {
 	// pauses and cluster: who holds which kind, and the last verdict.
 	pauses  map[string]map[string]time.Time // kind → reason → until
 	cluster string
-	rounds  map[domain.GauntletID]string // the item that a gauntlet waits for; "" when it is over
-	judged  map[string]int               // evaluation → verdicts
-	tests   map[string]domain.EvaluationCompleted
-	synced  map[domain.SyncID]int64 // games of copies that ended, by the first word on it
-	asked   map[string]string       // command id → the reason that somebody asked to lift
+	rounds  map[gauntlet.GauntletID]string // the item that a gauntlet waits for; "" when it is over
+	judged  map[string]int                 // evaluation → verdicts
+	tests   map[string]elo.EvaluationCompleted
+	synced  map[training.SyncID]int64 // games of copies that ended, by the first word on it
+	asked   map[string]string         // command id → the reason that somebody asked to lift
 }
 
 type observedItem struct {
@@ -53,8 +62,8 @@ type observedGame struct {
 func newObserver() *observer {
 	return &observer{
 		items: map[domain.TaskID]*observedItem{}, games: map[domain.ConfigKey]*observedGame{}, nodes: map[domain.NodeID]string{},
-		pauses: map[string]map[string]time.Time{}, rounds: map[domain.GauntletID]string{}, judged: map[string]int{},
-		tests: map[string]domain.EvaluationCompleted{}, synced: map[domain.SyncID]int64{}, asked: map[string]string{},
+		pauses: map[string]map[string]time.Time{}, rounds: map[gauntlet.GauntletID]string{}, judged: map[string]int{},
+		tests: map[string]elo.EvaluationCompleted{}, synced: map[training.SyncID]int64{}, asked: map[string]string{},
 	}
 }
 
@@ -82,7 +91,7 @@ func (o *observer) seeItem(fact domain.Envelope) string {
 	}
 	id := domain.TaskID(fact.Stream.ID())
 	item := o.items[id]
-	if spawned, ok := fact.Event.(domain.TaskSpawned); ok {
+	if spawned, ok := fact.Event.(work.Spawned); ok {
 		if item != nil {
 			return "an item is spawned twice"
 		}
@@ -90,7 +99,7 @@ func (o *observer) seeItem(fact domain.Envelope) string {
 		return ""
 	}
 	switch fact.Event.(type) {
-	case domain.CompletionRejected, domain.TaskRefused:
+	case work.CompletionRejected, work.Refused:
 		return ""
 	}
 	if item == nil {
@@ -101,7 +110,7 @@ func (o *observer) seeItem(fact domain.Envelope) string {
 	}
 	holds := func(lease uint64) bool { return item.state == "held" && item.lease == lease }
 	switch e := fact.Event.(type) {
-	case domain.TaskClaimed:
+	case work.Claimed:
 		switch {
 		case item.state != "queued":
 			return fmt.Sprintf("an item that is %s is given away", item.state)
@@ -110,53 +119,53 @@ func (o *observer) seeItem(fact domain.Envelope) string {
 		case o.nodes[e.NodeID] != "":
 			return fmt.Sprintf("node %s gets an item and is %s", e.NodeID, o.nodes[e.NodeID])
 		}
-		for _, kind := range []string{item.kind, domain.AllKinds} {
+		for _, kind := range []string{item.kind, admin.AllKinds} {
 			if len(o.pauses[kind]) > 0 {
 				return fmt.Sprintf("an item of type %s is given away while %s is paused for %v", item.kind, kind, o.pauses[kind])
 			}
 		}
 		item.state, item.lease, item.node = "held", e.Lease, e.NodeID
-	case domain.TaskStarted:
+	case work.Started:
 		if !holds(e.Lease) {
 			return "a start under a lease that is not live"
 		}
-	case domain.TaskHeartbeat:
+	case work.Heartbeat:
 		if !holds(e.Lease) {
 			return "a heartbeat under a lease that is not live"
 		}
-	case domain.TaskCompleted:
+	case work.Completed:
 		if !holds(e.Lease) {
 			return "a completion under a lease that is not live"
 		}
 		item.state, item.end = "final", fact.Type
-	case domain.TaskFailed:
+	case work.Failed:
 		if !holds(e.Lease) {
 			return "a failure under a lease that is not live"
 		}
 		item.state = "failed"
-	case domain.TaskReleased:
+	case work.Released:
 		if !holds(e.Lease) {
 			return "a release under a lease that is not live"
 		}
 		item.state = "queued"
-	case domain.TaskRevoked:
+	case work.Revoked:
 		if !holds(e.Lease) {
 			return "a lease is taken that is not live"
 		}
 		item.state = "queued"
-	case domain.TaskLeaseExpired:
+	case work.LeaseExpired:
 		if !holds(e.Lease) {
 			return "a lease ends that is not live"
 		}
 		item.state = "failed"
-	case domain.TaskRetryScheduled:
+	case work.RetryScheduled:
 		if item.state != "failed" {
 			return "a retry of what did not fail"
 		}
 		item.state = "waiting"
-	case domain.TaskRequeued:
+	case work.Requeued:
 		item.state = "queued"
-	case domain.TaskDead, domain.TaskCancelled, domain.TaskDropped:
+	case work.Dead, work.Cancelled, work.Dropped:
 		item.state, item.end = "final", fact.Type
 	}
 	return ""
@@ -164,7 +173,7 @@ func (o *observer) seeItem(fact domain.Envelope) string {
 
 func (o *observer) seeTraining(fact domain.Envelope) string {
 	switch e := fact.Event.(type) {
-	case domain.TrainingStarted:
+	case training.Started:
 		game := o.game(e.ConfigKey)
 		switch {
 		case game.running != "":
@@ -174,12 +183,12 @@ func (o *observer) seeTraining(fact domain.Envelope) string {
 		}
 		game.running = e.TaskID
 		o.factOf(e.TaskID, trainings)
-	case domain.TrainingRefused:
+	case training.Refused:
 		if o.game(e.ConfigKey).running == "" {
 			return "a training is refused for the sake of one that does not run"
 		}
 		o.factOf(e.TaskID, trainings)
-	case domain.TrainingCompleted:
+	case training.Completed:
 		game := o.game(e.ConfigKey)
 		if slices.Contains(game.ended, e.TaskID) {
 			return "a training ends twice"
@@ -191,7 +200,7 @@ func (o *observer) seeTraining(fact domain.Envelope) string {
 		if item := o.items[e.TaskID]; item != nil && item.end == "TASK_COMPLETED" {
 			item.facts++
 		}
-	case domain.TrainingFailed:
+	case training.Failed:
 		game := o.game(e.ConfigKey)
 		if e.TaskID != "" && slices.Contains(game.ended, e.TaskID) {
 			return "a training breaks off that is over"
@@ -202,7 +211,7 @@ func (o *observer) seeTraining(fact domain.Envelope) string {
 		case game.running == e.TaskID:
 			game.running = ""
 		}
-	case domain.TrainingRequested:
+	case training.Requested:
 		game := o.game(e.ConfigKey)
 		if game.running != "" || game.blocked(fact.Time) {
 			return fmt.Sprintf("a training is asked for while %q runs, blocked by %v", game.running, game.blocks)
@@ -211,17 +220,17 @@ func (o *observer) seeTraining(fact domain.Envelope) string {
 			return fmt.Sprintf("a training is asked for while %s is", game.requested[at])
 		}
 		game.requested = append(game.requested, e.TaskID)
-	case domain.QualityDegraded:
+	case training.QualityDegraded:
 		o.game(e.ConfigKey).quality = &e.QualityScore
-	case domain.QualityRecovered:
+	case training.QualityRecovered:
 		o.game(e.ConfigKey).quality = &e.QualityScore
-	case domain.TrainingBlocked:
+	case training.Blocked:
 		game := o.game(e.ConfigKey)
 		if e.Reason == "quality" && (game.quality == nil || *game.quality >= 0.3) {
 			return "quality blocks a training, and it is not bad"
 		}
 		game.blocks[e.Reason] = e.Until
-	case domain.TrainingUnblocked:
+	case training.Unblocked:
 		game := o.game(e.ConfigKey)
 		until, held := game.blocks[e.Reason]
 		asked, known := o.asked[fact.Meta.Command]
@@ -237,22 +246,22 @@ func (o *observer) seeTraining(fact domain.Envelope) string {
 			return "bad data are let through"
 		}
 		delete(game.blocks, e.Reason)
-	case domain.TrainingDataNoted:
+	case training.DataNoted:
 		game := o.game(e.ConfigKey)
 		if slices.Contains(game.sources, e.Source) {
 			return "games are counted twice"
 		}
 		game.sources = append(game.sources, e.Source)
 		game.games += e.Games
-	case domain.DataSyncCompleted:
+	case training.DataSyncCompleted:
 		if _, ended := o.synced[e.SyncID]; ended {
 			return "a copy ends twice"
 		}
 		o.synced[e.SyncID] = 0
-		if e.GamesSynced != nil && e.SyncType == domain.SyncGames {
+		if e.GamesSynced != nil && e.SyncType == training.SyncGames {
 			o.synced[e.SyncID] = *e.GamesSynced
 		}
-	case domain.SelfplayComplete:
+	case training.SelfplayComplete:
 		o.factOf(e.TaskID, "selfplay")
 	default:
 		return o.seeModel(fact)
@@ -291,30 +300,30 @@ func (g *observedGame) blocked(now time.Time) bool {
 
 func (o *observer) seeModel(fact domain.Envelope) string {
 	switch e := fact.Event.(type) {
-	case domain.GauntletStarted:
+	case gauntlet.Started:
 		if o.rounds[e.GauntletID] != "" {
 			return "a gauntlet begins twice"
 		}
 		o.rounds[e.GauntletID] = string(e.TaskID)
-	case domain.GauntletContinued:
+	case gauntlet.Continued:
 		if o.rounds[e.GauntletID] != string(e.After) {
 			return "a gauntlet goes on after an item it does not wait for"
 		}
 		o.rounds[e.GauntletID] = string(e.TaskID)
-	case domain.GauntletFinished:
+	case gauntlet.Finished:
 		if o.rounds[e.GauntletID] == "" {
 			return "a gauntlet ends that does not run"
 		}
 		o.rounds[e.GauntletID] = ""
-		if e.Games == 0 && e.Decision != domain.GauntletFailed {
+		if e.Games == 0 && e.Decision != gauntlet.GauntletFailed {
 			return "a gauntlet without a game came to something"
 		}
-	case domain.EvaluationCompleted:
+	case elo.EvaluationCompleted:
 		if _, twice := o.tests[e.EvaluationIdentity()]; twice {
 			return "an evaluation counts twice"
 		}
 		o.tests[e.EvaluationIdentity()] = e
-	case domain.ModelPromoted:
+	case training.ModelPromoted:
 		game := o.game(e.ConfigKey)
 		if slices.Contains(game.promoted, e.ModelID) {
 			return "a model is promoted twice"
@@ -333,7 +342,7 @@ func (o *observer) seeModel(fact domain.Envelope) string {
 		game.promoted = append(game.promoted, e.ModelID)
 		game.model = e.ModelID
 		o.judged[e.Evaluation]++
-	case domain.PromotionFailed:
+	case training.PromotionFailed:
 		if e.Evaluation != "" {
 			o.judged[e.Evaluation]++
 		}
@@ -343,12 +352,12 @@ func (o *observer) seeModel(fact domain.Envelope) string {
 
 func (o *observer) seeCluster(fact domain.Envelope) string {
 	switch e := fact.Event.(type) {
-	case domain.KindPaused:
+	case admin.KindPaused:
 		if o.pauses[e.Kind] == nil {
 			o.pauses[e.Kind] = map[string]time.Time{}
 		}
 		o.pauses[e.Kind][e.Reason] = e.Until
-	case domain.KindResumed:
+	case admin.KindResumed:
 		until, held := o.pauses[e.Kind][e.Reason]
 		asked, known := o.asked[fact.Meta.Command]
 		switch {
@@ -359,21 +368,21 @@ func (o *observer) seeCluster(fact domain.Envelope) string {
 		case e.Expired:
 		case known && asked != e.Reason:
 			return fmt.Sprintf("%s was to be lifted, and %s is", asked, e.Reason)
-		case !known && (e.Reason != domain.PauseCluster || o.cluster != "well"):
+		case !known && (e.Reason != admin.PauseCluster || o.cluster != "well"):
 			return fmt.Sprintf("nobody asked to lift %s, and the cluster is %s", e.Reason, o.cluster)
 		}
 		delete(o.pauses[e.Kind], e.Reason)
-	case domain.ClusterHealthy:
+	case admin.ClusterHealthy:
 		o.cluster = "well"
-	case domain.ClusterUnhealthy:
+	case admin.ClusterUnhealthy:
 		o.cluster = "sick"
-	case domain.NodeUnhealthy:
+	case nodes.Unhealthy:
 		o.nodes[e.NodeID] = "unhealthy: " + e.Reason
-	case domain.NodeRecovered:
+	case nodes.Recovered:
 		o.nodes[e.NodeID] = ""
-	case domain.HostOffline:
+	case nodes.HostOffline:
 		o.nodes[e.NodeID] = "offline"
-	case domain.HostOnline:
+	case nodes.HostOnline:
 		o.nodes[e.NodeID] = ""
 	}
 	return ""
@@ -410,7 +419,7 @@ func (o *observer) owed() string {
 			}
 		}
 		for _, model := range game.models {
-			if _, begun := o.rounds[domain.GauntletOf(config, model)]; !begun {
+			if _, begun := o.rounds[gauntlet.GauntletOf(config, model)]; !begun {
 				return fmt.Sprintf("model %s was trained, and nobody measures it", model)
 			}
 		}
@@ -448,7 +457,7 @@ func (o *observer) owed() string {
 		return fmt.Sprintf("%d games arrived, %d are counted", told, noted)
 	}
 	for kind, reasons := range inOrder(o.pauses) {
-		if _, held := reasons[domain.PauseCluster]; held && o.cluster != "sick" {
+		if _, held := reasons[admin.PauseCluster]; held && o.cluster != "sick" {
 			return fmt.Sprintf("%s is paused for the cluster, which is %s", kind, o.cluster)
 		}
 	}
@@ -458,7 +467,7 @@ func (o *observer) owed() string {
 // compare holds the read models against what the observer made of the log.
 func (o *observer) compare(v projections.View) string {
 	for id, item := range inOrder(o.items) {
-		row, found, err := projections.WorkItemsTable.Get(v, string(id))
+		row, found, err := workview.WorkItemsTable.Get(v, string(id))
 		if err != nil || !found {
 			return fmt.Sprintf("item %s has no row: %v", id, err)
 		}
@@ -467,7 +476,7 @@ func (o *observer) compare(v projections.View) string {
 		}
 	}
 	for config, game := range inOrder(o.games) {
-		row, _, err := projections.TrainingTable.Get(v, string(config))
+		row, _, err := trainingview.TrainingTable.Get(v, string(config))
 		running := domain.TaskID("")
 		if row.Running != nil {
 			running = row.Running.TaskID
@@ -476,7 +485,7 @@ func (o *observer) compare(v projections.View) string {
 			return fmt.Sprintf("%s: %q runs, %q is in use, %d games, blocks %v; its row says %+v (%v)", config, game.running, game.model, game.games, game.blocks, row, err)
 		}
 	}
-	paused, err := projections.PausedKinds(v)
+	paused, err := adminview.PausedKinds(v)
 	if err != nil {
 		return err.Error()
 	}

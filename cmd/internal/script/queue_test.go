@@ -9,6 +9,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // The queue is the same whether it is folded from the log, loaded from the read
@@ -63,7 +64,7 @@ func sameQueues(t *testing.T, env *Env) {
 		}
 		last = digest(folded)
 		if err := env.node.Store().At(ctx, env.log, e.Position, func(v projections.View) error {
-			loaded, err := projections.LoadQueue(v, nil)
+			loaded, err := workview.LoadQueue(v, nil)
 			if err != nil {
 				return err
 			}

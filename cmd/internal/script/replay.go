@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	findingsview "github.com/ringrift/rift/projections/findings"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -99,7 +100,7 @@ func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOpt
 		return account, err
 	}
 	return account, env.node.Store().View(func(v projections.View) error {
-		found, err := projections.Findings(v, projections.FindingsQuery{})
+		found, err := findingsview.Findings(v, findingsview.FindingsQuery{})
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
 )
@@ -110,11 +111,11 @@ func (c *checker) read(ctx context.Context, models *store.Store, progress func(d
 		switch {
 		case e.Type == domain.PolicyChanged{}.EventType():
 			c.policy(e)
-		case e.Type == domain.OutboxSettled{}.EventType():
+		case e.Type == admin.OutboxSettled{}.EventType():
 			if err := c.catalog.Fill(&e); err != nil {
 				return err
 			}
-			if settled, ok := e.Event.(domain.OutboxSettled); ok {
+			if settled, ok := e.Event.(admin.OutboxSettled); ok {
 				c.settled = max(c.settled, settled.UpTo)
 			}
 		}

@@ -8,8 +8,10 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 )
 
 // consulted is a command that looks at the read models, put off until they stand
@@ -162,7 +164,7 @@ func (c *checker) undecided(ctx context.Context, one *consulted) error {
 	if err != nil {
 		return err
 	}
-	if !one.decided || slices.ContainsFunc(was, func(o Outcome) bool { return o.Type == domain.TaskRefused{}.EventType() }) {
+	if !one.decided || slices.ContainsFunc(was, func(o Outcome) bool { return o.Type == work.Refused{}.EventType() }) {
 		c.out.ByID++ // what commands in flight expected of the queue is nowhere recorded
 		return nil
 	}
@@ -193,7 +195,7 @@ func (s standing) Write(ctx context.Context, call *commands.Call) (commands.Resu
 		return commands.Result{}, err
 	}
 	defer release()
-	queue, err := projections.LoadQueue(view, nil)
+	queue, err := workview.LoadQueue(view, nil)
 	if err != nil {
 		return commands.Result{}, err
 	}

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/sched"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // Audit follows a log and says where the queue broke a promise. It knows the
@@ -26,7 +28,7 @@ type Audit struct {
 	now      time.Time
 	live     map[domain.TaskID]*item
 	ended    map[domain.TaskID]ending // one small entry for each item: all that is kept of it
-	endings  map[domain.TaskState]int
+	endings  map[work.State]int
 	events   map[string]int64
 	waits    map[string][]time.Duration // by class, of first claims
 	busy     time.Duration              // slots × time
@@ -50,7 +52,7 @@ type watched struct {
 }
 
 type item struct {
-	task   domain.Task
+	task   work.Task
 	slots  int // of the live lease
 	queued time.Time
 	begun  bool
@@ -58,20 +60,20 @@ type item struct {
 
 // NewAudit audits a scenario from its first event on.
 func NewAudit(s Scenario) (*Audit, error) {
-	rules, err := domain.WorkPolicyOf(s.Policy).Rules()
+	rules, err := work.PolicyOf(s.Policy).Rules()
 	if err != nil {
 		return nil, err
 	}
 	a := &Audit{
 		rules:    rules,
 		machines: map[domain.NodeID]*watched{}, live: map[domain.TaskID]*item{}, ended: map[domain.TaskID]ending{},
-		endings: map[domain.TaskState]int{}, events: map[string]int64{}, waits: map[string][]time.Duration{}, shown: map[string]int{},
+		endings: map[work.State]int{}, events: map[string]int64{}, waits: map[string][]time.Duration{}, shown: map[string]int{},
 	}
 	for _, m := range s.Machines {
 		a.machines[m.ID] = &watched{slots: m.Slots, held: map[domain.TaskID]time.Time{}}
 	}
-	told := domain.NodesPolicyOf(s.Policy).ReassignGraceSeconds.Duration() + 2*s.Tick
-	patience := domain.NodesPolicyOf(s.Policy).Patience
+	told := nodes.PolicyOf(s.Policy).ReassignGraceSeconds.Duration() + 2*s.Tick
+	patience := nodes.PolicyOf(s.Policy).Patience
 	// The silent are given up a few per cycle, so the last of them all waits for the others.
 	cycles := time.Duration(len(s.Machines)/patience.MaxDeathsPerCycle+1) * patience.CycleSeconds.Duration()
 	for _, fault := range s.Faults {
@@ -79,7 +81,7 @@ func NewAudit(s Scenario) (*Audit, error) {
 		a.machines[id].faults = append(a.machines[id].faults, fault)
 		bound := told
 		if fault.Silent {
-			_, offline := domain.NodesPolicyOf(s.Policy).Stretched(patience.Factor(id, nil) * patience.FullFactor)
+			_, offline := nodes.PolicyOf(s.Policy).Stretched(patience.Factor(id, nil) * patience.FullFactor)
 			bound = offline + cycles + 2*s.Tick
 		}
 		if at := fault.Start.Add(bound); at.Before(fault.End) {
@@ -100,12 +102,12 @@ func (a *Audit) Items() int { return len(a.live) + len(a.ended) }
 func (a *Audit) Live() int { return len(a.live) }
 
 // Ended tells in which state an item ended.
-func (a *Audit) Ended(id domain.TaskID) (domain.TaskState, bool) {
+func (a *Audit) Ended(id domain.TaskID) (work.State, bool) {
 	state, ended := a.ended[id]
 	if !ended {
 		return "", false
 	}
-	return domain.TaskStates[state], true
+	return work.TaskStates[state], true
 }
 
 // Cost is how many slots an item of a type takes.
@@ -147,7 +149,7 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 		return s
 	}
 	id := domain.TaskID(e.Stream.ID())
-	if _, refused := e.Event.(domain.CompletionRejected); refused {
+	if _, refused := e.Event.(work.CompletionRejected); refused {
 		return s
 	}
 	if state, ended := a.Ended(id); ended {
@@ -155,13 +157,13 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 		return s
 	}
 	one := a.live[id]
-	if spawned, ok := e.Event.(domain.TaskSpawned); ok {
+	if spawned, ok := e.Event.(work.Spawned); ok {
 		if one != nil {
 			a.violate(e, "the item exists")
 			return s
 		}
-		one = &item{task: domain.Task{}.Evolve(e)}
-		if one.task.State == domain.WorkQueued {
+		one = &item{task: work.Task{}.Evolve(e)}
+		if one.task.State == work.StateQueued {
 			one.queued = e.Time
 			a.queued++
 		}
@@ -179,10 +181,10 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	one.task = before.Evolve(e)
 	a.book(e, one, before)
 	after := one.task
-	if before.State == domain.WorkQueued && after.State != domain.WorkQueued {
+	if before.State == work.StateQueued && after.State != work.StateQueued {
 		a.queued--
 	}
-	if after.State == domain.WorkQueued && before.State != domain.WorkQueued {
+	if after.State == work.StateQueued && before.State != work.StateQueued {
 		a.queued++
 		s.queued = append([]string{}, after.Requires...)
 		if one.queued.IsZero() {
@@ -191,7 +193,7 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	}
 	if after.State.Final() {
 		delete(a.live, id)
-		a.ended[domain.TaskID(strings.Clone(string(id)))] = ending(slices.Index(domain.TaskStates, after.State))
+		a.ended[domain.TaskID(strings.Clone(string(id)))] = ending(slices.Index(work.TaskStates, after.State))
 		a.endings[after.State]++
 		s.ended = id
 	}
@@ -220,32 +222,32 @@ func (a *Audit) check(e domain.Envelope, one *item) {
 		}
 	}
 	switch fact := e.Event.(type) {
-	case domain.TaskClaimed:
-		if t.State != domain.WorkQueued {
+	case work.Claimed:
+		if t.State != work.StateQueued {
 			a.violate(e, "the item is %s, not queued", t.State)
 		}
 		if fact.Lease != t.Lease+1 {
 			a.violate(e, "lease %d follows %d", fact.Lease, t.Lease)
 		}
 		works(fact.NodeID)
-	case domain.TaskStarted:
+	case work.Started:
 		holder(fact.Lease, fact.NodeID)
 		works(fact.NodeID)
-	case domain.TaskHeartbeat:
+	case work.Heartbeat:
 		holder(fact.Lease, fact.NodeID)
 		works(fact.NodeID)
-	case domain.TaskCompleted:
+	case work.Completed:
 		holder(fact.Lease, fact.NodeID)
 		works(fact.NodeID)
-	case domain.TaskFailed:
+	case work.Failed:
 		holder(fact.Lease, fact.NodeID)
 		works(fact.NodeID)
-	case domain.TaskReleased:
+	case work.Released:
 		holder(fact.Lease, fact.NodeID)
 		works(fact.NodeID)
-	case domain.TaskRevoked:
+	case work.Revoked:
 		holder(fact.Lease, fact.NodeID)
-	case domain.TaskLeaseExpired:
+	case work.LeaseExpired:
 		holder(fact.Lease, fact.NodeID)
 		if e.Time.Before(t.Deadline) {
 			a.violate(e, "the lease holds until %s", t.Deadline.Format(domain.Timestamp))
@@ -254,7 +256,7 @@ func (a *Audit) check(e domain.Envelope, one *item) {
 }
 
 // book keeps the account of slots.
-func (a *Audit) book(e domain.Envelope, one *item, before domain.Task) {
+func (a *Audit) book(e domain.Envelope, one *item, before work.Task) {
 	after := one.task
 	if before.State.Held() && (!after.State.Held() || after.Lease != before.Lease) {
 		if m := a.machines[before.Node]; m != nil {
@@ -263,7 +265,7 @@ func (a *Audit) book(e domain.Envelope, one *item, before domain.Task) {
 			delete(m.held, before.ID)
 		}
 	}
-	claimed, ok := e.Event.(domain.TaskClaimed)
+	claimed, ok := e.Event.(work.Claimed)
 	if !ok {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // An item that has ended costs the audit its name and its state, not the piece
@@ -23,14 +24,14 @@ func TestTheAuditKeepsNothingOfTheLog(t *testing.T) {
 	piece := strings.Repeat("task-t1 ", 1000)
 	stream, id := domain.StreamID(piece[:7]), domain.TaskID(piece[5:7])
 	for i, event := range []domain.Event{
-		domain.TaskSpawned{TaskID: id, TaskType: "selfplay", MaxAttempts: 1},
-		domain.TaskCancelled{TaskID: id, Reason: "not wanted"},
+		work.Spawned{TaskID: id, TaskType: "selfplay", MaxAttempts: 1},
+		work.Cancelled{TaskID: id, Reason: "not wanted"},
 	} {
 		audit.Observe(domain.Envelope{
 			Position: domain.Position(i + 1), Stream: stream, Revision: domain.Revision(i), Type: event.EventType(), Time: scenario.Start, Event: event,
 		})
 	}
-	if state, ended := audit.Ended("t1"); !ended || state != domain.WorkCancelled || audit.Live() != 0 {
+	if state, ended := audit.Ended("t1"); !ended || state != work.StateCancelled || audit.Live() != 0 {
 		t.Fatalf("want it cancelled, found %s", state)
 	}
 	from := uintptr(unsafe.Pointer(unsafe.StringData(piece)))

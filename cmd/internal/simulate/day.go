@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // dayStart is when a made-up day begins.
@@ -59,7 +60,7 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 	}
 	// A queue this long is the point; and beats of every lease would be most of
 	// what happens.
-	queue := domain.DefaultWorkPolicy()
+	queue := work.DefaultPolicy()
 	queue.SoftLimit, queue.HardLimit = 1_000_000_000, 2_000_000_000
 	queue.LeaseSeconds = 900
 	for name, kind := range queue.Scheduling.Types {
@@ -99,7 +100,7 @@ func dayArrivals(items, nodes int, span time.Duration, seed uint64) iter.Seq2[Ar
 				k := pick(random)
 				id := domain.TaskID(fmt.Sprintf("t-%08d", n))
 				priority := min(k.priority+random.IntN(11), 100)
-				add := commands.AddTask{
+				add := workcmd.AddTask{
 					TaskID: id, TaskType: k.name, ConfigKey: fmt.Sprintf("league-%02d", random.IntN(leagues)), Priority: &priority,
 					Payload: json.RawMessage(fmt.Sprintf(`{"games":%d,"seed":%d}`, 50+random.IntN(400), random.Uint32())),
 				}

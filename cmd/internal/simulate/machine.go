@@ -7,8 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // machine is a node with its worker, on its way through a scenario.
@@ -32,8 +35,8 @@ type attempt struct {
 	slots    int
 }
 
-func (a attempt) report(m *machine) commands.Report {
-	return commands.Report{TaskID: a.task, Lease: a.lease, NodeID: m.ID}
+func (a attempt) report(m *machine) workcmd.Report {
+	return workcmd.Report{TaskID: a.task, Lease: a.lease, NodeID: m.ID}
 }
 
 func (m *machine) free() int {
@@ -51,12 +54,12 @@ func (m *machine) down() bool { return m.fault != nil && m.fault.Silent }
 func (m *machine) boot(ctx context.Context, w *world) error {
 	m.life++
 	m.heard = w.now
-	if _, err := w.do(ctx, string(m.ID), commands.RegisterNode{NodeID: m.ID, Capabilities: m.Capabilities, Facts: m.Facts}); err != nil {
+	if _, err := w.do(ctx, string(m.ID), nodescmd.RegisterNode{NodeID: m.ID, Capabilities: m.Capabilities, Facts: m.Facts}); err != nil {
 		return err
 	}
 	m.pollAfter(ctx, w, time.Duration(w.random.Int64N(int64(w.scenario.Poll)+1)))
 	life := m.life
-	beat := domain.NodesPolicyOf(w.scenario.Policy).SilentSeconds.Duration() / 3
+	beat := nodes.PolicyOf(w.scenario.Policy).SilentSeconds.Duration() / 3
 	var say func(*world) error
 	say = func(w *world) error {
 		if m.life != life || m.down() {
@@ -77,7 +80,7 @@ func (m *machine) beat(ctx context.Context, w *world) error {
 	m.heard = w.now
 	busy := 85 * float64(m.Slots-m.free()) / float64(max(m.Slots, 1))
 	jobs := len(m.running)
-	_, err := w.do(ctx, string(m.ID), commands.NodeHeartbeat{NodeID: m.ID, Level: domain.Level{GPUPercent: &busy, Jobs: &jobs}})
+	_, err := w.do(ctx, string(m.ID), nodescmd.NodeHeartbeat{NodeID: m.ID, Level: nodes.Level{GPUPercent: &busy, Jobs: &jobs}})
 	return err
 }
 
@@ -91,7 +94,7 @@ func (m *machine) fall(ctx context.Context, w *world, fault Fault) error {
 	if fault.Silent {
 		return nil
 	}
-	if _, err := w.do(ctx, "monitor", commands.ReportNode{Unhealthy: &domain.NodeUnhealthy{NodeID: m.ID, Reason: fault.Reason}}); err != nil {
+	if _, err := w.do(ctx, "monitor", nodescmd.ReportNode{Unhealthy: &nodes.Unhealthy{NodeID: m.ID, Reason: fault.Reason}}); err != nil {
 		return err
 	}
 	// The worker knows nothing of it and asks for work.
@@ -105,7 +108,7 @@ func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
 	m.fault, m.polls = nil, false
 	w.rouse(m)
 	if !fault.Silent {
-		if _, err := w.do(ctx, "monitor", commands.ReportNode{Recovered: &domain.NodeRecovered{NodeID: m.ID}}); err != nil {
+		if _, err := w.do(ctx, "monitor", nodescmd.ReportNode{Recovered: &nodes.Recovered{NodeID: m.ID}}); err != nil {
 			return err
 		}
 	}
@@ -116,7 +119,7 @@ func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
 		if w.random.IntN(4) != 0 || !w.now.After(ghost.deadline) {
 			continue
 		}
-		_, err := w.do(ctx, string(m.ID), commands.CompleteTask{Report: ghost.report(m)})
+		_, err := w.do(ctx, string(m.ID), workcmd.CompleteTask{Report: ghost.report(m)})
 		if err := w.answered("ghost", err); err != nil {
 			return err
 		}
@@ -163,11 +166,11 @@ func (m *machine) poll(ctx context.Context, w *world) error {
 	}
 	m.heard = w.now
 	w.rouse(m)
-	result, err := w.do(ctx, string(m.ID), commands.ClaimTasks{NodeID: m.ID, Slots: free, Limit: min(free, domain.WorkPolicyOf(w.scenario.Policy).ClaimLimit)})
+	result, err := w.do(ctx, string(m.ID), workcmd.ClaimTasks{NodeID: m.ID, Slots: free, Limit: min(free, work.PolicyOf(w.scenario.Policy).ClaimLimit)})
 	if err != nil {
 		return fmt.Errorf("claim of %s: %w", m.ID, err)
 	}
-	claimed, ok := result.Answer.(commands.TasksClaimed)
+	claimed, ok := result.Answer.(workcmd.TasksClaimed)
 	if !ok {
 		return domain.Errorf(domain.Internal, "claim of %s: want items, found %T", m.ID, result.Answer)
 	}
@@ -235,10 +238,10 @@ func offers(m *machine, words []string) bool {
 }
 
 // begin starts an item and lets its fate take its course.
-func (m *machine) begin(ctx context.Context, w *world, item commands.ClaimedTask) error {
+func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask) error {
 	a := attempt{task: item.TaskID, lease: item.Lease, deadline: item.Deadline, slots: w.audit.Cost(item.TaskType)}
 	m.running = append(m.running, a)
-	if _, err := w.do(ctx, string(m.ID), commands.StartTask{Report: a.report(m)}); err != nil {
+	if _, err := w.do(ctx, string(m.ID), workcmd.StartTask{Report: a.report(m)}); err != nil {
 		return fmt.Errorf("start of %s: %w", a.task, err)
 	}
 	drawn := w.fates[a.task]
@@ -268,12 +271,12 @@ func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error
 			return nil
 		}
 		m.heard = w.now
-		result, err := w.do(ctx, string(m.ID), commands.HeartbeatTask{Report: a.report(m)})
+		result, err := w.do(ctx, string(m.ID), workcmd.HeartbeatTask{Report: a.report(m)})
 		if err != nil {
 			m.drop(ctx, w, a)
 			return w.answered("heartbeat", err)
 		}
-		answer, ok := result.Answer.(commands.TaskHeartbeaten)
+		answer, ok := result.Answer.(workcmd.TaskHeartbeaten)
 		if !ok {
 			return domain.Errorf(domain.Internal, "heartbeat of %s: want a deadline, found %T", a.task, result.Answer)
 		}
@@ -310,13 +313,13 @@ func (m *machine) end(ctx context.Context, w *world, a attempt, ending Ending) e
 	yes, no := true, false
 	switch ending {
 	case Succeeds:
-		verb, command = "complete", commands.CompleteTask{Report: a.report(m)}
+		verb, command = "complete", workcmd.CompleteTask{Report: a.report(m)}
 	case Fails:
-		verb, command = "fail", commands.FailTask{Report: a.report(m), Error: "exit code 1", Retryable: &yes}
+		verb, command = "fail", workcmd.FailTask{Report: a.report(m), Error: "exit code 1", Retryable: &yes}
 	case FailsForGood:
-		verb, command = "fail", commands.FailTask{Report: a.report(m), Error: "exit code 2", Retryable: &no}
+		verb, command = "fail", workcmd.FailTask{Report: a.report(m), Error: "exit code 2", Retryable: &no}
 	case Releases:
-		verb, command = "release", commands.ReleaseTask{Report: a.report(m), Reason: "the worker stops"}
+		verb, command = "release", workcmd.ReleaseTask{Report: a.report(m), Reason: "the worker stops"}
 	case AwaitsCancel:
 		return w.cancel(ctx, a.task) // the machine hears of it with the next heartbeat
 	case Vanishes:

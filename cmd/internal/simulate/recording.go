@@ -11,9 +11,11 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/recorded"
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/sched"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // podLimit is the longest a pod is run: an attempt may not be longer than 30 days.
@@ -27,7 +29,7 @@ const podLeases domain.Seconds = 7200
 type pod struct {
 	id                      domain.TaskID
 	created, claimed, ended time.Time
-	end                     domain.TaskState
+	end                     work.State
 	asked                   struct {
 		GPUs int `json:"num_gpu"`
 	}
@@ -36,7 +38,7 @@ type pod struct {
 // OpenB plays the pods of an OpenB trace on its nodes, or on the first so many
 // of those that have GPUs and as many of the others: pods arrive when they did and
 // run as long as they did, where and when the queue decides.
-func OpenB(ctx context.Context, paths []string, nodes int) (Scenario, error) {
+func OpenB(ctx context.Context, paths []string, all int) (Scenario, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
 		return Scenario{}, err
@@ -54,7 +56,7 @@ func OpenB(ctx context.Context, paths []string, nodes int) (Scenario, error) {
 			return Scenario{}, err
 		}
 		last = e.Time
-		if announced, ok := e.Event.(domain.NodeAnnounced); ok {
+		if announced, ok := e.Event.(nodes.Announced); ok {
 			if s.Start.IsZero() {
 				s.Start = e.Time
 			}
@@ -70,32 +72,32 @@ func OpenB(ctx context.Context, paths []string, nodes int) (Scenario, error) {
 		}
 		p := pods[domain.TaskID(e.Stream.ID())]
 		switch fact := e.Event.(type) {
-		case domain.TaskSpawned:
+		case work.Spawned:
 			p = &pod{id: fact.TaskID, created: e.Time}
 			if err := json.Unmarshal(fact.Payload, &p.asked); err != nil {
 				return Scenario{}, domain.Errorf(domain.Invalid, "pod %s: %w", fact.TaskID, err)
 			}
 			pods[p.id] = p
 			order = append(order, p)
-		case domain.TaskClaimed:
+		case work.Claimed:
 			p.claimed = e.Time
-		case domain.TaskCompleted:
-			p.ended, p.end = e.Time, domain.WorkDone
-		case domain.TaskDead:
-			p.ended, p.end = e.Time, domain.WorkDead
-		case domain.TaskCancelled:
-			p.ended, p.end = e.Time, domain.WorkCancelled
+		case work.Completed:
+			p.ended, p.end = e.Time, work.StateDone
+		case work.Dead:
+			p.ended, p.end = e.Time, work.StateDead
+		case work.Cancelled:
+			p.ended, p.end = e.Time, work.StateCancelled
 		}
 	}
 	if len(order) == 0 || len(s.Machines) == 0 {
 		return Scenario{}, domain.Errorf(domain.Invalid, "want a node list and a pod list, found %d nodes and %d pods", len(s.Machines), len(order))
 	}
-	if nodes > 0 {
-		s.Machines = some(s.Machines, nodes)
+	if all > 0 {
+		s.Machines = some(s.Machines, all)
 	}
 	s.Span = order[len(order)-1].created.Sub(s.Start)
 	s.Name = fmt.Sprintf("%d recorded pods on %d recorded nodes", len(order), len(s.Machines))
-	queue, health := domain.DefaultWorkPolicy(), domain.DefaultNodesPolicy()
+	queue, health := work.DefaultPolicy(), nodes.DefaultPolicy()
 	queue.SoftLimit, queue.HardLimit = 1_000_000, 1_000_000
 	queue.LeaseSeconds = podLeases
 	health.SilentSeconds, health.OfflineSeconds = 48*3600, 72*3600
@@ -156,7 +158,7 @@ func podType(gpus int) string { return fmt.Sprintf("pod_%dgpu", gpus) }
 
 func gpuWord(n int) string { return fmt.Sprintf("gpus-%d", n) }
 
-func openBMachine(n domain.NodeAnnounced) (Machine, error) {
+func openBMachine(n nodes.Announced) (Machine, error) {
 	var told struct {
 		CPU   int    `json:"cpu_milli"`
 		GPUs  int    `json:"gpu"`
@@ -191,7 +193,7 @@ func openBMachine(n domain.NodeAnnounced) (Machine, error) {
 // is cancelled when it was deleted, or at the recording's end.
 func (p *pod) arrival(last time.Time) (Arrival, bool) {
 	size := p.asked.GPUs
-	add := commands.AddTask{TaskID: p.id, TaskType: podType(size), MaxAttempts: 1, TimeoutSeconds: domain.Seconds((podLimit + 12*time.Hour).Seconds())}
+	add := workcmd.AddTask{TaskID: p.id, TaskType: podType(size), MaxAttempts: 1, TimeoutSeconds: domain.Seconds((podLimit + 12*time.Hour).Seconds())}
 	if size > 0 {
 		add.Requires = []string{"gpu"}
 	}
@@ -209,9 +211,9 @@ func (p *pod) arrival(last time.Time) (Arrival, bool) {
 	case p.claimed.IsZero():
 		a.Fate = Fate{Runs: []Ending{AwaitsCancel}, Lasts: 2 * podLimit, CancelAt: ended.Add(time.Second)}
 		return a, false
-	case p.end == domain.WorkDone:
+	case p.end == work.StateDone:
 		a.Fate.Runs = []Ending{Succeeds}
-	case p.end == domain.WorkDead:
+	case p.end == work.StateDead:
 		a.Fate.Runs = []Ending{Fails}
 	default:
 		a.Fate.Runs = []Ending{AwaitsCancel}
@@ -249,13 +251,13 @@ func (s Scenario) WithFaults(ctx context.Context, path string, seed uint64) (Sce
 		}
 		last = e.Time
 		switch fact := e.Event.(type) {
-		case domain.NodeUnhealthy:
+		case nodes.Unhealthy:
 			if _, known := place[fact.NodeID]; !known {
 				place[fact.NodeID] = machines[len(place)%len(machines)]
 			}
 			open[fact.NodeID] = len(faults)
 			faults = append(faults, Fault{Machine: place[fact.NodeID], Start: e.Time, Reason: fact.Reason, Silent: len(faults)%3 == 2})
-		case domain.NodeRecovered:
+		case nodes.Recovered:
 			faults[open[fact.NodeID]].End = e.Time
 		}
 	}

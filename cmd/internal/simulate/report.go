@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // Report is what a simulation came to. The same scenario and seed give the same
@@ -56,7 +56,7 @@ func (w *world) report(ctx context.Context) (Report, error) {
 		Events: int64(a.position), ByType: a.events, Digest: digest.Total,
 		Violations: a.violations, Examples: append([]string{}, a.examples...), Notes: append([]string{}, w.scenario.Notes...),
 	}
-	for _, state := range domain.TaskStates {
+	for _, state := range work.TaskStates {
 		if n := a.endings[state]; state.Final() || n > 0 {
 			r.ByState[string(state)] = n
 		}

@@ -5,7 +5,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 )
 
@@ -36,7 +36,7 @@ type Machine struct {
 // Arrival is an item with what will become of it.
 type Arrival struct {
 	At   time.Time
-	Task commands.AddTask
+	Task workcmd.AddTask
 	Fate Fate
 }
 

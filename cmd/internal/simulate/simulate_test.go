@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -133,45 +134,45 @@ func TestBrokenPromisesAreFound(t *testing.T) {
 		says   string
 	}{
 		"a ghost's report is taken": {func(e domain.Envelope) (domain.Envelope, bool) {
-			done, ok := e.Event.(domain.TaskCompleted)
+			done, ok := e.Event.(work.Completed)
 			done.Lease++
 			e.Event = done
 			return e, ok
 		}, "is not the live one"},
 		"another node completes": {func(e domain.Envelope) (domain.Envelope, bool) {
-			done, ok := e.Event.(domain.TaskCompleted)
+			done, ok := e.Event.(work.Completed)
 			done.NodeID = "gpu-9999"
 			e.Event = done
 			return e, ok
 		}, "nobody knows node"},
 		"a lease number is skipped": {func(e domain.Envelope) (domain.Envelope, bool) {
-			claimed, ok := e.Event.(domain.TaskClaimed)
+			claimed, ok := e.Event.(work.Claimed)
 			claimed.Lease++
 			e.Event = claimed
 			return e, ok
 		}, "follows"},
 		"an item is done twice": {func(e domain.Envelope) (domain.Envelope, bool) {
-			started, ok := e.Event.(domain.TaskStarted)
+			started, ok := e.Event.(work.Started)
 			if ok {
-				e.Event = domain.TaskCompleted{TaskID: started.TaskID, Lease: started.Lease, NodeID: started.NodeID}
+				e.Event = work.Completed{TaskID: started.TaskID, Lease: started.Lease, NodeID: started.NodeID}
 			}
 			return e, ok
 		}, "the item is done already"},
 		"an end is lost": {func(e domain.Envelope) (domain.Envelope, bool) {
-			done, ok := e.Event.(domain.TaskCompleted)
+			done, ok := e.Event.(work.Completed)
 			if ok {
-				e.Event = domain.TaskHeartbeat{TaskID: done.TaskID, Lease: done.Lease, NodeID: done.NodeID}
+				e.Event = work.Heartbeat{TaskID: done.TaskID, Lease: done.Lease, NodeID: done.NodeID}
 			}
 			return e, ok
 		}, "never ended"},
 		"a lease ends early": {func(e domain.Envelope) (domain.Envelope, bool) {
-			expired, ok := e.Event.(domain.TaskLeaseExpired)
+			expired, ok := e.Event.(work.LeaseExpired)
 			e.Event = expired
 			e.Time = e.Time.Add(-time.Hour)
 			return e, ok
 		}, "the lease holds until"},
 		always: {func(e domain.Envelope) (domain.Envelope, bool) {
-			claimed, ok := e.Event.(domain.TaskClaimed)
+			claimed, ok := e.Event.(work.Claimed)
 			claimed.NodeID = "gpu-0001"
 			e.Event = claimed
 			return e, ok
@@ -222,9 +223,9 @@ func TestFaultsAreWatched(t *testing.T) {
 		observe := func(after time.Duration, event domain.Event) {
 			a.Observe(domain.Envelope{Position: a.Position() + 1, Stream: "task-x", Type: event.EventType(), Time: s.Start.Add(after), Event: event})
 		}
-		observe(0, domain.TaskSpawned{TaskID: "x", TaskType: "selfplay"})
-		observe(c.claimed, domain.TaskClaimed{TaskID: "x", Lease: 1, NodeID: s.Machines[1].ID, Deadline: s.Start.Add(2 * time.Hour)})
-		observe(c.later, domain.TaskRevoked{TaskID: "x", Lease: 1, NodeID: s.Machines[1].ID})
+		observe(0, work.Spawned{TaskID: "x", TaskType: "selfplay"})
+		observe(c.claimed, work.Claimed{TaskID: "x", Lease: 1, NodeID: s.Machines[1].ID, Deadline: s.Start.Add(2 * time.Hour)})
+		observe(c.later, work.Revoked{TaskID: "x", Lease: 1, NodeID: s.Machines[1].ID})
 		if said := strings.Join(a.examples, "\n"); (c.says == "") != (a.violations == 0) || !strings.Contains(said, c.says) {
 			t.Errorf("%s: found %d broken promises, want %q: %s", name, a.violations, c.says, said)
 		}

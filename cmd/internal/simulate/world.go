@@ -15,7 +15,10 @@ import (
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
 )
@@ -185,7 +188,7 @@ func (w *world) begin(ctx context.Context) error {
 	if err != nil {
 		return domain.Errorf(domain.Internal, "policy: %w", err)
 	}
-	if _, err := w.do(ctx, "operator", commands.SetPolicy{Name: domain.PolicyDefaultName, Change: policy, Reason: "simulation"}); err != nil {
+	if _, err := w.do(ctx, "operator", policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: policy, Reason: "simulation"}); err != nil {
 		return err
 	}
 	for i, one := range w.scenario.Machines {
@@ -253,7 +256,7 @@ func (w *world) add(ctx context.Context, a Arrival) error {
 		w.wake(ctx, a.Task.Requires)
 	}
 	for _, dependency := range a.Task.DependsOn {
-		if state, ended := w.audit.Ended(dependency); ended && state != domain.WorkDone {
+		if state, ended := w.audit.Ended(dependency); ended && state != work.StateDone {
 			return w.cancel(ctx, id)
 		}
 		w.waiters[dependency] = append(w.waiters[dependency], id)
@@ -273,7 +276,7 @@ func (w *world) cancel(ctx context.Context, id domain.TaskID) error {
 	if w.fates[id] == nil {
 		return nil
 	}
-	_, err := w.do(ctx, "owner", commands.CancelTask{TaskID: id, Reason: "not wanted any more"})
+	_, err := w.do(ctx, "owner", workcmd.CancelTask{TaskID: id, Reason: "not wanted any more"})
 	if errors.Is(err, domain.ErrConflict) {
 		w.refused["cancel "+string(domain.CodeOf(err))]++
 		return nil
@@ -346,7 +349,7 @@ func (w *world) look(ctx context.Context) error {
 		// Whoever waits for what will never be done is not wanted any more either.
 		state, _ := w.audit.Ended(id)
 		for _, waiter := range w.waiters[id] {
-			if state != domain.WorkDone {
+			if state != work.StateDone {
 				if err := w.cancel(ctx, waiter); err != nil {
 					return err
 				}

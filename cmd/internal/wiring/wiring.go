@@ -7,44 +7,69 @@ import (
 	"slices"
 
 	"github.com/ringrift/rift/commands"
+	admincmd "github.com/ringrift/rift/commands/admin"
+	elocmd "github.com/ringrift/rift/commands/elo"
+	gauntletcmd "github.com/ringrift/rift/commands/gauntlet"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	trainingcmd "github.com/ringrift/rift/commands/training"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/swim"
+	"github.com/ringrift/rift/domain/tournament"
+	"github.com/ringrift/rift/domain/training"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+	electionview "github.com/ringrift/rift/projections/election"
+	eloview "github.com/ringrift/rift/projections/elo"
+	findingsview "github.com/ringrift/rift/projections/findings"
+	gauntletview "github.com/ringrift/rift/projections/gauntlet"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	policyview "github.com/ringrift/rift/projections/policy"
+	trainingview "github.com/ringrift/rift/projections/training"
+	workview "github.com/ringrift/rift/projections/work"
 	"github.com/ringrift/rift/transport"
 )
 
 // Events lists the catalogue's entries, area by area.
 func Events() [][]domain.Def {
 	return [][]domain.Def{
-		domain.WorkEvents(),
-		domain.NodesEvents(),
+		work.Events(),
+		nodes.Events(),
 		domain.PolicyEvents(),
-		domain.AdminEvents(),
-		domain.TrainingEvents(),
-		domain.EloEvents(),
-		domain.GauntletEvents(),
-		domain.TournamentEvents(),
-		domain.DaemonsEvents(),
-		domain.DatasyncEvents(),
-		domain.ElectionEvents(),
-		domain.SwimEvents(),
-		domain.AlarmEvents(),
+		admin.Events(),
+		training.Events(),
+		elo.Events(),
+		gauntlet.Events(),
+		tournament.Events(),
+		nodes.DaemonsEvents(),
+		training.DatasyncEvents(),
+		election.Events(),
+		swim.Events(),
+		nodes.AlarmEvents(),
 	}
 }
 
 // Sections lists what a policy document consists of.
 func Sections() domain.Sections {
 	return domain.Sections{
-		domain.DefaultWorkPolicy(),
-		domain.DefaultNodesPolicy(),
-		domain.DefaultAdminPolicy(),
-		domain.DefaultDaemonsPolicy(),
-		domain.DefaultDatasyncPolicy(),
-		domain.DefaultAlarmsPolicy(),
-		domain.DefaultTrainingPolicy(),
-		domain.DefaultEloPolicy(),
-		domain.DefaultGauntletPolicy(),
-		domain.DefaultPromotionPolicy(),
-		domain.DefaultPopulatorPolicy(),
+		work.DefaultPolicy(),
+		nodes.DefaultPolicy(),
+		admin.DefaultPolicy(),
+		nodes.DefaultDaemonsPolicy(),
+		training.DefaultDatasyncPolicy(),
+		nodes.DefaultAlarmsPolicy(),
+		training.DefaultPolicy(),
+		elo.DefaultPolicy(),
+		gauntlet.DefaultPolicy(),
+		training.DefaultPromotionPolicy(),
+		training.DefaultPopulatorPolicy(),
 	}
 }
 
@@ -54,32 +79,32 @@ func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, 
 // Projections lists the read models.
 func Projections() []projections.Projection {
 	return []projections.Projection{
-		projections.PolicyModel{Sections: Sections()}.Projection(),
-		projections.Work(),
-		projections.NodesProjection(),
-		projections.ElectionProjection(),
-		projections.FindingsProjection(),
-		projections.AdminProjection(),
-		projections.DaemonsProjection(),
-		projections.DatasyncProjection(),
-		projections.AlarmsProjection(),
-		projections.HandlersProjection(),
-		projections.TrainingProjection(),
-		projections.EloProjection(),
-		projections.GauntletProjection(),
+		policyview.Model{Sections: Sections()}.Projection(),
+		workview.Projection(),
+		nodesview.Projection(),
+		electionview.Projection(),
+		findingsview.Projection(),
+		adminview.Projection(),
+		nodesview.DaemonsProjection(),
+		trainingview.DatasyncProjection(),
+		nodesview.AlarmsProjection(),
+		adminview.HandlersProjection(),
+		trainingview.Projection(),
+		eloview.Projection(),
+		gauntletview.Projection(),
 	}
 }
 
 // Reactors lists what answers events with commands.
 func Reactors() []projections.Reactor {
 	return slices.Concat(
-		commands.WorkReactors(),
-		commands.DaemonsReactors(),
-		commands.AdminReactors(),
-		commands.TrainingReactors(),
-		commands.EloReactors(),
-		commands.GauntletReactors(),
-		commands.NodesReactors(),
+		workcmd.Reactors(),
+		nodescmd.DaemonsReactors(),
+		admincmd.Reactors(),
+		trainingcmd.Reactors(),
+		elocmd.Reactors(),
+		gauntletcmd.Reactors(),
+		nodescmd.Reactors(),
 	)
 }
 
@@ -87,30 +112,30 @@ func Reactors() []projections.Reactor {
 // the queue.
 func Clocks() []commands.Clock {
 	return []commands.Clock{
-		commands.AdminClock,
-		commands.NodesClock,
-		commands.DaemonsClock,
-		commands.DatasyncClock,
-		commands.AlarmsClock,
-		commands.TrainingClock,
-		commands.PopulatorClock,
+		admincmd.Clock,
+		nodescmd.Clock,
+		nodescmd.DaemonsClock,
+		trainingcmd.DatasyncClock,
+		nodescmd.AlarmsClock,
+		trainingcmd.Clock,
+		trainingcmd.PopulatorClock,
 	}
 }
 
 // Specs lists how commands are run, area by area.
 func Specs() [][]commands.Spec {
 	return [][]commands.Spec{
-		commands.Work(),
-		commands.Nodes(),
-		commands.Policies(Sections()),
+		workcmd.Specs(),
+		nodescmd.Specs(),
+		policycmd.Specs(Sections()),
 		commands.Events(),
-		commands.Admin(),
-		commands.Daemons(),
-		commands.Datasync(),
-		commands.Alarms(),
-		commands.Training(),
-		commands.Elo(),
-		commands.Gauntlet(),
+		admincmd.Specs(),
+		nodescmd.Daemons(),
+		trainingcmd.Datasync(),
+		nodescmd.Alarms(),
+		trainingcmd.Specs(),
+		elocmd.Specs(),
+		gauntletcmd.Specs(),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/transport"
@@ -28,7 +28,7 @@ type reporter interface {
 type attempt struct {
 	*worker
 	item   claimed
-	report commands.Report
+	report workcmd.Report
 	sup    *supervisor
 	said   *commandOutput
 	// deadline is the end of the lease as the node calls it, to tell whether a
@@ -41,7 +41,7 @@ type attempt struct {
 // run does everything about one item that was asked for at a moment, and gives
 // what became of it.
 func (w *worker) run(item claimed, asked time.Time) ending {
-	a := &attempt{worker: w, item: item, report: commands.Report{TaskID: item.TaskID, Lease: item.Lease, NodeID: w.Node}, deadline: item.Deadline}
+	a := &attempt{worker: w, item: item, report: workcmd.Report{TaskID: item.TaskID, Lease: item.Lease, NodeID: w.Node}, deadline: item.Deadline}
 	logger := w.Logger.With("task", item.TaskID, "lease", item.Lease, "type", item.TaskType)
 	if w.killed() {
 		return endedCut
@@ -107,7 +107,7 @@ func (w *worker) run(item claimed, asked time.Time) ending {
 func (a *attempt) begin(until time.Time) (time.Time, error) {
 	within, cancel := context.WithDeadline(a.reports, until)
 	defer cancel()
-	var answer commands.TaskStarted
+	var answer workcmd.TaskStarted
 	read := readInto(&answer, func() string {
 		if answer.Deadline.IsZero() {
 			return "a deadline"
@@ -115,7 +115,7 @@ func (a *attempt) begin(until time.Time) (time.Time, error) {
 		return ""
 	})
 	asked := time.Now()
-	if err := a.cluster.insist(within, commands.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"), read, func() {}); err != nil {
+	if err := a.cluster.insist(within, workcmd.StartTask{Report: a.report}, keyOf(a.item.TaskID, a.item.Lease, "start"), read, func() {}); err != nil {
 		return until, err
 	}
 	a.deadline = answer.Deadline
@@ -309,14 +309,14 @@ func (a *attempt) send(v verdict, result json.RawMessage) ending {
 	switch v.verb {
 	case complete:
 		become = endedDone
-		err = a.completes.report(commands.CompleteTask{Report: a.report, Result: result}, key, len(result))
+		err = a.completes.report(workcmd.CompleteTask{Report: a.report, Result: result}, key, len(result))
 	case fail:
 		become = endedFailed
 		text := a.failure(v.reason)
-		err = a.fails.report(commands.FailTask{Report: a.report, Error: text, Retryable: &v.retryable}, key, len(text))
+		err = a.fails.report(workcmd.FailTask{Report: a.report, Error: text, Retryable: &v.retryable}, key, len(text))
 	case release:
 		become = endedReleased
-		err = a.cluster.insist(a.reports, commands.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, key, anyReceipt, func() {})
+		err = a.cluster.insist(a.reports, workcmd.ReleaseTask{Report: a.report, Reason: cleanText(v.reason)}, key, anyReceipt, func() {})
 	case silent:
 		return endedLost
 	}

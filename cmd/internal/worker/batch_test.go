@@ -18,8 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/training"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -31,8 +32,8 @@ type fakeCluster struct {
 	short map[domain.TaskID]time.Duration     // leases of items that have another
 	slow  time.Duration                       // that every call takes
 	whole func(asked string, items int) error // what is wrong with a call
-	each  func(commands.Report) *domain.Error // what is wrong with a report
-	tells func(commands.Report, *fakeAnswer)  // what else a heartbeat is told
+	each  func(workcmd.Report) *domain.Error  // what is wrong with a report
+	tells func(workcmd.Report, *fakeAnswer)   // what else a heartbeat is told
 
 	mu    sync.Mutex
 	calls []fakeCall
@@ -83,28 +84,28 @@ func (c *fakeCluster) answer(command domain.Command, key string) (transport.Rece
 	<-time.After(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var reports []commands.Report
+	var reports []workcmd.Report
 	verb, batched := strings.CutSuffix(command.CommandType(), "_batch")
 	switch all := command.(type) {
-	case commands.StartTask:
+	case workcmd.StartTask:
 		reports = append(reports, all.Report)
-	case commands.HeartbeatTask:
+	case workcmd.HeartbeatTask:
 		reports = append(reports, all.Report)
-	case commands.CompleteTask:
+	case workcmd.CompleteTask:
 		reports = append(reports, all.Report)
-	case commands.FailTask:
+	case workcmd.FailTask:
 		reports = append(reports, all.Report)
-	case commands.ReleaseTask:
+	case workcmd.ReleaseTask:
 		reports = append(reports, all.Report)
-	case commands.HeartbeatTasks:
+	case workcmd.HeartbeatTasks:
 		for _, one := range all.Items {
 			reports = append(reports, one.Report)
 		}
-	case commands.CompleteTasks:
+	case workcmd.CompleteTasks:
 		for _, one := range all.Items {
 			reports = append(reports, one.Report)
 		}
-	case commands.FailTasks:
+	case workcmd.FailTasks:
 		for _, one := range all.Items {
 			reports = append(reports, one.Report)
 		}
@@ -139,7 +140,7 @@ func (c *fakeCluster) answer(command domain.Command, key string) (transport.Rece
 			fallthrough
 		case verb == "work.start":
 			one.Deadline = time.Now().Add(c.leaseOf(report.TaskID))
-			one.Lease = domain.SecondsOf(c.leaseOf(report.TaskID))
+			one.Lease = training.SecondsOf(c.leaseOf(report.TaskID))
 			if c.tells != nil {
 				c.tells(report, &one)
 			}
@@ -224,7 +225,7 @@ func (c *fakeCluster) work(items int, begins, lasts func(i int) time.Duration, c
 		all.Go(func() {
 			<-time.After(begins(i))
 			task := domain.TaskID(fmt.Sprintf("t%d", i))
-			ended[i] = w.run(claimed{TaskID: task, Lease: 1, TaskType: "x", Deadline: time.Now().Add(c.leaseOf(task)), LeaseSeconds: domain.SecondsOf(c.leaseOf(task))}, time.Now())
+			ended[i] = w.run(claimed{TaskID: task, Lease: 1, TaskType: "x", Deadline: time.Now().Add(c.leaseOf(task)), LeaseSeconds: training.SecondsOf(c.leaseOf(task))}, time.Now())
 		})
 	}
 	all.Wait()
@@ -288,7 +289,7 @@ func TestAShortLeaseHurriesNobody(t *testing.T) {
 func TestAnswersOfABatchOfHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCluster(t)
-		c.each = func(r commands.Report) *domain.Error {
+		c.each = func(r workcmd.Report) *domain.Error {
 			switch {
 			case r.TaskID == "t1":
 				return &domain.Error{Code: domain.StaleLease, Msg: "another has it"}
@@ -297,7 +298,7 @@ func TestAnswersOfABatchOfHeartbeats(t *testing.T) {
 			}
 			return nil
 		}
-		c.tells = func(r commands.Report, told *fakeAnswer) {
+		c.tells = func(r workcmd.Report, told *fakeAnswer) {
 			told.Cancel = r.TaskID == "t3" && time.Since(c.began) > 10*time.Second
 			told.Release = r.TaskID == "t4" && time.Since(c.began) > 10*time.Second
 		}
@@ -377,7 +378,7 @@ func TestARefusedBatchGoesInHalves(t *testing.T) {
 			}
 			return nil
 		}
-		c.each = func(r commands.Report) *domain.Error {
+		c.each = func(r workcmd.Report) *domain.Error {
 			if r.TaskID == "t7" && c.ends["t7"] == "" && len(c.calls) > 0 && strings.HasPrefix(c.calls[len(c.calls)-1].asked, "work.complete") {
 				return &domain.Error{Code: domain.Invalid, Msg: "a key stands twice"}
 			}
@@ -416,16 +417,16 @@ func TestInsistTellsOfTheFirstFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.insist(t.Context(), commands.ReleaseTask{Report: commands.Report{TaskID: "a", Lease: 1}}, "k", anyReceipt, func() { told++ }); err != nil || told != 1 {
+	if err := cluster.insist(t.Context(), workcmd.ReleaseTask{Report: workcmd.Report{TaskID: "a", Lease: 1}}, "k", anyReceipt, func() { told++ }); err != nil || told != 1 {
 		t.Errorf("found %v, told %d times", err, told)
 	}
 }
 
 // A batch holds one report of an item, and no more bytes than a node takes.
 func TestTakeBoundsABatch(t *testing.T) {
-	b := &batcher[commands.CompleteTask]{worker: &worker{}}
+	b := &batcher[workcmd.CompleteTask]{worker: &worker{}}
 	add := func(task domain.TaskID, lease uint64, bytes int) {
-		b.waiting = append(b.waiting, outgoing[commands.CompleteTask]{report: commands.CompleteTask{Report: commands.Report{TaskID: task, Lease: lease}}, bytes: bytes})
+		b.waiting = append(b.waiting, outgoing[workcmd.CompleteTask]{report: workcmd.CompleteTask{Report: workcmd.Report{TaskID: task, Lease: lease}}, bytes: bytes})
 	}
 	add("a", 1, 10)
 	add("b", 1, 10)

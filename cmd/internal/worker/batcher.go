@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
@@ -25,7 +26,7 @@ type outgoing[C commands.Targeted] struct {
 	report C
 	key    string // of the report when it goes alone
 	bytes  int    // of its result, error or progress
-	answer func(commands.BeatenTask, error)
+	answer func(workcmd.BeatenTask, error)
 }
 
 // batcher sends the reports of one kind. A report goes at once when none of its
@@ -41,7 +42,7 @@ type batcher[C commands.Targeted] struct {
 	// one batch does not hold up those after it.
 	call func(ctx context.Context, command domain.Command, key string, read reading, next func()) error
 	// lacks tells what is missing from the answer to a report; empty for nothing.
-	lacks func(commands.BeatenTask) string
+	lacks func(workcmd.BeatenTask) string
 
 	mu      sync.Mutex
 	waiting []outgoing[C]
@@ -62,7 +63,7 @@ func (b *batcher[C]) add(reports ...outgoing[C]) {
 // report sends a report and waits for what a node says to it.
 func (b *batcher[C]) report(report C, key string, bytes int) error {
 	answered := make(chan error, 1)
-	b.add(outgoing[C]{report, key, bytes, func(_ commands.BeatenTask, err error) { answered <- err }})
+	b.add(outgoing[C]{report, key, bytes, func(_ workcmd.BeatenTask, err error) { answered <- err }})
 	return <-answered
 }
 
@@ -108,14 +109,14 @@ func (b *batcher[C]) send(batch []outgoing[C], next func()) {
 		list[i], keys[i] = one.report, one.key
 	}
 	if len(batch) == 1 {
-		var answer commands.BeatenTask
+		var answer workcmd.BeatenTask
 		err := b.call(b.reports, list[0], keys[0], readInto(&answer, func() string { return b.lacks(answer) }), next)
 		batch[0].answer(answer, err)
 		return
 	}
 	key := "worker/batch/" + domain.DeriveID(strings.Join(keys, "\x00"), 0).String()
 	var answers struct {
-		Items []commands.BeatenTask `json:"items"`
+		Items []workcmd.BeatenTask `json:"items"`
 	}
 	err := b.call(b.reports, b.whole(list), key, readInto(&answers, func() string { return b.lacking(list, answers.Items) }), next)
 	switch code := domain.CodeOf(err); {
@@ -131,12 +132,12 @@ func (b *batcher[C]) send(batch []outgoing[C], next func()) {
 		return
 	}
 	for _, one := range batch {
-		one.answer(commands.BeatenTask{}, err)
+		one.answer(workcmd.BeatenTask{}, err)
 	}
 }
 
 // lacking tells what is missing from the answers to a batch.
-func (b *batcher[C]) lacking(reports []C, answers []commands.BeatenTask) string {
+func (b *batcher[C]) lacking(reports []C, answers []workcmd.BeatenTask) string {
 	if len(answers) != len(reports) {
 		return fmt.Sprintf("%d items", len(reports))
 	}
@@ -154,7 +155,7 @@ func (b *batcher[C]) lacking(reports []C, answers []commands.BeatenTask) string 
 }
 
 // refusalOf is the error that a report of a batch would have got alone.
-func refusalOf(item commands.BeatenTask) error {
+func refusalOf(item workcmd.BeatenTask) error {
 	if item.Code == "" {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
@@ -169,8 +169,8 @@ func (w *worker) pollWait() time.Duration {
 }
 
 // wants is the claim for a number of free slots.
-func (w *worker) wants(free, most int) commands.ClaimTasks {
-	claim := commands.ClaimTasks{NodeID: w.Node, Slots: free, Limit: min(free, most)}
+func (w *worker) wants(free, most int) workcmd.ClaimTasks {
+	claim := workcmd.ClaimTasks{NodeID: w.Node, Slots: free, Limit: min(free, most)}
 	if len(w.Types) > 0 {
 		claim.Capabilities = unique(slices.Concat(w.Types, w.Capabilities))
 	}
@@ -184,7 +184,7 @@ func (w *worker) claim(free, most int, key string) ([]claimed, error) {
 }
 
 // claimWith makes a claim and reads what it gave.
-func (w *worker) claimWith(ctx context.Context, claim commands.ClaimTasks, key string, options ...transport.CallOption) ([]claimed, error) {
+func (w *worker) claimWith(ctx context.Context, claim workcmd.ClaimTasks, key string, options ...transport.CallOption) ([]claimed, error) {
 	var answer struct {
 		Items *[]claimed `json:"items"`
 	}

@@ -20,11 +20,13 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	policycmd "github.com/ringrift/rift/commands/policy"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
+	workview "github.com/ringrift/rift/projections/work"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -121,12 +123,12 @@ func (s *site) do(command domain.Command) {
 // lease sets how long leases last.
 func (s *site) lease(seconds float64) {
 	s.t.Helper()
-	s.do(commands.SetPolicy{Name: "default", Change: fmt.Appendf(nil, `{"work":{"lease_seconds":%v,"backoff_base_seconds":0.01,"backoff_cap_seconds":0.02}}`, seconds)})
+	s.do(policycmd.SetPolicy{Name: "default", Change: fmt.Appendf(nil, `{"work":{"lease_seconds":%v,"backoff_base_seconds":0.01,"backoff_cap_seconds":0.02}}`, seconds)})
 }
 
-func (s *site) add(id string, more ...func(*commands.AddTask)) {
+func (s *site) add(id string, more ...func(*workcmd.AddTask)) {
 	s.t.Helper()
-	add := commands.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", Payload: json.RawMessage(`{"n":1}`)}
+	add := workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", Payload: json.RawMessage(`{"n":1}`)}
 	for _, change := range more {
 		change(&add)
 	}
@@ -135,17 +137,17 @@ func (s *site) add(id string, more ...func(*commands.AddTask)) {
 
 // item reads an item as of everything on the log by now, the workers' reports
 // among it.
-func (s *site) item(id string) projections.TaskRow {
+func (s *site) item(id string) workview.TaskRow {
 	s.t.Helper()
 	head, err := s.log.Head(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	answer, err := transport.Ask[projections.TaskAnswer](s.t.Context(), s.client(), "work.item", projections.OneTask{TaskID: id}, transport.After(head))
+	answer, err := transport.Ask[workview.TaskAnswer](s.t.Context(), s.client(), "work.item", workview.OneTask{TaskID: id}, transport.After(head))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var row projections.TaskRow
+	var row workview.TaskRow
 	if err := json.Unmarshal(answer.Item, &row); err != nil {
 		s.t.Fatal(err)
 	}
@@ -153,9 +155,9 @@ func (s *site) item(id string) projections.TaskRow {
 }
 
 // await waits until an item is in a state.
-func (s *site) await(id string, state domain.TaskState) projections.TaskRow {
+func (s *site) await(id string, state work.State) workview.TaskRow {
 	s.t.Helper()
-	var row projections.TaskRow
+	var row workview.TaskRow
 	eventually(s.t, fmt.Sprintf("item %s is %s", id, state), func() bool {
 		row = s.item(id)
 		return row.State == state

@@ -8,14 +8,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 )
 
 // heartbeats keeps the leases of a worker's items alive together: when one is
 // due, those that are due soon go along, so that many items beat in one call.
 type heartbeats struct {
-	out *batcher[commands.HeartbeatTask]
+	out *batcher[workcmd.HeartbeatTask]
 
 	mu   sync.Mutex
 	held []*heldLease // in the order the items began
@@ -79,7 +79,7 @@ func (h *heartbeats) beat(due *heldLease, now time.Time) {
 	if due.underWay {
 		return
 	}
-	var reports []outgoing[commands.HeartbeatTask]
+	var reports []outgoing[workcmd.HeartbeatTask]
 	for _, l := range h.held {
 		if l != due && (l.underWay || l.early.IsZero() || now.Before(l.early)) {
 			continue
@@ -91,7 +91,7 @@ func (h *heartbeats) beat(due *heldLease, now time.Time) {
 }
 
 // heartbeat makes the heartbeat of an item; h.mu is held.
-func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[commands.HeartbeatTask] {
+func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[workcmd.HeartbeatTask] {
 	a := l.attempt
 	progress := a.said.lastProgress()
 	silence := a.rules().silence(now, a.said.heardAt())
@@ -99,11 +99,11 @@ func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[commands.He
 		l.asked = now
 	}
 	asked := l.asked // a repetition gets the first answer again
-	return outgoing[commands.HeartbeatTask]{
-		report: commands.HeartbeatTask{Report: a.report, Progress: progress, StalledSeconds: domain.Seconds(silence.Truncate(time.Second).Seconds())},
+	return outgoing[workcmd.HeartbeatTask]{
+		report: workcmd.HeartbeatTask{Report: a.report, Progress: progress, StalledSeconds: domain.Seconds(silence.Truncate(time.Second).Seconds())},
 		key:    keyOf(a.item.TaskID, a.item.Lease, fmt.Sprintf("heartbeat/%d", l.answered+1)),
 		bytes:  len(progress),
-		answer: func(told commands.BeatenTask, err error) {
+		answer: func(told workcmd.BeatenTask, err error) {
 			if err == nil {
 				h.mu.Lock()
 				l.answered++

@@ -15,8 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 )
 
 // A hostile item hurts only itself: beside each of them an honest one is run
@@ -31,28 +32,28 @@ func TestHostileItems(t *testing.T) {
 		guest   []string
 		payload string
 		change  func(*Config)
-		state   domain.TaskState
+		state   work.State
 		says    string // in the error or the result
 	}{
-		{name: "huge output", guest: []string{"flood", "30000000"}, state: domain.WorkDone, says: "the end of the flood"},
-		{name: "endless output", guest: []string{"flood", "2000000000"}, change: func(c *Config) { c.MaxOutput = 1 << 20 }, state: domain.WorkDead, says: "more output than is allowed"},
-		{name: "output that is not text", guest: []string{"binary"}, state: domain.WorkDead, says: "exit code 9\n--- the last of stderr ---\ncaf\uFFFD caf\u00e9\n--- the last of stdout ---\n\uFFFD\uFFFD\uFFFD[31mred"},
-		{name: "standard input is not read", guest: []string{"exit", "0", ""}, payload: `"` + strings.Repeat("x", 200_000) + `"`, state: domain.WorkDone},
-		{name: "output is closed", guest: []string{"tear"}, change: func(c *Config) { c.StalledAfter, c.FailStalled = 3*time.Second, true }, state: domain.WorkDead, says: "stalled"},
-		{name: "the result is a pipe", guest: []string{"fifo"}, state: domain.WorkDead, says: "want a plain file"},
-		{name: "the result is a link", guest: []string{"link", secret}, state: domain.WorkDead, says: "result file"},
-		{name: "the result is too large", guest: []string{"large", "5000"}, state: domain.WorkDead, says: "want at most 4096 bytes, found at least 5002"},
-		{name: "the result is huge", guest: []string{"large", "50000000"}, state: domain.WorkDead, says: "want at most 4096 bytes"},
-		{name: "a folder that cannot be entered", guest: []string{"mess"}, state: domain.WorkDone},
-		{name: "a file that is too large", guest: []string{"bigfile"}, change: func(c *Config) { c.Limits.FileSize = 1 << 16 }, state: domain.WorkDone, says: `"too_large":true`},
-		{name: "a folder that fills the disk", guest: []string{"hoard", "40", "65536"}, change: func(c *Config) { c.ScratchMax = 2 << 20 }, state: domain.WorkDead, says: "more scratch disk than is allowed"},
-		{name: "a file full of holes", guest: []string{"sparse"}, change: func(c *Config) { c.ScratchMax = 2 << 20 }, state: domain.WorkDone, says: `"sparse":true`},
-		{name: "a flood of progress", guest: []string{"chatter", "300000"}, state: domain.WorkDone, says: "300000"},
+		{name: "huge output", guest: []string{"flood", "30000000"}, state: work.StateDone, says: "the end of the flood"},
+		{name: "endless output", guest: []string{"flood", "2000000000"}, change: func(c *Config) { c.MaxOutput = 1 << 20 }, state: work.StateDead, says: "more output than is allowed"},
+		{name: "output that is not text", guest: []string{"binary"}, state: work.StateDead, says: "exit code 9\n--- the last of stderr ---\ncaf\uFFFD caf\u00e9\n--- the last of stdout ---\n\uFFFD\uFFFD\uFFFD[31mred"},
+		{name: "standard input is not read", guest: []string{"exit", "0", ""}, payload: `"` + strings.Repeat("x", 200_000) + `"`, state: work.StateDone},
+		{name: "output is closed", guest: []string{"tear"}, change: func(c *Config) { c.StalledAfter, c.FailStalled = 3*time.Second, true }, state: work.StateDead, says: "stalled"},
+		{name: "the result is a pipe", guest: []string{"fifo"}, state: work.StateDead, says: "want a plain file"},
+		{name: "the result is a link", guest: []string{"link", secret}, state: work.StateDead, says: "result file"},
+		{name: "the result is too large", guest: []string{"large", "5000"}, state: work.StateDead, says: "want at most 4096 bytes, found at least 5002"},
+		{name: "the result is huge", guest: []string{"large", "50000000"}, state: work.StateDead, says: "want at most 4096 bytes"},
+		{name: "a folder that cannot be entered", guest: []string{"mess"}, state: work.StateDone},
+		{name: "a file that is too large", guest: []string{"bigfile"}, change: func(c *Config) { c.Limits.FileSize = 1 << 16 }, state: work.StateDone, says: `"too_large":true`},
+		{name: "a folder that fills the disk", guest: []string{"hoard", "40", "65536"}, change: func(c *Config) { c.ScratchMax = 2 << 20 }, state: work.StateDead, says: "more scratch disk than is allowed"},
+		{name: "a file full of holes", guest: []string{"sparse"}, change: func(c *Config) { c.ScratchMax = 2 << 20 }, state: work.StateDone, says: `"sparse":true`},
+		{name: "a flood of progress", guest: []string{"chatter", "300000"}, state: work.StateDone, says: "300000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			s.add("hostile", func(a *commands.AddTask) {
+			s.add("hostile", func(a *workcmd.AddTask) {
 				a.TaskType, a.MaxAttempts = "hostile", 1
 				if c.payload != "" {
 					a.Payload = json.RawMessage(c.payload)
@@ -73,7 +74,7 @@ func TestHostileItems(t *testing.T) {
 			if said := row.Error + string(row.Result); !strings.Contains(said, c.says) || len(said) > 20_000 {
 				t.Errorf("found %.500q of %d bytes, want %q in it", said, len(said), c.says)
 			}
-			if s.await("honest", domain.WorkDone); sum.Completed < 1 || sum.Claimed != 2 {
+			if s.await("honest", work.StateDone); sum.Completed < 1 || sum.Claimed != 2 {
 				t.Errorf("found %+v, want the honest one done", sum)
 			}
 			empty(t, folder)
@@ -127,7 +128,7 @@ func TestRow44ItemsAreData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.add("a", func(a *commands.AddTask) { a.Payload, a.ConfigKey = payload, "LD_PRELOAD:evil.so" })
+	s.add("a", func(a *workcmd.AddTask) { a.Payload, a.ConfigKey = payload, "LD_PRELOAD:evil.so" })
 	folder := ""
 	s.hire(func(c *Config) {
 		once(c)
@@ -136,7 +137,7 @@ func TestRow44ItemsAreData(t *testing.T) {
 	var told struct {
 		Env []string `json:"env"`
 	}
-	row := s.await("a", domain.WorkDone)
+	row := s.await("a", work.StateDone)
 	if err := json.Unmarshal(row.Result, &told); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestForkBomb(t *testing.T) {
 		return told
 	}
 	eventually(t, "31 processes", func() bool { return len(members()) == 31 })
-	s.do(commands.CancelTask{TaskID: "a"})
+	s.do(workcmd.CancelTask{TaskID: "a"})
 	if sum := h.end(); sum.Cancelled != 1 {
 		t.Errorf("found %+v", sum)
 	}
@@ -224,7 +225,7 @@ func TestLimitsAreSet(t *testing.T) {
 		once(c)
 		c.Limits = Limits{Processes: 500, Memory: math.MaxInt64, FileSize: 1 << 20, Files: 64, CPU: 60}
 	}, "limits").end()
-	if row := s.await("a", domain.WorkDone); !strings.Contains(string(row.Result), `"500 1048576 64 60 0"`) {
+	if row := s.await("a", work.StateDone); !strings.Contains(string(row.Result), `"500 1048576 64 60 0"`) {
 		t.Errorf("found %s", row.Result)
 	}
 }
@@ -271,7 +272,7 @@ func TestProcessesAreBounded(t *testing.T) {
 	h.end()
 	row := s.item("a")
 	said := string(row.Result) + row.Error
-	if row.State == domain.WorkDone && !strings.Contains(said, `"bounded"`) || row.State != domain.WorkDone && !strings.Contains(strings.ToLower(said), "fork") {
+	if row.State == work.StateDone && !strings.Contains(said, `"bounded"`) || row.State != work.StateDone && !strings.Contains(strings.ToLower(said), "fork") {
 		t.Errorf("found %s: %s; want no second process", row.State, said)
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ringrift/rift/commands"
-	"github.com/ringrift/rift/domain"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	"github.com/ringrift/rift/domain/nodes"
 )
 
 // beatNode reports the node's level until the worker has finished.
@@ -34,7 +34,7 @@ func (w *worker) beatNode(finished <-chan struct{}) {
 		jobs := w.running
 		w.mu.Unlock()
 		level := w.level(jobs)
-		if err := w.cluster.do(w.reports, commands.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat"), anyReceipt); err != nil {
+		if err := w.cluster.do(w.reports, nodescmd.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat"), anyReceipt); err != nil {
 			failures++
 			w.Logger.Warn("heartbeat of the node not answered", "failures", failures, "error", err)
 			timer.Reset(min(backoff(failures), w.Beat))
@@ -46,8 +46,8 @@ func (w *worker) beatNode(finished <-chan struct{}) {
 }
 
 // level is what can be told cheaply; what cannot be told is left out.
-func (w *worker) level(jobs int) domain.Level {
-	level := domain.Level{Jobs: &jobs, CPUPercent: loadPercent(), MemoryPercent: memoryPercent(), DiskPercent: diskPercent(w.Folder)}
+func (w *worker) level(jobs int) nodes.Level {
+	level := nodes.Level{Jobs: &jobs, CPUPercent: loadPercent(), MemoryPercent: memoryPercent(), DiskPercent: diskPercent(w.Folder)}
 	level.GPUPercent, level.GPUMemoryPercent = w.gpu()
 	return level
 }

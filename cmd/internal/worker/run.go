@@ -13,7 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 )
 
@@ -77,8 +78,8 @@ type worker struct {
 	reports  context.Context // of calls; ends when nothing can be reported any more
 
 	beats     heartbeats
-	completes *batcher[commands.CompleteTask]
-	fails     *batcher[commands.FailTask]
+	completes *batcher[workcmd.CompleteTask]
+	fails     *batcher[workcmd.FailTask]
 	calls     sync.WaitGroup // of the batchers
 
 	mu      sync.Mutex
@@ -94,12 +95,12 @@ func newWorker(reports context.Context, config Config, cluster reporter, start f
 		drain: drain, drainCut: make(chan struct{}), cutOff: make(chan struct{}), reports: reports,
 	}
 	// A heartbeat is not repeated as it was: the attempt says when it is due again.
-	w.beats.out = &batcher[commands.HeartbeatTask]{
-		worker: w, whole: func(all []commands.HeartbeatTask) domain.Command { return commands.HeartbeatTasks{Items: all} },
+	w.beats.out = &batcher[workcmd.HeartbeatTask]{
+		worker: w, whole: func(all []workcmd.HeartbeatTask) domain.Command { return workcmd.HeartbeatTasks{Items: all} },
 		call: func(ctx context.Context, command domain.Command, key string, read reading, _ func()) error {
 			return cluster.do(ctx, command, key, read)
 		},
-		lacks: func(told commands.BeatenTask) string {
+		lacks: func(told workcmd.BeatenTask) string {
 			switch {
 			case told.Cancel == nil:
 				return "cancel"
@@ -109,12 +110,12 @@ func newWorker(reports context.Context, config Config, cluster reporter, start f
 			return ""
 		},
 	}
-	nothing := func(commands.BeatenTask) string { return "" }
-	w.completes = &batcher[commands.CompleteTask]{
-		worker: w, whole: func(all []commands.CompleteTask) domain.Command { return commands.CompleteTasks{Items: all} }, call: cluster.insist, lacks: nothing,
+	nothing := func(workcmd.BeatenTask) string { return "" }
+	w.completes = &batcher[workcmd.CompleteTask]{
+		worker: w, whole: func(all []workcmd.CompleteTask) domain.Command { return workcmd.CompleteTasks{Items: all} }, call: cluster.insist, lacks: nothing,
 	}
-	w.fails = &batcher[commands.FailTask]{
-		worker: w, whole: func(all []commands.FailTask) domain.Command { return commands.FailTasks{Items: all} }, call: cluster.insist, lacks: nothing,
+	w.fails = &batcher[workcmd.FailTask]{
+		worker: w, whole: func(all []workcmd.FailTask) domain.Command { return workcmd.FailTasks{Items: all} }, call: cluster.insist, lacks: nothing,
 	}
 	return w
 }
@@ -282,7 +283,7 @@ func (w *worker) register() error {
 	ctx, cancel := w.untilDrain()
 	defer cancel()
 	words := unique(slices.Concat(w.Capabilities, w.Types))
-	command := commands.RegisterNode{NodeID: w.Node, Capabilities: words, Facts: w.Facts}
+	command := nodescmd.RegisterNode{NodeID: w.Node, Capabilities: words, Facts: w.Facts}
 	for failures := 1; ; failures++ {
 		err := w.cluster.do(ctx, command, w.instance("register"), anyReceipt)
 		switch {

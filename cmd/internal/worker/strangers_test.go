@@ -10,8 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -65,9 +66,9 @@ func TestStrangersEndNothing(t *testing.T) {
 			})
 			s.lease(60)
 			words := []string{"play"}
-			want := domain.WorkDone
+			want := work.StateDone
 			if i%2 == 1 { // a failure is reported by another way
-				words, want = []string{"exit", "64", "no such model"}, domain.WorkDead
+				words, want = []string{"exit", "64", "no such model"}, work.StateDead
 			}
 			s.add("a")
 			if sum := s.hire(once, words...).end(); sum.Completed+sum.Failed != 1 || sum.Claimed != 1 {
@@ -94,7 +95,7 @@ func TestAnswersThatLackSomething(t *testing.T) {
 				s := newStage()
 				began := time.Now()
 				s.strange = func(c domain.Command) string {
-					if _, beats := c.(commands.HeartbeatTask); beats && (long || time.Since(began) < 70*time.Second) {
+					if _, beats := c.(workcmd.HeartbeatTask); beats && (long || time.Since(began) < 70*time.Second) {
 						return body
 					}
 					return ""
@@ -160,7 +161,7 @@ func TestARepeatedHeartbeatGainsNothing(t *testing.T) {
 		s.dies = 10 * time.Minute
 		sent := map[string]int{}
 		s.strange = func(c domain.Command) string {
-			if _, beats := c.(commands.HeartbeatTask); !beats {
+			if _, beats := c.(workcmd.HeartbeatTask); !beats {
 				return ""
 			}
 			key := s.keys[len(s.keys)-1]

@@ -14,8 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ringrift/rift/commands"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/training"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -144,7 +145,7 @@ func (s *stage) play(t *testing.T, change func(*worker)) ending {
 	s.mu.Lock()
 	deadline := time.Now().Add(s.ahead).Add(s.lease)
 	s.mu.Unlock()
-	ended := w.run(claimed{TaskID: "t", Lease: 7, TaskType: "x", Deadline: deadline, LeaseSeconds: domain.SecondsOf(s.lease)}, time.Now())
+	ended := w.run(claimed{TaskID: "t", Lease: 7, TaskType: "x", Deadline: deadline, LeaseSeconds: training.SecondsOf(s.lease)}, time.Now())
 	s.finish()
 	if left, err := filepath.Glob(filepath.Join(w.Folder, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
@@ -217,7 +218,7 @@ func TestALostLeaseEndsTheCommand(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				s.answer = func(c domain.Command) error {
-					if _, beats := c.(commands.HeartbeatTask); beats {
+					if _, beats := c.(workcmd.HeartbeatTask); beats {
 						return answer(c)
 					}
 					return nil
@@ -270,7 +271,7 @@ func TestRefusedProgress(t *testing.T) {
 			}
 		}
 		s.answer = func(c domain.Command) error {
-			if beat, beats := c.(commands.HeartbeatTask); beats {
+			if beat, beats := c.(workcmd.HeartbeatTask); beats {
 				if beat.Progress != nil {
 					refused++
 					return domain.Errorf(domain.Invalid, "twice")
@@ -291,7 +292,7 @@ func TestRefusedResult(t *testing.T) {
 		s := newStage()
 		s.dies = time.Second
 		s.answer = func(c domain.Command) error {
-			if _, completes := c.(commands.CompleteTask); completes {
+			if _, completes := c.(workcmd.CompleteTask); completes {
 				problem := transport.Problem{Code: domain.Invalid, Title: "wrong", Detail: "a key stands twice"}
 				return problem.Err()
 			}
@@ -300,7 +301,7 @@ func TestRefusedResult(t *testing.T) {
 		if ended := s.play(t, nil); ended != endedFailed {
 			t.Errorf("found %d", ended)
 		}
-		failed, ok := s.last.(commands.FailTask)
+		failed, ok := s.last.(workcmd.FailTask)
 		if !ok || *failed.Retryable || failed.Error != "the result was refused: a key stands twice" {
 			t.Errorf("found %+v", s.last)
 		}
@@ -319,7 +320,7 @@ func TestStallIsToldAndTakenBack(t *testing.T) {
 		}
 		var told []string
 		s.answer = func(c domain.Command) error {
-			if beat, beats := c.(commands.HeartbeatTask); beats {
+			if beat, beats := c.(workcmd.HeartbeatTask); beats {
 				told = append(told, fmt.Sprintf("%s %v", beat.Progress, beat.StalledSeconds))
 			}
 			return nil

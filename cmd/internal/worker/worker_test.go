@@ -19,9 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
-	"github.com/ringrift/rift/commands"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/domain/work"
+	nodesview "github.com/ringrift/rift/projections/nodes"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -37,7 +39,7 @@ func TestSuccess(t *testing.T) {
 		t.Errorf("found %+v", sum)
 	}
 	for _, id := range []string{"a", "b"} {
-		row := s.await(id, domain.WorkDone)
+		row := s.await(id, work.StateDone)
 		var result struct {
 			Task    string
 			Lease   int
@@ -60,17 +62,17 @@ func TestSuccess(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	s := newSite(t)
 	s.lease(60)
-	s.add("failed", func(c *commands.AddTask) { c.MaxAttempts = 2 })
+	s.add("failed", func(c *workcmd.AddTask) { c.MaxAttempts = 2 })
 	h := s.hire(func(c *Config) { c.MaxItems = 2 }, "exit", "3", "out of cheese")
 	if sum := h.end(); sum.Failed != 2 {
 		t.Errorf("found %+v, want both attempts failed", sum)
 	}
-	if row := s.await("failed", domain.WorkDead); !strings.Contains(row.Error, "exit code 3\n--- the last of stderr ---\nout of cheese") {
+	if row := s.await("failed", work.StateDead); !strings.Contains(row.Error, "exit code 3\n--- the last of stderr ---\nout of cheese") {
 		t.Errorf("found error %q", row.Error)
 	}
 	s.add("fatal")
 	s.hire(once, "exit", "64", "no such model").end()
-	if row := s.await("fatal", domain.WorkDead); row.Attempts != 1 {
+	if row := s.await("fatal", work.StateDead); row.Attempts != 1 {
 		t.Errorf("found %d attempts, want no other after a fatal one", row.Attempts)
 	}
 	s.add("later")
@@ -78,7 +80,7 @@ func TestExitCodes(t *testing.T) {
 	if sum := s.hire(func(c *Config) { once(c); c.Node = "w2" }, "exit", "75", "busy").end(); sum.Released != 1 {
 		t.Errorf("found %+v, want it given back", sum)
 	}
-	if row := s.await("later", domain.WorkQueued); row.Attempts != 0 || !strings.Contains(row.Reason, "another try") {
+	if row := s.await("later", work.StateQueued); row.Attempts != 0 || !strings.Contains(row.Reason, "another try") {
 		t.Errorf("found %+v, want no attempt spent", row)
 	}
 }
@@ -89,12 +91,12 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET", "hush")
 	s := newSite(t)
 	large := `{"x":"` + strings.Repeat("x", 2000) + `"}`
-	s.add("small", func(c *commands.AddTask) { c.ConfigKey = "hex8_2p" })
-	s.add("large", func(c *commands.AddTask) { c.Payload = json.RawMessage(large) })
+	s.add("small", func(c *workcmd.AddTask) { c.ConfigKey = "hex8_2p" })
+	s.add("large", func(c *workcmd.AddTask) { c.Payload = json.RawMessage(large) })
 	s.hire(func(c *Config) { c.MaxItems, c.Env = 2, append(c.Env, "MODE=fast", "RIFT_ADDR=sneaky") }, "env").end()
 	for _, id := range []string{"small", "large"} {
 		var result struct{ Env []string }
-		if err := json.Unmarshal(s.await(id, domain.WorkDone).Result, &result); err != nil {
+		if err := json.Unmarshal(s.await(id, work.StateDone).Result, &result); err != nil {
 			t.Fatal(err)
 		}
 		env := map[string]string{}
@@ -134,8 +136,8 @@ func TestCancel(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	h := s.hire(once, "wait", file)
 	pid := pidIn(t, file)
-	s.await("a", domain.WorkRunning)
-	s.do(commands.CancelTask{TaskID: "a", Reason: "not needed"})
+	s.await("a", work.StateRunning)
+	s.do(workcmd.CancelTask{TaskID: "a", Reason: "not needed"})
 	if sum := h.end(); sum.Cancelled != 1 {
 		t.Errorf("found %+v", sum)
 	}
@@ -163,7 +165,7 @@ func TestHeartbeats(t *testing.T) {
 	if sum := h.end(); sum.Completed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	if row := s.await("a", domain.WorkDone); row.Lease != 1 {
+	if row := s.await("a", work.StateDone); row.Lease != 1 {
 		t.Errorf("found lease %d, want the first kept", row.Lease)
 	}
 }
@@ -184,7 +186,7 @@ func TestRow31ABusyCommandSilencesNobody(t *testing.T) {
 	if sum := h.end(); sum.Completed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	s.await("a", domain.WorkDone)
+	s.await("a", work.StateDone)
 }
 
 // open lets a guest through its gate.
@@ -208,7 +210,7 @@ func TestProgressAndStalledReachTheCluster(t *testing.T) {
 	eventually(t, "the stall", func() bool {
 		return s.item("a").StalledSeconds >= 1 && strings.Contains(string(s.item("a").Progress), `"waiting":true`)
 	})
-	if s.item("a").State != domain.WorkRunning {
+	if s.item("a").State != work.StateRunning {
 		t.Error("want a stalled command left alone unless asked otherwise")
 	}
 	h.drain()
@@ -216,12 +218,12 @@ func TestProgressAndStalledReachTheCluster(t *testing.T) {
 
 func TestStalledIsFailedWhenAsked(t *testing.T) {
 	s := newSite(t)
-	s.add("a", func(c *commands.AddTask) { c.MaxAttempts = 1 })
+	s.add("a", func(c *workcmd.AddTask) { c.MaxAttempts = 1 })
 	h := s.hire(func(c *Config) { once(c); c.StalledAfter, c.FailStalled = 200*time.Millisecond, true }, "wait")
 	if sum := h.end(); sum.Failed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	if row := s.await("a", domain.WorkDead); !strings.Contains(row.Error, "stalled: no output or progress for 200ms (ended by SIGTERM)") {
+	if row := s.await("a", work.StateDead); !strings.Contains(row.Error, "stalled: no output or progress for 200ms (ended by SIGTERM)") {
 		t.Errorf("found %q", row.Error)
 	}
 }
@@ -231,11 +233,11 @@ func TestStalledIsFailedWhenAsked(t *testing.T) {
 func TestItemTimeout(t *testing.T) {
 	s := newSite(t)
 	s.lease(2)
-	s.add("a", func(c *commands.AddTask) { c.TimeoutSeconds, c.MaxAttempts = 2, 1 })
+	s.add("a", func(c *workcmd.AddTask) { c.TimeoutSeconds, c.MaxAttempts = 2, 1 })
 	if sum := s.hire(once, "wait").end(); sum.Failed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	if row := s.await("a", domain.WorkDead); !strings.Contains(row.Error, "timed out after") || !strings.Contains(row.Error, "waiting") {
+	if row := s.await("a", work.StateDead); !strings.Contains(row.Error, "timed out after") || !strings.Contains(row.Error, "waiting") {
 		t.Errorf("found %q", row.Error)
 	}
 }
@@ -261,9 +263,9 @@ func TestLostLease(t *testing.T) {
 	h := &hired{t: t, log: log, kill: make(chan struct{}), ended: make(chan struct{})}
 	h.run(config)
 	pid := pidIn(t, file)
-	s.await("a", domain.WorkRunning)
+	s.await("a", work.StateRunning)
 	deaf.Store(true)
-	s.await("a", domain.WorkQueued)
+	s.await("a", work.StateQueued)
 	s.lease(60) // the next holder's is not in question
 	other := s.hire(func(c *Config) { c.Node, c.MaxItems = "w2", 1 }, "play")
 	if sum := other.end(); sum.Completed != 1 {
@@ -276,7 +278,7 @@ func TestLostLease(t *testing.T) {
 	if !gone(pid) {
 		t.Error("a command that ignores SIGTERM still runs")
 	}
-	if row := s.await("a", domain.WorkDone); row.Lease != 2 || row.NodeID != "w2" {
+	if row := s.await("a", work.StateDone); row.Lease != 2 || row.NodeID != "w2" {
 		t.Errorf("found %+v", row)
 	}
 	if got := s.history("a"); count(got, "COMPLETION_REJECTED") != 0 {
@@ -316,7 +318,7 @@ func TestTheNodeComesBack(t *testing.T) {
 	}
 	h := s.hire(once, "gate", gate, file)
 	pid := pidIn(t, file)
-	s.await("a", domain.WorkRunning)
+	s.await("a", work.StateRunning)
 	s.stop()
 	open(t, gate)
 	eventually(t, "the command's end", func() bool { return gone(pid) })
@@ -325,7 +327,7 @@ func TestTheNodeComesBack(t *testing.T) {
 	if sum := h.end(); sum.Completed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	if row := s.await("a", domain.WorkDone); row.Lease != 1 {
+	if row := s.await("a", work.StateDone); row.Lease != 1 {
 		t.Errorf("found lease %d", row.Lease)
 	}
 }
@@ -379,7 +381,7 @@ func TestAnotherNodeIsAsked(t *testing.T) {
 	t.Cleanup(stranger.Close)
 	redirecting := httptest.NewServer(http.RedirectHandler(stranger.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(redirecting.Close)
-	if _, err := s.client(transport.WithToken(token.Secret)).Do(t.Context(), commands.AddTask{TaskID: "a", TaskType: "selfplay", Payload: json.RawMessage("1")}); err != nil {
+	if _, err := s.client(transport.WithToken(token.Secret)).Do(t.Context(), workcmd.AddTask{TaskID: "a", TaskType: "selfplay", Payload: json.RawMessage("1")}); err != nil {
 		t.Fatal(err)
 	}
 	log := &testLog{}
@@ -400,7 +402,7 @@ func TestAnotherNodeIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lone.do(t.Context(), commands.NodeHeartbeat{NodeID: "w1"}, "k", anyReceipt); !transport.Foreign(err) {
+	if err := lone.do(t.Context(), nodescmd.NodeHeartbeat{NodeID: "w1"}, "k", anyReceipt); !transport.Foreign(err) {
 		t.Errorf("found %v, want a redirect not followed", err)
 	}
 	wrong, err := NewCluster(ClusterConfig{Addresses: []string{s.address}, Token: "wrong", Timeout: time.Second, Routes: wiring.Routes()})
@@ -430,7 +432,7 @@ func TestDrainFinishes(t *testing.T) {
 	if sum := h.end(); sum.Completed != 1 || sum.Claimed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	if row := s.item("b"); row.State != domain.WorkQueued {
+	if row := s.item("b"); row.State != work.StateQueued {
 		t.Errorf("found %s, want b left alone", row.State)
 	}
 }
@@ -438,7 +440,7 @@ func TestDrainFinishes(t *testing.T) {
 // What is not done when the drain is over is given back, without an attempt
 // spent; what ends well with a result when asked is done.
 func TestDrainGivesBack(t *testing.T) {
-	for guest, state := range map[string]domain.TaskState{"wait": domain.WorkQueued, "stubborn": domain.WorkQueued, "polite": domain.WorkDone} {
+	for guest, state := range map[string]work.State{"wait": work.StateQueued, "stubborn": work.StateQueued, "polite": work.StateDone} {
 		t.Run(guest, func(t *testing.T) {
 			s := newSite(t)
 			s.add("a")
@@ -450,7 +452,7 @@ func TestDrainGivesBack(t *testing.T) {
 				}
 			}, guest, file)
 			pid := pidIn(t, file)
-			s.await("a", domain.WorkRunning)
+			s.await("a", work.StateRunning)
 			h.drain()
 			h.end()
 			if row := s.await("a", state); row.Attempts != 0 || !gone(pid) {
@@ -467,14 +469,14 @@ func TestKill(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	h := s.hire(func(c *Config) { c.Grace = time.Hour }, "stubborn", file)
 	pid := pidIn(t, file)
-	s.await("a", domain.WorkRunning)
+	s.await("a", work.StateRunning)
 	h.drain()
 	close(h.kill)
 	h.kill = make(chan struct{}) // for the cleanup
 	if sum := h.end(); sum.Killed != 1 {
 		t.Errorf("found %+v", sum)
 	}
-	if row := s.item("a"); !gone(pid) || row.State != domain.WorkRunning {
+	if row := s.item("a"); !gone(pid) || row.State != work.StateRunning {
 		t.Errorf("found %s, process gone: %v; want the lease left to end by itself", row.State, gone(pid))
 	}
 }
@@ -485,7 +487,7 @@ func TestNodeIsKnown(t *testing.T) {
 		c.Capabilities, c.Types, c.Facts = []string{"gpu"}, []string{"selfplay"}, json.RawMessage(`{"gpu":"H100"}`)
 	}, "play")
 	eventually(t, "the node", func() bool {
-		answer, err := s.client().AskJSON(t.Context(), "nodes.list", projections.ManyNodes{})
+		answer, err := s.client().AskJSON(t.Context(), "nodes.list", nodesview.ManyNodes{})
 		return err == nil && strings.Contains(string(answer), `"H100"`) && strings.Contains(string(answer), `"gpu","selfplay"`)
 	})
 	w := &worker{Config: Config{Folder: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}}}
@@ -501,8 +503,8 @@ func TestNodeIsKnown(t *testing.T) {
 func TestTypesAndOnce(t *testing.T) {
 	s := newSite(t)
 	s.add("a")
-	s.add("b", func(c *commands.AddTask) { c.TaskType = "export" })
-	s.add("c", func(c *commands.AddTask) { c.TaskType = "export" })
+	s.add("b", func(c *workcmd.AddTask) { c.TaskType = "export" })
+	s.add("c", func(c *workcmd.AddTask) { c.TaskType = "export" })
 	one := func(c *Config) {
 		c.Once, c.Types, c.Commands = true, []string{"export"}, map[string][]string{"export": c.Commands[""]}
 	}
@@ -515,7 +517,7 @@ func TestTypesAndOnce(t *testing.T) {
 	if sum := s.hire(one, "play").end(); sum.Claimed != 0 {
 		t.Errorf("found %+v, want nothing to do", sum)
 	}
-	if row := s.item("a"); row.State != domain.WorkQueued {
+	if row := s.item("a"); row.State != work.StateQueued {
 		t.Errorf("found %s, want another type left alone", row.State)
 	}
 	config := configOf(t, &testLog{}, []string{s.address}, "play")
@@ -523,7 +525,7 @@ func TestTypesAndOnce(t *testing.T) {
 	if err != nil || len(planned) != 1 || planned[0].TaskID != "a" || planned[0].Command[2] != "play" {
 		t.Errorf("found %+v, %v", planned, err)
 	}
-	if row := s.item("a"); row.State != domain.WorkQueued || row.Lease != 0 {
+	if row := s.item("a"); row.State != work.StateQueued || row.Lease != 0 {
 		t.Errorf("found %+v, want a plan to change nothing", row)
 	}
 }
@@ -554,7 +556,7 @@ func TestSizeReachesTheCommand(t *testing.T) {
 			t.Errorf("size %d: found %q", size, env)
 		}
 	}
-	data, err := json.Marshal(commands.ClaimedTask{TaskID: "t", Size: 12})
+	data, err := json.Marshal(workcmd.ClaimedTask{TaskID: "t", Size: 12})
 	if err != nil {
 		t.Fatal(err)
 	}

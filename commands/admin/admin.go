@@ -1,0 +1,55 @@
+package admin
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+)
+
+// RequestShutdown asks the node that answers to stop in good order.
+type RequestShutdown struct {
+	Reason       string          `json:"reason,omitempty"`
+	GraceSeconds *domain.Seconds `json:"grace_seconds,omitempty"` // 5 when absent
+}
+
+// CommandType is admin.shutdown.
+func (RequestShutdown) CommandType() string { return "admin.shutdown" }
+
+// Stream is the administration's.
+func (RequestShutdown) Stream() domain.StreamID { return admin.AdminStream(admin.DefaultCluster) }
+
+// Expect is no revision: a wish to stop is always recorded.
+func (RequestShutdown) Expect() domain.Revision { return domain.AnyRevision }
+
+// Facts is the wish.
+func (c RequestShutdown) Facts() []domain.Event {
+	return []domain.Event{admin.ShutdownRequested{Reason: c.Reason, GraceSeconds: *c.GraceSeconds}}
+}
+
+// defaultGrace is how long work under way may take to end, in seconds.
+const defaultGrace = domain.Seconds(5)
+
+func completeShutdown(c RequestShutdown, _ domain.Facts) (RequestShutdown, error) {
+	if c.Reason == "" {
+		c.Reason = "asked to stop"
+	}
+	if c.GraceSeconds == nil {
+		grace := defaultGrace
+		c.GraceSeconds = &grace
+	}
+	if *c.GraceSeconds < 0 || *c.GraceSeconds > 3600 {
+		return c, domain.Faulty("admin.shutdown", []domain.Fault{{Field: "grace_seconds", Reason: fmt.Sprintf("want 0 to 3600, found %v", float64(*c.GraceSeconds))}})
+	}
+	return c, nil
+}
+
+// Specs is how the commands of the administration are run.
+func Specs() []commands.Spec {
+	return slices.Concat(
+		[]commands.Spec{commands.Record[RequestShutdown]("stop this node in good order", commands.Normalize(completeShutdown))},
+		pauseSpecs(), letterSpecs(), rebuildSpecs(),
+	)
+}

@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+	nodesview "github.com/ringrift/rift/projections/nodes"
+	policyview "github.com/ringrift/rift/projections/policy"
+)
+
+// ReportCluster says how the cluster as a whole is: one of CLUSTER_HEALTHY and
+// CLUSTER_UNHEALTHY. It becomes an event if it is an edge, and nothing if the
+// cluster is that already.
+type ReportCluster struct {
+	Healthy   *admin.ClusterHealthy   `json:"healthy,omitempty"`
+	Unhealthy *admin.ClusterUnhealthy `json:"unhealthy,omitempty"`
+}
+
+// CommandType is admin.report_cluster.
+func (ReportCluster) CommandType() string { return "admin.report_cluster" }
+
+// Stream is the cluster's.
+func (ReportCluster) Stream() domain.StreamID { return admin.ClusterStream(admin.DefaultCluster) }
+
+func reportCluster(cluster admin.Cluster, c ReportCluster, _ domain.Facts) ([]domain.Event, error) {
+	switch {
+	case (c.Healthy == nil) == (c.Unhealthy == nil):
+		return nil, domain.Errorf(domain.Invalid, "admin.report_cluster: want exactly one of healthy, unhealthy")
+	case c.Healthy != nil && cluster.State != admin.ClusterWell:
+		return []domain.Event{*c.Healthy}, nil
+	case c.Unhealthy != nil && cluster.State != admin.ClusterSick:
+		return []domain.Event{*c.Unhealthy}, nil
+	}
+	return nil, nil
+}
+
+// clusterClock says what the nodes that are known come to, once per edge.
+func clusterClock(v projections.View, now time.Time, policy domain.Policy) ([]commands.Timed, time.Time, error) {
+	verdict, err := nodesview.JudgeCluster(v, now, nodes.PolicyOf(policy).Cluster)
+	if err != nil || verdict.State == "" {
+		return nil, verdict.Earlier, err
+	}
+	var c ReportCluster
+	row := verdict.Row
+	from := row.High
+	if verdict.State == admin.ClusterSick {
+		from = row.Low
+		c.Unhealthy = &admin.ClusterUnhealthy{HealthyNodes: row.Healthy, NodeCount: row.Known, Reason: verdict.Reason, Derived: true}
+	} else {
+		c.Healthy = &admin.ClusterHealthy{HealthyNodes: row.Healthy, NodeCount: row.Known, Derived: true}
+		if row.Healthy == 0 {
+			return nil, time.Time{}, nil // nobody is left to be healthy; the next node to come says more
+		}
+	}
+	last := ""
+	if row.Since != nil {
+		last = row.Since.Format(domain.Timestamp)
+	}
+	id := fmt.Sprintf("clock/cluster/%s/%s/%s", verdict.State, from.Format(domain.Timestamp), last)
+	return []commands.Timed{{ID: id, Command: c}}, time.Time{}, nil
+}
+
+// Reactors is how pauses answer the cluster's health.
+func Reactors() []projections.Reactor {
+	return []projections.Reactor{
+		projections.When("cluster_healthy", "lifts the pauses whose reason is the cluster, and only those", []string{"admin.resume"},
+			func(v projections.View, _ domain.Envelope, _ admin.ClusterHealthy) ([]domain.Command, error) {
+				rows, err := adminview.PausedKinds(v)
+				if err != nil {
+					return nil, err
+				}
+				var commands []domain.Command
+				for _, row := range rows {
+					for _, hold := range row.Pauses {
+						if hold.Reason == admin.PauseCluster {
+							commands = append(commands, ResumeKind{Kind: row.Kind, Reason: admin.PauseCluster})
+						}
+					}
+				}
+				return commands, nil
+			}),
+		projections.When("cluster_unhealthy", "pauses the kinds that can wait, with the cluster as the reason", []string{"admin.pause"},
+			func(v projections.View, _ domain.Envelope, sick admin.ClusterUnhealthy) ([]domain.Command, error) {
+				policy, _, err := policyview.PolicyInForce(v)
+				if err != nil {
+					return nil, err
+				}
+				var commands []domain.Command
+				for _, kind := range nodes.PolicyOf(policy).Cluster.Pauses {
+					pause := PauseKind{Kind: kind, Reason: admin.PauseCluster}
+					if !sick.Derived {
+						// Nobody promises that a report from outside is ever taken back.
+						seconds := nodes.PolicyOf(policy).Cluster.PauseSeconds
+						pause.Seconds = &seconds
+					}
+					commands = append(commands, pause)
+				}
+				return commands, nil
+			}),
+	}
+}

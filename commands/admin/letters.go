@@ -1,0 +1,110 @@
+package admin
+
+import (
+	"fmt"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/projections"
+	adminview "github.com/ringrift/rift/projections/admin"
+)
+
+// RetryLetter has a handler try again on the event it failed at.
+type RetryLetter struct {
+	ID     string `json:"id" path:"id"` // "<handler>@<position>"
+	Reason string `json:"reason,omitempty"`
+
+	parked foundLetter
+}
+
+// CommandType is admin.retry_letter.
+func (RetryLetter) CommandType() string { return "admin.retry_letter" }
+
+// Stream is the letter's.
+func (c RetryLetter) Stream() domain.StreamID { return admin.DeadLetterStream(c.ID) }
+
+// DiscardLetter gives a dead letter up.
+type DiscardLetter struct {
+	ID     string `json:"id" path:"id"`
+	Reason string `json:"reason,omitempty"`
+
+	parked foundLetter
+}
+
+// CommandType is admin.discard_letter.
+func (DiscardLetter) CommandType() string { return "admin.discard_letter" }
+
+// Stream is the letter's.
+func (c DiscardLetter) Stream() domain.StreamID { return admin.DeadLetterStream(c.ID) }
+
+// foundLetter is the letter as the read models have it. That there is none is for
+// the decision to say: a command that is repeated finds its first answer.
+type foundLetter struct {
+	letter adminview.ParkedLetter
+	there  bool
+}
+
+func (f foundLetter) check(id string) error {
+	if !f.there {
+		return domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
+	}
+	return nil
+}
+
+func findLetter(v projections.View, id string) (foundLetter, error) {
+	letter, there, err := adminview.FindParked(v, id)
+	return foundLetter{letter, there}, err
+}
+
+func retryLetter(_ admin.DeadLetter, c RetryLetter, _ domain.Facts) ([]domain.Event, error) {
+	if err := c.parked.check(c.ID); err != nil {
+		return nil, err
+	}
+	letter := c.parked.letter
+	return []domain.Event{admin.DeadLetterRetried{
+		ID: c.ID, Handler: letter.Handler, Position: letter.EventPosition, Name: letter.EventType, Reason: c.Reason,
+	}}, nil
+}
+
+func discardLetter(_ admin.DeadLetter, c DiscardLetter, _ domain.Facts) ([]domain.Event, error) {
+	if err := c.parked.check(c.ID); err != nil {
+		return nil, err
+	}
+	letter := c.parked.letter
+	return []domain.Event{admin.DeadLetterDiscarded{
+		ID: c.ID, Handler: letter.Handler, Position: letter.EventPosition, Name: letter.EventType,
+		Error: letter.Error, Attempts: letter.Attempts, Reason: c.Reason,
+	}}, nil
+}
+
+func letterFaults(id, reason string) []domain.Fault {
+	faults := commands.NameFaults("id", id)
+	if len(reason) > admin.MaxPauseReason {
+		faults = append(faults, domain.Fault{Field: "reason", Reason: fmt.Sprintf("want at most %d bytes, found %d", admin.MaxPauseReason, len(reason))})
+	}
+	return faults
+}
+
+// letterSpecs is how dead letters are dealt with. Whoever folds the events does
+// what they say.
+func letterSpecs() []commands.Spec {
+	return []commands.Spec{
+		commands.Handle("have a handler try again on an event it failed at", retryLetter,
+			commands.Normalize(func(c RetryLetter, _ domain.Facts) (RetryLetter, error) {
+				return c, domain.Faulty("admin.retry_letter", letterFaults(c.ID, c.Reason))
+			}),
+			commands.Consult(func(RetryLetter) bool { return true }, func(v projections.View, c RetryLetter, _ domain.Facts) (_ RetryLetter, err error) {
+				c.parked, err = findLetter(v, c.ID)
+				return c, err
+			})),
+		commands.Handle("give a dead letter up", discardLetter,
+			commands.Normalize(func(c DiscardLetter, _ domain.Facts) (DiscardLetter, error) {
+				return c, domain.Faulty("admin.discard_letter", letterFaults(c.ID, c.Reason))
+			}),
+			commands.Consult(func(DiscardLetter) bool { return true }, func(v projections.View, c DiscardLetter, _ domain.Facts) (_ DiscardLetter, err error) {
+				c.parked, err = findLetter(v, c.ID)
+				return c, err
+			})),
+	}
+}

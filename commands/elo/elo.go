@@ -1,0 +1,142 @@
+package elo
+
+import (
+	"slices"
+
+	"github.com/ringrift/rift/commands"
+	trainingcmd "github.com/ringrift/rift/commands/training"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/projections"
+)
+
+// RecordMatch takes over a game that was played.
+type RecordMatch struct {
+	ConfigKey    domain.ConfigKey  `json:"config_key"`
+	Participants []elo.MatchPlayer `json:"participants"` // in the order of their seats
+	Result       MatchResult       `json:"result"`
+	GameID       string            `json:"game_id,omitempty"`
+	Seed         *uint64           `json:"seed,omitempty"`
+	Worker       domain.NodeID     `json:"worker,omitempty"`
+}
+
+// MatchResult is how a game ended.
+type MatchResult struct {
+	Ranks []int `json:"ranks"` // one per participant, 1 for the winner; shared ranks are draws
+}
+
+// CommandType is elo.match.
+func (RecordMatch) CommandType() string { return "elo.match" }
+
+// Stream is the game's ratings.
+func (c RecordMatch) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
+
+func (c RecordMatch) event() elo.MatchRecorded {
+	event := elo.MatchRecorded{
+		ConfigKey: c.ConfigKey, Participants: c.Participants, Ranks: c.Result.Ranks,
+		GameID: c.GameID, Seed: c.Seed, Worker: c.Worker,
+	}
+	event.MatchID = event.Identity()
+	return event
+}
+
+// MatchRecorded is the answer to a game: the name of the fact.
+type MatchRecorded struct {
+	MatchID string `json:"match_id"`
+}
+
+// recordMatch takes a game once, whoever tells it.
+func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Event, error) {
+	event := c.event()
+	if r.Counts(event.MatchID) {
+		return nil, nil
+	}
+	if other, known := r.Match(c.GameID); known && c.GameID != "" {
+		return nil, domain.Errorf(domain.Conflict, "game %s of %s is recorded as match %s with other content", c.GameID, c.ConfigKey, other)
+	}
+	var names []string
+	for _, player := range c.Participants {
+		names = append(names, player.Name())
+	}
+	return rerated(r, []domain.Event{event}, c.ConfigKey, commands.Unique(names), facts), nil
+}
+
+// rerated is facts with the ratings they move.
+func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, names []string, facts domain.Facts) []domain.Event {
+	events := slices.Clone(told)
+	before, after := r.Standings(elo.PolicyOf(facts.Policy)), r
+	for _, fact := range told {
+		after = after.Evolve(domain.Envelope{Event: fact})
+	}
+	for _, moved := range after.Rerate(config, names, elo.PolicyOf(facts.Policy)) {
+		events = append(events, moved)
+		after = after.Evolve(domain.Envelope{Event: moved})
+	}
+	changed := slices.DeleteFunc(after.Standings(elo.PolicyOf(facts.Policy)), func(s elo.EloStanding) bool { return slices.Contains(before, s) })
+	if len(changed) > 0 {
+		events = append(events, elo.StandingsChanged{ConfigKey: config, Standings: changed})
+	}
+	return events
+}
+
+// RecordElo lets the results of an evaluation count for the ratings.
+type RecordElo struct {
+	ConfigKey domain.ConfigKey     `json:"config_key"`
+	FactID    string               `json:"fact_id"`
+	ModelID   domain.ModelID       `json:"model_id"`
+	Results   []elo.OpponentResult `json:"results"`
+}
+
+func (RecordElo) CommandType() string       { return "elo.record" }
+func (c RecordElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
+
+func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Event, error) {
+	if r.Counts(c.FactID) {
+		return nil, nil
+	}
+	names := []string{string(c.ModelID)}
+	var played []elo.OpponentResult
+	for _, result := range c.Results {
+		if result.Games() > 0 {
+			played = append(played, result)
+			names = append(names, result.Opponent)
+		}
+	}
+	if len(played) == 0 {
+		return nil, nil
+	}
+	fact := elo.ResultsRecorded{ConfigKey: c.ConfigKey, FactID: c.FactID, ModelID: c.ModelID, Results: played}
+	return rerated(r, []domain.Event{fact}, c.ConfigKey, commands.Unique(names), facts), nil
+}
+
+// Specs is how the commands of the ratings are run.
+func Specs() []commands.Spec {
+	return append(velocitySpecs(), []commands.Spec{
+		commands.HandleAnswer("take over a game that was played", recordMatch,
+			func(_ elo.Ratings, c RecordMatch, _ []domain.Envelope) MatchRecorded {
+				return MatchRecorded{c.event().MatchID}
+			},
+			commands.Normalize(func(c RecordMatch, _ domain.Facts) (RecordMatch, error) {
+				return c, domain.Faulty("elo.match", c.event().Validate())
+			})),
+		commands.Handle("let the results of an evaluation count", recordResults),
+		commands.HandleAnswer("take over facts that another node has, and say what each side lacks", syncElo, eloSynced,
+			commands.Normalize(completeSync), commands.Consult(func(SyncElo) bool { return true }, consultSync)),
+	}...)
+}
+
+// Reactors is how ratings and promotion follow evaluations.
+func Reactors() []projections.Reactor {
+	return []projections.Reactor{
+		projections.When("evaluation_completed", "lets the results count for the ratings, decides on promotion, then reads how fast the best model gains",
+			[]string{"elo.record", "training.decide_promotion", "training.measure_velocity"},
+			func(_ projections.View, _ domain.Envelope, e elo.EvaluationCompleted) ([]domain.Command, error) {
+				evaluation := e.EvaluationIdentity()
+				return []domain.Command{
+					RecordElo{e.ConfigKey, evaluation, e.ModelID, e.Results},
+					trainingcmd.DecidePromotion{ConfigKey: e.ConfigKey, ModelID: e.ModelID, Evaluation: evaluation, Results: e.Results},
+					measureVelocity{ConfigKey: e.ConfigKey},
+				}, nil
+			}),
+	}
+}

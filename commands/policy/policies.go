@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+)
+
+// SetPolicy changes a policy document: Change is a JSON object of what to
+// change, everything else stays. With ExpectedVersion it is refused when
+// somebody changed the document meanwhile; 0 is the document nobody changed.
+type SetPolicy struct {
+	Name            string          `json:"name" path:"name"`
+	Change          json.RawMessage `json:"policy"`
+	Reason          string          `json:"reason,omitempty"`
+	ExpectedVersion *int            `json:"expected_version,omitempty"`
+}
+
+// CommandType is policies.set.
+func (SetPolicy) CommandType() string { return "policies.set" }
+
+// Stream is the document's.
+func (c SetPolicy) Stream() domain.StreamID { return domain.PolicyStream(c.Name) }
+
+// ConcernsQueue tells whether it is the document that the queue follows.
+func (c SetPolicy) ConcernsQueue() bool { return c.Name == domain.PolicyDefaultName }
+
+// policyState is a policy document, folded from its stream: its versions from
+// the first change on, and who made the last.
+type policyState struct {
+	versions []domain.Policy
+	actor    string
+	reason   string
+}
+
+// Evolve takes over a change.
+func (s policyState) Evolve(e domain.Envelope) policyState {
+	if changed, ok := e.Event.(domain.PolicyChanged); ok {
+		return policyState{append(s.versions[:len(s.versions):len(s.versions)], changed.Policy), e.Meta.Actor, changed.Reason}
+	}
+	return s
+}
+
+// at is the document as it reads in a version; 0 is before anybody changed it.
+func (s policyState) at(version int) domain.Policy {
+	if version < 1 || version > len(s.versions) {
+		return domain.Policy{}
+	}
+	return s.versions[version-1]
+}
+
+func (p policyCommands) set(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, error) {
+	if want, is := c.ExpectedVersion, len(s.versions); want != nil && *want != is {
+		if is == 0 {
+			return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found that nobody changed it yet (version 0)", c.Name, *want)
+		}
+		return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found %d, set by %s%s", c.Name, *want, is, commands.Or(s.actor, "somebody"), because(s.reason))
+	}
+	before := s.at(len(s.versions))
+	after, faults := p.sections.Change(before, c.Change)
+	if err := domain.Faulty("policies.set", faults); err != nil {
+		return nil, err
+	}
+	if differences, err := p.sections.Differences(before, after); err != nil || len(differences) == 0 {
+		return nil, err
+	}
+	return []domain.Event{domain.PolicyChanged{Name: c.Name, Policy: after, Reason: c.Reason}}, nil
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// PolicySet is what a change came to.
+type PolicySet struct {
+	Version string                    `json:"version"` // "policy-default@3", as the events that it decides name it
+	Changes []domain.PolicyDifference `json:"changes"`
+}
+
+func (p policyCommands) answer(s policyState, c SetPolicy, events []domain.Envelope) PolicySet {
+	version := len(s.versions)
+	set := PolicySet{Changes: []domain.PolicyDifference{}}
+	if len(events) > 0 {
+		version = int(events[0].Revision) + 1
+		if changed, ok := events[0].Event.(domain.PolicyChanged); ok {
+			if differences, err := p.sections.Differences(s.at(version-1), changed.Policy); err == nil {
+				set.Changes = differences
+			}
+		}
+	}
+	set.Version = fmt.Sprintf("policy-%s@%d", c.Name, version)
+	return set
+}
+
+// policyCommands changes documents that consist of these sections.
+type policyCommands struct{ sections domain.Sections }
+
+// Specs is how policy documents are changed, which consist of these sections.
+func Specs(sections domain.Sections) []commands.Spec {
+	p := policyCommands{sections}
+	return []commands.Spec{
+		commands.HandleAnswer("change a policy document", p.set, p.answer, commands.Normalize(func(c SetPolicy, _ domain.Facts) (SetPolicy, error) {
+			var faults []domain.Fault
+			if c.Name != domain.PolicyDefaultName {
+				faults = append(faults, domain.Fault{Field: "name", Reason: "want " + domain.PolicyDefaultName + ", the document decisions follow"})
+			}
+			if !bytes.HasPrefix(bytes.TrimSpace(c.Change), []byte("{")) {
+				faults = append(faults, domain.Fault{Field: "policy", Reason: "want an object of what to change"})
+			}
+			if c.ExpectedVersion != nil && *c.ExpectedVersion < 0 {
+				faults = append(faults, domain.Fault{Field: "expected_version", Reason: fmt.Sprintf("want 0 or more, found %d", *c.ExpectedVersion)})
+			}
+			return c, domain.Faulty("policies.set", faults)
+		})),
+	}
+}

@@ -1,0 +1,43 @@
+package commands
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+)
+
+func ConfigFaults(config domain.ConfigKey) []domain.Fault {
+	if _, err := domain.ParseConfigKey(string(config)); err != nil {
+		return []domain.Fault{{Field: "config_key", Reason: err.Error()}}
+	}
+	return nil
+}
+
+func Or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func NameFaults(field, name string) []domain.Fault {
+	if err := domain.CheckName(name); err != nil {
+		var coded *domain.Error
+		if errors.As(err, &coded) {
+			return []domain.Fault{{Field: field, Reason: coded.Msg}}
+		}
+	}
+	return nil
+}
+
+// Unique drops repetitions and keeps the order.
+func Unique[T comparable](list []T) []T {
+	var kept []T
+	for _, v := range list {
+		if !slices.Contains(kept, v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}

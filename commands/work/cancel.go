@@ -1,0 +1,40 @@
+package work
+
+import (
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+)
+
+// CancelTask asks that an item not be worked on any more.
+type CancelTask struct {
+	TaskID domain.TaskID `json:"task_id"`
+	Reason string        `json:"reason,omitempty"`
+
+	batch bool // one of a class that is cancelled
+}
+
+// CommandType is work.cancel.
+func (CancelTask) CommandType() string { return "work.cancel" }
+
+// Stream is the item's.
+func (c CancelTask) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func cancelTask(t work.Task, c CancelTask, _ domain.Facts) ([]domain.Event, error) {
+	switch {
+	case t.State == "":
+		return nil, unknownTask(c.TaskID)
+	case t.State == work.StateCancelled:
+		return nil, nil
+	case t.State.Final():
+		return nil, domain.Errorf(domain.Conflict, "item %s is %s; there is nothing to cancel", c.TaskID, t.State)
+	}
+	cancelled := work.Cancelled{TaskID: c.TaskID, Reason: c.Reason, Batch: c.batch}
+	if t.State.Held() {
+		cancelled.Lease, cancelled.NodeID = t.Lease, t.Node
+	}
+	return []domain.Event{cancelled}, nil
+}
+
+func unknownTask(id domain.TaskID) error {
+	return domain.Errorf(domain.NotFound, "no item %q is known", id)
+}

@@ -1,0 +1,96 @@
+package elo
+
+import (
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Policy holds the numbers of the ratings.
+type Policy struct {
+	Initial               float64        `json:"initial" doc:"what a player is taken for before its first game"`
+	Deviation             float64        `json:"deviation" doc:"how far from it players are, one standard deviation"`
+	Smallest              float64        `json:"smallest" doc:"move of a rating that is worth an event"`
+	VelocityWindowSeconds domain.Seconds `json:"velocity_window_seconds" doc:"how far back the slope of the best rating looks"`
+	VelocitySpanSeconds   domain.Seconds `json:"velocity_span_seconds" doc:"least time between the first and the last moment of a slope"`
+	VelocityEverySeconds  domain.Seconds `json:"velocity_every_seconds" doc:"least time between two readings of it"`
+	VelocityPoints        int            `json:"velocity_points" doc:"least moments of a slope: fewer are noise"`
+	VelocityGames         int            `json:"velocity_games" doc:"of a model before it may be the best"`
+	VelocityChange        float64        `json:"velocity_change" doc:"Elo per hour by which a reading must differ from the one before to be no longer stable"`
+	Pinned                []PinnedRating `json:"pinned" doc:"baselines: their ratings never move"`
+}
+
+// PinnedRating is a baseline of known strength.
+type PinnedRating struct {
+	Name   string  `json:"name"`
+	Rating float64 `json:"rating"` // Elo
+}
+
+// DefaultPolicy is the section before anybody changed it.
+func DefaultPolicy() Policy {
+	return Policy{
+		Initial: 1500, Deviation: 350, Smallest: 0.01,
+		VelocityWindowSeconds: 24 * 3600, VelocitySpanSeconds: 1800, VelocityEverySeconds: 900, VelocityPoints: 3, VelocityGames: 50, VelocityChange: 1,
+		Pinned: []PinnedRating{
+			{"random", 400},
+			{"heuristic", 1200},
+			{"heuristic_strong", 1400},
+			{"mcts_light", 1500},
+			{"mcts_medium", 1700},
+			{"mcts_strong", 1900},
+			{"mcts_master", 2000},
+			{"mcts_grandmaster", 2100},
+		},
+	}
+}
+
+// Pin is the rating of a baseline; false for a player that is none.
+func (p Policy) Pin(name string) (float64, bool) {
+	at := slices.IndexFunc(p.Pinned, func(pin PinnedRating) bool { return pin.Name == name })
+	if at < 0 {
+		return 0, false
+	}
+	return p.Pinned[at].Rating, true
+}
+
+// SectionName is elo.
+func (Policy) SectionName() string { return "elo" }
+
+// About says what the numbers are.
+func (Policy) About() string {
+	return "the numbers of the ratings"
+}
+
+// Default gives the built-in numbers.
+func (Policy) Default() domain.Section { return DefaultPolicy() }
+
+// Faults names every number that cannot work.
+func (p Policy) Faults() []domain.Fault {
+	var c domain.PolicyChecks
+	c.Positive("elo.deviation", p.Deviation)
+	if !(p.Initial >= -MaxRating && p.Initial <= MaxRating) {
+		c.Fault("elo.initial", "want a rating, found %v", p.Initial)
+	}
+	if !(p.Smallest >= 0) {
+		c.Fault("elo.smallest", "want at least 0, found %v", p.Smallest)
+	}
+	c.Positive("elo.velocity_window_seconds", float64(p.VelocityWindowSeconds))
+	c.Positive("elo.velocity_span_seconds", float64(p.VelocitySpanSeconds))
+	c.Positive("elo.velocity_every_seconds", float64(p.VelocityEverySeconds))
+	c.Positive("elo.velocity_games", float64(p.VelocityGames))
+	if p.VelocityPoints < 2 {
+		c.Fault("elo.velocity_points", "want at least 2, found %d", p.VelocityPoints)
+	}
+	if !(p.VelocityChange >= 0) {
+		c.Fault("elo.velocity_change", "want at least 0, found %v", p.VelocityChange)
+	}
+	for _, pin := range p.Pinned {
+		if pin.Name == "" || !(pin.Rating >= -MaxRating && pin.Rating <= MaxRating) {
+			c.Fault("elo.pinned", "want names with ratings, found %q at %v", pin.Name, pin.Rating)
+		}
+	}
+	return c
+}
+
+// PolicyOf finds the section in a document.
+func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

@@ -1,0 +1,86 @@
+package elo
+
+import (
+	"github.com/ringrift/rift/domain"
+)
+
+// EloFact is a fact of a game's ratings on its way between two logs: exactly one
+// of its fields.
+type EloFact struct {
+	Match   *MatchRecorded   `json:"match,omitempty"`
+	Results *ResultsRecorded `json:"results,omitempty"`
+}
+
+// Event is the fact; nil for none, or for more than one.
+func (f EloFact) Event() domain.Event {
+	switch {
+	case f.Match != nil && f.Results == nil:
+		return *f.Match
+	case f.Results != nil && f.Match == nil:
+		return *f.Results
+	}
+	return nil
+}
+
+// ID names the fact in the ratings: it counts once.
+func (f EloFact) ID() string {
+	switch e := f.Event().(type) {
+	case MatchRecorded:
+		return e.MatchID
+	case ResultsRecorded:
+		return e.FactID
+	}
+	return ""
+}
+
+// Digest names the fact by what it says, the same on every node.
+func (f EloFact) Digest() string {
+	switch e := f.Event().(type) {
+	case MatchRecorded:
+		return e.Identity()
+	case ResultsRecorded:
+		return e.Digest()
+	}
+	return ""
+}
+
+// Faults names what is wrong with a fact for the ratings of a game.
+func (f EloFact) Faults(config domain.ConfigKey) []domain.Fault {
+	switch e := f.Event().(type) {
+	case MatchRecorded:
+		faults := e.Validate()
+		if e.ConfigKey != config {
+			faults = append(faults, domain.Fault{Field: "match.config_key", Reason: "want " + string(config) + ", found " + domain.Clip(string(e.ConfigKey), 64)})
+		}
+		if e.MatchID != e.Identity() {
+			faults = append(faults, domain.Fault{Field: "match.match_id", Reason: "want " + e.Identity() + " by the content, found " + domain.Clip(e.MatchID, 64)})
+		}
+		return faults
+	case ResultsRecorded:
+		faults := e.Validate()
+		if e.ConfigKey != config {
+			faults = append(faults, domain.Fault{Field: "results.config_key", Reason: "want " + string(config) + ", found " + domain.Clip(string(e.ConfigKey), 64)})
+		}
+		return faults
+	}
+	return []domain.Fault{{Field: "match", Reason: "want exactly one of match, results"}}
+}
+
+// Names lists the players whose ratings the fact may move.
+func (f EloFact) Names() []string {
+	var names []string
+	switch e := f.Event().(type) {
+	case MatchRecorded:
+		for _, player := range e.Participants {
+			names = append(names, player.Name())
+		}
+	case ResultsRecorded:
+		names = append(names, string(e.ModelID))
+		for _, result := range e.Results {
+			if result.Games() > 0 {
+				names = append(names, result.Opponent)
+			}
+		}
+	}
+	return names
+}

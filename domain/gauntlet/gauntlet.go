@@ -1,0 +1,119 @@
+package gauntlet
+
+import (
+	"fmt"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// EvaluationQueued: a model waits to be measured by a harness.
+type EvaluationQueued struct {
+	EvaluationID string `json:"evaluation_id"`
+	Model        string `json:"model"`
+	ConfigKey    string `json:"config_key,omitempty"`
+	Harness      string `json:"harness,omitempty"`
+}
+
+// EventType is EVALUATION_QUEUED.
+func (EvaluationQueued) EventType() string { return "EVALUATION_QUEUED" }
+
+// Validate names what is missing.
+func (e EvaluationQueued) Validate() []domain.Fault {
+	faults := domain.NamedFaults("evaluation_id", e.EvaluationID)
+	if e.Model == "" {
+		faults = append(faults, domain.Fault{Field: "model", Reason: "required"})
+	}
+	return faults
+}
+
+// EvaluationClaimed: a node began to measure the model.
+type EvaluationClaimed struct {
+	EvaluationID string        `json:"evaluation_id"`
+	Model        string        `json:"model"`
+	ConfigKey    string        `json:"config_key,omitempty"`
+	NodeID       domain.NodeID `json:"node_id"`
+}
+
+// EventType is EVALUATION_CLAIMED.
+func (EvaluationClaimed) EventType() string { return "EVALUATION_CLAIMED" }
+
+// Validate names what is missing.
+func (e EvaluationClaimed) Validate() []domain.Fault {
+	faults := append(domain.NamedFaults("evaluation_id", e.EvaluationID), domain.NamedFaults("node_id", string(e.NodeID))...)
+	if e.Model == "" {
+		faults = append(faults, domain.Fault{Field: "model", Reason: "required"})
+	}
+	return faults
+}
+
+// EvaluationReset: a measurement ran over its time-out and waits again.
+type EvaluationReset struct {
+	EvaluationID string `json:"evaluation_id"`
+	Reason       string `json:"reason"`
+}
+
+// EventType is EVALUATION_RESET.
+func (EvaluationReset) EventType() string { return "EVALUATION_RESET" }
+
+// Validate names what is missing.
+func (e EvaluationReset) Validate() []domain.Fault {
+	return domain.NamedFaults("evaluation_id", e.EvaluationID)
+}
+
+// EvaluationDead: the model is not measured any more; its tries are spent.
+type EvaluationDead struct {
+	EvaluationID string `json:"evaluation_id"`
+	Model        string `json:"model"`
+	Attempts     int    `json:"attempts,omitempty"`
+	Reason       string `json:"reason"`
+}
+
+// EventType is EVALUATION_DEAD.
+func (EvaluationDead) EventType() string { return "EVALUATION_DEAD" }
+
+// Validate names what is missing or out of range.
+func (e EvaluationDead) Validate() []domain.Fault {
+	faults := domain.NamedFaults("evaluation_id", e.EvaluationID)
+	if e.Model == "" {
+		faults = append(faults, domain.Fault{Field: "model", Reason: "required"})
+	}
+	if e.Attempts < 0 {
+		faults = append(faults, domain.Fault{Field: "attempts", Reason: fmt.Sprintf("want at least 0, found %d", e.Attempts)})
+	}
+	return faults
+}
+
+// PollerResumed: a process goes on reading the events of other processes from a
+// number in their shared table. A number below an earlier one means that the
+// table was replaced and events are lost or read twice.
+type PollerResumed struct {
+	Poller   string        `json:"poller"`
+	NodeID   domain.NodeID `json:"node_id"`
+	AfterID  uint64        `json:"after_id"` // the last one it had read
+	Observer string        `json:"observer,omitempty"`
+}
+
+// EventType is POLLER_RESUMED.
+func (PollerResumed) EventType() string { return "POLLER_RESUMED" }
+
+// Validate names what is missing.
+func (e PollerResumed) Validate() []domain.Fault {
+	return append(domain.NamedFaults("poller", e.Poller), domain.NamedFaults("node_id", string(e.NodeID))...)
+}
+
+// EvaluationStream is where one evaluation's life is written.
+func EvaluationStream(id string) domain.StreamID { return domain.Stream("gauntlet", id) }
+
+// Events is the catalogue of measurements and of their queue.
+func Events() []domain.Def {
+	return []domain.Def{
+		domain.Define[EvaluationQueued](1, "gauntlet", "a model waits to be measured by a harness"),
+		domain.Define[EvaluationClaimed](1, "gauntlet", "a node began to measure the model"),
+		domain.Define[EvaluationReset](1, "gauntlet", "a measurement ran over its time-out and waits again"),
+		domain.Define[EvaluationDead](1, "gauntlet", "the model is not measured any more; its tries are spent"),
+		domain.Define[Started](1, "gauntlet", "a model is to be measured against opponents by a work item"),
+		domain.Define[Continued](1, "gauntlet", "the games so far leave the test of a gauntlet open; another work item plays more"),
+		domain.Define[Finished](1, "gauntlet", "the games of a gauntlet are played, or came to nothing"),
+		domain.Define[PollerResumed](1, "admin", "a process goes on reading other processes' events from this number"),
+	}
+}

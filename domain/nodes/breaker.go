@@ -1,0 +1,81 @@
+package nodes
+
+import (
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// BreakerOpened: too many items failed on the node in a short time; it gets
+// no work until the moment given, and then one item.
+type BreakerOpened struct {
+	NodeID   domain.NodeID `json:"node_id"`
+	Failures int           `json:"failures"`
+	Until    time.Time     `json:"until,omitzero"`
+	Target   string        `json:"target,omitempty"`
+	Opens    int           `json:"opens,omitempty"` // openings in a row, decayed by quiet time; each doubles the open time
+}
+
+// EventType is NODE_BREAKER_OPENED.
+func (BreakerOpened) EventType() string { return "NODE_BREAKER_OPENED" }
+
+// BreakerClosed: the node gets work as any other again.
+type BreakerClosed struct {
+	NodeID domain.NodeID `json:"node_id"`
+	Reason string        `json:"reason"` // success, quiet, or what an operator said
+}
+
+// EventType is NODE_BREAKER_CLOSED.
+func (BreakerClosed) EventType() string { return "NODE_BREAKER_CLOSED" }
+
+// Home is the node's stream.
+func (e BreakerClosed) Home() domain.StreamID { return e.NodeID.Stream() }
+
+// Validate names what is missing.
+func (e BreakerClosed) Validate() []domain.Fault {
+	faults := nodeFaults(e.NodeID)
+	if e.Reason == "" {
+		faults = append(faults, domain.Fault{Field: "reason", Reason: "required"})
+	}
+	return faults
+}
+
+// Breaker is the breaker of one node, folded from the node's stream. Open, it
+// keeps work off until a moment that always comes; from then on it is half open
+// and lets one item through at a time, until a success or quiet closes it.
+type Breaker struct {
+	Until  time.Time // zero: closed
+	Opens  int       // doublings, before decay
+	Opened time.Time // when it opened last
+}
+
+// Evolve applies a fact of the node's stream.
+func (b Breaker) Evolve(fact domain.Envelope) Breaker {
+	switch e := fact.Event.(type) {
+	case BreakerOpened:
+		if !e.Until.IsZero() { // recordings of other clusters do not say until when
+			return Breaker{Until: e.Until, Opens: e.Opens, Opened: fact.Time}
+		}
+	case BreakerClosed:
+		b.Until = time.Time{}
+	}
+	return b
+}
+
+// Reopen gives the opening that a failure leads to at a moment. The open time
+// doubles with each opening up to the policy's most, and each decay time since
+// the last one takes a doubling back, so a breaker excludes nobody for ever.
+func (b Breaker) Reopen(now time.Time, p Policy) (until time.Time, opens int) {
+	opens = 1
+	if !b.Opened.IsZero() {
+		quiet := int(max(now.Sub(b.Opened), 0) / max(p.BreakerDecaySeconds.Duration(), time.Second))
+		opens = max(b.Opens-quiet, 0) + 1
+	}
+	open, most := p.BreakerOpenSeconds.Duration(), p.BreakerMaxOpenSeconds.Duration()
+	for range opens - 1 {
+		if open *= 2; open >= most {
+			break
+		}
+	}
+	return domain.Instant(now.Add(min(open, most))), opens
+}

@@ -1,0 +1,150 @@
+package nodes
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Daemon is what one background process of one node is, folded from its stream.
+//
+// A restart is a step from trouble back to life, seen once however many reports
+// describe it (restarting, starting, running), or a report of restarting from a
+// daemon that was up. A stop that was wanted and the start after it are none.
+type Daemon struct {
+	NodeID      domain.NodeID
+	Name        string
+	Status      DaemonStatus // empty: nobody reported on it yet
+	Since       time.Time    // of the status
+	UpSince     time.Time    // when it last began to run; zero while it does not
+	Down        bool         // it fell, and has not begun again
+	Restarts    []time.Time  // the last ones, oldest first, at most MaxCrashLoopRestarts
+	Streak      int          // restarts since it was last stable
+	LoopSince   time.Time    // zero: not in a crash loop
+	Reason      string       // of the last step
+	LastError   string
+	LastErrorAt time.Time
+}
+
+// fallen tells the statuses from which only a restart leads on.
+func (s DaemonStatus) fallen() bool {
+	switch s {
+	case DaemonFailed, DaemonCrashed, DaemonStuck, DaemonImportFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// begins tells the statuses of a daemon that comes up.
+func (s DaemonStatus) begins() bool {
+	switch s {
+	case DaemonStarting, DaemonRestarting, DaemonRunning, DaemonDegraded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Same tells a report that says nothing new: the status it has, and no other error.
+func (d Daemon) Same(report DaemonStatusChanged) bool {
+	return d.Status == report.NewStatus && (report.Error == "" || report.Error == d.LastError)
+}
+
+// Evolve takes over a fact of the daemon.
+func (d Daemon) Evolve(e domain.Envelope) Daemon {
+	switch fact := e.Event.(type) {
+	case DaemonStatusChanged:
+		return d.report(fact, e.Time)
+	case DaemonCrashLoopDetected:
+		if d.LoopSince.IsZero() {
+			d.LoopSince = e.Time
+		}
+	case DaemonStable:
+		d.Restarts, d.Streak, d.LoopSince = nil, 0, time.Time{}
+	}
+	return d
+}
+
+func (d Daemon) report(fact DaemonStatusChanged, at time.Time) Daemon {
+	if d.Same(fact) {
+		return d
+	}
+	d.NodeID, d.Name, d.Reason = fact.NodeID, fact.DaemonName, fact.Reason
+	seen := fact.NewStatus.begins() && d.Down
+	unseen := fact.NewStatus.fallen() && d.Down && fact.OldStatus.begins() // it was up, and nobody told
+	wanted := fact.NewStatus == DaemonRestarting && d.Status.begins() && d.Status != DaemonRestarting && d.Status != DaemonStarting
+	if seen || unseen || wanted {
+		d.Restarts = append(slices.Clip(d.Restarts), at)
+		if excess := len(d.Restarts) - MaxCrashLoopRestarts; excess > 0 {
+			d.Restarts = d.Restarts[excess:]
+		}
+		d.Streak++
+	}
+	if fact.NewStatus != d.Status {
+		d.Since = at
+	}
+	switch {
+	case fact.NewStatus.fallen():
+		d.Down = true
+	case fact.NewStatus.begins(), fact.NewStatus == DaemonStopped:
+		d.Down = false
+	}
+	if fact.NewStatus == DaemonRunning {
+		if d.UpSince.IsZero() || seen || unseen {
+			d.UpSince = at
+		}
+	} else if fact.NewStatus != DaemonDegraded {
+		d.UpSince = time.Time{}
+	}
+	if fact.Error != "" {
+		d.LastError, d.LastErrorAt = fact.Error, at
+	}
+	d.Status = fact.NewStatus
+	return d
+}
+
+// Within counts the restarts of the last window before a moment.
+func (d Daemon) Within(window domain.Seconds, now time.Time) int {
+	since := now.Add(-window.Duration())
+	count := 0
+	for _, at := range d.Restarts {
+		if at.After(since) {
+			count++
+		}
+	}
+	return count
+}
+
+// StableFor tells how long the daemon has run without a restart, and whether
+// that is long enough to forgive the earlier ones.
+func (d Daemon) StableFor(p DaemonsPolicy, now time.Time) (running domain.Seconds, forgiven bool) {
+	if d.UpSince.IsZero() {
+		return 0, false
+	}
+	up := now.Sub(d.UpSince)
+	return domain.Seconds(up.Seconds()), up >= p.StableSeconds.Duration() && (d.Streak > 0 || !d.LoopSince.IsZero())
+}
+
+// NextRestart is when a daemon may be restarted, or how long it would wait if it
+// fell now.
+type NextRestart struct {
+	Tier    string         // "fast", "slow", "critical", "given_up"; "never": a restart does not help
+	Seconds domain.Seconds // the wait; 0 for never
+	At      time.Time
+}
+
+// Next decides the wait before the next restart from the restarts so far. At is
+// zero while the daemon is up.
+func (d Daemon) Next(p DaemonsPolicy) NextRestart {
+	if d.Status == DaemonImportFailed {
+		return NextRestart{Tier: "never"}
+	}
+	wait, tier := p.Backoff(d.Streak, p.IsCritical(d.Name))
+	next := NextRestart{Tier: tier, Seconds: domain.Seconds(wait.Seconds())}
+	if d.Down {
+		next.At = d.Since.Add(wait)
+	}
+	return next
+}

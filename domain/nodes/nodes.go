@@ -1,0 +1,232 @@
+package nodes
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// State is what the cluster thinks of a node.
+type State string
+
+// The states.
+const (
+	StateRegistered State = "registered" // announced, not heard from yet
+	StateOnline     State = "online"
+	StateSick       State = "unhealthy"
+	StateOffline    State = "offline"
+	StateRetired    State = "retired" // offline for so long, or so by decision, that it is not counted any more
+)
+
+// NodeStates lists the states.
+var NodeStates = []State{StateRegistered, StateOnline, StateSick, StateOffline, StateRetired}
+
+// Level is what a node reports of itself with a heartbeat. Levels are kept in
+// memory; only the edges they cross become events. Absent is unknown, not zero.
+type Level struct {
+	GPUPercent       *float64 `json:"gpu_percent,omitempty"`
+	GPUMemoryPercent *float64 `json:"gpu_memory_percent,omitempty"`
+	CPUPercent       *float64 `json:"cpu_percent,omitempty"`
+	MemoryPercent    *float64 `json:"memory_percent,omitempty"`
+	DiskPercent      *float64 `json:"disk_percent,omitempty"`
+	Jobs             *int     `json:"jobs,omitempty"`
+}
+
+// Validate names every percentage that cannot be one.
+func (l Level) Validate() []domain.Fault {
+	var faults []domain.Fault
+	percent := func(field string, v *float64) {
+		if v != nil && !(*v >= 0 && *v <= 100) {
+			faults = append(faults, domain.Fault{Field: "level." + field, Reason: fmt.Sprintf("want 0 to 100, found %v", *v)})
+		}
+	}
+	percent("gpu_percent", l.GPUPercent)
+	percent("gpu_memory_percent", l.GPUMemoryPercent)
+	percent("cpu_percent", l.CPUPercent)
+	percent("memory_percent", l.MemoryPercent)
+	percent("disk_percent", l.DiskPercent)
+	if l.Jobs != nil && *l.Jobs < 0 {
+		faults = append(faults, domain.Fault{Field: "level.jobs", Reason: fmt.Sprintf("want at least 0, found %d", *l.Jobs)})
+	}
+	return faults
+}
+
+// Announced: a node announced what it is and can.
+type Announced struct {
+	NodeID       domain.NodeID   `json:"node_id"`
+	Capabilities []string        `json:"capabilities,omitempty"`
+	Facts        json.RawMessage `json:"facts,omitempty"`   // an object: gpu, labels, whatever items may require
+	Accepts      string          `json:"accepts,omitempty"` // an expression over items: only those it is true of
+}
+
+// EventType is NODE_REGISTERED.
+func (Announced) EventType() string { return "NODE_REGISTERED" }
+
+// Validate names what is missing.
+func (e Announced) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
+
+// HostOnline: the node was heard from, and was not online before.
+type HostOnline struct {
+	NodeID domain.NodeID `json:"node_id"`
+}
+
+// EventType is HOST_ONLINE.
+func (HostOnline) EventType() string { return "HOST_ONLINE" }
+
+// Home is the node's stream.
+func (e HostOnline) Home() domain.StreamID { return e.NodeID.Stream() }
+
+// Validate names what is missing.
+func (e HostOnline) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
+
+// HostOffline: the node is gone; whatever it holds is taken from it.
+type HostOffline struct {
+	NodeID        domain.NodeID  `json:"node_id"`
+	Reason        string         `json:"reason,omitempty"`
+	SilentSeconds domain.Seconds `json:"silent_seconds,omitempty"`
+}
+
+// EventType is HOST_OFFLINE.
+func (HostOffline) EventType() string { return "HOST_OFFLINE" }
+
+// Home is the node's stream.
+func (e HostOffline) Home() domain.StreamID { return e.NodeID.Stream() }
+
+// Validate names what is missing.
+func (e HostOffline) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
+
+// Unhealthy: the node is not to be trusted with work. An edge: it was
+// healthy before.
+type Unhealthy struct {
+	NodeID              domain.NodeID  `json:"node_id"`
+	Reason              string         `json:"reason"`
+	ConsecutiveFailures int            `json:"consecutive_failures,omitempty"`
+	DiskUsedPercent     *float64       `json:"disk_used_percent,omitempty"`
+	GPUUtilization      *float64       `json:"gpu_utilization,omitempty"`
+	SilentSeconds       domain.Seconds `json:"silent_seconds,omitempty"`
+}
+
+// EventType is NODE_UNHEALTHY.
+func (Unhealthy) EventType() string { return "NODE_UNHEALTHY" }
+
+// Home is the node's stream.
+func (e Unhealthy) Home() domain.StreamID { return e.NodeID.Stream() }
+
+// Validate names what is missing.
+func (e Unhealthy) Validate() []domain.Fault {
+	faults := nodeFaults(e.NodeID)
+	if e.Reason == "" {
+		faults = append(faults, domain.Fault{Field: "reason", Reason: "required"})
+	}
+	return faults
+}
+
+// Recovered: an unhealthy node is well again. Work that moved on stays moved.
+type Recovered struct {
+	NodeID              domain.NodeID  `json:"node_id"`
+	RecoveryTimeSeconds domain.Seconds `json:"recovery_time_seconds,omitempty"` // since it became unhealthy
+}
+
+// EventType is NODE_RECOVERED.
+func (Recovered) EventType() string { return "NODE_RECOVERED" }
+
+// Home is the node's stream.
+func (e Recovered) Home() domain.StreamID { return e.NodeID.Stream() }
+
+// Validate names what is missing.
+func (e Recovered) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
+
+// Autostarted: a recorded cluster started processes on an idle node.
+type Autostarted struct {
+	NodeID domain.NodeID `json:"node_id"`
+	Count  int           `json:"count"`
+}
+
+// EventType is NODE_AUTOSTARTED.
+func (Autostarted) EventType() string { return "NODE_AUTOSTARTED" }
+
+// AutostartFailed: some of those starts failed.
+type AutostartFailed struct {
+	NodeID    domain.NodeID `json:"node_id"`
+	Failed    int           `json:"failed"`
+	Requested int           `json:"requested"`
+}
+
+// EventType is NODE_AUTOSTART_FAILED.
+func (AutostartFailed) EventType() string { return "NODE_AUTOSTART_FAILED" }
+
+func nodeFaults(id domain.NodeID) []domain.Fault {
+	if err := domain.CheckName(string(id)); err != nil {
+		return []domain.Fault{{Field: "node_id", Reason: err.Error()}}
+	}
+	return nil
+}
+
+// Node is the state of one node, folded from its stream.
+type Node struct {
+	State        State // empty: never heard of
+	ID           domain.NodeID
+	Capabilities []string
+	Facts        json.RawMessage
+	Accepts      string
+	Since        time.Time // of State
+	Reason       string
+	Registered   bool // it announced itself
+	Breaker      Breaker
+	IdleSince    time.Time // of the idleness that was noticed; zero: none was
+}
+
+// Evolve applies a fact of the node's stream.
+func (n Node) Evolve(fact domain.Envelope) Node {
+	turn := func(id domain.NodeID, state State, reason string) {
+		n.ID, n.State, n.Reason, n.Since = id, state, reason, fact.Time
+		if state != StateOnline {
+			n.IdleSince = time.Time{}
+		}
+	}
+	n.Breaker = n.Breaker.Evolve(fact)
+	switch e := fact.Event.(type) {
+	case Announced:
+		if n.State == "" {
+			turn(e.NodeID, StateRegistered, "")
+		}
+		n.Capabilities, n.Facts, n.Accepts, n.Registered = e.Capabilities, e.Facts, e.Accepts, true
+	case HostOnline:
+		turn(e.NodeID, StateOnline, "")
+	case HostOffline:
+		turn(e.NodeID, StateOffline, e.Reason)
+	case Unhealthy:
+		turn(e.NodeID, StateSick, e.Reason)
+	case Recovered:
+		turn(e.NodeID, StateOnline, "")
+	case Retirement:
+		turn(e.NodeID, StateRetired, e.Reason)
+	case IdleResourceDetected:
+		n.ID, n.IdleSince = e.NodeID, e.Since
+	case IdleResourceCleared:
+		n.IdleSince = time.Time{}
+	}
+	return n
+}
+
+// Events is the catalogue of the nodes.
+func Events() []domain.Def {
+	host := domain.Alias("host", "node_id")
+	return []domain.Def{
+		domain.Define[Announced](1, "node", "a node announced what it is and can"),
+		domain.Define[HostOnline](1, "node", "the node was heard from and was not online before", domain.FromOutside(), host, domain.Alias("host_id", "node_id")),
+		domain.Define[HostOffline](1, "node", "the node is gone; what it holds is taken from it", domain.FromOutside(), host, domain.Alias("host_id", "node_id")),
+		domain.Define[Unhealthy](1, "node", "the node is not trusted with work; it was before", domain.FromOutside(), host, domain.Alias("node_name", "node_id")),
+		domain.Define[Recovered](1, "node", "an unhealthy node is well again", domain.FromOutside(), host),
+		domain.Define[BreakerOpened](1, "node", "too many items failed on the node in a short time"),
+		domain.Define[BreakerClosed](1, "node", "the node's breaker lets work through again"),
+		domain.Define[Retirement](1, "node", "the node is not counted among the known ones any more"),
+		domain.Define[IdleResourceDetected](1, "node", "a GPU does nothing while there is work for it"),
+		domain.Define[IdleResourceCleared](1, "node", "a GPU that did nothing works again, or there is nothing for it"),
+		domain.Define[ZombieDetected](1, "node", "processes on the node belong to no item", domain.FromOutside(), host),
+		domain.Define[Autostarted](1, "node", "a recorded cluster started processes on an idle node"),
+		domain.Define[AutostartFailed](1, "node", "some of those starts failed"),
+	}
+}

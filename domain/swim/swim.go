@@ -1,0 +1,58 @@
+package swim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// SwimState is what one member of the failure detector thinks of another.
+type SwimState string
+
+// The states.
+const (
+	SwimAlive   SwimState = "alive"
+	SwimSuspect SwimState = "suspect"
+	SwimDead    SwimState = "dead"
+	SwimLeft    SwimState = "left"
+)
+
+var swimStates = []SwimState{SwimAlive, SwimSuspect, SwimDead, SwimLeft}
+
+// MemberChanged: the observer's opinion of a member changed. A higher
+// incarnation outweighs a lower one; only the member itself raises its own.
+// Stream: the cluster's.
+type MemberChanged struct {
+	Member      string        `json:"member"` // node id, or address where that is all the observer knows
+	From        SwimState     `json:"from"`
+	To          SwimState     `json:"to"`
+	Incarnation uint64        `json:"incarnation"`
+	Observer    domain.NodeID `json:"observer"`
+}
+
+// EventType is SWIM_MEMBER_CHANGED.
+func (MemberChanged) EventType() string { return "SWIM_MEMBER_CHANGED" }
+
+// Validate names what is missing or no state.
+func (e MemberChanged) Validate() []domain.Fault {
+	var faults []domain.Fault
+	if e.Member == "" {
+		faults = append(faults, domain.Fault{Field: "member", Reason: "required"})
+	}
+	faults = append(faults, domain.NamedFaults("observer", string(e.Observer))...)
+	if !slices.Contains(swimStates, e.From) {
+		faults = append(faults, domain.Fault{Field: "from", Reason: fmt.Sprintf("want one of %v, found %q", swimStates, e.From)})
+	}
+	if !slices.Contains(swimStates, e.To) {
+		faults = append(faults, domain.Fault{Field: "to", Reason: fmt.Sprintf("want one of %v, found %q", swimStates, e.To)})
+	}
+	return faults
+}
+
+// Events is the catalogue of the failure detector.
+func Events() []domain.Def {
+	return []domain.Def{
+		domain.Define[MemberChanged](1, "cluster", "an observer's opinion of a member changed"),
+	}
+}

@@ -1,0 +1,52 @@
+package tournament
+
+import (
+	"github.com/ringrift/rift/domain"
+)
+
+// TournamentID names a tournament.
+type TournamentID string
+
+// Stream is where the tournament's whole life is written.
+func (id TournamentID) Stream() domain.StreamID { return domain.Stream("tournament", string(id)) }
+
+// Completed: every pairing of the tournament has its result.
+type Completed struct {
+	TournamentID TournamentID     `json:"tournament_id"`
+	GamesPlayed  int              `json:"games_played"`
+	ConfigKey    domain.ConfigKey `json:"config_key,omitempty"`
+	WinnerID     string           `json:"winner_id,omitempty"` // absent: the first place is shared
+	Ranking      []string         `json:"ranking,omitempty"`   // participants, best first
+	TaskID       domain.TaskID    `json:"task_id,omitempty"`   // the work item that played it
+}
+
+// EventType is TOURNAMENT_COMPLETED.
+func (Completed) EventType() string { return "TOURNAMENT_COMPLETED" }
+
+// Home is the tournament's stream.
+func (e Completed) Home() domain.StreamID { return e.TournamentID.Stream() }
+
+// Validate names what is missing or out of range.
+func (e Completed) Validate() []domain.Fault {
+	var c domain.Checks
+	c.Name("tournament_id", string(e.TournamentID))
+	domain.AtLeast(&c, "games_played", e.GamesPlayed, 1)
+	c.MaybeConfig(e.ConfigKey)
+	c.MaybeName("winner_id", e.WinnerID)
+	for i, participant := range e.Ranking {
+		if participant == "" {
+			c.Fault("ranking", "want a name at place %d", i+1)
+		}
+	}
+	c.MaybeName("task_id", string(e.TaskID))
+	return c
+}
+
+// Events is the catalogue of tournaments.
+func Events() []domain.Def {
+	return []domain.Def{
+		domain.Define[Completed](1, "tournament", "every pairing of the tournament has its result", domain.FromOutside(),
+			domain.Alias("config", "config_key"), domain.Alias("games", "games_played"), domain.Alias("games_count", "games_played"),
+			domain.Alias("winner", "winner_id"), domain.Alias("job_id", "task_id")),
+	}
+}

@@ -1,0 +1,45 @@
+package work
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Room is a node's free room that it keeps for one item.
+type Room struct {
+	NodeID domain.NodeID `json:"node_id"`
+	Until  time.Time     `json:"until"` // after this it means nothing
+}
+
+// Reserved: the item has starved for so long without finding room that a
+// node starts nothing else until it fits, or until the moment given. A later
+// one of the node or of the item takes its place.
+type Reserved struct {
+	TaskID    domain.TaskID `json:"task_id"`
+	NodeID    domain.NodeID `json:"node_id"`
+	Until     time.Time     `json:"until"`
+	Slots     int           `json:"slots"`      // of the node, that the item takes
+	SlotsUsed int           `json:"slots_used"` // by what the node holds
+	SlotsOf   int           `json:"slots_of"`
+	WaitedMS  int64         `json:"waited_ms"`
+}
+
+// EventType is TASK_RESERVED.
+func (Reserved) EventType() string { return "TASK_RESERVED" }
+
+// Validate names what is missing.
+func (e Reserved) Validate() []domain.Fault {
+	faults := taskFaults(e.TaskID)
+	if err := domain.CheckName(string(e.NodeID)); err != nil {
+		faults = append(faults, domain.Fault{Field: "node_id", Reason: err.Error()})
+	}
+	if e.Until.IsZero() {
+		faults = append(faults, domain.Fault{Field: "until", Reason: "required"})
+	}
+	if e.Slots < 1 {
+		faults = append(faults, domain.Fault{Field: "slots", Reason: fmt.Sprintf("want at least 1, found %d", e.Slots)})
+	}
+	return faults
+}

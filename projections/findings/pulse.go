@@ -1,0 +1,85 @@
+package findings
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/projections"
+)
+
+// pulseBeat moves the queue's pulse: change is what an event does to the counts, nil
+// for one that only shows that time went on.
+func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) error {
+	pulse, seen, err := findingsPulseTable.Get(tx, "queue")
+	if err != nil {
+		return err
+	}
+	if !seen {
+		pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position}
+	}
+	if quiet := pulse.quiet(); pulse.Pending > 0 && !pulse.Silent && e.Time.Sub(quiet) >= silentFor {
+		pulse.Silent = true
+		if err := findSilence(tx, e, pulse, quiet); err != nil {
+			return err
+		}
+	}
+	pending := pulse.Pending
+	if change != nil {
+		change(&pulse)
+	}
+	if pending == 0 && pulse.Pending > 0 {
+		pulse.Waiting, pulse.Silent = e.Time, false
+	}
+	over := pulse.Hard > 0 && pulse.Pending > pulse.Hard
+	if over && !pulse.Over {
+		if err := find(tx, e, FindingOverLimit, Critical, "queue", func(row *FindingRow) {
+			row.Summary = fmt.Sprintf("%d items were pending, more than the hard limit of %d", pulse.Pending, pulse.Hard)
+		}); err != nil {
+			return err
+		}
+	}
+	pulse.Over = over
+	if e.Time.After(pulse.Last) {
+		pulse.Last = e.Time
+	}
+	pulse.LastPosition = e.Position
+	return findingsPulseTable.Put(tx, "queue", pulse)
+}
+
+// quiet is since when something was pending and nothing happened to it.
+func (p *pulseRow) quiet() time.Time {
+	if p.Waiting.After(p.Progress) {
+		return p.Waiting
+	}
+	return p.Progress
+}
+
+func findSilence(tx projections.Tx, e domain.Envelope, pulse pulseRow, quiet time.Time) error {
+	return find(tx, e, FindingSilent, Warning, "behind "+pulse.ProgressAt.String(), func(row *FindingRow) {
+		row.evidence(pulse.ProgressAt, "")
+		row.Position = pulse.ProgressAt
+		row.cover(quiet)
+		aside := ""
+		if gap := e.Time.Sub(pulse.Last); gap >= silentFor {
+			aside = fmt.Sprintf("; for %s of it nothing at all was recorded", SpanOf(gap))
+		}
+		row.Summary = fmt.Sprintf("nothing was claimed or finished for %s behind %d while %s pending%s", row.Lasted, pulse.ProgressAt, were(pulse.Pending), aside)
+	})
+}
+
+func were(items int) string {
+	if items == 1 {
+		return "1 item was"
+	}
+	return fmt.Sprintf("%d items were", items)
+}
+
+// progress notes that something was claimed, reported on or finished.
+func (p *pulseRow) progress(e domain.Envelope) {
+	if e.Time.After(p.Progress) {
+		p.Progress = e.Time
+	}
+	p.ProgressAt, p.Silent = e.Position, false
+}

@@ -1,0 +1,187 @@
+package gauntlet
+
+import (
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/projections"
+)
+
+// GauntletRow is a gauntlet as its stream tells it.
+type GauntletRow struct {
+	GauntletID gauntlet.GauntletID `json:"gauntlet_id"`
+	gauntlet.Gauntlet
+	StartedAt time.Time       `json:"started_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	Position  domain.Position `json:"position"`
+}
+
+// GauntletTask says which gauntlet a work item belongs to.
+type GauntletTask struct {
+	GauntletID gauntlet.GauntletID `json:"gauntlet_id"`
+	ModelID    domain.ModelID      `json:"model_id"`
+}
+
+// The tables of the gauntlets.
+var (
+	GauntletsTable     = projections.Table[GauntletRow]{Name: "gauntlet.gauntlets"}
+	gauntletTasksTable = projections.Table[GauntletTask]{Name: "gauntlet.tasks"}
+)
+
+// Projection is the read model of the gauntlets.
+func Projection() projections.Projection {
+	return projections.Projection{
+		Name: "gauntlet", Version: 2, About: "what models were measured against, and what came of it",
+		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name},
+		Handlers: []projections.Handler{
+			projections.On(func(tx projections.Tx, e domain.Envelope, started gauntlet.Started) error {
+				if err := gauntletTasksTable.Put(tx, string(started.TaskID), GauntletTask{started.GauntletID, started.ModelID}); err != nil {
+					return err
+				}
+				return gauntletStep(tx, e)
+			}),
+			projections.On(func(tx projections.Tx, e domain.Envelope, more gauntlet.Continued) error {
+				row, _, err := GauntletsTable.Get(tx, e.Stream.ID())
+				if err != nil {
+					return err
+				}
+				if row.Started != nil {
+					if err := gauntletTasksTable.Put(tx, string(more.TaskID), GauntletTask{more.GauntletID, row.Started.ModelID}); err != nil {
+						return err
+					}
+				}
+				return gauntletStep(tx, e)
+			}),
+			projections.On(func(tx projections.Tx, e domain.Envelope, _ gauntlet.Finished) error { return gauntletStep(tx, e) }),
+		},
+	}
+}
+
+func gauntletStep(tx projections.Tx, e domain.Envelope) error {
+	id := e.Stream.ID()
+	return GauntletsTable.Update(tx, id, func(row *GauntletRow) {
+		row.GauntletID, row.UpdatedAt, row.Position = gauntlet.GauntletID(id), e.Time, e.Position
+		if row.StartedAt.IsZero() {
+			row.StartedAt = e.Time
+		}
+		row.Gauntlet = row.Gauntlet.Evolve(e)
+	})
+}
+
+// GauntletByTask finds the gauntlet of a work item; false for an item of none.
+func GauntletByTask(v projections.View, task domain.TaskID) (GauntletTask, bool, error) {
+	return gauntletTasksTable.Get(v, string(task))
+}
+
+// OneGauntlet asks for a gauntlet.
+type OneGauntlet struct {
+	GauntletID string `query:"gauntlet_id" required:"true"`
+}
+
+// GauntletAnswer is how a gauntlet stands.
+type GauntletAnswer struct {
+	Gauntlet GauntletStatus `json:"gauntlet"`
+}
+
+// GauntletStatus is how a gauntlet stands.
+type GauntletStatus struct {
+	GauntletID  gauntlet.GauntletID  `json:"gauntlet_id"`
+	ConfigKey   domain.ConfigKey     `json:"config_key"`
+	ModelID     domain.ModelID       `json:"model_id"`
+	State       string               `json:"state"` // running, done, failed
+	Opponents   []string             `json:"opponents"`
+	InUse       domain.ModelID       `json:"in_use,omitempty"`
+	TaskID      domain.TaskID        `json:"task_id"` // of the item that plays, or played last
+	Round       int                  `json:"round"`
+	Parts       int                  `json:"parts"`        // items of this round so far
+	Games       int                  `json:"games"`        // with a result
+	Wanted      int                  `json:"games_wanted"` // at most
+	Quick       bool                 `json:"quick,omitempty"`
+	Results     []elo.OpponentResult `json:"results"`
+	Score       *float64             `json:"score"`       // share of the points of all games
+	Pentanomial []int                `json:"pentanomial"` // against the opponent of the test, where games were paired
+	LLR         *float64             `json:"llr"`
+	Elo         *float64             `json:"elo"`   // over the opponent of the test
+	Error       *float64             `json:"error"` // half of its 95 % interval
+	Decision    string               `json:"decision"`
+	Reason      string               `json:"reason,omitempty"`
+	StartedAt   time.Time            `json:"started_at"`
+	UpdatedAt   time.Time            `json:"updated_at"`
+}
+
+// GauntletStatusOf answers one gauntlet.
+func GauntletStatusOf(v projections.View, q OneGauntlet) (GauntletAnswer, error) {
+	row, found, err := GauntletsTable.Get(v, q.GauntletID)
+	if err != nil {
+		return GauntletAnswer{}, err
+	}
+	if !found || row.Started == nil {
+		return GauntletAnswer{}, domain.Errorf(domain.NotFound, "no gauntlet %q is known", q.GauntletID)
+	}
+	return GauntletAnswer{row.status()}, nil
+}
+
+func (r GauntletRow) status() GauntletStatus {
+	s := r.Started
+	answer := GauntletStatus{
+		GauntletID: r.GauntletID, ConfigKey: s.ConfigKey, ModelID: s.ModelID, State: r.State(), Opponents: s.Opponents, InUse: s.InUse,
+		TaskID: r.Item, Round: s.Round, Parts: r.Parts, Wanted: s.Wanted(), LLR: r.LLR, Results: []elo.OpponentResult{}, Quick: s.Quick,
+		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
+	}
+	played := r.Played
+	if f := r.Finished; f != nil {
+		answer.Score, answer.LLR, answer.Elo, answer.Error, answer.Decision, answer.Reason = f.Score, f.LLR, f.Elo, f.Error, f.Decision, f.Reason
+		played = f.Results
+	}
+	for _, result := range played {
+		answer.Games += result.Games()
+		answer.Results = append(answer.Results, result)
+		if result.Opponent == s.Tested() {
+			answer.Pentanomial = result.Pentanomial
+		}
+	}
+	return answer
+}
+
+// ManyGauntlets asks for gauntlets.
+type ManyGauntlets struct {
+	ConfigKey string `query:"config_key"`
+	State     string `query:"state"`
+	From      string `query:"from"`
+	Limit     int    `query:"limit"`
+}
+
+// GauntletsAnswer is gauntlets by name.
+type GauntletsAnswer struct {
+	Gauntlets []GauntletStatus `json:"gauntlets"`
+	Next      string           `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// GauntletResults answers gauntlets by game and model.
+func GauntletResults(v projections.View, q ManyGauntlets) (GauntletsAnswer, error) {
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		return GauntletsAnswer{}, err
+	}
+	span := projections.Span{From: q.From}
+	if q.ConfigKey != "" {
+		span.Prefix = q.ConfigKey + ":"
+	}
+	answer := GauntletsAnswer{Gauntlets: []GauntletStatus{}}
+	for entry, err := range GauntletsTable.Scan(v, span) {
+		if err != nil {
+			return GauntletsAnswer{}, err
+		}
+		if entry.Row.Started == nil || q.State != "" && entry.Row.State() != q.State {
+			continue
+		}
+		if len(answer.Gauntlets) == limit {
+			answer.Next = entry.Key
+			break
+		}
+		answer.Gauntlets = append(answer.Gauntlets, entry.Row.status())
+	}
+	return answer, nil
+}

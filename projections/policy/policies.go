@@ -1,0 +1,347 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
+)
+
+// PolicyRow is a policy document as it reads in one version.
+type PolicyRow struct {
+	Name      string          `json:"name"`
+	Revision  domain.Revision `json:"revision"` // -1: the built-in default, never changed
+	Policy    domain.Policy   `json:"policy"`
+	Reason    string          `json:"reason,omitempty"`
+	Actor     string          `json:"actor,omitempty"`
+	ChangedAt *time.Time      `json:"changed_at"`
+	Position  domain.Position `json:"position,omitempty"` // of the change
+	// Changes is what this version has different from the one before.
+	Changes []domain.PolicyDifference `json:"changes,omitempty"`
+}
+
+// version is the number of the row's version: 0 before anybody changed it.
+func (r PolicyRow) version() int { return int(r.Revision) + 1 }
+
+// The tables of the policy documents: by name as they read now, and by name and
+// revision as they ever read.
+var (
+	PoliciesTable       = projections.Table[PolicyRow]{Name: "policies.documents"}
+	policyVersionsTable = projections.Table[PolicyRow]{Name: "policies.versions"}
+)
+
+// Model is the read model of the policy documents, which consist of these
+// sections.
+type Model struct{ Sections domain.Sections }
+
+// Projection keeps the documents.
+func (m Model) Projection() projections.Projection {
+	return projections.Projection{
+		Name: "policies", Version: 2, About: "the policy documents as they read now and ever read",
+		Tables: []string{PoliciesTable.Name, policyVersionsTable.Name},
+		Handlers: []projections.Handler{
+			projections.On(func(tx projections.Tx, e domain.Envelope, changed domain.PolicyChanged) error {
+				before, err := policyRow(tx, changed.Name)
+				if err != nil {
+					return err
+				}
+				row := PolicyRow{
+					Name: changed.Name, Revision: e.Revision, Reason: changed.Reason,
+					Actor: e.Meta.Actor, ChangedAt: projections.TimeOf(e), Position: e.Position,
+				}
+				if row.Policy, err = m.Sections.Read(changed.Policy); err != nil {
+					return err
+				}
+				if row.Changes, err = m.Sections.Differences(before.Policy, row.Policy); err != nil {
+					return err
+				}
+				if err := policyVersionsTable.Put(tx, policyVersionKey(row.Name, row.Revision), row); err != nil {
+					return err
+				}
+				return PoliciesTable.Put(tx, changed.Name, row)
+			}),
+		},
+	}
+}
+
+func policyVersionKey(name string, revision domain.Revision) string {
+	return projections.Pair(name, projections.PositionKey(domain.Position(revision)))
+}
+
+// PolicyInForce is the document decisions follow, and how events name it.
+func PolicyInForce(v projections.View) (domain.Policy, string, error) {
+	row, err := policyRow(v, domain.PolicyDefaultName)
+	return row.Policy, policyVersionName(row.Name, row.version()), err
+}
+
+// policyVersionName is how events name the version of a document that decided them.
+func policyVersionName(name string, version int) string {
+	return "policy-" + name + "@" + strconv.Itoa(version)
+}
+
+func policyRow(v projections.View, name string) (PolicyRow, error) {
+	row, found, err := PoliciesTable.Get(v, name)
+	if err == nil && !found {
+		row = PolicyRow{Name: name, Revision: domain.NoStream}
+	}
+	return row, err
+}
+
+// OnePolicy asks for a policy document; Version for how it read once.
+type OnePolicy struct {
+	Name    string `path:"name"`
+	Version string `query:"version"` // "3", "default@3" or "policy-default@3"; empty: the last
+}
+
+// PolicyAnswer is a policy document in one version.
+type PolicyAnswer struct {
+	Name      string          `json:"name"`
+	Version   string          `json:"version"` // "policy-default@3", as events name it
+	Latest    string          `json:"latest"`  // the version in force
+	ChangedAt *time.Time      `json:"changed_at,omitempty"`
+	Actor     string          `json:"actor,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
+	Policy    json.RawMessage `json:"policy"`
+}
+
+// Find answers one policy document.
+func (m Model) Find(v projections.View, q OnePolicy) (PolicyAnswer, error) {
+	row, last, err := findVersion(v, q)
+	if err != nil {
+		return PolicyAnswer{}, err
+	}
+	whole, err := m.Sections.Read(row.Policy)
+	if err != nil {
+		return PolicyAnswer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
+	}
+	encoded, err := v.Codec().Marshal(whole)
+	if err != nil {
+		return PolicyAnswer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
+	}
+	return PolicyAnswer{
+		Name: row.Name, Version: policyVersionName(row.Name, row.version()), Latest: policyVersionName(row.Name, last),
+		ChangedAt: row.ChangedAt, Actor: row.Actor, Reason: row.Reason, Policy: encoded,
+	}, nil
+}
+
+// knownPolicy refuses names that no document has.
+func knownPolicy(v projections.View, name string) (PolicyRow, error) {
+	row, err := policyRow(v, name)
+	if err == nil && row.Revision == domain.NoStream && name != domain.PolicyDefaultName {
+		err = domain.Errorf(domain.NotFound, "no policy %q is known; the one in force is %q", name, domain.PolicyDefaultName)
+	}
+	return row, err
+}
+
+// findVersion finds a document in the version asked for, and its last version.
+func findVersion(v projections.View, q OnePolicy) (PolicyRow, int, error) {
+	current, err := knownPolicy(v, q.Name)
+	if err != nil {
+		return PolicyRow{}, 0, err
+	}
+	last := current.version()
+	if q.Version == "" {
+		return current, last, nil
+	}
+	text := q.Version
+	if name, number, named := strings.Cut(q.Version, "@"); named && strings.TrimPrefix(name, "policy-") == q.Name {
+		text = number
+	}
+	wanted, err := domain.ParsePosition(text)
+	if err != nil {
+		return PolicyRow{}, 0, domain.Faulty("request", []domain.Fault{{Field: "version", Reason: "want a version such as 3 or " + q.Name + "@3, found " + q.Version}})
+	}
+	if wanted > domain.Position(last) {
+		return PolicyRow{}, 0, domain.Errorf(domain.NotFound, "policy %s has versions 0 to %d, found %s", q.Name, last, q.Version)
+	}
+	if wanted == 0 {
+		return PolicyRow{Name: q.Name, Revision: domain.NoStream}, last, nil
+	}
+	row, found, err := policyVersionsTable.Get(v, policyVersionKey(q.Name, domain.Revision(wanted)-1))
+	if err == nil && !found {
+		err = domain.Errorf(domain.NotFound, "policy %s: version %d is not in the log any more", q.Name, wanted)
+	}
+	return row, last, err
+}
+
+// PolicyLine is one document of a list.
+type PolicyLine struct {
+	Name      string     `json:"name"`
+	Version   string     `json:"version"`
+	Differs   int        `json:"differs"` // numbers that are not the default
+	ChangedAt *time.Time `json:"changed_at"`
+	Actor     string     `json:"actor,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+}
+
+// PoliciesAnswer is the documents by name.
+type PoliciesAnswer struct {
+	Policies []PolicyLine `json:"policies"`
+}
+
+// List answers the policy documents. The one that decisions follow is
+// there though nobody changed it.
+func (m Model) List(v projections.View, _ projections.NoQuestion) (PoliciesAnswer, error) {
+	answer := PoliciesAnswer{Policies: []PolicyLine{}}
+	add := func(row PolicyRow) error {
+		differences, err := m.Sections.Differences(domain.Policy{}, row.Policy)
+		answer.Policies = append(answer.Policies, PolicyLine{
+			row.Name, policyVersionName(row.Name, row.version()), len(differences), row.ChangedAt, row.Actor, row.Reason,
+		})
+		return err
+	}
+	inForce, err := policyRow(v, domain.PolicyDefaultName)
+	if err != nil {
+		return answer, err
+	}
+	if err := add(inForce); err != nil {
+		return answer, err
+	}
+	for entry, err := range PoliciesTable.Scan(v, projections.Span{}) {
+		if err != nil {
+			return answer, err
+		}
+		if entry.Row.Name == domain.PolicyDefaultName {
+			continue
+		}
+		if err := add(entry.Row); err != nil {
+			return answer, err
+		}
+	}
+	return answer, nil
+}
+
+// PolicySetting is one number of a document, with what it means and who said so.
+type PolicySetting struct {
+	Key     string          `json:"key"`
+	Value   json.RawMessage `json:"value"`
+	Default json.RawMessage `json:"default,omitempty"`
+	About   string          `json:"about"`
+	// Changed is the last change of this number; absent: it never was.
+	Changed *PolicyTouch `json:"changed,omitempty"`
+}
+
+// PolicyTouch says who changed a number last, and in which version.
+type PolicyTouch struct {
+	Version string     `json:"version"`
+	At      *time.Time `json:"at"`
+	Actor   string     `json:"actor,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+}
+
+// PolicySettingsAnswer is the numbers of a document in one version.
+type PolicySettingsAnswer struct {
+	Name     string          `json:"name"`
+	Version  string          `json:"version"`
+	Latest   string          `json:"latest"`
+	Settings []PolicySetting `json:"settings"`
+}
+
+// Settings answers a document number by number.
+func (m Model) Settings(v projections.View, q OnePolicy) (PolicySettingsAnswer, error) {
+	row, last, err := findVersion(v, q)
+	if err != nil {
+		return PolicySettingsAnswer{}, err
+	}
+	answer := PolicySettingsAnswer{Name: row.Name, Version: policyVersionName(row.Name, row.version()), Latest: policyVersionName(row.Name, last), Settings: []PolicySetting{}}
+	touched := map[string]*PolicyTouch{}
+	for entry, err := range policyVersionsTable.Scan(v, projections.Span{Prefix: projections.Pair(q.Name, "")}) {
+		if err != nil {
+			return answer, err
+		}
+		if entry.Row.Revision > row.Revision {
+			break
+		}
+		touch := &PolicyTouch{policyVersionName(q.Name, entry.Row.version()), entry.Row.ChangedAt, entry.Row.Actor, entry.Row.Reason}
+		for _, change := range entry.Row.Changes {
+			touched[change.Key] = touch
+		}
+	}
+	standard, err := m.Sections.Settings(domain.Policy{})
+	if err != nil {
+		return answer, err
+	}
+	defaults := map[string]json.RawMessage{}
+	for _, setting := range standard {
+		defaults[setting.Key] = setting.Value
+	}
+	settings, err := m.Sections.Settings(row.Policy)
+	for _, setting := range settings {
+		answer.Settings = append(answer.Settings, PolicySetting{
+			Key: setting.Key, Value: setting.Value, Default: defaults[setting.Key],
+			About: m.Sections.About(setting.Key), Changed: touched[setting.Key],
+		})
+	}
+	return answer, err
+}
+
+// PolicyHistoryQuery asks who changed a document when, the newest first.
+type PolicyHistoryQuery struct {
+	Name   string `path:"name"`
+	Before int    `query:"before"` // versions below this one; 0: from the last
+	Limit  int    `query:"limit" default:"100"`
+}
+
+// PolicyChange is one version of a document: what it has different from the one
+// before, and who made it.
+type PolicyChange struct {
+	Version  string                    `json:"version"`
+	Position domain.Position           `json:"position"`
+	At       *time.Time                `json:"at"`
+	Actor    string                    `json:"actor,omitempty"`
+	Reason   string                    `json:"reason,omitempty"`
+	Changes  []domain.PolicyDifference `json:"changes"`
+}
+
+// PolicyHistoryAnswer is the changes of a document. Next is what to ask before
+// for more; absent when there are none.
+type PolicyHistoryAnswer struct {
+	Name     string         `json:"name"`
+	Versions []PolicyChange `json:"versions"`
+	Next     int            `json:"next,omitempty"`
+}
+
+// maxPolicyHistory bounds one page of a history.
+const maxPolicyHistory = 1000
+
+// History answers the changes of a document, the newest first.
+func (m Model) History(v projections.View, q PolicyHistoryQuery) (PolicyHistoryAnswer, error) {
+	answer := PolicyHistoryAnswer{Name: q.Name, Versions: []PolicyChange{}}
+	var faults []domain.Fault
+	if q.Before < 0 {
+		faults = append(faults, domain.Fault{Field: "before", Reason: fmt.Sprintf("want 0 or more, found %d", q.Before)})
+	}
+	if q.Limit < 1 || q.Limit > maxPolicyHistory {
+		faults = append(faults, domain.Fault{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", maxPolicyHistory, q.Limit)})
+	}
+	if err := domain.Faulty("request", faults); err != nil {
+		return answer, err
+	}
+	if _, err := knownPolicy(v, q.Name); err != nil {
+		return answer, err
+	}
+	span := projections.Span{Prefix: projections.Pair(q.Name, ""), Reverse: true}
+	if q.Before > 0 {
+		span.From = policyVersionKey(q.Name, domain.Revision(q.Before)-1)
+	}
+	for entry, err := range policyVersionsTable.Scan(v, span) {
+		if err != nil {
+			return answer, err
+		}
+		if len(answer.Versions) == q.Limit {
+			answer.Next = entry.Row.version() + 1
+			break
+		}
+		row := entry.Row
+		change := PolicyChange{policyVersionName(row.Name, row.version()), row.Position, row.ChangedAt, row.Actor, row.Reason, row.Changes}
+		if change.Changes == nil {
+			change.Changes = []domain.PolicyDifference{}
+		}
+		answer.Versions = append(answer.Versions, change)
+	}
+	return answer, nil
+}

@@ -1,0 +1,135 @@
+package work
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/projections"
+)
+
+// liveStates are the states that are not final, in the order in which items are
+// taken to be cancelled.
+var liveStates = []work.State{work.StateQueued, work.StateWaiting, work.StateBlocked, work.StateLeased, work.StateRunning, work.StateFailed}
+
+// LiveItems yields every item that is not final, each once: by state, type,
+// config and id, or by id where most items are.
+func LiveItems(v projections.View) iter.Seq2[TaskRow, error] {
+	return func(yield func(TaskRow, error) bool) {
+		rows, err := countsOf(v, "", "")
+		if err != nil {
+			yield(TaskRow{}, err)
+			return
+		}
+		alive, all := 0, 0
+		for _, row := range rows {
+			alive += row.in(liveStates...)
+			all += row.in(work.TaskStates...)
+		}
+		if 2*alive > all { // passing over the others costs less than finding each
+			for entry, err := range WorkItemsTable.Scan(v, projections.Span{}) {
+				if (err != nil || !entry.Row.State.Final()) && !yield(entry.Row, err) {
+					return
+				}
+			}
+			return
+		}
+		for _, state := range liveStates {
+			for item, err := range ItemsIn(v, state) {
+				if !yield(item, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ItemsIn yields the items in a state by type, config and id.
+func ItemsIn(v projections.View, state work.State) iter.Seq2[TaskRow, error] {
+	return func(yield func(TaskRow, error) bool) {
+		for row, err := range tasksByState.RawScan(v, projections.Span{Prefix: stageOf(state) + "\x00"}) {
+			var item TaskRow
+			if err == nil {
+				item, err = taskIn(v, idAtEnd(row.Key))
+			}
+			if err == nil && item.State != state {
+				continue
+			}
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// taskIn reads an item that an index points at.
+func taskIn(v projections.View, id domain.TaskID) (TaskRow, error) {
+	row, found, err := WorkItemsTable.Get(v, string(id))
+	if err == nil && !found {
+		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
+	}
+	return row, err
+}
+
+// HeldBy lists the items that a node holds a lease of, by id.
+func HeldBy(v projections.View, node domain.NodeID) ([]TaskRow, error) {
+	ids, err := idsUnder(v, tasksByNode, projections.Pair(string(node), live)+"\x00", 0)
+	if err != nil {
+		return nil, err
+	}
+	var held []TaskRow
+	for _, id := range ids {
+		row, err := taskIn(v, id)
+		if err != nil {
+			return nil, err
+		}
+		if row.State.Held() {
+			held = append(held, row)
+		}
+	}
+	slices.SortFunc(held, func(a, b TaskRow) int { return cmp.Compare(a.TaskID, b.TaskID) })
+	return held, nil
+}
+
+// PinnedTo lists queued items that are meant for a node by id, at most limit.
+func PinnedTo(v projections.View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
+	return idsUnder(v, tasksByPin, projections.Pair(string(node), ""), limit)
+}
+
+// WaitingFor lists the items that wait for one, by name.
+func WaitingFor(v projections.View, dependency domain.TaskID) ([]domain.TaskID, error) {
+	var ids []domain.TaskID
+	for entry, err := range workWaitsTable.Scan(v, projections.Span{Prefix: projections.Pair(string(dependency), "")}) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, entry.Row.TaskID)
+	}
+	return ids, nil
+}
+
+// StalledTasks lists the items that a node holds, if none of them got on since a
+// moment: each was claimed before it, and its progress, where it told any, did
+// not change after it. An item that tells no progress is only known to stand
+// still when it needs the GPU that does nothing.
+func StalledTasks(v projections.View, node domain.NodeID, since time.Time) ([]domain.TaskID, error) {
+	leases, err := HeldBy(v, node)
+	if err != nil {
+		return nil, err
+	}
+	var stalled []domain.TaskID
+	for _, lease := range leases {
+		row, found, err := WorkItemsTable.Get(v, string(lease.TaskID))
+		if err != nil {
+			return nil, err
+		}
+		if !found || row.ClaimedAt == nil || row.ClaimedAt.After(since) || !row.stoodStill(since) {
+			return nil, nil
+		}
+		stalled = append(stalled, lease.TaskID)
+	}
+	return stalled, nil
+}

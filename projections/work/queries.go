@@ -1,0 +1,163 @@
+package work
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/projections"
+)
+
+// OneTask asks for an item.
+type OneTask struct {
+	TaskID string `path:"id"`
+}
+
+// TaskAnswer is an item.
+type TaskAnswer struct {
+	Item json.RawMessage `json:"item"`
+}
+
+// FindTask answers one item.
+func FindTask(v projections.View, q OneTask) (TaskAnswer, error) {
+	row, found, err := WorkItemsTable.Raw(v, q.TaskID)
+	if err == nil && !found {
+		err = domain.Errorf(domain.NotFound, "no item %q is known", q.TaskID)
+	}
+	return TaskAnswer{row}, err
+}
+
+// ManyTasks asks for items.
+type ManyTasks struct {
+	State  string `query:"state"`
+	Type   string `query:"type"`
+	Config string `query:"config_key"`
+	Node   string `query:"node"`
+	From   string `query:"from"`
+	Limit  int    `query:"limit"`
+}
+
+// TasksAnswer is items by name.
+type TasksAnswer struct {
+	Items []json.RawMessage `json:"items"`
+	Next  string            `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// ListTasks answers items by name.
+func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	if q.State != "" && !slices.Contains(work.TaskStates, work.State(q.State)) {
+		return TasksAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "state", Reason: fmt.Sprintf("want one of %v, found %q", work.TaskStates, q.State)}})
+	}
+	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
+	if q.State == "" && q.Type == "" && q.Config == "" && q.Node == "" {
+		for row, err := range WorkItemsTable.RawScan(v, projections.Span{From: q.From}) {
+			if err != nil {
+				return TasksAnswer{}, err
+			}
+			if len(answer.Items) == limit {
+				answer.Next = row.Key
+				break
+			}
+			answer.Items = append(answer.Items, row.Value)
+		}
+		return answer, nil
+	}
+	asked := kinds{taskType: q.Type, config: q.Config, node: domain.NodeID(q.Node)}
+	if q.State != "" {
+		asked.states = []work.State{work.State(q.State)}
+	}
+	index, stage := tasksByState, stageOf
+	if q.Node != "" {
+		index, stage = tasksByNode, stageOnNode
+	}
+	sorted := q.State == stage(work.State(q.State)) // the index has the items of the state and no others
+	prefixes, err := asked.prefixes(v, stage)
+	if err != nil {
+		return TasksAnswer{}, err
+	}
+	for id, err := range merged(v, index, prefixes, q.From, false, limit) {
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		if len(answer.Items) == limit {
+			answer.Next = id
+			break
+		}
+		if q.State != "" && !sorted {
+			row, err := taskIn(v, domain.TaskID(id))
+			if err != nil {
+				return TasksAnswer{}, err
+			}
+			if string(row.State) != q.State {
+				continue
+			}
+		}
+		raw, err := rawTask(v, domain.TaskID(id))
+		if err != nil {
+			return TasksAnswer{}, err
+		}
+		answer.Items = append(answer.Items, raw)
+	}
+	return answer, nil
+}
+
+// rawTask is an item that an index points at, as JSON.
+func rawTask(v projections.View, id domain.TaskID) (json.RawMessage, error) {
+	raw, found, err := WorkItemsTable.Raw(v, string(id))
+	if err == nil && !found {
+		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
+	}
+	return raw, err
+}
+
+// maxCycleSearch bounds the items a search for a cycle looks at.
+const maxCycleSearch = 10000
+
+// FindCycle looks for a path from the dependencies back to the item itself and
+// returns it, first and last item the same; nil for none. more is what items
+// wait for that are being added.
+func FindCycle(v projections.View, task domain.TaskID, dependsOn []domain.TaskID, more map[domain.TaskID][]domain.TaskID) ([]domain.TaskID, error) {
+	type step struct {
+		id   domain.TaskID
+		path []domain.TaskID
+	}
+	seen := map[domain.TaskID]bool{}
+	var stack []step
+	for _, dependency := range slices.Backward(dependsOn) {
+		stack = append(stack, step{dependency, []domain.TaskID{task}})
+	}
+	for len(stack) > 0 {
+		at := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		path := append(slices.Clip(at.path), at.id)
+		if at.id == task {
+			return path, nil
+		}
+		if seen[at.id] {
+			continue
+		}
+		if seen[at.id] = true; len(seen) > maxCycleSearch {
+			return nil, domain.Errorf(domain.TooMany, "item %s: more than %d items stand behind its dependencies", task, maxCycleSearch)
+		}
+		row, found, err := WorkItemsTable.Get(v, string(at.id))
+		if err != nil {
+			return nil, err
+		}
+		waits := more[at.id]
+		if found && !row.State.Final() {
+			waits = row.BlockedOn
+		}
+		if !found || !row.State.Final() {
+			for _, dependency := range slices.Backward(waits) {
+				stack = append(stack, step{dependency, path})
+			}
+		}
+	}
+	return nil, nil
+}

@@ -234,16 +234,20 @@ func TestTheCatalogUsesItsCodec(t *testing.T) {
 }
 
 // Whoever adds an event or an area and forgets the list is told so: every
-// exported type with an EventType is defined once, in a func XEvents that
-// areas() above knows.
+// exported type with an EventType is defined once, in a list of events, and
+// areas() above knows the exported list of each package.
 func TestEveryEventTypeIsListed(t *testing.T) {
 	fset := token.NewFileSet()
 	sources, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	inAreas, err := filepath.Glob("*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var types, defined, lists []string
-	for _, source := range sources {
+	for _, source := range append(sources, inAreas...) {
 		if strings.HasSuffix(source, "_test.go") {
 			continue
 		}
@@ -251,21 +255,22 @@ func TestEveryEventTypeIsListed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		of := func(e ast.Expr) string { return qualified(file.Name.Name, e) }
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
 			switch {
 			case !ok:
 			case f.Name.Name == "EventType" && f.Recv != nil:
 				if name, ok := f.Recv.List[0].Type.(*ast.Ident); ok && name.IsExported() {
-					types = append(types, name.Name)
+					types = append(types, of(name))
 				}
-			case f.Recv == nil && strings.HasSuffix(f.Name.Name, "Events"):
-				lists = append(lists, f.Name.Name)
+			case f.Recv == nil && strings.HasSuffix(strings.ToLower(f.Name.Name), "events"):
+				if f.Name.IsExported() {
+					lists = append(lists, of(f.Name))
+				}
 				ast.Inspect(f, func(node ast.Node) bool {
-					if index, ok := node.(*ast.IndexExpr); ok {
-						if name, ok := index.X.(*ast.Ident); ok && name.Name == "Define" {
-							defined = append(defined, index.Index.(*ast.Ident).Name)
-						}
+					if index, ok := node.(*ast.IndexExpr); ok && strings.HasSuffix(of(index.X), ".Define") {
+						defined = append(defined, of(index.Index))
 					}
 					return true
 				})
@@ -287,7 +292,7 @@ func TestEveryEventTypeIsListed(t *testing.T) {
 		if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "areas" {
 			ast.Inspect(f, func(node ast.Node) bool {
 				if call, ok := node.(*ast.CallExpr); ok {
-					called = append(called, call.Fun.(*ast.Ident).Name)
+					called = append(called, qualified("domain", call.Fun))
 				}
 				return true
 			})
@@ -297,4 +302,17 @@ func TestEveryEventTypeIsListed(t *testing.T) {
 	if !slices.Equal(called, lists) {
 		t.Errorf("want the tests to look at every area\nlists  %v\ntested %v", lists, called)
 	}
+}
+
+// qualified is a name with its package: the one that it is given, unless it says.
+func qualified(pkg string, e ast.Expr) string {
+	switch name := e.(type) {
+	case *ast.Ident:
+		return pkg + "." + name.Name
+	case *ast.SelectorExpr:
+		if from, ok := name.X.(*ast.Ident); ok {
+			return from.Name + "." + name.Sel.Name
+		}
+	}
+	return ""
 }

@@ -97,8 +97,8 @@ func (a SilenceAlarm) Evolve(e domain.Envelope) SilenceAlarm {
 	return a
 }
 
-// AlarmEvents is the catalogue of the alarms.
-func AlarmEvents() []domain.Def {
+// alarmEvents is the catalogue of the alarms.
+func alarmEvents() []domain.Def {
 	return []domain.Def{
 		domain.Define[SilenceAlarmRaised](1, "admin", "a kind of success has failed to happen for too long"),
 		domain.Define[SilenceAlarmCleared](1, "admin", "a success happened again whose absence was an alarm"),

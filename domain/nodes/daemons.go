@@ -110,8 +110,8 @@ func (e DaemonStable) Validate() []domain.Fault {
 	return c
 }
 
-// DaemonsEvents is the catalogue of the daemons.
-func DaemonsEvents() []domain.Def {
+// daemonsEvents is the catalogue of the daemons.
+func daemonsEvents() []domain.Def {
 	return []domain.Def{
 		domain.Define[DaemonStatusChanged](1, "daemon", "a daemon of a node went from one status to another", domain.FromOutside(),
 			domain.Alias("daemon_type", "daemon_name"), domain.Alias("status", "new_status"), domain.Alias("host", "node_id"), domain.Alias("hostname", "node_id")),

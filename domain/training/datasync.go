@@ -136,8 +136,8 @@ func syncChecks(sync SyncID, node domain.NodeID) domain.Checks {
 	return c
 }
 
-// DatasyncEvents is the catalogue of data syncs.
-func DatasyncEvents() []domain.Def {
+// datasyncEvents is the catalogue of data syncs.
+func datasyncEvents() []domain.Def {
 	host, config, duration := domain.Alias("host", "node_id"), domain.Alias("config", "config_key"), domain.Alias("duration", "duration_seconds")
 	return []domain.Def{
 		domain.Define[DataSyncStarted](1, "sync", "a node began to copy data", domain.FromOutside(), host, config, domain.AlsoNamed("SYNC_STARTED")),

@@ -48,11 +48,8 @@ func Events() [][]domain.Def {
 		elo.Events(),
 		gauntlet.Events(),
 		tournament.Events(),
-		nodes.DaemonsEvents(),
-		training.DatasyncEvents(),
 		election.Events(),
 		swim.Events(),
-		nodes.AlarmEvents(),
 	}
 }
 

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ringrift/rift/transport"
 
 	"github.com/ringrift/rift/commands"
 	admincmd "github.com/ringrift/rift/commands/admin"
@@ -45,7 +47,7 @@ type node struct {
 	mu       sync.Mutex
 	now      time.Time
 	rows     *tables
-	health   Health
+	health   transport.Health
 	failWith error // what every command answers, when set
 	stopped  []string
 	deciding sync.Mutex
@@ -59,7 +61,7 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), health: Health{Status: StateOK, Checks: []Check{}}}
+	n := &node{log: eventlog.NewMemory(), catalog: catalog, now: epoch, rows: newTables(), health: transport.Health{Status: transport.StateOK, Checks: []transport.Check{}}}
 	n.bus, err = commands.NewBus(n.log, catalog, n, workcmd.Specs(), nodescmd.Specs(), policycmd.Specs(sections), commands.Events(), admincmd.Specs(), trainingcmd.Specs(), elocmd.Specs(), gauntletcmd.Specs())
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func newNode(t testing.TB) *node {
 	return n
 }
 
-func (n *node) Do(ctx context.Context, call Call) (commands.Result, error) {
+func (n *node) Do(ctx context.Context, call transport.Call) (commands.Result, error) {
 	n.mu.Lock()
 	now, fail := n.now, n.failWith
 	n.mu.Unlock()
@@ -85,7 +87,7 @@ func (n *node) Do(ctx context.Context, call Call) (commands.Result, error) {
 	return n.bus.Do(ctx, facts, call.Command)
 }
 
-func (n *node) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call Call) (commands.Result, error) {
+func (n *node) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call transport.Call) (commands.Result, error) {
 	call.Command = n.bus.Bridged(stream, expected, event)
 	return n.Do(ctx, call)
 }
@@ -95,33 +97,33 @@ func (n *node) Log() eventlog.Log                             { return n.log }
 func (n *node) Catalog() *domain.Catalog                      { return n.catalog }
 func (n *node) Cluster() string                               { return admin.DefaultCluster }
 
-func (n *node) Health(context.Context) (Health, error) {
+func (n *node) Health(context.Context) (transport.Health, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.health, nil
 }
 
-func (n *node) Handlers(ctx context.Context) (Handlers, error) {
+func (n *node) Handlers(ctx context.Context) (transport.Handlers, error) {
 	head, err := n.log.Head(ctx)
-	return Handlers{Position: head, Handlers: []HandlerRow{{Name: "work", Event: "TASK_SPAWNED", Runs: 1, Position: head}}}, err
+	return transport.Handlers{Position: head, Handlers: []transport.HandlerRow{{Name: "work", Event: "TASK_SPAWNED", Runs: 1, Position: head}}}, err
 }
 
-func (n *node) DeadLetters(ctx context.Context) (DeadLetters, error) {
+func (n *node) DeadLetters(ctx context.Context) (transport.DeadLetters, error) {
 	head, err := n.log.Head(ctx)
-	return DeadLetters{Position: head}, err
+	return transport.DeadLetters{Position: head}, err
 }
 
-func (n *node) DeadLetter(_ context.Context, id string) (LetterAnswer, error) {
-	return LetterAnswer{}, domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
+func (n *node) DeadLetter(_ context.Context, id string) (transport.LetterAnswer, error) {
+	return transport.LetterAnswer{}, domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
 }
 
 func (n *node) LetterDealtWith(_ context.Context, id string, _ domain.Position) error {
 	return domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
 }
 
-func (n *node) Projections(ctx context.Context) (Projections, error) {
+func (n *node) Projections(ctx context.Context) (transport.Projections, error) {
 	head, err := n.log.Head(ctx)
-	return Projections{Position: head, Projections: []ProjectionRow{{Name: "work", Version: 1, State: "live", Position: head}}}, err
+	return transport.Projections{Position: head, Projections: []transport.ProjectionRow{{Name: "work", Version: 1, State: "live", Position: head}}}, err
 }
 
 func (n *node) Shutdown(_ context.Context, reason string, grace time.Duration) error {
@@ -132,7 +134,7 @@ func (n *node) Shutdown(_ context.Context, reason string, grace time.Duration) e
 }
 
 // View folds what is new and shows the rows; the past is folded from the start.
-func (n *node) View(ctx context.Context, at At, after domain.Position, f func(projections.View) error) error {
+func (n *node) View(ctx context.Context, at transport.At, after domain.Position, f func(projections.View) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if at.Set {

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"bufio"
@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringrift/rift/transport"
+
 	"github.com/ringrift/rift/commands"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
@@ -31,7 +33,7 @@ type instant struct {
 	rows *tables
 }
 
-func (n instant) Do(_ context.Context, call Call) (commands.Result, error) {
+func (n instant) Do(_ context.Context, call transport.Call) (commands.Result, error) {
 	c := call.Command.(workcmd.AddTask)
 	return commands.Result{
 		Position: 1, Answer: workcmd.TaskAdded{TaskID: "t1"},
@@ -39,7 +41,7 @@ func (n instant) Do(_ context.Context, call Call) (commands.Result, error) {
 	}, nil
 }
 
-func (n instant) View(_ context.Context, _ At, _ domain.Position, f func(projections.View) error) error {
+func (n instant) View(_ context.Context, _ transport.At, _ domain.Position, f func(projections.View) error) error {
 	return f(n.rows)
 }
 
@@ -57,20 +59,20 @@ func benchServer(b *testing.B) string {
 	for i := range rows {
 		rows[i] = row
 	}
-	table := []Route{Get("/bench/rows", "bench.rows", func(projections.View, projections.NoQuestion) (hundredRows, error) {
+	table := []transport.Route{transport.Get("/bench/rows", "bench.rows", func(projections.View, projections.NoQuestion) (hundredRows, error) {
 		return hundredRows{Rows: rows}, nil
 	})}
-	h, err := NewHandler(n, Config{}, Routes(sections), table)
+	h, err := transport.NewHandler(n, transport.Config{}, transport.Routes(sections), table)
 	if err != nil {
 		b.Fatal(err)
 	}
-	h.mux.HandleFunc("GET /noop", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header()["Content-Type"] = jsonContent
+	h.Mux().HandleFunc("GET /noop", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = transport.JSONContent
 		_, _ = w.Write(row)
 	})
-	h.mux.HandleFunc("POST /noop", func(w http.ResponseWriter, r *http.Request) {
+	h.Mux().HandleFunc("POST /noop", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header()["Content-Type"] = jsonContent
+		w.Header()["Content-Type"] = transport.JSONContent
 		_, _ = w.Write([]byte(`{"position":1,"events":[]}`))
 	})
 	s := httptest.NewServer(h)
@@ -171,11 +173,11 @@ func median(list []float64) float64 {
 // BenchmarkBinding is the walk and the decoding of a command of 1 KiB.
 func BenchmarkBinding(b *testing.B) {
 	body := []byte(`{"task_id":"t1","task_type":"selfplay","config_key":"hex8_2p","payload":{"pad":"` + strings.Repeat("x", 940) + `"}}`)
-	route := Post[workcmd.AddTask]("/x")
+	route := transport.Post[workcmd.AddTask]("/x")
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if _, err := route.decode(body); err != nil {
+		if _, err := route.Decode(body); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -185,7 +187,7 @@ func BenchmarkBinding(b *testing.B) {
 func BenchmarkServe(b *testing.B) {
 	n := instant{node: newNode(b), rows: newTables()}
 	n.rows.rows["work.items"] = map[string][]byte{"t1": []byte(`{"task_id":"t1"}`)}
-	h, err := NewHandler(n, Config{}, Routes(sections))
+	h, err := transport.NewHandler(n, transport.Config{}, transport.Routes(sections))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -211,7 +213,7 @@ func BenchmarkServe(b *testing.B) {
 // BenchmarkStreams is the time from an append to the last of a hundred readers.
 func BenchmarkStreams(b *testing.B) {
 	n := newNode(b)
-	h, err := NewHandler(n, Config{}, Routes(sections))
+	h, err := transport.NewHandler(n, transport.Config{}, transport.Routes(sections))
 	if err != nil {
 		b.Fatal(err)
 	}

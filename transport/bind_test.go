@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ringrift/rift/transport"
 
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
@@ -82,11 +84,11 @@ func standard(t testing.TB, v any) string {
 func TestAnswersAreWrittenAsTheStandardLibraryWould(t *testing.T) {
 	v := example()
 	for name, value := range map[string]any{
-		"everything": v, "pointer": &v, "health": Health{Status: StateOK, Started: epoch, Checks: []Check{{Name: "log", Numbers: map[string]int64{"b": 1, "a": 2}}}},
-		"problem": problemOf(domain.Errorf(domain.Invalid, "x")), "a string": "x", "a number": 1.5, "nil": nil, "a list": []any{1, "a", nil},
+		"everything": v, "pointer": &v, "health": transport.Health{Status: transport.StateOK, Started: epoch, Checks: []transport.Check{{Name: "log", Numbers: map[string]int64{"b": 1, "a": 2}}}},
+		"problem": transport.ProblemOf(domain.Errorf(domain.Invalid, "x")), "a string": "x", "a number": 1.5, "nil": nil, "a list": []any{1, "a", nil},
 		"claimed": workcmd.TasksClaimed{Items: []workcmd.ClaimedTask{{TaskID: "t", Payload: json.RawMessage(`{}`), Deadline: epoch}}},
 	} {
-		got, err := appendJSON(nil, value)
+		got, err := transport.AppendJSON(nil, value)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +96,7 @@ func TestAnswersAreWrittenAsTheStandardLibraryWould(t *testing.T) {
 			t.Errorf("%s:\nwant  %s\nfound %s", name, want, got)
 		}
 	}
-	got, err := appendJSON(nil, struct {
+	got, err := transport.AppendJSON(nil, struct {
 		List []int          `json:"list"`
 		Map  map[string]int `json:"map"`
 		Raw  json.RawMessage
@@ -102,7 +104,7 @@ func TestAnswersAreWrittenAsTheStandardLibraryWould(t *testing.T) {
 	if want := "{\"list\":[],\"map\":{},\"Raw\":{ \"as\":\t\"it is\" }}"; err != nil || string(got) != want {
 		t.Errorf("want %s, found %s %v", want, got, err)
 	}
-	if _, err := appendJSON(nil, func() {}); err == nil {
+	if _, err := transport.AppendJSON(nil, func() {}); err == nil {
 		t.Error("a function: want an error")
 	}
 }
@@ -124,12 +126,12 @@ func TestMembersJoinAnObject(t *testing.T) {
 			Q int `json:"q"`
 		}{5, 6}, `{"p":1,"q":6}`},
 	} {
-		got, err := appendMembers([]byte(`{"p":1`), c.answer, true, "p")
+		got, err := transport.AppendMembers([]byte(`{"p":1`), c.answer, true, "p")
 		if got = append(got, '}'); err != nil || string(got) != c.want {
 			t.Errorf("%T: want %s, found %s %v", c.answer, c.want, got, err)
 		}
 	}
-	if _, err := appendMembers(nil, []int{1}, false, ""); err == nil {
+	if _, err := transport.AppendMembers(nil, []int{1}, false, ""); err == nil {
 		t.Error("a list has no members: want an error")
 	}
 }
@@ -137,7 +139,7 @@ func TestMembersJoinAnObject(t *testing.T) {
 func TestBodiesAreDecodedAsTheStandardLibraryWould(t *testing.T) {
 	body := standard(t, example())
 	var got everything
-	if err := decodeBody([]byte(body), shapeOf(reflect.TypeFor[everything]()), &got); err != nil {
+	if err := transport.DecodeBody([]byte(body), transport.ShapeOf(reflect.TypeFor[everything]()), &got); err != nil {
 		t.Fatal(err)
 	}
 	var reference everything
@@ -163,7 +165,7 @@ func TestParametersOfEachKind(t *testing.T) {
 		Must    string          `query:"must" required:"true"`
 		Ignored time.Time       `query:"-"`
 	}
-	p, err := paramsOf(reflect.TypeFor[question]())
+	p, err := transport.ParamsOf(reflect.TypeFor[question]())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,15 +175,15 @@ func TestParametersOfEachKind(t *testing.T) {
 			t.Fatal(err)
 		}
 		var q question
-		return q, p.bind(httptest.NewRequest("GET", "/", nil), values, reflect.ValueOf(&q).Elem())
+		return q, p.Bind(httptest.NewRequest("GET", "/", nil), values, reflect.ValueOf(&q).Elem())
 	}
 	full := question{"a b&c", 3, 9, 0.25, true, epoch, []domain.TaskID{"x", "y"}, domain.DeriveID("z", 0), "k", "m", time.Time{}}
-	_, values, err := p.fill("/", reflect.ValueOf(full))
+	_, values, err := p.Fill("/", reflect.ValueOf(full))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var back question
-	if faults := p.bind(httptest.NewRequest("GET", "/", nil), values, reflect.ValueOf(&back).Elem()); len(faults) > 0 || !reflect.DeepEqual(back, full) {
+	if faults := p.Bind(httptest.NewRequest("GET", "/", nil), values, reflect.ValueOf(&back).Elem()); len(faults) > 0 || !reflect.DeepEqual(back, full) {
 		t.Errorf("what the client writes, the server reads: want %+v, found %+v %v", full, back, faults)
 	}
 	for raw, fields := range map[string]string{
@@ -211,16 +213,16 @@ func FuzzBinding(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	var rows []Route
-	for _, route := range Routes(sections) {
-		if route.Kind == Command {
+	var rows []transport.Route
+	for _, route := range transport.Routes(sections) {
+		if route.Kind == transport.Command {
 			rows = append(rows, route)
 		}
 	}
-	rows = append(rows, Post[everything]("/everything"))
+	rows = append(rows, transport.Post[everything]("/everything"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for i := range rows {
-			input, err := rows[i].decode(body)
+			input, err := rows[i].Decode(body)
 			if err != nil {
 				if domain.CodeOf(err) != domain.Invalid {
 					t.Fatalf("%s: want invalid, found %v", rows[i].Name, err)
@@ -230,13 +232,13 @@ func FuzzBinding(f *testing.F) {
 			if !json.Valid(body) {
 				t.Fatalf("%s: took what is no JSON: %q", rows[i].Name, body)
 			}
-			reference := rows[i].newInput()
+			reference := rows[i].NewInput()
 			decoder := json.NewDecoder(bytes.NewReader(body))
 			decoder.DisallowUnknownFields()
 			if err := decoder.Decode(reference); err != nil {
 				t.Fatalf("%s: took %q, which the standard library refuses: %v", rows[i].Name, body, err)
 			}
-			if want := rows[i].value(reference); !reflect.DeepEqual(input, want) {
+			if want := rows[i].Value(reference); !reflect.DeepEqual(input, want) {
 				t.Fatalf("%s: %q: want %+v, found %+v", rows[i].Name, body, want, input)
 			}
 		}
@@ -249,7 +251,7 @@ func FuzzStrings(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, want := string(appendString(nil, s)), standard(t, s); got != want {
+		if got, want := string(transport.AppendString(nil, s)), standard(t, s); got != want {
 			t.Fatalf("%q: want %s, found %s", s, want, got)
 		}
 	})
@@ -257,16 +259,16 @@ func FuzzStrings(f *testing.F) {
 
 // FuzzQueries throws query strings at every query of the table.
 func FuzzQueries(f *testing.F) {
-	_, h := server(f, Config{})
+	_, h := server(f, transport.Config{})
 	for _, query := range []string{"", "at=1&after=0", "limit=3&where=true", "where=data.a%20%3E%201", "from=18446744073709551615&order=desc", "%zz", "a=b=c&&;", "limit=-1", "at=2026-01-02T03:04:05Z", "where=any(1..3,%20true)"} {
 		f.Add(query)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		for i := range h.routes {
-			if h.routes[i].Kind != Question && h.routes[i].Kind != Report {
+		for i := range h.Rows() {
+			if h.Rows()[i].Kind != transport.Question && h.Rows()[i].Kind != transport.Report {
 				continue
 			}
-			r := httptest.NewRequest("GET", strings.NewReplacer("{id}", "1", "{name}", "default").Replace(h.routes[i].Path), nil)
+			r := httptest.NewRequest("GET", strings.NewReplacer("{id}", "1", "{name}", "default").Replace(h.Rows()[i].Path), nil)
 			r.URL.RawQuery = query
 			if strings.Contains(query, "after=") {
 				continue // it may wait for what never comes
@@ -280,7 +282,7 @@ func FuzzQueries(f *testing.F) {
 }
 
 func TestABodyWithoutALengthIsBoundedToo(t *testing.T) {
-	_, h := server(t, Config{MaxBody: 1000})
+	_, h := server(t, transport.Config{MaxBody: 1000})
 	for size, want := range map[int]int{900: 200, 1200: 413} {
 		body := `{"task_type":"x","payload":"` + strings.Repeat("a", size-30) + `"}`
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/work/add", struct{ io.Reader }{strings.NewReader(body)})

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ringrift/rift/transport"
 
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
@@ -22,16 +24,16 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 	n := newNode(t)
 	const most = 4
 	entered, leave := make(chan struct{}), make(chan struct{})
-	hold := func(context.Context, Backend, projections.NoQuestion) (projections.NoQuestion, domain.Position, error) {
+	hold := func(context.Context, transport.Backend, projections.NoQuestion) (projections.NoQuestion, domain.Position, error) {
 		entered <- struct{}{}
 		<-leave
 		return projections.NoQuestion{}, 0, nil
 	}
-	table := slices.Concat(WorkRoutes(), NodeRoutes(), []Route{
-		Tell("/slow/query", "test.query", hold),
-		Tell("/slow/export", "test.export", hold, Scans()),
+	table := slices.Concat(transport.WorkRoutes(), transport.NodeRoutes(), []transport.Route{
+		transport.Tell("/slow/query", "test.query", hold),
+		transport.Tell("/slow/export", "test.export", hold, transport.Scans()),
 	})
-	h, err := NewHandler(n, Config{InFlight: most, Scans: most, Streams: most}, table, ProbeRoutes())
+	h, err := transport.NewHandler(n, transport.Config{InFlight: most, Scans: most, Streams: most}, table, transport.ProbeRoutes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +72,7 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 			t.Errorf("a slow reader: want 200 in the end, found %d", status)
 		}
 	}
-	if left := h.budgets.queries.held() + h.budgets.scans.held(); left != 0 {
+	if left := h.Held("queries") + h.Held("scans"); left != 0 {
 		t.Errorf("found %d places taken by nobody", left)
 	}
 }
@@ -78,22 +80,22 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 // The other way round: commands that hang, those of leases included, keep nobody
 // from reading, and those of people keep no worker from its lease.
 func TestRow30SlowCommandsKeepNobodyFromReading(t *testing.T) {
-	b := newBudgets(Config{InFlight: 2, Scans: 1})
-	claim, add := Post[workcmd.ClaimTasks]("/work/claim", Vital()), Post[workcmd.AddTask]("/work/add")
-	query := Get("/work/status", "work.status", workview.WorkStatus)
+	b := transport.NewBudgets(transport.Config{InFlight: 2, Scans: 1})
+	claim, add := transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital()), transport.Post[workcmd.AddTask]("/work/add")
+	query := transport.Get("/work/status", "work.status", workview.WorkStatus)
 	now, past := httptest.NewRequest("GET", "/work/status", nil), httptest.NewRequest("GET", "/work/status?at=7", nil)
-	kinds := []*budget{b.of(&claim, now), b.of(&add, now), b.of(&query, now), b.of(&query, past)}
+	kinds := []*transport.Budget{b.Of(&claim, now), b.Of(&add, now), b.Of(&query, now), b.Of(&query, past)}
 	for i, one := range kinds {
 		if slices.Contains(kinds[:i], one) {
-			t.Errorf("kind %d shares the budget %s", i, one.name)
+			t.Errorf("kind %d shares the budget %s", i, one.Name())
 		}
-		for n := range one.most {
-			if err := one.enter(fmt.Sprint("caller ", n), 1); err != nil {
-				t.Errorf("%s: %v", one.name, err)
+		for n := range one.Most() {
+			if err := one.Enter(fmt.Sprint("caller ", n), 1); err != nil {
+				t.Errorf("%s: %v", one.Name(), err)
 			}
 		}
-		if err := one.enter("another", 1); err == nil || !strings.Contains(err.Error(), one.name) {
-			t.Errorf("%s: want it full by its name, found %v", one.name, err)
+		if err := one.Enter("another", 1); err == nil || !strings.Contains(err.Error(), one.Name()) {
+			t.Errorf("%s: want it full by its name, found %v", one.Name(), err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -8,13 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ringrift/rift/transport"
+
 	"github.com/ringrift/rift/eventlog"
 )
 
 // One caller takes half of the places at most, by its address or by its token.
 func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
-	tokens := []Token{{Name: "greedy", Secret: "0123456789abcdef"}, {Name: "honest", Secret: "fedcba9876543210"}, {Secret: "0011223344556677"}}
-	for _, config := range []Config{{Streams: 4}, {Streams: 4, Tokens: tokens}} {
+	tokens := []transport.Token{{Name: "greedy", Secret: "0123456789abcdef"}, {Name: "honest", Secret: "fedcba9876543210"}, {Secret: "0011223344556677"}}
+	for _, config := range []transport.Config{{Streams: 4}, {Streams: 4, Tokens: tokens}} {
 		synctest.Test(t, func(t *testing.T) {
 			_, h := server(t, config)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -54,7 +56,7 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 			}
 		})
 	}
-	if a, b, c := addressOf("[2001:db8::1]:5"), addressOf("[2001:db8::ffff:2]:6"), addressOf("[2001:db8:0:1::1]:5"); a != b || a == c {
+	if a, b, c := transport.AddressOf("[2001:db8::1]:5"), transport.AddressOf("[2001:db8::ffff:2]:6"), transport.AddressOf("[2001:db8:0:1::1]:5"); a != b || a == c {
 		t.Errorf("want one caller per /64, found %s, %s and %s", a, b, c)
 	}
 }
@@ -62,29 +64,29 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 // The token decides who a command comes from. What a caller says counts where the
 // token has no name, and beside the token's name where it may act for others.
 func TestTheTokenDecidesWhoActs(t *testing.T) {
-	tokens := []Token{
+	tokens := []transport.Token{
 		{Name: "ann", Secret: "0123456789abcdef"}, {Name: "gate", Secret: "fedcba9876543210", OnBehalf: true}, {Secret: "0011223344556677"},
 	}
 	for _, c := range []struct {
-		config         Config
+		config         transport.Config
 		secret, claims string
 		status         int
 		actor          string
 	}{
-		{Config{Tokens: tokens}, tokens[0].Secret, "", 200, "ann"},
-		{Config{Tokens: tokens}, tokens[0].Secret, "bob", 200, "ann"},
-		{Config{Tokens: tokens}, tokens[0].Secret, "clock", 200, "ann"},
-		{Config{Tokens: tokens}, tokens[1].Secret, "", 200, "gate"},
-		{Config{Tokens: tokens}, tokens[1].Secret, "bob", 200, "bob via gate"},
-		{Config{Tokens: tokens}, tokens[1].Secret, "gate", 200, "gate"},
-		{Config{Tokens: tokens}, tokens[2].Secret, "bob", 200, "bob"},
-		{Config{Tokens: tokens}, tokens[2].Secret, "ann", 403, ""},
-		{Config{Tokens: tokens}, tokens[2].Secret, "reactor:x", 400, ""},
-		{Config{}, "", "bob", 200, "bob"},
-		{Config{}, "", "", 200, ""},
-		{Config{}, "", "clock", 400, ""},
-		{Config{}, "", "rift", 400, ""},
-		{Config{}, "", "reactor:populator", 400, ""},
+		{transport.Config{Tokens: tokens}, tokens[0].Secret, "", 200, "ann"},
+		{transport.Config{Tokens: tokens}, tokens[0].Secret, "bob", 200, "ann"},
+		{transport.Config{Tokens: tokens}, tokens[0].Secret, "clock", 200, "ann"},
+		{transport.Config{Tokens: tokens}, tokens[1].Secret, "", 200, "gate"},
+		{transport.Config{Tokens: tokens}, tokens[1].Secret, "bob", 200, "bob via gate"},
+		{transport.Config{Tokens: tokens}, tokens[1].Secret, "gate", 200, "gate"},
+		{transport.Config{Tokens: tokens}, tokens[2].Secret, "bob", 200, "bob"},
+		{transport.Config{Tokens: tokens}, tokens[2].Secret, "ann", 403, ""},
+		{transport.Config{Tokens: tokens}, tokens[2].Secret, "reactor:x", 400, ""},
+		{transport.Config{}, "", "bob", 200, "bob"},
+		{transport.Config{}, "", "", 200, ""},
+		{transport.Config{}, "", "clock", 400, ""},
+		{transport.Config{}, "", "rift", 400, ""},
+		{transport.Config{}, "", "reactor:populator", 400, ""},
 	} {
 		n, h := server(t, c.config)
 		var headers []header

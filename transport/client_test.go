@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringrift/rift/transport"
+
 	policycmd "github.com/ringrift/rift/commands/policy"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
@@ -21,11 +23,11 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-func clientOf(t *testing.T, h http.Handler, options ...ClientOption) *Client {
+func clientOf(t *testing.T, h http.Handler, options ...transport.ClientOption) *transport.Client {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(func() { s.Close(); http.DefaultClient.CloseIdleConnections() })
-	c, err := NewClient(s.URL, nil, append([]ClientOption{WithRetries(3, time.Millisecond)}, options...)...)
+	c, err := transport.NewClient(s.URL, nil, append([]transport.ClientOption{transport.WithRetries(3, time.Millisecond)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +36,10 @@ func clientOf(t *testing.T, h http.Handler, options ...ClientOption) *Client {
 
 func TestTheClientSpeaksTheTable(t *testing.T) {
 	secret := "a secret of the tests"
-	_, h := server(t, Config{Tokens: []Token{{Secret: secret}}})
-	c := clientOf(t, h, WithToken(secret), WithActor("ann"))
+	_, h := server(t, transport.Config{Tokens: []transport.Token{{Secret: secret}}})
+	c := clientOf(t, h, transport.WithToken(secret), transport.WithActor("ann"))
 	ctx := t.Context()
-	tried, err := c.Do(ctx, workcmd.AddTask{TaskType: "x"}, Dry())
+	tried, err := c.Do(ctx, workcmd.AddTask{TaskType: "x"}, transport.Dry())
 	if err != nil || !tried.DryRun || len(tried.Events) != 1 || len(tried.Events[0].Data) == 0 {
 		t.Fatalf("a dry run: want what would be appended, found %+v %v", tried, err)
 	}
@@ -45,7 +47,7 @@ func TestTheClientSpeaksTheTable(t *testing.T) {
 	if !errors.Is(err, domain.ErrInvalid) {
 		t.Fatalf("want the id refused, found %+v %v", receipt, err)
 	}
-	receipt, err = c.Do(ctx, workcmd.AddTask{TaskID: "t:1@2", TaskType: "x"}, ID("k"))
+	receipt, err = c.Do(ctx, workcmd.AddTask{TaskID: "t:1@2", TaskType: "x"}, transport.ID("k"))
 	if err != nil || receipt.ID != "k" || receipt.Position != 1 || receipt.Events[0].Type != "TASK_SPAWNED" {
 		t.Fatalf("want a receipt, found %+v %v", receipt, err)
 	}
@@ -53,17 +55,17 @@ func TestTheClientSpeaksTheTable(t *testing.T) {
 	if err := receipt.Into(&added); err != nil || added.TaskID != "t:1@2" {
 		t.Errorf("want the result, found %+v %v", added, err)
 	}
-	item, err := Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "t:1@2"}, After(1))
+	item, err := transport.Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "t:1@2"}, transport.After(1))
 	if err != nil || !strings.Contains(string(item.Item), `"state":"queued"`) {
 		t.Errorf("want the item, found %s %v", item.Item, err)
 	}
-	if _, err := Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "a/b c%2f"}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), `"a/b c%2f"`) {
+	if _, err := transport.Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "a/b c%2f"}); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), `"a/b c%2f"`) {
 		t.Errorf("a name with a slash: want the whole name asked for, found %v", err)
 	}
-	if _, err := Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "t:1@2"}, AsOf(At{Set: true})); !errors.Is(err, domain.ErrNotFound) {
+	if _, err := transport.Ask[workview.TaskAnswer](ctx, c, "work.item", workview.OneTask{TaskID: "t:1@2"}, transport.AsOf(transport.At{Set: true})); !errors.Is(err, domain.ErrNotFound) {
 		t.Errorf("at position 0: want not_found, found %v", err)
 	}
-	page, err := Ask[EventsAnswer](ctx, c, "events.read", EventsQuery{Limit: 5, Selection: Selection{Types: []string{"TASK_SPAWNED", "X"}, Where: `data.task_type == "x"`}})
+	page, err := transport.Ask[transport.EventsAnswer](ctx, c, "events.read", transport.EventsQuery{Limit: 5, Selection: transport.Selection{Types: []string{"TASK_SPAWNED", "X"}, Where: `data.task_type == "x"`}})
 	if err != nil || len(page.Events) != 1 || !strings.Contains(string(page.Events[0]), `"actor":"ann"`) {
 		t.Errorf("want one event of ann, found %s %v", page.Events, err)
 	}
@@ -92,7 +94,7 @@ func TestTheClientPassesOnWhatItDoesNotKnow(t *testing.T) {
 			t.Error(err)
 		}
 	}))
-	receipt, err := c.DoJSON(t.Context(), "work.add", []byte(`{"colour":"red"}`), Dry())
+	receipt, err := c.DoJSON(t.Context(), "work.add", []byte(`{"colour":"red"}`), transport.Dry())
 	if err != nil || string(receipt.Body) != answer {
 		t.Errorf("want the answer as it came, found %s %v", receipt.Body, err)
 	}
@@ -103,7 +105,7 @@ func TestTheClientPassesOnWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("without the name in its path: want it refused, found %v", err)
 	}
 	given := url.Values{"id": {"a/b"}, "colour": {"red"}}
-	item, err := c.AskValues(t.Context(), "work.item", given, After(3))
+	item, err := c.AskValues(t.Context(), "work.item", given, transport.After(3))
 	if err != nil || string(item) != answer {
 		t.Errorf("want the answer as it came, found %s %v", item, err)
 	}
@@ -125,10 +127,10 @@ func TestTheClientPassesOnWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 	answer = "hello"
-	if _, err := c.AskValues(t.Context(), "work.status", nil); !Foreign(err) || !strings.Contains(err.Error(), "hello") {
+	if _, err := c.AskValues(t.Context(), "work.status", nil); !transport.Foreign(err) || !strings.Contains(err.Error(), "hello") {
 		t.Errorf("an answer that is none: want it told, found %v", err)
 	}
-	if _, err := c.DoJSON(t.Context(), "work.add", []byte(`{}`)); !Foreign(err) {
+	if _, err := c.DoJSON(t.Context(), "work.add", []byte(`{}`)); !transport.Foreign(err) {
 		t.Errorf("an answer that is none: want it told, found %v", err)
 	}
 }
@@ -143,13 +145,13 @@ func TestRefusalsSayWhoAndWhen(t *testing.T) {
 		{429, `{"type":"urn:rift:problem:too_many","code":"too_many","title":"A bound was hit","detail":""}`, domain.TooMany, "A bound was hit"},
 		{400, `{"type":"urn:rift:problem:invalid","code":"invalid","detail":"work.add: priority: too much","faults":[{"field":"priority","reason":"too much"}]}`, domain.Invalid, "work.add: priority: too much"},
 	} {
-		client := clientOf(t, saying(t, c.status, "application/problem+json; charset=utf-8", c.body), WithRetries(0, 0))
+		client := clientOf(t, saying(t, c.status, "application/problem+json; charset=utf-8", c.body), transport.WithRetries(0, 0))
 		_, err := client.AskValues(t.Context(), "work.status", nil)
-		var refused *Refused
+		var refused *transport.Refused
 		if !errors.As(err, &refused) || refused.After != 7*time.Second || refused.Problem.Code != c.code || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%d %s: found %+v %v", c.status, c.body, refused, err)
 		}
-		if Unreachable(err) {
+		if transport.Unreachable(err) {
 			t.Errorf("%d: a node answered, found that none did", c.status)
 		}
 	}
@@ -201,14 +203,14 @@ func TestStrangersDecideNothing(t *testing.T) {
 		{500, problem, "{}"},
 		{502, "", ""},
 	} {
-		client := clientOf(t, saying(t, c.status, c.contentType, c.body), WithRetries(0, 0))
+		client := clientOf(t, saying(t, c.status, c.contentType, c.body), transport.WithRetries(0, 0))
 		_, asked := client.AskValues(t.Context(), "work.status", nil)
 		_, done := client.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
-		_, _, followed := client.followOnce(t.Context(), 0, Selection{}, func(Followed, error) bool { return true })
+		_, _, followed := client.FollowOnce(t.Context(), 0, transport.Selection{}, func(transport.Followed, error) bool { return true })
 		answers := map[string]error{"query": asked, "command": done, "stream": followed}
 		for what, err := range answers {
-			var refused *Refused
-			if !Foreign(err) || !Unreachable(err) || errors.As(err, &refused) || domain.CodeOf(err) != domain.Unavailable {
+			var refused *transport.Refused
+			if !transport.Foreign(err) || !transport.Unreachable(err) || errors.As(err, &refused) || domain.CodeOf(err) != domain.Unavailable {
 				t.Errorf("%s answered %d %s %q: found %v, want that nobody answered", what, c.status, c.contentType, c.body, err)
 			}
 		}
@@ -221,19 +223,19 @@ func TestABrokenAnswerIsNone(t *testing.T) {
 		if _, err := w.Write([]byte("{")); err != nil {
 			t.Error(err)
 		}
-	}), WithRetries(0, 0))
-	if _, err := c.AskValues(t.Context(), "work.status", nil); !Unreachable(err) || !errors.Is(err, domain.ErrUnavailable) {
+	}), transport.WithRetries(0, 0))
+	if _, err := c.AskValues(t.Context(), "work.status", nil); !transport.Unreachable(err) || !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("want no answer, found %v", err)
 	}
 }
 
 func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
-	n, h := server(t, Config{})
-	c := clientOf(t, h, WithRetries(0, 0))
-	for code := range statuses {
+	n, h := server(t, transport.Config{})
+	c := clientOf(t, h, transport.WithRetries(0, 0))
+	for code := range transport.Statuses {
 		n.failWith = domain.Errorf(code, "wanted this, found that")
 		_, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
-		var refused *Refused
+		var refused *transport.Refused
 		if !errors.Is(err, &domain.Error{Code: code}) || !errors.As(err, &refused) || refused.Problem.RequestID == "" {
 			t.Errorf("%s: want an error of that class, found %v", code, err)
 		}
@@ -241,9 +243,9 @@ func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
 			t.Errorf("%s: want what the node said, found %v", code, err)
 		}
 	}
-	n.failWith = &LeaderHint{Leader: "n2:1", Term: 3}
+	n.failWith = &transport.LeaderHint{Leader: "n2:1", Term: 3}
 	_, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
-	var hint *LeaderHint
+	var hint *transport.LeaderHint
 	if !errors.As(err, &hint) || hint.Leader != "n2:1" || hint.Term != 3 {
 		t.Errorf("want the leader told, found %v", err)
 	}
@@ -255,14 +257,14 @@ func TestErrorsKeepTheirClassOverTheWire(t *testing.T) {
 	}
 	n.failWith = &eventlog.Conflict{Stream: "a-1", Expected: 1, Found: 2}
 	_, err = c.Do(t.Context(), workcmd.AddTask{TaskType: "x"})
-	var refused *Refused
+	var refused *transport.Refused
 	if !errors.As(err, &refused) || refused.Problem.Found == nil || *refused.Problem.Found != 2 {
 		t.Errorf("want the revision found, found %v", err)
 	}
 }
 
 func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	var mu sync.Mutex
 	var ids []string
 	try := func(id string) int {
@@ -299,7 +301,7 @@ func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 	if head, _ := n.log.Head(t.Context()); head != 1 {
 		t.Errorf("want one event, found %d", head)
 	}
-	if _, err := c.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "y"}, ID("other")); !errors.Is(err, domain.ErrConflict) {
+	if _, err := c.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "y"}, transport.ID("other")); !errors.Is(err, domain.ErrConflict) {
 		t.Errorf("want a conflict, found %v", err)
 	}
 	if found := tried(); len(found) != 3 {
@@ -308,11 +310,11 @@ func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 }
 
 func TestTheClientGivesUp(t *testing.T) {
-	c, err := NewClient("127.0.0.1:1", nil, WithRetries(1, time.Millisecond))
+	c, err := transport.NewClient("127.0.0.1:1", nil, transport.WithRetries(1, time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"}); !errors.Is(err, domain.ErrUnavailable) || !Unreachable(err) {
+	if _, err := c.Do(t.Context(), workcmd.AddTask{TaskType: "x"}); !errors.Is(err, domain.ErrUnavailable) || !transport.Unreachable(err) {
 		t.Errorf("nobody there: want unavailable, found %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -321,14 +323,14 @@ func TestTheClientGivesUp(t *testing.T) {
 		t.Errorf("want the cancellation, found %v", err)
 	}
 	for _, bad := range []string{"", "ftp://x", "http://", "::"} {
-		if _, err := NewClient(bad, nil); !errors.Is(err, domain.ErrInvalid) {
+		if _, err := transport.NewClient(bad, nil); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("address %q: want it refused, found %v", bad, err)
 		}
 	}
-	if _, err := Ask[int](t.Context(), c, "no.such", 1); !errors.Is(err, domain.ErrInvalid) {
+	if _, err := transport.Ask[int](t.Context(), c, "no.such", 1); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("want an unknown query refused, found %v", err)
 	}
-	if _, err := Ask[int](t.Context(), c, "work.item", 1); !errors.Is(err, domain.ErrInvalid) {
+	if _, err := transport.Ask[int](t.Context(), c, "work.item", 1); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("want a question of another type refused, found %v", err)
 	}
 }

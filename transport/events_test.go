@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"errors"
@@ -8,14 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringrift/rift/transport"
+
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 )
 
 // filled is a node with ten items spawned, of two types on ten streams.
-func filled(t testing.TB) *Handler {
+func filled(t testing.TB) *transport.Handler {
 	t.Helper()
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	for i := range 10 {
 		kind := "selfplay"
 		if i%2 == 1 {
@@ -74,7 +76,7 @@ func TestReadingThePartsOfTheLog(t *testing.T) {
 }
 
 func TestAnEventIsToldWhole(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`, header{"Idempotency-Key", "k"}, header{"Rift-Correlation", "c"}))
 	got := mustOK(t, ask(t, h, "GET", "/events", ""))
 	id := domain.DeriveID("k\x00task-t1", 0)
@@ -131,13 +133,13 @@ func TestExpressionsAreBounded(t *testing.T) {
 
 // An expression means the same to whoever reads a log otherwise.
 func TestExpressionsForOtherReaders(t *testing.T) {
-	if _, err := CompileWhere(t.Context(), "colour == 1"); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "column 1") || !strings.Contains(err.Error(), "correlation, ") {
+	if _, err := transport.CompileWhere(t.Context(), "colour == 1"); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "column 1") || !strings.Contains(err.Error(), "correlation, ") {
 		t.Errorf("want an unknown name refused with its place and the known ones, found %v", err)
 	}
-	if _, err := CompileWhere(t.Context(), strings.Join(WhereNames(), " == 1 || ")); !errors.Is(err, domain.ErrInvalid) || strings.Contains(err.Error(), "unknown name") {
+	if _, err := transport.CompileWhere(t.Context(), strings.Join(transport.WhereNames(), " == 1 || ")); !errors.Is(err, domain.ErrInvalid) || strings.Contains(err.Error(), "unknown name") {
 		t.Errorf("want every name known and no bool made of them, found %v", err)
 	}
-	holds, err := CompileWhere(t.Context(), `data.priority > 5 && category == "task"`)
+	holds, err := transport.CompileWhere(t.Context(), `data.priority > 5 && category == "task"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,7 @@ func TestBadWaysToReadTheLog(t *testing.T) {
 }
 
 func TestAScanEndsInTimeAndSaysWhereToGoOn(t *testing.T) {
-	n, h := server(t, Config{ScanTime: time.Nanosecond})
+	n, h := server(t, transport.Config{ScanTime: time.Nanosecond})
 	for i := range 600 {
 		if _, err := n.log.Append(t.Context(), domain.StreamID(fmt.Sprintf("task-%d", i)), domain.NoStream, eventlog.Proposed{
 			ID: domain.DeriveID("x", i), Type: "TASK_SPAWNED", Version: 1, Time: epoch, Data: []byte(`{"task_id":"x"}`),
@@ -181,8 +183,8 @@ func TestAScanEndsInTimeAndSaysWhereToGoOn(t *testing.T) {
 // A filter that keeps nothing of a long log is answered within the time of a
 // scan, and going on from each next reads all of it.
 func TestAFilterThatKeepsNothingEndsInTime(t *testing.T) {
-	n, h := server(t, Config{ScanTime: time.Nanosecond})
-	const total = 3*scanWindow + 100
+	n, h := server(t, transport.Config{ScanTime: time.Nanosecond})
+	const total = 3*transport.ScanWindow + 100
 	for i := range total / 100 {
 		batch := make([]eventlog.Proposed, 100)
 		for j := range batch {
@@ -194,9 +196,9 @@ func TestAFilterThatKeepsNothingEndsInTime(t *testing.T) {
 	}
 	head, _ := n.log.Head(t.Context())
 	for query, want := range map[string][]domain.Position{
-		"type=NO_SUCH":            {scanWindow + 1, 2*scanWindow + 1, 3*scanWindow + 1, head + 1},
-		"type=NO_SUCH&to=2500":    {scanWindow + 1, 2*scanWindow + 1, 2501},
-		"type=NO_SUCH&order=desc": {head - scanWindow, head - 2*scanWindow, head - 3*scanWindow, 0},
+		"type=NO_SUCH":            {transport.ScanWindow + 1, 2*transport.ScanWindow + 1, 3*transport.ScanWindow + 1, head + 1},
+		"type=NO_SUCH&to=2500":    {transport.ScanWindow + 1, 2*transport.ScanWindow + 1, 2501},
+		"type=NO_SUCH&order=desc": {head - transport.ScanWindow, head - 2*transport.ScanWindow, head - 3*transport.ScanWindow, 0},
 	} {
 		from := ""
 		for _, next := range want {
@@ -217,7 +219,7 @@ func TestAFilterThatKeepsNothingEndsInTime(t *testing.T) {
 }
 
 func TestPayloadsOfOtherProgramsStayOnOneLine(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	for i, data := range []string{"{\n \"a\": 1}", "[1, 2]", "no json", ""} {
 		if _, err := n.log.Append(t.Context(), "other-1", domain.AnyRevision, eventlog.Proposed{
 			ID: domain.DeriveID("x", i), Type: "FOREIGN", Version: 1, Time: epoch, Data: []byte(data),
@@ -234,7 +236,7 @@ func TestPayloadsOfOtherProgramsStayOnOneLine(t *testing.T) {
 }
 
 func TestTheEventBridge(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	legacy := mustOK(t, ask(t, h, "POST", "/events", `{"type":"node_unhealthy","payload":{"host":"n1","reason":"heat","colour":"red"}}`))
 	if !strings.Contains(legacy.text, `"stream":"node-n1"`) || !strings.Contains(legacy.text, "host → node_id") || !strings.Contains(legacy.text, "colour") {
 		t.Errorf("want the event on its own stream and what was translated, found %s", legacy.text)
@@ -278,7 +280,7 @@ func TestTheEventBridge(t *testing.T) {
 }
 
 func TestWhyAndEffectsFollowTheCauses(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	put := func(i int, stream domain.StreamID, cause string) domain.EventID {
 		id := domain.DeriveID("e", i)
 		if _, err := n.log.Append(t.Context(), stream, domain.AnyRevision, eventlog.Proposed{

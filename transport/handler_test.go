@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringrift/rift/transport"
+
 	"go.uber.org/goleak"
 
 	"github.com/ringrift/rift/domain"
@@ -25,10 +27,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // server serves a fresh node.
-func server(t testing.TB, config Config) (*node, *Handler) {
+func server(t testing.TB, config transport.Config) (*node, *transport.Handler) {
 	t.Helper()
 	n := newNode(t)
-	h, err := NewHandler(n, config, Routes(sections))
+	h, err := transport.NewHandler(n, config, transport.Routes(sections))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func mustOK(t testing.TB, a asked) asked {
 }
 
 func TestAnItemLivesOverHTTP(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	added := mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"selfplay","payload":{"b":1, "a":[1.50]}}`, header{"Idempotency-Key", "add-1"}))
 	if want := `{"position":1,"events":[{"type":"TASK_SPAWNED","stream":"task-t1","revision":0,"position":1}],"task_id":"t1"}` + "\n"; added.text != want {
 		t.Errorf("add: want %s found %s", want, added.text)
@@ -130,7 +132,7 @@ func TestAnItemLivesOverHTTP(t *testing.T) {
 }
 
 func TestARepeatedCommandGetsItsFirstAnswer(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	key := header{"Idempotency-Key", "k"}
 	first := mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`, key))
 	second := mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`, key))
@@ -147,7 +149,7 @@ func TestARepeatedCommandGetsItsFirstAnswer(t *testing.T) {
 }
 
 func TestADryRunStoresNothing(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	tried := mustOK(t, ask(t, h, "POST", "/work/add?dry_run=1", `{"task_id":"t1","task_type":"x"}`))
 	if tried.body["dry_run"] != true || !strings.Contains(tried.text, `"data":{"task_id":"t1"`) {
 		t.Errorf("want what would be appended, found %s", tried.text)
@@ -167,7 +169,7 @@ func TestADryRunStoresNothing(t *testing.T) {
 }
 
 func TestEveryFaultOfARequestIsNamed(t *testing.T) {
-	_, h := server(t, Config{MaxBody: 4096})
+	_, h := server(t, transport.Config{MaxBody: 4096})
 	deep := strings.Repeat(`[`, 200) + strings.Repeat(`]`, 200)
 	cases := []struct {
 		name, method, target, body string
@@ -215,7 +217,7 @@ func TestEveryFaultOfARequestIsNamed(t *testing.T) {
 }
 
 func TestContentTypes(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	for given, want := range map[string]int{
 		"application/json": 200, "application/json; charset=utf-8": 200, "application/cloudevents+json": 200, "": 200,
 		"text/plain": 415, "multipart/form-data": 415, "application/json; charset=latin1": 415, "]": 415,
@@ -230,7 +232,7 @@ func TestContentTypes(t *testing.T) {
 }
 
 func TestEveryCodeHasItsStatus(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	cases := []struct {
 		err        error
 		status     int
@@ -247,9 +249,9 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 		{domain.Errorf(domain.StaleLease, "x"), 409, "stale_lease", false, ""},
 		{domain.Errorf(eventlog.Gone, "x"), 410, "gone", false, ""},
 		{domain.Errorf(domain.TooLarge, "x"), 413, "too_large", false, ""},
-		{&LeaderHint{Leader: "n2:8770", Term: 7}, 421, "not_leader", true, ""},
+		{&transport.LeaderHint{Leader: "n2:8770", Term: 7}, 421, "not_leader", true, ""},
 		{domain.Errorf(domain.TooMany, "x"), 429, "too_many", true, "1"},
-		{&Later{After: 2500 * time.Millisecond, Err: domain.Errorf(domain.TooMany, "x")}, 429, "too_many", true, "3"},
+		{&transport.Later{After: 2500 * time.Millisecond, Err: domain.Errorf(domain.TooMany, "x")}, 429, "too_many", true, "3"},
 		{domain.Errorf(domain.Unavailable, "x"), 503, "unavailable", true, "1"},
 		{domain.Errorf(domain.Timeout, "x"), 504, "timeout", true, ""},
 		{fmt.Errorf("wrapped: %w", context.DeadlineExceeded), 504, "timeout", true, ""},
@@ -268,14 +270,14 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 	if got := ask(t, h, "POST", "/work/add", `{"task_type":"x"}`); strings.Contains(got.text, "cheese") {
 		t.Errorf("an error without a code must not reach the caller: %s", got.text)
 	}
-	n.failWith = &LeaderHint{Leader: "n2:8770", Term: 7}
+	n.failWith = &transport.LeaderHint{Leader: "n2:8770", Term: 7}
 	if got := ask(t, h, "POST", "/work/add", `{"task_type":"x"}`); got.body["leader"] != "n2:8770" || got.body["term"] != 7.0 {
 		t.Errorf("want the leader and its term, found %s", got.text)
 	}
 }
 
 func TestAnUnchangedStateIsNotSentAgain(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`))
 	first := mustOK(t, ask(t, h, "GET", "/work/items/t1", ""))
 	tag := first.header.Get("Etag")
@@ -288,7 +290,7 @@ func TestAnUnchangedStateIsNotSentAgain(t *testing.T) {
 }
 
 func TestWaitingForAPosition(t *testing.T) {
-	_, h := server(t, Config{AfterWait: 20 * time.Millisecond})
+	_, h := server(t, transport.Config{AfterWait: 20 * time.Millisecond})
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`))
 	mustOK(t, ask(t, h, "GET", "/work/status?after=1", ""))
 	for _, target := range []string{"/work/status?after=9", "/handlers?after=9"} {
@@ -301,7 +303,7 @@ func TestWaitingForAPosition(t *testing.T) {
 
 func TestOnlyWhoShowsATokenIsServed(t *testing.T) {
 	secret := strings.Repeat("s", 20)
-	_, h := server(t, Config{Tokens: []Token{{Name: "ci", Secret: secret}, {Name: "ann", Secret: "another secret of ann"}}})
+	_, h := server(t, transport.Config{Tokens: []transport.Token{{Name: "ci", Secret: secret}, {Name: "ann", Secret: "another secret of ann"}}})
 	for _, wrong := range []string{"", "Bearer", "Bearer wrong", "Basic " + secret, "Bearer " + secret + "x"} {
 		got := ask(t, h, "GET", "/work/status", "", header{"Authorization", wrong})
 		if got.status != 401 || got.header.Get("WWW-Authenticate") == "" {
@@ -325,7 +327,7 @@ func TestOnlyWhoShowsATokenIsServed(t *testing.T) {
 }
 
 func TestPagesOfOtherSitesAreRefused(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	if got := ask(t, h, "POST", "/work/add", `{"task_type":"x"}`, header{"Sec-Fetch-Site", "cross-site"}); got.status != 403 {
 		t.Errorf("want 403, found %d %s", got.status, got.text)
 	}
@@ -333,10 +335,10 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 }
 
 func TestListeningBeyondTheLoopbackWantsAToken(t *testing.T) {
-	token := []Token{{Secret: strings.Repeat("s", 20)}}
+	token := []transport.Token{{Secret: strings.Repeat("s", 20)}}
 	for _, c := range []struct {
 		address string
-		tokens  []Token
+		tokens  []transport.Token
 		open    bool
 		want    domain.Code
 	}{
@@ -350,7 +352,7 @@ func TestListeningBeyondTheLoopbackWantsAToken(t *testing.T) {
 		{"10.0.0.1:1", nil, true, ""},
 		{"nonsense", token, true, domain.Invalid},
 	} {
-		err := CheckListen(c.address, c.tokens, c.open)
+		err := transport.CheckListen(c.address, c.tokens, c.open)
 		if err == nil && c.want != "" || err != nil && domain.CodeOf(err) != c.want {
 			t.Errorf("%s with %d tokens, open %v: want %q, found %v", c.address, len(c.tokens), c.open, c.want, err)
 		}
@@ -358,18 +360,18 @@ func TestListeningBeyondTheLoopbackWantsAToken(t *testing.T) {
 }
 
 func TestTokenFiles(t *testing.T) {
-	tokens, err := ReadTokens("# people\nann 0123456789abcdef\n\n0123456789abcdefgh\n")
-	if err != nil || len(tokens) != 2 || tokens[0] != (Token{Name: "ann", Secret: "0123456789abcdef"}) || tokens[1].Name != "" {
+	tokens, err := transport.ReadTokens("# people\nann 0123456789abcdef\n\n0123456789abcdefgh\n")
+	if err != nil || len(tokens) != 2 || tokens[0] != (transport.Token{Name: "ann", Secret: "0123456789abcdef"}) || tokens[1].Name != "" {
 		t.Errorf("want two tokens, found %v %v", tokens, err)
 	}
-	if short, err := ReadTokens("short"); err != nil || !short[0].Weak() || tokens[0].Weak() {
+	if short, err := transport.ReadTokens("short"); err != nil || !short[0].Weak() || tokens[0].Weak() {
 		t.Errorf("want a short secret taken and called weak, found %v %v", short, err)
 	}
-	if gate, err := ReadTokens("gate 0123456789abcdef on-behalf-of"); err != nil || gate[0] != (Token{"gate", "0123456789abcdef", true}) {
+	if gate, err := transport.ReadTokens("gate 0123456789abcdef on-behalf-of"); err != nil || gate[0] != (transport.Token{"gate", "0123456789abcdef", true}) {
 		t.Errorf("want a token that may act for others, found %v %v", gate, err)
 	}
 	for _, bad := range []string{"", "# none", "a b 0123456789abcdef", "a b on-behalf-of c", "clock 0123456789abcdef", "reactor:x 0123456789abcdef"} {
-		if _, err := ReadTokens(bad); !errors.Is(err, domain.ErrInvalid) {
+		if _, err := transport.ReadTokens(bad); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("%q: want it refused, found %v", bad, err)
 		}
 	}
@@ -379,17 +381,17 @@ func TestBoundsOfTheChain(t *testing.T) {
 	n := newNode(t)
 	entered, leave := make(chan struct{}), make(chan struct{})
 	var logged bytes.Buffer
-	table := []Route{
-		Get("/slow", "test.slow", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
+	table := []transport.Route{
+		transport.Get("/slow", "test.slow", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
 			entered <- struct{}{}
 			<-leave
 			return projections.NoQuestion{}, nil
 		}),
-		Get("/boom", "test.boom", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
+		transport.Get("/boom", "test.boom", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
 			panic("at the disco")
 		}),
 	}
-	h, err := NewHandler(n, Config{InFlight: 1, Logger: slog.New(slog.NewTextHandler(&logged, nil))}, table, ProbeRoutes())
+	h, err := transport.NewHandler(n, transport.Config{InFlight: 1, Logger: slog.New(slog.NewTextHandler(&logged, nil))}, table, transport.ProbeRoutes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,7 +430,7 @@ func TestBoundsOfTheChain(t *testing.T) {
 }
 
 func TestOneCallerMayNotAskTooFast(t *testing.T) {
-	_, h := server(t, Config{Rate: 2})
+	_, h := server(t, transport.Config{Rate: 2})
 	codes := map[int]int{}
 	for range 5 {
 		codes[ask(t, h, "GET", "/work/status", "").status]++
@@ -446,7 +448,7 @@ func TestOneCallerMayNotAskTooFast(t *testing.T) {
 
 func TestACommandIsLoggedOnce(t *testing.T) {
 	var logged bytes.Buffer
-	_, h := server(t, Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	_, h := server(t, transport.Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`, header{"Idempotency-Key", "k1"}, header{"Rift-Actor", "ann"}, header{"X-Request-Id", "r1"}))
 	mustOK(t, ask(t, h, "GET", "/work/status", ""))
 	lines := strings.Split(strings.TrimSpace(logged.String()), "\n")
@@ -461,7 +463,7 @@ func TestACommandIsLoggedOnce(t *testing.T) {
 }
 
 func TestHeadAndOptions(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	full := mustOK(t, ask(t, h, "GET", "/work/status", ""))
 	r := httptest.NewRequest("HEAD", "/work/status", nil)
 	w := httptest.NewRecorder()
@@ -479,8 +481,8 @@ func TestHeadAndOptions(t *testing.T) {
 }
 
 func TestProbes(t *testing.T) {
-	n, h := server(t, Config{})
-	n.health = Health{Status: StateFailed, Checks: []Check{{Name: "disk", State: StateFailed, Reason: "full"}}}
+	n, h := server(t, transport.Config{})
+	n.health = transport.Health{Status: transport.StateFailed, Checks: []transport.Check{{Name: "disk", State: transport.StateFailed, Reason: "full"}}}
 	mustOK(t, ask(t, h, "GET", "/healthz", ""))
 	if got := ask(t, h, "GET", "/readyz", ""); got.status != 503 || !strings.Contains(got.text, "disk: full") {
 		t.Errorf("want 503 with the reason, found %d %s", got.status, got.text)
@@ -489,10 +491,10 @@ func TestProbes(t *testing.T) {
 	if health.body["status"] != "failed" {
 		t.Errorf("want the health told, found %s", health.text)
 	}
-	n.health.Status = StateOK
+	n.health.Status = transport.StateOK
 	mustOK(t, ask(t, h, "GET", "/readyz", ""))
 	eta := domain.Seconds(4.5)
-	n.health.CatchUp = &CatchUp{Position: 700, Head: 1000, PerSec: 66.7, ETA: &eta}
+	n.health.CatchUp = &transport.CatchUp{Position: 700, Head: 1000, PerSec: 66.7, ETA: &eta}
 	early := ask(t, h, "GET", "/readyz", "")
 	if early.status != 503 || early.body["position"] != 700.0 || early.body["head"] != 1000.0 || early.body["events_per_second"] != 66.7 ||
 		early.body["eta_seconds"] != 4.5 || early.body["code"] != "unavailable" || !strings.Contains(early.text, "about 4.5s left") {
@@ -507,7 +509,7 @@ func TestProbes(t *testing.T) {
 }
 
 func TestShutdownStopsTheNodeOnce(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	mustOK(t, ask(t, h, "POST", "/admin/shutdown?dry_run=1", `{"reason":"rehearsal"}`))
 	mustOK(t, ask(t, h, "POST", "/admin/shutdown", `{"reason":"new disk","grace_seconds":7}`, header{"Idempotency-Key", "k"}))
 	mustOK(t, ask(t, h, "POST", "/admin/shutdown", `{"reason":"new disk","grace_seconds":7}`, header{"Idempotency-Key", "k"}))
@@ -521,7 +523,7 @@ func TestShutdownStopsTheNodeOnce(t *testing.T) {
 }
 
 func TestPoliciesAreReadAsOfThen(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	mustOK(t, ask(t, h, "POST", "/policies/default", `{"policy":{"work":{"lease_seconds":90}},"reason":"slow games"}`))
 	now := mustOK(t, ask(t, h, "GET", "/policies/default", ""))
 	if now.body["version"] != "policy-default@1" || !strings.Contains(now.text, `"lease_seconds":90`) {
@@ -538,7 +540,7 @@ func TestPoliciesAreReadAsOfThen(t *testing.T) {
 
 func TestExplainIsAskedOfAMoment(t *testing.T) {
 	moment := epoch.Add(time.Hour)
-	_, h := server(t, Config{Now: func() time.Time { return moment }})
+	_, h := server(t, transport.Config{Now: func() time.Time { return moment }})
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`))
 	mustOK(t, ask(t, h, "POST", "/nodes/register", `{"node_id":"n1"}`))
 	got := mustOK(t, ask(t, h, "GET", "/work/explain?task=t1", ""))
@@ -557,14 +559,14 @@ func TestRowsThatContradictAreRefused(t *testing.T) {
 	query := func(projections.View, workview.OneTask) (workview.TaskAnswer, error) {
 		return workview.TaskAnswer{}, nil
 	}
-	for name, table := range map[string][]Route{
-		"a path twice":               {Get("/a/{id}", "a", query), Get("/a/{id}", "b", query)},
-		"a name twice":               {Get("/a/{id}", "a", query), Get("/b/{id}", "a", query)},
-		"a path without the field":   {Get("/a", "a", query)},
-		"a field without the path":   {Get("/a/{id}/{more}", "a", query)},
-		"a type no parameter can be": {Get("/a", "a", func(projections.View, struct{ F func() }) (int, error) { return 0, nil })},
+	for name, table := range map[string][]transport.Route{
+		"a path twice":               {transport.Get("/a/{id}", "a", query), transport.Get("/a/{id}", "b", query)},
+		"a name twice":               {transport.Get("/a/{id}", "a", query), transport.Get("/b/{id}", "a", query)},
+		"a path without the field":   {transport.Get("/a", "a", query)},
+		"a field without the path":   {transport.Get("/a/{id}/{more}", "a", query)},
+		"a type no parameter can be": {transport.Get("/a", "a", func(projections.View, struct{ F func() }) (int, error) { return 0, nil })},
 	} {
-		if _, err := NewHandler(n, Config{}, table); !errors.Is(err, domain.ErrInvalid) {
+		if _, err := transport.NewHandler(n, transport.Config{}, table); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("%s: want it refused, found %v", name, err)
 		}
 	}
@@ -572,8 +574,8 @@ func TestRowsThatContradictAreRefused(t *testing.T) {
 
 func TestEveryCommandOfARouteHasASpec(t *testing.T) {
 	n := newNode(t)
-	for _, route := range Routes(sections) {
-		if route.Kind != Command {
+	for _, route := range transport.Routes(sections) {
+		if route.Kind != transport.Command {
 			continue
 		}
 		spec, ok := n.Spec(route.Name)
@@ -581,7 +583,7 @@ func TestEveryCommandOfARouteHasASpec(t *testing.T) {
 			t.Errorf("%s %s: no command %s is known", route.Method, route.Path, route.Name)
 			continue
 		}
-		for _, key := range strings.Split(receiptKeys, ",") {
+		for _, key := range strings.Split(transport.ReceiptKeys, ",") {
 			if strings.Contains(string(mustJSON(t, spec.Answer)), `"`+key+`"`) {
 				t.Errorf("%s: its answer has the key %q, which every answer has", route.Name, key)
 			}

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ringrift/rift/transport"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -97,7 +99,7 @@ func TestUnreadStreamsHoldTheirShareOfMemory(t *testing.T) {
 		pad(t, n, 200)
 		var read atomic.Int64
 		const streams, memory = 8, 4 * 8 * 64 << 10 // 64 KiB for each
-		h, err := NewHandler(countingNode{n, &read}, Config{Streams: streams, Bytes: memory}, Routes(sections))
+		h, err := transport.NewHandler(countingNode{n, &read}, transport.Config{Streams: streams, Bytes: memory}, transport.Routes(sections))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,17 +133,17 @@ func TestUnreadStreamsHoldTheirShareOfMemory(t *testing.T) {
 		if got, most := read.Load(), int64(streams*(64<<10+2*padded)); got > most || got == 0 {
 			t.Errorf("want at most %d bytes read for %d streams, found %d", most, streams, got)
 		}
-		if got := len(h.turns.places); got != 0 {
+		if got := h.TurnsTaken(); got != 0 {
 			t.Errorf("want no turn held while a client is waited for, found %d", got)
 		}
 		for _, client := range patient {
 			close(client.release)
 		}
 		done.Wait()
-		if !h.memory.all.TryAcquire(h.memory.most) {
+		if !h.StreamMemoryFree() {
 			t.Error("want all of the memory free again")
 		}
-		if got := h.budgets.streams.held(); got != 0 {
+		if got := h.Held("streams"); got != 0 {
 			t.Errorf("want all places free again, found %d taken", got)
 		}
 	})
@@ -167,12 +169,12 @@ func TestAStreamThatCatchesUpTellsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		pad(t, n, 40)
-		h, err := NewHandler(n, Config{Streams: 1000, Bytes: 64 << 10}, Routes(sections))
+		h, err := transport.NewHandler(n, transport.Config{Streams: 1000, Bytes: 64 << 10}, transport.Routes(sections))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h.memory.each > 16<<10 {
-			t.Fatalf("want small stretches, found %d", h.memory.each)
+		if h.StreamMemoryEach() > 16<<10 {
+			t.Fatalf("want small stretches, found %d", h.StreamMemoryEach())
 		}
 		large := strings.Repeat("y", 40<<10)
 		if _, err := n.log.Append(t.Context(), "b-1", domain.AnyRevision, eventlog.Proposed{ID: domain.DeriveID("l", 0), Type: "FACT", Version: 1, Time: epoch, Data: []byte(`{"pad":"` + large + `"}`)}); err != nil {
@@ -196,7 +198,7 @@ func TestAStreamThatCatchesUpTellsEverything(t *testing.T) {
 // A page that nobody reads keeps its place, so there are never more of them than
 // places.
 func TestAPlaceIsHeldUntilTheAnswerIsWritten(t *testing.T) {
-	n, h := server(t, Config{Scans: 2})
+	n, h := server(t, transport.Config{Scans: 2})
 	pad(t, n, 20)
 	var done sync.WaitGroup
 	var clients []*unread
@@ -209,7 +211,7 @@ func TestAPlaceIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	if got := ask(t, h, "GET", "/events", ""); got.status != 429 {
 		t.Errorf("a third page while two are not read: want 429, found %d", got.status)
 	}
-	if got := h.budgets.answers.held(); got < 2*20*padded || got > 3*20*padded {
+	if got := h.Held("answers"); got < 2*20*padded || got > 3*20*padded {
 		t.Errorf("want the bytes of both pages counted, found %d", got)
 	}
 	mustOK(t, ask(t, h, "POST", "/nodes/heartbeat", `{"node_id":"n1"}`))
@@ -218,9 +220,9 @@ func TestAPlaceIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	}
 	done.Wait()
 	mustOK(t, ask(t, h, "GET", "/events", ""))
-	for _, one := range h.budgets.all() {
-		if got := one.held(); got != 0 {
-			t.Errorf("%s: want nothing held in the end, found %d", one.name, got)
+	for _, budget := range transport.BudgetNames {
+		if got := h.Held(budget); got != 0 {
+			t.Errorf("%s: want nothing held in the end, found %d", budget, got)
 		}
 	}
 }
@@ -229,7 +231,7 @@ func TestAPlaceIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 // fill the memory, and short answers are not.
 func TestAnswersAreBoundedInBytes(t *testing.T) {
 	const memory = 4 * 960 << 10 // pages of 30 KiB
-	n, h := server(t, Config{Scans: 100, Bytes: memory})
+	n, h := server(t, transport.Config{Scans: 100, Bytes: memory})
 	pad(t, n, 20)
 	refused := make(chan string, 1)
 	var done sync.WaitGroup
@@ -240,7 +242,7 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 		w := &firstOf{client, refused}
 		done.Go(func() { h.ServeHTTP(w, from("/events?limit=20", fmt.Sprintf("192.0.2.%d:1", i))) })
 		<-client.head
-		if held := h.budgets.answers.held(); held > memory/4 {
+		if held := h.Held("answers"); held > memory/4 {
 			t.Fatalf("want at most %d bytes held, found %d", memory/4, held)
 		}
 		if len(refused) > 0 {
@@ -258,7 +260,7 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 		close(client.release)
 	}
 	done.Wait()
-	if held := h.budgets.answers.held(); held != 0 {
+	if held := h.Held("answers"); held != 0 {
 		t.Errorf("want nothing held in the end, found %d", held)
 	}
 }
@@ -279,7 +281,7 @@ func (f *firstOf) WriteHeader(status int) {
 // Bodies that do not come take no place: workers are answered meanwhile.
 func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 	const unfinished = 50
-	_, h := server(t, Config{InFlight: 2, SlowClient: time.Hour})
+	_, h := server(t, transport.Config{InFlight: 2, SlowClient: time.Hour})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -299,7 +301,7 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for h.budgets.bodies.held() < unfinished*(50_000-uncounted) { // until every part has come
+	for h.Held("bodies") < unfinished*(50_000-transport.Uncounted) { // until every part has come
 		<-time.After(time.Millisecond)
 	}
 	transport := &http.Transport{}
@@ -315,7 +317,7 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 			t.Errorf("a heartbeat: want 200, found %d", response.StatusCode)
 		}
 	}
-	if got := h.budgets.vital.held(); got != 0 {
+	if got := h.Held("vital"); got != 0 {
 		t.Errorf("want no place taken by a body that did not come, found %d", got)
 	}
 }
@@ -323,7 +325,7 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 // A body has to come within the patience of the node, and bodies that are on
 // their way are bounded in bytes.
 func TestBodiesAreBoundedInTimeAndBytes(t *testing.T) {
-	_, h := server(t, Config{SlowClient: time.Millisecond})
+	_, h := server(t, transport.Config{SlowClient: time.Millisecond})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -346,18 +348,18 @@ func TestBodiesAreBoundedInTimeAndBytes(t *testing.T) {
 		t.Errorf("a body that does not come: want 400 that says so, found %v %s", err, answer)
 	}
 
-	_, small := server(t, Config{Bytes: 4 * 100 << 10})
+	_, small := server(t, transport.Config{Bytes: 4 * 100 << 10})
 	if got := ask(t, small, "POST", "/work/add", `{"task_type":"`+strings.Repeat("x", 90<<10)+`"}`); got.status != 429 || !strings.Contains(got.text, "from one caller") {
 		t.Errorf("a body larger than the caller's share: want 429, found %d %s", got.status, got.text)
 	}
-	if got := small.budgets.bodies.held(); got != 0 {
+	if got := small.Held("bodies"); got != 0 {
 		t.Errorf("want nothing held after a refusal, found %d", got)
 	}
 }
 
 // An expression that costs much ends with its caller, and the turn is free.
 func TestACostlyExpressionEndsWithItsCaller(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	list := strings.TrimSuffix(strings.Repeat("1,", 20_000), ",")
 	for i := range 50 {
 		if _, err := n.log.Append(t.Context(), "a-1", domain.AnyRevision, eventlog.Proposed{
@@ -378,7 +380,7 @@ func TestACostlyExpressionEndsWithItsCaller(t *testing.T) {
 	if got.body["where_errors"] != 50.0 || !strings.Contains(fmt.Sprint(got.body["where_error"]), "position 1: it takes more than 1048576 steps") {
 		t.Errorf("want 50 events of which it could not be told, found %v %v", got.body["where_errors"], got.body["where_error"])
 	}
-	if held := len(h.turns.places); held != 0 {
+	if held := h.TurnsTaken(); held != 0 {
 		t.Errorf("want no turn held in the end, found %d", held)
 	}
 }

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"encoding/json"
@@ -9,13 +9,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ringrift/rift/transport"
+
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
 
 // describedBy loads the document that a handler serves.
-func describedBy(t *testing.T, h *Handler) *openapi3.T {
+func describedBy(t *testing.T, h *transport.Handler) *openapi3.T {
 	t.Helper()
 	served := mustOK(t, ask(t, h, "GET", "/openapi.json", ""))
 	document, err := openapi3.NewLoader().LoadFromData([]byte(served.text))
@@ -26,7 +28,7 @@ func describedBy(t *testing.T, h *Handler) *openapi3.T {
 }
 
 func TestTheDescriptionIsValidAndWhole(t *testing.T) {
-	_, h := server(t, Config{Version: "1.2.3"})
+	_, h := server(t, transport.Config{Version: "1.2.3"})
 	document := describedBy(t, h)
 	if err := document.Validate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -38,10 +40,10 @@ func TestTheDescriptionIsValidAndWhole(t *testing.T) {
 	for _, item := range document.Paths.Map() {
 		described += len(item.Operations())
 	}
-	if described != len(Routes(sections)) {
-		t.Errorf("want %d operations, found %d", len(Routes(sections)), described)
+	if described != len(transport.Routes(sections)) {
+		t.Errorf("want %d operations, found %d", len(transport.Routes(sections)), described)
 	}
-	for _, route := range Routes(sections) {
+	for _, route := range transport.Routes(sections) {
 		item := document.Paths.Value(route.Path)
 		if item == nil || item.GetOperation(route.Method) == nil {
 			t.Errorf("%s %s is not described", route.Method, route.Path)
@@ -51,9 +53,9 @@ func TestTheDescriptionIsValidAndWhole(t *testing.T) {
 		if operation.Summary == "" || operation.OperationID != route.Name {
 			t.Errorf("%s %s: want a summary and its name, found %q %q", route.Method, route.Path, operation.Summary, operation.OperationID)
 		}
-		for _, name := range route.inputs() {
+		for _, name := range route.Inputs() {
 			name = strings.TrimSuffix(name, "?")
-			if route.Kind == Command {
+			if route.Kind == transport.Command {
 				body := operation.RequestBody.Value.Content.Get("application/json").Schema.Value
 				if !hasKey(body, name) && operation.Parameters.GetByInAndName("path", name) == nil {
 					t.Errorf("%s %s: key %s is not described", route.Method, route.Path, name)
@@ -62,7 +64,7 @@ func TestTheDescriptionIsValidAndWhole(t *testing.T) {
 				t.Errorf("%s %s: parameter %s is not described", route.Method, route.Path, name)
 			}
 		}
-		if route.Kind != Plain && operation.Responses.Status(http.StatusBadRequest) == nil {
+		if route.Kind != transport.Plain && operation.Responses.Status(http.StatusBadRequest) == nil {
 			t.Errorf("%s %s: no problem is described", route.Method, route.Path)
 		}
 	}
@@ -83,7 +85,7 @@ func hasKey(schema *openapi3.Schema, name string) bool {
 // TestAnswersKeepTheirDescription sends one of each kind of request and checks
 // the answers against the document.
 func TestAnswersKeepTheirDescription(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	document := describedBy(t, h)
 	for _, c := range []struct{ method, path, target, body string }{
 		{"POST", "/work/add", "/work/add", `{"task_id":"t1","task_type":"x","payload":{"a":1}}`},
@@ -138,7 +140,7 @@ func TestAnswersKeepTheirDescription(t *testing.T) {
 // TestTheListingIsGolden shows in review when an endpoint changes.
 func TestTheListingIsGolden(t *testing.T) {
 	golden := filepath.Join("testdata", "routes.txt")
-	listing := Listing(Routes(sections))
+	listing := transport.Listing(transport.Routes(sections))
 	if *rewrite {
 		if err := os.WriteFile(golden, []byte(listing), 0o644); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"net"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/ringrift/rift/transport"
 
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
@@ -23,11 +25,11 @@ import (
 // another try may help; and the next request is served.
 func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 	n := newNode(t)
-	crash := Get("/crash", "test.crash", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
+	crash := transport.Get("/crash", "test.crash", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
 		var none []projections.NoQuestion
 		return none[len(none)], nil
 	})
-	h, err := NewHandler(n, Config{}, WorkRoutes(), []Route{crash})
+	h, err := transport.NewHandler(n, transport.Config{}, transport.WorkRoutes(), []transport.Route{crash})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 // Row 34: every call left a connection half closed until none was left. A client
 // uses one over and over, whatever it is answered.
 func TestRow34CallsShareAConnection(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	var opened atomic.Int64
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -72,14 +74,14 @@ func TestRow34CallsShareAConnection(t *testing.T) {
 	s.Start()
 	pool := &http.Transport{}
 	t.Cleanup(func() { pool.CloseIdleConnections(); s.Close() })
-	c, err := NewClient(s.URL, nil, WithHTTP(&http.Client{Transport: pool}), WithRetries(0, 1))
+	c, err := transport.NewClient(s.URL, nil, transport.WithHTTP(&http.Client{Transport: pool}), transport.WithRetries(0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 50 {
 		_, _ = c.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "selfplay"}) // refused from the second on
 		_, _ = c.Do(t.Context(), workcmd.CompleteTask{Report: workcmd.Report{TaskID: "nobody", Lease: 1}})
-		if _, err := Ask[workview.StatusAnswer](t.Context(), c, "work.status", projections.NoQuestion{}); err != nil {
+		if _, err := transport.Ask[workview.StatusAnswer](t.Context(), c, "work.status", projections.NoQuestion{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,8 +95,8 @@ func TestRow34CallsShareAConnection(t *testing.T) {
 // probes, and beyond the loopback nothing at all; no query appends an event; a
 // forwarded address makes nobody another caller.
 func TestRow45NothingIsOpenAndQueriesChangeNothing(t *testing.T) {
-	token := Token{Name: "ann", Secret: strings.Repeat("s", 32)}
-	n, h := server(t, Config{Tokens: []Token{token}})
+	token := transport.Token{Name: "ann", Secret: strings.Repeat("s", 32)}
+	n, h := server(t, transport.Config{Tokens: []transport.Token{token}})
 	shown := header{"Authorization", "Bearer " + token.Secret}
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"selfplay"}`, shown))
 	before, err := n.log.Head(t.Context())
@@ -102,8 +104,8 @@ func TestRow45NothingIsOpenAndQueriesChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	for _, route := range Routes(sections) {
-		if route.Kind == Stream || route.public {
+	for _, route := range transport.Routes(sections) {
+		if route.Kind == transport.Stream || route.IsPublic() {
 			continue
 		}
 		path := strings.NewReplacer("{id}", "t1", "{name}", "default").Replace(route.Path)
@@ -119,11 +121,11 @@ func TestRow45NothingIsOpenAndQueriesChangeNothing(t *testing.T) {
 		t.Errorf("%d queries moved the log from %d to %d, %v", asked, before, after, err)
 	}
 	for address, fine := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "0.0.0.0:1": false, "10.1.2.3:1": false, ":1": false} {
-		if err := CheckListen(address, nil, false); (err == nil) != fine {
+		if err := transport.CheckListen(address, nil, false); (err == nil) != fine {
 			t.Errorf("listen on %s without a token: found %v", address, err)
 		}
 	}
-	_, limited := server(t, Config{Rate: 1})
+	_, limited := server(t, transport.Config{Rate: 1})
 	codes := map[int]int{}
 	for _, from := range []string{"", "10.0.0.1", "10.0.0.2"} {
 		codes[ask(t, limited, "GET", "/work/status", "", header{"X-Forwarded-For", from}).status]++

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ringrift/rift/transport"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -102,7 +104,7 @@ func put(t *testing.T, n *node, stream string) {
 
 func TestAStreamGoesOnWhereTheClientWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, h := server(t, Config{})
+		n, h := server(t, transport.Config{})
 		for range 3 {
 			put(t, n, "a-1")
 		}
@@ -127,7 +129,7 @@ func TestWhereAStreamBegins(t *testing.T) {
 		"/events/stream?after=1": "id: 2", "/events/stream?after=0": "id: 1",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			n, h := server(t, Config{})
+			n, h := server(t, transport.Config{})
 			put(t, n, "a-1")
 			put(t, n, "a-1")
 			ctx, cancel := context.WithCancel(t.Context())
@@ -149,7 +151,7 @@ func TestWhereAStreamBegins(t *testing.T) {
 
 func TestAQuietStreamShowsThatItLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, h := server(t, Config{Heartbeat: 15 * time.Second})
+		n, h := server(t, transport.Config{Heartbeat: 15 * time.Second})
 		ctx, cancel := context.WithCancel(t.Context())
 		where := url.QueryEscape("data.n > 1")
 		f := follow(ctx, h, "/events/stream?from=0&stream=a-*&where="+where)
@@ -170,7 +172,7 @@ func TestAQuietStreamShowsThatItLives(t *testing.T) {
 
 func TestStreamsEndWhenTheNodeStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, h := server(t, Config{Streams: 1})
+		_, h := server(t, transport.Config{Streams: 1})
 		f := follow(t.Context(), h, "/events/stream")
 		f.expect(t, "retry: 1000", ": caught up")
 		if got := ask(t, h, "GET", "/events/stream", ""); got.status != 429 {
@@ -223,7 +225,7 @@ func (n brokenNode) Log() eventlog.Log { return brokenLog{n.node.log} }
 func TestAFailingLogIsNotTheEndOfAStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
-		h, err := NewHandler(brokenNode{n}, Config{}, Routes(sections))
+		h, err := transport.NewHandler(brokenNode{n}, transport.Config{}, transport.Routes(sections))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +247,7 @@ func TestAFailingLogIsNotTheEndOfAStream(t *testing.T) {
 }
 
 func TestBadStreams(t *testing.T) {
-	_, h := server(t, Config{})
+	_, h := server(t, transport.Config{})
 	for target, fields := range map[string]string{
 		"/events/stream?where=data.": "where", "/events/stream?from=x": "from", "/events/stream?stream=x": "stream", "/events/stream?limit=3": "limit",
 	} {
@@ -260,7 +262,7 @@ func TestBadStreams(t *testing.T) {
 
 // TestASlowClientDoesNotHoldTheNode follows over a connection that nobody reads.
 func TestASlowClientDoesNotHoldTheNode(t *testing.T) {
-	n, h := server(t, Config{SlowClient: 50 * time.Millisecond})
+	n, h := server(t, transport.Config{SlowClient: 50 * time.Millisecond})
 	payload := `{"pad":"` + strings.Repeat("x", 1<<20) + `"}`
 	for i := range 12 {
 		if _, err := n.log.Append(t.Context(), "a-1", domain.AnyRevision, eventlog.Proposed{
@@ -295,7 +297,7 @@ func TestASlowClientDoesNotHoldTheNode(t *testing.T) {
 }
 
 func TestTheClientFollowsThroughBreaks(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	for range 5 {
 		put(t, n, "a-1")
 	}
@@ -312,7 +314,7 @@ func TestTheClientFollowsThroughBreaks(t *testing.T) {
 	defer h.CloseStreams()
 	var seen []domain.Position
 	breaks := 0
-	c, err := NewClient(s.URL, nil, WithRetries(3, time.Millisecond), WithBroken(func(err error, after domain.Position, wait time.Duration) {
+	c, err := transport.NewClient(s.URL, nil, transport.WithRetries(3, time.Millisecond), transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
 		breaks++
 		if !errors.Is(err, domain.ErrUnavailable) || int(after) != len(seen) || wait < time.Millisecond {
 			t.Errorf("want to be told of a break after %d, found after %d in %s: %v", len(seen), after, wait, err)
@@ -321,7 +323,7 @@ func TestTheClientFollowsThroughBreaks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for one, err := range c.Follow(t.Context(), 0, Selection{Streams: []string{"a-1"}}) {
+	for one, err := range c.Follow(t.Context(), 0, transport.Selection{Streams: []string{"a-1"}}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +341,7 @@ func TestTheClientFollowsThroughBreaks(t *testing.T) {
 	if tries < 3 || breaks != tries-1 {
 		t.Errorf("want the connection broken on the way and that told, found %d connections, told of %d breaks", tries, breaks)
 	}
-	for _, err := range c.Follow(t.Context(), 0, Selection{Where: "nonsense("}) {
+	for _, err := range c.Follow(t.Context(), 0, transport.Selection{Where: "nonsense("}) {
 		if !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("a bad expression: want it to end the stream, found %v", err)
 		}
@@ -364,27 +366,10 @@ func (s *stingy) Write(p []byte) (int, error) {
 
 func (s *stingy) Flush() { _ = http.NewResponseController(s.ResponseWriter).Flush() }
 
-func TestKeptFramesAreThoseOfTheirEvent(t *testing.T) {
-	kept := frames{most: 64 << 10}
-	one := domain.Envelope{Position: 5, Stream: "a-1", Data: []byte(`{}`), Time: epoch}
-	other := domain.Envelope{Position: 5 + keptFrames, Stream: "b-1", Data: []byte(`{}`), Time: epoch}
-	first := kept.of(&one)
-	if again := kept.of(&one); &again[0] != &first[0] {
-		t.Error("want the second reader of an event to get the bytes of the first")
-	}
-	if got := string(kept.of(&other)); !strings.Contains(got, `"stream":"b-1"`) {
-		t.Errorf("want the other event of the same slot, found %s", got)
-	}
-	large := domain.Envelope{Position: 7, Stream: "a-1", Data: []byte(`{"pad":"` + strings.Repeat("x", kept.most) + `"}`), Time: epoch}
-	if first, again := kept.of(&large), kept.of(&large); &first[0] == &again[0] {
-		t.Error("want a large frame not kept")
-	}
-}
-
 // Who followed another log, or this one before it was restored, is told where it
 // ends, by whatever means it says where it was.
 func TestAStreamBehindTheEndOfTheLogIsRefused(t *testing.T) {
-	n, h := server(t, Config{})
+	n, h := server(t, transport.Config{})
 	put(t, n, "a-1")
 	put(t, n, "a-1")
 	for target, headers := range map[string][]header{
@@ -396,7 +381,7 @@ func TestAStreamBehindTheEndOfTheLogIsRefused(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		var p Problem
+		var p transport.Problem
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 			t.Fatal(err)
 		}
@@ -406,12 +391,12 @@ func TestAStreamBehindTheEndOfTheLogIsRefused(t *testing.T) {
 	}
 	s := httptest.NewServer(h)
 	defer s.Close()
-	c, err := NewClient(s.URL, nil)
+	c, err := transport.NewClient(s.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var refused *Refused
-	for _, err := range c.Follow(t.Context(), 3, Selection{}) {
+	var refused *transport.Refused
+	for _, err := range c.Follow(t.Context(), 3, transport.Selection{}) {
 		if !errors.As(err, &refused) || refused.Problem.Head == nil || *refused.Problem.Head != 2 {
 			t.Fatalf("want the client told where the log ends, found %v", err)
 		}

@@ -1,10 +1,12 @@
-package transport
+package transport_test
 
 import (
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ringrift/rift/transport"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -17,7 +19,7 @@ import (
 func TestASpanPerRequestInsideTheCallersOwn(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-	_, h := server(t, Config{Tracer: provider.Tracer("test")})
+	_, h := server(t, transport.Config{Tracer: provider.Tracer("test")})
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	mustOK(t, ask(t, h, "POST", "/work/add", `{"task_id":"t1","task_type":"x"}`, header{"Traceparent", "00-" + trace + "-b7ad6b7169203331-01"}, header{"Idempotency-Key", "k"}))
 	ask(t, h, "POST", "/work/add", `{"nope":1}`)
@@ -39,8 +41,8 @@ func TestASpanPerRequestInsideTheCallersOwn(t *testing.T) {
 
 func TestARequestThatTakesTooLongSaysSo(t *testing.T) {
 	n := newNode(t)
-	stuck := Tell("/stuck", "test.stuck", stuckReport, Within(time.Millisecond))
-	h, err := NewHandler(n, Config{}, []Route{stuck})
+	stuck := transport.Tell("/stuck", "test.stuck", stuckReport, transport.Within(time.Millisecond))
+	h, err := transport.NewHandler(n, transport.Config{}, []transport.Route{stuck})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,7 @@ func TestARequestThatTakesTooLongSaysSo(t *testing.T) {
 	}
 }
 
-func stuckReport(ctx context.Context, _ Backend, q projections.NoQuestion) (projections.NoQuestion, domain.Position, error) {
+func stuckReport(ctx context.Context, _ transport.Backend, q projections.NoQuestion) (projections.NoQuestion, domain.Position, error) {
 	<-ctx.Done()
 	return q, 0, ctx.Err()
 }

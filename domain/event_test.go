@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ringrift/rift/domain"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // The identity of every stored event rests on these values. They never change:

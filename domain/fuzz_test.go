@@ -3,12 +3,13 @@ package domain_test
 import (
 	"bytes"
 	"encoding/json"
-	"github.com/ringrift/rift/domain"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // FuzzCatalog feeds any bytes to both ways into the catalogue. Neither panics;

@@ -1,6 +1,16 @@
 package transport_test
 
 import (
+	adminedge "github.com/ringrift/rift/transport/admin"
+	electionedge "github.com/ringrift/rift/transport/election"
+	eloedge "github.com/ringrift/rift/transport/elo"
+	findingsedge "github.com/ringrift/rift/transport/findings"
+	gauntletedge "github.com/ringrift/rift/transport/gauntlet"
+	nodesedge "github.com/ringrift/rift/transport/nodes"
+	policyedge "github.com/ringrift/rift/transport/policy"
+	trainingedge "github.com/ringrift/rift/transport/training"
+	workedge "github.com/ringrift/rift/transport/work"
+
 	"context"
 	"errors"
 	"iter"
@@ -33,6 +43,22 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 	workview "github.com/ringrift/rift/projections/work"
 )
+
+// areas are those of a process that the tests call.
+func areas() []transport.Area {
+	return []transport.Area{
+		workedge.Area(), nodesedge.Area(), transport.Core(), electionedge.Area(), findingsedge.Area(), adminedge.Area(), trainingedge.Area(),
+		eloedge.Area(), gauntletedge.Area(), policyedge.Area(sections),
+	}
+}
+
+// routes is the whole table.
+func routes() (all []transport.Route) {
+	for _, area := range areas() {
+		all = append(all, area.Routes...)
+	}
+	return all
+}
 
 // sections is what the policy document of the tests consists of.
 var sections = domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy()}

@@ -62,7 +62,7 @@ func benchServer(b *testing.B) string {
 	table := []transport.Route{transport.Get("/bench/rows", "bench.rows", func(projections.View, projections.NoQuestion) (hundredRows, error) {
 		return hundredRows{Rows: rows}, nil
 	})}
-	h, err := transport.NewHandler(n, transport.Config{}, transport.Routes(sections), table)
+	h, err := transport.NewHandler(n, transport.Config{}, routes(), table)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func BenchmarkBinding(b *testing.B) {
 func BenchmarkServe(b *testing.B) {
 	n := instant{node: newNode(b), rows: newTables()}
 	n.rows.rows["work.items"] = map[string][]byte{"t1": []byte(`{"task_id":"t1"}`)}
-	h, err := transport.NewHandler(n, transport.Config{}, transport.Routes(sections))
+	h, err := transport.NewHandler(n, transport.Config{}, routes())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func BenchmarkServe(b *testing.B) {
 // BenchmarkStreams is the time from an append to the last of a hundred readers.
 func BenchmarkStreams(b *testing.B) {
 	n := newNode(b)
-	h, err := transport.NewHandler(n, transport.Config{}, transport.Routes(sections))
+	h, err := transport.NewHandler(n, transport.Config{}, routes())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -214,7 +214,7 @@ func FuzzBinding(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	var rows []transport.Route
-	for _, route := range transport.Routes(sections) {
+	for _, route := range routes() {
 		if route.Kind == transport.Command {
 			rows = append(rows, route)
 		}

@@ -1,6 +1,10 @@
 package transport_test
 
 import (
+	nodesedge "github.com/ringrift/rift/transport/nodes"
+
+	workedge "github.com/ringrift/rift/transport/work"
+
 	"context"
 	"fmt"
 	"net/http/httptest"
@@ -29,7 +33,7 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 		<-leave
 		return projections.NoQuestion{}, 0, nil
 	}
-	table := slices.Concat(transport.WorkRoutes(), transport.NodeRoutes(), []transport.Route{
+	table := slices.Concat(workedge.Area().Routes, nodesedge.Area().Routes, []transport.Route{
 		transport.Tell("/slow/query", "test.query", hold),
 		transport.Tell("/slow/export", "test.export", hold, transport.Scans()),
 	})

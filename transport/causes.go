@@ -169,7 +169,7 @@ func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Po
 			continue
 		}
 		cause, err := s.find(ctx, e.Meta.Causation, e.Position)
-		switch code := codeOf(err); {
+		switch code := CodeOf(err); {
 		case err == nil:
 		case code == domain.NotFound || code == domain.Timeout || code == domain.Invalid:
 			answer.Chain = append(answer.Chain, Cause{Kind: "event", Missing: err.Error()})

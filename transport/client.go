@@ -61,7 +61,7 @@ func WithBroken(tell func(err error, after domain.Position, wait time.Duration))
 }
 
 // NewClient makes a client of the node at an address: a URL, or host:port.
-// Without tables it knows Routes.
+// It knows the endpoints of the tables.
 func NewClient(address string, tables [][]Route, options ...ClientOption) (*Client, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
@@ -72,9 +72,6 @@ func NewClient(address string, tables [][]Route, options ...ClientOption) (*Clie
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
 	c := &Client{base: base, http: defaultHTTP, retries: 4, backoff: firstBackoff, byName: map[string]Route{}}
-	if len(tables) == 0 {
-		tables = [][]Route{Routes(nil)}
-	}
 	for _, table := range tables {
 		for _, route := range table {
 			if route.Name != "" {

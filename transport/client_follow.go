@@ -51,7 +51,7 @@ func (c *Client) Follow(ctx context.Context, after domain.Position, selection Se
 				yield(Followed{}, ctx.Err())
 				return
 			}
-			if err != nil && !codeOf(err).Retryable() {
+			if err != nil && !CodeOf(err).Retryable() {
 				yield(Followed{}, err)
 				return
 			}

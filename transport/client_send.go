@@ -22,7 +22,7 @@ func (c *Client) send(ctx context.Context, method, path string, values url.Value
 	wait := c.backoff
 	for try := 0; ; try++ {
 		answer, after, err := c.once(ctx, method, path, values, header, body, check)
-		if err == nil || try >= c.retries || !codeOf(err).Retryable() || ctx.Err() != nil {
+		if err == nil || try >= c.retries || !CodeOf(err).Retryable() || ctx.Err() != nil {
 			return answer, err
 		}
 		// Half of the wait is drawn, so that many clients do not come back at once.

@@ -70,8 +70,10 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 	if err := h.budgets.register(config.Registry); err != nil {
 		return nil, err
 	}
-	if err := config.Registry.Register(silences{backend, config.Now}); err != nil {
-		return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
+	for _, gauges := range config.Gauges {
+		if err := config.Registry.Register(gauges(backend, config.Now)); err != nil {
+			return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
+		}
 	}
 	for i := range h.routes {
 		h.mount(&h.routes[i])
@@ -206,6 +208,9 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
+// Now is the moment by the clock of the handler that serves the request of ctx.
+func Now(ctx context.Context) time.Time { return exchangeOf(ctx).handler.config.Now() }
+
 // core is the endpoint of a row: bind, do, encode. What it leaves in the
 // exchange is written only after the whole of it was encoded.
 func (h *Handler) core(route *Route) endpoint.Endpoint {
@@ -249,7 +254,7 @@ func (h *Handler) answerCommand(ctx context.Context, x *exchange) error {
 // isRefusal tells an error that says no to a command, from one that says that
 // the node could not answer.
 func isRefusal(err error) bool {
-	return !slices.Contains([]domain.Code{domain.Internal, domain.Corrupt, domain.Unavailable, domain.Timeout, domain.NotLeader}, codeOf(err))
+	return !slices.Contains([]domain.Code{domain.Internal, domain.Corrupt, domain.Unavailable, domain.Timeout, domain.NotLeader}, CodeOf(err))
 }
 
 func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
@@ -318,7 +323,7 @@ func (h *Handler) applied(ctx context.Context, x *exchange) error {
 
 // late says what took too long.
 func (h *Handler) late(x *exchange, err error) error {
-	if err == nil || codeOf(err) != domain.Timeout {
+	if err == nil || CodeOf(err) != domain.Timeout {
 		return err
 	}
 	if x.after > 0 {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func server(t testing.TB, config transport.Config) (*node, *transport.Handler) {
 	t.Helper()
 	n := newNode(t)
-	h, err := transport.NewHandler(n, config, transport.Routes(sections))
+	h, err := transport.NewHandler(n, config, routes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -574,7 +574,7 @@ func TestRowsThatContradictAreRefused(t *testing.T) {
 
 func TestEveryCommandOfARouteHasASpec(t *testing.T) {
 	n := newNode(t)
-	for _, route := range transport.Routes(sections) {
+	for _, route := range routes() {
 		if route.Kind != transport.Command {
 			continue
 		}

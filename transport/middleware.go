@@ -44,7 +44,7 @@ func (h *Handler) traced(route *Route) endpoint.Middleware {
 				span.SetAttributes(attribute.String("rift.command_id", x.call.ID))
 			}
 			if err != nil {
-				span.SetAttributes(attribute.String("error.type", string(codeOf(err))))
+				span.SetAttributes(attribute.String("error.type", string(CodeOf(err))))
 				span.SetStatus(codes.Error, err.Error())
 			}
 			return response, err
@@ -64,7 +64,7 @@ func (h *Handler) observed(route *Route, meter *meter) endpoint.Middleware {
 			h.meters.inFlight.Add(-1)
 			var code domain.Code
 			if err != nil {
-				code = codeOf(err)
+				code = CodeOf(err)
 			}
 			meter.seen(code, took)
 			h.log(ctx, route, x, took, code, err)

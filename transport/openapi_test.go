@@ -40,10 +40,10 @@ func TestTheDescriptionIsValidAndWhole(t *testing.T) {
 	for _, item := range document.Paths.Map() {
 		described += len(item.Operations())
 	}
-	if described != len(transport.Routes(sections)) {
-		t.Errorf("want %d operations, found %d", len(transport.Routes(sections)), described)
+	if described != len(routes()) {
+		t.Errorf("want %d operations, found %d", len(routes()), described)
 	}
-	for _, route := range transport.Routes(sections) {
+	for _, route := range routes() {
 		item := document.Paths.Value(route.Path)
 		if item == nil || item.GetOperation(route.Method) == nil {
 			t.Errorf("%s %s is not described", route.Method, route.Path)
@@ -140,7 +140,7 @@ func TestAnswersKeepTheirDescription(t *testing.T) {
 // TestTheListingIsGolden shows in review when an endpoint changes.
 func TestTheListingIsGolden(t *testing.T) {
 	golden := filepath.Join("testdata", "routes.txt")
-	listing := transport.Listing(transport.Routes(sections))
+	listing := transport.Listing(routes())
 	if *rewrite {
 		if err := os.WriteFile(golden, []byte(listing), 0o644); err != nil {
 			t.Fatal(err)

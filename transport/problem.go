@@ -116,8 +116,8 @@ type httpError struct {
 func (e *httpError) Error() string { return e.err.Error() }
 func (e *httpError) Unwrap() error { return e.err }
 
-// codeOf classes any error.
-func codeOf(err error) domain.Code {
+// CodeOf is the code of any error: its own, or the one of what it stands for.
+func CodeOf(err error) domain.Code {
 	var hint *LeaderHint
 	if errors.As(err, &hint) {
 		return domain.NotLeader
@@ -137,7 +137,7 @@ func codeOf(err error) domain.Code {
 
 // problemOf makes the document of an error.
 func problemOf(err error) Problem {
-	code := codeOf(err)
+	code := CodeOf(err)
 	status, known := statuses[code]
 	if !known {
 		code, status = domain.Internal, http.StatusInternalServerError

@@ -215,24 +215,6 @@ func checkTable(routes []Route) error {
 	return domain.Faulty("routes", faults)
 }
 
-// Routes is the whole table; sections is what a policy document consists of.
-func Routes(sections domain.Sections) []Route {
-	return slices.Concat(
-		WorkRoutes(),
-		NodeRoutes(),
-		EventRoutes(),
-		AdminRoutes(),
-		PolicyRoutes(sections),
-		DaemonRoutes(),
-		DatasyncRoutes(),
-		HandlerRoutes(),
-		TrainingRoutes(),
-		EloRoutes(),
-		GauntletRoutes(),
-		ProbeRoutes(),
-	)
-}
-
 // Listing prints a table as `rift routes` shows it.
 func Listing(routes []Route) string {
 	sorted := slices.Clone(routes)

@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	workedge "github.com/ringrift/rift/transport/work"
+
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +31,7 @@ func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 		var none []projections.NoQuestion
 		return none[len(none)], nil
 	})
-	h, err := transport.NewHandler(n, transport.Config{}, transport.WorkRoutes(), []transport.Route{crash})
+	h, err := transport.NewHandler(n, transport.Config{}, workedge.Area().Routes, []transport.Route{crash})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestRow45NothingIsOpenAndQueriesChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	for _, route := range transport.Routes(sections) {
+	for _, route := range routes() {
 		if route.Kind == transport.Stream || route.IsPublic() {
 			continue
 		}

@@ -225,7 +225,7 @@ func (n brokenNode) Log() eventlog.Log { return brokenLog{n.node.log} }
 func TestAFailingLogIsNotTheEndOfAStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
-		h, err := transport.NewHandler(brokenNode{n}, transport.Config{}, transport.Routes(sections))
+		h, err := transport.NewHandler(brokenNode{n}, transport.Config{}, routes())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	adminview "github.com/ringrift/rift/projections/admin"
 	nodesview "github.com/ringrift/rift/projections/nodes"
 	"github.com/ringrift/rift/transport"
+	"github.com/ringrift/rift/transport/admin"
 )
 
 const statusAbout = `Shows on one page what the node and the cluster do, and what is wrong, the worst
@@ -59,7 +60,7 @@ judged at the time of the last event.`, judges: true,
 }
 
 func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	page, err := decode[transport.Status](answer)
+	page, err := decode[admin.Status](answer)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error
 
 // printStatusPage prints a page that is about a node, or about a log.
 func printStatusPage(p *output.Printer, answer json.RawMessage, about string) error {
-	page, err := decode[transport.Status](answer)
+	page, err := decode[admin.Status](answer)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/transport"
+	"github.com/ringrift/rift/transport/admin"
 )
 
 // handlerLine is one handler of one event as `rift handlers` lists it.
@@ -70,7 +70,7 @@ func handlerLines() ([]handlerLine, error) {
 }
 
 func newHandlers(a *app) *cobra.Command {
-	var q transport.HandlersQuery
+	var q admin.HandlersQuery
 	c := &cobra.Command{
 		Use:   "handlers",
 		Short: "List what handles which event",

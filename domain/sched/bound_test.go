@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // floodPolicy has two classes, configs of very different weights, and nothing

@@ -3,8 +3,9 @@ package sched_test
 import (
 	"time"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // smallPolicy has everything that the order knows, in sizes that random tests

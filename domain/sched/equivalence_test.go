@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // history makes an index and its reference live through the same.

@@ -3,8 +3,9 @@ package sched_test
 import (
 	"slices"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // explain wants of the explanations what the reference says.

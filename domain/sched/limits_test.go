@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // Whatever the queue does, pressure is hard exactly from the hard limit, never

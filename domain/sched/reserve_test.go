@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // busy is a queue whose nodes need time for what they lease.

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/domain/sched"
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/sched"
 )
 
 // stored is a history whose leases and rooms are written down, in the reference,

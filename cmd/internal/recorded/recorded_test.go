@@ -30,7 +30,7 @@ func catalog(t testing.TB) *domain.Catalog {
 	t.Helper()
 	c, err := domain.NewCatalog(nil,
 		work.Events(), nodes.Events(), election.Events(), swim.Events(), gauntlet.Events(),
-		admin.Events(), nodes.DaemonsEvents(), elo.Events(), training.Events())
+		admin.Events(), elo.Events(), training.Events())
 	if err != nil {
 		t.Fatal(err)
 	}

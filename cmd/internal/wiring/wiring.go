@@ -1,140 +1,113 @@
-// Package wiring is the one table of areas: which events, read models,
-// reactors, commands and routes a rift process is made of. It holds no logic;
-// adding an area means adding its lines here.
+// Package wiring is the one table of areas: what a rift process is made of. It
+// holds no logic; adding an area means adding its line to areas.
+//
+// Read transport.Area for what an area consists of, and any package below
+// transport for an example of one.
 package wiring
 
 import (
-	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/commands"
-	admincmd "github.com/ringrift/rift/commands/admin"
-	elocmd "github.com/ringrift/rift/commands/elo"
-	gauntletcmd "github.com/ringrift/rift/commands/gauntlet"
-	nodescmd "github.com/ringrift/rift/commands/nodes"
-	policycmd "github.com/ringrift/rift/commands/policy"
-	trainingcmd "github.com/ringrift/rift/commands/training"
-	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/admin"
-	"github.com/ringrift/rift/domain/election"
-	"github.com/ringrift/rift/domain/elo"
-	"github.com/ringrift/rift/domain/gauntlet"
-	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/swim"
 	"github.com/ringrift/rift/domain/tournament"
-	"github.com/ringrift/rift/domain/training"
-	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
-	adminview "github.com/ringrift/rift/projections/admin"
-	electionview "github.com/ringrift/rift/projections/election"
-	eloview "github.com/ringrift/rift/projections/elo"
-	findingsview "github.com/ringrift/rift/projections/findings"
-	gauntletview "github.com/ringrift/rift/projections/gauntlet"
-	nodesview "github.com/ringrift/rift/projections/nodes"
-	policyview "github.com/ringrift/rift/projections/policy"
-	trainingview "github.com/ringrift/rift/projections/training"
-	workview "github.com/ringrift/rift/projections/work"
 	"github.com/ringrift/rift/transport"
+	"github.com/ringrift/rift/transport/admin"
+	"github.com/ringrift/rift/transport/election"
+	"github.com/ringrift/rift/transport/elo"
+	"github.com/ringrift/rift/transport/findings"
+	"github.com/ringrift/rift/transport/gauntlet"
+	"github.com/ringrift/rift/transport/nodes"
+	"github.com/ringrift/rift/transport/policy"
+	"github.com/ringrift/rift/transport/training"
+	"github.com/ringrift/rift/transport/work"
 )
 
-// Events lists the catalogue's entries, area by area.
-func Events() [][]domain.Def {
-	return [][]domain.Def{
-		work.Events(),
-		nodes.Events(),
-		domain.PolicyEvents(),
-		admin.Events(),
-		training.Events(),
-		elo.Events(),
-		gauntlet.Events(),
-		tournament.Events(),
-		election.Events(),
-		swim.Events(),
+// areas lists what a process is made of, in the order in which reactors and
+// clocks answer the same event or moment.
+var areas = sync.OnceValue(func() []transport.Area {
+	list := []transport.Area{
+		work.Area(),
+		nodes.Area(),
+		transport.Core(),
+		election.Area(),
+		findings.Area(),
+		admin.Area(),
+		training.Area(),
+		elo.Area(),
+		gauntlet.Area(),
+		{Name: "tournament", Events: tournament.Events()},
+		{Name: "swim", Events: swim.Events()},
 	}
+	return append(list, policy.Area(sectionsOf(list)))
+})
+
+func sectionsOf(list []transport.Area) domain.Sections {
+	return gather(list, func(a transport.Area) domain.Sections { return a.Sections })
+}
+
+// gather puts the parts of areas together, in the order of the areas.
+func gather[L ~[]E, E any](list []transport.Area, part func(transport.Area) L) (all L) {
+	for _, area := range list {
+		all = append(all, part(area)...)
+	}
+	return all
+}
+
+// Events lists the catalogue's entries, area by area.
+func Events() (events [][]domain.Def) {
+	for _, area := range areas() {
+		events = append(events, area.Events)
+	}
+	return events
 }
 
 // Sections lists what a policy document consists of.
-func Sections() domain.Sections {
-	return domain.Sections{
-		work.DefaultPolicy(),
-		nodes.DefaultPolicy(),
-		admin.DefaultPolicy(),
-		nodes.DefaultDaemonsPolicy(),
-		training.DefaultDatasyncPolicy(),
-		nodes.DefaultAlarmsPolicy(),
-		training.DefaultPolicy(),
-		elo.DefaultPolicy(),
-		gauntlet.DefaultPolicy(),
-		training.DefaultPromotionPolicy(),
-		training.DefaultPopulatorPolicy(),
-	}
-}
+func Sections() domain.Sections { return sectionsOf(areas()) }
 
 // Catalog builds the catalogue with the fast codec.
 func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, Events()...) }
 
 // Projections lists the read models.
 func Projections() []projections.Projection {
-	return []projections.Projection{
-		policyview.Model{Sections: Sections()}.Projection(),
-		workview.Projection(),
-		nodesview.Projection(),
-		electionview.Projection(),
-		findingsview.Projection(),
-		adminview.Projection(),
-		nodesview.DaemonsProjection(),
-		trainingview.DatasyncProjection(),
-		nodesview.AlarmsProjection(),
-		adminview.HandlersProjection(),
-		trainingview.Projection(),
-		eloview.Projection(),
-		gauntletview.Projection(),
-	}
+	return gather(areas(), func(a transport.Area) []projections.Projection { return a.Projections })
 }
 
 // Reactors lists what answers events with commands.
 func Reactors() []projections.Reactor {
-	return slices.Concat(
-		workcmd.Reactors(),
-		nodescmd.DaemonsReactors(),
-		admincmd.Reactors(),
-		trainingcmd.Reactors(),
-		elocmd.Reactors(),
-		gauntletcmd.Reactors(),
-		nodescmd.Reactors(),
-	)
+	return gather(areas(), func(a transport.Area) []projections.Reactor { return a.Reactors })
 }
 
-// Clocks lists what passing time leads to, besides commands.WorkClock, which asks
-// the queue.
+// Clocks lists what passing time leads to, besides the clock of the queue, which
+// asks its writer.
 func Clocks() []commands.Clock {
-	return []commands.Clock{
-		admincmd.Clock,
-		nodescmd.Clock,
-		nodescmd.DaemonsClock,
-		trainingcmd.DatasyncClock,
-		nodescmd.AlarmsClock,
-		trainingcmd.Clock,
-		trainingcmd.PopulatorClock,
-	}
+	return gather(areas(), func(a transport.Area) []commands.Clock { return a.Clocks })
 }
 
 // Specs lists how commands are run, area by area.
-func Specs() [][]commands.Spec {
-	return [][]commands.Spec{
-		workcmd.Specs(),
-		nodescmd.Specs(),
-		policycmd.Specs(Sections()),
-		commands.Events(),
-		admincmd.Specs(),
-		nodescmd.Daemons(),
-		trainingcmd.Datasync(),
-		nodescmd.Alarms(),
-		trainingcmd.Specs(),
-		elocmd.Specs(),
-		gauntletcmd.Specs(),
+func Specs() (specs [][]commands.Spec) {
+	for _, area := range areas() {
+		specs = append(specs, area.Specs)
 	}
+	return specs
 }
 
 // Routes lists the endpoints.
-func Routes() []transport.Route { return transport.Routes(Sections()) }
+func Routes() []transport.Route {
+	return gather(areas(), func(a transport.Area) []transport.Route { return a.Routes })
+}
+
+// Gauges lists what the areas tell Prometheus.
+func Gauges() (gauges []func(transport.Backend, func() time.Time) prometheus.Collector) {
+	for _, area := range areas() {
+		if area.Gauges != nil {
+			gauges = append(gauges, area.Gauges)
+		}
+	}
+	return gauges
+}

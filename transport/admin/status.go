@@ -1,4 +1,4 @@
-package transport
+package admin
 
 import (
 	"cmp"
@@ -12,13 +12,14 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 	statusview "github.com/ringrift/rift/projections/status"
 	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
 )
 
 // Status is the answer of /status: one page of what the node and the cluster do.
 type Status struct {
 	Position     domain.Position       `json:"position"`
-	Status       State                 `json:"status"`  // the worst of the trouble
-	Trouble      []Check               `json:"trouble"` // of the node and of the cluster, the worst first
+	Status       transport.State       `json:"status"`  // the worst of the trouble
+	Trouble      []transport.Check     `json:"trouble"` // of the node and of the cluster, the worst first
 	Node         string                `json:"node_id,omitempty"`
 	Cluster      string                `json:"cluster,omitempty"`
 	Version      string                `json:"version,omitempty"`
@@ -34,23 +35,23 @@ type Status struct {
 // tellStatus puts the page together. Health and read models are asked one after
 // the other; the position is that of the read models. While those cannot answer,
 // the page is what the node knows of itself, and says so.
-func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Status, domain.Position, error) {
+func tellStatus(ctx context.Context, b transport.Backend, q projections.NoQuestion) (Status, domain.Position, error) {
 	health, err := b.Health(ctx)
 	if err != nil {
 		return Status{}, 0, err
 	}
 	page := Status{
-		Position: health.Position, Trouble: []Check{}, Node: health.Node, Cluster: health.Cluster, Version: health.Version,
+		Position: health.Position, Trouble: []transport.Check{}, Node: health.Node, Cluster: health.Cluster, Version: health.Version,
 		Leader: health.Leader, Uptime: health.Uptime,
 	}
 	for _, check := range health.Checks {
-		if check.State != StateOK {
+		if check.State != transport.StateOK {
 			page.Trouble = append(page.Trouble, check)
 		}
 	}
-	err = b.View(ctx, At{}, 0, func(v projections.View) error {
+	err = b.View(ctx, transport.At{}, 0, func(v projections.View) error {
 		page.Position = v.Position()
-		trouble, err := statusview.Trouble(v, exchangeOf(ctx).handler.config.Now())
+		trouble, err := statusview.Trouble(v, transport.Now(ctx))
 		if err != nil {
 			return err
 		}
@@ -72,23 +73,23 @@ func tellStatus(ctx context.Context, b Backend, q projections.NoQuestion) (Statu
 		page.Paused = paused.Paused
 		return err
 	})
-	if codeOf(err) == domain.Unavailable {
-		page.Trouble = append(page.Trouble, Check{Name: "read_models", State: StateFailed, Reason: err.Error()})
+	if transport.CodeOf(err) == domain.Unavailable {
+		page.Trouble = append(page.Trouble, transport.Check{Name: "read_models", State: transport.StateFailed, Reason: err.Error()})
 		err = nil
 	}
-	slices.SortStableFunc(page.Trouble, func(a, b Check) int { return cmp.Compare(severity(b.State), severity(a.State)) })
-	page.Status = Worst(page.Trouble)
+	slices.SortStableFunc(page.Trouble, func(a, b transport.Check) int { return cmp.Compare(severity(b.State), severity(a.State)) })
+	page.Status = transport.Worst(page.Trouble)
 	return page, page.Position, err
 }
 
-func checkOf(row statusview.TroubleRow) Check {
-	check := Check{Name: row.Part, State: StateDegraded, Reason: row.Reason, Causes: row.Causes, Numbers: map[string]int64{"count": int64(row.Count)}}
+func checkOf(row statusview.TroubleRow) transport.Check {
+	check := transport.Check{Name: row.Part, State: transport.StateDegraded, Reason: row.Reason, Causes: row.Causes, Numbers: map[string]int64{"count": int64(row.Count)}}
 	if row.Failed {
-		check.State = StateFailed
+		check.State = transport.StateFailed
 	}
 	return check
 }
 
-func severity(state State) int {
-	return slices.Index([]State{StateOK, StateDegraded, StateFailed}, state)
+func severity(state transport.State) int {
+	return slices.Index([]transport.State{transport.StateOK, transport.StateDegraded, transport.StateFailed}, state)
 }

@@ -1,0 +1,34 @@
+// Package elo registers the area of the ratings: events, policy, read model,
+// decisions and endpoints.
+//
+// Read domain/elo for what a match is, domain/rating for the estimates.
+package elo
+
+import (
+	elocmd "github.com/ringrift/rift/commands/elo"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/projections"
+	eloview "github.com/ringrift/rift/projections/elo"
+	"github.com/ringrift/rift/transport"
+)
+
+// Area is what the area adds to a process.
+func Area() transport.Area {
+	return transport.Area{
+		Name:        "elo",
+		Events:      elo.Events(),
+		Sections:    domain.Sections{elo.DefaultPolicy()},
+		Projections: []projections.Projection{eloview.Projection()},
+		Reactors:    elocmd.Reactors(),
+		Specs:       elocmd.Specs(),
+		Routes: []transport.Route{
+			transport.Post[elocmd.RecordMatch]("/elo/matches"),
+			transport.Get("/elo/matches", "elo.matches", eloview.EloMatches, transport.About("the facts behind the ratings of a game, oldest first")),
+			transport.Post[elocmd.SyncElo]("/elo/sync"),
+			transport.Get("/elo/digests", "elo.digests", eloview.EloDigests, transport.About("the digests of the facts behind the ratings of a game, in order")),
+			transport.Get("/elo/rankings", "elo.rankings", eloview.EloRankings, transport.About("the players of a game by rating, with errors; baselines are pinned")),
+			transport.Get("/elo/history", "elo.history", eloview.EloHistory, transport.About("how the ratings of a game moved, oldest first")),
+		},
+	}
+}

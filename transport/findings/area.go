@@ -1,0 +1,22 @@
+// Package findings registers the findings: what is wrong with a cluster, by what its
+// log shows.
+//
+// Read projections/findings for how each is found.
+package findings
+
+import (
+	"github.com/ringrift/rift/projections"
+	findingsview "github.com/ringrift/rift/projections/findings"
+	"github.com/ringrift/rift/transport"
+)
+
+// Area is what the area adds to a process.
+func Area() transport.Area {
+	return transport.Area{
+		Name:        "findings",
+		Projections: []projections.Projection{findingsview.Projection()},
+		Routes: []transport.Route{
+			transport.Get("/findings", "admin.findings", findingsview.Findings, transport.In("admin"), transport.About("what is wrong, by first position: more than one leader, items stuck or lost, dead wiring and more")),
+		},
+	}
+}

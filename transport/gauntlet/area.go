@@ -1,0 +1,32 @@
+// Package gauntlet registers the area that measures models: events, policy, read
+// model, decisions and endpoints.
+//
+// Read domain/gauntlet for its states, commands/gauntlet for its test.
+package gauntlet
+
+import (
+	gauntletcmd "github.com/ringrift/rift/commands/gauntlet"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/projections"
+	gauntletview "github.com/ringrift/rift/projections/gauntlet"
+	"github.com/ringrift/rift/transport"
+)
+
+// Area is what the area adds to a process.
+func Area() transport.Area {
+	return transport.Area{
+		Name:        "gauntlet",
+		Events:      gauntlet.Events(),
+		Sections:    domain.Sections{gauntlet.DefaultPolicy()},
+		Projections: []projections.Projection{gauntletview.Projection()},
+		Reactors:    gauntletcmd.Reactors(),
+		Specs:       gauntletcmd.Specs(),
+		Routes: []transport.Route{
+			transport.Post[gauntletcmd.ExecuteGauntlet]("/gauntlet/execute"),
+			transport.Post[gauntletcmd.QuickEval]("/gauntlet/quick-eval"),
+			transport.Get("/gauntlet/status", "gauntlet.status", gauntletview.GauntletStatusOf, transport.About("how a gauntlet stands: games, test, decision")),
+			transport.Get("/gauntlet/results", "gauntlet.results", gauntletview.GauntletResults, transport.About("gauntlets by game and model, all or by state")),
+		},
+	}
+}

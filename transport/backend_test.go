@@ -1,16 +1,6 @@
 package transport_test
 
 import (
-	adminedge "github.com/ringrift/rift/transport/admin"
-	electionedge "github.com/ringrift/rift/transport/election"
-	eloedge "github.com/ringrift/rift/transport/elo"
-	findingsedge "github.com/ringrift/rift/transport/findings"
-	gauntletedge "github.com/ringrift/rift/transport/gauntlet"
-	nodesedge "github.com/ringrift/rift/transport/nodes"
-	policyedge "github.com/ringrift/rift/transport/policy"
-	trainingedge "github.com/ringrift/rift/transport/training"
-	workedge "github.com/ringrift/rift/transport/work"
-
 	"context"
 	"errors"
 	"iter"
@@ -20,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/ringrift/rift/transport"
 
 	"github.com/ringrift/rift/commands"
 	admincmd "github.com/ringrift/rift/commands/admin"
@@ -42,6 +30,16 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 	policyview "github.com/ringrift/rift/projections/policy"
 	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
+	adminedge "github.com/ringrift/rift/transport/admin"
+	electionedge "github.com/ringrift/rift/transport/election"
+	eloedge "github.com/ringrift/rift/transport/elo"
+	findingsedge "github.com/ringrift/rift/transport/findings"
+	gauntletedge "github.com/ringrift/rift/transport/gauntlet"
+	nodesedge "github.com/ringrift/rift/transport/nodes"
+	policyedge "github.com/ringrift/rift/transport/policy"
+	trainingedge "github.com/ringrift/rift/transport/training"
+	workedge "github.com/ringrift/rift/transport/work"
 )
 
 // areas are those of a process that the tests call.

@@ -17,13 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	"github.com/ringrift/rift/commands"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
 )
 
 // instant is a node whose log and read models cost nothing, so that what is

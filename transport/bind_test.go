@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // everything has a field of each kind that bodies and answers are made of.

@@ -1,10 +1,6 @@
 package transport_test
 
 import (
-	nodesedge "github.com/ringrift/rift/transport/nodes"
-
-	workedge "github.com/ringrift/rift/transport/work"
-
 	"context"
 	"fmt"
 	"net/http/httptest"
@@ -12,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ringrift/rift/transport"
-
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
+	nodesedge "github.com/ringrift/rift/transport/nodes"
+	workedge "github.com/ringrift/rift/transport/work"
 )
 
 // Row 30: one pool of eight threads served exports, evaluations and claims, and

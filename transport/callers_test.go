@@ -8,9 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/ringrift/rift/transport"
-
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 // One caller takes half of the places at most, by its address or by its token.

@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	policycmd "github.com/ringrift/rift/commands/policy"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
 )
 
 func clientOf(t *testing.T, h http.Handler, options ...transport.ClientOption) *transport.Client {

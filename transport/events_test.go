@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 // filled is a node with ten items spawned, of two types on ten streams.

@@ -14,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	"go.uber.org/goleak"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

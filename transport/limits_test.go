@@ -17,10 +17,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 // unread is the connection of a client that takes the head of an answer and

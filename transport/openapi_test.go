@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ringrift/rift/transport"
-
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/ringrift/rift/transport"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")

@@ -1,8 +1,6 @@
 package transport_test
 
 import (
-	workedge "github.com/ringrift/rift/transport/work"
-
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,12 +8,12 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ringrift/rift/transport"
-
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
+	workedge "github.com/ringrift/rift/transport/work"
 )
 
 // The failures of the original cluster are numbered; the tests here are named

@@ -16,10 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 // following is an open stream whose lines a test reads one by one.

@@ -6,14 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringrift/rift/transport"
-
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
 )
 
 func TestASpanPerRequestInsideTheCallersOwn(t *testing.T) {

@@ -206,6 +206,8 @@ func pauseSpecs() []commands.Spec {
 				return c, err
 			})),
 		commands.Handle("end a pause whose time ran out", pauseEnds),
-		commands.Handle("take over what somebody says of the cluster", reportCluster),
+		commands.Handle("take over what somebody says of the cluster", reportCluster,
+			commands.Takes(func(e admin.ClusterHealthy) ReportCluster { return ReportCluster{Healthy: &e} }),
+			commands.Takes(func(e admin.ClusterUnhealthy) ReportCluster { return ReportCluster{Unhealthy: &e} })),
 	}
 }

@@ -8,10 +8,9 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
-
-	"google.golang.org/grpc/codes"
 
 	"github.com/ringrift/rift/domain"
 )

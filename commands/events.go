@@ -10,10 +10,7 @@ type AppendEvent struct {
 	Event    domain.Event
 }
 
-// CommandType is events.append.
-func (AppendEvent) CommandType() string { return "events.append" }
-
-// Stream is the one the fact is written to.
+func (AppendEvent) CommandType() string       { return "events.append" }
 func (c AppendEvent) Stream() domain.StreamID { return c.Target }
 
 // Expect is the revision the caller stated.

@@ -46,10 +46,7 @@ type RefusedStep struct {
 	Err  error
 }
 
-// CommandType is work.refused.
-func (RefusedStep) CommandType() string { return "work.refused" }
-
-// Stream is the item's.
+func (RefusedStep) CommandType() string       { return "work.refused" }
 func (s RefusedStep) Stream() domain.StreamID { return s.Task.Stream() }
 
 // ofItem folds the stream of an item.

@@ -116,10 +116,8 @@ type PolicyChanged struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// EventType is POLICY_CHANGED.
 func (PolicyChanged) EventType() string { return "POLICY_CHANGED" }
 
-// Validate names every number that cannot work.
 func (e PolicyChanged) Validate() []Fault {
 	faults := e.Policy.Faults()
 	if e.Name == "" {

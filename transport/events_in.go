@@ -19,7 +19,6 @@ type EventIn struct {
 	ExpectedRevision *domain.Revision `json:"expected_revision,omitempty"`
 }
 
-// CommandType is that of the bridge's command.
 func (EventIn) CommandType() string { return commands.AppendEvent{}.CommandType() }
 
 // EventTaken is what the bridge adds to a receipt: what it renamed or dropped.

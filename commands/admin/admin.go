@@ -15,10 +15,7 @@ type RequestShutdown struct {
 	GraceSeconds *domain.Seconds `json:"grace_seconds,omitempty"` // 5 when absent
 }
 
-// CommandType is admin.shutdown.
-func (RequestShutdown) CommandType() string { return "admin.shutdown" }
-
-// Stream is the administration's.
+func (RequestShutdown) CommandType() string     { return "admin.shutdown" }
 func (RequestShutdown) Stream() domain.StreamID { return admin.AdminStream(admin.DefaultCluster) }
 
 // Expect is no revision: a wish to stop is always recorded.

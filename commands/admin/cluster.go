@@ -22,10 +22,7 @@ type ReportCluster struct {
 	Unhealthy *admin.ClusterUnhealthy `json:"unhealthy,omitempty"`
 }
 
-// CommandType is admin.report_cluster.
-func (ReportCluster) CommandType() string { return "admin.report_cluster" }
-
-// Stream is the cluster's.
+func (ReportCluster) CommandType() string     { return "admin.report_cluster" }
 func (ReportCluster) Stream() domain.StreamID { return admin.ClusterStream(admin.DefaultCluster) }
 
 func reportCluster(cluster admin.Cluster, c ReportCluster, _ domain.Facts) ([]domain.Event, error) {

@@ -18,10 +18,7 @@ type RetryLetter struct {
 	parked foundLetter
 }
 
-// CommandType is admin.retry_letter.
-func (RetryLetter) CommandType() string { return "admin.retry_letter" }
-
-// Stream is the letter's.
+func (RetryLetter) CommandType() string       { return "admin.retry_letter" }
 func (c RetryLetter) Stream() domain.StreamID { return admin.DeadLetterStream(c.ID) }
 
 // DiscardLetter gives a dead letter up.
@@ -32,10 +29,7 @@ type DiscardLetter struct {
 	parked foundLetter
 }
 
-// CommandType is admin.discard_letter.
-func (DiscardLetter) CommandType() string { return "admin.discard_letter" }
-
-// Stream is the letter's.
+func (DiscardLetter) CommandType() string       { return "admin.discard_letter" }
 func (c DiscardLetter) Stream() domain.StreamID { return admin.DeadLetterStream(c.ID) }
 
 // foundLetter is the letter as the read models have it. That there is none is for

@@ -24,10 +24,7 @@ type PauseKind struct {
 	moot bool // an answer to a verdict on the cluster that is not the last one
 }
 
-// CommandType is admin.pause.
-func (PauseKind) CommandType() string { return "admin.pause" }
-
-// Stream is that of the kind's pauses.
+func (PauseKind) CommandType() string       { return "admin.pause" }
 func (c PauseKind) Stream() domain.StreamID { return admin.PauseStream(c.Kind) }
 
 // ResumeKind lifts one reason for which a kind is paused.
@@ -38,10 +35,7 @@ type ResumeKind struct {
 	moot bool // as for a pause
 }
 
-// CommandType is admin.resume.
-func (ResumeKind) CommandType() string { return "admin.resume" }
-
-// Stream is that of the kind's pauses.
+func (ResumeKind) CommandType() string       { return "admin.resume" }
 func (c ResumeKind) Stream() domain.StreamID { return admin.PauseStream(c.Kind) }
 
 // KindHeld is the answer to a pause or a resume: what holds the kind now.

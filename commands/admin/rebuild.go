@@ -18,10 +18,7 @@ type RebuildProjection struct {
 	Reason string        `json:"reason,omitempty"`
 }
 
-// CommandType is admin.rebuild_projection.
-func (RebuildProjection) CommandType() string { return "admin.rebuild_projection" }
-
-// Stream is the read model's.
+func (RebuildProjection) CommandType() string       { return "admin.rebuild_projection" }
 func (c RebuildProjection) Stream() domain.StreamID { return admin.ReadModelStream(c.Name) }
 
 // RebuildAnswer says what came of a wish to build again.

@@ -25,10 +25,7 @@ type MatchResult struct {
 	Ranks []int `json:"ranks"` // one per participant, 1 for the winner; shared ranks are draws
 }
 
-// CommandType is elo.match.
-func (RecordMatch) CommandType() string { return "elo.match" }
-
-// Stream is the game's ratings.
+func (RecordMatch) CommandType() string       { return "elo.match" }
 func (c RecordMatch) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
 func (c RecordMatch) event() elo.MatchRecorded {

@@ -34,10 +34,7 @@ type SyncElo struct {
 	contradicted []RefusedFact
 }
 
-// CommandType is elo.sync.
-func (SyncElo) CommandType() string { return "elo.sync" }
-
-// Stream is the game's ratings.
+func (SyncElo) CommandType() string       { return "elo.sync" }
 func (c SyncElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
 // EloSynced is the answer to an exchange.

@@ -30,10 +30,8 @@ type ExecuteGauntlet struct {
 	InUse domain.ModelID `json:"-"` // looked up before the decision
 }
 
-// CommandType is gauntlet.execute.
 func (ExecuteGauntlet) CommandType() string { return "gauntlet.execute" }
 
-// Stream is the gauntlet's.
 func (c ExecuteGauntlet) Stream() domain.StreamID {
 	return gauntlet.GauntletOf(c.ConfigKey, c.ModelID).Stream()
 }
@@ -107,10 +105,8 @@ type QuickEval struct {
 	GamesPerSide int              `json:"games_per_side,omitempty"`
 }
 
-// CommandType is gauntlet.quick_eval.
 func (QuickEval) CommandType() string { return "gauntlet.quick_eval" }
 
-// Stream is that of the model's quick looks.
 func (c QuickEval) Stream() domain.StreamID {
 	return gauntlet.QuickGauntletOf(c.ConfigKey, c.ModelID).Stream()
 }
@@ -291,10 +287,7 @@ type RecordEvaluation struct {
 	Event elo.EvaluationCompleted `json:"event"`
 }
 
-// CommandType is evaluation.record.
-func (RecordEvaluation) CommandType() string { return "evaluation.record" }
-
-// Stream is the model's.
+func (RecordEvaluation) CommandType() string       { return "evaluation.record" }
 func (c RecordEvaluation) Stream() domain.StreamID { return c.Event.Home() }
 
 // recordEvaluation takes an evaluation once, however often it is told.

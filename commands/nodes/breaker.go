@@ -39,10 +39,7 @@ type CloseBreaker struct {
 	Reason string        `json:"reason,omitempty"`
 }
 
-// CommandType is nodes.close_breaker.
-func (CloseBreaker) CommandType() string { return "nodes.close_breaker" }
-
-// Stream is the node's.
+func (CloseBreaker) CommandType() string       { return "nodes.close_breaker" }
 func (c CloseBreaker) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 // The reasons for which a breaker closes by itself.

@@ -21,10 +21,7 @@ type IdleNode struct {
 	TaskType   string        `json:"task_type"` // of the item that it would be given
 }
 
-// CommandType is nodes.idle.
-func (IdleNode) CommandType() string { return "nodes.idle" }
-
-// Stream is the node's.
+func (IdleNode) CommandType() string       { return "nodes.idle" }
 func (c IdleNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func idleNode(n nodes.Node, c IdleNode, facts domain.Facts) ([]domain.Event, error) {
@@ -43,10 +40,7 @@ type BusyNode struct {
 	Reason string        `json:"reason"`
 }
 
-// CommandType is nodes.busy.
-func (BusyNode) CommandType() string { return "nodes.busy" }
-
-// Stream is the node's.
+func (BusyNode) CommandType() string       { return "nodes.busy" }
 func (c BusyNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func busyNode(n nodes.Node, c BusyNode, facts domain.Facts) ([]domain.Event, error) {
@@ -64,10 +58,7 @@ type ZombieNode struct {
 	Tasks  []domain.TaskID `json:"tasks"`
 }
 
-// CommandType is nodes.zombie.
-func (ZombieNode) CommandType() string { return "nodes.zombie" }
-
-// Stream is the node's.
+func (ZombieNode) CommandType() string       { return "nodes.zombie" }
 func (c ZombieNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func zombieNode(_ nodes.Node, c ZombieNode, facts domain.Facts) ([]domain.Event, error) {

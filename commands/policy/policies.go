@@ -19,10 +19,7 @@ type SetPolicy struct {
 	ExpectedVersion *int            `json:"expected_version,omitempty"`
 }
 
-// CommandType is policies.set.
-func (SetPolicy) CommandType() string { return "policies.set" }
-
-// Stream is the document's.
+func (SetPolicy) CommandType() string       { return "policies.set" }
 func (c SetPolicy) Stream() domain.StreamID { return domain.PolicyStream(c.Name) }
 
 // ConcernsQueue tells whether it is the document that the queue follows.

@@ -77,10 +77,7 @@ type AdjustTraining struct {
 	training.Reading
 }
 
-// CommandType is training.adjust.
-func (AdjustTraining) CommandType() string { return "training.adjust" }
-
-// Stream is the game's training.
+func (AdjustTraining) CommandType() string       { return "training.adjust" }
 func (c AdjustTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func adjustTraining(t training.Training, c AdjustTraining, facts domain.Facts) ([]domain.Event, error) {

@@ -23,10 +23,7 @@ type StartTraining struct {
 	Queue bool             `json:"queue,omitempty"` // the queue gave its item to the node
 }
 
-// CommandType is training.start.
-func (StartTraining) CommandType() string { return "training.start" }
-
-// Stream is the game's training.
+func (StartTraining) CommandType() string       { return "training.start" }
 func (c StartTraining) Stream() domain.StreamID { return c.Event.Home() }
 
 // startTraining lets one training per game run. A start told twice is one; one
@@ -57,10 +54,7 @@ type FinishTraining struct {
 	Event training.Completed `json:"event"`
 }
 
-// CommandType is training.finish.
-func (FinishTraining) CommandType() string { return "training.finish" }
-
-// Stream is the game's training.
+func (FinishTraining) CommandType() string       { return "training.finish" }
 func (c FinishTraining) Stream() domain.StreamID { return c.Event.Home() }
 
 // finishTraining takes the first end of a training: what is told again, by
@@ -120,10 +114,7 @@ type FailTraining struct {
 	Queue bool            `json:"queue,omitempty"` // the queue says so of its item
 }
 
-// CommandType is training.fail.
-func (FailTraining) CommandType() string { return "training.fail" }
-
-// Stream is the game's training.
+func (FailTraining) CommandType() string       { return "training.fail" }
 func (c FailTraining) Stream() domain.StreamID { return c.Event.Home() }
 
 func failTraining(t training.Training, c FailTraining, _ domain.Facts) ([]domain.Event, error) {

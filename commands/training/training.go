@@ -20,10 +20,7 @@ type BlockTraining struct {
 	Detail          string           `json:"detail,omitempty"`
 }
 
-// CommandType is training.block.
-func (BlockTraining) CommandType() string { return "training.block" }
-
-// Stream is the game's training.
+func (BlockTraining) CommandType() string       { return "training.block" }
 func (c BlockTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func completeBlock(c BlockTraining, _ domain.Facts) (BlockTraining, error) {
@@ -54,10 +51,7 @@ type UnblockTraining struct {
 	Detail    string           `json:"detail,omitempty"`
 }
 
-// CommandType is training.unblock.
-func (UnblockTraining) CommandType() string { return "training.unblock" }
-
-// Stream is the game's training.
+func (UnblockTraining) CommandType() string       { return "training.unblock" }
 func (c UnblockTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func unblockTraining(t training.Training, c UnblockTraining, _ domain.Facts) ([]domain.Event, error) {

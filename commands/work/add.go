@@ -34,10 +34,7 @@ type AddTask struct {
 	batch     string // the command that adds it among others
 }
 
-// CommandType is work.add.
-func (AddTask) CommandType() string { return "work.add" }
-
-// Stream is the item's.
+func (AddTask) CommandType() string       { return "work.add" }
 func (c AddTask) Stream() domain.StreamID { return c.TaskID.Stream() }
 
 // TaskAdded is the answer to an add.

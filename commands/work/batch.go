@@ -19,7 +19,6 @@ type AddTasks struct {
 	Atomic bool      `json:"atomic,omitempty"`
 }
 
-// CommandType is work.add_batch.
 func (AddTasks) CommandType() string { return "work.add_batch" }
 
 // TasksAdded is the answer to a batch: an entry per item, in its order.
@@ -188,7 +187,6 @@ type CancelTasks struct {
 	Limit     int        `json:"limit,omitempty"` // the policy's most when absent
 }
 
-// CommandType is work.cancel_batch.
 func (CancelTasks) CommandType() string { return "work.cancel_batch" }
 
 // TasksCancelled is the answer: how many were cancelled, and which.

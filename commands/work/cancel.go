@@ -13,10 +13,7 @@ type CancelTask struct {
 	batch bool // one of a class that is cancelled
 }
 
-// CommandType is work.cancel.
-func (CancelTask) CommandType() string { return "work.cancel" }
-
-// Stream is the item's.
+func (CancelTask) CommandType() string       { return "work.cancel" }
 func (c CancelTask) Stream() domain.StreamID { return c.TaskID.Stream() }
 
 func cancelTask(t work.Task, c CancelTask, _ domain.Facts) ([]domain.Event, error) {

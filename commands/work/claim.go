@@ -26,7 +26,6 @@ type ClaimTasks struct {
 	Limit        int           `json:"limit,omitempty"`        // most items wanted, 1 when absent
 }
 
-// CommandType is work.claim.
 func (ClaimTasks) CommandType() string { return "work.claim" }
 
 // Size is how many items it may take.

@@ -103,3 +103,20 @@ func unblockAll(v projections.View, done domain.TaskID) ([]domain.Command, error
 	}
 	return commands, nil
 }
+
+type unblockDependant struct {
+	TaskID     domain.TaskID `json:"task_id"`
+	Dependency domain.TaskID `json:"dependency"`
+}
+
+func (unblockDependant) CommandType() string       { return "work.unblock" }
+func (c unblockDependant) Stream() domain.StreamID { return c.TaskID.Stream() }
+
+func unblockTask(t work.Task, c unblockDependant, _ domain.Facts) ([]domain.Event, error) {
+	for _, dependency := range t.BlockedOn {
+		if dependency == c.Dependency && !t.State.Final() {
+			return []domain.Event{work.Unblocked(c)}, nil
+		}
+	}
+	return nil, nil
+}

@@ -18,7 +18,6 @@ type Report struct {
 	NodeID domain.NodeID `json:"node_id,omitempty"` // checked against the holder when given
 }
 
-// Stream is the item's.
 func (r Report) Stream() domain.StreamID { return r.TaskID.Stream() }
 
 func (r Report) faults() []domain.Fault {
@@ -41,7 +40,6 @@ func completeReport[C reporter](c C, _ domain.Facts) (C, error) {
 // StartTask says that work on an item began.
 type StartTask struct{ Report }
 
-// CommandType is work.start.
 func (StartTask) CommandType() string { return "work.start" }
 
 // TaskStarted is the answer to a start: when the lease ends by the node's clock,
@@ -60,7 +58,6 @@ type HeartbeatTask struct {
 	StalledSeconds domain.Seconds `json:"stalled_seconds,omitempty"`
 }
 
-// CommandType is work.heartbeat.
 func (HeartbeatTask) CommandType() string { return "work.heartbeat" }
 
 func (c HeartbeatTask) faults() []domain.Fault {
@@ -87,7 +84,6 @@ type CompleteTask struct {
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
-// CommandType is work.complete.
 func (CompleteTask) CommandType() string { return "work.complete" }
 
 // FailTask reports that an attempt failed.
@@ -97,7 +93,6 @@ type FailTask struct {
 	Retryable *bool  `json:"retryable,omitempty"` // true when absent
 }
 
-// CommandType is work.fail.
 func (FailTask) CommandType() string { return "work.fail" }
 
 func (c FailTask) faults() []domain.Fault {
@@ -114,7 +109,6 @@ type ReleaseTask struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// CommandType is work.release.
 func (ReleaseTask) CommandType() string { return "work.release" }
 
 // maxRejections bounds the refused reports kept per item; further ones are

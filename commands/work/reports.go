@@ -17,7 +17,6 @@ type CompleteTasks struct {
 	Items []CompleteTask `json:"items"`
 }
 
-// CommandType is work.complete_batch.
 func (CompleteTasks) CommandType() string { return "work.complete_batch" }
 
 // TasksCompleted is the answer: an entry per report, in their order.
@@ -32,7 +31,6 @@ type FailTasks struct {
 	Items []FailTask `json:"items"`
 }
 
-// CommandType is work.fail_batch.
 func (FailTasks) CommandType() string { return "work.fail_batch" }
 
 // TasksFailed is the answer: an entry per report, in their order.
@@ -47,7 +45,6 @@ type HeartbeatTasks struct {
 	Items []HeartbeatTask `json:"items"`
 }
 
-// CommandType is work.heartbeat_batch.
 func (HeartbeatTasks) CommandType() string { return "work.heartbeat_batch" }
 
 // TasksHeartbeaten is the answer: an entry per heartbeat, in their order.

@@ -23,13 +23,9 @@ type HandlerFailed struct {
 	Code    domain.Code `json:"code,omitempty"`
 }
 
-// EventType is HANDLER_FAILED.
-func (HandlerFailed) EventType() string { return "HANDLER_FAILED" }
-
-// Home is the stream of the one cluster's administration.
+func (HandlerFailed) EventType() string     { return "HANDLER_FAILED" }
 func (HandlerFailed) Home() domain.StreamID { return AdminStream(DefaultCluster) }
 
-// Validate names what is missing.
 func (e HandlerFailed) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("handler", e.Handler)
@@ -49,13 +45,9 @@ type ShutdownRequested struct {
 	GraceSeconds domain.Seconds `json:"grace_seconds"` // how long work under way may take to end; 0 is at once
 }
 
-// EventType is SHUTDOWN_REQUESTED.
-func (ShutdownRequested) EventType() string { return "SHUTDOWN_REQUESTED" }
-
-// Home is the stream of the one cluster's administration.
+func (ShutdownRequested) EventType() string     { return "SHUTDOWN_REQUESTED" }
 func (ShutdownRequested) Home() domain.StreamID { return AdminStream(DefaultCluster) }
 
-// Validate names what is missing or out of range.
 func (e ShutdownRequested) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Text("reason", e.Reason)
@@ -71,13 +63,9 @@ type OutboxSettled struct {
 	Node domain.NodeID   `json:"node"` // the leader that drained
 }
 
-// EventType is OUTBOX_SETTLED.
-func (OutboxSettled) EventType() string { return "OUTBOX_SETTLED" }
-
-// Home is the stream of the one cluster's administration.
+func (OutboxSettled) EventType() string     { return "OUTBOX_SETTLED" }
 func (OutboxSettled) Home() domain.StreamID { return AdminStream(DefaultCluster) }
 
-// Validate names what is missing.
 func (e OutboxSettled) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("node", string(e.Node))
@@ -92,13 +80,9 @@ type EventUnhandled struct {
 	Reason   string `json:"reason"`
 }
 
-// EventType is EVENT_UNHANDLED.
-func (EventUnhandled) EventType() string { return "EVENT_UNHANDLED" }
-
-// Home is the stream of the one cluster's administration.
+func (EventUnhandled) EventType() string     { return "EVENT_UNHANDLED" }
 func (EventUnhandled) Home() domain.StreamID { return AdminStream(DefaultCluster) }
 
-// Validate names what is missing.
 func (e EventUnhandled) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Text("event_type", e.Name)

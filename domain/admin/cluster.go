@@ -17,13 +17,9 @@ type ClusterHealthy struct {
 	Derived      bool `json:"derived,omitempty"` // rift's own judgement of the nodes it knows, not a report
 }
 
-// EventType is CLUSTER_HEALTHY.
-func (ClusterHealthy) EventType() string { return "CLUSTER_HEALTHY" }
-
-// Home is the stream of the one cluster.
+func (ClusterHealthy) EventType() string     { return "CLUSTER_HEALTHY" }
 func (ClusterHealthy) Home() domain.StreamID { return ClusterStream(DefaultCluster) }
 
-// Validate names what is out of range.
 func (e ClusterHealthy) Validate() []domain.Fault {
 	c := clusterChecks(e.HealthyNodes, e.NodeCount)
 	if len(c) == 0 && e.HealthyNodes == 0 {
@@ -40,13 +36,9 @@ type ClusterUnhealthy struct {
 	Derived      bool   `json:"derived,omitempty"` // rift's own judgement of the nodes it knows, not a report
 }
 
-// EventType is CLUSTER_UNHEALTHY.
-func (ClusterUnhealthy) EventType() string { return "CLUSTER_UNHEALTHY" }
-
-// Home is the stream of the one cluster.
+func (ClusterUnhealthy) EventType() string     { return "CLUSTER_UNHEALTHY" }
 func (ClusterUnhealthy) Home() domain.StreamID { return ClusterStream(DefaultCluster) }
 
-// Validate names what is missing or out of range.
 func (e ClusterUnhealthy) Validate() []domain.Fault {
 	c := clusterChecks(e.HealthyNodes, e.NodeCount)
 	c.Text("reason", e.Reason)

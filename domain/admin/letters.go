@@ -19,13 +19,9 @@ type DeadLetterRetried struct {
 	Reason   string          `json:"reason,omitempty"`
 }
 
-// EventType is DEAD_LETTER_RETRIED.
-func (DeadLetterRetried) EventType() string { return "DEAD_LETTER_RETRIED" }
-
-// Home is the letter's stream.
+func (DeadLetterRetried) EventType() string       { return "DEAD_LETTER_RETRIED" }
 func (e DeadLetterRetried) Home() domain.StreamID { return DeadLetterStream(e.ID) }
 
-// Validate names what is missing.
 func (e DeadLetterRetried) Validate() []domain.Fault {
 	return letterChecks(e.ID, e.Handler, e.Position)
 }
@@ -42,13 +38,9 @@ type DeadLetterDiscarded struct {
 	Reason   string          `json:"reason,omitempty"`
 }
 
-// EventType is DEAD_LETTER_DISCARDED.
-func (DeadLetterDiscarded) EventType() string { return "DEAD_LETTER_DISCARDED" }
-
-// Home is the letter's stream.
+func (DeadLetterDiscarded) EventType() string       { return "DEAD_LETTER_DISCARDED" }
 func (e DeadLetterDiscarded) Home() domain.StreamID { return DeadLetterStream(e.ID) }
 
-// Validate names what is missing.
 func (e DeadLetterDiscarded) Validate() []domain.Fault {
 	return letterChecks(e.ID, e.Handler, e.Position)
 }

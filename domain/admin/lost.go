@@ -14,13 +14,9 @@ type EventLost struct {
 	Revision *domain.Revision `json:"revision,omitempty"` // it had there; absent: not known
 }
 
-// EventType is EVENT_LOST.
-func (EventLost) EventType() string { return "EVENT_LOST" }
-
-// Home is the stream of all lost events.
+func (EventLost) EventType() string     { return "EVENT_LOST" }
 func (EventLost) Home() domain.StreamID { return LostStream }
 
-// Validate names a stream that is none.
 func (e EventLost) Validate() []domain.Fault {
 	var c domain.Checks
 	if e.Stream != "" {

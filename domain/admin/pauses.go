@@ -36,13 +36,8 @@ type KindPaused struct {
 	Until  time.Time `json:"until,omitzero"` // absent: until it is resumed
 }
 
-// EventType is KIND_PAUSED.
-func (KindPaused) EventType() string { return "KIND_PAUSED" }
-
-// Home is the stream of the kind's pauses.
-func (e KindPaused) Home() domain.StreamID { return PauseStream(e.Kind) }
-
-// Validate names what is missing.
+func (KindPaused) EventType() string          { return "KIND_PAUSED" }
+func (e KindPaused) Home() domain.StreamID    { return PauseStream(e.Kind) }
 func (e KindPaused) Validate() []domain.Fault { return kindChecks(e.Kind, e.Reason) }
 
 // KindResumed: one reason for which a kind was paused is lifted. Other reasons
@@ -53,13 +48,8 @@ type KindResumed struct {
 	Expired bool   `json:"expired,omitempty"` // nobody lifted it: its time ran out
 }
 
-// EventType is KIND_RESUMED.
-func (KindResumed) EventType() string { return "KIND_RESUMED" }
-
-// Home is the stream of the kind's pauses.
-func (e KindResumed) Home() domain.StreamID { return PauseStream(e.Kind) }
-
-// Validate names what is missing.
+func (KindResumed) EventType() string          { return "KIND_RESUMED" }
+func (e KindResumed) Home() domain.StreamID    { return PauseStream(e.Kind) }
 func (e KindResumed) Validate() []domain.Fault { return kindChecks(e.Kind, e.Reason) }
 
 func kindChecks(kind, reason string) domain.Checks {

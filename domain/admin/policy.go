@@ -16,15 +16,12 @@ func DefaultPolicy() Policy {
 	return Policy{MaxPauseSeconds: 30 * 24 * 3600, MaxPauseReasons: 32, MaxPausedKinds: 256}
 }
 
-// SectionName is admin.
 func (Policy) SectionName() string { return "admin" }
 
-// About says what the numbers are.
 func (Policy) About() string {
 	return "the numbers of the administration"
 }
 
-// Default gives the built-in numbers.
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
 // Faults names every number that cannot work.

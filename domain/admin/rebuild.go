@@ -18,13 +18,9 @@ type ProjectionRebuildRequested struct {
 	Reason string        `json:"reason,omitempty"`
 }
 
-// EventType is PROJECTION_REBUILD_REQUESTED.
-func (ProjectionRebuildRequested) EventType() string { return "PROJECTION_REBUILD_REQUESTED" }
-
-// Home is the read model's stream.
+func (ProjectionRebuildRequested) EventType() string       { return "PROJECTION_REBUILD_REQUESTED" }
 func (e ProjectionRebuildRequested) Home() domain.StreamID { return ReadModelStream(e.Name) }
 
-// Validate names what is missing.
 func (e ProjectionRebuildRequested) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("name", e.Name)

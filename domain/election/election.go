@@ -21,10 +21,8 @@ type LeaderChanged struct {
 	Term     uint64        `json:"term"`
 }
 
-// EventType is LEADER_CHANGED.
 func (LeaderChanged) EventType() string { return "LEADER_CHANGED" }
 
-// Validate names what is missing or contradictory.
 func (e LeaderChanged) Validate() []domain.Fault {
 	var faults []domain.Fault
 	if e.Leader != "" {
@@ -54,10 +52,8 @@ type LeadersObserved struct {
 	Reports  []LeaderReport  `json:"reports,omitempty"`  // whose word it is, per leader
 }
 
-// EventType is LEADERS_OBSERVED.
 func (LeadersObserved) EventType() string { return "LEADERS_OBSERVED" }
 
-// Validate names what is missing.
 func (e LeadersObserved) Validate() []domain.Fault {
 	faults := domain.NamedFaults("observer", string(e.Observer))
 	if e.Leaders == nil {
@@ -77,10 +73,8 @@ type SplitBrainHealed struct {
 	DurationSeconds domain.Seconds `json:"duration_seconds,omitempty"` // how long it lasted, as the observer measured it
 }
 
-// EventType is SPLIT_BRAIN_HEALED.
 func (SplitBrainHealed) EventType() string { return "SPLIT_BRAIN_HEALED" }
 
-// Validate names what is missing.
 func (e SplitBrainHealed) Validate() []domain.Fault {
 	return domain.NamedFaults("observer", string(e.Observer))
 }
@@ -93,10 +87,8 @@ type TermAdopted struct {
 	By       domain.NodeID `json:"by"` // the node that adopted it
 }
 
-// EventType is TERM_ADOPTED.
 func (TermAdopted) EventType() string { return "TERM_ADOPTED" }
 
-// Validate names what is missing or out of order.
 func (e TermAdopted) Validate() []domain.Fault {
 	faults := domain.NamedFaults("by", string(e.By))
 	if e.Term <= e.Previous {
@@ -114,10 +106,8 @@ type VoterOnline struct {
 	Quorum int           `json:"quorum"` // as the cluster reckons it
 }
 
-// EventType is VOTER_ONLINE.
 func (VoterOnline) EventType() string { return "VOTER_ONLINE" }
 
-// Validate names what is missing or out of range.
 func (e VoterOnline) Validate() []domain.Fault {
 	return voterFaults(e.Voter, e.Alive, e.Voters, e.Quorum)
 }
@@ -130,10 +120,8 @@ type VoterOffline struct {
 	Quorum int           `json:"quorum"`
 }
 
-// EventType is VOTER_OFFLINE.
 func (VoterOffline) EventType() string { return "VOTER_OFFLINE" }
 
-// Validate names what is missing or out of range.
 func (e VoterOffline) Validate() []domain.Fault {
 	return voterFaults(e.Voter, e.Alive, e.Voters, e.Quorum)
 }

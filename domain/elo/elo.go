@@ -18,13 +18,9 @@ type Updated struct {
 	GamesPlayed int              `json:"games_played"`
 }
 
-// EventType is ELO_UPDATED.
-func (Updated) EventType() string { return "ELO_UPDATED" }
-
-// Home is the stream of the game's ratings.
+func (Updated) EventType() string       { return "ELO_UPDATED" }
 func (e Updated) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 
-// Validate names what is missing or out of range.
 func (e Updated) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -64,13 +60,9 @@ type VelocityChanged struct {
 	Points           int              `json:"points,omitempty"`            // moments that the slope goes through
 }
 
-// EventType is ELO_VELOCITY_CHANGED.
-func (VelocityChanged) EventType() string { return "ELO_VELOCITY_CHANGED" }
-
-// Home is the stream of the game's training, whose rate it moves.
+func (VelocityChanged) EventType() string       { return "ELO_VELOCITY_CHANGED" }
 func (e VelocityChanged) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e VelocityChanged) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -94,13 +86,9 @@ type StandingsChanged struct {
 	Standings []EloStanding    `json:"standings"`
 }
 
-// EventType is ELO_STANDINGS_CHANGED.
-func (StandingsChanged) EventType() string { return "ELO_STANDINGS_CHANGED" }
-
-// Home is the stream of the game's ratings.
+func (StandingsChanged) EventType() string       { return "ELO_STANDINGS_CHANGED" }
 func (e StandingsChanged) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 
-// Validate names what is missing or out of range.
 func (e StandingsChanged) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -118,10 +106,8 @@ type MatchesMerged struct {
 	Source string `json:"source,omitempty"` // the node they came from
 }
 
-// EventType is ELO_MATCHES_MERGED.
 func (MatchesMerged) EventType() string { return "ELO_MATCHES_MERGED" }
 
-// Validate names what is out of range.
 func (e MatchesMerged) Validate() []domain.Fault {
 	var c domain.Checks
 	domain.AtLeast(&c, "count", e.Count, 0)
@@ -134,10 +120,8 @@ type RatingsRecalculated struct {
 	Matches int `json:"matches"` // how many facts went in
 }
 
-// EventType is ELO_RATINGS_RECALCULATED.
 func (RatingsRecalculated) EventType() string { return "ELO_RATINGS_RECALCULATED" }
 
-// Validate names what is out of range.
 func (e RatingsRecalculated) Validate() []domain.Fault {
 	var c domain.Checks
 	domain.AtLeast(&c, "ratings", e.Ratings, 0)
@@ -153,13 +137,9 @@ type Snapshot struct {
 	Games     *int             `json:"games,omitempty"` // absent: the recording does not say
 }
 
-// EventType is ELO_SNAPSHOT.
-func (Snapshot) EventType() string { return "ELO_SNAPSHOT" }
-
-// Home is the stream of the game's ratings.
+func (Snapshot) EventType() string       { return "ELO_SNAPSHOT" }
 func (e Snapshot) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 
-// Validate names what is missing or out of range.
 func (e Snapshot) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

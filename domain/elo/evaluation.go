@@ -35,16 +35,12 @@ type EvaluationCompleted struct {
 	NodeID      domain.NodeID    `json:"node_id,omitempty"`
 }
 
-// EventType is EVALUATION_COMPLETED.
-func (EvaluationCompleted) EventType() string { return "EVALUATION_COMPLETED" }
-
-// Home is the model's stream.
+func (EvaluationCompleted) EventType() string       { return "EVALUATION_COMPLETED" }
 func (e EvaluationCompleted) Home() domain.StreamID { return e.ModelID.Stream() }
 
 // MaxGames bounds a count of games, so that sums of counts cannot overflow.
 const MaxGames = 1_000_000_000
 
-// Validate names what is missing or out of range.
 func (e EvaluationCompleted) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -111,13 +107,9 @@ type EvaluationFailed struct {
 	Error     string           `json:"error"`
 }
 
-// EventType is EVALUATION_FAILED.
-func (EvaluationFailed) EventType() string { return "EVALUATION_FAILED" }
-
-// Home is the stream of the game's training.
+func (EvaluationFailed) EventType() string       { return "EVALUATION_FAILED" }
 func (e EvaluationFailed) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing.
 func (e EvaluationFailed) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

@@ -22,13 +22,9 @@ type ResultsRecorded struct {
 	Results   []OpponentResult `json:"results"`
 }
 
-// EventType is ELO_RESULTS_RECORDED.
-func (ResultsRecorded) EventType() string { return "ELO_RESULTS_RECORDED" }
-
-// Home is the stream of the game's ratings.
+func (ResultsRecorded) EventType() string       { return "ELO_RESULTS_RECORDED" }
 func (e ResultsRecorded) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 
-// Validate names what is missing.
 func (e ResultsRecorded) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -66,10 +62,7 @@ type MatchRecorded struct {
 	Worker       domain.NodeID    `json:"worker,omitempty"`
 }
 
-// EventType is ELO_MATCH_RECORDED.
-func (MatchRecorded) EventType() string { return "ELO_MATCH_RECORDED" }
-
-// Home is the stream of the game's ratings.
+func (MatchRecorded) EventType() string       { return "ELO_MATCH_RECORDED" }
 func (e MatchRecorded) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 
 // Identity is the hash of the game itself: the same game told by two nodes is
@@ -79,7 +72,6 @@ func (e MatchRecorded) Identity() string {
 	return contentHash(e)
 }
 
-// Validate names what is missing or out of range.
 func (e MatchRecorded) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

@@ -53,15 +53,12 @@ func (p Policy) Pin(name string) (float64, bool) {
 	return p.Pinned[at].Rating, true
 }
 
-// SectionName is elo.
 func (Policy) SectionName() string { return "elo" }
 
-// About says what the numbers are.
 func (Policy) About() string {
 	return "the numbers of the ratings"
 }
 
-// Default gives the built-in numbers.
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
 // Faults names every number that cannot work.

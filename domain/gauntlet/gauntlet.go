@@ -14,10 +14,8 @@ type EvaluationQueued struct {
 	Harness      string `json:"harness,omitempty"`
 }
 
-// EventType is EVALUATION_QUEUED.
 func (EvaluationQueued) EventType() string { return "EVALUATION_QUEUED" }
 
-// Validate names what is missing.
 func (e EvaluationQueued) Validate() []domain.Fault {
 	faults := domain.NamedFaults("evaluation_id", e.EvaluationID)
 	if e.Model == "" {
@@ -34,10 +32,8 @@ type EvaluationClaimed struct {
 	NodeID       domain.NodeID `json:"node_id"`
 }
 
-// EventType is EVALUATION_CLAIMED.
 func (EvaluationClaimed) EventType() string { return "EVALUATION_CLAIMED" }
 
-// Validate names what is missing.
 func (e EvaluationClaimed) Validate() []domain.Fault {
 	faults := append(domain.NamedFaults("evaluation_id", e.EvaluationID), domain.NamedFaults("node_id", string(e.NodeID))...)
 	if e.Model == "" {
@@ -52,10 +48,8 @@ type EvaluationReset struct {
 	Reason       string `json:"reason"`
 }
 
-// EventType is EVALUATION_RESET.
 func (EvaluationReset) EventType() string { return "EVALUATION_RESET" }
 
-// Validate names what is missing.
 func (e EvaluationReset) Validate() []domain.Fault {
 	return domain.NamedFaults("evaluation_id", e.EvaluationID)
 }
@@ -68,10 +62,8 @@ type EvaluationDead struct {
 	Reason       string `json:"reason"`
 }
 
-// EventType is EVALUATION_DEAD.
 func (EvaluationDead) EventType() string { return "EVALUATION_DEAD" }
 
-// Validate names what is missing or out of range.
 func (e EvaluationDead) Validate() []domain.Fault {
 	faults := domain.NamedFaults("evaluation_id", e.EvaluationID)
 	if e.Model == "" {
@@ -93,10 +85,8 @@ type PollerResumed struct {
 	Observer string        `json:"observer,omitempty"`
 }
 
-// EventType is POLLER_RESUMED.
 func (PollerResumed) EventType() string { return "POLLER_RESUMED" }
 
-// Validate names what is missing.
 func (e PollerResumed) Validate() []domain.Fault {
 	return append(domain.NamedFaults("poller", e.Poller), domain.NamedFaults("node_id", string(e.NodeID))...)
 }

@@ -59,15 +59,12 @@ func (p Policy) Timeout(config domain.ConfigKey) domain.Seconds {
 	return bound
 }
 
-// SectionName is gauntlet.
 func (Policy) SectionName() string { return "gauntlet" }
 
-// About says what the numbers are.
 func (Policy) About() string {
 	return "the numbers of measuring a model"
 }
 
-// Default gives the built-in numbers.
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
 // Faults names every number that cannot work.

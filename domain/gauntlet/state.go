@@ -59,13 +59,9 @@ type Started struct {
 	Quick      bool             `json:"quick,omitempty"` // a quick look: it decides on no promotion
 }
 
-// EventType is GAUNTLET_STARTED.
-func (Started) EventType() string { return "GAUNTLET_STARTED" }
-
-// Home is the gauntlet's stream.
+func (Started) EventType() string       { return "GAUNTLET_STARTED" }
 func (e Started) Home() domain.StreamID { return e.GauntletID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e Started) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("gauntlet_id", string(e.GauntletID))
@@ -146,13 +142,9 @@ type Continued struct {
 	Seed       uint64               `json:"seed"`    // of its openings
 }
 
-// EventType is GAUNTLET_CONTINUED.
-func (Continued) EventType() string { return "GAUNTLET_CONTINUED" }
-
-// Home is the gauntlet's stream.
+func (Continued) EventType() string       { return "GAUNTLET_CONTINUED" }
 func (e Continued) Home() domain.StreamID { return e.GauntletID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e Continued) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("gauntlet_id", string(e.GauntletID))
@@ -183,13 +175,9 @@ const (
 	GauntletFailed   = "failed"
 )
 
-// EventType is GAUNTLET_FINISHED.
-func (Finished) EventType() string { return "GAUNTLET_FINISHED" }
-
-// Home is the gauntlet's stream.
+func (Finished) EventType() string       { return "GAUNTLET_FINISHED" }
 func (e Finished) Home() domain.StreamID { return e.GauntletID.Stream() }
 
-// Validate names what is missing.
 func (e Finished) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("gauntlet_id", string(e.GauntletID))

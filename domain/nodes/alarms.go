@@ -40,13 +40,9 @@ type SilenceAlarmRaised struct {
 	LastPosition  domain.Position `json:"last_position,omitempty"` // of the last success; absent: there was none
 }
 
-// EventType is SILENCE_ALARM_RAISED.
-func (SilenceAlarmRaised) EventType() string { return "SILENCE_ALARM_RAISED" }
-
-// Home is the stream of the kind.
+func (SilenceAlarmRaised) EventType() string       { return "SILENCE_ALARM_RAISED" }
 func (e SilenceAlarmRaised) Home() domain.StreamID { return e.Kind.Stream() }
 
-// Validate names what is missing or out of range.
 func (e SilenceAlarmRaised) Validate() []domain.Fault {
 	var c domain.Checks
 	domain.OneOf(&c, "kind", e.Kind, SilenceKinds)
@@ -65,13 +61,9 @@ type SilenceAlarmCleared struct {
 	Position      domain.Position `json:"position"`       // of the success that ended it
 }
 
-// EventType is SILENCE_ALARM_CLEARED.
-func (SilenceAlarmCleared) EventType() string { return "SILENCE_ALARM_CLEARED" }
-
-// Home is the stream of the kind.
+func (SilenceAlarmCleared) EventType() string       { return "SILENCE_ALARM_CLEARED" }
 func (e SilenceAlarmCleared) Home() domain.StreamID { return e.Kind.Stream() }
 
-// Validate names what is missing or out of range.
 func (e SilenceAlarmCleared) Validate() []domain.Fault {
 	var c domain.Checks
 	domain.OneOf(&c, "kind", e.Kind, SilenceKinds)

@@ -16,7 +16,6 @@ type BreakerOpened struct {
 	Opens    int           `json:"opens,omitempty"` // openings in a row, decayed by quiet time; each doubles the open time
 }
 
-// EventType is NODE_BREAKER_OPENED.
 func (BreakerOpened) EventType() string { return "NODE_BREAKER_OPENED" }
 
 // BreakerClosed: the node gets work as any other again.
@@ -25,13 +24,9 @@ type BreakerClosed struct {
 	Reason string        `json:"reason"` // success, quiet, or what an operator said
 }
 
-// EventType is NODE_BREAKER_CLOSED.
-func (BreakerClosed) EventType() string { return "NODE_BREAKER_CLOSED" }
-
-// Home is the node's stream.
+func (BreakerClosed) EventType() string       { return "NODE_BREAKER_CLOSED" }
 func (e BreakerClosed) Home() domain.StreamID { return e.NodeID.Stream() }
 
-// Validate names what is missing.
 func (e BreakerClosed) Validate() []domain.Fault {
 	faults := nodeFaults(e.NodeID)
 	if e.Reason == "" {

@@ -42,13 +42,9 @@ type DaemonStatusChanged struct {
 	Error      string        `json:"error,omitempty"`
 }
 
-// EventType is DAEMON_STATUS_CHANGED.
-func (DaemonStatusChanged) EventType() string { return "DAEMON_STATUS_CHANGED" }
-
-// Home is the daemon's stream.
+func (DaemonStatusChanged) EventType() string       { return "DAEMON_STATUS_CHANGED" }
 func (e DaemonStatusChanged) Home() domain.StreamID { return DaemonStream(e.NodeID, e.DaemonName) }
 
-// Validate names what is missing or out of range.
 func (e DaemonStatusChanged) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("daemon_name", e.DaemonName)
@@ -68,13 +64,9 @@ type DaemonCrashLoopDetected struct {
 	LastError     string         `json:"last_error,omitempty"`
 }
 
-// EventType is DAEMON_CRASH_LOOP_DETECTED.
-func (DaemonCrashLoopDetected) EventType() string { return "DAEMON_CRASH_LOOP_DETECTED" }
-
-// Home is the daemon's stream.
+func (DaemonCrashLoopDetected) EventType() string       { return "DAEMON_CRASH_LOOP_DETECTED" }
 func (e DaemonCrashLoopDetected) Home() domain.StreamID { return DaemonStream(e.NodeID, e.DaemonName) }
 
-// Validate names what is missing or out of range.
 func (e DaemonCrashLoopDetected) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("daemon_name", e.DaemonName)
@@ -94,13 +86,9 @@ type DaemonStable struct {
 	CrashLoop      bool           `json:"crash_loop,omitempty"` // it was in a crash loop
 }
 
-// EventType is DAEMON_STABLE.
-func (DaemonStable) EventType() string { return "DAEMON_STABLE" }
-
-// Home is the daemon's stream.
+func (DaemonStable) EventType() string       { return "DAEMON_STABLE" }
 func (e DaemonStable) Home() domain.StreamID { return DaemonStream(e.NodeID, e.DaemonName) }
 
-// Validate names what is missing or out of range.
 func (e DaemonStable) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("daemon_name", e.DaemonName)

@@ -126,13 +126,9 @@ type Retirement struct {
 	Reason string        `json:"reason"`
 }
 
-// EventType is NODE_RETIRED.
-func (Retirement) EventType() string { return "NODE_RETIRED" }
-
-// Home is the node's stream.
+func (Retirement) EventType() string       { return "NODE_RETIRED" }
 func (e Retirement) Home() domain.StreamID { return e.NodeID.Stream() }
 
-// Validate names what is missing.
 func (e Retirement) Validate() []domain.Fault {
 	faults := nodeFaults(e.NodeID)
 	if e.Reason == "" {

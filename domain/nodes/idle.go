@@ -17,13 +17,9 @@ type IdleResourceDetected struct {
 	TaskType       string         `json:"task_type"` // of the item that it would be given
 }
 
-// EventType is IDLE_RESOURCE_DETECTED.
-func (IdleResourceDetected) EventType() string { return "IDLE_RESOURCE_DETECTED" }
-
-// Home is the node's stream.
+func (IdleResourceDetected) EventType() string       { return "IDLE_RESOURCE_DETECTED" }
 func (e IdleResourceDetected) Home() domain.StreamID { return e.NodeID.Stream() }
 
-// Validate names what is missing.
 func (e IdleResourceDetected) Validate() []domain.Fault {
 	faults := nodeFaults(e.NodeID)
 	if e.Since.IsZero() {
@@ -39,13 +35,8 @@ type IdleResourceCleared struct {
 	Reason      string         `json:"reason"`
 }
 
-// EventType is IDLE_RESOURCE_CLEARED.
-func (IdleResourceCleared) EventType() string { return "IDLE_RESOURCE_CLEARED" }
-
-// Home is the node's stream.
-func (e IdleResourceCleared) Home() domain.StreamID { return e.NodeID.Stream() }
-
-// Validate names what is missing.
+func (IdleResourceCleared) EventType() string          { return "IDLE_RESOURCE_CLEARED" }
+func (e IdleResourceCleared) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e IdleResourceCleared) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
 // ZombieDetected: the node's processes do nothing: they belong to no item any
@@ -58,13 +49,9 @@ type ZombieDetected struct {
 	Tasks         []domain.TaskID `json:"tasks,omitempty"`
 }
 
-// EventType is NODE_ZOMBIE_DETECTED.
-func (ZombieDetected) EventType() string { return "NODE_ZOMBIE_DETECTED" }
-
-// Home is the node's stream.
+func (ZombieDetected) EventType() string       { return "NODE_ZOMBIE_DETECTED" }
 func (e ZombieDetected) Home() domain.StreamID { return e.NodeID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e ZombieDetected) Validate() []domain.Fault {
 	faults := nodeFaults(e.NodeID)
 	if !(e.ZombieSeconds >= 0) {

@@ -35,7 +35,6 @@ type Level struct {
 	Jobs             *int     `json:"jobs,omitempty"`
 }
 
-// Validate names every percentage that cannot be one.
 func (l Level) Validate() []domain.Fault {
 	var faults []domain.Fault
 	percent := func(field string, v *float64) {
@@ -62,10 +61,7 @@ type Announced struct {
 	Accepts      string          `json:"accepts,omitempty"` // an expression over items: only those it is true of
 }
 
-// EventType is NODE_REGISTERED.
-func (Announced) EventType() string { return "NODE_REGISTERED" }
-
-// Validate names what is missing.
+func (Announced) EventType() string          { return "NODE_REGISTERED" }
 func (e Announced) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
 // HostOnline: the node was heard from, and was not online before.
@@ -73,13 +69,8 @@ type HostOnline struct {
 	NodeID domain.NodeID `json:"node_id"`
 }
 
-// EventType is HOST_ONLINE.
-func (HostOnline) EventType() string { return "HOST_ONLINE" }
-
-// Home is the node's stream.
-func (e HostOnline) Home() domain.StreamID { return e.NodeID.Stream() }
-
-// Validate names what is missing.
+func (HostOnline) EventType() string          { return "HOST_ONLINE" }
+func (e HostOnline) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e HostOnline) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
 // HostOffline: the node is gone; whatever it holds is taken from it.
@@ -89,13 +80,8 @@ type HostOffline struct {
 	SilentSeconds domain.Seconds `json:"silent_seconds,omitempty"`
 }
 
-// EventType is HOST_OFFLINE.
-func (HostOffline) EventType() string { return "HOST_OFFLINE" }
-
-// Home is the node's stream.
-func (e HostOffline) Home() domain.StreamID { return e.NodeID.Stream() }
-
-// Validate names what is missing.
+func (HostOffline) EventType() string          { return "HOST_OFFLINE" }
+func (e HostOffline) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e HostOffline) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
 // Unhealthy: the node is not to be trusted with work. An edge: it was
@@ -109,13 +95,9 @@ type Unhealthy struct {
 	SilentSeconds       domain.Seconds `json:"silent_seconds,omitempty"`
 }
 
-// EventType is NODE_UNHEALTHY.
-func (Unhealthy) EventType() string { return "NODE_UNHEALTHY" }
-
-// Home is the node's stream.
+func (Unhealthy) EventType() string       { return "NODE_UNHEALTHY" }
 func (e Unhealthy) Home() domain.StreamID { return e.NodeID.Stream() }
 
-// Validate names what is missing.
 func (e Unhealthy) Validate() []domain.Fault {
 	faults := nodeFaults(e.NodeID)
 	if e.Reason == "" {
@@ -130,13 +112,8 @@ type Recovered struct {
 	RecoveryTimeSeconds domain.Seconds `json:"recovery_time_seconds,omitempty"` // since it became unhealthy
 }
 
-// EventType is NODE_RECOVERED.
-func (Recovered) EventType() string { return "NODE_RECOVERED" }
-
-// Home is the node's stream.
-func (e Recovered) Home() domain.StreamID { return e.NodeID.Stream() }
-
-// Validate names what is missing.
+func (Recovered) EventType() string          { return "NODE_RECOVERED" }
+func (e Recovered) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e Recovered) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
 // Autostarted: a recorded cluster started processes on an idle node.
@@ -145,7 +122,6 @@ type Autostarted struct {
 	Count  int           `json:"count"`
 }
 
-// EventType is NODE_AUTOSTARTED.
 func (Autostarted) EventType() string { return "NODE_AUTOSTARTED" }
 
 // AutostartFailed: some of those starts failed.
@@ -155,7 +131,6 @@ type AutostartFailed struct {
 	Requested int           `json:"requested"`
 }
 
-// EventType is NODE_AUTOSTART_FAILED.
 func (AutostartFailed) EventType() string { return "NODE_AUTOSTART_FAILED" }
 
 func nodeFaults(id domain.NodeID) []domain.Fault {

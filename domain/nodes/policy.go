@@ -109,15 +109,12 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// SectionName is nodes.
 func (Policy) SectionName() string { return "nodes" }
 
-// About says what the numbers are.
 func (Policy) About() string {
 	return "the numbers of node health"
 }
 
-// Default gives the built-in numbers.
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
 // Faults names every number that cannot work.

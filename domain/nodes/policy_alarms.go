@@ -26,15 +26,12 @@ func DefaultAlarmsPolicy() AlarmsPolicy {
 	}
 }
 
-// SectionName is alarms.
 func (AlarmsPolicy) SectionName() string { return "alarms" }
 
-// About says what the numbers are.
 func (AlarmsPolicy) About() string {
 	return "says how long each kind of success may fail to happen before the silence is an alarm"
 }
 
-// Default gives the built-in numbers.
 func (AlarmsPolicy) Default() domain.Section { return DefaultAlarmsPolicy() }
 
 // Faults names every number that cannot work.

@@ -43,15 +43,12 @@ func DefaultDaemonsPolicy() DaemonsPolicy {
 // MaxCrashLoopRestarts bounds the restarts a daemon is remembered by.
 const MaxCrashLoopRestarts = 64
 
-// SectionName is daemons.
 func (DaemonsPolicy) SectionName() string { return "daemons" }
 
-// About says what the numbers are.
 func (DaemonsPolicy) About() string {
 	return "the numbers of background processes: when restarting one is a loop, and how long to wait before the next restart"
 }
 
-// Default gives the built-in numbers.
 func (DaemonsPolicy) Default() domain.Section { return DefaultDaemonsPolicy() }
 
 // Faults names every number that cannot work.

@@ -31,10 +31,8 @@ type MemberChanged struct {
 	Observer    domain.NodeID `json:"observer"`
 }
 
-// EventType is SWIM_MEMBER_CHANGED.
 func (MemberChanged) EventType() string { return "SWIM_MEMBER_CHANGED" }
 
-// Validate names what is missing or no state.
 func (e MemberChanged) Validate() []domain.Fault {
 	var faults []domain.Fault
 	if e.Member == "" {

@@ -20,13 +20,9 @@ type Completed struct {
 	TaskID       domain.TaskID    `json:"task_id,omitempty"`   // the work item that played it
 }
 
-// EventType is TOURNAMENT_COMPLETED.
-func (Completed) EventType() string { return "TOURNAMENT_COMPLETED" }
-
-// Home is the tournament's stream.
+func (Completed) EventType() string       { return "TOURNAMENT_COMPLETED" }
 func (e Completed) Home() domain.StreamID { return e.TournamentID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e Completed) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Name("tournament_id", string(e.TournamentID))

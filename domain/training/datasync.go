@@ -36,13 +36,9 @@ type DataSyncStarted struct {
 	ConfigKey domain.ConfigKey `json:"config_key,omitempty"` // absent: data of several games
 }
 
-// EventType is DATA_SYNC_STARTED.
-func (DataSyncStarted) EventType() string { return "DATA_SYNC_STARTED" }
-
-// Home is the stream of the sync.
+func (DataSyncStarted) EventType() string       { return "DATA_SYNC_STARTED" }
 func (e DataSyncStarted) Home() domain.StreamID { return e.SyncID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e DataSyncStarted) Validate() []domain.Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	domain.OneOf(&c, "sync_type", e.SyncType, SyncTypes)
@@ -63,13 +59,9 @@ type DataSyncCompleted struct {
 	DurationSeconds *domain.Seconds  `json:"duration_seconds,omitempty"`
 }
 
-// EventType is DATA_SYNC_COMPLETED.
-func (DataSyncCompleted) EventType() string { return "DATA_SYNC_COMPLETED" }
-
-// Home is the stream of the sync.
+func (DataSyncCompleted) EventType() string       { return "DATA_SYNC_COMPLETED" }
 func (e DataSyncCompleted) Home() domain.StreamID { return e.SyncID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e DataSyncCompleted) Validate() []domain.Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	domain.MaybeOneOf(&c, "sync_type", e.SyncType, SyncTypes)
@@ -91,13 +83,9 @@ type DataSyncFailed struct {
 	RetryCount *int             `json:"retry_count,omitempty"` // tries before this one
 }
 
-// EventType is DATA_SYNC_FAILED.
-func (DataSyncFailed) EventType() string { return "DATA_SYNC_FAILED" }
-
-// Home is the stream of the sync.
+func (DataSyncFailed) EventType() string       { return "DATA_SYNC_FAILED" }
 func (e DataSyncFailed) Home() domain.StreamID { return e.SyncID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e DataSyncFailed) Validate() []domain.Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	c.Text("error", e.Error)
@@ -115,13 +103,9 @@ type SyncStalled struct {
 	SyncType       SyncType       `json:"sync_type,omitempty"`
 }
 
-// EventType is SYNC_STALLED.
-func (SyncStalled) EventType() string { return "SYNC_STALLED" }
-
-// Home is the stream of the sync.
+func (SyncStalled) EventType() string       { return "SYNC_STALLED" }
 func (e SyncStalled) Home() domain.StreamID { return e.SyncID.Stream() }
 
-// Validate names what is missing or out of range.
 func (e SyncStalled) Validate() []domain.Fault {
 	c := syncChecks(e.SyncID, e.NodeID)
 	c.Positive("timeout_seconds", e.TimeoutSeconds)

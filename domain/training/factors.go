@@ -21,13 +21,9 @@ type SelfplayFactorSet struct {
 	Reason       string           `json:"reason,omitempty"`
 }
 
-// EventType is SELFPLAY_FACTOR_SET.
-func (SelfplayFactorSet) EventType() string { return "SELFPLAY_FACTOR_SET" }
-
-// Home is the stream of the game's training.
+func (SelfplayFactorSet) EventType() string       { return "SELFPLAY_FACTOR_SET" }
 func (e SelfplayFactorSet) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e SelfplayFactorSet) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

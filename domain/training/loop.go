@@ -17,13 +17,9 @@ type Blocked struct {
 	QualityScore *float64         `json:"quality_score,omitempty"` // for the reason "quality"
 }
 
-// EventType is TRAINING_BLOCKED.
-func (Blocked) EventType() string { return "TRAINING_BLOCKED" }
-
-// Home is the stream of the game's training.
+func (Blocked) EventType() string       { return "TRAINING_BLOCKED" }
 func (e Blocked) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e Blocked) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -39,13 +35,9 @@ type Unblocked struct {
 	Detail    string           `json:"detail,omitempty"`
 }
 
-// EventType is TRAINING_UNBLOCKED.
-func (Unblocked) EventType() string { return "TRAINING_UNBLOCKED" }
-
-// Home is the stream of the game's training.
+func (Unblocked) EventType() string       { return "TRAINING_UNBLOCKED" }
 func (e Unblocked) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing.
 func (e Unblocked) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -62,13 +54,9 @@ type DataNoted struct {
 	Total     int64            `json:"games_in_total"` // ever, these included
 }
 
-// EventType is TRAINING_DATA_NOTED.
-func (DataNoted) EventType() string { return "TRAINING_DATA_NOTED" }
-
-// Home is the stream of the game's training.
+func (DataNoted) EventType() string       { return "TRAINING_DATA_NOTED" }
 func (e DataNoted) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e DataNoted) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -88,13 +76,9 @@ type Requested struct {
 	Reason    string           `json:"reason"`
 }
 
-// EventType is TRAINING_REQUESTED.
-func (Requested) EventType() string { return "TRAINING_REQUESTED" }
-
-// Home is the stream of the game's training.
+func (Requested) EventType() string       { return "TRAINING_REQUESTED" }
 func (e Requested) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e Requested) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -113,13 +97,9 @@ type Refused struct {
 	HolderNode domain.NodeID    `json:"holder_node_id"`
 }
 
-// EventType is TRAINING_REFUSED.
-func (Refused) EventType() string { return "TRAINING_REFUSED" }
-
-// Home is the stream of the game's training.
+func (Refused) EventType() string       { return "TRAINING_REFUSED" }
 func (e Refused) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing.
 func (e Refused) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

@@ -112,15 +112,12 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// SectionName is training.
 func (Policy) SectionName() string { return "training" }
 
-// About says what the numbers are.
 func (Policy) About() string {
 	return "the numbers of the training loop"
 }
 
-// Default gives the built-in numbers.
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
 // Faults names every number that cannot work.

@@ -18,15 +18,12 @@ func DefaultDatasyncPolicy() DatasyncPolicy {
 	return DatasyncPolicy{StallSeconds: 600, AgingSeconds: 4 * 3600, StaleSeconds: 6 * 3600, CriticalSeconds: 168 * 3600}
 }
 
-// SectionName is datasync.
 func (DatasyncPolicy) SectionName() string { return "datasync" }
 
-// About says what the numbers are.
 func (DatasyncPolicy) About() string {
 	return "the numbers of copied data: when a copy is stalled, and when the data of a game is too old"
 }
 
-// Default gives the built-in numbers.
 func (DatasyncPolicy) Default() domain.Section { return DefaultDatasyncPolicy() }
 
 // Faults names every number that cannot work.

@@ -31,15 +31,12 @@ func DefaultPopulatorPolicy() PopulatorPolicy {
 	}
 }
 
-// SectionName is populator.
 func (PopulatorPolicy) SectionName() string { return "populator" }
 
-// About says what the numbers are.
 func (PopulatorPolicy) About() string {
 	return "the numbers of the selfplay that rift makes up by itself"
 }
 
-// Default gives the built-in numbers.
 func (PopulatorPolicy) Default() domain.Section { return DefaultPopulatorPolicy() }
 
 // Faults names every number that cannot work.

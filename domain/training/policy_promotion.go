@@ -63,15 +63,12 @@ func (p PromotionPolicy) rates(players int, games int64) (WinRates, bool) {
 	return WinRates{}, false
 }
 
-// SectionName is promotion.
 func (PromotionPolicy) SectionName() string { return "promotion" }
 
-// About says what the numbers are.
 func (PromotionPolicy) About() string {
 	return "the numbers of the promotion gates"
 }
 
-// Default gives the built-in numbers.
 func (PromotionPolicy) Default() domain.Section { return DefaultPromotionPolicy() }
 
 // Faults names every number that cannot work.

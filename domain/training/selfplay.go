@@ -18,13 +18,9 @@ type SelfplayComplete struct {
 	Error           string           `json:"error,omitempty"`
 }
 
-// EventType is SELFPLAY_COMPLETE.
-func (SelfplayComplete) EventType() string { return "SELFPLAY_COMPLETE" }
-
-// Home is the stream of the game's training.
+func (SelfplayComplete) EventType() string       { return "SELFPLAY_COMPLETE" }
 func (e SelfplayComplete) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e SelfplayComplete) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -78,13 +74,9 @@ type SelfplayAdjusted struct {
 	Priority     *float64         `json:"priority,omitempty"`      // times the usual priority
 }
 
-// EventType is SELFPLAY_ADJUSTED.
-func (SelfplayAdjusted) EventType() string { return "SELFPLAY_ADJUSTED" }
-
-// Home is the stream of the game's training.
+func (SelfplayAdjusted) EventType() string       { return "SELFPLAY_ADJUSTED" }
 func (e SelfplayAdjusted) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e SelfplayAdjusted) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

@@ -17,13 +17,9 @@ type QualityDegraded struct {
 	DegradationDelta *float64         `json:"degradation_delta,omitempty"` // score − previous score
 }
 
-// EventType is QUALITY_DEGRADED.
-func (QualityDegraded) EventType() string { return "QUALITY_DEGRADED" }
-
-// Home is the stream of the game's training.
+func (QualityDegraded) EventType() string       { return "QUALITY_DEGRADED" }
 func (e QualityDegraded) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e QualityDegraded) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -43,13 +39,9 @@ type QualityRecovered struct {
 	PreviousScore *float64         `json:"previous_score,omitempty"`
 }
 
-// EventType is QUALITY_RECOVERED.
-func (QualityRecovered) EventType() string { return "QUALITY_RECOVERED" }
-
-// Home is the stream of the game's training.
+func (QualityRecovered) EventType() string       { return "QUALITY_RECOVERED" }
 func (e QualityRecovered) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e QualityRecovered) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -78,13 +70,9 @@ type PlateauDetected struct {
 	Consecutive int              `json:"consecutive,omitempty"` // plateaus in a row, this one included, from 1; absent: not counted
 }
 
-// EventType is PLATEAU_DETECTED.
-func (PlateauDetected) EventType() string { return "PLATEAU_DETECTED" }
-
-// Home is the stream of the game's training.
+func (PlateauDetected) EventType() string       { return "PLATEAU_DETECTED" }
 func (e PlateauDetected) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e PlateauDetected) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -103,13 +91,9 @@ type ExplorationBoost struct {
 	GamesFactor     *float64         `json:"games_factor,omitempty"` // times the usual number of games, when it changes too
 }
 
-// EventType is EXPLORATION_BOOST.
-func (ExplorationBoost) EventType() string { return "EXPLORATION_BOOST" }
-
-// Home is the stream of the game's training.
+func (ExplorationBoost) EventType() string       { return "EXPLORATION_BOOST" }
 func (e ExplorationBoost) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e ExplorationBoost) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -140,13 +124,9 @@ type PromotionFailed struct {
 	Evaluation string `json:"evaluation,omitempty"` // the identity of the evaluation that was judged
 }
 
-// EventType is PROMOTION_FAILED.
-func (PromotionFailed) EventType() string { return "PROMOTION_FAILED" }
-
-// Home is the stream of the game's training.
+func (PromotionFailed) EventType() string       { return "PROMOTION_FAILED" }
 func (e PromotionFailed) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e PromotionFailed) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -182,13 +162,9 @@ type ModelPromoted struct {
 	Evaluation string `json:"evaluation,omitempty"` // the identity of the evaluation that was judged
 }
 
-// EventType is MODEL_PROMOTED.
-func (ModelPromoted) EventType() string { return "MODEL_PROMOTED" }
-
-// Home is the stream of the game's training.
+func (ModelPromoted) EventType() string       { return "MODEL_PROMOTED" }
 func (e ModelPromoted) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing.
 func (e ModelPromoted) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -208,13 +184,9 @@ type Started struct {
 	Samples   *int64           `json:"samples,omitempty"`
 }
 
-// EventType is TRAINING_STARTED.
-func (Started) EventType() string { return "TRAINING_STARTED" }
-
-// Home is the stream of the game's training.
+func (Started) EventType() string       { return "TRAINING_STARTED" }
 func (e Started) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e Started) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -242,13 +214,9 @@ type Completed struct {
 	Error           string           `json:"error,omitempty"` // why there is no model
 }
 
-// EventType is TRAINING_COMPLETED.
-func (Completed) EventType() string { return "TRAINING_COMPLETED" }
-
-// Home is the stream of the game's training.
+func (Completed) EventType() string       { return "TRAINING_COMPLETED" }
 func (e Completed) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e Completed) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
@@ -277,13 +245,9 @@ type Failed struct {
 	Retrying  bool             `json:"retrying,omitempty"` // its work item will be tried again
 }
 
-// EventType is TRAINING_FAILED.
-func (Failed) EventType() string { return "TRAINING_FAILED" }
-
-// Home is the stream of the game's training.
+func (Failed) EventType() string       { return "TRAINING_FAILED" }
 func (e Failed) Home() domain.StreamID { return e.ConfigKey.TrainingStream() }
 
-// Validate names what is missing or out of range.
 func (e Failed) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)

@@ -149,7 +149,6 @@ type Unpinned struct {
 	Reason string        `json:"reason"`
 }
 
-// EventType is TASK_UNPINNED.
 func (Unpinned) EventType() string { return "TASK_UNPINNED" }
 
 // Preempted: a more urgent item waits for the place of this one, so its
@@ -164,5 +163,4 @@ type Preempted struct {
 	Reason string        `json:"reason"`
 }
 
-// EventType is TASK_PREEMPTED.
 func (Preempted) EventType() string { return "TASK_PREEMPTED" }

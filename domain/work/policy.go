@@ -60,15 +60,12 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// SectionName is work.
 func (Policy) SectionName() string { return "work" }
 
-// About says what the numbers are.
 func (Policy) About() string {
 	return "the numbers of the queue"
 }
 
-// Default gives the built-in numbers.
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
 // Faults names every number that cannot work.

@@ -26,10 +26,8 @@ type Reserved struct {
 	WaitedMS  int64         `json:"waited_ms"`
 }
 
-// EventType is TASK_RESERVED.
 func (Reserved) EventType() string { return "TASK_RESERVED" }
 
-// Validate names what is missing.
 func (e Reserved) Validate() []domain.Fault {
 	faults := taskFaults(e.TaskID)
 	if err := domain.CheckName(string(e.NodeID)); err != nil {

@@ -60,10 +60,8 @@ type Spawned struct {
 	Replaces       domain.TaskID   `json:"replaces,omitempty"`   // an item that ended without being done, whose dependants this one unblocks
 }
 
-// EventType is TASK_SPAWNED.
 func (Spawned) EventType() string { return "TASK_SPAWNED" }
 
-// Validate names what is missing or out of range.
 func (e Spawned) Validate() []domain.Fault {
 	faults := taskFaults(e.TaskID)
 	if e.TaskType == "" {
@@ -96,7 +94,6 @@ type Claimed struct {
 	Exploration *Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore
 }
 
-// EventType is TASK_CLAIMED.
 func (Claimed) EventType() string { return "TASK_CLAIMED" }
 
 // Started: the holder began to work.
@@ -106,7 +103,6 @@ type Started struct {
 	NodeID domain.NodeID `json:"node_id"`
 }
 
-// EventType is TASK_STARTED.
 func (Started) EventType() string { return "TASK_STARTED" }
 
 // Heartbeat: the holder is alive and its lease runs until the new deadline.
@@ -121,7 +117,6 @@ type Heartbeat struct {
 	StalledSeconds domain.Seconds `json:"stalled_seconds,omitempty"`
 }
 
-// EventType is TASK_HEARTBEAT.
 func (Heartbeat) EventType() string { return "TASK_HEARTBEAT" }
 
 // Completed: the item is done, with this result, for ever.
@@ -134,7 +129,6 @@ type Completed struct {
 	Measured *Measured `json:"measured,omitempty"` // how fast its node was, where items of its type are sized
 }
 
-// EventType is TASK_COMPLETED.
 func (Completed) EventType() string { return "TASK_COMPLETED" }
 
 // Failed: an attempt ended badly; it counts.
@@ -147,7 +141,6 @@ type Failed struct {
 	Attempts  int           `json:"attempts"` // spent so far, this one included
 }
 
-// EventType is TASK_FAILED.
 func (Failed) EventType() string { return "TASK_FAILED" }
 
 // Released: the holder gave the item back unfinished; no attempt is spent.
@@ -158,7 +151,6 @@ type Released struct {
 	Reason string        `json:"reason,omitempty"`
 }
 
-// EventType is TASK_RELEASED.
 func (Released) EventType() string { return "TASK_RELEASED" }
 
 // Revoked: the lease was taken from its node, which is not trusted to
@@ -170,7 +162,6 @@ type Revoked struct {
 	Reason string        `json:"reason"`
 }
 
-// EventType is TASK_REVOKED.
 func (Revoked) EventType() string { return "TASK_REVOKED" }
 
 // LeaseExpired: the deadline passed without a sign of the holder, or the
@@ -184,7 +175,6 @@ type LeaseExpired struct {
 	Overdue  domain.Seconds `json:"overdue_seconds,omitempty"` // how late it was noticed
 }
 
-// EventType is TASK_LEASE_EXPIRED.
 func (LeaseExpired) EventType() string { return "TASK_LEASE_EXPIRED" }
 
 // RetryScheduled: the item is tried again, not before the given moment.
@@ -196,7 +186,6 @@ type RetryScheduled struct {
 	Exclude *Exclusion `json:"exclude,omitempty"` // the node it failed on, which it avoids for a while
 }
 
-// EventType is TASK_RETRY_SCHEDULED.
 func (RetryScheduled) EventType() string { return "TASK_RETRY_SCHEDULED" }
 
 // Requeued: the back-off is over and the item may be claimed again.
@@ -205,7 +194,6 @@ type Requeued struct {
 	Reason string        `json:"reason"`
 }
 
-// EventType is TASK_REQUEUED.
 func (Requeued) EventType() string { return "TASK_REQUEUED" }
 
 // Dead: no attempt is left, or the failure was final.
@@ -215,7 +203,6 @@ type Dead struct {
 	Reason   string        `json:"reason"`
 }
 
-// EventType is TASK_DEAD.
 func (Dead) EventType() string { return "TASK_DEAD" }
 
 // Unblocked: one of the items this one depends on is done.
@@ -224,7 +211,6 @@ type Unblocked struct {
 	Dependency domain.TaskID `json:"dependency"`
 }
 
-// EventType is TASK_UNBLOCKED.
 func (Unblocked) EventType() string { return "TASK_UNBLOCKED" }
 
 // Cancelled: the item will not be worked on any more; a holder learns of it
@@ -239,7 +225,6 @@ type Cancelled struct {
 	Because domain.TaskID `json:"because,omitempty"` // the item that ended without being done, which this one waited for, itself or through others
 }
 
-// EventType is TASK_CANCELLED.
 func (Cancelled) EventType() string { return "TASK_CANCELLED" }
 
 // Dropped: a queued item was removed for its age. Rift itself never does
@@ -250,7 +235,6 @@ type Dropped struct {
 	Reason     string         `json:"reason"`
 }
 
-// EventType is TASK_EXPIRED.
 func (Dropped) EventType() string { return "TASK_EXPIRED" }
 
 // Refused: an item was not taken because the queue was full.
@@ -262,7 +246,6 @@ type Refused struct {
 	Reason   string        `json:"reason"`
 }
 
-// EventType is TASK_REFUSED.
 func (Refused) EventType() string { return "TASK_REFUSED" }
 
 // Refusal is the answer of the add that was refused.
@@ -284,7 +267,6 @@ type CompletionRejected struct {
 	Error     string          `json:"error,omitempty"`
 }
 
-// EventType is COMPLETION_REJECTED.
 func (CompletionRejected) EventType() string { return "COMPLETION_REJECTED" }
 
 // Refusal is the answer of the report that was refused.
@@ -305,7 +287,6 @@ type BackpressureActivated struct {
 	HardLimit int    `json:"hard_limit"`
 }
 
-// EventType is BACKPRESSURE_ACTIVATED.
 func (BackpressureActivated) EventType() string { return "BACKPRESSURE_ACTIVATED" }
 
 // BackpressureReleased: the queue is short again.
@@ -313,7 +294,6 @@ type BackpressureReleased struct {
 	Pending int `json:"pending"`
 }
 
-// EventType is BACKPRESSURE_RELEASED.
 func (BackpressureReleased) EventType() string { return "BACKPRESSURE_RELEASED" }
 
 func taskFaults(id domain.TaskID) []domain.Fault {

@@ -33,3 +33,11 @@ func Core() Area {
 		Routes: append(EventRoutes(), ProbeRoutes()...),
 	}
 }
+
+// RoutesOf lists the endpoints of areas.
+func RoutesOf(areas []Area) (routes []Route) {
+	for _, area := range areas {
+		routes = append(routes, area.Routes...)
+	}
+	return routes
+}

@@ -51,12 +51,7 @@ func areas() []transport.Area {
 }
 
 // routes is the whole table.
-func routes() (all []transport.Route) {
-	for _, area := range areas() {
-		all = append(all, area.Routes...)
-	}
-	return all
-}
+func routes() []transport.Route { return transport.RoutesOf(areas()) }
 
 // sections is what the policy document of the tests consists of.
 var sections = domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy()}

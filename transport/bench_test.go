@@ -61,7 +61,7 @@ func benchServer(b *testing.B) string {
 	table := []transport.Route{transport.Get("/bench/rows", "bench.rows", func(projections.View, projections.NoQuestion) (hundredRows, error) {
 		return hundredRows{Rows: rows}, nil
 	})}
-	h, err := transport.NewHandler(n, transport.Config{}, routes(), table)
+	h, err := transport.NewHandler(n, transport.Config{}, append(areas(), transport.Area{Routes: table})...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func BenchmarkBinding(b *testing.B) {
 func BenchmarkServe(b *testing.B) {
 	n := instant{node: newNode(b), rows: newTables()}
 	n.rows.rows["work.items"] = map[string][]byte{"t1": []byte(`{"task_id":"t1"}`)}
-	h, err := transport.NewHandler(n, transport.Config{}, routes())
+	h, err := transport.NewHandler(n, transport.Config{}, areas()...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func BenchmarkServe(b *testing.B) {
 // BenchmarkStreams is the time from an append to the last of a hundred readers.
 func BenchmarkStreams(b *testing.B) {
 	n := newNode(b)
-	h, err := transport.NewHandler(n, transport.Config{}, routes())
+	h, err := transport.NewHandler(n, transport.Config{}, areas()...)
 	if err != nil {
 		b.Fatal(err)
 	}

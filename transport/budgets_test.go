@@ -34,7 +34,7 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 		transport.Tell("/slow/query", "test.query", hold),
 		transport.Tell("/slow/export", "test.export", hold, transport.Scans()),
 	})
-	h, err := transport.NewHandler(n, transport.Config{InFlight: most, Scans: most, Streams: most}, table, transport.ProbeRoutes())
+	h, err := transport.NewHandler(n, transport.Config{InFlight: most, Scans: most, Streams: most}, transport.Area{Routes: table}, transport.Area{Routes: transport.ProbeRoutes()})
 	if err != nil {
 		t.Fatal(err)
 	}

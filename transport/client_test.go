@@ -26,7 +26,7 @@ func clientOf(t *testing.T, h http.Handler, options ...transport.ClientOption) *
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(func() { s.Close(); http.DefaultClient.CloseIdleConnections() })
-	c, err := transport.NewClient(s.URL, nil, append([]transport.ClientOption{transport.WithRetries(3, time.Millisecond)}, options...)...)
+	c, err := transport.NewClient(s.URL, [][]transport.Route{routes()}, append([]transport.ClientOption{transport.WithRetries(3, time.Millisecond)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestTheClientRepeatsUnderTheSameID(t *testing.T) {
 }
 
 func TestTheClientGivesUp(t *testing.T) {
-	c, err := transport.NewClient("127.0.0.1:1", nil, transport.WithRetries(1, time.Millisecond))
+	c, err := transport.NewClient("127.0.0.1:1", [][]transport.Route{routes()}, transport.WithRetries(1, time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestTheClientGivesUp(t *testing.T) {
 		t.Errorf("want the cancellation, found %v", err)
 	}
 	for _, bad := range []string{"", "ftp://x", "http://", "::"} {
-		if _, err := transport.NewClient(bad, nil); !errors.Is(err, domain.ErrInvalid) {
+		if _, err := transport.NewClient(bad, [][]transport.Route{routes()}); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("address %q: want it refused, found %v", bad, err)
 		}
 	}

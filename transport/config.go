@@ -30,10 +30,9 @@ type Config struct {
 	// call, which CheckListen allows on the loopback only.
 	Tokens []Token
 
-	Logger   *slog.Logger                                                 // nil: none
-	Registry *prometheus.Registry                                         // nil: one of its own
-	Tracer   trace.Tracer                                                 // nil: no spans
-	Gauges   []func(b Backend, now func() time.Time) prometheus.Collector // registered beside the handler's own
+	Logger   *slog.Logger         // nil: none
+	Registry *prometheus.Registry // nil: one of its own
+	Tracer   trace.Tracer         // nil: no spans
 
 	Now   func() time.Time       // the moment a query is asked about; nil: the wall clock
 	NewID func() (string, error) // of a command that came without one; nil: UUID version 7

@@ -48,13 +48,13 @@ type Handler struct {
 	requests atomic.Uint64
 }
 
-// NewHandler mounts tables of routes. Rows that contradict each other are an
-// error here, not a surprise later.
-func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, error) {
+// NewHandler mounts the routes of areas, and registers their gauges. Rows that
+// contradict each other are an error here, not a surprise later.
+func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error) {
 	config = config.filled()
 	h := &Handler{
 		backend: backend, config: config, guard: newGuard(config.Tokens), mux: http.NewServeMux(), paths: http.NewServeMux(),
-		allowed: map[string][]string{}, routes: slices.Concat(tables...), callers: newCallers(config.Rate),
+		allowed: map[string][]string{}, routes: RoutesOf(areas), callers: newCallers(config.Rate),
 		budgets: newBudgets(config), turns: newTurns(), memory: newStreamMemory(config.Bytes/4, config.Streams),
 		frames:  frames{most: int(min(config.Bytes/4/keptFrames, 64<<10))},
 		foreign: http.NewCrossOriginProtection(), closing: make(chan struct{}),
@@ -70,8 +70,11 @@ func NewHandler(backend Backend, config Config, tables ...[]Route) (*Handler, er
 	if err := h.budgets.register(config.Registry); err != nil {
 		return nil, err
 	}
-	for _, gauges := range config.Gauges {
-		if err := config.Registry.Register(gauges(backend, config.Now)); err != nil {
+	for _, area := range areas {
+		if area.Gauges == nil {
+			continue
+		}
+		if err := config.Registry.Register(area.Gauges(backend, config.Now)); err != nil {
 			return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
 		}
 	}

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func server(t testing.TB, config transport.Config) (*node, *transport.Handler) {
 	t.Helper()
 	n := newNode(t)
-	h, err := transport.NewHandler(n, config, routes())
+	h, err := transport.NewHandler(n, config, areas()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +390,7 @@ func TestBoundsOfTheChain(t *testing.T) {
 			panic("at the disco")
 		}),
 	}
-	h, err := transport.NewHandler(n, transport.Config{InFlight: 1, Logger: slog.New(slog.NewTextHandler(&logged, nil))}, table, transport.ProbeRoutes())
+	h, err := transport.NewHandler(n, transport.Config{InFlight: 1, Logger: slog.New(slog.NewTextHandler(&logged, nil))}, transport.Area{Routes: table}, transport.Area{Routes: transport.ProbeRoutes()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -565,7 +565,7 @@ func TestRowsThatContradictAreRefused(t *testing.T) {
 		"a field without the path":   {transport.Get("/a/{id}/{more}", "a", query)},
 		"a type no parameter can be": {transport.Get("/a", "a", func(projections.View, struct{ F func() }) (int, error) { return 0, nil })},
 	} {
-		if _, err := transport.NewHandler(n, transport.Config{}, table); !errors.Is(err, domain.ErrInvalid) {
+		if _, err := transport.NewHandler(n, transport.Config{}, transport.Area{Routes: table}); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("%s: want it refused, found %v", name, err)
 		}
 	}

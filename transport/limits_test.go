@@ -98,7 +98,7 @@ func TestUnreadStreamsHoldTheirShareOfMemory(t *testing.T) {
 		pad(t, n, 200)
 		var read atomic.Int64
 		const streams, memory = 8, 4 * 8 * 64 << 10 // 64 KiB for each
-		h, err := transport.NewHandler(countingNode{n, &read}, transport.Config{Streams: streams, Bytes: memory}, routes())
+		h, err := transport.NewHandler(countingNode{n, &read}, transport.Config{Streams: streams, Bytes: memory}, areas()...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestAStreamThatCatchesUpTellsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		pad(t, n, 40)
-		h, err := transport.NewHandler(n, transport.Config{Streams: 1000, Bytes: 64 << 10}, routes())
+		h, err := transport.NewHandler(n, transport.Config{Streams: 1000, Bytes: 64 << 10}, areas()...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 		var none []projections.NoQuestion
 		return none[len(none)], nil
 	})
-	h, err := transport.NewHandler(n, transport.Config{}, workedge.Area().Routes, []transport.Route{crash})
+	h, err := transport.NewHandler(n, transport.Config{}, workedge.Area(), transport.Area{Routes: []transport.Route{crash}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestRow34CallsShareAConnection(t *testing.T) {
 	s.Start()
 	pool := &http.Transport{}
 	t.Cleanup(func() { pool.CloseIdleConnections(); s.Close() })
-	c, err := transport.NewClient(s.URL, nil, transport.WithHTTP(&http.Client{Transport: pool}), transport.WithRetries(0, 1))
+	c, err := transport.NewClient(s.URL, [][]transport.Route{routes()}, transport.WithHTTP(&http.Client{Transport: pool}), transport.WithRetries(0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,7 +224,7 @@ func (n brokenNode) Log() eventlog.Log { return brokenLog{n.node.log} }
 func TestAFailingLogIsNotTheEndOfAStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
-		h, err := transport.NewHandler(brokenNode{n}, transport.Config{}, routes())
+		h, err := transport.NewHandler(brokenNode{n}, transport.Config{}, areas()...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +313,7 @@ func TestTheClientFollowsThroughBreaks(t *testing.T) {
 	defer h.CloseStreams()
 	var seen []domain.Position
 	breaks := 0
-	c, err := transport.NewClient(s.URL, nil, transport.WithRetries(3, time.Millisecond), transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
+	c, err := transport.NewClient(s.URL, [][]transport.Route{routes()}, transport.WithRetries(3, time.Millisecond), transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
 		breaks++
 		if !errors.Is(err, domain.ErrUnavailable) || int(after) != len(seen) || wait < time.Millisecond {
 			t.Errorf("want to be told of a break after %d, found after %d in %s: %v", len(seen), after, wait, err)
@@ -390,7 +390,7 @@ func TestAStreamBehindTheEndOfTheLogIsRefused(t *testing.T) {
 	}
 	s := httptest.NewServer(h)
 	defer s.Close()
-	c, err := transport.NewClient(s.URL, nil)
+	c, err := transport.NewClient(s.URL, [][]transport.Route{routes()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func realNode(t *testing.T, data string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := transport.NewHandler(n.Backend(), transport.Config{Instance: instance}, wiring.Routes())
+	handler, err := transport.NewHandler(n.Backend(), transport.Config{Instance: instance}, wiring.Areas()...)
 	if err != nil {
 		t.Fatal(err)
 	}

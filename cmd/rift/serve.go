@@ -200,7 +200,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopTracing()) }()
-	handler, err := transport.NewHandler(n.Backend(), handlerConfig, wiring.Routes())
+	handler, err := transport.NewHandler(n.Backend(), handlerConfig, wiring.Areas()...)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ const barePath = "/bare"
 // node is for. Under barePath it answers with nothing but net/http: what a request
 // costs that does nothing at all.
 func Noop(ctx context.Context, listener net.Listener, logger *slog.Logger) error {
-	handler, err := transport.NewHandler(idle{}, transport.Config{Logger: logger, Registry: prometheus.NewRegistry()}, idleRoutes())
+	handler, err := transport.NewHandler(idle{}, transport.Config{Logger: logger, Registry: prometheus.NewRegistry()}, transport.Area{Routes: idleRoutes()})
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func TestJobsOfANode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := transport.NewHandler(n.node.Backend(), transport.Config{Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}, wiring.Routes())
+	handler, err := transport.NewHandler(n.node.Backend(), transport.Config{Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}, wiring.Areas()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func BenchmarkEdge(b *testing.B) {
 	if err := n.Store().WaitFor(ctx, last); err != nil {
 		b.Fatal(err)
 	}
-	handler, err := transport.NewHandler(n.Backend(), transport.Config{}, wiring.Routes())
+	handler, err := transport.NewHandler(n.Backend(), transport.Config{}, wiring.Areas()...)
 	if err != nil {
 		b.Fatal(err)
 	}

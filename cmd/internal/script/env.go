@@ -97,7 +97,7 @@ func (env *Env) openNode(options store.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{Now: func() time.Time { return env.now }}, wiring.Routes())
+	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{Now: func() time.Time { return env.now }}, wiring.Areas()...)
 	return err
 }
 

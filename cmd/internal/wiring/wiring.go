@@ -7,9 +7,6 @@ package wiring
 
 import (
 	"sync"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -28,8 +25,10 @@ import (
 	"github.com/ringrift/rift/transport/work"
 )
 
-// areas lists what a process is made of, in the order in which reactors and
+// Areas lists what a process is made of, in the order in which reactors and
 // clocks answer the same event or moment.
+func Areas() []transport.Area { return areas() }
+
 var areas = sync.OnceValue(func() []transport.Area {
 	list := []transport.Area{
 		work.Area(),
@@ -98,16 +97,4 @@ func Specs() (specs [][]commands.Spec) {
 }
 
 // Routes lists the endpoints.
-func Routes() []transport.Route {
-	return gather(areas(), func(a transport.Area) []transport.Route { return a.Routes })
-}
-
-// Gauges lists what the areas tell Prometheus.
-func Gauges() (gauges []func(transport.Backend, func() time.Time) prometheus.Collector) {
-	for _, area := range areas() {
-		if area.Gauges != nil {
-			gauges = append(gauges, area.Gauges)
-		}
-	}
-	return gauges
-}
+func Routes() []transport.Route { return transport.RoutesOf(Areas()) }

@@ -64,7 +64,7 @@ func (s *site) up() {
 		s.t.Fatal(err)
 	}
 	config := s.config
-	handler, err := transport.NewHandler(n.Backend(), config, wiring.Routes())
+	handler, err := transport.NewHandler(n.Backend(), config, wiring.Areas()...)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// ConfigFaults names what is wrong with the key of a game.
 func ConfigFaults(config domain.ConfigKey) []domain.Fault {
 	if _, err := domain.ParseConfigKey(string(config)); err != nil {
 		return []domain.Fault{{Field: "config_key", Reason: err.Error()}}
@@ -14,6 +15,7 @@ func ConfigFaults(config domain.ConfigKey) []domain.Fault {
 	return nil
 }
 
+// Or gives text, or otherwise in place of an empty one.
 func Or(text, otherwise string) string {
 	if text == "" {
 		return otherwise
@@ -21,6 +23,7 @@ func Or(text, otherwise string) string {
 	return text
 }
 
+// NameFaults names what is wrong with a name that goes into stream ids and keys.
 func NameFaults(field, name string) []domain.Fault {
 	if err := domain.CheckName(name); err != nil {
 		var coded *domain.Error

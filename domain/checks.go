@@ -14,18 +14,19 @@ const MaxSeconds Seconds = 10 * 366 * 24 * 3600
 // Checks collects what is wrong with an event, every fault, in the order asked.
 type Checks []Fault
 
+// Fault adds one by its field and reason.
 func (c *Checks) Fault(field, format string, args ...any) {
 	*c = append(*c, Fault{field, fmt.Sprintf(format, args...)})
 }
 
-// name wants something that can stand in a stream id.
+// Name wants something that can stand in a stream id.
 func (c *Checks) Name(field, value string) {
 	if err := CheckName(value); err != nil {
 		c.Fault(field, "%s", err)
 	}
 }
 
-// maybeName is name for an optional key.
+// MaybeName is name for an optional key.
 func (c *Checks) MaybeName(field, value string) {
 	if value != "" {
 		c.Name(field, value)
@@ -36,7 +37,7 @@ func (c *Checks) MaybeName(field, value string) {
 // are named by the game and the model together, and these are names too.
 const MaxModelID = 180
 
-// model wants a name that can be measured.
+// Model wants a name that can be measured.
 func (c *Checks) Model(id ModelID) {
 	c.Name("model_id", string(id))
 	if len(id) > MaxModelID && len(id) <= MaxName {
@@ -44,14 +45,14 @@ func (c *Checks) Model(id ModelID) {
 	}
 }
 
-// text wants something a person can read.
+// Text wants something a person can read.
 func (c *Checks) Text(field, value string) {
 	if strings.TrimSpace(value) == "" {
 		c.Fault(field, "required")
 	}
 }
 
-// config wants a game under the key that all events name it by.
+// Config wants a game under the key that all events name it by.
 func (c *Checks) Config(value ConfigKey) {
 	if value == "" {
 		c.Fault("config_key", "required")
@@ -60,6 +61,7 @@ func (c *Checks) Config(value ConfigKey) {
 	}
 }
 
+// MaybeConfig wants the key of a game, or none.
 func (c *Checks) MaybeConfig(value ConfigKey) {
 	if value != "" {
 		c.Config(value)
@@ -80,25 +82,28 @@ func MaybeWithin[N ~int | ~int64 | ~float64](c *Checks, field string, value *N, 
 	}
 }
 
+// AtLeast wants low ≤ value; not-a-number is not at least anything.
 func AtLeast[N ~int | ~int64 | ~float64](c *Checks, field string, value, low N) {
 	if !(value >= low) {
 		c.Fault(field, "want at least %v, found %v", low, value)
 	}
 }
 
+// MaybeAtLeast wants low ≤ value, or none.
 func MaybeAtLeast[N ~int | ~int64 | ~float64](c *Checks, field string, value *N, low N) {
 	if value != nil {
 		AtLeast(c, field, *value, low)
 	}
 }
 
-// positive wants a duration above 0 that a clock can add.
+// Positive wants a duration above 0 that a clock can add.
 func (c *Checks) Positive(field string, value Seconds) {
 	if !(value > 0 && value <= MaxSeconds) {
 		c.Fault(field, "want more than 0 and at most %v, found %v", MaxSeconds, value)
 	}
 }
 
+// MaybeSeconds wants a duration from 0 to MaxSeconds, or none.
 func (c *Checks) MaybeSeconds(field string, value *Seconds) {
 	MaybeWithin(c, field, value, 0, MaxSeconds)
 }
@@ -112,6 +117,7 @@ func OneOf[W ~string](c *Checks, field string, value W, words []W) {
 	}
 }
 
+// MaybeOneOf wants a word of a closed list, or none.
 func MaybeOneOf[W ~string](c *Checks, field string, value W, words []W) {
 	if value != "" {
 		OneOf(c, field, value, words)

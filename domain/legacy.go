@@ -7,7 +7,7 @@ import (
 // Payload is the top level of a payload from outside, by key.
 type Payload map[string]json.RawMessage
 
-// has tells whether a key is there with a value; null is no value.
+// Has tells whether a key is there with a value; null is no value.
 func (p Payload) Has(key string) bool {
 	value, present := p[key]
 	return present && string(value) != "null"
@@ -23,7 +23,7 @@ func Take[V any](p Payload, key string) (V, bool) {
 	return value, err == nil
 }
 
-// put stores a value that came from the payload itself, so it can be written.
+// Put stores a value that came from the payload itself, so it can be written.
 func (p Payload) Put(key string, value any) bool {
 	encoded, err := json.Marshal(value)
 	if err != nil {

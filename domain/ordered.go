@@ -19,6 +19,7 @@ type branch[V any] struct {
 	left, right *branch[V]
 }
 
+// Get finds the value of a key.
 func (o Ordered[V]) Get(key string) (V, bool) {
 	b := o.root
 	for b != nil {
@@ -35,16 +36,18 @@ func (o Ordered[V]) Get(key string) (V, bool) {
 	return none, false
 }
 
+// Has tells whether a key has a value.
 func (o Ordered[V]) Has(key string) bool {
 	_, found := o.Get(key)
 	return found
 }
 
+// With gives a map with one more entry, or another value; o stays as it was.
 func (o Ordered[V]) With(key string, value V) Ordered[V] {
 	return Ordered[V]{o.root.With(key, value)}
 }
 
-// all yields the entries in the order of their keys.
+// All yields the entries in the order of their keys.
 func (o Ordered[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) { o.root.walk(yield) }
 }

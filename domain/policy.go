@@ -99,10 +99,12 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 // PolicyChecks gathers the faults of a policy document.
 type PolicyChecks []Fault
 
+// Fault adds one by its field and reason.
 func (c *PolicyChecks) Fault(field, format string, values ...any) {
 	*c = append(*c, Fault{field, fmt.Sprintf(format, values...)})
 }
 
+// Positive wants more than 0; not-a-number is not.
 func (c *PolicyChecks) Positive(field string, v float64) {
 	if !(v > 0) {
 		c.Fault(field, "want more than 0, found %v", v)

@@ -189,7 +189,7 @@ func (l patchLeaf) patch() map[string]any {
 	return patch
 }
 
-// fault says why a leaf cannot be laid over a document, empty when it can.
+// Fault says why a leaf cannot be laid over a document, empty when it can.
 func (l patchLeaf) Fault(err error, names []string) string {
 	key := l.key()
 	for _, name := range names {

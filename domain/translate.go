@@ -37,7 +37,7 @@ func (d *Def) translate(name string, payload []byte) (Translated, error) {
 	return d.TranslateObject(name, object, faults)
 }
 
-// translateObject is translate once the payload is read. It changes the object.
+// TranslateObject is translate once the payload is read. It changes the object.
 func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Translated, error) {
 	def, eventType := d, d.Type
 	var out Translated
@@ -303,6 +303,7 @@ func Doubled(document []byte) []Fault {
 	return faults
 }
 
+// JoinKeys is the path of a key below another, each cut to 128 bytes.
 func JoinKeys(path, key string) string {
 	if path == "" {
 		return Clip(key, 128)

@@ -25,6 +25,7 @@ func PositionKey(p domain.Position) string {
 // TimeKey makes keys sort as moments do, to the microsecond that events keep.
 func TimeKey(t time.Time) string { return MicroKey(t.UnixMicro()) }
 
+// MicroKey orders microseconds, before 1970 too, as text.
 func MicroKey(micros int64) string {
 	return PositionKey(domain.Position(micros) + 1<<62) // moved up, so that none is below zero
 }

@@ -12,6 +12,7 @@ const (
 	MaxPage     = 1000
 )
 
+// Page is the size of a page: the limit asked for, 0 for the default, at most MaxPage.
 func Page(limit int) (int, error) {
 	switch {
 	case limit == 0:

@@ -6,6 +6,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// OrZero is a moment, the zero time for none.
 func OrZero(at *time.Time) time.Time {
 	if at == nil {
 		return time.Time{}
@@ -13,6 +14,7 @@ func OrZero(at *time.Time) time.Time {
 	return *at
 }
 
+// OrNull is a moment as JSON has it: null for the zero time.
 func OrNull(at time.Time) *time.Time {
 	if at.IsZero() {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 	"github.com/ringrift/rift/transport"
-	nodesedge "github.com/ringrift/rift/transport/nodes"
-	workedge "github.com/ringrift/rift/transport/work"
+	"github.com/ringrift/rift/transport/nodes"
+	"github.com/ringrift/rift/transport/work"
 )
 
 // Row 30: one pool of eight threads served exports, evaluations and claims, and
@@ -30,7 +30,7 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 		<-leave
 		return projections.NoQuestion{}, 0, nil
 	}
-	table := slices.Concat(workedge.Area().Routes, nodesedge.Area().Routes, []transport.Route{
+	table := slices.Concat(work.Area().Routes, nodes.Area().Routes, []transport.Route{
 		transport.Tell("/slow/query", "test.query", hold),
 		transport.Tell("/slow/export", "test.export", hold, transport.Scans()),
 	})
@@ -83,7 +83,7 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 func TestRow30SlowCommandsKeepNobodyFromReading(t *testing.T) {
 	b := transport.NewBudgets(transport.Config{InFlight: 2, Scans: 1})
 	claim, add := transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital()), transport.Post[workcmd.AddTask]("/work/add")
-	query := transport.Get("/work/status", "work.status", workview.WorkStatus)
+	query := transport.Get("/work/status", "work.status", workview.Status)
 	now, past := httptest.NewRequest("GET", "/work/status", nil), httptest.NewRequest("GET", "/work/status?at=7", nil)
 	kinds := []*transport.Budget{b.Of(&claim, now), b.Of(&add, now), b.Of(&query, now), b.Of(&query, past)}
 	for i, one := range kinds {

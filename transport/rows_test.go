@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 	"github.com/ringrift/rift/transport"
-	workedge "github.com/ringrift/rift/transport/work"
+	"github.com/ringrift/rift/transport/work"
 )
 
 // The failures of the original cluster are numbered; the tests here are named
@@ -29,7 +29,7 @@ func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 		var none []projections.NoQuestion
 		return none[len(none)], nil
 	})
-	h, err := transport.NewHandler(n, transport.Config{}, workedge.Area(), transport.Area{Routes: []transport.Route{crash}})
+	h, err := transport.NewHandler(n, transport.Config{}, work.Area(), transport.Area{Routes: []transport.Route{crash}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,16 +129,16 @@ func bring(ctx context.Context, config string, want []string, from, to *client, 
 	return taken, nil
 }
 
-func exchange(ctx context.Context, c *client, asked elocmd.SyncElo) (elocmd.EloSynced, error) {
+func exchange(ctx context.Context, c *client, asked elocmd.SyncElo) (elocmd.Synced, error) {
 	body, err := json.Marshal(asked)
 	if err != nil {
-		return elocmd.EloSynced{}, domain.Errorf(domain.Internal, "exchange of facts: %w", err)
+		return elocmd.Synced{}, domain.Errorf(domain.Internal, "exchange of facts: %w", err)
 	}
 	answer, err := c.do(ctx, "elo.sync", body)
 	if err != nil {
-		return elocmd.EloSynced{}, err
+		return elocmd.Synced{}, err
 	}
-	return decode[elocmd.EloSynced](answer)
+	return decode[elocmd.Synced](answer)
 }
 
 // digests reads what all facts of a game are called on a node.

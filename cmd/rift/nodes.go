@@ -72,7 +72,7 @@ func showNode(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 }
 
 func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[nodesview.NodesAnswer](answer)
+	found, err := decode[nodesview.ListAnswer](answer)
 	if err != nil {
 		return err
 	}

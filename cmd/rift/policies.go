@@ -87,7 +87,7 @@ func showPolicies(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 
 // showSettings prints a document section by section.
 func showSettings(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[policyview.PolicySettingsAnswer](answer)
+	found, err := decode[policyview.SettingsAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func orSomebody(actor string) string {
 }
 
 func showPolicyHistory(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[policyview.PolicyHistoryAnswer](answer)
+	found, err := decode[policyview.HistoryAnswer](answer)
 	if err != nil {
 		return err
 	}

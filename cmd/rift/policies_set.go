@@ -140,7 +140,7 @@ func (a *app) setPolicy(c *cobra.Command, change json.RawMessage, flags policySe
 		return advisePolicy(err, flags.name)
 	}
 	set, err := decode[struct {
-		policycmd.PolicySet
+		policycmd.Set
 		Refused *struct {
 			Code   domain.Code    `json:"code"`
 			Detail string         `json:"detail"`
@@ -196,7 +196,7 @@ func (f policySetFlags) expected(c *cobra.Command, client *client) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	found, err := decode[policyview.PolicyAnswer](answer)
+	found, err := decode[policyview.Answer](answer)
 	if err != nil {
 		return 0, err
 	}
@@ -255,7 +255,7 @@ func (c *client) diffPolicies(ran *cobra.Command, p *output.Printer, one, other 
 		if err != nil {
 			return err
 		}
-		found, err := decode[policyview.PolicyAnswer](answer)
+		found, err := decode[policyview.Answer](answer)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func newTraining(a *app) *cobra.Command {
 }
 
 func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[trainingview.TrainingStatus](answer)
+	found, err := decode[trainingview.Status](answer)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 }
 
 func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.EloHistoryAnswer](answer)
+	found, err := decode[eloview.HistoryAnswer](answer)
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func newGauntlet(a *app) *cobra.Command {
 
 // showGauntlet shows one gauntlet, a line per opponent.
 func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
-	found, err := decode[gauntletview.GauntletAnswer](answer)
+	found, err := decode[gauntletview.Answer](answer)
 	if err != nil {
 		return err
 	}

@@ -225,7 +225,7 @@ func batchLimit(c *cobra.Command, client *client) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	found, err := decode[policyview.PolicyAnswer](answer)
+	found, err := decode[policyview.Answer](answer)
 	if err != nil {
 		return 0, err
 	}

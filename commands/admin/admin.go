@@ -16,7 +16,7 @@ type RequestShutdown struct {
 }
 
 func (RequestShutdown) CommandType() string     { return "admin.shutdown" }
-func (RequestShutdown) Stream() domain.StreamID { return admin.AdminStream(admin.DefaultCluster) }
+func (RequestShutdown) Stream() domain.StreamID { return admin.Stream(admin.DefaultCluster) }
 
 // Expect is no revision: a wish to stop is always recorded.
 func (RequestShutdown) Expect() domain.Revision { return domain.AnyRevision }

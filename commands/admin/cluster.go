@@ -84,7 +84,7 @@ func Reactors() []projections.Reactor {
 			}),
 		projections.When("cluster_unhealthy", "pauses the kinds that can wait, with the cluster as the reason", []string{"admin.pause"},
 			func(v projections.View, _ domain.Envelope, sick admin.ClusterUnhealthy) ([]domain.Command, error) {
-				policy, _, err := policyview.PolicyInForce(v)
+				policy, _, err := policyview.InForce(v)
 				if err != nil {
 					return nil, err
 				}

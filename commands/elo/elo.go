@@ -69,7 +69,7 @@ func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, names 
 		events = append(events, moved)
 		after = after.Evolve(domain.Envelope{Event: moved})
 	}
-	changed := slices.DeleteFunc(after.Standings(elo.PolicyOf(facts.Policy)), func(s elo.EloStanding) bool { return slices.Contains(before, s) })
+	changed := slices.DeleteFunc(after.Standings(elo.PolicyOf(facts.Policy)), func(s elo.Standing) bool { return slices.Contains(before, s) })
 	if len(changed) > 0 {
 		events = append(events, elo.StandingsChanged{ConfigKey: config, Standings: changed})
 	}

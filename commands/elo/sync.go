@@ -27,22 +27,22 @@ type SyncElo struct {
 	Known     []string         `json:"known,omitempty"`  // digests of the facts the caller has; absent: nothing is compared
 	Prefix    string           `json:"prefix,omitempty"` // only digests that begin so are compared, known ones too
 	Want      []string         `json:"want,omitempty"`   // digests of facts that the caller wants
-	Facts     []elo.EloFact    `json:"facts,omitempty"`  // that the caller brings
+	Facts     []elo.Fact       `json:"facts,omitempty"`  // that the caller brings
 	Source    domain.NodeID    `json:"source,omitempty"` // where they come from
 
-	found        eloview.EloDifference // looked up before the decision
+	found        eloview.Difference // looked up before the decision
 	contradicted []RefusedFact
 }
 
 func (SyncElo) CommandType() string       { return "elo.sync" }
 func (c SyncElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
-// EloSynced is the answer to an exchange.
-type EloSynced struct {
+// Synced is the answer to an exchange.
+type Synced struct {
 	Taken int `json:"taken"` // facts that are new here
 	// Contradicting are facts that contradict those here, and were not taken.
 	Contradicting []RefusedFact `json:"contradicting"`
-	Facts         []elo.EloFact `json:"facts"`  // that the caller lacks or wants
+	Facts         []elo.Fact    `json:"facts"`  // that the caller lacks or wants
 	More          bool          `json:"more"`   // it lacks more than these
 	Wanted        []string      `json:"wanted"` // digests of facts that are lacking here
 }
@@ -92,12 +92,12 @@ func completeSync(c SyncElo, _ domain.Facts) (SyncElo, error) {
 }
 
 func consultSync(v projections.View, c SyncElo, _ domain.Facts) (_ SyncElo, err error) {
-	if c.found, err = eloview.EloCompare(v, c.ConfigKey, c.Prefix, c.Known, c.Want, maxSyncedFacts); err != nil {
+	if c.found, err = eloview.Compare(v, c.ConfigKey, c.Prefix, c.Known, c.Want, maxSyncedFacts); err != nil {
 		return c, err
 	}
 	c.contradicted = nil
 	for _, fact := range c.Facts {
-		other, err := eloview.EloContradicts(v, c.ConfigKey, fact)
+		other, err := eloview.Contradicts(v, c.ConfigKey, fact)
 		if err != nil {
 			return c, err
 		}
@@ -130,7 +130,7 @@ func syncElo(r elo.Ratings, c SyncElo, facts domain.Facts) ([]domain.Event, erro
 }
 
 // otherEnd is the match that the game of a fact is recorded as with another end.
-func otherEnd(r elo.Ratings, fact elo.EloFact) string {
+func otherEnd(r elo.Ratings, fact elo.Fact) string {
 	if fact.Match == nil || fact.Match.GameID == "" {
 		return ""
 	}
@@ -140,8 +140,8 @@ func otherEnd(r elo.Ratings, fact elo.EloFact) string {
 	return ""
 }
 
-func eloSynced(r elo.Ratings, c SyncElo, events []domain.Envelope) EloSynced {
-	answer := EloSynced{Contradicting: append([]RefusedFact{}, c.contradicted...), Facts: append([]elo.EloFact{}, c.found.Facts...), More: c.found.More, Wanted: []string{}}
+func eloSynced(r elo.Ratings, c SyncElo, events []domain.Envelope) Synced {
+	answer := Synced{Contradicting: append([]RefusedFact{}, c.contradicted...), Facts: append([]elo.Fact{}, c.found.Facts...), More: c.found.More, Wanted: []string{}}
 	brought := map[string]bool{}
 	for _, fact := range c.Facts {
 		brought[fact.Digest()] = true

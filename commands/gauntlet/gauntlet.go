@@ -33,12 +33,12 @@ type ExecuteGauntlet struct {
 func (ExecuteGauntlet) CommandType() string { return "gauntlet.execute" }
 
 func (c ExecuteGauntlet) Stream() domain.StreamID {
-	return gauntlet.GauntletOf(c.ConfigKey, c.ModelID).Stream()
+	return gauntlet.IDOf(c.ConfigKey, c.ModelID).Stream()
 }
 
-// GauntletAsked is the answer to a gauntlet.
-type GauntletAsked struct {
-	GauntletID gauntlet.GauntletID `json:"gauntlet_id"`
+// Asked is the answer to a gauntlet.
+type Asked struct {
+	GauntletID gauntlet.ID `json:"gauntlet_id"`
 }
 
 // modelFaults wants the name of a model that a gauntlet can be named by.
@@ -70,7 +70,7 @@ func completeGauntlet(c ExecuteGauntlet, facts domain.Facts) (ExecuteGauntlet, e
 }
 
 func (c ExecuteGauntlet) started(policy gauntlet.Policy, round int) gauntlet.Started {
-	id := gauntlet.GauntletOf(c.ConfigKey, c.ModelID)
+	id := gauntlet.IDOf(c.ConfigKey, c.ModelID)
 	started := gauntlet.Started{
 		GauntletID: id, ConfigKey: c.ConfigKey, ModelID: c.ModelID, Opponents: c.Baselines, Games: c.Games, SPRT: c.SPRT, Round: round,
 		TaskID: roundTask(id, round), Seed: openings(id, round, 1),
@@ -158,13 +158,13 @@ func quickEval(g gauntlet.Gauntlet, c QuickEval, _ domain.Facts) ([]domain.Event
 }
 
 // roundTask is the first work item of a round.
-func roundTask(id gauntlet.GauntletID, round int) domain.TaskID {
+func roundTask(id gauntlet.ID, round int) domain.TaskID {
 	return domain.TaskID(fmt.Sprintf("gauntlet-%s-%d", domain.DeriveID(string(id), 0).String()[:18], round))
 }
 
 // openings is the seed of an item's openings: no item plays those of another. It
 // stays within what every reader of JSON keeps exactly.
-func openings(id gauntlet.GauntletID, round, part int) uint64 {
+func openings(id gauntlet.ID, round, part int) uint64 {
 	sum := domain.DeriveID(fmt.Sprintf("openings/%s/%d", id, round), part)
 	return binary.BigEndian.Uint64(sum[:8]) >> 11
 }
@@ -188,7 +188,7 @@ func executeGauntlet(g gauntlet.Gauntlet, c ExecuteGauntlet, facts domain.Facts)
 
 // finishGauntlet says what an item of a round brought.
 type finishGauntlet struct {
-	GauntletID gauntlet.GauntletID  `json:"gauntlet_id"`
+	GauntletID gauntlet.ID          `json:"gauntlet_id"`
 	TaskID     domain.TaskID        `json:"task_id"`
 	NodeID     domain.NodeID        `json:"node_id,omitempty"`
 	Results    []elo.OpponentResult `json:"results,omitempty"`
@@ -313,14 +313,14 @@ func (c rejectEvaluation) Facts() []domain.Event   { return []domain.Event{c.Eve
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.HandleAnswer("measure a model", executeGauntlet,
-			func(_ gauntlet.Gauntlet, c ExecuteGauntlet, _ []domain.Envelope) GauntletAsked {
-				return GauntletAsked{gauntlet.GauntletOf(c.ConfigKey, c.ModelID)}
+			func(_ gauntlet.Gauntlet, c ExecuteGauntlet, _ []domain.Envelope) Asked {
+				return Asked{gauntlet.IDOf(c.ConfigKey, c.ModelID)}
 			},
 			commands.Normalize(completeGauntlet),
 			commands.Consult(func(ExecuteGauntlet) bool { return true }, consultGauntlet)),
 		commands.HandleAnswer("take a quick look at a model", quickEval,
-			func(_ gauntlet.Gauntlet, c QuickEval, _ []domain.Envelope) GauntletAsked {
-				return GauntletAsked{gauntlet.QuickGauntletOf(c.ConfigKey, c.ModelID)}
+			func(_ gauntlet.Gauntlet, c QuickEval, _ []domain.Envelope) Asked {
+				return Asked{gauntlet.QuickGauntletOf(c.ConfigKey, c.ModelID)}
 			},
 			commands.Normalize(completeQuick)),
 		commands.Handle("say what an item of a gauntlet brought, and play on or decide", finishPart),

@@ -28,7 +28,7 @@ func Reactors() []projections.Reactor {
 			}),
 		projections.When("gauntlet_started", "queues the work item", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e gauntlet.Started) ([]domain.Command, error) {
-				policy, _, err := policyview.PolicyInForce(v)
+				policy, _, err := policyview.InForce(v)
 				if err != nil {
 					return nil, err
 				}
@@ -37,7 +37,7 @@ func Reactors() []projections.Reactor {
 			}).Expecting(domain.Conflict), // the item is queued, or one of the model is
 		projections.When("gauntlet_continued", "queues the next work item", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e gauntlet.Continued) ([]domain.Command, error) {
-				policy, _, err := policyview.PolicyInForce(v)
+				policy, _, err := policyview.InForce(v)
 				if err != nil {
 					return nil, err
 				}
@@ -69,7 +69,7 @@ func reactMeasured(v projections.View, _ domain.Envelope, done work.Completed) (
 	if err != nil || !ours {
 		return nil, err
 	}
-	gauntlet, _, err := gauntletview.GauntletByTask(v, done.TaskID)
+	gauntlet, _, err := gauntletview.ByTask(v, done.TaskID)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func measuredNothing(v projections.View, task domain.TaskID, node domain.NodeID,
 	if err != nil || !ours {
 		return nil, err
 	}
-	gauntlet, _, err := gauntletview.GauntletByTask(v, task)
+	gauntlet, _, err := gauntletview.ByTask(v, task)
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func failedOn(v projections.View, node domain.NodeID, at time.Time) ([]domain.Co
 	if err != nil {
 		return nil, err
 	}
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func DaemonsReactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("daemon_status", "speaks of a crash loop, once", []string{judgeDaemon{}.CommandType()},
 			func(v projections.View, e domain.Envelope, report nodes.DaemonStatusChanged) ([]domain.Command, error) {
-				policy, _, err := policyview.PolicyInForce(v)
+				policy, _, err := policyview.InForce(v)
 				if err != nil {
 					return nil, err
 				}

@@ -74,15 +74,15 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// PolicySet is what a change came to.
-type PolicySet struct {
+// Set is what a change came to.
+type Set struct {
 	Version string                    `json:"version"` // "policy-default@3", as the events that it decides name it
 	Changes []domain.PolicyDifference `json:"changes"`
 }
 
-func (p policyCommands) answer(s policyState, c SetPolicy, events []domain.Envelope) PolicySet {
+func (p policyCommands) answer(s policyState, c SetPolicy, events []domain.Envelope) Set {
 	version := len(s.versions)
-	set := PolicySet{Changes: []domain.PolicyDifference{}}
+	set := Set{Changes: []domain.PolicyDifference{}}
 	if len(events) > 0 {
 		version = int(events[0].Revision) + 1
 		if changed, ok := events[0].Event.(domain.PolicyChanged); ok {

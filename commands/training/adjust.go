@@ -105,7 +105,7 @@ func (d *trainingDecision) judgeQuality() {
 	if reading == nil {
 		return
 	}
-	blocked := slices.ContainsFunc(d.state.Blocks, func(b training.TrainingBlock) bool { return b.Reason == qualityBlock })
+	blocked := slices.ContainsFunc(d.state.Blocks, func(b training.Block) bool { return b.Reason == qualityBlock })
 	switch {
 	case !blocked && reading.Score < policy.QualityBlockBelow:
 		score := reading.Score

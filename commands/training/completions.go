@@ -48,10 +48,10 @@ func (recordTournament) Expect() domain.Revision { return domain.AnyRevision }
 // Stream is the tournament's: the one the result names, else the item's own.
 func (c recordTournament) Stream() domain.StreamID {
 	var said struct {
-		ID tournament.TournamentID `json:"tournament_id"`
+		ID tournament.ID `json:"tournament_id"`
 	}
 	if err := json.Unmarshal(c.Result, &said); err != nil || domain.CheckName(string(said.ID)) != nil {
-		return tournament.TournamentID(c.TaskID).Stream()
+		return tournament.ID(c.TaskID).Stream()
 	}
 	return said.ID.Stream()
 }

@@ -118,7 +118,7 @@ func (f *fill) item(config domain.ConfigKey, number int64, pace training.Pace, b
 
 // backlogDue is what a change of the evaluations' backlog leads to: a factor on
 // every config's selfplay while too many wait.
-func backlogDue(v projections.View, policy training.Policy, rows []trainingview.TrainingRow) ([]commands.Timed, error) {
+func backlogDue(v projections.View, policy training.Policy, rows []trainingview.Row) ([]commands.Timed, error) {
 	waiting := 0
 	for _, kind := range []string{training.EvaluationItem, training.GauntletItem} {
 		n, err := workview.PendingOf(v, kind)

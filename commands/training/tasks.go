@@ -221,7 +221,7 @@ func trainingTask(requested training.Requested, policy training.Policy) (workcmd
 // GameOf is the game that an item is about; false for items of another type or
 // of no game.
 func GameOf(v projections.View, task domain.TaskID, taskTypes ...string) (workview.TaskRow, domain.ConfigKey, bool, error) {
-	row, found, err := workview.WorkItemsTable.Get(v, string(task))
+	row, found, err := workview.ItemsTable.Get(v, string(task))
 	if err != nil || !found || !slices.Contains(taskTypes, row.TaskType) {
 		return row, "", false, err
 	}
@@ -246,7 +246,7 @@ func taskReactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("training_requested", "queues the work item", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e training.Requested) ([]domain.Command, error) {
-				policy, _, err := policyview.PolicyInForce(v)
+				policy, _, err := policyview.InForce(v)
 				if err != nil {
 					return nil, err
 				}
@@ -313,7 +313,7 @@ func taskReactors() []projections.Reactor {
 // reactSynced counts games of one game that a sync of games brought. A sync of
 // several games does not say whose its games are, and an unknown count is not zero.
 func reactSynced(v projections.View, _ domain.Envelope, e training.DataSyncCompleted) ([]domain.Command, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil || training.PolicyOf(policy).GamesCountedBy != training.CountedBySync {
 		return nil, err
 	}
@@ -324,7 +324,7 @@ func reactSynced(v projections.View, _ domain.Envelope, e training.DataSyncCompl
 }
 
 func reactPlayed(v projections.View, envelope domain.Envelope, e training.SelfplayComplete) ([]domain.Command, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil || training.PolicyOf(policy).GamesCountedBy != training.CountedBySelfplay {
 		return nil, err
 	}
@@ -340,11 +340,11 @@ func reactPlayed(v projections.View, envelope domain.Envelope, e training.Selfpl
 
 // requestOverdue is how long a request may be without its item before it is
 // queued again.
-func requestOverdue(v projections.View, row trainingview.TrainingRow, policy training.Policy, now time.Time) (workcmd.AddTask, bool, error) {
+func requestOverdue(v projections.View, row trainingview.Row, policy training.Policy, now time.Time) (workcmd.AddTask, bool, error) {
 	if row.Requested == nil || now.Before(row.Requested.Since.Add(policy.RequestAgainSeconds.Duration())) {
 		return workcmd.AddTask{}, false, nil
 	}
-	if _, queued, err := workview.WorkItemsTable.Get(v, string(row.Requested.TaskID)); err != nil || queued {
+	if _, queued, err := workview.ItemsTable.Get(v, string(row.Requested.TaskID)); err != nil || queued {
 		return workcmd.AddTask{}, false, err
 	}
 	item, err := trainingTask(training.Requested{ConfigKey: row.ConfigKey, TaskID: row.Requested.TaskID, Games: row.Games}, policy)

@@ -55,7 +55,7 @@ func (UnblockTraining) CommandType() string       { return "training.unblock" }
 func (c UnblockTraining) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
 func unblockTraining(t training.Training, c UnblockTraining, _ domain.Facts) ([]domain.Event, error) {
-	if !slices.ContainsFunc(t.Blocks, func(b training.TrainingBlock) bool { return b.Reason == c.Reason }) {
+	if !slices.ContainsFunc(t.Blocks, func(b training.Block) bool { return b.Reason == c.Reason }) {
 		return nil, nil
 	}
 	return []domain.Event{training.Unblocked(c)}, nil
@@ -114,7 +114,7 @@ func Reactors() []projections.Reactor {
 func Clock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	var due []commands.Timed
 	var next time.Time
-	var rows []trainingview.TrainingRow
+	var rows []trainingview.Row
 	at := func(moment time.Time, id string, command domain.Command) {
 		switch {
 		case moment.IsZero():

@@ -70,7 +70,7 @@ func abandonAll(v projections.View, end ending) ([]domain.Command, error) {
 }
 
 func abandon(v projections.View, end ending, waiting ...domain.TaskID) ([]domain.Command, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil || work.PolicyOf(policy).DependantsOfFailed != work.DependantsFail {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func abandon(v projections.View, end ending, waiting ...domain.TaskID) ([]domain
 // unblockAll unblocks what waits for an item that is done, and what waits for
 // the one that it replaces.
 func unblockAll(v projections.View, done domain.TaskID) ([]domain.Command, error) {
-	row, _, err := workview.WorkItemsTable.Get(v, string(done))
+	row, _, err := workview.ItemsTable.Get(v, string(done))
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func Reactors() []projections.Reactor {
 			}),
 		projections.When("node_unhealthy", "takes the leases of a node that is dead at once; of others after the grace, by the clock; moves what is meant for it", []string{"work.revoke", "work.unpin"},
 			func(v projections.View, _ domain.Envelope, sick nodes.Unhealthy) ([]domain.Command, error) {
-				policy, _, err := policyview.PolicyInForce(v)
+				policy, _, err := policyview.InForce(v)
 				if err != nil {
 					return nil, err
 				}
@@ -70,7 +70,7 @@ func Reactors() []projections.Reactor {
 func reactSpawned(v projections.View, _ domain.Envelope, spawned work.Spawned) ([]domain.Command, error) {
 	var commandsX []domain.Command
 	for _, dependency := range spawned.DependsOn {
-		row, known, err := workview.WorkItemsTable.Get(v, string(dependency))
+		row, known, err := workview.ItemsTable.Get(v, string(dependency))
 		if err != nil {
 			return nil, err
 		}

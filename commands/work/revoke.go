@@ -7,6 +7,7 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
+// RevokeLease takes an item from its holder: no attempt is spent. Reactors issue it.
 type RevokeLease struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`

@@ -7,8 +7,8 @@ import (
 // DefaultCluster names the cluster of a node that was not told another name.
 const DefaultCluster = "main"
 
-// AdminStream is where what people and the process itself do is written.
-func AdminStream(cluster string) domain.StreamID { return domain.Stream("admin", cluster) }
+// Stream is where what people and the process itself do is written.
+func Stream(cluster string) domain.StreamID { return domain.Stream("admin", cluster) }
 
 // HandlerFailed: a handler could not deal with an event; the event is parked
 // under (handler, position) and the handler goes on with the next.
@@ -24,7 +24,7 @@ type HandlerFailed struct {
 }
 
 func (HandlerFailed) EventType() string     { return "HANDLER_FAILED" }
-func (HandlerFailed) Home() domain.StreamID { return AdminStream(DefaultCluster) }
+func (HandlerFailed) Home() domain.StreamID { return Stream(DefaultCluster) }
 
 func (e HandlerFailed) Validate() []domain.Fault {
 	var c domain.Checks
@@ -46,7 +46,7 @@ type ShutdownRequested struct {
 }
 
 func (ShutdownRequested) EventType() string     { return "SHUTDOWN_REQUESTED" }
-func (ShutdownRequested) Home() domain.StreamID { return AdminStream(DefaultCluster) }
+func (ShutdownRequested) Home() domain.StreamID { return Stream(DefaultCluster) }
 
 func (e ShutdownRequested) Validate() []domain.Fault {
 	var c domain.Checks
@@ -64,7 +64,7 @@ type OutboxSettled struct {
 }
 
 func (OutboxSettled) EventType() string     { return "OUTBOX_SETTLED" }
-func (OutboxSettled) Home() domain.StreamID { return AdminStream(DefaultCluster) }
+func (OutboxSettled) Home() domain.StreamID { return Stream(DefaultCluster) }
 
 func (e OutboxSettled) Validate() []domain.Fault {
 	var c domain.Checks
@@ -81,7 +81,7 @@ type EventUnhandled struct {
 }
 
 func (EventUnhandled) EventType() string     { return "EVENT_UNHANDLED" }
-func (EventUnhandled) Home() domain.StreamID { return AdminStream(DefaultCluster) }
+func (EventUnhandled) Home() domain.StreamID { return Stream(DefaultCluster) }
 
 func (e EventUnhandled) Validate() []domain.Fault {
 	var c domain.Checks

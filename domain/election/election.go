@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ElectionStream is where the leadership of a cluster is written.
-func ElectionStream(cluster string) domain.StreamID { return domain.Stream("election", cluster) }
+// Stream is where the leadership of a cluster is written.
+func Stream(cluster string) domain.StreamID { return domain.Stream("election", cluster) }
 
 // OriginInvented begins the origin of an item that a node made up while it had
 // no leader, rather than one that somebody added elsewhere.

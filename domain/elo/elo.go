@@ -72,8 +72,8 @@ func (e VelocityChanged) Validate() []domain.Fault {
 	return c
 }
 
-// EloStanding is how likely a player is stronger than the next in the ranking.
-type EloStanding struct {
+// Standing is how likely a player is stronger than the next in the ranking.
+type Standing struct {
 	ModelID string  `json:"model_id"`
 	Over    string  `json:"over"` // the next
 	LOS     float64 `json:"los"`  // likelihood of superiority, 0 to 1
@@ -83,7 +83,7 @@ type EloStanding struct {
 // surely. It names the players for whom that is new; the rest stands as it was.
 type StandingsChanged struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Standings []EloStanding    `json:"standings"`
+	Standings []Standing       `json:"standings"`
 }
 
 func (StandingsChanged) EventType() string       { return "ELO_STANDINGS_CHANGED" }

@@ -278,7 +278,7 @@ func round2(v float64) float64 { return math.Round(v*100) / 100 }
 
 // Standings are the players by rating, the best first, each with how likely it is
 // stronger than the next. Between two pinned ratings there is nothing to learn.
-func (r Ratings) Standings(p Policy) []EloStanding {
+func (r Ratings) Standings(p Policy) []Standing {
 	type place struct {
 		Name          string
 		rating, error float64
@@ -293,10 +293,10 @@ func (r Ratings) Standings(p Policy) []EloStanding {
 		}
 	}
 	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(b.rating, a.rating) })
-	var standings []EloStanding
+	var standings []Standing
 	for i := range len(places) - 1 {
 		if a, b := places[i], places[i+1]; !a.pinned || !b.pinned {
-			standings = append(standings, EloStanding{a.Name, b.Name, domain.Round6(rating.Superiority(a.rating-b.rating, math.Hypot(a.error, b.error)))})
+			standings = append(standings, Standing{a.Name, b.Name, domain.Round6(rating.Superiority(a.rating-b.rating, math.Hypot(a.error, b.error)))})
 		}
 	}
 	return standings

@@ -4,15 +4,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// EloFact is a fact of a game's ratings on its way between two logs: exactly one
+// Fact is a fact of a game's ratings on its way between two logs: exactly one
 // of its fields.
-type EloFact struct {
+type Fact struct {
 	Match   *MatchRecorded   `json:"match,omitempty"`
 	Results *ResultsRecorded `json:"results,omitempty"`
 }
 
 // Event is the fact; nil for none, or for more than one.
-func (f EloFact) Event() domain.Event {
+func (f Fact) Event() domain.Event {
 	switch {
 	case f.Match != nil && f.Results == nil:
 		return *f.Match
@@ -23,7 +23,7 @@ func (f EloFact) Event() domain.Event {
 }
 
 // ID names the fact in the ratings: it counts once.
-func (f EloFact) ID() string {
+func (f Fact) ID() string {
 	switch e := f.Event().(type) {
 	case MatchRecorded:
 		return e.MatchID
@@ -34,7 +34,7 @@ func (f EloFact) ID() string {
 }
 
 // Digest names the fact by what it says, the same on every node.
-func (f EloFact) Digest() string {
+func (f Fact) Digest() string {
 	switch e := f.Event().(type) {
 	case MatchRecorded:
 		return e.Identity()
@@ -45,7 +45,7 @@ func (f EloFact) Digest() string {
 }
 
 // Faults names what is wrong with a fact for the ratings of a game.
-func (f EloFact) Faults(config domain.ConfigKey) []domain.Fault {
+func (f Fact) Faults(config domain.ConfigKey) []domain.Fault {
 	switch e := f.Event().(type) {
 	case MatchRecorded:
 		faults := e.Validate()
@@ -67,7 +67,7 @@ func (f EloFact) Faults(config domain.ConfigKey) []domain.Fault {
 }
 
 // Names lists the players whose ratings the fact may move.
-func (f EloFact) Names() []string {
+func (f Fact) Names() []string {
 	var names []string
 	switch e := f.Event().(type) {
 	case MatchRecorded:

@@ -8,22 +8,22 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// GauntletID names the measuring of one model of one game.
-type GauntletID string
+// ID names the measuring of one model of one game.
+type ID string
 
-// GauntletOf is the gauntlet of a model: it has one.
-func GauntletOf(config domain.ConfigKey, model domain.ModelID) GauntletID {
-	return GauntletID(string(config) + ":" + string(model))
+// IDOf is the gauntlet of a model: it has one.
+func IDOf(config domain.ConfigKey, model domain.ModelID) ID {
+	return ID(string(config) + ":" + string(model))
 }
 
 // QuickGauntletOf is the quick look at a model: it has one at a time, beside its
 // gauntlet.
-func QuickGauntletOf(config domain.ConfigKey, model domain.ModelID) GauntletID {
-	return GauntletOf(config, model) + ":quick"
+func QuickGauntletOf(config domain.ConfigKey, model domain.ModelID) ID {
+	return IDOf(config, model) + ":quick"
 }
 
 // Stream is where the gauntlet's whole life is written.
-func (id GauntletID) Stream() domain.StreamID { return domain.Stream("gauntlet", string(id)) }
+func (id ID) Stream() domain.StreamID { return domain.Stream("gauntlet", string(id)) }
 
 // SPRT is a sequential test in logistic Elo.
 type SPRT struct {
@@ -45,7 +45,7 @@ func (s SPRT) check(c *domain.Checks) {
 // Started: a model is to be measured against these opponents, by the
 // work item.
 type Started struct {
-	GauntletID GauntletID       `json:"gauntlet_id"`
+	GauntletID ID               `json:"gauntlet_id"`
 	ConfigKey  domain.ConfigKey `json:"config_key"`
 	ModelID    domain.ModelID   `json:"model_id"`
 	Opponents  []string         `json:"opponents"`
@@ -133,7 +133,7 @@ func (e Started) Part(between int) Started {
 // Continued: the games so far leave the test open; another work item
 // plays more of them, against the tested opponent only.
 type Continued struct {
-	GauntletID GauntletID           `json:"gauntlet_id"`
+	GauntletID ID                   `json:"gauntlet_id"`
 	After      domain.TaskID        `json:"after"`   // the item that ended
 	Results    []elo.OpponentResult `json:"results"` // that it brought
 	LLR        float64              `json:"llr"`     // of all games so far
@@ -156,7 +156,7 @@ func (e Continued) Validate() []domain.Fault {
 
 // Finished: the games are played and say this, or they came to nothing.
 type Finished struct {
-	GauntletID GauntletID           `json:"gauntlet_id"`
+	GauntletID ID                   `json:"gauntlet_id"`
 	TaskID     domain.TaskID        `json:"task_id"` // of the gauntlet's first item
 	NodeID     domain.NodeID        `json:"node_id,omitempty"`
 	Games      int                  `json:"games"` // with a result

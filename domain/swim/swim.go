@@ -7,26 +7,26 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SwimState is what one member of the failure detector thinks of another.
-type SwimState string
+// State is what one member of the failure detector thinks of another.
+type State string
 
 // The states.
 const (
-	SwimAlive   SwimState = "alive"
-	SwimSuspect SwimState = "suspect"
-	SwimDead    SwimState = "dead"
-	SwimLeft    SwimState = "left"
+	SwimAlive   State = "alive"
+	SwimSuspect State = "suspect"
+	SwimDead    State = "dead"
+	SwimLeft    State = "left"
 )
 
-var swimStates = []SwimState{SwimAlive, SwimSuspect, SwimDead, SwimLeft}
+var swimStates = []State{SwimAlive, SwimSuspect, SwimDead, SwimLeft}
 
 // MemberChanged: the observer's opinion of a member changed. A higher
 // incarnation outweighs a lower one; only the member itself raises its own.
 // Stream: the cluster's.
 type MemberChanged struct {
 	Member      string        `json:"member"` // node id, or address where that is all the observer knows
-	From        SwimState     `json:"from"`
-	To          SwimState     `json:"to"`
+	From        State         `json:"from"`
+	To          State         `json:"to"`
 	Incarnation uint64        `json:"incarnation"`
 	Observer    domain.NodeID `json:"observer"`
 }

@@ -4,15 +4,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// TournamentID names a tournament.
-type TournamentID string
+// ID names a tournament.
+type ID string
 
 // Stream is where the tournament's whole life is written.
-func (id TournamentID) Stream() domain.StreamID { return domain.Stream("tournament", string(id)) }
+func (id ID) Stream() domain.StreamID { return domain.Stream("tournament", string(id)) }
 
 // Completed: every pairing of the tournament has its result.
 type Completed struct {
-	TournamentID TournamentID     `json:"tournament_id"`
+	TournamentID ID               `json:"tournament_id"`
 	GamesPlayed  int              `json:"games_played"`
 	ConfigKey    domain.ConfigKey `json:"config_key,omitempty"`
 	WinnerID     string           `json:"winner_id,omitempty"` // absent: the first place is shared

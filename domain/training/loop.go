@@ -117,7 +117,7 @@ func (e Refused) Refusal() error {
 func (t Training) evolveTraining(fact domain.Envelope) Training {
 	switch e := fact.Event.(type) {
 	case Blocked:
-		t.Blocks = append(t.unblocked(e.Reason), TrainingBlock{e.Reason, fact.Time, e.Until, e.Detail})
+		t.Blocks = append(t.unblocked(e.Reason), Block{e.Reason, fact.Time, e.Until, e.Detail})
 	case Unblocked:
 		t.Blocks = t.unblocked(e.Reason)
 	case DataNoted:
@@ -125,7 +125,7 @@ func (t Training) evolveTraining(fact domain.Envelope) Training {
 		t.TotalGames += e.Games
 		t.Sources = remember(t.Sources, e.Source, keptSources)
 	case Requested:
-		t.Requested = &TrainingRequest{e.TaskID, fact.Time}
+		t.Requested = &Request{e.TaskID, fact.Time}
 	case Started:
 		if t.Running == nil && !slices.Contains(t.Finished, e.TaskID) {
 			t.Running = &RunningTraining{e.TaskID, e.NodeID, fact.Time, t.Games}
@@ -177,8 +177,8 @@ func (t Training) ended(task domain.TaskID, at time.Time, success bool) Training
 	return t
 }
 
-func (t Training) unblocked(reason string) []TrainingBlock {
-	return slices.DeleteFunc(slices.Clone(t.Blocks), func(b TrainingBlock) bool { return b.Reason == reason })
+func (t Training) unblocked(reason string) []Block {
+	return slices.DeleteFunc(slices.Clone(t.Blocks), func(b Block) bool { return b.Reason == reason })
 }
 
 // evolvePromotion is the part of Evolve about candidates.

@@ -26,9 +26,9 @@ type Training struct {
 	BoostedAt  time.Time       `json:"boosted_at,omitzero"`
 	Boosts     []work.Boost    `json:"boosts,omitempty"` // none is weaker and shorter than another
 
-	Blocks    []TrainingBlock  `json:"blocks,omitempty"`
+	Blocks    []Block          `json:"blocks,omitempty"`
 	Running   *RunningTraining `json:"running,omitempty"`
-	Requested *TrainingRequest `json:"requested,omitempty"` // a training that is asked for and not at its end
+	Requested *Request         `json:"requested,omitempty"` // a training that is asked for and not at its end
 	Finished  []domain.TaskID  `json:"finished,omitempty"`  // the last trainings that ended
 	TrainedAt time.Time        `json:"trained_at,omitzero"` // end of the last one that gave a model
 	Trainings int              `json:"trainings,omitempty"` // that gave a model
@@ -90,9 +90,9 @@ type QualityReading struct {
 	At        time.Time `json:"at"`
 }
 
-// TrainingBlock keeps a game from being trained. Each reason holds one, and
+// Block keeps a game from being trained. Each reason holds one, and
 // lifting one never lifts another.
-type TrainingBlock struct {
+type Block struct {
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"` // absent: until it is lifted
@@ -107,8 +107,8 @@ type RunningTraining struct {
 	Games  int64         `json:"games"` // that had arrived when it began
 }
 
-// TrainingRequest is a training that was asked for.
-type TrainingRequest struct {
+// Request is a training that was asked for.
+type Request struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Since  time.Time     `json:"since"`
 }
@@ -150,8 +150,8 @@ func (t Training) Boost(now time.Time) (work.Boost, bool) {
 }
 
 // Blocked lists the blocks that hold at a moment.
-func (t Training) Blocked(now time.Time) []TrainingBlock {
-	var live []TrainingBlock
+func (t Training) Blocked(now time.Time) []Block {
+	var live []Block
 	for _, block := range t.Blocks {
 		if block.Until.IsZero() || now.Before(block.Until) {
 			live = append(live, block)

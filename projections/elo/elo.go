@@ -210,9 +210,9 @@ type Ranked struct {
 	over     string
 }
 
-// EloRankings answers the published ratings of a game, best first. A player
+// RankingsOf answers the published ratings of a game, best first. A player
 // without a rating has no place.
-func EloRankings(v projections.View, q RankingsAsked) (Rankings, error) {
+func RankingsOf(v projections.View, q RankingsAsked) (Rankings, error) {
 	config, err := domain.ParseConfigKey(q.ConfigKey)
 	if err != nil {
 		return Rankings{}, domain.Faulty("query", []domain.Fault{{Field: "config_key", Reason: err.Error()}})
@@ -224,7 +224,7 @@ func EloRankings(v projections.View, q RankingsAsked) (Rankings, error) {
 	if err != nil {
 		return Rankings{}, err
 	}
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return Rankings{}, err
 	}
@@ -268,22 +268,22 @@ type HistoryAsked struct {
 	Limit     int    `query:"limit"`
 }
 
-// EloHistoryAnswer is how ratings moved, oldest first.
-type EloHistoryAnswer struct {
+// HistoryAnswer is how ratings moved, oldest first.
+type HistoryAnswer struct {
 	History []RatingMove `json:"history"`
 	Next    uint64       `json:"next,omitempty"` // ask again with from=next for more
 }
 
-// EloHistory answers how the ratings of a game moved.
-func EloHistory(v projections.View, q HistoryAsked) (EloHistoryAnswer, error) {
+// History answers how the ratings of a game moved.
+func History(v projections.View, q HistoryAsked) (HistoryAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
-		return EloHistoryAnswer{}, err
+		return HistoryAnswer{}, err
 	}
-	answer := EloHistoryAnswer{History: []RatingMove{}}
+	answer := HistoryAnswer{History: []RatingMove{}}
 	for entry, err := range eloHistoryTable.Scan(v, q.span()) {
 		if err != nil {
-			return EloHistoryAnswer{}, err
+			return HistoryAnswer{}, err
 		}
 		if q.ModelID != "" && string(entry.Row.ModelID) != q.ModelID {
 			continue
@@ -318,8 +318,8 @@ type MatchesAnswer struct {
 	Next    uint64      `json:"next,omitempty"` // ask again with from=next for more
 }
 
-// EloMatches answers the facts behind the ratings of a game.
-func EloMatches(v projections.View, q MatchesAsked) (MatchesAnswer, error) {
+// Matches answers the facts behind the ratings of a game.
+func Matches(v projections.View, q MatchesAsked) (MatchesAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
 		return MatchesAnswer{}, err

@@ -26,8 +26,8 @@ type DigestsAnswer struct {
 // maxDigests bounds a page of digests.
 const maxDigests = 10_000
 
-// EloDigests answers what the facts of a game are called on every node.
-func EloDigests(v projections.View, q DigestsAsked) (DigestsAnswer, error) {
+// Digests answers what the facts of a game are called on every node.
+func Digests(v projections.View, q DigestsAsked) (DigestsAnswer, error) {
 	limit := q.Limit
 	if limit == 0 {
 		limit = maxDigests
@@ -59,18 +59,18 @@ func digestOf(key string) string {
 	return digest
 }
 
-// EloDifference is what two sides lack of each other's facts.
-type EloDifference struct {
-	Facts  []elo.EloFact // that the other side lacks
-	More   bool          // there are more of these
-	Wanted []string      // digests of the other side that are not here
+// Difference is what two sides lack of each other's facts.
+type Difference struct {
+	Facts  []elo.Fact // that the other side lacks
+	More   bool       // there are more of these
+	Wanted []string   // digests of the other side that are not here
 }
 
-// EloCompare compares the facts of a game whose digests begin with a prefix with
+// Compare compares the facts of a game whose digests begin with a prefix with
 // the digests that another side has of them: known nil compares nothing. Facts
 // that the other side wants by their digests are given too, at most limit in all.
-func EloCompare(v projections.View, config domain.ConfigKey, prefix string, known, want []string, limit int) (EloDifference, error) {
-	var found EloDifference
+func Compare(v projections.View, config domain.ConfigKey, prefix string, known, want []string, limit int) (Difference, error) {
+	var found Difference
 	there := make(map[string]bool, len(known))
 	for _, digest := range known {
 		there[digest] = true
@@ -117,15 +117,15 @@ func EloCompare(v projections.View, config domain.ConfigKey, prefix string, know
 	return found, nil
 }
 
-func factAt(v projections.View, config domain.ConfigKey, at domain.Position) (elo.EloFact, error) {
+func factAt(v projections.View, config domain.ConfigKey, at domain.Position) (elo.Fact, error) {
 	row, found, err := eloMatchesTable.Get(v, projections.Pair(string(config), projections.PositionKey(at)))
 	if err != nil {
-		return elo.EloFact{}, err
+		return elo.Fact{}, err
 	}
 	if !found {
-		return elo.EloFact{}, domain.Errorf(domain.Corrupt, "elo: a digest of %s points at %d, and no fact stands there", config, at)
+		return elo.Fact{}, domain.Errorf(domain.Corrupt, "elo: a digest of %s points at %d, and no fact stands there", config, at)
 	}
-	var fact elo.EloFact
+	var fact elo.Fact
 	if row.Type == (elo.MatchRecorded{}).EventType() {
 		fact.Match = &elo.MatchRecorded{}
 		return fact, v.Codec().Unmarshal(row.Fact, fact.Match)
@@ -134,8 +134,8 @@ func factAt(v projections.View, config domain.ConfigKey, at domain.Position) (el
 	return fact, v.Codec().Unmarshal(row.Fact, fact.Results)
 }
 
-// EloContradicts tells a fact whose name counts here with other content.
-func EloContradicts(v projections.View, config domain.ConfigKey, fact elo.EloFact) (bool, error) {
+// Contradicts tells a fact whose name counts here with other content.
+func Contradicts(v projections.View, config domain.ConfigKey, fact elo.Fact) (bool, error) {
 	if _, counts, err := eloFactsTable.Get(v, projections.Pair(string(config), fact.ID())); err != nil || !counts {
 		return false, err
 	}

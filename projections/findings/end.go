@@ -87,7 +87,7 @@ func hopelessItems(v projections.View) ([]FindingRow, error) {
 			return nil, err
 		}
 		for _, dependency := range item.BlockedOn {
-			cause, exists, err := workview.WorkItemsTable.Get(v, string(dependency))
+			cause, exists, err := workview.ItemsTable.Get(v, string(dependency))
 			if err != nil {
 				return nil, err
 			}

@@ -259,8 +259,8 @@ func findEvaluationDead(tx projections.Tx, e domain.Envelope, event gauntlet.Eva
 	})
 }
 
-// FindingsQuery asks what is wrong.
-type FindingsQuery struct {
+// Query asks what is wrong.
+type Query struct {
 	Kind     string `query:"kind"`
 	Severity string `query:"severity"`
 }
@@ -271,24 +271,24 @@ type KindCount struct {
 	Count int    `json:"count"`
 }
 
-// FindingsAnswer is what is wrong, by first position.
-type FindingsAnswer struct {
+// Answer is what is wrong, by first position.
+type Answer struct {
 	Findings []json.RawMessage `json:"findings"`
 	ByKind   []KindCount       `json:"by_kind"`
 }
 
 // Findings answers what is wrong as of the view's position: what events showed,
 // and what their absence shows at the end of the log.
-func Findings(v projections.View, q FindingsQuery) (FindingsAnswer, error) {
+func Findings(v projections.View, q Query) (Answer, error) {
 	if q.Kind != "" && !slices.ContainsFunc(FindingKinds, func(k struct{ Kind, About string }) bool { return k.Kind == q.Kind }) {
-		return FindingsAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "kind", Reason: "want one of " + strings.Join(findingNames(), ", ") + ", found " + q.Kind}})
+		return Answer{}, domain.Faulty("query", []domain.Fault{{Field: "kind", Reason: "want one of " + strings.Join(findingNames(), ", ") + ", found " + q.Kind}})
 	}
 	if q.Severity != "" && q.Severity != string(Critical) && q.Severity != string(Warning) {
-		return FindingsAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "severity", Reason: "want critical or warning, found " + q.Severity}})
+		return Answer{}, domain.Faulty("query", []domain.Fault{{Field: "severity", Reason: "want critical or warning, found " + q.Severity}})
 	}
 	atEnd, err := endFindings(v)
 	if err != nil {
-		return FindingsAnswer{}, err
+		return Answer{}, err
 	}
 	type found struct {
 		row FindingRow
@@ -298,24 +298,24 @@ func Findings(v projections.View, q FindingsQuery) (FindingsAnswer, error) {
 	for _, row := range atEnd {
 		raw, err := v.Codec().Marshal(row)
 		if err != nil {
-			return FindingsAnswer{}, domain.Errorf(domain.Internal, "finding: %w", err)
+			return Answer{}, domain.Errorf(domain.Internal, "finding: %w", err)
 		}
 		all = append(all, found{row, raw})
 	}
 	for raw, err := range findingsTable.RawScan(v, projections.Span{}) {
 		if err != nil {
-			return FindingsAnswer{}, err
+			return Answer{}, err
 		}
 		var row FindingRow
 		if err := v.Codec().Unmarshal(raw.Value, &row); err != nil {
-			return FindingsAnswer{}, domain.Errorf(domain.Corrupt, "finding %s: %w", raw.Key, err)
+			return Answer{}, domain.Errorf(domain.Corrupt, "finding %s: %w", raw.Key, err)
 		}
 		all = append(all, found{row, raw.Value})
 	}
 	slices.SortStableFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.row.Position, b.row.Position), cmp.Compare(a.row.Kind, b.row.Kind), cmp.Compare(a.row.Subject, b.row.Subject))
 	})
-	answer := FindingsAnswer{Findings: []json.RawMessage{}, ByKind: []KindCount{}}
+	answer := Answer{Findings: []json.RawMessage{}, ByKind: []KindCount{}}
 	counts := map[string]int{}
 	for _, f := range all {
 		if q.Kind != "" && f.row.Kind != q.Kind || q.Severity != "" && string(f.row.Severity) != q.Severity {

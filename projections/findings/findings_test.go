@@ -76,7 +76,7 @@ func (s *tale) say(stream domain.StreamID, events ...domain.Event) *tale {
 	return s
 }
 
-func (s *tale) findings(q findingsview.FindingsQuery) []findingsview.FindingRow {
+func (s *tale) findings(q findingsview.Query) []findingsview.FindingRow {
 	s.t.Helper()
 	var rows []findingsview.FindingRow
 	if err := s.models.View(func(v projections.View) error {
@@ -102,7 +102,7 @@ func (s *tale) findings(q findingsview.FindingsQuery) []findingsview.FindingRow 
 func (s *tale) want(lines ...string) {
 	s.t.Helper()
 	var got []string
-	for _, row := range s.findings(findingsview.FindingsQuery{}) {
+	for _, row := range s.findings(findingsview.Query{}) {
 		got = append(got, fmt.Sprintf("%s %s %d-%d ×%d %v: %s", row.Kind, row.Severity, row.Position, row.LastPosition, row.Count, row.Evidence, row.Summary))
 	}
 	if !slices.Equal(got, lines) {
@@ -148,7 +148,7 @@ func TestSplitBrainsAreNamed(t *testing.T) {
 		"more_than_one_leader critical 7-7 ×1 [7]: a and b led at the same time, seen once by mac, never seen to heal (2026-02-01T13:01:30.001Z), first at run:107",
 		"more_than_one_leader critical 8-8 ×1 [8]: a and b led at the same time, seen once by mac, never seen to heal (2026-02-01T14:01:30.001Z), first at run:108",
 	)
-	first := s.findings(findingsview.FindingsQuery{Kind: findingsview.FindingLeaders})[0]
+	first := s.findings(findingsview.Query{Kind: findingsview.FindingLeaders})[0]
 	if !slices.Equal(first.Leaders, []domain.NodeID{"a", "b"}) || !first.Over || !slices.Equal(first.Sources, []string{"run:102", "run:103", "run:104", "run:106"}) {
 		t.Errorf("want who, where and that it healed, found %+v", first)
 	}
@@ -212,7 +212,7 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 		calm[3],
 	)
 	s.say("task-kept", work.Completed{TaskID: "kept", Lease: 1, NodeID: "n1"})
-	for _, row := range s.findings(findingsview.FindingsQuery{Kind: findingsview.FindingStuck}) {
+	for _, row := range s.findings(findingsview.Query{Kind: findingsview.FindingStuck}) {
 		if row.Subject == "kept" {
 			t.Errorf("want a completed item not stuck, found %+v", row)
 		}
@@ -256,7 +256,7 @@ func TestWiringGhostsFlapsZombiesCursorsAndMeasurements(t *testing.T) {
 	s.say(adminStream, gauntlet.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 9}, gauntlet.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 12}, gauntlet.PollerResumed{Poller: "p", NodeID: "n1", AfterID: 4})
 	s.say("gauntlet-m", gauntlet.EvaluationDead{EvaluationID: "m", Model: "m.pth", Attempts: 3, Reason: "timeout"})
 	var kinds []string
-	for _, row := range s.findings(findingsview.FindingsQuery{Severity: "warning"})[2:] {
+	for _, row := range s.findings(findingsview.Query{Severity: "warning"})[2:] {
 		kinds = append(kinds, fmt.Sprintf("%s %d-%d ×%d %v", row.Kind, row.Position, row.LastPosition, row.Count, row.Evidence))
 	}
 	want := []string{
@@ -275,12 +275,12 @@ func TestSilenceCountsOnlyWhileSomethingIsPending(t *testing.T) {
 	s.say("task-a", spawned("a"), claimed(s, "a"), work.Completed{TaskID: "a", Lease: 1, NodeID: "n1"})
 	s.after(100*time.Hour).say("task-b", spawned("b"))
 	s.after(23*time.Hour).say("node-n1", nodes.HostOnline{NodeID: "n1"})
-	if found := s.findings(findingsview.FindingsQuery{Kind: findingsview.FindingSilent}); len(found) != 0 {
+	if found := s.findings(findingsview.Query{Kind: findingsview.FindingSilent}); len(found) != 0 {
 		t.Fatalf("want no silence before anything was pending for a day, found %+v", found)
 	}
 	s.after(time.Hour).say("node-n1", nodes.HostOffline{NodeID: "n1"})
 	s.after(30*time.Hour).say("task-b", claimed(s, "b"))
-	found := s.findings(findingsview.FindingsQuery{Kind: findingsview.FindingSilent})
+	found := s.findings(findingsview.Query{Kind: findingsview.FindingSilent})
 	if len(found) != 1 || found[0].Position != 3 || found[0].LastPosition != 6 || !strings.HasPrefix(found[0].Summary, "nothing was claimed or finished for 24h0m0s behind 3 while 1 item was pending") {
 		t.Fatalf("want one silence of a day behind 3, found %+v", found)
 	}
@@ -289,7 +289,7 @@ func TestSilenceCountsOnlyWhileSomethingIsPending(t *testing.T) {
 func TestFindingsAreAskedForByKind(t *testing.T) {
 	s := tell(t)
 	err := s.models.View(func(v projections.View) error {
-		_, err := findingsview.Findings(v, findingsview.FindingsQuery{Kind: "nonsense", Severity: "x"})
+		_, err := findingsview.Findings(v, findingsview.Query{Kind: "nonsense", Severity: "x"})
 		return err
 	})
 	if domain.CodeOf(err) != domain.Invalid || !strings.Contains(err.Error(), "more_than_one_leader") {
@@ -302,7 +302,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 	for range 200 {
 		s.say(adminStream, admin.EventUnhandled{Name: "READY", Reporter: "bus", Reason: "unknown"})
 	}
-	found := s.findings(findingsview.FindingsQuery{})
+	found := s.findings(findingsview.Query{})
 	if len(found) != 1 || found[0].Count != 200 || len(found[0].Evidence) != 32 || len(found[0].Sources) != 32 || found[0].LastPosition != 200 {
 		t.Errorf("want 200 folded with 32 pieces of evidence, found %+v", found)
 	}

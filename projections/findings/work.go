@@ -34,6 +34,7 @@ func findSpawned(tx projections.Tx, e domain.Envelope, event work.Spawned) error
 	return pulseBeat(tx, e, func(p *pulseRow) { p.Pending++ })
 }
 
+// CountOf is a number with its noun: 1 item, 2 items.
 func CountOf(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

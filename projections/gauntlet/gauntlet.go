@@ -9,25 +9,25 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// GauntletRow is a gauntlet as its stream tells it.
-type GauntletRow struct {
-	GauntletID gauntlet.GauntletID `json:"gauntlet_id"`
+// Row is a gauntlet as its stream tells it.
+type Row struct {
+	GauntletID gauntlet.ID `json:"gauntlet_id"`
 	gauntlet.Gauntlet
 	StartedAt time.Time       `json:"started_at"`
 	UpdatedAt time.Time       `json:"updated_at"`
 	Position  domain.Position `json:"position"`
 }
 
-// GauntletTask says which gauntlet a work item belongs to.
-type GauntletTask struct {
-	GauntletID gauntlet.GauntletID `json:"gauntlet_id"`
-	ModelID    domain.ModelID      `json:"model_id"`
+// Task says which gauntlet a work item belongs to.
+type Task struct {
+	GauntletID gauntlet.ID    `json:"gauntlet_id"`
+	ModelID    domain.ModelID `json:"model_id"`
 }
 
 // The tables of the gauntlets.
 var (
-	GauntletsTable     = projections.Table[GauntletRow]{Name: "gauntlet.gauntlets"}
-	gauntletTasksTable = projections.Table[GauntletTask]{Name: "gauntlet.tasks"}
+	GauntletsTable     = projections.Table[Row]{Name: "gauntlet.gauntlets"}
+	gauntletTasksTable = projections.Table[Task]{Name: "gauntlet.tasks"}
 )
 
 // Projection is the read model of the gauntlets.
@@ -37,7 +37,7 @@ func Projection() projections.Projection {
 		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name},
 		Handlers: []projections.Handler{
 			projections.On(func(tx projections.Tx, e domain.Envelope, started gauntlet.Started) error {
-				if err := gauntletTasksTable.Put(tx, string(started.TaskID), GauntletTask{started.GauntletID, started.ModelID}); err != nil {
+				if err := gauntletTasksTable.Put(tx, string(started.TaskID), Task{started.GauntletID, started.ModelID}); err != nil {
 					return err
 				}
 				return gauntletStep(tx, e)
@@ -48,7 +48,7 @@ func Projection() projections.Projection {
 					return err
 				}
 				if row.Started != nil {
-					if err := gauntletTasksTable.Put(tx, string(more.TaskID), GauntletTask{more.GauntletID, row.Started.ModelID}); err != nil {
+					if err := gauntletTasksTable.Put(tx, string(more.TaskID), Task{more.GauntletID, row.Started.ModelID}); err != nil {
 						return err
 					}
 				}
@@ -61,8 +61,8 @@ func Projection() projections.Projection {
 
 func gauntletStep(tx projections.Tx, e domain.Envelope) error {
 	id := e.Stream.ID()
-	return GauntletsTable.Update(tx, id, func(row *GauntletRow) {
-		row.GauntletID, row.UpdatedAt, row.Position = gauntlet.GauntletID(id), e.Time, e.Position
+	return GauntletsTable.Update(tx, id, func(row *Row) {
+		row.GauntletID, row.UpdatedAt, row.Position = gauntlet.ID(id), e.Time, e.Position
 		if row.StartedAt.IsZero() {
 			row.StartedAt = e.Time
 		}
@@ -70,8 +70,8 @@ func gauntletStep(tx projections.Tx, e domain.Envelope) error {
 	})
 }
 
-// GauntletByTask finds the gauntlet of a work item; false for an item of none.
-func GauntletByTask(v projections.View, task domain.TaskID) (GauntletTask, bool, error) {
+// ByTask finds the gauntlet of a work item; false for an item of none.
+func ByTask(v projections.View, task domain.TaskID) (Task, bool, error) {
 	return gauntletTasksTable.Get(v, string(task))
 }
 
@@ -80,14 +80,14 @@ type OneGauntlet struct {
 	GauntletID string `query:"gauntlet_id" required:"true"`
 }
 
-// GauntletAnswer is how a gauntlet stands.
-type GauntletAnswer struct {
-	Gauntlet GauntletStatus `json:"gauntlet"`
+// Answer is how a gauntlet stands.
+type Answer struct {
+	Gauntlet Status `json:"gauntlet"`
 }
 
-// GauntletStatus is how a gauntlet stands.
-type GauntletStatus struct {
-	GauntletID  gauntlet.GauntletID  `json:"gauntlet_id"`
+// Status is how a gauntlet stands.
+type Status struct {
+	GauntletID  gauntlet.ID          `json:"gauntlet_id"`
 	ConfigKey   domain.ConfigKey     `json:"config_key"`
 	ModelID     domain.ModelID       `json:"model_id"`
 	State       string               `json:"state"` // running, done, failed
@@ -111,21 +111,21 @@ type GauntletStatus struct {
 	UpdatedAt   time.Time            `json:"updated_at"`
 }
 
-// GauntletStatusOf answers one gauntlet.
-func GauntletStatusOf(v projections.View, q OneGauntlet) (GauntletAnswer, error) {
+// StatusOf answers one gauntlet.
+func StatusOf(v projections.View, q OneGauntlet) (Answer, error) {
 	row, found, err := GauntletsTable.Get(v, q.GauntletID)
 	if err != nil {
-		return GauntletAnswer{}, err
+		return Answer{}, err
 	}
 	if !found || row.Started == nil {
-		return GauntletAnswer{}, domain.Errorf(domain.NotFound, "no gauntlet %q is known", q.GauntletID)
+		return Answer{}, domain.Errorf(domain.NotFound, "no gauntlet %q is known", q.GauntletID)
 	}
-	return GauntletAnswer{row.status()}, nil
+	return Answer{row.status()}, nil
 }
 
-func (r GauntletRow) status() GauntletStatus {
+func (r Row) status() Status {
 	s := r.Started
-	answer := GauntletStatus{
+	answer := Status{
 		GauntletID: r.GauntletID, ConfigKey: s.ConfigKey, ModelID: s.ModelID, State: r.State(), Opponents: s.Opponents, InUse: s.InUse,
 		TaskID: r.Item, Round: s.Round, Parts: r.Parts, Wanted: s.Wanted(), LLR: r.LLR, Results: []elo.OpponentResult{}, Quick: s.Quick,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
@@ -155,12 +155,12 @@ type ManyGauntlets struct {
 
 // GauntletsAnswer is gauntlets by name.
 type GauntletsAnswer struct {
-	Gauntlets []GauntletStatus `json:"gauntlets"`
-	Next      string           `json:"next,omitempty"` // ask again with from=next for more
+	Gauntlets []Status `json:"gauntlets"`
+	Next      string   `json:"next,omitempty"` // ask again with from=next for more
 }
 
-// GauntletResults answers gauntlets by game and model.
-func GauntletResults(v projections.View, q ManyGauntlets) (GauntletsAnswer, error) {
+// Results answers gauntlets by game and model.
+func Results(v projections.View, q ManyGauntlets) (GauntletsAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
 		return GauntletsAnswer{}, err
@@ -169,7 +169,7 @@ func GauntletResults(v projections.View, q ManyGauntlets) (GauntletsAnswer, erro
 	if q.ConfigKey != "" {
 		span.Prefix = q.ConfigKey + ":"
 	}
-	answer := GauntletsAnswer{Gauntlets: []GauntletStatus{}}
+	answer := GauntletsAnswer{Gauntlets: []Status{}}
 	for entry, err := range GauntletsTable.Scan(v, span) {
 		if err != nil {
 			return GauntletsAnswer{}, err

@@ -168,7 +168,7 @@ type AlarmsAnswer struct {
 
 // Alarms answers how long each kind of success has failed to happen.
 func Alarms(v projections.View, q AlarmsQuery) (AlarmsAnswer, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return AlarmsAnswer{}, err
 	}

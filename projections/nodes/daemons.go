@@ -211,7 +211,7 @@ func ListDaemons(v projections.View, q ManyDaemons) (DaemonsAnswer, error) {
 	if q.Status != "" && !slices.Contains(nodes.DaemonStatuses, nodes.DaemonStatus(q.Status)) {
 		return answer, domain.Faulty("query", []domain.Fault{{Field: "status", Reason: fmt.Sprintf("want one of %v, found %q", nodes.DaemonStatuses, q.Status)}})
 	}
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return answer, err
 	}

@@ -212,22 +212,22 @@ type ManyNodes struct {
 	Limit int    `query:"limit"`
 }
 
-// NodesAnswer is nodes by name.
-type NodesAnswer struct {
+// ListAnswer is nodes by name.
+type ListAnswer struct {
 	Nodes []json.RawMessage `json:"nodes"`
 	Next  string            `json:"next,omitempty"` // ask again with from=next for more
 }
 
 // ListNodes answers nodes by name.
-func ListNodes(v projections.View, q ManyNodes) (NodesAnswer, error) {
+func ListNodes(v projections.View, q ManyNodes) (ListAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
-		return NodesAnswer{}, err
+		return ListAnswer{}, err
 	}
-	answer := NodesAnswer{Nodes: []json.RawMessage{}}
+	answer := ListAnswer{Nodes: []json.RawMessage{}}
 	for row, err := range NodesTable.RawScan(v, projections.Span{From: q.From}) {
 		if err != nil {
-			return NodesAnswer{}, err
+			return ListAnswer{}, err
 		}
 		if len(answer.Nodes) == limit {
 			answer.Next = row.Key
@@ -236,7 +236,7 @@ func ListNodes(v projections.View, q ManyNodes) (NodesAnswer, error) {
 		if q.State != "" {
 			var node NodeRow
 			if err := v.Codec().Unmarshal(row.Value, &node); err != nil {
-				return NodesAnswer{}, domain.Errorf(domain.Corrupt, "node %s: %w", row.Key, err)
+				return ListAnswer{}, domain.Errorf(domain.Corrupt, "node %s: %w", row.Key, err)
 			}
 			if string(node.State) != q.State {
 				continue

@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// PolicyRow is a policy document as it reads in one version.
-type PolicyRow struct {
+// Row is a policy document as it reads in one version.
+type Row struct {
 	Name      string          `json:"name"`
 	Revision  domain.Revision `json:"revision"` // -1: the built-in default, never changed
 	Policy    domain.Policy   `json:"policy"`
@@ -25,13 +25,13 @@ type PolicyRow struct {
 }
 
 // version is the number of the row's version: 0 before anybody changed it.
-func (r PolicyRow) version() int { return int(r.Revision) + 1 }
+func (r Row) version() int { return int(r.Revision) + 1 }
 
 // The tables of the policy documents: by name as they read now, and by name and
 // revision as they ever read.
 var (
-	PoliciesTable       = projections.Table[PolicyRow]{Name: "policies.documents"}
-	policyVersionsTable = projections.Table[PolicyRow]{Name: "policies.versions"}
+	PoliciesTable       = projections.Table[Row]{Name: "policies.documents"}
+	policyVersionsTable = projections.Table[Row]{Name: "policies.versions"}
 )
 
 // Model is the read model of the policy documents, which consist of these
@@ -49,7 +49,7 @@ func (m Model) Projection() projections.Projection {
 				if err != nil {
 					return err
 				}
-				row := PolicyRow{
+				row := Row{
 					Name: changed.Name, Revision: e.Revision, Reason: changed.Reason,
 					Actor: e.Meta.Actor, ChangedAt: projections.TimeOf(e), Position: e.Position,
 				}
@@ -72,8 +72,8 @@ func policyVersionKey(name string, revision domain.Revision) string {
 	return projections.Pair(name, projections.PositionKey(domain.Position(revision)))
 }
 
-// PolicyInForce is the document decisions follow, and how events name it.
-func PolicyInForce(v projections.View) (domain.Policy, string, error) {
+// InForce is the document decisions follow, and how events name it.
+func InForce(v projections.View) (domain.Policy, string, error) {
 	row, err := policyRow(v, domain.PolicyDefaultName)
 	return row.Policy, policyVersionName(row.Name, row.version()), err
 }
@@ -83,10 +83,10 @@ func policyVersionName(name string, version int) string {
 	return "policy-" + name + "@" + strconv.Itoa(version)
 }
 
-func policyRow(v projections.View, name string) (PolicyRow, error) {
+func policyRow(v projections.View, name string) (Row, error) {
 	row, found, err := PoliciesTable.Get(v, name)
 	if err == nil && !found {
-		row = PolicyRow{Name: name, Revision: domain.NoStream}
+		row = Row{Name: name, Revision: domain.NoStream}
 	}
 	return row, err
 }
@@ -97,8 +97,8 @@ type OnePolicy struct {
 	Version string `query:"version"` // "3", "default@3" or "policy-default@3"; empty: the last
 }
 
-// PolicyAnswer is a policy document in one version.
-type PolicyAnswer struct {
+// Answer is a policy document in one version.
+type Answer struct {
 	Name      string          `json:"name"`
 	Version   string          `json:"version"` // "policy-default@3", as events name it
 	Latest    string          `json:"latest"`  // the version in force
@@ -109,27 +109,27 @@ type PolicyAnswer struct {
 }
 
 // Find answers one policy document.
-func (m Model) Find(v projections.View, q OnePolicy) (PolicyAnswer, error) {
+func (m Model) Find(v projections.View, q OnePolicy) (Answer, error) {
 	row, last, err := findVersion(v, q)
 	if err != nil {
-		return PolicyAnswer{}, err
+		return Answer{}, err
 	}
 	whole, err := m.Sections.Read(row.Policy)
 	if err != nil {
-		return PolicyAnswer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
+		return Answer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
 	}
 	encoded, err := v.Codec().Marshal(whole)
 	if err != nil {
-		return PolicyAnswer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
+		return Answer{}, domain.Errorf(domain.Internal, "policy %s: %w", q.Name, err)
 	}
-	return PolicyAnswer{
+	return Answer{
 		Name: row.Name, Version: policyVersionName(row.Name, row.version()), Latest: policyVersionName(row.Name, last),
 		ChangedAt: row.ChangedAt, Actor: row.Actor, Reason: row.Reason, Policy: encoded,
 	}, nil
 }
 
 // knownPolicy refuses names that no document has.
-func knownPolicy(v projections.View, name string) (PolicyRow, error) {
+func knownPolicy(v projections.View, name string) (Row, error) {
 	row, err := policyRow(v, name)
 	if err == nil && row.Revision == domain.NoStream && name != domain.PolicyDefaultName {
 		err = domain.Errorf(domain.NotFound, "no policy %q is known; the one in force is %q", name, domain.PolicyDefaultName)
@@ -138,10 +138,10 @@ func knownPolicy(v projections.View, name string) (PolicyRow, error) {
 }
 
 // findVersion finds a document in the version asked for, and its last version.
-func findVersion(v projections.View, q OnePolicy) (PolicyRow, int, error) {
+func findVersion(v projections.View, q OnePolicy) (Row, int, error) {
 	current, err := knownPolicy(v, q.Name)
 	if err != nil {
-		return PolicyRow{}, 0, err
+		return Row{}, 0, err
 	}
 	last := current.version()
 	if q.Version == "" {
@@ -153,13 +153,13 @@ func findVersion(v projections.View, q OnePolicy) (PolicyRow, int, error) {
 	}
 	wanted, err := domain.ParsePosition(text)
 	if err != nil {
-		return PolicyRow{}, 0, domain.Faulty("request", []domain.Fault{{Field: "version", Reason: "want a version such as 3 or " + q.Name + "@3, found " + q.Version}})
+		return Row{}, 0, domain.Faulty("request", []domain.Fault{{Field: "version", Reason: "want a version such as 3 or " + q.Name + "@3, found " + q.Version}})
 	}
 	if wanted > domain.Position(last) {
-		return PolicyRow{}, 0, domain.Errorf(domain.NotFound, "policy %s has versions 0 to %d, found %s", q.Name, last, q.Version)
+		return Row{}, 0, domain.Errorf(domain.NotFound, "policy %s has versions 0 to %d, found %s", q.Name, last, q.Version)
 	}
 	if wanted == 0 {
-		return PolicyRow{Name: q.Name, Revision: domain.NoStream}, last, nil
+		return Row{Name: q.Name, Revision: domain.NoStream}, last, nil
 	}
 	row, found, err := policyVersionsTable.Get(v, policyVersionKey(q.Name, domain.Revision(wanted)-1))
 	if err == nil && !found {
@@ -168,8 +168,8 @@ func findVersion(v projections.View, q OnePolicy) (PolicyRow, int, error) {
 	return row, last, err
 }
 
-// PolicyLine is one document of a list.
-type PolicyLine struct {
+// Line is one document of a list.
+type Line struct {
 	Name      string     `json:"name"`
 	Version   string     `json:"version"`
 	Differs   int        `json:"differs"` // numbers that are not the default
@@ -180,16 +180,16 @@ type PolicyLine struct {
 
 // PoliciesAnswer is the documents by name.
 type PoliciesAnswer struct {
-	Policies []PolicyLine `json:"policies"`
+	Policies []Line `json:"policies"`
 }
 
 // List answers the policy documents. The one that decisions follow is
 // there though nobody changed it.
 func (m Model) List(v projections.View, _ projections.NoQuestion) (PoliciesAnswer, error) {
-	answer := PoliciesAnswer{Policies: []PolicyLine{}}
-	add := func(row PolicyRow) error {
+	answer := PoliciesAnswer{Policies: []Line{}}
+	add := func(row Row) error {
 		differences, err := m.Sections.Differences(domain.Policy{}, row.Policy)
-		answer.Policies = append(answer.Policies, PolicyLine{
+		answer.Policies = append(answer.Policies, Line{
 			row.Name, policyVersionName(row.Name, row.version()), len(differences), row.ChangedAt, row.Actor, row.Reason,
 		})
 		return err
@@ -215,40 +215,40 @@ func (m Model) List(v projections.View, _ projections.NoQuestion) (PoliciesAnswe
 	return answer, nil
 }
 
-// PolicySetting is one number of a document, with what it means and who said so.
-type PolicySetting struct {
+// Setting is one number of a document, with what it means and who said so.
+type Setting struct {
 	Key     string          `json:"key"`
 	Value   json.RawMessage `json:"value"`
 	Default json.RawMessage `json:"default,omitempty"`
 	About   string          `json:"about"`
 	// Changed is the last change of this number; absent: it never was.
-	Changed *PolicyTouch `json:"changed,omitempty"`
+	Changed *Touch `json:"changed,omitempty"`
 }
 
-// PolicyTouch says who changed a number last, and in which version.
-type PolicyTouch struct {
+// Touch says who changed a number last, and in which version.
+type Touch struct {
 	Version string     `json:"version"`
 	At      *time.Time `json:"at"`
 	Actor   string     `json:"actor,omitempty"`
 	Reason  string     `json:"reason,omitempty"`
 }
 
-// PolicySettingsAnswer is the numbers of a document in one version.
-type PolicySettingsAnswer struct {
-	Name     string          `json:"name"`
-	Version  string          `json:"version"`
-	Latest   string          `json:"latest"`
-	Settings []PolicySetting `json:"settings"`
+// SettingsAnswer is the numbers of a document in one version.
+type SettingsAnswer struct {
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Latest   string    `json:"latest"`
+	Settings []Setting `json:"settings"`
 }
 
 // Settings answers a document number by number.
-func (m Model) Settings(v projections.View, q OnePolicy) (PolicySettingsAnswer, error) {
+func (m Model) Settings(v projections.View, q OnePolicy) (SettingsAnswer, error) {
 	row, last, err := findVersion(v, q)
 	if err != nil {
-		return PolicySettingsAnswer{}, err
+		return SettingsAnswer{}, err
 	}
-	answer := PolicySettingsAnswer{Name: row.Name, Version: policyVersionName(row.Name, row.version()), Latest: policyVersionName(row.Name, last), Settings: []PolicySetting{}}
-	touched := map[string]*PolicyTouch{}
+	answer := SettingsAnswer{Name: row.Name, Version: policyVersionName(row.Name, row.version()), Latest: policyVersionName(row.Name, last), Settings: []Setting{}}
+	touched := map[string]*Touch{}
 	for entry, err := range policyVersionsTable.Scan(v, projections.Span{Prefix: projections.Pair(q.Name, "")}) {
 		if err != nil {
 			return answer, err
@@ -256,7 +256,7 @@ func (m Model) Settings(v projections.View, q OnePolicy) (PolicySettingsAnswer, 
 		if entry.Row.Revision > row.Revision {
 			break
 		}
-		touch := &PolicyTouch{policyVersionName(q.Name, entry.Row.version()), entry.Row.ChangedAt, entry.Row.Actor, entry.Row.Reason}
+		touch := &Touch{policyVersionName(q.Name, entry.Row.version()), entry.Row.ChangedAt, entry.Row.Actor, entry.Row.Reason}
 		for _, change := range entry.Row.Changes {
 			touched[change.Key] = touch
 		}
@@ -271,7 +271,7 @@ func (m Model) Settings(v projections.View, q OnePolicy) (PolicySettingsAnswer, 
 	}
 	settings, err := m.Sections.Settings(row.Policy)
 	for _, setting := range settings {
-		answer.Settings = append(answer.Settings, PolicySetting{
+		answer.Settings = append(answer.Settings, Setting{
 			Key: setting.Key, Value: setting.Value, Default: defaults[setting.Key],
 			About: m.Sections.About(setting.Key), Changed: touched[setting.Key],
 		})
@@ -279,16 +279,16 @@ func (m Model) Settings(v projections.View, q OnePolicy) (PolicySettingsAnswer, 
 	return answer, err
 }
 
-// PolicyHistoryQuery asks who changed a document when, the newest first.
-type PolicyHistoryQuery struct {
+// HistoryQuery asks who changed a document when, the newest first.
+type HistoryQuery struct {
 	Name   string `path:"name"`
 	Before int    `query:"before"` // versions below this one; 0: from the last
 	Limit  int    `query:"limit" default:"100"`
 }
 
-// PolicyChange is one version of a document: what it has different from the one
+// Change is one version of a document: what it has different from the one
 // before, and who made it.
-type PolicyChange struct {
+type Change struct {
 	Version  string                    `json:"version"`
 	Position domain.Position           `json:"position"`
 	At       *time.Time                `json:"at"`
@@ -297,20 +297,20 @@ type PolicyChange struct {
 	Changes  []domain.PolicyDifference `json:"changes"`
 }
 
-// PolicyHistoryAnswer is the changes of a document. Next is what to ask before
+// HistoryAnswer is the changes of a document. Next is what to ask before
 // for more; absent when there are none.
-type PolicyHistoryAnswer struct {
-	Name     string         `json:"name"`
-	Versions []PolicyChange `json:"versions"`
-	Next     int            `json:"next,omitempty"`
+type HistoryAnswer struct {
+	Name     string   `json:"name"`
+	Versions []Change `json:"versions"`
+	Next     int      `json:"next,omitempty"`
 }
 
 // maxPolicyHistory bounds one page of a history.
 const maxPolicyHistory = 1000
 
 // History answers the changes of a document, the newest first.
-func (m Model) History(v projections.View, q PolicyHistoryQuery) (PolicyHistoryAnswer, error) {
-	answer := PolicyHistoryAnswer{Name: q.Name, Versions: []PolicyChange{}}
+func (m Model) History(v projections.View, q HistoryQuery) (HistoryAnswer, error) {
+	answer := HistoryAnswer{Name: q.Name, Versions: []Change{}}
 	var faults []domain.Fault
 	if q.Before < 0 {
 		faults = append(faults, domain.Fault{Field: "before", Reason: fmt.Sprintf("want 0 or more, found %d", q.Before)})
@@ -337,7 +337,7 @@ func (m Model) History(v projections.View, q PolicyHistoryQuery) (PolicyHistoryA
 			break
 		}
 		row := entry.Row
-		change := PolicyChange{policyVersionName(row.Name, row.version()), row.Position, row.ChangedAt, row.Actor, row.Reason, row.Changes}
+		change := Change{policyVersionName(row.Name, row.version()), row.Position, row.ChangedAt, row.Actor, row.Reason, row.Changes}
 		if change.Changes == nil {
 			change.Changes = []domain.PolicyDifference{}
 		}

@@ -91,7 +91,7 @@ func pressureTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
 }
 
 func findingsTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
-	found, err := findingsview.Findings(v, findingsview.FindingsQuery{Severity: string(findingsview.Critical)})
+	found, err := findingsview.Findings(v, findingsview.Query{Severity: string(findingsview.Critical)})
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func silenceTrouble(v projections.View, now time.Time) ([]TroubleRow, error) {
 }
 
 func deadTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
-	queue, err := workview.WorkStatus(v, projections.NoQuestion{})
+	queue, err := workview.Status(v, projections.NoQuestion{})
 	if err != nil {
 		return nil, err
 	}

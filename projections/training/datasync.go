@@ -337,7 +337,7 @@ type FreshnessAnswer struct {
 // DataFreshness answers how fresh the data of each game is.
 func DataFreshness(v projections.View, q FreshnessQuery) (FreshnessAnswer, error) {
 	answer := FreshnessAnswer{Configs: []ConfigFreshness{}}
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return answer, err
 	}

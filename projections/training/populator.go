@@ -41,7 +41,7 @@ func notePopulated(tx projections.Tx, _ domain.Envelope, spawned work.Spawned) e
 
 // Populated is the training of a config, and the number of the last item that
 // was made up for it.
-func Populated(v projections.View, config domain.ConfigKey) (TrainingRow, int64, error) {
+func Populated(v projections.View, config domain.ConfigKey) (Row, int64, error) {
 	row, _, err := TrainingTable.Get(v, string(config))
 	if err != nil {
 		return row, 0, err

@@ -11,9 +11,9 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// TrainingRow is what is known of one game's training: the very state that
+// Row is what is known of one game's training: the very state that
 // decisions fold, and when it last changed.
-type TrainingRow struct {
+type Row struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	training.Training
 	UpdatedAt time.Time       `json:"updated_at"`
@@ -21,7 +21,7 @@ type TrainingRow struct {
 }
 
 // TrainingTable holds the games that have a training, by config key.
-var TrainingTable = projections.Table[TrainingRow]{Name: "training.configs"}
+var TrainingTable = projections.Table[Row]{Name: "training.configs"}
 
 // Projection is the read model of the training loop.
 func Projection() projections.Projection {
@@ -57,7 +57,7 @@ func trainingStep[E domain.Event](tx projections.Tx, e domain.Envelope, _ E) err
 	if e.Stream != config.TrainingStream() {
 		return nil
 	}
-	return TrainingTable.Update(tx, string(config), func(row *TrainingRow) {
+	return TrainingTable.Update(tx, string(config), func(row *Row) {
 		row.ConfigKey, row.UpdatedAt, row.Position = config, e.Time, e.Position
 		row.Training = row.Training.Evolve(e)
 	})
@@ -94,8 +94,8 @@ type OneTraining struct {
 	ConfigKey string `query:"config_key"`
 }
 
-// TrainingStatus is how the training of games stands.
-type TrainingStatus struct {
+// Status is how the training of games stands.
+type Status struct {
 	Configs []ConfigTraining `json:"configs"`
 }
 
@@ -108,9 +108,9 @@ type ConfigTraining struct {
 	Priority    float64                   `json:"priority"`    // times the usual
 	Factors     []training.Factor         `json:"factors"`
 	Boosts      []work.Boost              `json:"boosts,omitempty"`
-	Blocked     []training.TrainingBlock  `json:"blocked"`
+	Blocked     []training.Block          `json:"blocked"`
 	Training    *training.RunningTraining `json:"training"`
-	Requested   *training.TrainingRequest `json:"requested"`
+	Requested   *training.Request         `json:"requested"`
 	Games       int64                     `json:"games_since_training"`
 	TotalGames  int64                     `json:"games_in_total"`
 	Trainings   int                       `json:"trainings"`
@@ -130,18 +130,18 @@ type LastPromotion struct {
 	At      time.Time      `json:"at"`
 }
 
-// TrainingStatusOf answers how the training of games stands. A game that nothing
+// StatusOf answers how the training of games stands. A game that nothing
 // was said about is at the usual pace.
-func TrainingStatusOf(v projections.View, q OneTraining) (TrainingStatus, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+func StatusOf(v projections.View, q OneTraining) (Status, error) {
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
-		return TrainingStatus{}, err
+		return Status{}, err
 	}
-	answer := TrainingStatus{Configs: []ConfigTraining{}}
+	answer := Status{Configs: []ConfigTraining{}}
 	if q.ConfigKey != "" {
 		config, err := domain.ParseConfigKey(q.ConfigKey)
 		if err != nil {
-			return TrainingStatus{}, domain.Faulty("query", []domain.Fault{{Field: "config_key", Reason: err.Error()}})
+			return Status{}, domain.Faulty("query", []domain.Fault{{Field: "config_key", Reason: err.Error()}})
 		}
 		row, _, err := TrainingTable.Get(v, q.ConfigKey)
 		row.ConfigKey = config
@@ -150,14 +150,14 @@ func TrainingStatusOf(v projections.View, q OneTraining) (TrainingStatus, error)
 	}
 	for entry, err := range TrainingTable.Scan(v, projections.Span{}) {
 		if err != nil {
-			return TrainingStatus{}, err
+			return Status{}, err
 		}
 		answer.Configs = append(answer.Configs, entry.Row.status(training.PolicyOf(policy)))
 	}
 	return answer, nil
 }
 
-func (r TrainingRow) status(policy training.Policy) ConfigTraining {
+func (r Row) status(policy training.Policy) ConfigTraining {
 	pace := training.UsualPace(policy)
 	if r.Pace != nil {
 		pace = *r.Pace
@@ -172,7 +172,7 @@ func (r TrainingRow) status(policy training.Policy) ConfigTraining {
 		answer.Factors = []training.Factor{}
 	}
 	if answer.Blocked == nil {
-		answer.Blocked = []training.TrainingBlock{}
+		answer.Blocked = []training.Block{}
 	}
 	if !r.PromotedAt.IsZero() {
 		answer.Promotion = &LastPromotion{r.Model, r.PromotedAt}

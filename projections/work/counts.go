@@ -108,8 +108,8 @@ type StatusAnswer struct {
 	Backpressure Backpressure              `json:"backpressure"`
 }
 
-// WorkStatus answers the queue in numbers.
-func WorkStatus(v projections.View, _ projections.NoQuestion) (StatusAnswer, error) {
+// Status answers the queue in numbers.
+func Status(v projections.View, _ projections.NoQuestion) (StatusAnswer, error) {
 	answer := StatusAnswer{ByState: map[string]int{}, ByType: map[string]int{}, ByTypeState: map[string]map[string]int{}}
 	for _, state := range work.TaskStates {
 		answer.ByState[string(state)] = 0
@@ -160,9 +160,9 @@ type DepthAnswer struct {
 	Least     *int   `json:"least"`  // below this it is filled up to the target
 }
 
-// WorkDepths answers what is on its way beside what the policy wants.
-func WorkDepths(v projections.View, q SomeDepths) (DepthsAnswer, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+// Depths answers what is on its way beside what the policy wants.
+func Depths(v projections.View, q SomeDepths) (DepthsAnswer, error) {
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return DepthsAnswer{}, err
 	}

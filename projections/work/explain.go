@@ -93,7 +93,7 @@ func ExplainWork(v projections.View, q ExplainTask) (ExplainAnswer, error) {
 }
 
 func explainTask(v projections.View, q ExplainTask) (ExplainAnswer, error) {
-	row, found, err := WorkItemsTable.Get(v, q.Task)
+	row, found, err := ItemsTable.Get(v, q.Task)
 	if err != nil {
 		return ExplainAnswer{}, err
 	}
@@ -132,7 +132,7 @@ func explainTask(v projections.View, q ExplainTask) (ExplainAnswer, error) {
 // blockedVerdict says whether what an item waits for can still be done.
 func blockedVerdict(v projections.View, row TaskRow) (string, error) {
 	for _, dependency := range row.BlockedOn {
-		other, known, err := WorkItemsTable.Get(v, string(dependency))
+		other, known, err := ItemsTable.Get(v, string(dependency))
 		if err != nil {
 			return "", err
 		}
@@ -147,7 +147,7 @@ func blockedVerdict(v projections.View, row TaskRow) (string, error) {
 func itemGates(v projections.View, row TaskRow, gates []nodesview.Gate) ([]nodesview.Gate, error) {
 	var open []string
 	for _, dependency := range row.BlockedOn {
-		other, known, err := WorkItemsTable.Get(v, string(dependency))
+		other, known, err := ItemsTable.Get(v, string(dependency))
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ import (
 
 // explainQueued looks at every node there is, and at who stands before the item.
 func explainQueued(v projections.View, q ExplainTask, row TaskRow, answer *ExplainAnswer) error {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func placeOf(item *work.Item, found sched.Place, limits sched.Policy, now time.T
 }
 
 func explainNode(v projections.View, q ExplainTask) (answer ExplainAnswer, err error) {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return answer, err
 	}

@@ -11,7 +11,7 @@ import (
 
 func taskSpawned(tx projections.Tx, e domain.Envelope, spawned work.Spawned) error {
 	id := string(spawned.TaskID)
-	if _, exists, err := WorkItemsTable.Get(tx, id); err != nil {
+	if _, exists, err := ItemsTable.Get(tx, id); err != nil {
 		return err
 	} else if exists {
 		return taskStep(tx, e, spawned)
@@ -33,7 +33,7 @@ func taskSpawned(tx projections.Tx, e domain.Envelope, spawned work.Spawned) err
 // taskStep applies one fact of an existing item. The state comes from the same
 // fold that decisions use; only what the fold does not keep is added here.
 func taskStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) error {
-	before, exists, err := WorkItemsTable.Get(tx, e.Stream.ID())
+	before, exists, err := ItemsTable.Get(tx, e.Stream.ID())
 	if err != nil || !exists {
 		return err
 	}
@@ -90,7 +90,7 @@ func taskStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) err
 
 // taskPreempted notes whom the holder was asked to make room for.
 func taskPreempted(tx projections.Tx, e domain.Envelope, asked work.Preempted) error {
-	waiting, found, err := WorkItemsTable.Get(tx, string(asked.For))
+	waiting, found, err := ItemsTable.Get(tx, string(asked.For))
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func taskPreempted(tx projections.Tx, e domain.Envelope, asked work.Preempted) e
 
 // taskReserved keeps the room of a node for an item, and for no other.
 func taskReserved(tx projections.Tx, e domain.Envelope, reserved work.Reserved) error {
-	item, found, err := WorkItemsTable.Get(tx, string(reserved.TaskID))
+	item, found, err := ItemsTable.Get(tx, string(reserved.TaskID))
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func putTask(tx projections.Tx, e domain.Envelope, before, after TaskRow) error 
 
 // updateTask stores a row and everything that is found by what it says.
 func updateTask(tx projections.Tx, before, after TaskRow) error {
-	if err := WorkItemsTable.Put(tx, string(after.TaskID), after); err != nil {
+	if err := ItemsTable.Put(tx, string(after.TaskID), after); err != nil {
 		return err
 	}
 	if err := indexTask(tx, before, after); err != nil {

@@ -30,7 +30,7 @@ func LiveItems(v projections.View) iter.Seq2[TaskRow, error] {
 			all += row.in(work.TaskStates...)
 		}
 		if 2*alive > all { // passing over the others costs less than finding each
-			for entry, err := range WorkItemsTable.Scan(v, projections.Span{}) {
+			for entry, err := range ItemsTable.Scan(v, projections.Span{}) {
 				if (err != nil || !entry.Row.State.Final()) && !yield(entry.Row, err) {
 					return
 				}
@@ -67,7 +67,7 @@ func ItemsIn(v projections.View, state work.State) iter.Seq2[TaskRow, error] {
 
 // taskIn reads an item that an index points at.
 func taskIn(v projections.View, id domain.TaskID) (TaskRow, error) {
-	row, found, err := WorkItemsTable.Get(v, string(id))
+	row, found, err := ItemsTable.Get(v, string(id))
 	if err == nil && !found {
 		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
 	}
@@ -122,7 +122,7 @@ func StalledTasks(v projections.View, node domain.NodeID, since time.Time) ([]do
 	}
 	var stalled []domain.TaskID
 	for _, lease := range leases {
-		row, found, err := WorkItemsTable.Get(v, string(lease.TaskID))
+		row, found, err := ItemsTable.Get(v, string(lease.TaskID))
 		if err != nil {
 			return nil, err
 		}

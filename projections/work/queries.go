@@ -22,7 +22,7 @@ type TaskAnswer struct {
 
 // FindTask answers one item.
 func FindTask(v projections.View, q OneTask) (TaskAnswer, error) {
-	row, found, err := WorkItemsTable.Raw(v, q.TaskID)
+	row, found, err := ItemsTable.Raw(v, q.TaskID)
 	if err == nil && !found {
 		err = domain.Errorf(domain.NotFound, "no item %q is known", q.TaskID)
 	}
@@ -56,7 +56,7 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 	}
 	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
 	if q.State == "" && q.Type == "" && q.Config == "" && q.Node == "" {
-		for row, err := range WorkItemsTable.RawScan(v, projections.Span{From: q.From}) {
+		for row, err := range ItemsTable.RawScan(v, projections.Span{From: q.From}) {
 			if err != nil {
 				return TasksAnswer{}, err
 			}
@@ -109,7 +109,7 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 
 // rawTask is an item that an index points at, as JSON.
 func rawTask(v projections.View, id domain.TaskID) (json.RawMessage, error) {
-	raw, found, err := WorkItemsTable.Raw(v, string(id))
+	raw, found, err := ItemsTable.Raw(v, string(id))
 	if err == nil && !found {
 		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
 	}
@@ -145,7 +145,7 @@ func FindCycle(v projections.View, task domain.TaskID, dependsOn []domain.TaskID
 		if seen[at.id] = true; len(seen) > maxCycleSearch {
 			return nil, domain.Errorf(domain.TooMany, "item %s: more than %d items stand behind its dependencies", task, maxCycleSearch)
 		}
-		row, found, err := WorkItemsTable.Get(v, string(at.id))
+		row, found, err := ItemsTable.Get(v, string(at.id))
 		if err != nil {
 			return nil, err
 		}

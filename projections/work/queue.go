@@ -27,7 +27,7 @@ type QueueView interface {
 // LoadQueue builds the queue from its rows: the same that a fold of the events up
 // to the view's position comes to.
 func LoadQueue(v projections.View, matcher sched.Matcher) (*work.Queue, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return nil, err
 	}

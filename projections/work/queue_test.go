@@ -162,7 +162,7 @@ func anyQueue(t *rapid.T) *rowsOfQueue {
 func (q *rowsOfQueue) items(t rapid.TB) (items []workview.TaskRow) {
 	t.Helper()
 	q.view(t, func(v projections.View) error {
-		for entry, err := range workview.WorkItemsTable.Scan(v, projections.Span{}) {
+		for entry, err := range workview.ItemsTable.Scan(v, projections.Span{}) {
 			if err != nil {
 				return err
 			}

@@ -82,9 +82,9 @@ type Speed struct {
 	Reason    string `json:"reason"` // of the size
 }
 
-// WorkSpeeds lists what was measured by type, config and class of node.
-func WorkSpeeds(v projections.View, q SpeedQuestion) (SpeedsAnswer, error) {
-	policy, _, err := policyview.PolicyInForce(v)
+// Speeds lists what was measured by type, config and class of node.
+func Speeds(v projections.View, q SpeedQuestion) (SpeedsAnswer, error) {
+	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return SpeedsAnswer{}, err
 	}

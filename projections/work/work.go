@@ -108,7 +108,7 @@ type TaskRef struct {
 
 // The tables of the queue; work_index.go has its indexes.
 var (
-	WorkItemsTable    = projections.Table[TaskRow]{Name: "work.items"}
+	ItemsTable        = projections.Table[TaskRow]{Name: "work.items"}
 	workCountsTable   = projections.Table[CountRow]{Name: "work.counts"}
 	workSharesTable   = projections.Table[ShareRow]{Name: "work.shares"}
 	workWaitsTable    = projections.Table[TaskRef]{Name: "work.waits"}
@@ -120,7 +120,7 @@ var (
 // Projection is the read model of the queue.
 func Projection() projections.Projection {
 	tables := []string{
-		WorkItemsTable.Name, workCountsTable.Name, workSharesTable.Name, workWaitsTable.Name, workPressureTable.Name, workMomentsTable.Name,
+		ItemsTable.Name, workCountsTable.Name, workSharesTable.Name, workWaitsTable.Name, workPressureTable.Name, workMomentsTable.Name,
 		workSpeedTable.Name,
 	}
 	for _, index := range taskIndexes {

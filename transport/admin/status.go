@@ -58,7 +58,7 @@ func tellStatus(ctx context.Context, b transport.Backend, q projections.NoQuesti
 		for _, row := range trouble {
 			page.Trouble = append(page.Trouble, checkOf(row))
 		}
-		work, err := workview.WorkStatus(v, q)
+		work, err := workview.Status(v, q)
 		if err != nil {
 			return err
 		}

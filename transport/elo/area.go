@@ -24,11 +24,11 @@ func Area() transport.Area {
 		Specs:       elocmd.Specs(),
 		Routes: []transport.Route{
 			transport.Post[elocmd.RecordMatch]("/elo/matches"),
-			transport.Get("/elo/matches", "elo.matches", eloview.EloMatches, transport.About("the facts behind the ratings of a game, oldest first")),
+			transport.Get("/elo/matches", "elo.matches", eloview.Matches, transport.About("the facts behind the ratings of a game, oldest first")),
 			transport.Post[elocmd.SyncElo]("/elo/sync"),
-			transport.Get("/elo/digests", "elo.digests", eloview.EloDigests, transport.About("the digests of the facts behind the ratings of a game, in order")),
-			transport.Get("/elo/rankings", "elo.rankings", eloview.EloRankings, transport.About("the players of a game by rating, with errors; baselines are pinned")),
-			transport.Get("/elo/history", "elo.history", eloview.EloHistory, transport.About("how the ratings of a game moved, oldest first")),
+			transport.Get("/elo/digests", "elo.digests", eloview.Digests, transport.About("the digests of the facts behind the ratings of a game, in order")),
+			transport.Get("/elo/rankings", "elo.rankings", eloview.RankingsOf, transport.About("the players of a game by rating, with errors; baselines are pinned")),
+			transport.Get("/elo/history", "elo.history", eloview.History, transport.About("how the ratings of a game moved, oldest first")),
 		},
 	}
 }

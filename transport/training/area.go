@@ -29,7 +29,7 @@ func Area() transport.Area {
 		Routes: []transport.Route{
 			transport.Post[trainingcmd.BlockTraining]("/training/block"),
 			transport.Post[trainingcmd.UnblockTraining]("/training/unblock"),
-			transport.Get("/training/status", "training.status", trainingview.TrainingStatusOf, transport.About("how the training of each game stands: its factors with their causes, its blocks, what runs, the model in use")),
+			transport.Get("/training/status", "training.status", trainingview.StatusOf, transport.About("how the training of each game stands: its factors with their causes, its blocks, what runs, the model in use")),
 			transport.Get("/syncs", "syncs.list", trainingview.ListSyncs, transport.About("copies of data, all or by state, the one last heard of first")),
 			transport.Get("/syncs/freshness", "syncs.freshness", trainingview.DataFreshness, transport.About("how fresh the data of each game is, and what arrived")),
 		},

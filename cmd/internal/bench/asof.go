@@ -60,7 +60,7 @@ func asofFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 				if v.Position() != at {
 					return domain.Errorf(domain.Internal, "bench: want the state as of %d, found that of %d", at, v.Position())
 				}
-				_, err := workview.WorkStatus(v, projections.NoQuestion{})
+				_, err := workview.Status(v, projections.NoQuestion{})
 				return err
 			})
 			if err != nil {

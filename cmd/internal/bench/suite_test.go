@@ -174,7 +174,7 @@ func TestClaimsKeepTheQueueAsLongAsItIs(t *testing.T) {
 func queuedItems(t *testing.T, n *liveNode) (queued int) {
 	t.Helper()
 	err := n.node.Store().View(func(v projections.View) error {
-		for entry, err := range workview.WorkItemsTable.Scan(v, projections.Span{}) {
+		for entry, err := range workview.ItemsTable.Scan(v, projections.Span{}) {
 			if err != nil {
 				return err
 			}

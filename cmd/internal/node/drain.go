@@ -253,7 +253,7 @@ func (n *Node) verdict(ctx context.Context, one *outboxJob, outcome Outcome) err
 // and again, when somebody had the reactor try again.
 func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal error) error {
 	n.logger.Warn("outbox: command refused", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", refusal)
-	adminStream := admin.AdminStream(n.config.Cluster)
+	adminStream := admin.Stream(n.config.Cluster)
 	for times := 1; ; times++ {
 		cause := fmt.Sprintf(domain.FailureCommands+"%s/%d/refused/%d/%d", entry.Reactor, entry.Position, entry.Index, times)
 		noted, found, err := n.log.Find(ctx, adminStream, domain.DeriveID(cause, 0))
@@ -351,7 +351,7 @@ func (n *Node) note(ctx context.Context, cause string, event domain.Event) error
 	if err != nil {
 		return err
 	}
-	_, err = n.log.Append(ctx, admin.AdminStream(n.config.Cluster), domain.AnyRevision, eventlog.Proposed{
+	_, err = n.log.Append(ctx, admin.Stream(n.config.Cluster), domain.AnyRevision, eventlog.Proposed{
 		ID: domain.DeriveID(cause, 0), Type: eventType, Version: version, Time: domain.Instant(n.clock()),
 		Meta: domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node}, Data: data,
 	})

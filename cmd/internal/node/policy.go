@@ -56,7 +56,7 @@ func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error
 		return &again, nil
 	}
 	read := &readPolicy{row: bytes.Clone(row), at: now}
-	if read.document, read.name, err = policyview.PolicyInForce(v); err != nil {
+	if read.document, read.name, err = policyview.InForce(v); err != nil {
 		return nil, err
 	}
 	if read.document, err = wiring.Sections().Read(read.document); err != nil {

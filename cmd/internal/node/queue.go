@@ -153,7 +153,7 @@ func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recen
 // endedBefore tells whether the read models know an item, and that it ended.
 func (n *Node) endedBefore(id domain.TaskID) (ended bool, err error) {
 	err = n.store.View(func(v projections.View) error {
-		row, found, err := workview.WorkItemsTable.Get(v, string(id))
+		row, found, err := workview.ItemsTable.Get(v, string(id))
 		ended = found && row.State.Final()
 		return err
 	})

@@ -49,7 +49,7 @@ func TestRow50ProcessesShareOneLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := worker.store.View(func(v projections.View) error {
-		row, found, err := workview.WorkItemsTable.Get(v, "t1")
+		row, found, err := workview.ItemsTable.Get(v, "t1")
 		if err == nil && (!found || row.State != work.StateQueued || row.Lease != 1 || row.Attempts != 0) {
 			t.Errorf("want the item queued again by the other process, found %+v", row)
 		}

@@ -107,8 +107,8 @@ func (f *folder) unusable(at stamped, why string) error {
 }
 
 func (f *folder) cluster() domain.StreamID  { return admin.ClusterStream(f.r.options.Cluster) }
-func (f *folder) election() domain.StreamID { return election.ElectionStream(f.r.options.Cluster) }
-func (f *folder) admin() domain.StreamID    { return admin.AdminStream(f.r.options.Cluster) }
+func (f *folder) election() domain.StreamID { return election.Stream(f.r.options.Cluster) }
+func (f *folder) admin() domain.StreamID    { return admin.Stream(f.r.options.Cluster) }
 func (f *folder) elo() domain.StreamID      { return domain.Stream("elo", f.r.options.Cluster) }
 
 func (f *folder) nodeNamed(_ stamped, g []string) error {

@@ -178,7 +178,7 @@ func (f *folder) swimMember(at stamped, g []string) error {
 		return f.unusable(at, "number out of range")
 	}
 	return f.say(at, f.cluster(), swim.MemberChanged{
-		Member: g[1], From: swim.SwimState(strings.ToLower(g[2])), To: swim.SwimState(strings.ToLower(g[3])),
+		Member: g[1], From: swim.State(strings.ToLower(g[2])), To: swim.State(strings.ToLower(g[3])),
 		Incarnation: incarnation, Observer: f.node,
 	})
 }

@@ -30,8 +30,8 @@ type observer struct {
 	// pauses and cluster: who holds which kind, and the last verdict.
 	pauses  map[string]map[string]time.Time // kind → reason → until
 	cluster string
-	rounds  map[gauntlet.GauntletID]string // the item that a gauntlet waits for; "" when it is over
-	judged  map[string]int                 // evaluation → verdicts
+	rounds  map[gauntlet.ID]string // the item that a gauntlet waits for; "" when it is over
+	judged  map[string]int         // evaluation → verdicts
 	tests   map[string]elo.EvaluationCompleted
 	synced  map[training.SyncID]int64 // games of copies that ended, by the first word on it
 	asked   map[string]string         // command id → the reason that somebody asked to lift
@@ -62,7 +62,7 @@ type observedGame struct {
 func newObserver() *observer {
 	return &observer{
 		items: map[domain.TaskID]*observedItem{}, games: map[domain.ConfigKey]*observedGame{}, nodes: map[domain.NodeID]string{},
-		pauses: map[string]map[string]time.Time{}, rounds: map[gauntlet.GauntletID]string{}, judged: map[string]int{},
+		pauses: map[string]map[string]time.Time{}, rounds: map[gauntlet.ID]string{}, judged: map[string]int{},
 		tests: map[string]elo.EvaluationCompleted{}, synced: map[training.SyncID]int64{}, asked: map[string]string{},
 	}
 }
@@ -419,7 +419,7 @@ func (o *observer) owed() string {
 			}
 		}
 		for _, model := range game.models {
-			if _, begun := o.rounds[gauntlet.GauntletOf(config, model)]; !begun {
+			if _, begun := o.rounds[gauntlet.IDOf(config, model)]; !begun {
 				return fmt.Sprintf("model %s was trained, and nobody measures it", model)
 			}
 		}
@@ -467,7 +467,7 @@ func (o *observer) owed() string {
 // compare holds the read models against what the observer made of the log.
 func (o *observer) compare(v projections.View) string {
 	for id, item := range inOrder(o.items) {
-		row, found, err := workview.WorkItemsTable.Get(v, string(id))
+		row, found, err := workview.ItemsTable.Get(v, string(id))
 		if err != nil || !found {
 			return fmt.Sprintf("item %s has no row: %v", id, err)
 		}

@@ -100,7 +100,7 @@ func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOpt
 		return account, err
 	}
 	return account, env.node.Store().View(func(v projections.View) error {
-		found, err := findingsview.Findings(v, findingsview.FindingsQuery{})
+		found, err := findingsview.Findings(v, findingsview.Query{})
 		if err != nil {
 			return err
 		}

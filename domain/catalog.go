@@ -46,6 +46,19 @@ type Def struct {
 	reshapes  []func(Payload) []string
 	upcasters map[int]upcaster
 	decode    func(Codec, []byte) (Event, error)
+	checks    []func(Event) []Fault
+}
+
+// Faults names what is wrong with an event of the type: by the event's own
+// Validate, and by the entry's checks.
+func (d *Def) Faults(event Event) (faults []Fault) {
+	if v, can := event.(Validator); can {
+		faults = v.Validate()
+	}
+	for _, check := range d.checks {
+		faults = append(faults, check(event)...)
+	}
+	return faults
 }
 
 // Key is one key of a payload as the catalogue prints it.
@@ -95,6 +108,19 @@ func Define[E Event](version int, stream, about string, options ...Option) Def {
 		option(&def)
 	}
 	return def
+}
+
+// Checked adds a check of events by what their type does not know.
+func Checked[E Event](check func(E) []Fault) Option {
+	return func(def *Def) {
+		def.checks = append(def.checks, func(event Event) []Fault {
+			typed, ok := event.(E)
+			if !ok {
+				return nil
+			}
+			return check(typed)
+		})
+	}
 }
 
 // Up turns payloads of schema version from into those of from+1, typed at both
@@ -278,16 +304,14 @@ func (c *Catalog) Fill(e *Envelope) error {
 }
 
 // Encode writes an event at today's version. It refuses an event that is not in
-// the catalogue, or whose Validate finds faults.
+// the catalogue, or has faults.
 func (c *Catalog) Encode(event Event) (eventType string, version int, data []byte, err error) {
 	def, ok := c.defs[event.EventType()]
 	if !ok {
 		return "", 0, nil, Errorf(Internal, "event type %q is not in the catalogue", event.EventType())
 	}
-	if v, can := event.(Validator); can {
-		if err := Faulty(def.Type, v.Validate()); err != nil {
-			return "", 0, nil, err
-		}
+	if err := Faulty(def.Type, def.Faults(event)); err != nil {
+		return "", 0, nil, err
 	}
 	data, err = c.codec.Marshal(event)
 	if err != nil {

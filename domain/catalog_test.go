@@ -28,7 +28,7 @@ import (
 func areas() [][]domain.Def {
 	return [][]domain.Def{
 		admin.Events(), election.Events(), elo.Events(), gauntlet.Events(),
-		nodes.Events(), domain.PolicyEvents(), swim.Events(), tournament.Events(), training.Events(), work.Events(),
+		nodes.Events(), domain.PolicyEvents(nil), swim.Events(), tournament.Events(), training.Events(), work.Events(),
 	}
 }
 

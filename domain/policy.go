@@ -121,20 +121,20 @@ type PolicyChanged struct {
 func (PolicyChanged) EventType() string { return "POLICY_CHANGED" }
 
 func (e PolicyChanged) Validate() []Fault {
-	faults := e.Policy.Faults()
 	if e.Name == "" {
-		faults = append(faults, Fault{"name", "required"})
+		return []Fault{{"name", "required"}}
 	}
-	return faults
+	return nil
 }
 
 // PolicyStream is where a policy document's versions live.
 func PolicyStream(name string) StreamID { return Stream("policy", name) }
 
-// PolicyEvents is the catalogue of policy documents.
-func PolicyEvents() []Def {
+// PolicyEvents is the catalogue of policy documents that consist of sections.
+func PolicyEvents(sections Sections) []Def {
 	return []Def{
-		Define[PolicyChanged](1, "policy", "the named policy document has these numbers from here on"),
+		Define[PolicyChanged](1, "policy", "the named policy document has these numbers from here on",
+			Checked(func(e PolicyChanged) []Fault { return sections.Faults(e.Policy) })),
 	}
 }
 

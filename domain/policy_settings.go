@@ -46,6 +46,25 @@ func (s Sections) Read(p Policy) (Policy, error) {
 	return s.decode(encoded, false)
 }
 
+// Faults names every number of a document that cannot work, and every section
+// that cannot be read.
+func (s Sections) Faults(p Policy) (faults []Fault) {
+	if p.raw == nil {
+		return p.Faults()
+	}
+	for _, section := range s {
+		read, err := sectionIn(p.raw, section.Default(), false)
+		if err != nil {
+			faults = append(faults, Fault{"policy." + section.SectionName(), err.Error()})
+			continue
+		}
+		for _, fault := range read.Faults() {
+			faults = append(faults, Fault{"policy." + fault.Field, fault.Reason})
+		}
+	}
+	return faults
+}
+
 func (s Sections) decode(document []byte, strict bool) (read Policy, err error) {
 	var named map[string]json.RawMessage
 	if err := json.Unmarshal(document, &named); err != nil {

@@ -2,6 +2,8 @@ package domain_test
 
 import (
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +72,41 @@ func TestAboutSettings(t *testing.T) {
 	} {
 		if got := sections.About(key); !strings.Contains(got, want) || want == "" && got != "" {
 			t.Errorf("%s: found %q, want %q", key, got, want)
+		}
+	}
+}
+
+// A document that comes from outside is read by the sections of the process:
+// each number that cannot work is named, and what cannot be read.
+func TestADocumentFromOutsideIsChecked(t *testing.T) {
+	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document, want := range map[string][]string{
+		`{"work":{"lease_seconds":30}}`:                                     nil,
+		`{"unknown":{"lease_seconds":-1}}`:                                  nil,
+		`{"work":{"lease_seconds":-1},"nodes":{"silent_seconds":0}}`:        {"policy.work.lease_seconds", "policy.nodes.silent_seconds"},
+		`{"work":{"lease_seconds":"soon"},"nodes":{"heartbeat_seconds":0}}`: {"policy.work", "policy.nodes.heartbeat_seconds"},
+	} {
+		line := `{"name":"default","policy":` + document + `}`
+		_, translated := catalog.Translate("POLICY_CHANGED", []byte(line))
+		var changed domain.PolicyChanged
+		if err := json.Unmarshal([]byte(line), &changed); err != nil {
+			t.Fatal(err)
+		}
+		_, _, _, encoded := catalog.Encode(changed)
+		for how, err := range map[string]error{"translated": translated, "encoded": encoded} {
+			var coded *domain.Error
+			if (err == nil) != (len(want) == 0) || err != nil && !errors.As(err, &coded) {
+				t.Errorf("%s %s: want faults of %v, found %v", how, document, want, err)
+				continue
+			}
+			for _, field := range want {
+				if !slices.ContainsFunc(coded.Faults, func(f domain.Fault) bool { return f.Field == field }) {
+					t.Errorf("%s %s: want a fault of %s, found %v", how, document, field, coded.Faults)
+				}
+			}
 		}
 	}
 }

@@ -63,12 +63,10 @@ func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Tran
 			return Translated{}, Faulty(eventType, append(faults, typeFault(err)))
 		}
 	}
-	if v, can := event.(Validator); can {
-		before := len(faults) // a key that is missing or mistyped is zero now: its range says nothing
-		for _, fault := range v.Validate() {
-			if !slices.ContainsFunc(faults[:before], func(f Fault) bool { return topKey(f.Field) == topKey(fault.Field) }) {
-				faults = append(faults, fault)
-			}
+	before := len(faults) // a key that is missing or mistyped is zero now: its range says nothing
+	for _, fault := range def.Faults(event) {
+		if !slices.ContainsFunc(faults[:before], func(f Fault) bool { return topKey(f.Field) == topKey(fault.Field) }) {
+			faults = append(faults, fault)
 		}
 	}
 	if err := Faulty(eventType, faults); err != nil {

@@ -76,7 +76,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newNode(t testing.TB) *node {
 	t.Helper()
-	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents(), admin.Events(), training.Events(), elo.Events())
+	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents(sections), admin.Events(), training.Events(), elo.Events())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type bench struct {
 
 func newBench(t rapid.TB) *bench {
 	t.Helper()
-	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents(), admin.Events())
+	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents(nil), admin.Events())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type tale struct {
 
 func tell(t *testing.T) *tale {
 	t.Helper()
-	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(), work.Events(), nodes.Events(),
+	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(nil), work.Events(), nodes.Events(),
 		election.Events(), gauntlet.Events(), admin.Events())
 	if err != nil {
 		t.Fatal(err)

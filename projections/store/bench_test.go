@@ -44,7 +44,7 @@ func queueModels() []projections.Projection {
 
 func queueCatalog(t testing.TB) *domain.Catalog {
 	t.Helper()
-	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), nodes.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), nodes.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

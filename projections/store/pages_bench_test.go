@@ -53,7 +53,7 @@ func queueOf(b *testing.B, n int) eventlog.Log {
 // BenchmarkPages reads pages of a queue from random places, and single items, in
 // turns: what each costs, and what a page costs in items.
 func BenchmarkPages(b *testing.B) {
-	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		b.Fatal(err)
 	}

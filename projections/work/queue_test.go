@@ -29,7 +29,7 @@ type rowsOfQueue struct {
 
 func newQueue(t rapid.TB, queue projections.Projection) *rowsOfQueue {
 	t.Helper()
-	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(), work.Events())
+	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(nil), work.Events())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func Area(sections domain.Sections) transport.Area {
 	admin := transport.In("admin")
 	return transport.Area{
 		Name:        "policy",
-		Events:      domain.PolicyEvents(),
+		Events:      domain.PolicyEvents(sections),
 		Projections: []projections.Projection{model.Projection()},
 		Specs:       policycmd.Specs(sections),
 		Routes: []transport.Route{

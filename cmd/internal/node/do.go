@@ -242,7 +242,7 @@ var decisive = decisiveTypes()
 
 func decisiveTypes() map[string]bool {
 	types := map[string]bool{training.ExplorationBoost{}.EventType(): true}
-	for _, defs := range [][]domain.Def{nodes.Events(), admin.Events(), domain.PolicyEvents()} {
+	for _, defs := range [][]domain.Def{nodes.Events(), admin.Events(), domain.PolicyEvents(nil)} {
 		for _, def := range defs {
 			types[def.Type] = true
 		}

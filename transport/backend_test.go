@@ -280,3 +280,19 @@ func (t *tables) Delete(table, key string) error {
 }
 
 var errPlain = errors.New("a disk of cheese")
+
+// eventually waits until something holds, and gives up after a minute.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("want that %s", what)
+		}
+	}
+}

@@ -300,9 +300,7 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for h.Held("bodies") < unfinished*(50_000-transport.Uncounted) { // until every part has come
-		<-time.After(time.Millisecond)
-	}
+	eventually(t, "every part has come", func() bool { return h.Held("bodies") >= unfinished*(50_000-transport.Uncounted) })
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}

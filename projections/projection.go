@@ -72,7 +72,14 @@ type Tx interface {
 // Handler applies one type of event to the tables of its projection.
 type Handler struct {
 	Type  string // the event type
+	Name  string // that it is listed under; empty: of its read model and event
 	Apply func(Tx, domain.Envelope) error
+}
+
+// Named gives the handler a name to be listed under.
+func (h Handler) Named(name string) Handler {
+	h.Name = name
+	return h
 }
 
 // On makes a handler of event type E.

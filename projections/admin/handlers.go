@@ -48,7 +48,7 @@ func HandlersProjection() projections.Projection {
 	return projections.Projection{
 		Name: "handlers", Version: 1, About: "the failures of handlers, as nodes and tools noted them",
 		Tables:   []string{handlerFailuresTable.Name, handlersKeptTable.Name},
-		Handlers: []projections.Handler{projections.On(handlerFailed)},
+		Handlers: []projections.Handler{projections.On(handlerFailed).Named("handler_failed")},
 	}
 }
 

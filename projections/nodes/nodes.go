@@ -61,7 +61,7 @@ func Projection() projections.Projection {
 			projections.On(nodeStep[nodes.HostOnline]),
 			projections.On(nodeStep[nodes.HostOffline]),
 			projections.On(nodeStep[nodes.Unhealthy]),
-			projections.On(nodeStep[nodes.Recovered]),
+			projections.On(nodeStep[nodes.Recovered]).Named("node_recovered"),
 			projections.On(clusterPolicy),
 			projections.On(clusterStep[admin.ClusterHealthy]),
 			projections.On(clusterStep[admin.ClusterUnhealthy]),

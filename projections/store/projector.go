@@ -40,7 +40,10 @@ func newProjector(p projections.Projection, rebuilds int, record projectorRecord
 	seen := map[string]int{}
 	for _, h := range p.Handlers {
 		seen[h.Type]++
-		name := p.Name + "." + h.Type
+		name := h.Name
+		if name == "" {
+			name = p.Name + "." + h.Type
+		}
 		if n := seen[h.Type]; n > 1 {
 			name = fmt.Sprintf("%s#%d", name, n)
 		}

@@ -94,7 +94,7 @@ func DatasyncProjection() projections.Projection {
 		Name: "datasync", Version: 1, About: "copies of data under way and ended, and how fresh the data of each game is",
 		Tables: []string{syncsTable.Name, syncsRunTable.Name, syncsHeardTable.Name, syncsKeptTable.Name, freshTable.Name},
 		Handlers: []projections.Handler{
-			projections.On(syncStep[training.DataSyncStarted]),
+			projections.On(syncStep[training.DataSyncStarted]).Named("data_sync_started"),
 			projections.On(syncStep[training.DataSyncCompleted]),
 			projections.On(syncStep[training.DataSyncFailed]),
 			projections.On(syncStep[training.SyncStalled]),

@@ -98,6 +98,7 @@ type Listing struct {
 	Above   string // lines over a table, for people only
 	Below   string // lines under a table, for people only
 	Empty   string // what to say to people when there are no rows
+	Blocks  string // what -o wide prints in place of rows that no screen is wide enough for
 }
 
 // Print writes an answer.
@@ -126,6 +127,9 @@ func (p *Printer) Print(l Listing) error {
 // listing writes an answer's rows.
 func (p *Printer) listing(l Listing) error {
 	people := p.Format == Table || p.Format == Wide
+	if p.Format == Wide && l.Blocks != "" {
+		return p.text(l.Blocks)
+	}
 	if people && l.Above != "" {
 		if err := p.text(l.Above); err != nil {
 			return err

@@ -18,7 +18,19 @@ func TestTheNineteenExist(t *testing.T) {
 	if len(all) != 19 {
 		t.Fatalf("want nineteen, found %d", len(all))
 	}
+	listed := map[string]string{} // names of handlers, by the event they take
+	for _, model := range Projections() {
+		for _, h := range model.Handlers {
+			listed[h.Name] = h.Type
+		}
+	}
+	for _, reactor := range Reactors() {
+		listed[reactor.Name] = reactor.Type
+	}
 	for i, d := range all {
+		if listed[d.Name] != d.Event {
+			t.Errorf("%d %s: want a handler of %s under this name, found one of %q", d.Number, d.Name, d.Event, listed[d.Name])
+		}
 		if d.Number != i+1 {
 			t.Errorf("%s: want number %d, found %d", d.Name, i+1, d.Number)
 		}

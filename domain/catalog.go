@@ -42,6 +42,8 @@ type Def struct {
 	Keys    []Key  // the payload's keys, in order, from the struct
 	Aliases map[string]string
 	Names   []string // other wire names that mean this type on input
+	Example string   // a payload
+	Zero    Event    // the empty event, for its type
 
 	reshapes  []func(Payload) []string
 	upcasters map[int]upcaster
@@ -95,6 +97,7 @@ func Define[E Event](version int, stream, about string, options ...Option) Def {
 	def := Def{
 		Type: zero.EventType(), Version: version, Stream: stream, About: about, Origin: Inside,
 		Keys:      keysOf(zero),
+		Zero:      zero,
 		upcasters: map[int]upcaster{},
 		decode: func(codec Codec, data []byte) (Event, error) {
 			var event E
@@ -108,6 +111,14 @@ func Define[E Event](version int, stream, about string, options ...Option) Def {
 		option(&def)
 	}
 	return def
+}
+
+// WithExamples gives entries their example payloads, by type.
+func WithExamples(defs []Def, examples map[string]string) []Def {
+	for i := range defs {
+		defs[i].Example = examples[defs[i].Type]
+	}
+	return defs
 }
 
 // Checked adds a check of events by what their type does not know.

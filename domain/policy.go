@@ -132,10 +132,10 @@ func PolicyStream(name string) StreamID { return Stream("policy", name) }
 
 // PolicyEvents is the catalogue of policy documents that consist of sections.
 func PolicyEvents(sections Sections) []Def {
-	return []Def{
+	return WithExamples([]Def{
 		Define[PolicyChanged](1, "policy", "the named policy document has these numbers from here on",
 			Checked(func(e PolicyChanged) []Fault { return sections.Faults(e.Policy) })),
-	}
+	}, map[string]string{"POLICY_CHANGED": `{"name":"default","policy":{"work":{"lease_seconds":30}},"reason":"long ago"}`})
 }
 
 // PolicyDefaultName is the document every decision follows.

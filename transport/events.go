@@ -23,6 +23,7 @@ func EventRoutes() []Route {
 		streamRoute("/events/stream", "events.stream", About("follow the log as server-sent events; the id of each is its position, and Last-Event-ID resumes")),
 		Tell("/events/{id}", "events.find", findEvent, About("one event, by its position or its id")),
 		Tell("/events/{id}/why", "events.why", whyEvent, Scans(), About("the chain of events and commands that led to one, the nearest cause first")),
+		schemaRoute("/schemas/{event}", In("events"), About("the JSON schema of an event's payload, with an example")),
 		Tell("/events/{id}/effects", "events.effects", eventEffects, Scans(), About("the events that one brought about, in the order of the log")),
 	}
 }

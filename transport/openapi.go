@@ -217,6 +217,9 @@ func describeRoute(reflector *openapi31.Reflector, route *Route, spec func(strin
 	case Plain:
 		operation.AddRespStructure(nil, openapi.WithHTTPStatus(http.StatusOK), described(about))
 		codes = []domain.Code{domain.Unavailable, domain.Internal}
+		if route.request != nil {
+			codes = append(codes, domain.NotFound)
+		}
 		if !route.public {
 			codes = append(codes, domain.Unauthorized)
 		}

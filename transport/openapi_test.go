@@ -154,3 +154,13 @@ func TestTheListingIsGolden(t *testing.T) {
 		t.Errorf("the routes changed; run go test ./transport -rewrite and read the difference\nwant\n%s\nfound\n%s", want, listing)
 	}
 }
+
+// A tool asks for the form of an event by any of its names.
+func TestEventsHaveSchemas(t *testing.T) {
+	_, h := server(t, transport.Config{})
+	for name, want := range map[string]string{"TASK_CLAIMED": `"title": "TASK_CLAIMED"`, "work_claimed": `"title": "TASK_CLAIMED"`, "NONE": `"code":"not_found"`} {
+		if got := ask(t, h, "GET", "/schemas/"+name, ""); !strings.Contains(got.text, want) {
+			t.Errorf("%s: want %s in it, found %d %s", name, want, got.status, got.text)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // routeLine is one endpoint as `rift routes` lists it.
@@ -86,6 +88,7 @@ type eventLine struct {
 	Emitters []string `json:"emitters,omitempty"`
 	Handlers []string `json:"handlers,omitempty"` // projections and reactors
 	About    string   `json:"about"`
+	Example  string   `json:"example"` // a line that rift log import takes
 }
 
 func eventLines() ([]eventLine, error) {
@@ -108,7 +111,7 @@ func eventLines() ([]eventLine, error) {
 	for _, def := range catalog.Defs() {
 		line := eventLine{
 			Type: def.Type, Version: def.Version, Stream: def.Stream, Origin: string(def.Origin), Keys: []string{}, Names: def.Names, Aliases: def.Aliases, About: def.About,
-			Emitters: observed.Emitters(def.Type, def.Origin == domain.External), Handlers: handledBy[def.Type],
+			Emitters: observed.Emitters(def.Type, def.Origin == domain.External), Handlers: handledBy[def.Type], Example: exampleLine(catalog, def),
 		}
 		for _, key := range def.Keys {
 			name := key.Name
@@ -127,9 +130,15 @@ func newCatalog(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "catalog [EVENT-TYPE]",
 		Short:   "List the events this build knows, with their keys",
-		Example: "  rift catalog\n  rift catalog TASK_COMPLETED\n  rift catalog --retired\n  rift catalog -o json",
+		Example: "  rift catalog\n  rift catalog TASK_COMPLETED\n  rift catalog TASK_COMPLETED -o schema\n  rift catalog --retired\n  rift catalog -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if a.format == "schema" {
+				if len(args) != 1 || retired {
+					return usagef("rift catalog -o schema: want one event type")
+				}
+				return printSchema(a.stdout, args[0])
+			}
 			p, err := a.printer()
 			if err != nil {
 				return err
@@ -159,6 +168,60 @@ func newCatalog(a *app) *cobra.Command {
 		return typeNames(lines), cobra.ShellCompDirectiveNoFileComp
 	}
 	return c
+}
+
+// printSchema prints the JSON schema of the payload of an event.
+func printSchema(w io.Writer, name string) error {
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		return err
+	}
+	resolved, known := catalog.Resolve(name)
+	if !known {
+		return hinted(domain.Errorf(domain.NotFound, "no event type %q", name), "`rift catalog` lists them")
+	}
+	def, _ := catalog.Lookup(resolved)
+	schema, err := transport.EventSchema(def)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(schema)
+	return err
+}
+
+// exampleLine is a line with the example of an event that `rift log import` takes.
+func exampleLine(catalog *domain.Catalog, def domain.Def) string {
+	event, err := catalog.Decode(def.Type, def.Version, []byte(def.Example))
+	if err != nil {
+		return ""
+	}
+	stream := domain.Stream(def.Stream, "1")
+	if homed, is := event.(domain.Homed); is {
+		stream = homed.Home()
+	} else if named := firstText(def); named != "" {
+		stream = domain.Stream(def.Stream, named)
+	}
+	line, err := json.Marshal(struct {
+		Type   string          `json:"type"`
+		Stream string          `json:"stream"`
+		Time   string          `json:"time"`
+		Data   json.RawMessage `json:"data"`
+	}{def.Type, string(stream), "2026-01-02T03:04:05Z", json.RawMessage(def.Example)})
+	if err != nil {
+		return ""
+	}
+	return string(line)
+}
+
+// firstText is the value of the first key in an entry's example, if it is a text:
+// the id of what the event is about.
+func firstText(def domain.Def) string {
+	var payload map[string]any
+	if err := json.Unmarshal([]byte(def.Example), &payload); err != nil || len(def.Keys) == 0 {
+		return ""
+	}
+	text, _ := payload[def.Keys[0].Name].(string)
+	return text
 }
 
 func typeNames(lines []eventLine) []string {
@@ -236,5 +299,6 @@ func showEventType(p *output.Printer, lines []eventLine, name string) error {
 		output.Field{Name: "origin", Value: line.Origin}, output.Field{Name: "keys", Value: strings.Join(line.Keys, "\n")},
 		output.Field{Name: "emitters", Value: line.Emitters}, output.Field{Name: "handlers", Value: line.Handlers},
 		output.Field{Name: "also named", Value: line.Names}, output.Field{Name: "old keys", Value: string(aliases)},
+		output.Field{Name: "example", Value: line.Example},
 	)
 }

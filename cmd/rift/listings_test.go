@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // The flag has the name that the golden scripts use; where their package is
@@ -90,4 +94,45 @@ func TestHandlersOfOneEvent(t *testing.T) {
 func TestLiveHandlers(t *testing.T) {
 	live := newFakeNode(t, 200, nil, `{"position":9,"handlers":[{"name":"work","event":"TASK_CLAIMED","kind":"projection","runs":3,"failures":1,"dead_letters":1,"position":8,"lag":1}]}`)
 	rift(t, "handlers", "--ran", "--addr", live.URL, "-o", "table").want(t, exitDone, "TASK_CLAIMED  work     projection     3         1             1         8    1\n", "")
+}
+
+// Every event has a schema that its example fits, and a line that imports.
+func TestEveryEventShowsHowItLooks(t *testing.T) {
+	lines, err := eventLines()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var examples strings.Builder
+	for _, line := range lines {
+		examples.WriteString(line.Example + "\n")
+		r := rift(t, "catalog", line.Type, "-o", "schema")
+		compiler := jsonschema.NewCompiler()
+		document, err := jsonschema.UnmarshalJSON(strings.NewReader(r.stdout))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", line.Type, err, r.stdout)
+		}
+		if err := compiler.AddResource("event.json", document); err != nil {
+			t.Fatalf("%s: %v", line.Type, err)
+		}
+		schema, err := compiler.Compile("event.json")
+		if err != nil {
+			t.Fatalf("%s: %v", line.Type, err)
+		}
+		var example struct{ Data any }
+		if err := json.Unmarshal([]byte(line.Example), &example); err != nil {
+			t.Fatalf("%s: %v", line.Type, err)
+		}
+		if err := schema.Validate(example.Data); err != nil {
+			t.Errorf("%s: want its example to fit its schema: %v", line.Type, err)
+		}
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "examples.jsonl")
+	if err := os.WriteFile(file, []byte(examples.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rift(t, "log", "import", "--data", filepath.Join(dir, "data"), file, "-o", "json").want(t, exitDone, fmt.Sprintf("\"appended\": %d", len(lines)), "")
+	rift(t, "catalog", "task_claimed", "-o", "schema").want(t, exitDone, `"title": "TASK_CLAIMED"`, "")
+	rift(t, "catalog", "TASK_CLAIMD", "-o", "schema").want(t, exitError, "", "no event type")
+	rift(t, "catalog", "-o", "schema").want(t, exitError, "", "want one event type")
 }

@@ -142,12 +142,12 @@ func voterFaults(voter domain.NodeID, alive, voters, quorum int) []domain.Fault 
 
 // Events is the catalogue of leadership.
 func Events() []domain.Def {
-	return []domain.Def{
+	return domain.WithExamples([]domain.Def{
 		domain.Define[LeaderChanged](1, "election", "the cluster has a new leader for this term, or none"),
 		domain.Define[LeadersObserved](1, "election", "an observer saw these nodes lead at the same moment; two or more are a split brain"),
 		domain.Define[SplitBrainHealed](1, "election", "the observer of a split brain sees at most one leader again"),
 		domain.Define[TermAdopted](1, "election", "a node took over a higher term because another one mentioned it"),
 		domain.Define[VoterOnline](1, "election", "a configured voter answers again"),
 		domain.Define[VoterOffline](1, "election", "a configured voter does not answer any more"),
-	}
+	}, examples)
 }

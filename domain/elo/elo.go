@@ -152,7 +152,7 @@ func (e Snapshot) Validate() []domain.Fault {
 // Events is the catalogue of the ratings.
 func Events() []domain.Def {
 	config := domain.Alias("config", "config_key")
-	return []domain.Def{
+	return domain.WithExamples([]domain.Def{
 		domain.Define[Updated](1, "elo", "the rating of a model moved", config, domain.Alias("games", "games_played"), domain.Alias("games_count", "games_played"),
 			domain.Alias("old_elo", "old"), domain.Alias("new_elo", "new")),
 		domain.Define[ResultsRecorded](1, "elo", "the results of an evaluation count for the ratings"),
@@ -162,5 +162,5 @@ func Events() []domain.Def {
 		domain.Define[MatchesMerged](1, "elo", "a node took over match facts that another node had"),
 		domain.Define[RatingsRecalculated](1, "elo", "ratings were computed anew from all match facts"),
 		domain.Define[Snapshot](1, "elo", "a recorded cluster noted the rating of a model at that time", config),
-	}
+	}, examples)
 }

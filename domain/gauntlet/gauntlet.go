@@ -96,7 +96,7 @@ func EvaluationStream(id string) domain.StreamID { return domain.Stream("gauntle
 
 // Events is the catalogue of measurements and of their queue.
 func Events() []domain.Def {
-	return []domain.Def{
+	return domain.WithExamples([]domain.Def{
 		domain.Define[EvaluationQueued](1, "gauntlet", "a model waits to be measured by a harness"),
 		domain.Define[EvaluationClaimed](1, "gauntlet", "a node began to measure the model"),
 		domain.Define[EvaluationReset](1, "gauntlet", "a measurement ran over its time-out and waits again"),
@@ -105,5 +105,5 @@ func Events() []domain.Def {
 		domain.Define[Continued](1, "gauntlet", "the games so far leave the test of a gauntlet open; another work item plays more"),
 		domain.Define[Finished](1, "gauntlet", "the games of a gauntlet are played, or came to nothing"),
 		domain.Define[PollerResumed](1, "admin", "a process goes on reading other processes' events from this number"),
-	}
+	}, examples)
 }

@@ -190,7 +190,7 @@ func (n Node) Evolve(fact domain.Envelope) Node {
 // Events is the catalogue of the nodes.
 func Events() []domain.Def {
 	host := domain.Alias("host", "node_id")
-	return slices.Concat([]domain.Def{
+	return domain.WithExamples(slices.Concat([]domain.Def{
 		domain.Define[Announced](1, "node", "a node announced what it is and can"),
 		domain.Define[HostOnline](1, "node", "the node was heard from and was not online before", domain.FromOutside(), host, domain.Alias("host_id", "node_id")),
 		domain.Define[HostOffline](1, "node", "the node is gone; what it holds is taken from it", domain.FromOutside(), host, domain.Alias("host_id", "node_id")),
@@ -204,5 +204,5 @@ func Events() []domain.Def {
 		domain.Define[ZombieDetected](1, "node", "processes on the node belong to no item", domain.FromOutside(), host),
 		domain.Define[Autostarted](1, "node", "a recorded cluster started processes on an idle node"),
 		domain.Define[AutostartFailed](1, "node", "some of those starts failed"),
-	}, daemonsEvents(), alarmEvents())
+	}, daemonsEvents(), alarmEvents()), examples)
 }

@@ -50,7 +50,7 @@ func (e MemberChanged) Validate() []domain.Fault {
 
 // Events is the catalogue of the failure detector.
 func Events() []domain.Def {
-	return []domain.Def{
+	return domain.WithExamples([]domain.Def{
 		domain.Define[MemberChanged](1, "cluster", "an observer's opinion of a member changed"),
-	}
+	}, examples)
 }

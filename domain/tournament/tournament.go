@@ -40,9 +40,9 @@ func (e Completed) Validate() []domain.Fault {
 
 // Events is the catalogue of tournaments.
 func Events() []domain.Def {
-	return []domain.Def{
+	return domain.WithExamples([]domain.Def{
 		domain.Define[Completed](1, "tournament", "every pairing of the tournament has its result", domain.FromOutside(),
 			domain.Alias("config", "config_key"), domain.Alias("games", "games_played"), domain.Alias("games_count", "games_played"),
 			domain.Alias("winner", "winner_id"), domain.Alias("job_id", "task_id")),
-	}
+	}, examples)
 }

@@ -261,7 +261,7 @@ func (e Failed) Validate() []domain.Fault {
 func Events() []domain.Def {
 	config, boardPlayers := domain.Alias("config", "config_key"), domain.Reshape(domain.ConfigOfBoard)
 	host, job, duration := domain.Alias("host", "node_id"), domain.Alias("job_id", "task_id"), domain.Alias("duration", "duration_seconds")
-	return slices.Concat([]domain.Def{
+	return domain.WithExamples(slices.Concat([]domain.Def{
 		domain.Define[QualityDegraded](1, "training", "the selfplay data of a game is worse than it should be", domain.FromOutside(), config, boardPlayers),
 		domain.Define[QualityRecovered](1, "training", "the selfplay data of a game is good again", domain.FromOutside(), config, boardPlayers,
 			domain.Alias("score", "quality_score"), domain.AlsoNamed("HIGH_QUALITY_DATA_AVAILABLE")),
@@ -289,5 +289,5 @@ func Events() []domain.Def {
 		domain.Define[Requested](1, "training", "a training of a game is wanted under this work item"),
 		domain.Define[Refused](1, "training", "a training was to begin while another of the same game runs"),
 		domain.Define[SelfplayFactorSet](1, "training", "a cause holds this factor on the selfplay of a game, or none any more"),
-	}, datasyncEvents())
+	}, datasyncEvents()), examples)
 }

@@ -306,7 +306,7 @@ func taskFaults(id domain.TaskID) []domain.Fault {
 // Events is the catalogue of the queue.
 func Events() []domain.Def {
 	host := domain.Alias("host", "node_id")
-	return []domain.Def{
+	return domain.WithExamples([]domain.Def{
 		domain.Define[Spawned](1, "task", "an item exists and is queued, or blocked on the items it depends on", legacyJob, domain.AlsoNamed("WORK_QUEUED", "WORK_SUBMITTED")),
 		domain.Define[Claimed](1, "task", "a node holds the item under a lease number until a deadline", legacyItem, host, domain.Alias("claimed_by", "node_id"), domain.AlsoNamed("WORK_CLAIMED")),
 		domain.Define[Started](1, "task", "the holder began to work", legacyItem, host, domain.AlsoNamed("WORK_STARTED")),
@@ -329,5 +329,5 @@ func Events() []domain.Def {
 		domain.Define[CompletionRejected](1, "task", "somebody without the live lease tried to report on the item"),
 		domain.Define[BackpressureActivated](1, "cluster", "so many items are pending that producers must slow down or are refused"),
 		domain.Define[BackpressureReleased](1, "cluster", "the queue is short again"),
-	}
+	}, examples)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// One node is elected after another; the newest stretch of leadership comes first.
+// One node is elected after another; who leads now comes first.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, election.Events(), domain.PolicyEvents())
 	if err != nil {

@@ -1,13 +1,16 @@
-// Package commands holds the decisions: pure functions from a state, a command
-// and the facts of the moment to events or a refusal; and the reactors, which
-// turn events into further commands. One file per area.
+// Package commands is what decisions are made of and what runs them: a Spec says how
+// a type of command is decided, a pure function from a state, a command and the
+// facts of the moment to events or a refusal; a Bus runs it against a log. The
+// decisions and the reactors, which turn events into further commands, are packages
+// of their own below it, one per area: commands/work, commands/training …
 //
-// It never reads a clock, draws a random number, starts a goroutine, takes a
-// lock or opens a file. bus.go is the one place that runs decisions against a
-// Log; whatever needs a lock or a clock is lent to it by the process.
+// Nothing in it or in an area reads a clock, draws a random number, starts a
+// goroutine, takes a lock or opens a file; whatever needs a lock or a clock is lent
+// by the process.
 //
-// Read spec.go (what a command is made of), bus.go (how one is run), then
-// work.go as the pattern of an area.
+// Read spec.go (what a command is made of), bus.go (how one is run) and group.go
+// (how those on the queue are), then an area: commands/policy has one command,
+// commands/admin all that an area may have.
 package commands
 
 import (

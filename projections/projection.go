@@ -1,13 +1,17 @@
-// Package projections holds the read models: pure folds of the log into rows,
-// and the queries over those rows. One file per area.
+// Package projections is what read models are made of: a projection folds events
+// into the rows of its tables, a query answers from a view of them, and a reactor
+// answers an event with commands. The read models are packages of their own below
+// it, one per area: projections/work, projections/nodes …; projections/store keeps
+// their rows.
 //
-// It never reads a clock, starts a goroutine, opens a file or does arithmetic
-// on floats: a row is a function of the events before it, so any log replayed
-// at any batch size on any machine gives byte-equal rows. Times come from
-// envelopes; floats are copied from events.
+// Nothing in it or in an area reads a clock, starts a goroutine, opens a file or
+// does arithmetic on floats: a row is a function of the events before it, so any
+// log replayed at any batch size on any machine gives byte-equal rows. Times come
+// from envelopes; floats are copied from events.
 //
-// Read projection.go (what a projection, a reactor and a query are), then
-// table.go (how rows are kept), then work.go as the pattern of an area.
+// Read projection.go (what a projection, a reactor and a query are), then table.go
+// (how rows are kept), then an area: projections/gauntlet is short and has all of
+// it.
 package projections
 
 import (

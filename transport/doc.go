@@ -7,7 +7,11 @@
 // queries, their answers into JSON, and every error into one problem document
 // with a stable code.
 //
-// Read route.go (what a row of the table is), work.go (rows of an area),
-// handler.go (how the rows are mounted and what surrounds each), then bind.go
-// and encode.go, the two ends of a request.
+// The rows come from the areas, which are packages of their own below it, one per
+// area: transport/work, transport/nodes … Each gives one Area, which is also where
+// its parts in the other rooms are put together.
+//
+// Read route.go (what a row of the table is), area.go and an area such as
+// transport/elo, handler.go (how the rows are mounted and what surrounds each), then
+// bind.go and encode.go, the two ends of a request.
 package transport

@@ -1,3 +1,8 @@
+// Package policy is the decision about policy documents: a change is taken over
+// whole or refused with every fault it has, and never when somebody else changed the
+// document meanwhile.
+//
+// It knows no number itself: sections check what they hold. Read SetPolicy.
 package policy
 
 import (

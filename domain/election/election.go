@@ -1,3 +1,8 @@
+// Package election is who leads a cluster: the leader of each term, the voters
+// that answer, and what observers saw of leaders, split brains and terms.
+//
+// It elects nobody. A LeaderChanged is the decision; a LeadersObserved is only a
+// report, and nothing leads because of it. Read LeaderChanged first.
 package election
 
 import (

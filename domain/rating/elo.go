@@ -3,6 +3,8 @@
 // opponents of known strength. It knows no events.
 //
 // Ratings are on the logistic scale: 400 Elo are odds of ten to one.
+//
+// Read elo.go (scores, differences, ratings), then sprt.go (sequential tests).
 package rating
 
 import "math"

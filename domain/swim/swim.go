@@ -1,3 +1,8 @@
+// Package swim is what the failure detector of a recorded cluster said of its
+// members: one event, an observer's opinion that changed.
+//
+// It detects nothing itself, and an opinion is not a fact about a node: whether
+// a node is trusted with work is decided in commands/nodes. Read MemberChanged.
 package swim
 
 import (

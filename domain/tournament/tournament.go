@@ -1,3 +1,8 @@
+// Package tournament is the results of tournaments between models: one event,
+// which the work item that played a tournament brings.
+//
+// It schedules no games and computes no ratings. A result is checked by Validate,
+// which names every fault. Read Completed.
 package tournament
 
 import (

@@ -1,3 +1,9 @@
+// Package election is the read model of leadership: who led when, by the log's own
+// elections and in the eyes of observers, which of these times overlap, the term,
+// and the voters.
+//
+// It elects nobody, and nothing that decides asks it who leads: two leaders in its
+// rows are a finding, not a fault of it. Read Projection, then Leaders.
 package election
 
 import (

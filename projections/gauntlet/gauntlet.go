@@ -1,3 +1,8 @@
+// Package gauntlet is the read model of the measuring of models: one row per
+// gauntlet, the very state that decisions fold, and which work item belongs to it.
+//
+// It runs no test: what a gauntlet says is copied from its last event. Read
+// Projection, then GauntletStatusOf, which is what /gauntlet/status answers.
 package gauntlet
 
 import (

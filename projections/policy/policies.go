@@ -1,3 +1,9 @@
+// Package policy is the read model of policy documents: the numbers that decisions
+// follow now, every version they ever had, and what each version changed.
+//
+// It checks nothing, since the command that sets a document does. A document that
+// was never set reads as the defaults of its sections. Read Model, then
+// PolicyInForce, which a node puts into the facts of every decision.
 package policy
 
 import (

@@ -1,3 +1,8 @@
+// Package status says in a few lines what is wrong with the cluster: nodes that are
+// down, a queue that refuses work, critical findings, silent stages, dead items.
+//
+// It has no rows of its own and folds nothing: it asks the queries of other areas.
+// How the answering process itself does is not among it. Read Trouble.
 package status
 
 import (

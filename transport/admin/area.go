@@ -1,5 +1,6 @@
 // Package admin registers the administration of a node and its cluster: pauses,
-// dead letters, handlers, rebuilds, health, status and the end of the process.
+// dead letters, handlers, rebuilds, health, status and the end of the process. It
+// decides nothing; what only the process knows it asks of the Backend.
 //
 // Read domain/admin for the events, status.go for what counts as trouble.
 package admin

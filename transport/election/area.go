@@ -1,5 +1,5 @@
 // Package election registers the area of leadership: events, read model and
-// endpoint.
+// endpoint. It holds no logic of its own.
 //
 // Read domain/election for what is known of leaders and terms.
 package election

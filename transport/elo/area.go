@@ -1,5 +1,5 @@
 // Package elo registers the area of the ratings: events, policy, read model,
-// decisions and endpoints.
+// decisions and endpoints. It holds no logic of its own.
 //
 // Read domain/elo for what a match is, domain/rating for the estimates.
 package elo

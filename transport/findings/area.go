@@ -1,5 +1,5 @@
 // Package findings registers the findings: what is wrong with a cluster, by what its
-// log shows.
+// log shows. It holds no logic of its own.
 //
 // Read projections/findings for how each is found.
 package findings

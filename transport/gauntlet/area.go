@@ -1,5 +1,5 @@
 // Package gauntlet registers the area that measures models: events, policy, read
-// model, decisions and endpoints.
+// model, decisions and endpoints. It holds no logic of its own.
 //
 // Read domain/gauntlet for its states, commands/gauntlet for its test.
 package gauntlet

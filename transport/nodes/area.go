@@ -1,5 +1,6 @@
 // Package nodes registers the area of the nodes, with their daemons and the alarms
-// of silence: events, policy, read models, decisions, endpoints and gauges.
+// of silence: events, policy, read models, decisions, endpoints and gauges. It
+// decides nothing.
 //
 // Read domain/nodes for what is known of a node, commands/nodes for how its state
 // is decided.

@@ -1,5 +1,5 @@
 // Package policy registers the policy documents, which every number of a decision
-// comes from: event, read model, decision and endpoints.
+// comes from: event, read model, decision and endpoints. It holds no logic of its own.
 //
 // Read domain/policy.go for what a document consists of.
 package policy

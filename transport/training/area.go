@@ -1,5 +1,6 @@
 // Package training registers the area of the training loop and of the copies of
-// data: events, policy, read models, decisions and endpoints.
+// data: events, policy, read models, decisions and endpoints. It holds no logic of
+// its own.
 //
 // Read domain/training for its states, commands/training for what follows what.
 package training

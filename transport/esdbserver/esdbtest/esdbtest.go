@@ -4,6 +4,8 @@
 //
 // What is written to a node is gone with it. It serves everybody on the
 // loopback, without credentials, and is for tests only.
+//
+// Read Start; TestOrders shows a test that uses it.
 package esdbtest
 
 import (

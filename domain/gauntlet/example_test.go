@@ -1,0 +1,33 @@
+package gauntlet_test
+
+import (
+	"fmt"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/gauntlet"
+)
+
+// A gauntlet of a model is folded from its start to its end.
+func Example() {
+	id := gauntlet.GauntletOf("hex8_2p", "m2")
+	started := gauntlet.Started{
+		GauntletID: id, ConfigKey: "hex8_2p", ModelID: "m2", Opponents: []string{"random", "m1"}, Games: 50,
+		InUse: "m1", InUseGames: 400, TaskID: "gauntlet-1", Round: 1,
+	}
+	fmt.Println(started.Tested(), started.Wanted(), "games, first", started.Part(100).Wanted())
+
+	var state gauntlet.Gauntlet
+	fmt.Println(id.Stream(), state.State())
+	for _, event := range []domain.Event{
+		started,
+		gauntlet.Finished{GauntletID: id, TaskID: "gauntlet-1", Games: 150, Decision: "better"},
+	} {
+		state = state.Evolve(domain.Envelope{Stream: id.Stream(), Type: event.EventType(), Event: event})
+		fmt.Println(event.EventType(), state.State())
+	}
+	// Output:
+	// m1 450 games, first 150
+	// gauntlet-hex8_2p:m2 unknown
+	// GAUNTLET_STARTED running
+	// GAUNTLET_FINISHED done
+}

@@ -1,0 +1,42 @@
+package training_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
+	"github.com/ringrift/rift/domain/training"
+)
+
+// A candidate is judged by every gate of a promotion; those that say no are named
+// with what they found. It is the first of its game, so it has nothing to beat.
+func ExamplePromotionGates() {
+	facts := training.PromotionFacts{
+		ConfigKey: "hex8_2p", ModelID: "m1", TotalGames: 500,
+		Results: []elo.OpponentResult{
+			{Opponent: "random", Wins: 95, Losses: 5},
+			{Opponent: "heuristic", Wins: 30, Losses: 70},
+		},
+		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	for _, verdict := range training.PromotionGates(facts, training.DefaultPromotionPolicy(), gauntlet.DefaultPolicy()) {
+		if !verdict.OK {
+			fmt.Println(verdict.Gate, "wants", *verdict.Wanted, "-", verdict.Reason)
+		}
+	}
+	// Output:
+	// win_rate_heuristic wants 0.55 - score 0.300 in 100 games; the config has 500 games to learn from
+}
+
+// What several causes ask of selfplay is multiplied; each ends by itself.
+func ExamplePaceOf() {
+	policy := training.DefaultPolicy()
+	pace := training.PaceOf([]training.Factor{
+		{Cause: training.CauseQuality, Factor: 0.5, SearchBudget: 1600},
+		{Cause: training.CauseVelocity, Factor: 1.2},
+	}, policy)
+	fmt.Println(pace.Rate, pace.Budget)
+	// Output:
+	// 0.6 1600
+}

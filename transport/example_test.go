@@ -42,9 +42,9 @@ func square(_ projections.View, q squareAsked) (squareAnswer, error) {
 // asks the query on a view of the read models, and answers with what it says, or
 // with a problem document.
 func Example() {
-	handler, err := transport.NewHandler(rows{}, transport.Config{}, []transport.Route{
+	handler, err := transport.NewHandler(rows{}, transport.Config{}, transport.Area{Routes: []transport.Route{
 		transport.Get("/square", "shapes.square", square, transport.About("the area of a square")),
-	})
+	}})
 	if err != nil {
 		fmt.Println(err)
 		return

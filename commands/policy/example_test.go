@@ -16,7 +16,7 @@ import (
 // One number of a document is changed. A second change, made by somebody who had not
 // seen the first, is refused.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,7 +35,7 @@ func Example() {
 			fmt.Println(domain.CodeOf(err), err)
 			continue
 		}
-		answer := result.Answer.(policycmd.PolicySet)
+		answer := result.Answer.(policycmd.Set)
 		for _, change := range answer.Changes {
 			fmt.Printf("%s: %s from %s to %s\n", answer.Version, change.Key, change.Before, change.After)
 		}

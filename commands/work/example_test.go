@@ -24,7 +24,7 @@ func (anyNode) Pauses() (map[string]string, error)              { return nil, ni
 // the queue decides commands in groups: each on the queue as those before it left
 // it, and all of them stored in one append.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return

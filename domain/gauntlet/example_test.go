@@ -9,7 +9,7 @@ import (
 
 // A gauntlet of a model is folded from its start to its end.
 func Example() {
-	id := gauntlet.GauntletOf("hex8_2p", "m2")
+	id := gauntlet.IDOf("hex8_2p", "m2")
 	started := gauntlet.Started{
 		GauntletID: id, ConfigKey: "hex8_2p", ModelID: "m2", Opponents: []string{"random", "m1"}, Games: 50,
 		InUse: "m1", InUseGames: 400, TaskID: "gauntlet-1", Round: 1,

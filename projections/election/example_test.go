@@ -14,7 +14,7 @@ import (
 
 // One node is elected after another; who leads now comes first.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, election.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, election.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -29,7 +29,7 @@ func Example() {
 		election.LeaderChanged{Leader: "gpu-1", Term: 1},
 		election.LeaderChanged{Leader: "gpu-2", Previous: "gpu-1", Term: 2},
 	} {
-		e := domain.Envelope{Position: domain.Position(i + 1), Stream: election.ElectionStream("main"), Time: now, Type: event.EventType(), Event: event}
+		e := domain.Envelope{Position: domain.Position(i + 1), Stream: election.Stream("main"), Time: now, Type: event.EventType(), Event: event}
 		if err := models.Apply(e); err != nil {
 			fmt.Println(err)
 			return

@@ -16,7 +16,7 @@ import (
 // the baseline keeps its pinned rating.
 func Example() {
 	section := domain.Sections{elo.DefaultPolicy()}
-	catalog, err := domain.NewCatalog(nil, elo.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, elo.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -43,7 +43,7 @@ func Example() {
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		answer, err := eloview.EloRankings(v, eloview.RankingsAsked{ConfigKey: "hex8_2p"})
+		answer, err := eloview.RankingsOf(v, eloview.RankingsAsked{ConfigKey: "hex8_2p"})
 		for _, row := range answer.Rankings {
 			fmt.Println(row.Rank, row.ModelID, row.Kind, row.Rating, row.Wins, row.Losses, row.Draws)
 		}

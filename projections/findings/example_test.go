@@ -20,7 +20,7 @@ import (
 
 // An observer saw two nodes lead at once. The finding names the event that shows it.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), election.Events(), gauntlet.Events(), admin.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), election.Events(), gauntlet.Events(), admin.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,14 +35,14 @@ func Example() {
 		election.LeadersObserved{Leaders: []domain.NodeID{"gpu-1"}, Observer: "gpu-3"},
 		election.LeadersObserved{Leaders: []domain.NodeID{"gpu-1", "gpu-2"}, Observer: "gpu-3"},
 	} {
-		e := domain.Envelope{Position: domain.Position(i + 1), Stream: election.ElectionStream("main"), Time: now, Type: event.EventType(), Event: event}
+		e := domain.Envelope{Position: domain.Position(i + 1), Stream: election.Stream("main"), Time: now, Type: event.EventType(), Event: event}
 		if err := models.Apply(e); err != nil {
 			fmt.Println(err)
 			return
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		answer, err := findingsview.Findings(v, findingsview.FindingsQuery{})
+		answer, err := findingsview.Findings(v, findingsview.Query{})
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func Example() {
 		return
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	id := gauntlet.GauntletOf("hex8_2p", "m2")
+	id := gauntlet.IDOf("hex8_2p", "m2")
 	for i, event := range []domain.Event{
 		gauntlet.Started{GauntletID: id, ConfigKey: "hex8_2p", ModelID: "m2", Opponents: []string{"random"}, Games: 400, TaskID: "item-1", Round: 1},
 		gauntlet.Continued{GauntletID: id, After: "item-1", Results: []elo.OpponentResult{{Opponent: "random", Wins: 90, Losses: 10}}, LLR: 1.4, TaskID: "item-2", Games: 100},
@@ -37,7 +37,7 @@ func Example() {
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		answer, err := gauntletview.GauntletStatusOf(v, gauntletview.OneGauntlet{GauntletID: string(id)})
+		answer, err := gauntletview.StatusOf(v, gauntletview.OneGauntlet{GauntletID: string(id)})
 		status := answer.Gauntlet
 		fmt.Println(status.ModelID, status.State, status.Games, "of", status.Wanted, "games, now by", status.TaskID)
 		return err

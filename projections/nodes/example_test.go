@@ -16,7 +16,7 @@ import (
 // A node comes online and falls silent; the rows say what is known of it, and how
 // many nodes are how.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, nodes.Events(), work.Events(), admin.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, nodes.Events(), work.Events(), admin.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return

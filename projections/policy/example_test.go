@@ -15,7 +15,7 @@ import (
 // what they decide is recorded with the version's name.
 func Example() {
 	model := policyview.Model{Sections: domain.Sections{elo.DefaultPolicy()}}
-	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -38,7 +38,7 @@ func Example() {
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		policy, version, err := policyview.PolicyInForce(v)
+		policy, version, err := policyview.InForce(v)
 		fmt.Println(version, elo.PolicyOf(policy).VelocityGames)
 		return err
 	}); err != nil {

@@ -23,7 +23,7 @@ import (
 // Of two nodes one is offline: that is what somebody has to look at.
 func Example() {
 	model := policyview.Model{Sections: domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy(), nodes.DefaultAlarmsPolicy()}}
-	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), election.Events(), gauntlet.Events(), admin.Events(), training.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), election.Events(), gauntlet.Events(), admin.Events(), training.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -30,7 +30,7 @@ func Example() {
 	}
 	defer models.Close()
 
-	log, id := eventlog.NewMemory(), gauntlet.GauntletOf("hex8_2p", "m2")
+	log, id := eventlog.NewMemory(), gauntlet.IDOf("hex8_2p", "m2")
 	eventType, version, data, err := catalog.Encode(gauntlet.Started{GauntletID: id, ConfigKey: "hex8_2p", ModelID: "m2", Opponents: []string{"random"}, Games: 400, TaskID: "item-1", Round: 1})
 	if err != nil {
 		fmt.Println(err)
@@ -46,7 +46,7 @@ func Example() {
 		return
 	}
 	if err := models.View(func(v projections.View) error {
-		answer, err := gauntletview.GauntletStatusOf(v, gauntletview.OneGauntlet{GauntletID: string(id)})
+		answer, err := gauntletview.StatusOf(v, gauntletview.OneGauntlet{GauntletID: string(id)})
 		fmt.Println(v.Position(), answer.Gauntlet.State, answer.Gauntlet.TaskID)
 		return err
 	}); err != nil {

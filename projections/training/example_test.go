@@ -16,7 +16,7 @@ import (
 
 // A game's training is asked for and started; the query says who trains it.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, training.Events(), elo.Events(), work.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, training.Events(), elo.Events(), work.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -38,7 +38,7 @@ func Example() {
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		answer, err := trainingview.TrainingStatusOf(v, trainingview.OneTraining{ConfigKey: "hex8_2p"})
+		answer, err := trainingview.StatusOf(v, trainingview.OneTraining{ConfigKey: "hex8_2p"})
 		for _, game := range answer.Configs {
 			fmt.Println(game.ConfigKey, game.Training.TaskID, "on", game.Training.NodeID, "with", game.TotalGames, "games at rate", game.Rate)
 		}

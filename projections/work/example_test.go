@@ -14,7 +14,7 @@ import (
 
 // An item is added and claimed; the rows say who holds it and until when.
 func Example() {
-	catalog, err := domain.NewCatalog(nil, work.Events(), domain.PolicyEvents())
+	catalog, err := domain.NewCatalog(nil, work.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -181,6 +181,9 @@ func (o FitOptions) check() error {
 	if o.Scale == BayesEloScale && o.Draws != BayesElo {
 		f.add("scale", "bayeselo wants draws bayeselo: its unit comes from the draw constant")
 	}
+	if o.Scale == BayesEloScale && len(o.Anchors) > 0 && o.DrawElo == 0 {
+		f.add("scale", "bayeselo with anchors wants the draw constant given: it says how far apart they are")
+	}
 	f.within("mean", o.Mean, -maxElo, maxElo)
 	f.within("prior", o.Prior, 0, 1e9)
 	f.within("advantage", o.Advantage, -1000, 1000)

@@ -96,9 +96,13 @@ func (r *report) players() {
 		if !r.t.anchored[c] {
 			x += r.o.Mean/r.unit - sums[c]/float64(r.t.size[c])
 		}
+		points := x * r.unit
+		if !math.IsNaN(r.t.fixed[i]) {
+			points = r.t.given[i]
+		}
 		order[i] = int32(i)
 		rated[i] = Rated{
-			Name: r.t.names[i], Rating: x * r.unit, Error: math.Sqrt(r.dispersion*variance[i]) * r.unit,
+			Name: r.t.names[i], Rating: points, Error: math.Sqrt(r.dispersion*variance[i]) * r.unit,
 			Anchored: !math.IsNaN(r.t.fixed[i]), Component: c, Superior: 0.5,
 		}
 	}

@@ -31,6 +31,7 @@ type table struct {
 	names     []string
 	pairs     []pair
 	fixed     []float64 // natural rating of an anchored player, NaN for the others
+	given     []float64 // the same as it was given
 	component []int     // of each player
 	size      []int     // players by component
 	anchored  []bool    // by component
@@ -76,16 +77,21 @@ func gather(results []Result, o FitOptions) (*table, error) {
 	}
 	t.sum(results, o.Virtual, index)
 	t.spread(o.Prior)
-	t.fixed = make([]float64, len(t.names))
+	t.fix(o.Anchors, index, o.unit(o.DrawElo))
+	t.components()
+	return t, nil
+}
+
+// fix gives the anchors their ratings, in units of so many points.
+func (t *table) fix(anchors []Anchor, index map[string]int32, unit float64) {
+	t.fixed, t.given = make([]float64, len(t.names)), make([]float64, len(t.names))
 	for i := range t.fixed {
 		t.fixed[i] = math.NaN()
 	}
-	unit := o.unit(o.DrawElo)
-	for _, anchor := range o.Anchors {
-		t.fixed[index[anchor.Name]] = anchor.Rating / unit
+	for _, anchor := range anchors {
+		i := index[anchor.Name]
+		t.fixed[i], t.given[i] = anchor.Rating/unit, anchor.Rating
 	}
-	t.components()
-	return t, nil
 }
 
 func (t *table) sum(results []Result, virtual []Virtual, index map[string]int32) {

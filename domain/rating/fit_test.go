@@ -160,6 +160,7 @@ func TestFitRefuses(t *testing.T) {
 		"an anchor twice":   {sweep, rating.FitOptions{Anchors: []rating.Anchor{{Name: "a"}, {Name: "a"}}}, "anchor a: named twice"},
 		"no number":         {sweep, rating.FitOptions{Anchors: []rating.Anchor{{Name: "a", Rating: math.NaN()}}}, "anchor a: want -100000 to 100000, found NaN"},
 		"a strange model":   {sweep, rating.FitOptions{Draws: "x"}, `draws: want one of [half win_loss davidson bayeselo], found "x"`},
+		"no unit":           {sweep, rating.FitOptions{Draws: rating.BayesElo, Scale: rating.BayesEloScale, Anchors: []rating.Anchor{{Name: "a"}}}, "scale: bayeselo with anchors wants the draw constant"},
 		"only draws":        {[]rating.Result{{A: "a", B: "b", Draws: 5}}, rating.FitOptions{Draws: rating.WinLoss}, "players a: none"},
 		"seat and strength": {[]rating.Result{{A: "a", B: "b", Wins: 5, Losses: 3}}, rating.FitOptions{FitAdvantage: true}, "they do not tell the advantage"},
 		"first seat always": {[]rating.Result{{A: "a", B: "b", Wins: 5}, {A: "b", B: "a", Wins: 5}}, rating.FitOptions{FitAdvantage: true}, "no bound on the advantage"},

@@ -138,3 +138,7 @@ func ranksOf(ranks []int) error {
 	}
 	return nil
 }
+
+// ValidRanks tells whether ranks are a finishing order: from 1, equal ones for
+// draws, with as many left out after them as are tied.
+func ValidRanks(ranks []int) bool { return ranksOf(ranks) == nil }

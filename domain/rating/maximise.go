@@ -131,7 +131,7 @@ func (s *solution) direction(what string) (step, shared []float64, err error) {
 	}
 	inverse, ok := invertSmall(complement, s.info.corner)
 	if !ok {
-		return nil, nil, &Invalid{what, []Fault{{"results", "they do not tell the advantage or the draw parameter from the strengths: give it instead of fitting it, or add a prior"}}}
+		return nil, nil, &Invalid{what, []Fault{{"results", "they do not tell the advantage of a seat or the draw parameter from the strengths: give it instead of fitting it, or add a prior"}}}
 	}
 	s.schur = inverse
 	shared = make([]float64, k)

@@ -255,7 +255,7 @@ func (m *rankModel) table(names []string, index map[string]int32, o FitOptions) 
 		}
 	}
 	slices.SortStableFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(a.pair.i, b.pair.i), cmp.Compare(a.pair.j, b.pair.j)) })
-	t := &table{names: names, fixed: make([]float64, len(names))}
+	t := &table{names: names}
 	for _, p := range all {
 		if n := len(t.pairs); n == 0 || t.pairs[n-1].i != p.pair.i || t.pairs[n-1].j != p.pair.j {
 			t.pairs = append(t.pairs, pair{i: p.pair.i, j: p.pair.j})
@@ -265,12 +265,7 @@ func (m *rankModel) table(names []string, index map[string]int32, o FitOptions) 
 		m.games[p.game].edges[p.entry] = int32(len(t.pairs) - 1)
 	}
 	t.spread(o.Prior)
-	for i := range t.fixed {
-		t.fixed[i] = math.NaN()
-	}
-	for _, anchor := range o.Anchors {
-		t.fixed[index[anchor.Name]] = anchor.Rating / o.unit(0)
-	}
+	t.fix(o.Anchors, index, o.unit(0))
 	t.components()
 	m.t = t
 }

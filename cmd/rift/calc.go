@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/pairing"
 	"github.com/ringrift/rift/domain/rating"
 )
 
@@ -24,9 +25,10 @@ without a node or a log: the same numbers, from what is in the flags and files.
 Answers are tables on a terminal and JSON elsewhere.`,
 		Example: `  rift calc elo --wdl 136,111,96
   rift calc sprt --model normalized --elo0 0 --elo1 2 --penta 365,16618,36229,16974,390
-  rift calc fit --method mle games.csv`,
+  rift calc fit --method mle games.csv
+  rift calc pairing --format swiss --players 9`,
 	}
-	c.AddCommand(newCalcSPRT(a), newCalcElo(a), newCalcFit(a))
+	c.AddCommand(newCalcSPRT(a), newCalcElo(a), newCalcFit(a), newCalcPairing(a))
 	return c
 }
 
@@ -39,6 +41,14 @@ func calcError(err error) error {
 			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
 		}
 		return domain.Faulty(ratings.What, faults)
+	}
+	var pairs *pairing.Invalid
+	if errors.As(err, &pairs) {
+		faults := make([]domain.Fault, len(pairs.Faults))
+		for i, f := range pairs.Faults {
+			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
+		}
+		return domain.Faulty(pairs.What, faults)
 	}
 	return err
 }

@@ -17,7 +17,7 @@ const MaxDutch = 128
 // by the number of the players. Topscorers have no exceptions.
 func (s Swiss) Dutch() ([]Pairing, error) {
 	if s.Players > MaxDutch {
-		return nil, checkPlayers("swiss", s.Players, 2, MaxDutch)
+		return nil, checkPlayers("swiss", s.Players, MaxDutch)
 	}
 	field, err := s.field()
 	if err != nil {

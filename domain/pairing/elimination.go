@@ -83,7 +83,7 @@ func (b *Bracket) pairUp(part Part, round int, sides []Source) (winners []Source
 
 // Single is a single elimination; third adds a match for the third place.
 func Single(players int, third bool) (*Bracket, error) {
-	if err := checkPlayers("single elimination", players, 2, MaxPlayers); err != nil {
+	if err := checkPlayers("single elimination", players, MaxPlayers); err != nil {
 		return nil, err
 	}
 	b := &Bracket{Players: players}
@@ -107,7 +107,7 @@ func Single(players int, third bool) (*Bracket, error) {
 // rematches are late. With reset the grand final is played again when it was the
 // first loss of its loser.
 func Double(players int, reset bool) (*Bracket, error) {
-	if err := checkPlayers("double elimination", players, 2, MaxPlayers); err != nil {
+	if err := checkPlayers("double elimination", players, MaxPlayers); err != nil {
 		return nil, err
 	}
 	b := &Bracket{Players: players}

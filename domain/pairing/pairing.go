@@ -77,10 +77,10 @@ func (f faults) err(what string) error {
 	return &Invalid{what, f}
 }
 
-func checkPlayers(what string, n, least, most int) error {
+func checkPlayers(what string, n, most int) error {
 	var f faults
-	if n < least || n > most {
-		f.add("players", "want %d to %d, found %d", least, most, n)
+	if n < 2 || n > most {
+		f.add("players", "want 2 to %d, found %d", most, n)
 	}
 	return f.err(what)
 }

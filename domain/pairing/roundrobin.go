@@ -4,7 +4,7 @@ package pairing
 // nobody has one colour more than once more often than the other. With an odd number
 // the bye is the last pairing of its round.
 func RoundRobin(players int) ([][]Pairing, error) {
-	if err := checkPlayers("round robin", players, 2, MaxPlayers); err != nil {
+	if err := checkPlayers("round robin", players, MaxPlayers); err != nil {
 		return nil, err
 	}
 	n := players + players%2
@@ -57,7 +57,7 @@ func DoubleRoundRobin(players int) ([][]Pairing, error) {
 // Gauntlet lets the first player meet each of the others, in turns with either
 // colour; a round for each.
 func Gauntlet(players int) ([][]Pairing, error) {
-	if err := checkPlayers("gauntlet", players, 2, MaxPlayers); err != nil {
+	if err := checkPlayers("gauntlet", players, MaxPlayers); err != nil {
 		return nil, err
 	}
 	rounds := make([][]Pairing, players-1)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/cmaes"
 	"github.com/ringrift/rift/domain/pairing"
 	"github.com/ringrift/rift/domain/rating"
 )
@@ -26,9 +28,11 @@ Answers are tables on a terminal and JSON elsewhere.`,
 		Example: `  rift calc elo --wdl 136,111,96
   rift calc sprt --model normalized --elo0 0 --elo1 2 --penta 365,16618,36229,16974,390
   rift calc fit --method mle games.csv
-  rift calc pairing --format swiss --players 9`,
+  rift calc pairing --format swiss --players 9
+  rift calc cmaes --function rosenbrock --dim 10 --seed 1
+  rift calc gates --elo 50 --games 400`,
 	}
-	c.AddCommand(newCalcSPRT(a), newCalcElo(a), newCalcFit(a), newCalcPairing(a))
+	c.AddCommand(newCalcSPRT(a), newCalcElo(a), newCalcFit(a), newCalcPairing(a), newCalcCMAES(a), newCalcGates(a))
 	return c
 }
 
@@ -49,6 +53,14 @@ func calcError(err error) error {
 			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
 		}
 		return domain.Faulty(pairs.What, faults)
+	}
+	var searched *cmaes.Invalid
+	if errors.As(err, &searched) {
+		faults := make([]domain.Fault, len(searched.Faults))
+		for i, f := range searched.Faults {
+			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
+		}
+		return domain.Faulty("cmaes", faults)
 	}
 	return err
 }
@@ -132,3 +144,10 @@ func signed(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }
 
 // fraction writes a share for people.
 func fraction(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }
+
+// middle is the median.
+func middle(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}

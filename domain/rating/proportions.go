@@ -19,7 +19,14 @@ func Wilson(points, games, deviations float64) (low, high float64, err error) {
 	p, z := points/games, deviations*deviations/games
 	centre := (p + z/2) / (1 + z)
 	half := deviations / (1 + z) * math.Sqrt(p*(1-p)/games+z/(4*games))
-	return max(0, centre-half), min(1, centre+half), nil
+	low, high = max(0, centre-half), min(1, centre+half)
+	if points == 0 { // exactly, but for rounding
+		low = 0
+	}
+	if points == games {
+		high = 1
+	}
+	return low, high, nil
 }
 
 // Z95 is the number of standard deviations of a two-sided interval of 95 %.

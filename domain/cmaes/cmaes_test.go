@@ -403,3 +403,49 @@ func Example() {
 	fmt.Println(s.Run.Stop[0].Name, s.Best.Value < 1e-8)
 	// Output: ftarget true
 }
+
+// A decomposition gives its matrix back, with vectors at right angles, whatever its
+// condition.
+func TestEigen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 12).Draw(t, "n")
+		draw := keyed(rapid.Uint64().Draw(t, "seed"))
+		matrix := make([][]float64, n)
+		for i := range matrix {
+			matrix[i] = make([]float64, n)
+		}
+		for k := range n {
+			scale := math.Pow(10, rapid.Float64Range(-6, 6).Draw(t, "scale"))
+			x := draw.normals(n)
+			if rapid.IntRange(0, 3).Draw(t, "sparse") == 0 {
+				clear(x)
+				x[k] = 1
+			}
+			for i := range n {
+				for j := range n {
+					matrix[i][j] += scale * x[i] * x[j]
+				}
+			}
+		}
+		values, basis := eigen(matrix)
+		size := 0.0
+		for _, v := range values {
+			size = max(size, math.Abs(v))
+		}
+		for i := range n {
+			for j := range n {
+				back, angle := 0.0, 0.0
+				for k := range n {
+					back += basis[i][k] * values[k] * basis[j][k]
+					angle += basis[k][i] * basis[k][j]
+				}
+				if i == j {
+					angle--
+				}
+				if math.Abs(back-matrix[i][j]) > 1e-12*size || math.Abs(angle) > 1e-12 {
+					t.Fatalf("entry %d %d: want %v, found %v, angle %v", i, j, matrix[i][j], back, angle)
+				}
+			}
+		}
+	})
+}

@@ -1,10 +1,19 @@
 // Package rating is the mathematics of strength: expected scores, Elo
-// differences with their intervals, sequential tests, and ratings against
-// opponents of known strength. It knows no events.
+// differences with their intervals, sequential tests, and ratings of pools of
+// players. It knows no events, reads no clock and draws no random number but from
+// fixed seeds: the same results give the same bytes, whatever order they come in.
+// It answers with numbers or with an Invalid that names every fault, never with
+// infinity.
 //
-// Ratings are on the logistic scale: 400 Elo are odds of ten to one.
+// Ratings are on the logistic scale, unless an option says otherwise: 400 Elo are
+// odds of ten to one.
 //
-// Read elo.go (scores, differences, ratings), then sprt.go (sequential tests).
+// Read this file first, then what the question wants: Fit (fit.go) rates a pool by
+// all its games at once, with errors and any number of components; FitRanked
+// (plackett.go) does so for games of three and more; WholeHistory (whr.go) by day;
+// Glicko, WengLin, TrueSkill and Pool (incremental.go) go forward game by game or
+// period by period. Test (sequential.go, sprt.go) says when games are enough, and
+// its Estimate what they then show.
 package rating
 
 import "math"

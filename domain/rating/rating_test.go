@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-func near(t *testing.T, what string, found, want, tolerance float64) {
+func near(t testing.TB, what string, found, want, tolerance float64) {
 	t.Helper()
 	if !(math.Abs(found-want) <= tolerance) {
 		t.Errorf("%s: want %v, found %v", what, want, found)
@@ -33,6 +33,7 @@ func TestLLRIsTheOneThatWasPublished(t *testing.T) {
 		{"normalized pairs, loss allowed", []float64{127, 4883, 10712, 5150, 104}, -1.75, 0.25, true, 3.0101541966},
 		{"logistic pairs", []float64{223, 9863, 21279, 10037, 246}, 0.5, 2.5, false, -3.0741264396},
 		{"logistic pairs from zero", []float64{871, 26175, 55983, 26678, 821}, 0, 2, false, -4.9786728635},
+		{"fishtest's issue", []float64{93, 18711, 58877, 18739, 100}, -1.75, 0.25, true, 2.9420974721},
 		{"just below the bound", []float64{39, 8843, 26675, 9240, 44}, 0.5, 2.5, true, 2.9416752080},
 		{"fishtest's unit block", []float64{10789, 19328, 33806, 19402, 10543}, -3, 1, false, 2.1310678118},
 		{"models agree, logistic", []float64{39, 2226, 31451, 2412, 40}, 0.2, 0.9, false, 2.1625425801},
@@ -42,7 +43,7 @@ func TestLLRIsTheOneThatWasPublished(t *testing.T) {
 		if c.normalized {
 			llr = rating.NormalizedLLR
 		}
-		near(t, c.name, llr(c.cells, c.elo0, c.elo1), c.want, 1e-6)
+		near(t, c.name, llr(c.cells, c.elo0, c.elo1), c.want, 1e-9)
 	}
 }
 
@@ -63,12 +64,12 @@ func TestWaldBounds(t *testing.T) {
 
 func TestMeasureIsTheOneThatWasPublished(t *testing.T) {
 	games := rating.Measure(rating.WDL{Wins: 136, Draws: 111, Losses: 96}.Distribution())
-	near(t, "elo of games", games.Elo, 40.702458, 1e-4)
-	near(t, "error of games", games.Error, 30.427218, 1e-3)
-	near(t, "LOS of games", games.LOS, 0.996010, 1e-5)
+	near(t, "elo of games", games.Elo, 40.702458, 1e-6)
+	near(t, "error of games", games.Error, 30.427218, 1e-6)
+	near(t, "LOS of games", games.LOS, 0.996010, 1e-6)
 	pairs := rating.Measure([]float64{34, 54, 63, 64, 75})
-	near(t, "elo of pairs", pairs.Elo, 55.579780, 1e-4)
-	near(t, "error of pairs", pairs.Error, 27.653430, 1e-3)
+	near(t, "elo of pairs", pairs.Elo, 55.579780, 1e-6)
+	near(t, "error of pairs", pairs.Error, 27.653430, 1e-6)
 }
 
 func TestExpectedAndDifferenceAreInverse(t *testing.T) {

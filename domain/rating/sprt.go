@@ -63,6 +63,9 @@ func tilted(counts, results []float64) []float64 {
 	x := 0.0
 	for range 200 {
 		x = (low + high) / 2
+		if !(x > low && x < high) {
+			break
+		}
 		sum := 0.0
 		for i, n := range counts {
 			sum += n / total * results[i] / (1 + x*results[i])

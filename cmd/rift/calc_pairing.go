@@ -1,0 +1,466 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/pairing"
+)
+
+// pairingFlags are the settings of calc pairing.
+type pairingFlags struct {
+	format  string
+	players int
+	round   int
+	rounds  int
+	results string
+	absent  []int
+	size    int
+	reset   bool
+	third   bool
+}
+
+// pairingFormats are the formats with the other names they go by, and the flags that
+// each reads besides --format, --players and --round.
+var pairingFormats = []struct {
+	name  string
+	also  []string
+	flags []string
+	run   func(*pairingFlags, []pairing.Round) (pairingAnswer, error)
+}{
+	{"round_robin", []string{"round-robin", "roundrobin", "berger"}, []string{"results"}, scheduled(pairing.RoundRobin)},
+	{"double_round_robin", []string{"double-round-robin"}, []string{"results"}, scheduled(pairing.DoubleRoundRobin)},
+	{"gauntlet", nil, []string{"results"}, scheduled(pairing.Gauntlet)},
+	{"swiss", []string{"monrad", "swiss_monrad"}, []string{"results", "rounds", "absent"}, swissBy(pairing.Swiss.Monrad)},
+	{"dutch", []string{"swiss_dutch", "swiss-dutch"}, []string{"results", "rounds", "absent"}, swissBy(pairing.Swiss.Dutch)},
+	{"single_elimination", []string{"single-elimination", "single"}, []string{"results", "absent", "third-place"}, (*pairingFlags).elimination},
+	{"double_elimination", []string{"double-elimination", "double"}, []string{"results", "absent", "reset"}, (*pairingFlags).elimination},
+	{"tables", []string{"table"}, []string{"rounds", "size"}, (*pairingFlags).tables},
+}
+
+func newCalcPairing(a *app) *cobra.Command {
+	var f pairingFlags
+	names := make([]string, len(pairingFormats))
+	for i, format := range pairingFormats {
+		names[i] = format.name
+	}
+	c := &cobra.Command{
+		Use:   "pairing",
+		Short: "Tell who meets whom in a tournament, and how it stands",
+		Long: `pairing prints the rounds of a tournament of players 1 to N, the first being the
+strongest; the first of a pairing has the first seat (White). Schedules are printed
+whole, or one --round of them; swiss (Monrad: neighbours in the ranking, by the
+matching with the least cost) and dutch (the basics of FIDE's system) pair the round
+after --results; eliminations show the bracket as far as it is known; tables seat
+three or four.
+
+The file of results has columns round,white,black,result (or wins,draws,losses of
+White): 1-0, 0-1, 1/2-1/2, or the points of White; +- and -+ were not played. No black
+is a bye, which is a win unless the result is 0.5 or 0. Who is in no row of a round was
+absent from it.`,
+		Example: `  rift calc pairing --format round_robin --players 8 -o table
+  rift calc pairing --format swiss --players 9 --results rounds.csv --absent 4
+  rift calc pairing --format double_elimination --players 6 --reset
+  rift calc pairing --format tables --players 10 --size 4 --rounds 6`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error { return a.calcPairing(c.Flags(), &f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.format, "format", "round_robin", "kind of tournament: "+strings.Join(names, ", "))
+	flags.IntVar(&f.players, "players", 0, "number of players")
+	flags.IntVar(&f.round, "round", 0, "print only this round (default: all of them)")
+	flags.IntVar(&f.rounds, "rounds", 0, "rounds that are planned (swiss, dutch), or wanted (tables, default as many as players)")
+	flags.StringVar(&f.results, "results", "", "file of results so far, - for standard input")
+	flags.IntSliceVar(&f.absent, "absent", nil, "players who have withdrawn or are away from the next round")
+	flags.IntVar(&f.size, "size", 4, "players at a table: 3 or 4")
+	flags.BoolVar(&f.reset, "reset", false, "play the grand final again when it is the first loss of its loser")
+	flags.BoolVar(&f.third, "third-place", false, "play for the third place")
+	register(c, "format", names...)
+	return c
+}
+
+// pairingAnswer is the document of calc pairing.
+type pairingAnswer struct {
+	Format    string           `json:"format"`
+	Players   int              `json:"players"`
+	Rounds    []roundAnswer    `json:"rounds"`
+	Standings []standingAnswer `json:"standings,omitempty"`
+}
+
+type roundAnswer struct {
+	Round    int             `json:"round"`
+	Part     pairing.Part    `json:"part,omitempty"` // of a double elimination
+	Pairings []pairingsEntry `json:"pairings"`
+}
+
+type pairingsEntry struct {
+	Pairing int      `json:"pairing"`
+	Players []int    `json:"players"`           // in the order of seats; 0: not known yet
+	From    []string `json:"from,omitempty"`    // where players who are not known yet come from
+	Bye     bool     `json:"bye,omitempty"`     // nobody to play against
+	Winner  int      `json:"winner,omitempty"`  // of an elimination
+	Played  bool     `json:"played,omitempty"`  // there is a result
+	Skipped bool     `json:"skipped,omitempty"` // decided without a game
+}
+
+type standingAnswer struct {
+	Rank        int                `json:"rank"`
+	Participant int                `json:"participant"`
+	Points      float64            `json:"points"`
+	Games       int                `json:"games"`
+	Wins        int                `json:"wins"`
+	Draws       int                `json:"draws"`
+	Losses      int                `json:"losses"`
+	TieBreaks   map[string]float64 `json:"tiebreaks,omitempty"`
+}
+
+func (a *app) calcPairing(flags *pflag.FlagSet, f *pairingFlags) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(pairingFormats, func(format struct {
+		name  string
+		also  []string
+		flags []string
+		run   func(*pairingFlags, []pairing.Round) (pairingAnswer, error)
+	},
+	) bool {
+		return format.name == f.format || slices.Contains(format.also, f.format)
+	})
+	if at < 0 {
+		err := usagef("--format %s: no such format", f.format)
+		return hinted(err, "there are: %s", strings.TrimPrefix(flags.Lookup("format").Usage, "kind of tournament: "))
+	}
+	format := pairingFormats[at]
+	f.format = format.name
+	var faults []domain.Fault
+	for _, flag := range []string{"results", "rounds", "absent", "size", "reset", "third-place"} {
+		if flags.Changed(flag) && !slices.Contains(format.flags, flag) {
+			faults = append(faults, domain.Fault{Field: "--" + flag, Reason: "format " + f.format + " does not read it"})
+		}
+	}
+	if f.players < 1 {
+		faults = append(faults, domain.Fault{Field: "--players", Reason: fmt.Sprintf("want how many there are, found %d", f.players)})
+	}
+	if f.round < 0 || f.rounds < 0 {
+		faults = append(faults, domain.Fault{Field: "--round", Reason: "want rounds from 1"})
+	}
+	if err := domain.Faulty("pairing", faults); err != nil {
+		return err
+	}
+	history, err := a.history(f)
+	if err != nil {
+		return err
+	}
+	answer, err := format.run(f, history)
+	if err != nil {
+		return calcError(err)
+	}
+	if len(history) > 0 && answer.Standings == nil {
+		if answer.Standings, err = standingsOf(f.players, history); err != nil {
+			return calcError(err)
+		}
+	}
+	if f.round > 0 {
+		answer.Rounds = slices.DeleteFunc(answer.Rounds, func(r roundAnswer) bool { return r.Round != f.round })
+		if len(answer.Rounds) == 0 {
+			return domain.Errorf(domain.NotFound, "round %d: there is none", f.round)
+		}
+	}
+	answer.Format, answer.Players = f.format, f.players
+	return p.Print(answer.listing())
+}
+
+// history reads --results as rounds.
+func (a *app) history(f *pairingFlags) ([]pairing.Round, error) {
+	if f.results == "" {
+		return nil, nil
+	}
+	rows, err := a.openRounds(f.results)
+	if err != nil {
+		return nil, err
+	}
+	var faults []domain.Fault
+	var history []pairing.Round
+	for _, r := range rows {
+		if r.round < 1 || r.round > pairing.MaxSwissRounds {
+			faults = append(faults, domain.Fault{Field: "line " + strconv.Itoa(r.line), Reason: fmt.Sprintf("want a round from 1 to %d, found %d", pairing.MaxSwissRounds, r.round)})
+			continue
+		}
+		for len(history) < r.round {
+			history = append(history, nil)
+		}
+		history[r.round-1] = append(history[r.round-1], r.meeting)
+	}
+	return history, domain.Faulty("results", faults)
+}
+
+// scheduled is a format whose rounds are known from the start.
+func scheduled(schedule func(int) ([][]pairing.Pairing, error)) func(*pairingFlags, []pairing.Round) (pairingAnswer, error) {
+	return func(f *pairingFlags, history []pairing.Round) (pairingAnswer, error) {
+		rounds, err := schedule(f.players)
+		if err != nil {
+			return pairingAnswer{}, err
+		}
+		var answer pairingAnswer
+		for r, round := range rounds {
+			var over pairing.Round
+			if r < len(history) {
+				over = history[r]
+			}
+			answer.Rounds = append(answer.Rounds, roundOf(r+1, round, over))
+		}
+		return answer, nil
+	}
+}
+
+// swissBy is a format that pairs the round after the results.
+func swissBy(next func(pairing.Swiss) ([]pairing.Pairing, error)) func(*pairingFlags, []pairing.Round) (pairingAnswer, error) {
+	return func(f *pairingFlags, history []pairing.Round) (pairingAnswer, error) {
+		var answer pairingAnswer
+		for r, round := range history {
+			pairs := make([]pairing.Pairing, len(round))
+			for i, m := range round {
+				pairs[i] = m.Pairing
+			}
+			answer.Rounds = append(answer.Rounds, roundOf(r+1, pairs, round))
+		}
+		if f.round > 0 && f.round <= len(history) || f.rounds > 0 && f.rounds == len(history) {
+			return answer, nil
+		}
+		round, err := next(pairing.Swiss{Players: f.players, Rounds: f.rounds, History: history, Absent: f.absent})
+		if err != nil {
+			return pairingAnswer{}, err
+		}
+		answer.Rounds = append(answer.Rounds, roundOf(len(history)+1, round, nil))
+		return answer, nil
+	}
+}
+
+func roundOf(number int, round []pairing.Pairing, over pairing.Round) roundAnswer {
+	out := roundAnswer{Round: number}
+	for i, p := range round {
+		entry := pairingsEntry{Pairing: i + 1, Players: []int{p.White, p.Black}, Bye: p.Bye()}
+		if p.Bye() {
+			entry.Players = entry.Players[:1]
+		}
+		for _, m := range over {
+			if m.Pairing == p || (m.White == p.Black && m.Black == p.White) {
+				entry.Played = true
+			}
+		}
+		out.Pairings = append(out.Pairings, entry)
+	}
+	return out
+}
+
+func (f *pairingFlags) tables([]pairing.Round) (pairingAnswer, error) {
+	if f.rounds == 0 {
+		f.rounds = max(f.players, f.round)
+	}
+	rounds, err := pairing.Tables(f.players, f.size, f.rounds)
+	if err != nil {
+		return pairingAnswer{}, err
+	}
+	var answer pairingAnswer
+	for r, round := range rounds {
+		out := roundAnswer{Round: r + 1}
+		for i, table := range round.Tables {
+			out.Pairings = append(out.Pairings, pairingsEntry{Pairing: i + 1, Players: table})
+		}
+		for _, p := range round.Byes {
+			out.Pairings = append(out.Pairings, pairingsEntry{Pairing: len(out.Pairings) + 1, Players: []int{p}, Bye: true})
+		}
+		answer.Rounds = append(answer.Rounds, out)
+	}
+	return answer, nil
+}
+
+// elimination shows a bracket; who won a match is who has more points in the rows of
+// its two players, taken in the order of the matches.
+func (f *pairingFlags) elimination(history []pairing.Round) (pairingAnswer, error) {
+	bracket, err := pairing.Single(f.players, f.third)
+	if f.format == "double_elimination" {
+		bracket, err = pairing.Double(f.players, f.reset)
+	}
+	if err != nil {
+		return pairingAnswer{}, err
+	}
+	states, err := decided(bracket, history, f.absent)
+	if err != nil {
+		return pairingAnswer{}, err
+	}
+	var answer pairingAnswer
+	for _, m := range states {
+		n := len(answer.Rounds)
+		if n == 0 || answer.Rounds[n-1].Part != m.Part || answer.Rounds[n-1].Round != m.Round {
+			answer.Rounds = append(answer.Rounds, roundAnswer{Round: m.Round, Part: m.Part})
+			n++
+		}
+		entry := pairingsEntry{Pairing: m.Number, Winner: max(m.Winner, 0), Played: m.Winner > 0 && !m.Void, Skipped: m.Void}
+		for side, p := range m.Players {
+			if p < 0 {
+				entry.Bye = true
+				continue
+			}
+			entry.Players = append(entry.Players, p)
+			if p == 0 {
+				from := m.Sides[side]
+				word := fmt.Sprintf("winner of %d", from.WinnerOf)
+				if from.LoserOf > 0 {
+					word = fmt.Sprintf("loser of %d", from.LoserOf)
+				}
+				entry.From = append(entry.From, word)
+			}
+		}
+		answer.Rounds[n-1].Pairings = append(answer.Rounds[n-1].Pairings, entry)
+	}
+	if len(history) > 0 {
+		answer.Standings, err = placesOf(f.players, history, states)
+	}
+	return answer, err
+}
+
+// placesOf ranks the players of a bracket by how far they came.
+func placesOf(players int, history []pairing.Round, states []pairing.MatchState) ([]standingAnswer, error) {
+	standings, err := standingsOf(players, history)
+	if err != nil {
+		return nil, err
+	}
+	places := pairing.Places(players, states)
+	for i := range standings {
+		standings[i].Rank, standings[i].TieBreaks = places[standings[i].Participant-1], nil
+	}
+	slices.SortStableFunc(standings, func(a, b standingAnswer) int {
+		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Participant, b.Participant))
+	})
+	return standings, nil
+}
+
+// decided finds the winners of a bracket's matches in rows of results.
+func decided(bracket *pairing.Bracket, history []pairing.Round, absent []int) ([]pairing.MatchState, error) {
+	var rows []pairing.Meeting
+	for _, round := range history {
+		for _, m := range round {
+			if m.Black != 0 {
+				rows = append(rows, m)
+			}
+		}
+	}
+	winners := map[int]int{}
+	for {
+		states, err := bracket.State(winners, absent)
+		if err != nil {
+			return nil, err
+		}
+		found := false
+		for _, m := range states {
+			if !m.Ready() || found {
+				continue
+			}
+			at := slices.IndexFunc(rows, func(r pairing.Meeting) bool {
+				return r.White == m.Players[0] && r.Black == m.Players[1] || r.White == m.Players[1] && r.Black == m.Players[0]
+			})
+			if at < 0 {
+				continue
+			}
+			r := rows[at]
+			rows = slices.Delete(rows, at, at+1)
+			switch {
+			case r.Points[0] > r.Points[1]:
+				winners[m.Number], found = r.White, true
+			case r.Points[1] > r.Points[0]:
+				winners[m.Number], found = r.Black, true
+			default:
+				return nil, domain.Errorf(domain.Invalid, "match %d: want a winner of %d and %d, found a draw", m.Number, r.White, r.Black)
+			}
+		}
+		if found {
+			continue
+		}
+		if len(rows) > 0 {
+			return nil, domain.Errorf(domain.Invalid, "results: %d against %d is no match of the bracket, or not yet", rows[0].White, rows[0].Black)
+		}
+		return states, nil
+	}
+}
+
+func standingsOf(players int, history []pairing.Round) ([]standingAnswer, error) {
+	standings, err := pairing.Standings(players, history, pairing.TieBreaks)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]standingAnswer, len(standings))
+	for i, s := range standings {
+		out[i] = standingAnswer{s.Rank, s.Player, s.Points, s.Games, s.Won, s.Drawn, s.Lost, map[string]float64{}}
+		for k, b := range pairing.TieBreaks {
+			out[i].TieBreaks[string(b)] = s.TieBreaks[k]
+		}
+	}
+	return out, nil
+}
+
+// listing is the table of the rounds, with the standings under it.
+func (p *pairingAnswer) listing() output.Listing {
+	parts := slices.ContainsFunc(p.Rounds, func(r roundAnswer) bool { return r.Part != "" })
+	l := output.Listing{Doc: p, Columns: []output.Column{
+		{Name: "part", Wide: !parts}, {Name: "round", Right: true}, {Name: "pairing", Right: true}, {Name: "players"}, {Name: "winner", Right: true, Wide: !parts},
+	}}
+	for _, r := range p.Rounds {
+		for _, entry := range r.Pairings {
+			l.Items = append(l.Items, struct {
+				Round int          `json:"round"`
+				Part  pairing.Part `json:"part,omitempty"`
+				pairingsEntry
+			}{r.Round, r.Part, entry})
+			var winner any
+			if entry.Winner > 0 {
+				winner = entry.Winner
+			}
+			l.Rows = append(l.Rows, []any{string(r.Part), r.Round, entry.Pairing, entry.people(), winner})
+		}
+	}
+	if len(p.Standings) > 0 {
+		var b strings.Builder
+		fmt.Fprintf(&b, "\n%4s  %6s  %6s  %4s  %5s  %4s", "RANK", "PLAYER", "POINTS", "WINS", "DRAWS", "LOST")
+		breaks := p.Standings[0].TieBreaks != nil
+		if breaks {
+			fmt.Fprintf(&b, "  %6s  %6s  %8s  %6s", "DIRECT", "CUT 1", "BUCHHOLZ", "SB")
+		}
+		for _, s := range p.Standings {
+			fmt.Fprintf(&b, "\n%4d  %6d  %6.1f  %4d  %5d  %4d", s.Rank, s.Participant, s.Points, s.Wins, s.Draws, s.Losses)
+			if breaks {
+				fmt.Fprintf(&b, "  %6.1f  %6.1f  %8.1f  %6.2f", s.TieBreaks[string(pairing.DirectEncounter)],
+					s.TieBreaks[string(pairing.BuchholzCut1)], s.TieBreaks[string(pairing.Buchholz)], s.TieBreaks[string(pairing.SonnebornBerger)])
+			}
+		}
+		l.Below = b.String()
+	}
+	return l
+}
+
+// people writes the players of a pairing.
+func (p pairingsEntry) people() string {
+	var words []string
+	from := p.From
+	for _, player := range p.Players {
+		word := strconv.Itoa(player)
+		if player == 0 && len(from) > 0 {
+			word, from = from[0], from[1:]
+		}
+		words = append(words, word)
+	}
+	if p.Bye {
+		words = append(words, "bye")
+	}
+	return strings.Join(words, " - ")
+}

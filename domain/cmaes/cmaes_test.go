@@ -1,0 +1,451 @@
+package cmaes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func search(t testing.TB, o Options) *Search {
+	t.Helper()
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// step evaluates one generation.
+func step(t testing.TB, s *Search, f func([]float64) float64) {
+	t.Helper()
+	var told []Evaluation
+	for _, c := range s.Ask() {
+		e := Evaluation{Generation: c.Generation, Index: c.Index, Values: []float64{f(c.X)}}
+		if c.Twice {
+			e.Values = append(e.Values, f(c.X))
+		}
+		told = append(told, e)
+	}
+	if err := s.Tell(told); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func number(x float64) *float64 { return &x }
+
+func repeated(n int, x float64) []float64 { return slices.Repeat([]float64{x}, n) }
+
+func near(t testing.TB, what string, found, want, tolerance float64) {
+	t.Helper()
+	if !(math.Abs(found-want) <= tolerance) {
+		t.Errorf("%s: want %v, found %v", what, want, found)
+	}
+}
+
+// The constants of the tutorial for ten variables.
+func TestConstants(t *testing.T) {
+	for n, want := range map[int]int{2: 6, 5: 8, 10: 10, 20: 12, 40: 15} {
+		if found := search(t, Options{X0: make([]float64, n), Sigma0: 1}).Run.Population; found != want {
+			t.Errorf("%d variables: want a population of %d, found %d", n, want, found)
+		}
+	}
+	c := constantsOf(10, 10, true)
+	near(t, "mueff", c.mueff, 3.167299281, 1e-9)
+	near(t, "cc", c.cc, 0.294990383, 1e-9)
+	near(t, "cs", c.cs, 0.284428588, 1e-9)
+	near(t, "c1", c.c1, 0.015283825, 1e-9)
+	near(t, "cmu", c.cmu, 0.020154283, 1e-9)
+	near(t, "damps", c.damp, 1.284428588, 1e-9)
+	near(t, "chiN", normalLength(10), 3.084726565, 1e-9)
+	sum := 0.0
+	for _, w := range c.weights {
+		sum += w
+	}
+	near(t, "passive weights", sum, 1, 1e-12)
+	active := constantsOf(10, 10, false)
+	if active.weights[9] >= 0 || active.weights[4] <= 0 || active.weights[4] != c.weights[4] {
+		t.Errorf("found weights %v", active.weights)
+	}
+}
+
+// experiment runs seeds of a function and gives the evaluations of those that reached
+// the target.
+func experiment(t testing.TB, f func([]float64) float64, o Options, seeds int) []int {
+	t.Helper()
+	o.Target = number(1e-8)
+	var used []int
+	for seed := range seeds {
+		o.Seed = uint64(seed) + 1
+		s := search(t, o)
+		for !s.Done() {
+			step(t, s, f)
+		}
+		if s.Best.Value <= 1e-8 {
+			used = append(used, s.Evaluations)
+		}
+	}
+	slices.Sort(used)
+	return used
+}
+
+// settings are the published experiments in ten dimensions, with the median of
+// evaluations to 1e-8 that purecma needs.
+var settings = []struct {
+	name   string
+	f      func([]float64) float64
+	o      Options
+	median int
+	least  int // of 21 that must be solved
+}{
+	{"sphere", sphere, Options{X0: repeated(10, 1), Sigma0: 0.5}, 1470, 21},
+	{"ellipsoid", ellipsoid, Options{X0: repeated(10, 1), Sigma0: 0.5}, 5870, 21},
+	{"rosenbrock", rosenbrock, Options{X0: repeated(10, 0), Sigma0: 0.5}, 6015, 17},
+	{"rastrigin", rastrigin, Options{X0: repeated(10, 3), Sigma0: 2, Restarts: IPOP}, 0, 19},
+	{"rastrigin bipop", rastrigin, Options{X0: repeated(10, 3), Sigma0: 2, Restarts: BIPOP}, 0, 19},
+}
+
+// Medians over 21 seeds; the metrics are evaluations and solved runs.
+func BenchmarkTargets(b *testing.B) {
+	for _, c := range settings {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				used := experiment(b, c.f, c.o, 21)
+				if len(used) < c.least {
+					b.Errorf("want at least %d of 21 solved, found %d", c.least, len(used))
+					continue
+				}
+				b.ReportMetric(float64(used[len(used)/2]), "evaluations")
+				b.ReportMetric(float64(len(used)), "solved")
+				if median := used[len(used)/2]; c.median > 0 && float64(median) > 1.1*float64(c.median) {
+					b.Errorf("want a median of at most %d and 10 %%, found %d", c.median, median)
+				}
+			}
+		})
+	}
+}
+
+// The same with few seeds, as a test of correctness.
+func TestTargets(t *testing.T) {
+	for _, c := range settings[:3] {
+		used := experiment(t, c.f, c.o, 5)
+		if len(used) < 4 {
+			t.Errorf("%s: want at least 4 of 5 solved, found %d", c.name, len(used))
+			continue
+		}
+		if median := used[len(used)/2]; float64(median) > 1.15*float64(c.median) || float64(median) < 0.5*float64(c.median) {
+			t.Errorf("%s: want about %d evaluations, found %v", c.name, c.median, used)
+		}
+	}
+	used := experiment(t, rastrigin, Options{X0: repeated(4, 3), Sigma0: 2, Restarts: IPOP}, 3)
+	if len(used) != 3 {
+		t.Errorf("rastrigin in four dimensions: want restarts to solve all, found %v", used)
+	}
+}
+
+// A search that goes through JSON in every generation is the same search, bit for bit,
+// and so is one whose candidates are made again one by one, in another order.
+func TestSearchResumesBitForBit(t *testing.T) {
+	o := Options{X0: repeated(5, 2), Sigma0: 1, Seed: 9, Bounds: []Bound{{Low: number(-3), High: number(4)}}, Integers: []int{1}, Restarts: BIPOP, Target: number(1e-3), MaxEvaluations: 3000}
+	whole, parts := search(t, o), search(t, o)
+	for !whole.Done() {
+		step(t, whole, rastrigin)
+		stored, err := json.Marshal(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = &Search{}
+		if err := json.Unmarshal(stored, parts); err != nil {
+			t.Fatal(err)
+		}
+		var told []Evaluation
+		for i := parts.Run.Population - 1; i >= 0; i-- {
+			c := parts.Candidate(i)
+			told = append(told, Evaluation{Generation: c.Generation, Index: i, Values: []float64{rastrigin(c.X)}})
+		}
+		if err := parts.Tell(told); err != nil {
+			t.Fatal(err)
+		}
+		one, err := json.Marshal(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := json.Marshal(parts); err != nil || string(one) != string(other) {
+			t.Fatalf("generation %d: want the same bytes, found\n%s\n%s\n%v", whole.Generation, one, other, err)
+		}
+	}
+}
+
+// Lost, failed and late candidates are dropped, and the search still gets there.
+func TestMissingCandidates(t *testing.T) {
+	s := search(t, Options{X0: repeated(6, 3), Sigma0: 1, Seed: 3, Target: number(1e-8)})
+	for g := 0; !s.Done(); g++ {
+		var told []Evaluation
+		for i, c := range s.Ask() {
+			e := Evaluation{Generation: c.Generation, Index: c.Index, Values: []float64{sphere(c.X)}}
+			switch (i + g) % 9 {
+			case 0:
+				continue // lost
+			case 4:
+				e.Values = []float64{math.NaN()}
+			}
+			told = append(told, e)
+		}
+		told = append(told, Evaluation{Generation: s.Generation - 1, Index: 0, Values: []float64{-1e9}}) // late
+		if err := s.Tell(told); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Best.Value > 1e-8 || s.Best.Value < 0 || s.Run.Stop[0].Name != ReasonTarget || s.Dropped == 0 {
+		t.Errorf("found %+v, best %+v, %d dropped", s.Run.Stop, s.Best, s.Dropped)
+	}
+	var invalid *Invalid
+	s = search(t, Options{X0: repeated(6, 3), Sigma0: 1})
+	for name, told := range map[string][]Evaluation{
+		"too few":   {{Values: []float64{1}}},
+		"a strange": {{Index: 99, Values: []float64{1}}},
+		"twice":     {{Values: []float64{1}}, {Values: []float64{1}}},
+		"short":     {{Index: -1, X: []float64{1}, Values: []float64{1}}},
+	} {
+		if err := s.Tell(told); !errors.As(err, &invalid) || s.Generation != 0 {
+			t.Errorf("%s: want an Invalid and nothing changed, found %v", name, err)
+		}
+	}
+}
+
+// Candidates stay inside their bounds and whole where they are to be whole, the
+// transform has preimages, and the optimum at a bound is found.
+func TestBoundsAndIntegers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		low := rapid.Float64Range(-100, 100).Draw(t, "low")
+		high := low + rapid.Float64Range(0.001, 200).Draw(t, "width")
+		x := rapid.Float64Range(-1000, 1000).Draw(t, "x")
+		y := inside(x, low, high)
+		if !(y >= low && y <= high) {
+			t.Errorf("%v is mapped to %v, beyond %v and %v", x, y, low, high)
+		}
+		if again := inside(outside(y, low, high), low, high); math.Abs(again-y) > 1e-9*(1+math.Abs(y)) {
+			t.Errorf("%v comes back as %v", y, again)
+		}
+	})
+	s := search(t, Options{X0: []float64{2, 2, 2}, Sigma0: 1, Seed: 5, Bounds: []Bound{{Low: number(1), High: number(5)}, {Low: number(0)}, {}}, Integers: []int{2}, MaxEvaluations: 4000})
+	f := func(x []float64) float64 {
+		if x[0] < 1 || x[0] > 5 || x[1] < 0 || x[2] != math.Round(x[2]) {
+			t.Fatalf("asked for %v", x)
+		}
+		return x[0]*x[0] + x[1]*x[1] + (x[2]-7.4)*(x[2]-7.4)
+	}
+	for !s.Done() {
+		step(t, s, f)
+	}
+	if b := s.Best; math.Abs(b.X[0]-1) > 1e-3 || math.Abs(b.X[1]) > 1e-3 || b.X[2] != 7 {
+		t.Errorf("want 1, 0, 7, found %+v after %v", b, s.Run.Stop)
+	}
+}
+
+// Injected optima are taken up.
+func TestInjection(t *testing.T) {
+	plain, injected := search(t, Options{X0: repeated(8, 5), Sigma0: 0.1, Seed: 1}), search(t, Options{X0: repeated(8, 5), Sigma0: 0.1, Seed: 1})
+	for range 6 {
+		step(t, plain, sphere)
+		told := []Evaluation{{Generation: injected.Generation, Index: -1, X: repeated(8, 0), Values: []float64{0}}}
+		for _, c := range injected.Ask() {
+			told = append(told, Evaluation{Generation: c.Generation, Index: c.Index, Values: []float64{sphere(c.X)}})
+		}
+		if err := injected.Tell(told); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := sphere(injected.Run.Mean), sphere(plain.Run.Mean); !(a < b/2) {
+		t.Errorf("want the mean to follow an injected optimum, found %v instead of %v", a, b)
+	}
+}
+
+// Where the ranking is noise the population grows, where it is not it stays.
+func TestNoise(t *testing.T) {
+	draw := keyed(77)
+	for noise, grows := range map[float64]bool{0: false, 1e6: true} {
+		s := search(t, Options{X0: repeated(5, 3), Sigma0: 1, Seed: 2, Reevaluate: 0.5})
+		for range 15 {
+			step(t, s, func(x []float64) float64 { return sphere(x) + noise*draw.normals(1)[0] })
+		}
+		if grown := s.Run.Population > s.Run.Base; grown != grows || s.Run.Population > 16*s.Run.Base {
+			t.Errorf("noise %v: found a population of %d, begun with %d, noise %v", noise, s.Run.Population, s.Run.Base, s.Run.Noise)
+		}
+	}
+}
+
+// Every reason ends a run that gives it cause.
+func TestReasons(t *testing.T) {
+	never := Tolerances{Fun: -1, FunHist: -1, X: -1, FacUpX: -1, UpSigma: -1, Condition: -1, Stagnation: -1, XStagnation: -1, FlatFitness: -1, NoEffectAxis: -1, NoEffectX: -1, MaxIter: -1}
+	only := func(change func(*Tolerances)) Tolerances { t := never; change(&t); return t }
+	noisy := keyed(5)
+	for _, c := range []struct {
+		name string
+		f    func([]float64) float64
+		o    Options
+	}{
+		{"tolfun", sphere, Options{Tolerances: only(func(t *Tolerances) { t.Fun = 0 })}},
+		{"tolfunhist", sphere, Options{Tolerances: only(func(t *Tolerances) { t.FunHist = 0 })}},
+		{"tolx", sphere, Options{Tolerances: only(func(t *Tolerances) { t.X = 0 })}},
+		{"tolfacupx", func(x []float64) float64 { return x[0] }, Options{Tolerances: only(func(t *Tolerances) { t.FacUpX = 0 })}},
+		{"tolconditioncov", func(x []float64) float64 { return x[0]*x[0] + 1e20*x[1]*x[1] + 1e20*x[2]*x[2] }, Options{Tolerances: only(func(t *Tolerances) { t.Condition = 0 })}},
+		{"tolflatfitness", func([]float64) float64 { return 1 }, Options{Tolerances: only(func(t *Tolerances) { t.FlatFitness = 0 })}},
+		{"tolstagnation", func([]float64) float64 { return noisy.normals(1)[0] }, Options{Tolerances: only(func(t *Tolerances) { t.Stagnation = 0 })}},
+		{"tolxstagnation", sphere, Options{Tolerances: only(func(t *Tolerances) { t.XStagnation = 0 })}},
+		{"noeffectaxis", sphere1, Options{Tolerances: only(func(t *Tolerances) { t.NoEffectAxis = 0 })}},
+		{"noeffectcoord", sphere1, Options{Tolerances: only(func(t *Tolerances) { t.NoEffectX = 0 })}},
+		{"maxiter", sphere, Options{Tolerances: only(func(t *Tolerances) { t.MaxIter = 7 })}},
+		{"tolupsigma", sphere, Options{Tolerances: only(func(t *Tolerances) { t.UpSigma = 1e-9 })}},
+		{ReasonEvaluations, sphere, Options{MaxEvaluations: 50, Tolerances: never}},
+		{ReasonTarget, sphere, Options{Target: number(1), Tolerances: never}},
+	} {
+		c.o.X0, c.o.Sigma0, c.o.Seed = repeated(3, 2), 0.5, 4
+		s := search(t, c.o)
+		for range 20_000 {
+			if s.Done() {
+				break
+			}
+			step(t, s, c.f)
+		}
+		if !s.Done() || s.Run.Stop[0].Name != c.name {
+			t.Errorf("%s: found %v after %d generations", c.name, s.Run.Stop, s.Generation)
+		}
+	}
+	s := search(t, Options{X0: repeated(3, 2), Sigma0: 0.5})
+	s.End("timeout")
+	if s.Ask() != nil || !reflect.DeepEqual(s.Run.Stop, []Reason{{Name: "timeout"}}) || s.Tell(nil) == nil {
+		t.Errorf("want a search that was ended to give and take nothing, found %+v", s.Run.Stop)
+	}
+}
+
+// sphere1 has its optimum at 1: near it steps vanish in the mean.
+func sphere1(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += (v - 1) * (v - 1)
+	}
+	return sum
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	good := Options{X0: []float64{1, 2}, Sigma0: 1}
+	for name, change := range map[string]func(*Options){
+		"nothing":    func(o *Options) { o.X0 = nil },
+		"no number":  func(o *Options) { o.X0 = []float64{1, math.NaN()} },
+		"sigma":      func(o *Options) { o.Sigma0 = 0 },
+		"infinite":   func(o *Options) { o.Sigma0 = math.Inf(1) },
+		"population": func(o *Options) { o.Population = 3 },
+		"bounds":     func(o *Options) { o.Bounds = make([]Bound, 3) },
+		"turned":     func(o *Options) { o.Bounds = []Bound{{Low: number(2), High: number(1)}} },
+		"outside":    func(o *Options) { o.Bounds = []Bound{{Low: number(1.5)}} },
+		"integer":    func(o *Options) { o.Integers = []int{2} },
+		"target":     func(o *Options) { o.Target = number(math.NaN()) },
+		"restarts":   func(o *Options) { o.Restarts = "often" },
+		"reevaluate": func(o *Options) { o.Reevaluate = 2 },
+	} {
+		o := good
+		change(&o)
+		var invalid *Invalid
+		if _, err := New(o); !errors.As(err, &invalid) {
+			t.Errorf("%s: want an Invalid, found %v", name, err)
+		}
+	}
+}
+
+// Every test function has its least value 0 where it should be, and more elsewhere.
+func TestFunctions(t *testing.T) {
+	for _, f := range Functions() {
+		at := repeated(6, 0)
+		switch f.Name {
+		case "rosenbrock", "griewank_rosenbrock":
+			at = repeated(6, 1)
+		case "gallagher":
+			draw := keyed(101, 6)
+			draw.uniform()
+			for i := range at {
+				at[i] = 8*draw.uniform() - 4
+			}
+		}
+		near(t, f.Name, f.Value(at), 0, 1e-12)
+		at[2] += 2.3
+		if v := f.Value(at); !(v > 1e-3) {
+			t.Errorf("%s: want more beside the optimum, found %v", f.Name, v)
+		}
+	}
+	if _, known := FunctionNamed("x"); known {
+		t.Error("want no function x")
+	}
+}
+
+func Example() {
+	target := 1e-8
+	s, err := New(Options{X0: []float64{3, 3}, Sigma0: 1, Seed: 7, Target: &target})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for !s.Done() {
+		var told []Evaluation
+		for _, c := range s.Ask() {
+			told = append(told, Evaluation{Generation: c.Generation, Index: c.Index, Values: []float64{sphere(c.X)}})
+		}
+		if err := s.Tell(told); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println(s.Run.Stop[0].Name, s.Best.Value < 1e-8)
+	// Output: ftarget true
+}
+
+// A decomposition gives its matrix back, with vectors at right angles, whatever its
+// condition.
+func TestEigen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 12).Draw(t, "n")
+		draw := keyed(rapid.Uint64().Draw(t, "seed"))
+		matrix := make([][]float64, n)
+		for i := range matrix {
+			matrix[i] = make([]float64, n)
+		}
+		for k := range n {
+			scale := math.Pow(10, rapid.Float64Range(-6, 6).Draw(t, "scale"))
+			x := draw.normals(n)
+			if rapid.IntRange(0, 3).Draw(t, "sparse") == 0 {
+				clear(x)
+				x[k] = 1
+			}
+			for i := range n {
+				for j := range n {
+					matrix[i][j] += scale * x[i] * x[j]
+				}
+			}
+		}
+		values, basis := eigen(matrix)
+		size := 0.0
+		for _, v := range values {
+			size = max(size, math.Abs(v))
+		}
+		for i := range n {
+			for j := range n {
+				back, angle := 0.0, 0.0
+				for k := range n {
+					back += basis[i][k] * values[k] * basis[j][k]
+					angle += basis[k][i] * basis[k][j]
+				}
+				if i == j {
+					angle--
+				}
+				if math.Abs(back-matrix[i][j]) > 1e-12*size || math.Abs(angle) > 1e-12 {
+					t.Fatalf("entry %d %d: want %v, found %v, angle %v", i, j, matrix[i][j], back, angle)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,191 @@
+// Package cmaes searches for the least value of a function by covariance matrix
+// adaptation (Hansen, "The CMA Evolution Strategy: A Tutorial", 2016), asked and told:
+// Ask gives the candidates of a generation, Tell takes what came of them. It evaluates
+// nothing, reads no clock, and draws no random number but from the seed: a candidate
+// is a function of the seed, the state of the search, and its index, so that workers
+// and replays agree on it without its being stored.
+//
+// A Search is a plain value that goes through JSON without losing a bit. The same
+// seed and the same values told give the same search, bit for bit.
+//
+// Read options.go first, then search.go (ask and tell), update.go (the mathematics),
+// stop.go and restart.go. Values are minimised: whoever maximises a score tells its
+// negative.
+package cmaes
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Fault is one thing wrong with what a search was given.
+type Fault struct{ Field, Reason string }
+
+// Invalid is why a search does not begin or go on: every fault that was found.
+type Invalid struct{ Faults []Fault }
+
+// Error gives the faults.
+func (e *Invalid) Error() string {
+	parts := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		parts[i] = f.Field + ": " + f.Reason
+	}
+	return "cmaes: " + strings.Join(parts, "; ")
+}
+
+type faults []Fault
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, Fault{field, fmt.Sprintf(format, args...)})
+}
+
+func (f faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return &Invalid{f}
+}
+
+// RestartPolicy says what follows when a run ends without the target.
+type RestartPolicy string
+
+// The policies.
+const (
+	NoRestarts RestartPolicy = ""
+	IPOP       RestartPolicy = "ipop"  // a population twice as large (Auger and Hansen 2005)
+	BIPOP      RestartPolicy = "bipop" // and between them small ones with small steps, by budget (Hansen 2009)
+)
+
+// Bound is the range of a variable; either end may be missing.
+type Bound struct {
+	Low  *float64 `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
+}
+
+// Options are the settings of a search. X0 and Sigma0 must be given: where to begin,
+// and about a quarter of the range in which the optimum is expected; variables should
+// be scaled alike.
+type Options struct {
+	X0             []float64     `json:"x0"`
+	Sigma0         float64       `json:"sigma0"`
+	Seed           uint64        `json:"seed"`
+	Population     int           `json:"population,omitempty"` // default 4 + ⌊3 ln n⌋
+	Bounds         []Bound       `json:"bounds,omitempty"`     // one for each variable, or one for all
+	Integers       []int         `json:"integers,omitempty"`   // indexes of variables that are whole numbers
+	Passive        bool          `json:"passive,omitempty"`    // without negative weights
+	Target         *float64      `json:"target,omitempty"`
+	MaxEvaluations int           `json:"max_evaluations,omitempty"` // of all runs; 0: no bound
+	Restarts       RestartPolicy `json:"restarts,omitempty"`
+	MaxRestarts    int           `json:"max_restarts,omitempty"` // default 9
+	// Reevaluate is the share of a generation that is evaluated twice, to see how much
+	// of the ranking is noise; where that is most of it the population doubles, up to
+	// 16 times.
+	Reevaluate float64    `json:"reevaluate,omitempty"`
+	Tolerances Tolerances `json:"tolerances"`
+}
+
+// Tolerances are the bounds of termination; 0 is pycma's default, less than 0 is never.
+type Tolerances struct {
+	Fun          float64 `json:"tolfun,omitempty"`           // 1e-11: range of the values now and lately
+	FunHist      float64 `json:"tolfunhist,omitempty"`       // 1e-12: range of the best values lately
+	X            float64 `json:"tolx,omitempty"`             // 1e-11: all deviations
+	FacUpX       float64 `json:"tolfacupx,omitempty"`        // 1e3: a deviation over its first one
+	UpSigma      float64 `json:"tolupsigma,omitempty"`       // 1e20: sigma over its first value and the longest axis
+	Condition    float64 `json:"tolconditioncov,omitempty"`  // 1e14
+	Stagnation   int     `json:"tolstagnation,omitempty"`    // 100 + 100 n^1.5/λ generations
+	XStagnation  float64 `json:"tolxstagnation,omitempty"`   // 1e-9: change of the mean over many generations
+	FlatFitness  int     `json:"tolflatfitness,omitempty"`   // 1 generation with equal best values
+	NoEffectAxis float64 `json:"tolnoeffectaxis,omitempty"`  // 0.1 of an axis changes no bit of the mean
+	NoEffectX    float64 `json:"tolnoeffectcoord,omitempty"` // 0.2 of a deviation changes no bit of the mean
+	MaxIter      int     `json:"maxiter,omitempty"`          // 100 + 150 (n+3)²/√λ generations of a run
+}
+
+// The bounds of a search.
+const (
+	MaxDimension  = 500
+	MaxPopulation = 100_000
+	maxValue      = 1e300
+)
+
+func (o *Options) check() error {
+	var f faults
+	n := len(o.X0)
+	if n < 1 || n > MaxDimension {
+		f.add("x0", "want 1 to %d variables, found %d", MaxDimension, n)
+	}
+	for i, x := range o.X0 {
+		if !(math.Abs(x) <= maxValue) {
+			f.add(fmt.Sprintf("x0[%d]", i), "want a number, found %v", x)
+		}
+	}
+	if !(o.Sigma0 > 0 && o.Sigma0 <= 1e100) {
+		f.add("sigma0", "want more than 0, found %v", o.Sigma0)
+	}
+	if o.Population != 0 && (o.Population < 4 || o.Population > MaxPopulation) {
+		f.add("population", "want 4 to %d, found %d", MaxPopulation, o.Population)
+	}
+	if len(o.Bounds) > 1 && len(o.Bounds) != n {
+		f.add("bounds", "want one for each of %d variables, or one for all, found %d", n, len(o.Bounds))
+	} else {
+		for i := range n {
+			o.checkBound(i, &f)
+		}
+	}
+	for _, i := range o.Integers {
+		if i < 0 || i >= n {
+			f.add("integers", "want indexes from 0 to %d, found %d", n-1, i)
+		}
+	}
+	if o.Target != nil && !(math.Abs(*o.Target) <= maxValue) {
+		f.add("target", "want a number, found %v", *o.Target)
+	}
+	if o.MaxEvaluations < 0 {
+		f.add("max_evaluations", "want at least 0, found %d", o.MaxEvaluations)
+	}
+	switch o.Restarts {
+	case NoRestarts, IPOP, BIPOP:
+	default:
+		f.add("restarts", "want ipop, bipop or nothing, found %q", o.Restarts)
+	}
+	if o.MaxRestarts < 0 || o.MaxRestarts > 100 {
+		f.add("max_restarts", "want 0 to 100, found %d", o.MaxRestarts)
+	}
+	if !(o.Reevaluate >= 0 && o.Reevaluate <= 1) {
+		f.add("reevaluate", "want 0 to 1, found %v", o.Reevaluate)
+	}
+	return f.err()
+}
+
+func (o *Options) checkBound(i int, f *faults) {
+	field := fmt.Sprintf("bounds[%d]", i)
+	low, high := o.bound(i)
+	if math.IsNaN(low) || math.IsNaN(high) || math.IsInf(low, 1) || math.IsInf(high, -1) {
+		f.add(field, "want numbers, found %v and %v", low, high)
+		return
+	}
+	if !(low < high) {
+		f.add(field, "want low below high, found %v and %v", low, high)
+	} else if x := o.X0[i]; x < low || x > high {
+		f.add(fmt.Sprintf("x0[%d]", i), "want it between its bounds %v and %v, found %v", low, high, x)
+	}
+}
+
+// bound gives the ends of a variable's range, infinite where there is none.
+func (o *Options) bound(i int) (low, high float64) {
+	low, high = math.Inf(-1), math.Inf(1)
+	if len(o.Bounds) == 0 {
+		return low, high
+	}
+	b := o.Bounds[0]
+	if len(o.Bounds) > 1 {
+		b = o.Bounds[i]
+	}
+	if b.Low != nil {
+		low = *b.Low
+	}
+	if b.High != nil {
+		high = *b.High
+	}
+	return low, high
+}

@@ -1,0 +1,75 @@
+package cmaes
+
+import "math"
+
+// Done tells whether the search has ended; why is in Run.Stop.
+func (s *Search) Done() bool { return len(s.Run.Stop) > 0 }
+
+// End stops the search for a reason of the caller: a time limit, a wish.
+func (s *Search) End(reason string) {
+	if !s.Done() {
+		s.Run.Stop = []Reason{{Name: reason}}
+	}
+}
+
+// defaultRestarts is pycma's.
+const defaultRestarts = 9
+
+// restart begins the next run after one that ended without the target, when the
+// policy wants one; the run that ended is in Runs then.
+func (s *Search) restart() {
+	most := s.Options.MaxRestarts
+	if most == 0 {
+		most = defaultRestarts
+	}
+	// BIPOP counts only the runs with large populations.
+	large := 0
+	for _, r := range s.Runs {
+		if !r.Small {
+			large++
+		}
+	}
+	if s.Options.Restarts == NoRestarts || large >= most && !s.smallNext(large) {
+		return
+	}
+	for _, reason := range s.Run.Stop {
+		if reason.Name == ReasonTarget || reason.Name == ReasonEvaluations {
+			return
+		}
+	}
+	r := &s.Run
+	s.Runs = append(s.Runs, Ended{r.Base, r.Small, r.Sigma0, r.Evaluations, r.Generation, r.Stop})
+	if !r.Small {
+		large++
+	}
+	first := s.population()
+	twice := int(math.Min(float64(first)*math.Pow(2, float64(large)), MaxPopulation))
+	if s.smallNext(large) {
+		draw := keyed(s.Options.Seed, uint64(len(s.Runs)), 1<<63)
+		u := draw.uniform()
+		size := float64(first) * math.Pow(0.5*float64(twice)/2/float64(first), u*u)
+		s.begin(max(first, int(size)), s.Options.Sigma0*math.Pow(0.01, draw.uniform()), true)
+		return
+	}
+	s.begin(twice, s.Options.Sigma0, false)
+}
+
+// smallNext tells whether the next run of BIPOP has a small population: when those
+// used fewer evaluations than the large ones, of which the first is not counted.
+func (s *Search) smallNext(large int) bool {
+	if s.Options.Restarts != BIPOP || large < 2 {
+		return false
+	}
+	used, other, first := 0, 0, true
+	for _, r := range s.Runs {
+		switch {
+		case r.Small:
+			used += r.Evaluations
+		case first:
+			first = false
+		default:
+			other += r.Evaluations
+		}
+	}
+	return used < other
+}

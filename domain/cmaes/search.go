@@ -1,0 +1,292 @@
+package cmaes
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Search is the state of a search. Its fields are for storing and showing; what
+// changes it is Tell, Restart and End.
+type Search struct {
+	Options     Options `json:"options"`
+	Generation  int     `json:"generation"`  // of all runs, from 0; the one that Ask gives
+	Evaluations int     `json:"evaluations"` // of all runs
+	Run         Run     `json:"run"`
+	Best        *Best   `json:"best,omitempty"` // of all runs
+	Runs        []Ended `json:"runs,omitempty"` // that ended before this one
+	Dropped     int     `json:"dropped"`        // candidates that were lost, failed or told too late
+
+	derived *distribution // of Run; computed from it when needed
+}
+
+// Run is one run of the strategy, between restarts.
+type Run struct {
+	Population  int         `json:"population"`
+	Base        int         `json:"base"` // population before noise made it larger
+	Small       bool        `json:"small,omitempty"`
+	Generation  int         `json:"generation"` // of this run
+	Evaluations int         `json:"evaluations"`
+	Sigma0      float64     `json:"sigma0"`
+	Mean        []float64   `json:"mean"` // before bounds and rounding
+	Sigma       float64     `json:"sigma"`
+	C           [][]float64 `json:"c"`
+	PC          []float64   `json:"pc"`              // evolution path of C
+	PS          []float64   `json:"ps"`              // evolution path of sigma
+	Noise       float64     `json:"noise,omitempty"` // 0 none to 1 nothing but, smoothed
+	History     History     `json:"history"`
+	Stop        []Reason    `json:"stop,omitempty"` // why it ended
+}
+
+// Best is the best candidate so far.
+type Best struct {
+	X          []float64 `json:"x"`
+	Value      float64   `json:"value"`
+	Generation int       `json:"generation"`
+	Index      int       `json:"index"` // −1: injected
+	Evaluation int       `json:"evaluation"`
+}
+
+// Ended is a run that ended.
+type Ended struct {
+	Population  int      `json:"population"`
+	Small       bool     `json:"small,omitempty"`
+	Sigma0      float64  `json:"sigma0"`
+	Evaluations int      `json:"evaluations"`
+	Generations int      `json:"generations"`
+	Stop        []Reason `json:"stop"`
+}
+
+// Candidate is a point to evaluate.
+type Candidate struct {
+	Generation int       `json:"generation"`
+	Index      int       `json:"index"`
+	X          []float64 `json:"x"` // inside the bounds, whole numbers where they are wanted
+	Twice      bool      `json:"twice,omitempty"`
+}
+
+// Evaluation is what came of a candidate. One without an index that Ask gave, −1, is
+// injected: X is a point from elsewhere.
+type Evaluation struct {
+	Generation int       `json:"generation"`
+	Index      int       `json:"index"`
+	X          []float64 `json:"x,omitempty"` // of an injected one
+	// Values are what evaluations gave; their mean counts. None, and those that are no
+	// numbers, are a candidate that failed: it is dropped.
+	Values []float64 `json:"values"`
+}
+
+// New begins a search.
+func New(o Options) (*Search, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Search{Options: o}
+	s.begin(s.population(), o.Sigma0, false)
+	return s, nil
+}
+
+// population is the one of the first run.
+func (s *Search) population() int {
+	if s.Options.Population > 0 {
+		return s.Options.Population
+	}
+	return 4 + int(3*math.Log(float64(len(s.Options.X0))))
+}
+
+// begin starts a run.
+func (s *Search) begin(population int, sigma float64, small bool) {
+	n := len(s.Options.X0)
+	r := Run{Population: population, Base: population, Small: small, Sigma0: sigma, Sigma: sigma, PC: make([]float64, n), PS: make([]float64, n), C: make([][]float64, n)}
+	for i, x := range s.Options.X0 {
+		low, high := s.Options.bound(i)
+		r.Mean = append(r.Mean, outside(x, low, high))
+		r.C[i] = make([]float64, n)
+		r.C[i][i] = 1
+	}
+	s.Run, s.derived = r, nil
+}
+
+// Ask gives the candidates of the generation, none after the search ended.
+func (s *Search) Ask() []Candidate {
+	if s.Done() {
+		return nil
+	}
+	out := make([]Candidate, s.Run.Population)
+	for i := range out {
+		out[i] = s.Candidate(i)
+	}
+	return out
+}
+
+// Candidate makes one candidate of the generation again.
+func (s *Search) Candidate(index int) Candidate {
+	return Candidate{s.Generation, index, s.phenotype(s.genotype(index)), index < s.twice()}
+}
+
+// twice is how many candidates are evaluated twice.
+func (s *Search) twice() int {
+	return int(math.Ceil(s.Options.Reevaluate * float64(s.Run.Population)))
+}
+
+// genotype draws a candidate before bounds and rounding.
+func (s *Search) genotype(index int) []float64 {
+	d := s.distribution()
+	z := keyed(s.Options.Seed, uint64(s.Generation), uint64(index)).normals(len(s.Run.Mean))
+	x := append([]float64(nil), s.Run.Mean...)
+	for k := range z {
+		z[k] *= s.Run.Sigma * d.axes[k]
+	}
+	for i := range x {
+		for k := range z {
+			x[i] += d.basis[i][k] * z[k]
+		}
+	}
+	return x
+}
+
+// phenotype is what is evaluated.
+func (s *Search) phenotype(x []float64) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		low, high := s.Options.bound(i)
+		out[i] = inside(v, low, high)
+	}
+	for _, i := range s.Options.Integers {
+		low, high := s.Options.bound(i)
+		out[i] = min(max(math.RoundToEven(out[i]), math.Ceil(low)), math.Floor(high))
+	}
+	return out
+}
+
+// told is a candidate with its value.
+type told struct {
+	x     []float64 // genotype
+	value float64
+	index int
+}
+
+// Tell takes what came of a generation, in any order, and moves to the next one.
+// Candidates that are missing or failed are dropped, the others weigh more; at least
+// half of the population must be there. Evaluations of another generation are late
+// and dropped too. Why the run ends, if it does, is in Run.Stop.
+func (s *Search) Tell(evaluations []Evaluation) error {
+	if s.Done() {
+		return &Invalid{[]Fault{{"generation", "the search has ended"}}}
+	}
+	all, repeats, dropped, err := s.sort(evaluations)
+	if err != nil {
+		return err
+	}
+	own := 0
+	for _, t := range all {
+		if t.index >= 0 {
+			own++
+		}
+	}
+	if need := max(2, s.Run.Population/2); own < need {
+		return &Invalid{[]Fault{{"evaluations", fmt.Sprintf("want at least %d of %d candidates of generation %d, found %d", need, s.Run.Population, s.Generation, own)}}}
+	}
+	s.Dropped += dropped + s.Run.Population - own
+	for _, e := range evaluations {
+		s.Evaluations += len(e.Values)
+		s.Run.Evaluations += len(e.Values)
+	}
+	slices.SortFunc(all, func(a, b told) int { return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.index, b.index)) })
+	if best := all[0]; s.Best == nil || best.value < s.Best.Value {
+		s.Best = &Best{s.phenotype(best.x), best.value, s.Generation, best.index, s.Evaluations}
+	}
+	s.centre(all)
+	s.update(all)
+	s.limit()
+	s.derived = nil
+	s.Generation++
+	s.Run.Generation++
+	s.noise(repeats)
+	s.Run.Stop = s.reasons(all)
+	if s.Done() {
+		s.restart()
+	}
+	return nil
+}
+
+// sort brings evaluations in the order of their indexes and checks them.
+func (s *Search) sort(evaluations []Evaluation) (all []told, repeats [][2]float64, dropped int, err error) {
+	var f faults
+	seen := map[int]bool{}
+	for _, e := range evaluations {
+		field := fmt.Sprintf("candidate %d", e.Index)
+		switch {
+		case e.Generation != s.Generation:
+			dropped++
+			continue
+		case e.Index < -1 || e.Index >= s.Run.Population:
+			f.add(field, "want −1 to %d", s.Run.Population-1)
+			continue
+		case e.Index >= 0 && seen[e.Index]:
+			f.add(field, "told twice")
+			continue
+		case e.Index < 0 && len(e.X) != len(s.Run.Mean):
+			f.add(field, "want %d variables of an injected point, found %d", len(s.Run.Mean), len(e.X))
+			continue
+		}
+		seen[e.Index] = true
+		value, ok := mean(e.Values)
+		if !ok {
+			if e.Index < 0 {
+				dropped++
+			}
+			continue
+		}
+		t := told{value: value, index: e.Index}
+		if e.Index >= 0 {
+			t.x = s.genotype(e.Index)
+		} else if t.x, ok = s.inject(e.X); !ok {
+			f.add(field, "want numbers, found %v", e.X)
+			continue
+		}
+		all = append(all, t)
+		if len(e.Values) > 1 {
+			repeats = append(repeats, [2]float64{e.Values[0], e.Values[1]})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b told) int { return cmp.Compare(a.index, b.index) })
+	return all, repeats, dropped, f.err()
+}
+
+// mean of values that are all numbers; false without one.
+func mean(values []float64) (float64, bool) {
+	sum := 0.0
+	for _, v := range values {
+		if !(math.Abs(v) <= maxValue) {
+			return 0, false
+		}
+		sum += v / float64(len(values))
+	}
+	return sum, len(values) > 0
+}
+
+// inject takes a point from elsewhere, drawn nearer where it is farther from the mean
+// than candidates are (Hansen, "Injecting external solutions", 2011).
+func (s *Search) inject(x []float64) ([]float64, bool) {
+	out := make([]float64, len(x))
+	d := s.distribution()
+	step := make([]float64, len(x))
+	for i, v := range x {
+		if !(math.Abs(v) <= maxValue) {
+			return nil, false
+		}
+		low, high := s.Options.bound(i)
+		out[i] = outside(min(max(v, low), high), low, high)
+		step[i] = (out[i] - s.Run.Mean[i]) / s.Run.Sigma
+	}
+	n := float64(len(x))
+	length, most := math.Sqrt(d.squared(step)), math.Sqrt(n)+2*n/(n+2)
+	if length > most {
+		for i := range out {
+			out[i] = s.Run.Mean[i] + s.Run.Sigma*step[i]*most/length
+		}
+	}
+	return out, true
+}

@@ -1,0 +1,144 @@
+package rating
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// KFactor tells by how much a game moves a rating: by the games a player had and
+// by its rating. The first step whose bounds a player is below counts.
+type KFactor []KStep
+
+// KStep is K for players with fewer games and a lower rating; 0: no bound.
+type KStep struct {
+	BelowGames  int
+	BelowRating float64
+	K           float64
+}
+
+// FlatK is one K for everybody.
+func FlatK(k float64) KFactor { return KFactor{{K: k}} }
+
+// of finds the K of a player.
+func (f KFactor) of(games int, rating float64) float64 {
+	for _, s := range f {
+		if (s.BelowGames == 0 || games < s.BelowGames) && (s.BelowRating == 0 || rating < s.BelowRating) {
+			return s.K
+		}
+	}
+	if len(f) == 0 {
+		return 0
+	}
+	return f[len(f)-1].K
+}
+
+// Standing is a player in incremental Elo.
+type Standing struct {
+	Rating float64
+	Games  int
+	Pinned bool // its rating never moves
+}
+
+// Pool is incremental Elo over players that the caller numbers. Games change it in
+// the order they are played in: callers that want the same digits everywhere play
+// them in one order, by time and then by what identifies them.
+type Pool struct {
+	K       KFactor
+	Initial float64
+	Players []Standing
+}
+
+// check names what is wrong with the settings.
+func (p *Pool) check() error {
+	var f faults
+	if len(p.K) == 0 {
+		f.add("k", "want at least one step")
+	}
+	for i, s := range p.K {
+		f.within(fmt.Sprintf("k %d", i+1), s.K, 0, 1000)
+	}
+	f.within("initial", p.Initial, -maxElo, maxElo)
+	return f.err("elo")
+}
+
+// NewPool makes a pool of so many players.
+func NewPool(players int, k KFactor, initial float64) (*Pool, error) {
+	p := &Pool{K: k, Initial: initial, Players: make([]Standing, players)}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	for i := range p.Players {
+		p.Players[i].Rating = initial
+	}
+	return p, nil
+}
+
+// Pin sets a rating that never moves.
+func (p *Pool) Pin(player int, rating float64) { p.Players[player] = Standing{rating, 0, true} }
+
+// Duel plays so many games between two players at once: points are those of a, of
+// all of them together. Both ratings move from where they were before the first.
+func (p *Pool) Duel(a, b int, points, games float64) {
+	one, other := &p.Players[a], &p.Players[b]
+	lead := points - games/(1+math.Exp((other.Rating-one.Rating)*natural))
+	p.move(one, lead, games)
+	p.move(other, -lead, games)
+}
+
+func (p *Pool) move(s *Standing, lead, games float64) {
+	if !s.Pinned {
+		s.Rating += p.K.of(s.Games, s.Rating) * lead
+	}
+	s.Games += int(games)
+}
+
+// Table plays one game of several players: ranks from 1, equal ones are draws.
+// Every pair counts 1/(n−1) of a game.
+func (p *Pool) Table(players []int, ranks []int) {
+	lead := make([]float64, len(players))
+	for i, a := range players {
+		for j, b := range players {
+			if i == j {
+				continue
+			}
+			points := 0.5
+			if ranks[i] != ranks[j] {
+				points = 0
+			}
+			if ranks[i] < ranks[j] {
+				points = 1
+			}
+			lead[i] += points - 1/(1+math.Exp((p.Players[b].Rating-p.Players[a].Rating)*natural))
+		}
+	}
+	for i, a := range players {
+		p.move(&p.Players[a], lead[i]/float64(len(players)-1), 1)
+	}
+}
+
+// Update is one player's rating after games against opponents of given ratings, all
+// at once: R + K (S − E).
+func Update(rating, k float64, games []Against) float64 {
+	lead := 0.0
+	for _, g := range games {
+		lead += g.Weight * (float64(g.Wins) + float64(g.Draws)/2 - float64(g.Games())*Expected(rating-g.Rating))
+	}
+	return rating + k*lead
+}
+
+// ranksOf checks a finishing order: one rank from 1 for each player, none
+// skipped but by ties.
+func ranksOf(ranks []int) error {
+	sorted := slices.Sorted(slices.Values(ranks))
+	for i, r := range sorted {
+		if r != i+1 && (i == 0 || r != sorted[i-1]) {
+			return fmt.Errorf("want ranks from 1 with ties skipping as many as are tied, found %v", ranks)
+		}
+	}
+	return nil
+}
+
+// ValidRanks tells whether ranks are a finishing order: from 1, equal ones for
+// draws, with as many left out after them as are tied.
+func ValidRanks(ranks []int) bool { return ranksOf(ranks) == nil }

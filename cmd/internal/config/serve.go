@@ -26,7 +26,7 @@ type Serve struct {
 	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
-	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 is none"`
+	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits    `key:"limits"`
 	Snapshots    Snapshots `key:"snapshots"`
 	LogLevel     string    `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
@@ -56,8 +56,8 @@ type Snapshots struct {
 	Bytes Size `key:"bytes" default:"4GiB" usage:"most disk that snapshots alone take"`
 }
 
-// leastMemory is what a node needs for its buffers, its caches and some callers.
-const leastMemory Size = 256 << 20
+// LeastMemory is what a node needs for its buffers, its caches and some callers.
+const LeastMemory Size = 256 << 20
 
 // ServeFlags adds a flag per setting of a node.
 func ServeFlags(flags *pflag.FlagSet) {
@@ -122,8 +122,8 @@ func (s Serve) check() []domain.Fault {
 			fault(key, "want more than 0, found %d", value)
 		}
 	}
-	if s.MemoryLimit != 0 && s.MemoryLimit < leastMemory {
-		fault("memory_limit", "want at least %s, or 0 for none, found %s", leastMemory, s.MemoryLimit)
+	if s.MemoryLimit != 0 && s.MemoryLimit < LeastMemory {
+		fault("memory_limit", "want at least %s, or 0 for what the control group allows, found %s", LeastMemory, s.MemoryLimit)
 	}
 	positive("limits.body_bytes", int64(s.Limits.BodyBytes))
 	positive("limits.gossip_bytes", int64(s.Limits.GossipBytes))

@@ -63,6 +63,9 @@ type Config struct {
 	Logger     *slog.Logger
 	// Disk tells the free bytes of the data folder, for health; nil when nobody knows.
 	Disk func() (free, total uint64, err error)
+	// Remembered bounds the bytes of what streams come to that are kept between
+	// commands; 0 means 128 MiB.
+	Remembered int64
 	// Forgetful says that every decision reads its stream from the log. It is for
 	// tests and measurements: the answers are the same.
 	Forgetful bool
@@ -182,7 +185,7 @@ func Open(config Config) (*Node, error) {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if !config.Forgetful {
-		n.bus.Memory = newMemory()
+		n.bus.Memory = newMemory(config.Remembered)
 	}
 	n.decisive.Store(uint64(n.opened))
 	n.work = newDispatcher(n)

@@ -44,6 +44,8 @@ type memoryPlan struct {
 	models     int64 // blocks and buffers of the read models; views of the past take four fifths more
 	remembered int64 // what streams come to, between commands
 	callers    int64 // bodies, answers and streams
+
+	connections int // how many may be open; 0 is no bound
 }
 
 // memoryOf shares a limit out. What the plan does not name is the program itself,
@@ -59,6 +61,7 @@ func memoryOf(limit int64) memoryPlan {
 		remembered: min(limit/16, 128<<20),
 		callers:    min(limit/4, 1<<30),
 	}
+	m.connections = int(limit / 8 / connectionBytes)
 	m.collector = limit - m.program() - m.log - m.models - m.past()
 	return m
 }
@@ -69,6 +72,25 @@ func (m memoryPlan) past() int64 { return m.models / 5 * 4 }
 // program is what code, stacks of the system's threads and the gaps of its
 // allocator take.
 func (m memoryPlan) program() int64 { return min(m.limit/4, 96<<20) }
+
+// connectionBytes is about what an open connection takes that asks for nothing.
+const connectionBytes = 16 << 10
+
+// ownFiles is how many files the log and the read models may have open.
+const ownFiles = 2200
+
+// boundConnections is how many connections may be open of those that are asked
+// for, where memory allows so many (0: any number) and the system so many files.
+func boundConnections(asked, memory int, files uint64) int {
+	if memory > 0 {
+		asked = min(asked, memory)
+	}
+	left := files / 2
+	if files > 2*ownFiles {
+		left = files - ownFiles
+	}
+	return int(min(uint64(asked), max(left, 1)))
+}
 
 // memoryLimit is what a node stays under: what was asked for, else nine tenths of
 // what the control group allows, whose kernel needs some as well. 0 is no limit.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/ringrift/rift/cmd/internal/config"
@@ -53,7 +54,11 @@ func TestMemoryLimit(t *testing.T) {
 // Every part of the plan reaches what it is for.
 func TestMemoryReachesItsParts(t *testing.T) {
 	s := &nodeServer{memory: memoryOf(int64(config.LeastMemory))}
+	s.settings.Limits.Connections = 4096
 	parts, edge, log := s.nodeConfig("models", false), s.edgeConfig(), s.logOptions()
+	if want := 2048; edge.Connections > want || edge.Connections <= 0 {
+		t.Errorf("want at most %d connections, found %d", want, edge.Connections)
+	}
 	for name, pair := range map[string][2]int64{
 		"the log":                             {log.CacheBytes, 32 << 20},
 		"the read models":                     {parts.Store.CacheBytes, 16 << 20},
@@ -63,5 +68,24 @@ func TestMemoryReachesItsParts(t *testing.T) {
 		if pair[0] != pair[1] {
 			t.Errorf("%s: want %d bytes, found %d", name, pair[1], pair[0])
 		}
+	}
+}
+
+// Connections are as many as asked for where memory and files allow it.
+func TestConnectionsFitTheProcess(t *testing.T) {
+	for _, c := range []struct {
+		asked, memory int
+		files         uint64
+		want          int
+	}{
+		{4096, 0, math.MaxUint64, 4096}, {4096, 2048, math.MaxUint64, 2048}, {1000, 2048, math.MaxUint64, 1000},
+		{4096, 0, 5000, 2800}, {4096, 0, 1024, 512}, {4096, 0, 0, 1},
+	} {
+		if got := boundConnections(c.asked, c.memory, c.files); got != c.want {
+			t.Errorf("%d asked, %d in memory, %d files: want %d, found %d", c.asked, c.memory, c.files, c.want, got)
+		}
+	}
+	if files := openFiles(); files < 64 {
+		t.Errorf("want the files that this process may open, found %d", files)
 	}
 }

@@ -132,6 +132,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	if err != nil {
 		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", s.listen, err), "is another rift serving there? choose another address with --listen")
 	}
+	listener = handler.Listen(listener)
 	if !s.opened {
 		s.opened, s.listen = true, listener.Addr().String()
 		if err := s.app.announce(settings, s.listen); err != nil {
@@ -161,13 +162,19 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	}
 }
 
+// connections is how many may be open, so that the memory and the files of the
+// process are enough.
+func (s *nodeServer) connections() int {
+	return boundConnections(s.settings.Limits.Connections, s.memory.connections, openFiles())
+}
+
 // edgeConfig is what the settings make of the endpoints.
 func (s *nodeServer) edgeConfig() transport.Config {
 	limits := s.settings.Limits
 	return transport.Config{
 		Version: thisBuild().Version, Instance: s.instance, Tokens: s.tokens, Logger: s.logger, Registry: prometheus.NewRegistry(),
 		MaxBody: int64(limits.BodyBytes), InFlight: limits.InFlight, Scans: limits.Scans, Streams: limits.Subscribers,
-		Bytes: s.memory.callers, Rate: limits.Rate, AfterWait: limits.AfterWait,
+		Connections: s.connections(), Bytes: s.memory.callers, Rate: limits.Rate, AfterWait: limits.AfterWait,
 	}
 }
 

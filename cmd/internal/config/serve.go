@@ -44,6 +44,7 @@ type Limits struct {
 	InFlight      int           `key:"in_flight" default:"1024" usage:"most requests served at once, of each kind: workers' reports, other commands, queries"`
 	Scans         int           `key:"scans" default:"32" usage:"most requests served at once that read long stretches of the log or of the past"`
 	Rate          float64       `key:"rate" default:"0" usage:"most requests a second from one caller; 0 is no bound"`
+	Connections   int           `key:"connections" default:"4096" usage:"most open connections, if the limits of memory and of open files allow as many: at the bound new ones take the place of those that ask for nothing"`
 	Subscribers   int           `key:"subscribers" default:"256" usage:"most open event streams"`
 	AfterWait     time.Duration `key:"after_wait" default:"5s" usage:"longest wait of a query with ?after="`
 	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time requests in flight have to end in at a stop"`
@@ -129,6 +130,7 @@ func (s Serve) check() []domain.Fault {
 	positive("limits.gossip_bytes", int64(s.Limits.GossipBytes))
 	positive("limits.in_flight", int64(s.Limits.InFlight))
 	positive("limits.scans", int64(s.Limits.Scans))
+	positive("limits.connections", int64(s.Limits.Connections))
 	positive("limits.subscribers", int64(s.Limits.Subscribers))
 	positive("snapshots.keep", int64(s.Snapshots.Keep))
 	positive("snapshots.bytes", int64(s.Snapshots.Bytes))

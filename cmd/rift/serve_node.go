@@ -185,6 +185,12 @@ type servers struct {
 	esdb *esdbserver.Server
 }
 
+// requestsWithin is how much of the grace requests in flight have to end in: the
+// rest is for what is written out and closed after them.
+func requestsWithin(grace time.Duration) time.Duration {
+	return max(grace-min(grace/5, 2*time.Second), time.Second)
+}
+
 // runNode runs the actors of a node. The order in which they are added is the
 // order in which they stop: whoever asked for the end, then the requests, then
 // what moves by itself, then what follows the log. Only then is anything closed.
@@ -229,7 +235,7 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 		}
 		return nil
 	}, func() {
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(grace, time.Second))
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestsWithin(grace))
 		defer cancel()
 		if err := server.Shutdown(within); err != nil {
 			logger.Warn("requests cut off", "error", err)

@@ -47,7 +47,7 @@ type Limits struct {
 	Connections   int           `key:"connections" default:"4096" usage:"most open connections, if the limits of memory and of open files allow as many: at the bound new ones take the place of those that ask for nothing"`
 	Subscribers   int           `key:"subscribers" default:"256" usage:"most open event streams"`
 	AfterWait     time.Duration `key:"after_wait" default:"5s" usage:"longest wait of a query with ?after="`
-	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time requests in flight have to end in at a stop"`
+	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time a stop may take: requests in flight have four fifths of it, or all but 2s"`
 }
 
 // Snapshots says what is kept on disk for questions as of a past position.

@@ -91,8 +91,10 @@ type Node struct {
 	steady  *Clock        // that clock reads; nil: the time is another's
 	off     time.Duration // of the wall clock, as it was told last
 	woke    time.Time     // as the clock's actor knows it
-	logger  *slog.Logger
-	started time.Time
+
+	refusedDue map[string]int // ticks one after the other that refused a command of the clock, by its id
+	logger     *slog.Logger
+	started    time.Time
 
 	failures chan store.Failure // to be recorded as HANDLER_FAILED
 	lost     atomic.Uint64      // failures that found the channel full

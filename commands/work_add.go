@@ -30,6 +30,7 @@ type AddTask struct {
 
 	admission admission
 	batch     string // the command that adds it among others
+	notAdded  []domain.NotAdded
 }
 
 // CommandType is work.add.
@@ -215,7 +216,7 @@ func addTask(t domain.Task, c AddTask, _ domain.Facts) ([]domain.Event, error) {
 	spawned := domain.TaskSpawned{
 		TaskID: c.TaskID, TaskType: c.TaskType, ConfigKey: c.ConfigKey, Priority: *c.Priority, Payload: c.Payload,
 		DependsOn: c.DependsOn, Requires: c.Requires, Where: c.Where, RequiresGPU: c.RequiresGPU,
-		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch, Replaces: c.Replaces,
+		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch, Replaces: c.Replaces, NotAdded: c.notAdded,
 	}
 	if c.Pin != nil {
 		spawned.Pin = &domain.Pin{NodeID: c.Pin.NodeID, Until: c.Pin.Until}

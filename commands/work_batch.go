@@ -70,6 +70,11 @@ func judgeBatch(q *Queue, c AddTasks, facts domain.Facts) ([]Targeted, error) {
 			judge.waits[steps[i].TaskID] = steps[i].DependsOn
 		}
 	}
+	for _, refused := range domain.FactOf[[]domain.NotAdded](facts) { // when it ran before
+		if refused.Item < len(errs) {
+			errs[refused.Item] = &domain.Error{Code: refused.Code, Msg: refused.Detail, Faults: refused.Faults}
+		}
+	}
 	seen := map[domain.TaskID]int{}
 	for i := range steps {
 		if errs[i] != nil {
@@ -91,6 +96,9 @@ func judgeBatch(q *Queue, c AddTasks, facts domain.Facts) ([]Targeted, error) {
 		}
 	}
 	var plan []Targeted
+	if first := slices.Index(errs, nil); first >= 0 {
+		steps[first].notAdded = refusedForGood(errs)
+	}
 	for i, step := range steps {
 		if errs[i] != nil {
 			plan = append(plan, refusedStep{nameOrNone(step.TaskID), errs[i]})
@@ -99,6 +107,23 @@ func judgeBatch(q *Queue, c AddTasks, facts domain.Facts) ([]Targeted, error) {
 		plan = append(plan, step)
 	}
 	return plan, nil
+}
+
+// refusedForGood lists the items whose refusals are the batch's answer whenever it is
+// repeated. What is refused for now only may be added then.
+func refusedForGood(errs []error) (list []domain.NotAdded) {
+	for i, err := range errs {
+		if err == nil || domain.CodeOf(err).Retryable() {
+			continue
+		}
+		refused := domain.NotAdded{Item: i, Code: domain.CodeOf(err), Detail: err.Error()}
+		var coded *domain.Error
+		if errors.As(err, &coded) && len(coded.Faults) > 0 {
+			refused.Detail, refused.Faults = coded.Msg, coded.Faults
+		}
+		list = append(list, refused)
+	}
+	return list
 }
 
 // nameOrNone is a name as the caller gave it, or none when it is not one.

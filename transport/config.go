@@ -37,17 +37,18 @@ type Config struct {
 	Now   func() time.Time       // the moment a query is asked about; nil: the wall clock
 	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
 
-	MaxBody    int64         // bytes of a body; 0 means 1 MiB
-	InFlight   int           // requests of each kind served at once; 0 means 1024
-	Scans      int           // of those that read much; 0 means 32
-	Streams    int           // open event streams; 0 means 256
-	Bytes      int64         // of bodies, answers and streams held at once; 0 means 256 MiB
-	Rate       float64       // requests a second from one caller; 0 is no bound
-	Timeout    time.Duration // of one request; 0 means 30 s
-	AfterWait  time.Duration // of a query with ?after=; 0 means 5 s
-	ScanTime   time.Duration // that one read of the log looks for matches; 0 means 2 s
-	Heartbeat  time.Duration // between signs of life on a quiet stream; 0 means 15 s
-	SlowClient time.Duration // that a client may take for its body, or for one part of an answer; 0 means 10 s
+	MaxBody     int64         // bytes of a body; 0 means 1 MiB
+	InFlight    int           // requests of each kind served at once; 0 means 1024
+	Scans       int           // of those that read much; 0 means 32
+	Streams     int           // open event streams; 0 means 256
+	Connections int           // open at once; 0 means 4096
+	Bytes       int64         // of bodies, answers and streams held at once; 0 means 256 MiB
+	Rate        float64       // requests a second from one caller; 0 is no bound
+	Timeout     time.Duration // of one request; 0 means 30 s
+	AfterWait   time.Duration // of a query with ?after=; 0 means 5 s
+	ScanTime    time.Duration // that one read of the log looks for matches; 0 means 2 s
+	Heartbeat   time.Duration // between signs of life on a quiet stream; 0 means 15 s
+	SlowClient  time.Duration // that a client may take for its body, or for one part of an answer; 0 means 10 s
 }
 
 func (c Config) filled() Config {
@@ -69,6 +70,7 @@ func (c Config) filled() Config {
 	orElse(&c.MaxBody, 1<<20)
 	orElse(&c.InFlight, 1024)
 	orElse(&c.Streams, 256)
+	orElse(&c.Connections, 4096)
 	orElse(&c.Scans, 32)
 	orElse(&c.Bytes, 256<<20)
 	orElse(&c.Timeout, 30*time.Second)

@@ -58,6 +58,18 @@ func (h *Handler) TurnsTaken() int         { return len(h.turns.places) }
 func (h *Handler) StreamMemoryFree() bool  { return h.memory.all.TryAcquire(h.memory.most) }
 func (h *Handler) StreamMemoryEach() int64 { return h.memory.each }
 
+// CountConnections is how many connections are open, and how many of them wait.
+func (h *Handler) CountConnections() (open, waiting int) {
+	h.connections.mu.Lock()
+	defer h.connections.mu.Unlock()
+	for _, one := range h.connections.open {
+		if one.state.Load() == waits {
+			waiting++
+		}
+	}
+	return len(h.connections.open), waiting
+}
+
 func (r *Route) Decode(body []byte) (any, error) { return r.decode(body) }
 func (r *Route) Inputs() []string                { return r.inputs() }
 func (r *Route) IsPublic() bool                  { return r.public }

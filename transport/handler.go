@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -32,10 +31,12 @@ type Handler struct {
 	meters  *meters
 	callers *callers
 	budgets *budgets
-	turns   turns
-	memory  streamMemory
-	frames  frames
-	foreign *http.CrossOriginProtection
+
+	connections *connections
+	turns       turns
+	memory      streamMemory
+	frames      frames
+	foreign     *http.CrossOriginProtection
 
 	describe sync.Once
 	document []byte
@@ -67,6 +68,9 @@ func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error)
 	if h.meters, err = newMeters(config.Registry); err != nil {
 		return nil, err
 	}
+	if h.connections, err = newConnections(config.Connections, config.Registry); err != nil {
+		return nil, err
+	}
 	if err := h.budgets.register(config.Registry); err != nil {
 		return nil, err
 	}
@@ -92,16 +96,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 // server that stops waits for every request, and a stream ends no other way.
 func (h *Handler) CloseStreams() { h.closeOnce.Do(func() { close(h.closing) }) }
 
-// Server makes a server of the handler that no slow or silent client can hold.
+// Server makes a server of the handler that no slow or silent client can hold. Its
+// connections are bounded where it serves what Listen gives.
 func (h *Handler) Server() *http.Server {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: h.readTimeout(),
 		// Streams push their own write deadline ahead with every write.
 		WriteTimeout: h.writeTimeout(),
 		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connectionKey{}, c)
-		},
+		ConnContext: withConnection, ConnState: connectionChanged,
 	}
 	server.RegisterOnShutdown(h.CloseStreams)
 	return server

@@ -82,9 +82,6 @@ func (x *exchange) readBody() error {
 	}
 }
 
-// connectionKey finds the connection of a request that Server serves.
-type connectionKey struct{}
-
 // readUntil bounds the reading of the request where it has a connection to
 // itself; else the server's own bound holds.
 func (x *exchange) readUntil(deadline time.Time) {

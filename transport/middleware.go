@@ -187,6 +187,7 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 				return nil, err
 			}
 			x.held.place = budget
+			x.hold()
 			ended := false
 			defer func() {
 				if !ended {

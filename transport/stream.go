@@ -70,6 +70,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 		return err
 	}
 	defer h.budgets.streams.leave(x.caller(), 1)
+	x.hold()
 	after, err := h.resume(x, q)
 	if err != nil {
 		return err

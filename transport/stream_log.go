@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,9 @@ func (h *Handler) history(ctx context.Context, c *chosen, after, head domain.Pos
 		}
 		if c.keeps(ctx, &e) {
 			before := len(s.bytes)
+			if before > 4<<10 && cap(s.bytes) < int(most) {
+				s.bytes = slices.Grow(s.bytes, int(most)-before) // once, not by doubling
+			}
 			s.bytes = appendFrame(s.bytes, &e)
 			if before > 0 && int64(len(s.bytes)) > most {
 				s.bytes, s.last = s.bytes[:before], e.Position-1

@@ -213,6 +213,12 @@ func newBenchChild(a *app) *cobra.Command {
 		return a.serve(c.Context(), settings)
 	})
 	config.ServeFlags(serve.Flags())
+	var name, address string
+	attack := part("attack", "Attack a node until it is told to stop", func(c *cobra.Command) error {
+		return bench.RunAttack(c.Context(), name, address, a.stdout)
+	})
+	attack.Flags().StringVar(&name, "name", "", "which attack")
+	attack.Flags().StringVar(&address, "address", "", "host:port of the node")
 	return child
 }
 

@@ -12,7 +12,10 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/gauntlet"
 	"github.com/ringrift/rift/domain/rating"
+	"github.com/ringrift/rift/domain/training"
 )
 
 // gatesFlags are the settings of calc gates.
@@ -89,9 +92,9 @@ type gateAnswer struct {
 // gateRun is one evaluation in simulation.
 type gateRun struct {
 	flags     *gatesFlags
-	promotion domain.PromotionPolicy
-	gauntlet  domain.GauntletPolicy
-	elo       domain.EloPolicy
+	promotion training.PromotionPolicy
+	gauntlet  gauntlet.Policy
+	elo       elo.Policy
 	random    *rand.Rand
 }
 
@@ -134,7 +137,7 @@ func (f *gatesFlags) check() (gateRun, error) {
 	if len(faults) > 0 {
 		return gateRun{}, domain.Faulty("gates", faults)
 	}
-	run := gateRun{flags: f, promotion: domain.PromotionPolicyOf(policy), gauntlet: domain.GauntletPolicyOf(policy), elo: domain.EloPolicyOf(policy), random: rand.New(rand.NewPCG(f.seed, 0))}
+	run := gateRun{flags: f, promotion: training.PromotionPolicyOf(policy), gauntlet: gauntlet.PolicyOf(policy), elo: elo.PolicyOf(policy), random: rand.New(rand.NewPCG(f.seed, 0))}
 	if f.games == 0 {
 		f.games = max(run.gauntlet.Games, run.gauntlet.InUseGames)
 	}
@@ -145,7 +148,7 @@ func (f *gatesFlags) check() (gateRun, error) {
 }
 
 // play draws pairs of games at a difference, so many games or one fewer.
-func (g *gateRun) play(result *domain.OpponentResult, difference float64, games int) {
+func (g *gateRun) play(result *elo.OpponentResult, difference float64, games int) {
 	expected := rating.Expected(difference)
 	draw := g.flags.draws * 4 * expected * (1 - expected) // fewer between unequals
 	win := expected - draw/2
@@ -168,15 +171,15 @@ func (g *gateRun) play(result *domain.OpponentResult, difference float64, games 
 }
 
 // evaluate simulates one evaluation and judges it.
-func (g *gateRun) evaluate(now time.Time) (gates []domain.GateVerdict, games int) {
+func (g *gateRun) evaluate(now time.Time) (gates []training.GateVerdict, games int) {
 	const inUse = domain.ModelID("in-use")
 	f := g.flags
-	facts := domain.PromotionFacts{
+	facts := training.PromotionFacts{
 		ConfigKey: domain.ConfigKey(f.config), ModelID: "candidate", InUse: inUse, TotalGames: f.learnt, Now: now,
-		Current: &domain.RatedAt{Elo: f.inUse},
+		Current: &training.RatedAt{Elo: f.inUse},
 	}
 	for _, baseline := range g.gauntlet.Baselines {
-		result := domain.OpponentResult{Opponent: baseline, Pentanomial: make([]int, 5)}
+		result := elo.OpponentResult{Opponent: baseline, Pentanomial: make([]int, 5)}
 		strength, known := g.elo.Pin(baseline)
 		if !known {
 			strength = f.inUse
@@ -184,7 +187,7 @@ func (g *gateRun) evaluate(now time.Time) (gates []domain.GateVerdict, games int
 		g.play(&result, f.inUse+f.elo-strength, f.baselines)
 		facts.Results = append(facts.Results, result)
 	}
-	result := domain.OpponentResult{Opponent: string(inUse), Pentanomial: make([]int, 5)}
+	result := elo.OpponentResult{Opponent: string(inUse), Pentanomial: make([]int, 5)}
 	bounds := rating.Wald(g.gauntlet.SPRTAlpha, g.gauntlet.SPRTBeta)
 	for result.Games() < f.games-1 {
 		g.play(&result, f.elo, min(max(g.gauntlet.TestGames, 2), f.games-result.Games()))
@@ -193,9 +196,9 @@ func (g *gateRun) evaluate(now time.Time) (gates []domain.GateVerdict, games int
 		}
 	}
 	estimate := rating.Measure(result.Distribution())
-	facts.Candidate = &domain.RatedAt{Elo: f.inUse + estimate.Elo, Error: estimate.Error / rating.Z95}
+	facts.Candidate = &training.RatedAt{Elo: f.inUse + estimate.Elo, Error: estimate.Error / rating.Z95}
 	facts.Results = append(facts.Results, result)
-	return domain.PromotionGates(facts, g.promotion, g.gauntlet), result.Games()
+	return training.PromotionGates(facts, g.promotion, g.gauntlet), result.Games()
 }
 
 func (a *app) calcGates(ctx context.Context, p *output.Printer, f *gatesFlags) error {

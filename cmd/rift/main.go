@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -23,10 +24,23 @@ func main() { os.Exit(process(os.Args[1:])) }
 
 // process is run with this process's streams, variables and signals.
 func process(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
-	// The first signal asks for an orderly end; a second one, unheard, kills.
-	context.AfterFunc(ctx, stop)
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, stopSignals()...)
+	ctx := endOnSignal(heard, func() { signal.Stop(heard) })
 	return run(ctx, args, os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+}
+
+// endOnSignal gives a context that the first signal ends. It stops listening
+// before it ends the context, so that a second signal kills the process from the
+// moment on at which anything can be seen to stop.
+func endOnSignal(heard <-chan os.Signal, unregister func()) context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() {
+		first := <-heard
+		unregister()
+		cancel(fmt.Errorf("signal %q: %w", first, context.Canceled))
+	}()
+	return ctx
 }
 
 // stopSignals are those that ask for an orderly end: Ctrl-C, what restarts things

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"runtime/debug"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/config"
 )
 
 // Reading a log makes much garbage and keeps little: with the collector's usual
@@ -31,28 +35,91 @@ func paceCollection(c *cobra.Command) {
 	debug.SetMemoryLimit(toolsBound)
 }
 
-// memoryPlan is what a node under --memory-limit gives to whom; zero values are
-// the usual sizes.
+// memoryPlan is how the memory of a node is shared out; zero values are the usual
+// sizes. The caches of blocks lie outside of the collector's heap.
 type memoryPlan struct {
-	collector int64 // the collector's limit: what is left besides the program itself
-	logCache  int64 // blocks and buffers of the log
-	callers   int64 // bodies, answers and streams
+	limit      int64 // of the whole process; 0 is none
+	collector  int64 // the heap
+	log        int64 // blocks and buffers of the log
+	models     int64 // blocks and buffers of the read models; views of the past take four fifths more
+	remembered int64 // what streams come to, between commands
+	callers    int64 // bodies, answers and streams
+
+	connections int // how many may be open; 0 is no bound
 }
 
+// memoryOf shares a limit out. What the plan does not name is the program itself,
+// and on the heap the queue, the rows in use and the connections.
 func memoryOf(limit int64) memoryPlan {
 	if limit == 0 {
 		return memoryPlan{}
 	}
-	return memoryPlan{
-		collector: limit - min(limit/8, 64<<20),
-		logCache:  min(limit/8, 128<<20),
-		callers:   min(limit/4, 1<<30),
+	m := memoryPlan{
+		limit:      limit,
+		log:        min(limit/8, 128<<20),
+		models:     min(limit/16, 40<<20),
+		remembered: min(limit/16, 128<<20),
+		callers:    min(limit/4, 1<<30),
 	}
+	m.connections = int(limit / 8 / connectionBytes)
+	m.collector = limit - m.program() - m.log - m.models - m.past()
+	return m
 }
 
-// limit sets the collector's limit, unless GOMEMLIMIT says what the operator wants.
-func (m memoryPlan) limit() {
-	if m.collector > 0 && os.Getenv("GOMEMLIMIT") == "" {
+// past is what views of the past have for blocks.
+func (m memoryPlan) past() int64 { return m.models / 5 * 4 }
+
+// program is what code, stacks of the system's threads and the gaps of its
+// allocator take.
+func (m memoryPlan) program() int64 { return min(m.limit/4, 96<<20) }
+
+// connectionBytes is about what an open connection takes that asks for nothing.
+const connectionBytes = 16 << 10
+
+// ownFiles is how many files the log and the read models may have open.
+const ownFiles = 2200
+
+// boundConnections is how many connections may be open of those that are asked
+// for, where memory allows so many (0: any number) and the system so many files.
+func boundConnections(asked, memory int, files uint64) int {
+	if memory > 0 {
+		asked = min(asked, memory)
+	}
+	left := files / 2
+	if files > 2*ownFiles {
+		left = files - ownFiles
+	}
+	return int(min(uint64(asked), max(left, 1)))
+}
+
+// memoryLimit is what a node stays under: what was asked for, else nine tenths of
+// what the control group allows, whose kernel needs some as well. 0 is no limit.
+func memoryLimit(asked int64, allowed func() (uint64, error)) (limit int64, from string) {
+	if asked > 0 {
+		return asked, "memory_limit"
+	}
+	// Where there are no control groups, or no limit, the answer is an error.
+	if most, err := allowed(); err == nil && most < 1<<50 {
+		return int64(most / 10 * 9), "control group"
+	}
+	return 0, ""
+}
+
+// planMemory decides what a node gives to whom and sets the collector's limit,
+// unless GOMEMLIMIT says what the operator wants.
+func planMemory(settings config.Serve, logger *slog.Logger) memoryPlan {
+	limit, from := memoryLimit(int64(settings.MemoryLimit), memlimit.FromCgroup)
+	m := memoryOf(limit)
+	if m.limit == 0 {
+		return m
+	}
+	logger.Info("memory is shared out", "from", from, "limit_mib", limit>>20, "heap_mib", m.collector>>20,
+		"log_mib", m.log>>20, "read_models_mib", (m.models+m.past())>>20, "remembered_mib", m.remembered>>20, "callers_mib", m.callers>>20)
+	if limit < int64(config.LeastMemory) {
+		logger.Warn("the control group allows less than a node needs for its buffers, its caches and some callers", "want", config.LeastMemory.String())
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(m.collector)
 	}
+	return m
 }

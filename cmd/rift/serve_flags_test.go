@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // What a node would be started with can be read before it is.
@@ -17,4 +18,15 @@ func TestPrintConfig(t *testing.T) {
 	rift(t, "serve", "--config", broken).want(t, exitError, "", "listn: not a setting; did you mean listen? ("+broken+")")
 	rift(t, "work", "status", "--config", broken).want(t, exitError, "", "did you mean listen?")
 	rift(t, "work", "status", "--config", filepath.Join(t.TempDir(), "none.yaml")).want(t, exitError, "", "no such file")
+}
+
+// A stop has time left when the requests in flight have had theirs.
+func TestRequestsEndWithinTheGrace(t *testing.T) {
+	for grace, want := range map[time.Duration]time.Duration{
+		0: time.Second, time.Second: time.Second, 5 * time.Second: 4 * time.Second, 10 * time.Second: 8 * time.Second, time.Minute: 58 * time.Second,
+	} {
+		if got := requestsWithin(grace); got != want {
+			t.Errorf("grace of %s: want %s for requests, found %s", grace, want, got)
+		}
+	}
 }

@@ -32,6 +32,7 @@ type AddTask struct {
 
 	admission admission
 	batch     string // the command that adds it among others
+	notAdded  []work.NotAdded
 }
 
 func (AddTask) CommandType() string       { return "work.add" }
@@ -203,7 +204,7 @@ func addTask(t work.Task, c AddTask, _ domain.Facts) ([]domain.Event, error) {
 	spawned := work.Spawned{
 		TaskID: c.TaskID, TaskType: c.TaskType, ConfigKey: c.ConfigKey, Priority: *c.Priority, Payload: c.Payload,
 		DependsOn: c.DependsOn, Requires: c.Requires, Where: c.Where, RequiresGPU: c.RequiresGPU,
-		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch, Replaces: c.Replaces,
+		TimeoutSeconds: c.TimeoutSeconds, MaxAttempts: c.MaxAttempts, UniqueKey: c.UniqueKey, Batch: c.batch, Replaces: c.Replaces, NotAdded: c.notAdded,
 	}
 	if c.Pin != nil {
 		spawned.Pin = &work.Pin{NodeID: c.Pin.NodeID, Until: c.Pin.Until}

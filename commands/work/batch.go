@@ -60,6 +60,11 @@ func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.T
 			judge.waits[steps[i].TaskID] = steps[i].DependsOn
 		}
 	}
+	for _, refused := range domain.FactOf[[]work.NotAdded](facts) { // when it ran before
+		if refused.Item < len(errs) {
+			errs[refused.Item] = &domain.Error{Code: refused.Code, Msg: refused.Detail, Faults: refused.Faults}
+		}
+	}
 	seen := map[domain.TaskID]int{}
 	for i := range steps {
 		if errs[i] != nil {
@@ -81,6 +86,9 @@ func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.T
 		}
 	}
 	var plan []commands.Targeted
+	if first := slices.Index(errs, nil); first >= 0 {
+		steps[first].notAdded = refusedForGood(errs)
+	}
 	for i, step := range steps {
 		if errs[i] != nil {
 			plan = append(plan, commands.RefusedStep{Task: nameOrNone(step.TaskID), Err: errs[i]})
@@ -89,6 +97,23 @@ func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.T
 		plan = append(plan, step)
 	}
 	return plan, nil
+}
+
+// refusedForGood lists the items whose refusals are the batch's answer whenever it is
+// repeated. What is refused for now only may be added then.
+func refusedForGood(errs []error) (list []work.NotAdded) {
+	for i, err := range errs {
+		if err == nil || domain.CodeOf(err).Retryable() {
+			continue
+		}
+		refused := work.NotAdded{Item: i, Code: domain.CodeOf(err), Detail: err.Error()}
+		var coded *domain.Error
+		if errors.As(err, &coded) && len(coded.Faults) > 0 {
+			refused.Detail, refused.Faults = coded.Msg, coded.Faults
+		}
+		list = append(list, refused)
+	}
+	return list
 }
 
 // nameOrNone is a name as the caller gave it, or none when it is not one.

@@ -58,6 +58,16 @@ type Spawned struct {
 	Batch          string          `json:"batch,omitempty"`      // the command that added it among others
 	Origin         string          `json:"origin,omitempty"`     // who made it up, when nobody added it
 	Replaces       domain.TaskID   `json:"replaces,omitempty"`   // an item that ended without being done, whose dependants this one unblocks
+	NotAdded       []NotAdded      `json:"not_added,omitempty"`  // on the first item of a batch: those that were refused for good
+}
+
+// NotAdded is an item of a batch that was refused while others of it were added, so
+// that the batch gets the same answer when it is repeated.
+type NotAdded struct {
+	Item   int            `json:"item"` // its place in the batch, from 0
+	Code   domain.Code    `json:"code"`
+	Detail string         `json:"detail"`
+	Faults []domain.Fault `json:"faults,omitempty"`
 }
 
 func (Spawned) EventType() string { return "TASK_SPAWNED" }

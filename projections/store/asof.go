@@ -19,7 +19,6 @@ const (
 	asOfKept   = 4 // answered positions that stay open for the next question
 	asOfMade   = 2 // replays at a time
 	asOfRows   = 4096
-	asOfCache  = 32 << 20 // blocks of all of them
 	asOfFolder = "replays"
 )
 
@@ -142,7 +141,7 @@ func (p *asOfViews) hold(at domain.Position) (m *asOfView, mine bool, err error)
 	}
 	p.made++
 	if p.cache == nil {
-		p.cache = pebble.NewCache(asOfCache)
+		p.cache = pebble.NewCache(p.store.options.CacheBytes / 5 * 4)
 	}
 	m = &asOfView{position: at, ready: make(chan struct{}), holders: 1}
 	m.dir = p.store.options.FS.PathJoin(p.dir, fmt.Sprintf("%d-%d", p.made, uint64(at)))

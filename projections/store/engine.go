@@ -27,7 +27,12 @@ const memTables = 3
 
 // memTableSize is the size of one. A smaller one is searched faster, a larger
 // one keeps more versions of a row off the disk.
-const memTableSize = 8 << 20
+func (o Options) memTableSize() uint64 {
+	if o.Small {
+		return 256 << 10
+	}
+	return uint64(min(8<<20, o.CacheBytes/(memTables+2)))
+}
 
 // openPebble opens the folder. Only one process can have it open.
 //
@@ -40,13 +45,13 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 		FS:                          patientFS{o.FS, health},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		DisableWAL:                  true,
-		MemTableSize:                memTableSize,
+		MemTableSize:                o.memTableSize(),
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       2 * deferredFlushes,
 		// Pebble takes its buffers out of the cache: what they do not need at the
 		// moment holds blocks, and the sum is bounded.
-		CacheSize: memTables*memTableSize + 16<<20,
+		CacheSize: o.CacheBytes,
 		Logger:    logger{o.Logger, health},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
@@ -68,10 +73,6 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 		},
 	}
 	options.Experimental.CompactionScheduler = compactions
-	if o.Small {
-		options.MemTableSize = 256 << 10
-		options.CacheSize = 2 << 20
-	}
 	options.Cache = o.cache
 	if o.throwAway {
 		// What is compacted pays off for those who read it later.

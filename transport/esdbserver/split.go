@@ -12,17 +12,14 @@ import (
 // preface begins every connection that speaks HTTP/2 with prior knowledge.
 var preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
-// The bounds of connections that have not said yet what they speak.
-const (
-	sniffTimeout = 10 * time.Second
-	maxSniffing  = 1024
-)
+// sniffTimeout is how long a connection may take to say what it speaks.
+const sniffTimeout = 10 * time.Second
 
 // Split shares a listener between a server of gRPC, which gets the connections
 // that begin as HTTP/2, and a server of HTTP/1.1, which gets all others. The
-// listener is closed when both sides are.
+// listener is closed when both sides are; it is what bounds the connections.
 func Split(l net.Listener) (grpc, http net.Listener) {
-	s := &splitter{listener: l, slots: make(chan struct{}, maxSniffing), open: map[net.Conn]struct{}{}}
+	s := &splitter{listener: l, open: map[net.Conn]struct{}{}}
 	s.grpc = &half{splitter: s, conns: make(chan net.Conn), closed: make(chan struct{})}
 	s.http = &half{splitter: s, conns: make(chan net.Conn), closed: make(chan struct{})}
 	go s.run()
@@ -31,7 +28,6 @@ func Split(l net.Listener) (grpc, http net.Listener) {
 
 type splitter struct {
 	listener   net.Listener
-	slots      chan struct{}
 	grpc, http *half
 
 	mu       sync.Mutex
@@ -123,7 +119,6 @@ func (s *splitter) run() {
 			s.http.end(err)
 			return
 		}
-		s.slots <- struct{}{} // each is given back within sniffTimeout, or with its server
 		if !s.watch(conn) {
 			_ = conn.Close() // nothing was said on it
 			return
@@ -136,14 +131,13 @@ func (s *splitter) run() {
 // what was read.
 func (s *splitter) sniff(conn net.Conn) {
 	defer s.sniffing.Done()
-	defer func() { <-s.slots }()
 	side, head, err := s.side(conn)
 	s.mu.Lock()
 	delete(s.open, conn)
 	s.mu.Unlock()
 	if err == nil {
 		select {
-		case side.conns <- &readAhead{Conn: conn, head: head}:
+		case side.conns <- newReadAhead(conn, head, side == s.grpc):
 			return
 		case <-side.closed:
 		}
@@ -172,11 +166,27 @@ func (s *splitter) side(conn net.Conn) (*half, []byte, error) {
 // readAhead is a connection of which a part was read already.
 type readAhead struct {
 	net.Conn
-	head []byte
+	head  []byte
+	touch func() // tells who bounds connections that this one is used; nil: it knows
 }
+
+// newReadAhead makes one; what a server of gRPC reads is all that shows its use.
+func newReadAhead(conn net.Conn, head []byte, grpc bool) *readAhead {
+	r := &readAhead{Conn: conn, head: head}
+	if bounded, ok := conn.(interface{ Touch() }); ok && grpc {
+		r.touch = bounded.Touch
+	}
+	return r
+}
+
+// NetConn is the connection itself.
+func (r *readAhead) NetConn() net.Conn { return r.Conn }
 
 // Read gives what was read already first.
 func (r *readAhead) Read(p []byte) (int, error) {
+	if r.touch != nil {
+		r.touch()
+	}
 	if len(r.head) > 0 {
 		n := copy(p, r.head)
 		r.head = r.head[n:]

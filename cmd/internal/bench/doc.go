@@ -10,6 +10,6 @@
 //
 // Read table.go (what is reported), then suite.go (how figures are run), then
 // one figure: append.go, read.go, rebuild.go, handlers.go, asof.go, delivery.go,
-// commands.go, http.go, sched.go, queue.go, memory.go, items.go or flat.go. wire.go and
+// commands.go, http.go, sched.go, queue.go, attacks.go, memory.go, items.go or flat.go. wire.go and
 // caller.go are the clients of those that serve; mixed.go makes up events.
 package bench

@@ -126,7 +126,14 @@ func (s *suite) serve(ctx context.Context, profile string, items int) (both serv
 func seededTask(n int) domain.TaskID { return domain.TaskID(fmt.Sprintf("t-%07d", n)) }
 
 // queue is a policy that admits any queue, and n queued items.
-func queue(n int) iter.Seq2[domain.Envelope, error] {
+func queue(n int) iter.Seq2[domain.Envelope, error] { return paddedQueue(n, 0) }
+
+// paddedQueue is a queue of items whose payloads are longer by so many bytes.
+func paddedQueue(n, pad int) iter.Seq2[domain.Envelope, error] {
+	more := ""
+	if pad > 0 {
+		more = fmt.Sprintf(`,"pad":%q`, text(pad))
+	}
 	return func(yield func(domain.Envelope, error) bool) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		limits := work.DefaultPolicy()
@@ -142,7 +149,7 @@ func queue(n int) iter.Seq2[domain.Envelope, error] {
 			id := seededTask(i)
 			spawned := work.Spawned{
 				TaskID: id, TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 50, TimeoutSeconds: 5400, MaxAttempts: 3,
-				Payload: json.RawMessage(fmt.Sprintf(`{"games":200,"seed":%d,"model":"hex8_2p-v0142","search":{"simulations":400,"temperature":0.75}}`, i)),
+				Payload: json.RawMessage(fmt.Sprintf(`{"games":200,"seed":%d,"model":"hex8_2p-v0142","search":{"simulations":400,"temperature":0.75}%s}`, i, more)),
 			}
 			if !yield(event("seed-"+string(id), id.Stream(), spawned), nil) {
 				return

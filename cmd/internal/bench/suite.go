@@ -50,6 +50,7 @@ func figures() []figure {
 		{"http", "commands and queries over HTTP against no-op requests", false, httpFigure},
 		{"sched", "picks of the scheduler against a plain heap, claims over HTTP against no-op requests", false, schedFigure},
 		{"queue", "jobs over HTTP: the server's processor time at one client and at many, batches against single calls", false, queueFigure},
+		{"attacks", "claims, heartbeats, memory and the end of a node under attack", false, attacksFigure},
 		{"memory", "what an item takes of the queue in memory", false, memoryFigure},
 		{"items", "a page of queued items against one item, in a queue as long as the log", false, itemsFigure},
 		{"asof", "questions about the past", false, asofFigure},

@@ -26,7 +26,7 @@ type Serve struct {
 	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
-	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 is none"`
+	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits    `key:"limits"`
 	Snapshots    Snapshots `key:"snapshots"`
 	LogLevel     string    `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
@@ -44,9 +44,10 @@ type Limits struct {
 	InFlight      int           `key:"in_flight" default:"1024" usage:"most requests served at once, of each kind: workers' reports, other commands, queries"`
 	Scans         int           `key:"scans" default:"32" usage:"most requests served at once that read long stretches of the log or of the past"`
 	Rate          float64       `key:"rate" default:"0" usage:"most requests a second from one caller; 0 is no bound"`
+	Connections   int           `key:"connections" default:"4096" usage:"most open connections, if the limits of memory and of open files allow as many: at the bound new ones take the place of those that ask for nothing"`
 	Subscribers   int           `key:"subscribers" default:"256" usage:"most open event streams"`
 	AfterWait     time.Duration `key:"after_wait" default:"5s" usage:"longest wait of a query with ?after="`
-	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time requests in flight have to end in at a stop"`
+	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time a stop may take: requests in flight have four fifths of it, or all but 2s"`
 }
 
 // Snapshots says what is kept on disk for questions as of a past position.
@@ -56,8 +57,8 @@ type Snapshots struct {
 	Bytes Size `key:"bytes" default:"4GiB" usage:"most disk that snapshots alone take"`
 }
 
-// leastMemory is what a node needs for its buffers, its caches and some callers.
-const leastMemory Size = 256 << 20
+// LeastMemory is what a node needs for its buffers, its caches and some callers.
+const LeastMemory Size = 256 << 20
 
 // ServeFlags adds a flag per setting of a node.
 func ServeFlags(flags *pflag.FlagSet) {
@@ -122,13 +123,14 @@ func (s Serve) check() []domain.Fault {
 			fault(key, "want more than 0, found %d", value)
 		}
 	}
-	if s.MemoryLimit != 0 && s.MemoryLimit < leastMemory {
-		fault("memory_limit", "want at least %s, or 0 for none, found %s", leastMemory, s.MemoryLimit)
+	if s.MemoryLimit != 0 && s.MemoryLimit < LeastMemory {
+		fault("memory_limit", "want at least %s, or 0 for what the control group allows, found %s", LeastMemory, s.MemoryLimit)
 	}
 	positive("limits.body_bytes", int64(s.Limits.BodyBytes))
 	positive("limits.gossip_bytes", int64(s.Limits.GossipBytes))
 	positive("limits.in_flight", int64(s.Limits.InFlight))
 	positive("limits.scans", int64(s.Limits.Scans))
+	positive("limits.connections", int64(s.Limits.Connections))
 	positive("limits.subscribers", int64(s.Limits.Subscribers))
 	positive("snapshots.keep", int64(s.Snapshots.Keep))
 	positive("snapshots.bytes", int64(s.Snapshots.Bytes))

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,21 +87,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	orders := make([]Order, len(due))
-	for i, timed := range due {
-		orders[i] = Order{ID: timed.ID, Actor: "clock", Command: timed.Command}
-	}
-	happened := 0
-	for _, done := range n.DoAll(ctx, orders) {
-		switch {
-		case done.Err == nil && !done.Result.Duplicate:
-			happened += len(done.Result.Events)
-		case done.Err == nil || !domain.CodeOf(done.Err).Retryable():
-		default:
-			err = errors.Join(err, done.Err)
-		}
-	}
-	return happened, err
+	return n.runDue(ctx, due)
 }
 
 // silences lists what to say of nodes that were not heard from for too long.

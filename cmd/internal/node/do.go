@@ -75,13 +75,20 @@ func (n *Node) run(ctx context.Context, order Order, facts domain.Facts) (comman
 }
 
 // asAtFirst gives a command that is repeated the time and the policy of its first
-// run: what was well formed then is not to be refused now.
+// run: what was well formed then is not to be refused now. A batch is given what was
+// refused of it.
 func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.Position) (domain.Facts, error) {
 	e, err := eventAt(ctx, n.log, first)
 	if err != nil {
 		return facts, err
 	}
 	facts.Now = e.Time
+	if err := n.catalog.Fill(&e); err != nil {
+		return facts, err
+	}
+	if added, ok := e.Event.(work.Spawned); ok {
+		facts = facts.With(added.NotAdded)
+	}
 	if e.Meta.Policy == facts.PolicyName || e.Meta.Policy == "" {
 		return facts, nil
 	}

@@ -40,8 +40,11 @@ type remembered struct {
 	payload int                 // bytes of payload since then
 }
 
-func newMemory() *memory {
-	return &memory{seed: maphash.MakeSeed(), pasts: map[domain.StreamID]*list.Element{}, recent: list.New(), most: maxPasts, heavy: maxPastBytes}
+func newMemory(bytes int64) *memory {
+	if bytes == 0 {
+		bytes = maxPastBytes
+	}
+	return &memory{seed: maphash.MakeSeed(), pasts: map[domain.StreamID]*list.Element{}, recent: list.New(), most: maxPasts, heavy: int(bytes)}
 }
 
 // Recall gives what a stream comes to.

@@ -199,7 +199,7 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 		plain, log := eventlog.NewMemory(), eventlog.NewMemory()
 		reading := decider(t, plain, nil)
 		limits := func() *untouched {
-			m := &untouched{memory: newMemory(), looks: map[domain.StreamID]string{}}
+			m := &untouched{memory: newMemory(0), looks: map[domain.StreamID]string{}}
 			m.most = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "pasts")
 			return m
 		}
@@ -292,7 +292,7 @@ func factsOf(id string, now time.Time) domain.Facts {
 // However long a stream is, a decision on it reads nothing that was read before.
 func TestADecisionReadsNothingTwice(t *testing.T) {
 	log := &readings{Log: eventlog.NewMemory()}
-	memory := newMemory()
+	memory := newMemory(0)
 	bus := decider(t, log, memory)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	play := func(game int) commands.Result {
@@ -309,7 +309,7 @@ func TestADecisionReadsNothingTwice(t *testing.T) {
 	if n := log.events.Load(); n != 0 {
 		t.Errorf("want nothing read of what was just written, found %d events", n)
 	}
-	bus.Memory = newMemory()
+	bus.Memory = newMemory(0)
 	play(games)
 	once := log.events.Load()
 	if once < games {
@@ -329,7 +329,7 @@ func TestADecisionReadsNothingTwice(t *testing.T) {
 // Decisions at once on one stream: each is taken, each once.
 func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 	log := eventlog.NewMemory()
-	bus := decider(t, log, newMemory())
+	bus := decider(t, log, newMemory(0))
 	bus.Retries = 1000
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	const writers, games = 8, 25
@@ -371,7 +371,7 @@ func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 // weighs what it refers to.
 func TestMemoryIsBounded(t *testing.T) {
 	log := eventlog.NewMemory()
-	memory := newMemory()
+	memory := newMemory(0)
 	memory.most, memory.heavy = 20, 100<<10
 	bus := decider(t, log, memory)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -427,7 +427,7 @@ func BenchmarkDecision(b *testing.B) {
 			}
 			b.Run(fmt.Sprintf("events=%d/remembers=%v", length, remembers), func(b *testing.B) {
 				log := eventlog.NewMemory()
-				bus := decider(b, log, newMemory())
+				bus := decider(b, log, newMemory(0))
 				game := 0
 				play := func() {
 					if _, err := bus.Do(b.Context(), factsOf(fmt.Sprint("c", game), now), played(game)); err != nil {

@@ -64,6 +64,9 @@ type Config struct {
 	Logger     *slog.Logger
 	// Disk tells the free bytes of the data folder, for health; nil when nobody knows.
 	Disk func() (free, total uint64, err error)
+	// Remembered bounds the bytes of what streams come to that are kept between
+	// commands; 0 means 128 MiB.
+	Remembered int64
 	// Forgetful says that every decision reads its stream from the log. It is for
 	// tests and measurements: the answers are the same.
 	Forgetful bool
@@ -89,8 +92,10 @@ type Node struct {
 	steady  *Clock        // that clock reads; nil: the time is another's
 	off     time.Duration // of the wall clock, as it was told last
 	woke    time.Time     // as the clock's actor knows it
-	logger  *slog.Logger
-	started time.Time
+
+	refusedDue map[string]int // ticks one after the other that refused a command of the clock, by its id
+	logger     *slog.Logger
+	started    time.Time
 
 	failures chan store.Failure // to be recorded as HANDLER_FAILED
 	lost     atomic.Uint64      // failures that found the channel full
@@ -183,7 +188,7 @@ func Open(config Config) (*Node, error) {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if !config.Forgetful {
-		n.bus.Memory = newMemory()
+		n.bus.Memory = newMemory(config.Remembered)
 	}
 	n.decisive.Store(uint64(n.opened))
 	n.work = newDispatcher(n)

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ringrift/rift/commands"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// clockHandler is who a refused command of the clock is recorded for.
+const clockHandler = "clock"
+
+// refusedInTurn is how many ticks one after the other a command may be refused
+// because things changed since it came due.
+const refusedInTurn = 10
+
+// runDue runs the commands of one tick and says how many events they led to. What
+// may work later is an error. A refusal that says that things changed meanwhile is
+// none, unless it comes again and again; any other is recorded.
+func (n *Node) runDue(ctx context.Context, due []commands.Timed) (happened int, err error) {
+	orders := make([]Order, len(due))
+	for i, timed := range due {
+		orders[i] = Order{ID: timed.ID, Actor: "clock", Command: timed.Command}
+	}
+	refused := map[string]int{}
+	for i, done := range n.DoAll(ctx, orders) {
+		code := domain.CodeOf(done.Err)
+		switch {
+		case done.Err == nil && !done.Result.Duplicate:
+			happened += len(done.Result.Events)
+		case done.Err == nil, len(done.Result.Events) > 0: // the refusal is on the log
+		case code.Retryable() || ctx.Err() != nil:
+			err = errors.Join(err, done.Err)
+		default:
+			refused[orders[i].ID] = n.refusedDue[orders[i].ID] + 1
+			if passing(code) && refused[orders[i].ID] < refusedInTurn {
+				continue
+			}
+			err = errors.Join(err, n.recordRefused(ctx, due[i], done.Err))
+		}
+	}
+	n.refusedDue = refused
+	return happened, err
+}
+
+// passing tells a refusal of what is due no more.
+func passing(code domain.Code) bool {
+	return code == domain.Conflict || code == domain.StaleLease || code == domain.NotFound
+}
+
+// recordRefused writes down, once, that a command of the clock was refused. The
+// event that it is recorded for is the newest at that time.
+func (n *Node) recordRefused(ctx context.Context, due commands.Timed, refusal error) error {
+	cause := domain.FailureCommands + clockHandler + "/" + due.ID
+	if _, found, err := n.log.Find(ctx, admin.Stream(n.config.Cluster), domain.DeriveID(cause, 0)); found || err != nil {
+		return err
+	}
+	n.logger.Warn("clock: command refused", "command", due.Command.CommandType(), "id", due.ID, "error", refusal)
+	for newest, err := range n.log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil {
+			return err
+		}
+		return n.note(ctx, cause, admin.HandlerFailed{
+			Handler: clockHandler, EventID: newest.ID, Position: newest.Position, Error: clipped(refusal.Error()),
+			Command: due.Command.CommandType(), Code: domain.CodeOf(refusal),
+		})
+	}
+	return fmt.Errorf("clock: %s refused: %w", due.Command.CommandType(), refusal) // an empty log has nothing due
+}

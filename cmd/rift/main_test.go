@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Nothing begins to end before a second signal would kill.
+func TestTheFirstSignalIsTheOnlyOneHeard(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	heard, early := make(chan os.Signal, 1), false
+	var ctx context.Context
+	ctx = endOnSignal(heard, func() { early = ctx.Err() == nil })
+	heard <- syscall.SIGTERM
+	<-ctx.Done()
+	if !early {
+		t.Error("want the signals left to the system before the context ends")
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "terminated") {
+		t.Errorf("want a cause that names the signal, found %v", err)
+	}
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	actors "github.com/oklog/run"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+	"github.com/ringrift/rift/transport/esdbserver"
+)
+
+// nodeServer is a node that is opened again when its read models break.
+type nodeServer struct {
+	app      *app
+	settings config.Serve
+	name     string
+	log      *pebblelog.Log
+	instance string // proof that it has the data folder
+	memory   memoryPlan
+	logger   *slog.Logger
+	tokens   []transport.Token
+	listen   string // the address that was bound, once it is
+	rebuild  bool   // discard the read models first
+	opened   bool   // the node has served
+}
+
+// The pause before read models are opened again grows from the first to the second.
+const (
+	firstReopen   = 100 * time.Millisecond
+	longestReopen = 5 * time.Second
+)
+
+// run serves until somebody ends it. Read models that cannot be read or written any
+// more are given up and opened again, or made anew from the log where they are
+// damaged; callers are refused meanwhile, as while a node starts.
+func (s *nodeServer) run(ctx context.Context) error {
+	for pause := firstReopen; ; pause = min(2*pause, longestReopen) {
+		began := time.Now()
+		err := s.once(ctx)
+		var broken *store.Broken
+		if err == nil || ctx.Err() != nil || !s.opened || !errors.As(err, &broken) {
+			return err
+		}
+		s.rebuild = s.rebuild || broken.Damaged
+		if time.Since(began) > longestReopen {
+			pause = firstReopen
+		}
+		s.logger.Error("the read models are given up", "error", err, "make_anew", s.rebuild, "again_in", pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// once opens the node, serves it, and closes it.
+func (s *nodeServer) once(ctx context.Context) (err error) {
+	settings, logger := s.settings, s.logger
+	shutdown := make(chan time.Duration, 1)
+	models := node.ModelsFolder
+	if settings.ReadOnly {
+		models = node.ReadOnlyFolder
+	}
+	models = filepath.Join(settings.Data, models)
+	rebuilt := s.rebuild
+	if rebuilt {
+		logger.Info("read models are discarded, to be made anew from the log", "folder", models)
+		if err := store.Discard(nil, models); err != nil {
+			return err
+		}
+	}
+	parts := s.nodeConfig(models, rebuilt)
+	parts.OnShutdown = func(reason string, grace time.Duration) {
+		logger.Info("asked to stop", "reason", reason, "grace", grace)
+		select {
+		case shutdown <- grace:
+		default: // it is stopping already
+		}
+	}
+	n, err := node.Open(parts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	s.rebuild = false
+
+	edge := s.edgeConfig()
+	edge.Now = n.Now
+	edge.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	edge.Registry.MustRegister(n.Collectors()...)
+	stopTracing, err := s.app.trace(settings, &edge)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopTracing()) }()
+	handler, err := transport.NewHandler(n.Backend(), edge, wiring.Areas()...)
+	if err != nil {
+		return err
+	}
+	server := handler.Server()
+	var esdb *esdbserver.Server
+	if settings.InsecureESDB {
+		logger.Warn("EventStoreDB clients are served without credentials")
+		admit, err := admission()
+		if err != nil {
+			return err
+		}
+		if esdb, err = esdbserver.New(esdbserver.Config{Log: s.log, Insecure: true, Logger: logger, Admit: admit}); err != nil {
+			return err
+		}
+		defer esdb.Close()
+		server.Handler = esdb.Handler(server.Handler)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
+	if err != nil {
+		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", s.listen, err), "is another rift serving there? choose another address with --listen")
+	}
+	listener = handler.Listen(listener)
+	if !s.opened {
+		s.opened, s.listen = true, listener.Addr().String()
+		if err := s.app.announce(settings, s.listen); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	defer s.app.startProgress(ctx, n)()
+	return runNode(ctx, n, servers{http: server, esdb: esdb}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+}
+
+// logOptions is what the settings make of the log.
+func (s *nodeServer) logOptions() pebblelog.Options {
+	return pebblelog.Options{Logger: s.logger, WrittenBy: thisBuild().Version, ReadOnly: s.settings.ReadOnly, CacheBytes: s.memory.log}
+}
+
+// nodeConfig is what the settings make of a node.
+func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
+	settings := s.settings
+	return node.Config{
+		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log,
+		StoreDir: models, Rebuilt: rebuilt, Remembered: s.memory.remembered,
+		Store: store.Options{
+			CacheBytes: s.memory.models,
+			Snapshots:  store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)},
+		},
+		ReadOnly: settings.ReadOnly, Logger: s.logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
+	}
+}
+
+// connections is how many may be open, so that the memory and the files of the
+// process are enough.
+func (s *nodeServer) connections() int {
+	return boundConnections(s.settings.Limits.Connections, s.memory.connections, openFiles())
+}
+
+// edgeConfig is what the settings make of the endpoints.
+func (s *nodeServer) edgeConfig() transport.Config {
+	limits := s.settings.Limits
+	return transport.Config{
+		Version: thisBuild().Version, Instance: s.instance, Tokens: s.tokens, Logger: s.logger, Registry: prometheus.NewRegistry(),
+		MaxBody: int64(limits.BodyBytes), InFlight: limits.InFlight, Scans: limits.Scans, Streams: limits.Subscribers,
+		Connections: s.connections(), Bytes: s.memory.callers, Rate: limits.Rate, AfterWait: limits.AfterWait,
+	}
+}
+
+// servers are what answers on a node's address; esdb is nil where nobody asked
+// for it.
+type servers struct {
+	http *http.Server
+	esdb *esdbserver.Server
+}
+
+// requestsWithin is how much of the grace requests in flight have to end in: the
+// rest is for what is written out and closed after them.
+func requestsWithin(grace time.Duration) time.Duration {
+	return max(grace-min(grace/5, 2*time.Second), time.Second)
+}
+
+// runNode runs the actors of a node. The order in which they are added is the
+// order in which they stop: whoever asked for the end, then the requests, then
+// what moves by itself, then what follows the log. Only then is anything closed.
+func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
+	var group actors.Group
+	add := func(name string, execute func(context.Context) error, interrupt func()) {
+		actorContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		group.Add(func() error {
+			err := execute(actorContext)
+			if err != nil {
+				logger.Error("actor ended", "actor", name, "error", err)
+			} else {
+				logger.Debug("actor ended", "actor", name)
+			}
+			return err
+		}, func(error) {
+			if interrupt != nil {
+				interrupt()
+			}
+			cancel()
+		})
+	}
+	add("signals", func(actorContext context.Context) error {
+		select {
+		case <-ctx.Done():
+			logger.Info("stopping", "cause", context.Cause(ctx))
+		case asked := <-shutdown:
+			grace = asked
+		case <-actorContext.Done():
+		}
+		return nil
+	}, n.StopClaims)
+	server := answers.http
+	if answers.esdb != nil {
+		var grpcListener net.Listener
+		grpcListener, listener = esdbserver.Split(listener)
+		add("EventStoreDB clients", func(context.Context) error { return answers.esdb.Serve(grpcListener) }, answers.esdb.Close)
+	}
+	add("http", func(context.Context) error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, func() {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestsWithin(grace))
+		defer cancel()
+		if err := server.Shutdown(within); err != nil {
+			logger.Warn("requests cut off", "error", err)
+			_ = server.Close() // the listener is closed either way
+		}
+	})
+	if !n.ReadOnly() {
+		add("clock", n.Tick, nil)
+		add("outbox", n.Drain, nil)
+		add("publisher", n.Publish, nil)
+	}
+	add("read models", n.Follow, nil)
+	return group.Run()
+}

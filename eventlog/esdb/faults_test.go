@@ -88,7 +88,7 @@ func (p *proxy) copy(to, from net.Conn) {
 		if n > 0 {
 			keep, delay, reset := p.fate(n)
 			if delay > 0 {
-				time.Sleep(delay)
+				<-time.After(delay)
 			}
 			if _, err := to.Write(buffer[:keep]); err != nil {
 				return

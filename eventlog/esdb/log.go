@@ -5,13 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -24,15 +22,10 @@ type Options struct {
 
 // Log is a log on EventStoreDB.
 type Log struct {
-	config *client.Configuration
-	logger *slog.Logger
-	known  streams
-
-	mu     sync.Mutex
-	client *client.Client
-	closed bool
-
-	head highest
+	connection *connection
+	logger     *slog.Logger
+	known      streamsKnown
+	head       highest
 }
 
 var (
@@ -42,155 +35,95 @@ var (
 
 // Open makes a log of a connection string, such as esdb://host:2113 or
 // esdb+discover://a,b,c. It talks to nobody yet.
-func Open(connection string, options Options) (*Log, error) {
-	config, err := client.ParseConnectionString(connection)
+func Open(connectionString string, options Options) (*Log, error) {
+	config, err := client.ParseConnectionString(connectionString)
+	if err == nil {
+		err = config.Validate()
+	}
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "connection string of EventStoreDB: %w", err)
 	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	logger := options.Logger
-	config.Logger = func(level client.LogLevel, format string, args ...any) {
-		logger.Debug("EventStoreDB's client", "level", level, "said", sprintf(format, args))
-	}
-	l := &Log{config: config, logger: logger, known: newStreams()}
-	l.client, err = client.NewClient(config)
-	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "client of EventStoreDB: %w", err)
+	l := &Log{logger: options.Logger, known: newStreamsKnown()}
+	if l.connection, err = newConnection(config); err != nil {
+		return nil, domain.Errorf(domain.Invalid, "connection to EventStoreDB: %w", err)
 	}
 	return l, nil
 }
 
 // Close lets the connection go. Calls that are under way fail.
-func (l *Log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil
-	}
-	l.closed = true
-	return l.client.Close()
-}
-
-// use gives the client of the moment.
-func (l *Log) use() (*client.Client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, domain.Errorf(domain.Unavailable, "the log is closed")
-	}
-	return l.client, nil
-}
-
-// renew replaces a client that found no node and will not look again.
-func (l *Log) renew(old *client.Client) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || l.client != old {
-		return
-	}
-	fresh, err := client.NewClient(l.config)
-	if err != nil {
-		l.logger.Warn("client of EventStoreDB", "error", err)
-		return
-	}
-	l.client = fresh // the old one has closed itself
-}
+func (l *Log) Close() error { return l.connection.close() }
 
 // The pauses between attempts, and how many there are without any progress.
 const (
 	firstPause  = 10 * time.Millisecond
 	longestWait = 2 * time.Second
 	maxAttempts = 12
+	warnAttempt = 5 // failures in a row of which the log is told
 )
 
 // attempts repeats what failed for a reason that may pass. do tells whether it
 // came further than before, which starts the count anew.
-func (l *Log) attempts(ctx context.Context, what string, do func(*client.Client) (further bool, err error)) error {
+func (l *Log) attempts(ctx context.Context, what string, do func(*grpc.ClientConn) (further bool, err error)) error {
+	return l.repeat(ctx, what, maxAttempts, do)
+}
+
+// repeat is attempts with a bound of its own; 0 is none.
+func (l *Log) repeat(ctx context.Context, what string, most int, do func(*grpc.ClientConn) (further bool, err error)) error {
 	pause := firstPause
-	for failed := 0; ; {
-		if err := eventlog.Interrupted(ctx, what); err != nil {
+	var last error
+	for failures := 0; ; {
+		if err := interrupted(ctx, what, last); err != nil {
 			return err
 		}
-		c, err := l.use()
-		if err != nil {
-			return err
-		}
-		further, err := do(c)
-		if err == nil || errors.Is(err, errStop) {
-			return err
+		channel, err := l.connection.use(ctx)
+		further := false
+		if err == nil {
+			if further, err = do(channel); err == nil || errors.Is(err, errStop) {
+				return err
+			}
+			l.connection.lost(channel, err)
 		}
 		if ctx.Err() != nil {
-			return eventlog.Interrupted(ctx, what)
+			return interrupted(ctx, what, last)
 		}
-		known := translated(what, err)
-		if domain.CodeOf(known) != domain.Unavailable {
-			return known
+		last = translated(what, err)
+		if domain.CodeOf(last) != domain.Unavailable || errors.Is(err, errClosed) {
+			return last
 		}
-		if coded(err) == client.ErrorCodeConnectionClosed {
-			l.renew(c)
+		if failures++; further {
+			failures, pause = 1, firstPause
 		}
-		if failed++; further {
-			failed, pause = 0, firstPause
+		if failures == most {
+			return last
 		}
-		if failed == maxAttempts {
-			return known
+		if failures == warnAttempt {
+			l.logger.Warn("EventStoreDB does not answer; trying on", "doing", what, "error", err)
 		}
-		l.logger.Debug("EventStoreDB did not answer; trying again", "doing", what, "error", err, "pause", pause)
+		timer := time.NewTimer(pause + rand.N(pause))
 		select {
-		case <-time.After(pause + rand.N(pause)):
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 		}
 		pause = min(2*pause, longestWait)
 	}
 }
 
-// errStop ends an iteration whose consumer has had enough.
-var errStop = errors.New("the consumer has had enough")
-
-// coded is the client's class of an error.
-func coded(err error) client.ErrorCode {
-	var known *client.Error
-	if errors.As(err, &known) {
-		return known.Code()
-	}
-	return client.ErrorCodeUnknown
-}
-
-// translated gives an error of the client the code that it has with us. What
-// may pass is unavailable.
-func translated(what string, err error) error {
-	var own *domain.Error
-	var conflict *eventlog.Conflict
-	if errors.As(err, &own) || errors.As(err, &conflict) {
+// interrupted is the error of an operation whose context has ended, with what
+// its last attempt failed of.
+func interrupted(ctx context.Context, what string, last error) error {
+	err := eventlog.Interrupted(ctx, what)
+	if err == nil || last == nil {
 		return err
 	}
-	code := domain.Unavailable
-	switch coded(err) {
-	case client.ErrorCodeUnauthenticated:
-		code = domain.Unauthorized
-	case client.ErrorCodeAccessDenied:
-		code = domain.Forbidden
-	case client.ErrorCodeStreamDeleted:
-		code = eventlog.Gone
-	case client.ErrorCodeUnsupportedFeature, client.ErrorCodeParsing:
-		code = domain.Invalid
-	default:
-		var known *client.Error
-		inner := err
-		if errors.As(err, &known) {
-			inner = known.Err()
-		}
-		if status.Code(inner) == codes.InvalidArgument {
-			code = domain.Invalid
-			if strings.Contains(strings.ToLower(inner.Error()), "append") {
-				code = domain.TooLarge
-			}
-		}
-	}
-	return domain.Errorf(code, "%s: %w", what, err)
+	return domain.Errorf(domain.CodeOf(err), "%w (before that: %v)", err, last)
 }
+
+// errStop ends an iteration whose consumer has had enough.
+var errStop = errors.New("the consumer has had enough")
 
 // highest is the furthest position that was seen.
 type highest struct {

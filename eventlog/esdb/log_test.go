@@ -19,8 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A client that connects again forgets to close the connection it had.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"))
+	goleak.VerifyTestMain(m)
 }
 
 func TestKeepsThePromises(t *testing.T) {

@@ -3,11 +3,13 @@ package esdb
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"math"
 
-	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -33,50 +35,40 @@ func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revi
 // that stops is sent for nothing.
 func (l *Log) readShown(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction, count uint64) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
-		what := "read of " + string(stream)
 		if direction == eventlog.Backward && from < 0 {
 			return
 		}
 		next := max(from, 0)
-		err := l.attempts(ctx, what, func(c *client.Client) (bool, error) {
+		err := l.attempts(ctx, "read of "+string(stream), func(channel *grpc.ClientConn) (bool, error) {
 			started := next
-			options := client.ReadStreamOptions{From: client.Revision(uint64(next)), Direction: client.Forwards}
+			from := &streams.ReadReq_Options_StreamOptions{
+				StreamIdentifier: identifier(foreign.StreamName(stream)), RevisionOption: &streams.ReadReq_Options_StreamOptions_Revision{Revision: uint64(next)},
+			}
+			options := &streams.ReadReq_Options{StreamOption: &streams.ReadReq_Options_Stream{Stream: from}, CountOption: &streams.ReadReq_Options_Count{Count: count}}
 			if direction == eventlog.Backward {
-				options.Direction = client.Backwards
+				options.ReadDirection = streams.ReadReq_Options_Backwards
 				if next == eventlog.EndRevision {
-					options.From = client.End{}
+					from.RevisionOption = &streams.ReadReq_Options_StreamOptions_End{End: &shared.Empty{}}
 				}
 			}
-			reading, cancel := context.WithCancel(ctx)
-			defer cancel()
-			events, err := c.ReadStream(reading, foreign.StreamName(stream), options, count)
-			if err != nil {
-				return false, err
-			}
-			defer events.Close()
-			for {
-				found, err := events.Recv()
-				switch {
-				case errors.Is(err, io.EOF), coded(err) == client.ErrorCodeResourceNotFound:
-					return true, nil
-				case err != nil:
-					return next != started, err
-				}
-				e, ours := received(found.OriginalEvent())
+			err := l.receive(ctx, channel, options, func(message *streams.ReadResp) error {
+				e, ours := received(message.GetEvent().GetEvent())
 				if !ours {
-					continue
+					return nil
 				}
 				next = e.Revision + 1
 				if direction == eventlog.Backward {
 					next = e.Revision - 1
 				}
 				if !yield(e, nil) {
-					return true, errStop
+					return errStop
 				}
 				if count--; next < 0 || count == 0 {
-					return true, nil
+					return errStop
 				}
-			}
+				return nil
+			})
+			return next != started, err
 		})
 		if err != nil && !errors.Is(err, errStop) {
 			yield(domain.Envelope{}, err)
@@ -96,61 +88,133 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 		if first > last || head == 0 {
 			return
 		}
-		err = l.attempts(ctx, "read of the log", func(c *client.Client) (bool, error) {
-			return l.readWindow(ctx, c, &first, &last, direction, filter, yield)
-		})
-		if err != nil && !errors.Is(err, errStop) {
+		w := &window{log: l, first: first, last: last, head: head, direction: direction, filter: filter, yield: yield}
+		if err = l.attempts(ctx, "read of the log", func(channel *grpc.ClientConn) (bool, error) { return w.read(ctx, channel) }); err != nil && !errors.Is(err, errStop) {
 			yield(domain.Envelope{}, err)
 		}
 	}
 }
 
-// readWindow reads from first to last, or back, and moves the near end on.
-func (l *Log) readWindow(ctx context.Context, c *client.Client, first, last *domain.Position, direction eventlog.Direction, filter eventlog.Filter, yield func(domain.Envelope, error) bool) (bool, error) {
-	if *first > *last {
+// window is a part of the log that is read; its near end moves on.
+type window struct {
+	log               *Log
+	first, last, head domain.Position
+	direction         eventlog.Direction
+	filter            eventlog.Filter
+	yield             func(domain.Envelope, error) bool
+}
+
+func (w *window) read(ctx context.Context, channel *grpc.ClientConn) (further bool, err error) {
+	if w.first > w.last {
 		return true, nil
 	}
-	options := client.ReadAllOptions{From: place(*first), Direction: client.Forwards}
-	if direction == eventlog.Backward {
-		options = client.ReadAllOptions{From: client.End{}, Direction: client.Backwards}
-		if *last < l.head.saw(0) {
-			options.From = place(*last + 1) // what begins there is not read
+	options := &streams.ReadReq_Options{CountOption: &streams.ReadReq_Options_Count{Count: math.MaxInt64}}
+	// The database reads on until something passes its filter, so it filters only
+	// where nothing is beyond the window.
+	if w.direction == eventlog.Forward && w.last >= w.head || w.direction == eventlog.Backward && w.first <= 1 {
+		if given := serverFilter(w.filter); given != nil {
+			given.Window = &streams.ReadReq_Options_FilterOptions_Count{Count: &shared.Empty{}}
+			options.FilterOption = &streams.ReadReq_Options_Filter{Filter: given}
 		}
 	}
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	events, err := c.ReadAll(reading, options, math.MaxInt64)
-	if err != nil {
-		return false, err
+	near, from := &w.first, w.first
+	if w.direction == eventlog.Backward {
+		options.ReadDirection = streams.ReadReq_Options_Backwards
+		near, from = &w.last, w.last+1 // what begins there is not read
 	}
-	defer events.Close()
-	for further := false; ; further = true {
-		found, err := events.Recv()
-		if errors.Is(err, io.EOF) {
-			return true, nil
-		}
-		if err != nil {
-			return further, err
-		}
-		at := domain.Position(found.OriginalEvent().Position.Commit)
-		if direction == eventlog.Forward {
-			if at > *last {
-				return true, nil
-			}
-			*first = at + 1
-		} else {
-			if at < *first {
-				return true, nil
-			}
-			if at > *last {
-				continue
-			}
-			*last = at - 1
-		}
-		if e, ours := received(found.OriginalEvent()); ours && filter.Keeps(e.Stream, e.Type) && !yield(e, nil) {
-			return true, errStop
+	before := *near
+	switch {
+	case w.direction == eventlog.Backward && w.last >= w.head:
+		options.StreamOption = allFromEnd()
+	case from <= 1:
+		options.StreamOption = allFromStart()
+	default:
+		options.StreamOption = allFrom(from)
+	}
+	err = w.log.receive(ctx, channel, options, w.take)
+	if *near == before && noPosition(err) {
+		if options.StreamOption, err = w.log.boundary(ctx, channel, from); err == nil {
+			err = w.log.receive(ctx, channel, options, w.take)
 		}
 	}
+	return *near != before, err
+}
+
+// take yields what a message tells and moves the window's near end.
+func (w *window) take(message *streams.ReadResp) error {
+	recorded := message.GetEvent().GetEvent()
+	if recorded == nil {
+		return nil
+	}
+	at := domain.Position(recorded.GetCommitPosition())
+	switch {
+	case w.direction == eventlog.Forward && at > w.last, w.direction == eventlog.Backward && at < w.first:
+		return errStop
+	case at < w.first || at > w.last:
+		return nil
+	case w.direction == eventlog.Forward:
+		w.first = at + 1
+	default:
+		w.last = at - 1
+	}
+	if e, ours := received(recorded); ours && w.filter.Keeps(e.Stream, e.Type) && !w.yield(e, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// noPosition tells the error of a position at which no event begins. Which ones
+// the database takes depends on what it has on disk there.
+func noPosition(err error) bool { return isFailed(err, "", codes.Unknown, codes.InvalidArgument) }
+
+// boundary is where the first event at or behind a position begins. Positions that
+// callers have are those of events or next to one; for any other the log is read
+// from its end.
+func (l *Log) boundary(ctx context.Context, channel *grpc.ClientConn, least domain.Position) (*streams.ReadReq_Options_All, error) {
+	var found domain.Position
+	for _, near := range []domain.Position{least - 1, least + 1} {
+		options := &streams.ReadReq_Options{StreamOption: allFrom(near), CountOption: &streams.ReadReq_Options_Count{Count: 3}}
+		err := l.receive(ctx, channel, options, func(message *streams.ReadResp) error {
+			if at := domain.Position(message.GetEvent().GetEvent().GetCommitPosition()); at >= least {
+				found = at
+				return errStop
+			}
+			return nil
+		})
+		switch {
+		case found > 0:
+			return allFrom(found), nil
+		case err == nil:
+			return allFromEnd(), nil
+		case !noPosition(err):
+			return nil, err
+		}
+	}
+	err := l.lastOf(ctx, channel, math.MaxInt64, func(e *streams.ReadResp_ReadEvent_RecordedEvent) bool {
+		at := domain.Position(e.GetCommitPosition())
+		if at >= least {
+			found = at
+		}
+		return at >= least
+	})
+	if err != nil || found == 0 {
+		return allFromEnd(), err
+	}
+	return allFrom(found), nil
+}
+
+func allFrom(at domain.Position) *streams.ReadReq_Options_All {
+	return &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Position{
+		Position: &streams.ReadReq_Options_Position{CommitPosition: uint64(at), PreparePosition: uint64(at)},
+	}}}
+}
+
+func allFromStart() *streams.ReadReq_Options_All {
+	return &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}}
+}
+
+func allFromEnd() *streams.ReadReq_Options_All {
+	return &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_End{End: &shared.Empty{}}}}
 }
 
 // Head is the position of the last event of the log.
@@ -158,11 +222,19 @@ func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 	known := l.head.saw(0)
 	var head domain.Position
 	count := uint64(4) // events of the database's own may stand at the end
-	err := l.attempts(ctx, "head of the log", func(c *client.Client) (bool, error) {
+	err := l.attempts(ctx, "head of the log", func(channel *grpc.ClientConn) (bool, error) {
 		for ; ; count *= 16 {
-			whole, err := l.lastOfLog(ctx, c, count, known, &head)
-			if err != nil || whole {
-				return whole, err
+			seen, found := uint64(0), false
+			err := l.lastOf(ctx, channel, count, func(e *streams.ReadResp_ReadEvent_RecordedEvent) bool {
+				seen++
+				at := domain.Position(e.GetCommitPosition())
+				if _, ours := received(e); ours || at <= known {
+					head, found = max(at, known), true
+				}
+				return !found
+			})
+			if err != nil || found || seen < count {
+				return false, err
 			}
 		}
 	})
@@ -172,50 +244,31 @@ func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 	return l.head.saw(head), nil
 }
 
-// lastOfLog looks for the log's last event among the last ones of the database;
-// whole tells that it was found or that there is none.
-func (l *Log) lastOfLog(ctx context.Context, c *client.Client, count uint64, known domain.Position, head *domain.Position) (whole bool, err error) {
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	events, err := c.ReadAll(reading, client.ReadAllOptions{From: client.End{}, Direction: client.Backwards}, count)
-	if err != nil {
-		return false, err
-	}
-	defer events.Close()
-	for seen := uint64(0); ; seen++ {
-		found, err := events.Recv()
-		if errors.Is(err, io.EOF) {
-			return seen < count, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		at := domain.Position(found.OriginalEvent().Position.Commit)
-		if _, ours := received(found.OriginalEvent()); ours || at <= known {
-			*head = max(at, known)
-			return true, nil
-		}
-	}
-}
-
 // end is the position of the database's last event, one of its own too.
 func (l *Log) end(ctx context.Context) (end domain.Position, err error) {
-	err = l.attempts(ctx, "end of the database", func(c *client.Client) (bool, error) {
-		reading, cancel := context.WithCancel(ctx)
-		defer cancel()
-		events, err := c.ReadAll(reading, client.ReadAllOptions{From: client.End{}, Direction: client.Backwards}, 1)
-		if err != nil {
-			return false, err
-		}
-		defer events.Close()
-		found, err := events.Recv()
-		if errors.Is(err, io.EOF) {
-			return true, nil
-		}
-		if err == nil {
-			end = domain.Position(found.OriginalEvent().Position.Commit)
-		}
-		return false, err
+	err = l.attempts(ctx, "end of the database", func(channel *grpc.ClientConn) (bool, error) {
+		return false, l.lastOf(ctx, channel, 1, func(e *streams.ReadResp_ReadEvent_RecordedEvent) bool {
+			end = domain.Position(e.GetCommitPosition())
+			return false
+		})
 	})
 	return end, err
+}
+
+// lastOf tells of the last events of the database, the last one first, as long as
+// see wants more.
+func (l *Log) lastOf(ctx context.Context, channel *grpc.ClientConn, count uint64, see func(*streams.ReadResp_ReadEvent_RecordedEvent) bool) error {
+	options := &streams.ReadReq_Options{
+		StreamOption: allFromEnd(), ReadDirection: streams.ReadReq_Options_Backwards, CountOption: &streams.ReadReq_Options_Count{Count: count},
+	}
+	err := l.receive(ctx, channel, options, func(message *streams.ReadResp) error {
+		if e := message.GetEvent().GetEvent(); e != nil && !see(e) {
+			return errStop
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		return nil
+	}
+	return err
 }

@@ -6,7 +6,8 @@ import (
 	"iter"
 	"strings"
 
-	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -18,7 +19,8 @@ import (
 // out is told.
 const historyWindow = 1024
 
-// Subscribe yields what comes after a position, then what is appended.
+// Subscribe yields what comes after a position, then what is appended. It waits
+// for a database that is away for as long as ctx lives.
 func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
 	return func(yield func(eventlog.Item, error) bool) {
 		if err := filter.CheckSubscription(); err != nil {
@@ -26,13 +28,10 @@ func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter event
 			return
 		}
 		s := &subscription{log: l, filter: filter, yield: yield, told: after}
-		if err := s.place(ctx); err != nil {
-			if ctx.Err() == nil && !errors.Is(err, errStop) {
-				yield(eventlog.Item{}, err)
-			}
-			return
+		err := s.check(ctx)
+		if err == nil {
+			err = l.repeat(ctx, "subscription after "+after.String(), 0, func(channel *grpc.ClientConn) (bool, error) { return s.follow(ctx, channel) })
 		}
-		err := l.attempts(ctx, "subscription after "+after.String(), func(c *client.Client) (bool, error) { return s.follow(ctx, c) })
 		if err != nil && !errors.Is(err, errStop) && ctx.Err() == nil {
 			yield(eventlog.Item{}, err)
 		}
@@ -47,9 +46,9 @@ type subscription struct {
 	caughtUp bool
 }
 
-// place refuses to start where the database has not come to. Progress is told over
+// check refuses to start where the database has not come to. Progress is told over
 // the database's own events, which stand behind the log's head too.
-func (s *subscription) place(ctx context.Context) error {
+func (s *subscription) check(ctx context.Context) error {
 	head, err := s.log.Head(ctx)
 	if err != nil || s.told <= head {
 		return err
@@ -64,82 +63,92 @@ func (s *subscription) place(ctx context.Context) error {
 	return nil
 }
 
-// serverFilter is what the database filters by. It may let more through than
-// the filter keeps, never less.
-func (s *subscription) serverFilter() *client.SubscriptionFilter {
+// withoutSystem keeps everything but what begins with $, which the database has to
+// itself.
+const withoutSystem = `^[^\$].*`
+
+// serverFilter is what the database filters by; nil when it need not. It may let
+// more through than the filter keeps, never less.
+func serverFilter(filter eventlog.Filter) *streams.ReadReq_Options_FilterOptions {
+	by := &streams.ReadReq_Options_FilterOptions_Expression{}
+	options := &streams.ReadReq_Options_FilterOptions{CheckpointIntervalMultiplier: 1}
 	switch {
-	case len(s.filter.Streams) > 0:
-		var prefixes []string
-		for _, prefix := range s.filter.Streams {
+	case len(filter.Streams) > 0:
+		options.Filter = &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: by}
+		for _, prefix := range filter.Streams {
 			if strings.HasPrefix(prefix, foreign.Prefix) || strings.HasPrefix(foreign.Prefix, prefix) {
-				return client.ExcludeSystemEventsFilter() // names in the database begin otherwise
+				return nil // names in the database begin otherwise
 			}
-			prefixes = append(prefixes, prefix)
+			by.Prefix = append(by.Prefix, prefix)
 		}
-		return &client.SubscriptionFilter{Type: client.StreamFilterType, Prefixes: prefixes}
-	case len(s.filter.Types) > 0:
-		return &client.SubscriptionFilter{Type: client.EventFilterType, Prefixes: s.filter.Types}
+	case len(filter.Types) > 0:
+		by.Prefix = filter.Types
+		options.Filter = &streams.ReadReq_Options_FilterOptions_EventType{EventType: by}
+	default:
+		return nil
 	}
-	return client.ExcludeSystemEventsFilter()
+	return options
 }
 
-func (s *subscription) follow(ctx context.Context, c *client.Client) (further bool, err error) {
-	window := historyWindow
-	if s.caughtUp {
-		window = 1
+func (s *subscription) follow(ctx context.Context, channel *grpc.ClientConn) (further bool, err error) {
+	given := serverFilter(s.filter)
+	if given == nil {
+		given = &streams.ReadReq_Options_FilterOptions{
+			Filter:                       &streams.ReadReq_Options_FilterOptions_EventType{EventType: &streams.ReadReq_Options_FilterOptions_Expression{Regex: withoutSystem}},
+			CheckpointIntervalMultiplier: 1,
+		}
 	}
-	options := client.SubscribeToAllOptions{From: client.Start{}, Filter: s.serverFilter(), MaxSearchWindow: window, CheckpointInterval: 1}
-	if s.told > 0 {
-		options.From = place(s.told)
-	}
-	following, cancel := context.WithCancel(ctx)
-	defer cancel()
-	events, err := c.SubscribeToAll(following, options)
-	if err != nil {
-		return false, err
-	}
-	defer events.Close()
-	for ; ; further = true {
-		said := events.Recv()
-		switch {
-		case said.SubscriptionDropped != nil:
-			s.probe(ctx, c)
-			return further, said.SubscriptionDropped.Error
-		case said.EventAppeared != nil:
-			err = s.event(said.EventAppeared.OriginalEvent())
-		case said.CheckPointReached != nil:
-			err = s.progress(domain.Position(said.CheckPointReached.Commit), false)
-		case said.CaughtUp != nil && !s.caughtUp:
-			s.caughtUp = true
-			if err = s.progress(s.told, true); err == nil {
-				return s.follow(ctx, c) // each event that is left out is told from here on
+	for err = errAgain; errors.Is(err, errAgain); { // a second time when history is done
+		window := uint32(historyWindow)
+		if s.caughtUp {
+			window = 1
+		}
+		given.Window = &streams.ReadReq_Options_FilterOptions_Max{Max: window}
+		options := &streams.ReadReq_Options{
+			StreamOption: allFromStart(), FilterOption: &streams.ReadReq_Options_Filter{Filter: given},
+			CountOption: &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}},
+		}
+		if s.told > 0 {
+			options.StreamOption = allFrom(s.told)
+		}
+		err = s.log.receive(ctx, channel, options, func(message *streams.ReadResp) error {
+			switch content := message.GetContent().(type) {
+			case *streams.ReadResp_Event:
+				further = true
+				return s.event(content.Event.GetEvent())
+			case *streams.ReadResp_Checkpoint_:
+				further = true
+				return s.progress(domain.Position(content.Checkpoint.GetCommitPosition()), false)
+			case *streams.ReadResp_CaughtUp_:
+				if s.caughtUp {
+					return nil
+				}
+				s.caughtUp = true
+				if err := s.progress(s.told, true); err != nil {
+					return err
+				}
+				return errAgain
 			}
-		}
-		if err != nil {
-			return true, err
-		}
+			return nil
+		})
 	}
+	if err == nil && ctx.Err() == nil {
+		err = domain.Errorf(domain.Unavailable, "the database ended it")
+	}
+	return further, err
 }
 
-// probe makes the client look for a node again: a subscription that is dropped
-// does not.
-func (s *subscription) probe(ctx context.Context, c *client.Client) {
-	if ctx.Err() != nil {
-		return
-	}
-	events, err := c.ReadAll(ctx, client.ReadAllOptions{From: client.End{}, Direction: client.Backwards}, 1)
-	if err == nil {
-		events.Close()
-	}
-}
+// errAgain ends a subscription that is to begin anew at once.
+var errAgain = errors.New("again")
 
-func (s *subscription) event(found *client.RecordedEvent) error {
-	at := domain.Position(found.Position.Commit)
+func (s *subscription) event(found *streams.ReadResp_ReadEvent_RecordedEvent) error {
+	at := domain.Position(found.GetCommitPosition())
 	e, ours := received(found)
 	if at <= s.told || !ours || !s.filter.Keeps(e.Stream, e.Type) {
 		return s.progress(at, false)
 	}
 	s.told = at
+	s.log.head.saw(at)
 	if !s.yield(eventlog.Item{Envelope: e, Position: at}, nil) {
 		return errStop
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
 	"github.com/ringrift/rift/transport/esdbserver"
@@ -31,9 +30,10 @@ import (
 func newServe(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a node on the embedded log",
+		Short: "Run a node on the embedded log, or on an EventStoreDB",
 		Long: `serve runs a node: the log and the read models in --data, the endpoints on
---listen. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
+--listen. With --log the log is an EventStoreDB's, and --data has the read models
+alone. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
 first, requests in flight are answered, everything acknowledged is on disk.
 
 With --read-only it shows a log without touching it: a recording that was imported,
@@ -44,6 +44,7 @@ It serves the loopback only unless --token-file names the tokens callers must sh
 		Example: `  rift serve
   rift serve --data /var/lib/rift --listen 0.0.0.0:8770 --token-file /etc/rift/tokens
   rift serve --data ./recording --read-only
+  rift serve --data models --log 'esdb://admin:changeit@db-1:2113?tlsCAFile=ca.crt'
   rift serve --print-config`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -80,9 +81,6 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if err := transport.CheckListen(settings.Listen, tokens, false); err != nil {
 		return hinted(err, "name a file of tokens with --token-file, or listen on 127.0.0.1")
 	}
-	if settings.Log != "" {
-		return domain.Errorf(domain.Invalid, "--log %s: this build serves the embedded log in --data only", settings.Log)
-	}
 	name := settings.NodeID
 	if name == "" {
 		if name, err = os.Hostname(); err != nil {
@@ -91,7 +89,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	}
 	memory := memoryOf(int64(settings.MemoryLimit))
 	memory.limit()
-	log, err := node.OpenLogWith(settings.Data, pebblelog.Options{Logger: logger, WrittenBy: thisBuild().Version, ReadOnly: settings.ReadOnly, CacheBytes: memory.logCache})
+	log, err := openServed(ctx, settings, logger, memory)
 	if err != nil {
 		return err
 	}
@@ -112,7 +110,7 @@ type nodeServer struct {
 	app      *app
 	settings config.Serve
 	name     string
-	log      *pebblelog.Log
+	log      servedLog
 	instance string // proof that it has the data folder
 	memory   memoryPlan
 	logger   *slog.Logger
@@ -171,7 +169,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	n, err := node.Open(node.Config{
-		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, StoreDir: models, Rebuilt: rebuilt,
+		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "", StoreDir: models, Rebuilt: rebuilt,
 		Store:    store.Options{Snapshots: store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)}},
 		ReadOnly: settings.ReadOnly, Logger: logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
 		OnShutdown: func(reason string, grace time.Duration) {
@@ -317,6 +315,10 @@ func (a *app) announce(settings config.Serve, address string) error {
 	if address != "127.0.0.1:8770" {
 		client = " --addr " + address
 	}
+	where := settings.Data
+	if settings.Log != "" {
+		where = config.Redact(settings.Log)
+	}
 	serves, try := "rift serves http://%[1]s with its log in %[2]s", `  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
   %[4]s work claim%[3]s --node-id gpu-1
   curl http://%[1]s/work/status`
@@ -326,7 +328,7 @@ func (a *app) announce(settings config.Serve, address string) error {
   curl 'http://%[1]s/work/status?at=1'`
 	}
 	_, err := fmt.Fprintf(a.stdout, serves+"\n\nTry, in another terminal:\n"+try+"\n\nCtrl-C stops it.\n",
-		address, settings.Data, client, calledAs())
+		address, where, client, calledAs())
 	return err
 }
 

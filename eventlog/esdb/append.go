@@ -21,6 +21,15 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	if err := eventlog.Interrupted(ctx, what); err != nil {
 		return eventlog.Receipt{}, err
 	}
+	// The database takes a repetition of what another process stored for a success, at
+	// the place of the first time. That place is one that the log had before.
+	before := l.head.saw(0)
+	if before == 0 {
+		var err error
+		if before, err = l.Head(ctx); err != nil {
+			return eventlog.Receipt{}, err
+		}
+	}
 	s := l.known.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,6 +72,7 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	if err != nil {
 		return eventlog.Receipt{}, err
 	}
+	receipt.Duplicate = receipt.Duplicate || receipt.Last <= before
 	l.head.saw(receipt.Last)
 	return receipt, nil
 }

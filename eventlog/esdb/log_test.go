@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net"
 	"sort"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -201,5 +202,25 @@ func TestOpenRefusesWhatIsNoConnectionString(t *testing.T) {
 	t.Parallel()
 	if _, err := esdb.Open("esdb://", esdb.Options{}); !errors.Is(err, domain.ErrInvalid) {
 		t.Fatalf("want an invalid connection string refused, found %v", err)
+	}
+}
+
+// Who opens the log anew is told of repetitions of what was stored before.
+func TestARepetitionByAnotherProcess(t *testing.T) {
+	t.Parallel()
+	address := serve(t)
+	events := []eventlog.Proposed{proposed(0, 0, 0), proposed(0, 0, 1)}
+	for _, n := range []int{1, 2} {
+		stream := domain.Stream("task", strconv.Itoa(n))
+		first, err := open(t, address).Append(t.Context(), stream, domain.NoStream, events[:n]...)
+		if err != nil || first.Duplicate {
+			t.Fatalf("want a first receipt, found %+v, %v", first, err)
+		}
+		for _, expected := range []domain.Revision{domain.AnyRevision, domain.NoStream} {
+			again, err := open(t, address).Append(t.Context(), stream, expected, events[:n]...)
+			if want := (eventlog.Receipt{First: first.First, Last: first.Last, Revision: first.Revision, Duplicate: true}); err != nil || again != want {
+				t.Errorf("%d events expecting %s: want %+v, found %+v, %v", n, expected, want, again, err)
+			}
+		}
 	}
 }

@@ -227,6 +227,7 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 	for {
 		select {
 		case d := <-c.out:
+			g.took(c)
 			sent, err := g.readEvent(ctx, d, structured)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -98,8 +99,12 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if err != nil {
 		return err
 	}
+	secured, err := tlsOf(settings)
+	if err != nil {
+		return err
+	}
 	s := &nodeServer{
-		app: a, settings: settings, name: name, log: log, instance: instance, memory: memory,
+		app: a, tls: secured, settings: settings, name: name, log: log, instance: instance, memory: memory,
 		logger: logger, tokens: tokens, listen: settings.Listen, rebuild: settings.Rebuild,
 	}
 	return s.run(ctx)
@@ -115,9 +120,10 @@ type nodeServer struct {
 	memory   memoryPlan
 	logger   *slog.Logger
 	tokens   []transport.Token
-	listen   string // the address that was bound, once it is
-	rebuild  bool   // discard the read models first
-	opened   bool   // the node has served
+	tls      *tls.Config // nil: in the clear
+	listen   string      // the address that was bound, once it is
+	rebuild  bool        // discard the read models first
+	opened   bool        // the node has served
 }
 
 // The pause before read models are opened again grows from the first to the second.
@@ -203,22 +209,20 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		return err
 	}
 	server := handler.Server()
-	var esdb *esdbserver.Server
-	if settings.InsecureESDB {
-		logger.Warn("EventStoreDB clients are served without credentials")
-		admit, err := admission()
-		if err != nil {
-			return err
-		}
-		if esdb, err = esdbserver.New(esdbserver.Config{Log: s.log, Insecure: true, Logger: logger, Admit: admit}); err != nil {
-			return err
-		}
+	esdb, err := serveESDB(settings, s.log, logger)
+	if err != nil {
+		return err
+	}
+	if esdb != nil {
 		defer esdb.Close()
 		server.Handler = esdb.Handler(server.Handler)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", s.listen, err), "is another rift serving there? choose another address with --listen")
+	}
+	if s.tls != nil {
+		listener = tls.NewListener(listener, s.tls)
 	}
 	if !s.opened {
 		s.opened, s.listen = true, listener.Addr().String()
@@ -308,27 +312,33 @@ func (a *app) announce(settings config.Serve, address string) error {
 			return domain.Errorf(domain.Unavailable, "address file: %w", err)
 		}
 	}
-	if err := recordAddress(settings.Data, address); err != nil {
+	scheme, client := "http", ""
+	if settings.TLSCert != "" {
+		scheme = "https"
+	}
+	if err := recordAddress(settings.Data, scheme+"://"+address); err != nil {
 		return err
 	}
-	client := ""
-	if address != "127.0.0.1:8770" {
+	switch {
+	case scheme != "http":
+		client = " --addr " + scheme + "://" + address
+	case address != "127.0.0.1:8770":
 		client = " --addr " + address
 	}
 	where := settings.Data
 	if settings.Log != "" {
 		where = config.Redact(settings.Log)
 	}
-	serves, try := "rift serves http://%[1]s with its log in %[2]s", `  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
+	serves, try := "rift serves %[5]s://%[1]s with its log in %[2]s", `  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
   %[4]s work claim%[3]s --node-id gpu-1
-  curl http://%[1]s/work/status`
+  curl %[5]s://%[1]s/work/status`
 	if settings.ReadOnly {
-		serves, try = "rift shows the log in %[2]s at http://%[1]s and takes no commands", `  %[4]s work status%[3]s
+		serves, try = "rift shows the log in %[2]s at %[5]s://%[1]s and takes no commands", `  %[4]s work status%[3]s
   %[4]s handlers%[3]s --ran
-  curl 'http://%[1]s/work/status?at=1'`
+  curl '%[5]s://%[1]s/work/status?at=1'`
 	}
 	_, err := fmt.Fprintf(a.stdout, serves+"\n\nTry, in another terminal:\n"+try+"\n\nCtrl-C stops it.\n",
-		address, where, client, calledAs())
+		address, where, client, calledAs(), scheme)
 	return err
 }
 

@@ -103,7 +103,7 @@ func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, e
 	}
 	var addresses []string
 	if recorded := recordedAddress(dir); recorded != "" {
-		addresses = append(addresses, "http://"+recorded)
+		addresses = append(addresses, recorded)
 	}
 	if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
 		addresses = append(addresses, settings.Addresses()...)

@@ -194,7 +194,9 @@ func (b *batchAppend) answer(one *batch) {
 	if err == nil {
 		// The time left is a difference, so that it holds on any clock.
 		ctx, cancel := context.WithTimeout(b.ctx, one.deadline.Sub(b.server.clock()))
-		result, err = b.server.append(ctx, &one.appending)
+		if err = b.server.allowed(ctx, one.stream, toWrite); err == nil {
+			result, err = b.server.append(ctx, &one.appending)
+		}
 		cancel()
 	}
 	if err != nil {

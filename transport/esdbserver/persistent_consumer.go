@@ -11,6 +11,7 @@ import (
 // consumer is a connection to a group.
 type consumer struct {
 	seed   uint64 // tells it from others, for pinning
+	login  string
 	name   string
 	from   string
 	slots  int

@@ -35,6 +35,13 @@ func (s *streamsService) Read(request *streams.ReadReq, stream streams.Streams_R
 	}
 	out := &sender{stream: stream, reading: r, server: s.server}
 	ctx := stream.Context()
+	name := r.stream
+	if name == "" {
+		name = allStream
+	}
+	if err := s.server.allowed(ctx, name, toRead); err != nil {
+		return err
+	}
 	switch {
 	case r.subscribe && r.stream == "":
 		return s.server.subscribeAll(ctx, r, out)

@@ -26,6 +26,9 @@ type Serve struct {
 	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
+	ESDBAccounts string    `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
+	TLSCert      string    `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
+	TLSKey       string    `key:"tls_key" usage:"file of the certificate's key, in PEM"`
 	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 is none"`
 	Limits       Limits    `key:"limits"`
 	Snapshots    Snapshots `key:"snapshots"`
@@ -113,6 +116,15 @@ func (s Serve) check() []domain.Fault {
 	}
 	if s.InsecureESDB && s.ReadOnly {
 		fault("insecure_esdb", "want no read_only with it: EventStoreDB clients write")
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		fault("tls_key", "want tls_cert and tls_key, or neither")
+	}
+	if s.InsecureESDB && s.TLSCert != "" {
+		fault("insecure_esdb", "want no tls_cert with it: over TLS EventStoreDB clients have accounts")
+	}
+	if s.ESDBAccounts != "" && (s.TLSCert == "" || s.Log != "" || s.ReadOnly) {
+		fault("esdb_accounts", "want it with tls_cert, and with neither log nor read_only")
 	}
 	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, s.LogLevel) {
 		fault("log_level", "want %s, found %q", oneOf(levels), s.LogLevel)

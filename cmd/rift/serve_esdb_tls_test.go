@@ -42,7 +42,9 @@ func certificateFiles(t *testing.T) (certificate, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := func(kind string, der []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})) }
+	text := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
 	return writeFile(t, "node.crt", text("CERTIFICATE", signed)), writeFile(t, "node.key", text("EC PRIVATE KEY", secret))
 }
 

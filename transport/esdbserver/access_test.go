@@ -34,8 +34,10 @@ func newGuarded(t *testing.T) *guarded {
 	t.Helper()
 	listener := listen(t)
 	server, err := esdbserver.New(esdbserver.Config{Log: eventlog.NewMemory(), Accounts: []esdbserver.Account{
-		{Login: "admin", Password: "changeit", Groups: []string{"$admins"}}, {Login: "ops", Password: "changeit", Groups: []string{"$ops"}},
-		{Login: "tea", Password: "earl:grey", Groups: []string{"brewers"}}, {Login: "milk", Password: "whole-milk"},
+		{Login: "admin", Password: "changeit", Groups: []string{"$admins"}},
+		{Login: "ops", Password: "changeit", Groups: []string{"$ops"}},
+		{Login: "tea", Password: "earl:grey", Groups: []string{"brewers"}},
+		{Login: "milk", Password: "whole-milk"},
 	}})
 	if err != nil {
 		t.Fatal(err)

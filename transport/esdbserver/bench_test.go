@@ -183,9 +183,8 @@ func BenchmarkBatchAppend(b *testing.B) {
 // prepared is a server that sends the same message over and over.
 type prepared struct {
 	streams.UnimplementedStreamsServer
-	message *grpc.PreparedMsg
-	source  *streams.ReadResp
-	count   int
+	source *streams.ReadResp
+	count  int
 }
 
 func (p *prepared) Read(_ *streams.ReadReq, out streams.Streams_ReadServer) error {
@@ -304,7 +303,10 @@ func BenchmarkDelivery(b *testing.B) {
 				b.Error(err)
 			}
 		}()
-		for live.Recv().EventAppeared == nil {
+		for said := live.Recv(); said.EventAppeared == nil; said = live.Recv() {
+			if said.SubscriptionDropped != nil {
+				b.Fatal(said.SubscriptionDropped.Error)
+			}
 		}
 		took = append(took, time.Since(began))
 		appended = append(appended, <-answered)

@@ -69,10 +69,11 @@ func (w *world) put(t *testing.T, stream string, from, to int, data []byte) {
 	}
 }
 
-func (w *world) info(t *testing.T, stream, group string) *persistent.SubscriptionInfo {
+// info tells how group g of stream s is.
+func (w *world) info(t *testing.T) *persistent.SubscriptionInfo {
 	t.Helper()
 	found, err := persistent.NewPersistentSubscriptionsClient(w.conn).GetInfo(t.Context(), &persistent.GetInfoReq{Options: &persistent.GetInfoReq_Options{
-		GroupName: group, StreamOption: &persistent.GetInfoReq_Options_StreamIdentifier{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}},
+		GroupName: "g", StreamOption: &persistent.GetInfoReq_Options_StreamIdentifier{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,8 @@ type member struct {
 	stop context.CancelFunc
 }
 
-func (w *world) join(t *testing.T, stream, group string, buffer int32) *member {
+// join connects to group g of a stream.
+func (w *world) join(t *testing.T, stream string, buffer int32) *member {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	call, err := persistent.NewPersistentSubscriptionsClient(w.conn).Read(ctx)
@@ -94,7 +96,7 @@ func (w *world) join(t *testing.T, stream, group string, buffer int32) *member {
 		t.Fatal(err)
 	}
 	if err := call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Options_{Options: &persistent.ReadReq_Options{
-		GroupName: group, BufferSize: buffer,
+		GroupName: "g", BufferSize: buffer,
 		StreamOption: &persistent.ReadReq_Options_StreamIdentifier{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}},
 		UuidOption:   &persistent.ReadReq_Options_UUIDOption{Content: &persistent.ReadReq_Options_UUIDOption_String_{String_: &shared.Empty{}}},
 	}}}); err != nil {
@@ -130,15 +132,15 @@ func TestGroupsPassASlowReaderBy(t *testing.T) {
 	w := newWorld(t)
 	const events, slots = 400, 20
 	w.script(t, "group do=create stream=s timeout=1000 retries=1000000 history=50")
-	slow := w.join(t, "s", "g", slots)
+	slow := w.join(t, "s", slots)
 	defer slow.stop()
 	w.fillWith(t, "s", events, bytes.Repeat([]byte("7"), 900))
 	for range 250 { // long enough to fill what is between the group and it
 		w.micros.Add(2_000_000) // whatever was not answered is late
-		w.info(t, "s", "g")
+		w.info(t)
 		<-time.After(10 * time.Millisecond)
 	}
-	fast := w.join(t, "s", "g", slots)
+	fast := w.join(t, "s", slots)
 	handled := map[string]bool{}
 	answered := make(chan struct{})
 	go func() {
@@ -166,7 +168,7 @@ func TestGroupsPassASlowReaderBy(t *testing.T) {
 		case <-time.After(5 * time.Millisecond):
 			w.micros.Add(2_000_000)
 		}
-		if info := w.info(t, "s", "g"); info.ReadBufferCount > 50 || info.TotalInFlightMessages > 2*slots || info.RetryBufferCount > 2*slots {
+		if info := w.info(t); info.ReadBufferCount > 50 || info.TotalInFlightMessages > 2*slots || info.RetryBufferCount > 2*slots {
 			t.Fatalf("want at most 50 events read ahead and %d with consumers, found %v", 2*slots, info)
 		}
 	}
@@ -180,7 +182,7 @@ func TestGroupsBoundWhatAConsumerIsSent(t *testing.T) {
 	w := newWorld(t)
 	const events = 300
 	w.script(t, "group do=create stream=s history=50 strategy=DispatchToSingle")
-	greedy := w.join(t, "s", "g", 2)
+	greedy := w.join(t, "s", 2)
 	w.fillWith(t, "s", events, bytes.Repeat([]byte("7"), 900))
 	var all []*shared.UUID
 	for i := range events {
@@ -191,12 +193,12 @@ func TestGroupsBoundWhatAConsumerIsSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for until := time.Now().Add(time.Minute); w.info(t, "s", "g").TotalItems < 20; {
+	for until := time.Now().Add(time.Minute); w.info(t).TotalItems < 20; {
 		if time.Now().After(until) {
 			t.Fatal("want some answers taken")
 		}
 	}
-	other := w.join(t, "s", "g", 10)
+	other := w.join(t, "s", 10)
 	defer other.stop()
 	greedy.stop()
 	for last := uuidNamed(fmt.Sprint("s", events-1)).GetString_(); ; {
@@ -298,7 +300,7 @@ func TestGroupsLoseNothing(t *testing.T) {
 				var running sync.WaitGroup
 				for range 1 + random.IntN(3) {
 					room := 2 + random.IntN(20)
-					m, mine := w.join(t, "s", "g", int32(room)), rand.New(rand.NewPCG(random.Uint64(), 1))
+					m, mine := w.join(t, "s", int32(room)), rand.New(rand.NewPCG(random.Uint64(), 1))
 					members = append(members, m)
 					running.Go(func() { r.consume(m, room, mine) })
 				}
@@ -314,7 +316,7 @@ func TestGroupsLoseNothing(t *testing.T) {
 						waiting = false
 					case <-time.After(20 * time.Millisecond):
 					case <-giveUp:
-						t.Fatalf("round %d: want %d of %d events, found %d: %v", rounds, r.want, available, r.received, w.info(t, "s", "g"))
+						t.Fatalf("round %d: want %d of %d events, found %d: %v", rounds, r.want, available, r.received, w.info(t))
 					}
 				}
 				for _, m := range members {
@@ -338,7 +340,7 @@ func TestGroupsTimeOut(t *testing.T) {
 	w := newWorld(t)
 	w.script(t, "group do=create stream=s timeout=1000 retries=1")
 	w.fill(t, "s", 1)
-	m := w.join(t, "s", "g", 10)
+	m := w.join(t, "s", 10)
 	defer m.stop()
 	for retries := range int32(2) {
 		if e := m.next(t); e.GetRetryCount() != retries {
@@ -347,7 +349,7 @@ func TestGroupsTimeOut(t *testing.T) {
 		w.micros.Add(1_500_000)
 	}
 	for until := time.Now().Add(time.Minute); ; {
-		info := w.info(t, "s", "g")
+		info := w.info(t)
 		if info.ParkedMessageCount == 1 && info.TotalInFlightMessages == 0 {
 			return
 		}
@@ -361,7 +363,7 @@ func TestGroupsBoundTheirConsumers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "group do=create stream=s consumers=1")
-	m := w.join(t, "s", "g", 1)
+	m := w.join(t, "s", 1)
 	defer m.stop()
 	if got := w.script(t, "consume stream=s"); got != "FailedPrecondition: persistent subscription s::g: the persistent subscription has as many consumers as it may have\n  exception = maximum-subscribers-reached\n  group-name = g\n  stream-name = s\n" {
 		t.Errorf("found %s", got)
@@ -374,7 +376,7 @@ func TestGroupsLetConsumersGo(t *testing.T) {
 	w := newWorld(t)
 	w.script(t, "group do=create stream=s")
 	for _, line := range []string{"group do=update stream=s", "group do=restart", "group do=delete stream=s"} {
-		m := w.join(t, "s", "g", 1)
+		m := w.join(t, "s", 1)
 		if got := w.script(t, line); got != "ok\n" {
 			t.Fatalf("%s: %s", line, got)
 		}
@@ -394,7 +396,7 @@ func TestGroupsPin(t *testing.T) {
 	for i := range 12 {
 		w.fill(t, fmt.Sprint("cart-", i), 3)
 	}
-	a, b := w.join(t, "$ce-cart", "g", 100), w.join(t, "$ce-cart", "g", 100)
+	a, b := w.join(t, "$ce-cart", 100), w.join(t, "$ce-cart", 100)
 	defer a.stop()
 	defer b.stop()
 	w.fill(t, "cart-99", 1)

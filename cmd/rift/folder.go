@@ -43,7 +43,11 @@ func recordedAddress(dir string) string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(text))
+	address := strings.TrimSpace(string(text))
+	if address != "" && !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	return address
 }
 
 // sizeOf adds up the files below a folder.

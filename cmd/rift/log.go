@@ -23,7 +23,7 @@ zstd or gzip or not), or from a node (--addr).`,
   rift log import --data data recorded/*.log`,
 	}
 	addClientFlags(c)
-	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogVerify(a), newLogSalvage(a))
+	c.AddCommand(newLogShow(a), newLogTail(a), newLogStat(a), newLogImport(a), newLogExport(a), newLogCopy(a), newLogVerify(a), newLogSalvage(a))
 	return c
 }
 

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/ringrift/rift/cmd/internal/config"
-	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
@@ -21,9 +20,10 @@ import (
 func newServe(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a node on the embedded log",
+		Short: "Run a node on the embedded log, or on an EventStoreDB",
 		Long: `serve runs a node: the log and the read models in --data, the endpoints on
---listen. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
+--listen. With --log the log is an EventStoreDB's, and --data has the read models
+alone. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
 first, requests in flight are answered, everything acknowledged is on disk.
 
 With --read-only it shows a log without touching it: a recording that was imported,
@@ -34,6 +34,7 @@ It serves the loopback only unless --token-file names the tokens callers must sh
 		Example: `  rift serve
   rift serve --data /var/lib/rift --listen 0.0.0.0:8770 --token-file /etc/rift/tokens
   rift serve --data ./recording --read-only
+  rift serve --data models --log 'esdb://admin:changeit@db-1:2113?tlsCAFile=ca.crt'
   rift serve --print-config`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -70,9 +71,6 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if err := transport.CheckListen(settings.Listen, tokens, false); err != nil {
 		return hinted(err, "name a file of tokens with --token-file, or listen on 127.0.0.1")
 	}
-	if settings.Log != "" {
-		return domain.Errorf(domain.Invalid, "--log %s: this build serves the embedded log in --data only", settings.Log)
-	}
 	name := settings.NodeID
 	if name == "" {
 		if name, err = os.Hostname(); err != nil {
@@ -83,7 +81,10 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		app: a, settings: settings, name: name, memory: planMemory(settings, logger),
 		logger: logger, tokens: tokens, listen: settings.Listen, rebuild: settings.Rebuild,
 	}
-	if s.log, err = node.OpenLogWith(settings.Data, s.logOptions()); err != nil {
+	if s.tls, err = tlsOf(settings); err != nil {
+		return err
+	}
+	if s.log, err = openServed(ctx, settings, s.logOptions()); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.log.Close()) }()
@@ -104,23 +105,33 @@ func (a *app) announce(settings config.Serve, address string) error {
 			return domain.Errorf(domain.Unavailable, "address file: %w", err)
 		}
 	}
-	if err := recordAddress(settings.Data, address); err != nil {
+	scheme, client := "http", ""
+	if settings.TLSCert != "" {
+		scheme = "https"
+	}
+	if err := recordAddress(settings.Data, scheme+"://"+address); err != nil {
 		return err
 	}
-	client := ""
-	if address != "127.0.0.1:8770" {
+	switch {
+	case scheme != "http":
+		client = " --addr " + scheme + "://" + address
+	case address != "127.0.0.1:8770":
 		client = " --addr " + address
 	}
-	serves, try := "rift serves http://%[1]s with its log in %[2]s", `  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
+	where := settings.Data
+	if settings.Log != "" {
+		where = config.Redact(settings.Log)
+	}
+	serves, try := "rift serves %[5]s://%[1]s with its log in %[2]s", `  %[4]s work add%[3]s --task-type selfplay --config-key hex8_2p
   %[4]s work claim%[3]s --node-id gpu-1
-  curl http://%[1]s/work/status`
+  curl %[5]s://%[1]s/work/status`
 	if settings.ReadOnly {
-		serves, try = "rift shows the log in %[2]s at http://%[1]s and takes no commands", `  %[4]s work status%[3]s
+		serves, try = "rift shows the log in %[2]s at %[5]s://%[1]s and takes no commands", `  %[4]s work status%[3]s
   %[4]s handlers%[3]s --ran
-  curl 'http://%[1]s/work/status?at=1'`
+  curl '%[5]s://%[1]s/work/status?at=1'`
 	}
 	_, err := fmt.Fprintf(a.stdout, serves+"\n\nTry, in another terminal:\n"+try+"\n\nCtrl-C stops it.\n",
-		address, settings.Data, client, calledAs())
+		address, where, client, calledAs(), scheme)
 	return err
 }
 

@@ -1,11 +1,62 @@
 package main
 
 import (
+	"crypto/tls"
+	"log/slog"
+	"os"
+
+	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/foreign"
+	"github.com/ringrift/rift/transport"
+	"github.com/ringrift/rift/transport/esdbserver"
 )
+
+// tlsOf is what connections are secured with; nil in the clear.
+func tlsOf(settings config.Serve) (*tls.Config, error) {
+	if settings.TLSCert == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(settings.TLSCert, settings.TLSKey)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "certificate %s with key %s: %w", settings.TLSCert, settings.TLSKey, err)
+	}
+	return esdbserver.ForTLS(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}), nil
+}
+
+// serveESDB makes what serves EventStoreDB clients; nil where they are not served:
+// without TLS only when that is asked for by name, and with the passwords that
+// everybody knows only on the loopback.
+func serveESDB(settings config.Serve, log servedLog, logger *slog.Logger) (*esdbserver.Server, error) {
+	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB}
+	switch {
+	case settings.InsecureESDB:
+		logger.Warn("EventStoreDB clients are served without credentials")
+	case settings.TLSCert == "" || settings.Log != "" || settings.ReadOnly:
+		return nil, nil
+	case settings.ESDBAccounts != "":
+		text, err := os.ReadFile(settings.ESDBAccounts)
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "accounts of EventStoreDB clients: %w", err)
+		}
+		if c.Accounts, err = esdbserver.ReadAccounts(string(text)); err != nil {
+			return nil, domain.Errorf(domain.Invalid, "accounts of EventStoreDB clients in %s: %w", settings.ESDBAccounts, err)
+		}
+	case transport.CheckListen(settings.Listen, nil, false) != nil:
+		logger.Info("EventStoreDB clients are not served: beyond the loopback they want --esdb-accounts")
+		return nil, nil
+	default:
+		logger.Warn("EventStoreDB clients on this machine have the accounts admin and ops with the password that every EventStoreDB begins with; name others with --esdb-accounts")
+		c.Accounts = esdbserver.DefaultAccounts()
+	}
+	var err error
+	if c.Admit, err = admission(); err != nil {
+		return nil, err
+	}
+	return esdbserver.New(c)
+}
 
 // admission keeps EventStoreDB clients from events that are rift's: neither
 // may theirs bear the type of one, nor may they stand in one of its streams.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,14 +29,15 @@ type nodeServer struct {
 	app      *app
 	settings config.Serve
 	name     string
-	log      *pebblelog.Log
+	log      servedLog
 	instance string // proof that it has the data folder
 	memory   memoryPlan
 	logger   *slog.Logger
 	tokens   []transport.Token
-	listen   string // the address that was bound, once it is
-	rebuild  bool   // discard the read models first
-	opened   bool   // the node has served
+	tls      *tls.Config // nil: in the clear
+	listen   string      // the address that was bound, once it is
+	rebuild  bool        // discard the read models first
+	opened   bool        // the node has served
 }
 
 // The pause before read models are opened again grows from the first to the second.
@@ -115,16 +117,11 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		return err
 	}
 	server := handler.Server()
-	var esdb *esdbserver.Server
-	if settings.InsecureESDB {
-		logger.Warn("EventStoreDB clients are served without credentials")
-		admit, err := admission()
-		if err != nil {
-			return err
-		}
-		if esdb, err = esdbserver.New(esdbserver.Config{Log: s.log, Insecure: true, Logger: logger, Admit: admit}); err != nil {
-			return err
-		}
+	esdb, err := serveESDB(settings, s.log, logger)
+	if err != nil {
+		return err
+	}
+	if esdb != nil {
 		defer esdb.Close()
 		server.Handler = esdb.Handler(server.Handler)
 	}
@@ -133,6 +130,9 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", s.listen, err), "is another rift serving there? choose another address with --listen")
 	}
 	listener = handler.Listen(listener)
+	if s.tls != nil {
+		listener = tls.NewListener(listener, s.tls)
+	}
 	if !s.opened {
 		s.opened, s.listen = true, listener.Addr().String()
 		if err := s.app.announce(settings, s.listen); err != nil {
@@ -152,7 +152,7 @@ func (s *nodeServer) logOptions() pebblelog.Options {
 func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	settings := s.settings
 	return node.Config{
-		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log,
+		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
 		StoreDir: models, Rebuilt: rebuilt, Remembered: s.memory.remembered,
 		Store: store.Options{
 			CacheBytes: s.memory.models,

@@ -43,10 +43,12 @@ type source struct {
 	// follow yields what comes after a position, for as long as ctx lives; nil
 	// where nothing new can come.
 	follow func(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error]
-	log    *pebblelog.Log // of a data folder
-	dir    string         // of a data folder
-	files  []string       // of recorded files
-	close  func() error
+	// find looks an event up by its identity; nil where that means reading it all.
+	find  func(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error)
+	log   *pebblelog.Log // of a data folder
+	dir   string         // of a data folder
+	files []string       // of recorded files
+	close func() error
 }
 
 // sourceFlags says where the log is that a command reads.
@@ -101,7 +103,7 @@ func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, e
 	}
 	var addresses []string
 	if recorded := recordedAddress(dir); recorded != "" {
-		addresses = append(addresses, "http://"+recorded)
+		addresses = append(addresses, recorded)
 	}
 	if c.Flags().Changed("addr") || a.getenv("RIFT_ADDR") != "" {
 		addresses = append(addresses, settings.Addresses()...)
@@ -151,7 +153,7 @@ func folderSource(dir string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{name: dir, events: logEvents(log), head: log.Head, log: log, dir: dir, close: closeLog}, nil
+	return &source{name: dir, events: logEvents(log), head: log.Head, find: log.Find, log: log, dir: dir, close: closeLog}, nil
 }
 
 // logEvents reads a selection from a log.

@@ -42,15 +42,24 @@ func (s *Server) append(ctx context.Context, a *appending) (appended, error) {
 	if err := checkWritable(a.stream); err != nil {
 		return appended{}, err
 	}
-	if s.config.Admit != nil {
-		proposals := s.stored(a.events, nil)
-		for i := range proposals {
-			if err := s.config.Admit(a.id, &proposals[i]); err != nil {
-				return appended{}, refused(err)
-			}
-		}
+	if err := s.admitted(a); err != nil {
+		return appended{}, err
 	}
 	return s.appendAdmitted(ctx, a)
+}
+
+// admitted asks about every event of an append.
+func (s *Server) admitted(a *appending) error {
+	if s.config.Admit == nil {
+		return nil
+	}
+	proposals := s.stored(a.events, nil)
+	for i := range proposals {
+		if err := s.config.Admit(a.id, &proposals[i]); err != nil {
+			return refused(err)
+		}
+	}
+	return nil
 }
 
 func (s *Server) appendAdmitted(ctx context.Context, a *appending) (appended, error) {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
@@ -179,24 +180,89 @@ func (b *batchAppend) work(id domain.StreamID) {
 			b.mu.Unlock()
 			return
 		}
-		one := waiting[0]
-		b.queues[id] = waiting[1:]
+		run := waiting[:together(waiting)]
+		b.queues[id] = waiting[len(run):]
 		b.mu.Unlock()
-		b.answer(one)
-		<-b.slots
+		rest := run
+		if len(run) > 1 {
+			rest = b.answerTogether(run)
+		}
+		for _, one := range rest {
+			b.answer(one)
+		}
+		for range run {
+			<-b.slots
+		}
 	}
 }
 
+// together is how many of the appends that wait for one stream share a call of the
+// log: those that the log decides as EventStoreDB would, whatever becomes of those before.
+func together(waiting []*batch) int {
+	n := 0
+	for n < len(waiting) && waiting[n].err == nil && waiting[n].expected == domain.AnyRevision && len(waiting[n].events) > 0 && !isMeta(waiting[n].stream) {
+		n++
+	}
+	return max(n, 1)
+}
+
+// answerTogether writes appends to one stream in a call of the log, and answers those
+// that it stored or had already. The others are given back: they, and what comes
+// after them, are to be decided one by one.
+func (b *batchAppend) answerTogether(run []*batch) (rest []*batch) {
+	s, first := b.server, run[0]
+	deadline := first.deadline
+	for _, one := range run {
+		if one.deadline.Before(deadline) {
+			deadline = one.deadline
+		}
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, deadline.Sub(s.clock()))
+	defer cancel()
+	if s.allowed(ctx, first.stream, toWrite) != nil || checkWritable(first.stream) != nil {
+		return run
+	}
+	writes := make([]eventlog.Write, len(run))
+	for i, one := range run {
+		if s.admitted(&one.appending) != nil {
+			return run
+		}
+		writes[i] = eventlog.Write{Stream: one.id, Expected: domain.AnyRevision, Events: s.stored(one.events, nil), After: i}
+	}
+	lock := s.lock(first.stream)
+	lock.RLock()
+	meta, err := s.metaOf(ctx, first.stream)
+	if err != nil || meta.deleted() {
+		lock.RUnlock()
+		return run
+	}
+	written := s.log.AppendMany(ctx, writes)
+	lock.RUnlock()
+	for i, one := range run {
+		if written[i].Err != nil {
+			return run[i:]
+		}
+		b.respond(one, appended{written[i].Receipt.Revision, written[i].Receipt.Last}, nil)
+	}
+	return nil
+}
+
 func (b *batchAppend) answer(one *batch) {
-	response := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
-	echoExpected(response, one.options)
 	result, err := appended{}, one.err
 	if err == nil {
 		// The time left is a difference, so that it holds on any clock.
 		ctx, cancel := context.WithTimeout(b.ctx, one.deadline.Sub(b.server.clock()))
-		result, err = b.server.append(ctx, &one.appending)
+		if err = b.server.allowed(ctx, one.stream, toWrite); err == nil {
+			result, err = b.server.append(ctx, &one.appending)
+		}
 		cancel()
 	}
+	b.respond(one, result, err)
+}
+
+func (b *batchAppend) respond(one *batch, result appended, err error) {
+	response := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
+	echoExpected(response, one.options)
 	if err != nil {
 		response.Result = &streams.BatchAppendResp_Error{Error: batchError(err)}
 	} else {

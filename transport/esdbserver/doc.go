@@ -19,6 +19,11 @@
 //     A tombstone is an event of the stream, and the log's own tombstone
 //     (eventlog.StreamMeta) beside it.
 //
+// A server is insecure, and then serves everybody everything, or has accounts, and
+// then callers have the rights that access lists give them: a stream's own ($acl), the
+// node's ($settings), or those that EventStoreDB begins with (access.go). What an
+// access list says is asked once for each call, when it begins.
+//
 // Read server.go (the parts), append.go (which append is written, repeated or
 // refused), read.go and subscribe.go.
 package esdbserver

@@ -16,10 +16,14 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 		answerJSON(w, map[string]any{"msgTypeId": 0, "text": "Ping request successfully handled"})
 	})
 	mux.HandleFunc("GET /gossip", s.gossip)
+	authentication := "basic"
+	if s.config.Insecure {
+		authentication = "insecure"
+	}
 	mux.HandleFunc("GET /info", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, map[string]any{
 			"dbVersion": protocolVersion, "state": "leader",
-			"features": map[string]bool{"projections": false, "userManagement": false, "atomPub": false}, "authentication": map[string]any{"type": "insecure"},
+			"features": map[string]bool{"projections": false, "userManagement": false, "atomPub": false}, "authentication": map[string]any{"type": authentication},
 		})
 	})
 	mux.Handle("/", next)

@@ -12,7 +12,9 @@ import (
 // unary gives errors of a call their form.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
-	answer, err = handler(ctx, request)
+	if ctx, err = s.authenticated(ctx); err == nil {
+		answer, err = handler(ctx, request)
+	}
 	return answer, s.ended(ctx, err)
 }
 
@@ -23,7 +25,13 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	defer cancel()
 	stop := context.AfterFunc(s.running, cancel)
 	defer stop()
-	return s.ended(stream.Context(), handler(server, &boundStream{stream, ctx}))
+	ctx, err = s.authenticated(ctx)
+	if err == nil {
+		err = handler(server, &boundStream{stream, ctx})
+	} else if info.IsClientStream && !info.IsServerStream {
+		drain(stream)
+	}
+	return s.ended(stream.Context(), err)
 }
 
 // ended is the status of a call.

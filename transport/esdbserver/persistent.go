@@ -59,6 +59,9 @@ func (s *groupsService) Create(ctx context.Context, request *persistent.CreateRe
 	if err != nil {
 		return nil, err
 	}
+	if err := operates(ctx); err != nil {
+		return nil, err
+	}
 	return &persistent.CreateResp{}, s.server.groups.create(ctx, d, from)
 }
 
@@ -66,6 +69,9 @@ func (s *groupsService) Create(ctx context.Context, request *persistent.CreateRe
 func (s *groupsService) Update(ctx context.Context, request *persistent.UpdateReq) (*persistent.UpdateResp, error) {
 	d, from, err := updatedDefinition(request.GetOptions())
 	if err != nil {
+		return nil, err
+	}
+	if err := operates(ctx); err != nil {
 		return nil, err
 	}
 	return &persistent.UpdateResp{}, s.server.groups.update(ctx, d, from)
@@ -76,6 +82,9 @@ func (s *groupsService) Delete(ctx context.Context, request *persistent.DeleteRe
 	o := request.GetOptions()
 	stream, err := groupStream(o.GetStreamIdentifier(), o.GetAll())
 	if err != nil {
+		return nil, err
+	}
+	if err := operates(ctx); err != nil {
 		return nil, err
 	}
 	return &persistent.DeleteResp{}, s.server.groups.remove(ctx, stream, o.GetGroupName())
@@ -91,6 +100,9 @@ func groupStream(id *shared.StreamIdentifier, all *shared.Empty) (string, error)
 
 // RestartSubsystem lets all consumers go and reads all groups from the log again.
 func (s *groupsService) RestartSubsystem(ctx context.Context, _ *shared.Empty) (*shared.Empty, error) {
+	if err := operates(ctx); err != nil {
+		return nil, err
+	}
 	return &shared.Empty{}, s.server.groups.restart(ctx)
 }
 
@@ -99,6 +111,9 @@ func (s *groupsService) ReplayParked(ctx context.Context, request *persistent.Re
 	o := request.GetOptions()
 	stream, err := groupStream(o.GetStreamIdentifier(), o.GetAll())
 	if err != nil {
+		return nil, err
+	}
+	if err := operates(ctx); err != nil {
 		return nil, err
 	}
 	stopAt := int64(-1)
@@ -128,6 +143,9 @@ func (s *groupsService) GetInfo(ctx context.Context, request *persistent.GetInfo
 	if err != nil {
 		return nil, err
 	}
+	if err := known(ctx); err != nil {
+		return nil, err
+	}
 	g, err := s.server.groups.find(stream, o.GetGroupName())
 	if err != nil {
 		return nil, err
@@ -151,6 +169,9 @@ func (s *groupsService) List(ctx context.Context, request *persistent.ListReq) (
 		}
 	default:
 		return nil, invalid("list: want all persistent subscriptions or those of a stream")
+	}
+	if err := known(ctx); err != nil {
+		return nil, err
 	}
 	response := &persistent.ListResp{}
 	for _, g := range s.server.groups.of(stream) {
@@ -180,6 +201,9 @@ func (s *groupsService) Read(stream persistent.PersistentSubscriptions_ReadServe
 	if err != nil {
 		return err
 	}
+	if err := s.server.allowed(stream.Context(), name, toRead); err != nil {
+		return err
+	}
 	if o.GetBufferSize() < 1 || o.GetBufferSize() > maxSlots {
 		return invalid("persistent subscription: want a buffer of 1 to %d events, found %d", maxSlots, o.GetBufferSize())
 	}
@@ -188,7 +212,7 @@ func (s *groupsService) Read(stream persistent.PersistentSubscriptions_ReadServe
 		return err
 	}
 	c := &consumer{
-		seed: rand.Uint64(), slots: int(o.GetBufferSize()), name: connectionName(stream.Context()), lost: make(chan struct{}),
+		seed: rand.Uint64(), slots: int(o.GetBufferSize()), login: callerOf(stream.Context()).name(), name: connectionName(stream.Context()), lost: make(chan struct{}),
 		out: make(chan delivery, o.GetBufferSize()),
 	}
 	if from, ok := peer.FromContext(stream.Context()); ok {
@@ -226,6 +250,7 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 	for {
 		select {
 		case d := <-c.out:
+			g.took(c)
 			sent, err := g.readEvent(ctx, d, structured)
 			if err != nil {
 				return err

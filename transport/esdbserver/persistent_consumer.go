@@ -11,6 +11,7 @@ import (
 // consumer is a connection to a group.
 type consumer struct {
 	seed   uint64 // tells it from others, for pinning
+	login  string
 	name   string
 	from   string
 	slots  int
@@ -38,7 +39,21 @@ func (c *consumer) drop(reason error) {
 	})
 }
 
-func (c *consumer) free() bool { return c.flight < c.slots }
+// free tells whether an event may be sent to it. What it was sent and has not taken
+// counts too when it is in flight no more: it ran out of time, or was answered unseen.
+func (c *consumer) free() bool { return c.flight < c.slots && len(c.out) < cap(c.out) }
+
+// took is called when it has taken what it was sent: one that had no room has some,
+// which the group is to know of.
+func (g *group) took(c *consumer) {
+	if len(c.out) != cap(c.out)-1 {
+		return
+	}
+	select {
+	case g.room <- struct{}{}:
+	default: // it is told of already
+	}
+}
 
 // pick finds a consumer for an event: none when the one it belongs to has no
 // room now; more is false when no event would find one.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -52,6 +51,7 @@ type group struct {
 	def    definition
 	filter *filter
 	inbox  chan func()
+	room   chan struct{} // a consumer that had no room has some
 	source chan *message
 	gone   chan struct{} // closed when the goroutine has ended
 	stop   context.CancelCauseFunc
@@ -63,7 +63,7 @@ type group struct {
 	bytes     int // of waiting
 	retry     []*message
 	flight    map[domain.EventID]*message
-	writes    sync.WaitGroup
+	writing   int // writes that are under way
 
 	following  context.CancelFunc // of the source; nil when nobody consumes
 	follower   chan struct{}      // closed when the source's goroutine has ended
@@ -104,6 +104,7 @@ func (g *group) run() {
 			do()
 		case m := <-source:
 			g.take(m)
+		case <-g.room:
 		case <-tick:
 			g.tick(g.server.clock())
 		case <-g.ctx.Done():
@@ -145,15 +146,9 @@ func (g *group) end() {
 	for _, c := range g.consumers {
 		c.drop(context.Cause(g.ctx))
 	}
-	written := make(chan struct{})
-	g.server.tasks.Go(func() { g.writes.Wait(); close(written) })
-	for waiting := true; waiting; {
-		select {
-		case do := <-g.inbox:
-			do()
-		case <-written:
-			waiting = false
-		}
+	for g.writing > 0 {
+		do := <-g.inbox
+		do()
 	}
 	at := g.safe()
 	if at <= g.checkpoint.stored {
@@ -169,11 +164,15 @@ func (g *group) end() {
 
 // write runs what writes, beside the group's goroutine; then does something in it.
 func (g *group) write(do func(ctx context.Context) error, then func(error)) {
-	g.writes.Go(func() {
+	g.writing++
+	g.server.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), writeTimeout)
 		defer cancel()
 		err := do(ctx)
-		g.later(func() { then(err) })
+		g.later(func() {
+			g.writing--
+			then(err)
+		})
 	})
 }
 
@@ -343,8 +342,8 @@ func (g *group) tick(now time.Time) {
 // keep writes the checkpoint, unless that is being done.
 func (g *group) keep() {
 	at := g.safe()
-	if g.checkpoint.writing || at <= g.checkpoint.stored {
-		return
+	if g.checkpoint.writing || at <= g.checkpoint.stored || g.ctx.Err() != nil {
+		return // the end of the group writes it
 	}
 	g.checkpoint.writing, g.checkpoint.done, g.checkpoint.skipped, g.checkpoint.last = true, 0, 0, g.server.clock()
 	g.write(func(ctx context.Context) error { return g.writeCheckpoint(ctx, at) }, func(err error) {

@@ -78,7 +78,7 @@ func (g *group) info(last string) *persistent.SubscriptionInfo {
 	}
 	for _, c := range g.consumers {
 		info.Connections = append(info.Connections, &persistent.SubscriptionInfo_ConnectionInfo{
-			From: c.from, Username: "anonymous", ConnectionName: c.name, TotalItems: c.total,
+			From: c.from, Username: c.login, ConnectionName: c.name, TotalItems: c.total,
 			AvailableSlots: int32(c.slots - c.flight), InFlightMessages: int32(c.flight), ObservedMeasurements: c.measurements(),
 		})
 	}

@@ -71,7 +71,7 @@ func (r *groups) load(ctx context.Context) error {
 func (r *groups) start(ctx context.Context, d definition) error {
 	g := &group{
 		server: r.server, def: d, inbox: make(chan func()), source: make(chan *message, max(min(int(d.Settings.ReadBatch), pageEvents), 1)),
-		gone: make(chan struct{}), flight: map[domain.EventID]*message{},
+		gone: make(chan struct{}), room: make(chan struct{}, 1), flight: map[domain.EventID]*message{},
 	}
 	if d.Filter != nil {
 		var err error

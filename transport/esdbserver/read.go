@@ -35,6 +35,13 @@ func (s *streamsService) Read(request *streams.ReadReq, stream streams.Streams_R
 	}
 	out := &sender{stream: stream, reading: r, server: s.server}
 	ctx := stream.Context()
+	name := r.stream
+	if name == "" {
+		name = allStream
+	}
+	if err := s.server.allowed(ctx, name, toRead); err != nil {
+		return err
+	}
 	switch {
 	case r.subscribe && r.stream == "":
 		return s.server.subscribeAll(ctx, r, out)
@@ -179,7 +186,7 @@ func (r *reading) filtered(o *streams.ReadReq_Options) (err error) {
 // A page is what a read holds at once, so that a slow client keeps no file of
 // the log open and little memory.
 const (
-	pageEvents = 256
+	pageEvents = 1000
 	pageBytes  = 1 << 20
 )
 
@@ -194,38 +201,20 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 	case r.start && r.backward, r.end && !r.backward, r.position == 0 && r.backward && !r.end:
 		return nil
 	case r.start:
-		from = 0
+		from = 1
 	case r.end:
-		from = eventlog.End
+		from = head
 	case from > head+1:
 		return r.badPosition("want a position up to %d, the log's end, found %d", head, from)
 	case r.backward:
 		from-- // what begins there is not read
+	default:
+		from = max(from, 1)
 	}
-	direction := eventlog.Direction(r.backward)
-	for left := r.count; left > 0; {
-		page, more := make([]domain.Envelope, 0, min(left, pageEvents)), false
-		bytes := 0
-		for e, err := range s.log.ReadAll(ctx, from, direction, eventlog.Filter{}) {
-			if err != nil {
-				return err
-			}
-			from = e.Position + 1
-			if r.backward {
-				from = e.Position - 1
-			}
-			keep, err := r.filter.keeps(&e)
-			if err != nil {
-				return err
-			}
-			if keep && shownInAll(&e) {
-				page = append(page, e)
-				bytes += len(e.Data) + len(e.Meta.Custom)
-			}
-			if uint64(len(page)) == left || len(page) == pageEvents || bytes >= pageBytes {
-				more = true
-				break
-			}
+	for left := r.count; left > 0 && from >= 1 && from <= head; {
+		var page []domain.Envelope
+		if page, from, err = s.pageOfAll(ctx, r, from, head, left); err != nil {
+			return err
 		}
 		for i := range page {
 			if err := out.event(ctx, &page[i]); err != nil {
@@ -233,11 +222,41 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 			}
 		}
 		left -= uint64(len(page))
-		if !more || from == 0 {
-			return nil
-		}
 	}
 	return nil
+}
+
+// pageOfAll is what a read of $all shows of the next part of the log, and where it
+// goes on. The part is bounded, so that the log reads nothing ahead for nobody.
+func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Position, left uint64) (page []domain.Envelope, next domain.Position, err error) {
+	direction, bounds := eventlog.Forward, eventlog.Filter{To: min(head, from+pageEvents-1)}
+	next = bounds.To + 1
+	if r.backward {
+		direction, bounds = eventlog.Backward, eventlog.Filter{From: max(from, pageEvents) - pageEvents + 1}
+		next = bounds.From - 1
+	}
+	page = make([]domain.Envelope, 0, min(left, pageEvents))
+	bytes := 0
+	for e, err := range s.log.ReadAll(ctx, from, direction, bounds) {
+		if err != nil {
+			return nil, from, err
+		}
+		keep, err := r.filter.keeps(&e)
+		if err != nil {
+			return nil, from, err
+		}
+		if keep && shownInAll(&e) {
+			page = append(page, e)
+			bytes += len(e.Data) + len(e.Meta.Custom)
+		}
+		if uint64(len(page)) == left || bytes >= pageBytes {
+			if r.backward {
+				return page, e.Position - 1, nil
+			}
+			return page, e.Position + 1, nil
+		}
+	}
+	return page, next, nil
 }
 
 // readStream reads a stream, or an index that looks like one.
@@ -325,6 +344,7 @@ type sender struct {
 	stream  streams.Streams_ReadServer
 	reading *reading
 	server  *Server
+	encoder encoder
 	states  map[domain.StreamID]streamState // of streams that links led to
 }
 
@@ -344,23 +364,12 @@ func (o *sender) event(ctx context.Context, e *domain.Envelope) error {
 // send sends an event and the link that led to it; the event is nil when the
 // link leads nowhere.
 func (o *sender) send(event, link *record) error {
-	sent := &streams.ReadResp_ReadEvent{}
 	outer := event
-	if event != nil {
-		sent.Event = o.recorded(event)
-	}
 	if link != nil {
-		sent.Link, outer = o.recorded(link), link
+		outer = link
 	}
-	sent.Position = &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: outer.position}
-	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: sent}})
-}
-
-func (o *sender) recorded(r *record) *streams.ReadResp_ReadEvent_RecordedEvent {
-	return &streams.ReadResp_ReadEvent_RecordedEvent{
-		Id: uuidOf(r.ID, o.reading.structured), StreamIdentifier: identifier(r.stream), StreamRevision: r.revision,
-		PreparePosition: r.position, CommitPosition: r.position, Metadata: r.metadata(), CustomMetadata: r.UserMeta, Data: r.Data,
-	}
+	o.encoder.structured = o.reading.structured
+	return o.stream.SendMsg(o.encoder.event(event, link, outer.position))
 }
 
 func (o *sender) notFound(name string) error {

@@ -50,10 +50,16 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	w := newWorldOf(t)
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// newWorldOf is newWorld for who stops it.
+func newWorldOf(t *testing.T) *world {
 	w := &world{log: eventlog.NewMemory()}
 	w.micros.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMicro())
 	w.start(t)
-	t.Cleanup(func() { w.stop() })
 	return w
 }
 

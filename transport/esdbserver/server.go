@@ -29,9 +29,10 @@ type Log interface {
 // Config says what a server serves, and how.
 type Config struct {
 	Log Log
-	// Insecure serves everybody everything. A server knows no other way yet, and
-	// does this one only when it is asked for by name.
+	// Insecure serves everybody everything. Without it there have to be Accounts, and
+	// callers show login and password, which only belong on connections over TLS.
 	Insecure  bool
+	Accounts  []Account
 	Clock     func() time.Time // nil: the wall clock
 	Logger    *slog.Logger     // nil: none
 	MaxAppend int              // most bytes of data in one append; 0: 1 MiB
@@ -50,14 +51,15 @@ const (
 
 // Server is a node of EventStoreDB as far as clients can tell.
 type Server struct {
-	log     Log
-	config  Config
-	clock   func() time.Time
-	logger  *slog.Logger
-	grpc    *grpc.Server
-	methods []*serverfeatures.SupportedMethod
-	id      uuid.UUID
-	started time.Time
+	log      Log
+	config   Config
+	clock    func() time.Time
+	logger   *slog.Logger
+	grpc     *grpc.Server
+	methods  []*serverfeatures.SupportedMethod
+	accounts []account
+	id       uuid.UUID
+	started  time.Time
 
 	seed  maphash.Seed
 	locks [lockStripes]sync.RWMutex
@@ -74,8 +76,8 @@ func New(config Config) (*Server, error) {
 	if config.Log == nil {
 		return nil, domain.Errorf(domain.Invalid, "EventStoreDB protocol: want a log that keeps stream metadata")
 	}
-	if !config.Insecure {
-		return nil, domain.Errorf(domain.Invalid, "EventStoreDB protocol: it knows no accounts; want it asked for as insecure")
+	if !config.Insecure && len(config.Accounts) == 0 {
+		return nil, domain.Errorf(domain.Invalid, "EventStoreDB protocol: want accounts, or it asked for as insecure")
 	}
 	if config.Clock == nil {
 		config.Clock = time.Now
@@ -88,10 +90,11 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		log: config.Log, config: config, clock: config.Clock, logger: config.Logger,
-		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(),
+		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(newEventCodec()),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -67,6 +68,9 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	if a.id, err = foreign.StreamID(a.stream); err != nil {
 		return nil, err
 	}
+	if err := s.server.allowed(stream.Context(), a.stream, toWrite); err != nil {
+		return nil, err
+	}
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -113,9 +117,9 @@ func (a *appending) add(id *shared.UUID, metadata map[string]string, userMeta, d
 // drainMessages bounds what is taken of a call that has failed already.
 const drainMessages = eventlog.MaxBatch
 
-func drain(stream streams.Streams_AppendServer) {
+func drain(stream grpc.ServerStream) {
 	for range drainMessages {
-		if _, err := stream.Recv(); err != nil {
+		if err := stream.RecvMsg(&streams.AppendReq{}); err != nil {
 			return
 		}
 	}
@@ -202,6 +206,9 @@ func (s *streamsService) Delete(ctx context.Context, request *streams.DeleteReq)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.server.allowed(ctx, name, toDelete); err != nil {
+		return nil, err
+	}
 	position, err := s.server.remove(ctx, name, expected, false)
 	if err != nil {
 		return nil, err
@@ -233,6 +240,9 @@ func (s *streamsService) Tombstone(ctx context.Context, request *streams.Tombsto
 	}
 	name, err := nameOf(options.GetStreamIdentifier())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.server.allowed(ctx, name, toDelete); err != nil {
 		return nil, err
 	}
 	position, err := s.server.remove(ctx, name, expected, true)

@@ -17,7 +17,12 @@ const (
 // where it is not there yet: clients wait for it. It names accounts and holds
 // no password.
 func (s *Server) ensureUsers(ctx context.Context) error {
-	for _, login := range []string{"admin", "ops"} {
+	accounts := s.config.Accounts
+	if s.config.Insecure {
+		accounts = DefaultAccounts()
+	}
+	for i := range accounts {
+		login := accounts[i].Login
 		text, err := json.Marshal(login)
 		if err != nil {
 			return domain.Errorf(domain.Internal, "account %s: %w", login, err)

@@ -111,7 +111,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		"log_level":         "--log-level",
 		"limits.after_wait": "more than 0s",
 		"limits.rate":       "0 or more",
-		"log":               "want a URL",
+		"log":               "want a connection string",
 	} {
 		if !strings.Contains(found[field], want) {
 			t.Errorf("%s: found %q, want it to say %q", field, found[field], want)
@@ -241,6 +241,21 @@ func TestSettingsAreDescribed(t *testing.T) {
 			if err := s.set(s.fallback); err != nil {
 				t.Errorf("%s: default: %v", s.key, err)
 			}
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for text, want := range map[string]string{
+		"data":                                   "data",
+		"esdb://db:2113?tls=false":               "esdb://db:2113?tls=false",
+		"esdb://admin@db":                        "esdb://admin@db",
+		"esdb://admin:hunter2@db:2113":           "esdb://admin:xxxxx@db:2113",
+		"esdb://admin:hunter2@a:1,b:2/?tls=true": "esdb://admin:xxxxx@a:1,b:2/?tls=true",
+		"esdb+discover://admin:a/b@c@db?x=y@z":   "esdb+discover://admin:xxxxx@db?x=y@z",
+	} {
+		if found := Redact(text); found != want {
+			t.Errorf("%s: want %s, found %s", text, want, found)
 		}
 	}
 }

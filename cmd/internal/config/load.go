@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -185,7 +184,7 @@ func printYAML(w io.Writer, settings []setting, sources map[string]string) error
 func plain(s setting) any {
 	switch value := s.field.Interface().(type) {
 	case string:
-		return redact(value)
+		return Redact(value)
 	case fmt.Stringer:
 		return value.String()
 	default:
@@ -193,10 +192,17 @@ func plain(s setting) any {
 	}
 }
 
-// redact hides the password of a URL.
-func redact(text string) string {
-	if u, err := url.Parse(text); err == nil && u.User != nil {
-		return u.Redacted()
+// Redact hides the password of a URL, one that names several hosts too.
+func Redact(text string) string {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found {
+		return text
 	}
-	return text
+	before, _, _ := strings.Cut(rest, "?")
+	at := strings.LastIndexByte(before, '@')
+	user, _, secret := strings.Cut(rest[:max(at, 0)], ":")
+	if !secret {
+		return text
+	}
+	return scheme + "://" + user + ":xxxxx" + rest[at:]
 }

@@ -19,13 +19,16 @@ type Serve struct {
 	Data         string    `key:"data" default:"data" usage:"folder of the log and the read models"`
 	Listen       string    `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
 	AddrFile     string    `key:"addr_file" usage:"file to write the bound address to once ready"`
-	Log          string    `key:"log" usage:"URL of a log to use instead of the embedded one"`
+	Log          string    `key:"log" usage:"connection string of an EventStoreDB that has the log, such as esdb://host:2113; none: the embedded log"`
 	ReadOnly     bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
 	Rebuild      bool      `key:"rebuild" usage:"discard the read models and make them anew from the log"`
 	NodeID       string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
 	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
 	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
+	ESDBAccounts string    `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
+	TLSCert      string    `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
+	TLSKey       string    `key:"tls_key" usage:"file of the certificate's key, in PEM"`
 	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits    `key:"limits"`
 	Snapshots    Snapshots `key:"snapshots"`
@@ -94,8 +97,11 @@ func (s Serve) check() []domain.Fault {
 		fault("listen", "want host:port, found %q", s.Listen)
 	}
 	if s.Log != "" {
-		if u, err := url.Parse(s.Log); err != nil || u.Scheme == "" {
-			fault("log", "want a URL such as esdb://host:2113 or memory:, found %q", redact(s.Log))
+		if scheme, _, _ := strings.Cut(s.Log, "://"); scheme != "esdb" && scheme != "esdb+discover" {
+			fault("log", "want a connection string of EventStoreDB, such as esdb://host:2113, found %q", Redact(s.Log))
+		}
+		if s.InsecureESDB {
+			fault("insecure_esdb", "want no log with it: EventStoreDB clients go to that database themselves")
 		}
 	}
 	if s.NodeID != "" {
@@ -111,6 +117,15 @@ func (s Serve) check() []domain.Fault {
 	}
 	if s.InsecureESDB && s.ReadOnly {
 		fault("insecure_esdb", "want no read_only with it: EventStoreDB clients write")
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		fault("tls_key", "want tls_cert and tls_key, or neither")
+	}
+	if s.InsecureESDB && s.TLSCert != "" {
+		fault("insecure_esdb", "want no tls_cert with it: over TLS EventStoreDB clients have accounts")
+	}
+	if s.ESDBAccounts != "" && (s.TLSCert == "" || s.Log != "" || s.ReadOnly) {
+		fault("esdb_accounts", "want it with tls_cert, and with neither log nor read_only")
 	}
 	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, s.LogLevel) {
 		fault("log_level", "want %s, found %q", oneOf(levels), s.LogLevel)
@@ -191,7 +206,7 @@ func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error
 	}
 	for i, address := range addresses {
 		if address = strings.TrimSpace(address); address == "" {
-			faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want an address between two commas, found %q", redact(client.Addr))})
+			faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want an address between two commas, found %q", Redact(client.Addr))})
 			continue
 		}
 		if !strings.Contains(address, "://") {
@@ -199,7 +214,7 @@ func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error
 		}
 		addresses[i] = strings.TrimRight(address, "/")
 		if u, err := url.Parse(addresses[i]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want a URL such as http://127.0.0.1:8770, or several with commas between, found %q", redact(addresses[i]))})
+			faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want a URL such as http://127.0.0.1:8770, or several with commas between, found %q", Redact(addresses[i]))})
 		}
 	}
 	client.Addr = strings.Join(addresses, ",")

@@ -127,8 +127,9 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 }
 
 const (
-	busyOutbox = 1024   // commands of reactors waiting
-	busyLag    = 10_000 // events a read model is behind
+	busyOutbox = 1024    // commands of reactors waiting
+	busyLag    = 10_000  // positions a read model is behind
+	sparseLag  = 8 << 20 // the same where positions have gaps
 )
 
 type teller func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string)
@@ -153,14 +154,17 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 			causes = append(causes, fmt.Sprintf("%s: %s, %v %% done; version %d serves as of %d", stat.Name, what, row.Percent, row.From, stat.Position))
 		}
 	}
-	sick := b.node.store.Health()
+	sick, busy := b.node.store.Health(), int64(busyLag)
+	if b.node.config.Sparse {
+		busy = sparseLag
+	}
 	switch {
 	case sick != nil:
 		state, reason = transport.StateFailed, sick.Error()
 	case letters > 0:
 		state, reason = transport.StateDegraded, fmt.Sprintf("%d events are parked as dead letters; see /dead-letters", letters)
-	case lag > busyLag:
-		state, reason = transport.StateDegraded, fmt.Sprintf("read models are %d events behind the log", lag)
+	case lag > busy:
+		state, reason = transport.StateDegraded, fmt.Sprintf("read models are %d positions behind the log", lag)
 	}
 	check("projections", state, reason, map[string]int64{"lag": max(lag, 0), "dead_letters": int64(letters), "failures_not_noted": int64(b.node.lost.Load())}, causes...)
 }

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,9 @@ type Config struct {
 	Cluster string // empty: the default cluster
 	Version string // of the build, for health
 	Log     eventlog.Log
+	// Sparse says that the log's positions have gaps, as places in a file have: how far
+	// apart two of them are says little of how many events are between.
+	Sparse bool
 	// StoreDir is the folder of the read models, and Store tunes them.
 	StoreDir string
 	Store    store.Options
@@ -306,6 +310,9 @@ const (
 	ModelsFolder = "models"
 	// ReadOnlyFolder holds the read models of a node that only shows the log.
 	ReadOnlyFolder = "models-read-only"
+	// ElsewhereFile says where the log is whose read models a data folder without one
+	// of its own has.
+	ElsewhereFile = "LOG"
 )
 
 // OpenLog opens the log of a data folder, for tools beside a node.
@@ -314,8 +321,11 @@ func OpenLog(data string, readOnly bool) (*pebblelog.Log, error) {
 }
 
 // OpenLogWith opens the log of a data folder. It makes none where read models show
-// that there was one.
+// that there was one, or where it is said to be elsewhere.
 func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error) {
+	if text, err := os.ReadFile(filepath.Join(data, ElsewhereFile)); err == nil {
+		return nil, domain.Errorf(domain.Unavailable, "data folder %s: its log is at %s", data, strings.TrimSpace(string(text)))
+	}
 	folder := filepath.Join(data, LogFolder)
 	if entries, err := os.ReadDir(folder); errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		if made, err := os.ReadDir(filepath.Join(data, ModelsFolder)); err == nil && len(made) > 0 {

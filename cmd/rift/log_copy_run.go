@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"iter"
+	"strings"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// copyJob is one copy of a log.
+type copyJob struct {
+	from     *source
+	to       string
+	head     domain.Position // of from, when the copy began
+	foreign  bool            // one end is an EventStoreDB, which keeps its own events to itself
+	progress *output.Progress
+	done     copied
+}
+
+// The bounds of what is appended in one call.
+const (
+	copyEvents = 512
+	copyBytes  = 4 << 20
+)
+
+// resumeLooks bounds the events at the end of a log among which one of the other log
+// is looked for.
+const resumeLooks = 1000
+
+// ownedByDatabase tells an event that an EventStoreDB would not take from others, or
+// give to them.
+func ownedByDatabase(e *domain.Envelope) bool {
+	return strings.HasPrefix(foreign.StreamName(e.Stream), "$") || strings.HasPrefix(e.Type, "$")
+}
+
+// events gives what is to be copied of what comes after a position.
+func (j *copyJob) events(ctx context.Context, after domain.Position) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		if j.done.LeftOut = 0; j.head == 0 {
+			return
+		}
+		for e, err := range j.from.events(ctx, selection{from: after + 1, to: j.head}) {
+			if err == nil && j.foreign && ownedByDatabase(&e) {
+				j.done.LeftOut++
+				continue
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// resume finds the position behind which nothing is copied yet: that of the last
+// event at the other end which is from here. Events are copied in order, so what comes before
+// it is there too. A source that cannot look events up is read from the beginning.
+func (j *copyJob) resume(ctx context.Context, to eventlog.Log) (domain.Position, error) {
+	if j.from.find == nil {
+		return 0, nil
+	}
+	looked := 0
+	for e, err := range to.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
+		if err != nil {
+			return 0, err
+		}
+		found, there, err := j.from.find(ctx, e.Stream, e.ID)
+		if err != nil {
+			return 0, err
+		}
+		if there {
+			return found.Position, nil
+		}
+		if looked++; looked == resumeLooks {
+			break
+		}
+	}
+	return 0, nil
+}
+
+// appendTo appends what comes after a position.
+func (j *copyJob) appendTo(ctx context.Context, to eventlog.Log, after domain.Position) error {
+	var batch []domain.Envelope
+	bytes := 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := j.appendBatch(ctx, to, batch); err != nil {
+			return err
+		}
+		j.progress.Set(int64(batch[len(batch)-1].Position))
+		batch, bytes = batch[:0], 0
+		return nil
+	}
+	for e, err := range j.events(ctx, after) {
+		if err != nil {
+			return err
+		}
+		if len(batch) == copyEvents || bytes+len(e.Data) > copyBytes {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		batch, bytes = append(batch, e), bytes+len(e.Data)
+	}
+	return flush()
+}
+
+// appendBatch appends events, those of one stream that follow each other together.
+func (j *copyJob) appendBatch(ctx context.Context, to eventlog.Log, batch []domain.Envelope) error {
+	var writes []eventlog.Write
+	for i := range batch {
+		e := &batch[i]
+		if last := len(writes) - 1; last >= 0 && writes[last].Stream == e.Stream && writes[last].Expected+domain.Revision(len(writes[last].Events))+1 == e.Revision {
+			writes[last].Events = append(writes[last].Events, proposedAgain(e))
+			continue
+		}
+		writes = append(writes, eventlog.Write{Stream: e.Stream, Expected: e.Revision - 1, Events: []eventlog.Proposed{proposedAgain(e)}, After: len(writes)})
+	}
+	for i, written := range to.AppendMany(ctx, writes) {
+		w := &writes[i]
+		if errors.Is(written.Err, domain.ErrConflict) {
+			// A part of it is there, or what comes before it failed: one by one.
+			if err := j.appendSingly(ctx, to, w); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := j.account(w, written); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func proposedAgain(e *domain.Envelope) eventlog.Proposed {
+	return eventlog.Proposed{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data}
+}
+
+func (j *copyJob) appendSingly(ctx context.Context, to eventlog.Log, w *eventlog.Write) error {
+	for i := range w.Events {
+		one := eventlog.Write{Stream: w.Stream, Expected: w.Expected + domain.Revision(i), Events: w.Events[i : i+1]}
+		receipt, err := to.Append(ctx, one.Stream, one.Expected, one.Events...)
+		if err := j.account(&one, eventlog.Written{Receipt: receipt, Err: err}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// account counts what was written, or finds that it is something else.
+func (j *copyJob) account(w *eventlog.Write, written eventlog.Written) error {
+	last := w.Expected + domain.Revision(len(w.Events))
+	switch {
+	case errors.Is(written.Err, domain.ErrConflict), written.Err == nil && written.Receipt.Revision != last:
+		return hinted(domain.Errorf(domain.Conflict, "copy to %s: stream %s: want event %s at revision %d, found another history there", j.done.To, w.Stream, w.Events[0].ID, w.Expected+1),
+			"it is no copy of this log; copy to an empty one. A part of a log is for `rift log import`")
+	case written.Err != nil:
+		return written.Err
+	case written.Receipt.Duplicate:
+		j.done.Already += int64(len(w.Events))
+	default:
+		j.done.Copied += int64(len(w.Events))
+	}
+	return nil
+}
+
+// compare reads both ends and wants every event of the one in the other, in the same
+// order; the other may have more of its own between. It gives the digest of them all.
+func (j *copyJob) compare(ctx context.Context, to iter.Seq2[domain.Envelope, error]) error {
+	next, stop := iter.Pull2(to)
+	defer stop()
+	here, there := sha256.New(), sha256.New()
+	total := int64(0)
+	for want, err := range j.events(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		for {
+			found, err, more := next()
+			if err != nil {
+				return err
+			}
+			if !more {
+				return domain.Errorf(domain.Corrupt, "copy to %s: want event %s of stream %s at revision %d, found none in its place", j.done.To, want.ID, want.Stream, want.Revision)
+			}
+			if found.Stream == want.Stream && found.Revision == want.Revision {
+				digestEvent(here, &want)
+				digestEvent(there, &found)
+				break
+			}
+		}
+		if total++; total%4096 == 0 && string(here.Sum(nil)) != string(there.Sum(nil)) {
+			break
+		}
+	}
+	digest := hex.EncodeToString(here.Sum(nil))
+	if other := hex.EncodeToString(there.Sum(nil)); other != digest {
+		return domain.Errorf(domain.Corrupt, "copy to %s: want events with digest %s, found %s: one of the first %d differs", j.done.To, digest, other, total)
+	}
+	j.done.Digest, j.done.Already = digest, total-j.done.Copied
+	return nil
+}
+
+// digestEvent adds an event, as EventStoreDB would have it: what differs between two
+// logs by their kind (positions, and when another program's event was stored) is not
+// part of it.
+func digestEvent(sum hash.Hash, e *domain.Envelope) {
+	event := foreign.Of(e)
+	text := byte(0)
+	if event.JSON {
+		text = 1
+	}
+	var numbers [9]byte
+	binary.BigEndian.PutUint64(numbers[:], uint64(e.Revision))
+	numbers[8] = text
+	for _, part := range [][]byte{[]byte(foreign.StreamName(e.Stream)), numbers[:], event.ID[:], []byte(event.Type), event.UserMeta, event.Data} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		_, _ = sum.Write(length[:]) // it never fails
+		_, _ = sum.Write(part)
+	}
+}

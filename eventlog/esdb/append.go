@@ -1,0 +1,156 @@
+package esdb
+
+import (
+	"context"
+	"errors"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// Append stores events at the end of a stream.
+func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	if err := eventlog.CheckProposed(id, events); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	what := "append to " + string(id)
+	if err := eventlog.Interrupted(ctx, what); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	// The database takes a repetition of what another process stored for a success, at
+	// the place of the first time. That place is one that the log had before.
+	before := l.head.saw(0)
+	if before == 0 {
+		var err error
+		if before, err = l.Head(ctx); err != nil {
+			return eventlog.Receipt{}, err
+		}
+	}
+	s := l.known.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var receipt eventlog.Receipt
+	// Only of a stream that was read in this call, with nothing sent since, is it
+	// sure what is refused or repeated: others may have moved it on, or ended it.
+	fresh := false
+	err := l.attempts(ctx, what, func(channel *grpc.ClientConn) (bool, error) {
+		for {
+			var err error
+			receipt, err = s.decide(id, expected, events)
+			if (err != nil || receipt.Duplicate) && !fresh {
+				if err := l.refresh(ctx, id, s); err != nil {
+					return false, err
+				}
+				fresh = true
+				continue
+			}
+			if err != nil || receipt.Duplicate {
+				return false, err
+			}
+			// An append whose answer was lost is sent again as it was: the
+			// database compares it with what follows the revision.
+			fresh = false
+			receipt, err = l.send(ctx, channel, s, events)
+			switch {
+			case errors.Is(err, errWrongVersion):
+				if err := l.refresh(ctx, id, s); err != nil {
+					return false, err
+				}
+				fresh = true
+				continue
+			case isFailed(err, exceptionDeleted):
+				s.gone = true
+				return false, goneError(id)
+			}
+			return false, err
+		}
+	})
+	if err != nil {
+		return eventlog.Receipt{}, err
+	}
+	receipt.Duplicate = receipt.Duplicate || receipt.Last <= before
+	l.head.saw(receipt.Last)
+	return receipt, nil
+}
+
+func goneError(id domain.StreamID) error {
+	return domain.Errorf(eventlog.Gone, "append to %s: the stream is tombstoned", id)
+}
+
+// decide judges an append by what is known of the stream: an error, what it
+// repeats, or nothing when it is to be sent.
+func (s *stream) decide(id domain.StreamID, expected domain.Revision, events []eventlog.Proposed) (eventlog.Receipt, error) {
+	if s.gone {
+		return eventlog.Receipt{}, goneError(id)
+	}
+	var known []domain.Revision
+	var receipt eventlog.Receipt
+	for i := range events {
+		at, there := s.ids[events[i].ID]
+		if !there {
+			continue
+		}
+		if len(known) == 0 {
+			receipt.First = at.position
+		}
+		known = append(known, at.revision)
+		receipt.Last, receipt.Revision = at.position, at.revision
+	}
+	if len(known) == 0 {
+		return eventlog.Receipt{}, eventlog.Expect(id, expected, s.next-1)
+	}
+	if err := eventlog.Repeats(id, len(events), known); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	receipt.Duplicate = true
+	return receipt, nil
+}
+
+// send appends behind what is known of the stream.
+func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, events []eventlog.Proposed) (eventlog.Receipt, error) {
+	messages := make([]*streams.AppendReq_ProposedMessage, len(events))
+	for i := range events {
+		messages[i] = sent(&events[i])
+	}
+	last, err := l.appendAfter(ctx, channel, foreign.StreamName(s.id), s.next-1, messages)
+	if err != nil {
+		return eventlog.Receipt{}, err
+	}
+	if last.revision != s.next+domain.Revision(len(events))-1 {
+		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: want its end at revision %d, the database says %d", s.id, s.next+domain.Revision(len(events))-1, last.revision)
+	}
+	receipt := eventlog.Receipt{First: last.position, Last: last.position, Revision: last.revision}
+	if len(events) == 1 {
+		s.ids[events[0].ID] = last
+		s.next = last.revision + 1
+		l.known.count(s, len(s.ids))
+		return receipt, nil
+	}
+	// The answer tells only the last place; the others are read.
+	if err := l.refresh(ctx, s.id, s); err != nil {
+		return eventlog.Receipt{}, err
+	}
+	at, there := s.ids[events[0].ID]
+	if !there { // ended meanwhile
+		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: what was written is not there to read", s.id)
+	}
+	receipt.First = at.position
+	return receipt, nil
+}
+
+// AppendMany appends one write after the other: the database has no call for
+// several streams, and positions are to grow in the order of the list.
+func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	written := make([]eventlog.Written, len(writes))
+	for i, w := range writes {
+		if written[i].Err = eventlog.Holds(writes, written, i); written[i].Err != nil {
+			continue
+		}
+		written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
+	}
+	return written
+}

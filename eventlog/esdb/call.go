@@ -1,0 +1,204 @@
+package esdb
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// failed is an error that a node answered with, or that kept it from answering.
+type failed struct {
+	code      codes.Code
+	exception string // the database's name of it, where it has one
+	leader    string // the address of the leader, where the node said that it is none
+	text      string
+}
+
+// Error is what the node said.
+func (f *failed) Error() string { return f.code.String() + ": " + f.text }
+
+// The database's names of errors.
+const (
+	exceptionDeleted   = "stream-deleted"
+	exceptionNotLeader = "not-leader"
+	exceptionTooLarge  = "maximum-append-size-exceeded"
+	exceptionEventSize = "maximum-append-event-size-exceeded"
+)
+
+// failure reads an error of a call and its trailers; nil stays nil.
+func failure(err error, trailers metadata.MD) error {
+	if err == nil {
+		return nil
+	}
+	first := func(key string) string {
+		if values := trailers.Get(key); len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	known := status.Convert(err)
+	f := &failed{code: known.Code(), exception: first("exception"), text: known.Message()}
+	if host, port := first("leader-endpoint-host"), first("leader-endpoint-port"); f.exception == exceptionNotLeader && host != "" && port != "" {
+		f.leader = host + ":" + port
+	}
+	return f
+}
+
+// isFailed tells an error of the database that has a name, or a code.
+func isFailed(err error, exception string, among ...codes.Code) bool {
+	var f *failed
+	if !errors.As(err, &f) {
+		return false
+	}
+	if exception != "" && f.exception == exception {
+		return true
+	}
+	for _, code := range among {
+		if f.code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// translated gives an error of the database the code that it has with us. What
+// may pass is unavailable.
+func translated(what string, err error) error {
+	var f *failed
+	if !errors.As(err, &f) {
+		return err
+	}
+	code := domain.Unavailable
+	switch {
+	case f.exception == exceptionDeleted:
+		code = eventlog.Gone
+	case f.exception == exceptionTooLarge, f.exception == exceptionEventSize:
+		code = domain.TooLarge
+	case f.code == codes.Unauthenticated:
+		code = domain.Unauthorized
+	case f.code == codes.PermissionDenied:
+		code = domain.Forbidden
+	case f.code == codes.InvalidArgument, f.code == codes.Unimplemented:
+		code = domain.Invalid
+	}
+	return domain.Errorf(code, "%s: EventStoreDB: %w", what, err)
+}
+
+// outgoing adds what a node wants to know of every call.
+func (l *Log) outgoing(ctx context.Context) context.Context {
+	leader := "false"
+	if l.connection.config.NodePreference == client.NodePreferenceLeader {
+		leader = "true"
+	}
+	return metadata.AppendToOutgoingContext(ctx, "connection-name", "rift", "requires-leader", leader)
+}
+
+// once bounds a call that answers once.
+func (l *Log) once(ctx context.Context) (context.Context, context.CancelFunc) {
+	patience := defaultDeadline
+	if given := l.connection.config.DefaultDeadline; given != nil {
+		patience = *given
+	}
+	return context.WithTimeout(l.outgoing(ctx), patience)
+}
+
+// receive reads or follows, and gives every message to each until that fails or
+// the messages end.
+func (l *Log) receive(ctx context.Context, channel *grpc.ClientConn, options *streams.ReadReq_Options, each func(*streams.ReadResp) error) error {
+	ctx, cancel := context.WithCancel(l.outgoing(ctx))
+	defer cancel()
+	options.UuidOption = &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}}
+	if options.FilterOption == nil {
+		options.FilterOption = &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}}
+	}
+	reading, err := streams.NewStreamsClient(channel).Read(ctx, &streams.ReadReq{Options: options})
+	if err != nil {
+		return failure(err, nil)
+	}
+	for {
+		message, err := reading.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return failure(err, reading.Trailer())
+		}
+		if err := each(message); err != nil {
+			return err
+		}
+	}
+}
+
+// errWrongVersion says that a stream was not at the revision that an append
+// expected.
+var errWrongVersion = errors.New("the stream is at another revision")
+
+// place is where the last event of an append ended up.
+type place struct {
+	position domain.Position
+	revision domain.Revision
+}
+
+// appendAfter appends events after a revision, NoStream or AnyRevision.
+func (l *Log) appendAfter(ctx context.Context, channel *grpc.ClientConn, name string, after domain.Revision, events []*streams.AppendReq_ProposedMessage) (place, error) {
+	ctx, cancel := l.once(ctx)
+	defer cancel()
+	appending, err := streams.NewStreamsClient(channel).Append(ctx)
+	if err != nil {
+		return place{}, failure(err, nil)
+	}
+	options := &streams.AppendReq_Options{StreamIdentifier: identifier(name)}
+	switch after {
+	case domain.NoStream:
+		options.ExpectedStreamRevision = &streams.AppendReq_Options_NoStream{NoStream: &shared.Empty{}}
+	case domain.AnyRevision:
+		options.ExpectedStreamRevision = &streams.AppendReq_Options_Any{Any: &shared.Empty{}}
+	default:
+		options.ExpectedStreamRevision = &streams.AppendReq_Options_Revision{Revision: uint64(after)}
+	}
+	err = appending.Send(&streams.AppendReq{Content: &streams.AppendReq_Options_{Options: options}})
+	for i := 0; i < len(events) && err == nil; i++ {
+		err = appending.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: events[i]}})
+	}
+	if err != nil && !errors.Is(err, io.EOF) { // the node's reason is in its answer
+		return place{}, failure(err, appending.Trailer())
+	}
+	answer, err := appending.CloseAndRecv()
+	if err != nil {
+		return place{}, failure(err, appending.Trailer())
+	}
+	if answer.GetWrongExpectedVersion() != nil {
+		return place{}, errWrongVersion
+	}
+	success := answer.GetSuccess()
+	if _, appended := success.GetCurrentRevisionOption().(*streams.AppendResp_Success_CurrentRevision); !appended || success.GetPosition() == nil {
+		return place{}, domain.Errorf(domain.Unavailable, "append to %s: want an answer with revision and position, found %v", name, answer)
+	}
+	return place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}, nil
+}
+
+// tombstone ends a stream for ever.
+func (l *Log) tombstone(ctx context.Context, channel *grpc.ClientConn, name string) error {
+	ctx, cancel := l.once(ctx)
+	defer cancel()
+	var trailers metadata.MD
+	_, err := streams.NewStreamsClient(channel).Tombstone(ctx, &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{
+		StreamIdentifier: identifier(name), ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}},
+	}}, grpc.Trailer(&trailers))
+	return failure(err, trailers)
+}
+
+func identifier(name string) *shared.StreamIdentifier {
+	return &shared.StreamIdentifier{StreamName: []byte(name)}
+}

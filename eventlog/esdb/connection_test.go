@@ -1,0 +1,228 @@
+package esdb_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/esdb"
+	"github.com/ringrift/rift/transport/esdbserver"
+)
+
+// follower is a node that is not the leader: it tells where that one is, by gossip
+// and in the trailers of every call that it refuses.
+type follower struct {
+	streams.UnimplementedStreamsServer
+	gossip.UnimplementedGossipServer
+	members []*gossip.MemberInfo
+	leader  [2]string
+}
+
+func (f *follower) gossiped(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
+	return &gossip.ClusterInfo{Members: f.members}, nil
+}
+
+// gossiping gives the follower's gossip a Read beside that of its streams.
+type gossiping struct {
+	gossip.UnimplementedGossipServer
+	*follower
+}
+
+func (g gossiping) Read(ctx context.Context, e *shared.Empty) (*gossip.ClusterInfo, error) {
+	return g.gossiped(ctx, e)
+}
+
+func (f *follower) Read(_ *streams.ReadReq, out streams.Streams_ReadServer) error {
+	return f.refuse(out)
+}
+
+func (f *follower) Append(out streams.Streams_AppendServer) error { return f.refuse(out) }
+
+func (f *follower) refuse(out grpc.ServerStream) error {
+	out.SetTrailer(metadata.Pairs("exception", "not-leader", "leader-endpoint-host", f.leader[0], "leader-endpoint-port", f.leader[1]))
+	return status.Error(codes.NotFound, "not the leader")
+}
+
+func serveFollower(t *testing.T, f *follower) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	streams.RegisterStreamsServer(server, f)
+	gossip.RegisterGossipServer(server, gossiping{follower: f})
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+func endpointOf(t *testing.T, address string) ([2]string, *gossip.EndPoint) {
+	t.Helper()
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [2]string{host, port}, &gossip.EndPoint{Address: host, Port: uint32(at.Port)}
+}
+
+// openAt is open by a connection string.
+func openAt(t *testing.T, connection string) *esdb.Log {
+	t.Helper()
+	log, err := esdb.Open(connection, esdb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return log
+}
+
+func TestALeaderIsFound(t *testing.T) {
+	t.Parallel()
+	address := serve(t)
+	text, leader := endpointOf(t, address)
+	f := &follower{leader: text}
+	other := serveFollower(t, f)
+	_, own := endpointOf(t, other)
+	f.members = []*gossip.MemberInfo{
+		{State: gossip.MemberInfo_Follower, IsAlive: true, HttpEndPoint: own},
+		{State: gossip.MemberInfo_Leader, IsAlive: false, HttpEndPoint: &gossip.EndPoint{Address: "127.0.0.1", Port: 1}},
+		{State: gossip.MemberInfo_Leader, IsAlive: true, HttpEndPoint: leader},
+	}
+	for what, connection := range map[string]string{
+		"one node, which is not the leader":         "esdb://" + other + "?tls=false",
+		"a list, of which one is away":              "esdb://127.0.0.1:1," + other + "?tls=false",
+		"a list, by name":                           "esdb+discover://" + other + "?tls=false",
+		"a list that prefers who is not the leader": "esdb+discover://" + other + "?tls=false&nodePreference=follower",
+	} {
+		log := openAt(t, connection)
+		stream := domain.Stream("task", domain.DeriveID(what, 0).String())
+		if _, err := log.Append(t.Context(), stream, domain.NoStream, proposed(0, 0, 0)); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := log.Head(t.Context()); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A subscription waits for a node that is away, and goes on where it was.
+func TestANodeThatComesBack(t *testing.T) {
+	t.Parallel()
+	kept := eventlog.NewMemory()
+	address := "127.0.0.1:0"
+	start := func() (stop func()) {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = listener.Addr().String()
+		server, err := esdbserver.New(esdbserver.Config{Log: kept, Insecure: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(listener) }()
+		return func() {
+			server.Close()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	stop := start()
+	log := open(t, address)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	told := make(chan eventlog.Item)
+	go func() {
+		defer close(told)
+		for item, err := range log.Subscribe(ctx, 0, eventlog.Filter{}) {
+			if err != nil {
+				t.Errorf("subscription: %v", err)
+				return
+			}
+			select {
+			case told <- item:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for i := range 4 {
+		if _, err := log.Append(ctx, "task-a", domain.Revision(i-1), proposed(0, i, 0)); err != nil {
+			t.Fatal(err)
+		}
+		var item eventlog.Item
+		for item = range told {
+			if item.Envelope.Position != 0 {
+				break
+			}
+		}
+		if item.Envelope.ID != proposed(0, i, 0).ID {
+			t.Fatalf("want event %d, found %+v", i, item.Envelope)
+		}
+		if i == 3 {
+			break
+		}
+		stop()
+		short, end := context.WithTimeout(ctx, 50*time.Millisecond)
+		_, err := log.Append(short, "task-a", domain.Revision(i), proposed(0, i+1, 0))
+		if end(); !errors.Is(err, context.DeadlineExceeded) || domain.CodeOf(err) != domain.Timeout {
+			t.Fatalf("want an append to a node that is away to end with its context, found %v", err)
+		}
+		stop = start()
+	}
+	stop()
+	cancel()
+	for item := range told {
+		t.Errorf("want nothing more, found %+v", item)
+	}
+}
+
+func TestPositionAt(t *testing.T) {
+	t.Parallel()
+	log := open(t, serve(t))
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var positions []domain.Position
+	for i, minutes := range []int{0, 10, 5, 20} {
+		e := proposed(0, i, 0)
+		e.Time = at.Add(time.Duration(minutes) * time.Minute)
+		receipt, err := log.Append(t.Context(), "task-a", domain.AnyRevision, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		positions = append(positions, receipt.Last)
+	}
+	for minutes, want := range map[int]domain.Position{-1: 0, 0: positions[0], 5: positions[0], 10: positions[2], 19: positions[2], 20: positions[3], 99: positions[3]} {
+		if found, err := log.PositionAt(t.Context(), at.Add(time.Duration(minutes)*time.Minute)); err != nil || found != want {
+			t.Errorf("minute %d: want position %d, found %d, %v", minutes, want, found, err)
+		}
+	}
+}

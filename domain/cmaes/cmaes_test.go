@@ -449,3 +449,33 @@ func TestEigen(t *testing.T) {
 		}
 	})
 }
+
+// While the step size grows fast the covariance does not learn from the same steps.
+func TestPathStandsStillWhileTheStepSizeGrows(t *testing.T) {
+	for _, length := range []float64{0, 10} {
+		s := search(t, Options{X0: repeated(5, 1), Sigma0: 1, Seed: 1})
+		s.Run.PS = repeated(5, length)
+		step(t, s, sphere)
+		if still := reflect.DeepEqual(s.Run.PC, make([]float64, 5)); still != (length > 0) {
+			t.Errorf("path of %v a variable: found the other path %v", length, s.Run.PC)
+		}
+	}
+}
+
+// Near the bounds the transform bends and comes back: it is continuous, rises to the
+// bound where its edge ends, and falls beyond.
+func TestBoundsBend(t *testing.T) {
+	const low, high = -1.0, 3.0
+	edgeLow, edgeHigh := edges(low, high)
+	near(t, "upper bound", inside(high+edgeHigh, low, high), high, 1e-12)
+	near(t, "lower bound", inside(low-edgeLow, low, high), low, 1e-12)
+	near(t, "half way up", inside(high, low, high), high-edgeHigh/4, 1e-12)
+	near(t, "half way down", inside(low, low, high), low+edgeLow/4, 1e-12)
+	near(t, "mirrored", inside(high+2*edgeHigh, low, high), inside(high, low, high), 1e-12)
+	for x := low - 1; x < high+1; x += 0.001 {
+		if d := math.Abs(inside(x+0.001, low, high) - inside(x, low, high)); d > 0.001+1e-12 {
+			t.Fatalf("a jump of %v at %v", d, x)
+		}
+	}
+	near(t, "one bound", inside(-5, 0, math.Inf(1)), 4.9, 0.2)
+}

@@ -27,20 +27,22 @@ type pairingFlags struct {
 	third   bool
 }
 
-// pairingFormats are the formats with the other names they go by, and the flags that
-// each reads besides --format, --players and --round.
-var pairingFormats = []struct {
+// pairingFormat is a kind of tournament, with the other names it goes by and the flags
+// it reads besides --format, --players and --round.
+type pairingFormat struct {
 	name  string
 	also  []string
 	flags []string
 	run   func(*pairingFlags, []pairing.Round) (pairingAnswer, error)
-}{
-	{"round_robin", []string{"round-robin", "roundrobin", "berger"}, []string{"results"}, scheduled(pairing.RoundRobin)},
+}
+
+var pairingFormats = []pairingFormat{
+	{"round_robin", []string{"round-robin", "roundrobin", "rr", "berger"}, []string{"results"}, scheduled(pairing.RoundRobin)},
 	{"double_round_robin", []string{"double-round-robin"}, []string{"results"}, scheduled(pairing.DoubleRoundRobin)},
 	{"gauntlet", nil, []string{"results"}, scheduled(pairing.Gauntlet)},
 	{"swiss", []string{"monrad", "swiss_monrad"}, []string{"results", "rounds", "absent"}, swissBy(pairing.Swiss.Monrad)},
 	{"dutch", []string{"swiss_dutch", "swiss-dutch"}, []string{"results", "rounds", "absent"}, swissBy(pairing.Swiss.Dutch)},
-	{"single_elimination", []string{"single-elimination", "single"}, []string{"results", "absent", "third-place"}, (*pairingFlags).elimination},
+	{"single_elimination", []string{"single-elimination", "single", "elimination", "knockout"}, []string{"results", "absent", "third-place"}, (*pairingFlags).elimination},
 	{"double_elimination", []string{"double-elimination", "double"}, []string{"results", "absent", "reset"}, (*pairingFlags).elimination},
 	{"tables", []string{"table"}, []string{"rounds", "size"}, (*pairingFlags).tables},
 }
@@ -91,13 +93,7 @@ func (a *app) calcPairing(flags *pflag.FlagSet, f *pairingFlags) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(pairingFormats, func(format struct {
-		name  string
-		also  []string
-		flags []string
-		run   func(*pairingFlags, []pairing.Round) (pairingAnswer, error)
-	},
-	) bool {
+	at := slices.IndexFunc(pairingFormats, func(format pairingFormat) bool {
 		return format.name == f.format || slices.Contains(format.also, f.format)
 	})
 	if at < 0 {

@@ -64,7 +64,7 @@ func TestCalcPairingRefuses(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		{"", []string{"--format", "knockout", "--players", "4"}, "no such format"},
+		{"", []string{"--format", "ladder", "--players", "4"}, "no such format"},
 		{"", []string{"--players", "0", "--size", "3"}, "--size: format round_robin does not read it"},
 		{"", []string{"--players", "1"}, "players: want 2 to 512, found 1"},
 		{"", []string{"--players", "4", "--round", "9"}, "round 9: there is none"},

@@ -133,7 +133,7 @@ type stoppedAnswer struct {
 
 func newCalcSPRT(a *app) *cobra.Command {
 	var results tally
-	var model string
+	var model, batches string
 	test := rating.Test{}
 	c := &cobra.Command{
 		Use:   "sprt",
@@ -145,10 +145,15 @@ lower one elo0 (worse), between them the test is open.
 logistic and normalized are fishtest's models, for games and for pairs; bayeselo is
 the older model of games, in BayesElo; cutechess is that model with logistic bounds.
 "stopped" is the Elo after a test that ended, as often too high as too low; the
-plain one is biased towards the bound that was hit.`,
+plain one is biased towards the bound that was hit.
+
+--batches reads a file with the counts of one batch of games or pairs a row, and looks
+after each as a gauntlet does: the bounds are moved in by the expected overshoot, and
+the test ends at the first batch that passes one.`,
 		Example: `  rift calc sprt --model normalized --elo0 0 --elo1 2 --penta 365,16618,36229,16974,390
   rift calc sprt --model logistic --elo0 -1.75 --elo1 0.25 --alpha 0.05 --beta 0.05 --wdl 10871,20431,10650
-  rift calc sprt --model bayeselo --elo0 0 --elo1 2 --wdl 68965,128429,68526 -o table`,
+  rift calc sprt --model bayeselo --elo0 0 --elo1 2 --wdl 68965,128429,68526 -o table
+  rift calc sprt --elo0 0 --elo1 10 --batches pairs.csv`,
 		Args: exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			p, err := a.printer()
@@ -156,6 +161,12 @@ plain one is biased towards the bound that was hit.`,
 				return err
 			}
 			test.Model = rating.Model(model)
+			if batches != "" {
+				if results != (tally{}) {
+					return usagef("want --batches or the sums of them, not both")
+				}
+				return a.calcBatches(p, test, batches)
+			}
 			return calcSPRT(p, test, &results)
 		},
 	}
@@ -169,6 +180,7 @@ plain one is biased towards the bound that was hit.`,
 	flags.Float64Var(&test.Elo1, "elo1", 10, "Elo of the hypothesis to prove")
 	flags.Float64Var(&test.Alpha, "alpha", 0.05, "probability of accepting elo1 though elo0 holds")
 	flags.Float64Var(&test.Beta, "beta", 0.05, "probability of accepting elo0 though elo1 holds")
+	flags.StringVar(&batches, "batches", "", "file with a row of counts for each batch: lost both, …, won both, or won,drawn,lost; - is standard input")
 	results.flags(flags)
 	register(c, "model", models...)
 	return c

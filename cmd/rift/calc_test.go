@@ -274,3 +274,44 @@ func TestCalcFitOfAFile(t *testing.T) {
 		t.Errorf("found\n%+v\n%+v", one, other)
 	}
 }
+
+// Batch by batch a test ends by bounds that the overshoot moves in; its sum, looked at
+// once, has Wald's.
+func TestCalcSPRTByBatches(t *testing.T) {
+	rows := strings.Repeat("1,3,7,6,3\n", 40)
+	doc := calc(t, rows, "sprt", "--elo1", "20", "--batches", "-")
+	looks := doc["batches"].([]any)
+	last := looks[len(looks)-1].(map[string]any)
+	if doc["decision"] != "better" || doc["batch"] != float64(len(looks)) || len(looks) == 40 {
+		t.Fatalf("want it to end before its rows, found %v after %d looks", doc["decision"], len(looks))
+	}
+	if upper := last["upper"].(float64); upper >= 2.9444389791664403 || last["llr"].(float64) < upper || looks[len(looks)-2].(map[string]any)["llr"].(float64) >= upper {
+		t.Errorf("want a bound moved in, passed by the last look only, found %v", last)
+	}
+	games := calc(t, "3,4,3\n# a remark\n3,4,3\n", "sprt", "--elo1", "20", "--batches", "-")
+	if games["decision"] != "open" || len(games["batches"].([]any)) != 2 {
+		t.Errorf("found %v", games)
+	}
+	for text, want := range map[string]string{
+		"1,2,3,4,5\n1,2,3\n": "line 2: want 5 counts as in the first row, found 3", "1,2,x,4,5\n": `line 1: count 3: want a whole number`, "": "want rows of counts, found none",
+	} {
+		riftWith(t, text, nil, "calc", "sprt", "--elo1", "20", "--batches", "-").want(t, exitError, "", want)
+	}
+	riftWith(t, rows, nil, "calc", "sprt", "--batches", "-", "--wdl", "1,1,1").want(t, exitError, "", "not both")
+}
+
+func FuzzBatches(f *testing.F) {
+	f.Add("1,2,3,4,5\n0,0,0,0,0\n")
+	f.Add("# won, drawn, lost\n1,2,3\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		batches, err := readBatches(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, cells := range batches {
+			if len(cells) != len(batches[0]) || len(cells) != 3 && len(cells) != 5 {
+				t.Fatalf("%q is read as %v", text, batches)
+			}
+		}
+	})
+}

@@ -16,8 +16,10 @@ func TestErrorsAreThoseOfRepetition(t *testing.T) {
 	const nu, advantage, repetitions = 0.8, 25.0, 300
 	random := rand.New(rand.NewPCG(11, 4))
 	for _, o := range []rating.FitOptions{
-		{Draws: rating.Half, FitAdvantage: true}, {Draws: rating.Davidson, FitAdvantage: true},
-		{Draws: rating.BayesElo, FitAdvantage: true}, {Draws: rating.Half, Advantage: advantage, Scale: rating.Ordo},
+		{Draws: rating.Half, FitAdvantage: true},
+		{Draws: rating.Davidson, FitAdvantage: true},
+		{Draws: rating.BayesElo, FitAdvantage: true},
+		{Draws: rating.Half, Advantage: advantage, Scale: rating.Ordo},
 	} {
 		o.Anchors = []rating.Anchor{{Name: "p0"}}
 		var sums, squares, said [4]float64

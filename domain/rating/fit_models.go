@@ -109,10 +109,20 @@ func (m *pairModel) evaluate(x, s []float64, into *information) float64 {
 		into.reset()
 	}
 	of := m.seating(draw)
+	// Without an advantage, and with draws as half wins, a pair is one term.
+	even := advantage == 0 && first < 0 && (m.draws == Half || m.draws == WinLoss)
 	total := 0.0
 	for k := range m.t.pairs {
 		p := &m.t.pairs[k]
 		d := x[p.i] - x[p.j]
+		if even {
+			g := of(p.both(), d)
+			total += g.value
+			if into != nil {
+				into.add(k, p, g, 1, -1, -1)
+			}
+			continue
+		}
 		for seat, games := range [2]counts{p.first, p.second} {
 			sign := float64(1 - 2*seat)
 			if m.virtualDraws() {
@@ -136,6 +146,15 @@ func (m *pairModel) evaluate(x, s []float64, into *information) float64 {
 		}
 	}
 	return total
+}
+
+// both is all games of a pair, virtual draws as half a win and half a loss.
+func (p *pair) both() counts {
+	return counts{
+		wins:   p.first.wins + p.second.wins + p.virtual/2,
+		draws:  p.first.draws + p.second.draws,
+		losses: p.first.losses + p.second.losses + p.virtual/2,
+	}
 }
 
 // virtualDraws tells whether virtual draws are draws of the model, as in BayesElo

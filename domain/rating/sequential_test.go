@@ -64,6 +64,28 @@ func TestEstimateAfterStoppingIsTheOneThatWasPublished(t *testing.T) {
 	}
 }
 
+// Short and lopsided tests, by fishtest's formulas computed apart: here the variance at
+// another strength than the one seen counts.
+func TestEstimateAfterShortTests(t *testing.T) {
+	for _, c := range []struct {
+		test                rating.Test
+		cells               []float64
+		elo, low, high, los float64
+	}{
+		{rating.Test{Model: rating.LogisticModel, Elo1: 60, Alpha: 0.05, Beta: 0.05}, []float64{2, 5, 10, 12, 9}, 88.13045060, 16.30921438, 193.94917214, 0.99173153},
+		{rating.Test{Model: rating.NormalizedModel, Elo1: 100, Alpha: 0.05, Beta: 0.05}, []float64{10, 5, 30}, 149.37068810, 35.98624534, 417.51820280, 0.99544259},
+	} {
+		found, err := c.test.Estimate(c.cells)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "elo", found.Elo, c.elo, 1e-6)
+		near(t, "low", found.Low, c.low, 1e-6)
+		near(t, "high", found.High, c.high, 1e-6)
+		near(t, "los", found.LOS, c.los, 1e-8)
+	}
+}
+
 // What fishtest's calculator expects of bounds 0 and 2.
 func TestCharacteristicIsTheOneThatWasPublished(t *testing.T) {
 	test := rating.Test{Model: rating.NormalizedModel, Elo0: 0, Elo1: 2, Alpha: 0.05, Beta: 0.05}

@@ -3,8 +3,11 @@ package esdb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -14,8 +17,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/eventlog/logtest"
 )
 
 // TestPositionsWithGaps has a node between whose events are gaps, as on
@@ -23,7 +26,93 @@ import (
 // position at which no event begins.
 func TestPositionsWithGaps(t *testing.T) {
 	t.Parallel()
-	logtest.Run(t, func(t testing.TB) eventlog.Log { return &dense{Log: open(t, serveGaps(t))} })
+	log := open(t, serveGaps(t))
+	for i := range 12 {
+		events := []eventlog.Proposed{proposed(0, i, 0), proposed(0, i, 1), proposed(0, i, 2)}[:1+i%3]
+		for n := range events {
+			events[n].Type = fmt.Sprint("KIND_", (i+n)%2)
+		}
+		receipt, err := log.Append(t.Context(), domain.Stream("task", strconv.Itoa(i%2)), domain.AnyRevision, events...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := domain.Position(len(events)-1) * gap; receipt.Last-receipt.First != want {
+			t.Errorf("want the places of %d events, found %+v", len(events), receipt)
+		}
+	}
+	all := readGaps(t, log, 0, eventlog.Forward, eventlog.Filter{})
+	if len(all) != 24 {
+		t.Fatalf("want 24 events, found %d", len(all))
+	}
+	head := all[len(all)-1].Position
+	if found, err := log.Head(t.Context()); err != nil || found != head {
+		t.Errorf("want the head at %d, found %d, %v", head, found, err)
+	}
+	starts := []domain.Position{0, 1, head + 1, head + 50, eventlog.End}
+	for i := 0; i < len(all); i += 5 {
+		at := all[i].Position
+		starts = append(starts, at-1, at, at+1, at+50)
+	}
+	filters := []eventlog.Filter{{}, {Streams: []string{"task-1"}}, {Types: []string{"KIND_1"}}, {To: all[9].Position}, {From: all[3].Position, To: all[9].Position + 7}, {From: all[20].Position}}
+	for _, filter := range filters {
+		for _, from := range starts {
+			for _, direction := range []eventlog.Direction{eventlog.Forward, eventlog.Backward} {
+				var want []domain.Position
+				for _, e := range all {
+					first, last := filter.Window(from, direction, head)
+					if filter.Keeps(e.Stream, e.Type) && e.Position >= first && e.Position <= last {
+						want = append(want, e.Position)
+					}
+				}
+				if direction == eventlog.Backward {
+					slices.Reverse(want)
+				}
+				var found []domain.Position
+				for _, e := range readGaps(t, log, from, direction, filter) {
+					found = append(found, e.Position)
+				}
+				if !slices.Equal(want, found) {
+					t.Fatalf("read from %d, backward %v, %+v: want %v, found %v", from, direction, filter, want, found)
+				}
+			}
+		}
+	}
+	for i, e := range all {
+		found, there, err := log.Find(t.Context(), e.Stream, e.ID)
+		if err != nil || !there || found.Position != e.Position {
+			t.Errorf("find event %d: want it at %d, found %d, %v", i, e.Position, found.Position, err)
+		}
+		next := i + 1
+		for item, err := range log.Subscribe(t.Context(), e.Position, eventlog.Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if item.Envelope.Position == 0 {
+				if item.CaughtUp {
+					break
+				}
+				continue
+			}
+			if item.Position != all[next].Position {
+				t.Fatalf("subscription after %d: want %d, found %d", e.Position, all[next].Position, item.Position)
+			}
+			next++
+		}
+		if next != len(all) {
+			t.Errorf("subscription after %d: want it to the end, found it at event %d", e.Position, next)
+		}
+	}
+}
+
+func readGaps(t *testing.T, log eventlog.Log, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) (all []domain.Envelope) {
+	t.Helper()
+	for e, err := range log.ReadAll(t.Context(), from, direction, filter) {
+		if err != nil {
+			t.Fatalf("read from %d, backward %v, %+v: %v", from, direction, filter, err)
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 // gaps is a node that passes calls on to another and spreads its positions.

@@ -78,8 +78,12 @@ func TestConnectionsFitTheProcess(t *testing.T) {
 		files         uint64
 		want          int
 	}{
-		{4096, 0, math.MaxUint64, 4096}, {4096, 2048, math.MaxUint64, 2048}, {1000, 2048, math.MaxUint64, 1000},
-		{4096, 0, 5000, 2800}, {4096, 0, 1024, 512}, {4096, 0, 0, 1},
+		{4096, 0, math.MaxUint64, 4096},
+		{4096, 2048, math.MaxUint64, 2048},
+		{1000, 2048, math.MaxUint64, 1000},
+		{4096, 0, 5000, 2800},
+		{4096, 0, 1024, 512},
+		{4096, 0, 0, 1},
 	} {
 		if got := boundConnections(c.asked, c.memory, c.files); got != c.want {
 			t.Errorf("%d asked, %d in memory, %d files: want %d, found %d", c.asked, c.memory, c.files, c.want, got)

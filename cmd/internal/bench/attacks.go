@@ -78,8 +78,10 @@ func (s *suite) attacked(ctx context.Context) (node *server, done func() error, 
 	if err := fill(ctx, filepath.Join(data, "log"), s.telling(attackedItems, paddedQueue(attackedItems, attackedPad))); err != nil {
 		return nil, nil, errors.Join(err, done())
 	}
-	args := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error",
-		"--memory-limit", strconv.Itoa(attackedLimit), "--limits-shutdown-grace", attackedGrace.String()}
+	args := []string{
+		"serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error",
+		"--memory-limit", strconv.Itoa(attackedLimit), "--limits-shutdown-grace", attackedGrace.String(),
+	}
 	if s.options.Profile != "" {
 		args = append(args, "--profile", s.profileName("attacks", 0))
 	}

@@ -13,7 +13,7 @@ import (
 // No log is made where read models show that there was one.
 func TestNoLogIsMadeBesideReadModels(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, log string){
-		"without a folder":     func(t *testing.T, log string) {},
+		"without a folder":     func(*testing.T, string) {},
 		"with an empty folder": func(t *testing.T, log string) { must(t, os.MkdirAll(log, 0o755)) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func (d *Def) translate(name string, payload []byte) (Translated, error) {
 	return d.TranslateObject(name, object, faults)
 }
 
-// TranslateObject is translate once the payload is read. It changes the object.
+// TranslateObject is Translate once the payload is read. It changes the object.
 func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Translated, error) {
 	def, eventType := d, d.Type
 	var out Translated

@@ -9,7 +9,7 @@ import (
 // Pair joins two names into one key; no name holds a NUL.
 func Pair(a, b string) string { return a + "\x00" + b }
 
-// KeyDigits is how many digits positionKey and timeKey write.
+// KeyDigits is how many digits PositionKey and TimeKey write.
 const KeyDigits = 20
 
 // PositionKey makes keys sort as positions do.

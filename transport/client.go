@@ -219,8 +219,8 @@ func (c *Client) run(ctx context.Context, route Route, known reflect.Value, body
 	return receipt, nil
 }
 
-// Ask asks the query of a name: transport.Ask[projections.TaskAnswer](ctx, c,
-// "work.item", projections.OneTask{TaskID: "t1"}).
+// Ask asks the query of a name: transport.Ask[workview.TaskAnswer](ctx, c,
+// "work.item", workview.OneTask{TaskID: "t1"}).
 func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, options ...CallOption) (R, error) {
 	var answer R
 	body, err := c.AskJSON(ctx, name, question, options...)

@@ -24,9 +24,8 @@ func formatNames() []string {
 	return names
 }
 
-func newLogImport(a *app) *cobra.Command {
-	var format, data string
-	var options recorded.Options
+// importHelp says what import does, and which formats there are.
+func importHelp() string {
 	long := `Appends what recordings say to the log of a data folder, and accounts for every
 line: events, repetitions, what was folded or skipped and why, what was not
 understood. An event is identified by what was recorded, not by file or line:
@@ -45,10 +44,16 @@ lines than the format wants say something, is an error. Formats:
 	for _, f := range recorded.Formats() {
 		long += "\n  " + f.Name + strings.Repeat(" ", 10-len(f.Name)) + f.About
 	}
+	return long
+}
+
+func newLogImport(a *app) *cobra.Command {
+	var format, data string
+	var options recorded.Options
 	c := &cobra.Command{
 		Use:   "import FILE…",
 		Short: "Append recorded events to a log",
-		Long:  long,
+		Long:  importHelp(),
 		Example: `  rift log import --data data recorded.jsonl.zst
   rift log import --data data recorded/*.log
   rift log import --format openb --data data openb/ -o json`,

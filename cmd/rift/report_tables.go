@@ -59,6 +59,13 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 	if q.Totals.Salvaged > 0 {
 		refused.Rows = append(refused.Rows, []any{"report", "of these, with a result that is kept (salvaged)", q.Totals.Salvaged})
 	}
+	return printParts(p, q, items, "Queue", q.Log, []reportPart{
+		{"By class", classes}, {"Why items are pending", why}, {"Work that came to nothing", lost}, {"Refused", refused}, {"In all", queueTotals(q)},
+	})
+}
+
+// queueTotals is the report's last part: one measure a line.
+func queueTotals(q report.Queue) output.Listing {
 	var p50, p95 any
 	if q.Waits != nil {
 		p50, p95 = spanCell(q.Waits.P50), spanCell(q.Waits.P95)
@@ -90,9 +97,7 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 	} {
 		totals.Rows = append(totals.Rows, []any{line.name, line.value})
 	}
-	return printParts(p, q, items, "Queue", q.Log, []reportPart{
-		{"By class", classes}, {"Why items are pending", why}, {"Work that came to nothing", lost}, {"Refused", refused}, {"In all", totals},
-	})
+	return totals
 }
 
 func reasonsText(reasons []report.Reason) string {

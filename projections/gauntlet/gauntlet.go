@@ -2,7 +2,7 @@
 // gauntlet, the very state that decisions fold, and which work item belongs to it.
 //
 // It runs no test: what a gauntlet says is copied from its last event. Read
-// Projection, then GauntletStatusOf, which is what /gauntlet/status answers.
+// Projection, then StatusOf, which is what /gauntlet/status answers.
 package gauntlet
 
 import (

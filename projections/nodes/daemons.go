@@ -31,7 +31,7 @@ type DaemonRow struct {
 	Position       domain.Position    `json:"position"`
 }
 
-// daemon is the part of the row that domain.Daemon.Evolve works on.
+// daemon is the part of the row that nodes.Daemon.Evolve works on.
 func (r DaemonRow) daemon() nodes.Daemon {
 	d := nodes.Daemon{
 		NodeID: r.NodeID, Name: r.DaemonName, Status: r.Status, Since: r.Since, Restarts: r.RestartTimes,

@@ -3,7 +3,7 @@
 //
 // It checks nothing, since the command that sets a document does. A document that
 // was never set reads as the defaults of its sections. Read Model, then
-// PolicyInForce, which a node puts into the facts of every decision.
+// InForce, which a node puts into the facts of every decision.
 package policy
 
 import (

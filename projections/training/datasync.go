@@ -30,7 +30,7 @@ type SyncRow struct {
 	Position        domain.Position    `json:"position"` // of its last event
 }
 
-// sync is the part of the row that domain.Sync.Evolve works on.
+// sync is the part of the row that training.Sync.Evolve works on.
 func (r SyncRow) sync() training.Sync {
 	return training.Sync{
 		State: r.State, ID: r.SyncID, NodeID: r.NodeID, Type: r.SyncType, ConfigKey: r.ConfigKey,

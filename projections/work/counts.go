@@ -13,7 +13,7 @@ import (
 type CountRow struct {
 	TaskType  string          `json:"task_type"`
 	ConfigKey string          `json:"config_key,omitempty"`
-	Items     [taskStates]int `json:"items"` // in the order of domain.TaskStates
+	Items     [taskStates]int `json:"items"` // in the order of work.TaskStates
 }
 
 const taskStates = 10

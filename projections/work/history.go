@@ -156,7 +156,7 @@ func (q FinishedTasks) period() (period, error) {
 	return ended, domain.Faulty("query", faults)
 }
 
-// has tells of a moment, as timeKey writes it.
+// has tells of a moment, as projections.TimeKey writes it.
 func (p period) has(moment string) bool {
 	return (p.since.IsZero() || moment >= projections.TimeKey(p.since)) && (p.until.IsZero() || moment < projections.TimeKey(p.until))
 }

@@ -141,7 +141,7 @@ func (p *place) endOf() string {
 
 // end is what endOf says.
 type end struct {
-	position, moment string // as positionKey and microKey write them
+	position, moment string // as projections.PositionKey and projections.MicroKey write them
 	id               domain.TaskID
 }
 

@@ -61,7 +61,7 @@ type TaskRow struct {
 	Revision       domain.Revision     `json:"revision"` // of its stream, as of its last event
 }
 
-// task is the part of the row that domain.Task.Evolve works on.
+// task is the part of the row that work.Task.Evolve works on.
 func (r TaskRow) task() work.Task {
 	t := work.Task{
 		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
@@ -106,7 +106,7 @@ type TaskRef struct {
 	TaskID domain.TaskID `json:"task_id"`
 }
 
-// The tables of the queue; work_index.go has its indexes.
+// The tables of the queue; index.go has its indexes.
 var (
 	ItemsTable        = projections.Table[TaskRow]{Name: "work.items"}
 	workCountsTable   = projections.Table[CountRow]{Name: "work.counts"}

@@ -40,7 +40,7 @@ type Audit struct {
 	shown      map[string]int // by form of words
 }
 
-// ending is the place of a state in domain.TaskStates.
+// ending is the place of a state in work.TaskStates.
 type ending uint8
 
 // watched is a machine as the audit sees it.

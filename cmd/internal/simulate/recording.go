@@ -107,8 +107,16 @@ func OpenB(ctx context.Context, paths []string, all int) (Scenario, error) {
 		queue.Scheduling.Types[podType(size)] = sched.TypePolicy{Class: queue.Scheduling.OtherClass, Slots: max(size, 1)}
 	}
 	s.Policy = s.Policy.With(queue).With(health)
-	cut := 0
-	var arrivals []Arrival
+	arrivals, cut := arrivalsOf(order, last)
+	if cut > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d pods ran for more than %v and are cut to it", cut, podLimit))
+	}
+	s.Arrivals = listed(arrivals)
+	return s, nil
+}
+
+// arrivalsOf lists when pods arrive, and counts those that ran for too long.
+func arrivalsOf(order []*pod, last time.Time) (arrivals []Arrival, cut int) {
 	for _, p := range order {
 		arrival, short := p.arrival(last)
 		if short {
@@ -117,11 +125,7 @@ func OpenB(ctx context.Context, paths []string, all int) (Scenario, error) {
 		arrivals = append(arrivals, arrival)
 	}
 	slices.SortStableFunc(arrivals, func(a, b Arrival) int { return a.At.Compare(b.At) })
-	if cut > 0 {
-		s.Notes = append(s.Notes, fmt.Sprintf("%d pods ran for more than %v and are cut to it", cut, podLimit))
-	}
-	s.Arrivals = listed(arrivals)
-	return s, nil
+	return arrivals, cut
 }
 
 func listed(arrivals []Arrival) iter.Seq2[Arrival, error] {

@@ -26,10 +26,12 @@ type copyJob struct {
 	done     copied
 }
 
-// The bounds of what is appended in one call.
+// The bounds of what is appended in one call, and of what goes into one append of it:
+// an EventStoreDB takes 1 MiB, if it is told nothing else.
 const (
 	copyEvents = 512
 	copyBytes  = 4 << 20
+	writeBytes = 512 << 10
 )
 
 // resumeLooks bounds the events at the end of a log among which one of the other log
@@ -118,12 +120,15 @@ func (j *copyJob) appendTo(ctx context.Context, to eventlog.Log, after domain.Po
 // appendBatch appends events, those of one stream that follow each other together.
 func (j *copyJob) appendBatch(ctx context.Context, to eventlog.Log, batch []domain.Envelope) error {
 	var writes []eventlog.Write
+	bytes := 0 // in the last write
 	for i := range batch {
 		e := &batch[i]
-		if last := len(writes) - 1; last >= 0 && writes[last].Stream == e.Stream && writes[last].Expected+domain.Revision(len(writes[last].Events))+1 == e.Revision {
+		bytes += len(e.Data)
+		if last := len(writes) - 1; last >= 0 && bytes <= writeBytes && writes[last].Stream == e.Stream && writes[last].Expected+domain.Revision(len(writes[last].Events))+1 == e.Revision {
 			writes[last].Events = append(writes[last].Events, proposedAgain(e))
 			continue
 		}
+		bytes = len(e.Data)
 		writes = append(writes, eventlog.Write{Stream: e.Stream, Expected: e.Revision - 1, Events: []eventlog.Proposed{proposedAgain(e)}, After: len(writes)})
 	}
 	for i, written := range to.AppendMany(ctx, writes) {

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
 )
 
 func copyLog(t *testing.T, from, to string) copied {
@@ -131,5 +133,29 @@ func TestLogCopyRefuses(t *testing.T) {
 		if r := riftContext(t.Context(), "", nil, "log", "copy", c.from, c.to); r.code == exitDone || !strings.Contains(r.stderr, c.want) {
 			t.Errorf("%s: want it refused with %q, found %d: %s", what, c.want, r.code, r.stderr)
 		}
+	}
+}
+
+// Large events that stand next to each other go to a database that takes one of them
+// at a time.
+func TestLogCopyOfLargeEvents(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "large")
+	log, err := node.OpenLog(data, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		payload := []byte(`{"text":"` + strings.Repeat("7", 600<<10) + `"}`)
+		event := foreign.Event{ID: domain.DeriveID("large", i), Type: "Large", JSON: true, Data: payload}
+		if _, err := log.Append(t.Context(), "large-1", domain.Revision(i-1), event.Proposed(event.ID, time.Unix(int64(i), 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	address := serving(t, "--insecure-esdb", "--data", filepath.Join(t.TempDir(), "node"))
+	if done := copyLog(t, data, "esdb://"+address+"?tls=false"); done.Copied != 4 {
+		t.Errorf("want 4 events copied, found %+v", done)
 	}
 }

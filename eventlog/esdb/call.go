@@ -87,6 +87,8 @@ func translated(what string, err error) error {
 		code = domain.TooLarge
 	case f.code == codes.Unauthenticated:
 		code = domain.Unauthorized
+	case f.code == codes.NotFound && f.exception == "":
+		code = domain.NotFound
 	case f.code == codes.PermissionDenied:
 		code = domain.Forbidden
 	case f.code == codes.InvalidArgument, f.code == codes.Unimplemented:

@@ -226,3 +226,43 @@ func TestPositionAt(t *testing.T) {
 		}
 	}
 }
+
+// An append that the node refuses is refused, not tried until the attempts end.
+func TestARefusalIsFinal(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusals := map[string]domain.Code{
+		"UNKNOWN": domain.NotFound, "BROKEN": domain.Invalid, "NOT_YOURS": domain.Forbidden,
+	}
+	server, err := esdbserver.New(esdbserver.Config{Log: eventlog.NewMemory(), Insecure: true, Admit: func(_ domain.StreamID, event *eventlog.Proposed) error {
+		if code, refused := refusals[event.Type]; refused {
+			return domain.Errorf(code, "no")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	defer func() {
+		server.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	log := open(t, listener.Addr().String())
+	for eventType, want := range refusals {
+		e := proposed(0, 0, 0)
+		e.Type = eventType
+		if _, err := log.Append(t.Context(), "task-a", domain.AnyRevision, e); domain.CodeOf(err) != want {
+			t.Errorf("%s: want an error of code %s, found %v", eventType, want, err)
+		}
+	}
+	if _, err := log.Append(t.Context(), "task-a", domain.NoStream, proposed(0, 0, 0)); err != nil {
+		t.Errorf("want what is admitted stored, found %v", err)
+	}
+}

@@ -331,3 +331,35 @@ func TestFitRankedRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The order of ranked games, and how equal ones are counted, leaves no trace.
+func TestRankedGamesDoNotDependOnOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var games []rating.Ranked
+		for range rapid.IntRange(1, 30).Draw(t, "games") {
+			seats := rapid.Permutation([]string{"p", "q", "r", "s", "u"}).Draw(t, "seats")[:rapid.IntRange(3, 4).Draw(t, "size")]
+			ranks := rapid.SampledFrom(map[int][][]int{3: {{1, 2, 3}, {3, 1, 2}, {1, 1, 3}, {2, 2, 1}, {1, 1, 1}}, 4: {{1, 2, 3, 4}, {4, 2, 2, 1}, {1, 3, 3, 1}}}[len(seats)]).Draw(t, "ranks")
+			games = append(games, rating.Ranked{Players: seats, Ranks: ranks, Games: rapid.IntRange(1, 2).Draw(t, "times")})
+		}
+		o := rating.RankOptions{Prior: 1, Mean: 1500, Covariance: true}
+		want, err := rating.FitRanked(games, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var split []rating.Ranked
+		for _, g := range rapid.Permutation(games).Draw(t, "order") {
+			times := g.Games
+			g.Games = 1
+			for range times {
+				split = append(split, g)
+			}
+		}
+		found, err := rating.FitRanked(split, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(want, found) {
+			t.Errorf("another order gives\n%+v\ninstead of\n%+v", found, want)
+		}
+	})
+}

@@ -34,6 +34,16 @@ func TestCalcCMAES(t *testing.T) {
 	rift(t, "calc", "cmaes", "--sigma0", "-1").want(t, exitError, "", "sigma0: want more than 0, found -1")
 }
 
+// With the default policy and the games that it schedules, a candidate that is 50
+// Elo better passes in four of five evaluations or more, and one that is equal in
+// one of twenty or fewer.
+func TestTheDefaultGatesLetProgressPass(t *testing.T) {
+	better, equal := calc(t, "", "gates", "--runs", "1000", "--elo", "50"), calc(t, "", "gates", "--runs", "1000", "--elo", "0")
+	if better["low"].(float64) < 0.8 || equal["high"].(float64) > 0.05 {
+		t.Errorf("want at least 0.8 and at most 0.05, found %v and %v", better, equal)
+	}
+}
+
 // A much better candidate passes nearly always where the gates can be passed, one that
 // is equal hardly ever, and the gate that stops it is named first.
 func TestCalcGates(t *testing.T) {

@@ -34,11 +34,11 @@ type BoardSeconds struct {
 // DefaultPolicy is the section before anybody changed it.
 func DefaultPolicy() Policy {
 	return Policy{
-		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 400, TestGames: 100, SameGames: 40, QuickPerSide: 4, MaxGames: 10_000, MaxOpponents: 32,
+		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 600, TestGames: 100, SameGames: 40, QuickPerSide: 4, MaxGames: 10_000, MaxOpponents: 32,
 		Priority: 85, MaxAttempts: 3,
 		BoardSeconds: []BoardSeconds{{domain.Hex8, 1800}, {domain.Square8, 2400}, {domain.Square19, 5400}, {domain.Hexagonal, 7200}},
 		ThreePlayers: 1.5, FourPlayers: 2,
-		SPRTElo0: 0, SPRTElo1: 10, SPRTAlpha: 0.05, SPRTBeta: 0.05,
+		SPRTElo0: 0, SPRTElo1: 40, SPRTAlpha: 0.05, SPRTBeta: 0.05,
 	}
 }
 

@@ -82,7 +82,7 @@ func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta ev
 	}
 	what := "metadata of " + string(stream)
 	name := foreign.StreamName(stream)
-	if meta != (eventlog.StreamMeta{Tombstone: true}) {
+	if meta != (eventlog.StreamMeta{Tombstone: true}) || older != (eventlog.StreamMeta{}) {
 		text, err := json.Marshal(kept.with(meta))
 		if err != nil {
 			return domain.Errorf(domain.Invalid, "%s: %w", what, err)

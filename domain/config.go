@@ -83,5 +83,5 @@ func (k ConfigKey) EloStream() StreamID { return Stream("elo", string(k)) }
 // under two file names are one model.
 type ModelID string
 
-// Stream is where the model's own life is written.
+// Stream holds the events of a model, as opposed to those of its game.
 func (id ModelID) Stream() StreamID { return Stream("model", string(id)) }

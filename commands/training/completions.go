@@ -45,7 +45,8 @@ type recordTournament struct {
 func (recordTournament) CommandType() string     { return "tournament.item" }
 func (recordTournament) Expect() domain.Revision { return domain.AnyRevision }
 
-// Stream is the tournament's: the one the result names, else the item's own.
+// Stream is named by the result where it can: the item's id stands in for a
+// tournament that the worker did not name.
 func (c recordTournament) Stream() domain.StreamID {
 	var said struct {
 		ID tournament.ID `json:"tournament_id"`

@@ -99,8 +99,8 @@ func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.T
 	return plan, nil
 }
 
-// refusedForGood lists the items whose refusals are the batch's answer whenever it is
-// repeated. What is refused for now only may be added then.
+// refusedForGood lists the items whose refusals a repetition of the batch gets again.
+// A retryable refusal, such as a full queue, is left out: the repetition decides anew.
 func refusedForGood(errs []error) (list []work.NotAdded) {
 	for i, err := range errs {
 		if err == nil || domain.CodeOf(err).Retryable() {

@@ -7,7 +7,7 @@ import (
 // DefaultCluster names the cluster of a node that was not told another name.
 const DefaultCluster = "main"
 
-// Stream is where what people and the process itself do is written.
+// Stream holds what people do to a cluster, and what its processes say of themselves.
 func Stream(cluster string) domain.StreamID { return domain.Stream("admin", cluster) }
 
 // HandlerFailed: a handler could not deal with an event; the event is parked

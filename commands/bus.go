@@ -238,7 +238,7 @@ func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.F
 			var conflict *eventlog.Conflict
 			return Step{}, 0, !errors.As(err, &conflict), err
 		}
-		place(events, receipt)
+		place(events, &receipt)
 		position, settled = receipt.Last, true
 		step.Duplicate = receipt.Duplicate
 		if !receipt.Duplicate {
@@ -303,10 +303,10 @@ func (b *Bus) appended(ctx context.Context, facts domain.Facts, stream domain.St
 		return Step{}, 0, err
 	}
 	if receipt.Duplicate {
-		step, err := b.recorded(ctx, facts, receipt)
+		step, err := b.recorded(ctx, facts, stream, &receipt)
 		return step, receipt.Last, err
 	}
-	place(events, receipt)
+	place(events, &receipt)
 	if b.Memory != nil {
 		b.Memory.Extend(stream, events)
 	}
@@ -314,9 +314,9 @@ func (b *Bus) appended(ctx context.Context, facts domain.Facts, stream domain.St
 }
 
 // place fills in where events ended up.
-func place(events []domain.Envelope, receipt eventlog.Receipt) {
+func place(events []domain.Envelope, receipt *eventlog.Receipt) {
 	for i := range events {
-		events[i].Position = receipt.First + domain.Position(i)
+		events[i].Position = receipt.Place(i)
 		events[i].Revision = receipt.Revision - domain.Revision(len(events)-1-i)
 	}
 }

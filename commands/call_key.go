@@ -54,9 +54,12 @@ func (b *Bus) ranBefore(ctx context.Context, stream domain.StreamID, command str
 }
 
 // recorded gives the events of a stateless command that was recorded before.
-func (b *Bus) recorded(ctx context.Context, facts domain.Facts, receipt eventlog.Receipt) (Step, error) {
+func (b *Bus) recorded(ctx context.Context, facts domain.Facts, stream domain.StreamID, receipt *eventlog.Receipt) (Step, error) {
 	step := Step{Duplicate: true}
-	for e, err := range b.Log.ReadAll(ctx, receipt.First, eventlog.Forward, eventlog.Filter{To: receipt.Last}) {
+	for e, err := range b.Log.ReadAll(ctx, receipt.First, eventlog.Forward, eventlog.Filter{Streams: []string{string(stream)}, To: receipt.Last}) {
+		if err == nil && e.Stream != stream {
+			continue // a stream whose id begins with this one's
+		}
 		if err == nil {
 			err = b.Catalog.Fill(&e)
 		}

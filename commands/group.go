@@ -358,7 +358,7 @@ func (g *Group) settle(p part, written eventlog.Written) bool {
 		p.call.failed = errors.Join(p.call.failed, written.Err)
 		return false
 	}
-	place(step.Events, written.Receipt)
+	place(step.Events, &written.Receipt)
 	g.queue.Advance(written.Receipt.Last)
 	if spawned, ok := step.Events[0].Event.(work.Spawned); ok {
 		g.queue.Placed(spawned.TaskID, step.Events[0].Position)

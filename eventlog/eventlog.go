@@ -31,8 +31,29 @@ type Proposed struct {
 // Receipt says where an append ended up.
 type Receipt struct {
 	First, Last domain.Position
-	Revision    domain.Revision // of the last event
-	Duplicate   bool            // every event was already there; the places are those of the first time
+	// Places holds the position of each event where these do not follow one
+	// another by one; nil where they do.
+	Places    []domain.Position
+	Revision  domain.Revision // of the last event
+	Duplicate bool            // every event was already there; the places are those of the first time
+}
+
+// ReceiptAt returns the receipt of events that have these places in the log, of
+// which there is at least one, and the last of which has this revision.
+func ReceiptAt(places []domain.Position, last domain.Revision) Receipt {
+	receipt := Receipt{First: places[0], Last: places[len(places)-1], Revision: last}
+	if receipt.Last-receipt.First != domain.Position(len(places)-1) {
+		receipt.Places = places
+	}
+	return receipt
+}
+
+// Place returns the position of the append's event i, counted from 0.
+func (r *Receipt) Place(i int) domain.Position {
+	if r.Places != nil {
+		return r.Places[i]
+	}
+	return r.First + domain.Position(i)
 }
 
 // Write is one append of an AppendMany call.

@@ -73,7 +73,13 @@ func (m *Memory) Append(ctx context.Context, stream domain.StreamID, expected do
 			return Receipt{}, err
 		}
 		last := known[len(known)-1]
-		return Receipt{First: s.positions[known[0]], Last: s.positions[last], Revision: last, Duplicate: true}, nil
+		places := make([]domain.Position, len(known))
+		for i, revision := range known {
+			places[i] = s.positions[revision]
+		}
+		receipt := ReceiptAt(places, last)
+		receipt.Duplicate = true
+		return receipt, nil
 	}
 	if err := Expect(stream, expected, domain.Revision(len(s.positions))-1); err != nil {
 		return Receipt{}, err

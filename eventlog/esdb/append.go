@@ -88,17 +88,13 @@ func (s *stream) decide(id domain.StreamID, expected domain.Revision, events []e
 		return eventlog.Receipt{}, goneError(id)
 	}
 	var known []domain.Revision
-	var receipt eventlog.Receipt
+	var places []domain.Position
 	for i := range events {
 		at, there := s.ids[events[i].ID]
 		if !there {
 			continue
 		}
-		if len(known) == 0 {
-			receipt.First = at.position
-		}
-		known = append(known, at.revision)
-		receipt.Last, receipt.Revision = at.position, at.revision
+		known, places = append(known, at.revision), append(places, at.position)
 	}
 	if len(known) == 0 {
 		return eventlog.Receipt{}, eventlog.Expect(id, expected, s.next-1)
@@ -106,6 +102,7 @@ func (s *stream) decide(id domain.StreamID, expected domain.Revision, events []e
 	if err := eventlog.Repeats(id, len(events), known); err != nil {
 		return eventlog.Receipt{}, err
 	}
+	receipt := eventlog.ReceiptAt(places, known[len(known)-1])
 	receipt.Duplicate = true
 	return receipt, nil
 }
@@ -123,23 +120,25 @@ func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, eve
 	if last.revision != s.next+domain.Revision(len(events))-1 {
 		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: want its end at revision %d, the database says %d", s.id, s.next+domain.Revision(len(events))-1, last.revision)
 	}
-	receipt := eventlog.Receipt{First: last.position, Last: last.position, Revision: last.revision}
 	if len(events) == 1 {
 		s.ids[events[0].ID] = last
 		s.next = last.revision + 1
 		l.known.count(s, len(s.ids))
-		return receipt, nil
+		return eventlog.ReceiptAt([]domain.Position{last.position}, last.revision), nil
 	}
 	// The answer tells only the last place; the others are read.
 	if err := l.refresh(ctx, s.id, s); err != nil {
 		return eventlog.Receipt{}, err
 	}
-	at, there := s.ids[events[0].ID]
-	if !there { // ended meanwhile
-		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: what was written is not there to read", s.id)
+	places := make([]domain.Position, len(events))
+	for i := range events {
+		at, there := s.ids[events[i].ID]
+		if !there { // ended meanwhile
+			return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: what was written is not there to read", s.id)
+		}
+		places[i] = at.position
 	}
-	receipt.First = at.position
-	return receipt, nil
+	return eventlog.ReceiptAt(places, last.revision), nil
 }
 
 // AppendMany appends one write after the other: the database has no call for

@@ -36,6 +36,16 @@ func TestPositionsWithGaps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		again, err := log.Append(t.Context(), domain.Stream("task", strconv.Itoa(i%2)), domain.AnyRevision, events...)
+		if err != nil || !again.Duplicate {
+			t.Fatalf("want a repetition, found %+v, %v", again, err)
+		}
+		for n := range events {
+			want := receipt.First + domain.Position(n)*gap
+			if receipt.Place(n) != want || again.Place(n) != want {
+				t.Errorf("want event %d of %d at %d, found %+v and again %+v", n, len(events), want, receipt, again)
+			}
+		}
 		if want := domain.Position(len(events)-1) * gap; receipt.Last-receipt.First != want {
 			t.Errorf("want the places of %d events, found %+v", len(events), receipt)
 		}

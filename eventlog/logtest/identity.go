@@ -3,6 +3,7 @@ package logtest
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -77,7 +78,7 @@ func identity(t *testing.T, open func(testing.TB) eventlog.Log) {
 		again, err := log.Append(testContext(t), "task-a", expected, batch...)
 		want := first
 		want.Duplicate = true
-		if err != nil || again != want {
+		if err != nil || !reflect.DeepEqual(again, want) {
 			t.Fatalf("repetition expecting %s: want %+v, found %+v, %v", expected, want, again, err)
 		}
 	}

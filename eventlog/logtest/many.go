@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -38,7 +39,7 @@ func appendMany(t testing.TB, log eventlog.Log, writes ...eventlog.Write) []even
 		t.Fatalf("append of many: want %d outcomes, found %d", len(writes), len(written))
 	}
 	for i, w := range written {
-		if w.Err != nil && w.Receipt != (eventlog.Receipt{}) {
+		if w.Err != nil && !reflect.DeepEqual(w.Receipt, eventlog.Receipt{}) {
 			t.Fatalf("write %d: want no receipt beside the error %v, found %+v", i, w.Err, w.Receipt)
 		}
 	}
@@ -47,7 +48,7 @@ func appendMany(t testing.TB, log eventlog.Log, writes ...eventlog.Write) []even
 
 func wantReceipt(t testing.TB, what string, want eventlog.Receipt, found eventlog.Written) {
 	t.Helper()
-	if found.Err != nil || found.Receipt != want {
+	if found.Err != nil || !reflect.DeepEqual(found.Receipt, want) {
 		t.Fatalf("%s: want %+v, found %+v, %v", what, want, found.Receipt, found.Err)
 	}
 }

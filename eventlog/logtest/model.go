@@ -3,6 +3,7 @@ package logtest
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -98,7 +99,7 @@ func (m *model) many(r *rapid.T) {
 	}
 	for i := range want {
 		sameError(r, fmt.Sprint("write ", i), want[i].Err, found[i].Err)
-		if want[i].Receipt != found[i].Receipt {
+		if !reflect.DeepEqual(want[i].Receipt, found[i].Receipt) {
 			r.Fatalf("write %d: want %+v, found %+v", i, want[i].Receipt, found[i].Receipt)
 		}
 		if want[i].Err == nil {
@@ -122,7 +123,7 @@ func (m *model) both(r *rapid.T, stream domain.StreamID, expected domain.Revisio
 	want, wantErr := m.memory.Append(testContext(m.t), stream, expected, made...)
 	found, err := m.engine.Append(testContext(m.t), stream, expected, made...)
 	sameError(r, "append", wantErr, err)
-	if want != found {
+	if !reflect.DeepEqual(want, found) {
 		r.Fatalf("append: want %+v, found %+v", want, found)
 	}
 	if err == nil {

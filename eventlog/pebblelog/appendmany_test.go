@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -146,7 +147,7 @@ func TestAppendManyAbandoned(t *testing.T) {
 	stop()
 	taken := 0
 	for i, w := range <-result {
-		if !errors.Is(w.Err, context.Canceled) || domain.CodeOf(w.Err) != domain.Unavailable || w.Receipt != (eventlog.Receipt{}) {
+		if !errors.Is(w.Err, context.Canceled) || domain.CodeOf(w.Err) != domain.Unavailable || !reflect.DeepEqual(w.Receipt, eventlog.Receipt{}) {
 			t.Fatalf("write %d: want canceled and unavailable, found %+v, %v", i, w.Receipt, w.Err)
 		}
 		switch {

@@ -162,6 +162,7 @@ func (s *sequencer) head(stream domain.StreamID) (streamHead, error) {
 // it answers the request with their places.
 func (s *sequencer) repeats(r *request) (bool, error) {
 	var known []domain.Revision
+	var places []domain.Position
 	for i := range r.events {
 		event := &r.events[i]
 		position, revision, found, err := s.find(r.stream, event)
@@ -171,19 +172,15 @@ func (s *sequencer) repeats(r *request) (bool, error) {
 		if !found {
 			continue
 		}
-		if len(known) == 0 {
-			r.receipt.First = position
-		}
-		known = append(known, revision)
-		r.receipt.Last, r.receipt.Revision = position, revision
+		known, places = append(known, revision), append(places, position)
 	}
 	if len(known) == 0 {
 		return false, nil
 	}
 	if err := eventlog.Repeats(r.stream, len(r.events), known); err != nil {
-		r.receipt = eventlog.Receipt{}
 		return false, err
 	}
+	r.receipt = eventlog.ReceiptAt(places, known[len(known)-1])
 	r.receipt.Duplicate = true
 	return true, nil
 }

@@ -55,3 +55,34 @@ func TestOrderedStaysFlat(t *testing.T) {
 		t.Errorf("want a height of at most %d for %d entries, found %d", most, n, o.root.height)
 	}
 }
+
+// TestOrderedIsBalanced has entries come in any order, so that every turn of the
+// tree is needed: no branch may have sides whose heights differ by two.
+func TestOrderedIsBalanced(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var o Ordered[int]
+		for i, key := range rapid.SliceOfN(rapid.StringMatching("[a-z]{1,2}"), 0, 64).Draw(t, "keys") {
+			o = o.With(key, i)
+			if _, fault := heightOf(o.root); fault != "" {
+				t.Fatalf("after %q: %s", key, fault)
+			}
+		}
+	})
+}
+
+func heightOf(b *branch[int]) (height int, fault string) {
+	if b == nil {
+		return 0, ""
+	}
+	left, fault := heightOf(b.left)
+	right, more := heightOf(b.right)
+	switch height = max(left, right) + 1; {
+	case fault+more != "":
+		return height, fault + more
+	case left-right > 1 || right-left > 1:
+		return height, fmt.Sprintf("want sides of %q alike, found heights %d and %d", b.key, left, right)
+	case height != b.height:
+		return height, fmt.Sprintf("want %q to be %d tall, found it says %d", b.key, height, b.height)
+	}
+	return height, ""
+}

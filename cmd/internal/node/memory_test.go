@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -451,4 +452,45 @@ func BenchmarkDecision(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestMemoryIgnoresStaleBases has states and events come that do not follow what
+// is remembered: somebody else's commands are missing between, so that to take
+// them over would forget who wrote.
+func TestMemoryIgnoresStaleBases(t *testing.T) {
+	const stream, kind = "task-t1", "items"
+	at := func(revision domain.Revision, state string) commands.Past {
+		return commands.Past{State: state, Revision: revision, Position: domain.Position(revision) + 1}
+	}
+	m := newMemory(0)
+	remembers := func(when string, revision domain.Revision, state string, wrote ...string) {
+		t.Helper()
+		past, known, _ := m.Recall(stream, kind, "")
+		if !known || past.Revision != revision || past.State != state {
+			t.Fatalf("%s: want %q at revision %d, found %+v, %v", when, state, revision, past, known)
+		}
+		for _, command := range []string{"a", "b", "c"} {
+			if _, _, found := m.Recall(stream, kind, command); found != slices.Contains(wrote, command) {
+				t.Errorf("%s: want only %q to have written, found %q: %v", when, wrote, command, found)
+			}
+		}
+	}
+	m.Keep(stream, kind, 3, at(4, "from nowhere"), []string{"a"}, 1)
+	if _, known, _ := m.Recall(stream, kind, "a"); known {
+		t.Fatal("want a state ignored that rests on one that was forgotten")
+	}
+	m.Keep(stream, kind, domain.NoStream, at(5, "read"), []string{"a"}, 1)
+	remembers("read whole", 5, "read", "a")
+	m.Keep(stream, kind, 7, at(8, "ahead"), []string{"c"}, 1)
+	remembers("a base ahead", 5, "read", "a")
+	m.Keep(stream, kind, 4, at(6, "behind"), []string{"c"}, 1)
+	remembers("a base behind", 5, "read", "a")
+	m.Keep(stream, kind, domain.NoStream, at(4, "read earlier"), []string{"c"}, 1)
+	remembers("read whole before", 5, "read", "a")
+	m.Extend(stream, []domain.Envelope{{Revision: 7, Meta: domain.Meta{Command: "c"}}})
+	remembers("events with a gap", 5, "read", "a")
+	m.Extend(stream, []domain.Envelope{{Revision: 5, Meta: domain.Meta{Command: "c"}}})
+	remembers("events again", 5, "read", "a")
+	m.Keep(stream, kind, 5, at(6, "next"), []string{"b"}, 1)
+	remembers("the base itself", 6, "next", "a", "b")
 }

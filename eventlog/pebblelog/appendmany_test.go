@@ -138,12 +138,17 @@ func TestAppendManyCrash(t *testing.T) {
 // TestAppendManyAbandoned ends the context of a list of which the first group is
 // under way, others wait in the queue, and the last ones wait for room there.
 func TestAppendManyAbandoned(t *testing.T) {
-	log, release := heldLog(t)
+	log, held, release := heldLog(t)
 	writes := numberedWrites(8 * groupRequests)
 	ctx, stop := context.WithCancel(t.Context())
 	result := make(chan []eventlog.Written, 1)
 	go func() { result <- log.AppendMany(ctx, writes) }()
-	eventually(t, "a full queue", func() error { return waiting(log, log.queue.limit) })
+	eventually(t, "a group under way, and a full queue behind it", func() error {
+		if held.Load() == 0 {
+			return errors.New("no sync waits")
+		}
+		return waiting(log, log.queue.limit)
+	})
 	stop()
 	taken := 0
 	for i, w := range <-result {
@@ -172,7 +177,7 @@ func TestAppendManyAbandoned(t *testing.T) {
 // TestAppendManyClosed closes the log while a list waits for room: what the
 // queue has is stored, the rest is refused.
 func TestAppendManyClosed(t *testing.T) {
-	log, release := heldLog(t)
+	log, _, release := heldLog(t)
 	writes := numberedWrites(8 * groupRequests)
 	result, closed := make(chan []eventlog.Written, 1), make(chan error, 1)
 	go func() { result <- log.AppendMany(t.Context(), writes) }()
@@ -207,11 +212,13 @@ func TestAppendManyClosed(t *testing.T) {
 	}
 }
 
-// heldLog is a log whose syncs wait for release.
-func heldLog(t *testing.T) (log *Log, release func()) {
-	var held atomic.Pointer[chan struct{}]
+// heldLog is a log whose syncs wait for release; held counts those that did.
+func heldLog(t *testing.T) (log *Log, held *atomic.Int64, release func()) {
+	var closed atomic.Pointer[chan struct{}]
+	held = new(atomic.Int64)
 	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if gate := held.Load(); gate != nil && isWALSync(op) {
+		if gate := closed.Load(); gate != nil && isWALSync(op) {
+			held.Add(1)
 			<-*gate
 		}
 		return nil
@@ -226,8 +233,8 @@ func heldLog(t *testing.T) (log *Log, release func()) {
 		}
 	})
 	gate := make(chan struct{})
-	held.Store(&gate)
-	return log, func() { held.Store(nil); close(gate) }
+	closed.Store(&gate)
+	return log, held, func() { closed.Store(nil); close(gate) }
 }
 
 func waiting(log *Log, n int) error {

@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -290,15 +292,28 @@ func (c *Catalog) Decode(eventType string, version int, data []byte) (Event, err
 	for v := version; v < def.Version; v++ {
 		up, err := def.upcasters[v].up(c.codec, data)
 		if err != nil {
-			return nil, Errorf(Corrupt, "%s version %d: %w", eventType, v, err)
+			_, standard := def.upcasters[v].up(StandardCodec{}, data)
+			return nil, undecodable(eventType, v, cmp.Or(standard, err))
 		}
 		data = up
 	}
 	event, err := def.decode(c.codec, data)
 	if err != nil {
-		return nil, Errorf(Corrupt, "%s version %d: %w", eventType, version, err)
+		_, standard := def.decode(StandardCodec{}, data)
+		return nil, undecodable(eventType, version, cmp.Or(standard, err))
 	}
 	return event, nil
+}
+
+// undecodable says which key of a payload has which wrong type. The standard
+// library's error names the key; a fast codec's may not.
+func undecodable(eventType string, version int, err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return Errorf(Corrupt, "%s version %d: %w", eventType, version, err)
+	}
+	fault := typeFault(err)
+	return Errorf(Corrupt, "%s version %d: %s: %s", eventType, version, fault.Field, fault.Reason)
 }
 
 // Fill decodes an envelope's payload in place.

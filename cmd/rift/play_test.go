@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -44,4 +46,40 @@ func TestPlayItem(t *testing.T) {
 	rift(t, "play", "--players", "alice,mcts:0", "--size", "99", "--games", "0").want(t, exitError, "", "players[1]: want mcts with 1 to 10000 playouts")
 	rift(t, "play", "--players", "random,random,random", "--swap").want(t, exitError, "", "want two players for the swap rule, found 3")
 	rift(t, "play", "--players", "random").want(t, exitError, "", "want 2 to 3, found 1")
+}
+
+// A worker plays the games of items. A command that ends badly or answers anything
+// but the games that were asked for has failed: there is no result to be counted.
+func TestWorkerPlays(t *testing.T) {
+	server := realNode(t, t.TempDir())
+	program, scratch := riftProgram(t), filepath.Join(t.TempDir(), "scratch")
+	env := map[string]string{"RIFT_ADDR": server.URL, "RIFT_NODE_ID": "gpu-7", "PATH": os.Getenv("PATH")}
+	payload := `{"games":[{"game_id":"g1","seed":3,"opening":3,"participants":[{"model_id":"m1","player":"mcts:10"},{"model_id":"random"}]},` +
+		`{"game_id":"g2","seed":4,"opening":3,"participants":[{"model_id":"random"},{"model_id":"m1","player":"mcts:10"}]}]}`
+	add := func(id, payload string) {
+		riftWith(t, "", env, "work", "add", "gauntlet", "--task-id", id, "--config-key", "hex8_2p", "--max-attempts", "1", "--payload", payload).want(t, exitDone, "", "")
+	}
+	work := func(command ...string) ran {
+		return riftWith(t, "", env, append([]string{"worker", "--scratch", scratch, "--once", "--"}, command...)...)
+	}
+	add("played", payload)
+	work(program, "play", "--size", "3").want(t, exitDone, `"completed": 1`, "")
+	riftWith(t, "", env, "work", "show", "played").want(t, exitDone, `"game_id": "g2"`, "")
+	for id, c := range map[string]struct{ script, said string }{
+		"silent":  {"exit 0", "answer: want one JSON object on standard output, found"},
+		"no-json": {"echo a draw", `want one JSON object on standard output, found \"a draw`},
+		"half":    {`echo '{"games":[{"game_id":"g1","participants":["m1","random"],"result":{"ranks":[1,1]},"plies":1,"seed":3}]}'`, "want an answer to g2, found none"},
+		"other":   {`echo 'result: {"success":true}'`, "want a game that was asked for"},
+		"broken":  {program + " play --size 99", "exit code 1"},
+		"crashed": {`echo '{"games":[]}'; exit 3`, "exit code 3"},
+	} {
+		add(id, payload)
+		work("/bin/sh", "-c", c.script).want(t, exitFindings, `"failed": 1`, "")
+		riftWith(t, "", env, "work", "show", id).want(t, exitDone, `"result": null`, "")
+		riftWith(t, "", env, "work", "show", id).want(t, exitDone, c.said, "")
+		riftWith(t, "", env, "nodes", "register", "gpu-7").want(t, exitDone, "", "")
+	}
+	add("stranger", strings.ReplaceAll(payload, `,"player":"mcts:10"`, ""))
+	work(program, "play", "--size", "3").want(t, exitFindings, `"failed": 1`, "")
+	riftWith(t, "", env, "work", "show", "stranger").want(t, exitDone, `found \"m1\"`, "")
 }

@@ -14,6 +14,7 @@ import (
 
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/match"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/transport"
 )
@@ -72,7 +73,7 @@ func (w *worker) run(item claimed, asked time.Time) ending {
 			logger.Error("scratch folder stays", "folder", folder, "error", err)
 		}
 	}()
-	a.said = newCommandOutput(time.Now, w.Tail, w.MaxResult, w.MaxOutput)
+	a.said = newCommandOutput(time.Now, w.Tail, w.MaxResult, w.MaxOutput, match.Asks(item.Payload))
 	a.sup = supervise(w.rules(), w.random, time.Now(), until, known)
 	deadline := a.sup.limitAt()
 	if deadline.IsZero() {
@@ -247,8 +248,14 @@ func (a *attempt) outcome(ended exit, folder string) (json.RawMessage, verdict) 
 	} else if size > 0 {
 		tooLarge = size
 	}
+	var unfit error
+	if a.said.wholly && err == nil && tooLarge == 0 {
+		result, unfit = a.games(result)
+	}
 	judged := a.sup.verdict(time.Now(), ended, result != nil)
 	switch {
+	case judged.verb == complete && unfit != nil:
+		return nil, verdict{fail, unfit.Error(), true}
 	case judged.verb == complete && err != nil:
 		return nil, verdict{fail, err.Error(), false}
 	case judged.verb == complete && tooLarge > 0:

@@ -359,7 +359,7 @@ func TestCommandsDieWithTheWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := newCommandOutput(time.Now, 100, 100, 0)
+	said := newCommandOutput(time.Now, 100, 100, 0, false)
 	guest, err := s.start(job{argv: []string{self, "guest", "stubborn", file}, folder: folder, stdin: input, said: said})
 	if err != nil {
 		t.Fatal(err)

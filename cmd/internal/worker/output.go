@@ -97,10 +97,13 @@ type commandOutput struct {
 	ignored  int // lines that were meant as progress or result and are neither
 	result   json.RawMessage
 	tooLarge int // bytes of a result that is too large
+
+	wholly bool   // stdout is kept as a whole: it is the answer
+	whole  []byte // up to one byte more than a result may have
 }
 
-func newCommandOutput(now func() time.Time, tailSize, maxResult int, maxOutput int64) *commandOutput {
-	return &commandOutput{now: now, maxResult: maxResult, maxOutput: maxOutput, flood: make(chan struct{}), out: newTail(tailSize), err: newTail(tailSize), last: now()}
+func newCommandOutput(now func() time.Time, tailSize, maxResult int, maxOutput int64, wholly bool) *commandOutput {
+	return &commandOutput{wholly: wholly, now: now, maxResult: maxResult, maxOutput: maxOutput, flood: make(chan struct{}), out: newTail(tailSize), err: newTail(tailSize), last: now()}
 }
 
 // stdout and stderr are the two sides that are written to.
@@ -113,6 +116,9 @@ func (s stdout) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard(s.out, p)
+	if s.wholly {
+		s.whole = append(s.whole, p[:min(len(p), s.maxResult+1-len(s.whole))]...)
+	}
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte("\n"))
 		s.extend(line)

@@ -71,7 +71,7 @@ func TestLinesWithAMeaning(t *testing.T) {
 		{"a long line without meaning", long + "\nprogress: 7\n", "7", "", 0, 0},
 	} {
 		for _, cut := range []int{1, 3, 7, 1 << 20} {
-			said := newCommandOutput(time.Now, 16, 100, 0)
+			said := newCommandOutput(time.Now, 16, 100, 0, false)
 			hear(said, c.text, cut)
 			if string(said.progress) != c.progress || string(said.result) != c.result || said.ignored != c.ignored || said.tooLarge != c.tooLarge {
 				t.Errorf("%s, cut every %d: found progress %s, result %s, %d ignored, %d too large", c.name, cut, said.progress, said.result, said.ignored, said.tooLarge)
@@ -81,7 +81,7 @@ func TestLinesWithAMeaning(t *testing.T) {
 }
 
 func TestFloodIsTold(t *testing.T) {
-	said := newCommandOutput(time.Now, 4, 100, 10)
+	said := newCommandOutput(time.Now, 4, 100, 10, false)
 	hear(said, "0123456789", 4)
 	select {
 	case <-said.flood:
@@ -99,7 +99,7 @@ func FuzzOutput(f *testing.F) {
 	f.Add([]byte("progress: {\"games\":1}\nresult: {}\n"), 3)
 	f.Add([]byte("\xff\x00progress:result:\n\n\r"), 1)
 	f.Fuzz(func(t *testing.T, text []byte, cut int) {
-		whole, parts := newCommandOutput(time.Now, 32, 64, 0), newCommandOutput(time.Now, 32, 64, 0)
+		whole, parts := newCommandOutput(time.Now, 32, 64, 0, false), newCommandOutput(time.Now, 32, 64, 0, false)
 		hear(whole, string(text), 1<<20)
 		hear(parts, string(text), cut%97)
 		if !bytes.Equal(whole.progress, parts.progress) || !bytes.Equal(whole.result, parts.result) || whole.ignored != parts.ignored || whole.out.text() != parts.out.text() {

@@ -1,0 +1,48 @@
+//go:build unix
+
+package worker
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/match"
+)
+
+// games gives the answer to an item that asks for games: the result that the command
+// named, or all that it printed. One that does not answer the games of the payload is
+// an error, and no game of it counts.
+func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
+	if result == nil {
+		a.said.mu.Lock()
+		printed := a.said.whole
+		a.said.mu.Unlock()
+		if len(printed) > a.MaxResult {
+			return nil, domain.Errorf(domain.TooLarge, "answer: want at most %d bytes, found more", a.MaxResult)
+		}
+		var ok bool
+		if result, ok = usable(withoutProgress(printed)); !ok {
+			return nil, domain.Errorf(domain.Invalid, "answer: want one JSON object on standard output, found %.60q", printed)
+		}
+	}
+	games, _, err := match.Games(a.item.Payload)
+	if err != nil {
+		return result, nil // whoever asked for them judges what came of it
+	}
+	if _, err := match.Answers(result, games); err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// withoutProgress leaves out the lines that report progress.
+func withoutProgress(printed []byte) []byte {
+	var rest []byte
+	for line := range bytes.Lines(printed) {
+		if !bytes.HasPrefix(line, []byte(progressWord)) {
+			rest = append(rest, line...)
+		}
+	}
+	return rest
+}

@@ -13,7 +13,7 @@ const maxAppendBytes = 256 << 20
 
 // Append stores events at the end of a stream.
 func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
-	size, err := checkAppend(stream, events)
+	size, err := CheckAppend(stream, events)
 	if err != nil {
 		return eventlog.Receipt{}, err
 	}
@@ -29,9 +29,9 @@ func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domai
 	return r.receipt, nil
 }
 
-// checkAppend refuses what the log cannot store and bounds the size of the
+// CheckAppend refuses what no log of this kind can store and bounds the size of the
 // records of the rest from above.
-func checkAppend(stream domain.StreamID, events []eventlog.Proposed) (size int, err error) {
+func CheckAppend(stream domain.StreamID, events []eventlog.Proposed) (size int, err error) {
 	if err := eventlog.CheckProposed(stream, events); err != nil {
 		return 0, err
 	}

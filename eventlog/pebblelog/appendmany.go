@@ -59,7 +59,7 @@ func (c *manyAppends) prepare() part {
 		err := eventlog.Holds(c.writes, c.written, c.next)
 		size := 0
 		if err == nil {
-			size, err = checkAppend(w.Stream, w.Events)
+			size, err = CheckAppend(w.Stream, w.Events)
 		}
 		if err != nil {
 			c.written[c.next].Err = err

@@ -14,7 +14,8 @@ const (
 	streamPrefix   = 's' // s <stream> 0 <revision> → position as uvarint
 	timePrefix     = 't' // t <running maximum of times> <position>, every timeStride positions
 	statKey        = "x stat"
-	limitsKey      = "x limits" // how often limits of streams were set, u64
+	limitsKey      = "x limits"  // how often limits of streams were set, u64
+	appliedKey     = "x applied" // the index of the last Apply, u64
 )
 
 func appendRecordKey(dst []byte, position domain.Position) []byte {

@@ -24,6 +24,7 @@ type Log struct {
 	queue   *queue
 	drained chan struct{} // closed when the sequencer has ended
 	durable atomic.Uint64 // position of the last event that is synced; readers see no further
+	applied atomic.Uint64 // index of the last Apply that is durable
 	limited atomic.Bool   // some stream has limits
 	ring    *ring
 	known   atomic.Pointer[filters] // what is in the log, durable or about to be; nil while they do not hold all of it

@@ -53,6 +53,8 @@ type group struct {
 	requests []*request
 	bytes    int
 	done     chan struct{} // closed when receipt and err of every request are set
+	index    uint64        // of an Apply, which shares its group with nobody; 0: appends
+	err      error         // of an Apply as a whole
 }
 
 // queue collects requests while the sequencer is busy with the group before.
@@ -97,7 +99,7 @@ func (q *queue) put(ctx context.Context, size int, requests ...*request) (*group
 	if n := len(q.groups); n > 0 {
 		g = q.groups[n-1]
 	}
-	if g == nil || len(g.requests)+len(requests) > groupRequests || g.bytes > 0 && g.bytes+size > groupBytes {
+	if g == nil || g.index != 0 || len(g.requests)+len(requests) > groupRequests || g.bytes > 0 && g.bytes+size > groupBytes {
 		g = &group{done: make(chan struct{})}
 		q.groups = append(q.groups, g)
 	}
@@ -110,6 +112,24 @@ func (q *queue) put(ctx context.Context, size int, requests ...*request) (*group
 	default:
 	}
 	return g, nil
+}
+
+// putAlone adds a group that nothing else joins. There is one such caller, who waits
+// for each, so it needs no bound.
+func (q *queue) putAlone(g *group) error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return errClosed()
+	}
+	q.groups = append(q.groups, g)
+	q.waiting += len(g.requests)
+	q.mu.Unlock()
+	select {
+	case q.work <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 // next waits for a group and says how many requests wait behind it; nil when

@@ -132,6 +132,7 @@ func (s *sequencer) adopt(st *store, e end) {
 		go old.retire() // pebble may take long to see that it is at its end
 	}
 	l.durable.Store(uint64(e.last))
+	l.applied.Store(e.applied)
 	l.wake()
 }
 

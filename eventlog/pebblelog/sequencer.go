@@ -78,6 +78,14 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 		s.takeFilters()
 	}
 	c := s.prepare(g)
+	if g.index != 0 {
+		if err := g.undecided(); err != nil {
+			s.await(0)
+			s.broken(c, err)
+			return
+		}
+		c.noteIndex()
+	}
 	if c.batch.Empty() {
 		c.batch = nil
 	}
@@ -172,6 +180,9 @@ func (s *sequencer) publish(c *pendingCommit) error {
 		s.log.ring.add(c.last, c.records)
 		s.log.durable.Store(uint64(c.last))
 	}
+	if c.group.index != 0 {
+		s.log.applied.Store(c.group.index)
+	}
 	close(c.group.done)
 	if len(c.records) > 0 {
 		s.log.wake()
@@ -181,6 +192,9 @@ func (s *sequencer) publish(c *pendingCommit) error {
 
 // refuse answers every request of a group that has no answer yet.
 func refuse(g *group, err error) {
+	if g.index != 0 {
+		g.err = err
+	}
 	for _, r := range g.requests {
 		r.taken.CompareAndSwap(requestWaiting, requestTaken)
 		if r.err == nil {

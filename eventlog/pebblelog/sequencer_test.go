@@ -15,7 +15,7 @@ func TestOneHashOfTwoIdentities(t *testing.T) {
 	log := openSmall(t, "log", vfs.NewMem())
 	made := func(stream domain.StreamID, n int) *request {
 		events := []eventlog.Proposed{numbered(n)}
-		size, err := checkAppend(stream, events)
+		size, err := CheckAppend(stream, events)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ type end struct {
 	maximum int64   // largest time of all events, microseconds; the least number in an empty log
 	limited bool    // some stream has limits
 	limits  uint64  // how often they were set
+	applied uint64  // index of the last Apply
 	damage  error   // met while looking for the maximum
 	marker  *marker // nil in a log to read only
 }
@@ -43,6 +44,9 @@ func readEnd(db *pebble.DB) (e end, err error) {
 		return e, err
 	}
 	if e.limits, err = readLimitsCount(db); err != nil {
+		return e, err
+	}
+	if e.applied, err = readApplied(db); err != nil {
 		return e, err
 	}
 	var known domain.Position

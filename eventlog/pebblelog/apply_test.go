@@ -1,0 +1,68 @@
+package pebblelog
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+func change(stream domain.StreamID, expected domain.Revision, n, after int) Change {
+	return Change{Write: eventlog.Write{Stream: stream, Expected: expected, Events: []eventlog.Proposed{numbered(n)}, After: after}}
+}
+
+// TestApplyIsOneBatch crashes a log between applies: the index that is found stands for
+// the records that are found.
+func TestApplyIsOneBatch(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	log := openSmall(t, "log", disk)
+	if log.Applied() != 0 {
+		t.Fatalf("want a new log to have applied nothing, found %d", log.Applied())
+	}
+	written, err := log.Apply(t.Context(), 7, []Change{
+		change("task-a", domain.NoStream, 1, 0),
+		change("task-a", 5, 2, 0),
+		change("task-b", domain.NoStream, 3, 2), // rests on the one that fails
+		change("task-a", 0, 4, 1),
+		{Write: eventlog.Write{Stream: "task-c"}, Limits: &eventlog.StreamMeta{Tombstone: true}},
+		change("task-c", domain.AnyRevision, 5, 0),
+		change("task", domain.AnyRevision, 6, 0), // no stream's name
+	})
+	if err != nil || log.Applied() != 7 {
+		t.Fatalf("want index 7, found %d, %v", log.Applied(), err)
+	}
+	for i, want := range []domain.Code{"", domain.Conflict, domain.Conflict, "", "", eventlog.Gone, domain.Invalid} {
+		if (written[i].Err != nil || want != "") && domain.CodeOf(written[i].Err) != want {
+			t.Errorf("change %d: want code %q, found %v", i, want, written[i].Err)
+		}
+	}
+	if written[3].Receipt.First != 2 {
+		t.Errorf("want the second event at 2, found %+v", written[3].Receipt)
+	}
+	if _, err := log.Apply(t.Context(), 8, nil); err != nil || log.Applied() != 8 {
+		t.Fatalf("want an index without changes noted, found %d, %v", log.Applied(), err)
+	}
+	if _, err := log.Apply(t.Context(), 0, nil); domain.CodeOf(err) != domain.Invalid {
+		t.Fatalf("want index 0 refused, found %v", err)
+	}
+	survivor := openSmall(t, "log", disk.CrashClone(vfs.CrashCloneCfg{}))
+	f, err := survivor.Frontier()
+	if err != nil || f.Index != 8 || f.Head != 2 || !f.Limits["task-c"].Tombstone || survivor.Applied() != 8 {
+		t.Fatalf("want index 8, head 2 and the tombstone, found %+v, %d, %v", f, survivor.Applied(), err)
+	}
+}
+
+// TestApplyFailsAsAWhole makes the storage fail: no outcome is told, for another log
+// that applies the same may have decided.
+func TestApplyFailsAsAWhole(t *testing.T) {
+	log := openSmall(t, "log", vfs.NewMem())
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if written, err := log.Apply(t.Context(), 1, []Change{change("task-a", domain.NoStream, 1, 0)}); written != nil || !errors.Is(err, domain.ErrUnavailable) {
+		t.Fatalf("want unavailable and no outcomes, found %v, %v", written, err)
+	}
+}

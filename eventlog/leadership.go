@@ -29,6 +29,20 @@ type Leadership interface {
 	ConfirmLeader(ctx context.Context) error
 }
 
+type termKey struct{}
+
+// InTerm gives a context whose appends to a replicated log are stored in that term
+// alone: what was decided in it, by a leader, is not to be stored in a later one.
+func InTerm(ctx context.Context, term uint64) context.Context {
+	return context.WithValue(ctx, termKey{}, term)
+}
+
+// TermOf is the term of InTerm, 0 without one.
+func TermOf(ctx context.Context) uint64 {
+	term, _ := ctx.Value(termKey{}).(uint64)
+	return term
+}
+
 // NotLeader is the error of an append to a node that does not lead, and stores
 // nothing. Its code is not_leader where a leader is known and unavailable where there
 // is none.

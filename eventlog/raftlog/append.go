@@ -1,0 +1,269 @@
+package raftlog
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+)
+
+// maxWaiting bounds the calls that wait to be proposed.
+const maxWaiting = 16384
+
+// call is what the requests of one call share. The loop alone touches it.
+type call struct{ term uint64 } // in which its first request was proposed
+
+// request is a part of a call on its way: changes that share a section.
+type request struct {
+	section []byte
+	changes int
+	term    uint64 // it was decided in; 0: in any
+	call    *call
+	taken   atomic.Int32
+	written []eventlog.Written
+	err     error
+	done    chan struct{} // closed when written or err is set
+}
+
+const (
+	requestWaiting = iota
+	requestTaken   // by the loop: what happens now happens
+	requestDropped // by its caller: it never happens
+)
+
+// answer is called once, by the loop.
+func (q *request) answer(written []eventlog.Written, err error) {
+	q.written, q.err = written, err
+	close(q.done)
+}
+
+// put adds requests to those that wait to be proposed.
+func (l *Log) put(requests ...*request) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.stopped != nil:
+		return domain.Errorf(domain.Unavailable, "nothing is stored: %w", l.stopped)
+	case len(l.requests) >= maxWaiting:
+		return domain.Errorf(domain.TooMany, "%d appends wait already; nothing is stored, ask again in a moment", maxWaiting)
+	}
+	l.requests = append(l.requests, requests...)
+	signal(l.wake)
+	return nil
+}
+
+// next takes the requests of the next entry from those that wait; none when they have
+// to go on waiting. Where this node may not append it refuses them all.
+func (l *Log) next() (entry []*request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.requests) == 0 {
+		return nil
+	}
+	takes, err := l.replica.takes()
+	if err == nil && !takes {
+		return nil
+	}
+	size, n := 0, 0
+	for _, q := range l.requests {
+		if err == nil && len(entry) > 0 && (len(entry) == maxSections || size+len(q.section) > entryBytes) {
+			break
+		}
+		n++
+		if !q.taken.CompareAndSwap(requestWaiting, requestTaken) {
+			continue
+		}
+		if err != nil {
+			q.answer(nil, err)
+			continue
+		}
+		entry = append(entry, q)
+		size += len(q.section)
+	}
+	l.requests = l.requests[n:]
+	return entry
+}
+
+// Append stores events at the end of a stream, on the leader.
+func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	w := eventlog.Write{Stream: stream, Expected: expected, Events: events}
+	written := l.AppendMany(ctx, []eventlog.Write{w})[0]
+	return written.Receipt, written.Err
+}
+
+// SetStreamMeta limits a stream. It takes its turn among the appends.
+func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
+	if err := meta.Check(stream); err != nil {
+		return err
+	}
+	q := newRequest(ctx, &call{})
+	if err := q.add(&pebblelog.Change{Write: eventlog.Write{Stream: stream}, Limits: &meta}); err != nil {
+		return err
+	}
+	if err := eventlog.Interrupted(ctx, "metadata of "+string(stream)); err != nil {
+		return err
+	}
+	if err := l.put(q); err != nil {
+		return err
+	}
+	written, err := q.await(ctx)
+	if err == nil {
+		err = written[0].Err
+	}
+	return of(stream, err)
+}
+
+func newRequest(ctx context.Context, c *call) *request {
+	return &request{term: eventlog.TermOf(ctx), call: c, done: make(chan struct{})}
+}
+
+func (q *request) add(c *pebblelog.Change) (err error) {
+	q.section, err = appendChange(q.section, c)
+	q.changes++
+	return err
+}
+
+// of says which append an error is about.
+func of(stream domain.StreamID, err error) error {
+	if err == nil {
+		return nil
+	}
+	var code domain.Code
+	if code = domain.CodeOf(err); code == domain.Conflict || code == eventlog.Gone || code == domain.Invalid || code == domain.TooLarge {
+		return err // the records said so
+	}
+	return domain.Errorf(code, "append to %s: %w", stream, err)
+}
+
+// await waits for the answer. When ctx ends before the request is taken, nothing is
+// stored; when it ends later, it may be.
+func (q *request) await(ctx context.Context) ([]eventlog.Written, error) {
+	select {
+	case <-q.done:
+		return q.written, q.err
+	case <-ctx.Done():
+	}
+	if q.taken.CompareAndSwap(requestWaiting, requestDropped) {
+		return nil, eventlog.Interrupted(ctx, "nothing is stored")
+	}
+	select {
+	case <-q.done:
+		return q.written, q.err
+	default:
+		return nil, eventlog.Interrupted(ctx, "it was under way and may be stored")
+	}
+}
+
+// AppendMany does many independent appends. A list that fits one entry costs one.
+func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	c := manyAppends{log: l, ctx: ctx, writes: writes, written: make([]eventlog.Written, len(writes))}
+	for c.next < len(writes) {
+		if err := c.part(); err != nil {
+			c.collect()
+			for i := range c.written[c.next:] {
+				if w := &c.written[c.next+i]; w.Err == nil {
+					w.Err = of(writes[c.next+i].Stream, err)
+				}
+			}
+			return c.written
+		}
+	}
+	c.collect()
+	return c.written
+}
+
+// manyAppends is one call of AppendMany.
+type manyAppends struct {
+	log     *Log
+	ctx     context.Context
+	writes  []eventlog.Write
+	written []eventlog.Written
+	call    call
+	next    int    // the first write that no part has
+	parts   []part // that were not collected yet
+}
+
+// part is the writes that share a request, by their index.
+type part struct {
+	request *request
+	writes  []int
+}
+
+// part cuts off the next part, refuses what no log can store and puts the rest up. The
+// error is that of the writes from next on.
+func (c *manyAppends) part() error {
+	if err := eventlog.Interrupted(c.ctx, "nothing is stored"); err != nil {
+		return err
+	}
+	p := part{request: newRequest(c.ctx, &c.call)}
+	first := c.next
+	index := make(map[int]int) // of a write among the changes of the part
+	for ; c.next < len(c.writes) && len(p.writes) < maxSections; c.next++ {
+		i := c.next
+		w := &c.writes[i]
+		if w.After > 0 && w.After <= first {
+			c.collect() // its outcome decides
+		}
+		err := eventlog.Holds(c.writes, c.written, i)
+		size := 0
+		if err == nil {
+			if size, err = pebblelog.CheckAppend(w.Stream, w.Events); err == nil && size > maxSectionBytes {
+				err = domain.Errorf(domain.TooLarge, "append to %s: want at most %d bytes in one append, found %d", w.Stream, maxSectionBytes, size)
+			}
+		}
+		if err != nil {
+			c.written[i].Err = err
+			continue
+		}
+		if len(p.writes) > 0 && len(p.request.section)+size > entryBytes {
+			break
+		}
+		change := pebblelog.Change{Write: *w}
+		change.After = 0
+		if w.After > first {
+			change.After = index[w.After-1] + 1
+		}
+		if err := p.request.add(&change); err != nil {
+			return err
+		}
+		index[i] = len(p.writes)
+		p.writes = append(p.writes, i)
+	}
+	if len(p.writes) == 0 {
+		return nil
+	}
+	if err := c.log.put(p.request); err != nil {
+		c.next = p.writes[0]
+		return err
+	}
+	c.parts = append(c.parts, p)
+	return nil
+}
+
+// collect takes the outcomes of the parts so far. When ctx ends it withdraws what is
+// not taken, from the end on, so that what is stored is a prefix.
+func (c *manyAppends) collect() {
+	for n, p := range c.parts {
+		select {
+		case <-p.request.done:
+		case <-c.ctx.Done():
+			for k := len(c.parts) - 1; k >= n; k-- {
+				c.parts[k].request.taken.CompareAndSwap(requestWaiting, requestDropped)
+			}
+		}
+		written, err := p.request.await(c.ctx)
+		if p.request.taken.Load() == requestDropped {
+			err = eventlog.Interrupted(c.ctx, "nothing is stored")
+		}
+		for k, i := range p.writes {
+			if err != nil {
+				c.written[i].Err = of(c.writes[i].Stream, err)
+			} else {
+				c.written[i] = written[k]
+			}
+		}
+	}
+	c.parts = nil
+}

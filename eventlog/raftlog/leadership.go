@@ -1,0 +1,137 @@
+package raftlog
+
+import (
+	"context"
+
+	"go.etcd.io/raft/v3"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Leader is who leads, as far as this node knows.
+func (l *Log) Leader() eventlog.Leader { return *l.lead.Load() }
+
+// Changes gives a channel that is closed when Leader answers differently.
+func (l *Log) Changes() <-chan struct{} { return *l.changes.Load() }
+
+// ConfirmLeader asks a majority whether this node leads.
+func (l *Log) ConfirmLeader(ctx context.Context) error {
+	done := make(chan error, 1)
+	if err := l.ask(func(r *replica) { r.confirm(func(err error) { done <- err }) }); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return eventlog.Interrupted(ctx, "confirming the leader")
+	}
+}
+
+// ask runs f on the loop, later. f is not run when the log has given up.
+func (l *Log) ask(f func(*replica)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped != nil {
+		return l.stopped
+	}
+	l.calls = append(l.calls, func() { f(l.replica) })
+	signal(l.wake)
+	return nil
+}
+
+// on runs f on the loop and waits for it.
+func (l *Log) on(ctx context.Context, f func(*replica) error) error {
+	done := make(chan error, 1)
+	if err := l.ask(func(r *replica) { done <- f(r) }); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-l.broken:
+		return l.Err()
+	case <-ctx.Done():
+		return eventlog.Interrupted(ctx, "the replicated log")
+	}
+}
+
+// Campaign asks for votes now, without waiting for the leader to fall silent.
+func (l *Log) Campaign(ctx context.Context) error {
+	return l.on(ctx, func(r *replica) error { return r.raw.Campaign() })
+}
+
+// Transfer hands the leadership to a voter that has every entry; empty: to whoever is
+// furthest. It returns when another node leads.
+func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
+	changed := l.Changes()
+	var term uint64
+	if err := l.on(ctx, func(r *replica) error {
+		status := r.raw.Status()
+		term = status.GetTerm()
+		if status.RaftState != raft.StateLeader {
+			return r.notLeader()
+		}
+		best, most := uint64(0), uint64(0)
+		for id, p := range status.Progress {
+			m, known := r.member(id)
+			if id == r.id || p.IsLearner || !known || to != "" && m.Node != to || !p.RecentActive {
+				continue
+			}
+			if p.Match >= most {
+				best, most = id, p.Match
+			}
+		}
+		if best == 0 {
+			return domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
+		}
+		r.raw.TransferLeader(best)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for {
+		if now := l.Leader(); now.Term > term && now.NodeID != "" {
+			return nil
+		}
+		select {
+		case <-changed:
+			changed = l.Changes()
+		case <-l.broken:
+			return l.Err()
+		case <-ctx.Done():
+			return eventlog.Interrupted(ctx, "handing the leadership over")
+		}
+	}
+}
+
+func named(node domain.NodeID) string {
+	if node == "" {
+		return ""
+	}
+	return " of the name " + string(node)
+}
+
+// Reconfigure changes the members. It returns when the change is committed and this
+// node follows it.
+func (l *Log) Reconfigure(ctx context.Context, wishes ...Reconfiguration) error {
+	var before uint64
+	if err := l.on(ctx, func(r *replica) error {
+		change, err := r.change(wishes)
+		if err != nil {
+			return err
+		}
+		before = r.storage.config.Index
+		if r.raw.BasicStatus().Applied < before {
+			return domain.Errorf(domain.Unavailable, "a change of the members is under way; ask again in a moment")
+		}
+		if err := r.raw.ProposeConfChange(change); err != nil {
+			return domain.Errorf(domain.Unavailable, "the change of the members is not taken: %w", err)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return l.until(ctx, func(s State) bool { return s.ConfigIndex > before && !s.Joint })
+}

@@ -1,0 +1,37 @@
+package raftlog
+
+import (
+	"context"
+	"iter"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// Read yields a stream of this node's records.
+func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+	return l.records.Read(ctx, stream, from, direction)
+}
+
+// ReadAll yields this node's records.
+func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
+	return l.records.ReadAll(ctx, from, direction, filter)
+}
+
+// Subscribe yields this node's records and what is committed later.
+func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
+	return l.records.Subscribe(ctx, after, filter)
+}
+
+// Head is the position of the last event that this node has applied.
+func (l *Log) Head(ctx context.Context) (domain.Position, error) { return l.records.Head(ctx) }
+
+// Find looks an event up among this node's records.
+func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
+	return l.records.Find(ctx, stream, id)
+}
+
+// StreamMeta tells the limits of a stream as this node knows them.
+func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
+	return l.records.StreamMeta(ctx, stream)
+}

@@ -1,0 +1,423 @@
+package raftlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+)
+
+// The bounds of what is on its way.
+const (
+	maxMessage    = 4 << 20  // bytes of entries in one message; a larger entry goes alone
+	maxApplying   = 16 << 20 // bytes of entries that are handed over to be applied
+	maxInFlight   = 64       // messages with entries to one follower
+	maxPending    = 32 << 20 // bytes of entries that were proposed and not applied
+	maxPendingNum = 8        // how many these are: what waits meanwhile makes larger groups
+	maxKept       = 64 << 20 // bytes of entries that are kept for followers
+	maxReads      = 4096     // confirmations that wait
+)
+
+// proposal is an entry of this node that is not applied yet.
+type proposal struct {
+	requests []*request
+	bytes    int
+}
+
+// replica drives one node's part of Raft. It starts no goroutine and asks no clock:
+// its methods are called by one goroutine at a time, and work moves it on.
+type replica struct {
+	id       uint64
+	node     domain.NodeID
+	cluster  string
+	proposer uint64
+	ticking  Ticking
+	records  *pebblelog.Log
+	storage  *storage
+	raw      *raft.RawNode
+	logger   *slog.Logger
+	send     func(to Member, messages []*raftpb.Message)
+	hand     func(job) // to be applied, in this order
+
+	number      uint64
+	waiting     map[uint64]*proposal
+	pending     int // bytes of waiting
+	reads       map[uint64]func(error)
+	ticks       uint64
+	heard       map[uint64]uint64 // tick of the last message of a node
+	shots       map[uint64]uint64 // tick of the last snapshot that was sent to a node
+	installing  *raftpb.Message
+	appliedTerm uint64
+	applied     uint64
+	led         bool
+}
+
+// job is what waits to be applied: committed entries, or a snapshot whose records
+// have to be copied first.
+type job struct {
+	apply   *raftpb.Message
+	install *raftpb.Message
+}
+
+// newReplica goes on from what is stored.
+func newReplica(r *replica) (*replica, error) {
+	r.waiting, r.reads = map[uint64]*proposal{}, map[uint64]func(error){}
+	r.heard, r.shots = map[uint64]uint64{}, map[uint64]uint64{}
+	r.storage.shot = r.snapshot
+	r.applied = r.records.Applied()
+	if err := r.resume(); err != nil {
+		return nil, err
+	}
+	if first, _ := r.storage.FirstIndex(); r.applied+1 < first {
+		return nil, domain.Errorf(domain.Corrupt, "want records that applied entry %d, found them at %d: they are of an older copy; join this node anew with an empty folder", first-1, r.applied)
+	}
+	if r.applied > r.storage.last {
+		return nil, domain.Errorf(domain.Corrupt, "want entries up to the applied entry %d, found them up to %d: join this node anew with an empty folder", r.applied, r.storage.last)
+	}
+	if r.storage.hard.GetCommit() < r.applied { // an unsynced note of it was lost; what is applied is committed
+		hard := &raftpb.HardState{Term: new(r.storage.hard.GetTerm()), Vote: new(r.storage.hard.GetVote()), Commit: new(r.applied)}
+		if err := r.storage.save(hard, nil); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := raft.NewRawNode(&raft.Config{
+		ID: r.id, ElectionTick: r.ticking.Election, HeartbeatTick: r.ticking.Heartbeat,
+		Storage: r.storage, Applied: r.applied, AsyncStorageWrites: true,
+		MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxApplying, MaxInflightMsgs: maxInFlight, MaxInflightBytes: 4 * maxMessage,
+		CheckQuorum: true, PreVote: true, ReadOnlyOption: raft.ReadOnlySafe,
+		Logger: raftLogger{r.logger}, DisableProposalForwarding: true, StepDownOnRemoval: true,
+	})
+	if err != nil {
+		return nil, domain.Errorf(domain.Corrupt, "replicated log: %w", err)
+	}
+	r.raw = raw
+	return r, nil
+}
+
+func (r *replica) tick() {
+	r.ticks++
+	r.raw.Tick()
+	if len(r.shots) > 0 {
+		r.missedShots()
+	}
+}
+
+// receive takes a message that Check let pass.
+func (r *replica) receive(m *raftpb.Message) {
+	if m.GetTo() != r.id {
+		return
+	}
+	r.heard[m.GetFrom()] = r.ticks
+	if m.GetType() == raftpb.MsgSnap {
+		r.install(m)
+		return
+	}
+	if err := r.raw.Step(m); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {
+		r.logger.Debug("replicated log: a message is not taken", "type", m.GetType(), "from", m.GetFrom(), "error", err)
+	}
+}
+
+// work moves Raft on until nothing is left to do: messages go out, entries and votes
+// to the disk before what depends on them, committed entries to be applied.
+func (r *replica) work() error {
+	for r.raw.HasReady() {
+		ready := r.raw.Ready()
+		for _, read := range ready.ReadStates {
+			r.confirmed(read)
+		}
+		var local []*raftpb.Message
+		out := ready.Messages[:0:0]
+		for _, m := range ready.Messages {
+			switch m.GetTo() {
+			case raft.LocalAppendThread:
+				local = append(local, m)
+			case raft.LocalApplyThread:
+				r.hand(job{apply: m})
+			default:
+				out = append(out, m)
+			}
+		}
+		r.dispatch(out)
+		for _, m := range local {
+			if err := r.save(m); err != nil {
+				return err
+			}
+			r.respond(m.GetResponses())
+		}
+		r.follow()
+	}
+	r.follow()
+	return nil
+}
+
+// save does what a message to the disk asks for.
+func (r *replica) save(m *raftpb.Message) error {
+	var hard *raftpb.HardState
+	if m.GetTerm() != 0 || m.GetVote() != 0 || m.GetCommit() != 0 {
+		hard = &raftpb.HardState{Term: new(m.GetTerm()), Vote: new(m.GetVote()), Commit: new(m.GetCommit())}
+	}
+	if !raft.IsEmptySnap(m.GetSnapshot()) {
+		if err := r.storage.restore(hard, m.GetSnapshot()); err != nil {
+			return err
+		}
+		r.applied = max(r.applied, m.GetSnapshot().GetMetadata().GetIndex())
+		hard = nil
+	}
+	if hard == nil && len(m.GetEntries()) == 0 {
+		return nil
+	}
+	return r.storage.save(hard, m.GetEntries())
+}
+
+// respond delivers what waited for the disk or for the records.
+func (r *replica) respond(messages []*raftpb.Message) {
+	out := messages[:0:0]
+	for _, m := range messages {
+		if m.GetTo() == r.id {
+			_ = r.raw.Step(m) // its own messages are never refused
+			continue
+		}
+		out = append(out, m)
+	}
+	r.dispatch(out)
+}
+
+// dispatch sends messages, those to one node together.
+func (r *replica) dispatch(messages []*raftpb.Message) {
+	for len(messages) > 0 {
+		to := messages[0].GetTo()
+		var some, others []*raftpb.Message
+		for _, m := range messages {
+			if m.GetTo() != to {
+				others = append(others, m)
+				continue
+			}
+			if m.GetType() == raftpb.MsgSnap {
+				r.shots[to] = r.ticks
+			}
+			some = append(some, m)
+		}
+		if member, known := r.member(to); known {
+			r.send(member, some)
+		}
+		messages = others
+	}
+}
+
+func (r *replica) member(id uint64) (Member, bool) {
+	for _, m := range r.storage.config.Members {
+		if m.ID() == id {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// follow notices that this node does not lead any more: who waits is told at once.
+func (r *replica) follow() {
+	leads := r.raw.BasicStatus().RaftState == raft.StateLeader
+	if r.led && !leads {
+		for number, p := range r.waiting {
+			for _, q := range p.requests {
+				q.answer(nil, domain.Errorf(domain.Unavailable, "this node lost its leadership while the append was under way; it may be stored"))
+			}
+			delete(r.waiting, number)
+		}
+		r.pending = 0
+		for id, done := range r.reads {
+			done(r.notLeader())
+			delete(r.reads, id)
+		}
+		clear(r.shots)
+	}
+	r.led = leads
+}
+
+// leader is who leads, as far as this node knows.
+func (r *replica) leader() eventlog.Leader {
+	status := r.raw.BasicStatus()
+	l := eventlog.Leader{Term: status.GetTerm()}
+	if m, known := r.member(status.Lead); known {
+		l.NodeID, l.Address = m.Node, m.Address
+	}
+	l.Self = status.RaftState == raft.StateLeader && r.appliedTerm == l.Term
+	return l
+}
+
+// notLeader says who leads instead; without a leader, whom it did not hear from.
+func (r *replica) notLeader() error {
+	e := &eventlog.NotLeader{Leader: r.leader()}
+	if e.Leader.NodeID == "" {
+		silent := r.silent()
+		if len(silent) > 0 {
+			e.Reason = "a majority of the voters has to answer, and this node does not hear from " + strings.Join(silent, ", ")
+		}
+	}
+	return e
+}
+
+// silent lists the voters that were not heard from for as long as an election takes.
+func (r *replica) silent() (names []string) {
+	for _, m := range r.storage.config.Members {
+		heard, ever := r.heard[m.ID()]
+		if m.ID() != r.id && !m.Learner && (!ever || r.ticks-heard > uint64(2*r.ticking.Election)) {
+			names = append(names, string(m.Node))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// room tells whether another entry may be proposed.
+func (r *replica) room() bool { return len(r.waiting) < maxPendingNum && r.pending < maxPending }
+
+// takes tells what becomes of requests now: an error when they are refused, false
+// when they have to wait until this node has applied what earlier leaders left.
+func (r *replica) takes() (bool, error) {
+	status := r.raw.BasicStatus()
+	switch {
+	case status.RaftState != raft.StateLeader:
+		return false, r.notLeader()
+	case status.LeadTransferee != 0:
+		return false, domain.Errorf(domain.Unavailable, "leadership is being handed over; nothing is stored, ask again in a moment")
+	}
+	return r.appliedTerm == status.GetTerm() && r.room(), nil
+}
+
+// propose makes one entry of requests.
+func (r *replica) propose(requests []*request) {
+	term := r.raw.BasicStatus().GetTerm()
+	r.number++
+	size := 16
+	for _, q := range requests {
+		size += len(q.section) + 8
+	}
+	data := appendEntryHead(make([]byte, 0, size), r.proposer, r.number)
+	var taken []*request
+	for _, q := range requests {
+		if q.term != 0 && q.term != term || q.call.term != 0 && q.call.term != term {
+			q.answer(nil, domain.Errorf(domain.Unavailable, "the append was decided in term %d, and this is term %d; nothing is stored", max(q.term, q.call.term), term))
+			continue
+		}
+		q.call.term = term
+		data = appendSection(data, q.section)
+		taken = append(taken, q)
+	}
+	if len(taken) == 0 {
+		return
+	}
+	if err := r.raw.Propose(data); err != nil {
+		for _, q := range taken {
+			q.answer(nil, domain.Errorf(domain.Unavailable, "the append is not taken, nothing is stored: %w", err))
+		}
+		return
+	}
+	r.waiting[r.number] = &proposal{taken, len(data)}
+	r.pending += len(data)
+}
+
+// outcome is what became of an entry of this node.
+type outcome struct {
+	number   uint64
+	sections [][]eventlog.Written
+	err      error // nobody can tell
+}
+
+// done takes what came of a job.
+func (r *replica) done(m *raftpb.Message, outcomes []outcome) error {
+	for _, e := range m.GetEntries() {
+		r.applied, r.appliedTerm = max(r.applied, e.GetIndex()), max(r.appliedTerm, e.GetTerm())
+		if e.GetType() == raftpb.EntryConfChangeV2 || e.GetType() == raftpb.EntryConfChange {
+			if err := r.configure(e); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range outcomes {
+		p, waits := r.waiting[o.number]
+		if !waits {
+			continue
+		}
+		delete(r.waiting, o.number)
+		r.pending -= p.bytes
+		for i, q := range p.requests {
+			switch {
+			case o.err != nil:
+				q.answer(nil, o.err)
+			case i < len(o.sections):
+				q.answer(o.sections[i], nil)
+			default:
+				return domain.Errorf(domain.Internal, "entry %d: want %d sections, found %d", o.number, len(p.requests), len(o.sections))
+			}
+		}
+	}
+	r.respond(m.GetResponses())
+	if r.storage.bytes > maxKept {
+		return r.storage.drop(r.records.Applied())
+	}
+	return nil
+}
+
+// confirm asks a majority whether this node leads; done is called once.
+func (r *replica) confirm(done func(error)) {
+	if r.raw.BasicStatus().RaftState != raft.StateLeader {
+		done(r.notLeader())
+		return
+	}
+	if len(r.reads) >= maxReads {
+		done(domain.Errorf(domain.TooMany, "%d confirmations of leadership wait already", len(r.reads)))
+		return
+	}
+	r.number++
+	r.reads[r.number] = done
+	r.raw.ReadIndex(binary.BigEndian.AppendUint64(nil, r.number))
+}
+
+func (r *replica) confirmed(read raft.ReadState) {
+	if len(read.RequestCtx) != 8 {
+		return
+	}
+	id := binary.BigEndian.Uint64(read.RequestCtx)
+	if done, waits := r.reads[id]; waits {
+		delete(r.reads, id)
+		done(nil)
+	}
+}
+
+// guard turns a panic of the library into an error: it stops rather than go on with a
+// state that it takes for broken.
+func guard(do func() error) (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = domain.Errorf(domain.Corrupt, "replicated log: %v", broken)
+		}
+	}()
+	return do()
+}
+
+// raftLogger takes what the library logs. Its Fatal and Panic must panic.
+type raftLogger struct{ out *slog.Logger }
+
+func (l raftLogger) Debug(v ...any)            { l.out.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Debugf(f string, v ...any) { l.out.Debug(fmt.Sprintf(f, v...)) }
+func (l raftLogger) Info(v ...any)             { l.out.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Infof(f string, v ...any)  { l.out.Debug(fmt.Sprintf(f, v...)) }
+func (l raftLogger) Warning(v ...any)          { l.out.Warn(fmt.Sprint(v...)) }
+func (l raftLogger) Warningf(f string, v ...any) {
+	l.out.Warn(fmt.Sprintf(f, v...))
+}
+func (l raftLogger) Error(v ...any)            { l.out.Error(fmt.Sprint(v...)) }
+func (l raftLogger) Errorf(f string, v ...any) { l.out.Error(fmt.Sprintf(f, v...)) }
+func (l raftLogger) Fatal(v ...any)            { panic(fmt.Sprint(v...)) }
+func (l raftLogger) Fatalf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }
+func (l raftLogger) Panic(v ...any)            { panic(fmt.Sprint(v...)) }
+func (l raftLogger) Panicf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }

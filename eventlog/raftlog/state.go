@@ -1,0 +1,134 @@
+package raftlog
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// State is how a node sees the cluster.
+type State struct {
+	Cluster     string          `json:"cluster"`
+	Node        domain.NodeID   `json:"node_id"`
+	Role        string          `json:"role" enum:"leader,follower,candidate,learner,outside"`
+	Term        uint64          `json:"term"`
+	Vote        domain.NodeID   `json:"vote,omitempty"` // whom it voted for in this term
+	Leader      domain.NodeID   `json:"leader,omitempty"`
+	Commit      uint64          `json:"commit"`  // the last entry that a majority has
+	Applied     uint64          `json:"applied"` // the last entry that this node has decided
+	First       uint64          `json:"first"`   // the oldest entry that it keeps
+	Last        uint64          `json:"last"`    // its newest entry
+	Position    domain.Position `json:"position"`
+	Copying     bool            `json:"copying,omitempty"`      // it copies records, too far behind for entries
+	ConfigIndex uint64          `json:"configuration"`          // the entry that made the members what they are
+	Joint       bool            `json:"joint,omitempty"`        // a change of several members is under way
+	Lost        uint64          `json:"lost_messages"`          // that found its inbox full
+	Members     []MemberState   `json:"members"`                // by name
+	Since       *time.Time      `json:"leader_since,omitempty"` // by this node's clock
+}
+
+// MemberState is one member as a node sees it; what only a leader knows is null elsewhere.
+type MemberState struct {
+	Member
+	Self    bool    `json:"self,omitempty"`
+	Leads   bool    `json:"leads,omitempty"`
+	Heard   *uint64 `json:"heard_ticks_ago"`    // null: never, or of itself
+	Answers *bool   `json:"answers"`            // within the time of an election
+	Match   *uint64 `json:"match"`              // the last entry it is known to have
+	Lag     *uint64 `json:"lag"`                // entries of the leader that it lacks
+	Sends   string  `json:"progress,omitempty"` // "probe", "replicate", "snapshot"
+}
+
+// State asks the loop how things are.
+func (l *Log) State(ctx context.Context) (s State, err error) {
+	err = l.on(ctx, func(r *replica) error {
+		s = r.describe()
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Lost = l.lost.Load()
+	s.Position, err = l.records.Head(ctx)
+	return s, err
+}
+
+// until waits for a state. It looks whenever the loop has done something.
+func (l *Log) until(ctx context.Context, holds func(State) bool) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		s, err := l.State(ctx)
+		if err != nil || holds(s) {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return eventlog.Interrupted(ctx, "the replicated log")
+		}
+	}
+}
+
+func (r *replica) describe() State {
+	status := r.raw.Status()
+	s := State{
+		Cluster: r.cluster, Node: r.node, Term: status.GetTerm(), Commit: status.GetCommit(), Applied: r.applied,
+		First: r.storage.ground.index + 1, Last: r.storage.last, Copying: r.installing != nil,
+		ConfigIndex: r.storage.config.Index, Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
+	}
+	if m, known := r.member(status.GetVote()); known {
+		s.Vote = m.Node
+	}
+	if m, known := r.member(status.Lead); known {
+		s.Leader = m.Node
+	}
+	s.Role = "outside"
+	leads := status.RaftState == raft.StateLeader
+	for _, m := range r.storage.config.Members {
+		row := MemberState{Member: m, Self: m.ID() == r.id, Leads: m.ID() == status.Lead}
+		if heard, ever := r.heard[m.ID()]; ever && !row.Self {
+			ago := r.ticks - heard
+			row.Heard = &ago
+			answers := ago <= uint64(2*r.ticking.Election)
+			row.Answers = &answers
+		}
+		if p, follows := status.Progress[m.ID()]; leads && follows {
+			match, lag := p.Match, r.storage.last-min(p.Match, r.storage.last)
+			row.Match, row.Lag = &match, &lag
+			if !row.Self {
+				row.Sends = [...]string{"probe", "replicate", "snapshot"}[p.State]
+			}
+		}
+		if row.Self {
+			s.Role = roleOf(status.RaftState, m.Learner)
+		}
+		s.Members = append(s.Members, row)
+	}
+	return s
+}
+
+func roleOf(state raft.StateType, learner bool) string {
+	switch {
+	case state == raft.StateLeader:
+		return "leader"
+	case learner:
+		return "learner"
+	case state == raft.StateFollower:
+		return "follower"
+	}
+	return "candidate"
+}
+
+func decodeState(snapshot *raftpb.Snapshot, into *state) error {
+	if err := json.Unmarshal(snapshot.GetData(), into); err != nil {
+		return domain.Errorf(domain.Corrupt, "snapshot: %w", err)
+	}
+	return nil
+}

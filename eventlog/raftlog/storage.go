@@ -1,0 +1,507 @@
+package raftlog
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+)
+
+// The keys of the database beside the records.
+const (
+	entryPrefix  = 'e' // e <index> → entry, protobuf
+	hardKey      = "h" // term, vote, commit
+	groundKey    = "g" // index and term of the last entry that was dropped
+	configKey    = "c" // configuration
+	identityKey  = "i" // identity
+	pendingKey   = "p" // snapshot whose records are being copied, protobuf
+	storeFormat  = 1
+	cachedBytes  = 8 << 20
+	storeBuffers = 8 << 20
+)
+
+// identity is what a folder is for ever.
+type identity struct {
+	Format  int           `json:"format"`
+	Cluster string        `json:"cluster"`
+	Node    domain.NodeID `json:"node"`
+}
+
+// configuration is who the members are, as of an entry.
+type configuration struct {
+	Index   uint64   `json:"index"` // of the entry that made it so
+	State   []byte   `json:"state"` // ConfState, protobuf
+	Members []Member `json:"members"`
+}
+
+// ground is the entry before the first one that is kept.
+type ground struct{ index, term uint64 }
+
+// storage holds entries, votes and the configuration. It is Raft's view of the disk,
+// and used by one goroutine.
+type storage struct {
+	db     *pebble.DB
+	failed *failure
+	hard   *raftpb.HardState
+	ground ground
+	last   uint64
+	bytes  int64 // of the entries that are kept, as far as they were written in this process
+	config configuration
+	state  *raftpb.ConfState
+	cached []*raftpb.Entry // the newest entries, next to each other
+	weight int             // bytes of cached
+	shot   func() (*raftpb.Snapshot, error)
+}
+
+// failure is the first error after which nothing more may be written.
+type failure struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *failure) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *failure) cause() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// storeLogger takes what pebble logs; its Fatalf must not end the process.
+type storeLogger struct {
+	out    *slog.Logger
+	failed *failure
+}
+
+func (l storeLogger) Infof(format string, args ...any) {
+	if l.out.Enabled(context.Background(), slog.LevelDebug) {
+		l.out.Debug("entries", "said", fmt.Sprintf(format, args...))
+	}
+}
+
+func (l storeLogger) Errorf(format string, args ...any) {
+	l.out.Error("entries", "said", fmt.Sprintf(format, args...))
+}
+
+func (l storeLogger) Fatalf(format string, args ...any) { l.failed.note(fmt.Errorf(format, args...)) }
+
+// openStorage opens the database of a folder, or makes one for a first configuration.
+func openStorage(files vfs.FS, dir string, who identity, head domain.Position, first []Member, logger *slog.Logger) (_ *storage, err error) {
+	s := &storage{failed: &failure{}}
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("pebble gave up: %v", broken)
+		}
+		if err != nil {
+			err = domain.Errorf(codeOf(err), "open the entries in %s: %w", dir, err)
+			if s.db != nil {
+				err = errors.Join(err, s.db.Close())
+			}
+		}
+	}()
+	s.db, err = pebble.Open(dir, &pebble.Options{
+		FS: files, FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
+		Logger: storeLogger{logger, s.failed}, DisableTableStats: true,
+	})
+	if err == nil {
+		err = s.failed.cause()
+	}
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := s.identify(who)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		if voters := countVoters(first); head > 0 && voters > 1 {
+			return nil, domain.Errorf(domain.Conflict, "want an empty log to begin a cluster of %d voters with, found one of %d events: begin with this node alone and add the others", voters, head)
+		}
+		if err := s.begin(who, first); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.load()
+}
+
+func codeOf(err error) domain.Code {
+	var coded *domain.Error
+	switch {
+	case errors.As(err, &coded):
+		return coded.Code
+	case pebble.IsCorruptionError(err):
+		return domain.Corrupt
+	}
+	return domain.Unavailable
+}
+
+// get reads a value; none is nil.
+func (s *storage) get(key []byte) ([]byte, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{}, value...), closer.Close()
+}
+
+// identify refuses the folder of another node or cluster.
+func (s *storage) identify(who identity) (fresh bool, err error) {
+	text, err := s.get([]byte(identityKey))
+	if err != nil || text == nil {
+		return err == nil, err
+	}
+	var found identity
+	if err := json.Unmarshal(text, &found); err != nil {
+		return false, domain.Errorf(domain.Corrupt, "who the folder belongs to: %w", err)
+	}
+	if found != who {
+		return false, domain.Errorf(domain.Conflict, "want the folder of node %s in cluster %s (format %d), found that of %s in %s (format %d)",
+			who.Node, who.Cluster, who.Format, found.Node, found.Cluster, found.Format)
+	}
+	return false, nil
+}
+
+// begin writes the first configuration, before any entry.
+func (s *storage) begin(who identity, first []Member) error {
+	text, err := json.Marshal(who)
+	if err != nil {
+		return err
+	}
+	state := &raftpb.ConfState{}
+	for _, m := range first {
+		if m.Learner {
+			state.Learners = append(state.Learners, m.ID())
+		} else {
+			state.Voters = append(state.Voters, m.ID())
+		}
+	}
+	batch := s.db.NewBatch()
+	if err := s.putConfig(batch, configuration{Members: first}, state); err != nil {
+		return err
+	}
+	_ = batch.Set([]byte(identityKey), text, nil)
+	return s.commit(batch, true)
+}
+
+func (s *storage) putConfig(batch *pebble.Batch, c configuration, state *raftpb.ConfState) (err error) {
+	if c.State, err = proto.Marshal(state); err != nil {
+		return err
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	s.config, s.state = c, state
+	return batch.Set([]byte(configKey), text, nil)
+}
+
+// load reads what the other methods keep in memory.
+func (s *storage) load() error {
+	text, err := s.get([]byte(configKey))
+	if err != nil {
+		return err
+	}
+	s.state = &raftpb.ConfState{}
+	if err := json.Unmarshal(text, &s.config); err != nil {
+		return domain.Errorf(domain.Corrupt, "configuration: %w", err)
+	}
+	if err := proto.Unmarshal(s.config.State, s.state); err != nil {
+		return domain.Errorf(domain.Corrupt, "configuration: %w", err)
+	}
+	s.state = raftpb.EnsureConfState(s.state)
+	if text, err = s.get([]byte(hardKey)); err != nil {
+		return err
+	}
+	s.hard = &raftpb.HardState{}
+	if err := proto.Unmarshal(text, s.hard); err != nil {
+		return domain.Errorf(domain.Corrupt, "term and vote: %w", err)
+	}
+	if text, err = s.get([]byte(groundKey)); err != nil {
+		return err
+	}
+	if len(text) == 16 {
+		s.ground = ground{binary.BigEndian.Uint64(text), binary.BigEndian.Uint64(text[8:])}
+	}
+	it, err := s.db.NewIter(entryRange(0, 1<<63))
+	if err != nil {
+		return err
+	}
+	s.last = s.ground.index
+	if it.Last() {
+		s.last = max(s.last, binary.BigEndian.Uint64(it.Key()[1:]))
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+func entryKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{entryPrefix}, index)
+}
+
+func entryRange(from, before uint64) *pebble.IterOptions {
+	return &pebble.IterOptions{LowerBound: entryKey(from), UpperBound: entryKey(before)}
+}
+
+func countVoters(members []Member) (n int) {
+	for _, m := range members {
+		if !m.Learner {
+			n++
+		}
+	}
+	return n
+}
+
+// adopt makes the events that a log had before it was replicated the state that all
+// others are brought to: an entry that nobody has stands for them.
+func (s *storage) adopt(records *pebblelog.Log) error {
+	head, err := records.Head(context.Background())
+	if err != nil || head == 0 || s.last > 0 || records.Applied() > 1 {
+		return err
+	}
+	if pending, err := s.pended(); pending != nil || err != nil {
+		return err
+	}
+	if _, err := records.Apply(context.Background(), 1, nil); err != nil {
+		return err
+	}
+	batch := s.db.NewBatch()
+	s.setGround(batch, ground{1, 1})
+	s.last = 1
+	hard := &raftpb.HardState{Term: new(uint64(1)), Vote: new(uint64(0)), Commit: new(uint64(1))}
+	text, err := proto.Marshal(hard)
+	if err != nil {
+		return err
+	}
+	_ = batch.Set([]byte(hardKey), text, nil)
+	s.hard = hard
+	return s.commit(batch, true)
+}
+
+// commit writes a batch; nothing that pebble does on a broken disk is taken for success.
+func (s *storage) commit(batch *pebble.Batch, sync bool) (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("pebble gave up: %v", broken)
+		}
+		if err == nil {
+			err = s.failed.cause()
+		}
+		if err != nil {
+			s.failed.note(err)
+			err = domain.Errorf(domain.Unavailable, "entries of the replicated log: %w", err)
+		}
+	}()
+	if err := s.failed.cause(); err != nil {
+		return err
+	}
+	options := pebble.NoSync
+	if sync {
+		options = pebble.Sync
+	}
+	return errors.Join(s.db.Apply(batch, options), batch.Close())
+}
+
+// save makes votes and entries durable.
+func (s *storage) save(hard *raftpb.HardState, entries []*raftpb.Entry) error {
+	batch := s.db.NewBatch()
+	sync := len(entries) > 0
+	if !raft.IsEmptyHardState(hard) {
+		text, err := proto.Marshal(hard)
+		if err != nil {
+			return err
+		}
+		_ = batch.Set([]byte(hardKey), text, nil)
+		sync = sync || hard.GetTerm() != s.hard.GetTerm() || hard.GetVote() != s.hard.GetVote()
+	}
+	if len(entries) > 0 {
+		from := entries[0].GetIndex()
+		if from <= s.last { // another leader's entries take their place
+			_ = batch.DeleteRange(entryKey(from), entryKey(s.last+1), nil)
+		}
+		for _, e := range entries {
+			text, err := proto.Marshal(e)
+			if err != nil {
+				return err
+			}
+			_ = batch.Set(entryKey(e.GetIndex()), text, nil)
+			s.bytes += int64(len(text))
+		}
+	}
+	if err := s.commit(batch, sync); err != nil {
+		return err
+	}
+	if !raft.IsEmptyHardState(hard) {
+		s.hard = hard
+	}
+	if len(entries) > 0 {
+		s.remember(entries)
+		s.last = entries[len(entries)-1].GetIndex()
+	}
+	return nil
+}
+
+// remember keeps the newest entries in memory.
+func (s *storage) remember(entries []*raftpb.Entry) {
+	from := entries[0].GetIndex()
+	if n := len(s.cached); n > 0 {
+		if keep := int64(from) - int64(s.cached[0].GetIndex()); keep < 0 || keep > int64(n) {
+			s.cached, s.weight = nil, 0
+		} else {
+			for _, e := range s.cached[keep:] {
+				s.weight -= len(e.GetData())
+			}
+			s.cached = s.cached[:keep:keep] // others may hold what is behind
+		}
+	}
+	s.cached = append(s.cached, entries...)
+	for _, e := range entries {
+		s.weight += len(e.GetData())
+	}
+	drop := 0
+	for s.weight > cachedBytes && drop < len(s.cached)-1 {
+		s.weight -= len(s.cached[drop].GetData())
+		drop++
+	}
+	if drop > 0 {
+		s.cached = append([]*raftpb.Entry{}, s.cached[drop:]...)
+	}
+}
+
+// drop gives up entries up to an index, which the records have applied.
+func (s *storage) drop(upTo uint64) error {
+	if upTo <= s.ground.index {
+		return nil
+	}
+	term, err := s.Term(upTo)
+	if err != nil {
+		return err
+	}
+	batch := s.db.NewBatch()
+	_ = batch.DeleteRange(entryKey(0), entryKey(upTo+1), nil)
+	s.setGround(batch, ground{upTo, term})
+	if err := s.commit(batch, false); err != nil {
+		return err
+	}
+	s.bytes = 0
+	if n := len(s.cached); n > 0 && s.cached[0].GetIndex() <= upTo {
+		gone := min(upTo-s.cached[0].GetIndex()+1, uint64(n))
+		for _, e := range s.cached[:gone] {
+			s.weight -= len(e.GetData())
+		}
+		s.cached = append([]*raftpb.Entry{}, s.cached[gone:]...)
+	}
+	return nil
+}
+
+func (s *storage) setGround(batch *pebble.Batch, g ground) {
+	_ = batch.Set([]byte(groundKey), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, g.index), g.term), nil)
+	s.ground = g
+}
+
+// InitialState is what was stored of votes and the configuration.
+func (s *storage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
+	return s.hard, s.state, nil
+}
+
+// FirstIndex is that of the oldest entry that is kept.
+func (s *storage) FirstIndex() (uint64, error) { return s.ground.index + 1, nil }
+
+// LastIndex is that of the newest.
+func (s *storage) LastIndex() (uint64, error) { return s.last, nil }
+
+// Term is the term of an entry, or of the last that was dropped.
+func (s *storage) Term(index uint64) (uint64, error) {
+	switch {
+	case index == s.ground.index:
+		return s.ground.term, nil
+	case index < s.ground.index:
+		return 0, raft.ErrCompacted
+	case index > s.last:
+		return 0, raft.ErrUnavailable
+	}
+	entries, err := s.Entries(index, index+1, 0)
+	if err != nil {
+		return 0, err
+	}
+	return entries[0].GetTerm(), nil
+}
+
+// Entries reads entries from lo, below hi, of about size bytes.
+func (s *storage) Entries(lo, hi, size uint64) ([]*raftpb.Entry, error) {
+	switch {
+	case lo <= s.ground.index:
+		return nil, raft.ErrCompacted
+	case hi > s.last+1:
+		return nil, raft.ErrUnavailable
+	}
+	if len(s.cached) > 0 && lo >= s.cached[0].GetIndex() {
+		first := s.cached[0].GetIndex()
+		entries := append([]*raftpb.Entry{}, s.cached[lo-first:hi-first]...)
+		return limited(entries, size), nil
+	}
+	it, err := s.db.NewIter(entryRange(lo, hi))
+	if err != nil {
+		return nil, err
+	}
+	var entries []*raftpb.Entry
+	total := uint64(0)
+	for valid := it.First(); valid && (len(entries) == 0 || total <= size); valid = it.Next() {
+		e := &raftpb.Entry{}
+		if err := proto.Unmarshal(it.Value(), e); err != nil {
+			return nil, errors.Join(domain.Errorf(domain.Corrupt, "entry %d: %w", lo+uint64(len(entries)), err), it.Close())
+		}
+		if want := lo + uint64(len(entries)); e.GetIndex() != want {
+			return nil, errors.Join(domain.Errorf(domain.Corrupt, "entries: want entry %d, found %d", want, e.GetIndex()), it.Close())
+		}
+		total += uint64(proto.Size(e))
+		entries = append(entries, e)
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, domain.Errorf(domain.Corrupt, "entries: want entry %d, found none", lo)
+	}
+	return limited(entries, size), nil
+}
+
+// limited cuts a list so that it has about size bytes, one entry at least.
+func limited(entries []*raftpb.Entry, size uint64) []*raftpb.Entry {
+	total := uint64(0)
+	for i, e := range entries {
+		if total += uint64(proto.Size(e)); total > size && i > 0 {
+			return entries[:i]
+		}
+	}
+	return entries
+}
+
+// Snapshot is the state that a follower is brought to that is too far behind.
+func (s *storage) Snapshot() (*raftpb.Snapshot, error) { return s.shot() }
+
+func (s *storage) close() error {
+	if s.failed.cause() != nil {
+		return nil // it may never end; what failed has been told
+	}
+	return s.db.Close()
+}

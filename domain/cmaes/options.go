@@ -76,6 +76,8 @@ type Options struct {
 	Passive        bool          `json:"passive,omitempty"`    // without negative weights
 	Target         *float64      `json:"target,omitempty"`
 	MaxEvaluations int           `json:"max_evaluations,omitempty"` // of all runs; 0: no bound
+	MaxGenerations int           `json:"max_generations,omitempty"` // likewise
+	MaxPopulation  int           `json:"max_population,omitempty"`  // that restarts and noise let it grow to; default MaxPopulation
 	Restarts       RestartPolicy `json:"restarts,omitempty"`
 	MaxRestarts    int           `json:"max_restarts,omitempty"` // default 9
 	// Reevaluate is the share of a generation that is evaluated twice, to see how much
@@ -100,6 +102,10 @@ type Tolerances struct {
 	NoEffectX    float64 `json:"tolnoeffectcoord,omitempty"` // 0.2 of a deviation changes no bit of the mean
 	MaxIter      int     `json:"maxiter,omitempty"`          // 100 + 150 (n+3)²/√λ generations of a run
 }
+
+// Resamples bounds the indexes of a generation: a candidate that was lost is asked
+// for again under the next index past the population, up to Resamples times it.
+const Resamples = 4
 
 // The bounds of a search.
 const (
@@ -142,6 +148,12 @@ func (o *Options) check() error {
 	}
 	if o.MaxEvaluations < 0 {
 		f.add("max_evaluations", "want at least 0, found %d", o.MaxEvaluations)
+	}
+	if o.MaxGenerations < 0 {
+		f.add("max_generations", "want at least 0, found %d", o.MaxGenerations)
+	}
+	if o.MaxPopulation != 0 && (o.MaxPopulation < max(4, o.Population) || o.MaxPopulation > MaxPopulation) {
+		f.add("max_population", "want %d to %d, found %d", max(4, o.Population), MaxPopulation, o.MaxPopulation)
 	}
 	switch o.Restarts {
 	case NoRestarts, IPOP, BIPOP:

@@ -37,13 +37,16 @@ func (s *Search) restart() {
 			return
 		}
 	}
+	if s.Options.MaxGenerations > 0 && s.Generation >= s.Options.MaxGenerations {
+		return
+	}
 	r := &s.Run
 	s.Runs = append(s.Runs, Ended{r.Base, r.Small, r.Sigma0, r.Evaluations, r.Generation, r.Stop})
 	if !r.Small {
 		large++
 	}
 	first := s.population()
-	twice := int(math.Min(float64(first)*math.Pow(2, float64(large)), MaxPopulation))
+	twice := int(math.Min(float64(first)*math.Pow(2, float64(large)), float64(s.mostCandidates())))
 	if s.smallNext(large) {
 		draw := keyed(s.Options.Seed, uint64(len(s.Runs)), 1<<63)
 		u := draw.uniform()
@@ -52,6 +55,14 @@ func (s *Search) restart() {
 		return
 	}
 	s.begin(twice, s.Options.Sigma0, false)
+}
+
+// mostCandidates bounds the population of every run.
+func (s *Search) mostCandidates() int {
+	if s.Options.MaxPopulation > 0 {
+		return s.Options.MaxPopulation
+	}
+	return MaxPopulation
 }
 
 // smallNext tells whether the next run of BIPOP has a small population: when those

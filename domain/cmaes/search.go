@@ -17,6 +17,7 @@ type Search struct {
 	Best        *Best   `json:"best,omitempty"` // of all runs
 	Runs        []Ended `json:"runs,omitempty"` // that ended before this one
 	Dropped     int     `json:"dropped"`        // candidates that were lost, failed or told too late
+	Last        *Told   `json:"last,omitempty"` // the generation that was told last
 
 	derived *distribution // of Run; computed from it when needed
 }
@@ -46,6 +47,15 @@ type Best struct {
 	Generation int       `json:"generation"`
 	Index      int       `json:"index"` // −1: injected
 	Evaluation int       `json:"evaluation"`
+}
+
+// Told is what a generation came to: the values of its candidates, the injected ones
+// included.
+type Told struct {
+	Candidates int     `json:"candidates"`
+	Best       float64 `json:"best"`
+	Median     float64 `json:"median"`
+	Worst      float64 `json:"worst"`
 }
 
 // Ended is a run that ended.
@@ -120,7 +130,8 @@ func (s *Search) Ask() []Candidate {
 	return out
 }
 
-// Candidate makes one candidate of the generation again.
+// Candidate makes one candidate of the generation again. Indexes from the population
+// on are those of candidates that take the place of lost ones.
 func (s *Search) Candidate(index int) Candidate {
 	return Candidate{s.Generation, index, s.phenotype(s.genotype(index)), index < s.twice()}
 }
@@ -185,8 +196,8 @@ func (s *Search) Tell(evaluations []Evaluation) error {
 			own++
 		}
 	}
-	if need := max(2, s.Run.Population/2); own < need {
-		return &Invalid{[]Fault{{"evaluations", fmt.Sprintf("want at least %d of %d candidates of generation %d, found %d", need, s.Run.Population, s.Generation, own)}}}
+	if need := s.Needed(); own < need || own > s.Run.Population {
+		return &Invalid{[]Fault{{"evaluations", fmt.Sprintf("want %d to %d candidates of generation %d, found %d", need, s.Run.Population, s.Generation, own)}}}
 	}
 	s.Dropped += dropped + s.Run.Population - own
 	for _, e := range evaluations {
@@ -197,6 +208,7 @@ func (s *Search) Tell(evaluations []Evaluation) error {
 	if best := all[0]; s.Best == nil || best.value < s.Best.Value {
 		s.Best = &Best{s.phenotype(best.x), best.value, s.Generation, best.index, s.Evaluations}
 	}
+	s.Last = &Told{len(all), all[0].value, all[len(all)/2].value, all[len(all)-1].value}
 	s.centre(all)
 	s.update(all)
 	s.limit()
@@ -211,6 +223,9 @@ func (s *Search) Tell(evaluations []Evaluation) error {
 	return nil
 }
 
+// Needed is how many candidates a generation must at least be told.
+func (s *Search) Needed() int { return max(2, s.Run.Population/2) }
+
 // sort brings evaluations in the order of their indexes and checks them.
 func (s *Search) sort(evaluations []Evaluation) (all []told, repeats [][2]float64, dropped int, err error) {
 	var f faults
@@ -221,8 +236,8 @@ func (s *Search) sort(evaluations []Evaluation) (all []told, repeats [][2]float6
 		case e.Generation != s.Generation:
 			dropped++
 			continue
-		case e.Index < -1 || e.Index >= s.Run.Population:
-			f.add(field, "want −1 to %d", s.Run.Population-1)
+		case e.Index < -1 || e.Index >= s.Run.Population*Resamples:
+			f.add(field, "want −1 to %d", s.Run.Population*Resamples-1)
 			continue
 		case e.Index >= 0 && seen[e.Index]:
 			f.add(field, "told twice")

@@ -17,6 +17,9 @@ const (
 	ReasonEvaluations = "maxfevals"
 )
 
+// ReasonIterations ends a run by its own bound, and a search by MaxGenerations.
+const ReasonIterations = "maxiter"
+
 // History is what the reasons look back at.
 type History struct {
 	Best    []float64 `json:"best"`   // of each generation, the oldest first
@@ -26,8 +29,8 @@ type History struct {
 	MovedAt int       `json:"moved_at"`
 }
 
-// maxHistory is how many generations are kept.
-const maxHistory = 20_000
+// MaxHistory is how many generations of a run are kept.
+const MaxHistory = 20_000
 
 // tolerance is a setting, or its default when it is 0; less than 0 is never.
 func tolerance[T int | float64](set, otherwise T) T {
@@ -54,8 +57,11 @@ func (s *Search) reasons(all []told) []Reason {
 	if most := s.Options.MaxEvaluations; most > 0 && s.Evaluations >= most {
 		out = append(out, Reason{ReasonEvaluations, float64(most)})
 	}
+	if most := s.Options.MaxGenerations; most > 0 && s.Generation >= most {
+		out = append(out, Reason{ReasonIterations, float64(most)})
+	}
 	generations := tolerance(t.MaxIter, 100+int(150*(n+3)*(n+3)/math.Sqrt(lambda)))
-	hit("maxiter", float64(generations), r.Generation >= generations)
+	hit(ReasonIterations, float64(generations), r.Generation >= generations)
 
 	recent := r.History.Best[max(0, len(r.History.Best)-10-int(30*n/lambda)):]
 	spread := all[len(all)-1].value - all[0].value
@@ -116,7 +122,7 @@ func (s *Search) remember(all []told) {
 	h := &s.Run.History
 	keep := func(list []float64, v float64) []float64 {
 		list = append(list, v)
-		return list[max(0, len(list)-maxHistory):]
+		return list[max(0, len(list)-MaxHistory):]
 	}
 	h.Best = keep(h.Best, all[0].value)
 	h.Median = keep(h.Median, all[len(all)/2].value)

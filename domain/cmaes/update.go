@@ -247,7 +247,7 @@ func (s *Search) noise(repeats [][2]float64) {
 	r := &s.Run
 	r.Noise += noiseFollow * (min(1, 2*float64(turned)/float64(pairs)) - r.Noise)
 	switch {
-	case r.Noise > noiseHigh && 2*r.Population <= noiseGrowth*r.Base && 2*r.Population <= MaxPopulation:
+	case r.Noise > noiseHigh && 2*r.Population <= noiseGrowth*r.Base && 2*r.Population <= s.mostCandidates():
 		r.Population *= 2
 	case r.Noise < noiseLow && r.Population > r.Base:
 		r.Population /= 2

@@ -15,6 +15,7 @@ import (
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
 	"github.com/ringrift/rift/transport/admin"
+	"github.com/ringrift/rift/transport/cmaes"
 	"github.com/ringrift/rift/transport/election"
 	"github.com/ringrift/rift/transport/elo"
 	"github.com/ringrift/rift/transport/findings"
@@ -40,6 +41,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		training.Area(),
 		elo.Area(),
 		gauntlet.Area(),
+		cmaes.Area(),
 		{Name: "tournament", Events: tournament.Events()},
 		{Name: "swim", Events: swim.Events()},
 	}

@@ -111,7 +111,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 		"daemons.report", "daemons.settle",
 		"datasync.report", "datasync.stall",
 		"alarms.raise", "alarms.clear",
-		"training.expire_block", "training.abandon", "training.finish",
+		"training.expire_block", "training.abandon", "training.finish", "cmaes.overdue",
 	} {
 		issued[name] = true
 	}

@@ -1,0 +1,166 @@
+package cmaes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/cmaes"
+	"github.com/ringrift/rift/domain/cmaesrun"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/projections"
+	cmaesview "github.com/ringrift/rift/projections/cmaes"
+)
+
+// Start asks for a search: for the least value of an objective, from a point on.
+type Start struct {
+	Run               cmaesrun.ID         `json:"run,omitempty"` // made up when absent
+	ConfigKey         domain.ConfigKey    `json:"config_key,omitempty"`
+	X0                []float64           `json:"x0"`
+	Sigma0            float64             `json:"sigma0"`               // about a quarter of the range in question
+	Bounds            json.RawMessage     `json:"bounds,omitempty"`     // [low, high] of all variables, or a list of one for each; null: none
+	Population        int                 `json:"population,omitempty"` // default 4 + ⌊3 ln n⌋
+	Generations       int                 `json:"generations,omitempty"`
+	Seed              *uint64             `json:"seed,omitempty"`
+	Objective         json.RawMessage     `json:"objective"`
+	Target            *float64            `json:"target,omitempty"`
+	MaxEvaluations    int                 `json:"max_evaluations,omitempty"`
+	Restarts          cmaes.RestartPolicy `json:"restarts,omitempty"` // ipop or bipop
+	MaxRestarts       int                 `json:"max_restarts,omitempty"`
+	Integers          []int               `json:"integers,omitempty"` // indexes of variables that are whole numbers
+	Passive           bool                `json:"passive,omitempty"`  // learn from the better half only
+	Reevaluate        float64             `json:"reevaluate,omitempty"`
+	Tolerances        cmaes.Tolerances    `json:"tolerances,omitzero"`
+	Lost              cmaesrun.LostRule   `json:"lost,omitempty"`               // resample, which is the default, or drop
+	GenerationSeconds domain.Seconds      `json:"generation_seconds,omitempty"` // after which a generation does without candidates that are out
+
+	started cmaesrun.Started
+	running int
+}
+
+func (Start) CommandType() string       { return "cmaes.start" }
+func (c Start) Stream() domain.StreamID { return c.Run.Stream() }
+
+// RunStarted is the answer to a start.
+type RunStarted struct {
+	Run cmaesrun.ID `json:"run"`
+}
+
+func completeStart(c Start, facts domain.Facts) (Start, error) {
+	policy := cmaesrun.PolicyOf(facts.Policy)
+	if c.Run == "" {
+		c.Run = cmaesrun.ID(domain.DeriveID(facts.Command, 0).String()[:13])
+	}
+	seed := facts.Seed >> 11 // every reader of JSON keeps it exactly
+	if c.Seed != nil {
+		seed = *c.Seed
+	}
+	if c.Lost == "" {
+		c.Lost = cmaesrun.Resample
+	}
+	bounds, faults := boundsOf(c.Bounds)
+	objective, more := objectiveOf(c.Objective, policy)
+	faults = append(faults, more...)
+	c.started = cmaesrun.Started{
+		Run: c.Run, ConfigKey: c.ConfigKey, Objective: objective, Lost: c.Lost, GenerationSeconds: c.GenerationSeconds,
+		Search: cmaes.Options{
+			X0: c.X0, Sigma0: c.Sigma0, Seed: seed, Population: c.Population, Bounds: bounds, Integers: c.Integers, Passive: c.Passive,
+			Target: c.Target, MaxEvaluations: c.MaxEvaluations, MaxGenerations: c.Generations, MaxPopulation: policy.MaxPopulation,
+			Restarts: c.Restarts, MaxRestarts: c.MaxRestarts, Reevaluate: c.Reevaluate, Tolerances: c.Tolerances,
+		},
+	}
+	if len(c.X0) > policy.MaxVariables {
+		faults = append(faults, domain.Fault{Field: "x0", Reason: fmt.Sprintf("want at most %d variables, found %d", policy.MaxVariables, len(c.X0))})
+	} else {
+		faults = append(faults, searchFaults(c.started.Search)...)
+	}
+	faults = append(faults, c.started.RunFaults()...)
+	if len(more) == 0 {
+		faults = append(faults, objective.Faults(len(c.X0), c.ConfigKey)...)
+	}
+	if len(faults) == 0 {
+		faults = payloadFaults(c.started, work.PolicyOf(facts.Policy).MaxPayloadBytes)
+	}
+	return c, domain.Faulty("cmaes.start", faults)
+}
+
+// searchFaults names what the search itself does not take.
+func searchFaults(o cmaes.Options) (faults []domain.Fault) {
+	_, err := cmaes.New(o)
+	var invalid *cmaes.Invalid
+	if errors.As(err, &invalid) {
+		for _, fault := range invalid.Faults {
+			if fault.Field == "max_generations" {
+				fault.Field = "generations"
+			}
+			if fault.Field == "max_population" {
+				fault = cmaes.Fault{Field: "population", Reason: fmt.Sprintf("want at most %d, found %d", o.MaxPopulation, o.Population)}
+			}
+			faults = append(faults, domain.Fault{Field: fault.Field, Reason: fault.Reason})
+		}
+	}
+	return faults
+}
+
+// longest is a number that takes as many characters as one can.
+const longest = -1.2345678901234567e-300
+
+// payloadFaults says when the item of a candidate would be too long for the queue.
+func payloadFaults(started cmaesrun.Started, most int) []domain.Fault {
+	x := slices.Repeat([]float64{longest}, len(started.Search.X0))
+	payload, err := json.Marshal(cmaesrun.PayloadOf(started, cmaesrun.Sample{Run: started.Run, Generation: 1e6, Index: 1e6}, x))
+	if err != nil || len(payload) > most {
+		return []domain.Fault{{Field: "objective", Reason: fmt.Sprintf("want at most %d bytes of payload for the item of a candidate, found up to %d: ask for fewer games or variables", most, len(payload))}}
+	}
+	return nil
+}
+
+func consultStart(v projections.View, c Start, _ domain.Facts) (Start, error) {
+	var err error
+	c.running, err = cmaesview.CountRunning(v)
+	return c, err
+}
+
+func startRun(r cmaesrun.Run, c Start, facts domain.Facts) ([]domain.Event, error) {
+	if r.Started != nil {
+		return nil, domain.Errorf(domain.Conflict, "run %s exists and is %s", c.Run, r.Phase())
+	}
+	if most := cmaesrun.PolicyOf(facts.Policy).MaxRunning; c.running >= most {
+		return nil, domain.Errorf(domain.TooMany, "%d searches are running, and cmaes.max_running allows %d: stop one, or wait", c.running, most)
+	}
+	search, err := cmaes.New(c.started.Search)
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "cmaes: %w", err)
+	}
+	return append([]domain.Event{c.started}, ask(c.started, search, facts.Now)...), nil
+}
+
+// The bounds of an event of candidates: the next ones stand in another.
+const (
+	mostAsked  = 64
+	mostValues = 4000
+)
+
+// ask is the events of a generation that a search is at.
+func ask(started cmaesrun.Started, s *cmaes.Search, now time.Time) []domain.Event {
+	var deadline time.Time
+	if started.GenerationSeconds > 0 {
+		deadline = domain.Instant(now.Add(started.GenerationSeconds.Duration()))
+	}
+	events := []domain.Event{cmaesrun.Asking(started.Run, s, deadline)}
+	var candidates []cmaesrun.Candidate
+	for _, c := range s.Ask() {
+		samples := 1
+		if c.Twice {
+			samples = 2
+		}
+		candidates = append(candidates, cmaesrun.Candidate{Index: c.Index, X: c.X, Samples: samples})
+	}
+	for part := range slices.Chunk(candidates, max(1, min(mostAsked, mostValues/len(s.Run.Mean)))) {
+		events = append(events, cmaesrun.CandidatesAsked{Run: started.Run, Generation: s.Generation, Candidates: part})
+	}
+	return events
+}

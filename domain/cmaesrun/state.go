@@ -1,0 +1,228 @@
+package cmaesrun
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/cmaes"
+)
+
+// Run is the state of a search, folded from its stream.
+type Run struct {
+	Started  *Started
+	Search   *cmaes.Search // at the generation that is asked; it is never changed, decisions clone it
+	Deadline time.Time
+	Finished *Finished
+
+	slots     domain.Ordered[slot] // of this generation, by index
+	next      int                  // index of the next candidate of this generation
+	ready     int                  // candidates with a value
+	open      int                  // samples that are out
+	lost      int                  // candidates of this generation without a value and without samples out
+	told      *GenerationTold
+	restarted *Restarted
+}
+
+// slot is a candidate of this generation.
+type slot struct {
+	candidate Candidate
+	values    []*float64 // of its samples, as they come; nil: lost
+	ended     []bool     // samples
+	open      int        // samples
+}
+
+func (s slot) value() bool {
+	for _, v := range s.values {
+		if v != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func key(index int) string { return fmt.Sprintf("%09d", index) }
+
+// Evolve applies a fact. It computes nothing: numbers are taken from events.
+func (r Run) Evolve(fact domain.Envelope) Run {
+	switch e := fact.Event.(type) {
+	case Started:
+		r = Run{Started: &e}
+	case GenerationAsked:
+		r = r.asked(e)
+	case CandidatesAsked:
+		for _, c := range e.Candidates {
+			if r.slots.Has(key(c.Index)) || c.Samples < 1 {
+				continue
+			}
+			r.slots = r.slots.With(key(c.Index), slot{candidate: c, values: make([]*float64, c.Samples), ended: make([]bool, c.Samples), open: c.Samples})
+			r.open += c.Samples
+			r.next = max(r.next, c.Index+1)
+		}
+	case CandidateEvaluated:
+		r = r.ended(Sample{e.Run, e.Generation, e.Index, e.Sample}, &e.Fitness)
+	case CandidateLost:
+		r = r.ended(Sample{e.Run, e.Generation, e.Index, e.Sample}, nil)
+	case GenerationTold:
+		r.told = &e
+	case Restarted:
+		r.restarted = &e
+	case Finished:
+		r.Finished, r.open = &e, 0
+	}
+	return r
+}
+
+// asked puts the search together that the event and those before it describe.
+func (r Run) asked(e GenerationAsked) Run {
+	if r.Started == nil {
+		return r
+	}
+	s := &cmaes.Search{
+		Options: r.Started.Search, Generation: e.Generation, Evaluations: e.Evaluations, Dropped: e.Dropped,
+		Run: cmaes.Run{
+			Population: e.Population, Base: e.State.Base, Small: e.State.Small, Generation: e.State.RunGeneration, Evaluations: e.State.RunEvaluations,
+			Sigma0: e.State.Sigma0, Mean: e.Mean, Sigma: e.Sigma, C: e.State.C.matrix(len(e.Mean)), PC: e.State.PC, PS: e.State.PS, Noise: e.State.Noise,
+		},
+	}
+	h := &s.Run.History
+	h.Flat, h.MovedAt = e.State.Flat, e.State.MovedAt
+	if before := r.Search; before != nil {
+		s.Best, s.Runs = before.Best, before.Runs
+		if r.restarted != nil {
+			s.Runs = append(s.Runs[:len(s.Runs):len(s.Runs)], r.restarted.Ended)
+		} else if r.told != nil {
+			h.Best, h.Median = append(h.Best, before.Run.History.Best...), append(h.Median, before.Run.History.Median...)
+			h.Moved = before.Run.History.Moved
+		}
+	}
+	if r.told != nil {
+		if r.restarted == nil {
+			h.Best, h.Median = append(h.Best, r.told.Least), append(h.Median, r.told.Median)
+			h.Best, h.Median = h.Best[max(0, len(h.Best)-cmaes.MaxHistory):], h.Median[max(0, len(h.Median)-cmaes.MaxHistory):]
+		}
+		if best := r.told.Improved; best != nil {
+			s.Best = &cmaes.Best{X: best.X, Value: best.Fitness, Generation: best.Generation, Index: best.Index, Evaluation: best.Evaluation}
+		}
+		s.Last = &cmaes.Told{Candidates: r.told.Candidates, Best: r.told.Least, Median: r.told.Median, Worst: r.told.Most}
+	}
+	if e.State.RunGeneration > 0 && e.State.MovedAt == e.State.RunGeneration {
+		h.Moved = e.Mean
+	}
+	return Run{Started: r.Started, Search: s, Deadline: e.Deadline}
+}
+
+// ended takes over what became of a sample, once.
+func (r Run) ended(sample Sample, value *float64) Run {
+	c, known := r.slots.Get(key(sample.Index))
+	if !known || r.Search == nil || sample.Generation != r.Search.Generation || sample.Sample < 0 || sample.Sample >= len(c.ended) || c.ended[sample.Sample] {
+		return r
+	}
+	had := c.value()
+	c.values, c.ended = append([]*float64(nil), c.values...), append([]bool(nil), c.ended...)
+	c.values[sample.Sample], c.ended[sample.Sample] = value, true
+	c.open--
+	r.open--
+	switch {
+	case !had && c.value():
+		r.ready++
+	case !c.value() && c.open == 0:
+		r.lost++
+	}
+	r.slots = r.slots.With(key(sample.Index), c)
+	return r
+}
+
+// Phase is how the run stands; empty: there is none.
+func (r Run) Phase() Phase {
+	switch {
+	case r.Started == nil:
+		return ""
+	case r.Finished != nil:
+		return r.Finished.State
+	}
+	return Running
+}
+
+// Awaits tells whether a sample is out, and AskedFor whether it ever was.
+func (r Run) Awaits(s Sample) bool {
+	c, known := r.slots.Get(key(s.Index))
+	return r.Finished == nil && known && r.Search != nil && s.Generation == r.Search.Generation && s.Sample < len(c.ended) && !c.ended[s.Sample]
+}
+
+// Late tells whether a sample belongs to a generation that is over.
+func (r Run) Late(s Sample) bool {
+	return r.Search != nil && (s.Generation < r.Search.Generation || r.Finished != nil && s.Generation == r.Search.Generation && r.slots.Has(key(s.Index)))
+}
+
+// Counts of the generation that is asked: candidates with a value, samples that are
+// out, candidates that are lost.
+func (r Run) Counts() (ready, open, lost int) { return r.ready, r.open, r.lost }
+
+// LostCandidate gives a candidate of this generation all of whose samples are lost.
+func (r Run) LostCandidate(index int) (Candidate, bool) {
+	c, known := r.slots.Get(key(index))
+	return c.candidate, known && c.open == 0 && !c.value()
+}
+
+// Next is the index of the next candidate of this generation.
+func (r Run) Next() int { return r.next }
+
+// Values is what the search is told of this generation: candidates with a value, by
+// index.
+func (r Run) Values() (all []cmaes.Evaluation) {
+	for _, c := range r.slots.All() {
+		e := cmaes.Evaluation{Generation: r.Search.Generation, Index: c.candidate.Index}
+		for _, v := range c.values {
+			if v != nil {
+				e.Values = append(e.Values, *v)
+			}
+		}
+		if len(e.Values) > 0 {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// Out lists the items of the samples that are out.
+func (r Run) Out() (tasks []domain.TaskID) {
+	if r.Started == nil || r.Search == nil || r.Finished != nil {
+		return nil
+	}
+	for _, c := range r.slots.All() {
+		for i, ended := range c.ended {
+			if !ended {
+				tasks = append(tasks, Sample{r.Started.Run, r.Search.Generation, c.candidate.Index, i}.TaskID())
+			}
+		}
+	}
+	return tasks
+}
+
+// Asking is the event of a generation that a search is at. The axis ratio and the
+// digest are computed, so that s must be one that the caller owns.
+func Asking(run ID, s *cmaes.Search, deadline time.Time) GenerationAsked {
+	r := &s.Run
+	return GenerationAsked{
+		Run: run, Generation: s.Generation, Restarts: len(s.Runs), Population: r.Population, Seed: s.Options.Seed, Mean: r.Mean, Favourite: s.Favourite(), Sigma: r.Sigma,
+		AxisRatio: domain.Round6(s.AxisRatio()), Stds: s.Deviations(), Evaluations: s.Evaluations, Dropped: s.Dropped, Deadline: deadline,
+		State: State{
+			Base: r.Base, Small: r.Small, RunGeneration: r.Generation, RunEvaluations: r.Evaluations, Sigma0: r.Sigma0, C: triangleOf(r.C),
+			PC: r.PC, PS: r.PS, Noise: r.Noise, Flat: r.History.Flat, MovedAt: r.History.MovedAt,
+		},
+		Digest: Digest(s),
+	}
+}
+
+// Needed is how many candidates the generation must at least be told: what
+// cmaes.Search.Needed says.
+func (e GenerationAsked) Needed() int { return max(2, e.Population/2) }
+
+// Digest is the SHA-256 of the bits of a search.
+func Digest(s *cmaes.Search) string {
+	sum := sha256.Sum256(s.Bits())
+	return hex.EncodeToString(sum[:])
+}

@@ -51,6 +51,8 @@ type Options struct {
 	Ticking   Ticking // zero: DefaultTicking
 	Records   pebblelog.Options
 	Logger    *slog.Logger
+
+	kept int64 // set by tests that want entries dropped soon; 0: maxKept
 }
 
 // The folders below that of a replicated log's node.
@@ -117,6 +119,9 @@ func build(dir string, options Options) (_ *Log, err error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
+	if options.kept == 0 {
+		options.kept = maxKept
+	}
 	if options.Ticking == (Ticking{}) {
 		options.Ticking = DefaultTicking
 	}
@@ -161,7 +166,7 @@ func build(dir string, options Options) (_ *Log, err error) {
 	l.changes.Store(&changes)
 	l.lead.Store(&eventlog.Leader{})
 	l.replica, err = newReplica(&replica{
-		id: raftID(options.Node), node: options.Node, cluster: options.Cluster, proposer: binary.LittleEndian.Uint64(nonce[:]), ticking: options.Ticking,
+		id: raftID(options.Node), node: options.Node, cluster: options.Cluster, proposer: binary.LittleEndian.Uint64(nonce[:]), ticking: options.Ticking, kept: options.kept,
 		records: records, storage: storage, logger: options.Logger, send: options.Transport.Send, hand: l.handOver,
 	})
 	if err != nil {

@@ -41,6 +41,7 @@ type replica struct {
 	cluster  string
 	proposer uint64
 	ticking  Ticking
+	kept     int64 // bytes of entries that are kept for followers
 	records  *pebblelog.Log
 	storage  *storage
 	raw      *raft.RawNode
@@ -361,7 +362,7 @@ func (r *replica) done(m *raftpb.Message, outcomes []outcome) error {
 		}
 	}
 	r.respond(m.GetResponses())
-	if r.storage.bytes > maxKept {
+	if r.storage.bytes > r.kept {
 		return r.storage.drop(r.records.Applied())
 	}
 	return nil

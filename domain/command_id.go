@@ -10,11 +10,12 @@ const (
 	ClockCommands   = "clock/"
 	SettledCommands = "settled/"
 	FailureCommands = "handler_failed/"
+	LeaderCommands  = "leader/" // what a node appends when it comes to lead
 )
 
 // NodeCommand tells the ids that only the node itself gives to commands.
 func NodeCommand(id string) bool {
-	for _, prefix := range []string{ClockCommands, SettledCommands, FailureCommands} {
+	for _, prefix := range []string{ClockCommands, SettledCommands, FailureCommands, LeaderCommands} {
 		if strings.HasPrefix(id, prefix) {
 			return true
 		}

@@ -109,7 +109,7 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	if err := n.store.View(func(v projections.View) error { return clusterHealth(v, check) }); err != nil {
 		check("cluster", transport.StateFailed, err.Error(), nil)
 	}
-	check("leader", transport.StateOK, "this node leads itself", nil)
+	n.leaderHealth(&health, check)
 	if n.config.ReadOnly {
 		check("mode", transport.StateOK, "read-only: the node shows the log as it is, takes no commands and decides nothing", nil)
 	}

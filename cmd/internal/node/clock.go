@@ -45,13 +45,20 @@ func (n *Node) Tick(ctx context.Context) error {
 // TickOnce issues the commands that are due now and says how many of them led
 // to events.
 func (n *Node) TickOnce(ctx context.Context) (int, error) {
+	if !n.Leads() {
+		return 0, nil
+	}
+	ctx, err := n.lead(ctx)
+	if err != nil {
+		return 0, err
+	}
 	if !n.config.Manual && n.store.Position() < n.opened {
 		return 0, nil // what is due by models that are not up to date yet may be due no more
 	}
 	n.watchClock()
 	now, there := domain.Instant(n.clock()), n.there()
 	var due []commands.Timed
-	err := n.store.View(func(v projections.View) error {
+	err = n.store.View(func(v projections.View) error {
 		read := n.freshPolicy(now)
 		if read == nil {
 			var err error

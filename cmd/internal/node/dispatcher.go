@@ -38,6 +38,7 @@ type dispatcher struct {
 	queue  *work.Queue
 	known  knownNodes
 	recent *recent
+	term   uint64 // that the queue was loaded in; 0: the log knows no terms
 	// unfinished are commands of which a part was not stored: tried again, they go on
 	// from what is.
 	unfinished map[string]bool
@@ -229,6 +230,9 @@ func (d *dispatcher) once(ctx context.Context, requests []*request) (again []*re
 		return nil
 	}
 	defer release()
+	if d.term != 0 {
+		ctx = eventlog.InTerm(ctx, d.term)
+	}
 	group := commands.NewGroup(ctx, d.node.bus, queue)
 	decided := 0
 	for _, r := range requests {

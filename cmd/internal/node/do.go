@@ -33,6 +33,12 @@ type Outcome struct {
 
 // Do resolves the facts of the moment and runs a command.
 func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
+	var err error
+	if !order.Dry {
+		if ctx, err = n.lead(ctx); err != nil {
+			return commands.Result{}, err
+		}
+	}
 	facts, err := n.facts(ctx, order)
 	if err != nil {
 		return commands.Result{}, err
@@ -120,6 +126,13 @@ func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.P
 // they say to the log; one that fails stops none.
 func (n *Node) DoAll(ctx context.Context, orders []Order) []Outcome {
 	outcomes := make([]Outcome, len(orders))
+	ctx, err := n.lead(ctx)
+	if err != nil {
+		for i := range outcomes {
+			outcomes[i].Err = err
+		}
+		return outcomes
+	}
 	var calls []*commands.Call // of one kind
 	var places []int
 	flush := func() {

@@ -21,12 +21,13 @@ import (
 // drainBatch bounds the outbox entries looked at in one go.
 const drainBatch = 256
 
-// Drain runs the commands that reactors put into the outbox, until ctx ends. A
-// single node leads itself, so it always drains; running a command twice
-// appends once, because its id derives from the event and the reactor.
+// Drain runs the commands that reactors put into the outbox while this node leads,
+// until ctx ends. Running a command twice appends once, because its id derives from
+// the event and the reactor: what an earlier leader ran and did not settle is run
+// again.
 func (n *Node) Drain(ctx context.Context) error {
 	wait := minRetry
-	for {
+	for n.untilLeads(ctx) {
 		ran, err := n.DrainOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -46,6 +47,7 @@ func (n *Node) Drain(ctx context.Context) error {
 			wait = minRetry
 		}
 	}
+	return nil
 }
 
 const (
@@ -306,7 +308,7 @@ func (n *Node) Publish(ctx context.Context) error {
 	ticker := time.NewTicker(publishEvery)
 	defer ticker.Stop()
 	var published domain.Position
-	for {
+	for n.untilLeads(ctx) {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -327,6 +329,7 @@ func (n *Node) Publish(ctx context.Context) error {
 			published = settled
 		}
 	}
+	return nil
 }
 
 // recordFailure writes HANDLER_FAILED. Failures at HANDLER_FAILED itself are

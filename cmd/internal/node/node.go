@@ -39,6 +39,9 @@ type Config struct {
 	Cluster string // empty: the default cluster
 	Version string // of the build, for health
 	Log     eventlog.Log
+	// Leadership tells whether this node decides, where several share a log; nil: it
+	// does. A node that does not lead follows the log and takes no command.
+	Leadership eventlog.Leadership
 	// Sparse says that the log's positions have gaps, as places in a file have: how far
 	// apart two of them are says little of how many events are between.
 	Sparse bool
@@ -109,6 +112,7 @@ type Node struct {
 	decisive atomic.Uint64      // position of the last event, of other areas, that claims have to know
 	policy   atomic.Pointer[readPolicy]
 	keys     *keys
+	tenure   tenure
 	expects  map[string][]domain.Code // refusals of commands, by reactor
 	opened   domain.Position          // the log's head when the node was opened
 	stepping sync.Mutex               // one Sync at a time when Manual

@@ -68,8 +68,8 @@ func (d *dispatcher) inspect(ctx context.Context, f func(*work.Queue) error) err
 }
 
 // current makes sure that there is a queue, and that it has everything. Where
-// somebody steps through the log by hand, others write to it; elsewhere nobody
-// does.
+// somebody steps through the log by hand, or another node leads, others write to
+// it; elsewhere nobody does.
 func (d *dispatcher) current(ctx context.Context) (err error) {
 	if d.queue == nil {
 		if d.recent == nil {
@@ -80,7 +80,7 @@ func (d *dispatcher) current(ctx context.Context) (err error) {
 		d.queue, err = d.load(ctx)
 		return err
 	}
-	if !d.node.config.Manual {
+	if !d.node.config.Manual && d.node.Leads() {
 		return nil
 	}
 	if err := d.catchUp(ctx, d.queue, d.recent); err != nil {

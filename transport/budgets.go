@@ -24,6 +24,7 @@ import (
 //   - queries: questions to the read models of now
 //   - scans: what reads long stretches of the log or of the past, and reports
 //   - streams: open event streams
+//   - waits: what waits for another node
 //
 // A request holds its place until its answer is written. Bytes have budgets as
 // well: of bodies that are on their way in, and of answers on their way out.
@@ -77,8 +78,8 @@ func (b *budget) held() int64 {
 
 // budgets are the bounds of one handler.
 type budgets struct {
-	vital, commands, queries, scans, streams *budget
-	bodies, answers                          *budget
+	vital, commands, queries, scans, streams, waits *budget
+	bodies, answers                                 *budget
 }
 
 func newBudgets(config Config) *budgets {
@@ -86,13 +87,13 @@ func newBudgets(config Config) *budgets {
 	return &budgets{
 		vital: requests("vital", config.InFlight), commands: requests("commands", config.InFlight),
 		queries: requests("queries", config.InFlight), scans: requests("scans", config.Scans),
-		streams: requests("streams", config.Streams),
-		bodies:  newBudget("bodies", "bytes", config.Bytes/4), answers: newBudget("answers", "bytes", config.Bytes/4),
+		streams: requests("streams", config.Streams), waits: requests("waits", config.Waits),
+		bodies: newBudget("bodies", "bytes", config.Bytes/4), answers: newBudget("answers", "bytes", config.Bytes/4),
 	}
 }
 
 func (b *budgets) all() []*budget {
-	return []*budget{b.vital, b.commands, b.queries, b.scans, b.streams, b.bodies, b.answers}
+	return []*budget{b.vital, b.commands, b.queries, b.scans, b.streams, b.waits, b.bodies, b.answers}
 }
 
 // of finds the budget of a request to a route.
@@ -100,6 +101,8 @@ func (b *budgets) of(route *Route, r *http.Request) *budget {
 	switch {
 	case route.vital:
 		return b.vital
+	case route.waits:
+		return b.waits
 	case route.Kind == Command:
 		return b.commands
 	case route.scans || ofThePast(r.URL.RawQuery):

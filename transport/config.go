@@ -38,9 +38,11 @@ type Config struct {
 	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
 
 	MaxBody     int64         // bytes of a body; 0 means 1 MiB
+	Gossip      int64         // bytes of a body between nodes; 0 means 4 MiB
 	InFlight    int           // requests of each kind served at once; 0 means 1024
 	Scans       int           // of those that read much; 0 means 32
 	Streams     int           // open event streams; 0 means 256
+	Waits       int           // requests that wait for another node; 0 means 2048
 	Connections int           // open at once; 0 means 4096
 	Bytes       int64         // of bodies, answers and streams held at once; 0 means 256 MiB
 	Rate        float64       // requests a second from one caller; 0 is no bound
@@ -70,6 +72,8 @@ func (c Config) filled() Config {
 	orElse(&c.MaxBody, 1<<20)
 	orElse(&c.InFlight, 1024)
 	orElse(&c.Streams, 256)
+	orElse(&c.Waits, 2048)
+	orElse(&c.Gossip, 4<<20)
 	orElse(&c.Connections, 4096)
 	orElse(&c.Scans, 32)
 	orElse(&c.Bytes, 256<<20)

@@ -574,8 +574,8 @@ func TestRowsThatContradictAreRefused(t *testing.T) {
 func TestEveryCommandOfARouteHasASpec(t *testing.T) {
 	n := newNode(t)
 	for _, route := range routes() {
-		if route.Kind != transport.Command {
-			continue
+		if route.Kind != transport.Command || strings.HasPrefix(route.Path, "/election/") {
+			continue // what the process answers itself has none
 		}
 		spec, ok := n.Spec(route.Name)
 		if !ok {

@@ -45,6 +45,9 @@ const uncounted = 16 << 10
 // come at once has to come within the patience of the node.
 func (x *exchange) readBody() error {
 	limit := x.handler.config.MaxBody
+	if x.route.large {
+		limit = max(limit, x.handler.config.Gossip)
+	}
 	if length := x.request.ContentLength; length > limit {
 		return domain.Errorf(domain.TooLarge, "want a body of at most %d bytes, found %d", limit, length)
 	}

@@ -80,7 +80,7 @@ func (h *Handler) log(ctx context.Context, route *Route, x *exchange, took time.
 		level = slog.LevelError
 	case code == domain.Unavailable || code == domain.Timeout:
 		level = slog.LevelWarn
-	case route.Kind == Command:
+	case route.Kind == Command && !route.served:
 		level = slog.LevelInfo
 	}
 	out := h.config.Logger.Handler()
@@ -165,7 +165,7 @@ func (h *Handler) authorized(route *Route) endpoint.Middleware {
 // Probes are outside the bounds: a busy node is not a dead one.
 func (h *Handler) limited(route *Route) endpoint.Middleware {
 	return func(next endpoint.Endpoint) endpoint.Endpoint {
-		if route.Kind == Plain || route.public {
+		if route.Kind == Plain && !route.waits || route.public {
 			return next
 		}
 		return func(ctx context.Context, request any) (any, error) {

@@ -166,7 +166,7 @@ func schemaName(t reflect.Type) string {
 }
 
 func describeRoute(reflector *openapi31.Reflector, route *Route, spec func(string) (commands.Spec, bool)) error {
-	operation, err := reflector.NewOperationContext(route.Method, route.Path)
+	operation, err := reflector.NewOperationContext(route.Method, strings.ReplaceAll(route.Path, "...}", "}"))
 	if err != nil {
 		return err
 	}

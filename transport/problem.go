@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -64,7 +65,8 @@ type Problem struct {
 	// Position and Events name a refusal that was recorded.
 	Position domain.Position `json:"position,omitempty"`
 	Events   []EventRef      `json:"events,omitempty"`
-	// Leader and Term are told with not_leader, when known.
+	// Leader and Term are told with not_leader, when known, and to who asks in a term
+	// that is over.
 	Leader string `json:"leader,omitempty"`
 	Term   uint64 `json:"term,omitempty"`
 	// Found is told with a conflict over a stream's revision.
@@ -160,6 +162,14 @@ func problemOf(err error) Problem {
 	if errors.As(err, &hint) {
 		p.Leader, p.Term = hint.Leader, hint.Term
 	}
+	var newer interface{ Leads() (string, uint64) }
+	if errors.As(err, &newer) {
+		p.Leader, p.Term = newer.Leads()
+	}
+	var elsewhere *eventlog.NotLeader
+	if errors.As(err, &elsewhere) {
+		p.Leader, p.Term = cmp.Or(elsewhere.Leader.Address, string(elsewhere.Leader.NodeID)), elsewhere.Leader.Term
+	}
 	var ahead *eventlog.Ahead
 	if errors.As(err, &ahead) {
 		p.Status, p.Title, p.Head = http.StatusConflict, "The log does not go so far", &ahead.Head
@@ -215,3 +225,6 @@ func (e *Refused) Error() string { return e.err.Error() }
 
 // Unwrap gives the coded error.
 func (e *Refused) Unwrap() error { return e.err }
+
+// ProblemOf makes the document of an error, for who answers in place of a node.
+func ProblemOf(err error) Problem { return problemOf(err) }

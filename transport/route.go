@@ -40,6 +40,9 @@ type Route struct {
 	public  bool // served without a token
 	vital   bool // see Vital
 	scans   bool // see Scans
+	served  bool // see Serve
+	waits   bool // see Waits
+	large   bool // see Large
 	past    bool // ?at= means something, though it is no query over the read models
 	timeout time.Duration
 	request reflect.Type // of the body, or of the struct of parameters

@@ -10,7 +10,7 @@ type State struct {
 
 // Evolve folds an event. Terms only grow: a change of an older term, which a
 // recording may hold, changes nothing.
-func Evolve(s State, e domain.Envelope) State {
+func (s State) Evolve(e domain.Envelope) State {
 	if changed, ok := e.Event.(LeaderChanged); ok && changed.Term >= s.Term {
 		s.Leader, s.Term = changed.Leader, changed.Term
 	}

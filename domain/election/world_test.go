@@ -341,4 +341,3 @@ func (w *world) trouble() {
 	}
 	w.after(time.Duration(w.random.Int64N(int64(3*worldLease))), w.trouble)
 }
-

@@ -234,6 +234,12 @@ func voterTurned(tx projections.Tx, e domain.Envelope, voter domain.NodeID, onli
 	})
 }
 
+// Current is the term of a cluster as of the view.
+func Current(v projections.View, cluster string) (TermRow, error) {
+	row, _, err := electionTermTable.Get(v, cluster)
+	return row, err
+}
+
 // LeadersQuery asks who led when.
 type LeadersQuery struct {
 	Overlapping bool `query:"overlapping"` // only those who led beside somebody else

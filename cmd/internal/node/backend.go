@@ -38,6 +38,7 @@ func (b backend) Append(ctx context.Context, stream domain.StreamID, expected do
 func (b backend) Spec(commandType string) (commands.Spec, bool) { return b.node.bus.Spec(commandType) }
 func (b backend) Log() eventlog.Log                             { return b.node.log }
 func (b backend) Catalog() *domain.Catalog                      { return b.node.catalog }
+func (b backend) Lent() []any                                   { return b.node.parts }
 func (b backend) Cluster() string                               { return b.node.config.Cluster }
 
 // timed is a log that knows how far it was at a moment.

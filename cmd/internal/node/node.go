@@ -113,6 +113,7 @@ type Node struct {
 	policy   atomic.Pointer[readPolicy]
 	keys     *keys
 	tenure   tenure
+	parts    []any                    // lent to endpoints besides; see Lend
 	expects  map[string][]domain.Code // refusals of commands, by reactor
 	opened   domain.Position          // the log's head when the node was opened
 	stepping sync.Mutex               // one Sync at a time when Manual
@@ -247,6 +248,10 @@ func (n *Node) Close() error {
 	n.work.close()
 	return n.store.Close()
 }
+
+// Lend gives the endpoints a part of the process that they find by its type. It is
+// called before they serve.
+func (n *Node) Lend(part any) { n.parts = append(n.parts, part) }
 
 // Now is the node's time.
 func (n *Node) Now() time.Time { return n.clock() }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringrift/rift/cmd/internal/elector"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
@@ -97,8 +98,24 @@ func (env *Env) openNode(options store.Options) (err error) {
 	if err != nil {
 		return err
 	}
+	voter, err := elector.OpenVoter(elector.VoterConfig{
+		Node: "n1", FS: env.voterDisk(), Known: env.node.Elected,
+		Since: func() time.Duration { return env.now.Sub(Start) }, Now: func() time.Time { return env.now },
+	})
+	if err != nil {
+		return err
+	}
+	env.node.Lend(voter)
 	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{Now: func() time.Time { return env.now }}, wiring.Areas()...)
 	return err
+}
+
+// voterDisk is where the ballot of a script's node is.
+func (env *Env) voterDisk() vfs.FS {
+	if env.fs == nil {
+		return vfs.NewMem()
+	}
+	return env.fs
 }
 
 // Close lets go of everything.

@@ -112,6 +112,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 		"datasync.report", "datasync.stall",
 		"alarms.raise", "alarms.clear",
 		"training.expire_block", "training.abandon", "training.finish", "cmaes.overdue",
+		"election.take_lead",
 	} {
 		issued[name] = true
 	}

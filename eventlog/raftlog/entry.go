@@ -74,16 +74,19 @@ func appendChange(dst []byte, c *pebblelog.Change) ([]byte, error) {
 	dst = binary.AppendUvarint(dst, uint64(c.After))
 	dst = binary.AppendUvarint(dst, uint64(len(c.Events)))
 	for i := range c.Events {
-		e := &c.Events[i]
-		dst = appendText(append(dst, e.ID[:]...), e.Type)
-		dst = binary.AppendUvarint(dst, uint64(e.Version))
-		dst = binary.AppendVarint(dst, e.Time.UnixMicro())
-		for _, text := range metaTexts(&e.Meta) {
-			dst = appendText(dst, *text)
-		}
-		dst = appendText(binary.AppendUvarint(dst, e.Meta.Term), e.Data)
+		dst = appendEvent(dst, &c.Events[i])
 	}
 	return dst, nil
+}
+
+func appendEvent(dst []byte, e *eventlog.Proposed) []byte {
+	dst = appendText(append(dst, e.ID[:]...), e.Type)
+	dst = binary.AppendUvarint(dst, uint64(e.Version))
+	dst = binary.AppendVarint(dst, e.Time.UnixMicro())
+	for _, text := range metaTexts(&e.Meta) {
+		dst = appendText(dst, *text)
+	}
+	return appendText(binary.AppendUvarint(dst, e.Meta.Term), e.Data)
 }
 
 func metaTexts(m *domain.Meta) [8]*string {

@@ -22,6 +22,7 @@ import (
 	"github.com/ringrift/rift/transport/gauntlet"
 	"github.com/ringrift/rift/transport/nodes"
 	"github.com/ringrift/rift/transport/policy"
+	"github.com/ringrift/rift/transport/raft"
 	"github.com/ringrift/rift/transport/training"
 	"github.com/ringrift/rift/transport/work"
 )
@@ -36,6 +37,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		nodes.Area(),
 		transport.Core(),
 		election.Area(),
+		raft.Area(),
 		findings.Area(),
 		admin.Area(),
 		training.Area(),

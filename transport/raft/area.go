@@ -1,0 +1,37 @@
+package raft
+
+import (
+	"context"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/transport"
+)
+
+// StateAsked asks a node how it sees the cluster.
+type StateAsked struct{}
+
+// describer is a log that is replicated.
+type describer interface {
+	State(ctx context.Context) (raftlog.State, error)
+}
+
+// Area is what the area adds to a process. Its POST endpoints are for nodes alone, and
+// served by a Handler.
+func Area() transport.Area {
+	return transport.Area{
+		Name: "raft",
+		Routes: []transport.Route{
+			transport.Tell("/raft/state", "raft.state", tellState, transport.About("how the node sees the replicated log: its role and term, the leader, and of each member how far it is")),
+		},
+	}
+}
+
+func tellState(ctx context.Context, b transport.Backend, _ StateAsked) (raftlog.State, domain.Position, error) {
+	log, replicated := b.Log().(describer)
+	if !replicated {
+		return raftlog.State{}, 0, domain.Errorf(domain.NotFound, "the log of this node is not replicated: it was started without --cluster-key")
+	}
+	state, err := log.State(ctx)
+	return state, state.Position, err
+}

@@ -186,6 +186,15 @@ func (m Member) Recorded(term uint64) Member {
 	return m
 }
 
+// Free says that the member's voter is bound to nobody any more before its time: the
+// leader gave up. It looks soon.
+func (m Member) Free(now time.Duration, draw float64) Member {
+	if soon := now + m.pause(draw)/8; m.phase == Following && m.next > soon {
+		m.next = soon
+	}
+	return m
+}
+
 // StandDown ends the member's leadership or candidacy; it asks again from a reading
 // of its clock on.
 func (m Member) StandDown(from time.Duration) Member { return m.follow(from) }

@@ -39,6 +39,7 @@ type Voter struct {
 	mu     sync.Mutex
 	ballot election.Ballot
 	beaten uint64 // the term in which the holder said that it leads
+	told   func(released bool) // of a heartbeat that was taken; nil: nobody
 }
 
 // OpenVoter reads the ballot of a folder. What it promised before holds for a whole
@@ -93,6 +94,14 @@ func (v *Voter) Vote(_ context.Context, c election.Candidacy, pre bool) (electio
 
 // Heartbeat answers who says that it leads, once what it promises is on disk.
 func (v *Voter) Heartbeat(_ context.Context, h election.Heartbeat) (election.BeatAnswer, error) {
+	answer, err := v.beat(h)
+	if err == nil && v.told != nil {
+		v.told(answer.LeaseSeconds == 0)
+	}
+	return answer, err
+}
+
+func (v *Voter) beat(h election.Heartbeat) (election.BeatAnswer, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	ballot, answer, err := v.ballot.Heartbeat(h, v.facts())

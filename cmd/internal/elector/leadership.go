@@ -1,0 +1,175 @@
+package elector
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/eventlog"
+	electionedge "github.com/ringrift/rift/transport/election"
+)
+
+// Leader is who leads right now, as far as the node knows: itself while a majority
+// is bound to it and the log has it, or whom its voter is bound to.
+func (e *Elector) Leader() eventlog.Leader {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.leader()
+}
+
+func (e *Elector) leader() eventlog.Leader {
+	phase, term := e.member.Phase()
+	if phase == election.Leading && e.member.Holds(e.since()) {
+		return eventlog.Leader{NodeID: e.self, Address: e.Addresses[e.self], Term: term, Self: true}
+	}
+	leader, term, _ := e.Voter.Bound()
+	if leader == "" || leader == e.self {
+		_, logged := e.Voter.config.Known()
+		return eventlog.Leader{Term: max(term, logged)}
+	}
+	return eventlog.Leader{NodeID: leader, Address: e.Addresses[leader], Term: term}
+}
+
+// tell closes the channel of those who wait for another leader. e.mu is held.
+func (e *Elector) tell() {
+	if now := e.leader(); now != e.told {
+		e.told = now
+		close(e.changed)
+		e.changed = make(chan struct{})
+	}
+}
+
+// Changes is closed when Leader answers differently than it did at the call.
+func (e *Elector) Changes() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tell()
+	return e.changed
+}
+
+// ConfirmLeader asks all voters once more, and returns nil when a majority answered
+// that this node leads.
+func (e *Elector) ConfirmLeader(ctx context.Context) error {
+	leader := e.Leader()
+	if !leader.Self {
+		return e.NotLeader()
+	}
+	ask := election.Ask{Phase: election.Leading, Term: leader.Term, Lease: e.electorate().Lease}
+	answers := make(chan bool, len(e.Peers)+1)
+	within, cancel := context.WithTimeout(ctx, e.electorate().Lease)
+	defer cancel()
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	defer cancel()
+	ours := func(peer Peer, id domain.NodeID) bool {
+		answer, err := e.question(within, peer, id, ask)
+		return err == nil && answer.Granted
+	}
+	for id, peer := range e.Peers {
+		asked.Go(func() { answers <- ours(peer, id) })
+	}
+	answers <- ours(local{e.Voter}, e.self)
+	agreed := 0
+	for range len(e.Peers) + 1 {
+		if <-answers {
+			agreed++
+		}
+		if agreed >= e.electorate().Majority() {
+			return nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return eventlog.Interrupted(ctx, "confirm the leader")
+	}
+	return e.NotLeader()
+}
+
+// NotLeader is the error of a command to this node while it does not lead, with the
+// voters that it misses.
+func (e *Elector) NotLeader() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	why := &eventlog.NotLeader{Leader: e.leader()}
+	why.Leader.Self = false
+	if why.Leader.NodeID == "" {
+		if missing := e.missing(); missing != "" {
+			why.Reason = "of the voters there is no answer from " + missing
+		}
+	}
+	return why
+}
+
+// Tell is the answer of /election/leader.
+func (e *Elector) Tell() electionedge.Leader {
+	now := e.Leader()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	phase, _ := e.member.Phase()
+	answer := electionedge.Leader{
+		Leader: now.NodeID, Term: now.Term, Voters: e.electorate().Voters, Majority: e.electorate().Majority(),
+		Address: now.Address, Self: now.Self, NodeID: e.self, Phase: phase,
+	}
+	left := e.member.Until() - e.since()
+	if !now.Self {
+		_, _, left = e.Voter.Bound()
+	}
+	if left > 0 {
+		until := domain.Instant(e.Voter.config.Now().Add(left))
+		answer.LeaseUntil = &until
+	}
+	return answer
+}
+
+// Resign gives the leadership up: the node decides nothing more from here on, and
+// the voters are told that they are free. It waits for them no longer than ctx.
+func (e *Elector) Resign(ctx context.Context) {
+	e.mu.Lock()
+	phase, term := e.member.Phase()
+	led := phase == election.Leading || phase == election.Won
+	e.member = e.member.StandDown(e.since() + 10*e.electorate().Lease)
+	e.tell()
+	e.mu.Unlock()
+	if !led {
+		return
+	}
+	within, cancel := context.WithTimeout(ctx, min(e.electorate().Lease, time.Second))
+	defer cancel()
+	release := election.Ask{Phase: election.Leading, Term: term}
+	var asked sync.WaitGroup
+	for id, peer := range e.Peers {
+		asked.Go(func() {
+			if _, err := e.question(within, peer, id, release); err != nil {
+				e.Logger.Debug("a voter was not told that the leader stops", "voter", id, "error", err)
+			}
+		})
+	}
+	if _, err := e.question(within, local{e.Voter}, e.self, release); err != nil {
+		e.Logger.Warn("this node's own voter was not told that the leader stops", "error", err)
+	}
+	asked.Wait()
+}
+
+// local is this node's own voter.
+type local struct{ voter *Voter }
+
+func (l local) Vote(ctx context.Context, q electionedge.Vote) (election.VoteAnswer, error) {
+	return l.voter.Vote(ctx, election.Candidacy{Candidate: q.Candidate, Term: q.Term, LastPosition: q.LastPosition}, q.PreVote)
+}
+
+// Heartbeat binds the voter without telling the elector, which knows.
+func (l local) Heartbeat(_ context.Context, q electionedge.Heartbeat) (election.BeatAnswer, error) {
+	return l.voter.beat(election.Heartbeat{Leader: q.Leader, Term: q.Term, Lease: q.LeaseSeconds.Duration()})
+}
+
+// Lent is what the endpoints of elections are given of a candidate.
+func (e *Elector) Lent() electionedge.Voter { return lent{e.Voter, e} }
+
+type lent struct {
+	*Voter
+	elector *Elector
+}
+
+// Leader is who leads, as the candidate knows it.
+func (l lent) Leader() electionedge.Leader { return l.elector.Tell() }

@@ -27,7 +27,10 @@ import (
 const lease = time.Second
 
 // slowLog is a shared log that takes a while, and honours the end of its caller's time.
-type slowLog struct{ *eventlog.Memory }
+type slowLog struct {
+	*eventlog.Memory
+	stalled *atomic.Bool // appends of items take for ever, but no longer than their caller's time
+}
 
 func (s slowLog) Close() error { return nil }
 func (s slowLog) SetStreamMeta(context.Context, domain.StreamID, eventlog.StreamMeta) error {
@@ -38,7 +41,11 @@ func (s slowLog) StreamMeta(context.Context, domain.StreamID) (eventlog.StreamMe
 }
 
 func (s slowLog) wait(ctx context.Context) error {
-	timer := time.NewTimer(time.Duration(rand.Int64N(int64(lease / 10))))
+	d := time.Duration(rand.Int64N(int64(lease / 10)))
+	if s.stalled.Load() {
+		d = 5 * lease
+	}
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -117,7 +124,7 @@ func newParty(t *testing.T, n int) *party {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &party{t: t, log: slowLog{eventlog.NewMemory()}, catalog: catalog, cut: map[[2]domain.NodeID]bool{}, members: map[domain.NodeID]*member{}}
+	p := &party{t: t, log: slowLog{eventlog.NewMemory(), new(atomic.Bool)}, catalog: catalog, cut: map[[2]domain.NodeID]bool{}, members: map[domain.NodeID]*member{}}
 	for i := range n {
 		id := domain.NodeID(fmt.Sprintf("n%d", i+1))
 		p.members[id] = &member{party: p, id: id, disk: vfs.NewMem()}
@@ -314,7 +321,7 @@ func TestOnlyTheLeaderAppends(t *testing.T) {
 			p.settle()
 			close(over)
 			writers.Wait()
-			if leaders := p.check(); leaders < 2 || stored.Load() < 50 {
+			if leaders := p.check(); leaders < 2 || stored.Load() < 10 {
 				t.Errorf("seed %d: want some leaders and appends, found %d and %d", seed, leaders, stored.Load())
 			}
 		})
@@ -397,6 +404,35 @@ func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 		}
 		p.split(p.ids())
 		p.settle()
+		p.check()
+	})
+}
+
+// An append that hangs is over before another node can lead.
+func TestAnAppendEndsWithTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 3)
+		defer p.end()
+		leader := p.settle()
+		p.log.stalled.Store(true)
+		hung := make(chan error, 1)
+		go func() { hung <- leader.append("hung") }()
+		synctest.Wait()
+		var others []domain.NodeID
+		for _, id := range p.ids() {
+			if id != leader.id {
+				others = append(others, id)
+			}
+		}
+		p.split([]domain.NodeID{leader.id}, others)
+		err := <-hung
+		p.log.stalled.Store(false)
+		if domain.CodeOf(err) != domain.Unavailable || !strings.Contains(err.Error(), "may be stored") {
+			t.Errorf("want it said that the append may be stored, found %v", err)
+		}
+		if next := p.settle(); next == leader {
+			t.Errorf("want another leader than %s, which is cut off", leader.id)
+		}
 		p.check()
 	})
 }

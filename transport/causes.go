@@ -249,7 +249,13 @@ func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, dom
 	}
 	answer.Event = appendEvent(nil, &e)
 	// A page that goes on must know again what the pages before it found.
-	causes := map[string]bool{e.ID.String(): true}
+	causes, items := map[string]bool{e.ID.String(): true}, map[domain.StreamID]string{}
+	begins := func(e *domain.Envelope) {
+		if e.Stream.Category() == workItems && e.Revision == 0 {
+			items[e.Stream] = e.ID.String()
+		}
+	}
+	begins(&e)
 	for other, err := range s.log.ReadAll(ctx, e.Position+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
 			return answer, head, err
@@ -260,7 +266,12 @@ func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, dom
 		if other.Position%readWindow == 0 {
 			turn.pass()
 		}
-		if other.Meta.Causation != "" && causes[other.Meta.Causation] {
+		cause := other.Meta.Causation
+		if cause == "" && other.Revision > 0 {
+			cause = items[other.Stream] // a worker's report: there was something to report on
+		}
+		if cause != "" && causes[cause] {
+			begins(&other)
 			if len(causes) > maxEffects {
 				return answer, head, domain.Errorf(domain.TooMany, "event %s: it has more than %d effects up to position %d", q.ID, maxEffects, other.Position)
 			}

@@ -99,6 +99,8 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 	}
 	found := effects{Event: wireOf(e), Effects: []transport.EventRecord{}}
 	answers := map[string]bool{e.ID.String(): true}
+	items := itemsOf{}
+	items.note(found.Event)
 	for other, err := range t.src.events(ctx, selection{from: e.Position + 1}) {
 		if err != nil {
 			return found, err
@@ -106,7 +108,7 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 		if other.Position%1024 == 0 {
 			t.progress.Set(int64(other.Position))
 		}
-		if other.Meta.Causation == "" || !answers[other.Meta.Causation] {
+		if cause := items.cause(wireOf(other)); cause == "" || !answers[cause] {
 			continue
 		}
 		if len(found.Effects) == limit {
@@ -115,8 +117,28 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 		}
 		answers[other.ID.String()] = true
 		found.Effects = append(found.Effects, wireOf(other))
+		items.note(wireOf(other))
 	}
 	return found, nil
+}
+
+// itemsOf finds the event that each work item came into the world with: what a
+// worker reports names no cause, and came of there being something to report on.
+type itemsOf map[domain.StreamID]string
+
+func (i itemsOf) note(e transport.EventRecord) {
+	if e.Stream.Category() == domain.TaskID("").Stream().Category() && e.Revision == 0 {
+		i[e.Stream] = e.ID.String()
+	}
+}
+
+// cause is the event that an event came of: the one it names, or the beginning of
+// its item's life.
+func (i itemsOf) cause(e transport.EventRecord) string {
+	if e.Meta.Causation != "" || e.Revision == 0 {
+		return e.Meta.Causation
+	}
+	return i[e.Stream]
 }
 
 // printEffects draws the effects as a tree.
@@ -131,9 +153,12 @@ func printEffects(p *output.Printer, found effects) error {
 		}
 		return p.Print(l)
 	}
-	under := map[string][]transport.EventRecord{}
+	under, items := map[string][]transport.EventRecord{}, itemsOf{}
+	items.note(found.Event)
 	for _, e := range found.Effects {
-		under[e.Meta.Causation] = append(under[e.Meta.Causation], e)
+		cause := items.cause(e)
+		under[cause] = append(under[cause], e)
+		items.note(e)
 	}
 	var b strings.Builder
 	b.WriteString(eventLineOf(found.Event) + "\n")

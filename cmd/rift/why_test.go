@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -128,4 +129,31 @@ func TestReplayCheck(t *testing.T) {
 	rift(t, "replay", doctored, "--check", "-o", "table").want(t, exitFindings, "recorded: TASK_", "difference")
 	rift(t, "replay", doctored, "--check", "-o", "json").want(t, exitFindings, `"kind": "unexpected"`, "")
 	rift(t, "replay", doctored, "--check", "--query", "/work/status").want(t, exitError, "", "check")
+}
+
+// What why says an event came of, effects says that it led to: a worker's report
+// names no cause, and came of its item.
+func TestWhyAndEffectsAgree(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "life.jsonl")
+	text := `{"stream":"task-a","type":"TASK_SPAWNED","time":"2026-03-01T10:00:01Z","data":{"task_id":"a","task_type":"demo","priority":50,"timeout_seconds":600,"max_attempts":3}}
+{"stream":"task-a","type":"TASK_CLAIMED","time":"2026-03-01T10:00:02Z","data":{"task_id":"a","lease":1,"node_id":"gpu-1","deadline":"2026-03-01T10:01:03Z","attempt":1}}
+{"stream":"task-b","type":"TASK_SPAWNED","time":"2026-03-01T10:00:03Z","data":{"task_id":"b","task_type":"demo","priority":50,"timeout_seconds":600,"max_attempts":3}}
+{"stream":"task-a","type":"TASK_COMPLETED","time":"2026-03-01T10:00:04Z","data":{"task_id":"a","lease":1,"node_id":"gpu-1"}}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(t.TempDir(), "data")
+	rift(t, "log", "import", "--data", folder, file).want(t, exitDone, "", "")
+	check := func(t *testing.T, words ...string) {
+		t.Helper()
+		for _, event := range []string{"2", "4"} {
+			rift(t, append([]string{"why", event, "-o", "csv"}, words...)...).want(t, exitDone, "1,event,1,TASK_SPAWNED,task-a", "")
+		}
+		rift(t, append([]string{"effects", "1", "-o", "csv"}, words...)...).want(t, exitDone, "4,TASK_COMPLETED,task-a", "")
+		rift(t, append([]string{"effects", "1", "-o", "table"}, words...)...).want(t, exitDone, "└─ TASK_COMPLETED at 4", "")
+		rift(t, append([]string{"effects", "3", "-o", "table"}, words...)...).want(t, exitDone, "it led to nothing", "")
+	}
+	check(t, "--data", folder)
+	check(t, "--addr", realNode(t, folder).URL)
 }

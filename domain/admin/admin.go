@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"slices"
+
 	"github.com/ringrift/rift/domain"
 )
 
@@ -95,7 +97,7 @@ func (e EventUnhandled) Validate() []domain.Fault {
 func Events() []domain.Def {
 	alive, alivePeers := domain.Alias("alive_nodes", "healthy_nodes"), domain.Alias("alive_peers", "healthy_nodes")
 	total, totalPeers := domain.Alias("total_nodes", "node_count"), domain.Alias("total_peers", "node_count")
-	return domain.WithExamples([]domain.Def{
+	return domain.WithExamples(slices.Concat([]domain.Def{
 		domain.Define[ClusterHealthy](1, "cluster", "enough nodes of the cluster are healthy again", domain.FromOutside(),
 			alive, alivePeers, total, totalPeers, domain.AlsoNamed("P2P_CLUSTER_HEALTHY")),
 		domain.Define[ClusterUnhealthy](1, "cluster", "too few nodes are healthy for anything but what matters most", domain.FromOutside(),
@@ -110,5 +112,5 @@ func Events() []domain.Def {
 		domain.Define[ShutdownRequested](1, "admin", "somebody asked a node to stop in good order"),
 		domain.Define[OutboxSettled](1, "admin", "every command made of events up to a position has been run or refused for good"),
 		domain.Define[EventUnhandled](1, "admin", "a recorded cluster published an event that nobody listened to or knew"),
-	}, examples)
+	}, recordedEvents()), examples)
 }

@@ -12,16 +12,28 @@ type BreakerOpened struct {
 	NodeID   domain.NodeID `json:"node_id"`
 	Failures int           `json:"failures"`
 	Until    time.Time     `json:"until,omitzero"`
-	Target   string        `json:"target,omitempty"`
-	Opens    int           `json:"opens,omitempty"` // openings in a row, decayed by quiet time; each doubles the open time
+	Target   string        `json:"target,omitempty"` // what it keeps off, where a recording says more than the node
+	Opens    int           `json:"opens,omitempty"`  // openings in a row, decayed by quiet time; each doubles the open time
+	// RecoverySeconds is for how long it opens, where a recording says so; it does
+	// not say when rift would let work through.
+	RecoverySeconds domain.Seconds `json:"recovery_seconds,omitempty"`
 }
 
 func (BreakerOpened) EventType() string { return "NODE_BREAKER_OPENED" }
+
+func (e BreakerOpened) Validate() []domain.Fault {
+	c := domain.Checks(nodeFaults(e.NodeID))
+	domain.AtLeast(&c, "failures", e.Failures, 0)
+	domain.AtLeast(&c, "opens", e.Opens, 0)
+	domain.Within(&c, "recovery_seconds", e.RecoverySeconds, 0, domain.MaxSeconds)
+	return c
+}
 
 // BreakerClosed: the node gets work as any other again.
 type BreakerClosed struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Reason string        `json:"reason"` // success, quiet, or what an operator said
+	Target string        `json:"target,omitempty"` // as of BreakerOpened
 }
 
 func (BreakerClosed) EventType() string       { return "NODE_BREAKER_CLOSED" }
@@ -52,7 +64,9 @@ func (b Breaker) Evolve(fact domain.Envelope) Breaker {
 			return Breaker{Until: e.Until, Opens: e.Opens, Opened: fact.Time}
 		}
 	case BreakerClosed:
-		b.Until = time.Time{}
+		if e.Target == "" {
+			b.Until = time.Time{}
+		}
 	}
 	return b
 }

@@ -39,6 +39,10 @@ func (s State) Failed() bool { return s.Final() && s != StateDone }
 // Held tells a state in which a node holds a lease.
 func (s State) Held() bool { return s == StateLeased || s == StateRunning }
 
+// OriginRecorded begins the origin of an item that is known from a recording which
+// does not show who claims it.
+const OriginRecorded = "recorded"
+
 // Spawned: an item exists and is queued, or blocked on its dependencies.
 type Spawned struct {
 	TaskID         domain.TaskID   `json:"task_id"`

@@ -3,6 +3,7 @@ package findings
 import (
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -44,7 +45,13 @@ func stuckItems(v projections.View, pulse pulseRow) ([]FindingRow, error) {
 			if err != nil {
 				return nil, err
 			}
-			if item.Deadline == nil || !item.Deadline.Before(pulse.Last) {
+			if item.Deadline == nil || !item.Deadline.Before(pulse.Last) || item.UpdatedAt.Before(pulse.Gap) {
+				continue // what became of it may stand in what was not recorded
+			}
+			if item.Origin != "" { // its lease is the importer's: the recording knew none
+				row := itemFinding(FindingStuck, Warning, item, pulse.Last)
+				row.Summary = fmt.Sprintf("%s %s was claimed by %s and not heard of for %s, up to where the log ends", item.TaskType, item.TaskID, item.NodeID, SpanOf(pulse.Last.Sub(item.UpdatedAt)))
+				stuck = append(stuck, row)
 				continue
 			}
 			row := itemFinding(FindingStuck, Critical, item, pulse.Last)
@@ -116,8 +123,11 @@ func starvedItems(v projections.View, pulse pulseRow) ([]FindingRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		if item.ClaimedAt != nil || pulse.Last.Sub(item.CreatedAt) < starvedFor {
+		if item.ClaimedAt != nil || pulse.Last.Sub(item.CreatedAt) < starvedFor || item.CreatedAt.Before(pulse.Gap) {
 			continue
+		}
+		if strings.HasPrefix(item.Origin, work.OriginRecorded) {
+			continue // by whom it was claimed stands in logs that are not here
 		}
 		i := len(starved) - 1
 		if i < 0 || starved[i].Subject != item.TaskType { // items come in the order of types

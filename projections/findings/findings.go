@@ -9,61 +9,8 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/admin"
-	"github.com/ringrift/rift/domain/gauntlet"
 	"github.com/ringrift/rift/projections"
 )
-
-// Severity orders findings by how much they matter.
-type Severity string
-
-// The severities.
-const (
-	Critical Severity = "critical" // the cluster may have decided two things at once, or lost something
-	Warning  Severity = "warning"  // something did not work as meant
-)
-
-// The kinds of findings.
-const (
-	FindingLeaders   = "more_than_one_leader"
-	FindingHearsay   = "term_by_hearsay"
-	FindingStuck     = "item_stuck"
-	FindingLost      = "item_lost"
-	FindingInvented  = "item_invented"
-	FindingStarved   = "item_starved"
-	FindingOverLimit = "queue_over_limit"
-	FindingWiring    = "dead_wiring"
-	FindingGhost     = "ghost"
-	FindingFlapping  = "flapping_node"
-	FindingSilent    = "silent_stop"
-	FindingZombie    = "zombie_processes"
-	FindingCursor    = "cursor_went_back"
-	FindingUnrated   = "evaluation_lost"
-	FindingIdle      = "idle_node"
-	FindingBreaker   = "node_keeps_failing"
-	FindingCluster   = "cluster_unhealthy"
-)
-
-// FindingKinds lists the kinds with what each means.
-var FindingKinds = []struct{ Kind, About string }{
-	{FindingLeaders, "two nodes led at the same time, or one term had two leaders"},
-	{FindingHearsay, "a node took over a higher term because another one mentioned it"},
-	{FindingStuck, "a held item's lease ran out unnoticed, or an item waits for one that will never be done"},
-	{FindingLost, "an item was dropped from the queue, or worked on without ever having been added"},
-	{FindingInvented, "a node made up items that nobody added"},
-	{FindingStarved, "queued items were never claimed while the log went on"},
-	{FindingOverLimit, "more items were pending than the hard limit, or an item was refused for it"},
-	{FindingWiring, "an event was published that nobody listened to or knew"},
-	{FindingGhost, "somebody without the live lease reported on an item"},
-	{FindingFlapping, "a node changed its health again and again within minutes"},
-	{FindingSilent, "nothing was claimed or finished for a day while items were queued"},
-	{FindingZombie, "processes ran on a node that belonged to no item"},
-	{FindingCursor, "a reader of other processes' events went on from before where it had been"},
-	{FindingUnrated, "a model was given up without a measurement"},
-	{FindingIdle, "a GPU did nothing while there was work for it"},
-	{FindingBreaker, "items kept failing on a node, which was kept off work for it"},
-	{FindingCluster, "too few nodes were healthy for anything but what matters most"},
-}
 
 // FindingRow is something wrong that the log shows, with where it shows.
 // Repetitions of one subject are one finding with a count; the first pieces of
@@ -95,27 +42,18 @@ type pulseRow struct {
 	Over         bool            `json:"over"`     // above the hard limit since the last finding of it
 	Progress     time.Time       `json:"progress"` // when something was claimed or finished last
 	ProgressAt   domain.Position `json:"progress_at"`
-	Waiting      time.Time       `json:"waiting"` // since when something is pending
-	Silent       bool            `json:"silent"`  // this silence is a finding already
-	Last         time.Time       `json:"last"`    // the latest moment seen
+	Waiting      time.Time       `json:"waiting"`      // since when something is pending
+	Silent       bool            `json:"silent"`       // this silence is a finding already
+	Gap          time.Time       `json:"gap,omitzero"` // up to when nothing was recorded last, for a while
+	Last         time.Time       `json:"last"`         // the latest moment seen
 	LastPosition domain.Position `json:"last_position"`
-}
-
-// flapRow holds the last edges of a node.
-type flapRow struct {
-	Edges []flapEdge `json:"edges"`
-}
-
-type flapEdge struct {
-	At       time.Time       `json:"at"`
-	Position domain.Position `json:"position"`
-	Source   string          `json:"source,omitempty"`
 }
 
 // reignRow is the last leader that an election made.
 type reignRow struct {
 	Leader   domain.NodeID   `json:"leader"`
 	Term     uint64          `json:"term"`
+	At       time.Time       `json:"at"`
 	Position domain.Position `json:"position"`
 	Source   string          `json:"source,omitempty"`
 }
@@ -123,6 +61,7 @@ type reignRow struct {
 // cursorRow is where a reader of other processes' events had been.
 type cursorRow struct {
 	AfterID  uint64          `json:"after_id"`
+	At       time.Time       `json:"at"`
 	Position domain.Position `json:"position"`
 	Source   string          `json:"source,omitempty"`
 }
@@ -136,7 +75,10 @@ var (
 	findingsTable       = projections.Table[FindingRow]{Name: "findings.rows"}
 	findingsSubjects    = projections.Table[keyRow]{Name: "findings.subjects"}
 	findingsPulseTable  = projections.Table[pulseRow]{Name: "findings.pulse"}
-	findingsFlapsTable  = projections.Table[flapRow]{Name: "findings.flaps"}
+	findingsBurstsTable = projections.Table[burstRow]{Name: "findings.bursts"}
+	findingsEndedTable  = projections.Table[endedRow]{Name: "findings.ended"}
+	findingsQuorumTable = projections.Table[quorumRow]{Name: "findings.quorum"}
+	findingsOutageTable = projections.Table[outageRow]{Name: "findings.outages"}
 	findingsReignTable  = projections.Table[reignRow]{Name: "findings.reign"}
 	findingsCursorTable = projections.Table[cursorRow]{Name: "findings.cursors"}
 	findingsSplitsTable = projections.Table[keyRow]{Name: "findings.splits"}
@@ -145,10 +87,11 @@ var (
 // Projection is the read model of what is wrong.
 func Projection() projections.Projection {
 	return projections.Projection{
-		Name: "findings", Version: 2, About: "what the log shows to be wrong, with positions and evidence",
+		Name: "findings", Version: 3, About: "what the log shows to be wrong, with positions and evidence",
 		Tables: []string{
-			findingsTable.Name, findingsSubjects.Name, findingsPulseTable.Name, findingsFlapsTable.Name,
+			findingsTable.Name, findingsSubjects.Name, findingsPulseTable.Name, findingsBurstsTable.Name,
 			findingsReignTable.Name, findingsCursorTable.Name, findingsSplitsTable.Name,
+			findingsEndedTable.Name, findingsQuorumTable.Name, findingsOutageTable.Name,
 		},
 		Handlers: []projections.Handler{
 			projections.On(findLeadersObserved), projections.On(findSplitBrainHealed), projections.On(findLeaderChanged), projections.On(findTermAdopted),
@@ -158,6 +101,8 @@ func Projection() projections.Projection {
 			projections.On(findHostOnline), projections.On(findHostOffline), projections.On(findUnhealthy), projections.On(findRecovered), projections.On(findZombie),
 			projections.On(findIdle), projections.On(findIdleOver), projections.On(findBreaker), projections.On(findBreakerOver), projections.On(findClusterSick), projections.On(findClusterWell),
 			projections.On(findUnhandled), projections.On(findPoller), projections.On(findEvaluationDead),
+			projections.On(findVoterOnline), projections.On(findVoterOffline), projections.On(findQuorum), projections.On(findFailover),
+			projections.On(findCriticalLine), projections.On(findGap),
 		},
 	}
 }
@@ -213,6 +158,11 @@ func (r *FindingRow) cover(at time.Time) {
 	r.Lasted = SpanOf(r.Until.Sub(r.At))
 }
 
+// apart is how far a moment is from the time that a finding covers.
+func (r *FindingRow) apart(at time.Time) time.Duration {
+	return max(r.At.Sub(at), at.Sub(r.Until))
+}
+
 // SpanOf writes a duration as people say it; empty for none.
 func SpanOf(d time.Duration) string {
 	if d < time.Second {
@@ -227,36 +177,6 @@ func timesOf(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-func findUnhandled(tx projections.Tx, e domain.Envelope, event admin.EventUnhandled) error {
-	return find(tx, e, FindingWiring, Warning, event.Name, func(row *FindingRow) {
-		row.Summary = fmt.Sprintf("%s was published %s: %s (reported by %s)", event.Name, timesOf(row.Count), event.Reason, event.Reporter)
-	})
-}
-
-func findPoller(tx projections.Tx, e domain.Envelope, event gauntlet.PollerResumed) error {
-	name := projections.Pair(string(event.NodeID), event.Poller)
-	before, seen, err := findingsCursorTable.Get(tx, name)
-	if err != nil {
-		return err
-	}
-	if seen && event.AfterID < before.AfterID {
-		subject := event.Poller + " on " + string(event.NodeID)
-		if err := find(tx, e, FindingCursor, Warning, subject, func(row *FindingRow) {
-			row.evidence(before.Position, before.Source)
-			row.Summary = fmt.Sprintf("%s went on from event %d, having been at %d: the shared table was replaced, events in it are lost or read again", subject, event.AfterID, before.AfterID)
-		}); err != nil {
-			return err
-		}
-	}
-	return findingsCursorTable.Put(tx, name, cursorRow{event.AfterID, e.Position, e.Meta.Correlation})
-}
-
-func findEvaluationDead(tx projections.Tx, e domain.Envelope, event gauntlet.EvaluationDead) error {
-	return find(tx, e, FindingUnrated, Warning, event.Model, func(row *FindingRow) {
-		row.Summary = fmt.Sprintf("%s was given up %s without a measurement: %s", event.Model, timesOf(row.Count), event.Reason)
-	})
 }
 
 // Query asks what is wrong.
@@ -280,7 +200,7 @@ type Answer struct {
 // Findings answers what is wrong as of the view's position: what events showed,
 // and what their absence shows at the end of the log.
 func Findings(v projections.View, q Query) (Answer, error) {
-	if q.Kind != "" && !slices.ContainsFunc(FindingKinds, func(k struct{ Kind, About string }) bool { return k.Kind == q.Kind }) {
+	if q.Kind != "" && !slices.ContainsFunc(FindingKinds, func(k KindOf) bool { return k.Kind == q.Kind }) {
 		return Answer{}, domain.Faulty("query", []domain.Fault{{Field: "kind", Reason: "want one of " + strings.Join(findingNames(), ", ") + ", found " + q.Kind}})
 	}
 	if q.Severity != "" && q.Severity != string(Critical) && q.Severity != string(Warning) {

@@ -29,6 +29,7 @@ type tale struct {
 	at        time.Time
 	position  domain.Position
 	revisions map[domain.StreamID]domain.Revision
+	source    string // who wrote what is told
 }
 
 func tell(t *testing.T) *tale {
@@ -66,7 +67,7 @@ func (s *tale) say(stream domain.StreamID, events ...domain.Event) *tale {
 		err = s.models.Apply(domain.Envelope{
 			Position: s.position, Stream: stream, Revision: s.revisions[stream], ID: domain.DeriveID("tale", int(s.position)),
 			Type: eventType, Version: version, Time: s.at, Data: data,
-			Meta: domain.Meta{Correlation: fmt.Sprintf("run:%d", 100+s.position)},
+			Meta: domain.Meta{Correlation: fmt.Sprintf("run:%d", 100+s.position), Node: s.source},
 		})
 		if err != nil {
 			s.t.Fatal(err)
@@ -207,7 +208,7 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 		calm[0],
 		calm[1],
 		"item_starved warning 3-3 ×1 [3]: 1 selfplay item queued and never claimed, the oldest for 1h0m59s when the log ends",
-		"item_stuck critical 7-7 ×1 [4 7]: selfplay kept is leased by n1 under lease 1, which ran out at 2026-02-01T12:01:00Z, 59m59s before the log ends",
+		"item_stuck warning 7-7 ×1 [4 7]: selfplay kept was claimed by n1 and not heard of for 1h0m59s, up to where the log ends",
 		calm[2],
 		calm[3],
 	)

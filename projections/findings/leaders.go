@@ -37,7 +37,7 @@ func findLeadersObserved(tx projections.Tx, e domain.Envelope, event election.Le
 			return err
 		}
 	}
-	if !found || e.Time.Sub(row.Until) > episodeGap {
+	if !found || row.apart(e.Time) > episodeGap {
 		pointer.Key = projections.PositionKey(e.Position) + "/" + FindingLeaders + "/" + subject
 		row = FindingRow{Leaders: leaders, Observer: event.Observer}
 		if err := findingsSplitsTable.Put(tx, open, pointer); err != nil {
@@ -112,7 +112,7 @@ func findSplitBrainHealed(tx projections.Tx, e domain.Envelope, event election.S
 		if err != nil {
 			return err
 		}
-		if found && e.Time.Sub(row.Until) <= episodeGap {
+		if found && row.apart(e.Time) <= episodeGap {
 			row.Over, row.LastPosition = true, e.Position
 			row.cover(e.Time)
 			row.evidence(e.Position, e.Meta.Correlation)
@@ -139,7 +139,7 @@ func findLeaderChanged(tx projections.Tx, e domain.Envelope, event election.Lead
 	if err != nil {
 		return err
 	}
-	if seen && event.Leader != "" && before.Leader != "" && event.Leader != before.Leader && event.Term <= before.Term {
+	if seen && event.Leader != "" && before.Leader != "" && event.Leader != before.Leader && event.Term <= before.Term && (event.Term == before.Term || !e.Time.Before(before.At)) {
 		leaders := []domain.NodeID{before.Leader, event.Leader}
 		subject := fmt.Sprintf("term %d of %s", event.Term, cluster)
 		if err := find(tx, e, FindingLeaders, Critical, subject, func(row *FindingRow) {
@@ -156,7 +156,7 @@ func findLeaderChanged(tx projections.Tx, e domain.Envelope, event election.Lead
 		}
 	}
 	if !seen || event.Term >= before.Term {
-		if err := findingsReignTable.Put(tx, cluster, reignRow{event.Leader, event.Term, e.Position, e.Meta.Correlation}); err != nil {
+		if err := findingsReignTable.Put(tx, cluster, reignRow{event.Leader, event.Term, e.Time, e.Position, e.Meta.Correlation}); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,8 @@ func findTermAdopted(tx projections.Tx, e domain.Envelope, event election.TermAd
 // The bounds that make something a finding.
 const (
 	flapEdges     = 5
-	flapWindow    = 10 * time.Minute
+	failures      = 3 // of attempts of one type on one node
+	burstWindow   = 10 * time.Minute
 	silentFor     = 24 * time.Hour
 	starvedFor    = time.Hour
 	episodeGap    = 10 * time.Minute // a split brain not seen for so long is another one

@@ -2,7 +2,6 @@ package findings
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
@@ -10,46 +9,78 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
+// outageRow is what is wrong with a node at the same time.
+type outageRow struct {
+	Open   int    `json:"open"` // reports of it that have not ended
+	Reason string `json:"reason"`
+	Source string `json:"source"`
+}
+
 func findHostOnline(tx projections.Tx, e domain.Envelope, event nodes.HostOnline) error {
-	return findEdge(tx, e, event.NodeID)
+	if err := findingsOutageTable.Delete(tx, string(event.NodeID)); err != nil {
+		return err
+	}
+	return findEdge(tx, e, event.NodeID, "online")
 }
 
 func findHostOffline(tx projections.Tx, e domain.Envelope, event nodes.HostOffline) error {
-	return findEdge(tx, e, event.NodeID)
+	return findEdge(tx, e, event.NodeID, "offline")
 }
 
+// findUnhealthy counts outages that overlap: the node is well again with the end
+// of the last one.
 func findUnhealthy(tx projections.Tx, e domain.Envelope, event nodes.Unhealthy) error {
-	return findEdge(tx, e, event.NodeID)
+	outage, _, err := findingsOutageTable.Get(tx, string(event.NodeID))
+	if err != nil {
+		return err
+	}
+	source := e.Meta.Node + " " + e.Meta.Actor
+	if outage.Open > 0 && (outage.Reason != event.Reason || outage.Source != source) {
+		if err := find(tx, e, FindingOverlap, Warning, "nodes", func(row *FindingRow) {
+			row.detail(string(event.NodeID))
+			row.Summary = fmt.Sprintf("outages overlapped %s, last on %s: %s while %s; such an outage ends with the last recovery", timesOf(row.Count), event.NodeID, event.Reason, outage.Reason)
+		}); err != nil {
+			return err
+		}
+	}
+	if outage.Open == 0 || outage.Reason != event.Reason || outage.Source != source {
+		outage = outageRow{outage.Open + 1, event.Reason, source}
+		if err := findingsOutageTable.Put(tx, string(event.NodeID), outage); err != nil {
+			return err
+		}
+	}
+	return findEdge(tx, e, event.NodeID, "unhealthy")
 }
 
 func findRecovered(tx projections.Tx, e domain.Envelope, event nodes.Recovered) error {
-	return findEdge(tx, e, event.NodeID)
+	outage, found, err := findingsOutageTable.Get(tx, string(event.NodeID))
+	if err != nil {
+		return err
+	}
+	if outage.Open > 1 {
+		outage.Open--
+		if err := findingsOutageTable.Put(tx, string(event.NodeID), outage); err != nil {
+			return err
+		}
+	} else if found {
+		if err := findingsOutageTable.Delete(tx, string(event.NodeID)); err != nil {
+			return err
+		}
+	}
+	return findEdge(tx, e, event.NodeID, "online")
 }
 
 // findEdge notes that a node's health changed, and finds it flapping when that
 // happens too often in too short a time.
-func findEdge(tx projections.Tx, e domain.Envelope, node domain.NodeID) error {
-	flaps, _, err := findingsFlapsTable.Get(tx, string(node))
+func findEdge(tx projections.Tx, e domain.Envelope, node domain.NodeID, level string) error {
+	found, err := burst(tx, e, "node\x00"+projections.Pair(string(node), e.Meta.Node), level, flapEdges)
 	if err != nil {
 		return err
 	}
-	recent := slices.DeleteFunc(slices.Clone(flaps.Edges), func(old flapEdge) bool { return e.Time.Sub(old.At) > flapWindow })
-	recent = append(recent, flapEdge{e.Time, e.Position, e.Meta.Correlation})
-	recent = recent[max(len(recent)-flapEdges, 0):]
-	if err := findingsFlapsTable.Put(tx, string(node), flapRow{recent}); err != nil {
-		return err
-	}
-	if len(recent) == flapEdges {
+	if len(found) > 0 {
 		if err := find(tx, e, FindingFlapping, Warning, string(node), func(row *FindingRow) {
-			if row.Count == 1 {
-				row.Evidence, row.Sources, row.Count = nil, nil, len(recent)
-				for _, old := range recent {
-					row.evidence(old.Position, old.Source)
-					row.cover(old.At)
-				}
-				row.Position = recent[0].Position
-			}
-			row.Summary = fmt.Sprintf("%s changed its health %s, at least %d times in %s", node, timesOf(row.Count), flapEdges, flapWindow)
+			row.counts(found)
+			row.Summary = fmt.Sprintf("%s changed its health %s, at least %d times in %s", node, timesOf(row.Count), flapEdges, burstWindow)
 		}); err != nil {
 			return err
 		}
@@ -81,18 +112,36 @@ func findIdleOver(tx projections.Tx, e domain.Envelope, event nodes.IdleResource
 	return findOver(tx, e, FindingIdle, string(event.NodeID))
 }
 
+// findBreaker counts the openings of a breaker: that of a node, or of a part of
+// one that a recording names.
 func findBreaker(tx projections.Tx, e domain.Envelope, event nodes.BreakerOpened) error {
-	if event.Until.IsZero() {
-		return nil // a recording that does not say what it kept off, nor for how long
+	subject, of := string(event.NodeID), string(event.NodeID)
+	if event.Target != "" {
+		subject, of = subject+" "+event.Target, event.Target+" on "+of
 	}
-	return find(tx, e, FindingBreaker, Warning, string(event.NodeID), func(row *FindingRow) {
+	return find(tx, e, FindingBreaker, Warning, subject, func(row *FindingRow) {
 		row.Over = false
-		row.Summary = fmt.Sprintf("items kept failing on %s, which was kept off work %s, last until %s", event.NodeID, timesOf(row.Count), event.Until.Format(domain.Timestamp))
+		switch {
+		case !event.Until.IsZero():
+			row.Summary = fmt.Sprintf("items kept failing on %s, which was kept off work %s, last until %s", of, timesOf(row.Count), event.Until.Format(domain.Timestamp))
+		default:
+			row.Summary = fmt.Sprintf("a breaker opened for %s %s", of, timesOf(row.Count))
+			if event.Failures > 0 {
+				row.Summary += ", last after " + CountOf(event.Failures, "failure")
+			}
+			if event.RecoverySeconds > 0 {
+				row.Summary += ", for " + SpanOf(event.RecoverySeconds.Duration())
+			}
+		}
 	})
 }
 
 func findBreakerOver(tx projections.Tx, e domain.Envelope, event nodes.BreakerClosed) error {
-	return findOver(tx, e, FindingBreaker, string(event.NodeID))
+	subject := string(event.NodeID)
+	if event.Target != "" {
+		subject += " " + event.Target
+	}
+	return findOver(tx, e, FindingBreaker, subject)
 }
 
 func findClusterSick(tx projections.Tx, e domain.Envelope, event admin.ClusterUnhealthy) error {

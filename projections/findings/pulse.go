@@ -19,6 +19,17 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 	if !seen {
 		pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position}
 	}
+	if quiet := e.Time.Sub(pulse.Last); seen && quiet >= silentFor {
+		if err := find(tx, e, FindingGap, Warning, "behind "+pulse.LastPosition.String(), func(row *FindingRow) {
+			row.evidence(pulse.LastPosition, "")
+			row.Position = pulse.LastPosition
+			row.cover(pulse.Last)
+			row.Summary = fmt.Sprintf("nothing was recorded for %s behind %d, from %s to %s", SpanOf(quiet), pulse.LastPosition, pulse.Last.Format(domain.Timestamp), e.Time.Format(domain.Timestamp))
+		}); err != nil {
+			return err
+		}
+		pulse.gap(e.Time)
+	}
 	if quiet := pulse.quiet(); pulse.Pending > 0 && !pulse.Silent && e.Time.Sub(quiet) >= silentFor {
 		pulse.Silent = true
 		if err := findSilence(tx, e, pulse, quiet); err != nil {
@@ -50,10 +61,20 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 
 // quiet is since when something was pending and nothing happened to it.
 func (p *pulseRow) quiet() time.Time {
-	if p.Waiting.After(p.Progress) {
-		return p.Waiting
+	quiet := p.Progress
+	for _, since := range []time.Time{p.Waiting, p.Gap} {
+		if since.After(quiet) {
+			quiet = since
+		}
 	}
-	return p.Progress
+	return quiet
+}
+
+// gap notes that nothing is known of the time before a moment.
+func (p *pulseRow) gap(until time.Time) {
+	if until.After(p.Gap) {
+		p.Gap = until
+	}
 }
 
 func findSilence(tx projections.Tx, e domain.Envelope, pulse pulseRow, quiet time.Time) error {
@@ -61,11 +82,7 @@ func findSilence(tx projections.Tx, e domain.Envelope, pulse pulseRow, quiet tim
 		row.evidence(pulse.ProgressAt, "")
 		row.Position = pulse.ProgressAt
 		row.cover(quiet)
-		aside := ""
-		if gap := e.Time.Sub(pulse.Last); gap >= silentFor {
-			aside = fmt.Sprintf("; for %s of it nothing at all was recorded", SpanOf(gap))
-		}
-		row.Summary = fmt.Sprintf("nothing was claimed or finished for %s behind %d while %s pending%s", row.Lasted, pulse.ProgressAt, were(pulse.Pending), aside)
+		row.Summary = fmt.Sprintf("nothing was claimed or finished for %s behind %d while %s pending", row.Lasted, pulse.ProgressAt, were(pulse.Pending))
 	})
 }
 

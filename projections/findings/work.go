@@ -46,6 +46,9 @@ func findClaimed(tx projections.Tx, e domain.Envelope, event work.Claimed) error
 	if err := findUnadded(tx, e, event.TaskID); err != nil {
 		return err
 	}
+	if after, err := findAfterEnd(tx, e, event.TaskID, "claimed", event.NodeID); after || err != nil {
+		return err
+	}
 	return pulseBeat(tx, e, func(p *pulseRow) {
 		p.Pending = max(p.Pending-1, 0)
 		p.Held++
@@ -71,6 +74,12 @@ func findCompleted(tx projections.Tx, e domain.Envelope, event work.Completed) e
 	if err := findUnadded(tx, e, event.TaskID); err != nil {
 		return err
 	}
+	if after, err := findAfterEnd(tx, e, event.TaskID, "completed", event.NodeID); after || err != nil {
+		return err
+	}
+	if err := ended(tx, e, event.TaskID, work.StateDone, event.NodeID); err != nil {
+		return err
+	}
 	return pulseBeat(tx, e, func(p *pulseRow) {
 		p.Held = max(p.Held-1, 0)
 		p.progress(e)
@@ -94,6 +103,12 @@ func findBack(tx projections.Tx, e domain.Envelope, id domain.TaskID, progress b
 }
 
 func findFailed(tx projections.Tx, e domain.Envelope, event work.Failed) error {
+	if after, err := findAfterEnd(tx, e, event.TaskID, "failed", event.NodeID); after || err != nil {
+		return err
+	}
+	if err := findFailing(tx, e, event); err != nil {
+		return err
+	}
 	return findBack(tx, e, event.TaskID, true)
 }
 
@@ -109,11 +124,17 @@ func findRevoked(tx projections.Tx, e domain.Envelope, event work.Revoked) error
 	return findBack(tx, e, event.TaskID, false)
 }
 
-func findDead(tx projections.Tx, e domain.Envelope, _ work.Dead) error {
+func findDead(tx projections.Tx, e domain.Envelope, event work.Dead) error {
+	if err := ended(tx, e, event.TaskID, work.StateDead, ""); err != nil {
+		return err
+	}
 	return pulseBeat(tx, e, func(p *pulseRow) { p.Pending = max(p.Pending-1, 0) })
 }
 
 func findCancelled(tx projections.Tx, e domain.Envelope, event work.Cancelled) error {
+	if err := ended(tx, e, event.TaskID, work.StateCancelled, ""); err != nil {
+		return err
+	}
 	return pulseBeat(tx, e, func(p *pulseRow) {
 		if event.Lease != 0 {
 			p.Held = max(p.Held-1, 0)
@@ -124,6 +145,9 @@ func findCancelled(tx projections.Tx, e domain.Envelope, event work.Cancelled) e
 }
 
 func findDropped(tx projections.Tx, e domain.Envelope, event work.Dropped) error {
+	if err := ended(tx, e, event.TaskID, work.StateExpired, ""); err != nil {
+		return err
+	}
 	if err := find(tx, e, FindingLost, Critical, "dropped: "+event.Reason, func(row *FindingRow) {
 		row.detail(string(event.TaskID))
 		row.Summary = fmt.Sprintf("%s dropped from the queue unworked (%s); first %s at %d", CountOf(row.Count, "item"), event.Reason, row.Details[0], row.Position)

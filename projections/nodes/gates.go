@@ -66,6 +66,9 @@ func breakerOpened(tx projections.Tx, e domain.Envelope, opened nodes.BreakerOpe
 }
 
 func breakerClosed(tx projections.Tx, _ domain.Envelope, closed nodes.BreakerClosed) error {
+	if closed.Target != "" {
+		return nil // of a part of the node, which says nothing of its work
+	}
 	return nodesBreakerTable.Delete(tx, string(closed.NodeID))
 }
 

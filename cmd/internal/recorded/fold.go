@@ -13,7 +13,6 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/domain/gauntlet"
 	"github.com/ringrift/rift/domain/nodes"
-	"github.com/ringrift/rift/domain/training"
 )
 
 // echoWindow is how long after a fact another subscriber's report of it is the
@@ -41,7 +40,14 @@ type folder struct {
 	row     string               // the pattern at work
 	said    map[string]time.Time // dead wiring and trainings, by name
 	reports []election.LeaderReport
+	leads   string // whom this observer believes to lead: nobody, somebody, a name; empty: it never said
 }
+
+// Whom an observer believes to lead, where it gives no name.
+const (
+	nobody   = "None" // as the original prints it
+	somebody = "?"
+)
 
 func newFolder(r *reading, file int, shared *knowledge) *folder {
 	f := &folder{
@@ -112,6 +118,9 @@ func (f *folder) admin() domain.StreamID    { return admin.Stream(f.r.options.Cl
 func (f *folder) elo() domain.StreamID      { return domain.Stream("elo", f.r.options.Cluster) }
 
 func (f *folder) nodeNamed(_ stamped, g []string) error {
+	if f.leads == "" {
+		f.leads = nobody // a process that starts knows none
+	}
 	if !f.named && domain.CheckName(g[1]) == nil {
 		f.node, f.named = domain.NodeID(g[1]), true
 		f.r.report.Files[f.file].Node = g[1]
@@ -237,25 +246,6 @@ func (f *folder) evaluationFailed(at stamped, g []string) error {
 		attempts, _ = strconv.Atoi(found[1]) // out of range is unknown
 	}
 	return f.say(at, gauntlet.EvaluationStream(id), gauntlet.EvaluationDead{EvaluationID: id, Model: g[1], Attempts: attempts, Reason: clip(g[2], 400)})
-}
-
-// trainingCompleted is said by two subscribers; a training without a game or a
-// model is a fact about nothing.
-func (f *folder) trainingCompleted(at stamped, g []string) error {
-	if f.echo(at, "training\x00"+g[1]) {
-		return f.known(at, "another subscriber's report of the same training")
-	}
-	key, err := domain.ParseConfigKey(configOf(g[1]))
-	if err != nil {
-		return f.unusable(at, "names no game: "+g[1])
-	}
-	if g[3] == "" {
-		return f.unusable(at, "names no model")
-	}
-	completed := training.Completed{
-		ConfigKey: key, TaskID: domain.TaskID("recorded-" + domain.DeriveID(at.cause, 0).String()), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
-	}
-	return f.say(at, key.TrainingStream(), completed)
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

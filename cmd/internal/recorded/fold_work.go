@@ -48,12 +48,29 @@ func (f *folder) workAdded(at stamped, g []string) error {
 		return f.known(at, "the item was added before")
 	}
 	task.known = true
-	return f.spawn(at, g[1], g[2], priority, "")
+	return f.spawn(at, g[1], g[2], priority, work.OriginRecorded+" by a log that shows only the claims of its own node")
+}
+
+// inventedBy says who made an item up, and what it knew of a leader then.
+func (f *folder) inventedBy(source string) string {
+	origin := election.OriginInvented + " by " + string(f.node)
+	switch f.leads {
+	case "": // its log says nothing of leaders
+	case nobody:
+		origin += " without a leader"
+	case somebody:
+		origin += ", which knew a leader"
+	case string(f.node):
+		origin += ", which led"
+	default:
+		origin += ", which followed " + f.leads
+	}
+	return origin + " (" + source + ")"
 }
 
 // workClaimed: the node that wrote the log took an item. One that nobody added
-// in this log was made up by that node while it had no leader, or came from a
-// leader whose log this is not.
+// in this log was made up by that node, or came from a leader whose log this is
+// not.
 func (f *folder) workClaimed(at stamped, g []string) error {
 	id, taskType, source := g[1], g[2], g[3]
 	if notItem(id) {
@@ -65,7 +82,7 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 	}
 	if !task.known {
 		task.known = true
-		origin := election.OriginInvented + " by " + string(f.node) + " without a leader (" + source + ")"
+		origin := f.inventedBy(source)
 		if source == "leader" {
 			origin = "handed to " + string(f.node) + " by a leader whose log is not here"
 		}
@@ -78,6 +95,7 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 	}
 	task.claims++
 	task.held = true
+	f.held(f.node, taskType, id)
 	return f.say(at, domain.TaskID(id).Stream(), work.Claimed{
 		TaskID: domain.TaskID(id), Lease: task.claims, NodeID: f.node, Attempt: int(task.claims),
 		Deadline: at.at.Add(recordedWork.TimeoutSeconds.Duration()),

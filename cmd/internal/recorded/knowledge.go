@@ -26,8 +26,10 @@ type knowledge struct {
 	voted    *history[voterLevel]
 	tasks    map[string]*taskLevel
 	daemons  map[string]*daemonLevel
-	pressure map[string]string // source → level, of the sources that press
-	pressed  time.Time         // when a source last changed
+	breakers map[string]*breakerLevel // by node and what is kept apart on it
+	holds    map[holding][]string     // items that are held, the oldest claim first
+	pressure map[string]string        // source → level, of the sources that press
+	pressed  time.Time                // when a source last changed
 	pressing *history[bool]
 	read     seen // lines
 }
@@ -67,7 +69,7 @@ type daemonLevel struct {
 func newKnowledge(r *reading) *knowledge {
 	return &knowledge{
 		r: r, nodes: map[string]*nodeLevel{}, voters: map[string]bool{}, tasks: map[string]*taskLevel{},
-		daemons: map[string]*daemonLevel{}, pressure: map[string]string{},
+		daemons: map[string]*daemonLevel{}, pressure: map[string]string{}, breakers: map[string]*breakerLevel{}, holds: map[holding][]string{},
 	}
 }
 
@@ -168,9 +170,9 @@ func (k *knowledge) taskOf(id string, at time.Time) (*taskLevel, error) {
 		switch event := event.(type) {
 		case work.Claimed:
 			task.claims, task.held = max(task.claims, event.Lease), true
-		case work.Released:
+		case work.Released, work.Failed:
 			task.held = false
-		case work.Dropped:
+		case work.Dropped, work.Completed:
 			task.held, task.gone = false, true
 		}
 	}

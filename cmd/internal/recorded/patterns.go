@@ -16,6 +16,7 @@ type pattern struct {
 	context bool // explains other lines; becomes no event of its own
 	// prepares says that the line is kept for the line that follows in its file.
 	prepares bool
+	rest     bool // takes only what no other pattern takes
 	apply    func(*folder, stamped, []string) error
 }
 
@@ -45,6 +46,10 @@ var patterns = sync.OnceValue(func() []*pattern {
 	}
 	prepares := func(p *pattern) *pattern {
 		p.prepares = true
+		return p
+	}
+	rest := func(p *pattern) *pattern {
+		p.rest = true
 		return p
 	}
 	unless := func(literal string, p *pattern) *pattern {
@@ -90,12 +95,22 @@ var patterns = sync.OnceValue(func() []*pattern {
 		line("training completed", `Training completed(?:: | for )([^,\s]+)(?: \(loss=([\d.]+), model=([^)]*)\))?`, (*folder).trainingCompleted, "Training completed"),
 		line("unknown event type", `Unknown event type: '([^']+)'`, (*folder).unknownEvent, "Unknown event type: "),
 		line("dead letter no handler", `\[DLQ\] No handlers registered for (\S+)`, (*folder).noHandler, "[DLQ] No handlers registered"),
+		line("training failed", `Training failed(?:: | for )([^,\s:/]+)(?:/([^,\s:]+))?[:,]\s*(.*)`, (*folder).trainingFailed, "Training failed"),
+		line("voters counted", `(?i:quorum (?:lost|threatened|at minimum|degraded)): (\d+)/(\d+) voters (?:alive|online)[, (]+(?:need |at threshold of |exactly )?(\d+)`, (*folder).votersCounted, " voters alive", " voters online"),
+		line("fail-over", `FAILOVER: (.*)`, (*folder).failover, "- FAILOVER: "),
+		line("breaker of a part open", `Circuit(?: breaker)? OPEN(?:ED)?(?: for ([^:\s]+)(?:\s+(.*))?| (\(.*))?$`, (*folder).partOpen, "Circuit OPEN", "Circuit breaker OPEN"),
+		line("breaker tripped", `(GLOBAL BREAKER|CATEGORY BREAKER) TRIPPED(?:: (\w+))?! (\d+) restarts.* for (\d+)s`, (*folder).partTripped, " BREAKER TRIPPED"),
+		line("breaker of a part closed", `(?:Category (\w+)|Global|[Cc]ircuit(?: breaker)?) (?:breaker )?(?:closed|CLOSED)(?: for ([^:\s]+)| after [\d.]+s cooldown)`, (*folder).partClosed, "breaker closed", "CLOSED for ", "closed for "),
 		line("poller resume", `\[(\w*Poller)\] Resuming from event_id (\d+)`, (*folder).pollerResume, " Resuming from event_id "),
 
 		prepares(context("who reported a leader", `\[SplitBrain\] Leader '([^']+)' reported by: \[([^\]]*)\]`, (*folder).leaderReport, "[SplitBrain] Leader ")),
 		context("split brain healed", `\[SplitBrain\] Partition HEALED after ([\d.]+) minutes`, (*folder).splitBrainHealed, "[SplitBrain] Partition HEALED"),
 		context("leader believed", `\[LeaderSet\] (\w+)->(\w+), leader_id=(\S+)->([^,\s]+), reason=(\S+)`, (*folder).leaderBelieved, "[LeaderSet] "),
+		context("no leader", `\[WorkerPull\] Partition (DETECTED - no leader|HEALED - leader recovered)`, (*folder).leaderless, "[WorkerPull] Partition "),
+		context("no leader for", `\(no_leader_duration=(\d+)s\)`, (*folder).leaderlessFor, "(no_leader_duration="),
 		prepares(context("node named", `(?:Auto-detected node-id: |node_id=|initialized: node=)([^,\s]+)`, (*folder).nodeNamed, "Auto-detected node-id: ", "node_id=", "initialized: node=")),
+
+		rest(line("critical", `^(?:\S+ \S+ - (.+?) - CRITICAL - |CRITICAL:([\w.]+):)(.*)`, (*folder).critical, " - CRITICAL - ", "CRITICAL:")),
 	}
 })
 

@@ -35,14 +35,17 @@ func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] 
 	}
 	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error {
 		shared := newKnowledge(own)
-		folders := map[int]*folder{}
+		folders, coverage := map[int]*folder{}, newCoverage(own, files)
 		var texts []iter.Seq2[stamped, error]
 		for _, i := range files {
 			folders[i] = newFolder(own, i, shared)
-			texts = append(texts, own.textLog(i, kinds))
+			texts = append(texts, coverage.until(i, own.textLog(i, kinds)))
 		}
 		lines := merged(texts, func(line stamped) time.Time { return line.at }, func(a, b stamped) int { return strings.Compare(a.text, b.text) })
 		for line, err := range lines {
+			if err == nil {
+				err = coverage.reach(line.file)
+			}
 			if err == nil {
 				err = own.account(line.file, func() error { return folders[line.file].take(line) })
 			}

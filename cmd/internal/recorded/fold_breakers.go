@@ -1,0 +1,113 @@
+package recorded
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+)
+
+// breakerLevel is what is known of one breaker of a node.
+type breakerLevel struct {
+	last     time.Time // when it was last reported open
+	recovery time.Duration
+	text     string
+}
+
+var (
+	breakerFailures = regexp.MustCompile(`(\d+)\s+(?:consecutive\s+)?(?:failures?|errors?|restarts?)`)
+	breakerRecovery = regexp.MustCompile(`(?:recover|retry|reset|cooldown|timeout|blocking)\D{0,24}?(\d+(?:\.\d+)?)\s*s(?:\W|$|ec)`)
+)
+
+// breakerSilence is how long after its last report an opening that names no
+// recovery may still be reported.
+const breakerSilence = time.Minute
+
+// opened says that a breaker opened. Everybody who meets an open breaker reports
+// it: reports that follow one another within its recovery are one opening, unless
+// one says that a try failed in between.
+func (f *folder) opened(at stamped, node domain.NodeID, target, text string, failures int, recovery domain.Seconds) error {
+	if found := breakerFailures.FindStringSubmatch(text); found != nil && failures == 0 {
+		failures, _ = strconv.Atoi(found[1]) // out of range is unknown
+	}
+	if found := breakerRecovery.FindStringSubmatch(text); found != nil && recovery == 0 {
+		recovery, _ = seconds(found[1]) // out of range is unknown
+	}
+	key := string(node) + "\x00" + target
+	breaker := f.breakers[key]
+	if breaker == nil {
+		breaker = &breakerLevel{}
+		f.breakers[key] = breaker
+	}
+	before := breaker.last
+	open := !before.IsZero() && at.at.Sub(before).Abs() <= max(breaker.recovery, breakerSilence)
+	again := halfOpen.MatchString(text) && text != breaker.text
+	breaker.last, breaker.recovery, breaker.text = at.at, recovery.Duration(), text
+	if open && !again {
+		return f.known(at, "the breaker was open")
+	}
+	return f.say(at, node.Stream(), nodes.BreakerOpened{NodeID: node, Failures: failures, Target: clip(target, 200), RecoverySeconds: recovery})
+}
+
+// halfOpen tells that a try failed since the breaker opened, or which try it was.
+var halfOpen = regexp.MustCompile(`half-open|attempt #\d`)
+
+// closed says that a breaker closed, if it was open.
+func (f *folder) closed(at stamped, node domain.NodeID, target, reason string) error {
+	key := string(node) + "\x00" + target
+	if f.breakers[key] == nil {
+		return f.known(at, "the breaker was not open")
+	}
+	delete(f.breakers, key)
+	return f.say(at, node.Stream(), nodes.BreakerClosed{NodeID: node, Target: clip(target, 200), Reason: reason})
+}
+
+// circuitOpen is the breaker of a node, or of whatever the original kept apart by
+// the name of one.
+func (f *folder) circuitOpen(at stamped, g []string) error {
+	if domain.CheckName(g[1]) != nil {
+		return f.unusable(at, "names no node")
+	}
+	return f.opened(at, domain.NodeID(g[1]), "", g[2], 0, 0)
+}
+
+// partOpen is the breaker of a daemon or another part of the node that wrote the
+// log; one that names none is that of the logger.
+func (f *folder) partOpen(at stamped, g []string) error {
+	text := first(g[2], g[3])
+	if f.nodes[g[1]] != nil && domain.CheckName(g[1]) == nil {
+		return f.opened(at, domain.NodeID(g[1]), "", text, 0, 0)
+	}
+	return f.opened(at, f.node, first(g[1], at.logger, "unnamed"), text, 0, 0)
+}
+
+// partTripped is the breaker of a class of daemons, or that of all of them.
+func (f *folder) partTripped(at stamped, g []string) error {
+	restarts, err := strconv.Atoi(g[3])
+	recovery, err2 := seconds(g[4])
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.opened(at, f.node, classOf(g[2]), "", restarts, recovery)
+}
+
+func (f *folder) partClosed(at stamped, g []string) error {
+	target := g[2]
+	if target == "" {
+		target = classOf(g[1])
+	}
+	if f.nodes[target] != nil {
+		return f.closed(at, domain.NodeID(target), "", "recorded")
+	}
+	return f.closed(at, f.node, target, "recorded")
+}
+
+// classOf names a class of daemons.
+func classOf(class string) string {
+	if class == "" {
+		return "all daemons"
+	}
+	return "daemons of " + class
+}

@@ -1,0 +1,154 @@
+package recorded
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/election"
+)
+
+func (f *folder) voterOnline(at stamped, g []string) error {
+	return f.voter(at, g, true)
+}
+
+func (f *folder) voterOffline(at stamped, g []string) error {
+	return f.voter(at, g, false)
+}
+
+func (f *folder) voter(at stamped, g []string, up bool) error {
+	var counts [3]int
+	for i := range counts {
+		var err error
+		if counts[i], err = strconv.Atoi(g[2+i]); err != nil {
+			return f.unusable(at, "number out of range")
+		}
+	}
+	was, seen, err := f.voterOf(g[1], f.election(), at.at)
+	if err != nil {
+		return err
+	}
+	if seen && was == up {
+		return f.known(at, "the voter was in that state")
+	}
+	f.voters[g[1]] = up
+	if up {
+		return f.say(at, f.election(), election.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
+	}
+	return f.say(at, f.election(), election.VoterOffline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
+}
+
+func (f *folder) epochAdopted(at stamped, g []string) error {
+	term, err := strconv.ParseUint(g[1], 10, 64)
+	previous, err2 := strconv.ParseUint(g[2], 10, 64)
+	if err != nil || err2 != nil {
+		return f.unusable(at, "number out of range")
+	}
+	return f.say(at, f.election(), election.TermAdopted{Term: term, Previous: previous, By: f.node})
+}
+
+// splitBrain is said twice: by the loop that detected it, and, behind the lines
+// that say whose word it is, by the orchestrator. Both are kept as evidence;
+// the second carries the words.
+func (f *folder) splitBrain(at stamped, g []string) error {
+	observed := election.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: "split brain detected", Reports: f.reports}
+	f.reports = nil
+	for _, name := range names(g[2]) {
+		observed.Leaders = append(observed.Leaders, domain.NodeID(name))
+	}
+	if len(observed.Leaders) == 0 {
+		return f.unusable(at, "names no leaders")
+	}
+	if term, err := strconv.ParseUint(g[3], 10, 64); err == nil && g[3] != "" {
+		observed.Term = &term
+	}
+	return f.say(at, f.election(), observed)
+}
+
+// leaderReport keeps whose word it is for the line that follows.
+func (f *folder) leaderReport(_ stamped, g []string) error {
+	if len(f.reports) < 16 {
+		f.reports = append(slices.Clip(f.reports), election.LeaderReport{Leader: domain.NodeID(g[1]), Reporters: names(g[2])})
+	}
+	return nil
+}
+
+func (f *folder) splitBrainHealed(at stamped, g []string) error {
+	minutes, err := strconv.ParseFloat(g[1], 64)
+	if err != nil {
+		return f.unusable(at, "duration is no number")
+	}
+	f.reports = nil
+	return f.say(at, f.election(), election.SplitBrainHealed{Observer: f.node, DurationSeconds: domain.Seconds(minutes * 60)})
+}
+
+// leaderBelieved is the observer changing its mind about who leads.
+func (f *folder) leaderBelieved(at stamped, g []string) error {
+	f.leads = g[4]
+	if g[3] == g[4] {
+		return f.known(at, "the leader was believed already")
+	}
+	observed := election.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: g[5]}
+	if g[4] != nobody {
+		observed.Leaders = append(observed.Leaders, domain.NodeID(g[4]))
+	}
+	if g[3] != nobody {
+		observed.Previous = domain.NodeID(g[3])
+	}
+	return f.say(at, f.election(), observed)
+}
+
+// leaderless is the observer noticing that nobody leads, or that somebody does.
+func (f *folder) leaderless(_ stamped, g []string) error {
+	switch detected := strings.HasPrefix(g[1], "DETECTED"); {
+	case detected:
+		f.leads = nobody
+	case f.leads == nobody || f.leads == "":
+		f.leads = somebody
+	}
+	return nil
+}
+
+// leaderlessFor is the observer saying for how long nobody has led; 0 is that
+// somebody does.
+func (f *folder) leaderlessFor(_ stamped, g []string) error {
+	switch leaderless := strings.Trim(g[1], "0") != ""; {
+	case leaderless:
+		f.leads = nobody
+	case f.leads == nobody || f.leads == "":
+		f.leads = somebody
+	}
+	return nil
+}
+
+// votersCounted is an observer counting the voters: a level, of which a change is
+// a fact.
+func (f *folder) votersCounted(at stamped, g []string) error {
+	var counts [3]int
+	for i := range counts {
+		var err error
+		if counts[i], err = strconv.Atoi(g[1+i]); err != nil {
+			return f.unusable(at, "number out of range")
+		}
+	}
+	said := strings.Join(append([]string{"voters"}, g[1:4]...), "\x00")
+	if f.echo(at, said) {
+		return f.known(at, "the same count was told just before")
+	}
+	return f.say(at, f.cluster(), admin.QuorumObserved{Alive: counts[0], Voters: counts[1], Quorum: counts[2], Observer: f.node})
+}
+
+func (f *folder) failover(at stamped, g []string) error {
+	return f.say(at, f.admin(), admin.StandbyTookOver{NodeID: f.node, Reason: first(clip(g[1], 400), "fail-over")})
+}
+
+// critical is a line of the highest level that means nothing else here.
+func (f *folder) critical(at stamped, g []string) error {
+	logger := first(g[1], g[2])
+	if message := strings.TrimSpace(g[3]); message != "" {
+		return f.say(at, f.admin(), admin.CriticalLogged{Logger: clip(logger, 200), Message: clip(message, 1000), NodeID: f.node})
+	}
+	return f.unusable(at, "says nothing")
+}

@@ -1,0 +1,70 @@
+package findings
+
+import (
+	"fmt"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/projections"
+)
+
+// endedRow is how and where an item ended for ever.
+type endedRow struct {
+	State    work.State      `json:"state"`
+	Node     domain.NodeID   `json:"node,omitempty"`
+	Position domain.Position `json:"position"`
+	Source   string          `json:"source,omitempty"`
+}
+
+// ended notes the first end of an item.
+func ended(tx projections.Tx, e domain.Envelope, id domain.TaskID, state work.State, node domain.NodeID) error {
+	if _, already, err := findingsEndedTable.Get(tx, string(id)); already || err != nil {
+		return err
+	}
+	return findingsEndedTable.Put(tx, string(id), endedRow{state, node, e.Position, e.Meta.Correlation})
+}
+
+// findAfterEnd finds what happened to an item behind its end. It changes nothing of
+// the queue, and so is not counted there.
+func findAfterEnd(tx projections.Tx, e domain.Envelope, id domain.TaskID, what string, node domain.NodeID) (bool, error) {
+	end, after, err := findingsEndedTable.Get(tx, string(id))
+	if err != nil || !after {
+		return false, err
+	}
+	kind, subject := FindingAfterEnd, what+" after it was "+string(end.State)
+	if what == "completed" && end.State == work.StateDone {
+		kind, subject = FindingTwice, "completed again"
+	}
+	told := fmt.Sprintf("%s: %s at %d%s, %s at %d%s", id, end.State, end.Position, by(end.Node), what, e.Position, by(node))
+	if err := find(tx, e, kind, Critical, subject, func(row *FindingRow) {
+		row.evidence(end.Position, end.Source)
+		row.Position = min(row.Position, end.Position)
+		row.detail(told)
+		row.Summary = fmt.Sprintf("work was %s %s; first %s", subject, timesOf(row.Count), row.Details[0])
+	}); err != nil {
+		return true, err
+	}
+	return true, pulseBeat(tx, e, nil)
+}
+
+func by(node domain.NodeID) string {
+	if node == "" {
+		return ""
+	}
+	return " by " + string(node)
+}
+
+// findFailing finds attempts that fail one after the other on a node, as when its
+// processes are killed.
+func findFailing(tx projections.Tx, e domain.Envelope, event work.Failed) error {
+	node := string(event.NodeID)
+	found, err := burst(tx, e, "failed\x00"+projections.Pair(node, e.Meta.Node), "", failures)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return find(tx, e, FindingFailing, Warning, node, func(row *FindingRow) {
+		row.counts(found)
+		row.detail(fmt.Sprintf("%s at %d: %s", event.TaskID, e.Position, domain.Clip(event.Error, 200)))
+		row.Summary = fmt.Sprintf("%s failed on %s within %s, the last %s: %s", CountOf(row.Count, "attempt"), node, SpanOf(row.Until.Sub(row.At)), event.TaskID, domain.Clip(event.Error, 200))
+	})
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/cmaesrun"
 	"github.com/ringrift/rift/domain/election"
 	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/domain/gauntlet"
@@ -28,7 +29,7 @@ import (
 func areas() [][]domain.Def {
 	return [][]domain.Def{
 		admin.Events(), election.Events(), elo.Events(), gauntlet.Events(),
-		nodes.Events(), domain.PolicyEvents(nil), swim.Events(), tournament.Events(), training.Events(), work.Events(),
+		cmaesrun.Events(), nodes.Events(), domain.PolicyEvents(nil), swim.Events(), tournament.Events(), training.Events(), work.Events(),
 	}
 }
 

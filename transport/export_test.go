@@ -25,7 +25,6 @@ var (
 	JSONContent   = jsonContent
 	NewBudgets    = newBudgets
 	ParamsOf      = paramsOf
-	ProblemOf     = problemOf
 	ReceiptKeys   = receiptKeys
 	ShapeOf       = shapeOf
 	Statuses      = statuses

@@ -32,7 +32,7 @@ func (e BreakerOpened) Validate() []domain.Fault {
 // BreakerClosed: the node gets work as any other again.
 type BreakerClosed struct {
 	NodeID domain.NodeID `json:"node_id"`
-	Reason string        `json:"reason"` // success, quiet, or what an operator said
+	Reason string        `json:"reason"`           // success, quiet, or what an operator said
 	Target string        `json:"target,omitempty"` // as of BreakerOpened
 }
 

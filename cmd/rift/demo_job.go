@@ -21,12 +21,24 @@ type demoItem struct {
 	TaskType  string `json:"task_type"`
 	ConfigKey string `json:"config_key"`
 	Payload   struct {
-		Games      int      `json:"games"`
-		ModelID    string   `json:"model_id"`
-		Opponents  []string `json:"opponents"`
-		InUse      string   `json:"in_use"`
-		InUseGames int      `json:"in_use_games"`
+		Games      gameCount `json:"games"`
+		ModelID    string    `json:"model_id"`
+		Opponents  []string  `json:"opponents"`
+		InUse      string    `json:"in_use"`
+		InUseGames int       `json:"in_use_games"`
 	} `json:"payload"`
+}
+
+// gameCount is a number of games, or how many a list of them has.
+type gameCount int
+
+func (g *gameCount) UnmarshalJSON(data []byte) error {
+	var list []json.RawMessage
+	if json.Unmarshal(data, &list) == nil {
+		*g = gameCount(len(list))
+		return nil
+	}
+	return json.Unmarshal(data, (*int)(g))
 }
 
 func newDemoJob(a *app) *cobra.Command {
@@ -86,7 +98,7 @@ func chanceOf(name, purpose string) *rand.Rand {
 
 // result is what the worker reports of the item.
 func (i demoItem) result() (any, error) {
-	games := i.Payload.Games
+	games := int(i.Payload.Games)
 	if games < 1 {
 		games = 50
 	}

@@ -105,6 +105,7 @@ func TestDemoJob(t *testing.T) {
 	}
 	job(`{"task_id":"t-1","task_type":"selfplay","payload":{"games":7}}`).want(t, exitDone, `"games_played":7,`, "")
 	job(`{"task_id":"t-1","task_type":"gauntlet","payload":{"model_id":"m","games":10,"opponents":["random","n"],"in_use":"n","in_use_games":30}}`).want(t, exitDone, `"games_played":40,`, "")
+	job(`{"task_id":"t-1","task_type":"gauntlet","payload":{"model_id":"m","games":[{},{}],"opponents":["random"]}}`).want(t, exitDone, `"games_played":2,`, "")
 	job(`{"task_id":"t-1","task_type":"evaluation","payload":{}}`).want(t, exitError, "", "want a model_id in its payload")
 	job(`{"task_id":"t-1","task_type":"sweep"}`).want(t, exitError, "", `want selfplay, training, gauntlet or evaluation, found "sweep"`)
 	job(`nothing`).want(t, exitError, "", "want one as JSON on standard input")

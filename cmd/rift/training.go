@@ -172,8 +172,9 @@ func newGauntlet(a *app) *cobra.Command {
 				name: "execute", short: "Measure a model, once", route: "gauntlet.execute", args: []string{"config_key", "model_id"}, needs: 2,
 				example: "  rift gauntlet execute hex8_2p 9f2c\n  rift gauntlet execute hex8_2p 9f2c --baselines heuristic --games 400",
 				help: map[string]string{
-					"config_key": "the game", "model_id": "hash of the weights", "baselines": "opponents (default: the policy's, and the model in use)",
+					"config_key": "the game", "model_id": "hash of the weights", "baselines": "opponents, @anchors, @in_use, @older (default: the policy's, and the model in use)",
 					"games": "per opponent", "sprt": "sequential test, JSON: {\"elo0\":0,\"elo1\":10,\"alpha\":0.05,\"beta\":0.05}",
+					"players": "built-in players for models, JSON: [{\"model_id\":\"9f2c\",\"player\":\"mcts:50\"}]", "sprt.model": "logistic, normalized, bayeselo, cutechess", "sprt.overshoot": "correct the bounds for overshoot",
 					"sprt.elo0": "no better by this many Elo", "sprt.elo1": "better by this many", "sprt.alpha": "chance to accept elo1 wrongly", "sprt.beta": "chance to accept elo0 wrongly",
 				}, show: showStored,
 			},
@@ -182,8 +183,13 @@ func newGauntlet(a *app) *cobra.Command {
 				example: "  rift gauntlet quick-eval hex8_2p 9f2c\n  rift gauntlet quick-eval hex8_2p 9f2c --baseline-id heuristic --games-per-side 8",
 				help: map[string]string{
 					"config_key": "the game", "model_id": "hash of the weights", "baseline_id": "one opponent", "baselines": "or several (default: the policy's)",
-					"games_per_side": "games per seat (default: the policy's 4)",
+					"games_per_side": "games per seat (default: the policy's 4)", "players": "built-in players for models, JSON: [{\"model_id\":\"9f2c\",\"player\":\"mcts:50\"}]",
 				}, show: showStored,
+			},
+			{
+				name: "exclude", short: "Let the games of a worker count no more in a gauntlet that runs", route: "gauntlet.exclude", args: []string{"gauntlet_id", "node_id"}, needs: 2,
+				example: "  rift gauntlet exclude hex8_2p:9f2c gpu-3 --reason \"its results are odd\"",
+				help:    map[string]string{"gauntlet_id": "the game and the model", "node_id": "the worker", "reason": "why"}, show: showStored,
 			},
 			{
 				name: "status", short: "Show how one gauntlet stands: games, test, decision", route: "gauntlet.status", args: []string{"gauntlet_id"}, needs: 1,

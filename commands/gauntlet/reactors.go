@@ -6,6 +6,7 @@ import (
 	"github.com/ringrift/rift/commands"
 	elocmd "github.com/ringrift/rift/commands/elo"
 	trainingcmd "github.com/ringrift/rift/commands/training"
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/domain/gauntlet"
@@ -26,28 +27,30 @@ func Reactors() []projections.Reactor {
 				}
 				return []domain.Command{ExecuteGauntlet{ConfigKey: e.ConfigKey, ModelID: e.ModelID}}, nil
 			}),
-		projections.When("gauntlet_started", "queues the work item", []string{"work.add"},
+		projections.When("gauntlet_started", "queues the first work items", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e gauntlet.Started) ([]domain.Command, error) {
 				policy, _, err := policyview.InForce(v)
-				if err != nil {
-					return nil, err
+				if err != nil || e.ItemGames == 0 {
+					return nil, err // an older log: its item was queued then
 				}
-				item, err := gauntletTask(e.Part(gauntlet.PolicyOf(policy).TestGames), gauntlet.PolicyOf(policy))
-				return []domain.Command{item}, err
-			}).Expecting(domain.Conflict), // the item is queued, or one of the model is
-		projections.When("gauntlet_continued", "queues the next work item", []string{"work.add"},
-			func(v projections.View, _ domain.Envelope, e gauntlet.Continued) ([]domain.Command, error) {
-				policy, _, err := policyview.InForce(v)
-				if err != nil {
-					return nil, err
-				}
-				row, found, err := gauntletview.GauntletsTable.Get(v, string(e.GauntletID))
-				if err != nil || !found || row.Started == nil || row.Item != e.TaskID {
-					return nil, err
-				}
-				item, err := gauntletTask(nextPart(*row.Started, e), gauntlet.PolicyOf(policy))
-				return []domain.Command{item}, err
+				return partTasks(e, e.First(), nil, gauntlet.PolicyOf(policy))
+			}).Expecting(domain.Conflict), // the item is queued, or one of the part is
+		projections.When("gauntlet_part_played", "queues the next work items", []string{"work.add"},
+			func(v projections.View, _ domain.Envelope, e gauntlet.Played) ([]domain.Command, error) {
+				return reactQueue(v, e.GauntletID, e.Queue)
 			}).Expecting(domain.Conflict), // as of gauntlet_started
+		projections.When("gauntlet_worker_excluded", "queues the worker's parts again, for others", []string{"work.add"},
+			func(v projections.View, _ domain.Envelope, e gauntlet.WorkerExcluded) ([]domain.Command, error) {
+				return reactQueue(v, e.GauntletID, e.Queue)
+			}).Expecting(domain.Conflict), // as of gauntlet_started
+		projections.When("gauntlet_over", "cancels the work items that are not needed any more", []string{"work.cancel"},
+			func(_ projections.View, _ domain.Envelope, e gauntlet.Finished) ([]domain.Command, error) {
+				var cancel []domain.Command
+				for _, task := range e.Cancel {
+					cancel = append(cancel, workcmd.CancelTask{TaskID: task, Reason: "the gauntlet is decided"})
+				}
+				return cancel, nil
+			}).Expecting(domain.Conflict, domain.NotFound), // it ended by itself, or was never queued
 		projections.When("gauntlet_finished", "emits what the gauntlet measured, once; a quick look counts for the ratings only", []string{"elo.record", "evaluation.record", "evaluation.reject"}, reactDecided),
 		projections.When("evaluation_item_completed", "hands the results of a gauntlet's item to it, and emits those of an evaluation's, once",
 			[]string{"evaluation.record", "evaluation.reject", "gauntlet.finish"}, reactMeasured),
@@ -62,6 +65,22 @@ func Reactors() []projections.Reactor {
 	}
 }
 
+// reactQueue queues parts of a gauntlet, while it runs.
+func reactQueue(v projections.View, id gauntlet.ID, queue []gauntlet.QueuedPart) ([]domain.Command, error) {
+	if len(queue) == 0 {
+		return nil, nil
+	}
+	policy, _, err := policyview.InForce(v)
+	if err != nil {
+		return nil, err
+	}
+	row, found, err := gauntletview.GauntletsTable.Get(v, string(id))
+	if err != nil || !found || row.Started == nil || row.Finished != nil {
+		return nil, err
+	}
+	return partTasks(*row.Started, queue, row.Excluded, gauntlet.PolicyOf(policy))
+}
+
 // reactMeasured reads what the worker of an evaluation brought. The item knows
 // its model; a worker of an item that does not must name it.
 func reactMeasured(v projections.View, _ domain.Envelope, done work.Completed) ([]domain.Command, error) {
@@ -69,18 +88,26 @@ func reactMeasured(v projections.View, _ domain.Envelope, done work.Completed) (
 	if err != nil || !ours {
 		return nil, err
 	}
-	gauntlet, _, err := gauntletview.ByTask(v, done.TaskID)
+	task, _, err := gauntletview.ByTask(v, done.TaskID)
 	if err != nil {
 		return nil, err
 	}
-	known := training.Known("config_key", string(config), "task_id", string(done.TaskID), "node_id", string(done.NodeID), "model_id", string(gauntlet.ModelID))
+	known := training.Known("config_key", string(config), "task_id", string(done.TaskID), "node_id", string(done.NodeID), "model_id", string(task.ModelID))
+	if task.GauntletID != "" {
+		row, found, err := gauntletview.GauntletsTable.Get(v, string(task.GauntletID))
+		if err != nil || !found || row.Started == nil {
+			return nil, err
+		}
+		results, err := partResults(*row.Started, task.Part, done.Result, known)
+		if err != nil {
+			return measuredNothing(v, done.TaskID, done.NodeID, err.Error())
+		}
+		return []domain.Command{finishGauntlet{GauntletID: task.GauntletID, TaskID: done.TaskID, NodeID: done.NodeID, Results: results}}, nil
+	}
 	event, err := training.CompletionOf("EVALUATION_COMPLETED", done.Result, known)
 	measured, ok := event.(elo.EvaluationCompleted)
 	if err != nil || !ok {
 		return measuredNothing(v, done.TaskID, done.NodeID, fmt.Sprintf("the item's result is no evaluation: %v", err))
-	}
-	if gauntlet.GauntletID != "" {
-		return []domain.Command{finishGauntlet{GauntletID: gauntlet.GauntletID, TaskID: done.TaskID, NodeID: done.NodeID, Results: measured.Results}}, nil
 	}
 	return []domain.Command{RecordEvaluation{measured}}, nil
 }

@@ -102,7 +102,9 @@ func Events() []domain.Def {
 		domain.Define[EvaluationReset](1, "gauntlet", "a measurement ran over its time-out and waits again"),
 		domain.Define[EvaluationDead](1, "gauntlet", "the model is not measured any more; its tries are spent"),
 		domain.Define[Started](1, "gauntlet", "a model is to be measured against opponents by a work item"),
-		domain.Define[Continued](1, "gauntlet", "the games so far leave the test of a gauntlet open; another work item plays more"),
+		domain.Define[Played](1, "gauntlet", "a work item of a gauntlet ended: what it brought, and what counts now"),
+		domain.Define[WorkerExcluded](1, "gauntlet", "what a worker played of a gauntlet does not count; others play it anew"),
+		domain.Define[Continued](1, "gauntlet", "the games so far leave the test of a gauntlet open; another work item plays more (older logs)"),
 		domain.Define[Finished](1, "gauntlet", "the games of a gauntlet are played, or came to nothing"),
 		domain.Define[PollerResumed](1, "admin", "a process goes on reading other processes' events from this number"),
 	}, examples)

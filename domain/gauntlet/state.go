@@ -1,11 +1,14 @@
 package gauntlet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/match"
+	"github.com/ringrift/rift/domain/rating"
 )
 
 // ID names the measuring of one model of one game.
@@ -25,20 +28,30 @@ func QuickGauntletOf(config domain.ConfigKey, model domain.ModelID) ID {
 // Stream is where the gauntlet's whole life is written.
 func (id ID) Stream() domain.StreamID { return domain.Stream("gauntlet", string(id)) }
 
-// SPRT is a sequential test in logistic Elo.
+// SPRT is a sequential test.
 type SPRT struct {
-	Elo0  float64 `json:"elo0"`
-	Elo1  float64 `json:"elo1"`
-	Alpha float64 `json:"alpha"`
-	Beta  float64 `json:"beta"`
+	Model     rating.Model `json:"model,omitempty"` // logistic when absent, normalized, bayeselo, cutechess
+	Elo0      float64      `json:"elo0"`
+	Elo1      float64      `json:"elo1"`
+	Alpha     float64      `json:"alpha,omitempty"`     // that of the policy when absent
+	Beta      float64      `json:"beta,omitempty"`      // the same
+	Overshoot bool         `json:"overshoot,omitempty"` // bounds are corrected for what results jump past them
+}
+
+// Test is the test as package rating knows it.
+func (s SPRT) Test() rating.Test {
+	if s.Model == "" {
+		s.Model = rating.LogisticModel
+	}
+	return rating.Test{Model: s.Model, Elo0: s.Elo0, Elo1: s.Elo1, Alpha: s.Alpha, Beta: s.Beta}
 }
 
 func (s SPRT) check(c *domain.Checks) {
-	if !(s.Elo0 < s.Elo1 && s.Elo0 >= -elo.MaxRating && s.Elo1 <= elo.MaxRating) {
-		c.Fault("sprt.elo1", "want more than elo0 %v, found %v", s.Elo0, s.Elo1)
-	}
-	if !(s.Alpha > 0 && s.Alpha < 0.5 && s.Beta > 0 && s.Beta < 0.5) {
-		c.Fault("sprt.alpha", "want error rates above 0 and below 0.5, found %v and %v", s.Alpha, s.Beta)
+	var invalid *rating.Invalid
+	if err := s.Test().Check(); errors.As(err, &invalid) {
+		for _, fault := range invalid.Faults {
+			c.Fault("sprt."+fault.Field, "%s", fault.Reason)
+		}
 	}
 }
 
@@ -57,6 +70,17 @@ type Started struct {
 	Round      int              `json:"round"`           // from 1; more after rounds that failed
 	Seed       uint64           `json:"seed,omitempty"`  // of the openings; each is played twice, with seats swapped
 	Quick      bool             `json:"quick,omitempty"` // a quick look: it decides on no promotion
+
+	Players   []Player `json:"players,omitempty"`    // built-in players that stand for models
+	ItemGames int      `json:"item_games,omitempty"` // of a work item; absent: one item plays all (as older logs tell)
+	OpenItems int      `json:"open_items,omitempty"` // items that are queued ahead of the first that is not done
+	TestGames int      `json:"test_games,omitempty"` // between two looks at the test
+}
+
+// Player is a built-in player that plays for a model.
+type Player struct {
+	ModelID string `json:"model_id"`
+	Player  string `json:"player"` // its spec, see cmd/internal/play
 }
 
 func (Started) EventType() string       { return "GAUNTLET_STARTED" }
@@ -85,8 +109,26 @@ func (e Started) Validate() []domain.Fault {
 	if e.SPRT != nil {
 		e.SPRT.check(&c)
 	}
+	domain.Within(&c, "item_games", e.ItemGames, 0, match.MaxGames)
+	domain.Within(&c, "open_items", e.OpenItems, 0, MaxOpenItems)
+	domain.AtLeast(&c, "test_games", e.TestGames, 0)
+	if len(e.Players) > maxPlayers {
+		c.Fault("players", "want at most %d, found %d", maxPlayers, len(e.Players))
+	}
+	for i, p := range e.Players[:min(len(e.Players), maxPlayers)] {
+		c.Name(fmt.Sprintf("players[%d].model_id", i), p.ModelID)
+		if p.Player == "" || len(p.Player) > match.MaxPlayer {
+			c.Fault(fmt.Sprintf("players[%d].player", i), "want 1 to %d bytes, found %d", match.MaxPlayer, len(p.Player))
+		}
+	}
 	return c
 }
+
+// The bounds of a gauntlet.
+const (
+	MaxOpenItems = 256
+	maxPlayers   = 64
+)
 
 // Wanted is how many games the gauntlet asks for.
 func (e Started) Wanted() int {
@@ -117,21 +159,9 @@ func (e Started) TestedGames() int {
 	return e.Games
 }
 
-// Part is what the first work item of the gauntlet plays: all games against
-// other opponents, and of those of the test as many as go between two looks at it.
-func (e Started) Part(between int) Started {
-	switch {
-	case e.Tested() == "" || e.TestedGames() <= between:
-	case e.InUse != "":
-		e.InUseGames = between
-	default:
-		e.Games = between
-	}
-	return e
-}
-
-// Continued: the games so far leave the test open; another work item
-// plays more of them, against the tested opponent only.
+// Continued: the games so far leave the test open; another work item plays more of
+// them, against the tested opponent only. Gauntlets of older logs went on like that,
+// one item at a time; see Played.
 type Continued struct {
 	GauntletID ID                   `json:"gauntlet_id"`
 	After      domain.TaskID        `json:"after"`   // the item that ended
@@ -167,6 +197,23 @@ type Finished struct {
 	Error      *float64             `json:"error,omitempty"` // half of its 95 % interval
 	Decision   string               `json:"decision"`        // better, worse, open; measured: no test was possible; failed
 	Reason     string               `json:"reason,omitempty"`
+
+	Lower   *float64        `json:"lower,omitempty"` // bounds of the test at its last look
+	Upper   *float64        `json:"upper,omitempty"`
+	LOS     *float64        `json:"los,omitempty"`     // likelihood of superiority over that opponent
+	Wilson  []float64       `json:"wilson,omitempty"`  // 95 % interval of the score against that opponent, by games
+	Stopped *Stopped        `json:"stopped,omitempty"` // the strength, corrected for having stopped at a bound
+	Alike   bool            `json:"alike,omitempty"`   // every game or pair against that opponent ended alike
+	Cancel  []domain.TaskID `json:"cancel,omitempty"`  // items that are out and not needed any more
+}
+
+// Stopped is what a test that ended at a bound shows of the strength behind it
+// (rating.Test.Estimate).
+type Stopped struct {
+	Elo  float64 `json:"elo"`
+	Low  float64 `json:"low"` // of the 95 % interval
+	High float64 `json:"high"`
+	LOS  float64 `json:"los"`
 }
 
 // The decisions of a gauntlet besides those of a sequential test.
@@ -185,71 +232,4 @@ func (e Finished) Validate() []domain.Fault {
 	domain.AtLeast(&c, "games", e.Games, 0)
 	c.Text("decision", e.Decision)
 	return c
-}
-
-// Gauntlet is the state of one gauntlet, folded from its stream.
-type Gauntlet struct {
-	Started  *Started             `json:"started,omitempty"`
-	Played   []elo.OpponentResult `json:"played,omitempty"`   // by the items of this round that ended before the last
-	LLR      *float64             `json:"llr,omitempty"`      // of them
-	Item     domain.TaskID        `json:"item,omitempty"`     // that plays
-	Parts    int                  `json:"parts,omitempty"`    // items of this round so far
-	Finished *Finished            `json:"finished,omitempty"` // of the round that started last
-}
-
-// Evolve applies a fact.
-func (g Gauntlet) Evolve(fact domain.Envelope) Gauntlet {
-	switch e := fact.Event.(type) {
-	case Started:
-		g = Gauntlet{Started: &e, Item: e.TaskID, Parts: 1}
-	case Continued:
-		if g.Started != nil && g.Item == e.After && g.Finished == nil {
-			g.Played, g.LLR, g.Item, g.Parts = Together(g.Played, e.Results), &e.LLR, e.TaskID, g.Parts+1
-		}
-	case Finished:
-		if g.Started != nil && g.Started.TaskID == e.TaskID && g.Finished == nil {
-			g.Finished = &e
-		}
-	}
-	return g
-}
-
-// Together adds results up, opponent by opponent. Pairs are known only where all
-// games against an opponent were paired.
-func Together(a, b []elo.OpponentResult) []elo.OpponentResult {
-	sum := slices.Clone(a)
-	for _, more := range b {
-		at := slices.IndexFunc(sum, func(r elo.OpponentResult) bool { return r.Opponent == more.Opponent })
-		if at < 0 {
-			sum = append(sum, more)
-			continue
-		}
-		one := sum[at]
-		paired := len(one.Pentanomial) == len(more.Pentanomial)
-		one.Wins, one.Losses, one.Draws, one.Errors = one.Wins+more.Wins, one.Losses+more.Losses, one.Draws+more.Draws, one.Errors+more.Errors
-		pairs := slices.Clone(one.Pentanomial)
-		for i := range pairs {
-			if paired {
-				pairs[i] += more.Pentanomial[i]
-			}
-		}
-		if one.Pentanomial = pairs; !paired {
-			one.Pentanomial = nil
-		}
-		sum[at] = one
-	}
-	return sum
-}
-
-// State is "unknown", "running", "done" or "failed".
-func (g Gauntlet) State() string {
-	switch {
-	case g.Started == nil:
-		return "unknown"
-	case g.Finished == nil:
-		return "running"
-	case g.Finished.Decision == GauntletFailed:
-		return "failed"
-	}
-	return "done"
 }

@@ -6,6 +6,7 @@
 package gauntlet
 
 import (
+	"errors"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -27,6 +28,7 @@ type Row struct {
 type Task struct {
 	GauntletID gauntlet.ID    `json:"gauntlet_id"`
 	ModelID    domain.ModelID `json:"model_id"`
+	Part       int            `json:"part,omitempty"` // from 0
 }
 
 // The tables of the gauntlets.
@@ -38,26 +40,20 @@ var (
 // Projection is the read model of the gauntlets.
 func Projection() projections.Projection {
 	return projections.Projection{
-		Name: "gauntlet", Version: 2, About: "what models were measured against, and what came of it",
+		Name: "gauntlet", Version: 3, About: "what models were measured against, and what came of it",
 		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name},
 		Handlers: []projections.Handler{
 			projections.On(func(tx projections.Tx, e domain.Envelope, started gauntlet.Started) error {
-				if err := gauntletTasksTable.Put(tx, string(started.TaskID), Task{started.GauntletID, started.ModelID}); err != nil {
-					return err
-				}
-				return gauntletStep(tx, e)
+				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, started.First()))
+			}),
+			projections.On(func(tx projections.Tx, e domain.Envelope, played gauntlet.Played) error {
+				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, played.Queue))
+			}),
+			projections.On(func(tx projections.Tx, e domain.Envelope, excluded gauntlet.WorkerExcluded) error {
+				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, excluded.Queue))
 			}),
 			projections.On(func(tx projections.Tx, e domain.Envelope, more gauntlet.Continued) error {
-				row, _, err := GauntletsTable.Get(tx, e.Stream.ID())
-				if err != nil {
-					return err
-				}
-				if row.Started != nil {
-					if err := gauntletTasksTable.Put(tx, string(more.TaskID), Task{more.GauntletID, row.Started.ModelID}); err != nil {
-						return err
-					}
-				}
-				return gauntletStep(tx, e)
+				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, []gauntlet.QueuedPart{{TaskID: more.TaskID}}))
 			}),
 			projections.On(func(tx projections.Tx, e domain.Envelope, _ gauntlet.Finished) error { return gauntletStep(tx, e) }),
 		},
@@ -73,6 +69,20 @@ func gauntletStep(tx projections.Tx, e domain.Envelope) error {
 		}
 		row.Gauntlet = row.Gauntlet.Evolve(e)
 	})
+}
+
+// gauntletTasks remembers which items play for the gauntlet of an event.
+func gauntletTasks(tx projections.Tx, e domain.Envelope, queue []gauntlet.QueuedPart) error {
+	row, _, err := GauntletsTable.Get(tx, e.Stream.ID())
+	if err != nil || row.Started == nil {
+		return err
+	}
+	for _, q := range queue {
+		if err := gauntletTasksTable.Put(tx, string(q.TaskID), Task{row.GauntletID, row.Started.ModelID, q.Part}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ByTask finds the gauntlet of a work item; false for an item of none.
@@ -98,10 +108,11 @@ type Status struct {
 	State       string               `json:"state"` // running, done, failed
 	Opponents   []string             `json:"opponents"`
 	InUse       domain.ModelID       `json:"in_use,omitempty"`
-	TaskID      domain.TaskID        `json:"task_id"` // of the item that plays, or played last
+	TaskID      domain.TaskID        `json:"task_id"` // of the item that ended last, or began the round
 	Round       int                  `json:"round"`
-	Parts       int                  `json:"parts"`        // items of this round so far
-	Games       int                  `json:"games"`        // with a result
+	Parts       int                  `json:"parts"`        // of this round that count, in their order
+	Queued      int                  `json:"parts_queued"` // that have had a work item
+	Games       int                  `json:"games"`        // with a result, of the parts that count
 	Wanted      int                  `json:"games_wanted"` // at most
 	Quick       bool                 `json:"quick,omitempty"`
 	Results     []elo.OpponentResult `json:"results"`
@@ -110,6 +121,14 @@ type Status struct {
 	LLR         *float64             `json:"llr"`
 	Elo         *float64             `json:"elo"`   // over the opponent of the test
 	Error       *float64             `json:"error"` // half of its 95 % interval
+	Lower       *float64             `json:"lower"` // bounds of the test
+	Upper       *float64             `json:"upper"`
+	SPRT        *gauntlet.SPRT       `json:"sprt,omitempty"`
+	LOS         *float64             `json:"los"`               // likelihood of superiority over that opponent
+	Wilson      []float64            `json:"wilson,omitempty"`  // 95 % interval of the score against that opponent
+	Stopped     *gauntlet.Stopped    `json:"stopped,omitempty"` // the strength, corrected for having stopped at a bound
+	Alike       bool                 `json:"alike,omitempty"`   // every game or pair of the test ended alike: it may be one game, played again
+	Excluded    []domain.NodeID      `json:"excluded,omitempty"`
 	Decision    string               `json:"decision"`
 	Reason      string               `json:"reason,omitempty"`
 	StartedAt   time.Time            `json:"started_at"`
@@ -132,12 +151,19 @@ func (r Row) status() Status {
 	s := r.Started
 	answer := Status{
 		GauntletID: r.GauntletID, ConfigKey: s.ConfigKey, ModelID: s.ModelID, State: r.State(), Opponents: s.Opponents, InUse: s.InUse,
-		TaskID: r.Item, Round: s.Round, Parts: r.Parts, Wanted: s.Wanted(), LLR: r.LLR, Results: []elo.OpponentResult{}, Quick: s.Quick,
+		TaskID: r.Item, Round: s.Round, Parts: r.Counted, Queued: r.Queued, Wanted: s.Wanted(), SPRT: s.SPRT, Excluded: r.Excluded, Results: []elo.OpponentResult{}, Quick: s.Quick,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
 	}
 	played := r.Played
+	if look := r.Look; look != nil {
+		answer.LLR = &look.LLR
+		if look.Lower < look.Upper {
+			answer.Lower, answer.Upper, answer.Elo, answer.Error = &look.Lower, &look.Upper, &look.Elo, &look.Error
+		}
+	}
 	if f := r.Finished; f != nil {
 		answer.Score, answer.LLR, answer.Elo, answer.Error, answer.Decision, answer.Reason = f.Score, f.LLR, f.Elo, f.Error, f.Decision, f.Reason
+		answer.Lower, answer.Upper, answer.LOS, answer.Wilson, answer.Stopped, answer.Alike = f.Lower, f.Upper, f.LOS, f.Wilson, f.Stopped, f.Alike
 		played = f.Results
 	}
 	for _, result := range played {

@@ -25,6 +25,7 @@ func Area() transport.Area {
 		Routes: []transport.Route{
 			transport.Post[gauntletcmd.ExecuteGauntlet]("/gauntlet/execute"),
 			transport.Post[gauntletcmd.QuickEval]("/gauntlet/quick-eval"),
+			transport.Post[gauntletcmd.ExcludeWorker]("/gauntlet/exclude"),
 			transport.Get("/gauntlet/status", "gauntlet.status", gauntletview.StatusOf, transport.About("how a gauntlet stands: games, test, decision")),
 			transport.Get("/gauntlet/results", "gauntlet.results", gauntletview.Results, transport.About("gauntlets by game and model, all or by state")),
 		},

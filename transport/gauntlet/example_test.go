@@ -10,10 +10,11 @@ import (
 // The endpoints that measure models, as `rift routes` lists them.
 func Example() {
 	area := gauntlet.Area()
-	fmt.Print(transport.Listing(area.Routes[:4]))
+	fmt.Print(transport.Listing(area.Routes))
 	// Output:
-	// POST  /gauntlet/execute     command  gauntlet.execute     config_key model_id baselines? games? sprt?
-	// POST  /gauntlet/quick-eval  command  gauntlet.quick_eval  config_key model_id baseline_id? baselines? games_per_side?
+	// POST  /gauntlet/exclude     command  gauntlet.exclude     gauntlet_id node_id reason
+	// POST  /gauntlet/execute     command  gauntlet.execute     config_key model_id baselines? games? sprt? players?
+	// POST  /gauntlet/quick-eval  command  gauntlet.quick_eval  config_key model_id baseline_id? baselines? games_per_side? players?
 	// GET   /gauntlet/results     query    gauntlet.results     config_key? state? from? limit?
 	// GET   /gauntlet/status      query    gauntlet.status      gauntlet_id
 }

@@ -30,7 +30,7 @@ type observer struct {
 	// pauses and cluster: who holds which kind, and the last verdict.
 	pauses  map[string]map[string]time.Time // kind → reason → until
 	cluster string
-	rounds  map[gauntlet.ID]string // the item that a gauntlet waits for; "" when it is over
+	rounds  map[gauntlet.ID]string // the first item of a gauntlet's round; "" when it is over
 	judged  map[string]int         // evaluation → verdicts
 	tests   map[string]elo.EvaluationCompleted
 	synced  map[training.SyncID]int64 // games of copies that ended, by the first word on it
@@ -305,11 +305,14 @@ func (o *observer) seeModel(fact domain.Envelope) string {
 			return "a gauntlet begins twice"
 		}
 		o.rounds[e.GauntletID] = string(e.TaskID)
-	case gauntlet.Continued:
-		if o.rounds[e.GauntletID] != string(e.After) {
-			return "a gauntlet goes on after an item it does not wait for"
+	case gauntlet.Played:
+		if o.rounds[e.GauntletID] == "" {
+			return "a part is played of a gauntlet that does not run"
 		}
-		o.rounds[e.GauntletID] = string(e.TaskID)
+	case gauntlet.WorkerExcluded:
+		if o.rounds[e.GauntletID] == "" {
+			return "a worker is excluded from a gauntlet that does not run"
+		}
 	case gauntlet.Finished:
 		if o.rounds[e.GauntletID] == "" {
 			return "a gauntlet ends that does not run"

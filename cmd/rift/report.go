@@ -34,6 +34,9 @@ type kindOfReport struct {
 	name, short, long, example string
 	print                      func(*output.Printer, *report.Fold) error
 	draw                       func(io.Writer, *report.Fold) error
+
+	begin func(*domain.Catalog, report.Window) (*report.Fold, error) // nil: report.New
+	flags func(*cobra.Command)                                       // of this report alone; nil: none
 }
 
 func reportKinds() []kindOfReport {
@@ -67,13 +70,14 @@ requires "gpu" or its type needs one. Items that want more than the node has sha
 			print: printNodesReport,
 			draw:  func(w io.Writer, f *report.Fold) error { return f.Nodes().SVG(w) },
 		},
+		gauntletReport(),
 	}
 }
 
 func newReport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report",
-		Short: "Tell how the queue and the nodes did, as tables or drawings",
+		Short: "Tell how the queue, the nodes and gauntlets did, as tables or drawings",
 		Long: `Reports are made from the log alone: that of a node (--addr), of a data folder
 (--data or named), or of recorded files. Each ends with the stretch of the log it is
 about and a digest of what it was made of: the same digest, the same report.
@@ -95,6 +99,9 @@ func newReportKind(a *app, kind kindOfReport) *cobra.Command {
 		RunE: func(c *cobra.Command, paths []string) error { return a.report(c, kind, flags, paths) },
 	}
 	flags.source.add(c)
+	if kind.flags != nil {
+		kind.flags(c)
+	}
 	set := c.Flags()
 	set.StringVar(&flags.from, "from", "", "begin at this position (1200, or -1000 from the end) or time")
 	set.StringVar(&flags.to, "to", "", "end at this position or time (default: the end; of a node: now)")
@@ -124,7 +131,7 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 			p = &output.Printer{Out: to, Format: output.Format(format), Now: a.now()}
 		}
 	}
-	fold, err := a.foldReport(c, flags, paths)
+	fold, err := a.foldReport(c, kind, flags, paths)
 	if err != nil {
 		return err
 	}
@@ -144,7 +151,7 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 }
 
 // foldReport reads the log that a report is about.
-func (a *app) foldReport(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Fold, err error) {
+func (a *app) foldReport(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) (fold *report.Fold, err error) {
 	ctx := c.Context()
 	src, err := a.reportSource(c, flags, paths)
 	if err != nil {
@@ -169,12 +176,16 @@ func (a *app) foldReport(c *cobra.Command, flags reportFlags, paths []string) (f
 	if err != nil {
 		return nil, err
 	}
-	if fold, err = report.New(catalog, window); err != nil {
+	begin := report.New
+	if kind.begin != nil {
+		begin = kind.begin
+	}
+	if fold, err = begin(catalog, window); err != nil {
 		return nil, err
 	}
 	which := selection{to: window.To}
 	if live { // a node need not send what is not looked at
-		which.filter.Types = report.Types()
+		which.filter.Types = fold.Types()
 	}
 	progress := a.progress("folding", "events", 0)
 	defer progress.Done()
@@ -200,7 +211,7 @@ func (a *app) foldReport(c *cobra.Command, flags reportFlags, paths []string) (f
 		fold.Covers(1, head)
 	}
 	if fold.Empty() {
-		return fold, hinted(domain.Errorf(domain.NotFound, "report: nothing of the queue or the nodes happened in this stretch of %s", src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
+		return fold, hinted(domain.Errorf(domain.NotFound, "report: nothing that a report on the %s tells of happened in this stretch of %s", kind.name, src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
 	}
 	return fold, nil
 }

@@ -1,5 +1,5 @@
 // Package report folds a log into what people ask of a cluster's past: how the
-// queue did and how the nodes did. One pass over the log in its order, integer
+// queue did, how the nodes did, and how a gauntlet came to its decision. One pass over the log in its order, integer
 // arithmetic on times that the events carry, memory that does not grow with the
 // log: items that have not ended, nodes, and a bounded number of bins. The same
 // events give the same report wherever they are read from.
@@ -8,7 +8,7 @@
 // the log, which rows kept per hour could not answer, it is asked now and then,
 // and every append and every rebuild would pay for it.
 //
-// Read fold.go (what an event does), then queue.go and nodes.go (what is told),
+// Read fold.go (what an event does), then queue.go, nodes.go and gauntlet.go (what is told),
 // then plot.go (how it is drawn).
 package report
 
@@ -46,10 +46,10 @@ type Window struct {
 	ToTime   time.Time       // zero: to the time of the last event
 }
 
-// Types are the events that a report is made of; it ignores all others.
-func Types() []string {
-	names := make([]string, 0, len(handlers))
-	for name := range handlers {
+// Types are the events that the report is made of; it ignores all others.
+func (f *Fold) Types() []string {
+	names := make([]string, 0, len(f.handlers))
+	for name := range f.handlers {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -100,16 +100,18 @@ type lostLease struct {
 
 // Fold is a report in the making. It belongs to one goroutine.
 type Fold struct {
-	window  Window
-	catalog *domain.Catalog
-	rules   *sched.Rules
-	pauses  map[string]map[string]time.Time // kind → reason → end, zero for none
+	window   Window
+	catalog  *domain.Catalog
+	handlers map[string]func(*Fold, domain.Envelope)
+	rules    *sched.Rules
+	pauses   map[string]map[string]time.Time // kind → reason → end, zero for none
 
 	items     map[domain.TaskID]*item
 	lost      map[lostKey]lostLease
 	lostOrder []lostKey
 	nodes     map[domain.NodeID]*nodeFold
 	queue     queueFold
+	gauntlets gauntletsFold
 
 	open        bool      // the window has begun
 	start       time.Time // of the window
@@ -129,7 +131,7 @@ func New(catalog *domain.Catalog, window Window) (*Fold, error) {
 		return nil, err
 	}
 	return &Fold{
-		window: window, catalog: catalog, rules: rules, pauses: map[string]map[string]time.Time{},
+		window: window, catalog: catalog, handlers: handlers, rules: rules, pauses: map[string]map[string]time.Time{},
 		items: map[domain.TaskID]*item{}, lost: map[lostKey]lostLease{}, nodes: map[domain.NodeID]*nodeFold{},
 		queue: newQueueFold(), digest: sha256.New(),
 	}, nil
@@ -145,7 +147,7 @@ func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 	if f.first == 0 {
 		f.first = e.Position
 	}
-	handle, ours := handlers[e.Type]
+	handle, ours := f.handlers[e.Type]
 	if !ours {
 		return true, nil
 	}
@@ -168,6 +170,9 @@ func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 	handle(f, e)
 	if len(f.items) > maxItems {
 		return false, domain.Errorf(domain.TooLarge, "report: want at most %d items that have not ended, found more at position %d", maxItems, e.Position)
+	}
+	if len(f.gauntlets.by) > maxGauntlets {
+		return false, domain.Errorf(domain.TooLarge, "report: want at most %d gauntlets, found more at position %d", maxGauntlets, e.Position)
 	}
 	if f.open {
 		f.queue.series.level(e.Time, f.pending, f.held)

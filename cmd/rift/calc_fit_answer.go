@@ -223,9 +223,9 @@ func (f *fitFlags) period(players []rating.Glicko, rows []gameRow, index map[str
 	for _, r := range rows {
 		a, b := index[r.players[0]], index[r.players[1]]
 		for points, n := range [3]int{r.Losses, r.WDL.Draws, r.Wins} {
-			for range n {
-				played[a] = append(played[a], rating.Played{Against: players[b], Points: float64(points) / 2})
-				played[b] = append(played[b], rating.Played{Against: players[a], Points: 1 - float64(points)/2})
+			if n > 0 {
+				played[a] = append(played[a], rating.Played{Against: players[b], Points: float64(points) / 2, Games: n})
+				played[b] = append(played[b], rating.Played{Against: players[a], Points: 1 - float64(points)/2, Games: n})
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package elo
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ringrift/rift/commands"
 	trainingcmd "github.com/ringrift/rift/commands/training"
@@ -17,6 +18,7 @@ type RecordMatch struct {
 	Result       MatchResult       `json:"result"`
 	GameID       string            `json:"game_id,omitempty"`
 	Seed         *uint64           `json:"seed,omitempty"`
+	PlayedAt     *time.Time        `json:"played_at,omitempty"` // when it was over: the order that incremental ratings play games in
 	Worker       domain.NodeID     `json:"worker,omitempty"`
 }
 
@@ -28,10 +30,21 @@ type MatchResult struct {
 func (RecordMatch) CommandType() string       { return "elo.match" }
 func (c RecordMatch) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
-func (c RecordMatch) event() elo.MatchRecorded {
-	event := elo.MatchRecorded{
+// told is the game as the caller says it.
+func (c RecordMatch) told() elo.MatchRecorded {
+	return elo.MatchRecorded{
 		ConfigKey: c.ConfigKey, Participants: c.Participants, Ranks: c.Result.Ranks,
-		GameID: c.GameID, Seed: c.Seed, Worker: c.Worker,
+		GameID: c.GameID, Seed: c.Seed, PlayedAt: c.PlayedAt, Worker: c.Worker,
+	}
+}
+
+// event is the game in the one form that its identity is made of.
+func (c RecordMatch) event() elo.MatchRecorded {
+	event := c.told()
+	event.Ranks = elo.Standard(event.Ranks)
+	if event.PlayedAt != nil {
+		at := domain.Instant(*event.PlayedAt)
+		event.PlayedAt = &at
 	}
 	event.MatchID = event.Identity()
 	return event
@@ -45,7 +58,7 @@ type MatchRecorded struct {
 // recordMatch takes a game once, whoever tells it.
 func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Event, error) {
 	event := c.event()
-	if r.Counts(event.MatchID) {
+	if r.Knows(event.MatchID) {
 		return nil, nil
 	}
 	if other, known := r.Match(c.GameID); known && c.GameID != "" {
@@ -82,13 +95,15 @@ type RecordElo struct {
 	FactID    string               `json:"fact_id"`
 	ModelID   domain.ModelID       `json:"model_id"`
 	Results   []elo.OpponentResult `json:"results"`
+	PlayedAt  *time.Time           `json:"played_at,omitempty"`
+	Worker    domain.NodeID        `json:"worker,omitempty"`
 }
 
 func (RecordElo) CommandType() string       { return "elo.record" }
 func (c RecordElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
 func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Event, error) {
-	if r.Counts(c.FactID) {
+	if r.Knows(c.FactID) {
 		return nil, nil
 	}
 	names := []string{string(c.ModelID)}
@@ -102,7 +117,7 @@ func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Eve
 	if len(played) == 0 {
 		return nil, nil
 	}
-	fact := elo.ResultsRecorded{ConfigKey: c.ConfigKey, FactID: c.FactID, ModelID: c.ModelID, Results: played}
+	fact := elo.ResultsRecorded{ConfigKey: c.ConfigKey, FactID: c.FactID, ModelID: c.ModelID, Results: played, PlayedAt: c.PlayedAt, Worker: c.Worker}
 	return rerated(r, []domain.Event{fact}, c.ConfigKey, commands.Unique(names), facts), nil
 }
 
@@ -114,9 +129,11 @@ func Specs() []commands.Spec {
 				return MatchRecorded{c.event().MatchID}
 			},
 			commands.Normalize(func(c RecordMatch, _ domain.Facts) (RecordMatch, error) {
-				return c, domain.Faulty("elo.match", c.event().Validate())
+				return c, domain.Faulty("elo.match", c.told().Validate())
 			})),
 		commands.Handle("let the results of an evaluation count", recordResults),
+		commands.Handle("let games of a worker, or one, no longer count", excludeGames, commands.Normalize(completeExclusion)),
+		commands.Handle("let games that were excluded count again", liftExclusion, commands.Normalize(completeLift)),
 		commands.HandleAnswer("take over facts that another node has, and say what each side lacks", syncElo, eloSynced,
 			commands.Normalize(completeSync), commands.Consult(func(SyncElo) bool { return true }, consultSync)),
 	}...)
@@ -130,7 +147,7 @@ func Reactors() []projections.Reactor {
 			func(_ projections.View, _ domain.Envelope, e elo.EvaluationCompleted) ([]domain.Command, error) {
 				evaluation := e.EvaluationIdentity()
 				return []domain.Command{
-					RecordElo{e.ConfigKey, evaluation, e.ModelID, e.Results},
+					RecordElo{e.ConfigKey, evaluation, e.ModelID, e.Results, e.PlayedAt, e.NodeID},
 					trainingcmd.DecidePromotion{ConfigKey: e.ConfigKey, ModelID: e.ModelID, Evaluation: evaluation, Results: e.Results},
 					measureVelocity{ConfigKey: e.ConfigKey},
 				}, nil

@@ -115,7 +115,7 @@ func syncElo(r elo.Ratings, c SyncElo, facts domain.Facts) ([]domain.Event, erro
 	var names []string
 	after := r
 	for _, fact := range c.Facts {
-		if after.Counts(fact.ID()) || otherEnd(after, fact) != "" {
+		if after.Knows(fact.ID()) || otherEnd(after, fact) != "" {
 			continue
 		}
 		told = append(told, fact.Event())

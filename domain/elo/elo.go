@@ -28,7 +28,7 @@ func (e Updated) Validate() []domain.Fault {
 	domain.Within(&c, "old", e.Old, -MaxRating, MaxRating)
 	domain.Within(&c, "new", e.New, -MaxRating, MaxRating)
 	domain.Within(&c, "error", e.Error, 0, MaxRating)
-	domain.AtLeast(&c, "games_played", e.GamesPlayed, 1)
+	domain.AtLeast(&c, "games_played", e.GamesPlayed, 0) // none are left when all are excluded
 	return c
 }
 
@@ -157,6 +157,8 @@ func Events() []domain.Def {
 			domain.Alias("old_elo", "old"), domain.Alias("new_elo", "new")),
 		domain.Define[ResultsRecorded](1, "elo", "the results of an evaluation count for the ratings"),
 		domain.Define[MatchRecorded](1, "elo", "a game was played and counts for the ratings"),
+		domain.Define[GamesExcluded](1, "elo", "games do not count for the ratings, for a reason"),
+		domain.Define[ExclusionLifted](1, "elo", "games that were excluded count for the ratings again"),
 		domain.Define[VelocityChanged](1, "training", "the best model of a game gains rating faster or slower than before", domain.FromOutside(), config),
 		domain.Define[StandingsChanged](1, "elo", "who stands over whom in the ranking of a game, and how surely, changed"),
 		domain.Define[MatchesMerged](1, "elo", "a node took over match facts that another node had"),

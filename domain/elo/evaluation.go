@@ -2,6 +2,7 @@ package elo
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/rating"
@@ -33,6 +34,7 @@ type EvaluationCompleted struct {
 	Opponents   []string         `json:"opponents,omitempty"`
 	TaskID      domain.TaskID    `json:"task_id,omitempty"` // the work item that played the games
 	NodeID      domain.NodeID    `json:"node_id,omitempty"`
+	PlayedAt    *time.Time       `json:"played_at,omitempty"` // when the games were over; absent: nobody said
 }
 
 func (EvaluationCompleted) EventType() string       { return "EVALUATION_COMPLETED" }
@@ -53,6 +55,7 @@ func (e EvaluationCompleted) Validate() []domain.Fault {
 	domain.MaybeWithin(&c, "elo", e.Elo, -MaxRating, MaxRating)
 	c.MaybeName("task_id", string(e.TaskID))
 	c.MaybeName("node_id", string(e.NodeID))
+	momentCheck(&c, e.PlayedAt)
 	return c
 }
 

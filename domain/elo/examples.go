@@ -2,6 +2,8 @@ package elo
 
 // examples are payloads of the events, one each.
 var examples = map[string]string{
+	"ELO_EXCLUSION_LIFTED":     `{"config_key":"hex8_2p","worker":"gpu-7","reason":"its clock is right again","facts":120}`,
+	"ELO_GAMES_EXCLUDED":       `{"config_key":"hex8_2p","worker":"gpu-7","reason":"it played with the wrong rules","facts":120}`,
 	"ELO_MATCHES_MERGED":       `{"count":19,"source":"gpu-2"}`,
 	"ELO_MATCH_RECORDED":       `{"config_key":"hex8_2p","match_id":"f489f2712b36442fdb82b8fb9ea77a94","participants":[{"model_id":"aaaa"},{"model_id":"heuristic"}],"ranks":[1,2],"game_id":"g1","seed":7,"worker":"gpu-1"}`,
 	"ELO_RATINGS_RECALCULATED": `{"ratings":12,"matches":4096}`,

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/rating"
 )
 
 // Policy holds the numbers of the ratings.
@@ -18,6 +19,20 @@ type Policy struct {
 	VelocityGames         int            `json:"velocity_games" doc:"of a model before it may be the best"`
 	VelocityChange        float64        `json:"velocity_change" doc:"Elo per hour by which a reading must differ from the one before to be no longer stable"`
 	Pinned                []PinnedRating `json:"pinned" doc:"baselines: their ratings never move"`
+
+	Method Method           `json:"method" doc:"how rankings rate when they are not told: elo, mle, glicko2, whr, pl, published"`
+	K      []KStep          `json:"k" doc:"elo: most points that a game moves, by the games a player had"`
+	Draws  rating.DrawModel `json:"draws" doc:"mle: what a draw is: half, win_loss, davidson, bayeselo"`
+	Scale  rating.Scale     `json:"scale" doc:"mle, pl: what a point is: logistic, ordo, bayeselo"`
+	Prior  float64          `json:"prior" doc:"mle, pl: virtual draws of each player, so that who lost all has a rating too"`
+	Tau    float64          `json:"tau" doc:"glicko2: how fast volatility changes"`
+	Drift  float64          `json:"drift" doc:"whr: Elo² that a day adds to what is not known"`
+}
+
+// KStep is K for players with fewer games than that.
+type KStep struct {
+	BelowGames int     `json:"below_games,omitempty"` // 0: whatever they are
+	K          float64 `json:"k"`
 }
 
 // PinnedRating is a baseline of known strength.
@@ -41,6 +56,8 @@ func DefaultPolicy() Policy {
 			{"mcts_master", 2000},
 			{"mcts_grandmaster", 2100},
 		},
+		Method: MethodElo, K: []KStep{{K: 32}}, Draws: rating.Half, Scale: rating.Logistic, Prior: rating.BayesEloPrior,
+		Tau: 0.5, Drift: rating.DefaultHistory.Drift,
 	}
 }
 
@@ -85,6 +102,27 @@ func (p Policy) Faults() []domain.Fault {
 		if pin.Name == "" || !(pin.Rating >= -MaxRating && pin.Rating <= MaxRating) {
 			c.Fault("elo.pinned", "want names with ratings, found %q at %v", pin.Name, pin.Rating)
 		}
+	}
+	if !slices.Contains(Methods, p.Method) {
+		c.Fault("elo.method", "want one of %v, found %q", Methods, p.Method)
+	}
+	for _, fault := range kFaults(p.K) {
+		c.Fault("elo.k", "%s", fault)
+	}
+	if !slices.Contains(rating.DrawModels, p.Draws) {
+		c.Fault("elo.draws", "want one of %v, found %q", rating.DrawModels, p.Draws)
+	}
+	if !slices.Contains(rating.Scales, p.Scale) || p.Scale == rating.BayesEloScale && p.Draws != rating.BayesElo {
+		c.Fault("elo.scale", "want one of %v, and bayeselo only with draws bayeselo, found %q", rating.Scales, p.Scale)
+	}
+	if !(p.Prior >= 0 && p.Prior <= maxPrior) {
+		c.Fault("elo.prior", "want 0 to %v, found %v", maxPrior, p.Prior)
+	}
+	if !(p.Tau >= minTau && p.Tau <= maxTau) {
+		c.Fault("elo.tau", "want %v to %v, found %v", minTau, maxTau, p.Tau)
+	}
+	if !(p.Drift >= minDrift && p.Drift <= maxDrift) {
+		c.Fault("elo.drift", "want %v to %v, found %v", minDrift, maxDrift, p.Drift)
 	}
 	return c
 }

@@ -1,6 +1,8 @@
 package elo
 
 import (
+	"encoding/hex"
+
 	"github.com/ringrift/rift/domain"
 )
 
@@ -83,4 +85,24 @@ func (f Fact) Names() []string {
 		}
 	}
 	return names
+}
+
+// AddDigest adds the digest of a fact to the sum of a set of them, modulo 2^128: two
+// sets with the same sum and size have the same facts, whatever order they came in.
+// The sum of nothing is empty.
+func AddDigest(sum, digest string) string {
+	one, _ := hex.DecodeString(sum)
+	other, _ := hex.DecodeString(digest)
+	var out [16]byte
+	carry := 0
+	for i := len(out) - 1; i >= 0; i-- {
+		total := carry
+		for _, part := range [2][]byte{one, other} {
+			if at := len(part) - len(out) + i; at >= 0 {
+				total += int(part[at])
+			}
+		}
+		out[i], carry = byte(total), total>>8
+	}
+	return hex.EncodeToString(out[:])
 }

@@ -15,10 +15,12 @@ type Glicko struct {
 // NewGlicko is a player of whom nothing is known.
 var NewGlicko = Glicko{Rating: 1500, Deviation: 350, Volatility: 0.06}
 
-// Played is one game of a rating period: against whom, and the points made, 0 to 1.
+// Played is one game of a rating period: against whom, and the points made, 0 to 1;
+// or as many alike.
 type Played struct {
 	Against Glicko
 	Points  float64
+	Games   int // 0 counts as 1
 }
 
 // Glicko-2's scale, and the bounds of its numbers.
@@ -69,8 +71,9 @@ func (g Glicko) Period(games []Played, tau float64) (Glicko, error) {
 	for _, p := range games {
 		weight := glickoWeight(p.Against.Deviation / glickoScale)
 		e := 1 / (1 + math.Exp(-weight*(g.Rating-p.Against.Rating)/glickoScale))
-		information += weight * weight * e * (1 - e)
-		lead += weight * (p.Points - e)
+		n := float64(max(p.Games, 1))
+		information += n * weight * weight * e * (1 - e)
+		lead += n * weight * (p.Points - e)
 	}
 	if !(information > 1e-300) {
 		return Glicko{}, &Invalid{"glicko2", []Fault{{"games", "the ratings are too far apart to say anything of each other"}}}
@@ -134,8 +137,9 @@ func (g Glicko) Glicko1(games []Played) (Glicko, error) {
 	for _, p := range games {
 		weight := glickoWeight(p.Against.Deviation * natural)
 		e := 1 / (1 + math.Pow(10, -weight*(g.Rating-p.Against.Rating)/400))
-		information += natural * natural * weight * weight * e * (1 - e)
-		lead += natural * weight * (p.Points - e)
+		n := float64(max(p.Games, 1))
+		information += n * natural * natural * weight * weight * e * (1 - e)
+		lead += n * natural * weight * (p.Points - e)
 	}
 	g.Rating += lead / information
 	g.Deviation = 1 / math.Sqrt(information)

@@ -35,14 +35,24 @@ func (f KFactor) of(games int, rating float64) float64 {
 
 // Standing is a player in incremental Elo.
 type Standing struct {
-	Rating float64
-	Games  int
-	Pinned bool // its rating never moves
+	Rating   float64
+	Variance float64 // of the rating's error, in Elo²
+	Games    int
+	Pinned   bool // its rating never moves
 }
+
+// Error is the standard error of the rating, in Elo.
+func (s Standing) Error() float64 { return math.Sqrt(s.Variance) }
 
 // Pool is incremental Elo over players that the caller numbers. Games change it in
 // the order they are played in: callers that want the same digits everywhere play
 // them in one order, by time and then by what identifies them.
+//
+// The error of a rating is carried along. A game moves it by K (S − E), and E falls
+// by K c p (1−p) of what the rating is too high, c being ln 10 / 400: with pull k =
+// K c p (1−p) the variance becomes (1−k)² that of before, plus k² that of the
+// opponent, plus K² p (1−p) for the chance in S. Where games never end it tends to
+// K/2c, 53 Elo for K = 32: a rating that follows every game is never surer.
 type Pool struct {
 	K       KFactor
 	Initial float64
@@ -75,20 +85,37 @@ func NewPool(players int, k KFactor, initial float64) (*Pool, error) {
 }
 
 // Pin sets a rating that never moves.
-func (p *Pool) Pin(player int, rating float64) { p.Players[player] = Standing{rating, 0, true} }
+func (p *Pool) Pin(player int, rating float64) {
+	p.Players[player] = Standing{Rating: rating, Pinned: true}
+}
+
+// Add gives the pool one more player, of whom only the deviation of players from
+// Initial is known, and tells its number.
+func (p *Pool) Add(deviation float64) int {
+	p.Players = append(p.Players, Standing{Rating: p.Initial, Variance: deviation * deviation})
+	return len(p.Players) - 1
+}
 
 // Duel plays so many games between two players at once: points are those of a, of
 // all of them together. Both ratings move from where they were before the first.
 func (p *Pool) Duel(a, b int, points, games float64) {
 	one, other := &p.Players[a], &p.Players[b]
-	lead := points - games/(1+math.Exp((other.Rating-one.Rating)*natural))
-	p.move(one, lead, games)
-	p.move(other, -lead, games)
+	e := 1 / (1 + math.Exp((other.Rating-one.Rating)*natural))
+	lead, chance := points-games*e, games*e*(1-e)
+	first, second := one.Variance, other.Variance
+	p.move(one, lead, games, chance, second*chance*chance)
+	p.move(other, -lead, games, chance, first*chance*chance)
 }
 
-func (p *Pool) move(s *Standing, lead, games float64) {
+// move takes games over: lead is the points above what was expected, chance the
+// variance of the points, and opponents the variance of what was expected by that
+// of the opponents' ratings, in units of natural².
+func (p *Pool) move(s *Standing, lead, games, chance, opponents float64) {
 	if !s.Pinned {
-		s.Rating += p.K.of(s.Games, s.Rating) * lead
+		k := p.K.of(s.Games, s.Rating)
+		rest := 1 - k*natural*chance
+		s.Rating += k * lead
+		s.Variance = rest*rest*s.Variance + k*k*(chance+natural*natural*opponents)
 	}
 	s.Games += int(games)
 }
@@ -96,7 +123,8 @@ func (p *Pool) move(s *Standing, lead, games float64) {
 // Table plays one game of several players: ranks from 1, equal ones are draws.
 // Every pair counts 1/(n−1) of a game.
 func (p *Pool) Table(players []int, ranks []int) {
-	lead := make([]float64, len(players))
+	type outcome struct{ lead, chance, opponents float64 }
+	of := make([]outcome, len(players))
 	for i, a := range players {
 		for j, b := range players {
 			if i == j {
@@ -109,11 +137,16 @@ func (p *Pool) Table(players []int, ranks []int) {
 			if ranks[i] < ranks[j] {
 				points = 1
 			}
-			lead[i] += points - 1/(1+math.Exp((p.Players[b].Rating-p.Players[a].Rating)*natural))
+			e := 1 / (1 + math.Exp((p.Players[b].Rating-p.Players[a].Rating)*natural))
+			of[i].lead += points - e
+			of[i].chance += e * (1 - e)
+			of[i].opponents += p.Players[b].Variance * e * e * (1 - e) * (1 - e)
 		}
 	}
+	share := 1 / float64(len(players)-1)
 	for i, a := range players {
-		p.move(&p.Players[a], lead[i]/float64(len(players)-1), 1)
+		// Points against several opponents in one game are taken as fully correlated.
+		p.move(&p.Players[a], of[i].lead*share, 1, of[i].chance*share, of[i].opponents*share*share)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// Results are counted once, and the rating that a decision made of them is copied;
-// the baseline keeps its pinned rating.
+// Results are counted once, and rated by all facts that count: the rating that a
+// decision published is asked for by its name. The baseline keeps its given rating.
 func Example() {
 	section := domain.Sections{elo.DefaultPolicy()}
 	catalog, err := domain.NewCatalog(nil, elo.Events(), domain.PolicyEvents(nil))
@@ -43,15 +43,22 @@ func Example() {
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		answer, err := eloview.RankingsOf(v, eloview.RankingsAsked{ConfigKey: "hex8_2p"})
-		for _, row := range answer.Rankings {
-			fmt.Println(row.Rank, row.ModelID, row.Kind, row.Rating, row.Wins, row.Losses, row.Draws)
+		for _, method := range []string{"published", "mle"} {
+			answer, err := eloview.RankingsOf(v, eloview.RankingsAsked{ConfigKey: "hex8_2p", Method: method})
+			if err != nil {
+				return err
+			}
+			for _, row := range answer.Rankings {
+				fmt.Printf("%s: %d. %s %s %.0f +%d −%d =%d\n", method, row.Rank, row.ModelID, row.Kind, row.Rating, row.Wins, row.Losses, row.Draws)
+			}
 		}
-		return err
+		return nil
 	}); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
-	// 1 m1 model 684 80 15 5
-	// 2 random baseline 400 15 80 5
+	// published: 1. m1 model 684 +80 −15 =5
+	// published: 2. random baseline 400 +15 −80 =5
+	// mle: 1. m1 model 662 +80 −15 =5
+	// mle: 2. random baseline 400 +15 −80 =5
 }

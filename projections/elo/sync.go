@@ -125,7 +125,10 @@ func factAt(v projections.View, config domain.ConfigKey, at domain.Position) (el
 	if !found {
 		return elo.Fact{}, domain.Errorf(domain.Corrupt, "elo: a digest of %s points at %d, and no fact stands there", config, at)
 	}
-	var fact elo.Fact
+	return decodeFact(v, row)
+}
+
+func decodeFact(v projections.View, row MatchFact) (fact elo.Fact, err error) {
 	if row.Type == (elo.MatchRecorded{}).EventType() {
 		fact.Match = &elo.MatchRecorded{}
 		return fact, v.Codec().Unmarshal(row.Fact, fact.Match)
@@ -142,3 +145,72 @@ func Contradicts(v projections.View, config domain.ConfigKey, fact elo.Fact) (bo
 	_, same, err := eloDigestsTable.Get(v, projections.Pair(string(config), fact.Digest()))
 	return !same, err
 }
+
+// RangeRow sums the digests that begin alike.
+type RangeRow struct {
+	Count int    `json:"count"`
+	Sum   string `json:"sum"` // of the digests, modulo 2^128
+}
+
+// RangeDigits is how many hexadecimal digits the longest prefix of a sum has.
+const RangeDigits = 3
+
+// addDigest makes a fact known by its digest, and adds it to the sums of its prefixes.
+func addDigest(tx projections.Tx, config domain.ConfigKey, digest string, at domain.Position) error {
+	if err := eloDigestsTable.Put(tx, projections.Pair(string(config), digest), DigestRef{at}); err != nil {
+		return err
+	}
+	for n := range RangeDigits + 1 {
+		if err := eloRangesTable.Update(tx, projections.Pair(string(config), digest[:n]), func(row *RangeRow) {
+			row.Count++
+			row.Sum = elo.AddDigest(row.Sum, digest)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RangesAsked asks for sums over digests.
+type RangesAsked struct {
+	ConfigKey string `query:"config_key" required:"true"`
+	Prefix    string `query:"prefix"` // up to two hexadecimal digits
+}
+
+// RangesAnswer is the sums over the digests with a prefix of one digit more than was
+// asked for. Two nodes whose count and sum are equal have the same facts there.
+type RangesAnswer struct {
+	RangeRow
+	Ranges []Range `json:"ranges"`
+}
+
+// Range is the digests that begin alike.
+type Range struct {
+	Prefix string `json:"prefix"`
+	RangeRow
+}
+
+// Ranges answers how many facts a node has of a game, and their sums, part by part.
+func Ranges(v projections.View, q RangesAsked) (RangesAnswer, error) {
+	if len(q.Prefix) >= RangeDigits || strings.Trim(q.Prefix, hexDigits) != "" {
+		return RangesAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "prefix", Reason: fmt.Sprintf("want at most %d digits 0-9 a-f, found %q", RangeDigits-1, domain.Clip(q.Prefix, 64))}})
+	}
+	row, _, err := eloRangesTable.Get(v, projections.Pair(q.ConfigKey, q.Prefix))
+	if err != nil {
+		return RangesAnswer{}, err
+	}
+	answer := RangesAnswer{RangeRow: row, Ranges: []Range{}}
+	for _, digit := range hexDigits {
+		prefix := q.Prefix + string(digit)
+		row, found, err := eloRangesTable.Get(v, projections.Pair(q.ConfigKey, prefix))
+		if err != nil {
+			return RangesAnswer{}, err
+		}
+		if found {
+			answer.Ranges = append(answer.Ranges, Range{prefix, row})
+		}
+	}
+	return answer, nil
+}
+
+const hexDigits = "0123456789abcdef"

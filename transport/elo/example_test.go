@@ -13,7 +13,7 @@ func Example() {
 	area := elo.Area()
 	fmt.Print(transport.Listing(area.Routes[:3]))
 	// Output:
-	// GET   /elo/matches  query    elo.matches  config_key from? limit?
-	// POST  /elo/matches  command  elo.match    config_key participants? result game_id? seed? worker?
+	// GET   /elo/matches  query    elo.matches  config_key player? worker? from? limit?
+	// POST  /elo/matches  command  elo.match    config_key participants? result game_id? seed? played_at? worker?
 	// POST  /elo/sync     command  elo.sync     config_key known? prefix? want? facts? source?
 }

@@ -30,6 +30,9 @@ func Ignored() map[string]string {
 		{"the read models' own store reads it, to build one of them again", []string{
 			"PROJECTION_REBUILD_REQUESTED",
 		}},
+		{"rankings compute from the facts who stands over whom: kept as what was known at that time", []string{
+			"ELO_STANDINGS_CHANGED",
+		}},
 		{"it stands for an event that nobody has any more", []string{
 			"EVENT_LOST",
 		}},

@@ -1,0 +1,80 @@
+package elo
+
+import (
+	"fmt"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+)
+
+// ExcludeGames lets games no longer count for the ratings of a game: one, or all
+// that a worker told and will tell.
+type ExcludeGames struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	Worker    domain.NodeID    `json:"worker,omitempty"`   // or
+	MatchID   string           `json:"match_id,omitempty"` // the id of the match, or of an evaluation's fact
+	Reason    string           `json:"reason"`
+}
+
+func (ExcludeGames) CommandType() string       { return "elo.exclude" }
+func (c ExcludeGames) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
+
+// LiftExclusion lets games that were excluded count again.
+type LiftExclusion struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	Worker    domain.NodeID    `json:"worker,omitempty"`
+	MatchID   string           `json:"match_id,omitempty"`
+	Reason    string           `json:"reason,omitempty"`
+}
+
+func (LiftExclusion) CommandType() string       { return "elo.include" }
+func (c LiftExclusion) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
+
+func completeExclusion(c ExcludeGames, _ domain.Facts) (ExcludeGames, error) {
+	event := elo.GamesExcluded{ConfigKey: c.ConfigKey, Excluded: elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}, Reason: c.Reason}
+	return c, domain.Faulty("elo.exclude", event.Validate())
+}
+
+func completeLift(c LiftExclusion, _ domain.Facts) (LiftExclusion, error) {
+	event := elo.ExclusionLifted{ConfigKey: c.ConfigKey, Excluded: elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}, Reason: c.Reason}
+	return c, domain.Faulty("elo.include", event.Validate())
+}
+
+// maxConcerned bounds the players that one exclusion may rate anew.
+const maxConcerned = 10_000
+
+// excludeGames lets games no longer count, and rates everybody in them anew.
+func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.Event, error) {
+	x := elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}
+	if r.Excludes(x) {
+		return nil, nil
+	}
+	if c.MatchID != "" && !r.Knows(c.MatchID) {
+		return nil, domain.Errorf(domain.NotFound, "no fact of %s is called %s", c.ConfigKey, domain.Clip(c.MatchID, 64))
+	}
+	count, names := r.Concerned(x)
+	if err := concernedBound(names); err != nil {
+		return nil, err
+	}
+	return rerated(r, []domain.Event{elo.GamesExcluded{ConfigKey: c.ConfigKey, Excluded: x, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
+}
+
+// liftExclusion lets games count again, and rates everybody in them anew.
+func liftExclusion(r elo.Ratings, c LiftExclusion, facts domain.Facts) ([]domain.Event, error) {
+	x := elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}
+	if !r.Excludes(x) {
+		return nil, domain.Errorf(domain.NotFound, "%s is not excluded from the ratings of %s", x, c.ConfigKey)
+	}
+	count, names := r.Concerned(x)
+	if err := concernedBound(names); err != nil {
+		return nil, err
+	}
+	return rerated(r, []domain.Event{elo.ExclusionLifted{ConfigKey: c.ConfigKey, Excluded: x, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
+}
+
+func concernedBound(names []string) error {
+	if len(names) > maxConcerned {
+		return domain.Faulty("elo.exclude", []domain.Fault{{Field: "worker", Reason: fmt.Sprintf("want games of at most %d players, found %d", maxConcerned, len(names))}})
+	}
+	return nil
+}

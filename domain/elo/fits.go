@@ -1,0 +1,385 @@
+package elo
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/rating"
+)
+
+// Rank rates everybody in games by a method that takes them all at once or by day:
+// every method but MethodElo, which a Chain does. Games whose day nobody said count
+// for the first day that is known. The order of the outcomes leaves no trace.
+//
+// It fails with Invalid when the ratings would have no bound.
+func Rank(config domain.ConfigKey, o Options, games []Outcome) (Ranking, error) {
+	if o.Method != MethodPL && config.Players() > 2 {
+		return Ranking{}, domain.Faulty("ranking", []domain.Fault{{Field: "method", Reason: "want elo or pl for games of " + string(config) + ", found " + string(o.Method) + ", which rates games of two"}})
+	}
+	if len(games) == 0 {
+		return arrange(o, nil, 0), nil
+	}
+	f := gather(o, games)
+	var (
+		out Ranking
+		err error
+	)
+	switch o.Method {
+	case MethodMLE:
+		out, err = f.mle()
+	case MethodPL:
+		out, err = f.pl()
+	case MethodGlicko2:
+		out, err = f.glicko2()
+	case MethodWHR:
+		out, err = f.whr()
+	default:
+		return Ranking{}, domain.Errorf(domain.Internal, "ranking: no games are fitted by method %s", o.Method)
+	}
+	var invalid *rating.Invalid
+	if errors.As(err, &invalid) {
+		var faults []domain.Fault
+		for _, fault := range invalid.Faults {
+			faults = append(faults, domain.Fault{Field: fault.Field, Reason: fault.Reason})
+		}
+		return Ranking{}, domain.Faulty("ranking", faults)
+	}
+	return out, err
+}
+
+// PublishedRating is what ELO_UPDATED last said of a player.
+type PublishedRating struct {
+	Name          string
+	Rating, Error float64
+}
+
+// Published ranks players by what was published of them; baselines that have games
+// stand where the policy has them.
+func (p Policy) Published(o Options, games []Outcome, ratings []PublishedRating) Ranking {
+	f := gather(o, games)
+	rows := []standing{}
+	add := func(name string) *standing {
+		row := standing{Ranked: Ranked{ModelID: name}}
+		if at, plays := f.index[name]; plays {
+			row.wdl, row.games = f.rows[at].wdl, f.rows[at].games
+		}
+		rows = append(rows, row)
+		return &rows[len(rows)-1]
+	}
+	for _, r := range ratings {
+		if _, pinned := p.Pin(r.Name); !pinned {
+			row := add(r.Name)
+			row.Rating, row.error, row.known = r.Rating, r.Error, true
+		}
+	}
+	for _, name := range f.names {
+		if pin, pinned := p.Pin(name); pinned {
+			row := add(name)
+			row.Rating, row.Kind = pin, KindBaseline
+		}
+	}
+	return arrange(o, rows, f.count)
+}
+
+// fitting is games on their way into a ranking.
+type fitting struct {
+	o     Options
+	games []Outcome
+	names []string // sorted
+	index map[string]int
+	rows  []standing
+	count int
+}
+
+func gather(o Options, games []Outcome) *fitting {
+	f := &fitting{o: o, index: map[string]int{}}
+	alike := func(a, b Outcome) int {
+		seats := 0
+		if a.Seated != b.Seated {
+			if seats = 1; a.Seated {
+				seats = -1
+			}
+		}
+		return cmp.Or(cmp.Compare(a.Day, b.Day), slices.Compare(a.Players, b.Players), slices.Compare(a.Ranks, b.Ranks), seats)
+	}
+	for _, g := range slices.SortedFunc(slices.Values(games), alike) {
+		if n := len(f.games); n > 0 && alike(f.games[n-1], g) == 0 { // told by different workers
+			f.games[n-1].Games += g.Games
+		} else {
+			f.games = append(f.games, g)
+		}
+	}
+	for _, g := range f.games {
+		for _, name := range g.Players {
+			f.index[name] = 0
+		}
+	}
+	f.names = slices.Sorted(maps.Keys(f.index))
+	f.rows = make([]standing, len(f.names))
+	for i, name := range f.names {
+		f.index[name] = i
+		f.rows[i] = standing{Ranked: Ranked{ModelID: name}, set: i}
+	}
+	f.records()
+	f.date()
+	return f
+}
+
+// records counts games and joins the sets of players that they connect.
+func (f *fitting) records() {
+	find := func(at int) int {
+		for f.rows[at].set != at {
+			f.rows[at].set = f.rows[f.rows[at].set].set
+			at = f.rows[at].set
+		}
+		return at
+	}
+	for _, g := range f.games {
+		f.count += g.Games
+		for i, name := range g.Players {
+			row := &f.rows[f.index[name]]
+			row.games += g.Games
+			for j, rank := range g.Ranks {
+				switch {
+				case i == j:
+				case g.Ranks[i] < rank:
+					row.wdl.Wins += g.Games
+				case g.Ranks[i] > rank:
+					row.wdl.Losses += g.Games
+				default:
+					row.wdl.Draws += g.Games
+				}
+			}
+			a, b := find(f.index[g.Players[0]]), find(f.index[name])
+			f.rows[max(a, b)].set = min(a, b)
+		}
+	}
+	for i := range f.rows {
+		f.rows[i].set = find(i)
+	}
+}
+
+// date puts games of an unknown day on the first day that is known.
+func (f *fitting) date() {
+	first := slices.IndexFunc(f.games, func(g Outcome) bool { return g.Day >= 0 })
+	for i := range f.games {
+		if first < 0 {
+			f.games[i].Day = 0
+		} else if i < first {
+			f.games[i].Day = f.games[first].Day
+		}
+	}
+}
+
+// anchors are the given ratings of players that have games; sets that have some are
+// one, since the ratings given say how far apart they are.
+func (f *fitting) anchors() []rating.Anchor {
+	var anchors []rating.Anchor
+	one := -1
+	for _, pin := range f.o.Anchors {
+		at, plays := f.index[pin.Name]
+		if !plays {
+			continue
+		}
+		anchors = append(anchors, rating.Anchor{Name: pin.Name, Rating: pin.Rating})
+		f.rows[at].Kind = KindBaseline
+		if one < 0 {
+			one = f.rows[at].set
+		}
+		for i, set := 0, f.rows[at].set; i < len(f.rows); i++ {
+			if f.rows[i].set == set {
+				f.rows[i].set = one
+			}
+		}
+	}
+	return anchors
+}
+
+// duels are the games as results of pairs. Where the first seat counts, games whose
+// seats nobody knows are shared out among both.
+func (f *fitting) duels(seats bool) []rating.DayResult {
+	results := make([]rating.DayResult, 0, len(f.games))
+	add := func(day int, a, b string, ranks []int, n int) {
+		r := rating.DayResult{Day: day, Result: rating.Result{A: a, B: b}}
+		switch {
+		case ranks[0] < ranks[1]:
+			r.Wins = n
+		case ranks[0] > ranks[1]:
+			r.Losses = n
+		default:
+			r.Draws = n
+		}
+		results = append(results, r)
+	}
+	for _, g := range f.games {
+		a, b, first := g.Players[0], g.Players[1], g.Games
+		if seats && !g.Seated {
+			first = (g.Games + 1) / 2
+			if second := g.Games - first; second > 0 {
+				add(g.Day, b, a, []int{g.Ranks[1], g.Ranks[0]}, second)
+			}
+		}
+		add(g.Day, a, b, g.Ranks, first)
+	}
+	return results
+}
+
+func (f *fitting) mle() (Ranking, error) {
+	o := rating.FitOptions{
+		Draws: rating.DrawModel(f.o.Draws), Scale: rating.Scale(f.o.Scale), Anchors: f.anchors(),
+		Mean: *f.o.Mean, Prior: *f.o.Prior, FitAdvantage: f.o.FitSeats,
+	}
+	if f.o.Advantage != nil {
+		o.Advantage = *f.o.Advantage
+	}
+	if f.o.DrawElo != nil {
+		o.DrawElo = *f.o.DrawElo
+	}
+	duels := f.duels(o.FitAdvantage || o.Advantage != 0)
+	results := make([]rating.Result, len(duels))
+	for i, d := range duels {
+		results[i] = d.Result
+	}
+	fitted, err := rating.Fit(results, o)
+	if err != nil {
+		return Ranking{}, err
+	}
+	f.take(fitted)
+	out := arrange(f.o, f.rows, f.count)
+	out.DrawRate = rounded(fitted.DrawRate)
+	if o.Draws == rating.BayesElo {
+		out.DrawElo = rounded(fitted.DrawElo)
+	}
+	if o.FitAdvantage || o.Advantage != 0 {
+		out.Advantage = &Measured{domain.Round6(fitted.Advantage), domain.Round6(fitted.AdvantageError)}
+	}
+	return out, nil
+}
+
+// take copies what a fit found.
+func (f *fitting) take(fitted *rating.Fitted) {
+	for i, p := range fitted.Players {
+		row := &f.rows[f.index[p.Name]]
+		row.Rating, row.error, row.known = p.Rating, p.Error, !p.Anchored
+		if i+1 < len(fitted.Players) && fitted.Players[i+1].Component == p.Component {
+			row.next, row.superior = fitted.Players[i+1].Name, p.Superior
+		}
+	}
+}
+
+func (f *fitting) pl() (Ranking, error) {
+	games := make([]rating.Ranked, 0, len(f.games))
+	for _, g := range f.games {
+		first := g.Games
+		if f.o.FitSeats && !g.Seated {
+			first = (g.Games + 1) / 2
+			if second := g.Games - first; second > 0 {
+				players, ranks := slices.Clone(g.Players), slices.Clone(g.Ranks)
+				slices.Reverse(players)
+				slices.Reverse(ranks)
+				games = append(games, rating.Ranked{Players: players, Ranks: ranks, Games: second})
+			}
+		}
+		games = append(games, rating.Ranked{Players: g.Players, Ranks: g.Ranks, Games: first})
+	}
+	fitted, err := rating.FitRanked(games, rating.RankOptions{
+		Scale: rating.Scale(f.o.Scale), Anchors: f.anchors(), Mean: *f.o.Mean, Prior: *f.o.Prior, FitSeats: f.o.FitSeats,
+	})
+	if err != nil {
+		return Ranking{}, err
+	}
+	f.take(&fitted.Fitted)
+	out := arrange(f.o, f.rows, f.count)
+	for _, s := range fitted.Seats {
+		out.Seats = append(out.Seats, Measured{domain.Round6(s.Elo), domain.Round6(s.Error)})
+	}
+	return out, nil
+}
+
+// mostIdle bounds the days without a game that a deviation grows over: long before
+// that it is as large as that of a player nobody knows.
+const mostIdle = 10_000
+
+// glicko2 rates by day, every day being a rating period.
+func (f *fitting) glicko2() (Ranking, error) {
+	players := make([]rating.Glicko, len(f.names))
+	for i := range players {
+		players[i] = rating.NewGlicko
+	}
+	for from := 0; from < len(f.games); {
+		to := from
+		for to < len(f.games) && f.games[to].Day == f.games[from].Day {
+			to++
+		}
+		idle := 0
+		if to < len(f.games) {
+			idle = min(f.games[to].Day-f.games[from].Day-1, mostIdle)
+		}
+		if err := f.period(players, f.games[from:to], idle); err != nil {
+			return Ranking{}, err
+		}
+		from = to
+	}
+	for i, p := range players {
+		row := &f.rows[i]
+		row.Rating, row.error, row.known, row.Volatility = p.Rating, p.Deviation, true, rounded(p.Volatility)
+	}
+	return arrange(f.o, f.rows, f.count), nil
+}
+
+// period plays the games of a day, and days without any after it.
+func (f *fitting) period(players []rating.Glicko, games []Outcome, idle int) error {
+	played := make([][]rating.Played, len(players))
+	for _, g := range games {
+		points := 0.5
+		if g.Ranks[0] != g.Ranks[1] {
+			points = float64(g.Ranks[1]-g.Ranks[0]+1) / 2
+		}
+		a, b := f.index[g.Players[0]], f.index[g.Players[1]]
+		played[a] = append(played[a], rating.Played{Against: players[b], Points: points, Games: g.Games})
+		played[b] = append(played[b], rating.Played{Against: players[a], Points: 1 - points, Games: g.Games})
+	}
+	after := make([]rating.Glicko, len(players))
+	for i, p := range players {
+		next, err := p.Period(played[i], *f.o.Tau)
+		if err != nil {
+			return err
+		}
+		for range idle {
+			if next.Deviation >= rating.NewGlicko.Deviation {
+				break
+			}
+			if next, err = next.Period(nil, *f.o.Tau); err != nil {
+				return err
+			}
+		}
+		next.Deviation = min(next.Deviation, rating.NewGlicko.Deviation)
+		after[i] = next
+	}
+	copy(players, after)
+	return nil
+}
+
+func (f *fitting) whr() (Ranking, error) {
+	o := rating.HistoryOptions{Drift: *f.o.Drift, Prior: *f.o.Prior, Advantage: *f.o.Advantage}
+	histories, err := rating.WholeHistory(f.duels(o.Advantage != 0), o)
+	if err != nil {
+		return Ranking{}, err
+	}
+	for _, h := range histories {
+		row := &f.rows[f.index[h.Name]]
+		for _, m := range h.Moments {
+			row.Rating, row.error, row.known = m.Rating+*f.o.Mean, m.Error, true
+			row.Days = append(row.Days, OnDay{dayText(m.Day), domain.Round6(row.Rating), domain.Round6(m.Error)})
+		}
+	}
+	return arrange(f.o, f.rows, f.count), nil
+}
+
+func dayText(day int) string {
+	return time.Unix(int64(day)*24*3600, 0).UTC().Format(time.DateOnly)
+}

@@ -1,0 +1,154 @@
+package elo
+
+import (
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/projections"
+)
+
+// ExclusionRow is what does not count for the ratings of a game, and why.
+type ExclusionRow struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	elo.Excluded
+	Reason   string          `json:"reason"`
+	Facts    int             `json:"facts"` // that counted when it was excluded
+	Actor    string          `json:"actor,omitempty"`
+	At       time.Time       `json:"at"`
+	Position domain.Position `json:"position"`
+}
+
+func exclusionKey(config domain.ConfigKey, x elo.Excluded) string {
+	return projections.Pair(string(config), x.Key())
+}
+
+func (k keeper) exclude(tx projections.Tx, e domain.Envelope, x elo.GamesExcluded) error {
+	key := exclusionKey(x.ConfigKey, x.Excluded)
+	if _, stands, err := eloExcludedTable.Get(tx, key); err != nil || stands {
+		return err
+	}
+	if err := eloExcludedTable.Put(tx, key, ExclusionRow{x.ConfigKey, x.Excluded, x.Reason, x.Facts, e.Meta.Actor, e.Time, e.Position}); err != nil {
+		return err
+	}
+	return k.changed(tx, x.ConfigKey, x.Excluded, true)
+}
+
+func (k keeper) lift(tx projections.Tx, _ domain.Envelope, x elo.ExclusionLifted) error {
+	key := exclusionKey(x.ConfigKey, x.Excluded)
+	if _, stands, err := eloExcludedTable.Get(tx, key); err != nil || !stands {
+		return err
+	}
+	if err := eloExcludedTable.Delete(tx, key); err != nil {
+		return err
+	}
+	return k.changed(tx, x.ConfigKey, x.Excluded, false)
+}
+
+// changed marks a match that counts no more or again. A worker's games are left out
+// where they are read; what was written down of them is forgotten.
+func (k keeper) changed(tx projections.Tx, config domain.ConfigKey, x elo.Excluded, excluded bool) error {
+	if x.Worker != "" {
+		return k.forget(tx, config, "")
+	}
+	ref, known, err := eloFactsTable.Get(tx, projections.Pair(string(config), x.MatchID))
+	if err != nil || !known {
+		return err
+	}
+	key := projections.Pair(string(config), ref.Order)
+	played, found, err := eloOrderTable.Get(tx, key)
+	if err != nil || !found || played.Excluded == excluded {
+		return err
+	}
+	played.Excluded = excluded
+	sign := 1
+	if excluded {
+		sign = -1
+	}
+	if err := countOutcomes(tx, config, played, sign); err != nil {
+		return err
+	}
+	if err := eloOrderTable.Put(tx, key, played); err != nil {
+		return err
+	}
+	return k.forget(tx, config, ref.Order)
+}
+
+// excludedWorkers are the workers whose games do not count.
+func excludedWorkers(v projections.View, config domain.ConfigKey) (map[domain.NodeID]bool, error) {
+	workers := map[domain.NodeID]bool{}
+	for entry, err := range eloExcludedTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "worker\x00")}) {
+		if err != nil {
+			return nil, err
+		}
+		workers[entry.Row.Worker] = true
+	}
+	return workers, nil
+}
+
+// ExclusionsAsked asks what does not count for the ratings of a game.
+type ExclusionsAsked struct {
+	ConfigKey string `query:"config_key" required:"true"`
+	From      string `query:"from"` // the next of the page before
+	Limit     int    `query:"limit"`
+}
+
+// ExclusionsAnswer is matches, then workers, in the order of their names.
+type ExclusionsAnswer struct {
+	Exclusions []ExclusionRow `json:"exclusions"`
+	Next       string         `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// Exclusions answers what does not count for the ratings of a game, and why.
+func Exclusions(v projections.View, q ExclusionsAsked) (ExclusionsAnswer, error) {
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		return ExclusionsAnswer{}, err
+	}
+	span := projections.Span{Prefix: projections.Pair(q.ConfigKey, "")}
+	if q.From != "" {
+		from, faults := exclusionFrom(q.From)
+		if err := domain.Faulty("query", faults); err != nil {
+			return ExclusionsAnswer{}, err
+		}
+		span.From = projections.Pair(q.ConfigKey, from.Key())
+	}
+	answer := ExclusionsAnswer{Exclusions: []ExclusionRow{}}
+	for entry, err := range eloExcludedTable.Scan(v, span) {
+		if err != nil {
+			return ExclusionsAnswer{}, err
+		}
+		if len(answer.Exclusions) == limit {
+			answer.Next = entry.Row.kind() + ":" + entry.Row.name()
+			break
+		}
+		answer.Exclusions = append(answer.Exclusions, entry.Row)
+	}
+	return answer, nil
+}
+
+func (r ExclusionRow) kind() string {
+	if r.Worker != "" {
+		return "worker"
+	}
+	return "match"
+}
+
+func (r ExclusionRow) name() string {
+	if r.Worker != "" {
+		return string(r.Worker)
+	}
+	return r.MatchID
+}
+
+// exclusionFrom reads where a page begins: match:ID or worker:NAME.
+func exclusionFrom(text string) (elo.Excluded, []domain.Fault) {
+	switch kind, name, _ := strings.Cut(text, ":"); kind {
+	case "match":
+		return elo.Excluded{MatchID: name}, nil
+	case "worker":
+		return elo.Excluded{Worker: domain.NodeID(name)}, nil
+	}
+	return elo.Excluded{}, []domain.Fault{{Field: "from", Reason: "want match:ID or worker:NAME, found " + domain.Clip(text, 64)}}
+}

@@ -1,0 +1,115 @@
+package elo
+
+import (
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/projections"
+)
+
+// HistoryAsked asks for what moved ratings, or for the facts behind them.
+type HistoryAsked struct {
+	ConfigKey string `query:"config_key" required:"true"`
+	ModelID   string `query:"model_id"`
+	From      uint64 `query:"from"` // the first position wanted
+	Limit     int    `query:"limit"`
+}
+
+// HistoryAnswer is how ratings moved, oldest first.
+type HistoryAnswer struct {
+	History []RatingMove `json:"history"`
+	Next    uint64       `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// History answers how the ratings of a game moved.
+func History(v projections.View, q HistoryAsked) (HistoryAnswer, error) {
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		return HistoryAnswer{}, err
+	}
+	answer, seen := HistoryAnswer{History: []RatingMove{}}, 0
+	for entry, err := range eloHistoryTable.Scan(v, q.span()) {
+		if err != nil {
+			return HistoryAnswer{}, err
+		}
+		if seen++; seen > projections.ScannedPerPage {
+			answer.Next = uint64(entry.Row.Position)
+			break
+		}
+		if q.ModelID != "" && string(entry.Row.ModelID) != q.ModelID {
+			continue
+		}
+		if len(answer.History) == limit {
+			answer.Next = uint64(entry.Row.Position)
+			break
+		}
+		answer.History = append(answer.History, entry.Row)
+	}
+	return answer, nil
+}
+
+func (q HistoryAsked) span() projections.Span {
+	span := projections.Span{Prefix: projections.Pair(q.ConfigKey, "")}
+	if q.From > 0 {
+		span.From = projections.Pair(q.ConfigKey, projections.PositionKey(domain.Position(q.From)))
+	}
+	return span
+}
+
+// MatchesAsked asks for the facts behind ratings.
+type MatchesAsked struct {
+	ConfigKey string `query:"config_key" required:"true"`
+	Player    string `query:"player"` // only facts of this one: a model, or model:harness
+	Worker    string `query:"worker"` // only what it told
+	From      uint64 `query:"from"`   // the first position wanted
+	Limit     int    `query:"limit"`
+}
+
+// MatchesAnswer is match facts, oldest first.
+type MatchesAnswer struct {
+	Matches []MatchFact `json:"matches"`
+	Next    uint64      `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// Matches answers the facts behind the ratings of a game.
+func Matches(v projections.View, q MatchesAsked) (MatchesAnswer, error) {
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		return MatchesAnswer{}, err
+	}
+	workers, err := excludedWorkers(v, domain.ConfigKey(q.ConfigKey))
+	if err != nil {
+		return MatchesAnswer{}, err
+	}
+	answer, seen := MatchesAnswer{Matches: []MatchFact{}}, 0
+	for entry, err := range eloMatchesTable.Scan(v, HistoryAsked{ConfigKey: q.ConfigKey, From: q.From}.span()) {
+		if err != nil {
+			return MatchesAnswer{}, err
+		}
+		if seen++; len(answer.Matches) == limit || seen > projections.ScannedPerPage {
+			answer.Next = uint64(entry.Row.Position)
+			break
+		}
+		fact, err := decodeFact(v, entry.Row)
+		if err != nil {
+			return MatchesAnswer{}, err
+		}
+		played := elo.PlayedOf(fact)
+		if q.Worker != "" && string(played.Worker) != q.Worker || q.Player != "" && !slices.Contains(fact.Names(), q.Player) {
+			continue
+		}
+		row := entry.Row
+		excluded := elo.Excluded{MatchID: played.ID}
+		if played.Worker != "" && workers[played.Worker] {
+			excluded = elo.Excluded{Worker: played.Worker}
+		}
+		if x, stands, err := eloExcludedTable.Get(v, exclusionKey(domain.ConfigKey(q.ConfigKey), excluded)); err != nil {
+			return MatchesAnswer{}, err
+		} else if stands {
+			row.Excluded = excluded.String() + ": " + x.Reason
+		}
+		answer.Matches = append(answer.Matches, row)
+	}
+	return answer, nil
+}

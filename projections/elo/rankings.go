@@ -1,0 +1,126 @@
+package elo
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/projections"
+	policyview "github.com/ringrift/rift/projections/policy"
+)
+
+// RankingsAsked asks for the ratings of a game. What is not said is as the policy
+// has it; a setting that the method does not read is a fault.
+type RankingsAsked struct {
+	ConfigKey string `query:"config_key" required:"true"`
+	Method    string `query:"method"`    // elo, mle, glicko2, whr, pl, published
+	Mode      string `query:"mode"`      // ordo, bayeselo: every setting as that program has it
+	K         string `query:"k"`         // elo: 32, or 40:30,20 for 40 below 30 games, then 20
+	Initial   string `query:"initial"`   // elo: a player's rating before its first game
+	Anchors   string `query:"anchors"`   // elo, mle, pl: NAME=RATING,… or none
+	Draws     string `query:"draws"`     // mle: half, win_loss, davidson, bayeselo
+	Scale     string `query:"scale"`     // mle, pl: logistic, ordo, bayeselo
+	Prior     string `query:"prior"`     // mle, pl: virtual draws of each player; whr: games won and lost on its first day
+	Mean      string `query:"mean"`      // mle, pl: of players without an anchor; whr: of a player nobody knows
+	Advantage string `query:"advantage"` // mle, whr: Elo of the first seat; mle, pl: fit
+	DrawElo   string `query:"draw_elo"`  // mle: draw constant of draws=bayeselo; fitted when it is not said
+	Tau       string `query:"tau"`       // glicko2: how fast volatility changes
+	Drift     string `query:"drift"`     // whr: Elo² that a day adds to what is not known
+	From      int    `query:"from"`      // the first row wanted, from 1
+	Limit     int    `query:"limit"`
+}
+
+// Rankings is the players of a game by rating: a page of them.
+type Rankings struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	Method    elo.Method       `json:"method"`
+	elo.Ranking
+	Next int `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// maxFitted bounds the outcomes that a fit takes.
+const maxFitted = 5_000_000
+
+// RankingsOf rates the players of a game by all facts that count, best first. The
+// facts are the truth and every node computes the same from them, so nothing of a
+// ranking is stored but checkpoints of the incremental one.
+func RankingsOf(v projections.View, q RankingsAsked) (Rankings, error) {
+	config, err := domain.ParseConfigKey(q.ConfigKey)
+	var faults []domain.Fault
+	if err != nil {
+		faults = append(faults, domain.Fault{Field: "config_key", Reason: err.Error()})
+	}
+	policy, _, err := policyview.InForce(v)
+	if err != nil {
+		return Rankings{}, err
+	}
+	options, wrong := elo.PolicyOf(policy).Options(elo.Asked{
+		Method: q.Method, Mode: q.Mode, K: q.K, Initial: q.Initial, Anchors: q.Anchors, Draws: q.Draws, Scale: q.Scale, Prior: q.Prior,
+		Mean: q.Mean, Advantage: q.Advantage, DrawElo: q.DrawElo, Tau: q.Tau, Drift: q.Drift,
+	})
+	faults = append(faults, wrong...)
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		faults = append(faults, domain.Fault{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", projections.MaxPage, q.Limit)})
+	}
+	if q.From < 0 {
+		faults = append(faults, domain.Fault{Field: "from", Reason: fmt.Sprintf("want a row from 1, found %d", q.From)})
+	}
+	if err := domain.Faulty("query", faults); err != nil {
+		return Rankings{}, err
+	}
+	ranking, err := rankingBy(v, config, elo.PolicyOf(policy), options)
+	if err != nil {
+		return Rankings{}, err
+	}
+	answer := Rankings{ConfigKey: config, Method: options.Method, Ranking: ranking}
+	from := min(max(q.From-1, 0), len(ranking.Rankings))
+	to := min(from+limit, len(ranking.Rankings))
+	if answer.Rankings = ranking.Rankings[from:to]; to < len(ranking.Rankings) {
+		answer.Next = to + 1
+	}
+	return answer, nil
+}
+
+func rankingBy(v projections.View, config domain.ConfigKey, policy elo.Policy, options elo.Options) (elo.Ranking, error) {
+	if options.Method == elo.MethodElo {
+		row, _, err := eloMarksTable.Get(v, string(config))
+		if err != nil {
+			return elo.Ranking{}, err
+		}
+		chain, _, err := playChain(v, config, options, row.Marks, 0)
+		if err != nil {
+			return elo.Ranking{}, err
+		}
+		return chain.Ranking(options), nil
+	}
+	workers, err := excludedWorkers(v, config)
+	if err != nil {
+		return elo.Ranking{}, err
+	}
+	var games []elo.Outcome
+	for entry, err := range eloOutcomesTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "")}) {
+		if err != nil {
+			return elo.Ranking{}, err
+		}
+		if entry.Row.Worker != "" && workers[entry.Row.Worker] {
+			continue
+		}
+		if games = append(games, entry.Row); len(games) > maxFitted {
+			return elo.Ranking{}, domain.Errorf(domain.TooLarge, "ranking of %s: want at most %d different outcomes, found more; method elo has no such bound", config, maxFitted)
+		}
+	}
+	if options.Method != elo.MethodPublished {
+		return elo.Rank(config, options, games)
+	}
+	var ratings []elo.PublishedRating
+	for entry, err := range eloPlayersTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "")}) {
+		if err != nil {
+			return elo.Ranking{}, err
+		}
+		_, name, _ := strings.Cut(entry.Key, "\x00")
+		ratings = append(ratings, elo.PublishedRating{Name: name, Rating: entry.Row.Rating, Error: entry.Row.Error})
+	}
+	return policy.Published(options, games, ratings), nil
+}

@@ -3,17 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	elocmd "github.com/ringrift/rift/commands/elo"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/elo"
 	eloview "github.com/ringrift/rift/projections/elo"
 )
 
@@ -24,7 +22,7 @@ func newEloSync(a *app) *cobra.Command {
 		Use:   "sync CONFIG-KEY --with ADDRESS",
 		Short: "Bring the match facts of two nodes together: each gets what it lacks of the other's",
 		Long: "Bring the match facts of a game, as two nodes with logs of their own have them, together.\n" +
-			"Digests are compared first; only facts that one side lacks are sent. Facts are immutable:\n" +
+			"Sums of digests are compared first, then digests; only facts that one side lacks are sent. Facts are immutable:\n" +
 			"what contradicts one that is there is refused and listed (exit code 2).",
 		Example: "  rift elo sync hex8_2p --with gpu-7:8770\n  rift elo sync hex8_2p --addr :8770 --with :8771 -o json",
 		Args:    cobra.ExactArgs(1),
@@ -80,36 +78,108 @@ type union struct {
 // sendFacts bounds the facts of one exchange.
 const sendFacts = 200
 
-// unite compares the digests of two nodes and sends each what it lacks.
+// unite compares two nodes part by part, from sums over all digests down to the
+// digests of those parts that differ, and sends each what it lacks.
 func unite(ctx context.Context, config string, here, there *client) (union, error) {
 	done := union{ConfigKey: config, Refused: []elocmd.RefusedFact{}}
-	mine, err := digests(ctx, config, here)
-	if err != nil {
+	c := comparison{ctx: ctx, config: config, here: here, there: there}
+	if err := c.part(""); err != nil {
 		return done, err
 	}
-	theirs, err := digests(ctx, config, there)
-	if err != nil {
+	done.Both = c.both
+	var err error
+	if done.Here, err = bring(ctx, config, c.lacking, there, here, &done.Refused); err != nil {
 		return done, err
+	}
+	done.There, err = bring(ctx, config, c.extra, here, there, &done.Refused)
+	return done, err
+}
+
+// comparison finds what two nodes lack of each other's facts.
+type comparison struct {
+	ctx            context.Context
+	config         string
+	here, there    *client
+	both           int
+	lacking, extra []string
+}
+
+// comparedWhole is how many digests of a part are compared one by one.
+const comparedWhole = 500
+
+func (c *comparison) part(prefix string) error {
+	mine, err := c.ranges(c.here, prefix)
+	if err != nil {
+		return err
+	}
+	theirs, err := c.ranges(c.there, prefix)
+	if err != nil {
+		return err
+	}
+	if mine.RangeRow == theirs.RangeRow {
+		c.both += mine.Count
+		return nil
+	}
+	if mine.Count+theirs.Count <= comparedWhole {
+		return c.digests(prefix)
+	}
+	sums := map[string][2]eloview.RangeRow{}
+	for side, answer := range [2]eloview.RangesAnswer{mine, theirs} {
+		for _, r := range answer.Ranges {
+			pair := sums[r.Prefix]
+			pair[side] = r.RangeRow
+			sums[r.Prefix] = pair
+		}
+	}
+	for _, longer := range slices.Sorted(maps.Keys(sums)) {
+		pair := sums[longer]
+		switch {
+		case pair[0] == pair[1]:
+			c.both += pair[0].Count
+		case len(longer) == eloview.RangeDigits || pair[0].Count+pair[1].Count <= comparedWhole:
+			err = c.digests(longer)
+		default:
+			err = c.part(longer)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *comparison) ranges(of *client, prefix string) (eloview.RangesAnswer, error) {
+	answer, err := of.ask(c.ctx, "elo.ranges", url.Values{"config_key": {c.config}, "prefix": {prefix}})
+	if err != nil {
+		return eloview.RangesAnswer{}, err
+	}
+	return decode[eloview.RangesAnswer](answer)
+}
+
+// digests compares a part one by one.
+func (c *comparison) digests(prefix string) error {
+	mine, err := digests(c.ctx, c.config, prefix, c.here)
+	if err != nil {
+		return err
+	}
+	theirs, err := digests(c.ctx, c.config, prefix, c.there)
+	if err != nil {
+		return err
 	}
 	known := make(map[string]bool, len(mine))
 	for _, digest := range mine {
 		known[digest] = true
 	}
-	var lacking []string
 	for _, digest := range theirs {
 		if known[digest] {
 			delete(known, digest)
-			done.Both++
+			c.both++
 		} else {
-			lacking = append(lacking, digest)
+			c.lacking = append(c.lacking, digest)
 		}
 	}
-	extra := slices.DeleteFunc(mine, func(digest string) bool { return !known[digest] })
-	if done.Here, err = bring(ctx, config, lacking, there, here, &done.Refused); err != nil {
-		return done, err
-	}
-	done.There, err = bring(ctx, config, extra, here, there, &done.Refused)
-	return done, err
+	c.extra = append(c.extra, slices.DeleteFunc(mine, func(digest string) bool { return !known[digest] })...)
+	return nil
 }
 
 // bring sends facts from one node to another.
@@ -141,10 +211,10 @@ func exchange(ctx context.Context, c *client, asked elocmd.SyncElo) (elocmd.Sync
 	return decode[elocmd.Synced](answer)
 }
 
-// digests reads what all facts of a game are called on a node.
-func digests(ctx context.Context, config string, c *client) ([]string, error) {
+// digests reads what the facts of a game are called on a node, in a part.
+func digests(ctx context.Context, config, prefix string, c *client) ([]string, error) {
 	var all []string
-	values := url.Values{"config_key": {config}}
+	values := url.Values{"config_key": {config}, "prefix": {prefix}}
 	for {
 		answer, err := c.ask(ctx, "elo.digests", values)
 		if err != nil {
@@ -160,54 +230,4 @@ func digests(ctx context.Context, config string, c *client) ([]string, error) {
 		}
 		values.Set("from", page.Next)
 	}
-}
-
-// showMatches lists the facts behind ratings.
-func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.MatchesAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "position", Right: true},
-		{Name: "time"},
-		{Name: "fact"},
-		{Name: "outcome", Max: 100},
-	}}
-	for _, row := range found.Matches {
-		name, outcome, err := matchText(row)
-		if err != nil {
-			return err
-		}
-		l.Rows = append(l.Rows, []any{row.Position, row.Time, name, outcome})
-		l.Items = append(l.Items, row)
-	}
-	return p.Print(l)
-}
-
-// matchText is a fact as people read it: its name, and who did how against whom.
-func matchText(row eloview.MatchFact) (name, outcome string, err error) {
-	if row.Type == (elo.MatchRecorded{}).EventType() {
-		match, err := decode[elo.MatchRecorded](row.Fact)
-		if err != nil {
-			return "", "", err
-		}
-		var players []string
-		for i, player := range match.Participants {
-			if i < len(match.Ranks) {
-				players = append(players, fmt.Sprintf("%d. %s", match.Ranks[i], player.Name()))
-			}
-		}
-		slices.Sort(players)
-		return match.MatchID, strings.Join(players, ", "), nil
-	}
-	results, err := decode[elo.ResultsRecorded](row.Fact)
-	if err != nil {
-		return "", "", err
-	}
-	var against []string
-	for _, r := range results.Results {
-		against = append(against, fmt.Sprintf("+%d −%d =%d against %s", r.Wins, r.Losses, r.Draws, r.Opponent))
-	}
-	return results.FactID, string(results.ModelID) + " " + strings.Join(against, ", "), nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	eloview "github.com/ringrift/rift/projections/elo"
 	gauntletview "github.com/ringrift/rift/projections/gauntlet"
 	trainingview "github.com/ringrift/rift/projections/training"
 )
@@ -81,85 +80,6 @@ func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
 			string(row.ConfigKey), row.Rate, row.Budget, row.Exploration, row.Priority, strings.Join(causes, ", "), strings.Join(blocks, ", "), training,
 			row.Games, string(row.Model), promoted, row.Trainings, row.Failures, row.Refused, row.TotalGames,
 		})
-		l.Items = append(l.Items, row)
-	}
-	return p.Print(l)
-}
-
-func newElo(a *app) *cobra.Command {
-	limit := "most to list (default 100)"
-	c := group(a, "elo", "See the ratings of a game and the facts behind them",
-		"  rift elo rankings hex8_2p\n  rift elo history hex8_2p --model-id 9f2c…", []endpoint{
-			{
-				name: "rankings", short: "List the players of a game by rating", route: "elo.rankings", args: []string{"config_key"}, needs: 1,
-				example: "  rift elo rankings hex8_2p\n  rift elo rankings hex8_2p -o csv",
-				help:    map[string]string{"config_key": "the game", "method": "how they are rated: elo", "limit": limit},
-				empty:   "no player of {config_key} has a rating yet", show: showRankings,
-			},
-			{
-				name: "history", short: "List how ratings moved, oldest first", route: "elo.history", args: []string{"config_key"}, needs: 1,
-				example: "  rift elo history hex8_2p --limit 20",
-				help:    map[string]string{"config_key": "the game", "model_id": "only this model", "from": "begin at this position", "limit": limit},
-				empty:   "no rating of {config_key} has moved", show: showRatingMoves,
-			},
-			{
-				name: "matches", short: "List the facts behind the ratings of a game, oldest first", route: "elo.matches", args: []string{"config_key"}, needs: 1,
-				example: "  rift elo matches hex8_2p --limit 20\n  rift elo matches hex8_2p -o jsonl",
-				help:    map[string]string{"config_key": "the game", "from": "begin at this position", "limit": limit},
-				empty:   "no game of {config_key} counts yet", show: showMatches,
-			},
-		})
-	c.AddCommand(newEloSync(a))
-	return c
-}
-
-func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.Rankings](answer)
-	if err != nil {
-		return err
-	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "rank", Right: true},
-		{Name: "model_id"},
-		{Name: "kind"},
-		{Name: "rating", Right: true},
-		{Name: "error", Right: true},
-		{Name: "games", Right: true},
-		{Name: "wins", Right: true},
-		{Name: "losses", Right: true},
-		{Name: "draws", Right: true},
-		{Name: "los", Right: true},
-	}}
-	for _, row := range found.Rankings {
-		failing, superior := any(nil), any(nil)
-		if row.Error != nil {
-			failing = *row.Error
-		}
-		if row.LOS != nil {
-			superior = *row.LOS
-		}
-		l.Rows = append(l.Rows, []any{row.Rank, row.ModelID, row.Kind, row.Rating, failing, row.Games, row.Wins, row.Losses, row.Draws, superior})
-		l.Items = append(l.Items, row)
-	}
-	return p.Print(l)
-}
-
-func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.HistoryAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "position", Right: true},
-		{Name: "time"},
-		{Name: "model_id"},
-		{Name: "old", Right: true},
-		{Name: "new", Right: true},
-		{Name: "error", Right: true},
-		{Name: "games", Right: true},
-	}}
-	for _, row := range found.History {
-		l.Rows = append(l.Rows, []any{row.Position, row.Time, string(row.ModelID), row.Old, row.New, row.Error, row.Games})
 		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)

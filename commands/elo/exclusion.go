@@ -31,12 +31,12 @@ func (LiftExclusion) CommandType() string       { return "elo.include" }
 func (c LiftExclusion) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
 func completeExclusion(c ExcludeGames, _ domain.Facts) (ExcludeGames, error) {
-	event := elo.GamesExcluded{ConfigKey: c.ConfigKey, Excluded: elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}, Reason: c.Reason}
+	event := elo.GamesExcluded{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason}
 	return c, domain.Faulty("elo.exclude", event.Validate())
 }
 
 func completeLift(c LiftExclusion, _ domain.Facts) (LiftExclusion, error) {
-	event := elo.ExclusionLifted{ConfigKey: c.ConfigKey, Excluded: elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}, Reason: c.Reason}
+	event := elo.ExclusionLifted{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason}
 	return c, domain.Faulty("elo.include", event.Validate())
 }
 
@@ -56,7 +56,7 @@ func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.E
 	if err := concernedBound(names); err != nil {
 		return nil, err
 	}
-	return rerated(r, []domain.Event{elo.GamesExcluded{ConfigKey: c.ConfigKey, Excluded: x, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
+	return rerated(r, []domain.Event{elo.GamesExcluded{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
 }
 
 // liftExclusion lets games count again, and rates everybody in them anew.
@@ -69,7 +69,7 @@ func liftExclusion(r elo.Ratings, c LiftExclusion, facts domain.Facts) ([]domain
 	if err := concernedBound(names); err != nil {
 		return nil, err
 	}
-	return rerated(r, []domain.Event{elo.ExclusionLifted{ConfigKey: c.ConfigKey, Excluded: x, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
+	return rerated(r, []domain.Event{elo.ExclusionLifted{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
 }
 
 func concernedBound(names []string) error {

@@ -7,8 +7,8 @@ import (
 // Excluded names what does not count for the ratings of a game, though it stays
 // known: one fact, or all that a worker told. Exactly one of them is set.
 type Excluded struct {
-	Worker  domain.NodeID `json:"worker,omitempty"`
-	MatchID string        `json:"match_id,omitempty"` // or the id of an evaluation's fact
+	Worker  domain.NodeID
+	MatchID string // or the id of an evaluation's fact
 }
 
 // Key names the exclusion among those of its config.
@@ -42,10 +42,14 @@ func (x Excluded) Faults() []domain.Fault {
 // known, and of a worker those that are still to come.
 type GamesExcluded struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Excluded
-	Reason string `json:"reason"`
-	Facts  int    `json:"facts"` // that counted until now
+	Worker    domain.NodeID    `json:"worker,omitempty"`
+	MatchID   string           `json:"match_id,omitempty"`
+	Reason    string           `json:"reason"`
+	Facts     int              `json:"facts"` // that counted until now
 }
+
+// Excluded is what it is about.
+func (e GamesExcluded) Excluded() Excluded { return Excluded{e.Worker, e.MatchID} }
 
 func (GamesExcluded) EventType() string       { return "ELO_GAMES_EXCLUDED" }
 func (e GamesExcluded) Home() domain.StreamID { return e.ConfigKey.EloStream() }
@@ -53,7 +57,7 @@ func (e GamesExcluded) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 func (e GamesExcluded) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
-	c = append(c, e.Excluded.Faults()...)
+	c = append(c, e.Excluded().Faults()...)
 	c.Text("reason", e.Reason)
 	domain.AtLeast(&c, "facts", e.Facts, 0)
 	return c
@@ -62,10 +66,14 @@ func (e GamesExcluded) Validate() []domain.Fault {
 // ExclusionLifted: games that were excluded count again.
 type ExclusionLifted struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Excluded
-	Reason string `json:"reason,omitempty"`
-	Facts  int    `json:"facts"` // that count again
+	Worker    domain.NodeID    `json:"worker,omitempty"`
+	MatchID   string           `json:"match_id,omitempty"`
+	Reason    string           `json:"reason,omitempty"`
+	Facts     int              `json:"facts"` // that count again
 }
+
+// Excluded is what it is about.
+func (e ExclusionLifted) Excluded() Excluded { return Excluded{e.Worker, e.MatchID} }
 
 func (ExclusionLifted) EventType() string       { return "ELO_EXCLUSION_LIFTED" }
 func (e ExclusionLifted) Home() domain.StreamID { return e.ConfigKey.EloStream() }
@@ -73,7 +81,7 @@ func (e ExclusionLifted) Home() domain.StreamID { return e.ConfigKey.EloStream()
 func (e ExclusionLifted) Validate() []domain.Fault {
 	var c domain.Checks
 	c.Config(e.ConfigKey)
-	c = append(c, e.Excluded.Faults()...)
+	c = append(c, e.Excluded().Faults()...)
 	domain.AtLeast(&c, "facts", e.Facts, 0)
 	return c
 }

@@ -110,9 +110,9 @@ func (r Ratings) Evolve(fact domain.Envelope) Ratings {
 			r.games = r.games.With(e.GameID, e.MatchID)
 		}
 	case GamesExcluded:
-		r = r.ready(e.ConfigKey).exclude(e.Excluded)
+		r = r.ready(e.ConfigKey).exclude(e.Excluded())
 	case ExclusionLifted:
-		r = r.ready(e.ConfigKey).lift(e.Excluded)
+		r = r.ready(e.ConfigKey).lift(e.Excluded())
 	case Updated:
 		r = r.ready(e.ConfigKey)
 		player := r.player(string(e.ModelID))

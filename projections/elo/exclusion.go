@@ -12,12 +12,13 @@ import (
 // ExclusionRow is what does not count for the ratings of a game, and why.
 type ExclusionRow struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	elo.Excluded
-	Reason   string          `json:"reason"`
-	Facts    int             `json:"facts"` // that counted when it was excluded
-	Actor    string          `json:"actor,omitempty"`
-	At       time.Time       `json:"at"`
-	Position domain.Position `json:"position"`
+	Worker    domain.NodeID    `json:"worker,omitempty"`
+	MatchID   string           `json:"match_id,omitempty"`
+	Reason    string           `json:"reason"`
+	Facts     int              `json:"facts"` // that counted when it was excluded
+	Actor     string           `json:"actor,omitempty"`
+	At        time.Time        `json:"at"`
+	Position  domain.Position  `json:"position"`
 }
 
 func exclusionKey(config domain.ConfigKey, x elo.Excluded) string {
@@ -25,25 +26,25 @@ func exclusionKey(config domain.ConfigKey, x elo.Excluded) string {
 }
 
 func (k keeper) exclude(tx projections.Tx, e domain.Envelope, x elo.GamesExcluded) error {
-	key := exclusionKey(x.ConfigKey, x.Excluded)
+	key := exclusionKey(x.ConfigKey, x.Excluded())
 	if _, stands, err := eloExcludedTable.Get(tx, key); err != nil || stands {
 		return err
 	}
-	if err := eloExcludedTable.Put(tx, key, ExclusionRow{x.ConfigKey, x.Excluded, x.Reason, x.Facts, e.Meta.Actor, e.Time, e.Position}); err != nil {
+	if err := eloExcludedTable.Put(tx, key, ExclusionRow{x.ConfigKey, x.Worker, x.MatchID, x.Reason, x.Facts, e.Meta.Actor, e.Time, e.Position}); err != nil {
 		return err
 	}
-	return k.changed(tx, x.ConfigKey, x.Excluded, true)
+	return k.changed(tx, x.ConfigKey, x.Excluded(), true)
 }
 
 func (k keeper) lift(tx projections.Tx, _ domain.Envelope, x elo.ExclusionLifted) error {
-	key := exclusionKey(x.ConfigKey, x.Excluded)
+	key := exclusionKey(x.ConfigKey, x.Excluded())
 	if _, stands, err := eloExcludedTable.Get(tx, key); err != nil || !stands {
 		return err
 	}
 	if err := eloExcludedTable.Delete(tx, key); err != nil {
 		return err
 	}
-	return k.changed(tx, x.ConfigKey, x.Excluded, false)
+	return k.changed(tx, x.ConfigKey, x.Excluded(), false)
 }
 
 // changed marks a match that counts no more or again. A worker's games are left out

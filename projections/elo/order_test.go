@@ -125,9 +125,9 @@ func TestRankingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 		chance.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		half := rapid.IntRange(0, len(all)).Draw(t, "half")
 		there.apply(shuffled[:half]...)
-		excluded := []domain.Event{elo.GamesExcluded{ConfigKey: "hex8_2p", Excluded: elo.Excluded{Worker: "gpu-2"}, Reason: "r"}}
+		excluded := []domain.Event{elo.GamesExcluded{ConfigKey: "hex8_2p", Worker: "gpu-2", Reason: "r"}}
 		if match, ok := all[0].(elo.MatchRecorded); ok {
-			excluded = append(excluded, elo.GamesExcluded{ConfigKey: "hex8_2p", Excluded: elo.Excluded{MatchID: match.MatchID}, Reason: "r"})
+			excluded = append(excluded, elo.GamesExcluded{ConfigKey: "hex8_2p", MatchID: match.MatchID, Reason: "r"})
 		}
 		there.apply(excluded...)
 		there.apply(shuffled[half:]...)
@@ -142,10 +142,13 @@ func TestRankingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 			}
 		}
 		compare("excluded")
+		lift := func(e domain.Event) elo.ExclusionLifted {
+			x := e.(elo.GamesExcluded)
+			return elo.ExclusionLifted{ConfigKey: "hex8_2p", Worker: x.Worker, MatchID: x.MatchID}
+		}
 		for i := range excluded {
-			lifted := elo.ExclusionLifted{ConfigKey: "hex8_2p", Excluded: excluded[len(excluded)-1-i].(elo.GamesExcluded).Excluded}
-			here.apply(lifted)
-			there.apply(elo.ExclusionLifted{ConfigKey: "hex8_2p", Excluded: excluded[i].(elo.GamesExcluded).Excluded})
+			here.apply(lift(excluded[len(excluded)-1-i]))
+			there.apply(lift(excluded[i]))
 		}
 		compare("lifted")
 		fresh := newNode(t, 7)

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain/elo"
+	eloview "github.com/ringrift/rift/projections/elo"
+)
+
+// rankingHelp is what the settings of a ranking are.
+var rankingHelp = map[string]string{
+	"config_key": "the game", "method": "how they are rated: elo, mle, glicko2, whr, pl, or published, what promotion went by (default: the policy's, elo)",
+	"mode": "all settings as a program has them: bayeselo, ordo", "k": "elo: most points a game moves, 32, or 40:30,20 for 40 below 30 games, then 20",
+	"initial": "elo: rating before the first game", "anchors": "elo, mle, pl: ratings that are given, NAME=RATING,…, or none",
+	"draws": "mle: what a draw is: half, win_loss, davidson, bayeselo", "scale": "mle, pl: what a point is: logistic, ordo, bayeselo",
+	"prior": "mle, pl: virtual draws of each player; whr: games won and lost on its first day", "mean": "mle, pl: mean rating where nothing is given; whr: of a player nobody knows",
+	"advantage": "mle, whr: Elo of the first seat; mle, pl: fit", "draw_elo": "mle: draw constant of draws bayeselo (default: fitted)",
+	"tau": "glicko2: how fast volatility changes", "drift": "whr: Elo² that a day adds to what is not known",
+	"from": "begin at this row", "limit": "most to list (default 100)",
+}
+
+func newElo(a *app) *cobra.Command {
+	limit := "most to list (default 100)"
+	excluded := map[string]string{"config_key": "the game", "worker": "all that this worker told and will tell", "match_id": "or this match, or evaluation's fact", "reason": "why"}
+	c := group(a, "elo", "See the ratings of a game and the facts behind them",
+		"  rift elo rankings hex8_2p\n  rift elo rankings hex8_2p --method mle --draws davidson\n  rift elo export hex8_2p --format csv", []endpoint{
+			{
+				name: "rankings", short: "Rate the players of a game by all facts that count", route: "elo.rankings", args: []string{"config_key"}, needs: 1,
+				long: `Everybody is rated from the facts, in one order: that of the games' times. Nodes with
+the same facts show the same digits. error is a standard error, los the likelihood to be
+better than the next. Players that no games or given ratings connect are in different
+components, and their ratings share no scale.`,
+				example: "  rift elo rankings hex8_2p\n  rift elo rankings hex8_2p --method mle --anchors random=0 -o csv\n  rift elo rankings hex8_2p --mode ordo",
+				help:    rankingHelp,
+				empty:   "no game of {config_key} counts yet", show: showRankings,
+			},
+			{
+				name: "history", short: "List how published ratings moved, oldest first", route: "elo.history", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo history hex8_2p --limit 20",
+				help:    map[string]string{"config_key": "the game", "model_id": "only this model", "from": "begin at this position", "limit": limit},
+				empty:   "no rating of {config_key} has moved", show: showRatingMoves,
+			},
+			{
+				name: "matches", short: "List the facts behind the ratings of a game, oldest first", route: "elo.matches", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo matches hex8_2p --limit 20\n  rift elo matches hex8_2p --player 9f2c -o jsonl",
+				help:    map[string]string{"config_key": "the game", "player": "only facts of this player", "worker": "only what this worker told", "from": "begin at this position", "limit": limit},
+				empty:   "no game of {config_key} counts yet", show: showMatches,
+			},
+			{
+				name: "exclude", short: "Let games of a worker, or one, no longer count", route: "elo.exclude", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo exclude hex8_2p --worker gpu-7 --reason 'wrong rules'\n  rift elo exclude hex8_2p --match-id f489f2712b36442fdb82b8fb9ea77a94 --reason 'the board was set up wrong'",
+				help:    excluded, missing: "`rift elo matches` lists the matches", show: showStored,
+			},
+			{
+				name: "include", short: "Let games that were excluded count again", route: "elo.include", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo include hex8_2p --worker gpu-7 --reason 'our mistake'",
+				help:    excluded, missing: "`rift elo exclusions` lists what is excluded", show: showStored,
+			},
+			{
+				name: "exclusions", short: "List what does not count for the ratings of a game, and why", route: "elo.exclusions", args: []string{"config_key"}, needs: 1,
+				example: "  rift elo exclusions hex8_2p",
+				help:    map[string]string{"config_key": "the game", "from": "the next of the page before", "limit": limit},
+				empty:   "all games of {config_key} count", show: showExclusions,
+			},
+		})
+	c.AddCommand(newEloSync(a), newEloImport(a), newEloExport(a))
+	return c
+}
+
+func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[eloview.Rankings](answer)
+	if err != nil {
+		return err
+	}
+	l := rankingListing(found.Rankings, len(found.Components) > 1)
+	l.Doc, l.Empty = answer, e.empty
+	l.Below = rankingFooter(found.Ranking)
+	if found.Next > 0 {
+		l.Below += "\nmore: rift elo rankings " + string(found.ConfigKey) + " --from " + strconv.Itoa(found.Next)
+	}
+	return p.Print(l)
+}
+
+// rankingListing is a ranking as a table of at most 80 columns.
+func rankingListing(rows []elo.Ranked, several bool) output.Listing {
+	widest := 20
+	if several {
+		widest = 18
+	}
+	l := output.Listing{Columns: []output.Column{
+		{Name: "component", Right: true, Wide: !several},
+		{Name: "rank", Right: true},
+		{Name: "model_id", Max: widest},
+		{Name: "kind", Wide: true},
+		{Name: "rating", Right: true},
+		{Name: "error", Right: true},
+		{Name: "games", Right: true},
+		{Name: "wins", Right: true},
+		{Name: "losses", Right: true},
+		{Name: "draws", Right: true, Wide: several},
+		{Name: "los", Right: true},
+		{Name: "volatility", Right: true, Wide: true},
+	}}
+	for _, row := range rows {
+		spread, superior, volatility := any("given"), any(nil), any(nil)
+		if row.Error != nil {
+			spread = signed(*row.Error)
+		}
+		if row.LOS != nil {
+			superior = fmt.Sprintf("%.3f", *row.LOS)
+		}
+		if row.Volatility != nil {
+			volatility = fmt.Sprintf("%.6f", *row.Volatility)
+		}
+		l.Rows = append(l.Rows, []any{row.Component, row.Rank, row.ModelID, row.Kind, signed(row.Rating), spread, row.Games, row.Wins, row.Losses, row.Draws, superior, volatility})
+		l.Items = append(l.Items, row)
+	}
+	return l
+}
+
+// rankingFooter says how a ranking was made, and what belongs to no player.
+func rankingFooter(r elo.Ranking) string {
+	lines := []string{output.Plural(r.Games, "game") + " by"}
+	for _, word := range settingsWords(r.Options) {
+		if last := &lines[len(lines)-1]; len(*last)+len(word) < 76 {
+			*last += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	if r.Advantage != nil {
+		lines = append(lines, fmt.Sprintf("first seat %+.1f ± %.1f Elo", r.Advantage.Elo, r.Advantage.Error))
+	}
+	for i, s := range r.Seats {
+		lines = append(lines, fmt.Sprintf("seat %d %+.1f ± %.1f Elo over the last", i+1, s.Elo, s.Error))
+	}
+	if r.DrawRate != nil {
+		lines = append(lines, fmt.Sprintf("draws between equals %.1f %%", 100**r.DrawRate))
+	}
+	if n := len(r.Components); n > 1 {
+		lines = append(lines, strconv.Itoa(n)+" sets of players that nothing connects: their ratings share no scale")
+	}
+	return "\n" + strings.Join(lines, "\n")
+}
+
+// settingsWords are the settings of a ranking, with commas behind all but the last.
+func settingsWords(o elo.Options) []string {
+	words := []string{string(o.Method)}
+	add := func(name string, value *float64) {
+		if value != nil {
+			words = append(words, name+" "+strconv.FormatFloat(*value, 'g', -1, 64))
+		}
+	}
+	for _, step := range o.K {
+		k := "K " + strconv.FormatFloat(step.K, 'g', -1, 64)
+		if step.BelowGames > 0 {
+			k += fmt.Sprintf(" below %d games", step.BelowGames)
+		}
+		words = append(words, k)
+	}
+	add("from", o.Initial)
+	if o.Draws != "" {
+		words = append(words, "draws "+o.Draws)
+	}
+	if o.Scale != "" && o.Scale != "logistic" {
+		words = append(words, "scale "+o.Scale)
+	}
+	add("prior", o.Prior)
+	add("mean", o.Mean)
+	if o.Advantage != nil && *o.Advantage != 0 {
+		add("advantage", o.Advantage)
+	}
+	add("tau", o.Tau)
+	add("drift", o.Drift)
+	for i := range words[:len(words)-1] {
+		words[i] += ","
+	}
+	return words
+}
+
+func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[eloview.HistoryAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "position", Right: true},
+		{Name: "time"},
+		{Name: "model_id"},
+		{Name: "old", Right: true},
+		{Name: "new", Right: true},
+		{Name: "error", Right: true},
+		{Name: "games", Right: true},
+	}}
+	for _, row := range found.History {
+		l.Rows = append(l.Rows, []any{row.Position, row.Time, string(row.ModelID), row.Old, row.New, row.Error, row.Games})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+func showExclusions(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[eloview.ExclusionsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "what"},
+		{Name: "facts", Right: true},
+		{Name: "since"},
+		{Name: "reason", Max: 60},
+	}}
+	for _, row := range found.Exclusions {
+		l.Rows = append(l.Rows, []any{elo.Excluded{Worker: row.Worker, MatchID: row.MatchID}.String(), row.Facts, row.At, row.Reason})
+		l.Items = append(l.Items, row)
+	}
+	if found.Next != "" {
+		l.Below = "more: rift elo exclusions … --from " + found.Next
+	}
+	return p.Print(l)
+}
+
+// showMatches lists the facts behind ratings.
+func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[eloview.MatchesAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "position", Right: true},
+		{Name: "time"},
+		{Name: "fact"},
+		{Name: "outcome", Max: 100},
+	}}
+	for _, row := range found.Matches {
+		name, outcome, err := matchText(row)
+		if err != nil {
+			return err
+		}
+		l.Rows = append(l.Rows, []any{row.Position, row.Time, name, outcome})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+// matchText is a fact as people read it: its name, and who did how against whom.
+func matchText(row eloview.MatchFact) (name, outcome string, err error) {
+	if row.Type == (elo.MatchRecorded{}).EventType() {
+		match, err := decode[elo.MatchRecorded](row.Fact)
+		if err != nil {
+			return "", "", err
+		}
+		var players []string
+		for i, player := range match.Participants {
+			if i < len(match.Ranks) {
+				players = append(players, fmt.Sprintf("%d. %s", match.Ranks[i], player.Name()))
+			}
+		}
+		slices.Sort(players)
+		return match.MatchID, strings.Join(players, ", "), nil
+	}
+	results, err := decode[elo.ResultsRecorded](row.Fact)
+	if err != nil {
+		return "", "", err
+	}
+	var against []string
+	for _, r := range results.Results {
+		against = append(against, fmt.Sprintf("+%d −%d =%d against %s", r.Wins, r.Losses, r.Draws, r.Opponent))
+	}
+	return results.FactID, string(results.ModelID) + " " + strings.Join(against, ", "), nil
+}

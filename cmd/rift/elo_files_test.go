@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Facts go from one node to another by files and show the same ratings there; they
+// may be brought again; a ranking fits a screen.
+func TestFactsAreImportedAndExported(t *testing.T) {
+	here, there := realNode(t, t.TempDir()), realNode(t, t.TempDir())
+	at := func(url string, words ...string) ran {
+		return riftWith(t, "", map[string]string{"RIFT_ADDR": url}, append([]string{"elo"}, words...)...)
+	}
+	dir := t.TempDir()
+	games := filepath.Join(dir, "games.csv")
+	rows := "a,b,ranks,wins,draws,losses,played_at,worker\n"
+	for _, row := range []string{
+		"a-model-with-quite-a-long-name-1,heuristic,1;2,,,,2026-01-01T10:00:00Z,gpu-1",
+		"bbbb,a-model-with-quite-a-long-name-1,1;1,,,,2026-01-01T11:00:00Z,gpu-2",
+		"bbbb,random,,90,2,8,2026-01-02,gpu-2",
+		"xxxx,yyyy,2;1,,,,,",
+	} {
+		rows += row + "\n"
+	}
+	if err := os.WriteFile(games, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at(here.URL, "import", "hex8_2p", games, "--dry-run").want(t, exitDone, "", "")
+	at(here.URL, "import", "hex8_2p", games, "-o", "json").want(t, exitDone, `"taken": 4`, "")
+	at(here.URL, "import", "hex8_2p", games, "-o", "json").want(t, exitDone, `"taken": 0`, "")
+	table := at(here.URL, "rankings", "hex8_2p", "-o", "table")
+	table.want(t, exitDone, "2 sets of players that nothing connects", "")
+	for _, method := range [][]string{{}, {"--method", "mle"}, {"--method", "glicko2"}, {"--method", "whr"}, {"--method", "pl"}, {"--mode", "bayeselo"}} {
+		shown := at(here.URL, append([]string{"rankings", "hex8_2p", "-o", "table"}, method...)...)
+		shown.want(t, exitDone, "bbbb", "")
+		for _, line := range strings.Split(shown.stdout, "\n") {
+			if utf8.RuneCountInString(line) > 80 {
+				t.Errorf("%v: want lines of at most 80, found %d: %s", method, utf8.RuneCountInString(line), line)
+			}
+		}
+	}
+	file, pgn := filepath.Join(dir, "all.csv"), filepath.Join(dir, "all.pgn")
+	at(here.URL, "export", "hex8_2p", "--out", file).want(t, exitDone, "", "wrote")
+	at(here.URL, "export", "hex8_2p", "--out", pgn).want(t, exitDone, "", "left out 1 result")
+	at(there.URL, "import", "hex8_2p", pgn, "-o", "json").want(t, exitDone, `"taken": 3`, "")
+	at(there.URL, "import", "hex8_2p", file, "-o", "json").want(t, exitDone, `"taken": 1`, "")
+	for _, url := range []string{here.URL, there.URL} {
+		at(url, "exclude", "hex8_2p", "--worker", "gpu-1", "--reason", "wrong rules").want(t, exitDone, "ELO_GAMES_EXCLUDED", "")
+	}
+	one, other := at(here.URL, "rankings", "hex8_2p", "-o", "jsonl"), at(there.URL, "rankings", "hex8_2p", "-o", "jsonl")
+	if one.stdout != other.stdout || !strings.Contains(one.stdout, "bbbb") {
+		t.Errorf("want the same ratings of both, found\n%s\n%s", one.stdout, other.stdout)
+	}
+	at(here.URL, "exclusions", "hex8_2p", "-o", "table").want(t, exitDone, "worker gpu-1", "")
+	at(here.URL, "export", "hex8_2p", "--format", "pgn").want(t, exitDone, `[White "bbbb"]`, "1 fact excluded")
+	at(here.URL, "include", "hex8_2p", "--worker", "gpu-1").want(t, exitDone, "ELO_EXCLUSION_LIFTED", "")
+	at(here.URL, "include", "hex8_2p", "--worker", "gpu-1").want(t, exitError, "", "is not excluded")
+	at(here.URL, "import", "hex8_2p", "games.txt").want(t, exitError, "", "want a name that ends in .csv or .pgn")
+	at(here.URL, "rankings", "hex8_2p", "--method", "mle", "--k", "32").want(t, exitError, "", "method mle does not read it")
+}

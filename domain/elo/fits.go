@@ -17,13 +17,25 @@ import (
 //
 // It fails with Invalid when the ratings would have no bound.
 func Rank(config domain.ConfigKey, o Options, games []Outcome) (Ranking, error) {
+	ranking, _, err := rank(config, o, games, false)
+	return ranking, err
+}
+
+// RankCovariant is Rank with how the errors of ratings go together, where the method
+// tells that and there are not too many players.
+func RankCovariant(config domain.ConfigKey, o Options, games []Outcome) (Ranking, *Covariance, error) {
+	return rank(config, o, games, true)
+}
+
+func rank(config domain.ConfigKey, o Options, games []Outcome, covariance bool) (Ranking, *Covariance, error) {
 	if o.Method != MethodPL && config.Players() > 2 {
-		return Ranking{}, domain.Faulty("ranking", []domain.Fault{{Field: "method", Reason: "want elo or pl for games of " + string(config) + ", found " + string(o.Method) + ", which rates games of two"}})
+		return Ranking{}, nil, domain.Faulty("ranking", []domain.Fault{{Field: "method", Reason: "want elo or pl for games of " + string(config) + ", found " + string(o.Method) + ", which rates games of two"}})
 	}
 	if len(games) == 0 {
-		return arrange(o, nil, 0), nil
+		return arrange(o, nil, 0), nil, nil
 	}
 	f := gather(o, games)
+	f.covariance = covariance && len(f.names) <= rating.MaxCovariance
 	var (
 		out Ranking
 		err error
@@ -38,7 +50,7 @@ func Rank(config domain.ConfigKey, o Options, games []Outcome) (Ranking, error) 
 	case MethodWHR:
 		out, err = f.whr()
 	default:
-		return Ranking{}, domain.Errorf(domain.Internal, "ranking: no games are fitted by method %s", o.Method)
+		return Ranking{}, nil, domain.Errorf(domain.Internal, "ranking: no games are fitted by method %s", o.Method)
 	}
 	var invalid *rating.Invalid
 	if errors.As(err, &invalid) {
@@ -46,9 +58,9 @@ func Rank(config domain.ConfigKey, o Options, games []Outcome) (Ranking, error) 
 		for _, fault := range invalid.Faults {
 			faults = append(faults, domain.Fault{Field: fault.Field, Reason: fault.Reason})
 		}
-		return Ranking{}, domain.Faulty("ranking", faults)
+		return Ranking{}, nil, domain.Faulty("ranking", faults)
 	}
-	return out, err
+	return out, f.found, err
 }
 
 // PublishedRating is what ELO_UPDATED last said of a player.
@@ -93,6 +105,9 @@ type fitting struct {
 	index map[string]int
 	rows  []standing
 	count int
+
+	covariance bool // is wanted
+	found      *Covariance
 }
 
 func gather(o Options, games []Outcome) *fitting {
@@ -231,7 +246,7 @@ func (f *fitting) duels(seats bool) []rating.DayResult {
 func (f *fitting) mle() (Ranking, error) {
 	o := rating.FitOptions{
 		Draws: rating.DrawModel(f.o.Draws), Scale: rating.Scale(f.o.Scale), Anchors: f.anchors(),
-		Mean: *f.o.Mean, Prior: *f.o.Prior, FitAdvantage: f.o.FitSeats,
+		Mean: *f.o.Mean, Prior: *f.o.Prior, FitAdvantage: f.o.FitSeats, Covariance: f.covariance,
 	}
 	if f.o.Advantage != nil {
 		o.Advantage = *f.o.Advantage
@@ -262,6 +277,12 @@ func (f *fitting) mle() (Ranking, error) {
 
 // take copies what a fit found.
 func (f *fitting) take(fitted *rating.Fitted) {
+	if fitted.Covariance != nil {
+		f.found = &Covariance{index: make(map[string]int, len(fitted.Players)), matrix: fitted.Covariance}
+		for i, p := range fitted.Players {
+			f.found.index[p.Name] = i
+		}
+	}
 	for i, p := range fitted.Players {
 		row := &f.rows[f.index[p.Name]]
 		row.Rating, row.error, row.known = p.Rating, p.Error, !p.Anchored
@@ -287,7 +308,7 @@ func (f *fitting) pl() (Ranking, error) {
 		games = append(games, rating.Ranked{Players: g.Players, Ranks: g.Ranks, Games: first})
 	}
 	fitted, err := rating.FitRanked(games, rating.RankOptions{
-		Scale: rating.Scale(f.o.Scale), Anchors: f.anchors(), Mean: *f.o.Mean, Prior: *f.o.Prior, FitSeats: f.o.FitSeats,
+		Scale: rating.Scale(f.o.Scale), Anchors: f.anchors(), Mean: *f.o.Mean, Prior: *f.o.Prior, FitSeats: f.o.FitSeats, Covariance: f.covariance,
 	})
 	if err != nil {
 		return Ranking{}, err

@@ -31,6 +31,29 @@ type RankingsAsked struct {
 	Limit     int    `query:"limit"`
 }
 
+// Asked is the settings that are asked for.
+func (q RankingsAsked) Asked() elo.Asked {
+	return elo.Asked{
+		Method: q.Method, Mode: q.Mode, K: q.K, Initial: q.Initial, Anchors: q.Anchors, Draws: q.Draws, Scale: q.Scale, Prior: q.Prior,
+		Mean: q.Mean, Advantage: q.Advantage, DrawElo: q.DrawElo, Tau: q.Tau, Drift: q.Drift,
+	}
+}
+
+// read reads the settings against the policy in force.
+func (q RankingsAsked) read(v projections.View) (config domain.ConfigKey, policy elo.Policy, options elo.Options, faults []domain.Fault, err error) {
+	config, wrong := domain.ParseConfigKey(q.ConfigKey)
+	if wrong != nil {
+		faults = append(faults, domain.Fault{Field: "config_key", Reason: wrong.Error()})
+	}
+	document, _, err := policyview.InForce(v)
+	if err != nil {
+		return config, policy, options, nil, err
+	}
+	policy = elo.PolicyOf(document)
+	options, more := policy.Options(q.Asked())
+	return config, policy, options, append(faults, more...), nil
+}
+
 // Rankings is the players of a game by rating: a page of them.
 type Rankings struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
@@ -46,20 +69,10 @@ const maxFitted = 5_000_000
 // facts are the truth and every node computes the same from them, so nothing of a
 // ranking is stored but checkpoints of the incremental one.
 func RankingsOf(v projections.View, q RankingsAsked) (Rankings, error) {
-	config, err := domain.ParseConfigKey(q.ConfigKey)
-	var faults []domain.Fault
-	if err != nil {
-		faults = append(faults, domain.Fault{Field: "config_key", Reason: err.Error()})
-	}
-	policy, _, err := policyview.InForce(v)
+	config, policy, options, faults, err := q.read(v)
 	if err != nil {
 		return Rankings{}, err
 	}
-	options, wrong := elo.PolicyOf(policy).Options(elo.Asked{
-		Method: q.Method, Mode: q.Mode, K: q.K, Initial: q.Initial, Anchors: q.Anchors, Draws: q.Draws, Scale: q.Scale, Prior: q.Prior,
-		Mean: q.Mean, Advantage: q.Advantage, DrawElo: q.DrawElo, Tau: q.Tau, Drift: q.Drift,
-	})
-	faults = append(faults, wrong...)
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
 		faults = append(faults, domain.Fault{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", projections.MaxPage, q.Limit)})
@@ -70,7 +83,7 @@ func RankingsOf(v projections.View, q RankingsAsked) (Rankings, error) {
 	if err := domain.Faulty("query", faults); err != nil {
 		return Rankings{}, err
 	}
-	ranking, err := rankingBy(v, config, elo.PolicyOf(policy), options)
+	ranking, err := rankingBy(v, config, policy, options)
 	if err != nil {
 		return Rankings{}, err
 	}
@@ -85,35 +98,31 @@ func RankingsOf(v projections.View, q RankingsAsked) (Rankings, error) {
 
 func rankingBy(v projections.View, config domain.ConfigKey, policy elo.Policy, options elo.Options) (elo.Ranking, error) {
 	if options.Method == elo.MethodElo {
-		row, _, err := eloMarksTable.Get(v, string(config))
-		if err != nil {
-			return elo.Ranking{}, err
-		}
-		chain, _, err := playChain(v, config, options, row.Marks, 0)
-		if err != nil {
-			return elo.Ranking{}, err
-		}
-		return chain.Ranking(options), nil
+		return chainRanking(v, config, options)
 	}
-	workers, err := excludedWorkers(v, config)
+	games, err := outcomes(v, config)
 	if err != nil {
 		return elo.Ranking{}, err
 	}
-	var games []elo.Outcome
-	for entry, err := range eloOutcomesTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "")}) {
-		if err != nil {
-			return elo.Ranking{}, err
-		}
-		if entry.Row.Worker != "" && workers[entry.Row.Worker] {
-			continue
-		}
-		if games = append(games, entry.Row); len(games) > maxFitted {
-			return elo.Ranking{}, domain.Errorf(domain.TooLarge, "ranking of %s: want at most %d different outcomes, found more; method elo has no such bound", config, maxFitted)
-		}
+	if options.Method == elo.MethodPublished {
+		return published(v, config, policy, options, games)
 	}
-	if options.Method != elo.MethodPublished {
-		return elo.Rank(config, options, games)
+	return elo.Rank(config, options, games)
+}
+
+func chainRanking(v projections.View, config domain.ConfigKey, options elo.Options) (elo.Ranking, error) {
+	row, _, err := eloMarksTable.Get(v, string(config))
+	if err != nil {
+		return elo.Ranking{}, err
 	}
+	chain, _, err := playChain(v, config, options, row.Marks, 0)
+	if err != nil {
+		return elo.Ranking{}, err
+	}
+	return chain.Ranking(options), nil
+}
+
+func published(v projections.View, config domain.ConfigKey, policy elo.Policy, options elo.Options, games []elo.Outcome) (elo.Ranking, error) {
 	var ratings []elo.PublishedRating
 	for entry, err := range eloPlayersTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "")}) {
 		if err != nil {
@@ -123,4 +132,71 @@ func rankingBy(v projections.View, config domain.ConfigKey, policy elo.Policy, o
 		ratings = append(ratings, elo.PublishedRating{Name: name, Rating: entry.Row.Rating, Error: entry.Row.Error})
 	}
 	return policy.Published(options, games, ratings), nil
+}
+
+// outcomes are the games that count, summed by day.
+func outcomes(v projections.View, config domain.ConfigKey) ([]elo.Outcome, error) {
+	workers, err := excludedWorkers(v, config)
+	if err != nil {
+		return nil, err
+	}
+	var games []elo.Outcome
+	for entry, err := range eloOutcomesTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "")}) {
+		if err != nil {
+			return nil, err
+		}
+		if entry.Row.Worker != "" && workers[entry.Row.Worker] {
+			continue
+		}
+		if games = append(games, entry.Row); len(games) > maxFitted {
+			return nil, domain.Errorf(domain.TooLarge, "ranking of %s: want at most %d different outcomes, found more; method elo has no such bound", config, maxFitted)
+		}
+	}
+	return games, nil
+}
+
+// Crosstable is who did how against whom, in the order of a ranking.
+type Crosstable struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	Method    elo.Method       `json:"method"`
+	elo.Crosstable
+}
+
+// maxCrossed bounds the players of a crosstable.
+const maxCrossed = 100
+
+// CrosstableOf crosses the first players of a ranking with each other.
+func CrosstableOf(v projections.View, q RankingsAsked) (Crosstable, error) {
+	config, policy, options, faults, err := q.read(v)
+	if err != nil {
+		return Crosstable{}, err
+	}
+	most := q.Limit
+	if most == 0 {
+		most = 20
+	}
+	if most < 1 || most > maxCrossed {
+		faults = append(faults, domain.Fault{Field: "limit", Reason: fmt.Sprintf("want 1 to %d, found %d", maxCrossed, q.Limit)})
+	}
+	if q.From != 0 {
+		faults = append(faults, domain.Fault{Field: "from", Reason: "a crosstable has no pages"})
+	}
+	if err := domain.Faulty("query", faults); err != nil {
+		return Crosstable{}, err
+	}
+	games, err := outcomes(v, config)
+	if err != nil {
+		return Crosstable{}, err
+	}
+	var ranking elo.Ranking
+	var covariance *elo.Covariance
+	if options.Method == elo.MethodElo || options.Method == elo.MethodPublished {
+		ranking, err = rankingBy(v, config, policy, options)
+	} else {
+		ranking, covariance, err = elo.RankCovariant(config, options, games)
+	}
+	if err != nil {
+		return Crosstable{}, err
+	}
+	return Crosstable{config, options.Method, elo.Cross(ranking, games, covariance, most)}, nil
 }

@@ -29,6 +29,7 @@ func Area() transport.Area {
 			transport.Get("/elo/ranges", "elo.ranges", eloview.Ranges, transport.About("how many facts a game has, and sums of their digests by prefix: what two nodes compare first")),
 			transport.Get("/elo/digests", "elo.digests", eloview.Digests, transport.About("the digests of the facts behind the ratings of a game, in order")),
 			transport.Get("/elo/rankings", "elo.rankings", eloview.RankingsOf, transport.About("the players of a game by rating, with errors, computed from all facts; methods, settings and the modes of other programs are parameters")),
+			transport.Get("/elo/crosstable", "elo.crosstable", eloview.CrosstableOf, transport.About("who did how against whom, and who is likely stronger than whom, in the order of a ranking")),
 			transport.Post[elocmd.ExcludeGames]("/elo/exclusions"),
 			transport.Post[elocmd.LiftExclusion]("/elo/exclusions/lift"),
 			transport.Get("/elo/exclusions", "elo.exclusions", eloview.Exclusions, transport.About("what does not count for the ratings of a game, and why")),

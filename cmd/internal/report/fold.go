@@ -199,7 +199,7 @@ type Footer struct {
 	To        time.Time       `json:"to"`
 	Events    int             `json:"events"` // folded: those of queue and nodes, from the first of the log on
 	Digest    string          `json:"digest"` // of those: SHA-256 over their positions, ids and payloads
-	Estimated string          `json:"percentiles"`
+	Estimated string          `json:"percentiles,omitempty"`
 }
 
 // Covers widens what the report says it is about: a log that was read without

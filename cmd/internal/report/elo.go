@@ -1,0 +1,307 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
+)
+
+// Elo is a report on ratings in the making: the facts that count, and how published
+// ratings moved. All facts up to the end of the window are rated; only what moved in
+// it is drawn.
+type Elo struct {
+	window      Window
+	catalog     *domain.Catalog
+	policy      elo.Policy
+	configs     map[domain.ConfigKey]*ratedGame
+	first, last domain.Position
+	from, to    time.Time
+	events      int
+	digest      hash.Hash
+	open        bool
+}
+
+// ratedGame is the ratings of one config.
+type ratedGame struct {
+	facts    []elo.Played
+	known    map[string]bool
+	excluded map[string]bool
+	moves    []ratingMove
+}
+
+// ratingMove is a published rating.
+type ratingMove struct {
+	at     time.Time
+	model  string
+	rating float64
+}
+
+// The bounds of a report on ratings.
+const (
+	maxEloFacts = 4 << 20
+	maxEloMoves = 1 << 20
+	eloCrossed  = 20 // players in crosstables
+	eloDrawn    = 6  // in the drawing
+)
+
+// EloTypes are the events that the report is made of.
+func EloTypes() []string { return slices.Sorted(maps.Keys(eloHandlers)) }
+
+// NewElo starts a report.
+func NewElo(catalog *domain.Catalog, window Window) *Elo {
+	return &Elo{window: window, catalog: catalog, policy: elo.DefaultPolicy(), configs: map[domain.ConfigKey]*ratedGame{}, digest: sha256.New()}
+}
+
+// eloHandlers is what each event does to the report.
+var eloHandlers = func() map[string]func(*Elo, domain.Envelope) error {
+	table := map[string]func(*Elo, domain.Envelope) error{}
+	eloOn(table, func(f *Elo, _ domain.Envelope, e elo.MatchRecorded) error {
+		return f.fact(e.ConfigKey, elo.Fact{Match: &e})
+	})
+	eloOn(table, func(f *Elo, _ domain.Envelope, e elo.ResultsRecorded) error {
+		return f.fact(e.ConfigKey, elo.Fact{Results: &e})
+	})
+	eloOn(table, func(f *Elo, _ domain.Envelope, e elo.GamesExcluded) error {
+		f.game(e.ConfigKey).excluded[e.Excluded().Key()] = true
+		return nil
+	})
+	eloOn(table, func(f *Elo, _ domain.Envelope, e elo.ExclusionLifted) error {
+		delete(f.game(e.ConfigKey).excluded, e.Excluded().Key())
+		return nil
+	})
+	eloOn(table, func(f *Elo, envelope domain.Envelope, e elo.Updated) error {
+		if !f.counts(envelope) {
+			return nil
+		}
+		g := f.game(e.ConfigKey)
+		if g.moves = append(g.moves, ratingMove{envelope.Time, string(e.ModelID), e.New}); len(g.moves) > maxEloMoves {
+			return domain.Errorf(domain.TooLarge, "report: want at most %d moves of ratings, found more; --from leaves the older out", maxEloMoves)
+		}
+		return nil
+	})
+	eloOn(table, func(f *Elo, _ domain.Envelope, e domain.PolicyChanged) error {
+		if e.Name != domain.PolicyDefaultName {
+			return nil
+		}
+		document, err := domain.Sections{elo.DefaultPolicy()}.Read(e.Policy)
+		f.policy = elo.PolicyOf(document)
+		return err
+	})
+	return table
+}()
+
+func eloOn[E domain.Event](table map[string]func(*Elo, domain.Envelope) error, do func(*Elo, domain.Envelope, E) error) {
+	var zero E
+	table[zero.EventType()] = func(f *Elo, e domain.Envelope) error {
+		event, ok := e.Event.(E)
+		if !ok {
+			return nil
+		}
+		return do(f, e, event)
+	}
+}
+
+func (f *Elo) game(config domain.ConfigKey) *ratedGame {
+	g := f.configs[config]
+	if g == nil {
+		g = &ratedGame{known: map[string]bool{}, excluded: map[string]bool{}}
+		f.configs[config] = g
+	}
+	return g
+}
+
+func (f *Elo) fact(config domain.ConfigKey, fact elo.Fact) error {
+	g, played := f.game(config), elo.PlayedOf(fact)
+	if g.known[played.ID] || len(played.Players) == 0 {
+		return nil
+	}
+	g.known[played.ID] = true
+	if g.facts = append(g.facts, played); len(g.facts) > maxEloFacts {
+		return domain.Errorf(domain.TooLarge, "report: want at most %d facts of %s, found more", maxEloFacts, config)
+	}
+	return nil
+}
+
+// counts tells whether an event is in the window.
+func (f *Elo) counts(e domain.Envelope) bool {
+	return e.Position >= f.window.From && !e.Time.Before(f.window.FromTime)
+}
+
+// Apply folds the next event. It answers false once the window is over.
+func (f *Elo) Apply(e domain.Envelope) (more bool, err error) {
+	if f.window.To > 0 && e.Position > f.window.To {
+		return false, nil
+	}
+	if !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
+		return true, nil // recorded clocks run backwards
+	}
+	f.last = max(f.last, e.Position)
+	if f.first == 0 {
+		f.first = e.Position
+	}
+	handle, ours := eloHandlers[e.Type]
+	if !ours {
+		return true, nil
+	}
+	if e.Event == nil {
+		if e.Event, err = f.catalog.Decode(e.Type, e.Version, e.Data); err != nil {
+			return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
+		}
+	}
+	f.events++
+	var head [28]byte
+	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
+	copy(head[8:24], e.ID[:])
+	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
+	f.digest.Write(head[:]) // a hash takes everything
+	f.digest.Write(e.Data)
+	if f.counts(e) {
+		if !f.open {
+			f.open, f.from = true, e.Time
+		}
+		if e.Time.After(f.to) {
+			f.to = e.Time
+		}
+	}
+	return true, handle(f, e)
+}
+
+// Covers widens what the report says it is about, as Fold's does.
+func (f *Elo) Covers(first, last domain.Position) {
+	if f.first == 0 || first < f.first {
+		f.first = first
+	}
+	if f.window.To > 0 {
+		last = min(last, f.window.To)
+	}
+	f.last = max(f.last, last)
+}
+
+// Ratings is what is told of the ratings of a game.
+type Ratings struct {
+	ConfigKey domain.ConfigKey `json:"config_key"`
+	Method    elo.Method       `json:"method"`
+	elo.Ranking
+	Cross  elo.Crosstable `json:"crosstable"` // of the first players
+	Curves []Curve        `json:"curves"`     // of the first players
+	Log    Footer         `json:"log"`
+}
+
+// Curve is how a player's rating went: by day where the method rates days, else as it
+// was published.
+type Curve struct {
+	ModelID string       `json:"model_id"`
+	Points  []CurvePoint `json:"points"`
+}
+
+// CurvePoint is a rating at a moment.
+type CurvePoint struct {
+	At     time.Time `json:"at"`
+	Rating float64   `json:"rating"`
+}
+
+// Report rates the players of a game: the one named, or the only one there is.
+func (f *Elo) Report(config string, asked elo.Asked) (Ratings, error) {
+	var there []string
+	for key, g := range f.configs {
+		if len(g.facts) > 0 || len(g.moves) > 0 {
+			there = append(there, string(key))
+		}
+	}
+	slices.Sort(there)
+	switch {
+	case config == "" && len(there) == 1:
+		config = there[0]
+	case config == "" && len(there) > 1:
+		return Ratings{}, domain.Faulty("report", []domain.Fault{{Field: "--config-key", Reason: "want one of " + strings.Join(there, ", ")}})
+	case config == "" || !slices.Contains(there, config):
+		return Ratings{}, domain.Errorf(domain.NotFound, "report: no game is rated here by that name: want one of %v, found %q", there, config)
+	}
+	options, faults := f.policy.Options(asked)
+	if options.Method == elo.MethodPublished {
+		faults = append(faults, domain.Fault{Field: "--method", Reason: "want one that rates by facts; the curves are of published ratings"})
+	}
+	if err := domain.Faulty("report", faults); err != nil {
+		return Ratings{}, err
+	}
+	g := f.configs[domain.ConfigKey(config)]
+	out := Ratings{ConfigKey: domain.ConfigKey(config), Method: options.Method}
+	games := g.counting()
+	var covariance *elo.Covariance
+	var outcomes []elo.Outcome
+	for _, played := range games {
+		outcomes = append(outcomes, played.Outcomes()...)
+	}
+	if options.Method == elo.MethodElo {
+		chain := elo.NewChain(options)
+		for _, played := range games {
+			chain.Play(played)
+		}
+		out.Ranking = chain.Ranking(options)
+	} else {
+		var err error
+		if out.Ranking, covariance, err = elo.RankCovariant(out.ConfigKey, options, outcomes); err != nil {
+			return Ratings{}, err
+		}
+	}
+	out.Cross = elo.Cross(out.Ranking, outcomes, covariance, eloCrossed)
+	out.Curves = g.curves(out.Ranking)
+	out.Log = Footer{First: max(f.first, f.window.From), Last: f.last, From: f.from.UTC(), To: f.to.UTC(), Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil))}
+	return out, nil
+}
+
+// Empty tells that nothing happened in the window.
+func (f *Elo) Empty() bool { return !f.open || len(f.configs) == 0 }
+
+// counting is the facts that count, in the order that they are played in.
+func (g *ratedGame) counting() []elo.Played {
+	games := make([]elo.Played, 0, len(g.facts))
+	for _, played := range g.facts {
+		worker := elo.Excluded{Worker: played.Worker}
+		if g.excluded[elo.Excluded{MatchID: played.ID}.Key()] || played.Worker != "" && g.excluded[worker.Key()] {
+			continue
+		}
+		games = append(games, played)
+	}
+	slices.SortFunc(games, func(a, b elo.Played) int { return strings.Compare(a.OrderKey(), b.OrderKey()) })
+	return games
+}
+
+// curves is how the ratings of the first models went.
+func (g *ratedGame) curves(ranking elo.Ranking) []Curve {
+	curves := []Curve{}
+	for _, row := range ranking.Rankings {
+		if len(curves) == eloDrawn {
+			break
+		}
+		curve := Curve{ModelID: row.ModelID}
+		for _, day := range row.Days {
+			if at, err := time.Parse(time.DateOnly, day.Day); err == nil {
+				curve.Points = append(curve.Points, CurvePoint{at, day.Rating})
+			}
+		}
+		if ranking.Options.Method != elo.MethodWHR {
+			for _, move := range g.moves {
+				if move.model == row.ModelID {
+					curve.Points = append(curve.Points, CurvePoint{move.at.UTC(), move.rating})
+				}
+			}
+		}
+		if len(curve.Points) > 0 {
+			curves = append(curves, curve)
+		}
+	}
+	return curves
+}
+
+// Title heads the report.
+func (r Ratings) Title() string { return fmt.Sprintf("Ratings of %s by %s", r.ConfigKey, r.Method) }

@@ -1,8 +1,6 @@
 package elo
 
 import (
-	"fmt"
-
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
 )
@@ -40,8 +38,10 @@ func completeLift(c LiftExclusion, _ domain.Facts) (LiftExclusion, error) {
 	return c, domain.Faulty("elo.include", event.Validate())
 }
 
-// maxConcerned bounds the players that one exclusion may rate anew.
-const maxConcerned = 10_000
+// maxConcerned bounds the published ratings that one exclusion moves, so that its
+// events are one append. Of more players the others are published with their next
+// game; rankings follow at once.
+const maxConcerned = 4000
 
 // excludeGames lets games no longer count, and rates everybody in them anew.
 func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.Event, error) {
@@ -53,10 +53,7 @@ func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.E
 		return nil, domain.Errorf(domain.NotFound, "no fact of %s is called %s", c.ConfigKey, domain.Clip(c.MatchID, 64))
 	}
 	count, names := r.Concerned(x)
-	if err := concernedBound(names); err != nil {
-		return nil, err
-	}
-	return rerated(r, []domain.Event{elo.GamesExcluded{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
+	return rerated(r, []domain.Event{elo.GamesExcluded{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names[:min(len(names), maxConcerned)], facts), nil
 }
 
 // liftExclusion lets games count again, and rates everybody in them anew.
@@ -66,15 +63,5 @@ func liftExclusion(r elo.Ratings, c LiftExclusion, facts domain.Facts) ([]domain
 		return nil, domain.Errorf(domain.NotFound, "%s is not excluded from the ratings of %s", x, c.ConfigKey)
 	}
 	count, names := r.Concerned(x)
-	if err := concernedBound(names); err != nil {
-		return nil, err
-	}
-	return rerated(r, []domain.Event{elo.ExclusionLifted{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names, facts), nil
-}
-
-func concernedBound(names []string) error {
-	if len(names) > maxConcerned {
-		return domain.Faulty("elo.exclude", []domain.Fault{{Field: "worker", Reason: fmt.Sprintf("want games of at most %d players, found %d", maxConcerned, len(names))}})
-	}
-	return nil
+	return rerated(r, []domain.Event{elo.ExclusionLifted{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names[:min(len(names), maxConcerned)], facts), nil
 }

@@ -63,14 +63,14 @@ func (c *Chain) Play(p Played) {
 	for i, name := range p.Players {
 		seats[i] = c.player(name)
 		c.join(seats[0], seats[i])
+		for j := range i {
+			c.record(seats[i], seats[j], outcome(p.Ranks[i], p.Ranks[j]))
+		}
 	}
 	if len(p.Players) == 2 {
-		c.pool.Duel(seats[0], seats[1], [3]float64{0, 0.5, 1}[1+p.Ranks[1]-p.Ranks[0]], 1)
+		c.pool.Duel(seats[0], seats[1], outcome(p.Ranks[0], p.Ranks[1]).Score(), 1)
 	} else {
 		c.pool.Table(seats[:len(p.Players)], p.Ranks)
-	}
-	for _, m := range p.meetings() {
-		c.record(c.index[m.a], c.index[m.b], m.WDL)
 	}
 }
 

@@ -161,3 +161,19 @@ func FuzzOptions(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkChain plays games of many players: what a ranking does with each fact.
+func BenchmarkChain(b *testing.B) {
+	names := make([]string, 1000)
+	for i := range names {
+		names[i] = fmt.Sprint("model-", i)
+	}
+	games := make([]elo.Played, 1<<16)
+	for i := range games {
+		games[i] = elo.Played{Players: []string{names[i*7919%1000], names[(i*104729+1)%1000]}, Ranks: [][]int{{1, 2}, {2, 1}, {1, 1}}[i%3]}
+	}
+	chain := elo.NewChain(options(b, elo.Asked{Method: "elo"}))
+	for i := 0; b.Loop(); i++ {
+		chain.Play(games[i%len(games)])
+	}
+}

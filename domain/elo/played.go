@@ -144,17 +144,19 @@ func (p Played) meetings() []meeting {
 			if p.Players[i] == p.Players[j] {
 				continue
 			}
-			m := meeting{a: p.Players[i], b: p.Players[j]}
-			switch {
-			case p.Ranks[i] < p.Ranks[j]:
-				m.Wins = 1
-			case p.Ranks[i] > p.Ranks[j]:
-				m.Losses = 1
-			default:
-				m.Draws = 1
-			}
-			all = append(all, m)
+			all = append(all, meeting{p.Players[i], p.Players[j], outcome(p.Ranks[i], p.Ranks[j])})
 		}
 	}
 	return all
+}
+
+// outcome is one game of two by their ranks, as the first has it.
+func outcome(rank, other int) rating.WDL {
+	switch {
+	case rank < other:
+		return rating.WDL{Wins: 1}
+	case rank > other:
+		return rating.WDL{Losses: 1}
+	}
+	return rating.WDL{Draws: 1}
 }

@@ -103,6 +103,9 @@ type ExclusionsAnswer struct {
 
 // Exclusions answers what does not count for the ratings of a game, and why.
 func Exclusions(v projections.View, q ExclusionsAsked) (ExclusionsAnswer, error) {
+	if err := known(q.ConfigKey); err != nil {
+		return ExclusionsAnswer{}, err
+	}
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
 		return ExclusionsAnswer{}, err

@@ -16,6 +16,14 @@ type HistoryAsked struct {
 	Limit     int    `query:"limit"`
 }
 
+// known wants the key of a game.
+func known(config string) error {
+	if _, err := domain.ParseConfigKey(config); err != nil {
+		return domain.Faulty("query", []domain.Fault{{Field: "config_key", Reason: err.Error()}})
+	}
+	return nil
+}
+
 // HistoryAnswer is how ratings moved, oldest first.
 type HistoryAnswer struct {
 	History []RatingMove `json:"history"`
@@ -24,6 +32,9 @@ type HistoryAnswer struct {
 
 // History answers how the ratings of a game moved.
 func History(v projections.View, q HistoryAsked) (HistoryAnswer, error) {
+	if err := known(q.ConfigKey); err != nil {
+		return HistoryAnswer{}, err
+	}
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
 		return HistoryAnswer{}, err
@@ -74,6 +85,9 @@ type MatchesAnswer struct {
 
 // Matches answers the facts behind the ratings of a game.
 func Matches(v projections.View, q MatchesAsked) (MatchesAnswer, error) {
+	if err := known(q.ConfigKey); err != nil {
+		return MatchesAnswer{}, err
+	}
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
 		return MatchesAnswer{}, err

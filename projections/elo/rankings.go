@@ -62,8 +62,12 @@ type Rankings struct {
 	Next int `json:"next,omitempty"` // ask again with from=next for more
 }
 
-// maxFitted bounds the outcomes that a fit takes.
-const maxFitted = 5_000_000
+// maxFitted bounds the outcomes that a fit takes, and maxByDay those of whr, which
+// goes over all of them again and again.
+const (
+	maxFitted = 5_000_000
+	maxByDay  = 200_000
+)
 
 // RankingsOf rates the players of a game by all facts that count, best first. The
 // facts are the truth and every node computes the same from them, so nothing of a
@@ -106,6 +110,9 @@ func rankingBy(v projections.View, config domain.ConfigKey, policy elo.Policy, o
 	}
 	if options.Method == elo.MethodPublished {
 		return published(v, config, policy, options, games)
+	}
+	if options.Method == elo.MethodWHR && len(games) > maxByDay {
+		return elo.Ranking{}, domain.Errorf(domain.TooLarge, "ranking of %s by whr: want at most %d different outcomes, found %d; method glicko2 goes by day too", config, maxByDay, len(games))
 	}
 	return elo.Rank(config, options, games)
 }

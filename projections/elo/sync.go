@@ -28,6 +28,9 @@ const maxDigests = 10_000
 
 // Digests answers what the facts of a game are called on every node.
 func Digests(v projections.View, q DigestsAsked) (DigestsAnswer, error) {
+	if err := known(q.ConfigKey); err != nil {
+		return DigestsAnswer{}, err
+	}
 	limit := q.Limit
 	if limit == 0 {
 		limit = maxDigests
@@ -192,6 +195,9 @@ type Range struct {
 
 // Ranges answers how many facts a node has of a game, and their sums, part by part.
 func Ranges(v projections.View, q RangesAsked) (RangesAnswer, error) {
+	if err := known(q.ConfigKey); err != nil {
+		return RangesAnswer{}, err
+	}
 	if len(q.Prefix) >= RangeDigits || strings.Trim(q.Prefix, hexDigits) != "" {
 		return RangesAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "prefix", Reason: fmt.Sprintf("want at most %d digits 0-9 a-f, found %q", RangeDigits-1, domain.Clip(q.Prefix, 64))}})
 	}

@@ -200,6 +200,7 @@ type exchange struct {
 
 	status   int
 	body     *[]byte // pooled
+	content  string  // the type of a body that is not JSON
 	position domain.Position
 	known    bool // the position is told as ETag
 	reply    reply

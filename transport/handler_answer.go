@@ -11,8 +11,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
+// Formed is an answer that has other forms than JSON. Form gives the one that the
+// question, or else the Accept header, asks for; an empty content type stands for JSON.
+type Formed interface {
+	Form(accept string) (contentType string, body []byte)
+}
+
 // encode writes a query's answer: the position, and the members of what it found.
 func (x *exchange) encode(answer any) error {
+	if formed, ok := answer.(Formed); ok {
+		if contentType, body := formed.Form(x.request.Header.Get("Accept")); contentType != "" {
+			x.status, x.body, x.content = http.StatusOK, buffers.Get().(*[]byte), contentType
+			*x.body = append((*x.body)[:0], body...)
+			return nil
+		}
+	}
 	x.status, x.body = http.StatusOK, buffers.Get().(*[]byte)
 	body := append((*x.body)[:0], `{"position":`...)
 	body = strconv.AppendUint(body, uint64(x.position), 10)
@@ -34,6 +47,11 @@ const shortBody = 2000
 func (x *exchange) write(w http.ResponseWriter) {
 	header := w.Header()
 	header["Content-Type"] = jsonContent
+	if x.content != "" {
+		header["Content-Type"] = []string{x.content}
+		header["X-Content-Type-Options"] = []string{"nosniff"}
+		header["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+	}
 	x.send(w, header)
 }
 

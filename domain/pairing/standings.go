@@ -58,22 +58,30 @@ func Standings(players int, history []Round, breaks []TieBreak) ([]Standing, err
 	} else {
 		f.history(players, history)
 	}
+	f.breaks(breaks)
+	if err := f.err("standings"); err != nil {
+		return nil, err
+	}
+	return recordsOf(players, history).standings(players, breaks), nil
+}
+
+func (f *faults) breaks(breaks []TieBreak) {
 	for _, b := range breaks {
 		if !slices.Contains(TieBreaks, b) {
 			f.add("tie-breaks", "want some of %v, found %q", TieBreaks, b)
 		}
 	}
-	if err := f.err("standings"); err != nil {
-		return nil, err
-	}
-	records := recordsOf(players, history)
+}
+
+// standings ranks players by what is known of them.
+func (all records) standings(players int, breaks []TieBreak) []Standing {
 	standings := make([]Standing, players)
 	for i := range standings {
-		r := &records[i+1]
+		r := &all[i+1]
 		standings[i] = Standing{Player: i + 1, Points: float64(r.points) / 2, Games: r.won + r.drawn + r.lost, Won: r.won, Drawn: r.drawn, Lost: r.lost, TieBreaks: make([]float64, len(breaks))}
 		for k, b := range breaks {
 			if b != DirectEncounter {
-				standings[i].TieBreaks[k] = records.value(b, i+1)
+				standings[i].TieBreaks[k] = all.value(b, i+1)
 			}
 		}
 	}
@@ -92,7 +100,7 @@ func Standings(players int, history []Round, breaks []TieBreak) ([]Standing, err
 			for to < len(standings) && order(k)(standings[from], standings[to]) == 0 {
 				to++
 			}
-			records.direct(standings[from:to], k)
+			all.direct(standings[from:to], k)
 			from = to
 		}
 	}
@@ -104,7 +112,7 @@ func Standings(players int, history []Round, breaks []TieBreak) ([]Standing, err
 			standings[i].Rank = standings[i-1].Rank
 		}
 	}
-	return standings, nil
+	return standings
 }
 
 type records []record

@@ -1,21 +1,61 @@
-// Package tournament is the results of tournaments between models: one event,
-// which the work item that played a tournament brings.
-//
-// It schedules no games and computes no ratings. A result is checked by Validate,
-// which names every fault. Read Completed.
 package tournament
 
-import (
-	"github.com/ringrift/rift/domain"
-)
+import "github.com/ringrift/rift/domain"
 
 // ID names a tournament.
 type ID string
 
+// MaxID bounds the name of a tournament in bytes: the names of its games begin with it.
+const MaxID = 120
+
 // Stream is where the tournament's whole life is written.
 func (id ID) Stream() domain.StreamID { return domain.Stream("tournament", string(id)) }
 
-// Completed: every pairing of the tournament has its result.
+// check wants a name that games can be named by.
+func (id ID) check(c *domain.Checks) {
+	c.Name("tournament_id", string(id))
+	if len(id) > MaxID && len(id) <= domain.MaxName {
+		c.Fault("tournament_id", "want at most %d bytes, found %d", MaxID, len(id))
+	}
+}
+
+// Format is a kind of tournament.
+type Format string
+
+// The formats.
+const (
+	RoundRobin        Format = "round_robin"
+	DoubleRoundRobin  Format = "double_round_robin"
+	Swiss             Format = "swiss"
+	SingleElimination Format = "single_elimination"
+	DoubleElimination Format = "double_elimination"
+	Gauntlet          Format = "gauntlet" // the first participant meets each of the others
+)
+
+// Formats lists them.
+var Formats = []Format{RoundRobin, DoubleRoundRobin, Swiss, SingleElimination, DoubleElimination, Gauntlet}
+
+// KnockOut tells whether the loser of a pairing is out, or nearly so: a pairing then
+// needs a winner.
+func (f Format) KnockOut() bool { return f == SingleElimination || f == DoubleElimination }
+
+// scheduled tells whether the pairings do not depend on results.
+func (f Format) scheduled() bool { return f != Swiss && !f.KnockOut() }
+
+// System is a way to pair the rounds of a Swiss tournament.
+type System string
+
+// The systems.
+const (
+	Monrad System = "monrad" // neighbours in the ranking, by the matching of least cost
+	Dutch  System = "dutch"  // the basics of FIDE's
+)
+
+// Systems lists them.
+var Systems = []System{Monrad, Dutch}
+
+// Completed: every pairing of the tournament has its result. It is told of tournaments
+// that are held elsewhere as well; one that is held here ends by Ranked.
 type Completed struct {
 	TournamentID ID               `json:"tournament_id"`
 	GamesPlayed  int              `json:"games_played"`
@@ -49,5 +89,16 @@ func Events() []domain.Def {
 		domain.Define[Completed](1, "tournament", "every pairing of the tournament has its result", domain.FromOutside(),
 			domain.Alias("config", "config_key"), domain.Alias("games", "games_played"), domain.Alias("games_count", "games_played"),
 			domain.Alias("winner", "winner_id"), domain.Alias("job_id", "task_id")),
+		domain.Define[Started](1, "tournament", "a tournament begins"),
+		domain.Define[RoundPaired](1, "tournament", "these meet in the next round"),
+		domain.Define[GamesAsked](1, "tournament", "work items are to play these games of a tournament"),
+		domain.Define[GameRecorded](1, "tournament", "a game of a tournament came to an end"),
+		domain.Define[PairingExtended](1, "tournament", "a knock-out pairing is level; more games are added to it"),
+		domain.Define[PairingDecided](1, "tournament", "a pairing of a tournament is over"),
+		domain.Define[GamesFailed](1, "tournament", "an item of a tournament came to nothing"),
+		domain.Define[ItemsDropped](1, "tournament", "what these items play is not wanted any more"),
+		domain.Define[Withdrawn](1, "tournament", "a participant plays no more; the games it owes are lost"),
+		domain.Define[Ranked](1, "tournament", "a tournament is over, and this is what it came to"),
+		domain.Define[Cancelled](1, "tournament", "a tournament is over without a ranking"),
 	}, examples)
 }

@@ -22,7 +22,6 @@ func Ignored() map[string]string {
 		}},
 		{"a fact of the training loop: kept on the log and read through /events; nothing here decides on it", []string{
 			"EVALUATION_FAILED",
-			"TOURNAMENT_COMPLETED",
 		}},
 		{"the read models' own store reads it, to forget what the leader has run", []string{
 			"OUTBOX_SETTLED",

@@ -11,7 +11,6 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/swim"
-	"github.com/ringrift/rift/domain/tournament"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
 	"github.com/ringrift/rift/transport/admin"
@@ -23,6 +22,7 @@ import (
 	"github.com/ringrift/rift/transport/nodes"
 	"github.com/ringrift/rift/transport/policy"
 	"github.com/ringrift/rift/transport/raft"
+	"github.com/ringrift/rift/transport/tournament"
 	"github.com/ringrift/rift/transport/training"
 	"github.com/ringrift/rift/transport/work"
 )
@@ -44,7 +44,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		elo.Area(),
 		gauntlet.Area(),
 		cmaes.Area(),
-		{Name: "tournament", Events: tournament.Events()},
+		tournament.Area(),
 		{Name: "swim", Events: swim.Events()},
 	}
 	return append(list, policy.Area(sectionsOf(list)))

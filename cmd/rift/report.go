@@ -90,6 +90,7 @@ about and a digest of what it was made of: the same digest, the same report.
 		c.AddCommand(newReportKind(a, kind))
 	}
 	c.AddCommand(newEloReport(a))
+	c.AddCommand(newTournamentReport(a))
 	return c
 }
 

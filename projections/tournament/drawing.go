@@ -38,7 +38,7 @@ func (b Bracket) Form(accept string) (contentType string, body []byte) {
 	case FormText:
 		return "text/plain; charset=utf-8", []byte(b.Text())
 	case FormSVG:
-		return "image/svg+xml", []byte(b.SVG())
+		return "image/svg+xml", []byte(b.SVG(""))
 	}
 	return "", nil
 }

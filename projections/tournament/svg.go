@@ -57,14 +57,17 @@ func (d *drawing) String() string {
 }
 
 // SVG is the bracket as a drawing: a tree of a knock-out, else a table with a column
-// for each round. Equal brackets give equal bytes.
-func (b Bracket) SVG() string {
+// for each round, with a note at its foot. Equal brackets give equal bytes.
+func (b Bracket) SVG(note string) string {
 	d := &drawing{}
 	d.text(svgMargin, svgMargin+svgRow/2, "h", b.title())
 	if b.Format.KnockOut() {
 		b.tree(d)
 	} else {
 		b.table(d)
+	}
+	if note != "" {
+		d.text(svgMargin, d.height+2*svgRow, "l", note)
 	}
 	return d.String()
 }

@@ -1,0 +1,232 @@
+package report
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/tournament"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/projections/store"
+	tournamentview "github.com/ringrift/rift/projections/tournament"
+)
+
+// Tournaments is a report on tournaments in the making: the read model that serves
+// /tournament/bracket, folded over a stretch of a log.
+type Tournaments struct {
+	window      Window
+	models      *store.Memory
+	touched     map[string]bool // tournaments of which something happened in the window
+	first, last domain.Position
+	from, to    time.Time
+	events      int
+	digest      hash.Hash
+}
+
+// TournamentTypes are the events that the report is made of.
+func TournamentTypes() []string {
+	var types []string
+	for _, def := range tournament.Events() {
+		types = append(types, def.Type)
+	}
+	slices.Sort(types)
+	return types
+}
+
+// NewTournaments starts a report. What happened before the window is folded, and
+// tournaments of which nothing happened in it are left out.
+func NewTournaments(catalog *domain.Catalog, window Window) (*Tournaments, error) {
+	models, err := store.NewMemory([]projections.Projection{tournamentview.Projection()}, nil, catalog, store.Options{Strict: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Tournaments{window: window, models: models, touched: map[string]bool{}, digest: sha256.New()}, nil
+}
+
+// Apply folds the next event. It answers false once the window is over.
+func (f *Tournaments) Apply(e domain.Envelope) (more bool, err error) {
+	if f.window.To > 0 && e.Position > f.window.To {
+		return false, nil
+	}
+	if !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
+		return true, nil // recorded clocks run backwards
+	}
+	f.last = max(f.last, e.Position)
+	if f.first == 0 {
+		f.first = e.Position
+	}
+	if !strings.HasPrefix(e.Type, "TOURNAMENT_") {
+		return true, nil
+	}
+	if err := f.models.Apply(e); err != nil {
+		return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
+	}
+	f.events++
+	var head [28]byte
+	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
+	copy(head[8:24], e.ID[:])
+	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
+	f.digest.Write(head[:]) // a hash takes everything
+	f.digest.Write(e.Data)
+	if e.Position >= f.window.From && !e.Time.Before(f.window.FromTime) {
+		f.touched[e.Stream.ID()] = true
+		if f.from.IsZero() {
+			f.from = e.Time
+		}
+		if e.Time.After(f.to) {
+			f.to = e.Time
+		}
+	}
+	return true, nil
+}
+
+// Covers widens what the report says it is about, as Fold's does.
+func (f *Tournaments) Covers(first, last domain.Position) {
+	if f.first == 0 || first < f.first {
+		f.first = first
+	}
+	if f.window.To > 0 {
+		last = min(last, f.window.To)
+	}
+	f.last = max(f.last, last)
+}
+
+// Empty tells that nothing happened in the window.
+func (f *Tournaments) Empty() bool { return len(f.touched) == 0 }
+
+// TournamentReport is what is told of tournaments.
+type TournamentReport struct {
+	Tournaments []tournamentview.Status `json:"tournaments"` // those that wait for somebody first
+	One         *OneTournament          `json:"one,omitempty"`
+	Log         Footer                  `json:"log"`
+}
+
+// OneTournament is a tournament in full.
+type OneTournament struct {
+	Bracket  tournamentview.Bracket `json:"bracket"`
+	Crosses  []Crosses              `json:"crosstable"` // by rank
+	Sittings []Sitting              `json:"sittings"`   // by rank
+}
+
+// Crosses is a row of a crosstable: the points of a participant against each of the
+// others, in the order of the rows. Nil: they did not meet.
+type Crosses struct {
+	Participant string     `json:"participant"`
+	Against     []*float64 `json:"against"`
+}
+
+// Sitting is where a participant sat, and what it was spared.
+type Sitting struct {
+	Participant string `json:"participant"`
+	Seats       []int  `json:"seats"` // games by seat; the first is White
+	Byes        int    `json:"byes"`
+	Walkovers   int    `json:"walkovers"` // pairings without a game, for or against it
+}
+
+// Report tells of all tournaments, and of one in full: the one named, or the only one.
+func (f *Tournaments) Report(id string) (report TournamentReport, err error) {
+	err = f.models.View(func(v projections.View) error {
+		for key := range f.touched {
+			found, err := tournamentview.StatusOf(v, tournamentview.ManyTournaments{TournamentID: key})
+			if err != nil {
+				return err
+			}
+			report.Tournaments = append(report.Tournaments, found.Tournaments...)
+		}
+		slices.SortFunc(report.Tournaments, func(a, b tournamentview.Status) int {
+			return cmp.Or(cmp.Compare(urgency(a.State), urgency(b.State)), cmp.Compare(a.TournamentID, b.TournamentID))
+		})
+		if id == "" && len(report.Tournaments) == 1 && report.Tournaments[0].Format != "" {
+			id = string(report.Tournaments[0].TournamentID)
+		}
+		if id == "" {
+			return nil
+		}
+		report.One, err = oneTournament(v, id)
+		return err
+	})
+	report.Log = Footer{First: max(f.first, f.window.From), Last: f.last, From: f.from.UTC(), To: f.to.UTC(), Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil))}
+	return report, err
+}
+
+// urgency puts what waits for somebody first.
+func urgency(state string) int {
+	return slices.Index([]string{"stalled", "running", "cancelled", "done"}, state)
+}
+
+func oneTournament(v projections.View, id string) (*OneTournament, error) {
+	bracket, err := tournamentview.BracketOf(v, tournamentview.OneBracket{TournamentID: id})
+	if err != nil {
+		return nil, err
+	}
+	place := map[string]int{}
+	for i, s := range bracket.Standings {
+		place[s.Participant] = i
+	}
+	n := len(bracket.Standings)
+	points := make([][]*float64, n)
+	one := &OneTournament{Bracket: bracket, Sittings: make([]Sitting, n)}
+	for i, s := range bracket.Standings {
+		points[i] = make([]*float64, n)
+		one.Crosses = append(one.Crosses, Crosses{s.Participant, points[i]})
+		one.Sittings[i].Participant = s.Participant
+	}
+	for entry, err := range tournamentview.PairingsTable.Scan(v, projections.Span{Prefix: projections.Pair(id, "")}) {
+		if err != nil {
+			return nil, err
+		}
+		cross(points, place, entry.Row)
+		sit(one.Sittings, place, entry.Row)
+	}
+	return one, nil
+}
+
+// cross adds the games of a pairing to the crosstable, as games between each two.
+func cross(points [][]*float64, place map[string]int, t tournament.Table) {
+	for _, game := range t.Played {
+		for i, name := range t.Players {
+			for j, other := range t.Players {
+				if i == j {
+					continue
+				}
+				cell := &points[place[name]][place[other]]
+				if *cell == nil {
+					*cell = new(float64)
+				}
+				switch {
+				case game.Ranks[i] < game.Ranks[j]:
+					**cell++
+				case game.Ranks[i] == game.Ranks[j]:
+					**cell += 0.5
+				}
+			}
+		}
+	}
+}
+
+func sit(sittings []Sitting, place map[string]int, t tournament.Table) {
+	for _, name := range t.Players {
+		s := &sittings[place[name]]
+		switch {
+		case t.Bye():
+			s.Byes++
+		case t.Outcome != nil && t.Outcome.Unplayed:
+			s.Walkovers++
+		}
+	}
+	for _, game := range t.Played {
+		for seat, name := range t.Seats(game.Number) {
+			s := &sittings[place[name]]
+			for len(s.Seats) <= seat {
+				s.Seats = append(s.Seats, 0)
+			}
+			s.Seats[seat]++
+		}
+	}
+}

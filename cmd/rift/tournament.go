@@ -1,0 +1,179 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	tournamentview "github.com/ringrift/rift/projections/tournament"
+)
+
+func newTournament(a *app) *cobra.Command {
+	id := map[string]string{"tournament_id": "as start answers it, or tells it"}
+	return group(a, "tournament", "Hold tournaments between models",
+		"  rift tournament start swiss m1,m2,m3,m4 --config-key hex8_2p --tournament-id spring\n  rift tournament bracket spring", []endpoint{
+			{
+				name: "start", short: "Start a tournament: its games become work items", route: "tournament.start", args: []string{"format", "participants"}, needs: 2,
+				long: `Formats: round_robin, double_round_robin, swiss, single_elimination,
+double_elimination, gauntlet (the first participant meets each of the others). A
+config of three or four players makes a round_robin one of tables.`,
+				example: `  rift tournament start round_robin m1,m2,m3 --config-key hex8_2p
+  rift tournament start swiss m1,m2,m3,m4,m5 --rounds 3 --games-per-pairing 4
+  rift tournament start double_elimination a,b,c,d --by-hand`,
+				help: map[string]string{
+					"format": "kind of tournament", "participants": "models, or specs of built-in players", "tournament_id": "its name (default: made up)",
+					"players": "specs of built-in players, in the order of the participants", "harness": "that drives the models",
+					"seeds": "JSON list: the seed of each participant, 1 the best (default: as listed)", "games_per_pairing": "(default: the policy's 2)",
+					"config_key": "the game", "rounds": "of a swiss, or at tables", "system": "of a swiss: monrad (default) or dutch",
+					"third_place": "let the losers of the semi-finals meet", "reset": "play a grand final again after the first loss (default: true)",
+					"tie_games": "games added at most to a level knock-out pairing (default: the policy's 4)", "by_hand": "no work items: results are told",
+					"unrated": "keep the games from the ratings", "seed": "of openings and games", "priority": "of its work items (default: the policy's 60)",
+				}, show: showStored,
+			},
+			{
+				name: "bracket", short: "Show the pairings and how everybody stands", route: "tournament.bracket", args: []string{"tournament_id"}, needs: 1,
+				long:    "-o svg draws it: a tree of a knock-out, else a table with a column for each round.",
+				example: "  rift tournament bracket spring\n  rift tournament bracket spring --round 2 -o json\n  rift tournament bracket spring -o svg > spring.svg",
+				help:    with(id, "round", "only this round, with every game"),
+				missing: "tournaments are listed by: rift tournament status", extend: drawsBracket, show: showBracket,
+			},
+			{
+				name: "status", short: "Show how far tournaments are", route: "tournament.status", args: []string{"tournament_id"},
+				example: "  rift tournament status\n  rift tournament status --state stalled",
+				help:    with(with(with(id, "state", "only these: running, stalled, done, cancelled"), "from", "begin at this tournament"), "limit", "most to list (default 100)"),
+				empty:   "no tournaments: rift tournament start begins one", show: showTournaments,
+			},
+			{
+				name: "result", short: "Tell how a game ended; told twice it counts once", route: "tournament.result", args: []string{"tournament_id", "round", "pairing"}, needs: 3,
+				example: "  rift tournament result spring 1 2 --game 1 --winner m3\n  rift tournament result spring 1 2 --ranks '[1,1]'",
+				help: with(with(with(with(with(id, "round", "of the pairing"), "pairing", "its number in the round"), "game", "its number in the pairing (default: the only one)"),
+					"winner", "who won, of a game of two"), "ranks", "JSON list in the order of the pairing's players: 1 for the first, shared for draws"),
+				missing: "the pairings are listed by: rift tournament bracket", show: showStored,
+			},
+			{
+				name: "withdraw", short: "Take a participant out: games it owes are lost", route: "tournament.withdraw", args: []string{"tournament_id", "participant"}, needs: 2,
+				example: "  rift tournament withdraw spring m3 --reason 'weights lost'", help: with(with(id, "participant", "who leaves"), "reason", "for the people who read it"), show: showStored,
+			},
+			{
+				name: "cancel", short: "End a tournament without a ranking", route: "tournament.cancel", args: []string{"tournament_id"}, needs: 1,
+				example: "  rift tournament cancel spring --reason 'wrong model'", help: with(id, "reason", "for the people who read it"), show: showStored,
+			},
+		})
+}
+
+// drawsBracket lets -o svg draw.
+func drawsBracket(a *app, c *cobra.Command) {
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, words []string) error {
+		if a.format != formatSVG {
+			return run(c, words)
+		}
+		a.format = string(output.Wide)
+		var drawn strings.Builder
+		out := a.stdout
+		a.stdout = &watched{Writer: &drawn}
+		err := c.Flags().Set("form", tournamentview.FormJSON)
+		if err == nil {
+			err = run(c, words)
+		}
+		a.stdout = out
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(a.stdout, drawn.String())
+		return err
+	}
+}
+
+func showBracket(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	found, err := decode[tournamentview.Bracket](answer)
+	if err != nil {
+		return err
+	}
+	if p.Format == output.Wide {
+		_, err := io.WriteString(p.Out, found.SVG(""))
+		return err
+	}
+	standings := standingsListing(found)
+	if p.Format != output.Table {
+		standings.Doc = answer
+		return p.Print(standings)
+	}
+	_, err = io.WriteString(p.Out, found.Text())
+	return err
+}
+
+// standingsListing is how everybody stands, a line each.
+func standingsListing(b tournamentview.Bracket) output.Listing {
+	l := output.Listing{Columns: []output.Column{
+		{Name: "rank", Right: true},
+		{Name: "participant", Max: 24},
+		{Name: "points", Right: true},
+		{Name: "games", Wide: true, Right: true},
+		{Name: "wins", Right: true},
+		{Name: "draws", Right: true},
+		{Name: "losses", Right: true},
+	}}
+	names := []string{"direct", "buch-1", "buchholz", "s-b", "won"}
+	breaks := len(b.Standings) > 0 && len(b.Standings[0].TieBreaks.Values()) == len(names)
+	if breaks {
+		for _, name := range names {
+			l.Columns = append(l.Columns, output.Column{Name: name, Right: true})
+		}
+	}
+	for _, s := range b.Standings {
+		name := s.Participant
+		if s.Withdrawn {
+			name += " (withdrew)"
+		}
+		row := []any{s.Rank, name, s.Points, s.Games, s.Wins, s.Draws, s.Losses}
+		if breaks {
+			for _, v := range s.TieBreaks.Values() {
+				row = append(row, v)
+			}
+		}
+		l.Rows, l.Items = append(l.Rows, row), append(l.Items, s)
+	}
+	return l
+}
+
+func showTournaments(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[tournamentview.Tournaments](answer)
+	if err != nil {
+		return err
+	}
+	l := tournamentsListing(found.Tournaments)
+	l.Doc, l.Empty = answer, e.empty
+	if found.Next != "" {
+		l.Below = "more: rift tournament status --from " + found.Next
+	}
+	return p.Print(l)
+}
+
+// tournamentsListing is how far tournaments are, a line each.
+func tournamentsListing(list []tournamentview.Status) output.Listing {
+	l := output.Listing{Columns: []output.Column{
+		{Name: "tournament_id", Max: 24},
+		{Name: "format"},
+		{Name: "state"},
+		{Name: "round", Right: true},
+		{Name: "open", Right: true},
+		{Name: "games", Right: true},
+		{Name: "winner", Max: 20},
+		{Name: "participants", Wide: true, Right: true},
+		{Name: "config_key", Wide: true},
+		{Name: "reason", Wide: true, Max: 60},
+	}}
+	for _, s := range list {
+		l.Rows = append(l.Rows, []any{
+			string(s.TournamentID), string(s.Format), s.State, fmt.Sprintf("%d of %d", s.Round, s.Rounds), s.Open, fmt.Sprintf("%d of %d", s.Games, max(s.Wanted, s.Games)),
+			s.Winner, s.Participants, string(s.ConfigKey), s.Reason,
+		})
+		l.Items = append(l.Items, s)
+	}
+	return l
+}

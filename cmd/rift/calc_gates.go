@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,9 @@ type gatesFlags struct {
 	runs      int
 	seed      uint64
 	settings  []string
+	preset    string
+	velocity  float64
+	quality   float64
 	baselines int
 }
 
@@ -38,8 +42,8 @@ func newCalcGates(a *app) *cobra.Command {
 		Use:   "gates",
 		Short: "Tell how often a candidate of a given strength passes the promotion gates",
 		Long: `gates simulates evaluations of a candidate that is --elo better than the model in use
-and judges each by the promotion gates of this build's default policy, or of it with
---set KEY=VALUE: how often all gates are passed, and each. Games against the model in
+and judges each by the promotion gates of this build's default policy, of a preset
+(--preset), or of either with --set KEY=VALUE: how often all gates are passed, and each. Games against the model in
 use are played in pairs, in parts as a gauntlet plays them, until the sequential test
 decides or --games are over.
 
@@ -47,6 +51,7 @@ passed is the share of runs, with its 95 % interval. The same flags give the sam
 answer.`,
 		Example: `  rift calc gates --elo 50 --games 400
   rift calc gates --elo 0 --games 400 --runs 20000 -o table
+  rift calc gates --elo 0 --preset win-rate -o table
   rift calc gates --elo 50 --set promotion.elo_gain=10 --set gauntlet.sprt_elo1=40`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -67,8 +72,28 @@ answer.`,
 	flags.StringVar(&f.config, "config-key", "hex8_2p", "the game, for its number of players")
 	flags.IntVar(&f.runs, "runs", 10_000, "evaluations to simulate")
 	flags.Uint64Var(&f.seed, "seed", 1, "what results are drawn from")
+	flags.Float64Var(&f.velocity, "velocity", 0, "Elo per hour that the game gained lately")
+	flags.Float64Var(&f.quality, "quality", 1, "last reading of the quality of its data, 0 to 1")
+	flags.StringVar(&f.preset, "preset", "", "judge by the gates of this preset: "+presetNames())
 	flags.StringArrayVar(&f.settings, "set", nil, "KEY=VALUE: a number of the policy; several times for several")
+	register(c, "preset", presets()...)
 	return c
+}
+
+// presets lists the presets of promotion, presetNames says what each is.
+func presets() (names []string) {
+	for _, preset := range training.Presets() {
+		names = append(names, preset.Name)
+	}
+	return names
+}
+
+func presetNames() string {
+	var said []string
+	for _, preset := range training.Presets() {
+		said = append(said, preset.Name+" ("+preset.About+")")
+	}
+	return strings.Join(said, "; ")
 }
 
 // gatesAnswer is the document of calc gates.
@@ -101,6 +126,17 @@ type gateRun struct {
 func (f *gatesFlags) policy() (domain.Policy, []domain.Fault) {
 	sections := wiring.Sections()
 	policy := sections.Default()
+	if f.preset != "" {
+		preset, known := training.FindPreset(f.preset)
+		if !known {
+			return policy, []domain.Fault{{Field: "--preset", Reason: fmt.Sprintf("want one of %s, found %q", strings.Join(presets(), ", "), f.preset)}}
+		}
+		changed, faults := sections.Change(policy, preset.Change)
+		if len(faults) > 0 {
+			return policy, faults
+		}
+		policy = changed
+	}
 	if len(f.settings) == 0 {
 		return policy, nil
 	}
@@ -176,7 +212,7 @@ func (g *gateRun) evaluate(now time.Time) (gates []training.GateVerdict, games i
 	f := g.flags
 	facts := training.PromotionFacts{
 		ConfigKey: domain.ConfigKey(f.config), ModelID: "candidate", InUse: inUse, TotalGames: f.learnt, Now: now,
-		Current: &training.RatedAt{Elo: f.inUse},
+		Current: &training.RatedAt{Elo: f.inUse}, Velocity: &f.velocity, Quality: &f.quality,
 	}
 	for _, baseline := range g.gauntlet.Baselines {
 		result := elo.OpponentResult{Opponent: baseline, Pentanomial: make([]int, 5)}
@@ -217,7 +253,7 @@ func (a *app) calcGates(ctx context.Context, p *output.Printer, f *gatesFlags) e
 		gates, games := run.evaluate(a.now())
 		all := true
 		for _, gate := range gates {
-			all = all && gate.OK
+			all = all && !gate.Stops()
 			if _, known := passed[gate.Gate]; !known {
 				answer.Gates = append(answer.Gates, gateAnswer{Gate: gate.Gate})
 				passed[gate.Gate] = 0

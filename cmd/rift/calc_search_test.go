@@ -67,3 +67,22 @@ func TestCalcGates(t *testing.T) {
 		bad.want(t, exitError, "", want)
 	}
 }
+
+// Every preset lets a candidate that is much better pass; the strict one keeps equals
+// out, and the one of old lets a quarter of them in.
+func TestGatesOfPresets(t *testing.T) {
+	for _, c := range []struct {
+		preset      string
+		better      float64 // at least, of 60 Elo more
+		least, most float64 // of equals
+	}{{"default", 0.9, 0, 0.05}, {"strict", 0.9, 0, 0.02}, {"win-rate", 0.6, 0.15, 0.4}} {
+		args := []string{"gates", "--preset", c.preset, "--runs", "600"}
+		better, equal := calc(t, "", append(args, "--elo", "60")...)["passed"].(float64), calc(t, "", append(args, "--elo", "0")...)["passed"].(float64)
+		if better < c.better || equal < c.least || equal > c.most {
+			t.Errorf("%+v: found %v and %v", c, better, equal)
+		}
+	}
+	rift(t, "calc", "gates", "--preset", "none").want(t, exitError, "", "--preset: want one of default, strict, win-rate")
+	rift(t, "policies", "set", "--preset", "none").want(t, exitError, "", "--preset: want one of default, strict, win-rate")
+	rift(t, "policies", "set", "--preset", "strict", "a=1").want(t, exitError, "", "--preset: want it alone")
+}

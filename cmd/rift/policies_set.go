@@ -12,6 +12,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	policycmd "github.com/ringrift/rift/commands/policy"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/training"
 	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/transport"
 )
@@ -21,6 +22,7 @@ type policySetFlags struct {
 	name, reason, key string
 	expect            string
 	dry               bool
+	preset            string
 }
 
 func newPolicySet(a *app) *cobra.Command {
@@ -37,16 +39,17 @@ the one in force when the command starts. If somebody changes the document in
 between, nothing is changed and the exit code is 3.`,
 		Example: `  rift policies set work.lease_seconds=90s --reason "slow disks"
   rift policies set work.soft_limit=800 work.hard_limit=2000 --reason "twelve configs" --dry-run
+  rift policies set --preset win-rate --reason "as it always was"
   rift policies set nodes.heartbeat_seconds=10 --reason test --expect default@3`,
 		Args: func(c *cobra.Command, words []string) error {
-			if len(words) == 0 {
+			if len(words) == 0 && flags.preset == "" {
 				return usagef("%s: want at least one KEY=VALUE, found no arguments", c.CommandPath())
 			}
 			return nil
 		},
 		ValidArgsFunction: completePolicyKeys,
 		RunE: func(c *cobra.Command, words []string) error {
-			change, err := policyChange(words)
+			change, err := presetChange(flags.preset, words)
 			if err != nil {
 				return err
 			}
@@ -55,11 +58,27 @@ between, nothing is changed and the exit code is 3.`,
 	}
 	set := c.Flags()
 	set.StringVar(&flags.name, "name", domain.PolicyDefaultName, "the document")
+	set.StringVar(&flags.preset, "preset", "", "the numbers of a preset of promotion: "+strings.Join(presets(), ", "))
 	set.StringVar(&flags.reason, "reason", "", "why, for the log")
 	set.StringVar(&flags.expect, "expect", "", "refuse unless this version is in force: 3, or default@3 (default: the one in force now)")
 	set.StringVar(&flags.key, "idempotency-key", "", "id of this command: the same key gives the first answer again")
 	set.BoolVar(&flags.dry, "dry-run", false, "store nothing; say what would change, or why it would be refused")
 	return c
+}
+
+// presetChange is the change of a preset, or of KEY=VALUE words.
+func presetChange(name string, words []string) (json.RawMessage, error) {
+	if name == "" {
+		return policyChange(words)
+	}
+	preset, known := training.FindPreset(name)
+	switch {
+	case !known:
+		return nil, usagef("--preset: want one of %s, found %q", strings.Join(presets(), ", "), name)
+	case len(words) > 0:
+		return nil, usagef("--preset: want it alone, and KEY=VALUE in a change after it")
+	}
+	return preset.Change, nil
 }
 
 // policyChange makes the object of what to change from KEY=VALUE words.

@@ -64,7 +64,7 @@ func judgePromotion(t training.Training, c DecidePromotion, facts domain.Facts) 
 	gates := training.PromotionGates(judged, training.PromotionPolicyOf(facts.Policy), gauntlet.PolicyOf(facts.Policy))
 	var reasons []string
 	for _, gate := range gates {
-		if !gate.OK {
+		if gate.Stops() {
 			reasons = append(reasons, gate.Gate+": "+gate.Reason)
 		}
 	}

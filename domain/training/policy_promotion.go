@@ -17,6 +17,8 @@ type PromotionPolicy struct {
 	MinQuality      float64         `json:"min_quality" doc:"of the data, where known"`
 	CooldownSeconds domain.Seconds  `json:"cooldown_seconds" doc:"between promotions of a config"`
 	WinRates        []GraduatedRate `json:"win_rates" doc:"what a candidate must score, harder with more games to learn from"`
+	InUseScore      float64         `json:"in_use_score" doc:"what a candidate must score against the model in use, where that gate is on"`
+	Gates           GateRules       `json:"gates"`
 }
 
 // GraduatedRate is what a candidate must score against the baselines while its
@@ -44,6 +46,7 @@ func DefaultPromotionPolicy() PromotionPolicy {
 			{20_000, []WinRates{{2, 0.85, 0.65}, {3, 0.55, 0.45}, {4, 0.45, 0.35}}},
 			{0, []WinRates{{2, 0.90, 0.80}, {3, 0.60, 0.55}, {4, 0.50, 0.45}}},
 		},
+		InUseScore: 0.55, Gates: DefaultGateRules(),
 	}
 }
 
@@ -81,6 +84,10 @@ func (p PromotionPolicy) Faults() []domain.Fault {
 	if !(p.CooldownSeconds >= 0) {
 		c.Fault("promotion.cooldown_seconds", "want at least 0, found %v", p.CooldownSeconds)
 	}
+	if !(p.InUseScore >= 0 && p.InUseScore <= 1) {
+		c.Fault("promotion.in_use_score", "want 0 to 1, found %v", p.InUseScore)
+	}
+	p.Gates.check(&c)
 	for players := domain.MinPlayers; players <= domain.MaxPlayers; players++ {
 		if _, known := p.rates(players, 1<<62); !known {
 			c.Fault("promotion.win_rates", "want rates for %d players however many games there are", players)

@@ -48,31 +48,82 @@ func (f PromotionFacts) against(opponent string) elo.OpponentResult {
 	return f.Results[at]
 }
 
-// PromotionGates judges a candidate: each gate with what went in, what was
-// wanted, and what it says. It is a pure function of the facts. A game that
-// broke off is no draw and no game; no game at all passes nothing.
+// PromotionGates judges a candidate by the gates that the policy asks: each with what
+// went in, what was wanted, and what it says. It is a pure function of the facts. A
+// game that broke off is no draw and no game. A gate that knows nothing says what the
+// policy takes that for.
 func PromotionGates(f PromotionFacts, policy PromotionPolicy, test gauntlet.Policy) []GateVerdict {
-	return slices.Concat(
-		[]GateVerdict{f.gamesGate(policy)},
-		f.winRateGates(policy),
-		f.gainGates(policy),
-		[]GateVerdict{f.headToHeadGate(test), f.velocityGate(policy), f.qualityGate(policy), f.cooldownGate(policy)},
-	)
+	var verdicts []GateVerdict
+	for _, rule := range policy.Gates.named() {
+		if rule.Mode == GateOff {
+			continue
+		}
+		said := f.ask(rule.name, policy, test)
+		said.Gate = rule.name
+		if rule.Mode == GateAdvisory {
+			said.Mode = GateAdvisory
+		}
+		if said.NoEvidence {
+			said.OK = rule.NoEvidence == GatePasses
+			said.Reason = "no evidence: " + said.Reason
+		}
+		verdicts = append(verdicts, said)
+	}
+	return verdicts
 }
 
-func verdict(gate string, ok bool, input, wanted float64, format string, args ...any) GateVerdict {
+func (f PromotionFacts) ask(gate string, p PromotionPolicy, test gauntlet.Policy) GateVerdict {
+	switch gate {
+	case gateGames:
+		return f.gamesGate(p)
+	case gateWinRateRandom, gateWinRateHeuristic:
+		return f.winRateGate(gate, p)
+	case gateWinRateInUse:
+		return f.inUseGate(p)
+	case GateEloGain, gateEloInterval:
+		return f.gainGate(gate, p)
+	case gateHeadToHead:
+		return f.headToHeadGate(test)
+	case gateVelocity:
+		return f.velocityGate(p)
+	case gateDataQuality:
+		return f.qualityGate(p)
+	}
+	return f.cooldownGate(p)
+}
+
+func unknown(wanted float64, format string, args ...any) GateVerdict {
+	return GateVerdict{NoEvidence: true, Wanted: &wanted, Reason: fmt.Sprintf(format, args...)}
+}
+
+// nobodyInUse passes the gates that compare with the model in use: there is none.
+func nobodyInUse(wanted float64, reason string) GateVerdict {
+	return GateVerdict{OK: true, Wanted: &wanted, Reason: reason}
+}
+
+func verdict(ok bool, input, wanted float64, format string, args ...any) GateVerdict {
 	input = domain.Round6(input)
-	return GateVerdict{Gate: gate, OK: ok, Input: &input, Wanted: &wanted, Reason: fmt.Sprintf(format, args...)}
+	return GateVerdict{OK: ok, Input: &input, Wanted: &wanted, Reason: fmt.Sprintf(format, args...)}
 }
 
+// gamesGate wants games against every opponent that another gate asks about.
 func (f PromotionFacts) gamesGate(p PromotionPolicy) GateVerdict {
 	wanted := p.Games
 	if f.Candidate != nil && f.Candidate.Elo >= p.ProductionElo {
 		wanted = p.ProductionGames
 	}
-	opponents := []string{baselineRandom, baselineHeuristic}
+	var opponents []string
+	if p.Gates.WinRateRandom.Mode != GateOff {
+		opponents = append(opponents, baselineRandom)
+	}
+	if p.Gates.WinRateHeuristic.Mode != GateOff {
+		opponents = append(opponents, baselineHeuristic)
+	}
 	if f.InUse != "" {
 		opponents = append(opponents, string(f.InUse))
+	}
+	if len(opponents) == 0 {
+		return nobodyInUse(float64(wanted), "no model is in use, and no baseline is asked about")
 	}
 	fewest, who := math.MaxInt, ""
 	for _, opponent := range opponents {
@@ -80,41 +131,48 @@ func (f PromotionFacts) gamesGate(p PromotionPolicy) GateVerdict {
 			fewest, who = n, opponent
 		}
 	}
-	return verdict("games", fewest >= wanted, float64(fewest), float64(wanted), "%d games against %s", fewest, who)
+	return verdict(fewest >= wanted, float64(fewest), float64(wanted), "%d games against %s", fewest, who)
 }
 
-func (f PromotionFacts) winRateGates(p PromotionPolicy) []GateVerdict {
+func (f PromotionFacts) winRateGate(gate string, p PromotionPolicy) GateVerdict {
 	rates, known := p.rates(f.ConfigKey.Players(), f.TotalGames)
-	var gates []GateVerdict
-	for _, baseline := range []struct {
-		Name   string
-		wanted float64
-	}{{baselineRandom, rates.Random}, {baselineHeuristic, rates.Heuristic}} {
-		gate := "win_rate_" + baseline.Name
-		result := f.against(baseline.Name)
-		if !known || result.Games() == 0 {
-			gates = append(gates, GateVerdict{Gate: gate, Wanted: &baseline.wanted, Reason: "no games against " + baseline.Name})
-			continue
-		}
-		score := result.Score()
-		gates = append(gates, verdict(gate, score >= baseline.wanted, score, baseline.wanted,
-			"score %.3f in %d games; the config has %d games to learn from", score, result.Games(), f.TotalGames))
+	baseline, wanted := baselineRandom, rates.Random
+	if gate == gateWinRateHeuristic {
+		baseline, wanted = baselineHeuristic, rates.Heuristic
 	}
-	return gates
+	result := f.against(baseline)
+	if !known || result.Games() == 0 {
+		return unknown(wanted, "no games against %s", baseline)
+	}
+	score := result.Score()
+	return verdict(score >= wanted, score, wanted, "score %.3f in %d games; the config has %d games to learn from", score, result.Games(), f.TotalGames)
 }
 
-// gainGates compare with the model in use: by their games with each other, or
-// where there are none, by their ratings.
-func (f PromotionFacts) gainGates(p PromotionPolicy) []GateVerdict {
-	wanted, zero := p.EloGain, 0.0
+// inUseGate is the score against the model in use alone: no test, no interval.
+func (f PromotionFacts) inUseGate(p PromotionPolicy) GateVerdict {
 	if f.InUse == "" {
-		return []GateVerdict{
-			{Gate: GateEloGain, OK: true, Wanted: &wanted, Reason: "no model is in use: there is nothing to gain over"},
-			{Gate: "elo_interval", OK: true, Wanted: &zero, Reason: "no model is in use"},
-		}
+		return nobodyInUse(p.InUseScore, "no model is in use")
 	}
-	if f.Current == nil || f.Current.Elo < p.BootstrapElo {
+	result := f.against(string(f.InUse))
+	if result.Games() == 0 {
+		return unknown(p.InUseScore, "no games against the model in use")
+	}
+	score := result.Score()
+	return verdict(score >= p.InUseScore, score, p.InUseScore, "score %.3f in %d games against the model in use", score, result.Games())
+}
+
+// gainGate compares with the model in use: by their games with each other, or where
+// there are none, by their ratings.
+func (f PromotionFacts) gainGate(gate string, p PromotionPolicy) GateVerdict {
+	wanted := p.EloGain
+	if f.InUse != "" && (f.Current == nil || f.Current.Elo < p.BootstrapElo) {
 		wanted = p.BootstrapGain
+	}
+	if gate == gateEloInterval {
+		wanted = 0
+	}
+	if f.InUse == "" {
+		return nobodyInUse(wanted, "no model is in use: there is nothing to gain over")
 	}
 	var gain, low float64
 	var how string
@@ -127,50 +185,47 @@ func (f PromotionFacts) gainGates(p PromotionPolicy) []GateVerdict {
 		low = gain - 1.959963984540054*math.Hypot(f.Candidate.Error, f.Current.Error)
 		how = "by the ratings"
 	default:
-		return []GateVerdict{
-			{Gate: GateEloGain, Wanted: &wanted, Reason: "no games against the model in use, and no ratings of both"},
-			{Gate: "elo_interval", Wanted: &zero, Reason: "not known"},
-		}
+		return unknown(wanted, "no games against the model in use, and no ratings of both")
 	}
-	return []GateVerdict{
-		verdict(GateEloGain, gain >= wanted, gain, wanted, "%+.1f Elo %s", gain, how),
-		verdict("elo_interval", low > 0, low, zero, "the 95 %% interval begins at %+.1f Elo", low),
+	if gate == gateEloInterval {
+		return verdict(low > 0, low, wanted, "the 95 %% interval begins at %+.1f Elo", low)
 	}
+	return verdict(gain >= wanted, gain, wanted, "%+.1f Elo %s", gain, how)
 }
 
 func (f PromotionFacts) headToHeadGate(p gauntlet.Policy) GateVerdict {
 	bounds := rating.Wald(p.SPRTAlpha, p.SPRTBeta)
 	if f.InUse == "" {
-		return GateVerdict{Gate: "head_to_head", OK: true, Wanted: &bounds.Upper, Reason: "no model is in use"}
+		return nobodyInUse(bounds.Upper, "no model is in use")
 	}
 	result := f.against(string(f.InUse))
 	if result.Games() == 0 {
-		return GateVerdict{Gate: "head_to_head", Wanted: &bounds.Upper, Reason: "no games against the model in use"}
+		return unknown(bounds.Upper, "no games against the model in use")
 	}
 	llr := rating.LLR(result.Distribution(), p.SPRTElo0, p.SPRTElo1)
 	said := bounds.Judge(llr)
-	return verdict("head_to_head", said == rating.Better, llr, bounds.Upper, "the sequential test of %v against %v Elo says %s", p.SPRTElo1, p.SPRTElo0, said)
+	return verdict(said == rating.Better, llr, bounds.Upper, "the sequential test of %v against %v Elo says %s", p.SPRTElo1, p.SPRTElo0, said)
 }
 
 func (f PromotionFacts) velocityGate(p PromotionPolicy) GateVerdict {
 	if f.Velocity == nil {
-		return GateVerdict{Gate: "velocity", OK: true, Wanted: &p.MinVelocity, Reason: "not known"}
+		return unknown(p.MinVelocity, "not known")
 	}
-	return verdict("velocity", *f.Velocity >= p.MinVelocity, *f.Velocity, p.MinVelocity, "%.2f Elo per hour", *f.Velocity)
+	return verdict(*f.Velocity >= p.MinVelocity, *f.Velocity, p.MinVelocity, "%.2f Elo per hour", *f.Velocity)
 }
 
 func (f PromotionFacts) qualityGate(p PromotionPolicy) GateVerdict {
 	if f.Quality == nil {
-		return GateVerdict{Gate: "data_quality", OK: true, Wanted: &p.MinQuality, Reason: "not known"}
+		return unknown(p.MinQuality, "not known")
 	}
-	return verdict("data_quality", *f.Quality >= p.MinQuality, *f.Quality, p.MinQuality, "%.2f in the last reading", *f.Quality)
+	return verdict(*f.Quality >= p.MinQuality, *f.Quality, p.MinQuality, "%.2f in the last reading", *f.Quality)
 }
 
 func (f PromotionFacts) cooldownGate(p PromotionPolicy) GateVerdict {
 	wanted := float64(p.CooldownSeconds)
 	if f.PromotedAt.IsZero() {
-		return GateVerdict{Gate: "cooldown", OK: true, Wanted: &wanted, Reason: "the config was never promoted"}
+		return GateVerdict{OK: true, Wanted: &wanted, Reason: "the config was never promoted"}
 	}
 	since := f.Now.Sub(f.PromotedAt).Seconds()
-	return verdict("cooldown", since >= wanted, since, wanted, "%.0f s since the last promotion", since)
+	return verdict(since >= wanted, since, wanted, "%.0f s since the last promotion", since)
 }

@@ -106,12 +106,17 @@ func (e ExplorationBoost) Validate() []domain.Fault {
 
 // GateVerdict is one gate of a promotion: what went in and what it said.
 type GateVerdict struct {
-	Gate   string   `json:"gate"`
-	OK     bool     `json:"ok"`
-	Input  *float64 `json:"input,omitempty"` // absent: not known
-	Wanted *float64 `json:"wanted,omitempty"`
-	Reason string   `json:"reason,omitempty"`
+	Gate       string   `json:"gate"`
+	OK         bool     `json:"ok"`
+	Mode       GateMode `json:"mode,omitempty"`        // absent: required
+	NoEvidence bool     `json:"no_evidence,omitempty"` // nothing was known: what it says is the policy's
+	Input      *float64 `json:"input,omitempty"`       // absent: not known
+	Wanted     *float64 `json:"wanted,omitempty"`
+	Reason     string   `json:"reason,omitempty"`
 }
+
+// Stops tells whether the gate keeps the candidate from being promoted.
+func (g GateVerdict) Stops() bool { return !g.OK && g.Mode != GateAdvisory }
 
 // PromotionFailed: a candidate does not replace the model in use.
 type PromotionFailed struct {

@@ -154,7 +154,16 @@ func showRuns(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := runsListing(found.Runs)
+	l.Doc, l.Empty = answer, e.empty
+	if found.Next != "" {
+		l.Below = "more: rift cmaes runs --from " + found.Next
+	}
+	return p.Print(l)
+}
+
+func runsListing(runs []cmaesview.Status) output.Listing {
+	l := output.Listing{Columns: []output.Column{
 		{Name: "run", Max: 30},
 		{Name: "state"},
 		{Name: "generation", Right: true},
@@ -165,7 +174,7 @@ func showRuns(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "lost", Right: true},
 		{Name: "stop", Max: 30},
 	}}
-	for _, r := range found.Runs {
+	for _, r := range runs {
 		var best any
 		if r.Best != nil {
 			best = fmt.Sprintf("%.4g", r.Best.Fitness)
@@ -173,10 +182,7 @@ func showRuns(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		l.Rows = append(l.Rows, []any{string(r.Run), string(r.State), r.Generation, r.Evaluations, best, fmt.Sprintf("%.3g", r.Sigma), len(r.Restarts), r.Lost, stopWords(r)})
 		l.Items = append(l.Items, r)
 	}
-	if found.Next != "" {
-		l.Below = "more: rift cmaes runs --from " + found.Next
-	}
-	return p.Print(l)
+	return l
 }
 
 func showGenerations(p *output.Printer, answer json.RawMessage, e endpoint) error {
@@ -184,7 +190,16 @@ func showGenerations(p *output.Printer, answer json.RawMessage, e endpoint) erro
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := generationsListing(found.Generations)
+	l.Doc, l.Empty = answer, e.empty
+	if found.Next != nil {
+		l.Below = fmt.Sprintf("more: --from %d", *found.Next)
+	}
+	return p.Print(l)
+}
+
+func generationsListing(generations []cmaesview.Generation) output.Listing {
+	l := output.Listing{Columns: []output.Column{
 		{Name: "generation", Right: true},
 		{Name: "restart", Right: true},
 		{Name: "population", Right: true},
@@ -202,12 +217,9 @@ func showGenerations(p *output.Printer, answer json.RawMessage, e endpoint) erro
 		}
 		return fmt.Sprintf("%.4g", *v)
 	}
-	for _, g := range found.Generations {
+	for _, g := range generations {
 		l.Rows = append(l.Rows, []any{g.Generation, g.Restarts, g.Population, number(g.Least), number(g.Median), fmt.Sprintf("%.3g", g.Sigma), fmt.Sprintf("%.3g", g.AxisRatio), g.Evaluations, g.Lost, g.Late})
 		l.Items = append(l.Items, g)
 	}
-	if found.Next != nil {
-		l.Below = fmt.Sprintf("more: --from %d", *found.Next)
-	}
-	return p.Print(l)
+	return l
 }

@@ -91,6 +91,7 @@ about and a digest of what it was made of: the same digest, the same report.
 	}
 	c.AddCommand(newEloReport(a))
 	c.AddCommand(newTournamentReport(a))
+	c.AddCommand(newSearchReport(a))
 	return c
 }
 

@@ -31,11 +31,12 @@ type place struct {
 // lease is an item as a claim answers it, and what a batch of reports answers of
 // an item.
 type lease struct {
-	TaskID   domain.TaskID `json:"task_id"`
-	Lease    uint64        `json:"lease"`
-	Deadline time.Time     `json:"deadline"`
-	Cancel   bool          `json:"cancel"`
-	Code     domain.Code   `json:"code"` // of a report that was refused
+	TaskID   domain.TaskID   `json:"task_id"`
+	Lease    uint64          `json:"lease"`
+	Deadline time.Time       `json:"deadline"`
+	Cancel   bool            `json:"cancel"`
+	Code     domain.Code     `json:"code"` // of a report that was refused
+	Payload  json.RawMessage `json:"payload"`
 }
 
 // answer is what a node said to a command: a receipt or a problem.

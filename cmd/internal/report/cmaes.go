@@ -1,0 +1,161 @@
+package report
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/cmaesrun"
+	"github.com/ringrift/rift/projections"
+	cmaesview "github.com/ringrift/rift/projections/cmaes"
+	"github.com/ringrift/rift/projections/store"
+)
+
+// Searches is a report on searches by CMA-ES in the making: the read model that serves
+// /cmaes/status, folded over a stretch of a log.
+type Searches struct {
+	window      Window
+	models      *store.Memory
+	touched     map[string]bool // runs of which something happened in the window
+	first, last domain.Position
+	from, to    time.Time
+	events      int
+	digest      hash.Hash
+}
+
+// SearchTypes are the events that the report is made of.
+func SearchTypes() []string {
+	var types []string
+	for _, def := range cmaesrun.Events() {
+		types = append(types, def.Type)
+	}
+	slices.Sort(types)
+	return types
+}
+
+// NewSearches starts a report. What happened before the window is folded, and runs of
+// which nothing happened in it are left out.
+func NewSearches(catalog *domain.Catalog, window Window) (*Searches, error) {
+	models, err := store.NewMemory([]projections.Projection{cmaesview.Projection()}, nil, catalog, store.Options{Strict: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Searches{window: window, models: models, touched: map[string]bool{}, digest: sha256.New()}, nil
+}
+
+// Apply folds the next event. It answers false once the window is over.
+func (f *Searches) Apply(e domain.Envelope) (more bool, err error) {
+	if f.window.To > 0 && e.Position > f.window.To {
+		return false, nil
+	}
+	if !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
+		return true, nil // recorded clocks run backwards
+	}
+	f.last = max(f.last, e.Position)
+	if f.first == 0 {
+		f.first = e.Position
+	}
+	if !strings.HasPrefix(e.Type, "CMAES_") {
+		return true, nil
+	}
+	if err := f.models.Apply(e); err != nil {
+		return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
+	}
+	f.events++
+	var head [28]byte
+	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
+	copy(head[8:24], e.ID[:])
+	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
+	f.digest.Write(head[:]) // a hash takes everything
+	f.digest.Write(e.Data)
+	if e.Position >= f.window.From && !e.Time.Before(f.window.FromTime) {
+		f.touched[e.Stream.ID()] = true
+		if f.from.IsZero() {
+			f.from = e.Time
+		}
+		if e.Time.After(f.to) {
+			f.to = e.Time
+		}
+	}
+	return true, nil
+}
+
+// Covers widens what the report says it is about, as Fold's does.
+func (f *Searches) Covers(first, last domain.Position) {
+	if f.first == 0 || first < f.first {
+		f.first = first
+	}
+	if f.window.To > 0 {
+		last = min(last, f.window.To)
+	}
+	f.last = max(f.last, last)
+}
+
+// Empty tells that nothing happened in the window.
+func (f *Searches) Empty() bool { return len(f.touched) == 0 }
+
+// SearchReport is what is told of searches.
+type SearchReport struct {
+	Runs        []cmaesview.Status     `json:"runs"` // those that failed first, then those that run
+	One         *cmaesview.Status      `json:"one,omitempty"`
+	Generations []cmaesview.Generation `json:"generations,omitempty"` // of that one
+	Log         Footer                 `json:"log"`
+}
+
+// Report tells of all searches, and of one in full: the one named, or the only one.
+func (f *Searches) Report(run string) (report SearchReport, err error) {
+	err = f.models.View(func(v projections.View) error {
+		for key := range f.touched {
+			found, err := cmaesview.StatusOf(v, cmaesview.OneRun{Run: key})
+			if domain.CodeOf(err) == domain.NotFound {
+				continue // the log begins after the run
+			}
+			if err != nil {
+				return err
+			}
+			report.Runs = append(report.Runs, found.Run)
+		}
+		slices.SortFunc(report.Runs, func(a, b cmaesview.Status) int {
+			return cmp.Or(cmp.Compare(urge(a.State), urge(b.State)), cmp.Compare(a.Run, b.Run))
+		})
+		if run == "" && len(report.Runs) == 1 {
+			run = string(report.Runs[0].Run)
+		}
+		if run == "" {
+			return nil
+		}
+		one, err := cmaesview.StatusOf(v, cmaesview.OneRun{Run: run})
+		if err != nil {
+			return err
+		}
+		report.One = &one.Run
+		report.Generations, err = allGenerations(v, run)
+		return err
+	})
+	report.Log = Footer{First: max(f.first, f.window.From), Last: f.last, From: f.from.UTC(), To: f.to.UTC(), Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil))}
+	return report, err
+}
+
+func urge(state cmaesrun.Phase) int {
+	return slices.Index([]cmaesrun.Phase{cmaesrun.Failed, cmaesrun.Running, cmaesrun.Stopped, cmaesrun.Done}, state)
+}
+
+func allGenerations(v projections.View, run string) (all []cmaesview.Generation, err error) {
+	for from := 0; ; {
+		page, err := cmaesview.History(v, cmaesview.ManyGenerations{Run: run, From: from, Limit: projections.MaxPage})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Generations...)
+		if page.Next == nil {
+			return all, nil
+		}
+		from = *page.Next
+	}
+}

@@ -38,3 +38,16 @@ func TestSearchFromTheCommandLine(t *testing.T) {
 	rift(t, "report", "cmaes", file, "--out", out).want(t, exitDone, "", "wrote "+out)
 	rift(t, "report", "cmaes", file, "--out", "x.pdf").want(t, exitError, "", "want a name that ends in .svg")
 }
+
+// The bench counts evaluations and says when a bound is missed.
+func TestSearchBenchKeepsItsBounds(t *testing.T) {
+	target := searchTargets()[0]
+	row, err := target.measure(t.Context(), func(int) {})
+	if err != nil || !row.OK || row.Solved != benchSeeds || row.Median > 1470 {
+		t.Errorf("found %+v, %v", row, err)
+	}
+	target.most = 100
+	if row, err = target.measure(t.Context(), func(int) {}); err != nil || row.OK {
+		t.Errorf("want the bound missed, found %+v, %v", row, err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/cmaes"
 	"github.com/ringrift/rift/domain/cmaesrun"
+	"github.com/ringrift/rift/domain/match"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
@@ -111,7 +112,13 @@ const longest = -1.2345678901234567e-300
 // payloadFaults says when the item of a candidate would be too long for the queue.
 func payloadFaults(started cmaesrun.Started, most int) []domain.Fault {
 	x := slices.Repeat([]float64{longest}, len(started.Search.X0))
-	payload, err := json.Marshal(cmaesrun.PayloadOf(started, cmaesrun.Sample{Run: started.Run, Generation: 1e6, Index: 1e6}, x))
+	asked := cmaesrun.PayloadOf(started, cmaesrun.Sample{Run: started.Run, Generation: 1e6, Index: 1e6}, x)
+	payload, err := json.Marshal(asked)
+	if err == nil && len(asked.Games) > 0 {
+		if _, _, err := match.Games(payload); err != nil {
+			return []domain.Fault{{Field: "objective", Reason: "want games that can be played with the longest of values: " + domain.Clip(err.Error(), 300)}}
+		}
+	}
 	if err != nil || len(payload) > most {
 		return []domain.Fault{{Field: "objective", Reason: fmt.Sprintf("want at most %d bytes of payload for the item of a candidate, found up to %d: ask for fewer games or variables", most, len(payload))}}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/match"
 )
 
 // Kind says what gives a candidate its value.
@@ -39,7 +40,6 @@ type Objective struct {
 // The bounds of an objective.
 const (
 	maxCommand   = 16 << 10 // bytes
-	maxPlayer    = 4096     // bytes of a player's spec
 	maxBaselines = 16
 	MaxGames     = 256 // of one item
 )
@@ -94,16 +94,16 @@ func (o Objective) gauntletFaults(c *domain.Checks, config domain.ConfigKey) {
 	if len(o.Command) > 0 {
 		c.Fault("objective.command", "only an objective of kind command has it")
 	}
-	if !strings.Contains(o.Player, valuesMark) || len(o.Player) > maxPlayer {
-		c.Fault("objective.player", "want a player of at most %d bytes with %s where the values of the candidate go, found %q", maxPlayer, valuesMark, domain.Clip(o.Player, 64))
+	if !strings.Contains(o.Player, valuesMark) || len(o.Player) > match.MaxPlayer {
+		c.Fault("objective.player", "want a player of at most %d bytes with %s where the values of the candidate go, found %q", match.MaxPlayer, valuesMark, domain.Clip(o.Player, 64))
 	}
 	if len(o.Baselines) == 0 || len(o.Baselines) > maxBaselines {
 		c.Fault("objective.baselines", "want 1 to %d players, found %d", maxBaselines, len(o.Baselines))
 	}
 	for i, name := range o.Baselines {
 		field := fmt.Sprintf("objective.baselines[%d]", i)
-		if name == "" || len(name) > maxPlayer {
-			c.Fault(field, "want a player of 1 to %d bytes, found %d", maxPlayer, len(name))
+		if name == "" || len(name) > match.MaxPlayer {
+			c.Fault(field, "want a player of 1 to %d bytes, found %d", match.MaxPlayer, len(name))
 		}
 		if slices.Contains(o.Baselines[:i], name) {
 			c.Fault(field, "want each player once, found %q twice", domain.Clip(name, 64))
@@ -122,20 +122,6 @@ func seatsOf(config domain.ConfigKey) int {
 	return config.Players()
 }
 
-// Participant is a player in its seat, as an item names it.
-type Participant struct {
-	ModelID string `json:"model_id"`
-	Player  string `json:"player"`
-}
-
-// Game is a game that an item asks for.
-type Game struct {
-	GameID       string        `json:"game_id"`
-	Seed         uint64        `json:"seed"`
-	Opening      uint64        `json:"opening"`
-	Participants []Participant `json:"participants"` // in seat order
-}
-
 // Payload is what the item of a sample says.
 type Payload struct {
 	Sample
@@ -144,7 +130,7 @@ type Payload struct {
 	X         []float64          `json:"x"`
 	Named     map[string]float64 `json:"named,omitempty"` // X by the names of the variables
 	Command   json.RawMessage    `json:"command,omitempty"`
-	Games     []Game             `json:"games,omitempty"`
+	Games     []match.Game       `json:"games,omitempty"`
 }
 
 // PayloadOf says what the item of a sample asks for. The candidates of a generation get
@@ -175,21 +161,23 @@ func seedOf(s Sample, part int) uint64 {
 }
 
 // gamesOf lists the games: an opening is played once from every seat.
-func gamesOf(started Started, s Sample, x []float64) []Game {
+func gamesOf(started Started, s Sample, x []float64) []match.Game {
 	o, seats := started.Objective, seatsOf(started.ConfigKey)
-	me := Participant{fmt.Sprintf("%s.%d.%d", s.Run, s.Generation, s.Index), strings.ReplaceAll(o.Player, valuesMark, o.values(x))}
-	var games []Game
+	me := match.Participant{ModelID: me(s), Player: strings.ReplaceAll(o.Player, valuesMark, values(x))}
+	var games []match.Game
 	for b, baseline := range o.Baselines {
+		opponent := match.Participant{ModelID: baseline, Player: baseline}
+		if domain.CheckName(baseline) != nil { // with weights, which are no part of a name
+			opponent.ModelID = fmt.Sprintf("baseline-%d", b)
+		}
 		for g := range o.Games {
-			game := Game{
-				GameID: fmt.Sprintf("%s.%d", s.TaskID(), len(games)),
-				Seed:   seedOf(s, 1+b*MaxGames+g), Opening: seedOf(s, 1+(maxBaselines+b)*MaxGames+g/seats),
-			}
+			opening := seedOf(s, 1+(maxBaselines+b)*MaxGames+g/seats)
+			game := match.Game{GameID: fmt.Sprintf("%s.%d", s.TaskID(), len(games)), Seed: seedOf(s, 1+b*MaxGames+g), Opening: &opening}
 			for seat := range seats {
 				if seat == g%seats {
 					game.Participants = append(game.Participants, me)
 				} else {
-					game.Participants = append(game.Participants, Participant{baseline, baseline})
+					game.Participants = append(game.Participants, opponent)
 				}
 			}
 			games = append(games, game)
@@ -198,15 +186,14 @@ func gamesOf(started Started, s Sample, x []float64) []Game {
 	return games
 }
 
-// values writes a candidate as the spec of a player has it: by commas, with the names of
-// the variables where they have names.
-func (o Objective) values(x []float64) string {
+// me names a candidate among the participants of its games.
+func me(s Sample) string { return fmt.Sprintf("%s.%d.%d", s.Run, s.Generation, s.Index) }
+
+// values writes a candidate as the spec of a player has it: by commas.
+func values(x []float64) string {
 	parts := make([]string, len(x))
 	for i, v := range x {
 		parts[i] = strconv.FormatFloat(v, 'g', -1, 64)
-		if len(o.Variables) == len(x) {
-			parts[i] = o.Variables[i] + "=" + parts[i]
-		}
 	}
 	return strings.Join(parts, ",")
 }
@@ -246,57 +233,24 @@ func clipped(found json.RawMessage) string {
 	return domain.Clip(string(found), 64)
 }
 
-// answer is what one game came to.
-type answer struct {
-	GameID       string   `json:"game_id"`
-	Participants []string `json:"participants"`
-	Result       struct {
-		Ranks []int `json:"ranks"`
-	} `json:"result"`
-}
-
 // scoreOf is the share of points that the candidate took: of a game with n seats, the
 // seats that it was better than, and half of those it was equal to, over n − 1.
-func scoreOf(games []Game, s Sample, result json.RawMessage) (Value, error) {
-	var said struct {
-		Games []answer `json:"games"`
+func scoreOf(games []match.Game, s Sample, result json.RawMessage) (Value, error) {
+	answers, err := match.Answers(result, games)
+	if err != nil {
+		return Value{}, err
 	}
-	if err := json.Unmarshal(result, &said); err != nil {
-		return Value{}, domain.Errorf(domain.Invalid, `result: want {"games": [{"result": {"ranks": [1, 2]}}, …]}, found %s`, clipped(result))
-	}
-	if said.Games == nil && len(games) == 1 {
-		said.Games = make([]answer, 1)
-		if err := json.Unmarshal(result, &said.Games[0]); err != nil {
-			return Value{}, domain.Errorf(domain.Invalid, `result: want {"result": {"ranks": [1, 2]}}, found %s`, clipped(result))
-		}
-	}
-	if len(said.Games) != len(games) {
-		return Value{}, domain.Errorf(domain.Invalid, "result: want %d games, found %d", len(games), len(said.Games))
-	}
-	me, points := fmt.Sprintf("%s.%d.%d", s.Run, s.Generation, s.Index), 0.0
-	for i, game := range games {
-		found := said.Games[i]
-		seats := make([]string, len(game.Participants))
-		for seat, p := range game.Participants {
-			seats[seat] = p.ModelID
-		}
-		ranks := found.Result.Ranks
-		switch {
-		case found.GameID != "" && found.GameID != game.GameID:
-			return Value{}, domain.Errorf(domain.Invalid, "result: games[%d]: want game %s, found %q", i, game.GameID, domain.Clip(found.GameID, 64))
-		case found.Participants != nil && !slices.Equal(found.Participants, seats):
-			return Value{}, domain.Errorf(domain.Invalid, "result: games[%d]: want participants %s, found %q", i, seats, found.Participants[:min(len(found.Participants), 8)])
-		case len(ranks) != len(seats) || slices.Min(ranks) != 1 || slices.Max(ranks) > len(seats):
-			return Value{}, domain.Errorf(domain.Invalid, "result: games[%d]: want %d ranks from 1, found %v", i, len(seats), ranks[:min(len(ranks), 8)])
-		}
-		mine := slices.Index(seats, me)
+	points := 0.0
+	for _, answer := range answers {
+		ranks := answer.Result.Ranks
+		mine := slices.Index(answer.Participants, me(s))
 		for seat, rank := range ranks {
 			switch {
 			case seat == mine:
 			case ranks[mine] < rank:
-				points += 1 / float64(len(seats)-1)
+				points += 1 / float64(len(ranks)-1)
 			case ranks[mine] == rank:
-				points += 0.5 / float64(len(seats)-1)
+				points += 0.5 / float64(len(ranks)-1)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/cmaesrun"
+	"github.com/ringrift/rift/domain/match"
 )
 
 func TestNamesOfItems(t *testing.T) {
@@ -27,7 +28,7 @@ func TestScoreOfFourSeats(t *testing.T) {
 	started := cmaesrun.Started{Run: "r", ConfigKey: "hex8_4p", Objective: cmaesrun.Objective{Kind: cmaesrun.GauntletKind, Player: "p:{x}", Baselines: []string{"b"}, Games: 4}}
 	s := cmaesrun.Sample{Run: "r", Generation: 1}
 	games := cmaesrun.PayloadOf(started, s, []float64{0.25, -3}).Games
-	if len(games) != 4 || games[0].Opening != games[3].Opening || games[0].Seed == games[1].Seed {
+	if len(games) != 4 || *games[0].Opening != *games[3].Opening || games[0].Seed == games[1].Seed {
 		t.Fatalf("want four games from one opening, found %+v", games)
 	}
 	for seat, game := range games {
@@ -36,12 +37,22 @@ func TestScoreOfFourSeats(t *testing.T) {
 		}
 	}
 	other := cmaesrun.PayloadOf(started, cmaesrun.Sample{Run: "r", Generation: 1, Index: 5}, []float64{1, 1}).Games
-	if other[2].Opening != games[2].Opening || other[2].Seed != games[2].Seed {
+	if *other[2].Opening != *games[2].Opening || other[2].Seed != games[2].Seed {
 		t.Error("want the same openings and seeds for all candidates of a generation")
 	}
 	// First; second of all; equal to one and behind two; last.
-	result := `{"games":[{"result":{"ranks":[1,2,3,4]}},{"result":{"ranks":[1,2,3,4]}},{"result":{"ranks":[1,2,3,3]}},{"result":{"ranks":[1,2,3,4]}}]}`
-	v, err := cmaesrun.ValueOf(started, s, json.RawMessage(result))
+	answers := make([]match.Answer, len(games))
+	for i, ranks := range [][]int{{1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 3}, {1, 2, 3, 4}} {
+		answers[i] = match.Answer{GameID: games[i].GameID, Seed: games[i].Seed, Result: match.Result{Ranks: ranks}}
+		for _, p := range games[i].Participants {
+			answers[i].Participants = append(answers[i].Participants, p.ModelID)
+		}
+	}
+	result, err := match.Encode(answers, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := cmaesrun.ValueOf(started, s, result)
 	want := (1 + 2.0/3 + 0.5/3 + 0) / 4
 	if err != nil || math.Abs(*v.Score-want) > 1e-6 || v.Fitness != -*v.Score || v.Games != 4 {
 		t.Errorf("want a score of %v, found %+v, %v", want, v, err)

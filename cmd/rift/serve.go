@@ -20,10 +20,12 @@ import (
 func newServe(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a node on the embedded log, or on an EventStoreDB",
+		Short: "Run a node on the embedded log, alone or in a cluster, or on an EventStoreDB",
 		Long: `serve runs a node: the log and the read models in --data, the endpoints on
 --listen. With --log the log is an EventStoreDB's, and --data has the read models
-alone. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
+alone. With --cluster-key the log is replicated among the nodes of a cluster: what
+is acknowledged is on the disks of a majority, and another node leads when one is
+gone. It stops cleanly on Ctrl-C, SIGTERM or POST /admin/shutdown: claims end
 first, requests in flight are answered, everything acknowledged is on disk.
 
 With --read-only it shows a log without touching it: a recording that was imported,
@@ -35,6 +37,7 @@ It serves the loopback only unless --token-file names the tokens callers must sh
   rift serve --data /var/lib/rift --listen 0.0.0.0:8770 --token-file /etc/rift/tokens
   rift serve --data ./recording --read-only
   rift serve --data models --log 'esdb://admin:changeit@db-1:2113?tlsCAFile=ca.crt'
+  rift serve --cluster-key cluster.key --node-id n1
   rift serve --print-config`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -54,6 +57,10 @@ It serves the loopback only unless --token-file names the tokens callers must sh
 
 // serve opens what a node needs, in order, and runs it until it is told to stop.
 func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
+	file, err := clusterOf(&settings)
+	if err != nil {
+		return err
+	}
 	logger, flushLog, err := a.logger(settings)
 	if err != nil {
 		return err
@@ -84,7 +91,13 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if s.tls, err = tlsOf(settings); err != nil {
 		return err
 	}
-	if s.log, err = openServed(ctx, settings, s.logOptions()); err != nil {
+	if file != nil {
+		s.cluster, err = openCluster(settings, file, s.logOptions())
+		s.log = s.cluster
+	} else {
+		s.log, err = openServed(ctx, settings, s.logOptions())
+	}
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.log.Close()) }()

@@ -18,6 +18,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
@@ -30,7 +31,8 @@ type nodeServer struct {
 	settings config.Serve
 	name     string
 	log      servedLog
-	instance string // proof that it has the data folder
+	cluster  *clusterLog // that log is, where it is replicated; else nil
+	instance string      // proof that it has the data folder
 	memory   memoryPlan
 	logger   *slog.Logger
 	tokens   []transport.Token
@@ -125,6 +127,11 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		defer esdb.Close()
 		server.Handler = esdb.Handler(server.Handler)
 	}
+	if s.cluster != nil {
+		if err := s.cluster.mount(server, edge.Registry); err != nil {
+			return err
+		}
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return hinted(domain.Errorf(domain.Unavailable, "listen on %s: %w", s.listen, err), "is another rift serving there? choose another address with --listen")
@@ -140,7 +147,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	defer s.app.startProgress(ctx, n)()
-	return runNode(ctx, n, servers{http: server, esdb: esdb}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 
 // logOptions is what the settings make of the log.
@@ -151,8 +158,13 @@ func (s *nodeServer) logOptions() pebblelog.Options {
 // nodeConfig is what the settings make of a node.
 func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	settings := s.settings
+	var leadership eventlog.Leadership
+	if s.cluster != nil {
+		leadership = s.cluster
+	}
 	return node.Config{
-		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
+		Leadership: leadership,
+		Node:       s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
 		StoreDir: models, Rebuilt: rebuilt, Remembered: s.memory.remembered,
 		Store: store.Options{
 			CacheBytes: s.memory.models,
@@ -179,10 +191,11 @@ func (s *nodeServer) edgeConfig() transport.Config {
 }
 
 // servers are what answers on a node's address; esdb is nil where nobody asked
-// for it.
+// for it, and cluster where the node is alone.
 type servers struct {
-	http *http.Server
-	esdb *esdbserver.Server
+	http    *http.Server
+	esdb    *esdbserver.Server
+	cluster *clusterLog
 }
 
 // requestsWithin is how much of the grace requests in flight have to end in: the
@@ -221,6 +234,7 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 			grace = asked
 		case <-actorContext.Done():
 		}
+		answers.cluster.handOver(context.WithoutCancel(ctx), logger)
 		return nil
 	}, n.StopClaims)
 	server := answers.http
@@ -242,6 +256,10 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 			_ = server.Close() // the listener is closed either way
 		}
 	})
+	if answers.cluster != nil {
+		add("replicated log", answers.cluster.watch, nil)
+		add("leadership", n.Lead, nil)
+	}
 	if !n.ReadOnly() {
 		add("clock", n.Tick, nil)
 		add("outbox", n.Drain, nil)

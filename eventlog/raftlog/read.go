@@ -3,6 +3,7 @@ package raftlog
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -34,4 +35,9 @@ func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventI
 // StreamMeta tells the limits of a stream as this node knows them.
 func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
 	return l.records.StreamMeta(ctx, stream)
+}
+
+// PositionAt is the position of the last event up to a time.
+func (l *Log) PositionAt(ctx context.Context, at time.Time) (domain.Position, error) {
+	return l.records.PositionAt(ctx, at)
 }

@@ -60,6 +60,14 @@ type replica struct {
 	appliedTerm uint64
 	applied     uint64
 	led         bool
+	since       stretch
+}
+
+// stretch is a role in a term, and the tick that it began at.
+type stretch struct {
+	role raft.StateType
+	term uint64
+	tick uint64
 }
 
 // job is what waits to be applied: committed entries, or a snapshot whose records
@@ -225,7 +233,11 @@ func (r *replica) member(id uint64) (Member, bool) {
 
 // follow notices that this node does not lead any more: who waits is told at once.
 func (r *replica) follow() {
-	leads := r.raw.BasicStatus().RaftState == raft.StateLeader
+	status := r.raw.BasicStatus()
+	leads := status.RaftState == raft.StateLeader
+	if r.since.role != status.RaftState || r.since.term != status.GetTerm() {
+		r.since = stretch{status.RaftState, status.GetTerm(), r.ticks}
+	}
 	if r.led && !leads {
 		for number, p := range r.waiting {
 			for _, q := range p.requests {

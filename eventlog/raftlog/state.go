@@ -25,12 +25,13 @@ type State struct {
 	First       uint64          `json:"first"`   // the oldest entry that it keeps
 	Last        uint64          `json:"last"`    // its newest entry
 	Position    domain.Position `json:"position"`
-	Copying     bool            `json:"copying,omitempty"`      // it copies records, too far behind for entries
-	ConfigIndex uint64          `json:"configuration"`          // the entry that made the members what they are
-	Joint       bool            `json:"joint,omitempty"`        // a change of several members is under way
-	Lost        uint64          `json:"lost_messages"`          // that found its inbox full
-	Members     []MemberState   `json:"members"`                // by name
-	Since       *time.Time      `json:"leader_since,omitempty"` // by this node's clock
+	Copying     bool            `json:"copying,omitempty"` // it copies records, too far behind for entries
+	ConfigIndex uint64          `json:"configuration"`     // the entry that made the members what they are
+	Joint       bool            `json:"joint,omitempty"`   // a change of several members is under way
+	Lost        uint64          `json:"lost_messages"`     // that found its inbox full
+	Members     []MemberState   `json:"members"`           // by name
+	Since       time.Time       `json:"since"`             // this role and term, by this node's clock
+	ForTicks    uint64          `json:"-"`
 }
 
 // MemberState is one member as a node sees it; what only a leader knows is null elsewhere.
@@ -55,6 +56,7 @@ func (l *Log) State(ctx context.Context) (s State, err error) {
 		return s, err
 	}
 	s.Lost = l.lost.Load()
+	s.Since = time.Now().Add(-time.Duration(s.ForTicks) * l.replica.ticking.Tick).UTC().Truncate(time.Second)
 	s.Position, err = l.records.Head(ctx)
 	return s, err
 }
@@ -83,6 +85,7 @@ func (r *replica) describe() State {
 		First: r.storage.ground.index + 1, Last: r.storage.last, Copying: r.installing != nil,
 		ConfigIndex: r.storage.config.Index, Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
 	}
+	s.ForTicks = r.ticks - r.since.tick
 	if m, known := r.member(status.GetVote()); known {
 		s.Vote = m.Node
 	}

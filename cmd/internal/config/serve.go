@@ -23,7 +23,8 @@ type Serve struct {
 	ReadOnly     bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
 	Rebuild      bool      `key:"rebuild" usage:"discard the read models and make them anew from the log"`
 	NodeID       string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
-	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster"`
+	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster; or the nodes that replicate the log, as NAME=URL with commas between"`
+	ClusterKey   string    `key:"cluster_key" usage:"file of the cluster's key and nodes, made by rift cluster init: the log is replicated among them"`
 	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
 	ESDBAccounts string    `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
@@ -38,6 +39,7 @@ type Serve struct {
 	PrintConfig  bool      `key:"print_config" usage:"print the settings with where each comes from, and stop"`
 
 	sources map[string]string
+	peers   []Peer
 }
 
 // Limits bounds what callers can make a node hold.
@@ -77,6 +79,7 @@ func LoadServe(flags *pflag.FlagSet, getenv func(string) string) (Serve, error) 
 		return Serve{}, err
 	}
 	serve.sources = sources
+	faults = append(faults, serve.namePeers()...)
 	faults = append(faults, serve.check()...)
 	return serve, domain.Faulty("settings", faults)
 }
@@ -164,8 +167,11 @@ func (s Serve) check() []domain.Fault {
 	return faults
 }
 
+// FromDefault is the Source of a setting that nobody gave.
+const FromDefault = "default"
+
 // Source says where a setting's value comes from: a flag, a variable, a file,
-// or "default".
+// or FromDefault.
 func (s Serve) Source(key string) string { return s.sources[key] }
 
 // Print writes the settings as YAML that --config accepts, with where each

@@ -29,6 +29,7 @@ import (
 	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
 )
@@ -336,6 +337,9 @@ func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error)
 		return nil, domain.Errorf(domain.Unavailable, "data folder %s: its log is at %s", data, strings.TrimSpace(string(text)))
 	}
 	folder := filepath.Join(data, LogFolder)
+	if entries, err := os.ReadDir(filepath.Join(data, raftlog.EntriesFolder)); err == nil && len(entries) > 0 && !options.ReadOnly {
+		return nil, domain.Errorf(domain.Conflict, "data folder %s: its log is replicated; serve it with --cluster-key, for what is written here alone no other node would have", data)
+	}
 	if entries, err := os.ReadDir(folder); errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		if made, err := os.ReadDir(filepath.Join(data, ModelsFolder)); err == nil && len(made) > 0 {
 			return nil, domain.Errorf(domain.Corrupt, "data folder %s: want the log that its read models were made from, found none in %s; put it back, or remove %s to begin with an empty log",

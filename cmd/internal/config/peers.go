@@ -1,0 +1,69 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Peer is a node of a cluster, as settings name it.
+type Peer struct {
+	Node    domain.NodeID `json:"node_id"`
+	Address string        `json:"address"` // "http://10.0.0.7:8770"
+}
+
+// maxPeers bounds the nodes that a list names.
+const maxPeers = 64
+
+// ParsePeers reads nodes as NAME=URL, with commas between.
+func ParsePeers(list ...string) (peers []Peer, faults []domain.Fault) {
+	fault := func(format string, args ...any) {
+		faults = append(faults, domain.Fault{Field: "cluster", Reason: fmt.Sprintf(format, args...)})
+	}
+	seen := map[domain.NodeID]bool{}
+	for _, part := range strings.Split(strings.Join(list, ","), ",") {
+		name, address, found := strings.Cut(strings.TrimSpace(part), "=")
+		at, err := url.Parse(address)
+		switch {
+		case !found || domain.CheckName(name) != nil:
+			fault("want nodes as NAME=URL, found %q", part)
+		case err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.Port() == "":
+			fault("want the address of %s as http://host:port, found %q", name, address)
+		case seen[domain.NodeID(name)]:
+			fault("node %s is named twice", name)
+		default:
+			seen[domain.NodeID(name)] = true
+			peers = append(peers, Peer{domain.NodeID(name), strings.TrimSuffix(address, "/")})
+		}
+	}
+	if len(peers) > maxPeers {
+		fault("want at most %d nodes, found %d", maxPeers, len(peers))
+	}
+	return peers, faults
+}
+
+// Peers are the nodes that --cluster lists, none where it is a name.
+func (s Serve) Peers() []Peer { return s.peers }
+
+// namePeers takes a list of nodes out of the setting that else names the cluster.
+func (s *Serve) namePeers() (faults []domain.Fault) {
+	if strings.Contains(s.Cluster, "=") {
+		s.peers, faults = ParsePeers(s.Cluster)
+		s.Cluster = defaultCluster
+	}
+	if len(s.peers) > 0 && s.ClusterKey == "" {
+		faults = append(faults, domain.Fault{Field: "cluster_key", Reason: "want the file of the cluster's key with a list of its nodes; `rift cluster init` makes one"})
+	}
+	if s.ClusterKey != "" && (s.Log != "" || s.ReadOnly) {
+		faults = append(faults, domain.Fault{Field: "cluster_key", Reason: "want neither log nor read_only with it: the log is replicated among the nodes"})
+	}
+	if s.ClusterKey != "" && s.NodeID == "" {
+		faults = append(faults, domain.Fault{Field: "node_id", Reason: "want the name that this node has in the cluster"})
+	}
+	return faults
+}
+
+// defaultCluster is the name of a cluster that has none.
+const defaultCluster = "main"

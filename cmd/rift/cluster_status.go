@@ -1,0 +1,218 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/raftlog"
+)
+
+// seenNode is how a node sees the cluster, or why it did not say.
+type seenNode struct {
+	state *raftlog.State
+	err   error
+}
+
+func newClusterStatus(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the nodes of a cluster, who leads, and who lags",
+		Long: `status asks a node who the members are, and then each of them how it sees the
+cluster. It exits 2 when one does not answer, when no node leads, or when two say
+that they do.`,
+		Example: "  rift cluster status\n  rift cluster status --addr http://10.0.0.2:8770 -o json",
+		Args:    exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			settings, err := config.LoadClient(c.Flags(), a.getenv)
+			if err != nil {
+				return err
+			}
+			first, err := a.askState(c.Context(), settings)
+			if err != nil {
+				return err
+			}
+			seen := a.askMembers(c.Context(), settings, first)
+			if err := a.printCluster(seen, first); err != nil {
+				return err
+			}
+			if trouble := clusterTrouble(seen, first); trouble != "" {
+				return &findings{1, "trouble in the cluster: " + trouble}
+			}
+			return nil
+		},
+	}
+	addClientFlags(c)
+	return c
+}
+
+func (a *app) askState(ctx context.Context, settings config.Client) (*raftlog.State, error) {
+	client, err := a.newClient(settings)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.ask(ctx, "raft.state", nil)
+	if err != nil {
+		return nil, err
+	}
+	state := &raftlog.State{}
+	if err := json.Unmarshal(answer, state); err != nil {
+		return nil, domain.Errorf(domain.Corrupt, "state of the cluster: %w", err)
+	}
+	return state, nil
+}
+
+// memberPatience bounds how long one member is waited for.
+const memberPatience = 3 * time.Second
+
+// askMembers asks all at once.
+func (a *app) askMembers(ctx context.Context, settings config.Client, first *raftlog.State) map[domain.NodeID]seenNode {
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	seen := map[domain.NodeID]seenNode{first.Node: {state: first}}
+	for _, m := range first.Members {
+		if m.Node == first.Node {
+			continue
+		}
+		asked.Go(func() {
+			of := settings
+			of.Addr, of.Timeout = m.Address, min(settings.Timeout, memberPatience)
+			state, err := a.askState(ctx, of)
+			mu.Lock()
+			defer mu.Unlock()
+			seen[m.Node] = seenNode{state, err}
+		})
+	}
+	asked.Wait()
+	return seen
+}
+
+// clusterRow is a member as the table shows it.
+type clusterRow struct {
+	Node    domain.NodeID    `json:"node_id"`
+	Role    string           `json:"role"`
+	Term    uint64           `json:"term"`
+	Applied uint64           `json:"applied"`
+	Lag     *uint64          `json:"lag"`
+	Health  string           `json:"health"`
+	Since   *time.Time       `json:"since"`
+	Address string           `json:"address"`
+	Leader  domain.NodeID    `json:"leader,omitempty"` // whom it takes for the leader
+	At      *domain.Position `json:"position"`
+}
+
+// clusterRows joins what the nodes say, the worst first.
+func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []clusterRow {
+	leader := leaderState(seen)
+	var rows []clusterRow
+	for _, m := range first.Members {
+		row := clusterRow{Node: m.Node, Role: "voter", Address: m.Address, Health: "not asked"}
+		if m.Learner {
+			row.Role = "learner"
+		}
+		if leader != nil {
+			for _, of := range leader.Members {
+				if of.Node == m.Node {
+					row.Lag = of.Lag
+				}
+			}
+		}
+		if one, asked := seen[m.Node]; asked && one.state != nil {
+			s := one.state
+			row.Role, row.Term, row.Applied, row.Leader, row.At, row.Health = s.Role, s.Term, s.Applied, s.Leader, &s.Position, "ok"
+			row.Since = &s.Since
+			switch {
+			case s.Copying:
+				row.Health = "copies the log"
+			case s.Leader == "":
+				row.Health = "knows no leader"
+			}
+		} else if asked {
+			row.Health = "silent"
+		}
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(x, y clusterRow) int {
+		return cmp.Or(-cmp.Compare(badness(x), badness(y)), strings.Compare(string(x.Node), string(y.Node)))
+	})
+	return rows
+}
+
+func badness(r clusterRow) int {
+	switch {
+	case r.Health == "silent":
+		return 3
+	case r.Health != "ok":
+		return 2
+	case r.Role == "leader":
+		return 1
+	}
+	return 0
+}
+
+// leaderState is the word of the leader of the newest term.
+func leaderState(seen map[domain.NodeID]seenNode) (leader *raftlog.State) {
+	for _, one := range seen {
+		if one.state != nil && one.state.Role == "leader" && (leader == nil || one.state.Term > leader.Term) {
+			leader = one.state
+		}
+	}
+	return leader
+}
+
+func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) string {
+	leaders, silent := []string{}, []string{}
+	for _, m := range first.Members {
+		one := seen[m.Node]
+		switch {
+		case one.state == nil:
+			silent = append(silent, string(m.Node))
+		case one.state.Role == "leader":
+			leaders = append(leaders, fmt.Sprintf("%s in term %d", m.Node, one.state.Term))
+		}
+	}
+	switch {
+	case len(leaders) > 1:
+		return "several nodes say that they lead: " + strings.Join(leaders, ", ") + "; the one of the newest term does, the others cannot append"
+	case len(leaders) == 0:
+		return "no node leads: commands are refused until a majority of the voters answers"
+	case len(silent) > 0:
+		return "no answer from " + strings.Join(silent, ", ")
+	}
+	return ""
+}
+
+// printCluster shows the members.
+func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	rows := clusterRows(seen, first)
+	l := output.Listing{Doc: map[string]any{"cluster": first.Cluster, "members": rows}, Columns: []output.Column{
+		{Name: "node"}, {Name: "role"}, {Name: "term", Right: true}, {Name: "lag", Right: true}, {Name: "health", Max: 20}, {Name: "since"},
+		{Name: "address", Wide: true}, {Name: "applied", Wide: true, Right: true}, {Name: "leader", Wide: true},
+	}}
+	for _, row := range rows {
+		l.Items = append(l.Items, row)
+		var lag, since any
+		if row.Lag != nil {
+			lag = *row.Lag
+		}
+		if row.Since != nil {
+			since = *row.Since
+		}
+		l.Rows = append(l.Rows, []any{string(row.Node), row.Role, row.Term, lag, row.Health, since, row.Address, row.Applied, string(row.Leader)})
+	}
+	return p.Print(l)
+}

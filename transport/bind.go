@@ -25,6 +25,8 @@ const (
 	headerCausation   = "Rift-Causation"
 	headerCorrelation = "Rift-Correlation"
 	headerInstance    = "Rift-Instance"
+	headerForwarded   = "Rift-Forwarded" // the cluster of the node that sent a request on: it goes no further
+	headerTimeout     = "Rift-Timeout"   // seconds that whoever sent it on still waits
 )
 
 // maxID bounds ids and names that come in headers.
@@ -249,6 +251,14 @@ func (x *exchange) bindTimes(values url.Values) []domain.Fault {
 			faults = append(faults, domain.Fault{Field: "after", Reason: fmt.Sprintf("want a position, found %q", clip(text))})
 		}
 		x.after = after
+	}
+	if text, given := once("consistency"); given {
+		switch x.strong = text == consistencyStrong; {
+		case !x.strong && text != consistencyLocal:
+			faults = append(faults, domain.Fault{Field: "consistency", Reason: fmt.Sprintf("want %s or %s, found %q", consistencyStrong, consistencyLocal, clip(text))})
+		case x.strong && x.at.Set:
+			faults = append(faults, domain.Fault{Field: "consistency", Reason: "want no at with strong: the past does not change"})
+		}
 	}
 	return faults
 }

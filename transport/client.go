@@ -145,6 +145,12 @@ func After(position domain.Position) CallOption {
 	}
 }
 
+// Strong asks for a state that has everything that was acknowledged before, by
+// whichever node.
+func Strong() CallOption {
+	return func(c *call) { c.values.Set("consistency", consistencyStrong) }
+}
+
 // Do runs a command. It is sent again, under the same id, when it may succeed later.
 func (c *Client) Do(ctx context.Context, command domain.Command, options ...CallOption) (Receipt, error) {
 	route, err := c.routeOf(command.CommandType())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 )
 
 // Config is what a handler is made with. The zero value serves everybody, logs
@@ -36,6 +38,11 @@ type Config struct {
 
 	Now   func() time.Time       // the moment a query is asked about; nil: the wall clock
 	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
+
+	// Leadership tells who decides, where several nodes share a log; nil: this one.
+	// Commands of callers go to the leader from here.
+	Leadership eventlog.Leadership
+	Forward    http.RoundTripper // what they are sent by; nil: one of its own
 
 	MaxBody     int64         // bytes of a body; 0 means 1 MiB
 	Gossip      int64         // bytes of a body between nodes; 0 means 4 MiB
@@ -68,6 +75,9 @@ func (c Config) filled() Config {
 			id, err := uuid.NewV7()
 			return id.String(), err
 		}
+	}
+	if c.Forward == nil {
+		c.Forward = forwardingTransport()
 	}
 	orElse(&c.MaxBody, 1<<20)
 	orElse(&c.InFlight, 1024)

@@ -206,6 +206,8 @@ type exchange struct {
 	reply    reply
 	chosen   *chosen // of a stream
 	written  bool
+	strong   bool        // see strongly
+	passed   http.Header // of the leader's answer, when that is what is answered
 }
 
 type exchangeKey struct{}
@@ -225,6 +227,9 @@ func (h *Handler) core(route *Route) endpoint.Endpoint {
 		x := request.(*exchange)
 		if route.plain != nil {
 			return x, nil
+		}
+		if err := h.foreignCluster(x); err != nil {
+			return nil, err
 		}
 		if err := x.bind(); err != nil {
 			return nil, err
@@ -247,8 +252,23 @@ func (h *Handler) core(route *Route) endpoint.Endpoint {
 }
 
 func (h *Handler) answerCommand(ctx context.Context, x *exchange) error {
+	if h.elsewhere(x) {
+		return h.forwardCommand(ctx, x)
+	}
+	err := h.answerHere(ctx, x)
+	if notLeading(err) && h.forwards(x) {
+		return h.forwardCommand(ctx, x)
+	}
+	return err
+}
+
+// answerHere runs the command of a request on this node.
+func (h *Handler) answerHere(ctx context.Context, x *exchange) error {
 	var err error
 	x.reply, err = x.route.command(ctx, h.backend, x)
+	if notLeading(err) && x.route.own != nil && !x.call.Dry {
+		err = x.route.own(ctx, h.backend, x.input)
+	}
 	x.position, x.known = x.reply.result.Position, true
 	if err != nil && (!x.call.Dry || !isRefusal(err)) {
 		return err
@@ -271,6 +291,9 @@ func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
 			return err
 		}
 		x.input = x.route.timely(x.input, now)
+	}
+	if done, err := h.strongly(ctx, x); done || err != nil {
+		return err
 	}
 	err := h.backend.View(ctx, x.at, x.after, func(v projections.View) error {
 		x.position, x.known = v.Position(), true
@@ -306,6 +329,9 @@ func (h *Handler) moment(ctx context.Context, at At) (time.Time, error) {
 }
 
 func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
+	if done, err := h.strongly(ctx, x); done || err != nil {
+		return err
+	}
 	if err := h.applied(ctx, x); err != nil {
 		return err
 	}

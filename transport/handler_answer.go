@@ -67,6 +67,9 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 	if x.call.ID != "" {
 		header[headerCommandID] = []string{x.call.ID}
 	}
+	for key, values := range x.passed {
+		header[key] = values
+	}
 	x.written = true
 	if x.status == http.StatusNotModified || x.body == nil {
 		delete(header, "Content-Type")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -208,7 +209,7 @@ func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, cont
 	switch {
 	case x.route.Kind == Stream:
 		return ctx, func() {}
-	case x.after > 0:
+	case x.after > 0 || x.strong:
 		limit = min(limit, h.config.AfterWait)
 	case x.route.Kind == Question && !x.at.Set:
 		return ctx, func() {}
@@ -218,10 +219,14 @@ func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, cont
 
 // limit is how long the request may take.
 func (x *exchange) limit() time.Duration {
+	limit := x.handler.config.Timeout
 	if x.route.timeout > 0 {
-		return x.route.timeout
+		limit = x.route.timeout
 	}
-	return x.handler.config.Timeout
+	if left, err := strconv.ParseFloat(x.request.Header.Get(headerTimeout), 64); err == nil && left > 0 && left < limit.Seconds() {
+		limit = time.Duration(left * float64(time.Second))
+	}
+	return limit
 }
 
 // callers holds a token bucket per caller, in two generations: when the young

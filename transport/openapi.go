@@ -57,7 +57,8 @@ type (
 		Correlation string `header:"Rift-Correlation" description:"id shared by a whole chain"`
 	}
 	waitRequest struct {
-		After uint64 `query:"after" description:"a position to wait for, at most 5 s"`
+		After       uint64 `query:"after" description:"a position to wait for, at most 5 s"`
+		Consistency string `query:"consistency" enum:"local,strong" description:"strong: nothing older than what any node acknowledged before the call"`
 	}
 	timesRequest struct {
 		At          string `query:"at" description:"a position or an RFC 3339 time: the state as of then"`

@@ -61,10 +61,20 @@ type Route struct {
 	value    func(pointer any) any
 	timely   func(input any, now time.Time) any // for questions that are about a moment
 	then     func(ctx context.Context, b Backend, command any, result commands.Result) error
+	own      func(ctx context.Context, b Backend, command any) error // see OwnNode
 }
 
 // Option adds to a row.
 type Option func(*Route)
+
+// OwnNode says that the command is about the very node that is asked: it is not sent
+// on to the leader. Where the node cannot write it down, for it does not lead, alone
+// is what happens all the same.
+func OwnNode[C domain.Command](alone func(ctx context.Context, b Backend, command C) error) Option {
+	return func(r *Route) {
+		r.own = func(ctx context.Context, b Backend, command any) error { return alone(ctx, b, command.(C)) }
+	}
+}
 
 // About is one sentence for the description of the API.
 func About(text string) Option { return func(r *Route) { r.About = text } }

@@ -29,7 +29,7 @@ func Area() transport.Area {
 		Clocks:      []commands.Clock{admincmd.Clock},
 		Specs:       admincmd.Specs(),
 		Routes: []transport.Route{
-			transport.Post[admincmd.RequestShutdown]("/admin/shutdown", transport.Then(stopNode)),
+			transport.Post[admincmd.RequestShutdown]("/admin/shutdown", transport.Then(stopNode), transport.OwnNode(stopFollower)),
 			transport.Post[admincmd.PauseKind]("/admin/pause"),
 			transport.Post[admincmd.ResumeKind]("/admin/resume"),
 			transport.Get("/admin/pauses", "admin.pauses", adminview.Pauses, transport.About("the kinds of work that are held back, why, by whom and until when")),

@@ -46,3 +46,12 @@ func stopNode(ctx context.Context, b transport.Backend, _ admincmd.RequestShutdo
 	}
 	return domain.Errorf(domain.Internal, "admin.shutdown: want its event, found %d others", len(result.Events))
 }
+
+// stopFollower stops a node that does not lead, and so cannot write the wish down.
+func stopFollower(ctx context.Context, b transport.Backend, c admincmd.RequestShutdown) error {
+	c, err := c.Complete()
+	if err != nil {
+		return err
+	}
+	return b.Shutdown(ctx, c.Reason, c.GraceSeconds.Duration())
+}

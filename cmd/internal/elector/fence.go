@@ -119,6 +119,9 @@ func (f *Fenced) enter(ctx context.Context) (term uint64, within context.Context
 		return 0, nil, nil, domain.Errorf(domain.Unavailable, "this node takes part in no election yet")
 	}
 	leader := f.elector.Leader()
+	if decided := eventlog.TermOf(ctx); decided != 0 && decided != leader.Term {
+		return 0, nil, nil, f.elector.NotLeader()
+	}
 	left, holds := f.elector.holds(leader.Term)
 	if !leader.Self || !holds {
 		return 0, nil, nil, f.elector.NotLeader()

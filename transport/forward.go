@@ -1,0 +1,229 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+)
+
+// Where several nodes share a log, one decides. The others send commands on to it:
+// with what the caller showed of itself, under the caller's command id, and no longer
+// than the caller waits. A command that was sent on goes no further. Queries are
+// answered from this node's own read models, but for those that want to be sure.
+
+// The values of ?consistency=.
+const (
+	consistencyLocal  = "local"  // what this node has applied
+	consistencyStrong = "strong" // everything that was acknowledged before the call
+)
+
+const (
+	// forwardPause is how long a command waits before the leader is asked again.
+	forwardPause = 100 * time.Millisecond
+	// maxForwarded bounds an answer that is passed on.
+	maxForwarded = 16 << 20
+)
+
+// passedOn are the headers of a request that go to the leader, and passedBack those of
+// its answer that go to the caller.
+var (
+	passedOn   = []string{"Authorization", "Content-Type", "Accept", "If-None-Match", "Traceparent", "Tracestate", headerActor, headerCausation, headerCorrelation}
+	passedBack = []string{"Content-Type", "Etag", "Retry-After", "Www-Authenticate"}
+)
+
+// forwardingTransport is what requests are sent on by.
+func forwardingTransport() http.RoundTripper {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 5 * time.Second,
+	}
+}
+
+// forwards tells whether a request may be sent on to the leader.
+func (h *Handler) forwards(x *exchange) bool {
+	return h.config.Leadership != nil && !x.call.Dry && !x.route.served && x.route.own == nil && x.request.Header.Get(headerForwarded) == ""
+}
+
+// elsewhere tells whether a request is for another node.
+func (h *Handler) elsewhere(x *exchange) bool {
+	return h.forwards(x) && !h.config.Leadership.Leader().Self
+}
+
+// notLeading tells the refusal of a node that does not lead.
+func notLeading(err error) bool {
+	var not *eventlog.NotLeader
+	return errors.As(err, &not)
+}
+
+// forwardCommand has the leader run a command, whichever node that becomes while the
+// caller waits.
+func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
+	ctx, cancel := context.WithTimeout(ctx, min(x.limit(), h.config.AfterWait))
+	defer cancel()
+	var last error
+	for {
+		changed := h.config.Leadership.Changes()
+		leader := h.config.Leadership.Leader()
+		switch {
+		case leader.Self:
+			x.reply = reply{}
+			if last = h.answerHere(ctx, x); !notLeading(last) {
+				return last
+			}
+		case leader.Address != "":
+			if last = h.sendOn(ctx, x, leader); last == nil {
+				return nil
+			}
+		}
+		timer := time.NewTimer(forwardPause)
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return h.noLeader(leader, last)
+		}
+		timer.Stop()
+	}
+}
+
+// noLeader is the refusal when there is no leader, or none that can be reached.
+func (h *Handler) noLeader(leader eventlog.Leader, last error) error {
+	if known, ok := h.config.Leadership.(interface{ NotLeader() error }); ok && leader.NodeID == "" {
+		return known.NotLeader()
+	}
+	refusal := &eventlog.NotLeader{Leader: leader}
+	if last != nil && leader.NodeID != "" {
+		refusal.Reason = "it cannot be reached from here: " + last.Error() + "; ask again with the same Idempotency-Key"
+	}
+	return refusal
+}
+
+// sendOn asks the leader and takes its answer over. Its error says that this was not
+// answered by a leader, and may be asked again.
+func (h *Handler) sendOn(ctx context.Context, x *exchange, leader eventlog.Leader) error {
+	request, err := x.sentOn(ctx, leader)
+	if err != nil {
+		return err
+	}
+	response, err := h.config.Forward.RoundTrip(request)
+	if err != nil {
+		return domain.Errorf(domain.Unavailable, "ask the leader: %w", err)
+	}
+	defer response.Body.Close()
+	if !Speaks(response) && response.StatusCode != http.StatusNotModified {
+		return domain.Errorf(domain.Unavailable, "ask the leader: want an answer of rift, found status %d", response.StatusCode)
+	}
+	if response.StatusCode == http.StatusMisdirectedRequest {
+		return domain.Errorf(domain.Unavailable, "ask the leader: %s does not lead any more", leader.NodeID)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxForwarded+1))
+	switch {
+	case err != nil:
+		return domain.Errorf(domain.Unavailable, "ask the leader: %w", err)
+	case len(body) > maxForwarded:
+		return domain.Errorf(domain.TooLarge, "ask the leader: want an answer of at most %d bytes", maxForwarded)
+	}
+	if x.body == nil {
+		x.body = buffers.Get().(*[]byte)
+	}
+	*x.body = append((*x.body)[:0], body...)
+	x.status, x.known, x.passed = response.StatusCode, false, http.Header{}
+	for _, key := range passedBack {
+		if values := response.Header.Values(key); len(values) > 0 {
+			x.passed[key] = values
+		}
+	}
+	return nil
+}
+
+// sentOn is a request as the leader gets it.
+func (x *exchange) sentOn(ctx context.Context, leader eventlog.Leader) (*http.Request, error) {
+	base, err := url.Parse(leader.Address)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "address of the leader: %w", err)
+	}
+	to := *x.request.URL
+	to.Scheme, to.Host, to.User = base.Scheme, base.Host, base.User
+	to.RawPath = strings.TrimRight(base.EscapedPath(), "/") + to.EscapedPath()
+	to.Path = strings.TrimRight(base.Path, "/") + to.Path
+	var body io.Reader
+	if x.held.body != nil {
+		body = bytes.NewReader(*x.held.body)
+	}
+	request, err := http.NewRequestWithContext(ctx, x.request.Method, to.String(), body)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "address of the leader: %w", err)
+	}
+	for _, key := range passedOn {
+		if values := x.request.Header.Values(key); len(values) > 0 {
+			request.Header[key] = values
+		}
+	}
+	request.Header.Set(headerForwarded, x.handler.backend.Cluster())
+	request.Header.Set(headerRequestID, x.requestID())
+	if x.call.ID != "" {
+		request.Header.Set(headerCommandID, x.call.ID)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		request.Header.Set(headerTimeout, strconv.FormatFloat(max(time.Until(deadline), time.Millisecond).Seconds(), 'f', 3, 64))
+	}
+	return request, nil
+}
+
+// strongly makes sure that a query that wants it shows everything that was
+// acknowledged before: the leader confirms that it is one, and waits until its read
+// models are as far as its log. It is done when another node answered instead.
+func (h *Handler) strongly(ctx context.Context, x *exchange) (done bool, err error) {
+	if !x.strong {
+		return false, nil
+	}
+	if lead := h.config.Leadership; lead != nil {
+		leader := lead.Leader()
+		switch {
+		case leader.Self:
+			err = lead.ConfirmLeader(ctx)
+		case leader.Address == "" || x.request.Header.Get(headerForwarded) != "":
+			err = h.noLeader(leader, nil)
+		default:
+			if err = h.sendOn(ctx, x, leader); err != nil {
+				err = h.noLeader(leader, err)
+			}
+			return true, err
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	head, err := h.backend.Log().Head(ctx)
+	if err != nil {
+		return false, err
+	}
+	x.after = max(x.after, head)
+	if x.route.Kind == Report { // which looks elsewhere than at the read models
+		err = h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
+	}
+	return false, err
+}
+
+// foreignCluster refuses what a node of another cluster sent on.
+func (h *Handler) foreignCluster(x *exchange) error {
+	if from := x.request.Header.Get(headerForwarded); from != "" && from != h.backend.Cluster() {
+		return domain.Errorf(domain.Forbidden, "%s: want a node of cluster %s, found one of %q", headerForwarded, h.backend.Cluster(), clip(from))
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package transport_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	workcmd "github.com/ringrift/rift/commands/work"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	workview "github.com/ringrift/rift/projections/work"
+	"github.com/ringrift/rift/transport"
+)
+
+// belief is who leads, as a test says.
+type belief struct {
+	mu        sync.Mutex
+	leader    eventlog.Leader
+	changed   chan struct{}
+	confirmed int
+	deny      error
+}
+
+func believe(leader eventlog.Leader) *belief {
+	return &belief{leader: leader, changed: make(chan struct{})}
+}
+
+func (b *belief) Leader() eventlog.Leader {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.leader
+}
+
+func (b *belief) Changes() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
+}
+
+func (b *belief) ConfirmLeader(context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.confirmed++
+	return b.deny
+}
+
+func (b *belief) set(leader eventlog.Leader) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leader = leader
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+var alice, gateway = transport.Token{Name: "alice", Secret: "alice's own secret"}, transport.Token{Name: "gateway", Secret: "the gateway's secret", OnBehalf: true}
+
+// pair is a leader and a node that follows it.
+type pair struct {
+	leader, follower *node
+	leading, follows *belief
+	client           *transport.Client // of the follower
+	led              *httptest.Server
+	url              string // of the follower
+}
+
+func newPair(t *testing.T, options ...transport.ClientOption) *pair {
+	t.Helper()
+	p := &pair{leading: believe(eventlog.Leader{NodeID: "a", Term: 3, Self: true})}
+	tokens := []transport.Token{alice, gateway}
+	var h *transport.Handler
+	p.leader, h = server(t, transport.Config{Tokens: tokens, Leadership: p.leading})
+	p.led = httptest.NewServer(h)
+	t.Cleanup(p.led.Close)
+	p.follows = believe(eventlog.Leader{NodeID: "a", Address: p.led.URL, Term: 3})
+	p.follower, h = server(t, transport.Config{Tokens: tokens, Leadership: p.follows, AfterWait: 300 * time.Millisecond})
+	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
+	edge := httptest.NewServer(h)
+	t.Cleanup(edge.Close)
+	p.url = edge.URL
+	var err error
+	p.client, err = transport.NewClient(edge.URL, [][]transport.Route{routes()}, append([]transport.ClientOption{transport.WithRetries(0, 0), transport.WithToken(gateway.Secret), transport.WithActor("bob")}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A command goes on to the leader as the caller's, under the caller's id.
+func TestCommandsGoOnToTheLeader(t *testing.T) {
+	p := newPair(t)
+	for range 2 { // the second is a repetition
+		receipt, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"}, transport.ID("k1"))
+		if err != nil || receipt.ID != "k1" || len(receipt.Events) != 1 {
+			t.Fatalf("found %+v, %v", receipt, err)
+		}
+	}
+	var events []domain.Envelope
+	for e, err := range p.leader.log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	if len(events) != 1 || events[0].Meta.Actor != "bob via gateway" || events[0].Meta.Command != "k1" {
+		t.Fatalf("want one event of bob via gateway under k1, found %+v", events)
+	}
+	// What the leader refuses, it refuses here too.
+	_, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "y"}, transport.ID("k2"))
+	var refused *transport.Refused
+	if !errors.As(err, &refused) || refused.Problem.Status != http.StatusConflict || refused.Problem.CommandID != "k2" {
+		t.Errorf("want the leader's conflict, found %v", err)
+	}
+	// A body and a path with an escape go as they are.
+	_, err = p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t:2", TaskType: "x", Payload: []byte(`{"a": [1,2 ]}`)})
+	if err != nil {
+		t.Error(err)
+	}
+	// A dry run is tried where it is asked.
+	p.follower.failWith = nil
+	if receipt, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t9", TaskType: "x"}, transport.Dry()); err != nil || !receipt.DryRun {
+		t.Errorf("found %+v, %v", receipt, err)
+	}
+	if head, err := p.follower.log.Head(t.Context()); head != 0 || err != nil {
+		t.Errorf("want nothing on the follower's log, found %d, %v", head, err)
+	}
+}
+
+// Who may not ask the leader may not ask it through another node.
+func TestForwardingLendsNobodyRights(t *testing.T) {
+	p := newPair(t, transport.WithToken("guessed"))
+	_, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"})
+	if domain.CodeOf(err) != domain.Unauthorized {
+		t.Errorf("want unauthorized, found %v", err)
+	}
+	if head, err := p.leader.log.Head(t.Context()); head != 0 || err != nil {
+		t.Errorf("want nothing stored, found %d, %v", head, err)
+	}
+}
+
+func addTo(t *testing.T, url string, header map[string]string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/work/add", strings.NewReader(`{"task_id":"t1","task_type":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+alice.Secret)
+	for key, value := range header {
+		request.Header.Set(key, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var problem transport.Problem
+	if response.StatusCode != http.StatusOK {
+		if err := json.NewDecoder(response.Body).Decode(&problem); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return response.StatusCode, string(problem.Code) + " " + problem.Leader
+}
+
+// What was sent on once goes no further, and nothing is taken of another cluster.
+func TestForwardingDoesNotLoop(t *testing.T) {
+	p := newPair(t)
+	if status, said := addTo(t, p.url, map[string]string{"Rift-Forwarded": "main"}); status != http.StatusMisdirectedRequest || said != "not_leader "+p.led.URL {
+		t.Errorf("want not_leader with the leader's address, found %d %s", status, said)
+	}
+	if status, said := addTo(t, p.led.URL, map[string]string{"Rift-Forwarded": "elsewhere"}); status != http.StatusForbidden {
+		t.Errorf("want another cluster's node refused, found %d %s", status, said)
+	}
+	// Two nodes that take each other for the leader: each says so, once.
+	p.leading.set(eventlog.Leader{NodeID: "b", Address: p.url, Term: 4})
+	p.leader.failWith = &eventlog.NotLeader{Leader: p.leading.Leader()}
+	if status, said := addTo(t, p.url, nil); status != http.StatusMisdirectedRequest {
+		t.Errorf("want not_leader, found %d %s", status, said)
+	}
+}
+
+// Without a leader that can be reached a command is refused, and says who leads.
+func TestNoLeaderToForwardTo(t *testing.T) {
+	p := newPair(t)
+	p.follows.set(eventlog.Leader{Term: 4})
+	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
+	if status, said := addTo(t, p.url, nil); status != http.StatusServiceUnavailable || said != "unavailable " {
+		t.Errorf("want unavailable without a leader, found %d %s", status, said)
+	}
+	strange := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer strange.Close()
+	for _, address := range []string{"http://127.0.0.1:1", strange.URL} {
+		p.follows.set(eventlog.Leader{NodeID: "a", Address: address, Term: 4})
+		if status, said := addTo(t, p.url, nil); status != http.StatusMisdirectedRequest || said != "not_leader "+address {
+			t.Errorf("%s: want not_leader with it, found %d %s", address, status, said)
+		}
+	}
+}
+
+// A command that finds the leader gone waits for the next one; it may be this node.
+func TestACommandOutlivesAChangeOfLeader(t *testing.T) {
+	for _, self := range []bool{false, true} {
+		p := newPair(t)
+		address := p.follows.Leader().Address
+		p.follows.set(eventlog.Leader{NodeID: "gone", Address: "http://127.0.0.1:1", Term: 4})
+		go func() {
+			p.follower.mu.Lock()
+			p.follower.failWith = nil
+			p.follower.mu.Unlock()
+			p.follows.set(eventlog.Leader{NodeID: "a", Address: address, Term: 5, Self: self})
+		}()
+		if status, said := addTo(t, p.url, nil); status != http.StatusOK {
+			t.Errorf("want it run by the new leader, found %d %s", status, said)
+		}
+		leader, follower := p.leader, p.follower
+		if self {
+			leader, follower = follower, leader
+		}
+		if head, _ := leader.log.Head(t.Context()); head != 1 {
+			t.Errorf("self %t: want one event at the leader, found %d", self, head)
+		}
+		if head, _ := follower.log.Head(t.Context()); head != 0 {
+			t.Errorf("self %t: want none elsewhere, found %d", self, head)
+		}
+	}
+}
+
+// A strong query is answered by a leader that made sure of it; any other by whoever
+// is asked.
+func TestStrongQueries(t *testing.T) {
+	p := newPair(t)
+	if _, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := transport.Ask[workview.TaskAnswer](t.Context(), p.client, "work.item", workview.OneTask{TaskID: "t1"}); domain.CodeOf(err) != domain.NotFound {
+		t.Errorf("want the follower's own view, found %v", err)
+	}
+	answer, err := transport.Ask[workview.TaskAnswer](t.Context(), p.client, "work.item", workview.OneTask{TaskID: "t1"}, transport.Strong())
+	if err != nil || !strings.Contains(string(answer.Item), `"t1"`) || p.leading.confirmed != 1 {
+		t.Errorf("want the leader's view, confirmed once, found %s, %v, %d", answer.Item, err, p.leading.confirmed)
+	}
+	p.leading.deny = &eventlog.NotLeader{}
+	if _, err := transport.Ask[workview.TaskAnswer](t.Context(), p.client, "work.item", workview.OneTask{TaskID: "t1"}, transport.Strong()); domain.CodeOf(err) != domain.Unavailable {
+		t.Errorf("want no answer of a leader that cannot confirm, found %v", err)
+	}
+	for query, want := range map[string]int{"?consistency=local": 200, "?consistency=eventual": 400, "?consistency=strong&at=1": 400} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/work/status"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+alice.Secret)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil || response.StatusCode != want {
+			t.Errorf("%s: want %d, found %d, %v", query, want, response.StatusCode, err)
+		}
+	}
+}
+
+// A node that does not lead is stopped by itself.
+func TestAFollowerIsStopped(t *testing.T) {
+	p := newPair(t)
+	if _, err := p.client.DoJSON(t.Context(), "admin.shutdown", []byte(`{"reason":"upgrade"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.follower.stopped) != 1 || p.follower.stopped[0] != "upgrade 5s" || len(p.leader.stopped) != 0 {
+		t.Errorf("want the follower stopped alone, found %v and %v", p.follower.stopped, p.leader.stopped)
+	}
+}

@@ -85,7 +85,7 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 				return last
 			}
 		case leader.Address != "":
-			if last = h.sendOn(ctx, x, leader); last == nil {
+			if last = h.sendWhile(ctx, x, leader, changed); last == nil {
 				return nil
 			}
 		}
@@ -111,6 +111,21 @@ func (h *Handler) noLeader(leader eventlog.Leader, last error) error {
 		refusal.Reason = "it cannot be reached from here: " + last.Error() + "; ask again with the same Idempotency-Key"
 	}
 	return refusal
+}
+
+// sendWhile asks the leader for as long as it is the one: a leader that hangs may have
+// run the command, which the next one finds by its id.
+func (h *Handler) sendWhile(ctx context.Context, x *exchange, leader eventlog.Leader, changed <-chan struct{}) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-changed:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return h.sendOn(ctx, x, leader)
 }
 
 // sendOn asks the leader and takes its answer over. Its error says that this was not

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -69,7 +70,7 @@ type pair struct {
 	url              string // of the follower
 }
 
-func newPair(t *testing.T, options ...transport.ClientOption) *pair {
+func newPair(t *testing.T, wait time.Duration, options ...transport.ClientOption) *pair {
 	t.Helper()
 	p := &pair{leading: believe(eventlog.Leader{NodeID: "a", Term: 3, Self: true})}
 	tokens := []transport.Token{alice, gateway}
@@ -78,7 +79,7 @@ func newPair(t *testing.T, options ...transport.ClientOption) *pair {
 	p.led = httptest.NewServer(h)
 	t.Cleanup(p.led.Close)
 	p.follows = believe(eventlog.Leader{NodeID: "a", Address: p.led.URL, Term: 3})
-	p.follower, h = server(t, transport.Config{Tokens: tokens, Leadership: p.follows, AfterWait: 300 * time.Millisecond})
+	p.follower, h = server(t, transport.Config{Tokens: tokens, Leadership: p.follows, AfterWait: wait})
 	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
 	edge := httptest.NewServer(h)
 	t.Cleanup(edge.Close)
@@ -93,7 +94,7 @@ func newPair(t *testing.T, options ...transport.ClientOption) *pair {
 
 // A command goes on to the leader as the caller's, under the caller's id.
 func TestCommandsGoOnToTheLeader(t *testing.T) {
-	p := newPair(t)
+	p := newPair(t, time.Minute)
 	for range 2 { // the second is a repetition
 		receipt, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"}, transport.ID("k1"))
 		if err != nil || receipt.ID != "k1" || len(receipt.Events) != 1 {
@@ -133,7 +134,7 @@ func TestCommandsGoOnToTheLeader(t *testing.T) {
 
 // Who may not ask the leader may not ask it through another node.
 func TestForwardingLendsNobodyRights(t *testing.T) {
-	p := newPair(t, transport.WithToken("guessed"))
+	p := newPair(t, time.Minute, transport.WithToken("guessed"))
 	_, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"})
 	if domain.CodeOf(err) != domain.Unauthorized {
 		t.Errorf("want unauthorized, found %v", err)
@@ -169,7 +170,7 @@ func addTo(t *testing.T, url string, header map[string]string) (int, string) {
 
 // What was sent on once goes no further, and nothing is taken of another cluster.
 func TestForwardingDoesNotLoop(t *testing.T) {
-	p := newPair(t)
+	p := newPair(t, 200*time.Millisecond)
 	if status, said := addTo(t, p.url, map[string]string{"Rift-Forwarded": "main"}); status != http.StatusMisdirectedRequest || said != "not_leader "+p.led.URL {
 		t.Errorf("want not_leader with the leader's address, found %d %s", status, said)
 	}
@@ -186,7 +187,7 @@ func TestForwardingDoesNotLoop(t *testing.T) {
 
 // Without a leader that can be reached a command is refused, and says who leads.
 func TestNoLeaderToForwardTo(t *testing.T) {
-	p := newPair(t)
+	p := newPair(t, 200*time.Millisecond)
 	p.follows.set(eventlog.Leader{Term: 4})
 	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
 	if status, said := addTo(t, p.url, nil); status != http.StatusServiceUnavailable || said != "unavailable " {
@@ -202,13 +203,23 @@ func TestNoLeaderToForwardTo(t *testing.T) {
 	}
 }
 
-// A command that finds the leader gone waits for the next one; it may be this node.
+// A command that hangs at a leader goes to the next one; it may be this node.
 func TestACommandOutlivesAChangeOfLeader(t *testing.T) {
 	for _, self := range []bool{false, true} {
-		p := newPair(t)
+		p := newPair(t, time.Minute)
 		address := p.follows.Leader().Address
-		p.follows.set(eventlog.Leader{NodeID: "gone", Address: "http://127.0.0.1:1", Term: 4})
+		asked := make(chan struct{}, 1)
+		hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil { // else nobody notices that the caller is gone
+				t.Error(err)
+			}
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}))
+		defer hangs.Close()
+		p.follows.set(eventlog.Leader{NodeID: "gone", Address: hangs.URL, Term: 4})
 		go func() {
+			<-asked
 			p.follower.mu.Lock()
 			p.follower.failWith = nil
 			p.follower.mu.Unlock()
@@ -233,7 +244,7 @@ func TestACommandOutlivesAChangeOfLeader(t *testing.T) {
 // A strong query is answered by a leader that made sure of it; any other by whoever
 // is asked.
 func TestStrongQueries(t *testing.T) {
-	p := newPair(t)
+	p := newPair(t, time.Minute)
 	if _, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"}); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +277,7 @@ func TestStrongQueries(t *testing.T) {
 
 // A node that does not lead is stopped by itself.
 func TestAFollowerIsStopped(t *testing.T) {
-	p := newPair(t)
+	p := newPair(t, time.Minute)
 	if _, err := p.client.DoJSON(t.Context(), "admin.shutdown", []byte(`{"reason":"upgrade"}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -39,10 +39,43 @@ type nodesInTurn struct {
 	first atomic.Int64
 }
 
-// RoundTrip asks one node after the other. A request that was sent and got no
-// answer is sent to the next one too: what it asks for has an id.
-func (n *nodesInTurn) RoundTrip(request *http.Request) (answer *http.Response, err error) {
+// electing is how long nodes are asked again that all say that none of them serves.
+const electing = 20 * time.Second
+
+// electingPause is between two rounds of that.
+const electingPause = 250 * time.Millisecond
+
+// RoundTrip asks one node after the other, and all of them again while they elect a
+// leader.
+func (n *nodesInTurn) RoundTrip(request *http.Request) (*http.Response, error) {
+	until := time.Now().Add(electing)
+	for {
+		answer, err := n.round(request)
+		if err != nil || !elsewhere(answer) || time.Now().After(until) || request.Body != nil && request.GetBody == nil {
+			return answer, err
+		}
+		timer := time.NewTimer(electingPause)
+		select {
+		case <-timer.C:
+			_ = answer.Body.Close() // the next round has another
+		case <-request.Context().Done():
+			timer.Stop()
+			return answer, nil
+		}
+	}
+}
+
+// elsewhere tells the answer of a node that does not serve now, so that another may.
+func elsewhere(answer *http.Response) bool {
+	return transport.Speaks(answer) && (answer.StatusCode == http.StatusMisdirectedRequest || answer.StatusCode == http.StatusServiceUnavailable)
+}
+
+// round asks one node after the other. A request that was sent and got no answer is
+// sent to the next one too: what it asks for has an id. What a node says that does
+// not serve is the answer when no other has a better one.
+func (n *nodesInTurn) round(request *http.Request) (answer *http.Response, err error) {
 	first := int(n.first.Load())
+	var kept *http.Response
 	for i := range n.bases {
 		at := (first + i) % len(n.bases)
 		asked := request.Clone(request.Context())
@@ -50,25 +83,40 @@ func (n *nodesInTurn) RoundTrip(request *http.Request) (answer *http.Response, e
 		asked.URL.Path = n.bases[at].Path + strings.TrimPrefix(request.URL.Path, n.bases[0].Path)
 		if i > 0 && request.Body != nil {
 			if request.GetBody == nil {
-				return nil, err
+				break
 			}
 			if asked.Body, err = request.GetBody(); err != nil {
-				return nil, err
+				break
 			}
 		}
 		if answer, err = n.next.RoundTrip(asked); err == nil {
-			if transport.Speaks(answer) {
+			switch {
+			case elsewhere(answer):
+				kept = keep(kept, answer)
+			case transport.Speaks(answer):
 				n.first.Store(int64(at))
+				keep(kept, nil)
 				return answer, nil
-			}
-			if i == len(n.bases)-1 {
+			case i == len(n.bases)-1 && kept == nil:
 				return answer, nil
+			default:
+				_ = answer.Body.Close() // nobody reads what a stranger said
 			}
-			_ = answer.Body.Close() // nobody reads what a stranger said
 		}
 		if request.Context().Err() != nil {
-			return nil, err
+			break
 		}
 	}
+	if kept != nil {
+		return kept, nil
+	}
 	return nil, err
+}
+
+// keep takes the later of two answers, and lets the earlier go.
+func keep(earlier, later *http.Response) *http.Response {
+	if earlier != nil {
+		_ = earlier.Body.Close() // nobody reads it
+	}
+	return later
 }

@@ -61,6 +61,43 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// While no node serves they are asked again, with the same command, and nothing is
+// asked of the others once one does.
+func TestFailoverWaitsForALeader(t *testing.T) {
+	var asked, keys atomic.Int64
+	node := func(serves int64) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Idempotency-Key") == "k" {
+				keys.Add(1)
+			}
+			if asked.Add(1) < serves {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(http.StatusMisdirectedRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+		}))
+	}
+	a, b := node(1<<40), node(5)
+	defer a.Close()
+	defer b.Close()
+	c := failover([]string{a.URL, b.URL})
+	for _, want := range []int64{6, 7} { // a, b, a, b, a, b; then b
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.URL+"/work/add", strings.NewReader("a body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Idempotency-Key", "k")
+		answer, err := c.Do(request)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("found %+v, %v", answer, err)
+		}
+		if err := answer.Body.Close(); err != nil || asked.Load() != want || keys.Load() != want {
+			t.Errorf("want %d requests with the key, found %d with and %d in all, %v", want, keys.Load(), asked.Load(), err)
+		}
+	}
+}
+
 // Every command takes a list of addresses.
 func TestClientsTakeLists(t *testing.T) {
 	server := realNode(t, t.TempDir())

@@ -98,6 +98,10 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		default: // it is stopping already
 		}
 	}
+	elections, err := s.elections(&parts)
+	if err != nil {
+		return err
+	}
 	n, err := node.Open(parts)
 	if err != nil {
 		return err
@@ -106,6 +110,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	s.rebuild = false
 
 	edge := s.edgeConfig()
+	elections.join(n, &edge)
 	edge.Now = n.Now
 	edge.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	edge.Registry.MustRegister(n.Collectors()...)
@@ -147,7 +152,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	defer s.app.startProgress(ctx, n)()
-	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 
 // logOptions is what the settings make of the log.
@@ -193,9 +198,10 @@ func (s *nodeServer) edgeConfig() transport.Config {
 // servers are what answers on a node's address; esdb is nil where nobody asked
 // for it, and cluster where the node is alone.
 type servers struct {
-	http    *http.Server
-	esdb    *esdbserver.Server
-	cluster *clusterLog
+	http      *http.Server
+	esdb      *esdbserver.Server
+	cluster   *clusterLog
+	elections *elections
 }
 
 // requestsWithin is how much of the grace requests in flight have to end in: the
@@ -236,7 +242,10 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 		}
 		answers.cluster.handOver(context.WithoutCancel(ctx), logger)
 		return nil
-	}, n.StopClaims)
+	}, func() {
+		n.StopClaims()
+		answers.elections.resign(ctx)
+	})
 	server := answers.http
 	if answers.esdb != nil {
 		var grpcListener net.Listener
@@ -260,6 +269,7 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 		add("replicated log", answers.cluster.watch, nil)
 		add("leadership", n.Lead, nil)
 	}
+	answers.elections.run(add, n)
 	if !n.ReadOnly() {
 		add("clock", n.Tick, nil)
 		add("outbox", n.Drain, nil)

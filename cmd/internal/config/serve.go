@@ -16,27 +16,29 @@ import (
 
 // Serve is what a node is started with.
 type Serve struct {
-	Data         string    `key:"data" default:"data" usage:"folder of the log and the read models"`
-	Listen       string    `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
-	AddrFile     string    `key:"addr_file" usage:"file to write the bound address to once ready"`
-	Log          string    `key:"log" usage:"connection string of an EventStoreDB that has the log, such as esdb://host:2113; none: the embedded log"`
-	ReadOnly     bool      `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
-	Rebuild      bool      `key:"rebuild" usage:"discard the read models and make them anew from the log"`
-	NodeID       string    `key:"node_id" usage:"name of this node (default: the name of the host)"`
-	Cluster      string    `key:"cluster" default:"main" usage:"name of the cluster; or the nodes that replicate the log, as NAME=URL with commas between"`
-	ClusterKey   string    `key:"cluster_key" usage:"file of the cluster's key and nodes, made by rift cluster init: the log is replicated among them"`
-	TokenFile    string    `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
-	InsecureESDB bool      `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
-	ESDBAccounts string    `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
-	TLSCert      string    `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
-	TLSKey       string    `key:"tls_key" usage:"file of the certificate's key, in PEM"`
-	MemoryLimit  Size      `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
-	Limits       Limits    `key:"limits"`
-	Snapshots    Snapshots `key:"snapshots"`
-	LogLevel     string    `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
-	LogFormat    string    `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
-	TraceFile    string    `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
-	PrintConfig  bool      `key:"print_config" usage:"print the settings with where each comes from, and stop"`
+	Data         string        `key:"data" default:"data" usage:"folder of the log and the read models"`
+	Listen       string        `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
+	AddrFile     string        `key:"addr_file" usage:"file to write the bound address to once ready"`
+	Log          string        `key:"log" usage:"connection string of an EventStoreDB that has the log, such as esdb://host:2113; none: the embedded log"`
+	ReadOnly     bool          `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
+	Rebuild      bool          `key:"rebuild" usage:"discard the read models and make them anew from the log"`
+	NodeID       string        `key:"node_id" usage:"name of this node (default: the name of the host)"`
+	Cluster      string        `key:"cluster" default:"main" usage:"name of the cluster; or the nodes that replicate the log, as NAME=URL with commas between"`
+	ClusterKey   string        `key:"cluster_key" usage:"file of the cluster's key and nodes, made by rift cluster init: the log is replicated among them"`
+	Voters       string        `key:"voters" usage:"nodes on the same EventStoreDB that elect who decides, this one among them: id=url, with commas between, the same list on each"`
+	Lease        time.Duration `key:"lease" default:"3s" usage:"how long voters are bound to a leader that they do not hear from: the time without one after it dies"`
+	TokenFile    string        `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
+	InsecureESDB bool          `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
+	ESDBAccounts string        `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
+	TLSCert      string        `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
+	TLSKey       string        `key:"tls_key" usage:"file of the certificate's key, in PEM"`
+	MemoryLimit  Size          `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
+	Limits       Limits        `key:"limits"`
+	Snapshots    Snapshots     `key:"snapshots"`
+	LogLevel     string        `key:"log_level" default:"info" usage:"least level that is logged: debug, info, warn or error"`
+	LogFormat    string        `key:"log_format" default:"auto" usage:"form of the log lines: text, json, or auto (text on a terminal)"`
+	TraceFile    string        `key:"trace_file" usage:"file to write OpenTelemetry spans to, one JSON object each; - is standard error"`
+	PrintConfig  bool          `key:"print_config" usage:"print the settings with where each comes from, and stop"`
 
 	sources map[string]string
 	peers   []Peer
@@ -121,6 +123,7 @@ func (s Serve) check() []domain.Fault {
 	if s.InsecureESDB && s.ReadOnly {
 		fault("insecure_esdb", "want no read_only with it: EventStoreDB clients write")
 	}
+	faults = append(faults, s.voterFaults()...)
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		fault("tls_key", "want tls_cert and tls_key, or neither")
 	}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/elector"
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/transport"
+	electionedge "github.com/ringrift/rift/transport/election"
+)
+
+// elections are a node's part in them: a voter, and where voters are configured a
+// candidate too.
+type elections struct {
+	node   *node.Node
+	voter  *elector.Voter
+	leader *elector.Elector // nil: the node leads itself
+}
+
+// resignWithin bounds how long a leader that stops waits for the voters to know.
+const resignWithin = time.Second
+
+// elections reads the ballot of the data folder, and puts the election in front of
+// the log where voters are configured.
+func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
+	e := &elections{}
+	if s.settings.ReadOnly {
+		return e, nil
+	}
+	list, _ := s.settings.VoterList() // the settings refuse a wrong one
+	config := elector.VoterConfig{
+		Node: domain.NodeID(s.name), Electorate: election.Electorate{Lease: s.settings.Lease}, Dir: s.settings.Data,
+		Known: func() (domain.Position, uint64) {
+			if e.node == nil {
+				return 0, 0
+			}
+			return e.node.Elected()
+		},
+	}
+	for _, voter := range list {
+		config.Electorate.Voters = append(config.Electorate.Voters, voter.ID)
+	}
+	var err error
+	if e.voter, err = elector.OpenVoter(config); err != nil || len(list) == 0 {
+		return e, err
+	}
+	candidate := elector.Config{
+		Voter: e.voter, Peers: map[domain.NodeID]elector.Peer{}, Addresses: map[domain.NodeID]string{}, Logger: s.logger,
+		Record:   func(ctx context.Context, term uint64) error { return e.node.TakeLead(ctx, term) },
+		Position: func() domain.Position { return e.node.Store().Position() },
+	}
+	for _, voter := range list {
+		candidate.Addresses[voter.ID] = voter.Address
+		if string(voter.ID) == s.name {
+			continue
+		}
+		client, err := transport.NewClient(voter.Address, [][]transport.Route{electionedge.Area().Routes},
+			transport.WithToken(s.peerToken()), transport.WithActor(s.name), transport.WithRetries(0, 0))
+		if err != nil {
+			return nil, err
+		}
+		candidate.Peers[voter.ID] = elector.PeerAt(client)
+	}
+	if e.leader, err = elector.New(candidate); err != nil {
+		return nil, err
+	}
+	fenced := elector.Fence(s.log, s.settings.Cluster)
+	fenced.Attach(e.leader)
+	parts.Log, parts.Leadership = fenced, e.leader
+	return e, nil
+}
+
+// peerToken is what this node shows to the other voters: they have the same file.
+func (s *nodeServer) peerToken() string {
+	if len(s.tokens) == 0 {
+		return ""
+	}
+	return s.tokens[0].Secret
+}
+
+// join gives the endpoints what they need of the elections.
+func (e *elections) join(n *node.Node, edge *transport.Config) {
+	e.node = n
+	switch {
+	case e.leader != nil:
+		n.Lend(e.leader.Lent())
+		edge.Leadership = e.leader
+	case e.voter != nil:
+		n.Lend(e.voter)
+	}
+}
+
+// run adds the actors of a candidate.
+func (e *elections) run(add func(name string, execute func(context.Context) error, interrupt func()), n *node.Node) {
+	if e.leader != nil {
+		add("election", e.leader.Run, nil)
+		add("leadership", n.Lead, nil)
+	}
+}
+
+// resign hands the leadership over, before requests end.
+func (e *elections) resign(ctx context.Context) {
+	if e.leader != nil {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignWithin)
+		defer cancel()
+		e.leader.Resign(within)
+	}
+}

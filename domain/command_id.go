@@ -11,11 +11,13 @@ const (
 	SettledCommands = "settled/"
 	FailureCommands = "handler_failed/"
 	LeaderCommands  = "leader/" // what a node appends when it comes to lead
+	RelayCommands   = "relay/"
+	MemberCommands  = "member/"
 )
 
 // NodeCommand tells the ids that only the node itself gives to commands.
 func NodeCommand(id string) bool {
-	for _, prefix := range []string{ClockCommands, SettledCommands, FailureCommands, LeaderCommands} {
+	for _, prefix := range []string{ClockCommands, SettledCommands, FailureCommands, LeaderCommands, RelayCommands, MemberCommands} {
 		if strings.HasPrefix(id, prefix) {
 			return true
 		}

@@ -153,7 +153,7 @@ func (x *exchange) bindCommand(values url.Values) error {
 	}
 	name(headerCommandID, &x.call.ID)
 	if domain.NodeCommand(x.call.ID) {
-		faults = append(faults, domain.Fault{Field: headerCommandID, Reason: "want no id that the node gives to commands of its own: no UUID of version 8, nothing that begins with " + domain.ClockCommands + ", " + domain.SettledCommands + " or " + domain.FailureCommands})
+		faults = append(faults, domain.Fault{Field: headerCommandID, Reason: "want no id that the node gives to commands of its own: no UUID of version 8, nothing that begins with " + domain.ClockCommands + ", " + domain.SettledCommands + ", " + domain.FailureCommands + ", " + domain.RelayCommands + " or " + domain.MemberCommands})
 	}
 	var claimed string
 	name(headerActor, &claimed)

@@ -52,13 +52,17 @@ func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
 		Record:   func(ctx context.Context, term uint64) error { return e.node.TakeLead(ctx, term) },
 		Position: func() domain.Position { return e.node.Store().Position() },
 	}
+	token, err := s.peerToken()
+	if err != nil {
+		return nil, err
+	}
 	for _, voter := range list {
 		candidate.Addresses[voter.ID] = voter.Address
 		if string(voter.ID) == s.name {
 			continue
 		}
 		client, err := transport.NewClient(voter.Address, [][]transport.Route{electionedge.Area().Routes},
-			transport.WithToken(s.peerToken()), transport.WithActor(s.name), transport.WithRetries(0, 0))
+			transport.WithToken(token), transport.WithActor(s.name), transport.WithRetries(0, 0))
 		if err != nil {
 			return nil, err
 		}
@@ -71,14 +75,6 @@ func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
 	fenced.Attach(e.leader)
 	parts.Log, parts.Leadership = fenced, e.leader
 	return e, nil
-}
-
-// peerToken is what this node shows to the other voters: they have the same file.
-func (s *nodeServer) peerToken() string {
-	if len(s.tokens) == 0 {
-		return ""
-	}
-	return s.tokens[0].Secret
 }
 
 // join gives the endpoints what they need of the elections.

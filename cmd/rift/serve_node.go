@@ -124,6 +124,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		return err
 	}
 	server := handler.Server()
+	server.RegisterOnShutdown(n.EndWaits)
 	esdb, err := serveESDB(settings, s.log, logger)
 	if err != nil {
 		return err
@@ -152,7 +153,11 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	defer s.app.startProgress(ctx, n)()
-	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+	others, err := s.peers(handler)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections, peers: others}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 
 // logOptions is what the settings make of the log.
@@ -190,7 +195,7 @@ func (s *nodeServer) edgeConfig() transport.Config {
 	limits := s.settings.Limits
 	return transport.Config{
 		Version: thisBuild().Version, Instance: s.instance, Tokens: s.tokens, Logger: s.logger, Registry: prometheus.NewRegistry(),
-		MaxBody: int64(limits.BodyBytes), InFlight: limits.InFlight, Scans: limits.Scans, Streams: limits.Subscribers,
+		MaxBody: int64(limits.BodyBytes), Gossip: int64(limits.GossipBytes), InFlight: limits.InFlight, Scans: limits.Scans, Streams: limits.Subscribers,
 		Connections: s.connections(), Bytes: s.memory.callers, Rate: limits.Rate, AfterWait: limits.AfterWait,
 	}
 }
@@ -202,6 +207,7 @@ type servers struct {
 	esdb      *esdbserver.Server
 	cluster   *clusterLog
 	elections *elections
+	peers     []peer
 }
 
 // requestsWithin is how much of the grace requests in flight have to end in: the
@@ -270,6 +276,9 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 		add("leadership", n.Lead, nil)
 	}
 	answers.elections.run(add, n)
+	for _, one := range answers.peers {
+		add(one.name, one.run, nil)
+	}
 	if !n.ReadOnly() {
 		add("clock", n.Tick, nil)
 		add("outbox", n.Drain, nil)

@@ -32,6 +32,8 @@ type Serve struct {
 	ESDBAccounts string        `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
 	TLSCert      string        `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
 	TLSKey       string        `key:"tls_key" usage:"file of the certificate's key, in PEM"`
+	RelayHub     string        `key:"relay_hub" usage:"address of a hub that takes calls for this node, which cannot be called itself; several with commas between"`
+	PeerToken    string        `key:"peer_token_file" usage:"file whose first token is shown to other nodes (default: the first of token_file)"`
 	MemoryLimit  Size          `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits        `key:"limits"`
 	Snapshots    Snapshots     `key:"snapshots"`
@@ -109,6 +111,10 @@ func (s Serve) check() []domain.Fault {
 			fault("insecure_esdb", "want no log with it: EventStoreDB clients go to that database themselves")
 		}
 	}
+	faults = append(faults, addressFaults("relay_hub", s.RelayHub)...)
+	if s.RelayHub != "" && s.ReadOnly {
+		fault("relay_hub", "want no read_only with it: nobody is to call a node that takes no commands")
+	}
 	if s.NodeID != "" {
 		if _, err := domain.ParseStreamID("node-" + s.NodeID); err != nil {
 			fault("node_id", "want a name without spaces or control characters, found %q", s.NodeID)
@@ -172,6 +178,38 @@ func (s Serve) check() []domain.Fault {
 
 // FromDefault is the Source of a setting that nobody gave.
 const FromDefault = "default"
+
+// RelayHubs lists the hubs that take calls for the node.
+func (s Serve) RelayHubs() []string { return addressesOf(s.RelayHub) }
+
+// addressesOf splits a list of addresses.
+func addressesOf(list string) []string {
+	var addresses []string
+	for one := range strings.SplitSeq(list, ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			if !strings.Contains(one, "://") {
+				one = "http://" + one
+			}
+			addresses = append(addresses, strings.TrimRight(one, "/"))
+		}
+	}
+	return addresses
+}
+
+// addressFaults wants addresses of nodes.
+func addressFaults(field, list string) []domain.Fault {
+	var faults []domain.Fault
+	addresses := addressesOf(list)
+	if len(addresses) > maxAddresses {
+		faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf("want at most %d addresses, found %d", maxAddresses, len(addresses))})
+	}
+	for _, address := range addresses[:min(len(addresses), maxAddresses)] {
+		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf("want a URL such as http://10.0.0.5:8770, or several with commas between, found %q", Redact(address))})
+		}
+	}
+	return faults
+}
 
 // Source says where a setting's value comes from: a flag, a variable, a file,
 // or FromDefault.

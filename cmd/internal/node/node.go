@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/matching"
+	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -114,6 +115,7 @@ type Node struct {
 	policy   atomic.Pointer[readPolicy]
 	keys     *keys
 	tenure   tenure
+	relay    *relay.Hub
 	parts    []any                    // lent to endpoints besides; see Lend
 	expects  map[string][]domain.Code // refusals of commands, by reactor
 	opened   domain.Position          // the log's head when the node was opened
@@ -203,6 +205,8 @@ func Open(config Config) (*Node, error) {
 	n.decisive.Store(uint64(n.opened))
 	n.work = newDispatcher(n)
 	n.bus.Queue = n.work
+	n.relay = relay.NewHub(relay.Config{Backend: n.Backend(), Node: domain.NodeID(config.Node), Now: config.Clock, Inline: config.Manual})
+	n.Lend(n.relay)
 	return n, nil
 }
 
@@ -245,10 +249,16 @@ func (n *Node) failuresAgain() error {
 
 // Close decides what waits and closes the read models. Follow must have ended.
 func (n *Node) Close() error {
+	n.relay.Stop()
+	n.relay.Close()
 	n.unfollow()
 	n.work.close()
 	return n.store.Close()
 }
+
+// EndWaits has everybody go who waits at this node for another one, so that a
+// server can stop.
+func (n *Node) EndWaits() { n.relay.Stop() }
 
 // Lend gives the endpoints a part of the process that they find by its type. It is
 // called before they serve.

@@ -22,6 +22,7 @@ import (
 	"github.com/ringrift/rift/transport/nodes"
 	"github.com/ringrift/rift/transport/policy"
 	"github.com/ringrift/rift/transport/raft"
+	"github.com/ringrift/rift/transport/relay"
 	"github.com/ringrift/rift/transport/tournament"
 	"github.com/ringrift/rift/transport/training"
 	"github.com/ringrift/rift/transport/work"
@@ -45,6 +46,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		gauntlet.Area(),
 		cmaes.Area(),
 		tournament.Area(),
+		relay.Area(),
 		{Name: "swim", Events: swim.Events()},
 	}
 	return append(list, policy.Area(sectionsOf(list)))

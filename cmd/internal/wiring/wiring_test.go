@@ -113,6 +113,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 		"alarms.raise", "alarms.clear",
 		"training.expire_block", "training.abandon", "training.finish", "cmaes.overdue",
 		"election.take_lead",
+		"relay.queue", "relay.deliver", "relay.answer", "relay.expire",
 	} {
 		issued[name] = true
 	}

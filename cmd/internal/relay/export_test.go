@@ -1,0 +1,16 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/relay"
+	wire "github.com/ringrift/rift/transport/relay"
+)
+
+// Run has a handler answer a call to a node.
+func Run(node domain.NodeID, one wire.Delivery, handler http.Handler) relay.Response {
+	a := &Agent{config: AgentConfig{Node: node, Handler: handler}}
+	return a.run(context.Background(), one)
+}

@@ -1,0 +1,386 @@
+package relay
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/relay"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
+	relayview "github.com/ringrift/rift/projections/relay"
+	"github.com/ringrift/rift/transport"
+	wire "github.com/ringrift/rift/transport/relay"
+)
+
+// DefaultLimits bound what a hub holds.
+var DefaultLimits = wire.Limits{Mailboxes: 4096, Polls: 8, NodeCalls: 256, NodeBytes: 8 << 20, Calls: 4096, Bytes: 64 << 20}
+
+// Config is what a hub is made with.
+type Config struct {
+	Backend transport.Backend
+	Node    domain.NodeID // its name
+	Now     func() time.Time
+	// Inline has a delivery written down before the poll is answered, as scripts need
+	// it; else it is written down meanwhile.
+	Inline bool
+	Limits wire.Limits // zero: DefaultLimits
+}
+
+// Hub holds mailboxes. It is safe for use by many goroutines.
+type Hub struct {
+	config Config
+
+	mu    sync.Mutex
+	boxes map[domain.NodeID]*mailbox
+	calls int
+	bytes int
+	polls int
+
+	loading   sync.Mutex // one mailbox at a time
+	numbers   atomic.Uint64
+	forwarded atomic.Uint64
+	refused   atomic.Uint64
+	notes     sync.WaitGroup
+	places    chan struct{} // of notes that are written meanwhile
+	stopping  chan struct{}
+	stopOnce  sync.Once
+}
+
+// NewHub makes a hub without mailboxes. Those that calls wait in are read from the
+// log when somebody first asks for them.
+func NewHub(config Config) *Hub {
+	if config.Limits == (wire.Limits{}) {
+		config.Limits = DefaultLimits
+	}
+	return &Hub{config: config, boxes: map[domain.NodeID]*mailbox{}, places: make(chan struct{}, 64), stopping: make(chan struct{})}
+}
+
+// Stop has everybody go who waits, so that a server can stop.
+func (h *Hub) Stop() { h.stopOnce.Do(func() { close(h.stopping) }) }
+
+var errStopping = domain.Errorf(domain.Unavailable, "this hub is stopping")
+
+// Close waits for what is being written down.
+func (h *Hub) Close() { h.notes.Wait() }
+
+// mailbox is what waits for a node. The hub's lock guards it.
+type mailbox struct {
+	node    domain.NodeID
+	owner   string // who registered it: the key of a caller
+	ttl     time.Duration
+	until   time.Time // registered so long; zero: not at all
+	polls   []*poll   // that wait, the oldest first
+	calls   []*call   // in the order in which they came
+	bytes   int
+	refused uint64
+}
+
+// call is one that is on its way.
+type call struct {
+	box      *mailbox
+	id       relay.CallID
+	request  relay.Request
+	header   map[string]string // what travels with it
+	shown    bool              // its caller showed a credential
+	kept     bool
+	round    int
+	state    relay.State // Unknown: it is being written down
+	since    time.Time
+	deadline time.Time
+	waiters  int
+	done     chan struct{} // closed once answer or err is set
+	answer   relay.Response
+	err      error
+}
+
+// authorization is the header that no log has.
+const authorization = "Authorization"
+
+// ready tells a call that can be delivered.
+func (c *call) ready() bool {
+	return c.state == relay.Queued && (!c.shown || c.header[authorization] != "")
+}
+
+func (b *mailbox) open(now time.Time) bool { return now.Before(b.until) }
+
+// box gives the mailbox of a node, with what waits in it by the log.
+func (h *Hub) box(ctx context.Context, node domain.NodeID) (*mailbox, error) {
+	h.mu.Lock()
+	box := h.boxes[node]
+	h.mu.Unlock()
+	if box != nil {
+		return box, nil
+	}
+	h.loading.Lock()
+	defer h.loading.Unlock()
+	h.mu.Lock()
+	box, held := h.boxes[node], len(h.boxes)
+	h.mu.Unlock()
+	if box != nil {
+		return box, nil
+	}
+	if held >= h.config.Limits.Mailboxes {
+		h.sweep()
+	}
+	waiting, err := h.waiting(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.boxes) >= h.config.Limits.Mailboxes {
+		return nil, domain.Errorf(domain.TooMany, "want at most %d mailboxes at this hub", h.config.Limits.Mailboxes)
+	}
+	box = &mailbox{node: node}
+	h.boxes[node] = box
+	for _, one := range waiting {
+		h.put(box, one)
+	}
+	return box, nil
+}
+
+// waiting reads the calls that wait for a node from the log. They are delivered
+// again: whether they were, before, nobody knows.
+func (h *Hub) waiting(ctx context.Context, node domain.NodeID) ([]*call, error) {
+	head, err := h.config.Backend.Log().Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows []relayview.CallRow
+	if err := h.config.Backend.View(ctx, transport.At{}, head, func(v projections.View) (err error) {
+		rows, err = relayview.Waiting(v, h.config.Node, node)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	var found []*call
+	now := h.config.Now()
+	for _, row := range rows {
+		known, meta, err := h.recall(ctx, row.CallID)
+		if err != nil {
+			return nil, err
+		}
+		if !known.Waits() || !now.Before(known.Queued.Deadline) {
+			continue
+		}
+		queued := known.Queued
+		one := &call{
+			id: row.CallID, request: queued.Request, shown: queued.Shown, kept: true, round: queued.Round, state: relay.Queued,
+			since: row.Since, deadline: queued.Deadline, done: make(chan struct{}), header: map[string]string{"Idempotency-Key": queued.Key},
+		}
+		for name, value := range map[string]string{"Rift-Actor": meta.Actor, "Rift-Causation": meta.Causation} {
+			if value != "" && !queued.Shown { // a caller with a token shows both again
+				one.header[name] = value
+			}
+		}
+		found = append(found, one)
+	}
+	return found, nil
+}
+
+// recall reads what the log knows of a call, and what was said when it was queued.
+func (h *Hub) recall(ctx context.Context, id relay.CallID) (relay.Call, domain.Meta, error) {
+	var known relay.Call
+	var meta domain.Meta
+	for e, err := range h.config.Backend.Log().Read(ctx, id.Stream(), 0, eventlog.Forward) {
+		if err == nil {
+			err = h.config.Backend.Catalog().Fill(&e)
+		}
+		if err != nil {
+			return known, meta, err
+		}
+		if _, queued := e.Event.(relay.CallQueued); queued {
+			meta = e.Meta
+		}
+		known = known.Evolve(e)
+	}
+	return known, meta, nil
+}
+
+// room tells why a call of a size has no place. The lock is held.
+func (h *Hub) room(box *mailbox, size int) error {
+	l := h.config.Limits
+	switch {
+	case len(box.calls) >= l.NodeCalls:
+		return domain.Errorf(domain.TooMany, "the mailbox of %s is full: want at most %d calls", box.node, l.NodeCalls)
+	case box.bytes+size > l.NodeBytes:
+		return domain.Errorf(domain.TooMany, "the mailbox of %s is full: want at most %d bytes of calls, found %d", box.node, l.NodeBytes, box.bytes)
+	case h.calls >= l.Calls:
+		return domain.Errorf(domain.TooMany, "this hub is full: want at most %d calls in all mailboxes", l.Calls)
+	case h.bytes+size > l.Bytes:
+		return domain.Errorf(domain.TooMany, "this hub is full: want at most %d bytes of calls in all mailboxes, found %d", l.Bytes, h.bytes)
+	}
+	return nil
+}
+
+// put adds a call to a mailbox. The lock is held.
+func (h *Hub) put(box *mailbox, one *call) {
+	one.box = box
+	box.calls = append(box.calls, one)
+	size := one.request.Size()
+	box.bytes, h.bytes, h.calls = box.bytes+size, h.bytes+size, h.calls+1
+}
+
+// take takes a call out of its mailbox, once. The lock is held.
+func (h *Hub) take(one *call) bool {
+	box := one.box
+	i := slices.Index(box.calls, one)
+	if i < 0 {
+		return false
+	}
+	box.calls = slices.Delete(box.calls, i, i+1)
+	size := one.request.Size()
+	box.bytes, h.bytes, h.calls = box.bytes-size, h.bytes-size, h.calls-1
+	return true
+}
+
+// end takes a call out of its mailbox and tells those who wait. The lock is held.
+func (h *Hub) end(one *call, answer relay.Response, err error) {
+	if h.take(one) {
+		one.answer, one.err = answer, err
+		close(one.done)
+	}
+}
+
+// expire gives up the calls whose time is over. The lock is held. That those which
+// are kept expired is written down by the clock.
+func (h *Hub) expire(box *mailbox) {
+	now := h.config.Now()
+	for _, one := range slices.Clone(box.calls) {
+		if one.state != relay.Unknown && !now.Before(one.deadline) {
+			h.end(one, relay.Response{}, domain.Errorf(domain.Timeout, "call %s to %s: no answer came before its deadline", one.id, box.node))
+		}
+	}
+}
+
+// sweep expires everything, and forgets mailboxes that nobody has any use for.
+func (h *Hub) sweep() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.config.Now()
+	for node, box := range h.boxes {
+		h.expire(box)
+		if len(box.calls) == 0 && len(box.polls) == 0 && !box.open(now) {
+			delete(h.boxes, node)
+		}
+	}
+}
+
+// current gives the mailbox that stands for one which a sweep may have forgotten
+// since. The lock is held.
+func (h *Hub) current(box *mailbox) *mailbox {
+	if there := h.boxes[box.node]; there != nil {
+		return there
+	}
+	h.boxes[box.node] = box
+	return box
+}
+
+// owned refuses a caller that is not the one who registered the mailbox.
+func (b *mailbox) owned(caller transport.Caller, now time.Time) error {
+	switch {
+	case !b.open(now):
+		return domain.Errorf(domain.NotFound, "node %s has no mailbox at this hub, or it was closed after its time; want POST /relay/register first", b.node)
+	case b.owner != caller.Key:
+		return domain.Errorf(domain.Forbidden, "the mailbox of %s belongs to another caller", b.node)
+	}
+	return nil
+}
+
+// Register opens the mailbox of a node. What the node took and did not answer is
+// to be delivered again: it registers when it starts.
+func (h *Hub) Register(ctx context.Context, caller transport.Caller, ask wire.Register) (wire.Registered, error) {
+	var c domain.Checks
+	c.Name("node_id", string(ask.NodeID))
+	if ask.TTL == 0 {
+		ask.TTL = 60
+	}
+	domain.Within(&c, "ttl", float64(ask.TTL), 5, 3600)
+	if err := domain.Faulty("relay.register", c); err != nil {
+		return wire.Registered{}, err
+	}
+	box, err := h.box(ctx, ask.NodeID)
+	if err != nil {
+		return wire.Registered{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.config.Now()
+	box = h.current(box)
+	if box.open(now) && box.owner != caller.Key {
+		return wire.Registered{}, domain.Errorf(domain.Forbidden, "the mailbox of %s belongs to another caller until %s", box.node, box.until.Format(domain.Timestamp))
+	}
+	h.expire(box)
+	box.owner, box.ttl, box.until = caller.Key, ask.TTL.Duration(), now.Add(ask.TTL.Duration())
+	for _, one := range box.calls {
+		if one.state == relay.Delivered {
+			one.state = relay.Queued
+		}
+	}
+	h.match(box)
+	return wire.Registered{NodeID: ask.NodeID, Hub: h.config.Node, TTL: ask.TTL, ExpiresAt: domain.Instant(box.until), Waiting: len(box.calls)}, nil
+}
+
+// Status tells what is in the mailboxes, and what became of calls by the log.
+func (h *Hub) Status(ctx context.Context) (wire.Status, domain.Position, error) {
+	h.sweep()
+	rows := map[domain.NodeID]wire.Mailbox{}
+	var position domain.Position
+	if err := h.config.Backend.View(ctx, transport.At{}, 0, func(v projections.View) error {
+		position = v.Position()
+		known, err := relayview.Mailboxes(v)
+		for _, row := range known {
+			rows[row.NodeID] = wire.Mailbox{NodeID: row.NodeID, Kept: row.Queued, Answered: row.Answered, Expired: row.Expired}
+		}
+		return err
+	}); err != nil {
+		return wire.Status{}, 0, err
+	}
+	now := h.config.Now()
+	h.mu.Lock()
+	for node, box := range h.boxes {
+		row := rows[node]
+		row.NodeID, row.Open, row.Polls, row.Bytes, row.Refused = node, box.open(now), len(box.polls), box.bytes, box.refused
+		if row.Open {
+			until := domain.Instant(box.until)
+			row.ExpiresAt = &until
+		}
+		for _, one := range box.calls {
+			switch {
+			case one.state == relay.Delivered:
+				row.Delivered++
+			case one.state == relay.Queued && !one.ready():
+				row.Held++
+				row.Queued++
+			default:
+				row.Queued++
+			}
+			if age := domain.Seconds(max(now.Sub(one.since), 0).Seconds()); row.Oldest == nil || age > *row.Oldest {
+				row.Oldest = &age
+			}
+		}
+		rows[node] = row
+	}
+	h.mu.Unlock()
+	status := wire.Status{Hub: h.config.Node, Mailboxes: []wire.Mailbox{}, Counts: h.Counts(), Limits: h.config.Limits}
+	for _, row := range rows {
+		status.Mailboxes = append(status.Mailboxes, row)
+	}
+	slices.SortFunc(status.Mailboxes, func(a, b wire.Mailbox) int { return strings.Compare(string(a.NodeID), string(b.NodeID)) })
+	return status, position, nil
+}
+
+// Counts tells what the hub holds.
+func (h *Hub) Counts() wire.Counts {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return wire.Counts{
+		Mailboxes: len(h.boxes), Polls: h.polls, Calls: h.calls, Bytes: h.bytes,
+		Forwarded: h.forwarded.Load(), Refused: h.refused.Load(),
+	}
+}

@@ -1,0 +1,224 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	relaycmd "github.com/ringrift/rift/commands/relay"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/relay"
+	"github.com/ringrift/rift/transport"
+	wire "github.com/ringrift/rift/transport/relay"
+)
+
+// The bounds of one answer to a poll.
+const (
+	maxDelivered      = 16
+	maxDeliveredBytes = 1 << 20 // and one call more
+)
+
+// poll is one that waits for calls.
+type poll struct {
+	box   *mailbox
+	max   int
+	calls chan []*call // of room for one
+}
+
+// match hands calls to the polls that wait, in the order in which both came. The
+// lock is held.
+func (h *Hub) match(box *mailbox) {
+	for len(box.polls) > 0 {
+		calls := box.deliver(box.polls[0].max)
+		if len(calls) == 0 {
+			return
+		}
+		box.polls[0].calls <- calls
+		box.polls = slices.Delete(box.polls, 0, 1)
+		h.polls--
+	}
+}
+
+// deliver takes the next calls, which are delivered from then on.
+func (b *mailbox) deliver(most int) []*call {
+	var calls []*call
+	bytes := 0
+	for _, one := range b.calls {
+		if !one.ready() {
+			continue
+		}
+		if len(calls) == most || bytes >= maxDeliveredBytes {
+			break
+		}
+		one.state = relay.Delivered
+		calls = append(calls, one)
+		bytes += one.request.Size()
+	}
+	return calls
+}
+
+// Poll gives the calls that wait for a node, waiting for one.
+func (h *Hub) Poll(ctx context.Context, caller transport.Caller, ask wire.Poll) (wire.Polled, error) {
+	var c domain.Checks
+	c.Name("node_id", string(ask.NodeID))
+	wait := waitOf(&c, ask.Wait)
+	if ask.Max == 0 {
+		ask.Max = maxDelivered
+	}
+	domain.Within(&c, "max", ask.Max, 1, maxDelivered)
+	if err := domain.Faulty("relay.poll", c); err != nil {
+		return wire.Polled{}, err
+	}
+	box, err := h.box(ctx, ask.NodeID)
+	if err != nil {
+		return wire.Polled{}, err
+	}
+	mine, calls, err := h.line(box, caller, ask.Max)
+	if err != nil {
+		return wire.Polled{}, err
+	}
+	if mine != nil {
+		calls = h.stand(ctx, mine, wait)
+	}
+	polled := wire.Polled{Calls: []wire.Delivery{}}
+	h.mu.Lock()
+	box = h.current(box)
+	box.until = h.config.Now().Add(box.ttl)
+	polled.ExpiresAt = domain.Instant(box.until)
+	err = ctx.Err()
+	select {
+	case <-h.stopping:
+		err = errStopping
+	default:
+	}
+	if err != nil { // nobody is there to take them, or to take their answers
+		for _, one := range calls {
+			if one.state == relay.Delivered {
+				one.state = relay.Queued
+			}
+		}
+		h.match(box)
+		calls = nil
+	}
+	for _, one := range calls {
+		polled.Calls = append(polled.Calls, wire.Delivery{CallID: one.id, Request: one.request, Header: one.header, Deadline: domain.Instant(one.deadline)})
+	}
+	h.mu.Unlock()
+	for _, one := range calls {
+		if one.kept {
+			h.note(ctx, one.id, one.round)
+		}
+	}
+	return polled, err
+}
+
+// line gives the calls that are there; else it lines up a poll.
+func (h *Hub) line(box *mailbox, caller transport.Caller, most int) (*poll, []*call, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	box = h.current(box)
+	h.expire(box)
+	now := h.config.Now()
+	if err := box.owned(caller, now); err != nil {
+		return nil, nil, err
+	}
+	box.until = now.Add(max(box.ttl, longestWait+5*time.Second))
+	if calls := box.deliver(most); len(calls) > 0 {
+		return nil, calls, nil
+	}
+	if len(box.polls) >= h.config.Limits.Polls {
+		return nil, nil, domain.Errorf(domain.TooMany, "want at most %d polls at once for the mailbox of %s", h.config.Limits.Polls, box.node)
+	}
+	mine := &poll{box: box, max: most, calls: make(chan []*call, 1)}
+	box.polls = append(box.polls, mine)
+	h.polls++
+	return mine, nil, nil
+}
+
+// stand waits in line.
+func (h *Hub) stand(ctx context.Context, mine *poll, wait time.Duration) []*call {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case calls := <-mine.calls:
+		return calls
+	case <-timer.C:
+	case <-h.stopping:
+	case <-ctx.Done():
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	box := mine.box
+	if i := slices.Index(box.polls, mine); i >= 0 {
+		box.polls = slices.Delete(box.polls, i, i+1)
+		h.polls--
+		return nil
+	}
+	return <-mine.calls // it had come meanwhile
+}
+
+// note has it written down that a call was delivered. Nobody waits for that, and
+// nothing depends on it: a call that was not answered is delivered again.
+func (h *Hub) note(ctx context.Context, id relay.CallID, round int) {
+	write := func(ctx context.Context) {
+		// One that fails leaves the call as it was, to be delivered again after a crash.
+		_, _ = h.config.Backend.Do(ctx, transport.Call{
+			ID: fmt.Sprintf("%sdeliver/%s/%d", domain.RelayCommands, id, round), Command: relaycmd.DeliverCall{CallID: id},
+		})
+	}
+	if h.config.Inline {
+		write(ctx)
+		return
+	}
+	select {
+	case h.places <- struct{}{}:
+	default:
+		return // the answer will say that it was delivered
+	}
+	h.notes.Go(func() {
+		defer func() { <-h.places }()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWait)
+		defer cancel()
+		write(ctx)
+	})
+}
+
+// Result takes the answer to a call: it goes to who waits, and to the log if the
+// call is kept. The same answer may come twice.
+func (h *Hub) Result(ctx context.Context, caller transport.Caller, ask wire.Result) (wire.Resulted, error) {
+	var c domain.Checks
+	c.Name("node_id", string(ask.NodeID))
+	c.Name("call_id", string(ask.CallID))
+	if err := domain.Faulty("relay.result", append(c, ask.Faults()...)); err != nil {
+		return wire.Resulted{}, err
+	}
+	box, err := h.box(ctx, ask.NodeID)
+	if err != nil {
+		return wire.Resulted{}, err
+	}
+	h.mu.Lock()
+	box = h.current(box)
+	if err := box.owned(caller, h.config.Now()); err != nil {
+		h.mu.Unlock()
+		return wire.Resulted{}, err
+	}
+	resulted := wire.Resulted{CallID: ask.CallID}
+	kept := true // one that is not held here is on the log, or nowhere
+	if i := slices.IndexFunc(box.calls, func(c *call) bool { return c.id == ask.CallID }); i >= 0 {
+		one := box.calls[i]
+		kept, resulted.Waited = one.kept, one.waiters > 0
+		h.end(one, ask.Response, nil)
+	}
+	h.mu.Unlock()
+	if !kept {
+		return resulted, nil
+	}
+	if _, err := h.config.Backend.Do(ctx, transport.Call{
+		ID: domain.RelayCommands + "answer/" + string(ask.CallID), Command: relaycmd.AnswerCall{CallID: ask.CallID, Target: ask.NodeID, Response: ask.Response},
+	}); err != nil {
+		return resulted, err
+	}
+	resulted.Kept = true
+	return resulted, nil
+}

@@ -1,0 +1,374 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/ringrift/rift/domain"
+	relaydomain "github.com/ringrift/rift/domain/relay"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
+	wire "github.com/ringrift/rift/transport/relay"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+const secret = "a-secret-that-no-log-may-have"
+
+// A node behind an agent is called through its address at two hubs: the caller's
+// credential is checked by it, the caller's key makes a repetition one command,
+// and no log has the credential.
+func TestCallsThroughTwoHubs(t *testing.T) {
+	token := transport.Token{Name: "ann", Secret: secret}
+	target := serve(t, "gpu-9", eventlog.NewMemory(), token)
+	var hubs []string
+	var logs []eventlog.Log
+	for _, name := range []string{"hub-1", "hub-2"} {
+		hub := serve(t, name, eventlog.NewMemory(), token, transport.Token{Name: "bob", Secret: "another-secret-of-bob"})
+		hubs, logs = append(hubs, listen(t, hub)), append(logs, hub.log)
+	}
+	behind(t, "gpu-9", secret, target.handler, hubs...)
+
+	ann := map[string]string{"Authorization": "Bearer " + secret, "Idempotency-Key": "k1", "Content-Type": "application/json"}
+	for _, hub := range append(hubs, hubs...) { // the second round is a repetition
+		status, answer := call(t, "POST", hub+"/relay/to/gpu-9/work/add", `{"task_type":"selfplay"}`, ann)
+		if status != http.StatusOK {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	if n := count(t, target.log, "TASK_SPAWNED"); n != 1 {
+		t.Errorf("want one item of four calls with one key, found %d", n)
+	}
+	status, answer := call(t, "GET", hubs[0]+"/relay/to/gpu-9/work/items?state=queued&limit=5&after=1", "", ann)
+	if status != http.StatusOK || !strings.Contains(answer, `"task_type":"selfplay"`) {
+		t.Errorf("a question through a hub: %d %s", status, answer)
+	}
+	// Bob is known to the hub, not to the node.
+	status, answer = call(t, "GET", hubs[1]+"/relay/to/gpu-9/work/status", "", map[string]string{"Authorization": "Bearer another-secret-of-bob"})
+	if status != http.StatusUnauthorized || !strings.Contains(answer, "the token is not a known one") {
+		t.Errorf("a caller that the node does not know: %d %s", status, answer)
+	}
+	// What the node says of its own comes back as it said it.
+	ann["Idempotency-Key"] = "k2"
+	status, answer = call(t, "POST", hubs[0]+"/relay/forward", `{"target":"gpu-9","method":"POST","path":"/work/nothing","body":{}}`, ann)
+	if forwarded := decode[wire.Forwarded](t, answer); status != http.StatusOK || forwarded.Status != http.StatusNotFound || !bytes.Contains(forwarded.Body, []byte(`"not_found"`)) {
+		t.Errorf("%d %s", status, answer)
+	}
+	for _, log := range append(logs, target.log) {
+		for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(fmt.Sprintf("%s %+v", e.Data, e.Meta), secret) {
+				t.Errorf("the log has a credential: %v", e)
+			}
+		}
+	}
+}
+
+// The hub is killed while a call waits, and comes back on its log: the node finds
+// it again, and the call that was asked for before is answered once.
+func TestAHubComesBack(t *testing.T) {
+	log := eventlog.NewMemory()
+	target := serve(t, "gpu-9", eventlog.NewMemory())
+	var front atomic.Pointer[http.Handler]
+	away := http.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*front.Load()).ServeHTTP(w, r) }))
+	server.Config.ErrorLog = nil
+	server.Start()
+	t.Cleanup(server.Close)
+	show := func(h http.Handler) { front.Store(&h) }
+
+	first := serve(t, "hub", log)
+	show(first.handler)
+	const register = `{"node_id":"gpu-9"}`
+	if status, answer := call(t, "POST", server.URL+"/relay/register", register, nil); status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	key := map[string]string{"Idempotency-Key": "k1"}
+	ask := `{"target":"gpu-9","method":"POST","path":"/work/add","body":{"task_type":"selfplay"},"wait":0,"keep":3600}`
+	request, err := http.NewRequestWithContext(t.Context(), "POST", server.URL+"/relay/forward", strings.NewReader(ask))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Idempotency-Key", "k1")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusGatewayTimeout {
+		t.Fatalf("want a time-out, found %d", response.StatusCode)
+	}
+	// The call was taken, by a node that did not live to answer it.
+	if _, answer := call(t, "POST", server.URL+"/relay/poll", `{"node_id":"gpu-9"}`, nil); !strings.Contains(answer, "/work/add") {
+		t.Fatal(answer)
+	}
+	show(away)
+	first.stop()
+	behind(t, "gpu-9", "", target.handler, server.URL) // knocks at a hub that is not there
+	second := serve(t, "hub", log)
+	t.Cleanup(second.node.EndWaits)
+	show(second.handler)
+	status, answer := call(t, "POST", server.URL+"/relay/forward", strings.Replace(ask, `"wait":0,`, "", 1), key)
+	if status != http.StatusOK || !strings.Contains(answer, "TASK_SPAWNED") {
+		t.Fatalf("%d %s", status, answer)
+	}
+	if n := count(t, target.log, "TASK_SPAWNED"); n != 1 {
+		t.Errorf("want one item, found %d", n)
+	}
+	// The answer is the hub's now, though the node is gone.
+	again := ""
+	for range 100 { // it is given before it is written down
+		if status, again = call(t, "POST", server.URL+"/relay/forward", ask, key); status == http.StatusOK {
+			break
+		}
+	}
+	if decode[wire.Forwarded](t, again).Status != http.StatusOK {
+		t.Errorf("asked again: %s", again)
+	}
+}
+
+// A call that came with a credential waits, after a crash of the hub, until its
+// caller shows it again: the hub has it nowhere but in memory.
+func TestACredentialIsShownAgain(t *testing.T) {
+	log := eventlog.NewMemory()
+	ask := wire.Forward{Request: relaydomain.Request{Target: "gpu-9", Method: "POST", Path: "/work/add", Body: []byte(`{}`)}, Wait: new(domain.Seconds)}
+	ann := transport.Caller{ID: "k1", Actor: "ann", Key: "ann", Header: http.Header{"Authorization": {"Bearer " + secret}}}
+	node := transport.Caller{Key: "node"}
+	for _, name := range []string{"before", "after"} {
+		s := serve(t, "hub", log)
+		hub, err := transport.LentBy[wire.Hub](s.node.Backend())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := hub.Register(t.Context(), node, wire.Register{NodeID: "gpu-9"}); err != nil {
+			t.Fatal(err)
+		}
+		poll := func() []wire.Delivery {
+			t.Helper()
+			polled, err := hub.Poll(t.Context(), node, wire.Poll{NodeID: "gpu-9", Wait: new(domain.Seconds)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return polled.Calls
+		}
+		if name == "after" {
+			if calls := poll(); len(calls) != 0 {
+				t.Fatalf("delivered without its credential: %+v", calls)
+			}
+			if status, _, err := hub.Status(t.Context()); err != nil || status.Mailboxes[0].Held != 1 {
+				t.Fatalf("%+v %v", status, err)
+			}
+		}
+		if _, err := hub.Forward(t.Context(), ann, ask); domain.CodeOf(err) != domain.Timeout {
+			t.Fatalf("want a time-out, found %v", err)
+		}
+		if name == "after" {
+			if calls := poll(); len(calls) != 1 || calls[0].Header["Authorization"] != "Bearer "+secret || calls[0].Header["Idempotency-Key"] != "k1" {
+				t.Fatalf("%+v", calls)
+			}
+		}
+		s.stop()
+	}
+	if n := count(t, log, "RELAY_CALL_QUEUED"); n != 1 {
+		t.Errorf("want it queued once, found %d", n)
+	}
+}
+
+// A full mailbox and a full hub refuse, say so, and count it; other mailboxes and
+// what was taken before are as they were.
+func TestBoundsOfMailboxes(t *testing.T) {
+	hub, _ := hubOf(t, wire.Limits{Mailboxes: 2, Polls: 1, NodeCalls: 3, NodeBytes: 100, Calls: 5, Bytes: 1000})
+	me := transport.Caller{Key: "me"}
+	for _, name := range []domain.NodeID{"a", "b"} {
+		if _, err := hub.Register(t.Context(), me, wire.Register{NodeID: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(target domain.NodeID, key string, size int) domain.Code {
+		body := []byte(`"` + strings.Repeat("x", size) + `"`)
+		_, err := hub.Forward(t.Context(), transport.Caller{ID: key, Header: http.Header{}}, wire.Forward{
+			Request: relaydomain.Request{Target: target, Method: "POST", Path: "/work/add", Body: body}, Wait: new(domain.Seconds),
+		})
+		return domain.CodeOf(err)
+	}
+	for i, want := range []domain.Code{domain.Timeout, domain.Timeout, domain.Timeout, domain.TooMany} {
+		if got := put("a", fmt.Sprint("a", i), 10); got != want {
+			t.Errorf("call %d to a: want %s, found %s", i, want, got)
+		}
+	}
+	if got := put("b", "large", 99); got != domain.TooMany {
+		t.Errorf("want too many bytes refused, found %s", got)
+	}
+	for i, want := range []domain.Code{domain.Timeout, domain.Timeout, domain.TooMany} {
+		if got := put("b", fmt.Sprint("b", i), 10); got != want {
+			t.Errorf("call %d to b: want %s, found %s", i, want, got)
+		}
+	}
+	if _, err := hub.Register(t.Context(), me, wire.Register{NodeID: "c"}); domain.CodeOf(err) != domain.TooMany {
+		t.Errorf("a third mailbox: %v", err)
+	}
+	if _, err := hub.Register(t.Context(), transport.Caller{Key: "thief"}, wire.Register{NodeID: "a"}); domain.CodeOf(err) != domain.Forbidden {
+		t.Errorf("the mailbox of another: %v", err)
+	}
+	if _, err := hub.Poll(t.Context(), transport.Caller{Key: "thief"}, wire.Poll{NodeID: "a"}); domain.CodeOf(err) != domain.Forbidden {
+		t.Errorf("the calls of another: %v", err)
+	}
+	if counts := hub.Counts(); counts.Refused != 3 || counts.Calls != 5 || counts.Forwarded != 5 {
+		t.Errorf("%+v", counts)
+	}
+	// What is answered makes room.
+	polled, err := hub.Poll(t.Context(), me, wire.Poll{NodeID: "a"})
+	if err != nil || len(polled.Calls) != 3 {
+		t.Fatalf("%+v %v", polled, err)
+	}
+	for range 2 { // the second is a repetition
+		if _, err := hub.Result(t.Context(), me, wire.Result{NodeID: "a", CallID: polled.Calls[0].CallID, Response: relaydomain.Response{Status: 200}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := put("b", "b2", 10); got != domain.Timeout {
+		t.Errorf("want room, found %s", got)
+	}
+}
+
+// Calls are answered in any order, each poll gets others, and a poll whose node
+// went away gives its calls back.
+func TestEachCallGoesToOnePoll(t *testing.T) {
+	hub, _ := hubOf(t, wire.Limits{})
+	me := transport.Caller{Key: "me"}
+	if _, err := hub.Register(t.Context(), me, wire.Register{NodeID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := hub.Poll(gone, me, wire.Poll{NodeID: "a"})
+		left <- err
+	}()
+	for hub.Counts().Polls == 0 {
+		runtime.Gosched()
+	}
+	leave()
+	if err := <-left; err == nil {
+		t.Fatal("want an error of a poll whose caller is gone")
+	}
+	const calls = 200
+	var seen sync.Map
+	var answering sync.WaitGroup
+	for range 4 {
+		answering.Go(func() {
+			for {
+				polled, err := hub.Poll(t.Context(), me, wire.Poll{NodeID: "a", Max: 3})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, one := range polled.Calls {
+					if _, twice := seen.LoadOrStore(one.CallID, true); twice {
+						t.Errorf("call %s was delivered twice", one.CallID)
+					}
+					if one.Path == "/stop" {
+						return
+					}
+					response := relaydomain.Response{Status: 200, Body: one.Body}
+					if _, err := hub.Result(t.Context(), me, wire.Result{NodeID: "a", CallID: one.CallID, Response: response}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	var asking sync.WaitGroup
+	for i := range calls {
+		asking.Go(func() {
+			body := fmt.Appendf(nil, `{"n":%d}`, i)
+			answer, err := hub.Forward(t.Context(), transport.Caller{ID: fmt.Sprint(i)}, wire.Forward{Request: relaydomain.Request{Target: "a", Method: "POST", Path: "/swim/x", Body: body}})
+			if err != nil || !bytes.Equal(answer.Body, body) {
+				t.Errorf("call %d: %s %v", i, answer.Body, err)
+			}
+		})
+	}
+	asking.Wait()
+	for i := range 4 {
+		for hub.Counts().Polls != 4-i {
+			runtime.Gosched()
+		}
+		_, _ = hub.Forward(t.Context(), transport.Caller{ID: fmt.Sprint("stop", i)}, wire.Forward{Request: relaydomain.Request{Target: "a", Method: "POST", Path: "/stop"}, Wait: new(domain.Seconds)})
+	}
+	answering.Wait()
+}
+
+// A thousand nodes wait for calls, each on a connection of its own.
+func TestAThousandPollsWait(t *testing.T) {
+	s := serve(t, "hub", eventlog.NewMemory())
+	hub, err := transport.LentBy[wire.Hub](s.node.Backend())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := s.handler.Server()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- server.Serve(s.handler.Listen(listener)) }()
+	defer func() { _ = server.Close(); <-served }()
+	const polls = 1000
+	caller := transport.Caller{Key: "@127.0.0.1"}
+	for i := range polls {
+		if _, err := hub.Register(t.Context(), caller, wire.Register{NodeID: domain.NodeID(fmt.Sprint("node-", i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := held()
+	for i := range polls {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		body := fmt.Sprintf(`{"node_id":"node-%d"}`, i)
+		if _, err := fmt.Fprintf(conn, "POST /relay/poll HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deadline := time.Now().Add(time.Minute)
+	for hub.Counts().Polls < polls {
+		if time.Now().After(deadline) {
+			t.Fatalf("want %d polls that wait, found %+v", polls, hub.Counts())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	each := (held() - before) / polls
+	t.Logf("%d bytes a poll", each)
+	if each > 64<<10 {
+		t.Errorf("want at most 64 KiB a poll that waits, found %d", each)
+	}
+}
+
+// held is the bytes of what is reachable and of stacks.
+func held() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,7 +19,9 @@ import (
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/cmd/internal/worker"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
@@ -153,7 +157,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	defer s.app.startProgress(ctx, n)()
-	others, err := s.peers(handler)
+	others, err := s.peers(n, handler)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -180,6 +184,7 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 			CacheBytes: s.memory.models,
 			Snapshots:  store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)},
 		},
+		Facts: json.RawMessage(fmt.Sprintf(`{"version":%q}`, thisBuild().Version)), Level: func() nodes.Level { return worker.MachineLevel(settings.Data) },
 		ReadOnly: settings.ReadOnly, Logger: s.logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/ringrift/rift/cmd/internal/gossip"
+	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/domain"
 )
@@ -15,7 +17,7 @@ type peer struct {
 }
 
 // peers makes the parts that the settings ask for.
-func (s *nodeServer) peers(handler http.Handler) ([]peer, error) {
+func (s *nodeServer) peers(n *node.Node, handler http.Handler) ([]peer, error) {
 	var parts []peer
 	token, err := s.peerToken()
 	if err != nil {
@@ -28,7 +30,11 @@ func (s *nodeServer) peers(handler http.Handler) ([]peer, error) {
 		}
 		parts = append(parts, peer{"relay", agent.Run})
 	}
-	return parts, nil
+	if s.settings.ReadOnly {
+		return parts, nil // it counts nobody as heard from
+	}
+	others := gossip.Others{Addresses: s.settings.GossipAddresses(), Token: token, Every: s.settings.GossipEvery}
+	return append(parts, peer{"gossip", func(ctx context.Context) error { return n.Gossip().Run(ctx, others) }}), nil
 }
 
 // peerToken is the token that the node shows to other nodes.

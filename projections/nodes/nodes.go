@@ -246,3 +246,18 @@ func ListNodes(v projections.View, q ManyNodes) (ListAnswer, error) {
 	}
 	return answer, nil
 }
+
+// Retired gives the nodes that somebody took out of the cluster, until they register
+// again. Those that were away for too long are not among them.
+func Retired(v projections.View) (map[domain.NodeID]bool, error) {
+	retired := map[domain.NodeID]bool{}
+	for entry, err := range NodesTable.Scan(v, projections.Span{}) {
+		if err != nil {
+			return nil, err
+		}
+		if row := &entry.Row; row.State == nodes.StateRetired && row.Reason != nodes.RetiredOffline {
+			retired[row.NodeID] = true
+		}
+	}
+	return retired, nil
+}

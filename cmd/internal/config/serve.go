@@ -33,6 +33,8 @@ type Serve struct {
 	TLSCert      string        `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
 	TLSKey       string        `key:"tls_key" usage:"file of the certificate's key, in PEM"`
 	RelayHub     string        `key:"relay_hub" usage:"address of a hub that takes calls for this node, which cannot be called itself; several with commas between"`
+	GossipPeers  string        `key:"gossip_peers" usage:"addresses of nodes to exchange with what nodes say of themselves, with commas between; none: the node asks nobody"`
+	GossipEvery  time.Duration `key:"gossip_every" default:"2s" usage:"time between two such exchanges"`
 	PeerToken    string        `key:"peer_token_file" usage:"file whose first token is shown to other nodes (default: the first of token_file)"`
 	MemoryLimit  Size          `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits        `key:"limits"`
@@ -112,6 +114,13 @@ func (s Serve) check() []domain.Fault {
 		}
 	}
 	faults = append(faults, addressFaults("relay_hub", s.RelayHub)...)
+	faults = append(faults, addressFaults("gossip_peers", s.GossipPeers)...)
+	if s.GossipPeers != "" && s.ReadOnly {
+		fault("gossip_peers", "want no read_only with it: a node that shows a log hears of nobody")
+	}
+	if s.GossipEvery < 10*time.Millisecond {
+		fault("gossip_every", "want at least 10ms, found %s", s.GossipEvery)
+	}
 	if s.RelayHub != "" && s.ReadOnly {
 		fault("relay_hub", "want no read_only with it: nobody is to call a node that takes no commands")
 	}
@@ -181,6 +190,9 @@ const FromDefault = "default"
 
 // RelayHubs lists the hubs that take calls for the node.
 func (s Serve) RelayHubs() []string { return addressesOf(s.RelayHub) }
+
+// GossipAddresses lists the nodes to exchange with what nodes say of themselves.
+func (s Serve) GossipAddresses() []string { return addressesOf(s.GossipPeers) }
 
 // addressesOf splits a list of addresses.
 func addressesOf(list string) []string {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -22,12 +23,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/gossip"
 	"github.com/ringrift/rift/cmd/internal/matching"
 	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/eventlog/raftlog"
@@ -79,6 +82,9 @@ type Config struct {
 	// Forgetful says that every decision reads its stream from the log. It is for
 	// tests and measurements: the answers are the same.
 	Forgetful bool
+	// Facts and Level are what the node tells others of itself; nil: nothing.
+	Facts json.RawMessage
+	Level func() nodes.Level
 	// Done is told of every command that was run, with what came of it. It is
 	// for tests; nil costs nothing.
 	Done func(domain.Command, commands.Result)
@@ -116,6 +122,7 @@ type Node struct {
 	keys     *keys
 	tenure   tenure
 	relay    *relay.Hub
+	gossip   *gossip.Gossip
 	parts    []any                    // lent to endpoints besides; see Lend
 	expects  map[string][]domain.Code // refusals of commands, by reactor
 	opened   domain.Position          // the log's head when the node was opened
@@ -207,6 +214,10 @@ func Open(config Config) (*Node, error) {
 	n.bus.Queue = n.work
 	n.relay = relay.NewHub(relay.Config{Backend: n.Backend(), Node: domain.NodeID(config.Node), Now: config.Clock, Inline: config.Manual})
 	n.Lend(n.relay)
+	n.gossip = gossip.New(gossip.Config{
+		Backend: n.Backend(), Node: domain.NodeID(config.Node), Now: config.Clock, Facts: config.Facts, Level: config.Level, Inline: config.Manual, Logger: config.Logger,
+	})
+	n.Lend(n.gossip)
 	return n, nil
 }
 
@@ -259,6 +270,9 @@ func (n *Node) Close() error {
 // EndWaits has everybody go who waits at this node for another one, so that a
 // server can stop.
 func (n *Node) EndWaits() { n.relay.Stop() }
+
+// Gossip is what the node knows of others by what they say of themselves.
+func (n *Node) Gossip() *gossip.Gossip { return n.gossip }
 
 // Lend gives the endpoints a part of the process that they find by its type. It is
 // called before they serve.

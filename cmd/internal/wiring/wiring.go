@@ -19,6 +19,7 @@ import (
 	"github.com/ringrift/rift/transport/elo"
 	"github.com/ringrift/rift/transport/findings"
 	"github.com/ringrift/rift/transport/gauntlet"
+	"github.com/ringrift/rift/transport/gossip"
 	"github.com/ringrift/rift/transport/nodes"
 	"github.com/ringrift/rift/transport/policy"
 	"github.com/ringrift/rift/transport/raft"
@@ -47,6 +48,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		cmaes.Area(),
 		tournament.Area(),
 		relay.Area(),
+		gossip.Area(),
 		{Name: "swim", Events: swim.Events()},
 	}
 	return append(list, policy.Area(sectionsOf(list)))

@@ -52,6 +52,11 @@ func (w *worker) level(jobs int) nodes.Level {
 	return level
 }
 
+// MachineLevel is what can be told of the machine cheaply, with the disk of a folder.
+func MachineLevel(folder string) nodes.Level {
+	return nodes.Level{CPUPercent: loadPercent(), MemoryPercent: memoryPercent(), DiskPercent: diskPercent(folder)}
+}
+
 func diskPercent(folder string) *float64 {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(folder, &stat); err != nil || stat.Blocks == 0 {

@@ -1,0 +1,95 @@
+// Package gossip registers the endpoints by which nodes tell each other of themselves.
+// It has no events of its own: that a node was heard from is one of transport/nodes.
+//
+// Read domain/gossip for documents and their merge, Gossip for what the process has
+// to lend.
+package gossip
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/gossip"
+	"github.com/ringrift/rift/projections"
+	"github.com/ringrift/rift/transport"
+)
+
+// Gossip is what a process lends the endpoints: its documents.
+type Gossip interface {
+	Push(ctx context.Context, push Push) (Pulled, error)
+	Answer(ctx context.Context, ask gossip.Ask) (gossip.Answer, error)
+	Peers(ctx context.Context) (Peers, domain.Position, error)
+}
+
+// Push tells a node of documents.
+type Push struct {
+	NodeID    domain.NodeID     `json:"node_id"`
+	Cluster   string            `json:"cluster,omitempty"` // of another one nothing is taken
+	Documents []gossip.Document `json:"documents,omitempty"`
+}
+
+// Pulled is what the node tells in return: what it heard last.
+type Pulled struct {
+	Documents []gossip.Document `json:"documents"`
+	Applied   int               `json:"applied"` // documents that were new to it
+}
+
+// Peers is the answer of /peers.
+type Peers struct {
+	Self   domain.NodeID `json:"self"`
+	Root   string        `json:"root"` // digest of all: nodes with the same one know the same
+	Peers  []Peer        `json:"peers"`
+	Counts Counts        `json:"counts"`
+}
+
+// Peer is what a node said of itself, and how long ago by this node's clock.
+type Peer struct {
+	gossip.Document
+	Age domain.Seconds `json:"age_seconds"`
+}
+
+// Counts are what became of documents since the start.
+type Counts struct {
+	Applied   uint64    `json:"applied"`
+	Known     uint64    `json:"known"`   // that were no news
+	Invalid   uint64    `json:"invalid"` // that no node may say
+	Retired   uint64    `json:"retired"` // of nodes that are retired
+	Full      uint64    `json:"full"`    // for which there was no room
+	Refuted   uint64    `json:"refuted"` // times that others said of this node what it did not say
+	Foreign   uint64    `json:"foreign"` // messages of other clusters
+	Exchanges uint64    `json:"exchanges"`
+	Failed    uint64    `json:"failed"` // exchanges
+	LastError string    `json:"last_error,omitempty"`
+	LastAt    time.Time `json:"last_at,omitzero"` // of an exchange
+}
+
+// Area is what the area adds to a process.
+func Area() transport.Area {
+	return transport.Area{
+		Name: "gossip",
+		Routes: []transport.Route{
+			transport.Serve("/gossip", "gossip.push", func(ctx context.Context, b transport.Backend, _ transport.Caller, push Push) (Pulled, error) {
+				g, err := transport.LentBy[Gossip](b)
+				if err != nil {
+					return Pulled{}, err
+				}
+				return g.Push(ctx, push)
+			}, transport.Large(), transport.About("tell a node what nodes say of themselves, and hear what it heard last")),
+			transport.Serve("/gossip/anti-entropy", "gossip.anti_entropy", func(ctx context.Context, b transport.Backend, _ transport.Caller, ask gossip.Ask) (gossip.Answer, error) {
+				g, err := transport.LentBy[Gossip](b)
+				if err != nil {
+					return gossip.Answer{}, err
+				}
+				return g.Answer(ctx, ask)
+			}, transport.Large(), transport.About("one step of making two nodes know the same: a digest, the versions of what differs, the documents")),
+			transport.Tell("/peers", "gossip.peers", func(ctx context.Context, b transport.Backend, _ projections.NoQuestion) (Peers, domain.Position, error) {
+				g, err := transport.LentBy[Gossip](b)
+				if err != nil {
+					return Peers{}, 0, err
+				}
+				return g.Peers(ctx)
+			}, transport.In("gossip"), transport.About("what the nodes say of themselves, by node")),
+		},
+	}
+}

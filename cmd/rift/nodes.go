@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain/swim"
 	nodesview "github.com/ringrift/rift/projections/nodes"
+	swimwire "github.com/ringrift/rift/transport/swim"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -51,6 +56,14 @@ func nodeEndpoints() []endpoint {
 			example: "  rift nodes list\n  rift nodes list --state offline -o json",
 			help:    map[string]string{"state": "only these: registered, online, unhealthy, offline, retired", "from": "begin at this name", "limit": "most nodes to list (default 100)"},
 			empty:   "no nodes: `rift nodes register gpu-1 --capabilities selfplay` adds one", show: showNodes,
+		},
+		{
+			name: "members", short: "Show who is alive in the eyes of a node, and how far away", route: "swim.members",
+			long: `Shows what the failure detector of the node that is asked thinks of the others, the
+dead first. One that is thought dead and gave a sign of life since by another way is
+alive: its packets do not arrive.`,
+			example: "  rift nodes members\n  rift nodes members --addr http://10.0.0.6:8770 -o json",
+			empty:   "no members: `rift serve --swim-join http://<another node>` finds out who is alive", show: showMembers,
 		},
 		{
 			name: "show", short: "Show one node", route: "nodes.node", args: []string{"id"}, needs: 1,
@@ -99,6 +112,45 @@ func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	}
 	if found.Next != "" {
 		l.Below = "more: rift nodes list --from " + found.Next
+	}
+	return p.Print(l)
+}
+
+func showMembers(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[swimwire.Members](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+		{Name: "node_id", Max: 20},
+		{Name: "state"},
+		{Name: "for"},
+		{Name: "rtt_ms", Right: true},
+		{Name: "suspected", Right: true},
+		{Name: "remark", Max: 27},
+		{Name: "address", Wide: true},
+		{Name: "since", Wide: true},
+		{Name: "last_answered", Wide: true},
+	}}
+	worst := []swim.State{swim.SwimDead, swim.SwimSuspect, swim.SwimLeft, swim.SwimAlive}
+	slices.SortStableFunc(found.Members, func(a, b swimwire.Row) int {
+		return cmp.Compare(slices.Index(worst, a.State), slices.Index(worst, b.State))
+	})
+	for _, row := range found.Members {
+		var rtt, remark string
+		if row.RTT != nil {
+			rtt = fmt.Sprintf("%.2f", *row.RTT)
+		}
+		switch {
+		case row.Self:
+			remark = "this node"
+		case row.Heard && row.State != swim.SwimAlive:
+			remark = "alive, but thought " + string(row.State)
+		}
+		l.Rows = append(l.Rows, []any{
+			string(row.NodeID), string(row.State), sinceNow(p, row.Since), rtt, row.Suspected, remark, row.Address, row.Since, row.Answered,
+		})
+		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)
 }

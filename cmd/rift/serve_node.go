@@ -150,6 +150,10 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	if s.tls != nil {
 		listener = tls.NewListener(listener, s.tls)
 	}
+	others, err := s.peers(n, handler, listener.Addr().String())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if !s.opened {
 		s.opened, s.listen = true, listener.Addr().String()
 		if err := s.app.announce(settings, s.listen); err != nil {
@@ -157,10 +161,6 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	defer s.app.startProgress(ctx, n)()
-	others, err := s.peers(n, handler)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections, peers: others}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 
@@ -257,6 +257,9 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 		n.StopClaims()
 		answers.elections.resign(ctx)
 	})
+	for _, one := range answers.peers { // they say good-bye while the node still answers
+		add(one.name, one.run, nil)
+	}
 	server := answers.http
 	if answers.esdb != nil {
 		var grpcListener net.Listener
@@ -281,9 +284,6 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 		add("leadership", n.Lead, nil)
 	}
 	answers.elections.run(add, n)
-	for _, one := range answers.peers {
-		add(one.name, one.run, nil)
-	}
 	if !n.ReadOnly() {
 		add("clock", n.Tick, nil)
 		add("outbox", n.Drain, nil)

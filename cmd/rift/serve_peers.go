@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ringrift/rift/cmd/internal/gossip"
+	"github.com/ringrift/rift/cmd/internal/membership"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/domain"
@@ -17,7 +18,7 @@ type peer struct {
 }
 
 // peers makes the parts that the settings ask for.
-func (s *nodeServer) peers(n *node.Node, handler http.Handler) ([]peer, error) {
+func (s *nodeServer) peers(n *node.Node, handler http.Handler, listen string) ([]peer, error) {
 	var parts []peer
 	token, err := s.peerToken()
 	if err != nil {
@@ -30,11 +31,42 @@ func (s *nodeServer) peers(n *node.Node, handler http.Handler) ([]peer, error) {
 		}
 		parts = append(parts, peer{"relay", agent.Run})
 	}
+	if s.settings.Swims() {
+		member, err := s.member(n, listen)
+		if err != nil {
+			return nil, err
+		}
+		n.Lend(member)
+		parts = append(parts, peer{"membership", member.Run})
+	}
 	if s.settings.ReadOnly {
 		return parts, nil // it counts nobody as heard from
 	}
 	others := gossip.Others{Addresses: s.settings.GossipAddresses(), Token: token, Every: s.settings.GossipEvery}
 	return append(parts, peer{"gossip", func(ctx context.Context) error { return n.Gossip().Run(ctx, others) }}), nil
+}
+
+// member makes the node one of those that find out who is alive.
+func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, error) {
+	config := membership.Config{
+		Node: domain.NodeID(s.name), Cluster: s.settings.Cluster, Address: s.settings.OwnAddress(listen), Join: s.settings.SwimAddresses(),
+		Backend: n.Backend(), Heard: n.Heard, LastHeard: n.LastHeard, Logger: s.logger,
+	}
+	for _, token := range s.tokens {
+		config.Secrets = append(config.Secrets, token.Secret)
+	}
+	if s.settings.PeerToken != "" { // the one that all nodes have
+		token, err := readToken(s.settings.PeerToken)
+		if err != nil {
+			return nil, err
+		}
+		config.Secrets = append([]string{token}, config.Secrets...)
+	}
+	member, err := membership.New(config)
+	if err != nil {
+		return nil, hinted(err, "name an address of this node that the others can call with --swim-address")
+	}
+	return member, nil
 }
 
 // peerToken is the token that the node shows to other nodes.

@@ -63,6 +63,21 @@ func fits80(t *testing.T, table string) {
 	}
 }
 
+// Three nodes find each other; one that leaves is shown to have left.
+func TestNodesThatFindOutWhoIsAlive(t *testing.T) {
+	first := serveNamed(t, "node-1", "--swim-address", "http://127.0.0.1:1")
+	rift(t, "nodes", "members", "--addr", first, "-o", "table").want(t, exitDone, "this node", "")
+	seed := serveNamed(t, "node-2", "--swim-join", "http://127.0.0.1:1")
+	serveNamed(t, "node-3", "--swim-join", seed)
+	table := until(t, "node-3", "nodes", "members", "--addr", seed, "-o", "table")
+	fits80(t, table)
+	until(t, "HOST_ONLINE", "log", "show", "--addr", seed, "--type", "HOST_ONLINE", "-o", "table")
+	lone := serveNamed(t, "lone")
+	rift(t, "nodes", "members", "--addr", lone, "-o", "table").want(t, exitDone, "no members: `rift serve --swim-join", "")
+	rift(t, "serve", "--swim-join", "x", "--read-only").want(t, exitError, "", "swim_join: want no read_only with it")
+	rift(t, "serve", "--swim-address", "http://0.0.0.0:1", "--listen", "127.0.0.1:0", "--data", t.TempDir()).want(t, exitError, "", "--swim-address")
+}
+
 // A node that only calls out is worked with through a hub, by the same commands.
 func TestANodeBehindAHub(t *testing.T) {
 	hub := serveNamed(t, "hub")

@@ -35,6 +35,8 @@ type Serve struct {
 	RelayHub     string        `key:"relay_hub" usage:"address of a hub that takes calls for this node, which cannot be called itself; several with commas between"`
 	GossipPeers  string        `key:"gossip_peers" usage:"addresses of nodes to exchange with what nodes say of themselves, with commas between; none: the node asks nobody"`
 	GossipEvery  time.Duration `key:"gossip_every" default:"2s" usage:"time between two such exchanges"`
+	SwimJoin     string        `key:"swim_join" usage:"addresses of nodes to find out with who is alive, with commas between; none: the node finds out nothing, unless it has a swim_address"`
+	SwimAddress  string        `key:"swim_address" usage:"address of this node, as the others call it, such as http://10.0.0.5:8770 (default: where it listens)"`
 	PeerToken    string        `key:"peer_token_file" usage:"file whose first token is shown to other nodes (default: the first of token_file)"`
 	MemoryLimit  Size          `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits        `key:"limits"`
@@ -115,6 +117,11 @@ func (s Serve) check() []domain.Fault {
 	}
 	faults = append(faults, addressFaults("relay_hub", s.RelayHub)...)
 	faults = append(faults, addressFaults("gossip_peers", s.GossipPeers)...)
+	faults = append(faults, addressFaults("swim_join", s.SwimJoin)...)
+	faults = append(faults, addressFaults("swim_address", s.SwimAddress)...)
+	if s.Swims() && s.ReadOnly {
+		fault("swim_join", "want no read_only with it: a node that shows a log is no member")
+	}
 	if s.GossipPeers != "" && s.ReadOnly {
 		fault("gossip_peers", "want no read_only with it: a node that shows a log hears of nobody")
 	}
@@ -190,6 +197,23 @@ const FromDefault = "default"
 
 // RelayHubs lists the hubs that take calls for the node.
 func (s Serve) RelayHubs() []string { return addressesOf(s.RelayHub) }
+
+// Swims tells whether the node finds out who is alive.
+func (s Serve) Swims() bool { return s.SwimJoin != "" || s.SwimAddress != "" }
+
+// SwimAddresses lists the nodes to join.
+func (s Serve) SwimAddresses() []string { return addressesOf(s.SwimJoin) }
+
+// OwnAddress is where others call the node that listens on an address.
+func (s Serve) OwnAddress(listen string) string {
+	if own := addressesOf(s.SwimAddress); len(own) == 1 {
+		return own[0]
+	}
+	if s.TLSCert != "" {
+		return "https://" + listen
+	}
+	return "http://" + listen
+}
 
 // GossipAddresses lists the nodes to exchange with what nodes say of themselves.
 func (s Serve) GossipAddresses() []string { return addressesOf(s.GossipPeers) }

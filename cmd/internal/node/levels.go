@@ -33,6 +33,7 @@ type levels struct {
 // seen is when a node was last heard from, and what it said.
 type seen struct {
 	at       time.Time
+	word     time.Time // when it last gave a sign of life itself; zero: not yet
 	level    nodes.Level
 	readings nodes.Readings
 	idle     time.Time // since when its GPU is below what counts as idle; zero: it is not, or nobody knows
@@ -101,7 +102,7 @@ func (l *levels) put(node domain.NodeID, at time.Time, change func(*seen)) {
 		return
 	}
 	change(&before)
-	before.at = at
+	before.at, before.word = at, at
 	l.nodes[node] = before
 }
 
@@ -110,9 +111,27 @@ func (l *levels) touch(node domain.NodeID, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before, known := l.nodes[node]; known {
+		before.at, before.word = at, at
+		l.nodes[node] = before
+	}
+}
+
+// alive notes that a node is alive by what others found out.
+func (l *levels) alive(node domain.NodeID, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, known := l.nodes[node]
+	if known || len(l.nodes) < maxLevels {
 		before.at = at
 		l.nodes[node] = before
 	}
+}
+
+// lastWord is when a node last gave a sign of life itself; zero: not yet.
+func (l *levels) lastWord(node domain.NodeID) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nodes[node].word
 }
 
 // expect starts the silence of a node that has not been heard from yet.

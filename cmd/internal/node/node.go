@@ -274,6 +274,20 @@ func (n *Node) EndWaits() { n.relay.Stop() }
 // Gossip is what the node knows of others by what they say of themselves.
 func (n *Node) Gossip() *gossip.Gossip { return n.gossip }
 
+// Heard notes that a node is alive by what others found out, which is no word of its
+// own: LastHeard does not tell of it.
+func (n *Node) Heard(node domain.NodeID) { n.levels.alive(node, n.clock()) }
+
+// LastHeard is when a node last gave a sign of life itself, by the time of this
+// process; zero: not yet.
+func (n *Node) LastHeard(node domain.NodeID) time.Time {
+	word := n.levels.lastWord(node)
+	if word.IsZero() {
+		return word
+	}
+	return time.Now().Add(word.Sub(n.clock()))
+}
+
 // Lend gives the endpoints a part of the process that they find by its type. It is
 // called before they serve.
 func (n *Node) Lend(part any) { n.parts = append(n.parts, part) }

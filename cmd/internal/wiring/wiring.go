@@ -10,7 +10,6 @@ import (
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/domain/swim"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
 	"github.com/ringrift/rift/transport/admin"
@@ -24,6 +23,7 @@ import (
 	"github.com/ringrift/rift/transport/policy"
 	"github.com/ringrift/rift/transport/raft"
 	"github.com/ringrift/rift/transport/relay"
+	"github.com/ringrift/rift/transport/swim"
 	"github.com/ringrift/rift/transport/tournament"
 	"github.com/ringrift/rift/transport/training"
 	"github.com/ringrift/rift/transport/work"
@@ -49,7 +49,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		tournament.Area(),
 		relay.Area(),
 		gossip.Area(),
-		{Name: "swim", Events: swim.Events()},
+		swim.Area(),
 	}
 	return append(list, policy.Area(sectionsOf(list)))
 })

@@ -1,0 +1,303 @@
+package membership_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/memberlist"
+
+	"github.com/ringrift/rift/cmd/internal/membership"
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/swim"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+	wire "github.com/ringrift/rift/transport/swim"
+)
+
+// Everybody sees a death, of five and of sixteen.
+func TestEverybodySeesADeath(t *testing.T) {
+	for _, count := range []int{5, 16} {
+		t.Run(fmt.Sprint(count), func(t *testing.T) {
+			boxes := cluster(t, count, nil)
+			dead := boxes[count-1]
+			dead.deaf.Store(true)
+			if err := dead.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			await(t, "everybody see it", func() bool {
+				for _, b := range boxes[:count-1] {
+					if b.state(t, dead.name) != swim.SwimDead {
+						return false
+					}
+				}
+				return true
+			})
+			t.Logf("all of %d saw it after %s", count-1, time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
+
+// A node that nothing reaches for a while is suspected, and is alive again when it
+// can say so; nobody ever calls it dead.
+func TestAFalseSuspicionIsRefuted(t *testing.T) {
+	boxes := cluster(t, 4, func(_ int, c *membership.Config) {
+		c.Tune = func(tune *memberlist.Config) {
+			fast(tune)
+			tune.SuspicionMult = 400 // a suspicion lasts as long as a busy machine may take
+		}
+	})
+	victim := boxes[3]
+	victim.deaf.Store(true)
+	await(t, "a suspicion", func() bool {
+		for _, b := range boxes[:3] {
+			if b.state(t, victim.name) == swim.SwimSuspect {
+				return true
+			}
+		}
+		return false
+	})
+	victim.deaf.Store(false)
+	await(t, "it alive everywhere, because it refuted the suspicion", func() bool {
+		status, err := victim.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range boxes[:3] {
+			if b.state(t, victim.name) != swim.SwimAlive {
+				return false
+			}
+		}
+		return status.Refuted > 0
+	})
+	for _, b := range boxes {
+		if b.count(t, swim.SwimDead) > 0 {
+			t.Errorf("%s thinks somebody dead", b.name)
+		}
+	}
+}
+
+// Who leaves is not dead, and who comes back after that is alive.
+func TestLeavingAndComingBack(t *testing.T) {
+	boxes := cluster(t, 3, nil)
+	boxes[2].stop()
+	await(t, "it left", func() bool {
+		return boxes[0].state(t, "node-2") == swim.SwimLeft && boxes[1].state(t, "node-2") == swim.SwimLeft
+	})
+	boxes[2].start(t, membership.Config{Join: []string{boxes[1].server.URL}})
+	await(t, "it alive again", func() bool {
+		return boxes[0].state(t, "node-2") == swim.SwimAlive && boxes[2].count(t, swim.SwimAlive) == 3
+	})
+}
+
+// A member knocks until somebody is there, and says why nobody is.
+func TestJoiningIsTriedAgain(t *testing.T) {
+	seed := newBox(t, "seed")
+	early := newBox(t, "early").start(t, membership.Config{Join: []string{seed.server.URL}})
+	await(t, "a join that failed", func() bool {
+		status, err := early.Status(t.Context())
+		return err == nil && status.Joins.Failed > 0 && strings.Contains(status.Joins.LastError, "want 101, found 503")
+	})
+	seed.start(t, membership.Config{})
+	await(t, "both", func() bool { return early.count(t, swim.SwimAlive) == 2 && seed.count(t, swim.SwimAlive) == 2 })
+}
+
+// Whoever has not the cluster's key, or another cluster's name, is not let in, and
+// garbage is refused; what the members know stays as it is.
+func TestStrangersAreKeptOut(t *testing.T) {
+	boxes := cluster(t, 2, func(_ int, c *membership.Config) { c.Secrets = []string{"a-secret-of-the-cluster"} })
+	stranger := newBox(t, "stranger").start(t, membership.Config{Join: []string{boxes[0].server.URL}, Secrets: []string{"another-secret"}})
+	naked := newBox(t, "naked").start(t, membership.Config{Join: []string{boxes[0].server.URL}})
+	for _, b := range []*box{stranger, naked} {
+		await(t, "a join that failed", func() bool {
+			status, err := b.Status(t.Context())
+			return err == nil && status.Joins.Failed > 1
+		})
+	}
+	post := func(kind, from string, body []byte) int {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), "POST", boxes[0].server.URL+"/swim/packet", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", kind)
+		request.Header.Set(wire.FromHeader, from)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	for _, one := range []struct {
+		kind, from string
+		body       []byte
+		want       int
+	}{
+		{"text/plain", "", nil, 400}, {wire.PacketType, "localhost:1", nil, 400}, {wire.PacketType, "", []byte("garbage"), 204},
+		{wire.PacketType, "10.0.0.1:1", bytes.Repeat([]byte{3}, 64<<10), 204}, {wire.PacketType, "", make([]byte, 64<<10+1), 413},
+	} {
+		if got := post(one.kind, one.from, one.body); got != one.want {
+			t.Errorf("%s from %q, %d bytes: want %d, found %d", one.kind, one.from, len(one.body), one.want, got)
+		}
+	}
+	response, err := http.Get(boxes[0].server.URL + "/swim/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = response.Body.Close(); response.StatusCode != 400 {
+		t.Errorf("a stream without an upgrade: %d", response.StatusCode)
+	}
+	for _, b := range boxes {
+		members, err := b.Members(t.Context())
+		if err != nil || len(members.Members) != 2 {
+			t.Errorf("%+v %v", members, err)
+		}
+	}
+}
+
+// leading is a node on a log of its own.
+func leading(t testing.TB) (*node.Node, eventlog.Log) {
+	t.Helper()
+	log := eventlog.NewMemory()
+	n, err := node.Open(node.Config{Node: "node-0", Log: log, StoreDir: "models", Store: store.Options{FS: vfs.NewMem(), Small: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var actors sync.WaitGroup
+	for _, actor := range []func(context.Context) error{n.Follow, n.Drain, n.Tick} {
+		actors.Go(func() {
+			if err := actor(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		cancel()
+		actors.Wait()
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n, log
+}
+
+// What the leader sees becomes events once: online, unhealthy for a suspicion,
+// recovered, offline. A node that gives signs of life by another way is not called
+// offline for its packets.
+func TestEdgesAreEvents(t *testing.T) {
+	n, log := leading(t)
+	boxes := cluster(t, 3, func(i int, c *membership.Config) {
+		c.Tune = func(tune *memberlist.Config) {
+			fast(tune)
+			tune.SuspicionMult = 60
+		}
+		if i == 0 {
+			c.Backend, c.Heard, c.LastHeard = n.Backend(), n.Heard, n.LastHeard
+		}
+	})
+	events := func(node string) string {
+		var types []string
+		for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{Streams: []string{"node-" + node}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, e.Type)
+		}
+		return strings.Join(types, " ")
+	}
+	last := func(node, event string) func() bool {
+		return func() bool { return strings.HasSuffix(events(node), event) }
+	}
+	await(t, "both online", func() bool { return events("node-1") != "" && events("node-2") != "" })
+	boxes[1].deaf.Store(true)
+	await(t, "it unhealthy", last("node-1", "NODE_UNHEALTHY"))
+	boxes[1].deaf.Store(false)
+	await(t, "it recovered", last("node-1", "NODE_RECOVERED"))
+	boxes[2].stop()
+	await(t, "it offline", last("node-2", "HOST_OFFLINE"))
+	members, err := boxes[0].Members(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range members.Members {
+		if row.NodeID == "node-2" && (row.State != swim.SwimLeft || row.Heard) {
+			t.Errorf("%+v", row)
+		}
+	}
+	// A machine that is busy may suspect somebody meanwhile, but each edge is one.
+	edges := regexp.MustCompile(`^HOST_ONLINE( NODE_UNHEALTHY NODE_RECOVERED)*( NODE_UNHEALTHY)?( HOST_OFFLINE)?$`)
+	for node, want := range map[string]string{"node-1": "NODE_UNHEALTHY NODE_RECOVERED", "node-2": "HOST_OFFLINE"} {
+		if got := events(node); !edges.MatchString(got) || !strings.Contains(got, want) {
+			t.Errorf("%s: want edges with %s, found %q", node, want, got)
+		}
+	}
+	if got := events("node-0"); got != "" {
+		t.Errorf("the node itself: %q", got)
+	}
+}
+
+// A node whose packets get lost, and which is heard from all the same, stays online
+// on the log and is shown as alive but thought dead.
+func TestAliveButThoughtDead(t *testing.T) {
+	n, log := leading(t)
+	boxes := cluster(t, 2, func(i int, c *membership.Config) {
+		if i == 0 {
+			c.Backend, c.Heard = n.Backend(), n.Heard
+			c.LastHeard = func(domain.NodeID) time.Time { return time.Now() } // a heartbeat this very moment
+		}
+	})
+	boxes[1].deaf.Store(true)
+	if err := boxes[1].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it dead in the eyes of the other", func() bool { return boxes[0].state(t, "node-1") == swim.SwimDead })
+	members, err := boxes[0].Members(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := members.Members[1]; row.NodeID != "node-1" || !row.Heard {
+		t.Errorf("%+v", row)
+	}
+	boxes[0].stop()
+	for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{Types: []string{"HOST_OFFLINE"}}) {
+		t.Errorf("found %v %v", e, err)
+	}
+}
+
+// What comes in is taken or refused with a code, and the member goes on.
+func FuzzPacket(f *testing.F) {
+	b := newBox(f, "node-0").start(f, membership.Config{})
+	f.Add("10.0.0.1:7", []byte{0})
+	f.Add("", []byte{7, 2, 0, 1, 0, 1, 9, 9})
+	f.Add("[::1]:8770", []byte(`{"u":"http://x"}`))
+	f.Add("10.0.0.1:7", []byte{12, 4, 'm', 'a', 'i', 'n', 4, 0x85})
+	f.Fuzz(func(t *testing.T, from string, packet []byte) {
+		if err := b.Packet(from, packet); err != nil && transport.CodeOf(err) != domain.Invalid && transport.CodeOf(err) != domain.TooMany {
+			t.Error(err)
+		}
+		if n := b.count(t, swim.SwimAlive); n != 1 {
+			t.Errorf("want the member alone, found %d", n)
+		}
+	})
+}
+
+// Addresses that others cannot call are refused.
+func TestAddressesOfMembers(t *testing.T) {
+	for _, address := range []string{"", "10.0.0.5:8770", "http://0.0.0.0:8770", "http://[::]:8770", "ftp://x"} {
+		if _, err := membership.New(membership.Config{Node: "a", Address: address}); transport.CodeOf(err) != domain.Invalid {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}

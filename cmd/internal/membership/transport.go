@@ -1,0 +1,255 @@
+package membership
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/ringrift/rift/domain"
+	wire "github.com/ringrift/rift/transport/swim"
+)
+
+// The bounds of what is on its way.
+const (
+	maxSending   = 256 // packets, to all members
+	maxReceived  = 256 // packets that nobody has looked at yet
+	packetWithin = 5 * time.Second
+)
+
+// link carries packets and streams of memberlist over HTTP.
+type link struct {
+	own     *url.URL // this node, as others call it
+	ip      net.IP
+	port    int
+	client  *http.Client
+	tls     *tls.Config // for streams to members that are served by TLS
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+
+	mu      sync.Mutex
+	urls    map[string]*url.URL // of members, by name
+	seeds   map[string]*url.URL // of those that are to be joined, by host:port
+	sending chan struct{}
+	notes   sync.WaitGroup
+	ending  context.Context
+	end     context.CancelFunc
+
+	sent, failed, dropped, received, opened atomic.Uint64
+}
+
+func newLink(own *url.URL, ip net.IP, port int) *link {
+	l := &link{
+		own: own, ip: ip, port: port, packets: make(chan *memberlist.Packet, maxReceived), streams: make(chan net.Conn),
+		urls: map[string]*url.URL{}, seeds: map[string]*url.URL{}, sending: make(chan struct{}, maxSending),
+		client: &http.Client{Timeout: packetWithin, Transport: &http.Transport{
+			MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, ResponseHeaderTimeout: packetWithin,
+		}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	l.ending, l.end = context.WithCancel(context.Background())
+	return l
+}
+
+// FinalAdvertiseAddr is where others reach this node.
+func (l *link) FinalAdvertiseAddr(string, int) (net.IP, int, error) { return l.ip, l.port, nil }
+
+// PacketCh gives the packets that came.
+func (l *link) PacketCh() <-chan *memberlist.Packet { return l.packets }
+
+// StreamCh gives the connections that members opened.
+func (l *link) StreamCh() <-chan net.Conn { return l.streams }
+
+// WriteTo sends a packet.
+func (l *link) WriteTo(b []byte, address string) (time.Time, error) {
+	return l.WriteToAddress(b, memberlist.Address{Addr: address})
+}
+
+// DialTimeout opens a stream.
+func (l *link) DialTimeout(address string, timeout time.Duration) (net.Conn, error) {
+	return l.DialAddressTimeout(memberlist.Address{Addr: address}, timeout)
+}
+
+// Shutdown ends everything that is on its way.
+func (l *link) Shutdown() error {
+	l.end()
+	l.notes.Wait()
+	l.client.CloseIdleConnections()
+	return nil
+}
+
+// know remembers the address that a member gives of itself.
+func (l *link) know(name string, address *url.URL) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.urls[name] = address
+}
+
+// forget forgets it.
+func (l *link) forget(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.urls, name)
+}
+
+// seed remembers that a host and port are the node of an address.
+func (l *link) seed(hostport string, address *url.URL) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seeds[hostport] = address
+}
+
+// urlOf is where a member is called.
+func (l *link) urlOf(a memberlist.Address) *url.URL {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if address := l.urls[a.Name]; a.Name != "" && address != nil {
+		return address
+	}
+	if address := l.seeds[a.Addr]; address != nil {
+		return address
+	}
+	return &url.URL{Scheme: l.own.Scheme, Host: a.Addr}
+}
+
+// WriteToAddress sends a packet, as far as anybody can tell: nobody waits for it to
+// arrive. When too many are on their way it is dropped, as a network would.
+func (l *link) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	now := time.Now()
+	select {
+	case l.sending <- struct{}{}:
+	default:
+		l.dropped.Add(1)
+		return now, nil
+	}
+	if l.ending.Err() != nil {
+		<-l.sending
+		return now, l.ending.Err()
+	}
+	body := bytes.Clone(b)
+	target := l.urlOf(a).JoinPath("/swim/packet")
+	l.notes.Go(func() {
+		defer func() { <-l.sending }()
+		if err := l.post(target, body); err != nil {
+			l.failed.Add(1)
+			return
+		}
+		l.sent.Add(1)
+	})
+	return now, nil
+}
+
+func (l *link) post(target *url.URL, body []byte) error {
+	request, err := http.NewRequestWithContext(l.ending, http.MethodPost, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", wire.PacketType)
+	request.Header.Set(wire.FromHeader, net.JoinHostPort(l.ip.String(), strconv.Itoa(l.port)))
+	response, err := l.client.Do(request)
+	if err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // so that the connection serves again
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusNoContent && response.StatusCode != http.StatusOK {
+		return domain.Errorf(domain.Unavailable, "%s: want 204, found %d", target, response.StatusCode)
+	}
+	return nil
+}
+
+// DialAddressTimeout opens a stream: a connection that a request was upgraded to.
+func (l *link) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(l.ending, timeout)
+	defer cancel()
+	target := l.urlOf(a).JoinPath("/swim/stream")
+	host := target.Host
+	if target.Port() == "" {
+		host = net.JoinHostPort(target.Hostname(), map[string]string{"http": "80", "https": "443"}[target.Scheme])
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	if target.Scheme == "https" {
+		config := l.tls.Clone()
+		if config == nil {
+			config = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		config.ServerName, config.NextProtos = target.Hostname(), []string{"http/1.1"}
+		conn = tls.Client(conn, config)
+	}
+	upgraded, err := upgrade(ctx, conn, target)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return upgraded, nil
+}
+
+func upgrade(ctx context.Context, conn net.Conn, target *url.URL) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Connection", "Upgrade")
+	request.Header.Set("Upgrade", wire.Protocol)
+	if err := request.Write(conn); err != nil {
+		return nil, err
+	}
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		return nil, errors.Join(domain.Errorf(domain.Unavailable, "%s: want 101, found %d", target, response.StatusCode), response.Body.Close())
+	}
+	return &wire.Upgraded{Conn: conn, Reader: reader}, conn.SetDeadline(time.Time{})
+}
+
+// took takes a packet that came.
+func (l *link) took(from string, packet []byte) error {
+	parsed, err := netip.ParseAddrPort(from)
+	if err != nil {
+		return domain.Faulty("request", []domain.Fault{{Field: wire.FromHeader, Reason: "want host:port"}})
+	}
+	select {
+	case l.packets <- &memberlist.Packet{Buf: packet, From: net.TCPAddrFromAddrPort(parsed), Timestamp: time.Now()}:
+		l.received.Add(1)
+		return nil
+	default:
+		l.dropped.Add(1)
+		return domain.Errorf(domain.TooMany, "want at most %d packets that wait", maxReceived)
+	}
+}
+
+// streamed takes a connection that came.
+func (l *link) streamed(conn net.Conn) error {
+	timer := time.NewTimer(packetWithin)
+	defer timer.Stop()
+	select {
+	case l.streams <- conn:
+		l.opened.Add(1)
+		return nil
+	case <-l.ending.Done():
+	case <-timer.C:
+	}
+	l.dropped.Add(1)
+	return domain.Errorf(domain.Unavailable, "this node takes no streams now")
+}

@@ -50,14 +50,21 @@ type Def struct {
 	reshapes  []func(Payload) []string
 	upcasters map[int]upcaster
 	decode    func(Codec, []byte) (Event, error)
+	ranges    Ranges
 	checks    []func(Event) []Fault
 }
 
 // Faults names what is wrong with an event of the type: by the event's own
-// Validate, and by the entry's checks.
+// Validate, by the range that each number's type has, and by the entry's checks.
 func (d *Def) Faults(event Event) (faults []Fault) {
 	if v, can := event.(Validator); can {
 		faults = v.Validate()
+	}
+	known := faults
+	for _, fault := range d.ranges.Faults(event) {
+		if !slices.ContainsFunc(known, func(f Fault) bool { return f.Field == fault.Field }) {
+			faults = append(faults, fault)
+		}
 	}
 	for _, check := range d.checks {
 		faults = append(faults, check(event)...)
@@ -99,6 +106,7 @@ func Define[E Event](version int, stream, about string, options ...Option) Def {
 	def := Def{
 		Type: zero.EventType(), Version: version, Stream: stream, About: about, Origin: Inside,
 		Keys:      keysOf(zero),
+		ranges:    rangesOfEvent(zero),
 		Zero:      zero,
 		upcasters: map[int]upcaster{},
 		decode: func(codec Codec, data []byte) (Event, error) {

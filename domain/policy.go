@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -11,9 +12,21 @@ import (
 // Seconds is a duration as policies and payloads write it.
 type Seconds float64
 
-// Duration converts, to the microsecond that events keep.
+// Duration converts, to the microsecond that events keep. What no Duration holds,
+// as logs from before MaxSeconds may have it, is the longest there is; what is no
+// number is none.
 func (s Seconds) Duration() time.Duration {
-	return time.Duration(float64(s)*1e6) * time.Microsecond
+	const most = math.MaxInt64 / int64(time.Microsecond)
+	switch micros := float64(s) * 1e6; {
+	case micros >= float64(most):
+		return time.Duration(most) * time.Microsecond
+	case micros <= -float64(most):
+		return -time.Duration(most) * time.Microsecond
+	case math.IsNaN(micros):
+		return 0
+	default:
+		return time.Duration(micros) * time.Microsecond
+	}
 }
 
 // Policy is the document every number of a decision comes from. It is data: a
@@ -66,7 +79,7 @@ func (p Policy) With(section Section) Policy {
 func (p Policy) Faults() []Fault {
 	var faults []Fault
 	for _, section := range p.sections {
-		faults = append(faults, section.Faults()...)
+		faults = append(faults, sectionFaults(section)...)
 	}
 	return faults
 }

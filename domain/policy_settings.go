@@ -58,7 +58,7 @@ func (s Sections) Faults(p Policy) (faults []Fault) {
 			faults = append(faults, Fault{"policy." + section.SectionName(), err.Error()})
 			continue
 		}
-		for _, fault := range read.Faults() {
+		for _, fault := range sectionFaults(read) {
 			faults = append(faults, Fault{"policy." + fault.Field, fault.Reason})
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func rooms(t *testing.T) []room {
 	var pure []room
 	for _, root := range []room{
-		{path: module + "/domain", floats: true, reflections: []string{"keys.go"}},
+		{path: module + "/domain", floats: true, reflections: []string{"keys.go", "ranges.go"}},
 		{path: module + "/projections"},
 		{path: module + "/commands", floats: true, context: true},
 	} {

@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"maps"
 	"net/http"
 	"net/url"
@@ -125,7 +126,7 @@ func scalar(t reflect.Type) (func(reflect.Value, string) error, func(reflect.Val
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return func(v reflect.Value, text string) error {
 			n, err := strconv.ParseInt(text, 10, t.Bits())
-			if err != nil {
+			if err != nil || n > domain.MaxWhole || n < -domain.MaxWhole {
 				return want("a whole number", text)
 			}
 			v.SetInt(n)
@@ -143,8 +144,11 @@ func scalar(t reflect.Type) (func(reflect.Value, string) error, func(reflect.Val
 	case reflect.Float32, reflect.Float64:
 		return func(v reflect.Value, text string) error {
 			n, err := strconv.ParseFloat(text, t.Bits())
-			if err != nil {
+			if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 				return want("a number", text)
+			}
+			if most := float64(domain.MaxSeconds); t == secondsType && (n > most || n < -most) {
+				return want(fmt.Sprintf("at most %.0f seconds", most), text)
 			}
 			v.SetFloat(n)
 			return nil

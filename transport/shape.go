@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ringrift/rift/domain"
 )
 
 // kind is what a value of JSON must be to fit a Go type.
@@ -37,8 +39,9 @@ type shape struct {
 	kind   kind
 	bits   int // of integer and natural
 	fields map[string]*shapeField
-	elem   *shape // of list and dictionary
-	length int    // of a list of fixed length, else 0
+	elem   *shape  // of list and dictionary
+	length int     // of a list of fixed length, else 0
+	most   float64 // of a number's size; 0: what its bits hold
 }
 
 type shapeField struct {
@@ -52,6 +55,7 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	rawType         = reflect.TypeFor[json.RawMessage]()
 	timeType        = reflect.TypeFor[time.Time]()
+	secondsType     = reflect.TypeFor[domain.Seconds]()
 )
 
 var shapes sync.Map // reflect.Type → *shape
@@ -92,10 +96,16 @@ func makeShape(t reflect.Type, open map[reflect.Type]*shape) *shape {
 		s.kind = boolean
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		s.kind, s.bits = integer, t.Bits()
+		if s.bits == 64 {
+			s.most = domain.MaxWhole
+		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		s.kind, s.bits = natural, t.Bits()
 	case reflect.Float32, reflect.Float64:
 		s.kind, s.bits = number, t.Bits()
+		if t == secondsType {
+			s.most = float64(domain.MaxSeconds)
+		}
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
 			s.kind = text // base64

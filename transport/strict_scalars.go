@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+
+	"github.com/ringrift/rift/domain"
 )
 
 func (w *walker) word() bool {
@@ -111,11 +113,17 @@ func (w *walker) number(s *shape) bool {
 	var err error
 	switch {
 	case s.kind == number:
-		_, err = strconv.ParseFloat(literal, s.bits)
+		var f float64
+		if f, err = strconv.ParseFloat(literal, s.bits); err == nil && s.most > 0 && !(f >= -s.most && f <= s.most) {
+			err = strconv.ErrRange
+		}
 	case !whole:
 		err = strconv.ErrSyntax
 	case s.kind == integer:
-		_, err = strconv.ParseInt(literal, 10, s.bits)
+		var n int64
+		if n, err = strconv.ParseInt(literal, 10, s.bits); err == nil && s.most > 0 && (n > domain.MaxWhole || n < -domain.MaxWhole) {
+			err = strconv.ErrRange
+		}
 	default:
 		_, err = strconv.ParseUint(literal, 10, s.bits)
 	}
@@ -129,7 +137,10 @@ func (w *walker) number(s *shape) bool {
 }
 
 func rangeOf(s *shape) string {
-	if s.kind == number {
+	switch {
+	case s.most > 0:
+		return fmt.Sprintf(" of at most %.0f", s.most)
+	case s.kind == number:
 		return " in the range of a double"
 	}
 	return fmt.Sprintf(" of %d bits", s.bits)

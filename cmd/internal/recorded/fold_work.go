@@ -3,7 +3,6 @@ package recorded
 import (
 	"regexp"
 	"strconv"
-	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/election"
@@ -236,7 +235,7 @@ func first(texts ...string) string {
 
 func seconds(text string) (domain.Seconds, error) {
 	value, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(value >= 0) || value > (100*365*24*time.Hour).Seconds() {
+	if err != nil || !(value >= 0) || value > float64(domain.MaxSeconds) {
 		return 0, domain.Errorf(domain.Invalid, "want seconds, found %q", text)
 	}
 	return domain.Seconds(value), nil

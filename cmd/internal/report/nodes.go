@@ -26,6 +26,9 @@ type nodeFold struct {
 	sick      micros // unhealthy without one
 	offline   micros
 	unknown   micros // without one, and nobody said how it is
+	overlaps  int    // outages that began within another and have not ended
+	cause     string // of the last outage, and who told it
+	mended    micros // idle up to the recovery that may not be the last of them
 	leaseTime micros // of all leases: of two at once, twice
 	gpuTime   micros
 
@@ -107,10 +110,34 @@ func (n *nodeFold) give(f *Fold, at time.Time, gpu int64) micros {
 func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state nodes.State) {
 	n := f.node(e, id)
 	n.advance(f, e.Time)
+	n.overlap(e)
 	if f.counted && n.state == nodes.StateOnline && state != nodes.StateOnline {
 		n.Flaps++
 	}
 	n.state = state
+}
+
+// overlap follows outages that overlap: of another cause, or told by somebody
+// else, while one lasts. They end with the last recovery, so that what passed
+// since an earlier one was no time of health.
+func (n *nodeFold) overlap(e domain.Envelope) {
+	switch event := e.Event.(type) {
+	case nodes.Unhealthy:
+		cause := event.Reason + "\x00" + e.Meta.Node + "\x00" + e.Meta.Actor
+		if n.state == nodes.StateSick && cause != n.cause {
+			n.overlaps++
+		}
+		n.cause = cause
+	case nodes.Recovered:
+		if n.state == nodes.StateOnline && n.overlaps > 0 {
+			n.overlaps--
+			healthy := n.idle - n.mended
+			n.idle, n.sick = n.idle-healthy, n.sick+healthy
+		}
+		n.mended = n.idle
+	case nodes.HostOnline:
+		n.overlaps = 0
+	}
 }
 
 func (f *Fold) announced(e domain.Envelope, event nodes.Announced) {

@@ -260,3 +260,24 @@ func TestItemsShareAGPU(t *testing.T) {
 		t.Errorf("found %+v", n)
 	}
 }
+
+// TestOutagesThatOverlap: two outages at a time are one, which ends with the last
+// recovery; a recovery that is told twice for one outage changes nothing.
+func TestOutagesThatOverlap(t *testing.T) {
+	f := fold(t, Window{}, []told{
+		{0, "HOST_ONLINE", `{"node_id":"n"}`},
+		{60, "NODE_UNHEALTHY", `{"node_id":"n","reason":"disk"}`},
+		{70, "NODE_UNHEALTHY", `{"node_id":"n","reason":"gpu"}`},
+		{80, "NODE_RECOVERED", `{"node_id":"n"}`},
+		{120, "NODE_RECOVERED", `{"node_id":"n"}`},
+		{180, "NODE_RECOVERED", `{"node_id":"n"}`},
+		{240, "NODE_UNHEALTHY", `{"node_id":"n","reason":"disk"}`},
+		{250, "NODE_RECOVERED", `{"node_id":"n"}`},
+		{260, "NODE_RECOVERED", `{"node_id":"n"}`},
+		{300, "TASK_SPAWNED", `{"task_id":"a","task_type":"x","priority":50,"timeout_seconds":60,"max_attempts":3}`},
+	})
+	n := f.Nodes().Nodes[0]
+	if n.Unhealthy != 70*60 || n.Idle != 230*60 || n.Flaps != 2 {
+		t.Errorf("want 70 minutes unhealthy, 230 idle and 2 flaps, found %+v", n)
+	}
+}

@@ -221,11 +221,3 @@ func newBenchChild(a *app) *cobra.Command {
 	attack.Flags().StringVar(&address, "address", "", "host:port of the node")
 	return child
 }
-
-// writeAddress tells a parent where a child serves.
-func writeAddress(file, address string) error {
-	if err := os.WriteFile(file+".new", []byte(address+"\n"), 0o644); err != nil {
-		return domain.Errorf(domain.Unavailable, "address file: %w", err)
-	}
-	return os.Rename(file+".new", file)
-}

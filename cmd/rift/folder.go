@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
+	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
@@ -21,6 +25,41 @@ func openLog(dir string, readOnly bool) (*pebblelog.Log, func() error, error) {
 		return nil, nil, err
 	}
 	return log, log.Close, nil
+}
+
+// unwritable tells an error of a folder that may only be read: by its modes, or
+// because its disk is mounted so.
+func unwritable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
+
+// modelsFolder is where a node keeps its read models: in the data folder or, when
+// it only shows the log and may not write there, in a scratch folder that is gone
+// with it.
+func modelsFolder(settings config.Serve, logger *slog.Logger) (folder string, discard func() error, err error) {
+	none := func() error { return nil }
+	if !settings.ReadOnly {
+		return filepath.Join(settings.Data, node.ModelsFolder), none, nil
+	}
+	folder = filepath.Join(settings.Data, node.ReadOnlyFolder)
+	err = os.MkdirAll(folder, 0o700)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(folder, "probe-"); err == nil {
+			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+		}
+	}
+	if err == nil {
+		return folder, none, nil
+	}
+	if !unwritable(err) {
+		return "", none, domain.Errorf(domain.Unavailable, "read models: %w", err)
+	}
+	if folder, err = os.MkdirTemp("", "rift-read-only-"); err != nil {
+		return "", none, domain.Errorf(domain.Unavailable, "data folder %s may only be read, and so its read models go elsewhere: %w", settings.Data, err)
+	}
+	logger.Info("the data folder may only be read; read models go elsewhere", "folder", folder)
+	return folder, func() error { return os.RemoveAll(folder) }, nil
 }
 
 // addressFile is where a node that serves a data folder says at which address,

@@ -101,28 +101,33 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.log.Close()) }()
-	if s.instance, err = markInstance(settings.Data); err != nil {
+	if s.instance, err = markInstance(settings.Data); err != nil && !(settings.ReadOnly && unwritable(err)) {
 		return err
 	}
+	var discard func() error
+	if s.models, discard, err = modelsFolder(settings, logger); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, discard()) }()
 	return s.run(ctx)
 }
 
 // announce tells people and scripts where the node is.
 func (a *app) announce(settings config.Serve, address string) error {
 	if settings.AddrFile != "" {
-		temporary := settings.AddrFile + ".new"
-		if err := os.WriteFile(temporary, []byte(address+"\n"), 0o644); err != nil {
-			return domain.Errorf(domain.Unavailable, "address file: %w", err)
-		}
-		if err := os.Rename(temporary, settings.AddrFile); err != nil {
-			return domain.Errorf(domain.Unavailable, "address file: %w", err)
+		err := writeAddress(settings.AddrFile, address)
+		switch {
+		case err != nil && settings.ReadOnly && unwritable(err):
+			a.note("rift: %v; the address is %s", err, address)
+		case err != nil:
+			return err
 		}
 	}
 	scheme, client := "http", ""
 	if settings.TLSCert != "" {
 		scheme = "https"
 	}
-	if err := recordAddress(settings.Data, scheme+"://"+address); err != nil {
+	if err := recordAddress(settings.Data, scheme+"://"+address); err != nil && !(settings.ReadOnly && unwritable(err)) {
 		return err
 	}
 	switch {
@@ -146,6 +151,19 @@ func (a *app) announce(settings config.Serve, address string) error {
 	_, err := fmt.Fprintf(a.stdout, serves+"\n\nTry, in another terminal:\n"+try+"\n\nCtrl-C stops it.\n",
 		address, where, client, calledAs(), scheme)
 	return err
+}
+
+// writeAddress tells whoever waits for a file where a node serves, whole or not at
+// all.
+func writeAddress(file, address string) error {
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, []byte(address+"\n"), 0o644); err != nil {
+		return domain.Errorf(domain.Unavailable, "address file: %w", err)
+	}
+	if err := os.Rename(temporary, file); err != nil {
+		return domain.Errorf(domain.Unavailable, "address file: %w", err)
+	}
+	return nil
 }
 
 // calledAs is how this program was started, so that what it suggests can be

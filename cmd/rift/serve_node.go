@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	actors "github.com/oklog/run"
@@ -37,6 +36,7 @@ type nodeServer struct {
 	log      servedLog
 	cluster  *clusterLog // that log is, where it is replicated; else nil
 	instance string      // proof that it has the data folder
+	models   string      // where the read models are
 	memory   memoryPlan
 	logger   *slog.Logger
 	tokens   []transport.Token
@@ -82,12 +82,7 @@ func (s *nodeServer) run(ctx context.Context) error {
 func (s *nodeServer) once(ctx context.Context) (err error) {
 	settings, logger := s.settings, s.logger
 	shutdown := make(chan time.Duration, 1)
-	models := node.ModelsFolder
-	if settings.ReadOnly {
-		models = node.ReadOnlyFolder
-	}
-	models = filepath.Join(settings.Data, models)
-	rebuilt := s.rebuild
+	models, rebuilt := s.models, s.rebuild
 	if rebuilt {
 		logger.Info("read models are discarded, to be made anew from the log", "folder", models)
 		if err := store.Discard(nil, models); err != nil {

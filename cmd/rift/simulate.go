@@ -45,8 +45,9 @@ func newSimulate(a *app) *cobra.Command {
 		Use:   "simulate [FILE…]",
 		Short: "Run a queue through a day, or a recording, in virtual time",
 		Long: `simulate runs a node's own commands, reactors and clocks in virtual time, with
-machines and producers that are made up, or with the pods and nodes of a recorded
-trace. Attempts fail, machines fall silent, workers that were given up speak up
+machines and producers that are made up, or with the items and nodes of a recording
+of any kind that rift log import takes. An item takes a slot for each GPU that it
+wants; one that no node can ever have is refused by name. Attempts fail, machines fall silent, workers that were given up speak up
 again.
 
 At the end an audit of the log says whether the queue kept its promises: every
@@ -58,7 +59,8 @@ The same scenario and seed print the same report, digest and all. How long it
 took stands on standard error.`,
 		Example: `  rift simulate --items 20000 --nodes 40
   rift simulate --items 1000000 --nodes 400 --faults fault_trace.json.gz --data ./day
-  rift simulate --format openb nodes.csv pods.csv.gz -o json
+  rift simulate nodes.csv pods.csv.gz -o json
+  rift simulate incident.jsonl.zst
   rift simulate --items 5000 --nodes 20 --hours 6h --seed 7 -o md`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, files []string) error { return a.simulate(c.Context(), f, files) },
@@ -68,10 +70,10 @@ took stands on standard error.`,
 	flags.IntVar(&f.nodes, "nodes", 0, "nodes (default: 40 of a made-up day; of a recording all, else so many with GPUs and so many without)")
 	flags.DurationVar(&f.span, "hours", 24*time.Hour, "length of a made-up day: 24h, 90m")
 	flags.Uint64Var(&f.seed, "seed", 1, "what everything that is made up is drawn from")
-	flags.StringVar(&f.format, "format", "", "kind of recording to play: openb")
+	flags.StringVar(&f.format, "format", "", "kind of recording to play: "+strings.Join(formatNames(), ", ")+" (default: by what is in each file)")
 	flags.StringVar(&f.faults, "faults", "", "recorded faults to lay over it, squeezed to its length")
 	flags.StringVar(&f.data, "data", "", "folder to keep the log and the read models in (default: in memory); for replay and reports")
-	register(c, "format", "openb")
+	register(c, "format", formatNames()...)
 	return c
 }
 
@@ -85,7 +87,7 @@ func (a *app) simulate(ctx context.Context, f simulateFlags, files []string) err
 		return err
 	}
 	whole := int64(0)
-	if f.format == "" {
+	if len(files) == 0 {
 		whole = int64(f.items)
 	}
 	progress := a.progress("simulating", "items", whole)
@@ -134,17 +136,15 @@ func simulateIn(ctx context.Context, data string, scenario simulate.Scenario, op
 
 func (f simulateFlags) scenario(ctx context.Context, files []string) (scenario simulate.Scenario, err error) {
 	switch {
-	case f.format == "openb" && len(files) > 0:
+	case len(files) > 0:
 		if err := readableFiles(files); err != nil {
 			return scenario, err
 		}
-		scenario, err = simulate.OpenB(ctx, files, f.nodes)
-	case f.format == "openb":
-		return scenario, usagef("--format openb: want the files of the trace")
+		if scenario, err = simulate.Recording(ctx, f.format, files, f.nodes); err != nil {
+			return scenario, hinted(notRecorded(err), "want items and the nodes that ran them; a recording of faults alone is laid over with --faults")
+		}
 	case f.format != "":
-		return scenario, usagef("--format %s: want openb", f.format)
-	case len(files) > 0:
-		return scenario, usagef("want --format with a recording, found %s without", strings.Join(files, ", "))
+		return scenario, usagef("--format %s: want the files of a recording, found none", f.format)
 	default:
 		if f.nodes == 0 {
 			f.nodes = 40

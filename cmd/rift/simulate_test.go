@@ -31,7 +31,7 @@ func TestSimulate(t *testing.T) {
 	}
 	rift(t, "log", "verify", "--data", data).want(t, exitDone, "", "")
 	rift(t, "simulate", "--items", "60", "--data", data).want(t, exitConflict, "", "want an empty one")
-	rift(t, "simulate", "somefile").want(t, exitError, "", "want --format")
+	rift(t, "simulate", "somefile").want(t, exitError, "", "somefile")
 	rift(t, "simulate", "--format", "openb").want(t, exitError, "", "want the files")
 }
 

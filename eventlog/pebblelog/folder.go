@@ -63,6 +63,9 @@ func lockFolder(dir string, o Options) (io.Closer, error) {
 	case o.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
 		return io.NopCloser(nil), nil
 	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return nil, domain.Errorf(domain.Forbidden, "log folder %s: want to write to it: %w", dir, err)
+	}
 	holder := ""
 	if owner, readErr := readSmall(o.FS, o.FS.PathJoin(dir, ownerFile)); readErr == nil {
 		holder = " (" + strings.TrimSpace(owner) + ")"

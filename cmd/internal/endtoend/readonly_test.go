@@ -2,8 +2,11 @@ package endtoend
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -81,4 +84,33 @@ func TestReadOnlyShowsARecordingAndTouchesNothing(t *testing.T) {
 	taken := serve(t, data)
 	taken.caller().has(t, "TASK_RETRY_SCHEDULED", 1)
 	taken.stop(syscall.SIGTERM)
+}
+
+// A folder that may only be read can be served: its read models go elsewhere, and
+// nothing in it changes.
+func TestReadOnlyServesAFolderThatMayOnlyBeRead(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write anywhere")
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	importInto(t, data, recording(t))
+	lock := func(mode os.FileMode) {
+		if err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				err = os.Chmod(path, mode)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock(0o500)
+	defer lock(0o700)
+	rift(t, "log", "verify", "--data", data).must(t)
+	rift(t, "replay", data).must(t)
+	var answer struct{ Counts map[string]int }
+	serve(t, data, "--read-only").caller().read(t, "/work/status", &answer)
+	if _, err := os.Stat(filepath.Join(data, node.ReadOnlyFolder)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("want nothing written there, found %v", err)
+	}
 }

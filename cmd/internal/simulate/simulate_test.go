@@ -3,6 +3,7 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -243,7 +244,7 @@ func write(t *testing.T, name, text string) string {
 
 // A recorded trace is played: pods run where they may, as long as they did, and
 // end as they did.
-func TestOpenB(t *testing.T) {
+func TestRecordingOfPods(t *testing.T) {
 	nodes := write(t, "nodes.csv", "sn,cpu_milli,memory_mib,gpu,model\ncpu-1,32000,65536,0,\ngpu-1,96000,262144,8,G2\ngpu-2,16000,65536,2,T4\ngpu-3,16000,65536,2,T4\n")
 	pods := write(t, "pods.csv", `name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time
 p-done,4000,1024,1,1000,,LS,Succeeded,0,5000,10
@@ -255,7 +256,7 @@ p-waits,4000,1024,1,1000,,LS,Pending,40,60000,
 p-long,4000,1024,1,1000,,LS,Running,50,2600000,60
 p-late,4000,1024,1,1000,,LS,Succeeded,2599900,2600000,2599950
 `)
-	s, err := OpenB(t.Context(), []string{nodes, pods}, 0)
+	s, err := Recording(t.Context(), "openb", []string{nodes, pods}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,10 +271,10 @@ p-late,4000,1024,1,1000,,LS,Succeeded,2599900,2600000,2599950
 	if want := map[string]int{"done": 4, "dead": 1, "cancelled": 3, "expired": 0}; fmt.Sprint(r.ByState) != fmt.Sprint(want) {
 		t.Errorf("found %v, want %v", r.ByState, want)
 	}
-	if !slices.ContainsFunc(r.Notes, func(note string) bool { return strings.HasPrefix(note, "1 pods ran for more than") }) {
+	if !slices.ContainsFunc(r.Notes, func(note string) bool { return strings.HasPrefix(note, "1 items ran for more than") }) {
 		t.Errorf("found the notes %q", r.Notes)
 	}
-	few, err := OpenB(t.Context(), []string{nodes, pods}, 1)
+	few, err := Recording(t.Context(), "openb", []string{nodes, pods}, 1)
 	if err != nil || len(few.Machines) != 2 {
 		t.Errorf("found %d machines, %v; want one with GPUs and one without", len(few.Machines), err)
 	}
@@ -283,7 +284,7 @@ func TestScenariosAreRefused(t *testing.T) {
 	if _, err := Day(0, 1, time.Hour, 1); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("no items: found %v", err)
 	}
-	if _, err := OpenB(t.Context(), []string{write(t, "nodes.csv", "sn,cpu_milli,memory_mib,gpu,model\na,1000,1,0,\n")}, 0); domain.CodeOf(err) != domain.Invalid {
+	if _, err := Recording(t.Context(), "openb", []string{write(t, "nodes.csv", "sn,cpu_milli,memory_mib,gpu,model\na,1000,1,0,\n")}, 0); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("no pods: found %v", err)
 	}
 	s, err := Day(1, 1, time.Hour, 1)
@@ -295,5 +296,76 @@ func TestScenariosAreRefused(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), Scenario{}, Options{}); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("nothing: found %v", err)
+	}
+}
+
+// A pod takes a slot for each GPU, however many, and one that no node can ever have
+// is refused by name.
+func TestPodsTakeASlotForEachGPU(t *testing.T) {
+	nodes := write(t, "nodes.csv", "sn,cpu_milli,memory_mib,gpu,model\nsmall,16000,65536,4,T4\nlarge,96000,262144,64,G2\n")
+	pods := write(t, "pods.csv", `name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time
+p-3,4000,1024,3,1000,,LS,Succeeded,0,3600,10
+p-16,4000,1024,16,1000,,LS,Succeeded,5,3600,10
+p-48,4000,1024,48,1000,,LS,Succeeded,7,3600,10
+p-64,4000,1024,64,1000,,LS,Succeeded,9,7200,3600
+p-65,4000,1024,65,1000,,LS,Succeeded,9,7200,3600
+`)
+	s, err := Recording(t.Context(), "", []string{nodes, pods}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := eventlog.NewMemory()
+	r, err := Run(t.Context(), s, Options{Seed: 1, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept(t, r)
+	if r.Items != 4 || r.ByState["done"] != 4 {
+		t.Errorf("want four done, found %+v", r.ByState)
+	}
+	if !slices.Contains(r.Notes, "refused: p-65 wants 65 GPUs, the largest node has 64") {
+		t.Errorf("want p-65 refused by name, found %q", r.Notes)
+	}
+	slots := map[domain.TaskID]int{}
+	for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claimed work.Claimed
+		if e.Type == claimed.EventType() {
+			if err := json.Unmarshal(e.Data, &claimed); err != nil {
+				t.Fatal(err)
+			}
+			slots[claimed.TaskID] = claimed.Decision.Slots
+		}
+	}
+	if want := map[domain.TaskID]int{"p-3": 3, "p-16": 16, "p-48": 48, "p-64": 64}; !maps.Equal(slots, want) {
+		t.Errorf("want the slots %v, found %v", want, slots)
+	}
+}
+
+// Any recording of items and nodes is played.
+func TestRecordingOfEvents(t *testing.T) {
+	file := write(t, "life.jsonl", `{"stream":"task-a","type":"TASK_SPAWNED","time":"2026-03-01T10:00:01Z","data":{"task_id":"a","task_type":"demo","priority":50,"timeout_seconds":600,"max_attempts":3}}
+{"stream":"task-b","type":"TASK_SPAWNED","time":"2026-03-01T10:00:01Z","data":{"task_id":"b","task_type":"demo","priority":50,"payload":"words","timeout_seconds":600,"max_attempts":3}}
+{"stream":"task-a","type":"TASK_CLAIMED","time":"2026-03-01T10:00:02Z","data":{"task_id":"a","lease":1,"node_id":"gpu-1","deadline":"2026-03-01T10:01:03Z","attempt":1}}
+{"stream":"task-b","type":"TASK_CLAIMED","time":"2026-03-01T10:00:02Z","data":{"task_id":"b","lease":1,"node_id":"gpu-1","deadline":"2026-03-01T10:01:03Z","attempt":1}}
+{"stream":"task-a","type":"TASK_COMPLETED","time":"2026-03-01T10:05:00Z","data":{"task_id":"a","lease":1,"node_id":"gpu-1"}}
+{"stream":"task-b","type":"TASK_RELEASED","time":"2026-03-01T10:05:00Z","data":{"task_id":"b","lease":1,"node_id":"gpu-1"}}
+`)
+	s, err := Recording(t.Context(), "", []string{file}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Machines) != 1 || s.Machines[0].Slots != 2 {
+		t.Errorf("want a machine that held two at once, found %+v", s.Machines)
+	}
+	r, err := Run(t.Context(), s, Options{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept(t, r)
+	if r.ByState["done"] != 1 || r.ByState["cancelled"] != 1 {
+		t.Errorf("found %v", r.ByState)
 	}
 }

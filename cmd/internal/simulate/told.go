@@ -1,0 +1,182 @@
+package simulate
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/work"
+)
+
+// played is what a recording says of an item.
+type played struct {
+	id                      domain.TaskID
+	created, claimed, ended time.Time
+	node                    domain.NodeID // that holds it
+	end                     work.State
+	asked                   struct {
+		GPUs int `json:"num_gpu"`
+	}
+}
+
+// told is what a recording says, as far as it can be played.
+type told struct {
+	first, last time.Time
+	items       []*played
+	byID        map[domain.TaskID]*played
+	machines    map[domain.NodeID]*seenNode
+	order       []domain.NodeID
+}
+
+// seenNode is a node that announced itself, or was seen to work.
+type seenNode struct {
+	announced *nodes.Announced
+	holds     int
+	most      int // items that it held at once
+}
+
+func newTold() *told {
+	return &told{byID: map[domain.TaskID]*played{}, machines: map[domain.NodeID]*seenNode{}}
+}
+
+func (t *told) node(id domain.NodeID) *seenNode {
+	n := t.machines[id]
+	if n == nil {
+		n = &seenNode{}
+		t.machines[id] = n
+		t.order = append(t.order, id)
+	}
+	return n
+}
+
+func (t *told) take(e domain.Envelope) error {
+	if t.first.IsZero() || e.Time.Before(t.first) {
+		t.first = e.Time
+	}
+	if e.Time.After(t.last) {
+		t.last = e.Time
+	}
+	switch fact := e.Event.(type) {
+	case nodes.Announced:
+		t.node(fact.NodeID).announced = &fact
+	case nodes.HostOnline:
+		t.node(fact.NodeID)
+	case work.Spawned:
+		if t.byID[fact.TaskID] != nil {
+			return nil
+		}
+		one := &played{id: fact.TaskID, created: e.Time}
+		if len(fact.Payload) > 0 {
+			// A payload is its owner's: one without the number wants none.
+			if json.Unmarshal(fact.Payload, &one.asked) != nil || one.asked.GPUs < 0 {
+				one.asked.GPUs = 0
+			}
+		}
+		t.byID[one.id] = one
+		t.items = append(t.items, one)
+	case work.Claimed:
+		if one := t.byID[fact.TaskID]; one != nil && one.end == "" {
+			t.give(one)
+			one.claimed, one.ended, one.node = e.Time, time.Time{}, fact.NodeID
+			n := t.node(fact.NodeID)
+			n.holds++
+			n.most = max(n.most, n.holds)
+		}
+	case work.Completed:
+		t.ends(fact.TaskID, e.Time, work.StateDone)
+	case work.Failed:
+		t.ends(fact.TaskID, e.Time, "")
+	case work.Dead:
+		t.ends(fact.TaskID, e.Time, work.StateDead)
+	case work.Cancelled:
+		t.ends(fact.TaskID, e.Time, work.StateCancelled)
+	case work.Dropped:
+		t.ends(fact.TaskID, e.Time, work.StateCancelled)
+	case work.Released:
+		t.ends(fact.TaskID, e.Time, "")
+	case work.LeaseExpired:
+		t.ends(fact.TaskID, e.Time, "")
+	case work.Revoked:
+		t.ends(fact.TaskID, e.Time, "")
+	}
+	return nil
+}
+
+// ends notes the end of an attempt, or of the item for ever.
+func (t *told) ends(id domain.TaskID, at time.Time, state work.State) {
+	one := t.byID[id]
+	if one == nil || one.end != "" {
+		return
+	}
+	t.give(one)
+	one.end = state
+	if one.ended.IsZero() || state != work.StateDead {
+		one.ended = at
+	}
+}
+
+func (t *told) give(one *played) {
+	if one.node != "" {
+		t.node(one.node).holds--
+		one.node = ""
+	}
+}
+
+// list gives the nodes as machines, in the order they were told of. One that
+// announced nothing has a slot for each item that it was seen to hold at once.
+func (t *told) list() []Machine {
+	announced := slices.ContainsFunc(t.order, func(id domain.NodeID) bool { return t.machines[id].announced != nil })
+	var machines []Machine
+	for _, id := range t.order {
+		n := t.machines[id]
+		switch {
+		case n.announced != nil:
+			machines = append(machines, machineOf(*n.announced, n.most))
+		case announced:
+			// The recording has a list of nodes; this one stands for one that it does not name.
+		default:
+			machines = append(machines, Machine{ID: id, Slots: min(max(n.most, 1), mostSlots), Facts: slotsFact(min(max(n.most, 1), mostSlots))})
+		}
+	}
+	return machines
+}
+
+func machineOf(n nodes.Announced, most int) Machine {
+	var told struct {
+		CPU   int             `json:"cpu_milli"`
+		GPUs  json.RawMessage `json:"gpu"` // a number in a trace, a name elsewhere
+		Slots int             `json:"slots"`
+		Model string          `json:"model"`
+	}
+	_ = json.Unmarshal(n.Facts, &told) // facts of another shape say nothing of slots
+	gpus := 0
+	_ = json.Unmarshal(told.GPUs, &gpus)
+	m := Machine{ID: n.NodeID, Capabilities: slices.Clone(n.Capabilities)}
+	switch {
+	case gpus > 0:
+		m.Slots = gpus
+	case told.Slots > 0:
+		m.Slots = told.Slots
+	case told.CPU > 0:
+		m.Slots = max(told.CPU/8000, 1)
+	default:
+		m.Slots = max(most, 1)
+	}
+	m.Slots = min(m.Slots, 1<<10)
+	if gpus == 0 {
+		m.Slots = min(m.Slots, mostSlots)
+	}
+	facts := map[string]any{"slots": m.Slots, "cpu_milli": told.CPU}
+	if told.Model != "" {
+		facts["gpu"] = told.Model
+	}
+	m.Facts, _ = json.Marshal(facts) // text and numbers always encode
+	return m
+}
+
+func slotsFact(slots int) json.RawMessage {
+	facts, _ := json.Marshal(map[string]any{"slots": slots}) // numbers always encode
+	return facts
+}

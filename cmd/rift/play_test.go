@@ -69,7 +69,8 @@ func TestWorkerPlays(t *testing.T) {
 		"silent":  {"exit 0", "answer: want one JSON object on standard output, found"},
 		"no-json": {"echo a draw", `want one JSON object on standard output, found \"a draw`},
 		"half":    {`echo '{"games":[{"game_id":"g1","participants":["m1","random"],"result":{"ranks":[1,1]},"plies":1,"seed":3}]}'`, "want an answer to g2, found none"},
-		"other":   {`echo 'result: {"success":true}'`, "want a game that was asked for"},
+		"other":   {`echo '{"success":true}'`, "want a game that was asked for"},
+		"named":   {`echo 'result: {"games":[]}'`, "want an answer to g1, found none"},
 		"broken":  {program + " play --size 99", "exit code 1"},
 		"crashed": {`echo '{"games":[]}'; exit 3`, "exit code 3"},
 	} {
@@ -79,6 +80,9 @@ func TestWorkerPlays(t *testing.T) {
 		riftWith(t, "", env, "work", "show", id).want(t, exitDone, c.said, "")
 		riftWith(t, "", env, "nodes", "register", "gpu-7").want(t, exitDone, "", "")
 	}
+	// Counts of games are another form, and not the worker's to judge.
+	add("counts", payload)
+	work("/bin/sh", "-c", `echo 'result: {"games_played":2,"results":[{"opponent":"random","wins":1,"losses":1,"draws":0}]}'`).want(t, exitDone, `"completed": 1`, "")
 	add("stranger", strings.ReplaceAll(payload, `,"player":"mcts:10"`, ""))
 	work(program, "play", "--size", "3").want(t, exitFindings, `"failed": 1`, "")
 	riftWith(t, "", env, "work", "show", "stranger").want(t, exitDone, `found \"m1\"`, "")

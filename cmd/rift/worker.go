@@ -64,7 +64,9 @@ items, and items that end together are reported together.
 
 Lines it prints on standard output that begin with progress: and hold JSON are
 told to the cluster with the next heartbeat; result: and JSON is the result,
-unless it leaves one in RIFT_RESULT_FILE.
+unless it leaves one in RIFT_RESULT_FILE. The answer to an item that asks for games
+(participants, or a list of games) may be all it prints, one JSON object; an attempt
+that does not answer every one of its games has failed (rift play answers them).
 
 Exit code 0 completes the item, those of --release-codes give it back, those of
 --fatal-codes fail it for good, any other fails the attempt. When the lease is

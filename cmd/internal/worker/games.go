@@ -12,9 +12,11 @@ import (
 
 // games gives the answer to an item that asks for games: the result that the command
 // named, or all that it printed. One that does not answer the games of the payload is
-// an error, and no game of it counts.
+// an error, and no game of it counts. A result that the command named may be of another
+// form, like counts of games: whoever asked judges it.
 func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
-	if result == nil {
+	named := result != nil
+	if !named {
 		a.said.mu.Lock()
 		printed := a.said.whole
 		a.said.mu.Unlock()
@@ -25,6 +27,9 @@ func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
 		if result, ok = usable(withoutProgress(printed)); !ok {
 			return nil, domain.Errorf(domain.Invalid, "answer: want one JSON object on standard output, found %.60q", printed)
 		}
+	}
+	if named && !match.Asks(result) {
+		return result, nil
 	}
 	games, _, err := match.Games(a.item.Payload)
 	if err != nil {

@@ -26,6 +26,7 @@ type world struct {
 	strength float64 // chance of the model to win a game
 	queued   []gauntlet.QueuedPart
 	excluded []domain.NodeID
+	odd      int // workers that are excluded on the way
 	worker   func(domain.NodeID, elo.OpponentResult) elo.OpponentResult
 }
 
@@ -103,6 +104,14 @@ func (w *world) report(t fatal, q gauntlet.QueuedPart, node domain.NodeID) {
 	w.take(events)
 }
 
+func (w *world) exclude(t fatal, node domain.NodeID) {
+	events, err := excludeWorker(w.g, ExcludeWorker{GauntletID: w.g.Started.GauntletID, NodeID: node, Reason: "no good"}, domain.Facts{Policy: w.policy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.take(events)
+}
+
 // run lets workers take items in any order, and kills them now and then: the item
 // goes back into the queue, and a report may come twice.
 func (w *world) run(t fatal, workers int, killed float64, random *rand.Rand) gauntlet.Finished {
@@ -130,6 +139,10 @@ func (w *world) run(t fatal, workers int, killed float64, random *rand.Rand) gau
 		if len(out) == 0 {
 			t.Fatal("the gauntlet waits and nothing is queued")
 		}
+		if w.odd > 0 && random.IntN(12) == 0 { // somebody finds out that a worker is no good
+			w.odd--
+			w.exclude(t, domain.NodeID(fmt.Sprintf("w%d", w.odd)))
+		}
 		at := random.IntN(len(out))
 		h := out[at]
 		out = slices.Delete(out, at, at+1)
@@ -156,9 +169,9 @@ func essence(t fatal, f gauntlet.Finished) string {
 	return string(data)
 }
 
-// Two hundred games over eight workers of which a fifth is killed at random: every
-// game counts once, and the decision, to its last digit, is that of a single worker
-// that plays the parts one after the other.
+// Two hundred games over eight workers of which a fifth is killed at random, and some
+// are excluded on the way: every game counts once, and the decision, to its last digit,
+// is that of a single worker that plays the parts one after the other.
 func TestTheDecisionIsThatOfOneWorker(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := gauntlet.DefaultPolicy()
@@ -179,6 +192,7 @@ func TestTheDecisionIsThatOfOneWorker(t *testing.T) {
 			alone.report(t, q, "alone")
 		}
 		many := newWorld(t, policy, command, strength)
+		many.odd = rapid.IntRange(0, 4).Draw(t, "excluded")
 		end := many.run(t, 8, 0.2, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 1)))
 		if a, b := essence(t, *alone.g.Finished), essence(t, end); a != b {
 			t.Fatalf("one worker:\n%s\neight:\n%s", a, b)
@@ -317,4 +331,37 @@ func TestThreePlayersAreTallied(t *testing.T) {
 	if got := w.g.Started.Tally(0, answers); got.Wins != want.Wins || got.Draws != want.Draws || got.Losses != want.Losses || got.Pentanomial != nil {
 		t.Errorf("found %+v, want %+v", got, want)
 	}
+}
+
+// Whatever a worker brings, it is games against opponents of the gauntlet, or an error.
+func FuzzPartResults(f *testing.F) {
+	w := newWorld(f, gauntlet.DefaultPolicy(), ExecuteGauntlet{ConfigKey: "hex8_2p", ModelID: "m2", Baselines: []string{"m1"}, Games: 4}, 0.5)
+	answer, err := match.Encode(w.answers(0), true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(answer)
+	f.Add([]byte(`{"games_played":4,"results":[{"opponent":"m1","wins":3,"losses":1,"draws":0,"pentanomial":[0,0,1,0,1]}]}`))
+	f.Add([]byte(`{"games_played":4,"results":[{"opponent":"m1","wins":1e309,"losses":-1}]}`))
+	f.Add([]byte(`{"games":[{"game_id":"x","result":{"ranks":[1,1]}}]}`))
+	f.Fuzz(func(t *testing.T, result []byte) {
+		if !json.Valid(result) {
+			return // a node takes no such result
+		}
+		results, err := partResults(*w.g.Started, 0, result, training.Known("config_key", "hex8_2p", "task_id", "t", "model_id", "m2"))
+		if err != nil {
+			return
+		}
+		events, err := finishPart(w.g, finishGauntlet{GauntletID: w.g.Started.GauntletID, TaskID: w.g.Started.TaskID, NodeID: "w", Results: results}, domain.Facts{Policy: w.policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range events {
+			if data, err := json.Marshal(event); err != nil {
+				t.Fatalf("%+v: %v", event, err)
+			} else if faults := event.(interface{ Validate() []domain.Fault }).Validate(); len(faults) > 0 {
+				t.Fatalf("%s: %v", data, faults)
+			}
+		}
+	})
 }

@@ -93,7 +93,8 @@ func (c *counter) add(part PartState, last bool) {
 		} else if result.Games() < c.g.Started.GamesAgainst(opponent) {
 			measured = false
 		}
-		if result.Monotonous(c.policy.SameGames) {
+		// Few pairs may all end one all by chance: as many games as a look takes tell.
+		if result.Monotonous(max(c.policy.SameGames, min(c.g.Started.TestGames, c.g.Started.GamesAgainst(opponent)))) {
 			c.ending.Failed = true
 			c.ending.Failure = fmt.Sprintf("all %d games against %s went the same way: one game was played again and again", result.Games(), opponent)
 		}

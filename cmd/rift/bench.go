@@ -48,7 +48,7 @@ what to compare.`,
 	flags.StringVar(&options.Dir, "dir", "", "folder on the disk to measure (default: the folder for temporary files)")
 	flags.StringVar(&options.Profile, "profile", "", "folder to write a CPU and a heap profile of every cell to")
 	register(c, "only", bench.Names()...)
-	c.AddCommand(newBenchChild(a), newSearchBench(a))
+	c.AddCommand(newBenchChild(a), newSearchBench(a), newBenchSPRT(a))
 	return c
 }
 

@@ -42,7 +42,7 @@ and says how they did. The same flags give the same games.
 
 Two play Hex on size×size cells: X joins the upper and the lower side, O the left
 and the right one. Three play on a hexagon, each with two opposite sides of their own;
-the others rank by the fewest stones they lack, and three that are shut out draw.
+players rank by the fewest stones they lack to join them, then by their largest group.
 
 Players are random, heuristic[:w1,…,w8] and mcts:PLAYOUTS[:w1,…,w8]. The weights are
 ` + strings.Join(hex.WeightNames[:4], ", ") + `,

@@ -9,8 +9,9 @@
 // Three-coloured Hex: each player owns two opposite sides of the hexagon and wins by
 // joining them. Three colours can shut each other out, so the game also ends when
 // nobody can join their sides any more. Ranks are by the fewest stones that a player
-// still lacks, counted through empty cells: none for the winner; equal numbers share
-// a rank, and three that are shut out have drawn.
+// still lacks, counted through empty cells: none for the winner. Players who lack as
+// many, or are both shut out, rank by the most stones that they have joined with each
+// other or through their sides; those who are level in that too have drawn.
 //
 // A game depends on its seed, its opening and its players alone. It starts no
 // process, opens no file, and takes a name for nothing but a name.

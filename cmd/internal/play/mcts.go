@@ -24,6 +24,7 @@ type mcts struct {
 	scratch  position
 	fill     []int16
 	path     []step
+	joined   groups
 }
 
 // branch is a move from a node, and what was seen of it.
@@ -137,7 +138,7 @@ func (m *mcts) playout(p *position, root *node, random *rand.Rand) {
 		case at.mover:
 			reward = 1
 		case -1:
-			reward = 1 / float32(s.players)
+			reward = s.consolation(&m.joined, at.mover)
 		}
 		at.node.visits++
 		b := &at.node.branches[at.taken]
@@ -150,6 +151,22 @@ func (m *mcts) playout(p *position, root *node, random *rand.Rand) {
 			}
 		}
 	}
+}
+
+// consolation is what the end of a game that nobody won is worth to a player: up to
+// half of a win, by how many others have joined fewer stones.
+func (p *position) consolation(room *groups, player int8) float32 {
+	largest, ahead := p.groups(room), float32(0)
+	for other, size := range largest {
+		switch {
+		case int8(other) == player:
+		case size < largest[player]:
+			ahead++
+		case size == largest[player]:
+			ahead += 0.5
+		}
+	}
+	return ahead / float32(2*(p.players-1))
 }
 
 // best is the branch that was visited most, of equal ones that with more wins.

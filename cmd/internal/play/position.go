@@ -179,23 +179,41 @@ func (p *position) over(f *fields) bool {
 	return true
 }
 
-// ranks are the players by the fewest stones that they lack; equal ones share a rank.
+// groups are the most stones that each player has joined, with each other or through
+// a side of their own.
+func (p *position) groups(room *groups) []int16 {
+	room.sizes = append(room.sizes[:0], make([]int16, len(p.parent))...)
+	room.largest = append(room.largest[:0], make([]int16, p.players)...)
+	for c, owner := range p.owner {
+		if owner == empty {
+			continue
+		}
+		root := p.find(int16(c))
+		room.sizes[root]++
+		room.largest[owner] = max(room.largest[owner], room.sizes[root])
+	}
+	return room.largest
+}
+
+// groups is room for their sizes, kept between games.
+type groups struct{ sizes, largest []int16 }
+
+// ranks are the players by the fewest stones that they lack, then by the largest
+// group; equal ones share a rank.
 func (p *position) ranks(f *fields) []int {
 	lacks := make([]int16, p.players)
 	for player := range lacks {
 		lacks[player] = p.measure(f, int8(player))
 	}
 	if p.players == 2 { // the other one is shut out
-		for player := range lacks {
-			lacks[player] = 1
-		}
-		lacks[p.winner] = 0
+		lacks[p.winner], lacks[1-p.winner] = 0, 1
 	}
+	largest := p.groups(&groups{})
 	ranks := make([]int, p.players)
 	for i := range ranks {
 		ranks[i] = 1
-		for _, other := range lacks {
-			if other < lacks[i] {
+		for k, other := range lacks {
+			if other < lacks[i] || other == lacks[i] && largest[k] > largest[i] {
 				ranks[i]++
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/ringrift/rift/domain/match"
 )
 
 func mustSpec(t testing.TB, text string) Spec {
@@ -326,5 +328,36 @@ func TestThreePlayers(t *testing.T) {
 	}
 	if !seen[true] || !seen[false] {
 		t.Errorf("want draws and wins among games by chance, found draws: %t, wins: %t", seen[true], seen[false])
+	}
+}
+
+// A series plays each opening once from every seating, and adds up.
+func TestSeries(t *testing.T) {
+	s := Series{Table: Table{Players: 3, Size: 4}, Specs: []Spec{mustSpec(t, "random"), mustSpec(t, "heuristic"), mustSpec(t, "mcts:5")}, Games: 7, Seed: 40}
+	k := 0
+	scores, err := s.Play(t.Context(), func(answer match.Answer, out Outcome) error {
+		opening, seats := uint64(40+k/3), make([]Spec, 3)
+		for seat := range seats {
+			seats[seat] = s.Specs[(seat+k)%3]
+			if name := seats[seat].String(); answer.Participants[seat] != name {
+				t.Errorf("game %d, seat %d: want %s, found %s", k, seat, name, answer.Participants[seat])
+			}
+		}
+		again, err := s.Table.Play(t.Context(), answer.Seed, &opening, seats)
+		if err != nil || again.Board() != out.Board() {
+			t.Errorf("game %d: want it from opening %d, found\n%s", k, opening, out.Board())
+		}
+		k++
+		return nil
+	})
+	total := 0.0
+	for _, score := range scores {
+		total += score.Score
+		if score.Games != 7 || score.Wins+score.Draws+score.Losses != 7 {
+			t.Errorf("found %+v", score)
+		}
+	}
+	if err != nil || k != 7 || total < 1.5-1e-9 || total > 1.5+1e-9 {
+		t.Errorf("want half a point a player and game, found %v in %d games, %v", total, k, err)
 	}
 }

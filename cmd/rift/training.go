@@ -118,6 +118,12 @@ func newGauntlet(a *app) *cobra.Command {
 				missing: "gauntlets are listed by: rift gauntlet results", show: showGauntlet,
 			},
 			{
+				name: "parts", short: "List the parts of a gauntlet: who played what, and the test after each", route: "gauntlet.parts", args: []string{"gauntlet_id"}, needs: 1,
+				example: "  rift gauntlet parts hex8_2p:9f2c\n  rift gauntlet parts hex8_2p:9f2c --from 20 -o json",
+				help:    map[string]string{"gauntlet_id": "the game and the model", "from": "begin at this part", "limit": "most to list (default 100)"},
+				missing: "gauntlets are listed by: rift gauntlet results", show: showParts,
+			},
+			{
 				name: "results", short: "List gauntlets by game and model", route: "gauntlet.results",
 				example: "  rift gauntlet results --config-key hex8_2p\n  rift gauntlet results --state failed",
 				help: map[string]string{
@@ -126,6 +132,33 @@ func newGauntlet(a *app) *cobra.Command {
 				empty: "no gauntlets yet: a training that gives a model begins one", show: showGauntlets,
 			},
 		})
+}
+
+// showParts lists the parts of a gauntlet.
+func showParts(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+	found, err := decode[gauntletview.PartsAnswer](answer)
+	if err != nil {
+		return err
+	}
+	l := output.Listing{Doc: answer, Empty: "no parts: the gauntlet is of an older log", Columns: []output.Column{
+		{Name: "part", Right: true}, {Name: "worker", Max: 20}, {Name: "opponent", Max: 16}, {Name: "wins", Right: true}, {Name: "draws", Right: true}, {Name: "losses", Right: true}, {Name: "llr", Right: true}, {Name: "task_id", Wide: true}, {Name: "failure", Max: 20},
+	}}
+	for _, part := range found.Parts {
+		row := []any{part.Part, string(part.NodeID), "", nil, nil, nil, nil, string(part.TaskID), part.Failure}
+		if len(part.Results) > 0 {
+			r := part.Results[0]
+			row[2], row[3], row[4], row[5] = r.Opponent, r.Wins, r.Draws, r.Losses
+		}
+		if part.Look != nil {
+			row[6] = fmt.Sprintf("%.3f", part.Look.LLR)
+		}
+		l.Rows = append(l.Rows, row)
+		l.Items = append(l.Items, part)
+	}
+	if found.Next != nil {
+		l.Below = fmt.Sprintf("\nthere are more: --from %d", *found.Next)
+	}
+	return p.Print(l)
 }
 
 // showGauntlet shows one gauntlet, a line per opponent.

@@ -1,8 +1,8 @@
 // Package gauntlet is the read model of the measuring of models: one row per
-// gauntlet, the very state that decisions fold, and which work item belongs to it.
+// gauntlet, its parts, and which work item belongs to which.
 //
-// It runs no test: what a gauntlet says is copied from its last event. Read
-// Projection, then StatusOf, which is what /gauntlet/status answers.
+// It runs no test: what a gauntlet says is copied from its events. Read Projection,
+// then StatusOf, which is what /gauntlet/status answers, then parts.go (a row per part).
 package gauntlet
 
 import (
@@ -41,19 +41,19 @@ var (
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "gauntlet", Version: 3, About: "what models were measured against, and what came of it",
-		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name},
+		Tables: []string{GauntletsTable.Name, gauntletTasksTable.Name, partsTable.Name},
 		Handlers: []projections.Handler{
 			projections.On(func(tx projections.Tx, e domain.Envelope, started gauntlet.Started) error {
-				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, started.First()))
+				return errors.Join(gauntletStep(tx, e), gauntletParts(tx, e, started.First(), nil))
 			}),
 			projections.On(func(tx projections.Tx, e domain.Envelope, played gauntlet.Played) error {
-				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, played.Queue))
+				return errors.Join(gauntletStep(tx, e), gauntletParts(tx, e, played.Queue, func(row Row) error { return endPart(tx, row, played) }))
 			}),
 			projections.On(func(tx projections.Tx, e domain.Envelope, excluded gauntlet.WorkerExcluded) error {
-				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, excluded.Queue))
+				return errors.Join(gauntletStep(tx, e), gauntletParts(tx, e, excluded.Queue, func(row Row) error { return takeBack(tx, row, excluded.Counted) }))
 			}),
 			projections.On(func(tx projections.Tx, e domain.Envelope, more gauntlet.Continued) error {
-				return errors.Join(gauntletStep(tx, e), gauntletTasks(tx, e, []gauntlet.QueuedPart{{TaskID: more.TaskID}}))
+				return errors.Join(gauntletStep(tx, e), gauntletParts(tx, e, []gauntlet.QueuedPart{{TaskID: more.TaskID}}, nil))
 			}),
 			projections.On(func(tx projections.Tx, e domain.Envelope, _ gauntlet.Finished) error { return gauntletStep(tx, e) }),
 		},
@@ -71,18 +71,24 @@ func gauntletStep(tx projections.Tx, e domain.Envelope) error {
 	})
 }
 
-// gauntletTasks remembers which items play for the gauntlet of an event.
-func gauntletTasks(tx projections.Tx, e domain.Envelope, queue []gauntlet.QueuedPart) error {
+// gauntletParts takes over what an event says of parts, and remembers which items play
+// them. A round that is over has no news.
+func gauntletParts(tx projections.Tx, e domain.Envelope, queue []gauntlet.QueuedPart, ended func(Row) error) error {
 	row, _, err := GauntletsTable.Get(tx, e.Stream.ID())
-	if err != nil || row.Started == nil {
+	if err != nil || row.Started == nil || row.Finished != nil {
 		return err
+	}
+	if ended != nil {
+		if err := ended(row); err != nil {
+			return err
+		}
 	}
 	for _, q := range queue {
 		if err := gauntletTasksTable.Put(tx, string(q.TaskID), Task{row.GauntletID, row.Started.ModelID, q.Part}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return queueParts(tx, row, queue)
 }
 
 // ByTask finds the gauntlet of a work item; false for an item of none.

@@ -27,6 +27,7 @@ func Area() transport.Area {
 			transport.Post[gauntletcmd.QuickEval]("/gauntlet/quick-eval"),
 			transport.Post[gauntletcmd.ExcludeWorker]("/gauntlet/exclude"),
 			transport.Get("/gauntlet/status", "gauntlet.status", gauntletview.StatusOf, transport.About("how a gauntlet stands: games, test, decision")),
+			transport.Get("/gauntlet/parts", "gauntlet.parts", gauntletview.Parts, transport.About("the parts of a gauntlet: who played what, and the test after each")),
 			transport.Get("/gauntlet/results", "gauntlet.results", gauntletview.Results, transport.About("gauntlets by game and model, all or by state")),
 		},
 	}

@@ -14,6 +14,7 @@ func Example() {
 	// Output:
 	// POST  /gauntlet/exclude     command  gauntlet.exclude     gauntlet_id node_id reason
 	// POST  /gauntlet/execute     command  gauntlet.execute     config_key model_id baselines? games? sprt? players?
+	// GET   /gauntlet/parts       query    gauntlet.parts       gauntlet_id from? limit?
 	// POST  /gauntlet/quick-eval  command  gauntlet.quick_eval  config_key model_id baseline_id? baselines? games_per_side? players?
 	// GET   /gauntlet/results     query    gauntlet.results     config_key? state? from? limit?
 	// GET   /gauntlet/status      query    gauntlet.status      gauntlet_id

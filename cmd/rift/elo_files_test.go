@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,4 +62,36 @@ func TestFactsAreImportedAndExported(t *testing.T) {
 	at(here.URL, "include", "hex8_2p", "--worker", "gpu-1").want(t, exitError, "", "is not excluded")
 	at(here.URL, "import", "hex8_2p", "games.txt").want(t, exitError, "", "want a name that ends in .csv or .pgn")
 	at(here.URL, "rankings", "hex8_2p", "--method", "mle", "--k", "32").want(t, exitError, "", "method mle does not read it")
+}
+
+// Nodes with many facts compare sums, and look only at the parts that differ.
+func TestNodesWithManyFactsAreBroughtTogether(t *testing.T) {
+	here, there := realNode(t, t.TempDir()), realNode(t, t.TempDir())
+	at := func(url string, words ...string) ran {
+		return riftWith(t, "", map[string]string{"RIFT_ADDR": url}, append([]string{"elo"}, words...)...)
+	}
+	file := func(games ...int) string {
+		rows := "a,b,ranks,game_id\n"
+		for from := 0; from < len(games); from += 2 {
+			for game := games[from]; game < games[from+1]; game++ {
+				rows += fmt.Sprintf("m%d,m%d,1;2,g%d\n", game%7, game%7+1, game)
+			}
+		}
+		path := filepath.Join(t.TempDir(), "games.csv")
+		if err := os.WriteFile(path, []byte(rows), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	at(here.URL, "import", "hex8_2p", file(0, 1800, 2000, 2002)).want(t, exitDone, "1802", "")
+	at(there.URL, "import", "hex8_2p", file(1, 1800, 3000, 3003)).want(t, exitDone, "1802", "")
+	done := at(here.URL, "sync", "hex8_2p", "--with", there.URL, "-o", "json")
+	done.want(t, exitDone, `"taken_here": 3,`, "")
+	done.want(t, exitDone, `"taken_there": 3,`, "")
+	done.want(t, exitDone, `"in_both": 1799,`, "")
+	at(here.URL, "sync", "hex8_2p", "--with", there.URL, "-o", "json").want(t, exitDone, `"in_both": 1805,`, "")
+	one, other := at(here.URL, "rankings", "hex8_2p", "-o", "jsonl"), at(there.URL, "rankings", "hex8_2p", "-o", "jsonl")
+	if one.stdout != other.stdout {
+		t.Errorf("want the same ratings of both, found\n%s\n%s", one.stdout, other.stdout)
+	}
 }

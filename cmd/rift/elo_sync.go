@@ -105,7 +105,7 @@ type comparison struct {
 }
 
 // comparedWhole is how many digests of a part are compared one by one.
-const comparedWhole = 500
+const comparedWhole = 150
 
 func (c *comparison) part(prefix string) error {
 	mine, err := c.ranges(c.here, prefix)

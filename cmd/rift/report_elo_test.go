@@ -32,6 +32,9 @@ func TestReportOnRatings(t *testing.T) {
 		shown.want(t, exitDone, "", "")
 		return shown.stdout
 	}
+	if of, asked := report("jsonl"), do("elo", "rankings", "hex8_2p", "-o", "jsonl").stdout; of != asked {
+		t.Errorf("want the ratings that the node shows\n%s\nfound\n%s", asked, of)
+	}
 	before := map[string]string{}
 	for _, form := range forms {
 		before[form] = report(form)

@@ -64,6 +64,9 @@ func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Eve
 	if other, known := r.Match(c.GameID); known && c.GameID != "" {
 		return nil, domain.Errorf(domain.Conflict, "game %s of %s is recorded as match %s with other content", c.GameID, c.ConfigKey, other)
 	}
+	if c.Worker != "" && r.Excludes(elo.Excluded{Worker: c.Worker}) {
+		return []domain.Event{event}, nil // known, and of no account
+	}
 	var names []string
 	for _, player := range c.Participants {
 		names = append(names, player.Name())
@@ -118,6 +121,9 @@ func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Eve
 		return nil, nil
 	}
 	fact := elo.ResultsRecorded{ConfigKey: c.ConfigKey, FactID: c.FactID, ModelID: c.ModelID, Results: played, PlayedAt: c.PlayedAt, Worker: c.Worker}
+	if c.Worker != "" && r.Excludes(elo.Excluded{Worker: c.Worker}) {
+		return []domain.Event{fact}, nil // known, and of no account
+	}
 	return rerated(r, []domain.Event{fact}, c.ConfigKey, commands.Unique(names), facts), nil
 }
 

@@ -119,7 +119,9 @@ func syncElo(r elo.Ratings, c SyncElo, facts domain.Facts) ([]domain.Event, erro
 			continue
 		}
 		told = append(told, fact.Event())
-		names = append(names, fact.Names()...)
+		if worker := elo.PlayedOf(fact).Worker; worker == "" || !r.Excludes(elo.Excluded{Worker: worker}) {
+			names = append(names, fact.Names()...)
+		}
 		after = after.Evolve(domain.Envelope{Event: fact.Event()})
 	}
 	if len(told) == 0 {

@@ -116,7 +116,7 @@ var everyMethod = []eloview.RankingsAsked{
 // excluded before or after others came.
 func TestRankingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := facts(t, 40)
+		all := facts(t, 24)
 		here, there := newNode(t, 3), newNode(t, 1000)
 		here.apply(all...)
 		shuffled := make([]domain.Event, len(all))
@@ -125,9 +125,12 @@ func TestRankingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 		chance.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		half := rapid.IntRange(0, len(all)).Draw(t, "half")
 		there.apply(shuffled[:half]...)
-		excluded := []domain.Event{elo.GamesExcluded{ConfigKey: "hex8_2p", Worker: "gpu-2", Reason: "r"}}
-		if match, ok := all[0].(elo.MatchRecorded); ok {
+		var excluded []domain.Event
+		if match, ok := all[rapid.IntRange(0, len(all)-1).Draw(t, "excluded")].(elo.MatchRecorded); ok {
 			excluded = append(excluded, elo.GamesExcluded{ConfigKey: "hex8_2p", MatchID: match.MatchID, Reason: "r"})
+		}
+		if rapid.Bool().Draw(t, "worker too") {
+			excluded = append(excluded, elo.GamesExcluded{ConfigKey: "hex8_2p", Worker: "gpu-2", Reason: "r"})
 		}
 		there.apply(excluded...)
 		there.apply(shuffled[half:]...)
@@ -161,26 +164,25 @@ func TestRankingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 // A fact that comes late takes only the checkpoints behind it, further facts bring
 // them back one by one, and another policy takes them all.
 func TestCheckpointsFollowTheFacts(t *testing.T) {
-	n := newNode(t, 10)
+	n := newNode(t, 2)
 	game := func(i, second int) elo.MatchRecorded {
 		at := time.Unix(1_767_000_000+int64(second), 0).UTC()
 		m := elo.MatchRecorded{ConfigKey: "hex8_2p", GameID: fmt.Sprint("g", i), PlayedAt: &at, Participants: []elo.MatchPlayer{{ModelID: "a"}, {ModelID: "b"}}, Ranks: []int{1, 2}}
 		m.MatchID = m.Identity()
 		return m
 	}
-	for i := range 100 {
+	for i := range 200 {
 		n.apply(game(i, 100*i))
 	}
-	many := n.checkpoints()
-	if many < 4 || many > 10 {
-		t.Fatalf("want a few checkpoints of 100 facts, found %d", many)
+	if many := n.checkpoints(); many < 4 || many > 30 {
+		t.Fatalf("want a few checkpoints of 200 facts, found %d", many)
 	}
 	n.apply(game(1000, 50)) // behind the first
 	if got := n.checkpoints(); got != 1 {
 		t.Fatalf("want the checkpoints behind a late fact gone and the first again, found %d", got)
 	}
 	for i := range 8 {
-		n.apply(game(2000+i, 20_000+i))
+		n.apply(game(2000+i, 40_000+i))
 	}
 	if got := n.checkpoints(); got < 4 {
 		t.Fatalf("want checkpoints to come back with further facts, found %d", got)

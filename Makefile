@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
+.PHONY: help run demo build sshd test race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -20,10 +20,13 @@ demo: build ## a node and four workers close the training loop for a minute
 build: ## compile bin/rift
 	$(GO) build -o bin/rift ./cmd/rift
 
-test: ## run every test
+sshd: ## install the OpenSSH server that tests run, where there is none
+	@command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || { $$( [ "$$(id -u)" -eq 0 ] || echo sudo ) apt-get update -q && $$( [ "$$(id -u)" -eq 0 ] || echo sudo ) apt-get install -q -y --no-install-recommends openssh-server; }
+
+test: sshd ## run every test
 	$(GO) test -timeout 15m ./...
 
-race: ## run every test under the race detector (needs a C compiler)
+race: sshd ## run every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 lint: $(LINT) ## golangci-lint, go vet and the purity guard

@@ -20,6 +20,7 @@ import (
 	"github.com/ringrift/rift/domain/gauntlet"
 	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/relay"
+	"github.com/ringrift/rift/domain/sshtournament"
 	"github.com/ringrift/rift/domain/swim"
 	"github.com/ringrift/rift/domain/tournament"
 	"github.com/ringrift/rift/domain/training"
@@ -30,7 +31,7 @@ import (
 func areas() [][]domain.Def {
 	return [][]domain.Def{
 		admin.Events(), election.Events(), elo.Events(), gauntlet.Events(),
-		cmaesrun.Events(), nodes.Events(), relay.Events(), domain.PolicyEvents(nil), swim.Events(), tournament.Events(), training.Events(), work.Events(),
+		cmaesrun.Events(), nodes.Events(), relay.Events(), domain.PolicyEvents(nil), swim.Events(), sshtournament.Events(), tournament.Events(), training.Events(), work.Events(),
 	}
 }
 

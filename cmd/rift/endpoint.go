@@ -70,7 +70,9 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 	if post {
 		x.body.add(c, e.many)
 		c.Flags().StringVar(&x.key, "idempotency-key", "", "id of this command: the same key gives the first answer again")
-		c.Flags().BoolVar(&x.dry, "dry-run", false, "store nothing; say what would be stored, or why it would be refused")
+		if c.Flags().Lookup("dry-run") == nil { // a command may have such a key itself
+			c.Flags().BoolVar(&x.dry, "dry-run", false, "store nothing; say what would be stored, or why it would be refused")
+		}
 	} else {
 		c.Flags().StringVar(&x.at, "at", "", "ask as of a past position or time (48211, 2026-03-06T14:02:11Z)")
 		c.Flags().StringVar(&x.after, "after", "", "wait until the node has applied this position")

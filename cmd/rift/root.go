@@ -93,7 +93,7 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 			root.AddCommand(c)
 		}
 	}
-	add("node", newServe(a), newWorker(a), newPlay(a), newWork(a), newNodes(a), newRelay(a), newCluster(a), newDaemons(a), newSyncs(a), newAlarms(a), newTraining(a), newElo(a), newGauntlet(a), newTournament(a), newCMAES(a), newStatus(a), newAdmin(a), newDemo(a))
+	add("node", newServe(a), newWorker(a), newPlay(a), newWork(a), newNodes(a), newRelay(a), newCluster(a), newDaemons(a), newSyncs(a), newAlarms(a), newTraining(a), newElo(a), newGauntlet(a), newTournament(a), newSSHTournament(a), newCMAES(a), newStatus(a), newAdmin(a), newDemo(a))
 	add("node", newPolicies(a))
 	add("log", newLog(a), newReplay(a), newAt(a))
 	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newBench(a), newCalc(a), newSimulate(a), newVersion(a))

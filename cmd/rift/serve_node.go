@@ -17,10 +17,12 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/sshrun"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/cmd/internal/worker"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/sshtournament"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
@@ -156,7 +158,15 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		}
 	}
 	defer s.app.startProgress(ctx, n)()
-	return runNode(ctx, n, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections, peers: others}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+	var besides []actor
+	if settings.SSH.Tournaments {
+		runner, err := sshrun.New(s.sshConfig(), n.Backend())
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		besides = append(besides, actor{"tournaments over SSH", runner.Run})
+	}
+	return runNode(ctx, n, besides, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections, peers: others}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 
 // logOptions is what the settings make of the log.
@@ -180,8 +190,21 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 			Snapshots:  store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)},
 		},
 		Facts: json.RawMessage(fmt.Sprintf(`{"version":%q}`, thisBuild().Version)), Level: func() nodes.Level { return worker.MachineLevel(settings.Data) },
+		Known:    []any{sshtournament.Runner{On: settings.SSH.Tournaments}},
 		ReadOnly: settings.ReadOnly, Logger: s.logger, Disk: func() (uint64, uint64, error) { return diskSpace(settings.Data) },
 	}
+}
+
+// sshConfig is what the settings make of the way to other machines.
+func (s *nodeServer) sshConfig() sshrun.Config {
+	ssh := s.settings.SSH
+	return sshrun.Config{KnownHosts: ssh.KnownHosts, Key: ssh.Key, Agent: ssh.Agent, User: ssh.User, Logger: s.logger}
+}
+
+// actor is a part of a node that moves by itself.
+type actor struct {
+	name string
+	run  func(context.Context) error
 }
 
 // connections is how many may be open, so that the memory and the files of the
@@ -219,7 +242,7 @@ func requestsWithin(grace time.Duration) time.Duration {
 // runNode runs the actors of a node. The order in which they are added is the
 // order in which they stop: whoever asked for the end, then the requests, then
 // what moves by itself, then what follows the log. Only then is anything closed.
-func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
+func runNode(ctx context.Context, n *node.Node, besides []actor, answers servers, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
 	var group actors.Group
 	add := func(name string, execute func(context.Context) error, interrupt func()) {
 		actorContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -280,6 +303,9 @@ func runNode(ctx context.Context, n *node.Node, answers servers, listener net.Li
 	}
 	answers.elections.run(add, n)
 	if !n.ReadOnly() {
+		for _, one := range besides {
+			add(one.name, one.run, nil)
+		}
 		add("clock", n.Tick, nil)
 		add("outbox", n.Drain, nil)
 		add("publisher", n.Publish, nil)

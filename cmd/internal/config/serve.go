@@ -38,6 +38,7 @@ type Serve struct {
 	SwimJoin     string        `key:"swim_join" usage:"addresses of nodes to find out with who is alive, with commas between; none: the node finds out nothing, unless it has a swim_address"`
 	SwimAddress  string        `key:"swim_address" usage:"address of this node, as the others call it, such as http://10.0.0.5:8770 (default: where it listens)"`
 	PeerToken    string        `key:"peer_token_file" usage:"file whose first token is shown to other nodes (default: the first of token_file)"`
+	SSH          SSH           `key:"ssh"`
 	MemoryLimit  Size          `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits        `key:"limits"`
 	Snapshots    Snapshots     `key:"snapshots"`
@@ -48,6 +49,15 @@ type Serve struct {
 
 	sources map[string]string
 	peers   []Peer
+}
+
+// SSH is how a node reaches the hosts of tournaments over SSH. It runs none unless told to.
+type SSH struct {
+	Tournaments bool   `key:"tournaments" usage:"run tournaments over SSH: whoever may command the node then runs commands on its hosts"`
+	KnownHosts  string `key:"known_hosts" usage:"file of the hosts' keys, in OpenSSH's form: a host that is not in it is refused"`
+	Key         string `key:"key" usage:"file of the private key shown to hosts, without a passphrase, for its owner's eyes only"`
+	Agent       string `key:"agent" usage:"socket of an SSH agent that has keys for hosts"`
+	User        string `key:"user" default:"rift" usage:"user on hosts that are named without one"`
 }
 
 // Limits bounds what callers can make a node hold.
@@ -138,6 +148,12 @@ func (s Serve) check() []domain.Fault {
 	}
 	if _, err := domain.ParseStreamID("cluster-" + s.Cluster); err != nil {
 		fault("cluster", "want a name without spaces or control characters, found %q", s.Cluster)
+	}
+	if s.SSH.Tournaments && (s.SSH.KnownHosts == "" || s.SSH.Key == "" && s.SSH.Agent == "") {
+		fault("ssh.tournaments", "want ssh.known_hosts with it, and ssh.key or ssh.agent")
+	}
+	if s.SSH.Tournaments && s.ReadOnly {
+		fault("ssh.tournaments", "want no read_only with it: results are written")
 	}
 	if s.InsecureESDB && s.TokenFile != "" {
 		fault("insecure_esdb", "want no token_file with it: EventStoreDB clients would need no token")

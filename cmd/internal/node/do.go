@@ -202,7 +202,7 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 		return facts, err
 	}
 	facts.Policy, facts.PolicyName = policy.document, policy.name
-	facts = facts.With(n.match)
+	facts = facts.With(n.match).With(n.config.Known...)
 	switch c := order.Command.(type) {
 	case workcmd.AddTask:
 		n.prepare(c)

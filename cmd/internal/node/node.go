@@ -85,6 +85,8 @@ type Config struct {
 	// Facts and Level are what the node tells others of itself; nil: nothing.
 	Facts json.RawMessage
 	Level func() nodes.Level
+	// Known is put into the facts of every command: what single areas look at besides.
+	Known []any
 	// Done is told of every command that was run, with what came of it. It is
 	// for tests; nil costs nothing.
 	Done func(domain.Command, commands.Result)

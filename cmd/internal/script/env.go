@@ -22,6 +22,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sshtournament"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections"
@@ -94,6 +95,7 @@ func (env *Env) openNode(options store.Options) (err error) {
 	env.node, err = node.Open(node.Config{
 		Node: "n1", Log: env.log, StoreDir: env.dir, Manual: true, Store: options,
 		Clock: func() time.Time { return env.now }, Done: env.options.done,
+		Known: []any{sshtournament.Runner{On: true}},
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/ringrift/rift/transport/policy"
 	"github.com/ringrift/rift/transport/raft"
 	"github.com/ringrift/rift/transport/relay"
+	"github.com/ringrift/rift/transport/sshtournament"
 	"github.com/ringrift/rift/transport/swim"
 	"github.com/ringrift/rift/transport/tournament"
 	"github.com/ringrift/rift/transport/training"
@@ -50,6 +51,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		relay.Area(),
 		gossip.Area(),
 		swim.Area(),
+		sshtournament.Area(),
 	}
 	return append(list, policy.Area(sectionsOf(list)))
 })

@@ -114,6 +114,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 		"training.expire_block", "training.abandon", "training.finish", "cmaes.overdue",
 		"election.take_lead",
 		"relay.queue", "relay.deliver", "relay.answer", "relay.expire",
+		"ssh_tournament.begin", "ssh_tournament.take", "ssh_tournament.end",
 	} {
 		issued[name] = true
 	}

@@ -1,0 +1,415 @@
+package sshrun
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	sshcmd "github.com/ringrift/rift/commands/sshtournament"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/sshtournament"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
+)
+
+// stage is a node, the key that it shows, and a folder of the commands' notes.
+type stage struct {
+	t       *testing.T
+	folder  string
+	config  Config
+	client  ssh.PublicKey
+	backend transport.Backend
+	calls   int
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, folder: t.TempDir()}
+	s.config.Key, s.client = keyPair(t, s.folder, "id")
+	s.config.KnownHosts = filepath.Join(s.folder, "known_hosts")
+	s.config.Backoff, s.config.Grace, s.config.Look = time.Millisecond, 10*time.Second, 20*time.Millisecond
+	s.config.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	s.knows()
+	log, err := pebblelog.Open(filepath.Join(s.folder, "log"), pebblelog.Options{Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Open(node.Config{
+		Node: "n1", Log: log, StoreDir: filepath.Join(s.folder, "models"), Manual: true, Store: store.Options{Small: true},
+		Known: []any{sshtournament.Runner{On: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.backend = n.Backend()
+	return s
+}
+
+// knows writes the file of known hosts.
+func (s *stage) knows(lines ...string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.config.KnownHosts, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) do(command domain.Command) {
+	s.t.Helper()
+	s.calls++
+	if _, err := s.backend.Do(s.t.Context(), transport.Call{Command: command, ID: fmt.Sprintf("test-%d", s.calls)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// starts asks for a run of two whose command behaves in a manner.
+func (s *stage) starts(manner string, games int, hosts ...string) {
+	s.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	retries := 3
+	s.do(sshcmd.RunTournament{
+		RunID: "r", Hosts: hosts, Participants: []string{"a", "b"}, GamesPerMatchup: games, GamesPerShard: 2, Retries: &retries, MaxParallelPerHost: 2,
+		Command: []string{self, "remote", manner, s.folder},
+	})
+}
+
+// runs has a runner coordinate until the function it gives is called.
+func (s *stage) runs() (stop func()) {
+	s.t.Helper()
+	runner, err := New(s.config, s.backend)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = runner.Run(ctx)
+	}()
+	stop = func() {
+		cancel()
+		<-ended
+	}
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// until folds the run until it is as wanted.
+func (s *stage) until(wanted func(sshtournament.Run) bool) (run sshtournament.Run, events []domain.Event) {
+	s.t.Helper()
+	for {
+		run, events = sshtournament.Run{}, nil
+		for e, err := range s.backend.Log().Read(s.t.Context(), sshtournament.ID("r").Stream(), 0, eventlog.Forward) {
+			if err == nil {
+				err = s.backend.Catalog().Fill(&e)
+			}
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			run, events = run.Evolve(e), append(events, e.Event)
+		}
+		if wanted(run) {
+			return run, events
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-s.t.Context().Done():
+			s.t.Fatalf("want it otherwise, found it %s with %d games", run.State(), run.Games)
+		}
+	}
+}
+
+func over(run sshtournament.Run) bool { return run.Over() }
+
+// asked are the games that commands were asked for, each as often as it was.
+func (s *stage) asked() map[string]int {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.folder, "asked"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for line := range strings.FieldsSeq(string(text)) {
+		counts[line]++
+	}
+	return counts
+}
+
+// every wants each game of the run recorded once.
+func every(t *testing.T, run sshtournament.Run, events []domain.Event, games int) {
+	t.Helper()
+	if run.State() != "done" || run.Games != games {
+		t.Fatalf("want %d games and the end, found %d and %s: %+v", games, run.Games, run.State(), run.Finished)
+	}
+	told := map[int]int{}
+	for _, e := range events {
+		if game, ok := e.(sshtournament.GameRecorded); ok {
+			told[game.Game.Number]++
+		}
+	}
+	for game := 1; game <= games; game++ {
+		if told[game] != 1 {
+			t.Errorf("game %d: want it recorded once, found %d times", game, told[game])
+		}
+	}
+}
+
+func ends(events []domain.Event, how string) (list []sshtournament.ShardEnded) {
+	for _, e := range events {
+		if end, ok := e.(sshtournament.ShardEnded); ok && end.How == how {
+			list = append(list, end)
+		}
+	}
+	return list
+}
+
+// Two hosts play a run, each game once.
+func TestHostsPlayARun(t *testing.T) {
+	s := newStage(t)
+	one, other := startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client)
+	s.knows(one.known, other.known)
+	s.starts("well", 12, one.address, other.address)
+	s.runs()
+	run, events := s.until(over)
+	every(t, run, events, 12)
+	for game, times := range s.asked() {
+		if times != 1 {
+			t.Errorf("%s: want it asked for once, found %d times", game, times)
+		}
+	}
+	if first := run.Finished.Standings[0]; first.Points != 6 || first.Games != 12 {
+		t.Errorf("want 6 of 12 points each, for the first seat wins, found %+v", first)
+	}
+}
+
+// A command that dies, speaks rubbish, floods or is no match fails its shard there;
+// what it told before counts, and another host plays the rest.
+func TestACommandThatFailsIsTriedElsewhere(t *testing.T) {
+	for manner, reason := range map[string]string{
+		"die":     "exit code 3: out of [31m memory",
+		"rubbish": "want a JSON object",
+		"draw":    "want result.ranks of a game, or games, found neither",
+		"flood":   "found a longer one",
+	} {
+		t.Run(manner, func(t *testing.T) {
+			s := newStage(t)
+			one, other := startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client)
+			s.knows(one.known, other.known)
+			s.starts(manner, 2, one.address, other.address)
+			s.runs()
+			run, events := s.until(over)
+			every(t, run, events, 2)
+			failed, done := ends(events, sshtournament.EndFailed), ends(events, sshtournament.EndDone)
+			if len(failed) != 1 || !strings.Contains(failed[0].Reason, reason) {
+				t.Fatalf("want one failure because of %q, found %+v", reason, failed)
+			}
+			if len(done) != 1 || done[0].Host == failed[0].Host {
+				t.Errorf("want it done on another host than %s, found %+v", failed[0].Host, done)
+			}
+			if asked := s.asked(); asked["r:1.1"] != 1 || asked["r:1.2"] < 1 {
+				t.Errorf("want the game that was told asked for once, found %v", asked)
+			}
+		})
+	}
+}
+
+// A command that hangs is ended when its time is over, and tried again.
+func TestACommandThatHangsIsEnded(t *testing.T) {
+	s := newStage(t)
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	retries := 20
+	s.do(sshcmd.RunTournament{
+		RunID: "r", Hosts: []string{one.address}, Participants: []string{"a", "b"}, GamesPerMatchup: 2, Retries: &retries, ShardSeconds: 2,
+		Command: []string{self, "remote", "hang", s.folder},
+	})
+	s.runs()
+	run, events := s.until(over)
+	every(t, run, events, 2)
+	failed := ends(events, sshtournament.EndFailed)
+	if len(failed) == 0 || failed[0].Reason != "it ran over its time of 2s" {
+		t.Errorf("want it failed for its time, found %+v", failed)
+	}
+	s.gone()
+}
+
+// gone waits until the commands that hung have ended.
+func (s *stage) gone() {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.folder, "pids"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.FieldsSeq(string(text)) {
+		pid, err := strconv.Atoi(line)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for syscall.Kill(pid, 0) == nil && !zombie(pid) {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-s.t.Context().Done():
+				s.t.Fatalf("want process %d ended", pid)
+			}
+		}
+	}
+}
+
+// zombie tells a process that has ended and that nobody waited for yet.
+func zombie(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, after, _ := strings.Cut(string(text), ") ")
+	return err == nil && strings.HasPrefix(after, "Z")
+}
+
+// A run that is cancelled ends its commands on the hosts.
+func TestCancellingEndsCommands(t *testing.T) {
+	s := newStage(t)
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	s.starts("hang", 4, one.address)
+	s.runs()
+	s.until(func(run sshtournament.Run) bool { return run.Games == 2 }) // the first of both shards
+	s.do(sshcmd.Cancel{RunID: "r", Reason: "enough seen"})
+	s.gone()
+	if run, _ := s.until(over); run.State() != "cancelled" || run.Games != 2 {
+		t.Errorf("want it cancelled with 2 games, found %s with %d", run.State(), run.Games)
+	}
+}
+
+// A coordinator that starts again goes on with what is missing: no game that is
+// recorded is asked for again, and no retry is spent.
+func TestACoordinatorThatStartsAgain(t *testing.T) {
+	s := newStage(t)
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	s.starts("hang", 8, one.address)
+	stop := s.runs()
+	s.until(func(run sshtournament.Run) bool { return run.Games == 2 })
+	stop()
+	s.gone()
+	s.runs()
+	run, events := s.until(func(run sshtournament.Run) bool {
+		shard, _ := run.Shard(4)
+		return run.Over() || shard.State() == "running" && len(shard.Played) == 1 // the others hang once as well
+	})
+	if len(ends(events, sshtournament.EndInterrupted)) < 2 || len(ends(events, sshtournament.EndFailed)) > 0 {
+		t.Errorf("want both shards interrupted and none failed, found %+v", events)
+	}
+	for _, game := range []string{"r:1.1", "r:1.3"} {
+		if times := s.asked()[game]; times != 1 {
+			t.Errorf("%s: want it asked for once, found %d times", game, times)
+		}
+	}
+	if done, _ := run.Shard(1); done.State() != "done" {
+		t.Errorf("want the first shard done, found it %s", done.State())
+	}
+}
+
+// Hosts whose key is not known, is another, or that do not know the node's, are used
+// no more; so are those that do not answer.
+func TestHostsThatAreNoHosts(t *testing.T) {
+	s := newStage(t)
+	_, stranger := keyPair(t, s.folder, "stranger")
+	good, unknown, changed, closed := startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client), startSSHD(t, t.TempDir(), stranger)
+	forced := startSSHD(t, s.folder, s.client, "ForceCommand echo hello")
+	refusing := listening(t, func(conn net.Conn) { _ = conn.Close() })
+	rubbish := listening(t, func(conn net.Conn) {
+		_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		_ = conn.Close()
+	})
+	line := func(h host, like string) string { // another's key under its name
+		_, key, _ := strings.Cut(like, " ")
+		name, _, _ := strings.Cut(h.known, " ")
+		return name + " " + key
+	}
+	s.knows(good.known, line(changed, good.known), closed.known, forced.known, line(refusing, good.known), line(rubbish, good.known))
+	bad := []host{unknown, changed, closed, refusing, rubbish, forced}
+	hosts := []string{}
+	for _, h := range bad {
+		hosts = append(hosts, h.address)
+	}
+	s.starts("well", 14, append(hosts, good.address)...)
+	s.runs()
+	run, _ := s.until(over)
+	if run.State() != "done" || run.Games != 14 {
+		t.Fatalf("want every game played by the one good host, found %s with %d: %+v", run.State(), run.Games, run.Finished)
+	}
+	for i, want := range []string{"is not known: add it", "is not the known one", "does not take the node's key", "", "", ""} {
+		if life := run.Host(hosts[i]); want != "" && !strings.Contains(life.Dropped, want) {
+			t.Errorf("%s: want it dropped because %q, found %+v", hosts[i], want, life)
+		}
+	}
+	for shard := range run.Shards() {
+		if slices.Contains(shard.Tried, good.address) {
+			t.Errorf("shard %d: want the good host never to fail, found %+v", shard.Number, shard)
+		}
+	}
+}
+
+// A run whose hosts all stay silent comes to an end.
+func TestSilentHostsEndARun(t *testing.T) {
+	s := newStage(t)
+	_, key := keyPair(t, s.folder, "any")
+	silent := listening(t, func(net.Conn) {})
+	s.knows(strings.Replace(silent.known, "KEY", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), 1))
+	s.config.Dial = 50 * time.Millisecond
+	s.starts("well", 2, silent.address)
+	s.runs()
+	run, events := s.until(over)
+	if run.State() != "failed" || run.Finished.Reason != "no host is left" || run.Finished.Missing != 2 {
+		t.Errorf("want it failed for want of hosts, found %s: %+v", run.State(), run.Finished)
+	}
+	if failures := ends(events, sshtournament.EndHost); len(failures) != 3 || !strings.Contains(failures[0].Reason, "want a greeting within") {
+		t.Errorf("want three failures of the host, found %+v", failures)
+	}
+}
+
+// listening is a port where something answers that is no SSH server.
+func listening(t *testing.T, answer func(net.Conn)) host {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			answer(conn)
+		}
+	}()
+	port := listener.Addr().(*net.TCPAddr).Port
+	return host{port, fmt.Sprintf("[127.0.0.1]:%d KEY", port), fmt.Sprintf("nobody@127.0.0.1:%d", port)}
+}

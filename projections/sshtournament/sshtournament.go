@@ -1,0 +1,302 @@
+// Package sshtournament is the read model of tournaments over SSH: a row for each run,
+// one for each of its shards and one for each of its hosts that something was told of.
+//
+// It decides nothing: rows are folds of the events by domain/sshtournament's own rules.
+// Read Projection, then StatusOf, which is what /ssh_tournament/status answers.
+package sshtournament
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	ssh "github.com/ringrift/rift/domain/sshtournament"
+	"github.com/ringrift/rift/domain/tournament"
+	"github.com/ringrift/rift/projections"
+)
+
+// Row is a run without its shards.
+type Row struct {
+	RunID     ssh.ID          `json:"run_id"`
+	Started   *ssh.Started    `json:"started,omitempty"`
+	Games     int             `json:"games"`
+	Finished  *ssh.Finished   `json:"finished,omitempty"`
+	Cancelled *ssh.Cancelled  `json:"cancelled,omitempty"`
+	StartedAt time.Time       `json:"started_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	Position  domain.Position `json:"position"`
+}
+
+// State is as of domain/sshtournament's Run.
+func (r Row) State() string {
+	return ssh.Run{Started: r.Started, Finished: r.Finished, Cancelled: r.Cancelled}.State()
+}
+
+// The tables of the runs. The keys of shards and hosts begin with that of their run.
+// Open has the runs that are not over.
+var (
+	RunsTable   = projections.Table[Row]{Name: "sshtournament.runs"}
+	shardsTable = projections.Table[ssh.Progress]{Name: "sshtournament.shards"}
+	hostsTable  = projections.Table[ssh.HostLife]{Name: "sshtournament.hosts"}
+	openTable   = projections.Table[struct{}]{Name: "sshtournament.open"}
+)
+
+func shardKey(id ssh.ID, shard int) string { return projections.Pair(string(id), ssh.Key(shard)) }
+
+// Projection is the read model of the runs.
+func Projection() projections.Projection {
+	return projections.Projection{
+		Name: "sshtournament", Version: 1, About: "how far tournaments over SSH are",
+		Tables: []string{RunsTable.Name, shardsTable.Name, hostsTable.Name, openTable.Name},
+		Handlers: []projections.Handler{
+			on(func(tx projections.Tx, row *Row, e ssh.Started) error {
+				row.Started = &e
+				for _, shard := range e.Shards() {
+					if err := shardsTable.Put(tx, shardKey(e.RunID, shard.Number), ssh.Progress{Shard: shard}); err != nil {
+						return err
+					}
+				}
+				return openTable.Put(tx, string(e.RunID), struct{}{})
+			}),
+			on(func(tx projections.Tx, row *Row, e ssh.ShardBegun) error { return step(tx, row, e.Shard, e) }),
+			on(func(tx projections.Tx, row *Row, e ssh.GameRecorded) error { return step(tx, row, e.Shard, e) }),
+			on(func(tx projections.Tx, row *Row, e ssh.ShardEnded) error {
+				if err := step(tx, row, e.Shard, e); err != nil {
+					return err
+				}
+				return host(tx, row, e.Host, e)
+			}),
+			on(func(tx projections.Tx, row *Row, e ssh.HostDropped) error { return host(tx, row, e.Host, e) }),
+			on(func(tx projections.Tx, row *Row, e ssh.Finished) error {
+				row.Finished = &e
+				return openTable.Delete(tx, string(row.RunID))
+			}),
+			on(func(tx projections.Tx, row *Row, e ssh.Cancelled) error {
+				row.Cancelled = &e
+				return openTable.Delete(tx, string(row.RunID))
+			}),
+		},
+	}
+}
+
+// on makes a handler that changes the row of the event's run.
+func on[E domain.Event](change func(projections.Tx, *Row, E) error) projections.Handler {
+	return projections.On(func(tx projections.Tx, e domain.Envelope, event E) error {
+		id := e.Stream.ID()
+		row, _, err := RunsTable.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		row.RunID, row.UpdatedAt, row.Position = ssh.ID(id), e.Time, e.Position
+		if row.StartedAt.IsZero() {
+			row.StartedAt = e.Time
+		}
+		if err := change(tx, &row, event); err != nil {
+			return err
+		}
+		return RunsTable.Put(tx, id, row)
+	})
+}
+
+func step(tx projections.Tx, row *Row, number int, event domain.Event) error {
+	key := shardKey(row.RunID, number)
+	before, known, err := shardsTable.Get(tx, key)
+	if err != nil || !known {
+		return err
+	}
+	after := before.Evolve(event)
+	row.Games += len(after.Played) - len(before.Played)
+	return shardsTable.Put(tx, key, after)
+}
+
+func host(tx projections.Tx, row *Row, name string, event domain.Event) error {
+	key := projections.Pair(string(row.RunID), name)
+	life, _, err := hostsTable.Get(tx, key)
+	if err != nil {
+		return err
+	}
+	return hostsTable.Put(tx, key, life.Evolve(event))
+}
+
+// ShardOf finds a shard with how its run began.
+func ShardOf(v projections.View, id ssh.ID, number int) (ssh.Started, ssh.Progress, bool, error) {
+	row, _, err := RunsTable.Get(v, string(id))
+	if err != nil || row.Started == nil {
+		return ssh.Started{}, ssh.Progress{}, false, err
+	}
+	shard, known, err := shardsTable.Get(v, shardKey(id, number))
+	return *row.Started, shard, known, err
+}
+
+// maxOpen bounds the runs that a coordinator looks at.
+const maxOpen = 100
+
+// Open lists the runs that are not over, by name.
+func Open(v projections.View) (ids []ssh.ID, err error) {
+	for entry, err := range openTable.Scan(v, projections.Span{}) {
+		if err != nil {
+			return nil, err
+		}
+		if ids = append(ids, ssh.ID(entry.Key)); len(ids) == maxOpen {
+			break
+		}
+	}
+	return ids, nil
+}
+
+// Campaign is all that a coordinator has to know of a run.
+type Campaign struct {
+	Started ssh.Started
+	Over    bool
+	Shards  []ssh.Progress
+	Hosts   map[string]ssh.HostLife
+}
+
+// CampaignOf finds a run; false: there is none of that name.
+func CampaignOf(v projections.View, id ssh.ID) (Campaign, bool, error) {
+	row, _, err := RunsTable.Get(v, string(id))
+	if err != nil || row.Started == nil {
+		return Campaign{}, false, err
+	}
+	c := Campaign{Started: *row.Started, Over: row.Finished != nil || row.Cancelled != nil, Hosts: map[string]ssh.HostLife{}}
+	if c.Shards, err = shardsOf(v, id); err != nil {
+		return Campaign{}, false, err
+	}
+	for _, name := range row.Started.Hosts {
+		if c.Hosts[name], _, err = hostsTable.Get(v, projections.Pair(string(id), name)); err != nil {
+			return Campaign{}, false, err
+		}
+	}
+	return c, true, nil
+}
+
+func shardsOf(v projections.View, id ssh.ID) (shards []ssh.Progress, err error) {
+	for entry, err := range shardsTable.Scan(v, projections.Span{Prefix: projections.Pair(string(id), "")}) {
+		if err != nil {
+			return nil, err
+		}
+		shards = append(shards, entry.Row)
+	}
+	return shards, nil
+}
+
+// ManyRuns asks for runs: one in full, or all by name.
+type ManyRuns struct {
+	RunID string `query:"run_id"`
+	State string `query:"state"`
+	From  string `query:"from"`
+	Limit int    `query:"limit"`
+}
+
+// Runs is runs by name.
+type Runs struct {
+	Runs []Status `json:"runs"`
+	Next string   `json:"next,omitempty"` // ask again with from=next for more
+}
+
+// Status is how far a run is. Hosts, shards and standings are told of one that is
+// asked for by name.
+type Status struct {
+	RunID     ssh.ID                `json:"run_id"`
+	ConfigKey domain.ConfigKey      `json:"config_key,omitempty"`
+	State     string                `json:"state"` // running, done, failed, cancelled
+	Games     int                   `json:"games"`
+	Wanted    int                   `json:"games_wanted"`
+	Reason    string                `json:"reason,omitempty"`
+	Command   []string              `json:"command"`
+	Hosts     []HostStatus          `json:"hosts,omitempty"`
+	Shards    []ShardStatus         `json:"shards,omitempty"`
+	Standings []tournament.Standing `json:"standings,omitempty"`
+	StartedAt time.Time             `json:"started_at"`
+	UpdatedAt time.Time             `json:"updated_at"`
+}
+
+// HostStatus is how a host does in a run.
+type HostStatus struct {
+	Host     string `json:"host"`
+	Running  int    `json:"running"` // shards
+	Failures int    `json:"failures"`
+	Dropped  string `json:"dropped,omitempty"` // why it is not used any more
+}
+
+// ShardStatus is how far a shard is.
+type ShardStatus struct {
+	Shard    int      `json:"shard"`
+	Players  []string `json:"players"`
+	State    string   `json:"state"` // waiting, running, done, failed
+	Games    int      `json:"games"` // recorded
+	Wanted   int      `json:"games_wanted"`
+	Attempts int      `json:"attempts"`
+	Host     string   `json:"host,omitempty"`
+	Reason   string   `json:"reason,omitempty"` // why the last attempt failed
+}
+
+// StatusOf answers how far runs are.
+func StatusOf(v projections.View, q ManyRuns) (Runs, error) {
+	if q.RunID != "" {
+		return oneRun(v, q.RunID)
+	}
+	limit, err := projections.Page(q.Limit)
+	if err != nil {
+		return Runs{}, err
+	}
+	answer := Runs{Runs: []Status{}}
+	seen := 0
+	for entry, err := range RunsTable.Scan(v, projections.Span{From: q.From}) {
+		if err != nil {
+			return Runs{}, err
+		}
+		if seen++; len(answer.Runs) == limit || seen > projections.ScannedPerPage {
+			answer.Next = entry.Key
+			break
+		}
+		if entry.Row.Started != nil && (q.State == "" || entry.Row.State() == q.State) {
+			answer.Runs = append(answer.Runs, entry.Row.status())
+		}
+	}
+	return answer, nil
+}
+
+func oneRun(v projections.View, id string) (Runs, error) {
+	row, _, err := RunsTable.Get(v, id)
+	if err == nil && row.Started == nil {
+		err = domain.Errorf(domain.NotFound, "no run %q is known", domain.Clip(id, 64))
+	}
+	if err != nil {
+		return Runs{}, err
+	}
+	c, _, err := CampaignOf(v, ssh.ID(id))
+	if err != nil {
+		return Runs{}, err
+	}
+	s := row.status()
+	running := map[string]int{}
+	for _, shard := range c.Shards {
+		running[shard.Host]++
+		s.Shards = append(s.Shards, ShardStatus{shard.Number, shard.Players, shard.State(), len(shard.Played), shard.Games, shard.Attempts, shard.Host, shard.Reason})
+	}
+	for _, name := range c.Started.Hosts {
+		s.Hosts = append(s.Hosts, HostStatus{name, running[name], c.Hosts[name].Failures, c.Hosts[name].Dropped})
+	}
+	if row.Finished != nil {
+		s.Standings = row.Finished.Standings
+	} else if s.Standings, err = ssh.Standings(c.Started, slices.Values(c.Shards)); err != nil {
+		return Runs{}, err
+	}
+	return Runs{Runs: []Status{s}}, nil
+}
+
+func (r Row) status() Status {
+	n := len(r.Started.Participants)
+	s := Status{
+		RunID: r.RunID, ConfigKey: r.Started.ConfigKey, State: r.State(), Games: r.Games, Wanted: n * (n - 1) / 2 * r.Started.GamesPerMatchup,
+		Command: r.Started.Command, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
+	}
+	switch {
+	case r.Cancelled != nil:
+		s.Reason = r.Cancelled.Reason
+	case r.Finished != nil:
+		s.Reason = r.Finished.Reason
+	}
+	return s
+}

@@ -3,7 +3,6 @@ package tournament
 import (
 	"fmt"
 	"iter"
-	"math/bits"
 	"slices"
 
 	"github.com/ringrift/rift/domain"
@@ -35,11 +34,19 @@ func (e Started) Planned(asked int) int {
 		if asked > 0 {
 			return asked
 		}
-		return min(bits.Len(uint(n-1)), all)
+		return min(halvings(n), all)
 	case SingleElimination, DoubleElimination:
 		return len(groupsOf(e.Bracket()))
 	}
 	return 0
+}
+
+// halvings is how often a field is halved until one is left.
+func halvings(n int) (times int) {
+	for ; n > 1; n = (n + 1) / 2 {
+		times++
+	}
+	return times
 }
 
 // Pairings bounds the pairings of the tournament from above, byes among them.

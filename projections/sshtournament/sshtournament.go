@@ -144,32 +144,6 @@ func Open(v projections.View) (ids []ssh.ID, err error) {
 	return ids, nil
 }
 
-// Campaign is all that a coordinator has to know of a run.
-type Campaign struct {
-	Started ssh.Started
-	Over    bool
-	Shards  []ssh.Progress
-	Hosts   map[string]ssh.HostLife
-}
-
-// CampaignOf finds a run; false: there is none of that name.
-func CampaignOf(v projections.View, id ssh.ID) (Campaign, bool, error) {
-	row, _, err := RunsTable.Get(v, string(id))
-	if err != nil || row.Started == nil {
-		return Campaign{}, false, err
-	}
-	c := Campaign{Started: *row.Started, Over: row.Finished != nil || row.Cancelled != nil, Hosts: map[string]ssh.HostLife{}}
-	if c.Shards, err = shardsOf(v, id); err != nil {
-		return Campaign{}, false, err
-	}
-	for _, name := range row.Started.Hosts {
-		if c.Hosts[name], _, err = hostsTable.Get(v, projections.Pair(string(id), name)); err != nil {
-			return Campaign{}, false, err
-		}
-	}
-	return c, true, nil
-}
-
 func shardsOf(v projections.View, id ssh.ID) (shards []ssh.Progress, err error) {
 	for entry, err := range shardsTable.Scan(v, projections.Span{Prefix: projections.Pair(string(id), "")}) {
 		if err != nil {
@@ -265,22 +239,26 @@ func oneRun(v projections.View, id string) (Runs, error) {
 	if err != nil {
 		return Runs{}, err
 	}
-	c, _, err := CampaignOf(v, ssh.ID(id))
+	shards, err := shardsOf(v, row.RunID)
 	if err != nil {
 		return Runs{}, err
 	}
 	s := row.status()
 	running := map[string]int{}
-	for _, shard := range c.Shards {
+	for _, shard := range shards {
 		running[shard.Host]++
 		s.Shards = append(s.Shards, ShardStatus{shard.Number, shard.Players, shard.State(), len(shard.Played), shard.Games, shard.Attempts, shard.Host, shard.Reason})
 	}
-	for _, name := range c.Started.Hosts {
-		s.Hosts = append(s.Hosts, HostStatus{name, running[name], c.Hosts[name].Failures, c.Hosts[name].Dropped})
+	for _, name := range row.Started.Hosts {
+		life, _, err := hostsTable.Get(v, projections.Pair(id, name))
+		if err != nil {
+			return Runs{}, err
+		}
+		s.Hosts = append(s.Hosts, HostStatus{name, running[name], life.Failures, life.Dropped})
 	}
 	if row.Finished != nil {
 		s.Standings = row.Finished.Standings
-	} else if s.Standings, err = ssh.Standings(c.Started, slices.Values(c.Shards)); err != nil {
+	} else if s.Standings, err = ssh.Standings(*row.Started, slices.Values(shards)); err != nil {
 		return Runs{}, err
 	}
 	return Runs{Runs: []Status{s}}, nil

@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build sshd test race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
+.PHONY: help run demo loop build sshd test race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -16,6 +16,9 @@ run: build ## start a node on the log in ./data; Ctrl-C stops it
 
 demo: build ## a node and four workers close the training loop for a minute
 	bin/rift demo
+
+loop: build ## a node and two workers train Hex weights by CMA-ES until some are promoted: three minutes at most
+	bin/rift demo loop
 
 build: ## compile bin/rift
 	$(GO) build -o bin/rift ./cmd/rift

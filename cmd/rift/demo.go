@@ -58,7 +58,7 @@ folder stays. Ctrl-C stops it early.`,
 	c.Flags().IntVar(&f.promotions, "promotions", 0, "end as soon as so many models are promoted (0: not before --seconds)")
 	c.Flags().StringVar(&f.data, "data", "", "folder for the log, which must be empty (default: a new one in the system's)")
 	_ = c.MarkFlagDirname("data") // it fails only for a flag that does not exist
-	c.AddCommand(newDemoJob(a))
+	c.AddCommand(newDemoJob(a), newDemoLoop(a))
 	return c
 }
 

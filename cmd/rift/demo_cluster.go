@@ -103,11 +103,18 @@ var demoWorkers = []struct{ name, types string }{
 
 // hire starts a worker that pretends to do the items it takes.
 func (d *demoCluster) hire(name, types string) error {
-	w, err := d.start(name, "worker", "--addr", d.address, "--node-id", name, "--slots", "2",
-		"--types", types, "--capabilities", "gpu,"+types,
+	return d.employ(name, types, "2", "demo", "job")
+}
+
+// employ starts a worker that does the items it takes by a command of this program.
+func (d *demoCluster) employ(name, types, slots string, command ...string) error {
+	w, err := d.start(name, append([]string{
+		"worker", "--addr", d.address, "--node-id", name, "--slots", slots,
+		"--types", types, "--capabilities", "gpu," + types,
 		"--scratch", filepath.Join(d.folder, "demo", "scratch-"+name), "--poll", "200ms", "--node-heartbeat", "2s",
 		"--drain-timeout", "5s", "--report-timeout", "5s", "--grace", "2s", "--log-level", "warn", "-o", "json",
-		"--", d.program, "demo", "job")
+		"--", d.program,
+	}, command...)...)
 	if err == nil {
 		d.workers = append(d.workers, w)
 	}

@@ -89,9 +89,7 @@ about and a digest of what it was made of: the same digest, the same report.
 	for _, kind := range reportKinds() {
 		c.AddCommand(newReportKind(a, kind))
 	}
-	c.AddCommand(newEloReport(a))
-	c.AddCommand(newTournamentReport(a))
-	c.AddCommand(newSearchReport(a))
+	c.AddCommand(newEloReport(a), newTournamentReport(a), newSearchReport(a), newPromotionsReport(a))
 	return c
 }
 

@@ -3,6 +3,7 @@ package cmaes
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ringrift/rift/commands"
@@ -64,7 +65,7 @@ func reactAsked(v projections.View, _ domain.Envelope, e cmaesrun.CandidatesAske
 	if item.MaxAttempts == 0 {
 		item.MaxAttempts = policy.MaxAttempts
 	}
-	batch := workcmd.AddTasks{Atomic: true}
+	var items []workcmd.AddTask
 	for _, c := range e.Candidates {
 		for sample := range c.Samples {
 			s := cmaesrun.Sample{Run: e.Run, Generation: e.Generation, Index: c.Index, Sample: sample}
@@ -72,10 +73,14 @@ func reactAsked(v projections.View, _ domain.Envelope, e cmaesrun.CandidatesAske
 				return nil, domain.Errorf(domain.Internal, "item %s: %w", s.TaskID(), err)
 			}
 			item.TaskID = s.TaskID()
-			batch.Items = append(batch.Items, item)
+			items = append(items, item)
 		}
 	}
-	return []domain.Command{batch}, nil
+	var batches []domain.Command
+	for part := range slices.Chunk(items, max(1, work.PolicyOf(document).BatchLimit)) {
+		batches = append(batches, workcmd.AddTasks{Items: part, Atomic: true})
+	}
+	return batches, nil
 }
 
 func cancels(tasks []domain.TaskID, reason string) (all []domain.Command) {

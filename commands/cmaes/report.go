@@ -96,8 +96,9 @@ func stopRun(r cmaesrun.Run, c Stop, facts domain.Facts) ([]domain.Event, error)
 		t := &turn{run: r, facts: facts}
 		t.finish(cmaesrun.Stopped, []cmaes.Reason{{Name: "stopped"}}, c.Reason, t.run.Search)
 		return t.events, nil
+	default:
+		return nil, domain.Errorf(domain.Conflict, "run %s is %s; there is nothing to stop", c.Run, r.Phase())
 	}
-	return nil, domain.Errorf(domain.Conflict, "run %s is %s; there is nothing to stop", c.Run, r.Phase())
 }
 
 // turn is a decision about a run: the events so far, and the run after them.

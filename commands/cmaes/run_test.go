@@ -324,3 +324,46 @@ func FuzzStart(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a log holds, and in whatever order, no decision on it panics.
+func FuzzForeignLogs(f *testing.F) {
+	started := `{"run":"r","search":{"x0":[1],"sigma0":1,"seed":1,"population":4,"tolerances":{}},"objective":{"kind":"command","task_type":"c"},"lost":"resample"}`
+	f.Add(started, `{"run":"r","generation":0,"population":4,"mean":[1],"sigma":1,"state":{"base":4,"sigma0":1,"c":"P/AAAAAAAAA=","pc":[0],"ps":[0]}}`, `{"run":"r","candidates":[{"index":0,"x":[1],"samples":1},{"index":1,"x":[2],"samples":1}]}`)
+	f.Add(started, `{"run":"r","population":4,"mean":[1,2],"sigma":1,"state":{"c":"","pc":[],"ps":[0]}}`, `{"run":"r","candidates":[{"index":-3,"samples":1000000}]}`)
+	f.Fuzz(func(t *testing.T, first, second, third string) {
+		catalog, err := domain.NewCatalog(nil, cmaesrun.Events())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var run cmaesrun.Run
+		for i, text := range []string{first, second, third} {
+			kind := []string{"CMAES_STARTED", "CMAES_GENERATION_ASKED", "CMAES_CANDIDATES_ASKED"}[i]
+			event, err := catalog.Decode(kind, 1, []byte(text))
+			if err != nil {
+				return
+			}
+			if s, is := event.(cmaesrun.Started); is && (len(s.Search.X0) > 20 || s.Search.Population > 100) {
+				return // it only takes longer
+			}
+			run = run.Evolve(domain.Envelope{Event: event})
+		}
+		for _, task := range run.Out() {
+			s, ours := cmaesrun.SampleOf(task)
+			if !ours {
+				continue
+			}
+			for _, c := range []report{{Sample: s, Value: &cmaesrun.Value{Fitness: 1}}, {Sample: s, Failure: "lost"}} {
+				events, err := takeReport(run, c, domain.Facts{Now: began})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, event := range events {
+					run = run.Evolve(domain.Envelope{Event: event})
+				}
+			}
+		}
+		if _, err := stopRun(run, Stop{Run: "r"}, domain.Facts{Now: began}); err != nil && domain.CodeOf(err) == domain.Internal {
+			t.Fatal(err)
+		}
+	})
+}

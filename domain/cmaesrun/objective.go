@@ -71,7 +71,7 @@ func (o Objective) Faults(variables int, config domain.ConfigKey) []domain.Fault
 	if len(o.Requires) > maxBaselines {
 		c.Fault("objective.requires", "want at most %d words, found %d", maxBaselines, len(o.Requires))
 	}
-	domain.Within(&c, "objective.timeout_seconds", o.TimeoutSeconds, 0, 30*24*3600)
+	domain.Within(&c, "objective.timeout_seconds", o.TimeoutSeconds, 0, maxTimeout)
 	domain.Within(&c, "objective.max_attempts", o.MaxAttempts, 0, 1000)
 	domain.MaybeWithin(&c, "objective.priority", o.Priority, 0, 100)
 	switch o.Kind {

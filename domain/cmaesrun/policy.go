@@ -17,6 +17,9 @@ type Policy struct {
 	Games          int            `json:"games" doc:"of a candidate against each baseline, unless its search says"`
 }
 
+// maxTimeout is the longest that the queue takes: 30 days.
+const maxTimeout domain.Seconds = 30 * 24 * 3600
+
 // DefaultPolicy is the section before anybody changed it.
 func DefaultPolicy() Policy {
 	return Policy{MaxRunning: 16, MaxVariables: 200, MaxPopulation: 1024, TaskType: "cmaes", Priority: 60, MaxAttempts: 2, TimeoutSeconds: 1800, Games: 20}
@@ -42,7 +45,9 @@ func (p Policy) Faults() []domain.Fault {
 	within("priority", p.Priority, 0, 100)
 	within("max_attempts", p.MaxAttempts, 1, 1000)
 	within("games", p.Games, 1, MaxGames)
-	c.Positive("cmaes.timeout_seconds", float64(p.TimeoutSeconds))
+	if !(p.TimeoutSeconds > 0 && p.TimeoutSeconds <= maxTimeout) {
+		c.Fault("cmaes.timeout_seconds", "want more than 0 and at most %v, found %v", float64(maxTimeout), float64(p.TimeoutSeconds))
+	}
 	if err := domain.CheckName(p.TaskType); err != nil {
 		c.Fault("cmaes.task_type", "%s", err)
 	}

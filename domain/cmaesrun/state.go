@@ -54,8 +54,8 @@ func (r Run) Evolve(fact domain.Envelope) Run {
 		r = r.asked(e)
 	case CandidatesAsked:
 		for _, c := range e.Candidates {
-			if r.slots.Has(key(c.Index)) || c.Samples < 1 {
-				continue
+			if c.Index < 0 || r.slots.Has(key(c.Index)) || c.Samples < 1 || c.Samples > maxSamples {
+				continue // past every decision
 			}
 			r.slots = r.slots.With(key(c.Index), slot{candidate: c, values: make([]*float64, c.Samples), ended: make([]bool, c.Samples), open: c.Samples})
 			r.open += c.Samples
@@ -77,8 +77,8 @@ func (r Run) Evolve(fact domain.Envelope) Run {
 
 // asked puts the search together that the event and those before it describe.
 func (r Run) asked(e GenerationAsked) Run {
-	if r.Started == nil {
-		return r
+	if r.Started == nil || !e.fits(r.Started.Search) {
+		return Run{Started: r.Started, Finished: r.Finished} // past every decision: nothing follows from it
 	}
 	s := &cmaes.Search{
 		Options: r.Started.Search, Generation: e.Generation, Evaluations: e.Evaluations, Dropped: e.Dropped,
@@ -112,6 +112,19 @@ func (r Run) asked(e GenerationAsked) Run {
 		h.Moved = e.Mean
 	}
 	return Run{Started: r.Started, Search: s, Deadline: e.Deadline}
+}
+
+// maxSamples is how often a candidate is evaluated at most.
+const maxSamples = 2
+
+// fits tells whether the event describes a search with these options: a log may hold
+// what no decision wrote.
+func (e GenerationAsked) fits(o cmaes.Options) bool {
+	_, err := cmaes.New(o)
+	n := len(o.X0)
+	return err == nil && len(e.Mean) == n && len(e.State.PC) == n && len(e.State.PS) == n && len(e.State.C) == 4*n*(n+1) &&
+		e.Generation >= 0 && e.Population >= 4 && e.Population <= cmaes.MaxPopulation && e.State.Base >= 4 && e.State.RunGeneration >= 0 &&
+		e.Sigma > 0 && len(e.Validate()) == 0
 }
 
 // ended takes over what became of a sample, once.
@@ -149,7 +162,7 @@ func (r Run) Phase() Phase {
 // Awaits tells whether a sample is out, and AskedFor whether it ever was.
 func (r Run) Awaits(s Sample) bool {
 	c, known := r.slots.Get(key(s.Index))
-	return r.Finished == nil && known && r.Search != nil && s.Generation == r.Search.Generation && s.Sample < len(c.ended) && !c.ended[s.Sample]
+	return r.Finished == nil && known && r.Search != nil && s.Generation == r.Search.Generation && s.Sample >= 0 && s.Sample < len(c.ended) && !c.ended[s.Sample]
 }
 
 // Late tells whether a sample belongs to a generation that is over.

@@ -73,6 +73,12 @@ the payload, the candidate's values in the place of {x}, and its score counts ne
 				missing: runsAreListed, show: showStored,
 			},
 			{
+				name: "inject", short: "Tell a search a point from elsewhere with its value", route: "cmaes.inject", args: []string{"run"}, needs: 1,
+				example: "  rift cmaes inject run-1 --x '[0.5,0.25]' --fitness 1.5",
+				help:    map[string]string{"run": "its name, as start answers", "x": "the point, JSON: [0.5,0.25]", "fitness": "its value; less is better"},
+				missing: runsAreListed, show: showStored,
+			},
+			{
 				name: "status", short: "Show how a search stands: its generation, what it found, why it ended", route: "cmaes.status", args: []string{"run"}, needs: 1,
 				example: "  rift cmaes status run-1\n  rift cmaes status run-1 -o json",
 				help:    map[string]string{"run": "its name, as start answers"},

@@ -2,6 +2,7 @@ package cmaes
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -99,6 +100,50 @@ func stopRun(r cmaesrun.Run, c Stop, facts domain.Facts) ([]domain.Event, error)
 	default:
 		return nil, domain.Errorf(domain.Conflict, "run %s is %s; there is nothing to stop", c.Run, r.Phase())
 	}
+}
+
+// Inject tells a search a point from elsewhere with its value.
+type Inject struct {
+	Run     cmaesrun.ID `json:"run"`
+	X       []float64   `json:"x"`
+	Fitness float64     `json:"fitness"` // less is better, as of candidates
+}
+
+func (Inject) CommandType() string       { return "cmaes.inject" }
+func (c Inject) Stream() domain.StreamID { return c.Run.Stream() }
+
+func completeInject(c Inject, _ domain.Facts) (Inject, error) {
+	return c, domain.Faulty("cmaes.inject", commands.NameFaults("run", string(c.Run)))
+}
+
+// injectPoint takes a point for the generation that is under way; half as many as it has
+// candidates at most, or the search would follow others than its own.
+func injectPoint(r cmaesrun.Run, c Inject, _ domain.Facts) ([]domain.Event, error) {
+	switch {
+	case r.Started == nil:
+		return nil, domain.Errorf(domain.NotFound, "no run %q is known", c.Run)
+	case r.Phase() != cmaesrun.Running || r.Search == nil:
+		return nil, domain.Errorf(domain.Conflict, "run %s is %s; no point counts for it", c.Run, r.Phase())
+	case r.Injected() >= r.Search.Run.Population/2:
+		return nil, domain.Errorf(domain.TooMany, "generation %d of run %s has %d points from elsewhere, half as many as candidates: wait for the next one", r.Search.Generation, c.Run, r.Injected())
+	}
+	var faults []domain.Fault
+	if n := len(r.Search.Run.Mean); len(c.X) != n {
+		faults = append(faults, domain.Fault{Field: "x", Reason: fmt.Sprintf("want %d variables, found %d", n, len(c.X))})
+	}
+	within := func(field string, v float64) {
+		if !(math.Abs(v) <= cmaesrun.MaxValue) {
+			faults = append(faults, domain.Fault{Field: field, Reason: fmt.Sprintf("want at most %v, found %v", cmaesrun.MaxValue, v)})
+		}
+	}
+	within("fitness", c.Fitness)
+	for i, v := range c.X {
+		within(fmt.Sprintf("x[%d]", i), v)
+	}
+	if len(faults) > 0 {
+		return nil, domain.Faulty("cmaes.inject", faults)
+	}
+	return []domain.Event{cmaesrun.PointInjected{Run: c.Run, Generation: r.Search.Generation, X: c.X, Fitness: c.Fitness}}, nil
 }
 
 // turn is a decision about a run: the events so far, and the run after them.
@@ -204,6 +249,7 @@ func Specs() []commands.Spec {
 			commands.Normalize(completeStart),
 			commands.Consult(func(Start) bool { return true }, consultStart)),
 		commands.Handle("end a search", stopRun, commands.Normalize(completeStop)),
+		commands.Handle("tell a search a point from elsewhere", injectPoint, commands.Normalize(completeInject)),
 		commands.Handle("take over what came of a candidate", takeReport),
 		commands.Handle("look at a generation whose time is up", takeOverdue),
 	}

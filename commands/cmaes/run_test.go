@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +127,14 @@ func (l *life) play(random *rand.Rand, most int, value func([]float64) float64) 
 			c.Value = &cmaesrun.Value{Fitness: value(l.x(sample))}
 		}
 		l.report(now, c)
+		if random.IntN(15) == 0 && l.run.Phase() == cmaesrun.Running && l.run.Injected() < 2 {
+			x := slices.Repeat([]float64{random.NormFloat64()}, len(l.run.Search.Run.Mean))
+			events, err := injectPoint(l.run, Inject{Run: "r", X: x, Fitness: value(x)}, domain.Facts{Now: now})
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			l.take(events)
+		}
 		if random.IntN(20) == 0 && sample.Generation > 0 { // told again, or late
 			sample.Generation -= random.IntN(2)
 			l.report(now, report{Sample: sample, NodeID: "n", Value: &cmaesrun.Value{Fitness: -1e9}})
@@ -204,6 +213,7 @@ func sameSearch(t *testing.T, l *life) {
 	t.Helper()
 	var search *cmaes.Search
 	values := map[int]map[int]float64{}
+	var points []cmaes.Evaluation
 	for _, event := range l.events {
 		switch e := event.(type) {
 		case cmaesrun.Started:
@@ -216,6 +226,8 @@ func sameSearch(t *testing.T, l *life) {
 				values[e.Index] = map[int]float64{}
 			}
 			values[e.Index][e.Sample] = e.Fitness
+		case cmaesrun.PointInjected:
+			points = append(points, cmaes.Evaluation{Generation: e.Generation, Index: -1, X: e.X, Values: []float64{e.Fitness}})
 		case cmaesrun.GenerationTold:
 			var told []cmaes.Evaluation
 			for index, of := range values {
@@ -227,10 +239,11 @@ func sameSearch(t *testing.T, l *life) {
 				}
 				told = append(told, one)
 			}
-			if err := search.Tell(told); err != nil {
+			if err := search.Tell(append(told, points...)); err != nil {
 				t.Fatal(err)
 			}
 			clear(values)
+			points = nil
 		case cmaesrun.GenerationAsked:
 			if found := cmaesrun.Digest(search); found != e.Digest {
 				t.Fatalf("generation %d: want digest %s, found %s", e.Generation, e.Digest, found)

@@ -176,6 +176,7 @@ type told struct {
 	x     []float64 // genotype
 	value float64
 	index int
+	given []float64 // an injected point as it was told, of which x may be nearer
 }
 
 // Tell takes what came of a generation, in any order, and moves to the next one.
@@ -206,7 +207,11 @@ func (s *Search) Tell(evaluations []Evaluation) error {
 	}
 	slices.SortFunc(all, func(a, b told) int { return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.index, b.index)) })
 	if best := all[0]; s.Best == nil || best.value < s.Best.Value {
-		s.Best = &Best{s.phenotype(best.x), best.value, s.Generation, best.index, s.Evaluations}
+		x := best.given
+		if x == nil {
+			x = s.phenotype(best.x)
+		}
+		s.Best = &Best{x, best.value, s.Generation, best.index, s.Evaluations}
 	}
 	s.Last = &Told{len(all), all[0].value, all[len(all)/2].value, all[len(all)-1].value}
 	s.centre(all)
@@ -254,9 +259,9 @@ func (s *Search) sort(evaluations []Evaluation) (all []told, repeats [][2]float6
 			}
 			continue
 		}
-		t := told{value: value, index: e.Index}
+		t := told{value: value, index: e.Index, given: e.X}
 		if e.Index >= 0 {
-			t.x = s.genotype(e.Index)
+			t.x, t.given = s.genotype(e.Index), nil
 		} else if t.x, ok = s.inject(e.X); !ok {
 			f.add(field, "want numbers, found %v", e.X)
 			continue

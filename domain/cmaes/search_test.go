@@ -125,6 +125,10 @@ func TestInjection(t *testing.T) {
 	if a, b := sphere(injected.Run.Mean), sphere(plain.Run.Mean); !(a < b/2) {
 		t.Errorf("want the mean to follow an injected optimum, found %v instead of %v", a, b)
 	}
+	// The value belongs to the point as it was told, not to where it was drawn.
+	if best := injected.Best; best.Value != 0 || best.Index != -1 || sphere(best.X) != 0 {
+		t.Errorf("want the injected point as the best, found %+v", best)
+	}
 }
 
 // Where the ranking is noise the population grows, where it is not it stays.

@@ -258,6 +258,26 @@ func (e CandidateLate) Validate() []domain.Fault {
 	return c
 }
 
+// PointInjected: a point from elsewhere, with its value, counts for the generation that
+// is under way. The search moves it nearer when it is farther away than candidates are.
+type PointInjected struct {
+	Run        ID        `json:"run"`
+	Generation int       `json:"generation"`
+	X          []float64 `json:"x"`
+	Fitness    float64   `json:"fitness"`
+}
+
+func (PointInjected) EventType() string       { return "CMAES_POINT_INJECTED" }
+func (e PointInjected) Home() domain.StreamID { return e.Run.Stream() }
+
+func (e PointInjected) Validate() []domain.Fault {
+	var c domain.Checks
+	checkRun(&c, e.Run)
+	finite(&c, "x", e.X...)
+	finite(&c, "fitness", e.Fitness)
+	return c
+}
+
 // Best is the best candidate of a run so far.
 type Best struct {
 	X          []float64 `json:"x"`
@@ -349,19 +369,4 @@ func (e Finished) Validate() []domain.Fault {
 	domain.OneOf(&c, "state", e.State, []Phase{Done, Stopped, Failed})
 	finite(&c, "sigma", e.Sigma)
 	return c
-}
-
-// Events is the catalogue of searches.
-func Events() []domain.Def {
-	return domain.WithExamples([]domain.Def{
-		domain.Define[Started](1, "cmaes", "a search for parameters begins"),
-		domain.Define[GenerationAsked](1, "cmaes", "the candidates of a generation are to be evaluated; all that they follow from"),
-		domain.Define[CandidatesAsked](1, "cmaes", "these candidates are to be evaluated, by an item for each sample"),
-		domain.Define[CandidateEvaluated](1, "cmaes", "a sample of a candidate has a value"),
-		domain.Define[CandidateLost](1, "cmaes", "a sample of a candidate will have no value"),
-		domain.Define[CandidateLate](1, "cmaes", "a sample's value came when its generation was over, and counts for nothing"),
-		domain.Define[GenerationTold](1, "cmaes", "the search was told what came of a generation"),
-		domain.Define[Restarted](1, "cmaes", "a part of the search ended without the target, and another one begins"),
-		domain.Define[Finished](1, "cmaes", "the search is over"),
-	}, examples)
 }

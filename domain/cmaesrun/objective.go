@@ -205,8 +205,8 @@ type Value struct {
 	Score   *float64
 }
 
-// maxFitness bounds a value: the search squares none, and sums a few.
-const maxFitness = 1e300
+// MaxValue bounds the size of a value: the search squares none, and sums a few.
+const MaxValue = 1e300
 
 // ValueOf reads the result of a sample's item. The error says what was wanted.
 func ValueOf(started Started, s Sample, result json.RawMessage) (Value, error) {
@@ -220,8 +220,8 @@ func ValueOf(started Started, s Sample, result json.RawMessage) (Value, error) {
 		return Value{}, domain.Errorf(domain.Invalid, `result: want {"fitness": number}, found %s`, clipped(result))
 	}
 	fitness, err := strconv.ParseFloat(string(said.Fitness), 64) // JSON has no NaN, and no number that ParseFloat does not know
-	if err != nil || !(math.Abs(fitness) <= maxFitness) {
-		return Value{}, domain.Errorf(domain.Invalid, "result: want a number fitness of at most %v, found %s", maxFitness, clipped(said.Fitness))
+	if err != nil || !(math.Abs(fitness) <= MaxValue) {
+		return Value{}, domain.Errorf(domain.Invalid, "result: want a number fitness of at most %v, found %s", MaxValue, clipped(said.Fitness))
 	}
 	return Value{Fitness: fitness}, nil
 }

@@ -22,6 +22,7 @@ type Run struct {
 	ready     int                  // candidates with a value
 	open      int                  // samples that are out
 	lost      int                  // candidates of this generation without a value and without samples out
+	injected  []PointInjected
 	told      *GenerationTold
 	restarted *Restarted
 }
@@ -65,6 +66,10 @@ func (r Run) Evolve(fact domain.Envelope) Run {
 		r = r.ended(Sample{e.Run, e.Generation, e.Index, e.Sample}, &e.Fitness)
 	case CandidateLost:
 		r = r.ended(Sample{e.Run, e.Generation, e.Index, e.Sample}, nil)
+	case PointInjected:
+		if r.Search != nil && e.Generation == r.Search.Generation && len(e.X) == len(r.Search.Run.Mean) {
+			r.injected = append(r.injected[:len(r.injected):len(r.injected)], e)
+		}
 	case GenerationTold:
 		r.told = &e
 	case Restarted:
@@ -183,8 +188,11 @@ func (r Run) LostCandidate(index int) (Candidate, bool) {
 // Next is the index of the next candidate of this generation.
 func (r Run) Next() int { return r.next }
 
+// Injected is how many points from elsewhere count for this generation.
+func (r Run) Injected() int { return len(r.injected) }
+
 // Values is what the search is told of this generation: candidates with a value, by
-// index.
+// index, then points from elsewhere.
 func (r Run) Values() (all []cmaes.Evaluation) {
 	for _, c := range r.slots.All() {
 		e := cmaes.Evaluation{Generation: r.Search.Generation, Index: c.candidate.Index}
@@ -196,6 +204,9 @@ func (r Run) Values() (all []cmaes.Evaluation) {
 		if len(e.Values) > 0 {
 			all = append(all, e)
 		}
+	}
+	for _, point := range r.injected {
+		all = append(all, cmaes.Evaluation{Generation: point.Generation, Index: -1, X: point.X, Values: []float64{point.Fitness}})
 	}
 	return all
 }

@@ -28,6 +28,7 @@ type Row struct {
 	Lost        int              `json:"lost"`
 	Late        int              `json:"late"`
 	Resampled   int              `json:"resampled"`
+	Injected    int              `json:"injected"`
 	Restarts    []cmaes.Ended    `json:"restarts"`
 	Best        *cmaesrun.Best   `json:"best"`
 	Sigma       float64          `json:"sigma"`
@@ -116,6 +117,9 @@ func Projection() projections.Projection {
 					return err
 				}
 				return change(tx, e, late.Run, func(row *Row) { row.Late++ })
+			}),
+			projections.On(func(tx projections.Tx, e domain.Envelope, point cmaesrun.PointInjected) error {
+				return change(tx, e, point.Run, func(row *Row) { row.Injected++ })
 			}),
 			projections.On(told),
 			projections.On(func(tx projections.Tx, e domain.Envelope, restarted cmaesrun.Restarted) error {

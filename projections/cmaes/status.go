@@ -38,6 +38,7 @@ type Status struct {
 	Lost        int                `json:"lost"`
 	Late        int                `json:"late"`
 	Resampled   int                `json:"resampled"`
+	Injected    int                `json:"injected"` // points from elsewhere
 	Restarts    []cmaes.Ended      `json:"restarts"`
 	Stop        map[string]float64 `json:"stop"` // reasons and the bounds that were hit; none while it runs
 	Reason      string             `json:"reason,omitempty"`
@@ -64,7 +65,7 @@ func (r Row) status() Status {
 	s := Status{
 		Run: r.Run, ConfigKey: r.Started.ConfigKey, State: r.State, Generation: r.Generation, Population: r.Population, Ready: r.Ready,
 		Evaluations: r.Evaluations, Games: r.Games, Best: r.Best, Sigma: r.Sigma, AxisRatio: r.AxisRatio, Noise: r.Noise, Favourite: r.Favourite, Stds: r.Stds,
-		Lost: r.Lost, Late: r.Late, Resampled: r.Resampled, Restarts: r.Restarts, Reason: r.Reason,
+		Lost: r.Lost, Late: r.Late, Resampled: r.Resampled, Injected: r.Injected, Restarts: r.Restarts, Reason: r.Reason,
 		Objective: r.Started.Objective, Search: r.Started.Search, Digest: r.Digest, StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.State != cmaesrun.Running {

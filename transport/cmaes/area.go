@@ -28,6 +28,7 @@ func Area() transport.Area {
 		Routes: []transport.Route{
 			transport.Post[cmaescmd.Start]("/cmaes/start"),
 			transport.Post[cmaescmd.Stop]("/cmaes/stop"),
+			transport.Post[cmaescmd.Inject]("/cmaes/inject"),
 			transport.Get("/cmaes/status", "cmaes.status", cmaesview.StatusOf, transport.About("how a search stands: its generation, what it found, why it ended")),
 			transport.Get("/cmaes/runs", "cmaes.runs", cmaesview.Runs, transport.About("searches by name, all or by state")),
 			transport.Get("/cmaes/history", "cmaes.history", cmaesview.History, transport.About("the generations of a search: values, step size, what was lost")),

@@ -13,6 +13,7 @@ func Example() {
 	fmt.Print(transport.Listing(area.Routes[1:]))
 	// Output:
 	// GET   /cmaes/history  query    cmaes.history  run from? limit?
+	// POST  /cmaes/inject   command  cmaes.inject   run x? fitness
 	// GET   /cmaes/runs     query    cmaes.runs     state? from? limit?
 	// GET   /cmaes/status   query    cmaes.status   run
 	// POST  /cmaes/stop     command  cmaes.stop     run reason?

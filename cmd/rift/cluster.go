@@ -131,7 +131,7 @@ func newClusterVerb(a *app, verb clusterVerb) *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), settings.Timeout)
 			defer cancel()
-			signer := raft.NewSigner(key, "operator", time.Now)
+			signer := raft.NewSigner(key, "operator", "", time.Now)
 			state, err := raft.Ask(ctx, &http.Client{}, signer, settings.Addresses()[0], change)
 			if err != nil {
 				return err

@@ -21,6 +21,8 @@ type clusterFile struct {
 	Cluster string        `json:"cluster_id"`
 	Secret  string        `json:"secret"` // hexadecimal
 	Members []config.Peer `json:"members,omitempty"`
+
+	self config.Peer // who reads it
 }
 
 // secretBytes is the least length of a cluster's key.
@@ -85,6 +87,13 @@ func (f *clusterFile) key() (raft.Key, error) {
 	return raft.Key{Cluster: f.Cluster, Secret: secret}, nil
 }
 
+func schemeOf(settings config.Serve) string {
+	if settings.TLSCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
 // clusterOf reads the file of the cluster that settings name, and takes from it what
 // they leave open: where this node listens, and a data folder of its own.
 func clusterOf(settings *config.Serve) (*clusterFile, error) {
@@ -98,6 +107,11 @@ func clusterOf(settings *config.Serve) (*clusterFile, error) {
 	if peers := settings.Peers(); len(peers) > 0 {
 		f.Members = peers
 	}
+	if settings.Join != "" {
+		f.Members = nil
+		f.self = config.Peer{Node: domain.NodeID(settings.NodeID), Address: schemeOf(*settings) + "://" + settings.Listen}
+		return f, nil
+	}
 	var self *config.Peer
 	for i := range f.Members {
 		if string(f.Members[i].Node) == settings.NodeID {
@@ -108,6 +122,7 @@ func clusterOf(settings *config.Serve) (*clusterFile, error) {
 		return nil, hinted(domain.Errorf(domain.Invalid, "node %s: want it among the nodes of the cluster, found %d others", settings.NodeID, len(f.Members)),
 			"name the nodes with --cluster n1=http://host:port,…")
 	}
+	f.self = *self
 	if settings.Source("listen") == config.FromDefault {
 		settings.Listen = hostOf(self.Address)
 	}

@@ -22,6 +22,9 @@ type clusterLog struct {
 	*raftlog.Log
 	peers  *raft.Peers
 	key    raft.Key
+	signer *raft.Signer
+	join   string // address of a node that is asked to add this one
+	self   config.Peer
 	logger *slog.Logger
 }
 
@@ -46,14 +49,15 @@ func openCluster(settings config.Serve, file *clusterFile, options pebblelog.Opt
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 4
-	peers := raft.NewPeers(&http.Client{Transport: transport}, raft.NewSigner(key, domain.NodeID(settings.NodeID), time.Now), options.Logger)
+	signer := raft.NewSigner(key, file.self.Node, file.self.Address, time.Now)
+	peers := raft.NewPeers(&http.Client{Transport: transport}, signer, options.Logger)
 	log, err := raftlog.Open(settings.Data, raftlog.Options{
 		Cluster: key.Cluster, Node: domain.NodeID(settings.NodeID), Members: members, Transport: peers, Records: options, Logger: options.Logger,
 	})
 	if err != nil {
 		return nil, errors.Join(err, peers.Close())
 	}
-	return &clusterLog{Log: log, peers: peers, key: key, logger: options.Logger}, nil
+	return &clusterLog{Log: log, peers: peers, key: key, signer: signer, join: settings.Join, self: file.self, logger: options.Logger}, nil
 }
 
 // Close ends the node's part of the log, and then what is on its way to others.
@@ -71,9 +75,39 @@ func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) e
 	return nil
 }
 
+// joinPause is how long a node waits before it asks again to be added.
+const joinPause = 2 * time.Second
+
+// enter asks the cluster to add this node, until it is a member. One that was added
+// before is left as it is.
+func (c *clusterLog) enter(ctx context.Context) {
+	for ctx.Err() == nil {
+		state, err := c.State(ctx)
+		if err != nil || state.Role != "outside" {
+			return
+		}
+		within, cancel := context.WithTimeout(ctx, 10*time.Second)
+		change := raft.Change{Members: []raft.ChangedMember{{Node: c.self.Node, Address: c.self.Address, Role: "learner"}}}
+		_, err = raft.Ask(within, &http.Client{}, c.signer, c.join, change)
+		cancel()
+		if err != nil {
+			c.logger.Warn("the cluster does not add this node yet", "asked", c.join, "error", err)
+		}
+		timer := time.NewTimer(joinPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
 // watch ends with an error when the log gave up: the other nodes elect another leader,
 // and this one has to be started again.
 func (c *clusterLog) watch(ctx context.Context) error {
+	if c.join != "" {
+		c.enter(ctx)
+	}
 	select {
 	case <-c.Broken():
 		return c.Err()

@@ -40,7 +40,6 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 	}
 	after := slices.Clone(r.storage.config.Members)
 	change := &raftpb.ConfChangeV2{}
-	var told []Member
 	for _, w := range wishes {
 		at := slices.IndexFunc(after, func(m Member) bool { return m.Node == w.Member.Node })
 		single := &raftpb.ConfChangeSingle{NodeId: new(w.Member.ID())}
@@ -57,7 +56,6 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 			}
 			single.Type = raftpb.ConfChangeAddNode.Enum()
 			after[at].Learner = false
-			told = append(told, after[at])
 		case w.Wish == WishLearner:
 			single.Type = raftpb.ConfChangeAddLearnerNode.Enum()
 			if at < 0 {
@@ -70,7 +68,6 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 			if w.Member.Address != "" {
 				after[at].Address = w.Member.Address
 			}
-			told = append(told, after[at])
 		default:
 			return nil, domain.Errorf(domain.Invalid, "node %s: want a known wish, found %d", w.Member.Node, w.Wish)
 		}
@@ -79,7 +76,7 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 	if err := checkMembers(after); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(told)
+	text, err := json.Marshal(after)
 	if err != nil {
 		return nil, err
 	}

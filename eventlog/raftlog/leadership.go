@@ -57,6 +57,21 @@ func (l *Log) on(ctx context.Context, f func(*replica) error) error {
 	}
 }
 
+// Meet tells where a node is that called: a node that joins answers before it knows
+// the members. The members that the log names come first.
+func (l *Log) Meet(m Member) {
+	if known, met := l.met.Load(m.Node); met && known == m.Address {
+		return
+	}
+	if l.ask(func(r *replica) {
+		if len(r.met) < maxMembers {
+			r.met[m.ID()] = m
+		}
+	}) == nil {
+		l.met.Store(m.Node, m.Address)
+	}
+}
+
 // Campaign asks for votes now, without waiting for the leader to fall silent.
 func (l *Log) Campaign(ctx context.Context) error {
 	return l.on(ctx, func(r *replica) error { return r.raw.Campaign() })

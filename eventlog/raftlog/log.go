@@ -45,7 +45,7 @@ type Options struct {
 	Cluster string        // the id of the cluster; its nodes refuse others
 	Node    domain.NodeID // the name of this node
 	// Members are the first ones of a new cluster, the same on each of its nodes; later
-	// they are what the log says.
+	// they are what the log says. A node that joins a cluster names none.
 	Members   []Member
 	Transport Transport
 	Ticking   Ticking // zero: DefaultTicking
@@ -87,6 +87,7 @@ type Log struct {
 	changes atomic.Pointer[chan struct{}]
 	lost    atomic.Uint64 // messages that found the inbox full
 	broken  chan struct{} // closed when the log gave up
+	met     sync.Map      // address by node, of Meet
 }
 
 // result is what came of a job.
@@ -129,8 +130,10 @@ func build(dir string, options Options) (_ *Log, err error) {
 	if files == nil {
 		files = vfs.Default
 	}
-	if err := checkMembers(options.Members); err != nil {
-		return nil, err
+	if len(options.Members) > 0 {
+		if err := checkMembers(options.Members); err != nil {
+			return nil, err
+		}
 	}
 	if options.Records.ReadOnly || options.Cluster == "" || domain.CheckName(string(options.Node)) != nil {
 		return nil, domain.Errorf(domain.Invalid, "replicated log: want the id of a cluster, the name of a node, and a log to write to")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -111,6 +112,8 @@ func (n *network) open(t testing.TB, files vfs.FS, member Member, members []Memb
 	})
 	return log
 }
+
+var nopLogger = slog.New(slog.DiscardHandler)
 
 func newNetwork() *network {
 	return &network{logs: map[domain.NodeID]*Log{}, cut: map[domain.NodeID]bool{}}

@@ -55,6 +55,7 @@ type replica struct {
 	reads       map[uint64]func(error)
 	ticks       uint64
 	heard       map[uint64]uint64 // tick of the last message of a node
+	met         map[uint64]Member // who called, by what they said of themselves
 	shots       map[uint64]uint64 // tick of the last snapshot that was sent to a node
 	installing  *raftpb.Message
 	appliedTerm uint64
@@ -80,7 +81,7 @@ type job struct {
 // newReplica goes on from what is stored.
 func newReplica(r *replica) (*replica, error) {
 	r.waiting, r.reads = map[uint64]*proposal{}, map[uint64]func(error){}
-	r.heard, r.shots = map[uint64]uint64{}, map[uint64]uint64{}
+	r.heard, r.shots, r.met = map[uint64]uint64{}, map[uint64]uint64{}, map[uint64]Member{}
 	r.storage.shot = r.snapshot
 	r.applied = r.records.Applied()
 	if err := r.resume(); err != nil {
@@ -215,7 +216,11 @@ func (r *replica) dispatch(messages []*raftpb.Message) {
 			}
 			some = append(some, m)
 		}
-		if member, known := r.member(to); known {
+		member, known := r.member(to)
+		if !known {
+			member, known = r.met[to]
+		}
+		if known {
 			r.send(member, some)
 		}
 		messages = others

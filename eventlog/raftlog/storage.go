@@ -271,15 +271,12 @@ func countVoters(members []Member) (n int) {
 	return n
 }
 
-// adopt makes the events that a log had before it was replicated the state that all
-// others are brought to: an entry that nobody has stands for them.
+// adopt makes the records of a first member, with the events that they had before they
+// were replicated, the state that those who join are brought to: an entry that nobody
+// has stands for it.
 func (s *storage) adopt(records *pebblelog.Log) error {
-	head, err := records.Head(context.Background())
-	if err != nil || head == 0 || s.last > 0 || records.Applied() > 1 {
-		return err
-	}
-	if pending, err := s.pended(); pending != nil || err != nil {
-		return err
+	if s.last > 0 || records.Applied() > 1 || len(s.config.Members) == 0 {
+		return nil
 	}
 	if _, err := records.Apply(context.Background(), 1, nil); err != nil {
 		return err

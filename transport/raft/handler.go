@@ -100,10 +100,11 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 		w.Header().Set("Allow", http.MethodPost)
 		return domain.Errorf(domain.Invalid, "%s: want POST, found %s", r.URL.Path, r.Method)
 	}
-	from, digest, err := h.verifier.Verify(r)
+	sender, err := h.verifier.Verify(r)
 	if err != nil {
 		return err
 	}
+	from := sender.Node
 	if r.ContentLength > route.most {
 		return domain.Errorf(domain.TooLarge, "%s: want a body of at most %d bytes, found %d", r.URL.Path, route.most, r.ContentLength)
 	}
@@ -115,7 +116,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 		}
 		return domain.Errorf(domain.Invalid, "%s: the body ends early: %w", r.URL.Path, err)
 	}
-	if err := CheckBody(body, digest); err != nil {
+	if err := CheckBody(body, sender.Digest); err != nil {
 		return err
 	}
 	if route.serve != nil {
@@ -132,6 +133,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 		return err
 	}
 	h.taken.WithLabelValues(r.URL.Path).Inc()
+	if sender.Address != "" {
+		h.log.Meet(raftlog.Member{Node: from, Address: sender.Address})
+	}
 	h.log.Receive(m)
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -64,7 +64,7 @@ func openNodes(t *testing.T, size int) []*node {
 		}()
 	}
 	for _, n := range nodes {
-		peers := NewPeers(&http.Client{}, NewSigner(key, n.member.Node, time.Now), quiet)
+		peers := NewPeers(&http.Client{}, NewSigner(key, n.member.Node, n.member.Address, time.Now), quiet)
 		var err error
 		n.log, err = raftlog.Open("node", raftlog.Options{
 			Cluster: key.Cluster, Node: n.member.Node, Members: members, Transport: peers,
@@ -141,7 +141,7 @@ func TestThreeNodes(t *testing.T) {
 	if !errors.As(err, &other) || other.Leader.NodeID != "n1" || domain.CodeOf(err) != domain.NotLeader {
 		t.Fatalf("want not_leader that names n1, found %v", err)
 	}
-	signer := NewSigner(key, "operator", time.Now)
+	signer := NewSigner(key, "operator", "", time.Now)
 	state, err := Ask(t.Context(), http.DefaultClient, signer, nodes[1].server.URL, Change{Leader: "n2"})
 	if err != nil || state.Leader == "n1" {
 		t.Fatalf("want the leadership handed over by way of n2, found %+v, %v", state, err)
@@ -168,7 +168,7 @@ func TestCopyOverHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	peers := NewPeers(&http.Client{}, NewSigner(key, "n2", time.Now), slog.New(slog.DiscardHandler))
+	peers := NewPeers(&http.Client{}, NewSigner(key, "n2", "", time.Now), slog.New(slog.DiscardHandler))
 	defer func() { _ = peers.Close() }()
 	next := domain.Position(3)
 	for e, err := range peers.Records(t.Context(), nodes[0].member, 2, 9) {
@@ -210,7 +210,7 @@ func TestBadPeers(t *testing.T) {
 	}
 	signed := func(k Key, node domain.NodeID, at func() time.Time, path, contentType string, body []byte) *http.Request {
 		r := request(path, contentType, body)
-		NewSigner(k, node, at).Sign(r, body)
+		NewSigner(k, node, "", at).Sign(r, body)
 		return r
 	}
 	send := func(r *http.Request) (int, domain.Code) {

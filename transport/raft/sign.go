@@ -19,6 +19,7 @@ import (
 const (
 	headerCluster   = "Rift-Cluster"   // id of the cluster
 	headerNode      = "Rift-Node"      // who calls
+	headerAddress   = "Rift-Address"   // where its endpoints are; empty: nowhere
 	headerTime      = "Rift-Time"      // milliseconds since 1970
 	headerNonce     = "Rift-Nonce"     // 16 hex digits that name a start of the caller, 16 that count its calls
 	headerDigest    = "Rift-Digest"    // SHA-256 of the body, hex
@@ -44,17 +45,19 @@ type Key struct {
 type Signer struct {
 	key   Key
 	node  domain.NodeID
+	at    string // its address
 	now   func() time.Time
 	start string
 	mu    sync.Mutex
 	count uint64
 }
 
-// NewSigner signs for a node. now is the wall clock.
-func NewSigner(key Key, node domain.NodeID, now func() time.Time) *Signer {
+// NewSigner signs for a node, whose endpoints are at an address; a tool has none. now is
+// the wall clock.
+func NewSigner(key Key, node domain.NodeID, address string, now func() time.Time) *Signer {
 	var start [8]byte
 	_, _ = rand.Read(start[:]) // never fails
-	return &Signer{key: key, node: node, now: now, start: hex.EncodeToString(start[:])}
+	return &Signer{key: key, node: node, at: address, now: now, start: hex.EncodeToString(start[:])}
 }
 
 // Sign adds the headers to a request that will carry this body.
@@ -66,6 +69,7 @@ func (s *Signer) Sign(r *http.Request, body []byte) {
 	digest := sha256.Sum256(body)
 	r.Header.Set(headerCluster, s.key.Cluster)
 	r.Header.Set(headerNode, string(s.node))
+	r.Header.Set(headerAddress, s.at)
 	r.Header.Set(headerTime, strconv.FormatInt(s.now().UnixMilli(), 10))
 	r.Header.Set(headerNonce, nonce)
 	r.Header.Set(headerDigest, hex.EncodeToString(digest[:]))
@@ -81,7 +85,7 @@ func (k Key) sum(r *http.Request) []byte {
 	mac := hmac.New(sha256.New, k.Secret)
 	for _, part := range []string{
 		"rift-signed-1", r.Method, r.URL.RequestURI(), r.Header.Get(headerDigest), r.Header.Get(headerCluster),
-		r.Header.Get(headerNode), r.Header.Get(headerTime), r.Header.Get(headerNonce),
+		r.Header.Get(headerNode), r.Header.Get(headerAddress), r.Header.Get(headerTime), r.Header.Get(headerNonce),
 	} {
 		_, _ = io.WriteString(mac, part+"\n")
 	}
@@ -125,29 +129,37 @@ func refuse(cause string, code domain.Code, format string, args ...any) error {
 	return &Refused{cause, domain.Errorf(code, format, args...)}
 }
 
-// Verify checks who sent a request, before its body is read, and gives the node and
-// the digest that the body has to have.
-func (v *Verifier) Verify(r *http.Request) (node domain.NodeID, digest []byte, err error) {
+// Sender is who signed a request, and the digest that its body has to have.
+type Sender struct {
+	Node    domain.NodeID
+	Address string // where it says that its endpoints are
+	Digest  []byte
+}
+
+// Verify checks who sent a request, before its body is read.
+func (v *Verifier) Verify(r *http.Request) (from Sender, err error) {
 	if found := r.Header.Get(headerCluster); subtle.ConstantTimeCompare([]byte(found), []byte(v.key.Cluster)) != 1 {
-		return "", nil, refuse("cluster", domain.Forbidden, "want a node of this cluster, found one of another or no cluster's")
+		return from, refuse("cluster", domain.Forbidden, "want a node of this cluster, found one of another or no cluster's")
 	}
 	given, err := hex.DecodeString(r.Header.Get(headerSignature))
 	if err != nil || !hmac.Equal(given, v.key.sum(r)) {
-		return "", nil, refuse("signature", domain.Unauthorized, "want a request that is signed with the key of this cluster")
+		return from, refuse("signature", domain.Unauthorized, "want a request that is signed with the key of this cluster")
 	}
 	at, err := strconv.ParseInt(r.Header.Get(headerTime), 10, 64)
 	now := v.now()
 	if off := now.Sub(time.UnixMilli(at)); err != nil || off > Window || off < -Window {
-		return "", nil, refuse("time", domain.Unauthorized, "want a request of the last %v, found one that is %v old: are the clocks right?", Window, off.Round(time.Second))
+		return from, refuse("time", domain.Unauthorized, "want a request of the last %v, found one that is %v old: are the clocks right?", Window, off.Round(time.Second))
 	}
-	if digest, err = hex.DecodeString(r.Header.Get(headerDigest)); err != nil || len(digest) != sha256.Size {
-		return "", nil, refuse("signature", domain.Invalid, "want the SHA-256 of the body in %s", headerDigest)
+	digest, err := hex.DecodeString(r.Header.Get(headerDigest))
+	if err != nil || len(digest) != sha256.Size {
+		return from, refuse("signature", domain.Invalid, "want the SHA-256 of the body in %s", headerDigest)
 	}
 	name := r.Header.Get(headerNode)
 	if err := domain.CheckName(name); err != nil {
-		return "", nil, refuse("signature", domain.Invalid, "%s: %w", headerNode, err)
+		return from, refuse("signature", domain.Invalid, "%s: %w", headerNode, err)
 	}
-	return domain.NodeID(name), digest, v.once(name, r.Header.Get(headerNonce), now)
+	from = Sender{domain.NodeID(name), r.Header.Get(headerAddress), digest}
+	return from, v.once(name, r.Header.Get(headerNonce), now)
 }
 
 // once refuses a call that was seen.

@@ -59,6 +59,9 @@ func (s *Serve) namePeers() (faults []domain.Fault) {
 	if s.ClusterKey != "" && (s.Log != "" || s.ReadOnly) {
 		faults = append(faults, domain.Fault{Field: "cluster_key", Reason: "want neither log nor read_only with it: the log is replicated among the nodes"})
 	}
+	if s.Join != "" && (s.ClusterKey == "" || len(s.peers) > 0) {
+		faults = append(faults, domain.Fault{Field: "join", Reason: "want it with cluster_key, and without a list of nodes"})
+	}
 	if s.ClusterKey != "" && s.NodeID == "" {
 		faults = append(faults, domain.Fault{Field: "node_id", Reason: "want the name that this node has in the cluster"})
 	}

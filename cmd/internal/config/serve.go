@@ -18,6 +18,7 @@ import (
 type Serve struct {
 	Data         string        `key:"data" default:"data" usage:"folder of the log and the read models"`
 	Listen       string        `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
+	Join         string        `key:"join" usage:"address of a node of the cluster that this node is to be added to, as one that follows; a node that was added before goes on"`
 	AddrFile     string        `key:"addr_file" usage:"file to write the bound address to once ready"`
 	Log          string        `key:"log" usage:"connection string of an EventStoreDB that has the log, such as esdb://host:2113; none: the embedded log"`
 	ReadOnly     bool          `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`

@@ -1,9 +1,7 @@
 package raftlog
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -380,62 +378,7 @@ func (r *replica) done(m *raftpb.Message, outcomes []outcome) error {
 	}
 	r.respond(m.GetResponses())
 	if r.storage.bytes > r.kept {
-		return r.storage.drop(r.records.Applied())
+		return r.storage.dropHalf(r.records.Applied())
 	}
 	return nil
 }
-
-// confirm asks a majority whether this node leads; done is called once.
-func (r *replica) confirm(done func(error)) {
-	if r.raw.BasicStatus().RaftState != raft.StateLeader {
-		done(r.notLeader())
-		return
-	}
-	if len(r.reads) >= maxReads {
-		done(domain.Errorf(domain.TooMany, "%d confirmations of leadership wait already", len(r.reads)))
-		return
-	}
-	r.number++
-	r.reads[r.number] = done
-	r.raw.ReadIndex(binary.BigEndian.AppendUint64(nil, r.number))
-}
-
-func (r *replica) confirmed(read raft.ReadState) {
-	if len(read.RequestCtx) != 8 {
-		return
-	}
-	id := binary.BigEndian.Uint64(read.RequestCtx)
-	if done, waits := r.reads[id]; waits {
-		delete(r.reads, id)
-		done(nil)
-	}
-}
-
-// guard turns a panic of the library into an error: it stops rather than go on with a
-// state that it takes for broken.
-func guard(do func() error) (err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = domain.Errorf(domain.Corrupt, "replicated log: %v", broken)
-		}
-	}()
-	return do()
-}
-
-// raftLogger takes what the library logs. Its Fatal and Panic must panic.
-type raftLogger struct{ out *slog.Logger }
-
-func (l raftLogger) Debug(v ...any)            { l.out.Debug(fmt.Sprint(v...)) }
-func (l raftLogger) Debugf(f string, v ...any) { l.out.Debug(fmt.Sprintf(f, v...)) }
-func (l raftLogger) Info(v ...any)             { l.out.Debug(fmt.Sprint(v...)) }
-func (l raftLogger) Infof(f string, v ...any)  { l.out.Debug(fmt.Sprintf(f, v...)) }
-func (l raftLogger) Warning(v ...any)          { l.out.Warn(fmt.Sprint(v...)) }
-func (l raftLogger) Warningf(f string, v ...any) {
-	l.out.Warn(fmt.Sprintf(f, v...))
-}
-func (l raftLogger) Error(v ...any)            { l.out.Error(fmt.Sprint(v...)) }
-func (l raftLogger) Errorf(f string, v ...any) { l.out.Error(fmt.Sprintf(f, v...)) }
-func (l raftLogger) Fatal(v ...any)            { panic(fmt.Sprint(v...)) }
-func (l raftLogger) Fatalf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }
-func (l raftLogger) Panic(v ...any)            { panic(fmt.Sprint(v...)) }
-func (l raftLogger) Panicf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }

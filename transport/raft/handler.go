@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/raft/v3/raftpb"
+	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -40,6 +41,7 @@ type Handler struct {
 	logger   *slog.Logger
 	refused  *prometheus.CounterVec
 	taken    *prometheus.CounterVec
+	noisy    rate.Sometimes // bounds the lines that refused requests make
 	streams  chan struct{}
 	routes   map[string]route
 }
@@ -54,7 +56,7 @@ type route struct {
 // NewHandler serves a replicated log to the nodes that have the key.
 func NewHandler(log *raftlog.Log, key Key, logger *slog.Logger) *Handler {
 	h := &Handler{
-		log: log, verifier: NewVerifier(key, time.Now), logger: logger, streams: make(chan struct{}, maxStreams),
+		log: log, verifier: NewVerifier(key, time.Now), logger: logger, noisy: rate.Sometimes{Interval: time.Second}, streams: make(chan struct{}, maxStreams),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rift_raft_refused_total", Help: "Requests between nodes that were refused, by what was wrong."}, []string{"cause"}),
 		taken:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rift_raft_received_total", Help: "Messages of Raft that were taken, by path."}, []string{"path"}),
 	}
@@ -88,7 +90,9 @@ func (h *Handler) Mount(next http.Handler) http.Handler {
 				cause = refused.Cause
 			}
 			h.refused.WithLabelValues(cause).Inc()
-			h.logger.Warn("a request between nodes is refused", "path", r.URL.Path, "from", r.RemoteAddr, "cause", cause, "error", err)
+			h.noisy.Do(func() {
+				h.logger.Warn("a request between nodes is refused", "path", r.URL.Path, "from", r.RemoteAddr, "cause", cause, "error", err)
+			})
 			transport.WriteProblem(w, err)
 		}
 	})

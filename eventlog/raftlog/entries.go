@@ -1,0 +1,192 @@
+package raftlog
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// save makes votes and entries durable.
+func (s *storage) save(hard *raftpb.HardState, entries []*raftpb.Entry) error {
+	batch := s.db.NewBatch()
+	sync := len(entries) > 0
+	if !raft.IsEmptyHardState(hard) {
+		text, err := proto.Marshal(hard)
+		if err != nil {
+			return err
+		}
+		_ = batch.Set([]byte(hardKey), text, nil)
+		sync = sync || hard.GetTerm() != s.hard.GetTerm() || hard.GetVote() != s.hard.GetVote()
+	}
+	if len(entries) > 0 {
+		from := entries[0].GetIndex()
+		if from <= s.last { // another leader's entries take their place
+			_ = batch.DeleteRange(entryKey(from), entryKey(s.last+1), nil)
+		}
+		for _, e := range entries {
+			text, err := proto.Marshal(e)
+			if err != nil {
+				return err
+			}
+			_ = batch.Set(entryKey(e.GetIndex()), text, nil)
+			s.bytes += int64(len(text))
+		}
+	}
+	if err := s.commit(batch, sync); err != nil {
+		return err
+	}
+	if !raft.IsEmptyHardState(hard) {
+		s.hard = hard
+	}
+	if len(entries) > 0 {
+		s.remember(entries)
+		s.last = entries[len(entries)-1].GetIndex()
+	}
+	return nil
+}
+
+// remember keeps the newest entries in memory.
+func (s *storage) remember(entries []*raftpb.Entry) {
+	from := entries[0].GetIndex()
+	if n := len(s.cached); n > 0 {
+		if keep := int64(from) - int64(s.cached[0].GetIndex()); keep < 0 || keep > int64(n) {
+			s.cached, s.weight = nil, 0
+		} else {
+			for _, e := range s.cached[keep:] {
+				s.weight -= len(e.GetData())
+			}
+			s.cached = s.cached[:keep:keep] // others may hold what is behind
+		}
+	}
+	s.cached = append(s.cached, entries...)
+	for _, e := range entries {
+		s.weight += len(e.GetData())
+	}
+	drop := 0
+	for s.weight > cachedBytes && drop < len(s.cached)-1 {
+		s.weight -= len(s.cached[drop].GetData())
+		drop++
+	}
+	if drop > 0 {
+		s.cached = append([]*raftpb.Entry{}, s.cached[drop:]...)
+	}
+}
+
+// dropHalf gives up the older half of the entries that the records have applied: a
+// follower that is a little behind still gets entries.
+func (s *storage) dropHalf(applied uint64) error {
+	half := s.ground.index + (applied-min(applied, s.ground.index)+1)/2
+	left := s.bytes / 2
+	err := s.drop(min(half, applied))
+	s.bytes = min(s.bytes, left)
+	return err
+}
+
+// drop gives up entries up to an index, which the records have applied.
+func (s *storage) drop(upTo uint64) error {
+	if upTo <= s.ground.index {
+		return nil
+	}
+	term, err := s.Term(upTo)
+	if err != nil {
+		return err
+	}
+	batch := s.db.NewBatch()
+	_ = batch.DeleteRange(entryKey(0), entryKey(upTo+1), nil)
+	s.setGround(batch, ground{upTo, term})
+	if err := s.commit(batch, false); err != nil {
+		return err
+	}
+	if n := len(s.cached); n > 0 && s.cached[0].GetIndex() <= upTo {
+		gone := min(upTo-s.cached[0].GetIndex()+1, uint64(n))
+		for _, e := range s.cached[:gone] {
+			s.weight -= len(e.GetData())
+		}
+		s.cached = append([]*raftpb.Entry{}, s.cached[gone:]...)
+	}
+	return nil
+}
+
+func (s *storage) setGround(batch *pebble.Batch, g ground) {
+	_ = batch.Set([]byte(groundKey), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, g.index), g.term), nil)
+	s.ground = g
+}
+
+// FirstIndex is that of the oldest entry that is kept.
+func (s *storage) FirstIndex() (uint64, error) { return s.ground.index + 1, nil }
+
+// LastIndex is that of the newest.
+func (s *storage) LastIndex() (uint64, error) { return s.last, nil }
+
+// Term is the term of an entry, or of the last that was dropped.
+func (s *storage) Term(index uint64) (uint64, error) {
+	switch {
+	case index == s.ground.index:
+		return s.ground.term, nil
+	case index < s.ground.index:
+		return 0, raft.ErrCompacted
+	case index > s.last:
+		return 0, raft.ErrUnavailable
+	}
+	entries, err := s.Entries(index, index+1, 0)
+	if err != nil {
+		return 0, err
+	}
+	return entries[0].GetTerm(), nil
+}
+
+// Entries reads entries from lo, below hi, of about size bytes.
+func (s *storage) Entries(lo, hi, size uint64) ([]*raftpb.Entry, error) {
+	switch {
+	case lo <= s.ground.index:
+		return nil, raft.ErrCompacted
+	case hi > s.last+1:
+		return nil, raft.ErrUnavailable
+	}
+	if len(s.cached) > 0 && lo >= s.cached[0].GetIndex() {
+		first := s.cached[0].GetIndex()
+		entries := append([]*raftpb.Entry{}, s.cached[lo-first:hi-first]...)
+		return limited(entries, size), nil
+	}
+	it, err := s.db.NewIter(entryRange(lo, hi))
+	if err != nil {
+		return nil, err
+	}
+	var entries []*raftpb.Entry
+	total := uint64(0)
+	for valid := it.First(); valid && (len(entries) == 0 || total <= size); valid = it.Next() {
+		e := &raftpb.Entry{}
+		if err := proto.Unmarshal(it.Value(), e); err != nil {
+			return nil, errors.Join(domain.Errorf(domain.Corrupt, "entry %d: %w", lo+uint64(len(entries)), err), it.Close())
+		}
+		if want := lo + uint64(len(entries)); e.GetIndex() != want {
+			return nil, errors.Join(domain.Errorf(domain.Corrupt, "entries: want entry %d, found %d", want, e.GetIndex()), it.Close())
+		}
+		total += uint64(proto.Size(e))
+		entries = append(entries, e)
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, domain.Errorf(domain.Corrupt, "entries: want entry %d, found none", lo)
+	}
+	return limited(entries, size), nil
+}
+
+// limited cuts a list so that it has about size bytes, one entry at least.
+func limited(entries []*raftpb.Entry, size uint64) []*raftpb.Entry {
+	total := uint64(0)
+	for i, e := range entries {
+		if total += uint64(proto.Size(e)); total > size && i > 0 {
+			return entries[:i]
+		}
+	}
+	return entries
+}

@@ -1,0 +1,112 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// handOver queues a job. Raft bounds how much is handed over at a time.
+func (l *Log) handOver(j job) {
+	l.mu.Lock()
+	l.handed = append(l.handed, j)
+	l.mu.Unlock()
+	signal(l.jobs)
+}
+
+// applyAll does jobs, one after the other, until Close.
+func (l *Log) applyAll() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l.loops.Go(func() {
+		select {
+		case <-l.closing:
+		case <-l.broken:
+		}
+		cancel()
+	})
+	for {
+		l.mu.Lock()
+		jobs := l.handed
+		l.handed = nil
+		l.mu.Unlock()
+		for _, j := range jobs {
+			outcomes, err := l.do(ctx, j)
+			if err != nil {
+				return
+			}
+			l.mu.Lock()
+			l.results = append(l.results, result{j, outcomes})
+			l.mu.Unlock()
+			signal(l.wake)
+		}
+		if len(jobs) > 0 {
+			continue
+		}
+		select {
+		case <-l.jobs:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// The pause between attempts to apply grows from the first to the second.
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// do does a job, and tries again for as long as it takes: an entry that is committed
+// cannot be left out. Its error is that of ctx, or what no other attempt changes.
+func (l *Log) do(ctx context.Context, j job) (outcomes []outcome, err error) {
+	for pause, turn := firstPause, 0; ; pause, turn = min(2*pause, longestPause), turn+1 {
+		if j.install != nil {
+			err = l.copyFrom(ctx, j.install, turn)
+		} else {
+			outcomes, err = applyEntries(ctx, l.records, l.replica.proposer, j.apply.GetEntries())
+		}
+		if err == nil || ctx.Err() != nil {
+			return outcomes, errors.Join(err, ctx.Err())
+		}
+		l.logger.Warn("the replicated log waits to be applied", "error", err, "again_in", pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// copyFrom copies the records of a snapshot, from its sender first and then from one
+// member after the other.
+func (l *Log) copyFrom(ctx context.Context, m *raftpb.Message, turn int) error {
+	var told state
+	if err := decodeState(m.GetSnapshot(), &told); err != nil {
+		return err
+	}
+	var from []Member
+	for _, member := range told.Config.Members {
+		switch member.ID() {
+		case l.replica.id:
+		case m.GetFrom():
+			from = append([]Member{member}, from...)
+		default:
+			from = append(from, member)
+		}
+	}
+	if len(from) == 0 {
+		return domain.Errorf(domain.Corrupt, "snapshot: want another member to copy from, found none")
+	}
+	member := from[turn%len(from)]
+	return copyRecords(ctx, l.records, m.GetSnapshot(), func(ctx context.Context, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
+		return l.transport.Records(ctx, member, after, upTo)
+	})
+}

@@ -112,6 +112,9 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 
 	edge := s.edgeConfig()
 	elections.join(n, &edge)
+	if s.cluster != nil {
+		edge.Leadership = s.cluster
+	}
 	edge.Now = n.Now
 	edge.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	edge.Registry.MustRegister(n.Collectors()...)

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"time"
 
 	"go.etcd.io/raft/v3"
 
@@ -14,6 +15,21 @@ func (l *Log) Leader() eventlog.Leader { return *l.lead.Load() }
 
 // Changes gives a channel that is closed when Leader answers differently.
 func (l *Log) Changes() <-chan struct{} { return *l.changes.Load() }
+
+// notLeaderWithin bounds how long NotLeader waits for the loop.
+const notLeaderWithin = time.Second
+
+// NotLeader is the refusal of a node that does not lead. Without a leader it names the
+// voters that this node does not hear from.
+func (l *Log) NotLeader() error {
+	ctx, cancel := context.WithTimeout(context.Background(), notLeaderWithin)
+	defer cancel()
+	var refusal error
+	if err := l.on(ctx, func(r *replica) error { refusal = r.notLeader(); return nil }); err != nil {
+		return &eventlog.NotLeader{Leader: l.Leader()}
+	}
+	return refusal
+}
 
 // ConfirmLeader asks a majority whether this node leads.
 func (l *Log) ConfirmLeader(ctx context.Context) error {

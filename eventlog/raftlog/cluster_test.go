@@ -194,3 +194,48 @@ func TestStorageForgetsTheOtherTail(t *testing.T) {
 		t.Fatal("want the folder of another cluster refused")
 	}
 }
+
+// TestBackToOneNode takes a node out of a cluster by its folder of entries, appends to
+// its log alone, and begins another cluster with it.
+func TestBackToOneNode(t *testing.T) {
+	files := vfs.NewMem()
+	open := func() *Log {
+		log, err := Open("n1", Options{
+			Cluster: "c1", Node: "n1", Members: names(1), Transport: end{newNetwork(), "n1"}, Ticking: patient,
+			Records: pebblelog.Options{FS: files, Small: true},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lead(t, log)
+		return log
+	}
+	log := open()
+	for i := range 5 {
+		if _, err := log.Append(t.Context(), "task-a", domain.AnyRevision, numbered(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(log.Close(), files.RemoveAll("n1/"+EntriesFolder)); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := pebblelog.Open("n1/log", pebblelog.Options{FS: files, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = alone.Append(t.Context(), "task-a", 4, numbered(5))
+	if err = errors.Join(err, alone.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := build("n1", Options{Cluster: "c2", Node: "n1", Members: names(3), Transport: end{newNetwork(), "n1"}, Records: pebblelog.Options{FS: files, Small: true}}); domain.CodeOf(err) != domain.Conflict {
+		t.Fatalf("want three voters refused, found %v", err)
+	}
+	if err := files.RemoveAll("n1/" + EntriesFolder); err != nil {
+		t.Fatal(err)
+	}
+	log = open()
+	defer func() { _ = log.Close() }()
+	if receipt, err := log.Append(t.Context(), "task-a", 5, numbered(6)); err != nil || receipt.First != 7 {
+		t.Fatalf("want the next event at 7, found %+v, %v", receipt, err)
+	}
+}

@@ -274,16 +274,22 @@ func countVoters(members []Member) (n int) {
 // were replicated, the state that those who join are brought to: an entry that nobody
 // has stands for it.
 func (s *storage) adopt(records *pebblelog.Log) error {
-	if s.last > 0 || records.Applied() > 1 || len(s.config.Members) == 0 {
+	if s.last > 0 || len(s.config.Members) == 0 {
 		return nil
 	}
-	if _, err := records.Apply(context.Background(), 1, nil); err != nil {
-		return err
+	index := max(records.Applied(), 1) // more where the records were in a cluster before
+	if index > 1 && countVoters(s.config.Members) > 1 {
+		return domain.Errorf(domain.Conflict, "want records that were never replicated to begin a cluster of several voters with, found them at entry %d: begin with this node alone and add the others", index)
+	}
+	if records.Applied() < index {
+		if _, err := records.Apply(context.Background(), index, nil); err != nil {
+			return err
+		}
 	}
 	batch := s.db.NewBatch()
-	s.setGround(batch, ground{1, 1})
-	s.last = 1
-	hard := &raftpb.HardState{Term: new(uint64(1)), Vote: new(uint64(0)), Commit: new(uint64(1))}
+	s.setGround(batch, ground{index, 1})
+	s.last = index
+	hard := &raftpb.HardState{Term: new(uint64(1)), Vote: new(uint64(0)), Commit: new(index)}
 	text, err := proto.Marshal(hard)
 	if err != nil {
 		return err

@@ -222,6 +222,7 @@ func (s *storage) load() error {
 		return err
 	}
 	s.state = &raftpb.ConfState{}
+	s.config = configuration{} // nothing of the caller's is written to
 	if err := json.Unmarshal(text, &s.config); err != nil {
 		return domain.Errorf(domain.Corrupt, "configuration: %w", err)
 	}

@@ -21,6 +21,7 @@ import (
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
+	"github.com/ringrift/rift/domain/election"
 	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/training"
@@ -115,6 +116,20 @@ func (n *node) Spec(commandType string) (commands.Spec, bool) { return n.bus.Spe
 func (n *node) Log() eventlog.Log                             { return n.log }
 func (n *node) Catalog() *domain.Catalog                      { return n.catalog }
 func (n *node) Cluster() string                               { return admin.DefaultCluster }
+func (n *node) Lent() []any                                   { return []any{voter{}} }
+
+// voter is bound to nobody and votes for nobody.
+type voter struct{}
+
+func (voter) Vote(context.Context, election.Candidacy, bool) (election.VoteAnswer, error) {
+	return election.VoteAnswer{Voter: "n0"}, nil
+}
+func (voter) Heartbeat(context.Context, election.Heartbeat) (election.BeatAnswer, error) {
+	return election.BeatAnswer{Voter: "n0"}, nil
+}
+func (voter) Leader() electionedge.Leader {
+	return electionedge.Leader{Leader: "n0", Voters: []domain.NodeID{"n0"}, Self: true}
+}
 
 func (n *node) Health(context.Context) (transport.Health, error) {
 	n.mu.Lock()

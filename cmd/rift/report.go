@@ -71,13 +71,14 @@ requires "gpu" or its type needs one. Items that want more than the node has sha
 			draw:  func(w io.Writer, f *report.Fold) error { return f.Nodes().SVG(w) },
 		},
 		gauntletReport(),
+		clusterReport(),
 	}
 }
 
 func newReport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report",
-		Short: "Tell how the queue, the nodes and gauntlets did, as tables or drawings",
+		Short: "Tell how the queue, the nodes and gauntlets did, and who led, as tables or drawings",
 		Long: `Reports are made from the log alone: that of a node (--addr), of a data folder
 (--data or named), or of recorded files. Each ends with the stretch of the log it is
 about and a digest of what it was made of: the same digest, the same report.

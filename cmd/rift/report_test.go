@@ -37,6 +37,12 @@ func TestReports(t *testing.T) {
 	rift(t, "report", "nodes", file, "-o", "svg").want(t, exitDone, "</svg>", "")
 	rift(t, "report", "queue", filepath.Join("..", "..", "testdata", "logs", "split_brain.log"), "-o", "table").want(t, exitDone, "waits its turn", "")
 
+	split := filepath.Join("..", "..", "testdata", "logs", "split_brain.log")
+	rift(t, "report", "cluster", split, "-o", "table").want(t, exitDone, "Several leaders at once", "")
+	rift(t, "report", "cluster", split, "-o", "json").want(t, exitDone, `"disagreements": [`, "")
+	rift(t, "report", "cluster", split, "-o", "svg").want(t, exitDone, "Who led when", "")
+	rift(t, "report", "cluster", file).want(t, exitError, "", "nothing that a report on the cluster tells of happened")
+
 	for _, name := range []string{"queue.svg", "queue.md", "queue.csv", "queue.json"} {
 		out := filepath.Join(t.TempDir(), name)
 		rift(t, "report", "queue", file, "--out", out).want(t, exitDone, "", "wrote "+out)

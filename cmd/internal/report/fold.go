@@ -1,5 +1,6 @@
 // Package report folds a log into what people ask of a cluster's past: how the
-// queue did, how the nodes did, and how a gauntlet came to its decision. One pass over the log in its order, integer
+// queue did, how the nodes did, how a gauntlet came to its decision, and who led.
+// One pass over the log in its order, integer
 // arithmetic on times that the events carry, memory that does not grow with the
 // log: items that have not ended, nodes, and a bounded number of bins. The same
 // events give the same report wherever they are read from.
@@ -8,7 +9,8 @@
 // the log, which rows kept per hour could not answer, it is asked now and then,
 // and every append and every rebuild would pay for it.
 //
-// Read fold.go (what an event does), then queue.go, nodes.go and gauntlet.go (what is told),
+// Read fold.go (what an event does), then queue.go, nodes.go, gauntlet.go and
+// cluster.go (what is told),
 // then plot.go (how it is drawn).
 package report
 
@@ -46,8 +48,12 @@ type Window struct {
 	ToTime   time.Time       // zero: to the time of the last event
 }
 
-// Types are the events that the report is made of; it ignores all others.
+// Types are the events that the report is made of; it ignores all others. None: it
+// looks at every event.
 func (f *Fold) Types() []string {
+	if f.cluster != nil {
+		return nil
+	}
 	names := make([]string, 0, len(f.handlers))
 	for name := range f.handlers {
 		names = append(names, name)
@@ -112,6 +118,7 @@ type Fold struct {
 	nodes     map[domain.NodeID]*nodeFold
 	queue     queueFold
 	gauntlets gauntletsFold
+	cluster   *clusterFold // of a report on who led; nil in any other
 
 	open        bool      // the window has begun
 	start       time.Time // of the window
@@ -137,6 +144,17 @@ func New(catalog *domain.Catalog, window Window) (*Fold, error) {
 	}, nil
 }
 
+// NewCluster starts a report on who led. It has to see every event: when a leader was
+// last heard of, any of them may say.
+func NewCluster(catalog *domain.Catalog, window Window) (*Fold, error) {
+	f, err := New(catalog, window)
+	if err != nil {
+		return nil, err
+	}
+	f.handlers, f.cluster = clusterHandlers, newClusterFold()
+	return f, nil
+}
+
 // Apply folds the next event. It answers false once the window is over.
 func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 	if f.window.To > 0 && e.Position > f.window.To || !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
@@ -148,6 +166,12 @@ func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 		f.first = e.Position
 	}
 	handle, ours := f.handlers[e.Type]
+	if f.cluster != nil {
+		f.cluster.heard(e)
+		if f.open && e.Time.After(f.now) {
+			f.now = e.Time
+		}
+	}
 	if !ours {
 		return true, nil
 	}
@@ -197,7 +221,7 @@ type Footer struct {
 	Last      domain.Position `json:"last_position"`
 	From      time.Time       `json:"from"`
 	To        time.Time       `json:"to"`
-	Events    int             `json:"events"` // folded: those of queue and nodes, from the first of the log on
+	Events    int             `json:"events"` // folded: those that the report is about, from the first of the log on
 	Digest    string          `json:"digest"` // of those: SHA-256 over their positions, ids and payloads
 	Estimated string          `json:"percentiles,omitempty"`
 }

@@ -80,6 +80,7 @@ var (
 	findingsQuorumTable = projections.Table[quorumRow]{Name: "findings.quorum"}
 	findingsOutageTable = projections.Table[outageRow]{Name: "findings.outages"}
 	findingsReignTable  = projections.Table[reignRow]{Name: "findings.reign"}
+	findingsNewestTable = projections.Table[newestRow]{Name: "findings.newest"}
 	findingsCursorTable = projections.Table[cursorRow]{Name: "findings.cursors"}
 	findingsSplitsTable = projections.Table[keyRow]{Name: "findings.splits"}
 )
@@ -90,7 +91,7 @@ func Projection() projections.Projection {
 		Name: "findings", Version: 3, About: "what the log shows to be wrong, with positions and evidence",
 		Tables: []string{
 			findingsTable.Name, findingsSubjects.Name, findingsPulseTable.Name, findingsBurstsTable.Name,
-			findingsReignTable.Name, findingsCursorTable.Name, findingsSplitsTable.Name,
+			findingsReignTable.Name, findingsNewestTable.Name, findingsCursorTable.Name, findingsSplitsTable.Name,
 			findingsEndedTable.Name, findingsQuorumTable.Name, findingsOutageTable.Name,
 		},
 		Handlers: []projections.Handler{

@@ -30,6 +30,7 @@ type tale struct {
 	position  domain.Position
 	revisions map[domain.StreamID]domain.Revision
 	source    string // who wrote what is told
+	term      uint64 // that it carries
 }
 
 func tell(t *testing.T) *tale {
@@ -67,7 +68,7 @@ func (s *tale) say(stream domain.StreamID, events ...domain.Event) *tale {
 		err = s.models.Apply(domain.Envelope{
 			Position: s.position, Stream: stream, Revision: s.revisions[stream], ID: domain.DeriveID("tale", int(s.position)),
 			Type: eventType, Version: version, Time: s.at, Data: data,
-			Meta: domain.Meta{Correlation: fmt.Sprintf("run:%d", 100+s.position), Node: s.source},
+			Meta: domain.Meta{Correlation: fmt.Sprintf("run:%d", 100+s.position), Node: s.source, Term: s.term},
 		})
 		if err != nil {
 			s.t.Fatal(err)

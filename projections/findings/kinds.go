@@ -14,6 +14,8 @@ const (
 const (
 	FindingLeaders   = "more_than_one_leader"
 	FindingHearsay   = "term_by_hearsay"
+	FindingStale     = "stale_append"
+	FindingElections = "flapping_leader"
 	FindingQuorum    = "quorum_lost"
 	FindingMajority  = "quorum_no_majority"
 	FindingVoter     = "flapping_voter"
@@ -48,6 +50,8 @@ type KindOf struct{ Kind, Name, About string }
 var FindingKinds = []KindOf{
 	{FindingLeaders, "more than one leader", "two nodes led at the same time, or one term had two leaders"},
 	{FindingHearsay, "epoch adopted from gossip", "a node took over a higher term because another one mentioned it"},
+	{FindingStale, "append of an old term", "a node appended in a term that was over: a newer leader stands before it"},
+	{FindingElections, "flapping leader", "the leader changed again and again within minutes"},
 	{FindingQuorum, "quorum lost", "fewer voters answered than the quorum"},
 	{FindingMajority, "quorum is no majority", "the quorum was not more than half of the voters: two leaders could both have one"},
 	{FindingVoter, "flapping voter", "a voter came and went again and again within minutes"},

@@ -160,6 +160,9 @@ func findLeaderChanged(tx projections.Tx, e domain.Envelope, event election.Lead
 			return err
 		}
 	}
+	if err := findElection(tx, e, event); err != nil {
+		return err
+	}
 	return pulseBeat(tx, e, nil)
 }
 

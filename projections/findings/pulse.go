@@ -12,6 +12,9 @@ import (
 // pulseBeat moves the queue's pulse: change is what an event does to the counts, nil
 // for one that only shows that time went on.
 func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) error {
+	if err := findStale(tx, e); err != nil {
+		return err
+	}
 	pulse, seen, err := findingsPulseTable.Get(tx, "queue")
 	if err != nil {
 		return err

@@ -23,13 +23,21 @@ import (
 // serving runs serve until the test ends and gives its address.
 func serving(t *testing.T, args ...string) string {
 	t.Helper()
+	address, stop := serve(t, args...)
+	t.Cleanup(stop)
+	return address
+}
+
+// serve runs serve until it is stopped, and gives its address.
+func serve(t *testing.T, args ...string) (address string, stop func()) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "address")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan ran, 1)
 	go func() {
 		done <- riftContext(ctx, "", nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--addr-file", file, "--log-level", "error"}, args...)...)
 	}()
-	stop := func() {
+	stop = func() {
 		cancel()
 		if r := <-done; r.code != exitDone || r.stderr != "" {
 			t.Errorf("serve ended with %d: %s", r.code, r.stderr)
@@ -37,8 +45,7 @@ func serving(t *testing.T, args ...string) string {
 	}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		if text, err := os.ReadFile(file); err == nil {
-			t.Cleanup(stop)
-			return strings.TrimSpace(string(text))
+			return strings.TrimSpace(string(text)), stop
 		}
 		select {
 		case r := <-done:
@@ -47,7 +54,7 @@ func serving(t *testing.T, args ...string) string {
 		}
 	}
 	t.Fatal("serve is not ready after 30 s")
-	return ""
+	return "", nil
 }
 
 func esdbClient(t *testing.T, address string) *esdb.Client {

@@ -54,6 +54,13 @@ type Leader struct {
 	Self       bool            `json:"self"` // the node that was asked leads
 	NodeID     domain.NodeID   `json:"node_id"`
 	Phase      election.Phase  `json:"phase,omitempty"`
+	Silent     []Silent        `json:"silent_voters,omitempty"` // that did not answer this node's last question
+}
+
+// Silent is a voter that does not answer, and what came instead.
+type Silent struct {
+	Voter  domain.NodeID `json:"voter"`
+	Reason string        `json:"reason"`
 }
 
 // Area is what the area adds to a process.

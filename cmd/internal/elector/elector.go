@@ -133,13 +133,15 @@ func (e *Elector) follow(ctx context.Context, ask election.Ask, asks bool) {
 	e.tell()
 }
 
+// pending stands for the answer of a voter that was asked just now.
+const pending = "no answer yet"
+
 // put asks every voter. This node's own answer comes first, and at once: what it
 // promises itself is on disk before anybody else is asked.
 func (e *Elector) put(ctx context.Context, ask election.Ask) (election.Ask, bool) {
 	if ctx.Err() != nil {
 		return election.Ask{}, false
 	}
-	clear(e.silent)
 	own, err := e.question(ctx, local{e.Voter}, e.self, ask)
 	if err != nil {
 		e.Logger.Error("this node's own ballot cannot be kept", "error", err)
@@ -147,7 +149,9 @@ func (e *Elector) put(ctx context.Context, ask election.Ask) (election.Ask, bool
 		return election.Ask{}, false
 	}
 	for id, peer := range e.Peers {
-		e.silent[id] = "no answer yet"
+		if e.silent[id] == "" {
+			e.silent[id] = pending
+		}
 		e.calls.Go(func() {
 			within, cancel := context.WithTimeout(ctx, e.electorate().Lease/3)
 			defer cancel()

@@ -111,6 +111,11 @@ func (e *Elector) Tell() electionedge.Leader {
 		Leader: now.NodeID, Term: now.Term, Voters: e.electorate().Voters, Majority: e.electorate().Majority(),
 		Address: now.Address, Self: now.Self, NodeID: e.self, Phase: phase,
 	}
+	for _, id := range answer.Voters {
+		if why, silent := e.silent[id]; silent && why != pending {
+			answer.Silent = append(answer.Silent, electionedge.Silent{Voter: id, Reason: why})
+		}
+	}
 	left := e.member.Until() - e.since()
 	if !now.Self {
 		_, _, left = e.Voter.Bound()

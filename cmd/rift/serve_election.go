@@ -17,7 +17,8 @@ import (
 type elections struct {
 	node   *node.Node
 	voter  *elector.Voter
-	leader *elector.Elector // nil: the node leads itself
+	leader *elector.Elector // nil: the node leads itself, or its log elects
+	log    *clusterLog      // that elects by itself; nil: none
 }
 
 // resignWithin bounds how long a leader that stops waits for the voters to know.
@@ -26,8 +27,8 @@ const resignWithin = time.Second
 // elections reads the ballot of the data folder, and puts the election in front of
 // the log where voters are configured.
 func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
-	e := &elections{}
-	if s.settings.ReadOnly {
+	e := &elections{log: s.cluster}
+	if s.settings.ReadOnly || e.log != nil {
 		return e, nil
 	}
 	list, _ := s.settings.VoterList() // the settings refuse a wrong one
@@ -81,6 +82,9 @@ func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
 func (e *elections) join(n *node.Node, edge *transport.Config) {
 	e.node = n
 	switch {
+	case e.log != nil:
+		n.Lend(elector.Replicated{Node: n.ID(), Log: e.log, Voters: e.log.voters})
+		edge.Leadership = e.log
 	case e.leader != nil:
 		n.Lend(e.leader.Lent())
 		edge.Leadership = e.leader
@@ -104,4 +108,19 @@ func (e *elections) resign(ctx context.Context) {
 		defer cancel()
 		e.leader.Resign(within)
 	}
+}
+
+// voters lists the members of a replicated log that vote.
+func (c *clusterLog) voters(ctx context.Context) ([]domain.NodeID, error) {
+	state, err := c.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	voters := []domain.NodeID{}
+	for _, m := range state.Members {
+		if !m.Learner {
+			voters = append(voters, m.Node)
+		}
+	}
+	return voters, nil
 }

@@ -12,6 +12,9 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
+// votersWithin bounds how long a log is asked for its voters.
+const votersWithin = time.Second
+
 // DefaultLease is how long a vote and a heartbeat bind a voter where nobody says.
 const DefaultLease = 3 * time.Second
 
@@ -38,7 +41,7 @@ type Voter struct {
 
 	mu     sync.Mutex
 	ballot election.Ballot
-	beaten uint64 // the term in which the holder said that it leads
+	beaten uint64              // the term in which the holder said that it leads
 	told   func(released bool) // of a heartbeat that was taken; nil: nobody
 }
 

@@ -35,3 +35,6 @@ func (n *Node) TakeLead(ctx context.Context, term uint64) error {
 	}
 	return n.upTo(ctx, result.Position)
 }
+
+// ID is the node's name.
+func (n *Node) ID() domain.NodeID { return domain.NodeID(n.config.Node) }

@@ -39,7 +39,7 @@ func (b *budget) Enter(caller string, n int64) error    { return b.enter(caller,
 func (b *budgets) Of(r *Route, q *http.Request) *Budget { return b.of(r, q) }
 
 // BudgetNames are the budgets of a handler.
-var BudgetNames = []string{"vital", "commands", "queries", "scans", "streams", "bodies", "answers"}
+var BudgetNames = []string{"vital", "commands", "queries", "scans", "streams", "waits", "bodies", "answers"}
 
 // Held is how much of a budget is taken.
 func (h *Handler) Held(budget string) int64 {

@@ -137,7 +137,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(5 * time.Millisecond) {
 		done := 0
 		for _, n := range nodes {
 			if len(online(t, n.log)) == count-1 {

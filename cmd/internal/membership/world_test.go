@@ -158,7 +158,7 @@ func (b *box) state(t testing.TB, name string) swim.State {
 // await waits for a condition. The patience is for a machine that is busy.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); !condition(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("want %s", what)
 		}

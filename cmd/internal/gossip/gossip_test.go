@@ -258,3 +258,42 @@ func post(t testing.TB, url, body, token string) (int, string) {
 	}
 	return response.StatusCode, string(answer)
 }
+
+// Row 52: gossip of eight megabytes. Here a message has a bound, in bytes and in
+// documents, and so has a document; what is over it is refused as a whole and with a
+// code, and the node goes on.
+func TestRow52HugeGossipIsRefused(t *testing.T) {
+	n := serve(t, "a", "main", false)
+	document := func(i int, facts string) string {
+		return fmt.Sprintf(`{"node_id":"n-%d","incarnation":1767323045000,"counter":1,"facts":%s,"time":%q}`, i, facts, time.Now().UTC().Format(time.RFC3339))
+	}
+	many := make([]string, 513)
+	for i := range many {
+		many[i] = document(i, `{}`)
+	}
+	for name, one := range map[string]struct {
+		documents string
+		want      int
+	}{
+		"eight megabytes":    {document(1, `{"x":"`+strings.Repeat("x", 8<<20)+`"}`), http.StatusRequestEntityTooLarge},
+		"facts too long":     {document(1, `{"x":"`+strings.Repeat("x", 2<<10)+`"}`), http.StatusBadRequest},
+		"too many documents": {strings.Join(many, ","), http.StatusBadRequest},
+	} {
+		for _, path := range []string{"/gossip", "/gossip/anti-entropy"} {
+			status, answer := post(t, n.address+path, `{"node_id":"x","documents":[`+one.documents+`]}`, "")
+			if path != "/gossip" && name == "facts too long" {
+				if status != http.StatusOK || strings.Contains(answer, "applied") { // one bad document spoils no exchange
+					t.Errorf("%s to %s: %d %.200s", name, path, status, answer)
+				}
+			} else if status != one.want {
+				t.Errorf("%s to %s: want %d, found %d %.200s", name, path, one.want, status, answer)
+			}
+		}
+	}
+	if status, answer := post(t, n.address+"/gossip", `{"node_id":"x","documents":[`+document(1, `{}`)+`]}`, ""); status != http.StatusOK || !strings.Contains(answer, `"applied":1`) {
+		t.Errorf("%d %s", status, answer)
+	}
+	if known, _, err := n.Gossip().Peers(t.Context()); err != nil || len(known.Peers) != 2 {
+		t.Errorf("want the node and one more, found %d %v", len(known.Peers), err)
+	}
+}

@@ -78,12 +78,14 @@ func (p *Peers) Compare(buckets []int, theirs []Version, most int) (newer []Docu
 		}
 		told[v.NodeID] = v
 	}
+	size := 0
 	for _, e := range p.sorted() {
-		if len(newer) == most {
+		if len(newer) == most || size > maxToldBytes {
 			break
 		}
 		if v, had := told[e.document.NodeID]; slices.Contains(buckets, e.bucket) && (!had || v.Compare(e.version) < 0) {
 			newer = append(newer, e.document)
+			size += e.document.size()
 		}
 	}
 	return newer, wanted
@@ -92,9 +94,11 @@ func (p *Peers) Compare(buckets []int, theirs []Version, most int) (newer []Docu
 // Of gives the documents of nodes, at most so many.
 func (p *Peers) Of(ids []domain.NodeID, most int) []Document {
 	var documents []Document
+	size := 0
 	for _, id := range ids {
-		if e, found := p.known[id]; found && len(documents) < most {
+		if e, found := p.known[id]; found && len(documents) < most && size <= maxToldBytes {
 			documents = append(documents, e.document)
+			size += e.document.size()
 		}
 	}
 	return documents

@@ -63,6 +63,9 @@ func (d Document) Faults(now time.Time) []domain.Fault {
 	return append(c, d.Level.Validate()...)
 }
 
+// size is about how many bytes the document takes in a message.
+func (d Document) size() int { return 256 + len(d.NodeID) + len(d.Facts) + len(d.Digest) }
+
 // Version orders what a node said of itself. The hash decides between two documents
 // that have no order, which no honest node makes, the same way everywhere.
 type Version struct {

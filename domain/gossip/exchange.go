@@ -9,6 +9,8 @@ const (
 	MaxTold     = 512 // documents
 	MaxVersions = MaxDocuments
 	Pushed      = 16 // documents of a push, and of its answer
+
+	maxToldBytes = 256 << 10 // about, of documents: what is left out is told next time
 )
 
 // Ask is one step of an exchange that brings two nodes to the same documents: first

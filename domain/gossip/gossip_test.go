@@ -187,6 +187,38 @@ func TestOnlyWhatDiffersIsTold(t *testing.T) {
 	}
 }
 
+// A message is bounded in bytes too; what does not fit comes with the next exchange.
+func TestMessagesAreBounded(t *testing.T) {
+	rules := gossip.Rules{Now: now}
+	a, b := gossip.NewPeers(doc("a", 0, 0)), gossip.NewPeers(doc("b", 0, 0))
+	var all []gossip.Document
+	for i := range 1200 {
+		d := doc(fmt.Sprint("node-", i), 0, 1)
+		d.Facts = json.RawMessage(fmt.Sprintf(`{"x":"%0*d"}`, gossip.MaxFacts-20, i))
+		all = append(all, d)
+	}
+	a.Merge(all[:600], rules)
+	b.Merge(all[600:], rules)
+	exchanges := 0
+	for ; a.Digests().Root() != b.Digests().Root(); exchanges++ {
+		if exchanges == 20 {
+			t.Fatalf("not the same after %d exchanges: %d and %d", exchanges, a.Len(), b.Len())
+		}
+		if err := a.Reconcile("main", rules, func(ask gossip.Ask) (gossip.Answer, error) {
+			answer, _ := b.Answer(ask, rules)
+			for _, message := range []any{ask, answer} {
+				if text, err := json.Marshal(message); err != nil || len(text) > 400<<10 {
+					t.Errorf("want at most 400 KiB, found %d %v", len(text), err)
+				}
+			}
+			return answer, nil
+		}, func(gossip.Merged) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d exchanges", exchanges)
+}
+
 // There is room for so many; those that were said last stay, and the node's own.
 func TestDocumentsAreBounded(t *testing.T) {
 	own := doc("self", 0, 0)

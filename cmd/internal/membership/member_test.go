@@ -249,30 +249,49 @@ func TestEdgesAreEvents(t *testing.T) {
 }
 
 // A node whose packets get lost, and which is heard from all the same, stays online
-// on the log and is shown as alive but thought dead.
+// on the log and is shown as alive but thought dead; one that is not heard from goes
+// offline.
 func TestAliveButThoughtDead(t *testing.T) {
 	n, log := leading(t)
-	boxes := cluster(t, 2, func(i int, c *membership.Config) {
+	boxes := cluster(t, 3, func(i int, c *membership.Config) {
 		if i == 0 {
 			c.Backend, c.Heard = n.Backend(), n.Heard
-			c.LastHeard = func(domain.NodeID) time.Time { return time.Now() } // a heartbeat this very moment
+			c.LastHeard = func(id domain.NodeID) time.Time {
+				if id == "node-1" {
+					return time.Now() // a heartbeat this very moment
+				}
+				return time.Time{}
+			}
 		}
 	})
-	boxes[1].deaf.Store(true)
-	if err := boxes[1].Kill(); err != nil {
-		t.Fatal(err)
+	offline := func() (gone []domain.StreamID) {
+		for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{Types: []string{"HOST_OFFLINE"}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone = append(gone, e.Stream)
+		}
+		return gone
 	}
-	await(t, "it dead in the eyes of the other", func() bool { return boxes[0].state(t, "node-1") == swim.SwimDead })
+	for _, b := range boxes[1:] { // the edges of the first are looked at before those of the second
+		b.deaf.Store(true)
+		if err := b.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "it dead in the eyes of the leader", func() bool { return boxes[0].state(t, b.name) == swim.SwimDead })
+	}
+	await(t, "somebody offline", func() bool { return len(offline()) > 0 })
+	if gone := offline(); len(gone) != 1 || gone[0] != "node-node-2" {
+		t.Errorf("want the second offline alone, found %v", gone)
+	}
 	members, err := boxes[0].Members(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row := members.Members[1]; row.NodeID != "node-1" || !row.Heard {
-		t.Errorf("%+v", row)
-	}
-	boxes[0].stop()
-	for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{Types: []string{"HOST_OFFLINE"}}) {
-		t.Errorf("found %v %v", e, err)
+	for _, row := range members.Members[1:] {
+		if row.State != swim.SwimDead || row.Heard != (row.NodeID == "node-1") {
+			t.Errorf("%+v", row)
+		}
 	}
 }
 

@@ -249,6 +249,43 @@ func TestBoundsOfMailboxes(t *testing.T) {
 	}
 }
 
+// A node that registers again is one that started again: what it had taken and did
+// not answer is delivered once more, and what it had answered is not.
+func TestANodeStartsAgain(t *testing.T) {
+	hub, s := hubOf(t, wire.Limits{})
+	me := transport.Caller{Key: "me"}
+	poll := func() []wire.Delivery {
+		t.Helper()
+		polled, err := hub.Poll(t.Context(), me, wire.Poll{NodeID: "a", Wait: new(domain.Seconds)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return polled.Calls
+	}
+	for start := range 2 {
+		if _, err := hub.Register(t.Context(), me, wire.Register{NodeID: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if start == 0 {
+			for _, key := range []string{"k1", "k2"} {
+				_, _ = hub.Forward(t.Context(), transport.Caller{ID: key}, wire.Forward{Request: relaydomain.Request{Target: "a", Method: "POST", Path: "/work/add"}, Wait: new(domain.Seconds)})
+			}
+			calls := poll()
+			if len(calls) != 2 || len(poll()) != 0 {
+				t.Fatalf("want two calls once, found %+v", calls)
+			}
+			if _, err := hub.Result(t.Context(), me, wire.Result{NodeID: "a", CallID: calls[0].CallID, Response: relaydomain.Response{Status: 200}}); err != nil {
+				t.Fatal(err)
+			}
+		} else if calls := poll(); len(calls) != 1 || calls[0].Header["Idempotency-Key"] != "k2" {
+			t.Errorf("want the call that was not answered, found %+v", calls)
+		}
+	}
+	if queued, delivered := count(t, s.log, "RELAY_CALL_QUEUED"), count(t, s.log, "RELAY_CALL_DELIVERED"); queued != 2 || delivered != 2 {
+		t.Errorf("want each queued and delivered once on the log, found %d and %d", queued, delivered)
+	}
+}
+
 // Calls are answered in any order, each poll gets others, and a poll whose node
 // went away gives its calls back.
 func TestEachCallGoesToOnePoll(t *testing.T) {

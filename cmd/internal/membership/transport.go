@@ -83,7 +83,9 @@ func (l *link) DialTimeout(address string, timeout time.Duration) (net.Conn, err
 
 // Shutdown ends everything that is on its way.
 func (l *link) Shutdown() error {
+	l.mu.Lock()
 	l.end()
+	l.mu.Unlock()
 	l.notes.Wait()
 	l.client.CloseIdleConnections()
 	return nil
@@ -133,12 +135,14 @@ func (l *link) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error)
 		l.dropped.Add(1)
 		return now, nil
 	}
-	if l.ending.Err() != nil {
+	body := bytes.Clone(b)
+	target := l.urlOf(a).JoinPath("/swim/packet")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ending.Err() != nil { // Shutdown waits for what was begun before
 		<-l.sending
 		return now, l.ending.Err()
 	}
-	body := bytes.Clone(b)
-	target := l.urlOf(a).JoinPath("/swim/packet")
 	l.notes.Go(func() {
 		defer func() { <-l.sending }()
 		if err := l.post(target, body); err != nil {

@@ -262,7 +262,6 @@ func (n *Node) failuresAgain() error {
 
 // Close decides what waits and closes the read models. Follow must have ended.
 func (n *Node) Close() error {
-	n.relay.Stop()
 	n.relay.Close()
 	n.unfollow()
 	n.work.close()

@@ -61,12 +61,21 @@ func NewHub(config Config) *Hub {
 }
 
 // Stop has everybody go who waits, so that a server can stop.
-func (h *Hub) Stop() { h.stopOnce.Do(func() { close(h.stopping) }) }
+func (h *Hub) Stop() {
+	h.stopOnce.Do(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		close(h.stopping)
+	})
+}
 
 var errStopping = domain.Errorf(domain.Unavailable, "this hub is stopping")
 
-// Close waits for what is being written down.
-func (h *Hub) Close() { h.notes.Wait() }
+// Close stops the hub and waits for what is being written down.
+func (h *Hub) Close() {
+	h.Stop()
+	h.notes.Wait()
+}
 
 // mailbox is what waits for a node. The hub's lock guards it.
 type mailbox struct {

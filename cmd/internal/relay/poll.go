@@ -176,6 +176,14 @@ func (h *Hub) note(ctx context.Context, id relay.CallID, round int) {
 	default:
 		return // the answer will say that it was delivered
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.stopping: // Close waits for what was begun before
+		<-h.places
+		return
+	default:
+	}
 	h.notes.Go(func() {
 		defer func() { <-h.places }()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWait)

@@ -27,6 +27,9 @@ const (
 	headerInstance    = "Rift-Instance"
 	headerForwarded   = "Rift-Forwarded" // the cluster of the node that sent a request on: it goes no further
 	headerTimeout     = "Rift-Timeout"   // seconds that whoever sent it on still waits
+	// HeaderMoment says of an answer about the past which moment it is true at; ages
+	// in it, and those a caller works out, count up to then.
+	HeaderMoment = "Rift-Moment"
 )
 
 // maxID bounds ids and names that come in headers.

@@ -37,6 +37,7 @@ type Config struct {
 	Tracer   trace.Tracer         // nil: no spans
 
 	Now   func() time.Time       // the moment a query is asked about; nil: the wall clock
+	Past  bool                   // that moment is one of the past: answers say which
 	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
 
 	// Leadership tells who decides, where several nodes share a log; nil: this one.

@@ -66,7 +66,7 @@ func (w *wire) say(text string) {
 // get asks a query on the connection and reads the answer.
 func (w *wire) get() int {
 	w.t.Helper()
-	w.say("GET /work/status HTTP/1.1\r\nHost: x\r\n\r\n")
+	w.say("GET /work/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	return w.answer()
 }
 
@@ -128,7 +128,7 @@ func TestAConnectionThatAsksForNothingGivesWay(t *testing.T) {
 		settled(t, h, 2, 2)
 	}
 	silent, half := dial(t, address), dial(t, address)
-	half.say("POST /work/add HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+	half.say("POST /work/add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
 	settled(t, h, 4, 4)
 	for i, victim := range []*wire{silent, half, second} {
 		next := dial(t, address)
@@ -150,7 +150,7 @@ func TestServedConnectionsStay(t *testing.T) {
 	address := listening(t, h)
 	streams := []*wire{dial(t, address), dial(t, address)}
 	for _, w := range streams {
-		w.say("GET /events/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+		w.say("GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		if line, err := w.reader.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 200") {
 			t.Fatalf("want a stream, found %q %v", line, err)
 		}
@@ -189,7 +189,7 @@ func TestThousandsOfIdleConnections(t *testing.T) {
 				break
 			}
 			if n%2 == 0 {
-				_, _ = io.WriteString(c, "POST /work/add HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{") // it may be closed already
+				_, _ = io.WriteString(c, "POST /work/add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{") // it may be closed already
 			}
 			if open = append(open, c); len(open) > 100 {
 				_ = open[0].Close() // the test needs its files itself

@@ -273,14 +273,21 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 		return answer, head, err
 	}
 	defer turn.give()
-	last := head
-	if x.at.Set && x.at.Time.IsZero() {
+	last, until := head, x.at.Time
+	switch clock, timed := log.(timed); {
+	case x.at.Set && until.IsZero():
 		last = min(last, x.at.Position)
+	case x.at.Set && timed: // as every other question about that moment has it
+		position, err := clock.PositionAt(ctx, until)
+		if err != nil {
+			return answer, head, err
+		}
+		last, until = min(last, position), time.Time{}
 	}
 	if q.To > 0 {
 		last = min(last, q.To)
 	}
-	p := &page{limit: q.Limit, most: int(min(maxPageBytes, x.handler.config.Bytes/128)), until: x.at.Time, deadline: time.Now().Add(x.handler.config.ScanTime), turn: turn}
+	p := &page{limit: q.Limit, most: int(min(maxPageBytes, x.handler.config.Bytes/128)), until: until, deadline: time.Now().Add(x.handler.config.ScanTime), turn: turn}
 	if q.Order == "desc" {
 		from := last
 		if q.From > 0 {
@@ -299,6 +306,11 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 		answer.WhereErrors, answer.WhereError = c.where.errors, c.where.first
 	}
 	return answer, last, nil
+}
+
+// timed is a log that knows how far it was at a moment.
+type timed interface {
+	PositionAt(ctx context.Context, at time.Time) (domain.Position, error)
 }
 
 // page is one answer from the log while it fills up.

@@ -3,7 +3,9 @@ package transport
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +92,32 @@ func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error)
 }
 
 // ServeHTTP serves a request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.guard.open() && rebound(r) {
+		(&exchange{handler: h, request: r, start: time.Now()}).writeProblem(w, domain.Errorf(domain.Forbidden,
+			"host %q: want localhost or an address of the loopback, where this node serves without tokens; a page of another site may have made its name mean this machine", clip(r.Host)))
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// rebound tells a request that came over the loopback under the name of another
+// host: a browser sends such ones for a page whose site moved its name here.
+func rebound(r *http.Request) bool {
+	local, known := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !known || !local.IP.IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return !ip.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
+}
 
 // CloseStreams ends the open event streams, and those that would be opened: a
 // server that stops waits for every request, and a stream ends no other way.
@@ -208,6 +235,7 @@ type exchange struct {
 	written  bool
 	strong   bool        // see strongly
 	passed   http.Header // of the leader's answer, when that is what is answered
+	moment   time.Time   // the moment of the past that is asked of; zero: now
 }
 
 type exchangeKey struct{}
@@ -285,12 +313,18 @@ func isRefusal(err error) bool {
 }
 
 func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
-	if x.route.timely != nil {
+	past := x.at.Set || h.config.Past
+	if x.route.timely != nil || past {
 		now, err := h.moment(ctx, x.at)
 		if err != nil {
 			return err
 		}
-		x.input = x.route.timely(x.input, now)
+		if x.route.timely != nil {
+			x.input = x.route.timely(x.input, now)
+		}
+		if past {
+			x.moment = now
+		}
 	}
 	if done, err := h.strongly(ctx, x); done || err != nil {
 		return err

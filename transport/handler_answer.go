@@ -64,6 +64,9 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 	if x.known {
 		header["Etag"] = []string{etag(x.position)}
 	}
+	if !x.moment.IsZero() {
+		header[HeaderMoment] = []string{x.moment.UTC().Format(domain.Timestamp)}
+	}
 	if x.call.ID != "" {
 		header[headerCommandID] = []string{x.call.ID}
 	}

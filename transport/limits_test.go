@@ -296,7 +296,7 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := io.WriteString(c, "POST /work/heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"+strings.Repeat(" ", 50_000)); err != nil {
+		if _, err := io.WriteString(c, "POST /work/heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{"+strings.Repeat(" ", 50_000)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -337,7 +337,7 @@ func TestBodiesAreBoundedInTimeAndBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := io.WriteString(c, "POST /work/add HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+	if _, err := io.WriteString(c, "POST /work/add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(c) // until the node gives up

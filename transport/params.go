@@ -3,8 +3,8 @@ package transport
 import (
 	"encoding"
 	"fmt"
-	"math"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"reflect"

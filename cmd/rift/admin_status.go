@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -34,11 +35,28 @@ judged at the time of the last event.`, judges: true,
 		example: "  rift status\n  rift status --addr http://gpu-7:8770 -o json\n  rift status incident.jsonl.zst", show: showStatusPage,
 	}
 	c := alone(a, page)
-	c.Use = "status [FILE|DIR…]"
+	c.Use = "status [FILE|DIR|-|http://…]…"
 	ask := c.RunE
 	c.Args = nil
+	var watch bool
+	var every time.Duration
+	c.Flags().BoolVar(&watch, "watch", false, "show the page again and again, until stopped")
+	c.Flags().DurationVar(&every, "every", 2*time.Second, "with --watch: time between pages")
 	c.RunE = func(c *cobra.Command, paths []string) error {
-		if len(paths) == 0 {
+		if len(paths) == 1 && isAddress(paths[0]) {
+			if err := c.Flags().Set("addr", paths[0]); err != nil {
+				return usagef("%s: %w", c.CommandPath(), err)
+			}
+			paths = nil
+		}
+		switch {
+		case watch && len(paths) > 0:
+			return usagef("%s: --watch: want a node to ask, found %s", c.CommandPath(), strings.Join(paths, ", "))
+		case watch && every < 10*time.Millisecond:
+			return usagef("%s: --every: want at least 10ms, found %s", c.CommandPath(), every)
+		case watch:
+			return a.watchStatus(c, every, ask)
+		case len(paths) == 0:
 			return ask(c, paths)
 		}
 		p, err := a.printer()
@@ -46,7 +64,7 @@ judged at the time of the last event.`, judges: true,
 			return err
 		}
 		const query = "/status"
-		account, err := a.replay(c.Context(), paths, replayFlags{queries: []string{query}})
+		account, err := a.replay(c, paths, replayFlags{queries: []string{query}})
 		if err != nil {
 			return err
 		}
@@ -57,6 +75,30 @@ judged at the time of the last event.`, judges: true,
 		return printStatusPage(p, account.Queries[query], at)
 	}
 	return c
+}
+
+// watchStatus shows the page again and again, on a terminal always from its top,
+// until somebody ends it. Trouble does not end it, and an error does.
+func (a *app) watchStatus(c *cobra.Command, every time.Duration, ask func(*cobra.Command, []string) error) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if output.IsTerminal(a.stdout.Writer) {
+			fmt.Fprint(a.stdout, "\x1b[H\x1b[2J")
+		}
+		var trouble *findings
+		if err := ask(c, nil); err != nil && !errors.As(err, &trouble) {
+			if c.Context().Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-c.Context().Done():
+			return nil
+		}
+	}
 }
 
 func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error {

@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
@@ -23,6 +26,32 @@ import (
 type client struct {
 	node     *transport.Client
 	settings config.Client
+	moment   *moments
+}
+
+// moments keeps the moment that the last answer was true at, where that is one of
+// the past.
+type moments struct {
+	next http.RoundTripper
+	last atomic.Pointer[time.Time]
+}
+
+// RoundTrip asks, and keeps what the answer says of its moment.
+func (m *moments) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := m.next.RoundTrip(r)
+	if err == nil {
+		if at, err := time.Parse(time.RFC3339Nano, answer.Header.Get(transport.HeaderMoment)); err == nil {
+			m.last.Store(&at)
+		}
+	}
+	return answer, err
+}
+
+// past makes a printer count ages up to the moment of the past that was asked of.
+func (c *client) past(p *output.Printer) {
+	if at := c.moment.last.Load(); at != nil {
+		p.Now = *at
+	}
 }
 
 // The first wait before a stream that broke is asked for again.
@@ -54,9 +83,14 @@ func (a *app) newClient(settings config.Client) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &client{settings: settings}
+	asks := failover(settings.Addresses())
+	made := &client{settings: settings, moment: &moments{next: asks.Transport}}
+	if made.moment.next == nil {
+		made.moment.next = http.DefaultTransport
+	}
+	asks.Transport = made.moment
 	made.node, err = transport.NewClient(settings.Addresses()[0], [][]transport.Route{wiring.Routes()},
-		transport.WithToken(token), transport.WithActor(a.actor(settings)), transport.WithRetries(0, firstWait), transport.WithHTTP(failover(settings.Addresses())),
+		transport.WithToken(token), transport.WithActor(a.actor(settings)), transport.WithRetries(0, firstWait), transport.WithHTTP(asks),
 		transport.WithBroken(func(err error, after domain.Position, wait time.Duration) {
 			a.note("rift: %v; trying again from position %d in %s", made.explain(err), after, wait)
 		}))

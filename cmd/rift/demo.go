@@ -238,7 +238,11 @@ func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(a.stdout, "\n$ curl -s %s/training/status\n%s\n", cluster.address, bytes.TrimSpace(status)); err != nil {
+	var lines bytes.Buffer
+	if err := json.Indent(&lines, bytes.TrimSpace(status), "", "  "); err != nil {
+		return unreadable(err)
+	}
+	if _, err := fmt.Fprintf(a.stdout, "\n$ curl -s %s/training/status\n%s\n", cluster.address, lines.Bytes()); err != nil {
 		return err
 	}
 	return show("why", cluster.promoted.String())

@@ -43,13 +43,18 @@ func TestDemo(t *testing.T) {
 	said := stdout.String()
 	for _, want := range []string{
 		"$ rift handlers --ran --addr http://", "evaluation_completed", "$ rift report queue --addr http://", "By class",
-		"/training/status\n{\"position\":", `"last_promotion":{"model_id":`, "because of DATA_SYNC_COMPLETED at ", "rift replay " + folder,
+		"/training/status\n{\n  \"position\":", `"last_promotion": {`, "because of DATA_SYNC_COMPLETED at ", "rift replay " + folder,
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("want %q in\n%s", want, said)
 		}
 	}
-	promoted := regexp.MustCompile(`\n\$ rift why (\d+) --addr [^\n]*\nMODEL_PROMOTED at (\d+) `).FindStringSubmatch(said)
+	for line := range strings.SplitSeq(said, "\n") {
+		if n := len([]rune(line)); n > 120 && !strings.Contains(line, folder) {
+			t.Errorf("want no line over 120 columns, found %d: %s", n, line)
+		}
+	}
+	promoted := regexp.MustCompile(`\n\$ rift why (\d+) --addr [^\n]*\n 1\. MODEL_PROMOTED at (\d+) `).FindStringSubmatch(said)
 	if promoted == nil || promoted[1] != promoted[2] {
 		t.Fatalf("want why of a promotion, found %q in\n%s", promoted, said)
 	}

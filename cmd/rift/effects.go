@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
@@ -29,7 +30,7 @@ func newEffects(a *app) *cobra.Command {
 	var from sourceFlags
 	var limit int
 	c := &cobra.Command{
-		Use:   "effects EVENT|POSITION [FILE|DIR…]",
+		Use:   "effects EVENT|POSITION [FILE|DIR|-|http://…]…",
 		Short: "Print what an event brought about",
 		Long: `Prints the events that an event led to, each under the one that it answers. An
 event is named by its position or its id. The log is that of a node (--addr), a
@@ -161,7 +162,8 @@ func printEffects(p *output.Printer, found effects) error {
 		items.note(e)
 	}
 	var b strings.Builder
-	b.WriteString(eventLineOf(found.Event) + "\n")
+	width := pageWidth(p)
+	b.WriteString(text.Snip(eventLineOf(found.Event), width, "…") + "\n")
 	var draw func(cause, indent string)
 	draw = func(cause, indent string) {
 		for i, e := range under[cause] {
@@ -173,7 +175,7 @@ func printEffects(p *output.Printer, found effects) error {
 			if reactor, ok := strings.CutPrefix(e.Meta.Actor, "reactor:"); ok {
 				by = " by reactor " + reactor
 			}
-			fmt.Fprintf(&b, "%s%s%s%s\n", indent, mark, eventLineOf(e), by)
+			b.WriteString(text.Snip(indent+mark+eventLineOf(e)+by, width, "…") + "\n")
 			draw(e.ID.String(), indent+deeper)
 		}
 	}

@@ -26,6 +26,7 @@ type endpoint struct {
 	missing string            // what to do when the answer is not_found
 	empty   string            // what to say to people when a list is empty; {arg} stands for an argument
 	judges  bool              // the answer decides the exit code
+	of      []string          // the recordings that were asked; none: a node was
 	many    *many             // how it takes many items; nil: it does not
 	extend  func(a *app, c *cobra.Command)
 	show    func(p *output.Printer, answer json.RawMessage, e endpoint) error
@@ -45,6 +46,7 @@ type asking struct {
 	key       string
 	at, after string
 	dry       bool
+	data      []string // recordings to ask instead of a node
 }
 
 // newEndpoint makes the cobra command of an endpoint.
@@ -75,6 +77,7 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 		}
 	} else {
 		c.Flags().StringVar(&x.at, "at", "", "ask as of a past position or time (48211, 2026-03-06T14:02:11Z)")
+		c.Flags().StringArrayVar(&x.data, "data", nil, "ask a data folder, a recorded file or - for the standard input instead of a node, as of its end or of --at; may stand more than once")
 		c.Flags().StringVar(&x.after, "after", "", "wait until the node has applied this position")
 	}
 	c.RunE = func(c *cobra.Command, words []string) error {
@@ -94,10 +97,15 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 		}
 		positional := x.named(words)
 		var answer json.RawMessage
-		if post {
+		switch {
+		case post:
 			answer, err = x.command(a, c, client, positional)
-		} else {
+		case len(x.data) > 0:
+			x.of = x.data
+			answer, err = x.recorded(a, c, p, positional)
+		default:
 			answer, err = x.query(c, client, positional)
+			client.past(p)
 		}
 		if err != nil {
 			return e.advise(err, x.arguments)
@@ -160,8 +168,8 @@ func (x *asking) command(a *app, c *cobra.Command, client *client, positional ma
 	return client.do(c.Context(), x.route, typed, append(options, transport.ID(x.key))...)
 }
 
-// query asks a query.
-func (x *asking) query(c *cobra.Command, client *client, positional map[string]string) (json.RawMessage, error) {
+// values are the parameters of a query, as words and flags.
+func (x *asking) values(positional map[string]string) (url.Values, error) {
 	for argument, text := range x.said.each() {
 		if _, err := argument.encode(text); err != nil {
 			return nil, err
@@ -171,6 +179,38 @@ func (x *asking) query(c *cobra.Command, client *client, positional map[string]s
 	values := url.Values{}
 	for key, word := range positional {
 		values.Set(key, word)
+	}
+	return values, nil
+}
+
+// recorded asks the query of the state that recordings lead to.
+func (x *asking) recorded(a *app, c *cobra.Command, p *output.Printer, positional map[string]string) (json.RawMessage, error) {
+	values, err := x.values(positional)
+	if err != nil {
+		return nil, err
+	}
+	path := routes()[x.route].Path
+	for key := range values {
+		if place := "{" + key + "}"; strings.Contains(path, place) {
+			path = strings.ReplaceAll(path, place, url.PathEscape(values.Get(key)))
+			values.Del(key)
+		}
+	}
+	if len(values) > 0 {
+		path += "?" + values.Encode()
+	}
+	account, err := a.replay(c, x.data, replayFlags{to: x.at, queries: []string{path}})
+	if account.Time != nil {
+		p.Now = *account.Time
+	}
+	return account.Queries[path], err
+}
+
+// query asks a query.
+func (x *asking) query(c *cobra.Command, client *client, positional map[string]string) (json.RawMessage, error) {
+	values, err := x.values(positional)
+	if err != nil {
+		return nil, err
 	}
 	set(values, "at", x.at)
 	set(values, "after", x.after)

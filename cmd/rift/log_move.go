@@ -69,6 +69,11 @@ func newLogImport(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			paths, done, err := a.inputs(c, paths)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = done() }() // what is left of it is temporary
 			if err := readableFiles(paths); err != nil {
 				return err
 			}

@@ -4,25 +4,78 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	nodescmd "github.com/ringrift/rift/commands/nodes"
+	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/swim"
 	nodesview "github.com/ringrift/rift/projections/nodes"
 	swimwire "github.com/ringrift/rift/transport/swim"
 )
 
 func newNodes(a *app) *cobra.Command {
-	return group(a, "nodes", "Register nodes and see how they are",
+	c := group(a, "nodes", "Register nodes and see how they are",
 		`  rift nodes register gpu-7 --capabilities selfplay,gpu --facts '{"gpu":"H100"}'
   rift nodes list --state unhealthy
   rift nodes retire gpu-7 'returned to the landlord'`, nodeEndpoints())
+	c.AddCommand(newUndrain(a))
+	return c
 }
 
+// newUndrain makes the command that takes a drain back: it registers the node
+// again as it is known.
+func newUndrain(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "undrain NODE-ID",
+		Short:   "Give a drained or retired node work again",
+		Long:    "Registers the node again with what is known of it, as its worker would when it starts.",
+		Example: "  rift nodes undrain gpu-7",
+		Args:    exactly("NODE-ID"),
+		RunE: func(c *cobra.Command, words []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			asked, err := a.client(c)
+			if err != nil {
+				return err
+			}
+			raw, err := asked.ask(c.Context(), "nodes.node", url.Values{"id": {words[0]}})
+			if err != nil {
+				return endpoint{missing: noNode}.advise(err, nil)
+			}
+			found, err := decode[nodesview.NodeAnswer](raw)
+			if err != nil {
+				return err
+			}
+			row, err := decode[nodesview.NodeRow](found.Node)
+			if err != nil {
+				return err
+			}
+			if string(row.Facts) == "null" {
+				row.Facts = nil
+			}
+			body, err := json.Marshal(nodescmd.RegisterNode{NodeID: row.NodeID, Capabilities: row.Capabilities, Facts: row.Facts, Accepts: row.Accepts})
+			if err != nil {
+				return domain.Errorf(domain.Internal, "node: %w", err)
+			}
+			answer, err := asked.do(c.Context(), "nodes.register", body)
+			if err != nil {
+				return err
+			}
+			return showStored(p, answer, endpoint{})
+		},
+	}
+}
+
+// noNode is what to do about a node that nobody knows.
+const noNode = "`rift nodes list` shows the nodes there are; `rift nodes register` adds one"
+
 func nodeEndpoints() []endpoint {
-	const noNode = "`rift nodes list` shows the nodes there are; `rift nodes register` adds one"
 	return []endpoint{
 		{
 			name: "register", short: "Announce what a node is and can", route: "nodes.register", args: []string{"node_id"}, needs: 1,
@@ -43,6 +96,12 @@ func nodeEndpoints() []endpoint {
 			name: "retire", short: "Take a node out of those that count, until it registers again", route: "nodes.retire", args: []string{"node_id", "reason"}, needs: 1,
 			long:    "It is given no work; what it holds it may finish. Nodes that stay offline are retired by themselves.",
 			example: "  rift nodes retire gpu-7 'returned to the landlord'",
+			help:    map[string]string{"node_id": "the node", "reason": "why, for the log"}, missing: noNode, show: showStored,
+		},
+		{
+			name: "drain", short: "Give a node no more work, and let it finish what it holds", route: "nodes.retire", args: []string{"node_id", "reason"}, needs: 1,
+			long:    "Its worker may go on and report; heartbeats do not bring it back. `rift nodes undrain` does, and so does a worker that starts there.",
+			example: "  rift nodes drain gpu-7 'new driver'\n  rift nodes undrain gpu-7",
 			help:    map[string]string{"node_id": "the node", "reason": "why, for the log"}, missing: noNode, show: showStored,
 		},
 		{

@@ -21,7 +21,6 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog/pebblelog"
-	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
 // replayFlags are the wishes of one replay.
@@ -37,12 +36,13 @@ type replayFlags struct {
 func newReplay(a *app) *cobra.Command {
 	var flags replayFlags
 	c := &cobra.Command{
-		Use:   "replay FILE|DIR…",
+		Use:   "replay FILE|DIR|-|http://…",
 		Short: "Rebuild the state a log leads to, and say what is wrong with it",
-		Long: `replay reads a recorded log or a data folder, rebuilds the read models in a
-folder of its own, and prints the state, what reactors would have done, and
-findings with the positions that show them: more than one leader, terms moved by
-hearsay, items stuck or lost, a queue over its limit, dead wiring and more.
+		Long: `replay reads recorded files, a data folder, the standard input (-) or the log of
+the node at an http address, rebuilds the read models in a folder of its own, and
+prints the state, the reactions that are pending, and findings with the positions
+that show them, the worst first: more than one leader, epochs adopted from gossip,
+work done twice, items stuck or lost, a lost quorum, unhandled events and more.
 
 It changes nothing. Findings make it exit with code 2.
 
@@ -55,7 +55,8 @@ and callers command is not checked.`,
   rift replay incident.jsonl.zst --to 2026-01-14T03:00:00Z
   rift replay recorded/*.log -o json
   rift replay data --query '/work/items?state=running'
-  rift replay data --check`,
+  rift replay data --check
+  zstdcat incident.jsonl.zst | rift replay -`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return usagef("%s: want recorded files or a data folder, found none", c.CommandPath())
@@ -65,7 +66,7 @@ and callers command is not checked.`,
 				return err
 			}
 			if flags.check {
-				checked, err := a.check(c.Context(), paths, flags)
+				checked, err := a.check(c, paths, flags)
 				if err != nil {
 					return err
 				}
@@ -77,11 +78,11 @@ and callers command is not checked.`,
 				}
 				return nil
 			}
-			account, err := a.replay(c.Context(), paths, flags)
+			account, err := a.replay(c, paths, flags)
 			if err != nil {
 				return err
 			}
-			if err := printAccount(p, account); err != nil {
+			if err := printAccount(p, account, lookAround(paths, flags.format)); err != nil {
 				return err
 			}
 			if n := len(account.Findings); n > 0 {
@@ -90,6 +91,7 @@ and callers command is not checked.`,
 			return nil
 		},
 	}
+	addClientFlags(c)
 	set := c.Flags()
 	set.StringVar(&flags.to, "to", "", "position or time to stop at (default: the end)")
 	set.StringArrayVar(&flags.queries, "query", nil, "also answer this query of the node's routes, like /work/items?state=queued; may stand more than once")
@@ -103,7 +105,13 @@ and callers command is not checked.`,
 }
 
 // replay brings the recordings into one log and accounts for it.
-func (a *app) replay(ctx context.Context, paths []string, flags replayFlags) (account script.Account, err error) {
+func (a *app) replay(c *cobra.Command, paths []string, flags replayFlags) (account script.Account, err error) {
+	ctx := c.Context()
+	paths, done, err := a.inputs(c, paths)
+	if err != nil {
+		return account, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	options := script.ReplayOptions{Queries: flags.queries, Strict: flags.strict}
 	if flags.to != "" {
 		if options.To, options.ToTime, err = parsePlace(flags.to); err != nil {
@@ -197,7 +205,7 @@ func notRecorded(err error) error {
 
 // printAccount shows what a replay found: the document to programs, and to
 // people the state, the wishes of reactors and the findings one after the other.
-func printAccount(p *output.Printer, account script.Account) error {
+func printAccount(p *output.Printer, account script.Account, next string) error {
 	if p.Format == output.JSON || p.Format == output.JSONL {
 		return p.Print(output.Listing{Doc: account})
 	}
@@ -208,12 +216,15 @@ func printAccount(p *output.Printer, account script.Account) error {
 	if err := p.Line(fmt.Sprintf("replayed to %s of %s%s\ndigest %s\n", output.Count(account.Position), output.Count(account.Head), at, account.Digest)); err != nil {
 		return err
 	}
-	for _, print := range []func(*output.Printer, script.Account) error{printState, printQueries, printIssued, printParked, printFindings} {
+	for _, print := range []func(*output.Printer, script.Account) error{printState, printQueries, printIssued, printParked} {
 		if err := print(p, account); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := p.Line("\nFindings"); err != nil {
+		return err
+	}
+	return findingsList(p, account.Findings, next)
 }
 
 func printState(p *output.Printer, account script.Account) error {
@@ -256,7 +267,10 @@ func printQueries(p *output.Printer, account script.Account) error {
 	}
 	slices.Sort(paths)
 	for _, path := range paths {
-		if err := p.Line("\n" + path + "\n" + strings.TrimRight(string(account.Queries[path]), "\n")); err != nil {
+		if err := p.Line("\n" + path); err != nil {
+			return err
+		}
+		if err := printAnswer(p, account.Queries[path]); err != nil {
 			return err
 		}
 	}
@@ -265,8 +279,8 @@ func printQueries(p *output.Printer, account script.Account) error {
 
 func printIssued(p *output.Printer, account script.Account) error {
 	listing := output.Listing{
-		Above: "\nReactors would have issued", Empty: "nothing",
-		Columns: []output.Column{{Name: "reactor"}, {Name: "command"}, {Name: "count", Right: true}, {Name: "recorded", Right: true}, {Name: "first", Right: true}, {Name: "last", Right: true}, {Name: "example", Max: 60}},
+		Above: "\nPending reactions", Empty: "none",
+		Columns: []output.Column{{Name: "reactor", Max: 24}, {Name: "command"}, {Name: "count", Right: true}, {Name: "recorded", Right: true}, {Name: "first", Right: true}, {Name: "last", Right: true}, {Name: "example", Wide: true}},
 	}
 	for _, issue := range account.Issued {
 		example := ""
@@ -297,26 +311,6 @@ func printParked(p *output.Printer, account script.Account) error {
 			return domain.Errorf(domain.Internal, "dead letter: %w", err)
 		}
 		listing.Rows = append(listing.Rows, []any{letter.Handler, letter.EventPosition, letter.EventType, letter.Error})
-	}
-	return p.Print(listing)
-}
-
-func printFindings(p *output.Printer, account script.Account) error {
-	listing := output.Listing{
-		Above: "\nFindings", Empty: "no findings",
-		Columns: []output.Column{{Name: "kind"}, {Name: "severity"}, {Name: "position", Right: true}, {Name: "last_position", Right: true}, {Name: "count", Right: true}, {Name: "time"}, {Name: "summary", Max: 160}, {Name: "source", Max: 60}},
-		Below:   "\nrift log show FILE|DIR --from POSITION --limit 20 shows the events around a position; -o json has every piece of evidence.\n",
-	}
-	for _, raw := range account.Findings {
-		var row findingsview.FindingRow
-		if err := json.Unmarshal(raw, &row); err != nil {
-			return domain.Errorf(domain.Internal, "finding: %w", err)
-		}
-		source := ""
-		if len(row.Sources) > 0 {
-			source = row.Sources[0]
-		}
-		listing.Rows = append(listing.Rows, []any{row.Kind, string(row.Severity), row.Position, row.LastPosition, row.Count, row.At.Format(domain.Timestamp), row.Summary, source})
 	}
 	return p.Print(listing)
 }

@@ -1,11 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/script"
@@ -14,7 +15,13 @@ import (
 
 // check replays recordings and holds what reactors command against what the
 // recordings show.
-func (a *app) check(ctx context.Context, paths []string, flags replayFlags) (checked script.Checked, err error) {
+func (a *app) check(c *cobra.Command, paths []string, flags replayFlags) (checked script.Checked, err error) {
+	ctx := c.Context()
+	paths, done, err := a.inputs(c, paths)
+	if err != nil {
+		return checked, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	options := script.ReplayOptions{Strict: flags.strict}
 	if flags.to != "" {
 		if options.To, options.ToTime, err = parsePlace(flags.to); err != nil {

@@ -155,7 +155,7 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 // foldReport reads the log that a report is about.
 func (a *app) foldReport(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) (fold *report.Fold, err error) {
 	ctx := c.Context()
-	src, err := a.reportSource(c, flags, paths)
+	src, err := flags.source.open(a, c, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -227,14 +227,6 @@ func (a *app) headOf(ctx context.Context, src *source) (domain.Position, error) 
 	return src.head(ctx)
 }
 
-// reportSource opens what a report is made from.
-func (a *app) reportSource(c *cobra.Command, flags reportFlags, paths []string) (*source, error) {
-	if err := readableFiles(paths); err != nil {
-		return nil, err
-	}
-	return flags.source.open(a, c, paths)
-}
-
 // spanCell is a time for people, exact for programs.
 func spanCell(s report.Seconds) time.Duration {
 	return time.Duration(float64(s) * float64(time.Second))
@@ -242,7 +234,7 @@ func spanCell(s report.Seconds) time.Duration {
 
 // footerLines is what stands under every table of a report.
 func footerLines(f report.Footer) string {
-	return "log positions " + output.Count(f.First) + " to " + output.Count(f.Last) + ", " + f.From.Format(domain.Timestamp) + " to " + f.To.Format(domain.Timestamp) +
+	return "log positions " + output.Count(f.First) + " to " + output.Count(f.Last) + ", " + f.From.UTC().Format(time.RFC3339) + " to " + f.To.UTC().Format(time.RFC3339) +
 		"; " + output.Plural(f.Events, "event") + " folded, digest " + f.ShortDigest()
 }
 

@@ -72,6 +72,8 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.Version = thisBuild().Version
+	root.SetVersionTemplate("rift {{.Version}}\n")
 	// Before the completion commands are made, which keep the stream of that moment.
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -93,7 +95,7 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 			root.AddCommand(c)
 		}
 	}
-	add("node", newServe(a), newWorker(a), newPlay(a), newWork(a), newNodes(a), newRelay(a), newCluster(a), newDaemons(a), newSyncs(a), newAlarms(a), newTraining(a), newElo(a), newGauntlet(a), newTournament(a), newSSHTournament(a), newCMAES(a), newStatus(a), newAdmin(a), newDemo(a))
+	add("node", newServe(a), newWorker(a), newPlay(a), newWork(a), newNodes(a), newRelay(a), newCluster(a), newDaemons(a), newSyncs(a), newAlarms(a), newTraining(a), newElo(a), newGauntlet(a), newTournament(a), newSSHTournament(a), newCMAES(a), newStatus(a), newFindings(a), newAdmin(a), newDemo(a))
 	add("node", newPolicies(a))
 	add("log", newLog(a), newReplay(a), newAt(a))
 	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newBench(a), newCalc(a), newSimulate(a), newVersion(a))

@@ -115,7 +115,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	if s.cluster != nil {
 		edge.Leadership = s.cluster
 	}
-	edge.Now = n.Now
+	edge.Now, edge.Past = n.Moment, n.ReadOnly()
 	edge.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	edge.Registry.MustRegister(n.Collectors()...)
 	stopTracing, err := s.app.trace(settings, &edge)

@@ -63,7 +63,14 @@ took stands on standard error.`,
   rift simulate incident.jsonl.zst
   rift simulate --items 5000 --nodes 20 --hours 6h --seed 7 -o md`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, files []string) error { return a.simulate(c.Context(), f, files) },
+		RunE: func(c *cobra.Command, files []string) (err error) {
+			files, done, err := a.inputs(c, files)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, done()) }()
+			return a.simulate(c.Context(), f, files)
+		},
 	}
 	flags := c.Flags()
 	flags.IntVar(&f.items, "items", 20_000, "items of a made-up day")

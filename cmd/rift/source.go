@@ -60,18 +60,34 @@ func (f *sourceFlags) add(c *cobra.Command) {
 	_ = c.MarkFlagDirname("data")
 }
 
-// open finds the log: recorded files, or folders named as arguments; --data; or
-// the node at --addr.
+// open finds the log: what the arguments name, as inputs has it; --data; or the
+// node at --addr.
 func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, error) {
 	if f.data != "" && len(paths) > 0 {
 		return nil, usagef("%s: want --data or files, found both", c.CommandPath())
+	}
+	if len(paths) == 1 && isAddress(paths[0]) {
+		if err := c.Flags().Set("addr", paths[0]); err != nil {
+			return nil, usagef("%s: %w", c.CommandPath(), err)
+		}
+		paths = nil
 	}
 	if len(paths) == 1 && isDataFolder(paths[0]) {
 		f.data, paths = paths[0], nil
 	}
 	switch {
 	case len(paths) > 0:
-		return a.fileSource(c.Context(), paths)
+		local, done, err := a.inputs(c, paths)
+		if err != nil {
+			return nil, err
+		}
+		opened, err := a.fileSource(c.Context(), local)
+		if err != nil {
+			return nil, errors.Join(err, done())
+		}
+		closeFiles := opened.close
+		opened.close = func() error { return errors.Join(closeFiles(), done()) }
+		return opened, nil
 	case f.data != "":
 		opened, err := folderSource(f.data)
 		if err != nil && domain.CodeOf(err) == domain.Unavailable {
@@ -216,6 +232,9 @@ const maxHeld = 1 << 20
 // fileSource reads recorded files. Events as lines that are one log are read as
 // they are; all else is brought into a log first.
 func (a *app) fileSource(ctx context.Context, paths []string) (*source, error) {
+	if err := readableFiles(paths); err != nil {
+		return nil, err
+	}
 	found, err := recorded.Detect(paths, "", false)
 	if err != nil {
 		return nil, notRecorded(err)

@@ -40,8 +40,9 @@ type causes struct {
 func newWhy(a *app) *cobra.Command {
 	var from sourceFlags
 	var limit int
+	var payload bool
 	c := &cobra.Command{
-		Use:   "why EVENT|POSITION [FILE|DIR…]",
+		Use:   "why EVENT|POSITION [FILE|DIR|-|http://…]…",
 		Short: "Print what led to an event, back to the root",
 		Long: `Prints the chain of causes of an event: the command that decided it, who gave it
 and under which policy, the event which that answered, and so on back to a command
@@ -65,12 +66,13 @@ id. The log is that of a node (--addr), a data folder, or recorded files.`,
 				if p.Format == output.JSON && raw != nil {
 					return p.Print(output.Listing{Doc: raw})
 				}
-				return printCauses(p, found)
+				return printCauses(p, found, payload)
 			})
 		},
 	}
 	addSourceFlags(c, &from)
 	c.Flags().IntVar(&limit, "limit", 100, "most links of the chain")
+	c.Flags().BoolVar(&payload, "payload", false, "print the payloads of the events too, as -o wide does")
 	return c
 }
 
@@ -227,56 +229,87 @@ func (t *tracer) siblings(ctx context.Context, of domain.Envelope) ([]transport.
 	return found, nil
 }
 
-// printCauses draws the chain as a tree, the event at its top.
-func printCauses(p *output.Printer, found causes) error {
+// printCauses prints the chain as a numbered list, the event first.
+func printCauses(p *output.Printer, found causes, payload bool) error {
 	if p.Format != output.Table && p.Format != output.Wide {
 		return p.Print(causesListing(found))
 	}
-	var b strings.Builder
-	b.WriteString(eventLineOf(found.Event) + "\n")
-	depth := 0
+	list := numbered{width: pageWidth(p), payload: payload || p.Format == output.Wide}
+	list.event("", found.Event)
 	for _, link := range found.Chain {
 		switch {
 		case link.Missing != "":
-			fmt.Fprintf(&b, "%sbecause of an event that is not there: %s\n", branch(depth), link.Missing)
+			list.add("because of an event that is not there: " + link.Missing)
 		case link.Kind == "command":
-			fmt.Fprintf(&b, "%s%s\n", branch(depth), commandLineOf(link))
+			list.add(commandLineOf(link))
 			for _, event := range link.Events {
 				if len(link.Events) > 1 {
-					fmt.Fprintf(&b, "%s   with %s\n", strings.Repeat("   ", depth), eventLineOf(event))
+					list.more("with " + eventLineOf(event))
 				}
 			}
 		case len(link.Events) > 0:
-			fmt.Fprintf(&b, "%sbecause of %s\n", branch(depth), eventLineOf(link.Events[0]))
+			list.event("because of ", link.Events[0])
 		}
-		depth++
 	}
 	switch {
 	case !found.Complete:
-		b.WriteString("the chain goes on: ask for more with --limit, or look into the log that has the rest")
+		list.last("The chain goes on: ask for more with --limit, or look into the log that has the rest.")
 	case len(found.Chain) == 0:
-		b.WriteString("it names no command and no cause: a recorded fact, or one from outside")
+		list.last("It names no command and no cause: a recorded fact, or one from outside.")
 	default:
-		b.WriteString("that is the root: it answers no event")
+		list.last("That is the root: it answers no event.")
 	}
-	return p.Line(b.String())
+	return p.Line(strings.TrimSuffix(list.b.String(), "\n"))
 }
 
-func branch(depth int) string { return strings.Repeat("   ", depth) + "└─ " }
+// pageWidth is the width of what is printed as text: that of the terminal, or what
+// every one has.
+func pageWidth(p *output.Printer) int {
+	if p.Width > 0 {
+		return max(min(p.Width, 120), 40)
+	}
+	return 80
+}
 
-// eventLineOf is an event in one line.
+// numbered is a list of numbered paragraphs no wider than a page.
+type numbered struct {
+	b       strings.Builder
+	width   int
+	payload bool
+	n       int
+}
+
+const indent = "    "
+
+func (l *numbered) add(line string) {
+	l.n++
+	for i, part := range strings.Split(wrapLines(line, l.width-len(indent)), "\n") {
+		if i == 0 {
+			fmt.Fprintf(&l.b, "%2d. %s\n", l.n, part)
+			continue
+		}
+		l.b.WriteString(indent + part + "\n")
+	}
+}
+
+func (l *numbered) more(line string) {
+	for part := range strings.SplitSeq(wrapLines(line, l.width-len(indent)), "\n") {
+		l.b.WriteString(indent + part + "\n")
+	}
+}
+
+func (l *numbered) event(before string, e transport.EventRecord) {
+	l.add(before + eventLineOf(e))
+	if l.payload {
+		l.more(string(e.Data))
+	}
+}
+
+func (l *numbered) last(line string) { l.b.WriteString(wrapLines(line, l.width) + "\n") }
+
+// eventLineOf is an event in one line, without its payload.
 func eventLineOf(e transport.EventRecord) string {
-	return fmt.Sprintf("%s at %s in %s, %s: %s", e.Type, e.Position, e.Stream, e.Time.UTC().Format(domain.Timestamp), shortData(e.Data))
-}
-
-// shortData is a payload as far as one line shows it.
-func shortData(data json.RawMessage) string {
-	const most = 120
-	text := []rune(string(data))
-	if len(text) > most {
-		return string(text[:most]) + "…"
-	}
-	return string(text)
+	return fmt.Sprintf("%s at %s in %s, %s", e.Type, e.Position, e.Stream, e.Time.UTC().Format(domain.Timestamp))
 }
 
 func commandLineOf(link causeLink) string {

@@ -60,13 +60,13 @@ func TestWhyAndEffects(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log.jsonl")
 	rift(t, "log", "export", "--data", folder, file).want(t, exitDone, "", "")
 	asked := map[string][]string{"folder": {"--data", folder}, "file": {file}}
-	tree := `TASK_RETRY_SCHEDULED at 4 in task-t1, 2026-03-06T14:03:00Z: {"task_id":"t1","not_before":"2026-03-06T14:02:00Z","attempts":1}
-└─ decided for reactor two on n1 under policy-default@2, command r2
-   └─ because of TASK_FAILED at 3 in task-t1, 2026-03-06T14:02:00Z: {"task_id":"t1","lease":1,"node_id":"gpu-1","error":"x","retryable":true,"attempts":1}
-      └─ decided for reactor one on n1 under policy-default@2, command r1
-         └─ because of TASK_SPAWNED at 1 in task-t1, 2026-03-06T14:00:00Z: {"task_id":"t1","task_type":"demo","priority":50,"timeout_seconds":60,"max_attempts":3}
-            └─ decided for ann on n1 under policy-default@2, command c1
-that is the root: it answers no event
+	list := ` 1. TASK_RETRY_SCHEDULED at 4 in task-t1, 2026-03-06T14:03:00Z
+ 2. decided for reactor two on n1 under policy-default@2, command r2
+ 3. because of TASK_FAILED at 3 in task-t1, 2026-03-06T14:02:00Z
+ 4. decided for reactor one on n1 under policy-default@2, command r1
+ 5. because of TASK_SPAWNED at 1 in task-t1, 2026-03-06T14:00:00Z
+ 6. decided for ann on n1 under policy-default@2, command c1
+That is the root: it answers no event.
 `
 	check := func(t *testing.T, words ...string) {
 		t.Helper()
@@ -74,13 +74,14 @@ that is the root: it answers no event
 			return rift(t, append(append([]string{command}, more...), words...)...)
 		}
 		for _, name := range []string{"4", ids[4].String()} {
-			if r := do("why", name, "-o", "table"); r.stdout != tree {
-				t.Errorf("why %s: found\n%s%s\nwant\n%s", name, r.stdout, r.stderr, tree)
+			if r := do("why", name, "-o", "table"); r.stdout != list {
+				t.Errorf("why %s: found\n%s%s\nwant\n%s", name, r.stdout, r.stderr, list)
 			}
 		}
 		do("why", "1", "-o", "table").want(t, exitDone, "decided for ann on n1", "")
 		do("why", "6", "-o", "table").want(t, exitDone, "because of an event that is not there", "")
-		do("why", "4", "--limit", "2", "-o", "table").want(t, exitDone, "the chain goes on", "")
+		do("why", "4", "--limit", "2", "-o", "table").want(t, exitDone, "The chain goes on", "")
+		do("why", "4", "--payload", "-o", "table").want(t, exitDone, `    {"task_id":"t1","lease":1,"node_id":"gpu-1","error":"x"`, "")
 		do("why", "4", "-o", "csv").want(t, exitDone, "2,event,3,TASK_FAILED", "")
 		do("effects", "1", "-o", "table").want(t, exitDone, "└─ TASK_FAILED at 3", "")
 		do("effects", "1", "-o", "table").want(t, exitDone, "   ├─ TASK_RETRY_SCHEDULED at 4", "")

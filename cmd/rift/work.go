@@ -28,11 +28,13 @@ var leaseHelp = map[string]string{
 }
 
 func newWork(a *app) *cobra.Command {
-	return group(a, "work", "Add, claim and finish work items",
+	c := group(a, "work", "Add, claim and finish work items",
 		`  rift work add selfplay --config-key hex8_2p
   rift work claim gpu-7
   rift work complete t-1 1 --result '{"games":200}'
   rift work explain --task t-1`, workEndpoints())
+	c.AddCommand(newWorkRetry(a))
+	return c
 }
 
 func workEndpoints() []endpoint { return slices.Concat(workCommands(), workReports(), workQueries()) }

@@ -270,7 +270,11 @@ func (s Serve) Source(key string) string { return s.sources[key] }
 
 // Print writes the settings as YAML that --config accepts, with where each
 // comes from, and without secrets.
-func (s Serve) Print(w io.Writer) error { return printYAML(w, settingsOf(&s), s.sources) }
+func (s Serve) Print(w io.Writer) error {
+	settings := settingsOf(&s)
+	settings = slices.DeleteFunc(settings, func(one setting) bool { return one.key == "print_config" }) // what is printed serves
+	return printYAML(w, settings, s.sources)
+}
 
 // Client is how a command reaches a node.
 type Client struct {

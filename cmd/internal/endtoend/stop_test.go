@@ -85,7 +85,7 @@ func (p *process) half(t *testing.T, o order) *halfRequest {
 		t.Fatal(err)
 	}
 	middle := len(o.body) / 2
-	_, err = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: rift\r\nContent-Type: application/json\r\nIdempotency-Key: %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
+	_, err = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
 		o.path, o.key, len(o.body))
 	if err != nil {
 		t.Fatal(err)

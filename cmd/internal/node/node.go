@@ -296,6 +296,20 @@ func (n *Node) Lend(part any) { n.parts = append(n.parts, part) }
 // Now is the node's time.
 func (n *Node) Now() time.Time { return n.clock() }
 
+// Moment is the time that a question is about: now or, where a log is only shown,
+// when its last event was.
+func (n *Node) Moment() time.Time {
+	if n.config.ReadOnly {
+		for e, err := range n.log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, eventlog.Filter{}) {
+			if err == nil {
+				return e.Time
+			}
+			break
+		}
+	}
+	return n.Now()
+}
+
 // ReadOnly tells a node that only shows its log.
 func (n *Node) ReadOnly() bool { return n.config.ReadOnly }
 

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	findingsview "github.com/ringrift/rift/projections/findings"
+)
+
+// newFindings shows what is wrong, by the log of a node or by a recording.
+func newFindings(a *app) *cobra.Command {
+	var what []string
+	for _, kind := range findingsview.FindingKinds {
+		what = append(what, fmt.Sprintf("  %-26s %s", kind.Name, kind.Kind))
+	}
+	asked := endpoint{
+		name: "findings", short: "See what is wrong with a cluster, by what its log shows", route: "admin.findings",
+		long: `Shows what is wrong, the worst first, with the positions that prove it: of a node,
+or of recorded files, data folders, - for the standard input, or an http address.
+Findings make it exit with code 2. The kinds, and their codes for --kind:
+
+` + strings.Join(what, "\n"),
+		example: "  rift findings\n  rift findings --severity critical -o json\n  rift findings incident.jsonl.zst\n  zstdcat node.log.zst | rift findings -",
+		help:    map[string]string{"kind": "only findings of this kind", "severity": "only critical, or only warning"},
+		judges:  true, show: showFindings,
+	}
+	c := alone(a, asked)
+	c.Use = "findings [FILE|DIR|-|http://…]…"
+	ask := c.RunE
+	c.Args = nil
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		for _, path := range paths {
+			flag := "data"
+			if len(paths) == 1 && isAddress(path) {
+				flag = "addr"
+			}
+			if err := c.Flags().Set(flag, path); err != nil {
+				return usagef("%s: %w", c.CommandPath(), err)
+			}
+		}
+		return ask(c, nil)
+	}
+	return c
+}
+
+// showFindings prints an answer about findings, which are the exit code.
+func showFindings(p *output.Printer, answer json.RawMessage, e endpoint) error {
+	found, err := decode[findingsview.Answer](answer)
+	if err != nil {
+		return err
+	}
+	if p.Format == output.JSON {
+		err = p.Print(output.Listing{Doc: answer})
+	} else {
+		err = findingsList(p, found.Findings, lookAround(e.of, ""))
+	}
+	if err == nil && len(found.Findings) > 0 {
+		err = &findings{len(found.Findings), "finding"}
+	}
+	return err
+}
+
+// findingsList prints findings, the worst first: to people as paragraphs that are
+// never cut, to others as rows.
+func findingsList(p *output.Printer, raws []json.RawMessage, next string) error {
+	rows := make([]findingsview.FindingRow, 0, len(raws))
+	for _, raw := range raws {
+		var row findingsview.FindingRow
+		if err := json.Unmarshal(raw, &row); err != nil {
+			return domain.Errorf(domain.Internal, "finding: %w", err)
+		}
+		rows = append(rows, row)
+	}
+	worst := func(row findingsview.FindingRow) int {
+		return slices.Index([]findingsview.Severity{findingsview.Critical, findingsview.Warning}, row.Severity)
+	}
+	slices.SortStableFunc(rows, func(a, b findingsview.FindingRow) int {
+		return cmp.Or(cmp.Compare(worst(a), worst(b)), cmp.Compare(a.Position, b.Position))
+	})
+	if p.Format == output.Table || p.Format == output.Wide {
+		return findingsText(p, rows, next)
+	}
+	l := output.Listing{Columns: []output.Column{
+		{Name: "kind"}, {Name: "severity"}, {Name: "position", Right: true}, {Name: "last_position", Right: true}, {Name: "count", Right: true},
+		{Name: "time"}, {Name: "subject"}, {Name: "summary"}, {Name: "source"},
+	}}
+	for _, row := range rows {
+		l.Rows = append(l.Rows, []any{row.Kind, string(row.Severity), row.Position, row.LastPosition, row.Count, row.At, row.Subject, row.Summary, sourceOf(row)})
+		l.Items = append(l.Items, row)
+	}
+	return p.Print(l)
+}
+
+func sourceOf(row findingsview.FindingRow) string {
+	if len(row.Sources) > 0 {
+		return row.Sources[0]
+	}
+	return ""
+}
+
+func findingsText(p *output.Printer, rows []findingsview.FindingRow, next string) error {
+	if len(rows) == 0 {
+		return p.Line("no findings")
+	}
+	width := pageWidth(p)
+	var b strings.Builder
+	for i, row := range rows {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		head := fmt.Sprintf("%-8s  %s", row.Severity, findingsview.NameOf(row.Kind))
+		if row.Count > 1 {
+			head += fmt.Sprintf(", %s times", output.Count(row.Count))
+		}
+		b.WriteString(severely(p, row.Severity, head) + "\n")
+		for _, part := range []string{row.Summary, whereOf(row)} {
+			for _, line := range strings.Split(wrapLines(part, width-10), "\n") {
+				b.WriteString("          " + line + "\n")
+			}
+		}
+	}
+	b.WriteString("\n" + wrapLines(next+"; -o json has every piece of evidence.", width))
+	return p.Line(b.String())
+}
+
+// wrapLines breaks text between words, and words that are longer than a line.
+func wrapLines(line string, width int) string {
+	return strings.TrimRight(text.WrapText(text.WrapSoft(printableLine(line), width), width), " \n")
+}
+
+// printableLine keeps what comes from outside from steering the terminal.
+func printableLine(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r <= 0x9f {
+			return ' '
+		}
+		return r
+	}, line)
+}
+
+// whereOf says by which code scripts know it, when it was, and where it stands.
+func whereOf(row findingsview.FindingRow) string {
+	where := row.Kind + " at " + row.Position.String()
+	if row.LastPosition != row.Position {
+		where += " to " + row.LastPosition.String()
+	}
+	where += ", " + row.At.Format(domain.Timestamp)
+	if row.Until.Sub(row.At) >= time.Second {
+		where += " to " + row.Until.Format(domain.Timestamp)
+	}
+	if source := sourceOf(row); source != "" {
+		where += ", " + source
+	}
+	return where
+}
+
+// severely colours the head of a finding.
+func severely(p *output.Printer, severity findingsview.Severity, head string) string {
+	if !p.Color {
+		return head
+	}
+	if severity == findingsview.Critical {
+		return "\x1b[1;31m" + head + "\x1b[0m"
+	}
+	return "\x1b[33m" + head + "\x1b[0m"
+}

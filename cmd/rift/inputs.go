@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// stdinPath names the standard input among recordings.
+const stdinPath = "-"
+
+// isAddress tells the address of a node from a path.
+func isAddress(path string) bool {
+	return strings.HasPrefix(path, "http://") || strings.HasPrefix(path, "https://")
+}
+
+// inputs gives what names recordings as files and folders: - is the standard
+// input, and an http address the log of the node there, both kept in a folder of
+// their own until done is called. Whatever reads a recording opens it by this.
+func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done func() error, err error) {
+	done = func() error { return nil }
+	var scratch string
+	for _, path := range paths {
+		if path != stdinPath && !isAddress(path) {
+			local = append(local, path)
+			continue
+		}
+		if scratch == "" {
+			if scratch, err = os.MkdirTemp("", "rift-input-"); err != nil {
+				return nil, done, domain.Errorf(domain.Unavailable, "folder to keep %s in: %w", path, err)
+			}
+			done = func() error { return os.RemoveAll(scratch) }
+		}
+		var kept string
+		if path == stdinPath {
+			kept, err = keepStdin(scratch, a.stdin)
+		} else {
+			kept, err = a.keepLog(c, scratch, path)
+		}
+		if err != nil {
+			return nil, func() error { return nil }, errors.Join(err, done())
+		}
+		local = append(local, kept)
+	}
+	return local, done, nil
+}
+
+// keepStdin writes the standard input to a file, packed as it may be.
+func keepStdin(folder string, stdin io.Reader) (string, error) {
+	path := filepath.Join(folder, "stdin")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", domain.Errorf(domain.Invalid, "standard input: want it named once: %w", err)
+	}
+	_, err = io.Copy(file, stdin)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", domain.Errorf(domain.Unavailable, "standard input: %w", err)
+	}
+	return path, nil
+}
+
+// keepLog writes the log of a node to a file, up to where it ends now.
+func (a *app) keepLog(c *cobra.Command, folder, address string) (string, error) {
+	settings, err := config.LoadClient(c.Flags(), a.getenv)
+	if err != nil {
+		return "", err
+	}
+	settings.Addr = address
+	asked, err := a.newClient(settings)
+	if err != nil {
+		return "", err
+	}
+	return keepEvents(c.Context(), folder, asked.source())
+}
+
+func keepEvents(ctx context.Context, folder string, src *source) (string, error) {
+	head, err := src.head(ctx)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp(folder, "node-*.jsonl")
+	if err != nil {
+		return "", domain.Errorf(domain.Unavailable, "log of %s: %w", src.name, err)
+	}
+	out := jsonl.NewWriter(file)
+	for e, err := range src.events(ctx, selection{to: head}) {
+		if err == nil {
+			err = out.Write(e)
+		}
+		if err != nil {
+			return "", errors.Join(err, file.Close())
+		}
+	}
+	if err := errors.Join(out.Flush(), file.Close()); err != nil {
+		return "", domain.Errorf(domain.Unavailable, "log of %s: %w", src.name, err)
+	}
+	return file.Name(), nil
+}
+
+// lookAround suggests how to look at what stands around a position of what was
+// given: only where that command reads it too.
+func lookAround(paths []string, format string) string {
+	for _, path := range paths {
+		if path == stdinPath || format != "" {
+			return "Bring it into a folder to look around a position: rift log import --data DIR …"
+		}
+	}
+	switch {
+	case len(paths) == 0:
+		return "Look around a position: rift log show --from POSITION --limit 20"
+	case len(paths) == 1 && isAddress(paths[0]):
+		return "Look around a position: rift log show --addr " + paths[0] + " --from POSITION --limit 20"
+	}
+	return "Look around a position: rift log show " + strings.Join(paths, " ") + " --from POSITION --limit 20"
+}

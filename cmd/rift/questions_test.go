@@ -1,0 +1,122 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// twice is work that was done twice, as somebody may write it down.
+const twice = `{"stream":"node-n","type":"HOST_ONLINE","time":"2026-01-01T00:00:00Z","data":{"node_id":"n"}}
+{"stream":"task-t1","type":"TASK_SPAWNED","time":"2026-01-01T00:00:00Z","data":{"task_id":"t1","task_type":"demo","priority":50,"timeout_seconds":60,"max_attempts":1}}
+{"stream":"task-t1","type":"TASK_CLAIMED","time":"2026-01-01T00:00:10Z","data":{"task_id":"t1","lease":1,"node_id":"n","deadline":"2026-01-01T01:00:00Z","attempt":1}}
+{"stream":"task-t1","type":"TASK_COMPLETED","time":"2026-01-01T00:00:20Z","data":{"task_id":"t1","lease":1,"node_id":"n"}}
+{"stream":"election-main","type":"TERM_ADOPTED","time":"2026-01-01T00:00:25Z","data":{"term":5,"previous":4,"by":"a-node-with-a-name-that-is-long-enough-to-need-a-line-of-its-own-and-then-more"}}
+{"stream":"task-t1","type":"TASK_COMPLETED","time":"2026-01-01T00:00:30Z","data":{"task_id":"t1","lease":1,"node_id":"m"}}
+{"stream":"admin-main","type":"EVENT_UNHANDLED","time":"2026-01-01T00:00:30Z","data":{"event_type":"READY","reporter":"bus","reason":"unknown"}}
+`
+
+// Every verb that reads a log opens it by the same names: a file, a folder, the
+// standard input, a node.
+func TestOneOpenerOfInputs(t *testing.T) {
+	file := writeFile(t, "twice.jsonl", twice)
+	folder := filepath.Join(t.TempDir(), "data")
+	riftWith(t, twice, nil, "log", "import", "--data", folder, "-").want(t, exitDone, "", "")
+	for name, words := range map[string][]string{"file": {file}, "folder": {folder}, "stdin": {"-"}} {
+		t.Run(name, func(t *testing.T) {
+			ask := func(words ...string) ran { return riftWith(t, twice, nil, append(words, "-o", "table")...) }
+			ask("findings", words[0]).want(t, exitFindings, "critical  work done twice", "3 findings")
+			ask("replay", words[0]).want(t, exitFindings, "work done twice", "")
+			ask("status", words[0]).want(t, exitFindings, "findings", "")
+			ask("log", "show", words[0]).want(t, exitDone, "TASK_COMPLETED", "")
+			ask("why", "3", words[0]).want(t, exitDone, "", "")
+			ask("effects", "1", words[0]).want(t, exitDone, "", "")
+			ask("report", "queue", words[0]).want(t, exitDone, "By class", "")
+			ask("at", "3", "work", "list", "--data", words[0]).want(t, exitDone, "leased", "")
+			ask("work", "list", "--data", words[0]).want(t, exitDone, "done", "")
+		})
+	}
+	server := realNode(t, folder)
+	for _, words := range [][]string{{"findings", server.URL}, {"replay", server.URL}} {
+		rift(t, append(words, "-o", "table")...).want(t, exitFindings, "work done twice", "")
+	}
+	for _, words := range [][]string{{"log", "show", server.URL}, {"why", "3", server.URL}, {"effects", "2", server.URL}} {
+		rift(t, append(words, "-o", "table")...).want(t, exitDone, "TASK_", "")
+	}
+}
+
+// Findings read well at 80 columns: the worst first, whole, in the field's words.
+func TestFindingsAreReadable(t *testing.T) {
+	file := writeFile(t, "twice.jsonl", twice)
+	r := rift(t, "findings", file, "-o", "table")
+	for line := range strings.SplitSeq(r.stdout, "\n") {
+		if len([]rune(line)) > 80 && !strings.Contains(line, file) {
+			t.Errorf("want at most 80 columns, found %d: %s", len([]rune(line)), line)
+		}
+	}
+	for _, want := range []string{"epoch adopted from gossip", "unhandled event", "one 5 after 4"} {
+		if !strings.Contains(strings.Join(strings.Fields(r.stdout), " "), want) {
+			t.Errorf("want %q whole, found\n%s", want, r.stdout)
+		}
+	}
+	if first, last := strings.Index(r.stdout, "critical  "), strings.Index(r.stdout, "warning   "); first != 0 || last < strings.LastIndex(r.stdout, "critical  ") {
+		t.Errorf("want the critical ones first, found\n%s", r.stdout)
+	}
+	rift(t, "findings", file, "--severity", "warning", "-o", "table").want(t, exitFindings, "", "1 finding")
+	rift(t, "findings", file, "--kind", "ghost", "-o", "table").want(t, exitDone, "no findings", "")
+	rift(t, "findings", file, "-o", "csv").want(t, exitFindings, "kind,severity,position", "")
+	rift(t, "findings", file, "-o", "json").want(t, exitFindings, `"by_kind"`, "")
+	rift(t, "replay", file, "--query", "/work/items", "-o", "table").want(t, exitFindings, "TASK ID", "")
+}
+
+// A question about the past uses the past's clock.
+func TestThePastHasItsOwnClock(t *testing.T) {
+	file := writeFile(t, "twice.jsonl", twice)
+	rift(t, "nodes", "list", "--data", file, "-o", "table").want(t, exitDone, "online  30s", "")
+	rift(t, "nodes", "list", "--data", file, "--at", "3", "-o", "table").want(t, exitDone, "online  10s", "")
+	folder := filepath.Join(t.TempDir(), "data")
+	rift(t, "log", "import", "--data", folder, file).want(t, exitDone, "", "")
+	server := realNode(t, folder)
+	rift(t, "nodes", "list", "--addr", server.URL, "--at", "3", "-o", "table").want(t, exitDone, "online  10s", "")
+	rift(t, "nodes", "list", "--addr", server.URL, "--at", "2026-01-01T00:00:20Z", "-o", "table").want(t, exitDone, "online  20s", "")
+}
+
+func TestRetryDrainAndUndrain(t *testing.T) {
+	server := realNode(t, filepath.Join(t.TempDir(), "data"))
+	env := map[string]string{"RIFT_ADDR": server.URL}
+	do := func(words string) ran { return riftWith(t, "", env, strings.Fields(words)...) }
+	do(`work add demo --task-id t1 --payload {"n":1}`).want(t, exitDone, "", "")
+	do("work add demo --task-id child --depends-on t1").want(t, exitDone, "", "")
+	do("work retry t1").want(t, exitConflict, "", "it is queued")
+	do("work cancel t1").want(t, exitDone, "", "")
+	do("work retry t1 -o table").want(t, exitDone, "t1-retry-1", "")
+	do("work retry t1 -o table").want(t, exitDone, "t1-retry-1", "")
+	do("log show --stream task-t1-retry-1 -o json").want(t, exitDone, `"payload": {`, "")
+	do("work retry nobody").want(t, exitError, "", "rift work list")
+	if next := nextTry("t1-retry-1"); next != "t1-retry-2" {
+		t.Errorf("found %s", next)
+	}
+
+	do(`nodes register gpu-7 --capabilities demo --facts {"gpu":"H100"}`).want(t, exitDone, "", "")
+	do("nodes drain gpu-7 driver").want(t, exitDone, "", "")
+	do("nodes heartbeat gpu-7").want(t, exitDone, "", "")
+	do("work claim gpu-7 -o json").want(t, exitDone, `"items": []`, "")
+	do("nodes undrain gpu-7").want(t, exitDone, "", "")
+	do("nodes show gpu-7 -o json").want(t, exitDone, `"state": "online"`, "")
+	do("nodes show gpu-7 -o json").want(t, exitDone, `H100`, "")
+	do("nodes undrain nobody").want(t, exitError, "", "rift nodes list")
+}
+
+func TestVersionAndWatch(t *testing.T) {
+	rift(t, "--version").want(t, exitDone, "rift ", "")
+	rift(t, "status", "--watch", "--every", "1ms").want(t, exitError, "", "want at least 10ms")
+	rift(t, "status", "--watch", "a.jsonl").want(t, exitError, "", "want a node")
+}
+
+// What is printed as the settings is a file of settings that serves.
+func TestPrintedSettingsServe(t *testing.T) {
+	printed := rift(t, "serve", "--print-config")
+	if strings.Contains(printed.stdout, "print_config") {
+		t.Errorf("want a file that serves, found\n%s", printed.stdout)
+	}
+}

@@ -31,14 +31,31 @@ func (id TaskID) Stream() StreamID { return Stream("task", string(id)) }
 // MaxName bounds a name in bytes.
 const MaxName = 200
 
+// JoinNames makes one name of several, different for any other several: with ":"
+// between, and those that hold it written so that they do not. Names without ":"
+// and "@" stand as they are.
+func JoinNames(names ...string) string {
+	joined := make([]string, len(names))
+	for i, name := range names {
+		joined[i] = joint.Replace(name)
+	}
+	return strings.Join(joined, ":")
+}
+
+var joint = strings.NewReplacer("@", "@a", ":", "@c")
+
 // CheckName refuses a name that cannot stand in a stream id or a path: empty,
-// longer than 200 bytes, or with anything but letters, digits and "._:@-".
+// longer than 200 bytes, of dots alone, or with anything but letters, digits and
+// "._:@-".
 func CheckName(name string) error {
 	if name == "" {
 		return Errorf(Invalid, "required")
 	}
 	if len(name) > MaxName {
 		return Errorf(Invalid, "want at most %d bytes, found %d", MaxName, len(name))
+	}
+	if strings.Trim(name, ".") == "" {
+		return Errorf(Invalid, "want more than dots, found %q", Clip(name, 64))
 	}
 	for _, c := range name {
 		if !strings.ContainsRune("._:@-", c) && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {

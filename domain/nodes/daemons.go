@@ -29,7 +29,7 @@ var DaemonStatuses = []DaemonStatus{
 
 // DaemonStream is where the life of one daemon on one node is written.
 func DaemonStream(node domain.NodeID, daemon string) domain.StreamID {
-	return domain.Stream("daemon", string(node)+":"+daemon)
+	return domain.Stream("daemon", domain.JoinNames(string(node), daemon))
 }
 
 // DaemonStatusChanged: a daemon of a node went from one status to another.

@@ -204,7 +204,7 @@ func (k *knowledge) voterOf(name string, stream domain.StreamID, at time.Time) (
 
 // daemonOf is what is known of a daemon of a node at a time.
 func (k *knowledge) daemonOf(node domain.NodeID, name string, at time.Time) (*daemonLevel, error) {
-	key := string(node) + ":" + name
+	key := domain.JoinNames(string(node), name)
 	daemon := k.daemons[key]
 	if daemon == nil {
 		log, err := historyOf(k.r, nodes.DaemonStream(node, name), func(e domain.Envelope) (bool, bool) {

@@ -128,7 +128,7 @@ func ReadTokens(text string) ([]Token, error) {
 	var tokens []Token
 	var faults []domain.Fault
 	line := 0
-	for row := range strings.Lines(text) {
+	for row := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 		line++
 		row = strings.TrimSpace(row)
 		if row == "" || strings.HasPrefix(row, "#") {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
 // argument is one key of a command or a query on the command line.
@@ -195,7 +197,7 @@ func readJSON(what, text string) (json.RawMessage, error) {
 		if err != nil {
 			return nil, domain.Errorf(domain.NotFound, "%s: %w", what, err)
 		}
-		content = read
+		content = bytes.TrimPrefix(read, []byte("\xef\xbb\xbf"))
 	}
 	if !json.Valid(content) {
 		err := usagef("%s: want JSON, found %.60q", what, content)
@@ -364,7 +366,12 @@ func (b *bodyFlags) read(stdin io.Reader) ([]byte, error) {
 }
 
 func readBody(source io.Reader) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(source, maxInput+1))
+	text, err := jsonl.Unpack(source)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "body: %w", err)
+	}
+	defer func() { _ = text.Close() }() // only read from
+	content, err := io.ReadAll(io.LimitReader(text, maxInput+1))
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "body: %w", err)
 	}

@@ -120,3 +120,13 @@ func TestPrintedSettingsServe(t *testing.T) {
 		t.Errorf("want a file that serves, found\n%s", printed.stdout)
 	}
 }
+
+// A byte order mark is no part of what is read, from a file or the standard input.
+func TestMarkedInputs(t *testing.T) {
+	env := map[string]string{"RIFT_ADDR": realNode(t, filepath.Join(t.TempDir(), "data")).URL}
+	const mark = "\xef\xbb\xbf"
+	riftWith(t, mark+`{"task_id":"a","task_type":"demo"}`, env, "work", "add", "--json", "-").want(t, exitDone, "", "")
+	riftWith(t, "", env, "work", "add", "demo", "--task-id", "b", "--payload", "@"+writeFile(t, "p.json", mark+`{"n":1}`)).want(t, exitDone, "", "")
+	riftWith(t, "", env, "work", "add", "--file", writeFile(t, "items.jsonl", mark+`{"task_id":"c","task_type":"demo"}`+"\n")).want(t, exitDone, "", "")
+	riftWith(t, "", env, "work", "add", "--file", writeFile(t, "wide.jsonl", "\xff\xfe{\x00")).want(t, exitError, "", "found the byte order mark of UTF-16")
+}

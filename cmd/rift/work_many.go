@@ -18,6 +18,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
 	policyview "github.com/ringrift/rift/projections/policy"
 	"github.com/ringrift/rift/transport"
 )
@@ -85,7 +86,11 @@ func (m *many) items(body *bodyFlags, words []string, stdin io.Reader) (items it
 		}
 		source, name, closeFile = file, body.file, file.Close
 	}
-	decoder := json.NewDecoder(source)
+	text, err := jsonl.Unpack(source)
+	if err != nil {
+		return nil, closeFile, domain.Errorf(domain.Invalid, "%s: %w", name, err)
+	}
+	decoder := json.NewDecoder(text)
 	first, err := nextItem(decoder, name, 1)
 	if errors.Is(err, io.EOF) {
 		return nil, closeFile, usagef("%s: want JSON objects, one for each item, found nothing", name)

@@ -31,8 +31,46 @@ func OpenFile(path string) (io.ReadCloser, error) {
 }
 
 // Unpack undoes the packing that the first bytes tell of: gzip, zstd or none.
-// What a file is called decides nothing.
+// What a file is called decides nothing. A byte order mark of UTF-8 is left out, for
+// it is no part of the text; any other says that the text is not UTF-8.
 func Unpack(r io.Reader) (io.ReadCloser, error) {
+	unpacked, err := unpack(r)
+	if err != nil {
+		return nil, err
+	}
+	text := bufio.NewReaderSize(unpacked, 64<<10)
+	head, err := text.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.Join(err, unpacked.Close())
+	}
+	for _, mark := range orderMarks {
+		if !bytes.HasPrefix(head, mark.bytes) {
+			continue
+		}
+		if mark.encoding != "" {
+			return nil, errors.Join(domain.Errorf(domain.Invalid, "want UTF-8, found the byte order mark of %s", mark.encoding), unpacked.Close())
+		}
+		if _, err := text.Discard(len(mark.bytes)); err != nil {
+			return nil, errors.Join(err, unpacked.Close())
+		}
+		break
+	}
+	return &stack{Reader: text, closers: []io.Closer{unpacked}}, nil
+}
+
+// orderMarks are the byte order marks, longer ones first; that of UTF-8 names none.
+var orderMarks = []struct {
+	bytes    []byte
+	encoding string
+}{
+	{[]byte("\xff\xfe\x00\x00"), "UTF-32"},
+	{[]byte("\x00\x00\xfe\xff"), "UTF-32"},
+	{[]byte("\xef\xbb\xbf"), ""},
+	{[]byte("\xff\xfe"), "UTF-16"},
+	{[]byte("\xfe\xff"), "UTF-16"},
+}
+
+func unpack(r io.Reader) (io.ReadCloser, error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	head, err := buffered.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {

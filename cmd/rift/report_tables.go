@@ -85,14 +85,14 @@ func queueTotals(q report.Queue) output.Listing {
 		{"cancelled", t.Cancelled},
 		{"dropped for their age", t.Dropped},
 		{"pending at the end", q.Pending},
-		{"held at the end", q.Held},
+		{"in progress at the end", q.Held},
 		{"wait p50", p50},
 		{"wait p95", p95},
 		{"claimed later than the class may wait", t.Starved},
 		{"adds refused", t.Refused},
 		{"reports refused", t.Rejected},
 		{"results salvaged", t.Salvaged},
-		{"given back", t.Released},
+		{"released", t.Released},
 		{"retries", t.Retries},
 	} {
 		totals.Rows = append(totals.Rows, []any{line.name, line.value})

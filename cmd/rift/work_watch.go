@@ -65,11 +65,11 @@ type queueNow struct {
 var watchColumns = []output.Column{
 	{Name: "time"},
 	{Name: "pending", Right: true, Max: 9},
-	{Name: "held", Right: true, Max: 6},
+	{Name: "held", Title: "in progress", Right: true, Max: 6},
 	{Name: "done", Right: true, Max: 9},
-	{Name: "ended", Right: true, Max: 7},
+	{Name: "ended", Right: true, Max: 6},
 	{Name: "done/s", Right: true, Max: 6},
-	{Name: "left", Right: true, Max: 8},
+	{Name: "left", Right: true, Max: 6},
 	{Name: "position", Right: true, Max: 10},
 }
 

@@ -74,7 +74,7 @@ lost or the item cancelled, the command gets SIGTERM, after --grace SIGKILL, and
 nothing is reported.
 
 Ctrl-C, SIGTERM, or SIGHUP when the terminal goes away, drain: nothing more is
-claimed, and what still runs after --drain-timeout is given back. A second signal,
+claimed, and what still runs after --drain-timeout is released. A second signal,
 or SIGQUIT, kills everything. When the worker itself is killed, a guard that it
 started ends its commands.`,
 		Example: `  rift worker --node-id gpu-7 --types selfplay --capabilities gpu --slots 4 -- ./selfplay --threads 8

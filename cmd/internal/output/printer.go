@@ -83,6 +83,7 @@ func IsTerminal(stream any) bool {
 // Column describes one column of a listing.
 type Column struct {
 	Name  string // snake_case, as in JSON; tables print it in upper case
+	Title string // what tables print instead, where people say it otherwise
 	Wide  bool   // left out of plain tables
 	Right bool   // numbers
 	Max   int    // most characters in a plain table; 0 is no bound

@@ -196,6 +196,9 @@ func (r *Rows) names(people bool) []string {
 	for i, at := range r.shown {
 		names[i] = r.columns[at].Name
 		if people {
+			if title := r.columns[at].Title; title != "" {
+				names[i] = title
+			}
 			names[i] = strings.ToUpper(strings.ReplaceAll(names[i], "_", " "))
 		}
 	}

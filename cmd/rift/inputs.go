@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,10 +110,12 @@ func keepEvents(ctx context.Context, folder string, src *source) (string, error)
 // lookAround suggests how to look at what stands around a position of what was
 // given: only where that command reads it too.
 func lookAround(paths []string, format string) string {
-	for _, path := range paths {
-		if path == stdinPath || format != "" {
-			return "Bring it into a folder to look around a position: rift log import --data DIR …"
-		}
+	named := strings.Join(paths, " ")
+	if format != "" {
+		return "Look around a position: rift log import --format " + format + " --data DIR " + named + ", then rift log show --data DIR --from POSITION --limit 20"
+	}
+	if slices.Contains(paths, stdinPath) {
+		return "Look around a position: keep the input in a file, then rift log show FILE --from POSITION --limit 20"
 	}
 	switch {
 	case len(paths) == 0:
@@ -120,5 +123,5 @@ func lookAround(paths []string, format string) string {
 	case len(paths) == 1 && isAddress(paths[0]):
 		return "Look around a position: rift log show --addr " + paths[0] + " --from POSITION --limit 20"
 	}
-	return "Look around a position: rift log show " + strings.Join(paths, " ") + " --from POSITION --limit 20"
+	return "Look around a position: rift log show " + named + " --from POSITION --limit 20"
 }

@@ -24,6 +24,9 @@ const (
 // NodeStates lists the states.
 var NodeStates = []State{StateRegistered, StateOnline, StateSick, StateOffline, StateRetired}
 
+// Unrecorded stands for the node of a recording that does not say which it was.
+const Unrecorded domain.NodeID = "unrecorded"
+
 // Level is what a node reports of itself with a heartbeat. Levels are kept in
 // memory; only the edges they cross become events. Absent is unknown, not zero.
 type Level struct {

@@ -2,8 +2,10 @@ package findings
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 )
@@ -57,6 +59,9 @@ func by(node domain.NodeID) string {
 // findFailing finds attempts that fail one after the other on a node, as when its
 // processes are killed.
 func findFailing(tx projections.Tx, e domain.Envelope, event work.Failed) error {
+	if event.NodeID == "" || event.NodeID == nodes.Unrecorded {
+		return nil
+	}
 	node := string(event.NodeID)
 	found, err := burst(tx, e, "failed\x00"+projections.Pair(node, e.Meta.Node), "", failures)
 	if err != nil || len(found) == 0 {
@@ -65,6 +70,10 @@ func findFailing(tx projections.Tx, e domain.Envelope, event work.Failed) error 
 	return find(tx, e, FindingFailing, Warning, node, func(row *FindingRow) {
 		row.counts(found)
 		row.detail(fmt.Sprintf("%s at %d: %s", event.TaskID, e.Position, domain.Clip(event.Error, 200)))
-		row.Summary = fmt.Sprintf("%s failed on %s within %s, the last %s: %s", CountOf(row.Count, "attempt"), node, SpanOf(row.Until.Sub(row.At)), event.TaskID, domain.Clip(event.Error, 200))
+		within := fmt.Sprintf("at least %d times in %s", failures, burstWindow)
+		if span := row.Until.Sub(row.At); span <= burstWindow {
+			within = "within " + max(span, time.Second).Truncate(time.Second).String()
+		}
+		row.Summary = fmt.Sprintf("%s failed on %s, %s, the last %s: %s", CountOf(row.Count, "attempt"), node, within, event.TaskID, domain.Clip(event.Error, 200))
 	})
 }

@@ -90,5 +90,13 @@ func findGap(tx projections.Tx, e domain.Envelope, event admin.RecordingGap) err
 	}); err != nil {
 		return err
 	}
-	return pulseBeat(tx, e, func(p *pulseRow) { p.gap(event.Until) })
+	pulse, _, err := findingsPulseTable.Get(tx, "queue")
+	if err != nil {
+		return err
+	}
+	pulse.gap(event.Until)
+	if err := findingsPulseTable.Put(tx, "queue", pulse); err != nil {
+		return err
+	}
+	return pulseBeat(tx, e, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 )
@@ -19,10 +20,12 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 	if err != nil {
 		return err
 	}
-	if !seen {
-		pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position}
+	if !seen || pulse.ProgressAt == 0 {
+		pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position, Gap: pulse.Gap}
+		seen = false
 	}
-	if quiet := e.Time.Sub(pulse.Last); seen && quiet >= silentFor {
+	// While nothing waits there may be nothing to record.
+	if quiet := e.Time.Sub(pulse.Last); seen && quiet >= silentFor && pulse.Pending > 0 && e.Type != (admin.RecordingGap{}).EventType() {
 		if err := find(tx, e, FindingGap, Warning, "behind "+pulse.LastPosition.String(), func(row *FindingRow) {
 			row.evidence(pulse.LastPosition, "")
 			row.Position = pulse.LastPosition

@@ -68,7 +68,14 @@ func findVoters(tx projections.Tx, e domain.Envelope, observer string, alive, vo
 	if err != nil {
 		return err
 	}
+	pulse, _, err := findingsPulseTable.Get(tx, "queue")
+	if err != nil {
+		return err
+	}
 	passed := max(e.Time.Sub(row.Last), 0)
+	if pulse.Gap.After(row.Last) {
+		row.Below, passed = false, 0 // how it was in what was not recorded is not known
+	}
 	if seen {
 		row.Observed += passed
 	}

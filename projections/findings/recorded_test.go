@@ -65,8 +65,12 @@ func TestTheQuorumIsFollowedByOneClock(t *testing.T) {
 	s.after(-30 * time.Minute) // the clock goes back, which takes nothing away
 	voters(2, 3)
 	wantLines(t, s.lines(), "quorum_lost: fewer voters than the quorum of 3 answered 2 times, at worst 1 of 5, for 2m0s of 1h2m0s; it was never seen to come back")
+	s.after(9*time.Hour).say(adminStream, admin.RecordingGap{From: s.at.Add(-8 * time.Hour), Until: s.at, After: "b"})
+	s.after(time.Minute)
+	voters(2, 3)
+	wantLines(t, s.lines(findingsview.FindingQuorum), "quorum_lost: fewer voters than the quorum of 3 answered 3 times, at worst 1 of 5, for 2m0s of 1h2m0s; it was never seen to come back")
 	s.say("cluster-main", admin.QuorumObserved{Alive: 2, Voters: 5, Quorum: 2, Observer: "box"})
-	wantLines(t, s.lines()[1:], "quorum_no_majority: the quorum is 2 of 5 voters, no majority: two leaders can both have one")
+	wantLines(t, s.lines(findingsview.FindingMajority), "quorum_no_majority: the quorum is 2 of 5 voters, no majority: two leaders can both have one")
 }
 
 // TestBurstsAreOfOneSourceByItsClock: five edges within ten minutes are a finding
@@ -120,7 +124,7 @@ func TestAttemptsThatFailInARowAreOneFinding(t *testing.T) {
 			s.want()
 		}
 	}
-	s.want("attempts_failing warning 3-12 ×4 [3 6 9 12]: 4 attempts failed on n1 within 1m0s, the last d: returncode=-9")
+	s.want("attempts_failing warning 3-12 ×4 [3 6 9 12]: 4 attempts failed on n1, within 1m0s, the last d: returncode=-9")
 }
 
 func TestOverlappingOutagesAreCounted(t *testing.T) {
@@ -165,10 +169,10 @@ func TestWhatIsNotRecordedIsNoEvidence(t *testing.T) {
 		"item_starved: 1 selfplay item queued and never claimed, the oldest for 3h0m0s when the log ends",
 		"item_stuck: selfplay h is leased by n1 under lease 1, which ran out at 2026-02-01T12:01:00Z, 2h59m0s before the log ends")
 	from := s.at
-	s.after(5*time.Hour).say(adminStream, admin.RecordingGap{From: from, Until: s.at, Before: "monday", After: "tuesday"})
-	wantLines(t, s.lines(), "recording_gap: nothing was recorded for 5h0m0s: monday ended at 2026-02-01T15:00:00Z, tuesday begins at 2026-02-01T20:00:00Z")
+	s.after(50*time.Hour).say(adminStream, admin.RecordingGap{From: from, Until: s.at, Before: "monday", After: "tuesday"})
+	wantLines(t, s.lines(), "recording_gap: nothing was recorded for 50h0m0s: monday ended at 2026-02-01T15:00:00Z, tuesday begins at 2026-02-03T17:00:00Z")
 	s.after(30*time.Hour).say("node-n", nodes.HostOffline{NodeID: "n"})
-	wantLines(t, s.lines()[1:], "recording_gap: nothing was recorded for 30h0m0s behind 6, from 2026-02-01T20:00:00Z to 2026-02-03T02:00:00Z")
+	wantLines(t, s.lines()[1:], "recording_gap: nothing was recorded for 30h0m0s behind 6, from 2026-02-03T17:00:00Z to 2026-02-04T23:00:00Z")
 }
 
 // TestOrderOfAFileIsNotThatOfTime: what is newest first is not taken for going back.

@@ -31,6 +31,9 @@ func findSpawned(tx projections.Tx, e domain.Envelope, event work.Spawned) error
 			return err
 		}
 	}
+	if strings.HasPrefix(event.Origin, work.OriginRecorded) {
+		return pulseBeat(tx, e, nil) // for how long it is pending stands in logs that are not here
+	}
 	return pulseBeat(tx, e, func(p *pulseRow) { p.Pending++ })
 }
 

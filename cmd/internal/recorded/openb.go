@@ -19,9 +19,6 @@ import (
 // openBEpoch is second 0 of the trace, which says only how many seconds passed.
 var openBEpoch = time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// unrecordedNode stands for the node that ran a pod: the trace does not say.
-const unrecordedNode domain.NodeID = "unrecorded"
-
 // openBUnbounded is longer than the trace: pods had no lease.
 const openBUnbounded domain.Seconds = 366 * 24 * 3600
 
@@ -306,19 +303,19 @@ func (p pod) moments(end int64) []moment {
 		TimeoutSeconds: openBUnbounded, MaxAttempts: 1,
 	})
 	if p.wasScheduled {
-		say(p.scheduled, work.Claimed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Attempt: 1, Deadline: claimed.Add(openBUnbounded.Duration())})
-		say(p.scheduled, work.Started{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
+		say(p.scheduled, work.Claimed{TaskID: p.id, Lease: 1, NodeID: nodes.Unrecorded, Attempt: 1, Deadline: claimed.Add(openBUnbounded.Duration())})
+		say(p.scheduled, work.Started{TaskID: p.id, Lease: 1, NodeID: nodes.Unrecorded})
 	}
 	switch {
 	case p.phase == "Succeeded":
-		say(p.deleted, work.Completed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode})
+		say(p.deleted, work.Completed{TaskID: p.id, Lease: 1, NodeID: nodes.Unrecorded})
 	case p.phase == "Failed":
-		say(p.deleted, work.Failed{TaskID: p.id, Lease: 1, NodeID: unrecordedNode, Error: "pod phase Failed", Attempts: 1})
+		say(p.deleted, work.Failed{TaskID: p.id, Lease: 1, NodeID: nodes.Unrecorded, Error: "pod phase Failed", Attempts: 1})
 		say(p.deleted, work.Dead{TaskID: p.id, Attempts: 1, Reason: "pod phase Failed"})
 	case p.wasDeleted && p.deleted < end:
 		cancelled := work.Cancelled{TaskID: p.id, Reason: "deleted while " + strings.ToLower(p.phase)}
 		if p.wasScheduled {
-			cancelled.Lease, cancelled.NodeID = 1, unrecordedNode
+			cancelled.Lease, cancelled.NodeID = 1, nodes.Unrecorded
 		}
 		say(p.deleted, cancelled)
 	}

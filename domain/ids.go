@@ -37,12 +37,10 @@ const MaxName = 200
 func JoinNames(names ...string) string {
 	joined := make([]string, len(names))
 	for i, name := range names {
-		joined[i] = joint.Replace(name)
+		joined[i] = strings.ReplaceAll(strings.ReplaceAll(name, "@", "@a"), ":", "@c")
 	}
 	return strings.Join(joined, ":")
 }
-
-var joint = strings.NewReplacer("@", "@a", ":", "@c")
 
 // CheckName refuses a name that cannot stand in a stream id or a path: empty,
 // longer than 200 bytes, of dots alone, or with anything but letters, digits and

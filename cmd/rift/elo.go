@@ -18,8 +18,9 @@ import (
 var rankingHelp = map[string]string{
 	"config_key": "the game", "method": "how they are rated: elo, mle, glicko2, whr, pl, or published, what promotion went by (default: the policy's, elo)",
 	"mode": "all settings as a program has them: bayeselo, ordo", "k": "elo: most points a game moves, 32, or 40:30,20 for 40 below 30 games, then 20",
-	"initial": "elo: rating before the first game", "anchors": "elo, mle, pl: ratings that are given, NAME=RATING,…, or none",
-	"draws": "mle: what a draw is: half, win_loss, davidson, bayeselo", "scale": "mle, pl: what a point is: logistic, ordo, bayeselo",
+	"initial": "elo: rating before the first game", "period": "elo: game, or day: all games of a day move ratings at once",
+	"anchors": "elo, mle, pl: ratings that are given, NAME=RATING,…, or none",
+	"draws":   "mle: what a draw is: half, win_loss, davidson, bayeselo", "scale": "mle, pl: what a point is: logistic, ordo, bayeselo",
 	"prior": "mle, pl: virtual draws of each player; whr: games won and lost on its first day", "mean": "mle, pl: mean rating where nothing is given; whr: of a player nobody knows",
 	"advantage": "mle, whr: Elo of the first seat; mle, pl: fit", "draw_elo": "mle: draw constant of draws bayeselo (default: fitted)",
 	"tau": "glicko2: how fast volatility changes", "drift": "whr: Elo² that a day adds to what is not known",
@@ -166,6 +167,9 @@ func settingsWords(o elo.Options) []string {
 		words = append(words, k)
 	}
 	add("from", o.Initial)
+	if o.Period != "" {
+		words = append(words, "games of a "+o.Period+" at once")
+	}
 	if o.Draws != "" {
 		words = append(words, "draws "+o.Draws)
 	}

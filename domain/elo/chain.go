@@ -19,6 +19,8 @@ type Chain struct {
 	root     []int        // of the set of players that games or given ratings connect
 	anchor   int          // a pinned player that has games, −1: none yet
 	games    int
+	byDay    bool
+	day      int64
 }
 
 // NewChain starts with no games.
@@ -29,13 +31,16 @@ func NewChain(o Options) *Chain {
 	}
 	c := &Chain{
 		settings: contentHash(o), spread: *o.Deviation, pool: &rating.Pool{K: k, Initial: *o.Initial},
-		pins: make(map[string]float64, len(o.Anchors)), index: map[string]int{}, anchor: -1,
+		pins: make(map[string]float64, len(o.Anchors)), index: map[string]int{}, anchor: -1, byDay: o.Period == "day",
 	}
 	for _, pin := range o.Anchors {
 		c.pins[pin.Name] = pin.Rating
 	}
 	return c
 }
+
+// dayMicros is a day.
+const dayMicros = 24 * 3600 * 1_000_000
 
 // mostSteps bounds the games that one result against an opponent is played as.
 // After so many a rating has long forgotten where it began; a result of more games
@@ -46,6 +51,10 @@ const mostSteps = 10_000
 func (c *Chain) Play(p Played) {
 	if p.Excluded {
 		return
+	}
+	if day := 1 + p.At/dayMicros; c.byDay && day != c.day {
+		c.day = day
+		c.pool.Round()
 	}
 	for _, r := range p.Results {
 		if r.Opponent == p.Players[0] || r.Games() == 0 {

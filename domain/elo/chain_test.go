@@ -57,6 +57,32 @@ func TestPublishedNumbersComeOut(t *testing.T) {
 	}
 }
 
+// The example of five games at once: 1613, K 32, to 1601.2698768628.
+func TestGamesOfADayMoveRatingsAtOnce(t *testing.T) {
+	o := options(t, elo.Asked{Method: "elo", Initial: "1613", Period: "day", Anchors: "p=1609,q=1477,r=1388,s=1586,t=1720"})
+	chain := elo.NewChain(o)
+	const day = 24 * 3600 * 1_000_000
+	for i, game := range []struct {
+		opponent string
+		ranks    []int
+	}{{"p", []int{2, 1}}, {"q", []int{1, 1}}, {"r", []int{1, 2}}, {"s", []int{1, 2}}, {"t", []int{2, 1}}} {
+		g := duel(fmt.Sprint(i), "x", game.opponent, game.ranks...)
+		g.At = 100*day + int64(i)
+		chain.Play(g)
+	}
+	if got := ratingIn(t, chain.Ranking(o), "x").Rating; got != 1601.269877 {
+		t.Errorf("want 1601.269877, found %f", got)
+	}
+	g := duel("next", "x", "t", 1, 2)
+	g.At = 101 * day
+	chain.Play(g)
+	before := 1601.2698768628
+	want := before + 32*(1-1/(1+math.Pow(10, (1720-before)/400)))
+	if got := ratingIn(t, chain.Ranking(o), "x").Rating; math.Abs(got-want) > 1e-6 {
+		t.Errorf("want the next day to go from there, to %f, found %f", want, got)
+	}
+}
+
 // A chain that is written down and taken up again goes on as if it never stopped,
 // to the last bit.
 func TestACheckpointLosesNothing(t *testing.T) {

@@ -34,6 +34,7 @@ type Asked struct {
 	Mode      string // ordo, bayeselo: all settings as that program has them
 	K         string // 32, or 40:30,20 for 40 below 30 games, then 20
 	Initial   string
+	Period    string // game, or day: all games of a day move ratings at once
 	Anchors   string // NAME=RATING,…, or none
 	Draws     string
 	Scale     string
@@ -51,6 +52,7 @@ type Options struct {
 	Method    Method         `json:"method"`
 	K         []KStep        `json:"k,omitempty"`
 	Initial   *float64       `json:"initial,omitempty"`
+	Period    string         `json:"period,omitempty"`
 	Deviation *float64       `json:"deviation,omitempty"`
 	Draws     string         `json:"draws,omitempty"`
 	Scale     string         `json:"scale,omitempty"`
@@ -75,7 +77,7 @@ const (
 
 // reads lists the settings that each method reads.
 var reads = map[Method][]string{
-	MethodElo:     {"k", "initial", "anchors"},
+	MethodElo:     {"k", "initial", "period", "anchors"},
 	MethodMLE:     {"anchors", "draws", "scale", "prior", "mean", "advantage", "draw_elo"},
 	MethodGlicko2: {"tau"},
 	MethodWHR:     {"drift", "prior", "mean", "advantage"},
@@ -99,7 +101,7 @@ func (a *Asked) named() []struct {
 		name  string
 		value *string
 	}{
-		{"method", &a.Method}, {"k", &a.K}, {"initial", &a.Initial}, {"anchors", &a.Anchors}, {"draws", &a.Draws}, {"scale", &a.Scale},
+		{"method", &a.Method}, {"k", &a.K}, {"initial", &a.Initial}, {"period", &a.Period}, {"anchors", &a.Anchors}, {"draws", &a.Draws}, {"scale", &a.Scale},
 		{"prior", &a.Prior}, {"mean", &a.Mean}, {"advantage", &a.Advantage}, {"draw_elo", &a.DrawElo}, {"tau", &a.Tau}, {"drift", &a.Drift},
 	}
 }
@@ -166,6 +168,10 @@ func (q *asking) read(name string) {
 		o.K = q.steps(a.K)
 	case "initial":
 		o.Initial = q.number(name, a.Initial, p.Initial, -MaxRating, MaxRating)
+	case "period":
+		if a.Period != "" && a.Period != "game" {
+			o.Period = oneOf(q.c, name, a.Period, "", []string{"game", "day"})
+		}
 	case "anchors":
 		o.Anchors = q.anchors(a.Anchors)
 	case "draws":

@@ -94,7 +94,7 @@ var duelRanks = [3][]int{{2, 1}, {1, 1}, {1, 2}}
 func (p Played) Outcomes() []Outcome {
 	day := -1
 	if p.At > 0 {
-		day = int(p.At / (24 * 3600 * 1e6))
+		day = int(p.At / dayMicros)
 	}
 	var all []Outcome
 	if len(p.Results) == 0 {

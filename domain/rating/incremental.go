@@ -57,6 +57,9 @@ type Pool struct {
 	K       KFactor
 	Initial float64
 	Players []Standing
+
+	before []Standing // where the round began
+	rounds bool       // else every game is a round of its own
 }
 
 // check names what is wrong with the settings.
@@ -87,32 +90,50 @@ func NewPool(players int, k KFactor, initial float64) (*Pool, error) {
 // Pin sets a rating that never moves.
 func (p *Pool) Pin(player int, rating float64) {
 	p.Players[player] = Standing{Rating: rating, Pinned: true}
+	if player < len(p.before) {
+		p.before[player] = p.Players[player]
+	}
+}
+
+// Round begins a round, and ends the one before: all of its games move ratings from
+// where they are now, as rating lists do that are published by period.
+func (p *Pool) Round() { p.before, p.rounds = append(p.before[:0], p.Players...), true }
+
+// was is a player as the round found it.
+func (p *Pool) was(player int) Standing {
+	if player < len(p.before) {
+		return p.before[player]
+	}
+	return p.Players[player]
 }
 
 // Add gives the pool one more player, of whom only the deviation of players from
 // Initial is known, and tells its number.
 func (p *Pool) Add(deviation float64) int {
 	p.Players = append(p.Players, Standing{Rating: p.Initial, Variance: deviation * deviation})
+	if p.rounds {
+		p.before = append(p.before, p.Players[len(p.Players)-1])
+	}
 	return len(p.Players) - 1
 }
 
 // Duel plays so many games between two players at once: points are those of a, of
 // all of them together. Both ratings move from where they were before the first.
 func (p *Pool) Duel(a, b int, points, games float64) {
-	one, other := &p.Players[a], &p.Players[b]
+	one, other := p.was(a), p.was(b)
 	e := 1 / (1 + math.Exp((other.Rating-one.Rating)*natural))
 	lead, chance := points-games*e, games*e*(1-e)
-	first, second := one.Variance, other.Variance
-	p.move(one, lead, games, chance, second*chance*chance)
-	p.move(other, -lead, games, chance, first*chance*chance)
+	p.move(a, one, lead, games, chance, other.Variance*chance*chance)
+	p.move(b, other, -lead, games, chance, one.Variance*chance*chance)
 }
 
 // move takes games over: lead is the points above what was expected, chance the
 // variance of the points, and opponents the variance of what was expected by that
 // of the opponents' ratings, in units of natural².
-func (p *Pool) move(s *Standing, lead, games, chance, opponents float64) {
+func (p *Pool) move(player int, was Standing, lead, games, chance, opponents float64) {
+	s := &p.Players[player]
 	if !s.Pinned {
-		k := p.K.of(s.Games, s.Rating)
+		k := p.K.of(was.Games, was.Rating)
 		rest := 1 - k*natural*chance
 		s.Rating += k * lead
 		s.Variance = rest*rest*s.Variance + k*k*(chance+natural*natural*opponents)
@@ -126,6 +147,7 @@ func (p *Pool) Table(players []int, ranks []int) {
 	type outcome struct{ lead, chance, opponents float64 }
 	of := make([]outcome, len(players))
 	for i, a := range players {
+		one := p.was(a)
 		for j, b := range players {
 			if i == j {
 				continue
@@ -137,16 +159,17 @@ func (p *Pool) Table(players []int, ranks []int) {
 			if ranks[i] < ranks[j] {
 				points = 1
 			}
-			e := 1 / (1 + math.Exp((p.Players[b].Rating-p.Players[a].Rating)*natural))
+			other := p.was(b)
+			e := 1 / (1 + math.Exp((other.Rating-one.Rating)*natural))
 			of[i].lead += points - e
 			of[i].chance += e * (1 - e)
-			of[i].opponents += p.Players[b].Variance * e * e * (1 - e) * (1 - e)
+			of[i].opponents += other.Variance * e * e * (1 - e) * (1 - e)
 		}
 	}
 	share := 1 / float64(len(players)-1)
 	for i, a := range players {
 		// Points against several opponents in one game are taken as fully correlated.
-		p.move(&p.Players[a], of[i].lead*share, 1, of[i].chance*share, of[i].opponents*share*share)
+		p.move(a, p.was(a), of[i].lead*share, 1, of[i].chance*share, of[i].opponents*share*share)
 	}
 }
 

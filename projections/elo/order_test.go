@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,7 +108,7 @@ func facts(t *rapid.T, most int) []domain.Event {
 }
 
 var everyMethod = []eloview.RankingsAsked{
-	{}, {K: "40:3,20", Anchors: "none"}, {Method: "mle"}, {Method: "mle", Draws: "davidson", Advantage: "25"},
+	{}, {K: "40:3,20", Anchors: "none"}, {Method: "elo", Period: "day"}, {Method: "mle"}, {Method: "mle", Draws: "davidson", Advantage: "25"},
 	{Mode: "bayeselo"}, {Mode: "ordo"}, {Method: "pl", Advantage: "fit"}, {Method: "glicko2"}, {Method: "whr"},
 }
 
@@ -145,6 +146,21 @@ func TestRankingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 			}
 		}
 		compare("excluded")
+		without := newNode(t, 5)
+		for _, fact := range all {
+			match, isMatch := fact.(elo.MatchRecorded)
+			results, _ := fact.(elo.ResultsRecorded)
+			if !slices.ContainsFunc(excluded, func(e domain.Event) bool {
+				x := e.(elo.GamesExcluded)
+				return x.Worker != "" && (match.Worker == x.Worker || results.Worker == x.Worker) || isMatch && match.MatchID == x.MatchID
+			}) {
+				without.apply(fact)
+			}
+		}
+		excluding := there
+		there = without
+		compare("never told")
+		there = excluding
 		lift := func(e domain.Event) elo.ExclusionLifted {
 			x := e.(elo.GamesExcluded)
 			return elo.ExclusionLifted{ConfigKey: "hex8_2p", Worker: x.Worker, MatchID: x.MatchID}

@@ -18,6 +18,7 @@ type RankingsAsked struct {
 	Mode      string `query:"mode"`      // ordo, bayeselo: every setting as that program has it
 	K         string `query:"k"`         // elo: 32, or 40:30,20 for 40 below 30 games, then 20
 	Initial   string `query:"initial"`   // elo: a player's rating before its first game
+	Period    string `query:"period"`    // elo: game, or day: all games of a day move ratings at once
 	Anchors   string `query:"anchors"`   // elo, mle, pl: NAME=RATING,… or none
 	Draws     string `query:"draws"`     // mle: half, win_loss, davidson, bayeselo
 	Scale     string `query:"scale"`     // mle, pl: logistic, ordo, bayeselo
@@ -34,7 +35,7 @@ type RankingsAsked struct {
 // Asked is the settings that are asked for.
 func (q RankingsAsked) Asked() elo.Asked {
 	return elo.Asked{
-		Method: q.Method, Mode: q.Mode, K: q.K, Initial: q.Initial, Anchors: q.Anchors, Draws: q.Draws, Scale: q.Scale, Prior: q.Prior,
+		Method: q.Method, Mode: q.Mode, K: q.K, Initial: q.Initial, Period: q.Period, Anchors: q.Anchors, Draws: q.Draws, Scale: q.Scale, Prior: q.Prior,
 		Mean: q.Mean, Advantage: q.Advantage, DrawElo: q.DrawElo, Tau: q.Tau, Drift: q.Drift,
 	}
 }

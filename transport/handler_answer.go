@@ -48,7 +48,7 @@ func (x *exchange) write(w http.ResponseWriter) {
 	header := w.Header()
 	header["Content-Type"] = jsonContent
 	if x.content != "" {
-		header["Content-Type"] = []string{x.content}
+		header["Content-Type"], header["Vary"] = []string{x.content}, []string{"Accept"}
 		header["X-Content-Type-Options"] = []string{"nosniff"}
 		header["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 	}

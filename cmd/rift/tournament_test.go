@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,6 +29,24 @@ func TestTournamentFromTheCommandLine(t *testing.T) {
 		t.Errorf("want a drawing and nothing else, found %.60q", drawn.stdout)
 	}
 	do("tournament", "bracket", "spring", "-o", "pdf").want(t, exitError, "", "want one of")
+
+	for accept, want := range map[string]string{"image/svg+xml": "image/svg+xml", "text/plain": "text/plain; charset=utf-8", "*/*": "application/json"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/tournament/bracket?tournament_id=spring", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept", accept)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if found := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || found != want || answer.Header.Get("Etag") == "" {
+			t.Errorf("%s: want 200 and %s, found %d and %s", accept, want, answer.StatusCode, found)
+		}
+	}
 
 	file := filepath.Join(t.TempDir(), "log.jsonl")
 	do("log", "export", file).want(t, exitDone, "", "")

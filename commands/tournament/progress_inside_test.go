@@ -309,7 +309,7 @@ func TestItemsThatFailAreNoDraws(t *testing.T) {
 			if len(items) == 0 || step > 20_000 {
 				t.Fatalf("want items until the end, found %d after %d steps of a tournament that is %s", len(items), step, h.state.State())
 			}
-			item := items[int(salt>>1+uint64(step)*7)%len(items)]
+			item := items[(salt%1000+uint64(step)*7)%uint64(len(items))]
 			take := takeGames{TournamentID: "cup", Round: item.Round, Pairing: item.Pairing, TaskID: item.TaskID}
 			games := fmt.Sprint(item.Round, item.Pairing, item.First)
 			if failures[step%len(failures)] == 0 && failed[games] < 2 {

@@ -266,7 +266,7 @@ func Places(players int, states []MatchState) []int {
 		if i > 0 && states[i-1].Part == m.Part && states[i-1].Round == m.Round {
 			stage[i] = stage[i-1]
 		}
-		if m.Loser <= 0 || m.Part == ThirdPlace || m.Part == Reset && m.Void {
+		if m.Loser <= 0 || m.Part == ThirdPlace {
 			continue
 		}
 		lossesOf[m.Loser]++

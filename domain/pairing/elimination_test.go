@@ -3,6 +3,7 @@ package pairing_test
 import (
 	"math/bits"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -125,5 +126,25 @@ func TestEliminationWhenTheBestWin(t *testing.T) {
 	}
 	if _, err := single.State(map[int]int{99: 5}, []int{77}); err == nil {
 		t.Error("want a match and a player that do not exist to be refused")
+	}
+}
+
+// Who withdraws before the grand final has lost it and what is played after it: the
+// other one alone is first.
+func TestWhoWithdrawsBeforeTheGrandFinalIsSecond(t *testing.T) {
+	bracket, err := pairing.Double(4, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 1 wins its side, 2 the losers' side; then 1 leaves.
+	states, err := bracket.State(map[int]int{1: 1, 2: 2, 3: 4, 4: 1, 5: 2}, []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := states[len(states)-1]; last.Winner != 2 || !last.Void {
+		t.Fatalf("want the reset lost without a game, found %+v", last)
+	}
+	if places := pairing.Places(4, states); !slices.Equal(places, []int{2, 1, 4, 3}) {
+		t.Errorf("want 2 first and 1 second, found %v", places)
 	}
 }

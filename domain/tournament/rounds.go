@@ -257,23 +257,28 @@ func stagesOf(s Started, away []int, tables iter.Seq[Table]) (*pairing.Bracket, 
 	return bracket, states, nil
 }
 
-// nextStage pairs the first round of the bracket that is not decided: byes stand in
-// it, and those who meet somebody that has withdrawn.
+// nextStage pairs the first round of the bracket that was not paired yet: byes stand
+// in it, and those who meet somebody that has withdrawn. A round of such alone is paired
+// too, so that who withdraws later changes nothing that is decided.
 func (t Tournament) nextStage() (Next, error) {
 	bracket, states, err := t.stages()
 	if err != nil {
 		return Next{}, err
+	}
+	paired := map[int]bool{}
+	for table := range t.Tables() {
+		paired[table.Match] = true
 	}
 	for _, group := range groupsOf(bracket) {
 		var pairings []Pairing
 		open := false
 		for _, m := range group {
 			state := states[m.Number-1]
-			open = open || state.Ready()
 			a, b := state.Players[0], state.Players[1]
 			switch {
 			case m.Part == pairing.Reset && state.Void:
 			case a > 0 && b > 0:
+				open = open || !paired[m.Number]
 				pairings = append(pairings, Pairing{Players: t.Started.names(a, b), Match: m.Number})
 			case a > 0 || b > 0:
 				pairings = append(pairings, Pairing{Players: t.Started.names(max(a, b)), Match: m.Number})

@@ -1,6 +1,7 @@
 package sshrun
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -259,6 +260,47 @@ func TestACommandThatHangsIsEnded(t *testing.T) {
 		t.Errorf("want it failed for its time, found %+v", failed)
 	}
 	s.gone()
+}
+
+// A server's shell gives the command every word as it was.
+func TestAServerReadsWordsAsTheyAre(t *testing.T) {
+	s := newStage(t)
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	keys, err := newHostKeys(s.config.KnownHosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := sshtournament.ParseHost(one.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := []string{"it's", "$(touch " + filepath.Join(s.folder, "made") + ")", "`id`", "; exit 7", "a  b", "\\", "*", "~", "-n", "!!", "é"}
+	var read []string
+	err = s.config.filled().play(t.Context(), keys, host, append([]string{"printf", "<%s>\\n"}, words...), nil, func(line []byte) error {
+		read = append(read, strings.TrimSuffix(strings.TrimPrefix(string(line), "<"), ">"))
+		return nil
+	})
+	if err != nil || !slices.Equal(read, words) {
+		t.Errorf("want %q, found %q, %v", words, read, err)
+	}
+	if _, err := os.Stat(filepath.Join(s.folder, "made")); err == nil {
+		t.Error("want no word run as a command")
+	}
+}
+
+// FuzzLines wants lines within their bounds, or an error.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("12\n{\"games\":[]}\n\n"))
+	f.Add([]byte("\r\n\x00\xff"))
+	f.Fuzz(func(t *testing.T, output []byte) {
+		_ = readLines(bytes.NewReader(output), func(line []byte) error {
+			if len(line) == 0 || len(line) > maxLine || bytes.ContainsRune(line, '\n') {
+				t.Fatalf("found a line of %d bytes", len(line))
+			}
+			return nil
+		})
+	})
 }
 
 // gone waits until the commands that hung have ended.

@@ -7,6 +7,7 @@ package sshtournament
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -131,13 +132,13 @@ func ShardOf(v projections.View, id ssh.ID, number int) (ssh.Started, ssh.Progre
 // maxOpen bounds the runs that a coordinator looks at.
 const maxOpen = 100
 
-// Open lists the runs that are not over, by name.
+// Open lists the runs that are not over, by name. The names outlive the view.
 func Open(v projections.View) (ids []ssh.ID, err error) {
 	for entry, err := range openTable.Scan(v, projections.Span{}) {
 		if err != nil {
 			return nil, err
 		}
-		if ids = append(ids, ssh.ID(entry.Key)); len(ids) == maxOpen {
+		if ids = append(ids, ssh.ID(strings.Clone(entry.Key))); len(ids) == maxOpen {
 			break
 		}
 	}

@@ -164,7 +164,7 @@ func (r Run) Phase() Phase {
 	return Running
 }
 
-// Awaits tells whether a sample is out, and AskedFor whether it ever was.
+// Awaits tells whether a sample is out.
 func (r Run) Awaits(s Sample) bool {
 	c, known := r.slots.Get(key(s.Index))
 	return r.Finished == nil && known && r.Search != nil && s.Generation == r.Search.Generation && s.Sample >= 0 && s.Sample < len(c.ended) && !c.ended[s.Sample]

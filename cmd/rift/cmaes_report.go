@@ -96,7 +96,7 @@ func (a *app) writeReport(flags reportFlags, tell func(p *output.Printer, to io.
 // foldSearches reads the log that the report is about.
 func (a *app) foldSearches(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Searches, err error) {
 	ctx := c.Context()
-	src, err := a.reportSource(c, flags, paths)
+	src, err := flags.source.open(a, c, paths)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ promoted for its luck, and its interval does not know of that.`,
 // foldPromotions reads the log that the report is about.
 func (a *app) foldPromotions(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Promotions, err error) {
 	ctx := c.Context()
-	src, err := a.reportSource(c, flags, paths)
+	src, err := flags.source.open(a, c, paths)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (a *app) eloReport(c *cobra.Command, flags eloReportFlags, paths []string) 
 // foldElo reads the log that the report is about.
 func (a *app) foldElo(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Elo, err error) {
 	ctx := c.Context()
-	src, err := a.reportSource(c, flags, paths)
+	src, err := flags.source.open(a, c, paths)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (a *app) tournamentReport(c *cobra.Command, flags reportFlags, id string, p
 // foldTournaments reads the log that the report is about.
 func (a *app) foldTournaments(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Tournaments, err error) {
 	ctx := c.Context()
-	src, err := a.reportSource(c, flags, paths)
+	src, err := flags.source.open(a, c, paths)
 	if err != nil {
 		return nil, err
 	}

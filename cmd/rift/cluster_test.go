@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,14 +76,4 @@ func TestClusterGrows(t *testing.T) {
 	}
 	status.want(t, exitDone, `"task_id": "before"`, "")
 	riftWith(t, "", env, "cluster", "remove", "n7", "--cluster-key", key).want(t, exitError, "", "n7 is no member")
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return fmt.Sprint(listener.Addr())
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // printAnswer prints the answer of any query for people: its lists of objects as
@@ -80,4 +82,22 @@ func objectsOf(value json.RawMessage) (rows [][]output.Field, is bool) {
 		rows = append(rows, row)
 	}
 	return rows, true
+}
+
+// wireOf is the JSON form of an event. A payload that is not JSON is printed as text.
+func wireOf(e domain.Envelope) transport.EventRecord {
+	data := json.RawMessage(e.Data)
+	if !json.Valid(data) {
+		data, _ = json.Marshal(string(e.Data)) // a string always encodes
+	}
+	return transport.EventRecord{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
+}
+
+// asItems gives every row its JSON for -o jsonl.
+func asItems(rows []json.RawMessage) []any {
+	items := make([]any, len(rows))
+	for i, row := range rows {
+		items[i] = row
+	}
+	return items
 }

@@ -389,15 +389,6 @@ func decode[T any](answer json.RawMessage) (T, error) {
 	return out, nil
 }
 
-// asItems gives every row its JSON for -o jsonl.
-func asItems(rows []json.RawMessage) []any {
-	items := make([]any, len(rows))
-	for i, row := range rows {
-		items[i] = row
-	}
-	return items
-}
-
 // group makes a command that holds endpoints.
 func group(a *app, use, short, example string, endpoints []endpoint) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: example}

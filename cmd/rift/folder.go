@@ -110,3 +110,9 @@ func sizeOf(dir string) (int64, error) {
 	}
 	return total, nil
 }
+
+// isDataFolder tells a folder with a log from one with recorded files.
+func isDataFolder(path string) bool {
+	info, err := os.Stat(logFolder(path))
+	return err == nil && info.IsDir()
+}

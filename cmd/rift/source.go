@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,12 +95,6 @@ func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, e
 		return opened, err
 	}
 	return a.nodeSource(c)
-}
-
-// isDataFolder tells a folder with a log from one with recorded files.
-func isDataFolder(path string) bool {
-	info, err := os.Stat(logFolder(path))
-	return err == nil && info.IsDir()
 }
 
 // servedFolder asks the node that has the folder open: the one whose address is
@@ -316,15 +309,6 @@ func backwards(events iter.Seq2[domain.Envelope, error], limit int) iter.Seq2[do
 			}
 		}
 	}
-}
-
-// wireOf is the JSON form of an event. A payload that is not JSON is printed as text.
-func wireOf(e domain.Envelope) transport.EventRecord {
-	data := json.RawMessage(e.Data)
-	if !json.Valid(data) {
-		data, _ = json.Marshal(string(e.Data)) // a string always encodes
-	}
-	return transport.EventRecord{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
 }
 
 // pageOfEvents is how many events are asked of a node at once.

@@ -29,7 +29,9 @@ func (c RequestShutdown) Facts() []domain.Event {
 // defaultGrace is how long work under way may take to end, in seconds.
 const defaultGrace = domain.Seconds(5)
 
-func completeShutdown(c RequestShutdown, _ domain.Facts) (RequestShutdown, error) { return c.Complete() }
+func completeShutdown(c RequestShutdown, _ domain.Facts) (RequestShutdown, error) {
+	return c.Complete()
+}
 
 // Complete fills in what the caller left out.
 func (c RequestShutdown) Complete() (RequestShutdown, error) {

@@ -124,9 +124,11 @@ type voter struct{}
 func (voter) Vote(context.Context, election.Candidacy, bool) (election.VoteAnswer, error) {
 	return election.VoteAnswer{Voter: "n0"}, nil
 }
+
 func (voter) Heartbeat(context.Context, election.Heartbeat) (election.BeatAnswer, error) {
 	return election.BeatAnswer{Voter: "n0"}, nil
 }
+
 func (voter) Leader() electionedge.Leader {
 	return electionedge.Leader{Leader: "n0", Voters: []domain.NodeID{"n0"}, Self: true}
 }

@@ -85,8 +85,16 @@ func (a *app) benchSPRT(c *cobra.Command, t bench.Tests, out string) error {
 	l := output.Listing{
 		Doc: ratesAnswer{t.SPRT, t.ItemGames, t.TestGames, t.Most, t.DrawRate, t.Advantage, t.Seed, rates},
 		Columns: []output.Column{
-			{Name: "elo", Right: true}, {Name: "tests", Right: true}, {Name: "passed", Right: true}, {Name: "theory", Right: true}, {Name: "open", Right: true},
-			{Name: "games", Right: true}, {Name: "theory_games", Right: true}, {Name: "wrong", Right: true}, {Name: "limit", Right: true}, {Name: "met"},
+			{Name: "elo", Right: true},
+			{Name: "tests", Right: true},
+			{Name: "passed", Right: true},
+			{Name: "theory", Right: true},
+			{Name: "open", Right: true},
+			{Name: "games", Right: true},
+			{Name: "theory_games", Right: true},
+			{Name: "wrong", Right: true},
+			{Name: "limit", Right: true},
+			{Name: "met"},
 		},
 	}
 	missed := 0

@@ -200,8 +200,15 @@ func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State
 	}
 	rows := clusterRows(seen, first)
 	l := output.Listing{Doc: map[string]any{"cluster": first.Cluster, "members": rows}, Columns: []output.Column{
-		{Name: "node"}, {Name: "role"}, {Name: "term", Right: true}, {Name: "lag", Right: true}, {Name: "health", Max: 20}, {Name: "since"},
-		{Name: "address", Wide: true}, {Name: "applied", Wide: true, Right: true}, {Name: "leader", Wide: true},
+		{Name: "node"},
+		{Name: "role"},
+		{Name: "term", Right: true},
+		{Name: "lag", Right: true},
+		{Name: "health", Max: 20},
+		{Name: "since"},
+		{Name: "address", Wide: true},
+		{Name: "applied", Wide: true, Right: true},
+		{Name: "leader", Wide: true},
 	}}
 	for _, row := range rows {
 		l.Items = append(l.Items, row)

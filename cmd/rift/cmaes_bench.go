@@ -78,8 +78,15 @@ func (a *app) benchSearches(ctx context.Context) error {
 	progress := a.progress("searching", "seeds", int64(len(targets)*benchSeeds))
 	defer progress.Done()
 	l := output.Listing{Columns: []output.Column{
-		{Name: "function"}, {Name: "solved", Right: true}, {Name: "wanted", Right: true}, {Name: "median", Right: true}, {Name: "bound", Right: true},
-		{Name: "least", Right: true}, {Name: "most", Right: true}, {Name: "restarts", Right: true}, {Name: "ok"},
+		{Name: "function"},
+		{Name: "solved", Right: true},
+		{Name: "wanted", Right: true},
+		{Name: "median", Right: true},
+		{Name: "bound", Right: true},
+		{Name: "least", Right: true},
+		{Name: "most", Right: true},
+		{Name: "restarts", Right: true},
+		{Name: "ok"},
 	}}
 	missed := 0
 	var rows []searchRow

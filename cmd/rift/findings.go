@@ -90,8 +90,15 @@ func findingsList(p *output.Printer, raws []json.RawMessage, next string) error 
 		return findingsText(p, rows, next)
 	}
 	l := output.Listing{Columns: []output.Column{
-		{Name: "kind"}, {Name: "severity"}, {Name: "position", Right: true}, {Name: "last_position", Right: true}, {Name: "count", Right: true},
-		{Name: "time"}, {Name: "subject"}, {Name: "summary"}, {Name: "source"},
+		{Name: "kind"},
+		{Name: "severity"},
+		{Name: "position", Right: true},
+		{Name: "last_position", Right: true},
+		{Name: "count", Right: true},
+		{Name: "time"},
+		{Name: "subject"},
+		{Name: "summary"},
+		{Name: "source"},
 	}}
 	for _, row := range rows {
 		l.Rows = append(l.Rows, []any{row.Kind, string(row.Severity), row.Position, row.LastPosition, row.Count, row.At, row.Subject, row.Summary, sourceOf(row)})

@@ -80,7 +80,11 @@ func printClusterReport(p *output.Printer, f *report.Fold) error {
 		{"beyond the bounds of this report", c.Beyond},
 	}}
 	return printParts(p, c, items, "Cluster", c.Log, []reportPart{
-		{"Leaders", timeline}, {"Several leaders at once", disputed}, {"Fewer voters than a majority", losses},
-		{"Changes of leader", changes}, {"Voters", voters}, {"In all", totals},
+		{"Leaders", timeline},
+		{"Several leaders at once", disputed},
+		{"Fewer voters than a majority", losses},
+		{"Changes of leader", changes},
+		{"Voters", voters},
+		{"In all", totals},
 	})
 }

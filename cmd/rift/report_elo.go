@@ -46,9 +46,20 @@ intervals and the curves. The same stretch of the log gives the same bytes.`,
 		name string
 		to   *string
 	}{
-		{"method", &flags.asked.Method}, {"mode", &flags.asked.Mode}, {"k", &flags.asked.K}, {"initial", &flags.asked.Initial}, {"period", &flags.asked.Period}, {"anchors", &flags.asked.Anchors},
-		{"draws", &flags.asked.Draws}, {"scale", &flags.asked.Scale}, {"prior", &flags.asked.Prior}, {"mean", &flags.asked.Mean},
-		{"advantage", &flags.asked.Advantage}, {"draw_elo", &flags.asked.DrawElo}, {"tau", &flags.asked.Tau}, {"drift", &flags.asked.Drift},
+		{"method", &flags.asked.Method},
+		{"mode", &flags.asked.Mode},
+		{"k", &flags.asked.K},
+		{"initial", &flags.asked.Initial},
+		{"period", &flags.asked.Period},
+		{"anchors", &flags.asked.Anchors},
+		{"draws", &flags.asked.Draws},
+		{"scale", &flags.asked.Scale},
+		{"prior", &flags.asked.Prior},
+		{"mean", &flags.asked.Mean},
+		{"advantage", &flags.asked.Advantage},
+		{"draw_elo", &flags.asked.DrawElo},
+		{"tau", &flags.asked.Tau},
+		{"drift", &flags.asked.Drift},
 	} {
 		set.StringVar(setting.to, strings.ReplaceAll(setting.name, "_", "-"), "", rankingHelp[setting.name])
 	}

@@ -56,8 +56,14 @@ const maxLooks = 20
 
 func printGauntletReport(p *output.Printer, g report.Gauntlet) error {
 	looks := output.Listing{Columns: []output.Column{
-		{Name: "part", Right: true}, {Name: "games", Right: true}, {Name: "llr", Right: true}, {Name: "lower", Right: true}, {Name: "upper", Right: true},
-		{Name: "elo", Right: true}, {Name: "error", Right: true}, {Name: "judged"},
+		{Name: "part", Right: true},
+		{Name: "games", Right: true},
+		{Name: "llr", Right: true},
+		{Name: "lower", Right: true},
+		{Name: "upper", Right: true},
+		{Name: "elo", Right: true},
+		{Name: "error", Right: true},
+		{Name: "judged"},
 	}}
 	var items []any
 	shown := g.Looks
@@ -71,8 +77,14 @@ func printGauntletReport(p *output.Printer, g report.Gauntlet) error {
 		items = append(items, look)
 	}
 	opponents := output.Listing{Columns: []output.Column{
-		{Name: "opponent", Max: 24}, {Name: "games", Right: true}, {Name: "wins", Right: true}, {Name: "draws", Right: true}, {Name: "losses", Right: true},
-		{Name: "score", Right: true}, {Name: "elo", Right: true}, {Name: "error", Right: true},
+		{Name: "opponent", Max: 24},
+		{Name: "games", Right: true},
+		{Name: "wins", Right: true},
+		{Name: "draws", Right: true},
+		{Name: "losses", Right: true},
+		{Name: "score", Right: true},
+		{Name: "elo", Right: true},
+		{Name: "error", Right: true},
 	}}
 	for _, o := range g.Opponents {
 		opponents.Rows = append(opponents.Rows, []any{o.Opponent, o.Games(), o.Wins, o.Draws, o.Losses, fmt.Sprintf("%.3f", o.Score), fmt.Sprintf("%+.1f", o.Elo), fmt.Sprintf("%.1f", o.Error)})

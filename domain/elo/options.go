@@ -101,8 +101,19 @@ func (a *Asked) named() []struct {
 		name  string
 		value *string
 	}{
-		{"method", &a.Method}, {"k", &a.K}, {"initial", &a.Initial}, {"period", &a.Period}, {"anchors", &a.Anchors}, {"draws", &a.Draws}, {"scale", &a.Scale},
-		{"prior", &a.Prior}, {"mean", &a.Mean}, {"advantage", &a.Advantage}, {"draw_elo", &a.DrawElo}, {"tau", &a.Tau}, {"drift", &a.Drift},
+		{"method", &a.Method},
+		{"k", &a.K},
+		{"initial", &a.Initial},
+		{"period", &a.Period},
+		{"anchors", &a.Anchors},
+		{"draws", &a.Draws},
+		{"scale", &a.Scale},
+		{"prior", &a.Prior},
+		{"mean", &a.Mean},
+		{"advantage", &a.Advantage},
+		{"draw_elo", &a.DrawElo},
+		{"tau", &a.Tau},
+		{"drift", &a.Drift},
 	}
 }
 

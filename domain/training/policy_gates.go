@@ -67,9 +67,16 @@ type namedRule struct {
 // named lists the rules in the order in which gates are asked.
 func (r GateRules) named() []namedRule {
 	return []namedRule{
-		{gateGames, r.Games}, {gateWinRateRandom, r.WinRateRandom}, {gateWinRateHeuristic, r.WinRateHeuristic}, {gateWinRateInUse, r.WinRateInUse},
-		{GateEloGain, r.EloGain}, {gateEloInterval, r.EloInterval}, {gateHeadToHead, r.HeadToHead},
-		{gateVelocity, r.Velocity}, {gateDataQuality, r.DataQuality}, {gateCooldown, r.Cooldown},
+		{gateGames, r.Games},
+		{gateWinRateRandom, r.WinRateRandom},
+		{gateWinRateHeuristic, r.WinRateHeuristic},
+		{gateWinRateInUse, r.WinRateInUse},
+		{GateEloGain, r.EloGain},
+		{gateEloInterval, r.EloInterval},
+		{gateHeadToHead, r.HeadToHead},
+		{gateVelocity, r.Velocity},
+		{gateDataQuality, r.DataQuality},
+		{gateCooldown, r.Cooldown},
 	}
 }
 

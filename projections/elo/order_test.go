@@ -108,8 +108,16 @@ func facts(t *rapid.T, most int) []domain.Event {
 }
 
 var everyMethod = []eloview.RankingsAsked{
-	{}, {K: "40:3,20", Anchors: "none"}, {Method: "elo", Period: "day"}, {Method: "mle"}, {Method: "mle", Draws: "davidson", Advantage: "25"},
-	{Mode: "bayeselo"}, {Mode: "ordo"}, {Method: "pl", Advantage: "fit"}, {Method: "glicko2"}, {Method: "whr"},
+	{},
+	{K: "40:3,20", Anchors: "none"},
+	{Method: "elo", Period: "day"},
+	{Method: "mle"},
+	{Method: "mle", Draws: "davidson", Advantage: "25"},
+	{Mode: "bayeselo"},
+	{Mode: "ordo"},
+	{Method: "pl", Advantage: "fit"},
+	{Method: "glicko2"},
+	{Method: "whr"},
 }
 
 // Two nodes with the same facts show the same digits, by every method: whatever

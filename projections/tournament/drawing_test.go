@@ -46,8 +46,13 @@ func TestNamesAreTextInDrawings(t *testing.T) {
 // The form is that of the question, else what the caller accepts.
 func TestForms(t *testing.T) {
 	for _, c := range []struct{ form, accept, want string }{
-		{"", "", ""}, {"", "*/*", ""}, {"", "application/json", ""}, {"json", "image/svg+xml", ""},
-		{"", "image/svg+xml", "image/svg+xml"}, {"svg", "application/json", "image/svg+xml"}, {"", "text/plain", "text/plain; charset=utf-8"},
+		{"", "", ""},
+		{"", "*/*", ""},
+		{"", "application/json", ""},
+		{"json", "image/svg+xml", ""},
+		{"", "image/svg+xml", "image/svg+xml"},
+		{"svg", "application/json", "image/svg+xml"},
+		{"", "text/plain", "text/plain; charset=utf-8"},
 		{"", "image/svg+xml, application/json;q=0.1", ""},
 	} {
 		if kind, _ := (Bracket{form: c.form}).Form(c.accept); kind != c.want {

@@ -36,6 +36,7 @@ func (s slowLog) Close() error { return nil }
 func (s slowLog) SetStreamMeta(context.Context, domain.StreamID, eventlog.StreamMeta) error {
 	return nil
 }
+
 func (s slowLog) StreamMeta(context.Context, domain.StreamID) (eventlog.StreamMeta, error) {
 	return eventlog.StreamMeta{}, nil
 }

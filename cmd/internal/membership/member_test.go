@@ -144,8 +144,11 @@ func TestStrangersAreKeptOut(t *testing.T) {
 		body       []byte
 		want       int
 	}{
-		{"text/plain", "", nil, 400}, {wire.PacketType, "localhost:1", nil, 400}, {wire.PacketType, "", []byte("garbage"), 204},
-		{wire.PacketType, "10.0.0.1:1", bytes.Repeat([]byte{3}, 64<<10), 204}, {wire.PacketType, "", make([]byte, 64<<10+1), 413},
+		{"text/plain", "", nil, 400},
+		{wire.PacketType, "localhost:1", nil, 400},
+		{wire.PacketType, "", []byte("garbage"), 204},
+		{wire.PacketType, "10.0.0.1:1", bytes.Repeat([]byte{3}, 64<<10), 204},
+		{wire.PacketType, "", make([]byte, 64<<10+1), 413},
 	} {
 		if got := post(one.kind, one.from, one.body); got != one.want {
 			t.Errorf("%s from %q, %d bytes: want %d, found %d", one.kind, one.from, len(one.body), one.want, got)

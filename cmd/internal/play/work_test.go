@@ -50,7 +50,8 @@ func TestMistakes(t *testing.T) {
 		`{"config_key":"hex8_4p","game_id":"a","participants":[{"model_id":"random"},{"model_id":"random"}]}`: {"want the 4 players of hex8_4p, found 2"},
 		`{"config_key":"hex8_2p","game_id":"a","seed":-1,"participants":[]}`:                                  {"in JSON"},
 		`{"config_key":"hex8_2p","game_id":"a","participants":[{"model_id":"x","player":"heuristic:1,2"},{"model_id":"y","player":"mcts:0"}]}`: {
-			"participants[0].player: want 8 weights", "participants[1].player: want mcts with 1 to 10000 playouts"},
+			"participants[0].player: want 8 weights", "participants[1].player: want mcts with 1 to 10000 playouts",
+		},
 		`{"config_key":"hex8_2p","game_id":"a","participants":[{"model_id":"x","player":"heuristic:NaN,2,3,4,5,6,7,8"},{"model_id":"y;rm -rf","player":"random:1"}]}`: {"participants[1].model_id: want letters"},
 	} {
 		answer, err := Answer(t.Context(), []byte(input), Options{})

@@ -58,7 +58,7 @@ func TestClusterGrows(t *testing.T) {
 	serving(t, "--data", filepath.Join(folder, "n2"), "--cluster-key", key, "--node-id", "n2", "--listen", second, "--join", "http://"+first)
 	env := map[string]string{"RIFT_ADDR": "http://" + first}
 	var status ran
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
 		status = riftWith(t, "", env, "cluster", "status", "-o", "csv")
 		if status.code == exitDone && strings.Contains(status.stdout, "n1,leader") && strings.Contains(status.stdout, "n2,learner") {
 			break
@@ -69,7 +69,7 @@ func TestClusterGrows(t *testing.T) {
 	riftWith(t, "", env, "work", "add", "selfplay", "--task-id", "after").want(t, exitDone, "", "")
 	riftWith(t, "", env, "cluster", "transfer", "n2", "--cluster-key", key).want(t, exitDone, "", "")
 	env["RIFT_ADDR"] = "http://" + second
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
 		if status = riftWith(t, "", env, "work", "claim", "gpu-1"); status.code == exitDone {
 			break
 		}

@@ -71,7 +71,7 @@ func TestNodesOnOneEventStoreDB(t *testing.T) {
 		t.Cleanup(func() { stop(id) })
 	}
 	leads := func(but string) string {
-		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
 			for id, address := range addresses {
 				if id == but {
 					continue

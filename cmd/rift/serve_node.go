@@ -84,31 +84,11 @@ func (s *nodeServer) run(ctx context.Context) error {
 func (s *nodeServer) once(ctx context.Context) (err error) {
 	settings, logger := s.settings, s.logger
 	shutdown := make(chan time.Duration, 1)
-	models, rebuilt := s.models, s.rebuild
-	if rebuilt {
-		logger.Info("read models are discarded, to be made anew from the log", "folder", models)
-		if err := store.Discard(nil, models); err != nil {
-			return err
-		}
-	}
-	parts := s.nodeConfig(models, rebuilt)
-	parts.OnShutdown = func(reason string, grace time.Duration) {
-		logger.Info("asked to stop", "reason", reason, "grace", grace)
-		select {
-		case shutdown <- grace:
-		default: // it is stopping already
-		}
-	}
-	elections, err := s.elections(&parts)
-	if err != nil {
-		return err
-	}
-	n, err := node.Open(parts)
+	n, elections, err := s.open(shutdown)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	s.rebuild = false
 
 	edge := s.edgeConfig()
 	elections.join(n, &edge)
@@ -170,6 +150,34 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		besides = append(besides, actor{"tournaments over SSH", runner.Run})
 	}
 	return runNode(ctx, n, besides, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections, peers: others}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
+}
+
+// open opens the node, which tells shutdown when it is asked to stop.
+func (s *nodeServer) open(shutdown chan<- time.Duration) (*node.Node, *elections, error) {
+	if s.rebuild {
+		s.logger.Info("read models are discarded, to be made anew from the log", "folder", s.models)
+		if err := store.Discard(nil, s.models); err != nil {
+			return nil, nil, err
+		}
+	}
+	parts := s.nodeConfig(s.models, s.rebuild)
+	parts.OnShutdown = func(reason string, grace time.Duration) {
+		s.logger.Info("asked to stop", "reason", reason, "grace", grace)
+		select {
+		case shutdown <- grace:
+		default: // it is stopping already
+		}
+	}
+	elections, err := s.elections(&parts)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := node.Open(parts)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.rebuild = false
+	return n, elections, nil
 }
 
 // logOptions is what the settings make of the log.

@@ -42,7 +42,7 @@ func serveNamed(t *testing.T, name string, args ...string) string {
 // until runs a command again until its output has a text.
 func until(t *testing.T, text string, args ...string) string {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(20 * time.Millisecond) {
 		r := riftWith(t, "", map[string]string{"USER": "ann"}, args...)
 		if strings.Contains(r.stdout, text) {
 			return r.stdout

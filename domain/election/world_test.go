@@ -237,7 +237,8 @@ func (w *world) send(from, to *simVoter, ask election.Ask) {
 func (w *world) voted(from, to *simVoter, ask election.Ask) (election.Answer, bool) {
 	facts := election.VoterFacts{Voter: to.id, Electorate: w.electorate(), Now: w.clock(to)}
 	answer := election.Answer{Round: ask.Round, Voter: to.id}
-	ballot, err := to.ballot, error(nil)
+	var ballot election.Ballot
+	var err error
 	switch ask.Phase {
 	case election.Looking, election.Asking:
 		var said election.VoteAnswer

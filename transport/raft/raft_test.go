@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -66,10 +65,10 @@ func openNodes(t *testing.T, size int) []*node {
 	for _, n := range nodes {
 		peers := NewPeers(&http.Client{}, NewSigner(key, n.member.Node, n.member.Address, time.Now), quiet)
 		var err error
-		n.log, err = raftlog.Open("node", raftlog.Options{
+		n.log, err = raftlog.Open(t.TempDir(), raftlog.Options{
 			Cluster: key.Cluster, Node: n.member.Node, Members: members, Transport: peers,
 			Ticking: raftlog.Ticking{Tick: 20 * time.Millisecond, Heartbeat: 2, Election: 1500},
-			Records: pebblelog.Options{FS: vfs.NewMem(), Small: true},
+			Records: pebblelog.Options{Small: true},
 		})
 		if err != nil {
 			t.Fatal(err)

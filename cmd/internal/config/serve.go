@@ -106,11 +106,7 @@ func LoadServe(flags *pflag.FlagSet, getenv func(string) string) (Serve, error) 
 func (s Serve) check() []domain.Fault {
 	var faults []domain.Fault
 	fault := func(key, format string, args ...any) {
-		where := ""
-		if from := s.sources[key]; from != "" && from != "default" {
-			where = " (" + from + ")"
-		}
-		faults = append(faults, domain.Fault{Field: key, Reason: fmt.Sprintf(format, args...) + where})
+		faults = append(faults, s.fault(key, format, args...))
 	}
 	if s.Data == "" {
 		fault("data", "want a folder")
@@ -126,22 +122,7 @@ func (s Serve) check() []domain.Fault {
 			fault("insecure_esdb", "want no log with it: EventStoreDB clients go to that database themselves")
 		}
 	}
-	faults = append(faults, addressFaults("relay_hub", s.RelayHub)...)
-	faults = append(faults, addressFaults("gossip_peers", s.GossipPeers)...)
-	faults = append(faults, addressFaults("swim_join", s.SwimJoin)...)
-	faults = append(faults, addressFaults("swim_address", s.SwimAddress)...)
-	if s.Swims() && s.ReadOnly {
-		fault("swim_join", "want no read_only with it: a node that shows a log is no member")
-	}
-	if s.GossipPeers != "" && s.ReadOnly {
-		fault("gossip_peers", "want no read_only with it: a node that shows a log hears of nobody")
-	}
-	if s.GossipEvery < 10*time.Millisecond {
-		fault("gossip_every", "want at least 10ms, found %s", s.GossipEvery)
-	}
-	if s.RelayHub != "" && s.ReadOnly {
-		fault("relay_hub", "want no read_only with it: nobody is to call a node that takes no commands")
-	}
+	faults = append(faults, s.peerFaults()...)
 	if s.NodeID != "" {
 		if _, err := domain.ParseStreamID("node-" + s.NodeID); err != nil {
 			fault("node_id", "want a name without spaces or control characters, found %q", s.NodeID)
@@ -178,6 +159,14 @@ func (s Serve) check() []domain.Fault {
 	if formats := []string{"auto", "text", "json"}; !slices.Contains(formats, s.LogFormat) {
 		fault("log_format", "want %s, found %q", oneOf(formats), s.LogFormat)
 	}
+	return append(faults, s.limitFaults()...)
+}
+
+// limitFaults checks the numbers that bound a node.
+func (s Serve) limitFaults() (faults []domain.Fault) {
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, s.fault(key, format, args...))
+	}
 	positive := func(key string, value int64) {
 		if value <= 0 {
 			fault(key, "want more than 0, found %d", value)
@@ -205,6 +194,34 @@ func (s Serve) check() []domain.Fault {
 	}
 	if s.Limits.ShutdownGrace < 0 {
 		fault("limits.shutdown_grace", "want 0s or more, found %s", s.Limits.ShutdownGrace)
+	}
+	return faults
+}
+
+// fault says what is wrong with a setting, and where its value comes from.
+func (s Serve) fault(key, format string, args ...any) domain.Fault {
+	where := ""
+	if from := s.sources[key]; from != "" && from != FromDefault {
+		where = " (" + from + ")"
+	}
+	return domain.Fault{Field: key, Reason: fmt.Sprintf(format, args...) + where}
+}
+
+// peerFaults checks how a node reaches others.
+func (s Serve) peerFaults() (faults []domain.Fault) {
+	for _, list := range []struct{ key, addresses, readOnly string }{
+		{"relay_hub", s.RelayHub, "want no read_only with it: nobody is to call a node that takes no commands"},
+		{"gossip_peers", s.GossipPeers, "want no read_only with it: a node that shows a log hears of nobody"},
+		{"swim_join", s.SwimJoin, "want no read_only with it: a node that shows a log is no member"},
+		{"swim_address", s.SwimAddress, "want no read_only with it: a node that shows a log is no member"},
+	} {
+		faults = append(faults, addressFaults(list.key, list.addresses)...)
+		if list.addresses != "" && s.ReadOnly {
+			faults = append(faults, s.fault(list.key, "%s", list.readOnly))
+		}
+	}
+	if s.GossipEvery < 10*time.Millisecond {
+		faults = append(faults, s.fault("gossip_every", "want at least 10ms, found %s", s.GossipEvery))
 	}
 	return faults
 }

@@ -176,8 +176,8 @@ func (e *Elector) put(ctx context.Context, ask election.Ask) (election.Ask, bool
 func (e *Elector) take(ctx context.Context, answer election.Answer) {
 	before, _ := e.member.Phase()
 	until := e.member.Until()
-	ask, asks := election.Ask{}, false
-	e.member, ask, asks = e.member.Take(answer, e.since())
+	member, ask, asks := e.member.Take(answer, e.since())
+	e.member = member
 	if after, _ := e.member.Phase(); asks || after != before || e.member.Until() != until {
 		e.follow(ctx, ask, asks)
 		e.poke()

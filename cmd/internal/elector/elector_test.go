@@ -212,7 +212,7 @@ func (p *party) settle() *member {
 		if m := p.leader(); m != nil {
 			return m
 		}
-		time.Sleep(lease / 10)
+		<-time.After(lease / 10)
 	}
 	p.t.Fatal("want a leader within 20 leases, found none")
 	return nil
@@ -302,7 +302,7 @@ func TestOnlyTheLeaderAppends(t *testing.T) {
 				})
 			}
 			for range 12 {
-				time.Sleep(time.Duration(random.Int64N(int64(3 * lease))))
+				<-time.After(time.Duration(random.Int64N(int64(3 * lease))))
 				ids := p.ids()
 				random.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 				if m := p.leader(); m != nil { // it is cut off first
@@ -350,7 +350,7 @@ func TestSomebodyFollows(t *testing.T) {
 			t.Errorf("want another leader within three leases, took %v", took)
 		}
 		first.start() // its ballot is as it was
-		time.Sleep(5 * lease)
+		<-time.After(5 * lease)
 		if p.leader() != second {
 			t.Errorf("want the leader as it was once %s is back", first.id)
 		}
@@ -390,7 +390,7 @@ func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 		if leader.Leader().Self {
 			t.Fatal("want the leader to notice that it is alone")
 		}
-		time.Sleep(10 * lease)
+		<-time.After(10 * lease)
 		if m := p.leader(); m != nil {
 			t.Fatalf("want no leader without a majority, found %s", m.id)
 		}

@@ -92,7 +92,7 @@ func (c *cluster) add(ctx context.Context, key string) bool {
 	names := []string{"n1", "n2", "n3"}
 	for i := 0; ctx.Err() == nil; i++ {
 		if i >= len(names) && i%len(names) == 0 {
-			time.Sleep(10 * time.Millisecond) // else three callers of a cluster without a leader take its processors
+			<-time.After(10 * time.Millisecond) // else three callers of a cluster without a leader take its processors
 		}
 		within, cancel := context.WithTimeout(ctx, 5*time.Second)
 		at := &caller{base: "http://" + c.at[names[i%len(names)]], http: http.DefaultClient}

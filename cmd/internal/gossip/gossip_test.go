@@ -71,10 +71,10 @@ type served struct {
 	address string
 }
 
-func serve(t testing.TB, name, cluster string, actors bool, tokens ...transport.Token) *served {
+func serve(t testing.TB, name string, actors bool, tokens ...transport.Token) *served {
 	t.Helper()
 	log := eventlog.NewMemory()
-	n, err := node.Open(node.Config{Node: name, Cluster: cluster, Log: log, StoreDir: "models", Manual: !actors, Store: store.Options{FS: vfs.NewMem(), Small: true}})
+	n, err := node.Open(node.Config{Node: name, Log: log, StoreDir: "models", Manual: !actors, Store: store.Options{FS: vfs.NewMem(), Small: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	const count = 5
 	var nodes []*served
 	for i := range count {
-		nodes = append(nodes, serve(t, fmt.Sprint("node-", i), "main", true))
+		nodes = append(nodes, serve(t, fmt.Sprint("node-", i), true))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -164,7 +164,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 
 // Two nodes that know the same say so in few bytes.
 func TestNodesThatAgreeSayLittle(t *testing.T) {
-	a, b := serve(t, "a", "main", false), serve(t, "b", "main", false)
+	a, b := serve(t, "a", false), serve(t, "b", false)
 	var documents []string
 	for i := range 500 {
 		documents = append(documents, fmt.Sprintf(`{"node_id":"n-%d","incarnation":1767323045000,"counter":1,"time":%q}`, i, time.Now().UTC().Format(time.RFC3339Nano)))
@@ -201,7 +201,7 @@ func TestNodesThatAgreeSayLittle(t *testing.T) {
 // Who shows no token, or is of another cluster, is refused and changes nothing; what
 // an evil node answers is refused too.
 func TestStrangersAreRefused(t *testing.T) {
-	guarded := serve(t, "a", "main", false, transport.Token{Name: "node", Secret: "a-secret-of-the-cluster"})
+	guarded := serve(t, "a", false, transport.Token{Name: "node", Secret: "a-secret-of-the-cluster"})
 	push := fmt.Sprintf(`{"node_id":"x","cluster":"main","documents":[{"node_id":"x","incarnation":1767323045000,"counter":1,"time":%q}]}`, time.Now().UTC().Format(time.RFC3339))
 	if status, answer := post(t, guarded.address+"/gossip", push, ""); status != http.StatusUnauthorized {
 		t.Errorf("%d %s", status, answer)
@@ -263,7 +263,7 @@ func post(t testing.TB, url, body, token string) (int, string) {
 // documents, and so has a document; what is over it is refused as a whole and with a
 // code, and the node goes on.
 func TestRow52HugeGossipIsRefused(t *testing.T) {
-	n := serve(t, "a", "main", false)
+	n := serve(t, "a", false)
 	document := func(i int, facts string) string {
 		return fmt.Sprintf(`{"node_id":"n-%d","incarnation":1767323045000,"counter":1,"facts":%s,"time":%q}`, i, facts, time.Now().UTC().Format(time.RFC3339))
 	}

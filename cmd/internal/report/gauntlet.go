@@ -322,7 +322,7 @@ func each(cells []float64) float64 {
 
 // spread is the variance of the ratio per unit; 0 where the model has no closed form.
 func spread(test rating.Test, cells []float64) float64 {
-	_, mean, variance := scores(cells)
+	mean, variance := scores(cells)
 	switch test.Model {
 	case rating.LogisticModel:
 		if mean*variance == 0 {
@@ -342,8 +342,8 @@ func spread(test rating.Test, cells []float64) float64 {
 	return 0
 }
 
-func scores(cells []float64) (total, mean, variance float64) {
-	step := 1 / float64(len(cells)-1)
+func scores(cells []float64) (mean, variance float64) {
+	total, step := 0.0, 1/float64(len(cells)-1)
 	for i, n := range cells {
 		total += n
 		mean += n * float64(i) * step
@@ -353,7 +353,7 @@ func scores(cells []float64) (total, mean, variance float64) {
 		d := float64(i)*step - mean
 		variance += n / total * d * d
 	}
-	return total, mean, variance
+	return mean, variance
 }
 
 // exit is the mean time until a Brownian motion leaves low to high, and the probability
@@ -377,7 +377,7 @@ func passesAt(test rating.Test, cells []float64, units, upper float64) *float64 
 	if test.Model != rating.LogisticModel {
 		return nil
 	}
-	_, _, variance := scores(cells)
+	_, variance := scores(cells)
 	if variance == 0 || units == 0 {
 		return nil
 	}

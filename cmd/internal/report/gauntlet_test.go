@@ -89,7 +89,7 @@ func TestGauntletReport(t *testing.T) {
 	}
 	// Measured over all games, what passes is what the test accepts.
 	at := rating.Expected(*test.PassesAt)
-	_, mean, variance := scores(cells)
+	mean, variance := scores(cells)
 	if got := (rating.Expected(40) - 0.5) * (2*at - rating.Expected(40) - 0.5) * 120 / (2 * variance); !near(got, test.Upper) || at <= mean {
 		t.Errorf("would pass at %v, where the ratio is %v", *test.PassesAt, got)
 	}

@@ -49,12 +49,10 @@ func Recording(ctx context.Context, format string, paths []string, all int) (Sce
 		if err == nil && e.Event == nil {
 			err = catalog.Fill(&e)
 		}
-		if err == nil {
-			err = told.take(e)
-		}
 		if err != nil {
 			return Scenario{}, err
 		}
+		told.take(e)
 	}
 	s := Scenario{Policy: wiring.Sections().Default(), Poll: time.Minute, Tick: 10 * time.Minute, Start: told.first, Machines: told.list()}
 	if len(told.items) == 0 || len(s.Machines) == 0 {

@@ -51,7 +51,7 @@ func (t *told) node(id domain.NodeID) *seenNode {
 	return n
 }
 
-func (t *told) take(e domain.Envelope) error {
+func (t *told) take(e domain.Envelope) {
 	if t.first.IsZero() || e.Time.Before(t.first) {
 		t.first = e.Time
 	}
@@ -65,7 +65,7 @@ func (t *told) take(e domain.Envelope) error {
 		t.node(fact.NodeID)
 	case work.Spawned:
 		if t.byID[fact.TaskID] != nil {
-			return nil
+			return
 		}
 		one := &played{id: fact.TaskID, created: e.Time}
 		if len(fact.Payload) > 0 {
@@ -101,7 +101,6 @@ func (t *told) take(e domain.Envelope) error {
 	case work.Revoked:
 		t.ends(fact.TaskID, e.Time, "")
 	}
-	return nil
 }
 
 // ends notes the end of an attempt, or of the item for ever.

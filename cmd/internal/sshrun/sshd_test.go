@@ -69,7 +69,7 @@ func remote(manner, folder string) int {
 		if err != nil {
 			return 5
 		}
-		fmt.Println(string(line))
+		fmt.Fprintln(os.Stdout, string(line))
 		if i == 0 {
 			misbehave(manner, note)
 		}
@@ -84,9 +84,9 @@ func misbehave(manner string, note func(name, text string)) {
 		fmt.Fprintln(os.Stderr, "out of\x1b[31m memory")
 		os.Exit(3)
 	case "rubbish":
-		fmt.Println("Segmentation fault (core dumped)")
+		fmt.Fprintln(os.Stdout, "Segmentation fault (core dumped)")
 	case "draw":
-		fmt.Println(`{"winner":"nobody"}`)
+		fmt.Fprintln(os.Stdout, `{"winner":"nobody"}`)
 	case "flood":
 		junk := bytes.Repeat([]byte("x"), 64<<10)
 		for {

@@ -383,7 +383,7 @@ func TestAThousandPollsWait(t *testing.T) {
 		}
 		defer func() { _ = conn.Close() }()
 		body := fmt.Sprintf(`{"node_id":"node-%d"}`, i)
-		if _, err := fmt.Fprintf(conn, "POST /relay/poll HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		if _, err := fmt.Fprintf(conn, "POST /relay/poll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 			t.Fatal(err)
 		}
 	}

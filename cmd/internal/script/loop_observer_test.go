@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -31,6 +32,7 @@ type observer struct {
 	pauses  map[string]map[string]time.Time // kind → reason → until
 	cluster string
 	rounds  map[gauntlet.ID]string // the first item of a gauntlet's round; "" when it is over
+	played  map[domain.TaskID]bool // items of gauntlets that were taken, whatever they brought
 	judged  map[string]int         // evaluation → verdicts
 	tests   map[string]elo.EvaluationCompleted
 	synced  map[training.SyncID]int64 // games of copies that ended, by the first word on it
@@ -62,7 +64,7 @@ type observedGame struct {
 func newObserver() *observer {
 	return &observer{
 		items: map[domain.TaskID]*observedItem{}, games: map[domain.ConfigKey]*observedGame{}, nodes: map[domain.NodeID]string{},
-		pauses: map[string]map[string]time.Time{}, rounds: map[gauntlet.ID]string{}, judged: map[string]int{},
+		pauses: map[string]map[string]time.Time{}, rounds: map[gauntlet.ID]string{}, played: map[domain.TaskID]bool{}, judged: map[string]int{},
 		tests: map[string]elo.EvaluationCompleted{}, synced: map[training.SyncID]int64{}, asked: map[string]string{},
 	}
 }
@@ -309,6 +311,7 @@ func (o *observer) seeModel(fact domain.Envelope) string {
 		if o.rounds[e.GauntletID] == "" {
 			return "a part is played of a gauntlet that does not run"
 		}
+		o.played[e.TaskID] = true
 	case gauntlet.WorkerExcluded:
 		if o.rounds[e.GauntletID] == "" {
 			return "a worker is excluded from a gauntlet that does not run"
@@ -440,8 +443,8 @@ func (o *observer) owed() string {
 		if task != "" && o.items[domain.TaskID(task)] == nil {
 			return fmt.Sprintf("gauntlet %s waits for item %s, which nobody queued", id, task)
 		}
-		if item := o.items[domain.TaskID(task)]; item != nil && item.state == "final" {
-			return fmt.Sprintf("gauntlet %s waits for item %s, which ended as %s", id, task, item.end)
+		if said := o.waits(id, task); task != "" && said != "" {
+			return said
 		}
 	}
 	for identity, test := range inOrder(o.tests) {
@@ -506,6 +509,27 @@ func (o *observer) compare(v projections.View) string {
 	}
 	if rows != held {
 		return fmt.Sprintf("%d pauses hold; %d have rows", held, rows)
+	}
+	return ""
+}
+
+// waits says what is wrong with the items of a gauntlet that runs: one that ended has
+// to be taken, and another has to be on its way.
+func (o *observer) waits(id gauntlet.ID, first string) string {
+	open := 0
+	for task, item := range inOrder(o.items) {
+		if rest, mine := strings.CutPrefix(string(task), first); !mine || rest != "" && rest[0] != '.' && rest[0] != '-' {
+			continue
+		}
+		switch {
+		case item.state != "final":
+			open++
+		case !o.played[task]:
+			return fmt.Sprintf("gauntlet %s waits for item %s, which ended as %s", id, task, item.end)
+		}
+	}
+	if open == 0 {
+		return fmt.Sprintf("gauntlet %s runs, and no item of it is open", id)
 	}
 	return ""
 }

@@ -87,9 +87,7 @@ func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool
 		jsonschema.InterceptProp(requireProp),
 		jsonschema.InterceptSchema(closeRequests(routes)),
 	)
-	reflector.AddTypeMapping(json.RawMessage(nil), anyValue{})
-	reflector.AddTypeMapping(domain.EventID{}, eventID(""))
-	reflector.AddTypeMapping(domain.Seconds(0), float64(0))
+	asWritten(reflector.JSONSchemaReflector())
 	document := reflector.SpecEns()
 	document.Info.Title = "rift"
 	if version == "" {
@@ -104,6 +102,24 @@ func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool
 		}
 	}
 	return json.Marshal(document)
+}
+
+// asWritten has a reflector describe values as they are written, and not as they are
+// held: identities and bytes are strings, spans of time are numbers.
+func asWritten(reflector *jsonschema.Reflector) {
+	reflector.AddTypeMapping(json.RawMessage(nil), anyValue{})
+	reflector.AddTypeMapping(domain.EventID{}, eventID(""))
+	reflector.AddTypeMapping(domain.Seconds(0), float64(0))
+	reflector.DefaultOptions = append(reflector.DefaultOptions, jsonschema.InterceptSchema(func(p jsonschema.InterceptSchemaParams) (bool, error) {
+		t := p.Value.Type()
+		if t == reflect.TypeFor[json.RawMessage]() || t.Kind() != reflect.Slice || t.Elem().Kind() != reflect.Uint8 {
+			return false, nil
+		}
+		*p.Schema = jsonschema.Schema{}
+		p.Schema.AddType(jsonschema.String)
+		p.Schema.WithFormat("base64")
+		return true, nil
+	}))
 }
 
 // requireProp marks a key as required that is always there: its tag does not

@@ -22,9 +22,7 @@ func EventSchema(def domain.Def) ([]byte, error) {
 		jsonschema.InlineRefs,
 		jsonschema.InterceptProp(requireProp),
 	)
-	reflector.AddTypeMapping(json.RawMessage(nil), anyValue{})
-	reflector.AddTypeMapping(domain.EventID{}, eventID(""))
-	reflector.AddTypeMapping(domain.Seconds(0), float64(0))
+	asWritten(&reflector)
 	reflector.AddTypeMapping(domain.Policy{}, anyValue{})
 	schema, err := reflector.Reflect(reflect.New(reflect.TypeOf(def.Zero)).Interface())
 	if err != nil {

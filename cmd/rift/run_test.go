@@ -139,7 +139,7 @@ func TestWordsThatMeanNothing(t *testing.T) {
 	}{
 		{[]string{"wrk"}, "did you mean `rift work`?"},
 		{[]string{"work", "clam"}, "did you mean `rift work claim`?"},
-		{[]string{"nodes", "zzzzzz"}, "there are: close-breaker, drain, heartbeat, list, register, retire, show, undrain"},
+		{[]string{"nodes", "zzzzzz"}, "there are: close-breaker, drain, heartbeat, list, members, register, retire, show, undrain"},
 		{[]string{"work", "add", "selfplay", "--priorty", "3"}, "see `rift work add --help`"},
 		{[]string{"work", "claim"}, "want NODE-ID"},
 		{[]string{"work", "complete", "t-1"}, "want LEASE"},

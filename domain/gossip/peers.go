@@ -69,7 +69,7 @@ func (p *Peers) Documents() []Document {
 
 func (p *Peers) sorted() []entry {
 	entries := make([]entry, 0, len(p.known))
-	for _, e := range p.known {
+	for _, e := range p.known { //purity:ok the list is sorted below
 		entries = append(entries, e)
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.document.NodeID, b.document.NodeID) })
@@ -143,7 +143,7 @@ func (p *Peers) Merge(documents []Document, rules Rules) Merged {
 		delete(applied, id)
 		m.Full++
 	}
-	for id := range applied {
+	for id := range applied { //purity:ok the list is sorted below
 		m.Applied = append(m.Applied, p.known[id].document)
 	}
 	slices.SortFunc(m.Applied, func(a, b Document) int { return cmp.Compare(a.NodeID, b.NodeID) })
@@ -167,7 +167,7 @@ func (p *Peers) excess() []domain.NodeID {
 // Forget drops the documents that are too old or of retired nodes, and tells how many.
 func (p *Peers) Forget(rules Rules) int {
 	dropped := 0
-	for id, e := range p.known {
+	for id, e := range p.known { //purity:ok each document is forgotten by itself
 		if id != p.self && (e.document.Time.Before(rules.Now.Add(-MaxAge)) || rules.retired(id)) {
 			p.drop(id)
 			dropped++

@@ -169,6 +169,26 @@ func TestServedConnectionsStay(t *testing.T) {
 func TestThousandsOfIdleConnections(t *testing.T) {
 	_, h := server(t, transport.Config{Connections: 64})
 	address := listening(t, h)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConns: 4}}
+	defer client.CloseIdleConnections()
+	ask := func(i int) {
+		t.Helper()
+		request, err := http.NewRequest(http.MethodPost, "http://"+address+"/work/add", strings.NewReader(fmt.Sprintf(`{"task_id":"t%d","task_type":"selfplay"}`, i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Idempotency-Key", fmt.Sprint("honest-", i)) // which lets a client try again
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != 200 {
+			t.Fatalf("request %d: found %s %v", i, response.Status, err)
+		}
+		_ = response.Body.Close()
+	}
+	ask(0) // a connection that was used is dropped after those that never were
 	ctx, stop := context.WithCancel(t.Context())
 	var attack sync.WaitGroup
 	defer attack.Wait()
@@ -198,23 +218,8 @@ func TestThousandsOfIdleConnections(t *testing.T) {
 		}
 		opened <- n
 	})
-	client := &http.Client{Transport: &http.Transport{MaxIdleConns: 4}}
-	defer client.CloseIdleConnections()
-	for i := 0; ; i++ {
-		request, err := http.NewRequest(http.MethodPost, "http://"+address+"/work/add", strings.NewReader(fmt.Sprintf(`{"task_id":"t%d","task_type":"selfplay"}`, i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Idempotency-Key", fmt.Sprint("honest-", i)) // which lets a client try again
-		response, err := client.Do(request)
-		if err != nil {
-			t.Fatalf("request %d: %v", i, err)
-		}
-		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != 200 {
-			t.Fatalf("request %d: found %s %v", i, response.Status, err)
-		}
-		_ = response.Body.Close()
+	for i := 1; ; i++ {
+		ask(i)
 		select {
 		case n := <-opened:
 			t.Logf("%d requests beside %d connections", i, n)

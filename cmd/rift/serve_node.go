@@ -143,7 +143,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	defer s.app.startProgress(ctx, n)()
 	var besides []actor
 	if settings.SSH.Tournaments {
-		runner, err := sshrun.New(s.sshConfig(), n.Backend())
+		runner, err := sshrun.New(s.sshConfig(n), n.Backend())
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
@@ -206,10 +206,11 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	}
 }
 
-// sshConfig is what the settings make of the way to other machines.
-func (s *nodeServer) sshConfig() sshrun.Config {
+// sshConfig is what the settings make of the way to other machines. Only the node that
+// leads runs anything on them: two would start each command twice.
+func (s *nodeServer) sshConfig(n *node.Node) sshrun.Config {
 	ssh := s.settings.SSH
-	return sshrun.Config{KnownHosts: ssh.KnownHosts, Key: ssh.Key, Agent: ssh.Agent, User: ssh.User, Logger: s.logger}
+	return sshrun.Config{KnownHosts: ssh.KnownHosts, Key: ssh.Key, Agent: ssh.Agent, User: ssh.User, Logger: s.logger, Leads: n.Leads}
 }
 
 // actor is a part of a node that moves by itself.

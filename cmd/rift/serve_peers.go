@@ -48,9 +48,23 @@ func (s *nodeServer) peers(n *node.Node, handler http.Handler, listen string) ([
 
 // member makes the node one of those that find out who is alive.
 func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, error) {
+	config, err := s.memberConfig(n, listen)
+	if err != nil {
+		return nil, err
+	}
+	member, err := membership.New(config)
+	if err != nil {
+		return nil, hinted(err, "name an address of this node that the others can call with --swim-address")
+	}
+	return member, nil
+}
+
+// memberConfig is what the settings make of a member. All members find out who is
+// alive; the one that leads reports it.
+func (s *nodeServer) memberConfig(n *node.Node, listen string) (membership.Config, error) {
 	config := membership.Config{
 		Node: domain.NodeID(s.name), Cluster: s.settings.Cluster, Address: s.settings.OwnAddress(listen), Join: s.settings.SwimAddresses(),
-		Backend: n.Backend(), Heard: n.Heard, LastHeard: n.LastHeard, Logger: s.logger,
+		Backend: n.Backend(), Leads: n.Leads, Heard: n.Heard, LastHeard: n.LastHeard, Logger: s.logger,
 	}
 	for _, token := range s.tokens {
 		config.Secrets = append(config.Secrets, token.Secret)
@@ -58,15 +72,11 @@ func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, er
 	if s.settings.PeerToken != "" { // the one that all nodes have
 		token, err := readToken(s.settings.PeerToken)
 		if err != nil {
-			return nil, err
+			return membership.Config{}, err
 		}
 		config.Secrets = append([]string{token}, config.Secrets...)
 	}
-	member, err := membership.New(config)
-	if err != nil {
-		return nil, hinted(err, "name an address of this node that the others can call with --swim-address")
-	}
-	return member, nil
+	return config, nil
 }
 
 // peerToken is the token that the node shows to other nodes.

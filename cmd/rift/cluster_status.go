@@ -133,9 +133,9 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 			row.Since = &s.Since
 			switch {
 			case s.Copying:
-				row.Health = "copies the log"
+				row.Health = "copying"
 			case s.Leader == "":
-				row.Health = "knows no leader"
+				row.Health = "no leader"
 			}
 		} else if asked {
 			row.Health = "silent"
@@ -200,11 +200,11 @@ func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State
 	}
 	rows := clusterRows(seen, first)
 	l := output.Listing{Doc: map[string]any{"cluster": first.Cluster, "members": rows}, Columns: []output.Column{
-		{Name: "node"},
+		{Name: "node", Max: 18},
 		{Name: "role"},
 		{Name: "term", Right: true},
 		{Name: "lag", Right: true},
-		{Name: "health", Max: 20},
+		{Name: "health"},
 		{Name: "since"},
 		{Name: "address", Wide: true},
 		{Name: "applied", Wide: true, Right: true},
@@ -212,14 +212,17 @@ func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State
 	}}
 	for _, row := range rows {
 		l.Items = append(l.Items, row)
-		var lag, since any
+		var term, lag, since any
+		if row.At != nil {
+			term = row.Term
+		}
 		if row.Lag != nil {
 			lag = *row.Lag
 		}
 		if row.Since != nil {
 			since = *row.Since
 		}
-		l.Rows = append(l.Rows, []any{string(row.Node), row.Role, row.Term, lag, row.Health, since, row.Address, row.Applied, string(row.Leader)})
+		l.Rows = append(l.Rows, []any{string(row.Node), row.Role, term, lag, row.Health, since, row.Address, row.Applied, string(row.Leader)})
 	}
 	return p.Print(l)
 }

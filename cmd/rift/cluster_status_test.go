@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/raftlog"
+)
+
+// The worst comes first, and the table fits a terminal, however long the names are.
+func TestClusterStatusTable(t *testing.T) {
+	now := time.Now()
+	lag := uint64(1_234_567)
+	long := "rack-7-" + strings.Repeat("x", 57)
+	members := []raftlog.MemberState{}
+	for _, name := range []string{"a", "b", "c", "d", "e", long} {
+		members = append(members, raftlog.MemberState{Member: raftlog.Member{Node: domain.NodeID(name), Address: "http://" + name + ":8770"}, Lag: &lag})
+	}
+	state := func(role, leader string) seenNode {
+		return seenNode{state: &raftlog.State{Role: role, Term: 12_345, Leader: domain.NodeID(leader), Since: now.Add(-48 * time.Hour), Members: members}}
+	}
+	copies := state("learner", "c")
+	copies.state.Copying = true
+	seen := map[domain.NodeID]seenNode{
+		"a": state("follower", "c"), "b": state("candidate", ""), "c": state("leader", "c"), "d": copies,
+		"e": {err: domain.Errorf(domain.Unavailable, "gone")}, domain.NodeID(long): state("follower", "c"),
+	}
+	var out bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &watched{Writer: &out}, stderr: &out, now: func() time.Time { return now }, getenv: func(string) string { return "" }, format: "table"}
+	if err := a.printCluster(seen, seen["a"].state); err != nil {
+		t.Fatal(err)
+	}
+	fits80(t, out.String())
+	var order []string
+	for line := range strings.Lines(out.String()) {
+		order = append(order, strings.Fields(line)[0])
+	}
+	if got := strings.Join(order[:6], " "); got != "NODE e b d c a" {
+		t.Errorf("want the silent, those without a leader or still copying, the leader, then the others; found %s in\n%s", got, out.String())
+	}
+	if trouble := clusterTrouble(seen, seen["a"].state); trouble != "no answer from e" {
+		t.Errorf("found %q", trouble)
+	}
+}

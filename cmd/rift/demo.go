@@ -24,6 +24,7 @@ type demoFlags struct {
 	seconds    int
 	promotions int
 	data       string
+	cluster    bool
 }
 
 // demoReport is how often people are told how far it is.
@@ -40,10 +41,17 @@ evaluation, promotion. The work is pretended (rift demo job), the rest is as it 
 in earnest. demo itself does one thing of the cluster: it tells of data copied for
 each batch of games.
 
+With --cluster it runs three nodes instead, which replicate one log, and a worker,
+and kills the leader while items are added: rift cluster init, kill -9, the election,
+the killed node again, and at last a leadership handed over. It prints what happened
+when, and holds what was acknowledged against what is on the log of each node; it
+exits 2 when an item was lost or done twice.
+
 After --seconds it shows what the node's handlers did, how the queue did, how the
 trainings stand, and what led to a promotion. Then everything stops; the data
 folder stays. Ctrl-C stops it early.`,
 		Example: `  rift demo
+  rift demo --cluster
   rift demo --seconds 20 --data /tmp/demo
   rift demo --promotions 1`,
 		Args: exactly(),
@@ -51,10 +59,20 @@ folder stays. Ctrl-C stops it early.`,
 			if f.seconds < 1 || f.promotions < 0 {
 				return usagef("--seconds and --promotions: want at least 1 and at least 0, found %d and %d", f.seconds, f.promotions)
 			}
+			if f.cluster {
+				if c.Flags().Changed("promotions") {
+					return usagef("--promotions: want it without --cluster, which promotes nothing")
+				}
+				if !c.Flags().Changed("seconds") {
+					f.seconds = takeoverSeconds
+				}
+				return a.takeover(c.Context(), f)
+			}
 			return a.demo(c.Context(), f)
 		},
 	}
-	c.Flags().IntVar(&f.seconds, "seconds", 60, "how long it runs")
+	c.Flags().IntVar(&f.seconds, "seconds", 60, "how long it runs; 20 with --cluster")
+	c.Flags().BoolVar(&f.cluster, "cluster", false, "three nodes, whose leader is killed while they work")
 	c.Flags().IntVar(&f.promotions, "promotions", 0, "end as soon as so many models are promoted (0: not before --seconds)")
 	c.Flags().StringVar(&f.data, "data", "", "folder for the log, which must be empty (default: a new one in the system's)")
 	_ = c.MarkFlagDirname("data") // it fails only for a flag that does not exist

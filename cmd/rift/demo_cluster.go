@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,13 +16,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// demoCluster is a node and its workers, each a process of its own with the
+// demoCluster is one node or several with workers, each a process of its own with the
 // data folder below which everything of theirs is.
 type demoCluster struct {
 	program  string
 	folder   string
 	address  string // of the node, once it serves
-	node     *demoProcess
+	nodes    []*demoProcess
 	workers  []*demoProcess
 	promoted domain.Position // the first promotion that was seen
 	broken   func(error)     // told of a process that ends by itself
@@ -33,6 +35,7 @@ type demoProcess struct {
 	command *exec.Cmd
 	ended   chan struct{}
 	err     error // once ended
+	killed  atomic.Bool
 }
 
 // Bounds on the beginning and the end of the processes.
@@ -67,14 +70,9 @@ func sameFile(a, b string) bool {
 // open starts the node and waits until it serves.
 func (d *demoCluster) open(ctx context.Context) error {
 	file := filepath.Join(d.folder, "demo", "address")
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return domain.Errorf(domain.Unavailable, "data folder: %w", err)
-	}
-	node, err := d.start("node", "serve", "--data", d.folder, "--listen", "127.0.0.1:0", "--addr-file", file, "--node-id", "demo", "--log-level", "warn")
-	if err != nil {
+	if err := d.serve("node", "--data", d.folder, "--listen", "127.0.0.1:0", "--addr-file", file, "--node-id", "demo"); err != nil {
 		return err
 	}
-	d.node = node
 	ctx, cancel := context.WithTimeout(ctx, demoStart)
 	defer cancel()
 	look := time.NewTicker(20 * time.Millisecond)
@@ -90,6 +88,25 @@ func (d *demoCluster) open(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// serve starts a node.
+func (d *demoCluster) serve(name string, args ...string) error {
+	node, err := d.start(name, append([]string{"serve", "--log-level", "warn"}, args...)...)
+	if err == nil {
+		d.nodes = append(d.nodes, node)
+	}
+	return err
+}
+
+// kill ends a node at once, as a machine that loses its power does.
+func (d *demoCluster) kill(name string) {
+	at := slices.IndexFunc(d.nodes, func(p *demoProcess) bool { return p.name == name })
+	node := d.nodes[at]
+	d.nodes = slices.Delete(d.nodes, at, at+1)
+	node.killed.Store(true)
+	_ = node.command.Process.Kill() // it may have ended just now
+	<-node.ended
 }
 
 // demoWorkers are the workers with the types of items they take. A training
@@ -122,6 +139,9 @@ func (d *demoCluster) employ(name, types, slots string, command ...string) error
 }
 
 func (d *demoCluster) start(name string, args ...string) (*demoProcess, error) {
+	if err := os.MkdirAll(filepath.Join(d.folder, "demo"), 0o755); err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "data folder: %w", err)
+	}
 	p := &demoProcess{name: name, log: filepath.Join(d.folder, "demo", name+".log"), ended: make(chan struct{})}
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -143,12 +163,15 @@ func (d *demoCluster) start(name string, args ...string) (*demoProcess, error) {
 	go func() {
 		p.err = p.command.Wait()
 		close(p.ended)
+		if p.killed.Load() {
+			return
+		}
 		d.broken(domain.Errorf(domain.Unavailable, "%s ended: %s, see %s", name, p.command.ProcessState, p.log))
 	}()
 	return p, nil
 }
 
-// close stops the workers, then the node, and says whose end was no good one.
+// close stops the workers, then the nodes, and says whose end was no good one.
 func (d *demoCluster) close() error {
 	var ends []error
 	for _, w := range d.workers {
@@ -157,9 +180,11 @@ func (d *demoCluster) close() error {
 	for _, w := range d.workers {
 		ends = append(ends, w.await())
 	}
-	if d.node != nil {
-		d.node.ask()
-		ends = append(ends, d.node.await())
+	for _, node := range d.nodes {
+		node.ask()
+	}
+	for _, node := range d.nodes {
+		ends = append(ends, node.await())
 	}
 	return errors.Join(ends...)
 }

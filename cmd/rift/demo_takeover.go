@@ -1,0 +1,392 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/transport"
+)
+
+// takeover is a cluster of three nodes with a worker, whose leader dies while items
+// are added.
+type takeover struct {
+	app     *app
+	cluster *demoCluster
+	key     string
+	at      map[domain.NodeID]string // addresses of the nodes
+	client  *client                  // of all of them
+	began   time.Time                // adding
+	moments []moment
+
+	mu   sync.Mutex
+	acks []ack
+}
+
+// ack is an addition that was acknowledged.
+type ack struct {
+	item     string
+	sent, at time.Time
+}
+
+// moment is a line of the timeline.
+type moment struct {
+	At     time.Time     `json:"time"`
+	What   string        `json:"what"`
+	Leader domain.NodeID `json:"leader"` // from then on; empty: none
+	Term   uint64        `json:"term"`
+	// First is the time until a command was acknowledged that was sent after it, where
+	// the leader goes.
+	First *float64 `json:"first_acknowledged_after_seconds,omitempty"`
+	Added int      `json:"added"`
+	Done  int      `json:"done"`
+
+	goes bool // the leader does
+}
+
+var takeoverNodes = []domain.NodeID{"n1", "n2", "n3"}
+
+const (
+	takeoverSeconds = 20
+	takeoverPace    = 100 * time.Millisecond // between an acknowledgement and the next addition
+	takeoverLook    = 20 * time.Millisecond
+	takeoverPatient = 2 * time.Minute // bound on each step, on a machine that is busy
+)
+
+// takeover runs the cluster, kills its leader, shows what became of it, and stops all.
+func (a *app) takeover(ctx context.Context, f demoFlags) (err error) {
+	if a.format == "" {
+		a.format = "table"
+	}
+	folder, err := demoFolder(f.data)
+	if err != nil {
+		return err
+	}
+	program, err := ownProgram()
+	if err != nil {
+		return domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
+	}
+	running, broken := context.WithCancelCause(ctx)
+	defer broken(nil)
+	d := &takeover{
+		app: a, cluster: &demoCluster{program: program, folder: folder, broken: broken},
+		key: filepath.Join(folder, defaultClusterKey), at: map[domain.NodeID]string{},
+	}
+	defer func() {
+		err = errors.Join(err, d.cluster.close())
+		a.note("everything has stopped; the logs, and what the processes said, are in %s", folder)
+	}()
+	if err := d.open(running); err != nil {
+		return err
+	}
+	if err := d.play(running, time.Duration(f.seconds)*time.Second); err != nil {
+		return err
+	}
+	return d.show(running)
+}
+
+// open makes the key of a cluster on free ports, and a client of all nodes.
+func (d *takeover) open(ctx context.Context) error {
+	words := []string{"cluster", "init", "--cluster-key", d.key}
+	var addresses []string
+	for _, node := range takeoverNodes {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return domain.Errorf(domain.Unavailable, "a free port: %w", err)
+		}
+		defer func() { _ = free.Close() }() // the port was free; the node says if it is not
+		d.at[node] = "http://" + free.Addr().String()
+		words, addresses = append(words, string(node)+"="+d.at[node]), append(addresses, d.at[node])
+	}
+	if err := d.app.quietly().runs(ctx, words...); err != nil {
+		return err
+	}
+	d.cluster.address = strings.Join(addresses, ",")
+	var err error
+	d.client, err = d.app.newClient(config.Client{Addr: d.cluster.address, Timeout: 30 * time.Second})
+	return err
+}
+
+// serve starts a node, or starts it again.
+func (d *takeover) serve(node domain.NodeID, again string) error {
+	return d.cluster.serve(string(node)+again, "--cluster-key", d.key, "--node-id", string(node), "--data", d.data(node))
+}
+
+func (d *takeover) data(node domain.NodeID) string {
+	return filepath.Join(d.cluster.folder, string(node))
+}
+
+// play goes through the steps while items are added.
+func (d *takeover) play(ctx context.Context, most time.Duration) error {
+	for _, node := range takeoverNodes {
+		if err := d.serve(node, ""); err != nil {
+			return err
+		}
+	}
+	first, err := d.leader(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if err := d.cluster.employ("gpu-1", "demo", "4", "demo", "job", "--took", "200ms"); err != nil {
+		return err
+	}
+	d.began = time.Now()
+	d.tell("three nodes serve, work begins", first)
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	enough, added := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(added)
+		if err := d.add(work, enough); err != nil {
+			d.cluster.broken(err)
+		}
+	}()
+	if err := d.change(ctx, most, first); err != nil {
+		cancel()
+		<-added
+		return err
+	}
+	close(enough)
+	late := time.AfterFunc(takeoverPatient, func() {
+		d.cluster.broken(domain.Errorf(domain.Timeout, "want the last item acknowledged within %s", takeoverPatient))
+	})
+	defer late.Stop()
+	<-added
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return d.finish(ctx)
+}
+
+// change kills the leader, starts it again, and has the next leader hand over to it.
+func (d *takeover) change(ctx context.Context, most time.Duration, first *raftlog.State) error {
+	if err := d.until(ctx, most/5); err != nil {
+		return err
+	}
+	if err := d.done(ctx, 1); err != nil {
+		return err
+	}
+	d.cluster.kill(string(first.Node))
+	d.goes(fmt.Sprintf("%s, which leads, is killed (-9)", first.Node), &raftlog.State{Term: first.Term})
+	next, err := d.leader(ctx, first.Term)
+	if err != nil {
+		return err
+	}
+	d.tell(fmt.Sprintf("%s is elected", next.Node), next)
+	if err := d.acknowledged(ctx); err != nil {
+		return err
+	}
+	if err := d.until(ctx, most*2/5); err != nil {
+		return err
+	}
+	if err := d.serve(first.Node, "-again"); err != nil {
+		return err
+	}
+	d.tell(fmt.Sprintf("%s is started again", first.Node), next)
+	head, err := d.client.head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.wait(ctx, string(first.Node)+" to have the log again", func(ctx context.Context) bool {
+		state, err := d.state(ctx, first.Node)
+		return err == nil && !state.Copying && state.Leader != "" && state.Position >= head
+	}); err != nil {
+		return err
+	}
+	d.tell(fmt.Sprintf("%s has all of the log again", first.Node), next)
+	if err := d.until(ctx, most*3/5); err != nil {
+		return err
+	}
+	if err := d.handOver(ctx, first.Node); err != nil {
+		return err
+	}
+	return d.until(ctx, most)
+}
+
+// handOver has the leader give the leadership to a node. A leader refuses while that
+// node is behind.
+func (d *takeover) handOver(ctx context.Context, to domain.NodeID) error {
+	var from, last *raftlog.State
+	var asked time.Time
+	if err := d.wait(ctx, string(to)+" to be given the leadership", func(ctx context.Context) bool {
+		now, err := d.leads(ctx)
+		if err != nil {
+			return false
+		}
+		if now.Node == to {
+			last = now
+			return true
+		}
+		from, asked = now, time.Now()
+		_ = d.app.quietly().runs(ctx, "cluster", "transfer", string(to), "--cluster-key", d.key, "--addr", d.at[now.Node]) // asked again
+		return false
+	}); err != nil {
+		return err
+	}
+	if from == nil { // the node that was killed was elected meanwhile
+		d.tell(fmt.Sprintf("%s was elected again", to), last)
+		return nil
+	}
+	d.goes(fmt.Sprintf("%s hands over to %s", from.Node, to), last)
+	d.moments[len(d.moments)-1].At = asked
+	return d.acknowledged(ctx)
+}
+
+// finish waits until the worker has done everything.
+func (d *takeover) finish(ctx context.Context) error {
+	now, err := d.leads(ctx)
+	if err != nil {
+		return err
+	}
+	d.tell("no more items are added", now)
+	if err := d.done(ctx, len(d.acks)); err != nil {
+		return err
+	}
+	d.tell("all items are done", now)
+	return nil
+}
+
+// add adds items until there are enough. Each is asked for with one id until it is
+// acknowledged.
+func (d *takeover) add(ctx context.Context, enough <-chan struct{}) error {
+	for n := 1; ; n++ {
+		item := fmt.Sprintf("item-%d", n)
+		sent := time.Now()
+		for {
+			_, err := d.client.do(ctx, "work.add", fmt.Appendf(nil, `{"task_type":"demo","task_id":%q}`, item), transport.ID("demo/"+item))
+			if err == nil {
+				break
+			}
+			switch domain.CodeOf(err) {
+			case domain.Unavailable, domain.NotLeader, domain.Timeout, domain.TooMany:
+			default:
+				return err
+			}
+			if linger(ctx, takeoverLook) != nil {
+				return nil // nobody wants it any more
+			}
+		}
+		d.mu.Lock()
+		d.acks = append(d.acks, ack{item, sent, time.Now()})
+		d.mu.Unlock()
+		pause := time.NewTimer(takeoverPace)
+		select {
+		case <-pause.C:
+		case <-enough:
+			pause.Stop()
+			return nil
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		}
+	}
+}
+
+// tell puts a line on the timeline, and tells people of it.
+func (d *takeover) tell(what string, now *raftlog.State) {
+	m := moment{At: time.Now(), What: what, Leader: now.Node, Term: now.Term}
+	d.moments = append(d.moments, m)
+	d.app.note("%5.1f s: %s", m.At.Sub(d.began).Seconds(), what)
+}
+
+// goes tells that the leader goes.
+func (d *takeover) goes(what string, now *raftlog.State) {
+	d.tell(what, now)
+	d.moments[len(d.moments)-1].goes = true
+}
+
+// acknowledged waits for a command that was sent after the last moment at which the
+// leader went.
+func (d *takeover) acknowledged(ctx context.Context) error {
+	var since time.Time
+	for _, m := range d.moments {
+		if m.goes {
+			since = m.At
+		}
+	}
+	return d.wait(ctx, "a command to be acknowledged", func(context.Context) bool { return d.firstAfter(since) != nil })
+}
+
+// firstAfter is how long after a time a command was acknowledged that was sent after it.
+func (d *takeover) firstAfter(since time.Time) *float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, one := range d.acks {
+		if !one.sent.Before(since) {
+			took := one.at.Sub(since).Seconds()
+			return &took
+		}
+	}
+	return nil
+}
+
+// done waits until so many items are done.
+func (d *takeover) done(ctx context.Context, want int) error {
+	return d.wait(ctx, fmt.Sprintf("%d items to be done", want), func(ctx context.Context) bool {
+		var status struct {
+			States struct {
+				Done int `json:"done"`
+			} `json:"by_state"`
+		}
+		answer, err := d.client.ask(ctx, "work.status", nil)
+		return err == nil && json.Unmarshal(answer, &status) == nil && status.States.Done >= want
+	})
+}
+
+// leader waits until a node leads in a later term than one.
+func (d *takeover) leader(ctx context.Context, after uint64) (now *raftlog.State, err error) {
+	err = d.wait(ctx, "a node to lead", func(ctx context.Context) bool {
+		state, err := d.leads(ctx)
+		now = state
+		return err == nil && now.Term > after
+	})
+	return now, err
+}
+
+// leads is the state of the node that leads.
+func (d *takeover) leads(ctx context.Context) (*raftlog.State, error) {
+	seen := map[domain.NodeID]seenNode{}
+	for _, node := range takeoverNodes {
+		state, err := d.state(ctx, node)
+		seen[node] = seenNode{state, err}
+	}
+	if leader := leaderState(seen); leader != nil {
+		return leader, nil
+	}
+	return nil, domain.Errorf(domain.Unavailable, "no node leads")
+}
+
+func (d *takeover) state(ctx context.Context, node domain.NodeID) (*raftlog.State, error) {
+	return d.app.askState(ctx, config.Client{Addr: d.at[node], Timeout: memberPatience})
+}
+
+// until waits for a time since the adding began.
+func (d *takeover) until(ctx context.Context, since time.Duration) error {
+	if linger(ctx, max(0, since-time.Since(d.began))) != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// wait waits until something holds.
+func (d *takeover) wait(ctx context.Context, what string, holds func(context.Context) bool) error {
+	late := time.Now().Add(takeoverPatient)
+	for !holds(ctx) {
+		if linger(ctx, takeoverLook) != nil {
+			return context.Cause(ctx)
+		}
+		if time.Now().After(late) {
+			return domain.Errorf(domain.Timeout, "want %s within %s", what, takeoverPatient)
+		}
+	}
+	return nil
+}

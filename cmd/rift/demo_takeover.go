@@ -83,7 +83,7 @@ func (a *app) takeover(ctx context.Context, f demoFlags) (err error) {
 	}
 	defer func() {
 		err = errors.Join(err, d.cluster.close())
-		a.note("everything has stopped; the logs, and what the processes said, are in %s", folder)
+		a.note("all stopped; the logs, and what was said, are in %s", folder)
 	}()
 	if err := d.open(running); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/config"
@@ -63,11 +64,7 @@ func (d *takeover) show(ctx context.Context) error {
 		}
 		for _, words := range [][]string{{"cluster", "status"}, {"report", "cluster"}} {
 			words = append(words, "--addr", d.at[now.Node], "-o", d.app.format)
-			line := calledAs()
-			for _, word := range words {
-				line += " " + word
-			}
-			if err := p.Line("\n$ " + line); err != nil {
+			if _, err := fmt.Fprintf(d.app.stdout, "\n$ rift %s\n\n", strings.Join(words, " ")); err != nil {
 				return err
 			}
 			if err := d.app.within(d.app.stdout).runs(ctx, words...); err != nil {
@@ -215,7 +212,7 @@ func (d *takeover) print(p *output.Printer, found *takenOver) error {
 	if len(slices.Compact(slices.Clone(found.Digests))) != 1 {
 		alike = "no"
 	}
-	if err := p.Line(""); err != nil {
+	if _, err := fmt.Fprintln(d.app.stdout); err != nil {
 		return err
 	}
 	return p.Print(output.Listing{Columns: []output.Column{{Name: "measure"}, {Name: "value", Right: true}}, Rows: [][]any{

@@ -52,7 +52,7 @@ func TestDemoTakeover(t *testing.T) {
 		`n\d, which leads, is killed \(-9\) +none +\d+ +\d+\.\d\d +\d+ +\d+\n`,
 		`n\d is elected +n\d +\d+ `, `n\d has all of the log again`, `all items are done +n\d `,
 		`\nlost +0\n`, `\nadded or done twice +0\n`, `\nthe logs of the three nodes are alike +yes\n`,
-		`cluster status --addr http://[^\n]*\nNODE +ROLE`, `report cluster --addr http://[^\n]*\nCluster\n\nLeaders\n`, `\nChanges of leader\n`,
+		`\n\$ rift cluster status --addr http://[^\n]*\n\nNODE +ROLE`, `\n\$ rift report cluster --addr http://[^\n]*\n\nCluster\n\nLeaders\n`, `\nChanges of leader\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said) {
 			t.Errorf("want %s in\n%s", want, said)
@@ -64,7 +64,11 @@ func TestDemoTakeover(t *testing.T) {
 	}
 	timeline, _, _ := strings.Cut(said, "\n$ ")
 	fits80(t, timeline)
-	fits80(t, stderr.String()[:strings.LastIndex(stderr.String(), "everything has stopped")])
+	progress, where, _ := strings.Cut(stderr.String(), "all stopped; ")
+	fits80(t, progress)
+	if !strings.Contains(where, folder) {
+		t.Errorf("want to be told of %s, found %s", folder, stderr.String())
+	}
 	noneLeft(t, folder)
 	rift(t, "report", "cluster", "--data", filepath.Join(folder, "n1"), "-o", "table").want(t, exitDone, "Changes of leader", "")
 	rift(t, "demo", "--cluster", "--data", folder).want(t, exitConflict, "", "want an empty one")

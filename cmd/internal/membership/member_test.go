@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -249,6 +250,36 @@ func TestEdgesAreEvents(t *testing.T) {
 	if got := events("node-0"); got != "" {
 		t.Errorf("the node itself: %q", got)
 	}
+}
+
+// A member that does not lead reports nothing; once it leads it reports what it sees.
+func TestOnlyTheLeaderReports(t *testing.T) {
+	n, log := leading(t)
+	var leads atomic.Bool
+	var looks atomic.Int64
+	cluster(t, 2, func(i int, c *membership.Config) {
+		if i == 0 {
+			c.Backend = n.Backend()
+			c.Leads = func() bool {
+				looks.Add(1)
+				return leads.Load()
+			}
+		}
+	})
+	head := func() domain.Position {
+		at, err := log.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	seen := looks.Load()
+	await(t, "a look at members that are alive", func() bool { return looks.Load() >= seen+2 })
+	if at := head(); at != 0 {
+		t.Errorf("want nothing reported, found %d events", at)
+	}
+	leads.Store(true)
+	await(t, "the other member reported", func() bool { return head() > 0 })
 }
 
 // A node whose packets get lost, and which is heard from all the same, stays online

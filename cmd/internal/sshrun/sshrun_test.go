@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -344,6 +345,42 @@ func TestCancellingEndsCommands(t *testing.T) {
 	s.gone()
 	if run, _ := s.until(over); run.State() != "cancelled" || run.Games != 2 {
 		t.Errorf("want it cancelled with 2 games, found %s with %d", run.State(), run.Games)
+	}
+}
+
+// A node that does not lead starts nothing on the hosts; one that leads no more ends
+// what it started, and leaves the run to who leads next.
+func TestOnlyTheLeaderCoordinates(t *testing.T) {
+	s := newStage(t)
+	var leads atomic.Bool
+	var asked atomic.Int64
+	s.config.Leads = func() bool {
+		asked.Add(1)
+		return leads.Load()
+	}
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	s.starts("hang", 4, one.address)
+	s.runs()
+	looks := func(count int64) {
+		t.Helper()
+		for want := asked.Load() + count; asked.Load() < want; <-time.After(time.Millisecond) {
+			if t.Context().Err() != nil {
+				t.Fatal("want it to ask whether it leads")
+			}
+		}
+	}
+	looks(25) // a host is asked within a few, where one is
+	if _, err := os.Stat(filepath.Join(s.folder, "asked")); !os.IsNotExist(err) {
+		t.Fatalf("want nothing asked of a host, found a note of it, %v", err)
+	}
+	leads.Store(true)
+	s.until(func(run sshtournament.Run) bool { return run.Games == 2 }) // the first of both shards
+	leads.Store(false)
+	s.gone()
+	looks(3)
+	if run, _ := s.until(func(sshtournament.Run) bool { return true }); run.Over() || run.Games != 2 {
+		t.Errorf("want the run left as it is with 2 games, found %s with %d", run.State(), run.Games)
 	}
 }
 

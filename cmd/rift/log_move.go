@@ -44,19 +44,23 @@ lines than the format wants say something, is an error. Formats:
 	for _, f := range recorded.Formats() {
 		long += "\n  " + f.Name + strings.Repeat(" ", 10-len(f.Name)) + f.About
 	}
+	long += mappingHelp()
 	return long
 }
 
 func newLogImport(a *app) *cobra.Command {
 	var format, data string
 	var options recorded.Options
+	var by mapFlags
 	c := &cobra.Command{
 		Use:   "import FILE…",
 		Short: "Append recorded events to a log",
 		Long:  importHelp(),
 		Example: `  rift log import --data data recorded.jsonl.zst
   rift log import --data data recorded/*.log
-  rift log import --format openb --data data openb/ -o json`,
+  rift log import --format openb --data data openb/ -o json
+  rift log import --map slurm --data data slurmctld.log
+  rift log import --map machines.yaml --explain 17 machines.csv`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return usagef("%s: want files or folders of recordings, found none", c.CommandPath())
@@ -69,6 +73,9 @@ func newLogImport(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := by.load(&format, &options, catalog); err != nil {
+				return err
+			}
 			paths, done, err := a.inputs(c, paths)
 			if err != nil {
 				return err
@@ -76,6 +83,9 @@ func newLogImport(a *app) *cobra.Command {
 			defer func() { _ = done() }() // what is left of it is temporary
 			if err := readableFiles(paths); err != nil {
 				return err
+			}
+			if by.explain > 0 {
+				return by.explainLine(c.Context(), p, catalog, paths, options)
 			}
 			if _, err := recorded.Detect(paths, format, options.Lenient); err != nil {
 				return notRecorded(err) // before a folder is made
@@ -119,6 +129,7 @@ func newLogImport(a *app) *cobra.Command {
 	flags.StringVar(&options.Node, "node", "", "who wrote the recording, where it does not say")
 	flags.StringVar(&options.Cluster, "cluster", "", "the cluster the facts belong to")
 	register(c, "format", formatNames()...)
+	by.add(c)
 	return c
 }
 

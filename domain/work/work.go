@@ -103,6 +103,8 @@ type Claimed struct {
 	Deadline time.Time     `json:"deadline"` // without a heartbeat the lease ends here
 	Attempt  int           `json:"attempt"`  // which attempt this is, from 1
 
+	Nodes []domain.NodeID `json:"nodes,omitempty"` // of recordings whose jobs take several nodes: all of them, NodeID first
+
 	Decision *ClaimDecision `json:"decision,omitempty"` // why it was this item; absent when nobody decided
 
 	Exploration *Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore

@@ -38,6 +38,7 @@ func Formats() []Format {
 		{"openb", "pods and nodes of a GPU cluster, as the CSV files of the OpenB trace of 2023", "the columns of a node list (sn, cpu_milli, …) or of a pod list (name, cpu_milli, …)", 1, formOpenB, 0.5, feedsOpenB},
 		{"faults", "faults of GPU nodes with their starts and ends, as a JSON array", "a JSON array of records with node_id, event_time and event_type", 1, formFaults, 0.5, feedsFaults},
 		{"ringrift", "the text logs of the original orchestrator", "lines like 2026-01-14 00:37:35,802 - logger - INFO - …", 0.1, formRingRift, 0.001, feedsRingRift},
+		{MappingFormat, "lines, CSV or JSON of any kind, by the rules of --map", "a file with lines", 1, formMapping, 0, feedsMapping},
 	}
 }
 
@@ -97,7 +98,7 @@ func (f Found) InOneLog() ([]string, bool) {
 // an error that names those tried; in a folder, or with lenient, it is left out
 // unless nothing remains. A file without a line is left out in any case.
 func Detect(paths []string, format string, lenient bool) (Found, error) {
-	formats := Formats()
+	formats := slices.DeleteFunc(Formats(), func(f Format) bool { return f.Name == MappingFormat && format != f.Name })
 	if format != "" {
 		formats = slices.DeleteFunc(formats, func(f Format) bool { return f.Name != format })
 		if len(formats) == 0 {

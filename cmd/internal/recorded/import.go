@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/ringrift/rift/cmd/internal/mapping"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
@@ -12,10 +13,11 @@ import (
 
 // Options of an import.
 type Options struct {
-	Lenient  bool           // leave broken lines and records out instead of ending with the first
-	Node     string         // who wrote the logs, where they do not say
-	Cluster  string         // the cluster the facts belong to; empty: the default one
-	Progress func(Progress) // told now and then, and at the end
+	Lenient  bool             // leave broken lines and records out instead of ending with the first
+	Node     string           // who wrote the logs, where they do not say
+	Cluster  string           // the cluster the facts belong to; empty: the default one
+	Mapping  *mapping.Mapping // of the format mapping, and of no other
+	Progress func(Progress)   // told now and then, and at the end
 }
 
 // Progress says how far an import is.
@@ -52,6 +54,10 @@ func Import(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, form
 	done, err := jsonl.Import(ctx, log, reading.events(ctx), jsonl.ImportOptions{
 		Progress: func(r jsonl.Report) { reading.progress.Events = r.Appended + r.Duplicates },
 		Differs: func(found, e domain.Envelope) error {
+			if options.Mapping != nil { // what it remembers depends on what was imported with it
+				reading.fold("", "the log has the line's event with other values, from an import of other lines with it", "")
+				return nil
+			}
 			if err := jsonl.Differs(found, e); !options.Lenient {
 				return err
 			}
@@ -94,6 +100,9 @@ func open(catalog *domain.Catalog, format string, paths []string, options Option
 		if err := domain.CheckName(options.Node); err != nil {
 			return nil, domain.Errorf(domain.Invalid, "node: %w", err)
 		}
+	}
+	if (options.Mapping != nil) != (format == MappingFormat) {
+		return nil, domain.Errorf(domain.Invalid, "format mapping: want it with a mapping, and a mapping with it: rift log import --map FILE")
 	}
 	found, err := Detect(paths, format, options.Lenient)
 	if err != nil {

@@ -1,0 +1,292 @@
+package recorded
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ringrift/rift/cmd/internal/mapping"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/jsonl"
+)
+
+// MappingFormat is the format of files that a mapping of the user's describes. It
+// is never found by what is in a file.
+const MappingFormat = "mapping"
+
+// maxSorted bounds what is held to be put in the order of time, in records and in
+// their bytes.
+const (
+	maxSorted      = 1_000_000
+	maxSortedBytes = 512 << 20
+)
+
+func formMapping(s sample) int { return len(s.lines) }
+
+// mappedRecord is a record of a file, with the moment that it belongs to.
+type mappedRecord struct {
+	file  int
+	place string
+	cause string
+	at    time.Time
+	piece mapping.Piece
+}
+
+// feedsMapping reads all files as one, in the order of their times: what one
+// remembers, another may need.
+func feedsMapping(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
+	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error {
+		m := &mapped{reading: own, rules: mapping.NewReader(own.options.Mapping, own.catalog)}
+		var texts []iter.Seq2[mappedRecord, error]
+		for _, i := range files {
+			texts = append(texts, m.records(i))
+		}
+		records := merged(texts, func(one mappedRecord) time.Time { return one.at }, func(a, b mappedRecord) int { return strings.Compare(a.cause, b.cause) })
+		if own.options.Mapping.SortTimes {
+			records = sorted(records)
+		}
+		for one, err := range records {
+			if err == nil {
+				err = own.account(one.file, func() error { return m.take(one) })
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return m.end()
+	})}
+}
+
+// sorted puts records in the order of their times; equal times keep their order.
+func sorted(records iter.Seq2[mappedRecord, error]) iter.Seq2[mappedRecord, error] {
+	return func(yield func(mappedRecord, error) bool) {
+		var all []mappedRecord
+		bytes := 0
+		for one, err := range records {
+			if bytes += len(one.piece.Said); err == nil && (len(all) >= maxSorted || bytes > maxSortedBytes) {
+				err = domain.Errorf(domain.TooLarge, "want at most %d records of %d bytes to put in the order of time, found more: split the file, or say order: file in the mapping", maxSorted, maxSortedBytes)
+			}
+			if err != nil {
+				yield(one, err)
+				return
+			}
+			all = append(all, one)
+		}
+		slices.SortStableFunc(all, func(a, b mappedRecord) int { return a.at.Compare(b.at) })
+		for _, one := range all {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
+
+// mapped is an import by a mapping on its way.
+type mapped struct {
+	*reading
+	rules *mapping.Reader
+	read  seen
+	held  []fact // to be put in the order of time
+	last  time.Time
+	equal int64 // events whose place the order of the file decided
+}
+
+// records yields what of a file is a record.
+func (m *mapped) records(i int) iter.Seq2[mappedRecord, error] {
+	return func(yield func(mappedRecord, error) bool) {
+		text, err := m.unpacked(i)
+		if err != nil {
+			yield(mappedRecord{}, err)
+			return
+		}
+		report, name := &m.report.Files[i], recording(m.files[i].Path)
+		var clock time.Time
+		var ordinals jsonl.Ordinals
+		for piece, err := range m.options.Mapping.Records(text, m.files[i].Path) {
+			if err == nil {
+				err = m.line(i)
+			}
+			if err != nil {
+				yield(mappedRecord{}, err)
+				return
+			}
+			one := mappedRecord{file: i, piece: piece, place: name + ":" + decimal(piece.Record.Number)}
+			if piece.TooLong {
+				report.TooLong++
+			}
+			if !utf8.ValidString(piece.Record.Text) {
+				report.InvalidUTF8++
+			}
+			if piece.Blank {
+				report.Account.Blank++
+				continue
+			}
+			if piece.Broken != nil {
+				report.Account.Skipped++
+				if err := m.broken(one.place, piece.Broken); err != nil {
+					yield(mappedRecord{}, err)
+					return
+				}
+				continue
+			}
+			if at := m.rules.TimeOf(&piece.Record); !at.IsZero() {
+				m.clock(report, clock, at)
+				clock = at
+			} else if m.options.Mapping.Timed() {
+				report.Unstamped++
+			}
+			one.at = clock
+			one.cause = lineCause(&ordinals, one.at, piece.Said)
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *mapped) clock(report *FileReport, before, at time.Time) {
+	if back := before.Sub(at); back > 0 {
+		report.ClockBackwards++
+		report.LargestStep = max(report.LargestStep, domain.Seconds(back.Seconds()))
+	}
+	if report.First == nil {
+		report.First = &at
+	}
+	report.Last = &at
+}
+
+// take applies the rules to a record.
+func (m *mapped) take(one mappedRecord) error {
+	example := one.place + ": " + one.piece.Record.Text
+	if m.read.twice(one.cause) {
+		m.fold("", "the same line was read before: files overlap", example)
+		return nil
+	}
+	out, err := m.rules.Take(&one.piece.Record)
+	if err != nil {
+		return domain.Errorf(domain.CodeOf(err), "%s: %w", one.place, err)
+	}
+	if len(out.Rules) == 0 {
+		m.report.Files[one.file].Account.NotUnderstood++
+		m.report.Files[one.file].Account.Context-- // where account counts it
+		m.report.puzzle(example)
+		return nil
+	}
+	for _, rule := range out.Rules {
+		row := m.report.row(rule, len(m.files))
+		row.Lines++
+		row.PerFile[one.file]++
+	}
+	for _, skip := range out.Skips {
+		if skip.Folded {
+			m.fold(skip.Rule, skip.Reason, example)
+		} else {
+			m.skip(skip.Rule, skip.Reason, example)
+		}
+	}
+	for n, said := range out.Facts {
+		f := fact{
+			stream: said.Stream, cause: one.cause + "\x00" + decimal(int64(n)), time: said.Time, event: said.Event, row: said.Rule, place: example,
+			meta: domain.Meta{Actor: m.options.Mapping.Name, Node: m.options.Node, Correlation: one.place},
+		}
+		if err := m.say(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// say hands an event on, or keeps it until all are known.
+func (m *mapped) say(f fact) error {
+	if !m.options.Mapping.SortTimes {
+		return m.order(f)
+	}
+	if len(m.held) >= 2*maxSorted {
+		return domain.Errorf(domain.TooLarge, "want at most %d events to put in the order of time, found more", 2*maxSorted)
+	}
+	m.held = append(m.held, f)
+	m.report.Mapped++ // so that its record counts as one that became an event
+	return nil
+}
+
+// order emits an event and notes where the file's order decided its place.
+func (m *mapped) order(f fact) error {
+	if f.time.Equal(m.last) {
+		m.equal++
+	}
+	m.last = f.time
+	return m.emit(f)
+}
+
+// end emits what was kept, in the order of time, and says what it depended on.
+func (m *mapped) end() error {
+	slices.SortStableFunc(m.held, func(a, b fact) int { return a.time.Compare(b.time) })
+	m.report.Mapped -= int64(len(m.held)) // they are counted as they are emitted
+	for _, f := range m.held {
+		if err := m.order(f); err != nil {
+			return err
+		}
+	}
+	if m.equal > 0 {
+		m.report.Notes = append(m.report.Notes, fmt.Sprintf("warning: %d events have the time of the one before them; there the order of the file decided", m.equal))
+	}
+	return nil
+}
+
+// ExplainLine says which rule of a mapping takes the record of a number, a line's
+// or in a list an element's, and of the others why they do not. What earlier
+// records make rules remember counts.
+func ExplainLine(ctx context.Context, catalog *domain.Catalog, path string, m *mapping.Mapping, number int64) ([]string, error) {
+	r, err := open(catalog, MappingFormat, []string{path}, Options{Mapping: m, Lenient: true})
+	if err != nil {
+		return nil, err
+	}
+	if len(r.files) != 1 {
+		return nil, domain.Errorf(domain.Invalid, "want one file to explain a line of, found %d", len(r.files))
+	}
+	r.ctx = ctx
+	defer r.close()
+	reader := &mapped{reading: r, rules: mapping.NewReader(m, catalog)}
+	records := reader.records(0)
+	if m.SortTimes {
+		records = sorted(records)
+	}
+	var said []string
+	for one, err := range records {
+		if err != nil {
+			return said, err
+		}
+		n := one.piece.Record.Number
+		if n != number {
+			if n > number && !m.SortTimes {
+				break
+			}
+			if _, err := reader.rules.Take(&one.piece.Record); err != nil {
+				return said, err
+			}
+			continue
+		}
+		explained, err := reader.rules.Explain(&one.piece.Record)
+		if err != nil {
+			return said, err
+		}
+		said = append(said, one.place+": "+clip(strings.ToValidUTF8(one.piece.Record.Text, "�"), 2000))
+		said = append(said, explained.Lines...)
+	}
+	if len(said) == 0 {
+		return nil, domain.Errorf(domain.NotFound, "%s: want line %d, found %s", path, number, cmp.Or(nothingAt(r, number), "no record there"))
+	}
+	return said, nil
+}
+
+func nothingAt(r *reading, number int64) string {
+	if lines := r.report.Files[0].Lines; lines < number {
+		return fmt.Sprintf("%d lines or records", lines)
+	}
+	return "a header, an empty line or a broken record there"
+}

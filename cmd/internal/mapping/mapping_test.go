@@ -149,45 +149,67 @@ func TestMemoryIsBounded(t *testing.T) {
 // FuzzMapping reads any mapping and any file by it: the same twice gives the same,
 // and every event is one that the catalogue takes.
 func FuzzMapping(f *testing.F) {
-	for _, name := range Shipped() {
-		document, err := ShippedDocument(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(document, []byte("[2026-03-02T08:00:00.001] sched: Allocate JobId=1 NodeList=n[1-3]\nJobID|State\n"))
-		f.Add(document, []byte(`{"items":[{"reason":"NodeReady","involvedObject":{"kind":"Node","name":"n"},"lastTimestamp":"2026-03-02T08:00:00Z"}]}`))
-	}
-	f.Add([]byte("lines: json\nrules: [{skip: x, when: {a: '~.'}}]"), []byte("[{\"a\":[1,2]},{}]\n{\"a\":1}{"))
+	f.Add([]byte("lines: text\nhead: '(?P<at>\\d+) (?P<text>.*)'\ntime: {from: '{at}', layouts: [unix]}\nrules:\n- {match: 'up (?P<l>.*)', each: {name: n, from: '{l}', split: hostlist}, recall: '{n}', when: {v: '!1'}, event: HOST_ONLINE, values: {node_id: '{n}'}, remember: {key: '{n}', values: {v: 1}}}"), []byte("1 up n[1-3],x\n2 up n1\n"))
+	f.Add([]byte("lines: csv\nseparator: '|'\ntime: '{t|u}'\nrules:\n- {event: TASK_COMPLETED, values: {task_id: '{a}', lease: {from: '{b}', type: int, add: 1, default: 1}, node_id: n, result: {object: {l: {from: '{c}', type: list, split: ','}}}}}"), []byte("t|a|b|c\n2026-03-02T08:00:00Z|x|1|q,r\n"))
+	f.Add([]byte("lines: json\nrecords: items\nrules: [{skip: x, when: {a: '~.'}}, {fold: y}]"), []byte("{\"items\":[{\"a\":[1,2]},{}]}\n{\"a\":1}{"))
 	c := catalog(f)
 	f.Fuzz(func(t *testing.T, document, text []byte) {
 		m, err := Parse(document, c)
 		if err != nil {
 			return
 		}
-		read := func() (said []string) {
-			r := NewReader(m, c)
-			for piece, err := range m.Records(strings.NewReader(string(text)), "file") {
-				if err != nil {
-					return append(said, err.Error())
-				}
-				if piece.Blank || piece.Broken != nil {
-					continue
-				}
-				out, err := r.Take(&piece.Record)
-				said = append(said, fmt.Sprint(out, err))
-				for _, fact := range out.Facts {
-					if _, _, _, err := c.Encode(fact.Event); err != nil {
-						t.Fatal(err)
-					}
-					if fact.Time.IsZero() {
-						t.Fatal("want every event to have a time")
-					}
-				}
-			}
-			return said
+		readTwice(t, m, c, text)
+	})
+}
+
+// FuzzShipped reads any file by the mappings that come with rift.
+func FuzzShipped(f *testing.F) {
+	c := catalog(f)
+	mappings := make([]*Mapping, len(Shipped()))
+	for i, name := range Shipped() {
+		m, err := LoadShipped(name, c)
+		if err != nil {
+			f.Fatal(err)
 		}
-		if a, b := read(), read(); !slices.Equal(a, b) {
-			t.Fatalf("want the same twice, found\n%q\nand\n%q", a, b)
+		mappings[i] = m
+	}
+	f.Add(0, []byte("[2026-03-02T08:00:00.001] sched: Allocate JobId=1 NodeList=n[1-3]\n"))
+	f.Add(1, []byte("JobID|State|Submit\n1|FAILED|2026-03-02T08:00:00\n"))
+	f.Add(2, []byte(`{"items":[{"reason":"NodeReady","involvedObject":{"kind":"Node","name":"n"},"lastTimestamp":"2026-03-02T08:00:00Z"}]}`))
+	f.Add(3, []byte(`{"Events":[{"Topic":"Node","Payload":{"Node":{"ID":"n","Status":"down","StatusUpdatedAt":1}}}]}`))
+	f.Add(4, []byte(`{"MESSAGE":[110],"__REALTIME_TIMESTAMP":"1772438400000250"}`))
+	f.Fuzz(func(t *testing.T, which int, text []byte) {
+		if which >= 0 && which < len(mappings) {
+			readTwice(t, mappings[which], c, text)
 		}
 	})
+}
+
+func readTwice(t *testing.T, m *Mapping, c *domain.Catalog, text []byte) {
+	t.Helper()
+	read := func() (said []string) {
+		r := NewReader(m, c)
+		for piece, err := range m.Records(strings.NewReader(string(text)), "file") {
+			if err != nil {
+				return append(said, err.Error())
+			}
+			if piece.Blank || piece.Broken != nil {
+				continue
+			}
+			out, err := r.Take(&piece.Record)
+			said = append(said, fmt.Sprint(out, err))
+			for _, fact := range out.Facts {
+				if _, _, _, err := c.Encode(fact.Event); err != nil {
+					t.Fatal(err)
+				}
+				if fact.Time.IsZero() {
+					t.Fatal("want every event to have a time")
+				}
+			}
+		}
+		return said
+	}
+	if a, b := read(), read(); !slices.Equal(a, b) {
+		t.Fatalf("want the same twice, found\n%q\nand\n%q", a, b)
+	}
 }

@@ -175,7 +175,7 @@ func started(t work.Task, _ StartTask, events []domain.Envelope) TaskStarted {
 }
 
 func heartbeatTask(t work.Task, c HeartbeatTask, facts domain.Facts) ([]domain.Event, error) {
-	if t.State == work.StateCancelled && c.Lease == t.Lease {
+	if t.State == work.StateCancelled && c.Lease == t.Lease && (c.NodeID == "" || c.NodeID == t.Node) {
 		return nil, nil // the answer says that the work is not wanted any more
 	}
 	if rejected, err := held(t, c.Report, "heartbeat"); err != nil || rejected != nil {

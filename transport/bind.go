@@ -181,11 +181,12 @@ func (x *exchange) bindCommand(values url.Values) error {
 	if x.input, err = x.route.decode(body); err != nil {
 		return err
 	}
-	if x.route.params == nil {
-		return nil
+	if x.route.params != nil {
+		if x.input, err = x.route.bindPath(x.request, x.input); err != nil {
+			return err
+		}
 	}
-	x.input, err = x.route.bindPath(x.request, x.input)
-	return err
+	return x.ownNodes()
 }
 
 // bindPath fills the fields of a command that come from the path. A body that

@@ -1,16 +1,10 @@
 package transport
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -103,65 +97,6 @@ func orElse[T comparable](value *T, standard T) {
 	}
 }
 
-// Token is one secret that callers may show, and who it stands for.
-type Token struct {
-	Name   string // empty: callers say who they are, by any name that no token has
-	Secret string
-	// OnBehalf lets a caller act for others, whom Rift-Actor names: both are
-	// recorded, as "alice via gateway".
-	OnBehalf bool
-}
-
-// goodSecret is the length, in bytes, from which guessing a secret is hopeless.
-const goodSecret = 16
-
-// Weak tells a secret short enough to be guessed; whoever serves says so.
-func (t Token) Weak() bool { return len(t.Secret) < goodSecret }
-
-// onBehalf is the word that gives a token the right to act for others.
-const onBehalf = "on-behalf-of"
-
-// ReadTokens reads a file of tokens: one a line, "name secret" or the secret
-// alone, and after a name and a secret "on-behalf-of" for a token that may act
-// for others; empty lines and those that start with # do not count.
-func ReadTokens(text string) ([]Token, error) {
-	var tokens []Token
-	var faults []domain.Fault
-	line := 0
-	for row := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
-		line++
-		row = strings.TrimSpace(row)
-		if row == "" || strings.HasPrefix(row, "#") {
-			continue
-		}
-		fault := func(format string, args ...any) {
-			faults = append(faults, domain.Fault{Field: "line " + domain.Position(line).String(), Reason: fmt.Sprintf(format, args...)})
-		}
-		var token Token
-		switch fields := strings.Fields(row); len(fields) {
-		case 1:
-			token.Secret = fields[0]
-		case 2:
-			token.Name, token.Secret = fields[0], fields[1]
-		case 3:
-			token.Name, token.Secret, token.OnBehalf = fields[0], fields[1], fields[2] == onBehalf
-			if !token.OnBehalf {
-				fault("want nothing or %s after a name and a secret", onBehalf)
-			}
-		default:
-			fault("want a name and a secret, or a secret")
-		}
-		if domain.NodeActor(token.Name) {
-			fault("the name %s is the node's own", token.Name)
-		}
-		tokens = append(tokens, token)
-	}
-	if len(tokens) == 0 && len(faults) == 0 {
-		faults = append(faults, domain.Fault{Field: "file", Reason: "want at least one token"})
-	}
-	return tokens, domain.Faulty("tokens", faults)
-}
-
 // CheckListen refuses to serve beyond the loopback without a token, unless the
 // operator says that this is meant.
 func CheckListen(address string, tokens []Token, open bool) error {
@@ -176,76 +111,4 @@ func CheckListen(address string, tokens []Token, open bool) error {
 		return nil
 	}
 	return domain.Errorf(domain.Forbidden, "listen address %q: want a token to serve beyond the loopback, found none", address)
-}
-
-// guard checks bearer tokens. It compares digests, all of them, so that the time
-// it takes says nothing about a secret.
-type guard struct {
-	tokens  []shown
-	digests [][sha256.Size]byte
-}
-
-// shown is a token that a caller showed.
-type shown struct {
-	name     string
-	key      string // for counting, different for every token
-	onBehalf bool
-}
-
-func newGuard(tokens []Token) *guard {
-	g := &guard{}
-	for i, token := range tokens {
-		key := token.Name
-		if key == "" {
-			key = "#" + strconv.Itoa(i+1)
-		}
-		g.tokens = append(g.tokens, shown{token.Name, key, token.OnBehalf})
-		g.digests = append(g.digests, sha256.Sum256([]byte(token.Secret)))
-	}
-	return g
-}
-
-// open tells a guard that asks nobody.
-func (g *guard) open() bool { return len(g.digests) == 0 }
-
-// who finds the token in an Authorization header.
-func (g *guard) who(authorization string) (*shown, error) {
-	scheme, secret, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
-		return nil, domain.Errorf(domain.Unauthorized, "want Authorization: Bearer <token>, found none")
-	}
-	digest := sha256.Sum256([]byte(strings.TrimSpace(secret)))
-	found := -1
-	for i := range g.digests {
-		if subtle.ConstantTimeCompare(digest[:], g.digests[i][:]) == 1 {
-			found = i
-		}
-	}
-	if found < 0 {
-		return nil, domain.Errorf(domain.Unauthorized, "the token is not a known one")
-	}
-	return &g.tokens[found], nil
-}
-
-// actor is who a command is recorded to come from, of the token that was shown,
-// nil for none, and of the name that the caller gives. The token decides: what
-// the caller says counts where the token has no name, and beside the token's name
-// where it may act for others.
-func (g *guard) actor(token *shown, claimed string) (string, error) {
-	if token != nil && token.name != "" && !token.onBehalf {
-		return token.name, nil
-	}
-	if domain.NodeActor(claimed) {
-		return "", domain.Faulty("request", []domain.Fault{{Field: headerActor, Reason: "the name " + claimed + " is the node's own"}})
-	}
-	if token != nil && token.name != "" {
-		if claimed != "" && claimed != token.name {
-			return claimed + " via " + token.name, nil
-		}
-		return token.name, nil
-	}
-	if slices.ContainsFunc(g.tokens, func(t shown) bool { return t.name == claimed && claimed != "" }) {
-		return "", domain.Errorf(domain.Forbidden, "%s: the name %s belongs to whoever shows its token", headerActor, claimed)
-	}
-	return claimed, nil
 }

@@ -86,3 +86,6 @@ func (p *params) Fill(pattern string, question reflect.Value) (string, url.Value
 func (c *Client) FollowOnce(ctx context.Context, after domain.Position, s Selection, yield func(Followed, error) bool) (domain.Position, bool, error) {
 	return c.followOnce(ctx, after, s, yield)
 }
+
+// Strikes is how many addresses are remembered for their bad tokens.
+func (h *Handler) Strikes() int { return len(h.strikes.young) + len(h.strikes.old) }

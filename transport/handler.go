@@ -32,6 +32,7 @@ type Handler struct {
 	routes  []Route
 	meters  *meters
 	callers *callers
+	strikes *strikes
 	budgets *budgets
 
 	connections *connections
@@ -57,7 +58,7 @@ func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error)
 	config = config.filled()
 	h := &Handler{
 		backend: backend, config: config, guard: newGuard(config.Tokens), mux: http.NewServeMux(), paths: http.NewServeMux(),
-		allowed: map[string][]string{}, routes: RoutesOf(areas), callers: newCallers(config.Rate),
+		allowed: map[string][]string{}, routes: RoutesOf(areas), callers: newCallers(config.Rate), strikes: newStrikes(),
 		budgets: newBudgets(config), turns: newTurns(), memory: newStreamMemory(config.Bytes/4, config.Streams),
 		frames:  frames{most: int(min(config.Bytes/4/keptFrames, 64<<10))},
 		foreign: http.NewCrossOriginProtection(), closing: make(chan struct{}),

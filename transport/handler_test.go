@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -360,13 +361,13 @@ func TestListeningBeyondTheLoopbackWantsAToken(t *testing.T) {
 
 func TestTokenFiles(t *testing.T) {
 	tokens, err := transport.ReadTokens("# people\nann 0123456789abcdef\n\n0123456789abcdefgh\n")
-	if err != nil || len(tokens) != 2 || tokens[0] != (transport.Token{Name: "ann", Secret: "0123456789abcdef"}) || tokens[1].Name != "" {
+	if err != nil || len(tokens) != 2 || !reflect.DeepEqual(tokens[0], transport.Token{Name: "ann", Secret: "0123456789abcdef"}) || tokens[1].Name != "" {
 		t.Errorf("want two tokens, found %v %v", tokens, err)
 	}
 	if short, err := transport.ReadTokens("short"); err != nil || !short[0].Weak() || tokens[0].Weak() {
 		t.Errorf("want a short secret taken and called weak, found %v %v", short, err)
 	}
-	if gate, err := transport.ReadTokens("gate 0123456789abcdef on-behalf-of"); err != nil || gate[0] != (transport.Token{"gate", "0123456789abcdef", true}) {
+	if gate, err := transport.ReadTokens("gate 0123456789abcdef on-behalf-of"); err != nil || !reflect.DeepEqual(gate[0], transport.Token{Name: "gate", Secret: "0123456789abcdef", OnBehalf: true}) {
 		t.Errorf("want a token that may act for others, found %v %v", gate, err)
 	}
 	for _, bad := range []string{"", "# none", "a b 0123456789abcdef", "a b on-behalf-of c", "clock 0123456789abcdef", "reactor:x 0123456789abcdef"} {

@@ -14,13 +14,14 @@ import (
 // meters are the counters of the edge. A route's own are looked up once, when
 // it is mounted, so that counting costs no lookup by label.
 type meters struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	panics   prometheus.Counter
-	told     prometheus.Counter
-	streams  prometheus.Gauge
-	inFlight atomic.Int64
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	panics    prometheus.Counter
+	told      prometheus.Counter
+	streams   prometheus.Gauge
+	badTokens prometheus.Counter
+	inFlight  atomic.Int64
 }
 
 // meter counts one route.
@@ -50,10 +51,13 @@ func newMeters(registry *prometheus.Registry) (*meters, error) {
 			Name: "rift_http_streams", Help: "Open event streams.",
 		}),
 	}
+	m.badTokens = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "rift_http_bad_tokens_total", Help: "Requests that showed a token which is not a known one.",
+	})
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rift_http_in_flight", Help: "Requests being served.",
 	}, func() float64 { return float64(m.inFlight.Load()) })
-	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.told, m.streams, inFlight} {
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.told, m.streams, m.badTokens, inFlight} {
 		if err := registry.Register(collector); err != nil {
 			return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
 		}

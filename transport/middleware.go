@@ -137,7 +137,7 @@ func (h *Handler) recovered(next endpoint.Endpoint) endpoint.Endpoint {
 	}
 }
 
-// authorized lets in who shows a token, and no page of another site.
+// authorized lets in who shows a token that is for the route, and no page of another site.
 func (h *Handler) authorized(route *Route) endpoint.Middleware {
 	return func(next endpoint.Endpoint) endpoint.Endpoint {
 		if route.public {
@@ -151,11 +151,14 @@ func (h *Handler) authorized(route *Route) endpoint.Middleware {
 				}
 			}
 			if !h.guard.open() {
-				token, err := h.guard.who(x.request.Header.Get("Authorization"))
+				token, err := h.identified(ctx, x)
 				if err != nil {
 					return nil, err
 				}
 				x.token, x.from, x.call.Actor = token, token.key, token.name
+				if err := route.may(token); err != nil {
+					return nil, err
+				}
 			}
 			return next(ctx, request)
 		}

@@ -95,7 +95,7 @@ func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool
 	}
 	document.Info.Version = version
 	document.Info.WithDescription("The coordination service of a self-play training cluster. Commands are POST and carry their id in Idempotency-Key; queries are GET and name the position they are true at. Errors are RFC 9457 problems with a stable code.")
-	document.SetHTTPBearerTokenSecurity("token", "", "a token of the node's token file; none is asked when it has no such file")
+	document.SetHTTPBearerTokenSecurity("token", "", "a token of the node's token file, of the role that an operation names or one that may do more (read, operator, admin; a worker reads, and acts for its own nodes); one without a role may do everything, and none is asked when the node has no such file")
 	for i := range routes {
 		if err := describeRoute(reflector, &routes[i], spec); err != nil {
 			return nil, domain.Errorf(domain.Internal, "describe %s %s: %w", routes[i].Method, routes[i].Path, err)
@@ -201,8 +201,8 @@ func describeRoute(reflector *openapi31.Reflector, route *Route, spec func(strin
 	operation.SetID(route.Name)
 	operation.SetTags(route.Group)
 	operation.SetSummary(about)
-	if !route.public {
-		operation.AddSecurity("token")
+	for _, role := range route.Roles() {
+		operation.AddSecurity("token", string(role)) // one of them is enough
 	}
 	if route.request != nil {
 		operation.AddReqStructure(reflect.New(route.request).Interface())

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,6 +53,15 @@ func TestTheDescriptionIsValidAndWhole(t *testing.T) {
 		operation := item.GetOperation(route.Method)
 		if operation.Summary == "" || operation.OperationID != route.Name {
 			t.Errorf("%s %s: want a summary and its name, found %q %q", route.Method, route.Path, operation.Summary, operation.OperationID)
+		}
+		var wanted []string
+		if operation.Security != nil {
+			for _, one := range *operation.Security {
+				wanted = append(wanted, one["token"]...)
+			}
+		}
+		if fmt.Sprint(wanted) != fmt.Sprint(route.Roles()) {
+			t.Errorf("%s %s: want the roles %v, found %v", route.Method, route.Path, route.Roles(), wanted)
 		}
 		for _, name := range route.Inputs() {
 			name = strings.TrimSuffix(name, "?")

@@ -38,6 +38,7 @@ type Route struct {
 	About  string
 
 	public  bool // served without a token
+	role    Role // see By
 	vital   bool // see Vital
 	scans   bool // see Scans
 	served  bool // see Serve
@@ -62,6 +63,7 @@ type Route struct {
 	timely   func(input any, now time.Time) any // for questions that are about a moment
 	then     func(ctx context.Context, b Backend, command any, result commands.Result) error
 	own      func(ctx context.Context, b Backend, command any) error // see OwnNode
+	nodes    func(input any, token *shown) (any, error)              // see OfNodes
 }
 
 // Option adds to a row.
@@ -207,6 +209,9 @@ func checkTable(routes []Route) error {
 				fault("the name %s already belongs to %s", r.Name, other)
 			}
 			names[r.Name] = row
+		}
+		if r.role != "" && (!r.role.known() || r.role == RoleWorker || r.public) {
+			fault("the role %s cannot be what a route needs", r.role)
 		}
 		if r.params != nil {
 			var bound []string

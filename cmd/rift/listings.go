@@ -24,6 +24,8 @@ type routeLine struct {
 	Kind   string `json:"kind"`
 	Group  string `json:"group"`
 	About  string `json:"about,omitempty"`
+	// Roles are the least roles of a token that may call it; none: no token is wanted.
+	Roles []transport.Role `json:"roles"`
 }
 
 func routeLines() []routeLine {
@@ -39,7 +41,7 @@ func routeLines() []routeLine {
 		if about == "" {
 			about = commands[r.Name]
 		}
-		lines = append(lines, routeLine{r.Method, r.Path, r.Name, string(r.Kind), r.Group, about})
+		lines = append(lines, routeLine{r.Method, r.Path, r.Name, string(r.Kind), r.Group, about, append([]transport.Role{}, r.Roles()...)})
 	}
 	slices.SortFunc(lines, func(a, b routeLine) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
@@ -65,13 +67,24 @@ func newRoutes(a *app) *cobra.Command {
 
 func routeListing(lines []routeLine) output.Listing {
 	l := output.Listing{Doc: map[string]any{"routes": lines}, Columns: []output.Column{
-		{Name: "method"}, {Name: "path"}, {Name: "kind"}, {Name: "name"}, {Name: "about", Max: 90},
+		{Name: "method"}, {Name: "path"}, {Name: "kind"}, {Name: "role"}, {Name: "name"}, {Name: "about", Max: 90},
 	}}
 	for _, line := range lines {
-		l.Rows = append(l.Rows, []any{line.Method, line.Path, line.Kind, line.Name, line.About})
+		l.Rows = append(l.Rows, []any{line.Method, line.Path, line.Kind, rolesOf(line.Roles), line.Name, line.About})
 		l.Items = append(l.Items, line)
 	}
 	return l
+}
+
+func rolesOf(roles []transport.Role) string {
+	if len(roles) == 0 {
+		return "-"
+	}
+	var words []string
+	for _, role := range roles {
+		words = append(words, string(role))
+	}
+	return strings.Join(words, ",")
 }
 
 // eventLine is one type of event as `rift catalog` lists it.

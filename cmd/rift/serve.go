@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,7 +182,25 @@ func serverTokens(settings config.Serve) ([]transport.Token, error) {
 	if settings.TokenFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(settings.TokenFile)
+	return tokensIn(settings.TokenFile)
+}
+
+// tokensIn reads a file of tokens that nobody else may read.
+func tokensIn(path string) ([]transport.Token, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
+	}
+	// Windows has no such modes, and tells the same of every file.
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, hinted(domain.Errorf(domain.Forbidden, "token file %s: want it for its owner alone, found mode %04o", path, mode), "chmod 600 %s", path)
+	}
+	text, err := io.ReadAll(file)
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
 	}

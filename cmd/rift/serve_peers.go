@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/ringrift/rift/cmd/internal/gossip"
 	"github.com/ringrift/rift/cmd/internal/membership"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
 )
 
 // peer is a part of a node that talks to other nodes until its context ends.
@@ -66,26 +68,52 @@ func (s *nodeServer) memberConfig(n *node.Node, listen string) (membership.Confi
 		Node: domain.NodeID(s.name), Cluster: s.settings.Cluster, Address: s.settings.OwnAddress(listen), Join: s.settings.SwimAddresses(),
 		Backend: n.Backend(), Leads: n.Leads, Heard: n.Heard, LastHeard: n.LastHeard, Logger: s.logger,
 	}
-	for _, token := range s.tokens {
-		config.Secrets = append(config.Secrets, token.Secret)
-	}
-	if s.settings.PeerToken != "" { // the one that all nodes have
-		token, err := readToken(s.settings.PeerToken)
-		if err != nil {
-			return membership.Config{}, err
-		}
-		config.Secrets = append([]string{token}, config.Secrets...)
+	var err error
+	if config.Secrets, err = s.memberSecrets(); err != nil {
+		return membership.Config{}, err
 	}
 	return config, nil
 }
 
-// peerToken is the token that the node shows to other nodes.
+// memberSecrets are what the packets between nodes are encrypted with: the tokens that
+// nodes alone have. What a worker or a reader has would let it speak for a node.
+func (s *nodeServer) memberSecrets() ([]string, error) {
+	var secrets []string
+	if s.settings.PeerToken != "" { // the one that all nodes have
+		token, err := s.peerToken()
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, token)
+	}
+	for _, token := range s.tokens {
+		if token.Governs() {
+			secrets = append(secrets, token.Secret)
+		}
+	}
+	if len(s.tokens) > 0 && len(secrets) == 0 {
+		return nil, hinted(domain.Errorf(domain.Invalid, "membership: want a token of role %s to encrypt with, found none", transport.RoleAdmin),
+			"add one to the token file of every node, or name one with --peer-token-file")
+	}
+	return secrets, nil
+}
+
+// peerToken is the token that the node shows to other nodes: they want one that may
+// do everything, but for the mailbox of a worker's own node at a hub.
 func (s *nodeServer) peerToken() (string, error) {
+	tokens := s.tokens
 	if s.settings.PeerToken != "" {
-		return readToken(s.settings.PeerToken)
+		var err error
+		if tokens, err = tokensIn(s.settings.PeerToken); err != nil {
+			return "", err
+		}
+		tokens = tokens[:1]
 	}
-	if len(s.tokens) > 0 {
-		return s.tokens[0].Secret, nil
+	if len(tokens) == 0 {
+		return "", nil
 	}
-	return "", nil
+	if i := slices.IndexFunc(tokens, transport.Token.Governs); i > 0 {
+		return tokens[i].Secret, nil
+	}
+	return tokens[0].Secret, nil
 }

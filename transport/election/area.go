@@ -73,8 +73,8 @@ func Area() transport.Area {
 		Routes: []transport.Route{
 			transport.Get("/election/history", "election.history", electionview.Leaders, transport.About("who led when, the newest stretch first, the voters and the terms")),
 			transport.Tell("/election/leader", "election.leader", leader, transport.About("who leads, in which term, until when this node is bound to it, and the configured voters")),
-			transport.Serve("/election/vote", "election.vote", vote, transport.Vital(), transport.About("ask for this node's vote: one per term, none while its promise to another lasts; 409 with the newer term for an older one")),
-			transport.Serve("/election/heartbeat", "election.heartbeat", heartbeat, transport.Vital(), transport.About("say that a node leads in a term, and bind this node for a lease; 409 if it knows better")),
+			transport.Serve("/election/vote", "election.vote", vote, transport.Vital(), transport.By(transport.RoleAdmin), transport.About("ask for this node's vote: one per term, none while its promise to another lasts; 409 with the newer term for an older one")),
+			transport.Serve("/election/heartbeat", "election.heartbeat", heartbeat, transport.Vital(), transport.By(transport.RoleAdmin), transport.About("say that a node leads in a term, and bind this node for a lease; 409 if it knows better")),
 		},
 	}
 }

@@ -75,14 +75,14 @@ func Area() transport.Area {
 					return Pulled{}, err
 				}
 				return g.Push(ctx, push)
-			}, transport.Large(), transport.About("tell a node what nodes say of themselves, and hear what it heard last")),
+			}, transport.Large(), transport.By(transport.RoleAdmin), transport.About("tell a node what nodes say of themselves, and hear what it heard last")),
 			transport.Serve("/gossip/anti-entropy", "gossip.anti_entropy", func(ctx context.Context, b transport.Backend, _ transport.Caller, ask gossip.Ask) (gossip.Answer, error) {
 				g, err := transport.LentBy[Gossip](b)
 				if err != nil {
 					return gossip.Answer{}, err
 				}
 				return g.Answer(ctx, ask)
-			}, transport.Large(), transport.About("one step of making two nodes know the same: a digest, the versions of what differs, the documents")),
+			}, transport.Large(), transport.By(transport.RoleAdmin), transport.About("one step of making two nodes know the same: a digest, the versions of what differs, the documents")),
 			transport.Tell("/peers", "gossip.peers", func(ctx context.Context, b transport.Backend, _ projections.NoQuestion) (Peers, domain.Position, error) {
 				g, err := transport.LentBy[Gossip](b)
 				if err != nil {

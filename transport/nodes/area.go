@@ -30,8 +30,8 @@ func Area() transport.Area {
 		Specs:       slices.Concat(nodescmd.Specs(), nodescmd.Daemons(), nodescmd.Alarms()),
 		Gauges:      silenceGauges,
 		Routes: []transport.Route{
-			transport.Post[nodescmd.RegisterNode]("/nodes/register", transport.Vital()),
-			transport.Post[nodescmd.NodeHeartbeat]("/nodes/heartbeat", transport.Vital()),
+			transport.Post[nodescmd.RegisterNode]("/nodes/register", transport.Vital(), transport.OfNodes(func(c *nodescmd.RegisterNode) []*domain.NodeID { return []*domain.NodeID{&c.NodeID} })),
+			transport.Post[nodescmd.NodeHeartbeat]("/nodes/heartbeat", transport.Vital(), transport.OfNodes(func(c *nodescmd.NodeHeartbeat) []*domain.NodeID { return []*domain.NodeID{&c.NodeID} })),
 			transport.Post[nodescmd.RetireNode]("/nodes/retire"),
 			transport.Post[nodescmd.CloseBreaker]("/nodes/close_breaker"),
 			transport.Get("/nodes", "nodes.list", nodesview.ListNodes, transport.About("the nodes by name, all or by state")),

@@ -23,7 +23,7 @@ func Area(sections domain.Sections) transport.Area {
 		Specs:       policycmd.Specs(sections),
 		Routes: []transport.Route{
 			transport.Get("/policies", "policies.list", model.List, admin, transport.About("the policy documents: version, numbers that are not the default, the last change")),
-			transport.Post[policycmd.SetPolicy]("/policies/{name}", admin),
+			transport.Post[policycmd.SetPolicy]("/policies/{name}", admin, transport.By(transport.RoleAdmin)),
 			transport.Get("/policies/{name}", "policies.policy", model.Find, admin, transport.About("a policy document, as it reads now or in a version")),
 			transport.Get("/policies/{name}/settings", "policies.settings", model.Settings, admin, transport.About("a policy document number by number: value, default, meaning, the last change of each")),
 			transport.Get("/policies/{name}/history", "policies.history", model.History, admin, transport.About("the changes of a policy document, the newest first")),

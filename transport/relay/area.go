@@ -29,6 +29,7 @@ type Hub interface {
 
 // Area is what the area adds to a process.
 func Area() transport.Area {
+	byAdmin := transport.By(transport.RoleAdmin) // but for the mailbox of a worker's own node
 	return transport.Area{
 		Name:        "relay",
 		Events:      relay.Events(),
@@ -37,10 +38,10 @@ func Area() transport.Area {
 		Specs:       relaycmd.Specs(),
 		Gauges:      gauges,
 		Routes: []transport.Route{
-			serve("/relay/register", "relay.register", Hub.Register, transport.Vital(), transport.About("open the mailbox of a node for a time; what it took and did not answer is delivered again")),
+			serve("/relay/register", "relay.register", Hub.Register, byAdmin, transport.OfNodes(func(ask *Register) []*domain.NodeID { return []*domain.NodeID{&ask.NodeID} }), transport.Vital(), transport.About("open the mailbox of a node for a time; what it took and did not answer is delivered again")),
 			serve("/relay/forward", "relay.forward", Hub.Forward, transport.Waits(), transport.About("call a node through its mailbox, wait for its answer and give it; its Idempotency-Key and Authorization are passed on")),
-			serve("/relay/poll", "relay.poll", Hub.Poll, transport.Waits(), transport.About("take the calls out of the mailbox of a node, waiting for one; it keeps the mailbox open")),
-			serve("/relay/result", "relay.result", Hub.Result, transport.Vital(), transport.Large(), transport.About("answer a call")),
+			serve("/relay/poll", "relay.poll", Hub.Poll, byAdmin, transport.OfNodes(func(ask *Poll) []*domain.NodeID { return []*domain.NodeID{&ask.NodeID} }), transport.Waits(), transport.About("take the calls out of the mailbox of a node, waiting for one; it keeps the mailbox open")),
+			serve("/relay/result", "relay.result", Hub.Result, byAdmin, transport.OfNodes(func(ask *Result) []*domain.NodeID { return []*domain.NodeID{&ask.NodeID} }), transport.Vital(), transport.Large(), transport.About("answer a call")),
 			transport.Tell("/relay/status", "relay.status", status, transport.About("the mailboxes: what waits in each, and what became of the calls")),
 			transport.Raw[Through](http.MethodGet, "/relay/to/{node}/{path...}", "relay.get", to, transport.Waits(), transport.In("relay"), transport.About("ask a node through its mailbox and give its answer as it is: http://hub/relay/to/<node> is an address of it")),
 			transport.Raw[Through](http.MethodPost, "/relay/to/{node}/{path...}", "relay.post", to, transport.Waits(), transport.In("relay"), transport.About("call a node through its mailbox and give its answer as it is")),

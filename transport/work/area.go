@@ -25,15 +25,15 @@ func Area() transport.Area {
 		Routes: []transport.Route{
 			transport.Post[workcmd.AddTask]("/work/add"),
 			transport.Post[workcmd.AddTasks]("/work/add_batch"),
-			transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital()),
-			transport.Post[workcmd.StartTask]("/work/start", transport.Vital()),
-			transport.Post[workcmd.HeartbeatTask]("/work/heartbeat", transport.Vital()),
-			transport.Post[workcmd.HeartbeatTasks]("/work/heartbeat_batch", transport.Vital()),
-			transport.Post[workcmd.CompleteTask]("/work/complete", transport.Vital()),
-			transport.Post[workcmd.CompleteTasks]("/work/complete_batch", transport.Vital()),
-			transport.Post[workcmd.FailTask]("/work/fail", transport.Vital()),
-			transport.Post[workcmd.FailTasks]("/work/fail_batch", transport.Vital()),
-			transport.Post[workcmd.ReleaseTask]("/work/release", transport.Vital()),
+			transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital(), transport.OfNodes(func(c *workcmd.ClaimTasks) []*domain.NodeID { return []*domain.NodeID{&c.NodeID} })),
+			transport.Post[workcmd.StartTask]("/work/start", transport.Vital(), ofReport(func(c *workcmd.StartTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.HeartbeatTask]("/work/heartbeat", transport.Vital(), ofReport(func(c *workcmd.HeartbeatTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.HeartbeatTasks]("/work/heartbeat_batch", transport.Vital(), ofReports(func(c *workcmd.HeartbeatTasks) []workcmd.HeartbeatTask { return c.Items }, func(c *workcmd.HeartbeatTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.CompleteTask]("/work/complete", transport.Vital(), ofReport(func(c *workcmd.CompleteTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.CompleteTasks]("/work/complete_batch", transport.Vital(), ofReports(func(c *workcmd.CompleteTasks) []workcmd.CompleteTask { return c.Items }, func(c *workcmd.CompleteTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.FailTask]("/work/fail", transport.Vital(), ofReport(func(c *workcmd.FailTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.FailTasks]("/work/fail_batch", transport.Vital(), ofReports(func(c *workcmd.FailTasks) []workcmd.FailTask { return c.Items }, func(c *workcmd.FailTask) *workcmd.Report { return &c.Report })),
+			transport.Post[workcmd.ReleaseTask]("/work/release", transport.Vital(), ofReport(func(c *workcmd.ReleaseTask) *workcmd.Report { return &c.Report })),
 			transport.Post[workcmd.CancelTask]("/work/cancel"),
 			transport.Post[workcmd.CancelTasks]("/work/cancel_batch"),
 			transport.Get("/work/depths", "work.depths", workview.Depths, transport.About("items on their way by type and config, beside the targets of the policy")),
@@ -45,4 +45,20 @@ func Area() transport.Area {
 			transport.Get("/work/explain", "work.explain", workview.ExplainWork, transport.About("why an item is not running, or a node gets nothing, gate by gate")),
 		},
 	}
+}
+
+// ofReport admits the workers of the node that a report comes from.
+func ofReport[C any](report func(*C) *workcmd.Report) transport.Option {
+	return transport.OfNodes(func(c *C) []*domain.NodeID { return []*domain.NodeID{&report(c).NodeID} })
+}
+
+// ofReports admits the workers of the nodes that all reports of a batch come from.
+func ofReports[B, C any](items func(*B) []C, report func(*C) *workcmd.Report) transport.Option {
+	return transport.OfNodes(func(batch *B) (nodes []*domain.NodeID) {
+		list := items(batch)
+		for i := range list {
+			nodes = append(nodes, &report(&list[i]).NodeID)
+		}
+		return nodes
+	})
 }

@@ -38,7 +38,7 @@ type Serve struct {
 	GossipEvery  time.Duration `key:"gossip_every" default:"2s" usage:"time between two such exchanges"`
 	SwimJoin     string        `key:"swim_join" usage:"addresses of nodes to find out with who is alive, with commas between; none: the node finds out nothing, unless it has a swim_address"`
 	SwimAddress  string        `key:"swim_address" usage:"address of this node, as the others call it, such as http://10.0.0.5:8770 (default: where it listens)"`
-	PeerToken    string        `key:"peer_token_file" usage:"file whose first token is shown to other nodes (default: the first of token_file)"`
+	PeerToken    string        `key:"peer_token_file" usage:"file whose first token is shown to other nodes (default: the first of token_file that may do everything)"`
 	SSH          SSH           `key:"ssh"`
 	MemoryLimit  Size          `key:"memory_limit" default:"0" usage:"memory to stay under, such as 1GiB: the collector's limit, and the measure of caches and of what callers can make the node hold; 0 takes nine tenths of what the control group allows, else none"`
 	Limits       Limits        `key:"limits"`

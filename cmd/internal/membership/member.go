@@ -30,7 +30,7 @@ type Config struct {
 	Cluster string   // packets of another one are refused
 	Address string   // of this node, as others call it: http://10.0.0.5:8770
 	Join    []string // addresses of members
-	Secrets []string // tokens of the cluster, the first to encrypt with; none: nothing is encrypted
+	Secrets []string // tokens that nodes alone have, the first to encrypt with; none: nothing is encrypted
 	TLS     *tls.Config
 
 	Backend transport.Backend // runs the commands that edges become; nil: none do

@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// The bounds on bad tokens from one address. A secret that Weak does not tell cannot
+// be guessed, however often somebody tries: it is served from an address over the
+// bound as from any other, lest one caller with an old token keeps out all those
+// that share its address.
+const (
+	maxStrikes   = 10 // within strikeWindow, which begins with the first
+	strikeWindow = time.Minute
+)
+
+// strikes counts the bad tokens that addresses showed, in two generations, as
+// callers does: at most twice maxCallers are remembered.
+type strikes struct {
+	mu         sync.Mutex
+	young, old map[string]*strike
+}
+
+type strike struct {
+	since time.Time
+	count int
+}
+
+func newStrikes() *strikes { return &strikes{young: map[string]*strike{}} }
+
+// wait is how long an address must wait until its bad tokens are no longer held
+// against it; 0: it has not shown too many.
+func (s *strikes) wait(address string, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(address).wait(now)
+}
+
+// add counts a bad token. It gives how many that makes in the window, and how long
+// the address must wait when there were too many before.
+func (s *strikes) add(address string, now time.Time) (count int, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.find(address)
+	if wait := one.wait(now); wait > 0 {
+		return one.count, wait
+	}
+	if one == nil || !now.Before(one.since.Add(strikeWindow)) {
+		one = &strike{since: now}
+		delete(s.old, address)
+	}
+	one.count++
+	if _, there := s.young[address]; !there && len(s.young) >= maxCallers {
+		s.old, s.young = s.young, map[string]*strike{}
+	}
+	s.young[address] = one
+	return one.count, 0
+}
+
+// find gives what an address did, nil for nothing. The lock is held.
+func (s *strikes) find(address string) *strike {
+	if one, there := s.young[address]; there {
+		return one
+	}
+	return s.old[address]
+}
+
+func (s *strike) wait(now time.Time) time.Duration {
+	if s == nil || s.count < maxStrikes {
+		return 0
+	}
+	return max(0, s.since.Add(strikeWindow).Sub(now))
+}
+
+// identified finds the token that a request shows. A bad one is counted and told in
+// the log, without the token; what comes after too many is refused, and counted alone.
+func (h *Handler) identified(ctx context.Context, x *exchange) (*shown, error) {
+	secret := secretOf(x.request.Header.Get("Authorization"))
+	if secret == "" {
+		return nil, domain.Errorf(domain.Unauthorized, "want Authorization: Bearer <token>, found none")
+	}
+	token := h.guard.who(secret)
+	if token != nil && !token.weak {
+		return token, nil
+	}
+	address, now := addressOf(x.request.RemoteAddr), h.config.Now()
+	if token != nil {
+		if wait := h.strikes.wait(address, now); wait > 0 {
+			return nil, tooManyBad(wait)
+		}
+		return token, nil
+	}
+	h.meters.badTokens.Inc()
+	count, wait := h.strikes.add(address, now)
+	if wait > 0 {
+		return nil, tooManyBad(wait)
+	}
+	line := []slog.Attr{
+		slog.String("from", address[1:]), slog.String("name", x.route.Name), slog.String("request_id", x.requestID()), slog.Int("count", count),
+	}
+	if count == maxStrikes {
+		line = append(line, slog.Duration("limited_for", h.strikes.wait(address, now)))
+	}
+	h.config.Logger.LogAttrs(ctx, slog.LevelWarn, "a bad token was shown", line...)
+	return nil, domain.Errorf(domain.Unauthorized, "the token is not a known one")
+}
+
+func tooManyBad(wait time.Duration) error {
+	return &Later{After: wait, Err: domain.Errorf(domain.TooMany, "want at most %d bad tokens within %s from one address, found more", maxStrikes, strikeWindow)}
+}

@@ -1,0 +1,180 @@
+package transport
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Token is one secret that callers may show, and who it stands for.
+type Token struct {
+	Name   string // empty: callers say who they are, by any name that no token has
+	Secret string
+	// OnBehalf lets a caller act for others, whom Rift-Actor names: both are
+	// recorded, as "alice via gateway".
+	OnBehalf bool
+	// Role bounds what a caller may do; empty: everything, as RoleAdmin.
+	Role  Role
+	Nodes []domain.NodeID // that a token of RoleWorker stands for
+}
+
+// Governs tells a token that may do everything. Nodes show such a one to each other.
+func (t Token) Governs() bool { return t.Role == "" || t.Role == RoleAdmin }
+
+// goodSecret is the length, in bytes, from which guessing a secret is hopeless.
+const goodSecret = 16
+
+// Weak tells a secret short enough to be guessed; whoever serves says so.
+func (t Token) Weak() bool { return len(t.Secret) < goodSecret }
+
+// onBehalf is the word that gives a token the right to act for others.
+const onBehalf = "on-behalf-of"
+
+// ReadTokens reads a file of tokens: one a line, the secret alone or
+//
+//	name secret [role[:node,node...]] [on-behalf-of]
+//
+// where the nodes are those of a worker, and a token without a role may do
+// everything. Empty lines and those that start with # do not count.
+func ReadTokens(text string) ([]Token, error) {
+	var tokens []Token
+	var faults []domain.Fault
+	line := 0
+	for row := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		line++
+		row = strings.TrimSpace(row)
+		if row == "" || strings.HasPrefix(row, "#") {
+			continue
+		}
+		token, reasons := readToken(strings.Fields(row))
+		if slices.ContainsFunc(tokens, func(t Token) bool { return t.Secret == token.Secret && !t.grantsAs(token) }) {
+			reasons = append(reasons, "the secret stands on a line above already, with other rights")
+		}
+		for _, reason := range reasons {
+			faults = append(faults, domain.Fault{Field: "line " + domain.Position(line).String(), Reason: reason})
+		}
+		tokens = append(tokens, token)
+	}
+	if len(tokens) == 0 && len(faults) == 0 {
+		faults = append(faults, domain.Fault{Field: "file", Reason: "want at least one token"})
+	}
+	return tokens, domain.Faulty("tokens", faults)
+}
+
+// readToken reads the words of a line. What is wrong is told without the words:
+// any of them may be a secret.
+func readToken(words []string) (token Token, reasons []string) {
+	if len(words) == 1 {
+		token.Secret = words[0]
+	} else {
+		token.Name, token.Secret = words[0], words[1]
+		rights := words[2:]
+		if last := len(rights) - 1; last >= 0 && rights[last] == onBehalf {
+			token.OnBehalf, rights = true, rights[:last]
+		}
+		switch {
+		case len(rights) == 1:
+			if err := token.grant(rights[0]); err != nil {
+				reasons = append(reasons, err.Error())
+			}
+		case len(rights) > 1:
+			reasons = append(reasons, "want a secret, or a name, a secret, and after them at most a role and "+onBehalf)
+		}
+	}
+	if word, _, _ := strings.Cut(token.Secret, ":"); token.Secret == onBehalf || Role(word).known() {
+		reasons = append(reasons, "want a name and a secret before a role or "+onBehalf)
+	}
+	if domain.NodeActor(token.Name) {
+		reasons = append(reasons, "the name "+token.Name+" is the node's own")
+	}
+	return token, reasons
+}
+
+// grantsAs tells tokens of the same rights.
+func (t Token) grantsAs(other Token) bool {
+	return t.Role == other.Role && slices.Equal(t.Nodes, other.Nodes)
+}
+
+// guard checks bearer tokens. It compares digests, all of them, so that the time
+// it takes says nothing about a secret.
+type guard struct {
+	tokens  []shown
+	digests [][sha256.Size]byte
+}
+
+// shown is a token that a caller showed.
+type shown struct {
+	name     string
+	key      string // for counting, different for every token
+	onBehalf bool
+	weak     bool
+	role     Role
+	nodes    []domain.NodeID
+}
+
+func newGuard(tokens []Token) *guard {
+	g := &guard{}
+	for i, token := range tokens {
+		key := token.Name
+		if key == "" {
+			key = "#" + strconv.Itoa(i+1)
+		}
+		g.tokens = append(g.tokens, shown{token.Name, key, token.OnBehalf, token.Weak(), token.Role, token.Nodes})
+		g.digests = append(g.digests, sha256.Sum256([]byte(token.Secret)))
+	}
+	return g
+}
+
+// open tells a guard that asks nobody.
+func (g *guard) open() bool { return len(g.digests) == 0 }
+
+// secretOf is the secret in an Authorization header, empty for none.
+func secretOf(authorization string) string {
+	scheme, secret, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(secret)
+}
+
+// who finds the token of a secret; nil: there is none.
+func (g *guard) who(secret string) *shown {
+	digest := sha256.Sum256([]byte(secret))
+	found := -1
+	for i := range g.digests {
+		if subtle.ConstantTimeCompare(digest[:], g.digests[i][:]) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		return nil
+	}
+	return &g.tokens[found]
+}
+
+// actor is who a command is recorded to come from, of the token that was shown,
+// nil for none, and of the name that the caller gives. The token decides: what
+// the caller says counts where the token has no name, and beside the token's name
+// where it may act for others.
+func (g *guard) actor(token *shown, claimed string) (string, error) {
+	if token != nil && token.name != "" && !token.onBehalf {
+		return token.name, nil
+	}
+	if domain.NodeActor(claimed) {
+		return "", domain.Faulty("request", []domain.Fault{{Field: headerActor, Reason: "the name " + claimed + " is the node's own"}})
+	}
+	if token != nil && token.name != "" {
+		if claimed != "" && claimed != token.name {
+			return claimed + " via " + token.name, nil
+		}
+		return token.name, nil
+	}
+	if slices.ContainsFunc(g.tokens, func(t shown) bool { return t.name == claimed && claimed != "" }) {
+		return "", domain.Errorf(domain.Forbidden, "%s: the name %s belongs to whoever shows its token", headerActor, claimed)
+	}
+	return claimed, nil
+}

@@ -189,8 +189,13 @@ func (d *takeover) print(p *output.Printer, found *takenOver) error {
 	timeline := output.Listing{
 		Doc: found,
 		Columns: []output.Column{
-			{Name: "seconds", Right: true}, {Name: "what happened", Max: 32}, {Name: "leader"}, {Name: "term", Right: true},
-			{Name: "first ack", Right: true}, {Name: "added", Right: true}, {Name: "done", Right: true},
+			{Name: "seconds", Right: true},
+			{Name: "what happened", Max: 32},
+			{Name: "leader"},
+			{Name: "term", Right: true},
+			{Name: "first ack", Right: true},
+			{Name: "added", Right: true},
+			{Name: "done", Right: true},
 		},
 		Below: "first ack: seconds until a command that was sent after it was acknowledged",
 	}

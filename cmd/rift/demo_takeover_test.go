@@ -109,10 +109,19 @@ func TestTakeoverJudges(t *testing.T) {
 		event, item string
 		at          int
 	}{
-		{"TASK_SPAWNED", "good", 1}, {"TASK_CLAIMED", "good", 1}, {"TASK_CLAIMED", "good", 2}, {"TASK_STARTED", "lost", 2}, {"TASK_COMPLETED", "good", 3},
-		{"TASK_SPAWNED", "undone", 5}, {"TASK_CLAIMED", "undone", 5},
-		{"TASK_SPAWNED", "done twice", 7}, {"TASK_COMPLETED", "done twice", 8}, {"TASK_COMPLETED", "done twice", 9},
-		{"TASK_SPAWNED", "added twice", 8}, {"TASK_SPAWNED", "added twice", 9}, {"TASK_COMPLETED", "added twice", 10},
+		{"TASK_SPAWNED", "good", 1},
+		{"TASK_CLAIMED", "good", 1},
+		{"TASK_CLAIMED", "good", 2},
+		{"TASK_STARTED", "lost", 2},
+		{"TASK_COMPLETED", "good", 3},
+		{"TASK_SPAWNED", "undone", 5},
+		{"TASK_CLAIMED", "undone", 5},
+		{"TASK_SPAWNED", "done twice", 7},
+		{"TASK_COMPLETED", "done twice", 8},
+		{"TASK_COMPLETED", "done twice", 9},
+		{"TASK_SPAWNED", "added twice", 8},
+		{"TASK_SPAWNED", "added twice", 9},
+		{"TASK_COMPLETED", "added twice", 10},
 	} {
 		if err := takeItem(items, domain.Envelope{Type: e.event, Time: second(e.at), Data: []byte(`{"task_id":"` + e.item + `"}`)}); err != nil {
 			t.Fatal(err)

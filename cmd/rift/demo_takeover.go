@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -82,7 +81,9 @@ func (a *app) takeover(ctx context.Context, f demoFlags) (err error) {
 		key: filepath.Join(folder, defaultClusterKey), at: map[domain.NodeID]string{},
 	}
 	defer func() {
-		err = errors.Join(err, d.cluster.close())
+		if ended := d.cluster.close(); err == nil {
+			err = ended
+		}
 		a.note("all stopped; the logs, and what was said, are in %s", folder)
 	}()
 	if err := d.open(running); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/transport"
@@ -332,7 +333,7 @@ func (d *takeover) firstAfter(since time.Time) *float64 {
 
 // done waits until so many items are done.
 func (d *takeover) done(ctx context.Context, want int) error {
-	return d.wait(ctx, fmt.Sprintf("%d items to be done", want), func(ctx context.Context) bool {
+	return d.wait(ctx, output.Plural(want, "item")+" to be done", func(ctx context.Context) bool {
 		var status struct {
 			States struct {
 				Done int `json:"done"`

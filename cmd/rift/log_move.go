@@ -16,10 +16,14 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
+// formatNames are the formats that every command reads: all but that of a mapping,
+// which only import takes.
 func formatNames() []string {
 	var names []string
 	for _, format := range recorded.Formats() {
-		names = append(names, format.Name)
+		if format.Name != recorded.MappingFormat {
+			names = append(names, format.Name)
+		}
 	}
 	return names
 }
@@ -122,13 +126,13 @@ func newLogImport(a *app) *cobra.Command {
 			return p.Line("imported into " + data + " in " + output.Span(took) + "; next: rift log stat --data " + data + ", rift replay " + data)
 		},
 	}
-	flags := c.Flags()
-	flags.StringVar(&format, "format", "", "kind of recording: "+strings.Join(formatNames(), ", ")+" (default: by what is in each file)")
+	flags, formats := c.Flags(), append(formatNames(), recorded.MappingFormat)
+	flags.StringVar(&format, "format", "", "kind of recording: "+strings.Join(formats, ", ")+" (default: by what is in each file)")
 	flags.StringVar(&data, "data", "data", "data folder to import into")
 	flags.BoolVar(&options.Lenient, "lenient", false, "leave broken lines out, and count them")
 	flags.StringVar(&options.Node, "node", "", "who wrote the recording, where it does not say")
 	flags.StringVar(&options.Cluster, "cluster", "", "the cluster the facts belong to")
-	register(c, "format", formatNames()...)
+	register(c, "format", formats...)
 	by.add(c)
 	return c
 }

@@ -109,7 +109,7 @@ func (m *Mapping) rows(r io.Reader, name string) iter.Seq2[Piece, error] {
 					piece.Record.Columns[header[i]] = strings.ToValidUTF8(strings.TrimSpace(text), "�")
 				}
 			}
-			if len(row) > len(header) {
+			if len(row) > len(header) && strings.TrimSpace(strings.Join(row[len(header):], "")) != "" {
 				piece.Broken = domain.Errorf(domain.Invalid, "want %d columns as in the header, found %d", len(header), len(row))
 			}
 			if !yield(piece, nil) {

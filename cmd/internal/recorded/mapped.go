@@ -35,6 +35,13 @@ type mappedRecord struct {
 	cause string
 	at    time.Time
 	piece mapping.Piece
+	seq   int // its place among all, where they are put in the order of time
+}
+
+// heldFact is an event that waits for those before it in time.
+type heldFact struct {
+	fact
+	seq int // of its record: equal times keep the order of the file
 }
 
 // feedsMapping reads all files as one, in the order of their times: what one
@@ -75,6 +82,7 @@ func sorted(records iter.Seq2[mappedRecord, error]) iter.Seq2[mappedRecord, erro
 				yield(one, err)
 				return
 			}
+			one.seq = len(all)
 			all = append(all, one)
 		}
 		slices.SortStableFunc(all, func(a, b mappedRecord) int { return a.at.Compare(b.at) })
@@ -89,11 +97,12 @@ func sorted(records iter.Seq2[mappedRecord, error]) iter.Seq2[mappedRecord, erro
 // mapped is an import by a mapping on its way.
 type mapped struct {
 	*reading
-	rules *mapping.Reader
-	read  seen
-	held  []fact // to be put in the order of time
-	last  time.Time
-	equal int64 // events whose place the order of the file decided
+	rules     *mapping.Reader
+	read      seen
+	held      []heldFact // to be put in the order of time
+	last      time.Time  // of the last event, and where it stands
+	lastPlace string
+	equal     int64 // events whose place the order of the file decided
 }
 
 // records yields what of a file is a record.
@@ -194,7 +203,7 @@ func (m *mapped) take(one mappedRecord) error {
 			stream: said.Stream, cause: one.cause + "\x00" + decimal(int64(n)), time: said.Time, event: said.Event, row: said.Rule, place: example,
 			meta: domain.Meta{Actor: m.options.Mapping.Name, Node: m.options.Node, Correlation: one.place},
 		}
-		if err := m.say(f); err != nil {
+		if err := m.say(f, one.seq); err != nil {
 			return err
 		}
 	}
@@ -202,33 +211,33 @@ func (m *mapped) take(one mappedRecord) error {
 }
 
 // say hands an event on, or keeps it until all are known.
-func (m *mapped) say(f fact) error {
+func (m *mapped) say(f fact, seq int) error {
 	if !m.options.Mapping.SortTimes {
 		return m.order(f)
 	}
 	if len(m.held) >= 2*maxSorted {
 		return domain.Errorf(domain.TooLarge, "want at most %d events to put in the order of time, found more", 2*maxSorted)
 	}
-	m.held = append(m.held, f)
+	m.held = append(m.held, heldFact{f, seq})
 	m.report.Mapped++ // so that its record counts as one that became an event
 	return nil
 }
 
 // order emits an event and notes where the file's order decided its place.
 func (m *mapped) order(f fact) error {
-	if f.time.Equal(m.last) {
+	if f.time.Equal(m.last) && f.meta.Correlation != m.lastPlace {
 		m.equal++
 	}
-	m.last = f.time
+	m.last, m.lastPlace = f.time, f.meta.Correlation
 	return m.emit(f)
 }
 
 // end emits what was kept, in the order of time, and says what it depended on.
 func (m *mapped) end() error {
-	slices.SortStableFunc(m.held, func(a, b fact) int { return a.time.Compare(b.time) })
+	slices.SortStableFunc(m.held, func(a, b heldFact) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.seq, b.seq)) })
 	m.report.Mapped -= int64(len(m.held)) // they are counted as they are emitted
 	for _, f := range m.held {
-		if err := m.order(f); err != nil {
+		if err := m.order(f.fact); err != nil {
 			return err
 		}
 	}

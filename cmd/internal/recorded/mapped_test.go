@@ -187,7 +187,7 @@ rules:
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "outages.csv")
-	if err := os.WriteFile(path, []byte("id,start,end,cause\n2,200,300,disk\n1,100,250,fan\n3,x,1,fan\n4,1,2,\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("id,start,end,cause\n2,200,300,disk\n1,100,250,fan\n3,x,1,fan\n4,1,2,\n5,1,2,fan,,\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	log := eventlog.NewMemory()
@@ -202,8 +202,11 @@ rules:
 		}
 		order = append(order, string(e.Stream)+" "+decimal(e.Time.Unix()))
 	}
-	if want := "node-node-3 1, node-node-4 2, node-node-1 100, node-node-2 200, node-node-1 250, node-node-2 300"; strings.Join(order, ", ") != want {
+	if want := "node-node-3 1, node-node-5 1, node-node-4 2, node-node-5 2, node-node-1 100, node-node-2 200, node-node-1 250, node-node-2 300"; strings.Join(order, ", ") != want {
 		t.Errorf("want %s, found %s", want, strings.Join(order, ", "))
+	}
+	if !slices.ContainsFunc(report.Notes, func(note string) bool { return strings.HasPrefix(note, "warning: 2 events") }) {
+		t.Errorf("want a warning of two events at the time of others, found %q", report.Notes)
 	}
 	if len(report.Skipped) != 2 || !strings.HasPrefix(report.Skipped[1].Why, "time: want unix, found") && !strings.HasPrefix(report.Skipped[0].Why, "time: want unix, found") {
 		t.Errorf("want two reasons, found %+v", report.Skipped)

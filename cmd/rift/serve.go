@@ -191,7 +191,7 @@ func tokensIn(path string) ([]transport.Token, error) {
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)

@@ -21,6 +21,9 @@ func TestATokenFileIsForItsOwnerAlone(t *testing.T) {
 		if err := os.Chmod(tokens, mode); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := tokensIn(tokens); err == nil { // serve would not end
+			t.Fatalf("mode %04o: want the file refused", mode)
+		}
 		r := rift(t, "serve", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--token-file", tokens)
 		r.want(t, exitError, "", "token file "+tokens+": want it for its owner alone")
 		if !strings.Contains(r.stderr, "chmod 600 "+tokens) || strings.Contains(r.stderr, "sesame") {

@@ -1,20 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/report"
-	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
 )
@@ -32,7 +25,9 @@ evaluations.`,
 		Example: "  rift report cmaes\n  rift report cmaes --run run-1 -o md\n  rift report cmaes --data data --run run-1 --out search.svg",
 		RunE: func(c *cobra.Command, paths []string) error {
 			return a.writeReport(flags, func(p *output.Printer, to io.Writer) error {
-				fold, err := a.foldSearches(c, flags, paths)
+				fold, err := foldLog(a, c, flags, paths, "nothing of a search happened", func(catalog *domain.Catalog, window report.Window, _ bool) (*report.Searches, error) {
+					return report.NewSearches(catalog, window)
+				})
 				if err != nil {
 					return err
 				}
@@ -49,100 +44,9 @@ evaluations.`,
 			})
 		},
 	}
-	flags.source.add(c)
-	set := c.Flags()
-	set.StringVar(&run, "run", "", "tell of this one in full (default: the only one)")
-	set.StringVar(&flags.from, "from", "", "leave out searches of which nothing happened from this position (1200, or -1000 from the end) or time on")
-	set.StringVar(&flags.to, "to", "", "end at this position or time (default: the end)")
-	set.StringVar(&flags.out, "out", "", "write to this file; its ending chooses the form unless -o does")
+	flags.add(c, "leave out searches of which nothing happened from this position (1200, or -1000 from the end) or time on", toTheEnd)
+	c.Flags().StringVar(&run, "run", "", "tell of this one in full (default: the only one)")
 	return c
-}
-
-// writeReport has a report told through a printer, or drawn where that is nil, to the
-// file that the flags name or to the terminal.
-func (a *app) writeReport(flags reportFlags, tell func(p *output.Printer, to io.Writer) error) error {
-	format := a.format
-	if format == "" && flags.out != "" {
-		format = strings.TrimPrefix(filepath.Ext(flags.out), ".")
-		if format != formatSVG && !slices.Contains(output.Formats, format) {
-			return usagef("--out %s: want a name that ends in .svg, .md, .csv, .json or .jsonl, or -o", flags.out)
-		}
-	}
-	var buffer bytes.Buffer
-	var to io.Writer = a.stdout
-	if flags.out != "" {
-		to = &buffer
-	}
-	var p *output.Printer
-	if format != formatSVG {
-		var err error
-		if p, err = a.printer(); err != nil {
-			return err
-		}
-		if flags.out != "" {
-			p = &output.Printer{Out: to, Format: output.Format(format), Now: a.now()}
-		}
-	}
-	if err := tell(p, to); err != nil || flags.out == "" {
-		return err
-	}
-	if err := os.WriteFile(flags.out, buffer.Bytes(), 0o644); err != nil {
-		return domain.Errorf(domain.Unavailable, "report: %w", err)
-	}
-	a.note("rift: wrote %s", flags.out)
-	return nil
-}
-
-// foldSearches reads the log that the report is about.
-func (a *app) foldSearches(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Searches, err error) {
-	ctx := c.Context()
-	src, err := flags.source.open(a, c, paths)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, src.close()) }()
-	var window report.Window
-	if window.From, window.FromTime, err = placeOf(ctx, "--from", flags.from, 0, src.head); err != nil {
-		return nil, err
-	}
-	if window.To, window.ToTime, err = placeOf(ctx, "--to", flags.to, window.From, src.head); err != nil {
-		return nil, err
-	}
-	catalog, err := wiring.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	if fold, err = report.NewSearches(catalog, window); err != nil {
-		return nil, err
-	}
-	which := selection{to: window.To}
-	live := src.follow != nil
-	if live { // a node need not send what is not looked at
-		which.filter.Types = report.SearchTypes()
-	}
-	for e, err := range src.events(ctx, which) {
-		if err != nil {
-			return nil, err
-		}
-		more, err := fold.Apply(e)
-		if err != nil {
-			return nil, hinted(err, "is the log of another version? `rift replay` says what is wrong with it; --to ends a report before it")
-		}
-		if !more {
-			break
-		}
-	}
-	if live {
-		head, err := a.headOf(ctx, src)
-		if err != nil {
-			return nil, err
-		}
-		fold.Covers(1, head)
-	}
-	if fold.Empty() {
-		return fold, hinted(domain.Errorf(domain.NotFound, "report: nothing of a search happened in this stretch of %s", src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
-	}
-	return fold, nil
 }
 
 func printSearchReport(p *output.Printer, told report.SearchReport) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -9,7 +8,6 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/report"
-	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 )
 
@@ -28,7 +26,9 @@ promoted for its luck, and its interval does not know of that.`,
 		Example: "  rift report promotions\n  rift report promotions --config-key hex8_2p -o md\n  rift report promotions --data data --out elo.svg",
 		RunE: func(c *cobra.Command, paths []string) error {
 			return a.writeReport(flags, func(p *output.Printer, to io.Writer) error {
-				fold, err := a.foldPromotions(c, flags, paths)
+				fold, err := foldLog(a, c, flags, paths, "nothing was promoted", func(catalog *domain.Catalog, window report.Window, _ bool) (*report.Promotions, error) {
+					return report.NewPromotions(catalog, window), nil
+				})
 				if err != nil {
 					return err
 				}
@@ -40,63 +40,9 @@ promoted for its luck, and its interval does not know of that.`,
 			})
 		},
 	}
-	flags.source.add(c)
-	set := c.Flags()
-	set.StringVar(&config, "config-key", "", "tell of this game only")
-	set.StringVar(&flags.from, "from", "", "leave out what was promoted before this position (1200, or -1000 from the end) or time")
-	set.StringVar(&flags.to, "to", "", "end at this position or time (default: the end)")
-	set.StringVar(&flags.out, "out", "", "write to this file; its ending chooses the form unless -o does")
+	flags.add(c, "leave out what was promoted before this position (1200, or -1000 from the end) or time", toTheEnd)
+	c.Flags().StringVar(&config, "config-key", "", "tell of this game only")
 	return c
-}
-
-// foldPromotions reads the log that the report is about.
-func (a *app) foldPromotions(c *cobra.Command, flags reportFlags, paths []string) (fold *report.Promotions, err error) {
-	ctx := c.Context()
-	src, err := flags.source.open(a, c, paths)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, src.close()) }()
-	var window report.Window
-	if window.From, window.FromTime, err = placeOf(ctx, "--from", flags.from, 0, src.head); err != nil {
-		return nil, err
-	}
-	if window.To, window.ToTime, err = placeOf(ctx, "--to", flags.to, window.From, src.head); err != nil {
-		return nil, err
-	}
-	catalog, err := wiring.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	fold = report.NewPromotions(catalog, window)
-	which := selection{to: window.To}
-	live := src.follow != nil
-	if live { // a node need not send what is not looked at
-		which.filter.Types = report.PromotionTypes()
-	}
-	for e, err := range src.events(ctx, which) {
-		if err != nil {
-			return nil, err
-		}
-		more, err := fold.Apply(e)
-		if err != nil {
-			return nil, hinted(err, "is the log of another version? `rift replay` says what is wrong with it; --to ends a report before it")
-		}
-		if !more {
-			break
-		}
-	}
-	if live {
-		head, err := a.headOf(ctx, src)
-		if err != nil {
-			return nil, err
-		}
-		fold.Covers(1, head)
-	}
-	if fold.Empty() {
-		return fold, hinted(domain.Errorf(domain.NotFound, "report: nothing was promoted in this stretch of %s", src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
-	}
-	return fold, nil
 }
 
 func printPromotionsReport(p *output.Printer, told report.PromotionReport) error {

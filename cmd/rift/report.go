@@ -100,18 +100,50 @@ func newReportKind(a *app, kind kindOfReport) *cobra.Command {
 		Use: kind.name + " [FILE|DIR…]", Short: kind.short, Long: kind.long, Example: kind.example,
 		RunE: func(c *cobra.Command, paths []string) error { return a.report(c, kind, flags, paths) },
 	}
-	flags.source.add(c)
+	flags.add(c, "begin at this position (1200, or -1000 from the end) or time", "end at this position or time (default: the end; of a node: now)")
 	if kind.flags != nil {
 		kind.flags(c)
 	}
-	set := c.Flags()
-	set.StringVar(&flags.from, "from", "", "begin at this position (1200, or -1000 from the end) or time")
-	set.StringVar(&flags.to, "to", "", "end at this position or time (default: the end; of a node: now)")
-	set.StringVar(&flags.out, "out", "", "write to this file; its ending chooses the form unless -o does")
 	return c
 }
 
-func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) (err error) {
+// add gives a report's command its flags; from and to say what these do to it.
+func (f *reportFlags) add(c *cobra.Command, from, to string) {
+	f.source.add(c)
+	set := c.Flags()
+	set.StringVar(&f.from, "from", "", from)
+	set.StringVar(&f.to, "to", "", to)
+	set.StringVar(&f.out, "out", "", "write to this file; its ending chooses the form unless -o does")
+}
+
+// toTheEnd is what --to says of reports that take a log as it is.
+const toTheEnd = "end at this position or time (default: the end)"
+
+func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) error {
+	return a.writeReport(flags, func(p *output.Printer, to io.Writer) error {
+		begin := func(catalog *domain.Catalog, window report.Window, live bool) (*report.Fold, error) {
+			if live && flags.to == "" {
+				window.ToTime = a.now()
+			}
+			if kind.begin != nil {
+				return kind.begin(catalog, window)
+			}
+			return report.New(catalog, window)
+		}
+		fold, err := foldLog(a, c, flags, paths, "nothing that a report on the "+kind.name+" tells of happened", begin)
+		switch {
+		case err != nil:
+			return err
+		case p == nil:
+			return kind.draw(to, fold)
+		}
+		return kind.print(p, fold)
+	})
+}
+
+// writeReport has a report told through a printer, or drawn where that is nil, to the
+// file that the flags name or to the terminal.
+func (a *app) writeReport(flags reportFlags, tell func(p *output.Printer, to io.Writer) error) error {
 	format := a.format
 	if format == "" && flags.out != "" {
 		format = strings.TrimPrefix(filepath.Ext(flags.out), ".")
@@ -119,13 +151,14 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 			return usagef("--out %s: want a name that ends in .svg, .md, .csv, .json or .jsonl, or -o", flags.out)
 		}
 	}
-	var to io.Writer = a.stdout
 	var buffer bytes.Buffer
+	var to io.Writer = a.stdout
 	if flags.out != "" {
 		to = &buffer
 	}
 	var p *output.Printer
 	if format != formatSVG {
+		var err error
 		if p, err = a.printer(); err != nil {
 			return err
 		}
@@ -133,16 +166,7 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 			p = &output.Printer{Out: to, Format: output.Format(format), Now: a.now()}
 		}
 	}
-	fold, err := a.foldReport(c, kind, flags, paths)
-	if err != nil {
-		return err
-	}
-	if p == nil {
-		err = kind.draw(to, fold)
-	} else {
-		err = kind.print(p, fold)
-	}
-	if err != nil || flags.out == "" {
+	if err := tell(p, to); err != nil || flags.out == "" {
 		return err
 	}
 	if err := os.WriteFile(flags.out, buffer.Bytes(), 0o644); err != nil {
@@ -152,38 +176,41 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 	return nil
 }
 
-// foldReport reads the log that a report is about.
-func (a *app) foldReport(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) (fold *report.Fold, err error) {
+// folded is a report in the making.
+type folded interface {
+	Types() []string // of the events that it looks at; nil: of all
+	Apply(e domain.Envelope) (more bool, err error)
+	Covers(first, last domain.Position)
+	Empty() bool
+}
+
+// foldLog reads the log that a report is about. It begins with what the flags say of
+// the stretch, and with whether the log is that of a node; nothing is what to say when
+// it has nothing to tell.
+func foldLog[F folded](a *app, c *cobra.Command, flags reportFlags, paths []string, nothing string, begin func(*domain.Catalog, report.Window, bool) (F, error)) (fold F, err error) {
 	ctx := c.Context()
 	src, err := flags.source.open(a, c, paths)
 	if err != nil {
-		return nil, err
+		return fold, err
 	}
 	defer func() { err = errors.Join(err, src.close()) }()
 	window := report.Window{}
 	if window.From, window.FromTime, err = placeOf(ctx, "--from", flags.from, 0, src.head); err != nil {
-		return nil, err
+		return fold, err
 	}
 	if window.To, window.ToTime, err = placeOf(ctx, "--to", flags.to, window.From, src.head); err != nil {
-		return nil, err
+		return fold, err
 	}
 	if window.To != 0 && window.From > window.To || !window.ToTime.IsZero() && window.FromTime.After(window.ToTime) {
-		return nil, usagef("--to: want it behind --from, found %s before %s", flags.to, flags.from)
-	}
-	live := src.follow != nil
-	if live && flags.to == "" {
-		window.ToTime = a.now()
+		return fold, usagef("--to: want it behind --from, found %s before %s", flags.to, flags.from)
 	}
 	catalog, err := wiring.Catalog()
 	if err != nil {
-		return nil, err
+		return fold, err
 	}
-	begin := report.New
-	if kind.begin != nil {
-		begin = kind.begin
-	}
-	if fold, err = begin(catalog, window); err != nil {
-		return nil, err
+	live := src.follow != nil
+	if fold, err = begin(catalog, window, live); err != nil {
+		return fold, err
 	}
 	which := selection{to: window.To}
 	if live { // a node need not send what is not looked at
@@ -193,16 +220,16 @@ func (a *app) foldReport(c *cobra.Command, kind kindOfReport, flags reportFlags,
 	defer progress.Done()
 	head, err := a.headOf(ctx, src)
 	if err != nil {
-		return nil, err
+		return fold, err
 	}
 	progress.Total(int64(head))
 	for e, err := range src.events(ctx, which) {
 		if err != nil {
-			return nil, err
+			return fold, err
 		}
 		more, err := fold.Apply(e)
 		if err != nil {
-			return nil, hinted(err, "is the log of another version? `rift replay` says what is wrong with it; --to ends a report before it")
+			return fold, hinted(err, "is the log of another version? `rift replay` says what is wrong with it; --to ends a report before it")
 		}
 		if !more {
 			break
@@ -213,7 +240,7 @@ func (a *app) foldReport(c *cobra.Command, kind kindOfReport, flags reportFlags,
 		fold.Covers(1, head)
 	}
 	if fold.Empty() {
-		return fold, hinted(domain.Errorf(domain.NotFound, "report: nothing that a report on the %s tells of happened in this stretch of %s", kind.name, src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
+		return fold, hinted(domain.Errorf(domain.NotFound, "report: %s in this stretch of %s", nothing, src.name), "`rift log stat` counts what the log holds; --from and --to choose another stretch")
 	}
 	return fold, nil
 }

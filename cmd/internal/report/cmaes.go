@@ -2,13 +2,8 @@ package report
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"hash"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/cmaesrun"
@@ -20,17 +15,13 @@ import (
 // Searches is a report on searches by CMA-ES in the making: the read model that serves
 // /cmaes/status, folded over a stretch of a log.
 type Searches struct {
-	window      Window
-	models      *store.Memory
-	touched     map[string]bool // runs of which something happened in the window
-	first, last domain.Position
-	from, to    time.Time
-	events      int
-	digest      hash.Hash
+	excerpt
+	models  *store.Memory
+	touched map[string]bool // runs of which something happened in the window
 }
 
-// SearchTypes are the events that the report is made of.
-func SearchTypes() []string {
+// Types are the events that the report is made of.
+func (f *Searches) Types() []string {
 	var types []string
 	for _, def := range cmaesrun.Events() {
 		types = append(types, def.Type)
@@ -46,20 +37,13 @@ func NewSearches(catalog *domain.Catalog, window Window) (*Searches, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Searches{window: window, models: models, touched: map[string]bool{}, digest: sha256.New()}, nil
+	return &Searches{excerpt: newExcerpt(window), models: models, touched: map[string]bool{}}, nil
 }
 
 // Apply folds the next event. It answers false once the window is over.
 func (f *Searches) Apply(e domain.Envelope) (more bool, err error) {
-	if f.window.To > 0 && e.Position > f.window.To {
-		return false, nil
-	}
-	if !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
-		return true, nil // recorded clocks run backwards
-	}
-	f.last = max(f.last, e.Position)
-	if f.first == 0 {
-		f.first = e.Position
+	if looks, more := f.sees(e); !looks {
+		return more, nil
 	}
 	if !strings.HasPrefix(e.Type, "CMAES_") {
 		return true, nil
@@ -67,34 +51,11 @@ func (f *Searches) Apply(e domain.Envelope) (more bool, err error) {
 	if err := f.models.Apply(e); err != nil {
 		return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
 	}
-	f.events++
-	var head [28]byte
-	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
-	copy(head[8:24], e.ID[:])
-	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
-	f.digest.Write(head[:]) // a hash takes everything
-	f.digest.Write(e.Data)
-	if e.Position >= f.window.From && !e.Time.Before(f.window.FromTime) {
+	f.note(e)
+	if f.count(e) {
 		f.touched[e.Stream.ID()] = true
-		if f.from.IsZero() {
-			f.from = e.Time
-		}
-		if e.Time.After(f.to) {
-			f.to = e.Time
-		}
 	}
 	return true, nil
-}
-
-// Covers widens what the report says it is about, as Fold's does.
-func (f *Searches) Covers(first, last domain.Position) {
-	if f.first == 0 || first < f.first {
-		f.first = first
-	}
-	if f.window.To > 0 {
-		last = min(last, f.window.To)
-	}
-	f.last = max(f.last, last)
 }
 
 // Empty tells that nothing happened in the window.
@@ -138,7 +99,7 @@ func (f *Searches) Report(run string) (report SearchReport, err error) {
 		report.Generations, err = allGenerations(v, run)
 		return err
 	})
-	report.Log = Footer{First: max(f.first, f.window.From), Last: f.last, From: f.from.UTC(), To: f.to.UTC(), Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil))}
+	report.Log = f.footer()
 	return report, err
 }
 

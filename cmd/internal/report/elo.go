@@ -1,11 +1,7 @@
 package report
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
 	"strings"
@@ -19,15 +15,11 @@ import (
 // ratings moved. All facts up to the end of the window are rated; only what moved in
 // it is drawn.
 type Elo struct {
-	window      Window
-	catalog     *domain.Catalog
-	policy      elo.Policy
-	configs     map[domain.ConfigKey]*ratedGame
-	first, last domain.Position
-	from, to    time.Time
-	events      int
-	digest      hash.Hash
-	open        bool
+	excerpt
+	catalog *domain.Catalog
+	policy  elo.Policy
+	configs map[domain.ConfigKey]*ratedGame
+	open    bool
 }
 
 // ratedGame is the ratings of one config.
@@ -53,12 +45,12 @@ const (
 	eloDrawn    = 6  // in the drawing
 )
 
-// EloTypes are the events that the report is made of.
-func EloTypes() []string { return slices.Sorted(maps.Keys(eloHandlers)) }
+// Types are the events that the report is made of.
+func (f *Elo) Types() []string { return slices.Sorted(maps.Keys(eloHandlers)) }
 
 // NewElo starts a report.
 func NewElo(catalog *domain.Catalog, window Window) *Elo {
-	return &Elo{window: window, catalog: catalog, policy: elo.DefaultPolicy(), configs: map[domain.ConfigKey]*ratedGame{}, digest: sha256.New()}
+	return &Elo{excerpt: newExcerpt(window), catalog: catalog, policy: elo.DefaultPolicy(), configs: map[domain.ConfigKey]*ratedGame{}}
 }
 
 // eloHandlers is what each event does to the report.
@@ -79,7 +71,7 @@ var eloHandlers = func() map[string]func(*Elo, domain.Envelope) error {
 		return nil
 	})
 	eloOn(table, func(f *Elo, envelope domain.Envelope, e elo.Updated) error {
-		if !f.counts(envelope) {
+		if !f.holds(envelope) {
 			return nil
 		}
 		g := f.game(e.ConfigKey)
@@ -131,22 +123,10 @@ func (f *Elo) fact(config domain.ConfigKey, fact elo.Fact) error {
 	return nil
 }
 
-// counts tells whether an event is in the window.
-func (f *Elo) counts(e domain.Envelope) bool {
-	return e.Position >= f.window.From && !e.Time.Before(f.window.FromTime)
-}
-
 // Apply folds the next event. It answers false once the window is over.
 func (f *Elo) Apply(e domain.Envelope) (more bool, err error) {
-	if f.window.To > 0 && e.Position > f.window.To {
-		return false, nil
-	}
-	if !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
-		return true, nil // recorded clocks run backwards
-	}
-	f.last = max(f.last, e.Position)
-	if f.first == 0 {
-		f.first = e.Position
+	if looks, more := f.sees(e); !looks {
+		return more, nil
 	}
 	handle, ours := eloHandlers[e.Type]
 	if !ours {
@@ -157,33 +137,11 @@ func (f *Elo) Apply(e domain.Envelope) (more bool, err error) {
 			return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
 		}
 	}
-	f.events++
-	var head [28]byte
-	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
-	copy(head[8:24], e.ID[:])
-	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
-	f.digest.Write(head[:]) // a hash takes everything
-	f.digest.Write(e.Data)
-	if f.counts(e) {
-		if !f.open {
-			f.open, f.from = true, e.Time
-		}
-		if e.Time.After(f.to) {
-			f.to = e.Time
-		}
+	f.note(e)
+	if f.count(e) {
+		f.open = true
 	}
 	return true, handle(f, e)
-}
-
-// Covers widens what the report says it is about, as Fold's does.
-func (f *Elo) Covers(first, last domain.Position) {
-	if f.first == 0 || first < f.first {
-		f.first = first
-	}
-	if f.window.To > 0 {
-		last = min(last, f.window.To)
-	}
-	f.last = max(f.last, last)
 }
 
 // Ratings is what is told of the ratings of a game.
@@ -255,7 +213,7 @@ func (f *Elo) Report(config string, asked elo.Asked) (Ratings, error) {
 	}
 	out.Cross = elo.Cross(out.Ranking, outcomes, covariance, eloCrossed)
 	out.Curves = g.curves(out.Ranking)
-	out.Log = Footer{First: max(f.first, f.window.From), Last: f.last, From: f.from.UTC(), To: f.to.UTC(), Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil))}
+	out.Log = f.footer()
 	return out, nil
 }
 

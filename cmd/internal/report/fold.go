@@ -15,11 +15,7 @@
 package report
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"hash"
 	"slices"
 	"time"
 
@@ -106,7 +102,7 @@ type lostLease struct {
 
 // Fold is a report in the making. It belongs to one goroutine.
 type Fold struct {
-	window   Window
+	excerpt
 	catalog  *domain.Catalog
 	handlers map[string]func(*Fold, domain.Envelope)
 	rules    *sched.Rules
@@ -120,15 +116,12 @@ type Fold struct {
 	gauntlets gauntletsFold
 	cluster   *clusterFold // of a report on who led; nil in any other
 
-	open        bool      // the window has begun
-	start       time.Time // of the window
-	now         time.Time // the latest moment seen
-	first, last domain.Position
-	events      int
-	digest      hash.Hash
-	counted     bool // the event in turn is in the window
-	pending     int
-	held        int
+	open    bool      // the window has begun
+	start   time.Time // of the window
+	now     time.Time // the latest moment seen
+	counted bool      // the event in turn is in the window
+	pending int
+	held    int
 }
 
 // New starts a report.
@@ -138,9 +131,9 @@ func New(catalog *domain.Catalog, window Window) (*Fold, error) {
 		return nil, err
 	}
 	return &Fold{
-		window: window, catalog: catalog, handlers: handlers, rules: rules, pauses: map[string]map[string]time.Time{},
+		excerpt: newExcerpt(window), catalog: catalog, handlers: handlers, rules: rules, pauses: map[string]map[string]time.Time{},
 		items: map[domain.TaskID]*item{}, lost: map[lostKey]lostLease{}, nodes: map[domain.NodeID]*nodeFold{},
-		queue: newQueueFold(), digest: sha256.New(),
+		queue: newQueueFold(),
 	}, nil
 }
 
@@ -157,13 +150,8 @@ func NewCluster(catalog *domain.Catalog, window Window) (*Fold, error) {
 
 // Apply folds the next event. It answers false once the window is over.
 func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
-	if f.window.To > 0 && e.Position > f.window.To || !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
-		// Recorded clocks run backwards: a time ends the window only for good.
-		return f.window.To == 0 || e.Position <= f.window.To, nil
-	}
-	f.last = max(f.last, e.Position)
-	if f.first == 0 {
-		f.first = e.Position
+	if looks, more := f.sees(e); !looks {
+		return more, nil
 	}
 	handle, ours := f.handlers[e.Type]
 	if f.cluster != nil {
@@ -181,7 +169,7 @@ func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 		}
 	}
 	f.note(e)
-	f.counted = e.Position >= f.window.From && !e.Time.Before(f.window.FromTime)
+	f.counted = f.holds(e)
 	if f.counted && !f.open {
 		f.open, f.start = true, e.Time
 		if !f.window.FromTime.IsZero() {
@@ -204,17 +192,6 @@ func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 	return true, nil
 }
 
-// note puts an event into the digest of what was folded.
-func (f *Fold) note(e domain.Envelope) {
-	f.events++
-	var head [28]byte
-	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
-	copy(head[8:24], e.ID[:])
-	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
-	f.digest.Write(head[:]) // a hash takes everything
-	f.digest.Write(e.Data)
-}
-
 // Footer says what a report was made of.
 type Footer struct {
 	First     domain.Position `json:"first_position"` // of the window
@@ -224,18 +201,6 @@ type Footer struct {
 	Events    int             `json:"events"` // folded: those that the report is about, from the first of the log on
 	Digest    string          `json:"digest"` // of those: SHA-256 over their positions, ids and payloads
 	Estimated string          `json:"percentiles,omitempty"`
-}
-
-// Covers widens what the report says it is about: a log that was read without
-// the events that it ignores holds more than it was shown.
-func (f *Fold) Covers(first, last domain.Position) {
-	if f.first == 0 || first < f.first {
-		f.first = first
-	}
-	if f.window.To > 0 {
-		last = min(last, f.window.To)
-	}
-	f.last = max(f.last, last)
 }
 
 // Empty tells that nothing happened in the window.
@@ -250,11 +215,10 @@ func (f *Fold) end() time.Time {
 }
 
 func (f *Fold) footer() Footer {
-	return Footer{
-		First: max(f.first, f.window.From), Last: f.last, From: f.start.UTC(), To: f.end().UTC(),
-		Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil)),
-		Estimated: "of waits: within 1.6 % (1 ms below 64 ms); of ages: exact",
-	}
+	footer := f.excerpt.footer()
+	footer.From, footer.To = f.start.UTC(), f.end().UTC()
+	footer.Estimated = "of waits: within 1.6 % (1 ms below 64 ms); of ages: exact"
+	return footer
 }
 
 // inWindow is the part of a stretch of time that is counted.

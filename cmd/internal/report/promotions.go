@@ -1,11 +1,7 @@
 package report
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"image/color"
 	"io"
 	"math"
@@ -24,15 +20,11 @@ import (
 // Promotions is a report on the models that were promoted, in the making: what each
 // gained over the one before it, by the games of the evaluation that it was judged by.
 type Promotions struct {
-	window      Window
-	catalog     *domain.Catalog
-	evaluated   map[evaluatedModel][]elo.OpponentResult
-	lines       map[domain.ConfigKey][]Promotion
-	order       []domain.ConfigKey
-	first, last domain.Position
-	from, to    time.Time
-	events      int
-	digest      hash.Hash
+	excerpt
+	catalog   *domain.Catalog
+	evaluated map[evaluatedModel][]elo.OpponentResult
+	lines     map[domain.ConfigKey][]Promotion
+	order     []domain.ConfigKey
 }
 
 type evaluatedModel struct {
@@ -61,27 +53,20 @@ type Promotion struct {
 	Margin    float64          `json:"total_error"` // of that sum
 }
 
-// PromotionTypes are the events that the report is made of.
-func PromotionTypes() []string {
+// Types are the events that the report is made of.
+func (f *Promotions) Types() []string {
 	return []string{elo.EvaluationCompleted{}.EventType(), training.ModelPromoted{}.EventType()}
 }
 
 // NewPromotions starts a report. Promotions before the window are counted, and left out.
 func NewPromotions(catalog *domain.Catalog, window Window) *Promotions {
-	return &Promotions{window: window, catalog: catalog, evaluated: map[evaluatedModel][]elo.OpponentResult{}, lines: map[domain.ConfigKey][]Promotion{}, digest: sha256.New()}
+	return &Promotions{excerpt: newExcerpt(window), catalog: catalog, evaluated: map[evaluatedModel][]elo.OpponentResult{}, lines: map[domain.ConfigKey][]Promotion{}}
 }
 
 // Apply folds the next event. It answers false once the window is over.
 func (f *Promotions) Apply(e domain.Envelope) (more bool, err error) {
-	if f.window.To > 0 && e.Position > f.window.To {
-		return false, nil
-	}
-	if !f.window.ToTime.IsZero() && e.Time.After(f.window.ToTime) {
-		return true, nil // recorded clocks run backwards
-	}
-	f.last = max(f.last, e.Position)
-	if f.first == 0 {
-		f.first = e.Position
+	if looks, more := f.sees(e); !looks {
+		return more, nil
 	}
 	if e.Type != (elo.EvaluationCompleted{}).EventType() && e.Type != (training.ModelPromoted{}).EventType() {
 		return true, nil
@@ -91,13 +76,7 @@ func (f *Promotions) Apply(e domain.Envelope) (more bool, err error) {
 			return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
 		}
 	}
-	f.events++
-	var head [28]byte
-	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
-	copy(head[8:24], e.ID[:])
-	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
-	f.digest.Write(head[:]) // a hash takes everything
-	f.digest.Write(e.Data)
+	f.note(e)
 	switch event := e.Event.(type) {
 	case elo.EvaluationCompleted:
 		if len(f.evaluated) < maxEvaluated {
@@ -131,25 +110,7 @@ func (f *Promotions) promoted(e domain.Envelope, event training.ModelPromoted) {
 		p.Total, p.Margin = p.Total+estimate.Elo, math.Hypot(p.Margin, estimate.Error)
 	}
 	f.lines[event.ConfigKey] = append(line, p)
-	if e.Position >= f.window.From && !e.Time.Before(f.window.FromTime) {
-		if f.from.IsZero() {
-			f.from = e.Time
-		}
-		if e.Time.After(f.to) {
-			f.to = e.Time
-		}
-	}
-}
-
-// Covers widens what the report says it is about, as Fold's does.
-func (f *Promotions) Covers(first, last domain.Position) {
-	if f.first == 0 || first < f.first {
-		f.first = first
-	}
-	if f.window.To > 0 {
-		last = min(last, f.window.To)
-	}
-	f.last = max(f.last, last)
+	f.count(e)
 }
 
 // Empty tells that nothing was promoted in the window.
@@ -171,7 +132,7 @@ func (f *Promotions) Report(config domain.ConfigKey) PromotionReport {
 			}
 		}
 	}
-	report.Log = Footer{First: max(f.first, f.window.From), Last: f.last, From: f.from.UTC(), To: f.to.UTC(), Events: f.events, Digest: hex.EncodeToString(f.digest.Sum(nil))}
+	report.Log = f.footer()
 	return report
 }
 

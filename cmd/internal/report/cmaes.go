@@ -3,63 +3,26 @@ package report
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/cmaesrun"
 	"github.com/ringrift/rift/projections"
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
-	"github.com/ringrift/rift/projections/store"
 )
 
 // Searches is a report on searches by CMA-ES in the making: the read model that serves
 // /cmaes/status, folded over a stretch of a log.
-type Searches struct {
-	excerpt
-	models  *store.Memory
-	touched map[string]bool // runs of which something happened in the window
-}
-
-// Types are the events that the report is made of.
-func (f *Searches) Types() []string {
-	var types []string
-	for _, def := range cmaesrun.Events() {
-		types = append(types, def.Type)
-	}
-	slices.Sort(types)
-	return types
-}
+type Searches struct{ area }
 
 // NewSearches starts a report. What happened before the window is folded, and runs of
 // which nothing happened in it are left out.
 func NewSearches(catalog *domain.Catalog, window Window) (*Searches, error) {
-	models, err := store.NewMemory([]projections.Projection{cmaesview.Projection()}, nil, catalog, store.Options{Strict: true})
+	a, err := newArea(catalog, window, cmaesview.Projection(), cmaesrun.Events())
 	if err != nil {
 		return nil, err
 	}
-	return &Searches{excerpt: newExcerpt(window), models: models, touched: map[string]bool{}}, nil
+	return &Searches{a}, nil
 }
-
-// Apply folds the next event. It answers false once the window is over.
-func (f *Searches) Apply(e domain.Envelope) (more bool, err error) {
-	if looks, more := f.sees(e); !looks {
-		return more, nil
-	}
-	if !strings.HasPrefix(e.Type, "CMAES_") {
-		return true, nil
-	}
-	if err := f.models.Apply(e); err != nil {
-		return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
-	}
-	f.note(e)
-	if f.count(e) {
-		f.touched[e.Stream.ID()] = true
-	}
-	return true, nil
-}
-
-// Empty tells that nothing happened in the window.
-func (f *Searches) Empty() bool { return len(f.touched) == 0 }
 
 // SearchReport is what is told of searches.
 type SearchReport struct {

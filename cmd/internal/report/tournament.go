@@ -3,63 +3,26 @@ package report
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/tournament"
 	"github.com/ringrift/rift/projections"
-	"github.com/ringrift/rift/projections/store"
 	tournamentview "github.com/ringrift/rift/projections/tournament"
 )
 
 // Tournaments is a report on tournaments in the making: the read model that serves
 // /tournament/bracket, folded over a stretch of a log.
-type Tournaments struct {
-	excerpt
-	models  *store.Memory
-	touched map[string]bool // tournaments of which something happened in the window
-}
-
-// Types are the events that the report is made of.
-func (f *Tournaments) Types() []string {
-	var types []string
-	for _, def := range tournament.Events() {
-		types = append(types, def.Type)
-	}
-	slices.Sort(types)
-	return types
-}
+type Tournaments struct{ area }
 
 // NewTournaments starts a report. What happened before the window is folded, and
 // tournaments of which nothing happened in it are left out.
 func NewTournaments(catalog *domain.Catalog, window Window) (*Tournaments, error) {
-	models, err := store.NewMemory([]projections.Projection{tournamentview.Projection()}, nil, catalog, store.Options{Strict: true})
+	a, err := newArea(catalog, window, tournamentview.Projection(), tournament.Events())
 	if err != nil {
 		return nil, err
 	}
-	return &Tournaments{excerpt: newExcerpt(window), models: models, touched: map[string]bool{}}, nil
+	return &Tournaments{a}, nil
 }
-
-// Apply folds the next event. It answers false once the window is over.
-func (f *Tournaments) Apply(e domain.Envelope) (more bool, err error) {
-	if looks, more := f.sees(e); !looks {
-		return more, nil
-	}
-	if !strings.HasPrefix(e.Type, "TOURNAMENT_") {
-		return true, nil
-	}
-	if err := f.models.Apply(e); err != nil {
-		return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
-	}
-	f.note(e)
-	if f.count(e) {
-		f.touched[e.Stream.ID()] = true
-	}
-	return true, nil
-}
-
-// Empty tells that nothing happened in the window.
-func (f *Tournaments) Empty() bool { return len(f.touched) == 0 }
 
 // TournamentReport is what is told of tournaments.
 type TournamentReport struct {

@@ -48,6 +48,8 @@ golden: ## rewrite the expected output of scripts and listings; read the diff
 	$(GO) test -count=1 ./cmd/internal/script -run '^TestObservations$$' -rewrite
 	RIFT_REWRITE=1 $(GO) test -count=1 ./cmd/internal/wiring -run '^TestSixtyFailures$$'
 	$(GO) test -count=1 ./cmd/rift -run '^TestListings$$' -rewrite
+	$(GO) test -count=1 ./cmd/internal/wiring -run '^TestRolesOfRoutes$$' -rewrite
+	$(GO) test -count=1 ./transport -run '^TestTheListingIsGolden$$' -rewrite
 
 golden-check: ## fail when the recorded output differs from what golden would write
 	@rm -rf bin/recorded && mkdir -p bin && cp -r testdata bin/recorded

@@ -23,7 +23,7 @@ func Area() transport.Area {
 		Reactors:    sshcmd.Reactors(),
 		Specs:       sshcmd.Specs(),
 		Routes: []transport.Route{
-			transport.Post[sshcmd.RunTournament]("/ssh_tournament/run"),
+			transport.Post[sshcmd.RunTournament]("/ssh_tournament/run", transport.By(transport.RoleAdmin)), // it runs commands on other machines
 			transport.Post[sshcmd.Cancel]("/ssh_tournament/cancel"),
 			transport.Get("/ssh_tournament/status", "ssh_tournament.status", sshview.StatusOf, transport.About("how far tournaments over SSH are: one in full, or all by name")),
 		},

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/bench"
+	"github.com/ringrift/rift/cmd/internal/outfile"
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/report"
 	"github.com/ringrift/rift/domain"
@@ -126,8 +126,8 @@ func (a *app) benchSPRT(c *cobra.Command, t bench.Tests, out string) error {
 		if err := report.RatesSVG(&drawn, title, fmt.Sprintf("%d tests of each strength, seed %d", t.Count, t.Seed), points, t.SPRT.Alpha, t.SPRT.Beta); err != nil {
 			return err
 		}
-		if err := os.WriteFile(out, drawn.Bytes(), 0o644); err != nil {
-			return domain.Errorf(domain.Unavailable, "bench sprt: %w", err)
+		if err := outfile.WriteFile(out, drawn.Bytes()); err != nil {
+			return domain.Errorf(domain.CodeOf(err), "bench sprt: %w", err)
 		}
 		a.note("rift: wrote %s", out)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/matchfile"
+	"github.com/ringrift/rift/cmd/internal/outfile"
 	"github.com/ringrift/rift/cmd/internal/output"
 	elocmd "github.com/ringrift/rift/commands/elo"
 	"github.com/ringrift/rift/domain"
@@ -174,8 +175,8 @@ in pgn and are left out there, and told.`,
 				return err
 			}
 			if out != "" {
-				if err := os.WriteFile(out, buffer.Bytes(), 0o644); err != nil {
-					return domain.Errorf(domain.Unavailable, "export: %w", err)
+				if err := outfile.WriteFile(out, buffer.Bytes()); err != nil {
+					return domain.Errorf(domain.CodeOf(err), "export: %w", err)
 				}
 				a.note("rift: wrote %s", out)
 			}

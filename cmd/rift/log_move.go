@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringrift/rift/cmd/internal/outfile"
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/recorded"
 	"github.com/ringrift/rift/cmd/internal/wiring"
@@ -213,13 +214,17 @@ func exportTo(path string, stdout io.Writer, write func(io.Writer) (int64, error
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return 0, domain.Errorf(domain.NotFound, "export: want a folder %s, found none", filepath.Dir(path))
 	}
-	sink, err := jsonl.CreateFile(path)
+	file, err := outfile.Create(path)
 	if err != nil {
 		return 0, err
 	}
-	written, err := write(sink)
+	packed, err := jsonl.Pack(path, file)
 	if err != nil {
-		return written, errors.Join(err, sink.Discard())
+		return 0, errors.Join(err, file.Discard())
 	}
-	return written, sink.Close()
+	written, err := write(packed)
+	if err = errors.Join(err, packed.Close()); err != nil {
+		return written, errors.Join(err, file.Discard())
+	}
+	return written, file.Close()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringrift/rift/cmd/internal/outfile"
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/report"
 	"github.com/ringrift/rift/cmd/internal/wiring"
@@ -169,8 +169,8 @@ func (a *app) writeReport(flags reportFlags, tell func(p *output.Printer, to io.
 	if err := tell(p, to); err != nil || flags.out == "" {
 		return err
 	}
-	if err := os.WriteFile(flags.out, buffer.Bytes(), 0o644); err != nil {
-		return domain.Errorf(domain.Unavailable, "report: %w", err)
+	if err := outfile.WriteFile(flags.out, buffer.Bytes()); err != nil {
+		return domain.Errorf(domain.CodeOf(err), "report: %w", err)
 	}
 	a.note("rift: wrote %s", flags.out)
 	return nil

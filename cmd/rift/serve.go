@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/outfile"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
@@ -158,12 +159,8 @@ func (a *app) announce(settings config.Serve, address string) error {
 // writeAddress tells whoever waits for a file where a node serves, whole or not at
 // all.
 func writeAddress(file, address string) error {
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, []byte(address+"\n"), 0o644); err != nil {
-		return domain.Errorf(domain.Unavailable, "address file: %w", err)
-	}
-	if err := os.Rename(temporary, file); err != nil {
-		return domain.Errorf(domain.Unavailable, "address file: %w", err)
+	if err := outfile.WriteFile(file, []byte(address+"\n")); err != nil {
+		return domain.Errorf(domain.CodeOf(err), "address file: %w", err)
 	}
 	return nil
 }

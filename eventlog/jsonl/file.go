@@ -89,71 +89,26 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(buffered), nil
 }
 
-// Sink is a file being written. Close makes it appear under its name, Discard
-// leaves nothing behind; a reader never sees half a file.
-type Sink struct {
-	io.Writer
-	path    string
-	file    *os.File
-	packers []io.Closer
-	done    bool
-}
-
-// CreateFile opens a file for writing, packed when its name ends in .zst or .gz.
-func CreateFile(path string) (*Sink, error) {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-*")
-	if err != nil {
-		return nil, fileError(err)
-	}
-	sink := &Sink{Writer: file, path: path, file: file}
-	switch strings.ToLower(filepath.Ext(path)) {
+// Pack packs what is written to a file of this name: by zstd where it ends in .zst, by
+// gzip where it ends in .gz, and not at all else. Close ends the packing and leaves w
+// open.
+func Pack(name string, w io.Writer) (io.WriteCloser, error) {
+	switch strings.ToLower(filepath.Ext(name)) {
 	case ".zst":
-		encoder, err := zstd.NewWriter(file, zstd.WithEncoderConcurrency(1))
+		encoder, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
 		if err != nil {
-			return nil, errors.Join(domain.Errorf(domain.Internal, "create %s: %w", path, err), sink.Discard())
+			return nil, domain.Errorf(domain.Internal, "pack %s: %w", name, err)
 		}
-		sink.Writer, sink.packers = encoder, []io.Closer{encoder}
+		return encoder, nil
 	case ".gz":
-		encoder := gzip.NewWriter(file)
-		sink.Writer, sink.packers = encoder, []io.Closer{encoder}
+		return gzip.NewWriter(w), nil
 	}
-	return sink, nil
+	return unpacked{w}, nil
 }
 
-// Close makes what was written durable and gives it its name.
-func (s *Sink) Close() error {
-	if s.done {
-		return nil
-	}
-	for _, packer := range s.packers {
-		if err := packer.Close(); err != nil {
-			return errors.Join(fileError(err), s.Discard())
-		}
-	}
-	if err := s.file.Sync(); err != nil {
-		return errors.Join(fileError(err), s.Discard())
-	}
-	if err := s.file.Chmod(0o644); err != nil {
-		return errors.Join(fileError(err), s.Discard())
-	}
-	s.done = true
-	if err := s.file.Close(); err != nil {
-		return errors.Join(fileError(err), os.Remove(s.file.Name()))
-	}
-	if err := os.Rename(s.file.Name(), s.path); err != nil {
-		return errors.Join(fileError(err), os.Remove(s.file.Name()))
-	}
-	return nil
-}
+type unpacked struct{ io.Writer }
 
-// Discard throws away what was written. After Close it does nothing.
-func (s *Sink) Discard() error {
-	if s.done {
-		return nil
-	}
-	s.done = true
-	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
-}
+func (unpacked) Close() error { return nil }
 
 // Files lists the files that the paths mean: a file is itself, a folder is the
 // files in it with one of the endings, packed or not, by name. A path that

@@ -56,13 +56,7 @@ func TestExportAndImportKeepEveryByte(t *testing.T) {
 			seed(t, source, "task-a", payloads...)
 			seed(t, source, "node-b", payloads[:3]...)
 			path := filepath.Join(t.TempDir(), "log"+ending)
-			sink, err := jsonl.CreateFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := os.Stat(path); err == nil {
-				t.Fatal("the file appeared before it was closed")
-			}
+			sink := createPacked(t, path)
 			count, err := jsonl.Export(t.Context(), source, sink, jsonl.ExportOptions{})
 			if err != nil || count != int64(len(payloads)+3) {
 				t.Fatalf("want %d events exported, found %d, %v", len(payloads)+3, count, err)
@@ -190,19 +184,27 @@ func TestAReadErrorIsNotTheEnd(t *testing.T) {
 	if !errors.Is(found, errDisk) || !strings.Contains(found.Error(), "torn:2") {
 		t.Fatalf("want the disk's error at torn:2, found %v", found)
 	}
-	sink, err := jsonl.CreateFile(filepath.Join(t.TempDir(), "half.jsonl.zst"))
+}
+
+// packedFile is a file that is packed by its name.
+type packedFile struct {
+	io.WriteCloser
+	file *os.File
+}
+
+func (p packedFile) Close() error { return errors.Join(p.WriteCloser.Close(), p.file.Close()) }
+
+func createPacked(t *testing.T, path string) packedFile {
+	t.Helper()
+	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writer := jsonl.NewWriter(sink)
-	for range 2000 {
-		if err := writer.Write(domain.Envelope{Position: 1, Stream: "task-a", Type: "ONE", Version: 1, Time: noon, Data: []byte(`{}`)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(writer.Flush(), sink.Discard(), sink.Close()); err != nil {
+	packed, err := jsonl.Pack(path, file)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return packedFile{packed, file}
 }
 
 var errDisk = errors.New("disk gone")
@@ -284,10 +286,7 @@ func TestImportStopsAtAnEventThatNoLogTakes(t *testing.T) {
 func TestFilesAreReadInTheOrderOfTheirNames(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"b.jsonl", "a.jsonl.gz", "c.jsonl.zst", "notes.txt"} {
-		sink, err := jsonl.CreateFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		sink := createPacked(t, filepath.Join(dir, name))
 		fmt.Fprintf(sink, `{"stream":"task-%s","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`, name)
 		if err := sink.Close(); err != nil {
 			t.Fatal(err)

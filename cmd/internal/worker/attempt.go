@@ -229,6 +229,9 @@ func withKey(value json.RawMessage, key string, added any) json.RawMessage {
 	if err != nil {
 		return value
 	}
+	for _, taken := object[key]; taken; _, taken = object[key] {
+		key = "_" + key
+	}
 	object[key] = encoded
 	whole, err := json.Marshal(object)
 	if err != nil {
@@ -275,7 +278,8 @@ type account struct {
 	Stderr   string        `json:"stderr_tail,omitempty"`
 }
 
-// resultWith attaches the account of the run to a result, under the key "worker".
+// resultWith attaches the account of the run to a result, under the key "worker", or
+// "_worker" where the result has that key itself.
 func (a *attempt) resultWith(result json.RawMessage, ended exit, lasted time.Duration) json.RawMessage {
 	a.said.mu.Lock()
 	defer a.said.mu.Unlock()

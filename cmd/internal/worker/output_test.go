@@ -169,3 +169,18 @@ func TestReadGPUs(t *testing.T) {
 		}
 	}
 }
+
+// What a command says stays as it said it: the worker's account goes beside it.
+func TestAResultKeepsItsKeys(t *testing.T) {
+	for result, want := range map[string]string{
+		``:                             `{"worker":1}`,
+		`{"games":50}`:                 `{"games":50,"worker":1}`,
+		`{"worker":"mine"}`:            `{"_worker":1,"worker":"mine"}`,
+		`{"worker":null,"_worker":[]}`: `{"__worker":1,"_worker":[],"worker":null}`,
+		`[1,9007199254740993]`:         `{"value":[1,9007199254740993],"worker":1}`,
+	} {
+		if found := withKey(json.RawMessage(result), "worker", 1); string(found) != want {
+			t.Errorf("%s: want %s, found %s", result, want, found)
+		}
+	}
+}

@@ -87,7 +87,7 @@ func demoPolicy() []string {
 		configs = append(configs, strconv.Quote(string(config)))
 	}
 	return []string{
-		"populator.configs=[" + strings.Join(configs, ",") + "]", "populator.depth=1", "populator.games=50",
+		"populator.configs=[" + strings.Join(configs, ",") + "]", "populator.depth=1", "populator.games=50", "gauntlet.item_games=1000",
 		"training.bootstrap_games=50", "training.min_games=100", "training.failure_wait_seconds=1", "training.fresh_seconds=5",
 		`training.promotion_ladder=[{"factor":0.7,"seconds":5},{"factor":0.5,"seconds":10}]`,
 		"promotion.cooldown_seconds=1",

@@ -228,7 +228,7 @@ func (s *suite) attack(ctx context.Context, name, address string) (end func() (s
 	if err != nil {
 		return nil, err
 	}
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	apart(command)
 	command.WaitDelay = patience
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -237,7 +237,7 @@ func (s *suite) attack(ctx context.Context, name, address string) (end func() (s
 	if err := command.Start(); err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "bench child attack: %w", err)
 	}
-	lowest := syscall.Setpriority(syscall.PRIO_PGRP, command.Process.Pid, 19)
+	lowest := lowestPriority(command.Process.Pid)
 	lines := bufio.NewReader(out)
 	end = func() (sent string, err error) {
 		err = command.Process.Signal(syscall.SIGTERM)

@@ -78,13 +78,13 @@ func TestAPlainFileKeepsItsModeAndOwner(t *testing.T) {
 
 func TestLinksAreFollowed(t *testing.T) {
 	folder := t.TempDir()
-	real, link, nowhere := filepath.Join(folder, "real"), filepath.Join(folder, "link"), filepath.Join(folder, "nowhere")
-	write(t, real, "one")
-	if err := os.Symlink("real", link); err != nil {
+	plain, link, nowhere := filepath.Join(folder, "plain"), filepath.Join(folder, "link"), filepath.Join(folder, "nowhere")
+	write(t, plain, "one")
+	if err := os.Symlink("plain", link); err != nil {
 		t.Fatal(err)
 	}
 	write(t, link, "two")
-	holds(t, real, "two")
+	holds(t, plain, "two")
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("want a link still, found %v, %v", info, err)
 	}

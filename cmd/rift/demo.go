@@ -133,8 +133,10 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 		}
 	}
 	a.note("four workers keep twelve configs at work; Ctrl-C stops them")
-	round := &demoRound{client: asked, want: f.promotions, began: a.now(), told: a.now()}
-	if err := round.follow(running, time.Duration(f.seconds)*time.Second, a); err != nil {
+	round := &demoRound{progressCount: a.countOf(asked, demoEvents)}
+	if err := round.follow(running, time.Duration(f.seconds)*time.Second, a, round.take, func() bool {
+		return f.promotions > 0 && round.counts["MODEL_PROMOTED"] >= f.promotions
+	}); err != nil {
 		return err
 	}
 	if cluster.promoted = round.first; cluster.promoted == 0 {
@@ -149,16 +151,12 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 
 // demoRound follows the log, tells of data copied, and counts.
 type demoRound struct {
-	client *client
-	want   int // promotions that are enough; 0: none are
-	began  time.Time
-	told   time.Time
-	counts map[string]int
-	first  domain.Position // of the first promotion
+	progressCount
+	first domain.Position // of the first promotion
 }
 
 // demoEvents are what a demonstration counts, in the order of the loop.
-var demoEvents = []struct{ event, what string }{
+var demoEvents = []countedEvent{
 	{"SELFPLAY_COMPLETE", "batches of games"},
 	{"DATA_SYNC_COMPLETED", "data syncs"},
 	{"TRAINING_COMPLETED", "trainings"},
@@ -167,49 +165,8 @@ var demoEvents = []struct{ event, what string }{
 	{"PROMOTION_FAILED", "not promoted"},
 }
 
-func (r *demoRound) String() string {
-	var parts []string
-	for _, one := range demoEvents {
-		parts = append(parts, fmt.Sprintf("%d %s", r.counts[one.event], one.what))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// follow goes along with the log until the time is over, enough is promoted, or
-// something broke.
-func (r *demoRound) follow(ctx context.Context, most time.Duration, a *app) error {
-	timed, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	r.counts = map[string]int{}
-	var which selection
-	for _, one := range demoEvents {
-		which.filter.Types = append(which.filter.Types, one.event)
-	}
-	for e, err := range r.client.follow(timed, 0, which) {
-		if err == nil {
-			err = r.take(ctx, e)
-		}
-		if timed.Err() != nil || err == nil && r.want > 0 && r.counts["MODEL_PROMOTED"] >= r.want {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if now := a.now(); now.Sub(r.told) >= demoReport {
-			r.told = now
-			a.note("%4.0f s: %s", now.Sub(r.began).Seconds(), r)
-		}
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	a.note("%4.0f s: %s", a.now().Sub(r.began).Seconds(), r)
-	return nil
-}
-
-// take counts an event; a batch of games is copied to where it is trained on.
+// take looks at an event; a batch of games is copied to where it is trained on.
 func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
-	r.counts[e.Type]++
 	switch e.Type {
 	case "MODEL_PROMOTED":
 		if r.first == 0 {

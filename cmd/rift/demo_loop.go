@@ -117,8 +117,8 @@ func (a *app) loop(ctx context.Context, f loopFlags) (err error) {
 		}
 	}
 	a.note("two workers play Hex and search for weights; Ctrl-C stops them")
-	round := &loopRound{client: asked, want: f.promotions, began: a.now(), told: a.now(), counts: map[string]int{}}
-	if err := round.follow(running, time.Duration(f.seconds)*time.Second, a); err != nil {
+	round := &loopRound{progressCount: a.countOf(asked, loopEvents)}
+	if err := round.follow(running, time.Duration(f.seconds)*time.Second, a, round.take, func() bool { return round.over >= f.promotions }); err != nil {
 		return err
 	}
 	if round.promoted == 0 {
@@ -130,17 +130,13 @@ func (a *app) loop(ctx context.Context, f loopFlags) (err error) {
 
 // loopRound follows the log and counts.
 type loopRound struct {
-	client   *client
-	want     int // promotions over another model that are enough
-	began    time.Time
-	told     time.Time
-	counts   map[string]int
+	progressCount
 	over     int             // promotions over another model
 	promoted domain.Position // of the last of them
 }
 
 // loopEvents are what the loop counts, in its order.
-var loopEvents = []struct{ event, what string }{
+var loopEvents = []countedEvent{
 	{"SELFPLAY_COMPLETE", "batches of games"},
 	{"CMAES_CANDIDATE_EVALUATED", "candidates"},
 	{"CMAES_FINISHED", "searches"},
@@ -150,47 +146,7 @@ var loopEvents = []struct{ event, what string }{
 	{"PROMOTION_FAILED", "not promoted"},
 }
 
-func (r *loopRound) String() string {
-	var parts []string
-	for _, one := range loopEvents {
-		parts = append(parts, fmt.Sprintf("%d %s", r.counts[one.event], one.what))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// follow goes along with the log until the time is over, enough is promoted, or
-// something broke.
-func (r *loopRound) follow(ctx context.Context, most time.Duration, a *app) error {
-	timed, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	var which selection
-	for _, one := range loopEvents {
-		which.filter.Types = append(which.filter.Types, one.event)
-	}
-	for e, err := range r.client.follow(timed, 0, which) {
-		if err == nil {
-			err = r.take(e)
-		}
-		if timed.Err() != nil || err == nil && r.over >= r.want {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if now := a.now(); now.Sub(r.told) >= demoReport {
-			r.told = now
-			a.note("%4.0f s: %s", now.Sub(r.began).Seconds(), r)
-		}
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	a.note("%4.0f s: %s", a.now().Sub(r.began).Seconds(), r)
-	return nil
-}
-
-func (r *loopRound) take(e domain.Envelope) error {
-	r.counts[e.Type]++
+func (r *loopRound) take(_ context.Context, e domain.Envelope) error {
 	if e.Type != "MODEL_PROMOTED" {
 		return nil
 	}

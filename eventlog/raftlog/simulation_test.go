@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func (n *simNode) watch() {
 			w.t.Fatal(err)
 		}
 		if int(e.Position) <= len(w.truth) {
-			if want := w.truth[e.Position-1]; want.ID != e.ID || want.Stream != e.Stream || want.Revision != e.Revision {
+			if want := w.truth[e.Position-1]; want.ID != e.ID || want.Stream != e.Stream || want.Revision != e.Revision || !bytes.Equal(want.Data, e.Data) {
 				w.t.Fatalf("%s: want %v at %d, found %v", n.member.Node, want, e.Position, e)
 			}
 		} else {
@@ -152,7 +153,7 @@ func (n *simNode) watch() {
 }
 
 // hear checks what a caller is told, once: what is acknowledged is where the answer
-// says, what is said not to be stored is nowhere, then or later.
+// says.
 func (w *world) hear(a *ask) {
 	select {
 	case <-a.request.done:

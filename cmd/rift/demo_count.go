@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// progressCount counts the events of a demonstration as it goes on, and tells how many.
+type progressCount struct {
+	client *client
+	events []countedEvent
+	began  time.Time
+	told   time.Time
+	counts map[string]int
+}
+
+// countedEvent is a type of event, and what people call its instances.
+type countedEvent struct{ event, what string }
+
+func (a *app) countOf(asked *client, events []countedEvent) progressCount {
+	return progressCount{client: asked, events: events, began: a.now(), told: a.now(), counts: map[string]int{}}
+}
+
+func (r *progressCount) String() string {
+	var parts []string
+	for _, one := range r.events {
+		parts = append(parts, fmt.Sprintf("%d %s", r.counts[one.event], one.what))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// follow goes along with the log until the time is over, there is enough, or take
+// could not do something with an event.
+func (r *progressCount) follow(ctx context.Context, most time.Duration, a *app, take func(context.Context, domain.Envelope) error, enough func() bool) error {
+	timed, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	var which selection
+	for _, one := range r.events {
+		which.filter.Types = append(which.filter.Types, one.event)
+	}
+	for e, err := range r.client.follow(timed, 0, which) {
+		if err == nil {
+			r.counts[e.Type]++
+			err = take(ctx, e)
+		}
+		if timed.Err() != nil || err == nil && enough() {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if now := a.now(); now.Sub(r.told) >= demoReport {
+			r.told = now
+			a.note("%4.0f s: %s", now.Sub(r.began).Seconds(), r)
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	a.note("%4.0f s: %s", a.now().Sub(r.began).Seconds(), r)
+	return nil
+}

@@ -122,29 +122,23 @@ func showHandlers(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Columns: []output.Column{
+	l := output.List(live.Handlers, []output.ColumnOf[transport.HandlerRow]{
 		{Name: "event"},
-		{Name: "handler"},
+		{Name: "handler", Key: "name"},
 		{Name: "kind"},
-		{Name: "runs", Right: true},
-		{Name: "failures", Right: true},
-		{Name: "dead_letters", Right: true},
-		{Name: "position", Right: true},
-		{Name: "lag", Right: true},
+		{Name: "runs"},
+		{Name: "failures"},
+		{Name: "dead_letters"},
+		{Name: "position"},
+		{Name: "lag"},
 		{Name: "last_run"},
-		{Name: "documented", Wide: true},
+		{Name: "documented", Wide: true, Value: func(row transport.HandlerRow) any { return documentedAs(row.Number, row.Documented) }},
 		{Name: "commands", Wide: true},
 		{Name: "reads", Wide: true},
 		{Name: "writes", Wide: true},
 		{Name: "about", Wide: true},
-	}}
-	for _, row := range live.Handlers {
-		l.Rows = append(l.Rows, []any{
-			row.Event, row.Name, row.Kind, row.Runs, row.Failures, row.DeadLetters, row.Position, row.Lag, row.LastRun,
-			documentedAs(row.Number, row.Documented), row.Commands, row.Reads, row.Writes, row.About,
-		})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc = answer
 	return p.Print(l)
 }
 
@@ -153,22 +147,19 @@ func showProjections(p *output.Printer, answer json.RawMessage, _ endpoint) erro
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Columns: []output.Column{
+	l := output.List(live.Projections, []output.ColumnOf[transport.ProjectionRow]{
 		{Name: "name"},
-		{Name: "version", Right: true},
-		{Name: "generation", Right: true, Wide: true},
+		{Name: "version"},
+		{Name: "generation", Wide: true},
 		{Name: "state"},
-		{Name: "position", Right: true},
-		{Name: "lag", Right: true},
-		{Name: "rebuild"},
+		{Name: "position"},
+		{Name: "lag"},
+		{Name: "rebuild", Value: func(row transport.ProjectionRow) any { return rebuildText(row.Rebuild) }},
 		{Name: "about", Max: 60},
 		{Name: "tables", Wide: true},
 		{Name: "digest", Wide: true},
-	}}
-	for _, row := range live.Projections {
-		l.Rows = append(l.Rows, []any{row.Name, row.Version, row.Generation, row.State, row.Position, row.Lag, rebuildText(row.Rebuild), row.About, row.Tables, row.Digest})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc = answer
 	return p.Print(l)
 }
 

@@ -61,13 +61,16 @@ func showLetterActs(p *output.Printer, answer json.RawMessage, e endpoint) error
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "id"}, {Name: "act"}, {Name: "by"}, {Name: "at"}, {Name: "reason", Max: 40}, {Name: "error", Max: 60}, {Name: "position", Right: true, Wide: true},
-	}}
-	for _, row := range found.Acts {
-		l.Rows = append(l.Rows, []any{row.ID, row.Act, row.Actor, row.At, row.Reason, row.Error, row.Position})
-		l.Items = append(l.Items, row)
-	}
+	l := output.List(found.Acts, []output.ColumnOf[adminview.LetterActRow]{
+		{Name: "id"},
+		{Name: "act"},
+		{Name: "by", Key: "actor"},
+		{Name: "at"},
+		{Name: "reason", Max: 40},
+		{Name: "error", Max: 60},
+		{Name: "position", Wide: true},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next != "" {
 		l.Below = "more: rift admin dead-letters history --before " + found.Next
 	}
@@ -79,20 +82,17 @@ func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) erro
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(dead.DeadLetters, []output.ColumnOf[transport.DeadLetter]{
 		{Name: "id"},
 		{Name: "handler"},
-		{Name: "position", Right: true},
+		{Name: "position", Key: "event_position"},
 		{Name: "event_type"},
-		{Name: "attempts", Right: true},
+		{Name: "attempts"},
 		{Name: "last"},
 		{Name: "error", Max: 60},
 		{Name: "first", Wide: true},
-	}}
-	for _, row := range dead.DeadLetters {
-		l.Rows = append(l.Rows, []any{row.ID, row.Handler, row.EventPosition, row.EventType, row.Attempts, row.Last, row.Error, row.First})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if err := p.Print(l); err != nil {
 		return err
 	}

@@ -101,3 +101,16 @@ func asItems(rows []json.RawMessage) []any {
 	}
 	return items
 }
+
+// decodeAll reads the rows of an answer.
+func decodeAll[T any](raws []json.RawMessage) ([]T, error) {
+	rows := make([]T, len(raws))
+	for i, raw := range raws {
+		row, err := decode[T](raw)
+		if err != nil {
+			return nil, err
+		}
+		rows[i] = row
+	}
+	return rows, nil
+}

@@ -169,25 +169,22 @@ func showRuns(p *output.Printer, answer json.RawMessage, e endpoint) error {
 }
 
 func runsListing(runs []cmaesview.Status) output.Listing {
-	l := output.Listing{Columns: []output.Column{
+	l := output.List(runs, []output.ColumnOf[cmaesview.Status]{
 		{Name: "run", Max: 30},
 		{Name: "state"},
-		{Name: "generation", Right: true},
-		{Name: "evaluations", Right: true},
-		{Name: "best", Right: true},
-		{Name: "sigma", Right: true},
-		{Name: "restarts", Right: true},
-		{Name: "lost", Right: true},
-		{Name: "stop", Max: 30},
-	}}
-	for _, r := range runs {
-		var best any
-		if r.Best != nil {
-			best = fmt.Sprintf("%.4g", r.Best.Fitness)
-		}
-		l.Rows = append(l.Rows, []any{string(r.Run), string(r.State), r.Generation, r.Evaluations, best, fmt.Sprintf("%.3g", r.Sigma), len(r.Restarts), r.Lost, stopWords(r)})
-		l.Items = append(l.Items, r)
-	}
+		{Name: "generation"},
+		{Name: "evaluations"},
+		{Name: "best", Right: true, Value: func(r cmaesview.Status) any {
+			if r.Best == nil {
+				return nil
+			}
+			return fmt.Sprintf("%.4g", r.Best.Fitness)
+		}},
+		{Name: "sigma", Format: "%.3g"},
+		{Name: "restarts", Right: true, Value: func(r cmaesview.Status) any { return len(r.Restarts) }},
+		{Name: "lost"},
+		{Name: "stop", Max: 30, Value: func(r cmaesview.Status) any { return stopWords(r) }},
+	})
 	return l
 }
 
@@ -205,27 +202,17 @@ func showGenerations(p *output.Printer, answer json.RawMessage, e endpoint) erro
 }
 
 func generationsListing(generations []cmaesview.Generation) output.Listing {
-	l := output.Listing{Columns: []output.Column{
-		{Name: "generation", Right: true},
-		{Name: "restart", Right: true},
-		{Name: "population", Right: true},
-		{Name: "least", Right: true},
-		{Name: "median", Right: true},
-		{Name: "sigma", Right: true},
-		{Name: "axis_ratio", Right: true},
-		{Name: "evaluations", Right: true},
-		{Name: "lost", Right: true},
-		{Name: "late", Right: true},
-	}}
-	number := func(v *float64) any {
-		if v == nil {
-			return nil
-		}
-		return fmt.Sprintf("%.4g", *v)
-	}
-	for _, g := range generations {
-		l.Rows = append(l.Rows, []any{g.Generation, g.Restarts, g.Population, number(g.Least), number(g.Median), fmt.Sprintf("%.3g", g.Sigma), fmt.Sprintf("%.3g", g.AxisRatio), g.Evaluations, g.Lost, g.Late})
-		l.Items = append(l.Items, g)
-	}
+	l := output.List(generations, []output.ColumnOf[cmaesview.Generation]{
+		{Name: "generation"},
+		{Name: "restart", Key: "restarts"},
+		{Name: "population"},
+		{Name: "least", Format: "%.4g"},
+		{Name: "median", Format: "%.4g"},
+		{Name: "sigma", Format: "%.3g"},
+		{Name: "axis_ratio", Format: "%.3g"},
+		{Name: "evaluations"},
+		{Name: "lost"},
+		{Name: "late"},
+	})
 	return l
 }

@@ -30,30 +30,23 @@ func showDaemons(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Daemons, []output.ColumnOf[nodesview.DaemonAnswer]{
 		{Name: "node_id"},
-		{Name: "daemon"},
+		{Name: "daemon", Key: "daemon_name"},
 		{Name: "status"},
-		{Name: "for"},
-		{Name: "restarts", Right: true},
-		{Name: "in_window", Right: true},
-		{Name: "loop_since"},
-		{Name: "backoff_s", Right: true},
+		{Name: "for", Value: func(row nodesview.DaemonAnswer) any { return sinceNow(p, row.Since) }},
+		{Name: "restarts"},
+		{Name: "in_window", Key: "restarts_in_window"},
+		{Name: "loop_since", Key: "crash_loop_since"},
+		{Name: "backoff_s", Right: true, Value: func(row nodesview.DaemonAnswer) any { return float64(row.BackoffSeconds) }},
 		{Name: "restart_at"},
 		{Name: "last_error", Max: 50},
 		{Name: "critical", Wide: true},
-		{Name: "tier", Wide: true},
+		{Name: "tier", Wide: true, Key: "backoff_tier"},
 		{Name: "reason", Wide: true},
-		{Name: "position", Wide: true, Right: true},
-	}}
-	for _, row := range found.Daemons {
-		l.Rows = append(l.Rows, []any{
-			string(row.NodeID), row.DaemonName, string(row.Status), sinceNow(p, row.Since), row.Restarts, row.RestartsInWindow,
-			row.CrashLoopSince, float64(row.BackoffSeconds), row.RestartAt, row.LastError,
-			row.Critical, row.BackoffTier, row.Reason, row.Position,
-		})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "position", Wide: true},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next != "" {
 		l.Below = "more: rift daemons --from " + found.Next
 	}
@@ -86,40 +79,26 @@ func showSyncs(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Syncs, []output.ColumnOf[trainingview.SyncRow]{
 		{Name: "sync_id"},
 		{Name: "state"},
 		{Name: "node_id"},
-		{Name: "type"},
+		{Name: "type", Key: "sync_type"},
 		{Name: "config_key"},
-		{Name: "games", Right: true},
+		{Name: "games", Key: "games_synced"},
 		{Name: "started_at"},
 		{Name: "ended_at"},
 		{Name: "error", Max: 40},
-		{Name: "files", Wide: true, Right: true},
-		{Name: "bytes", Wide: true, Right: true},
-		{Name: "failures", Wide: true, Right: true},
-		{Name: "position", Wide: true, Right: true},
-	}}
-	for _, row := range found.Syncs {
-		l.Rows = append(l.Rows, []any{
-			string(row.SyncID), string(row.State), string(row.NodeID), string(row.SyncType), string(row.ConfigKey), known(row.GamesSynced),
-			row.StartedAt, row.EndedAt, row.Error, known(row.FilesSynced), known(row.BytesSynced), row.Failures, row.Position,
-		})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "files", Wide: true, Key: "files_synced"},
+		{Name: "bytes", Wide: true, Key: "bytes_synced"},
+		{Name: "failures", Wide: true},
+		{Name: "position", Wide: true},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next != "" {
 		l.Below = "more: rift syncs list --before " + found.Next
 	}
 	return p.Print(l)
-}
-
-// known is a count as a cell, empty when nobody said.
-func known(count *int64) any {
-	if count == nil {
-		return nil
-	}
-	return *count
 }
 
 func showFreshness(p *output.Printer, answer json.RawMessage, e endpoint) error {
@@ -127,26 +106,20 @@ func showFreshness(p *output.Printer, answer json.RawMessage, e endpoint) error 
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Configs, []output.ColumnOf[trainingview.ConfigFreshness]{
 		{Name: "config_key"},
 		{Name: "freshness"},
-		{Name: "age"},
-		{Name: "syncs", Right: true},
-		{Name: "games", Right: true},
-		{Name: "files", Right: true},
-		{Name: "bytes"},
+		{Name: "age", Key: "age_seconds"},
+		{Name: "syncs"},
+		{Name: "games"},
+		{Name: "files"},
+		{Name: "bytes", Value: func(row trainingview.ConfigFreshness) any { return output.Bytes(row.Bytes) }},
 		{Name: "last_sync"},
 		{Name: "last_node"},
-		{Name: "not_counted", Wide: true, Right: true},
+		{Name: "not_counted", Wide: true, Key: "games_unknown"},
 		{Name: "last_at", Wide: true},
-	}}
-	for _, row := range found.Configs {
-		l.Rows = append(l.Rows, []any{
-			row.ConfigKey, string(row.Freshness), row.AgeSeconds.Duration(), row.Syncs, row.Games, row.Files, output.Bytes(row.Bytes),
-			string(row.LastSync), string(row.LastNode), row.GamesUnknown, row.LastAt,
-		})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }
 
@@ -171,28 +144,25 @@ func showAlarms(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Columns: []output.Column{
+	l := output.List(found.Alarms, []output.ColumnOf[nodesview.Silence]{
 		{Name: "kind"},
 		{Name: "state"},
-		{Name: "silent_for"},
-		{Name: "limit"},
+		{Name: "silent_for", Key: "silent_seconds"},
+		{Name: "limit", Value: func(row nodesview.Silence) any {
+			if row.LimitSeconds <= 0 {
+				return "off"
+			}
+			return row.LimitSeconds.Duration()
+		}},
 		{Name: "last_at"},
-		{Name: "successes", Right: true},
-		{Name: "last_position", Right: true},
+		{Name: "successes"},
+		{Name: "last_position"},
 		{Name: "raised_at", Wide: true},
 		{Name: "demanded_at", Wide: true},
-	}}
+	})
+	l.Doc = answer
 	raised := 0
 	for _, row := range found.Alarms {
-		silent, limit := any(nil), any("off")
-		if row.SilentSeconds != nil {
-			silent = row.SilentSeconds.Duration()
-		}
-		if row.LimitSeconds > 0 {
-			limit = row.LimitSeconds.Duration()
-		}
-		l.Rows = append(l.Rows, []any{string(row.Kind), row.State, silent, limit, row.LastAt, row.Successes, row.LastPosition, row.RaisedAt, row.DemandedAt})
-		l.Items = append(l.Items, row)
 		if row.RaisedAt != nil {
 			raised++
 		}

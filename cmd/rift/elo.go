@@ -95,34 +95,25 @@ func rankingListing(rows []elo.Ranked, several bool) output.Listing {
 	if several {
 		widest = 18
 	}
-	l := output.Listing{Columns: []output.Column{
-		{Name: "component", Right: true, Wide: !several},
-		{Name: "rank", Right: true},
+	l := output.List(rows, []output.ColumnOf[elo.Ranked]{
+		{Name: "component", Wide: !several},
+		{Name: "rank"},
 		{Name: "model_id", Max: widest},
 		{Name: "kind", Wide: true},
-		{Name: "rating", Right: true},
-		{Name: "error", Right: true},
-		{Name: "games", Right: true},
-		{Name: "wins", Right: true},
-		{Name: "losses", Right: true},
-		{Name: "draws", Right: true, Wide: several},
-		{Name: "los", Right: true},
-		{Name: "volatility", Right: true, Wide: true},
-	}}
-	for _, row := range rows {
-		spread, superior, volatility := any("given"), any(nil), any(nil)
-		if row.Error != nil {
-			spread = signed(*row.Error)
-		}
-		if row.LOS != nil {
-			superior = fmt.Sprintf("%.3f", *row.LOS)
-		}
-		if row.Volatility != nil {
-			volatility = fmt.Sprintf("%.6f", *row.Volatility)
-		}
-		l.Rows = append(l.Rows, []any{row.Component, row.Rank, row.ModelID, row.Kind, signed(row.Rating), spread, row.Games, row.Wins, row.Losses, row.Draws, superior, volatility})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "rating", Right: true, Value: func(row elo.Ranked) any { return signed(row.Rating) }},
+		{Name: "error", Right: true, Value: func(row elo.Ranked) any {
+			if row.Error == nil {
+				return "given"
+			}
+			return signed(*row.Error)
+		}},
+		{Name: "games"},
+		{Name: "wins"},
+		{Name: "losses"},
+		{Name: "draws", Wide: several},
+		{Name: "los", Format: "%.3f"},
+		{Name: "volatility", Wide: true, Format: "%.6f"},
+	})
 	return l
 }
 
@@ -194,19 +185,16 @@ func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) erro
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "position", Right: true},
+	l := output.List(found.History, []output.ColumnOf[eloview.RatingMove]{
+		{Name: "position"},
 		{Name: "time"},
 		{Name: "model_id"},
-		{Name: "old", Right: true},
-		{Name: "new", Right: true},
-		{Name: "error", Right: true},
-		{Name: "games", Right: true},
-	}}
-	for _, row := range found.History {
-		l.Rows = append(l.Rows, []any{row.Position, row.Time, string(row.ModelID), row.Old, row.New, row.Error, row.Games})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "old"},
+		{Name: "new"},
+		{Name: "error"},
+		{Name: "games"},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }
 
@@ -215,16 +203,15 @@ func showExclusions(p *output.Printer, answer json.RawMessage, e endpoint) error
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "what"},
-		{Name: "facts", Right: true},
-		{Name: "since"},
+	l := output.List(found.Exclusions, []output.ColumnOf[eloview.ExclusionRow]{
+		{Name: "what", Value: func(row eloview.ExclusionRow) any {
+			return elo.Excluded{Worker: row.Worker, MatchID: row.MatchID}.String()
+		}},
+		{Name: "facts"},
+		{Name: "since", Key: "at"},
 		{Name: "reason", Max: 60},
-	}}
-	for _, row := range found.Exclusions {
-		l.Rows = append(l.Rows, []any{elo.Excluded{Worker: row.Worker, MatchID: row.MatchID}.String(), row.Facts, row.At, row.Reason})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next != "" {
 		l.Below = "more: rift elo exclusions … --from " + found.Next
 	}

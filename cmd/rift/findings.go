@@ -72,13 +72,9 @@ func showFindings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 // findingsList prints findings, the worst first: to people as paragraphs that are
 // never cut, to others as rows.
 func findingsList(p *output.Printer, raws []json.RawMessage, next string) error {
-	rows := make([]findingsview.FindingRow, 0, len(raws))
-	for _, raw := range raws {
-		var row findingsview.FindingRow
-		if err := json.Unmarshal(raw, &row); err != nil {
-			return domain.Errorf(domain.Internal, "finding: %w", err)
-		}
-		rows = append(rows, row)
+	rows, err := decodeAll[findingsview.FindingRow](raws)
+	if err != nil {
+		return err
 	}
 	worst := func(row findingsview.FindingRow) int {
 		return slices.Index([]findingsview.Severity{findingsview.Critical, findingsview.Warning}, row.Severity)
@@ -89,21 +85,17 @@ func findingsList(p *output.Printer, raws []json.RawMessage, next string) error 
 	if p.Format == output.Table || p.Format == output.Wide {
 		return findingsText(p, rows, next)
 	}
-	l := output.Listing{Columns: []output.Column{
+	l := output.List(rows, []output.ColumnOf[findingsview.FindingRow]{
 		{Name: "kind"},
 		{Name: "severity"},
-		{Name: "position", Right: true},
-		{Name: "last_position", Right: true},
-		{Name: "count", Right: true},
-		{Name: "time"},
+		{Name: "position"},
+		{Name: "last_position"},
+		{Name: "count"},
+		{Name: "time", Key: "at"},
 		{Name: "subject"},
 		{Name: "summary"},
-		{Name: "source"},
-	}}
-	for _, row := range rows {
-		l.Rows = append(l.Rows, []any{row.Kind, string(row.Severity), row.Position, row.LastPosition, row.Count, row.At, row.Subject, row.Summary, sourceOf(row)})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "source", Value: func(row findingsview.FindingRow) any { return sourceOf(row) }},
+	})
 	return p.Print(l)
 }
 

@@ -66,13 +66,15 @@ func newRoutes(a *app) *cobra.Command {
 }
 
 func routeListing(lines []routeLine) output.Listing {
-	l := output.Listing{Doc: map[string]any{"routes": lines}, Columns: []output.Column{
-		{Name: "method"}, {Name: "path"}, {Name: "kind"}, {Name: "role"}, {Name: "name"}, {Name: "about", Max: 90},
-	}}
-	for _, line := range lines {
-		l.Rows = append(l.Rows, []any{line.Method, line.Path, line.Kind, rolesOf(line.Roles), line.Name, line.About})
-		l.Items = append(l.Items, line)
-	}
+	l := output.List(lines, []output.ColumnOf[routeLine]{
+		{Name: "method"},
+		{Name: "path"},
+		{Name: "kind"},
+		{Name: "role", Value: func(line routeLine) any { return rolesOf(line.Roles) }},
+		{Name: "name"},
+		{Name: "about", Max: 90},
+	})
+	l.Doc = map[string]any{"routes": lines}
 	return l
 }
 
@@ -246,37 +248,34 @@ func typeNames(lines []eventLine) []string {
 }
 
 func catalogListing(lines []eventLine) output.Listing {
-	l := output.Listing{Doc: map[string]any{"events": lines}, Columns: []output.Column{
+	l := output.List(lines, []output.ColumnOf[eventLine]{
 		{Name: "type"},
-		{Name: "version", Right: true},
+		{Name: "version"},
 		{Name: "stream"},
 		{Name: "origin"},
-		{Name: "keys", Max: 80},
+		{Name: "keys", Max: 80, Value: func(line eventLine) any { return strings.Join(line.Keys, " ") }},
 		{Name: "emitters", Wide: true},
 		{Name: "handlers", Wide: true},
 		{Name: "names", Wide: true},
 		{Name: "about", Wide: true},
-	}}
-	for _, line := range lines {
-		l.Rows = append(l.Rows, []any{line.Type, line.Version, line.Stream, line.Origin, strings.Join(line.Keys, " "), line.Emitters, line.Handlers, line.Names, line.About})
-		l.Items = append(l.Items, line)
-	}
+	})
+	l.Doc = map[string]any{"events": lines}
 	return l
 }
 
 // retiredListing lists the retired names that no type has taken up again.
 func retiredListing(lines []eventLine) output.Listing {
-	l := output.Listing{Columns: []output.Column{{Name: "name"}, {Name: "instead"}, {Name: "because"}}}
 	names := slices.DeleteFunc(domain.RetiredNames(), func(retired domain.RetiredName) bool {
 		return slices.ContainsFunc(lines, func(line eventLine) bool {
 			return line.Type == retired.Name || slices.Contains(line.Names, retired.Name)
 		})
 	})
 	slices.SortFunc(names, func(a, b domain.RetiredName) int { return cmp.Compare(a.Name, b.Name) })
-	for _, retired := range names {
-		l.Rows = append(l.Rows, []any{retired.Name, retired.Successor, retired.Reason})
-		l.Items = append(l.Items, retired)
-	}
+	l := output.List(names, []output.ColumnOf[domain.RetiredName]{
+		{Name: "name"},
+		{Name: "instead", Key: "successor"},
+		{Name: "because", Key: "reason"},
+	})
 	l.Doc = map[string]any{"retired": names}
 	return l
 }

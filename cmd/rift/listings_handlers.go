@@ -126,20 +126,17 @@ func documentedAs(number int, name string) any {
 }
 
 func handlerListing(lines []handlerLine) output.Listing {
-	l := output.Listing{Doc: map[string]any{"handlers": lines}, Blocks: handlerBlocks(lines), Columns: []output.Column{
+	l := output.List(lines, []output.ColumnOf[handlerLine]{
 		{Name: "event"},
-		{Name: "handler"},
+		{Name: "handler", Key: "name"},
 		{Name: "kind"},
-		{Name: "documented"},
+		{Name: "documented", Value: func(line handlerLine) any { return documentedAs(line.Number, line.Documented) }},
 		{Name: "commands"},
 		{Name: "reads", Wide: true},
 		{Name: "writes", Wide: true},
 		{Name: "about", Wide: true},
-	}}
-	for _, line := range lines {
-		l.Rows = append(l.Rows, []any{line.Event, line.Name, line.Kind, documentedAs(line.Number, line.Documented), line.Commands, line.Reads, line.Writes, line.About})
-		l.Items = append(l.Items, line)
-	}
+	})
+	l.Doc, l.Blocks = map[string]any{"handlers": lines}, handlerBlocks(lines)
 	return l
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"slices"
 
@@ -148,27 +147,22 @@ func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Items: asItems(found.Nodes), Empty: e.empty, Columns: []output.Column{
+	rows, err := decodeAll[nodesview.NodeRow](found.Nodes)
+	if err != nil {
+		return err
+	}
+	l := output.List(rows, []output.ColumnOf[nodesview.NodeRow]{
 		{Name: "node_id"},
 		{Name: "state"},
-		{Name: "for"},
+		{Name: "for", Value: func(row nodesview.NodeRow) any { return sinceNow(p, row.Since) }},
 		{Name: "reason", Max: 40},
 		{Name: "capabilities", Max: 40},
 		{Name: "since", Wide: true},
-		{Name: "edges", Wide: true, Right: true},
+		{Name: "edges", Wide: true},
 		{Name: "facts", Wide: true},
-		{Name: "position", Wide: true, Right: true},
-	}}
-	for _, raw := range found.Nodes {
-		row, err := decode[nodesview.NodeRow](raw)
-		if err != nil {
-			return err
-		}
-		l.Rows = append(l.Rows, []any{
-			string(row.NodeID), string(row.State), sinceNow(p, row.Since), row.Reason, row.Capabilities,
-			row.Since, row.Edges, row.Facts, row.Position,
-		})
-	}
+		{Name: "position", Wide: true},
+	})
+	l.Doc, l.Items, l.Empty = answer, asItems(found.Nodes), e.empty
 	if found.Next != "" {
 		l.Below = "more: rift nodes list --from " + found.Next
 	}
@@ -180,36 +174,29 @@ func showMembers(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "node_id", Max: 20},
-		{Name: "state"},
-		{Name: "for"},
-		{Name: "rtt_ms", Right: true},
-		{Name: "suspected", Right: true},
-		{Name: "remark", Max: 27},
-		{Name: "address", Wide: true},
-		{Name: "since", Wide: true},
-		{Name: "last_answered", Wide: true},
-	}}
 	worst := []swim.State{swim.SwimDead, swim.SwimSuspect, swim.SwimLeft, swim.SwimAlive}
 	slices.SortStableFunc(found.Members, func(a, b swimwire.Row) int {
 		return cmp.Compare(slices.Index(worst, a.State), slices.Index(worst, b.State))
 	})
-	for _, row := range found.Members {
-		var rtt, remark string
-		if row.RTT != nil {
-			rtt = fmt.Sprintf("%.2f", *row.RTT)
-		}
-		switch {
-		case row.Self:
-			remark = "this node"
-		case row.Heard && row.State != swim.SwimAlive:
-			remark = "alive, but thought " + string(row.State)
-		}
-		l.Rows = append(l.Rows, []any{
-			string(row.NodeID), string(row.State), sinceNow(p, row.Since), rtt, row.Suspected, remark, row.Address, row.Since, row.Answered,
-		})
-		l.Items = append(l.Items, row)
-	}
+	l := output.List(found.Members, []output.ColumnOf[swimwire.Row]{
+		{Name: "node_id", Max: 20},
+		{Name: "state"},
+		{Name: "for", Value: func(row swimwire.Row) any { return sinceNow(p, row.Since) }},
+		{Name: "rtt_ms", Format: "%.2f"},
+		{Name: "suspected"},
+		{Name: "remark", Max: 27, Value: func(row swimwire.Row) any {
+			switch {
+			case row.Self:
+				return "this node"
+			case row.Heard && row.State != swim.SwimAlive:
+				return "alive, but thought " + string(row.State)
+			}
+			return nil
+		}},
+		{Name: "address", Wide: true},
+		{Name: "since", Wide: true},
+		{Name: "last_answered", Wide: true},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }

@@ -75,13 +75,16 @@ func showPolicies(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Columns: []output.Column{
-		{Name: "name"}, {Name: "version"}, {Name: "differs", Right: true}, {Name: "changed_at"}, {Name: "actor"}, {Name: "reason", Max: 60},
-	}, Below: "\nrift policies show NAME has every number, its default and its meaning"}
-	for _, line := range found.Policies {
-		l.Rows = append(l.Rows, []any{line.Name, line.Version, line.Differs, line.ChangedAt, line.Actor, line.Reason})
-		l.Items = append(l.Items, line)
-	}
+	l := output.List(found.Policies, []output.ColumnOf[policyview.Line]{
+		{Name: "name"},
+		{Name: "version"},
+		{Name: "differs"},
+		{Name: "changed_at"},
+		{Name: "actor"},
+		{Name: "reason", Max: 60},
+	})
+	l.Doc = answer
+	l.Below = "\nrift policies show NAME has every number, its default and its meaning"
 	return p.Print(l)
 }
 
@@ -154,17 +157,21 @@ func showPolicyHistory(p *output.Printer, answer json.RawMessage, e endpoint) er
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "version"}, {Name: "time"}, {Name: "actor"}, {Name: "position", Right: true, Wide: true}, {Name: "changes", Max: 100}, {Name: "reason", Max: 60},
-	}}
-	for _, version := range found.Versions {
-		var changes []string
-		for _, change := range version.Changes {
-			changes = append(changes, change.Key+" "+orAbsent(change.Before)+" → "+orAbsent(change.After))
-		}
-		l.Rows = append(l.Rows, []any{version.Version, version.At, version.Actor, version.Position, strings.Join(changes, "\n"), version.Reason})
-		l.Items = append(l.Items, version)
-	}
+	l := output.List(found.Versions, []output.ColumnOf[policyview.Change]{
+		{Name: "version"},
+		{Name: "time", Key: "at"},
+		{Name: "actor"},
+		{Name: "position", Wide: true},
+		{Name: "changes", Max: 100, Value: func(version policyview.Change) any {
+			var changes []string
+			for _, change := range version.Changes {
+				changes = append(changes, change.Key+" "+orAbsent(change.Before)+" → "+orAbsent(change.After))
+			}
+			return strings.Join(changes, "\n")
+		}},
+		{Name: "reason", Max: 60},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next > 0 {
 		l.Below = "more: rift policies history --before " + output.Count(found.Next)
 	}

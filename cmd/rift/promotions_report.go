@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -46,29 +45,17 @@ promoted for its luck, and its interval does not know of that.`,
 }
 
 func printPromotionsReport(p *output.Printer, told report.PromotionReport) error {
-	l := output.Listing{Columns: []output.Column{
+	l := output.List(told.Promotions, []output.ColumnOf[report.Promotion]{
 		{Name: "config_key"},
-		{Name: "model", Max: 24},
+		{Name: "model", Key: "model_id", Max: 24},
 		{Name: "over", Max: 24},
-		{Name: "games", Right: true},
-		{Name: "wins", Right: true},
-		{Name: "losses", Right: true},
-		{Name: "gain", Right: true},
-		{Name: "error", Right: true},
-		{Name: "total", Right: true},
-		{Name: "position", Right: true},
-	}}
-	number := func(v *float64) any {
-		if v == nil {
-			return nil
-		}
-		return fmt.Sprintf("%.1f", *v)
-	}
-	for _, one := range told.Promotions {
-		l.Rows = append(l.Rows, []any{
-			string(one.ConfigKey), string(one.Model), string(one.Over), one.Games, one.Wins, one.Losses, number(one.Gain), number(one.Error), fmt.Sprintf("%.1f", one.Total), one.Position.String(),
-		})
-		l.Items = append(l.Items, one)
-	}
+		{Name: "games"},
+		{Name: "wins"},
+		{Name: "losses"},
+		{Name: "gain", Format: "%.1f"},
+		{Name: "error", Format: "%.1f"},
+		{Name: "total", Format: "%.1f"},
+		{Name: "position"},
+	})
 	return printParts(p, told, l.Items, "Promotions", told.Log, []reportPart{{"Gains over the model before", l}})
 }

@@ -28,36 +28,22 @@ func showRelay(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(worstMailboxes(found.Mailboxes), []output.ColumnOf[wire.Mailbox]{
 		{Name: "node_id", Max: 24},
 		{Name: "open"},
-		{Name: "polls", Right: true},
-		{Name: "queued", Right: true},
-		{Name: "taken", Right: true},
-		{Name: "oldest_s", Right: true},
-		{Name: "answered", Right: true},
-		{Name: "expired", Right: true},
-		{Name: "refused", Right: true},
-		{Name: "held", Wide: true, Right: true},
-		{Name: "kept", Wide: true, Right: true},
-		{Name: "bytes", Wide: true, Right: true},
+		{Name: "polls"},
+		{Name: "queued"},
+		{Name: "taken", Key: "delivered"},
+		{Name: "oldest_s", Key: "oldest_seconds"},
+		{Name: "answered"},
+		{Name: "expired"},
+		{Name: "refused"},
+		{Name: "held", Wide: true},
+		{Name: "kept", Wide: true},
+		{Name: "bytes", Wide: true},
 		{Name: "expires_at", Wide: true},
-	}}
-	for _, row := range worstMailboxes(found.Mailboxes) {
-		open := "no"
-		if row.Open {
-			open = "yes"
-		}
-		var oldest any
-		if row.Oldest != nil {
-			oldest = int(*row.Oldest)
-		}
-		l.Rows = append(l.Rows, []any{
-			string(row.NodeID), open, row.Polls, row.Queued, row.Delivered, oldest, row.Answered, row.Expired, row.Refused,
-			row.Held, row.Kept, row.Bytes, row.ExpiresAt,
-		})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }
 

@@ -156,24 +156,17 @@ func showTournaments(p *output.Printer, answer json.RawMessage, e endpoint) erro
 
 // tournamentsListing is how far tournaments are, a line each.
 func tournamentsListing(list []tournamentview.Status) output.Listing {
-	l := output.Listing{Columns: []output.Column{
+	l := output.List(list, []output.ColumnOf[tournamentview.Status]{
 		{Name: "tournament_id", Max: 24},
 		{Name: "format"},
 		{Name: "state"},
-		{Name: "round", Right: true},
-		{Name: "open", Right: true},
-		{Name: "games", Right: true},
+		{Name: "round", Right: true, Value: func(s tournamentview.Status) any { return fmt.Sprintf("%d of %d", s.Round, s.Rounds) }},
+		{Name: "open"},
+		{Name: "games", Right: true, Value: func(s tournamentview.Status) any { return fmt.Sprintf("%d of %d", s.Games, max(s.Wanted, s.Games)) }},
 		{Name: "winner", Max: 20},
-		{Name: "participants", Wide: true, Right: true},
+		{Name: "participants", Wide: true},
 		{Name: "config_key", Wide: true},
 		{Name: "reason", Wide: true, Max: 60},
-	}}
-	for _, s := range list {
-		l.Rows = append(l.Rows, []any{
-			string(s.TournamentID), string(s.Format), s.State, fmt.Sprintf("%d of %d", s.Round, s.Rounds), s.Open, fmt.Sprintf("%d of %d", s.Games, max(s.Wanted, s.Games)),
-			s.Winner, s.Participants, string(s.ConfigKey), s.Reason,
-		})
-		l.Items = append(l.Items, s)
-	}
+	})
 	return l
 }

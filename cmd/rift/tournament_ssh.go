@@ -49,13 +49,14 @@ func showSSHTournaments(p *output.Printer, answer json.RawMessage, e endpoint) e
 	if len(found.Runs) == 1 && len(found.Runs[0].Shards) > 0 {
 		return showSSHTournament(p, answer, found.Runs[0])
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
-		{Name: "run_id", Max: 24}, {Name: "state"}, {Name: "games"}, {Name: "reason", Max: 40}, {Name: "command", Wide: true, Max: 60},
-	}}
-	for _, r := range found.Runs {
-		l.Rows = append(l.Rows, []any{string(r.RunID), r.State, fmt.Sprintf("%d of %d", r.Games, r.Wanted), r.Reason, strings.Join(r.Command, " ")})
-		l.Items = append(l.Items, r)
-	}
+	l := output.List(found.Runs, []output.ColumnOf[sshview.Status]{
+		{Name: "run_id", Max: 24},
+		{Name: "state"},
+		{Name: "games", Value: func(r sshview.Status) any { return fmt.Sprintf("%d of %d", r.Games, r.Wanted) }},
+		{Name: "reason", Max: 40},
+		{Name: "command", Wide: true, Max: 60, Value: func(r sshview.Status) any { return strings.Join(r.Command, " ") }},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next != "" {
 		l.Below = "more: rift ssh-tournament status --from " + found.Next
 	}
@@ -65,13 +66,16 @@ func showSSHTournaments(p *output.Printer, answer json.RawMessage, e endpoint) e
 // showSSHTournament shows one run: its shards, what is wrong with its hosts, and how
 // everybody stands.
 func showSSHTournament(p *output.Printer, answer json.RawMessage, r sshview.Status) error {
-	l := output.Listing{Doc: answer, Columns: []output.Column{
-		{Name: "shard", Right: true}, {Name: "players", Max: 30}, {Name: "state"}, {Name: "games"}, {Name: "attempts", Right: true}, {Name: "host", Max: 30}, {Name: "reason", Max: 40},
-	}}
-	for _, s := range r.Shards {
-		l.Rows = append(l.Rows, []any{s.Shard, strings.Join(s.Players, " - "), s.State, fmt.Sprintf("%d of %d", s.Games, s.Wanted), s.Attempts, s.Host, s.Reason})
-		l.Items = append(l.Items, s)
-	}
+	l := output.List(r.Shards, []output.ColumnOf[sshview.ShardStatus]{
+		{Name: "shard"},
+		{Name: "players", Max: 30, Value: func(s sshview.ShardStatus) any { return strings.Join(s.Players, " - ") }},
+		{Name: "state"},
+		{Name: "games", Value: func(s sshview.ShardStatus) any { return fmt.Sprintf("%d of %d", s.Games, s.Wanted) }},
+		{Name: "attempts"},
+		{Name: "host", Max: 30},
+		{Name: "reason", Max: 40},
+	})
+	l.Doc = answer
 	l.Above = fmt.Sprintf("%s is %s: %d of %d games", r.RunID, r.State, r.Games, r.Wanted)
 	for _, h := range r.Hosts {
 		if h.Dropped != "" {

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/training"
 	gauntletview "github.com/ringrift/rift/projections/gauntlet"
 	trainingview "github.com/ringrift/rift/projections/training"
 )
@@ -41,47 +43,41 @@ func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Configs, []output.ColumnOf[trainingview.ConfigTraining]{
 		{Name: "config_key"},
-		{Name: "rate", Right: true},
-		{Name: "budget", Right: true},
-		{Name: "exploration", Right: true},
-		{Name: "priority", Right: true},
-		{Name: "causes"},
-		{Name: "blocked_by"},
-		{Name: "training"},
-		{Name: "new_games", Right: true},
+		{Name: "rate"},
+		{Name: "budget"},
+		{Name: "exploration"},
+		{Name: "priority"},
+		{Name: "causes", Value: func(row trainingview.ConfigTraining) any {
+			return joinOf(row.Factors, func(f training.Factor) string { return string(f.Cause) })
+		}},
+		{Name: "blocked_by", Value: func(row trainingview.ConfigTraining) any {
+			return joinOf(row.Blocked, func(b training.Block) string { return b.Reason })
+		}},
+		{Name: "training", Value: func(row trainingview.ConfigTraining) any {
+			switch {
+			case row.Training != nil:
+				return string(row.Training.TaskID) + " on " + string(row.Training.NodeID)
+			case row.Requested != nil:
+				return string(row.Requested.TaskID) + " asked for"
+			}
+			return nil
+		}},
+		{Name: "new_games", Key: "games_since_training"},
 		{Name: "model", Max: 16},
-		{Name: "promoted_at"},
-		{Name: "trainings", Wide: true, Right: true},
-		{Name: "failures", Wide: true, Right: true},
-		{Name: "refused", Wide: true, Right: true},
-		{Name: "games", Wide: true, Right: true},
-	}}
-	for _, row := range found.Configs {
-		var causes, blocks []string
-		for _, f := range row.Factors {
-			causes = append(causes, string(f.Cause))
-		}
-		for _, b := range row.Blocked {
-			blocks = append(blocks, b.Reason)
-		}
-		training, promoted := "", any(nil)
-		switch {
-		case row.Training != nil:
-			training = string(row.Training.TaskID) + " on " + string(row.Training.NodeID)
-		case row.Requested != nil:
-			training = string(row.Requested.TaskID) + " asked for"
-		}
-		if row.Promotion != nil {
-			promoted = row.Promotion.At
-		}
-		l.Rows = append(l.Rows, []any{
-			string(row.ConfigKey), row.Rate, row.Budget, row.Exploration, row.Priority, strings.Join(causes, ", "), strings.Join(blocks, ", "), training,
-			row.Games, string(row.Model), promoted, row.Trainings, row.Failures, row.Refused, row.TotalGames,
-		})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "promoted_at", Value: func(row trainingview.ConfigTraining) any {
+			if row.Promotion == nil {
+				return nil
+			}
+			return row.Promotion.At
+		}},
+		{Name: "trainings", Wide: true},
+		{Name: "failures", Wide: true},
+		{Name: "refused", Wide: true, Key: "refused_candidates"},
+		{Name: "games", Wide: true, Key: "games_in_total"},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }
 
@@ -168,23 +164,16 @@ func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		return err
 	}
 	g := found.Gauntlet
-	l := output.Listing{Doc: answer, Empty: "no game has ended yet", Columns: []output.Column{
+	l := output.List(g.Results, []output.ColumnOf[elo.OpponentResult]{
 		{Name: "opponent", Max: 40},
-		{Name: "games", Right: true},
-		{Name: "wins", Right: true},
-		{Name: "losses", Right: true},
-		{Name: "draws", Right: true},
-		{Name: "errors", Right: true},
-		{Name: "pairs"},
-	}}
-	for _, r := range g.Results {
-		pairs := ""
-		if len(r.Pentanomial) > 0 {
-			pairs = strings.Trim(fmt.Sprint(r.Pentanomial), "[]")
-		}
-		l.Rows = append(l.Rows, []any{r.Opponent, r.Games(), r.Wins, r.Losses, r.Draws, r.Errors, pairs})
-		l.Items = append(l.Items, r)
-	}
+		{Name: "games", Right: true, Value: func(r elo.OpponentResult) any { return r.Games() }},
+		{Name: "wins"},
+		{Name: "losses"},
+		{Name: "draws"},
+		{Name: "errors"},
+		{Name: "pairs", Value: func(r elo.OpponentResult) any { return strings.Trim(fmt.Sprint(r.Pentanomial), "[]") }},
+	})
+	l.Doc, l.Empty = answer, "no game has ended yet"
 	l.Above = fmt.Sprintf("%s is %s: %d of at most %d games", g.GauntletID, g.State, g.Games, g.Wanted)
 	if g.Decision != "" {
 		l.Above += ", decision " + g.Decision
@@ -206,30 +195,30 @@ func showGauntlets(p *output.Printer, answer json.RawMessage, e endpoint) error 
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Gauntlets, []output.ColumnOf[gauntletview.Status]{
 		{Name: "gauntlet_id", Max: 40},
 		{Name: "state"},
-		{Name: "games", Right: true},
-		{Name: "wanted", Right: true},
+		{Name: "games"},
+		{Name: "wanted", Key: "games_wanted"},
 		{Name: "decision"},
-		{Name: "llr", Right: true},
-		{Name: "elo", Right: true},
+		{Name: "llr"},
+		{Name: "elo"},
 		{Name: "task_id"},
-		{Name: "round", Wide: true, Right: true},
+		{Name: "round", Wide: true},
 		{Name: "reason", Wide: true, Max: 60},
-	}}
-	number := func(v *float64) any {
-		if v == nil {
-			return nil
-		}
-		return *v
-	}
-	for _, row := range found.Gauntlets {
-		l.Rows = append(l.Rows, []any{string(row.GauntletID), row.State, row.Games, row.Wanted, row.Decision, number(row.LLR), number(row.Elo), string(row.TaskID), row.Round, row.Reason})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc, l.Empty = answer, e.empty
 	if found.Next != "" {
 		l.Below = "more: rift gauntlet results --from " + found.Next
 	}
 	return p.Print(l)
+}
+
+// joinOf lists what f says of each row.
+func joinOf[T any](rows []T, f func(T) string) string {
+	words := make([]string, len(rows))
+	for i, row := range rows {
+		words[i] = f(row)
+	}
+	return strings.Join(words, ", ")
 }

@@ -219,18 +219,16 @@ func showClaimed(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Items: asItems(raw.Items), Empty: e.empty, Columns: []output.Column{
+	l := output.List(claimed.Items, []output.ColumnOf[workcmd.ClaimedTask]{
 		{Name: "task_id"},
-		{Name: "lease", Right: true},
+		{Name: "lease", Format: "%d"},
 		{Name: "task_type"},
 		{Name: "config_key"},
-		{Name: "attempt", Right: true},
+		{Name: "attempt"},
 		{Name: "deadline"},
 		{Name: "payload", Max: 60},
-	}}
-	for _, item := range claimed.Items {
-		l.Rows = append(l.Rows, []any{string(item.TaskID), strconv.FormatUint(item.Lease, 10), item.TaskType, item.ConfigKey, item.Attempt, item.Deadline, item.Payload})
-	}
+	})
+	l.Doc, l.Items, l.Empty = answer, asItems(raw.Items), e.empty
 	switch n := len(claimed.Items); {
 	case n == 1:
 		l.Below = "\nfinish with: rift work complete " + string(claimed.Items[0].TaskID) + " " + strconv.FormatUint(claimed.Items[0].Lease, 10)
@@ -260,38 +258,33 @@ func showItems(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Items: asItems(found.Items), Empty: e.empty, Columns: []output.Column{
+	rows, err := decodeAll[workview.TaskRow](found.Items)
+	if err != nil {
+		return err
+	}
+	l := output.List(rows, []output.ColumnOf[workview.TaskRow]{
 		{Name: "task_id"},
 		{Name: "state"},
 		{Name: "task_type"},
 		{Name: "config_key"},
-		{Name: "priority", Right: true},
-		{Name: "attempts", Right: true},
-		{Name: "lease", Right: true},
+		{Name: "priority"},
+		{Name: "attempts"},
+		{Name: "lease", Right: true, Value: func(row workview.TaskRow) any {
+			if row.Lease == 0 {
+				return nil
+			}
+			return strconv.FormatUint(row.Lease, 10)
+		}},
 		{Name: "node_id"},
 		{Name: "deadline"},
 		{Name: "error", Max: 40},
 		{Name: "created_at", Wide: true},
 		{Name: "updated_at", Wide: true},
-		{Name: "max_attempts", Wide: true, Right: true},
+		{Name: "max_attempts", Wide: true},
 		{Name: "requires", Wide: true},
-		{Name: "position", Wide: true, Right: true},
-	}}
-	for _, raw := range found.Items {
-		row, err := decode[workview.TaskRow](raw)
-		if err != nil {
-			return err
-		}
-		lease := any(nil)
-		if row.Lease > 0 {
-			lease = strconv.FormatUint(row.Lease, 10)
-		}
-		l.Rows = append(l.Rows, []any{
-			string(row.TaskID), string(row.State), row.TaskType, row.ConfigKey, row.Priority, row.Attempts,
-			lease, string(row.NodeID), row.Deadline, row.Error,
-			row.CreatedAt, row.UpdatedAt, row.MaxAttempts, row.Requires, row.Position,
-		})
-	}
+		{Name: "position", Wide: true},
+	})
+	l.Doc, l.Items, l.Empty = answer, asItems(found.Items), e.empty
 	if found.Next != "" {
 		more := "--from "
 		if e.name == "history" {

@@ -106,25 +106,16 @@ func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Depths, []output.ColumnOf[workview.DepthAnswer]{
 		{Name: "task_type"},
 		{Name: "config_key"},
-		{Name: "depth", Right: true},
-		{Name: "target", Right: true},
-		{Name: "least", Right: true},
-		{Name: "pending", Right: true},
-		{Name: "running", Right: true},
-	}}
-	number := func(n *int) any {
-		if n == nil {
-			return nil
-		}
-		return *n
-	}
-	for _, row := range found.Depths {
-		l.Rows = append(l.Rows, []any{row.TaskType, row.ConfigKey, row.Depth, number(row.Target), number(row.Least), row.Pending, row.Running})
-		l.Items = append(l.Items, row)
-	}
+		{Name: "depth"},
+		{Name: "target"},
+		{Name: "least"},
+		{Name: "pending"},
+		{Name: "running"},
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }
 
@@ -133,18 +124,15 @@ func showSpeeds(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
+	l := output.List(found.Speeds, []output.ColumnOf[workview.Speed]{
 		{Name: "task_type"},
 		{Name: "config_key"},
 		{Name: "node_class"},
-		{Name: "items", Right: true},
-		{Name: "per_unit_ms", Right: true},
-		{Name: "size", Right: true},
+		{Name: "items"},
+		{Name: "per_unit_ms"},
+		{Name: "size"},
 		{Name: "reason"},
-	}}
-	for _, row := range found.Speeds {
-		l.Rows = append(l.Rows, []any{row.TaskType, row.ConfigKey, row.NodeClass, row.Items, row.PerUnitMS, row.Size, row.Reason})
-		l.Items = append(l.Items, row)
-	}
+	})
+	l.Doc, l.Empty = answer, e.empty
 	return p.Print(l)
 }

@@ -46,7 +46,8 @@ const abandonAfter = 500 * time.Millisecond
 // the caller as a panic.
 func (s *store) open(dir string, options Options, cache *pebble.Cache) error {
 	p := options.pebble()
-	p.FS = walFS{s.fs}
+	p.FS = s.fs
+	Thrifty(p, dir)
 	p.Cache = cache
 	p.Logger = storeLogger{store: s, out: options.Logger}
 	p.EventListener = s.listener(options.Logger)

@@ -1,11 +1,25 @@
 package pebblelog
 
 import (
-	"errors"
+	"os"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
+
+// Thrifty has a database take as much of the disk for its write-ahead log as there
+// is in it: none of the 110 % of a buffer that pebble sets aside for each file, and
+// no file that is kept after it was flushed. The
+// options' FS, which must be set, is wrapped for the database in dir.
+//
+// Neither is missed. Appends of 64 and of 256 writers, and of lists of 50, were as
+// fast within what their rounds differ by; where syncs are small, zeros are written
+// ahead instead, which is faster than what pebble sets aside.
+func Thrifty(p *pebble.Options, dir string) {
+	p.FS = walFS{p.FS, p.FS.PathJoin(dir, "archive")}
+	p.Cleaner = pebble.ArchiveCleaner{} // the only one that never reuses files; see Rename
+}
 
 // walFS writes zeros ahead of the end of pebble's write-ahead log. A sync of a
 // file that grows has to write its new size too, and journal it; a sync of
@@ -13,10 +27,12 @@ import (
 // on files of each kind, the median is 109 µs with zeros written ahead and 124 µs
 // with pebble's own preallocation, which gives blocks but not the size.
 //
-// Zeros double what is written, until pebble reuses its old files. Small syncs
-// are bound by latency and do not mind; large ones are bound by bandwidth and
-// are left alone.
-type walFS struct{ vfs.FS }
+// Zeros double what is written. Small syncs are bound by latency and do not mind;
+// large ones are bound by bandwidth and are left alone.
+type walFS struct {
+	vfs.FS
+	archive string // the folder into which the cleaner moves files that nobody needs
+}
 
 const (
 	zerosAhead = 256 << 10
@@ -33,16 +49,20 @@ func (fs walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	return &walFile{File: file}, nil
 }
 
-func (fs walFS) ReuseForWrite(oldName, newName string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := fs.FS.ReuseForWrite(oldName, newName, category)
-	if err != nil || file.Fd() == vfs.InvalidFd {
-		return file, err
+// MkdirAll makes a folder, but no archive.
+func (fs walFS) MkdirAll(dir string, mode os.FileMode) error {
+	if dir == fs.archive {
+		return nil
 	}
-	info, err := file.Stat()
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
+	return fs.FS.MkdirAll(dir, mode)
+}
+
+// Rename renames a file, and removes what would be moved into the archive.
+func (fs walFS) Rename(from, to string) error {
+	if fs.PathDir(to) == fs.archive {
+		return fs.Remove(from)
 	}
-	return &walFile{File: file, size: info.Size()}, nil
+	return fs.FS.Rename(from, to)
 }
 
 // walFile is written front to back, by one goroutine at a time; syncs come from
@@ -81,3 +101,6 @@ func (f *walFile) SyncData() error {
 	f.unsynced = 0
 	return f.File.SyncData()
 }
+
+// Preallocate does nothing: pebble asks for more than a whole buffer at once.
+func (f *walFile) Preallocate(int64, int64) error { return nil }

@@ -116,10 +116,12 @@ func openStorage(files vfs.FS, dir string, who identity, head domain.Position, f
 			}
 		}
 	}()
-	s.db, err = pebble.Open(dir, &pebble.Options{
+	options := &pebble.Options{
 		FS: files, FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
 		Logger: storeLogger{logger, s.failed}, DisableTableStats: true,
-	})
+	}
+	pebblelog.Thrifty(options, dir)
+	s.db, err = pebble.Open(dir, options)
 	if err == nil {
 		err = s.failed.cause()
 	}

@@ -39,7 +39,7 @@ func rawOptions(dir string) (*pebble.Options, error) {
 	if err := options.Parse(string(text), hooks); err != nil {
 		return nil, domain.Errorf(domain.Internal, "raw pebble: options of %s: %w", dir, err)
 	}
-	options.WALDir = ""
+	options.WALDir, options.Cleaner = "", nil // pebble's own
 	return options, nil
 }
 

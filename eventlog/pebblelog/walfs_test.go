@@ -1,0 +1,79 @@
+package pebblelog
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// taken is what a folder takes on the disk, and how many files of it are a
+// write-ahead log. Files may go while it is counted.
+func taken(t *testing.T, dir string) (bytes int64, ahead int) {
+	t.Helper()
+	if err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		if system, ok := info.Sys().(*syscall.Stat_t); ok {
+			bytes += system.Blocks * 512
+		}
+		if strings.HasSuffix(path, ".log") {
+			ahead++
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return bytes, ahead
+}
+
+// A log takes of the disk what is in it: a first event does not set aside room for
+// a whole buffer, and write-ahead files that were flushed are gone. A folder that
+// is called as the one that pebble's cleaner moves files to is one like any other.
+func TestALogTakesWhatIsInIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "archive")
+	log := openWith(t, dir, Options{})
+	add := func(at int, payload []byte) {
+		t.Helper()
+		if _, err := log.Append(t.Context(), domain.Stream("task", fmt.Sprint(at)), domain.NoStream, benchEvent(0, at, payload)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(0, []byte(`{}`))
+	if bytes, _ := taken(t, dir); bytes > 1<<20 {
+		t.Errorf("want at most 1 MiB for one event, found %d bytes", bytes)
+	}
+	payload := benchPayload(64 << 10)
+	const many = 256
+	for at := range many { // buffers of 256 KiB, 512 KiB and so on are filled
+		add(1+at, payload)
+	}
+	if err := log.current.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for at := range 4 {
+		add(1+many+at, payload)
+		if err := log.current.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if bytes, ahead := taken(t, dir); bytes > 2*many<<16 || ahead > 1 {
+		t.Errorf("want one write-ahead file and at most twice the %d bytes that were appended, found %d of %d bytes in all", many<<16, ahead, bytes)
+	}
+	again := openWith(t, dir, Options{})
+	if head, err := again.Head(t.Context()); err != nil || head != many+5 {
+		t.Errorf("want %d events, found %d, %v", many+5, head, err)
+	}
+}

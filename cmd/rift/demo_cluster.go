@@ -210,6 +210,9 @@ func (p *demoProcess) await() error {
 // demoFolder is the folder of a demonstration: the one named, which must be
 // empty, or a new one.
 func demoFolder(named string) (string, error) {
+	if err := worker.Supported(); err != nil {
+		return "", err
+	}
 	if named == "" {
 		made, err := os.MkdirTemp("", "rift-demo-")
 		if err != nil {

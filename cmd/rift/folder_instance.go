@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -60,16 +59,12 @@ func instanceOf(dir string) (string, error) {
 	if decoded, err := hex.DecodeString(word); err != nil || len(decoded) != instanceBytes {
 		return "", domain.Errorf(domain.NotFound, "data folder %s: want %d bytes in hexadecimal in %s, found %q", dir, instanceBytes, instanceFile, word)
 	}
-	info, err := file.Stat()
+	disk, number, err := fileNumber(file)
 	if err != nil {
 		return "", domain.Errorf(domain.Unavailable, "mark of the data folder: %w", err)
 	}
-	place, known := info.Sys().(*syscall.Stat_t)
-	if !known {
-		return "", domain.Errorf(domain.Unavailable, "data folder %s: this system does not tell a folder from its copy", dir)
-	}
 	sum := sha256.New()
-	for _, part := range []string{word, strconv.FormatUint(uint64(place.Dev), 10), strconv.FormatUint(place.Ino, 10)} { //nolint:unconvert // it is an int32 on some systems
+	for _, part := range []string{word, strconv.FormatUint(disk, 10), strconv.FormatUint(number, 10)} {
 		_, _ = sum.Write([]byte(part + "\x00")) // it never fails
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil

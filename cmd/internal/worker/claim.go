@@ -4,7 +4,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -203,15 +202,6 @@ func (w *worker) claimWith(ctx context.Context, claim workcmd.ClaimTasks, key st
 		return nil, err
 	}
 	return *answer.Items, nil
-}
-
-// Planned is what a dry run says of an item.
-type Planned struct {
-	TaskID    domain.TaskID   `json:"task_id"`
-	TaskType  string          `json:"task_type"`
-	ConfigKey string          `json:"config_key"`
-	Payload   json.RawMessage `json:"payload"`
-	Command   []string        `json:"command"`
 }
 
 // Plan says what a claim would take now and what would be run; it changes nothing.

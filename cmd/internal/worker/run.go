@@ -31,21 +31,6 @@ const (
 	endedCut        // the worker was killed
 )
 
-// Summary is what a worker did.
-type Summary struct {
-	NodeID     domain.NodeID `json:"node_id"`
-	Claimed    int           `json:"claimed"`
-	Completed  int           `json:"completed"`
-	Failed     int           `json:"failed"`
-	Released   int           `json:"released"`
-	Cancelled  int           `json:"cancelled"`
-	Lost       int           `json:"lost"`
-	Unreported int           `json:"unreported"`
-	Killed     int           `json:"killed"`
-	Seconds    float64       `json:"seconds"`
-	Busy       float64       `json:"busy_seconds"` // of all slots
-}
-
 func (s *Summary) add(e ending) {
 	switch e {
 	case endedDone:
@@ -139,6 +124,9 @@ func (w *worker) limited(argv []string) []string {
 	}
 	return slices.Concat(w.Limiter, w.Limits.arguments(), []string{"--"}, argv)
 }
+
+// Supported says why no worker runs on this system; nil where workers do.
+func Supported() error { return nil }
 
 // Run works until ctx ends and what it began then is finished or given back, or
 // until it has done what Once and MaxItems ask for. Closing kill ends it at once.

@@ -1,7 +1,10 @@
+//go:build unix
+
 package main
 
 import (
 	"math"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +15,7 @@ func diskSpace(folder string) (free, total uint64, err error) {
 	if err := unix.Statfs(folder, &stat); err != nil {
 		return 0, 0, err
 	}
-	return stat.Bavail * uint64(stat.Bsize), stat.Blocks * uint64(stat.Bsize), nil
+	return uint64(max(0, stat.Bavail)) * uint64(stat.Bsize), stat.Blocks * uint64(stat.Bsize), nil //nolint:unconvert // signed on some systems
 }
 
 // openFiles is how many files this process may have open.
@@ -22,4 +25,13 @@ func openFiles() uint64 {
 		return math.MaxUint64
 	}
 	return uint64(limit.Cur) //nolint:unconvert // signed on some systems
+}
+
+// fileNumber tells a file from every other of this machine: its disk and its number there.
+func fileNumber(file *os.File) (disk, number uint64, err error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+		return 0, 0, err
+	}
+	return uint64(stat.Dev), stat.Ino, nil //nolint:unconvert // an int32 on some systems
 }

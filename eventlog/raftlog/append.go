@@ -39,6 +39,15 @@ func (q *request) answer(written []eventlog.Written, err error) {
 	close(q.done)
 }
 
+func (q *request) answered() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // put adds requests to those that wait to be proposed.
 func (l *Log) put(requests ...*request) error {
 	l.mu.Lock()
@@ -108,6 +117,7 @@ func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta ev
 	if err := l.put(q); err != nil {
 		return err
 	}
+	l.park(q.answered)
 	written, err := q.await(ctx)
 	if err == nil {
 		err = written[0].Err
@@ -246,6 +256,7 @@ func (c *manyAppends) part() error {
 // not taken, from the end on, so that what is stored is a prefix.
 func (c *manyAppends) collect() {
 	for n, p := range c.parts {
+		c.log.park(p.request.answered)
 		select {
 		case <-p.request.done:
 		case <-c.ctx.Done():

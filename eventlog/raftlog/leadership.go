@@ -37,6 +37,7 @@ func (l *Log) ConfirmLeader(ctx context.Context) error {
 	if err := l.ask(func(r *replica) { r.confirm(func(err error) { done <- err }) }); err != nil {
 		return err
 	}
+	l.park(func() bool { return len(done) > 0 })
 	select {
 	case err := <-done:
 		return err
@@ -63,6 +64,7 @@ func (l *Log) on(ctx context.Context, f func(*replica) error) error {
 	if err := l.ask(func(r *replica) { done <- f(r) }); err != nil {
 		return err
 	}
+	l.park(func() bool { return len(done) > 0 })
 	select {
 	case err := <-done:
 		return err

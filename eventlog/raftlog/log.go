@@ -51,8 +51,7 @@ type Options struct {
 	Ticking   Ticking // zero: DefaultTicking
 	Records   pebblelog.Options
 	Logger    *slog.Logger
-
-	kept int64 // set by tests that want entries dropped soon; 0: maxKept
+	Kept      int64 // bytes of entries that are kept for followers who are behind; 0: 64 MiB
 }
 
 // The folders below that of a replicated log's node.
@@ -85,9 +84,11 @@ type Log struct {
 
 	lead    atomic.Pointer[eventlog.Leader]
 	changes atomic.Pointer[chan struct{}]
-	lost    atomic.Uint64 // messages that found the inbox full
-	broken  chan struct{} // closed when the log gave up
-	met     sync.Map      // address by node, of Meet
+	lost    atomic.Uint64           // messages that found the inbox full
+	broken  chan struct{}           // closed when the log gave up
+	wait    func(ready func() bool) // in place of blocking, where somebody steps the log; nil elsewhere
+	met     sync.Map                // address by node, of Meet
+	copies  int                     // of one that is stepped: attempts to copy records
 }
 
 // result is what came of a job.
@@ -120,8 +121,8 @@ func build(dir string, options Options) (_ *Log, err error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	if options.kept == 0 {
-		options.kept = maxKept
+	if options.Kept == 0 {
+		options.Kept = maxKept
 	}
 	if options.Ticking == (Ticking{}) {
 		options.Ticking = DefaultTicking
@@ -169,7 +170,7 @@ func build(dir string, options Options) (_ *Log, err error) {
 	l.changes.Store(&changes)
 	l.lead.Store(&eventlog.Leader{})
 	l.replica, err = newReplica(&replica{
-		id: raftID(options.Node), node: options.Node, cluster: options.Cluster, proposer: binary.LittleEndian.Uint64(nonce[:]), ticking: options.Ticking, kept: options.kept,
+		id: raftID(options.Node), node: options.Node, cluster: options.Cluster, proposer: binary.LittleEndian.Uint64(nonce[:]), ticking: options.Ticking, kept: options.Kept,
 		records: records, storage: storage, logger: options.Logger, send: options.Transport.Send, hand: l.handOver,
 	})
 	if err != nil {

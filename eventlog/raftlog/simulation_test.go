@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -41,7 +40,7 @@ type simNode struct {
 	world  *world
 	member Member
 	disk   *vfs.MemFS
-	log    *Log
+	log    *Stepped
 	deaf   map[int]bool // nodes whose messages do not come through
 	seen   domain.Position
 }
@@ -83,11 +82,11 @@ func (n *simNode) Records(ctx context.Context, from Member, after, upTo domain.P
 }
 
 func (n *simNode) open() {
-	log, err := build("node", Options{
+	log, err := OpenStepped("node", Options{
 		Cluster: "c1", Node: n.member.Node, Members: n.world.members, Transport: n,
-		Ticking: Ticking{Tick: time.Hour, Heartbeat: 1, Election: 10}, kept: 400,
+		Ticking: Ticking{Tick: time.Hour, Heartbeat: 1, Election: 10}, Kept: 400,
 		Records: pebblelog.Options{FS: n.disk, Small: true},
-	})
+	}, nil)
 	if err != nil {
 		n.world.t.Fatalf("open %s: %v", n.member.Node, err)
 	}
@@ -96,30 +95,15 @@ func (n *simNode) open() {
 
 // settle lets a node do what it can without hearing anything.
 func (n *simNode) settle() {
-	for {
-		if err := guard(n.log.step); err != nil {
-			n.world.t.Fatalf("%s: %v", n.member.Node, err)
-		}
-		jobs := n.log.handed
-		n.log.handed = nil
-		if len(jobs) == 0 {
-			break
-		}
-		for i, j := range jobs {
-			var outcomes []outcome
-			var err error
-			if j.install != nil {
-				err = n.log.copyFrom(context.Background(), j.install, n.world.random.IntN(8))
-			} else {
-				outcomes, err = applyEntries(context.Background(), n.log.records, n.log.replica.proposer, j.apply.GetEntries())
-			}
-			if err != nil { // the node to copy from is cut off
-				n.log.handed = append(slices.Clone(jobs[i:]), n.log.handed...)
-				n.watch()
-				return
-			}
-			n.log.results = append(n.log.results, result{j, outcomes})
-		}
+	if err := n.log.Step(); err != nil {
+		n.world.t.Fatalf("%s: %v", n.member.Node, err)
+	}
+	n.watch()
+}
+
+func (n *simNode) tick() {
+	if err := n.log.Tick(); err != nil {
+		n.world.t.Fatalf("%s: %v", n.member.Node, err)
 	}
 	n.watch()
 }
@@ -127,12 +111,11 @@ func (n *simNode) settle() {
 // watch checks what a node shows against what others showed.
 func (n *simNode) watch() {
 	w := n.world
-	status := n.log.replica.raw.BasicStatus()
-	if status.RaftState == raft.StateLeader {
-		if other, known := w.leaders[status.GetTerm()]; known && other != n.member.Node {
-			w.t.Fatalf("term %d has the leaders %s and %s", status.GetTerm(), other, n.member.Node)
+	if now := n.log.Standing(); now.Leads {
+		if other, known := w.leaders[now.Term]; known && other != n.member.Node {
+			w.t.Fatalf("term %d has the leaders %s and %s", now.Term, other, n.member.Node)
 		}
-		w.leaders[status.GetTerm()] = n.member.Node
+		w.leaders[now.Term] = n.member.Node
 	}
 	for e, err := range n.log.ReadAll(context.Background(), n.seen+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
@@ -196,9 +179,7 @@ func (w *world) append(n *simNode) {
 func (w *world) crash(n *simNode) {
 	w.crashes++
 	kept := n.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: w.random.IntN(101), RNG: w.random})
-	old := n.log
-	old.stop(errClosed())
-	if err := errors.Join(old.replica.storage.close(), old.records.Close()); err != nil {
+	if err := n.log.Kill(); err != nil {
 		w.t.Fatal(err)
 	}
 	n.disk = kept
@@ -226,8 +207,7 @@ func (w *world) step() {
 	n := w.nodes[w.random.IntN(len(w.nodes))]
 	switch chance := w.random.IntN(1000); {
 	case chance < 300:
-		n.log.replica.tick()
-		n.settle()
+		n.tick()
 	case chance < 400:
 		w.append(n)
 	case chance < 403:
@@ -265,16 +245,15 @@ func (w *world) heal() {
 	}
 	for round := range 4000 {
 		for _, n := range w.nodes {
-			n.log.replica.tick()
-			n.settle()
+			n.tick()
 		}
 		for k := 0; len(w.flying) > 0 && k < 10000; k++ {
 			w.deliver(0, false)
 		}
 		agreed := true
 		for _, n := range w.nodes {
-			l := n.log.replica.leader()
-			agreed = agreed && l.NodeID != "" && int(n.seen) == len(w.truth) && n.log.replica.applied == w.nodes[0].log.replica.applied && n.log.replica.installing == nil
+			now := n.log.Standing()
+			agreed = agreed && now.Knows.NodeID != "" && int(n.seen) == len(w.truth) && now.Applied == w.nodes[0].log.Standing().Applied && !now.Copying
 		}
 		if agreed && round > 2 {
 			return
@@ -296,7 +275,7 @@ func TestSimulated(t *testing.T) {
 			w := newWorld(t, seed, []int{3, 5, 3, 1}[seed%4])
 			defer func() {
 				for _, n := range w.nodes {
-					if err := errors.Join(n.log.replica.storage.close(), n.log.records.Close()); err != nil {
+					if err := n.log.Kill(); err != nil {
 						t.Error(err)
 					}
 				}

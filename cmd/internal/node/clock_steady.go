@@ -137,8 +137,14 @@ const (
 // clockFrom begins the clock of a node on its log.
 func clockFrom(config Config) (*Clock, error) {
 	system := systemClocks()
-	if config.clocks != nil {
+	switch {
+	case config.clocks != nil:
 		system = *config.clocks
+	case config.Clocks != nil:
+		system = clocks{slept: func() time.Duration { return 0 }, read: func() reading {
+			wall, awake := config.Clocks()
+			return reading{wall: wall, ran: awake}
+		}}
 	}
 	clock := newClock(system)
 	looked := 0

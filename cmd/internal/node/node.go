@@ -56,6 +56,9 @@ type Config struct {
 	// Clock is the time of a node that is stepped through a time of its own; nil: a
 	// Clock of this process.
 	Clock func() time.Time
+	// Clocks are those of the machine that a Clock of this process is made from: the
+	// time of day, and how long the machine has been awake; nil: the system's.
+	Clocks func() (wall time.Time, awake time.Duration)
 	// Manual says that nobody runs the actors: a command that needs the read
 	// models to be up to date brings them there itself.
 	Manual bool

@@ -16,6 +16,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/ringrift/rift/cmd/internal/queuemodel"
 	"github.com/ringrift/rift/domain"
 )
 
@@ -116,13 +117,13 @@ func (w *witness) history() []porcupine.Operation {
 		if !isWork || verb == "claim" && !a.ok() {
 			continue // a claim that lost every race changed nothing
 		}
-		add := func(item domain.TaskID, under uint64, out told) {
-			in := asked{verb: strings.TrimSuffix(verb, "_batch"), item: item, lease: under, returned: w.ended[key]}
+		add := func(item domain.TaskID, under uint64, out queuemodel.Told) {
+			in := queuemodel.Asked{Verb: strings.TrimSuffix(verb, "_batch"), Item: item, Lease: under, Returned: w.ended[key]}
 			history = append(history, porcupine.Operation{ClientId: w.client[key], Input: in, Call: w.first[key], Output: out, Return: w.ended[key]})
 		}
 		if verb == "claim" {
 			for _, item := range a.Items {
-				add(item.TaskID, 0, told{lease: item.Lease, deadline: nanos(item.Deadline)})
+				add(item.TaskID, 0, queuemodel.Told{Lease: item.Lease, Deadline: nanos(item.Deadline)})
 			}
 			continue
 		}
@@ -135,10 +136,10 @@ func (w *witness) history() []porcupine.Operation {
 			continue
 		}
 		if len(named.Items) == 0 {
-			add(named.TaskID, named.Lease, told{code: a.Code, cancel: a.Cancel, deadline: nanos(a.Deadline)})
+			add(named.TaskID, named.Lease, queuemodel.Told{Code: a.Code, Cancel: a.Cancel, Deadline: nanos(a.Deadline)})
 		}
 		for i, one := range a.Items {
-			add(named.Items[i].TaskID, named.Items[i].Lease, told{code: one.Code, cancel: one.Cancel, deadline: nanos(one.Deadline)})
+			add(named.Items[i].TaskID, named.Items[i].Lease, queuemodel.Told{Code: one.Code, Cancel: one.Cancel, Deadline: nanos(one.Deadline)})
 		}
 	}
 	return history

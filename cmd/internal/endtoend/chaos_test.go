@@ -18,6 +18,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/ringrift/rift/cmd/internal/queuemodel"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 )
@@ -313,10 +314,10 @@ func (c *chaos) judge(events []domain.Envelope) {
 	for _, err := range c.witness.errors {
 		t.Error(err)
 	}
-	result, info := porcupine.CheckOperationsVerbose(queue, history, checking)
+	result, info := porcupine.CheckOperationsVerbose(queuemodel.Queue, history, checking)
 	if result != porcupine.Ok {
 		picture := filepath.Join(t.ArtifactDir(), "chaos.html")
-		if err := porcupine.VisualizePath(queue, info, picture); err != nil {
+		if err := porcupine.VisualizePath(queuemodel.Queue, info, picture); err != nil {
 			t.Error(err)
 		}
 		t.Errorf("the history is %s, want it linearizable; its picture is %s (kept with -artifacts)", result, picture)
@@ -342,15 +343,15 @@ func (c *chaos) judge(events []domain.Envelope) {
 func (c *chaos) doubt(history []porcupine.Operation) {
 	c.t.Helper()
 	for i, operation := range history {
-		in, out := operation.Input.(asked), operation.Output.(told)
-		if in.verb != "complete" || out.code != domain.StaleLease {
+		in, out := operation.Input.(queuemodel.Asked), operation.Output.(queuemodel.Told)
+		if in.Verb != "complete" || out.Code != domain.StaleLease {
 			continue
 		}
 		changed := slices.Clone(history)
-		out.code = ""
+		out.Code = ""
 		changed[i].Output = out
-		if result := porcupine.CheckOperationsTimeout(queue, changed, checking); result != porcupine.Illegal {
-			c.t.Errorf("a ghost of %s got through: found the history %s, want it %s", in.item, result, porcupine.Illegal)
+		if result := porcupine.CheckOperationsTimeout(queuemodel.Queue, changed, checking); result != porcupine.Illegal {
+			c.t.Errorf("a ghost of %s got through: found the history %s, want it %s", in.Item, result, porcupine.Illegal)
 		}
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/ringrift/rift/cmd/internal/queuemodel"
 	"github.com/ringrift/rift/domain"
 )
 
@@ -30,14 +31,14 @@ type board struct {
 
 // ask sends a command and writes it down with its answer: a claim as one
 // operation for each item it got, a batch as one for each of its reports.
-func (b *board) ask(ctx context.Context, c *caller, client int, o order, asks ...asked) {
+func (b *board) ask(ctx context.Context, c *caller, client int, o order, asks ...queuemodel.Asked) {
 	call := time.Now().UnixNano()
 	a, err := c.do(ctx, o)
 	returned := time.Now().UnixNano()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	note := func(in asked, out told) {
-		in.returned = returned
+	note := func(in queuemodel.Asked, out queuemodel.Told) {
+		in.Returned = returned
 		b.history = append(b.history, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: returned})
 	}
 	fault := func(format string, args ...any) {
@@ -48,19 +49,19 @@ func (b *board) ask(ctx context.Context, c *caller, client int, o order, asks ..
 		fault("%w", err)
 	case a.Status >= 500:
 		fault("found %v", a)
-	case asks[0].verb == "claim":
+	case asks[0].Verb == "claim":
 		if !a.ok() {
 			return // it lost every race and changed nothing
 		}
 		for _, item := range a.Items {
 			b.leases = append(b.leases, item)
-			note(asked{verb: "claim", item: item.TaskID}, told{lease: item.Lease, deadline: nanos(item.Deadline)})
+			note(queuemodel.Asked{Verb: "claim", Item: item.TaskID}, queuemodel.Told{Lease: item.Lease, Deadline: nanos(item.Deadline)})
 		}
 		if len(a.Items) == 0 {
-			note(asks[0], told{})
+			note(asks[0], queuemodel.Told{})
 		}
 	case !strings.HasSuffix(o.path, "_batch"):
-		note(asks[0], told{code: a.Code, cancel: a.Cancel, deadline: nanos(a.Deadline)})
+		note(asks[0], queuemodel.Told{Code: a.Code, Cancel: a.Cancel, Deadline: nanos(a.Deadline)})
 	case len(a.Items) != len(asks):
 		fault("want %d entries, found %d", len(asks), len(a.Items))
 	default:
@@ -69,14 +70,14 @@ func (b *board) ask(ctx context.Context, c *caller, client int, o order, asks ..
 		for i, in := range asks {
 			item := a.Items[i]
 			switch {
-			case item.TaskID != in.item:
-				fault("items[%d]: want %s, found %s", i, in.item, item.TaskID)
-			case !seen[in.item]:
-				note(in, told{code: item.Code, cancel: item.Cancel, deadline: nanos(item.Deadline)})
+			case item.TaskID != in.Item:
+				fault("items[%d]: want %s, found %s", i, in.Item, item.TaskID)
+			case !seen[in.Item]:
+				note(in, queuemodel.Told{Code: item.Code, Cancel: item.Cancel, Deadline: nanos(item.Deadline)})
 			case item.Code != domain.Conflict:
 				fault("items[%d] stands twice: want conflict, found %q", i, item.Code)
 			}
-			seen[in.item] = true
+			seen[in.Item] = true
 		}
 	}
 }
@@ -118,12 +119,12 @@ func (b *board) client(ctx context.Context, c *caller, client, operations int, s
 			if random.IntN(4) == 0 {
 				timeout = 0.03
 			}
-			b.ask(ctx, c, client, order{key, "/work/add", fmt.Sprintf(`{"task_id":%q,"task_type":"selfplay","timeout_seconds":%v}`, name, timeout)}, asked{verb: "add", item: name})
+			b.ask(ctx, c, client, order{key, "/work/add", fmt.Sprintf(`{"task_id":%q,"task_type":"selfplay","timeout_seconds":%v}`, name, timeout)}, queuemodel.Asked{Verb: "add", Item: name})
 			continue
 		}
 		known, found := b.known(random)
 		if drawn < 45 || !found {
-			b.ask(ctx, c, client, order{key, "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":%d}`, client, 1+random.IntN(3))}, asked{verb: "claim"})
+			b.ask(ctx, c, client, order{key, "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":%d}`, client, 1+random.IntN(3))}, queuemodel.Asked{Verb: "claim"})
 			continue
 		}
 		verb, more := "heartbeat", ""
@@ -142,11 +143,11 @@ func (b *board) client(ctx context.Context, c *caller, client, operations int, s
 		}
 		body := fmt.Sprintf(`{"task_id":%q,"lease":%d%s}`, known.TaskID, known.Lease, more)
 		if batched := verb == "heartbeat" || verb == "complete" || verb == "fail"; batched && random.IntN(2) == 0 {
-			bodies, asks := []string{body}, []asked{{verb: verb, item: known.TaskID, lease: known.Lease}}
+			bodies, asks := []string{body}, []queuemodel.Asked{{Verb: verb, Item: known.TaskID, Lease: known.Lease}}
 			for range random.IntN(4) {
 				if other, found := b.known(random); found {
 					bodies = append(bodies, fmt.Sprintf(`{"task_id":%q,"lease":%d%s}`, other.TaskID, other.Lease, more))
-					asks = append(asks, asked{verb: verb, item: other.TaskID, lease: other.Lease})
+					asks = append(asks, queuemodel.Asked{Verb: verb, Item: other.TaskID, Lease: other.Lease})
 				}
 			}
 			b.ask(ctx, c, client, order{key, "/work/" + verb + "_batch", `{"items":[` + strings.Join(bodies, ",") + `]}`}, asks...)
@@ -155,7 +156,7 @@ func (b *board) client(ctx context.Context, c *caller, client, operations int, s
 		if verb == "cancel" {
 			body = fmt.Sprintf(`{"task_id":%q}`, known.TaskID)
 		}
-		b.ask(ctx, c, client, order{key, "/work/" + verb, body}, asked{verb: verb, item: known.TaskID, lease: known.Lease})
+		b.ask(ctx, c, client, order{key, "/work/" + verb, body}, queuemodel.Asked{Verb: verb, Item: known.TaskID, Lease: known.Lease})
 	}
 }
 
@@ -178,18 +179,18 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 	for _, err := range b.errors {
 		t.Error(err)
 	}
-	result, info := porcupine.CheckOperationsVerbose(queue, b.history, checking)
+	result, info := porcupine.CheckOperationsVerbose(queuemodel.Queue, b.history, checking)
 	if result != porcupine.Ok {
 		picture := filepath.Join(t.ArtifactDir(), "history.html")
-		if err := porcupine.VisualizePath(queue, info, picture); err != nil {
+		if err := porcupine.VisualizePath(queuemodel.Queue, info, picture); err != nil {
 			t.Error(err)
 		}
 		t.Fatalf("the history is %s, want it linearizable; its picture is %s (kept with -artifacts)", result, picture)
 	}
-	seen := map[string]int{"empty": len(lonelyClaims(b.history)), "batch": b.batches}
+	seen := map[string]int{"empty": len(queuemodel.LonelyClaims(b.history)), "batch": b.batches}
 	for _, operation := range b.history {
-		in, out := operation.Input.(asked), operation.Output.(told)
-		seen[in.verb+" "+string(out.code)]++
+		in, out := operation.Input.(queuemodel.Asked), operation.Output.(queuemodel.Told)
+		seen[in.Verb+" "+string(out.Code)]++
 	}
 	for _, e := range inspect(t, data) {
 		seen[e.Type]++
@@ -208,7 +209,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 func undisturbed(history []porcupine.Operation, at int) bool {
 	one := history[at]
 	for i, other := range history {
-		if i != at && other.Input.(asked).item == one.Input.(asked).item && other.Call <= one.Return && one.Call <= other.Return {
+		if i != at && other.Input.(queuemodel.Asked).Item == one.Input.(queuemodel.Asked).Item && other.Call <= one.Return && one.Call <= other.Return {
 			return false
 		}
 	}
@@ -221,31 +222,31 @@ func undisturbed(history []porcupine.Operation, at int) bool {
 // indeed be refused.
 func lies(t *testing.T, history []porcupine.Operation) {
 	t.Helper()
-	for name, change := range map[string]func(*asked, *told) bool{
-		"a claim skips a lease number": func(in *asked, out *told) bool {
-			out.lease += 2
-			return in.verb == "claim" && out.lease > 2
+	for name, change := range map[string]func(*queuemodel.Asked, *queuemodel.Told) bool{
+		"a claim skips a lease number": func(in *queuemodel.Asked, out *queuemodel.Told) bool {
+			out.Lease += 2
+			return in.Verb == "claim" && out.Lease > 2
 		},
-		"a report under an unknown lease is accepted": func(in *asked, out *told) bool {
-			if in.verb != "complete" || out.code != "" {
+		"a report under an unknown lease is accepted": func(in *queuemodel.Asked, out *queuemodel.Told) bool {
+			if in.Verb != "complete" || out.Code != "" {
 				return false
 			}
-			in.lease += 100
+			in.Lease += 100
 			return true
 		},
-		"the holder is refused": func(in *asked, out *told) bool {
-			if in.verb != "release" || out.code != "" {
+		"the holder is refused": func(in *queuemodel.Asked, out *queuemodel.Told) bool {
+			if in.Verb != "release" || out.Code != "" {
 				return false
 			}
-			in.returned = 0 // before any deadline
-			out.code = domain.StaleLease
+			in.Returned = 0 // before any deadline
+			out.Code = domain.StaleLease
 			return true
 		},
 	} {
 		changed := append([]porcupine.Operation(nil), history...)
 		done := false
 		for i := range changed {
-			in, out := changed[i].Input.(asked), changed[i].Output.(told)
+			in, out := changed[i].Input.(queuemodel.Asked), changed[i].Output.(queuemodel.Told)
 			if done = undisturbed(changed, i) && change(&in, &out); done {
 				changed[i].Input, changed[i].Output = in, out
 				break
@@ -255,92 +256,11 @@ func lies(t *testing.T, history []porcupine.Operation) {
 			t.Errorf("%s: the history has nothing to change", name)
 			continue
 		}
-		if result := porcupine.CheckOperationsTimeout(queue, changed, checking); result != porcupine.Illegal {
+		if result := porcupine.CheckOperationsTimeout(queuemodel.Queue, changed, checking); result != porcupine.Illegal {
 			t.Errorf("%s: found the history %s, want it %s", name, result, porcupine.Illegal)
 		}
 	}
 }
 
-// The model itself, on histories short enough to judge by eye. A line is an
-// operation: its interval, what was asked, what was answered.
-func TestQueueModel(t *testing.T) {
-	for name, c := range map[string]struct {
-		want    porcupine.CheckResult
-		history string
-	}{
-		"plain life":                         {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 start x 1|6-7 heartbeat x 1 → 1000|8-9 complete x 1`},
-		"two claims, one lease":              {porcupine.Illegal, `0-1 add x|2-5 claim x → 1 1000|3-6 claim x → 1 1000`},
-		"claimed while held":                 {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 claim x → 2 1000`},
-		"claimed after the deadline":         {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 claim x → 2 1000`},
-		"claimed before the deadline":        {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|18-19 claim x → 2 1000`},
-		"completed twice":                    {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 complete x 1|6-7 complete x 1`},
-		"completed twice, once refused":      {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-7 complete x 1|4-7 complete x 1 stale_lease`},
-		"ghost completes":                    {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|30-31 claim x → 2 1000|32-33 complete x 1`},
-		"ghost refused":                      {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 claim x → 2 1000|32-33 complete x 1 stale_lease`},
-		"holder refused in time":             {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 complete x 1 stale_lease`},
-		"holder refused late":                {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 complete x 1 stale_lease`},
-		"refused late, then accepted":        {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|30-31 complete x 1 stale_lease|32-33 complete x 1`},
-		"accepted late":                      {porcupine.Ok, `0-1 add x|2-3 claim x → 1 20|30-31 complete x 1`},
-		"a heartbeat saves it":               {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|4-5 heartbeat x 1 → 1000|30-31 claim x → 2 1000`},
-		"nothing although queued":            {porcupine.Illegal, `0-1 add x|2-3 claim|4-5 claim x → 1 1000`},
-		"nothing although released":          {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 release x 1|6-7 claim`},
-		"nothing while held":                 {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 claim`},
-		"nothing after a failure":            {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 fail x 1|6-7 claim|8-9 claim x → 2 1000`},
-		"nothing beside another claim":       {porcupine.Ok, `0-1 add x|2-5 claim|4-7 claim`},
-		"nothing before it was there":        {porcupine.Ok, `0-5 add x|2-3 claim|6-7 claim x → 1 1000`},
-		"done for ever":                      {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 20|4-5 complete x 1|30-31 claim x → 2 1000`},
-		"cancelled for ever":                 {porcupine.Illegal, `0-1 add x|2-3 cancel x|4-5 claim x → 1 1000`},
-		"the holder learns of the cancel":    {porcupine.Ok, `0-1 add x|2-3 claim x → 1 1000|4-5 cancel x|6-7 heartbeat x 1 cancel|8-9 complete x 1 stale_lease`},
-		"the holder works on after a cancel": {porcupine.Illegal, `0-1 add x|2-3 claim x → 1 1000|4-5 cancel x|6-7 heartbeat x 1 → 1000`},
-		"added twice":                        {porcupine.Illegal, `0-1 add x|2-3 add x`},
-		"items do not mix":                   {porcupine.Ok, `0-1 add x|0-1 add y|2-3 claim x → 1 1000|4-5 claim y → 1 1000|6-7 complete x 1|8-9 complete y 1`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var history []porcupine.Operation
-			for line := range strings.SplitSeq(c.history, "|") {
-				history = append(history, operation(t, line))
-			}
-			if got := porcupine.CheckOperationsTimeout(queue, history, checking); got != c.want {
-				t.Errorf("found %s, want %s", got, c.want)
-			}
-		})
-	}
-}
-
-// operation reads "CALL-RETURN VERB [ITEM [LEASE]] [cancel | CODE] [→ NUMBERS]":
-// the lease and deadline of a claim, the deadline of a heartbeat.
-func operation(t *testing.T, line string) porcupine.Operation {
-	t.Helper()
-	var o porcupine.Operation
-	var in asked
-	var out told
-	question, answer, _ := strings.Cut(line, " → ")
-	words := strings.Fields(question)
-	scan := func(text, format string, into ...any) {
-		if _, err := fmt.Sscanf(text, format, into...); err != nil {
-			t.Fatalf("operation %q: %v", line, err)
-		}
-	}
-	scan(words[0], "%d-%d", &o.Call, &o.Return)
-	in.verb, in.returned = words[1], o.Return
-	if len(words) > 2 {
-		in.item = domain.TaskID(words[2])
-	}
-	if len(words) > 3 {
-		scan(words[3], "%d", &in.lease)
-	}
-	if len(words) > 4 {
-		if out.cancel = words[4] == "cancel"; !out.cancel {
-			out.code = domain.Code(words[4])
-		}
-	}
-	switch {
-	case answer == "":
-	case in.verb == "claim":
-		scan(answer, "%d %d", &out.lease, &out.deadline)
-	default:
-		scan(answer, "%d", &out.deadline)
-	}
-	o.Input, o.Output = in, out
-	return o
-}
+// checking bounds the search for an order.
+const checking = time.Minute

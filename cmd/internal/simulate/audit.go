@@ -110,6 +110,9 @@ func (a *Audit) Ended(id domain.TaskID) (work.State, bool) {
 	return work.TaskStates[state], true
 }
 
+// Broken is how many promises were broken, with examples of them.
+func (a *Audit) Broken() (int, []string) { return a.violations, a.examples }
+
 // Cost is how many slots an item of a type takes.
 func (a *Audit) Cost(taskType string) int { return a.rules.Type(taskType).Slots }
 

@@ -249,7 +249,7 @@ func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask)
 		drawn = &fated{} // somebody else's item
 	}
 	drawn.runs++
-	ending, lasts := drawn.run(drawn.runs), drawn.Lasts
+	ending, lasts := drawn.Run(drawn.runs), drawn.Lasts
 	life := m.life
 	if ending == Releases || ending == AwaitsCancel {
 		lasts /= 2

@@ -47,8 +47,8 @@ type Fate struct {
 	CancelAt time.Time     // when its owner wants it no more; zero: never
 }
 
-// run is the ending of the n-th run, from 1.
-func (f Fate) run(n int) Ending {
+// Run is the ending of the n-th run, from 1.
+func (f Fate) Run(n int) Ending {
 	if len(f.Runs) == 0 {
 		return Succeeds
 	}

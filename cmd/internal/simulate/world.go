@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"container/heap"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringrift/rift/cmd/internal/agenda"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
@@ -64,7 +64,7 @@ type world struct {
 	random   *rand.Rand
 	now      time.Time
 
-	coming   moments
+	coming   agenda.Agenda[func(*world) error]
 	next     func() (Arrival, error, bool)
 	pending  Arrival
 	arriving bool // pending is an arrival that did not happen yet
@@ -87,18 +87,10 @@ type fated struct {
 	runs int
 }
 
-// moment is something that is going to happen.
-type moment struct {
-	at  time.Time
-	seq uint64
-	do  func(*world) error
-}
-
 func (w *world) after(d time.Duration, do func(*world) error) { w.at(w.now.Add(d), do) }
 
 func (w *world) at(when time.Time, do func(*world) error) {
-	w.coming.seq++
-	heap.Push(&w.coming, moment{at: when, seq: w.coming.seq, do: do})
+	w.coming.Put(when.Sub(w.scenario.Start), do)
 }
 
 // Run plays a scenario to its end and says what came of it.
@@ -153,7 +145,7 @@ func (w *world) play(ctx context.Context) error {
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	end := w.scenario.Start.Add(w.scenario.Span + w.options.Patience)
+	end := w.scenario.Span + w.options.Patience
 	for steps := 0; ; steps++ {
 		if steps%1024 == 0 {
 			if err := ctx.Err(); err != nil {
@@ -161,18 +153,19 @@ func (w *world) play(ctx context.Context) error {
 			}
 			w.tell()
 		}
-		if w.arriving && (len(w.coming.list) == 0 || !w.pending.At.After(w.coming.list[0].at)) {
+		next, comes := w.coming.Next()
+		if w.arriving && (!comes || w.pending.At.Sub(w.scenario.Start) <= next) {
 			if err := w.arrive(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		if len(w.coming.list) == 0 || w.coming.list[0].at.After(end) {
+		if !comes || next > end {
 			break
 		}
-		one := heap.Pop(&w.coming).(moment)
-		w.now = domain.Instant(one.at)
-		if err := one.do(w); err != nil {
+		at, do := w.coming.Take()
+		w.now = domain.Instant(w.scenario.Start.Add(at))
+		if err := do(w); err != nil {
 			return err
 		}
 		if !w.arriving && len(w.fates) == 0 && w.audit.Live() == 0 {

@@ -7,4 +7,4 @@ func (d Def) DecodeWith(codec Codec, data []byte) (Event, error) { return d.deco
 func (p Policy) Each() []Section { return p.sections }
 
 // Written is a document as the log has it.
-func Written(text string) Policy { return Policy{raw: []byte(text)} }
+func Written(text string) Policy { return written([]byte(text)) }

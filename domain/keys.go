@@ -168,11 +168,24 @@ func sectionIn(document []byte, over Section, strict bool) (Section, error) {
 // decodeSection decodes one section of a document over the one that pointer
 // points at.
 func decodeSection(document []byte, name string, pointer any, strict bool) error {
-	var tree map[string]any
-	if err := json.Unmarshal(document, &tree); err != nil {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(document, &members); err != nil {
 		return err
 	}
-	if inner, is := tree[name].(map[string]any); is {
+	return decodeMember(members[name], name, pointer, strict)
+}
+
+// decodeMember decodes a section, the member of a document that has its name, over
+// the one that pointer points at. Without a value the section stays as it is.
+func decodeMember(member json.RawMessage, name string, pointer any, strict bool) error {
+	if member == nil {
+		return nil
+	}
+	var value any
+	if err := json.Unmarshal(member, &value); err != nil || value == nil {
+		return err
+	}
+	if inner, is := value.(map[string]any); is {
 		emptyNamed(pointer, inner)
 	}
 	// The section is decoded inside an object, so that a fault names its whole key.
@@ -180,10 +193,6 @@ func decodeSection(document []byte, name string, pointer any, strict bool) error
 		Name: "Section", Type: reflect.TypeOf(pointer), Tag: reflect.StructTag(`json:"` + name + `"`),
 	}}))
 	around.Elem().Field(0).Set(reflect.ValueOf(pointer))
-	value, named := tree[name]
-	if !named || value == nil {
-		return nil
-	}
 	alone, err := json.Marshal(map[string]any{name: value})
 	if err != nil {
 		return err

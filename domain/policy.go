@@ -36,6 +36,9 @@ func (s Seconds) Duration() time.Duration {
 type Policy struct {
 	sections []Section
 	raw      json.RawMessage // as the log has it; nil for a document that Sections made
+	// members are the sections of raw, parted once: reactors ask for one after the
+	// other, and to part a document costs many times what a section does.
+	members map[string]json.RawMessage
 }
 
 // Section is a part of a policy document: a struct of numbers whose json tags
@@ -59,7 +62,7 @@ func SectionOf[S Section](p Policy) S {
 	section, _ := zero.Default().(S)
 	if p.raw != nil {
 		// A document gets into a read model only when Sections.Read takes all of it.
-		_ = decodeSection(p.raw, section.SectionName(), &section, false)
+		_ = decodeMember(p.members[section.SectionName()], section.SectionName(), &section, false)
 	}
 	return section
 }
@@ -68,11 +71,11 @@ func SectionOf[S Section](p Policy) S {
 func (p Policy) With(section Section) Policy {
 	at := slices.IndexFunc(p.sections, func(s Section) bool { return s.SectionName() == section.SectionName() })
 	if at < 0 {
-		return Policy{sections: append(slices.Clip(p.sections), section), raw: p.raw}
+		return Policy{sections: append(slices.Clip(p.sections), section), raw: p.raw, members: p.members}
 	}
 	sections := slices.Clone(p.sections)
 	sections[at] = section
-	return Policy{sections: sections, raw: p.raw}
+	return Policy{sections: sections, raw: p.raw, members: p.members}
 }
 
 // Faults names every number that cannot work.
@@ -105,8 +108,15 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON keeps the document as it is written; Sections.Read judges it.
 func (p *Policy) UnmarshalJSON(data []byte) error {
-	*p = Policy{raw: bytes.Clone(data)}
+	*p = written(bytes.Clone(data))
 	return nil
+}
+
+// written is a document as a log has it. What is no object has no sections.
+func written(raw json.RawMessage) Policy {
+	p := Policy{raw: raw}
+	_ = json.Unmarshal(raw, &p.members)
+	return p
 }
 
 // PolicyChecks gathers the faults of a policy document.

@@ -313,23 +313,23 @@ func taskReactors() []projections.Reactor {
 // reactSynced counts games of one game that a sync of games brought. A sync of
 // several games does not say whose its games are, and an unknown count is not zero.
 func reactSynced(v projections.View, _ domain.Envelope, e training.DataSyncCompleted) ([]domain.Command, error) {
+	if e.ConfigKey == "" || e.GamesSynced == nil || *e.GamesSynced < 1 || e.SyncType != "" && e.SyncType != training.SyncGames {
+		return nil, nil
+	}
 	policy, _, err := policyview.InForce(v)
 	if err != nil || training.PolicyOf(policy).GamesCountedBy != training.CountedBySync {
 		return nil, err
-	}
-	if e.ConfigKey == "" || e.GamesSynced == nil || *e.GamesSynced < 1 || e.SyncType != "" && e.SyncType != training.SyncGames {
-		return nil, nil
 	}
 	return []domain.Command{noteData{e.ConfigKey, *e.GamesSynced, "sync:" + string(e.SyncID)}}, nil
 }
 
 func reactPlayed(v projections.View, envelope domain.Envelope, e training.SelfplayComplete) ([]domain.Command, error) {
+	if e.GamesPlayed < 1 || e.Success != nil && !*e.Success {
+		return nil, nil
+	}
 	policy, _, err := policyview.InForce(v)
 	if err != nil || training.PolicyOf(policy).GamesCountedBy != training.CountedBySelfplay {
 		return nil, err
-	}
-	if e.GamesPlayed < 1 || e.Success != nil && !*e.Success {
-		return nil, nil
 	}
 	source := "task:" + string(e.TaskID)
 	if e.TaskID == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -13,9 +12,10 @@ import (
 // Digest is what a command id given by a caller stands for: the type of the
 // command and its content, whatever the order and spacing its members had. It
 // goes into the events of the command, so that the id cannot come to stand for
-// another.
-func Digest(c domain.Command) (string, error) {
-	content, err := json.Marshal(c)
+// another. codec writes what encoding/json would: what an id stands for outlives
+// the build that noted it.
+func Digest(codec domain.Codec, c domain.Command) (string, error) {
+	content, err := codec.Marshal(c)
 	if err != nil {
 		return "", domain.Errorf(domain.Invalid, "command %s: %w", c.CommandType(), err)
 	}

@@ -47,7 +47,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 		return n.run(ctx, order, facts)
 	}
 	// A caller gave the id, and may have given it to something else.
-	if facts.Request, err = commands.Digest(order.Command); err != nil {
+	if facts.Request, err = commands.Digest(wiring.FastCodec{}, order.Command); err != nil {
 		return commands.Result{}, err
 	}
 	first, err := n.keys.begin(ctx, n.log, order.ID, facts.Request, facts.Now)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
@@ -216,6 +217,38 @@ func FuzzCodecsAgree(f *testing.F) {
 			}
 			if !bytes.Equal(wrote, again) && !sameJSON(wrote, again) {
 				t.Fatalf("%s: the standard codec writes %s, the fast one %s", def.Type, wrote, again)
+			}
+		}
+	})
+}
+
+// FuzzDigestsAgree holds what a command id stands for against what builds with the
+// standard codec noted, for every command.
+func FuzzDigestsAgree(f *testing.F) {
+	for _, seed := range []string{
+		`{"task_id":"t1","task_type":"selfplay","priority":50,"payload":{ "b" : [1, 2.50e-07,null], "a":"<&>\u2028\ud83d\ude00 é" },"timeout_seconds":1e-7,"pin":{"node_id":"n","seconds":1e21}}`,
+		`{"items":[{"task_id":"t1","lease":18446744073709551615,"result":{"z":1, "a":"\u003c"}}],"node_id":"gpu-1","limit":3}`,
+		`{"policy":{"work":{"types":{"b":1,"a":2}}},"change":[ ],"reason":"\"","facts":{"x":"\ud800"},"at":"2026-01-02T03:04:05.000001Z"}`,
+		`{}`, `null`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, area := range Specs() {
+			for _, spec := range area {
+				pointer := spec.New()
+				if json.Unmarshal(data, pointer) != nil {
+					continue
+				}
+				c := spec.Value(pointer)
+				if appended, ok := c.(commands.AppendEvent); ok && appended.Event == nil {
+					continue // what it says comes with the stream
+				}
+				want, errWanted := commands.Digest(domain.StandardCodec{}, c)
+				found, err := commands.Digest(FastCodec{}, c)
+				if want != found || (err == nil) != (errWanted == nil) {
+					t.Fatalf("%s %s: want the digest %s, %v, found %s, %v", spec.Type, data, want, errWanted, found, err)
+				}
 			}
 		}
 	})

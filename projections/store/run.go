@@ -25,7 +25,7 @@ const batchTime = 500 * time.Millisecond
 
 // commitDelay is how long a live store lets events wait that nobody waits for. To
 // wake, fold and commit costs about as much for one event as for ten.
-const commitDelay = 5 * time.Millisecond
+const commitDelay = 25 * time.Millisecond
 
 // Run follows the log from the store's checkpoint, history first, then live,
 // until ctx ends or until is reached; both are no error. Only one Run is on at a

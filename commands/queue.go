@@ -22,6 +22,9 @@ type Queue struct {
 	// Closed is told of the items that a gate kept from a node that claimed; nil:
 	// nobody counts.
 	Closed func(gate string, items int)
+	// Most is how many bytes of memory live items may take before callers can add no
+	// more; 0 is no bound.
+	Most int64
 
 	ended func(domain.TaskID) (work.Task, error)
 	wrote func(domain.StreamID, string) (bool, error)

@@ -44,12 +44,14 @@ type memoryPlan struct {
 	models     int64 // blocks and buffers of the read models; views of the past take four fifths more
 	remembered int64 // what streams come to, between commands
 	callers    int64 // bodies, answers and streams
+	queue      int64 // live items
 
 	connections int // how many may be open; 0 is no bound
 }
 
-// memoryOf shares a limit out. What the plan does not name is the program itself,
-// and on the heap the queue, the rows in use and the connections.
+// memoryOf shares a limit out. The queue is in memory twice while a command is tried
+// on another one, or the queue of a moment is asked. What the plan does not name is
+// the program itself, and on the heap the rows in use and the connections.
 func memoryOf(limit int64) memoryPlan {
 	if limit == 0 {
 		return memoryPlan{}
@@ -63,6 +65,7 @@ func memoryOf(limit int64) memoryPlan {
 	}
 	m.connections = int(limit / 8 / connectionBytes)
 	m.collector = limit - m.program() - m.log - m.models - m.past()
+	m.queue = (m.collector/4*3 - m.callers - m.remembered) / 2
 	return m
 }
 
@@ -114,7 +117,7 @@ func planMemory(settings config.Serve, logger *slog.Logger) memoryPlan {
 		return m
 	}
 	logger.Info("memory is shared out", "from", from, "limit_mib", limit>>20, "heap_mib", m.collector>>20,
-		"log_mib", m.log>>20, "read_models_mib", (m.models+m.past())>>20, "remembered_mib", m.remembered>>20, "callers_mib", m.callers>>20)
+		"log_mib", m.log>>20, "read_models_mib", (m.models+m.past())>>20, "remembered_mib", m.remembered>>20, "callers_mib", m.callers>>20, "queue_mib", m.queue>>20)
 	if limit < int64(config.LeastMemory) {
 		logger.Warn("the control group allows less than a node needs for its buffers, its caches and some callers", "want", config.LeastMemory.String())
 	}

@@ -133,7 +133,7 @@ func checkAdd(q *commands.Queue, c AddTask, facts domain.Facts) (AddTask, error)
 	if err := checkCycle(q, c, nil); err != nil {
 		return c, err
 	}
-	return admitAdd(q, c, facts, 0, 0, nil), nil
+	return admitAdd(q, c, facts, joining{}), nil
 }
 
 // checkReplaced refuses an item that is to replace one which needs no replacement.

@@ -18,19 +18,39 @@ type admission struct {
 	level   string // "soft": producers are asked to slow down
 }
 
-// admitAdd looks at how long the queue is, with so many items, and so many of the
-// type, that are added before this one; wheres are the expressions that only they have.
-func admitAdd(q *commands.Queue, c AddTask, facts domain.Facts, before, ofType int, wheres map[string]bool) AddTask {
+// joining are the items of a batch that are added before another one.
+type joining struct {
+	items  int
+	types  map[string]int  // how many of each type
+	wheres map[string]bool // expressions that only they have
+	bytes  int             // of memory that they will take
+}
+
+// admitAdd looks at how long and how large the queue is, with the items that are added
+// before this one.
+func admitAdd(q *commands.Queue, c AddTask, facts domain.Facts, before joining) AddTask {
 	if followsUp(facts) {
 		return c
 	}
 	if !c.Force {
-		c.admission = admit(q, c.TaskType, before, ofType)
+		c.admission = admit(q, c.TaskType, before.items, before.types[c.TaskType])
 	}
-	if live, known := q.Wheres(c.Where); c.Where != "" && !known && !wheres[c.Where] && live+len(wheres) >= maxWheres {
-		c.admission = admission{refused: domain.Errorf(domain.TooMany, "where: want at most %d different expressions among the items of the queue, found %d; say it as one of them does, or add it when some are done", maxWheres, live+len(wheres))}
+	if live, known := q.Wheres(c.Where); c.Where != "" && !known && !before.wheres[c.Where] && live+len(before.wheres) >= maxWheres {
+		c.admission = admission{refused: domain.Errorf(domain.TooMany, "where: want at most %d different expressions among the items of the queue, found %d; say it as one of them does, or add it when some are done", maxWheres, live+len(before.wheres))}
+	}
+	if taken := int64(q.Bytes() + before.bytes + c.bytes()); q.Most > 0 && taken > q.Most {
+		c.admission = admission{refused: domain.Errorf(domain.TooMany, "want the items of the queue to take at most %d KiB of this node's memory, found %d KiB; claim or cancel items, or start the node with a larger --memory-limit", q.Most>>10, taken>>10)}
 	}
 	return c
+}
+
+// bytes is about how much memory the item will take.
+func (c AddTask) bytes() int {
+	n := work.BytesOf(string(c.TaskID), c.TaskType, c.ConfigKey, c.Where, c.UniqueKey, c.batch) + work.ListedBytes(c.DependsOn) + work.ListedBytes(c.Requires)
+	for _, excluded := range c.Exclude {
+		n += work.ListedBytes([]domain.NodeID{excluded.NodeID})
+	}
+	return n
 }
 
 // maxWheres bounds the different expressions of live items. A claim may have to

@@ -48,7 +48,7 @@ func planBatch(q *commands.Queue, c AddTasks, facts domain.Facts) iter.Seq2[comm
 }
 
 func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.Targeted, error) {
-	judge := batchJudge{queue: q, facts: facts, waits: map[domain.TaskID][]domain.TaskID{}, unique: map[string]domain.TaskID{}, added: map[string]int{}, wheres: map[string]bool{}}
+	judge := batchJudge{queue: q, facts: facts, waits: map[domain.TaskID][]domain.TaskID{}, unique: map[string]domain.TaskID{}, before: joining{types: map[string]int{}, wheres: map[string]bool{}}}
 	errs := make([]error, len(c.Items))
 	steps := make([]AddTask, len(c.Items))
 	for i, item := range c.Items {
@@ -130,9 +130,7 @@ type batchJudge struct {
 	facts  domain.Facts
 	waits  map[domain.TaskID][]domain.TaskID // of the whole batch
 	unique map[string]domain.TaskID          // keys that items before have
-	added  map[string]int                    // items before, by type
-	wheres map[string]bool                   // expressions that no item had before
-	all    int
+	before joining
 }
 
 // item says what is wrong with one item that is well formed: refused; err is
@@ -161,13 +159,14 @@ func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
 	if err := checkCycle(j.queue, c, j.waits); err != nil {
 		return c, err, nil
 	}
-	if c = admitAdd(j.queue, c, j.facts, j.all, j.added[c.TaskType], j.wheres); c.admission.refused == nil {
+	if c = admitAdd(j.queue, c, j.facts, j.before); c.admission.refused == nil {
 		j.unique[c.UniqueKey] = c.TaskID
-		j.added[c.TaskType]++
+		j.before.types[c.TaskType]++
 		if _, known := j.queue.Wheres(c.Where); c.Where != "" && !known {
-			j.wheres[c.Where] = true
+			j.before.wheres[c.Where] = true
 		}
-		j.all++
+		j.before.items++
+		j.before.bytes += c.bytes()
 	}
 	return c, c.admission.refused, nil
 }

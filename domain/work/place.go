@@ -26,9 +26,11 @@ func (q *Queue) placed(e domain.Envelope, before Task, slots int, item *Item, de
 	}
 	q.setDue(item)
 	if !item.State.Final() {
+		q.sized(item)
 		return nil
 	}
 	delete(q.items, item.ID)
+	q.bytes -= item.bytes
 	q.countWhere(item, -1)
 	if item.UniqueKey != "" && q.unique[item.UniqueKey] == item.ID {
 		delete(q.unique, item.UniqueKey)

@@ -27,7 +27,8 @@ type Item struct {
 	Promised    domain.NodeID
 	PromiseEnds time.Time // after this the promise means nothing
 
-	due deadline
+	due   deadline
+	bytes int // as they were counted last
 }
 
 // Queue is the state. The zero value is not usable; New makes one.
@@ -37,6 +38,7 @@ type Queue struct {
 	unique   map[string]domain.TaskID // live items by unique key
 	wheres   map[string]int           // live items by what they say of nodes
 	pending  map[string]int           // items that wait, by type
+	bytes    int                      // that the live items take
 	pressure Pressure
 	due      deadlines
 	position domain.Position

@@ -16,8 +16,9 @@ func (q *Queue) Restore(item Item) error {
 	if item.State == "" || item.State.Final() {
 		return domain.Errorf(domain.Internal, "item %s: want a live one to restore, found it %q", item.ID, item.State)
 	}
-	item.Task, item.Payload, item.due = Settle(item.Task), nil, deadline{}
+	item.Task, item.Payload, item.due, item.bytes = Settle(item.Task), nil, deadline{}, 0
 	q.items[item.ID] = &item
+	q.sized(&item)
 	q.countWhere(&item, 1)
 	if item.UniqueKey != "" {
 		q.unique[item.UniqueKey] = item.ID
@@ -67,17 +68,18 @@ type Snapshot struct {
 	Leases   []sched.Count            `json:"leases"`
 	Used     map[string]int           `json:"used"`
 	Kept     []string                 `json:"kept"`
+	Bytes    int                      `json:"bytes"`
 }
 
 // Snapshot lists what the queue holds.
 func (q *Queue) Snapshot() Snapshot {
 	s := Snapshot{
-		Pending: q.pending, Unique: q.unique, Pressure: q.pressure, Used: map[string]int{},
+		Pending: q.pending, Unique: q.unique, Pressure: q.pressure, Used: map[string]int{}, Bytes: q.bytes,
 		Flows: q.index.Flows(), Turns: q.index.Turns(), Leases: q.index.Leases(),
 	}
 	for _, id := range slices.Sorted(maps.Keys(q.items)) {
 		item := *q.items[id]
-		item.due = deadline{}
+		item.due, item.bytes = deadline{}, 0
 		s.Items = append(s.Items, item)
 		if item.State.Held() {
 			used, _ := q.index.Used(string(item.Node))

@@ -33,6 +33,7 @@ type dispatcher struct {
 	closed  bool
 	work    chan struct{} // holds one token while there may be requests
 	done    chan struct{} // closed when the loop has ended
+	tries   chan struct{} // holds a token while a command is decided on a queue of its own
 
 	state  sync.Mutex // held while the queue is used
 	queue  *work.Queue
@@ -59,7 +60,7 @@ const (
 )
 
 func newDispatcher(n *Node) *dispatcher {
-	d := &dispatcher{node: n, most: maxWaiting, work: make(chan struct{}, 1), done: make(chan struct{}), unfinished: map[string]bool{}}
+	d := &dispatcher{node: n, most: maxWaiting, work: make(chan struct{}, 1), done: make(chan struct{}), tries: make(chan struct{}, 1), unfinished: map[string]bool{}}
 	if n.config.Manual {
 		close(d.done)
 	} else {
@@ -288,8 +289,15 @@ func (d *dispatcher) before(command string) ([]domain.TaskID, error) {
 	return d.recent.before(command)
 }
 
-// try decides a command on a queue of its own, which is thrown away.
+// try decides a command on a queue of its own, which is thrown away. There is one such
+// queue at a time: each takes as much memory as the node's.
 func (d *dispatcher) try(ctx context.Context, call *commands.Call) (commands.Result, error) {
+	select {
+	case d.tries <- struct{}{}:
+		defer func() { <-d.tries }()
+	case <-ctx.Done():
+		return commands.Result{}, eventlog.Interrupted(ctx, "command "+call.Spec.Type+": nothing was tried")
+	}
 	queue, err := d.load(ctx)
 	if err != nil {
 		return commands.Result{}, err
@@ -299,7 +307,7 @@ func (d *dispatcher) try(ctx context.Context, call *commands.Call) (commands.Res
 		return commands.Result{}, err
 	}
 	defer view.Close()
-	group := commands.NewGroup(ctx, d.node.bus, &commands.Queue{Queue: queue, Models: view, Before: d.before})
+	group := commands.NewGroup(ctx, d.node.bus, &commands.Queue{Queue: queue, Models: view, Before: d.before, Most: d.node.config.QueueBytes})
 	group.Decide(call)
 	group.Append()
 	return call.Result, call.Err

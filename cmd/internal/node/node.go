@@ -82,6 +82,9 @@ type Config struct {
 	// Remembered bounds the bytes of what streams come to that are kept between
 	// commands; 0 means 128 MiB.
 	Remembered int64
+	// QueueBytes bounds the memory that live items take, about: beyond it callers can
+	// add no more; 0 is no bound.
+	QueueBytes int64
 	// Forgetful says that every decision reads its stream from the log. It is for
 	// tests and measurements: the answers are the same.
 	Forgetful bool

@@ -35,7 +35,7 @@ func (d *dispatcher) lend(ctx context.Context) (*commands.Queue, func(), error) 
 	d.known.asOf(view, known)
 	queue := &commands.Queue{
 		Queue: d.queue, Models: view, Nodes: &d.known, Before: d.recent.before, Closed: n.gates.add,
-		Unfinished: func(command string) bool { return d.unfinished[command] },
+		Unfinished: func(command string) bool { return d.unfinished[command] }, Most: n.config.QueueBytes,
 	}
 	return queue, view.Close, nil
 }

@@ -76,6 +76,12 @@ func (m memoryPlan) past() int64 { return m.models / 5 * 4 }
 // allocator take.
 func (m memoryPlan) program() int64 { return min(m.limit/4, 96<<20) }
 
+// calls is how many calls of EventStoreDB clients may be open; 0 is the usual number.
+func (m memoryPlan) calls() int { return int(m.callers / 4 / callBytes) }
+
+// callBytes is about what an open call takes that nothing is sent on.
+const callBytes = 64 << 10
+
 // connectionBytes is about what an open connection takes that asks for nothing.
 const connectionBytes = 16 << 10
 

@@ -59,6 +59,9 @@ func TestMemoryReachesItsParts(t *testing.T) {
 	if want := 2048; edge.Connections > want || edge.Connections <= 0 {
 		t.Errorf("want at most %d connections, found %d", want, edge.Connections)
 	}
+	if want, calls := 256, s.memory.calls(); calls != want {
+		t.Errorf("want %d calls of EventStoreDB clients, found %d", want, calls)
+	}
 	for name, pair := range map[string][2]int64{
 		"the log":                             {log.CacheBytes, 32 << 20},
 		"the read models":                     {parts.Store.CacheBytes, 16 << 20},

@@ -109,7 +109,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	}
 	server := handler.Server()
 	server.RegisterOnShutdown(n.EndWaits)
-	esdb, err := serveESDB(settings, s.log, logger)
+	esdb, err := serveESDB(settings, s.log, s.memory, logger)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,13 @@ import (
 // unary gives errors of a call their form.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
-	if ctx, err = s.authenticated(ctx); err == nil {
+	ctx, err = s.authenticated(ctx)
+	leave, none := s.places.enter(payerOf(ctx))
+	if none != nil {
+		return nil, s.ended(ctx, none)
+	}
+	defer leave()
+	if err == nil {
 		answer, err = handler(ctx, request)
 	}
 	return answer, s.ended(ctx, err)
@@ -26,6 +32,11 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	stop := context.AfterFunc(s.running, cancel)
 	defer stop()
 	ctx, err = s.authenticated(ctx)
+	leave, none := s.places.enter(payerOf(ctx))
+	if none != nil {
+		return s.ended(stream.Context(), none)
+	}
+	defer leave()
 	if err == nil {
 		err = handler(server, &boundStream{stream, ctx})
 	} else if info.IsClientStream && !info.IsServerStream {

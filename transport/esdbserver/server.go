@@ -36,6 +36,7 @@ type Config struct {
 	Clock     func() time.Time // nil: the wall clock
 	Logger    *slog.Logger     // nil: none
 	MaxAppend int              // most bytes of data in one append; 0: 1 MiB
+	MaxCalls  int              // most calls that are open at once, half of them of one caller; 0: 20,000
 	// Admit is asked about every event that a client appends, in the form it
 	// will have in the log; its error refuses the append. nil admits everything.
 	Admit func(stream domain.StreamID, event *eventlog.Proposed) error
@@ -45,7 +46,8 @@ type Config struct {
 const (
 	defaultMaxAppend = 1 << 20
 	maxMessage       = 17 << 20 // bytes of one message, as clients allow themselves
-	maxStreams       = 10_000   // concurrent calls of one connection
+	defaultMaxCalls  = 20_000
+	maxStreams       = 10_000 // concurrent calls of one connection
 	lockStripes      = 256
 )
 
@@ -58,6 +60,7 @@ type Server struct {
 	grpc     *grpc.Server
 	methods  []*serverfeatures.SupportedMethod
 	accounts []account
+	places   *places
 	id       uuid.UUID
 	started  time.Time
 
@@ -88,9 +91,12 @@ func New(config Config) (*Server, error) {
 	if config.MaxAppend == 0 {
 		config.MaxAppend = defaultMaxAppend
 	}
+	if config.MaxCalls == 0 {
+		config.MaxCalls = defaultMaxCalls
+	}
 	s := &Server{
 		log: config.Log, config: config, clock: config.Clock, logger: config.Logger,
-		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts),
+		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts), places: newPlaces(config.MaxCalls),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -128,7 +129,12 @@ func rawAppends(b *testing.B, payload []byte, events int) func(w, n int) error {
 }
 
 func logAppend(b *testing.B, payload []byte) func(w, n int) error {
-	log, err := Open(b.TempDir(), Options{})
+	return logAppendOn(b, vfs.Default, payload)
+}
+
+// logAppendOn appends to a log on a disk.
+func logAppendOn(b *testing.B, disk vfs.FS, payload []byte) func(w, n int) error {
+	log, err := Open(b.TempDir(), Options{FS: disk})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package pebblelog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -185,5 +186,41 @@ func BenchmarkMark(b *testing.B) {
 		if err := k.say(mark{position: domain.Position(b.N)}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// unmarked is a disk on which the mark is never written after the log was opened.
+type unmarked struct{ vfs.FS }
+
+type unwritten struct{ vfs.File }
+
+func (unwritten) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// OpenReadWrite opens the mark in a way that nothing is written to it.
+func (u unmarked) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
+	file, err := u.FS.OpenReadWrite(name, category, options...)
+	if err == nil && u.PathBase(name) == markFile {
+		file = unwritten{file}
+	}
+	return file, err
+}
+
+// BenchmarkAppendWithTheMark holds appends against those of a log that does not note
+// what was acknowledged.
+func BenchmarkAppendWithTheMark(b *testing.B) {
+	payload := benchPayload(1024)
+	for _, writers := range []int{1, 64, 256} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			without, with := logAppendOn(b, unmarked{vfs.Default}, payload), logAppendOn(b, vfs.Default, payload)
+			withoutNext, withNext := make([]int, writers), make([]int, writers)
+			var ratios, rates []float64
+			for b.Loop() {
+				was := load(b, withoutNext, without)
+				is := load(b, withNext, with)
+				ratios, rates = append(ratios, is/was), append(rates, is)
+			}
+			b.ReportMetric(median(rates), "events/s")
+			reportRatio(b, "x_without", ratios)
+		})
 	}
 }

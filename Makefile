@@ -56,9 +56,11 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	@$(MAKE) --no-print-directory golden
 	diff -ru bin/recorded testdata
 
-crash: ## damage a log at 2,000 places, lose power and fail its disk; kill a loaded node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left
+crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log and a hundred times of a loaded node; kill such a node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left
 	RIFT_DAMAGE_PLACES=2000 $(GO) test -count=1 -timeout 60m -run 'TestDamageAnywhere$$' -v ./eventlog/pebblelog
-	$(GO) test -count=1 -timeout 20m -run 'TestCrash$$|TestProcessDeath$$|TestRandomWriteErrors$$' ./eventlog/pebblelog
+	$(GO) test -count=1 -timeout 20m -run 'TestCrash$$|TestAppendManyCrash$$|TestProcessDeath$$|TestRandomWriteErrors$$|TestFullDisk$$' ./eventlog/pebblelog
+	$(GO) test -count=25 -timeout 60m -run 'TestPowerIsLostUnderLoad$$' ./cmd/internal/node
+	$(GO) test -count=10 -timeout 20m -run 'TestWritesFailUnderLoad$$' ./cmd/internal/node
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
 	RIFT_KILL_ROUNDS=400 $(GO) test -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/report"
 )
@@ -16,9 +18,9 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 		{Name: "age_p95", Right: true},
 		{Name: "wait_p50", Right: true, Wide: true},
 		{Name: "wait_p95", Right: true},
-		{Name: "wait_max", Right: true},
+		{Name: "wait_max", Right: true, Wide: true},
 		{Name: "arrived", Right: true},
-		{Name: "claimed", Right: true},
+		{Name: "claimed", Right: true, Wide: true},
 		{Name: "done", Right: true},
 		{Name: "starved", Right: true, Wide: true},
 		{Name: "expired", Right: true},
@@ -78,9 +80,9 @@ func queueTotals(q report.Queue) output.Listing {
 	}{
 		{"time", spanCell(q.Span)},
 		{"arrived", t.Arrived},
-		{"arrived per hour", q.ArrivedPH},
+		{"arrived per hour", rateCell(q.ArrivedPH)},
 		{"done", t.Done},
-		{"done per hour", q.DonePH},
+		{"done per hour", rateCell(q.DonePH)},
 		{"dead", t.Dead},
 		{"cancelled", t.Cancelled},
 		{"dropped for their age", t.Dropped},
@@ -98,6 +100,14 @@ func queueTotals(q report.Queue) output.Listing {
 		totals.Rows = append(totals.Rows, []any{line.name, line.value})
 	}
 	return totals
+}
+
+// rateCell is a rate as people read it: one of thousands is a count.
+func rateCell(perHour float64) any {
+	if perHour >= 1000 {
+		return int64(math.Round(perHour))
+	}
+	return perHour
 }
 
 func reasonsText(reasons []report.Reason) string {

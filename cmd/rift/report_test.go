@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // A report is the same of a file, a folder and a node, in every form.
@@ -23,6 +24,14 @@ func TestReports(t *testing.T) {
 		}
 	}
 	rift(t, append([]string{"report", "queue", file, "-o", "table"}, until...)...).want(t, exitDone, "\nlog positions 1 to 5, 2026-03-06T14:00:00Z to 2026-03-06T15:00:00Z; 5 events folded, digest ", "")
+	for _, line := range strings.Split(rift(t, append([]string{"report", "queue", file, "-o", "table"}, until...)...).stdout, "\n") {
+		if strings.HasPrefix(line, "log positions") { // names the stretch and the digest
+			continue
+		}
+		if utf8.RuneCountInString(line) > 80 {
+			t.Errorf("want at most 80 columns, found %q", line)
+		}
+	}
 	rift(t, "report", "queue", file, "-o", "csv").want(t, exitDone, "class,pending,starving,oldest,age_p50,age_p95,wait_p50,", "")
 	rift(t, "report", "queue", file, "-o", "csv").want(t, exitDone, "normal,1,0,60,60,60,59.904,59.904,60,2,1,1,0,0,t10\n", "")
 	for _, kind := range []string{"queue", "nodes"} {

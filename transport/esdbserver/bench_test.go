@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,13 +67,12 @@ func newBenched(b *testing.B) *benched {
 	return w
 }
 
-// rate has the clients do n things together and tells how many there were a second.
-func (w *benched) rate(b *testing.B, n int, do func(client int, stream string) error) float64 {
+// together has the clients do n things.
+func (w *benched) together(b *testing.B, n int, do func(client int, stream string) error) {
 	b.Helper()
 	var left atomic.Int64
 	left.Store(int64(n))
 	var running sync.WaitGroup
-	began := time.Now()
 	for client := range benchClients {
 		stream := fmt.Sprint("bench-", w.streams.Add(1))
 		running.Go(func() {
@@ -85,7 +85,6 @@ func (w *benched) rate(b *testing.B, n int, do func(client int, stream string) e
 		})
 	}
 	running.Wait()
-	return float64(n) / time.Since(began).Seconds()
 }
 
 var benchIDs atomic.Int64
@@ -113,34 +112,92 @@ func (w *benched) appendOne(client int, stream string) error {
 	return err
 }
 
-func (w *benched) embedded(_ int, stream string) error {
-	_, err := w.log.Append(context.Background(), domain.StreamID(stream), domain.AnyRevision, eventlog.Proposed{
-		ID: domain.DeriveID("embedded", int(benchIDs.Add(1))), Type: "Benched", Version: 1, Data: w.data,
-	})
+func (w *benched) embedded(_ int, stream string) error { return w.embeddedMany(stream, 1) }
+
+func (w *benched) embeddedMany(stream string, n int) error {
+	events := make([]eventlog.Proposed, n)
+	for i := range events {
+		events[i] = eventlog.Proposed{ID: domain.DeriveID("embedded", int(benchIDs.Add(1))), Type: "Benched", Version: 1, Data: w.data}
+	}
+	_, err := w.log.Append(context.Background(), domain.StreamID(stream), domain.AnyRevision, events...)
 	return err
+}
+
+// spent is what one side of a comparison has done, in which time, and with how much of
+// the processors. Other work on the machine lengthens the time of a round, not its use
+// of the processors.
+type spent struct {
+	done      int
+	wall, cpu time.Duration
+}
+
+func (s *spent) measure(b *testing.B, n int, do func(n int)) {
+	b.Helper()
+	began, used := time.Now(), processorTime(b)
+	do(n)
+	s.wall += time.Since(began)
+	s.cpu += processorTime(b) - used
+	s.done += n
+}
+
+func (s *spent) rate() float64 { return float64(s.done) / s.wall.Seconds() }
+
+func (s *spent) cost() float64 { return s.cpu.Seconds() / float64(s.done) * 1e6 }
+
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// benchRounds is in how many turns the sides of a comparison are measured, so that
+// what else the machine does meanwhile falls on all of them.
+const benchRounds = 8
+
+// compared has each side do n things in turns, and reports how the first did, also as
+// a part of how each of the others did.
+func compared(b *testing.B, n int, names []string, sides ...func(n int)) {
+	b.Helper()
+	results := make([]spent, len(sides))
+	b.ResetTimer()
+	for range benchRounds {
+		for i, side := range sides {
+			results[i].measure(b, max(n/benchRounds, benchClients), side)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(results[0].rate(), names[0]+"/s")
+	b.ReportMetric(results[0].cost(), "µs-cpu")
+	for i := range results[1:] {
+		b.ReportMetric(results[0].rate()/results[i+1].rate(), "of-"+names[i+1])
+		b.ReportMetric(results[i+1].cost(), "µs-cpu-"+names[i+1])
+	}
 }
 
 // BenchmarkAppend has 64 clients append one event at a time, and holds that against
 // calls that do nothing and against the embedded log, in the same run.
 func BenchmarkAppend(b *testing.B) {
 	w := newBenched(b)
-	b.ResetTimer()
-	rate := w.rate(b, b.N, w.appendOne)
-	b.StopTimer()
-	nothing := w.rate(b, b.N, func(client int, _ string) error {
+	nothing := func(client int, _ string) error {
 		_, err := gossip.NewGossipClient(w.conns[client]).Read(context.Background(), &shared.Empty{})
 		return err
-	})
-	embedded := w.rate(b, b.N, w.embedded)
-	b.ReportMetric(rate, "appends/s")
-	b.ReportMetric(rate/nothing, "of-no-op")
-	b.ReportMetric(rate/embedded, "of-embedded")
+	}
+	compared(b, b.N, []string{"appends", "no-op", "embedded"},
+		func(n int) { w.together(b, n, w.appendOne) }, func(n int) { w.together(b, n, nothing) }, func(n int) { w.together(b, n, w.embedded) })
 }
 
-// BenchmarkBatchAppend has 64 clients each keep 32 appends of one event in flight.
-func BenchmarkBatchAppend(b *testing.B) {
+// BenchmarkBatchAppend has 64 clients each keep 32 appends of one event in flight, and
+// BenchmarkBatches appends of 32 events; what they are held against appends as many
+// events at once.
+func BenchmarkBatchAppend(b *testing.B) { benchmarkBatch(b, 32, 1) }
+
+func BenchmarkBatches(b *testing.B) { benchmarkBatch(b, 8, 32) }
+
+func benchmarkBatch(b *testing.B, flight, events int) {
 	w := newBenched(b)
-	const flight = 32
 	calls := make([]streams.Streams_BatchAppendClient, benchClients)
 	for i := range calls {
 		var err error
@@ -148,51 +205,57 @@ func BenchmarkBatchAppend(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	rounds := max(b.N/flight, 1)
-	b.ResetTimer()
-	rate := flight * w.rate(b, rounds, func(client int, stream string) error {
-		for range flight {
-			p := w.proposed()
-			if err := calls[client].Send(&streams.BatchAppendReq{
-				CorrelationId: p.Id, IsFinal: true,
-				Options: &streams.BatchAppendReq_Options{
-					StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}, ExpectedStreamPosition: &streams.BatchAppendReq_Options_Any{},
-				},
-				ProposedMessages: []*streams.BatchAppendReq_ProposedMessage{{Id: p.Id, Metadata: p.Metadata, Data: p.Data}},
-			}); err != nil {
-				return err
+	batches := func(n int) {
+		w.together(b, max(n/flight/events, 1), func(client int, stream string) error {
+			for range flight {
+				if err := calls[client].Send(w.batch(stream, events)); err != nil {
+					return err
+				}
 			}
-		}
-		for range flight {
-			answer, err := calls[client].Recv()
-			if err != nil || answer.GetError() != nil {
-				return errors.Join(err, fmt.Errorf("answer %v", answer.GetError()))
+			for range flight {
+				answer, err := calls[client].Recv()
+				if err != nil || answer.GetError() != nil {
+					return errors.Join(err, fmt.Errorf("answer %v", answer.GetError()))
+				}
 			}
-		}
-		return nil
-	})
-	b.StopTimer()
+			return nil
+		})
+	}
+	embedded := func(n int) {
+		w.together(b, max(n/events, 1), func(_ int, stream string) error { return w.embeddedMany(stream, events) })
+	}
+	compared(b, max(b.N, benchRounds*benchClients*flight*events), []string{"appends", "embedded"}, batches, embedded)
 	for _, call := range calls {
 		_ = call.CloseSend()
 	}
-	embedded := w.rate(b, rounds*flight, w.embedded)
-	b.ReportMetric(rate, "appends/s")
-	b.ReportMetric(rate/embedded, "of-embedded")
+}
+
+func (w *benched) batch(stream string, events int) *streams.BatchAppendReq {
+	messages := make([]*streams.BatchAppendReq_ProposedMessage, events)
+	for i := range messages {
+		p := w.proposed()
+		messages[i] = &streams.BatchAppendReq_ProposedMessage{Id: p.Id, Metadata: p.Metadata, Data: p.Data}
+	}
+	return &streams.BatchAppendReq{
+		CorrelationId: messages[0].Id, IsFinal: true, ProposedMessages: messages,
+		Options: &streams.BatchAppendReq_Options{
+			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}, ExpectedStreamPosition: &streams.BatchAppendReq_Options_Any{},
+		},
+	}
 }
 
 // prepared is a server that sends the same message over and over.
 type prepared struct {
 	streams.UnimplementedStreamsServer
 	source *streams.ReadResp
-	count  int
 }
 
-func (p *prepared) Read(_ *streams.ReadReq, out streams.Streams_ReadServer) error {
+func (p *prepared) Read(request *streams.ReadReq, out streams.Streams_ReadServer) error {
 	message := &grpc.PreparedMsg{}
 	if err := message.Encode(out, p.source); err != nil {
 		return err
 	}
-	for range p.count {
+	for range request.GetOptions().GetCount() {
 		if err := out.SendMsg(message); err != nil {
 			return err
 		}
@@ -214,13 +277,10 @@ func BenchmarkReadAll(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ResetTimer()
-	rate := readAllRate(b, w.address, b.N)
-	b.StopTimer()
 	source := firstOfAll(b, w.conns[0])
 	listener := listen(b)
 	server := grpc.NewServer()
-	streams.RegisterStreamsServer(server, &prepared{source: source, count: b.N})
+	streams.RegisterStreamsServer(server, &prepared{source: source})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	b.Cleanup(func() {
@@ -229,9 +289,8 @@ func BenchmarkReadAll(b *testing.B) {
 			b.Error(err)
 		}
 	})
-	bound := readAllRate(b, listener.Addr().String(), b.N)
-	b.ReportMetric(rate, "events/s")
-	b.ReportMetric(rate/bound, "of-prepared")
+	ours, theirs := officialClient(b, w.address), officialClient(b, listener.Addr().String())
+	compared(b, b.N, []string{"events", "prepared"}, func(n int) { readEvents(b, ours, n) }, func(n int) { readEvents(b, theirs, n) })
 }
 
 func firstOfAll(b *testing.B, conn *grpc.ClientConn) (last *streams.ReadResp) {
@@ -265,17 +324,16 @@ func officialClient(b *testing.B, address string) *esdb.Client {
 	return client
 }
 
-func readAllRate(b *testing.B, address string, n int) float64 {
+func readEvents(b *testing.B, client *esdb.Client, n int) {
 	b.Helper()
-	began := time.Now()
-	events, err := officialClient(b, address).ReadAll(b.Context(), esdb.ReadAllOptions{From: esdb.Start{}, Direction: esdb.Forwards}, uint64(n))
+	events, err := client.ReadAll(b.Context(), esdb.ReadAllOptions{From: esdb.Start{}, Direction: esdb.Forwards}, uint64(n))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer events.Close()
-	for read := 0; ; read++ {
+	for {
 		if _, err := events.Recv(); errors.Is(err, io.EOF) {
-			return float64(read) / time.Since(began).Seconds()
+			return
 		} else if err != nil {
 			b.Fatal(err)
 		}

@@ -23,7 +23,17 @@ func tlsOf(settings config.Serve) (*tls.Config, error) {
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "certificate %s with key %s: %w", settings.TLSCert, settings.TLSKey, err)
 	}
-	return esdbserver.ForTLS(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}), nil
+	secured := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
+	if settings.ESDBUserCA != "" {
+		authority, err := os.ReadFile(settings.ESDBUserCA)
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "authority of users' certificates: %w", err)
+		}
+		if secured, err = esdbserver.WithUsers(secured, authority); err != nil {
+			return nil, domain.Errorf(domain.Invalid, "%s: %w", settings.ESDBUserCA, err)
+		}
+	}
+	return esdbserver.ForTLS(secured), nil
 }
 
 // serveESDB makes what serves EventStoreDB clients; nil where they are not served:

@@ -19,6 +19,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/esdb"
 	"github.com/ringrift/rift/transport/esdbserver"
+	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
 // follower is a node that is not the leader: it tells where that one is, by gossip
@@ -264,5 +265,42 @@ func TestARefusalIsFinal(t *testing.T) {
 	}
 	if _, err := log.Append(t.Context(), "task-a", domain.NoStream, proposed(0, 0, 0)); err != nil {
 		t.Errorf("want what is admitted stored, found %v", err)
+	}
+}
+
+// The log is reached with the login of its connection string, or with the certificate
+// that this names; who is nobody to the database is told so at once.
+func TestCredentials(t *testing.T) {
+	node := esdbtest.StartSecure(t)
+	certificate := func(login string) string {
+		file, key := node.Authority().User(login)
+		return "&userCertFile=" + file + "&userKeyFile=" + key
+	}
+	for _, c := range []struct {
+		name, login, more string
+		want              domain.Code
+	}{
+		{"a login", "admin:changeit@", "", ""},
+		{"a wrong password", "admin:wrong@", "", domain.Unauthorized},
+		{"an account without the right", "ops:changeit@", "", domain.Forbidden},
+		{"a certificate", "", certificate("admin"), ""},
+		{"the certificate of nobody", "", certificate("stranger"), domain.Unauthorized},
+		{"nothing", "", "", domain.Forbidden},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log, err := esdb.Open("esdb://"+c.login+node.Address()+"?tlsCAFile="+node.Authority().File()+c.more, esdb.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			_, err = log.Append(t.Context(), "item-1", domain.AnyRevision, eventlog.Proposed{ID: domain.DeriveID(c.name, 0), Type: "TRIED", Version: 1, Data: []byte("{}")})
+			if got := domain.CodeOf(err); err != nil && got != c.want || err == nil && c.want != "" {
+				t.Errorf("append: want code %q, found %q: %v", c.want, got, err)
+			}
+		})
+	}
+	file, _ := node.Authority().User("admin")
+	if log, err := esdb.Open("esdb://"+node.Address()+"?userCertFile="+file, esdb.Options{}); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("a certificate without its key: want it refused as invalid, found %v, %v", log, err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/ringrift/rift/domain"
@@ -60,27 +59,48 @@ func callerOf(ctx context.Context) *caller {
 	return &caller{}
 }
 
-// authenticated finds out who makes a call. It compares with every account, so that
-// the time it takes says nothing about any.
+// authenticated finds out who makes a call: the account that it shows login and
+// password of, else the one that the certificate of its connection names. It compares
+// with every account, so that the time it takes says nothing about any.
 func (s *Server) authenticated(ctx context.Context) (context.Context, error) {
 	who := &caller{whole: s.config.Insecure}
 	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if !s.config.Insecure && len(shown) > 0 {
-		scheme, text, _ := strings.Cut(shown[0], " ")
-		plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-		login, password, whole := strings.Cut(string(plain), ":")
-		digest := credential(login, password)
-		found := false
-		for i := range s.accounts {
-			if subtle.ConstantTimeCompare(digest[:], s.accounts[i].digest[:]) == 1 {
-				who, found = &s.accounts[i].caller, true
-			}
+		if who = s.accountWith(shown[0]); who == nil {
+			return ctx, errUnauthenticated("want login and password of an account")
 		}
-		if !found || err != nil || !whole || !strings.EqualFold(scheme, "basic") {
-			return ctx, &failure{code: codes.Unauthenticated, text: "want login and password of an account"}
+	} else if login, certificate := certified(ctx); certificate && !s.config.Insecure {
+		if who = s.accountOf(login); who == nil {
+			return ctx, errUnauthenticated("want a certificate whose common name is the login of an account")
 		}
 	}
 	return context.WithValue(ctx, callerKey{}, who), nil
+}
+
+// accountWith is the account of an authorization header; nil for no such account.
+func (s *Server) accountWith(header string) (who *caller) {
+	scheme, text, _ := strings.Cut(header, " ")
+	plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	login, password, whole := strings.Cut(string(plain), ":")
+	digest := credential(login, password)
+	for i := range s.accounts {
+		if subtle.ConstantTimeCompare(digest[:], s.accounts[i].digest[:]) == 1 {
+			who = &s.accounts[i].caller
+		}
+	}
+	if err != nil || !whole || !strings.EqualFold(scheme, "basic") {
+		return nil
+	}
+	return who
+}
+
+func (s *Server) accountOf(login string) *caller {
+	for i := range s.accounts {
+		if s.accounts[i].login == login {
+			return &s.accounts[i].caller
+		}
+	}
+	return nil
 }
 
 // right is what a caller wants to do with a stream; its value is the key in an

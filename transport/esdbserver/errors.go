@@ -48,6 +48,8 @@ func errAccessDenied(what string) error {
 	return &failure{codes.PermissionDenied, "access-denied", "access denied: " + what, nil, 0}
 }
 
+func errUnauthenticated(what string) error { return &failure{code: codes.Unauthenticated, text: what} }
+
 // refused gives what Admit says its form.
 func refused(err error) error {
 	if domain.CodeOf(err) == domain.Forbidden {

@@ -13,6 +13,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"github.com/ringrift/rift/domain"
@@ -66,11 +67,17 @@ type gossipService struct {
 	server *Server
 }
 
-// Read lists this node, at the address where the client found it.
+// Read lists this node by the name that the client called it by, which is the one that
+// the client can resolve and expects a certificate for, or at the address where it is.
 func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	var address string
 	if found, ok := peer.FromContext(ctx); ok && found.LocalAddr != nil {
 		address = found.LocalAddr.String()
+	}
+	if called := metadata.ValueFromIncomingContext(ctx, ":authority"); len(called) > 0 {
+		if _, port := splitAddress(called[0]); port != 0 {
+			address = called[0]
+		}
 	}
 	host, port := splitAddress(address)
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{

@@ -1,9 +1,23 @@
 package esdbserver
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"mime"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/foreign"
 )
 
 // Handler answers what tools of EventStoreDB ask over HTTP/1.1 and passes every
@@ -16,6 +30,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 		answerJSON(w, map[string]any{"msgTypeId": 0, "text": "Ping request successfully handled"})
 	})
 	mux.HandleFunc("GET /gossip", s.gossip)
+	mux.HandleFunc("POST /streams/{stream}", s.post)
 	authentication := "basic"
 	if s.config.Insecure {
 		authentication = "insecure"
@@ -52,6 +67,64 @@ func (s *Server) gossip(w http.ResponseWriter, r *http.Request) {
 		"lastCommitPosition": head, "writerCheckpoint": head, "chaserCheckpoint": head, "epochNumber": 0, "isReadOnlyReplica": false,
 	}
 	answerJSON(w, map[string]any{"members": []any{member}, "serverIp": host, "serverPort": port})
+}
+
+// post appends the body of a request to a stream as one event, whatever revision that
+// has. Its type is in a header, and so is its id, unless it is to have a new one.
+func (s *Server) post(w http.ResponseWriter, r *http.Request) {
+	a := appending{stream: r.PathValue("stream"), expected: domain.AnyRevision}
+	result, err := s.posted(r, &a)
+	var known *failure
+	switch {
+	case err == nil:
+		w.Header().Set("Location", "/streams/"+url.PathEscape(a.stream)+"/"+strconv.FormatInt(int64(result.revision), 10))
+		w.WriteHeader(http.StatusCreated)
+		return
+	case errors.As(err, &known) && known.code == codes.Unauthenticated, errors.As(err, &known) && known.code == codes.PermissionDenied && r.Header.Get("Authorization") == "":
+		w.Header().Set("WWW-Authenticate", "Basic realm=\"EventStoreDB protocol\"")
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+	case errors.As(err, &known) && known.code == codes.PermissionDenied:
+		http.Error(w, err.Error(), http.StatusForbidden)
+	case errors.As(err, &known) && known.exception == "stream-deleted":
+		http.Error(w, err.Error(), http.StatusGone)
+	case codeOf(err) == codes.InvalidArgument, known != nil && known.code == codes.InvalidArgument:
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	default:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	}
+}
+
+func (s *Server) posted(r *http.Request, a *appending) (appended, error) {
+	who := &caller{whole: s.config.Insecure}
+	if header := r.Header.Get("Authorization"); header != "" && !s.config.Insecure {
+		if who = s.accountWith(header); who == nil {
+			return appended{}, errUnauthenticated("want login and password of an account")
+		}
+	}
+	ctx := context.WithValue(r.Context(), callerKey{}, who)
+	var err error
+	if a.id, err = foreign.StreamID(a.stream); err != nil {
+		return appended{}, err
+	}
+	if err := s.allowed(ctx, a.stream, toWrite); err != nil {
+		return appended{}, err
+	}
+	content, _, err := mime.ParseMediaType(cmp.Or(r.Header.Get("Content-Type"), contentBinary))
+	if err != nil {
+		return appended{}, invalid("content type: %v", err)
+	}
+	if content != contentJSON {
+		content = contentBinary
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, int64(s.config.MaxAppend)+1))
+	if err != nil {
+		return appended{}, invalid("body: %v", err)
+	}
+	id := &shared.UUID{Value: &shared.UUID_String_{String_: cmp.Or(r.Header.Get("ES-EventId"), uuid.NewString())}}
+	if err := a.add(id, map[string]string{keyType: r.Header.Get("ES-EventType"), keyContentType: content}, nil, data, s.config.MaxAppend); err != nil {
+		return appended{}, err
+	}
+	return s.append(ctx, a)
 }
 
 func answerJSON(w http.ResponseWriter, body any) {

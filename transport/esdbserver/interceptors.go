@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"context"
 	"runtime/debug"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -12,7 +13,9 @@ import (
 // unary gives errors of a call their form.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
-	ctx, err = s.authenticated(ctx)
+	if !anonymous(info.FullMethod) {
+		ctx, err = s.authenticated(ctx)
+	}
 	leave, none := s.places.enter(payerOf(ctx))
 	if none != nil {
 		return nil, s.ended(ctx, none)
@@ -22,6 +25,12 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 		answer, err = handler(ctx, request)
 	}
 	return answer, s.ended(ctx, err)
+}
+
+// anonymous tells what clients ask before they are anybody: what a node can do, and
+// which nodes there are.
+func anonymous(method string) bool {
+	return strings.HasPrefix(method, "/event_store.client.server_features.") || strings.HasPrefix(method, "/event_store.client.gossip.")
 }
 
 // stream does the same, and ends a call when the server closes.

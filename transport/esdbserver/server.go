@@ -30,7 +30,8 @@ type Log interface {
 type Config struct {
 	Log Log
 	// Insecure serves everybody everything. Without it there have to be Accounts, and
-	// callers show login and password, which only belong on connections over TLS.
+	// callers show login and password, which only belong on connections over TLS, or
+	// come with a certificate that names one (WithUsers).
 	Insecure  bool
 	Accounts  []Account
 	Clock     func() time.Time // nil: the wall clock
@@ -100,7 +101,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(newEventCodec()),
+		grpc.ForceServerCodecV2(newEventCodec()), grpc.Creds(connections{}),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

@@ -31,6 +31,7 @@ type Serve struct {
 	TokenFile    string        `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`
 	InsecureESDB bool          `key:"insecure_esdb" usage:"serve the log to EventStoreDB clients too, on the same address: whoever reaches it reads and writes everything"`
 	ESDBAccounts string        `key:"esdb_accounts" usage:"file of the accounts that EventStoreDB clients show over TLS: login, password and groups, one account a line"`
+	ESDBUserCA   string        `key:"esdb_user_ca" usage:"file of the authority, in PEM, whose certificates EventStoreDB clients may show in place of a login: the common name is that of the account"`
 	TLSCert      string        `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
 	TLSKey       string        `key:"tls_key" usage:"file of the certificate's key, in PEM"`
 	RelayHub     string        `key:"relay_hub" usage:"address of a hub that takes calls for this node, which cannot be called itself; several with commas between"`
@@ -149,6 +150,9 @@ func (s Serve) check() []domain.Fault {
 	}
 	if s.InsecureESDB && s.TLSCert != "" {
 		fault("insecure_esdb", "want no tls_cert with it: over TLS EventStoreDB clients have accounts")
+	}
+	if s.ESDBUserCA != "" && (s.TLSCert == "" || s.Log != "" || s.ReadOnly) {
+		fault("esdb_user_ca", "want it with tls_cert, and with neither log nor read_only")
 	}
 	if s.ESDBAccounts != "" && (s.TLSCert == "" || s.Log != "" || s.ReadOnly) {
 		fault("esdb_accounts", "want it with tls_cert, and with neither log nor read_only")

@@ -2,13 +2,15 @@
 // test's own process, within milliseconds, without containers. Clients in any
 // language reach one at its address.
 //
-// What is written to a node is gone with it. It serves everybody on the
-// loopback, without credentials, and is for tests only.
+// What is written to a node is gone with it. One of Start serves everybody on the
+// loopback, without credentials; one of StartSecure wants TLS and the accounts that
+// every EventStoreDB begins with. Both are for tests only.
 //
 // Read Start; TestOrders shows a test that uses it.
 package esdbtest
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -24,8 +26,10 @@ import (
 
 // Node is a running node.
 type Node struct {
-	t       testing.TB
-	address string
+	t         testing.TB
+	address   string
+	authority *Authority // nil: in the clear, and insecure
+	secured   *tls.Config
 
 	mu   sync.Mutex
 	stop func()
@@ -34,9 +38,22 @@ type Node struct {
 // Start runs a node until the test ends. A failure to start ends the test.
 func Start(t testing.TB) *Node {
 	t.Helper()
-	n := &Node{t: t, address: "127.0.0.1:0"}
+	return start(&Node{t: t, address: "127.0.0.1:0"})
+}
+
+// StartSecure runs a node until the test ends that is called over TLS, by the accounts
+// admin and ops with the password changeit, or with certificates that its authority
+// issues to them.
+func StartSecure(t testing.TB) *Node {
+	t.Helper()
+	authority := NewAuthority(t)
+	return start(&Node{t: t, address: "127.0.0.1:0", authority: authority, secured: authority.TLS()})
+}
+
+func start(n *Node) *Node {
+	n.t.Helper()
 	n.start()
-	t.Cleanup(func() {
+	n.t.Cleanup(func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.stop()
@@ -47,8 +64,16 @@ func Start(t testing.TB) *Node {
 // Address is the node's host and port.
 func (n *Node) Address() string { return n.address }
 
-// ConnectionString is what clients connect by.
-func (n *Node) ConnectionString() string { return "esdb://" + n.address + "?tls=false" }
+// Authority is what issued the certificate of a node that is secure; nil of another.
+func (n *Node) Authority() *Authority { return n.authority }
+
+// ConnectionString is what clients connect by, to a node that is secure as admin.
+func (n *Node) ConnectionString() string {
+	if n.authority != nil {
+		return "esdb://admin:changeit@" + n.address + "?tlsCAFile=" + n.authority.File()
+	}
+	return "esdb://" + n.address + "?tls=false"
+}
 
 // Reset wipes the node: an empty one takes its place at the same address.
 // Calls and subscriptions that are under way end as unavailable; clients
@@ -84,7 +109,12 @@ func (n *Node) start() {
 		n.t.Fatal(err)
 	}
 	n.address = listener.Addr().String()
-	server, err := esdbserver.New(esdbserver.Config{Log: eventlog.NewMemory(), Insecure: true})
+	config := esdbserver.Config{Log: eventlog.NewMemory(), Insecure: n.secured == nil}
+	if n.secured != nil {
+		listener = tls.NewListener(listener, n.secured)
+		config.Accounts = esdbserver.DefaultAccounts()
+	}
+	server, err := esdbserver.New(config)
 	if err != nil {
 		n.t.Fatal(errors.Join(err, listener.Close()))
 	}

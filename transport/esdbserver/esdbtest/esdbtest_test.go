@@ -82,3 +82,50 @@ func TestAnswersOverHTTPOnTheSamePort(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// A secure node knows who has an account, by a login or by a certificate, and says the
+// same to the client that every test of it is about.
+func TestSecureNode(t *testing.T) {
+	node := esdbtest.StartSecure(t)
+	admin, key := node.Authority().User("admin")
+	stranger, strangerKey := node.Authority().User("stranger")
+	for _, c := range []struct {
+		name, login, certificate, key string
+		fine                          bool
+	}{
+		{"a login", "ops:changeit@", "", "", true},
+		{"a wrong password", "ops:wrong@", "", "", false},
+		{"nothing", "", "", "", false},
+		{"a certificate", "", admin, key, true},
+		{"the certificate of nobody", "", stranger, strangerKey, false},
+		{"a wrong password with a certificate", "ops:wrong@", admin, key, false},
+		{"a login with the certificate of nobody", "ops:changeit@", stranger, strangerKey, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			at := "esdb://" + c.login + node.Address() + "?tlsCAFile=" + node.Authority().File()
+			if c.certificate != "" {
+				at += "&userCertFile=" + c.certificate + "&userKeyFile=" + c.key
+			}
+			config, err := esdb.ParseConnectionString(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.Logger = esdb.NoopLogging()
+			client, err := esdb.NewClient(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			_, err = client.AppendToStream(t.Context(), "account-1", esdb.AppendToStreamOptions{}, esdb.EventData{
+				EventType: "Tried", ContentType: esdb.ContentTypeJson, Data: []byte("{}"),
+			})
+			if (err == nil) != c.fine {
+				t.Errorf("append: want it fine: %v, found %v", c.fine, err)
+			}
+		})
+	}
+	client := node.Client()
+	if _, err := client.ReadStream(t.Context(), "$users", esdb.ReadStreamOptions{}, 1); err != nil {
+		t.Errorf("as admin: %v", err)
+	}
+}

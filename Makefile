@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo loop build sshd test race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
+.PHONY: help run demo loop build sshd test node-client race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,14 @@ sshd: ## install the OpenSSH server that tests run, where there is none
 
 test: sshd ## run every test
 	$(GO) test -timeout 15m ./...
+	@$(MAKE) --no-print-directory node-client
+
+NODE_CLIENT := $(CURDIR)/bin/nodeclient
+node-client: ## run EventStoreDB's official Node client against a node, where npm can install it
+	@mkdir -p $(NODE_CLIENT) && cp transport/esdbserver/nodeclient/* $(NODE_CLIENT)
+	@if cd $(NODE_CLIENT) && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline --fetch-retries=1 --fetch-timeout=60000 >install.log 2>&1; \
+	then cd $(CURDIR) && RIFT_NODE_CLIENT=$(NODE_CLIENT) $(GO) test -count=1 -timeout 15m -run '^TestNodeClient$$' ./transport/esdbserver; \
+	else echo "node-client is skipped: npm cannot install @eventstore/db-client (see $(NODE_CLIENT)/install.log)"; fi
 
 race: sshd ## run every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...

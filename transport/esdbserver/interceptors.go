@@ -13,9 +13,7 @@ import (
 // unary gives errors of a call their form.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
-	if !anonymous(info.FullMethod) {
-		ctx, err = s.authenticated(ctx)
-	}
+	ctx, err = s.authenticated(ctx, info.FullMethod)
 	leave, none := s.places.enter(payerOf(ctx))
 	if none != nil {
 		return nil, s.ended(ctx, none)
@@ -40,7 +38,7 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	defer cancel()
 	stop := context.AfterFunc(s.running, cancel)
 	defer stop()
-	ctx, err = s.authenticated(ctx)
+	ctx, err = s.authenticated(ctx, info.FullMethod)
 	leave, none := s.places.enter(payerOf(ctx))
 	if none != nil {
 		return s.ended(stream.Context(), none)

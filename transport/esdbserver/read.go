@@ -211,31 +211,28 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 	default:
 		from = max(from, 1)
 	}
-	for left := r.count; left > 0 && from >= 1 && from <= head; {
-		var page []domain.Envelope
-		if page, from, err = s.pageOfAll(ctx, r, from, head, left); err != nil {
-			return err
+	left, room := r.count, []domain.Envelope(nil)
+	return out.pages(ctx, func(ctx context.Context) (events []domain.Envelope, more bool, err error) {
+		if left == 0 || from < 1 || from > head {
+			return nil, false, nil
 		}
-		for i := range page {
-			if err := out.event(ctx, &page[i]); err != nil {
-				return err
-			}
+		if room, from, err = s.pageOfAll(ctx, r, from, head, left, room[:0]); err != nil {
+			return nil, false, err
 		}
-		left -= uint64(len(page))
-	}
-	return nil
+		left -= uint64(len(room))
+		return room, left > 0 && from >= 1 && from <= head, nil
+	})
 }
 
 // pageOfAll is what a read of $all shows of the next part of the log, and where it
 // goes on. The part is bounded, so that the log reads nothing ahead for nobody.
-func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Position, left uint64) (page []domain.Envelope, next domain.Position, err error) {
+func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Position, left uint64, page []domain.Envelope) (_ []domain.Envelope, next domain.Position, err error) {
 	direction, bounds := eventlog.Forward, eventlog.Filter{To: min(head, from+pageEvents-1)}
 	next = bounds.To + 1
 	if r.backward {
 		direction, bounds = eventlog.Backward, eventlog.Filter{From: max(from, pageEvents) - pageEvents + 1}
 		next = bounds.From - 1
 	}
-	page = make([]domain.Envelope, 0, min(left, pageEvents))
 	bytes := 0
 	for e, err := range s.log.ReadAll(ctx, from, direction, bounds) {
 		if err != nil {
@@ -303,12 +300,15 @@ func (s *Server) readStream(ctx context.Context, r *reading, out *sender) error 
 
 func (s *Server) readPages(ctx context.Context, r *reading, id domain.StreamID, state *streamState, from, first domain.Revision, out *sender) error {
 	now, direction := s.clock(), eventlog.Direction(r.backward)
-	for left := r.count; left > 0; {
-		page, more := make([]domain.Envelope, 0, min(left, pageEvents)), false
-		bytes := 0
+	left, room := r.count, []domain.Envelope(nil)
+	return out.pages(ctx, func(ctx context.Context) (page []domain.Envelope, more bool, err error) {
+		if left == 0 || from < 0 {
+			return nil, false, nil
+		}
+		page, bytes := room[:0], 0
 		for e, err := range s.log.Read(ctx, id, from, direction) {
 			if err != nil {
-				return err
+				return nil, false, err
 			}
 			if e.Revision < first {
 				break
@@ -326,70 +326,8 @@ func (s *Server) readPages(ctx context.Context, r *reading, id domain.StreamID, 
 				break
 			}
 		}
-		for i := range page {
-			if err := out.event(ctx, &page[i]); err != nil {
-				return err
-			}
-		}
+		room = page
 		left -= uint64(len(page))
-		if !more || from < 0 {
-			return nil
-		}
-	}
-	return nil
-}
-
-// sender writes what a read or subscription tells.
-type sender struct {
-	stream  streams.Streams_ReadServer
-	reading *reading
-	server  *Server
-	encoder encoder
-	states  map[domain.StreamID]streamState // of streams that links led to
-}
-
-// event sends an event, with what it links to when the client wants that.
-func (o *sender) event(ctx context.Context, e *domain.Envelope) error {
-	r := recordOf(e)
-	if !o.reading.resolve || !isLink(r.Type) {
-		return o.send(&r, nil)
-	}
-	target, err := o.server.resolve(ctx, r.Data)
-	if err != nil {
-		return err
-	}
-	return o.send(target, &r)
-}
-
-// send sends an event and the link that led to it; the event is nil when the
-// link leads nowhere.
-func (o *sender) send(event, link *record) error {
-	outer := event
-	if link != nil {
-		outer = link
-	}
-	o.encoder.structured = o.reading.structured
-	return o.stream.SendMsg(o.encoder.event(event, link, outer.position))
-}
-
-func (o *sender) notFound(name string) error {
-	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{
-		StreamNotFound: &streams.ReadResp_StreamNotFound{StreamIdentifier: identifier(name)},
-	}})
-}
-
-func (o *sender) confirm(id string) error {
-	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
-		Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: id},
-	}})
-}
-
-func (o *sender) caughtUp() error {
-	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}})
-}
-
-func (o *sender) checkpoint(position domain.Position) error {
-	return o.stream.Send(&streams.ReadResp{Content: &streams.ReadResp_Checkpoint_{
-		Checkpoint: &streams.ReadResp_Checkpoint{CommitPosition: uint64(position), PreparePosition: uint64(position)},
-	}})
+		return page, more && left > 0 && from >= 0, nil
+	})
 }

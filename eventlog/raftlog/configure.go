@@ -29,8 +29,15 @@ type Reconfiguration struct {
 	Member Member
 }
 
+// changeContext is what a change of the members says besides the change.
+type changeContext struct {
+	Members []Member `json:"members"`
+	By      string   `json:"by,omitempty"`
+	Tokens  []spent  `json:"tokens,omitempty"`
+}
+
 // change makes the proposal of a reconfiguration, or refuses it.
-func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error) {
+func (r *replica) change(admission Admission, wishes []Reconfiguration) (*raftpb.ConfChangeV2, error) {
 	if len(wishes) == 0 || len(wishes) > maxMembers {
 		return nil, domain.Errorf(domain.Invalid, "members: want 1 to %d changes, found %d", maxMembers, len(wishes))
 	}
@@ -39,6 +46,10 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 		return nil, r.notLeader()
 	}
 	after := slices.Clone(r.storage.config.Members)
+	tokens, err := r.spend(admission)
+	if err != nil {
+		return nil, err
+	}
 	change := &raftpb.ConfChangeV2{}
 	for _, w := range wishes {
 		at := slices.IndexFunc(after, func(m Member) bool { return m.Node == w.Member.Node })
@@ -64,6 +75,9 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 				}
 				at, after = len(after), append(after, w.Member)
 			}
+			if after[at].Key != w.Member.Key && w.Member.Key != "" {
+				return nil, domain.Errorf(domain.Conflict, "node %s is a member with another key; remove it before another takes its name", w.Member.Node)
+			}
 			after[at].Learner = true
 			if w.Member.Address != "" {
 				after[at].Address = w.Member.Address
@@ -76,12 +90,25 @@ func (r *replica) change(wishes []Reconfiguration) (*raftpb.ConfChangeV2, error)
 	if err := checkMembers(after); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(after)
+	text, err := json.Marshal(changeContext{after, admission.By, tokens})
 	if err != nil {
 		return nil, err
 	}
 	change.Context = text
 	return change, nil
+}
+
+// decodeContext reads the context of a change; those of older builds are the members alone.
+func decodeContext(text []byte) (c changeContext, err error) {
+	switch {
+	case len(text) == 0:
+		return c, nil
+	case text[0] == '[':
+		err = json.Unmarshal(text, &c.Members)
+	default:
+		err = json.Unmarshal(text, &c)
+	}
+	return c, err
 }
 
 // maxBehind is how many entries a learner may lack that is made a voter.
@@ -96,20 +123,27 @@ func (r *replica) configure(e *raftpb.Entry) error {
 	if err := proto.Unmarshal(e.GetData(), change); err != nil {
 		return domain.Errorf(domain.Corrupt, "entry %d, a change of the members: %w", e.GetIndex(), err)
 	}
-	var told []Member
-	if text := change.GetContext(); len(text) > 0 {
-		if err := json.Unmarshal(text, &told); err != nil {
-			return domain.Errorf(domain.Corrupt, "entry %d, a change of the members: %w", e.GetIndex(), err)
-		}
+	said, err := decodeContext(change.GetContext())
+	if err != nil {
+		return domain.Errorf(domain.Corrupt, "entry %d, a change of the members: %w", e.GetIndex(), err)
 	}
 	conf := r.raw.ApplyConfChange(change)
-	config := configuration{Index: e.GetIndex()}
-	for _, m := range r.storage.config.Members {
+	before, told := r.storage.config, said.Members
+	config := configuration{Index: e.GetIndex(), By: said.By, Tokens: said.Tokens}
+	if told == nil { // the end of a joint one
+		config.By, config.Tokens = before.By, before.Tokens
+	}
+	for _, m := range before.Members {
 		if !slices.ContainsFunc(told, func(t Member) bool { return t.Node == m.Node }) {
 			told = append(told, m)
 		}
 	}
 	for _, m := range told {
+		if at := slices.IndexFunc(before.Members, func(b Member) bool { return b.Node == m.Node }); at >= 0 {
+			m.Joined = before.Members[at].Joined
+		} else {
+			m.Joined = e.GetIndex()
+		}
 		votes := slices.Contains(conf.GetVoters(), m.ID())
 		follows := slices.Contains(conf.GetLearners(), m.ID()) || slices.Contains(conf.GetLearnersNext(), m.ID())
 		if votes || follows || slices.Contains(conf.GetVotersOutgoing(), m.ID()) {

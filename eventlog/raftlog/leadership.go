@@ -78,16 +78,11 @@ func (l *Log) on(ctx context.Context, f func(*replica) error) error {
 // Meet tells where a node is that called: a node that joins answers before it knows
 // the members. The members that the log names come first.
 func (l *Log) Meet(m Member) {
-	if known, met := l.met.Load(m.Node); met && known == m.Address {
-		return
-	}
-	if l.ask(func(r *replica) {
+	_ = l.ask(func(r *replica) {
 		if len(r.met) < maxMembers {
-			r.met[m.ID()] = m
+			r.met[m.ID()] = Greeting{Member: m}
 		}
-	}) == nil {
-		l.met.Store(m.Node, m.Address)
-	}
+	}) // a log that gave up answers nobody
 }
 
 // Campaign asks for votes now, without waiting for the leader to fall silent.
@@ -149,9 +144,14 @@ func named(node domain.NodeID) string {
 // Reconfigure changes the members. It returns when the change is committed and this
 // node follows it.
 func (l *Log) Reconfigure(ctx context.Context, wishes ...Reconfiguration) error {
+	return l.Admit(ctx, Admission{}, wishes...)
+}
+
+// Admit changes the members as Reconfigure does, on somebody's word.
+func (l *Log) Admit(ctx context.Context, admission Admission, wishes ...Reconfiguration) error {
 	var before uint64
 	if err := l.on(ctx, func(r *replica) error {
-		change, err := r.change(wishes)
+		change, err := r.change(admission, wishes)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"iter"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +51,8 @@ type Options struct {
 	Members   []Member
 	Transport Transport
 	Ticking   Ticking // zero: DefaultTicking
+	Protocol  int     // the newest that this node knows; 0: that of the build
+	Build     string  // its version, for people
 	Records   pebblelog.Options
 	Logger    *slog.Logger
 	Kept      int64 // bytes of entries that are kept for followers who are behind; 0: 64 MiB
@@ -87,8 +91,11 @@ type Log struct {
 	lost    atomic.Uint64           // messages that found the inbox full
 	broken  chan struct{}           // closed when the log gave up
 	wait    func(ready func() bool) // in place of blocking, where somebody steps the log; nil elsewhere
-	met     sync.Map                // address by node, of Meet
+	met     sync.Map                // Greeting by node, of Greet
 	copies  int                     // of one that is stepped: attempts to copy records
+	config  atomic.Pointer[Configuration]
+
+	reconfigured atomic.Pointer[chan struct{}]
 }
 
 // result is what came of a job.
@@ -172,10 +179,12 @@ func build(dir string, options Options) (_ *Log, err error) {
 	l.replica, err = newReplica(&replica{
 		id: raftID(options.Node), node: options.Node, cluster: options.Cluster, proposer: binary.LittleEndian.Uint64(nonce[:]), ticking: options.Ticking, kept: options.Kept,
 		records: records, storage: storage, logger: options.Logger, send: options.Transport.Send, hand: l.handOver,
+		protocol: cmp.Or(options.Protocol, Protocol), build: options.Build,
 	})
 	if err != nil {
 		return nil, errors.Join(err, storage.close())
 	}
+	l.tellMembers()
 	return l, nil
 }
 
@@ -244,8 +253,24 @@ func (l *Log) step() error {
 			return err
 		}
 	}
+	l.tellMembers()
 	l.tell(r.leader())
 	return nil
+}
+
+// tellMembers makes known who the members are. Who greeted before does so again: it may
+// have been removed and added meanwhile.
+func (l *Log) tellMembers() {
+	config, before := &l.replica.storage.config, l.config.Load()
+	if before != nil && before.Index == config.Index {
+		return
+	}
+	l.config.Store(&Configuration{config.Index, config.By, slices.Clone(config.Members)})
+	l.met.Clear()
+	fresh := make(chan struct{})
+	if last := l.reconfigured.Swap(&fresh); last != nil {
+		close(*last)
+	}
 }
 
 // tell makes known who leads.

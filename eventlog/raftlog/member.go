@@ -14,6 +14,15 @@ type Member struct {
 	Node    domain.NodeID `json:"node_id"`
 	Address string        `json:"address"`           // of its endpoints
 	Learner bool          `json:"learner,omitempty"` // it follows and does not vote
+	Key     string        `json:"key,omitempty"`     // public; what it signs with, in the form of who carries messages
+	Joined  uint64        `json:"joined,omitempty"`  // the entry that added it; 0: it is one of the first
+}
+
+// Configuration is who the members are, as of an entry.
+type Configuration struct {
+	Index   uint64
+	By      string // who asked for the change
+	Members []Member
 }
 
 // maxMembers bounds a cluster.

@@ -52,8 +52,11 @@ type replica struct {
 	pending     int // bytes of waiting
 	reads       map[uint64]func(error)
 	ticks       uint64
-	heard       map[uint64]uint64 // tick of the last message of a node
-	met         map[uint64]Member // who called, by what they said of themselves
+	heard       map[uint64]uint64   // tick of the last message of a node
+	met         map[uint64]Greeting // who called, by what they said of themselves
+	strange     map[uint64]bool     // members that came with another folder than before
+	protocol    int
+	build       string
 	shots       map[uint64]uint64 // tick of the last snapshot that was sent to a node
 	installing  *raftpb.Message
 	appliedTerm uint64
@@ -79,7 +82,7 @@ type job struct {
 // newReplica goes on from what is stored.
 func newReplica(r *replica) (*replica, error) {
 	r.waiting, r.reads = map[uint64]*proposal{}, map[uint64]func(error){}
-	r.heard, r.shots, r.met = map[uint64]uint64{}, map[uint64]uint64{}, map[uint64]Member{}
+	r.heard, r.shots, r.met, r.strange = map[uint64]uint64{}, map[uint64]uint64{}, map[uint64]Greeting{}, map[uint64]bool{}
 	r.storage.shot = r.snapshot
 	r.applied = r.records.Applied()
 	if err := r.resume(); err != nil {
@@ -216,7 +219,9 @@ func (r *replica) dispatch(messages []*raftpb.Message) {
 		}
 		member, known := r.member(to)
 		if !known {
-			member, known = r.met[to]
+			var g Greeting
+			g, known = r.met[to]
+			member = g.Member
 		}
 		if known {
 			r.send(member, some)

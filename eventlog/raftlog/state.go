@@ -25,6 +25,7 @@ type State struct {
 	First       uint64          `json:"first"`   // the oldest entry that it keeps
 	Last        uint64          `json:"last"`    // its newest entry
 	Position    domain.Position `json:"position"`
+	Protocol    int             `json:"protocol"`          // the newest that all members know, as far as this node heard
 	Copying     bool            `json:"copying,omitempty"` // it copies records, too far behind for entries
 	ConfigIndex uint64          `json:"configuration"`     // the entry that made the members what they are
 	Joint       bool            `json:"joint,omitempty"`   // a change of several members is under way
@@ -44,6 +45,10 @@ type MemberState struct {
 	Match   *uint64 `json:"match"`              // the last entry it is known to have
 	Lag     *uint64 `json:"lag"`                // entries of the leader that it lacks
 	Sends   string  `json:"progress,omitempty"` // "probe", "replicate", "snapshot"
+	// Protocol is the newest that the member says it knows; 0: it did not say yet.
+	Protocol int    `json:"protocol,omitempty"`
+	Build    string `json:"build,omitempty"`
+	Refused  bool   `json:"refused,omitempty"` // it came with another folder than before
 }
 
 // State asks the loop how things are.
@@ -83,7 +88,7 @@ func (r *replica) describe() State {
 	s := State{
 		Cluster: r.cluster, Node: r.node, Term: status.GetTerm(), Commit: status.GetCommit(), Applied: r.applied,
 		First: r.storage.ground.index + 1, Last: r.storage.last, Copying: r.installing != nil,
-		ConfigIndex: r.storage.config.Index, Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
+		ConfigIndex: r.storage.config.Index, Protocol: r.common(), Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
 	}
 	s.ForTicks = r.ticks - r.since.tick
 	if m, known := r.member(status.GetVote()); known {
@@ -95,7 +100,11 @@ func (r *replica) describe() State {
 	s.Role = "outside"
 	leads := status.RaftState == raft.StateLeader
 	for _, m := range r.storage.config.Members {
-		row := MemberState{Member: m, Self: m.ID() == r.id, Leads: m.ID() == status.Lead}
+		row := MemberState{Member: m, Self: m.ID() == r.id, Leads: m.ID() == status.Lead, Refused: r.strange[m.ID()]}
+		row.Protocol, row.Build = r.met[m.ID()].Protocol, r.met[m.ID()].Build
+		if row.Self {
+			row.Protocol, row.Build = r.protocol, r.build
+		}
 		if heard, ever := r.heard[m.ID()]; ever && !row.Self {
 			ago := r.ticks - heard
 			row.Heard = &ago

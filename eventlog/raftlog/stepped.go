@@ -108,7 +108,7 @@ func (s *Stepped) Kill() error {
 
 // Propose hands a change of the members to Raft and does not wait for what comes of it.
 func (s *Stepped) Propose(wishes ...Reconfiguration) error {
-	change, err := s.replica.change(wishes)
+	change, err := s.replica.change(Admission{}, wishes)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,8 @@ const (
 	configKey    = "c" // configuration
 	identityKey  = "i" // identity
 	pendingKey   = "p" // snapshot whose records are being copied, protobuf
+	folderKey    = "d" // name of this folder, drawn when it is made; none: it is older than such names
+	foldersKey   = "f" // folders of the members, by node
 	storeFormat  = 1
 	cachedBytes  = 8 << 20
 	storeBuffers = 8 << 20
@@ -43,6 +46,8 @@ type configuration struct {
 	Index   uint64   `json:"index"` // of the entry that made it so
 	State   []byte   `json:"state"` // ConfState, protobuf
 	Members []Member `json:"members"`
+	By      string   `json:"by,omitempty"`
+	Tokens  []spent  `json:"tokens,omitempty"` // what was used of tokens that are not out of date
 }
 
 // ground is the entry before the first one that is kept.
@@ -59,6 +64,8 @@ type storage struct {
 	bytes  int64 // of the entries that are kept, as far as they were written in this process
 	config configuration
 	state  *raftpb.ConfState
+	folder string // its name; one that lost what it promised comes back with another
+	seen   map[domain.NodeID]seenFolder
 	cached []*raftpb.Entry // the newest entries, next to each other
 	weight int             // bytes of cached
 	shot   func() (*raftpb.Snapshot, error)
@@ -202,6 +209,7 @@ func (s *storage) begin(who identity, first []Member) error {
 		return err
 	}
 	_ = batch.Set([]byte(identityKey), text, nil)
+	_ = batch.Set([]byte(folderKey), []byte(rand.Text()), nil)
 	return s.commit(batch, true)
 }
 
@@ -244,6 +252,9 @@ func (s *storage) load() error {
 	}
 	if len(text) == 16 {
 		s.ground = ground{binary.BigEndian.Uint64(text), binary.BigEndian.Uint64(text[8:])}
+	}
+	if err := s.loadFolders(); err != nil {
+		return err
 	}
 	it, err := s.db.NewIter(entryRange(0, 1<<63))
 	if err != nil {

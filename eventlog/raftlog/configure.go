@@ -128,6 +128,7 @@ func (r *replica) configure(e *raftpb.Entry) error {
 		return domain.Errorf(domain.Corrupt, "entry %d, a change of the members: %w", e.GetIndex(), err)
 	}
 	conf := r.raw.ApplyConfChange(change)
+	r.changing = 0
 	before, told := r.storage.config, said.Members
 	config := configuration{Index: e.GetIndex(), By: said.By, Tokens: said.Tokens}
 	if told == nil { // the end of a joint one
@@ -139,11 +140,6 @@ func (r *replica) configure(e *raftpb.Entry) error {
 		}
 	}
 	for _, m := range told {
-		if at := slices.IndexFunc(before.Members, func(b Member) bool { return b.Node == m.Node }); at >= 0 {
-			m.Joined = before.Members[at].Joined
-		} else {
-			m.Joined = e.GetIndex()
-		}
 		votes := slices.Contains(conf.GetVoters(), m.ID())
 		follows := slices.Contains(conf.GetLearners(), m.ID()) || slices.Contains(conf.GetLearnersNext(), m.ID())
 		if votes || follows || slices.Contains(conf.GetVotersOutgoing(), m.ID()) {
@@ -152,6 +148,12 @@ func (r *replica) configure(e *raftpb.Entry) error {
 		}
 	}
 	sortMembers(config.Members)
+	for _, m := range before.Members { // one that is added again may come with another folder
+		if !slices.ContainsFunc(config.Members, func(c Member) bool { return c.Node == m.Node }) {
+			delete(r.met, m.ID())
+			delete(r.strange, m.ID())
+		}
+	}
 	batch := r.storage.db.NewBatch()
 	if err := r.storage.putConfig(batch, config, conf); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"github.com/ringrift/rift/domain"
 )
 
@@ -12,7 +14,7 @@ import (
 // by the oldest that a member announces.
 //
 //	1  entries, votes and snapshots
-//	2  changes of the members are events on the log
+//	2  members have folders, and their changes are events on the log
 const Protocol = 2
 
 // Greeting is what a node says of itself with each call.
@@ -21,12 +23,6 @@ type Greeting struct {
 	Folder   string // what its entries and votes are in
 	Protocol int    // the newest that it knows; 0: it does not say, and knows the first
 	Build    string
-}
-
-// seenFolder is the folder that a member came with first, since it joined.
-type seenFolder struct {
-	Joined uint64 `json:"joined"`
-	Folder string `json:"folder"`
 }
 
 // OtherFolder refuses a member that came with a folder before, and now with another:
@@ -54,9 +50,6 @@ func (l *Log) Greet(ctx context.Context, g Greeting) error {
 	return nil
 }
 
-// Folder names the folder of this node's entries and votes.
-func (l *Log) Folder() string { return l.replica.storage.folder }
-
 // Configuration is who the members are, as far as this node knows.
 func (l *Log) Configuration() *Configuration { return l.config.Load() }
 
@@ -66,9 +59,9 @@ func (l *Log) Reconfigured() <-chan struct{} { return *l.reconfigured.Load() }
 // greet notes what a node said of itself.
 func (r *replica) greet(g Greeting) error {
 	if m, member := r.member(g.ID()); member {
-		if err := r.storage.sees(r.storage.config.Members, m, g.Folder); err != nil {
+		if m.Folder != "" && m.Folder != g.Folder {
 			r.strange[g.ID()] = true
-			return err
+			return &OtherFolder{m.Node}
 		}
 		delete(r.strange, g.ID())
 	}
@@ -78,49 +71,54 @@ func (r *replica) greet(g Greeting) error {
 	return nil
 }
 
-// sees compares the folder of a member with the one that it came with first.
-func (s *storage) sees(members []Member, m Member, folder string) error {
-	before, seen := s.seen[m.Node]
-	switch {
-	case folder == "" && !seen, seen && before == seenFolder{m.Joined, folder}:
-		return nil
-	case seen && before.Joined == m.Joined:
-		return &OtherFolder{m.Node}
+// noteFolders has the leader write down the folders that members come with, once each:
+// from then on every node refuses another one.
+func (r *replica) noteFolders() {
+	if r.ticks%uint64(r.ticking.Heartbeat) != 0 || !r.leader().Self || r.common() < 2 || r.underWay() || len(r.storage.config.Members) < 2 {
+		return
 	}
-	after := map[domain.NodeID]seenFolder{m.Node: {m.Joined, folder}}
-	for node, of := range s.seen {
-		if node != m.Node && slices.ContainsFunc(members, func(m Member) bool { return m.Node == node }) {
-			after[node] = of
+	change := &raftpb.ConfChangeV2{}
+	after := slices.Clone(r.storage.config.Members)
+	for i, m := range after {
+		if m.Folder == "" {
+			if after[i].Folder = r.met[m.ID()].Folder; m.ID() == r.id {
+				after[i].Folder = r.storage.folder
+			}
 		}
+		if m.Folder == after[i].Folder || len(change.Changes) > 0 {
+			continue
+		}
+		kind := raftpb.ConfChangeAddNode // which it is already
+		if m.Learner {
+			kind = raftpb.ConfChangeAddLearnerNode
+		}
+		change.Changes = append(change.Changes, &raftpb.ConfChangeSingle{Type: kind.Enum(), NodeId: new(m.ID())})
 	}
-	text, err := json.Marshal(after)
+	if len(change.Changes) == 0 {
+		return
+	}
+	text, err := json.Marshal(changeContext{Members: after, By: r.storage.config.By, Tokens: r.storage.config.Tokens})
+	if err == nil {
+		change.Context = text
+		err = r.proposeChange(change)
+	}
 	if err != nil {
-		return err
+		r.logger.Debug("replicated log: the folders of the members are not noted yet", "error", err)
 	}
-	batch := s.db.NewBatch()
-	_ = batch.Set([]byte(foldersKey), text, nil)
-	if err := s.commit(batch, true); err != nil {
-		return err
+}
+
+// proposeChange proposes a change of the members.
+func (r *replica) proposeChange(change *raftpb.ConfChangeV2) error {
+	if err := r.raw.ProposeConfChange(change); err != nil {
+		return domain.Errorf(domain.Unavailable, "the change of the members is not taken: %w", err)
 	}
-	s.seen = after
+	r.changing = r.ticks + uint64(10*r.ticking.Election)
 	return nil
 }
 
-func (s *storage) loadFolders() error {
-	s.seen = map[domain.NodeID]seenFolder{}
-	name, err := s.get([]byte(folderKey))
-	if err != nil {
-		return err
-	}
-	s.folder = string(name)
-	text, err := s.get([]byte(foldersKey))
-	if err != nil || text == nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &s.seen); err != nil {
-		return domain.Errorf(domain.Corrupt, "folders of the members: %w", err)
-	}
-	return nil
+// underWay tells that a change of the members was proposed and is not known to be made.
+func (r *replica) underWay() bool {
+	return r.changing > r.ticks || len(r.storage.state.GetVotersOutgoing()) > 0 || r.applied < r.storage.config.Index
 }
 
 // speaks is the newest protocol that a member is known to know.

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -149,22 +150,34 @@ func (l *Log) Reconfigure(ctx context.Context, wishes ...Reconfiguration) error 
 
 // Admit changes the members as Reconfigure does, on somebody's word.
 func (l *Log) Admit(ctx context.Context, admission Admission, wishes ...Reconfiguration) error {
-	var before uint64
-	if err := l.on(ctx, func(r *replica) error {
-		change, err := r.change(admission, wishes)
-		if err != nil {
+	underWay := true
+	for underWay {
+		if err := l.on(ctx, func(r *replica) error {
+			change, err := r.change(admission, wishes)
+			if err != nil {
+				return err
+			}
+			if underWay = r.underWay(); underWay {
+				return nil
+			}
+			return r.proposeChange(change)
+		}); err != nil {
 			return err
 		}
-		before = r.storage.config.Index
-		if r.raw.BasicStatus().Applied < before {
-			return domain.Errorf(domain.Unavailable, "a change of the members is under way; ask again in a moment")
+		if err := l.until(ctx, func(s State) bool { return !underWay || !s.changing }); err != nil {
+			return err
 		}
-		if err := r.raw.ProposeConfChange(change); err != nil {
-			return domain.Errorf(domain.Unavailable, "the change of the members is not taken: %w", err)
-		}
-		return nil
-	}); err != nil {
-		return err
 	}
-	return l.until(ctx, func(s State) bool { return s.ConfigIndex > before && !s.Joint })
+	return l.until(ctx, func(s State) bool { return !s.Joint && fulfilled(s.Members, wishes) })
+}
+
+// fulfilled tells that members are as was wished.
+func fulfilled(members []MemberState, wishes []Reconfiguration) bool {
+	for _, w := range wishes {
+		at := slices.IndexFunc(members, func(m MemberState) bool { return m.Node == w.Member.Node })
+		if at < 0 != (w.Wish == WishGone) || at >= 0 && members[at].Learner != (w.Wish == WishLearner) {
+			return false
+		}
+	}
+	return true
 }

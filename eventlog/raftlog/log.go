@@ -50,9 +50,10 @@ type Options struct {
 	// they are what the log says. A node that joins a cluster names none.
 	Members   []Member
 	Transport Transport
-	Ticking   Ticking // zero: DefaultTicking
-	Protocol  int     // the newest that this node knows; 0: that of the build
-	Build     string  // its version, for people
+	Ticking   Ticking           // zero: DefaultTicking
+	Folder    func(name string) // told, before anything is sent, what folder the votes and entries are in; nil: nobody wants to know
+	Protocol  int               // the newest that this node knows; 0: that of the build
+	Build     string            // its version, for people
 	Records   pebblelog.Options
 	Logger    *slog.Logger
 	Kept      int64 // bytes of entries that are kept for followers who are behind; 0: 64 MiB
@@ -185,6 +186,9 @@ func build(dir string, options Options) (_ *Log, err error) {
 		return nil, errors.Join(err, storage.close())
 	}
 	l.tellMembers()
+	if options.Folder != nil {
+		options.Folder(storage.folder)
+	}
 	return l, nil
 }
 
@@ -235,7 +239,9 @@ func (l *Log) step() error {
 		}
 	}
 	for _, m := range inbox {
-		r.receive(m)
+		if err := r.receive(m); err != nil {
+			return err
+		}
 	}
 	for _, call := range calls {
 		call()

@@ -15,7 +15,7 @@ type Member struct {
 	Address string        `json:"address"`           // of its endpoints
 	Learner bool          `json:"learner,omitempty"` // it follows and does not vote
 	Key     string        `json:"key,omitempty"`     // public; what it signs with, in the form of who carries messages
-	Joined  uint64        `json:"joined,omitempty"`  // the entry that added it; 0: it is one of the first
+	Folder  string        `json:"folder,omitempty"`  // name of that of its votes and entries; empty: it is not known yet
 }
 
 // Configuration is who the members are, as of an entry.

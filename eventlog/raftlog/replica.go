@@ -55,6 +55,7 @@ type replica struct {
 	heard       map[uint64]uint64   // tick of the last message of a node
 	met         map[uint64]Greeting // who called, by what they said of themselves
 	strange     map[uint64]bool     // members that came with another folder than before
+	changing    uint64              // tick up to which a change of the members may be under way
 	protocol    int
 	build       string
 	shots       map[uint64]uint64 // tick of the last snapshot that was sent to a node
@@ -120,21 +121,28 @@ func (r *replica) tick() {
 	if len(r.shots) > 0 {
 		r.missedShots()
 	}
+	r.noteFolders()
 }
 
-// receive takes a message that Check let pass.
-func (r *replica) receive(m *raftpb.Message) {
+// receive takes a message that Check let pass. Its error says that this node lost what
+// it told the leader that it has.
+func (r *replica) receive(m *raftpb.Message) error {
 	if m.GetTo() != r.id {
-		return
+		return nil
 	}
 	r.heard[m.GetFrom()] = r.ticks
-	if m.GetType() == raftpb.MsgSnap {
+	switch {
+	case m.GetType() == raftpb.MsgSnap:
 		r.install(m)
-		return
+		return nil
+	case m.GetType() == raftpb.MsgHeartbeat && m.GetTerm() >= r.raw.BasicStatus().GetTerm() && m.GetCommit() > r.storage.last:
+		return domain.Errorf(domain.Corrupt, "want entries up to %d, which this node acknowledged, found them up to %d: its folder is not the one that it had; remove it from the cluster and add it again with an empty one",
+			m.GetCommit(), r.storage.last)
 	}
 	if err := r.raw.Step(m); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {
 		r.logger.Debug("replicated log: a message is not taken", "type", m.GetType(), "from", m.GetFrom(), "error", err)
 	}
+	return nil
 }
 
 // work moves Raft on until nothing is left to do: messages go out, entries and votes
@@ -259,6 +267,7 @@ func (r *replica) follow() {
 			delete(r.reads, id)
 		}
 		clear(r.shots)
+		r.changing = 0
 	}
 	r.led = leads
 }

@@ -33,6 +33,7 @@ type State struct {
 	Members     []MemberState   `json:"members"`           // by name
 	Since       time.Time       `json:"since"`             // this role and term, by this node's clock
 	ForTicks    uint64          `json:"-"`
+	changing    bool            // a change of the members is under way
 }
 
 // MemberState is one member as a node sees it; what only a leader knows is null elsewhere.
@@ -90,6 +91,7 @@ func (r *replica) describe() State {
 		First: r.storage.ground.index + 1, Last: r.storage.last, Copying: r.installing != nil,
 		ConfigIndex: r.storage.config.Index, Protocol: r.common(), Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
 	}
+	s.changing = r.underWay()
 	s.ForTicks = r.ticks - r.since.tick
 	if m, known := r.member(status.GetVote()); known {
 		s.Vote = m.Node

@@ -28,7 +28,6 @@ const (
 	identityKey  = "i" // identity
 	pendingKey   = "p" // snapshot whose records are being copied, protobuf
 	folderKey    = "d" // name of this folder, drawn when it is made; none: it is older than such names
-	foldersKey   = "f" // folders of the members, by node
 	storeFormat  = 1
 	cachedBytes  = 8 << 20
 	storeBuffers = 8 << 20
@@ -64,8 +63,7 @@ type storage struct {
 	bytes  int64 // of the entries that are kept, as far as they were written in this process
 	config configuration
 	state  *raftpb.ConfState
-	folder string // its name; one that lost what it promised comes back with another
-	seen   map[domain.NodeID]seenFolder
+	folder string          // its name; one that lost what it promised comes back with another
 	cached []*raftpb.Entry // the newest entries, next to each other
 	weight int             // bytes of cached
 	shot   func() (*raftpb.Snapshot, error)
@@ -253,9 +251,11 @@ func (s *storage) load() error {
 	if len(text) == 16 {
 		s.ground = ground{binary.BigEndian.Uint64(text), binary.BigEndian.Uint64(text[8:])}
 	}
-	if err := s.loadFolders(); err != nil {
+	name, err := s.get([]byte(folderKey))
+	if err != nil {
 		return err
 	}
+	s.folder = string(name)
 	it, err := s.db.NewIter(entryRange(0, 1<<63))
 	if err != nil {
 		return err

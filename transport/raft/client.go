@@ -2,6 +2,7 @@ package raft
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,22 +14,41 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// maxAnswer bounds the answer to a Change.
+// maxAnswer bounds the answer to a Change or a Join.
 const maxAnswer = 1 << 20
 
-// Ask sends a Change to a node, and to the leader that it names instead.
-func Ask(ctx context.Context, client *http.Client, signer *Signer, address string, change Change) (state raftlog.State, err error) {
-	body, err := json.Marshal(change)
+// Client asks the members of a cluster on behalf of an operator, a node, or one that
+// is to become a node.
+type Client struct {
+	HTTP   *http.Client
+	Ring   *Ring
+	Signer *Signer
+}
+
+// Change has members changed, or asks who they are: by the node at an address, or the
+// leader that it names instead. The ring then has the list that was answered.
+func (c Client) Change(ctx context.Context, address string, change Change) (raftlog.State, error) {
+	return c.ask(ctx, address, "/raft/members", change)
+}
+
+// Join asks for a node to be added that the client's token allows.
+func (c Client) Join(ctx context.Context, address string, join Join) (raftlog.State, error) {
+	return c.ask(ctx, address, "/raft/join", join)
+}
+
+func (c Client) ask(ctx context.Context, address, path string, question any) (state raftlog.State, err error) {
+	body, err := json.Marshal(question)
 	if err != nil {
 		return state, err
 	}
 	for range 3 {
-		var answer *http.Response
-		answer, err = post(ctx, client, signer, strings.TrimSuffix(address, "/")+"/raft/members", "application/json", body)
-		if err == nil {
-			err = json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&state)
-			_ = answer.Body.Close() // what matters was read
+		var to domain.NodeID
+		if to, err = c.whoIsAt(ctx, address); err != nil {
 			return state, err
+		}
+		state, err = c.one(ctx, to, address, path, body)
+		if err == nil {
+			return state, nil
 		}
 		hint, other := leaderOf(err)
 		if !other || hint == "" {
@@ -37,6 +57,60 @@ func Ask(ctx context.Context, client *http.Client, signer *Signer, address strin
 		address = hint
 	}
 	return state, err
+}
+
+// whoIsAt finds the member at an address: on the list, else by asking. Only one that is
+// on the list is signed for, so a wrong answer is of no use to who gives it.
+func (c Client) whoIsAt(ctx context.Context, address string) (domain.NodeID, error) {
+	address = strings.TrimSuffix(address, "/")
+	members := c.Ring.Members().Members
+	for _, m := range members {
+		if m.Address == address {
+			return m.Node, nil
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/raft/members", http.NoBody)
+	if err != nil {
+		return "", domain.Errorf(domain.Invalid, "address of a node: %w", err)
+	}
+	answer, err := c.HTTP.Do(r)
+	if err != nil {
+		return "", domain.Errorf(domain.Unavailable, "%w", err)
+	}
+	_ = answer.Body.Close() // what matters is in the header
+	name := answer.Header.Get(headerNode)
+	if name == "" {
+		return "", domain.Errorf(domain.Unavailable, "%s: want a node of a cluster, found something else that answers %s", address, answer.Status)
+	}
+	return domain.NodeID(name), nil
+}
+
+func (c Client) one(ctx context.Context, to domain.NodeID, address, path string, body []byte) (state raftlog.State, err error) {
+	answer, seal, err := post(ctx, c.HTTP, c.Signer, to, strings.TrimSuffix(address, "/")+path, "application/json", body)
+	if err != nil {
+		return state, err
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	_ = answer.Body.Close() // what matters was read
+	if err != nil {
+		return state, domain.Errorf(domain.Unavailable, "%s: %w", address, err)
+	}
+	signature, err := hex.DecodeString(answer.Header.Get(headerSignature))
+	if err != nil {
+		return state, refuse("answer", domain.Unauthorized, "want an answer that is signed")
+	}
+	if err := seal.check(0, text, signature); err != nil {
+		return state, err
+	}
+	if err := json.Unmarshal(text, &state); err != nil {
+		return state, domain.Errorf(domain.Unavailable, "%s: want the state of a node: %w", address, err)
+	}
+	list := raftlog.Configuration{Index: state.ConfigIndex}
+	for _, m := range state.Members {
+		list.Members = append(list.Members, m.Member)
+	}
+	c.Ring.Introduce(list)
+	return state, nil
 }
 
 // problem is the error of an answer that is no success.

@@ -1,10 +1,8 @@
 package raft
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"iter"
@@ -40,6 +38,8 @@ type Peers struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 
+	strangers chan struct{} // holds one token while a caller was on no list
+
 	mu    sync.Mutex
 	lanes map[string]*lane
 	runs  sync.WaitGroup
@@ -54,15 +54,59 @@ type lane struct {
 }
 
 type outgoing struct {
+	to   domain.NodeID
 	url  string
 	body []byte
 }
 
 // NewPeers sends with a client, whose Timeout has to be zero.
 func NewPeers(client *http.Client, signer *Signer, logger *slog.Logger) *Peers {
-	p := &Peers{client: client, signer: signer, logger: logger, lanes: map[string]*lane{}}
+	p := &Peers{client: client, signer: signer, logger: logger, lanes: map[string]*lane{}, strangers: make(chan struct{}, 1)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.runs.Go(p.introductions)
 	return p
+}
+
+// Strange says that a caller is on no list of members.
+func (p *Peers) Strange() {
+	select {
+	case p.strangers <- struct{}{}:
+	default:
+	}
+}
+
+// strangePause is how long passes between two questions who the members are.
+const strangePause = 2 * time.Second
+
+// introductions asks the members on the list for theirs, where callers are on none: a
+// node that was away while others joined would else never hear a leader that is new to it.
+func (p *Peers) introductions() {
+	for {
+		select {
+		case <-p.strangers:
+		case <-p.ctx.Done():
+			return
+		}
+		before := p.signer.ring.Members()
+		for _, m := range before.Members {
+			if m.Node == p.signer.ring.Self || p.signer.ring.Members().Index > before.Index {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(p.ctx, sendWithin)
+			_, err := Client{p.client, p.signer.ring, p.signer}.one(ctx, m.Node, m.Address, "/raft/members", []byte("{}"))
+			cancel()
+			if err != nil {
+				p.logger.Debug("a node does not tell who the members are", "node", m.Node, "error", err)
+			}
+		}
+		timer := time.NewTimer(strangePause)
+		select {
+		case <-timer.C:
+		case <-p.ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // Close ends what is on its way.
@@ -101,8 +145,8 @@ func (p *Peers) Send(to raftlog.Member, messages []*raftpb.Message) {
 		if m.GetType() == raftpb.MsgApp || m.GetType() == raftpb.MsgSnap || m.GetType() == raftpb.MsgAppResp {
 			kind = "entries "
 		}
-		if l := p.lane(kind + to.Address); l != nil {
-			l.put(outgoing{strings.TrimSuffix(to.Address, "/") + pathOf(m), body})
+		if l := p.lane(kind + string(to.Node) + " " + to.Address); l != nil {
+			l.put(outgoing{to.Node, strings.TrimSuffix(to.Address, "/") + pathOf(m), body})
 		}
 	}
 }
@@ -170,7 +214,9 @@ func (p *Peers) run(l *lane) {
 			return
 		}
 		if err != nil {
-			l.drop()
+			if domain.CodeOf(err) != domain.Conflict { // of a node that answers
+				l.drop()
+			}
 			level := slog.LevelDebug
 			if !silent {
 				level = slog.LevelWarn
@@ -187,7 +233,7 @@ func (p *Peers) run(l *lane) {
 func (p *Peers) post(o outgoing) error {
 	ctx, cancel := context.WithTimeout(p.ctx, sendWithin)
 	defer cancel()
-	answer, err := p.do(ctx, o.url, protobufType, o.body)
+	answer, _, err := post(ctx, p.client, p.signer, o.to, o.url, protobufType, o.body)
 	if err != nil {
 		return err
 	}
@@ -195,64 +241,38 @@ func (p *Peers) post(o outgoing) error {
 	return answer.Body.Close()
 }
 
-// do posts a signed request. An answer that is no success is an error.
-func (p *Peers) do(ctx context.Context, url, contentType string, body []byte) (*http.Response, error) {
-	return post(ctx, p.client, p.signer, url, contentType, body)
-}
-
-func post(ctx context.Context, client *http.Client, signer *Signer, url, contentType string, body []byte) (*http.Response, error) {
+// post sends a signed request to a member. An answer that is no success is an error; seal
+// checks one that is.
+func post(ctx context.Context, client *http.Client, signer *Signer, to domain.NodeID, url, contentType string, body []byte) (_ *http.Response, seal Seal, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "address of a node: %w", err)
+		return nil, seal, domain.Errorf(domain.Invalid, "address of a node: %w", err)
 	}
 	r.Header.Set("Content-Type", contentType)
-	signer.Sign(r, body)
+	if seal, err = signer.Sign(r, to, body); err != nil {
+		return nil, seal, err
+	}
 	answer, err := client.Do(r)
 	if err != nil {
-		return nil, domain.Errorf(domain.Unavailable, "%w", err)
+		return nil, seal, domain.Errorf(domain.Unavailable, "%w", err)
 	}
 	if answer.StatusCode/100 == 2 {
-		return answer, nil
+		return answer, seal, nil
 	}
-	return nil, errors.Join(problem(answer), answer.Body.Close())
+	return nil, seal, errors.Join(problem(answer), answer.Body.Close())
 }
 
 // Records copies the log of a node, after a position and up to another.
 func (p *Peers) Records(ctx context.Context, from raftlog.Member, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		url := strings.TrimSuffix(from.Address, "/") + "/raft/snapshot?after=" + strconv.FormatUint(uint64(after), 10) + "&up_to=" + strconv.FormatUint(uint64(upTo), 10)
-		answer, err := p.do(ctx, url, protobufType, nil)
+		answer, seal, err := post(ctx, p.client, p.signer, from.Node, url, protobufType, nil)
+		if err == nil {
+			defer func() { _ = answer.Body.Close() }() // what matters was read
+			err = readChunks(answer.Body, seal, func(e domain.Envelope) bool { return yield(e, nil) })
+		}
 		if err != nil {
 			yield(domain.Envelope{}, err)
-			return
-		}
-		defer func() { _ = answer.Body.Close() }() // what matters was read
-		in := bufio.NewReaderSize(answer.Body, 64<<10)
-		for {
-			e, end, err := readRecord(in)
-			if end || !yield(e, err) || err != nil {
-				return
-			}
 		}
 	}
-}
-
-// readRecord reads one record of a copy; end tells that it was the last.
-func readRecord(in *bufio.Reader) (e domain.Envelope, end bool, err error) {
-	size, err := binary.ReadUvarint(in)
-	if err != nil {
-		return e, false, domain.Errorf(domain.Unavailable, "copy of the log: it ends early: %w", err)
-	}
-	if size == 0 {
-		return e, true, nil
-	}
-	if size > raftlog.MaxRecordBytes {
-		return e, false, domain.Errorf(domain.TooLarge, "copy of the log: want records of at most %d bytes, found %d", raftlog.MaxRecordBytes, size)
-	}
-	record := make([]byte, size)
-	if _, err := io.ReadFull(in, record); err != nil {
-		return e, false, domain.Errorf(domain.Unavailable, "copy of the log: it ends early: %w", err)
-	}
-	e, err = raftlog.DecodeRecord(record)
-	return e, false, err
 }

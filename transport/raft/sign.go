@@ -1,29 +1,37 @@
 package raft
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"hash"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
 // The headers of a signed request.
 const (
 	headerCluster   = "Rift-Cluster"   // id of the cluster
 	headerNode      = "Rift-Node"      // who calls
-	headerAddress   = "Rift-Address"   // where its endpoints are; empty: nowhere
+	headerTo        = "Rift-To"        // who is called
+	headerAddress   = "Rift-Address"   // where the caller's endpoints are; empty: nowhere
+	headerFolder    = "Rift-Folder"    // name of the folder of its votes and entries
+	headerSpeaks    = "Rift-Speaks"    // the newest protocol that it knows, and its build
+	headerToken     = "Rift-Token"     // of a node that joins: what its token allows
 	headerTime      = "Rift-Time"      // milliseconds since 1970
 	headerNonce     = "Rift-Nonce"     // 16 hex digits that name a start of the caller, 16 that count its calls
 	headerDigest    = "Rift-Digest"    // SHA-256 of the body, hex
-	headerSignature = "Rift-Signature" // HMAC-SHA-256, hex
+	headerSignature = "Rift-Signature" // HMAC-SHA-256 by the key that the two share, hex; of an answer too
 )
 
 // Window is how far the clocks of two nodes may be apart.
@@ -35,67 +43,113 @@ const (
 	nonceReach = 4096 // how far behind the newest call of a start another may come
 )
 
-// Key is what the nodes of a cluster share: whoever has it speaks for the cluster.
-type Key struct {
-	Cluster string
-	Secret  []byte // 32 bytes or more
+// Saying is what a caller says of itself with each call.
+type Saying struct {
+	Address  string // of its endpoints; a tool has none
+	Folder   string
+	Protocol int
+	Build    string
+	Token    string // what its token allows, of a node that joins
 }
 
 // Signer signs the requests of one process.
 type Signer struct {
-	key   Key
-	node  domain.NodeID
-	at    string // its address
+	ring  *Ring
+	says  Saying
 	now   func() time.Time
 	start string
 	mu    sync.Mutex
 	count uint64
 }
 
-// NewSigner signs for a node, whose endpoints are at an address; a tool has none. now is
-// the wall clock.
-func NewSigner(key Key, node domain.NodeID, address string, now func() time.Time) *Signer {
+// NewSigner signs for the caller whose ring it is. now is the wall clock.
+func NewSigner(ring *Ring, says Saying, now func() time.Time) *Signer {
 	var start [8]byte
 	_, _ = rand.Read(start[:]) // never fails
-	return &Signer{key: key, node: node, at: address, now: now, start: hex.EncodeToString(start[:])}
+	return &Signer{ring: ring, says: says, now: now, start: hex.EncodeToString(start[:])}
 }
 
-// Sign adds the headers to a request that will carry this body.
-func (s *Signer) Sign(r *http.Request, body []byte) {
+// Sign adds the headers to a request to a member that will carry this body. seal is what
+// its answer is checked with.
+func (s *Signer) Sign(r *http.Request, to domain.NodeID, body []byte) (seal Seal, err error) {
+	key, err := s.ring.with(to)
+	if err != nil {
+		return seal, err
+	}
 	s.mu.Lock()
 	s.count++
-	nonce := s.start + hex.EncodeToString(beginning(s.count))
+	nonce, folder := s.start+hex.EncodeToString(beginning(s.count)), s.says.Folder
 	s.mu.Unlock()
 	digest := sha256.Sum256(body)
-	r.Header.Set(headerCluster, s.key.Cluster)
-	r.Header.Set(headerNode, string(s.node))
-	r.Header.Set(headerAddress, s.at)
+	r.Header.Set(headerCluster, s.ring.Cluster)
+	r.Header.Set(headerNode, string(s.ring.Self))
+	r.Header.Set(headerTo, string(to))
+	for name, value := range map[string]string{headerAddress: s.says.Address, headerFolder: folder, headerToken: s.says.Token} {
+		if value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+	if s.says.Protocol > 0 {
+		r.Header.Set(headerSpeaks, strings.TrimSpace(strconv.Itoa(s.says.Protocol)+" "+s.says.Build))
+	}
 	r.Header.Set(headerTime, strconv.FormatInt(s.now().UnixMilli(), 10))
 	r.Header.Set(headerNonce, nonce)
 	r.Header.Set(headerDigest, hex.EncodeToString(digest[:]))
-	r.Header.Set(headerSignature, hex.EncodeToString(s.key.sum(r)))
+	signature := sum(key, r)
+	r.Header.Set(headerSignature, hex.EncodeToString(signature))
+	return Seal{key, signature}, nil
 }
 
 func beginning(n uint64) []byte {
 	return []byte{byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
+// signed are the headers that a signature covers. Each value stands on a line of its
+// own, which no header can break.
+var signed = []string{
+	headerDigest, headerCluster, headerNode, headerTo, headerAddress, headerFolder, headerSpeaks, headerToken, headerTime, headerNonce,
+}
+
 // sum is the signature of what a request says, its body by the digest.
-func (k Key) sum(r *http.Request) []byte {
-	mac := hmac.New(sha256.New, k.Secret)
-	for _, part := range []string{
-		"rift-signed-1", r.Method, r.URL.RequestURI(), r.Header.Get(headerDigest), r.Header.Get(headerCluster),
-		r.Header.Get(headerNode), r.Header.Get(headerAddress), r.Header.Get(headerTime), r.Header.Get(headerNonce),
-	} {
-		_, _ = io.WriteString(mac, part+"\n")
+func sum(key []byte, r *http.Request) []byte {
+	mac := hmac.New(sha256.New, key)
+	_, _ = io.WriteString(mac, "rift-signed-2\n"+r.Method+"\n"+r.URL.RequestURI()+"\n")
+	for _, name := range signed {
+		_, _ = io.WriteString(mac, r.Header.Get(name)+"\n")
 	}
 	return mac.Sum(nil)
+}
+
+// Seal signs and checks the parts of the answer to one request.
+type Seal struct{ key, request []byte }
+
+// of is the signature of a part of an answer.
+func (s Seal) of(part uint64, body []byte) []byte {
+	mac := s.begin(part)
+	_, _ = mac.Write(body)
+	return mac.Sum(nil)
+}
+
+func (s Seal) begin(part uint64) hash.Hash {
+	mac := hmac.New(sha256.New, s.key)
+	_, _ = io.WriteString(mac, "rift-answer-1\n")
+	_, _ = mac.Write(s.request)
+	_, _ = mac.Write(beginning(part))
+	return mac
+}
+
+// check refuses a part of an answer that another than the node that was asked made.
+func (s Seal) check(part uint64, body, signature []byte) error {
+	if !hmac.Equal(s.of(part, body), signature) {
+		return refuse("answer", domain.Unauthorized, "want an answer that the node which was asked signed")
+	}
+	return nil
 }
 
 // Verifier checks signed requests. It remembers which calls it has seen, in a bounded
 // space: of each start of a caller the newest call and those shortly before it.
 type Verifier struct {
-	key    Key
+	ring   *Ring
 	now    func() time.Time
 	mu     sync.Mutex
 	starts map[string]*callsOf
@@ -108,14 +162,14 @@ type callsOf struct {
 	last   time.Time
 }
 
-// NewVerifier checks requests of a cluster's nodes. now is the wall clock.
-func NewVerifier(key Key, now func() time.Time) *Verifier {
-	return &Verifier{key: key, now: now, starts: map[string]*callsOf{}}
+// NewVerifier checks requests to the node whose ring it is. now is the wall clock.
+func NewVerifier(ring *Ring, now func() time.Time) *Verifier {
+	return &Verifier{ring: ring, now: now, starts: map[string]*callsOf{}}
 }
 
 // Refused is the error of a request that is not a node's of this cluster.
 type Refused struct {
-	Cause string // "cluster", "signature", "time", "replay", "body": for counting
+	Cause string // "cluster", "receiver", "sender", "signature", "time", "replay", "body", "token", "answer": for counting
 	Err   error
 }
 
@@ -131,35 +185,80 @@ func refuse(cause string, code domain.Code, format string, args ...any) error {
 
 // Sender is who signed a request, and the digest that its body has to have.
 type Sender struct {
-	Node    domain.NodeID
-	Address string // where it says that its endpoints are
-	Digest  []byte
+	raftlog.Greeting
+	Digest []byte
+	Token  *raftlog.Token // of a node that joins
+	seal   Seal
 }
 
 // Verify checks who sent a request, before its body is read.
 func (v *Verifier) Verify(r *http.Request) (from Sender, err error) {
-	if found := r.Header.Get(headerCluster); subtle.ConstantTimeCompare([]byte(found), []byte(v.key.Cluster)) != 1 {
-		return from, refuse("cluster", domain.Forbidden, "want a node of this cluster, found one of another or no cluster's")
-	}
-	given, err := hex.DecodeString(r.Header.Get(headerSignature))
-	if err != nil || !hmac.Equal(given, v.key.sum(r)) {
-		return from, refuse("signature", domain.Unauthorized, "want a request that is signed with the key of this cluster")
-	}
-	at, err := strconv.ParseInt(r.Header.Get(headerTime), 10, 64)
-	now := v.now()
-	if off := now.Sub(time.UnixMilli(at)); err != nil || off > Window || off < -Window {
-		return from, refuse("time", domain.Unauthorized, "want a request of the last %v, found one that is %v old: are the clocks right?", Window, off.Round(time.Second))
-	}
-	digest, err := hex.DecodeString(r.Header.Get(headerDigest))
-	if err != nil || len(digest) != sha256.Size {
-		return from, refuse("signature", domain.Invalid, "want the SHA-256 of the body in %s", headerDigest)
+	for _, header := range []struct{ name, want, cause, says string }{
+		{headerCluster, v.ring.Cluster, "cluster", "want a node of this cluster, found one of another or no cluster's"},
+		{headerTo, string(v.ring.Self), "receiver", "want a request to this node, found one to another"},
+	} {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get(header.name)), []byte(header.want)) != 1 {
+			return from, refuse(header.cause, domain.Forbidden, "%s", header.says)
+		}
 	}
 	name := r.Header.Get(headerNode)
 	if err := domain.CheckName(name); err != nil {
-		return from, refuse("signature", domain.Invalid, "%s: %w", headerNode, err)
+		return from, refuse("sender", domain.Invalid, "%s: %w", headerNode, err)
 	}
-	from = Sender{domain.NodeID(name), r.Header.Get(headerAddress), digest}
+	from.Node = domain.NodeID(name)
+	now := v.now()
+	key, err := v.key(r, &from, now)
+	if err != nil {
+		return from, err
+	}
+	given, err := hex.DecodeString(r.Header.Get(headerSignature))
+	if err != nil || !hmac.Equal(given, sum(key, r)) {
+		return from, refuse("signature", domain.Unauthorized, "want a request that is signed with the key of node %s", name)
+	}
+	at, err := strconv.ParseInt(r.Header.Get(headerTime), 10, 64)
+	if off := now.Sub(time.UnixMilli(at)); err != nil || off > Window || off < -Window {
+		return from, refuse("time", domain.Unauthorized, "want a request of the last %v, found one that is %v old: are the clocks right?", Window, off.Round(time.Second))
+	}
+	if from.Digest, err = hex.DecodeString(r.Header.Get(headerDigest)); err != nil || len(from.Digest) != sha256.Size {
+		return from, refuse("signature", domain.Invalid, "want the SHA-256 of the body in %s", headerDigest)
+	}
+	from.Address, from.Folder, from.seal = r.Header.Get(headerAddress), domain.Clip(r.Header.Get(headerFolder), maxWord), Seal{key, bytes.Clone(given)}
+	protocol, build, _ := strings.Cut(r.Header.Get(headerSpeaks), " ")
+	if protocol != "" {
+		if from.Protocol, err = strconv.Atoi(protocol); err != nil || from.Protocol < 1 {
+			return from, refuse("signature", domain.Invalid, "want a protocol of at least 1 in %s", headerSpeaks)
+		}
+	}
+	from.Build = domain.Clip(build, maxWord)
 	return from, v.once(name, r.Header.Get(headerNonce), now)
+}
+
+// maxWord bounds what is kept of a caller's own words.
+const maxWord = 64
+
+// key is what a request has to be signed with.
+func (v *Verifier) key(r *http.Request, from *Sender, now time.Time) ([]byte, error) {
+	statement := r.Header.Get(headerToken)
+	if statement == "" {
+		key, err := v.ring.with(from.Node)
+		if err != nil {
+			return nil, &Refused{"sender", err}
+		}
+		return key, nil
+	}
+	allows, err := v.ring.allowed(statement, now)
+	if err != nil {
+		return nil, err
+	}
+	if from.Node == Operator || allows.Node != "" && allows.Node != from.Node {
+		return nil, refuse("token", domain.Forbidden, "want the node that the token is for, found %s", from.Node)
+	}
+	from.Token = &raftlog.Token{ID: allows.ID, Uses: allows.Uses, Till: allows.Till}
+	key, err := v.ring.secret.agree(v.ring.Cluster, v.ring.Self, from.Node, allows.Key)
+	if err != nil {
+		return nil, refuse("token", domain.Invalid, "%w", err)
+	}
+	return key, nil
 }
 
 // once refuses a call that was seen.
@@ -226,4 +325,11 @@ func CheckBody(body, digest []byte) error {
 		return refuse("body", domain.Unauthorized, "want the body that was signed, found another")
 	}
 	return nil
+}
+
+// From names the folder that the caller's votes and entries are in, once it is known.
+func (s *Signer) From(folder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.says.Folder = folder
 }

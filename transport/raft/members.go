@@ -1,0 +1,170 @@
+package raft
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdh"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/transport"
+)
+
+// Change is the body of /raft/members: what is to become of members, together. An empty
+// one changes nothing and asks who is a member.
+type Change struct {
+	Members []ChangedMember `json:"members,omitempty"`
+	// Leader hands the leadership to a voter: its name, or "any".
+	Leader string `json:"leader,omitempty"`
+}
+
+// ChangedMember is one member of a Change.
+type ChangedMember struct {
+	Node    domain.NodeID `json:"node_id"`
+	Address string        `json:"address,omitempty"`
+	Key     string        `json:"key,omitempty"` // its public one, of a node that is added
+	Role    string        `json:"role"`          // "learner", "voter" or "gone"
+}
+
+// wishes are the roles of a Change.
+var wishes = map[string]raftlog.Wish{"learner": raftlog.WishLearner, "voter": raftlog.WishVoter, "gone": raftlog.WishGone}
+
+// changeWithin bounds how long a change of the members is waited for.
+const changeWithin = 20 * time.Second
+
+// members answers who is a member, after a change that only an operator may ask for.
+func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, body []byte) error {
+	var change Change
+	if err := decodeStrictly(body, &change); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), changeWithin)
+	defer cancel()
+	list, err := change.list()
+	if err != nil {
+		return err
+	}
+	asks := change.Leader != "" || len(list) > 0
+	if asks && from.Node != Operator {
+		return refuse("role", domain.Forbidden, "/raft/members: want the operator for a change, found node %s", from.Node)
+	}
+	switch {
+	case len(list) > 0:
+		err = h.log.Admit(ctx, raftlog.Admission{By: string(from.Node), Now: time.Now()}, list...)
+	case change.Leader == "any":
+		err = h.log.Transfer(ctx, "")
+	case change.Leader != "":
+		err = h.log.Transfer(ctx, domain.NodeID(change.Leader))
+	}
+	if err != nil {
+		return leaderHint(err)
+	}
+	return h.tell(ctx, w, from)
+}
+
+// list is what becomes of the members.
+func (c *Change) list() (list []raftlog.Reconfiguration, err error) {
+	if c.Leader != "" && len(c.Members) > 0 {
+		return nil, domain.Errorf(domain.Invalid, "/raft/members: want changes of members or a leader, found both")
+	}
+	for _, m := range c.Members {
+		wish, known := wishes[m.Role]
+		if !known {
+			return nil, domain.Errorf(domain.Invalid, "/raft/members: want the role learner, voter or gone of %s, found %q", m.Node, m.Role)
+		}
+		if m.Node == Operator {
+			return nil, domain.Errorf(domain.Invalid, "/raft/members: no node may be called %s", Operator)
+		}
+		list = append(list, raftlog.Reconfiguration{Wish: wish, Member: raftlog.Member{Node: m.Node, Address: m.Address, Key: m.Key}})
+	}
+	return list, nil
+}
+
+// Join is the body of /raft/join.
+type Join struct {
+	Address string `json:"address"` // of the node's endpoints
+	Key     string `json:"key"`     // its public one
+}
+
+// join adds a node that shows a token, as a learner. Asked again it answers again, and
+// the token is used once.
+func (h *Handler) join(w http.ResponseWriter, r *http.Request, from *Sender, body []byte) error {
+	var join Join
+	if err := decodeStrictly(body, &join); err != nil {
+		return err
+	}
+	if at, err := url.Parse(join.Address); err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || !goodKey(join.Key) {
+		return domain.Errorf(domain.Invalid, "/raft/join: want the address and the public key of the node")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), changeWithin)
+	defer cancel()
+	for _, m := range h.log.Configuration().Members {
+		if m.Node == from.Node && m.Key == join.Key && m.Address == join.Address {
+			return h.tell(ctx, w, from)
+		}
+		if m.Node == from.Node {
+			return domain.Errorf(domain.Conflict, "node %s is a member already; remove it before another takes its name", from.Node)
+		}
+	}
+	err := h.log.Admit(ctx, raftlog.Admission{By: "token " + from.Token.ID, Token: from.Token, Now: time.Now()},
+		raftlog.Reconfiguration{Wish: raftlog.WishLearner, Member: raftlog.Member{Node: from.Node, Address: join.Address, Key: join.Key}})
+	if err != nil {
+		return leaderHint(err)
+	}
+	return h.tell(ctx, w, from)
+}
+
+// goodKey tells a public key.
+func goodKey(key string) bool {
+	raw, err := hex.DecodeString(key)
+	if err == nil {
+		_, err = ecdh.X25519().NewPublicKey(raw)
+	}
+	return err == nil
+}
+
+// tell answers how this node sees the cluster, and signs the answer.
+func (h *Handler) tell(ctx context.Context, w http.ResponseWriter, to *Sender) error {
+	state, err := h.log.State(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set(headerSignature, hex.EncodeToString(to.seal.of(0, answer)))
+	_, err = w.Write(answer)
+	return err
+}
+
+// decodeStrictly reads a body that has nothing besides what it should.
+func decodeStrictly(body []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil && decoder.More() {
+		err = errors.New("want one object, found more after it")
+	}
+	if err != nil {
+		return domain.Errorf(domain.Invalid, "body: %w", err)
+	}
+	return nil
+}
+
+// leaderHint makes not_leader name the leader's address to the caller.
+func leaderHint(err error) error {
+	var other *eventlog.NotLeader
+	if errors.As(err, &other) && other.Leader.Address != "" {
+		return &transport.LeaderHint{Leader: other.Leader.Address, Term: other.Leader.Term}
+	}
+	return err
+}

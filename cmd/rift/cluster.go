@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/transport/raft"
 )
 
@@ -22,10 +20,10 @@ func newCluster(a *app) *cobra.Command {
 		Use:   "cluster",
 		Short: "Begin a cluster that replicates its log, see how it is and change it",
 		Example: `  rift cluster init n1=http://127.0.0.1:8771 n2=http://127.0.0.1:8772 n3=http://127.0.0.1:8773
-  rift serve --cluster-key cluster.key --node-id n1
+  rift serve --cluster-key n1.key
   rift cluster status --addr http://127.0.0.1:8771`,
 	}
-	c.AddCommand(newClusterInit(a), newClusterStatus(a))
+	c.AddCommand(newClusterInit(a), newClusterStatus(a), newClusterToken(a), newClusterJoin(a))
 	for _, verb := range clusterVerbs {
 		c.AddCommand(newClusterVerb(a, verb))
 	}
@@ -36,10 +34,11 @@ func newClusterInit(a *app) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "init NAME=URL…",
-		Short: "Make the id, the key and the list of nodes of a new cluster",
-		Long: `init writes one file, readable by its owner alone, that every node of the cluster
-has to have: whoever has it speaks for the cluster. One, three or five nodes are of
-use: the log takes appends while more than half of them answer.`,
+		Short: "Make the id and the keys of a new cluster and of its nodes",
+		Long: `init writes files that are readable by their owner alone: the operator's, which changes
+who is a member and stays with you, and beside it one for each node, NAME.key, which goes
+to that node and to no other. One, three or five nodes are of use: the log takes appends
+while more than half of them answer.`,
 		Example: `  rift cluster init n1=http://127.0.0.1:8771 n2=http://127.0.0.1:8772 n3=http://127.0.0.1:8773
   rift cluster init --cluster-key /etc/rift/cluster.key a=https://10.0.0.1:8770 b=https://10.0.0.2:8770 c=https://10.0.0.3:8770`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -50,13 +49,18 @@ use: the log takes appends while more than half of them answer.`,
 			if err := domain.Faulty("cluster init", faults); err != nil {
 				return err
 			}
-			file, err := newClusterFile(path, members)
+			for _, m := range members {
+				if m.Node == raft.Operator {
+					return domain.Errorf(domain.Invalid, "cluster init: no node may be called %s", m.Node)
+				}
+			}
+			file, nodes, err := newClusterFiles(path, members)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.stdout, "cluster %s begins; its key is in %s, copy it to every node\n\n", file.Cluster, path)
-			for _, m := range members {
-				fmt.Fprintf(a.stdout, "  %s serve --cluster-key %s --node-id %s\n", calledAs(), path, m.Node)
+			fmt.Fprintf(a.stdout, "cluster %s begins; %s is yours, and each node gets its own key:\n\n", file.Cluster, path)
+			for _, n := range nodes {
+				fmt.Fprintf(a.stdout, "  %s serve --cluster-key %s\n", calledAs(), n.path)
 			}
 			if len(members)%2 == 0 {
 				a.note("rift: %d nodes are no safer than %d: a majority has to answer either way", len(members), len(members)-1)
@@ -64,7 +68,7 @@ use: the log takes appends while more than half of them answer.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file to make")
+	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file to make for the operator; those of the nodes stand beside it")
 	return c
 }
 
@@ -84,8 +88,8 @@ func memberChange(role string) func([]string) (raft.Change, error) {
 var clusterVerbs = []clusterVerb{
 	{
 		name: "add", short: "Add a node that follows the log and does not vote yet", args: []string{"NAME=URL"},
-		long:    "The node has to be started with the cluster's key, and with itself added to --cluster. Once it has caught up, promote it.",
-		example: "  rift cluster add n4=http://10.0.0.4:8770\n  rift cluster promote n4",
+		long:    "add makes the node's key, NAME.key, beside the operator's. Bring it to the node and serve it with that; once it has caught up, promote it. A node that is to draw its key itself joins by a token.",
+		example: "  rift cluster add n4=http://10.0.0.4:8770\n  rift serve --cluster-key n4.key\n  rift cluster promote n4",
 		change: func(args []string) (raft.Change, error) {
 			peers, faults := config.ParsePeers(args[0])
 			if err := domain.Faulty("cluster add", faults); err != nil {
@@ -117,29 +121,30 @@ func newClusterVerb(a *app, verb clusterVerb) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settings, err := config.LoadClient(c.Flags(), a.getenv)
+			file, err := operatorFile(path)
 			if err != nil {
 				return err
 			}
-			file, err := readClusterFile(path)
+			var added *clusterFile
+			if verb.name == "add" {
+				if added, err = file.adds(&change.Members[0]); err != nil {
+					return err
+				}
+			}
+			state, err := a.asOperator(c, file, change)
 			if err != nil {
 				return err
 			}
-			key, err := file.key()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(c.Context(), settings.Timeout)
-			defer cancel()
-			signer := raft.NewSigner(key, "operator", "", time.Now)
-			state, err := raft.Ask(ctx, &http.Client{}, signer, settings.Addresses()[0], change)
-			if err != nil {
-				return err
+			if added != nil {
+				if err := added.learn(raftlog.Configuration{Index: file.Index, Members: file.Members}); err != nil {
+					return err
+				}
+				a.note("rift: the key of %s is in %s", added.Node, added.path)
 			}
 			return a.printCluster(map[domain.NodeID]seenNode{state.Node: {state: &state}}, &state)
 		},
 	}
-	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file of the cluster's key")
+	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file of the operator's key")
 	addClientFlags(c)
 	return c
 }

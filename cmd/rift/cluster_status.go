@@ -109,6 +109,10 @@ type clusterRow struct {
 	Address string           `json:"address"`
 	Leader  domain.NodeID    `json:"leader,omitempty"` // whom it takes for the leader
 	At      *domain.Position `json:"position"`
+	// Build and Protocol are what the node says of itself, to the leader where it is not
+	// asked here.
+	Build    string `json:"build,omitempty"`
+	Protocol int    `json:"protocol,omitempty"`
 }
 
 // clusterRows joins what the nodes say, the worst first.
@@ -116,6 +120,7 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 	leader := leaderState(seen)
 	var rows []clusterRow
 	for _, m := range first.Members {
+		refused := false
 		row := clusterRow{Node: m.Node, Role: "voter", Address: m.Address, Health: "not asked"}
 		if m.Learner {
 			row.Role = "learner"
@@ -123,7 +128,7 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 		if leader != nil {
 			for _, of := range leader.Members {
 				if of.Node == m.Node {
-					row.Lag = of.Lag
+					row.Lag, row.Build, row.Protocol, refused = of.Lag, of.Build, of.Protocol, of.Refused
 				}
 			}
 		}
@@ -131,7 +136,14 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 			s := one.state
 			row.Role, row.Term, row.Applied, row.Leader, row.At, row.Health = s.Role, s.Term, s.Applied, s.Leader, &s.Position, "ok"
 			row.Since = &s.Since
+			for _, of := range s.Members {
+				if of.Self {
+					row.Build, row.Protocol = of.Build, of.Protocol
+				}
+			}
 			switch {
+			case refused:
+				row.Health = "other folder"
 			case s.Copying:
 				row.Health = "copying"
 			case s.Leader == "":
@@ -139,6 +151,9 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 			}
 		} else if asked {
 			row.Health = "silent"
+			if refused {
+				row.Health = "other folder"
+			}
 		}
 		rows = append(rows, row)
 	}
@@ -150,7 +165,7 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 
 func badness(r clusterRow) int {
 	switch {
-	case r.Health == "silent":
+	case r.Health == "silent" || r.Health == "other folder":
 		return 3
 	case r.Health != "ok":
 		return 2
@@ -171,7 +186,14 @@ func leaderState(seen map[domain.NodeID]seenNode) (leader *raftlog.State) {
 }
 
 func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) string {
-	leaders, silent := []string{}, []string{}
+	leaders, silent, strange := []string{}, []string{}, []string{}
+	if leader := leaderState(seen); leader != nil {
+		for _, m := range leader.Members {
+			if m.Refused {
+				strange = append(strange, string(m.Node))
+			}
+		}
+	}
 	for _, m := range first.Members {
 		one := seen[m.Node]
 		switch {
@@ -186,6 +208,8 @@ func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) strin
 		return "several nodes say that they lead: " + strings.Join(leaders, ", ") + "; the one of the newest term does, the others cannot append"
 	case len(leaders) == 0:
 		return "no node leads: commands are refused until a majority of the voters answers"
+	case len(strange) > 0:
+		return strings.Join(strange, ", ") + " came with another folder than before and is refused: remove it, and add it again with an empty one"
 	case len(silent) > 0:
 		return "no answer from " + strings.Join(silent, ", ")
 	}
@@ -206,13 +230,18 @@ func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State
 		{Name: "lag", Right: true},
 		{Name: "health"},
 		{Name: "since"},
+		{Name: "version", Max: 12},
+		{Name: "protocol", Wide: true, Right: true},
 		{Name: "address", Wide: true},
 		{Name: "applied", Wide: true, Right: true},
 		{Name: "leader", Wide: true},
 	}}
 	for _, row := range rows {
 		l.Items = append(l.Items, row)
-		var term, lag, since any
+		var term, lag, since, protocol any
+		if row.Protocol > 0 {
+			protocol = row.Protocol
+		}
 		if row.At != nil {
 			term = row.Term
 		}
@@ -222,7 +251,13 @@ func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State
 		if row.Since != nil {
 			since = *row.Since
 		}
-		l.Rows = append(l.Rows, []any{string(row.Node), row.Role, term, lag, row.Health, since, row.Address, row.Applied, string(row.Leader)})
+		l.Rows = append(l.Rows, []any{string(row.Node), row.Role, term, lag, row.Health, since, row.Build, protocol, row.Address, row.Applied, string(row.Leader)})
 	}
-	return p.Print(l)
+	if err := p.Print(l); err != nil {
+		return err
+	}
+	if leader := leaderState(seen); leader != nil && leader.Protocol < raftlog.Protocol {
+		a.note("rift: not every node is known to speak protocol %d, so the cluster goes by protocol %d", raftlog.Protocol, leader.Protocol)
+	}
+	return nil
 }

@@ -45,3 +45,28 @@ func TestClusterStatusTable(t *testing.T) {
 		t.Errorf("found %q", trouble)
 	}
 }
+
+// A node of an older build is named, and one that came with another folder is trouble.
+func TestClusterStatusTellsOldAndStrangeNodes(t *testing.T) {
+	members := []raftlog.MemberState{
+		{Member: raftlog.Member{Node: "a"}, Self: true, Protocol: raftlog.Protocol, Build: "v2.0.0"},
+		{Member: raftlog.Member{Node: "b"}, Protocol: 1, Build: "v1.0.0"},
+		{Member: raftlog.Member{Node: "c"}, Protocol: raftlog.Protocol, Build: "v2.0.0", Refused: true},
+	}
+	leads := &raftlog.State{Node: "a", Role: "leader", Term: 2, Leader: "a", Protocol: 1, Members: members}
+	seen := map[domain.NodeID]seenNode{"a": {state: leads}, "b": {err: domain.Errorf(domain.Unavailable, "gone")}, "c": {err: domain.Errorf(domain.Unavailable, "gone")}}
+	var out bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &watched{Writer: &out}, stderr: &out, now: time.Now, getenv: func(string) string { return "" }, format: "table"}
+	if err := a.printCluster(seen, leads); err != nil {
+		t.Fatal(err)
+	}
+	fits80(t, strings.SplitN(out.String(), "rift:", 2)[0])
+	for _, want := range []string{"other folder", "v1.0.0", "the cluster goes by protocol 1"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("want %q in\n%s", want, out.String())
+		}
+	}
+	if trouble := clusterTrouble(seen, leads); !strings.HasPrefix(trouble, "c came with another folder") {
+		t.Errorf("found %q", trouble)
+	}
+}

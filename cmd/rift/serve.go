@@ -40,7 +40,7 @@ It serves the loopback only unless --token-file names the tokens callers must sh
   rift serve --data /var/lib/rift --listen 0.0.0.0:8770 --token-file /etc/rift/tokens
   rift serve --data ./recording --read-only
   rift serve --data models --log 'esdb://admin:changeit@db-1:2113?tlsCAFile=ca.crt'
-  rift serve --cluster-key cluster.key --node-id n1
+  rift serve --cluster-key n1.key
   rift serve --print-config`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -95,7 +95,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 		return err
 	}
 	if file != nil {
-		s.cluster, err = openCluster(settings, file, s.logOptions())
+		s.cluster, err = openCluster(ctx, settings, file, s.logOptions())
 		s.log = s.cluster
 	} else {
 		s.log, err = openServed(ctx, settings, s.logOptions())

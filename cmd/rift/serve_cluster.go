@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,43 +20,43 @@ import (
 type clusterLog struct {
 	*raftlog.Log
 	peers  *raft.Peers
-	key    raft.Key
-	signer *raft.Signer
-	join   string // address of a node that is asked to add this one
-	self   config.Peer
+	ring   *raft.Ring
 	logger *slog.Logger
 }
 
-// hostOf is the host and port of an address.
-func hostOf(address string) string {
-	at, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	return at.Host
-}
-
 // openCluster opens a node's part of a replicated log.
-func openCluster(settings config.Serve, file *clusterFile, options pebblelog.Options) (*clusterLog, error) {
-	key, err := file.key()
+func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, options pebblelog.Options) (*clusterLog, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 4
+	client := &http.Client{Transport: transport}
+	if file.Joins {
+		var asks []string
+		if settings.Join != "" {
+			asks = []string{settings.Join}
+		}
+		if err := file.join(ctx, client, asks, options.Logger); err != nil {
+			return nil, err
+		}
+	}
+	ring, err := file.ring()
 	if err != nil {
 		return nil, err
 	}
-	var members []raftlog.Member
-	for _, m := range file.Members {
-		members = append(members, raftlog.Member{Node: m.Node, Address: m.Address})
+	var first []raftlog.Member
+	if !file.Joins {
+		first = file.Members
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 4
-	signer := raft.NewSigner(key, file.self.Node, file.self.Address, time.Now)
-	peers := raft.NewPeers(&http.Client{Transport: transport}, signer, options.Logger)
+	signer := raft.NewSigner(ring, raft.Saying{Address: file.Address, Protocol: raftlog.Protocol, Build: thisBuild().Version}, time.Now)
+	peers := raft.NewPeers(client, signer, options.Logger)
 	log, err := raftlog.Open(settings.Data, raftlog.Options{
-		Cluster: key.Cluster, Node: domain.NodeID(settings.NodeID), Members: members, Transport: peers, Records: options, Logger: options.Logger,
+		Cluster: file.Cluster, Node: file.Node, Members: first, Transport: peers, Records: options, Logger: options.Logger,
+		Folder: signer.From, Build: thisBuild().Version,
 	})
 	if err != nil {
 		return nil, errors.Join(err, peers.Close())
 	}
-	return &clusterLog{Log: log, peers: peers, key: key, signer: signer, join: settings.Join, self: file.self, logger: options.Logger}, nil
+	ring.Follow(log.Configuration)
+	return &clusterLog{Log: log, peers: peers, ring: ring, logger: options.Logger}, nil
 }
 
 // Close ends the node's part of the log, and then what is on its way to others.
@@ -65,7 +64,7 @@ func (c *clusterLog) Close() error { return errors.Join(c.Log.Close(), c.peers.C
 
 // mount serves what the nodes of the cluster say to each other.
 func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) error {
-	handler := raft.NewHandler(c.Log, c.key, c.logger)
+	handler := raft.NewHandler(c.Log, c.ring, c.peers.Strange, c.logger)
 	for _, collector := range handler.Collectors() {
 		if err := registry.Register(collector); err != nil {
 			return domain.Errorf(domain.Internal, "metrics: %w", err)
@@ -75,39 +74,9 @@ func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) e
 	return nil
 }
 
-// joinPause is how long a node waits before it asks again to be added.
-const joinPause = 2 * time.Second
-
-// enter asks the cluster to add this node, until it is a member. One that was added
-// before is left as it is.
-func (c *clusterLog) enter(ctx context.Context) {
-	for ctx.Err() == nil {
-		state, err := c.State(ctx)
-		if err != nil || state.Role != "outside" {
-			return
-		}
-		within, cancel := context.WithTimeout(ctx, 10*time.Second)
-		change := raft.Change{Members: []raft.ChangedMember{{Node: c.self.Node, Address: c.self.Address, Role: "learner"}}}
-		_, err = raft.Ask(within, &http.Client{}, c.signer, c.join, change)
-		cancel()
-		if err != nil {
-			c.logger.Warn("the cluster does not add this node yet", "asked", c.join, "error", err)
-		}
-		timer := time.NewTimer(joinPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
-	}
-}
-
 // watch ends with an error when the log gave up: the other nodes elect another leader,
 // and this one has to be started again.
 func (c *clusterLog) watch(ctx context.Context) error {
-	if c.join != "" {
-		c.enter(ctx)
-	}
 	select {
 	case <-c.Broken():
 		return c.Err()

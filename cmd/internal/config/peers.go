@@ -62,8 +62,8 @@ func (s *Serve) namePeers() (faults []domain.Fault) {
 	if s.Join != "" && (s.ClusterKey == "" || len(s.peers) > 0) {
 		faults = append(faults, domain.Fault{Field: "join", Reason: "want it with cluster_key, and without a list of nodes"})
 	}
-	if s.ClusterKey != "" && s.NodeID == "" {
-		faults = append(faults, domain.Fault{Field: "node_id", Reason: "want the name that this node has in the cluster"})
+	if s.JoinToken != "" && s.Join == "" {
+		faults = append(faults, domain.Fault{Field: "join_token_file", Reason: "want it with join"})
 	}
 	return faults
 }

@@ -19,13 +19,14 @@ type Serve struct {
 	Data         string        `key:"data" default:"data" usage:"folder of the log and the read models"`
 	Listen       string        `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
 	Join         string        `key:"join" usage:"address of a node of the cluster that this node is to be added to, as one that follows; a node that was added before goes on"`
+	JoinToken    string        `key:"join_token_file" usage:"file of the token, made by rift cluster token, that lets this node join; used until it was added"`
 	AddrFile     string        `key:"addr_file" usage:"file to write the bound address to once ready"`
 	Log          string        `key:"log" usage:"connection string of an EventStoreDB that has the log, such as esdb://host:2113; none: the embedded log"`
 	ReadOnly     bool          `key:"read_only" usage:"show the log as it is: no command is taken, nothing reacts to its events, no deadline is decided"`
 	Rebuild      bool          `key:"rebuild" usage:"discard the read models and make them anew from the log"`
 	NodeID       string        `key:"node_id" usage:"name of this node (default: the name of the host)"`
 	Cluster      string        `key:"cluster" default:"main" usage:"name of the cluster; or the nodes that replicate the log, as NAME=URL with commas between"`
-	ClusterKey   string        `key:"cluster_key" usage:"file of the cluster's key and nodes, made by rift cluster init: the log is replicated among them"`
+	ClusterKey   string        `key:"cluster_key" usage:"file of this node's key in a cluster, made by rift cluster init, add or join: the log is replicated among its nodes"`
 	Voters       string        `key:"voters" usage:"nodes on the same EventStoreDB that elect who decides, this one among them: id=url, with commas between, the same list on each"`
 	Lease        time.Duration `key:"lease" default:"3s" usage:"how long voters are bound to a leader that they do not hear from: the time without one after it dies"`
 	TokenFile    string        `key:"token_file" usage:"file of the tokens that callers must show; none: everybody may call"`

@@ -14,18 +14,27 @@ type Table[R any] struct{ Name string }
 
 // Get finds a row.
 func (t Table[R]) Get(v View, key string) (R, bool, error) {
+	row, err := t.Shared(v, key)
+	if row == nil {
+		return *new(R), false, err
+	}
+	return *row, true, nil
+}
+
+// Shared finds a row that others hold too: it must not be written to. nil: there is none.
+func (t Table[R]) Shared(v View, key string) (*R, error) {
 	cell, found, err := v.Get(t.Name, key)
 	if err != nil || !found {
-		return *new(R), false, err
+		return nil, err
 	}
 	row, typed := cell.Typed.(*R)
 	if !typed {
 		if row, err = t.decode(v, key, cell.JSON); err != nil {
-			return *row, false, err
+			return nil, err
 		}
 		cell.Typed = row
 	}
-	return *row, true, nil
+	return row, nil
 }
 
 func (t Table[R]) decode(v View, key string, stored []byte) (*R, error) {
@@ -53,24 +62,37 @@ func (t Table[R]) Raw(v View, key string) (json.RawMessage, bool, error) {
 }
 
 // Put stores a row.
-func (t Table[R]) Put(tx Tx, key string, row R) error {
-	stored := &struct { // at once: a fold puts several rows for an event
-		cell Cell
-		row  R
-	}{row: row}
-	stored.cell.Typed = &stored.row
-	return tx.Put(t.Name, key, &stored.cell)
+func (t Table[R]) Put(tx Tx, key string, row R) error { return t.put(tx, key, &stored[R]{row: row}) }
+
+// PutShared stores a row that must not change afterwards.
+func (t Table[R]) PutShared(tx Tx, key string, row *R) error {
+	return tx.Put(t.Name, key, &Cell{Typed: row})
+}
+
+// stored is a row with its cell, made at once: a fold puts several rows for an event.
+type stored[R any] struct {
+	cell Cell
+	row  R
+}
+
+func (t Table[R]) put(tx Tx, key string, one *stored[R]) error {
+	one.cell.Typed = &one.row
+	return tx.Put(t.Name, key, &one.cell)
 }
 
 // Update reads a row, changes it and stores it; a row that is not there starts
 // from its zero value.
 func (t Table[R]) Update(tx Tx, key string, change func(*R)) error {
-	row, _, err := t.Get(tx, key)
+	before, err := t.Shared(tx, key)
 	if err != nil {
 		return err
 	}
-	change(&row)
-	return t.Put(tx, key, row)
+	after := &stored[R]{}
+	if before != nil {
+		after.row = *before
+	}
+	change(&after.row)
+	return t.put(tx, key, after)
 }
 
 // Delete removes a row if there is one.

@@ -30,11 +30,11 @@ const keptEdges = 4
 // were in none before: need of them, of one source by its own clock, within
 // burstWindow. Nothing else is assumed of the order in which they are told.
 func (r *burstRow) add(e domain.Envelope, need int) []edge {
-	r.Last = append(slices.Clone(r.Last), edge{At: e.Time, Position: e.Position, Source: e.Meta.Correlation})
-	r.Last = r.Last[max(len(r.Last)-keptEdges*need, 0):]
-	byTime := make([]*edge, len(r.Last))
+	kept := r.Last[max(len(r.Last)+1-keptEdges*need, 0):]
+	r.Last = append(append(make([]edge, 0, len(kept)+1), kept...), edge{At: e.Time, Position: e.Position, Source: e.Meta.Correlation})
+	byTime := make([]*edge, 0, 64) // on the stack
 	for i := range r.Last {
-		byTime[i] = &r.Last[i]
+		byTime = append(byTime, &r.Last[i])
 	}
 	slices.SortStableFunc(byTime, func(a, b *edge) int { return a.At.Compare(b.At) })
 	at := slices.Index(byTime, &r.Last[len(r.Last)-1])

@@ -16,13 +16,16 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 	if err := findStale(tx, e); err != nil {
 		return err
 	}
-	pulse, seen, err := findingsPulseTable.Get(tx, "queue")
+	before, err := findingsPulseTable.Shared(tx, "queue")
 	if err != nil {
 		return err
 	}
-	if !seen || pulse.ProgressAt == 0 {
-		pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position, Gap: pulse.Gap}
-		seen = false
+	pulse, seen := &pulseRow{}, before != nil && before.ProgressAt != 0
+	if before != nil {
+		*pulse = *before
+	}
+	if !seen {
+		*pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position, Gap: pulse.Gap}
 	}
 	// While nothing waits there may be nothing to record.
 	if quiet := e.Time.Sub(pulse.Last); seen && quiet >= silentFor && pulse.Pending > 0 && e.Type != (admin.RecordingGap{}).EventType() {
@@ -44,7 +47,7 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 	}
 	pending := pulse.Pending
 	if change != nil {
-		change(&pulse)
+		change(pulse)
 	}
 	if pending == 0 && pulse.Pending > 0 {
 		pulse.Waiting, pulse.Silent = e.Time, false
@@ -62,7 +65,7 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 		pulse.Last = e.Time
 	}
 	pulse.LastPosition = e.Position
-	return findingsPulseTable.Put(tx, "queue", pulse)
+	return findingsPulseTable.PutShared(tx, "queue", pulse)
 }
 
 // quiet is since when something was pending and nothing happened to it.
@@ -83,7 +86,7 @@ func (p *pulseRow) gap(until time.Time) {
 	}
 }
 
-func findSilence(tx projections.Tx, e domain.Envelope, pulse pulseRow, quiet time.Time) error {
+func findSilence(tx projections.Tx, e domain.Envelope, pulse *pulseRow, quiet time.Time) error {
 	return find(tx, e, FindingSilent, Warning, "behind "+pulse.ProgressAt.String(), func(row *FindingRow) {
 		row.evidence(pulse.ProgressAt, "")
 		row.Position = pulse.ProgressAt

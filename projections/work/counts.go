@@ -36,11 +36,12 @@ func (c CountRow) pending() int {
 func (c CountRow) running() int { return c.in(work.StateLeased, work.StateRunning) }
 
 // countTask counts an item that came from another state; from none when it is new.
-func countTask(tx projections.Tx, from work.State, item TaskRow) error {
+func countTask(tx projections.Tx, from work.State, item *TaskRow) error {
 	return workCountsTable.Update(tx, projections.Pair(item.TaskType, item.ConfigKey), func(row *CountRow) {
 		row.TaskType, row.ConfigKey = item.TaskType, item.ConfigKey
-		for i, state := range work.TaskStates {
-			row.Items[i] += count(state == item.State) - count(state == from)
+		row.Items[slices.Index(work.TaskStates[:], item.State)]++
+		if from != "" {
+			row.Items[slices.Index(work.TaskStates[:], from)]--
 		}
 	})
 }

@@ -11,12 +11,12 @@ import (
 
 func taskSpawned(tx projections.Tx, e domain.Envelope, spawned work.Spawned) error {
 	id := string(spawned.TaskID)
-	if _, exists, err := ItemsTable.Get(tx, id); err != nil {
+	if before, err := ItemsTable.Shared(tx, id); err != nil {
 		return err
-	} else if exists {
+	} else if before != nil {
 		return taskStep(tx, e, spawned)
 	}
-	row := TaskRow{
+	row := &TaskRow{
 		TaskID: spawned.TaskID, TaskType: spawned.TaskType, ConfigKey: spawned.ConfigKey, Priority: spawned.Priority,
 		MaxAttempts: spawned.MaxAttempts, TimeoutSeconds: spawned.TimeoutSeconds, Requires: spawned.Requires,
 		Where: spawned.Where, RequiresGPU: spawned.RequiresGPU, Pin: spawned.Pin, Exclude: spawned.Exclude,
@@ -27,17 +27,19 @@ func taskSpawned(tx projections.Tx, e domain.Envelope, spawned work.Spawned) err
 			return err
 		}
 	}
-	return putTask(tx, e, row, row.with(work.Task{}.Evolve(e)))
+	row.become(work.Task{}.Evolve(e))
+	return putTask(tx, e, &TaskRow{}, row)
 }
 
 // taskStep applies one fact of an existing item. The state comes from the same
 // fold that decisions use; only what the fold does not keep is added here.
 func taskStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) error {
-	before, exists, err := ItemsTable.Get(tx, e.Stream.ID())
-	if err != nil || !exists {
+	before, err := ItemsTable.Shared(tx, e.Stream.ID())
+	if err != nil || before == nil {
 		return err
 	}
-	after := before.with(before.task().Evolve(e))
+	after := before.copy()
+	after.become(before.task().Evolve(e))
 	switch fact := any(event).(type) {
 	case work.Claimed:
 		after.Progress, after.ProgressAt, after.StalledSeconds = nil, nil, 0
@@ -90,12 +92,12 @@ func taskStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) err
 
 // taskPreempted notes whom the holder was asked to make room for.
 func taskPreempted(tx projections.Tx, e domain.Envelope, asked work.Preempted) error {
-	waiting, found, err := ItemsTable.Get(tx, string(asked.For))
+	waiting, err := ItemsTable.Shared(tx, string(asked.For))
 	if err != nil {
 		return err
 	}
-	if found && waiting.State == work.StateQueued {
-		promised := waiting
+	if waiting != nil && waiting.State == work.StateQueued {
+		promised := waiting.copy()
 		promised.Promised, promised.PromisedUntil = asked.NodeID, asked.Until.Add(work.PromiseLasts)
 		if err := updateTask(tx, waiting, promised); err != nil {
 			return err
@@ -132,9 +134,9 @@ func forgetRooms(tx projections.Tx, node domain.NodeID, but domain.TaskID) error
 		if err != nil {
 			return err
 		}
-		without := item
+		without := item.copy()
 		without.Room = nil
-		if err := updateTask(tx, item, without); err != nil {
+		if err := updateTask(tx, &item, without); err != nil {
 			return err
 		}
 	}
@@ -142,7 +144,7 @@ func forgetRooms(tx projections.Tx, node domain.NodeID, but domain.TaskID) error
 }
 
 // putTask stores what an event of the item's stream made of its row.
-func putTask(tx projections.Tx, e domain.Envelope, before, after TaskRow) error {
+func putTask(tx projections.Tx, e domain.Envelope, before, after *TaskRow) error {
 	after.UpdatedAt, after.Position, after.Revision = e.Time, e.Position, e.Revision
 	if after.State == work.StateQueued && after.QueuedAt.IsZero() {
 		after.QueuedAt = e.Time
@@ -166,8 +168,8 @@ func putTask(tx projections.Tx, e domain.Envelope, before, after TaskRow) error 
 }
 
 // updateTask stores a row and everything that is found by what it says.
-func updateTask(tx projections.Tx, before, after TaskRow) error {
-	if err := ItemsTable.Put(tx, string(after.TaskID), after); err != nil {
+func updateTask(tx projections.Tx, before, after *TaskRow) error {
+	if err := ItemsTable.PutShared(tx, string(after.TaskID), after); err != nil {
 		return err
 	}
 	if err := indexTask(tx, before, after); err != nil {
@@ -180,7 +182,7 @@ func updateTask(tx projections.Tx, before, after TaskRow) error {
 }
 
 // holds tells that the row is held under the same lease as another.
-func (r TaskRow) holds(other TaskRow) bool {
+func (r *TaskRow) holds(other *TaskRow) bool {
 	return r.State.Held() && r.Lease == other.Lease && r.NodeID == other.NodeID && r.Slots == other.Slots
 }
 

@@ -21,7 +21,7 @@ type place struct {
 	endedAt  int64 // microseconds
 }
 
-func (r TaskRow) place() place {
+func (r *TaskRow) place() place {
 	p := place{id: r.TaskID, state: r.State, taskType: r.TaskType, config: r.ConfigKey, node: r.NodeID, batch: r.Batch, ended: r.Ended}
 	if r.Pin != nil && r.State == work.StateQueued {
 		p.pin = r.Pin.NodeID
@@ -53,17 +53,28 @@ var (
 // taskIndexes lists the indexes, in the order of the keys that a place makes.
 var taskIndexes = [...]projections.Table[IndexRow]{tasksByState, tasksByNode, tasksByPin, tasksByRoom, tasksByBatch, tasksEnded, tasksEndedOnNode}
 
-// keys says where an item stands in each index; "": it does not.
-func (p *place) keys() (keys [len(taskIndexes)]string) {
+// keys says where an item stands in each index, where it does not stand there at
+// another place too; "": it does not, or does.
+func (p *place) keys(other *place) (keys [len(taskIndexes)]string) {
 	if p.state == "" {
 		return keys // it is new
 	}
-	keys[0] = kindKey(stageOf(p.state), p.taskType, p.config, string(p.id))
-	if p.node != "" {
+	if stageOf(p.state) != stageOf(other.state) {
+		keys[0] = kindKey(stageOf(p.state), p.taskType, p.config, string(p.id))
+	}
+	if p.node != "" && (p.node != other.node || stageOnNode(p.state) != stageOnNode(other.state)) {
 		keys[1] = kindKey(string(p.node)+"\x00"+stageOnNode(p.state), p.taskType, p.config, string(p.id))
 	}
-	keys[2], keys[3], keys[4] = under(p.pin, p.id), under(p.room, p.id), under(p.batch, p.id)
-	if p.ended != 0 {
+	if p.pin != other.pin {
+		keys[2] = under(p.pin, p.id)
+	}
+	if p.room != other.room {
+		keys[3] = under(p.room, p.id)
+	}
+	if p.batch != other.batch {
+		keys[4] = under(p.batch, p.id)
+	}
+	if p.ended != 0 && p.ended != other.ended {
 		end := p.endOf()
 		keys[5] = kindKey(string(p.state), p.taskType, p.config, end)
 		if p.node != "" {
@@ -73,24 +84,25 @@ func (p *place) keys() (keys [len(taskIndexes)]string) {
 	return keys
 }
 
-// indexTask brings the indexes in line with a row.
-func indexTask(tx projections.Tx, before, after TaskRow) error {
+// indexCell is the cell of every row of an index.
+var indexCell = &projections.Cell{JSON: []byte("{}")}
+
+// indexTask brings the indexes in line with a row. Nothing but a place's state, its
+// owners and its end ever changes.
+func indexTask(tx projections.Tx, before, after *TaskRow) error {
 	was, is := before.place(), after.place()
 	if was == is {
 		return nil
 	}
-	from, to := was.keys(), is.keys()
+	from, to := was.keys(&is), is.keys(&was)
 	for i, index := range taskIndexes {
-		if from[i] == to[i] {
-			continue
-		}
 		if from[i] != "" {
 			if err := index.Delete(tx, from[i]); err != nil {
 				return err
 			}
 		}
 		if to[i] != "" {
-			if err := tx.Put(index.Name, to[i], &projections.Cell{JSON: []byte("{}")}); err != nil {
+			if err := tx.Put(index.Name, to[i], indexCell); err != nil {
 				return err
 			}
 		}

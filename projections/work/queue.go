@@ -71,7 +71,7 @@ func LoadQueue(v projections.View, matcher sched.Matcher) (*work.Queue, error) {
 }
 
 // item is a row as the queue holds it.
-func (r TaskRow) item() work.Item {
+func (r *TaskRow) item() work.Item {
 	task := r.task()
 	task.Replaces = r.Replaces
 	item := work.Item{

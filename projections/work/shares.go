@@ -34,7 +34,7 @@ func leasesKey(node domain.NodeID) string { return projections.Pair("node", stri
 
 // charge books what a claim's choice costs its config, as domain/work does. A
 // flow that was charged after the choice was made is charged on top.
-func charge(tx projections.Tx, item TaskRow, d work.ClaimDecision) error {
+func charge(tx projections.Tx, item *TaskRow, d work.ClaimDecision) error {
 	if d.Reserved || d.Weight <= 0 {
 		return nil
 	}

@@ -27,7 +27,7 @@ func speedKey(taskType, config, class string) string {
 }
 
 // taskMeasured learns from an item that is done, once.
-func taskMeasured(tx projections.Tx, e domain.Envelope, item TaskRow, measured work.Measured) error {
+func taskMeasured(tx projections.Tx, e domain.Envelope, item *TaskRow, measured work.Measured) error {
 	return workSpeedTable.Update(tx, speedKey(item.TaskType, item.ConfigKey, measured.NodeClass), func(row *SpeedRow) {
 		row.TaskType, row.ConfigKey, row.NodeClass = item.TaskType, item.ConfigKey, measured.NodeClass
 		throughput := row.throughput().Measured(measured.Units, time.Duration(measured.SpentMS)*time.Millisecond, 1, time.Duration(measured.WindowMS)*time.Millisecond)

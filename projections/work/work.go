@@ -62,7 +62,7 @@ type TaskRow struct {
 }
 
 // task is the part of the row that work.Task.Evolve works on.
-func (r TaskRow) task() work.Task {
+func (r *TaskRow) task() work.Task {
 	t := work.Task{
 		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
 		BlockedOn: r.BlockedOn, Requires: r.Requires, Timeout: r.TimeoutSeconds.Duration(),
@@ -81,8 +81,14 @@ func (r TaskRow) task() work.Task {
 	return t
 }
 
-// with is the row with the state that Evolve made of the task.
-func (r TaskRow) with(t work.Task) TaskRow {
+// copy is a row of its own, to be changed.
+func (r *TaskRow) copy() *TaskRow {
+	own := *r
+	return &own
+}
+
+// become takes over the state that Evolve made of the task.
+func (r *TaskRow) become(t work.Task) {
 	r.Pin, r.Asked, r.Room = t.Pin, t.Asked, t.Room
 	if t.State != work.StateQueued {
 		r.Room = nil
@@ -98,7 +104,6 @@ func (r TaskRow) with(t work.Task) TaskRow {
 	if t.State == work.StateQueued || t.State == work.StateWaiting || t.State == work.StateBlocked {
 		r.NodeID = ""
 	}
-	return r
 }
 
 // TaskRef points at an item.

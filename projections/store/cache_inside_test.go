@@ -55,11 +55,7 @@ func TestRowsThatNobodyGetsLeaveMemory(t *testing.T) {
 		if err := x.committed(pending); err != nil {
 			t.Fatal(err)
 		}
-		for i, e := range x.cached {
-			if e.slot != i || e.table.rows[e.key] != e {
-				t.Fatalf("row %s of %s: want it found in slot %d, found %d", e.key, e.table.name, i, e.slot)
-			}
-		}
+		inOrder(t, x)
 	}
 	inMemory := func(table projections.Table[int]) int { return len(x.byProjector[u][table.Name].rows) }
 	for n := range 200 {
@@ -134,12 +130,30 @@ func TestRemovedProjectorLeavesTheCacheInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.removeProjector(projectors[0])
-	if len(x.cached) != 20 {
-		t.Errorf("want the 20 rows of the other, found %d", len(x.cached))
+	if inOrder(t, x); x.cached.rows != 20 {
+		t.Errorf("want the 20 rows of the other, found %d", x.cached.rows)
 	}
-	for slot, e := range x.cached {
-		if e.slot != slot {
-			t.Errorf("row %s of %s: want slot %d, found %d", e.key, e.table.name, slot, e.slot)
+}
+
+// inOrder checks that the cache holds rows that are in memory, each once, and that it
+// is the same from either end.
+func inOrder(t *testing.T, x *tx) {
+	t.Helper()
+	var there []*entry
+	for e := x.cached.oldest; e != nil; e = e.newer {
+		if e.dirty || e.pending || e.table.rows[e.key] != e {
+			t.Fatalf("row %s of %s: want only rows in memory that are as on disk", e.key, e.table.name)
 		}
+		there = append(there, e)
+	}
+	for e := x.cached.newest; e != nil; e = e.older {
+		last := len(there) - 1
+		if last < 0 || there[last] != e {
+			t.Fatalf("row %s of %s: want it at %d from the newest, found another", e.key, e.table.name, x.cached.rows-last)
+		}
+		there = there[:last]
+	}
+	if len(there) != 0 {
+		t.Fatalf("want the same rows from either end, found %d more from the oldest", len(there))
 	}
 }

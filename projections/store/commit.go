@@ -86,8 +86,9 @@ func (s *Store) beginCommit(ctx context.Context, p *run) (*pendingCommit, error)
 	}
 	f := &pendingCommit{
 		at: p.at, events: p.events, outbox: p.outbox, reissued: p.reissued, settled: p.settled, failures: p.failures,
-		inStep: p.decoding != nil, size: p.batchSize, rows: p.tx.takeRows(p.spareRows), done: make(chan struct{}),
+		inStep: p.decoding != nil, rows: p.tx.takeRows(p.spareRows), done: make(chan struct{}),
 	}
+	f.size = len(f.rows) * p.rowBytes
 	if f.snapshot = s.snapshotDue(p); f.snapshot {
 		s.snapshots.after(p.at.position)
 	}
@@ -183,9 +184,11 @@ func (s *Store) finishCommit(p *run) error {
 	if err := p.tx.committed(f.rows); err != nil {
 		return p.tx.fail(err)
 	}
+	if n := len(f.rows); n > 0 {
+		p.rowBytes = f.size/n*17/16 + 1 // those of the next one are about as large
+	}
 	clear(f.rows)
 	p.spareRows = f.rows[:0]
-	p.batchSize = f.size + f.size/16 // the next one is about as large
 	s.publish(p, f)
 	if f.settles() {
 		s.outbox.announce()

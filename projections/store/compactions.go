@@ -18,8 +18,9 @@ type compactions struct {
 
 	mu       sync.Mutex
 	running  bool
+	history  bool // is being folded
 	deferred bool
-	flushes  int // while deferred
+	flushes  int // since compactions have been deferred
 	closed   bool
 }
 
@@ -31,11 +32,11 @@ func newCompactions() *compactions {
 	return &compactions{poked: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 }
 
-// postpone makes compactions wait, until it is called with false or so many
-// buffers have been written.
+// postpone makes compactions wait until it is called with false. Whenever so many
+// buffers have been written, all that wait are run meanwhile.
 func (c *compactions) postpone(yes bool) {
 	c.mu.Lock()
-	c.deferred, c.flushes = yes, 0
+	c.history, c.deferred, c.flushes = yes, yes, 0
 	c.mu.Unlock()
 	signal(c.poked)
 }
@@ -44,11 +45,11 @@ func (c *compactions) postpone(yes bool) {
 func (c *compactions) flushed() {
 	c.mu.Lock()
 	c.flushes++
-	over := c.deferred && c.flushes >= deferredFlushes
-	c.mu.Unlock()
-	if over {
-		c.postpone(false)
+	if c.flushes >= deferredFlushes {
+		c.deferred = false
 	}
+	c.mu.Unlock()
+	signal(c.poked)
 }
 
 // begin takes the right to run a compaction.
@@ -68,6 +69,17 @@ func (c *compactions) end() {
 	c.running = false
 }
 
+// caughtUp ends a grant that found nothing to run: while history is folded, the next
+// compactions wait again.
+func (c *compactions) caughtUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = false
+	if c.history {
+		c.deferred, c.flushes = true, 0
+	}
+}
+
 // grant starts compactions that were refused before, when they may be run.
 func (c *compactions) grant() {
 	defer close(c.done)
@@ -83,10 +95,12 @@ func (c *compactions) grant() {
 		if waiting, _ := c.db.GetWaitingCompaction(); waiting && c.db.Schedule(c) {
 			continue
 		}
-		c.end()
 		if waiting, _ := c.db.GetWaitingCompaction(); waiting {
+			c.end()
 			signal(c.poked) // it was refused meanwhile
+			continue
 		}
+		c.caughtUp()
 	}
 }
 

@@ -3,9 +3,9 @@ package store
 import "hash/maphash"
 
 // keyFilter remembers the keys that were ever put into a table that began
-// empty, one byte for each, and sometimes believes it saw one that it did not.
-// It spares the fold the search for rows that do not exist, which is what every
-// event that brings something new begins with. It grows by layers.
+// empty, two bytes for each, and sometimes, about one time in a hundred, believes it
+// saw one that it did not. It spares the fold the search for rows that do not exist,
+// which is what every event that brings something new begins with. It grows by layers.
 type keyFilter struct {
 	seed   maphash.Seed
 	layers []filterLayer
@@ -19,15 +19,15 @@ type filterLayer struct {
 
 const (
 	filterFirst = 1 << 10 // keys of the first layer; each next one holds four times as many
-	filterKeys  = 4 << 20 // keys, and bytes, at most
+	filterKeys  = 4 << 20 // at most
 )
 
 func newKeyFilter() *keyFilter { return &keyFilter{seed: maphash.MakeSeed()} }
 
-// probe gives the word of a key in a layer, and its three bits in it.
+// probe gives the word of a key in a layer, and its four bits in it.
 func probe(hash uint64, words int) (int, uint64) {
 	word := int((hash >> 32) * uint64(words) >> 32)
-	return word, 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63)
+	return word, 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
 }
 
 // mayHave is false only for a key that was never put.
@@ -62,7 +62,7 @@ func (f *keyFilter) put(key string) {
 			f.full, f.layers = true, nil
 			return
 		}
-		f.layers = append(f.layers, filterLayer{words: make([]uint64, keys/8), free: keys})
+		f.layers = append(f.layers, filterLayer{words: make([]uint64, keys/4), free: keys})
 		last++
 	}
 	layer := &f.layers[last]

@@ -95,8 +95,10 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *run, target d
 		select {
 		case <-f.filled:
 		case <-tick.C:
-			if err := s.commitFolded(ctx, p); err != nil {
-				return err
+			if !f.pressing() {
+				if err := s.commitFolded(ctx, p); err != nil {
+					return err
+				}
 			}
 			continue
 		case <-ctx.Done():

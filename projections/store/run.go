@@ -15,12 +15,14 @@ import (
 // and written once, so while history is folded, batches are as large as memory
 // allows. batchBytes counts the payloads of events and commands.
 const (
-	batchRows  = 16384
+	batchRows  = 32768
 	batchBytes = 32 << 20
 )
 
-// batchTime is about the longest that history is folded without a commit: the
-// position that others see moves on while the store catches up.
+// batchTime is about the longest that a fold that waits for the log goes without a
+// commit: the position that others see moves on while the store catches up. A fold
+// that the log waits for fills its batches: committed by time, they would be the
+// smaller, and the work the more, the slower the machine is.
 const batchTime = 500 * time.Millisecond
 
 // commitDelay is how long a live store lets events wait that nobody waits for. To
@@ -184,7 +186,9 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 	case <-p.written():
 		return false, s.finishCommit(p)
 	case <-tick:
-		return false, s.commitFolded(ctx, p)
+		if p.live || !w.feed.pressing() {
+			return false, s.commitFolded(ctx, p)
+		}
 	case <-s.snapshots.settled:
 		if err := s.commit(ctx, p, nil, nil); err != nil {
 			return false, err

@@ -66,7 +66,7 @@ type run struct {
 	tx        *tx
 	pending   *pendingCommit // the batch that is being written, if any
 	spareRows []pendingRow   // the last pending commit's, to be filled again
-	batchSize int            // of the next batch, about
+	rowBytes  int            // of a row in a batch, about
 	live      bool           // history is done
 }
 

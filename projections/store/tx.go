@@ -19,8 +19,9 @@ type entry struct {
 	dirty   bool              // in its table's list of rows to be written
 	pending bool              // in a batch that is being written
 	placed  bool              // in its table's sorted rows
-	used    bool              // asked for since the clock's hand last passed
-	slot    int               // in the cache, of a row that is neither dirty nor pending
+	used    bool              // asked for since it came into the cache
+	older   *entry            // in the cache, of a row that is neither dirty nor pending
+	newer   *entry
 	stored  presence
 }
 
@@ -106,9 +107,8 @@ type tx struct {
 	all         []*table
 
 	journal   []undo
-	cached    []*entry // the rows in memory that are on disk as they are
-	waiting   int      // dirty rows
-	hand      int
+	cached    rowCache
+	waiting   int // dirty rows
 	keyBuffer []byte
 	iterators []*pebble.Iterator // for scans: idle, of the state of the last commit
 	points    *pebble.Iterator   // for single rows, of that state; nil until asked for
@@ -168,9 +168,12 @@ func (x *tx) removeProjector(u *projector) {
 		}
 	}
 	x.all = slices.DeleteFunc(x.all, func(t *table) bool { return gone[t] })
-	x.cached = slices.DeleteFunc(x.cached, func(e *entry) bool { return gone[e.table] })
-	for slot, e := range x.cached {
-		e.slot = slot
+	for e := x.cached.oldest; e != nil; {
+		newer := e.newer
+		if gone[e.table] {
+			x.cached.remove(e)
+		}
+		e = newer
 	}
 	delete(x.byProjector, u)
 	delete(x.parked, u)
@@ -325,8 +328,7 @@ func (x *tx) writable(name string) (*table, error) {
 
 func (x *tx) write(t *table, key string, cell *projections.Cell) {
 	e := t.row(key)
-	known := e != nil
-	if !known {
+	if e == nil {
 		e = &entry{key: strings.Clone(key), table: t}
 		if t.absent(key) {
 			if cell == nil {
@@ -342,11 +344,10 @@ func (x *tx) write(t *table, key string, cell *projections.Cell) {
 	} else {
 		x.journal = append(x.journal, undo{entry: e, cell: e.cell})
 		if !e.dirty && !e.pending {
-			x.uncache(e)
+			x.cached.remove(e)
 		}
 	}
 	e.cell = cell
-	e.used = known && cell != nil // what is gone, or was written without a look, goes first
 	if !e.dirty {
 		e.dirty = true
 		x.waiting++

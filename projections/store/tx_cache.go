@@ -27,9 +27,10 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 	}
 	// The key is a copy: one that is part of an envelope would keep the whole chunk
 	// that the log read the envelope into.
-	e := &entry{key: strings.Clone(key), table: t, cell: cell, stored: stored, used: true}
+	e := &entry{key: strings.Clone(key), table: t, cell: cell, stored: stored}
 	t.rows[e.key], t.last = e, e
-	x.cache(e)
+	x.makeRoom()
+	x.cached.add(e)
 	return e, nil
 }
 
@@ -76,22 +77,39 @@ func (x *tx) read(t *table, key string) (*projections.Cell, presence, error) {
 	return &projections.Cell{JSON: slices.Clone(value)}, present, nil
 }
 
-// cache keeps a row in memory that is on disk as it is.
-func (x *tx) cache(e *entry) {
-	if len(x.cached) >= x.cacheRows {
-		x.evict()
-	}
-	e.slot = len(x.cached)
-	x.cached = append(x.cached, e)
+// rowCache holds the rows in memory that are on disk as they are, those first that
+// were written or read longest ago.
+type rowCache struct {
+	oldest, newest *entry
+	rows           int
 }
 
-// uncache takes a row out of the cache: it is about to change, or to leave.
-func (x *tx) uncache(e *entry) {
-	last := len(x.cached) - 1
-	moved := x.cached[last]
-	x.cached[e.slot], moved.slot = moved, e.slot
-	x.cached[last] = nil
-	x.cached = x.cached[:last]
+// add keeps a row as the newest one.
+func (c *rowCache) add(e *entry) {
+	e.used, e.older, e.newer = false, c.newest, nil
+	if c.newest == nil {
+		c.oldest = e
+	} else {
+		c.newest.newer = e
+	}
+	c.newest = e
+	c.rows++
+}
+
+// remove takes a row out: it is about to change, or to leave.
+func (c *rowCache) remove(e *entry) {
+	if e.older == nil {
+		c.oldest = e.newer
+	} else {
+		e.older.newer = e.newer
+	}
+	if e.newer == nil {
+		c.newest = e.older
+	} else {
+		e.newer.older = e.older
+	}
+	e.older, e.newer = nil, nil
+	c.rows--
 }
 
 // forget lets go of a row that is on disk as it is and in no cache.
@@ -105,21 +123,16 @@ func (t *table) forget(e *entry) {
 	}
 }
 
-// evict moves the clock's hand over the cache and puts rows out that nobody
-// asked for since it last came by, until an eighth of the cache is free.
-func (x *tx) evict() {
-	for wanted := max(x.cacheRows/8, 1); wanted > 0; {
-		if x.hand >= len(x.cached) {
-			x.hand = 0
-		}
-		e := x.cached[x.hand]
+// makeRoom puts the oldest rows out of a full cache. One that somebody asked for
+// meanwhile is new again.
+func (x *tx) makeRoom() {
+	for x.cached.rows >= x.cacheRows && x.cached.rows > 0 {
+		e := x.cached.oldest
+		x.cached.remove(e)
 		if e.used {
-			e.used = false
-			x.hand++
+			x.cached.add(e)
 			continue
 		}
-		x.uncache(e)
 		e.table.forget(e)
-		wanted--
 	}
 }

@@ -130,14 +130,15 @@ func (x *tx) committed(rows []pendingRow) error {
 		if e.dirty {
 			continue
 		}
-		if !e.table.asked {
+		if !e.table.asked || e.cell == nil {
 			e.table.forget(e)
 			continue
 		}
-		if e.cell != nil && e.cell.Typed != nil {
+		if e.cell.Typed != nil {
 			e.cell.JSON = nil
 		}
-		x.cache(e)
+		x.makeRoom()
+		x.cached.add(e)
 	}
 	for _, t := range x.all {
 		clear(t.pending)
@@ -164,7 +165,7 @@ func (x *tx) failedCommit(err error) error {
 // dropTables forgets everything in memory and reads again which tables are empty.
 func (x *tx) dropTables() error {
 	projectors, store := x.byProjector, x.parked[nil] != nil
-	x.journal, x.cached, x.hand, x.all, x.waiting = nil, nil, 0, nil, 0
+	x.journal, x.cached, x.all, x.waiting = nil, rowCache{}, nil, 0
 	x.found = nil
 	x.byProjector, x.parked = map[*projector]map[string]*table{}, map[*projector]map[string]*table{}
 	if err := x.refresh(); err != nil {

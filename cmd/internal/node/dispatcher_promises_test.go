@@ -2,12 +2,15 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	policycmd "github.com/ringrift/rift/commands/policy"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -81,5 +84,67 @@ func TestAWriteThatWasStoredBeforeIsARepetition(t *testing.T) {
 		t.Errorf("want the event at %d again as a repetition, found %+v", first.Last, result)
 	}
 	audit(t, n, true)
+	sameAsLoaded(t, n)
+}
+
+// What a command comes to rests on the writes of its group before it. Where a foreign
+// writer brings an item to the very revision that such a write was to bring it to, what
+// rests on it is not stored either, and both are decided again.
+func TestAWriteRestsOnTheOneBeforeIt(t *testing.T) {
+	inner := eventlog.NewMemory()
+	log := &faultyLog{Log: inner}
+	n := followedOnly(t, log)
+	do(t, n, "add", addOrder("a").Command)
+	do(t, n, "claim", workcmd.ClaimTasks{NodeID: "gpu-1"})
+	came := false
+	log.before = func(ctx context.Context, w eventlog.Write) {
+		if came {
+			return
+		}
+		came = true
+		foreign := proposedOf(t, "foreign", work.CompletionRejected{TaskID: "a", Lease: 9, Reason: "elsewhere"})
+		if _, err := inner.Append(ctx, w.Stream, domain.StreamExists, foreign); err != nil {
+			t.Error(err)
+		}
+	}
+	report := workcmd.Report{TaskID: "a", Lease: 1}
+	for i, outcome := range n.DoAll(t.Context(), []Order{
+		{ID: "beat", Command: workcmd.HeartbeatTask{Report: report}}, {ID: "done", Command: workcmd.CompleteTask{Report: report}},
+	}) {
+		if outcome.Err != nil || len(outcome.Result.Events) != 1 || outcome.Result.Duplicate {
+			t.Errorf("command %d: want it to have happened, found %+v", i, outcome)
+		}
+	}
+	var order []string
+	for e, err := range inner.Read(t.Context(), domain.TaskID("a").Stream(), 2, eventlog.Forward) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, e.Meta.Command)
+	}
+	if want := []string{"foreign", "beat", "done"}; !slices.Equal(order, want) {
+		t.Errorf("want %q on the log, found %q", want, order)
+	}
+	sameAsLoaded(t, n)
+}
+
+// What the group itself brought to an end is known to what it decides next: nothing
+// has to be decided twice.
+func TestAGroupKnowsWhatItEnded(t *testing.T) {
+	log := &faultyLog{Log: eventlog.NewMemory()}
+	n := followedOnly(t, log)
+	do(t, n, "add", addOrder("a").Command)
+	do(t, n, "claim", workcmd.ClaimTasks{NodeID: "gpu-1"})
+	calls := len(log.calls)
+	report := workcmd.Report{TaskID: "a", Lease: 1}
+	outcomes := n.DoAll(t.Context(), []Order{
+		{ID: "done", Command: workcmd.CompleteTask{Report: report}}, {ID: "ghost", Command: workcmd.CompleteTask{Report: report}},
+	})
+	if outcomes[0].Err != nil || !errors.Is(outcomes[1].Err, domain.ErrStaleLease) {
+		t.Errorf("want the second refused as stale, found %v and %v", outcomes[0].Err, outcomes[1].Err)
+	}
+	if took := log.calls[calls:]; !slices.Equal(took, []int{2}) {
+		t.Errorf("want both in one call, found %d", took)
+	}
 	sameAsLoaded(t, n)
 }

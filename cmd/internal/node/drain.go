@@ -13,8 +13,6 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/projections"
-	adminview "github.com/ringrift/rift/projections/admin"
 	"github.com/ringrift/rift/projections/store"
 )
 
@@ -251,42 +249,37 @@ func (n *Node) verdict(ctx context.Context, one *outboxJob, outcome Outcome) err
 }
 
 // refused writes down that a command of a reactor was refused, which parks its
-// event. It is written once, should the process end before the entry is settled;
-// and again, when somebody had the reactor try again.
+// event: once for each time that the reactor was run, at first or because somebody
+// had it try again, however often the outbox is drained after that.
 func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal error) error {
 	n.logger.Warn("outbox: command refused", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", refusal)
-	adminStream := admin.Stream(n.config.Cluster)
-	for times := 1; ; times++ {
-		cause := fmt.Sprintf(domain.FailureCommands+"%s/%d/refused/%d/%d", entry.Reactor, entry.Position, entry.Index, times)
-		noted, found, err := n.log.Find(ctx, adminStream, domain.DeriveID(cause, 0))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return n.note(ctx, cause, admin.HandlerFailed{
-				Handler: entry.Reactor, EventID: entry.EventID, Position: entry.Position, Error: clipped(refusal.Error()),
-				Command: entry.CommandType, Code: domain.CodeOf(refusal),
-			})
-		}
-		parked, err := n.parked(entry, noted.Position)
-		if err != nil || parked {
-			return err
-		}
+	again, err := n.triedAgain(ctx, entry)
+	if err != nil {
+		return err
 	}
+	cause := fmt.Sprintf(domain.FailureCommands+"%s/%d/refused/%d/%d", entry.Reactor, entry.Position, entry.Index, 1+again)
+	if _, found, err := n.log.Find(ctx, admin.Stream(n.config.Cluster), domain.DeriveID(cause, 0)); err != nil || found {
+		return err
+	}
+	return n.note(ctx, cause, admin.HandlerFailed{
+		Handler: entry.Reactor, EventID: entry.EventID, Position: entry.Position, Error: clipped(refusal.Error()),
+		Command: entry.CommandType, Code: domain.CodeOf(refusal),
+	})
 }
 
-// parked tells whether what was noted at a position stands: it is not folded yet,
-// or nobody dealt with it since.
-func (n *Node) parked(entry *store.OutboxEntry, noted domain.Position) (parked bool, err error) {
-	err = n.store.View(func(v projections.View) error {
-		if v.Position() < noted {
-			parked = true
-			return nil
+// triedAgain counts how often somebody had a reactor try again on an event. Rows do not
+// say it: when they are folded anew, the letter may be dealt with already.
+func (n *Node) triedAgain(ctx context.Context, entry *store.OutboxEntry) (times int, err error) {
+	stream := admin.DeadLetterStream(store.LetterID(entry.Reactor, entry.Position))
+	for e, err := range n.log.Read(ctx, stream, 0, eventlog.Forward) {
+		if err != nil {
+			return 0, err
 		}
-		_, parked, err = adminview.FindParked(v, store.LetterID(entry.Reactor, entry.Position))
-		return err
-	})
-	return parked, err
+		if e.Type == (admin.DeadLetterRetried{}).EventType() {
+			times++
+		}
+	}
+	return times, nil
 }
 
 // maxRefusal bounds the text of a refusal that is written down.

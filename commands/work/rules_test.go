@@ -134,3 +134,21 @@ func TestBoundsOfAdds(t *testing.T) {
 		})
 	}
 }
+
+// What the cluster adds by itself follows from what has happened, and is taken however
+// long the queue is; no caller is taken for the cluster.
+func TestTheClusterAddsToAFullQueue(t *testing.T) {
+	b := newBench(t)
+	b.must(t, policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"recovery_limit":1,"soft_limit":1,"hard_limit":1}}`), Reason: "few"})
+	b.must(t, workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
+	for i, c := range []struct {
+		actor string
+		taken bool
+	}{{"", false}, {"somebody", false}, {"reactor", false}, {"clocks", false}, {"reactor:training_completed", true}, {"clock", true}} {
+		facts := domain.Facts{Now: b.now, Command: fmt.Sprint("as", i), Policy: b.policy, Node: "n1", Actor: c.actor}
+		_, err := b.bus.Do(t.Context(), facts, workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("b", i)), TaskType: "selfplay"})
+		if c.taken != (err == nil) || !c.taken && !errors.Is(err, domain.ErrTooMany) {
+			t.Errorf("added by %q: want it taken: %v, found %v", c.actor, c.taken, err)
+		}
+	}
+}

@@ -15,11 +15,10 @@ import (
 
 // Clock expires leases, ends back-offs and pins, exchanges items, announces
 // pressure, and takes leases from nodes that stay unhealthy beyond the grace.
-// there is since when the holders of leases could be heard; leases from before are
-// spared for one lease. level is what a node last said of itself. It lists at most
+// presence is when the holders of leases could be heard. level is what a node last said of itself. It lists at most
 // limit deadlines, and says when the next one is (zero for none known).
-func Clock(q *commands.Queue, now, there time.Time, policy domain.Policy, limit int, level func(domain.NodeID) *nodes.Level) ([]commands.Timed, time.Time, error) {
-	deadlines, next := q.DueBut(now, there, work.PolicyOf(policy), limit)
+func Clock(q *commands.Queue, now time.Time, presence commands.Presence, policy domain.Policy, limit int, level func(domain.NodeID) *nodes.Level) ([]commands.Timed, time.Time, error) {
+	deadlines, next := q.DueBut(now, presence, work.PolicyOf(policy), limit)
 	var due []commands.Timed
 	for _, at := range deadlines {
 		due = append(due, commands.Timed{ID: fmt.Sprintf("clock/%s/%s/%d/%s", at.Kind, at.TaskID, at.Lease, at.At.Format(domain.Timestamp)), Command: decideDue(at)})
@@ -35,7 +34,8 @@ func Clock(q *commands.Queue, now, there time.Time, policy domain.Policy, limit 
 	}
 	for _, node := range sick {
 		held := q.HeldBy(node.NodeID)
-		at := later(node.Since, there).Add(nodes.PolicyOf(policy).ReassignGraceSeconds.Duration())
+		at := later(node.Since, presence.There).Add(nodes.PolicyOf(policy).ReassignGraceSeconds.Duration())
+		at = later(at, presence.Spared(node.Since, work.PolicyOf(policy).LeaseSeconds.Duration()))
 		if len(held) > 0 && now.Before(at) {
 			if next.IsZero() || at.Before(next) {
 				next = at

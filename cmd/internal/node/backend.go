@@ -173,13 +173,13 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 func (b backend) leasesHealth(ctx context.Context, check teller) error {
 	var due []work.Deadline
 	if !b.node.config.ReadOnly { // else nobody decides them here
-		now := domain.Instant(b.node.clock())
+		now, presence := b.node.moment()
 		policy, err := b.node.policyInForce(now)
 		if err != nil {
 			return err
 		}
 		if err := b.node.work.inspect(ctx, func(q *work.Queue) error {
-			due, _ = (&commands.Queue{Queue: q}).DueBut(now.Add(-lateDeadline), b.node.there(), work.PolicyOf(policy.document), dueBatch)
+			due, _ = (&commands.Queue{Queue: q}).DueBut(now.Add(-lateDeadline), presence, work.PolicyOf(policy.document), dueBatch)
 			return nil
 		}); err != nil {
 			return err

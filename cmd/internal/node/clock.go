@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
@@ -30,6 +31,9 @@ const dueBatch = 1024
 func (n *Node) Tick(ctx context.Context) error {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
+	var beat sync.WaitGroup
+	beat.Go(func() { n.beat(ctx) })
+	defer beat.Wait()
 	for {
 		if _, err := n.TickOnce(ctx); err != nil && ctx.Err() == nil {
 			n.logger.Warn("clock: a due command waits", "error", err)
@@ -37,6 +41,22 @@ func (n *Node) Tick(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// beat reads the clock all the time, until ctx ends: between two readings that are
+// far apart the process stood still. Ticks are no measure, since they wait for the
+// log.
+func (n *Node) beat(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		n.clock()
+		select {
+		case <-ctx.Done():
+			return
 		case <-ticker.C:
 		}
 	}
@@ -55,8 +75,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	if !n.config.Manual && n.store.Position() < n.opened {
 		return 0, nil // what is due by models that are not up to date yet may be due no more
 	}
-	n.watchClock()
-	now, there := domain.Instant(n.clock()), n.there()
+	now, presence := n.watchClock()
 	var due []commands.Timed
 	err = n.store.View(func(v projections.View) error {
 		read := n.freshPolicy(now)
@@ -68,7 +87,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		}
 		policy := read.document
 		if err := n.work.inspect(ctx, func(q *work.Queue) (err error) {
-			due, _, err = workcmd.Clock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, there, policy, dueBatch, n.levelOf)
+			due, _, err = workcmd.Clock(&commands.Queue{Queue: q, Models: v, Nodes: commands.NodesIn{View: v}}, now, presence, policy, dueBatch, n.levelOf)
 			return err
 		}); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 )
@@ -21,16 +22,17 @@ import (
 //   - Where the system tells, time that the machine slept has passed too.
 //   - It never goes back.
 //
-// A node that was away, because it was not running or slept, could not hear those
-// who hold its leases: Woke says since when it can.
+// A node that was away, because it was not running, slept or stood still, could not
+// hear those who hold its leases: Read says since when it can. It stood still when
+// nobody read the clock for a while (Node.beat), as after SIGSTOP.
 type Clock struct {
 	system clocks
 
-	mu    sync.Mutex
-	now   time.Time
-	last  reading
-	slept time.Duration
-	woke  time.Time
+	mu       sync.Mutex
+	now      time.Time
+	last     reading
+	slept    time.Duration
+	presence commands.Presence
 }
 
 // clocks are those of the system.
@@ -55,12 +57,15 @@ const (
 	followPart = 20
 	// leastSleep keeps apart a sleep from two clocks that were read one after the other.
 	leastSleep = time.Second
+	// leastPause is how far apart two readings are between which the process stood
+	// still; beats are a fifth of it apart.
+	leastPause = 5 * tickEvery
 )
 
 // newClock begins a clock at the wall clock.
 func newClock(system clocks) *Clock {
 	first := system.read()
-	return &Clock{system: system, now: first.wall, last: first, slept: system.slept(), woke: first.wall}
+	return &Clock{system: system, now: first.wall, last: first, slept: system.slept(), presence: commands.Presence{There: first.wall}}
 }
 
 func systemClocks() clocks {
@@ -77,16 +82,22 @@ func (c *Clock) NotBefore(moment time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if moment.After(c.now) {
-		c.now, c.woke = moment, moment
+		c.now, c.presence.There = moment, moment
 	}
 }
 
 // Now is the time.
 func (c *Clock) Now() time.Time {
+	now, _ := c.Read()
+	return now
+}
+
+// Read is the time, and when the node could hear others up to then.
+func (c *Clock) Read() (time.Time, commands.Presence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance()
-	return c.now
+	return c.now, c.presence
 }
 
 // noteSleep adds the time that the machine slept since it was asked last.
@@ -97,24 +108,23 @@ func (c *Clock) noteSleep() {
 	if slept := c.system.slept() - c.slept; slept >= leastSleep {
 		c.now = c.now.Add(slept)
 		c.slept += slept
-		c.woke = c.now
+		c.presence.There = c.now
 	}
 }
 
 func (c *Clock) advance() {
 	is := c.system.read()
 	passed := max(is.ran-c.last.ran, 0)
+	went := c.now
 	c.now = c.now.Add(passed)
 	most := passed / followPart
 	c.now = c.now.Add(min(max(is.wall.Sub(c.now), -most), most))
 	c.last = is
-}
-
-// Woke is the moment from which on the node has been there without a break.
-func (c *Clock) Woke() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.woke
+	if passed >= leastPause {
+		// Who had not been heard since the pause before this one is given that time too.
+		left := max(c.presence.Back.Add(c.presence.Away).Sub(went), 0)
+		c.presence.Back, c.presence.Away = c.now, passed+left
+	}
 }
 
 // Off is by how much the wall clock is ahead of the clock; negative: behind it.
@@ -176,10 +186,10 @@ func clockFrom(config Config) (*Clock, error) {
 const shownOff = 5 * time.Second
 
 // watchClock tells of a wall clock that was stepped, and takes over that the
-// machine slept. Only the clock's actor calls it.
-func (n *Node) watchClock() {
+// machine slept or the process stood still. Only the clock's actor calls it.
+func (n *Node) watchClock() (time.Time, commands.Presence) {
 	if n.steady == nil {
-		return
+		return n.moment()
 	}
 	n.steady.noteSleep()
 	if off := n.steady.Off(); (off - n.off).Abs() > shownOff {
@@ -188,20 +198,30 @@ func (n *Node) watchClock() {
 	} else if off.Abs() < n.off.Abs() {
 		n.off = off
 	}
-	if woke := n.steady.Woke(); woke.After(n.woke) {
-		if !n.woke.IsZero() {
-			n.logger.Warn("the machine slept; leases from before go on for one lease", "awake_since", domain.Instant(woke))
-			n.levels.resume(woke)
+	now, presence := n.moment()
+	before := n.presence
+	n.presence = presence
+	switch {
+	case before == presence || before.There.IsZero():
+	case presence.There.After(before.There):
+		n.logger.Warn("the machine slept; leases from before go on for one lease", "awake_since", presence.There)
+		n.levels.resume(presence.There, presence.There.Sub(before.There))
+	default:
+		if presence.Away > shownOff {
+			n.logger.Warn("this process stood still; leases from before go on for as long, at most for one lease", "up_to", presence.Back, "for", presence.Away.Round(time.Millisecond))
 		}
-		n.woke = woke
+		n.levels.resume(presence.Back, presence.Away)
 	}
+	return now, presence
 }
 
-// there is the moment since which the node could hear the holders of leases; zero
+// moment is the time, and when the node could hear the holders of leases; always,
 // where time is another's.
-func (n *Node) there() time.Time {
+func (n *Node) moment() (time.Time, commands.Presence) {
 	if n.steady == nil {
-		return time.Time{}
+		return domain.Instant(n.clock()), commands.Presence{}
 	}
-	return domain.Instant(n.steady.Woke())
+	now, presence := n.steady.Read()
+	presence.There, presence.Back = domain.Instant(presence.There), domain.Instant(presence.Back)
+	return domain.Instant(now), presence
 }

@@ -183,9 +183,9 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	if _, claims := order.Command.(workcmd.ClaimTasks); claims && n.draining.Load() {
 		return domain.Facts{}, domain.Errorf(domain.Unavailable, "this node is stopping and hands out no more work; ask another, or again in a moment")
 	}
-	now := domain.Instant(n.clock())
+	now, presence := n.moment()
 	facts := domain.Facts{
-		Now: now, There: n.there(), Command: order.ID, Node: n.config.Node, Actor: order.Actor,
+		Now: now, There: presence.There, Command: order.ID, Node: n.config.Node, Actor: order.Actor,
 		Causation: order.Causation, Correlation: order.Correlation, Seed: SeedOf(order.ID),
 	}
 	if facts.Correlation == "" {

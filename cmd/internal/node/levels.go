@@ -143,15 +143,15 @@ func (l *levels) expect(node domain.NodeID, at time.Time) {
 	}
 }
 
-// resume lets every node count as just heard from, after a time in which nobody
-// could be heard.
-func (l *levels) resume(at time.Time) {
+// resume takes a time in which nobody could be heard, up to a moment, out of what
+// is known of the nodes.
+func (l *levels) resume(at time.Time, away time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for node, last := range l.nodes {
 		for _, moment := range []*time.Time{&last.at, &last.idle, &last.dead} {
 			if !moment.IsZero() && moment.Before(at) {
-				*moment = at
+				*moment = moment.Add(min(away, at.Sub(*moment)))
 			}
 		}
 		l.nodes[node] = last

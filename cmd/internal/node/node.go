@@ -114,9 +114,9 @@ type Node struct {
 	clock   func() time.Time
 	steady  *Clock        // that clock reads; nil: the time is another's
 	off     time.Duration // of the wall clock, as it was told last
-	woke    time.Time     // as the clock's actor knows it
 
-	refusedDue map[string]int // ticks one after the other that refused a command of the clock, by its id
+	presence   commands.Presence // as the clock's actor knows it
+	refusedDue map[string]int    // ticks one after the other that refused a command of the clock, by its id
 	logger     *slog.Logger
 	started    time.Time
 

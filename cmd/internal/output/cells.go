@@ -180,13 +180,28 @@ func (p *Printer) cell(value any, column Column) string {
 			out = fmt.Sprint(v)
 		}
 	}
-	if people {
+	switch {
+	case people:
 		out = printable(out)
+	case p.Format == CSV:
+		out = noFormula(printable(out))
 	}
 	if p.Format == Table && column.Max > 0 {
 		out = text.Snip(out, column.Max, "…")
 	}
 	return out
+}
+
+// noFormula keeps what comes from outside from being run by the program that a file
+// of rows is opened with: what begins as a formula does, and is no number, is text.
+func noFormula(s string) string {
+	if s == "" || s == "-" || !strings.ContainsRune("=+-@", rune(strings.TrimLeft(s+"x", " \n")[0])) {
+		return s
+	}
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return s
+	}
+	return "'" + s
 }
 
 // printable keeps what comes from outside from steering the terminal.

@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -270,5 +271,23 @@ func TestProgress(t *testing.T) {
 	none.Total(1)
 	if done, _ := none.Done(); done != 0 {
 		t.Error("a progress that is nil counts")
+	}
+}
+
+// What comes from outside is neither run by a spreadsheet nor steers the terminal
+// that rows are shown on; numbers stay numbers.
+func TestRowsOfCSVAreText(t *testing.T) {
+	for in, want := range map[string]string{
+		"=1+1": "'=1+1", "+cmd|' /C calc'!A0": "'+cmd|' /C calc'!A0", "@SUM(A1)": "'@SUM(A1)", "-2+3": "'-2+3", " =1": "' =1", "\n=1": "\"'\n=1\"", "\t=1": "' =1",
+		"-": "-", "": "", "-1.5e3": "-1.5e3", "+7": "+7", "a=b": "a=b", "ä": "ä", "\x1b[2Jx": "�[2Jx",
+	} {
+		var out bytes.Buffer
+		rows := (&Printer{Out: &out, Format: CSV}).Rows([]Column{{Name: "a"}, {Name: "b"}})
+		if err := errors.Join(rows.Write(nil, in, -3), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := out.String(), "a,b\n"+want+",-3\n"; got != want {
+			t.Errorf("%q: found %q, want %q", in, got, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -165,7 +166,11 @@ func (j *copyJob) appendSingly(ctx context.Context, to eventlog.Log, w *eventlog
 // account counts what was written, or finds that it is something else.
 func (j *copyJob) account(w *eventlog.Write, written eventlog.Written) error {
 	last := w.Expected + domain.Revision(len(w.Events))
+	var conflict *eventlog.Conflict
 	switch {
+	case errors.As(written.Err, &conflict) && conflict.Reason == "" && conflict.Found < w.Expected:
+		return hinted(domain.Errorf(domain.Conflict, "copy to %s: stream %s: want event %s at revision %d, the stream ends at %s there", j.done.To, w.Stream, w.Events[0].ID, w.Expected+1, conflict.Found),
+			"the events between are not copied: an EventStoreDB keeps those to itself whose type begins with $ (links, say), and limits of a stream hide its beginning. Later events would have other revisions, so this stream stays where it is")
 	case errors.Is(written.Err, domain.ErrConflict), written.Err == nil && written.Receipt.Revision != last:
 		return hinted(domain.Errorf(domain.Conflict, "copy to %s: stream %s: want event %s at revision %d, found another history there", j.done.To, w.Stream, w.Events[0].ID, w.Expected+1),
 			"it is no copy of this log; copy to an empty one. A part of a log is for `rift log import`")
@@ -184,8 +189,7 @@ func (j *copyJob) account(w *eventlog.Write, written eventlog.Written) error {
 func (j *copyJob) compare(ctx context.Context, to iter.Seq2[domain.Envelope, error]) error {
 	next, stop := iter.Pull2(to)
 	defer stop()
-	here, there := sha256.New(), sha256.New()
-	total := int64(0)
+	sum, total := sha256.New(), int64(0)
 	for want, err := range j.events(ctx, 0) {
 		if err != nil {
 			return err
@@ -196,24 +200,51 @@ func (j *copyJob) compare(ctx context.Context, to iter.Seq2[domain.Envelope, err
 				return err
 			}
 			if !more {
-				return domain.Errorf(domain.Corrupt, "copy to %s: want event %s of stream %s at revision %d, found none in its place", j.done.To, want.ID, want.Stream, want.Revision)
+				return hinted(domain.Errorf(domain.Corrupt, "copy to %s: want event %s of stream %s at revision %d, found none in its place", j.done.To, want.ID, want.Stream, want.Revision),
+					"limits of that stream hide it there, or it has another place in the order: then %s was written to meanwhile, or is no copy of %s", j.done.To, j.done.From)
 			}
 			if found.Stream == want.Stream && found.Revision == want.Revision {
-				digestEvent(here, &want)
-				digestEvent(there, &found)
+				if what := partThatDiffers(&want, &found); what != "" {
+					return hinted(domain.Errorf(domain.Corrupt, "copy to %s: event %s of stream %s at revision %d has another %s there", j.done.To, want.ID, want.Stream, want.Revision, what),
+						"%s", whyDiffers[what])
+				}
 				break
 			}
 		}
-		if total++; total%4096 == 0 && string(here.Sum(nil)) != string(there.Sum(nil)) {
-			break
-		}
+		digestEvent(sum, &want)
+		total++
 	}
-	digest := hex.EncodeToString(here.Sum(nil))
-	if other := hex.EncodeToString(there.Sum(nil)); other != digest {
-		return domain.Errorf(domain.Corrupt, "copy to %s: want events with digest %s, found %s: one of the first %d differs", j.done.To, digest, other, total)
-	}
-	j.done.Digest, j.done.Already = digest, total-j.done.Copied
+	j.done.Digest, j.done.Already = hex.EncodeToString(sum.Sum(nil)), total-j.done.Copied
 	return nil
+}
+
+// whyDiffers says what may have come about when a part of an event is another one at
+// the other end.
+var whyDiffers = map[string]string{
+	"id":           "it was not copied: somebody else appended it; copy to an empty log",
+	"type":         "the event was appended there under the same id with another type, by another program",
+	"content type": "one end says that its data are JSON and the other does not: it was appended there by another program",
+	"metadata":     "time, version, causation and what other programs keep with an event: it was appended there by another program, or by a rift of another version",
+	"data":         "the same event with other data: it was appended there by another program, or one of the logs is damaged; `rift log verify` tells of a data folder",
+}
+
+// partThatDiffers is what two events at one place differ in, as EventStoreDB would have
+// them; nothing where they are the same.
+func partThatDiffers(a, b *domain.Envelope) string {
+	one, other := foreign.Of(a), foreign.Of(b)
+	switch {
+	case one.ID != other.ID:
+		return "id"
+	case one.Type != other.Type:
+		return "type"
+	case one.JSON != other.JSON:
+		return "content type"
+	case !bytes.Equal(one.UserMeta, other.UserMeta):
+		return "metadata"
+	case !bytes.Equal(one.Data, other.Data):
+		return "data"
+	}
+	return ""
 }
 
 // digestEvent adds an event, as EventStoreDB would have it: what differs between two

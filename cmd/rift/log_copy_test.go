@@ -162,3 +162,41 @@ func TestLogCopyOfLargeEvents(t *testing.T) {
 		t.Errorf("want 4 events copied, found %+v", done)
 	}
 }
+
+// What cannot be the same at the other end is named, with what may be behind it.
+func TestLogCopyExplains(t *testing.T) {
+	temporary := t.TempDir()
+	write := func(name string, events ...eventlog.Proposed) string {
+		folder := filepath.Join(temporary, name)
+		log, err := node.OpenLog(folder, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range events {
+			if _, err := log.Append(t.Context(), "story-1", domain.Revision(i-1), events[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return folder
+	}
+	told := func(id int, kind string, meta domain.Meta, data string) eventlog.Proposed {
+		return eventlog.Proposed{ID: domain.DeriveID("told", id), Type: kind, Version: 1, Time: time.Unix(1, 0), Meta: meta, Data: []byte(data)}
+	}
+	custom := domain.Meta{Custom: ":"}
+	from := write("from", told(0, "TOLD", custom, "{}"), told(1, "TOLD", custom, "{}"))
+	linked := "esdb://" + serving(t, "--insecure-esdb", "--data", write("linked", told(0, "Told", custom, "{}"), told(1, "$>", custom, `"0@story-2"`), told(2, "Told", custom, "{}"))) + "?tls=false"
+	for what, c := range map[string]struct{ from, to, want string }{
+		"other data":                {from, write("data", told(0, "TOLD", custom, "{}"), told(1, "TOLD", custom, `{"n":1}`)), "revision 1 has another data"},
+		"other metadata":            {from, write("metadata", told(0, "TOLD", domain.Meta{Custom: ":x"}, "{}")), "revision 0 has another metadata"},
+		"another type":              {from, write("type", told(0, "SAID", custom, "{}")), "revision 0 has another type"},
+		"another kind of data":      {from, write("kind", told(0, "TOLD", domain.Meta{Custom: "b:"}, "{}")), "revision 0 has another content type"},
+		"a link between two events": {linked, filepath.Join(temporary, "unlinked"), "links, say"},
+	} {
+		if r := riftContext(t.Context(), "", nil, "log", "copy", c.from, c.to); r.code == exitDone || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%s: want it refused with %q, found %d: %s", what, c.want, r.code, r.stderr)
+		}
+	}
+}

@@ -4,17 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
-	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -38,48 +31,49 @@ type batch struct {
 	err         error // the first fault; the rest of it is only taken
 }
 
-// batchAppend is one BatchAppend call. Its appends to one stream are written in
-// the order in which they were complete.
+// batchAppend is one BatchAppend call. Its appends are written in the order in which
+// they were complete; those that wait together are written together.
 type batchAppend struct {
 	server *Server
 	stream streams.Streams_BatchAppendServer
 	open   map[domain.EventID]*batch
 	bytes  int // of what is open
 	slots  chan struct{}
+	ready  chan *batch // complete ones; there is room for as many as there are slots
 	ctx    context.Context
-
-	mu     sync.Mutex
-	queues map[domain.StreamID][]*batch // complete ones that wait for an earlier one to the stream
-	broken error                        // of a send
-
-	sending sync.Mutex
-	tasks   sync.WaitGroup
 }
 
 // BatchAppend takes appends in parts and answers each once, in any order.
-func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) error {
+func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) (err error) {
 	ctx, cancel := context.WithCancel(stream.Context())
 	b := &batchAppend{
 		server: s.server, stream: stream, ctx: ctx, open: map[domain.EventID]*batch{},
-		slots: make(chan struct{}, maxBatchesFlight), queues: map[domain.StreamID][]*batch{},
+		slots: make(chan struct{}, maxBatchesFlight), ready: make(chan *batch, maxBatchesFlight),
 	}
-	defer b.tasks.Wait()
-	defer cancel()
-	for {
-		request, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			b.tasks.Wait()
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return b.broken
-		}
-		if err == nil {
+	written := make(chan error, 1)
+	go func() {
+		var broken error
+		defer func() { written <- broken }()
+		defer cancel() // nobody takes from ready any more
+		defer s.server.recovered("Streams.BatchAppend", &broken)
+		broken = b.work()
+	}()
+	for err == nil {
+		var request *streams.BatchAppendReq
+		if request, err = stream.Recv(); err == nil {
 			err = b.take(request)
 		}
-		if err != nil {
-			return err
-		}
 	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	} else {
+		cancel()
+	}
+	close(b.ready)
+	if broken := <-written; broken != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return broken
+	}
+	return err
 }
 
 // take adds a part to its append, and starts that when it is the last one.
@@ -153,101 +147,156 @@ func (o *batch) start(now time.Time) (err error) {
 	return err
 }
 
-// launch writes a complete append, behind those to its stream that came before.
+// launch hands over a complete append.
 func (b *batchAppend) launch(one *batch) error {
 	select {
 	case b.slots <- struct{}{}:
+		b.ready <- one
+		return nil
 	case <-b.ctx.Done():
 		return b.ctx.Err()
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	waiting, busy := b.queues[one.id]
-	b.queues[one.id] = append(waiting, one)
-	if !busy {
-		b.tasks.Go(func() { b.work(one.id) })
+}
+
+// work writes complete appends until there are none to come.
+func (b *batchAppend) work() error {
+	var run []*batch
+	for one := range b.ready {
+		run = append(run[:0], one)
+		for more := true; more; {
+			select {
+			case one, open := <-b.ready:
+				if more = open; open {
+					run = append(run, one)
+				}
+			default:
+				more = false
+			}
+		}
+		if err := b.writeRun(run); err != nil {
+			return err
+		}
+		clear(run) // their events are not needed while the next ones come
 	}
 	return nil
 }
 
-// work writes the appends to one stream until none waits.
-func (b *batchAppend) work(id domain.StreamID) {
-	for {
-		b.mu.Lock()
-		waiting := b.queues[id]
-		if len(waiting) == 0 {
-			delete(b.queues, id)
-			b.mu.Unlock()
-			return
-		}
-		run := waiting[:together(waiting)]
-		b.queues[id] = waiting[len(run):]
-		b.mu.Unlock()
-		rest := run
-		if len(run) > 1 {
-			rest = b.answerTogether(run)
-		}
-		for _, one := range rest {
-			b.answer(one)
-		}
+// writeRun writes appends: first together what the log decides as EventStoreDB would,
+// then one by one what it did not take, and what came to the same streams after that.
+func (b *batchAppend) writeRun(run []*batch) error {
+	defer func() {
 		for range run {
 			<-b.slots
 		}
+	}()
+	rest := run
+	if len(run) > 1 {
+		var err error
+		if rest, err = b.answerTogether(run); err != nil {
+			return err
+		}
 	}
+	for _, one := range rest {
+		if err := b.answer(one); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// together is how many of the appends that wait for one stream share a call of the
-// log: those that the log decides as EventStoreDB would, whatever becomes of those before.
-func together(waiting []*batch) int {
-	n := 0
-	for n < len(waiting) && waiting[n].err == nil && waiting[n].expected == domain.AnyRevision && len(waiting[n].events) > 0 && !isMeta(waiting[n].stream) {
-		n++
-	}
-	return max(n, 1)
+// together is what of a run goes to the log in one call.
+type together struct {
+	taken  []*batch
+	writes []eventlog.Write
+	last   map[domain.StreamID]int // 1 + the index in writes of the last one to a stream
+	passed map[domain.StreamID]bool
+	rest   []*batch
 }
 
-// answerTogether writes appends to one stream in a call of the log, and answers those
-// that it stored or had already. The others are given back: they, and what comes
-// after them, are to be decided one by one.
-func (b *batchAppend) answerTogether(run []*batch) (rest []*batch) {
-	s, first := b.server, run[0]
-	deadline := first.deadline
+// sort divides a run. Behind one that is not taken no other to its stream is; nor is
+// one that takes any revision behind one that wants an exact one, which the log may
+// take for a repetition where EventStoreDB would write it.
+func (b *batchAppend) sort(run []*batch) *together {
+	g := &together{last: map[domain.StreamID]int{}, passed: map[domain.StreamID]bool{}}
 	for _, one := range run {
+		takes := one.err == nil && len(one.events) > 0 && one.expected != domain.StreamExists && !isMeta(one.stream) && !g.passed[one.id]
+		if at := g.last[one.id]; takes && at > 0 {
+			takes = (g.taken[at-1].expected == domain.AnyRevision) == (one.expected == domain.AnyRevision)
+		}
+		if takes {
+			takes = checkWritable(one.stream) == nil && b.server.allowed(b.ctx, one.stream, toWrite) == nil && b.server.admitted(&one.appending) == nil
+		}
+		if !takes {
+			g.rest, g.passed[one.id] = append(g.rest, one), true
+			continue
+		}
+		g.taken = append(g.taken, one)
+		g.writes = append(g.writes, eventlog.Write{Stream: one.id, Expected: one.expected, Events: b.server.stored(one.events, nil), After: g.last[one.id]})
+		g.last[one.id] = len(g.writes)
+	}
+	return g
+}
+
+// answerTogether writes what of a run the log can decide in one call, answers what was
+// stored, and gives back what is to be decided one by one, in order.
+func (b *batchAppend) answerTogether(run []*batch) (rest []*batch, err error) {
+	g := b.sort(run)
+	if len(g.taken) < 2 {
+		return run, nil
+	}
+	s, deadline := b.server, g.taken[0].deadline
+	names := make([]string, len(g.taken))
+	for i, one := range g.taken {
+		names[i] = one.stream
 		if one.deadline.Before(deadline) {
 			deadline = one.deadline
 		}
 	}
 	ctx, cancel := context.WithTimeout(b.ctx, deadline.Sub(s.clock()))
 	defer cancel()
-	if s.allowed(ctx, first.stream, toWrite) != nil || checkWritable(first.stream) != nil {
-		return run
+	unlock := s.share(names)
+	deleted, err := b.anyDeleted(ctx, g)
+	if err != nil || deleted {
+		unlock()
+		return run, nil // whatever is the matter is told with each
 	}
-	writes := make([]eventlog.Write, len(run))
-	for i, one := range run {
-		if s.admitted(&one.appending) != nil {
-			return run
+	written := s.log.AppendMany(ctx, g.writes)
+	unlock()
+	left := map[*batch]bool{}
+	for i, one := range g.taken {
+		receipt := written[i].Receipt
+		if written[i].Err != nil || receipt.Duplicate && one.expected != domain.AnyRevision {
+			left[one] = true
+			continue
 		}
-		writes[i] = eventlog.Write{Stream: one.id, Expected: domain.AnyRevision, Events: s.stored(one.events, nil), After: i}
-	}
-	lock := s.lock(first.stream)
-	lock.RLock()
-	meta, err := s.metaOf(ctx, first.stream)
-	if err != nil || meta.deleted() {
-		lock.RUnlock()
-		return run
-	}
-	written := s.log.AppendMany(ctx, writes)
-	lock.RUnlock()
-	for i, one := range run {
-		if written[i].Err != nil {
-			return run[i:]
+		if err := b.respond(one, appended{receipt.Revision, receipt.Last}, nil); err != nil {
+			return nil, err
 		}
-		b.respond(one, appended{written[i].Receipt.Revision, written[i].Receipt.Last}, nil)
 	}
-	return nil
+	for _, one := range g.rest {
+		left[one] = true
+	}
+	for _, one := range run {
+		if left[one] {
+			rest = append(rest, one)
+		}
+	}
+	return rest, nil
 }
 
-func (b *batchAppend) answer(one *batch) {
+// anyDeleted tells whether a stream that is written to was deleted: who writes to it
+// first makes it one again.
+func (b *batchAppend) anyDeleted(ctx context.Context, g *together) (bool, error) {
+	for _, at := range g.last {
+		meta, err := b.server.metaOf(ctx, g.taken[at-1].stream)
+		if err != nil || meta.deleted() {
+			return meta.deleted(), err
+		}
+	}
+	return false, nil
+}
+
+func (b *batchAppend) answer(one *batch) error {
 	result, err := appended{}, one.err
 	if err == nil {
 		// The time left is a difference, so that it holds on any clock.
@@ -257,10 +306,10 @@ func (b *batchAppend) answer(one *batch) {
 		}
 		cancel()
 	}
-	b.respond(one, result, err)
+	return b.respond(one, result, err)
 }
 
-func (b *batchAppend) respond(one *batch, result appended, err error) {
+func (b *batchAppend) respond(one *batch, result appended, err error) error {
 	response := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
 	echoExpected(response, one.options)
 	if err != nil {
@@ -268,99 +317,5 @@ func (b *batchAppend) respond(one *batch, result appended, err error) {
 	} else {
 		response.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(result)}
 	}
-	b.sending.Lock()
-	defer b.sending.Unlock()
-	if err := b.stream.Send(response); err != nil {
-		b.mu.Lock()
-		b.broken = err
-		b.mu.Unlock()
-	}
-}
-
-func echoExpected(response *streams.BatchAppendResp, options *streams.BatchAppendReq_Options) {
-	switch expected := options.GetExpectedStreamPosition().(type) {
-	case *streams.BatchAppendReq_Options_StreamPosition:
-		response.ExpectedStreamPosition = &streams.BatchAppendResp_StreamPosition{StreamPosition: expected.StreamPosition}
-	case *streams.BatchAppendReq_Options_NoStream:
-		response.ExpectedStreamPosition = &streams.BatchAppendResp_NoStream{NoStream: &emptypb.Empty{}}
-	case *streams.BatchAppendReq_Options_Any:
-		response.ExpectedStreamPosition = &streams.BatchAppendResp_Any{Any: &emptypb.Empty{}}
-	case *streams.BatchAppendReq_Options_StreamExists:
-		response.ExpectedStreamPosition = &streams.BatchAppendResp_StreamExists{StreamExists: &emptypb.Empty{}}
-	}
-}
-
-func batchSuccess(a appended) *streams.BatchAppendResp_Success {
-	success := &streams.BatchAppendResp_Success{
-		CurrentRevisionOption: &streams.BatchAppendResp_Success_NoStream{NoStream: &emptypb.Empty{}},
-		PositionOption:        &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}},
-	}
-	if a.revision >= 0 {
-		success.CurrentRevisionOption = &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: uint64(a.revision)}
-	}
-	if a.position > 0 {
-		success.PositionOption = &streams.BatchAppendResp_Success_Position{Position: &shared.AllStreamPosition{
-			CommitPosition: uint64(a.position), PreparePosition: uint64(a.position),
-		}}
-	}
-	return success
-}
-
-// batchError is an error inside of an answer: a status with one detail.
-func batchError(err error) *rpcstatus.Status {
-	var code codes.Code
-	detail := proto.Message(&shared.Unknown{})
-	var wrong *wrongVersion
-	var known *failure
-	switch {
-	case errors.As(err, &wrong):
-		code, detail = codes.AlreadyExists, batchConflict(wrong)
-	case errors.As(err, &known):
-		code, detail = batchFailure(known)
-	case errors.Is(err, context.DeadlineExceeded), domain.CodeOf(err) == domain.Timeout:
-		code, detail = codes.DeadlineExceeded, &shared.Timeout{}
-	case domain.CodeOf(err) == domain.Invalid:
-		code, detail = codes.InvalidArgument, &shared.BadRequest{Message: err.Error()}
-	default:
-		code = codeOf(err)
-	}
-	result := status.New(code, err.Error()).Proto()
-	packed, packErr := anypb.New(detail)
-	if packErr == nil {
-		result.Details = append(result.Details, packed)
-	}
-	return result
-}
-
-func batchFailure(f *failure) (codes.Code, proto.Message) {
-	switch f.exception {
-	case "stream-deleted":
-		return codes.NotFound, &shared.StreamDeleted{StreamIdentifier: identifier(f.trailers[1])}
-	case "access-denied":
-		return codes.PermissionDenied, &shared.AccessDenied{}
-	case "maximum-append-size-exceeded":
-		return codes.InvalidArgument, &shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(f.limit)}
-	}
-	if f.code == codes.InvalidArgument {
-		return f.code, &shared.BadRequest{Message: f.text}
-	}
-	return f.code, &shared.Unknown{}
-}
-
-func batchConflict(w *wrongVersion) *shared.WrongExpectedVersion {
-	c := &shared.WrongExpectedVersion{CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &emptypb.Empty{}}}
-	if w.current >= 0 {
-		c.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(w.current)}
-	}
-	switch w.expected {
-	case domain.AnyRevision:
-		c.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedAny{ExpectedAny: &emptypb.Empty{}}
-	case domain.StreamExists:
-		c.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &emptypb.Empty{}}
-	case domain.NoStream:
-		c.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &emptypb.Empty{}}
-	default:
-		c.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{ExpectedStreamPosition: uint64(w.expected)}
-	}
-	return c
+	return b.stream.Send(response)
 }

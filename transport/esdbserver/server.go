@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,9 +134,30 @@ func (s *Server) Close() {
 }
 
 // lock is what a deletion of a stream excludes appends with.
-func (s *Server) lock(name string) *sync.RWMutex {
+func (s *Server) lock(name string) *sync.RWMutex { return &s.locks[s.stripe(name)] }
+
+func (s *Server) stripe(name string) int {
 	for isMeta(name) {
 		name = original(name)
 	}
-	return &s.locks[maphash.String(s.seed, name)%lockStripes]
+	return int(maphash.String(s.seed, name) % lockStripes)
+}
+
+// share locks streams for appends, all of them in one order, which is what keeps calls
+// from waiting for each other.
+func (s *Server) share(names []string) (unlock func()) {
+	stripes := make([]int, len(names))
+	for i, name := range names {
+		stripes[i] = s.stripe(name)
+	}
+	slices.Sort(stripes)
+	stripes = slices.Compact(stripes)
+	for _, stripe := range stripes {
+		s.locks[stripe].RLock()
+	}
+	return func() {
+		for _, stripe := range stripes {
+			s.locks[stripe].RUnlock()
+		}
+	}
 }

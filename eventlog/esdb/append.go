@@ -21,14 +21,9 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	if err := eventlog.Interrupted(ctx, what); err != nil {
 		return eventlog.Receipt{}, err
 	}
-	// The database takes a repetition of what another process stored for a success, at
-	// the place of the first time. That place is one that the log had before.
-	before := l.head.saw(0)
-	if before == 0 {
-		var err error
-		if before, err = l.Head(ctx); err != nil {
-			return eventlog.Receipt{}, err
-		}
+	before, err := l.before(ctx)
+	if err != nil {
+		return eventlog.Receipt{}, err
 	}
 	s := l.known.of(id)
 	s.mu.Lock()
@@ -37,7 +32,7 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	// Only of a stream that was read in this call, with nothing sent since, is it
 	// sure what is refused or repeated: others may have moved it on, or ended it.
 	fresh := false
-	err := l.attempts(ctx, what, func(channel *grpc.ClientConn) (bool, error) {
+	err = l.attempts(ctx, what, func(channel *grpc.ClientConn) (bool, error) {
 		for {
 			var err error
 			receipt, err = s.decide(id, expected, events)
@@ -75,6 +70,15 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	receipt.Duplicate = receipt.Duplicate || receipt.Last <= before
 	l.head.saw(receipt.Last)
 	return receipt, nil
+}
+
+// before is a place that the log has. The database takes a repetition of what another
+// process stored for a success, at the place of the first time, which is one of those.
+func (l *Log) before(ctx context.Context) (domain.Position, error) {
+	if seen := l.head.saw(0); seen != 0 {
+		return seen, nil
+	}
+	return l.Head(ctx)
 }
 
 func goneError(id domain.StreamID) error {
@@ -126,7 +130,12 @@ func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, eve
 		l.known.count(s, len(s.ids))
 		return eventlog.ReceiptAt([]domain.Position{last.position}, last.revision), nil
 	}
-	// The answer tells only the last place; the others are read.
+	return l.placed(ctx, s, events, last)
+}
+
+// placed is the receipt of several events that were appended. The answer told only the
+// last place; the others are read.
+func (l *Log) placed(ctx context.Context, s *stream, events []eventlog.Proposed, last place) (eventlog.Receipt, error) {
 	if err := l.refresh(ctx, s.id, s); err != nil {
 		return eventlog.Receipt{}, err
 	}
@@ -139,17 +148,4 @@ func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, eve
 		places[i] = at.position
 	}
 	return eventlog.ReceiptAt(places, last.revision), nil
-}
-
-// AppendMany appends one write after the other: the database has no call for
-// several streams, and positions are to grow in the order of the list.
-func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
-	written := make([]eventlog.Written, len(writes))
-	for i, w := range writes {
-		if written[i].Err = eventlog.Holds(writes, written, i); written[i].Err != nil {
-			continue
-		}
-		written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
-	}
-	return written
 }

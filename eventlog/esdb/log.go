@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -26,6 +27,7 @@ type Log struct {
 	logger     *slog.Logger
 	known      streamsKnown
 	head       highest
+	unbatched  atomic.Bool // the database has no BatchAppend
 }
 
 var (

@@ -1,0 +1,279 @@
+package esdb
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/foreign"
+)
+
+// The bounds of a run: what is under way in one call of BatchAppend.
+const (
+	runWrites = 256
+	runBytes  = 8 << 20
+	partBytes = 1 << 20 // of one message
+)
+
+// AppendMany appends writes in runs: those of a run are under way together, in the order
+// of the list, each expecting the very revision that the one before it leaves. The
+// database has no call for several streams that is atomic, so what rests on a write to
+// another stream waits for its answer. A write that a run cannot have, or that has no
+// answer in it, is an append of its own.
+func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
+	written := make([]eventlog.Written, len(writes))
+	for next := 0; next < len(writes); {
+		r := &run{log: l, writes: writes, written: written, first: next, behind: next}
+		if len(writes)-next > 1 {
+			r.together(ctx)
+		}
+		r.behind = max(r.behind, next+1)
+		for i := next; i < r.behind; i++ {
+			if r.answered(i) {
+				continue
+			}
+			w := &writes[i]
+			if written[i].Err = eventlog.Holds(writes, written, i); written[i].Err != nil {
+				continue
+			}
+			written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
+			if i-next < len(r.done) && written[i].Receipt.Last > r.before {
+				written[i].Receipt.Duplicate = false // what is repeated is this run's own
+			}
+		}
+		next = r.behind
+	}
+	return written
+}
+
+// run is a part of a list of writes.
+type run struct {
+	log           *Log
+	writes        []eventlog.Write
+	written       []eventlog.Written
+	first, behind int
+	streams       map[domain.StreamID]*pendingStream
+	after         []domain.Revision // by write, the revision that it expects exactly
+	done          []bool            // by write, whether it has its outcome
+	before        domain.Position   // the log had when the run began
+}
+
+// pendingStream is a stream as it is when the writes before are stored.
+type pendingStream struct {
+	known *stream
+	next  domain.Revision
+	ids   map[domain.EventID]bool // of this run
+}
+
+func (r *run) answered(i int) bool { return i-r.first < len(r.done) && r.done[i-r.first] }
+
+// together chooses the writes of the run and has the database store them. Whatever goes
+// wrong is found again by the append of each write that has no outcome then.
+func (r *run) together(ctx context.Context) {
+	if ctx.Err() != nil || r.log.unbatched.Load() {
+		return
+	}
+	var err error
+	if r.before, err = r.log.before(ctx); err != nil {
+		return
+	}
+	unlock := r.lock()
+	defer unlock()
+	bytes := 0
+	for ; r.behind < len(r.writes) && r.behind-r.first < runWrites; r.behind++ {
+		w := &r.writes[r.behind]
+		for i := range w.Events {
+			bytes += len(w.Events[i].Data)
+		}
+		if bytes > runBytes || !r.takes(ctx, w) {
+			break
+		}
+	}
+	r.done = make([]bool, r.behind-r.first)
+	if len(r.done) < 2 {
+		return
+	}
+	channel, err := r.log.connection.use(ctx)
+	if err != nil {
+		return
+	}
+	if err := r.send(ctx, channel); err != nil {
+		r.log.connection.lost(channel, err)
+	}
+}
+
+// lock takes the streams that the run may write to, in one order, which is what keeps
+// calls from waiting for each other.
+func (r *run) lock() (unlock func()) {
+	r.streams = map[domain.StreamID]*pendingStream{}
+	var all []*pendingStream
+	for i := r.first; i < len(r.writes) && i-r.first < runWrites; i++ {
+		if id := r.writes[i].Stream; r.streams[id] == nil {
+			s := &pendingStream{known: r.log.known.of(id), ids: map[domain.EventID]bool{}}
+			r.streams[id], all = s, append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b *pendingStream) int { return cmp.Compare(a.known.id, b.known.id) })
+	for _, s := range all {
+		s.known.mu.Lock()
+		s.next = s.known.next
+	}
+	return func() {
+		for _, s := range all {
+			s.known.mu.Unlock()
+		}
+	}
+}
+
+// takes adds a write to the run if it is sure to be new, and to be stored when what
+// comes before it is.
+func (r *run) takes(ctx context.Context, w *eventlog.Write) bool {
+	s := r.streams[w.Stream]
+	if eventlog.CheckProposed(w.Stream, w.Events) != nil || s.known.gone {
+		return false
+	}
+	if at := w.After - 1; at >= 0 {
+		switch {
+		case at >= r.behind:
+			return false
+		case at >= r.first && r.writes[at].Stream != w.Stream:
+			return false // it has to wait for the answer
+		case at < r.first && r.written[at].Err != nil:
+			return false
+		}
+	}
+	if s.next == 0 && w.Expected != domain.NoStream {
+		if r.log.refresh(ctx, w.Stream, s.known) != nil {
+			return false
+		}
+		s.next = s.known.next
+	}
+	for i := range w.Events {
+		id := w.Events[i].ID
+		if _, there := s.known.ids[id]; there || s.ids[id] {
+			return false
+		}
+	}
+	if s.known.gone || eventlog.Expect(w.Stream, w.Expected, s.next-1) != nil {
+		return false
+	}
+	for i := range w.Events {
+		s.ids[w.Events[i].ID] = true
+	}
+	r.after = append(r.after, s.next-1)
+	s.next += domain.Revision(len(w.Events))
+	return true
+}
+
+// send has the writes of the run stored and takes the answers, which come in any order.
+// It ends when all have one, or when no more come.
+func (r *run) send(ctx context.Context, channel *grpc.ClientConn) error {
+	ctx, cancel := r.log.once(ctx)
+	defer cancel()
+	call, err := streams.NewStreamsClient(channel).BatchAppend(ctx)
+	if err != nil {
+		return failure(err, nil)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < len(r.done) && err == nil; i++ {
+			err = r.request(call, i)
+		}
+		if err == nil {
+			err = call.CloseSend()
+		}
+		sent <- err
+	}()
+	answers := make([]*streams.BatchAppendResp, len(r.done))
+	for range r.done {
+		var answer *streams.BatchAppendResp
+		if answer, err = call.Recv(); err != nil {
+			err = failure(err, call.Trailer())
+			cancel() // nothing of it is waited for
+			break
+		}
+		if i := answer.GetCorrelationId().GetStructured().GetLeastSignificantBits() - 1; i >= 0 && i < int64(len(answers)) {
+			answers[i] = answer
+		}
+	}
+	<-sent // its error is the one that the answers ended with
+	for i, answer := range answers {
+		r.take(ctx, i, answer)
+	}
+	if isFailed(err, "", codes.Unimplemented) {
+		r.log.unbatched.Store(true)
+	}
+	return err
+}
+
+// request sends a write, in as many parts as it takes.
+func (r *run) request(call streams.Streams_BatchAppendClient, i int) error {
+	w := &r.writes[r.first+i]
+	options := &streams.BatchAppendReq_Options{
+		StreamIdentifier: identifier(foreign.StreamName(w.Stream)),
+		DeadlineOption:   &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(defaultDeadline)},
+	}
+	if after := r.after[i]; after == domain.NoStream {
+		options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}}
+	} else {
+		options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: uint64(after)}
+	}
+	part := &streams.BatchAppendReq{CorrelationId: numbered(i), Options: options}
+	bytes := 0
+	for at := range w.Events {
+		message := sent(&w.Events[at])
+		size := len(message.Data) + len(message.CustomMetadata)
+		if bytes > 0 && bytes+size > partBytes {
+			if err := call.Send(part); err != nil {
+				return err
+			}
+			part, bytes = &streams.BatchAppendReq{CorrelationId: part.CorrelationId}, 0
+		}
+		bytes += size
+		part.ProposedMessages = append(part.ProposedMessages, &streams.BatchAppendReq_ProposedMessage{
+			Id: message.Id, Metadata: message.Metadata, CustomMetadata: message.CustomMetadata, Data: message.Data,
+		})
+	}
+	part.IsFinal = true
+	return call.Send(part)
+}
+
+// numbered is the correlation of a write: its number, counted from 1.
+func numbered(i int) *shared.UUID {
+	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{LeastSignificantBits: int64(i) + 1}}}
+}
+
+// take notes the outcome of a write that was stored. Every other has none.
+func (r *run) take(ctx context.Context, i int, answer *streams.BatchAppendResp) {
+	w, success := &r.writes[r.first+i], answer.GetSuccess()
+	s := r.streams[w.Stream].known
+	at := place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}
+	if success == nil || at.position == 0 || at.revision != r.after[i]+domain.Revision(len(w.Events)) || s.next <= r.after[i] {
+		return
+	}
+	var receipt eventlog.Receipt
+	if len(w.Events) == 1 && s.next == r.after[i]+1 {
+		s.ids[w.Events[0].ID] = at
+		s.next = at.revision + 1
+		r.log.known.count(s, len(s.ids))
+		receipt = eventlog.ReceiptAt([]domain.Position{at.position}, at.revision)
+	} else { // several, or read already together with some before
+		var err error
+		if receipt, err = r.log.placed(ctx, s, w.Events, at); err != nil {
+			return
+		}
+	}
+	receipt.Duplicate = receipt.Last <= r.before
+	r.log.head.saw(receipt.Last)
+	r.written[r.first+i].Receipt, r.done[i] = receipt, true
+}

@@ -1,0 +1,204 @@
+package esdb_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/esdb"
+	"github.com/ringrift/rift/eventlog/logtest"
+	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
+)
+
+// relay passes calls on to a node as they are, counts them, and may refuse a method as
+// a node does that has it not.
+type relay struct {
+	target *grpc.ClientConn
+	lacks  string
+
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+// untouched is a message as it is on the wire.
+type untouched struct{ bytes []byte }
+
+func (untouched) Name() string { return "proto" }
+
+func (untouched) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.(*untouched).bytes)}, nil
+}
+
+func (untouched) Unmarshal(data mem.BufferSlice, v any) error {
+	v.(*untouched).bytes = data.Materialize()
+	return nil
+}
+
+// newRelay starts one, and gives a log that goes through it.
+func newRelay(t testing.TB, lacks string) (*relay, *esdb.Log) {
+	t.Helper()
+	target, err := grpc.NewClient(esdbtest.Start(t).Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{target: target, lacks: lacks, calls: map[string]int{}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.UnknownServiceHandler(r.pass), grpc.ForceServerCodecV2(untouched{}))
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	log, err := esdb.Open("esdb://"+listener.Addr().String()+"?tls=false", esdb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		err := log.Close()
+		server.Stop()
+		if err := errors.Join(err, <-served, target.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r, log
+}
+
+func (r *relay) count(method string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls[method]
+}
+
+func (r *relay) pass(_ any, from grpc.ServerStream) error {
+	full, _ := grpc.MethodFromServerStream(from)
+	method := full[strings.LastIndexByte(full, '/')+1:]
+	r.mu.Lock()
+	r.calls[method]++
+	r.mu.Unlock()
+	if method == r.lacks {
+		return status.Error(codes.Unimplemented, "no such method")
+	}
+	ctx, cancel := context.WithCancel(from.Context())
+	defer cancel()
+	given, _ := metadata.FromIncomingContext(ctx)
+	to, err := r.target.NewStream(metadata.NewOutgoingContext(ctx, given), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, full, grpc.ForceCodecV2(untouched{}))
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			var message untouched
+			if err := from.RecvMsg(&message); err != nil {
+				_ = to.CloseSend()
+				return
+			}
+			if to.SendMsg(&message) != nil {
+				return // the other direction tells why
+			}
+		}
+	}()
+	for {
+		var message untouched
+		if err := to.RecvMsg(&message); err != nil {
+			from.SetTrailer(to.Trailer())
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if err := from.SendMsg(&message); err != nil {
+			return err
+		}
+	}
+}
+
+func manyWrites(name string, n int) []eventlog.Write {
+	writes := make([]eventlog.Write, n)
+	for i := range writes {
+		writes[i] = eventlog.Write{Stream: domain.StreamID(fmt.Sprintf("many-%s-%d", name, i%7)), Expected: domain.AnyRevision, Events: []eventlog.Proposed{{
+			ID: domain.DeriveID(name, i), Type: "MANY", Version: 1, Time: time.Unix(1, 0), Data: []byte("{}"),
+		}}}
+	}
+	return writes
+}
+
+// Many writes are under way together where the database can have that, and one after the
+// other where it cannot; either way their places are in the order of the list.
+func TestManyAreUnderWayTogether(t *testing.T) {
+	for _, lacks := range []string{"", "BatchAppend"} {
+		t.Run("lacks "+lacks, func(t *testing.T) {
+			r, log := newRelay(t, lacks)
+			for round := range 2 {
+				writes := manyWrites(fmt.Sprint("round", round), 100)
+				last := domain.Position(0)
+				for i, w := range log.AppendMany(t.Context(), writes) {
+					if w.Err != nil || w.Receipt.Duplicate || w.Receipt.First <= last || w.Receipt.Revision != domain.Revision(i/7) {
+						t.Fatalf("write %d: want a place behind %d and revision %d, found %+v, %v", i, last, i/7, w.Receipt, w.Err)
+					}
+					last = w.Receipt.Last
+				}
+			}
+			singly := r.count("Append")
+			switch {
+			case lacks == "" && (r.count("BatchAppend") != 2 || singly != 0):
+				t.Errorf("want two batches, found %d, and %d appends", r.count("BatchAppend"), singly)
+			case lacks != "" && (r.count("BatchAppend") != 1 || singly != 200):
+				t.Errorf("want a batch tried once and 200 appends, found %d and %d", r.count("BatchAppend"), singly)
+			}
+		})
+	}
+}
+
+// What rests on a write to another stream is stored only behind it, and not at all when
+// that one was refused.
+func TestManyRestOnEachOther(t *testing.T) {
+	_, log := newRelay(t, "")
+	writes := manyWrites("rest", 20)
+	for i := range writes {
+		writes[i].After = i
+	}
+	writes[9].Expected = 77 // refused
+	for i, w := range log.AppendMany(t.Context(), writes) {
+		if (w.Err == nil) != (i < 9) || i >= 9 && !errors.Is(w.Err, domain.ErrConflict) {
+			t.Errorf("write %d: found %+v, %v", i, w.Receipt, w.Err)
+		}
+	}
+}
+
+// BenchmarkAppendMany holds a list of 256 writes against the same as appends of their own.
+func BenchmarkAppendMany(b *testing.B) {
+	_, log := newRelay(b, "")
+	var together, singly time.Duration
+	for i := 0; b.Loop(); i++ {
+		began := time.Now()
+		for _, w := range log.AppendMany(b.Context(), manyWrites(fmt.Sprint("together", i), 256)) {
+			if w.Err != nil {
+				b.Fatal(w.Err)
+			}
+		}
+		together += time.Since(began)
+		began = time.Now()
+		for _, w := range logtest.OneByOne(b.Context(), log, manyWrites(fmt.Sprint("singly", i), 256)) {
+			if w.Err != nil {
+				b.Fatal(w.Err)
+			}
+		}
+		singly += time.Since(began)
+	}
+	b.ReportMetric(float64(singly)/float64(together), "times-as-fast")
+}

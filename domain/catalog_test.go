@@ -19,6 +19,7 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/domain/gauntlet"
 	"github.com/ringrift/rift/domain/nodes"
+	"github.com/ringrift/rift/domain/raft"
 	"github.com/ringrift/rift/domain/relay"
 	"github.com/ringrift/rift/domain/sshtournament"
 	"github.com/ringrift/rift/domain/swim"
@@ -31,7 +32,7 @@ import (
 func areas() [][]domain.Def {
 	return [][]domain.Def{
 		admin.Events(), election.Events(), elo.Events(), gauntlet.Events(),
-		cmaesrun.Events(), nodes.Events(), relay.Events(), domain.PolicyEvents(nil), swim.Events(), sshtournament.Events(), tournament.Events(), training.Events(), work.Events(),
+		cmaesrun.Events(), nodes.Events(), raft.Events(), relay.Events(), domain.PolicyEvents(nil), swim.Events(), sshtournament.Events(), tournament.Events(), training.Events(), work.Events(),
 	}
 }
 

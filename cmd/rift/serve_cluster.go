@@ -10,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
+	raftevents "github.com/ringrift/rift/domain/raft"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/transport/raft"
@@ -72,6 +74,25 @@ func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) e
 	}
 	server.Handler = handler.Mount(server.Handler)
 	return nil
+}
+
+// protocolOfMembers is the protocol from which on changes of the members are events: an
+// older build does not know them.
+const protocolOfMembers = 2
+
+// membership is who replicates the log, once every member knows of such events.
+func (c *clusterLog) membership() (*node.Membership, <-chan struct{}) {
+	changed, config := c.Reconfigured(), c.Configuration()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if state, err := c.State(ctx); err != nil || state.Protocol < protocolOfMembers || len(config.Members) == 0 {
+		return nil, changed
+	}
+	m := &node.Membership{Configuration: config.Index, By: config.By}
+	for _, one := range config.Members {
+		m.Members = append(m.Members, raftevents.Member{NodeID: one.Node, Address: one.Address, Voter: !one.Learner})
+	}
+	return m, changed
 }
 
 // watch ends with an error when the log gave up: the other nodes elect another leader,

@@ -192,8 +192,12 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	if s.cluster != nil {
 		leadership = s.cluster
 	}
+	var members func() (*node.Membership, <-chan struct{})
+	if s.cluster != nil {
+		members = s.cluster.membership
+	}
 	return node.Config{
-		Leadership: leadership,
+		Leadership: leadership, Members: members,
 		Node:       s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
 		StoreDir: models, Rebuilt: rebuilt, Remembered: s.memory.remembered, QueueBytes: s.memory.queue,
 		Store: store.Options{
@@ -312,6 +316,7 @@ func runNode(ctx context.Context, n *node.Node, besides []actor, answers servers
 	if answers.cluster != nil {
 		add("replicated log", answers.cluster.watch, nil)
 		add("leadership", n.Lead, nil)
+		add("members", n.KeepMembers, nil)
 	}
 	answers.elections.run(add, n)
 	if !n.ReadOnly() {

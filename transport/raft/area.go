@@ -3,8 +3,12 @@ package raft
 import (
 	"context"
 
+	raftcmd "github.com/ringrift/rift/commands/raft"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/raft"
 	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/projections"
+	raftview "github.com/ringrift/rift/projections/raft"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -20,9 +24,13 @@ type describer interface {
 // served by a Handler.
 func Area() transport.Area {
 	return transport.Area{
-		Name: "raft",
+		Name:        "raft",
+		Events:      raft.Events(),
+		Projections: []projections.Projection{raftview.Projection()},
+		Specs:       raftcmd.Specs(),
 		Routes: []transport.Route{
 			transport.Tell("/raft/state", "raft.state", tellState, transport.About("how the node sees the replicated log: its role and term, the leader, and of each member how far it is")),
+			transport.Get("/raft/history", "raft.history", raftview.Members, transport.About("who replicates the log and who did: members and voters, since when and on whose word")),
 		},
 	}
 }

@@ -47,6 +47,9 @@ type Config struct {
 	// Leadership tells whether this node decides, where several share a log; nil: it
 	// does. A node that does not lead follows the log and takes no command.
 	Leadership eventlog.Leadership
+	// Members gives who replicates the log, nil while that is not to be written down, and
+	// a channel that is closed when it is another; nil: nobody else has the log.
+	Members func() (*Membership, <-chan struct{})
 	// Sparse says that the log's positions have gaps, as places in a file have: how far
 	// apart two of them are says little of how many events are between.
 	Sparse bool

@@ -113,7 +113,7 @@ func TestEveryCommandHasARoute(t *testing.T) {
 		"datasync.report", "datasync.stall",
 		"alarms.raise", "alarms.clear",
 		"training.expire_block", "training.abandon", "training.finish", "cmaes.overdue",
-		"election.take_lead",
+		"election.take_lead", "raft.note_members",
 		"relay.queue", "relay.deliver", "relay.answer", "relay.expire",
 		"ssh_tournament.begin", "ssh_tournament.take", "ssh_tournament.end",
 	} {

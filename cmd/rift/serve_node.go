@@ -198,7 +198,7 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	}
 	return node.Config{
 		Leadership: leadership, Members: members,
-		Node:       s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
+		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
 		StoreDir: models, Rebuilt: rebuilt, Remembered: s.memory.remembered, QueueBytes: s.memory.queue,
 		Store: store.Options{
 			CacheBytes: s.memory.models,

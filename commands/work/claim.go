@@ -100,6 +100,7 @@ func planClaim(q *commands.Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[co
 			yield(nil, err)
 			return
 		}
+		boosts := boostsOf(q.Models, facts.Now)
 		for taken := 0; open && taken < c.Limit; taken++ {
 			decision, found := q.Pick(c.NodeID, facts.Now)
 			q.CountClosed(nil)
@@ -109,7 +110,7 @@ func planClaim(q *commands.Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[co
 				}
 				return
 			}
-			step, err := leasePicked(q, decision, c.NodeID, facts)
+			step, err := leasePicked(q, decision, c.NodeID, facts, boosts)
 			if !yield(step, err) || err != nil {
 				return
 			}
@@ -180,14 +181,14 @@ func WouldGet(q *commands.Queue, node domain.NodeID, level *nodes.Level, now tim
 }
 
 // leasePicked is the step that gives a node what was picked for it.
-func leasePicked(q *commands.Queue, picked sched.Decision, node domain.NodeID, facts domain.Facts) (leaseTask, error) {
+func leasePicked(q *commands.Queue, picked sched.Decision, node domain.NodeID, facts domain.Facts, boosts func(taskType, configKey string) (*work.Boost, error)) (leaseTask, error) {
 	decision := work.DecisionOf(picked)
 	step := leaseTask{TaskID: domain.TaskID(picked.Item), NodeID: node, Decision: &decision}
 	if item, live := q.Find(step.TaskID); live {
 		step.spawned = item.Spawned
 	}
 	var err error
-	if step.Exploration, err = explorationOf(q.Models, picked.Type, picked.Config, facts.Now); err != nil {
+	if step.Exploration, err = boosts(picked.Type, picked.Config); err != nil {
 		return step, err
 	}
 	if len(work.PolicyOf(facts.Policy).Sizing) > 0 {
@@ -280,6 +281,23 @@ func firstOf[E domain.Event](events iter.Seq2[domain.Event, error]) (E, error) {
 		}
 	}
 	return none, domain.Errorf(domain.Corrupt, "want %s in the log, found none", none.EventType())
+}
+
+// boostsOf is explorationOf for the items of one claim, most of which are of one
+// type and config: the row is read when either changes.
+func boostsOf(v projections.View, now time.Time) func(taskType, configKey string) (*work.Boost, error) {
+	var lastType, lastConfig string
+	var last *work.Boost
+	return func(taskType, configKey string) (*work.Boost, error) {
+		if taskType == lastType && configKey == lastConfig {
+			return last, nil
+		}
+		boost, err := explorationOf(v, taskType, configKey, now)
+		if err == nil {
+			lastType, lastConfig, last = taskType, configKey, boost
+		}
+		return boost, err
+	}
 }
 
 // explorationOf is the boost that a selfplay item is played under when it is

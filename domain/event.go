@@ -152,7 +152,8 @@ func ParseEventID(text string) (EventID, error) {
 // that cause brought about. The same cause gives the same id on every machine,
 // which is what lets a retried command append once.
 func DeriveID(cause string, index int) EventID {
-	sum := sha256.Sum256([]byte(cause + "\x00" + strconv.Itoa(index)))
+	var short [128]byte // a command asks for several, of names that fit
+	sum := sha256.Sum256(strconv.AppendInt(append(append(short[:0], cause...), 0), int64(index), 10))
 	var id EventID
 	copy(id[:], sum[:16])
 	id[6] = id[6]&0x0f | 0x80

@@ -49,7 +49,8 @@ type exchange struct {
 	position domain.Position
 	known    bool // the position is told as ETag
 	reply    reply
-	chosen   *chosen // of a stream
+	chosen   *chosen   // of a stream
+	values   [4]string // of headers of the answer
 	written  bool
 	strong   bool        // see strongly
 	passed   http.Header // of the leader's answer, when that is what is answered

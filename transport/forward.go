@@ -65,6 +65,9 @@ func (h *Handler) elsewhere(x *exchange) bool {
 
 // notLeading tells the refusal of a node that does not lead.
 func notLeading(err error) bool {
+	if err == nil {
+		return false
+	}
 	var not *eventlog.NotLeader
 	return errors.As(err, &not)
 }

@@ -59,16 +59,16 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 	// Each header costs the server and the client time, so an answer has no more
 	// than somebody reads.
 	if x.route == nil || x.route.Kind == Command || x.status != http.StatusOK || len(x.request.Header[headerRequestID]) > 0 {
-		header[headerRequestID] = []string{x.requestID()}
+		header[headerRequestID] = x.value(0, x.requestID())
 	}
 	if x.known {
-		header["Etag"] = []string{etag(x.position)}
+		header["Etag"] = x.value(1, etag(x.position))
 	}
 	if !x.moment.IsZero() {
-		header[HeaderMoment] = []string{x.moment.UTC().Format(domain.Timestamp)}
+		header[HeaderMoment] = x.value(2, x.moment.UTC().Format(domain.Timestamp))
 	}
 	if x.call.ID != "" {
-		header[headerCommandID] = []string{x.call.ID}
+		header[headerCommandID] = x.value(3, x.call.ID)
 	}
 	for key, values := range x.passed {
 		header[key] = values
@@ -90,6 +90,12 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 	}
 	putBuffer(x.body)
 	x.body = nil
+}
+
+// value is the value of a header, kept in the exchange.
+func (x *exchange) value(i int, text string) []string {
+	x.values[i] = text
+	return x.values[i : i+1 : i+1]
 }
 
 // problemOf adds to an error's problem what the exchange knows.

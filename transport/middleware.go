@@ -226,7 +226,11 @@ func (x *exchange) limit() time.Duration {
 	if x.route.timeout > 0 {
 		limit = x.route.timeout
 	}
-	if left, err := strconv.ParseFloat(x.request.Header.Get(headerTimeout), 64); err == nil && left > 0 && left < limit.Seconds() {
+	given := x.request.Header.Get(headerTimeout)
+	if given == "" {
+		return limit
+	}
+	if left, err := strconv.ParseFloat(given, 64); err == nil && left > 0 && left < limit.Seconds() {
 		limit = time.Duration(left * float64(time.Second))
 	}
 	return limit

@@ -45,6 +45,7 @@ type shape struct {
 }
 
 type shapeField struct {
+	name     string
 	index    int
 	optional bool // absent and null are fine
 	shape    *shape
@@ -139,6 +140,7 @@ func addFields(s *shape, t reflect.Type, open map[reflect.Type]*shape) {
 		}
 		nullable := field.Type.Kind() == reflect.Pointer || field.Type.Kind() == reflect.Slice || field.Type.Kind() == reflect.Map || field.Type.Kind() == reflect.Interface
 		s.fields[name] = &shapeField{
+			name:     name,
 			index:    len(s.fields),
 			optional: nullable || strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero") || field.Tag.Get("path") != "",
 			shape:    makeShape(field.Type, open),

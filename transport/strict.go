@@ -23,6 +23,7 @@ func checkBody(body []byte, s *shape) []domain.Fault {
 		return []domain.Fault{{Field: "body", Reason: "want UTF-8"}}
 	}
 	w := walker{data: body}
+	w.path = w.short[:0]
 	w.space()
 	if w.at == len(w.data) {
 		return []domain.Fault{{Field: "body", Reason: "want a JSON object, found nothing"}}
@@ -51,6 +52,7 @@ type walker struct {
 	data   []byte
 	at     int
 	path   []string
+	short  [8]string // where a path begins that is not deep
 	faults []domain.Fault
 }
 
@@ -189,18 +191,20 @@ func (w *walker) object(s *shape, depth int) bool {
 		many = map[int]bool{}
 	}
 	return w.members(depth, func(quoted []byte) bool {
-		key, ok := unquoted(quoted)
-		if !ok {
-			return w.broken("a key")
+		field, known := s.fields[string(quoted[1:len(quoted)-1])]
+		if !known { // or it is written with escapes
+			key, ok := unquoted(quoted)
+			if !ok {
+				return w.broken("a key")
+			}
+			if field, known = s.fields[key]; !known {
+				w.path = append(w.path, printable(key))
+				w.fault(w.field(), "not a known key")
+				w.path = w.path[:len(w.path)-1]
+				return w.skip(depth + 1)
+			}
 		}
-		field, known := s.fields[key]
-		if !known {
-			w.path = append(w.path, printable(key))
-			w.fault(w.field(), "not a known key")
-			w.path = w.path[:len(w.path)-1]
-			return w.skip(depth + 1)
-		}
-		w.path = append(w.path, key)
+		w.path = append(w.path, field.name)
 		twice := few&(1<<(field.index&63)) != 0
 		if many != nil {
 			twice = many[field.index]
@@ -214,7 +218,7 @@ func (w *walker) object(s *shape, depth int) bool {
 		if null && !field.optional && field.shape.kind != anything {
 			w.fault(w.field(), "want "+wanted[field.shape.kind]+", found null")
 		}
-		ok = null && w.word() || !null && w.value(field.shape, depth+1)
+		ok := null && w.word() || !null && w.value(field.shape, depth+1)
 		w.path = w.path[:len(w.path)-1]
 		return ok
 	})

@@ -71,7 +71,8 @@ func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
 		fault("unique_key", "want at most %d bytes and no NUL, found %d bytes", maxWord, len(c.UniqueKey))
 	}
 	if c.Priority == nil {
-		c.Priority = &policy.DefaultPriority
+		priority := policy.DefaultPriority // a pointer into policy would keep all of it
+		c.Priority = &priority
 	}
 	if *c.Priority < 0 || *c.Priority > 100 {
 		fault("priority", "want 0 to 100, found %d", *c.Priority)

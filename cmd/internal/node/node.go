@@ -329,7 +329,8 @@ func reactorsOf(config Config) []projections.Reactor {
 // SeedOf draws the seed of a decision from its command's id, so that the same
 // command decides the same wherever it runs.
 func SeedOf(command string) uint64 {
-	sum := sha256.Sum256([]byte("seed\x00" + command))
+	var short [128]byte
+	sum := sha256.Sum256(append(append(short[:0], "seed\x00"...), command...))
 	return binary.BigEndian.Uint64(sum[:8])
 }
 

@@ -291,3 +291,28 @@ func TestRowsOfCSVAreText(t *testing.T) {
 		}
 	}
 }
+
+// A table shows no column that says nothing, and is never wider than what it is for:
+// numbers are whole or left out, which it says.
+func TestTablesFit(t *testing.T) {
+	columns := []Column{{Name: "id"}, {Name: "error"}, {Name: "a_long_name_of_a_column"}, {Name: "games", Right: true}, {Name: "reason"}, {Name: "position", Right: true}}
+	rows := [][]any{{"t-1", nil, "x", 1234567, strings.Repeat("because ", 9), 48211}, {"t-2", "", "y", 2, "no", 3}}
+	for _, width := range []int{80, 40, 24} {
+		var out bytes.Buffer
+		p := &Printer{Out: &out, Format: Table, Width: width}
+		if err := p.Print(Listing{Columns: columns, Rows: rows, Below: strings.Repeat("words ", 30)}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "ERROR") {
+			t.Errorf("%d: want no empty column, found\n%s", width, out.String())
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
+				t.Errorf("%d: found a line of %d characters: %q", width, n, line)
+			}
+		}
+		if whole := strings.Contains(out.String(), "1,234,567"); !whole && !strings.Contains(out.String(), "more with -o wide") {
+			t.Errorf("%d: want numbers whole, or told that they are left out, found\n%s", width, out.String())
+		}
+	}
+}

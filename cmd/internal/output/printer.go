@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 
 	"github.com/ringrift/rift/domain"
@@ -132,12 +133,12 @@ func (p *Printer) listing(l Listing) error {
 		return p.text(l.Blocks)
 	}
 	if people && l.Above != "" {
-		if err := p.text(l.Above); err != nil {
+		if err := p.text(p.wrapped(l.Above)); err != nil {
 			return err
 		}
 	}
 	if people && len(l.Rows) == 0 && l.Empty != "" {
-		return p.text(l.Empty)
+		return p.text(p.wrapped(l.Empty))
 	}
 	rows := p.Rows(l.Columns)
 	for _, row := range l.Rows {
@@ -149,7 +150,7 @@ func (p *Printer) listing(l Listing) error {
 		return err
 	}
 	if people && l.Below != "" {
-		return p.text(l.Below)
+		return p.text(p.wrapped(l.Below))
 	}
 	return nil
 }
@@ -168,6 +169,9 @@ func (p *Printer) Fields(doc any, fields ...Field) error {
 			if value == "" {
 				continue
 			}
+			if p.Width > width+22 { // else there is no room for words
+				value = wrap(value, p.Width-width-2)
+			}
 			b.WriteString(p.bold(field.Name+strings.Repeat(" ", width-len(field.Name))) + "  " + strings.ReplaceAll(value, "\n", "\n"+strings.Repeat(" ", width+2)) + "\n")
 		}
 		return p.text(strings.TrimSuffix(b.String(), "\n"))
@@ -184,11 +188,11 @@ type Field struct {
 	Value any
 }
 
-func (p *Printer) bold(text string) string {
+func (p *Printer) bold(said string) string {
 	if !p.Color {
-		return text
+		return said
 	}
-	return "\x1b[1m" + text + "\x1b[0m"
+	return "\x1b[1m" + said + "\x1b[0m"
 }
 
 // encode writes JSON without escaping <, > and &: it goes to people and files, not into pages.
@@ -223,15 +227,40 @@ func (p *Printer) line(v any) error {
 }
 
 // Line prints text for people; programs that asked for data do not get it.
-func (p *Printer) Line(text string) error {
+func (p *Printer) Line(said string) error {
 	if p.Format != Table && p.Format != Wide {
 		return nil
 	}
-	return p.text(text)
+	return p.text(p.wrapped(said))
 }
 
-func (p *Printer) text(text string) error {
-	if _, err := io.WriteString(p.Out, text+"\n"); err != nil {
+// wrapped breaks the lines that are wider than the terminal between words.
+func (p *Printer) wrapped(said string) string {
+	if p.Width < 20 || p.Format == Wide {
+		return said
+	}
+	return wrap(said, p.Width)
+}
+
+// wrap breaks lines at a width, with what follows under the first word of the line.
+func wrap(said string, width int) string {
+	lines := strings.Split(said, "\n")
+	for i, line := range lines {
+		if text.StringWidth(line) <= width {
+			continue
+		}
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		broken := strings.Split(text.WrapSoft(strings.TrimLeft(line, " "), max(width-len(indent), 10)), "\n")
+		for n := range broken {
+			broken[n] = indent + strings.TrimRight(broken[n], " ")
+		}
+		lines[i] = strings.Join(broken, "\n")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *Printer) text(said string) error {
+	if _, err := io.WriteString(p.Out, said+"\n"); err != nil {
 		return domain.Errorf(domain.Unavailable, "print: %w", err)
 	}
 	return nil

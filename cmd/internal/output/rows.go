@@ -3,6 +3,7 @@ package output
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -153,6 +154,7 @@ func (r *Rows) Close() error {
 		}
 	case Table, Wide:
 		if r.widths == nil && (len(r.held) > 0 || !r.live) {
+			r.dropEmpty() // every row is here
 			return r.flush()
 		}
 	case JSONL:
@@ -223,6 +225,30 @@ func escapeMarkdown(row []string) []string {
 	return row
 }
 
+// dropEmpty leaves out the columns in which no row says anything.
+func (r *Rows) dropEmpty() {
+	if len(r.held) == 0 {
+		return
+	}
+	var shown, kept []int
+	for i, at := range r.shown {
+		if slices.ContainsFunc(r.held, func(row []string) bool { return row[i] != "" }) {
+			shown, kept = append(shown, at), append(kept, i)
+		}
+	}
+	if len(shown) == 0 || len(shown) == len(r.shown) {
+		return
+	}
+	for n, row := range r.held {
+		left := make([]string, len(kept))
+		for i, at := range kept {
+			left[i] = row[at]
+		}
+		r.held[n] = left
+	}
+	r.shown = shown
+}
+
 // flush writes the head and the rows held so far, and sets the widths that
 // later rows keep to.
 func (r *Rows) flush() error {
@@ -241,7 +267,8 @@ func (r *Rows) flush() error {
 			}
 		}
 	}
-	r.narrow(names)
+	leftOut := r.narrow(names)
+	names = names[:len(r.widths)]
 	w := table.NewWriter()
 	w.SetStyle(plainStyle)
 	head := make(table.Row, len(names))
@@ -256,9 +283,9 @@ func (r *Rows) flush() error {
 	w.SetColumnConfigs(configs)
 	w.AppendHeader(head)
 	for _, row := range r.held {
-		cells := make(table.Row, len(row))
-		for i, cell := range row {
-			cells[i] = cell
+		cells := make(table.Row, len(r.widths))
+		for i := range cells {
+			cells[i] = row[i]
 		}
 		w.AppendRow(cells)
 	}
@@ -267,32 +294,81 @@ func (r *Rows) flush() error {
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
+	if leftOut > 0 {
+		lines = append(lines, r.p.wrapped(Plural(leftOut, "column")+" more with -o wide"))
+	}
 	return r.p.text(strings.Join(lines, "\n"))
 }
 
-// narrow takes room from the widest columns until a row fits the terminal.
-func (r *Rows) narrow(names []string) {
-	if !r.p.Terminal || r.p.Width == 0 || r.p.Format == Wide {
-		return
+// narrow takes room from the widest columns until a row fits: from words down to a
+// few of them, then from the heads of numbers, then from words down to a beginning.
+// Numbers stay whole. What does not fit then is left out, from the right; it says how
+// many columns that are.
+func (r *Rows) narrow(names []string) (leftOut int) {
+	if r.p.Width == 0 || r.p.Format == Wide {
+		return 0
 	}
-	for {
-		total, widest := 2*(len(r.widths)-1), -1
+	words := func(least int) func(i int) int {
+		return func(i int) int {
+			if r.columns[r.shown[i]].Right {
+				return r.widths[i]
+			}
+			return least
+		}
+	}
+	r.shrink(func(i int) int { return max(words(16)(i), text.StringWidth(names[i])) })
+	r.shrink(func(i int) int {
+		if r.columns[r.shown[i]].Right {
+			return max(r.longest(i), 4)
+		}
+		return r.widths[i]
+	})
+	r.shrink(func(i int) int { return max(words(8)(i), min(text.StringWidth(names[i]), 12)) })
+	r.shrink(words(6))
+	for r.total() > r.p.Width && len(r.widths) > 1 {
+		last := len(r.widths) - 1
+		r.widths, r.shown = r.widths[:last], r.shown[:last]
+		leftOut++
+	}
+	return leftOut
+}
+
+// shrink takes room from the widest columns, from each until its least width.
+func (r *Rows) shrink(least func(i int) int) {
+	for r.total() > r.p.Width {
+		widest := -1
 		for i, width := range r.widths {
-			total += width
-			if width > max(text.StringWidth(names[i]), 8) && (widest < 0 || width > r.widths[widest]) {
+			if width > least(i) && (widest < 0 || width > r.widths[widest]) {
 				widest = i
 			}
 		}
-		if total <= r.p.Width || widest < 0 {
+		if widest < 0 {
 			return
 		}
 		r.widths[widest]--
 	}
 }
 
+// longest is how wide the cells of a column are without its head.
+func (r *Rows) longest(i int) (width int) {
+	for _, row := range r.held {
+		width = max(width, text.StringWidth(row[i]))
+	}
+	return width
+}
+
+// total is how wide a row is.
+func (r *Rows) total() int {
+	total := 2 * (len(r.widths) - 1)
+	for _, width := range r.widths {
+		total += width
+	}
+	return total
+}
+
 func (r *Rows) padded(row []string) string {
 	var b strings.Builder
-	for i, cell := range row {
+	for i, cell := range row[:len(r.widths)] {
 		cell = snip(strings.ReplaceAll(cell, "\n", " "), r.widths[i])
 		gap := strings.Repeat(" ", max(r.widths[i]-text.StringWidth(cell), 0))
 		if i > 0 {

@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo loop build sshd test node-client race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
+.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -26,7 +26,16 @@ build: ## compile bin/rift
 sshd: ## install the OpenSSH server that tests run, where there is none
 	@command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || { $$( [ "$$(id -u)" -eq 0 ] || echo sudo ) apt-get update -q && $$( [ "$$(id -u)" -eq 0 ] || echo sudo ) apt-get install -q -y --no-install-recommends openssh-server; }
 
-test: sshd ## run every test
+typescript: ## install the packages of npm that the test of the TypeScript client needs, where npm works
+	@mkdir -p bin/typescript && cp cmd/internal/endtoend/typescript/package*.json bin/typescript
+	@cmp -s bin/typescript/package-lock.json bin/typescript/installed || \
+	  { cd bin/typescript && command -v npm >/dev/null && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json installed; } || \
+	  { rm -rf bin/typescript/node_modules; echo "npm is missing or cannot install: the TypeScript client is not tried"; }
+
+cross: ## build for the other systems that rift runs on
+	for system in windows darwin freebsd; do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
+
+test: sshd typescript ## run every test
 	$(GO) test -timeout 15m ./...
 	@$(MAKE) --no-print-directory node-client
 

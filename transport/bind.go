@@ -144,7 +144,8 @@ func (x *exchange) bindCommand(values url.Values) error {
 		x.call.Dry = dry
 		delete(values, "dry_run")
 	}
-	faults = append(faults, (&params{}).unknown(values)...)
+	wait, wrong := x.takeWait(values)
+	faults = append(append(faults, wrong...), (&params{}).unknown(values)...)
 	header := x.request.Header
 	name := func(key string, into *string) {
 		if text := header.Get(key); text != "" {
@@ -180,6 +181,9 @@ func (x *exchange) bindCommand(values url.Values) error {
 	}
 	if x.input, err = x.route.decode(body); err != nil {
 		return err
+	}
+	if w, ok := x.input.(waiter); ok && wait != nil {
+		x.input = w.Waiting(*wait)
 	}
 	if x.route.params != nil {
 		if x.input, err = x.route.bindPath(x.request, x.input); err != nil {

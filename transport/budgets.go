@@ -24,7 +24,7 @@ import (
 //   - queries: questions to the read models of now
 //   - scans: what reads long stretches of the log or of the past, and reports
 //   - streams: open event streams
-//   - waits: what waits for another node
+//   - waits: what waits for another node, or for an item
 //
 // A request holds its place until its answer is written. Bytes have budgets as
 // well: of bodies that are on their way in, and of answers on their way out.

@@ -75,7 +75,7 @@ func notLeading(err error) bool {
 // forwardCommand has the leader run a command, whichever node that becomes while the
 // caller waits.
 func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
-	ctx, cancel := context.WithTimeout(ctx, min(x.limit(), h.config.AfterWait))
+	ctx, cancel := context.WithTimeout(ctx, min(x.limit(), h.config.AfterWait+x.waits()))
 	defer cancel()
 	var last error
 	for {

@@ -187,6 +187,9 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 				}
 			}
 			budget := h.budgets.of(route, x.request)
+			if x.asksToWait() {
+				budget = h.budgets.waits
+			}
 			if err := budget.enter(x.caller(), 1); err != nil {
 				return nil, err
 			}
@@ -226,6 +229,7 @@ func (x *exchange) limit() time.Duration {
 	if x.route.timeout > 0 {
 		limit = x.route.timeout
 	}
+	limit += x.waits()
 	given := x.request.Header.Get(headerTimeout)
 	if given == "" {
 		return limit

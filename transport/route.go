@@ -37,14 +37,15 @@ type Route struct {
 	Kind   Kind
 	About  string
 
-	public  bool // served without a token
-	role    Role // see By
-	vital   bool // see Vital
-	scans   bool // see Scans
-	served  bool // see Serve
-	waits   bool // see Waits
-	large   bool // see Large
-	past    bool // ?at= means something, though it is no query over the read models
+	public  bool          // served without a token
+	role    Role          // see By
+	vital   bool          // see Vital
+	scans   bool          // see Scans
+	served  bool          // see Serve
+	waits   bool          // see Waits
+	large   bool          // see Large
+	polls   time.Duration // see Polls
+	past    bool          // ?at= means something, though it is no query over the read models
 	timeout time.Duration
 	request reflect.Type // of the body, or of the struct of parameters
 	answer  reflect.Type // nil: only what every answer has

@@ -128,10 +128,23 @@ func readToken(path string) (string, error) {
 
 // do runs the command of a route, with a body as it was typed.
 func (c *client) do(ctx context.Context, route string, body []byte, options ...transport.CallOption) (json.RawMessage, error) {
-	receipt, err := within(ctx, c, func(ctx context.Context) (transport.Receipt, error) {
+	patient := *c
+	patient.settings.Timeout += waitOf(body)
+	receipt, err := within(ctx, &patient, func(ctx context.Context) (transport.Receipt, error) {
 		return c.node.DoJSON(ctx, route, body, options...)
 	})
 	return receipt.Body, err
+}
+
+// waitOf is how long a command asks the node to wait before it answers.
+func waitOf(body []byte) time.Duration {
+	var asked struct {
+		Wait domain.Seconds `json:"wait"`
+	}
+	if json.Unmarshal(body, &asked) != nil {
+		return 0 // the node says what is wrong with it
+	}
+	return min(max(asked.Wait.Duration(), 0), time.Minute)
 }
 
 // ask asks the query of a route, with parameters as they were typed.

@@ -96,11 +96,8 @@ func workReports() []endpoint {
 		{
 			name: "claim", short: "Take items for a node", route: "work.claim", args: []string{"node_id"}, needs: 1,
 			example: `  rift work claim gpu-7
-  rift work claim gpu-7 --capabilities selfplay,gpu --limit 4`,
-			help: map[string]string{
-				"node_id": "the node that will do the work", "capabilities": "task types it takes, and what items may require",
-				"slots": "free slots of the node", "limit": "most items to take (default 1)",
-			},
+  rift work claim gpu-7 --capabilities selfplay,gpu --limit 4
+  rift work claim gpu-7 --wait 30s`,
 			empty: "nothing for {node_id}: `rift work explain --node {node_id}` says why",
 			show:  showClaimed,
 		},

@@ -32,7 +32,7 @@ type workerFlags struct {
 	grace, stalledAfter             time.Duration
 	itemTimeout, orphan             time.Duration
 	drain, report                   time.Duration
-	poll, beat                      time.Duration
+	poll, wait, beat                time.Duration
 	failStalled                     bool
 	tail, result, output            string
 	processes, files, cpu           uint64
@@ -121,6 +121,7 @@ func (f *workerFlags) add(c *cobra.Command) {
 	flags.DurationVar(&f.drain, "drain-timeout", 5*time.Minute, "how long commands may go on once the worker is to stop")
 	flags.DurationVar(&f.report, "report-timeout", 30*time.Second, "how long reports are repeated after that")
 	flags.DurationVar(&f.poll, "poll", 2*time.Second, "between claims when there is nothing to do")
+	flags.DurationVar(&f.wait, "wait", 30*time.Second, "how long a node waits with its answer while there is nothing to do, at most 30s (0: ask every --poll)")
 	flags.DurationVar(&f.beat, "node-heartbeat", 10*time.Second, "between heartbeats of the node")
 	flags.StringVar(&f.tail, "tail", "4KiB", "how much of the end of each output stream is kept and reported")
 	flags.StringVar(&f.result, "max-result", "256KiB", "largest result")

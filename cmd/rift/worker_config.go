@@ -26,7 +26,7 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 	w := worker.Config{
 		Capabilities: f.capabilities, Types: f.types, Slots: f.slots, Commands: map[string][]string{}, Logger: logger,
 		Grace: f.grace, StalledAfter: f.stalledAfter, FailStalled: f.failStalled, ItemTimeout: f.itemTimeout, OrphanGrace: f.orphan,
-		DrainTimeout: f.drain, ReportTimeout: f.report, Poll: f.poll, Beat: f.beat,
+		DrainTimeout: f.drain, ReportTimeout: f.report, Poll: f.poll, Wait: f.wait, Beat: f.beat,
 		ReleaseCodes: f.releaseCodes, FatalCodes: f.fatal, Inline: 16 << 10, Once: f.once, MaxItems: f.maxItems,
 		Limits: worker.Limits{Processes: f.processes, Files: f.files, CPU: f.cpu},
 	}

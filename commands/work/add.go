@@ -13,22 +13,22 @@ import (
 
 // AddTask asks for an item to be queued.
 type AddTask struct {
-	TaskID         domain.TaskID   `json:"task_id,omitempty"` // made up when absent
+	TaskID         domain.TaskID   `json:"task_id,omitempty" doc:"made up when absent"`
 	TaskType       string          `json:"task_type"`
 	ConfigKey      string          `json:"config_key,omitempty"`
-	Priority       *int            `json:"priority,omitempty"` // 0 to 100, larger first
+	Priority       *int            `json:"priority,omitempty" doc:"0 to 100, larger first"`
 	Payload        json.RawMessage `json:"payload,omitempty"`
 	DependsOn      []domain.TaskID `json:"depends_on,omitempty"`
-	Requires       []string        `json:"requires,omitempty"` // capability words a node must offer, all of them
-	Where          string          `json:"where,omitempty"`    // an expression over a node's facts: only nodes it is true of
+	Requires       []string        `json:"requires,omitempty" doc:"capability words a node must offer, all of them"`
+	Where          string          `json:"where,omitempty" doc:"an expression over a node's facts: only nodes it is true of"`
 	RequiresGPU    bool            `json:"requires_gpu,omitempty"`
-	Pin            *PinTask        `json:"pin,omitempty"`     // the only node that may have it, for a while
-	Exclude        []PinTask       `json:"exclude,omitempty"` // nodes that may not have it, for a while
+	Pin            *PinTask        `json:"pin,omitempty" doc:"the only node that may have it, for a while"`
+	Exclude        []PinTask       `json:"exclude,omitempty" doc:"nodes that may not have it, for a while"`
 	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"`
 	MaxAttempts    int             `json:"max_attempts,omitempty"`
-	UniqueKey      string          `json:"unique_key,omitempty"` // refused while a live item has it
-	Replaces       domain.TaskID   `json:"replaces,omitempty"`   // an item that ended without being done: this one, once done, unblocks what waits for it
-	Force          bool            `json:"force,omitempty"`      // past the limits of the queue's length, for what must not wait
+	UniqueKey      string          `json:"unique_key,omitempty" doc:"refused while a live item has it"`
+	Replaces       domain.TaskID   `json:"replaces,omitempty" doc:"an item that ended without being done: this one, once done, unblocks what waits for it"`
+	Force          bool            `json:"force,omitempty" doc:"past the limits of the queue's length, for what must not wait"`
 
 	admission admission
 	batch     string // the command that adds it among others
@@ -41,7 +41,7 @@ func (c AddTask) Stream() domain.StreamID { return c.TaskID.Stream() }
 // TaskAdded is the answer to an add.
 type TaskAdded struct {
 	TaskID       domain.TaskID `json:"task_id"`
-	Backpressure string        `json:"backpressure,omitempty"` // "soft": the queue is long; producers slow down
+	Backpressure string        `json:"backpressure,omitempty" doc:"\"soft\": the queue is long; producers slow down"`
 }
 
 // maxWord bounds a task type, a config key and the like.

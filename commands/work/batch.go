@@ -206,9 +206,9 @@ type CancelTasks struct {
 	TaskType  string     `json:"task_type,omitempty"`
 	ConfigKey string     `json:"config_key,omitempty"`
 	State     work.State `json:"state,omitempty"`
-	Batch     string     `json:"batch,omitempty"` // the id of the command that added them together
+	Batch     string     `json:"batch,omitempty" doc:"the id of the command that added them together"`
 	Reason    string     `json:"reason,omitempty"`
-	Limit     int        `json:"limit,omitempty"` // the policy's most when absent
+	Limit     int        `json:"limit,omitempty" doc:"the policy's most when absent"`
 }
 
 func (CancelTasks) CommandType() string { return "work.cancel_batch" }
@@ -217,7 +217,7 @@ func (CancelTasks) CommandType() string { return "work.cancel_batch" }
 type TasksCancelled struct {
 	Cancelled int             `json:"cancelled"`
 	Items     []domain.TaskID `json:"items"`
-	Full      bool            `json:"full"` // as many as one command cancels; more may be left
+	Full      bool            `json:"full" doc:"as many as one command cancels; more may be left"`
 }
 
 func completeCancelBatch(c CancelTasks, facts domain.Facts) (CancelTasks, error) {

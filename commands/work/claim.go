@@ -21,9 +21,28 @@ import (
 // ClaimTasks asks for items for a node.
 type ClaimTasks struct {
 	NodeID       domain.NodeID `json:"node_id"`
-	Capabilities []string      `json:"capabilities,omitempty"` // task types it wants (none: any), and words that items may require
-	Slots        int           `json:"slots,omitempty"`        // free slots of the node; bounds the items
-	Limit        int           `json:"limit,omitempty"`        // most items wanted, 1 when absent
+	Capabilities []string      `json:"capabilities,omitempty" doc:"task types it wants (none: any), and words that items may require"`
+	Slots        int           `json:"slots,omitempty" doc:"free slots of the node; bounds the items"`
+	Limit        int           `json:"limit,omitempty" doc:"most items wanted, 1 when absent"`
+	// Wait is the process's affair: a claim is decided, and stored, without it.
+	Wait *domain.Seconds `json:"wait,omitempty" doc:"how long it waits for an item when there is none, at most 30 s; absent: not at all" example:"30"`
+}
+
+// MaxWait bounds how long a claim waits.
+const MaxWait = 30 * time.Second
+
+// Waits is how long it waits for an item when there is none.
+func (c ClaimTasks) Waits() time.Duration {
+	if c.Wait == nil {
+		return 0
+	}
+	return min(max(c.Wait.Duration(), 0), MaxWait)
+}
+
+// Waiting is the claim that waits so long.
+func (c ClaimTasks) Waiting(wait domain.Seconds) domain.Command {
+	c.Wait = &wait
+	return c
 }
 
 func (ClaimTasks) CommandType() string { return "work.claim" }
@@ -44,13 +63,13 @@ type ClaimedTask struct {
 	ConfigKey string          `json:"config_key"`
 	Payload   json.RawMessage `json:"payload"`
 	Attempt   int             `json:"attempt"`
-	Deadline  time.Time       `json:"deadline"`        // of the lease by the node's clock; heartbeats move it
-	Lasts     domain.Seconds  `json:"lease_seconds"`   // from the claim to the deadline, for clocks that differ from the node's
-	Timeout   domain.Seconds  `json:"timeout_seconds"` // bound on the whole attempt, heartbeats or not
+	Deadline  time.Time       `json:"deadline" doc:"of the lease by the node's clock; heartbeats move it"`
+	Lasts     domain.Seconds  `json:"lease_seconds" doc:"from the claim to the deadline, for clocks that differ from the node's"`
+	Timeout   domain.Seconds  `json:"timeout_seconds" doc:"bound on the whole attempt, heartbeats or not"`
 
-	Size int `json:"size,omitempty"` // how much of it to do, in its units (games, mostly); absent: what the payload says
+	Size int `json:"size,omitempty" doc:"how much of it to do, in its units (games, mostly); absent: what the payload says"`
 
-	Exploration *work.Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore
+	Exploration *work.Boost `json:"exploration,omitempty" doc:"of selfplay: how much more than usual it is to explore"`
 
 	spawned domain.Position // where its payload stands in the log
 }

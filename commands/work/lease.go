@@ -15,7 +15,7 @@ import (
 type Report struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`
-	NodeID domain.NodeID `json:"node_id,omitempty"` // checked against the holder when given
+	NodeID domain.NodeID `json:"node_id,omitempty" doc:"checked against the holder when given"`
 }
 
 func (r Report) Stream() domain.StreamID { return r.TaskID.Stream() }
@@ -52,10 +52,8 @@ type TaskStarted struct {
 // HeartbeatTask keeps a lease alive.
 type HeartbeatTask struct {
 	Report
-	Progress json.RawMessage `json:"progress,omitempty"`
-	// StalledSeconds is for how long the work has given no sign of life; 0 when it
-	// does. A holder that is silent itself is another matter: its lease ends.
-	StalledSeconds domain.Seconds `json:"stalled_seconds,omitempty"`
+	Progress       json.RawMessage `json:"progress,omitempty"`
+	StalledSeconds domain.Seconds  `json:"stalled_seconds,omitempty" doc:"how long the work has given no sign of life; 0 when it does; a holder that is silent itself is another matter: its lease ends"`
 }
 
 func (HeartbeatTask) CommandType() string { return "work.heartbeat" }
@@ -71,10 +69,10 @@ func (c HeartbeatTask) faults() []domain.Fault {
 // TaskHeartbeaten is the answer to a heartbeat: until when the lease holds, and
 // whether the work is wanted any more.
 type TaskHeartbeaten struct {
-	Deadline     time.Time      `json:"deadline"`                // by the node's clock
-	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"` // from the heartbeat to the deadline, for clocks that differ from the node's
+	Deadline     time.Time      `json:"deadline" doc:"by the node's clock"`
+	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty" doc:"from the heartbeat to the deadline, for clocks that differ from the node's"`
 	Cancel       bool           `json:"cancel"`
-	Release      bool           `json:"release,omitempty"` // give it back: a more urgent item waits for its place; no attempt is spent
+	Release      bool           `json:"release,omitempty" doc:"give it back: a more urgent item waits for its place; no attempt is spent"`
 	Reason       string         `json:"reason,omitempty"`
 }
 
@@ -90,7 +88,7 @@ func (CompleteTask) CommandType() string { return "work.complete" }
 type FailTask struct {
 	Report
 	Error     string `json:"error"`
-	Retryable *bool  `json:"retryable,omitempty"` // true when absent
+	Retryable *bool  `json:"retryable,omitempty" doc:"true when absent"`
 }
 
 func (FailTask) CommandType() string { return "work.fail" }

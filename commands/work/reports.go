@@ -60,7 +60,7 @@ type BeatenTask struct {
 	BatchedTask
 	Deadline     time.Time      `json:"deadline,omitzero"`
 	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"`
-	Cancel       *bool          `json:"cancel,omitempty"` // nil when the heartbeat was refused
+	Cancel       *bool          `json:"cancel,omitempty" doc:"nil when the heartbeat was refused"`
 	Release      bool           `json:"release,omitempty"`
 	Reason       string         `json:"reason,omitempty"`
 }

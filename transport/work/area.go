@@ -25,7 +25,7 @@ func Area() transport.Area {
 		Routes: []transport.Route{
 			transport.Post[workcmd.AddTask]("/work/add"),
 			transport.Post[workcmd.AddTasks]("/work/add_batch"),
-			transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital(), transport.OfNodes(func(c *workcmd.ClaimTasks) []*domain.NodeID { return []*domain.NodeID{&c.NodeID} })),
+			transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital(), transport.Polls(workcmd.MaxWait), transport.OfNodes(func(c *workcmd.ClaimTasks) []*domain.NodeID { return []*domain.NodeID{&c.NodeID} })),
 			transport.Post[workcmd.StartTask]("/work/start", transport.Vital(), ofReport(func(c *workcmd.StartTask) *workcmd.Report { return &c.Report })),
 			transport.Post[workcmd.HeartbeatTask]("/work/heartbeat", transport.Vital(), ofReport(func(c *workcmd.HeartbeatTask) *workcmd.Report { return &c.Report })),
 			transport.Post[workcmd.HeartbeatTasks]("/work/heartbeat_batch", transport.Vital(), ofReports(func(c *workcmd.HeartbeatTasks) []workcmd.HeartbeatTask { return c.Items }, func(c *workcmd.HeartbeatTask) *workcmd.Report { return &c.Report })),

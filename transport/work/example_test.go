@@ -13,7 +13,7 @@ func Example() {
 	area := work.Area()
 	fmt.Print(transport.Listing(area.Routes[2:5]))
 	// Output:
-	// POST  /work/claim      command  work.claim      node_id capabilities? slots? limit?
+	// POST  /work/claim      command  work.claim      node_id capabilities? slots? limit? wait?
 	// POST  /work/heartbeat  command  work.heartbeat  task_id lease node_id? progress? stalled_seconds?
 	// POST  /work/start      command  work.start      task_id lease node_id?
 }

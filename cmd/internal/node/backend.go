@@ -312,7 +312,10 @@ func (b backend) Shutdown(_ context.Context, reason string, grace time.Duration)
 }
 
 // StopClaims makes the node hand out no more work, as the first step of stopping.
-func (n *Node) StopClaims() { n.draining.Store(true) }
+func (n *Node) StopClaims() {
+	n.draining.Store(true)
+	n.polls.wake() // to be told
+}
 
 // RecordFailures writes down the failures of handlers that nobody wrote down
 // yet. Only for a Manual node; Publish does it otherwise.

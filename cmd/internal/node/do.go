@@ -33,6 +33,9 @@ type Outcome struct {
 
 // Do resolves the facts of the moment and runs a command.
 func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
+	if claim, claims := order.Command.(workcmd.ClaimTasks); claims && claim.Wait != nil {
+		return n.poll(ctx, order, claim)
+	}
 	var err error
 	if !order.Dry {
 		if ctx, err = n.lead(ctx); err != nil {
@@ -235,10 +238,16 @@ func (n *Node) prepare(items ...workcmd.AddTask) {
 
 // finish takes over what a command came to, before anybody is told of it.
 func (n *Node) finish(ctx context.Context, order Order, facts domain.Facts, result commands.Result, err error) (commands.Result, error) {
+	opens := false
 	for i := range result.Events {
-		if e := &result.Events[i]; decisive[e.Type] {
+		e := &result.Events[i]
+		if decisive[e.Type] {
 			raise(&n.decisive, e.Position)
 		}
+		opens = opens || opening[e.Type]
+	}
+	if opens {
+		n.polls.wake()
 	}
 	if n.config.Done != nil {
 		n.config.Done(order.Command, result)

@@ -112,6 +112,7 @@ type Node struct {
 	bus     *commands.Bus
 	work    *dispatcher
 	levels  *levels
+	polls   *polls
 	gates   gateMeter
 	match   *matching.Expressions
 	clock   func() time.Time
@@ -181,6 +182,7 @@ func Open(config Config) (*Node, error) {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	n.levels = newLevels()
+	n.polls = newPolls()
 	n.gates = newGateMeter()
 	n.keys = newKeys()
 	n.expects = map[string][]domain.Code{}

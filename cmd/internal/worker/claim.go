@@ -29,6 +29,7 @@ type claimer struct {
 	slots    int         // slots that this claim is for: a repetition asks for the same
 	asked    time.Time   // when it was asked for first
 	most     int         // items that one claim may ask for
+	noWait   bool        // no node waits with its answer
 }
 
 // maxClaim bounds one claim; a worker with more free slots claims again.
@@ -109,10 +110,18 @@ func (c *claimer) fill() (more bool, err error) {
 	if c.key == "" {
 		c.key, c.slots, c.asked = c.instance("claim"), c.free(), time.Now()
 	}
-	items, err := c.claim(c.slots, c.most, c.key)
+	wait := c.wait()
+	items, err := c.claim(c.slots, c.most, c.key, wait)
 	switch code := domain.CodeOf(err); {
 	case err == nil:
 		c.key, c.failures = "", 0
+	case wait > 0 && c.stopping():
+		return true, nil // the key stands: giveBack asks what became of it
+	case wait > 0 && (code == domain.Invalid || code == domain.TooMany):
+		// A node of before does not know the wait, another has no room for it.
+		c.noWait = true
+		c.next.Reset(c.pollWait())
+		return true, nil
 	case code == domain.Invalid && c.most > 1:
 		// The policy may let a claim take less.
 		c.key, c.most = "", c.most/2
@@ -140,7 +149,10 @@ func (c *claimer) fill() (more bool, err error) {
 		return false, nil
 	case c.troubles > 0:
 		c.next.Reset(max(c.pollWait(), backoff(c.troubles)))
+	case len(items) == 0 && wait > 0 && time.Since(c.asked) >= wait/2:
+		c.next.Reset(0) // it has waited already
 	case len(items) == 0:
+		c.noWait = false
 		c.next.Reset(c.pollWait())
 	default:
 		c.next.Reset(0)
@@ -154,7 +166,7 @@ func (c *claimer) giveBack() {
 	if c.key == "" || c.free() == 0 {
 		return
 	}
-	if items, err := c.claim(c.slots, c.most, c.key); err == nil {
+	if items, err := c.claim(c.slots, c.most, c.key, 0); err == nil {
 		for _, item := range items {
 			c.begin(item)
 		}
@@ -167,6 +179,15 @@ func (w *worker) pollWait() time.Duration {
 	return w.Poll*3/4 + time.Duration(w.random()*float64(w.Poll)/2)
 }
 
+// wait is how long the next claim waits for an item. Only one of an idle worker does:
+// a slot that another item leaves is to be filled at once.
+func (c *claimer) wait() time.Duration {
+	if c.busy > 0 || c.Once || c.noWait || c.troubles > 0 || c.failures > 0 {
+		return 0
+	}
+	return c.Wait
+}
+
 // wants is the claim for a number of free slots.
 func (w *worker) wants(free, most int) workcmd.ClaimTasks {
 	claim := workcmd.ClaimTasks{NodeID: w.Node, Slots: free, Limit: min(free, most)}
@@ -176,10 +197,18 @@ func (w *worker) wants(free, most int) workcmd.ClaimTasks {
 	return claim
 }
 
-// claim takes items. It is not broken off when the worker stops: what it took
-// must be given back.
-func (w *worker) claim(free, most int, key string) ([]claimed, error) {
-	return w.claimWith(w.reports, w.wants(free, most), key)
+// claim takes items. It is not broken off when the worker stops, for what it took
+// must be given back, unless it waits: then it is asked once more what it took.
+func (w *worker) claim(free, most int, key string, wait time.Duration) ([]claimed, error) {
+	claim := w.wants(free, most)
+	if wait <= 0 {
+		return w.claimWith(w.reports, claim, key)
+	}
+	ctx, cancel := w.untilDrain()
+	defer cancel()
+	seconds := domain.Seconds(wait.Seconds())
+	claim.Wait = &seconds
+	return w.claimWith(ctx, claim, key)
 }
 
 // claimWith makes a claim and reads what it gave.

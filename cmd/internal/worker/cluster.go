@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
@@ -95,7 +96,7 @@ func (c *Cluster) do(ctx context.Context, command domain.Command, key string, re
 	var failed error
 	for i := range c.clients {
 		at := (first + i) % len(c.clients)
-		within, cancel := context.WithTimeout(ctx, c.timeout)
+		within, cancel := context.WithTimeout(ctx, c.timeout+waits(command))
 		receipt, err := c.clients[at].Do(within, command, append(slices.Clone(options), transport.ID(key))...)
 		cancel()
 		if err == nil {
@@ -118,6 +119,14 @@ func (c *Cluster) do(ctx context.Context, command domain.Command, key string, re
 		}
 	}
 	return failed
+}
+
+// waits is how long a node may wait with the answer to a command.
+func waits(command domain.Command) time.Duration {
+	if claim, ok := command.(workcmd.ClaimTasks); ok {
+		return claim.Waits()
+	}
+	return 0
 }
 
 // index finds the node of an address among those that were named; -1 for none:

@@ -42,6 +42,7 @@ type Config struct {
 	DrainTimeout  time.Duration
 	ReportTimeout time.Duration // for what is left to report after the drain
 	Poll          time.Duration // between claims when there is nothing
+	Wait          time.Duration // for an item, of a claim made while nothing runs; 0: a claim is answered at once
 	Beat          time.Duration // between heartbeats of the node
 
 	ReleaseCodes []int
@@ -102,6 +103,7 @@ func (c Config) check() error {
 	}
 	atLeast("poll", c.Poll, 10*time.Millisecond)
 	atLeast("node-heartbeat", c.Beat, 10*time.Millisecond)
+	atLeast("wait", c.Wait, 0)
 	atLeast("grace", c.Grace, 0)
 	atLeast("stalled-after", c.StalledAfter, 0)
 	atLeast("item-timeout", c.ItemTimeout, 0)

@@ -163,15 +163,15 @@ func DeriveID(cause string, index int) EventID {
 
 // Meta says who caused an event and why.
 type Meta struct {
-	Command     string `json:"command,omitempty"`        // id of the command that decided it
-	Causation   string `json:"$causationId,omitempty"`   // id of the event whose reaction it is
-	Correlation string `json:"$correlationId,omitempty"` // id shared by a whole chain
-	Actor       string `json:"actor,omitempty"`          // the person, tool or reactor that asked
-	Node        string `json:"node,omitempty"`           // the node that decided
-	Policy      string `json:"policy,omitempty"`         // the policy document that decided, "policy-default@3"
-	Term        uint64 `json:"term,omitempty"`           // the leadership term it was decided in
-	Request     string `json:"request,omitempty"`        // digest of the command that a caller gave the id to
-	Custom      string `json:"custom,omitempty"`         // what the protocol of another system keeps with an event it stored; UTF-8, only that protocol reads it
+	Command     string `json:"command,omitempty" doc:"id of the command that decided it"`
+	Causation   string `json:"$causationId,omitempty" doc:"id of the event whose reaction it is"`
+	Correlation string `json:"$correlationId,omitempty" doc:"id shared by a whole chain"`
+	Actor       string `json:"actor,omitempty" doc:"the person, tool or reactor that asked"`
+	Node        string `json:"node,omitempty" doc:"the node that decided"`
+	Policy      string `json:"policy,omitempty" doc:"the policy document that decided, \"policy-default@3\""`
+	Term        uint64 `json:"term,omitempty" doc:"the leadership term it was decided in"`
+	Request     string `json:"request,omitempty" doc:"digest of the command that a caller gave the id to"`
+	Custom      string `json:"custom,omitempty" doc:"what the protocol of another system keeps with an event it stored; UTF-8, only that protocol reads it"`
 }
 
 // Envelope is an event as the log holds it. Time is what the deciding node said

@@ -81,14 +81,14 @@ const (
 // Health is the answer of /admin/health.
 type Health struct {
 	Position domain.Position `json:"position"`
-	Status   State           `json:"status"` // the worst of the checks
+	Status   State           `json:"status" doc:"the worst of the checks"`
 	Node     string          `json:"node_id,omitempty"`
 	Cluster  string          `json:"cluster,omitempty"`
 	Version  string          `json:"version,omitempty"`
 	Started  time.Time       `json:"started,omitzero"`
 	Uptime   domain.Seconds  `json:"uptime_seconds"`
-	Leader   string          `json:"leader,omitempty"`   // the node that decides
-	CatchUp  *CatchUp        `json:"catch_up,omitempty"` // null once the node has caught up
+	Leader   string          `json:"leader,omitempty" doc:"the node that decides"`
+	CatchUp  *CatchUp        `json:"catch_up,omitempty" doc:"null once the node has caught up"`
 	Checks   []Check         `json:"checks"`
 }
 
@@ -97,9 +97,9 @@ type Health struct {
 // unavailable.
 type CatchUp struct {
 	Position domain.Position `json:"position"`
-	Head     domain.Position `json:"head"` // of the log
+	Head     domain.Position `json:"head" doc:"of the log"`
 	PerSec   float64         `json:"events_per_second"`
-	ETA      *domain.Seconds `json:"eta_seconds"` // null: too early to say
+	ETA      *domain.Seconds `json:"eta_seconds" doc:"null: too early to say"`
 }
 
 // Unavailable is the answer to who asks too early.
@@ -117,8 +117,8 @@ type Check struct {
 	Name    string           `json:"name"`
 	State   State            `json:"state"`
 	Reason  string           `json:"reason,omitempty"`
-	Causes  []string         `json:"causes,omitempty"`  // what lies behind the reason, one by one
-	Numbers map[string]int64 `json:"numbers,omitempty"` // "lag", "depth", "bytes_free"
+	Causes  []string         `json:"causes,omitempty" doc:"what lies behind the reason, one by one"`
+	Numbers map[string]int64 `json:"numbers,omitempty" doc:"\"lag\", \"depth\", \"bytes_free\""`
 }
 
 // Worst gives the health of the whole from that of its parts.
@@ -145,19 +145,19 @@ type Handlers struct {
 type HandlerRow struct {
 	Name        string          `json:"name"`
 	Event       string          `json:"event"`
-	Kind        string          `json:"kind,omitempty"` // "projection" or "reactor"
+	Kind        string          `json:"kind,omitempty" doc:"\"projection\" or \"reactor\""`
 	About       string          `json:"about,omitempty"`
 	Runs        uint64          `json:"runs"`
 	Failures    uint64          `json:"failures"`
 	DeadLetters int             `json:"dead_letters"`
-	Position    domain.Position `json:"position"` // of the last event it was run for
+	Position    domain.Position `json:"position" doc:"of the last event it was run for"`
 	Lag         uint64          `json:"lag"`
-	Number      int             `json:"number,omitempty"`     // among the nineteen documented handlers
-	Documented  string          `json:"documented,omitempty"` // their name for it: "daemon_status"
-	Reads       []string        `json:"reads,omitempty"`      // tables
-	Writes      []string        `json:"writes,omitempty"`     // tables
-	Commands    []string        `json:"commands,omitempty"`   // command types it may issue
-	LastRun     *time.Time      `json:"last_run"`             // time of the last event it was run for; null: never
+	Number      int             `json:"number,omitempty" doc:"among the nineteen documented handlers"`
+	Documented  string          `json:"documented,omitempty" doc:"their name for it: \"daemon_status\""`
+	Reads       []string        `json:"reads,omitempty" doc:"tables"`
+	Writes      []string        `json:"writes,omitempty" doc:"tables"`
+	Commands    []string        `json:"commands,omitempty" doc:"command types it may issue"`
+	LastRun     *time.Time      `json:"last_run" doc:"time of the last event it was run for; null: never"`
 }
 
 // DeadLetters is the answer of /dead-letters.
@@ -183,7 +183,7 @@ type LetterAnswer struct {
 	Position   domain.Position `json:"position"`
 	DeadLetter DeadLetter      `json:"dead_letter"`
 	Stream     domain.StreamID `json:"stream"`
-	Data       json.RawMessage `json:"data"` // of the event; a string of it when it is no JSON
+	Data       json.RawMessage `json:"data" doc:"of the event; a string of it when it is no JSON"`
 }
 
 // Projections is the answer of /projections.
@@ -197,22 +197,21 @@ type Projections struct {
 // answered soon.
 type SnapshotRow struct {
 	Count  int             `json:"count"`
-	Keep   int             `json:"keep"`  // at most so many
-	Bytes  int64           `json:"bytes"` // of files that nothing else needs
+	Keep   int             `json:"keep" doc:"at most so many"`
+	Bytes  int64           `json:"bytes" doc:"of files that nothing else needs"`
 	Limit  int64           `json:"bytes_limit"`
-	Every  int             `json:"every"` // events between two, as they are taken
+	Every  int             `json:"every" doc:"events between two, as they are taken"`
 	Oldest domain.Position `json:"oldest"`
 	Newest domain.Position `json:"newest"`
 }
 
 // ProjectionRow is one read model.
 type ProjectionRow struct {
-	Name    string `json:"name"`
-	Version int    `json:"version"`
-	About   string `json:"about,omitempty"`
-	// Generation is how often the version that serves was asked to be built again.
-	Generation int             `json:"generation,omitempty"`
-	State      string          `json:"state"` // "live", "catching_up", "rebuilding", "parked"
+	Name       string          `json:"name"`
+	Version    int             `json:"version"`
+	About      string          `json:"about,omitempty"`
+	Generation int             `json:"generation,omitempty" doc:"how often the version that serves was asked to be built again"`
+	State      string          `json:"state" doc:"\"live\", \"catching_up\", \"rebuilding\", \"parked\""`
 	Position   domain.Position `json:"position"`
 	Lag        uint64          `json:"lag"`
 	Tables     []string        `json:"tables,omitempty"`
@@ -222,13 +221,13 @@ type ProjectionRow struct {
 
 // RebuildRow is how far a version is that is built beside the one that serves.
 type RebuildRow struct {
-	From       int             `json:"from"` // the version that serves meanwhile, 0 for none
-	To         int             `json:"to"`   // the same: somebody asked for it
+	From       int             `json:"from" doc:"the version that serves meanwhile, 0 for none"`
+	To         int             `json:"to" doc:"the same: somebody asked for it"`
 	Generation int             `json:"generation,omitempty"`
-	Waits      bool            `json:"waits,omitempty"` // for others that are being built
+	Waits      bool            `json:"waits,omitempty" doc:"for others that are being built"`
 	Position   domain.Position `json:"position"`
 	Target     domain.Position `json:"target"`
 	Percent    float64         `json:"percent"`
 	PerSec     float64         `json:"events_per_second"`
-	ETA        *domain.Seconds `json:"eta_seconds"` // null: too early to say
+	ETA        *domain.Seconds `json:"eta_seconds" doc:"null: too early to say"`
 }

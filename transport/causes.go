@@ -20,6 +20,9 @@ type EventAnswer struct {
 	Event json.RawMessage `json:"event"`
 }
 
+// RowTypes are what the members hold that are written by hand.
+func (EventAnswer) RowTypes() map[string]any { return map[string]any{"event": EventRecord{}} }
+
 // Causes asks what led to an event.
 type Causes struct {
 	OneEvent
@@ -34,18 +37,24 @@ type CausesAnswer struct {
 	Complete bool            `json:"complete"`
 }
 
+// RowTypes are what the members hold that are written by hand.
+func (CausesAnswer) RowTypes() map[string]any { return map[string]any{"event": EventRecord{}} }
+
 // Cause is one link: the command that decided an event, the event whose
 // reaction the command was, or, where a worker reported on a work item, the
 // event that the item came into the world with.
 type Cause struct {
-	Kind    string            `json:"kind"` // "command", "event" or "item"
+	Kind    string            `json:"kind" doc:"\"command\", \"event\" or \"item\""`
 	Command string            `json:"command,omitempty"`
 	Actor   string            `json:"actor,omitempty"`
 	Node    string            `json:"node,omitempty"`
 	Policy  string            `json:"policy,omitempty"`
-	Events  []json.RawMessage `json:"events,omitempty"` // what the command decided in one stream, or the event
+	Events  []json.RawMessage `json:"events,omitempty" doc:"what the command decided in one stream, or the event"`
 	Missing string            `json:"missing,omitempty"`
 }
+
+// RowTypes are what the members hold that are written by hand.
+func (Cause) RowTypes() map[string]any { return map[string]any{"events": EventRecord{}} }
 
 // EffectsAnswer is what an event brought about, in the order of the log. Next
 // is where the search stopped; it is 0 when it reached the end.
@@ -53,6 +62,11 @@ type EffectsAnswer struct {
 	Event   json.RawMessage   `json:"event"`
 	Effects []json.RawMessage `json:"effects"`
 	Next    domain.Position   `json:"next"`
+}
+
+// RowTypes are what the members hold that are written by hand.
+func (EffectsAnswer) RowTypes() map[string]any {
+	return map[string]any{"event": EventRecord{}, "effects": EventRecord{}}
 }
 
 // search bounds the reads that one question about causes may cost.
@@ -232,7 +246,7 @@ func (s *search) siblings(ctx context.Context, e *domain.Envelope) ([]json.RawMe
 // Effects asks what an event brought about.
 type Effects struct {
 	OneEvent
-	From  domain.Position `query:"from"` // where to go on
+	From  domain.Position `query:"from" doc:"where to go on"`
 	Limit int             `query:"limit" default:"100"`
 }
 

@@ -33,28 +33,30 @@ func past() Option { return func(r *Route) { r.past = true } }
 
 // Selection says which events of the log are meant.
 type Selection struct {
-	Types   []string `query:"type"`   // exact types, with commas
-	Streams []string `query:"stream"` // stream ids; one that ends in - or * means all that start so
-	Where   string   `query:"where"`  // an expression over the event: data.priority > 50 && node == "n1"
+	Types   []string `query:"type" doc:"exact types, with commas"`
+	Streams []string `query:"stream" doc:"stream ids; one that ends in - or * means all that start so"`
+	Where   string   `query:"where" doc:"an expression over the event: data.priority > 50 && node == \"n1\""`
 }
 
 // EventsQuery asks for a part of the log.
 type EventsQuery struct {
-	From  domain.Position `query:"from"` // the first position looked at
-	To    domain.Position `query:"to"`   // the last
+	From  domain.Position `query:"from" doc:"the first position looked at"`
+	To    domain.Position `query:"to" doc:"the last"`
 	Limit int             `query:"limit" default:"100"`
-	Order string          `query:"order" default:"asc"` // asc or desc
+	Order string          `query:"order" default:"asc" doc:"asc or desc"`
 	Selection
 }
 
 // EventsAnswer is a page of the log. Next is where to go on: pass it as from.
 type EventsAnswer struct {
-	Events []json.RawMessage `json:"events"`
-	Next   domain.Position   `json:"next"`
-	// WhereErrors counts the events that the expression could not be told of.
-	WhereErrors int    `json:"where_errors,omitempty"`
-	WhereError  string `json:"where_error,omitempty"`
+	Events      []json.RawMessage `json:"events"`
+	Next        domain.Position   `json:"next"`
+	WhereErrors int               `json:"where_errors,omitempty" doc:"events that the expression could not be told of"`
+	WhereError  string            `json:"where_error,omitempty"`
 }
+
+// RowTypes are what the members hold that are written by hand.
+func (EventsAnswer) RowTypes() map[string]any { return map[string]any{"events": EventRecord{}} }
 
 // EventRecord is how an event is told. It is written by hand; this is its description.
 type EventRecord struct {

@@ -15,7 +15,7 @@ import (
 type EventIn struct {
 	Type             string           `json:"type"`
 	Payload          json.RawMessage  `json:"payload"`
-	Stream           string           `json:"stream,omitempty"` // where the event's type says, when absent
+	Stream           string           `json:"stream,omitempty" doc:"where the event's type says, when absent"`
 	ExpectedRevision *domain.Revision `json:"expected_revision,omitempty"`
 }
 

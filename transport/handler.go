@@ -44,6 +44,9 @@ type Handler struct {
 	describe sync.Once
 	document []byte
 	problem  error
+	page     sync.Once
+	shown    []byte // what /docs answers
+	unshown  error
 
 	closing   chan struct{}
 	closeOnce sync.Once

@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -171,6 +173,32 @@ func TestEventsHaveSchemas(t *testing.T) {
 	for name, want := range map[string]string{"TASK_CLAIMED": `"title": "TASK_CLAIMED"`, "work_claimed": `"title": "TASK_CLAIMED"`, "NONE": `"code":"not_found"`} {
 		if got := ask(t, h, "GET", "/schemas/"+name, ""); !strings.Contains(got.text, want) {
 			t.Errorf("%s: want %s in it, found %d %s", name, want, got.status, got.text)
+		}
+	}
+}
+
+// The page of the description shows every operation, and may do nothing but show it.
+func TestThePageOfTheDescription(t *testing.T) {
+	_, h := server(t, transport.Config{Version: "1.2.3", Tokens: []transport.Token{{Name: "a", Secret: strings.Repeat("s", 40)}}})
+	page := mustOK(t, ask(t, h, "GET", "/docs", ""))
+	if kind := page.header.Get("Content-Type"); kind != "text/html; charset=utf-8" {
+		t.Errorf("want a page, found %s", kind)
+	}
+	_, rest, _ := strings.Cut(page.text, "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if policy := page.header.Get("Content-Security-Policy"); policy != want {
+		t.Errorf("want %s, found %s", want, policy)
+	}
+	for _, foreign := range []string{"<script", "src=", "@import", "url(", `href="http`, `href="//`} {
+		if strings.Contains(page.text, foreign) {
+			t.Errorf("want nothing from elsewhere, found %s", foreign)
+		}
+	}
+	for _, route := range routes() {
+		if !strings.Contains(page.text, `<details id="`+route.Name+`">`) {
+			t.Errorf("%s %s is not shown", route.Method, route.Path)
 		}
 	}
 }

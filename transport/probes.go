@@ -15,6 +15,7 @@ func ProbeRoutes() []Route {
 		plainRoute("/readyz", "probe.ready", func(h *Handler) http.Handler { return http.HandlerFunc(h.ready) }, Public(), About("answers ok while the node can serve, else 503")),
 		plainRoute("/metrics", "probe.metrics", func(h *Handler) http.Handler { return h.meters.handler() }, About("counters for Prometheus")),
 		plainRoute("/openapi.json", "probe.openapi", func(h *Handler) http.Handler { return http.HandlerFunc(h.openapi) }, About("this description")),
+		plainRoute("/docs", "probe.docs", func(h *Handler) http.Handler { return http.HandlerFunc(h.docs) }, Public(), About("this description as a page for a browser, without anything from elsewhere")),
 	}
 }
 

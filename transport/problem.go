@@ -52,27 +52,22 @@ var titles = map[domain.Code]string{
 
 // Problem is how every error is answered: RFC 9457, with the stable code.
 type Problem struct {
-	Type      string         `json:"type"`
-	Title     string         `json:"title"`
-	Status    int            `json:"status"`
-	Detail    string         `json:"detail"`
-	Instance  string         `json:"instance,omitempty"`
-	Code      domain.Code    `json:"code" enum:"invalid,unauthorized,forbidden,not_found,conflict,stale_lease,key_reused,gone,too_large,too_many,not_leader,unavailable,timeout,corrupt,internal"`
-	Retryable bool           `json:"retryable"`
-	Faults    []domain.Fault `json:"faults,omitempty"`
-	RequestID string         `json:"request_id,omitempty"`
-	CommandID string         `json:"command_id,omitempty"`
-	// Position and Events name a refusal that was recorded.
-	Position domain.Position `json:"position,omitempty"`
-	Events   []EventRef      `json:"events,omitempty"`
-	// Leader and Term are told with not_leader, when known, and to who asks in a term
-	// that is over.
-	Leader string `json:"leader,omitempty"`
-	Term   uint64 `json:"term,omitempty"`
-	// Found is told with a conflict over a stream's revision.
-	Found *domain.Revision `json:"found_revision,omitempty"`
-	// Head is told to who asks to go on behind the end of the log.
-	Head *domain.Position `json:"head,omitempty"`
+	Type      string           `json:"type"`
+	Title     string           `json:"title"`
+	Status    int              `json:"status"`
+	Detail    string           `json:"detail"`
+	Instance  string           `json:"instance,omitempty"`
+	Code      domain.Code      `json:"code" enum:"invalid,unauthorized,forbidden,not_found,conflict,stale_lease,key_reused,gone,too_large,too_many,not_leader,unavailable,timeout,corrupt,internal"`
+	Retryable bool             `json:"retryable"`
+	Faults    []domain.Fault   `json:"faults,omitempty"`
+	RequestID string           `json:"request_id,omitempty"`
+	CommandID string           `json:"command_id,omitempty"`
+	Position  domain.Position  `json:"position,omitempty" doc:"where a refusal that was recorded stands"`
+	Events    []EventRef       `json:"events,omitempty"`
+	Leader    string           `json:"leader,omitempty" doc:"who leads: told with not_leader, when known, and to who asks in a term that is over"`
+	Term      uint64           `json:"term,omitempty"`
+	Found     *domain.Revision `json:"found_revision,omitempty" doc:"revision of the stream: told with a conflict over it"`
+	Head      *domain.Position `json:"head,omitempty" doc:"newest position: told to who asks to go on behind the end of the log"`
 }
 
 // LeaderHint is an error that knows who decides instead: an address or a node,

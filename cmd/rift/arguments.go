@@ -20,6 +20,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/jsonl"
+	"github.com/ringrift/rift/transport"
 )
 
 // argument is one key of a command or a query on the command line.
@@ -53,7 +54,7 @@ func argumentsOf(example any, tags ...string) []argument {
 			case kind.Kind() == reflect.Struct && !plainText(kind):
 				walk(kind, at)
 			default:
-				found = append(found, argument{path: at, flag: strings.ReplaceAll(name, "_", "-"), kind: kind, help: describeField(field)})
+				found = append(found, argument{path: at, flag: strings.ReplaceAll(name, "_", "-"), kind: kind, help: transport.Said(field, name)})
 			}
 		}
 	}
@@ -87,15 +88,6 @@ func wireName(field reflect.StructField, tags []string) string {
 		if value, ok := field.Tag.Lookup(tag); ok {
 			name, _, _ := strings.Cut(value, ",")
 			return name
-		}
-	}
-	return ""
-}
-
-func describeField(field reflect.StructField) string {
-	for _, tag := range []string{"about", "description", "doc"} {
-		if text := field.Tag.Get(tag); text != "" {
-			return text
 		}
 	}
 	return ""

@@ -12,7 +12,7 @@ import (
 // RequestShutdown asks the node that answers to stop in good order.
 type RequestShutdown struct {
 	Reason       string          `json:"reason,omitempty"`
-	GraceSeconds *domain.Seconds `json:"grace_seconds,omitempty"` // 5 when absent
+	GraceSeconds *domain.Seconds `json:"grace_seconds,omitempty" doc:"5 when absent"`
 }
 
 func (RequestShutdown) CommandType() string     { return "admin.shutdown" }

@@ -12,7 +12,7 @@ import (
 
 // RetryLetter has a handler try again on the event it failed at.
 type RetryLetter struct {
-	ID     string `json:"id" path:"id"` // "<handler>@<position>"
+	ID     string `json:"id" path:"id" doc:"\"<handler>@<position>\""`
 	Reason string `json:"reason,omitempty"`
 
 	parked foundLetter

@@ -16,10 +16,10 @@ import (
 // PauseKind holds a kind back for a reason: nothing of it is handed out until
 // the reason is lifted or runs out. What is running goes on.
 type PauseKind struct {
-	Kind    string          `json:"kind"`   // a task type, "all", or "selfplay_scale_up"
-	Reason  string          `json:"reason"` // names the pause: lifting this reason lifts no other
+	Kind    string          `json:"kind" doc:"a task type, \"all\", or \"selfplay_scale_up\""`
+	Reason  string          `json:"reason" doc:"names the pause: lifting this reason lifts no other"`
 	Seconds *domain.Seconds `json:"seconds,omitempty"`
-	Until   *time.Time      `json:"until,omitempty"` // instead of seconds; neither: until it is lifted
+	Until   *time.Time      `json:"until,omitempty" doc:"instead of seconds; neither: until it is lifted"`
 
 	moot bool // an answer to a verdict on the cluster that is not the last one
 }
@@ -42,7 +42,7 @@ func (c ResumeKind) Stream() domain.StreamID { return admin.PauseStream(c.Kind) 
 type KindHeld struct {
 	Kind   string   `json:"kind"`
 	Paused bool     `json:"paused"`
-	HeldBy []string `json:"held_by"` // reasons
+	HeldBy []string `json:"held_by" doc:"reasons"`
 }
 
 func heldOf[C commands.Targeted](kind func(C) string) func(admin.Pauses, C, []domain.Envelope) KindHeld {

@@ -14,7 +14,7 @@ import (
 // the one that serves, which goes on answering until the new one is as far.
 type RebuildProjection struct {
 	Name   string        `json:"name" path:"name"`
-	NodeID domain.NodeID `json:"node_id,omitempty"` // only this node builds; absent: every node
+	NodeID domain.NodeID `json:"node_id,omitempty" doc:"only this node builds; absent: every node"`
 	Reason string        `json:"reason,omitempty"`
 }
 
@@ -23,8 +23,7 @@ func (c RebuildProjection) Stream() domain.StreamID { return admin.ReadModelStre
 
 // RebuildAnswer says what came of a wish to build again.
 type RebuildAnswer struct {
-	// Running: it was being built already, so nothing new was begun.
-	Running bool `json:"running,omitempty"`
+	Running bool `json:"running,omitempty" doc:"it was being built already, so nothing new was begun"`
 }
 
 func rebuildProjection(_ admin.ReadModel, c RebuildProjection, facts domain.Facts) ([]domain.Event, error) {

@@ -106,7 +106,7 @@ func stopRun(r cmaesrun.Run, c Stop, facts domain.Facts) ([]domain.Event, error)
 type Inject struct {
 	Run     cmaesrun.ID `json:"run"`
 	X       []float64   `json:"x"`
-	Fitness float64     `json:"fitness"` // less is better, as of candidates
+	Fitness float64     `json:"fitness" doc:"less is better, as of candidates"`
 }
 
 func (Inject) CommandType() string       { return "cmaes.inject" }

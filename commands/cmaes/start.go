@@ -18,25 +18,25 @@ import (
 
 // Start asks for a search: for the least value of an objective, from a point on.
 type Start struct {
-	Run               cmaesrun.ID         `json:"run,omitempty"` // made up when absent
+	Run               cmaesrun.ID         `json:"run,omitempty" doc:"made up when absent"`
 	ConfigKey         domain.ConfigKey    `json:"config_key,omitempty"`
 	X0                []float64           `json:"x0"`
-	Sigma0            float64             `json:"sigma0"`               // about a quarter of the range in question
-	Bounds            json.RawMessage     `json:"bounds,omitempty"`     // [low, high] of all variables, or a list of one for each; null: none
-	Population        int                 `json:"population,omitempty"` // default 4 + ⌊3 ln n⌋
+	Sigma0            float64             `json:"sigma0" doc:"about a quarter of the range in question"`
+	Bounds            json.RawMessage     `json:"bounds,omitempty" doc:"[low, high] of all variables, or a list of one for each; null: none"`
+	Population        int                 `json:"population,omitempty" doc:"default 4 + ⌊3 ln n⌋"`
 	Generations       int                 `json:"generations,omitempty"`
 	Seed              *uint64             `json:"seed,omitempty"`
 	Objective         json.RawMessage     `json:"objective"`
 	Target            *float64            `json:"target,omitempty"`
 	MaxEvaluations    int                 `json:"max_evaluations,omitempty"`
-	Restarts          cmaes.RestartPolicy `json:"restarts,omitempty"` // ipop or bipop
+	Restarts          cmaes.RestartPolicy `json:"restarts,omitempty" doc:"ipop or bipop"`
 	MaxRestarts       int                 `json:"max_restarts,omitempty"`
-	Integers          []int               `json:"integers,omitempty"` // indexes of variables that are whole numbers
-	Passive           bool                `json:"passive,omitempty"`  // learn from the better half only
+	Integers          []int               `json:"integers,omitempty" doc:"indexes of variables that are whole numbers"`
+	Passive           bool                `json:"passive,omitempty" doc:"learn from the better half only"`
 	Reevaluate        float64             `json:"reevaluate,omitempty"`
 	Tolerances        cmaes.Tolerances    `json:"tolerances,omitzero"`
-	Lost              cmaesrun.LostRule   `json:"lost,omitempty"`               // resample, which is the default, or drop
-	GenerationSeconds domain.Seconds      `json:"generation_seconds,omitempty"` // after which a generation does without candidates that are out
+	Lost              cmaesrun.LostRule   `json:"lost,omitempty" doc:"resample, which is the default, or drop"`
+	GenerationSeconds domain.Seconds      `json:"generation_seconds,omitempty" doc:"after which a generation does without candidates that are out"`
 
 	started cmaesrun.Started
 	running int

@@ -14,17 +14,17 @@ import (
 // RecordMatch takes over a game that was played.
 type RecordMatch struct {
 	ConfigKey    domain.ConfigKey  `json:"config_key"`
-	Participants []elo.MatchPlayer `json:"participants"` // in the order of their seats
+	Participants []elo.MatchPlayer `json:"participants" doc:"in the order of their seats"`
 	Result       MatchResult       `json:"result"`
 	GameID       string            `json:"game_id,omitempty"`
 	Seed         *uint64           `json:"seed,omitempty"`
-	PlayedAt     *time.Time        `json:"played_at,omitempty"` // when it was over: the order that incremental ratings play games in
+	PlayedAt     *time.Time        `json:"played_at,omitempty" doc:"when it was over: the order that incremental ratings play games in"`
 	Worker       domain.NodeID     `json:"worker,omitempty"`
 }
 
 // MatchResult is how a game ended.
 type MatchResult struct {
-	Ranks []int `json:"ranks"` // one per participant, 1 for the winner; shared ranks are draws
+	Ranks []int `json:"ranks" doc:"one per participant, 1 for the winner; shared ranks are draws"`
 }
 
 func (RecordMatch) CommandType() string       { return "elo.match" }

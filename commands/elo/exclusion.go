@@ -9,8 +9,8 @@ import (
 // that a worker told and will tell.
 type ExcludeGames struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Worker    domain.NodeID    `json:"worker,omitempty"`   // or
-	MatchID   string           `json:"match_id,omitempty"` // the id of the match, or of an evaluation's fact
+	Worker    domain.NodeID    `json:"worker,omitempty" doc:"or"`
+	MatchID   string           `json:"match_id,omitempty" doc:"the id of the match, or of an evaluation's fact"`
 	Reason    string           `json:"reason"`
 }
 

@@ -24,11 +24,11 @@ const (
 // further exchanges. Nothing is ever taken back, and what is known is left alone.
 type SyncElo struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Known     []string         `json:"known,omitempty"`  // digests of the facts the caller has; absent: nothing is compared
-	Prefix    string           `json:"prefix,omitempty"` // only digests that begin so are compared, known ones too
-	Want      []string         `json:"want,omitempty"`   // digests of facts that the caller wants
-	Facts     []elo.Fact       `json:"facts,omitempty"`  // that the caller brings
-	Source    domain.NodeID    `json:"source,omitempty"` // where they come from
+	Known     []string         `json:"known,omitempty" doc:"digests of the facts the caller has; absent: nothing is compared"`
+	Prefix    string           `json:"prefix,omitempty" doc:"only digests that begin so are compared, known ones too"`
+	Want      []string         `json:"want,omitempty" doc:"digests of facts that the caller wants"`
+	Facts     []elo.Fact       `json:"facts,omitempty" doc:"that the caller brings"`
+	Source    domain.NodeID    `json:"source,omitempty" doc:"where they come from"`
 
 	found        eloview.Difference // looked up before the decision
 	contradicted []RefusedFact
@@ -39,12 +39,11 @@ func (c SyncElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
 // Synced is the answer to an exchange.
 type Synced struct {
-	Taken int `json:"taken"` // facts that are new here
-	// Contradicting are facts that contradict those here, and were not taken.
-	Contradicting []RefusedFact `json:"contradicting"`
-	Facts         []elo.Fact    `json:"facts"`  // that the caller lacks or wants
-	More          bool          `json:"more"`   // it lacks more than these
-	Wanted        []string      `json:"wanted"` // digests of facts that are lacking here
+	Taken         int           `json:"taken" doc:"facts that are new here"`
+	Contradicting []RefusedFact `json:"contradicting" doc:"facts that contradict those here, and were not taken"`
+	Facts         []elo.Fact    `json:"facts" doc:"that the caller lacks or wants"`
+	More          bool          `json:"more" doc:"it lacks more than these"`
+	Wanted        []string      `json:"wanted" doc:"digests of facts that are lacking here"`
 }
 
 // RefusedFact is a fact that was not taken.

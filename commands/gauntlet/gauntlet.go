@@ -19,10 +19,10 @@ import (
 type ExecuteGauntlet struct {
 	ConfigKey domain.ConfigKey  `json:"config_key"`
 	ModelID   domain.ModelID    `json:"model_id"`
-	Baselines []string          `json:"baselines,omitempty"` // those of the policy and the model in use when absent
-	Games     int               `json:"games,omitempty"`     // per opponent, rounded up to whole rounds of seats
-	SPRT      *gauntlet.SPRT    `json:"sprt,omitempty"`      // the policy's test when absent, as are error rates that are absent
-	Players   []gauntlet.Player `json:"players,omitempty"`   // built-in players that stand for models
+	Baselines []string          `json:"baselines,omitempty" doc:"those of the policy and the model in use when absent"`
+	Games     int               `json:"games,omitempty" doc:"per opponent, rounded up to whole rounds of seats"`
+	SPRT      *gauntlet.SPRT    `json:"sprt,omitempty" doc:"the policy's test when absent, as are error rates that are absent"`
+	Players   []gauntlet.Player `json:"players,omitempty" doc:"built-in players that stand for models"`
 
 	// Looked up before the decision.
 	InUse domain.ModelID `json:"-"`
@@ -162,10 +162,10 @@ func wholeRounds(config domain.ConfigKey, games int) int {
 type QuickEval struct {
 	ConfigKey    domain.ConfigKey  `json:"config_key"`
 	ModelID      domain.ModelID    `json:"model_id"`
-	BaselineID   string            `json:"baseline_id,omitempty"` // one opponent
-	Baselines    []string          `json:"baselines,omitempty"`   // or several; those of the policy when neither is given
+	BaselineID   string            `json:"baseline_id,omitempty" doc:"one opponent"`
+	Baselines    []string          `json:"baselines,omitempty" doc:"or several; those of the policy when neither is given"`
 	GamesPerSide int               `json:"games_per_side,omitempty"`
-	Players      []gauntlet.Player `json:"players,omitempty"` // built-in players that stand for models
+	Players      []gauntlet.Player `json:"players,omitempty" doc:"built-in players that stand for models"`
 }
 
 func (QuickEval) CommandType() string { return "gauntlet.quick_eval" }

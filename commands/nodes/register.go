@@ -16,8 +16,8 @@ import (
 type RegisterNode struct {
 	NodeID       domain.NodeID   `json:"node_id"`
 	Capabilities []string        `json:"capabilities,omitempty"`
-	Facts        json.RawMessage `json:"facts,omitempty"`   // an object
-	Accepts      string          `json:"accepts,omitempty"` // an expression over items: only those it is true of
+	Facts        json.RawMessage `json:"facts,omitempty" doc:"an object"`
+	Accepts      string          `json:"accepts,omitempty" doc:"an expression over items: only those it is true of"`
 }
 
 func (RegisterNode) CommandType() string       { return "nodes.register" }

@@ -81,7 +81,7 @@ func because(reason string) string {
 
 // Set is what a change came to.
 type Set struct {
-	Version string                    `json:"version"` // "policy-default@3", as the events that it decides name it
+	Version string                    `json:"version" doc:"\"policy-default@3\", as the events that it decides name it"`
 	Changes []domain.PolicyDifference `json:"changes"`
 }
 

@@ -37,20 +37,20 @@ func (w *Words) UnmarshalJSON(data []byte) error {
 
 // RunTournament asks for a tournament whose games a command plays on other machines.
 type RunTournament struct {
-	RunID              ssh.ID           `json:"run_id,omitempty"` // made up when absent
-	Hosts              Words            `json:"hosts"`            // [user@]name[:port]
+	RunID              ssh.ID           `json:"run_id,omitempty" doc:"made up when absent"`
+	Hosts              Words            `json:"hosts" doc:"[user@]name[:port]"`
 	Participants       Words            `json:"participants,omitempty"`
-	Tiers              Words            `json:"tiers,omitempty"` // in their stead: "D1-D4", or "D1,D3"
+	Tiers              Words            `json:"tiers,omitempty" doc:"in their stead: \"D1-D4\", or \"D1,D3\""`
 	ConfigKey          domain.ConfigKey `json:"config_key,omitempty"`
 	GamesPerMatchup    int              `json:"games_per_matchup,omitempty"`
 	GamesPerShard      int              `json:"games_per_shard,omitempty"`
-	Command            []string         `json:"command"` // argv on the hosts; games come on its standard input
+	Command            []string         `json:"command" doc:"argv on the hosts; games come on its standard input"`
 	Retries            *int             `json:"retries,omitempty"`
 	MaxParallelPerHost int              `json:"max_parallel_per_host,omitempty"`
 	ShardSeconds       domain.Seconds   `json:"shard_seconds,omitempty"`
 	Unrated            bool             `json:"unrated,omitempty"`
 	Seed               *uint64          `json:"seed,omitempty"`
-	DryRun             bool             `json:"dry_run,omitempty"` // answer the shards and hosts, and run nothing
+	DryRun             bool             `json:"dry_run,omitempty" doc:"answer the shards and hosts, and run nothing"`
 }
 
 func (RunTournament) CommandType() string       { return "ssh_tournament.run" }
@@ -59,7 +59,7 @@ func (c RunTournament) Stream() domain.StreamID { return c.RunID.Stream() }
 // Plan is the answer to a run: how it is cut.
 type Plan struct {
 	RunID    ssh.ID      `json:"run_id"`
-	WouldRun bool        `json:"would_run,omitempty"` // nothing is run: this is what would be
+	WouldRun bool        `json:"would_run,omitempty" doc:"nothing is run: this is what would be"`
 	Hosts    []string    `json:"hosts"`
 	Games    int         `json:"games"`
 	Shards   []ssh.Shard `json:"shards"`

@@ -15,7 +15,7 @@ type Result struct {
 	TournamentID tournament.ID   `json:"tournament_id"`
 	Round        int             `json:"round"`
 	Pairing      int             `json:"pairing"`
-	Game         int             `json:"game,omitempty"` // may be left out where there is one
+	Game         int             `json:"game,omitempty" doc:"may be left out where there is one"`
 	Result       tournament.Said `json:"result"`
 }
 
@@ -25,7 +25,7 @@ func (c Result) Stream() domain.StreamID { return c.TournamentID.Stream() }
 // Told is the answer to a result.
 type Told struct {
 	GameID string `json:"game_id"`
-	State  string `json:"state"` // of the tournament
+	State  string `json:"state" doc:"of the tournament"`
 }
 
 func completeResult(c Result, _ domain.Facts) (Result, error) {

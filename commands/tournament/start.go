@@ -10,22 +10,22 @@ import (
 
 // Start asks for a tournament. A game is a work item, or part of one, unless ByHand.
 type Start struct {
-	TournamentID    tournament.ID     `json:"tournament_id,omitempty"` // made up when absent
+	TournamentID    tournament.ID     `json:"tournament_id,omitempty" doc:"made up when absent"`
 	Format          tournament.Format `json:"format"`
-	Participants    []string          `json:"participants"`                // models, or specs of built-in players
-	Players         []string          `json:"players,omitempty"`           // specs of built-in players, in their order; empty for a model
-	Harness         string            `json:"harness,omitempty"`           // that drives the models
-	Seeds           []int             `json:"seeds,omitempty"`             // of the participants in their order, 1 the best; as listed when absent
-	GamesPerPairing int               `json:"games_per_pairing,omitempty"` // of the policy when absent
+	Participants    []string          `json:"participants" doc:"models, or specs of built-in players"`
+	Players         []string          `json:"players,omitempty" doc:"specs of built-in players, in their order; empty for a model"`
+	Harness         string            `json:"harness,omitempty" doc:"that drives the models"`
+	Seeds           []int             `json:"seeds,omitempty" doc:"of the participants in their order, 1 the best; as listed when absent"`
+	GamesPerPairing int               `json:"games_per_pairing,omitempty" doc:"of the policy when absent"`
 	ConfigKey       domain.ConfigKey  `json:"config_key,omitempty"`
-	Rounds          int               `json:"rounds,omitempty"` // of a Swiss tournament, or at tables
-	System          tournament.System `json:"system,omitempty"` // of a Swiss tournament: monrad when absent
+	Rounds          int               `json:"rounds,omitempty" doc:"of a Swiss tournament, or at tables"`
+	System          tournament.System `json:"system,omitempty" doc:"of a Swiss tournament: monrad when absent"`
 	ThirdPlace      bool              `json:"third_place,omitempty"`
-	Reset           *bool             `json:"reset,omitempty"`     // of a double elimination: true when absent
-	TieGames        *int              `json:"tie_games,omitempty"` // of the policy when absent
+	Reset           *bool             `json:"reset,omitempty" doc:"of a double elimination: true when absent"`
+	TieGames        *int              `json:"tie_games,omitempty" doc:"of the policy when absent"`
 	ByHand          bool              `json:"by_hand,omitempty"`
 	Unrated         bool              `json:"unrated,omitempty"`
-	Seed            *uint64           `json:"seed,omitempty"` // of openings and games; made up when absent
+	Seed            *uint64           `json:"seed,omitempty" doc:"of openings and games; made up when absent"`
 	Priority        *int              `json:"priority,omitempty"`
 }
 

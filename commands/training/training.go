@@ -15,8 +15,8 @@ import (
 // BlockTraining keeps a game from being trained under a reason.
 type BlockTraining struct {
 	ConfigKey       domain.ConfigKey `json:"config_key"`
-	Reason          string           `json:"reason"`                     // one word; each reason holds one block
-	DurationSeconds domain.Seconds   `json:"duration_seconds,omitempty"` // until it is lifted when absent
+	Reason          string           `json:"reason" doc:"one word; each reason holds one block"`
+	DurationSeconds domain.Seconds   `json:"duration_seconds,omitempty" doc:"until it is lifted when absent"`
 	Detail          string           `json:"detail,omitempty"`
 }
 

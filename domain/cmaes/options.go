@@ -70,37 +70,34 @@ type Options struct {
 	X0             []float64     `json:"x0"`
 	Sigma0         float64       `json:"sigma0"`
 	Seed           uint64        `json:"seed"`
-	Population     int           `json:"population,omitempty"` // default 4 + ⌊3 ln n⌋
-	Bounds         []Bound       `json:"bounds,omitempty"`     // one for each variable, or one for all
-	Integers       []int         `json:"integers,omitempty"`   // indexes of variables that are whole numbers
-	Passive        bool          `json:"passive,omitempty"`    // without negative weights
+	Population     int           `json:"population,omitempty" doc:"default 4 + ⌊3 ln n⌋"`
+	Bounds         []Bound       `json:"bounds,omitempty" doc:"one for each variable, or one for all"`
+	Integers       []int         `json:"integers,omitempty" doc:"indexes of variables that are whole numbers"`
+	Passive        bool          `json:"passive,omitempty" doc:"without negative weights"`
 	Target         *float64      `json:"target,omitempty"`
-	MaxEvaluations int           `json:"max_evaluations,omitempty"` // of all runs; 0: no bound
-	MaxGenerations int           `json:"max_generations,omitempty"` // likewise
-	MaxPopulation  int           `json:"max_population,omitempty"`  // that restarts and noise let it grow to; default MaxPopulation
+	MaxEvaluations int           `json:"max_evaluations,omitempty" doc:"of all runs; 0: no bound"`
+	MaxGenerations int           `json:"max_generations,omitempty" doc:"likewise"`
+	MaxPopulation  int           `json:"max_population,omitempty" doc:"that restarts and noise let it grow to; default MaxPopulation"`
 	Restarts       RestartPolicy `json:"restarts,omitempty"`
-	MaxRestarts    int           `json:"max_restarts,omitempty"` // default 9
-	// Reevaluate is the share of a generation that is evaluated twice, to see how much
-	// of the ranking is noise; where that is most of it the population doubles, up to
-	// 16 times.
-	Reevaluate float64    `json:"reevaluate,omitempty"`
-	Tolerances Tolerances `json:"tolerances"`
+	MaxRestarts    int           `json:"max_restarts,omitempty" doc:"default 9"`
+	Reevaluate     float64       `json:"reevaluate,omitempty" doc:"share of a generation that is evaluated twice, to see how much of the ranking is noise; where that is most of it the population doubles, up to 16 times"`
+	Tolerances     Tolerances    `json:"tolerances"`
 }
 
 // Tolerances are the bounds of termination; 0 is pycma's default, less than 0 is never.
 type Tolerances struct {
-	Fun          float64 `json:"tolfun,omitempty"`           // 1e-11: range of the values now and lately
-	FunHist      float64 `json:"tolfunhist,omitempty"`       // 1e-12: range of the best values lately
-	X            float64 `json:"tolx,omitempty"`             // 1e-11: all deviations
-	FacUpX       float64 `json:"tolfacupx,omitempty"`        // 1e3: a deviation over its first one
-	UpSigma      float64 `json:"tolupsigma,omitempty"`       // 1e20: sigma over its first value and the longest axis
-	Condition    float64 `json:"tolconditioncov,omitempty"`  // 1e14
-	Stagnation   int     `json:"tolstagnation,omitempty"`    // 100 + 100 n^1.5/λ generations
-	XStagnation  float64 `json:"tolxstagnation,omitempty"`   // 1e-9: change of the mean over many generations
-	FlatFitness  int     `json:"tolflatfitness,omitempty"`   // 1 generation with equal best values
-	NoEffectAxis float64 `json:"tolnoeffectaxis,omitempty"`  // 0.1 of an axis changes no bit of the mean
-	NoEffectX    float64 `json:"tolnoeffectcoord,omitempty"` // 0.2 of a deviation changes no bit of the mean
-	MaxIter      int     `json:"maxiter,omitempty"`          // 100 + 150 (n+3)²/√λ generations of a run
+	Fun          float64 `json:"tolfun,omitempty" doc:"1e-11: range of the values now and lately"`
+	FunHist      float64 `json:"tolfunhist,omitempty" doc:"1e-12: range of the best values lately"`
+	X            float64 `json:"tolx,omitempty" doc:"1e-11: all deviations"`
+	FacUpX       float64 `json:"tolfacupx,omitempty" doc:"1e3: a deviation over its first one"`
+	UpSigma      float64 `json:"tolupsigma,omitempty" doc:"1e20: sigma over its first value and the longest axis"`
+	Condition    float64 `json:"tolconditioncov,omitempty" doc:"1e14"`
+	Stagnation   int     `json:"tolstagnation,omitempty" doc:"100 + 100 n^1.5/λ generations"`
+	XStagnation  float64 `json:"tolxstagnation,omitempty" doc:"1e-9: change of the mean over many generations"`
+	FlatFitness  int     `json:"tolflatfitness,omitempty" doc:"1 generation with equal best values"`
+	NoEffectAxis float64 `json:"tolnoeffectaxis,omitempty" doc:"0.1 of an axis changes no bit of the mean"`
+	NoEffectX    float64 `json:"tolnoeffectcoord,omitempty" doc:"0.2 of a deviation changes no bit of the mean"`
+	MaxIter      int     `json:"maxiter,omitempty" doc:"100 + 150 (n+3)²/√λ generations of a run"`
 }
 
 // Resamples bounds the indexes of a generation: a candidate that was lost is asked

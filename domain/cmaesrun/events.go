@@ -284,7 +284,7 @@ type Best struct {
 	Fitness    float64   `json:"fitness"`
 	Generation int       `json:"generation"`
 	Index      int       `json:"index"`
-	Evaluation int       `json:"evaluation"` // that it was found by, at most
+	Evaluation int       `json:"evaluation" doc:"that it was found by, at most"`
 }
 
 // GenerationTold: the search was told what came of a generation.

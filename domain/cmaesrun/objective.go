@@ -24,15 +24,15 @@ const (
 // Objective is what is minimised.
 type Objective struct {
 	Kind      Kind            `json:"kind"`
-	TaskType  string          `json:"task_type"`           // of the items: by it a worker knows its command
-	Command   json.RawMessage `json:"command,omitempty"`   // what the command gets with every candidate
-	Variables []string        `json:"variables,omitempty"` // their names
-	Player    string          `json:"player,omitempty"`    // the candidate as a player: {x} stands for its values
-	Baselines []string        `json:"baselines,omitempty"` // players
-	Games     int             `json:"games,omitempty"`     // of a candidate against each
-	Requires  []string        `json:"requires,omitempty"`  // of the node
+	TaskType  string          `json:"task_type" doc:"of the items: by it a worker knows its command"`
+	Command   json.RawMessage `json:"command,omitempty" doc:"what the command gets with every candidate"`
+	Variables []string        `json:"variables,omitempty" doc:"their names"`
+	Player    string          `json:"player,omitempty" doc:"the candidate as a player: {x} stands for its values"`
+	Baselines []string        `json:"baselines,omitempty" doc:"players"`
+	Games     int             `json:"games,omitempty" doc:"of a candidate against each"`
+	Requires  []string        `json:"requires,omitempty" doc:"of the node"`
 
-	TimeoutSeconds domain.Seconds `json:"timeout_seconds,omitempty"` // of an item
+	TimeoutSeconds domain.Seconds `json:"timeout_seconds,omitempty" doc:"of an item"`
 	MaxAttempts    int            `json:"max_attempts,omitempty"`
 	Priority       *int           `json:"priority,omitempty"`
 }

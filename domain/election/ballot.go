@@ -123,18 +123,18 @@ type Heartbeat struct {
 // VoteAnswer is what a voter answers to a candidacy.
 type VoteAnswer struct {
 	Granted      bool           `json:"granted"`
-	Term         uint64         `json:"term"` // the voter's, afterwards
+	Term         uint64         `json:"term" doc:"the voter's, afterwards"`
 	Voter        domain.NodeID  `json:"voter"`
-	Leader       domain.NodeID  `json:"leader,omitempty"`        // who holds the voter's promise
-	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"` // how long the vote binds it
-	Reason       string         `json:"reason,omitempty"`        // why it is not granted
+	Leader       domain.NodeID  `json:"leader,omitempty" doc:"who holds the voter's promise"`
+	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty" doc:"how long the vote binds it"`
+	Reason       string         `json:"reason,omitempty" doc:"why it is not granted"`
 }
 
 // BeatAnswer is what a voter answers to a heartbeat that it takes.
 type BeatAnswer struct {
 	Term         uint64         `json:"term"`
 	Voter        domain.NodeID  `json:"voter"`
-	LeaseSeconds domain.Seconds `json:"lease_seconds"` // how long the voter votes for nobody else; 0: given up
+	LeaseSeconds domain.Seconds `json:"lease_seconds" doc:"how long the voter votes for nobody else; 0: given up"`
 }
 
 // Outdated is the error of who asks in a term that is over, or leads where somebody

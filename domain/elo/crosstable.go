@@ -10,8 +10,8 @@ import (
 // the order of a ranking.
 type Crosstable struct {
 	Players []string      `json:"players"`
-	Games   [][]*Meetings `json:"games"` // of the row's player; null: they never met
-	LOS     [][]*float64  `json:"los"`   // that the row's player is stronger; null: both are given, or nothing connects them
+	Games   [][]*Meetings `json:"games" doc:"of the row's player; null: they never met"`
+	LOS     [][]*float64  `json:"los" doc:"that the row's player is stronger; null: both are given, or nothing connects them"`
 }
 
 // Meetings are the games of one player against another.

@@ -11,13 +11,13 @@ import (
 // OpponentResult is how a model did against one opponent. A game that broke off
 // is an error, never a draw.
 type OpponentResult struct {
-	Opponent string `json:"opponent"` // "random", "heuristic", a model id
+	Opponent string `json:"opponent" doc:"\"random\", \"heuristic\", a model id"`
 	Wins     int    `json:"wins"`
 	Losses   int    `json:"losses"`
 	Draws    int    `json:"draws"`
 	Errors   int    `json:"errors,omitempty"`
 
-	Pentanomial []int `json:"pentanomial,omitempty"` // pairs of games by points from 0 to 2, five counts, where games were paired
+	Pentanomial []int `json:"pentanomial,omitempty" doc:"pairs of games by points from 0 to 2, five counts, where games were paired"`
 }
 
 // Games counts the games that have a result.

@@ -16,10 +16,10 @@ import (
 // are immutable; ratings are a fold of them.
 type ResultsRecorded struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	FactID    string           `json:"fact_id"` // the evaluation's identity; it counts once
+	FactID    string           `json:"fact_id" doc:"the evaluation's identity; it counts once"`
 	ModelID   domain.ModelID   `json:"model_id"`
 	Results   []OpponentResult `json:"results"`
-	PlayedAt  *time.Time       `json:"played_at,omitempty"` // absent: nobody said when
+	PlayedAt  *time.Time       `json:"played_at,omitempty" doc:"absent: nobody said when"`
 	Worker    domain.NodeID    `json:"worker,omitempty"`
 }
 
@@ -45,8 +45,8 @@ func (e ResultsRecorded) Digest() string {
 
 // MatchPlayer is a player of a game: a model, under the harness that drove it.
 type MatchPlayer struct {
-	ModelID string `json:"model_id"`          // a model or the name of a baseline
-	Harness string `json:"harness,omitempty"` // ratings are kept per model and harness
+	ModelID string `json:"model_id" doc:"a model or the name of a baseline"`
+	Harness string `json:"harness,omitempty" doc:"ratings are kept per model and harness"`
 }
 
 // Name is what the ratings call the player.
@@ -60,12 +60,12 @@ func (p MatchPlayer) Name() string {
 // MatchRecorded: a game was played and counts for the ratings.
 type MatchRecorded struct {
 	ConfigKey    domain.ConfigKey `json:"config_key"`
-	MatchID      string           `json:"match_id"`     // the hash of what follows, but the worker
-	Participants []MatchPlayer    `json:"participants"` // in the order of their seats
-	Ranks        []int            `json:"ranks"`        // 1 for the winner; shared ranks are draws
+	MatchID      string           `json:"match_id" doc:"the hash of what follows, but the worker"`
+	Participants []MatchPlayer    `json:"participants" doc:"in the order of their seats"`
+	Ranks        []int            `json:"ranks" doc:"1 for the winner; shared ranks are draws"`
 	GameID       string           `json:"game_id,omitempty"`
 	Seed         *uint64          `json:"seed,omitempty"`
-	PlayedAt     *time.Time       `json:"played_at,omitempty"` // absent: nobody said when
+	PlayedAt     *time.Time       `json:"played_at,omitempty" doc:"absent: nobody said when"`
 	Worker       domain.NodeID    `json:"worker,omitempty"`
 }
 

@@ -31,14 +31,14 @@ type Policy struct {
 
 // KStep is K for players with fewer games than that.
 type KStep struct {
-	BelowGames int     `json:"below_games,omitempty"` // 0: whatever they are
+	BelowGames int     `json:"below_games,omitempty" doc:"0: whatever they are"`
 	K          float64 `json:"k"`
 }
 
 // PinnedRating is a baseline of known strength.
 type PinnedRating struct {
 	Name   string  `json:"name"`
-	Rating float64 `json:"rating"` // Elo
+	Rating float64 `json:"rating" doc:"Elo"`
 }
 
 // DefaultPolicy is the section before anybody changed it.

@@ -19,11 +19,11 @@ const (
 // given ratings connect, in each the best first.
 type Ranking struct {
 	Options    Options     `json:"settings"`
-	Games      int         `json:"games"` // that it is made of
+	Games      int         `json:"games" doc:"that it is made of"`
 	Components []Component `json:"components"`
 	Rankings   []Ranked    `json:"rankings"`
-	Advantage  *Measured   `json:"advantage,omitempty"` // of the first seat, in logistic Elo
-	Seats      []Measured  `json:"seats,omitempty"`     // worth of each over the last, in logistic Elo
+	Advantage  *Measured   `json:"advantage,omitempty" doc:"of the first seat, in logistic Elo"`
+	Seats      []Measured  `json:"seats,omitempty" doc:"worth of each over the last, in logistic Elo"`
 	DrawRate   *float64    `json:"draw_rate,omitempty"`
 	DrawElo    *float64    `json:"draw_elo,omitempty"`
 }
@@ -37,26 +37,26 @@ type Measured struct {
 // Component is a set of players whose ratings share a scale. Ratings of two of them
 // say nothing of each other.
 type Component struct {
-	Component int  `json:"component"` // from 1, the largest first
+	Component int  `json:"component" doc:"from 1, the largest first"`
 	Players   int  `json:"players"`
-	Anchored  bool `json:"anchored"` // some of them have given ratings
+	Anchored  bool `json:"anchored" doc:"some of them have given ratings"`
 }
 
 // Ranked is a player with its place.
 type Ranked struct {
-	Rank       int      `json:"rank"`      // in its component
-	Component  int      `json:"component"` // those of two components share no scale
+	Rank       int      `json:"rank" doc:"in its component"`
+	Component  int      `json:"component" doc:"those of two components share no scale"`
 	ModelID    string   `json:"model_id"`
-	Kind       string   `json:"kind"` // model, or baseline: its rating is given, and it is never a candidate
+	Kind       string   `json:"kind" doc:"model, or baseline: its rating is given, and it is never a candidate"`
 	Rating     float64  `json:"rating"`
-	Error      *float64 `json:"error"` // standard error; null for a given rating
-	Games      int      `json:"games"` // results count pairs of players where more than two play
+	Error      *float64 `json:"error" doc:"standard error; null for a given rating"`
+	Games      int      `json:"games" doc:"results count pairs of players where more than two play"`
 	Wins       int      `json:"wins"`
 	Losses     int      `json:"losses"`
 	Draws      int      `json:"draws"`
-	LOS        *float64 `json:"los"`                  // likelihood of superiority over the next; null: there is none, or both are given
-	Volatility *float64 `json:"volatility,omitempty"` // glicko2
-	Days       []OnDay  `json:"days,omitempty"`       // whr: the rating on every day that the player played on
+	LOS        *float64 `json:"los" doc:"likelihood of superiority over the next; null: there is none, or both are given"`
+	Volatility *float64 `json:"volatility,omitempty" doc:"glicko2"`
+	Days       []OnDay  `json:"days,omitempty" doc:"whr: the rating on every day that the player played on"`
 }
 
 // OnDay is a rating on a day.

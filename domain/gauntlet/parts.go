@@ -165,14 +165,14 @@ func (e Started) Tally(number int, answers []match.Answer) elo.OpponentResult {
 
 // Look is what the test says after a part.
 type Look struct {
-	Part   int     `json:"part"`  // the last that counts
-	Games  int     `json:"games"` // against the tested opponent
+	Part   int     `json:"part" doc:"the last that counts"`
+	Games  int     `json:"games" doc:"against the tested opponent"`
 	LLR    float64 `json:"llr"`
 	Lower  float64 `json:"lower"`
 	Upper  float64 `json:"upper"`
 	Elo    float64 `json:"elo"`
-	Error  float64 `json:"error"`            // half of its 95 % interval
-	Judged bool    `json:"judged,omitempty"` // the test was asked, not only computed
+	Error  float64 `json:"error" doc:"half of its 95 % interval"`
+	Judged bool    `json:"judged,omitempty" doc:"the test was asked, not only computed"`
 }
 
 // Counted is what counts after an event: the parts that are done without one before

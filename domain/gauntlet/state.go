@@ -30,12 +30,12 @@ func (id ID) Stream() domain.StreamID { return domain.Stream("gauntlet", string(
 
 // SPRT is a sequential test.
 type SPRT struct {
-	Model     rating.Model `json:"model,omitempty"` // logistic when absent, normalized, bayeselo, cutechess
+	Model     rating.Model `json:"model,omitempty" doc:"logistic when absent, normalized, bayeselo, cutechess"`
 	Elo0      float64      `json:"elo0"`
 	Elo1      float64      `json:"elo1"`
-	Alpha     float64      `json:"alpha,omitempty"`     // that of the policy when absent
-	Beta      float64      `json:"beta,omitempty"`      // the same
-	Overshoot bool         `json:"overshoot,omitempty"` // bounds are corrected for what results jump past them
+	Alpha     float64      `json:"alpha,omitempty" doc:"that of the policy when absent"`
+	Beta      float64      `json:"beta,omitempty" doc:"the same"`
+	Overshoot bool         `json:"overshoot,omitempty" doc:"bounds are corrected for what results jump past them"`
 }
 
 // Test is the test as package rating knows it.
@@ -80,7 +80,7 @@ type Started struct {
 // Player is a built-in player that plays for a model.
 type Player struct {
 	ModelID string `json:"model_id"`
-	Player  string `json:"player"` // its spec, see cmd/internal/play
+	Player  string `json:"player" doc:"its spec, see cmd/internal/play"`
 }
 
 func (Started) EventType() string       { return "GAUNTLET_STARTED" }
@@ -211,7 +211,7 @@ type Finished struct {
 // (rating.Test.Estimate).
 type Stopped struct {
 	Elo  float64 `json:"elo"`
-	Low  float64 `json:"low"` // of the 95 % interval
+	Low  float64 `json:"low" doc:"of the 95 % interval"`
 	High float64 `json:"high"`
 	LOS  float64 `json:"los"`
 }

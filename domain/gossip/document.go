@@ -27,13 +27,13 @@ const (
 // incarnation and its counter.
 type Document struct {
 	NodeID      domain.NodeID   `json:"node_id"`
-	Incarnation uint64          `json:"incarnation"` // milliseconds of Unix time when it started, or more: it raises it against what others say of it
-	Counter     uint64          `json:"counter"`     // of what it said since
+	Incarnation uint64          `json:"incarnation" doc:"milliseconds of Unix time when it started, or more: it raises it against what others say of it"`
+	Counter     uint64          `json:"counter" doc:"of what it said since"`
 	Facts       json.RawMessage `json:"facts,omitempty"`
 	Level       nodes.Level     `json:"level,omitzero"`
-	Position    domain.Position `json:"position,omitempty"` // up to which it has applied its log
-	Digest      string          `json:"digest,omitempty"`   // of the event there: the same position has the same one everywhere
-	Time        time.Time       `json:"time"`               // when it said so, by its own clock
+	Position    domain.Position `json:"position,omitempty" doc:"up to which it has applied its log"`
+	Digest      string          `json:"digest,omitempty" doc:"of the event there: the same position has the same one everywhere"`
+	Time        time.Time       `json:"time" doc:"when it said so, by its own clock"`
 }
 
 // Faults names what is wrong with a document, at a moment by the reader's clock.

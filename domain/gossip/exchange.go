@@ -17,8 +17,8 @@ const (
 // Root alone; then, of the ranges that differ, Versions; then the Documents that were
 // wanted. Each step stands for itself.
 type Ask struct {
-	NodeID    domain.NodeID `json:"node_id"`           // who asks
-	Cluster   string        `json:"cluster,omitempty"` // of another one nothing is taken
+	NodeID    domain.NodeID `json:"node_id" doc:"who asks"`
+	Cluster   string        `json:"cluster,omitempty" doc:"of another one nothing is taken"`
 	Root      string        `json:"root,omitempty"`
 	Buckets   []int         `json:"buckets,omitempty"`
 	Versions  []Version     `json:"versions,omitempty"`
@@ -27,11 +27,11 @@ type Ask struct {
 
 // Answer is what the other node has to that.
 type Answer struct {
-	Same      bool            `json:"same,omitempty"` // the roots are equal
+	Same      bool            `json:"same,omitempty" doc:"the roots are equal"`
 	Digests   Digests         `json:"digests,omitempty"`
 	Documents []Document      `json:"documents,omitempty"`
 	Wanted    []domain.NodeID `json:"wanted,omitempty"`
-	Applied   int             `json:"applied,omitempty"` // documents that were new
+	Applied   int             `json:"applied,omitempty" doc:"documents that were new"`
 }
 
 // Faults names what is wrong with a step.

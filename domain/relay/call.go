@@ -37,10 +37,10 @@ func (id CallID) Stream() domain.StreamID { return domain.Stream("relay", string
 type Request struct {
 	Target      domain.NodeID   `json:"target"`
 	Method      string          `json:"method"`
-	Path        string          `json:"path"` // with its query
+	Path        string          `json:"path" doc:"with its query"`
 	ContentType string          `json:"content_type,omitempty"`
-	Body        json.RawMessage `json:"body,omitempty"`        // JSON, or
-	Base64      []byte          `json:"body_base64,omitempty"` // anything else
+	Body        json.RawMessage `json:"body,omitempty" doc:"JSON, or"`
+	Base64      []byte          `json:"body_base64,omitempty" doc:"anything else"`
 }
 
 // Faults names what is wrong with a request.
@@ -112,8 +112,8 @@ func under(path, parent string) bool {
 type Response struct {
 	Status      int             `json:"status"`
 	ContentType string          `json:"content_type,omitempty"`
-	Body        json.RawMessage `json:"body,omitempty"`        // JSON, or
-	Base64      []byte          `json:"body_base64,omitempty"` // anything else
+	Body        json.RawMessage `json:"body,omitempty" doc:"JSON, or"`
+	Base64      []byte          `json:"body_base64,omitempty" doc:"anything else"`
 }
 
 // Faults names what is wrong with a response.

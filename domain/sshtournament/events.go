@@ -109,11 +109,11 @@ func argumentFaults(argv []string, most int) []domain.Fault {
 
 // Shard is games of one matchup that one command plays.
 type Shard struct {
-	Number  int      `json:"shard"` // from 1
+	Number  int      `json:"shard" doc:"from 1"`
 	Players []string `json:"players"`
 	Round   int      `json:"round"`
-	Matchup int      `json:"matchup"` // from 1
-	First   int      `json:"first"`   // game of the matchup
+	Matchup int      `json:"matchup" doc:"from 1"`
+	First   int      `json:"first" doc:"game of the matchup"`
 	Games   int      `json:"games"`
 }
 

@@ -14,7 +14,7 @@ import (
 // table is a first rank that nobody shares. A bye of a Swiss tournament is a won pairing, at larger tables one where
 // everybody is level, elsewhere nothing.
 type Standing struct {
-	Rank        int       `json:"rank"` // shared by those whom nothing tells apart
+	Rank        int       `json:"rank" doc:"shared by those whom nothing tells apart"`
 	Participant string    `json:"participant"`
 	Points      float64   `json:"points"`
 	Games       int       `json:"games"`
@@ -28,11 +28,11 @@ type Standing struct {
 // TieBreaks order participants with equal points, the first that differs deciding.
 // A knock-out has none: its ranks are the rounds that participants went out in.
 type TieBreaks struct {
-	DirectEncounter *float64 `json:"direct_encounter,omitempty"` // points among those who are level, when all of them met
+	DirectEncounter *float64 `json:"direct_encounter,omitempty" doc:"points among those who are level, when all of them met"`
 	BuchholzCut1    *float64 `json:"buchholz_cut_1,omitempty"`
 	Buchholz        *float64 `json:"buchholz,omitempty"`
 	SonnebornBerger *float64 `json:"sonneborn_berger,omitempty"`
-	Wins            *float64 `json:"wins,omitempty"` // pairings won by play
+	Wins            *float64 `json:"wins,omitempty" doc:"pairings won by play"`
 }
 
 // Values lists those that there are, in order.

@@ -55,9 +55,9 @@ var AdjustCauses = []AdjustCause{
 type Factor struct {
 	Cause  AdjustCause `json:"cause"`
 	Factor float64     `json:"factor"`
-	Until  time.Time   `json:"until,omitzero"` // absent: until the cause goes
+	Until  time.Time   `json:"until,omitzero" doc:"absent: until the cause goes"`
 
-	SearchBudget int `json:"search_budget,omitempty"` // simulations per move that the cause asks for
+	SearchBudget int `json:"search_budget,omitempty" doc:"simulations per move that the cause asks for"`
 }
 
 // SelfplayAdjusted: the factors of a game came to another product.

@@ -85,8 +85,8 @@ func causesOf(event domain.Event) []AdjustCause {
 
 // QualityReading is the last known quality of a game's data.
 type QualityReading struct {
-	Score     float64   `json:"score"`               // 0 to 1
-	Threshold float64   `json:"threshold,omitempty"` // what it should reach; absent: it is good
+	Score     float64   `json:"score" doc:"0 to 1"`
+	Threshold float64   `json:"threshold,omitempty" doc:"what it should reach; absent: it is good"`
 	At        time.Time `json:"at"`
 }
 
@@ -95,7 +95,7 @@ type QualityReading struct {
 type Block struct {
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until,omitzero"` // absent: until it is lifted
+	Until  time.Time `json:"until,omitzero" doc:"absent: until it is lifted"`
 	Detail string    `json:"detail,omitempty"`
 }
 
@@ -104,7 +104,7 @@ type RunningTraining struct {
 	TaskID domain.TaskID `json:"task_id"`
 	NodeID domain.NodeID `json:"node_id"`
 	Since  time.Time     `json:"since"`
-	Games  int64         `json:"games"` // that had arrived when it began
+	Games  int64         `json:"games" doc:"that had arrived when it began"`
 }
 
 // Request is a training that was asked for.

@@ -15,20 +15,20 @@ import (
 type ClaimDecision struct {
 	Class        string `json:"class"`
 	Pool         string `json:"pool,omitempty"`
-	Slots        int    `json:"slots"`  // of the node, that the item takes
-	Weight       int    `json:"weight"` // of its config
+	Slots        int    `json:"slots" doc:"of the node, that the item takes"`
+	Weight       int    `json:"weight" doc:"of its config"`
 	VirtualStart uint64 `json:"virtual_start"`
-	Turn         uint64 `json:"turn"` // of the class, when it was decided
+	Turn         uint64 `json:"turn" doc:"of the class, when it was decided"`
 	Starving     bool   `json:"starving,omitempty"`
-	Reserved     bool   `json:"reserved,omitempty"` // the node's turn for the longest starving item; not charged
-	Rejoined     bool   `json:"rejoined,omitempty"` // its config started level with the others
-	Promised     bool   `json:"promised,omitempty"` // the node made room for it
-	Kept         bool   `json:"kept,omitempty"`     // the node kept its room for it
+	Reserved     bool   `json:"reserved,omitempty" doc:"the node's turn for the longest starving item; not charged"`
+	Rejoined     bool   `json:"rejoined,omitempty" doc:"its config started level with the others"`
+	Promised     bool   `json:"promised,omitempty" doc:"the node made room for it"`
+	Kept         bool   `json:"kept,omitempty" doc:"the node kept its room for it"`
 	WaitedMS     int64  `json:"waited_ms"`
-	SlotsUsed    int    `json:"slots_used"`         // of the node, before
-	SlotsOf      int    `json:"slots_of,omitempty"` // 0: no bound is known
+	SlotsUsed    int    `json:"slots_used" doc:"of the node, before"`
+	SlotsOf      int    `json:"slots_of,omitempty" doc:"0: no bound is known"`
 
-	Size *Size `json:"size,omitempty"` // how much of it the node is to do; absent: what the item itself says
+	Size *Size `json:"size,omitempty" doc:"how much of it the node is to do; absent: what the item itself says"`
 }
 
 // Reasons say it in words.

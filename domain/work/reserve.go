@@ -10,7 +10,7 @@ import (
 // Room is a node's free room that it keeps for one item.
 type Room struct {
 	NodeID domain.NodeID `json:"node_id"`
-	Until  time.Time     `json:"until"` // after this it means nothing
+	Until  time.Time     `json:"until" doc:"after this it means nothing"`
 }
 
 // Reserved: the item has starved for so long without finding room that a

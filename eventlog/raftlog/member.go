@@ -12,10 +12,10 @@ import (
 // Member is a node of a cluster.
 type Member struct {
 	Node    domain.NodeID `json:"node_id"`
-	Address string        `json:"address"`           // of its endpoints
-	Learner bool          `json:"learner,omitempty"` // it follows and does not vote
-	Key     string        `json:"key,omitempty"`     // public; what it signs with, in the form of who carries messages
-	Folder  string        `json:"folder,omitempty"`  // name of that of its votes and entries; empty: it is not known yet
+	Address string        `json:"address" doc:"of its endpoints"`
+	Learner bool          `json:"learner,omitempty" doc:"it follows and does not vote"`
+	Key     string        `json:"key,omitempty" doc:"public; what it signs with, in the form of who carries messages"`
+	Folder  string        `json:"folder,omitempty" doc:"name of that of its votes and entries; empty: it is not known yet"`
 }
 
 // Configuration is who the members are, as of an entry.

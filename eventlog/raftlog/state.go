@@ -18,20 +18,20 @@ type State struct {
 	Node        domain.NodeID   `json:"node_id"`
 	Role        string          `json:"role" enum:"leader,follower,candidate,learner,outside"`
 	Term        uint64          `json:"term"`
-	Vote        domain.NodeID   `json:"vote,omitempty"` // whom it voted for in this term
+	Vote        domain.NodeID   `json:"vote,omitempty" doc:"whom it voted for in this term"`
 	Leader      domain.NodeID   `json:"leader,omitempty"`
-	Commit      uint64          `json:"commit"`  // the last entry that a majority has
-	Applied     uint64          `json:"applied"` // the last entry that this node has decided
-	First       uint64          `json:"first"`   // the oldest entry that it keeps
-	Last        uint64          `json:"last"`    // its newest entry
+	Commit      uint64          `json:"commit" doc:"the last entry that a majority has"`
+	Applied     uint64          `json:"applied" doc:"the last entry that this node has decided"`
+	First       uint64          `json:"first" doc:"the oldest entry that it keeps"`
+	Last        uint64          `json:"last" doc:"its newest entry"`
 	Position    domain.Position `json:"position"`
-	Protocol    int             `json:"protocol"`          // the newest that all members know, as far as this node heard
-	Copying     bool            `json:"copying,omitempty"` // it copies records, too far behind for entries
-	ConfigIndex uint64          `json:"configuration"`     // the entry that made the members what they are
-	Joint       bool            `json:"joint,omitempty"`   // a change of several members is under way
-	Lost        uint64          `json:"lost_messages"`     // that found its inbox full
-	Members     []MemberState   `json:"members"`           // by name
-	Since       time.Time       `json:"since"`             // this role and term, by this node's clock
+	Protocol    int             `json:"protocol" doc:"the newest that all members know, as far as this node heard"`
+	Copying     bool            `json:"copying,omitempty" doc:"it copies records, too far behind for entries"`
+	ConfigIndex uint64          `json:"configuration" doc:"the entry that made the members what they are"`
+	Joint       bool            `json:"joint,omitempty" doc:"a change of several members is under way"`
+	Lost        uint64          `json:"lost_messages" doc:"that found its inbox full"`
+	Members     []MemberState   `json:"members" doc:"by name"`
+	Since       time.Time       `json:"since" doc:"this role and term, by this node's clock"`
 	ForTicks    uint64          `json:"-"`
 	changing    bool            // a change of the members is under way
 }
@@ -39,17 +39,16 @@ type State struct {
 // MemberState is one member as a node sees it; what only a leader knows is null elsewhere.
 type MemberState struct {
 	Member
-	Self    bool    `json:"self,omitempty"`
-	Leads   bool    `json:"leads,omitempty"`
-	Heard   *uint64 `json:"heard_ticks_ago"`    // null: never, or of itself
-	Answers *bool   `json:"answers"`            // within the time of an election
-	Match   *uint64 `json:"match"`              // the last entry it is known to have
-	Lag     *uint64 `json:"lag"`                // entries of the leader that it lacks
-	Sends   string  `json:"progress,omitempty"` // "probe", "replicate", "snapshot"
-	// Protocol is the newest that the member says it knows; 0: it did not say yet.
-	Protocol int    `json:"protocol,omitempty"`
-	Build    string `json:"build,omitempty"`
-	Refused  bool   `json:"refused,omitempty"` // it came with another folder than before
+	Self     bool    `json:"self,omitempty"`
+	Leads    bool    `json:"leads,omitempty"`
+	Heard    *uint64 `json:"heard_ticks_ago" doc:"null: never, or of itself"`
+	Answers  *bool   `json:"answers" doc:"within the time of an election"`
+	Match    *uint64 `json:"match" doc:"the last entry it is known to have"`
+	Lag      *uint64 `json:"lag" doc:"entries of the leader that it lacks"`
+	Sends    string  `json:"progress,omitempty" doc:"\"probe\", \"replicate\", \"snapshot\""`
+	Protocol int     `json:"protocol,omitempty" doc:"the newest that it says it knows; absent: it did not say yet"`
+	Build    string  `json:"build,omitempty"`
+	Refused  bool    `json:"refused,omitempty" doc:"it came with another folder than before"`
 }
 
 // State asks the loop how things are.

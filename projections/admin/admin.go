@@ -13,14 +13,14 @@ import (
 // PauseRow is the reasons that hold one kind. A kind that nothing holds has no row.
 type PauseRow struct {
 	Kind   string      `json:"kind"`
-	Pauses []PauseHold `json:"pauses"` // by reason
+	Pauses []PauseHold `json:"pauses" doc:"by reason"`
 }
 
 // PauseHold is one reason, who gave it, and until when it holds.
 type PauseHold struct {
 	Reason   string          `json:"reason"`
 	Since    time.Time       `json:"since"`
-	Until    *time.Time      `json:"until"` // null: until it is lifted
+	Until    *time.Time      `json:"until" doc:"null: until it is lifted"`
 	Actor    string          `json:"actor,omitempty"`
 	Position domain.Position `json:"position"`
 }

@@ -14,7 +14,7 @@ import (
 type HandlerFailures struct {
 	Handler  string           `json:"handler"`
 	Failures int64            `json:"failures"`
-	Recent   []HandlerFailure `json:"recent"` // the last ones, oldest first
+	Recent   []HandlerFailure `json:"recent" doc:"the last ones, oldest first"`
 }
 
 // HandlerFailure is one failure at one event.
@@ -23,7 +23,7 @@ type HandlerFailure struct {
 	EventID       domain.EventID  `json:"event_id"`
 	Error         string          `json:"error"`
 	At            time.Time       `json:"at"`
-	Position      domain.Position `json:"position"` // of the note
+	Position      domain.Position `json:"position" doc:"of the note"`
 }
 
 // The bounds of what is remembered.

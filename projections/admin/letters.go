@@ -53,11 +53,11 @@ func FindParked(v projections.View, id string) (ParkedLetter, bool, error) {
 // LetterActRow is what somebody did about a dead letter.
 type LetterActRow struct {
 	ID            string          `json:"id"`
-	Act           string          `json:"act"` // retried, discarded
+	Act           string          `json:"act" doc:"retried, discarded"`
 	Handler       string          `json:"handler"`
 	EventPosition domain.Position `json:"event_position"`
 	EventType     string          `json:"event_type"`
-	Error         string          `json:"error,omitempty"` // of a discarded one
+	Error         string          `json:"error,omitempty" doc:"of a discarded one"`
 	Reason        string          `json:"reason,omitempty"`
 	Actor         string          `json:"actor,omitempty"`
 	At            time.Time       `json:"at"`
@@ -89,7 +89,7 @@ type LettersQuery struct {
 // LettersAnswer is what was done about dead letters, newest first.
 type LettersAnswer struct {
 	Acts []LetterActRow `json:"acts"`
-	Next string         `json:"next,omitempty"` // ask again with before=next for more
+	Next string         `json:"next,omitempty" doc:"ask again with before=next for more"`
 }
 
 // LetterActs answers what was done about dead letters, newest first.

@@ -56,15 +56,15 @@ type Waiting struct {
 // Generation is what a generation came to.
 type Generation struct {
 	Generation  int       `json:"generation"`
-	Restarts    int       `json:"restarts"` // before it
+	Restarts    int       `json:"restarts" doc:"before it"`
 	Population  int       `json:"population"`
-	Sigma       float64   `json:"sigma"` // that its candidates were drawn with
+	Sigma       float64   `json:"sigma" doc:"that its candidates were drawn with"`
 	AxisRatio   float64   `json:"axis_ratio"`
 	Stds        []float64 `json:"stds"`
 	Candidates  int       `json:"candidates"`
 	Lost        int       `json:"lost"`
 	Late        int       `json:"late"`
-	Least       *float64  `json:"least"` // fitness; null until it was told
+	Least       *float64  `json:"least" doc:"fitness; null until it was told"`
 	Median      *float64  `json:"median"`
 	Noise       float64   `json:"noise"`
 	Evaluations int       `json:"evaluations"`

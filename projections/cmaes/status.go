@@ -24,27 +24,27 @@ type Status struct {
 	Run         cmaesrun.ID        `json:"run"`
 	ConfigKey   domain.ConfigKey   `json:"config_key,omitempty"`
 	State       cmaesrun.Phase     `json:"state"`
-	Generation  int                `json:"generation"` // that is under way, or how many there were
+	Generation  int                `json:"generation" doc:"that is under way, or how many there were"`
 	Population  int                `json:"population"`
-	Ready       int                `json:"ready"`       // candidates of the generation with a value
-	Evaluations int                `json:"evaluations"` // that counted so far
+	Ready       int                `json:"ready" doc:"candidates of the generation with a value"`
+	Evaluations int                `json:"evaluations" doc:"that counted so far"`
 	Games       int                `json:"games"`
-	Best        *cmaesrun.Best     `json:"best"` // of the generations that are over; its fitness is the least
+	Best        *cmaesrun.Best     `json:"best" doc:"of the generations that are over; its fitness is the least"`
 	Sigma       float64            `json:"sigma"`
 	AxisRatio   float64            `json:"axis_ratio"`
 	Noise       float64            `json:"noise"`
-	Favourite   []float64          `json:"favourite"` // the mean inside the bounds: the best guess where values are noisy
+	Favourite   []float64          `json:"favourite" doc:"the mean inside the bounds: the best guess where values are noisy"`
 	Stds        []float64          `json:"stds"`
 	Lost        int                `json:"lost"`
 	Late        int                `json:"late"`
 	Resampled   int                `json:"resampled"`
-	Injected    int                `json:"injected"` // points from elsewhere
+	Injected    int                `json:"injected" doc:"points from elsewhere"`
 	Restarts    []cmaes.Ended      `json:"restarts"`
-	Stop        map[string]float64 `json:"stop"` // reasons and the bounds that were hit; none while it runs
+	Stop        map[string]float64 `json:"stop" doc:"reasons and the bounds that were hit; none while it runs"`
 	Reason      string             `json:"reason,omitempty"`
 	Objective   cmaesrun.Objective `json:"objective"`
 	Search      cmaes.Options      `json:"search"`
-	Digest      string             `json:"digest"` // of the state that the generation follows from
+	Digest      string             `json:"digest" doc:"of the state that the generation follows from"`
 	StartedAt   time.Time          `json:"started_at"`
 	UpdatedAt   time.Time          `json:"updated_at"`
 }
@@ -87,7 +87,7 @@ type ManyRuns struct {
 // RunsAnswer is runs by name.
 type RunsAnswer struct {
 	Runs []Status `json:"runs"`
-	Next string   `json:"next,omitempty"` // ask again with from=next for more
+	Next string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Runs answers runs by name.
@@ -123,7 +123,7 @@ type ManyGenerations struct {
 // GenerationsAnswer is generations, the first one first.
 type GenerationsAnswer struct {
 	Generations []Generation `json:"generations"`
-	Next        *int         `json:"next,omitempty"` // ask again with from=next for more
+	Next        *int         `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // History answers the generations of a run.

@@ -21,18 +21,18 @@ import (
 // eyes of an observer.
 type ReignRow struct {
 	Leader       domain.NodeID   `json:"leader"`
-	Term         uint64          `json:"term,omitempty"` // 0: the observer did not say
-	Elected      bool            `json:"elected"`        // by the log's own elections; otherwise observed
+	Term         uint64          `json:"term,omitempty" doc:"0: the observer did not say"`
+	Elected      bool            `json:"elected" doc:"by the log's own elections; otherwise observed"`
 	Observer     domain.NodeID   `json:"observer,omitempty"`
 	Previous     domain.NodeID   `json:"previous,omitempty"`
 	Reason       string          `json:"reason,omitempty"`
 	Since        time.Time       `json:"since"`
 	Position     domain.Position `json:"position"`
-	Until        *time.Time      `json:"until"` // null: it still leads
+	Until        *time.Time      `json:"until" doc:"null: it still leads"`
 	LastPosition domain.Position `json:"last_position"`
 	Observations int             `json:"observations"`
-	Overlaps     []domain.NodeID `json:"overlaps,omitempty"` // who led at the same time
-	Source       string          `json:"source,omitempty"`   // where a recording shows it
+	Overlaps     []domain.NodeID `json:"overlaps,omitempty" doc:"who led at the same time"`
+	Source       string          `json:"source,omitempty" doc:"where a recording shows it"`
 }
 
 // VoterRow is a voter as last heard of.
@@ -47,9 +47,9 @@ type VoterRow struct {
 // TermRow is the cluster's term and how it came to be.
 type TermRow struct {
 	Term     uint64          `json:"term"`
-	Leader   domain.NodeID   `json:"leader"` // elected for it; empty: none, or not by an election
+	Leader   domain.NodeID   `json:"leader" doc:"elected for it; empty: none, or not by an election"`
 	Adopted  int             `json:"adopted"`
-	Alive    int             `json:"alive"` // voters, as last counted
+	Alive    int             `json:"alive" doc:"voters, as last counted"`
 	Voters   int             `json:"voters"`
 	Quorum   int             `json:"quorum"`
 	Since    time.Time       `json:"since"`
@@ -242,7 +242,7 @@ func Current(v projections.View, cluster string) (TermRow, error) {
 
 // LeadersQuery asks who led when.
 type LeadersQuery struct {
-	Overlapping bool `query:"overlapping"` // only those who led beside somebody else
+	Overlapping bool `query:"overlapping" doc:"only those who led beside somebody else"`
 	Limit       int  `query:"limit"`
 }
 
@@ -252,6 +252,11 @@ type LeadersAnswer struct {
 	Terms  []json.RawMessage `json:"terms"`
 	Reigns []json.RawMessage `json:"reigns"`
 	Voters []json.RawMessage `json:"voters"`
+}
+
+// RowTypes are what the members hold that are rows as they are stored.
+func (LeadersAnswer) RowTypes() map[string]any {
+	return map[string]any{"terms": TermRow{}, "reigns": ReignRow{}, "voters": VoterRow{}}
 }
 
 // Leaders answers who led when.

@@ -36,7 +36,7 @@ type MatchFact struct {
 	Time     time.Time       `json:"time"`
 	Type     string          `json:"type"`
 	Fact     json.RawMessage `json:"fact"`
-	Excluded string          `json:"excluded,omitempty"` // why it does not count
+	Excluded string          `json:"excluded,omitempty" doc:"why it does not count"`
 }
 
 // FactRef marks a fact that is known, and where it stands in the order of games.

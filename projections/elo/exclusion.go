@@ -15,7 +15,7 @@ type ExclusionRow struct {
 	Worker    domain.NodeID    `json:"worker,omitempty"`
 	MatchID   string           `json:"match_id,omitempty"`
 	Reason    string           `json:"reason"`
-	Facts     int              `json:"facts"` // that counted when it was excluded
+	Facts     int              `json:"facts" doc:"that counted when it was excluded"`
 	Actor     string           `json:"actor,omitempty"`
 	At        time.Time        `json:"at"`
 	Position  domain.Position  `json:"position"`
@@ -91,14 +91,14 @@ func excludedWorkers(v projections.View, config domain.ConfigKey) (map[domain.No
 // ExclusionsAsked asks what does not count for the ratings of a game.
 type ExclusionsAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
-	From      string `query:"from"` // the next of the page before
+	From      string `query:"from" doc:"the next of the page before"`
 	Limit     int    `query:"limit"`
 }
 
 // ExclusionsAnswer is matches, then workers, in the order of their names.
 type ExclusionsAnswer struct {
 	Exclusions []ExclusionRow `json:"exclusions"`
-	Next       string         `json:"next,omitempty"` // ask again with from=next for more
+	Next       string         `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Exclusions answers what does not count for the ratings of a game, and why.

@@ -12,7 +12,7 @@ import (
 type HistoryAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	ModelID   string `query:"model_id"`
-	From      uint64 `query:"from"` // the first position wanted
+	From      uint64 `query:"from" doc:"the first position wanted"`
 	Limit     int    `query:"limit"`
 }
 
@@ -27,7 +27,7 @@ func known(config string) error {
 // HistoryAnswer is how ratings moved, oldest first.
 type HistoryAnswer struct {
 	History []RatingMove `json:"history"`
-	Next    uint64       `json:"next,omitempty"` // ask again with from=next for more
+	Next    uint64       `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // History answers how the ratings of a game moved.
@@ -71,16 +71,16 @@ func (q HistoryAsked) span() projections.Span {
 // MatchesAsked asks for the facts behind ratings.
 type MatchesAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
-	Player    string `query:"player"` // only facts of this one: a model, or model:harness
-	Worker    string `query:"worker"` // only what it told
-	From      uint64 `query:"from"`   // the first position wanted
+	Player    string `query:"player" doc:"only facts of this one: a model, or model:harness"`
+	Worker    string `query:"worker" doc:"only what it told"`
+	From      uint64 `query:"from" doc:"the first position wanted"`
 	Limit     int    `query:"limit"`
 }
 
 // MatchesAnswer is match facts, oldest first.
 type MatchesAnswer struct {
 	Matches []MatchFact `json:"matches"`
-	Next    uint64      `json:"next,omitempty"` // ask again with from=next for more
+	Next    uint64      `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Matches answers the facts behind the ratings of a game.

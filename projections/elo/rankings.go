@@ -14,21 +14,21 @@ import (
 // has it; a setting that the method does not read is a fault.
 type RankingsAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
-	Method    string `query:"method"`    // elo, mle, glicko2, whr, pl, published
-	Mode      string `query:"mode"`      // ordo, bayeselo: every setting as that program has it
-	K         string `query:"k"`         // elo: 32, or 40:30,20 for 40 below 30 games, then 20
-	Initial   string `query:"initial"`   // elo: a player's rating before its first game
-	Period    string `query:"period"`    // elo: game, or day: all games of a day move ratings at once
-	Anchors   string `query:"anchors"`   // elo, mle, pl: NAME=RATING,… or none
-	Draws     string `query:"draws"`     // mle: half, win_loss, davidson, bayeselo
-	Scale     string `query:"scale"`     // mle, pl: logistic, ordo, bayeselo
-	Prior     string `query:"prior"`     // mle, pl: virtual draws of each player; whr: games won and lost on its first day
-	Mean      string `query:"mean"`      // mle, pl: of players without an anchor; whr: of a player nobody knows
-	Advantage string `query:"advantage"` // mle, whr: Elo of the first seat; mle, pl: fit
-	DrawElo   string `query:"draw_elo"`  // mle: draw constant of draws=bayeselo; fitted when it is not said
-	Tau       string `query:"tau"`       // glicko2: how fast volatility changes
-	Drift     string `query:"drift"`     // whr: Elo² that a day adds to what is not known
-	From      int    `query:"from"`      // the first row wanted, from 1
+	Method    string `query:"method" doc:"elo, mle, glicko2, whr, pl, published"`
+	Mode      string `query:"mode" doc:"ordo, bayeselo: every setting as that program has it"`
+	K         string `query:"k" doc:"elo: 32, or 40:30,20 for 40 below 30 games, then 20"`
+	Initial   string `query:"initial" doc:"elo: a player's rating before its first game"`
+	Period    string `query:"period" doc:"elo: game, or day: all games of a day move ratings at once"`
+	Anchors   string `query:"anchors" doc:"elo, mle, pl: NAME=RATING,… or none"`
+	Draws     string `query:"draws" doc:"mle: half, win_loss, davidson, bayeselo"`
+	Scale     string `query:"scale" doc:"mle, pl: logistic, ordo, bayeselo"`
+	Prior     string `query:"prior" doc:"mle, pl: virtual draws of each player; whr: games won and lost on its first day"`
+	Mean      string `query:"mean" doc:"mle, pl: of players without an anchor; whr: of a player nobody knows"`
+	Advantage string `query:"advantage" doc:"mle, whr: Elo of the first seat; mle, pl: fit"`
+	DrawElo   string `query:"draw_elo" doc:"mle: draw constant of draws=bayeselo; fitted when it is not said"`
+	Tau       string `query:"tau" doc:"glicko2: how fast volatility changes"`
+	Drift     string `query:"drift" doc:"whr: Elo² that a day adds to what is not known"`
+	From      int    `query:"from" doc:"the first row wanted, from 1"`
 	Limit     int    `query:"limit"`
 }
 
@@ -60,7 +60,7 @@ type Rankings struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Method    elo.Method       `json:"method"`
 	elo.Ranking
-	Next int `json:"next,omitempty"` // ask again with from=next for more
+	Next int `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // maxFitted bounds the outcomes that a fit takes, and maxByDay those of whr, which

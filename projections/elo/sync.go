@@ -12,15 +12,15 @@ import (
 // DigestsAsked asks for the digests of the facts behind ratings.
 type DigestsAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
-	Prefix    string `query:"prefix"` // only digests that begin so
-	From      string `query:"from"`   // the first digest wanted
+	Prefix    string `query:"prefix" doc:"only digests that begin so"`
+	From      string `query:"from" doc:"the first digest wanted"`
 	Limit     int    `query:"limit"`
 }
 
 // DigestsAnswer is digests in their order.
 type DigestsAnswer struct {
 	Digests []string `json:"digests"`
-	Next    string   `json:"next,omitempty"` // ask again with from=next for more
+	Next    string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // maxDigests bounds a page of digests.
@@ -152,7 +152,7 @@ func Contradicts(v projections.View, config domain.ConfigKey, fact elo.Fact) (bo
 // RangeRow sums the digests that begin alike.
 type RangeRow struct {
 	Count int    `json:"count"`
-	Sum   string `json:"sum"` // of the digests, modulo 2^128
+	Sum   string `json:"sum" doc:"of the digests, modulo 2^128"`
 }
 
 // RangeDigits is how many hexadecimal digits the longest prefix of a sum has.
@@ -177,7 +177,7 @@ func addDigest(tx projections.Tx, config domain.ConfigKey, digest string, at dom
 // RangesAsked asks for sums over digests.
 type RangesAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
-	Prefix    string `query:"prefix"` // up to two hexadecimal digits
+	Prefix    string `query:"prefix" doc:"up to two hexadecimal digits"`
 }
 
 // RangesAnswer is the sums over the digests with a prefix of one digit more than was

@@ -22,7 +22,7 @@ type FindingRow struct {
 	LastPosition domain.Position   `json:"last_position"`
 	At           time.Time         `json:"at"`
 	Until        time.Time         `json:"until"`
-	Lasted       string            `json:"lasted,omitempty"` // from the first to the last piece of evidence
+	Lasted       string            `json:"lasted,omitempty" doc:"from the first to the last piece of evidence"`
 	Count        int               `json:"count"`
 	Subject      string            `json:"subject"`
 	Summary      string            `json:"summary"`
@@ -30,8 +30,8 @@ type FindingRow struct {
 	Observer     domain.NodeID     `json:"observer,omitempty"`
 	Details      []string          `json:"details,omitempty"`
 	Evidence     []domain.Position `json:"evidence"`
-	Sources      []string          `json:"sources,omitempty"` // where a recording shows it, "file:line", for the same evidence
-	Over         bool              `json:"over,omitempty"`    // it is known to have ended
+	Sources      []string          `json:"sources,omitempty" doc:"where a recording shows it, \"file:line\", for the same evidence"`
+	Over         bool              `json:"over,omitempty" doc:"it is known to have ended"`
 }
 
 // pulseRow is how the queue as a whole is doing.
@@ -197,6 +197,9 @@ type Answer struct {
 	Findings []json.RawMessage `json:"findings"`
 	ByKind   []KindCount       `json:"by_kind"`
 }
+
+// RowTypes are what the members hold that are rows as they are stored.
+func (Answer) RowTypes() map[string]any { return map[string]any{"findings": FindingRow{}} }
 
 // Findings answers what is wrong as of the view's position: what events showed,
 // and what their absence shows at the end of the log.

@@ -111,29 +111,29 @@ type Status struct {
 	GauntletID  gauntlet.ID          `json:"gauntlet_id"`
 	ConfigKey   domain.ConfigKey     `json:"config_key"`
 	ModelID     domain.ModelID       `json:"model_id"`
-	State       string               `json:"state"` // running, done, failed
+	State       string               `json:"state" doc:"running, done, failed"`
 	Opponents   []string             `json:"opponents"`
 	InUse       domain.ModelID       `json:"in_use,omitempty"`
-	TaskID      domain.TaskID        `json:"task_id"` // of the item that ended last, or began the round
+	TaskID      domain.TaskID        `json:"task_id" doc:"of the item that ended last, or began the round"`
 	Round       int                  `json:"round"`
-	Parts       int                  `json:"parts"`        // of this round that count, in their order
-	Queued      int                  `json:"parts_queued"` // that have had a work item
-	Games       int                  `json:"games"`        // with a result, of the parts that count
-	Wanted      int                  `json:"games_wanted"` // at most
+	Parts       int                  `json:"parts" doc:"of this round that count, in their order"`
+	Queued      int                  `json:"parts_queued" doc:"that have had a work item"`
+	Games       int                  `json:"games" doc:"with a result, of the parts that count"`
+	Wanted      int                  `json:"games_wanted" doc:"at most"`
 	Quick       bool                 `json:"quick,omitempty"`
 	Results     []elo.OpponentResult `json:"results"`
-	Score       *float64             `json:"score"`       // share of the points of all games
-	Pentanomial []int                `json:"pentanomial"` // against the opponent of the test, where games were paired
+	Score       *float64             `json:"score" doc:"share of the points of all games"`
+	Pentanomial []int                `json:"pentanomial" doc:"against the opponent of the test, where games were paired"`
 	LLR         *float64             `json:"llr"`
-	Elo         *float64             `json:"elo"`   // over the opponent of the test
-	Error       *float64             `json:"error"` // half of its 95 % interval
-	Lower       *float64             `json:"lower"` // bounds of the test
+	Elo         *float64             `json:"elo" doc:"over the opponent of the test"`
+	Error       *float64             `json:"error" doc:"half of its 95 % interval"`
+	Lower       *float64             `json:"lower" doc:"bounds of the test"`
 	Upper       *float64             `json:"upper"`
 	SPRT        *gauntlet.SPRT       `json:"sprt,omitempty"`
-	LOS         *float64             `json:"los"`               // likelihood of superiority over that opponent
-	Wilson      []float64            `json:"wilson,omitempty"`  // 95 % interval of the score against that opponent
-	Stopped     *gauntlet.Stopped    `json:"stopped,omitempty"` // the strength, corrected for having stopped at a bound
-	Alike       bool                 `json:"alike,omitempty"`   // every game or pair of the test ended alike: it may be one game, played again
+	LOS         *float64             `json:"los" doc:"likelihood of superiority over that opponent"`
+	Wilson      []float64            `json:"wilson,omitempty" doc:"95 % interval of the score against that opponent"`
+	Stopped     *gauntlet.Stopped    `json:"stopped,omitempty" doc:"the strength, corrected for having stopped at a bound"`
+	Alike       bool                 `json:"alike,omitempty" doc:"every game or pair of the test ended alike: it may be one game, played again"`
 	Excluded    []domain.NodeID      `json:"excluded,omitempty"`
 	Decision    string               `json:"decision"`
 	Reason      string               `json:"reason,omitempty"`
@@ -193,7 +193,7 @@ type ManyGauntlets struct {
 // GauntletsAnswer is gauntlets by name.
 type GauntletsAnswer struct {
 	Gauntlets []Status `json:"gauntlets"`
-	Next      string   `json:"next,omitempty"` // ask again with from=next for more
+	Next      string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Results answers gauntlets by game and model.

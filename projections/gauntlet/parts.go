@@ -11,13 +11,13 @@ import (
 
 // Part is a part of a round: its last item, and what that brought.
 type Part struct {
-	Part    int                  `json:"part"` // from 0
+	Part    int                  `json:"part" doc:"from 0"`
 	TaskID  domain.TaskID        `json:"task_id"`
 	Done    bool                 `json:"done"`
 	NodeID  domain.NodeID        `json:"node_id,omitempty"`
 	Results []elo.OpponentResult `json:"results,omitempty"`
 	Failure string               `json:"failure,omitempty"`
-	Look    *gauntlet.Look       `json:"look,omitempty"` // at the test, with this part as the last that counts
+	Look    *gauntlet.Look       `json:"look,omitempty" doc:"at the test, with this part as the last that counts"`
 }
 
 var partsTable = projections.Table[Part]{Name: "gauntlet.parts"}
@@ -80,7 +80,7 @@ type OneGauntletsParts struct {
 // PartsAnswer is parts by number.
 type PartsAnswer struct {
 	Parts []Part `json:"parts"`
-	Next  *int   `json:"next,omitempty"` // ask again with from=next for more
+	Next  *int   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Parts answers the parts of a gauntlet's round that began last: who played what, and

@@ -18,12 +18,12 @@ import (
 // until something should have been trained.
 type AlarmRow struct {
 	Kind         nodes.SilenceKind `json:"kind"`
-	DemandedAt   *time.Time        `json:"demanded_at"`   // first, by what makes a success expected
-	LastAt       *time.Time        `json:"last_at"`       // of the last success; null: there was none
-	LastPosition domain.Position   `json:"last_position"` // of the last success
+	DemandedAt   *time.Time        `json:"demanded_at" doc:"first, by what makes a success expected"`
+	LastAt       *time.Time        `json:"last_at" doc:"of the last success; null: there was none"`
+	LastPosition domain.Position   `json:"last_position" doc:"of the last success"`
 	Successes    int64             `json:"successes"`
-	RaisedAt     *time.Time        `json:"raised_at"`       // null: no alarm
-	Raised       domain.Position   `json:"raised_position"` // of the alarm, 0 for none
+	RaisedAt     *time.Time        `json:"raised_at" doc:"null: no alarm"`
+	Raised       domain.Position   `json:"raised_position" doc:"of the alarm, 0 for none"`
 	Position     domain.Position   `json:"position"`
 }
 
@@ -156,9 +156,9 @@ func (q AlarmsQuery) At(now time.Time) AlarmsQuery {
 // Silence is how long a kind of success has failed to happen, as of a moment.
 type Silence struct {
 	AlarmRow
-	SilentSeconds *domain.Seconds `json:"silent_seconds"` // null: nothing has asked for a success yet
-	LimitSeconds  domain.Seconds  `json:"limit_seconds"`  // the silence that is an alarm; 0: none is
-	State         string          `json:"state"`          // ok, alarm, idle (nothing has asked for a success yet)
+	SilentSeconds *domain.Seconds `json:"silent_seconds" doc:"null: nothing has asked for a success yet"`
+	LimitSeconds  domain.Seconds  `json:"limit_seconds" doc:"the silence that is an alarm; 0: none is"`
+	State         string          `json:"state" doc:"ok, alarm, idle (nothing has asked for a success yet)"`
 }
 
 // AlarmsAnswer is the silences in the order of the loop.

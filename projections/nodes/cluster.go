@@ -13,14 +13,14 @@ import (
 // ClusterRow is the cluster as a whole: what was said of it, and what the nodes
 // say by how many of them are healthy. Its JSON stands in /status.
 type ClusterRow struct {
-	State    admin.ClusterState `json:"state"` // the last verdict; empty: none yet
+	State    admin.ClusterState `json:"state" doc:"the last verdict; empty: none yet"`
 	Since    *time.Time         `json:"since"`
 	Reason   string             `json:"reason,omitempty"`
-	Derived  bool               `json:"derived,omitempty"` // the verdict is rift's own
-	Known    int                `json:"known_nodes"`       // online, unhealthy or offline
+	Derived  bool               `json:"derived,omitempty" doc:"the verdict is rift's own"`
+	Known    int                `json:"known_nodes" doc:"online, unhealthy or offline"`
 	Healthy  int                `json:"healthy_nodes"`
-	Low      *time.Time         `json:"low_since"`  // since when too few are healthy; null: they are not
-	High     *time.Time         `json:"high_since"` // since when enough are; null: they are not
+	Low      *time.Time         `json:"low_since" doc:"since when too few are healthy; null: they are not"`
+	High     *time.Time         `json:"high_since" doc:"since when enough are; null: they are not"`
 	Policy   clusterNumbers     `json:"limits"`
 	Position domain.Position    `json:"position"`
 }

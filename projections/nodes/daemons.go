@@ -17,17 +17,17 @@ type DaemonRow struct {
 	DaemonName     string             `json:"daemon_name"`
 	Status         nodes.DaemonStatus `json:"status"`
 	Since          time.Time          `json:"since"`
-	Reason         string             `json:"reason,omitempty"` // of the last step
+	Reason         string             `json:"reason,omitempty" doc:"of the last step"`
 	Critical       bool               `json:"critical"`
-	UpSince        *time.Time         `json:"up_since"`                // when it last began to run; null while it does not
-	Restarts       int                `json:"restarts"`                // since it was last stable
-	RestartTimes   []time.Time        `json:"restart_times,omitempty"` // of the last ones, oldest first
-	CrashLoopSince *time.Time         `json:"crash_loop_since"`        // null: not in a crash loop
+	UpSince        *time.Time         `json:"up_since" doc:"when it last began to run; null while it does not"`
+	Restarts       int                `json:"restarts" doc:"since it was last stable"`
+	RestartTimes   []time.Time        `json:"restart_times,omitempty" doc:"of the last ones, oldest first"`
+	CrashLoopSince *time.Time         `json:"crash_loop_since" doc:"null: not in a crash loop"`
 	LastError      string             `json:"last_error"`
 	LastErrorAt    *time.Time         `json:"last_error_at"`
-	BackoffTier    string             `json:"backoff_tier"`    // fast, slow, critical, given_up; never: a restart does not help
-	BackoffSeconds domain.Seconds     `json:"backoff_seconds"` // the wait before the next restart
-	RestartAt      *time.Time         `json:"restart_at"`      // when the wait is over; null while it is up
+	BackoffTier    string             `json:"backoff_tier" doc:"fast, slow, critical, given_up; never: a restart does not help"`
+	BackoffSeconds domain.Seconds     `json:"backoff_seconds" doc:"the wait before the next restart"`
+	RestartAt      *time.Time         `json:"restart_at" doc:"when the wait is over; null while it is up"`
 	Position       domain.Position    `json:"position"`
 }
 
@@ -192,13 +192,13 @@ func (q ManyDaemons) At(now time.Time) ManyDaemons {
 // DaemonAnswer is a daemon as of a moment.
 type DaemonAnswer struct {
 	DaemonRow
-	RestartsInWindow int `json:"restarts_in_window"` // within crash_loop_window_seconds of the policy
+	RestartsInWindow int `json:"restarts_in_window" doc:"within crash_loop_window_seconds of the policy"`
 }
 
 // DaemonsAnswer is daemons by node and name.
 type DaemonsAnswer struct {
 	Daemons []DaemonAnswer `json:"daemons"`
-	Next    string         `json:"next,omitempty"` // ask again with from=next for more
+	Next    string         `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // ListDaemons answers daemons by node and name.

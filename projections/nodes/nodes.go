@@ -19,12 +19,12 @@ type NodeRow struct {
 	Since        time.Time       `json:"since"`
 	Reason       string          `json:"reason"`
 	Facts        json.RawMessage `json:"facts"`
-	Accepts      string          `json:"accepts,omitempty"` // what it says of items
+	Accepts      string          `json:"accepts,omitempty" doc:"what it says of items"`
 	Capabilities []string        `json:"capabilities"`
 	RegisteredAt *time.Time      `json:"registered_at"`
 	RecoveredAt  *time.Time      `json:"recovered_at"`
-	Edges        int             `json:"edges"`                // changes of state so far
-	IdleSince    *time.Time      `json:"idle_since,omitempty"` // of an idleness that was noticed
+	Edges        int             `json:"edges" doc:"changes of state so far"`
+	IdleSince    *time.Time      `json:"idle_since,omitempty" doc:"of an idleness that was noticed"`
 	Position     domain.Position `json:"position"`
 }
 
@@ -196,6 +196,9 @@ type NodeAnswer struct {
 	Node json.RawMessage `json:"node"`
 }
 
+// RowTypes are what the members hold that are rows as they are stored.
+func (NodeAnswer) RowTypes() map[string]any { return map[string]any{"node": NodeRow{}} }
+
 // FindNode answers one node.
 func FindNode(v projections.View, q OneNode) (NodeAnswer, error) {
 	row, found, err := NodesTable.Raw(v, q.NodeID)
@@ -215,8 +218,11 @@ type ManyNodes struct {
 // ListAnswer is nodes by name.
 type ListAnswer struct {
 	Nodes []json.RawMessage `json:"nodes"`
-	Next  string            `json:"next,omitempty"` // ask again with from=next for more
+	Next  string            `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
+
+// RowTypes are what the members hold that are rows as they are stored.
+func (ListAnswer) RowTypes() map[string]any { return map[string]any{"nodes": NodeRow{}} }
 
 // ListNodes answers nodes by name.
 func ListNodes(v projections.View, q ManyNodes) (ListAnswer, error) {

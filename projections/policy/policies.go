@@ -100,14 +100,14 @@ func policyRow(v projections.View, name string) (Row, error) {
 // OnePolicy asks for a policy document; Version for how it read once.
 type OnePolicy struct {
 	Name    string `path:"name"`
-	Version string `query:"version"` // "3", "default@3" or "policy-default@3"; empty: the last
+	Version string `query:"version" doc:"\"3\", \"default@3\" or \"policy-default@3\"; empty: the last"`
 }
 
 // Answer is a policy document in one version.
 type Answer struct {
 	Name      string          `json:"name"`
-	Version   string          `json:"version"` // "policy-default@3", as events name it
-	Latest    string          `json:"latest"`  // the version in force
+	Version   string          `json:"version" doc:"\"policy-default@3\", as events name it"`
+	Latest    string          `json:"latest" doc:"the version in force"`
 	ChangedAt *time.Time      `json:"changed_at,omitempty"`
 	Actor     string          `json:"actor,omitempty"`
 	Reason    string          `json:"reason,omitempty"`
@@ -178,7 +178,7 @@ func findVersion(v projections.View, q OnePolicy) (Row, int, error) {
 type Line struct {
 	Name      string     `json:"name"`
 	Version   string     `json:"version"`
-	Differs   int        `json:"differs"` // numbers that are not the default
+	Differs   int        `json:"differs" doc:"numbers that are not the default"`
 	ChangedAt *time.Time `json:"changed_at"`
 	Actor     string     `json:"actor,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
@@ -227,8 +227,7 @@ type Setting struct {
 	Value   json.RawMessage `json:"value"`
 	Default json.RawMessage `json:"default,omitempty"`
 	About   string          `json:"about"`
-	// Changed is the last change of this number; absent: it never was.
-	Changed *Touch `json:"changed,omitempty"`
+	Changed *Touch          `json:"changed,omitempty" doc:"last change of this number; absent: it was never changed"`
 }
 
 // Touch says who changed a number last, and in which version.
@@ -288,7 +287,7 @@ func (m Model) Settings(v projections.View, q OnePolicy) (SettingsAnswer, error)
 // HistoryQuery asks who changed a document when, the newest first.
 type HistoryQuery struct {
 	Name   string `path:"name"`
-	Before int    `query:"before"` // versions below this one; 0: from the last
+	Before int    `query:"before" doc:"versions below this one; 0: from the last"`
 	Limit  int    `query:"limit" default:"100"`
 }
 

@@ -166,7 +166,7 @@ type ManyRuns struct {
 // Runs is runs by name.
 type Runs struct {
 	Runs []Status `json:"runs"`
-	Next string   `json:"next,omitempty"` // ask again with from=next for more
+	Next string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Status is how far a run is. Hosts, shards and standings are told of one that is
@@ -174,7 +174,7 @@ type Runs struct {
 type Status struct {
 	RunID     ssh.ID                `json:"run_id"`
 	ConfigKey domain.ConfigKey      `json:"config_key,omitempty"`
-	State     string                `json:"state"` // running, done, failed, cancelled
+	State     string                `json:"state" doc:"running, done, failed, cancelled"`
 	Games     int                   `json:"games"`
 	Wanted    int                   `json:"games_wanted"`
 	Reason    string                `json:"reason,omitempty"`
@@ -189,21 +189,21 @@ type Status struct {
 // HostStatus is how a host does in a run.
 type HostStatus struct {
 	Host     string `json:"host"`
-	Running  int    `json:"running"` // shards
+	Running  int    `json:"running" doc:"shards"`
 	Failures int    `json:"failures"`
-	Dropped  string `json:"dropped,omitempty"` // why it is not used any more
+	Dropped  string `json:"dropped,omitempty" doc:"why it is not used any more"`
 }
 
 // ShardStatus is how far a shard is.
 type ShardStatus struct {
 	Shard    int      `json:"shard"`
 	Players  []string `json:"players"`
-	State    string   `json:"state"` // waiting, running, done, failed
-	Games    int      `json:"games"` // recorded
+	State    string   `json:"state" doc:"waiting, running, done, failed"`
+	Games    int      `json:"games" doc:"recorded"`
 	Wanted   int      `json:"games_wanted"`
 	Attempts int      `json:"attempts"`
 	Host     string   `json:"host,omitempty"`
-	Reason   string   `json:"reason,omitempty"` // why the last attempt failed
+	Reason   string   `json:"reason,omitempty" doc:"why the last attempt failed"`
 }
 
 // StatusOf answers how far runs are.

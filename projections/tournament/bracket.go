@@ -12,8 +12,8 @@ import (
 // OneBracket asks for the pairings of a tournament.
 type OneBracket struct {
 	TournamentID string `query:"tournament_id" required:"true"`
-	Round        int    `query:"round"` // only this one, with every game
-	Form         string `query:"form"`  // json, text or svg; else what Accept says
+	Round        int    `query:"round" doc:"only this one, with every game"`
+	Form         string `query:"form" doc:"json, text or svg; else what Accept says"`
 }
 
 // Bracket is the rounds of a tournament and how everybody stands.
@@ -21,9 +21,9 @@ type Bracket struct {
 	TournamentID tournament.ID         `json:"tournament_id"`
 	Format       tournament.Format     `json:"format"`
 	ConfigKey    domain.ConfigKey      `json:"config_key,omitempty"`
-	State        string                `json:"state"` // running, stalled, done, cancelled
+	State        string                `json:"state" doc:"running, stalled, done, cancelled"`
 	Planned      int                   `json:"rounds_planned"`
-	Games        int                   `json:"games"` // played
+	Games        int                   `json:"games" doc:"played"`
 	Reason       string                `json:"reason,omitempty"`
 	Rounds       []Round               `json:"rounds"`
 	Standings    []tournament.Standing `json:"standings"`
@@ -36,20 +36,20 @@ type Bracket struct {
 // Round is the pairings of a round.
 type Round struct {
 	Round    int       `json:"round"`
-	Part     string    `json:"part,omitempty"` // of a knock-out
+	Part     string    `json:"part,omitempty" doc:"of a knock-out"`
 	Pairings []Pairing `json:"pairings"`
 }
 
 // Pairing is who meets, and what came of it.
 type Pairing struct {
 	Pairing int      `json:"pairing"`
-	Players []string `json:"players"` // in the order of the seats of game 1; in every next game each moves on one seat
-	Games   int      `json:"games"`   // of the pairing; 0 for a bye
+	Players []string `json:"players" doc:"in the order of the seats of game 1; in every next game each moves on one seat"`
+	Games   int      `json:"games" doc:"of the pairing; 0 for a bye"`
 	Played  int      `json:"played"`
-	Result  *Result  `json:"result"` // null until it is over
+	Result  *Result  `json:"result" doc:"null until it is over"`
 	Bye     bool     `json:"bye"`
-	Failure string   `json:"failure,omitempty"` // its games came to nothing; it waits for a result by hand
-	Results []Game   `json:"results,omitempty"` // game by game, when one round is asked for
+	Failure string   `json:"failure,omitempty" doc:"its games came to nothing; it waits for a result by hand"`
+	Results []Game   `json:"results,omitempty" doc:"game by game, when one round is asked for"`
 }
 
 // Result is what a pairing came to. Ranks and points are in the order of the players.
@@ -57,14 +57,14 @@ type Result struct {
 	Ranks  []int     `json:"ranks"`
 	Points []float64 `json:"points"`
 	Winner string    `json:"winner,omitempty"`
-	Reason string    `json:"reason,omitempty"` // why it was decided otherwise than by its games
+	Reason string    `json:"reason,omitempty" doc:"why it was decided otherwise than by its games"`
 }
 
 // Game is how a game ended.
 type Game struct {
 	Game  int           `json:"game"`
 	Seats []string      `json:"seats"`
-	Ranks []int         `json:"ranks"` // in the order of the pairing's players
+	Ranks []int         `json:"ranks" doc:"in the order of the pairing's players"`
 	Plies int           `json:"plies,omitempty"`
 	Task  domain.TaskID `json:"task_id,omitempty"`
 }
@@ -156,24 +156,24 @@ type ManyTournaments struct {
 // Tournaments is tournaments by name.
 type Tournaments struct {
 	Tournaments []Status `json:"tournaments"`
-	Next        string   `json:"next,omitempty"` // ask again with from=next for more
+	Next        string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
 // Status is how far a tournament is.
 type Status struct {
 	TournamentID tournament.ID     `json:"tournament_id"`
-	Format       tournament.Format `json:"format,omitempty"` // absent: it was held elsewhere
+	Format       tournament.Format `json:"format,omitempty" doc:"absent: it was held elsewhere"`
 	ConfigKey    domain.ConfigKey  `json:"config_key,omitempty"`
 	State        string            `json:"state"`
 	Participants int               `json:"participants"`
 	Withdrawn    []string          `json:"withdrawn"`
-	Round        int               `json:"round"` // paired last
+	Round        int               `json:"round" doc:"paired last"`
 	Rounds       int               `json:"rounds_planned"`
-	Pairings     int               `json:"pairings"` // of the rounds that are paired
+	Pairings     int               `json:"pairings" doc:"of the rounds that are paired"`
 	Open         int               `json:"open"`
 	Failed       int               `json:"failed"`
 	Games        int               `json:"games"`
-	Wanted       int               `json:"games_wanted"` // of the rounds that are paired
+	Wanted       int               `json:"games_wanted" doc:"of the rounds that are paired"`
 	Winner       string            `json:"winner,omitempty"`
 	Reason       string            `json:"reason,omitempty"`
 	StartedAt    time.Time         `json:"started_at"`

@@ -19,15 +19,15 @@ type SyncRow struct {
 	NodeID          domain.NodeID      `json:"node_id"`
 	SyncType        training.SyncType  `json:"sync_type"`
 	ConfigKey       domain.ConfigKey   `json:"config_key"`
-	StartedAt       *time.Time         `json:"started_at"` // null: nobody reported the start
+	StartedAt       *time.Time         `json:"started_at" doc:"null: nobody reported the start"`
 	EndedAt         *time.Time         `json:"ended_at"`
 	FilesSynced     *int64             `json:"files_synced"`
 	GamesSynced     *int64             `json:"games_synced"`
 	BytesSynced     *int64             `json:"bytes_synced"`
 	DurationSeconds *domain.Seconds    `json:"duration_seconds"`
 	Error           string             `json:"error"`
-	Failures        int                `json:"failures"` // tries that ended without the data
-	Position        domain.Position    `json:"position"` // of its last event
+	Failures        int                `json:"failures" doc:"tries that ended without the data"`
+	Position        domain.Position    `json:"position" doc:"of its last event"`
 }
 
 // sync is the part of the row that training.Sync.Evolve works on.
@@ -53,12 +53,12 @@ type SyncRef struct {
 // several games.
 type FreshRow struct {
 	ConfigKey    string          `json:"config_key"`
-	LastAt       time.Time       `json:"last_at"` // when data to train on last arrived, or anything before any did
+	LastAt       time.Time       `json:"last_at" doc:"when data to train on last arrived, or anything before any did"`
 	LastSync     training.SyncID `json:"last_sync"`
 	LastNode     domain.NodeID   `json:"last_node"`
 	Syncs        int64           `json:"syncs"`
-	Games        int64           `json:"games"`         // of the syncs that said how many
-	GamesUnknown int64           `json:"games_unknown"` // syncs that did not say
+	Games        int64           `json:"games" doc:"of the syncs that said how many"`
+	GamesUnknown int64           `json:"games_unknown" doc:"syncs that did not say"`
 	Files        int64           `json:"files"`
 	Bytes        int64           `json:"bytes"`
 	ByType       []FreshType     `json:"by_type"`
@@ -67,7 +67,7 @@ type FreshRow struct {
 
 // FreshType is what arrived of one kind of data.
 type FreshType struct {
-	SyncType training.SyncType `json:"sync_type"` // empty: the reporter did not say
+	SyncType training.SyncType `json:"sync_type" doc:"empty: the reporter did not say"`
 	LastAt   time.Time         `json:"last_at"`
 	Syncs    int64             `json:"syncs"`
 }
@@ -265,7 +265,7 @@ type ManySyncs struct {
 // SyncsAnswer is copies of data, the one last heard of first.
 type SyncsAnswer struct {
 	Syncs []SyncRow `json:"syncs"`
-	Next  string    `json:"next,omitempty"` // ask again with before=next for more
+	Next  string    `json:"next,omitempty" doc:"ask again with before=next for more"`
 }
 
 // ListSyncs answers copies of data, the one last heard of first.
@@ -324,8 +324,8 @@ func (q FreshnessQuery) At(now time.Time) FreshnessQuery {
 // ConfigFreshness is how fresh the data of one game is as of a moment.
 type ConfigFreshness struct {
 	FreshRow
-	AgeSeconds domain.Seconds     `json:"age_seconds"` // of the last data to train on
-	Freshness  training.Freshness `json:"freshness"`   // fresh, aging, stale, critical
+	AgeSeconds domain.Seconds     `json:"age_seconds" doc:"of the last data to train on"`
+	Freshness  training.Freshness `json:"freshness" doc:"fresh, aging, stale, critical"`
 }
 
 // FreshnessAnswer is how fresh data is, by game. A game that is missing never

@@ -102,10 +102,10 @@ type Status struct {
 // ConfigTraining is how the training of one game stands.
 type ConfigTraining struct {
 	ConfigKey   domain.ConfigKey          `json:"config_key"`
-	Rate        float64                   `json:"rate"`        // times the usual selfplay
-	Budget      int                       `json:"budget"`      // simulations per move
-	Exploration float64                   `json:"exploration"` // times the usual
-	Priority    float64                   `json:"priority"`    // times the usual
+	Rate        float64                   `json:"rate" doc:"times the usual selfplay"`
+	Budget      int                       `json:"budget" doc:"simulations per move"`
+	Exploration float64                   `json:"exploration" doc:"times the usual"`
+	Priority    float64                   `json:"priority" doc:"times the usual"`
 	Factors     []training.Factor         `json:"factors"`
 	Boosts      []work.Boost              `json:"boosts,omitempty"`
 	Blocked     []training.Block          `json:"blocked"`
@@ -114,12 +114,12 @@ type ConfigTraining struct {
 	Games       int64                     `json:"games_since_training"`
 	TotalGames  int64                     `json:"games_in_total"`
 	Trainings   int                       `json:"trainings"`
-	Failures    int                       `json:"failures"` // trainings in a row without a model
-	Model       domain.ModelID            `json:"model"`    // in use
+	Failures    int                       `json:"failures" doc:"trainings in a row without a model"`
+	Model       domain.ModelID            `json:"model" doc:"in use"`
 	Promotion   *LastPromotion            `json:"last_promotion"`
-	Refused     int                       `json:"refused_candidates"` // since then
+	Refused     int                       `json:"refused_candidates" doc:"since then"`
 	Plateaus    int                       `json:"plateaus"`
-	Velocity    *float64                  `json:"velocity"` // Elo per hour
+	Velocity    *float64                  `json:"velocity" doc:"Elo per hour"`
 	Quality     *training.QualityReading  `json:"quality"`
 	UpdatedAt   *time.Time                `json:"updated_at"`
 }

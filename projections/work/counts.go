@@ -95,7 +95,7 @@ func QueueDepth(v projections.View, configKey, taskType string) (Depth, error) {
 
 // Backpressure is how full the queue is.
 type Backpressure struct {
-	Level     string `json:"level"` // none, soft, hard
+	Level     string `json:"level" doc:"none, soft, hard"`
 	Pending   int    `json:"pending"`
 	SoftLimit int    `json:"soft_limit"`
 	HardLimit int    `json:"hard_limit"`
@@ -103,8 +103,8 @@ type Backpressure struct {
 
 // StatusAnswer is the queue in numbers.
 type StatusAnswer struct {
-	ByState      map[string]int            `json:"by_state"` // every state, 0 included
-	ByType       map[string]int            `json:"by_type"`  // items ever, by task type
+	ByState      map[string]int            `json:"by_state" doc:"every state, 0 included"`
+	ByType       map[string]int            `json:"by_type" doc:"items ever, by task type"`
 	ByTypeState  map[string]map[string]int `json:"by_type_state"`
 	Backpressure Backpressure              `json:"backpressure"`
 }
@@ -157,8 +157,8 @@ type DepthAnswer struct {
 	Pending   int    `json:"pending"`
 	Running   int    `json:"running"`
 	Depth     int    `json:"depth"`
-	Target    *int   `json:"target"` // null: nobody said
-	Least     *int   `json:"least"`  // below this it is filled up to the target
+	Target    *int   `json:"target" doc:"null: nobody said"`
+	Least     *int   `json:"least" doc:"below this it is filled up to the target"`
 }
 
 // Depths answers what is on its way beside what the policy wants.

@@ -17,7 +17,7 @@ import (
 type ExplainTask struct {
 	Task string    `query:"task"`
 	Node string    `query:"node"`
-	Now  time.Time `query:"-"` // the moment asked about
+	Now  time.Time `query:"-" doc:"the moment asked about"`
 }
 
 // At fills in the moment asked about.
@@ -31,12 +31,12 @@ func (q ExplainTask) At(now time.Time) ExplainTask {
 type ExplainAnswer struct {
 	Verdict string           `json:"verdict"`
 	Gates   []nodesview.Gate `json:"gates"`
-	Nodes   *int             `json:"nodes,omitempty"`  // of an item: how many are known
-	Queued  *int             `json:"queued,omitempty"` // of a node: how many items are
-	Able    *int             `json:"able,omitempty"`   // of these, that every gate lets through
-	Closed  []GateCount      `json:"closed,omitempty"` // of these, that a gate keeps out; one may count for several
-	Place   *Place           `json:"place,omitempty"`  // of a queued item
-	Next    *NextItem        `json:"next,omitempty"`   // of a node: what a claim would get
+	Nodes   *int             `json:"nodes,omitempty" doc:"of an item: how many are known"`
+	Queued  *int             `json:"queued,omitempty" doc:"of a node: how many items are"`
+	Able    *int             `json:"able,omitempty" doc:"of these, that every gate lets through"`
+	Closed  []GateCount      `json:"closed,omitempty" doc:"of these, that a gate keeps out; one may count for several"`
+	Place   *Place           `json:"place,omitempty" doc:"of a queued item"`
+	Next    *NextItem        `json:"next,omitempty" doc:"of a node: what a claim would get"`
 	Decided []string         `json:"decided,omitempty"`
 }
 
@@ -44,8 +44,8 @@ type ExplainAnswer struct {
 type GateCount struct {
 	Gate    string `json:"gate"`
 	Count   int    `json:"count"`
-	Unknown int    `json:"unknown,omitempty"` // let through for want of a fact
-	Example string `json:"example,omitempty"` // who is kept out, and why
+	Unknown int    `json:"unknown,omitempty" doc:"let through for want of a fact"`
+	Example string `json:"example,omitempty" doc:"who is kept out, and why"`
 }
 
 func closedBy(counts *sched.GateCounts) []GateCount {
@@ -60,18 +60,18 @@ func closedBy(counts *sched.GateCounts) []GateCount {
 type Place struct {
 	Class        string  `json:"class"`
 	Starving     bool    `json:"starving"`
-	AheadInGroup int     `json:"ahead_in_group"` // items of its type, config and requirements that come first, up to a page
+	AheadInGroup int     `json:"ahead_in_group" doc:"items of its type, config and requirements that come first, up to a page"`
 	Config       string  `json:"config_key"`
 	Weight       int     `json:"weight"`
-	Flows        int     `json:"flows"`              // configs of its class that have items queued
-	FlowsAhead   int     `json:"flows_ahead"`        // of these, that are owed more
-	BoundTurns   int     `json:"bound_turns"`        // turns of its class, by nodes that may have it, within which it starts once it starves
-	StarvesAt    *string `json:"starves_at"`         // null: it does already
-	Promised     string  `json:"promised,omitempty"` // a node that makes room for it
+	Flows        int     `json:"flows" doc:"configs of its class that have items queued"`
+	FlowsAhead   int     `json:"flows_ahead" doc:"of these, that are owed more"`
+	BoundTurns   int     `json:"bound_turns" doc:"turns of its class, by nodes that may have it, within which it starts once it starves"`
+	StarvesAt    *string `json:"starves_at" doc:"null: it does already"`
+	Promised     string  `json:"promised,omitempty" doc:"a node that makes room for it"`
 
-	Room     *work.Room `json:"room,omitempty"`      // that a node keeps for it
-	Overdue  bool       `json:"overdue,omitempty"`   // it has starved for so long that a node may keep room for it
-	RoomFrom string     `json:"room_from,omitempty"` // when it will have
+	Room     *work.Room `json:"room,omitempty" doc:"that a node keeps for it"`
+	Overdue  bool       `json:"overdue,omitempty" doc:"it has starved for so long that a node may keep room for it"`
+	RoomFrom string     `json:"room_from,omitempty" doc:"when it will have"`
 }
 
 // NextItem is what a claim would get.

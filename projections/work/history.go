@@ -19,8 +19,8 @@ type FinishedTasks struct {
 	Config string `query:"config_key"`
 	Node   string `query:"node"`
 	Batch  string `query:"batch"`
-	Since  string `query:"since"` // ended at this moment or later
-	Until  string `query:"until"` // ended before this moment
+	Since  string `query:"since" doc:"ended at this moment or later"`
+	Until  string `query:"until" doc:"ended before this moment"`
 	Before string `query:"before"`
 	Limit  int    `query:"limit"`
 }

@@ -20,6 +20,9 @@ type TaskAnswer struct {
 	Item json.RawMessage `json:"item"`
 }
 
+// RowTypes are what the members hold that are rows as they are stored.
+func (TaskAnswer) RowTypes() map[string]any { return map[string]any{"item": TaskRow{}} }
+
 // FindTask answers one item.
 func FindTask(v projections.View, q OneTask) (TaskAnswer, error) {
 	row, found, err := ItemsTable.Raw(v, q.TaskID)
@@ -42,8 +45,11 @@ type ManyTasks struct {
 // TasksAnswer is items by name.
 type TasksAnswer struct {
 	Items []json.RawMessage `json:"items"`
-	Next  string            `json:"next,omitempty"` // ask again with from=next for more
+	Next  string            `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
+
+// RowTypes are what the members hold that are rows as they are stored.
+func (TasksAnswer) RowTypes() map[string]any { return map[string]any{"items": TaskRow{}} }
 
 // ListTasks answers items by name.
 func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {

@@ -18,7 +18,7 @@ type SpeedRow struct {
 	NodeClass string    `json:"node_class"`
 	Units     int64     `json:"units"`
 	SpentMS   int64     `json:"spent_ms"`
-	Items     int       `json:"items"` // ever measured
+	Items     int       `json:"items" doc:"ever measured"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
@@ -78,8 +78,8 @@ type SpeedsAnswer struct {
 type Speed struct {
 	SpeedRow
 	PerUnitMS int64  `json:"per_unit_ms"`
-	Size      int    `json:"size"`   // 0: the type is not sized any more
-	Reason    string `json:"reason"` // of the size
+	Size      int    `json:"size" doc:"0: the type is not sized any more"`
+	Reason    string `json:"reason" doc:"of the size"`
 }
 
 // Speeds lists what was measured by type, config and class of node.

@@ -21,20 +21,20 @@ type TaskRow struct {
 	MaxAttempts    int                 `json:"max_attempts"`
 	Lease          uint64              `json:"lease"`
 	NodeID         domain.NodeID       `json:"node_id"`
-	ClaimedBy      string              `json:"claimed_by,omitempty"` // the command that claimed it last
+	ClaimedBy      string              `json:"claimed_by,omitempty" doc:"the command that claimed it last"`
 	CreatedAt      time.Time           `json:"created_at"`
-	QueuedAt       time.Time           `json:"queued_at,omitzero"` // when it could be claimed first; its age counts from here
+	QueuedAt       time.Time           `json:"queued_at,omitzero" doc:"when it could be claimed first; its age counts from here"`
 	UpdatedAt      time.Time           `json:"updated_at"`
 	ClaimedAt      *time.Time          `json:"claimed_at"`
-	Deadline       *time.Time          `json:"deadline"`   // of the live lease
-	NotBefore      *time.Time          `json:"not_before"` // of the next attempt
+	Deadline       *time.Time          `json:"deadline" doc:"of the live lease"`
+	NotBefore      *time.Time          `json:"not_before" doc:"of the next attempt"`
 	TimeoutSeconds domain.Seconds      `json:"timeout_seconds"`
 	Error          string              `json:"error"`
-	Retryable      bool                `json:"retryable,omitempty"` // the last attempt that ended badly was
+	Retryable      bool                `json:"retryable,omitempty" doc:"the last attempt that ended badly was"`
 	Result         json.RawMessage     `json:"result"`
 	Progress       json.RawMessage     `json:"progress,omitempty"`
-	ProgressAt     *time.Time          `json:"progress_at,omitempty"`     // when the progress of the live lease changed last
-	StalledSeconds domain.Seconds      `json:"stalled_seconds,omitempty"` // without a sign of life of the work, by its last heartbeat
+	ProgressAt     *time.Time          `json:"progress_at,omitempty" doc:"when the progress of the live lease changed last"`
+	StalledSeconds domain.Seconds      `json:"stalled_seconds,omitempty" doc:"without a sign of life of the work, by its last heartbeat"`
 	BlockedOn      []domain.TaskID     `json:"blocked_on,omitempty"`
 	Requires       []string            `json:"requires,omitempty"`
 	Where          string              `json:"where,omitempty"`
@@ -44,21 +44,21 @@ type TaskRow struct {
 	UniqueKey      string              `json:"unique_key,omitempty"`
 	Batch          string              `json:"batch,omitempty"`
 	Origin         string              `json:"origin,omitempty"`
-	Replaces       domain.TaskID       `json:"replaces,omitempty"` // whose dependants it unblocks
-	Because        domain.TaskID       `json:"because,omitempty"`  // the item that it was cancelled with
-	Reason         string              `json:"reason,omitempty"`   // of the last release, revocation or cancellation
+	Replaces       domain.TaskID       `json:"replaces,omitempty" doc:"whose dependants it unblocks"`
+	Because        domain.TaskID       `json:"because,omitempty" doc:"the item that it was cancelled with"`
+	Reason         string              `json:"reason,omitempty" doc:"of the last release, revocation or cancellation"`
 	Refused        int                 `json:"refused_reports,omitempty"`
-	Asked          *work.Preempted     `json:"asked,omitempty"`    // its holder is to give it back
-	Promised       domain.NodeID       `json:"promised,omitempty"` // the node that makes room for it
+	Asked          *work.Preempted     `json:"asked,omitempty" doc:"its holder is to give it back"`
+	Promised       domain.NodeID       `json:"promised,omitempty" doc:"the node that makes room for it"`
 	PromisedUntil  time.Time           `json:"promised_until,omitzero"`
-	Room           *work.Room          `json:"room,omitempty"`     // that a node keeps for it
-	Slots          int                 `json:"slots,omitempty"`    // of its node, that the live lease takes
-	Decision       *work.ClaimDecision `json:"decision,omitempty"` // why it was this item that the node got last
-	Spawned        domain.Position     `json:"spawned"`            // place in the queue among equals
-	Ended          domain.Position     `json:"ended,omitempty"`    // where its state became final
+	Room           *work.Room          `json:"room,omitempty" doc:"that a node keeps for it"`
+	Slots          int                 `json:"slots,omitempty" doc:"of its node, that the live lease takes"`
+	Decision       *work.ClaimDecision `json:"decision,omitempty" doc:"why it was this item that the node got last"`
+	Spawned        domain.Position     `json:"spawned" doc:"place in the queue among equals"`
+	Ended          domain.Position     `json:"ended,omitempty" doc:"where its state became final"`
 	EndedAt        time.Time           `json:"ended_at,omitzero"`
 	Position       domain.Position     `json:"position"`
-	Revision       domain.Revision     `json:"revision"` // of its stream, as of its last event
+	Revision       domain.Revision     `json:"revision" doc:"of its stream, as of its last event"`
 }
 
 // task is the part of the row that work.Task.Evolve works on.

@@ -18,16 +18,16 @@ import (
 // Status is the answer of /status: one page of what the node and the cluster do.
 type Status struct {
 	Position     domain.Position       `json:"position"`
-	Status       transport.State       `json:"status"`  // the worst of the trouble
-	Trouble      []transport.Check     `json:"trouble"` // of the node and of the cluster, the worst first
+	Status       transport.State       `json:"status" doc:"the worst of the trouble"`
+	Trouble      []transport.Check     `json:"trouble" doc:"of the node and of the cluster, the worst first"`
 	Node         string                `json:"node_id,omitempty"`
 	Cluster      string                `json:"cluster,omitempty"`
 	Version      string                `json:"version,omitempty"`
 	Leader       string                `json:"leader,omitempty"`
 	Uptime       domain.Seconds        `json:"uptime_seconds"`
-	Work         map[string]int        `json:"work"` // items by state, every state, 0 included
+	Work         map[string]int        `json:"work" doc:"items by state, every state, 0 included"`
 	Backpressure workview.Backpressure `json:"backpressure"`
-	Nodes        map[nodes.State]int   `json:"nodes"` // by state, every state, 0 included
+	Nodes        map[nodes.State]int   `json:"nodes" doc:"by state, every state, 0 included"`
 	Health       nodesview.ClusterRow  `json:"cluster_health"`
 	Paused       []adminview.PauseRow  `json:"paused"`
 }

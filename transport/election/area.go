@@ -32,29 +32,29 @@ type Voter interface {
 type Vote struct {
 	Candidate    domain.NodeID   `json:"candidate"`
 	Term         uint64          `json:"term"`
-	LastPosition domain.Position `json:"last_position,omitempty"` // up to which the candidate has read the log
-	PreVote      bool            `json:"pre_vote,omitempty"`      // only say whether it would be granted
+	LastPosition domain.Position `json:"last_position,omitempty" doc:"up to which the candidate has read the log"`
+	PreVote      bool            `json:"pre_vote,omitempty" doc:"only say whether it would be granted"`
 }
 
 // Heartbeat is the body of /election/heartbeat.
 type Heartbeat struct {
 	Leader       domain.NodeID  `json:"leader"`
 	Term         uint64         `json:"term"`
-	LeaseSeconds domain.Seconds `json:"lease_seconds"` // 0: it leads no longer
+	LeaseSeconds domain.Seconds `json:"lease_seconds" doc:"0: it leads no longer"`
 }
 
 // Leader is the answer of /election/leader.
 type Leader struct {
-	Leader     domain.NodeID   `json:"leader"` // empty: nobody, as far as the node knows
+	Leader     domain.NodeID   `json:"leader" doc:"empty: nobody, as far as the node knows"`
 	Term       uint64          `json:"term"`
-	LeaseUntil *time.Time      `json:"lease_until"` // until when the node votes for nobody else; null: it is bound to nobody
-	Voters     []domain.NodeID `json:"voters"`      // those configured
-	Majority   int             `json:"majority"`    // of them
+	LeaseUntil *time.Time      `json:"lease_until" doc:"until when the node votes for nobody else; null: it is bound to nobody"`
+	Voters     []domain.NodeID `json:"voters" doc:"those configured"`
+	Majority   int             `json:"majority" doc:"of them"`
 	Address    string          `json:"address,omitempty"`
-	Self       bool            `json:"self"` // the node that was asked leads
+	Self       bool            `json:"self" doc:"the node that was asked leads"`
 	NodeID     domain.NodeID   `json:"node_id"`
 	Phase      election.Phase  `json:"phase,omitempty"`
-	Silent     []Silent        `json:"silent_voters,omitempty"` // that did not answer this node's last question
+	Silent     []Silent        `json:"silent_voters,omitempty" doc:"that did not answer this node's last question"`
 }
 
 // Silent is a voter that does not answer, and what came instead.

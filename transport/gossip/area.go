@@ -25,20 +25,20 @@ type Gossip interface {
 // Push tells a node of documents.
 type Push struct {
 	NodeID    domain.NodeID     `json:"node_id"`
-	Cluster   string            `json:"cluster,omitempty"` // of another one nothing is taken
+	Cluster   string            `json:"cluster,omitempty" doc:"of another one nothing is taken"`
 	Documents []gossip.Document `json:"documents,omitempty"`
 }
 
 // Pulled is what the node tells in return: what it heard last.
 type Pulled struct {
 	Documents []gossip.Document `json:"documents"`
-	Applied   int               `json:"applied"` // documents that were new to it
+	Applied   int               `json:"applied" doc:"documents that were new to it"`
 }
 
 // Peers is the answer of /peers.
 type Peers struct {
 	Self   domain.NodeID `json:"self"`
-	Root   string        `json:"root"` // digest of all: nodes with the same one know the same
+	Root   string        `json:"root" doc:"digest of all: nodes with the same one know the same"`
 	Peers  []Peer        `json:"peers"`
 	Counts Counts        `json:"counts"`
 }
@@ -52,16 +52,16 @@ type Peer struct {
 // Counts are what became of documents since the start.
 type Counts struct {
 	Applied   uint64    `json:"applied"`
-	Known     uint64    `json:"known"`   // that were no news
-	Invalid   uint64    `json:"invalid"` // that no node may say
-	Retired   uint64    `json:"retired"` // of nodes that are retired
-	Full      uint64    `json:"full"`    // for which there was no room
-	Refuted   uint64    `json:"refuted"` // times that others said of this node what it did not say
-	Foreign   uint64    `json:"foreign"` // messages of other clusters
+	Known     uint64    `json:"known" doc:"that were no news"`
+	Invalid   uint64    `json:"invalid" doc:"that no node may say"`
+	Retired   uint64    `json:"retired" doc:"of nodes that are retired"`
+	Full      uint64    `json:"full" doc:"for which there was no room"`
+	Refuted   uint64    `json:"refuted" doc:"times that others said of this node what it did not say"`
+	Foreign   uint64    `json:"foreign" doc:"messages of other clusters"`
 	Exchanges uint64    `json:"exchanges"`
-	Failed    uint64    `json:"failed"` // exchanges
+	Failed    uint64    `json:"failed" doc:"exchanges"`
 	LastError string    `json:"last_error,omitempty"`
-	LastAt    time.Time `json:"last_at,omitzero"` // of an exchange
+	LastAt    time.Time `json:"last_at,omitzero" doc:"of an exchange"`
 }
 
 // Area is what the area adds to a process.

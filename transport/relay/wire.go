@@ -10,7 +10,7 @@ import (
 // Register opens the mailbox of a node.
 type Register struct {
 	NodeID domain.NodeID  `json:"node_id"`
-	TTL    domain.Seconds `json:"ttl,omitempty"` // without a poll; 0 means 60
+	TTL    domain.Seconds `json:"ttl,omitempty" doc:"without a poll; 0 means 60"`
 }
 
 // Registered is the answer to Register.
@@ -19,14 +19,14 @@ type Registered struct {
 	Hub       domain.NodeID  `json:"hub"`
 	TTL       domain.Seconds `json:"ttl"`
 	ExpiresAt time.Time      `json:"expires_at"`
-	Waiting   int            `json:"waiting"` // calls in the mailbox
+	Waiting   int            `json:"waiting" doc:"calls in the mailbox"`
 }
 
 // Forward calls a node through its mailbox.
 type Forward struct {
 	relay.Request
-	Wait *domain.Seconds `json:"wait,omitempty"` // for the answer; absent means 25
-	Keep domain.Seconds  `json:"keep,omitempty"` // until the call expires, if it is one that is kept; 0 means 120
+	Wait *domain.Seconds `json:"wait,omitempty" doc:"for the answer; absent means 25"`
+	Keep domain.Seconds  `json:"keep,omitempty" doc:"until the call expires, if it is one that is kept; 0 means 120"`
 }
 
 // Forwarded is what the target answered.
@@ -40,21 +40,21 @@ type Forwarded struct {
 // Poll takes calls out of the mailbox of a node.
 type Poll struct {
 	NodeID domain.NodeID   `json:"node_id"`
-	Wait   *domain.Seconds `json:"wait,omitempty"` // for a call; absent means 25
-	Max    int             `json:"max,omitempty"`  // most calls; 0 means 16
+	Wait   *domain.Seconds `json:"wait,omitempty" doc:"for a call; absent means 25"`
+	Max    int             `json:"max,omitempty" doc:"most calls; 0 means 16"`
 }
 
 // Polled is the calls that were waited for; none after the wait.
 type Polled struct {
 	Calls     []Delivery `json:"calls"`
-	ExpiresAt time.Time  `json:"expires_at"` // of the mailbox, if nobody polls again
+	ExpiresAt time.Time  `json:"expires_at" doc:"of the mailbox, if nobody polls again"`
 }
 
 // Delivery is a call as the target gets it.
 type Delivery struct {
 	CallID relay.CallID `json:"call_id"`
 	relay.Request
-	Header   map[string]string `json:"header,omitempty"` // of the caller: who it is, its key and its credential
+	Header   map[string]string `json:"header,omitempty" doc:"of the caller: who it is, its key and its credential"`
 	Deadline time.Time         `json:"deadline"`
 }
 
@@ -68,14 +68,14 @@ type Result struct {
 // Resulted is what became of an answer.
 type Resulted struct {
 	CallID relay.CallID `json:"call_id"`
-	Waited bool         `json:"waited"` // somebody waited for it
-	Kept   bool         `json:"kept"`   // it is on the log
+	Waited bool         `json:"waited" doc:"somebody waited for it"`
+	Kept   bool         `json:"kept" doc:"it is on the log"`
 }
 
 // Status is the answer of /relay/status.
 type Status struct {
 	Hub       domain.NodeID `json:"hub"`
-	Mailboxes []Mailbox     `json:"mailboxes"` // by node
+	Mailboxes []Mailbox     `json:"mailboxes" doc:"by node"`
 	Counts    Counts        `json:"counts"`
 	Limits    Limits        `json:"limits"`
 }
@@ -83,17 +83,17 @@ type Status struct {
 // Mailbox is what waits for a node, and what became of the calls that were kept.
 type Mailbox struct {
 	NodeID    domain.NodeID   `json:"node_id"`
-	Open      bool            `json:"open"` // the node is registered
+	Open      bool            `json:"open" doc:"the node is registered"`
 	ExpiresAt *time.Time      `json:"expires_at"`
-	Polls     int             `json:"polls"`  // that wait for a call
-	Queued    int             `json:"queued"` // calls that nobody took yet
-	Held      int             `json:"held"`   // of these, such as wait for their caller to show its credential again
+	Polls     int             `json:"polls" doc:"that wait for a call"`
+	Queued    int             `json:"queued" doc:"calls that nobody took yet"`
+	Held      int             `json:"held" doc:"of these, such as wait for their caller to show its credential again"`
 	Delivered int             `json:"delivered"`
 	Bytes     int             `json:"bytes"`
-	Oldest    *domain.Seconds `json:"oldest_seconds"` // how long the oldest call has waited
-	Refused   uint64          `json:"refused"`        // calls, for want of room, since the start
-	Kept      uint64          `json:"kept"`           // so many calls on the log, ever
-	Answered  uint64          `json:"answered"`       // of these
+	Oldest    *domain.Seconds `json:"oldest_seconds" doc:"how long the oldest call has waited"`
+	Refused   uint64          `json:"refused" doc:"calls, for want of room, since the start"`
+	Kept      uint64          `json:"kept" doc:"so many calls on the log, ever"`
+	Answered  uint64          `json:"answered" doc:"of these"`
 	Expired   uint64          `json:"expired"`
 }
 
@@ -103,14 +103,14 @@ type Counts struct {
 	Polls     int    `json:"polls"`
 	Calls     int    `json:"calls"`
 	Bytes     int    `json:"bytes"`
-	Forwarded uint64 `json:"forwarded"` // calls taken, since the start
-	Refused   uint64 `json:"refused"`   // calls refused for want of room
+	Forwarded uint64 `json:"forwarded" doc:"calls taken, since the start"`
+	Refused   uint64 `json:"refused" doc:"calls refused for want of room"`
 }
 
 // Limits bound what a hub holds.
 type Limits struct {
 	Mailboxes int `json:"mailboxes"`
-	Polls     int `json:"polls"` // of one mailbox
+	Polls     int `json:"polls" doc:"of one mailbox"`
 	NodeCalls int `json:"node_calls"`
 	NodeBytes int `json:"node_bytes"`
 	Calls     int `json:"calls"`

@@ -32,18 +32,18 @@ type Member interface {
 
 // Status is the answer of /swim/status.
 type Status struct {
-	Enabled    bool          `json:"enabled"` // --swim-join
+	Enabled    bool          `json:"enabled" doc:"--swim-join"`
 	NodeID     domain.NodeID `json:"node_id,omitempty"`
-	Address    string        `json:"address,omitempty"` // that the others call
+	Address    string        `json:"address,omitempty" doc:"that the others call"`
 	Encrypted  bool          `json:"encrypted,omitempty"`
-	Health     int           `json:"health_score"` // 0: well; more: it answers late, and is more patient with others
-	Alive      int           `json:"alive"`        // members, this node among them
+	Health     int           `json:"health_score" doc:"0: well; more: it answers late, and is more patient with others"`
+	Alive      int           `json:"alive" doc:"members, this node among them"`
 	Suspect    int           `json:"suspect"`
 	Dead       int           `json:"dead"`
 	Left       int           `json:"left"`
 	Probes     Probes        `json:"probes"`
-	Suspicions uint64        `json:"suspicions"` // of others, by this node's own probes
-	Refuted    uint64        `json:"refuted"`    // times that this node refuted a suspicion or a death of itself
+	Suspicions uint64        `json:"suspicions" doc:"of others, by this node's own probes"`
+	Refuted    uint64        `json:"refuted" doc:"times that this node refuted a suspicion or a death of itself"`
 	Joins      Joins         `json:"joins"`
 	Packets    Packets       `json:"packets"`
 }
@@ -52,7 +52,7 @@ type Status struct {
 type Probes struct {
 	Answered uint64   `json:"answered"`
 	LastRTT  *float64 `json:"last_rtt_ms"`
-	MeanRTT  *float64 `json:"mean_rtt_ms"` // of the last 64 or so
+	MeanRTT  *float64 `json:"mean_rtt_ms" doc:"of the last 64 or so"`
 }
 
 // Joins are the tries to join the others.
@@ -66,16 +66,16 @@ type Joins struct {
 // Packets are those that were sent and received.
 type Packets struct {
 	Sent     uint64 `json:"sent"`
-	Failed   uint64 `json:"failed"`  // to send
-	Dropped  uint64 `json:"dropped"` // for want of room, on either way
+	Failed   uint64 `json:"failed" doc:"to send"`
+	Dropped  uint64 `json:"dropped" doc:"for want of room, on either way"`
 	Received uint64 `json:"received"`
-	Streams  uint64 `json:"streams"` // opened by others
+	Streams  uint64 `json:"streams" doc:"opened by others"`
 }
 
 // Members is the answer of /swim/members.
 type Members struct {
 	Enabled bool  `json:"enabled"`
-	Members []Row `json:"members"` // by node
+	Members []Row `json:"members" doc:"by node"`
 }
 
 // Row is what this node thinks of a member.
@@ -84,10 +84,10 @@ type Row struct {
 	State     swim.State    `json:"state"`
 	Since     time.Time     `json:"since"`
 	Address   string        `json:"address"`
-	RTT       *float64      `json:"rtt_ms"`        // of the last probe that it answered; null: none so far
-	Answered  *time.Time    `json:"last_answered"` // a probe of this node
-	Heard     bool          `json:"heard"`         // it gave a sign of life, in any way, since its state: alive, though it is thought dead
-	Suspected uint64        `json:"suspected"`     // times, by this node
+	RTT       *float64      `json:"rtt_ms" doc:"of the last probe that it answered; null: none so far"`
+	Answered  *time.Time    `json:"last_answered" doc:"a probe of this node"`
+	Heard     bool          `json:"heard" doc:"it gave a sign of life, in any way, since its state: alive, though it is thought dead"`
+	Suspected uint64        `json:"suspected" doc:"times, by this node"`
 	Self      bool          `json:"self,omitempty"`
 }
 

@@ -1,0 +1,63 @@
+package transport
+
+import (
+	_ "embed"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+)
+
+//go:embed words.txt
+var wordList string
+
+// word says what a key means.
+type word struct{ about, unit, example string }
+
+// words are the lines of words.txt by their key.
+var words = sync.OnceValue(func() map[string]word {
+	known := map[string]word{}
+	for line := range strings.Lines(wordList) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		cells := strings.Split(strings.TrimRight(line, "\n"), " | ")
+		cells = append(cells, "", "", "")
+		known[strings.TrimSpace(cells[0])] = word{about: strings.TrimSpace(cells[1]), unit: strings.TrimSpace(cells[2]), example: strings.TrimSpace(cells[3])}
+	}
+	return known
+})
+
+// Said is what a field of the API means, in a sentence: its doc tag, or what its key
+// means everywhere; empty when nobody said it.
+func Said(field reflect.StructField, key string) string {
+	if about := field.Tag.Get("doc"); about != "" {
+		return about
+	}
+	if about := field.Tag.Get("description"); about != "" {
+		return about
+	}
+	return words()[key].about
+}
+
+// unitsOf are the units that the last part of a key names.
+var unitsOf = map[string]string{
+	"seconds": "seconds", "ms": "milliseconds", "percent": "percent", "gb": "GiB", "bytes": "bytes", "hours": "hours", "factor": "ratio", "per_second": "a second",
+}
+
+// unitOf is what a number of that key counts; empty for one that counts nothing.
+func unitOf(key string) string {
+	if unit := words()[key].unit; unit != "" {
+		return unit
+	}
+	if at := strings.LastIndexByte(key, '_'); at >= 0 {
+		if unit := unitsOf[key[at+1:]]; unit != "" {
+			return unit
+		}
+	}
+	return unitsOf[key]
+}
+
+// Words lists the keys that have a meaning everywhere.
+func Words() []string { return slices.Sorted(maps.Keys(words())) }

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
@@ -30,38 +31,46 @@ func (c SetPolicy) Stream() domain.StreamID { return domain.PolicyStream(c.Name)
 // ConcernsQueue tells whether it is the document that the queue follows.
 func (c SetPolicy) ConcernsQueue() bool { return c.Name == domain.PolicyDefaultName }
 
-// policyState is a policy document, folded from its stream: its versions from
-// the first change on, and who made the last.
+// policyState is a policy document, folded from its stream: the number of its last
+// version and how that and those before it read, and who made it.
 type policyState struct {
-	versions []domain.Policy
-	actor    string
-	reason   string
+	version int
+	last    []domain.Policy
+	actor   string
+	reason  string
 }
+
+// keptVersions is how many versions are kept to tell who repeats a command what it
+// had changed. A document is 45 KB in memory, and may be changed ten thousand times.
+const keptVersions = 8
 
 // Evolve takes over a change.
 func (s policyState) Evolve(e domain.Envelope) policyState {
 	if changed, ok := e.Event.(domain.PolicyChanged); ok {
-		return policyState{append(s.versions[:len(s.versions):len(s.versions)], changed.Policy), e.Meta.Actor, changed.Reason}
+		kept := append(slices.Clone(s.last[max(len(s.last)-keptVersions+1, 0):]), changed.Policy)
+		return policyState{s.version + 1, kept, e.Meta.Actor, changed.Reason}
 	}
 	return s
 }
 
-// at is the document as it reads in a version; 0 is before anybody changed it.
-func (s policyState) at(version int) domain.Policy {
-	if version < 1 || version > len(s.versions) {
-		return domain.Policy{}
+// at is the document as it reads in a version; 0 is before anybody changed it. It
+// tells whether that is kept.
+func (s policyState) at(version int) (domain.Policy, bool) {
+	first := s.version - len(s.last) + 1
+	if version < first || version > s.version {
+		return domain.Policy{}, version == 0
 	}
-	return s.versions[version-1]
+	return s.last[version-first], true
 }
 
 func (p policyCommands) set(s policyState, c SetPolicy, _ domain.Facts) ([]domain.Event, error) {
-	if want, is := c.ExpectedVersion, len(s.versions); want != nil && *want != is {
+	if want, is := c.ExpectedVersion, s.version; want != nil && *want != is {
 		if is == 0 {
 			return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found that nobody changed it yet (version 0)", c.Name, *want)
 		}
 		return nil, domain.Errorf(domain.Conflict, "policy %s: want version %d, found %d, set by %s%s", c.Name, *want, is, commands.Or(s.actor, "somebody"), because(s.reason))
 	}
-	before := s.at(len(s.versions))
+	before, _ := s.at(s.version)
 	after, faults := p.sections.Change(before, c.Change)
 	if err := domain.Faulty("policies.set", faults); err != nil {
 		return nil, err
@@ -79,19 +88,21 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// Set is what a change came to.
+// Set is what a change came to. Who repeats a command that was followed by more
+// changes than are kept is told the version alone.
 type Set struct {
 	Version string                    `json:"version" doc:"\"policy-default@3\", as the events that it decides name it"`
 	Changes []domain.PolicyDifference `json:"changes"`
 }
 
 func (p policyCommands) answer(s policyState, c SetPolicy, events []domain.Envelope) Set {
-	version := len(s.versions)
+	version := s.version
 	set := Set{Changes: []domain.PolicyDifference{}}
 	if len(events) > 0 {
 		version = int(events[0].Revision) + 1
-		if changed, ok := events[0].Event.(domain.PolicyChanged); ok {
-			if differences, err := p.sections.Differences(s.at(version-1), changed.Policy); err == nil {
+		before, kept := s.at(version - 1)
+		if changed, ok := events[0].Event.(domain.PolicyChanged); ok && kept {
+			if differences, err := p.sections.Differences(before, changed.Policy); err == nil {
 				set.Changes = differences
 			}
 		}

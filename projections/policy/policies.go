@@ -26,18 +26,28 @@ type Row struct {
 	Actor     string          `json:"actor,omitempty"`
 	ChangedAt *time.Time      `json:"changed_at"`
 	Position  domain.Position `json:"position,omitempty"` // of the change
-	// Changes is what this version has different from the one before.
-	Changes []domain.PolicyDifference `json:"changes,omitempty"`
 }
 
 // version is the number of the row's version: 0 before anybody changed it.
 func (r Row) version() int { return int(r.Revision) + 1 }
 
+// changeRow is what a version has different from the one before: much shorter than
+// the document, so that a history is read without them.
+type changeRow struct {
+	Revision  domain.Revision           `json:"revision"`
+	Reason    string                    `json:"reason,omitempty"`
+	Actor     string                    `json:"actor,omitempty"`
+	ChangedAt *time.Time                `json:"changed_at"`
+	Position  domain.Position           `json:"position,omitempty"`
+	Changes   []domain.PolicyDifference `json:"changes"`
+}
+
 // The tables of the policy documents: by name as they read now, and by name and
-// revision as they ever read.
+// revision as they ever read and what changed.
 var (
 	PoliciesTable       = projections.Table[Row]{Name: "policies.documents"}
 	policyVersionsTable = projections.Table[Row]{Name: "policies.versions"}
+	policyChangesTable  = projections.Table[changeRow]{Name: "policies.changes"}
 )
 
 // Model is the read model of the policy documents, which consist of these
@@ -47,8 +57,8 @@ type Model struct{ Sections domain.Sections }
 // Projection keeps the documents.
 func (m Model) Projection() projections.Projection {
 	return projections.Projection{
-		Name: "policies", Version: 2, About: "the policy documents as they read now and ever read",
-		Tables: []string{PoliciesTable.Name, policyVersionsTable.Name},
+		Name: "policies", Version: 3, About: "the policy documents as they read now and ever read",
+		Tables: []string{PoliciesTable.Name, policyVersionsTable.Name, policyChangesTable.Name},
 		Handlers: []projections.Handler{
 			projections.On(func(tx projections.Tx, e domain.Envelope, changed domain.PolicyChanged) error {
 				before, err := policyRow(tx, changed.Name)
@@ -62,10 +72,15 @@ func (m Model) Projection() projections.Projection {
 				if row.Policy, err = m.Sections.Read(changed.Policy); err != nil {
 					return err
 				}
-				if row.Changes, err = m.Sections.Differences(before.Policy, row.Policy); err != nil {
+				changes, err := m.Sections.Differences(before.Policy, row.Policy)
+				if err != nil {
 					return err
 				}
-				if err := policyVersionsTable.Put(tx, policyVersionKey(row.Name, row.Revision), row); err != nil {
+				key := policyVersionKey(row.Name, row.Revision)
+				if err := policyChangesTable.Put(tx, key, changeRow{row.Revision, row.Reason, row.Actor, row.ChangedAt, row.Position, changes}); err != nil {
+					return err
+				}
+				if err := policyVersionsTable.Put(tx, key, row); err != nil {
 					return err
 				}
 				return PoliciesTable.Put(tx, changed.Name, row)
@@ -254,14 +269,14 @@ func (m Model) Settings(v projections.View, q OnePolicy) (SettingsAnswer, error)
 	}
 	answer := SettingsAnswer{Name: row.Name, Version: policyVersionName(row.Name, row.version()), Latest: policyVersionName(row.Name, last), Settings: []Setting{}}
 	touched := map[string]*Touch{}
-	for entry, err := range policyVersionsTable.Scan(v, projections.Span{Prefix: projections.Pair(q.Name, "")}) {
+	for entry, err := range policyChangesTable.Scan(v, projections.Span{Prefix: projections.Pair(q.Name, "")}) {
 		if err != nil {
 			return answer, err
 		}
 		if entry.Row.Revision > row.Revision {
 			break
 		}
-		touch := &Touch{policyVersionName(q.Name, entry.Row.version()), entry.Row.ChangedAt, entry.Row.Actor, entry.Row.Reason}
+		touch := &Touch{policyVersionName(q.Name, int(entry.Row.Revision)+1), entry.Row.ChangedAt, entry.Row.Actor, entry.Row.Reason}
 		for _, change := range entry.Row.Changes {
 			touched[change.Key] = touch
 		}
@@ -333,20 +348,16 @@ func (m Model) History(v projections.View, q HistoryQuery) (HistoryAnswer, error
 	if q.Before > 0 {
 		span.From = policyVersionKey(q.Name, domain.Revision(q.Before)-1)
 	}
-	for entry, err := range policyVersionsTable.Scan(v, span) {
+	for entry, err := range policyChangesTable.Scan(v, span) {
 		if err != nil {
 			return answer, err
 		}
 		if len(answer.Versions) == q.Limit {
-			answer.Next = entry.Row.version() + 1
+			answer.Next = int(entry.Row.Revision) + 2
 			break
 		}
 		row := entry.Row
-		change := Change{policyVersionName(row.Name, row.version()), row.Position, row.ChangedAt, row.Actor, row.Reason, row.Changes}
-		if change.Changes == nil {
-			change.Changes = []domain.PolicyDifference{}
-		}
-		answer.Versions = append(answer.Versions, change)
+		answer.Versions = append(answer.Versions, Change{policyVersionName(q.Name, int(row.Revision)+1), row.Position, row.ChangedAt, row.Actor, row.Reason, row.Changes})
 	}
 	return answer, nil
 }

@@ -115,14 +115,22 @@ func hopelessItems(v projections.View) ([]FindingRow, error) {
 	return hopeless, nil
 }
 
+// scannedOfType bounds the queued items of one type that are looked at.
+const scannedOfType = 5_000
+
 // starvedItems were queued and never claimed while the log went on; one finding
 // per type.
 func starvedItems(v projections.View, pulse pulseRow) ([]FindingRow, error) {
 	var starved []FindingRow
-	for item, err := range firstIn(v, work.StateQueued) {
+	looked, of := 0, ""
+	for item, err := range workview.FirstItemsIn(v, work.StateQueued, scannedOfType) {
 		if err != nil {
 			return nil, err
 		}
+		if item.TaskType != of {
+			looked, of = 0, item.TaskType
+		}
+		looked++
 		if item.ClaimedAt != nil || pulse.Last.Sub(item.CreatedAt) < starvedFor || item.CreatedAt.Before(pulse.Gap) {
 			continue
 		}
@@ -143,7 +151,11 @@ func starvedItems(v projections.View, pulse pulseRow) ([]FindingRow, error) {
 		row.cover(item.CreatedAt)
 		row.evidence(item.Spawned, "")
 		row.detail(string(item.TaskID))
-		row.Summary = fmt.Sprintf("%s queued and never claimed, the oldest for %s when the log ends", CountOf(row.Count, item.TaskType+" item"), row.Lasted)
+		least := ""
+		if looked == scannedOfType {
+			least = "at least "
+		}
+		row.Summary = fmt.Sprintf("%s%s queued and never claimed, the oldest for %s%s when the log ends", least, CountOf(row.Count, item.TaskType+" item"), least, row.Lasted)
 	}
 	return starved, nil
 }

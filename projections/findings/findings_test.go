@@ -221,6 +221,30 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 	}
 }
 
+// However many items of a type wait, so many are looked at, and then those of the next.
+func TestStarvedItemsOfEachType(t *testing.T) {
+	s := tell(t)
+	for n := range 5_002 {
+		id := fmt.Sprintf("item-%04d", n)
+		s.say(domain.StreamID("task-"+id), spawned(id))
+	}
+	other := spawned("zz")
+	other.TaskType = "training"
+	s.say("task-zz", other)
+	s.after(2*time.Hour).say("task-none", work.Cancelled{TaskID: "none"})
+	var found []string
+	for _, row := range s.findings(findingsview.Query{Kind: findingsview.FindingStarved}) {
+		found = append(found, row.Summary)
+	}
+	want := []string{
+		"at least 5000 selfplay items queued and never claimed, the oldest for at least 2h0m0s when the log ends",
+		"1 training item queued and never claimed, the oldest for 2h0m0s when the log ends",
+	}
+	if !slices.Equal(found, want) {
+		t.Errorf("found %q, want %q", found, want)
+	}
+}
+
 func TestQueueOverItsLimit(t *testing.T) {
 	s := tell(t)
 	limits := work.DefaultPolicy()

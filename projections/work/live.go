@@ -65,6 +65,38 @@ func ItemsIn(v projections.View, state work.State) iter.Seq2[TaskRow, error] {
 	}
 }
 
+// FirstItemsIn yields the first items of each type in a state, at most so many, by
+// type, config and id, and costs what it yields.
+func FirstItemsIn(v projections.View, state work.State, ofType int) iter.Seq2[TaskRow, error] {
+	return func(yield func(TaskRow, error) bool) {
+		prefix := stageOf(state) + "\x00"
+		for from, more := "", true; more; {
+			more = false
+			taskType, found := "", 0
+			for row, err := range tasksByState.RawScan(v, projections.Span{Prefix: prefix, From: from}) {
+				var item TaskRow
+				if err == nil {
+					item, err = taskIn(v, idAtEnd(row.Key))
+				}
+				if err != nil {
+					yield(item, err)
+					return
+				}
+				if item.TaskType != taskType {
+					taskType, found = item.TaskType, 0
+				}
+				if found++; found > ofType {
+					from, more = prefix+taskType+"\x01", true
+					break
+				}
+				if item.State == state && !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // taskIn reads an item that an index points at.
 func taskIn(v projections.View, id domain.TaskID) (TaskRow, error) {
 	row, found, err := ItemsTable.Get(v, string(id))

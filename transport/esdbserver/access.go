@@ -62,14 +62,14 @@ func callerOf(ctx context.Context) *caller {
 // authenticated finds out who makes a call: the account that it shows login and
 // password of, else the one that the certificate of its connection names. It compares
 // with every account, so that the time it takes says nothing about any.
-func (s *Server) authenticated(ctx context.Context, method string) (context.Context, error) {
+func (s *Server) authenticated(ctx context.Context) (context.Context, error) {
 	who := &caller{whole: s.config.Insecure}
 	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if !s.config.Insecure && len(shown) > 0 {
 		if who = s.accountWith(shown[0]); who == nil {
 			return ctx, errUnauthenticated("want login and password of an account")
 		}
-	} else if login, certificate := certified(ctx); certificate && !s.config.Insecure && !anonymous(method) {
+	} else if login, certificate := certified(ctx); certificate && !s.config.Insecure {
 		if who = s.accountOf(login); who == nil {
 			return ctx, errUnauthenticated("want a certificate whose common name is the login of an account")
 		}

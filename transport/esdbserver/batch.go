@@ -19,7 +19,7 @@ const (
 	maxOpenBatches   = 256 // appends of which a part has come
 	maxBatchesFlight = 256 // appends that are being written
 	maxOpenBytes     = 32 << 20
-	writeTimeout     = 2 * time.Second
+	writeTimeout     = 10 * time.Second // from the first part on, on a loaded machine too
 )
 
 // batch is one append of a BatchAppend call, as far as it has come.

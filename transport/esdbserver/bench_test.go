@@ -341,7 +341,8 @@ func readEvents(b *testing.B, client *esdb.Client, n int) {
 }
 
 // BenchmarkDelivery measures from an append to its delivery by a live subscription,
-// both through the official client.
+// both through the official client, and how long the embedded log takes for the append
+// alone: nothing is delivered before it is durable.
 func BenchmarkDelivery(b *testing.B) {
 	w := newBenched(b)
 	client := officialClient(b, w.address)
@@ -350,8 +351,13 @@ func BenchmarkDelivery(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer live.Close()
-	var took, appended []time.Duration
+	var took, appended, embedded []time.Duration
 	for b.Loop() {
+		alone := time.Now()
+		if err := w.embedded(0, "alone-1"); err != nil {
+			b.Fatal(err)
+		}
+		embedded = append(embedded, time.Since(alone))
 		began := time.Now()
 		answered := make(chan time.Duration, 1)
 		go func() {
@@ -375,4 +381,5 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 	b.ReportMetric(median(took), "µs-median")
 	b.ReportMetric(median(appended), "µs-append-median")
+	b.ReportMetric(median(embedded), "µs-embedded-median")
 }

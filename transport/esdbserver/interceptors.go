@@ -3,7 +3,6 @@ package esdbserver
 import (
 	"context"
 	"runtime/debug"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -13,7 +12,7 @@ import (
 // unary gives errors of a call their form.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
-	ctx, err = s.authenticated(ctx, info.FullMethod)
+	ctx, err = s.authenticated(ctx)
 	leave, none := s.places.enter(payerOf(ctx))
 	if none != nil {
 		return nil, s.ended(ctx, none)
@@ -25,12 +24,6 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 	return answer, s.ended(ctx, err)
 }
 
-// anonymous tells what clients ask before they are anybody: what a node can do, and
-// which nodes there are.
-func anonymous(method string) bool {
-	return strings.HasPrefix(method, "/event_store.client.server_features.") || strings.HasPrefix(method, "/event_store.client.gossip.")
-}
-
 // stream does the same, and ends a call when the server closes.
 func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	defer s.recovered(info.FullMethod, &err)
@@ -38,7 +31,7 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	defer cancel()
 	stop := context.AfterFunc(s.running, cancel)
 	defer stop()
-	ctx, err = s.authenticated(ctx, info.FullMethod)
+	ctx, err = s.authenticated(ctx)
 	leave, none := s.places.enter(payerOf(ctx))
 	if none != nil {
 		return s.ended(stream.Context(), none)

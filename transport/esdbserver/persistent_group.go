@@ -155,18 +155,21 @@ func (g *group) end() {
 		return
 	}
 	// The server's own context may have ended; what was handled is worth a write all the same.
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
 	defer cancel()
 	if err := g.writeCheckpoint(ctx, at); err != nil {
 		g.server.logger.Warn("checkpoint of a persistent subscription is not written; events will come again", "group", g.def.key(), "error", err)
 	}
 }
 
+// groupTimeout bounds what a group writes of its own, when the server closes too.
+const groupTimeout = 2 * time.Second
+
 // write runs what writes, beside the group's goroutine; then does something in it.
 func (g *group) write(do func(ctx context.Context) error, then func(error)) {
 	g.writing++
 	g.server.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), writeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), groupTimeout)
 		defer cancel()
 		err := do(ctx)
 		g.later(func() {

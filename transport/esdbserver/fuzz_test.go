@@ -1,6 +1,10 @@
 package esdbserver
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
@@ -29,6 +33,7 @@ func FuzzRequests(f *testing.F) {
 			GroupName: "g", StreamIdentifier: identifier("s"), Settings: &persistent.CreateReq_Settings{ReadBatchSize: 1, HistoryBufferSize: 2},
 		}},
 		&persistent.UpdateReq{Options: &persistent.UpdateReq_Options{GroupName: "g", Settings: &persistent.UpdateReq_Settings{}}},
+		&streams.DeleteReq{Options: &streams.DeleteReq_Options{StreamIdentifier: identifier("d"), ExpectedStreamRevision: &streams.DeleteReq_Options_Any{Any: &shared.Empty{}}}},
 		&streams.BatchAppendReq{CorrelationId: uuidOf(domain.EventID{1}, false), IsFinal: true, Options: &streams.BatchAppendReq_Options{StreamIdentifier: identifier("b")}},
 	} {
 		bytes, err := proto.Marshal(m)
@@ -82,6 +87,7 @@ func FuzzRequests(f *testing.F) {
 				}
 			}
 		}
+		fuzzUnary(t.Context(), server, bytes)
 		parseStreamMeta(bytes)
 		linkTarget(bytes)
 	})
@@ -93,3 +99,63 @@ type discard struct {
 }
 
 func (discard) Send(*streams.ReadResp) error { return nil }
+
+func (discard) SendMsg(any) error { return nil }
+
+// fuzzUnary has the calls that answer once handle whatever they understand.
+func fuzzUnary(ctx context.Context, server *Server, bytes []byte) {
+	ctx = context.WithValue(ctx, callerKey{}, &caller{whole: true})
+	events, groups := &streamsService{server: server}, &groupsService{server: server}
+	if m := (&streams.DeleteReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = events.Delete(ctx, m) // only the crash counts, here and below
+	}
+	if m := (&streams.TombstoneReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = events.Tombstone(ctx, m)
+	}
+	if m := (&persistent.DeleteReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = groups.Delete(ctx, m)
+	}
+	if m := (&persistent.GetInfoReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = groups.GetInfo(ctx, m)
+	}
+	if m := (&persistent.ListReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = groups.List(ctx, m)
+	}
+	if m := (&persistent.ReplayParkedReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = groups.ReplayParked(ctx, m)
+	}
+	if m := (&persistent.ReadReq{}); proto.Unmarshal(bytes, m) == nil {
+		_, _ = parseUUIDs(m.GetAck().GetIds())
+		_, _ = parseUUIDs(m.GetNack().GetIds())
+	}
+}
+
+// What comes over HTTP is refused or stored as well.
+func FuzzPost(f *testing.F) {
+	f.Add("stream", "T", "application/json", "", "Basic YTpi", []byte("{}"))
+	f.Add("$$x", "$metadata", "text/plain; charset=utf-8", "38fffbc2-339e-11ea-8c7b-784f43837872", "", []byte("x"))
+	open, err := New(Config{Log: eventlog.NewMemory(), Insecure: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(open.Close)
+	closed, err := New(Config{Log: eventlog.NewMemory(), Accounts: DefaultAccounts()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(closed.Close)
+	f.Fuzz(func(t *testing.T, stream, kind, content, id, authorization string, body []byte) {
+		for server, mayPass := range map[*Server]bool{open: true, closed: authorization != ""} {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(string(body)))
+			request.SetPathValue("stream", stream)
+			for key, value := range map[string]string{"ES-EventType": kind, "Content-Type": content, "ES-EventId": id, "Authorization": authorization} {
+				request.Header.Set(key, value)
+			}
+			answer := httptest.NewRecorder()
+			server.post(answer, request)
+			if code := answer.Code; code == http.StatusCreated && !mayPass || code >= http.StatusInternalServerError && code != http.StatusServiceUnavailable {
+				t.Fatalf("post to %q: found %d: %s", stream, code, answer.Body)
+			}
+		}
+	})
+}

@@ -43,12 +43,13 @@ type witness struct {
 	ended  map[string]int64  // by key, when the first answer was there
 	client map[string]int    // by key, who sent it
 	told   map[string]answer // by key
+	empty  map[string]int    // by key of a claim, the answers that gave nothing
 	stale  int               // reports that were refused as stale
 	errors []error
 }
 
 func newWitness() *witness {
-	return &witness{ledger: newLedger(), first: map[string]int64{}, ended: map[string]int64{}, client: map[string]int{}, told: map[string]answer{}}
+	return &witness{ledger: newLedger(), first: map[string]int64{}, ended: map[string]int64{}, client: map[string]int{}, told: map[string]answer{}, empty: map[string]int{}}
 }
 
 // sent notes that a command is on its way to the node.
@@ -63,7 +64,8 @@ func (w *witness) sent(client int, o order, at time.Time) {
 }
 
 // answered notes what the node said. A claim that took nothing leaves no trace at
-// the node: asked again it is another claim.
+// the node: asked again it is another claim, unless an earlier sending of it has no
+// answer yet, which may take something still.
 func (w *witness) answered(o order, a answer, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,8 +76,10 @@ func (w *witness) answered(o order, a answer, at time.Time) {
 		return
 	}
 	if o.path == "/work/claim" && len(a.Items) == 0 {
-		if _, answered := w.told[o.key]; !answered {
+		w.empty[o.key]++
+		if _, answered := w.told[o.key]; !answered && w.ledger.entries[o.key].sent == w.empty[o.key] {
 			delete(w.first, o.key)
+			delete(w.empty, o.key)
 			delete(w.ledger.entries, o.key)
 		}
 		return
@@ -259,4 +263,27 @@ func (p *proxy) forward(request *http.Request, body []byte) (int, http.Header, [
 		p.witness.answered(o, a, time.Now())
 	}
 	return response.StatusCode, response.Header, said
+}
+
+// Two sendings of a claim may be under way at once: that one took nothing says nothing
+// of the other.
+func TestWitnessOfAClaimSentTwice(t *testing.T) {
+	w := newWitness()
+	claim := order{"key", "/work/claim", `{"node_id":"w"}`}
+	for range 2 {
+		w.sent(0, claim, time.Unix(1, 0))
+	}
+	w.answered(claim, answer{Status: http.StatusOK}, time.Unix(2, 0))
+	w.answered(claim, answer{Status: http.StatusOK, Items: []lease{{TaskID: "a", Lease: 1}}}, time.Unix(3, 0))
+	if history := w.history(); len(history) != 1 || history[0].Call != time.Unix(1, 0).UnixNano() {
+		t.Errorf("want one operation from the first sending on, found %+v", history)
+	}
+	nothing := order{"other", "/work/claim", `{"node_id":"w"}`}
+	for range 2 { // one after the other
+		w.sent(0, nothing, time.Unix(4, 0))
+		w.answered(nothing, answer{Status: http.StatusOK}, time.Unix(5, 0))
+	}
+	if _, known := w.ledger.entries[nothing.key]; known {
+		t.Error("want a claim that took nothing forgotten")
+	}
 }

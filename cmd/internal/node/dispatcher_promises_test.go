@@ -148,3 +148,36 @@ func TestAGroupKnowsWhatItEnded(t *testing.T) {
 	}
 	sameAsLoaded(t, n)
 }
+
+// A group is no more than what a log stores with one sync: commands that come to more
+// are divided among calls.
+func TestAGroupIsBounded(t *testing.T) {
+	const most, batches, each = 1024, 4, 400
+	log := &faultyLog{Log: eventlog.NewMemory()}
+	n := followedOnly(t, log)
+	do(t, n, "policy", policycmd.SetPolicy{Name: domain.PolicyDefaultName, Reason: "room", Change: []byte(`{"work":{"soft_limit":100000,"hard_limit":100000}}`)})
+	earlier := len(log.calls)
+	var orders []Order
+	for b := range batches {
+		var items []workcmd.AddTask
+		for i := range each {
+			items = append(items, workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprintf("%d-%d", b, i)), TaskType: "selfplay"})
+		}
+		orders = append(orders, Order{ID: fmt.Sprint("batch", b), Command: workcmd.AddTasks{Items: items}})
+	}
+	for i, outcome := range n.DoAll(t.Context(), orders) {
+		if outcome.Err != nil || len(outcome.Result.Events) != each {
+			t.Errorf("batch %d: want %d events, found %d, %v", i, each, len(outcome.Result.Events), outcome.Err)
+		}
+	}
+	calls, writes := log.calls[earlier:], 0
+	for _, call := range calls {
+		writes += call
+		if call > most {
+			t.Errorf("want at most %d writes in a call, found %d", most, call)
+		}
+	}
+	if writes != batches*each || len(calls) >= batches {
+		t.Errorf("want %d writes, those of several batches in a call, found %d in calls of %d", batches*each, writes, calls)
+	}
+}

@@ -135,6 +135,31 @@ func TestRemovedProjectorLeavesTheCacheInOrder(t *testing.T) {
 	}
 }
 
+// Those rows leave a full cache first that were used longest ago.
+func TestTheCacheForgetsWhatWasUsedLongestAgo(t *testing.T) {
+	x := &tx{cacheRows: 4}
+	rows := &table{name: "shop.rows", rows: map[string]*entry{}, whole: true}
+	keep := func(key string) {
+		e := &entry{key: key, table: rows, cell: &projections.Cell{JSON: []byte("1")}}
+		rows.rows[key] = e
+		x.makeRoom()
+		x.cached.add(e)
+		inOrder(t, x)
+	}
+	for _, key := range []string{"a", "b", "c", "d"} {
+		keep(key)
+	}
+	if e, err := x.load(rows, "a"); err != nil || e == nil { // used again
+		t.Fatalf("want row a, found %v, %v", e, err)
+	}
+	for _, one := range []struct{ kept, left string }{{"e", "b"}, {"f", "c"}, {"g", "d"}, {"h", "a"}} {
+		keep(one.kept)
+		if rows.rows[one.left] != nil || rows.rows[one.kept] == nil || len(rows.rows) != 4 || rows.whole {
+			t.Fatalf("with row %s: want row %s gone and 4 left, found %d, whole %v", one.kept, one.left, len(rows.rows), rows.whole)
+		}
+	}
+}
+
 // inOrder checks that the cache holds rows that are in memory, each once, and that it
 // is the same from either end.
 func inOrder(t *testing.T, x *tx) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -66,4 +67,34 @@ func TestCompactionsWaitForTheEndOfHistory(t *testing.T) {
 			(<-db.started).Done()
 		})
 	}
+}
+
+// In a long history compactions run whenever many buffers have been written, and wait
+// again once none is left to run.
+func TestCompactionsWaitAgainInALongHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompactions()
+		db := &waitingCompactions{waiting: make(chan struct{}, 2), started: make(chan pebble.CompactionGrantHandle, 2)}
+		c.Register(1, db)
+		defer c.Unregister()
+		c.postpone(true)
+		for round := range 3 {
+			db.waiting <- struct{}{}
+			db.waiting <- struct{}{}
+			for range deferredFlushes {
+				c.UpdateGetAllowedWithoutPermission()
+				synctest.Wait()
+				if len(db.started) != 0 {
+					t.Fatalf("round %d: want compactions to wait for %d buffers", round, deferredFlushes)
+				}
+				c.flushed()
+			}
+			(<-db.started).Done()
+			(<-db.started).Done()
+			synctest.Wait()
+			if may, _ := c.TrySchedule(); may {
+				t.Fatalf("round %d: want the next compactions to wait", round)
+			}
+		}
+	})
 }

@@ -27,13 +27,13 @@ const (
 // the defaults every position of a log of 10,000,000 events is within 50,000 events
 // of one.
 type SnapshotPolicy struct {
-	Every int   // events between snapshots; 0 means 25000, negative none
+	Every int   // events between snapshots; 0 means 15000, negative none
 	Keep  int   // snapshots kept; 0 means 400
 	Bytes int64 // of files that only snapshots need; 0 means 4 GiB
 }
 
 func (p SnapshotPolicy) withDefaults() SnapshotPolicy {
-	setDefault(&p.Every, 25_000)
+	setDefault(&p.Every, 15_000)
 	setDefault(&p.Keep, 400)
 	if p.Bytes == 0 {
 		p.Bytes = 4 << 30

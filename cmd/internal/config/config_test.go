@@ -55,7 +55,7 @@ func TestDefaults(t *testing.T) {
 		Data: "data", Listen: "127.0.0.1:8770", Cluster: "main", Lease: 3 * time.Second, LogLevel: "info", LogFormat: "auto", GossipEvery: 2 * time.Second,
 		SSH:       SSH{User: "rift"},
 		Limits:    Limits{BodyBytes: 1 << 20, GossipBytes: 4 << 20, InFlight: 1024, Scans: 32, Connections: 4096, Subscribers: 256, AfterWait: 5 * time.Second, ShutdownGrace: 10 * time.Second},
-		Snapshots: Snapshots{Every: 25_000, Keep: 400, Bytes: 4 << 30},
+		Snapshots: Snapshots{Every: 15_000, Keep: 400, Bytes: 4 << 30},
 	}
 	if !same(s, want) {
 		t.Errorf("found %+v, want %+v", s, want)

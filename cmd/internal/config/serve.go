@@ -78,7 +78,7 @@ type Limits struct {
 
 // Snapshots says what is kept on disk for questions as of a past position.
 type Snapshots struct {
-	Every int  `key:"every" default:"25000" usage:"events between snapshots of the read models; -1 takes none"`
+	Every int  `key:"every" default:"15000" usage:"events between snapshots of the read models; -1 takes none"`
 	Keep  int  `key:"keep" default:"400" usage:"most snapshots kept; older ones are thinned out"`
 	Bytes Size `key:"bytes" default:"4GiB" usage:"most disk that snapshots alone take"`
 }

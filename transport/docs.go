@@ -233,7 +233,11 @@ func (d docsReader) typeOf(schema any) string {
 		return "list of " + d.typeOf(s["items"])
 	case s["enum"] != nil:
 		choices, _ := s["enum"].([]any)
-		return strings.ReplaceAll(strings.Trim(fmt.Sprint(choices...), "[]"), " ", ", ")
+		names := make([]string, len(choices))
+		for i, choice := range choices {
+			names[i] = plain(choice)
+		}
+		return strings.Join(names, ", ")
 	case format == "date-time":
 		return "time"
 	case kind == "":

@@ -151,6 +151,13 @@ const exampleMoment = "2026-03-06T14:02:11Z"
 
 // exampleOf is a value that a key may have; false for those whose parts have examples.
 func (f *finish) exampleOf(key string, s map[string]any) (any, bool) {
+	if ref, ok := s["$ref"].(string); ok {
+		named, _ := f.schemas[ref[strings.LastIndexByte(ref, '/')+1:]].(map[string]any)
+		if named == nil || named["properties"] != nil || named["type"] == nil || isOf(named, "array") || isOf(named, "object") {
+			return nil, false
+		}
+		return f.exampleOf(key, named)
+	}
 	said := words()[key].example
 	if choices, ok := s["enum"].([]any); ok && len(choices) > 0 {
 		return choices[0], true

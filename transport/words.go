@@ -22,7 +22,7 @@ var words = sync.OnceValue(func() map[string]word {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		cells := strings.Split(strings.TrimRight(line, "\n"), " | ")
+		cells := strings.Split(line, "|")
 		cells = append(cells, "", "", "")
 		known[strings.TrimSpace(cells[0])] = word{about: strings.TrimSpace(cells[1]), unit: strings.TrimSpace(cells[2]), example: strings.TrimSpace(cells[3])}
 	}

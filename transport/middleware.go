@@ -209,7 +209,7 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 }
 
 // timed bounds the time of a request. A question about what is applied already
-// waits for nothing and is bounded by its own limits; it is spared the timer.
+// waits for nothing: it looks at the clock while it reads, and is spared the timer.
 func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, context.CancelFunc) {
 	limit := x.limit()
 	switch {
@@ -218,9 +218,35 @@ func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, cont
 	case x.after > 0 || x.strong:
 		limit = min(limit, h.config.AfterWait)
 	case x.route.Kind == Question && !x.at.Set:
-		return ctx, func() {}
+		return lapsing{ctx, time.Now().Add(limit)}, func() {}
 	}
 	return context.WithTimeout(ctx, limit)
+}
+
+// lapsing is a context that is over at a moment for those who look: it has no timer
+// that would wake those who wait.
+type lapsing struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline is when it is over.
+func (l lapsing) Deadline() (time.Time, bool) {
+	if at, earlier := l.Context.Deadline(); earlier && at.Before(l.at) {
+		return at, true
+	}
+	return l.at, true
+}
+
+// Err says why it is over.
+func (l lapsing) Err() error {
+	if err := l.Context.Err(); err != nil {
+		return err
+	}
+	if time.Now().After(l.at) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // limit is how long the request may take.

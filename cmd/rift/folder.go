@@ -33,6 +33,25 @@ func unwritable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
+// full tells an error of a disk, or of a share of it, that has no room left.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// leastRoom is what read models take of a disk at first.
+const leastRoom = 1 << 20
+
+// writeProbe writes as much to a file in a folder as read models do at first, and
+// removes it.
+func writeProbe(folder string) error {
+	probe, err := os.CreateTemp(folder, "probe-")
+	if err != nil {
+		return err
+	}
+	_, err = probe.Write(make([]byte, leastRoom))
+	return errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name()))
+}
+
 // modelsFolder is where a node keeps its read models: in the data folder or, when
 // it only shows the log and may not write there, in a scratch folder that is gone
 // with it.
@@ -44,21 +63,19 @@ func modelsFolder(settings config.Serve, logger *slog.Logger) (folder string, di
 	folder = filepath.Join(settings.Data, node.ReadOnlyFolder)
 	err = os.MkdirAll(folder, 0o700)
 	if err == nil {
-		var probe *os.File
-		if probe, err = os.CreateTemp(folder, "probe-"); err == nil {
-			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
-		}
+		err = writeProbe(folder)
 	}
 	if err == nil {
 		return folder, none, nil
 	}
-	if !unwritable(err) {
+	if !unwritable(err) && !full(err) {
 		return "", none, domain.Errorf(domain.Unavailable, "read models: %w", err)
 	}
+	cause := err
 	if folder, err = os.MkdirTemp("", "rift-read-only-"); err != nil {
-		return "", none, domain.Errorf(domain.Unavailable, "data folder %s may only be read, and so its read models go elsewhere: %w", settings.Data, err)
+		return "", none, domain.Errorf(domain.Unavailable, "data folder %s may only be read or is full, and so its read models go elsewhere: %w", settings.Data, err)
 	}
-	logger.Info("the data folder may only be read; read models go elsewhere", "folder", folder)
+	logger.Info("the data folder may only be read or is full; read models go elsewhere", "folder", folder, "error", cause)
 	return folder, func() error { return os.RemoveAll(folder) }, nil
 }
 

@@ -200,6 +200,7 @@ func TestEndOnFullDisk(t *testing.T) {
 }
 
 // A node does not start on a full disk, says so, and starts once there is space.
+// One that only shows the log needs none of it.
 func TestStartOnFullDisk(t *testing.T) {
 	s, err := filled(t, smallDisk)
 	if err != nil {
@@ -214,6 +215,9 @@ func TestStartOnFullDisk(t *testing.T) {
 	if refused.code == 0 || !strings.Contains(refused.stderr, "no space left") || strings.Contains(refused.stderr, "goroutine ") {
 		t.Errorf("found exit code %d, %q, want an error that says what is wrong", refused.code, refused.stderr)
 	}
+	shown := serve(t, s.data, "--read-only")
+	shown.caller().get(t, "/work/status")
+	shown.stop(syscall.SIGTERM)
 	s.give(t, nil)
 	node = serve(t, s.data)
 	node.stop(syscall.SIGTERM)

@@ -56,7 +56,7 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 		return err
 	}
 	if !at.Set {
-		return b.node.store.Brief(func(v projections.View) error { return f(nodeView{View: v, node: b.node}) })
+		return b.node.store.Brief(func(v projections.View) error { return f(nodeView{View: bounded(ctx, v), node: b.node}) })
 	}
 	position := at.Position
 	if !at.Time.IsZero() {
@@ -77,7 +77,7 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 		return domain.Faulty("query", []domain.Fault{{Field: "at", Reason: fmt.Sprintf("want a position up to the log's end at %d, found %d", head, position)}})
 	}
 	return b.node.store.At(ctx, b.node.log, position, func(v projections.View) error {
-		return f(nodeView{View: v, node: b.node, past: true})
+		return f(nodeView{View: bounded(ctx, v), node: b.node, past: true})
 	})
 }
 

@@ -95,7 +95,7 @@ func TestBadClients(t *testing.T) {
 	t.Run("abandoned calls and connections", func(t *testing.T) {
 		before := runtime.NumGoroutine()
 		for range 100 {
-			abandon(t, ctx, conn)
+			abandon(ctx, t, conn)
 			raw, err := net.Dial("tcp", address)
 			if err != nil {
 				t.Fatal(err)
@@ -142,7 +142,7 @@ func sendsRaw(ctx context.Context, conn *grpc.ClientConn, method string, message
 }
 
 // abandon begins calls of every kind that last, says the first word, and leaves.
-func abandon(t *testing.T, ctx context.Context, conn *grpc.ClientConn) {
+func abandon(ctx context.Context, t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()

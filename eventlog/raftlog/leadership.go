@@ -102,16 +102,7 @@ func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 		if status.RaftState != raft.StateLeader {
 			return r.notLeader()
 		}
-		best, most := uint64(0), uint64(0)
-		for id, p := range status.Progress {
-			m, known := r.member(id)
-			if id == r.id || p.IsLearner || !known || to != "" && m.Node != to || !p.RecentActive {
-				continue
-			}
-			if p.Match >= most {
-				best, most = id, p.Match
-			}
-		}
+		best := furthest(r, to)
 		if best == 0 {
 			return domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
 		}
@@ -133,6 +124,23 @@ func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 			return eventlog.Interrupted(ctx, "handing the leadership over")
 		}
 	}
+}
+
+// furthest is the voter that answers and has most of a leader's entries, the first by
+// name of those that have as many; 0: none.
+func furthest(r *replica, to domain.NodeID) (best uint64) {
+	progress := r.raw.Status().Progress
+	most := uint64(0)
+	for _, m := range r.storage.config.Members {
+		p, follows := progress[m.ID()]
+		if !follows || m.ID() == r.id || p.IsLearner || to != "" && m.Node != to || !p.RecentActive {
+			continue
+		}
+		if best == 0 || p.Match > most {
+			best, most = m.ID(), p.Match
+		}
+	}
+	return best
 }
 
 func named(node domain.NodeID) string {

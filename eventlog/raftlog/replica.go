@@ -239,10 +239,8 @@ func (r *replica) dispatch(messages []*raftpb.Message) {
 }
 
 func (r *replica) member(id uint64) (Member, bool) {
-	for _, m := range r.storage.config.Members {
-		if m.ID() == id {
-			return m, true
-		}
+	if at := slices.Index(r.storage.ids, id); at >= 0 {
+		return r.storage.config.Members[at], true
 	}
 	return Member{}, false
 }

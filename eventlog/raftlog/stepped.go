@@ -118,6 +118,14 @@ func (s *Stepped) Propose(wishes ...Reconfiguration) error {
 	return nil
 }
 
+// HandOver has this node, if it leads, hand the leadership to the voter that is furthest,
+// and does not wait for what comes of it.
+func (s *Stepped) HandOver() {
+	if best := furthest(s.replica, ""); best != 0 {
+		s.replica.raw.TransferLeader(best)
+	}
+}
+
 // Standing is where a node that is stepped stands.
 type Standing struct {
 	Leads   bool // by Raft, whether or not it has applied what earlier leaders left

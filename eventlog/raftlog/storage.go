@@ -62,6 +62,7 @@ type storage struct {
 	last   uint64
 	bytes  int64 // of the entries that are kept, as far as they were written in this process
 	config configuration
+	ids    []uint64 // of the members of config: drawing one anew costs more than a message does
 	state  *raftpb.ConfState
 	folder string          // its name; one that lost what it promised comes back with another
 	cached []*raftpb.Entry // the newest entries, next to each other
@@ -220,7 +221,16 @@ func (s *storage) putConfig(batch *pebble.Batch, c configuration, state *raftpb.
 		return err
 	}
 	s.config, s.state = c, state
+	s.number()
 	return batch.Set([]byte(configKey), text, nil)
+}
+
+// number notes the numbers of the members.
+func (s *storage) number() {
+	s.ids = s.ids[:0]
+	for _, m := range s.config.Members {
+		s.ids = append(s.ids, m.ID())
+	}
 }
 
 // load reads what the other methods keep in memory.
@@ -234,6 +244,7 @@ func (s *storage) load() error {
 	if err := json.Unmarshal(text, &s.config); err != nil {
 		return domain.Errorf(domain.Corrupt, "configuration: %w", err)
 	}
+	s.number()
 	if err := proto.Unmarshal(s.config.State, s.state); err != nil {
 		return domain.Errorf(domain.Corrupt, "configuration: %w", err)
 	}

@@ -6,10 +6,10 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
+.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash simulate-cluster fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: build ## start a node on the log in ./data; Ctrl-C stops it
 	bin/rift serve --data ./data
@@ -81,6 +81,9 @@ crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log a
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
 	RIFT_KILL_ROUNDS=400 $(GO) test -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
+
+simulate-cluster: build ## play 200 clusters of 40 nodes through a month of faults each, in virtual time; ARGS="--seeds 10000 --from 1"
+	bin/rift simulate cluster --seeds 200 $(ARGS)
 
 determinism: ## replay a generated log of a million events in every way it may be replayed
 	RIFT_LONG=1000000 $(GO) test -count=1 -timeout 60m -run 'TestAGeneratedLogIsDeterministic$$' -v ./cmd/internal/script -datadriven-quiet

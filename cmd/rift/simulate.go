@@ -81,6 +81,7 @@ took stands on standard error.`,
 	flags.StringVar(&f.faults, "faults", "", "recorded faults to lay over it, squeezed to its length")
 	flags.StringVar(&f.data, "data", "", "folder to keep the log and the read models in (default: in memory); for replay and reports")
 	register(c, "format", formatNames()...)
+	c.AddCommand(newSimulateCluster(a))
 	return c
 }
 

@@ -1,0 +1,203 @@
+package clustersim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/ringrift/rift/cmd/internal/queuemodel"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// probe is an append that was asked for once, with what its caller was told.
+type probe struct {
+	id       domain.EventID
+	stream   domain.StreamID
+	expected domain.Revision
+	asked    time.Duration
+	ended    time.Duration
+	outcome  outcome
+	revision domain.Revision
+}
+
+type outcome uint8
+
+const (
+	unanswered outcome = iota // its node went down, or told that nobody knows
+	stored
+	conflicted // another revision was there
+	refused    // nothing was to be stored
+)
+
+func (c *Cluster) context() context.Context { return context.Background() }
+
+// hear takes what the caller of an append is told.
+func (p *probe) hear(c *Cluster, receipt eventlog.Receipt, err error) {
+	p.ended = c.now
+	var elsewhere *eventlog.NotLeader
+	switch {
+	case err == nil:
+		p.outcome, p.revision = stored, receipt.Revision
+		c.told = append(c.told, told{receipt.First, p.id})
+	case errors.Is(err, domain.ErrConflict):
+		p.outcome = conflicted
+	case errors.As(err, &elsewhere), strings.Contains(err.Error(), "nothing is stored"):
+		p.outcome = refused
+	}
+}
+
+// Settle mends everything and lets the nodes come to agree.
+func (c *Cluster) Settle() {
+	c.Heal()
+	agreed := func() bool {
+		leader := c.Leader()
+		if leader == nil || c.open > 0 {
+			return false
+		}
+		for _, h := range c.hosts {
+			if !h.awake() || len(h.jobs) > 0 || h.job != nil || int(h.seen) != len(c.truth) || h.log.Standing().Copying ||
+				h.log.Standing().Applied != leader.log.Standing().Applied {
+				return false
+			}
+		}
+		return true
+	}
+	for range 120 {
+		c.Stir()
+		if c.Until(10*time.Second, agreed) {
+			return
+		}
+	}
+	c.violate("the nodes do not come to agree on %d events, and %d calls are not answered: %s", len(c.truth), c.open, c.standings())
+}
+
+func (c *Cluster) standings() string {
+	var all []string
+	for _, h := range c.hosts {
+		all = append(all, h.String())
+	}
+	return strings.Join(all, "; ")
+}
+
+// Check looks at what has to hold once nodes agree: whoever was told that something is
+// stored finds it, whoever was told that it is not does not, and read models that have
+// the same events say the same.
+func (c *Cluster) Check(ctx context.Context) {
+	at := map[domain.EventID]domain.Position{}
+	for _, e := range c.truth {
+		if before, twice := at[e.ID]; twice {
+			c.violate("event %v is there twice, at %d and %d", e.ID, before, e.Position)
+		}
+		at[e.ID] = e.Position
+	}
+	for _, one := range c.told {
+		if at[one.id] != one.position {
+			c.violate("%v was acknowledged at %d and is at %d", one.id, one.position, at[one.id])
+		}
+	}
+	for _, p := range c.probes {
+		if (p.outcome == refused || p.outcome == conflicted) && at[p.id] > 0 {
+			c.violate("the append of %v to %s was refused, and is at %d", p.id, p.stream, at[p.id])
+		}
+	}
+	var first string
+	for _, h := range c.hosts {
+		if !h.up() {
+			continue
+		}
+		if err := h.node.Sync(ctx); err != nil {
+			c.violate("%s: read models: %v", h.member.Node, err)
+			continue
+		}
+		digest, err := h.node.Store().Digest(ctx)
+		if err != nil {
+			c.violate("%s: read models: %v", h.member.Node, err)
+			continue
+		}
+		if first = cmp.Or(first, digest.Total); digest.Total != first {
+			c.violate("%s has other read models at %d than %s", h.member.Node, digest.Position, c.hosts[0].member.Node)
+		}
+	}
+	c.linear()
+}
+
+// searching bounds the search for an order of what callers saw.
+const searching = time.Minute
+
+// linear looks for an order of the appends in which each answer is right.
+func (c *Cluster) linear() {
+	var history []porcupine.Operation
+	for i, p := range c.probes {
+		if p.outcome == refused {
+			continue
+		}
+		end := int64(p.ended)
+		if p.outcome == unanswered {
+			end = int64(c.now) + 1
+		}
+		history = append(history, porcupine.Operation{ClientId: i, Input: p, Call: int64(p.asked), Output: p.outcome, Return: end})
+	}
+	if got := porcupine.CheckOperationsTimeout(appends, history, searching); got == porcupine.Illegal {
+		c.violate("no order of %d appends explains what their callers were told", len(history))
+	}
+}
+
+// appends is a log as its callers see it: the last revision of a stream.
+var appends = (&porcupine.NondeterministicModel{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		parts := map[domain.StreamID][]porcupine.Operation{}
+		for _, o := range history {
+			stream := o.Input.(*probe).stream
+			parts[stream] = append(parts[stream], o)
+		}
+		var all [][]porcupine.Operation
+		for _, part := range parts {
+			all = append(all, part)
+		}
+		return all
+	},
+	Init: func() []any { return []any{domain.NoStream} },
+	Step: func(state, input, _ any) []any {
+		last, p := state.(domain.Revision), input.(*probe)
+		fits := p.expected == domain.AnyRevision || p.expected == last
+		switch {
+		case p.outcome == stored && fits && p.revision == last+1:
+			return []any{last + 1}
+		case p.outcome == conflicted && !fits:
+			return []any{last}
+		case p.outcome == unanswered && fits:
+			return []any{last, last + 1}
+		case p.outcome == unanswered:
+			return []any{last}
+		}
+		return nil
+	},
+}).ToModel()
+
+// check looks at what those who work on the cluster saw.
+func (l *load) check() {
+	l.audit.Finish()
+	if n, examples := l.audit.Broken(); n > 0 {
+		for _, example := range examples {
+			l.cluster.violate("%s", example)
+		}
+	}
+	history := l.history
+	if l.stepped {
+		history = nil
+		for _, o := range l.history {
+			out := o.Output.(queuemodel.Told)
+			out.Deadline = 0 // it may have passed at any time
+			o.Output = out
+			history = append(history, o)
+		}
+	}
+	if got := porcupine.CheckOperationsTimeout(queuemodel.Queue, history, searching); got == porcupine.Illegal {
+		l.cluster.violate("no order of %d calls explains what their callers were told", len(history))
+	}
+}

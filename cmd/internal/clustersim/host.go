@@ -1,0 +1,337 @@
+package clustersim
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
+	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/projections/store/crashdisk"
+)
+
+// Host is one machine with a node on it. Its log and its read models are on disks that
+// lose what was not synced.
+type Host struct {
+	cluster *Cluster
+	place   int
+	member  raftlog.Member
+	disk    *disk
+	models  *crashdisk.Disk
+	log     *raftlog.Stepped // nil: the node is not running
+	node    *node.Node
+	booted  time.Duration
+	away    time.Duration // until when nothing runs, as after SIGSTOP
+	step    time.Duration // by how much the wall clock is ahead
+	wound   bool          // a tick is coming
+	inbox   []*raftpb.Message
+	seen    domain.Position
+	applied uint64
+	copies  int
+
+	jobs []func()
+	job  *job
+}
+
+// job is something that a node does and that may wait for other nodes.
+type job struct {
+	resume func() (func() bool, bool)
+	yield  func(func() bool) bool
+	ready  func() bool // nil: it has not begun
+}
+
+func newHost(c *Cluster, place int) *Host {
+	return &Host{cluster: c, place: place, member: c.members[place], disk: newDisk(), models: crashdisk.New()}
+}
+
+// Name is the node's.
+func (h *Host) Name() domain.NodeID { return h.member.Node }
+
+// Node is what runs on the host; nil while it does not.
+func (h *Host) Node() *node.Node { return h.node }
+
+// Log is the node's part of the replicated log; nil while it does not run.
+func (h *Host) Log() *raftlog.Stepped { return h.log }
+
+func (h *Host) up() bool { return h.log != nil }
+
+// awake tells that the node runs and is not stopped.
+func (h *Host) awake() bool { return h.up() && h.cluster.now >= h.away }
+
+// clocks are those of the machine.
+func (h *Host) clocks() (wall time.Time, awake time.Duration) {
+	return Start.Add(h.cluster.now + h.step), h.cluster.now - h.booted
+}
+
+// Send hands messages to the network.
+func (h *Host) Send(to raftlog.Member, messages []*raftpb.Message) {
+	h.cluster.net.send(h, to.Node, messages)
+}
+
+// Records reads another node's log.
+func (h *Host) Records(ctx context.Context, from raftlog.Member, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
+	return h.cluster.net.records(ctx, h, from.Node, after, upTo)
+}
+
+// open starts the node with what is on its disks.
+func (h *Host) open() (err error) {
+	c := h.cluster
+	h.booted = c.now
+	h.log, err = raftlog.OpenStepped("node", raftlog.Options{
+		Cluster: "simulated", Node: h.member.Node, Members: c.members, Transport: h,
+		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: beats, Election: election}, Kept: c.config.Kept,
+		Records: pebblelog.Options{FS: h.disk, Small: true, Clock: func() time.Time { wall, _ := h.clocks(); return wall }},
+	}, h.wait)
+	if err != nil {
+		h.log = nil
+		return err
+	}
+	h.seen, h.applied, h.copies = 0, 0, 0
+	config := node.Config{
+		Node: string(h.member.Node), Log: h.log, Leadership: h.log, StoreDir: "models", Manual: true, Paced: true, Clocks: h.clocks,
+		Store: store.Options{FS: h.models, Small: true, Snapshots: store.SnapshotPolicy{Every: -1}, OutboxMax: -1},
+	}
+	if c.config.Node != nil {
+		c.config.Node(&config)
+	}
+	if h.node, err = node.Open(config); err != nil {
+		err = errors.Join(err, h.log.Kill())
+		h.log = nil
+		return err
+	}
+	h.watch()
+	h.wind()
+	return nil
+}
+
+// close lets go of the node as if it had crashed.
+func (h *Host) close() error {
+	if !h.up() {
+		return nil
+	}
+	h.disk.dead.Store(true) // nothing of what is left to do reaches the disk
+	err := h.log.Kill()
+	h.jobs = nil
+	for h.job != nil { // whoever waits is answered, so that nothing waits for ever
+		h.on()
+	}
+	broken := h.disk.failed()
+	closed := h.node.Close()
+	h.log, h.node, h.inbox = nil, nil, nil
+	if broken {
+		return nil
+	}
+	_ = err // what a dead disk says
+	return closed
+}
+
+// Crash takes the power away: what was not synced is lost, but for a share of it. The
+// node stays down until Boot.
+func (h *Host) Crash(keepPercent int, seed uint64) error {
+	if !h.up() {
+		return nil
+	}
+	h.cluster.counts.Crashes++
+	config := vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: rand.New(rand.NewPCG(seed, seed))}
+	kept, models := h.disk.crashed(config), h.models.CrashClone(config)
+	if err := h.close(); err != nil {
+		return err
+	}
+	h.disk, h.models, h.away = kept, models, 0
+	h.cluster.Stir()
+	return nil
+}
+
+// Boot starts a node that is down; what keeps it from starting is tried again.
+func (h *Host) Boot() {
+	if h.up() {
+		return
+	}
+	if h.disk.full.Load() {
+		h.cluster.after(restartAfter, h.Boot)
+		return
+	}
+	if err := h.open(); err != nil {
+		h.cluster.violate("%s does not start: %v", h.member.Node, err)
+		return
+	}
+	h.cluster.Stir()
+	h.settle()
+}
+
+// Pause stops the process for a time, as SIGSTOP does: its clocks go on.
+func (h *Host) Pause(d time.Duration) {
+	h.away = max(h.away, h.cluster.now+d)
+	h.cluster.Stir()
+	h.cluster.after(h.away-h.cluster.now, func() {
+		h.cluster.Stir()
+		h.settle()
+	})
+}
+
+// Step moves the wall clock of the machine.
+func (h *Host) Step(d time.Duration) { h.step += d }
+
+// receive takes a message from the network.
+func (h *Host) receive(m *raftpb.Message) {
+	if !h.up() {
+		return
+	}
+	if h.inbox = append(h.inbox, m); h.awake() {
+		h.settle()
+	}
+}
+
+// Do has the node do something that may wait for others, after what it does already.
+// It is lost when the node crashes before.
+func (h *Host) Do(what func()) {
+	if !h.up() {
+		return
+	}
+	h.jobs = append(h.jobs, what)
+	h.settle()
+}
+
+// wait is where a job waits for other nodes.
+func (h *Host) wait(ready func() bool) {
+	if h.job == nil {
+		panic("clustersim: a node waits outside of a job")
+	}
+	for !ready() && h.job.yield(ready) {
+	}
+}
+
+// settle lets the node do what it can without hearing anything.
+func (h *Host) settle() {
+	for h.awake() {
+		inbox := h.inbox
+		h.inbox = nil
+		h.log.Receive(inbox...)
+		err := h.log.Step()
+		if h.ends(err) {
+			return
+		}
+		h.watch()
+		switch {
+		case h.job == nil && len(h.jobs) == 0:
+			return
+		case h.job == nil:
+			h.begin()
+		case !h.job.ready():
+			return
+		}
+		h.on()
+	}
+}
+
+// begin takes the next job.
+func (h *Host) begin() {
+	what := h.jobs[0]
+	h.jobs = h.jobs[1:]
+	one := &job{}
+	one.resume, _ = iter.Pull(func(yield func(func() bool) bool) {
+		one.yield = yield
+		what()
+	})
+	h.job = one
+}
+
+// on lets the job go on until it waits again.
+func (h *Host) on() {
+	one := h.job
+	ready, waits := one.resume()
+	if !waits {
+		h.job = nil
+		return
+	}
+	one.ready = ready
+}
+
+// ends tells whether the process is over: its power went, or its disk takes nothing
+// more. Then somebody starts it again.
+func (h *Host) ends(err error) bool {
+	switch {
+	case err == nil && !h.disk.failed():
+		return false
+	case err != nil && !h.disk.failed():
+		h.cluster.violate("%s gives up: %v", h.member.Node, err)
+	}
+	h.down()
+	return true
+}
+
+// down ends the process; what it had synced stays.
+func (h *Host) down() {
+	if err := h.Crash(0, 0); err != nil {
+		h.cluster.violate("%s: %v", h.member.Node, err)
+	}
+	h.cluster.after(restartAfter, h.Boot)
+}
+
+// restartAfter is how long it takes until a process that ended is started again.
+const restartAfter = 10 * time.Second
+
+// wind plans the next tick of Raft's time, while that runs.
+func (h *Host) wind() {
+	c := h.cluster
+	if h.wound || !h.up() {
+		return
+	}
+	h.wound = true
+	next := tick*4/5 + time.Duration(c.random.Int64N(int64(tick*2/5)))
+	if h.log.Standing().Knows.NodeID == "" { // else two that ask at once would ask at once for ever
+		next += time.Duration(c.random.Int64N(int64(2 * tick)))
+	}
+	c.after(next, func() {
+		h.wound = false
+		if !h.awake() {
+			return
+		}
+		if h.ends(h.log.Tick()) {
+			return
+		}
+		h.settle()
+		if c.now < c.stirs || c.now < c.limit && !c.quiet() {
+			h.wind()
+		}
+	})
+}
+
+// maxRounds bounds how often clock and reactors may answer each other in one go.
+const maxRounds = 1000
+
+// Housekeep lets the node do what is due and what its reactors want done, as a running
+// one does all the time.
+func (h *Host) Housekeep() {
+	h.Do(func() {
+		ctx := h.cluster.context()
+		for range maxRounds {
+			if !h.node.Leads() || h.node.Sync(ctx) != nil {
+				return
+			}
+			ticked, err := h.node.TickOnce(ctx)
+			if err != nil || h.node.Sync(ctx) != nil {
+				return
+			}
+			drained, err := h.node.DrainOnce(ctx)
+			if err != nil {
+				return
+			}
+			if ticked+drained == 0 {
+				if err := h.node.RecordFailures(ctx); err != nil {
+					return
+				}
+				return
+			}
+		}
+		h.cluster.violate("%s: clock and reactors do not come to rest within %d rounds", h.member.Node, maxRounds)
+	})
+}

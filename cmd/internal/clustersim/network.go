@@ -1,0 +1,165 @@
+package clustersim
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/raftlog"
+)
+
+// network carries messages from one node to another.
+type network struct {
+	cluster *Cluster
+	links   map[link]*path
+	kept    []Message
+}
+
+// link is a way from one node to another, by their places.
+type link struct{ from, to int }
+
+// path is what is wrong with a link.
+type path struct {
+	cut  bool
+	keep bool    // what is sent while it is cut waits for Deliver or Drop
+	loss float64 // share of the messages that are lost
+	slow time.Duration
+}
+
+// Message is one that a cut link keeps.
+type Message struct {
+	From, To domain.NodeID
+	Type     string // MsgApp, MsgVote
+	Term     uint64
+	raft     *raftpb.Message
+}
+
+func (n *network) path(from, to int) *path {
+	p := n.links[link{from, to}]
+	if p == nil {
+		p = &path{}
+		n.links[link{from, to}] = p
+	}
+	return p
+}
+
+// reaches tells whether what is sent now comes through.
+func (n *network) reaches(from, to int) bool {
+	p := n.links[link{from, to}]
+	return from == to || p == nil || !p.cut
+}
+
+// alone tells that a node cannot talk with a majority of the voters.
+func (n *network) alone(h *Host) bool {
+	voters, met := 0, 0
+	for _, other := range n.cluster.hosts {
+		if other.member.Learner {
+			continue
+		}
+		voters++
+		if other.awake() && n.reaches(h.place, other.place) && n.reaches(other.place, h.place) {
+			met++
+		}
+	}
+	return met <= voters/2
+}
+
+// delay draws how long something is on its way: a few milliseconds, now and then much
+// longer, so that what was sent later arrives first.
+func (n *network) delay() time.Duration {
+	r := n.cluster.random
+	if r.IntN(50) == 0 {
+		return time.Duration(r.Int64N(int64(time.Second)))
+	}
+	return 200*time.Microsecond + time.Duration(r.Int64N(int64(5*time.Millisecond)))
+}
+
+// carry runs something at the other end of a link, or loses it.
+func (n *network) carry(from, to int, do func()) bool {
+	p := n.path(from, to)
+	if from != to && (p.cut || p.loss > 0 && n.cluster.random.Float64() < p.loss) {
+		n.cluster.counts.Lost++
+		return false
+	}
+	d := n.delay()
+	if p.slow > 0 {
+		d += time.Duration(n.cluster.random.Int64N(int64(p.slow)))
+	}
+	n.cluster.after(d, do)
+	return true
+}
+
+func (n *network) send(from *Host, to domain.NodeID, messages []*raftpb.Message) {
+	c := n.cluster
+	for _, other := range c.hosts {
+		if other.member.Node != to {
+			continue
+		}
+		for _, m := range messages {
+			c.counts.Messages++
+			if err := raftlog.Check(m); err != nil {
+				c.violate("%s sends what no node takes: %v", from.member.Node, err)
+			}
+			if p := n.path(from.place, other.place); p.cut && p.keep {
+				n.kept = append(n.kept, Message{from.member.Node, to, m.GetType().String(), m.GetTerm(), proto.Clone(m).(*raftpb.Message)})
+				continue
+			}
+			if len(m.GetEntries()) > 0 || m.GetSnapshot() != nil {
+				m = proto.Clone(m).(*raftpb.Message)
+			}
+			if c.random.IntN(100) == 0 {
+				c.counts.Repeated++
+				again := proto.Clone(m).(*raftpb.Message)
+				n.carry(from.place, other.place, func() { other.receive(again) })
+			}
+			if !n.carry(from.place, other.place, func() { other.receive(m) }) {
+				c.stir(3 * time.Second) // it has to be sent again
+			}
+		}
+	}
+}
+
+// records reads another node's log, if it can be asked.
+func (n *network) records(ctx context.Context, asks *Host, of domain.NodeID, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
+	for _, other := range n.cluster.hosts {
+		if other.member.Node == of && other.awake() && n.reaches(asks.place, other.place) && n.reaches(other.place, asks.place) {
+			return other.log.ReadAll(ctx, after+1, eventlog.Forward, eventlog.Filter{To: upTo})
+		}
+	}
+	return func(yield func(domain.Envelope, error) bool) {
+		yield(domain.Envelope{}, domain.Errorf(domain.Unavailable, "node %s does not answer", of))
+	}
+}
+
+// Kept lists the messages that cut links keep, oldest first.
+func (c *Cluster) Kept() []Message { return c.net.kept }
+
+// Deliver hands kept messages over that are chosen, in their order.
+func (c *Cluster) Deliver(chosen func(Message) bool) (delivered []Message) {
+	delivered = c.net.take(chosen)
+	for _, m := range delivered {
+		c.Host(string(m.To)).receive(m.raft)
+	}
+	return delivered
+}
+
+// Drop loses kept messages that are chosen.
+func (c *Cluster) Drop(chosen func(Message) bool) []Message { return c.net.take(chosen) }
+
+func (n *network) take(chosen func(Message) bool) (taken []Message) {
+	var left []Message
+	for _, m := range n.kept {
+		if chosen(m) {
+			taken = append(taken, m)
+		} else {
+			left = append(left, m)
+		}
+	}
+	n.kept = left
+	return taken
+}

@@ -1,0 +1,165 @@
+package clustersim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ringrift/rift/domain"
+)
+
+// Summary is what came of many seeds.
+type Summary struct {
+	Seeds    int          `json:"seeds"`
+	From     uint64       `json:"from"`
+	Nodes    int          `json:"nodes"`
+	Items    int          `json:"items"` // of each
+	Days     float64      `json:"days"`  // of each
+	Done     int          `json:"items_done"`
+	Events   int          `json:"events"`
+	Calls    int          `json:"calls"`
+	Refused  int          `json:"refused_appends"`
+	Unknown  int          `json:"unknown_appends"`
+	Timed    int          `json:"seeds_with_timed_leases"` // workers were held against each other by true time
+	Faults   map[Kind]int `json:"faults"`
+	Counts   Counts       `json:"counts"`
+	Failures []Failure    `json:"failures"`
+}
+
+// Failure is a seed in which a rule was broken.
+type Failure struct {
+	Seed   uint64   `json:"seed"`
+	Broken []string `json:"broken"`
+	Faults int      `json:"faults"` // that are left of those of the seed
+	Script string   `json:"script"` // the golden script of what is left
+}
+
+// Seeds plays seeds, some at a time, and makes the faults of the first that fail fewer.
+// told is called after each, by one goroutine at a time.
+func Seeds(ctx context.Context, plan Plan, from uint64, seeds int, told func(Report)) (Summary, error) {
+	if seeds < 1 || plan.Nodes < 2 || plan.Nodes > 1000 || plan.Items < 1 || plan.Span < time.Hour || plan.Span > 366*24*time.Hour || plan.Voters < 0 || plan.Voters > 9 {
+		return Summary{}, domain.Errorf(domain.Invalid, "simulation: want a seed or more, 2 to 1000 nodes, up to 9 voters, an item or more and an hour to 366 days, found %d, %d, %d, %d and %v", seeds, plan.Nodes, plan.Voters, plan.Items, plan.Span)
+	}
+	s := Summary{Seeds: seeds, From: from, Nodes: plan.Nodes, Items: plan.Items, Days: plan.Span.Hours() / 24, Faults: map[Kind]int{}, Failures: []Failure{}}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var failed error
+	failures := 0
+	next := make(chan uint64)
+	var workers sync.WaitGroup
+	for range max(min(runtime.GOMAXPROCS(0), seeds), 1) {
+		workers.Go(func() {
+			for seed := range next {
+				r, err := Run(ctx, plan.With(seed))
+				var failure *Failure
+				if err == nil && len(r.Broken) > 0 {
+					mu.Lock()
+					failures++
+					few := failures <= shrunk
+					mu.Unlock()
+					failure, err = shrink(ctx, r, few)
+				}
+				mu.Lock()
+				if err != nil && failed == nil {
+					failed = fmt.Errorf("seed %d: %w", seed, err)
+					cancel()
+				}
+				if err == nil {
+					s.add(r, failure)
+					told(r)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+feed:
+	for i := range seeds {
+		select {
+		case next <- from + uint64(i):
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(next)
+	workers.Wait()
+	slices.SortFunc(s.Failures, func(a, b Failure) int { return int(a.Seed) - int(b.Seed) })
+	return s, errors.Join(failed, context.Cause(ctx))
+}
+
+func (s *Summary) add(r Report, failure *Failure) {
+	s.Done, s.Events, s.Calls, s.Refused, s.Unknown = s.Done+r.Done, s.Events+r.Events, s.Calls+r.Calls, s.Refused+r.Refused, s.Unknown+r.Unknown
+	if r.Timed {
+		s.Timed++
+	}
+	for _, f := range r.Faults {
+		s.Faults[f.Kind]++
+	}
+	s.Counts.add(r.Counts)
+	if failure != nil {
+		s.Failures = append(s.Failures, *failure)
+	}
+}
+
+func (c *Counts) add(other Counts) {
+	c.Messages += other.Messages
+	c.Lost += other.Lost
+	c.Repeated += other.Repeated
+	c.Crashes += other.Crashes
+	c.Acknowledged += other.Acknowledged
+	c.Elections += other.Elections
+	c.Copies += other.Copies
+}
+
+// shrunk is how many failing seeds are made fewer faults of: each is played again for
+// every fault.
+var shrunk = 3
+
+// shrink leaves faults out one after the other for as long as the seed still fails.
+func shrink(ctx context.Context, r Report, few bool) (*Failure, error) {
+	for i := len(r.Faults) - 1; i >= 0 && few; i-- {
+		fewer := slices.Delete(slices.Clone(r.Faults), i, i+1)
+		again, err := Run(ctx, r.Plan.only(fewer))
+		if err != nil {
+			return nil, err
+		}
+		if len(again.Broken) > 0 {
+			r = again
+		}
+	}
+	return &Failure{Seed: r.Seed, Broken: r.Broken, Faults: len(r.Faults), Script: r.Plan.Script(r.Broken)}, nil
+}
+
+// Script is the golden script that plays the plan: its faults at their times, and at
+// the end what was broken.
+func (p Plan) Script(broken []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Seed %d, with the faults that it takes.\n", p.Seed)
+	names := make([]string, len(p.voters))
+	for i, name := range p.voters {
+		names[i] = string(name)
+	}
+	fmt.Fprintf(&b, "cluster %s", strings.Join(names, " "))
+	for _, name := range p.learner {
+		fmt.Fprintf(&b, " learner=%s", name)
+	}
+	fmt.Fprintf(&b, " seed=%d nodes=%d items=%d span=%v\n----\n", p.Seed, p.Nodes, p.Items, p.Span)
+	at := time.Duration(0)
+	for _, f := range p.Faults {
+		if f.At > at {
+			fmt.Fprintf(&b, "\ntick %v\n----\n", f.At-at)
+			at = f.At
+		}
+		fmt.Fprintf(&b, "\n%s\n----\n", f)
+	}
+	fmt.Fprintf(&b, "\naudit\n----\n")
+	for _, text := range broken {
+		fmt.Fprintln(&b, "broken: "+text)
+	}
+	return b.String()
+}

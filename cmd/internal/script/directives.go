@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +20,6 @@ import (
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/eventlog/jsonl"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -42,10 +42,7 @@ var directives = map[string]func(*Env, context.Context, *datadriven.TestData) (s
 
 // Names lists the directives.
 func Names() []string {
-	names := make([]string, 0, len(directives))
-	for name := range directives {
-		names = append(names, name)
-	}
+	names := slices.AppendSeq(slices.Collect(maps.Keys(directives)), maps.Keys(ofCluster))
 	slices.Sort(names)
 	return names
 }
@@ -55,7 +52,13 @@ func Names() []string {
 func (env *Env) Run(ctx context.Context, d *datadriven.TestData) string {
 	run, known := directives[d.Cmd]
 	if !known {
+		run, known = ofCluster[d.Cmd]
+	}
+	if !known {
 		return fmt.Sprintf("error: no directive %q; there are %s\n", d.Cmd, strings.Join(Names(), ", "))
+	}
+	if err := env.to(d); err != nil {
+		return describe(err)
 	}
 	out, err := run(env, ctx, d)
 	if err != nil {
@@ -112,11 +115,14 @@ func (env *Env) appendRaw(ctx context.Context, d *datadriven.TestData) (string, 
 			version = n
 		}
 		env.commands++
-		_, err := env.log.Append(ctx, domain.StreamID(stream), domain.AnyRevision, eventlog.Proposed{
-			ID: domain.DeriveID(fmt.Sprintf("script/%d", env.commands), 0), Type: eventType, Version: version,
-			Time: domain.Instant(at), Data: []byte(data),
+		var failed error
+		err := env.on(func() {
+			_, failed = env.log.Append(ctx, domain.StreamID(stream), domain.AnyRevision, eventlog.Proposed{
+				ID: domain.DeriveID(fmt.Sprintf("script/%d", env.commands), 0), Type: eventType, Version: version,
+				Time: domain.Instant(at), Data: []byte(data),
+			})
 		})
-		if err != nil {
+		if err = errors.Join(err, failed); err != nil {
 			return "", err
 		}
 	}
@@ -148,7 +154,13 @@ func (env *Env) command(ctx context.Context, d *datadriven.TestData) (string, er
 		id = fmt.Sprintf("c%d", env.commands)
 	}
 	actor, _ := argument(d, "actor")
-	result, err := env.node.Do(ctx, node.Order{ID: id, Actor: actor, Command: spec.Value(pointer), Dry: d.HasArg("dry")})
+	var result commands.Result
+	var err error
+	if late := env.on(func() {
+		result, err = env.node.Do(ctx, node.Order{ID: id, Actor: actor, Command: spec.Value(pointer), Dry: d.HasArg("dry")})
+	}); late != nil {
+		return "", late
+	}
 	return env.told(ctx, result, err, d.HasArg("dry"))
 }
 
@@ -190,6 +202,9 @@ func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error
 	if err != nil {
 		return "", domain.Errorf(domain.Invalid, "tick: %w", err)
 	}
+	if env.cluster != nil {
+		return env.passed(ctx, step)
+	}
 	env.now = env.now.Add(step)
 	if err := env.settle(ctx, true, false); err != nil {
 		return "", err
@@ -201,6 +216,9 @@ func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error
 //
 //	drain
 func (env *Env) drain(ctx context.Context, _ *datadriven.TestData) (string, error) {
+	if env.cluster != nil {
+		return env.passed(ctx, 0)
+	}
 	if err := env.settle(ctx, false, true); err != nil {
 		return "", err
 	}
@@ -254,7 +272,9 @@ func (env *Env) http(ctx context.Context, d *datadriven.TestData) (string, error
 		request.Header.Set("Idempotency-Key", key)
 	}
 	recorder := httptest.NewRecorder()
-	env.handler.ServeHTTP(recorder, request)
+	if err := env.on(func() { env.handler.ServeHTTP(recorder, request) }); err != nil {
+		return "", err
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n%s\n", recorder.Code, strings.TrimRight(recorder.Body.String(), "\n"))
 	head, err := env.log.Head(ctx)
@@ -304,6 +324,9 @@ func (env *Env) digest(ctx context.Context, _ *datadriven.TestData) (string, err
 //
 //	crash [keep=50] [seed=1]
 func (env *Env) crashed(ctx context.Context, d *datadriven.TestData) (string, error) {
+	if env.cluster != nil {
+		return env.fault(ctx, d)
+	}
 	keep, seed := 0, uint64(1)
 	if text, ok := argument(d, "keep"); ok {
 		keep, _ = strconv.Atoi(text)
@@ -319,63 +342,6 @@ func (env *Env) crashed(ctx context.Context, d *datadriven.TestData) (string, er
 		return "", err
 	}
 	return fmt.Sprintf("log at %d\n", head), nil
-}
-
-// load appends a recorded log.
-//
-//	load incident.jsonl
-func (env *Env) load(ctx context.Context, d *datadriven.TestData) (string, error) {
-	if len(d.CmdArgs) == 0 {
-		return "", domain.Errorf(domain.Invalid, "load: want a file")
-	}
-	return env.Load(ctx, d.CmdArgs[0].Key)
-}
-
-// Load appends recorded logs and moves the clock to the last moment in them.
-func (env *Env) Load(ctx context.Context, files ...string) (string, error) {
-	report, err := jsonl.ImportFiles(ctx, env.log, files, jsonl.ReadOptions{}, jsonl.ImportOptions{})
-	if err != nil {
-		return "", err
-	}
-	for e, err := range env.log.ReadAll(ctx, env.shown+1, eventlog.Forward, eventlog.Filter{}) {
-		if err != nil {
-			return "", err
-		}
-		if e.Time.After(env.now) {
-			env.now = e.Time
-		}
-		env.shown = e.Position
-	}
-	return fmt.Sprintf("appended %d, there already %d\n", report.Appended, report.Duplicates), nil
-}
-
-// events shows a part of the log.
-//
-//	events [stream=task-t1] [type=TASK_CLAIMED] [meta]
-func (env *Env) events(ctx context.Context, d *datadriven.TestData) (string, error) {
-	var filter eventlog.Filter
-	if stream, ok := argument(d, "stream"); ok {
-		filter.Streams = []string{stream}
-	}
-	if eventType, ok := argument(d, "type"); ok {
-		filter.Types = []string{eventType}
-	}
-	var b strings.Builder
-	for e, err := range env.log.ReadAll(ctx, 1, eventlog.Forward, filter) {
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprint(&b, e)
-		if d.HasArg("meta") {
-			meta, err := json.Marshal(e.Meta)
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(&b, " %s %s %s", e.ID, e.Time.Format(domain.Timestamp), meta)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String(), nil
 }
 
 func argument(d *datadriven.TestData, key string) (string, bool) {

@@ -17,11 +17,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringrift/rift/cmd/internal/clustersim"
 	"github.com/ringrift/rift/cmd/internal/elector"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
 	"github.com/ringrift/rift/domain/sshtournament"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
@@ -57,6 +59,10 @@ type Env struct {
 	now      time.Time
 	commands int
 	shown    domain.Position // events up to here have been printed
+
+	cluster *clustersim.Cluster // nil: a script of one node
+	world   *clustersim.World   // with those who work on it; nil: nobody does
+	host    *clustersim.Host    // of node, in a cluster
 }
 
 // New makes a node on an empty log in a memory that can crash.
@@ -121,7 +127,12 @@ func (env *Env) voterDisk() vfs.FS {
 }
 
 // Close lets go of everything.
-func (env *Env) Close() error { return errors.Join(env.node.Close(), env.closeLog()) }
+func (env *Env) Close() error {
+	if env.cluster != nil {
+		return env.cluster.Close()
+	}
+	return errors.Join(env.node.Close(), env.closeLog())
+}
 
 // crash loses the process and a share of what was not synced, and starts again.
 func (env *Env) crash(keepPercent int, seed uint64) error {
@@ -173,6 +184,19 @@ const maxRounds = 10000
 // news prints the events that nobody has seen yet.
 func (env *Env) news(ctx context.Context) (string, error) {
 	var b strings.Builder
+	if env.cluster != nil {
+		fresh := env.cluster.Truth()[env.shown:]
+		for _, e := range fresh {
+			if env.world == nil || e.Type == (election.LeaderChanged{}).EventType() {
+				fmt.Fprintln(&b, e)
+			}
+			env.shown = e.Position
+		}
+		if env.world != nil && len(fresh) > 0 {
+			fmt.Fprintf(&b, "%d events more\n", len(fresh)) // of those who work: too many to read
+		}
+		return b.String(), nil
+	}
 	for e, err := range env.log.ReadAll(ctx, env.shown+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
 			return b.String(), err
@@ -185,6 +209,9 @@ func (env *Env) news(ctx context.Context) (string, error) {
 
 // Digest brings the read models up to date and tells what they hash to.
 func (env *Env) Digest(ctx context.Context) (store.Digest, error) {
+	if err := env.to(nil); err != nil {
+		return store.Digest{}, err
+	}
 	if err := env.node.Sync(ctx); err != nil {
 		return store.Digest{}, err
 	}

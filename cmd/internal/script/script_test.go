@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,13 +93,37 @@ func transcript(t *testing.T, path string, options Options) string {
 	return b.String()
 }
 
+// clusterScripts is the folder of scripts of several nodes.
+const clusterScripts = scripts + "/cluster/"
+
+// scriptFiles are the scripts of one node.
 func scriptFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(scripts + "/*/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("want scripts in %s, found %d (%v)", scripts, len(files), err)
 	}
-	return files
+	return slices.DeleteFunc(files, func(path string) bool { return strings.HasPrefix(path, clusterScripts) })
+}
+
+// A script of several nodes prints the same whatever the batches of its nodes' read
+// models, the number of processors and the run.
+func TestClusterScriptsAreDeterministic(t *testing.T) {
+	files, err := filepath.Glob(clusterScripts + "*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("want scripts in %s, found %d (%v)", clusterScripts, len(files), err)
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			want := transcript(t, path, Options{})
+			before := runtime.GOMAXPROCS(1)
+			got := transcript(t, path, Options{BatchMax: 3, CacheRows: 2})
+			runtime.GOMAXPROCS(before)
+			if got != want {
+				t.Fatalf("differs from the first run:\n%s", firstDifference(want, got))
+			}
+		})
+	}
 }
 
 func firstDifference(want, got string) string {

@@ -1,0 +1,326 @@
+package script
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/ringrift/rift/cmd/internal/clustersim"
+	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/wiring"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
+)
+
+// What a script waits for in a cluster, by the cluster's own time.
+const (
+	electWithin  = 30 * time.Second
+	answerWithin = 10 * time.Second
+)
+
+// ofCluster is what a script of several nodes may say besides.
+var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (string, error){
+	"cluster":   (*Env).clusterOf,
+	"partition": (*Env).fault,
+	"loss":      (*Env).fault,
+	"slow":      (*Env).fault,
+	"full":      (*Env).fault,
+	"clock":     (*Env).fault,
+	"pause":     (*Env).fault,
+	"transfer":  (*Env).fault,
+	"demote":    (*Env).fault,
+	"heal":      (*Env).heal,
+	"deliver":   (*Env).deliver,
+	"drop":      (*Env).drop,
+	"standing":  (*Env).standing,
+	"audit":     (*Env).audit,
+}
+
+// cluster puts several nodes on a replicated log in place of the script's one, and
+// waits until one of them leads. With items, workers do them while time passes, as in
+// rift simulate cluster.
+//
+//	cluster n1 n2 n3 [learner=n4] [seed=1] [nodes=40 items=40 span=720h]
+func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, error) {
+	if env.shown > 0 || env.cluster != nil {
+		return "", domain.Errorf(domain.Invalid, "cluster: want it first in a script")
+	}
+	var voters, learners []domain.NodeID
+	plan := clustersim.Plan{Seed: 1}
+	for _, arg := range d.CmdArgs {
+		if len(arg.Vals) == 0 {
+			voters = append(voters, domain.NodeID(arg.Key))
+			continue
+		}
+		var err error
+		switch value := arg.Vals[0]; arg.Key {
+		case "learner":
+			learners = append(learners, domain.NodeID(value))
+		case "seed":
+			plan.Seed, err = strconv.ParseUint(value, 10, 64)
+		case "nodes":
+			plan.Nodes, err = strconv.Atoi(value)
+		case "items":
+			plan.Items, err = strconv.Atoi(value)
+		case "span":
+			plan.Span, err = time.ParseDuration(value)
+		default:
+			err = fmt.Errorf("no such argument")
+		}
+		if err != nil {
+			return "", domain.Errorf(domain.Invalid, "cluster: %s: %w", arg, err)
+		}
+	}
+	if len(voters) == 0 {
+		return "", domain.Errorf(domain.Invalid, "cluster: want the names of nodes, like n1 n2 n3")
+	}
+	if err := env.Close(); err != nil {
+		return "", err
+	}
+	env.node = nil
+	var err error
+	if plan.Items > 0 {
+		if env.world, err = clustersim.Begin(plan.Of(voters, learners)); err != nil {
+			return "", err
+		}
+		env.cluster = env.world.Cluster
+	} else {
+		env.cluster, err = clustersim.New(clustersim.Config{Seed: plan.Seed, Voters: voters, Learners: learners, Node: env.configure})
+		if err != nil {
+			return "", err
+		}
+		if !env.cluster.Until(electWithin, func() bool { return env.leads() != nil }) {
+			return "", domain.Errorf(domain.Unavailable, "nobody leads after %v", electWithin)
+		}
+		return env.passed(ctx, time.Second)
+	}
+	return env.news(ctx)
+}
+
+// leads is the node that decides.
+func (env *Env) leads() *clustersim.Host {
+	if h := env.cluster.Leader(); h != nil && h.Log().Leader().Self {
+		return h
+	}
+	return nil
+}
+
+// configure gives a node what the script was asked to run with.
+func (env *Env) configure(config *node.Config) {
+	config.Store.BatchMax, config.Store.CacheRows, config.Store.OnRead = env.options.BatchMax, env.options.CacheRows, env.options.read
+	config.Done = env.options.done
+}
+
+// to turns a script to the node that a directive is for: the one that it names, else
+// whoever leads, else the first that runs. A script of one node stays where it is.
+func (env *Env) to(d *datadriven.TestData) error {
+	if _, whole := ofCluster[cmp.Or(d, &datadriven.TestData{}).Cmd]; env.cluster == nil || whole || d != nil && (d.Cmd == "tick" || d.Cmd == "crash") {
+		return nil // it is for no node in particular
+	}
+	var h *clustersim.Host
+	name, named := "", false
+	if d != nil {
+		name, named = argument(d, "node")
+	}
+	switch {
+	case named:
+		if h = env.cluster.Host(name); h == nil {
+			return domain.Errorf(domain.NotFound, "want a node of the cluster, found %q", name)
+		}
+	default:
+		h = env.leads()
+		for _, one := range env.cluster.Hosts() {
+			if h == nil && one.Node() != nil {
+				h = one
+			}
+		}
+	}
+	if h == nil || h.Node() == nil {
+		return domain.Errorf(domain.Unavailable, "node %s does not run", name)
+	}
+	env.now = env.cluster.Now()
+	if env.host == h && env.node == h.Node() {
+		return nil
+	}
+	env.host, env.node, env.log = h, h.Node(), h.Log()
+	var err error
+	env.handler, err = transport.NewHandler(env.node.Backend(), transport.Config{Now: func() time.Time { return env.now }}, wiring.Areas()...)
+	return err
+}
+
+// on has the script's node do something; in a cluster time passes until it is done.
+func (env *Env) on(do func()) error {
+	if env.cluster == nil {
+		do()
+		return nil
+	}
+	done := false
+	env.host.Do(func() { do(); done = true })
+	if !env.cluster.Until(answerWithin, func() bool { return done }) {
+		return domain.Errorf(domain.Timeout, "node %s does not answer within %v", env.host.Name(), answerWithin)
+	}
+	return nil
+}
+
+// passed lets time pass in a cluster, and whoever leads look at what is due.
+func (env *Env) passed(ctx context.Context, d time.Duration) (string, error) {
+	env.cluster.Stir() // so that followers hear what is committed
+	env.cluster.Run(d)
+	if h := env.leads(); h != nil {
+		h.Housekeep()
+		env.cluster.Until(answerWithin, func() bool { return h.Resting() })
+	}
+	return env.news(ctx)
+}
+
+// fault makes something go wrong with a node; "leader" is whoever leads. It is the
+// directive of each kind of fault:
+//
+//	partition n1 [from=n2] [way=in|out] [keep] [for=40s]
+//	loss n1 share=30 [for=40s]
+//	slow n1 by=2s [for=40s]
+//	crash n1 [keep=50] [seed=1] [syncs=3] [for=10s]
+//	full n1 [for=40s]
+//	clock n1 by=-1h
+//	pause n1 for=20s
+//	transfer leader
+//	demote n1 [for=1m]
+func (env *Env) fault(ctx context.Context, d *datadriven.TestData) (string, error) {
+	if env.cluster == nil || len(d.CmdArgs) == 0 {
+		return "", domain.Errorf(domain.Invalid, "%s: want a cluster, and the name of a node of it", d.Cmd)
+	}
+	f := clustersim.Fault{Kind: clustersim.Kind(d.Cmd), Host: d.CmdArgs[0].Key}
+	for _, arg := range d.CmdArgs[1:] {
+		value := strings.Join(arg.Vals, ",")
+		var err error
+		switch arg.Key {
+		case "from":
+			f.From = strings.Split(value, "+")
+		case "way":
+			f.Way = value
+		case "for":
+			f.For, err = time.ParseDuration(value)
+		case "by":
+			f.By, err = time.ParseDuration(value)
+		case "share":
+			f.Share, err = strconv.Atoi(value)
+		case "syncs":
+			f.Syncs, err = strconv.Atoi(value)
+		case "seed":
+			f.Seed, err = strconv.ParseUint(value, 10, 64)
+		case "keep":
+			if f.Keep = value == ""; !f.Keep {
+				f.Share, err = strconv.Atoi(value)
+			}
+		default:
+			err = fmt.Errorf("no such argument")
+		}
+		if err != nil {
+			return "", domain.Errorf(domain.Invalid, "%s: %s: %w", d.Cmd, arg, err)
+		}
+	}
+	inflict := env.cluster.Inflict
+	if env.world != nil {
+		inflict = env.world.Inflict
+	}
+	if err := inflict(f); err != nil {
+		return "", err
+	}
+	return env.news(ctx)
+}
+
+// heal mends every link, disk and process of a cluster.
+//
+//	heal
+func (env *Env) heal(ctx context.Context, _ *datadriven.TestData) (string, error) {
+	if env.cluster == nil {
+		return "", domain.Errorf(domain.Invalid, "heal: want a cluster")
+	}
+	env.cluster.Heal()
+	return env.news(ctx)
+}
+
+// deliver hands over messages that a partition keeps.
+//
+//	deliver [from=n1] [to=n2] [type=MsgApp]
+func (env *Env) deliver(ctx context.Context, d *datadriven.TestData) (string, error) {
+	return env.messages(ctx, d, (*clustersim.Cluster).Deliver)
+}
+
+// drop loses messages that a partition keeps.
+//
+//	drop [from=n1] [to=n2] [type=MsgApp]
+func (env *Env) drop(ctx context.Context, d *datadriven.TestData) (string, error) {
+	return env.messages(ctx, d, (*clustersim.Cluster).Drop)
+}
+
+func (env *Env) messages(ctx context.Context, d *datadriven.TestData, do func(*clustersim.Cluster, func(clustersim.Message) bool) []clustersim.Message) (string, error) {
+	if env.cluster == nil {
+		return "", domain.Errorf(domain.Invalid, "%s: want a cluster", d.Cmd)
+	}
+	is := func(key, value string) bool {
+		wanted, given := argument(d, key)
+		return !given || wanted == value
+	}
+	var b strings.Builder
+	counts := map[string]int{}
+	var order []string
+	for _, m := range do(env.cluster, func(m clustersim.Message) bool {
+		return is("from", string(m.From)) && is("to", string(m.To)) && is("type", m.Type)
+	}) {
+		line := fmt.Sprintf("%s to %s: %s of term %d", m.From, m.To, m.Type, m.Term)
+		if counts[line]++; counts[line] == 1 {
+			order = append(order, line)
+		}
+	}
+	for _, line := range order {
+		fmt.Fprintf(&b, "%s, %d times\n", line, counts[line])
+	}
+	news, err := env.news(ctx)
+	return b.String() + news, err
+}
+
+// standing shows where each node of a cluster stands.
+//
+//	standing
+func (env *Env) standing(context.Context, *datadriven.TestData) (string, error) {
+	if env.cluster == nil {
+		return "", domain.Errorf(domain.Invalid, "standing: want a cluster")
+	}
+	var b strings.Builder
+	for _, h := range env.cluster.Hosts() {
+		fmt.Fprintln(&b, h)
+	}
+	return b.String(), nil
+}
+
+// audit mends a cluster, waits until its nodes agree, and tells whether every rule held.
+//
+//	audit
+func (env *Env) audit(ctx context.Context, _ *datadriven.TestData) (string, error) {
+	if env.cluster == nil {
+		return "", domain.Errorf(domain.Invalid, "audit: want a cluster")
+	}
+	if env.world != nil {
+		env.world.Finish(ctx)
+	} else {
+		env.cluster.Settle()
+		env.cluster.Check(ctx)
+	}
+	news, err := env.news(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, text := range env.cluster.Broken() {
+		news += "broken: " + text + "\n"
+	}
+	if len(env.cluster.Broken()) == 0 {
+		news += fmt.Sprintf("every rule held: %d events, %d terms with a leader\n", len(env.cluster.Truth()), env.cluster.Counts().Elections)
+	}
+	return news, nil
+}

@@ -88,9 +88,27 @@ func Quotable(text string) bool {
 // Announced is a command that first prints the number of its process on a line, by
 // which it can be killed, and then is the command itself. The words of the command are
 // arguments of sh, which reads none of them.
+//
+// Servers leave a command running when its connection ends, as it does when the
+// coordinator is killed. So a watcher in the command's process group looks every second
+// whether the process that serves the connection is there, and ends the group when it is
+// not: it is asked to end, and killed five seconds later. Where a user may not see that
+// process there is no watcher.
 func Announced(argv []string) []string {
-	return append([]string{"sh", "-c", `echo $$; exec "$@"`, "sh"}, argv...)
+	return append([]string{"sh", "-c", announced, "sh"}, argv...)
 }
+
+const announced = `echo $$
+if kill -0 $PPID 2>/dev/null; then
+  ( trap "" TERM
+    while kill -0 $PPID && kill -0 $$; do sleep 1; done
+    kill -0 $$ || exit
+    kill -s TERM -- -$$ || kill -s TERM $$
+    sleep 5
+    kill -s KILL -- -$$ || kill -s KILL $$
+  ) </dev/null >/dev/null 2>&1 &
+fi
+exec "$@"`
 
 // Killing is a command that sends a signal to a process and those that it began.
 func Killing(signal string, pid int) []string {

@@ -24,8 +24,13 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// TestMain also is the command that plays on the hosts: see remote.
+// TestMain also is the command that plays on the hosts, see remote, and a process that
+// coordinates, see coordinate.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "coordinate" {
+		fmt.Fprintln(os.Stderr, coordinate(os.Args[2]))
+		os.Exit(1)
+	}
 	if len(os.Args) > 2 && os.Args[1] == "remote" {
 		os.Exit(remote(os.Args[2], os.Args[3]))
 	}

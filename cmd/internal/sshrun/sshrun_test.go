@@ -3,20 +3,26 @@
 package sshrun
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh/agent"
 
 	"golang.org/x/crypto/ssh"
 
@@ -43,32 +49,59 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{t: t, folder: t.TempDir()}
-	s.config.Key, s.client = keyPair(t, s.folder, "id")
-	s.config.KnownHosts = filepath.Join(s.folder, "known_hosts")
-	s.config.Backoff, s.config.Grace, s.config.Look = time.Millisecond, 10*time.Second, 20*time.Millisecond
-	s.config.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	s.configure()
+	s.opens()
+	return s
+}
+
+// configure makes the key and the files that hosts are known by.
+func (s *stage) configure() {
+	s.t.Helper()
+	s.config = stageConfig(s.folder)
+	s.config.Key, s.client = keyPair(s.t, s.folder, "id")
+	s.config.Logger = slog.New(slog.NewTextHandler(s.t.Output(), nil))
 	s.knows()
-	log, err := pebblelog.Open(filepath.Join(s.folder, "log"), pebblelog.Options{Small: true})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// stageConfig is how runs are coordinated in a folder.
+func stageConfig(folder string) Config {
+	return Config{
+		KnownHosts: filepath.Join(folder, "known_hosts"),
+		Backoff:    time.Millisecond, Grace: 10 * time.Second, Look: 20 * time.Millisecond,
 	}
-	n, err := node.Open(node.Config{
-		Node: "n1", Log: log, StoreDir: filepath.Join(s.folder, "models"), Manual: true, Store: store.Options{Small: true},
+}
+
+// opens opens the node of the stage's folder, until the test ends or closed is called.
+func (s *stage) opens() (closed func()) {
+	s.t.Helper()
+	n, done, err := openNode(s.folder)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.backend = n.Backend()
+	closed = sync.OnceFunc(func() {
+		if err := done(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.t.Cleanup(closed)
+	return closed
+}
+
+// openNode opens the node of a folder.
+func openNode(folder string) (n *node.Node, done func() error, err error) {
+	log, err := pebblelog.Open(filepath.Join(folder, "log"), pebblelog.Options{Small: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err = node.Open(node.Config{
+		Node: "n1", Log: log, StoreDir: filepath.Join(folder, "models"), Manual: true, Store: store.Options{Small: true},
 		Known: []any{sshtournament.Runner{On: true}},
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, errors.Join(err, log.Close())
 	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	s.backend = n.Backend()
-	return s
+	return n, func() error { return errors.Join(n.Close(), log.Close()) }, nil
 }
 
 // knows writes the file of known hosts.
@@ -126,15 +159,9 @@ func (s *stage) runs() (stop func()) {
 func (s *stage) until(wanted func(sshtournament.Run) bool) (run sshtournament.Run, events []domain.Event) {
 	s.t.Helper()
 	for {
-		run, events = sshtournament.Run{}, nil
-		for e, err := range s.backend.Log().Read(s.t.Context(), sshtournament.ID("r").Stream(), 0, eventlog.Forward) {
-			if err == nil {
-				err = s.backend.Catalog().Fill(&e)
-			}
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			run, events = run.Evolve(e), append(events, e.Event)
+		var err error
+		if run, events, err = foldRun(s.t.Context(), s.backend); err != nil {
+			s.t.Fatal(err)
 		}
 		if wanted(run) {
 			return run, events
@@ -145,6 +172,20 @@ func (s *stage) until(wanted func(sshtournament.Run) bool) (run sshtournament.Ru
 			s.t.Fatalf("want it otherwise, found it %s with %d games", run.State(), run.Games)
 		}
 	}
+}
+
+// foldRun folds the run that the log of a node has.
+func foldRun(ctx context.Context, backend transport.Backend) (run sshtournament.Run, events []domain.Event, err error) {
+	for e, err := range backend.Log().Read(ctx, sshtournament.ID("r").Stream(), 0, eventlog.Forward) {
+		if err == nil {
+			err = backend.Catalog().Fill(&e)
+		}
+		if err != nil {
+			return run, nil, err
+		}
+		run, events = run.Evolve(e), append(events, e.Event)
+	}
+	return run, events, nil
 }
 
 func over(run sshtournament.Run) bool { return run.Over() }
@@ -415,6 +456,146 @@ func TestACoordinatorThatStartsAgain(t *testing.T) {
 	}
 }
 
+// A coordinator that is killed leaves nothing running on the hosts, and the process that
+// opens its folder next goes on with what is missing.
+func TestACoordinatorThatIsKilled(t *testing.T) {
+	s := &stage{t: t, folder: t.TempDir()}
+	s.configure()
+	closed := s.opens()
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	s.starts("hang", 4, one.address)
+	closed()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command(self, "coordinate", s.folder)
+	process.Stderr = os.Stderr
+	said, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil {
+		t.Fatalf("want a word of the first games, found %v", err)
+	}
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Wait() // it was killed
+	s.gone()
+	s.opens()
+	before, _ := s.until(func(sshtournament.Run) bool { return true })
+	if before.Games != 2 || before.Over() {
+		t.Fatalf("want the 2 games of %q on the log, found %d", line, before.Games)
+	}
+	s.runs()
+	run, events := s.until(over)
+	every(t, run, events, 4)
+	for _, game := range []string{"r:1.1", "r:1.3"} {
+		if times := s.asked()[game]; times != 1 {
+			t.Errorf("%s: want it asked for once, found %d times", game, times)
+		}
+	}
+	if failed := ends(events, sshtournament.EndFailed); len(failed) > 0 {
+		t.Errorf("want no retry spent, found %+v", failed)
+	}
+}
+
+// coordinate is a process that coordinates the run of a folder until it is killed. It
+// says when the first two games are on the log.
+func coordinate(folder string) error {
+	n, _, err := openNode(folder)
+	if err != nil {
+		return err
+	}
+	config := stageConfig(folder)
+	config.Key = filepath.Join(folder, "id")
+	runner, err := New(config, n.Backend())
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- runner.Run(context.Background()) }()
+	for {
+		run, _, err := foldRun(context.Background(), n.Backend())
+		if err != nil {
+			return err
+		}
+		if run.Games == 2 {
+			fmt.Println("2 games")
+			return <-ended
+		}
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// A key that an agent holds opens the hosts as one in a file does; an agent that is not
+// there is an error that says so.
+func TestAnAgentHoldsTheKey(t *testing.T) {
+	s := newStage(t)
+	secret, err := readRawKey(s.config.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := agent.NewKeyring()
+	if err := held.Add(agent.AddedKey{PrivateKey: secret}); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(s.folder, "agent")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() {
+				_ = agent.ServeAgent(held, conn) // until the client closes
+				_ = conn.Close()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		served.Wait()
+	})
+	s.config.Key, s.config.Agent = "", socket
+	one := startSSHD(t, s.folder, s.client)
+	s.knows(one.known)
+	s.starts("well", 4, one.address)
+	stop := s.runs()
+	run, events := s.until(over)
+	every(t, run, events, 4)
+	stop()
+	absent := s.config
+	absent.Agent = filepath.Join(s.folder, "nobody")
+	if _, release, err := absent.filled().auth(); domain.CodeOf(err) != domain.Unavailable {
+		release()
+		t.Errorf("want an agent that is not there unavailable, found %v", err)
+	}
+}
+
+func readRawKey(path string) (any, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.ParseRawPrivateKey(text)
+}
+
 // Hosts whose key is not known, is another, or that do not know the node's, are used
 // no more; so are those that do not answer.
 func TestHostsThatAreNoHosts(t *testing.T) {
@@ -481,16 +662,26 @@ func listening(t *testing.T, answer func(net.Conn)) host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close() })
+	var open []net.Conn // until the test ends, for one that is collected is closed
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
+			open = append(open, conn)
 			answer(conn)
 		}
 	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-ended
+		for _, conn := range open {
+			_ = conn.Close()
+		}
+	})
 	port := listener.Addr().(*net.TCPAddr).Port
 	return host{port, fmt.Sprintf("[127.0.0.1]:%d KEY", port), fmt.Sprintf("nobody@127.0.0.1:%d", port)}
 }

@@ -67,7 +67,7 @@ func (env *Env) Run(ctx context.Context, d *datadriven.TestData) string {
 	if out == "" {
 		return "ok\n"
 	}
-	return out
+	return readable(out)
 }
 
 // describe is how a script shows an error: its code, and every fault on a line.

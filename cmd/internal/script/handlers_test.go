@@ -23,7 +23,7 @@ var storyParts = []struct {
 	{"Plain", []string{"@", "\"events\":[{"}},
 	{"Duplicate", []string{"\"events\":[]", "\"duplicate\":true", "again ", "\ndrain\n----\nok\n"}},
 	{"Out of order", []string{"----\n"}},
-	{"Legacy payload", []string{"\"translated\":[", "\n403\n"}},
+	{"Legacy payload", []string{"\"translated\":[", "\"translated\": [", "\n403\n"}},
 	{"Bad payload", []string{"\n400\n"}},
 	{"Crash and replay", []string{"\ncrash "}},
 }

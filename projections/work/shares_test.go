@@ -56,7 +56,7 @@ func TestSharesAreForgottenAsInTheQueue(t *testing.T) {
 				return nil
 			}),
 			projections.On(func(tx projections.Tx, _ domain.Envelope, _ work.Claimed) error {
-				return workview.Charge(tx, workview.TaskRow{ConfigKey: "b"}, decided[claims])
+				return workview.Charge(tx, &workview.TaskRow{ConfigKey: "b"}, decided[claims])
 			}),
 		},
 	}

@@ -84,9 +84,6 @@ func (p *place) keys(other *place) (keys [len(taskIndexes)]string) {
 	return keys
 }
 
-// indexCell is the cell of every row of an index.
-var indexCell = &projections.Cell{JSON: []byte("{}")}
-
 // indexTask brings the indexes in line with a row. Nothing but a place's state, its
 // owners and its end ever changes.
 func indexTask(tx projections.Tx, before, after *TaskRow) error {
@@ -95,6 +92,7 @@ func indexTask(tx projections.Tx, before, after *TaskRow) error {
 		return nil
 	}
 	from, to := was.keys(&is), is.keys(&was)
+	cell := &projections.Cell{JSON: []byte("{}")}
 	for i, index := range taskIndexes {
 		if from[i] != "" {
 			if err := index.Delete(tx, from[i]); err != nil {
@@ -102,7 +100,7 @@ func indexTask(tx projections.Tx, before, after *TaskRow) error {
 			}
 		}
 		if to[i] != "" {
-			if err := tx.Put(index.Name, to[i], indexCell); err != nil {
+			if err := tx.Put(index.Name, to[i], cell); err != nil {
 				return err
 			}
 		}

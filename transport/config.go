@@ -25,6 +25,8 @@ type Config struct {
 	// Tokens are the bearer tokens that callers must show; none: everybody may
 	// call, which CheckListen allows on the loopback only.
 	Tokens []Token
+	// Certified says that a certificate which was verified has the rights of the token of its name.
+	Certified bool
 
 	Logger   *slog.Logger         // nil: none
 	Registry *prometheus.Registry // nil: one of its own

@@ -81,6 +81,12 @@ func (s *strike) wait(now time.Time) time.Duration {
 func (h *Handler) identified(ctx context.Context, x *exchange) (*shown, error) {
 	secret := secretOf(x.request.Header.Get("Authorization"))
 	if secret == "" {
+		if name, shown := certified(x.request); shown && h.config.Certified {
+			if token := h.guard.named(name); token != nil {
+				return token, nil
+			}
+			return nil, domain.Errorf(domain.Forbidden, "certificate of %q: want one of a name that is in the token file", clip(name))
+		}
 		return nil, domain.Errorf(domain.Unauthorized, "want Authorization: Bearer <token>, found none")
 	}
 	token := h.guard.who(secret)

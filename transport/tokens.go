@@ -3,6 +3,9 @@ package transport
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
+	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,8 +41,8 @@ const onBehalf = "on-behalf-of"
 //
 //	name secret [role[:node,node...]] [on-behalf-of]
 //
-// where the nodes are those of a worker, and a token without a role may do
-// everything. Empty lines and those that start with # do not count.
+// where the nodes are those of a worker, and a token without a role may do everything. A
+// certificate of that name that an authority of callers signed has the same rights. Empty lines and those that start with # do not count.
 func ReadTokens(text string) ([]Token, error) {
 	var tokens []Token
 	var faults []domain.Fault
@@ -154,6 +157,39 @@ func (g *guard) who(secret string) *shown {
 		return nil
 	}
 	return &g.tokens[found]
+}
+
+// named finds the token of a name, whose rights a certificate of that name gives; nil:
+// there is none.
+func (g *guard) named(name string) *shown {
+	at := slices.IndexFunc(g.tokens, func(t shown) bool { return t.name == name && name != "" })
+	if at < 0 {
+		return nil
+	}
+	return &g.tokens[at]
+}
+
+// certified is the name on the certificate that a caller showed and that was verified.
+func certified(r *http.Request) (name string, shown bool) {
+	state := r.TLS
+	if c, ok := r.Context().Value(connectionKey{}).(net.Conn); ok && state == nil {
+		for c != nil {
+			if secured, ok := c.(interface{ ConnectionState() tls.ConnectionState }); ok {
+				now := secured.ConnectionState()
+				state = &now
+				break
+			}
+			inner, ok := c.(interface{ NetConn() net.Conn })
+			if !ok {
+				break
+			}
+			c = inner.NetConn()
+		}
+	}
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return "", false
+	}
+	return state.VerifiedChains[0][0].Subject.CommonName, true
 }
 
 // actor is who a command is recorded to come from, of the token that was shown,

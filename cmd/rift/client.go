@@ -83,7 +83,11 @@ func (a *app) newClient(settings config.Client) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	asks := failover(settings.Addresses())
+	calls, err := trusting(settings.CA, settings.Cert, settings.Key)
+	if err != nil {
+		return nil, err
+	}
+	asks := failover(settings.Addresses(), calls)
 	made := &client{settings: settings, moment: &moments{next: asks.Transport}}
 	if made.moment.next == nil {
 		made.moment.next = http.DefaultTransport

@@ -145,9 +145,13 @@ the node is then served with. The node follows the log; promote it to let it vot
 			if c.Flags().Changed("addr") {
 				asks = settings.Addresses()
 			}
+			calls, err := trusting(settings.CA, settings.Cert, settings.Key)
+			if err != nil {
+				return err
+			}
 			ctx, cancel := context.WithTimeout(c.Context(), settings.Timeout)
 			defer cancel()
-			if err := file.join(ctx, &http.Client{}, asks, slog.New(slog.DiscardHandler)); err != nil {
+			if err := file.join(ctx, &http.Client{Transport: roundTripper(calls)}, asks, slog.New(slog.DiscardHandler)); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, "node %s is a member of cluster %s and follows its log:\n\n  %s serve --cluster-key %s\n", file.Node, file.Cluster, calledAs(), path)
@@ -226,9 +230,13 @@ func (a *app) asOperator(c *cobra.Command, file *clusterFile, change raft.Change
 	if err != nil {
 		return state, err
 	}
+	calls, err := trusting(settings.CA, settings.Cert, settings.Key)
+	if err != nil {
+		return state, err
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), settings.Timeout)
 	defer cancel()
-	client := raft.Client{HTTP: &http.Client{}, Ring: ring, Signer: raft.NewSigner(ring, raft.Saying{}, time.Now)}
+	client := raft.Client{HTTP: &http.Client{Transport: roundTripper(calls)}, Ring: ring, Signer: raft.NewSigner(ring, raft.Saying{}, time.Now)}
 	for _, address := range settings.Addresses() {
 		// First who the members are: the leader may be one that the file does not know.
 		if state, err = client.Change(ctx, address, raft.Change{}); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,9 +15,9 @@ import (
 // failover makes an HTTP client of several nodes: when one cannot be reached, or
 // something else answers for it, the next is asked, and whoever answered is asked
 // first from there on. A command keeps its id, so that asking twice has one effect.
-func failover(addresses []string) *http.Client {
+func failover(addresses []string, calls *tls.Config) *http.Client {
 	if len(addresses) < 2 {
-		return &http.Client{}
+		return &http.Client{Transport: roundTripper(calls)}
 	}
 	n := &nodesInTurn{}
 	for _, address := range addresses {
@@ -24,7 +25,7 @@ func failover(addresses []string) *http.Client {
 			n.bases = append(n.bases, base)
 		}
 	}
-	next := http.DefaultTransport.(*http.Transport).Clone()
+	next := roundTripper(calls)
 	next.DialContext = (&net.Dialer{Timeout: dialPatience, KeepAlive: 15 * time.Second}).DialContext
 	n.next = next
 	return &http.Client{Transport: n}

@@ -41,7 +41,7 @@ func TestFailover(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 	}))
 	defer good.Close()
-	c := failover([]string{"http://" + gone.Addr().String(), breaking.URL, strange.URL, good.URL})
+	c := failover([]string{"http://" + gone.Addr().String(), breaking.URL, strange.URL, good.URL}, nil)
 	for range 3 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gone.Addr().String()+"/work/add", strings.NewReader("a body"))
 		if err != nil {
@@ -81,7 +81,7 @@ func TestFailoverWaitsForALeader(t *testing.T) {
 	a, b := node(1<<40), node(5)
 	defer a.Close()
 	defer b.Close()
-	c := failover([]string{a.URL, b.URL})
+	c := failover([]string{a.URL, b.URL}, nil)
 	for _, want := range []int64{6, 7} { // a, b, a, b, a, b; then b
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.URL+"/work/add", strings.NewReader("a body"))
 		if err != nil {

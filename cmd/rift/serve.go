@@ -94,8 +94,11 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	if s.tls, err = tlsOf(settings); err != nil {
 		return err
 	}
+	if s.calls, err = callsOf(settings); err != nil {
+		return err
+	}
 	if file != nil {
-		s.cluster, err = openCluster(ctx, settings, file, s.logOptions())
+		s.cluster, err = openCluster(ctx, settings, file, roundTripper(s.calls), s.logOptions())
 		s.log = s.cluster
 	} else {
 		s.log, err = openServed(ctx, settings, s.logOptions())

@@ -27,8 +27,7 @@ type clusterLog struct {
 }
 
 // openCluster opens a node's part of a replicated log.
-func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, options pebblelog.Options) (*clusterLog, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, transport *http.Transport, options pebblelog.Options) (*clusterLog, error) {
 	transport.MaxIdleConnsPerHost = 4
 	client := &http.Client{Transport: transport}
 	if file.Joins {

@@ -63,7 +63,7 @@ func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
 			continue
 		}
 		client, err := transport.NewClient(voter.Address, [][]transport.Route{electionedge.Area().Routes},
-			transport.WithToken(token), transport.WithActor(s.name), transport.WithRetries(0, 0))
+			transport.WithToken(token), transport.WithActor(s.name), transport.WithRetries(0, 0), transport.WithHTTP(s.http()))
 		if err != nil {
 			return nil, err
 		}

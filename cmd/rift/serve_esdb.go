@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"os"
 
@@ -13,28 +12,6 @@ import (
 	"github.com/ringrift/rift/transport"
 	"github.com/ringrift/rift/transport/esdbserver"
 )
-
-// tlsOf is what connections are secured with; nil in the clear.
-func tlsOf(settings config.Serve) (*tls.Config, error) {
-	if settings.TLSCert == "" {
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(settings.TLSCert, settings.TLSKey)
-	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "certificate %s with key %s: %w", settings.TLSCert, settings.TLSKey, err)
-	}
-	secured := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
-	if settings.ESDBUserCA != "" {
-		authority, err := os.ReadFile(settings.ESDBUserCA)
-		if err != nil {
-			return nil, domain.Errorf(domain.Invalid, "authority of users' certificates: %w", err)
-		}
-		if secured, err = esdbserver.WithUsers(secured, authority); err != nil {
-			return nil, domain.Errorf(domain.Invalid, "%s: %w", settings.ESDBUserCA, err)
-		}
-	}
-	return esdbserver.ForTLS(secured), nil
-}
 
 // serveESDB makes what serves EventStoreDB clients; nil where they are not served:
 // without TLS only when that is asked for by name, and with the passwords that

@@ -43,6 +43,7 @@ type nodeServer struct {
 	logger   *slog.Logger
 	tokens   []transport.Token
 	tls      *tls.Config // nil: in the clear
+	calls    *tls.Config // how other nodes are called; nil: as ever
 	listen   string      // the address that was bound, once it is
 	rebuild  bool        // discard the read models first
 	opened   bool        // the node has served
@@ -232,7 +233,12 @@ func (s *nodeServer) connections() int {
 // edgeConfig is what the settings make of the endpoints.
 func (s *nodeServer) edgeConfig() transport.Config {
 	limits := s.settings.Limits
+	var forward http.RoundTripper
+	if s.calls != nil {
+		forward = roundTripper(s.calls)
+	}
 	return transport.Config{
+		Forward: forward, Certified: s.settings.ClientCA != "",
 		Version: thisBuild().Version, Instance: s.instance, Tokens: s.tokens, Logger: s.logger, Registry: prometheus.NewRegistry(),
 		MaxBody: int64(limits.BodyBytes), Gossip: int64(limits.GossipBytes), InFlight: limits.InFlight, Scans: limits.Scans, Streams: limits.Subscribers,
 		Connections: s.connections(), Bytes: s.memory.callers, Rate: limits.Rate, AfterWait: limits.AfterWait,

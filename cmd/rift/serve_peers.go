@@ -27,7 +27,7 @@ func (s *nodeServer) peers(n *node.Node, handler http.Handler, listen string) ([
 		return nil, err
 	}
 	if hubs := s.settings.RelayHubs(); len(hubs) > 0 {
-		agent, err := relay.NewAgent(relay.AgentConfig{Node: domain.NodeID(s.name), Hubs: hubs, Token: token, Handler: handler, Logger: s.logger})
+		agent, err := relay.NewAgent(relay.AgentConfig{Node: domain.NodeID(s.name), Hubs: hubs, Token: token, HTTP: s.http(), Handler: handler, Logger: s.logger})
 		if err != nil {
 			return nil, err
 		}
@@ -44,9 +44,12 @@ func (s *nodeServer) peers(n *node.Node, handler http.Handler, listen string) ([
 	if s.settings.ReadOnly {
 		return parts, nil // it counts nobody as heard from
 	}
-	others := gossip.Others{Addresses: s.settings.GossipAddresses(), Token: token, Every: s.settings.GossipEvery}
+	others := gossip.Others{Addresses: s.settings.GossipAddresses(), Token: token, HTTP: s.http(), Every: s.settings.GossipEvery}
 	return append(parts, peer{"gossip", func(ctx context.Context) error { return n.Gossip().Run(ctx, others) }}), nil
 }
+
+// http is what calls other nodes.
+func (s *nodeServer) http() *http.Client { return &http.Client{Transport: roundTripper(s.calls)} }
 
 // member makes the node one of those that find out who is alive.
 func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, error) {
@@ -66,7 +69,7 @@ func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, er
 func (s *nodeServer) memberConfig(n *node.Node, listen string) (membership.Config, error) {
 	config := membership.Config{
 		Node: domain.NodeID(s.name), Cluster: s.settings.Cluster, Address: s.settings.OwnAddress(listen), Join: s.settings.SwimAddresses(),
-		Backend: n.Backend(), Leads: n.Leads, Heard: n.Heard, LastHeard: n.LastHeard, Logger: s.logger,
+		TLS: s.calls, Backend: n.Backend(), Leads: n.Leads, Heard: n.Heard, LastHeard: n.LastHeard, Logger: s.logger,
 	}
 	var err error
 	if config.Secrets, err = s.memberSecrets(); err != nil {

@@ -35,6 +35,7 @@ type Serve struct {
 	ESDBUserCA   string        `key:"esdb_user_ca" usage:"file of the authority, in PEM, whose certificates EventStoreDB clients may show in place of a login: the common name is that of the account"`
 	TLSCert      string        `key:"tls_cert" usage:"file of the certificate, in PEM, to serve by TLS with; EventStoreDB clients are then served too"`
 	TLSKey       string        `key:"tls_key" usage:"file of the certificate's key, in PEM"`
+	ClientCA     string        `key:"client_ca" usage:"file of authorities, in PEM: callers over TLS have to show a certificate that one of them signed, and have the role of the token of its name; other nodes' certificates are checked with them too"`
 	RelayHub     string        `key:"relay_hub" usage:"address of a hub that takes calls for this node, which cannot be called itself; several with commas between"`
 	GossipPeers  string        `key:"gossip_peers" usage:"addresses of nodes to exchange with what nodes say of themselves, with commas between; none: the node asks nobody"`
 	GossipEvery  time.Duration `key:"gossip_every" default:"2s" usage:"time between two such exchanges"`
@@ -148,6 +149,12 @@ func (s Serve) check() []domain.Fault {
 	faults = append(faults, s.voterFaults()...)
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		fault("tls_key", "want tls_cert and tls_key, or neither")
+	}
+	if s.ClientCA != "" && (s.TLSCert == "" || s.TokenFile == "") {
+		fault("client_ca", "want it with tls_cert, and with token_file, whose names say what a certificate may do")
+	}
+	if s.ClientCA != "" && s.ESDBUserCA != "" {
+		fault("client_ca", "want no esdb_user_ca with it: a connection is checked with the authorities of one of them")
 	}
 	if s.InsecureESDB && s.TLSCert != "" {
 		fault("insecure_esdb", "want no tls_cert with it: over TLS EventStoreDB clients have accounts")
@@ -302,6 +309,9 @@ func (s Serve) Print(w io.Writer) error {
 type Client struct {
 	Addr      string        `key:"addr" default:"http://127.0.0.1:8770" usage:"address of the node to ask; several with commas between: the next one is asked when one does not answer"`
 	TokenFile string        `key:"token_file" usage:"file whose first token is shown to the node"`
+	CA        string        `key:"ca" usage:"file of authorities, in PEM, that nodes' certificates are checked with (default: the system's)"`
+	Cert      string        `key:"client_cert" usage:"file of the certificate, in PEM, to show to the node"`
+	Key       string        `key:"client_key" usage:"file of the certificate's key, in PEM"`
 	Actor     string        `key:"actor" usage:"who asks, for the log: a person or a tool (default: the user's name); a node that wants tokens goes by the token"`
 	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
 }
@@ -344,6 +354,9 @@ func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error
 		}
 	}
 	client.Addr = strings.Join(addresses, ",")
+	if (client.Cert == "") != (client.Key == "") {
+		faults = append(faults, domain.Fault{Field: "client_key", Reason: "want client_cert and client_key, or neither"})
+	}
 	if client.Timeout <= 0 {
 		faults = append(faults, domain.Fault{Field: "timeout", Reason: fmt.Sprintf("want more than 0s, found %s", client.Timeout)})
 	}

@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/peer"
@@ -16,6 +17,7 @@ import (
 type Others struct {
 	Addresses []string
 	Token     string        // that they want; empty: none
+	HTTP      *http.Client  // that calls them; nil: one of its own
 	Every     time.Duration // between two exchanges; 0 means 2 s
 }
 
@@ -26,7 +28,7 @@ const exchangeTime = 10 * time.Second
 // heard from counted. Without others it only does the latter.
 func (g *Gossip) Run(ctx context.Context, others Others) error {
 	var clients []*transport.Client
-	caller := peer.Caller{Node: g.config.Node, Token: others.Token}.Filled()
+	caller := peer.Caller{Node: g.config.Node, Token: others.Token, HTTP: others.HTTP}.Filled()
 	for _, address := range others.Addresses {
 		client, err := caller.New(address, wire.Area())
 		if err != nil {

@@ -103,7 +103,7 @@ func New(config Config) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{config: config, link: newLink(own, ip, port), known: map[string]*known{}, wake: make(chan struct{}, 1)}
-	m.link.tls = config.TLS
+	m.link.trust(config.TLS)
 	tune := memberlist.DefaultLANConfig()
 	tune.Name, tune.Transport, tune.Label = string(config.Node), m.link, config.Cluster
 	tune.Delegate, tune.Events, tune.Ping, tune.Alive, tune.Conflict = m, m, m, m, m

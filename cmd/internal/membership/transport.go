@@ -62,6 +62,14 @@ func newLink(own *url.URL, ip net.IP, port int) *link {
 	return l
 }
 
+// trust says how members that are served by TLS are called.
+func (l *link) trust(calls *tls.Config) {
+	if calls != nil {
+		l.tls = calls
+		l.client.Transport.(*http.Transport).TLSClientConfig = calls.Clone()
+	}
+}
+
 // FinalAdvertiseAddr is where others reach this node.
 func (l *link) FinalAdvertiseAddr(string, int) (net.IP, int, error) { return l.ip, l.port, nil }
 

@@ -18,6 +18,7 @@ type AgentConfig struct {
 	Node    domain.NodeID
 	Hubs    []string     // addresses
 	Token   string       // that the hubs want; empty: none
+	HTTP    *http.Client // that calls hubs; nil: one of its own
 	Handler http.Handler // answers the calls
 	Logger  *slog.Logger
 	// Poll is how long one poll waits, and Backoff how long the pauses after failures
@@ -51,7 +52,7 @@ func NewAgent(config AgentConfig) (*Agent, error) {
 	if config.Backoff == 0 {
 		config.Backoff, config.Longest = 250*time.Millisecond, 30*time.Second
 	}
-	a := &Agent{config: config, caller: peer.Caller{Node: config.Node, Token: config.Token}.Filled(), places: make(chan struct{}, maxAtOnce)}
+	a := &Agent{config: config, caller: peer.Caller{Node: config.Node, Token: config.Token, HTTP: config.HTTP}.Filled(), places: make(chan struct{}, maxAtOnce)}
 	for _, hub := range config.Hubs {
 		if _, err := a.client(hub); err != nil {
 			return nil, err

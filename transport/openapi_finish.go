@@ -32,7 +32,10 @@ func anyJSON() map[string]any {
 		return []any{
 			map[string]any{"type": "object", "additionalProperties": map[string]any{"$ref": jsonRef}},
 			map[string]any{"type": "array", "items": items},
-			map[string]any{"type": "string"}, map[string]any{"type": "number"}, map[string]any{"type": "boolean"}, map[string]any{"type": "null"},
+			map[string]any{"type": "string"},
+			map[string]any{"type": "number"},
+			map[string]any{"type": "boolean"},
+			map[string]any{"type": "null"},
 		}
 	}
 	items := map[string]any{}

@@ -89,15 +89,18 @@ func TestBoundsOfAdds(t *testing.T) {
 	}{
 		{
 			"hard limit", `{"work":{"recovery_limit":1,"soft_limit":2,"hard_limit":3}}`,
-			[]workcmd.AddTask{add("a", "selfplay", ""), add("b", "training", ""), add("c", "export", ""), add("d", "selfplay", "")}, 3, domain.TooMany,
+			[]workcmd.AddTask{add("a", "selfplay", ""), add("b", "training", ""), add("c", "export", ""), add("d", "selfplay", "")},
+			3, domain.TooMany,
 		},
 		{
 			"pending cap", `{"work":{"scheduling":{"types":{"export":{"pending_cap":2}}}}}`,
-			[]workcmd.AddTask{add("a", "export", ""), add("b", "export", ""), add("c", "export", "")}, 2, domain.TooMany,
+			[]workcmd.AddTask{add("a", "export", ""), add("b", "export", ""), add("c", "export", "")},
+			2, domain.TooMany,
 		},
 		{
 			"unique key", `{"work":{"hard_limit":1000}}`,
-			[]workcmd.AddTask{add("a", "selfplay", "k"), add("b", "selfplay", "k")}, 1, domain.Conflict,
+			[]workcmd.AddTask{add("a", "selfplay", "k"), add("b", "selfplay", "k")},
+			1, domain.Conflict,
 		},
 	} {
 		set := policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(c.policy), Reason: "few"}

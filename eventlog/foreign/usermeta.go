@@ -60,8 +60,12 @@ func appendPlain(dst []byte, version int, at time.Time, meta *domain.Meta) ([]by
 	dst = append(strconv.AppendInt(append(dst, userMetaStart...), int64(version), 10), `,"time":"`...)
 	dst = append(at.AppendFormat(dst, time.RFC3339Nano), '"')
 	for _, field := range [...]struct{ key, text string }{
-		{`,"command":"`, meta.Command}, {`,"$causationId":"`, meta.Causation}, {`,"$correlationId":"`, meta.Correlation},
-		{`,"actor":"`, meta.Actor}, {`,"node":"`, meta.Node}, {`,"policy":"`, meta.Policy},
+		{`,"command":"`, meta.Command},
+		{`,"$causationId":"`, meta.Causation},
+		{`,"$correlationId":"`, meta.Correlation},
+		{`,"actor":"`, meta.Actor},
+		{`,"node":"`, meta.Node},
+		{`,"policy":"`, meta.Policy},
 	} {
 		if field.text == "" {
 			continue

@@ -105,10 +105,11 @@ func TestBadClients(t *testing.T) {
 		}
 		serves(t)
 		for runtime.NumGoroutine() > before+20 {
-			if ctx.Err() != nil {
+			select {
+			case <-ctx.Done():
 				t.Fatalf("want about %d goroutines once all are gone, found %d", before, runtime.NumGoroutine())
+			case <-time.After(time.Millisecond):
 			}
-			time.Sleep(time.Millisecond)
 		}
 	})
 }

@@ -28,7 +28,8 @@ func crowded(t *testing.T, most, connections int) []*grpc.ClientConn {
 	server, err := esdbserver.New(esdbserver.Config{
 		Log: eventlog.NewMemory(), MaxCalls: most,
 		Accounts: []esdbserver.Account{
-			{Login: "greedy", Password: "much-more", Groups: everything}, {Login: "honest", Password: "one-or-two", Groups: everything},
+			{Login: "greedy", Password: "much-more", Groups: everything},
+			{Login: "honest", Password: "one-or-two", Groups: everything},
 			{Login: "third", Password: "whatever", Groups: everything},
 		},
 	})

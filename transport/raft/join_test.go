@@ -57,9 +57,9 @@ func joins(token Token, node domain.NodeID, now func() time.Time) Client {
 	return Client{http.DefaultClient, ring, NewSigner(ring, Saying{Token: token.Allows}, now)}
 }
 
-func tokenFor(t *testing.T, node domain.NodeID, uses int, list raftlog.Configuration, by Secret) Token {
+func tokenFor(t *testing.T, node domain.NodeID, list raftlog.Configuration, by Secret) Token {
 	t.Helper()
-	token, err := NewToken(cluster, by, node, uses, time.Now().Add(time.Hour), time.Now(), list)
+	token, err := NewToken(cluster, by, node, 1, time.Now().Add(time.Hour), time.Now(), list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func TestJoinByToken(t *testing.T) {
 	list := *nodes[0].log.Configuration()
 	fourth := serve(t, "n4")
 	wish := Join{Address: fourth.member.Address, Key: fourth.member.Key}
-	token := tokenFor(t, "", 1, list, secrets[Operator])
-	late := tokenFor(t, "", 1, list, secrets[Operator])
+	token := tokenFor(t, "", list, secrets[Operator])
+	late := tokenFor(t, "", list, secrets[Operator])
 	allows, _, _, err := readAllowance(late.Allows)
 	if err != nil {
 		t.Fatal(err)
@@ -90,11 +90,11 @@ func TestJoinByToken(t *testing.T) {
 	if _, err := nodes[0].ring.allowed(late.Allows, allows.Till.Add(time.Second)); domain.CodeOf(err) != domain.Unauthorized {
 		t.Errorf("a token that ended: found %v", err)
 	}
-	stolen := tokenFor(t, "", 1, list, secrets["n3"])
+	stolen := tokenFor(t, "", list, secrets["n3"])
 	stolen.Operator = operator
-	other := tokenFor(t, "", 1, list, secrets[Operator])
+	other := tokenFor(t, "", list, secrets[Operator])
 	other.Secret = NewSecret().Text()
-	changed := tokenFor(t, "n4", 1, list, secrets[Operator])
+	changed := tokenFor(t, "n4", list, secrets[Operator])
 	said, signature, _ := strings.Cut(changed.Allows, ".")
 	changed.Allows = said[:len(said)-4] + "AAAA." + signature
 	for _, c := range []struct {
@@ -105,7 +105,7 @@ func TestJoinByToken(t *testing.T) {
 	}{
 		{"that a node signed", stolen, "n4", domain.Unauthorized},
 		{"whose secret the caller does not have", other, "n4", domain.Unauthorized},
-		{"for another node", tokenFor(t, "n5", 1, list, secrets[Operator]), "n4", domain.Forbidden},
+		{"for another node", tokenFor(t, "n5", list, secrets[Operator]), "n4", domain.Forbidden},
 		{"that was changed", changed, "n4", domain.Invalid},
 		{"in the name of a member", token, "n2", domain.Conflict},
 		{"in the name of the operator", token, Operator, domain.Forbidden},

@@ -58,10 +58,8 @@ func (f Fault) String() string {
 	add(f.Way != "", "way=%s", f.Way)
 	add(f.Keep, "keep")
 	add(f.By != 0, "by=%v", f.By)
-	switch f.Kind {
-	case Loss:
-		add(true, "share=%d", f.Share)
-	case Crash:
+	add(f.Kind == Loss, "share=%d", f.Share)
+	if f.Kind == Crash {
 		add(f.Share > 0, "keep=%d", f.Share)
 		add(f.Seed > 0, "seed=%d", f.Seed)
 	}
@@ -253,6 +251,7 @@ func drawFaults(random *rand.Rand, hosts []domain.NodeID, span time.Duration) (f
 				f.For = 0
 			case Transfer:
 				f.Host, f.For = "leader", 0
+			case Full, Pause, Demote:
 			}
 			f.At, f.For, f.By = f.At.Round(time.Millisecond), f.For.Round(time.Millisecond), f.By.Round(time.Millisecond)
 			faults = append(faults, f)

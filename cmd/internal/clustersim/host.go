@@ -205,7 +205,10 @@ func (h *Host) wait(ready func() bool) {
 	if h.job == nil {
 		panic("clustersim: a node waits outside of a job")
 	}
-	for !ready() && h.job.yield(ready) {
+	for !ready() {
+		if !h.job.yield(ready) {
+			return
+		}
 	}
 }
 

@@ -173,6 +173,7 @@ func (w *World) report(r Report) Report {
 			r.Refused++
 		case unanswered:
 			r.Unknown++
+		case stored:
 		}
 	}
 	return r

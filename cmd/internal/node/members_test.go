@@ -67,7 +67,7 @@ func TestKeepMembers(t *testing.T) {
 			if item.Envelope.Type == "" || item.Envelope.Type == "LEADER_CHANGED" {
 				continue
 			}
-			if found := string(item.Envelope.Type) + " by " + item.Envelope.Meta.Actor; found != want[at] {
+			if found := item.Envelope.Type + " by " + item.Envelope.Meta.Actor; found != want[at] {
 				t.Fatalf("want %s, found %s", want[at], found)
 			}
 			if at++; at == len(want) {

@@ -39,8 +39,17 @@ func TestListShowsWhatTheJSONSays(t *testing.T) {
 		{inner: inner{Position: 3}, Name: "second", State: "queued", Count: 1 << 20},
 	}
 	l := output.List(rows, []output.ColumnOf[line]{
-		{Name: "position"}, {Name: "name"}, {Name: "state"}, {Name: "count"}, {Name: "error"}, {Name: "waits"}, {Name: "at"}, {Name: "words"},
-		{Name: "renamed", Key: "name"}, {Name: "formatted", Key: "error", Format: "%.1f"}, {Name: "computed", Value: func(r line) any { return r.Count * 2 }},
+		{Name: "position"},
+		{Name: "name"},
+		{Name: "state"},
+		{Name: "count"},
+		{Name: "error"},
+		{Name: "waits"},
+		{Name: "at"},
+		{Name: "words"},
+		{Name: "renamed", Key: "name"},
+		{Name: "formatted", Key: "error", Format: "%.1f"},
+		{Name: "computed", Value: func(r line) any { return r.Count * 2 }},
 	})
 	var out bytes.Buffer
 	p, err := output.New(&out, "csv", func(string) string { return "" })
@@ -97,5 +106,5 @@ func TestListWantsKeys(t *testing.T) {
 			t.Error("want a panic for a column without a key, found none")
 		}
 	}()
-	output.List([]line{}, []output.ColumnOf[line]{{Name: "nmae"}})
+	output.List([]line{}, []output.ColumnOf[line]{{Name: "unknown"}})
 }

@@ -12,7 +12,7 @@ import (
 // many, which reads best on a line of its own.
 const (
 	lineWidth    = 120
-	elementWidth = 160
+	elementWidth = 200
 )
 
 // readable breaks the JSON that ends a line which is too long to review: one key a

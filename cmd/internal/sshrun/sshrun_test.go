@@ -527,7 +527,9 @@ func coordinate(folder string) error {
 			return err
 		}
 		if run.Games == 2 {
-			fmt.Println("2 games")
+			if _, err := os.Stdout.WriteString("2 games\n"); err != nil {
+				return err
+			}
 			return <-ended
 		}
 		select {

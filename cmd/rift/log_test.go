@@ -45,6 +45,7 @@ func sampleEvents() []domain.Envelope {
 		})
 		revisions[e.stream]++
 	}
+	out[2].Meta.Actor = "operator"
 	return out
 }
 
@@ -122,6 +123,9 @@ var selections = []struct {
 	{[]string{"--where", `data.node_id == "gpu-7" && type != "NODE_UNHEALTHY"`}, "2 5"},
 	{[]string{"--where", `category == "task" && revision > 0`, "--reverse"}, "5 2"},
 	{[]string{"--where", `time > date("2026-03-06T14:02:30Z")`}, "4 5"},
+	{[]string{"--actor", "operator"}, "3"},
+	{[]string{"--actor", "test", "--where", `type == "TASK_CLAIMED" || revision == 2`}, "2 5"},
+	{[]string{"--actor", `no" || true || "`}, ""},
 	{[]string{"--type", "POLICY_CHANGED"}, ""},
 	{[]string{"--from", "99"}, ""},
 }

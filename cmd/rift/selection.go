@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,10 +17,10 @@ import (
 
 // selectionFlags say which events a log command is about.
 type selectionFlags struct {
-	from, to, since, where string
-	types, streams         []string
-	limit                  int
-	reverse                bool
+	from, to, since, where, actor string
+	types, streams                []string
+	limit                         int
+	reverse                       bool
 }
 
 // add adds the flags that choose by place and kind.
@@ -31,6 +32,7 @@ func (f *selectionFlags) add(c *cobra.Command) {
 	flags.StringSliceVar(&f.types, "type", nil, "only these event types; * stands for any letters (TASK_*)")
 	flags.StringSliceVar(&f.streams, "stream", nil, "only these streams; one that ends in - or * means all that begin so (task-, node-gpu*)")
 	flags.StringVar(&f.where, "where", "", `only events for which this holds: data.node_id == "gpu-7"`)
+	flags.StringVar(&f.actor, "actor", "", "only events that this caller asked for")
 	c.MarkFlagsMutuallyExclusive("from", "since")
 }
 
@@ -42,7 +44,7 @@ func (f *selectionFlags) addWindow(c *cobra.Command) {
 
 // resolve reads the flags; head is asked only for places that count from the end.
 func (f *selectionFlags) resolve(ctx context.Context, now time.Time, head func(context.Context) (domain.Position, error)) (selection, error) {
-	s := selection{where: f.where, limit: f.limit, reverse: f.reverse, streams: f.streams}
+	s := selection{where: f.condition(), limit: f.limit, reverse: f.reverse, streams: f.streams}
 	for _, name := range f.streams {
 		s.filter.Streams = append(s.filter.Streams, strings.TrimSuffix(name, "*"))
 	}
@@ -69,10 +71,22 @@ func (f *selectionFlags) resolve(ctx context.Context, now time.Time, head func(c
 		}
 		s.since = now.Add(-while)
 	}
-	if s.keep, err = compileWhere(ctx, f.where); err != nil {
+	if s.keep, err = compileWhere(ctx, s.where); err != nil {
 		return s, err
 	}
 	return s, nil
+}
+
+// condition is the expression that --where and --actor make.
+func (f *selectionFlags) condition() string {
+	switch asked := "actor == " + strconv.Quote(f.actor); {
+	case f.actor == "":
+		return f.where
+	case f.where == "":
+		return asked
+	default:
+		return asked + " && (" + f.where + ")"
+	}
 }
 
 // placeOf reads a position, absolute or relative, or a time.

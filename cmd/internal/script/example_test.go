@@ -36,5 +36,10 @@ func Example() {
 	// answer {"node_id":"gpu-1","state":"online"}
 	// ok
 	// 200
-	// {"position":2,"nodes":[{"node_id":"gpu-1","state":"online","since":"2026-01-02T03:04:05Z","reason":"","facts":null,"capabilities":null,"registered_at":"2026-01-02T03:04:05Z","recovered_at":null,"edges":1,"position":2}]}
+	// {
+	//   "position": 2,
+	//   "nodes": [
+	//     {"node_id":"gpu-1","state":"online","since":"2026-01-02T03:04:05Z","reason":"","facts":null,"capabilities":null,"registered_at":"2026-01-02T03:04:05Z","recovered_at":null,"edges":1,"position":2}
+	//   ]
+	// }
 }

@@ -98,17 +98,10 @@ func Announced(argv []string) []string {
 	return append([]string{"sh", "-c", announced, "sh"}, argv...)
 }
 
-const announced = `echo $$
-if kill -0 $PPID 2>/dev/null; then
-  ( trap "" TERM
-    while kill -0 $PPID && kill -0 $$; do sleep 1; done
-    kill -0 $$ || exit
-    kill -s TERM -- -$$ || kill -s TERM $$
-    sleep 5
-    kill -s KILL -- -$$ || kill -s KILL $$
-  ) </dev/null >/dev/null 2>&1 &
-fi
-exec "$@"`
+const announced = `echo $$; if kill -0 $PPID 2>/dev/null; then ( trap "" TERM; ` +
+	`while kill -0 $PPID && kill -0 $$; do sleep 1; done; kill -0 $$ || exit; ` +
+	`kill -s TERM -- -$$ || kill -s TERM $$; sleep 5; kill -s KILL -- -$$ || kill -s KILL $$; ` +
+	`) </dev/null >/dev/null 2>&1 & fi; exec "$@"`
 
 // Killing is a command that sends a signal to a process and those that it began.
 func Killing(signal string, pid int) []string {

@@ -110,7 +110,7 @@ func showSettings(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		changed, version, reason := "", "", ""
 		if touch := setting.Changed; touch != nil {
 			version, reason = touch.Version, touch.Reason
-			changed = touch.Version[strings.LastIndexByte(touch.Version, '@'):] + " by " + orSomebody(touch.Actor)
+			changed = "version " + touch.Version[strings.LastIndexByte(touch.Version, '@')+1:] + " by " + orSomebody(touch.Actor)
 		}
 		standard := string(setting.Default)
 		if standard == string(setting.Value) {

@@ -26,7 +26,7 @@ func TestPoliciesFromTheCommandLine(t *testing.T) {
 	do("set", "work.lease_seconds=31", "--expect", "9").want(t, exitError, "", "has versions 0 to 2, found 9")
 	do("history", "-o", "csv").want(t, exitDone, "work.lease_seconds 90 → 30", "")
 	do("history", "--limit", "1", "-o", "table").want(t, exitDone, "more: rift policies history --before 2", "")
-	do("show", "default", "--version", "1", "-o", "csv").want(t, exitDone, "work.lease_seconds,90,60,a lease without a heartbeat ends after this,policy-default@1,@1 by somebody,slow disks\n", "")
+	do("show", "default", "--version", "1", "-o", "csv").want(t, exitDone, "work.lease_seconds,90,60,a lease without a heartbeat ends after this,policy-default@1,version 1 by somebody,slow disks\n", "")
 	do("show", "--version", "1", "-o", "table").want(t, exitDone, "policy-default@1; in force is policy-default@2", "")
 	do("show", "nope").want(t, exitError, "", "`rift policies list` shows the documents there are")
 	do("diff", "default@1", "default@2", "-o", "csv").want(t, exitDone, "key,default@1,default@2,meaning\nwork.lease_seconds,90,30,a lease", "")

@@ -32,7 +32,7 @@ func TestSimulateCluster(t *testing.T) {
 
 func TestAFailingSeedIsAFinding(t *testing.T) {
 	var out bytes.Buffer
-	p, err := output.New(&out, "md", func(string) string { return "" })
+	p, err := output.New(&out, "table", func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}

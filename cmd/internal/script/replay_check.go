@@ -31,6 +31,7 @@ type checker struct {
 	policies []policyVersion
 	settled  domain.Position // commands of events up to here were run
 	reached  int             // so many commands were run, in the order of the outbox
+	beside   map[string]bool // those before it that may not have been run all the same
 	at       int             // how many were looked at
 	past     *until          // the log that bus decides on
 	bus      *commands.Bus
@@ -185,17 +186,55 @@ func (c *checker) eachCommand(ctx context.Context, models *store.Store) error {
 		}
 	}
 	// The outbox is run in order: whatever stands before a command that was run
-	// was run as well.
+	// was run as well, but for what was run at the same time.
 	count := 0
+	var near, last []store.OutboxEntry
 	if err := page(func(entry store.OutboxEntry) error {
+		if near = append(near, kept(entry)); len(near) == 2*atOnce {
+			near = slices.Clone(near[atOnce:])
+		}
 		if count++; c.recorded[entry.CommandID] != nil {
-			c.reached = count
+			c.reached, last = count, near
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
+	if err := c.findBeside(last); err != nil {
+		return err
+	}
 	return page(func(entry store.OutboxEntry) error { return c.command(ctx, entry) })
+}
+
+// atOnce is how many commands a node takes from its outbox in one go.
+const atOnce = 256
+
+// findBeside finds the commands that a node which stopped had not run though it had run
+// later ones: commands that look at one stream alone and stand next to each other in the
+// outbox are run at once, those of each stream in their order. last ends with the last
+// command that was run.
+func (c *checker) findBeside(last []store.OutboxEntry) error {
+	c.beside = map[string]bool{}
+	ran := map[domain.StreamID]bool{}
+	for i := len(last) - 1; i >= max(0, len(last)-atOnce); i-- {
+		command, err := c.decode(last[i])
+		if err != nil {
+			return err
+		}
+		spec, _ := c.bus.Spec(last[i].CommandType)
+		if spec.Queued(command) || spec.Records(command) {
+			return nil
+		}
+		stream, alone := spec.DecidedBy(command)
+		if !alone {
+			return nil
+		}
+		if c.recorded[last[i].CommandID] != nil {
+			ran[stream] = true
+		}
+		c.beside[last[i].CommandID] = !ran[stream]
+	}
+	return nil
 }
 
 func (c *checker) command(ctx context.Context, entry store.OutboxEntry) error {
@@ -210,7 +249,7 @@ func (c *checker) command(ctx context.Context, entry store.OutboxEntry) error {
 		recorded.seen = true
 		return c.recordedOne(ctx, entry, command, recorded)
 	}
-	if c.at > c.reached && entry.Position > c.settled {
+	if (c.at > c.reached || c.beside[entry.CommandID]) && entry.Position > c.settled {
 		c.out.Pending++
 		return nil
 	}

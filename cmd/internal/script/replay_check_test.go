@@ -242,3 +242,40 @@ drain
 		t.Errorf("found %+v, want what comes after to be pending", checked)
 	}
 }
+
+// A node runs commands of several streams at once: one that stops may have run a later
+// one alone, but not one behind another of its stream.
+func TestCheckOfALogThatEndsAmongStreams(t *testing.T) {
+	events := told(t, `
+append
+training-hex8_2p QUALITY_DEGRADED {"config_key":"hex8_2p","quality_score":0.2,"threshold":0.6}
+training-square8_2p QUALITY_DEGRADED {"config_key":"square8_2p","quality_score":0.2,"threshold":0.6}
+training-hex8_2p PLATEAU_DETECTED {"config_key":"hex8_2p","plateau_type":"data_limited"}
+----
+
+drain
+----
+`)
+	without := func(causes ...int) (kept []domain.Envelope) {
+		lost := map[string]bool{}
+		for _, at := range causes {
+			lost[events[at].ID.String()] = true
+		}
+		for _, e := range events {
+			if lost[e.Meta.Causation] {
+				lost[e.ID.String()] = true
+				continue
+			}
+			kept = append(kept, e)
+		}
+		return kept
+	}
+	other := checkEvents(t, without(0, 2))
+	if other.Differing != 0 || other.Pending != 2 {
+		t.Errorf("another stream's command was run: found %+v, want the two of this one pending", other)
+	}
+	behind := checkEvents(t, without(0))
+	if behind.Differing == 0 {
+		t.Errorf("a later command of the stream was run: found %+v, want a difference", behind)
+	}
+}

@@ -257,7 +257,7 @@ func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State
 		return err
 	}
 	if leader := leaderState(seen); leader != nil && leader.Protocol < raftlog.Protocol {
-		a.note("rift: not every node is known to speak protocol %d, so the cluster goes by protocol %d", raftlog.Protocol, leader.Protocol)
+		a.note("rift: the cluster goes by protocol %[2]d: not every node is known to speak %[1]d", raftlog.Protocol, leader.Protocol)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func TestSearchFromTheCommandLine(t *testing.T) {
 	do("cmaes", "stop", "tune", "-o", "table").want(t, exitDone, "none: nothing had to change", "")
 	do("cmaes", "status", "tune", "-o", "table").want(t, exitDone, "stopped by   stopped, seen enough", "")
 	do("cmaes", "runs", "-o", "csv").want(t, exitDone, "tune,stopped,0,0,,0.5,0,0,", "")
-	do("cmaes", "history", "tune", "-o", "table").want(t, exitDone, "GENERATION  RESTART  POPULATION  LEAST", "")
+	do("cmaes", "history", "tune", "-o", "table").want(t, exitDone, "GENERATION  RESTART  POPULATION  SIGMA", "")
 
 	file := filepath.Join(t.TempDir(), "log.jsonl")
 	do("log", "export", file).want(t, exitDone, "", "")

@@ -47,7 +47,7 @@ type MemberState struct {
 	Lag      *uint64 `json:"lag" doc:"entries of the leader that it lacks"`
 	Sends    string  `json:"progress,omitempty" doc:"\"probe\", \"replicate\", \"snapshot\""`
 	Protocol int     `json:"protocol,omitempty" doc:"the newest that it says it knows; absent: it did not say yet"`
-	Build    string  `json:"build,omitempty"`
+	Build    string  `json:"build,omitempty" doc:"version of rift that it runs, as it says"`
 	Refused  bool    `json:"refused,omitempty" doc:"it came with another folder than before"`
 }
 

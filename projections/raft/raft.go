@@ -72,7 +72,7 @@ func voterRemoved(tx projections.Tx, e domain.Envelope, removed raft.VoterRemove
 
 // MembersAnswer is the nodes by name, those that left among them.
 type MembersAnswer struct {
-	Members []json.RawMessage `json:"members"`
+	Members []json.RawMessage `json:"members" doc:"who the members are and were, by cluster and name"`
 }
 
 // Members answers who the members of clusters are and were.

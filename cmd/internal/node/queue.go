@@ -73,9 +73,12 @@ func (d *dispatcher) inspect(ctx context.Context, f func(*work.Queue) error) err
 func (d *dispatcher) current(ctx context.Context) (err error) {
 	if d.queue == nil {
 		if d.recent == nil {
-			if d.recent, err = loadRecent(ctx, d.node.log, d.node.catalog, d.node.clock()); err != nil {
-				return err
-			}
+			d.recent, err = loadRecent(ctx, d.node.log, d.node.catalog, d.node.clock())
+		} else {
+			err = d.recent.refresh(ctx, d.node.log, d.node.catalog)
+		}
+		if err != nil {
+			return err
 		}
 		d.queue, err = d.load(ctx)
 		return err

@@ -14,6 +14,7 @@ import (
 const (
 	maxRecent  = 1 << 16   // commands
 	maxLooked  = 1 << 20   // events at the end of the log that a start looks at
+	maxReread  = 1 << 14   // of those that it knows, events that a refresh looks at
 	recentLast = time.Hour // longer than anybody tries again
 )
 
@@ -22,8 +23,9 @@ const (
 // when they ended since. It forgets the oldest, and what is older than an hour.
 type recent struct {
 	took  map[string][]domain.TaskID
-	order []tookAt // the oldest first
-	most  int      // commands
+	order []tookAt        // the oldest first
+	most  int             // commands
+	last  domain.Position // of the events that were noted
 }
 
 type tookAt struct {
@@ -35,32 +37,59 @@ type tookAt struct {
 // it.
 func loadRecent(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, now time.Time) (*recent, error) {
 	r := &recent{took: map[string][]domain.TaskID{}, most: maxRecent}
-	var events []domain.Envelope
 	commands, looked := map[string]bool{}, 0
+	if err := r.read(ctx, log, catalog, func(e *domain.Envelope) bool {
+		if e.Type == typeClaimed || e.Type == typeCancelled {
+			commands[e.Meta.Command] = true
+		}
+		looked++
+		return looked <= maxLooked && now.Sub(e.Time) <= recentLast && len(commands) <= r.most
+	}); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// refresh notes what the log was found to hold beside what was noted: an append whose
+// fate was not known may have been stored, and its command is not answered yet. Such an
+// event is new, or stands among the last that are known.
+func (r *recent) refresh(ctx context.Context, log eventlog.Log, catalog *domain.Catalog) error {
+	last, again := r.last, 0
+	return r.read(ctx, log, catalog, func(e *domain.Envelope) bool {
+		if e.Position <= last {
+			again++
+		}
+		return again <= maxReread
+	})
+}
+
+// read notes the events at the end of a log, back to the one that is not wanted.
+func (r *recent) read(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, wanted func(*domain.Envelope) bool) error {
+	var events []domain.Envelope
 	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if looked++; looked > maxLooked || now.Sub(e.Time) > recentLast || len(commands) > r.most {
+		if !wanted(&e) {
 			break
 		}
 		if e.Type != typeClaimed && e.Type != typeCancelled || catalog.Fill(&e) != nil {
 			continue
 		}
-		commands[e.Meta.Command] = true
 		e.Data = nil
 		events = append(events, e)
 	}
 	for i := range events {
 		r.note(&events[len(events)-1-i])
 	}
-	return r, nil
+	return nil
 }
 
 var typeClaimed, typeCancelled = work.Claimed{}.EventType(), work.Cancelled{}.EventType()
 
 // note takes over an event that is in the log.
 func (r *recent) note(e *domain.Envelope) {
+	r.last = max(r.last, e.Position)
 	switch event := e.Event.(type) {
 	case work.Claimed:
 		r.add(e.Meta.Command, event.TaskID, e.Time)

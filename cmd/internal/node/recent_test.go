@@ -138,3 +138,33 @@ func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 		t.Errorf("want nothing remembered of an hour ago, found %v", took)
 	}
 }
+
+// An append whose fate was not known is found on the log when the queue is loaded again:
+// its claim, when it is repeated, gets the item that it took, though that ended since.
+func TestAClaimThatWasStoredAfterAllIsRemembered(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	log := eventlog.NewMemory()
+	start := func() *Node {
+		n := stepped(t, log, &now)
+		t.Cleanup(func() {
+			if err := n.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return n
+	}
+	first := start()
+	claimed(t, first, "none", 1) // loads what is remembered: nothing
+	do(t, first, "add", workcmd.AddTask{TaskID: "t0", TaskType: "selfplay"})
+	first.work.queue = nil // as after an append that failed
+	second := start()      // as what the log kept of it
+	took := claimed(t, second, "claim", 1)
+	do(t, second, "done", workcmd.CompleteTask{Report: workcmd.Report{TaskID: took[0], Lease: 1}})
+	do(t, second, "more", workcmd.AddTask{TaskID: "t1", TaskType: "selfplay"})
+	if again := claimed(t, first, "claim", 1); !slices.Equal(again, took) {
+		t.Errorf("want the claim repeated to give %q, found %q", took, again)
+	}
+	if other := claimed(t, first, "other", 1); !slices.Equal(other, []domain.TaskID{"t1"}) {
+		t.Errorf("want another claim to get t1, found %q", other)
+	}
+}

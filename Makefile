@@ -29,7 +29,7 @@ sshd: ## install the OpenSSH server that tests run, where there is none
 typescript: ## install the packages of npm that the test of the TypeScript client needs, where npm works
 	@mkdir -p bin/typescript && cp cmd/internal/endtoend/typescript/package*.json bin/typescript
 	@cmp -s bin/typescript/package-lock.json bin/typescript/installed || \
-	  { cd bin/typescript && command -v npm >/dev/null && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json installed; } || \
+	  { cd bin/typescript && command -v npm >/dev/null && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefer-offline --fetch-retries=1 --fetch-timeout=60000 && cp package-lock.json installed; } || \
 	  { rm -rf bin/typescript/node_modules; echo "npm is missing or cannot install: the TypeScript client is not tried"; }
 
 cross: ## build for the other systems that rift runs on

@@ -10,12 +10,11 @@ import (
 
 // Thrifty has a database take as much of the disk for its write-ahead log as there
 // is in it: none of the 110 % of a buffer that pebble sets aside for each file, and
-// no file that is kept after it was flushed. The
-// options' FS, which must be set, is wrapped for the database in dir.
+// no file that is kept after it was flushed. The options' FS, which must be set, is
+// wrapped for the database in dir.
 //
-// Neither is missed. Appends of 64 and of 256 writers, and of lists of 50, were as
-// fast within what their rounds differ by; where syncs are small, zeros are written
-// ahead instead, which is faster than what pebble sets aside.
+// Appends of 64 writers were as fast within what their rounds differ by. Where syncs are
+// small, zeros are written ahead instead, which is faster than what pebble sets aside.
 func Thrifty(p *pebble.Options, dir string) {
 	p.FS = walFS{p.FS, p.FS.PathJoin(dir, "archive")}
 	p.Cleaner = pebble.ArchiveCleaner{} // the only one that never reuses files; see Rename

@@ -100,15 +100,7 @@ func TestWhatCommandsTookIsBounded(t *testing.T) {
 func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	log := eventlog.NewMemory()
-	start := func() *Node {
-		n := stepped(t, log, &now)
-		t.Cleanup(func() {
-			if err := n.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return n
-	}
+	start := func() *Node { return steppedUntilTheEnd(t, log, &now) }
 	first := start()
 	for i := range 6 {
 		do(t, first, fmt.Sprint("add", i), workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprint("t", i)), TaskType: "selfplay"})
@@ -144,15 +136,7 @@ func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 func TestAClaimThatWasStoredAfterAllIsRemembered(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	log := eventlog.NewMemory()
-	start := func() *Node {
-		n := stepped(t, log, &now)
-		t.Cleanup(func() {
-			if err := n.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return n
-	}
+	start := func() *Node { return steppedUntilTheEnd(t, log, &now) }
 	first := start()
 	claimed(t, first, "none", 1) // loads what is remembered: nothing
 	do(t, first, "add", workcmd.AddTask{TaskID: "t0", TaskType: "selfplay"})
@@ -167,4 +151,16 @@ func TestAClaimThatWasStoredAfterAllIsRemembered(t *testing.T) {
 	if other := claimed(t, first, "other", 1); !slices.Equal(other, []domain.TaskID{"t1"}) {
 		t.Errorf("want another claim to get t1, found %q", other)
 	}
+}
+
+// steppedUntilTheEnd is stepped, closed when the test ends.
+func steppedUntilTheEnd(t *testing.T, log eventlog.Log, now *time.Time) *Node {
+	t.Helper()
+	n := stepped(t, log, now)
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
 }

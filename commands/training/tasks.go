@@ -316,8 +316,8 @@ func reactSynced(v projections.View, _ domain.Envelope, e training.DataSyncCompl
 	if e.ConfigKey == "" || e.GamesSynced == nil || *e.GamesSynced < 1 || e.SyncType != "" && e.SyncType != training.SyncGames {
 		return nil, nil
 	}
-	policy, _, err := policyview.InForce(v)
-	if err != nil || training.PolicyOf(policy).GamesCountedBy != training.CountedBySync {
+	policy, err := trainingview.PolicyInForce(v)
+	if err != nil || policy.GamesCountedBy != training.CountedBySync {
 		return nil, err
 	}
 	return []domain.Command{noteData{e.ConfigKey, *e.GamesSynced, "sync:" + string(e.SyncID)}}, nil
@@ -327,8 +327,8 @@ func reactPlayed(v projections.View, envelope domain.Envelope, e training.Selfpl
 	if e.GamesPlayed < 1 || e.Success != nil && !*e.Success {
 		return nil, nil
 	}
-	policy, _, err := policyview.InForce(v)
-	if err != nil || training.PolicyOf(policy).GamesCountedBy != training.CountedBySelfplay {
+	policy, err := trainingview.PolicyInForce(v)
+	if err != nil || policy.GamesCountedBy != training.CountedBySelfplay {
 		return nil, err
 	}
 	source := "task:" + string(e.TaskID)

@@ -23,11 +23,15 @@ type Row struct {
 // TrainingTable holds the games that have a training, by config key.
 var TrainingTable = projections.Table[Row]{Name: "training.configs"}
 
+// policyTable holds the section of the policy in force: reactors ask for it at every
+// game, and to find it in the document costs 30 µs.
+var policyTable = projections.Table[training.Policy]{Name: "training.policy"}
+
 // Projection is the read model of the training loop.
 func Projection() projections.Projection {
 	return projections.Projection{
-		Name: "training", Version: 3, About: "the factors, blocks, trainings and model in use of each game",
-		Tables: []string{TrainingTable.Name, populatedTable.Name},
+		Name: "training", Version: 4, About: "the factors, blocks, trainings and model in use of each game",
+		Tables: []string{TrainingTable.Name, populatedTable.Name, policyTable.Name},
 		Handlers: []projections.Handler{
 			projections.On(trainingStep[training.QualityDegraded]),
 			projections.On(trainingStep[training.QualityRecovered]),
@@ -46,8 +50,25 @@ func Projection() projections.Projection {
 			projections.On(trainingStep[training.PromotionFailed]),
 			projections.On(trainingStep[training.ModelPromoted]),
 			projections.On(notePopulated),
+			projections.On(notePolicy),
 		},
 	}
+}
+
+func notePolicy(tx projections.Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
+	if changed.Name != domain.PolicyDefaultName {
+		return nil
+	}
+	return policyTable.Put(tx, changed.Name, training.PolicyOf(changed.Policy))
+}
+
+// PolicyInForce is the section of training in the policy in force.
+func PolicyInForce(v projections.View) (training.Policy, error) {
+	policy, found, err := policyTable.Get(v, domain.PolicyDefaultName)
+	if err == nil && !found {
+		policy = training.PolicyOf(domain.Policy{})
+	}
+	return policy, err
 }
 
 // trainingStep applies one fact of a game. A fact that a tool filed under

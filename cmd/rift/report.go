@@ -208,7 +208,7 @@ func foldLog[F folded](a *app, c *cobra.Command, flags reportFlags, paths []stri
 	if err != nil {
 		return fold, err
 	}
-	live := src.follow != nil
+	live := src.live
 	if fold, err = begin(catalog, window, live); err != nil {
 		return fold, err
 	}

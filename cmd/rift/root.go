@@ -23,6 +23,7 @@ type app struct {
 	now        func() time.Time
 	format     string // of -o; empty: by what stdout is
 	noProgress bool
+	served     *source // the log of the node that makes a report itself; nil: flags and arguments name one
 }
 
 // watched remembers whether anything was written.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"path"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 // selectionFlags say which events a log command is about.
@@ -156,4 +159,62 @@ func eventTypes(names []string) ([]string, error) {
 	}
 	slices.Sort(found)
 	return slices.Compact(found), nil
+}
+
+// selection says which events are wanted.
+type selection struct {
+	from, to     domain.Position // 0: from the first, to the last; both inclusive
+	since, until time.Time       // zero: any
+	filter       eventlog.Filter
+	streams      []string // whole ids, or beginnings that end in - or *
+	where        string   // the expression as it was given
+	keep         *whereFilter
+	limit        int // 0: no bound
+	reverse      bool
+}
+
+// sift keeps what is wanted of events in order, and stops when no more can come.
+func (s selection) sift(events iter.Seq2[domain.Envelope, error]) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		found := 0
+		for e, err := range events {
+			if err != nil {
+				yield(e, err)
+				return
+			}
+			if past := s.to != 0 && e.Position > s.to; past || e.Position < s.from {
+				if past != s.reverse {
+					return
+				}
+				continue
+			}
+			if !s.keeps(e) {
+				continue
+			}
+			found++
+			if !yield(e, nil) || found == s.limit {
+				return
+			}
+		}
+	}
+}
+
+// keeps tells whether an event is wanted, its position apart.
+func (s selection) keeps(e domain.Envelope) bool {
+	return s.filter.Keeps(e.Stream, e.Type) && s.ofStreams(e.Stream) &&
+		(s.since.IsZero() || !e.Time.Before(s.since)) && (s.until.IsZero() || !e.Time.After(s.until)) && s.keep.keeps(e)
+}
+
+// ofStreams tells the streams that are named whole from those that only begin so.
+func (s selection) ofStreams(stream domain.StreamID) bool {
+	return len(s.streams) == 0 || slices.ContainsFunc(s.streams, func(name string) bool {
+		prefix, open := strings.CutSuffix(name, "*")
+		return string(stream) == name || (open || strings.HasSuffix(name, "-")) && strings.HasPrefix(string(stream), prefix)
+	})
+}
+
+// asked is what a node is asked to choose by; what it cannot choose by is sifted
+// here.
+func (s selection) asked() transport.Selection {
+	return transport.Selection{Streams: s.streams, Types: s.filter.Types, Where: s.where}
 }

@@ -178,6 +178,7 @@ func (s *nodeServer) open(shutdown chan<- time.Duration) (*node.Node, *elections
 		return nil, nil, err
 	}
 	s.rebuild = false
+	n.Lend(reporter{name: s.name, log: n.Backend().Log(), now: n.Moment})
 	return n, elections, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,18 +21,6 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// selection says which events are wanted.
-type selection struct {
-	from, to     domain.Position // 0: from the first, to the last; both inclusive
-	since, until time.Time       // zero: any
-	filter       eventlog.Filter
-	streams      []string // whole ids, or beginnings that end in - or *
-	where        string   // the expression as it was given
-	keep         *whereFilter
-	limit        int // 0: no bound
-	reverse      bool
-}
-
 // source is a log that can be read: a data folder, recorded files, or a node.
 type source struct {
 	name   string
@@ -44,6 +31,7 @@ type source struct {
 	follow func(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error]
 	// find looks an event up by its identity; nil where that means reading it all.
 	find  func(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error)
+	live  bool           // a node serves it, and more is to come
 	log   *pebblelog.Log // of a data folder
 	dir   string         // of a data folder
 	files []string       // of recorded files
@@ -62,6 +50,9 @@ func (f *sourceFlags) add(c *cobra.Command) {
 // open finds the log: what the arguments name, as inputs has it; --data; or the
 // node at --addr.
 func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, error) {
+	if a.served != nil {
+		return a.served, nil
+	}
 	if f.data != "" && len(paths) > 0 {
 		return nil, usagef("%s: want --data or files, found both", c.CommandPath())
 	}
@@ -179,46 +170,6 @@ func logEvents(log eventlog.Log) func(ctx context.Context, s selection) iter.Seq
 	}
 }
 
-// sift keeps what is wanted of events in order, and stops when no more can come.
-func (s selection) sift(events iter.Seq2[domain.Envelope, error]) iter.Seq2[domain.Envelope, error] {
-	return func(yield func(domain.Envelope, error) bool) {
-		found := 0
-		for e, err := range events {
-			if err != nil {
-				yield(e, err)
-				return
-			}
-			if past := s.to != 0 && e.Position > s.to; past || e.Position < s.from {
-				if past != s.reverse {
-					return
-				}
-				continue
-			}
-			if !s.keeps(e) {
-				continue
-			}
-			found++
-			if !yield(e, nil) || found == s.limit {
-				return
-			}
-		}
-	}
-}
-
-// keeps tells whether an event is wanted, its position apart.
-func (s selection) keeps(e domain.Envelope) bool {
-	return s.filter.Keeps(e.Stream, e.Type) && s.ofStreams(e.Stream) &&
-		(s.since.IsZero() || !e.Time.Before(s.since)) && (s.until.IsZero() || !e.Time.After(s.until)) && s.keep.keeps(e)
-}
-
-// ofStreams tells the streams that are named whole from those that only begin so.
-func (s selection) ofStreams(stream domain.StreamID) bool {
-	return len(s.streams) == 0 || slices.ContainsFunc(s.streams, func(name string) bool {
-		prefix, open := strings.CutSuffix(name, "*")
-		return string(stream) == name || (open || strings.HasSuffix(name, "-")) && strings.HasPrefix(string(stream), prefix)
-	})
-}
-
 // maxHeld bounds what is held to turn recorded files around.
 const maxHeld = 1 << 20
 
@@ -323,13 +274,7 @@ func (a *app) nodeSource(c *cobra.Command) (*source, error) {
 }
 
 func (c *client) source() *source {
-	return &source{name: c.settings.Addr, events: c.events, head: c.head, follow: c.follow, close: func() error { return nil }}
-}
-
-// asked is what a node is asked to choose by; what it cannot choose by is sifted
-// here.
-func (s selection) asked() transport.Selection {
-	return transport.Selection{Streams: s.streams, Types: s.filter.Types, Where: s.where}
+	return &source{name: c.settings.Addr, events: c.events, head: c.head, follow: c.follow, live: true, close: func() error { return nil }}
 }
 
 // eventsPage is a page of the log, its events read.

@@ -23,6 +23,7 @@ import (
 	"github.com/ringrift/rift/transport/policy"
 	"github.com/ringrift/rift/transport/raft"
 	"github.com/ringrift/rift/transport/relay"
+	"github.com/ringrift/rift/transport/report"
 	"github.com/ringrift/rift/transport/sshtournament"
 	"github.com/ringrift/rift/transport/swim"
 	"github.com/ringrift/rift/transport/tournament"
@@ -52,6 +53,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		gossip.Area(),
 		swim.Area(),
 		sshtournament.Area(),
+		report.Area(),
 	}
 	return append(list, policy.Area(sectionsOf(list)))
 })

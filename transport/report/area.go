@@ -1,0 +1,171 @@
+// Package report registers the endpoints of reports: what `rift report` tells of a
+// log, of the log of the node that is asked. It folds nothing itself and reads no read
+// model: the process lends it a Reporter.
+//
+// Read Reporter, then Area.
+package report
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/transport"
+)
+
+// Reporter is what a process lends the endpoints: its log, told as reports.
+type Reporter interface {
+	Report(ctx context.Context, q Request) (Answer, domain.Position, error)
+}
+
+// Request asks for a report of a kind in a form. Settings are those of `rift report`
+// by their names there, without the dashes before them.
+type Request struct {
+	Kind, Form string
+	Settings   []Setting
+}
+
+// Setting is one of a report; without a value it is as if it was not there.
+type Setting struct{ Name, Value string }
+
+// The forms of a report.
+const (
+	FormJSON     = "json"
+	FormMarkdown = "md"
+	FormCSV      = "csv"
+	FormTable    = "table"
+	FormSVG      = "svg"
+)
+
+var contentTypes = map[string]string{
+	FormMarkdown: "text/markdown; charset=utf-8", FormCSV: "text/csv; charset=utf-8",
+	FormTable: "text/plain; charset=utf-8", FormSVG: "image/svg+xml",
+}
+
+// Answer is a report: a document for programs, or the text of another form.
+type Answer struct {
+	Report json.RawMessage `json:"report" doc:"the report as rift report -o json has it"`
+
+	form string
+	body []byte
+}
+
+// Made is the answer that a report makes in a form.
+func Made(form string, body []byte) Answer {
+	if form == FormJSON {
+		var short bytes.Buffer
+		if json.Compact(&short, body) == nil {
+			body = short.Bytes()
+		}
+		return Answer{Report: body}
+	}
+	return Answer{form: form, body: body}
+}
+
+// Form gives the text of a report in a form other than JSON.
+func (a Answer) Form(string) (contentType string, body []byte) { return contentTypes[a.form], a.body }
+
+// Stretch is the part of the log that a report is about, and its form.
+type Stretch struct {
+	From string `query:"from" doc:"begin at this position (1200, or -1000 from the end) or time"`
+	To   string `query:"to" doc:"end at this position or time; empty: now"`
+	Form string `query:"form" default:"json" doc:"json, md, csv, table, or svg, which is a drawing"`
+}
+
+func (s Stretch) request(kind string, settings ...Setting) (Request, error) {
+	if s.Form != FormJSON && contentTypes[s.Form] == "" {
+		return Request{}, domain.Faulty("report", []domain.Fault{{Field: "form", Reason: "want json, md, csv, table or svg, found " + domain.Clip(s.Form, 64)}})
+	}
+	return Request{kind, s.Form, append(settings, Setting{"from", s.From}, Setting{"to", s.To})}, nil
+}
+
+// question is a struct of parameters that asks for a report.
+type question interface{ request() (Request, error) }
+
+type (
+	queue    struct{ Stretch }
+	nodes    struct{ Stretch }
+	cluster  struct{ Stretch }
+	gauntlet struct {
+		Stretch
+		GauntletID string `query:"gauntlet_id" doc:"as execute answers; empty: the one that began last"`
+	}
+	tournament struct {
+		Stretch
+		TournamentID string `query:"tournament_id" doc:"tell of this one in full; empty: of the only one"`
+	}
+	search struct {
+		Stretch
+		Run string `query:"run" doc:"tell of this one in full; empty: of the only one"`
+	}
+	promotions struct {
+		Stretch
+		ConfigKey string `query:"config_key" doc:"tell of this game only"`
+	}
+	ratings struct {
+		Stretch
+		ConfigKey string `query:"config_key" doc:"the game; empty: the only one"`
+		Method    string `query:"method" doc:"elo, mle, glicko2, whr, pl, or published; empty: the policy's"`
+		Mode      string `query:"mode" doc:"all settings as a program has them: bayeselo, ordo"`
+		Anchors   string `query:"anchors" doc:"ratings that are given, NAME=RATING,…, or none"`
+		Draws     string `query:"draws" doc:"what a draw is: half, win_loss, davidson, bayeselo"`
+		Scale     string `query:"scale" doc:"what a point is: logistic, ordo, bayeselo"`
+		Prior     string `query:"prior" doc:"virtual draws of each player"`
+		Advantage string `query:"advantage" doc:"Elo of the first seat, or fit"`
+		K         string `query:"k" doc:"most points a game moves, 32, or 40:30,20 for 40 below 30 games, then 20"`
+	}
+)
+
+func (q queue) request() (Request, error)   { return q.Stretch.request("queue") }
+func (q nodes) request() (Request, error)   { return q.Stretch.request("nodes") }
+func (q cluster) request() (Request, error) { return q.Stretch.request("cluster") }
+func (q gauntlet) request() (Request, error) {
+	return q.Stretch.request("gauntlet", Setting{"gauntlet-id", q.GauntletID})
+}
+
+func (q tournament) request() (Request, error) {
+	return q.Stretch.request("tournament", Setting{"tournament", q.TournamentID})
+}
+func (q search) request() (Request, error) { return q.Stretch.request("cmaes", Setting{"run", q.Run}) }
+func (q promotions) request() (Request, error) {
+	return q.Stretch.request("promotions", Setting{"config-key", q.ConfigKey})
+}
+
+func (q ratings) request() (Request, error) {
+	return q.Stretch.request("elo", Setting{"config-key", q.ConfigKey}, Setting{"method", q.Method}, Setting{"mode", q.Mode},
+		Setting{"anchors", q.Anchors}, Setting{"draws", q.Draws}, Setting{"scale", q.Scale}, Setting{"prior", q.Prior},
+		Setting{"advantage", q.Advantage}, Setting{"k", q.K})
+}
+
+// tell is the row of a report. It reads as much of the log as the report is about.
+func tell[Q question](kind, about string) transport.Route {
+	return transport.Tell("/reports/"+kind, "reports."+kind, func(ctx context.Context, b transport.Backend, q Q) (Answer, domain.Position, error) {
+		request, err := q.request()
+		if err != nil {
+			return Answer{}, 0, err
+		}
+		reporter, err := transport.LentBy[Reporter](b)
+		if err != nil {
+			return Answer{}, 0, err
+		}
+		return reporter.Report(ctx, request)
+	}, transport.Scans(), transport.About(about))
+}
+
+// Area is what the area adds to a process.
+func Area() transport.Area {
+	return transport.Area{
+		Name: "report",
+		Routes: []transport.Route{
+			tell[queue]("queue", "how the queue did: ages, waits, what starved, what was lost, why items wait"),
+			tell[nodes]("nodes", "how the nodes did: busy, idle, wasted GPU hours, flaps"),
+			tell[cluster]("cluster", "who led when, where that was disputed, and where no majority answered"),
+			tell[ratings]("elo", "how strong models are: ratings, crosstable, who is likely stronger, curves"),
+			tell[gauntlet]("gauntlet", "how a gauntlet came to its decision: the path of its test, strength, workers"),
+			tell[tournament]("tournament", "how tournaments went: crosstable, tie-breaks, seats, byes"),
+			tell[search]("cmaes", "how searches went: fitness, step size, restarts, what was lost"),
+			tell[promotions]("promotions", "what was promoted, and what each model gained over the one before"),
+		},
+	}
+}

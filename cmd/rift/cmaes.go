@@ -18,7 +18,8 @@ var startHelp = map[string]string{
 	"run":                         "its name (default: made up)",
 	"config_key":                  "the game that it is about",
 	"x0":                          "where to begin, JSON: [1,0.5]",
-	"sigma0":                      "first step size, about a quarter of the range in question",
+	"sigma0":                      "first step size, about a quarter of the range in question; of a space in quarters of its ranges (default 1)",
+	"space":                       "what the variables are, in place of x0, bounds and integers, JSON: [{\"name\",\"low\",\"high\",\"start\",\"integer\"}]",
 	"bounds":                      "JSON: [low,high] of all variables, or a list of one for each; null is none",
 	"population":                  "candidates of a generation (default 4 + 3 ln n)",
 	"generations":                 "most of them, restarts included",
@@ -62,6 +63,7 @@ payload, with ANYTHING in it, and prints {"fitness": NUMBER}, less is better. Or
 {"player": "heuristic:{x}", "baselines": ["random"], "games": 20}: the worker plays the games of
 the payload, the candidate's values in the place of {x}, and its score counts negative.`,
 				example: `  rift cmaes start --x0 '[1,0.5,0.3]' --sigma0 0.3 --bounds '[0,2]' --objective '{"command":"tune"}'
+  rift cmaes start --space '[{"name":"rate","low":0,"high":0.01},{"name":"batch","low":32,"high":512,"integer":true}]' --objective '{"command":"tune"}'
   rift cmaes start --x0 '[0.5,0.5]' --sigma0 0.2 --config-key hex8_2p --generations 30 --objective '{"player":"heuristic:{x}","baselines":["random"],"games":20}'`,
 				help: startHelp,
 				show: showStored,

@@ -20,8 +20,9 @@ import (
 type Start struct {
 	Run               cmaesrun.ID         `json:"run,omitempty" doc:"made up when absent"`
 	ConfigKey         domain.ConfigKey    `json:"config_key,omitempty"`
-	X0                []float64           `json:"x0"`
-	Sigma0            float64             `json:"sigma0" doc:"about a quarter of the range in question"`
+	X0                []float64           `json:"x0,omitempty" doc:"where the search begins; wanted without a space"`
+	Sigma0            float64             `json:"sigma0,omitempty" doc:"about a quarter of the range in question; of a space in quarters of its ranges, 1 by default"`
+	Space             []Variable          `json:"space,omitempty" doc:"what the variables are, in place of x0, bounds and integers"`
 	Bounds            json.RawMessage     `json:"bounds,omitempty" doc:"[low, high] of all variables, or a list of one for each; null: none"`
 	Population        int                 `json:"population,omitempty" doc:"default 4 + ⌊3 ln n⌋"`
 	Generations       int                 `json:"generations,omitempty"`
@@ -45,6 +46,15 @@ type Start struct {
 func (Start) CommandType() string       { return "cmaes.start" }
 func (c Start) Stream() domain.StreamID { return c.Run.Stream() }
 
+// Variable is one of a space: what it is called and between what it is.
+type Variable struct {
+	Name    string   `json:"name,omitempty" doc:"of all variables or of none; the item names the values by it"`
+	Low     float64  `json:"low"`
+	High    float64  `json:"high"`
+	Start   *float64 `json:"start,omitempty" doc:"where the search begins; absent: in the middle"`
+	Integer bool     `json:"integer,omitempty" doc:"a whole number"`
+}
+
 // RunStarted is the answer to a start.
 type RunStarted struct {
 	Run cmaesrun.ID `json:"run"`
@@ -65,10 +75,16 @@ func completeStart(c Start, facts domain.Facts) (Start, error) {
 	bounds, faults := boundsOf(c.Bounds)
 	objective, more := objectiveOf(c.Objective, policy)
 	faults = append(faults, more...)
+	var scales []float64
+	if len(c.Space) > 0 {
+		var wrong []domain.Fault
+		c, wrong = c.spread(&objective, &bounds, &scales)
+		faults = append(faults, wrong...)
+	}
 	c.started = cmaesrun.Started{
 		Run: c.Run, ConfigKey: c.ConfigKey, Objective: objective, Lost: c.Lost, GenerationSeconds: c.GenerationSeconds,
 		Search: cmaes.Options{
-			X0: c.X0, Sigma0: c.Sigma0, Seed: seed, Population: c.Population, Bounds: bounds, Integers: c.Integers, Passive: c.Passive,
+			X0: c.X0, Sigma0: c.Sigma0, Scales: scales, Seed: seed, Population: c.Population, Bounds: bounds, Integers: c.Integers, Passive: c.Passive,
 			Target: c.Target, MaxEvaluations: c.MaxEvaluations, MaxGenerations: c.Generations, MaxPopulation: policy.MaxPopulation,
 			Restarts: c.Restarts, MaxRestarts: c.MaxRestarts, Reevaluate: c.Reevaluate, Tolerances: c.Tolerances,
 		},
@@ -77,6 +93,9 @@ func completeStart(c Start, facts domain.Facts) (Start, error) {
 		faults = append(faults, domain.Fault{Field: "x0", Reason: fmt.Sprintf("want at most %d variables, found %d", policy.MaxVariables, len(c.X0))})
 	} else {
 		faults = append(faults, searchFaults(c.started.Search)...)
+	}
+	if len(c.Space) > 0 {
+		faults = ofSpace(faults)
 	}
 	faults = append(faults, c.started.RunFaults()...)
 	if len(more) == 0 {

@@ -69,6 +69,7 @@ type Bound struct {
 type Options struct {
 	X0             []float64     `json:"x0"`
 	Sigma0         float64       `json:"sigma0"`
+	Scales         []float64     `json:"scales,omitempty" doc:"of each variable: its first deviation is sigma0 times this; empty: 1 for all"`
 	Seed           uint64        `json:"seed"`
 	Population     int           `json:"population,omitempty" doc:"default 4 + ⌊3 ln n⌋"`
 	Bounds         []Bound       `json:"bounds,omitempty" doc:"one for each variable, or one for all"`
@@ -125,6 +126,14 @@ func (o *Options) check() error {
 	if !(o.Sigma0 > 0 && o.Sigma0 <= 1e100) {
 		f.add("sigma0", "want more than 0, found %v", o.Sigma0)
 	}
+	if len(o.Scales) > 0 && len(o.Scales) != n {
+		f.add("scales", "want one for each of %d variables, found %d", n, len(o.Scales))
+	}
+	for i, scale := range o.Scales {
+		if !(scale >= 1e-100 && scale <= 1e100) {
+			f.add(fmt.Sprintf("scales[%d]", i), "want more than 0, found %v", scale)
+		}
+	}
 	if o.Population != 0 && (o.Population < 4 || o.Population > MaxPopulation) {
 		f.add("population", "want 4 to %d, found %d", MaxPopulation, o.Population)
 	}
@@ -178,6 +187,26 @@ func (o *Options) checkBound(i int, f *faults) {
 	} else if x := o.X0[i]; x < low || x > high {
 		f.add(fmt.Sprintf("x0[%d]", i), "want it between its bounds %v and %v, found %v", low, high, x)
 	}
+}
+
+// scale is how much of a variable one unit of the search is.
+func (o *Options) scale(i int) float64 {
+	if len(o.Scales) == 0 {
+		return 1
+	}
+	return o.Scales[i]
+}
+
+// value is what a variable of the search stands for, between its bounds.
+func (o *Options) value(i int, y float64) float64 {
+	low, high := o.bound(i)
+	return inside(y*o.scale(i), low, high)
+}
+
+// variable is one of the search that stands for a value between its bounds.
+func (o *Options) variable(i int, x float64) float64 {
+	low, high := o.bound(i)
+	return outside(x, low, high) / o.scale(i)
 }
 
 // bound gives the ends of a variable's range, infinite where there is none.

@@ -110,8 +110,7 @@ func (s *Search) begin(population int, sigma float64, small bool) {
 	n := len(s.Options.X0)
 	r := Run{Population: population, Base: population, Small: small, Sigma0: sigma, Sigma: sigma, PC: make([]float64, n), PS: make([]float64, n), C: make([][]float64, n)}
 	for i, x := range s.Options.X0 {
-		low, high := s.Options.bound(i)
-		r.Mean = append(r.Mean, outside(x, low, high))
+		r.Mean = append(r.Mean, s.Options.variable(i, x))
 		r.C[i] = make([]float64, n)
 		r.C[i][i] = 1
 	}
@@ -161,8 +160,7 @@ func (s *Search) genotype(index int) []float64 {
 func (s *Search) phenotype(x []float64) []float64 {
 	out := make([]float64, len(x))
 	for i, v := range x {
-		low, high := s.Options.bound(i)
-		out[i] = inside(v, low, high)
+		out[i] = s.Options.value(i, v)
 	}
 	for _, i := range s.Options.Integers {
 		low, high := s.Options.bound(i)
@@ -298,7 +296,7 @@ func (s *Search) inject(x []float64) ([]float64, bool) {
 			return nil, false
 		}
 		low, high := s.Options.bound(i)
-		out[i] = outside(min(max(v, low), high), low, high)
+		out[i] = s.Options.variable(i, min(max(v, low), high))
 		step[i] = (out[i] - s.Run.Mean[i]) / s.Run.Sigma
 	}
 	n := float64(len(x))

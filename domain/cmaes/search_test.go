@@ -144,3 +144,52 @@ func TestNoise(t *testing.T) {
 		}
 	}
 }
+
+// A variable's scale is the unit of its steps: a long valley along the axes is a sphere
+// to a search that is told how long they are, and points from elsewhere are in the
+// function's own units.
+func TestScales(t *testing.T) {
+	scales := []float64{1e-3, 1, 1e4, 30}
+	valley := func(x []float64) float64 {
+		sum := 0.0
+		for i, v := range x {
+			sum += (v / scales[i]) * (v / scales[i])
+		}
+		return sum
+	}
+	solve := func(f func([]float64) float64, o Options) (evaluations int, found bool) {
+		o.Sigma0, o.Seed, o.Target = 0.5, 11, number(1e-8)
+		s := search(t, o)
+		for !s.Done() {
+			step(t, s, f)
+		}
+		return s.Run.Evaluations, s.Best.Value <= 1e-8
+	}
+	round, found := solve(sphere, Options{X0: repeated(4, 1)})
+	scaled, foundToo := solve(valley, Options{X0: scales, Scales: scales})
+	if !found || !foundToo || scaled != round {
+		t.Errorf("want the valley's end found in the sphere's %d evaluations, found %d, and %v and %v", round, scaled, found, foundToo)
+	}
+	if plain, found := solve(valley, Options{X0: scales}); found && plain < 2*round {
+		t.Errorf("want more than %d evaluations without scales, found %d", 2*round, plain)
+	}
+
+	o := Options{X0: scales, Scales: scales, Sigma0: 0.5, Seed: 11, Integers: []int{3}}
+	for i := range scales {
+		low, high := -2*scales[i], 2*scales[i]
+		o.Bounds = append(o.Bounds, Bound{&low, &high})
+	}
+	s := search(t, o)
+	point := []float64{5e-4, 0.5, 5e3, 15}
+	if err := s.Tell([]Evaluation{{Index: -1, X: point, Values: []float64{-1}}, {Index: 0, Values: []float64{1}}, {Index: 1, Values: []float64{2}}, {Index: 2, Values: []float64{3}}, {Index: 3, Values: []float64{3}}}); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range s.Best.X {
+		near(t, "an injected value over its scale", v/scales[i], 0.5, 1e-9)
+	}
+	for i, v := range s.Favourite() {
+		if math.Abs(v) > 2*scales[i] || i == 3 && v != math.Round(v) {
+			t.Errorf("want variable %d between its bounds and a whole number where it is one, found %v", i, v)
+		}
+	}
+}

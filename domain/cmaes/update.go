@@ -188,12 +188,12 @@ func (s *Search) limit() {
 	r := &s.Run
 	for i := range r.Mean {
 		low, high := s.Options.bound(i)
-		if most := (high - low) / widestOfBounds; r.Sigma*math.Sqrt(r.C[i][i]) > most {
+		if most := (high - low) / widestOfBounds / s.Options.scale(i); r.Sigma*math.Sqrt(r.C[i][i]) > most {
 			r.Sigma = most / math.Sqrt(r.C[i][i])
 		}
 	}
 	for _, i := range s.Options.Integers {
-		deviation := r.Sigma * math.Sqrt(r.C[i][i])
+		deviation := r.Sigma * math.Sqrt(r.C[i][i]) * s.Options.scale(i)
 		if deviation >= integerSpread {
 			continue
 		}
@@ -211,10 +211,10 @@ func (s *Search) limit() {
 func (s *Search) centre(all []told) {
 	for _, i := range s.Options.Integers {
 		low, high := s.Options.bound(i)
-		middle := math.RoundToEven(inside(s.Run.Mean[i], low, high))
+		middle := math.RoundToEven(s.Options.value(i, s.Run.Mean[i]))
 		for k := range all[:len(all)/2] {
-			if whole := math.RoundToEven(inside(all[k].x[i], low, high)); whole != middle {
-				all[k].x[i] = outside(min(max(whole, low), high), low, high)
+			if whole := math.RoundToEven(s.Options.value(i, all[k].x[i])); whole != middle {
+				all[k].x[i] = s.Options.variable(i, min(max(whole, low), high))
 			}
 		}
 	}

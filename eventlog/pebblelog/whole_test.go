@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/internal/race"
 )
 
 // fillNumbered appends n events over a few streams.
@@ -164,7 +165,8 @@ func TestVerifyOfSound(t *testing.T) {
 
 // TestFlippedByteOnDisk flips single bytes of the tables. Some lie where nothing
 // is read; what is read must come out right or as corrupt, and Verify must say
-// so whenever reading everything does.
+// so whenever reading everything does. A fifth of the 25 flips is tried under the
+// race detector.
 func TestFlippedByteOnDisk(t *testing.T) {
 	disk := vfs.NewMem()
 	const dir = "log"
@@ -199,7 +201,7 @@ func TestFlippedByteOnDisk(t *testing.T) {
 		}
 	}
 	corrupt := 0
-	for range 25 {
+	for range race.Part(25, 5) {
 		table := dir + "/" + tables[random.IntN(len(tables))]
 		info, err := disk.Stat(table)
 		if err != nil {

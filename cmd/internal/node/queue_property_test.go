@@ -23,6 +23,7 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 )
@@ -487,9 +488,9 @@ func (h *history) check() {
 // Whatever happens to a queue, it is the same and answers the same whether it is
 // folded from the log, restored from its own items, loaded from rows, or kept by
 // the node that decides; its counts are those of its items; and nothing is on the
-// log that the rules forbid.
+// log that the rules forbid. An eighth of the histories is tried under the race detector.
 func TestTheQueueIsAFold(t *testing.T) {
-	checks(t, 40)
+	checks(t, race.Part(40, 8))
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
 		defer func() {

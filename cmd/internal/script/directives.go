@@ -272,7 +272,7 @@ func (env *Env) http(ctx context.Context, d *datadriven.TestData) (string, error
 		request.Header.Set("Idempotency-Key", key)
 	}
 	recorder := httptest.NewRecorder()
-	if err := env.on(func() { env.handler.ServeHTTP(recorder, request) }); err != nil {
+	if err := env.on(func() { env.serve(recorder, request) }); err != nil {
 		return "", err
 	}
 	var b strings.Builder

@@ -8,15 +8,16 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 )
 
 // The queue is the same whether it is folded from the log, loaded from the read
 // models of a position, or kept by the node that decided: at every position of
-// every golden script.
+// every golden script, under the race detector of one script of ten.
 func TestTheQueueIsTheSameFoldedLoadedAndKept(t *testing.T) {
-	for _, path := range scriptFiles(t) {
+	for _, path := range race.Some(scriptFiles(t), 10) {
 		t.Run(strings.TrimPrefix(path, scripts+"/"), func(t *testing.T) {
 			sameQueues(t, played(t, path))
 		})

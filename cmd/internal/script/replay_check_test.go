@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/internal/race"
 )
 
 // told runs directives of a script and gives the events they led to.
@@ -205,9 +206,10 @@ drain
 	}
 }
 
-// What every script leaves on its log is what its reactors command on replay.
+// What every script leaves on its log is what its reactors command on replay; one
+// script of ten is checked under the race detector.
 func TestCheckOfEveryScript(t *testing.T) {
-	for _, path := range scriptFiles(t) {
+	for _, path := range race.Some(scriptFiles(t), 10) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

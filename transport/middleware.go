@@ -251,11 +251,7 @@ func (l lapsing) Err() error {
 
 // limit is how long the request may take.
 func (x *exchange) limit() time.Duration {
-	limit := x.handler.config.Timeout
-	if x.route.timeout > 0 {
-		limit = x.route.timeout
-	}
-	limit += x.waits()
+	limit := x.handler.config.Timeout + x.waits()
 	given := x.request.Header.Get(headerTimeout)
 	if given == "" {
 		return limit

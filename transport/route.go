@@ -46,9 +46,8 @@ type Route struct {
 	large   bool          // see Large
 	polls   time.Duration // see Polls
 	past    bool          // ?at= means something, though it is no query over the read models
-	timeout time.Duration
-	request reflect.Type // of the body, or of the struct of parameters
-	answer  reflect.Type // nil: only what every answer has
+	request reflect.Type  // of the body, or of the struct of parameters
+	answer  reflect.Type  // nil: only what every answer has
 	shape   *shape
 	params  *params
 	fault   error // what is wrong with the row, told by NewHandler
@@ -87,9 +86,6 @@ func In(group string) Option { return func(r *Route) { r.Group = group } }
 
 // Public serves the route without a token.
 func Public() Option { return func(r *Route) { r.public = true } }
-
-// Within bounds the time of the route otherwise than the rest.
-func Within(d time.Duration) Option { return func(r *Route) { r.timeout = d } }
 
 // Then does something in the process once a command was accepted, not on a dry run.
 func Then[C domain.Command](f func(ctx context.Context, b Backend, command C, result commands.Result) error) Option {

@@ -40,8 +40,8 @@ func TestASpanPerRequestInsideTheCallersOwn(t *testing.T) {
 
 func TestARequestThatTakesTooLongSaysSo(t *testing.T) {
 	n := newNode(t)
-	stuck := transport.Tell("/stuck", "test.stuck", stuckReport, transport.Within(time.Millisecond))
-	h, err := transport.NewHandler(n, transport.Config{}, transport.Area{Routes: []transport.Route{stuck}})
+	stuck := transport.Tell("/stuck", "test.stuck", stuckReport)
+	h, err := transport.NewHandler(n, transport.Config{Timeout: time.Millisecond}, transport.Area{Routes: []transport.Route{stuck}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package jsonl_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,14 @@ func Example() {
 		return
 	}
 	var text bytes.Buffer
-	if _, err := jsonl.Export(ctx, from, &text, jsonl.ExportOptions{}); err != nil {
+	out := jsonl.NewWriter(&text)
+	for e, err := range from.ReadAll(ctx, 1, eventlog.Forward, eventlog.Filter{}) {
+		if err = errors.Join(err, out.Write(e)); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	if err := out.Flush(); err != nil {
 		fmt.Println(err)
 		return
 	}

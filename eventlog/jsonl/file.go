@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -109,44 +108,6 @@ func Pack(name string, w io.Writer) (io.WriteCloser, error) {
 type unpacked struct{ io.Writer }
 
 func (unpacked) Close() error { return nil }
-
-// Files lists the files that the paths mean: a file is itself, a folder is the
-// files in it with one of the endings, packed or not, by name. A path that
-// means nothing is an error.
-func Files(paths []string, endings ...string) ([]string, error) {
-	if len(endings) == 0 {
-		endings = []string{".jsonl"}
-	}
-	var found []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, fileError(err)
-		}
-		if !info.IsDir() {
-			found = append(found, path)
-			continue
-		}
-		entries, err := os.ReadDir(path) // sorted by name
-		if err != nil {
-			return nil, fileError(err)
-		}
-		before := len(found)
-		for _, entry := range entries {
-			plain := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(entry.Name()), ".zst"), ".gz")
-			if !entry.IsDir() && slices.Contains(endings, filepath.Ext(plain)) {
-				found = append(found, filepath.Join(path, entry.Name()))
-			}
-		}
-		if len(found) == before {
-			return nil, domain.Errorf(domain.NotFound, "folder %s: want files ending in %s, found none", path, strings.Join(endings, " or "))
-		}
-	}
-	slices.SortStableFunc(found, func(a, b string) int {
-		return strings.Compare(filepath.Base(a), filepath.Base(b))
-	})
-	return found, nil
-}
 
 func fileError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {

@@ -3,7 +3,6 @@ package jsonl
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"time"
 
@@ -168,40 +167,4 @@ func (in *importer) told() error {
 		in.options.Progress(in.report)
 	}
 	return nil
-}
-
-// ExportOptions chooses what is exported.
-type ExportOptions struct {
-	From     domain.Position // first position, 0 and 1 mean the beginning
-	To       domain.Position // last position, 0 means the end
-	Filter   eventlog.Filter
-	Progress func(written int64, at domain.Position) // told every 1024 events and at the end
-}
-
-// Export writes the events of a log as lines and tells how many.
-func Export(ctx context.Context, log eventlog.Log, w io.Writer, options ExportOptions) (int64, error) {
-	out := NewWriter(w)
-	var at domain.Position
-	for e, err := range log.ReadAll(ctx, max(options.From, 1), eventlog.Forward, options.Filter) {
-		if err != nil {
-			return out.Count(), domain.Errorf(domain.CodeOf(err), "export: %w", err)
-		}
-		if options.To != 0 && e.Position > options.To {
-			break
-		}
-		if err := out.Write(e); err != nil {
-			return out.Count(), err
-		}
-		at = e.Position
-		if options.Progress != nil && out.Count()%1024 == 0 {
-			options.Progress(out.Count(), at)
-		}
-	}
-	if err := out.Flush(); err != nil {
-		return out.Count(), err
-	}
-	if options.Progress != nil {
-		options.Progress(out.Count(), at)
-	}
-	return out.Count(), nil
 }

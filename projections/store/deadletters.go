@@ -52,16 +52,6 @@ func letterOf(f Failure) DeadLetter {
 // LetterID names the dead letter of a handler at a position.
 func LetterID(handler string, at domain.Position) string { return handler + "@" + at.String() }
 
-// ParseLetterID takes the name of a dead letter apart.
-func ParseLetterID(id string) (handler string, at domain.Position, err error) {
-	place := strings.LastIndexByte(id, '@')
-	if place <= 0 {
-		return "", 0, domain.Errorf(domain.Invalid, "dead letter %q: want <handler>@<position>", id)
-	}
-	at, err = domain.ParsePosition(id[place+1:])
-	return id[:place], at, err
-}
-
 // key sorts the letters of a handler by position.
 func (d DeadLetter) key() string { return letterKey(d.Handler, d.EventPosition) }
 

@@ -401,18 +401,6 @@ func TestDeadLettersAreRowsOfEveryView(t *testing.T) {
 	}
 }
 
-func TestLetterIDs(t *testing.T) {
-	handler, at, err := store.ParseLetterID(store.LetterID("a@b.X#2", 42))
-	if err != nil || handler != "a@b.X#2" || at != 42 {
-		t.Errorf("found %s %d %v", handler, at, err)
-	}
-	for _, bad := range []string{"", "x", "@4", "x@", "x@-1", "x@y"} {
-		if _, _, err := store.ParseLetterID(bad); !errors.Is(err, domain.ErrInvalid) {
-			t.Errorf("%q: want invalid, found %v", bad, err)
-		}
-	}
-}
-
 func TestOpenNamesEveryFault(t *testing.T) {
 	bad := []projections.Projection{
 		{Name: "a", Version: 0, Tables: []string{"t", "t"}},

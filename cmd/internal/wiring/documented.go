@@ -2,8 +2,6 @@ package wiring
 
 import (
 	"slices"
-
-	"github.com/ringrift/rift/projections"
 )
 
 // Documented is one of the nineteen handlers that the cluster's documentation
@@ -40,21 +38,6 @@ func Nineteen() []Documented {
 		{18, "cluster_healthy", "CLUSTER_HEALTHY", "", "admin.resume"},
 		{19, "cluster_unhealthy", "CLUSTER_UNHEALTHY", "", "admin.pause"},
 	}
-}
-
-// Lacks says what of a documented handler this build does not have; empty for nothing.
-func (d Documented) Lacks() string {
-	if d.Projection != "" && !slices.ContainsFunc(Projections(), func(p projections.Projection) bool {
-		return p.Name == d.Projection && len(p.Handle(d.Event)) > 0
-	}) {
-		return "a row in " + d.Projection
-	}
-	if d.Command != "" && !slices.ContainsFunc(Reactors(), func(r projections.Reactor) bool {
-		return r.Type == d.Event && slices.Contains(r.Issues, d.Command)
-	}) {
-		return "a reactor that issues " + d.Command
-	}
-	return ""
 }
 
 // DocumentedBy finds the documented handler of an event type.

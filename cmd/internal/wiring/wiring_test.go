@@ -29,7 +29,7 @@ func TestEveryEventIsHandledOrIgnored(t *testing.T) {
 	for _, reactor := range Reactors() {
 		handled[reactor.Type] = true
 	}
-	ignored := Ignored()
+	ignored := ignoredEvents()
 	catalog, err := Catalog()
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestEveryEventIsHandledOrIgnored(t *testing.T) {
 		case handled[def.Type] && listed:
 			t.Errorf("%s is handled, and listed as ignored", def.Type)
 		case !handled[def.Type] && !listed:
-			t.Errorf("%s: nobody handles it, and Ignored gives no reason", def.Type)
+			t.Errorf("%s: nobody handles it, and ignoredEvents gives no reason", def.Type)
 		case listed && reason == "":
 			t.Errorf("%s is ignored without a reason", def.Type)
 		}

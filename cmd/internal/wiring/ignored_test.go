@@ -1,9 +1,9 @@
 package wiring
 
-// Ignored lists the events that no projection and no reactor handles, each with
+// ignoredEvents lists the events that no projection and no reactor handles, each with
 // the reason. A test holds it against the catalogue: an event is handled or it
 // stands here.
-func Ignored() map[string]string {
+func ignoredEvents() map[string]string {
 	ignored := map[string]string{}
 	for _, those := range []struct {
 		reason string

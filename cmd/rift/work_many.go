@@ -90,7 +90,8 @@ func (m *many) items(body *bodyFlags, words []string, stdin io.Reader) (items it
 	if err != nil {
 		return nil, closeFile, domain.Errorf(domain.Invalid, "%s: %w", name, err)
 	}
-	decoder := json.NewDecoder(text)
+	records := jsonl.NewRecords(text, maxInput)
+	decoder := json.NewDecoder(records)
 	first, err := nextItem(decoder, name, 1)
 	if errors.Is(err, io.EOF) {
 		return nil, closeFile, usagef("%s: want JSON objects, one for each item, found nothing", name)
@@ -108,6 +109,7 @@ func (m *many) items(body *bodyFlags, words []string, stdin io.Reader) (items it
 			if !yield(item, err) || err != nil {
 				return
 			}
+			records.Next()
 			item, err = nextItem(decoder, name, n+1)
 		}
 	}, closeFile, nil

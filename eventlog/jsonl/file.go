@@ -70,7 +70,8 @@ var orderMarks = []struct {
 }
 
 func unpack(r io.Reader) (io.ReadCloser, error) {
-	buffered := bufio.NewReaderSize(r, 64<<10)
+	packed := new(int64)
+	buffered := bufio.NewReaderSize(counting{r, packed}, 64<<10)
 	head, err := buffered.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -81,9 +82,14 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, err
 		}
-		return decoder.IOReadCloser(), nil
+		closer := decoder.IOReadCloser()
+		return &stack{Reader: &expanding{Reader: closer, packed: packed}, closers: []io.Closer{closer}}, nil
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return gzip.NewReader(buffered)
+		decoder, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, err
+		}
+		return &stack{Reader: &expanding{Reader: decoder, packed: packed}, closers: []io.Closer{decoder}}, nil
 	}
 	return io.NopCloser(buffered), nil
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 )
 
 // Line is one line of a text, without its end. Text is valid until the next
@@ -41,7 +42,11 @@ func Lines(r io.Reader, name string, bound int) iter.Seq2[Line, error] {
 				part = long
 			}
 			if err != nil && !errors.Is(err, io.EOF) {
-				yield(line, domain.Errorf(domain.Unavailable, "%s:%d: %w", name, line.Number, err))
+				code := domain.Unavailable
+				if domain.CodeOf(err) != domain.Internal {
+					code = domain.CodeOf(err)
+				}
+				yield(line, domain.Errorf(code, "%s:%d: %w", name, line.Number, err))
 				return
 			}
 			if len(part) == 0 && err != nil {
@@ -76,8 +81,8 @@ type ReadOptions struct {
 var errCutOff = domain.Errorf(domain.Invalid, "the line is cut off where the file ends; once it is whole, a further import takes it")
 
 // Read yields the events of a text. Empty lines and lines that begin with "#"
-// are comments. A broken line is an error that names the text, the line and
-// every fault in it, and ends the read; a lenient read reports it and goes on.
+// are comments. A broken line, and one whose event no log may store, is an error
+// that names the text, the line and every fault in it, and ends the read; a lenient read reports it and goes on.
 // A last line that ends in the middle of its JSON is no error: it is reported as
 // left out, for the text is still being written, or was when it was copied.
 func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelope, error] {
@@ -100,9 +105,12 @@ func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelo
 			}
 			var e domain.Envelope
 			if line.TooLong {
-				err = domain.Errorf(domain.TooLarge, "want at most %d bytes in a line", MaxLine)
+				err = domain.Errorf(domain.TooLarge, "want at most %d bytes in a line, found more; take the line out, or leave lines like it out by --lenient", MaxLine)
 			} else {
 				e, err = absent.read(text)
+			}
+			if err == nil {
+				err = eventlog.CheckProposed(e.Stream, []eventlog.Proposed{{ID: e.ID, Type: e.Type, Version: e.Version, Data: e.Data}})
 			}
 			if err != nil {
 				cutOff := line.Open && errors.Is(err, io.ErrUnexpectedEOF)

@@ -51,28 +51,9 @@ func lines(r io.Reader, name string) iter.Seq2[Piece, error] {
 	}
 }
 
-// bounded fails when more is read of one record than a record may have.
-type bounded struct {
-	io.Reader
-	left int
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, domain.Errorf(domain.TooLarge, "want records of at most %d bytes, found a longer one", MaxRecord)
-	}
-	n, err := b.Reader.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
-}
-
-// refill is room for one more record, beside what a reader has in its buffer.
-func (b *bounded) refill() { b.left = MaxRecord + 64<<10 }
-
 func (m *Mapping) rows(r io.Reader, name string) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		source := &bounded{Reader: r}
-		source.refill()
+		source := jsonl.NewRecords(r, MaxRecord)
 		rows := csv.NewReader(source)
 		rows.Comma, rows.LazyQuotes, rows.FieldsPerRecord, rows.ReuseRecord = m.Separator, true, -1, true
 		header, err := rows.Read()
@@ -90,17 +71,17 @@ func (m *Mapping) rows(r io.Reader, name string) iter.Seq2[Piece, error] {
 		if !yield(Piece{Record: Record{Number: 1, Text: strings.Join(header, string(m.Separator))}, Blank: true}, nil) {
 			return
 		}
-		for {
-			source.refill()
+		for number := 1; ; {
+			source.Next()
 			row, err := rows.Read()
 			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
-				yield(Piece{}, domain.Errorf(domain.Invalid, "%s: %w", name, err))
+				yield(Piece{}, domain.Errorf(domain.Invalid, "%s, behind the record of line %d: %w", name, number, err))
 				return
 			}
-			number, _ := rows.FieldPos(0)
+			number, _ = rows.FieldPos(0)
 			piece := Piece{Record: Record{Number: int64(number), Text: strings.Join(row, string(m.Separator)), Columns: map[string]string{}}}
 			piece.Said = strings.Join(row, "\x1f")
 			piece.Blank = strings.TrimSpace(piece.Record.Text) == ""
@@ -188,14 +169,13 @@ func objectPiece(value any, number int64) Piece {
 // streamed reads a list of objects, an object whose key holds the list, or
 // objects one after the other, in the memory of one of them.
 func (m *Mapping) streamed(r io.Reader, name string, yield func(Piece, error) bool) {
-	source := &bounded{Reader: r}
-	source.refill()
+	source := jsonl.NewRecords(r, MaxRecord)
 	decoder := json.NewDecoder(source)
 	decoder.UseNumber()
 	var number int64
 	one := func() bool {
 		number++
-		source.refill()
+		source.Next()
 		var value any
 		if err := decoder.Decode(&value); err != nil {
 			yield(Piece{}, domain.Errorf(domain.Invalid, "%s, record %d: %w", name, number, err))
@@ -204,7 +184,7 @@ func (m *Mapping) streamed(r io.Reader, name string, yield func(Piece, error) bo
 		return yield(objectPiece(value, number), nil)
 	}
 	for {
-		source.refill()
+		source.Next()
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
 			return

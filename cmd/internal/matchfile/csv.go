@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
 // seats are the columns of players.
@@ -30,10 +31,12 @@ var plain = []string{"a", "b", "wins", "draws", "losses"}
 // result in place of ranks; without a header a,b,wins,draws,losses.
 func ReadCSV(in io.Reader, config domain.ConfigKey) (File, error) {
 	r := newReader(config)
-	rows := csv.NewReader(in)
+	source := jsonl.NewRecords(in, maxRow)
+	rows := csv.NewReader(source)
 	rows.FieldsPerRecord, rows.TrimLeadingSpace, rows.Comment, rows.ReuseRecord = -1, true, '#', true
 	var header []string
-	for {
+	for last := 0; ; {
+		source.Next()
 		record, err := rows.Read()
 		if errors.Is(err, io.EOF) {
 			break
@@ -43,10 +46,15 @@ func ReadCSV(in io.Reader, config domain.ConfigKey) (File, error) {
 			r.fault(broken.Line, "%v", broken.Err)
 			break // what follows a quote that does not end is not known
 		}
+		if domain.CodeOf(err) == domain.TooLarge {
+			r.fault(last+1, "%v", err)
+			break
+		}
 		if err != nil {
 			return File{}, domain.Errorf(domain.Unavailable, "matches: %w", err)
 		}
 		line, _ := rows.FieldPos(0)
+		last = line
 		if header == nil {
 			record[0] = strings.TrimPrefix(record[0], "\ufeff")
 			if header = r.header(line, record); header == nil {

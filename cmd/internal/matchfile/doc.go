@@ -24,6 +24,8 @@ const (
 	MaxFacts  = 1_000_000
 	maxFaults = 100 // that are named; more are counted
 	maxLine   = 64 << 10
+	maxRow    = 1 << 20 // of comma-separated fields, with the comments before it
+	maxTags   = 256     // of a game
 )
 
 // File is the facts of a file, in its order.

@@ -193,3 +193,18 @@ func FuzzReadCSV(f *testing.F) {
 func FuzzReadPGN(f *testing.F) {
 	fuzz(f, pgnOf, "[White \"x\"]\n[Black \"y\"]\n[Result \"1-0\"]\n\n1. a1 {[x]} 1-0\n", "[Player1 \"a\\\"\"]\n[Player2 \"b\"]\n[Ranks \"1 2\"]\n", "[Event \"\"]\n{", "[White \"x\"]\n[Black \"y\"]\n[Result \"*\"]\n")
 }
+
+func TestRowsAndGamesAreBounded(t *testing.T) {
+	_, err := matchfile.ReadCSV(strings.NewReader("a,b,wins,draws,losses\nx,y,1,0,0\n\""+strings.Repeat("x", 2<<20)+"\",y,1,0,0\n"), "hex8_2p")
+	if err == nil || !strings.Contains(err.Error(), "line 3: want at most 1048576 bytes in a record, found more") {
+		t.Errorf("want the bound of a row and its line, found %v", err)
+	}
+	var game strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&game, "[Tag%d \"x\"]\n", i)
+	}
+	_, err = matchfile.ReadPGN(strings.NewReader(game.String()+"\n*\n"), "hex8_2p")
+	if err == nil || !strings.Contains(err.Error(), "line 1: want at most 256 tags in a game, found more") {
+		t.Errorf("want the bound of a game's tags and its line, found %v", err)
+	}
+}

@@ -63,6 +63,11 @@ func ReadPGN(in io.Reader, config domain.ConfigKey) (File, error) {
 			}
 			finish() // a game without moves
 		}
+		if len(tags) == maxTags {
+			r.fault(first, "want at most %d tags in a game, found more", maxTags)
+			tags, moves = map[string]string{}, true
+			continue
+		}
 		if len(tags) == 0 {
 			first = n
 		}

@@ -162,8 +162,11 @@ func filesOf(path string) (files []string, folder bool, err error) {
 }
 
 func fileError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return domain.Errorf(domain.NotFound, "%w", err)
+	case domain.CodeOf(err) != domain.Internal:
+		return err // it says already what it is
 	}
 	return domain.Errorf(domain.Unavailable, "%w", err)
 }
@@ -171,10 +174,10 @@ func fileError(err error) error {
 // sample is the beginning of a file: its lines that are not blank.
 type sample struct {
 	lines []string
-	whole bool // the file has no more
+	long  int64 // the first line that was cut, being longer than a line of any format
 }
 
-// The bounds of a sample.
+// The bounds of a sample: it ends with the line that reaches one of them.
 const (
 	sampleLines = 512
 	sampleBytes = 256 << 10
@@ -187,6 +190,9 @@ func detect(path string, formats []Format) (File, int, error) {
 		return File{Path: path}, 0, err
 	}
 	lines := len(beginning.lines)
+	if kind, is := archiveOf(beginning.lines[0]); is {
+		return File{}, lines, domain.Errorf(domain.Invalid, "%s: want text, as it is or packed by gzip or zstd, found %s; unpack it first", path, kind)
+	}
 	var tried []string
 	for _, format := range formats {
 		formed := format.form(beginning)
@@ -194,11 +200,15 @@ func detect(path string, formats []Format) (File, int, error) {
 			tried = append(tried, fmt.Sprintf("%s (want %s; found %d in %d lines)", format.Name, format.wants, formed, lines))
 			continue
 		}
-		file := File{Path: path, Format: format.Name, size: size, beginning: strings.Join(beginning.lines[:min(lines, 2)], "\n")}
+		file := File{Path: path, Format: format.Name, size: size, beginning: clip(strings.Join(beginning.lines[:min(lines, 2)], "\n"), sampleBytes)}
 		if format.Name == "jsonl" {
 			file.first = firstPlace(beginning)
 		}
 		return file, lines, nil
+	}
+	if beginning.long > 0 {
+		return File{}, lines, domain.Errorf(domain.Invalid, "%s:%d: want at most %d bytes in a line, found more; take the line out, or break it; the file begins %q",
+			path, beginning.long, jsonl.MaxLine, clip(strings.ToValidUTF8(beginning.lines[0], "�"), 100))
 	}
 	return File{}, lines, domain.Errorf(domain.Invalid, "%s: nothing of it is understood; tried %s; it begins %q", path, strings.Join(tried, ", "), clip(strings.ToValidUTF8(beginning.lines[0], "�"), 100))
 }
@@ -217,22 +227,49 @@ func sampleOf(path string) (s sample, size int64, err error) {
 		return s, size, domain.Errorf(domain.Invalid, "%s: %w", path, err)
 	}
 	defer unpacked.Close()
-	limited := &io.LimitedReader{R: unpacked, N: sampleBytes}
-	s.whole = true
-	for line, err := range jsonl.Lines(limited, path, sampleBytes) {
+	held := 0
+	for line, err := range jsonl.Lines(unpacked, path, jsonl.MaxLine) {
 		if err != nil {
 			return s, size, domain.Errorf(domain.Invalid, "%w", err)
 		}
-		if limited.N == 0 && line.Open && len(s.lines) > 0 || len(s.lines) == sampleLines {
-			s.whole = false // the last line of a sample may be half of one
+		text := bytes.TrimSpace(line.Text)
+		if len(text) == 0 {
+			continue
+		}
+		if line.TooLong && s.long == 0 {
+			s.long = line.Number
+		}
+		s.lines = append(s.lines, string(text))
+		if held += len(text); held >= sampleBytes || len(s.lines) == sampleLines {
 			break
 		}
-		if text := bytes.TrimSpace(line.Text); len(text) > 0 {
-			s.lines = append(s.lines, string(text))
+	}
+	return s, size, nil
+}
+
+// archives are the beginnings of files that hold files, or are packed in a way that
+// nothing here unpacks.
+var archives = []struct {
+	at    int
+	magic string
+	kind  string
+}{
+	{0, "PK\x03\x04", "a zip archive"},
+	{257, "ustar", "a tar archive"},
+	{0, "BZh", "bzip2"},
+	{0, "\xfd7zXZ\x00", "xz"},
+	{0, "7z\xbc\xaf\x27\x1c", "a 7z archive"},
+	{0, "\x1f\x8b", "gzip, packed twice"},
+	{0, "\x28\xb5\x2f\xfd", "zstd, packed twice"},
+}
+
+func archiveOf(first string) (kind string, is bool) {
+	for _, a := range archives {
+		if len(first) > a.at && strings.HasPrefix(first[a.at:], a.magic) {
+			return a.kind, true
 		}
 	}
-	s.whole = s.whole && limited.N > 0
-	return s, size, nil
+	return "", false
 }
 
 // formJSONL counts objects with the keys that an event cannot be without, and

@@ -90,7 +90,8 @@ func (r *reading) eachFault(i int, take func(faultLine) error) error {
 	if err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(text)
+	source := jsonl.NewRecords(text, maxLine)
+	decoder := json.NewDecoder(source)
 	wrong := func(n int64, err error) error {
 		return domain.Errorf(domain.Invalid, "%s, record %d (byte %d): %w", r.files[i].Path, n, decoder.InputOffset(), err)
 	}
@@ -103,6 +104,7 @@ func (r *reading) eachFault(i int, take func(faultLine) error) error {
 		if err := r.line(i); err != nil {
 			return err
 		}
+		source.Next()
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
 			return wrong(n, err) // behind broken JSON nothing can be found again

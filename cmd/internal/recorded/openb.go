@@ -14,6 +14,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
 // openBEpoch is second 0 of the trace, which says only how many seconds passed.
@@ -71,6 +72,7 @@ type table struct {
 	file    int
 	header  []string
 	columns map[string]int
+	source  *jsonl.Records
 	rows    *csv.Reader
 	row     []string
 	line    int
@@ -82,7 +84,8 @@ func (r *reading) csv(i int) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{r: r, file: i, rows: csv.NewReader(text), columns: map[string]int{}}
+	source := jsonl.NewRecords(text, maxLine)
+	t := &table{r: r, file: i, source: source, rows: csv.NewReader(source), columns: map[string]int{}, line: 1}
 	t.rows.ReuseRecord = true
 	header, err := t.rows.Read()
 	if err != nil {
@@ -107,6 +110,7 @@ func (t *table) has(columns ...string) bool {
 // next reads a row; false at the end.
 func (t *table) next() (bool, error) {
 	for {
+		t.source.Next()
 		row, err := t.rows.Read()
 		if errors.Is(err, io.EOF) {
 			return false, nil
@@ -121,7 +125,8 @@ func (t *table) next() (bool, error) {
 		}
 		var wrong *csv.ParseError
 		if !errors.As(err, &wrong) {
-			return false, domain.Errorf(domain.Unavailable, "%s: %w", t.r.files[t.file].Path, err)
+			err = fileError(err)
+			return false, domain.Errorf(domain.CodeOf(err), "%s, behind the row of line %d: %w", t.r.files[t.file].Path, t.line, err)
 		}
 		if t.quiet {
 			continue

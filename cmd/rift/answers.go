@@ -114,3 +114,12 @@ func decodeAll[T any](raws []json.RawMessage) ([]T, error) {
 	}
 	return rows, nil
 }
+
+// decode reads an answer.
+func decode[T any](answer json.RawMessage) (T, error) {
+	var out T
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return out, unreadable(err)
+	}
+	return out, nil
+}

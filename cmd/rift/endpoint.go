@@ -28,6 +28,7 @@ type endpoint struct {
 	judges  bool              // the answer decides the exit code
 	of      []string          // the recordings that were asked; none: a node was
 	many    *many             // how it takes many items; nil: it does not
+	pages   *pages            // how further pages are asked for; nil: the first is shown
 	extend  func(a *app, c *cobra.Command)
 	show    func(p *output.Printer, answer json.RawMessage, e endpoint) error
 }
@@ -203,6 +204,9 @@ func (x *asking) recorded(a *app, c *cobra.Command, p *output.Printer, positiona
 	if account.Time != nil {
 		p.Now = *account.Time
 	}
+	if err == nil && x.pages != nil {
+		return x.pages.replayed(account, values, account.Queries[path])
+	}
 	return account.Queries[path], err
 }
 
@@ -214,7 +218,11 @@ func (x *asking) query(c *cobra.Command, client *client, positional map[string]s
 	}
 	set(values, "at", x.at)
 	set(values, "after", x.after)
-	return client.ask(c.Context(), x.route, values)
+	ask := func(values url.Values) (json.RawMessage, error) { return client.ask(c.Context(), x.route, values) }
+	if x.pages != nil {
+		return x.pages.asked(ask, values)
+	}
+	return ask(values)
 }
 
 func (x *asking) print(p *output.Printer, answer json.RawMessage, positional map[string]string) error {
@@ -379,15 +387,6 @@ func unreadable(err error) error {
 }
 
 const otherVersion = "is the node of another version? `rift admin health` and `rift version` tell"
-
-// decode reads an answer.
-func decode[T any](answer json.RawMessage) (T, error) {
-	var out T
-	if err := json.Unmarshal(answer, &out); err != nil {
-		return out, unreadable(err)
-	}
-	return out, nil
-}
 
 // group makes a command that holds endpoints.
 func group(a *app, use, short, example string, endpoints []endpoint) *cobra.Command {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/cmd/internal/script"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/projections"
 	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
@@ -30,8 +34,8 @@ Findings make it exit with code 2. The kinds, and their codes for --kind:
 
 ` + strings.Join(what, "\n"),
 		example: "  rift findings\n  rift findings --severity critical -o json\n  rift findings incident.jsonl.zst\n  zstdcat node.log.zst | rift findings -",
-		help:    map[string]string{"kind": "only findings of this kind", "severity": "only critical, or only warning"},
-		judges:  true, show: showFindings,
+		help:    map[string]string{"kind": "only findings of this kind", "severity": "only critical, or only warning", "limit": "how many, the worst first: 1 to 1000 (default: 100)", "from": "go on behind an earlier page, with its next"},
+		judges:  true, show: showFindings, pages: &pages{asked: fillFindings, replayed: cutFindings},
 	}
 	c := alone(a, asked)
 	c.Use = "findings [FILE|DIR|-|http://…]…"
@@ -62,11 +66,102 @@ func showFindings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		err = p.Print(output.Listing{Doc: answer})
 	} else {
 		err = findingsList(p, found.Findings, lookAround(e.of, ""))
+		if err == nil && found.Next != "" && p.Format != output.CSV && p.Format != output.JSONL {
+			err = p.Line("There are more; to go on behind these: rift findings --from\n" + found.Next)
+		}
 	}
 	if err == nil && len(found.Findings) > 0 {
 		err = &findings{len(found.Findings), "finding"}
 	}
 	return err
+}
+
+// pages fill an answer whose pages may have little on them.
+type pages struct {
+	asked    func(ask func(url.Values) (json.RawMessage, error), values url.Values) (json.RawMessage, error)
+	replayed func(account script.Account, values url.Values, first json.RawMessage) (json.RawMessage, error)
+}
+
+// fillFindings asks for pages until so many findings are there as were asked for, or
+// there are no more: a node ends a page that has looked at much and found little.
+func fillFindings(ask func(url.Values) (json.RawMessage, error), values url.Values) (json.RawMessage, error) {
+	limit, _ := strconv.Atoi(values.Get("limit")) // what is no number the node refuses
+	limit, err := projections.Page(limit)
+	if err != nil {
+		return nil, err
+	}
+	all := findingsview.Answer{Findings: []json.RawMessage{}}
+	for {
+		answer, err := ask(values)
+		if err != nil {
+			return nil, err
+		}
+		page, err := decode[findingsview.Answer](answer)
+		if err != nil {
+			return nil, err
+		}
+		all.Findings, all.Next = append(all.Findings, page.Findings...), page.Next
+		if all.Next == "" || len(all.Findings) >= limit {
+			return findingsAnswer(answer, all)
+		}
+		values.Set("from", all.Next)
+		values.Set("limit", strconv.Itoa(limit-len(all.Findings)))
+	}
+}
+
+// cutFindings gives the findings of a replay, which has them all; the first so many
+// where that was asked for.
+func cutFindings(account script.Account, values url.Values, first json.RawMessage) (json.RawMessage, error) {
+	if values.Has("from") || values.Has("limit") {
+		return first, nil
+	}
+	all := findingsview.Answer{Findings: []json.RawMessage{}}
+	for _, raw := range account.Findings {
+		row, err := decode[findingsview.FindingRow](raw)
+		if err != nil {
+			return nil, err
+		}
+		kind, severity := values.Get("kind"), values.Get("severity")
+		if (kind == "" || kind == row.Kind) && (severity == "" || severity == string(row.Severity)) {
+			all.Findings = append(all.Findings, raw)
+		}
+	}
+	return findingsAnswer(first, all)
+}
+
+// findingsAnswer is an answer of a node with other findings in it.
+func findingsAnswer(answer json.RawMessage, all findingsview.Answer) (json.RawMessage, error) {
+	members, err := decode[map[string]json.RawMessage](answer)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := decodeAll[findingsview.FindingRow](all.Findings)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, row := range rows {
+		counts[row.Kind]++
+	}
+	all.ByKind = []findingsview.KindCount{}
+	for _, kind := range findingsview.FindingKinds {
+		if counts[kind.Kind] > 0 {
+			all.ByKind = append(all.ByKind, findingsview.KindCount{Kind: kind.Kind, Count: counts[kind.Kind]})
+		}
+	}
+	encoded, err := json.Marshal(all)
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "findings: %w", err)
+	}
+	delete(members, "next")
+	if err := json.Unmarshal(encoded, &members); err != nil {
+		return nil, domain.Errorf(domain.Internal, "findings: %w", err)
+	}
+	filled, err := json.Marshal(members)
+	if err != nil {
+		return nil, domain.Errorf(domain.Internal, "findings: %w", err)
+	}
+	return filled, nil
 }
 
 // findingsList prints findings, the worst first: to people as paragraphs that are

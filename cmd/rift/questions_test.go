@@ -1,9 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
 // twice is work that was done twice, as somebody may write it down.
@@ -63,10 +68,32 @@ func TestFindingsAreReadable(t *testing.T) {
 		t.Errorf("want the critical ones first, found\n%s", r.stdout)
 	}
 	rift(t, "findings", file, "--severity", "warning", "-o", "table").want(t, exitFindings, "", "1 finding")
+	rift(t, "findings", file, "--limit", "1", "-o", "table").want(t, exitFindings, "There are more; to go on behind these: rift findings --from\n", "1 finding")
 	rift(t, "findings", file, "--kind", "ghost", "-o", "table").want(t, exitDone, "no findings", "")
 	rift(t, "findings", file, "-o", "csv").want(t, exitFindings, "kind,severity,position", "")
 	rift(t, "findings", file, "-o", "json").want(t, exitFindings, `"by_kind"`, "")
 	rift(t, "replay", file, "--query", "/work/items", "-o", "table").want(t, exitFindings, "TASK ID", "")
+}
+
+// A page that has looked at much and found little is no answer of "no findings".
+func TestFindingsFillAPage(t *testing.T) {
+	var asked []string
+	pages := map[string]string{
+		"":  `{"position":7,"findings":[],"by_kind":[],"next":"b"}`,
+		"b": `{"position":7,"findings":[{"kind":"ghost","severity":"warning"}],"by_kind":[{"kind":"ghost","count":1}],"next":"c"}`,
+		"c": `{"position":8,"findings":[{"kind":"ghost","severity":"warning"}],"by_kind":[{"kind":"ghost","count":1}],"next":"d"}`,
+	}
+	answer, err := fillFindings(func(values url.Values) (json.RawMessage, error) {
+		asked = append(asked, values.Get("from")+"/"+values.Get("limit"))
+		return json.RawMessage(pages[values.Get("from")]), nil
+	}, url.Values{"limit": {"2"}})
+	if want := []string{"/2", "b/2", "c/1"}; err != nil || !slices.Equal(asked, want) {
+		t.Errorf("want the pages %v asked for, found %v, %v", want, asked, err)
+	}
+	var found findingsview.Answer
+	if err := json.Unmarshal(answer, &found); err != nil || len(found.Findings) != 2 || found.Next != "d" || found.ByKind[0].Count != 2 || !strings.Contains(string(answer), `"position":8`) {
+		t.Errorf("want two findings, their counts and what is next, found %s, %v", answer, err)
+	}
 }
 
 // A question about the past uses the past's clock.

@@ -2,77 +2,49 @@ package findings
 
 import (
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
-	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// scannedAtEnd bounds the items of one state that an end-of-log finding looks at.
-const scannedAtEnd = 50_000
+// Queries have no clock: what did not happen is judged at the latest moment in the
+// log.
 
-// endFindings finds what is wrong by not having happened. The moment it is
-// judged at is the latest one in the log: queries have no clock.
-func endFindings(v projections.View) ([]FindingRow, error) {
-	pulse, seen, err := findingsPulseTable.Get(v, "queue")
-	if err != nil || !seen {
-		return nil, err
-	}
-	found, err := stuckItems(v, pulse)
-	if err != nil {
-		return nil, err
-	}
-	waiting, err := hopelessItems(v)
-	if err != nil {
-		return nil, err
-	}
-	starved, err := starvedItems(v, pulse)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(found, waiting...), starved...), nil
-}
-
-// stuckItems are held under a lease that ran out before the log ended.
-func stuckItems(v projections.View, pulse pulseRow) ([]FindingRow, error) {
-	var stuck []FindingRow
-	for _, state := range []work.State{work.StateLeased, work.StateRunning} {
-		for item, err := range firstIn(v, state) {
-			if err != nil {
-				return nil, err
-			}
-			if item.Deadline == nil || !item.Deadline.Before(pulse.Last) || item.UpdatedAt.Before(pulse.Gap) {
-				continue // what became of it may stand in what was not recorded
-			}
-			if item.Origin != "" { // its lease is the importer's: the recording knew none
-				row := itemFinding(FindingStuck, Warning, item, pulse.Last)
-				row.Summary = fmt.Sprintf("%s %s was claimed by %s and not heard of for %s, up to where the log ends", item.TaskType, item.TaskID, item.NodeID, SpanOf(pulse.Last.Sub(item.UpdatedAt)))
-				stuck = append(stuck, row)
-				continue
-			}
-			row := itemFinding(FindingStuck, Critical, item, pulse.Last)
+// stuck takes items that are held under a lease that ran out before the log ended.
+func (p *page) stuck(state work.State, severity Severity, key string) error {
+	for entry, err := range workview.ItemsFrom(p.v, state, key) {
+		if err != nil {
+			return err
+		}
+		if err := p.look(entry.Key); err != nil {
+			return err
+		}
+		item, pulse := entry.Row, &p.pulse
+		if item.State != state || item.Deadline == nil || !item.Deadline.Before(pulse.Last) || item.UpdatedAt.Before(pulse.Gap) {
+			continue // what became of it may stand in what was not recorded
+		}
+		of := Critical
+		if item.Origin != "" {
+			of = Warning // its lease is the importer's: the recording knew none
+		}
+		if of != severity {
+			continue
+		}
+		row := itemFinding(FindingStuck, severity, item, pulse.Last)
+		if severity == Warning {
+			row.Summary = fmt.Sprintf("%s %s was claimed by %s and not heard of for %s, up to where the log ends", item.TaskType, item.TaskID, item.NodeID, SpanOf(pulse.Last.Sub(item.UpdatedAt)))
+		} else {
 			row.Summary = fmt.Sprintf("%s %s is %s by %s under lease %d, which ran out at %s, %s before the log ends",
 				item.TaskType, item.TaskID, item.State, item.NodeID, item.Lease, item.Deadline.Format(domain.Timestamp), SpanOf(pulse.Last.Sub(*item.Deadline)))
-			stuck = append(stuck, row)
+		}
+		if err := p.add(row); err != nil {
+			return err
 		}
 	}
-	return stuck, nil
-}
-
-// firstIn yields the first scannedAtEnd items in a state.
-func firstIn(v projections.View, state work.State) iter.Seq2[workview.TaskRow, error] {
-	return func(yield func(workview.TaskRow, error) bool) {
-		n := 0
-		for item, err := range workview.ItemsIn(v, state) {
-			if n++; n > scannedAtEnd || !yield(item, err) {
-				return
-			}
-		}
-	}
+	return nil
 }
 
 func itemFinding(kind string, severity Severity, item workview.TaskRow, until time.Time) FindingRow {
@@ -86,76 +58,114 @@ func itemFinding(kind string, severity Severity, item workview.TaskRow, until ti
 	return row
 }
 
-// hopelessItems wait for an item that will never be done.
-func hopelessItems(v projections.View) ([]FindingRow, error) {
-	var hopeless []FindingRow
-	for item, err := range firstIn(v, work.StateBlocked) {
+// hopeless takes items that wait for one that will never be done.
+func (p *page) hopeless(key string) error {
+	for entry, err := range workview.ItemsFrom(p.v, work.StateBlocked, key) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, dependency := range item.BlockedOn {
-			cause, exists, err := workview.ItemsTable.Get(v, string(dependency))
-			if err != nil {
-				return nil, err
-			}
-			if exists && (!cause.State.Final() || cause.State == work.StateDone) {
-				continue
-			}
-			row := itemFinding(FindingStuck, Critical, item, item.UpdatedAt)
-			fate := "was never added"
-			if exists {
-				fate = "is " + string(cause.State)
-				row.evidence(cause.Position, "")
-				row.LastPosition = max(row.LastPosition, cause.Position)
-			}
-			row.Summary = fmt.Sprintf("%s %s waits for %s, which %s", item.TaskType, item.TaskID, dependency, fate)
-			hopeless = append(hopeless, row)
+		if err := p.look(entry.Key); err != nil {
+			return err
+		}
+		if entry.Row.State != work.StateBlocked {
+			continue
+		}
+		if err := p.waits(entry.Row); err != nil {
+			return err
 		}
 	}
-	return hopeless, nil
+	return nil
+}
+
+func (p *page) waits(item workview.TaskRow) error {
+	var row FindingRow
+	for _, dependency := range item.BlockedOn {
+		cause, exists, err := workview.ItemsTable.Get(p.v, string(dependency))
+		if err != nil {
+			return err
+		}
+		if exists && (!cause.State.Final() || cause.State == work.StateDone) {
+			continue
+		}
+		if row.Count == 0 {
+			row = itemFinding(FindingStuck, Critical, item, item.UpdatedAt)
+		} else {
+			row.Count++
+		}
+		fate := "was never added"
+		if exists {
+			fate = "is " + string(cause.State)
+			row.evidence(cause.Position, "")
+			row.LastPosition = max(row.LastPosition, cause.Position)
+		}
+		row.detail(fmt.Sprintf("%s, which %s", dependency, fate))
+	}
+	if row.Count == 0 {
+		return nil
+	}
+	row.Summary = fmt.Sprintf("%s %s waits for %s", item.TaskType, item.TaskID, row.Details[0])
+	if row.Count > 1 {
+		row.Summary += fmt.Sprintf(", and for %s like it", CountOf(row.Count-1, "item"))
+	} else {
+		row.Details = nil // the summary says it
+	}
+	return p.add(row)
 }
 
 // scannedOfType bounds the queued items of one type that are looked at.
-const scannedOfType = 5_000
+const scannedOfType = 1_000
 
-// starvedItems were queued and never claimed while the log went on; one finding
-// per type.
-func starvedItems(v projections.View, pulse pulseRow) ([]FindingRow, error) {
-	var starved []FindingRow
+// starved takes the types of items that were queued and never claimed while the log
+// went on; one finding for a type. Its keys are types: a page ends between two.
+func (p *page) starved(key string) error {
+	var row FindingRow
 	looked, of := 0, ""
-	for item, err := range workview.FirstItemsIn(v, work.StateQueued, scannedOfType) {
-		if err != nil {
-			return nil, err
+	finish := func() error { // the type before
+		if row.Count == 0 {
+			return nil
 		}
-		if item.TaskType != of {
+		least := ""
+		if looked == scannedOfType {
+			least = "at least "
+		}
+		row.Summary = fmt.Sprintf("%s%s queued and never claimed, the oldest for %s%s when the log ends", least, CountOf(row.Count, row.Subject+" item"), least, row.Lasted)
+		return p.add(row)
+	}
+	for item, err := range workview.FirstItemsIn(p.v, work.StateQueued, scannedOfType, key) {
+		if err != nil {
+			return err
+		}
+		if item.TaskType != of { // items come in the order of types
+			if err := finish(); err != nil {
+				return err
+			}
+			row = FindingRow{Kind: FindingStarved, Severity: Warning, Subject: item.TaskType, Until: p.pulse.Last}
 			looked, of = 0, item.TaskType
+			if p.looked >= lookedPerPage || len(p.found) == p.limit {
+				p.next = of
+				return errFull
+			}
 		}
 		looked++
-		if item.ClaimedAt != nil || pulse.Last.Sub(item.CreatedAt) < starvedFor || item.CreatedAt.Before(pulse.Gap) {
+		p.looked++
+		if item.ClaimedAt != nil || p.pulse.Last.Sub(item.CreatedAt) < starvedFor || item.CreatedAt.Before(p.pulse.Gap) {
 			continue
 		}
 		if strings.HasPrefix(item.Origin, work.OriginRecorded) {
 			continue // by whom it was claimed stands in logs that are not here
 		}
-		i := len(starved) - 1
-		if i < 0 || starved[i].Subject != item.TaskType { // items come in the order of types
-			starved = append(starved, FindingRow{
-				Kind: FindingStarved, Severity: Warning, Subject: item.TaskType,
-				Position: item.Spawned, At: item.CreatedAt, Until: pulse.Last,
-			})
-			i++
-		}
-		row := &starved[i]
-		row.Count++
-		row.Position, row.LastPosition = min(row.Position, item.Spawned), max(row.LastPosition, item.Spawned)
-		row.cover(item.CreatedAt)
-		row.evidence(item.Spawned, "")
-		row.detail(string(item.TaskID))
-		least := ""
-		if looked == scannedOfType {
-			least = "at least "
-		}
-		row.Summary = fmt.Sprintf("%s%s queued and never claimed, the oldest for %s%s when the log ends", least, CountOf(row.Count, item.TaskType+" item"), least, row.Lasted)
+		row.starve(item)
 	}
-	return starved, nil
+	return finish()
+}
+
+func (r *FindingRow) starve(item workview.TaskRow) {
+	if r.Count == 0 {
+		r.Position, r.At = item.Spawned, item.CreatedAt
+	}
+	r.Count++
+	r.Position, r.LastPosition = min(r.Position, item.Spawned), max(r.LastPosition, item.Spawned)
+	r.cover(item.CreatedAt)
+	r.evidence(item.Spawned, "")
+	r.detail(string(item.TaskID))
 }

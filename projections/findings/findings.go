@@ -1,11 +1,8 @@
 package findings
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -178,88 +175,4 @@ func timesOf(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// Query asks what is wrong.
-type Query struct {
-	Kind     string `query:"kind"`
-	Severity string `query:"severity"`
-}
-
-// KindCount counts the findings of a kind.
-type KindCount struct {
-	Kind  string `json:"kind"`
-	Count int    `json:"count"`
-}
-
-// Answer is what is wrong, by first position.
-type Answer struct {
-	Findings []json.RawMessage `json:"findings"`
-	ByKind   []KindCount       `json:"by_kind"`
-}
-
-// RowTypes are what the members hold that are rows as they are stored.
-func (Answer) RowTypes() map[string]any { return map[string]any{"findings": FindingRow{}} }
-
-// Findings answers what is wrong as of the view's position: what events showed,
-// and what their absence shows at the end of the log.
-func Findings(v projections.View, q Query) (Answer, error) {
-	if q.Kind != "" && !slices.ContainsFunc(FindingKinds, func(k KindOf) bool { return k.Kind == q.Kind }) {
-		return Answer{}, domain.Faulty("query", []domain.Fault{{Field: "kind", Reason: "want one of " + strings.Join(findingNames(), ", ") + ", found " + q.Kind}})
-	}
-	if q.Severity != "" && q.Severity != string(Critical) && q.Severity != string(Warning) {
-		return Answer{}, domain.Faulty("query", []domain.Fault{{Field: "severity", Reason: "want critical or warning, found " + q.Severity}})
-	}
-	atEnd, err := endFindings(v)
-	if err != nil {
-		return Answer{}, err
-	}
-	type found struct {
-		row FindingRow
-		raw json.RawMessage
-	}
-	var all []found
-	for _, row := range atEnd {
-		raw, err := v.Codec().Marshal(row)
-		if err != nil {
-			return Answer{}, domain.Errorf(domain.Internal, "finding: %w", err)
-		}
-		all = append(all, found{row, raw})
-	}
-	for raw, err := range findingsTable.RawScan(v, projections.Span{}) {
-		if err != nil {
-			return Answer{}, err
-		}
-		var row FindingRow
-		if err := v.Codec().Unmarshal(raw.Value, &row); err != nil {
-			return Answer{}, domain.Errorf(domain.Corrupt, "finding %s: %w", raw.Key, err)
-		}
-		all = append(all, found{row, raw.Value})
-	}
-	slices.SortStableFunc(all, func(a, b found) int {
-		return cmp.Or(cmp.Compare(a.row.Position, b.row.Position), cmp.Compare(a.row.Kind, b.row.Kind), cmp.Compare(a.row.Subject, b.row.Subject))
-	})
-	answer := Answer{Findings: []json.RawMessage{}, ByKind: []KindCount{}}
-	counts := map[string]int{}
-	for _, f := range all {
-		if q.Kind != "" && f.row.Kind != q.Kind || q.Severity != "" && string(f.row.Severity) != q.Severity {
-			continue
-		}
-		answer.Findings = append(answer.Findings, f.raw)
-		counts[f.row.Kind]++
-	}
-	for _, name := range findingNames() {
-		if counts[name] > 0 {
-			answer.ByKind = append(answer.ByKind, KindCount{name, counts[name]})
-		}
-	}
-	return answer, nil
-}
-
-func findingNames() []string {
-	names := make([]string, len(FindingKinds))
-	for i, kind := range FindingKinds {
-		names[i] = kind.Kind
-	}
-	return names
 }

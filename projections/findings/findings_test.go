@@ -224,7 +224,7 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 // However many items of a type wait, so many are looked at, and then those of the next.
 func TestStarvedItemsOfEachType(t *testing.T) {
 	s := tell(t)
-	for n := range 5_002 {
+	for n := range 1_002 {
 		id := fmt.Sprintf("item-%04d", n)
 		s.say(domain.StreamID("task-"+id), spawned(id))
 	}
@@ -237,7 +237,7 @@ func TestStarvedItemsOfEachType(t *testing.T) {
 		found = append(found, row.Summary)
 	}
 	want := []string{
-		"at least 5000 selfplay items queued and never claimed, the oldest for at least 2h0m0s when the log ends",
+		"at least 1000 selfplay items queued and never claimed, the oldest for at least 2h0m0s when the log ends",
 		"1 training item queued and never claimed, the oldest for 2h0m0s when the log ends",
 	}
 	if !slices.Equal(found, want) {

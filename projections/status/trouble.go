@@ -6,6 +6,7 @@
 package status
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -96,16 +97,12 @@ func pressureTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
 }
 
 func findingsTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
-	found, err := findingsview.Findings(v, findingsview.Query{Severity: string(findingsview.Critical)})
-	if err != nil {
-		return nil, err
-	}
 	var all []TroubleRow
 	left := 0
-	for _, raw := range found.Findings {
+	if err := findingsview.All(v, findingsview.Query{Severity: string(findingsview.Critical)}, func(raw json.RawMessage) (bool, error) {
 		var one findingsview.FindingRow
 		if err := v.Codec().Unmarshal(raw, &one); err != nil {
-			return nil, domain.Errorf(domain.Corrupt, "finding: %w", err)
+			return false, domain.Errorf(domain.Corrupt, "finding: %w", err)
 		}
 		switch {
 		case one.Over:
@@ -114,6 +111,9 @@ func findingsTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
 		default:
 			all = append(all, TroubleRow{Part: "findings", Failed: true, Count: one.Count, Reason: one.Summary, Causes: one.Details})
 		}
+		return left < projections.MaxPage, nil
+	}); err != nil {
+		return nil, err
 	}
 	if left > 0 {
 		all = append(all, TroubleRow{Part: "findings", Failed: true, Count: left, Reason: "and " + findingsview.CountOf(left, "critical finding") + " more"})

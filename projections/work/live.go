@@ -50,13 +50,25 @@ func LiveItems(v projections.View) iter.Seq2[TaskRow, error] {
 // ItemsIn yields the items in a state by type, config and id.
 func ItemsIn(v projections.View, state work.State) iter.Seq2[TaskRow, error] {
 	return func(yield func(TaskRow, error) bool) {
-		for row, err := range tasksByState.RawScan(v, projections.Span{Prefix: stageOf(state) + "\x00"}) {
-			var item TaskRow
-			if err == nil {
-				item, err = taskIn(v, idAtEnd(row.Key))
-			}
-			if err == nil && item.State != state {
+		for item, err := range ItemsFrom(v, state, "") {
+			if err == nil && item.Row.State != state {
 				continue
+			}
+			if !yield(item.Row, err) {
+				return
+			}
+		}
+	}
+}
+
+// ItemsFrom yields the items of a state by type, config and id, from the one with a
+// key on, and others whose states are near: it costs what is taken of it.
+func ItemsFrom(v projections.View, state work.State, key string) iter.Seq2[projections.Entry[TaskRow], error] {
+	return func(yield func(projections.Entry[TaskRow], error) bool) {
+		for row, err := range tasksByState.RawScan(v, projections.Span{Prefix: stageOf(state) + "\x00", From: key}) {
+			item := projections.Entry[TaskRow]{Key: row.Key}
+			if err == nil {
+				item.Row, err = taskIn(v, idAtEnd(row.Key))
 			}
 			if !yield(item, err) || err != nil {
 				return
@@ -66,30 +78,26 @@ func ItemsIn(v projections.View, state work.State) iter.Seq2[TaskRow, error] {
 }
 
 // FirstItemsIn yields the first items of each type in a state, at most so many, by
-// type, config and id, and costs what it yields.
-func FirstItemsIn(v projections.View, state work.State, ofType int) iter.Seq2[TaskRow, error] {
+// type, config and id, from a type on (empty: the first), and costs what it yields.
+func FirstItemsIn(v projections.View, state work.State, ofType int, since string) iter.Seq2[TaskRow, error] {
 	return func(yield func(TaskRow, error) bool) {
 		prefix := stageOf(state) + "\x00"
-		for from, more := "", true; more; {
+		for from, more := prefix+since, true; more; {
 			more = false
 			taskType, found := "", 0
-			for row, err := range tasksByState.RawScan(v, projections.Span{Prefix: prefix, From: from}) {
-				var item TaskRow
-				if err == nil {
-					item, err = taskIn(v, idAtEnd(row.Key))
-				}
+			for item, err := range ItemsFrom(v, state, from) {
 				if err != nil {
-					yield(item, err)
+					yield(item.Row, err)
 					return
 				}
-				if item.TaskType != taskType {
-					taskType, found = item.TaskType, 0
+				if item.Row.TaskType != taskType {
+					taskType, found = item.Row.TaskType, 0
 				}
 				if found++; found > ofType {
 					from, more = prefix+taskType+"\x01", true
 					break
 				}
-				if item.State == state && !yield(item, nil) {
+				if item.Row.State == state && !yield(item.Row, nil) {
 					return
 				}
 			}

@@ -16,7 +16,7 @@ func Area() transport.Area {
 		Name:        "findings",
 		Projections: []projections.Projection{findingsview.Projection()},
 		Routes: []transport.Route{
-			transport.Get("/findings", "admin.findings", findingsview.Findings, transport.In("admin"), transport.About("what is wrong, by first position: more than one leader, a lost quorum, work done twice, items stuck or lost, unhandled events and more")),
+			transport.Get("/findings", "admin.findings", findingsview.Findings, transport.In("admin"), transport.About("what is wrong, the worst on the first pages: more than one leader, a lost quorum, work done twice, items stuck or lost, unhandled events and more")),
 		},
 	}
 }

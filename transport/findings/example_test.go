@@ -12,5 +12,5 @@ func Example() {
 	area := findings.Area()
 	fmt.Print(transport.Listing(area.Routes[:1]))
 	// Output:
-	// GET  /findings  query  admin.findings  kind? severity?
+	// GET  /findings  query  admin.findings  kind? severity? from? limit?
 }

@@ -100,11 +100,13 @@ func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOpt
 		return account, err
 	}
 	return account, env.node.Store().View(func(v projections.View) error {
-		found, err := findingsview.Findings(v, findingsview.Query{})
-		if err != nil {
+		account.Findings = []json.RawMessage{}
+		if err := findingsview.All(v, findingsview.Query{}, func(raw json.RawMessage) (bool, error) {
+			account.Findings = append(account.Findings, raw)
+			return true, nil
+		}); err != nil {
 			return err
 		}
-		account.Findings = found.Findings
 		for row, err := range v.Scan(store.DeadLetterTable, projections.Span{}) {
 			if err != nil {
 				return err

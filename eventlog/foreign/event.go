@@ -55,12 +55,13 @@ func Tombstone(id domain.EventID, at time.Time) eventlog.Proposed {
 
 func (e *Event) proposed(id domain.EventID, at time.Time, letters string) eventlog.Proposed {
 	p := eventlog.Proposed{ID: id, Type: e.Type, Version: 1, Time: at, Data: e.Data}
-	custom := make([]byte, 0, 8+len(e.UserMeta))
+	var short [64]byte // most metadata fit
+	custom := short[:0]
 	custom = append(custom, letters...)
 	if !e.JSON {
 		custom = append(custom, letterBinary)
 	}
-	if !json.Valid(e.Data) {
+	if !isJSON(e.Data) {
 		custom = append(custom, letterData)
 		p.Data = make([]byte, 0, base64.StdEncoding.EncodedLen(len(e.Data))+2)
 		p.Data = append(p.Data, '"')

@@ -20,6 +20,8 @@ type appending struct {
 	events   []foreign.Event
 
 	dataBytes, metaBytes int // of the events
+
+	proposals []eventlog.Proposed // the events in their form in the log, once somebody asked
 }
 
 // maxMetaBytes bounds the user metadata of one append.
@@ -53,13 +55,21 @@ func (s *Server) admitted(a *appending) error {
 	if s.config.Admit == nil {
 		return nil
 	}
-	proposals := s.stored(a.events, nil)
+	proposals := s.proposals(a)
 	for i := range proposals {
 		if err := s.config.Admit(a.id, &proposals[i]); err != nil {
 			return refused(err)
 		}
 	}
 	return nil
+}
+
+// proposals is an append's events in their form in the log, all of which are new there.
+func (s *Server) proposals(a *appending) []eventlog.Proposed {
+	if a.proposals == nil {
+		a.proposals = s.stored(a.events, nil)
+	}
+	return a.proposals
 }
 
 func (s *Server) appendAdmitted(ctx context.Context, a *appending) (appended, error) {
@@ -101,7 +111,7 @@ func (s *Server) appendDirectly(ctx context.Context, a *appending) (done bool, r
 	if meta.deleted() || meta.raw != nil && a.expected == domain.StreamExists {
 		return false, appended{}, nil
 	}
-	receipt, err := s.log.Append(ctx, a.id, a.expected, s.stored(a.events, nil)...)
+	receipt, err := s.log.Append(ctx, a.id, a.expected, s.proposals(a)...)
 	result = appended{receipt.Revision, receipt.Last}
 	switch {
 	case err == nil && receipt.Duplicate:

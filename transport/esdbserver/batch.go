@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
@@ -19,6 +20,7 @@ const (
 	maxOpenBatches   = 256 // appends of which a part has come
 	maxBatchesFlight = 256 // appends that are being written
 	maxOpenBytes     = 32 << 20
+	eventOverhead    = 1 << 10          // bytes of an event on the wire beside data and user metadata, at most
 	writeTimeout     = 10 * time.Second // from the first part on, on a loaded machine too
 )
 
@@ -28,6 +30,7 @@ type batch struct {
 	correlation *shared.UUID
 	options     *streams.BatchAppendReq_Options
 	deadline    time.Time
+	bytes       int   // on the wire
 	err         error // the first fault; the rest of it is only taken
 }
 
@@ -58,10 +61,9 @@ func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) (
 		defer s.server.recovered("Streams.BatchAppend", &broken)
 		broken = b.work()
 	}()
-	for err == nil {
-		var request *streams.BatchAppendReq
-		if request, err = stream.Recv(); err == nil {
-			err = b.take(request)
+	for part := new(batchPart); err == nil; {
+		if err = stream.RecvMsg(part); err == nil {
+			err = b.take(part)
 		}
 	}
 	if errors.Is(err, io.EOF) {
@@ -77,8 +79,8 @@ func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) (
 }
 
 // take adds a part to its append, and starts that when it is the last one.
-func (b *batchAppend) take(request *streams.BatchAppendReq) error {
-	id, err := parseUUID(request.GetCorrelationId())
+func (b *batchAppend) take(part *batchPart) error {
+	id, err := parseUUID(part.head.GetCorrelationId())
 	if err != nil {
 		return err
 	}
@@ -87,28 +89,40 @@ func (b *batchAppend) take(request *streams.BatchAppendReq) error {
 		if len(b.open) == maxOpenBatches {
 			return domain.Errorf(domain.TooMany, "batch append: want at most %d appends of which a part has come", maxOpenBatches)
 		}
-		one = &batch{correlation: request.GetCorrelationId(), options: request.GetOptions()}
+		one = &batch{correlation: part.head.GetCorrelationId(), options: part.head.GetOptions()}
 		one.err = one.start(b.server.clock())
 		b.open[id] = one
 	}
-	before := one.dataBytes + one.metaBytes
-	for _, message := range request.GetProposedMessages() {
-		if one.err == nil {
-			one.err = one.add(message.GetId(), message.GetMetadata(), message.GetCustomMetadata(), message.GetData(), b.server.config.MaxAppend)
-		}
-	}
-	if one.err != nil {
-		one.events = nil
-	}
-	if b.bytes += one.dataBytes + one.metaBytes - before; b.bytes > maxOpenBytes {
+	one.take(part, b.server.config.MaxAppend)
+	if b.bytes += part.size; b.bytes > maxOpenBytes {
 		return domain.Errorf(domain.TooMany, "batch append: want at most %d bytes in appends of which a part has come", maxOpenBytes)
 	}
-	if !request.GetIsFinal() {
+	if !part.head.GetIsFinal() {
 		return nil
 	}
 	delete(b.open, id)
-	b.bytes -= one.dataBytes + one.metaBytes
+	b.bytes -= one.bytes
 	return b.launch(one)
+}
+
+// take adds the events of a part. They keep its whole message in memory, which may hold
+// fields that nobody knows; so that is bounded too, far beyond what an append can need.
+func (o *batch) take(part *batchPart, most int) {
+	o.bytes += part.size
+	if o.err == nil && o.bytes > most+maxMetaBytes+eventlog.MaxBatch*eventOverhead {
+		o.err = errAppendTooLarge(most)
+	}
+	if o.err == nil {
+		o.events = slices.Grow(o.events, len(part.events))
+	}
+	for i := range part.events {
+		if e := &part.events[i]; o.err == nil {
+			o.err = o.add(e.Event, e.err, most)
+		}
+	}
+	if o.err != nil {
+		o.events = nil
+	}
 }
 
 func (o *batch) start(now time.Time) (err error) {
@@ -231,7 +245,7 @@ func (b *batchAppend) sort(run []*batch) *together {
 			continue
 		}
 		g.taken = append(g.taken, one)
-		g.writes = append(g.writes, eventlog.Write{Stream: one.id, Expected: one.expected, Events: b.server.stored(one.events, nil), After: g.last[one.id]})
+		g.writes = append(g.writes, eventlog.Write{Stream: one.id, Expected: one.expected, Events: b.server.proposals(&one.appending), After: g.last[one.id]})
 		g.last[one.id] = len(g.writes)
 	}
 	return g

@@ -89,10 +89,12 @@ func (w *benched) together(b *testing.B, n int, do func(client int, stream strin
 
 var benchIDs atomic.Int64
 
+// benchMetadata are what all events of a benchmark have.
+var benchMetadata = map[string]string{"type": "Benched", "content-type": "application/json"}
+
 func (w *benched) proposed() *streams.AppendReq_ProposedMessage {
-	return &streams.AppendReq_ProposedMessage{
-		Id: uuidNamed(fmt.Sprint("bench", benchIDs.Add(1))), Metadata: map[string]string{"type": "Benched", "content-type": "application/json"}, Data: w.data,
-	}
+	id := &shared.UUID_Structured{MostSignificantBits: 1 << 62, LeastSignificantBits: benchIDs.Add(1)}
+	return &streams.AppendReq_ProposedMessage{Id: &shared.UUID{Value: &shared.UUID_Structured_{Structured: id}}, Metadata: benchMetadata, Data: w.data}
 }
 
 func (w *benched) appendOne(client int, stream string) error {
@@ -187,61 +189,6 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	compared(b, b.N, []string{"appends", "no-op", "embedded"},
 		func(n int) { w.together(b, n, w.appendOne) }, func(n int) { w.together(b, n, nothing) }, func(n int) { w.together(b, n, w.embedded) })
-}
-
-// BenchmarkBatchAppend has 64 clients each keep 32 appends of one event in flight, and
-// BenchmarkBatches appends of 32 events; what they are held against appends as many
-// events at once.
-func BenchmarkBatchAppend(b *testing.B) { benchmarkBatch(b, 32, 1) }
-
-func BenchmarkBatches(b *testing.B) { benchmarkBatch(b, 8, 32) }
-
-func benchmarkBatch(b *testing.B, flight, events int) {
-	w := newBenched(b)
-	calls := make([]streams.Streams_BatchAppendClient, benchClients)
-	for i := range calls {
-		var err error
-		if calls[i], err = streams.NewStreamsClient(w.conns[i]).BatchAppend(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	batches := func(n int) {
-		w.together(b, max(n/flight/events, 1), func(client int, stream string) error {
-			for range flight {
-				if err := calls[client].Send(w.batch(stream, events)); err != nil {
-					return err
-				}
-			}
-			for range flight {
-				answer, err := calls[client].Recv()
-				if err != nil || answer.GetError() != nil {
-					return errors.Join(err, fmt.Errorf("answer %v", answer.GetError()))
-				}
-			}
-			return nil
-		})
-	}
-	embedded := func(n int) {
-		w.together(b, max(n/events, 1), func(_ int, stream string) error { return w.embeddedMany(stream, events) })
-	}
-	compared(b, max(b.N, benchRounds*benchClients*flight*events), []string{"appends", "embedded"}, batches, embedded)
-	for _, call := range calls {
-		_ = call.CloseSend()
-	}
-}
-
-func (w *benched) batch(stream string, events int) *streams.BatchAppendReq {
-	messages := make([]*streams.BatchAppendReq_ProposedMessage, events)
-	for i := range messages {
-		p := w.proposed()
-		messages[i] = &streams.BatchAppendReq_ProposedMessage{Id: p.Id, Metadata: p.Metadata, Data: p.Data}
-	}
-	return &streams.BatchAppendReq{
-		CorrelationId: messages[0].Id, IsFinal: true, ProposedMessages: messages,
-		Options: &streams.BatchAppendReq_Options{
-			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}, ExpectedStreamPosition: &streams.BatchAppendReq_Options_Any{},
-		},
-	}
 }
 
 // prepared is a server that sends the same message over and over.
@@ -342,7 +289,8 @@ func readEvents(b *testing.B, client *esdb.Client, n int) {
 
 // BenchmarkDelivery measures from an append to its delivery by a live subscription,
 // both through the official client, and how long the embedded log takes for the append
-// alone: nothing is delivered before it is durable.
+// alone, since nothing is delivered before it is durable, and a call that does nothing,
+// since the event goes to the server and back.
 func BenchmarkDelivery(b *testing.B) {
 	w := newBenched(b)
 	client := officialClient(b, w.address)
@@ -351,8 +299,13 @@ func BenchmarkDelivery(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer live.Close()
-	var took, appended, embedded []time.Duration
+	var took, appended, embedded, nothing []time.Duration
 	for b.Loop() {
+		idle := time.Now()
+		if _, err := gossip.NewGossipClient(w.conns[0]).Read(context.Background(), &shared.Empty{}); err != nil {
+			b.Fatal(err)
+		}
+		nothing = append(nothing, time.Since(idle))
 		alone := time.Now()
 		if err := w.embedded(0, "alone-1"); err != nil {
 			b.Fatal(err)
@@ -382,4 +335,5 @@ func BenchmarkDelivery(b *testing.B) {
 	b.ReportMetric(median(took), "µs-median")
 	b.ReportMetric(median(appended), "µs-append-median")
 	b.ReportMetric(median(embedded), "µs-embedded-median")
+	b.ReportMetric(median(nothing), "µs-no-op-median")
 }

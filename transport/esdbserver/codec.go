@@ -57,18 +57,26 @@ func ticks(at time.Time) string { return strconv.FormatInt(at.UnixMicro()*10, 10
 
 // proposed checks what a client sent as an event.
 func proposed(id *shared.UUID, metadata map[string]string, userMeta, data []byte) (foreign.Event, error) {
-	event := foreign.Event{Type: metadata[keyType], UserMeta: userMeta, Data: data}
 	content, described := metadata[keyContentType]
-	if event.Type == "" || !described {
-		return event, errMissingMetadata()
+	event := foreign.Event{Type: metadata[keyType], JSON: content == contentJSON, UserMeta: userMeta, Data: data}
+	if err := checkProposed(&event, described); err != nil {
+		return event, err
 	}
-	if !utf8.ValidString(event.Type) || len(event.Type) > 255 {
-		return event, invalid("event type: want at most 255 bytes of UTF-8, found %d", len(event.Type))
-	}
-	event.JSON = content == contentJSON
 	var err error
 	event.ID, err = parseUUID(id)
 	return event, err
+}
+
+// checkProposed checks an event but for its id; described tells that its content type
+// was given.
+func checkProposed(event *foreign.Event, described bool) error {
+	if event.Type == "" || !described {
+		return errMissingMetadata()
+	}
+	if !utf8.ValidString(event.Type) || len(event.Type) > 255 {
+		return invalid("event type: want at most 255 bytes of UTF-8, found %d", len(event.Type))
+	}
+	return nil
 }
 
 func parseUUID(id *shared.UUID) (domain.EventID, error) {

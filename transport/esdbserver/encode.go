@@ -34,12 +34,20 @@ const (
 // encoded is a message that is on the wire as it is.
 type encoded []byte
 
-// eventCodec sends encoded messages as they are, and leaves others to protobuf.
-// Events are most of what a server sends; to make messages of them first took more
-// time than reading them.
+// eventCodec sends encoded messages as they are, has parts of batches decode themselves,
+// and leaves others to protobuf. Events are most of what a server sends and takes; to
+// make messages of them first took more time than reading them.
 type eventCodec struct{ encoding.CodecV2 }
 
 func newEventCodec() eventCodec { return eventCodec{encoding.GetCodecV2(proto.Name)} }
+
+// Unmarshal reads what came over the wire.
+func (c eventCodec) Unmarshal(data mem.BufferSlice, message any) error {
+	if p, ok := message.(*batchPart); ok {
+		return p.decode(data)
+	}
+	return c.CodecV2.Unmarshal(data, message)
+}
 
 // Marshal gives what goes over the wire.
 func (c eventCodec) Marshal(message any) (mem.BufferSlice, error) {

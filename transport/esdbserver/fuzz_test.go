@@ -10,6 +10,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/ringrift/rift/domain"
@@ -79,13 +80,12 @@ func FuzzRequests(f *testing.F) {
 				_, _ = d.Settings.check(d), from.resolve(d, 5, 5)
 			}
 		}
-		if m := (&streams.BatchAppendReq{}); proto.Unmarshal(bytes, m) == nil {
-			one := &batch{options: m.GetOptions()}
-			if one.start(server.clock()) == nil {
-				for _, p := range m.GetProposedMessages() {
-					_ = one.add(p.GetId(), p.GetMetadata(), p.GetCustomMetadata(), p.GetData(), 100) // as above
-				}
-			}
+		checkBatchPart(t, bytes)
+		var part batchPart
+		if err := part.decode(mem.BufferSlice{mem.SliceBuffer(bytes)}); err == nil {
+			one := &batch{options: part.head.GetOptions()}
+			one.err = one.start(server.clock())
+			one.take(&part, 100)
 		}
 		fuzzUnary(t.Context(), server, bytes)
 		parseStreamMeta(bytes)

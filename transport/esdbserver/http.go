@@ -121,7 +121,8 @@ func (s *Server) posted(r *http.Request, a *appending) (appended, error) {
 		return appended{}, invalid("body: %v", err)
 	}
 	id := &shared.UUID{Value: &shared.UUID_String_{String_: cmp.Or(r.Header.Get("ES-EventId"), uuid.NewString())}}
-	if err := a.add(id, map[string]string{keyType: r.Header.Get("ES-EventType"), keyContentType: content}, nil, data, s.config.MaxAppend); err != nil {
+	event, fault := proposed(id, map[string]string{keyType: r.Header.Get("ES-EventType"), keyContentType: content}, nil, data)
+	if err := a.add(event, fault, s.config.MaxAppend); err != nil {
 		return appended{}, err
 	}
 	return s.append(ctx, a)

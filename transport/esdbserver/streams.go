@@ -83,7 +83,8 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 		if message == nil {
 			return nil, errProtocol("want an event after the options of an append")
 		}
-		if err := a.add(message.GetId(), message.GetMetadata(), message.GetCustomMetadata(), message.GetData(), s.server.config.MaxAppend); err != nil {
+		event, fault := proposed(message.GetId(), message.GetMetadata(), message.GetCustomMetadata(), message.GetData())
+		if err := a.add(event, fault, s.server.config.MaxAppend); err != nil {
 			return nil, err
 		}
 	}
@@ -98,20 +99,19 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	return appendSuccess(result), nil
 }
 
-// add takes one more event. Only data count against the bound that clients are
-// told of; metadata have one of their own.
-func (a *appending) add(id *shared.UUID, metadata map[string]string, userMeta, data []byte, most int) error {
-	a.dataBytes += len(data)
-	a.metaBytes += len(userMeta)
+// add takes one more event, or its fault. Only data count against the bound that
+// clients are told of; metadata have one of their own.
+func (a *appending) add(event foreign.Event, fault error, most int) error {
+	a.dataBytes += len(event.Data)
+	a.metaBytes += len(event.UserMeta)
 	switch {
 	case a.dataBytes > most, a.metaBytes > maxMetaBytes:
 		return errAppendTooLarge(most)
 	case len(a.events) == eventlog.MaxBatch:
 		return invalid("append to %s: want at most %d events", a.stream, eventlog.MaxBatch)
 	}
-	event, err := proposed(id, metadata, userMeta, data)
 	a.events = append(a.events, event)
-	return err
+	return fault
 }
 
 // drainMessages bounds what is taken of a call that has failed already.

@@ -15,6 +15,7 @@ import (
 	raftevents "github.com/ringrift/rift/domain/raft"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/transport/esdbserver"
 	"github.com/ringrift/rift/transport/raft"
 )
 
@@ -92,6 +93,36 @@ func (c *clusterLog) membership() (*node.Membership, <-chan struct{}) {
 		m.Members = append(m.Members, raftevents.Member{NodeID: one.Node, Address: one.Address, Voter: !one.Learner})
 	}
 	return m, changed
+}
+
+// rolesForESDB are what EventStoreDB's clients know the roles of members by.
+var rolesForESDB = map[string]esdbserver.MemberRole{
+	"leader": esdbserver.RoleLeader, "follower": esdbserver.RoleFollower, "learner": esdbserver.RoleReplica,
+}
+
+// seenByESDB is the cluster as EventStoreDB's clients are told of it. Who is not known to
+// be silent is alive.
+func (c *clusterLog) seenByESDB(ctx context.Context) ([]esdbserver.Member, error) {
+	state, err := c.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members := make([]esdbserver.Member, len(state.Members))
+	for i, m := range state.Members {
+		role := "follower"
+		switch {
+		case m.Self:
+			role = state.Role
+		case m.Leads:
+			role = "leader"
+		case m.Learner:
+			role = "learner"
+		}
+		members[i] = esdbserver.Member{
+			Name: state.Cluster + " " + string(m.Node), Address: m.Address, Role: rolesForESDB[role], Alive: m.Answers == nil || *m.Answers, Self: m.Self,
+		}
+	}
+	return members, nil
 }
 
 // watch ends with an error when the log gave up: the other nodes elect another leader,

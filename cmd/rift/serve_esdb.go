@@ -16,8 +16,11 @@ import (
 // serveESDB makes what serves EventStoreDB clients; nil where they are not served:
 // without TLS only when that is asked for by name, and with the passwords that
 // everybody knows only on the loopback.
-func serveESDB(settings config.Serve, log servedLog, memory memoryPlan, logger *slog.Logger) (*esdbserver.Server, error) {
+func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, memory memoryPlan, logger *slog.Logger) (*esdbserver.Server, error) {
 	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB, MaxCalls: memory.calls()}
+	if cluster != nil {
+		c.Members = cluster.seenByESDB
+	}
 	switch {
 	case settings.InsecureESDB:
 		logger.Warn("EventStoreDB clients are served without credentials")

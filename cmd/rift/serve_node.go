@@ -110,7 +110,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	}
 	server := handler.Server()
 	server.RegisterOnShutdown(n.EndWaits)
-	esdb, err := serveESDB(settings, s.log, s.memory, logger)
+	esdb, err := serveESDB(settings, s.log, s.cluster, s.memory, logger)
 	if err != nil {
 		return err
 	}

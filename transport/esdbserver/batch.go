@@ -320,6 +320,9 @@ func (b *batchAppend) answer(one *batch) error {
 		}
 		cancel()
 	}
+	if errors.As(err, new(*eventlog.NotLeader)) {
+		return err // the whole call goes to another node
+	}
 	return b.respond(one, result, err)
 }
 

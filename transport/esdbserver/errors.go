@@ -89,6 +89,19 @@ func errWrongVersion(w *wrongVersion) error {
 
 func invalid(format string, args ...any) error { return domain.Errorf(domain.Invalid, format, args...) }
 
+// errNotLeader names the leader's endpoint, where clients go on, if that is known.
+func errNotLeader(e *eventlog.NotLeader) error {
+	host, port := endpoint(e.Leader.Address)
+	if host == "" {
+		return e
+	}
+	return &failure{
+		codes.NotFound, "not-leader", e.Error(),
+		[]string{"leader-endpoint-host", host, "leader-endpoint-port", strconv.FormatUint(uint64(port), 10)},
+		0,
+	}
+}
+
 // statusOf gives an error its status and sets its trailers on the call.
 func statusOf(ctx context.Context, err error) error {
 	if err == nil {
@@ -97,6 +110,10 @@ func statusOf(ctx context.Context, err error) error {
 	var wrong *wrongVersion
 	if errors.As(err, &wrong) {
 		err = errWrongVersion(wrong)
+	}
+	var other *eventlog.NotLeader
+	if errors.As(err, &other) {
+		err = errNotLeader(other)
 	}
 	var known *failure
 	if errors.As(err, &known) {

@@ -3,20 +3,12 @@ package esdbserver
 import (
 	"cmp"
 	"context"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
-
-	"github.com/ringrift/rift/domain"
 )
 
 // protocolVersion is the version of the database whose protocol is spoken.
@@ -60,42 +52,3 @@ func methodsOf(services map[string]grpc.ServiceInfo) []*serverfeatures.Supported
 	})
 	return methods
 }
-
-// gossipService tells clients who belongs to the cluster: this node alone.
-type gossipService struct {
-	gossip.UnimplementedGossipServer
-	server *Server
-}
-
-// Read lists this node by the name that the client called it by, which is the one that
-// the client can resolve and expects a certificate for, or at the address where it is.
-func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
-	var address string
-	if found, ok := peer.FromContext(ctx); ok && found.LocalAddr != nil {
-		address = found.LocalAddr.String()
-	}
-	if called := metadata.ValueFromIncomingContext(ctx, ":authority"); len(called) > 0 {
-		if _, port := splitAddress(called[0]); port != 0 {
-			address = called[0]
-		}
-	}
-	host, port := splitAddress(address)
-	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
-		InstanceId: uuidOf(domain.EventID(g.server.id), true), TimeStamp: ticksOf(g.server.clock()), State: gossip.MemberInfo_Leader, IsAlive: true,
-		HttpEndPoint: &gossip.EndPoint{Address: host, Port: port},
-	}}}, nil
-}
-
-func splitAddress(address string) (host string, port uint32) {
-	host, text, err := net.SplitHostPort(address)
-	if err != nil {
-		return address, 0
-	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return host, 0
-	}
-	return host, uint32(n)
-}
-
-func ticksOf(at time.Time) int64 { return at.UnixMicro() * 10 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/google/uuid"
@@ -35,9 +34,9 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 	if s.config.Insecure {
 		authentication = "insecure"
 	}
-	mux.HandleFunc("GET /info", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /info", func(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, map[string]any{
-			"dbVersion": protocolVersion, "state": "leader",
+			"dbVersion": protocolVersion, "state": s.role(r.Context()),
 			"features": map[string]bool{"projections": false, "userManagement": false, "atomPub": false}, "authentication": map[string]any{"type": authentication},
 		})
 	})
@@ -52,21 +51,6 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-func (s *Server) gossip(w http.ResponseWriter, r *http.Request) {
-	host, port := splitAddress(r.Host)
-	head, err := s.log.Head(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	member := map[string]any{
-		"instanceId": s.id.String(), "timeStamp": s.clock().UTC().Format(time.RFC3339Nano), "state": "Leader", "isAlive": true,
-		"httpEndPointIp": host, "httpEndPointPort": port,
-		"lastCommitPosition": head, "writerCheckpoint": head, "chaserCheckpoint": head, "epochNumber": 0, "isReadOnlyReplica": false,
-	}
-	answerJSON(w, map[string]any{"members": []any{member}, "serverIp": host, "serverPort": port})
 }
 
 // post appends the body of a request to a stream as one event, whatever revision that

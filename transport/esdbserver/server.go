@@ -39,6 +39,9 @@ type Config struct {
 	Logger    *slog.Logger     // nil: none
 	MaxAppend int              // most bytes of data in one append; 0: 1 MiB
 	MaxCalls  int              // most calls that are open at once, half of them of one caller; 0: 20,000
+	// Members lists who belongs to the cluster of the log, for clients that look for its
+	// leader. nil: this node alone, which leads.
+	Members func(context.Context) ([]Member, error)
 	// Admit is asked about every event that a client appends, in the form it
 	// will have in the log; its error refuses the append. nil admits everything.
 	Admit func(stream domain.StreamID, event *eventlog.Proposed) error

@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/foreign"
@@ -13,10 +14,43 @@ const (
 	typeUser    = "$User"
 )
 
-// ensureUsers writes the list of accounts that every node of EventStoreDB has,
-// where it is not there yet: clients wait for it. It names accounts and holds
-// no password.
+// usersPause is how long a node that does not lead waits until it looks for the accounts
+// again.
+const usersPause = time.Second
+
+// ensureUsers has the list of accounts that every node of EventStoreDB has written:
+// clients wait for it. In a cluster the node that leads writes it; until it is there, the
+// others try again.
 func (s *Server) ensureUsers(ctx context.Context) error {
+	later := func(err error) bool {
+		code := domain.CodeOf(err)
+		return err != nil && (code == domain.NotLeader || code == domain.Unavailable)
+	}
+	err := s.writeUsers(ctx)
+	if !later(err) {
+		return err
+	}
+	s.tasks.Go(func() {
+		ticker := time.NewTicker(usersPause)
+		defer ticker.Stop()
+		for later(err) {
+			select {
+			case <-ticker.C:
+				err = s.writeUsers(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			s.logger.Error("the list of accounts is not written", "error", err)
+		}
+	})
+	return nil
+}
+
+// writeUsers writes the accounts that are not in the list yet. It names them and holds no
+// password.
+func (s *Server) writeUsers(ctx context.Context) error {
 	accounts := s.config.Accounts
 	if s.config.Insecure {
 		accounts = DefaultAccounts()
@@ -32,6 +66,13 @@ func (s *Server) ensureUsers(ctx context.Context) error {
 		}}}
 		if a.id, err = foreign.StreamID(usersStream); err != nil {
 			return err
+		}
+		_, there, err := s.log.Find(ctx, a.id, a.events[0].ID)
+		if err != nil {
+			return err
+		}
+		if there {
+			continue
 		}
 		if _, err := s.append(ctx, &a); err != nil {
 			return err

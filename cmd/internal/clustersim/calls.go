@@ -85,13 +85,13 @@ func (o *call) failed(attempt int, err error) {
 	pause := firstPause << min(o.attempts/2, 12)
 	var elsewhere *eventlog.NotLeader
 	if errors.As(err, &elsewhere) && c.Host(string(elsewhere.Leader.NodeID)) != nil {
-		o.target = c.Host(string(elsewhere.Leader.NodeID))
+		o.target = c.Host(string(elsewhere.Leader.NodeID)) // nothing is wrong yet
 	} else {
 		o.target = c.hosts[(o.target.place+1)%len(c.hosts)]
+		c.limit = max(c.limit, c.now+10*time.Second)
+		c.stir(3 * time.Second)
 	}
 	pause = min(pause, lastPause)
-	c.limit = max(c.limit, c.now+10*time.Second)
-	c.stir(3 * time.Second)
 	c.after(pause/2+time.Duration(c.random.Int64N(int64(pause/2))), func() {
 		if !o.answered {
 			o.send()

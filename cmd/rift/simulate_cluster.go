@@ -119,6 +119,7 @@ func showClusters(p *output.Printer, s clustersim.Summary) error {
 	add("events acknowledged", s.Counts.Acknowledged)
 	add("appends refused", s.Refused)
 	add("appends of unknown fate", s.Unknown)
+	add("strong readings", s.Read)
 	add("items done", s.Done)
 	add("seeds with timed leases", s.Timed)
 	if err := p.Print(l); err != nil {

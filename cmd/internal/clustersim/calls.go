@@ -51,9 +51,13 @@ func (o *call) send() {
 	c, h := o.cluster, o.target
 	o.attempts++
 	attempt := o.attempts
+	order := o.order
+	if m := c.config.mutation; m != nil && m.asks != nil {
+		m.asks(&order, attempt)
+	}
 	c.net.carry(o.from, h.place, func() {
 		h.Do(func() {
-			result, err := h.node.Do(context.Background(), o.order)
+			result, err := h.node.Do(context.Background(), order)
 			c.net.carry(h.place, o.from, func() { o.answer(attempt, h, result, err) })
 		})
 	})

@@ -11,12 +11,15 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/queuemodel"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
-// probe is an append that was asked for once, with what its caller was told.
+// probe is an append that was asked for once, or a reading of a stream that is to show
+// whatever was acknowledged before, with what its caller was told.
 type probe struct {
-	id       domain.EventID
+	reads    bool
+	id       domain.EventID // of the event that is appended
 	stream   domain.StreamID
 	expected domain.Revision
 	asked    time.Duration
@@ -29,9 +32,9 @@ type outcome uint8
 
 const (
 	unanswered outcome = iota // its node went down, or told that nobody knows
-	stored
-	conflicted // another revision was there
-	refused    // nothing was to be stored
+	stored                    // or read
+	conflicted                // another revision was there
+	refused                   // nothing was to be stored
 )
 
 func (c *Cluster) context() context.Context { return context.Background() }
@@ -51,6 +54,13 @@ func (p *probe) hear(c *Cluster, receipt eventlog.Receipt, err error) {
 	}
 }
 
+// see takes what the caller of a reading is told; nobody is told of one that failed.
+func (p *probe) see(c *Cluster, last domain.Revision, err error) {
+	if p.ended = c.now; err == nil {
+		p.outcome, p.revision = stored, last
+	}
+}
+
 // Settle mends everything and lets the nodes come to agree.
 func (c *Cluster) Settle() {
 	c.Heal()
@@ -67,7 +77,11 @@ func (c *Cluster) Settle() {
 		}
 		return true
 	}
-	for range 120 {
+	tries := 120
+	if len(c.broken) > 0 {
+		tries = 6 // they may never agree
+	}
+	for range tries {
 		c.Stir()
 		if c.Until(10*time.Second, agreed) {
 			return
@@ -129,11 +143,11 @@ func (c *Cluster) Check(ctx context.Context) {
 // searching bounds the search for an order of what callers saw.
 const searching = time.Minute
 
-// linear looks for an order of the appends in which each answer is right.
+// linear looks for an order of the appends and readings in which each answer is right.
 func (c *Cluster) linear() {
 	var history []porcupine.Operation
 	for i, p := range c.probes {
-		if p.outcome == refused {
+		if p.outcome == refused || p.reads && p.outcome == unanswered {
 			continue
 		}
 		end := int64(p.ended)
@@ -143,7 +157,7 @@ func (c *Cluster) linear() {
 		history = append(history, porcupine.Operation{ClientId: i, Input: p, Call: int64(p.asked), Output: p.outcome, Return: end})
 	}
 	if got := porcupine.CheckOperationsTimeout(appends, history, searching); got == porcupine.Illegal {
-		c.violate("no order of %d appends explains what their callers were told", len(history))
+		c.violate("no order of %d appends and readings explains what their callers were told", len(history))
 	}
 }
 
@@ -166,6 +180,10 @@ var appends = (&porcupine.NondeterministicModel{
 		last, p := state.(domain.Revision), input.(*probe)
 		fits := p.expected == domain.AnyRevision || p.expected == last
 		switch {
+		case p.reads && p.revision == last:
+			return []any{last}
+		case p.reads:
+			return nil
 		case p.outcome == stored && fits && p.revision == last+1:
 			return []any{last + 1}
 		case p.outcome == conflicted && !fits:
@@ -185,6 +203,11 @@ func (l *load) check() {
 	if n, examples := l.audit.Broken(); n > 0 {
 		for _, example := range examples {
 			l.cluster.violate("%s", example)
+		}
+	}
+	for _, e := range l.cluster.truth {
+		if claimed, ok := e.Event.(work.Claimed); ok && l.cluster.open == 0 && !l.given[leased{claimed.TaskID, claimed.Lease}] {
+			l.cluster.violate("%s was given to %s under lease %d, which nobody was told", claimed.TaskID, claimed.NodeID, claimed.Lease)
 		}
 	}
 	history := l.history

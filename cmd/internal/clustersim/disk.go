@@ -1,11 +1,13 @@
 package clustersim
 
 import (
+	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
@@ -18,6 +20,7 @@ type disk struct {
 	left atomic.Int64         // syncs until the power goes; 0: it stays
 	rest atomic.Pointer[disk] // what the loss of power left
 	hurt atomic.Bool          // a write failed
+	late bool                 // of each two syncs of entries, the first is not done
 }
 
 func newDisk() *disk { return &disk{Disk: crashdisk.New()} }
@@ -30,7 +33,7 @@ func (d *disk) crashed(config vfs.CrashCloneCfg) *disk {
 	if rest := d.rest.Load(); rest != nil {
 		return rest
 	}
-	rest := &disk{Disk: d.Disk.CrashClone(config)}
+	rest := &disk{Disk: d.Disk.CrashClone(config), late: d.late}
 	rest.full.Store(d.full.Load())
 	return rest
 }
@@ -49,7 +52,7 @@ func (d *disk) write() error {
 // sync is a write after which the power may go.
 func (d *disk) sync() error {
 	if !d.dead.Load() && d.left.Load() > 0 && d.left.Add(-1) == 0 {
-		d.rest.CompareAndSwap(nil, &disk{Disk: d.Disk.CrashClone(vfs.CrashCloneCfg{})})
+		d.rest.CompareAndSwap(nil, &disk{Disk: d.Disk.CrashClone(vfs.CrashCloneCfg{}), late: d.late})
 	}
 	err := d.write()
 	if err != nil {
@@ -60,36 +63,50 @@ func (d *disk) sync() error {
 
 func (d *disk) Unwrap() vfs.FS { return d.Disk }
 
-func (d *disk) file(f vfs.File, err error) (vfs.File, error) {
+func (d *disk) file(name string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{f, d}, nil
+	return &diskFile{File: f, disk: d, late: d.late && strings.Contains(name, raftlog.EntriesFolder) && strings.HasSuffix(name, ".log")}, nil
 }
 
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := d.write(); err != nil {
 		return nil, err
 	}
-	return d.file(d.Disk.Create(name, category))
+	f, err := d.Disk.Create(name, category)
+	return d.file(name, f, err)
 }
 
 func (d *disk) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
-	return d.file(d.Disk.OpenReadWrite(name, category, options...))
+	f, err := d.Disk.OpenReadWrite(name, category, options...)
+	return d.file(name, f, err)
 }
 
 func (d *disk) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := d.write(); err != nil {
 		return nil, err
 	}
-	return d.file(d.Disk.ReuseForWrite(old, name, category))
+	f, err := d.Disk.ReuseForWrite(old, name, category)
+	return d.file(name, f, err)
 }
 
-func (d *disk) OpenDir(name string) (vfs.File, error) { return d.file(d.Disk.OpenDir(name)) }
+func (d *disk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.Disk.OpenDir(name)
+	return d.file(name, f, err)
+}
 
 type diskFile struct {
 	vfs.File
-	disk *disk
+	disk  *disk
+	late  bool
+	syncs int
+}
+
+// skips tells that a sync is not done, though it is said to be.
+func (f *diskFile) skips() bool {
+	f.syncs++
+	return f.late && f.syncs%2 == 1
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
@@ -101,14 +118,14 @@ func (f *diskFile) Write(p []byte) (int, error) {
 }
 
 func (f *diskFile) Sync() error {
-	if err := f.disk.sync(); err != nil {
+	if err := f.disk.sync(); err != nil || f.skips() {
 		return err
 	}
 	return f.File.Sync()
 }
 
 func (f *diskFile) SyncData() error {
-	if err := f.disk.sync(); err != nil {
+	if err := f.disk.sync(); err != nil || f.skips() {
 		return err
 	}
 	return f.File.SyncData()

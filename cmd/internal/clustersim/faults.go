@@ -198,6 +198,7 @@ func (c *Cluster) Heal() {
 	for _, h := range c.hosts {
 		h.disk.full.Store(false)
 		h.disk.left.Store(0)
+		h.stops = h.stood()
 		h.away = min(h.away, c.now)
 		h.Boot()
 	}

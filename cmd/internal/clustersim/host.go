@@ -12,6 +12,7 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/projections/store"
@@ -28,14 +29,20 @@ type Host struct {
 	models  *crashdisk.Disk
 	log     *raftlog.Stepped // nil: the node is not running
 	node    *node.Node
+	leads   eventlog.Leadership // what the node asks whether it leads
 	booted  time.Duration
 	away    time.Duration // until when nothing runs, as after SIGSTOP
+	stops   time.Duration // for how long nothing ran, with what is still to come of it
 	step    time.Duration // by how much the wall clock is ahead
 	wound   bool          // a tick is coming
 	inbox   []*raftpb.Message
 	seen    domain.Position
 	applied uint64
+	rival   uint64 // the term in which it was seen to lead beside another
 	copies  int
+	quits   int // how often it gave up, though its disk was well
+	// presumed is, of a mutation, the last entry that each other node was taken to have.
+	presumed map[uint64]uint64
 
 	jobs []func()
 	job  *job
@@ -49,7 +56,11 @@ type job struct {
 }
 
 func newHost(c *Cluster, place int) *Host {
-	return &Host{cluster: c, place: place, member: c.members[place], disk: newDisk(), models: crashdisk.New()}
+	h := &Host{cluster: c, place: place, member: c.members[place], disk: newDisk(), models: crashdisk.New()}
+	if m := c.config.mutation; m != nil {
+		h.disk.late = m.late
+	}
+	return h
 }
 
 // Name is the node's.
@@ -71,6 +82,9 @@ func (h *Host) clocks() (wall time.Time, awake time.Duration) {
 	return Start.Add(h.cluster.now + h.step), h.cluster.now - h.booted
 }
 
+// stood is for how long the process has been stopped so far.
+func (h *Host) stood() time.Duration { return h.stops - max(h.away-h.cluster.now, 0) }
+
 // Send hands messages to the network.
 func (h *Host) Send(to raftlog.Member, messages []*raftpb.Message) {
 	h.cluster.net.send(h, to.Node, messages)
@@ -84,7 +98,7 @@ func (h *Host) Records(ctx context.Context, from raftlog.Member, after, upTo dom
 // open starts the node with what is on its disks.
 func (h *Host) open() (err error) {
 	c := h.cluster
-	h.booted = c.now
+	h.booted, h.stops = c.now, 0
 	h.log, err = raftlog.OpenStepped("node", raftlog.Options{
 		Cluster: "simulated", Node: h.member.Node, Members: c.members, Transport: h,
 		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: beats, Election: election}, Kept: c.config.Kept,
@@ -96,12 +110,16 @@ func (h *Host) open() (err error) {
 	}
 	h.seen, h.applied, h.copies = 0, 0, 0
 	config := node.Config{
-		Node: string(h.member.Node), Log: h.log, Leadership: h.log, StoreDir: "models", Manual: true, Paced: true, Clocks: h.clocks,
+		Node: string(h.member.Node), Log: h.log, Leadership: h.log, StoreDir: "models", Manual: true, Paced: true, Clocks: h.clocks, Stood: h.stood,
 		Store: store.Options{FS: h.models, Small: true, Snapshots: store.SnapshotPolicy{Every: -1}, OutboxMax: -1},
 	}
 	if c.config.Node != nil {
 		c.config.Node(&config)
 	}
+	if m := c.config.mutation; m != nil && m.opens != nil {
+		m.opens(h, &config)
+	}
+	h.leads = config.Leadership
 	if h.node, err = node.Open(config); err != nil {
 		err = errors.Join(err, h.log.Kill())
 		h.log = nil
@@ -152,7 +170,7 @@ func (h *Host) Crash(keepPercent int, seed uint64) error {
 
 // Boot starts a node that is down; what keeps it from starting is tried again.
 func (h *Host) Boot() {
-	if h.up() {
+	if h.up() || h.quits >= maxQuits {
 		return
 	}
 	if h.disk.full.Load() {
@@ -169,12 +187,23 @@ func (h *Host) Boot() {
 
 // Pause stops the process for a time, as SIGSTOP does: its clocks go on.
 func (h *Host) Pause(d time.Duration) {
-	h.away = max(h.away, h.cluster.now+d)
+	now := h.cluster.now
+	until := max(h.away, now+d)
+	h.stops += until - max(h.away, now)
+	h.away = until
 	h.cluster.Stir()
-	h.cluster.after(h.away-h.cluster.now, func() {
+	h.cluster.after(h.away-now, func() {
 		h.cluster.Stir()
 		h.settle()
+		h.look()
 	})
+}
+
+// look has the node read its clock, which a running one does all the time.
+func (h *Host) look() {
+	if h.awake() {
+		h.node.Now()
+	}
 }
 
 // Step moves the wall clock of the machine.
@@ -265,6 +294,7 @@ func (h *Host) ends(err error) bool {
 	case err == nil && !h.disk.failed():
 		return false
 	case err != nil && !h.disk.failed():
+		h.quits++
 		h.cluster.violate("%s gives up: %v", h.member.Node, err)
 	}
 	h.down()
@@ -278,6 +308,9 @@ func (h *Host) down() {
 	}
 	h.cluster.after(restartAfter, h.Boot)
 }
+
+// maxQuits is how often a node may give up by itself until nobody starts it any more.
+const maxQuits = 3
 
 // restartAfter is how long it takes until a process that ended is started again.
 const restartAfter = 10 * time.Second

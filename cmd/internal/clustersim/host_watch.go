@@ -18,7 +18,8 @@ func (h *Host) watch() {
 			c.leaders[now.Term] = h.member.Node
 			c.counts.Elections++
 			c.Stir()
-		} else if other != h.member.Node {
+		} else if other != h.member.Node && h.rival != now.Term {
+			h.rival = now.Term
 			c.violate("term %d has the leaders %s and %s", now.Term, other, h.member.Node)
 		}
 	}
@@ -37,7 +38,7 @@ func (h *Host) watch() {
 		if int(e.Position) > len(c.truth) {
 			c.truth = append(c.truth, e)
 			if c.observe != nil {
-				c.observe(e)
+				c.observe(&c.truth[len(c.truth)-1])
 			}
 			continue
 		}

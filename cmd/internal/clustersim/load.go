@@ -42,8 +42,16 @@ type load struct {
 	stepped  bool // clocks were stepped: what a deadline is says nothing
 	items    int
 	looking  bool
+	next     func() // adds the item that arrives next; nil: nobody has begun
 
-	done map[domain.TaskID]int // by the completions that were acknowledged
+	done  map[domain.TaskID]int // by the completions that were acknowledged
+	given map[leased]bool       // that a worker was told of
+}
+
+// leased is a lease of an item.
+type leased struct {
+	task  domain.TaskID
+	lease uint64
 }
 
 type fated struct {
@@ -59,7 +67,7 @@ func newLoad(c *Cluster, workers, items int, span time.Duration, seed uint64) (*
 	queue, health := work.DefaultPolicy(), nodes.DefaultPolicy()
 	queue.LeaseSeconds, health.SilentSeconds, health.OfflineSeconds = leaseSeconds, silentSeconds, offlineSeconds
 	scenario.Policy = wiring.Sections().Default().With(queue).With(health)
-	l := &load{cluster: c, scenario: scenario, fates: map[domain.TaskID]*fated{}, items: items, done: map[domain.TaskID]int{}}
+	l := &load{cluster: c, scenario: scenario, fates: map[domain.TaskID]*fated{}, items: items, done: map[domain.TaskID]int{}, given: map[leased]bool{}}
 	if l.audit, err = simulate.NewAudit(scenario); err != nil {
 		return nil, err
 	}
@@ -125,7 +133,12 @@ func (l *load) arrive(next func() (simulate.Arrival, error, bool)) {
 	}
 	begin := time.Minute
 	at := max(arrival.At.Sub(l.scenario.Start)+begin-l.cluster.now, 0)
-	l.cluster.after(at, func() {
+	added := false
+	l.next = func() {
+		if added {
+			return
+		}
+		added = true
 		id := arrival.Task.TaskID
 		l.fates[id] = &fated{Fate: arrival.Fate}
 		client := len(l.workers)
@@ -136,7 +149,8 @@ func (l *load) arrive(next func() (simulate.Arrival, error, bool)) {
 			l.cluster.after(arrival.Fate.CancelAt.Sub(arrival.At)+time.Minute, func() { l.cancel(id) })
 		}
 		l.arrive(next)
-	})
+	}
+	l.cluster.after(at, l.next)
 }
 
 func (l *load) cancel(id domain.TaskID) {
@@ -188,15 +202,15 @@ func (l *load) wake() {
 	}
 }
 
-// observe shows the audit an event as soon as a node shows it.
-func (l *load) observe(e domain.Envelope) {
-	if err := l.cluster.catalog.Fill(&e); err != nil {
+// observe decodes an event as soon as a node shows it, and shows it to the audit.
+func (l *load) observe(e *domain.Envelope) {
+	if err := l.cluster.catalog.Fill(e); err != nil {
 		if !errors.Is(err, domain.ErrInvalid) && e.Stream.Category() != probeCategory {
-			l.cluster.violate("%v does not decode: %v", e, err)
+			l.cluster.violate("%v does not decode: %v", *e, err)
 		}
 	}
 	before := l.audit.Queued()
-	l.audit.Observe(e)
+	l.audit.Observe(*e)
 	if l.audit.Queued() > before {
 		l.wake()
 	}
@@ -208,16 +222,33 @@ func (l *load) observe(e domain.Envelope) {
 // probeCategory is that of streams that callers write to directly.
 const probeCategory = "probe"
 
-// probe appends an event to one of a few streams, at a node, past every decision.
+// probe appends an event to one of a few streams, at a node, past every decision, or
+// reads the end of such a stream there as a query that wants strong consistency does.
 func (l *load) probe(h *Host) {
 	c := l.cluster
-	n := len(c.probes)
-	stream := domain.Stream(probeCategory, fmt.Sprint(n%3))
+	stream := l.probed()
+	if c.random.IntN(3) == 0 {
+		l.read(h, stream)
+		return
+	}
 	expected := domain.AnyRevision
 	if c.random.IntN(2) == 0 {
 		expected = domain.Revision(c.random.IntN(8)) - 1
 	}
-	one := &probe{id: domain.DeriveID(fmt.Sprintf("probe/%d", n), 0), stream: stream, expected: expected, asked: c.now}
+	l.append(h, stream, expected)
+}
+
+// probed is a stream that is probed next.
+func (l *load) probed() domain.StreamID {
+	return domain.Stream(probeCategory, fmt.Sprint(len(l.cluster.probes)%probeStreams))
+}
+
+// probeStreams are few, so that probes meet.
+const probeStreams = 3
+
+func (l *load) append(h *Host, stream domain.StreamID, expected domain.Revision) {
+	c := l.cluster
+	one := &probe{id: domain.DeriveID(fmt.Sprintf("probe/%d", len(c.probes)), 0), stream: stream, expected: expected, asked: c.now}
 	c.probes = append(c.probes, one)
 	h.Do(func() {
 		receipt, err := h.log.Append(c.context(), stream, expected, eventlog.Proposed{
@@ -225,4 +256,56 @@ func (l *load) probe(h *Host) {
 		})
 		one.hear(c, receipt, err)
 	})
+}
+
+func (l *load) read(h *Host, stream domain.StreamID) {
+	one := &probe{reads: true, stream: stream, asked: l.cluster.now}
+	l.cluster.probes = append(l.cluster.probes, one)
+	h.Do(func() {
+		last, err := h.last(stream)
+		one.see(l.cluster, last, err)
+	})
+}
+
+// The looks for two nodes that both believe that they lead.
+const (
+	rivalsEvery = 50 * time.Millisecond
+	rivalLooks  = 100
+)
+
+// rivals waits until another node leads while one still believes that it does. Then it
+// appends at the other, and reads at the one.
+func (l *load) rivals(led *Host, looks int) {
+	c := l.cluster
+	c.after(rivalsEvery, func() {
+		other := c.Leader()
+		switch {
+		case !led.awake() || looks >= rivalLooks:
+			return
+		case other == nil || other == led || !other.awake() || !other.leads.Leader().Self || !led.leads.Leader().Self:
+			l.rivals(led, looks+1)
+			return
+		}
+		stream := l.probed()
+		l.append(other, stream, domain.AnyRevision)
+		for i := range 3 {
+			c.after(time.Duration(i+1)*rivalsEvery, func() { l.read(led, stream) })
+		}
+	})
+}
+
+// last is the revision of the last event of a stream, of all that was acknowledged
+// anywhere before the call.
+func (h *Host) last(stream domain.StreamID) (domain.Revision, error) {
+	ctx := h.cluster.context()
+	if leader := h.leads.Leader(); !leader.Self {
+		return 0, &eventlog.NotLeader{Leader: leader}
+	}
+	if err := h.leads.ConfirmLeader(ctx); err != nil {
+		return 0, err
+	}
+	for e, err := range h.log.Read(ctx, stream, eventlog.EndRevision, eventlog.Backward) {
+		return e.Revision, err
+	}
+	return domain.NoStream, nil
 }

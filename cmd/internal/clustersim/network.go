@@ -112,6 +112,9 @@ func (n *network) send(from *Host, to domain.NodeID, messages []*raftpb.Message)
 			if len(m.GetEntries()) > 0 || m.GetSnapshot() != nil {
 				m = proto.Clone(m).(*raftpb.Message)
 			}
+			if c.config.mutation != nil && c.config.mutation.sends != nil {
+				c.config.mutation.sends(from, m)
+			}
 			if c.random.IntN(100) == 0 {
 				c.counts.Repeated++
 				again := proto.Clone(m).(*raftpb.Message)

@@ -19,6 +19,7 @@ type Plan struct {
 	Items   int           `json:"items"`
 	Span    time.Duration `json:"span"`
 	Faults  []Fault       `json:"faults"`
+	Breaks  string        `json:"breaks,omitempty"` // the mutation of the nodes that is tried; empty: none
 	made    bool          // Faults are given; nil ones are none
 	voters  []domain.NodeID
 	learner []domain.NodeID
@@ -33,6 +34,7 @@ type Report struct {
 	Counts  Counts   `json:"counts"`
 	Refused int      `json:"refused_appends"`
 	Unknown int      `json:"unknown_appends"`
+	Read    int      `json:"readings"` // of streams, confirmed by a majority
 	Broken  []string `json:"broken"`
 	Timed   bool     `json:"leases_timed"` // whether workers were held against each other by true time
 }
@@ -70,10 +72,12 @@ func (p Plan) only(faults []Fault) Plan {
 	return p
 }
 
-// The appends past every decision that are tried in each bad time.
+// The appends past every decision, and the readings, that are tried after each fault. A
+// third are on the node that led when it came.
 const (
-	probesEach   = 6
+	probesEach   = 12
 	probesWithin = 40 * time.Second
+	probesSoon   = 4 * time.Second // while it is not settled who leads
 	// patienceAfter is how long after the last fault every item may take to end.
 	patienceAfter = 8 * 24 * time.Hour
 )
@@ -99,16 +103,33 @@ func Run(ctx context.Context, plan Plan) (r Report, err error) {
 	return w.report(r), ctx.Err()
 }
 
-// Inflict makes a fault happen now, and has callers append past every decision in the
-// bad time that it begins.
+// Inflict makes a fault happen now, and has callers append past every decision, and
+// read, in the bad time that it begins.
 func (w *World) Inflict(f Fault) error {
 	c := w.Cluster
+	led := c.Leader()
 	if err := c.Inflict(f); err != nil {
 		return err
 	}
 	w.load.stepped = c.steps > 0
-	for range probesEach {
-		c.after(w.load.upTo(probesWithin), func() { w.load.probe(c.hosts[c.random.IntN(len(c.hosts))]) })
+	if led != nil {
+		w.load.rivals(led, 0)
+	}
+	if w.load.next != nil { // work goes on in bad times
+		c.after(w.load.upTo(probesWithin), w.load.next)
+	}
+	for i := range probesEach {
+		within := probesWithin
+		if i%2 == 0 {
+			within = probesSoon
+		}
+		c.after(w.load.upTo(within), func() {
+			h := c.hosts[c.random.IntN(len(c.hosts))]
+			if led != nil && c.random.IntN(3) == 0 {
+				h = led
+			}
+			w.load.probe(h)
+		})
 	}
 	return nil
 }
@@ -123,12 +144,17 @@ type World struct {
 	load    *load
 }
 
-// keptEntries are few, so that nodes that were away copy records.
-const keptEntries = 3 << 10
+// keptEntries are bytes, by the seed: few, so that nodes that were away copy records, or
+// as many as there are.
+var keptEntries = []int64{512, 3 << 10, 0}
 
 // Begin opens a plan's cluster and has everybody work.
 func Begin(plan Plan) (*World, error) {
-	c, err := New(Config{Seed: plan.Seed, Voters: plan.voters, Learners: plan.learner, Kept: keptEntries})
+	broken, err := mutationOf(plan.Breaks)
+	if err != nil {
+		return nil, err
+	}
+	c, err := New(Config{Seed: plan.Seed, Voters: plan.voters, Learners: plan.learner, Kept: keptEntries[plan.Seed%uint64(len(keptEntries))], mutation: broken})
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +194,12 @@ func (w *World) report(r Report) Report {
 		}
 	}
 	for _, p := range c.probes {
+		switch {
+		case p.reads && p.outcome == stored:
+			r.Read++
+		case p.reads:
+			continue
+		}
 		switch p.outcome {
 		case refused, conflicted:
 			r.Refused++

@@ -91,7 +91,11 @@ func TestChecksSee(t *testing.T) {
 	for i := range 4 {
 		l := &load{cluster: c}
 		c.Until(time.Minute, func() bool { return c.Leader() != nil && c.Leader().log.Leader().Self })
-		l.probe(c.Leader())
+		if stream := domain.Stream(probeCategory, "0"); i < 3 {
+			l.append(c.Leader(), stream, domain.AnyRevision)
+		} else {
+			l.read(c.Leader(), stream)
+		}
 		c.Run(time.Second)
 		if c.probes[i].outcome == unanswered {
 			t.Fatalf("append %d is not answered", i)
@@ -115,7 +119,7 @@ func TestChecksSee(t *testing.T) {
 	}
 	at := -1
 	for i, p := range c.probes {
-		if p.outcome == stored {
+		if p.outcome == stored && !p.reads {
 			at = i
 		}
 	}
@@ -132,6 +136,9 @@ func TestChecksSee(t *testing.T) {
 	c.probes[at].revision += 3
 	broken("an append is told a wrong revision", "no order of")
 	*c.probes[at] = one
+	c.probes[3].revision--
+	broken("a reading shows too little", "no order of")
+	c.probes[3].revision++
 	c.truth[0].Data = []byte(`{"leader":"n9"}`)
 	h := c.hosts[0]
 	h.seen, h.applied = 0, 0

@@ -25,6 +25,7 @@ type Summary struct {
 	Calls    int          `json:"calls"`
 	Refused  int          `json:"refused_appends"`
 	Unknown  int          `json:"unknown_appends"`
+	Read     int          `json:"readings"`
 	Timed    int          `json:"seeds_with_timed_leases"` // workers were held against each other by true time
 	Faults   map[Kind]int `json:"faults"`
 	Counts   Counts       `json:"counts"`
@@ -94,6 +95,7 @@ feed:
 
 func (s *Summary) add(r Report, failure *Failure) {
 	s.Done, s.Events, s.Calls, s.Refused, s.Unknown = s.Done+r.Done, s.Events+r.Events, s.Calls+r.Calls, s.Refused+r.Refused, s.Unknown+r.Unknown
+	s.Read += r.Read
 	if r.Timed {
 		s.Timed++
 	}
@@ -148,7 +150,11 @@ func (p Plan) Script(broken []string) string {
 	for _, name := range p.learner {
 		fmt.Fprintf(&b, " learner=%s", name)
 	}
-	fmt.Fprintf(&b, " seed=%d nodes=%d items=%d span=%v\n----\n", p.Seed, p.Nodes, p.Items, p.Span)
+	fmt.Fprintf(&b, " seed=%d nodes=%d items=%d span=%v", p.Seed, p.Nodes, p.Items, p.Span)
+	if p.Breaks != "" {
+		fmt.Fprintf(&b, " breaks=%s", p.Breaks)
+	}
+	fmt.Fprint(&b, "\n----\n")
 	at := time.Duration(0)
 	for _, f := range p.Faults {
 		if f.At > at {

@@ -80,6 +80,7 @@ func (w *worker) claim() {
 			return
 		}
 		for _, item := range claimed.Items {
+			l.given[leased{item.TaskID, item.Lease}] = true
 			l.note(w.place(), a, queuemodel.Asked{Verb: "claim", Item: item.TaskID}, queuemodel.Told{Lease: item.Lease, Deadline: l.deadline(a.By, item.Deadline)})
 			w.begin(a, item)
 		}

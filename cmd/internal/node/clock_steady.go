@@ -24,7 +24,8 @@ import (
 //
 // A node that was away, because it was not running, slept or stood still, could not
 // hear those who hold its leases: Read says since when it can. It stood still when
-// nobody read the clock for a while (Node.beat), as after SIGSTOP.
+// nobody read the clock for a while (Node.beat), as after SIGSTOP; a node that is
+// stepped through its time is told (Config.Stood).
 type Clock struct {
 	system clocks
 
@@ -32,6 +33,7 @@ type Clock struct {
 	now      time.Time
 	last     reading
 	slept    time.Duration
+	stood    time.Duration
 	presence commands.Presence
 }
 
@@ -42,6 +44,9 @@ type clocks struct {
 	// where nobody can tell. It costs more than the others, so that it is asked
 	// seldom.
 	slept func() time.Duration
+	// stood is how long the process has stood still since it began; nil: it stood
+	// still between two readings that are far apart.
+	stood func() time.Duration
 }
 
 // reading is what they say at a moment.
@@ -120,10 +125,15 @@ func (c *Clock) advance() {
 	most := passed / followPart
 	c.now = c.now.Add(min(max(is.wall.Sub(c.now), -most), most))
 	c.last = is
-	if passed >= leastPause {
+	pause := passed
+	if c.system.stood != nil {
+		stood := c.system.stood()
+		pause, c.stood = stood-c.stood, stood
+	}
+	if pause >= leastPause {
 		// Who had not been heard since the pause before this one is given that time too.
 		left := max(c.presence.Back.Add(c.presence.Away).Sub(went), 0)
-		c.presence.Back, c.presence.Away = c.now, passed+left
+		c.presence.Back, c.presence.Away = c.now, pause+left
 	}
 }
 
@@ -151,7 +161,7 @@ func clockFrom(config Config) (*Clock, error) {
 	case config.clocks != nil:
 		system = *config.clocks
 	case config.Clocks != nil:
-		system = clocks{slept: func() time.Duration { return 0 }, read: func() reading {
+		system = clocks{slept: func() time.Duration { return 0 }, stood: config.Stood, read: func() reading {
 			wall, awake := config.Clocks()
 			return reading{wall: wall, ran: awake}
 		}}

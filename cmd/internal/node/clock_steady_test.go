@@ -32,7 +32,7 @@ var wallStart = time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
 func newFakeClocks() *fakeClocks { return &fakeClocks{reading: reading{wall: wallStart}} }
 
 func (c *fakeClocks) system() clocks {
-	return clocks{func() reading { return c.reading }, func() time.Duration { return c.slept }}
+	return clocks{read: func() reading { return c.reading }, slept: func() time.Duration { return c.slept }}
 }
 
 func (c *fakeClocks) pass(d time.Duration) {

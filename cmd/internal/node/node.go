@@ -62,6 +62,10 @@ type Config struct {
 	// Clocks are those of the machine that a Clock of this process is made from: the
 	// time of day, and how long the machine has been awake; nil: the system's.
 	Clocks func() (wall time.Time, awake time.Duration)
+	// Stood, with Clocks, is how long the process has stood still so far, for a node
+	// whose clock is read only when something happens; nil: it stood still whenever
+	// the clock was not read for a while.
+	Stood func() time.Duration
 	// Manual says that nobody runs the actors: a command that needs the read
 	// models to be up to date brings them there itself.
 	Manual bool

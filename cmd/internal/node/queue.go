@@ -83,7 +83,7 @@ func (d *dispatcher) current(ctx context.Context) (err error) {
 		d.queue, err = d.load(ctx)
 		return err
 	}
-	if !d.node.config.Manual && d.node.Leads() {
+	if !d.node.eager() && d.node.Leads() {
 		return nil
 	}
 	if err := d.catchUp(ctx, d.queue, d.recent); err != nil {

@@ -43,7 +43,7 @@ var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (st
 // waits until one of them leads. With items, workers do them while time passes, as in
 // rift simulate cluster.
 //
-//	cluster n1 n2 n3 [learner=n4] [seed=1] [nodes=40 items=40 span=720h]
+//	cluster n1 n2 n3 [learner=n4] [seed=1] [nodes=40 items=40 span=720h [breaks=double-vote]]
 func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, error) {
 	if env.shown > 0 || env.cluster != nil {
 		return "", domain.Errorf(domain.Invalid, "cluster: want it first in a script")
@@ -67,6 +67,8 @@ func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, 
 			plan.Items, err = strconv.Atoi(value)
 		case "span":
 			plan.Span, err = time.ParseDuration(value)
+		case "breaks":
+			plan.Breaks = value
 		default:
 			err = fmt.Errorf("no such argument")
 		}

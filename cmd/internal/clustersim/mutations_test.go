@@ -1,0 +1,49 @@
+package clustersim
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var flagMutated = flag.Int("clustersim.mutated", 0, "play so many seeds with each mutation, and tell in how many it was found")
+
+// mutatedMost bounds the seeds that are played until one finds a mutation.
+const mutatedMost = 60
+
+// found tells whether something is said of the rule that a mutation breaks.
+func (m *mutation) found(broken []string) bool {
+	return slices.ContainsFunc(broken, func(text string) bool {
+		return slices.ContainsFunc(m.seen, func(part string) bool { return strings.Contains(text, part) })
+	})
+}
+
+// Each rule is broken on purpose, one at a time, and a check says so.
+func TestTheSimulationFindsBrokenRules(t *testing.T) {
+	for i := range mutations {
+		m := &mutations[i]
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			played, found, otherwise := 0, 0, 0
+			for played < max(*flagMutated, mutatedMost) && (played < *flagMutated || found == 0) {
+				plan := planned().With(*flagFrom + uint64(played))
+				plan.Breaks = m.name
+				played++
+				r, err := Run(t.Context(), plan)
+				switch {
+				case err != nil:
+					t.Fatalf("seed %d: %v", plan.Seed, err)
+				case m.found(r.Broken):
+					found++
+				case len(r.Broken) > 0:
+					otherwise++
+				}
+			}
+			t.Logf("%s | %s | found in %d of %d seeds, another rule in %d", m.does, m.rule, found, played, otherwise)
+			if found == 0 {
+				t.Errorf("%s: want it found as %q", m.does, m.seen)
+			}
+		})
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +63,11 @@ func Seeds(ctx context.Context, plan Plan, from uint64, seeds int, told func(Rep
 					failures++
 					few := failures <= shrunk
 					mu.Unlock()
-					failure, err = shrink(ctx, r, few)
+					small := r
+					if few {
+						small, err = shrink(ctx, r)
+					}
+					failure = &Failure{Seed: r.Seed, Broken: small.Broken, Faults: len(small.Faults), Script: small.Plan.Script(small.Broken)}
 				}
 				mu.Lock()
 				if err != nil && failed == nil {
@@ -118,54 +121,5 @@ func (c *Counts) add(other Counts) {
 	c.Copies += other.Copies
 }
 
-// shrunk is how many failing seeds are made fewer faults of: each is played again for
-// every fault.
+// shrunk is how many failing seeds are made smaller: each is played again and again.
 var shrunk = 3
-
-// shrink leaves faults out one after the other for as long as the seed still fails.
-func shrink(ctx context.Context, r Report, few bool) (*Failure, error) {
-	for i := len(r.Faults) - 1; i >= 0 && few; i-- {
-		fewer := slices.Delete(slices.Clone(r.Faults), i, i+1)
-		again, err := Run(ctx, r.Plan.only(fewer))
-		if err != nil {
-			return nil, err
-		}
-		if len(again.Broken) > 0 {
-			r = again
-		}
-	}
-	return &Failure{Seed: r.Seed, Broken: r.Broken, Faults: len(r.Faults), Script: r.Plan.Script(r.Broken)}, nil
-}
-
-// Script is the golden script that plays the plan: its faults at their times, and at
-// the end what was broken.
-func (p Plan) Script(broken []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Seed %d, with the faults that it takes.\n", p.Seed)
-	names := make([]string, len(p.voters))
-	for i, name := range p.voters {
-		names[i] = string(name)
-	}
-	fmt.Fprintf(&b, "cluster %s", strings.Join(names, " "))
-	for _, name := range p.learner {
-		fmt.Fprintf(&b, " learner=%s", name)
-	}
-	fmt.Fprintf(&b, " seed=%d nodes=%d items=%d span=%v", p.Seed, p.Nodes, p.Items, p.Span)
-	if p.Breaks != "" {
-		fmt.Fprintf(&b, " breaks=%s", p.Breaks)
-	}
-	fmt.Fprint(&b, "\n----\n")
-	at := time.Duration(0)
-	for _, f := range p.Faults {
-		if f.At > at {
-			fmt.Fprintf(&b, "\ntick %v\n----\n", f.At-at)
-			at = f.At
-		}
-		fmt.Fprintf(&b, "\n%s\n----\n", f)
-	}
-	fmt.Fprintf(&b, "\naudit\n----\n")
-	for _, text := range broken {
-		fmt.Fprintln(&b, "broken: "+text)
-	}
-	return b.String()
-}

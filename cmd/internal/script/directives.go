@@ -202,7 +202,11 @@ func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error
 	if err != nil {
 		return "", domain.Errorf(domain.Invalid, "tick: %w", err)
 	}
-	if env.cluster != nil {
+	switch {
+	case env.world != nil: // which has its own clock, and stirs by itself
+		env.world.Run(step)
+		return env.news(ctx)
+	case env.cluster != nil:
 		return env.passed(ctx, step)
 	}
 	env.now = env.now.Add(step)

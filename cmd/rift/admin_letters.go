@@ -51,16 +51,12 @@ func letterEndpoints() []endpoint {
 		{
 			name: "history", short: "List what was done about dead letters", route: "admin.letter_acts",
 			example: "  rift admin dead-letters history", empty: "nobody retried or discarded one",
-			help: map[string]string{"before": "go on from this place", "limit": "most acts to list (default 100)"}, show: showLetterActs,
+			help: map[string]string{"before": "go on from this place", "limit": "most acts to list (default 100)"}, show: asTable(letterActsTable),
 		},
 	}
 }
 
-func showLetterActs(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[adminview.LettersAnswer](answer)
-	if err != nil {
-		return err
-	}
+func letterActsTable(found adminview.LettersAnswer) output.Listing {
 	l := output.List(found.Acts, []output.ColumnOf[adminview.LetterActRow]{
 		{Name: "id"},
 		{Name: "act"},
@@ -70,11 +66,7 @@ func showLetterActs(p *output.Printer, answer json.RawMessage, e endpoint) error
 		{Name: "error", Max: 60},
 		{Name: "position", Wide: true},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	if found.Next != "" {
-		l.Below = "more: rift admin dead-letters history --before " + found.Next
-	}
-	return p.Print(l)
+	return more(l, "rift admin dead-letters history --before ", found.Next)
 }
 
 func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) error {

@@ -123,3 +123,24 @@ func decode[T any](answer json.RawMessage) (T, error) {
 	}
 	return out, nil
 }
+
+// asTable shows an answer as the table that is made of it.
+func asTable[A any](table func(A) output.Listing) func(*output.Printer, json.RawMessage, endpoint) error {
+	return func(p *output.Printer, answer json.RawMessage, e endpoint) error {
+		found, err := decode[A](answer)
+		if err != nil {
+			return err
+		}
+		l := table(found)
+		l.Doc, l.Empty = answer, e.empty
+		return p.Print(l)
+	}
+}
+
+// more says below a listing how to see what comes after it, if anything does.
+func more(l output.Listing, command, next string) output.Listing {
+	if next != "" {
+		l.Below = "more: " + command + next
+	}
+	return l
+}

@@ -40,29 +40,25 @@ Answers are tables on a terminal and JSON elsewhere.`,
 func calcError(err error) error {
 	var ratings *rating.Invalid
 	if errors.As(err, &ratings) {
-		faults := make([]domain.Fault, len(ratings.Faults))
-		for i, f := range ratings.Faults {
-			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
-		}
-		return domain.Faulty(ratings.What, faults)
+		return faulty(ratings.What, ratings.Faults)
 	}
 	var pairs *pairing.Invalid
 	if errors.As(err, &pairs) {
-		faults := make([]domain.Fault, len(pairs.Faults))
-		for i, f := range pairs.Faults {
-			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
-		}
-		return domain.Faulty(pairs.What, faults)
+		return faulty(pairs.What, pairs.Faults)
 	}
 	var searched *cmaes.Invalid
 	if errors.As(err, &searched) {
-		faults := make([]domain.Fault, len(searched.Faults))
-		for i, f := range searched.Faults {
-			faults[i] = domain.Fault{Field: f.Field, Reason: f.Reason}
-		}
-		return domain.Faulty("cmaes", faults)
+		return faulty("cmaes", searched.Faults)
 	}
 	return err
+}
+
+func faulty[F ~struct{ Field, Reason string }](what string, found []F) error {
+	faults := make([]domain.Fault, len(found))
+	for i, f := range found {
+		faults[i] = domain.Fault(f)
+	}
+	return domain.Faulty(what, faults)
 }
 
 // tally is the results of a match on the command line: of games or of pairs.

@@ -90,13 +90,13 @@ the payload, the candidate's values in the place of {x}, and its score counts ne
 				name: "runs", short: "List searches by name", route: "cmaes.runs",
 				example: "  rift cmaes runs\n  rift cmaes runs --state running",
 				help:    map[string]string{"state": "only these: running, done, stopped, failed", "from": "begin at this run", "limit": "most to list (default 100)"},
-				empty:   "no search was started yet: rift cmaes start --help", show: showRuns,
+				empty:   "no search was started yet: rift cmaes start --help", show: asTable(runsTable),
 			},
 			{
 				name: "history", short: "List the generations of a search, the first one first", route: "cmaes.history", args: []string{"run"}, needs: 1,
 				example: "  rift cmaes history run-1\n  rift cmaes history run-1 -o csv",
 				help:    map[string]string{"run": "its name, as start answers", "from": "begin at this generation", "limit": "most to list (default 100)"},
-				missing: runsAreListed, show: showGenerations,
+				missing: runsAreListed, show: asTable(generationsTable),
 			},
 		})
 }
@@ -157,17 +157,8 @@ func vector(x []float64) string {
 	return "[" + strings.Join(words, " ") + "]"
 }
 
-func showRuns(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[cmaesview.RunsAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := runsListing(found.Runs)
-	l.Doc, l.Empty = answer, e.empty
-	if found.Next != "" {
-		l.Below = "more: rift cmaes runs --from " + found.Next
-	}
-	return p.Print(l)
+func runsTable(found cmaesview.RunsAnswer) output.Listing {
+	return more(runsListing(found.Runs), "rift cmaes runs --from ", found.Next)
 }
 
 func runsListing(runs []cmaesview.Status) output.Listing {
@@ -190,17 +181,12 @@ func runsListing(runs []cmaesview.Status) output.Listing {
 	return l
 }
 
-func showGenerations(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[cmaesview.GenerationsAnswer](answer)
-	if err != nil {
-		return err
-	}
+func generationsTable(found cmaesview.GenerationsAnswer) output.Listing {
 	l := generationsListing(found.Generations)
-	l.Doc, l.Empty = answer, e.empty
 	if found.Next != nil {
 		l.Below = fmt.Sprintf("more: --from %d", *found.Next)
 	}
-	return p.Print(l)
+	return l
 }
 
 func generationsListing(generations []cmaesview.Generation) output.Listing {

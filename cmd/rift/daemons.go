@@ -63,22 +63,18 @@ func newSyncs(a *app) *cobra.Command {
 					"state": "only these: running, stalled, completed, failed", "config_key": "only of this game", "node": "only to this node",
 					"before": "go on where the last page ended", "limit": "most to list (default 100)",
 				},
-				empty: "no copies of data: they are reported as DATA_SYNC_STARTED and DATA_SYNC_COMPLETED through POST /events", show: showSyncs,
+				empty: "no copies of data: they are reported as DATA_SYNC_STARTED and DATA_SYNC_COMPLETED through POST /events", show: asTable(syncsTable),
 			},
 			{
 				name: "freshness", short: "Show how fresh the data of each game is", route: "syncs.freshness",
 				example: "  rift syncs freshness\n  rift syncs freshness --config-key hex8_2p",
 				help:    map[string]string{"config_key": "only of this game"},
-				empty:   "no data has arrived yet", show: showFreshness,
+				empty:   "no data has arrived yet", show: asTable(freshnessTable),
 			},
 		})
 }
 
-func showSyncs(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[trainingview.SyncsAnswer](answer)
-	if err != nil {
-		return err
-	}
+func syncsTable(found trainingview.SyncsAnswer) output.Listing {
 	l := output.List(found.Syncs, []output.ColumnOf[trainingview.SyncRow]{
 		{Name: "sync_id"},
 		{Name: "state"},
@@ -94,19 +90,11 @@ func showSyncs(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "failures", Wide: true},
 		{Name: "position", Wide: true},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	if found.Next != "" {
-		l.Below = "more: rift syncs list --before " + found.Next
-	}
-	return p.Print(l)
+	return more(l, "rift syncs list --before ", found.Next)
 }
 
-func showFreshness(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[trainingview.FreshnessAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.List(found.Configs, []output.ColumnOf[trainingview.ConfigFreshness]{
+func freshnessTable(found trainingview.FreshnessAnswer) output.Listing {
+	return output.List(found.Configs, []output.ColumnOf[trainingview.ConfigFreshness]{
 		{Name: "config_key"},
 		{Name: "freshness"},
 		{Name: "age", Key: "age_seconds"},
@@ -119,8 +107,6 @@ func showFreshness(p *output.Printer, answer json.RawMessage, e endpoint) error 
 		{Name: "not_counted", Wide: true, Key: "games_unknown"},
 		{Name: "last_at", Wide: true},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	return p.Print(l)
 }
 
 // alone makes a command of one endpoint that stands in no group.

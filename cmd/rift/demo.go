@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/training"
 	"github.com/ringrift/rift/transport"
@@ -96,35 +95,21 @@ func demoPolicy() []string {
 
 // demo runs the cluster, shows it, and stops it.
 func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
-	folder, err := demoFolder(f.data)
+	running, cluster, err := newDemoCluster(ctx, f.data)
 	if err != nil {
 		return err
 	}
-	program, err := ownProgram()
-	if err != nil {
-		return domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
-	}
-	running, broken := context.WithCancelCause(ctx)
-	defer broken(nil)
-	cluster := &demoCluster{program: program, folder: folder, broken: broken}
 	shown := false
 	defer func() {
 		err = errors.Join(err, cluster.close())
 		if shown && err == nil {
-			err = a.demoLeft(folder, cluster.promoted)
+			err = a.demoLeft(cluster.folder, cluster.promoted)
 		} else {
-			a.note("the log and what the processes said are in %s", folder)
+			a.note("the log and what the processes said are in %s", cluster.folder)
 		}
 	}()
-	if err := cluster.open(running); err != nil {
-		return err
-	}
-	a.note("a node serves %s with its log in %s", cluster.address, folder)
-	asked, err := a.newClient(config.Client{Addr: cluster.address, Timeout: 30 * time.Second})
+	asked, err := cluster.open(running, a, demoPolicy())
 	if err != nil {
-		return err
-	}
-	if err := a.quietly().runs(running, append(append([]string{"policies", "set"}, demoPolicy()...), "--reason", "demonstration", "--addr", cluster.address)...); err != nil {
 		return err
 	}
 	for _, one := range demoWorkers {
@@ -192,21 +177,7 @@ func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
 
 // demoShow shows what came of it, each with the command line that shows it.
 func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster) error {
-	at := []string{"--addr", cluster.address, "-o", "table"}
-	if a.format != "" {
-		at[3] = a.format
-	}
-	show := func(words ...string) error {
-		words = append(words, at...)
-		if _, err := fmt.Fprintf(a.stdout, "\n$ rift %s\n", strings.Join(words, " ")); err != nil {
-			return err
-		}
-		return a.within(a.stdout).runs(ctx, words...)
-	}
-	if err := show("handlers", "--ran"); err != nil {
-		return err
-	}
-	if err := show("report", "queue"); err != nil {
+	if err := cluster.show(ctx, a, []string{"handlers", "--ran"}, []string{"report", "queue"}); err != nil {
 		return err
 	}
 	status, err := asked.ask(ctx, "training.status", nil)
@@ -220,7 +191,7 @@ func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster)
 	if _, err := fmt.Fprintf(a.stdout, "\n$ curl -s %s/training/status\n%s\n", cluster.address, lines.Bytes()); err != nil {
 		return err
 	}
-	return show("why", cluster.promoted.String())
+	return cluster.show(ctx, a, []string{"why", cluster.promoted.String()})
 }
 
 // demoLeft says how to look at what is left.

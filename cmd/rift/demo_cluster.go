@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/worker"
 	"github.com/ringrift/rift/domain"
 )
@@ -67,8 +70,50 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(one, other)
 }
 
-// open starts the node and waits until it serves.
-func (d *demoCluster) open(ctx context.Context) error {
+// newDemoCluster makes a cluster without processes in a folder (demoFolder), and the
+// context in which it runs: until one of its processes ends by itself.
+func newDemoCluster(ctx context.Context, data string) (context.Context, *demoCluster, error) {
+	folder, err := demoFolder(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	program, err := ownProgram()
+	if err != nil {
+		return nil, nil, domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
+	}
+	running, broken := context.WithCancelCause(ctx)
+	return running, &demoCluster{program: program, folder: folder, broken: broken}, nil
+}
+
+// open starts the node, sets its policy, and makes a client of it.
+func (d *demoCluster) open(ctx context.Context, a *app, policy []string) (*client, error) {
+	if err := d.serveAlone(ctx); err != nil {
+		return nil, err
+	}
+	a.note("a node serves %s with its log in %s", d.address, d.folder)
+	asked, err := a.newClient(config.Client{Addr: d.address, Timeout: 30 * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	return asked, a.quietly().runs(ctx, slices.Concat([]string{"policies", "set"}, policy, []string{"--reason", "demonstration", "--addr", d.address})...)
+}
+
+// show runs command lines that ask the node, each printed before what it prints.
+func (d *demoCluster) show(ctx context.Context, a *app, lines ...[]string) error {
+	for _, words := range lines {
+		words = append(words, "--addr", d.address, "-o", cmp.Or(a.format, "table"))
+		if _, err := fmt.Fprintf(a.stdout, "\n$ rift %s\n", strings.Join(words, " ")); err != nil {
+			return err
+		}
+		if err := a.within(a.stdout).runs(ctx, words...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serveAlone starts the node and waits until it serves.
+func (d *demoCluster) serveAlone(ctx context.Context) error {
 	file := filepath.Join(d.folder, "demo", "address")
 	if err := d.serve("node", "--data", d.folder, "--listen", "127.0.0.1:0", "--addr-file", file, "--node-id", "demo"); err != nil {
 		return err
@@ -173,6 +218,7 @@ func (d *demoCluster) start(name string, args ...string) (*demoProcess, error) {
 
 // close stops the workers, then the nodes, and says whose end was no good one.
 func (d *demoCluster) close() error {
+	defer d.broken(nil)
 	var ends []error
 	for _, w := range d.workers {
 		w.ask()

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/training"
 )
@@ -82,33 +80,19 @@ const loopTypes = "selfplay,training,gauntlet,cmaes"
 
 // loop runs the cluster, shows it, and stops it.
 func (a *app) loop(ctx context.Context, f loopFlags) (err error) {
-	folder, err := demoFolder(f.data)
+	running, cluster, err := newDemoCluster(ctx, f.data)
 	if err != nil {
 		return err
 	}
-	program, err := ownProgram()
-	if err != nil {
-		return domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
-	}
-	running, broken := context.WithCancelCause(ctx)
-	defer broken(nil)
-	cluster := &demoCluster{program: program, folder: folder, broken: broken}
 	defer func() {
 		if err = errors.Join(err, cluster.close()); err != nil {
-			a.note("the log and what the processes said are in %s", folder)
+			a.note("the log and what the processes said are in %s", cluster.folder)
 			return
 		}
-		err = a.loopLeft(folder, cluster.promoted)
+		err = a.loopLeft(cluster.folder, cluster.promoted)
 	}()
-	if err := cluster.open(running); err != nil {
-		return err
-	}
-	a.note("a node serves %s with its log in %s", cluster.address, folder)
-	asked, err := a.newClient(config.Client{Addr: cluster.address, Timeout: 30 * time.Second})
+	asked, err := cluster.open(running, a, loopPolicy())
 	if err != nil {
-		return err
-	}
-	if err := a.quietly().runs(running, append(append([]string{"policies", "set"}, loopPolicy()...), "--reason", "demonstration", "--addr", cluster.address)...); err != nil {
 		return err
 	}
 	for _, name := range loopWorkers {
@@ -162,18 +146,8 @@ func (r *loopRound) take(_ context.Context, e domain.Envelope) error {
 
 // loopShow shows what came of it, each with the command line that shows it.
 func (a *app) loopShow(ctx context.Context, cluster *demoCluster) error {
-	at := []string{"--addr", cluster.address, "-o", "table"}
-	if a.format != "" {
-		at[3] = a.format
-	}
-	for _, words := range [][]string{{"cmaes", "runs"}, {"report", "promotions"}, {"why", cluster.promoted.String()}} {
-		words = append(words, at...)
-		if _, err := fmt.Fprintf(a.stdout, "\n$ rift %s\n", strings.Join(words, " ")); err != nil {
-			return err
-		}
-		if err := a.within(a.stdout).runs(ctx, words...); err != nil {
-			return err
-		}
+	if err := cluster.show(ctx, a, []string{"cmaes", "runs"}, []string{"report", "promotions"}, []string{"why", cluster.promoted.String()}); err != nil {
+		return err
 	}
 	return a.quietly().runs(ctx, "report", "promotions", "--addr", cluster.address, "--out", filepath.Join(cluster.folder, "elo.svg"))
 }

@@ -67,25 +67,16 @@ func (a *app) takeover(ctx context.Context, f demoFlags) (err error) {
 	if a.format == "" {
 		a.format = "table"
 	}
-	folder, err := demoFolder(f.data)
+	running, cluster, err := newDemoCluster(ctx, f.data)
 	if err != nil {
 		return err
 	}
-	program, err := ownProgram()
-	if err != nil {
-		return domain.Errorf(domain.Unavailable, "this program's own path: %w", err)
-	}
-	running, broken := context.WithCancelCause(ctx)
-	defer broken(nil)
-	d := &takeover{
-		app: a, cluster: &demoCluster{program: program, folder: folder, broken: broken},
-		key: filepath.Join(folder, defaultClusterKey), at: map[domain.NodeID]string{},
-	}
+	d := &takeover{app: a, cluster: cluster, key: filepath.Join(cluster.folder, defaultClusterKey), at: map[domain.NodeID]string{}}
 	defer func() {
 		if ended := d.cluster.close(); err == nil {
 			err = ended
 		}
-		a.note("all stopped; the logs, and what was said, are in %s", folder)
+		a.note("all stopped; the logs, and what was said, are in %s", cluster.folder)
 	}()
 	if err := d.open(running); err != nil {
 		return err

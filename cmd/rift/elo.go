@@ -40,13 +40,13 @@ better than the next. Players that no games or given ratings connect are in diff
 components, and their ratings share no scale.`,
 				example: "  rift elo rankings hex8_2p\n  rift elo rankings hex8_2p --method mle --anchors random=0 -o csv\n  rift elo rankings hex8_2p --mode ordo",
 				help:    rankingHelp,
-				empty:   "no game of {config_key} counts yet", show: showRankings,
+				empty:   "no game of {config_key} counts yet", show: asTable(rankingsTable),
 			},
 			{
 				name: "history", short: "List how published ratings moved, oldest first", route: "elo.history", args: []string{"config_key"}, needs: 1,
 				example: "  rift elo history hex8_2p --limit 20",
 				help:    map[string]string{"config_key": "the game", "model_id": "only this model", "from": "begin at this position", "limit": limit},
-				empty:   "no rating of {config_key} has moved", show: showRatingMoves,
+				empty:   "no rating of {config_key} has moved", show: asTable(ratingMovesTable),
 			},
 			{
 				name: "matches", short: "List the facts behind the ratings of a game, oldest first", route: "elo.matches", args: []string{"config_key"}, needs: 1,
@@ -68,25 +68,20 @@ components, and their ratings share no scale.`,
 				name: "exclusions", short: "List what does not count for the ratings of a game, and why", route: "elo.exclusions", args: []string{"config_key"}, needs: 1,
 				example: "  rift elo exclusions hex8_2p",
 				help:    map[string]string{"config_key": "the game", "from": "the next of the page before", "limit": limit},
-				empty:   "all games of {config_key} count", show: showExclusions,
+				empty:   "all games of {config_key} count", show: asTable(exclusionsTable),
 			},
 		})
 	c.AddCommand(newEloSync(a), newEloImport(a), newEloExport(a))
 	return c
 }
 
-func showRankings(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.Rankings](answer)
-	if err != nil {
-		return err
-	}
+func rankingsTable(found eloview.Rankings) output.Listing {
 	l := rankingListing(found.Rankings, len(found.Components) > 1)
-	l.Doc, l.Empty = answer, e.empty
 	l.Below = rankingFooter(found.Ranking)
 	if found.Next > 0 {
 		l.Below += "\nmore: rift elo rankings " + string(found.ConfigKey) + " --from " + strconv.Itoa(found.Next)
 	}
-	return p.Print(l)
+	return l
 }
 
 // rankingListing is a ranking as a table of at most 80 columns.
@@ -180,12 +175,8 @@ func settingsWords(o elo.Options) []string {
 	return words
 }
 
-func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.HistoryAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.List(found.History, []output.ColumnOf[eloview.RatingMove]{
+func ratingMovesTable(found eloview.HistoryAnswer) output.Listing {
+	return output.List(found.History, []output.ColumnOf[eloview.RatingMove]{
 		{Name: "position"},
 		{Name: "time"},
 		{Name: "model_id"},
@@ -194,15 +185,9 @@ func showRatingMoves(p *output.Printer, answer json.RawMessage, e endpoint) erro
 		{Name: "error"},
 		{Name: "games"},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	return p.Print(l)
 }
 
-func showExclusions(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[eloview.ExclusionsAnswer](answer)
-	if err != nil {
-		return err
-	}
+func exclusionsTable(found eloview.ExclusionsAnswer) output.Listing {
 	l := output.List(found.Exclusions, []output.ColumnOf[eloview.ExclusionRow]{
 		{Name: "what", Value: func(row eloview.ExclusionRow) any {
 			return elo.Excluded{Worker: row.Worker, MatchID: row.MatchID}.String()
@@ -211,11 +196,7 @@ func showExclusions(p *output.Printer, answer json.RawMessage, e endpoint) error
 		{Name: "since", Key: "at"},
 		{Name: "reason", Max: 60},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	if found.Next != "" {
-		l.Below = "more: rift elo exclusions … --from " + found.Next
-	}
-	return p.Print(l)
+	return more(l, "rift elo exclusions … --from ", found.Next)
 }
 
 // showMatches lists the facts behind ratings.

@@ -65,7 +65,7 @@ func policyEndpoints() []endpoint {
 			help: map[string]string{
 				"name": "the document (default: default)", "before": "only versions before this one", "limit": "most versions to list (default 100)",
 			},
-			missing: noPolicy, empty: "nobody changed it yet: `rift policies set KEY=VALUE --reason …` does", show: showPolicyHistory,
+			missing: noPolicy, empty: "nobody changed it yet: `rift policies set KEY=VALUE --reason …` does", show: asTable(policyHistoryTable),
 		},
 	}
 }
@@ -152,11 +152,7 @@ func orSomebody(actor string) string {
 	return actor
 }
 
-func showPolicyHistory(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[policyview.HistoryAnswer](answer)
-	if err != nil {
-		return err
-	}
+func policyHistoryTable(found policyview.HistoryAnswer) output.Listing {
 	l := output.List(found.Versions, []output.ColumnOf[policyview.Change]{
 		{Name: "version"},
 		{Name: "time", Key: "at"},
@@ -171,11 +167,10 @@ func showPolicyHistory(p *output.Printer, answer json.RawMessage, e endpoint) er
 		}},
 		{Name: "reason", Max: 60},
 	})
-	l.Doc, l.Empty = answer, e.empty
 	if found.Next > 0 {
 		l.Below = "more: rift policies history --before " + output.Count(found.Next)
 	}
-	return p.Print(l)
+	return l
 }
 
 func orAbsent(value json.RawMessage) string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -19,16 +18,12 @@ func newRelay(a *app) *cobra.Command {
 that can call out but not be called is started with rift serve --relay-hub and takes
 its calls here; http://<hub>/relay/to/<node> is its address for everybody else.`,
 		example: "  rift relay\n  rift relay -o json\n  rift work list --addr http://hub:8770/relay/to/gpu-9",
-		empty:   "no mailboxes: `rift serve --relay-hub http://<this node>` on a node that cannot be called opens one", show: showRelay,
+		empty:   "no mailboxes: `rift serve --relay-hub http://<this node>` on a node that cannot be called opens one", show: asTable(relayTable),
 	})
 }
 
-func showRelay(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[wire.Status](answer)
-	if err != nil {
-		return err
-	}
-	l := output.List(worstMailboxes(found.Mailboxes), []output.ColumnOf[wire.Mailbox]{
+func relayTable(found wire.Status) output.Listing {
+	return output.List(worstMailboxes(found.Mailboxes), []output.ColumnOf[wire.Mailbox]{
 		{Name: "node_id", Max: 24},
 		{Name: "open"},
 		{Name: "polls"},
@@ -43,8 +38,6 @@ func showRelay(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "bytes", Wide: true},
 		{Name: "expires_at", Wide: true},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	return p.Print(l)
 }
 
 // worstMailboxes sorts by how long a call has waited, then by what was lost.

@@ -45,7 +45,7 @@ config of three or four players makes a round_robin one of tables.`,
 				name: "status", short: "Show how far tournaments are", route: "tournament.status", args: []string{"tournament_id"},
 				example: "  rift tournament status\n  rift tournament status --state stalled",
 				help:    with(with(with(id, "state", "only these: running, stalled, done, cancelled"), "from", "begin at this tournament"), "limit", "most to list (default 100)"),
-				empty:   "no tournaments: rift tournament start begins one", show: showTournaments,
+				empty:   "no tournaments: rift tournament start begins one", show: asTable(tournamentsTable),
 			},
 			{
 				name: "result", short: "Tell how a game ended; told twice it counts once", route: "tournament.result", args: []string{"tournament_id", "round", "pairing"}, needs: 3,
@@ -141,17 +141,8 @@ func standingsListing(b tournamentview.Bracket) output.Listing {
 	return l
 }
 
-func showTournaments(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[tournamentview.Tournaments](answer)
-	if err != nil {
-		return err
-	}
-	l := tournamentsListing(found.Tournaments)
-	l.Doc, l.Empty = answer, e.empty
-	if found.Next != "" {
-		l.Below = "more: rift tournament status --from " + found.Next
-	}
-	return p.Print(l)
+func tournamentsTable(found tournamentview.Tournaments) output.Listing {
+	return more(tournamentsListing(found.Tournaments), "rift tournament status --from ", found.Next)
 }
 
 // tournamentsListing is how far tournaments are, a line each.

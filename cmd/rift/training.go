@@ -23,7 +23,7 @@ func newTraining(a *app) *cobra.Command {
 				name: "status", short: "Show how the training of each game stands", route: "training.status", args: []string{"config_key"},
 				example: "  rift training status\n  rift training status hex8_2p -o json",
 				help:    map[string]string{"config_key": "only this game"},
-				empty:   "no game has a training yet: data, evaluations and quality readings arrive through POST /events", show: showTraining,
+				empty:   "no game has a training yet: data, evaluations and quality readings arrive through POST /events", show: asTable(trainingTable),
 			},
 			{
 				name: "block", short: "Keep a game from being trained, under a reason", route: "training.block", args: []string{"config_key", "reason"}, needs: 2,
@@ -38,12 +38,8 @@ func newTraining(a *app) *cobra.Command {
 		})
 }
 
-func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[trainingview.Status](answer)
-	if err != nil {
-		return err
-	}
-	l := output.List(found.Configs, []output.ColumnOf[trainingview.ConfigTraining]{
+func trainingTable(found trainingview.Status) output.Listing {
+	return output.List(found.Configs, []output.ColumnOf[trainingview.ConfigTraining]{
 		{Name: "config_key"},
 		{Name: "rate"},
 		{Name: "budget"},
@@ -77,8 +73,6 @@ func showTraining(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "refused", Wide: true, Key: "refused_candidates"},
 		{Name: "games", Wide: true, Key: "games_in_total"},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	return p.Print(l)
 }
 
 func newGauntlet(a *app) *cobra.Command {
@@ -125,7 +119,7 @@ func newGauntlet(a *app) *cobra.Command {
 				help: map[string]string{
 					"config_key": "only of this game", "state": "only these: running, done, failed", "from": "begin at this gauntlet", "limit": "most to list (default 100)",
 				},
-				empty: "no gauntlets yet: a training that gives a model begins one", show: showGauntlets,
+				empty: "no gauntlets yet: a training that gives a model begins one", show: asTable(gauntletsTable),
 			},
 		})
 }
@@ -190,11 +184,7 @@ func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	return p.Print(l)
 }
 
-func showGauntlets(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[gauntletview.GauntletsAnswer](answer)
-	if err != nil {
-		return err
-	}
+func gauntletsTable(found gauntletview.GauntletsAnswer) output.Listing {
 	l := output.List(found.Gauntlets, []output.ColumnOf[gauntletview.Status]{
 		{Name: "gauntlet_id", Max: 40},
 		{Name: "state"},
@@ -207,11 +197,7 @@ func showGauntlets(p *output.Printer, answer json.RawMessage, e endpoint) error 
 		{Name: "round", Wide: true},
 		{Name: "reason", Wide: true, Max: 60},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	if found.Next != "" {
-		l.Below = "more: rift gauntlet results --from " + found.Next
-	}
-	return p.Print(l)
+	return more(l, "rift gauntlet results --from ", found.Next)
 }
 
 // joinOf lists what f says of each row.

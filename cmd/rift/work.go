@@ -143,13 +143,13 @@ func workQueries() []endpoint {
 			name: "depths", short: "Show how many items are on their way, beside the targets", route: "work.depths",
 			example: "  rift work depths --type selfplay\n  rift work depths --config-key hex8_2p -o csv",
 			help:    map[string]string{"type": "only this type of work", "config_key": "only this config"},
-			empty:   "nothing is on its way, and no target is set", show: showDepths,
+			empty:   "nothing is on its way, and no target is set", show: asTable(depthsTable),
 		},
 		{
 			name: "speeds", short: "Show the throughput that was measured, and the sizes that follow from it", route: "work.speeds",
 			example: "  rift work speeds --type selfplay\n  rift work speeds --config-key hex8_2p -o csv",
 			help:    map[string]string{"type": "only this type of work", "config_key": "only this config"},
-			empty:   "nothing was measured: items of a type under `work.sizing` are, when their result says units or games", show: showSpeeds,
+			empty:   "nothing was measured: items of a type under `work.sizing` are, when their result says units or games", show: asTable(speedsTable),
 		},
 		{
 			name: "show", short: "Show one item", route: "work.item", args: []string{"id"}, needs: 1,

@@ -101,12 +101,8 @@ func showBatch(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	return nil
 }
 
-func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[workview.DepthsAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.List(found.Depths, []output.ColumnOf[workview.DepthAnswer]{
+func depthsTable(found workview.DepthsAnswer) output.Listing {
+	return output.List(found.Depths, []output.ColumnOf[workview.DepthAnswer]{
 		{Name: "task_type"},
 		{Name: "config_key"},
 		{Name: "depth"},
@@ -115,16 +111,10 @@ func showDepths(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "pending"},
 		{Name: "running"},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	return p.Print(l)
 }
 
-func showSpeeds(p *output.Printer, answer json.RawMessage, e endpoint) error {
-	found, err := decode[workview.SpeedsAnswer](answer)
-	if err != nil {
-		return err
-	}
-	l := output.List(found.Speeds, []output.ColumnOf[workview.Speed]{
+func speedsTable(found workview.SpeedsAnswer) output.Listing {
+	return output.List(found.Speeds, []output.ColumnOf[workview.Speed]{
 		{Name: "task_type"},
 		{Name: "config_key"},
 		{Name: "node_class"},
@@ -133,6 +123,4 @@ func showSpeeds(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		{Name: "size"},
 		{Name: "reason"},
 	})
-	l.Doc, l.Empty = answer, e.empty
-	return p.Print(l)
 }

@@ -60,19 +60,24 @@ func (r Request) Faults() []domain.Fault {
 	case under(r.Path, "/events/stream"):
 		c.Fault("path", "want one that is answered at once; a stream does not go through a mailbox")
 	}
-	if len(r.Body) > 0 && len(r.Base64) > 0 {
-		c.Fault("body", "want it or body_base64, found both")
-	}
-	if r.Method != "POST" && len(r.Body)+len(r.Base64) > 0 {
+	checkContent(&c, r.ContentType, r.Body, r.Base64)
+	if r.Method != "POST" && r.Size() > 0 {
 		c.Fault("body", "want none with %s", r.Method)
 	}
-	if size := r.Size(); size > MaxBody {
+	return c
+}
+
+// checkContent checks the body of a request or of a response.
+func checkContent(c *domain.Checks, contentType string, body json.RawMessage, base64 []byte) {
+	if len(body) > 0 && len(base64) > 0 {
+		c.Fault("body", "want it or body_base64, found both")
+	}
+	if size := len(body) + len(base64); size > MaxBody {
 		c.Fault("body", "want at most %d bytes, found %d", MaxBody, size)
 	}
-	if len(r.ContentType) > domain.MaxName {
-		c.Fault("content_type", "want at most %d bytes, found %d", domain.MaxName, len(r.ContentType))
+	if len(contentType) > domain.MaxName {
+		c.Fault("content_type", "want at most %d bytes, found %d", domain.MaxName, len(contentType))
 	}
-	return c
 }
 
 // Size is the bytes of the body.
@@ -120,15 +125,7 @@ type Response struct {
 func (r Response) Faults() []domain.Fault {
 	var c domain.Checks
 	domain.Within(&c, "status", r.Status, 200, 599)
-	if len(r.Body) > 0 && len(r.Base64) > 0 {
-		c.Fault("body", "want it or body_base64, found both")
-	}
-	if size := r.Size(); size > MaxBody {
-		c.Fault("body", "want at most %d bytes, found %d", MaxBody, size)
-	}
-	if len(r.ContentType) > domain.MaxName {
-		c.Fault("content_type", "want at most %d bytes, found %d", domain.MaxName, len(r.ContentType))
-	}
+	checkContent(&c, r.ContentType, r.Body, r.Base64)
 	return c
 }
 

@@ -94,20 +94,10 @@ type LettersAnswer struct {
 
 // LetterActs answers what was done about dead letters, newest first.
 func LetterActs(v projections.View, q LettersQuery) (LettersAnswer, error) {
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return LettersAnswer{}, err
+	acts, next, err := projections.PageOf(v, adminLettersTable, projections.Span{From: q.Before, Reverse: true}, q.Limit, projections.Every)
+	answer := LettersAnswer{Acts: acts}
+	if next.Key != "" {
+		answer.Next = projections.PositionKey(acts[len(acts)-1].Position)
 	}
-	answer := LettersAnswer{Acts: []LetterActRow{}}
-	for entry, err := range adminLettersTable.Scan(v, projections.Span{From: q.Before, Reverse: true}) {
-		if err != nil {
-			return LettersAnswer{}, err
-		}
-		if len(answer.Acts) == limit {
-			answer.Next = projections.PositionKey(answer.Acts[limit-1].Position)
-			break
-		}
-		answer.Acts = append(answer.Acts, entry.Row)
-	}
-	return answer, nil
+	return answer, err
 }

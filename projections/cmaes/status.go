@@ -92,25 +92,10 @@ type RunsAnswer struct {
 
 // Runs answers runs by name.
 func Runs(v projections.View, q ManyRuns) (RunsAnswer, error) {
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return RunsAnswer{}, err
-	}
-	answer := RunsAnswer{Runs: []Status{}}
-	for entry, err := range RunsTable.Scan(v, projections.Span{From: q.From}) {
-		if err != nil {
-			return RunsAnswer{}, err
-		}
-		if q.State != "" && string(entry.Row.State) != q.State {
-			continue
-		}
-		if len(answer.Runs) == limit {
-			answer.Next = entry.Key
-			break
-		}
-		answer.Runs = append(answer.Runs, entry.Row.status())
-	}
-	return answer, nil
+	runs, next, err := projections.PageOf(v, RunsTable, projections.Span{From: q.From}, q.Limit, func(row Row) (Status, bool) {
+		return row.status(), q.State == "" || string(row.State) == q.State
+	})
+	return RunsAnswer{Runs: runs, Next: next.Key}, err
 }
 
 // ManyGenerations asks for the generations of a run.
@@ -128,29 +113,17 @@ type GenerationsAnswer struct {
 
 // History answers the generations of a run.
 func History(v projections.View, q ManyGenerations) (GenerationsAnswer, error) {
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return GenerationsAnswer{}, err
-	}
 	if _, err := StatusOf(v, OneRun{q.Run}); err != nil {
 		return GenerationsAnswer{}, err
 	}
 	if q.From < 0 {
 		return GenerationsAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "from", Reason: "want at least 0"}})
 	}
-	answer := GenerationsAnswer{Generations: []Generation{}}
-	run := cmaesrun.ID(q.Run)
-	span := projections.Span{Prefix: q.Run + "\x00", From: generationKey(run, q.From)}
-	for entry, err := range generationsTable.Scan(v, span) {
-		if err != nil {
-			return GenerationsAnswer{}, err
-		}
-		if len(answer.Generations) == limit {
-			next := entry.Row.Generation
-			answer.Next = &next
-			break
-		}
-		answer.Generations = append(answer.Generations, entry.Row)
+	span := projections.Span{Prefix: q.Run + "\x00", From: generationKey(cmaesrun.ID(q.Run), q.From)}
+	generations, next, err := projections.PageOf(v, generationsTable, span, q.Limit, projections.Every)
+	answer := GenerationsAnswer{Generations: generations}
+	if next.Key != "" {
+		answer.Next = &next.Row.Generation
 	}
-	return answer, nil
+	return answer, err
 }

@@ -106,10 +106,6 @@ func Exclusions(v projections.View, q ExclusionsAsked) (ExclusionsAnswer, error)
 	if err := known(q.ConfigKey); err != nil {
 		return ExclusionsAnswer{}, err
 	}
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return ExclusionsAnswer{}, err
-	}
 	span := projections.Span{Prefix: projections.Pair(q.ConfigKey, "")}
 	if q.From != "" {
 		from, faults := exclusionFrom(q.From)
@@ -118,18 +114,12 @@ func Exclusions(v projections.View, q ExclusionsAsked) (ExclusionsAnswer, error)
 		}
 		span.From = projections.Pair(q.ConfigKey, from.Key())
 	}
-	answer := ExclusionsAnswer{Exclusions: []ExclusionRow{}}
-	for entry, err := range eloExcludedTable.Scan(v, span) {
-		if err != nil {
-			return ExclusionsAnswer{}, err
-		}
-		if len(answer.Exclusions) == limit {
-			answer.Next = entry.Row.kind() + ":" + entry.Row.name()
-			break
-		}
-		answer.Exclusions = append(answer.Exclusions, entry.Row)
+	rows, next, err := projections.PageOf(v, eloExcludedTable, span, q.Limit, projections.Every)
+	answer := ExclusionsAnswer{Exclusions: rows}
+	if next.Key != "" {
+		answer.Next = next.Row.kind() + ":" + next.Row.name()
 	}
-	return answer, nil
+	return answer, err
 }
 
 func (r ExclusionRow) kind() string {

@@ -35,29 +35,10 @@ func History(v projections.View, q HistoryAsked) (HistoryAnswer, error) {
 	if err := known(q.ConfigKey); err != nil {
 		return HistoryAnswer{}, err
 	}
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return HistoryAnswer{}, err
-	}
-	answer, seen := HistoryAnswer{History: []RatingMove{}}, 0
-	for entry, err := range eloHistoryTable.Scan(v, q.span()) {
-		if err != nil {
-			return HistoryAnswer{}, err
-		}
-		if seen++; seen > projections.ScannedPerPage {
-			answer.Next = uint64(entry.Row.Position)
-			break
-		}
-		if q.ModelID != "" && string(entry.Row.ModelID) != q.ModelID {
-			continue
-		}
-		if len(answer.History) == limit {
-			answer.Next = uint64(entry.Row.Position)
-			break
-		}
-		answer.History = append(answer.History, entry.Row)
-	}
-	return answer, nil
+	moves, next, err := projections.PageOf(v, eloHistoryTable, q.span(), q.Limit, func(row RatingMove) (RatingMove, bool) {
+		return row, q.ModelID == "" || string(row.ModelID) == q.ModelID
+	})
+	return HistoryAnswer{History: moves, Next: uint64(next.Row.Position)}, err
 }
 
 func (q HistoryAsked) span() projections.Span {

@@ -198,27 +198,15 @@ type GauntletsAnswer struct {
 
 // Results answers gauntlets by game and model.
 func Results(v projections.View, q ManyGauntlets) (GauntletsAnswer, error) {
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return GauntletsAnswer{}, err
-	}
 	span := projections.Span{From: q.From}
 	if q.ConfigKey != "" {
 		span.Prefix = q.ConfigKey + ":"
 	}
-	answer := GauntletsAnswer{Gauntlets: []Status{}}
-	for entry, err := range GauntletsTable.Scan(v, span) {
-		if err != nil {
-			return GauntletsAnswer{}, err
+	found, next, err := projections.PageOf(v, GauntletsTable, span, q.Limit, func(row Row) (Status, bool) {
+		if row.Started == nil || q.State != "" && row.State() != q.State {
+			return Status{}, false
 		}
-		if entry.Row.Started == nil || q.State != "" && entry.Row.State() != q.State {
-			continue
-		}
-		if len(answer.Gauntlets) == limit {
-			answer.Next = entry.Key
-			break
-		}
-		answer.Gauntlets = append(answer.Gauntlets, entry.Row.status())
-	}
-	return answer, nil
+		return row.status(), true
+	})
+	return GauntletsAnswer{Gauntlets: found, Next: next.Key}, err
 }

@@ -86,10 +86,6 @@ type PartsAnswer struct {
 // Parts answers the parts of a gauntlet's round that began last: who played what, and
 // the path of the test.
 func Parts(v projections.View, q OneGauntletsParts) (PartsAnswer, error) {
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return PartsAnswer{}, err
-	}
 	row, found, err := GauntletsTable.Get(v, q.GauntletID)
 	if err != nil {
 		return PartsAnswer{}, err
@@ -97,16 +93,11 @@ func Parts(v projections.View, q OneGauntletsParts) (PartsAnswer, error) {
 	if !found || row.Started == nil {
 		return PartsAnswer{}, domain.Errorf(domain.NotFound, "no gauntlet %q is known", q.GauntletID)
 	}
-	answer := PartsAnswer{Parts: []Part{}}
-	for entry, err := range partsTable.Scan(v, projections.Span{Prefix: roundPrefix(row.Started), From: partKey(row.Started, max(q.From, 0))}) {
-		if err != nil {
-			return PartsAnswer{}, err
-		}
-		if len(answer.Parts) == limit {
-			answer.Next = &entry.Row.Part
-			break
-		}
-		answer.Parts = append(answer.Parts, entry.Row)
+	span := projections.Span{Prefix: roundPrefix(row.Started), From: partKey(row.Started, max(q.From, 0))}
+	parts, next, err := projections.PageOf(v, partsTable, span, q.Limit, projections.Every)
+	answer := PartsAnswer{Parts: parts}
+	if next.Key != "" {
+		answer.Next = &next.Row.Part
 	}
-	return answer, nil
+	return answer, err
 }

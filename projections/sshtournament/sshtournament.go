@@ -211,25 +211,13 @@ func StatusOf(v projections.View, q ManyRuns) (Runs, error) {
 	if q.RunID != "" {
 		return oneRun(v, q.RunID)
 	}
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return Runs{}, err
-	}
-	answer := Runs{Runs: []Status{}}
-	seen := 0
-	for entry, err := range RunsTable.Scan(v, projections.Span{From: q.From}) {
-		if err != nil {
-			return Runs{}, err
+	found, next, err := projections.PageOf(v, RunsTable, projections.Span{From: q.From}, q.Limit, func(row Row) (Status, bool) {
+		if row.Started == nil || q.State != "" && row.State() != q.State {
+			return Status{}, false
 		}
-		if seen++; len(answer.Runs) == limit || seen > projections.ScannedPerPage {
-			answer.Next = entry.Key
-			break
-		}
-		if entry.Row.Started != nil && (q.State == "" || entry.Row.State() == q.State) {
-			answer.Runs = append(answer.Runs, entry.Row.status())
-		}
-	}
-	return answer, nil
+		return row.status(), true
+	})
+	return Runs{Runs: found, Next: next.Key}, err
 }
 
 func oneRun(v projections.View, id string) (Runs, error) {

@@ -189,25 +189,10 @@ func StatusOf(v projections.View, q ManyTournaments) (Tournaments, error) {
 		}
 		return Tournaments{Tournaments: []Status{row.status()}}, err
 	}
-	limit, err := projections.Page(q.Limit)
-	if err != nil {
-		return Tournaments{}, err
-	}
-	answer := Tournaments{Tournaments: []Status{}}
-	seen := 0
-	for entry, err := range TournamentsTable.Scan(v, projections.Span{From: q.From}) {
-		if err != nil {
-			return Tournaments{}, err
-		}
-		if seen++; len(answer.Tournaments) == limit || seen > projections.ScannedPerPage {
-			answer.Next = entry.Key
-			break
-		}
-		if q.State == "" || entry.Row.state() == q.State {
-			answer.Tournaments = append(answer.Tournaments, entry.Row.status())
-		}
-	}
-	return answer, nil
+	found, next, err := projections.PageOf(v, TournamentsTable, projections.Span{From: q.From}, q.Limit, func(row Row) (Status, bool) {
+		return row.status(), q.State == "" || row.state() == q.State
+	})
+	return Tournaments{Tournaments: found, Next: next.Key}, err
 }
 
 func (r Row) status() Status {

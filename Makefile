@@ -33,7 +33,7 @@ typescript: ## install the packages of npm that the test of the TypeScript clien
 	  { rm -rf bin/typescript/node_modules; echo "npm is missing or cannot install: the TypeScript client is not tried"; }
 
 cross: ## build for the other systems that rift runs on
-	for system in windows darwin; do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
+	for system in windows darwin freebsd; do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
 
 test: sshd typescript ## run every test
 	$(GO) test -timeout 15m ./...

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
@@ -52,10 +53,18 @@ func (l Limits) Become(argv []string) error {
 		if limit.value == 0 && limit.resource != unix.RLIMIT_CORE {
 			continue
 		}
-		if err := unix.Setrlimit(limit.resource, &unix.Rlimit{Cur: limit.value, Max: limit.value}); err != nil {
+		var bound unix.Rlimit
+		bothTo(&bound.Cur, &bound.Max, limit.value)
+		if err := unix.Setrlimit(limit.resource, &bound); err != nil {
 			return domain.Errorf(domain.Forbidden, "limit %d of resource %d: %w", limit.value, limit.resource, err)
 		}
 	}
 	err = unix.Exec(path, argv, env)
 	return domain.Errorf(domain.Unavailable, "run %s: %w", path, err)
+}
+
+// bothTo sets both numbers of a limit, which have a sign on some systems.
+func bothTo[N int64 | uint64](soft, hard *N, value uint64) {
+	*soft = N(min(value, math.MaxInt64))
+	*hard = *soft
 }

@@ -52,6 +52,21 @@ func (o Ordered[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) { o.root.walk(yield) }
 }
 
+// From yields the entries from a key on, in the order of their keys.
+func (o Ordered[V]) From(key string) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) { o.root.walkFrom(key, yield) }
+}
+
+func (b *branch[V]) walkFrom(key string, yield func(string, V) bool) bool {
+	switch {
+	case b == nil:
+		return true
+	case b.key < key:
+		return b.right.walkFrom(key, yield)
+	}
+	return b.left.walkFrom(key, yield) && yield(b.key, b.value) && b.right.walk(yield)
+}
+
 func (b *branch[V]) walk(yield func(string, V) bool) bool {
 	return b == nil || b.left.walk(yield) && yield(b.key, b.value) && b.right.walk(yield)
 }

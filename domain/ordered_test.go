@@ -86,3 +86,32 @@ func heightOf(b *branch[int]) (height int, fault string) {
 	}
 	return height, ""
 }
+
+func TestOrderedFrom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.StringMatching(`[a-d]{0,3}`)
+		var o Ordered[int]
+		for i, k := range rapid.SliceOf(key).Draw(t, "keys") {
+			o = o.With(k, i)
+		}
+		from := key.Draw(t, "from")
+		var want, found []string
+		for k := range o.All() {
+			if k >= from {
+				want = append(want, k)
+			}
+		}
+		for k := range o.From(from) {
+			found = append(found, k)
+		}
+		if !slices.Equal(want, found) {
+			t.Fatalf("from %q: want %v, found %v", from, want, found)
+		}
+		for k := range o.From(from) {
+			if k != want[0] {
+				t.Fatalf("want %q first, found %q", want[0], k)
+			}
+			break
+		}
+	})
+}

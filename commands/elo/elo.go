@@ -67,25 +67,23 @@ func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Eve
 	if c.Worker != "" && r.Excludes(elo.Excluded{Worker: c.Worker}) {
 		return []domain.Event{event}, nil // known, and of no account
 	}
-	var names []string
-	for _, player := range c.Participants {
-		names = append(names, player.Name())
-	}
-	return rerated(r, []domain.Event{event}, c.ConfigKey, commands.Unique(names), facts), nil
+	return rerated(r, []domain.Event{event}, c.ConfigKey, facts), nil
 }
 
+// maxMoved bounds the published ratings that one decision moves, so that its events are
+// one append. Of more players the others are published with their next game; rankings
+// follow at once.
+const maxMoved = 3800
+
 // rerated is facts with the ratings they move.
-func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, names []string, facts domain.Facts) []domain.Event {
-	events := slices.Clone(told)
-	before, after := r.Standings(elo.PolicyOf(facts.Policy)), r
-	for _, fact := range told {
-		after = after.Evolve(domain.Envelope{Event: fact})
+func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, facts domain.Facts) []domain.Event {
+	events, policy := slices.Clone(told), elo.PolicyOf(facts.Policy)
+	after, moved := r.Follow(config, told, policy, maxMoved)
+	for _, event := range moved {
+		events = append(events, event)
 	}
-	for _, moved := range after.Rerate(config, names, elo.PolicyOf(facts.Policy)) {
-		events = append(events, moved)
-		after = after.Evolve(domain.Envelope{Event: moved})
-	}
-	changed := slices.DeleteFunc(after.Standings(elo.PolicyOf(facts.Policy)), func(s elo.Standing) bool { return slices.Contains(before, s) })
+	before := r.Standings(policy)
+	changed := slices.DeleteFunc(after.Standings(policy), func(s elo.Standing) bool { return slices.Contains(before, s) })
 	if len(changed) > 0 {
 		events = append(events, elo.StandingsChanged{ConfigKey: config, Standings: changed})
 	}
@@ -109,12 +107,10 @@ func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Eve
 	if r.Knows(c.FactID) {
 		return nil, nil
 	}
-	names := []string{string(c.ModelID)}
 	var played []elo.OpponentResult
 	for _, result := range c.Results {
 		if result.Games() > 0 {
 			played = append(played, result)
-			names = append(names, result.Opponent)
 		}
 	}
 	if len(played) == 0 {
@@ -124,7 +120,7 @@ func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Eve
 	if c.Worker != "" && r.Excludes(elo.Excluded{Worker: c.Worker}) {
 		return []domain.Event{fact}, nil // known, and of no account
 	}
-	return rerated(r, []domain.Event{fact}, c.ConfigKey, commands.Unique(names), facts), nil
+	return rerated(r, []domain.Event{fact}, c.ConfigKey, facts), nil
 }
 
 // Specs is how the commands of the ratings are run.
@@ -145,15 +141,25 @@ func Specs() []commands.Spec {
 	}...)
 }
 
+// playedAt is when the games of an evaluation were over. An item's were when it was
+// reported, where nobody says otherwise: so evaluations come in the order of games, and
+// none moves what was published of others.
+func playedAt(envelope domain.Envelope, e elo.EvaluationCompleted) *time.Time {
+	if e.PlayedAt == nil && e.TaskID != "" {
+		return &envelope.Time
+	}
+	return e.PlayedAt
+}
+
 // Reactors is how ratings and promotion follow evaluations.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("evaluation_completed", "lets the results count for the ratings, decides on promotion, then reads how fast the best model gains",
 			[]string{"elo.record", "training.decide_promotion", "training.measure_velocity"},
-			func(_ projections.View, _ domain.Envelope, e elo.EvaluationCompleted) ([]domain.Command, error) {
+			func(_ projections.View, envelope domain.Envelope, e elo.EvaluationCompleted) ([]domain.Command, error) {
 				evaluation := e.EvaluationIdentity()
 				return []domain.Command{
-					RecordElo{e.ConfigKey, evaluation, e.ModelID, e.Results, e.PlayedAt, e.NodeID},
+					RecordElo{e.ConfigKey, evaluation, e.ModelID, e.Results, playedAt(envelope, e), e.NodeID},
 					trainingcmd.DecidePromotion{ConfigKey: e.ConfigKey, ModelID: e.ModelID, Evaluation: evaluation, Results: e.Results},
 					measureVelocity{ConfigKey: e.ConfigKey},
 				}, nil

@@ -38,11 +38,6 @@ func completeLift(c LiftExclusion, _ domain.Facts) (LiftExclusion, error) {
 	return c, domain.Faulty("elo.include", event.Validate())
 }
 
-// maxConcerned bounds the published ratings that one exclusion moves, so that its
-// events are one append. Of more players the others are published with their next
-// game; rankings follow at once.
-const maxConcerned = 4000
-
 // excludeGames lets games no longer count, and rates everybody in them anew.
 func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.Event, error) {
 	x := elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}
@@ -52,8 +47,8 @@ func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.E
 	if c.MatchID != "" && !r.Knows(c.MatchID) {
 		return nil, domain.Errorf(domain.NotFound, "no fact of %s is called %s", c.ConfigKey, domain.Clip(c.MatchID, 64))
 	}
-	count, names := r.Concerned(x)
-	return rerated(r, []domain.Event{elo.GamesExcluded{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names[:min(len(names), maxConcerned)], facts), nil
+	event := elo.GamesExcluded{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: r.Concerned(x)}
+	return rerated(r, []domain.Event{event}, c.ConfigKey, facts), nil
 }
 
 // liftExclusion lets games count again, and rates everybody in them anew.
@@ -62,6 +57,6 @@ func liftExclusion(r elo.Ratings, c LiftExclusion, facts domain.Facts) ([]domain
 	if !r.Excludes(x) {
 		return nil, domain.Errorf(domain.NotFound, "%s is not excluded from the ratings of %s", x, c.ConfigKey)
 	}
-	count, names := r.Concerned(x)
-	return rerated(r, []domain.Event{elo.ExclusionLifted{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: count}}, c.ConfigKey, names[:min(len(names), maxConcerned)], facts), nil
+	event := elo.ExclusionLifted{ConfigKey: c.ConfigKey, Worker: c.Worker, MatchID: c.MatchID, Reason: c.Reason, Facts: r.Concerned(x)}
+	return rerated(r, []domain.Event{event}, c.ConfigKey, facts), nil
 }

@@ -111,22 +111,18 @@ func consultSync(v projections.View, c SyncElo, _ domain.Facts) (_ SyncElo, err 
 // in them once.
 func syncElo(r elo.Ratings, c SyncElo, facts domain.Facts) ([]domain.Event, error) {
 	var told []domain.Event
-	var names []string
 	after := r
 	for _, fact := range c.Facts {
 		if after.Knows(fact.ID()) || otherEnd(after, fact) != "" {
 			continue
 		}
 		told = append(told, fact.Event())
-		if worker := elo.PlayedOf(fact).Worker; worker == "" || !r.Excludes(elo.Excluded{Worker: worker}) {
-			names = append(names, fact.Names()...)
-		}
 		after = after.Evolve(domain.Envelope{Event: fact.Event()})
 	}
 	if len(told) == 0 {
 		return nil, nil
 	}
-	events := rerated(r, told, c.ConfigKey, commands.Unique(names), facts)
+	events := rerated(r, told, c.ConfigKey, facts)
 	return append(events, elo.MatchesMerged{Count: len(told), Source: string(c.Source)}), nil
 }
 

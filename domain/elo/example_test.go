@@ -17,10 +17,11 @@ func Example() {
 	}
 	var ratings elo.Ratings
 	for range 2 {
-		ratings = ratings.Evolve(domain.Envelope{Stream: recorded.Home(), Event: recorded})
-	}
-	for _, moved := range ratings.Rerate(recorded.ConfigKey, []string{"m1"}, policy) {
-		fmt.Printf("%s: %.0f, then %.0f ± %.0f by %d games\n", moved.ModelID, moved.Old, moved.New, moved.Error, moved.GamesPlayed)
+		var published []elo.Updated
+		ratings, published = ratings.Follow(recorded.ConfigKey, []domain.Event{recorded}, policy, 10)
+		for _, moved := range published {
+			fmt.Printf("%s: %.0f, then %.0f ± %.0f by %d games\n", moved.ModelID, moved.Old, moved.New, moved.Error, moved.GamesPlayed)
+		}
 	}
 	// Output:
 	// m1: 1500, then 684 ± 47 by 100 games

@@ -17,11 +17,14 @@ type Ratings struct {
 	excluded domain.Ordered[bool]   // what does not count, by its key; false: it was lifted
 	players  domain.Ordered[Player]
 	weight   float64 // of a pair in a game; 0 before the first fact
+	canon    canon
 }
 
 // tally is what a fact adds to the players' games.
 type tally struct {
+	order    string // among all facts
 	worker   domain.NodeID
+	names    []string // whom it rates, in that order
 	meetings []meeting
 }
 
@@ -42,6 +45,14 @@ func (p Player) Games() int {
 	return games
 }
 
+// met tells whether facts name the player, those too that do not count.
+func (p Player) met() bool {
+	for range p.against.All() {
+		return true
+	}
+	return false
+}
+
 // Knows tells whether a fact was recorded.
 func (r Ratings) Knows(fact string) bool { return r.facts.Has(fact) }
 
@@ -59,28 +70,16 @@ func (r Ratings) counts(id string, t tally) bool {
 	return !r.Excludes(Excluded{MatchID: id}) && (t.worker == "" || !r.Excludes(Excluded{Worker: t.worker}))
 }
 
-// Concerned counts the facts that an exclusion, or its end, takes or gives back,
-// and lists the players in them.
-func (r Ratings) Concerned(x Excluded) (facts int, names []string) {
+// Concerned counts the facts that an exclusion, or its end, takes or gives back.
+func (r Ratings) Concerned(x Excluded) (facts int) {
 	without := r
 	without.excluded = r.excluded.With(x.Key(), false)
-	seen := map[string]bool{}
 	for id, t := range r.named(x) {
-		if !without.counts(id, t) {
-			continue // excluded by something else too
-		}
-		facts++
-		for _, m := range t.meetings {
-			for _, name := range [2]string{m.a, m.b} {
-				if !seen[name] {
-					seen[name] = true
-					names = append(names, name)
-				}
-			}
+		if without.counts(id, t) { // not excluded by something else too
+			facts++
 		}
 	}
-	slices.Sort(names)
-	return facts, names
+	return facts
 }
 
 // named yields the facts that an exclusion names.
@@ -117,7 +116,11 @@ func (r Ratings) Evolve(fact domain.Envelope) Ratings {
 		r = r.ready(e.ConfigKey)
 		player := r.player(string(e.ModelID))
 		player.Rating, player.Error = &e.New, e.Error
+		if e.GamesPlayed == 0 && player.met() && player.Games() == 0 {
+			player.Rating = nil // no game of its counts: it is as if it had never played
+		}
 		r.players = r.players.With(player.Name, player)
+		r.canon.settled = true
 	}
 	return r
 }
@@ -127,10 +130,12 @@ func (r Ratings) record(p Played) Ratings {
 	if r.Knows(p.ID) {
 		return r
 	}
-	t := tally{p.Worker, p.meetings()}
+	t := tally{order: p.OrderKey(), worker: p.Worker, meetings: p.meetings()}
 	for i := range t.meetings { // one copy of each name
 		t.meetings[i].a, t.meetings[i].b = r.player(t.meetings[i].a).Name, r.player(t.meetings[i].b).Name
 	}
+	t.names = p.rated(t.meetings)
+	r.canon = r.canon.placed(t.order, p.ID, r.players)
 	r.facts = r.facts.With(p.ID, t)
 	if r.counts(p.ID, t) {
 		r = r.add(t, 1)
@@ -147,6 +152,7 @@ func (r Ratings) exclude(x Excluded) Ratings {
 	for id, t := range r.named(x) {
 		if r.counts(id, t) {
 			after = after.add(t, -1)
+			after.canon = after.canon.changed(t.order)
 		}
 	}
 	return after
@@ -161,6 +167,7 @@ func (r Ratings) lift(x Excluded) Ratings {
 	for id, t := range r.named(x) {
 		if r.counts(id, t) {
 			after = after.add(t, 1)
+			after.canon = after.canon.changed(t.order)
 		}
 	}
 	return after
@@ -210,37 +217,6 @@ func (r Ratings) rated(name string, p Policy) float64 {
 		return *player.Rating
 	}
 	return p.Initial
-}
-
-// Rerate computes the ratings of players anew from all their games, one after
-// the other, each against what the others are rated then, and says which moved.
-// Baselines are pinned: nothing moves them.
-func (r Ratings) Rerate(config domain.ConfigKey, names []string, p Policy) []Updated {
-	r = r.ready(config)
-	var moved []Updated
-	for _, name := range names {
-		if _, pinned := p.Pin(name); pinned {
-			continue
-		}
-		player := r.player(name)
-		var games []rating.Against
-		for opponent, wdl := range player.against.All() {
-			games = append(games, rating.Against{Rating: r.rated(opponent, p), WDL: wdl, Weight: r.weight})
-		}
-		if len(games) == 0 || player.Rating == nil && player.Games() == 0 {
-			continue
-		}
-		old := r.rated(name, p)
-		elo, deviation := rating.Anchored(p.Initial, p.Deviation, games)
-		elo, deviation = round2(elo), round2(deviation)
-		if player.Rating != nil && math.Abs(elo-old) < p.Smallest && deviation == player.Error {
-			continue
-		}
-		event := Updated{ConfigKey: config, ModelID: domain.ModelID(name), Old: old, New: elo, Error: deviation, GamesPlayed: player.Games()}
-		moved = append(moved, event)
-		r = r.Evolve(domain.Envelope{Event: event})
-	}
-	return moved
 }
 
 // round2 keeps two decimals: a rating's error is hundreds of times that.

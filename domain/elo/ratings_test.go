@@ -4,67 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
-	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
 )
-
-// What is excluded is as if it had never been told, and what is included again as if
-// it had never been excluded: decisions publish the same ratings.
-func TestExcludedFactsLeaveNoTrace(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.SampledFrom([]string{"a", "b", "c", "heuristic"})
-		tell := func(r elo.Ratings, e domain.Event) elo.Ratings { return r.Evolve(domain.Envelope{Event: e}) }
-		x := elo.GamesExcluded{ConfigKey: "hex8_2p", Worker: "gpu-2"}
-		var all, kept []elo.MatchRecorded
-		for i := range rapid.IntRange(1, 20).Draw(t, "games") {
-			m := elo.MatchRecorded{
-				ConfigKey: "hex8_2p", GameID: fmt.Sprint("g", i), Worker: rapid.SampledFrom([]domain.NodeID{"gpu-1", "gpu-2"}).Draw(t, "worker"),
-				Participants: []elo.MatchPlayer{{ModelID: name.Draw(t, "first")}, {ModelID: name.Draw(t, "second")}}, Ranks: []int{1, 2},
-			}
-			m.MatchID = m.Identity()
-			if all = append(all, m); m.Worker != "gpu-2" {
-				kept = append(kept, m)
-			}
-		}
-		one := all[rapid.IntRange(0, len(all)-1).Draw(t, "one")]
-		kept = slices.DeleteFunc(kept, func(m elo.MatchRecorded) bool { return m.MatchID == one.MatchID })
-		y := elo.GamesExcluded{ConfigKey: "hex8_2p", MatchID: one.MatchID}
-		rated := func(r elo.Ratings) string {
-			data, err := json.Marshal(r.Rerate("hex8_2p", []string{"a", "b", "c"}, elo.DefaultPolicy()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(data)
-		}
-		var whole, without, excluded elo.Ratings
-		for _, m := range kept {
-			without = tell(without, m)
-		}
-		early := rapid.IntRange(0, len(all)).Draw(t, "early")
-		for i, m := range all {
-			if i == early {
-				excluded = tell(tell(excluded, x), y)
-			}
-			whole, excluded = tell(whole, m), tell(excluded, m)
-		}
-		excluded = tell(tell(excluded, x), y) // again, where it was not yet
-		if want, found := rated(without), rated(excluded); want != found {
-			t.Fatalf("want\n%s\nfound\n%s", want, found)
-		}
-		if n, _ := excluded.Concerned(elo.Excluded{MatchID: one.MatchID}); (n == 1) != (one.Worker != "gpu-2") {
-			t.Fatalf("want a fact concerned unless its worker is excluded too, found %d", n)
-		}
-		included := tell(tell(excluded, elo.ExclusionLifted{ConfigKey: "hex8_2p", Worker: "gpu-2"}), elo.ExclusionLifted{ConfigKey: "hex8_2p", MatchID: one.MatchID})
-		if want, found := rated(whole), rated(included); want != found {
-			t.Fatalf("want\n%s\nfound\n%s", want, found)
-		}
-	})
-}
 
 // The sum of digests is that of numbers of 128 bits, in any order.
 func TestDigestsAddUp(t *testing.T) {

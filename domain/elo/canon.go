@@ -1,0 +1,189 @@
+package elo
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/rating"
+)
+
+// canon is how published ratings follow the facts in the order of games, whatever order
+// these come in: by the fold of Ratings.play, which is of the facts alone. As long as
+// facts come in that order, the published ratings are where the fold stands, and the
+// next fact moves those of its players. One that comes late, or counts no longer, has
+// the fold played again from the last mark before it.
+type canon struct {
+	order   domain.Ordered[string] // order key → fact id
+	last    string                 // the last key
+	marks   []mark                 // in the order of games; the first is of no fact
+	facts   int
+	settled bool // what the last fact moves is published
+}
+
+// mark is the fold after all facts up to one.
+type mark struct {
+	order   string
+	facts   int
+	players domain.Ordered[Player]
+}
+
+// markEvery is how many facts lie between two marks, which share what did not change
+// between them.
+const markEvery = 64
+
+// placed takes a fact in; players are those before it.
+func (c canon) placed(order, id string, players domain.Ordered[Player]) canon {
+	if c.marks == nil {
+		c.marks = []mark{{players: players}}
+	}
+	if order < c.last {
+		c = c.changed(order)
+	} else {
+		if c.settled && c.facts-c.marks[len(c.marks)-1].facts >= markEvery {
+			c.marks = thinned(append(slices.Clip(c.marks), mark{c.last, c.facts, players}))
+		}
+		c.last = order
+	}
+	c.order = c.order.With(order, id)
+	c.facts++
+	c.settled = false
+	return c
+}
+
+// changed drops the marks that a fact at a place makes wrong.
+func (c canon) changed(order string) canon {
+	if kept := slices.IndexFunc(c.marks, func(m mark) bool { return m.order >= order }); kept >= 0 {
+		c.marks = c.marks[:kept]
+	}
+	c.settled = false
+	return c
+}
+
+// thinned keeps the latest marks, and of the older ones fewer the older they are: some
+// logarithm of all.
+func thinned(marks []mark) []mark {
+	latest := marks[len(marks)-1].facts
+	kept := []mark{}
+	for i := len(marks) - 1; i >= 0; i-- {
+		if n := len(kept); n < 4 || i == 0 || kept[n-1].facts-marks[i].facts >= (latest-marks[i].facts)/4 {
+			kept = append(kept, marks[i])
+		}
+	}
+	slices.Reverse(kept)
+	return kept
+}
+
+// rated lists whom a fact rates, in the order of seats, or the model and then its
+// opponents.
+func (p Played) rated(meetings []meeting) (names []string) {
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range p.Players {
+		if at := slices.IndexFunc(meetings, func(m meeting) bool { return m.a == name || m.b == name }); at >= 0 {
+			add(name)
+		}
+	}
+	for _, m := range meetings {
+		add(m.a)
+		add(m.b)
+	}
+	return names
+}
+
+// Follow takes events in, facts or exclusions and their ends, and says which published
+// ratings they move: to where all facts that count lead, played in the order of games.
+// It gives the ratings with the events and what they move taken in, at most so many.
+func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, p Policy, most int) (Ratings, []Updated) {
+	before := r.ready(config)
+	after, late := before, false
+	var names []string
+	for _, event := range told {
+		after = after.Evolve(domain.Envelope{Event: event})
+		var played Played
+		switch e := event.(type) {
+		case MatchRecorded:
+			played = PlayedOf(Fact{Match: &e})
+		case ResultsRecorded:
+			played = PlayedOf(Fact{Results: &e})
+		default:
+			late = true
+			continue
+		}
+		late = late || played.OrderKey() < before.canon.last
+		if t, _ := after.facts.Get(played.ID); after.counts(played.ID, t) {
+			names = append(names, t.names...)
+		}
+	}
+	fold, from := before, before.canon.last
+	if late {
+		m := mark{}
+		if n := len(after.canon.marks); n > 0 {
+			m = after.canon.marks[n-1]
+		}
+		fold.players, from = m.players, m.order
+		names = names[:0]
+		for name := range after.players.All() {
+			names = append(names, name)
+		}
+	}
+	for order, id := range after.canon.order.From(from) {
+		if t, _ := after.facts.Get(id); order != from && after.counts(id, t) {
+			fold = fold.play(t, p)
+		}
+	}
+	var moved []Updated
+	for _, name := range names {
+		if event, moves := after.moves(config, name, fold, p); moves && len(moved) < most {
+			moved = append(moved, event)
+			after = after.Evolve(domain.Envelope{Event: event})
+		}
+	}
+	return after, moved
+}
+
+// moves tells whether a player's published rating is another than the fold has.
+func (r Ratings) moves(config domain.ConfigKey, name string, fold Ratings, p Policy) (event Updated, moves bool) {
+	published, now := r.player(name), fold.player(name)
+	if _, pinned := p.Pin(name); pinned || !published.met() {
+		return event, false
+	}
+	event = Updated{ConfigKey: config, ModelID: domain.ModelID(name), Old: r.rated(name, p), GamesPlayed: now.Games()}
+	switch {
+	case now.Rating != nil:
+		event.New, event.Error = *now.Rating, now.Error
+		return event, published.Rating == nil || *published.Rating != event.New || published.Error != event.Error
+	case published.Rating != nil: // no game of its counts
+		event.New, event.Error = p.Initial, round2(p.Deviation)
+		return event, true
+	}
+	return event, false
+}
+
+// play adds the games of a fact and rates its players anew from all their games, one
+// after the other, each against what the others are rated then. Baselines are pinned:
+// nothing moves them.
+func (r Ratings) play(t tally, p Policy) Ratings {
+	r = r.add(t, 1)
+	for _, name := range t.names {
+		if _, pinned := p.Pin(name); pinned {
+			continue
+		}
+		player := r.player(name)
+		var games []rating.Against
+		for opponent, wdl := range player.against.All() {
+			games = append(games, rating.Against{Rating: r.rated(opponent, p), WDL: wdl, Weight: r.weight})
+		}
+		elo, deviation := rating.Anchored(p.Initial, p.Deviation, games)
+		elo, deviation = round2(elo), round2(deviation)
+		if player.Rating != nil && math.Abs(elo-*player.Rating) < p.Smallest && deviation == player.Error {
+			continue
+		}
+		player.Rating, player.Error = &elo, deviation
+		r.players = r.players.With(name, player)
+	}
+	return r
+}

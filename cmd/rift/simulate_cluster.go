@@ -25,7 +25,7 @@ func newSimulateCluster(a *app) *cobra.Command {
 		Short: "Play clusters through faults in virtual time, and check what has to hold",
 		Long: `simulate cluster runs whole clusters: voters with a replicated log, disks that lose what
 was not synced, clocks that are stepped, a network that cuts, loses, repeats and delays,
-and workers that claim items, do them and report. What goes wrong and when is drawn from
+nodes that are lost and replaced, and workers that claim items, do them and report. What goes wrong and when is drawn from
 the seed.
 
 It is checked that a term has one leader, that a position holds the same event on every
@@ -109,6 +109,7 @@ func showClusters(p *output.Printer, s clustersim.Summary) error {
 		add("faults, "+string(kind), s.Faults[kind])
 	}
 	add("crashes", s.Counts.Crashes)
+	add("nodes replaced", s.Counts.Replaced)
 	add("messages", s.Counts.Messages)
 	add("messages lost", s.Counts.Lost)
 	add("messages repeated", s.Counts.Repeated)

@@ -66,6 +66,10 @@ type Cluster struct {
 	probes  []*probe
 	steps   int // of clocks
 	gaveUp  bool
+	change  *replacement  // nil: no node is being replaced
+	demoted time.Duration // when somebody asked last that a voter be made a learner
+	// demotions are the voters that were, and that are not known to vote again.
+	demotions map[*Host]bool
 
 	// observe is shown each event when the first node shows it; nil: nobody.
 	observe func(*domain.Envelope)
@@ -79,6 +83,7 @@ type Counts struct {
 	Crashes      int `json:"crashes"`
 	Acknowledged int `json:"acknowledged"` // events that callers were told of
 	Elections    int `json:"elections"`    // terms that had a leader
+	Replaced     int `json:"replaced"`     // nodes that were lost, removed, and joined again with empty disks
 	Copies       int `json:"copies"`       // attempts to copy records, too far behind for entries
 }
 
@@ -109,7 +114,7 @@ func New(config Config) (*Cluster, error) {
 	}
 	c := &Cluster{
 		config: config, catalog: catalog, random: random.New(random.NewPCG(config.Seed, 0x636c7573746572)),
-		leaders: map[uint64]domain.NodeID{},
+		leaders: map[uint64]domain.NodeID{}, demotions: map[*Host]bool{},
 	}
 	c.net = network{cluster: c, links: map[link]*path{}}
 	for i, name := range slices.Concat(config.Voters, config.Learners) {

@@ -11,6 +11,10 @@
 // It never waits, never reads the wall clock and decides nothing that a node decides.
 // Raft's time stands still while nothing is wrong, so that a month passes in a second.
 //
-// Read cluster.go (virtual time), host.go (a node), network.go, faults.go, then load.go
-// and worker.go (who works) and check.go (what has to hold). run.go plays seeds.
+// A rule can be broken on purpose (mutations.go), which shows that a check finds it. A
+// seed that fails is made smaller (shrink.go) and told as a golden script.
+//
+// Read cluster.go (virtual time), host.go (a node), network.go, faults.go, members.go,
+// then load.go and worker.go (who works) and check.go (what has to hold). run.go plays
+// seeds.
 package clustersim

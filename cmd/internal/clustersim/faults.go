@@ -41,10 +41,11 @@ const (
 	Pause     Kind = "pause"     // the process is stopped and goes on later
 	Transfer  Kind = "transfer"  // the leadership is handed over
 	Demote    Kind = "demote"    // a voter is made a learner, and a voter again
+	Replace   Kind = "replace"   // a node is lost with its disks and removed, and an empty one of its name joins
 )
 
 // Kinds lists them.
-var Kinds = []Kind{Partition, Loss, Slow, Crash, Full, Clock, Pause, Transfer, Demote}
+var Kinds = []Kind{Partition, Loss, Slow, Crash, Full, Clock, Pause, Transfer, Demote, Replace}
 
 // String is the directive of a golden script that does it.
 func (f Fault) String() string {
@@ -117,6 +118,8 @@ func (c *Cluster) Inflict(f Fault) error {
 	case Demote:
 		c.reconfigure(h, raftlog.WishLearner, 0)
 		mend(func() { c.reconfigure(h, raftlog.WishVoter, 0) })
+	case Replace:
+		return c.replace(h, cmp.Or(f.For, time.Millisecond))
 	default:
 		return domain.Errorf(domain.Invalid, "want a fault of %v, found %q", Kinds, f.Kind)
 	}
@@ -166,30 +169,6 @@ func (c *Cluster) partition(h *Host, f Fault) error {
 	return nil
 }
 
-// changeTries bounds how often a change of the members is asked for that is not made.
-const changeTries = 30
-
-// reconfigure asks whoever leads for a change of one member until it is made.
-func (c *Cluster) reconfigure(h *Host, wish raftlog.Wish, tries int) {
-	leader := c.Leader()
-	if leader != nil && leader.awake() {
-		for _, m := range leader.log.Standing().Members {
-			if m.Node == h.member.Node && m.Learner == (wish == raftlog.WishLearner) {
-				return
-			}
-		}
-		// Whatever keeps it from being made now may be over the next time.
-		_ = leader.log.Propose(raftlog.Reconfiguration{Wish: wish, Member: raftlog.Member{Node: h.member.Node, Address: h.member.Address}})
-		leader.settle()
-	}
-	if tries++; tries < changeTries {
-		c.after(20*time.Second, func() {
-			c.stir(stirred)
-			c.reconfigure(h, wish, tries)
-		})
-	}
-}
-
 // Heal mends whatever is wrong: links, disks, processes.
 func (c *Cluster) Heal() {
 	for _, p := range c.net.links {
@@ -205,6 +184,10 @@ func (c *Cluster) Heal() {
 	c.Stir()
 	for _, h := range c.hosts {
 		h.settle()
+	}
+	if c.change != nil {
+		c.change.pause, c.change.joins = firstChange, c.now
+		c.after(firstChange, c.change.step)
 	}
 }
 
@@ -252,7 +235,7 @@ func drawFaults(random *rand.Rand, hosts []domain.NodeID, span time.Duration) (f
 				f.For = 0
 			case Transfer:
 				f.Host, f.For = "leader", 0
-			case Full, Pause, Demote:
+			case Full, Pause, Demote, Replace:
 			}
 			f.At, f.For, f.By = f.At.Round(time.Millisecond), f.For.Round(time.Millisecond), f.By.Round(time.Millisecond)
 			faults = append(faults, f)

@@ -35,6 +35,9 @@ type Host struct {
 	stops   time.Duration // for how long nothing ran, with what is still to come of it
 	step    time.Duration // by how much the wall clock is ahead
 	wound   bool          // a tick is coming
+	gone    bool          // the machine is lost, and another is not there yet
+	joined  bool          // it is not one of those that the cluster began with
+	life    int           // how often the machine was lost
 	inbox   []*raftpb.Message
 	seen    domain.Position
 	applied uint64
@@ -99,8 +102,12 @@ func (h *Host) Records(ctx context.Context, from raftlog.Member, after, upTo dom
 func (h *Host) open() (err error) {
 	c := h.cluster
 	h.booted, h.stops = c.now, 0
+	members := c.members
+	if h.joined {
+		members = nil
+	}
 	h.log, err = raftlog.OpenStepped("node", raftlog.Options{
-		Cluster: "simulated", Node: h.member.Node, Members: c.members, Transport: h,
+		Cluster: "simulated", Node: h.member.Node, Members: members, Transport: h,
 		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: beats, Election: election}, Kept: c.config.Kept,
 		Records: pebblelog.Options{FS: h.disk, Small: true, Clock: func() time.Time { wall, _ := h.clocks(); return wall }},
 	}, h.wait)
@@ -170,7 +177,7 @@ func (h *Host) Crash(keepPercent int, seed uint64) error {
 
 // Boot starts a node that is down; what keeps it from starting is tried again.
 func (h *Host) Boot() {
-	if h.up() || h.quits >= maxQuits {
+	if h.up() || h.gone || h.quits >= maxQuits {
 		return
 	}
 	if h.disk.full.Load() {
@@ -213,6 +220,13 @@ func (h *Host) Step(d time.Duration) { h.step += d }
 func (h *Host) receive(m *raftpb.Message) {
 	if !h.up() {
 		return
+	}
+	if h.joined { // it answers before it knows the members
+		for _, other := range h.cluster.hosts {
+			if other.member.ID() == m.GetFrom() {
+				h.log.Meet(other.member)
+			}
+		}
 	}
 	if h.inbox = append(h.inbox, m); h.awake() {
 		h.settle()

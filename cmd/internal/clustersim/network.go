@@ -36,7 +36,7 @@ type Message struct {
 	From, To domain.NodeID
 	Type     string // MsgApp, MsgVote
 	Term     uint64
-	raft     *raftpb.Message
+	deliver  func()
 }
 
 func (n *network) path(from, to int) *path {
@@ -106,7 +106,8 @@ func (n *network) send(from *Host, to domain.NodeID, messages []*raftpb.Message)
 				c.violate("%s sends what no node takes: %v", from.member.Node, err)
 			}
 			if p := n.path(from.place, other.place); p.cut && p.keep {
-				n.kept = append(n.kept, Message{from.member.Node, to, m.GetType().String(), m.GetTerm(), proto.Clone(m).(*raftpb.Message)})
+				clone := proto.Clone(m).(*raftpb.Message)
+				n.kept = append(n.kept, Message{from.member.Node, to, m.GetType().String(), m.GetTerm(), deliver(from, other, clone)})
 				continue
 			}
 			if len(m.GetEntries()) > 0 || m.GetSnapshot() != nil {
@@ -118,11 +119,22 @@ func (n *network) send(from *Host, to domain.NodeID, messages []*raftpb.Message)
 			if c.random.IntN(100) == 0 {
 				c.counts.Repeated++
 				again := proto.Clone(m).(*raftpb.Message)
-				n.carry(from.place, other.place, func() { other.receive(again) })
+				n.carry(from.place, other.place, deliver(from, other, again))
 			}
-			if !n.carry(from.place, other.place, func() { other.receive(m) }) {
+			if !n.carry(from.place, other.place, deliver(from, other, m)) {
 				c.stir(3 * time.Second) // it has to be sent again
 			}
+		}
+	}
+}
+
+// deliver hands a message over, unless one of the machines was lost meanwhile: a node
+// refuses whoever speaks for another folder than a member has.
+func deliver(from, to *Host, m *raftpb.Message) func() {
+	sent, there := from.life, to.life
+	return func() {
+		if from.life == sent && to.life == there {
+			to.receive(m)
 		}
 	}
 }
@@ -146,7 +158,7 @@ func (c *Cluster) Kept() []Message { return c.net.kept }
 func (c *Cluster) Deliver(chosen func(Message) bool) (delivered []Message) {
 	delivered = c.net.take(chosen)
 	for _, m := range delivered {
-		c.Host(string(m.To)).receive(m.raft)
+		m.deliver()
 	}
 	return delivered
 }

@@ -119,6 +119,7 @@ func (c *Counts) add(other Counts) {
 	c.Acknowledged += other.Acknowledged
 	c.Elections += other.Elections
 	c.Copies += other.Copies
+	c.Replaced += other.Replaced
 }
 
 // shrunk is how many failing seeds are made smaller: each is played again and again.

@@ -32,6 +32,7 @@ var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (st
 	"pause":     (*Env).fault,
 	"transfer":  (*Env).fault,
 	"demote":    (*Env).fault,
+	"replace":   (*Env).fault,
 	"heal":      (*Env).heal,
 	"deliver":   (*Env).deliver,
 	"drop":      (*Env).drop,
@@ -188,6 +189,7 @@ func (env *Env) passed(ctx context.Context, d time.Duration) (string, error) {
 //	pause n1 for=20s
 //	transfer leader
 //	demote n1 [for=1m]
+//	replace n1 [for=1m]
 func (env *Env) fault(ctx context.Context, d *datadriven.TestData) (string, error) {
 	if env.cluster == nil || len(d.CmdArgs) == 0 {
 		return "", domain.Errorf(domain.Invalid, "%s: want a cluster, and the name of a node of it", d.Cmd)

@@ -54,6 +54,11 @@ const (
 	defaultMaxCalls  = 20_000
 	maxStreams       = 10_000 // concurrent calls of one connection
 	lockStripes      = 256
+
+	// What is on its way on a call, and on a connection. Windows that follow the
+	// connection's speed cost a ping, and its answer, with nearly every append.
+	streamWindow = 256 << 10
+	connWindow   = 1 << 20
 )
 
 // Server is a node of EventStoreDB as far as clients can tell.
@@ -107,6 +112,7 @@ func New(config Config) (*Server, error) {
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newEventCodec()), grpc.Creds(connections{}),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream),

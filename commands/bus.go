@@ -25,7 +25,7 @@ type QueueWriter interface {
 // Bus runs commands against a log: read the stream, fold, decide, append at the
 // revision read; on a conflict, again. What is decided on the queue goes to its
 // writer. The bus holds no state of its own: what streams fold to between
-// commands is in the memory it is lent.
+// commands is in Memory.
 type Bus struct {
 	Log     eventlog.Log
 	Catalog *domain.Catalog
@@ -161,7 +161,7 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 	return Result{Position: position, Events: step.Events, Duplicate: step.Duplicate, Answer: step.Answer}, err
 }
 
-// ofItself tells an error that says something of the step, not of the log.
+// ofItself tells whether an error is about the step itself, not about the log.
 func ofItself(err error) bool {
 	switch domain.CodeOf(err) {
 	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.TooLarge, domain.StaleLease, domain.KeyReused:
@@ -189,7 +189,7 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 		if settled || !past.known {
 			return step, position, err
 		}
-		// What was remembered may be behind the log: only an append that was taken
+		// What was remembered may be behind the log: only an append that was stored
 		// shows that it is not.
 		past.known = false
 		read, failed := b.readOn(ctx, spec, stream, facts.Command, past)
@@ -202,9 +202,9 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	}
 }
 
-// decide decides on what a stream came to, and appends what follows. Settled
-// says that the log had its say: what was appended was taken, or not for a
-// reason that is not the revision.
+// decide decides on an aggregate and appends what follows. Settled says that the
+// outcome is final: the events were stored, or refused for a reason other than the
+// revision.
 func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.Facts, c Targeted, dry bool) (step Step, position domain.Position, settled bool, err error) {
 	stream := c.Stream()
 	answer := func(state any, events []domain.Envelope) any {
@@ -252,8 +252,8 @@ func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.F
 	return step, position, settled, refused
 }
 
-// record appends what a stateless command says. A conflict is the caller's to
-// settle: there is no state to decide on again.
+// record appends what a stateless command says. A conflict is returned to the caller,
+// for there is no state to decide on again.
 func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry bool) (Step, domain.Position, error) {
 	stream := c.Stream()
 	events, proposed, err := b.propose(stream, domain.NoStream, facts, c.Facts())
@@ -313,7 +313,7 @@ func (b *Bus) appended(ctx context.Context, facts domain.Facts, stream domain.St
 	return Step{Events: events}, receipt.Last, nil
 }
 
-// place fills in where events ended up.
+// place sets the positions and revisions at which events were stored.
 func place(events []domain.Envelope, receipt *eventlog.Receipt) {
 	for i := range events {
 		events[i].Position = receipt.Place(i)

@@ -8,19 +8,20 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Presence is what a node knows of when it could hear the holders of leases.
+// Presence is when a node could hear the holders of leases.
 type Presence struct {
-	// There is since when it has run awake; how long it had not, nobody can tell.
-	// Zero: always.
+	// There is since when the node has been running; how long it had not been before
+	// is not known. Zero: it always was.
 	There time.Time
-	// Back is when it went on after it had stood still last, for Away.
+	// Back is when its last pause ended, and Away how long that pause was.
 	Back time.Time
 	Away time.Duration
 }
 
-// Spared is until when nothing may end of what began at a moment and ends unless it
-// is renewed within a lease: who could not be heard has as long to say that he is
-// alive as the node was away, at most one lease. Zero: it was there.
+// Spared is the time before which a lease, or whatever else ends unless it is renewed,
+// may not end if it began at the given time: its holder could not be heard while the
+// node was away, and has that long again to renew it, one lease at most. Zero: the
+// node was not away since.
 func (p Presence) Spared(began time.Time, lease time.Duration) (until time.Time) {
 	if began.Before(p.There) {
 		until = p.There.Add(lease)
@@ -31,9 +32,9 @@ func (p Presence) Spared(began time.Time, lease time.Duration) (until time.Time)
 	return until
 }
 
-// DueBut lists the deadlines that have come, but for those that end a lease which
-// was given before the node was away and may still be renewed. It lists at most
-// limit of them, and says when the next one is.
+// DueBut lists the deadlines that have come, except those of leases that were given
+// before the node was away and may still be renewed (Spared). It lists at most limit
+// of them, and says when the next one comes.
 func (q *Queue) DueBut(now time.Time, presence Presence, policy work.Policy, limit int) ([]work.Deadline, time.Time) {
 	lease := policy.LeaseSeconds.Duration()
 	if !now.Before(presence.Spared(time.Time{}, lease)) {

@@ -40,7 +40,7 @@ type part struct {
 }
 
 // RefusedStep stands in a plan for an item that was refused before its stream was
-// looked at.
+// read.
 type RefusedStep struct {
 	Task domain.TaskID
 	Err  error
@@ -222,7 +222,7 @@ func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	if err != nil {
 		return step, err
 	}
-	// What is told of an item that ended brings it to no second life.
+	// An event about an item that ended does not make it live again.
 	write := eventlog.Write{Stream: stream, Expected: c.Expect(), Events: proposed}
 	if task, _ := state.(work.Task); task.State.Final() {
 		step.Events = g.keep(call, write, events)
@@ -235,8 +235,8 @@ func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	return step, err
 }
 
-// note keeps what an item came to that is not live any more: the log does not
-// have it yet.
+// note keeps the state of an item that ended in this group: the log does not have
+// its last events yet.
 func (g *Group) note(stream domain.StreamID, state any, events []domain.Envelope) {
 	if stream.Category() != work.Category {
 		return
@@ -246,8 +246,8 @@ func (g *Group) note(stream domain.StreamID, state any, events []domain.Envelope
 	}
 }
 
-// take changes the queue by events and keeps them for the append. What no log
-// takes changes nothing: what is decided next would rest on it.
+// take changes the queue by events and keeps them for the append. Events that no log
+// would store change nothing, for later decisions would rest on them.
 func (g *Group) take(call *Call, write eventlog.Write, events []domain.Envelope) ([]domain.Envelope, error) {
 	if err := eventlog.CheckProposed(write.Stream, write.Events); err != nil {
 		return nil, err
@@ -262,7 +262,6 @@ func (g *Group) take(call *Call, write eventlog.Write, events []domain.Envelope)
 	return g.keep(call, write, events), nil
 }
 
-// keep keeps events for the append.
 func (g *Group) keep(call *Call, write eventlog.Write, events []domain.Envelope) []domain.Envelope {
 	for i := range events {
 		events[i].Position = g.next
@@ -316,7 +315,7 @@ func (g *Group) state(spec Spec, stream domain.StreamID) (any, domain.Revision, 
 			return ended.task, ended.revision, nil
 		}
 	}
-	past := &fresh{Past: Past{Revision: domain.NoStream}}
+	past := &fresh{Aggregate: Aggregate{Revision: domain.NoStream}}
 	_, err := g.bus.readOn(g.ctx, spec, stream, "", past)
 	return past.State, past.Revision, err
 }
@@ -348,7 +347,8 @@ func (g *Group) Append() (stored bool) {
 	return stored
 }
 
-// settle gives the events of a part their places.
+// settle gives the events of a part the positions and revisions at which they were
+// stored. It answers false, and notes why, when they were not.
 func (g *Group) settle(p part, written eventlog.Written) bool {
 	step := &p.call.steps[p.step]
 	if written.Err == nil && written.Receipt.Duplicate {

@@ -7,32 +7,32 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Past is what the events of a stream come to.
-type Past struct {
-	State    any             // what they fold to, but for Tail; nil: no event is folded yet
+// Aggregate is the state that the events of a stream fold to.
+type Aggregate struct {
+	State    any             // without the events of Tail; nil: no event is folded yet
 	Revision domain.Revision // of the last event, those of Tail included; domain.NoStream without any
 	Position domain.Position // of that event
-	// Tail is what the bus appended since, as it was stored: a state is folded
-	// from what the log says, never from what was meant to be written.
+	// Tail is the events that the bus appended since, as the log stored them: a state
+	// is folded from those, never from what was to be written.
 	Tail []domain.Envelope
 }
 
-// Memory keeps what streams come to between commands, so that a decision does
-// not fold its stream from the start. The process lends it, for it needs a lock.
-// It may forget anything at any time: what it does not know is read. What it
-// knows may be behind the log: an append at its revision then conflicts, and a
-// decision that appends nothing looks at what came after first.
+// Memory keeps aggregates between commands, so that a decision does not fold its
+// stream from the start. The process supplies it, because it needs a lock. It may
+// forget any aggregate at any time: the stream is then read. An aggregate may be
+// behind the log: an append at its revision conflicts, and a decision that appends
+// nothing reads first what came after it.
 //
 // States are shared between decisions, so Evolve leaves its receiver, and all it
 // refers to, as it was.
 type Memory interface {
-	// Recall gives what a stream comes to for a kind of state, and whether the
-	// command may be one that wrote to it: it is told of any that did.
-	Recall(stream domain.StreamID, kind any, command string) (past Past, known, wrote bool)
-	// Keep takes over what a stream comes to, that follows from what it came to
-	// at a revision by events of these commands with so many bytes of payload.
-	// It is ignored unless that revision is the one remembered, or NoStream.
-	Keep(stream domain.StreamID, kind any, from domain.Revision, past Past, commands []string, bytes int)
+	// Recall gives the aggregate of a stream for a kind of state, and whether the
+	// command may have written to the stream (Keep names those that did).
+	Recall(stream domain.StreamID, kind any, command string) (aggregate Aggregate, known, wrote bool)
+	// Keep stores the aggregate that follows from the one at revision from by events
+	// of these commands, which have so many bytes of payload. It does nothing unless
+	// that revision is the one remembered, or NoStream.
+	Keep(stream domain.StreamID, kind any, from domain.Revision, aggregate Aggregate, commands []string, bytes int)
 	// Extend tells of events that were appended without reading the stream.
 	Extend(stream domain.StreamID, events []domain.Envelope)
 }
@@ -40,9 +40,9 @@ type Memory interface {
 // foldBlock is how many events are decoded before they are folded.
 const foldBlock = 256
 
-// fresh is a Past on its way to a decision.
+// fresh is an aggregate as it was found for a decision.
 type fresh struct {
-	Past
+	Aggregate
 	from     domain.Revision // remembered up to here
 	known    bool            // from memory alone: it may be behind the log
 	commands []string        // of what came after from
@@ -50,21 +50,21 @@ type fresh struct {
 	prior    []domain.Envelope
 }
 
-// recall finds what a stream comes to: in memory, or by reading it. A command
-// that may have written to the stream before needs all of it, to find its events.
+// recall finds the aggregate of a stream: in memory, or by reading the stream. For a
+// command that may have written to it before, all of it is read, to find its events.
 func (b *Bus) recall(ctx context.Context, spec Spec, stream domain.StreamID, command string) (*fresh, error) {
 	if b.Memory != nil {
-		if past, known, wrote := b.Memory.Recall(stream, spec.kind, command); known && !wrote {
-			f := &fresh{Past: past, from: past.Revision, known: true}
+		if found, known, wrote := b.Memory.Recall(stream, spec.kind, command); known && !wrote {
+			f := &fresh{Aggregate: found, from: found.Revision, known: true}
 			return f, b.foldTail(spec, f)
 		}
 	}
-	f := &fresh{Past: Past{Revision: domain.NoStream}, from: domain.NoStream}
+	f := &fresh{Aggregate: Aggregate{Revision: domain.NoStream}, from: domain.NoStream}
 	_, err := b.readOn(ctx, spec, stream, command, f)
 	return f, err
 }
 
-// foldTail folds what was appended since the state was.
+// foldTail folds the events of Tail into the state.
 func (b *Bus) foldTail(spec Spec, f *fresh) error {
 	if len(f.Tail) == 0 {
 		return nil
@@ -80,7 +80,7 @@ func (b *Bus) foldTail(spec Spec, f *fresh) error {
 	return nil
 }
 
-// readOn folds what the log has after a Past, and says how many events that is.
+// readOn folds the events that the log has after an aggregate, and counts them.
 func (b *Bus) readOn(ctx context.Context, spec Spec, stream domain.StreamID, command string, f *fresh) (read int, err error) {
 	var block []domain.Envelope
 	for e, err := range b.Log.Read(ctx, stream, f.Revision+1, eventlog.Forward) {
@@ -107,26 +107,25 @@ func (b *Bus) readOn(ctx context.Context, spec Spec, stream domain.StreamID, com
 	return read, nil
 }
 
-// keep lets the memory take over what was read and folded, and what was appended
-// after it.
+// keep stores in the memory what was read and folded, and what was appended after it.
 func (b *Bus) keep(spec Spec, stream domain.StreamID, f *fresh, command string, appended []domain.Envelope) {
 	if b.Memory == nil {
 		return
 	}
-	past, commands, bytes := f.Past, f.commands, f.bytes
+	aggregate, commands, bytes := f.Aggregate, f.commands, f.bytes
 	if n := len(appended); n > 0 {
-		past.Tail = make([]domain.Envelope, n)
+		aggregate.Tail = make([]domain.Envelope, n)
 		for i, e := range appended {
 			e.Event = nil
-			past.Tail[i] = e
+			aggregate.Tail[i] = e
 		}
-		past.Revision, past.Position = appended[n-1].Revision, appended[n-1].Position
+		aggregate.Revision, aggregate.Position = appended[n-1].Revision, appended[n-1].Position
 		commands = append(commands[:len(commands):len(commands)], command)
 		for i := range appended {
 			bytes += len(appended[i].Data)
 		}
 	}
-	if past.Revision >= 0 {
-		b.Memory.Keep(stream, spec.kind, f.from, past, commands, bytes)
+	if aggregate.Revision >= 0 {
+		b.Memory.Keep(stream, spec.kind, f.from, aggregate, commands, bytes)
 	}
 }

@@ -70,8 +70,8 @@ func (x *Index) lease(e *entry, d Decision, now time.Time) {
 	}
 }
 
-// take moves an item from its group to a node. The node is found afterwards: the
-// item may have been the last that spoke of it.
+// take moves an item from its group to a node. The node is looked up afterwards: the
+// item may have been the last that named it, which forgets the node.
 func (x *Index) take(e *entry, node string, cost int, since time.Time) *nodeState {
 	x.dequeue(e)
 	n := x.node(node)
@@ -120,9 +120,9 @@ func (x *Index) setTurns(class string, turns uint64) {
 	}
 }
 
-// SweepTurns is how often forgotten flows are looked for, and ForgottenTurns is
-// how many turns of its class a flow was not served to be one. Either way it
-// starts level with the others when it comes back.
+// Every SweepTurns turns of a class, the flows are forgotten that were not served for
+// ForgottenTurns of them. Forgotten or not, a flow that comes back starts level with
+// the others.
 const (
 	SweepTurns     = 1 << 12
 	ForgottenTurns = 1 << 20

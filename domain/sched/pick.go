@@ -53,9 +53,9 @@ func (d Decision) Reasons() []string {
 	return append(reasons, fmt.Sprintf("class %s comes first, %s", d.Class, tier), config, inside)
 }
 
-// CountClosed has count told of the items that a gate kept from a node that
-// asks, for the first gate that did; nil: nobody counts. What is meant for
-// another node is not asked about, nor what could not win.
+// CountClosed has count called with the number of items that a gate kept from a node
+// that asks, for the first gate that did; nil: nobody counts. Items meant for another
+// node, and those that could not win, are not counted.
 func (x *Index) CountClosed(count func(gate string, items int)) { x.closed = count }
 
 // Pick decides what a node gets now; false when nothing. Then the decision's
@@ -150,7 +150,7 @@ func (x *Index) gather(n *nodeState, rank, free int, now int64) {
 	}
 }
 
-// contest is what is known of the contenders so far.
+// contest is what was found out about the contenders so far.
 type contest struct {
 	class    *Class
 	starving bool
@@ -267,8 +267,8 @@ func (g *group) give(node string, now int64) (e *entry, starving bool) {
 	return g.priority.first(allowed), false
 }
 
-// closedTo is the gate, of those that move with every lease and pause, that is
-// closed between a group and a node; empty for none.
+// closedTo is the gate that is closed between a group and a node, of those that
+// leases and pauses open and close; empty for none.
 func (g *group) closedTo(n *nodeState) string {
 	switch {
 	case g.pair >= 0 && int(g.pair) < len(n.live) && n.live[g.pair] > 0:

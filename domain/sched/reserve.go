@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Reservation is room that a node keeps for an item which it may have but for
-// what it holds: it starts nothing else until the item fits.
+// Reservation is room that a node keeps for an item that does not fit beside what
+// the node holds: the node starts nothing else until it fits.
 type Reservation struct {
 	Standing // of the item
 	Node     string
@@ -75,16 +75,16 @@ func KeptBy(node string, inForce []Reservation) (Reservation, bool) {
 	return inForce[at], true
 }
 
-// Drained is the node as it would be with nothing to do, asked for anything:
-// what does not fit then, fits no better when its work is done.
+// Drained is the node as it would be with nothing leased, asked for anything: an
+// item that does not fit then will not fit when the node's work is done either.
 func (n Node) Drained() Node {
 	n.Wants = nil
 	n.GPUPercent, n.GPUMemoryPercent = Known(0), Known(0)
 	return n
 }
 
-// withhold finds, on a reserved turn, the item that a node keeps its room for.
-// What it could be given instead, found by longest before, is younger.
+// withhold finds, on a reserved turn, the item that a node keeps its room for. The
+// item that would fit, which longest found before, is younger.
 func (x *Index) withhold(n *nodeState, free int, now int64) (Decision, bool) {
 	if n.used == 0 {
 		return Decision{}, false // waiting would free nothing
@@ -127,7 +127,7 @@ func (x *Index) withhold(n *nodeState, free int, now int64) (Decision, bool) {
 	return d, true
 }
 
-// reservedOn is what room is kept for on a node.
+// reservedOn is the reservation of a node that is in force, if there is one.
 func (x *Index) reservedOn(node string, now int64) (Reservation, bool) {
 	if len(x.kept) == 0 {
 		return Reservation{}, false
@@ -159,17 +159,17 @@ func (x *Index) Keep(id, node string, until time.Time) (ousted string) {
 	return ousted
 }
 
-// Kept is what nodes keep room for at a moment, the oldest items first.
+// Kept lists the reservations in force at a time, the oldest items first.
 func (x *Index) Kept(now int64) []Reservation { return x.rules.InForce(x.kept, now) }
 
-// unreserve forgets the room that is kept for an item which left the queue.
+// unreserve deletes the reservation for an item that left the queue.
 func (x *Index) unreserve(id string) {
 	if len(x.kept) > 0 {
 		x.kept = slices.DeleteFunc(x.kept, func(one Reservation) bool { return one.ID == id })
 	}
 }
 
-// restand has the room that is kept for an item know how it stands now.
+// restand updates the standing of an item in its reservation.
 func (x *Index) restand(e *entry) {
 	for i := range x.kept {
 		if x.kept[i].ID == e.ID {

@@ -24,7 +24,7 @@ type reader struct {
 	alone  bool // never on another goroutine
 	filled int  // pages, while nobody reads ahead
 	own    page
-	// What is there once another goroutine has the pager.
+	// Set once another goroutine has the pager.
 	full, empty chan *batch
 	stop        context.CancelFunc
 	done        chan struct{}

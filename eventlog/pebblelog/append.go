@@ -48,9 +48,8 @@ func CheckAppend(stream domain.StreamID, events []eventlog.Proposed) (size int, 
 	return size, nil
 }
 
-// encode sets the events of a request, in memory that has room for them and is
-// the log's from here on; nothing of the caller's is kept. It returns what is
-// used of records.
+// encode sets the events of a request from those of the caller, copied into memory of
+// the log. It returns the used part of records.
 func (r *request) encode(events []eventlog.Proposed, into []pendingEvent, records []byte) []byte {
 	r.events = into
 	for i := range events {
@@ -98,7 +97,7 @@ func (l *Log) enqueue(ctx context.Context, size int, requests ...*request) (*gro
 	return l.queue.put(ctx, size, requests...)
 }
 
-// notTaken is the error of an append that never came to the sequencer.
+// notTaken is the error of an append that never reached the sequencer.
 func notTaken(stream domain.StreamID, err error) error {
 	return domain.Errorf(domain.CodeOf(err), "append to %s: %w", stream, err)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Damage is a stretch of a file that cannot be read.
+// Damage is a range of a file that cannot be read.
 type Damage struct {
 	File   string `json:"file"`
 	Offset int64  `json:"offset"`
@@ -25,7 +25,7 @@ type Damage struct {
 	Reason string `json:"reason"`
 }
 
-// Words says it to people.
+// Words describes the damage in a sentence.
 func (d Damage) Words() string {
 	return fmt.Sprintf("bytes %d-%d: %s", d.Offset, d.Offset+d.Bytes, d.Reason)
 }

@@ -171,7 +171,7 @@ func (q *queue) gather() {
 	}
 }
 
-// close lets next run dry; puts are refused from now on.
+// close refuses further puts; next still gives the groups that wait.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true

@@ -83,7 +83,7 @@ type walEnd struct {
 	tail int64
 }
 
-// walBroken is a stretch of a file that cannot be read.
+// walBroken is a range of a file that cannot be read.
 type walBroken struct {
 	from, to int64
 	synced   bool // a later chunk says that it was synced
@@ -216,8 +216,8 @@ func (r *walReader) chunk(at int) (c walChunk) {
 // maskedSum is how pebble stores a CRC32C.
 func maskedSum(sum uint32) uint32 { return (sum>>15 | sum<<17) + 0xa282ead8 }
 
-// doubt notes that what begins at an offset cannot be read, and with it the batch
-// that it is a part of.
+// doubt begins an unreadable range at an offset, or at the start of the batch that
+// the offset lies in.
 func (r *walReader) doubt(at int64) {
 	if r.open {
 		at = min(at, r.start)
@@ -228,7 +228,7 @@ func (r *walReader) doubt(at int64) {
 	}
 }
 
-// settle ends the stretch that cannot be read, if there is one, at an offset.
+// settle ends the unreadable range, if there is one, at an offset.
 func (r *walReader) settle(at int64, synced bool) {
 	if r.suspect >= 0 {
 		r.end.broken = append(r.end.broken, walBroken{r.suspect, at, synced})

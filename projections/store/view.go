@@ -11,9 +11,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// views hands out committed states. A state is taken once between two commits,
-// by the first who asks, and let go when the next commit makes it old: a
-// snapshot that is kept would keep Pebble from dropping old rows.
+// views shares committed states between readers. A state is made for the first reader
+// after a commit and released when the next commit makes it old: a snapshot that is
+// kept would keep Pebble from dropping old rows.
 type views struct {
 	db    *pebble.DB
 	codec domain.Codec

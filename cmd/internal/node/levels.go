@@ -42,8 +42,8 @@ type seen struct {
 
 func newLevels() *levels { return &levels{nodes: map[domain.NodeID]seen{}} }
 
-// note takes over what a command says of its node, by its words or by the work
-// it reported on: any sign is a sign of life.
+// note records that the node of a command was heard from, and its load where the
+// command says it. A claim or a report on work counts like a heartbeat.
 func (l *levels) note(c domain.Command, result commands.Result, at time.Time, policy nodes.Policy) {
 	switch c := c.(type) {
 	case nodescmd.NodeHeartbeat:

@@ -33,7 +33,7 @@ type memory struct {
 type remembered struct {
 	stream  domain.StreamID
 	kind    any
-	past    commands.Past
+	past    commands.Aggregate
 	wrote   map[uint64]struct{} // hashes of commands
 	weight  int                 // bytes, about
 	state   int                 // bytes that State was found to refer to
@@ -48,13 +48,13 @@ func newMemory(bytes int64) *memory {
 }
 
 // Recall gives what a stream comes to.
-func (m *memory) Recall(stream domain.StreamID, kind any, command string) (past commands.Past, known, wrote bool) {
+func (m *memory) Recall(stream domain.StreamID, kind any, command string) (past commands.Aggregate, known, wrote bool) {
 	hash := maphash.String(m.seed, command)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, known := m.pasts[stream]
 	if !known || at.Value.(*remembered).kind != kind {
-		return commands.Past{}, false, false
+		return commands.Aggregate{}, false, false
 	}
 	m.recent.MoveToFront(at)
 	one := at.Value.(*remembered)
@@ -63,7 +63,7 @@ func (m *memory) Recall(stream domain.StreamID, kind any, command string) (past 
 }
 
 // Keep takes over what a stream comes to.
-func (m *memory) Keep(stream domain.StreamID, kind any, from domain.Revision, past commands.Past, ids []string, bytes int) {
+func (m *memory) Keep(stream domain.StreamID, kind any, from domain.Revision, past commands.Aggregate, ids []string, bytes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, known := m.pasts[stream]

@@ -79,14 +79,14 @@ func (u *untouched) check(stream domain.StreamID, kind any) {
 	}
 }
 
-func (u *untouched) Recall(stream domain.StreamID, kind any, command string) (commands.Past, bool, bool) {
+func (u *untouched) Recall(stream domain.StreamID, kind any, command string) (commands.Aggregate, bool, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.check(stream, kind)
 	return u.memory.Recall(stream, kind, command)
 }
 
-func (u *untouched) Keep(stream domain.StreamID, kind any, from domain.Revision, past commands.Past, ids []string, bytes int) {
+func (u *untouched) Keep(stream domain.StreamID, kind any, from domain.Revision, past commands.Aggregate, ids []string, bytes int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.check(stream, kind)
@@ -459,8 +459,8 @@ func BenchmarkDecision(b *testing.B) {
 // them over would forget who wrote.
 func TestMemoryIgnoresStaleBases(t *testing.T) {
 	const stream, kind = "task-t1", "items"
-	at := func(revision domain.Revision, state string) commands.Past {
-		return commands.Past{State: state, Revision: revision, Position: domain.Position(revision) + 1}
+	at := func(revision domain.Revision, state string) commands.Aggregate {
+		return commands.Aggregate{State: state, Revision: revision, Position: domain.Position(revision) + 1}
 	}
 	m := newMemory(0)
 	remembers := func(when string, revision domain.Revision, state string, wrote ...string) {

@@ -80,7 +80,7 @@ func (b Ballot) Save() Saved {
 func (s Saved) Restore(now time.Duration) (Ballot, error) {
 	lease := s.LeaseSeconds.Duration()
 	if s.Term > MaxTerm || lease < 0 || lease > MaxLease || s.Term > 0 && domain.CheckName(string(s.VotedFor)) != nil {
-		return Ballot{}, domain.Errorf(domain.Corrupt, "ballot: want a term up to %d, a voted_for and a lease up to %s, found %+v", MaxTerm, MaxLease, s)
+		return Ballot{}, domain.Errorf(domain.Corrupt, "ballot: want a term up to %d, a voted_for and a lease up to %s, found %d, %q and %s", MaxTerm, MaxLease, s.Term, s.VotedFor, lease)
 	}
 	b := Ballot{Term: s.Term, VotedFor: s.VotedFor, Lease: lease}
 	if b.Term > 0 {

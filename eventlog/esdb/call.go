@@ -185,7 +185,7 @@ func (l *Log) appendAfter(ctx context.Context, channel *grpc.ClientConn, name st
 	}
 	success := answer.GetSuccess()
 	if _, appended := success.GetCurrentRevisionOption().(*streams.AppendResp_Success_CurrentRevision); !appended || success.GetPosition() == nil {
-		return place{}, domain.Errorf(domain.Unavailable, "append to %s: want an answer with revision and position, found %v", name, answer)
+		return place{}, domain.Errorf(domain.Unavailable, "append to %s: want an answer with revision and position, found one without", name)
 	}
 	return place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}, nil
 }

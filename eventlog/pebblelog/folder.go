@@ -32,9 +32,11 @@ const Format = 2
 func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) {
 	if !o.ReadOnly {
 		if err := makeFolder(o.FS, dir); err != nil {
-			return nil, 0, domain.Errorf(domain.Unavailable, "log folder %s: %w", dir, err)
+			return nil, 0, domain.Errorf(folderCode(err), "log folder %s: %w", dir, err)
 		}
-	} else if names, err := o.FS.List(dir); err != nil || len(names) == 0 {
+	} else if names, err := o.FS.List(dir); errors.Is(err, fs.ErrPermission) {
+		return nil, 0, domain.Errorf(domain.Forbidden, "log folder %s: want to read it: %w", dir, err)
+	} else if err != nil || len(names) == 0 {
 		return nil, 0, domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none", dir)
 	}
 	if lock, err = lockFolder(dir, o); err != nil {
@@ -53,6 +55,14 @@ func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) 
 	return lock, format, nil
 }
 
+// folderCode tells what may not be done from what cannot be done now.
+func folderCode(err error) domain.Code {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return domain.Forbidden
+	}
+	return domain.Unavailable
+}
+
 // lockFolder keeps other processes out. A folder that nobody may write to needs no
 // lock to be read.
 func lockFolder(dir string, o Options) (io.Closer, error) {
@@ -63,7 +73,7 @@ func lockFolder(dir string, o Options) (io.Closer, error) {
 	case o.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
 		return io.NopCloser(nil), nil
 	}
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	if folderCode(err) == domain.Forbidden {
 		return nil, domain.Errorf(domain.Forbidden, "log folder %s: want to write to it: %w", dir, err)
 	}
 	holder := ""
@@ -76,6 +86,9 @@ func lockFolder(dir string, o Options) (io.Closer, error) {
 // lockToRead keeps other processes out of a folder that holds something of a log.
 func lockToRead(dir string, o Options) (io.Closer, error) {
 	files, err := listFolder(o.FS, dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, domain.Errorf(domain.Forbidden, "log folder %s: want to read it: %w", dir, err)
+	}
 	if err != nil || files.tables == 0 && len(files.wals) == 0 && !files.marked {
 		return nil, domain.Errorf(domain.NotFound, "log folder %s: want a log to read, found none", dir)
 	}

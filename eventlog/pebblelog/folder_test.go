@@ -3,6 +3,8 @@ package pebblelog
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -130,5 +132,31 @@ func TestReadOnly(t *testing.T) {
 	}
 	if after := disk.String(); after != before {
 		t.Fatalf("want the folder as it was:\n%s\nfound\n%s", before, after)
+	}
+}
+
+// shut is a disk on which a process may do nothing.
+type shut struct{ vfs.FS }
+
+var errShut = &fs.PathError{Op: "open", Path: "log", Err: fs.ErrPermission}
+
+func (shut) List(string) ([]string, error)                    { return nil, errShut }
+func (shut) Stat(string) (vfs.FileInfo, error)                { return nil, errShut }
+func (shut) MkdirAll(string, os.FileMode) error               { return errShut }
+func (shut) OpenDir(string) (vfs.File, error)                 { return nil, errShut }
+func (shut) Lock(string) (io.Closer, error)                   { return nil, errShut }
+func (shut) Open(string, ...vfs.OpenOption) (vfs.File, error) { return nil, errShut }
+
+// A folder that may not be read is neither empty nor open in another process.
+func TestAFolderThatMayNotBeReadIsSaidToBe(t *testing.T) {
+	for name, open := range map[string]func() error{
+		"to write": func() error { _, err := Open("log", Options{FS: shut{vfs.NewMem()}, Small: true}); return err },
+		"to read":  func() error { _, err := Open("log", Options{FS: shut{vfs.NewMem()}, ReadOnly: true}); return err },
+		"to check": func() error { _, err := lockToRead("log", Options{FS: shut{vfs.NewMem()}}); return err },
+	} {
+		err := open()
+		if domain.CodeOf(err) != domain.Forbidden || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s: want it forbidden, found %v", name, err)
+		}
 	}
 }

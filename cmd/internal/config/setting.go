@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -101,8 +102,10 @@ func (s setting) set(raw any) error {
 		text = ""
 	}
 	switch raw.(type) {
-	case map[string]any, []any:
-		return fmt.Errorf("want one value, found %v", raw)
+	case map[string]any:
+		return errors.New("want one value, found keys with values")
+	case []any:
+		return errors.New("want one value, found a list")
 	}
 	switch target := s.field.Addr().Interface().(type) {
 	case *string:

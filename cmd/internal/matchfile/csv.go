@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/eventlog/jsonl"
@@ -118,7 +119,7 @@ func (r *reader) row(line int, header, record []string) {
 	}
 	field := func(name string) string {
 		if at := slices.Index(header, name); at >= 0 && at < len(record) {
-			return strings.TrimSpace(record[at])
+			return unguarded(strings.TrimSpace(record[at]))
 		}
 		return ""
 	}
@@ -207,11 +208,33 @@ func (r *reader) rowOfResults(line int, field func(string) string, players []elo
 	r.results(line, fact)
 }
 
-// WriteCSV writes facts as rows with a header.
+// guard stands before a text that a spreadsheet would run, and before one that begins
+// with it.
+const guard = "'"
+
+// guarded is a value as it is written.
+func guarded(value string) string {
+	if strings.HasPrefix(value, guard) || output.Cell(value) == guard+value {
+		return guard + value
+	}
+	return value
+}
+
+// unguarded is a value as it was before it was written. An apostrophe of somebody
+// else's file stays, unless what is behind it would have been guarded.
+func unguarded(text string) string {
+	if value, found := strings.CutPrefix(text, guard); found && guarded(value) == text {
+		return value
+	}
+	return text
+}
+
+// WriteCSV writes facts as rows with a header. What a spreadsheet would run as a
+// formula stands behind an apostrophe, which ReadCSV takes off.
 func WriteCSV(out io.Writer, facts []elo.Fact) error {
 	rows := csv.NewWriter(out)
 	record := make([]string, len(Columns))
-	put := func(name, value string) { record[slices.Index(Columns, name)] = value }
+	put := func(name, value string) { record[slices.Index(Columns, name)] = guarded(value) }
 	if err := rows.Write(Columns); err != nil {
 		return written(err)
 	}

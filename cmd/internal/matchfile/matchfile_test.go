@@ -2,9 +2,11 @@ package matchfile_test
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ func digests(facts []elo.Fact) []string {
 
 // drawn are facts of a game for so many players.
 func drawn(t *rapid.T, config domain.ConfigKey) []elo.Fact {
-	name := rapid.StringMatching(`[a-zA-Z0-9_.:" \\-]{0,7}[a-z0-9"\\]`)
+	name := rapid.StringMatching(`[@a-zA-Z0-9_.:" \\-]{0,7}[a-z0-9"\\]`)
 	var all []elo.Fact
 	known := map[string]bool{}
 	for i := range rapid.IntRange(1, 12).Draw(t, "facts") {
@@ -206,5 +208,28 @@ func TestRowsAndGamesAreBounded(t *testing.T) {
 	_, err = matchfile.ReadPGN(strings.NewReader(game.String()+"\n*\n"), "hex8_2p")
 	if err == nil || !strings.Contains(err.Error(), "line 1: want at most 256 tags in a game, found more") {
 		t.Errorf("want the bound of a game's tags and its line, found %v", err)
+	}
+}
+
+func TestNoFormulaIsWritten(t *testing.T) {
+	for _, name := range []string{"@SUM:A1", "-x", "-1", "--a", "plain"} {
+		fact := elo.ResultsRecorded{ConfigKey: "hex8_2p", FactID: "task:1", ModelID: domain.ModelID(name), Results: []elo.OpponentResult{{Opponent: name + "2", Wins: 1}}}
+		var text bytes.Buffer
+		if err := matchfile.WriteCSV(&text, []elo.Fact{{Results: &fact}}); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(bytes.NewReader(text.Bytes())).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cell := range rows[1] {
+			if _, err := strconv.ParseFloat(cell, 64); err != nil && cell != "" && strings.ContainsAny(cell[:1], "=+-@") {
+				t.Errorf("%s: want no cell that is a formula, found %q", name, cell)
+			}
+		}
+		read, err := matchfile.ReadCSV(&text, "hex8_2p")
+		if err != nil || len(read.Facts) != 1 || read.Facts[0].Results.ModelID != domain.ModelID(name) {
+			t.Errorf("want %q read back, found %+v, %v", name, read.Facts, err)
+		}
 	}
 }

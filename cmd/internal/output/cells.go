@@ -184,7 +184,7 @@ func (p *Printer) cell(value any, column Column) string {
 	case people:
 		out = printable(out)
 	case p.Format == CSV:
-		out = noFormula(printable(out))
+		out = Cell(out)
 	}
 	if p.Format == Table && column.Max > 0 {
 		out = text.Snip(out, column.Max, "…")
@@ -192,8 +192,11 @@ func (p *Printer) cell(value any, column Column) string {
 	return out
 }
 
-// noFormula keeps what comes from outside from being run by the program that a file
-// of rows is opened with: what begins as a formula does, and is no number, is text.
+// Cell is text as a cell of a CSV file: without what steers a terminal, and so that the
+// program that the file is opened with runs none of it: what begins as a formula does,
+// and is no number, is text.
+func Cell(s string) string { return noFormula(printable(s)) }
+
 func noFormula(s string) string {
 	if s == "" || s == "-" || !strings.ContainsRune("=+-@", rune(strings.TrimLeft(s+"x", " \n")[0])) {
 		return s

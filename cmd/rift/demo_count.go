@@ -33,6 +33,13 @@ func (r *progressCount) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// at is how far it came by a time, in lines of 80 columns.
+func (r *progressCount) at(now time.Time) string {
+	head := fmt.Sprintf("%4.0f s: ", now.Sub(r.began).Seconds())
+	indent := strings.Repeat(" ", len(head))
+	return head + strings.ReplaceAll(wrapLines(r.String(), 80-len(head)), "\n", "\n"+indent)
+}
+
 // follow goes along with the log until the time is over, there is enough, or take
 // could not do something with an event.
 func (r *progressCount) follow(ctx context.Context, most time.Duration, a *app, take func(context.Context, domain.Envelope) error, enough func() bool) error {
@@ -55,12 +62,12 @@ func (r *progressCount) follow(ctx context.Context, most time.Duration, a *app, 
 		}
 		if now := a.now(); now.Sub(r.told) >= demoReport {
 			r.told = now
-			a.note("%4.0f s: %s", now.Sub(r.began).Seconds(), r)
+			a.note("%s", r.at(now))
 		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	a.note("%4.0f s: %s", a.now().Sub(r.began).Seconds(), r)
+	a.note("%s", r.at(a.now()))
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // growing is what a process says while it is read.
@@ -122,5 +123,22 @@ func TestDemoJob(t *testing.T) {
 	}
 	if strong < 50 || strong > 95 {
 		t.Errorf("found %d models of 100 better than heuristic, want most but not all", strong)
+	}
+}
+
+func TestProgressOfADemonstrationFitsATerminal(t *testing.T) {
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	r := progressCount{events: demoEvents, began: began, counts: map[string]int{}}
+	for _, one := range demoEvents {
+		r.counts[one.event] = 1234
+	}
+	told := r.at(began.Add(time.Minute))
+	for line := range strings.SplitSeq(told, "\n") {
+		if len(line) > 80 {
+			t.Errorf("want at most 80 columns, found %d: %s", len(line), line)
+		}
+	}
+	if want := "60 s: 1234 batches of games, "; !strings.Contains(told, want) || !strings.HasSuffix(told, "1234 not promoted") {
+		t.Errorf("want every count, found %s", told)
 	}
 }

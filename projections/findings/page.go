@@ -2,7 +2,7 @@ package findings
 
 import (
 	"cmp"
-	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -200,7 +200,7 @@ func (q Query) begin() (first int, key string, err error) {
 		faults = append(faults, domain.Fault{Field: "severity", Reason: "want critical or warning, found " + q.Severity})
 	}
 	if q.From != "" {
-		cursor, err := base64.RawURLEncoding.DecodeString(q.From)
+		cursor, err := hex.DecodeString(q.From)
 		if err != nil || len(cursor) < 2 || int(cursor[0]) >= len(parts) {
 			faults = append(faults, domain.Fault{Field: "from", Reason: fmt.Sprintf("want the next of an earlier page, found %q", domain.Clip(q.From, 80))})
 		} else {
@@ -211,7 +211,7 @@ func (q Query) begin() (first int, key string, err error) {
 }
 
 func cursorOf(n int, key string) string {
-	return base64.RawURLEncoding.EncodeToString(append([]byte{byte(n)}, key...))
+	return hex.EncodeToString(append([]byte{byte(n)}, key...))
 }
 
 func findingNames() []string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/url"
 	"os"
@@ -84,6 +85,10 @@ known is refused and listed (exit code 2).`,
 				if err != nil {
 					return err
 				}
+				// In the order of games no fact comes late, and none has others rated again.
+				slices.SortFunc(file.Facts, func(a, b elo.Fact) int {
+					return cmp.Compare(elo.PlayedOf(a).OrderKey(), elo.PlayedOf(b).OrderKey())
+				})
 				for part := range slices.Chunk(file.Facts, sendFacts) {
 					answer, err := exchange(c.Context(), client, elocmd.SyncElo{ConfigKey: config, Facts: part, Source: domain.NodeID(source)})
 					if err != nil {

@@ -78,7 +78,7 @@ const maxMoved = 3800
 // rerated is facts with the ratings they move.
 func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, facts domain.Facts) []domain.Event {
 	events, policy := slices.Clone(told), elo.PolicyOf(facts.Policy)
-	after, moved := r.Follow(config, told, policy, maxMoved)
+	after, moved := r.Follow(config, told, domain.Instant(facts.Now), policy, maxMoved)
 	for _, event := range moved {
 		events = append(events, event)
 	}

@@ -3,6 +3,7 @@ package elo
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/rating"
@@ -96,13 +97,14 @@ func (p Played) rated(meetings []meeting) (names []string) {
 
 // Follow takes events in, facts or exclusions and their ends, and says which published
 // ratings they move: to where all facts that count lead, played in the order of games.
-// It gives the ratings with the events and what they move taken in, at most so many.
-func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, p Policy, most int) (Ratings, []Updated) {
+// The events are of this moment. It gives the ratings with them and what they move taken
+// in, at most so many.
+func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, at time.Time, p Policy, most int) (Ratings, []Updated) {
 	before := r.ready(config)
 	after, late := before, false
 	var names []string
 	for _, event := range told {
-		after = after.Evolve(domain.Envelope{Event: event})
+		after = after.Evolve(domain.Envelope{Event: event, Time: at})
 		var played Played
 		switch e := event.(type) {
 		case MatchRecorded:
@@ -113,7 +115,7 @@ func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, p Policy, 
 			late = true
 			continue
 		}
-		late = late || played.OrderKey() < before.canon.last
+		late = late || played.told(at).OrderKey() < before.canon.last
 		if t, _ := after.facts.Get(played.ID); after.counts(played.ID, t) {
 			names = append(names, t.names...)
 		}
@@ -139,7 +141,7 @@ func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, p Policy, 
 	for _, name := range names {
 		if event, moves := after.moves(config, name, fold, p); moves && len(moved) < most {
 			moved = append(moved, event)
-			after = after.Evolve(domain.Envelope{Event: event})
+			after = after.Evolve(domain.Envelope{Event: event, Time: at})
 		}
 	}
 	return after, moved

@@ -17,12 +17,13 @@ import (
 // publisher is what a node's decisions publish.
 type publisher struct {
 	ratings elo.Ratings
+	now     time.Time
 	last    map[domain.ModelID]elo.Updated
 	events  int // that moved ratings
 }
 
 func (p *publisher) tell(events ...domain.Event) (moved []elo.Updated) {
-	p.ratings, moved = p.ratings.Follow("hex8_2p", events, elo.DefaultPolicy(), 1000)
+	p.ratings, moved = p.ratings.Follow("hex8_2p", events, p.now, elo.DefaultPolicy(), 1000)
 	for _, e := range moved {
 		p.last[e.ModelID] = e
 	}
@@ -114,6 +115,23 @@ func TestPublishedRatingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 	})
 }
 
+// A fact that nobody gave a time is played when it is told: it moves its own players and
+// nobody else, however many there are before it.
+func TestAFactWithoutATimeIsPlayedWhenItIsTold(t *testing.T) {
+	node := publisher{last: map[domain.ModelID]elo.Updated{}, now: time.Unix(1_767_000_000, 0).UTC()}
+	for _, fact := range season(300) {
+		match := fact.(elo.MatchRecorded)
+		match.PlayedAt = nil
+		match.MatchID = match.Identity()
+		node.now = node.now.Add(time.Second)
+		for _, moved := range node.tell(match) {
+			if !slices.ContainsFunc(match.Participants, func(p elo.MatchPlayer) bool { return p.ModelID == string(moved.ModelID) }) {
+				t.Fatalf("want only the players of %s moved, found %s", match.GameID, moved.ModelID)
+			}
+		}
+	}
+}
+
 func playedOf(fact domain.Event) elo.Played {
 	switch e := fact.(type) {
 	case elo.MatchRecorded:
@@ -186,7 +204,7 @@ func BenchmarkFollow(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if after, moved := node.ratings.Follow("hex8_2p", all[hole:hole+1], elo.DefaultPolicy(), 1000); len(moved) == 0 || !after.Knows(all[hole].(elo.MatchRecorded).MatchID) {
+				if after, moved := node.ratings.Follow("hex8_2p", all[hole:hole+1], time.Time{}, elo.DefaultPolicy(), 1000); len(moved) == 0 || !after.Knows(all[hole].(elo.MatchRecorded).MatchID) {
 					b.Fatal("want ratings moved")
 				}
 			}

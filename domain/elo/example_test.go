@@ -2,6 +2,7 @@ package elo_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
@@ -18,7 +19,7 @@ func Example() {
 	var ratings elo.Ratings
 	for range 2 {
 		var published []elo.Updated
-		ratings, published = ratings.Follow(recorded.ConfigKey, []domain.Event{recorded}, policy, 10)
+		ratings, published = ratings.Follow(recorded.ConfigKey, []domain.Event{recorded}, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), policy, 10)
 		for _, moved := range published {
 			fmt.Printf("%s: %.0f, then %.0f ± %.0f by %d games\n", moved.ModelID, moved.Old, moved.New, moved.Error, moved.GamesPlayed)
 		}

@@ -64,6 +64,16 @@ func (p Played) OrderKey() string {
 	return strings.Repeat("0", max(momentDigits-len(digits), 0)) + digits + p.ID
 }
 
+// told gives a fact without a time that of its report. Published ratings play it then:
+// among games of no time it would come late each time, and have all others of them
+// rated again.
+func (p Played) told(at time.Time) Played {
+	if p.At == 0 && !at.IsZero() {
+		p.At = micros(&at)
+	}
+	return p
+}
+
 // Outcome is a number of games alike on one day.
 type Outcome struct {
 	Day     int           `json:"day"` // since 1970; −1: nobody said when

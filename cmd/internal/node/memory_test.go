@@ -406,7 +406,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := memory.recent.Len(); n != before || memory.pasts["node-huge"] != nil {
 		t.Errorf("want nothing kept that is too large by itself, and all else, found %d entries of %d", n, before)
 	}
-	memory.heavy *= 2
+	memory.heavy *= 4
 	for game := range 300 {
 		if _, err := bus.Do(t.Context(), factsOf(fmt.Sprint("g", game), now), played(game)); err != nil {
 			t.Fatal(err)

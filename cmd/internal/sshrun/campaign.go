@@ -113,8 +113,9 @@ func (c *campaign) play(ctx context.Context) error {
 				continue
 			}
 			c.busy[shard.Number] = true
+			started := *c.run.Started // the loop folds the run meanwhile
 			running.Go(func() {
-				c.attempt(attempts, *c.run.Started, shard, host)
+				c.attempt(attempts, started, shard, host)
 				c.slots.give(host)
 				select {
 				case c.ended <- shard.Number:

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -49,6 +51,9 @@ func asofFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 	if err := models.Run(ctx, log, store.Until{CaughtUp: true}); err != nil {
 		return nil, err
 	}
+	// A node answers these questions: its collector has no bound of memory.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
+	defer debug.SetGCPercent(debug.SetGCPercent(foldPace))
 	random := rand.New(rand.NewPCG(mixedSeed, 0x61736f66))
 	var slowest []float64
 	values, err := s.rounds(ctx, "asof", peer{"past", func(ctx context.Context, _ int) (float64, error) {

@@ -64,9 +64,11 @@ func (o *call) send() {
 	c.after(patience, func() { o.failed(attempt, nil) })
 }
 
-// answer takes what a node said, also to an earlier attempt.
+// answer takes what a node said, also to an attempt that was given up, but for one of
+// which nothing came: a claim that finds no item is not on record, so the attempt that
+// is on its way may still get one, and somebody has to hear of it.
 func (o *call) answer(attempt int, by *Host, result commands.Result, err error) {
-	if o.answered {
+	if o.answered || attempt != o.attempts && err == nil && len(result.Events) == 0 {
 		return
 	}
 	if err != nil && domain.CodeOf(err).Retryable() {

@@ -50,9 +50,11 @@ func TestReportsOverHTTP(t *testing.T) {
 		}
 	}
 	for question, want := range map[string]string{
-		"queue?form=pdf":                    "want json, md, csv, table or svg, found pdf",
-		"queue?from=yesterday":              "--from: want a position",
-		"queue?out=/tmp/x":                  `"out"`,
+		"queue?form=pdf":       "want json, md, csv, table or svg, found pdf",
+		"queue?from=yesterday": "--from: want a position",
+		"queue?out=/tmp/x":     `"out"`,
+		// Every setting is a flag of the command, else it says so first.
+		"elo?method=mle&mode=x&anchors=x&draws=x&draw_elo=x&scale=x&mean=x&prior=x&advantage=x&drift=x&tau=x&initial=x&period=x&k=x": "no rating moved",
 		"elo?config_key=--data=/":           "no rating moved",
 		"gauntlet?gauntlet_id=--out=/tmp/x": "nothing that a report on the gauntlet",
 	} {

@@ -73,20 +73,17 @@ type Stretch struct {
 	Form string `query:"form" default:"json" doc:"json, md, csv, table, or svg, which is a drawing"`
 }
 
-func (s Stretch) request(kind string, settings ...Setting) (Request, error) {
-	if s.Form != FormJSON && contentTypes[s.Form] == "" {
-		return Request{}, domain.Faulty("report", []domain.Fault{{Field: "form", Reason: "want json, md, csv, table or svg, found " + domain.Clip(s.Form, 64)}})
-	}
-	return Request{kind, s.Form, append(settings, Setting{"from", s.From}, Setting{"to", s.To})}, nil
+// question is a struct of parameters that asks for a report: a stretch of the log, and
+// what settings a kind has besides.
+type question interface {
+	stretch() Stretch
+	settings() []Setting
 }
 
-// question is a struct of parameters that asks for a report.
-type question interface{ request() (Request, error) }
+func (s Stretch) stretch() Stretch  { return s }
+func (Stretch) settings() []Setting { return nil }
 
 type (
-	queue    struct{ Stretch }
-	nodes    struct{ Stretch }
-	cluster  struct{ Stretch }
 	gauntlet struct {
 		Stretch
 		GauntletID string `query:"gauntlet_id" doc:"as execute answers; empty: the one that began last"`
@@ -110,46 +107,56 @@ type (
 		Mode      string `query:"mode" doc:"all settings as a program has them: bayeselo, ordo"`
 		Anchors   string `query:"anchors" doc:"ratings that are given, NAME=RATING,…, or none"`
 		Draws     string `query:"draws" doc:"what a draw is: half, win_loss, davidson, bayeselo"`
+		DrawElo   string `query:"draw_elo" doc:"mle: draw constant of draws bayeselo; empty: fitted"`
 		Scale     string `query:"scale" doc:"what a point is: logistic, ordo, bayeselo"`
+		Mean      string `query:"mean" doc:"mean rating where nothing is given; whr: of a player nobody knows"`
 		Prior     string `query:"prior" doc:"virtual draws of each player"`
 		Advantage string `query:"advantage" doc:"Elo of the first seat, or fit"`
+		Drift     string `query:"drift" doc:"whr: Elo² that a day adds to what is not known"`
+		Tau       string `query:"tau" doc:"glicko2: how fast volatility changes"`
+		Initial   string `query:"initial" doc:"elo: rating before the first game"`
+		Period    string `query:"period" doc:"elo: game, or day: all games of a day move ratings at once"`
 		K         string `query:"k" doc:"most points a game moves, 32, or 40:30,20 for 40 below 30 games, then 20"`
 	}
 )
 
-func (q queue) request() (Request, error)   { return q.Stretch.request("queue") }
-func (q nodes) request() (Request, error)   { return q.Stretch.request("nodes") }
-func (q cluster) request() (Request, error) { return q.Stretch.request("cluster") }
-func (q gauntlet) request() (Request, error) {
-	return q.Stretch.request("gauntlet", Setting{"gauntlet-id", q.GauntletID})
-}
+func (q gauntlet) settings() []Setting   { return []Setting{{"gauntlet-id", q.GauntletID}} }
+func (q tournament) settings() []Setting { return []Setting{{"tournament", q.TournamentID}} }
+func (q search) settings() []Setting     { return []Setting{{"run", q.Run}} }
+func (q promotions) settings() []Setting { return []Setting{{"config-key", q.ConfigKey}} }
 
-func (q tournament) request() (Request, error) {
-	return q.Stretch.request("tournament", Setting{"tournament", q.TournamentID})
-}
-func (q search) request() (Request, error) { return q.Stretch.request("cmaes", Setting{"run", q.Run}) }
-func (q promotions) request() (Request, error) {
-	return q.Stretch.request("promotions", Setting{"config-key", q.ConfigKey})
-}
-
-func (q ratings) request() (Request, error) {
-	return q.Stretch.request("elo", Setting{"config-key", q.ConfigKey}, Setting{"method", q.Method}, Setting{"mode", q.Mode},
-		Setting{"anchors", q.Anchors}, Setting{"draws", q.Draws}, Setting{"scale", q.Scale}, Setting{"prior", q.Prior},
-		Setting{"advantage", q.Advantage}, Setting{"k", q.K})
+func (q ratings) settings() []Setting {
+	return []Setting{
+		{"config-key", q.ConfigKey},
+		{"method", q.Method},
+		{"mode", q.Mode},
+		{"anchors", q.Anchors},
+		{"draws", q.Draws},
+		{"draw-elo", q.DrawElo},
+		{"scale", q.Scale},
+		{"mean", q.Mean},
+		{"prior", q.Prior},
+		{"advantage", q.Advantage},
+		{"drift", q.Drift},
+		{"tau", q.Tau},
+		{"initial", q.Initial},
+		{"period", q.Period},
+		{"k", q.K},
+	}
 }
 
 // tell is the row of a report. It reads as much of the log as the report is about.
 func tell[Q question](kind, about string) transport.Route {
 	return transport.Tell("/reports/"+kind, "reports."+kind, func(ctx context.Context, b transport.Backend, q Q) (Answer, domain.Position, error) {
-		request, err := q.request()
-		if err != nil {
-			return Answer{}, 0, err
+		log := q.stretch()
+		if log.Form != FormJSON && contentTypes[log.Form] == "" {
+			return Answer{}, 0, domain.Faulty("report", []domain.Fault{{Field: "form", Reason: "want json, md, csv, table or svg, found " + domain.Clip(log.Form, 64)}})
 		}
 		reporter, err := transport.LentBy[Reporter](b)
 		if err != nil {
 			return Answer{}, 0, err
 		}
-		return reporter.Report(ctx, request)
+		return reporter.Report(ctx, Request{kind, log.Form, append(q.settings(), Setting{"from", log.From}, Setting{"to", log.To})})
 	}, transport.Scans(), transport.About(about))
 }
 
@@ -158,9 +165,9 @@ func Area() transport.Area {
 	return transport.Area{
 		Name: "report",
 		Routes: []transport.Route{
-			tell[queue]("queue", "how the queue did: ages, waits, what starved, what was lost, why items wait"),
-			tell[nodes]("nodes", "how the nodes did: busy, idle, wasted GPU hours, flaps"),
-			tell[cluster]("cluster", "who led when, where that was disputed, and where no majority answered"),
+			tell[Stretch]("queue", "how the queue did: ages, waits, what starved, what was lost, why items wait"),
+			tell[Stretch]("nodes", "how the nodes did: busy, idle, wasted GPU hours, flaps"),
+			tell[Stretch]("cluster", "who led when, where that was disputed, and where no majority answered"),
 			tell[ratings]("elo", "how strong models are: ratings, crosstable, who is likely stronger, curves"),
 			tell[gauntlet]("gauntlet", "how a gauntlet came to its decision: the path of its test, strength, workers"),
 			tell[tournament]("tournament", "how tournaments went: crosstable, tie-breaks, seats, byes"),

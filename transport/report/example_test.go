@@ -13,7 +13,7 @@ func Example() {
 	// Output:
 	// GET  /reports/cluster     report  reports.cluster     from? to? form?
 	// GET  /reports/cmaes       report  reports.cmaes       from? to? form? run?
-	// GET  /reports/elo         report  reports.elo         from? to? form? config_key? method? mode? anchors? draws? scale? prior? advantage? k?
+	// GET  /reports/elo         report  reports.elo         from? to? form? config_key? method? mode? anchors? draws? draw_elo? scale? mean? prior? advantage? drift? tau? initial? period? k?
 	// GET  /reports/gauntlet    report  reports.gauntlet    from? to? form? gauntlet_id?
 	// GET  /reports/nodes       report  reports.nodes       from? to? form?
 	// GET  /reports/promotions  report  reports.promotions  from? to? form? config_key?

@@ -19,15 +19,14 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 )
 
-// places is how many places of a folder are damaged, one at a time: 40, a quarter of
-// them under the race detector, or as many as RIFT_DAMAGE_PLACES says.
+// places is how many places of a folder are damaged, one at a time: 40, or as many as
+// RIFT_DAMAGE_PLACES says.
 func places(t *testing.T) int {
 	text := os.Getenv("RIFT_DAMAGE_PLACES")
 	if text == "" {
-		return race.Part(40, 4)
+		return 40
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 )
 
 // fillNumbered appends n events over a few streams.
@@ -165,8 +164,7 @@ func TestVerifyOfSound(t *testing.T) {
 
 // TestFlippedByteOnDisk flips single bytes of the tables. Some lie where nothing
 // is read; what is read must come out right or as corrupt, and Verify must say
-// so whenever reading everything does. A fifth of the 25 flips is tried under the
-// race detector.
+// so whenever reading everything does.
 func TestFlippedByteOnDisk(t *testing.T) {
 	disk := vfs.NewMem()
 	const dir = "log"
@@ -201,7 +199,7 @@ func TestFlippedByteOnDisk(t *testing.T) {
 		}
 	}
 	corrupt := 0
-	for range race.Part(25, 5) {
+	for range 25 {
 		table := dir + "/" + tables[random.IntN(len(tables))]
 		info, err := disk.Stat(table)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/commands"
 	nodescmd "github.com/ringrift/rift/commands/nodes"
 	policycmd "github.com/ringrift/rift/commands/policy"
@@ -17,7 +18,6 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections/store"
 )
 

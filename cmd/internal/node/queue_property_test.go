@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/commands"
 	nodescmd "github.com/ringrift/rift/commands/nodes"
 	policycmd "github.com/ringrift/rift/commands/policy"
@@ -23,7 +24,6 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 )

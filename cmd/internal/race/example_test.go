@@ -3,7 +3,7 @@ package race_test
 import (
 	"fmt"
 
-	"github.com/ringrift/rift/internal/race"
+	"github.com/ringrift/rift/cmd/internal/race"
 )
 
 func ExamplePart() {

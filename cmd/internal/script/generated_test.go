@@ -15,10 +15,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )

@@ -10,10 +10,10 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/internal/race"
 )
 
 // What the scripts show of who emits an event and what a reactor reads is what

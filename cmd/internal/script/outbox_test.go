@@ -11,12 +11,12 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/commands"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/logtest"
-	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 

@@ -4,11 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 	"github.com/ringrift/rift/projections"
 	workview "github.com/ringrift/rift/projections/work"
 )

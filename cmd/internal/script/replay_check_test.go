@@ -9,9 +9,9 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 )
 
 // told runs directives of a script and gives the events they led to.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"github.com/ringrift/rift/internal/race"
+	"github.com/ringrift/rift/cmd/internal/race"
 )
 
 const scripts = "../../../testdata/scripts"

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/race"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
-	"github.com/ringrift/rift/internal/race"
 )
 
 // faultsFile writes a recording of faults in the shape that the importer reads:

@@ -62,7 +62,7 @@ func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
 		}
 	}
 	if c.TaskID == "" {
-		c.TaskID = domain.TaskID("t-" + domain.DeriveID(facts.Command, 0).String()[:13])
+		c.TaskID = newTaskID(facts.Command)
 	}
 	word("task_id", string(c.TaskID), true)
 	word("task_type", c.TaskType, true)

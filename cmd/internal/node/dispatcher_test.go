@@ -132,6 +132,35 @@ func TestTheWaitingLineIsBounded(t *testing.T) {
 	do(t, n, "more", addOrder("more").Command)
 }
 
+// A group takes so many commands and no more: the first are answered before the
+// last are decided.
+func TestAGroupTakesSoManyCommands(t *testing.T) {
+	log := newBlockedLog()
+	n := followedOnly(t, log)
+	told := []<-chan Outcome{start(t.Context(), n, addOrder("first"))}
+	if writes := <-log.came; writes != 1 {
+		t.Fatalf("want the first alone, found %d", writes)
+	}
+	const further = 7
+	for i := range maxCalls + further {
+		told = append(told, start(t.Context(), n, addOrder(fmt.Sprint("t", i))))
+	}
+	waitsFor(t, func() bool { return n.work.line() == maxCalls+further })
+	close(log.let)
+	for _, one := range told {
+		if o := <-one; o.Err != nil {
+			t.Error(o.Err)
+		}
+	}
+	var groups []int
+	for len(log.came) > 0 {
+		groups = append(groups, <-log.came)
+	}
+	if want := []int{maxCalls, further}; !slices.Equal(groups, want) {
+		t.Errorf("want groups of %d, found %d", want, groups)
+	}
+}
+
 // A node that closes decides what waits and refuses what comes.
 func TestCloseDecidesWhatWaits(t *testing.T) {
 	log := newBlockedLog()

@@ -24,10 +24,10 @@ func newBench(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this build against bounds of the same run",
-		Long: `bench measures appends, reads, replay, rebuilds, delivery and the endpoints, each
-beside a bound measured seconds apart in the same run, and prints one table of
-ratios: medians of the rounds with the smallest and the largest, the row that is
-farthest from its target first. It exits with 2 when a target is missed. Nothing it
+		Long: `bench measures appends, reads, replay, rebuilds, questions about the past and the
+endpoints, each beside a bound measured seconds apart in the same run, and prints one
+table of ratios: medians of the rounds with the smallest and the largest, the row that
+is farthest from its target first. It exits with 2 when a target is missed. Nothing it
 writes stays behind, but for --profile.
 
 Absolute numbers depend on the machine and on what else it does; the ratios are
@@ -176,7 +176,6 @@ func newBenchChild(a *app) *cobra.Command {
 		c.Flags().StringVar(&logDir, "log", "", "folder of the log")
 		return c
 	}
-	fold("fold", "Fold a log in memory", func(ctx context.Context) (bench.Folded, error) { return bench.Fold(ctx, logDir) })
 	rebuild := fold("rebuild", "Rebuild all read models of a log", func(ctx context.Context) (bench.Folded, error) {
 		return bench.Rebuild(ctx, logDir, modelsDir)
 	})
@@ -184,9 +183,8 @@ func newBenchChild(a *app) *cobra.Command {
 	var how string
 	var cell time.Duration
 	read := fold("read", "Go through a log for a while", func(ctx context.Context) (bench.Folded, error) {
-		return bench.Read(ctx, how, logDir, modelsDir, cell)
+		return bench.Read(ctx, how, logDir, cell)
 	})
-	read.Flags().StringVar(&modelsDir, "models", "", "empty folder for what it writes")
 	read.Flags().StringVar(&how, "how", "", "way to go through it")
 	read.Flags().DurationVar(&cell, "cell", time.Second, "how long, in whole passes")
 	noop := part("noop", "Serve requests that do nothing", func(c *cobra.Command) error {
@@ -213,11 +211,5 @@ func newBenchChild(a *app) *cobra.Command {
 		return a.serve(c.Context(), settings)
 	})
 	config.ServeFlags(serve.Flags())
-	var name, address string
-	attack := part("attack", "Attack a node until it is told to stop", func(c *cobra.Command) error {
-		return bench.RunAttack(c.Context(), name, address, a.stdout)
-	})
-	attack.Flags().StringVar(&name, "name", "", "which attack")
-	attack.Flags().StringVar(&address, "address", "", "host:port of the node")
 	return child
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestBench(t *testing.T) {
-	r := rift(t, "bench", "--quick", "--rounds", "1", "--only", "delivery.1", "--dir", t.TempDir(), "-o", "json")
+	r := rift(t, "bench", "--quick", "--rounds", "1", "--only", "append.1", "--dir", t.TempDir(), "-o", "json")
 	if r.code != exitDone && r.code != exitFindings {
 		t.Fatalf("found exit code %d: %s", r.code, r.stderr)
 	}
@@ -17,10 +17,10 @@ func TestBench(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
 		t.Fatalf("%v: %s", err, r.stdout)
 	}
-	if len(report.Rows) != 2 || report.Rows[0].Name != "delivery.1" || report.Rows[0].Met == nil || report.Rows[0].Limit.Median <= 0 {
+	if len(report.Rows) != 1 || report.Rows[0].Name != "append.1" || report.Rows[0].Met == nil || report.Rows[0].Limit.Median <= 0 {
 		t.Errorf("found %s", r.stdout)
 	}
-	if !strings.Contains(r.stderr, "delivery, round 1 of 1") {
+	if !strings.Contains(r.stderr, "append, round 1 of 1") {
 		t.Errorf("want to be told how far it is, found %q", r.stderr)
 	}
 	rift(t, "bench", "--only", "nothing", "--dir", t.TempDir()).want(t, exitError, "", "want one of the figures")

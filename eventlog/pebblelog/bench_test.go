@@ -222,7 +222,7 @@ func BenchmarkReadAll(b *testing.B) {
 
 func benchReadAll(b *testing.B, size int, alone bool) {
 	const n = 200_000
-	log := openWith(b, b.TempDir(), Options{ReadAlone: alone})
+	log := openWith(b, b.TempDir(), Options{readAlone: alone})
 	random := rand.New(rand.NewPCG(1, 1))
 	for at := 0; at < n; {
 		var batch []eventlog.Proposed

@@ -24,14 +24,13 @@ type Options struct {
 	// pebble takes what it buffers out of the cache, so less than the buffers
 	// leaves nothing for blocks. 0 takes 128 MiB, 16 MiB to read only, 3 MiB with Small.
 	CacheBytes int64
-	// ReadAlone keeps every read on the goroutine that asks for it. Otherwise a
-	// long one reads ahead on another where the process may use two processors.
-	ReadAlone bool
 	// Logger hears what the storage says; nil is silence.
 	Logger *slog.Logger
 	// WrittenBy is the version of rift that a new folder names as its maker.
 	WrittenBy string
 
+	// readAlone is set by tests that want no read to read ahead on a second goroutine.
+	readAlone bool
 	// pipelineAt is set by tests that want every commit pipelined.
 	pipelineAt int
 	// gathered is set by tests that want to come between the making of the

@@ -55,9 +55,9 @@ func TestReadingAheadIsReadingAlone(t *testing.T) {
 	} {
 		for _, direction := range []eventlog.Direction{eventlog.Forward, eventlog.Backward} {
 			for _, from := range []domain.Position{1, 900, eventlog.End} {
-				log.options.ReadAlone = false
+				log.options.readAlone = false
 				ahead := read(from, direction, filter)
-				log.options.ReadAlone = true
+				log.options.readAlone = true
 				alone := read(from, direction, filter)
 				if !slices.EqualFunc(ahead, alone, func(a, b domain.Envelope) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }) {
 					t.Errorf("%+v, direction %v from %d: want the same %d events read ahead, found %d", filter, direction, from, len(alone), len(ahead))

@@ -84,7 +84,7 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 		return err
 	}
 	defer closeAfter(it, &err)
-	r := reader{alone: l.options.ReadAlone, pager: pager{
+	r := reader{alone: l.options.readAlone, pager: pager{
 		it: it, want: first, step: 1, move: it.Next, left: last - first + 1, filter: filter, all: filter.Empty(),
 		interrupted: func() error { return l.interrupted(ctx, "read of the log", "") },
 	}}

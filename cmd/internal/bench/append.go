@@ -16,13 +16,14 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// appendTargets are the writers that are measured and what the log should reach.
+// appendTargets lists the numbers of writers that are measured and the ratio that each
+// should reach.
 var appendTargets = []struct {
 	writers int
 	target  float64
 }{{1, 1.4}, {64, 1.15}, {256, 1.1}}
 
-// text is bytes that do not compress, as the worst payloads do not.
+// text returns n bytes that do not compress.
 func text(n int) []byte {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	random := rand.New(rand.NewPCG(1, uint64(n)))
@@ -33,7 +34,7 @@ func text(n int) []byte {
 	return out
 }
 
-// appended is the n-th event of a writer.
+// appended returns the n-th event of a writer.
 func appended(writer, n int, payload []byte) eventlog.Proposed {
 	var id domain.EventID
 	binary.LittleEndian.PutUint64(id[:], scatter(uint64(writer)<<40|uint64(n)))
@@ -44,17 +45,17 @@ func appended(writer, n int, payload []byte) eventlog.Proposed {
 	}
 }
 
-// scatter spreads ids over their range, as real ones lie.
+// scatter spreads ids over their range, as ids of real events are.
 func scatter(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// own is the stream of a writer.
+// own returns the stream of a writer.
 func own(writer int) domain.StreamID { return domain.Stream("task", fmt.Sprintf("t-%08d", writer)) }
 
-// expecting is the revision before the n-th event of a writer.
+// expecting returns the revision before the n-th event of a writer.
 func expecting(n int) domain.Revision {
 	if n == 0 {
 		return domain.NoStream

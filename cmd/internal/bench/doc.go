@@ -1,15 +1,14 @@
-// Package bench measures rift against bounds that are measured in the same run:
-// raw pebble writing the same keys, a bare iterator over the same bytes, the
-// same fold in memory, a no-op request on the same server. Absolute numbers of
-// a machine that others share mean little; ratios of cells that lie seconds
-// apart do, so each figure runs its peers in turn, round after round, and
-// reports medians with their spread.
+// Package bench measures what a machine gives rift, beside bounds that are measured in
+// the same run: raw pebble writing the same keys, a bare iterator over the same bytes, a
+// no-op request to the same server. Absolute numbers of a machine that others use too
+// mean little. Ratios of measurements that are seconds apart mean more, so each figure
+// runs what it compares in turn, round after round, and reports medians with their
+// spread. What only developers want to know is measured by benchmarks of the packages.
 //
-// It measures and never judges a change: a target is a line in a table. It
-// leaves nothing behind but the profiles it was asked for.
+// A run leaves nothing behind but the profiles that were asked for.
 //
-// Read table.go (what is reported), then suite.go (how figures are run), then
-// one figure: append.go, read.go, rebuild.go, handlers.go, asof.go, delivery.go,
-// commands.go, http.go, sched.go, queue.go, attacks.go, memory.go, items.go or flat.go. wire.go and
-// caller.go are the clients of those that serve; mixed.go makes up events.
+// Read table.go (what is reported), then suite.go (how figures are run), then one
+// figure: append.go, read.go, rebuild.go, asof.go, http.go, claim.go, queue.go,
+// memory.go, items.go or flat.go. wire.go and caller.go are the HTTP clients, mixed.go
+// makes up the events.
 package bench

@@ -27,15 +27,13 @@ const (
 	seededItems    = 10_000
 )
 
-// httpFigure holds the endpoints of a served node against requests that do
-// nothing. A command is held against a POST that net/http alone answers once it
-// has read the body. A query is held against the server of a node without a node
-// behind it: the same middleware, binding and log of requests; what these cost
-// beside net/http alone is a row by itself. All are asked by the same client in
-// turns, one that makes its requests beforehand and does not look at answers: it
-// shares the machine with the server, and a client that spends as much as the
-// server, as most do, would bring the sides closer to each other than the servers
-// are.
+// httpFigure compares the endpoints of a node with requests that do nothing: a command
+// with a POST that net/http alone answers once it has read the body, a query with a
+// server of the same middleware, binding and request log that has no node behind it.
+//
+// One client asks all of them in turn. It makes its requests beforehand and does not
+// look at answers, because it shares the machine with the server: the more time the
+// client takes, the closer to 1 the ratio would be.
 func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 	both, err := s.serve(ctx, "http.server", seededItems)
 	if err != nil {
@@ -57,10 +55,9 @@ func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 			return s.requests(ctx, server.address, clients, requests)
 		}}
 	}
-	command, oneRow, rows100, chain := s.wanted("http.command"), s.wanted("http.item"), s.wanted("http.items"), s.wanted("http.chain")
+	command, oneRow, rows100 := s.wanted("http.command"), s.wanted("http.item"), s.wanted("http.items")
 	values, err := s.rounds(ctx, "http", onlyIf(
-		choice{command || chain, cell(noop, "bare", commandClients, one(post(noop.address, barePath, body)))},
-		choice{chain, cell(noop, "noop.post", commandClients, one(post(noop.address, "/work/add", body)))},
+		choice{command, cell(noop, "bare", commandClients, one(post(noop.address, barePath, body)))},
 		choice{command, cell(node, "command", commandClients, one(post(node.address, "/work/add", body)))},
 		choice{oneRow, cell(node, "item", queryClients, item)},
 		choice{oneRow || rows100, cell(noop, "noop.get", queryClients, one(get(noop.address, "/noop")))},
@@ -69,21 +66,20 @@ func httpFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 		return nil, err
 	}
 	return []Row{
-		row("http.chain", fmt.Sprintf("a no-op POST of 1 KiB through the middleware and the binding of commands, %d clients", commandClients), "requests/s", values["noop.post"], "net/http alone", values["bare"], nil),
 		row("http.command", fmt.Sprintf("durable commands over HTTP: POST /work/add of 1 KiB, %d clients", commandClients), "requests/s", values["command"], "no-op POST of it, net/http alone", values["bare"], ratioAtLeast(0.5)),
 		row("http.item", fmt.Sprintf("a query of one row: GET /work/items/{id}, %d clients", queryClients), "requests/s", values["item"], "no-op GET", values["noop.get"], ratioAtLeast(0.8)),
 		row("http.items", fmt.Sprintf("a query of 100 rows: GET /work/items?limit=100, %d clients", queryClients), "requests/s", values["items"], "no-op GET", values["noop.get"], ratioAtLeast(0.3)),
 	}, nil
 }
 
-// served is a node with queued items and, beside it, a server that does nothing.
+// served is a node with queued items and a server that does nothing.
 type served struct {
 	node, noop *server
 	stop       func() error
 }
 
-// serve starts both, the node on a queue of items and caught up; it writes its
-// profiles under a name.
+// serve starts both. The node has a queue of items and has caught up; its profiles get
+// the given name.
 func (s *suite) serve(ctx context.Context, profile string, items int) (both served, err error) {
 	data, done, err := s.fresh("serve")
 	if err != nil {
@@ -125,15 +121,8 @@ func (s *suite) serve(ctx context.Context, profile string, items int) (both serv
 
 func seededTask(n int) domain.TaskID { return domain.TaskID(fmt.Sprintf("t-%07d", n)) }
 
-// queue is a policy that admits any queue, and n queued items.
-func queue(n int) iter.Seq2[domain.Envelope, error] { return paddedQueue(n, 0) }
-
-// paddedQueue is a queue of items whose payloads are longer by so many bytes.
-func paddedQueue(n, pad int) iter.Seq2[domain.Envelope, error] {
-	more := ""
-	if pad > 0 {
-		more = fmt.Sprintf(`,"pad":%q`, text(pad))
-	}
+// queue yields a policy without a limit that matters and n queued items.
+func queue(n int) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		limits := work.DefaultPolicy()
@@ -149,7 +138,7 @@ func paddedQueue(n, pad int) iter.Seq2[domain.Envelope, error] {
 			id := seededTask(i)
 			spawned := work.Spawned{
 				TaskID: id, TaskType: "selfplay", ConfigKey: "hex8_2p", Priority: 50, TimeoutSeconds: 5400, MaxAttempts: 3,
-				Payload: json.RawMessage(fmt.Sprintf(`{"games":200,"seed":%d,"model":"hex8_2p-v0142","search":{"simulations":400,"temperature":0.75}%s}`, i, more)),
+				Payload: json.RawMessage(fmt.Sprintf(`{"games":200,"seed":%d,"model":"hex8_2p-v0142","search":{"simulations":400,"temperature":0.75}}`, i)),
 			}
 			if !yield(event("seed-"+string(id), id.Stream(), spawned), nil) {
 				return
@@ -158,14 +147,14 @@ func paddedQueue(n, pad int) iter.Seq2[domain.Envelope, error] {
 	}
 }
 
-// server is a child that serves.
+// server is a child process that serves HTTP.
 type server struct {
 	address string
 	command *exec.Cmd
 	ended   chan error
 }
 
-// start runs a serving child until it tells its address.
+// start starts a child process that serves and waits until it has written its address.
 func (s *suite) start(ctx context.Context, dir string, args ...string) (*server, error) {
 	file := filepath.Join(dir, args[0]+".addr")
 	command, err := s.child(ctx, append(args, "--addr-file", file)...)
@@ -196,7 +185,7 @@ func (s *suite) start(ctx context.Context, dir string, args ...string) (*server,
 	return nil, errors.Join(domain.Errorf(domain.Timeout, "bench child %s: want its address within 30 s, found none", args[0]), child.stop())
 }
 
-// stop asks a child to end, and waits until it has.
+// stop asks the child to end and waits until it has.
 func (c *server) stop() error {
 	if err := c.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -204,8 +193,8 @@ func (c *server) stop() error {
 	return <-c.ended
 }
 
-// caughtUp waits until a node's read models hold what its log does, and its
-// reactors' commands are done: what is left would run beside the next cell.
+// caughtUp waits until the node's read models have applied its log and the commands of
+// its reactors are done, so that none of that runs beside the next cell.
 func (c *server) caughtUp(ctx context.Context) error {
 	for {
 		numbers, err := c.numbers(ctx)
@@ -229,7 +218,7 @@ func (c *server) caughtUp(ctx context.Context) error {
 	}
 }
 
-// numbers are those of the health of a node, by the name of the check.
+// numbers returns the numbers of the health of a node, by check.
 func (c *server) numbers(ctx context.Context) (map[string]map[string]int64, error) {
 	_, answer, err := c.call(ctx, http.MethodGet, "/admin/health", "")
 	if err != nil {
@@ -251,14 +240,14 @@ func (c *server) numbers(ctx context.Context) (map[string]map[string]int64, erro
 	return numbers, nil
 }
 
-// applied waits until the read models have come to a position.
+// applied waits until the read models have applied the log up to a position.
 func (c *server) applied(ctx context.Context, position int64) error {
 	for {
 		status, answer, err := c.call(ctx, http.MethodGet, fmt.Sprintf("/work/items?limit=1&after=%d", position), "")
 		switch {
 		case err != nil || status == http.StatusOK:
 			return err
-		case status == http.StatusServiceUnavailable: // it has only begun
+		case status == http.StatusServiceUnavailable: // the node has just been started
 			if err := pause(ctx, 10*time.Millisecond); err != nil {
 				return err
 			}

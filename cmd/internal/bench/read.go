@@ -3,9 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -14,23 +12,17 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
-	"github.com/ringrift/rift/projections"
-	"github.com/ringrift/rift/projections/store"
 )
 
 const bareIterator = "bare pebble iterator, same bytes"
 
-// The ways to go through a log. Each runs in a process of its own, as a tool
-// that reads a log does: a clean heap, and the collector at the pace of tools.
+// The ways to go through a log. Each runs in a process of its own with an empty heap
+// and the collector settings of a tool that reads a log.
 const (
-	readIterator  = "iterator"  // pebble's own, the records untouched but for their ends
-	readLog       = "log"       // envelopes decoded, payloads left as bytes
-	readLogAlone  = "log1"      // the same on one goroutine
-	readTyped     = "typed"     // payloads decoded too
-	readAlone     = "typed1"    // the same on one goroutine
-	readStandard  = "standard"  // that with encoding/json
-	readPipelined = "pipelined" // as the read models do it, into one that keeps nothing
-	readDecode    = "decode"    // the decoder alone, on events in memory
+	readIterator = "iterator" // pebble's iterator; of a record only the first and last byte are touched
+	readLog      = "log"      // envelopes decoded, payloads left as bytes
+	readTyped    = "typed"    // payloads decoded too
+	readDecode   = "decode"   // the decoder alone, on events in memory
 )
 
 func readFigure(ctx context.Context, s *suite) ([]Row, error) {
@@ -38,36 +30,27 @@ func readFigure(ctx context.Context, s *suite) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := s.rounds(ctx, "read", onlyIf(
-		choice{true, s.reading(d, "read", readIterator)},
-		choice{s.wanted("read"), s.reading(d, "read", readLog)},
-		choice{s.wanted("read.alone"), s.reading(d, "read", readLogAlone)})...)
+	values, err := s.rounds(ctx, "read", s.reading(d, "read", readIterator), s.reading(d, "read", readLog))
 	if err != nil {
 		return nil, err
 	}
 	return []Row{
 		row("read", "reading everything: envelopes decoded, payloads left as bytes; with two processors, pages are read ahead on a second goroutine", "events/s", values[readLog], bareIterator, values[readIterator], ratioAtLeast(0.7)),
-		row("read.alone", "the same on one goroutine", "events/s", values[readLogAlone], bareIterator, values[readIterator], nil),
 	}, nil
 }
 
-// reading is a way to go through the data, as a peer.
+// reading measures one way to go through the data.
 func (s *suite) reading(d *dataset, figure, how string) peer {
-	return peer{how, func(ctx context.Context, round int) (rate float64, err error) {
-		dir, done, err := s.fresh("read")
-		if err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, done()) }()
-		read, err := s.childFold(ctx, figure+"."+how+".child", round, "read", "--how", how, "--log", d.dir, "--models", dir, "--cell", s.cellTime().String())
+	return peer{how, func(ctx context.Context, round int) (float64, error) {
+		read, err := s.childFold(ctx, figure+"."+how+".child", round, "read", "--how", how, "--log", d.dir, "--cell", s.cellTime().String())
 		return read.rate(), err
 	}}
 }
 
-// Read goes through the log of a folder in one of the ways, again and again
-// until a time is over. scratch is an empty folder.
-func Read(ctx context.Context, how, logDir, scratch string, cell time.Duration) (Folded, error) {
-	reader := &reader{dir: logDir, scratch: scratch, cell: cell}
+// Read goes through the log of a folder in one of the ways, again and again until cell
+// is over.
+func Read(ctx context.Context, how, logDir string, cell time.Duration) (Folded, error) {
+	reader := &reader{dir: logDir, cell: cell}
 	catalog, err := wiring.Catalog()
 	if err != nil {
 		return Folded{}, err
@@ -76,21 +59,9 @@ func Read(ctx context.Context, how, logDir, scratch string, cell time.Duration) 
 	case readIterator:
 		return reader.iterate(ctx)
 	case readLog:
-		return reader.readAll(ctx, pebblelog.Options{ReadOnly: true}, nil)
-	case readLogAlone:
-		return reader.readAll(ctx, oneGoroutine, nil)
+		return reader.readAll(ctx, nil)
 	case readTyped:
-		return reader.readAll(ctx, pebblelog.Options{ReadOnly: true}, catalog.Fill)
-	case readAlone:
-		return reader.readAll(ctx, oneGoroutine, catalog.Fill)
-	case readStandard:
-		standard, err := domain.NewCatalog(domain.StandardCodec{}, wiring.Events()...)
-		if err != nil {
-			return Folded{}, err
-		}
-		return reader.readAll(ctx, oneGoroutine, standard.Fill)
-	case readPipelined:
-		return reader.pipelined(ctx, catalog)
+		return reader.readAll(ctx, catalog.Fill)
 	case readDecode:
 		return reader.decode(ctx, catalog)
 	}
@@ -98,12 +69,12 @@ func Read(ctx context.Context, how, logDir, scratch string, cell time.Duration) 
 }
 
 type reader struct {
-	dir, scratch string
-	cell         time.Duration
+	dir  string
+	cell time.Duration
 }
 
-// passes repeats whole passes until the time is over; a pass gives the events it
-// saw. The first pass only warms.
+// passes repeats pass until the time is over. pass returns the number of events that it
+// saw. The first pass only fills the caches.
 func (r *reader) passes(ctx context.Context, pass func() (int, error)) (Folded, error) {
 	if _, err := pass(); err != nil {
 		return Folded{}, err
@@ -124,7 +95,7 @@ func (r *reader) passes(ctx context.Context, pass func() (int, error)) (Folded, 
 	return total, nil
 }
 
-// iterate visits the records without the log, touching every value.
+// iterate visits the records with an iterator of pebble and touches every value.
 func (r *reader) iterate(ctx context.Context) (read Folded, err error) {
 	options, err := rawOptions(r.dir)
 	if err != nil {
@@ -149,7 +120,7 @@ func (r *reader) iterate(ctx context.Context) (read Folded, err error) {
 			touched ^= value[0] ^ value[len(value)-1]
 			seen++
 		}
-		runtime.KeepAlive(touched) // or the compiler leaves out what a bound does
+		runtime.KeepAlive(touched) // so that the compiler does not remove the reads
 		return seen, it.Close()
 	})
 }
@@ -161,19 +132,16 @@ func counted(found, want int) error {
 	return nil
 }
 
-// oneGoroutine is what a bound for one goroutine is held against.
-var oneGoroutine = pebblelog.Options{ReadOnly: true, ReadAlone: true}
-
-// readAll reads the log, and does with each envelope what is asked.
-func (r *reader) readAll(ctx context.Context, options pebblelog.Options, each func(*domain.Envelope) error) (read Folded, err error) {
-	log, err := pebblelog.Open(r.dir, options)
+// readAll reads the log and calls each, unless it is nil, for every envelope.
+func (r *reader) readAll(ctx context.Context, each func(*domain.Envelope) error) (read Folded, err error) {
+	log, err := pebblelog.Open(r.dir, pebblelog.Options{ReadOnly: true})
 	if err != nil {
 		return read, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	return r.passes(ctx, func() (int, error) {
 		seen := 0
-		var current domain.Envelope // one for all: the loop's own would be allocated each time
+		var current domain.Envelope // a variable of the loop would be allocated for each event
 		for e, err := range log.ReadAll(ctx, 1, eventlog.Forward, eventlog.Filter{}) {
 			if err != nil {
 				return seen, err
@@ -195,27 +163,13 @@ func replayFigure(ctx context.Context, s *suite) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	typed, alone, pipelined, codec := s.wanted("replay.typed"), s.wanted("replay.alone"), s.wanted("replay.pipelined"), s.wanted("replay.codec")
-	bounded := typed || alone || pipelined
-	reading := func(how string) peer { return s.reading(d, "replay", how) }
-	values, err := s.rounds(ctx, "replay", onlyIf(
-		choice{bounded, reading(readIterator)},
-		choice{bounded || s.wanted("replay.decode"), reading(readDecode)},
-		choice{typed, reading(readTyped)},
-		choice{alone || codec, reading(readAlone)},
-		choice{pipelined, reading(readPipelined)},
-		choice{codec, reading(readStandard)})...)
+	values, err := s.rounds(ctx, "replay", s.reading(d, "replay", readIterator), s.reading(d, "replay", readDecode), s.reading(d, "replay", readTyped))
 	if err != nil {
 		return nil, err
 	}
-	bounds := inSeries(values[readIterator], values[readDecode])
-	const bound = "1/(1/iterate + 1/decode)"
+	bound := inSeries(values[readIterator], values[readDecode])
 	return []Row{
-		row("replay.typed", "typed replay: read everything and decode every payload; with two processors, pages are read ahead on a second goroutine", "events/s", values[readTyped], bound, bounds, ratioAtLeast(0.85)),
-		row("replay.alone", "the same on one goroutine", "events/s", values[readAlone], bound, bounds, nil),
-		row("replay.pipelined", "typed replay as the read models do it: decoded on a second goroutine, folded into nothing", "events/s", values[readPipelined], bound, bounds, nil),
-		row("replay.codec", "typed replay against the same with encoding/json, both on one goroutine", "events/s", values[readAlone], "encoding/json replay", values[readStandard], nil),
-		row("replay.decode", "the decoder alone", "events/s", values[readDecode], "", nil, nil),
+		row("replay.typed", "typed replay: read everything and decode every payload; with two processors, pages are read ahead on a second goroutine", "events/s", values[readTyped], "1/(1/iterate + 1/decode)", bound, ratioAtLeast(0.85)),
 	}, nil
 }
 
@@ -272,29 +226,5 @@ func (r *reader) decode(ctx context.Context, catalog *domain.Catalog) (Folded, e
 			}
 		}
 		return len(sample), nil
-	})
-}
-
-// pipelined replays through the feed of the read models into one that wants
-// every event and keeps nothing.
-func (r *reader) pipelined(ctx context.Context, catalog *domain.Catalog) (read Folded, err error) {
-	log, err := pebblelog.Open(r.dir, pebblelog.Options{ReadOnly: true})
-	if err != nil {
-		return read, err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	nothing := projections.Projection{Name: "nothing", Version: 1, Tables: []string{"nothing.rows"}}
-	for _, def := range catalog.Defs() {
-		nothing.Handlers = append(nothing.Handlers, projections.Handler{Type: def.Type, Apply: func(projections.Tx, domain.Envelope) error { return nil }})
-	}
-	turn := 0
-	return r.passes(ctx, func() (int, error) {
-		turn++
-		models, err := store.Open(filepath.Join(r.scratch, strconv.Itoa(turn)), []projections.Projection{nothing}, nil, catalog, store.Options{Codec: wiring.FastCodec{}})
-		if err != nil {
-			return 0, err
-		}
-		err = models.Run(ctx, log, store.Until{CaughtUp: true})
-		return int(models.Position()), errors.Join(err, models.Close())
 	})
 }

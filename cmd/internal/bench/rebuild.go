@@ -5,19 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 )
 
-// mostMemory is what a rebuild may hold, in MiB, however long the log is.
+// mostMemory bounds the memory of a rebuild, in MiB, whatever the length of the log.
 const mostMemory = 256
 
 func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
@@ -28,10 +25,6 @@ func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
 	var peaks []float64
 	values, err := s.rounds(ctx, "rebuild",
 		s.reading(d, "rebuild", readTyped),
-		peer{"memory", func(ctx context.Context, round int) (float64, error) {
-			folded, err := s.childFold(ctx, "rebuild.memory.child", round, "fold", "--log", d.dir)
-			return folded.rate(), err
-		}},
 		peer{"store", func(ctx context.Context, round int) (rate float64, err error) {
 			dir, done, err := s.fresh("models")
 			if err != nil {
@@ -47,12 +40,11 @@ func rebuildFigure(ctx context.Context, s *suite) ([]Row, error) {
 	}
 	return []Row{
 		row("rebuild.replay", fmt.Sprintf("rebuild of all read models from %d mixed events", d.events), "events/s", values["store"], "typed replay of the same log", values[readTyped], ratioAtLeast(0.25)),
-		row("rebuild.speed", "the same rebuild", "events/s", values["store"], "same decode and fold in memory", values["memory"], ratioAtLeast(0.7)),
 		row("rebuild.peak", "peak memory of that process", "MiB", peaks, "", nil, valueAtMost(mostMemory)),
 	}, nil
 }
 
-// Folded is what a child says of the fold it made.
+// Folded is the answer of a child process that folded or read a log.
 type Folded struct {
 	Events    int     `json:"events"`
 	Seconds   float64 `json:"seconds"`
@@ -66,8 +58,8 @@ func (f Folded) rate() float64 {
 	return float64(f.Events) / f.Seconds
 }
 
-// childFold runs a fold in a process of its own: a clean heap, and a peak of
-// memory that is its alone.
+// childFold runs a fold in a process of its own, so that it starts with an empty heap
+// and its peak memory can be read.
 func (s *suite) childFold(ctx context.Context, cell string, round int, args ...string) (Folded, error) {
 	var folded Folded
 	if s.options.Profile != "" {
@@ -89,8 +81,8 @@ func (s *suite) childFold(ctx context.Context, cell string, round int, args ...s
 	return folded, nil
 }
 
-// Rebuild builds all read models of the log in a folder anew. Nothing is issued
-// by a rebuild, so no reactors take part.
+// Rebuild builds all read models of the log in a folder. It runs no reactors: a rebuild
+// issues no commands.
 func Rebuild(ctx context.Context, logDir, modelsDir string) (folded Folded, err error) {
 	log, catalog, err := openForFold(logDir)
 	if err != nil {
@@ -107,55 +99,8 @@ func Rebuild(ctx context.Context, logDir, modelsDir string) (folded Folded, err 
 	return Folded{Events: int(models.Position()), Seconds: time.Since(started).Seconds(), PeakBytes: peakMemory()}, err
 }
 
-// foldBlock is how many events are read, unmeasured, before they are folded.
-const foldBlock = 20_000
-
-// foldPace is the pace of the collector in a process that keeps what it makes.
+// foldPace is the collector's percentage in a process that keeps what it reads.
 const foldPace = 200
-
-// Fold decodes and folds the same events into the same read models in memory.
-// Only decoding and folding are timed; reading is not. It keeps everything, so
-// the bound that keeps tools small would make it collect without end and be no
-// bound to measure against.
-func Fold(ctx context.Context, logDir string) (folded Folded, err error) {
-	log, catalog, err := openForFold(logDir)
-	if err != nil {
-		return folded, err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	models, err := store.NewMemory(wiring.Projections(), nil, catalog, store.Options{Codec: wiring.FastCodec{}, Strict: true})
-	if err != nil {
-		return folded, err
-	}
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
-	defer debug.SetGCPercent(debug.SetGCPercent(foldPace))
-	var took time.Duration
-	block := make([]domain.Envelope, 0, foldBlock)
-	fold := func() error {
-		started := time.Now()
-		for i := range block {
-			if err := models.Apply(block[i]); err != nil {
-				return err
-			}
-		}
-		took += time.Since(started)
-		clear(block)
-		block = block[:0]
-		return nil
-	}
-	for e, err := range log.ReadAll(ctx, 1, eventlog.Forward, eventlog.Filter{}) {
-		if err != nil {
-			return folded, err
-		}
-		if block = append(block, e); len(block) == foldBlock {
-			if err := fold(); err != nil {
-				return folded, err
-			}
-		}
-	}
-	err = fold()
-	return Folded{Events: int(models.Position()), Seconds: took.Seconds(), PeakBytes: peakMemory()}, err
-}
 
 func openForFold(dir string) (*pebblelog.Log, *domain.Catalog, error) {
 	catalog, err := wiring.Catalog()

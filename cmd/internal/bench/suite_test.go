@@ -46,14 +46,12 @@ func TestChild(t *testing.T) {
 	var folded Folded
 	var err error
 	switch args[0] {
-	case "fold":
-		folded, err = Fold(t.Context(), value("--log"))
 	case "rebuild":
 		folded, err = Rebuild(t.Context(), value("--log"), value("--models"))
 	case "read":
 		var cell time.Duration
 		if cell, err = time.ParseDuration(value("--cell")); err == nil {
-			folded, err = Read(t.Context(), value("--how"), value("--log"), value("--models"), cell)
+			folded, err = Read(t.Context(), value("--how"), value("--log"), cell)
 		}
 	}
 	if err == nil {
@@ -73,7 +71,7 @@ func TestRun(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "profiles")
 	report, err := Run(t.Context(), Options{
 		Rounds: 1, Events: 3000, Quick: true, Dir: dir, Profile: profiles, Child: inThisBinary, Say: t.Logf,
-		Only: []string{"append.64", "read", "rebuild", "delivery.1", "asof"},
+		Only: []string{"append.64", "read", "replay", "rebuild", "memory", "asof"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +90,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"append.64", "asof.median", "asof.p99", "delivery.1", "delivery.1.p99", "read", "read.alone", "rebuild.peak", "rebuild.replay", "rebuild.speed"}; !slices.Equal(names, want) {
+	if want := []string{"append.64", "asof.median", "asof.p99", "memory", "read", "rebuild.peak", "rebuild.replay", "replay.typed"}; !slices.Equal(names, want) {
 		t.Errorf("want %v, found %v", want, names)
 	}
 	if report.Machine.Cores < 1 || report.Machine.Go == "" || report.Rounds != 1 || report.Events != 3000 || report.Seconds <= 0 {

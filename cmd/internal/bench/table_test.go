@@ -130,13 +130,3 @@ func TestWanted(t *testing.T) {
 		}
 	}
 }
-
-func TestMicros(t *testing.T) {
-	m := newMoments(2, 2)
-	m.acked[0], m.acked[1] = 1000, 2000
-	m.delivered[0][0], m.delivered[0][1] = 6000, 1000
-	m.delivered[1][0], m.delivered[1][1] = 1000, 12000
-	if found, want := m.micros(), []float64{5, 0, 0, 10}; !reflect.DeepEqual(found, want) {
-		t.Errorf("want %v, found %v", want, found)
-	}
-}

@@ -13,8 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"github.com/ringrift/rift/cmd/internal/bench"
+	"time"
 )
 
 // attackedMemory is the limit of the node that is attacked: the least there is.
@@ -27,24 +26,17 @@ func TestAttacks(t *testing.T) {
 	node := serve(t, data, "--memory-limit", strconv.Itoa(attackedMemory), "--log-level", "error")
 	c := node.caller()
 	c.must(t, quickly(600))
-	const batches, each = 40, 100
-	for n := range batches {
-		var items []string
-		for range each {
-			items = append(items, fmt.Sprintf(`{"task_type":"selfplay","payload":{"pad":%q}}`, strings.Repeat("x", 8<<10)))
-		}
-		c.must(t, order{fmt.Sprint("seed-", n), "/work/add_batch", `{"items":[` + strings.Join(items, ",") + `]}`})
-	}
-	for _, attack := range bench.Attacks() {
-		end, err := attack.Begin(t.Context(), node.address)
+	addLongItems(t, c)
+	for _, attack := range attacks() {
+		end, err := attack.begin(t.Context(), node.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		workHonestly(t, c, attack.Name)
-		t.Logf("%s: %d hostile requests, largest resident size %d MiB", attack.Name, end(), node.peak(t)>>20)
+		workHonestly(t, c, attack.name)
+		t.Logf("%s: %d hostile requests, largest resident size %d MiB", attack.name, end(), node.peak(t)>>20)
 	}
-	for _, attack := range bench.Attacks() {
-		end, err := attack.Begin(t.Context(), node.address)
+	for _, attack := range attacks() {
+		end, err := attack.begin(t.Context(), node.address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,8 +51,21 @@ func TestAttacks(t *testing.T) {
 	for _, e := range inspect(t, data) {
 		done[e.Type]++
 	}
-	if want := honestWorkers * honestJobs * (len(bench.Attacks()) + 1); done["TASK_COMPLETED"] != want {
+	if want := honestWorkers * honestJobs * (len(attacks()) + 1); done["TASK_COMPLETED"] != want {
 		t.Errorf("want %d items completed, found %d", want, done["TASK_COMPLETED"])
+	}
+}
+
+// addLongItems adds 4,000 items with payloads of 8 KiB.
+func addLongItems(t testing.TB, c *caller) {
+	t.Helper()
+	const batches, each = 40, 100
+	for n := range batches {
+		var items []string
+		for range each {
+			items = append(items, fmt.Sprintf(`{"task_type":"selfplay","payload":{"pad":%q}}`, strings.Repeat("x", 8<<10)))
+		}
+		c.must(t, order{fmt.Sprint("seed-", n), "/work/add_batch", `{"items":[` + strings.Join(items, ",") + `]}`})
 	}
 }
 
@@ -76,7 +81,7 @@ func workHonestly(t *testing.T, c *caller, beside string) {
 	for w := range honestWorkers {
 		workers.Go(func() {
 			for j := range honestJobs {
-				if err := honestJob(t.Context(), c, fmt.Sprintf("%s-%d-%d", beside, w, j), fmt.Sprintf("gpu-%d", w)); err != nil {
+				if err := honestJob(t.Context(), c, fmt.Sprintf("%s-%d-%d", beside, w, j), fmt.Sprintf("gpu-%d", w), nil); err != nil {
 					t.Errorf("beside %s: %v", beside, err)
 					return
 				}
@@ -86,10 +91,15 @@ func workHonestly(t *testing.T, c *caller, beside string) {
 	workers.Wait()
 }
 
-// honestJob takes one item through its life.
-func honestJob(ctx context.Context, c *caller, key, node string) error {
+// honestJob claims an item, sends one heartbeat for it and completes it. took, unless it
+// is nil, is told how long each command took.
+func honestJob(ctx context.Context, c *caller, key, node string, took func(path string, d time.Duration)) error {
 	taken := func(path, body string) (answer, error) {
+		began := time.Now()
 		a, err := c.do(ctx, order{key + path, path, body})
+		if took != nil {
+			took(path, time.Since(began))
+		}
 		if err == nil && !a.ok() {
 			err = errors.New(a.String())
 		}
@@ -115,7 +125,7 @@ func honestJob(ctx context.Context, c *caller, key, node string) error {
 
 // peak is the largest resident size the process has had, in bytes, and 0 where the
 // system does not say.
-func (p *process) peak(t *testing.T) int64 {
+func (p *process) peak(t testing.TB) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
 	if errors.Is(err, os.ErrNotExist) {

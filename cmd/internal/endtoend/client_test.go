@@ -102,7 +102,7 @@ func readAnswer(response *http.Response) (answer, error) {
 }
 
 // must sends a command that has to succeed.
-func (c *caller) must(t *testing.T, o order) answer {
+func (c *caller) must(t testing.TB, o order) answer {
 	t.Helper()
 	a, err := c.do(t.Context(), o)
 	if err != nil || !a.ok() {

@@ -18,7 +18,7 @@ import (
 
 // process is a `rift serve` that runs.
 type process struct {
-	t       *testing.T
+	t       testing.TB
 	command *exec.Cmd
 	address string // host:port
 	stdout  *said
@@ -47,7 +47,7 @@ func (s *said) String() string {
 
 // launch starts a node without waiting for it. The test kills it at the end if
 // nobody else did.
-func launch(t *testing.T, data string, more ...string) (*process, string) {
+func launch(t testing.TB, data string, more ...string) (*process, string) {
 	t.Helper()
 	addressFile := filepath.Join(t.TempDir(), "address")
 	args := append([]string{
@@ -84,7 +84,7 @@ func launch(t *testing.T, data string, more ...string) (*process, string) {
 }
 
 // serve starts a node and waits until it listens.
-func serve(t *testing.T, data string, more ...string) *process {
+func serve(t testing.TB, data string, more ...string) *process {
 	t.Helper()
 	p, addressFile := launch(t, data, more...)
 	eventually(t, "the node writes its address", func() bool {

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// schedClaims holds the 99th percentile of a claim over HTTP against that of a
-// request that net/http answers with nothing. Each client does one job after the
-// other, so that the queue stays as long as it is; only the claim is timed, and
-// beside it, in the bound's cell, the first of three requests of the same bodies.
-func (s *suite) schedClaims(ctx context.Context) (rows []Row, err error) {
+// claimsFigure compares the latency of a claim over HTTP with that of a request that
+// net/http answers with nothing. A client claims an item, completes it and adds another,
+// so that the length of the queue does not change; only the claim is timed. The client
+// of the other server sends three requests with the same bodies and times the first.
+func claimsFigure(ctx context.Context, s *suite) (rows []Row, err error) {
 	both, err := s.serve(ctx, "sched.claim.server", seededItems)
 	if err != nil {
 		return nil, err

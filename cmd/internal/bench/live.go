@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -11,44 +10,12 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/commands"
-	policycmd "github.com/ringrift/rift/commands/policy"
-	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/projections/store"
 )
 
-// commandsFigure tells what deciding costs beside appending, and what of a
-// command over HTTP is not HTTP.
-func commandsFigure(ctx context.Context, s *suite) ([]Row, error) {
-	payload := text(1024)
-	values, err := s.rounds(ctx, "commands",
-		peer{"log", func(ctx context.Context, _ int) (float64, error) { return s.logAppends(ctx, commandClients, payload) }},
-		peer{"node", func(ctx context.Context, _ int) (float64, error) { return s.decisions(ctx, commandClients, payload) }})
-	if err != nil {
-		return nil, err
-	}
-	about := fmt.Sprintf("durable commands in process: work.add of 1 KiB, %d callers, read models following", commandClients)
-	return []Row{row("commands", about, "commands/s", values["node"], "appends to the log alone", values["log"], nil)}, nil
-}
-
-func (s *suite) decisions(ctx context.Context, callers int, payload []byte) (rate float64, err error) {
-	n, err := s.liveNode(ctx, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	if _, err := n.do(policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: json.RawMessage(`{"work":{"soft_limit":1000000000,"hard_limit":2000000000}}`), Reason: "as much as can be added"}); err != nil {
-		return 0, err
-	}
-	add := workcmd.AddTask{TaskType: "selfplay", ConfigKey: "hex8_2p", Payload: json.RawMessage(fmt.Sprintf(`{"text":%q}`, payload[:len(payload)-100]))}
-	return repeat(ctx, callers, s.warmTime(), s.cellTime(), func(context.Context, int, int) error {
-		_, err := n.do(add)
-		return err
-	})
-}
-
-// liveNode is a node with its actors, in this process.
+// liveNode is a node that runs in this process, with its actors.
 type liveNode struct {
 	node   *node.Node
 	log    *pebblelog.Log
@@ -59,8 +26,8 @@ type liveNode struct {
 	orders atomic.Uint64
 }
 
-// liveNode starts a node on a queue of items. What filling it left to compact is
-// done before, so that it does not count.
+// liveNode starts a node on a queue of items. Compactions that filling the queue made
+// due are done before, so that they are not measured.
 func (s *suite) liveNode(ctx context.Context, items int) (live *liveNode, err error) {
 	dir, done, err := s.fresh("queue")
 	if err != nil {
@@ -90,7 +57,8 @@ func (s *suite) liveNode(ctx context.Context, items int) (live *liveNode, err er
 	return live, nil
 }
 
-// startLive runs a node in a folder until its read models have a position.
+// startLive starts a node in a folder and waits until its read models have applied the
+// log up to a position.
 func startLive(ctx context.Context, dir string, upTo domain.Position) (*liveNode, error) {
 	log, err := pebblelog.Open(filepath.Join(dir, node.LogFolder), pebblelog.Options{})
 	if err != nil {
@@ -115,7 +83,8 @@ func startLive(ctx context.Context, dir string, upTo domain.Position) (*liveNode
 	return live, nil
 }
 
-// caughtUp waits until the read models have a position, or an actor has failed.
+// caughtUp waits until the read models have applied the log up to a position. It returns
+// early when an actor has failed.
 func (l *liveNode) caughtUp(p domain.Position) error {
 	if err := l.node.Store().WaitFor(l.ctx, p); err != nil {
 		return errors.Join(context.Cause(l.ctx), err)

@@ -1,8 +1,8 @@
-package bench
+//go:build unix
+
+package endtoend
 
 import (
-	"bytes"
-	"context"
 	"io"
 	"net"
 	"runtime"
@@ -60,24 +60,24 @@ func (s *silent) hear(c net.Conn) {
 
 // Every client of an attack sends what the attack is made of, and ends with it.
 func TestAttacksBeginAndEnd(t *testing.T) {
-	for _, a := range Attacks() {
+	for _, a := range attacks() {
 		s := newSilent(t)
-		end, err := a.Begin(t.Context(), s.Addr().String())
+		end, err := a.begin(t.Context(), s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range map[string][]string{
 			"expressions": {"GET /events", "POST /nodes/register", "POST /work/add", "POST /work/claim"},
 			"streams":     {"GET /events/stream"}, "bodies": {"POST /work/heartbeat", "POST /work/add"}, "pages": {"GET /events"},
-		}[a.Name] {
+		}[a.name] {
 			for deadline := time.Now().Add(time.Minute); s.heard(path) == 0; runtime.Gosched() {
 				if time.Now().After(deadline) {
-					t.Fatalf("%s: want requests to %s", a.Name, path)
+					t.Fatalf("%s: want requests to %s", a.name, path)
 				}
 			}
 		}
-		if sent := end(); sent < int64(a.Clients) {
-			t.Errorf("%s: want a request of each of %d clients, found %d", a.Name, a.Clients, sent)
+		if sent := end(); sent < int64(a.clients) {
+			t.Errorf("%s: want a request of each of %d clients, found %d", a.name, a.clients, sent)
 		}
 	}
 }
@@ -86,27 +86,4 @@ func (s *silent) heard(line string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lines[line]
-}
-
-func TestRunAttack(t *testing.T) {
-	s := newSilent(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	in, out := io.Pipe()
-	ended := make(chan error, 1)
-	go func() { ended <- RunAttack(ctx, "streams", s.Addr().String(), out) }()
-	var line [6]byte
-	if _, err := io.ReadFull(in, line[:]); err != nil || string(line[:]) != "begun\n" {
-		t.Errorf("want begun, found %q %v", line, err)
-	}
-	cancel()
-	var told bytes.Buffer
-	if _, err := io.CopyN(&told, in, 4); err != nil || !strings.HasSuffix(told.String(), "\n") || told.String() < "256" {
-		t.Errorf("want at least 256 requests told, found %q %v", told.String(), err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if err := RunAttack(t.Context(), "nothing", s.Addr().String(), io.Discard); err == nil {
-		t.Error("want an attack that is not known refused")
-	}
 }

@@ -22,18 +22,18 @@ const (
 	asOfFolder = "replays"
 )
 
-// asOfViews makes of the snapshots the state as of any position: a throw-away
-// store on a copy of the nearest snapshot before it, fed with the log up to there.
+// asOfViews answers questions as of a position: it copies the nearest snapshot before
+// the position into a throw-away store and folds the log up to the position into it.
 type asOfViews struct {
 	store *Store
-	dir   string // of throw-away stores
+	dir   string // parent of the folders of throw-away stores
 
 	mu     sync.Mutex
-	list   []*asOfView // the last used one last
+	list   []*asOfView // least recently used first
 	asks   int
 	made   int // throw-away stores so far, to name them
 	closed bool
-	idle   sync.WaitGroup // asks that go on
+	idle   sync.WaitGroup // questions that are being answered
 	slots  chan struct{}
 	cache  *pebble.Cache // of all throw-away stores; nil until there is one
 }
@@ -56,8 +56,9 @@ func (p *asOfViews) open(s *Store) {
 	}
 }
 
-// At shows f the state as of a position. A position that is not applied yet is
-// waited for until ctx ends; one past the end of the log is not found.
+// At calls f with the state as of a position. If the position has not been applied yet,
+// At waits for it until ctx ends. A position past the end of the log is an error of code
+// not_found.
 func (s *Store) At(ctx context.Context, log eventlog.Log, at domain.Position, f func(projections.View) error) error {
 	ctx, stop := s.lifetime(ctx)
 	defer stop()
@@ -93,15 +94,15 @@ func (s *Store) At(ctx context.Context, log eventlog.Log, at domain.Position, f 
 	return m.store.View(f)
 }
 
-// find finds or makes the state as of a position and holds it.
+// find returns the view of a position and holds it; it makes the view if there is none.
 func (p *asOfViews) find(ctx context.Context, log eventlog.Log, at domain.Position) (*asOfView, error) {
 	for {
-		m, mine, err := p.hold(at)
+		m, created, err := p.hold(at)
 		if err != nil {
 			return nil, err
 		}
-		if mine {
-			p.make(ctx, log, m)
+		if created {
+			p.fold(ctx, log, m)
 		}
 		select {
 		case <-m.ready:
@@ -113,15 +114,16 @@ func (p *asOfViews) find(ctx context.Context, log eventlog.Log, at domain.Positi
 			return m, nil
 		}
 		p.release(m)
-		if !mine && ctx.Err() == nil && domain.CodeOf(m.err) == domain.Timeout {
-			continue // who was making it gave up; this one has time left
+		if !created && ctx.Err() == nil && domain.CodeOf(m.err) == domain.Timeout {
+			continue // the caller that was making it ran out of time, and this one has not
 		}
 		return nil, m.err
 	}
 }
 
-// hold finds the view of a position, or enters one that the caller must make.
-func (p *asOfViews) hold(at domain.Position) (m *asOfView, mine bool, err error) {
+// hold returns the view of a position. If there is none yet, it adds an empty one and
+// returns created; the caller must then make it.
+func (p *asOfViews) hold(at domain.Position) (m *asOfView, created bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -169,8 +171,8 @@ func (p *asOfViews) release(m *asOfView) {
 	p.idle.Done()
 }
 
-// make brings a throw-away store to a position.
-func (p *asOfViews) make(ctx context.Context, log eventlog.Log, m *asOfView) {
+// fold makes the throw-away store of a view.
+func (p *asOfViews) fold(ctx context.Context, log eventlog.Log, m *asOfView) {
 	defer close(m.ready)
 	if m.err = p.fill(ctx, log, m); m.err == nil {
 		return
@@ -225,7 +227,7 @@ func (p *asOfViews) discard(m *asOfView) {
 	}
 }
 
-// close waits for the questions that are being answered and drops the replays.
+// close waits until all questions are answered and removes the throw-away stores.
 func (p *asOfViews) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -243,7 +245,7 @@ func (p *asOfViews) close() {
 	}
 }
 
-// unsyncedFS is for throw-away stores, which no crash is to leave anything of.
+// unsyncedFS is the file system of throw-away stores, which need not survive a crash.
 type unsyncedFS struct{ vfs.FS }
 
 // Create makes a file whose syncs do nothing.

@@ -11,16 +11,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Broken is the error of read models that the disk does not give or take. Nothing is
-// lost with them: they are made from the log.
+// Broken is the error of read models that cannot be read or written. They can always be
+// made again from the log.
 type Broken struct {
-	// Damaged says that what is stored makes no sense: to open it again does not help,
-	// it has to be discarded. Otherwise the disk failed, and may be well later.
+	// Damaged says that the stored data is wrong: the read models have to be discarded.
+	// Otherwise the disk failed, and a later attempt may succeed.
 	Damaged bool
 	err     error
 }
 
-// Error says what is wrong, and of damage what to do.
+// Error says what is wrong and, if the data is damaged, what to do.
 func (b *Broken) Error() string {
 	if b.Damaged {
 		return b.err.Error() + "; they are damaged, and can be made anew from the log: `rift serve --rebuild` does it"
@@ -31,7 +31,7 @@ func (b *Broken) Error() string {
 // Unwrap gives the coded error: corrupt or unavailable.
 func (b *Broken) Unwrap() error { return b.err }
 
-// broke classes an error that was met while reading or writing rows.
+// broke turns an error of reading or writing rows into a Broken.
 func broke(err error) error { return brokeIn("read models", err) }
 
 func brokeIn(what string, err error) error {
@@ -44,12 +44,12 @@ func brokeIn(what string, err error) error {
 	if damaged {
 		code = domain.Corrupt
 	}
-	said, _, _ := strings.Cut(err.Error(), "\n") // what pebble adds is for its makers
+	said, _, _ := strings.Cut(err.Error(), "\n") // the other lines are for developers of pebble
 	return &Broken{Damaged: damaged, err: &domain.Error{Code: code, Msg: what + ": " + said, Err: err}}
 }
 
-// checkFiles refuses a folder that holds tables and lacks what names them: pebble
-// takes it for new, and deletes them.
+// checkFiles refuses a folder that holds tables but lacks the files that list them:
+// pebble would take it for a new folder and delete the tables.
 func checkFiles(files vfs.FS, dir string) error {
 	names, err := files.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,13 +65,13 @@ func checkFiles(files vfs.FS, dir string) error {
 		version = version || strings.HasPrefix(name, "marker.format-version.")
 	}
 	if tables && !(manifest && version) {
-		return brokeIn("read models in "+dir, domain.Errorf(domain.Corrupt, "missing is a marker.manifest.* or marker.format-version.* file, and there are tables"))
+		return brokeIn("read models in "+dir, domain.Errorf(domain.Corrupt, "want a marker.manifest.* and a marker.format-version.* file beside the tables, found one of them missing"))
 	}
 	return nil
 }
 
-// Discard deletes the read models in a folder, to be made anew from the log. Other
-// files in the folder stay. A nil file system is the disk.
+// Discard deletes the read models in a folder and leaves its other files. A nil file
+// system is the disk.
 func Discard(files vfs.FS, dir string) error {
 	if files == nil {
 		files = vfs.Default

@@ -9,10 +9,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// A pending commit is a batch on its way into Pebble: what a run folded up to some
-// event. While it is under way, on a goroutine of its own, the run folds on;
-// there is one at a time, and nothing of it is known to anybody until it has
-// finished. A pending commit that fails never happened.
+// pendingCommit is what a run folded up to some event, while it is being written. It is
+// written on a goroutine of its own, so that the run can go on folding. A run has one
+// pending commit at a time. Readers see nothing of it until it has finished, and if it
+// fails nothing of it is stored.
 type pendingCommit struct {
 	at       checkpoint
 	events   int
@@ -20,23 +20,24 @@ type pendingCommit struct {
 	reissued bool
 	settled  domain.Position
 	failures []Failure
-	touched  []tally // with the counters as of the last event
+	touched  []tally // handlers, with their counters as of the last event
 	rows     []pendingRow
-	keys     []keyValue // of the store itself
+	keys     []keyValue // the checkpoint, or the records of projectors
 	extra    func(*pebble.Batch) error
 	moved    *layout
 	inStep   bool
-	snapshot bool // the state it makes is to be kept
-	size     int  // of the batch: expected at first, then found
+	snapshot bool // a snapshot is taken after it
+	size     int  // bytes of the batch: an estimate until it is written
 
 	err  error
 	done chan struct{}
 }
 
-// settles tells whether the outbox changes.
+// settles reports whether the commit changes the outbox.
 func (f *pendingCommit) settles() bool { return f.inStep && (len(f.outbox) > 0 || f.settled > 0) }
 
-// written is closed when the pending commit that is under way is written.
+// written returns a channel that is closed when the pending commit is written; nil if
+// there is none.
 func (p *run) written() <-chan struct{} {
 	if p.pending == nil {
 		return nil
@@ -44,9 +45,9 @@ func (p *run) written() <-chan struct{} {
 	return p.pending.done
 }
 
-// commit stores what a run folded since its last commit, in one batch, and
-// tells those who wait. extra adds to the batch; with a layout the commit moves
-// tables.
+// commit stores what a run folded since its last commit in one batch and wakes those
+// who wait for its position. extra, unless it is nil, adds to the batch. If moved is not
+// nil, it is the layout from this commit on.
 func (s *Store) commit(ctx context.Context, p *run, extra func(*pebble.Batch) error, moved *layout) error {
 	if err := s.finishCommit(p); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (s *Store) commit(ctx context.Context, p *run, extra func(*pebble.Batch) er
 	return s.finishCommit(p)
 }
 
-// commitAsync is commit that does not wait: what it stored is known once it is finished.
+// commitAsync begins a commit and does not wait for it; finishCommit makes it known.
 func (s *Store) commitAsync(ctx context.Context, p *run) error {
 	if err := s.finishCommit(p); err != nil {
 		return err
@@ -76,7 +77,7 @@ func (s *Store) commitAsync(ctx context.Context, p *run) error {
 	return nil
 }
 
-// beginCommit takes what was folded out of a run, which begins to gather anew.
+// beginCommit moves what a run folded since its last commit into a pending commit.
 func (s *Store) beginCommit(ctx context.Context, p *run) (*pendingCommit, error) {
 	if broken := p.tx.fault(); broken != nil {
 		return nil, broken
@@ -90,7 +91,7 @@ func (s *Store) beginCommit(ctx context.Context, p *run) (*pendingCommit, error)
 	}
 	f.size = len(f.rows) * p.rowBytes
 	if f.snapshot = s.snapshotDue(p); f.snapshot {
-		s.snapshots.after(p.at.position)
+		s.snapshots.scheduleAfter(p.at.position)
 	}
 	for _, h := range p.touched {
 		h.touched = false
@@ -105,12 +106,12 @@ func (s *Store) beginCommit(ctx context.Context, p *run) (*pendingCommit, error)
 			f.keys = append(f.keys, keyValue{projectorKey(spaceProjector, u.projection.Name, u.generation), record.encode()})
 		}
 	}
-	p.gathered()
+	p.clearResults()
 	p.pending = f
 	return f, nil
 }
 
-// writeCommit writes a pending commit's batch. It touches nothing that the fold touches.
+// writeCommit writes the batch of a pending commit. It may run beside the fold.
 func (s *Store) writeCommit(f *pendingCommit) {
 	defer close(f.done)
 	f.err = s.write(f)
@@ -167,7 +168,7 @@ func (s *Store) write(f *pendingCommit) error {
 	return err
 }
 
-// finishCommit waits for the pending commit of a run, if there is one, and makes it known.
+// finishCommit waits for the pending commit of a run, if there is one, and publishes it.
 func (s *Store) finishCommit(p *run) error {
 	f := p.pending
 	if f == nil {
@@ -176,7 +177,7 @@ func (s *Store) finishCommit(p *run) error {
 	<-f.done
 	p.pending = nil
 	if f.err != nil {
-		for _, t := range f.touched { // for drop to set back
+		for _, t := range f.touched { // drop resets their counters
 			p.touched = append(p.touched, t.handler)
 		}
 		return p.tx.failedCommit(f.err)
@@ -185,7 +186,7 @@ func (s *Store) finishCommit(p *run) error {
 		return p.tx.fail(err)
 	}
 	if n := len(f.rows); n > 0 {
-		p.rowBytes = f.size/n*17/16 + 1 // those of the next one are about as large
+		p.rowBytes = f.size/n*17/16 + 1 // an estimate for the next commit
 	}
 	clear(f.rows)
 	p.spareRows = f.rows[:0]
@@ -200,7 +201,7 @@ func (s *Store) finishCommit(p *run) error {
 	return nil
 }
 
-// tell reports failures, now that their dead letters are stored.
+// tell reports failures whose dead letters have been stored.
 func (s *Store) tell(failures []Failure) {
 	for _, failure := range failures {
 		s.options.Logger.Warn("a handler failed", "handler", failure.Handler, "position", uint64(failure.Position),
@@ -211,7 +212,7 @@ func (s *Store) tell(failures []Failure) {
 	}
 }
 
-// applyBatch gives a batch to Pebble, whose panics mean that it cannot write.
+// applyBatch commits a batch. Pebble panics when it cannot write.
 func (s *Store) applyBatch(batch *pebble.Batch) (err error) {
 	defer func() {
 		if thrown := recover(); thrown != nil {
@@ -225,8 +226,8 @@ func (s *Store) applyBatch(batch *pebble.Batch) (err error) {
 	return fatal
 }
 
-// publish makes a pending commit known: to views, to those who wait for a position, to
-// the listings.
+// publish makes a finished commit visible to views, to those who wait for a position and
+// to the listings.
 func (s *Store) publish(p *run, f *pendingCommit) {
 	if f.inStep {
 		s.views.applies()
@@ -254,10 +255,10 @@ func (s *Store) publish(p *run, f *pendingCommit) {
 	}
 }
 
-// drop forgets what a run folded since its last commit. A pending commit that is under
-// way lands first: it may have happened.
+// drop discards what a run folded since its last commit. It waits for a pending commit
+// first, because that may still succeed.
 func (s *Store) drop(p *run) error {
-	_ = s.finishCommit(p) // the next try finds out whether it still fails
+	_ = s.finishCommit(p) // if the disk still fails, the next commit reports it
 	s.mu.Lock()
 	at := s.at
 	s.mu.Unlock()

@@ -6,42 +6,41 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions lets Pebble run one compaction at a time, and none while the store
-// folds history: what is compacted pays off for those who read it later, and a quarter
-// of the processor time of a rebuild went into it. It is Pebble's
-// CompactionScheduler and the handle of the compaction that runs.
+// compactions is Pebble's CompactionScheduler, and the handle of the compaction that
+// runs. It lets Pebble run one compaction at a time, and defers compactions while the
+// store folds history: they took a quarter of the processor time of a rebuild.
 type compactions struct {
 	db      pebble.DBForCompaction
-	poked   chan struct{} // has a token when a compaction may be waiting
+	wake    chan struct{} // has a token when a compaction may be waiting
 	closing chan struct{}
 	done    chan struct{}
 
 	mu       sync.Mutex
 	running  bool
-	history  bool // is being folded
-	deferred bool
-	flushes  int // since compactions have been deferred
+	history  bool // the store folds history
+	deferred bool // no compaction may start
+	flushes  int  // since compactions were deferred
 	closed   bool
 }
 
-// deferredFlushes bounds the buffers that are written while compactions wait: a
-// row is looked for in each of them.
+// deferredFlushes is the number of flushes after which deferred compactions are run
+// after all: a row is searched for in each file that a flush wrote.
 const deferredFlushes = 48
 
 func newCompactions() *compactions {
-	return &compactions{poked: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	return &compactions{wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 }
 
-// postpone makes compactions wait until it is called with false. Whenever so many
-// buffers have been written, all that wait are run meanwhile.
+// postpone defers compactions until it is called with false. After deferredFlushes
+// flushes, those that wait are run nevertheless.
 func (c *compactions) postpone(yes bool) {
 	c.mu.Lock()
 	c.history, c.deferred, c.flushes = yes, yes, 0
 	c.mu.Unlock()
-	signal(c.poked)
+	signal(c.wake)
 }
 
-// flushed counts a buffer that was written.
+// flushed counts a flush.
 func (c *compactions) flushed() {
 	c.mu.Lock()
 	c.flushes++
@@ -49,10 +48,10 @@ func (c *compactions) flushed() {
 		c.deferred = false
 	}
 	c.mu.Unlock()
-	signal(c.poked)
+	signal(c.wake)
 }
 
-// begin takes the right to run a compaction.
+// begin reports whether a compaction may start now, and if so counts it as running.
 func (c *compactions) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,8 +68,8 @@ func (c *compactions) end() {
 	c.running = false
 }
 
-// caughtUp ends a grant that found nothing to run: while history is folded, the next
-// compactions wait again.
+// caughtUp ends a grant that found no compaction waiting. While the store folds history,
+// compactions are deferred again.
 func (c *compactions) caughtUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,12 +79,12 @@ func (c *compactions) caughtUp() {
 	}
 }
 
-// grant starts compactions that were refused before, when they may be run.
+// grant starts the compactions that TrySchedule refused, as soon as they may run.
 func (c *compactions) grant() {
 	defer close(c.done)
 	for {
 		select {
-		case <-c.poked:
+		case <-c.wake:
 		case <-c.closing:
 			return
 		}
@@ -97,7 +96,7 @@ func (c *compactions) grant() {
 		}
 		if waiting, _ := c.db.GetWaitingCompaction(); waiting {
 			c.end()
-			signal(c.poked) // it was refused meanwhile
+			signal(c.wake) // the database refused it for now
 			continue
 		}
 		c.caughtUp()
@@ -110,8 +109,8 @@ func (c *compactions) Register(_ int, db pebble.DBForCompaction) {
 	go c.grant()
 }
 
-// Unregister ends the calls into the database. Once more does nothing: a database
-// that fails to open does not call it.
+// Unregister ends the calls into the database. It may be called twice: the store calls
+// it for a database that fails to open, which does not.
 func (c *compactions) Unregister() {
 	c.mu.Lock()
 	closed := c.closed
@@ -127,7 +126,7 @@ func (c *compactions) Unregister() {
 func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) { return c.begin(), c }
 
 // UpdateGetAllowedWithoutPermission is called after a flush.
-func (c *compactions) UpdateGetAllowedWithoutPermission() { signal(c.poked) }
+func (c *compactions) UpdateGetAllowedWithoutPermission() { signal(c.wake) }
 
 // Started belongs to the handle of a compaction.
 func (c *compactions) Started() {}
@@ -141,5 +140,5 @@ func (c *compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}
 // Done ends the compaction that runs.
 func (c *compactions) Done() {
 	c.end()
-	signal(c.poked)
+	signal(c.wake)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // DeadLetter is an event that a handler failed at, as GET /dead-letters shows it.
-// First and Last are times of events, not of clocks.
+// First and Last are times of events.
 type DeadLetter struct {
 	ID            string          `json:"id"` // "work.TASK_FAILED@42"
 	Handler       string          `json:"handler"`
@@ -25,7 +25,7 @@ type DeadLetter struct {
 	Error         string          `json:"error"`
 	Code          domain.Code     `json:"code"`
 	Attempts      int             `json:"attempts"`
-	Command       string          `json:"command,omitempty"` // of a reactor, that was refused
+	Command       string          `json:"command,omitempty"` // that was refused, of a reactor
 	First         time.Time       `json:"first"`
 	Last          time.Time       `json:"last"`
 }
@@ -49,7 +49,7 @@ func letterOf(f Failure) DeadLetter {
 	}
 }
 
-// LetterID names the dead letter of a handler at a position.
+// LetterID returns the id of the dead letter of a handler at a position.
 func LetterID(handler string, at domain.Position) string { return handler + "@" + at.String() }
 
 // key sorts the letters of a handler by position.
@@ -59,7 +59,7 @@ func letterKey(handler string, at domain.Position) string {
 	return fmt.Sprintf("%s@%020d", handler, uint64(at))
 }
 
-// DeadLetters lists what is parked, by handler and position.
+// DeadLetters lists the dead letters by handler and position.
 func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	var found []DeadLetter
 	err := s.View(func(v projections.View) error {
@@ -74,8 +74,8 @@ func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	return found, err
 }
 
-// LetterAct is what an event says of a dead letter: that a command of its reactor
-// was refused, that its handler is to try again, or that it is given up.
+// LetterAct is what an event says about a dead letter: a command of the reactor was
+// refused, the handler is to try again, or the letter is discarded.
 type LetterAct struct {
 	Handler  string
 	Position domain.Position // of the event that was not handled
@@ -85,10 +85,10 @@ type LetterAct struct {
 	Error    string      // its text
 }
 
-// actOn does what the event that was folded last did about a dead letter, in the
-// batch of that event. A retry runs the handler, and only that, on the event it
-// failed at, against the rows as of here. When it works the letter is gone; when
-// it fails again the letter counts the attempt, which is a failure of its own.
+// actOn carries out, in the batch of the event that was folded last, what that event
+// says about a dead letter. A retry runs the letter's handler alone, on the event that
+// it failed at and on the current rows. If it succeeds, the letter is deleted; if not,
+// the letter counts the attempt and the failure is reported.
 func (s *Store) actOn(ctx context.Context, log eventlog.Log, p *run) error {
 	act := *p.act
 	p.act = nil
@@ -122,8 +122,8 @@ func readOne(ctx context.Context, log eventlog.Log, at domain.Position) (domain.
 	return domain.Envelope{}, false, nil
 }
 
-// open gives the place of a handler's letters: those of a version that is being
-// built are its own. A build has nobody else's.
+// open opens the table of a handler's dead letters. A version that is being built has a
+// table of its own. It returns false in a build that does not run the handler.
 func (p *run) open(h *handler) bool {
 	switch {
 	case h != nil && h.projector != nil && !h.projector.record.inStep:
@@ -143,7 +143,7 @@ func (p *run) letter(act LetterAct) (DeadLetter, bool, error) {
 	return letters.Get(p.tx, letterKey(act.Handler, act.Position))
 }
 
-// refused parks the event whose reactor commanded what was refused.
+// refused stores a dead letter for the event whose reactor issued a refused command.
 func (p *run) refused(ctx context.Context, log eventlog.Log, act LetterAct, before DeadLetter, parked bool) error {
 	event, found, err := readOne(ctx, log, act.Position)
 	if err != nil || !found {
@@ -198,8 +198,8 @@ func (p *run) handler(name string) *handler {
 	return nil
 }
 
-// retryOf tries again. A letter whose handler is not in this build, or whose event
-// is not in this log, stays as it is.
+// retryOf retries the handler of a letter. A letter whose handler is not in this build,
+// or whose event is not in this log, stays as it is.
 func (p *run) retryOf(ctx context.Context, log eventlog.Log, letter DeadLetter) error {
 	h := p.handler(letter.Handler)
 	event, found, err := readOne(ctx, log, letter.EventPosition)
@@ -217,7 +217,8 @@ func (p *run) retryOf(ctx context.Context, log eventlog.Log, letter DeadLetter) 
 	return err
 }
 
-// retry gives the handler's error apart from the store's.
+// retry runs the handler of a letter again. failed is the handler's error, err is the
+// store's.
 func (p *run) retry(h *handler, letter DeadLetter, e *domain.Envelope) (failed, err error) {
 	now := p.at.position
 	mark := p.tx.mark()
@@ -257,7 +258,7 @@ func (p *run) reissue(h *handler, e *domain.Envelope, now domain.Position) error
 	return nil
 }
 
-// handleAll is the retry of an event that could not be decoded: nobody has seen it.
+// handleAll runs every handler and reactor on an event that could not be decoded before.
 func (p *run) handleAll(e *domain.Envelope, now domain.Position) error {
 	issued := len(p.outbox)
 	r := p.route(e.Type)

@@ -12,9 +12,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Digest is a fingerprint of all rows of all projections. Two nodes at the same
-// position have the same one. The outbox and the dead letters are left out: they
-// say what this node did and what was done about it, not what is true.
+// Digest is a fingerprint of all rows of all projections. Two nodes at the same position
+// have the same digest. The outbox and the dead letters are not part of it, because they
+// depend on what a node did.
 type Digest struct {
 	Position domain.Position `json:"position"`
 	Total    string          `json:"total"`
@@ -28,7 +28,7 @@ type TableDigest struct {
 	Digest string `json:"digest"`
 }
 
-// Digest reads every row of the committed state.
+// Digest computes the digest of the committed state.
 func (s *Store) Digest(ctx context.Context) (Digest, error) {
 	st, err := s.views.acquire()
 	if err != nil {
@@ -65,7 +65,8 @@ func digestOf(ctx context.Context, v projections.View, tables []string) (Digest,
 	return digest, nil
 }
 
-// mix adds a value and where it ends, so that no two rows read like one.
+// mix adds the length of a value and the value, so that different rows never give the
+// same bytes.
 func mix(sum hash.Hash, value []byte) {
 	var length [8]byte
 	binary.BigEndian.PutUint64(length[:], uint64(len(value)))

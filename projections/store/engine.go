@@ -21,16 +21,15 @@ import (
 // replays have folders beside it.
 const rowsFolder = "rows"
 
-// memTables is how many of Pebble's buffers may wait to be written before a
-// commit has to wait too.
+// memTables is the number of memtables that may exist before commits wait for a flush.
 const memTables = 3
 
-// memTableSize is the size of one. A smaller one is searched faster, a larger
-// one keeps more versions of a row off the disk.
+// memTableSize is the size of a memtable. A smaller one is searched faster; a larger one
+// keeps more versions of a row off the disk.
 func (o Options) memTableSize() uint64 {
 	if o.throwAway {
-		// With 256 KiB a replay of 15,000 events left a hundred files, each of which is
-		// looked into for a row: a fifth more processor time than with this size.
+		// With 256 KiB a replay of 15,000 events left a hundred files to search for a row,
+		// which took a fifth more processor time.
 		return 4 << 20
 	}
 	if o.Small {
@@ -41,21 +40,20 @@ func (o Options) memTableSize() uint64 {
 
 // openPebble opens the folder. Only one process can have it open.
 //
-// There is no write-ahead log: the event log is one. What was not flushed to a
-// table is lost in a crash, whole batches at the end, and folded again. Besides
-// being cheaper, it means that a full disk stops flushes, which Pebble tries
-// again until there is room, and not commits, which it would not survive.
+// There is no write-ahead log, because the event log is one: a crash loses the last
+// batches that were not flushed, and they are folded again. Without one, a full disk
+// only stops flushes, which Pebble retries until there is room. It would not survive a
+// failed write to a write-ahead log.
 func openPebble(dir string, o Options, health *health, compactions *compactions) (db *pebble.DB, err error) {
 	options := &pebble.Options{
-		FS:                          patientFS{o.FS, health},
+		FS:                          delayFS{o.FS, health},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		DisableWAL:                  true,
 		MemTableSize:                o.memTableSize(),
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       2 * deferredFlushes,
-		// Pebble takes its buffers out of the cache: what they do not need at the
-		// moment holds blocks, and the sum is bounded.
+		// Memtables are counted in the cache, so this bounds both together.
 		CacheSize: o.CacheBytes,
 		Logger:    logger{o.Logger, health},
 		EventListener: &pebble.EventListener{
@@ -65,7 +63,7 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 				}
 			},
 			FlushEnd: func(info pebble.FlushInfo) {
-				if info.Err == nil { // otherwise nothing was there to flush, or BackgroundError says why
+				if info.Err == nil { // otherwise there was nothing to flush, or BackgroundError is called
 					health.recovered()
 					compactions.flushed()
 				}
@@ -78,12 +76,12 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 		},
 	}
 	options.Experimental.CompactionScheduler = compactions
-	// A queue deletes as many index rows as it puts, so that every flush looked dense
-	// with tombstones and was compacted alone: 39 of 40 compactions under load.
+	// A queue deletes as many index rows as it puts. Pebble took every flush for dense in
+	// tombstones and compacted it by itself: 39 of 40 compactions under load.
 	options.Experimental.TombstoneDenseCompactionThreshold = -1
 	options.Cache = o.cache
 	if o.throwAway {
-		// What is compacted pays off for those who read it later.
+		// A throw-away store is closed before compactions pay off.
 		options.DisableAutomaticCompactions = true
 		options.L0StopWritesThreshold = math.MaxInt32
 	}
@@ -91,8 +89,8 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 		options.Levels[i].BlockSize = 32 << 10
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	// What is flushed is soon compacted, and what was put out of memory is often
-	// wanted back: compressing it is not worth the while.
+	// Flushed rows are soon compacted, and often read again: compressing them costs more
+	// than it saves.
 	options.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	options.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	defer func() {
@@ -120,18 +118,18 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 	return db, nil
 }
 
-// health is what Pebble's own goroutines found out about the disk.
+// health is what Pebble's goroutines reported about the disk.
 type health struct {
 	mu    sync.Mutex
-	flush error         // why flushes fail, nil after one that went well
-	fatal error         // after which nothing more can be written until the store is opened again
-	harm  error         // what is on disk and makes no sense, whoever met it
+	flush error         // of the last flush, nil if it succeeded
+	fatal error         // after it the store has to be opened again before it can write
+	harm  error         // damaged data that a read or a compaction found
 	met   chan struct{} // closed when harm is set
 }
 
 func newHealth() *health { return &health{met: make(chan struct{})} }
 
-// harmed notes damage that a read met; it tells whether that is news.
+// harmed notes damaged data and reports whether it is the first.
 func (h *health) harmed(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -149,7 +147,7 @@ func (h *health) damage() error {
 	return h.harm
 }
 
-// failed notes why writing fails; it tells whether that is news.
+// failed notes the error of a flush and reports whether the flush before it succeeded.
 func (h *health) failed(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,8 +176,8 @@ func (h *health) state() (flush, fatal error) {
 	return h.flush, h.fatal
 }
 
-// Health says why rows cannot be written now, nil when they can. A full disk is
-// waited out: reads go on, and following the log goes on when there is room.
+// Health returns the reason why rows cannot be written now, nil if they can. On a full
+// disk reads go on, and the store follows the log again once there is room.
 func (s *Store) Health() error {
 	flush, fatal := s.health.state()
 	switch {
@@ -191,15 +189,14 @@ func (s *Store) Health() error {
 	return nil
 }
 
-// patientFS makes a failing flush wait before it is tried again; Pebble by
-// itself tries at once, over and over.
-type patientFS struct {
+// delayFS delays the retry of a failed flush; Pebble by itself retries at once.
+type delayFS struct {
 	vfs.FS
 	health *health
 }
 
-// Create makes a file, later when the last flush failed.
-func (fs patientFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+// Create makes a file. After a failed flush it waits first.
+func (fs delayFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if flush, _ := fs.health.state(); flush != nil {
 		<-time.After(stallPoll)
 	}
@@ -207,13 +204,13 @@ func (fs patientFS) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 }
 
 // Unwrap gives the file system inside.
-func (fs patientFS) Unwrap() vfs.FS { return fs.FS }
+func (fs delayFS) Unwrap() vfs.FS { return fs.FS }
 
-// stallPoll is how often a commit that waits for the disk looks again.
+// stallPoll is the time between two checks of a commit that waits for the disk.
 const stallPoll = 50 * time.Millisecond
 
-// writable waits while a commit would block in Pebble because nothing can be
-// flushed. Pebble would not let go when ctx ends.
+// writable waits while a commit would block in Pebble because flushes fail. Pebble
+// itself would not stop waiting when ctx ends.
 func (s *Store) writable(ctx context.Context) error {
 	told := false
 	for {
@@ -238,7 +235,7 @@ func (s *Store) writable(ctx context.Context) error {
 	}
 }
 
-// logger hands Pebble's words to slog.
+// logger is Pebble's logger; it writes to slog.
 type logger struct {
 	to     *slog.Logger
 	health *health
@@ -252,9 +249,8 @@ func (l logger) Errorf(format string, args ...any) {
 	l.to.Error(fmt.Sprintf(format, args...), "part", "pebble")
 }
 
-// Fatalf is called when Pebble cannot go on, often from a goroutine of its own.
-// It notes that and returns; nothing is committed afterwards, and what was lost
-// is in the log.
+// Fatalf is called when Pebble cannot go on, often on a goroutine of its own. It notes
+// the error and returns; the store commits nothing afterwards.
 func (l logger) Fatalf(format string, args ...any) {
 	l.to.Error(fmt.Sprintf(format, args...), "part", "pebble")
 	l.health.broke(fmt.Errorf(format, args...))

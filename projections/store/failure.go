@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// fail parks a failure. A strict fold ends with it instead.
+// fail stores a failure as a dead letter. A strict fold returns it as its error instead.
 func (f *fold) fail(h *handler, e *domain.Envelope, cause error) error {
 	if broken := f.workspace.fault(); broken != nil {
 		return broken
@@ -39,7 +39,7 @@ func (f *fold) fail(h *handler, e *domain.Envelope, cause error) error {
 	return letters.Put(f.workspace, letter.key(), letter)
 }
 
-// Failure is a handler's failure at an event.
+// Failure says that a handler failed at an event.
 type Failure struct {
 	Handler    string
 	Kind       Kind
@@ -51,5 +51,5 @@ type Failure struct {
 	Time       time.Time // of the event
 	Err        error
 	Attempts   int
-	Rebuild    bool // it happened while a version was built beside the serving one
+	Rebuild    bool // the handler was one of a version that is being built
 }

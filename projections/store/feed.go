@@ -11,15 +11,15 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The feed reads and decodes ahead of the fold: at most so many events and
-// payload bytes wait, and while history lasts, they are handed over by the block.
+// The bounds of a feed: how many events are handed over together while history is read,
+// and how many events and bytes of payload may wait for the fold.
 const (
 	feedBlock = 512
 	feedMax   = 2048
 	feedBytes = 8 << 20
 )
 
-// decodedEvent is an event that somebody may want, with what decoding said of it.
+// decodedEvent is an event and the error of decoding it.
 type decodedEvent struct {
 	envelope domain.Envelope
 	err      error
@@ -30,28 +30,29 @@ type block struct {
 	bytes  int
 }
 
-// feed runs a log through the decoder on a goroutine of its own. The order is
-// that of the log; the fold takes what waits whenever it is ready, so that
-// blocks grow when the fold is the slower one.
+// feed reads and decodes a log on a goroutine of its own, ahead of the fold. The fold
+// takes all events that wait whenever it is ready, so blocks grow when the fold is
+// slower than the feed.
 type feed struct {
 	catalog *domain.Catalog
 	routes  *atomic.Pointer[map[string]*route]
-	max     int // events that may wait
+	max     int // most events that wait
 
 	mu      sync.Mutex
 	waiting *block
-	live    bool // history is done: hand over the first event that waits, and every one that is wanted
+	live    bool // history is read: an event is handed over when it is the first that waits, or wanted
 	ended   bool
 	err     error
 
-	spare  *block // the fold's, to be filled again
+	spare  *block // the last one that was taken, to be used again
 	filled chan struct{}
 	room   chan struct{}
 	stop   context.CancelFunc
 	done   chan struct{}
 }
 
-// startFeed reads items until they end, or up to a position if last is not 0.
+// startFeed reads items until they end or, if last is not 0, up to that position. seen
+// is called for each event and reports whether somebody waits for it.
 func startFeed(ctx context.Context, items iterFunc, catalog *domain.Catalog, routes *atomic.Pointer[map[string]*route], batchMax int, last domain.Position, seen func(domain.Position) (wanted bool)) *feed {
 	ctx, stop := context.WithCancel(ctx)
 	f := &feed{
@@ -69,7 +70,7 @@ func startFeed(ctx context.Context, items iterFunc, catalog *domain.Catalog, rou
 
 type iterFunc func(context.Context) iter.Seq2[eventlog.Item, error]
 
-// history is the log after a position as far as it goes now.
+// history yields the events that the log has now after a position.
 func history(log eventlog.Log, after domain.Position) iterFunc {
 	return func(ctx context.Context) iter.Seq2[eventlog.Item, error] {
 		return func(yield func(eventlog.Item, error) bool) {
@@ -120,8 +121,8 @@ func (f *feed) read(ctx context.Context, items iter.Seq2[eventlog.Item, error], 
 	return ctx.Err()
 }
 
-// detach gives an envelope strings of its own. Handlers keep parts of them in
-// rows, and a row must not keep the chunk that the log read many events into.
+// detach copies the strings of an envelope. Handlers keep parts of them in rows, and a
+// row must not keep the whole chunk of memory that the log read many events into.
 func detach(e *domain.Envelope) {
 	stream := string(e.Stream)
 	parts := [...]*string{&stream, &e.Meta.Command, &e.Meta.Causation, &e.Meta.Correlation, &e.Meta.Actor, &e.Meta.Node, &e.Meta.Policy}
@@ -170,15 +171,15 @@ func (f *feed) finish(err error) {
 	signal(f.filled)
 }
 
-// pressing tells whether what waits should not wait longer.
-func (f *feed) pressing() bool {
+// due reports whether the events that wait should be folded now.
+func (f *feed) due() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ended || len(f.waiting.events) >= feedBlock || f.waiting.bytes >= feedBytes
 }
 
-// take gives what waits, and whether history is done and the feed has ended
-// after it. The block is valid until the next take.
+// take returns the events that wait, whether history is read, and whether the feed ended
+// after them. The block is valid until the next take.
 func (f *feed) take() (b *block, live, ended bool, err error) {
 	clear(f.spare.events)
 	f.spare.events, f.spare.bytes = f.spare.events[:0], 0

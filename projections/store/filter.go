@@ -2,35 +2,35 @@ package store
 
 import "hash/maphash"
 
-// keyFilter remembers the keys that were ever put into a table that began
-// empty, two bytes for each, and sometimes, about one time in a hundred, believes it
-// saw one that it did not. It spares the fold the search for rows that do not exist,
-// which is what every event that brings something new begins with. It grows by layers.
+// keyFilter is a Bloom filter of the keys that were ever put into a table that was empty
+// at first. It takes two bytes a key and has about one false positive in a hundred. It
+// spares the fold the search for rows that do not exist, which every event about
+// something new begins with. It grows by layers.
 type keyFilter struct {
 	seed   maphash.Seed
 	layers []filterLayer
-	full   bool // it saw more keys than it may keep: it knows nothing
+	full   bool // more keys were put than it may hold: it says yes to every key
 }
 
 type filterLayer struct {
 	words []uint64
-	free  int // keys it may still take
+	free  int // keys that may still be put
 }
 
 const (
-	filterFirst = 1 << 10 // keys of the first layer; each next one holds four times as many
+	filterFirst = 1 << 10 // keys of the first layer; each further layer holds four times as many
 	filterKeys  = 4 << 20 // at most
 )
 
 func newKeyFilter() *keyFilter { return &keyFilter{seed: maphash.MakeSeed()} }
 
-// probe gives the word of a key in a layer, and its four bits in it.
+// probe returns the word of a key in a layer, and the four bits of the key in it.
 func probe(hash uint64, words int) (int, uint64) {
 	word := int((hash >> 32) * uint64(words) >> 32)
 	return word, 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
 }
 
-// mayHave is false only for a key that was never put.
+// mayHave returns false only for a key that was never put.
 func (f *keyFilter) mayHave(key string) bool {
 	return f.full || f.has(maphash.String(f.seed, key))
 }
@@ -46,7 +46,7 @@ func (f *keyFilter) has(hash uint64) bool {
 	return false
 }
 
-// put remembers a key.
+// put adds a key.
 func (f *keyFilter) put(key string) {
 	if f.full {
 		return

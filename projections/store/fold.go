@@ -13,55 +13,55 @@ import (
 // DeadLetterTable is the table of dead letters, readable through every View.
 const DeadLetterTable = "admin.dead_letters"
 
-// DecodeHandler is the name under which an event is parked that could not be
-// decoded: once, not once for each handler that wanted it.
+// DecodeHandler is the handler of dead letters of events that could not be decoded. Such
+// an event has one dead letter, however many handlers it has.
 const DecodeHandler = "decode"
 
-// workspace is where a fold keeps its rows. Between enter and the next enter the
-// view is that of one handler: the tables of projector, or, with nil, reading only.
+// workspace is where a fold keeps its rows. enter opens the tables of a projector, for
+// its handlers; enter with nil opens all tables read-only, for reactors.
 type workspace interface {
 	projections.Tx
 	enter(u *projector, at domain.Position)
-	// mark names a moment; undo takes back every write since.
+	// mark returns the current state of the journal; undo reverts every write since.
 	mark() int
 	undo(mark int)
-	// settleWrites forgets what undo would need: the event is done.
+	// settleWrites empties the journal, once an event is folded.
 	settleWrites()
-	// enterLetters opens the dead letters: those of a version that is being
-	// built, or, with nil, those everybody sees.
+	// enterLetters opens the dead letters of a version that is being built or, with
+	// nil, those that are served.
 	enterLetters(u *projector)
-	// check encodes what was written since mark, to learn whether it can be.
+	// check encodes the rows written since mark and returns the first error.
 	check(mark int) error
-	// fault is the error of the workspace itself: not a handler's, so it ends the fold.
+	// fault returns the error of the workspace itself, after which the fold ends.
 	fault() error
 }
 
-// fold runs events through handlers. It is the same for a store, for a version
-// that is built beside it, and for a store in memory.
+// fold runs events through handlers and reactors: for a store, for a version that is
+// built beside it, and for read models in memory.
 type fold struct {
 	catalog    *domain.Catalog
 	codec      domain.Codec
 	options    *Options
 	projectors []*projector
 	reactors   []*handler
-	decoding   *handler // nil where failures to decode are somebody else's to park
+	decoding   *handler // nil in a build, where the main run stores failures to decode
 	workspace  workspace
 	routes     map[string]*route
-	// published is routes for a goroutine that decodes ahead.
+	// published holds routes for the goroutine that decodes ahead.
 	published atomic.Pointer[map[string]*route]
 	strict    bool
-	careful   bool // encode rows at once, so that a row that cannot be blames its handler
+	careful   bool // rows are encoded at once, to find the handler of one that cannot be
 
-	// What the events since the last commit brought, besides rows.
+	// The results of the events since the last commit, besides rows.
 	at       checkpoint
 	events   int
 	bytes    int
 	outbox   []OutboxEntry
-	reissued bool // the outbox may already hold what is in this one
+	reissued bool // entries of outbox may be stored already
 	settled  domain.Position
 	failures []Failure
-	act      *LetterAct // what the last event did about a dead letter
-	rebuild  string     // the projection that the last event wants built again
+	act      *LetterAct // what the last event says about a dead letter
+	rebuild  string     // the projection that the last event asks to build again
 	touched  []*handler
 	tallies  []tally // counters before the event that is being folded
 }
@@ -85,7 +85,7 @@ func (r *route) wanted() bool {
 	return r.settles || r.acts || r.rebuilds || len(r.handlers) > 0 || len(r.reactors) > 0
 }
 
-// plan makes the routes anew; called when projectors come or go.
+// plan makes the routes. It is called whenever projectors are added or removed.
 func (f *fold) plan() {
 	routes := map[string]*route{}
 	for _, def := range f.catalog.Defs() {
@@ -126,7 +126,7 @@ func (f *fold) plan() {
 	f.published.Store(&routes)
 }
 
-// unknownRoute is that of a type that is not in the catalogue and that nobody wants.
+// unknownRoute is the route of a type that is not in the catalogue.
 var unknownRoute = &route{}
 
 func (f *fold) route(eventType string) *route {
@@ -136,13 +136,13 @@ func (f *fold) route(eventType string) *route {
 	return unknownRoute
 }
 
-// decode fills an envelope when somebody wants it. It touches nothing but the
-// catalogue and the routes it is given, so that it can run ahead of the fold.
+// decode decodes the payload of an event that has a handler or a reactor. It uses
+// nothing but its arguments, so it can run ahead of the fold.
 func decode(catalog *domain.Catalog, routes map[string]*route, e *domain.Envelope) error {
 	r, ok := routes[e.Type]
 	switch {
 	case (!ok || !r.known) && e.Meta.Custom != "":
-		return nil // another system's, which says nothing to us
+		return nil // an event of another program
 	case !ok || !r.known:
 		return domain.Errorf(domain.NotFound, "event type %q is not in the catalogue", e.Type)
 	case !r.wanted():
@@ -151,12 +151,12 @@ func decode(catalog *domain.Catalog, routes map[string]*route, e *domain.Envelop
 	return catalog.Fill(e)
 }
 
-// apply folds one event; decoded is what decode said of it. The error it
-// returns ends the fold: only a strict one has any.
+// apply folds one event; decoded is the error of decode. Its own error ends the fold:
+// the workspace has failed, or the fold is strict.
 func (f *fold) apply(e *domain.Envelope, decoded error) error {
 	r := f.route(e.Type)
 	if decoded == nil && e.Event == nil && r.wanted() {
-		decoded = decode(f.catalog, f.routes, e) // wanted since it was decoded
+		decoded = decode(f.catalog, f.routes, e) // a handler was added since
 	}
 	issued, failed, settled := len(f.outbox), len(f.failures), f.settled
 	f.tallies = f.tallies[:0]
@@ -229,7 +229,7 @@ func (f *fold) run(r *route, e *domain.Envelope, decoded error) error {
 	return nil
 }
 
-// handle runs a handler; when it fails, its writes are undone.
+// handle runs a handler and undoes its writes when it fails.
 func (f *fold) handle(h *handler, e *domain.Envelope) (err error) {
 	mark := f.workspace.mark()
 	f.workspace.enter(h.projector, e.Position)
@@ -250,7 +250,7 @@ func (f *fold) handle(h *handler, e *domain.Envelope) (err error) {
 	return nil
 }
 
-// react runs a reactor and names its commands. The view it sees is of position at.
+// react runs a reactor on a view of position at and returns the entries of its commands.
 func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entries []OutboxEntry, err error) {
 	f.workspace.enter(nil, at)
 	defer func() {
@@ -260,7 +260,7 @@ func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entrie
 	}()
 	var seen projections.View = f.workspace
 	if f.options.OnRead != nil {
-		seen = overlooked{f.workspace, h.name, f.options.OnRead}
+		seen = observedView{f.workspace, h.name, f.options.OnRead}
 	}
 	found, err := h.reactor.React(seen, *e)
 	if err != nil {
@@ -276,25 +276,25 @@ func (f *fold) react(h *handler, e *domain.Envelope, at domain.Position) (entrie
 	return entries, nil
 }
 
-// overlooked is a view whose looks are told.
-type overlooked struct {
+// observedView reports each table that a reactor reads.
+type observedView struct {
 	projections.View
 	reactor string
 	tell    func(reactor, table string)
 }
 
-func (o overlooked) Get(table, key string) (*projections.Cell, bool, error) {
+func (o observedView) Get(table, key string) (*projections.Cell, bool, error) {
 	o.tell(o.reactor, table)
 	return o.View.Get(table, key)
 }
 
-func (o overlooked) Scan(table string, span projections.Span) iter.Seq2[projections.Row, error] {
+func (o observedView) Scan(table string, span projections.Span) iter.Seq2[projections.Row, error] {
 	o.tell(o.reactor, table)
 	return o.View.Scan(table, span)
 }
 
-// entry makes the entry of a command. What follows from the event's id is filled
-// in when somebody asks for the entry.
+// entry makes the outbox entry of a command. The fields that derive from the event's id
+// are set when the entry is read.
 func (f *fold) entry(h *handler, e *domain.Envelope, index int, command domain.Command) (OutboxEntry, error) {
 	if command == nil {
 		return OutboxEntry{}, domain.Errorf(domain.Internal, "reactor %s: command %d is nil", h.name, index)
@@ -314,8 +314,8 @@ func (f *fold) entry(h *handler, e *domain.Envelope, index int, command domain.C
 	}, nil
 }
 
-// CommandID names the index-th command of a reactor's answer to an event: the
-// same on every node and after every crash.
+// CommandID returns the id of the index-th command that a reactor issued for an event.
+// It is the same on every node and after every crash.
 func CommandID(event domain.EventID, reactor string, index int) string {
 	return domain.DeriveID(event.String()+"\x00"+reactor, index).String()
 }
@@ -334,8 +334,8 @@ func (f *fold) touch(h *handler) {
 	}
 }
 
-// gathered begins to gather anew: what was gathered belongs to somebody else.
-func (f *fold) gathered() {
+// clearResults forgets the results since the last commit, which the commit now owns.
+func (f *fold) clearResults() {
 	for _, h := range f.touched {
 		h.touched = false
 	}
@@ -345,11 +345,12 @@ func (f *fold) gathered() {
 	f.careful = false
 }
 
-// drop forgets what was folded since the last commit; the rows are the workspace's to drop.
+// drop discards what was folded since the last commit, but for the rows, which the
+// workspace drops.
 func (f *fold) drop(at checkpoint) {
 	for _, h := range f.touched {
 		h.counters = h.committed
 	}
-	f.gathered()
+	f.clearResults()
 	f.at = at
 }

@@ -33,24 +33,23 @@ var (
 	keyCheckpoint = []byte("mcheckpoint")
 )
 
-// formatVersion is raised when an older build could misread the keys or values.
-// Format 1 kept outbox entries as JSON, format 2 had no generations and did not
-// say of which age a generation is; both are read, and written no more.
+// formatVersion is raised when an older build could misread the keys or values. Format 1
+// stored outbox entries as JSON; format 2 had no generations. Both can still be read.
 const formatVersion = 3
 
-// generation tells the stored builds of one projection apart.
+// generation identifies a stored build of a projection.
 type generation struct {
 	version  int // of its code; 0: there is none
-	rebuilds int // how often that version was asked to be built again
+	rebuilds int // requested rebuilds of that version
 }
 
-// Bounds of the halves of a generation's number.
+// The bounds of the halves of the number of a generation.
 const (
 	versionMax  = 1<<16 - 1
 	rebuildsMax = 1<<16 - 1
 )
 
-// next is the generation of the same code after this one.
+// next returns the next generation of the same version.
 func (e generation) next() generation {
 	return generation{e.version, (e.rebuilds + 1) % (rebuildsMax + 1)}
 }
@@ -81,7 +80,7 @@ func outboxKey(c Cursor) []byte {
 	return binary.BigEndian.AppendUint32(key, uint32(c.Index))
 }
 
-// keyAfter is the smallest key that does not have the prefix, nil when there is none.
+// keyAfter returns the smallest key after all keys with the prefix, nil if there is none.
 func keyAfter(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
@@ -93,8 +92,8 @@ func keyAfter(prefix []byte) []byte {
 	return nil
 }
 
-// nameFault says why a projection, table or reactor cannot be named like this:
-// names stand in keys, between zero bytes.
+// nameFault says what is wrong with the name of a projection, table or reactor. Names are
+// parts of keys and are separated by zero bytes.
 func nameFault(name string) string {
 	switch {
 	case name == "":
@@ -107,8 +106,8 @@ func nameFault(name string) string {
 	return ""
 }
 
-// checkpoint says how far the store is and which event stands there, so that a
-// log that is not the one it was built from is noticed.
+// checkpoint is the position of a store and the event there, by which a log that is not
+// the one the store was built from is recognized.
 type checkpoint struct {
 	position domain.Position
 	micros   int64 // the event's time
@@ -132,12 +131,12 @@ func decodeCheckpoint(value []byte) (checkpoint, error) {
 	return c, nil
 }
 
-// projectorRecord is what is stored of a generation of a projection.
+// projectorRecord is the stored state of a generation of a projection.
 type projectorRecord struct {
 	serving  bool            // queries are answered from it
-	inStep   bool            // it moves with the store's checkpoint; position says nothing then
-	position domain.Position // how far its rows are
-	begun    domain.Position // the log's end, or about it, when its first event was folded
+	inStep   bool            // its position is the checkpoint of the store; position is not used
+	position domain.Position // of the last event in its rows
+	begun    domain.Position // about the end of the log when its first event was folded
 }
 
 func (r projectorRecord) encode() []byte {
@@ -166,7 +165,7 @@ func decodeProjectorRecord(value []byte) (projectorRecord, error) {
 	return record, nil
 }
 
-// counters are what is counted of a handler.
+// counters are the counters of a handler.
 type counters struct {
 	runs, failures, letters, overflow uint64
 	last                              domain.Position

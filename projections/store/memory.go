@@ -10,9 +10,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Memory is the fold of a Store with rows in maps: for tests, for scripts, for
-// questions of "what if", and as the measure of what a Store costs. It belongs
-// to one goroutine, keeps everything in memory and bounds nothing.
+// Memory is read models in memory, for tests, scripts and questions of "what if". It folds
+// as a Store does. One goroutine at a time may use it; it has no bounds.
 type Memory struct {
 	fold      fold
 	options   Options
@@ -21,8 +20,8 @@ type Memory struct {
 	issued    []OutboxEntry
 }
 
-// NewMemory makes read models in memory. Of the options it heeds Codec, Strict,
-// DeadLetterMax, Settles, SettleTypes and OnFailure.
+// NewMemory makes read models in memory. It uses the options Codec, Strict, DeadLetterMax,
+// Settles, SettleTypes and OnFailure.
 func NewMemory(models []projections.Projection, reactors []projections.Reactor, catalog *domain.Catalog, options Options) (*Memory, error) {
 	if err := check(models, reactors, catalog); err != nil {
 		return nil, err
@@ -49,8 +48,8 @@ func NewMemory(models []projections.Projection, reactors []projections.Reactor, 
 	return m, nil
 }
 
-// Apply folds the next event; it decodes it if somebody wants it. The error is
-// that of a failed handler when the options say strict, nil otherwise.
+// Apply decodes and folds the next event. The failure of a handler is an error only with
+// Options.Strict.
 func (m *Memory) Apply(e domain.Envelope) error {
 	if e.Position <= m.fold.at.position {
 		return domain.Errorf(domain.Invalid, "read models: want an event after position %d, found %d", m.fold.at.position, e.Position)
@@ -68,7 +67,7 @@ func (m *Memory) Apply(e domain.Envelope) error {
 		m.issued = slices.DeleteFunc(m.issued, func(entry OutboxEntry) bool { return entry.Position <= m.fold.settled })
 	}
 	failures := m.fold.failures
-	m.fold.gathered()
+	m.fold.clearResults()
 	if m.options.OnFailure != nil {
 		for _, failure := range failures {
 			m.options.OnFailure(failure)
@@ -77,8 +76,8 @@ func (m *Memory) Apply(e domain.Envelope) error {
 	return nil
 }
 
-// Replay folds what the log holds now past the last event, up to a position
-// (0: everything).
+// Replay folds the events that the log has now after the last one, up to a position
+// (0: all of them).
 func (m *Memory) Replay(ctx context.Context, log eventlog.Log, upTo domain.Position) error {
 	for e, err := range log.ReadAll(ctx, m.fold.at.position+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
@@ -94,19 +93,19 @@ func (m *Memory) Replay(ctx context.Context, log eventlog.Log, upTo domain.Posit
 	return nil
 }
 
-// Position is that of the last event folded.
+// Position is the position of the last event that was folded.
 func (m *Memory) Position() domain.Position { return m.fold.at.position }
 
-// View shows the rows to f.
+// View calls f with the rows.
 func (m *Memory) View(f func(projections.View) error) error {
 	m.workspace.enter(nil, m.fold.at.position)
 	return f(m.workspace)
 }
 
-// Outbox lists what reactors wanted done and nobody settled, in order.
+// Outbox lists the commands of reactors that were not settled, in order.
 func (m *Memory) Outbox() []OutboxEntry { return slices.Clone(m.issued) }
 
-// DeadLetters lists what is parked, by handler and position.
+// DeadLetters lists the dead letters by handler and position.
 func (m *Memory) DeadLetters() ([]DeadLetter, error) {
 	m.workspace.enter(nil, m.fold.at.position)
 	found, err := collectLetters(m.workspace, func(DeadLetter) bool { return true })
@@ -117,14 +116,13 @@ func (m *Memory) DeadLetters() ([]DeadLetter, error) {
 	return list, err
 }
 
-// Digest is that of a Store at the same position.
+// Digest equals the digest of a Store at the same position.
 func (m *Memory) Digest(ctx context.Context) (Digest, error) {
 	m.workspace.enter(nil, m.fold.at.position)
 	return digestOf(ctx, m.workspace, m.names)
 }
 
-// memoryTable is a table in a map; the order of its keys is kept from the first
-// scan on.
+// memoryTable is a table in a map. From its first scan on its keys are also kept in order.
 type memoryTable struct {
 	rows    map[string]*entry
 	sorted  ordered
@@ -186,7 +184,7 @@ func (g *memoryWorkspace) settleWrites() {
 func (g *memoryWorkspace) check(int) error { return nil }
 func (g *memoryWorkspace) fault() error    { return nil }
 
-// Position is that of the event in turn.
+// Position is the position of the event that is being folded.
 func (g *memoryWorkspace) Position() domain.Position { return g.position }
 
 // Codec turns rows into JSON and back.
@@ -279,7 +277,7 @@ func (t *memoryTable) order() *ordered {
 	return &t.sorted
 }
 
-// Scan yields rows in key order. A write made while it runs shows when it lies ahead.
+// Scan yields rows in key order. It sees writes made while it runs, if they lie ahead.
 func (g *memoryWorkspace) Scan(name string, span projections.Span) iter.Seq2[projections.Row, error] {
 	return func(yield func(projections.Row, error) bool) {
 		t, err := g.find(name, false)

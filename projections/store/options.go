@@ -18,54 +18,54 @@ type Options struct {
 	// the past share a cache of four fifths of that size. 0 means 40 MiB, and 2 MiB
 	// with Small.
 	CacheBytes int64
-	// CacheRows bounds the rows kept in memory besides those waiting to be written; 0 means 8192.
+	// CacheRows bounds the rows in memory that are not waiting to be written; 0 means 8192.
 	CacheRows int
-	// BatchMax bounds the events of one batch; 0 means 65536. Batches are as
-	// small as one event when the store has caught up.
+	// BatchMax bounds the events of one batch; 0 means 65536. A store that has caught up
+	// writes batches of a single event.
 	BatchMax int
-	// OutboxMax bounds the outbox: at the bound Run waits until entries are
-	// settled. 0 means 65536; negative means no bound, for replays that nobody drains.
+	// OutboxMax bounds the outbox. When it is full, Run waits until entries are settled.
+	// 0 means 65536; a negative value means no bound, for replays whose outbox nobody
+	// drains.
 	OutboxMax int
-	// DeadLetterMax bounds the dead letters kept of one handler; failures
-	// beyond are counted and told, not kept. 0 means 1000.
+	// DeadLetterMax bounds the dead letters of one handler. Further failures are counted
+	// and reported, but not stored. 0 means 1000.
 	DeadLetterMax int
-	// AsksMax bounds the questions about the past that are answered or wait at
-	// a time; 0 means 32.
+	// AsksMax bounds the questions about the past that wait or are answered at the same
+	// time; 0 means 32.
 	AsksMax int
-	// Small keeps Pebble's buffers small, for tests and throw-away stores.
+	// Small makes memtables small, for tests and throw-away stores.
 	Small     bool
 	Snapshots SnapshotPolicy
 	// Strict makes the first failure of a handler end Run with its error.
 	Strict bool
-	// ReactFrom says after which position a reactor starts that this store has
-	// not seen before; opened is where the store stands. nil: after opened. A
-	// position before opened is refused: the rows of that time are gone.
+	// ReactFrom returns the position after which a reactor starts that is new to this
+	// store, and at least opened, the position of the store: a reactor needs the rows of
+	// its time. nil: opened.
 	ReactFrom func(reactor string, opened domain.Position) domain.Position
-	// Settles reads how far the leader has settled outboxes from an event of
-	// one of SettleTypes, which it gets decoded. Entries up to there are deleted.
+	// Settles returns, for a decoded event of one of SettleTypes, the position up to which
+	// the leader has settled outboxes. Entries up to there are deleted.
 	Settles     func(domain.Envelope) (upTo domain.Position, ok bool)
 	SettleTypes []string
-	// Acts reads what was done about a dead letter from an event of one of
-	// ActTypes, which it gets decoded: whoever folds the log does the same, at the
-	// same place in it. An act on a letter that is not there does nothing.
+	// Acts returns, for a decoded event of one of ActTypes, what it says about a dead
+	// letter. Every store does the same when it folds the event. An act on a letter that
+	// does not exist does nothing.
 	Acts     func(domain.Envelope) (act LetterAct, ok bool)
 	ActTypes []string
-	// Rebuilds reads from an event of one of RebuildTypes, which it gets decoded,
-	// which projection somebody wants built again beside the one that serves. It
-	// is not, if it is being built or has been begun since.
+	// Rebuilds returns, for a decoded event of one of RebuildTypes, the projection that is
+	// to be built again beside the serving generation. The event does nothing if the
+	// projection is being built, or was begun after the event.
 	Rebuilds     func(domain.Envelope) (projection string, ok bool)
 	RebuildTypes []string
-	// Now is the time that builds are measured by; nil: the wall clock.
+	// Now returns the time by which the progress of builds is measured; nil: time.Now.
 	Now func() time.Time
-	// OnFailure is told of every failure after the batch that holds its dead
-	// letter is committed. It runs where Run runs and must not block.
+	// OnFailure is called for every failure, once the batch with its dead letter is
+	// committed. It is called on the goroutine of Run and must not block.
 	OnFailure func(Failure)
-	// OnRead is told of every look of a reactor into a table. It is for tests
-	// that ask what reactors read; nil costs nothing.
+	// OnRead is called whenever a reactor reads a table. It is for tests.
 	OnRead func(reactor, table string)
 	Logger *slog.Logger // nil: silent
 
-	throwAway bool          // Close need not keep anything
+	throwAway bool          // rows need not survive Close
 	cache     *pebble.Cache // shared with other stores; nil: its own
 }
 
@@ -104,8 +104,8 @@ func setDefault(value *int, usual int) {
 	}
 }
 
-// Until says when Run is done; the zero value means never.
+// Until says when Run returns; the zero value means never.
 type Until struct {
 	Position domain.Position // applied this far
-	CaughtUp bool            // applied everything the log held when it was asked, rebuilds included
+	CaughtUp bool            // applied every event of the log as of the call, rebuilds included
 }

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// ordered keeps entries in key order in chunks, so that an insertion moves at
-// most a chunk. It lets a scan go on after the entries changed under it: every
-// step asks for what comes after a key.
+// ordered is a list of entries in key order, kept in chunks so that an insertion moves
+// at most one chunk. A scan asks for the entry after a key at each step, so entries may
+// change while it runs.
 type ordered struct{ chunks [][]*entry }
 
 const chunkMax = 128
 
-// place finds the chunk and the index in it of the first entry whose key is not
-// below key; index may be the chunk's length only in the last chunk.
+// place returns the chunk, and the index in it, of the first entry whose key is not below
+// key. The index may be the length of the chunk only in the last chunk.
 func (o *ordered) place(key string) (int, int) {
 	chunk := sort.Search(len(o.chunks), func(i int) bool {
 		entries := o.chunks[i]
@@ -55,7 +55,7 @@ func (o *ordered) insert(e *entry) {
 	o.chunks[chunk] = slices.Insert(entries, index, e)
 }
 
-// add is insert for many: the first ones are cheaper to sort than to insert.
+// add inserts many entries. The first ones are sorted, which is cheaper than inserting.
 func (o *ordered) add(entries []*entry) {
 	if len(o.chunks) > 0 {
 		for _, e := range entries {
@@ -69,7 +69,7 @@ func (o *ordered) add(entries []*entry) {
 	}
 }
 
-// remove takes the entry of a key out.
+// remove removes the entry of a key.
 func (o *ordered) remove(key string) {
 	if len(o.chunks) == 0 {
 		return
@@ -86,7 +86,7 @@ func (o *ordered) remove(key string) {
 	o.chunks[chunk] = slices.Delete(entries, index, index+1)
 }
 
-// from gives the first entry at or after key.
+// from returns the first entry at or after key.
 func (o *ordered) from(key string) *entry {
 	if len(o.chunks) == 0 {
 		return nil
@@ -98,7 +98,7 @@ func (o *ordered) from(key string) *entry {
 	return o.chunks[chunk][index]
 }
 
-// after gives the first entry past key.
+// after returns the first entry past key.
 func (o *ordered) after(key string) *entry {
 	if len(o.chunks) == 0 {
 		return nil
@@ -116,7 +116,7 @@ func (o *ordered) after(key string) *entry {
 	return nil
 }
 
-// below gives the last entry before key.
+// below returns the last entry before key.
 func (o *ordered) below(key string) *entry {
 	if len(o.chunks) == 0 {
 		return nil
@@ -132,7 +132,7 @@ func (o *ordered) below(key string) *entry {
 	return before[len(before)-1]
 }
 
-// last gives the entry with the greatest key.
+// last returns the entry with the greatest key.
 func (o *ordered) last() *entry {
 	if len(o.chunks) == 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// OutboxEntry is a command that a reactor wants done.
+// OutboxEntry is a command that a reactor issued.
 type OutboxEntry struct {
 	Position    domain.Position `json:"position"` // of the event it answers
 	EventID     domain.EventID  `json:"event_id"`
@@ -27,31 +27,30 @@ type OutboxEntry struct {
 	Causation   string          `json:"causation"`
 }
 
-// Cursor is the place of an entry in the order of the outbox: by event, then by
-// the reactor's name, then by its own order. The zero value is before all.
+// Cursor is the place of an entry in the outbox, which is ordered by event, then by the
+// name of the reactor, then by index. The zero value is before all entries.
 type Cursor struct {
 	Position domain.Position
 	Reactor  string
 	Index    int
 }
 
-// Cursor is the entry's place.
+// Cursor returns the place of the entry.
 func (e OutboxEntry) Cursor() Cursor { return Cursor{e.Position, e.Reactor, e.Index} }
 
-// outbox keeps count of the entries, so that its bound is cheap to keep, and where
-// they begin: what was settled before leaves deletions in Pebble, and a scan from
-// the start of the range steps over each of them.
+// outbox counts the entries and knows the position of the first, so that a scan need not
+// step over the tombstones of settled entries before it.
 type outbox struct {
 	mu      sync.Mutex // held from deciding what to delete until it is deleted
 	length  int
-	first   domain.Position // no entry answers an earlier event; noEntry when there is none
+	first   domain.Position // of the first entry, or an earlier one; noEntry when there are none
 	staged  int
-	value   []byte // of the entry that is staged, to be filled again
-	waits   uint64 // times Run had to wait for room
+	value   []byte // buffer for encoding an entry
+	waits   uint64 // how often Run waited because the outbox was full
 	changed chan struct{}
 }
 
-// noEntry is after every position.
+// noEntry is larger than every position.
 const noEntry = domain.Position(math.MaxUint64)
 
 func (o *outbox) load(db *pebble.DB) error {
@@ -79,8 +78,8 @@ func (o *outbox) advance(db *pebble.DB) error {
 	return nil
 }
 
-// stage puts new entries into a batch and takes those that are settled up to a
-// position out. The outbox may hold reissued ones already. The caller holds mu
+// stage adds new entries to a batch, and the deletion of those up to a settled position.
+// With reissued, the outbox may hold some of the entries already. The caller holds mu
 // until finish.
 func (o *outbox) stage(db *pebble.DB, batch *pebble.Batch, settled domain.Position, entries []OutboxEntry, reissued bool) error {
 	o.staged = 0
@@ -135,8 +134,8 @@ func (o *outbox) finish(stored bool) {
 	}
 }
 
-// announce tells those who wait that entries came or went. Views must show it
-// before: who is woken looks once, and then waits for the next announcement.
+// announce wakes those who wait for a change of the outbox. Views must show the change
+// before: a waiter looks once and then waits for the next announcement.
 func (o *outbox) announce() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -148,7 +147,7 @@ func (o *outbox) tell() {
 	o.changed = make(chan struct{})
 }
 
-// Outbox lists at most limit committed entries after a place, in order.
+// Outbox lists at most limit committed entries after a cursor, in order.
 func (s *Store) Outbox(ctx context.Context, after Cursor, limit int) ([]OutboxEntry, error) {
 	if s.closing.Err() != nil {
 		return nil, errClosed
@@ -185,8 +184,8 @@ func (s *Store) Outbox(ctx context.Context, after Cursor, limit int) ([]OutboxEn
 	return entries, nil
 }
 
-// WaitOutbox returns once there is an entry after a place, or with code timeout
-// when ctx ends.
+// WaitOutbox returns once there is an entry after a cursor. When ctx ends first, its
+// error has code timeout.
 func (s *Store) WaitOutbox(ctx context.Context, after Cursor) error {
 	for {
 		s.outbox.mu.Lock()
@@ -206,13 +205,13 @@ func (s *Store) WaitOutbox(ctx context.Context, after Cursor) error {
 	}
 }
 
-// Settle deletes entries whose commands are done. Should the deletion be lost
-// in a crash, they come back under the same command ids.
+// Settle deletes entries whose commands have been run. If a crash loses the deletion, the
+// entries come back with the same command ids.
 func (s *Store) Settle(entries ...OutboxEntry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	// A held state keeps Close waiting while the batch is on its way.
+	// Close waits for the state that is held here.
 	st, err := s.views.acquire()
 	if err != nil {
 		return err
@@ -250,7 +249,7 @@ func (s *Store) Settle(entries ...OutboxEntry) error {
 	return err
 }
 
-// OutboxLen is the number of entries that wait to be settled.
+// OutboxLen is the number of entries in the outbox.
 func (s *Store) OutboxLen() int {
 	s.outbox.mu.Lock()
 	defer s.outbox.mu.Unlock()
@@ -264,7 +263,8 @@ func (s *Store) OutboxWaits() uint64 {
 	return s.outbox.waits
 }
 
-// room tells whether another event may add entries, and if not, what to wait on.
+// room reports whether the outbox has room. If not, the channel is closed at its next
+// change.
 func (s *Store) room() (bool, <-chan struct{}) {
 	s.outbox.mu.Lock()
 	defer s.outbox.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// An outbox entry is stored as what neither its key nor its event's id says:
+// An outbox entry is stored without what follows from its key and the event's id:
 //
 //	 0 u8  entryLayout; '{' begins an entry of format 1, which was JSON
 //	 1     id of the event, 16 bytes
@@ -27,7 +27,7 @@ func (e *OutboxEntry) appendTo(dst []byte) []byte {
 	return append(dst, e.Command...)
 }
 
-// named fills in what follows from the event and the reactor.
+// named sets the fields that derive from the event and the reactor.
 func (e *OutboxEntry) named() {
 	e.Causation = e.EventID.String()
 	if e.Correlation == "" {
@@ -36,7 +36,7 @@ func (e *OutboxEntry) named() {
 	e.CommandID = CommandID(e.EventID, e.Reactor, e.Index)
 }
 
-// decodeEntry reads a stored entry; it keeps parts of the value.
+// decodeEntry reads a stored entry. The entry shares memory with value.
 func decodeEntry(key, value []byte) (e OutboxEntry, err error) {
 	if len(value) > 0 && value[0] == '{' {
 		if err := json.Unmarshal(value, &e); err != nil {
@@ -54,7 +54,7 @@ func decodeEntry(key, value []byte) (e OutboxEntry, err error) {
 	for _, text := range [...]*string{&e.CommandType, &e.Correlation} {
 		length, n := binary.Uvarint(rest)
 		if n <= 0 || length > uint64(len(rest)-n) {
-			return e, domain.Errorf(domain.Corrupt, "outbox entry %q: a text reaches beyond its end", key)
+			return e, domain.Errorf(domain.Corrupt, "outbox entry %q: a text ends after the entry", key)
 		}
 		*text = string(rest[n : n+int(length)])
 		rest = rest[n+int(length):]

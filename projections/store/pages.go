@@ -5,11 +5,11 @@ import (
 	"unsafe"
 )
 
-// pages copies many small rows into few pieces of memory.
+// pages copies many small rows into a few large allocations.
 type pages struct {
 	free []byte
-	lent bool              // the pieces are lent, and go back at the end
-	held []*[pageSize]byte // the lent ones
+	lent bool              // allocations are taken from pagePool, and given back at the end
+	held []*[pageSize]byte // those of pagePool
 	room [2]*[pageSize]byte
 }
 
@@ -47,7 +47,7 @@ func (p *pages) giveBack() {
 
 const (
 	pageSize  = 32 << 10
-	lentPages = 64 // of one view; a longer scan leaves the rest to the collector
+	lentPages = 64 // most of one view; a longer scan allocates the rest
 )
 
 var pagePool = sync.Pool{New: func() any { return new([pageSize]byte) }}

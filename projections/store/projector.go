@@ -7,25 +7,25 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Kind says what sort of handler a name stands for.
+// Kind is the kind of a handler.
 type Kind string
 
-// handler is one thing that is run for events of a type, and what is counted of it.
+// handler is a projection's handler, a reactor or the decoder, with its counters.
 type handler struct {
 	name      string // "work.TASK_FAILED", "work.retry", "decode"
 	eventType string
 	kind      Kind
 	apply     func(projections.Tx, domain.Envelope) error // kind projection
-	projector *projector                                  // kind projection: whose tables it writes
+	projector *projector                                  // kind projection: the owner of its tables
 	reactor   projections.Reactor                         // kind reactor
-	after     domain.Position                             // kind reactor: reacts to events past this
+	after     domain.Position                             // kind reactor: it reacts to later events
 	key       []byte                                      // of its counters
 	counters  counters
-	touched   bool // counters to be written with the next batch
+	touched   bool // counters are written with the next batch
 	committed counters
 }
 
-// projector is one generation of a projection on its way through the log.
+// projector folds events into one generation of a projection.
 type projector struct {
 	projection projections.Projection
 	generation generation
@@ -33,8 +33,8 @@ type projector struct {
 	handlers   []*handler
 }
 
-// newProjector makes a generation of a projection and its handlers. Two handlers of one
-// event type are told apart by number.
+// newProjector makes a projector and its handlers. The second handler of an event type
+// gets "#2" behind its name, and so on.
 func newProjector(p projections.Projection, rebuilds int, record projectorRecord) *projector {
 	u := &projector{projection: p, generation: generation{p.Version, rebuilds}, record: record}
 	seen := map[string]int{}

@@ -13,12 +13,12 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// handoverGap is how close to the store's position a build must be for the rest
-// to be folded while everything else waits.
+// handoverGap is the number of events that a build may be behind the store when it is
+// switched to; they are folded while the store waits.
 const handoverGap = 1024
 
-// build is the goroutine that brings versions up beside the serving ones. The
-// methods work on nil: no build.
+// build is a goroutine that folds history into new generations beside the serving ones.
+// Its methods may be called on nil.
 type build struct {
 	run  *run
 	stop context.CancelFunc
@@ -26,7 +26,7 @@ type build struct {
 	err  error
 }
 
-// startBuild goes on with what is being built, if anything is.
+// startBuild starts or continues the build, if there is one.
 func (s *Store) startBuild(ctx context.Context, log eventlog.Log) *build {
 	if s.building == nil {
 		return nil
@@ -50,7 +50,7 @@ func (b *build) finished() <-chan struct{} {
 	return b.done
 }
 
-// close ends the build where it is; what it committed is where it goes on.
+// close stops the build. A later one continues from what was committed.
 func (b *build) close() {
 	if b != nil {
 		b.stop()
@@ -58,7 +58,7 @@ func (b *build) close() {
 	}
 }
 
-// catchUp folds history into a run until it is close behind the store.
+// catchUp folds history into a run until it is at most handoverGap events behind.
 func (s *Store) catchUp(ctx context.Context, log eventlog.Log, p *run) error {
 	for {
 		target := s.Position()
@@ -82,7 +82,7 @@ func (s *Store) catchUp(ctx context.Context, log eventlog.Log, p *run) error {
 	}
 }
 
-// foldUpTo folds what lies between a run and a position, and commits it.
+// foldUpTo folds the events up to a position into a run and commits them.
 func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *run, target domain.Position) error {
 	if p.at.position >= target {
 		return nil
@@ -95,7 +95,7 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *run, target d
 		select {
 		case <-f.filled:
 		case <-tick.C:
-			if !f.pressing() {
+			if !f.due() {
 				if err := s.commitFolded(ctx, p); err != nil {
 					return err
 				}
@@ -133,8 +133,8 @@ func (s *Store) foldUpTo(ctx context.Context, log eventlog.Log, p *run, target d
 	}
 }
 
-// switchOver makes the built versions the serving ones: it folds the last few
-// events into them, and in one batch moves the tables and deletes the old rows.
+// switchOver makes the built generations the serving ones: it folds the last events into
+// them and then, in one batch, switches the layout and deletes the old rows.
 func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) error {
 	if b.err != nil {
 		return b.err
@@ -215,8 +215,7 @@ func (s *Store) switchOver(ctx context.Context, log eventlog.Log, b *build) erro
 	return nil
 }
 
-// replace puts built projectors among the ones in step, in the place of earlier
-// generations.
+// replace puts built projectors in the place of earlier generations.
 func (s *Store) replace(projectors, built []*projector) (kept, replaced []*projector) {
 	for _, u := range projectors {
 		if slices.ContainsFunc(built, func(b *projector) bool { return b.projection.Name == u.projection.Name }) {
@@ -228,7 +227,7 @@ func (s *Store) replace(projectors, built []*projector) (kept, replaced []*proje
 	return s.declaredOrder(append(kept, built...)), replaced
 }
 
-// moveProjectors adds to the switching batch what changes besides rows.
+// moveProjectors adds to the batch of a switch everything but rows of the new generations.
 func (s *Store) moveProjectors(batch *pebble.Batch, projectors []*projector) error {
 	for _, u := range projectors {
 		records, err := s.projectorRecords(u.projection.Name)
@@ -254,12 +253,12 @@ func (s *Store) moveProjectors(batch *pebble.Batch, projectors []*projector) err
 	return nil
 }
 
-// switched is the record of a generation that has become the serving one.
+// switched returns the record of a generation that has become the serving one.
 func (r projectorRecord) switched() projectorRecord {
 	return projectorRecord{serving: true, inStep: true, begun: r.begun}
 }
 
-// replaceLetters puts the dead letters of a new version in the place of the old one's.
+// replaceLetters replaces the dead letters of a projection by those of its new version.
 func (p *run) replaceLetters(projection string, parked []keyedLetter) error {
 	p.tx.enterLetters(nil)
 	old, err := collectLetters(p.tx, func(l DeadLetter) bool { return l.Projection == projection })
@@ -297,7 +296,7 @@ func collectLetters(v projections.View, keep func(DeadLetter) bool) ([]keyedLett
 	return found, nil
 }
 
-// declaredOrder sorts projectors as their projections were declared.
+// declaredOrder sorts projectors in the order in which their projections were declared.
 func (s *Store) declaredOrder(projectors []*projector) []*projector {
 	place := map[string]int{}
 	for i, p := range s.projections {

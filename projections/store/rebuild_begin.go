@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// begin notes how far the log was when an empty store began to fold it: a wish to
-// build again that lies before is fulfilled as soon as it is reached.
+// begin notes the end of the log when an empty store begins to fold it. Requests for a
+// rebuild before that position need no rebuild.
 func (s *Store) begin(head domain.Position) error {
 	batch := s.db.NewBatch()
 	defer batch.Close()
@@ -26,10 +26,10 @@ func (s *Store) begin(head domain.Position) error {
 	return nil
 }
 
-// beginRebuild has a projection built again beside the generation that serves and
-// goes on to, because the last event asks for it. That the new generation is there
-// is stored in the batch of that event, so that a crash forgets both or neither.
-// Nothing happens if the projection is being built, or was begun after the event.
+// beginRebuild begins to build a projection again beside the serving generation, because
+// the last event asks for it. The record of the new generation is stored in the batch of
+// that event, so that a crash loses both or neither. Nothing happens if the projection is
+// being built, or was begun after the event.
 func (s *Store) beginRebuild(ctx context.Context, p *run) error {
 	name := p.rebuild
 	p.rebuild = ""
@@ -57,12 +57,11 @@ func (s *Store) beginRebuild(ctx context.Context, p *run) error {
 	return s.build([]*projector{u})
 }
 
-// build makes the run in which generations are brought up. Where it runs they are
-// folded by whoever follows the log next.
+// build makes the run that builds generations. follow starts it.
 func (s *Store) build(projectors []*projector) error {
 	p := s.newRun(false)
 	p.projectors = projectors
-	if err := s.fit(p); err != nil {
+	if err := s.openRun(p); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -71,8 +70,8 @@ func (s *Store) build(projectors []*projector) error {
 	return nil
 }
 
-// buildOf finds the generation of a projection that is being built, or waits to be.
-// Whoever does not fold holds mu.
+// buildOf returns the generation of a projection that is being built, or waits to be
+// built. Callers other than the fold hold mu.
 func (s *Store) buildOf(name string) (u *projector, waits bool) {
 	named := func(u *projector) bool { return u.projection.Name == name }
 	if s.building != nil {

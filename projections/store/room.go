@@ -7,20 +7,20 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// awaited is the length the outbox will have when a run has committed.
-func (s *Store) awaited(p *run) int {
+// lengthAfterCommit is the length of the outbox once a run has committed.
+func (s *Store) lengthAfterCommit(p *run) int {
 	n := s.OutboxLen() + len(p.outbox)
 	if p.pending != nil {
-		n += len(p.pending.outbox) // counted twice at worst, once they are written
+		n += len(p.pending.outbox) // counted twice while the commit is written but not finished
 	}
 	return n
 }
 
-// awaitRoom waits while the outbox is full. On a node that does not drain its
-// own, room comes from the log: further on it says how far the leader has
-// settled, and what is settled there need not wait here.
+// awaitRoom waits while the outbox is full. A node that does not drain its outbox reads
+// ahead in the log for events that say how far the leader has settled, and deletes the
+// entries up to there.
 func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
-	if s.options.OutboxMax < 0 || s.awaited(s.main) < s.options.OutboxMax {
+	if s.options.OutboxMax < 0 || s.lengthAfterCommit(s.main) < s.options.OutboxMax {
 		return nil
 	}
 	if err := s.commit(ctx, s.main, nil, nil); err != nil {
@@ -33,16 +33,16 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 	s.outbox.waits++
 	s.outbox.mu.Unlock()
 	s.options.Logger.Warn("the outbox is full: following the log waits", "entries", s.OutboxLen(), "position", s.main.at.position)
-	ahead, stop := context.WithCancel(ctx)
+	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	var scout chan error
+	var ahead chan error
 	if s.options.Settles != nil {
-		scout = make(chan error, 1)
-		go func() { scout <- s.scout(ahead, log, s.main.at.position) }()
+		ahead = make(chan error, 1)
+		go func() { ahead <- s.settleAhead(reading, log, s.main.at.position) }()
 		defer func() {
 			stop()
-			if scout != nil {
-				<-scout
+			if ahead != nil {
+				<-ahead
 			}
 		}()
 	}
@@ -53,8 +53,8 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 		}
 		select {
 		case <-changed:
-		case err := <-scout:
-			scout = nil
+		case err := <-ahead:
+			ahead = nil
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
@@ -64,8 +64,9 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 	}
 }
 
-// scout looks ahead in the log for settlements and deletes what they settle.
-func (s *Store) scout(ctx context.Context, log eventlog.Log, after domain.Position) error {
+// settleAhead reads the log ahead of the fold for settlements and deletes the entries that
+// they settle.
+func (s *Store) settleAhead(ctx context.Context, log eventlog.Log, after domain.Position) error {
 	for item, err := range log.Subscribe(ctx, after, eventlog.Filter{Types: s.options.SettleTypes}) {
 		if err != nil {
 			return err
@@ -74,7 +75,7 @@ func (s *Store) scout(ctx context.Context, log eventlog.Log, after domain.Positi
 			continue
 		}
 		if err := s.catalog.Fill(&item.Envelope); err != nil {
-			continue // it is parked when its turn comes
+			continue // its dead letter is stored when it is folded
 		}
 		upTo, ok := s.options.Settles(item.Envelope)
 		if !ok {

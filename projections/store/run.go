@@ -10,28 +10,27 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A batch is committed when it holds this much, however few events that is: rows
-// that wait are memory. A row that changes many times within a batch is encoded
-// and written once, so while history is folded, batches are as large as memory
-// allows. batchBytes counts the payloads of events and commands.
+// The bounds of a batch besides Options.BatchMax; batchBytes counts the payloads of events
+// and commands. A row that changes many times within a batch is encoded and written
+// once, so while history is folded, batches are as large as memory allows.
 const (
 	batchRows  = 32768
 	batchBytes = 32 << 20
 )
 
-// batchTime is about the longest that a fold that waits for the log goes without a
-// commit: the position that others see moves on while the store catches up. A fold
-// that the log waits for fills its batches: committed by time, they would be the
-// smaller, and the work the more, the slower the machine is.
+// batchTime is about the longest time between two commits of a fold that waits for the
+// log, so that the position of the store moves while it catches up. A fold that is slower
+// than the log fills its batches instead: commits by time would make batches smaller, and
+// the work larger, on a slow machine.
 const batchTime = 500 * time.Millisecond
 
-// commitDelay is how long a live store lets events wait that nobody waits for. To
-// wake, fold and commit costs about as much for one event as for ten.
+// commitDelay is how long a live store lets events wait that nobody waits for. Folding and
+// committing one event costs about as much as ten.
 const commitDelay = 25 * time.Millisecond
 
-// Run follows the log from the store's checkpoint, history first, then live,
-// until ctx ends or until is reached; both are no error. Only one Run is on at a
-// time. It refuses a log that is not the one the store was built from.
+// Run folds the log from the store's checkpoint on, and then events as they are appended.
+// It returns nil when ctx ends or until is reached. A second Run at the same time is a
+// conflict, and so is a log that is not the one the store was built from.
 func (s *Store) Run(ctx context.Context, log eventlog.Log, until Until) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return domain.Errorf(domain.Conflict, "read models: they already follow a log")
@@ -55,8 +54,8 @@ func (s *Store) Run(ctx context.Context, log eventlog.Log, until Until) error {
 		err := s.follow(ctx, log, until)
 		var row *unencodable
 		if errors.As(err, &row) {
-			// Some handler put a row that has no JSON. Folding the batch again,
-			// encoding row by row, tells which one.
+			// A handler put a row that cannot be encoded. The batch is folded again,
+			// each row encoded at once, to find the handler.
 			if err = s.drop(s.main); err == nil {
 				s.main.careful = true
 				continue
@@ -69,7 +68,7 @@ func (s *Store) Run(ctx context.Context, log eventlog.Log, until Until) error {
 	}
 }
 
-// lifetime is ctx, ended when the store closes.
+// lifetime returns a context that ends with ctx and when the store closes.
 func (s *Store) lifetime(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	release := context.AfterFunc(s.closing, cancel)
@@ -83,8 +82,8 @@ func unlessDone(ctx context.Context, err error) error {
 	return err
 }
 
-// sameLog refuses a log that is shorter than the store or holds another event
-// at its checkpoint: serving rows of another log would be serving lies.
+// sameLog refuses a log that is shorter than the store or holds another event at its
+// checkpoint.
 func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 	at := s.main.at
 	head, err := log.Head(ctx)
@@ -109,16 +108,16 @@ func (s *Store) sameLog(ctx context.Context, log eventlog.Log) error {
 	return nil
 }
 
-// follower is one try at following the log.
+// follower is one attempt to follow the log.
 type follower struct {
 	store   *Store
 	run     *run
 	log     eventlog.Log
 	until   Until
 	feed    *feed
-	filled  <-chan struct{}  // the feed's; nil when it has ended
-	soon    <-chan time.Time // when what waits is folded and committed though nobody asks
-	reached bool             // everything that until wants is folded
+	filled  <-chan struct{}  // of the feed; nil once it has ended
+	soon    <-chan time.Time // when waiting events are folded and committed at the latest
+	reached bool             // until is reached
 	build   *build
 }
 
@@ -162,12 +161,12 @@ func (s *Store) follow(ctx context.Context, log eventlog.Log, until Until) error
 	}
 }
 
-// step waits for one thing to happen and answers it.
+// step waits for the next thing to do and does it.
 func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, err error) {
 	s, p := w.store, w.run
 	select {
 	case <-w.filled:
-		if !p.live || w.feed.pressing() || s.wantedBy(s.lastSeen()) {
+		if !p.live || w.feed.due() || s.wantedBy(s.lastSeen()) {
 			return false, w.fold(ctx)
 		}
 		if w.soon == nil {
@@ -186,7 +185,7 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 	case <-p.written():
 		return false, s.finishCommit(p)
 	case <-tick:
-		if p.live || !w.feed.pressing() {
+		if p.live || !w.feed.due() {
 			return false, s.commitFolded(ctx, p)
 		}
 	case <-s.snapshots.settled:
@@ -200,7 +199,7 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 		}
 		w.build = s.startBuild(ctx, w.log)
 	case <-s.health.met:
-		// A query met it, and others will: rows that cannot be read serve nobody.
+		// A query read damaged data, and others will.
 		return false, broke(errors.Join(s.health.damage(), domain.ErrCorrupt))
 	case <-ctx.Done():
 		return true, s.commit(ctx, p, nil, nil)
@@ -208,7 +207,7 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 	return false, nil
 }
 
-// fold folds what waits in the feed, and commits it when somebody waits for it.
+// fold folds the events that wait in the feed and commits them if somebody waits for them.
 func (w *follower) fold(ctx context.Context) error {
 	s, p := w.store, w.run
 	b, live, ended, err := w.feed.take()
@@ -243,7 +242,7 @@ func (w *follower) fold(ctx context.Context) error {
 	return nil
 }
 
-// foldBlock folds events, launching whatever fills a batch.
+// foldBlock folds events and begins a commit whenever a batch is full.
 func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error {
 	p := s.main
 	for i := range b.events {
@@ -270,14 +269,13 @@ func (s *Store) foldBlock(ctx context.Context, log eventlog.Log, b *block) error
 			return err
 		}
 		if err := ctx.Err(); err != nil {
-			return err // the rest of the block must not be skipped: nothing after it is folded
+			return err // no event of a later block may be folded before the rest of this one
 		}
 	}
 	return nil
 }
 
-// commitFolded is commitAsync of what has been folded so far, if anything has and no
-// batch is being written.
+// commitFolded begins a commit, if events have been folded and no commit is pending.
 func (s *Store) commitFolded(ctx context.Context, p *run) error {
 	select {
 	case <-p.written():
@@ -292,15 +290,15 @@ func (s *Store) commitFolded(ctx context.Context, p *run) error {
 	return s.commitAsync(ctx, p)
 }
 
-// full tells whether what was folded has to be committed before more is.
+// full reports whether a batch has to be committed before the next event is folded.
 func (s *Store) full(p *run) bool {
 	if p.events >= s.options.BatchMax || p.bytes >= batchBytes || p.tx.waiting >= batchRows || s.snapshotDue(p) {
 		return true
 	}
-	return len(p.outbox) > 0 && s.options.OutboxMax >= 0 && s.awaited(p) >= s.options.OutboxMax
+	return len(p.outbox) > 0 && s.options.OutboxMax >= 0 && s.lengthAfterCommit(p) >= s.options.OutboxMax
 }
 
-// keepFolded commits what came before an event that ended a strict fold.
+// keepFolded commits the events before the one that ended a strict fold.
 func (s *Store) keepFolded(ctx context.Context, cause error) error {
 	var row *unencodable
 	if errors.As(cause, &row) || s.main.tx.fault() != nil {
@@ -309,15 +307,15 @@ func (s *Store) keepFolded(ctx context.Context, cause error) error {
 	return s.commit(ctx, s.main, nil, nil)
 }
 
-// wantedBy tells whether somebody waits for a position up to this one.
+// wantedBy reports whether somebody waits for this position or an earlier one.
 func (s *Store) wantedBy(p domain.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.wanted != 0 && s.wanted <= p
 }
 
-// saw notes that the feed has come to a position; it tells whether somebody waits
-// for that.
+// saw notes that the feed has read up to a position and reports whether somebody waits
+// for it.
 func (s *Store) saw(p domain.Position) (wanted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -16,20 +17,20 @@ import (
 
 const (
 	snapshotFolder = "snapshots"
-	formerFolder   = "past" // of snapshots, in format 3 and before
+	formerFolder   = "past" // folder of snapshots up to format 3
 	completeMark   = "complete"
-	// denseEvents is how far back snapshots are thinned evenly. Beyond, they may
-	// be the farther apart the older they are.
+	// denseEvents is the number of newest events over which snapshots are evenly spaced.
+	// Older snapshots may be farther apart, in proportion to their age.
 	denseEvents = 10_000_000
 )
 
-// SnapshotPolicy says which snapshots are kept for views as of a position. With
-// the defaults every position of a log of 10,000,000 events is within 50,000 events
-// of one.
+// SnapshotPolicy says which snapshots are kept for questions about the past. With the
+// defaults, every position of a log of 10,000,000 events has a snapshot within 50,000
+// events.
 type SnapshotPolicy struct {
 	Every int   // events between snapshots; 0 means 15000, negative none
 	Keep  int   // snapshots kept; 0 means 400
-	Bytes int64 // of files that only snapshots need; 0 means 4 GiB
+	Bytes int64 // of files that only snapshots use; 0 means 4 GiB
 }
 
 func (p SnapshotPolicy) withDefaults() SnapshotPolicy {
@@ -41,31 +42,32 @@ func (p SnapshotPolicy) withDefaults() SnapshotPolicy {
 	return p
 }
 
-// SnapshotStat is what is known of the snapshots, as GET /projections shows it.
+// SnapshotStat describes the snapshots, as GET /projections shows them.
 type SnapshotStat struct {
 	Count  int             `json:"count"`
-	Bytes  int64           `json:"bytes"` // of files that nothing but snapshots needs
+	Bytes  int64           `json:"bytes"` // of files that only snapshots use
 	Oldest domain.Position `json:"oldest"`
 	Newest domain.Position `json:"newest"`
-	Every  int             `json:"every"` // events between two, as they are taken
+	Every  int             `json:"every"` // events between two snapshots when they are taken
 	Keep   int             `json:"keep"`
 	Limit  int64           `json:"bytes_limit"`
 }
 
-// snapshots are checkpoints of Pebble at known positions. Tables of Pebble never
-// change, so a checkpoint links them: what it costs does not grow with the store,
-// and what it holds is what compactions have replaced since.
+// snapshots are checkpoints of Pebble at known positions. Pebble's tables never change, so
+// a checkpoint is made of links to them: it takes the disk space of the tables that
+// compactions have replaced since.
 type snapshots struct {
 	store *Store
-	dir   string // one folder each
-	print string // of the generations that a snapshot must hold to be of use
+	dir   string // parent of their folders
+	// print identifies the serving generations. A snapshot of others is of no use.
+	print string
 
-	next atomic.Uint64 // the position that the next snapshot is due at
+	next atomic.Uint64 // position at which the next snapshot is due
 
 	mu   sync.Mutex
-	list []snapshot // growing positions
-	// settled has a token when the rows in memory have been flushed for a
-	// snapshot: what is left to flush while commits wait is little.
+	list []snapshot // by position
+	// settled has a token when the rows in memory have been flushed for a snapshot, so
+	// that little is left to flush while commits wait.
 	settled chan struct{}
 }
 
@@ -73,7 +75,7 @@ type snapshots struct {
 type snapshot struct {
 	position domain.Position
 	dir      string
-	files    map[string]int64 // sizes of its tables by name; nil until they are asked for
+	files    map[string]int64 // sizes of its tables by name; nil until they are needed
 }
 
 func (p *snapshots) open(s *Store) {
@@ -86,11 +88,10 @@ func (p *snapshots) open(s *Store) {
 	if n := len(p.list); n > 0 {
 		last = p.list[n-1].position
 	}
-	p.after(last)
+	p.scheduleAfter(last)
 }
 
-// fingerprint names the generations that serve, or will: a snapshot of others is of
-// no use.
+// fingerprint identifies the generations that serve, or will once they are built.
 func (s *Store) fingerprint() string {
 	names := make([]string, 0, len(s.projections))
 	for _, model := range s.projections {
@@ -107,8 +108,7 @@ func (s *Store) fingerprint() string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// forgetOtherGenerations removes the snapshots: they hold rows that nobody serves
-// any more.
+// forgetOtherGenerations removes all snapshots after a switch to new generations.
 func (p *snapshots) forgetOtherGenerations() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,16 +117,16 @@ func (p *snapshots) forgetOtherGenerations() {
 		p.remove(kept.dir)
 	}
 	p.list = nil
-	p.after(0)
+	p.scheduleAfter(0)
 }
 
-// snapshotDue tells whether the state that a run has folded is to be kept.
+// snapshotDue reports whether a snapshot of the state that a run has folded is due.
 func (s *Store) snapshotDue(p *run) bool {
 	return p == s.main && s.building == nil && uint64(p.at.position) >= s.snapshots.next.Load()
 }
 
-// after says that a snapshot at a position is kept, or on its way.
-func (p *snapshots) after(at domain.Position) {
+// scheduleAfter sets when the next snapshot is due, after one at a position.
+func (p *snapshots) scheduleAfter(at domain.Position) {
 	next := uint64(math.MaxUint64)
 	if every := p.store.options.Snapshots.Every; every >= 0 {
 		next = uint64(at) + uint64(every)
@@ -134,10 +134,9 @@ func (p *snapshots) after(at domain.Position) {
 	p.next.Store(next)
 }
 
-// beginSnapshot keeps the committed state of now. While history is folded, it is
-// taken at once and the next batch waits for it, so that none is left out. A live
-// store first flushes what is in memory, which takes longest and holds nobody up;
-// snapshots.settled says when.
+// beginSnapshot takes a snapshot of the committed state. While history is folded it is
+// taken at once, and the next commit waits for it. A live store first flushes, which takes
+// longest, while commits go on; then snapshots.settled gets a token.
 func (s *Store) beginSnapshot() {
 	if s.Health() != nil || s.closing.Err() != nil {
 		return
@@ -149,7 +148,7 @@ func (s *Store) beginSnapshot() {
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
-		if err := s.flush(); err != nil {
+		if err := s.flush(s.closing); err != nil {
 			s.snapshots.failed(err)
 			return
 		}
@@ -157,8 +156,8 @@ func (s *Store) beginSnapshot() {
 	}()
 }
 
-// takeSnapshot takes a snapshot on a goroutine of its own; commits wait until it
-// is taken. The fold calls it with no batch being written.
+// takeSnapshot takes a snapshot on a goroutine of its own; commits wait until it is taken.
+// The fold calls it while no commit is pending.
 func (s *Store) takeSnapshot() {
 	p := &s.snapshots
 	if s.building != nil || s.closing.Err() != nil {
@@ -174,7 +173,7 @@ func (s *Store) takeSnapshot() {
 		s.commits.Unlock()
 		return
 	}
-	p.after(at)
+	p.scheduleAfter(at)
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
@@ -194,9 +193,9 @@ func (p *snapshots) failed(err error) {
 	}
 }
 
-// flush waits until what is in memory is on disk, unless that cannot be or the
-// store closes.
-func (s *Store) flush() error {
+// flush writes the rows in memory to disk. It returns early when the disk fails or ctx
+// ends.
+func (s *Store) flush(ctx context.Context) error {
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {
 		return err
@@ -209,18 +208,18 @@ func (s *Store) flush() error {
 			return nil
 		case <-ticker.C:
 			if err := s.Health(); err != nil {
-				return err // Pebble tries a flush that fails for ever
+				return err // Pebble retries a failing flush for ever
 			}
-		case <-s.closing.Done():
+		case <-ctx.Done():
 			return errClosed
 		}
 	}
 }
 
-// take makes a snapshot of the committed state. Nothing is committed meanwhile.
+// take makes a snapshot of the committed state. The caller keeps commits from happening.
 func (p *snapshots) take(at domain.Position, prints string) (kept snapshot, err error) {
 	s, fs := p.store, p.store.options.FS
-	if err := s.flush(); err != nil {
+	if err := s.flush(s.closing); err != nil {
 		return kept, err
 	}
 	kept = snapshot{position: at, dir: fs.PathJoin(p.dir, fmt.Sprintf("%020d-%s", uint64(at), prints))}
@@ -239,8 +238,8 @@ func (p *snapshots) take(at domain.Position, prints string) (kept snapshot, err 
 	return kept, p.writeMark(kept.dir, at)
 }
 
-// keep adds a snapshot to the list and thins the list. One that other generations
-// overtook is thrown away.
+// keep adds a snapshot to the list and thins the list. It removes the snapshot if other
+// generations serve by now.
 func (p *snapshots) keep(kept snapshot, prints string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -258,8 +257,8 @@ func (p *snapshots) keep(kept snapshot, prints string) {
 	}
 }
 
-// thin picks the snapshot that is missed least: the one whose going leaves the
-// smallest gap, among old ones in relation to their age. The newest stays.
+// thin returns the index of the snapshot to remove: the one whose removal leaves the
+// smallest gap, which for old snapshots is divided by their age. The newest is kept.
 func thin(list []snapshot) int {
 	newest := list[len(list)-1].position
 	best, least := 0, -1.0
@@ -278,7 +277,7 @@ func thin(list []snapshot) int {
 
 const tableSuffix = ".sst"
 
-// Snapshots says what is kept for views as of a position.
+// Snapshots describes the snapshots.
 func (s *Store) Snapshots() SnapshotStat {
 	p, policy := &s.snapshots, s.options.Snapshots
 	p.mu.Lock()

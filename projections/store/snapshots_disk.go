@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// find lists the snapshots on disk and removes those that are half made, of
-// other generations, or ahead of a store that lost its tail.
+// find lists the snapshots on disk. It removes those that are incomplete, of other
+// generations, or ahead of a store that lost its last batches.
 func (p *snapshots) find() {
 	fs := p.store.options.FS
 	p.list = nil
@@ -38,7 +38,7 @@ func (p *snapshots) sort() {
 	slices.SortFunc(p.list, func(a, b snapshot) int { return cmp.Compare(a.position, b.position) })
 }
 
-// The mark is written when a snapshot is complete; it holds its position.
+// writeMark marks a snapshot as complete; the mark holds its position.
 func (p *snapshots) writeMark(dir string, at domain.Position) error {
 	fs := p.store.options.FS
 	mark, err := fs.Create(fs.PathJoin(dir, completeMark), vfs.WriteCategoryUnspecified)
@@ -68,8 +68,7 @@ func (p *snapshots) remove(dir string) {
 	}
 }
 
-// bytes adds up the tables that only snapshots hold on to, each once. The caller
-// holds mu.
+// bytes is the size of the tables that only snapshots use. The caller holds mu.
 func (p *snapshots) bytes() int64 {
 	fs := p.store.options.FS
 	counted := map[string]bool{}
@@ -94,7 +93,8 @@ func (p *snapshots) bytes() int64 {
 	return sum
 }
 
-// sizes gives the tables of a snapshot, and what it has besides under its own name.
+// sizes returns the sizes of the tables of a snapshot; its other files are added up under
+// the name of its folder.
 func (p *snapshots) sizes(dir string) map[string]int64 {
 	fs := p.store.options.FS
 	files := map[string]int64{}
@@ -117,11 +117,11 @@ func (p *snapshots) sizes(dir string) map[string]int64 {
 	return files
 }
 
-// copyTo puts the nearest snapshot not after a position into a folder. Tables are
-// linked; what Pebble goes on writing is copied.
+// copyTo copies the newest snapshot up to a position into a folder. Tables are linked;
+// files that Pebble writes to are copied.
 func (p *snapshots) copyTo(dir string, at domain.Position) error {
 	p.mu.Lock()
-	defer p.mu.Unlock() // a snapshot must not be thinned out meanwhile
+	defer p.mu.Unlock() // keeps the snapshot from being removed
 	i, exact := slices.BinarySearchFunc(p.list, at, func(kept snapshot, at domain.Position) int { return cmp.Compare(kept.position, at) })
 	if !exact {
 		i--

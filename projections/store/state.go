@@ -9,37 +9,37 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// layout says where the rows of each table are.
+// layout says under which keys the rows of each table are.
 type layout struct {
 	tables  map[string]place
-	names   []string // the tables of projections, without the store's own
+	names   []string // tables of projections, without those of the store itself
 	serving map[string]served
 }
 
-// served is the generation of a projection that answers queries (version 0: none
-// yet), and where it stands if it does not move with the store.
+// served is the generation of a projection that answers queries; version 0 means none. A
+// frozen generation is not folded any more and stays as of a position.
 type served struct {
 	generation
-	stands bool
-	frozen domain.Position
+	frozen bool
+	asOf   domain.Position
 }
 
 type place struct {
 	projection string
-	prefix     []byte // nil: no version of the projection serves yet
+	prefix     []byte // nil: no version of the projection can be queried yet
 }
 
-// state is a committed state that any number of views share.
+// state is a committed state, shared by views.
 type state struct {
 	snapshot *pebble.Snapshot
 	position domain.Position
 	layout   *layout
 	holders  int // guarded by views.mu
-	// The state holds every commit up to first and none past second.
+	// The state includes every commit up to number first and none after number second.
 	first, second uint64
 
 	mu   sync.Mutex
-	idle []*pebble.Iterator // of the snapshot, for the next scans
+	idle []*pebble.Iterator // of the snapshot, to be used again
 }
 
 func (st *state) iterator(lower, upper []byte) (*pebble.Iterator, error) {
@@ -57,7 +57,7 @@ func (st *state) iterator(lower, upper []byte) (*pebble.Iterator, error) {
 	return it, nil
 }
 
-// giveBack keeps an iterator that nothing is wrong with.
+// giveBack keeps an iterator for the next scan, unless it had an error.
 func (st *state) giveBack(it *pebble.Iterator) error {
 	if err := it.Error(); err != nil {
 		return errors.Join(err, it.Close())
@@ -71,14 +71,14 @@ func (st *state) giveBack(it *pebble.Iterator) error {
 	return it.Close()
 }
 
-// close lets go of the snapshot. Nobody holds the state any more.
+// close closes the snapshot, once no view uses the state.
 func (st *state) close() {
 	for _, it := range st.idle {
 		_ = it.Close() // it had no error when it was given back
 	}
-	_ = st.snapshot.Close() // a snapshot's Close has nothing to fail at
+	_ = st.snapshot.Close() // it never fails
 }
 
-// idleIterators is how many iterators a state keeps: making one costs as much as
+// idleIterators is how many idle iterators a state keeps. Making one costs as much as
 // reading dozens of rows.
 const idleIterators = 32

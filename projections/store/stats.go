@@ -6,25 +6,24 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Progress says how far the store is, and since when and from where the Run that
-// is on has followed the log.
+// Progress is the position of the store, and when and where the current Run began.
 type Progress struct {
 	Position domain.Position
 	From     domain.Position
-	Began    time.Time // by Options.Now; zero: there has been no Run
+	Began    time.Time // by Options.Now; zero: Run was not called yet
 }
 
-// Progress is that of now.
+// Progress returns the current progress.
 func (s *Store) Progress() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Progress{Position: s.at.position, From: s.runFrom, Began: s.runBegan}
 }
 
-// HandlerStat is what is known of a handler, as GET /handlers shows it.
+// HandlerStat describes a handler, as GET /handlers shows it.
 type HandlerStat struct {
 	Name        string          `json:"name"`
-	Event       string          `json:"event"` // empty for decoding, which is asked of every type
+	Event       string          `json:"event"` // empty for decoding
 	Kind        Kind            `json:"kind"`
 	Projection  string          `json:"projection,omitempty"`
 	Version     int             `json:"version,omitempty"` // of the projection
@@ -32,13 +31,13 @@ type HandlerStat struct {
 	Failures    uint64          `json:"failures"`
 	DeadLetters uint64          `json:"dead_letters"`
 	Unparked    uint64          `json:"unparked,omitempty"` // failures beyond the bound of dead letters
-	Last        domain.Position `json:"last"`               // the last event it handled
-	Position    domain.Position `json:"position"`           // it has handled everything up to here
-	Lag         uint64          `json:"lag"`                // events it has still to look at
+	Last        domain.Position `json:"last"`               // of the last event that it handled
+	Position    domain.Position `json:"position"`           // up to which it has handled all events
+	Lag         uint64          `json:"lag"`                // events after that position
 }
 
-// Handlers lists every handler and reactor with its committed counters:
-// projections as declared, then reactors, then decoding, then what is being built.
+// Handlers lists the handlers of projections, then reactors, then decoding, then handlers
+// of generations that are being built, with their committed counters.
 func (s *Store) Handlers() []HandlerStat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,32 +65,32 @@ func (s *Store) Handlers() []HandlerStat {
 	return stats
 }
 
-// ProjectionStat is what is known of a projection, as GET /projections shows it.
+// ProjectionStat describes a projection, as GET /projections shows it.
 type ProjectionStat struct {
 	Name    string `json:"name"`
 	About   string `json:"about,omitempty"`
 	Version int    `json:"version"` // the one that serves; 0 while the first is being built
-	// Generation counts how often the version that serves was asked to be built again.
+	// Generation counts the rebuilds of the version that serves.
 	Generation int             `json:"generation,omitempty"`
 	Position   domain.Position `json:"position"`
 	Lag        uint64          `json:"lag"`
 	Rebuild    *RebuildStat    `json:"rebuild,omitempty"`
 }
 
-// RebuildStat says how far a generation is that is built beside the serving one.
-// Handled over the time since Began gives the rate, Target less Position what is left.
+// RebuildStat is the progress of a generation that is built beside the serving one.
+// Handled divided by the time since Began is its rate; Target less Position is left.
 type RebuildStat struct {
-	From       int             `json:"from"` // the version that serves meanwhile, 0 for none
-	To         int             `json:"to"`   // the same version: somebody asked for it
+	From       int             `json:"from"` // the version that serves until then, 0 for none
+	To         int             `json:"to"`   // the same version, if the rebuild was requested
 	Generation int             `json:"generation,omitempty"`
-	Waits      bool            `json:"waits,omitempty"` // for other builds to end
+	Waits      bool            `json:"waits,omitempty"` // until other builds have ended
 	Position   domain.Position `json:"position"`
 	Target     domain.Position `json:"target"`
 	Handled    uint64          `json:"handled"` // events since Began
 	Began      time.Time       `json:"began"`   // in this process
 }
 
-// Projections lists the read models as declared.
+// Projections lists the projections in the order in which they were declared.
 func (s *Store) Projections() []ProjectionStat {
 	s.views.mu.Lock()
 	serving := s.views.layout.serving
@@ -102,8 +101,8 @@ func (s *Store) Projections() []ProjectionStat {
 	for _, p := range s.projections {
 		serves := serving[p.Name]
 		stat := ProjectionStat{Name: p.Name, About: p.About, Version: serves.version, Generation: serves.rebuilds, Position: s.at.position}
-		if serves.stands {
-			stat.Position = serves.frozen
+		if serves.frozen {
+			stat.Position = serves.asOf
 		}
 		if u, waits := s.buildOf(p.Name); u != nil {
 			stat.Rebuild = &RebuildStat{

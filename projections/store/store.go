@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Store is the read models of one node. One goroutine at a time folds events
-// into it (whoever holds turn); any number read from it.
+// Store is the read models of one node. One goroutine at a time, the holder of turn, folds
+// events into it; any number read from it.
 type Store struct {
 	dir         string
 	options     Options
@@ -32,9 +32,9 @@ type Store struct {
 
 	running  atomic.Bool
 	turn     chan struct{} // holds one token: the right to fold
-	main     *run          // the generations in step with the checkpoint
-	building *run          // generations on their way to it; nil when there are none
-	waiting  []*projector  // generations to be built when those are done
+	main     *run          // the generations whose position is the checkpoint
+	building *run          // the generations that are being built; nil if there are none
+	waiting  []*projector  // generations to build after those
 
 	closing   context.Context // ends when Close begins
 	beginStop context.CancelFunc
@@ -42,15 +42,15 @@ type Store struct {
 	closeErr  error
 	work      sync.WaitGroup // snapshots being taken
 
-	commits sync.Mutex // held while rows move, and while a snapshot is taken
+	commits sync.Mutex // held while a batch is committed, and while a snapshot is taken
 	outbox  outbox
 
-	asked chan struct{} // has a token when somebody waits for what the feed has read
+	asked chan struct{} // has a token when somebody waits for an event that the feed has read
 
 	mu           sync.Mutex
 	at           checkpoint
-	moved        chan struct{}   // closed when at moves; nil while nobody waits
-	wanted       domain.Position // the least that somebody waits for since at moved; 0: nobody
+	moved        chan struct{}   // closed when at changes; nil while nobody waits
+	wanted       domain.Position // the smallest that somebody waits for; 0: nobody waits
 	seen         domain.Position
 	runFrom      domain.Position
 	runBegan     time.Time
@@ -60,18 +60,18 @@ type Store struct {
 	buildBegan   time.Time
 }
 
-// run is a fold and the workspace it stands on.
+// run is a fold on Pebble.
 type run struct {
 	*fold
 	tx        *tx
-	pending   *pendingCommit // the batch that is being written, if any
-	spareRows []pendingRow   // the last pending commit's, to be filled again
-	rowBytes  int            // of a row in a batch, about
-	live      bool           // history is done
+	pending   *pendingCommit // nil if there is none
+	spareRows []pendingRow   // of the last commit, to be used again
+	rowBytes  int            // estimated size of a row in a batch
+	live      bool           // history is folded
 }
 
-// Open opens the store in a folder, or makes one. Every fault of what it is
-// asked to keep is named at once.
+// Open opens the store in a folder, or makes one. Its error names everything that is
+// wrong with the projections and reactors.
 func Open(dir string, models []projections.Projection, reactors []projections.Reactor, catalog *domain.Catalog, options Options) (*Store, error) {
 	if err := check(models, reactors, catalog); err != nil {
 		return nil, err
@@ -159,8 +159,8 @@ func check(models []projections.Projection, reactors []projections.Reactor, cata
 	return domain.Faulty("read models", faults)
 }
 
-// load reads what the store knows of itself and settles which version of each
-// projection serves and which is built.
+// load reads the checkpoint, records and counters, and finds which version of each
+// projection serves and which is to be built.
 func (s *Store) load(reactors []projections.Reactor) error {
 	batch := s.db.NewBatch()
 	defer batch.Close()
@@ -180,7 +180,7 @@ func (s *Store) load(reactors []projections.Reactor) error {
 	s.main = s.newRun(true)
 	s.main.at = s.at
 	var building []*projector
-	frozen := map[string]served{} // by projection: what serves meanwhile
+	frozen := map[string]served{} // generations that serve until a build is done, by projection
 	for _, p := range s.projections {
 		found, err := s.adopt(batch, p)
 		if err != nil {
@@ -207,7 +207,7 @@ func (s *Store) load(reactors []projections.Reactor) error {
 	if err := s.outbox.load(s.db); err != nil {
 		return err
 	}
-	if err := s.fit(s.main); err != nil {
+	if err := s.openRun(s.main); err != nil {
 		return err
 	}
 	if len(building) > 0 {
@@ -229,8 +229,8 @@ func (s *Store) newRun(main bool) *run {
 	return &run{fold: f, tx: workspace}
 }
 
-// fit opens the tables and counters of a run and plans its routes.
-func (s *Store) fit(p *run) error {
+// openRun opens the tables and counters of a run and plans its routes.
+func (s *Store) openRun(p *run) error {
 	if p.decoding != nil {
 		if err := p.tx.addLetters(); err != nil {
 			return broke(err)
@@ -289,7 +289,7 @@ func (s *Store) checkFormat(batch *pebble.Batch) error {
 	return batch.Set(keyFormat, binary.BigEndian.AppendUint32(nil, formatVersion), nil)
 }
 
-// get reads a key of the store itself, nil when there is none.
+// get reads a key of the store itself; nil if there is none.
 func (s *Store) get(key []byte) ([]byte, error) {
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -305,15 +305,15 @@ func (s *Store) get(key []byte) ([]byte, error) {
 	return value, nil
 }
 
-// Position is how far the log has been applied, committed and visible.
+// Position is the position up to which events are applied, committed and visible.
 func (s *Store) Position() domain.Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.at.position
 }
 
-// WaitFor returns once the log has been applied up to a position; when ctx ends
-// first, with code timeout.
+// WaitFor returns once the log has been applied up to a position. When ctx ends first, its
+// error has code timeout.
 func (s *Store) WaitFor(ctx context.Context, p domain.Position) error {
 	for {
 		s.mu.Lock()
@@ -346,8 +346,8 @@ func (s *Store) WaitFor(ctx context.Context, p domain.Position) error {
 
 var errClosed = domain.Errorf(domain.Unavailable, "read models are closed")
 
-// Flush writes what is in memory to disk, so that a restart need not fold it
-// again. Close does it too.
+// Flush writes the rows in memory to disk, so that a restart need not fold their events
+// again. Close flushes too.
 func (s *Store) Flush() error {
 	st, err := s.views.acquire() // keeps Close waiting
 	if err != nil {
@@ -359,28 +359,16 @@ func (s *Store) Flush() error {
 
 func (s *Store) settleDisk() error {
 	if s.options.throwAway || s.Health() != nil {
-		return nil // what is lost is in the log
+		return nil // rows that are lost are folded again
 	}
-	done, err := s.db.AsyncFlush()
-	if err != nil {
+	if err := s.flush(context.Background()); err != nil && s.Health() == nil {
 		return broke(err)
 	}
-	ticker := time.NewTicker(stallPoll)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-done:
-			return nil
-		case <-ticker.C:
-			if s.Health() != nil {
-				return nil // Pebble tries a flush that fails for ever; nothing is lost by giving up
-			}
-		}
-	}
+	return nil
 }
 
-// Close ends Run and waits for it, for open views and for snapshots, then closes
-// the store. A second Close answers like the first.
+// Close ends Run, waits for it, for open views and for snapshots, and closes the store. A
+// second Close returns what the first did.
 func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.beginStop()

@@ -12,16 +12,15 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// tableCaches are the table caches of a store. Commits are counted, so that a view,
-// which knows between which two counts it was taken, is shown what it may see.
+// tableCaches are the table caches of a store. Commits are numbered, and a view knows
+// between which two numbers it was taken.
 type tableCaches struct {
 	mu        sync.Mutex
 	announced uint64                 // commits begun
 	caches    map[string]*tableCache // by prefix
 }
 
-// announce begins a commit: these rows, sorted within their tables, are about to
-// show.
+// announce begins a commit. The rows are sorted within their tables.
 func (g *tableCaches) announce(rows []pendingRow) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -34,35 +33,34 @@ func (g *tableCaches) announce(rows []pendingRow) {
 		case s == nil:
 		case s.now == nil || encoded(own):
 			s.apply(g.announced, own)
-		default: // the table cache came when the batch was made already
+		default: // the table was cached after the batch had been encoded
 			delete(g.caches, prefix)
 		}
 	}
 }
 
-// begun is the number of the last commit that was announced.
+// begun returns the number of the last commit that was announced.
 func (g *tableCaches) begun() uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.announced
 }
 
-// A tableCache holds a small table in memory beside Pebble, for views. Rows that
-// change all the time are the reason: Pebble keeps every version of a row until
-// it writes its buffer out, and a scan steps over all of them.
+// A tableCache holds a small table in memory, for views. Pebble keeps every version of a
+// row until a flush, and a scan of rows that change often has to step over all of them.
 //
-// Tables are put into table caches when a scan had to step over much to find little,
-// and follow the commits from there on. A table cache says which commit it shows, and
-// is shown only to views that were taken between that commit and the next that
-// changed the table, so that it never differs from what Pebble would have given.
+// A table is cached after a scan that had to step over many versions to find few rows,
+// and is then updated by each commit. A cached table is used only for views that were
+// taken between the commit that made it so and the next that changed it: its rows are
+// always those that Pebble has for the view.
 type tableCache struct {
-	now, before *cachedTable // before the last commit that changed the table; nil: not known
-	large       uint64       // commit at which the table was found too large; 0: it was not
+	now, before *cachedTable // after and before the last commit that changed the table; nil: not known
+	large       uint64       // commit at which the table was too large; 0: none
 }
 
-// cachedTable is a table at a commit. Nothing in it is ever changed.
+// cachedTable is a table as of a commit. It is never changed.
 type cachedTable struct {
-	since  uint64 // the commit that made it so
+	since  uint64 // number of the commit
 	blocks [][]*cachedRow
 	rows   int
 }
@@ -77,13 +75,15 @@ const (
 	cachedTableRows  = 4096    // of one table
 	tableCachesMax   = 64      // tables
 	cachedTableBlock = 64      // rows of a block, before it is split
-	cacheAgain       = 1 << 16 // commits after which a large table is looked at again
-	cacheSteps       = 64      // steps of a scan that speak for a table cache,
-	cacheStepsOf     = 8       // beyond so many for each row it found
+	cacheAgain       = 1 << 16 // commits after which a large table may be tried again
+	// A table is cached after a scan that took more steps than cacheSteps and
+	// cacheStepsOf for each row that it found.
+	cacheSteps   = 64
+	cacheStepsOf = 8
 )
 
-// cachedTable is what a view taken between two commits may be shown of a table; nil
-// for nothing.
+// cachedTable returns a table for a view that was taken between two commits; nil if it is
+// not cached for them.
 func (g *tableCaches) cachedTable(prefix []byte, first, second uint64) *cachedTable {
 	if first != second {
 		return nil
@@ -102,7 +102,7 @@ func (g *tableCaches) cachedTable(prefix []byte, first, second uint64) *cachedTa
 	return nil
 }
 
-// mayCache tells whether a table may be put into a table cache at a commit.
+// mayCache reports whether a table may be cached as of a commit.
 func (g *tableCaches) mayCache(prefix []byte, at uint64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,8 +113,8 @@ func (g *tableCaches) mayCache(prefix []byte, at uint64) bool {
 	return g.announced == at && s.now == nil && (s.large == 0 || at-s.large >= cacheAgain)
 }
 
-// cacheTable puts a table into a table cache as it is at a commit, unless another commit has
-// begun; nil says that it is too large.
+// cacheTable caches a table as of a commit, unless another commit has begun. nil notes
+// that the table is too large.
 func (g *tableCaches) cacheTable(prefix []byte, at uint64, found *cachedTable) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,8 +132,7 @@ func (g *tableCaches) cacheTable(prefix []byte, at uint64, found *cachedTable) {
 	g.caches[string(prefix)] = &tableCache{now: found}
 }
 
-// apply takes a commit over that was announced. The rows are encoded and in
-// key order.
+// apply applies a commit. Its rows are encoded and in key order.
 func (s *tableCache) apply(commit uint64, rows []pendingRow) {
 	if s.now == nil {
 		return
@@ -147,7 +146,7 @@ func (s *tableCache) apply(commit uint64, rows []pendingRow) {
 	s.now, s.before = next, s.now
 }
 
-// follows tells whether a table is in a table cache, which takes over what is committed.
+// follows reports whether a table is cached.
 func (g *tableCaches) follows(prefix []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,22 +154,22 @@ func (g *tableCaches) follows(prefix []byte) bool {
 	return s != nil && s.now != nil
 }
 
-// encoded tells whether all the rows that a commit puts still have their JSON.
+// encoded reports whether all rows that a commit puts have their JSON.
 func encoded(rows []pendingRow) bool {
 	return !slices.ContainsFunc(rows, func(row pendingRow) bool { return row.change == put && row.json == nil })
 }
 
-// clearTables forgets all of them: what they follow moved, or failed.
+// clearTables removes all tables, after a switch of generations or a failed commit.
 func (g *tableCaches) clearTables() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.caches)
 }
 
-// with is the table after rows were put and deleted.
+// with returns the table after rows were put and deleted.
 func (s *cachedTable) with(rows []pendingRow) *cachedTable {
 	next := &cachedTable{blocks: slices.Clone(s.blocks), rows: s.rows}
-	own := -1 // the block that is a copy already
+	own := -1 // index of the block that has been copied already
 	for i := range rows {
 		row := &rows[i]
 		e, gone := row.entry, row.change != put
@@ -221,7 +220,7 @@ func (r *pendingRow) cachedRow() *cachedRow {
 	return &cachedRow{r.entry.key, projections.Cell{JSON: r.json, Typed: r.typed}}
 }
 
-// block is the place of the first block that ends at a key or behind it.
+// block returns the index of the first block whose last key is not below a key.
 func (s *cachedTable) block(key string) int {
 	return sort.Search(len(s.blocks), func(i int) bool {
 		block := s.blocks[i]
@@ -280,8 +279,7 @@ func (s *cachedTable) backwards(span projections.Span) iter.Seq[*cachedRow] {
 	}
 }
 
-// cacheTable puts a table into a table cache after a scan that stepped over much, if this
-// view shows the table as it is.
+// cacheTable caches a table, if the view shows the current state of it.
 func (v *view) cacheTable(prefix []byte) error {
 	at := v.state.first
 	if at != v.state.second || !v.tables.mayCache(prefix, at) {
@@ -317,8 +315,8 @@ func (v *view) cacheTable(prefix []byte) error {
 	return nil
 }
 
-// Cells yields rows with their typed forms, where they are at hand; false where
-// they are not. The typed forms must not be written to.
+// Cells yields rows with their typed values, if the table is cached. The values must not
+// be changed.
 func (v *view) Cells(table string, span projections.Span) (iter.Seq2[string, projections.Cell], bool) {
 	prefix, err := v.place(table)
 	if err != nil {
@@ -337,7 +335,7 @@ func (v *view) Cells(table string, span projections.Span) (iter.Seq2[string, pro
 	}, true
 }
 
-// steppedOver tells whether a scan had to step over much to find so many rows.
+// steppedOver reports whether a scan stepped over many versions for the rows it found.
 func steppedOver(it *pebble.Iterator, rows int) bool {
 	stats := it.Stats()
 	return stats.ForwardStepCount[pebble.InternalIterCall]+stats.ReverseStepCount[pebble.InternalIterCall] > cacheSteps+cacheStepsOf*rows

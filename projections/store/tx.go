@@ -11,21 +11,21 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// entry is a row in memory: read and unchanged, or waiting to be written.
+// entry is a row in memory.
 type entry struct {
 	key     string
 	table   *table
-	cell    *projections.Cell // nil: there is no such row
-	dirty   bool              // in its table's list of rows to be written
-	pending bool              // in a batch that is being written
-	placed  bool              // in its table's sorted rows
-	used    bool              // asked for since it came into the cache
-	older   *entry            // in the cache, of a row that is neither dirty nor pending
+	cell    *projections.Cell // nil: the row does not exist
+	dirty   bool              // in the dirty rows of its table
+	pending bool              // in a commit that is being written
+	placed  bool              // in the sorted rows of its table
+	used    bool              // read since it was put into the cache
+	older   *entry            // neighbours in the cache, which holds rows that are neither dirty nor pending
 	newer   *entry
 	stored  presence
 }
 
-// presence is what is known of a row on disk.
+// presence says whether a row is known to be on disk.
 type presence uint8
 
 const (
@@ -40,24 +40,24 @@ type table struct {
 	prefix    []byte
 	projector *projector // nil: the store's own
 	rows      map[string]*entry
-	last      *entry // of rows, the last one found
-	// whole says that every row of the table is in rows, so that what is not
-	// there does not exist. True until the first row is put out of memory.
+	last      *entry // the last one of rows that was found
+	// whole says that every row of the table is in rows. It is true until the first row
+	// is removed from memory.
 	whole bool
-	// asked says that somebody got a row of the table. Of others, like indexes
-	// that are only scanned, nothing is kept in memory once it is on disk.
+	// asked says that Get was called for the table. Rows of other tables, such as indexes
+	// that are only scanned, are removed from memory once they are on disk.
 	asked bool
-	// filter knows the keys put since the table was empty; nil when it was not.
+	// filter has every key of the table; nil if the table was not empty when it was opened.
 	filter  *keyFilter
 	dirty   []*entry
-	pending []*entry // in a batch that is being written; some may be dirty again
-	// Scans need the dirty and the pending rows in order; sorted holds the first
-	// placed of either.
+	pending []*entry // in a commit that is being written; some may be dirty again
+	// sorted holds the first placed dirty rows and the first placedPending pending rows,
+	// in order, for scans.
 	sorted                ordered
 	placed, placedPending int
 }
 
-// order brings the rows that are not surely on disk into key order, for a scan.
+// order returns the dirty and the pending rows in key order.
 func (t *table) order() *ordered {
 	if t.placedPending == len(t.pending) && t.placed == len(t.dirty) {
 		return &t.sorted
@@ -68,7 +68,7 @@ func (t *table) order() *ordered {
 	return &t.sorted
 }
 
-// unplaced appends the entries that are not in order yet; they are from now on.
+// unplaced appends the entries that are not placed yet and marks them as placed.
 func unplaced(found, entries []*entry) []*entry {
 	for _, e := range entries {
 		if !e.placed {
@@ -82,25 +82,25 @@ func unplaced(found, entries []*entry) []*entry {
 type undo struct {
 	entry *entry
 	cell  *projections.Cell
-	blind bool // the row was written without being read: what was there is on disk
+	blind bool // the row was written without being read: its old value is on disk
 }
 
-// tx is the workspace of a fold on Pebble: a write-behind cache of typed rows over
-// the committed ones. It belongs to the goroutine of its fold.
+// tx is the workspace of a fold on Pebble: a write-behind cache of typed rows. It belongs
+// to the goroutine of its fold.
 //
-//  1. What a handler put is what every later handler reads, committed or not.
-//  2. A dirty row stays in memory until its batch is committed, which may be on
-//     its way while the fold goes on.
-//  3. A cell is encoded once for its batch, however often its row changed.
+//  1. A handler reads what earlier handlers wrote, committed or not.
+//  2. A dirty row stays in memory until it is committed. The commit may be written
+//     while the fold goes on.
+//  3. A row is encoded once for a commit, however often it changed.
 type tx struct {
 	db        *pebble.DB
 	codec     domain.Codec
 	cacheRows int
 
 	position    domain.Position
-	found       *table            // of open, the last one found
-	tables      map[string]*table // of the serving versions in this fold and the store's own, for reactors
-	open        map[string]*table // those the handler in turn may touch
+	found       *table            // the last one of open that was found
+	tables      map[string]*table // of the serving versions and of the store itself, for reactors
+	open        map[string]*table // of the current handler
 	readOnly    bool
 	byProjector map[*projector]map[string]*table
 	parked      map[*projector]map[string]*table
@@ -110,8 +110,8 @@ type tx struct {
 	cached    rowCache
 	waiting   int // dirty rows
 	keyBuffer []byte
-	iterators []*pebble.Iterator // for scans: idle, of the state of the last commit
-	points    *pebble.Iterator   // for single rows, of that state; nil until asked for
+	iterators []*pebble.Iterator // idle, for scans, of the state of the last commit
+	points    *pebble.Iterator   // for single rows, of that state; nil until it is needed
 	broken    error
 }
 
@@ -122,7 +122,7 @@ func newTx(db *pebble.DB, codec domain.Codec, cacheRows int) *tx {
 	}
 }
 
-// addTable opens a table; it looks once whether it holds anything.
+// addTable opens a table and finds out whether it is empty.
 func (x *tx) addTable(u *projector, name string, prefix []byte) (*table, error) {
 	t := &table{name: name, prefix: prefix, projector: u, rows: map[string]*entry{}}
 	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keyAfter(prefix)})
@@ -159,7 +159,7 @@ func (x *tx) addProjector(u *projector) error {
 	return nil
 }
 
-// removeProjector closes the tables of a projector that has nothing left to write.
+// removeProjector closes the tables of a projector whose rows are all committed.
 func (x *tx) removeProjector(u *projector) {
 	gone := map[*table]bool{}
 	for _, own := range []map[string]*table{x.byProjector[u], x.parked[u]} {
@@ -179,7 +179,7 @@ func (x *tx) removeProjector(u *projector) {
 	delete(x.parked, u)
 }
 
-// addLetters opens the dead letters everybody sees.
+// addLetters opens the table of the dead letters that are served.
 func (x *tx) addLetters() error {
 	t, err := x.addTable(nil, DeadLetterTable, tablePrefix("", storeGeneration, DeadLetterTable))
 	if err != nil {
@@ -190,7 +190,7 @@ func (x *tx) addLetters() error {
 	return nil
 }
 
-// expose lists the tables a reactor sees: those in step, and the dead letters.
+// expose collects the tables for reactors: those of serving versions and the dead letters.
 func (x *tx) expose() {
 	tables := map[string]*table{}
 	for u, own := range x.byProjector {
@@ -222,9 +222,9 @@ func (x *tx) mark() int { return len(x.journal) }
 func (x *tx) undo(mark int) {
 	for _, change := range slices.Backward(x.journal[mark:]) {
 		e := change.entry
-		e.cell = change.cell // it stays dirty: writing what was there changes nothing
+		e.cell = change.cell // it stays dirty, and the old value is written again
 		if change.blind {
-			e.cell, e.stored, _ = x.read(e.table, e.key) // an error is kept as the tx's fault
+			e.cell, e.stored, _ = x.read(e.table, e.key) // fault returns its error
 		}
 	}
 	x.journal = x.journal[:mark]
@@ -258,7 +258,7 @@ func (x *tx) encode(e *entry) error {
 	return nil
 }
 
-// Position is that of the event in turn.
+// Position is the position of the event that is being folded.
 func (x *tx) Position() domain.Position { return x.position }
 
 // Codec turns rows into JSON and back.
@@ -275,7 +275,7 @@ func (x *tx) find(name string) (*table, error) {
 	return nil, domain.Errorf(domain.Internal, "table %q is not one that this handler's projection lists", name)
 }
 
-// Get finds a row, written or waiting.
+// Get returns a row, committed or not.
 func (x *tx) Get(name, key string) (*projections.Cell, bool, error) {
 	t, err := x.find(name)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// load finds the entry of a row; nil when the row is known not to exist.
+// load returns the entry of a row; nil if the row is known not to exist.
 func (x *tx) load(t *table, key string) (*entry, error) {
 	if e := t.row(key); e != nil {
 		e.used = true
 		if e.cell != nil && e.cell.Typed != nil {
-			e.cell.JSON = nil // memory holds a row once
+			e.cell.JSON = nil // one form of the row in memory is enough
 		}
 		return e, nil
 	}
@@ -25,8 +25,8 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The key is a copy: one that is part of an envelope would keep the whole chunk
-	// that the log read the envelope into.
+	// The key is a copy: part of an envelope would keep the whole chunk of memory that
+	// the log read the envelope into.
 	e := &entry{key: strings.Clone(key), table: t, cell: cell, stored: stored}
 	t.rows[e.key], t.last = e, e
 	x.makeRoom()
@@ -34,8 +34,8 @@ func (x *tx) load(t *table, key string) (*entry, error) {
 	return e, nil
 }
 
-// row finds the entry of a row in memory, nil when there is none. What a handler
-// writes, it has most often just read.
+// row returns the entry of a row in memory, nil if there is none. A handler mostly writes
+// the row that it has just read.
 func (t *table) row(key string) *entry {
 	if t.last != nil && t.last.key == key {
 		return t.last
@@ -47,14 +47,13 @@ func (t *table) row(key string) *entry {
 	return e
 }
 
-// absent tells a row that is not in memory and surely nowhere else.
+// absent reports whether a row that is not in memory is known not to exist.
 func (t *table) absent(key string) bool {
 	return t.whole || t.filter != nil && !t.filter.mayHave(key)
 }
 
-// read finds a committed row. One iterator serves all reads between two commits;
-// it asks the filters of the bottom level too, because rows that do not exist
-// are asked for as often as others.
+// read reads a committed row. One iterator serves all reads between two commits. It uses
+// the Bloom filters of the bottom level too, because many rows do not exist.
 func (x *tx) read(t *table, key string) (*projections.Cell, presence, error) {
 	if x.points == nil {
 		it, err := x.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
@@ -77,14 +76,14 @@ func (x *tx) read(t *table, key string) (*projections.Cell, presence, error) {
 	return &projections.Cell{JSON: slices.Clone(value)}, present, nil
 }
 
-// rowCache holds the rows in memory that are on disk as they are, those first that
-// were written or read longest ago.
+// rowCache is a list of the rows in memory that are equal to those on disk, the oldest
+// first.
 type rowCache struct {
 	oldest, newest *entry
 	rows           int
 }
 
-// add keeps a row as the newest one.
+// add adds a row as the newest one.
 func (c *rowCache) add(e *entry) {
 	e.used, e.older, e.newer = false, c.newest, nil
 	if c.newest == nil {
@@ -96,7 +95,7 @@ func (c *rowCache) add(e *entry) {
 	c.rows++
 }
 
-// remove takes a row out: it is about to change, or to leave.
+// remove removes a row that is about to change, or to be removed from memory.
 func (c *rowCache) remove(e *entry) {
 	if e.older == nil {
 		c.oldest = e.newer
@@ -112,7 +111,7 @@ func (c *rowCache) remove(e *entry) {
 	c.rows--
 }
 
-// forget lets go of a row that is on disk as it is and in no cache.
+// forget removes a row from memory that is equal to the one on disk and not in the cache.
 func (t *table) forget(e *entry) {
 	delete(t.rows, e.key)
 	if t.last == e {
@@ -123,8 +122,8 @@ func (t *table) forget(e *entry) {
 	}
 }
 
-// makeRoom puts the oldest rows out of a full cache. One that somebody asked for
-// meanwhile is new again.
+// makeRoom removes the oldest rows from a full cache. A row that was read since it was
+// added becomes the newest instead.
 func (x *tx) makeRoom() {
 	for x.cached.rows >= x.cacheRows && x.cached.rows > 0 {
 		e := x.cached.oldest

@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Scan yields rows in key order, those waiting to be written included. A write
-// made while it runs shows when it lies ahead.
+// Scan yields rows in key order, committed or not. It sees writes made while it runs, if
+// they lie ahead.
 func (x *tx) Scan(name string, span projections.Span) iter.Seq2[projections.Row, error] {
 	return func(yield func(projections.Row, error) bool) {
 		t, err := x.find(name)
@@ -43,7 +43,7 @@ func (x *tx) Scan(name string, span projections.Span) iter.Seq2[projections.Row,
 	}
 }
 
-// bounds are the keys a span of a table lies between.
+// bounds returns the keys between which a span of a table lies.
 func bounds(prefix []byte, span projections.Span) (lower, upper []byte) {
 	lower = append(slices.Clip(prefix), span.Prefix...)
 	upper = keyAfter(lower)
@@ -76,7 +76,7 @@ func (x *tx) iterator(t *table, span projections.Span) (*pebble.Iterator, error)
 
 func (x *tx) giveBack(it *pebble.Iterator) { x.iterators = append(x.iterators, it) }
 
-// refresh lets go of what belongs to the state before a commit.
+// refresh closes the iterators, which show the state before a commit.
 func (x *tx) refresh() error {
 	var err error
 	if x.points != nil {
@@ -91,15 +91,15 @@ func (x *tx) refresh() error {
 	return err
 }
 
-// merge goes through committed rows and those that are not yet, together.
+// merge merges the committed rows of a span with the rows in memory.
 type merge struct {
 	tx      *tx
 	table   *table
 	span    projections.Span
 	it      *pebble.Iterator
 	started bool
-	last    string // key of the row last looked at
-	valid   bool   // the iterator stands on a row that was not looked at yet
+	last    string // key of the last row
+	valid   bool   // the iterator is at a row that has not been used yet
 }
 
 func (m *merge) next() (projections.Row, bool, error) {
@@ -143,7 +143,7 @@ func (m *merge) before(committed []byte, dirty string) bool {
 	return string(committed) < dirty
 }
 
-// committed gives the key of the next committed row.
+// committed returns the key of the next committed row.
 func (m *merge) committed() ([]byte, error) {
 	if !m.valid {
 		switch {
@@ -166,7 +166,7 @@ func (m *merge) committed() ([]byte, error) {
 	return m.it.Key()[len(m.table.prefix):], nil
 }
 
-// waiting gives the next dirty row.
+// waiting returns the next row that is not committed.
 func (m *merge) waiting() *entry {
 	if len(m.table.dirty)+len(m.table.pending) == 0 {
 		return nil
@@ -187,7 +187,7 @@ func (m *merge) waiting() *entry {
 	return e
 }
 
-// first gives the entry a scan begins with, if it lies within the span.
+// first returns the entry at which a scan of a span begins. It may be outside the span.
 func first(order *ordered, span projections.Span) *entry {
 	if !span.Reverse {
 		return order.from(max(span.Prefix, span.From))

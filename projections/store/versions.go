@@ -15,28 +15,29 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// parkedTable holds the dead letters of a version that is being built. No
-// projection can list a table of that name.
+// parkedTable holds the dead letters of a version that is being built. No table of a
+// projection can have this name.
 const parkedTable = "\x01dead_letters"
 
-// adopted is what was found of a projection.
+// adopted is the state of a projection when the store is opened.
 type adopted struct {
-	live   *projector // moves with the store; nil while none does
-	build  *projector // is on its way to it; nil when nothing is to be built
+	live   *projector // folded with the store; nil if there is none
+	build  *projector // to be built; nil if there is none
 	serves served
 }
 
-// adopt finds where the declared version of a projection stands, and which
-// generation serves queries meanwhile.
+// adopt finds the generations of a projection: which one serves queries, and which one is
+// to be built.
 //
-//   - In step with the store, or not there in an empty store: it serves. If it is
-//     being built again, that goes on beside it.
-//   - There, but left behind (its code was away for a while): it catches up, or
-//     what was begun to replace it does.
-//   - Not there: it is built from the start.
+//   - A generation of the declared version whose position is that of the store serves.
+//     In an empty store a new one does. A rebuild that was begun is continued.
+//   - A generation of the declared version that is behind, because an earlier build of
+//     rift did not have the projection, is brought up to the store, or replaced by a
+//     rebuild that was begun.
+//   - Otherwise the declared version is built from the first event.
 //
-// Another version that served goes on serving, frozen, until the switch; one
-// that was half built is deleted.
+// Another version that served goes on serving, frozen, until the switch; one that was not
+// complete is deleted.
 func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adopted, err error) {
 	records, err := s.projectorRecords(p.Name)
 	if err != nil {
@@ -55,7 +56,7 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 			if record.inStep {
 				record.inStep, record.position = false, s.at.position
 			}
-			found.serves = served{generation: e, stands: true, frozen: record.position}
+			found.serves = served{generation: e, frozen: true, asOf: record.position}
 			records[e] = record
 		default:
 			if err := dropGeneration(batch, p.Name, e); err != nil {
@@ -65,7 +66,7 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 		}
 	}
 	if live == nil && half == nil {
-		// An empty store has nothing to build beside: everything starts together.
+		// In an empty store every projection begins with the store.
 		empty := s.at.position == 0
 		record := projectorRecord{serving: empty, inStep: empty, begun: s.at.position}
 		if half = newProjector(p, 0, record); empty {
@@ -79,7 +80,7 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 		found.live, found.build = live, half
 		found.serves = served{generation: live.generation}
 	default:
-		found.serves = served{generation: live.generation, stands: true, frozen: live.record.position}
+		found.serves = served{generation: live.generation, frozen: true, asOf: live.record.position}
 		if found.build = half; half == nil {
 			found.build = live
 		}
@@ -92,8 +93,8 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 	return found, s.settleRecords(batch, found, records)
 }
 
-// settleRecords writes what was settled of a projection's generations. Beside one
-// that is in step only that which is to replace it stays.
+// settleRecords writes the records of the generations of a projection. Beside one that is
+// folded with the store only the one that is to replace it is kept.
 func (s *Store) settleRecords(batch *pebble.Batch, found adopted, records map[generation]projectorRecord) error {
 	name := found.projector().projection.Name
 	for e, record := range records {
@@ -153,8 +154,8 @@ func (s *Store) everyProjector(prefix []byte) iter.Seq2[storedProjector, error] 
 	}
 }
 
-// retire freezes the projections that this build does not have: their rows
-// stay, and should the code come back, it goes on from there.
+// retire freezes the projections that this build of rift does not have. Their rows are
+// kept, and a build that has them goes on from there.
 func (s *Store) retire(batch *pebble.Batch) error {
 	declared := map[string]bool{}
 	for _, p := range s.projections {
@@ -186,8 +187,8 @@ func dropGeneration(batch *pebble.Batch, name string, e generation) error {
 	return batch.Delete(projectorKey(spaceProjector, name, e), nil)
 }
 
-// reactorRecord says after which position a reactor reacts. A reactor that this
-// build does not have is away; when it comes back, it starts from then.
+// reactorRecord says after which position a reactor reacts. A reactor that this build of
+// rift does not have is away; a build that has it starts it at its own position.
 type reactorRecord struct {
 	After domain.Position `json:"after"`
 	Away  bool            `json:"away,omitempty"`
@@ -252,11 +253,11 @@ func setJSON(batch *pebble.Batch, key []byte, v any) error {
 	return batch.Set(key, value, nil)
 }
 
-// storeGeneration is that of the store's own tables.
+// storeGeneration is the generation of the tables of the store itself.
 var storeGeneration = generation{version: 1}
 
-// layout says from which rows each table is answered: those of the projectors in
-// step, or what stands frozen until they are there.
+// layout returns the layout for projectors that are folded with the store and for the
+// generations that are frozen until a build is done.
 func (s *Store) layout(projectors []*projector, frozen map[string]served) *layout {
 	l := &layout{serving: map[string]served{}, tables: map[string]place{DeadLetterTable: {prefix: tablePrefix("", storeGeneration, DeadLetterTable)}}}
 	for _, p := range s.projections {
@@ -279,7 +280,7 @@ func (s *Store) layout(projectors []*projector, frozen map[string]served) *layou
 	return l
 }
 
-// everyHandler lists what a fold runs, in the order of the listing for people.
+// everyHandler yields the handlers, reactors and decoder of a fold, in this order.
 func (f *fold) everyHandler() iter.Seq[*handler] {
 	return func(yield func(*handler) bool) {
 		for _, u := range f.projectors {
@@ -302,7 +303,7 @@ func (f *fold) everyHandler() iter.Seq[*handler] {
 
 type keyValue struct{ key, value []byte }
 
-// scanKeys yields the keys with a prefix; key and value are the reader's own.
+// scanKeys yields the keys with a prefix. Keys and values are copies.
 func scanKeys(reader pebble.Reader, prefix []byte) iter.Seq2[keyValue, error] {
 	return scanRange(reader, prefix, keyAfter(prefix), math.MaxInt)
 }
@@ -320,13 +321,13 @@ func scanRange(reader pebble.Reader, lower, upper []byte, limit int) iter.Seq2[k
 			limit--
 			value, err := it.ValueAndErr()
 			if err != nil {
-				_ = it.Close() // the first error is the one to tell
+				_ = it.Close() // the first error is returned
 				fail(err)
 				return
 			}
 			row := keyValue{append([]byte(nil), it.Key()...), append([]byte(nil), value...)}
 			if !yield(row, nil) {
-				_ = it.Close() // the reader has what it wanted
+				_ = it.Close() // the caller needs nothing more
 				return
 			}
 		}

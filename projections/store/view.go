@@ -12,19 +12,19 @@ import (
 )
 
 // views shares committed states between readers. A state is made for the first reader
-// after a commit and released when the next commit makes it old: a snapshot that is
-// kept would keep Pebble from dropping old rows.
+// after a commit and released after the next commit, because an open snapshot keeps
+// Pebble from dropping old versions of rows.
 type views struct {
 	db    *pebble.DB
 	codec domain.Codec
 
 	mu      sync.Mutex
 	layout  *layout
-	current *state // nil when the last commit is not looked at yet
-	open    int    // states that are held
+	current *state // nil if nobody read since the last commit
+	open    int    // states that are in use
 	closed  bool
 	drained chan struct{} // closed when closed and nothing is open
-	applied uint64        // commits that are surely in a state taken now
+	applied uint64        // number of commits that a state taken now is sure to include
 	tables  tableCaches
 }
 
@@ -83,15 +83,15 @@ func (v *views) drop(st *state) {
 	}
 }
 
-// outdated lets go of the shared state: what it shows has changed.
+// outdated releases the shared state after a change that is no commit of the fold.
 func (v *views) outdated() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.forget()
 }
 
-// applies is outdated for the commit that was announced last. Only the fold
-// announces commits, one after the other.
+// applies releases the shared state after the last commit that was announced. Only the
+// fold announces commits, one after the other.
 func (v *views) applies() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -107,8 +107,8 @@ func (v *views) forget() {
 	}
 }
 
-// change commits something that moves tables: no view sees new places with old
-// rows or the other way round.
+// change commits a batch and changes the layout. No view sees the rows of one with the
+// layout of the other.
 func (v *views) change(commit func() error, l *layout) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -138,7 +138,7 @@ func (v *views) close() {
 	<-v.drained
 }
 
-// View shows a committed state to f. It must not be kept.
+// View calls f with a committed state. f must not keep it.
 func (s *Store) View(f func(projections.View) error) error {
 	st, err := s.views.acquire()
 	if err != nil {
@@ -148,8 +148,8 @@ func (s *Store) View(f func(projections.View) error) error {
 	return f(&view{state: st, codec: s.options.Codec, tables: &s.views.tables})
 }
 
-// Brief is View for an f that keeps nothing of what it read: the memory of rows
-// and cells is used again once it returns.
+// Brief is View for an f that keeps no row or cell: their memory is used again after f has
+// returned.
 func (s *Store) Brief(f func(projections.View) error) error {
 	st, err := s.views.acquire()
 	if err != nil {
@@ -161,15 +161,15 @@ func (s *Store) Brief(f func(projections.View) error) error {
 	return f(v)
 }
 
-// Snapshot is a committed state that stays until it is closed. Close of the
-// store waits for it.
+// Snapshot is a committed state that can be read until it is closed. Store.Close waits
+// for that.
 type Snapshot struct {
 	view
 	views *views
 	once  sync.Once
 }
 
-// Snapshot takes the committed state of now.
+// Snapshot returns the current committed state.
 func (s *Store) Snapshot() (*Snapshot, error) {
 	st, err := s.views.acquire()
 	if err != nil {
@@ -178,7 +178,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	return &Snapshot{view: view{state: st, codec: s.options.Codec, tables: &s.views.tables}, views: &s.views}, nil
 }
 
-// Close lets the state go; closing twice is closing once.
+// Close releases the state. It may be called twice.
 func (s *Snapshot) Close() { s.once.Do(func() { s.views.release(s.state) }) }
 
 // view reads a committed state.
@@ -191,7 +191,7 @@ type view struct {
 	room   [96]byte // for the first keys
 }
 
-// Position is that of the last event in the rows.
+// Position is the position of the last event in the rows.
 func (v *view) Position() domain.Position { return v.state.position }
 
 // Codec turns rows into JSON and back.
@@ -208,7 +208,7 @@ func (v *view) place(table string) ([]byte, error) {
 	return p.prefix, nil
 }
 
-// Get finds a row.
+// Get returns a row.
 func (v *view) Get(table, key string) (*projections.Cell, bool, error) {
 	prefix, err := v.place(table)
 	if err != nil {
@@ -255,8 +255,7 @@ func (v *view) Scan(table string, span projections.Span) iter.Seq2[projections.R
 	}
 }
 
-// scan yields the committed rows of a span. The error is Pebble's, and nothing is
-// yielded after it.
+// scan yields the committed rows of a span. Nothing is yielded after an error.
 func (v *view) scan(prefix []byte, span projections.Span, yield func(projections.Row, error) bool) error {
 	if cachedTable := v.tables.cachedTable(prefix, v.state.first, v.state.second); cachedTable != nil {
 		for one := range cachedTable.scan(span) {
@@ -288,9 +287,10 @@ func (v *view) scan(prefix []byte, span projections.Span, yield func(projections
 		if !yield(projections.Row{Key: key, Value: value}, nil) {
 			slow := steppedOver(it, rows)
 			if err := v.state.giveBack(it); err != nil || !slow {
-				return ignoreAfterStop(err)
+				return nil //nolint:nilerr // the reader has stopped
 			}
-			return ignoreAfterStop(v.cacheTable(prefix))
+			_ = v.cacheTable(prefix) // the reader has stopped
+			return nil
 		}
 	}
 	slow := steppedOver(it, rows)
@@ -299,7 +299,3 @@ func (v *view) scan(prefix []byte, span projections.Span, yield func(projections
 	}
 	return v.cacheTable(prefix)
 }
-
-// ignoreAfterStop drops the error of closing an iterator whose reader has
-// stopped: it has all it asked for, and must not be called again.
-func ignoreAfterStop(error) error { return nil }

@@ -10,34 +10,33 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// unencodable says that a row could not be turned into JSON when its batch was
-// made. Which handler is to blame is found out by folding the batch again.
+// unencodable is the error of a row that could not be encoded for its batch. The batch is
+// folded again to find the handler that put the row.
 type unencodable struct{ err error }
 
 func (u *unencodable) Error() string { return u.err.Error() }
 func (u *unencodable) Unwrap() error { return u.err }
 
-// pendingRow is a row as a pending commit writes it, whatever becomes of its entry
-// meanwhile.
+// pendingRow is a row of a pending commit. Its entry may change while the commit is
+// written.
 type pendingRow struct {
 	entry  *entry
-	json   []byte // nil: typed is to be encoded
+	json   []byte // nil: typed has to be encoded
 	typed  any
 	change change
 }
 
-// change is what a pending commit does to a row.
+// change says what a pending commit does with a row.
 type change uint8
 
 const (
 	put change = iota
 	remove
-	leave // it came and went between two pending commits
+	leave // the row was put and deleted between two commits
 )
 
-// takeRows takes the rows that wait, each once, in key order within their table:
-// Pebble inserts neighbours faster than strangers. The order is made where the
-// batch is. Until they land, the entries stay in memory and in the way of scans.
+// takeRows moves the dirty rows, table by table, into a pending commit. Their entries stay
+// in memory until it has finished.
 func (x *tx) takeRows(rows []pendingRow) []pendingRow {
 	for _, t := range x.all {
 		for _, e := range t.dirty {
@@ -60,8 +59,9 @@ func (x *tx) takeRows(rows []pendingRow) []pendingRow {
 	return rows
 }
 
-// writeRows puts rows into a batch. Those of a table stand together. JSON that was
-// made for the batch is kept only with the rows of tables that keep asks it of.
+// writeRows adds rows to a batch. It sorts the rows of each table by key, because Pebble
+// inserts neighbouring keys faster. It keeps the JSON of rows of tables for which keep
+// returns true.
 func writeRows(batch *pebble.Batch, rows []pendingRow, codec domain.Codec, keep func(prefix []byte) bool) error {
 	var key []byte
 	for len(rows) > 0 {
@@ -102,7 +102,7 @@ func writeRows(batch *pebble.Batch, rows []pendingRow, codec domain.Codec, keep 
 	return nil
 }
 
-// firstTable parts the rows of the first table from the others.
+// firstTable splits rows into those of the first table and the others.
 func firstTable(rows []pendingRow) (own, others []pendingRow) {
 	t, end := rows[0].entry.table, 1
 	for end < len(rows) && rows[end].entry.table == t {
@@ -115,9 +115,8 @@ func rowFault(e *entry, err error) error {
 	return domain.Errorf(domain.Internal, "row %s of table %s: %w", e.key, e.table.name, err)
 }
 
-// committed marks the rows of a pending commit as committed. A row whose typed form is kept
-// lets go of its JSON: memory holds it once. Rows of tables that nobody gets
-// rows of leave.
+// committed marks the rows of a finished commit as committed. A row that has a typed value
+// drops its JSON. Rows of tables that Get is not called for are removed from memory.
 func (x *tx) committed(rows []pendingRow) error {
 	for i := range rows {
 		row := &rows[i]
@@ -152,8 +151,8 @@ func (x *tx) committed(rows []pendingRow) error {
 	return x.refresh()
 }
 
-// failedCommit is the error of a pending commit that did not happen: its own to mend when
-// a row cannot be encoded, otherwise the end of what is in memory.
+// failedCommit returns the error of a failed commit. Unless a row could not be encoded,
+// the rows in memory cannot be used any more.
 func (x *tx) failedCommit(err error) error {
 	var row *unencodable
 	if errors.As(err, &row) {
@@ -162,7 +161,7 @@ func (x *tx) failedCommit(err error) error {
 	return x.fail(err)
 }
 
-// dropTables forgets everything in memory and reads again which tables are empty.
+// dropTables removes all rows from memory and opens the tables again.
 func (x *tx) dropTables() error {
 	projectors, store := x.byProjector, x.parked[nil] != nil
 	x.journal, x.cached, x.all, x.waiting = nil, rowCache{}, nil, 0

@@ -35,7 +35,7 @@ func (c CountRow) pending() int {
 
 func (c CountRow) running() int { return c.in(work.StateLeased, work.StateRunning) }
 
-// countTask counts an item that came from another state; from none when it is new.
+// countTask counts a change of the state of an item. from is empty for a new item.
 func countTask(tx projections.Tx, from work.State, item *TaskRow) error {
 	return workCountsTable.Update(tx, projections.Pair(item.TaskType, item.ConfigKey), func(row *CountRow) {
 		row.TaskType, row.ConfigKey = item.TaskType, item.ConfigKey
@@ -46,7 +46,7 @@ func countTask(tx projections.Tx, from work.State, item *TaskRow) error {
 	})
 }
 
-// countsOf are the counts of a type, or of all; and of these of one config, or of all.
+// countsOf returns the counts of a type and config. An empty one means all.
 func countsOf(v projections.View, taskType, config string) ([]CountRow, error) {
 	if taskType != "" && config != "" {
 		row, found, err := workCountsTable.Get(v, projections.Pair(taskType, config))
@@ -71,7 +71,7 @@ func countsOf(v projections.View, taskType, config string) ([]CountRow, error) {
 	return rows, nil
 }
 
-// PendingOf is how many items of a type wait, in any way.
+// PendingOf returns the number of items of a type that are queued, blocked or waiting.
 func PendingOf(v projections.View, taskType string) (int, error) {
 	rows, err := countsOf(v, taskType, "")
 	n := 0
@@ -81,13 +81,13 @@ func PendingOf(v projections.View, taskType string) (int, error) {
 	return n, err
 }
 
-// Depth is how many items of one config and type are on their way.
+// Depth is the number of items of one config and type that have not ended.
 type Depth struct {
 	Pending int // queued, blocked, or waiting for a retry
 	Running int // leased or running
 }
 
-// QueueDepth is how many items of a config and type are on their way.
+// QueueDepth returns the depth of a config and type.
 func QueueDepth(v projections.View, configKey, taskType string) (Depth, error) {
 	row, _, err := workCountsTable.Get(v, projections.Pair(taskType, configKey))
 	return Depth{row.pending(), row.running()}, err
@@ -101,7 +101,7 @@ type Backpressure struct {
 	HardLimit int    `json:"hard_limit"`
 }
 
-// StatusAnswer is the queue in numbers.
+// StatusAnswer is the answer of Status.
 type StatusAnswer struct {
 	ByState      map[string]int            `json:"by_state" doc:"every state, 0 included"`
 	ByType       map[string]int            `json:"by_type" doc:"items ever, by task type"`
@@ -109,7 +109,7 @@ type StatusAnswer struct {
 	Backpressure Backpressure              `json:"backpressure"`
 }
 
-// Status answers the queue in numbers.
+// Status counts the items of the queue.
 func Status(v projections.View, _ projections.NoQuestion) (StatusAnswer, error) {
 	answer := StatusAnswer{ByState: map[string]int{}, ByType: map[string]int{}, ByTypeState: map[string]map[string]int{}}
 	for _, state := range work.TaskStates {
@@ -139,13 +139,13 @@ func Status(v projections.View, _ projections.NoQuestion) (StatusAnswer, error) 
 	return answer, nil
 }
 
-// SomeDepths asks how many items are on their way.
+// SomeDepths is the question of Depths.
 type SomeDepths struct {
 	Type   string `query:"type"`
 	Config string `query:"config_key"`
 }
 
-// DepthsAnswer is what is on its way and what is wanted, by type and config.
+// DepthsAnswer is the answer of Depths, by type and config.
 type DepthsAnswer struct {
 	Depths []DepthAnswer `json:"depths"`
 }
@@ -161,7 +161,7 @@ type DepthAnswer struct {
 	Least     *int   `json:"least" doc:"below this it is filled up to the target"`
 }
 
-// Depths answers what is on its way beside what the policy wants.
+// Depths returns the depths of the queue and the targets of the policy.
 func Depths(v projections.View, q SomeDepths) (DepthsAnswer, error) {
 	policy, _, err := policyview.InForce(v)
 	if err != nil {

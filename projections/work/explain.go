@@ -26,8 +26,8 @@ func (q ExplainTask) At(now time.Time) ExplainTask {
 	return q
 }
 
-// ExplainAnswer says it gate by gate: first the gates of what was asked about,
-// then how many of the others each gate keeps out.
+// ExplainAnswer has the gates of the item or node in question, and counts the nodes or
+// items that each gate is closed for.
 type ExplainAnswer struct {
 	Verdict string           `json:"verdict"`
 	Gates   []nodesview.Gate `json:"gates"`
@@ -40,7 +40,7 @@ type ExplainAnswer struct {
 	Decided []string         `json:"decided,omitempty"`
 }
 
-// GateCount is how many a gate keeps out.
+// GateCount counts the nodes or items that a gate is closed for.
 type GateCount struct {
 	Gate    string `json:"gate"`
 	Count   int    `json:"count"`
@@ -56,7 +56,7 @@ func closedBy(counts *sched.GateCounts) []GateCount {
 	return list
 }
 
-// Place is where a queued item stands.
+// Place is the place of a queued item in the order.
 type Place struct {
 	Class        string  `json:"class"`
 	Starving     bool    `json:"starving"`
@@ -74,14 +74,13 @@ type Place struct {
 	RoomFrom string     `json:"room_from,omitempty" doc:"when it will have"`
 }
 
-// NextItem is what a claim would get.
+// NextItem is the item that a claim would get.
 type NextItem struct {
 	TaskID  domain.TaskID `json:"task_id"`
 	Reasons []string      `json:"reasons"`
 }
 
-// ExplainWork answers gate by gate why an item is where it is, or what a node
-// would get.
+// ExplainWork explains, gate by gate, why an item is not running or what a node would get.
 func ExplainWork(v projections.View, q ExplainTask) (ExplainAnswer, error) {
 	switch {
 	case (q.Task == "") == (q.Node == ""):
@@ -129,7 +128,7 @@ func explainTask(v projections.View, q ExplainTask) (ExplainAnswer, error) {
 	return answer, explainQueued(v, q, row, &answer)
 }
 
-// blockedVerdict says whether what an item waits for can still be done.
+// blockedVerdict says whether the dependencies of an item can still be done.
 func blockedVerdict(v projections.View, row TaskRow) (string, error) {
 	for _, dependency := range row.BlockedOn {
 		other, known, err := ItemsTable.Get(v, string(dependency))
@@ -143,7 +142,7 @@ func blockedVerdict(v projections.View, row TaskRow) (string, error) {
 	return string(row.State), nil
 }
 
-// itemGates are the gates that are the item's own.
+// itemGates returns the gates that depend on the item alone.
 func itemGates(v projections.View, row TaskRow, gates []nodesview.Gate) ([]nodesview.Gate, error) {
 	var open []string
 	for _, dependency := range row.BlockedOn {
@@ -173,7 +172,7 @@ func itemGates(v projections.View, row TaskRow, gates []nodesview.Gate) ([]nodes
 	), nil
 }
 
-// ClosedGate is the first gate that does not let through.
+// ClosedGate returns the first closed gate, nil if all are open.
 func ClosedGate(gates []nodesview.Gate) *nodesview.Gate {
 	for _, gate := range gates {
 		if !gate.OK {

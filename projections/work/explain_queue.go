@@ -14,13 +14,13 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// explainQueued looks at every node there is, and at who stands before the item.
+// explainQueued evaluates the gates of every node and finds the place of the item.
 func explainQueued(v projections.View, q ExplainTask, row TaskRow, answer *ExplainAnswer) error {
 	policy, _, err := policyview.InForce(v)
 	if err != nil {
 		return err
 	}
-	around, queue, err := asked(v)
+	withNodes, queue, err := queueOf(v)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func explainQueued(v projections.View, q ExplainTask, row TaskRow, answer *Expla
 			}
 			known++
 			id := entry.Row.NodeID
-			gates, err := describe(v, queue, id, q.Now, nodes.PolicyOf(policy), around)
+			gates, err := describe(v, queue, id, q.Now, nodes.PolicyOf(policy), withNodes)
 			if err != nil {
 				return err
 			}
@@ -60,7 +60,7 @@ func explainQueued(v projections.View, q ExplainTask, row TaskRow, answer *Expla
 	})
 }
 
-// judge says what the counts and the place of a queued item come to.
+// judge sets the verdict by the counts and the place of a queued item.
 func (a *ExplainAnswer) judge(row TaskRow, known, able int) {
 	place := a.Place
 	a.Gates = append(a.Gates,
@@ -81,30 +81,31 @@ func (a *ExplainAnswer) judge(row TaskRow, known, able int) {
 	}
 }
 
-// asked finds what answers for the queue: the view itself, or its rows.
-func asked(v projections.View) (QueueView, func(func(*work.Queue) error) error, error) {
-	if around, ok := v.(QueueView); ok {
-		return around, around.Queue, nil
+// queueOf returns a function that calls another with the queue of a view, which is built
+// from the rows if the view has none.
+func queueOf(v projections.View) (QueueView, func(func(*work.Queue) error) error, error) {
+	if withNodes, ok := v.(QueueView); ok {
+		return withNodes, withNodes.Queue, nil
 	}
 	queue, err := LoadQueue(v, nil)
 	return nil, func(f func(*work.Queue) error) error { return f(queue) }, err
 }
 
-// describe tells the queue what is known of a node, and gives the gates that keep
-// everything from it.
-func describe(v projections.View, queue *work.Queue, id domain.NodeID, now time.Time, policy nodes.Policy, around QueueView) ([]nodesview.Gate, error) {
+// describe sets what is known about a node in the queue, and returns the gates of the node
+// that are the same for all items.
+func describe(v projections.View, queue *work.Queue, id domain.NodeID, now time.Time, policy nodes.Policy, withNodes QueueView) ([]nodesview.Gate, error) {
 	facts, err := nodesview.FactsOf(v, id)
 	if err != nil {
 		return nil, err
 	}
 	claim := nodesview.Claim{Node: id}
-	if around != nil {
-		claim.Level = around.LevelOf(id)
+	if withNodes != nil {
+		claim.Level = withNodes.LevelOf(id)
 	}
 	return facts.Gates(now, policy, TriedOf(queue, id)), queue.SetNode(facts.For(claim))
 }
 
-// placeOf says who comes before a queued item, were everything else open.
+// placeOf returns the place of a queued item.
 func placeOf(item *work.Item, found sched.Place, limits sched.Policy, now time.Time) *Place {
 	place := &Place{
 		Class: found.Class.Name, Starving: found.Starving, AheadInGroup: found.Ahead, Config: item.ConfigKey, Weight: found.Weight,
@@ -134,25 +135,25 @@ func explainNode(v projections.View, q ExplainTask) (answer ExplainAnswer, err e
 	if err != nil {
 		return answer, err
 	}
-	around, queue, err := asked(v)
+	withNodes, queue, err := queueOf(v)
 	if err != nil {
 		return answer, err
 	}
 	err = queue(func(queue *work.Queue) error {
-		answer, err = nodeAnswer(v, q, queue, nodes.PolicyOf(policy), around)
+		answer, err = nodeAnswer(v, q, queue, nodes.PolicyOf(policy), withNodes)
 		return err
 	})
 	return answer, err
 }
 
-func nodeAnswer(v projections.View, q ExplainTask, queue *work.Queue, policy nodes.Policy, around QueueView) (ExplainAnswer, error) {
+func nodeAnswer(v projections.View, q ExplainTask, queue *work.Queue, policy nodes.Policy, withNodes QueueView) (ExplainAnswer, error) {
 	node := domain.NodeID(q.Node)
 	pauses, err := PauseReasons(v)
 	if err != nil {
 		return ExplainAnswer{}, err
 	}
 	queue.SetPauses(pauses)
-	gates, err := describe(v, queue, node, q.Now, policy, around)
+	gates, err := describe(v, queue, node, q.Now, policy, withNodes)
 	if err != nil {
 		return ExplainAnswer{}, err
 	}
@@ -188,7 +189,7 @@ func nodeAnswer(v projections.View, q ExplainTask, queue *work.Queue, policy nod
 	return answer, nil
 }
 
-// next is what a claim of the node would get, or keep room for.
+// next sets the item that a claim of the node would get, or reserve room for.
 func (a *ExplainAnswer) next(queue *work.Queue, node domain.NodeID, now time.Time) {
 	picked, found := queue.Pick(node, now)
 	switch {
@@ -200,7 +201,7 @@ func (a *ExplainAnswer) next(queue *work.Queue, node domain.NodeID, now time.Tim
 	}
 }
 
-// schedGates are gates of nodes as the scheduler lists them.
+// schedGates converts gates to those of the scheduler.
 func schedGates(gates []nodesview.Gate) []sched.Gate {
 	list := make([]sched.Gate, len(gates))
 	for i, gate := range gates {

@@ -31,8 +31,8 @@ func taskSpawned(tx projections.Tx, e domain.Envelope, spawned work.Spawned) err
 	return putTask(tx, e, &TaskRow{}, row)
 }
 
-// taskStep applies one fact of an existing item. The state comes from the same
-// fold that decisions use; only what the fold does not keep is added here.
+// taskStep applies an event to the row of an existing item. work.Task.Evolve, which
+// decisions use too, gives the state; the other fields are set here.
 func taskStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) error {
 	before, err := ItemsTable.Shared(tx, e.Stream.ID())
 	if err != nil || before == nil {
@@ -90,7 +90,7 @@ func taskStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) err
 	return putTask(tx, e, before, after)
 }
 
-// taskPreempted notes whom the holder was asked to make room for.
+// taskPreempted notes the promise to the item for which the holder was asked to make room.
 func taskPreempted(tx projections.Tx, e domain.Envelope, asked work.Preempted) error {
 	waiting, err := ItemsTable.Shared(tx, string(asked.For))
 	if err != nil {
@@ -106,7 +106,7 @@ func taskPreempted(tx projections.Tx, e domain.Envelope, asked work.Preempted) e
 	return taskStep(tx, e, asked)
 }
 
-// taskReserved keeps the room of a node for an item, and for no other.
+// taskReserved notes a reservation and removes other reservations of the node.
 func taskReserved(tx projections.Tx, e domain.Envelope, reserved work.Reserved) error {
 	item, found, err := ItemsTable.Get(tx, string(reserved.TaskID))
 	if err != nil {
@@ -120,7 +120,7 @@ func taskReserved(tx projections.Tx, e domain.Envelope, reserved work.Reserved) 
 	return taskStep(tx, e, reserved)
 }
 
-// forgetRooms ends that a node keeps its room for any other item.
+// forgetRooms removes the reservations of a node for other items.
 func forgetRooms(tx projections.Tx, node domain.NodeID, but domain.TaskID) error {
 	kept, err := idsUnder(tx, tasksByRoom, projections.Pair(string(node), ""), 0)
 	if err != nil {
@@ -143,7 +143,7 @@ func forgetRooms(tx projections.Tx, node domain.NodeID, but domain.TaskID) error
 	return nil
 }
 
-// putTask stores what an event of the item's stream made of its row.
+// putTask stores the row of an item after an event, and updates counts and pressure.
 func putTask(tx projections.Tx, e domain.Envelope, before, after *TaskRow) error {
 	after.UpdatedAt, after.Position, after.Revision = e.Time, e.Position, e.Revision
 	if after.State == work.StateQueued && after.QueuedAt.IsZero() {
@@ -167,7 +167,7 @@ func putTask(tx projections.Tx, e domain.Envelope, before, after *TaskRow) error
 	return pressureChange(tx, count(work.PendingState(after.State))-count(work.PendingState(before.State)))
 }
 
-// updateTask stores a row and everything that is found by what it says.
+// updateTask stores a row and updates its indexes.
 func updateTask(tx projections.Tx, before, after *TaskRow) error {
 	if err := ItemsTable.PutShared(tx, string(after.TaskID), after); err != nil {
 		return err
@@ -181,7 +181,7 @@ func updateTask(tx projections.Tx, before, after *TaskRow) error {
 	return nil
 }
 
-// holds tells that the row is held under the same lease as another.
+// holds reports whether the row has the same lease as another.
 func (r *TaskRow) holds(other *TaskRow) bool {
 	return r.State.Held() && r.Lease == other.Lease && r.NodeID == other.NodeID && r.Slots == other.Slots
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// FinishedTasks asks for items that ended, newest first.
+// FinishedTasks is the question of TaskHistory.
 type FinishedTasks struct {
 	State  string `query:"state"`
 	Type   string `query:"type"`
@@ -25,9 +25,9 @@ type FinishedTasks struct {
 	Limit  int    `query:"limit"`
 }
 
-// TaskHistory answers items that ended, newest first. A page about a time in
-// which clocks ran back may look at many ends without filling up: it ends early
-// and says where to go on.
+// TaskHistory returns items that have ended, newest first. For a time in which clocks ran
+// backwards it may have to look at many items. It then returns an incomplete page with the
+// place to continue.
 func TaskHistory(v projections.View, q FinishedTasks) (TasksAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
@@ -100,7 +100,7 @@ func (q FinishedTasks) states() []work.State {
 	return final
 }
 
-// ofBatch answers from the items that were added together, which are few.
+// ofBatch answers for the items of one batch, which are few.
 func (q FinishedTasks) ofBatch(v projections.View, ended period, limit int) (TasksAnswer, error) {
 	ids, err := idsUnder(v, tasksByBatch, projections.Pair(q.Batch, ""), 0)
 	if err != nil {
@@ -133,7 +133,7 @@ func (q FinishedTasks) ofBatch(v projections.View, ended period, limit int) (Tas
 	return answer, nil
 }
 
-// period is the time in which something is to have ended; zero: no bound.
+// period is a period of time; a zero bound is none.
 type period struct{ since, until time.Time }
 
 func (q FinishedTasks) period() (period, error) {
@@ -156,7 +156,7 @@ func (q FinishedTasks) period() (period, error) {
 	return ended, domain.Faulty("query", faults)
 }
 
-// has tells of a moment, as projections.TimeKey writes it.
+// has reports whether a time, as written by projections.TimeKey, is in the period.
 func (p period) has(moment string) bool {
 	return (p.since.IsZero() || moment >= projections.TimeKey(p.since)) && (p.until.IsZero() || moment < projections.TimeKey(p.until))
 }

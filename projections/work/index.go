@@ -6,8 +6,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// place is what the indexes know of an item: their keys are made of it, and of
-// nothing else.
+// place is the part of an item from which the keys of the indexes are made.
 type place struct {
 	id       domain.TaskID
 	state    work.State
@@ -15,7 +14,7 @@ type place struct {
 	config   string
 	node     domain.NodeID // of the last lease
 	pin      domain.NodeID
-	room     domain.NodeID // keeps its room for it
+	room     domain.NodeID // that has a reservation for it
 	batch    string
 	ended    domain.Position
 	endedAt  int64 // microseconds
@@ -35,7 +34,7 @@ func (r *TaskRow) place() place {
 	return p
 }
 
-// IndexRow is a row of an index: all that it says is in its key.
+// IndexRow is a row of an index. It has no fields: the key has all information.
 type IndexRow struct{}
 
 // The indexes of items. The parts of a key are separated by NUL. A key ends with
@@ -50,11 +49,11 @@ var (
 	tasksEndedOnNode = projections.Table[IndexRow]{Name: "work.ended_on_node"} // node, state, type, config; an end
 )
 
-// taskIndexes lists the indexes, in the order of the keys that a place makes.
+// taskIndexes lists the indexes in the order of place.keys.
 var taskIndexes = [...]projections.Table[IndexRow]{tasksByState, tasksByNode, tasksByPin, tasksByRoom, tasksByBatch, tasksEnded, tasksEndedOnNode}
 
-// keys says where an item stands in each index, where it does not stand there at
-// another place too; "": it does not, or does.
+// keys returns the key of an item in each index; empty if it has none, or the same as at
+// the other place.
 func (p *place) keys(other *place) (keys [len(taskIndexes)]string) {
 	if p.state == "" {
 		return keys // it is new
@@ -84,8 +83,8 @@ func (p *place) keys(other *place) (keys [len(taskIndexes)]string) {
 	return keys
 }
 
-// indexTask brings the indexes in line with a row. Nothing but a place's state, its
-// owners and its end ever changes.
+// indexTask updates the indexes after a change of a row. The type, config and id of a place
+// never change.
 func indexTask(tx projections.Tx, before, after *TaskRow) error {
 	was, is := before.place(), after.place()
 	if was == is {
@@ -108,15 +107,15 @@ func indexTask(tx projections.Tx, before, after *TaskRow) error {
 	return nil
 }
 
-// The stages of items whose states the keys do not tell apart, so that fewer rows
-// move: of the items that are held there are no more than nodes have room for, and
-// of those of one node that are not final there are few.
+// Several states have one key, so that fewer rows of indexes change: held for the states of
+// items that are held, of which there are no more than slots, and live for all states of
+// items of one node that have not ended, of which there are few.
 const (
 	held = "held"
 	live = "live"
 )
 
-// stageOf is what the index by state makes of a state.
+// stageOf returns the key of a state in the index by state.
 func stageOf(s work.State) string {
 	if s.Held() {
 		return held
@@ -124,7 +123,7 @@ func stageOf(s work.State) string {
 	return string(s)
 }
 
-// stageOnNode is what the index by node makes of a state.
+// stageOnNode returns the key of a state in the index by node.
 func stageOnNode(s work.State) string {
 	if s.Final() {
 		return string(s)
@@ -136,7 +135,7 @@ func kindKey(stage, taskType, config, rest string) string {
 	return stage + "\x00" + taskType + "\x00" + config + "\x00" + rest
 }
 
-// under is a key of an item that belongs to somebody; nothing for nobody.
+// under returns the key of an item under its owner; empty if it has none.
 func under[S ~string](owner S, id domain.TaskID) string {
 	if owner == "" {
 		return ""
@@ -144,12 +143,12 @@ func under[S ~string](owner S, id domain.TaskID) string {
 	return projections.Pair(string(owner), string(id))
 }
 
-// endOf sorts as items end: its position, the moment, and the id.
+// endOf returns a key that sorts by the end of items: its position, time and id.
 func (p *place) endOf() string {
 	return projections.PositionKey(p.ended) + projections.MicroKey(p.endedAt) + string(p.id)
 }
 
-// end is what endOf says.
+// end is a parsed key of endOf.
 type end struct {
 	position, moment string // as projections.PositionKey and projections.MicroKey write them
 	id               domain.TaskID

@@ -11,12 +11,11 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// liveStates are the states that are not final, in the order in which items are
-// taken to be cancelled.
+// liveStates are the states that are not final, in the order in which items are cancelled.
 var liveStates = []work.State{work.StateQueued, work.StateWaiting, work.StateBlocked, work.StateLeased, work.StateRunning, work.StateFailed}
 
-// LiveItems yields every item that is not final, each once: by state, type,
-// config and id, or by id where most items are.
+// LiveItems yields every item that has not ended: by state, type, config and id or, if most
+// items have not ended, by id.
 func LiveItems(v projections.View) iter.Seq2[TaskRow, error] {
 	return func(yield func(TaskRow, error) bool) {
 		rows, err := countsOf(v, "", "")
@@ -29,7 +28,7 @@ func LiveItems(v projections.View) iter.Seq2[TaskRow, error] {
 			alive += row.in(liveStates...)
 			all += row.in(work.TaskStates...)
 		}
-		if 2*alive > all { // passing over the others costs less than finding each
+		if 2*alive > all { // skipping the others costs less than looking up each one
 			for entry, err := range ItemsTable.Scan(v, projections.Span{}) {
 				if (err != nil || !entry.Row.State.Final()) && !yield(entry.Row, err) {
 					return
@@ -61,8 +60,8 @@ func ItemsIn(v projections.View, state work.State) iter.Seq2[TaskRow, error] {
 	}
 }
 
-// ItemsFrom yields the items of a state by type, config and id, from the one with a
-// key on, and others whose states are near: it costs what is taken of it.
+// ItemsFrom yields the items of a state, and others that share its key in the index, by
+// type, config and id, from a key on.
 func ItemsFrom(v projections.View, state work.State, key string) iter.Seq2[projections.Entry[TaskRow], error] {
 	return func(yield func(projections.Entry[TaskRow], error) bool) {
 		for row, err := range tasksByState.RawScan(v, projections.Span{Prefix: stageOf(state) + "\x00", From: key}) {
@@ -77,8 +76,8 @@ func ItemsFrom(v projections.View, state work.State, key string) iter.Seq2[proje
 	}
 }
 
-// FirstItemsIn yields the first items of each type in a state, at most so many, by
-// type, config and id, from a type on (empty: the first), and costs what it yields.
+// FirstItemsIn yields the first items of each type in a state, at most ofType of each, by
+// type, config and id, from the type since on.
 func FirstItemsIn(v projections.View, state work.State, ofType int, since string) iter.Seq2[TaskRow, error] {
 	return func(yield func(TaskRow, error) bool) {
 		prefix := stageOf(state) + "\x00"
@@ -105,7 +104,7 @@ func FirstItemsIn(v projections.View, state work.State, ofType int, since string
 	}
 }
 
-// taskIn reads an item that an index points at.
+// taskIn reads the item of a row of an index.
 func taskIn(v projections.View, id domain.TaskID) (TaskRow, error) {
 	row, found, err := ItemsTable.Get(v, string(id))
 	if err == nil && !found {
@@ -134,12 +133,12 @@ func HeldBy(v projections.View, node domain.NodeID) ([]TaskRow, error) {
 	return held, nil
 }
 
-// PinnedTo lists queued items that are meant for a node by id, at most limit.
+// PinnedTo lists at most limit queued items that are pinned to a node, by id.
 func PinnedTo(v projections.View, node domain.NodeID, limit int) ([]domain.TaskID, error) {
 	return idsUnder(v, tasksByPin, projections.Pair(string(node), ""), limit)
 }
 
-// WaitingFor lists the items that wait for one, by name.
+// WaitingFor lists the items that depend on one, by id.
 func WaitingFor(v projections.View, dependency domain.TaskID) ([]domain.TaskID, error) {
 	var ids []domain.TaskID
 	for entry, err := range workWaitsTable.Scan(v, projections.Span{Prefix: projections.Pair(string(dependency), "")}) {
@@ -151,10 +150,9 @@ func WaitingFor(v projections.View, dependency domain.TaskID) ([]domain.TaskID, 
 	return ids, nil
 }
 
-// StalledTasks lists the items that a node holds, if none of them got on since a
-// moment: each was claimed before it, and its progress, where it told any, did
-// not change after it. An item that tells no progress is only known to stand
-// still when it needs the GPU that does nothing.
+// StalledTasks lists the items that a node holds, if all of them were claimed before a
+// moment and none has made progress since. An item that never reported progress counts as
+// stalled only if it requires the GPU, which is idle.
 func StalledTasks(v projections.View, node domain.NodeID, since time.Time) ([]domain.TaskID, error) {
 	leases, err := HeldBy(v, node)
 	if err != nil {
@@ -172,4 +170,12 @@ func StalledTasks(v projections.View, node domain.NodeID, since time.Time) ([]do
 		stalled = append(stalled, lease.TaskID)
 	}
 	return stalled, nil
+}
+
+// stoodStill reports whether the item has made no progress since a moment.
+func (r TaskRow) stoodStill(since time.Time) bool {
+	if r.ProgressAt != nil {
+		return !r.ProgressAt.After(since)
+	}
+	return slices.Contains(r.Requires, "gpu")
 }

@@ -7,22 +7,22 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// MomentRow marks where on the log items began to end at a moment, so that a
-// question about a time finds its place in the history. Clocks may run back:
-// whatever ended at or after Position ended at or after At, less Back.
+// MomentRow marks the position of an item's end and its time, so that questions about a
+// time find their place in the history. Clocks may run backwards: items that ended at or
+// after Position ended at or after At minus Back.
 type MomentRow struct {
 	At       time.Time       `json:"at"`
 	Position domain.Position `json:"position"`
-	Back     int64           `json:"back_us,omitempty"` // of the last one: how far behind a mark anything ever ended
+	Back     int64           `json:"back_us,omitempty"` // of the last mark: the longest time by which an item ended before an earlier mark
 }
 
-// momentStep is how far marks are apart at least.
+// momentStep is the least time between two marks.
 const momentStep = 10 * time.Second
 
-// lastMoment is the key of another copy of the last mark; it sorts behind all.
+// lastMoment is the key of a copy of the last mark. It sorts after all others.
 const lastMoment = "~"
 
-// noteEnd marks the moment of an end, if it is a step later than any before.
+// noteEnd adds a mark for an end, if it is momentStep later than the last one.
 func noteEnd(tx projections.Tx, e domain.Envelope) error {
 	last, found, err := workMomentsTable.Get(tx, lastMoment)
 	if err != nil {
@@ -42,11 +42,10 @@ func noteEnd(tx projections.Tx, e domain.Envelope) error {
 	return workMomentsTable.Put(tx, lastMoment, last)
 }
 
-// endedBetween bounds the positions at which items ended at or after one moment
-// and before another (zero: no bound). Whatever ended in time lies between them;
-// some of what lies there may have ended out of it.
+// endedBetween returns positions between which all items ended that ended at or after one
+// time and before another (zero: no bound). Other items may have ended there too.
 func endedBetween(v projections.View, since, until time.Time) (from, to domain.Position, err error) {
-	if !since.IsZero() { // what ended before a mark ended less than a step after the one before it
+	if !since.IsZero() { // items that ended before a mark ended less than momentStep after the mark before it
 		for entry, err := range workMomentsTable.Scan(v, projections.Span{From: projections.TimeKey(since) + "\x00", Reverse: true}) {
 			if err != nil {
 				return 0, 0, err

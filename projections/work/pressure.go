@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// QueuePressure is how long the queue is; it starts from the default policy.
+// QueuePressure returns the pressure of the queue.
 func QueuePressure(v projections.View) (work.Pressure, error) {
 	row, found, err := workPressureTable.Get(v, "queue")
 	if err == nil && !found {
@@ -16,7 +16,7 @@ func QueuePressure(v projections.View) (work.Pressure, error) {
 	return row, err
 }
 
-// changePressure stores what the pressure becomes.
+// changePressure changes the stored pressure.
 func changePressure(tx projections.Tx, change func(work.Pressure) work.Pressure) error {
 	row, err := QueuePressure(tx)
 	if err != nil {
@@ -25,7 +25,7 @@ func changePressure(tx projections.Tx, change func(work.Pressure) work.Pressure)
 	return workPressureTable.Put(tx, "queue", change(row))
 }
 
-// pressureChange takes over a change of the queue's length.
+// pressureChange notes a change of the length of the queue.
 func pressureChange(tx projections.Tx, change int) error {
 	if change == 0 {
 		return nil

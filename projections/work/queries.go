@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// OneTask asks for an item.
+// OneTask is the question of FindTask.
 type OneTask struct {
 	TaskID string `path:"id"`
 }
@@ -20,10 +20,10 @@ type TaskAnswer struct {
 	Item json.RawMessage `json:"item"`
 }
 
-// RowTypes are what the members hold that are rows as they are stored.
+// RowTypes returns the types of the members that are stored rows.
 func (TaskAnswer) RowTypes() map[string]any { return map[string]any{"item": TaskRow{}} }
 
-// FindTask answers one item.
+// FindTask returns an item.
 func FindTask(v projections.View, q OneTask) (TaskAnswer, error) {
 	row, found, err := ItemsTable.Raw(v, q.TaskID)
 	if err == nil && !found {
@@ -32,7 +32,7 @@ func FindTask(v projections.View, q OneTask) (TaskAnswer, error) {
 	return TaskAnswer{row}, err
 }
 
-// ManyTasks asks for items.
+// ManyTasks is the question of ListTasks.
 type ManyTasks struct {
 	State  string `query:"state"`
 	Type   string `query:"type"`
@@ -42,16 +42,16 @@ type ManyTasks struct {
 	Limit  int    `query:"limit"`
 }
 
-// TasksAnswer is items by name.
+// TasksAnswer is a page of items.
 type TasksAnswer struct {
 	Items []json.RawMessage `json:"items"`
 	Next  string            `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// RowTypes are what the members hold that are rows as they are stored.
+// RowTypes returns the types of the members that are stored rows.
 func (TasksAnswer) RowTypes() map[string]any { return map[string]any{"items": TaskRow{}} }
 
-// ListTasks answers items by name.
+// ListTasks returns a page of items by id.
 func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
@@ -82,7 +82,7 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 	if q.Node != "" {
 		index, stage = tasksByNode, stageOnNode
 	}
-	sorted := q.State == stage(work.State(q.State)) // the index has the items of the state and no others
+	sorted := q.State == stage(work.State(q.State)) // the prefixes have only items of this state
 	prefixes, err := asked.prefixes(v, stage)
 	if err != nil {
 		return TasksAnswer{}, err
@@ -113,7 +113,7 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 	return answer, nil
 }
 
-// rawTask is an item that an index points at, as JSON.
+// rawTask reads the item of a row of an index, as JSON.
 func rawTask(v projections.View, id domain.TaskID) (json.RawMessage, error) {
 	raw, found, err := ItemsTable.Raw(v, string(id))
 	if err == nil && !found {
@@ -122,12 +122,11 @@ func rawTask(v projections.View, id domain.TaskID) (json.RawMessage, error) {
 	return raw, err
 }
 
-// maxCycleSearch bounds the items a search for a cycle looks at.
+// maxCycleSearch is the number of items that FindCycle looks at at most.
 const maxCycleSearch = 10000
 
-// FindCycle looks for a path from the dependencies back to the item itself and
-// returns it, first and last item the same; nil for none. more is what items
-// wait for that are being added.
+// FindCycle returns a path from an item over its dependencies back to itself; nil if there
+// is none. more has the dependencies of items that are being added.
 func FindCycle(v projections.View, task domain.TaskID, dependsOn []domain.TaskID, more map[domain.TaskID][]domain.TaskID) ([]domain.TaskID, error) {
 	type step struct {
 		id   domain.TaskID

@@ -13,19 +13,18 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// QueueView is a view that can also ask the queue, and knows of nodes what no
-// row does.
+// QueueView is a view that also has the queue and the levels of nodes.
 type QueueView interface {
 	projections.View
-	// Queue lets f look at the queue as it is where the view is of now, else as it
-	// was at the view's position. f must not keep or change it.
+	// Queue calls f with the queue: the current one, or for a view of the past the one at
+	// its position. f must not keep or change it.
 	Queue(f func(*work.Queue) error) error
-	// LevelOf is what a node last said of itself; nil when that is not known.
+	// LevelOf returns the level that a node last reported; nil if it is not known.
 	LevelOf(node domain.NodeID) *nodes.Level
 }
 
-// LoadQueue builds the queue from its rows: the same that a fold of the events up
-// to the view's position comes to.
+// LoadQueue builds the queue from its rows. It equals a fold of the events up to the
+// position of the view.
 func LoadQueue(v projections.View, matcher sched.Matcher) (*work.Queue, error) {
 	policy, _, err := policyview.InForce(v)
 	if err != nil {
@@ -70,7 +69,7 @@ func LoadQueue(v projections.View, matcher sched.Matcher) (*work.Queue, error) {
 	return q, nil
 }
 
-// item is a row as the queue holds it.
+// item returns the item of the queue for a row.
 func (r *TaskRow) item() work.Item {
 	task := r.task()
 	task.Replaces = r.Replaces
@@ -84,7 +83,7 @@ func (r *TaskRow) item() work.Item {
 	return item
 }
 
-// PauseReasons are the kinds that something holds, each with the reasons.
+// PauseReasons returns the kinds that are paused, with the reasons.
 func PauseReasons(v projections.View) (map[string]string, error) {
 	rows, err := adminview.PausedKinds(v)
 	if err != nil || len(rows) == 0 {
@@ -97,7 +96,7 @@ func PauseReasons(v projections.View) (map[string]string, error) {
 	return reasons, nil
 }
 
-// TriedOf finds it in the queue.
+// TriedOf finds in the queue whether a node has claimed an item since a time.
 func TriedOf(q *work.Queue, node domain.NodeID) nodesview.Tried {
 	return func(since time.Time) (domain.TaskID, bool) {
 		for _, item := range q.HeldBy(node) {

@@ -10,8 +10,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// kinds asks for the items of some states, types, configs and of one node: of
-// all of each where nothing is said.
+// kinds selects items by state, type, config and node. An empty field selects all.
 type kinds struct {
 	states   []work.State
 	taskType string
@@ -19,9 +18,8 @@ type kinds struct {
 	node     domain.NodeID
 }
 
-// prefixes are those under which an index has such items, one for each kind of
-// which there are any. Its keys begin with the node, if one is asked for, and
-// with what stage makes of a state.
+// prefixes returns the prefixes of keys that an index has for such items. The keys begin
+// with the node, if one is selected, and the key that stage returns for a state.
 func (k kinds) prefixes(v projections.View, stage func(work.State) string) ([]string, error) {
 	rows, err := countsOf(v, k.taskType, k.config)
 	if err != nil {
@@ -30,7 +28,7 @@ func (k kinds) prefixes(v projections.View, stage func(work.State) string) ([]st
 	var prefixes []string
 	for _, row := range rows {
 		last := ""
-		for _, state := range work.TaskStates { // states of one stage stand together
+		for _, state := range work.TaskStates { // states with the same key are neighbours
 			if name := stage(state); name != last && row.in(state) > 0 && k.wants(state) {
 				last = name
 				if k.node != "" {
@@ -55,14 +53,13 @@ func (k kinds) wants(state work.State) bool {
 	return false
 }
 
-// merged yields what comes after the prefixes in an index's keys, in order over
-// all of them: from a given rest on, or backwards from before it (empty: from
-// the first, or the last). It reads ahead for about as many as are wanted and a
-// few for each prefix, and holds one scan open at a time.
+// merged yields the parts of keys after the prefixes, in order over all prefixes: from a
+// given part on or, in reverse, from before it (empty: from the first or the last). It
+// reads ahead about as many keys as are wanted, and has one scan open at a time.
 func merged(v projections.View, index projections.Table[IndexRow], prefixes []string, from string, reverse bool, wanted int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		runs := runHeap{reverse: reverse}
-		ahead := min(wanted+1, 2*wanted/max(len(prefixes), 1)+2) // rows cost less than beginning a scan
+		ahead := min(wanted+1, 2*wanted/max(len(prefixes), 1)+2) // reading a row costs less than a new scan
 		for _, prefix := range prefixes {
 			r := &run{index: index, prefix: prefix, from: prefix + from, reverse: reverse, next: ahead}
 			if reverse && from == "" {
@@ -97,15 +94,15 @@ func merged(v projections.View, index projections.Table[IndexRow], prefixes []st
 	}
 }
 
-// run is what an index has under one prefix.
+// run is the keys of an index with one prefix.
 type run struct {
 	index   projections.Table[IndexRow]
 	prefix  string
-	from    string // where reading goes on
+	from    string // key at which reading continues
 	reverse bool
 	next    int      // rows to read
-	rest    []string // read, and not yielded yet
-	over    bool     // there is no more to read
+	rest    []string // read and not yielded yet
+	over    bool     // everything is read
 }
 
 func (r *run) read(v projections.View) error {
@@ -130,7 +127,7 @@ func (r *run) read(v projections.View) error {
 	return nil
 }
 
-// runHeap has the run on top whose first row comes first.
+// runHeap is a heap of runs by their first key.
 type runHeap struct {
 	runs    []*run
 	reverse bool
@@ -147,8 +144,7 @@ func (h *runHeap) Pop() any {
 	return r
 }
 
-// idsUnder lists the items that an index has under a prefix, in its order, at
-// most limit (0: all).
+// idsUnder lists at most limit items (0: all) that an index has under a prefix.
 func idsUnder(v projections.View, index projections.Table[IndexRow], prefix string, limit int) ([]domain.TaskID, error) {
 	var ids []domain.TaskID
 	for row, err := range index.RawScan(v, projections.Span{Prefix: prefix}) {
@@ -163,7 +159,7 @@ func idsUnder(v projections.View, index projections.Table[IndexRow], prefix stri
 	return ids, nil
 }
 
-// idAtEnd is the id that a key of an index ends with.
+// idAtEnd returns the id at the end of a key of an index.
 func idAtEnd(key string) domain.TaskID {
 	return domain.TaskID(key[strings.LastIndexByte(key, 0)+1:])
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// ShareRow is what fair sharing remembers of one flow, of one class, or of one
-// node; the names say which.
+// ShareRow is the state of fair sharing for a flow, a class or a node. The fields that are
+// set say for which.
 type ShareRow struct {
 	Class     string        `json:"class,omitempty"`
 	Pool      string        `json:"pool,omitempty"`
 	ConfigKey string        `json:"config_key,omitempty"`
 	NodeID    domain.NodeID `json:"node_id,omitempty"`
 
-	Finish uint64 `json:"finish,omitempty"` // of a flow: the virtual time at which what it got is paid for
-	Served uint64 `json:"served,omitempty"` // of a flow: the class's turn in which it was charged last
+	Finish uint64 `json:"finish,omitempty"` // of a flow, see sched.Flow
+	Served uint64 `json:"served,omitempty"` // of a flow, see sched.Flow
 	Turns  uint64 `json:"turns,omitempty"`  // of a class
-	Leases uint64 `json:"leases,omitempty"` // of a node, ever; every so-many-th is reserved for the longest starving
+	Leases uint64 `json:"leases,omitempty"` // that a node ever got
 }
 
 // flowKey, classKey and leasesKey are keys of shares.
@@ -32,8 +32,7 @@ func classKey(class string) string { return projections.Pair("class", class) }
 
 func leasesKey(node domain.NodeID) string { return projections.Pair("node", string(node)) }
 
-// charge books what a claim's choice costs its config, as domain/work does. A
-// flow that was charged after the choice was made is charged on top.
+// charge charges the flow of a claim's decision, as sched.Index does.
 func charge(tx projections.Tx, item *TaskRow, d work.ClaimDecision) error {
 	if d.Reserved || d.Weight <= 0 {
 		return nil

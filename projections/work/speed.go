@@ -10,8 +10,8 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// SpeedRow is what was measured of one type of item of a config on one class of
-// nodes. Older measurements count less.
+// SpeedRow is the measured speed of items of one type and config on one class of nodes.
+// Older measurements count less.
 type SpeedRow struct {
 	TaskType  string    `json:"task_type"`
 	ConfigKey string    `json:"config_key"`
@@ -26,7 +26,7 @@ func speedKey(taskType, config, class string) string {
 	return projections.Pair(projections.Pair(taskType, config), class)
 }
 
-// taskMeasured learns from an item that is done, once.
+// taskMeasured adds the measurement of an item that is done.
 func taskMeasured(tx projections.Tx, e domain.Envelope, item *TaskRow, measured work.Measured) error {
 	return workSpeedTable.Update(tx, speedKey(item.TaskType, item.ConfigKey, measured.NodeClass), func(row *SpeedRow) {
 		row.TaskType, row.ConfigKey, row.NodeClass = item.TaskType, item.ConfigKey, measured.NodeClass
@@ -41,8 +41,8 @@ func (r SpeedRow) throughput() sched.Throughput {
 	return sched.Throughput{Games: r.Units, Time: time.Duration(r.SpentMS) * time.Millisecond}
 }
 
-// SizeFor is how large an item of a type and config is to be on a node; nil
-// when the policy does not size the type, or nothing says how large.
+// SizeFor returns the size of an item of a type and config on a node; nil if the policy does
+// not size the type, or nothing was measured and it has no default.
 func SizeFor(v projections.View, taskType, config string, node domain.NodeID, policy work.Policy) (*work.Size, error) {
 	sizing, sized := policy.Sizing[taskType]
 	if !sized {
@@ -63,18 +63,18 @@ func SizeFor(v projections.View, taskType, config string, node domain.NodeID, po
 	return &work.Size{Units: answer.Games, NodeClass: class, Reason: answer.Reason}, nil
 }
 
-// SpeedQuestion asks what was measured.
+// SpeedQuestion is the question of Speeds.
 type SpeedQuestion struct {
 	Type   string `query:"type"`
 	Config string `query:"config_key"`
 }
 
-// SpeedsAnswer is what was measured, and the sizes that follow from it.
+// SpeedsAnswer is the answer of Speeds.
 type SpeedsAnswer struct {
 	Speeds []Speed `json:"speeds"`
 }
 
-// Speed is one measurement, and how large the next item of its kind would be.
+// Speed is a measured speed and the size of the next item of its kind.
 type Speed struct {
 	SpeedRow
 	PerUnitMS int64  `json:"per_unit_ms"`
@@ -82,7 +82,7 @@ type Speed struct {
 	Reason    string `json:"reason" doc:"of the size"`
 }
 
-// Speeds lists what was measured by type, config and class of node.
+// Speeds lists the measured speeds by type, config and class of node.
 func Speeds(v projections.View, q SpeedQuestion) (SpeedsAnswer, error) {
 	policy, _, err := policyview.InForce(v)
 	if err != nil {

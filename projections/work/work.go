@@ -9,8 +9,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// TaskRow is what the queue knows of one item. Its JSON is what
-// GET /work/items/{id} answers.
+// TaskRow is the row of an item. GET /work/items/{id} answers its JSON.
 type TaskRow struct {
 	TaskID         domain.TaskID       `json:"task_id"`
 	State          work.State          `json:"state"`
@@ -61,7 +60,7 @@ type TaskRow struct {
 	Revision       domain.Revision     `json:"revision" doc:"of its stream, as of its last event"`
 }
 
-// task is the part of the row that work.Task.Evolve works on.
+// task returns the part of the row that work.Task.Evolve changes.
 func (r *TaskRow) task() work.Task {
 	t := work.Task{
 		State: r.State, ID: r.TaskID, Type: r.TaskType, ConfigKey: r.ConfigKey, Priority: r.Priority,
@@ -81,13 +80,13 @@ func (r *TaskRow) task() work.Task {
 	return t
 }
 
-// copy is a row of its own, to be changed.
+// copy returns a copy of the row, to be changed.
 func (r *TaskRow) copy() *TaskRow {
 	own := *r
 	return &own
 }
 
-// become takes over the state that Evolve made of the task.
+// become sets the fields of the row to the state of a task.
 func (r *TaskRow) become(t work.Task) {
 	r.Pin, r.Asked, r.Room = t.Pin, t.Asked, t.Room
 	if t.State != work.StateQueued {

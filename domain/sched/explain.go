@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// gateOrder is how explanations list gates.
+// gateOrder is the order of gates in explanations.
 var gateOrder = []string{
 	GateNode, GateWanted, GatePolicy, GateRequires, GateExpression, GateAccepts, GateGPU, GateGPUMemory, GateGPUBusy, GateDisk,
 	GateSlots, GateReserved, GateOnePerNode, GatePinned, GateExcluded, GatePaused, GateRunning,
 }
 
-// GateNames lists the gates in the order in which they are shown.
+// GateNames lists the gates in the order of explanations.
 func GateNames() []string { return slices.Clone(gateOrder) }
 
-// GateCount is how many a gate keeps out. One that several gates keep out counts
-// for each.
+// GateCount counts the items or nodes that a gate is closed for. One may count for several
+// gates.
 type GateCount struct {
 	Gate    string
 	Count   int
-	Unknown int    // let through for want of a fact
-	Example string // who is kept out, and why
+	Unknown int    // those that the gate is open for only because a fact is not known
+	Example string // one that it is closed for, and why
 }
 
-// GateCounts counts who is kept out by which gate. The zero value is empty.
+// GateCounts counts by gate. The zero value is empty.
 type GateCounts struct{ counts []GateCount }
 
-// Add counts n that are alike, and tells whether every gate lets them through.
+// Add counts n items or nodes with the same gates, and reports whether all gates are open.
 func (c *GateCounts) Add(who string, n int, lists ...[]Gate) (open bool) {
 	open = true
 	for _, gate := range slices.Concat(lists...) {
@@ -53,15 +53,15 @@ func (c *GateCounts) Add(who string, n int, lists ...[]Gate) (open bool) {
 	return open
 }
 
-// List gives the gates that keep most out first.
+// List lists the gates, those that are closed for most first.
 func (c *GateCounts) List() []GateCount {
 	slices.SortStableFunc(c.counts, func(a, b GateCount) int { return b.Count - a.Count })
 	return c.counts
 }
 
-// Gates are all gates between a queued item and a node, with their reasons; nil
-// when the item is not queued or the node not known. They let through what Pick
-// does.
+// Gates returns all gates between a queued item and a node with their reasons; nil if the
+// item is not queued or the node not known. They are all open if Pick could return the
+// item.
 func (x *Index) Gates(id, node string, now time.Time) []Gate {
 	e, n := x.entry(id), x.known(node)
 	if e == nil || e.node != nil || n == nil {
@@ -70,17 +70,17 @@ func (x *Index) Gates(id, node string, now time.Time) []Gate {
 	return x.gates(n, e, now.UnixMicro())
 }
 
-// GroupGates is a group of queued items that are alike to every node but for
-// exclusions, with the gates between its first item and a node. Where all items
-// are kept from the node, it is the first by priority.
+// GroupGates is a group of queued items with the gates between its first item and a node.
+// The items of a group have the same gates but for exclusions. If all are excluded from
+// the node, the gates are those of the first by priority.
 type GroupGates struct {
 	Type   string
-	First  string // the item that the node would be given of it
+	First  string // the item of the group that the node would get
 	Queued int
 	Gates  []Gate
 }
 
-// ForNode lists the groups that are not meant for another node.
+// ForNode lists the groups that are not pinned to another node.
 func (x *Index) ForNode(node string, now time.Time) []GroupGates {
 	n := x.known(node)
 	if n == nil {
@@ -97,8 +97,8 @@ func (x *Index) ForNode(node string, now time.Time) []GroupGates {
 	return list
 }
 
-// NodeGates are the gates that keep everything from a node: its slots, and the
-// room that it keeps for one item.
+// NodeGates returns the gates of a node that are the same for all items: its slots and its
+// reservation.
 func (x *Index) NodeGates(node string, now time.Time) []Gate {
 	n := x.known(node)
 	if n == nil {
@@ -154,7 +154,7 @@ func (x *Index) gates(n *nodeState, e *entry, now int64) []Gate {
 	return gates
 }
 
-// roomGate says of a node that keeps its room for one item why it takes no other.
+// roomGate returns the gate of a reservation, if the node has one for another item.
 func (x *Index) roomGate(n *nodeState, e *entry, now int64) (Gate, bool) {
 	room, kept := x.reservedOn(n.node.ID, now)
 	if !kept || n.used == 0 || e != nil && e.ID == room.ID {
@@ -177,20 +177,20 @@ func until(at time.Time) string {
 	return "until " + at.UTC().Format(timestamp)
 }
 
-// Place is where a queued item stands, were every gate open.
+// Place is the place of a queued item in the order, without regard to gates.
 type Place struct {
 	Class      ClassPolicy
 	Starving   bool
-	Ahead      int // items of its group that come first, at most the bound that was asked for
+	Ahead      int // items of its group that come first, up to a bound
 	Weight     int // of its config
 	Flows      int // that have items of its class queued
-	FlowsAhead int // of these, that are owed more
-	Older      int // items of its flow that were queued before it, at most the same bound
-	BoundTurns int // turns of its class, by nodes that may have it, within which it starts once it starves, if Older is all
+	FlowsAhead int // of these, those that come first
+	Older      int // items of its flow that were queued before it, up to the same bound
+	BoundTurns int // turns of its class, by nodes that may have it, within which it starts once it starves
 }
 
-// Place tells who comes before a queued item; ahead bounds how many of its group
-// and of its flow are counted.
+// Place returns the place of a queued item. ahead bounds how many items of its group and of
+// its flow are counted.
 func (x *Index) Place(id string, now time.Time, ahead int) (Place, bool) {
 	e := x.entry(id)
 	if e == nil || e.node != nil {
@@ -232,8 +232,8 @@ func (x *Index) Place(id string, now time.Time, ahead int) (Place, bool) {
 	return place, true
 }
 
-// boundTurns is the starvation bound by weight of the package's comment, in
-// turns: (k + 1) · (2·(c·W/w + n) + n), with every R-th turn another's.
+// boundTurns is the starvation bound by weight of the package comment, in turns:
+// (k + 1) · (2·(c·W/w + n) + n), and the reserved turns among them.
 func (r *Rules) boundTurns(place Place, class Class) int {
 	w := max(place.Weight, 1)
 	share := (int(r.maxCost)*class.Weight + w - 1) / w
@@ -241,7 +241,7 @@ func (r *Rules) boundTurns(place Place, class Class) int {
 	return ordinary + ordinary/(r.policy.ReservedEvery-1) + 1
 }
 
-// groupsFor are the groups with items that are not pinned to another node.
+// groupsFor yields the groups with items that are not pinned to another node.
 func (x *Index) groupsFor(n *nodeState) iter.Seq[*group] {
 	return func(yield func(*group) bool) {
 		for _, groups := range x.ready {

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Maybe is a value that may not be known. Unknown is not zero.
+// Maybe is a value that may not be known.
 type Maybe[T any] struct {
 	Known bool
 	Value T
 }
 
-// Known is a value that is.
+// Known returns a value that is known.
 func Known[T any](value T) Maybe[T] { return Maybe[T]{true, value} }
 
-// Node is what is known of a node that asks for work.
+// Node is what is known about a node that claims.
 type Node struct {
 	ID               string
-	Closed           string   // why it gets nothing at all; empty: it is open
+	Closed           string   // why it gets no items; empty: it may get some
 	Wants            []string // task types it asks for; empty: any
 	Words            []string // that items may require
 	Accepts          string   // expression over items; empty: any
@@ -30,7 +30,7 @@ type Node struct {
 	GPUMemoryPercent Maybe[int] // used, in hundredths of a percent
 	GPUPercent       Maybe[int] // busy, in hundredths of a percent
 	DiskPercent      Maybe[int] // used, in hundredths of a percent
-	Facts            string     // whatever else the matcher reads; compared only
+	Facts            string     // further facts for the matcher; only compared here
 }
 
 func (n Node) equal(m Node) bool {
@@ -40,8 +40,8 @@ func (n Node) equal(m Node) bool {
 		n.GPUPercent == m.GPUPercent && n.DiskPercent == m.DiskPercent && n.Facts == m.Facts
 }
 
-// HundredthsOf turns a reported percentage into the whole numbers that gates
-// compare, rounding down; what is not a percentage is not known.
+// HundredthsOf returns a reported percentage in hundredths of a percent, rounded down. A
+// value that is not a percentage is not known.
 func HundredthsOf(percent *float64) Maybe[int] {
 	if percent == nil || !(*percent >= 0 && *percent <= 100) {
 		return Maybe[int]{}
@@ -49,8 +49,8 @@ func HundredthsOf(percent *float64) Maybe[int] {
 	return Known(int(*percent * 100))
 }
 
-// Requirement is what decides which nodes may run an item: items with equal
-// requirements pass and fail the same gates on the same node.
+// Requirement is the part of an item that decides which nodes may run it. Items with equal
+// requirements have the same gates.
 type Requirement struct {
 	Type   string
 	Config string
@@ -59,27 +59,26 @@ type Requirement struct {
 	GPU    bool     // a CUDA GPU, whatever the type says
 }
 
-// Matcher evaluates expressions that somebody else compiled. It has to be a
-// pure function of its arguments: what it said is remembered until the node's
-// facts change.
+// Matcher evaluates expressions. It must be a pure function of its arguments, because its
+// answers are kept until the facts of the node change.
 type Matcher interface {
 	NodeFits(expr string, node Node) Verdict
 	ItemFits(expr string, item Requirement) Verdict
 }
 
-// Verdict is what an expression came to. One that lacks a fact is Unknown, and
-// closes nothing.
+// Verdict is the value of an expression. It is Unknown if a fact is missing, and the gate
+// is then open.
 type Verdict struct {
 	OK      bool
 	Unknown bool
 	Reason  string
 }
 
-// Gate is one condition and how it came out.
+// Gate is one condition with its result.
 type Gate struct {
 	Name    string
 	OK      bool
-	Unknown bool // open for want of a fact
+	Unknown bool // open because a fact is not known
 	Reason  string
 }
 
@@ -104,7 +103,7 @@ const (
 	GateRunning    = "running_cap"  // fewer of its kind run than may
 )
 
-// gateList collects gates, or only whether all are open.
+// gateList collects gates or, without explain, only whether all are open.
 type gateList struct {
 	explain bool
 	closed  bool
@@ -127,22 +126,22 @@ func (l *gateList) unknown(name, reason string) {
 	}
 }
 
-// NodeGates are the gates that depend on nothing but what is known of the node
-// and what an item requires. matcher may be nil; then expressions are unknown.
+// NodeGates returns the gates that depend only on a node and a requirement. matcher may be
+// nil; then expressions are unknown.
 func (r *Rules) NodeGates(node Node, item Requirement, matcher Matcher) []Gate {
 	list := gateList{explain: true}
 	r.nodeGates(&list, r.ask(&node), &item, matcher)
 	return list.gates
 }
 
-// Fits tells whether all NodeGates are open.
+// Fits reports whether all NodeGates are open.
 func (r *Rules) Fits(node Node, item Requirement, matcher Matcher) bool {
 	var list gateList
 	r.nodeGates(&list, r.ask(&node), &item, matcher)
 	return !list.closed
 }
 
-// asked is a node with the policy that was found for it, if one was.
+// asked is a node with the policy that matches it, if there is one.
 type asked struct {
 	*Node
 	policy NodePolicy
@@ -249,8 +248,8 @@ func (r *Rules) gpuGates(list *gateList, node *Node, item *Requirement, kind Typ
 	}
 }
 
-// memoryGate compares what a card has, times the share that is free, with what
-// is needed. A card too small when empty is refused even if its load is not known.
+// memoryGate compares the free memory of a card with the memory that is needed. A card that
+// is too small is refused even if its load is not known.
 func (r *Rules) memoryGate(list *gateList, node *Node, needGB int) {
 	total := node.GPUMemoryMB
 	if !total.Known {

@@ -11,17 +11,17 @@ func keyOf(item Item) groupKey {
 	return groupKey{item.Type, item.Config, strings.Join(unique(item.Words), "\x00"), item.Expr, item.Pin, item.GPU}
 }
 
-// group holds queued items with equal class, requirement, config and pin: the
-// same nodes may run them, so a node is asked once for all of them.
+// group holds queued items with equal class, requirement, config and pin. Their gates are
+// the same, so they are evaluated once for all of them.
 type group struct {
-	// What every pick reads stands first and fits into about a cache line.
+	// The fields that every pick reads come first and fit into about a cache line.
 	oldest   int64 // when the first of age was queued
 	starve   int64
 	serial   uint32
 	slot     int32 // its place in Index.slots
-	cost     int32 // slots, of a node that has so many
+	cost     int32 // slots of its type
 	pair     int32 // of type and config, for one_per_node; -1: no such rule
-	excluded int32 // items that are kept from some node
+	excluded int32 // items that are excluded from some node
 	rank     int32
 	kind     *kindState
 	flow     *flowState
@@ -81,15 +81,14 @@ func (x *Index) join(e *entry) {
 	}
 }
 
-// dequeue takes an item out of the queue, and the room that nodes keep or make
-// for it.
+// dequeue removes an item from the queue, with its reservation and promise.
 func (x *Index) dequeue(e *entry) {
 	x.unreserve(e.ID)
 	x.unpromise(e.ID)
 	x.leave(e)
 }
 
-// leave takes an item out of its group.
+// leave removes an item from its group.
 func (x *Index) leave(e *entry) {
 	g := e.group
 	g.remove(e)
@@ -122,12 +121,12 @@ func (x *Index) readyList(g *group) *[]*group {
 	return &x.ready[g.rank]
 }
 
-// spareGroups is how many empty groups are kept beside those that have items;
-// an empty one is likely to be wanted again.
+// spareGroups is the number of empty groups that are kept. An empty group is likely to be
+// used again.
 const spareGroups = 1024
 
-// sweep forgets empty groups once they are many. Leased items keep the one they
-// came from, and are given another when they come back.
+// sweep removes the empty groups once there are many. A leased item keeps its group and
+// gets another when it is released.
 func (x *Index) sweep() {
 	if len(x.groups) < 2*spareGroups {
 		return
@@ -153,7 +152,7 @@ func (x *Index) sweep() {
 	}
 }
 
-// group finds or makes the group of a key.
+// group returns the group of a key and makes it if there is none.
 func (x *Index) group(key groupKey) *group {
 	kind := x.kind(key.kind)
 	plain := key.pin == "" && key.words == "" && key.expr == "" && !key.gpu

@@ -2,30 +2,29 @@ package sched
 
 import "cmp"
 
-// Each entry stands in two heaps and knows its place in each.
+// Each entry is in two heaps and knows its place in each.
 const (
 	byPriority = iota // larger priority, then older
 	byAge             // older
 	orders
 )
 
-// heap is a heap that can also give up an entry from its middle, and find the
-// first entry that some node may have. A long queue does not fit into the
-// caches, and every entry looked at costs a miss: so the numbers that order the
-// entries stand in the heap itself, and it is flat.
+// heap is a heap from which any entry can be removed, and in which the first entry for a
+// node can be found. A long queue does not fit into the processor's caches, so the numbers
+// that order the entries are in the heap itself, and each place has four children.
 type heap struct {
 	by     int
 	places []place
 }
 
-// place is an entry with what orders it; none of that changes while it stands
-// in the heap.
+// place is an entry with the numbers that order it. They do not change while it is in the
+// heap.
 type place struct {
 	first, second int64
 	*entry
 }
 
-// children is how many places stand below each.
+// children is the number of children of a place.
 const children = 4
 
 func (h *heap) len() int    { return len(h.places) }
@@ -72,7 +71,7 @@ func (h *heap) put(at int, p place) {
 	p.entry.places[h.by] = at
 }
 
-// up puts p where it belongs on the way from a hole to the top.
+// up puts p into the free place at, or above it.
 func (h *heap) up(at int, p place) {
 	for at > 0 {
 		parent := (at - 1) / children
@@ -85,7 +84,7 @@ func (h *heap) up(at int, p place) {
 	h.put(at, p)
 }
 
-// down puts p where it belongs on the way down from a hole.
+// down puts p into the free place at, or below it.
 func (h *heap) down(at int, p place) {
 	for {
 		least := h.leastBelow(at)
@@ -98,7 +97,7 @@ func (h *heap) down(at int, p place) {
 	h.put(at, p)
 }
 
-// leastBelow is the place that comes first of those below one; -1 for none.
+// leastBelow returns the first child of a place; -1 if it has none.
 func (h *heap) leastBelow(at int) int {
 	least := children*at + 1
 	if least >= len(h.places) {
@@ -112,8 +111,7 @@ func (h *heap) leastBelow(at int) int {
 	return least
 }
 
-// count is how many entries are older than one, at most a bound; the heap is by
-// age.
+// count returns how many entries of a heap by age are older than one, up to a bound.
 func (h *heap) count(than *Standing, most int) (older int) {
 	h.first(func(e *entry) bool {
 		if older == most || e.older(than) >= 0 {
@@ -125,8 +123,8 @@ func (h *heap) count(than *Standing, most int) (older int) {
 	return older
 }
 
-// first is the first entry that ok admits. It looks at no more than the entries
-// that come before it and those below them.
+// first returns the first entry for which ok returns true. It looks only at the entries
+// before it and their children.
 func (h *heap) first(ok func(*entry) bool) *entry {
 	if len(h.places) == 0 {
 		return nil
@@ -134,12 +132,12 @@ func (h *heap) first(ok func(*entry) bool) *entry {
 	if ok(h.top()) {
 		return h.top()
 	}
-	frontier := []int{0} // a heap of places in the heap
+	frontier := []int{0} // a heap of indexes of places
 	before := func(a, b int) bool { return h.before(&h.places[frontier[a]], &h.places[frontier[b]]) }
 	swap := func(a, b int) { frontier[a], frontier[b] = frontier[b], frontier[a] }
 	for len(frontier) > 0 {
 		at := frontier[0]
-		if at > 0 && ok(h.places[at].entry) { // the top was asked
+		if at > 0 && ok(h.places[at].entry) { // the top was tried above
 			return h.places[at].entry
 		}
 		last := len(frontier) - 1

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Item is a piece of work as the order sees it.
+// Item is an item of work for the scheduler.
 type Item struct {
 	ID       string
 	Seq      uint64 // breaks ties of age: the smaller was added first
 	Type     string
-	Config   string // empty: it belongs to none, and such items share one flow
+	Config   string // empty: none; such items share one flow
 	Priority int    // larger first
 	Queued   time.Time
 	Words    []string
@@ -29,7 +29,7 @@ type Exclusion struct {
 	Reason string
 }
 
-// State is where an item of an index is.
+// State is the state of an item in an index.
 type State string
 
 // The states of items in an index.
@@ -38,17 +38,18 @@ const (
 	Leased State = "leased"
 )
 
-// entry is an item in the index. What its group knows of it stands there.
+// entry is an item in the index. The fields that all items of a group share are in the
+// group.
 type entry struct {
 	Standing
 	excluded []Exclusion
 	pin      string
 	places   [orders]int
-	group    *group // it stands in, or stood in when it was leased
+	group    *group // it is in, or was in when it was leased
 	node     *nodeState
-	leased   int64 // microseconds of a calendar; when it was leased
-	cost     int   // slots of the node that the lease takes
-	asked    bool  // its holder was asked to give way
+	leased   int64 // microseconds since 1970; when it was leased
+	cost     int   // slots that the lease takes
+	asked    bool  // its holder was asked to give it back
 }
 
 func (e *entry) state() State {
@@ -67,8 +68,8 @@ type flowState struct {
 }
 
 type kindState struct {
-	paused  string // why items of it are not picked; empty: they are
-	full    bool   // as many run as may
+	paused  string // why items of it are not picked; empty: not paused
+	full    bool   // as many run as its cap allows
 	queued  int
 	running int
 	rank    int
@@ -83,11 +84,9 @@ func (k *kindState) ran(change int) {
 
 type pairKey struct{ kind, config string }
 
-// Index keeps queued and leased items so that a pick costs about as much as
-// there are groups that the node may have, however long the queue is. It is
-// changed by what happened, never by the passing of time. It takes no lock and
-// reads no clock; one goroutine at a time may use it. The zero value is not
-// usable; New makes one.
+// Index holds queued and leased items. The cost of a pick grows with the number of groups
+// that the node may have, not with the length of the queue. One goroutine at a time may
+// use it. New makes one; the zero value is not usable.
 type Index struct {
 	rules   *Rules
 	matcher Matcher
@@ -110,14 +109,14 @@ type Index struct {
 	promises int
 
 	contenders []Contender
-	recent     *entry     // found last: who asks for an item mostly asks again
+	recent     *entry     // the last one that was found; it is often asked for again
 	asking     *nodeState // likewise
-	spare      []*entry   // of items that left
+	spare      []*entry   // of removed items
 	closed     func(gate string, items int)
 }
 
-// spareEntries is how many entries wait to be used again, so that a queue whose
-// items come and go leaves nothing to collect.
+// spareEntries is the number of entries that are kept to be used again, which spares the
+// garbage collector.
 const spareEntries = 1024
 
 // AllKinds is the kind whose pause stops every kind.
@@ -132,7 +131,7 @@ func New(rules *Rules, matcher Matcher) *Index {
 	return x
 }
 
-// adoptRules empties all that depends on the rules.
+// adoptRules sets the rules and clears everything that depends on them.
 func (x *Index) adoptRules(rules *Rules) {
 	x.rules = rules
 	x.groups, x.kinds, x.pairs = map[groupKey]*group{}, map[string]*kindState{}, map[pairKey]int{}
@@ -143,8 +142,8 @@ func (x *Index) adoptRules(rules *Rules) {
 	}
 }
 
-// SetRules goes on by other rules: every item finds its place anew. Its cost
-// grows with the number of items; leases keep the slots that they were given.
+// SetRules changes the rules. Every item is put into a group again, so the cost grows with
+// the number of items. Leases keep their slots.
 func (x *Index) SetRules(rules *Rules) {
 	if rules == x.rules {
 		return
@@ -174,13 +173,13 @@ func (x *Index) SetRules(rules *Rules) {
 	}
 }
 
-// Rules are what the index goes by.
+// Rules returns the rules of the index.
 func (x *Index) Rules() *Rules { return x.rules }
 
 // SetMatcher sets what evaluates expressions; nil: they are unknown.
 func (x *Index) SetMatcher(matcher Matcher) { x.matcher = matcher }
 
-// Add takes an item that may be picked.
+// Add adds a queued item.
 func (x *Index) Add(item Item) error {
 	if item.ID == "" || item.Type == "" {
 		return fmt.Errorf("item %q of type %q: want an id and a type", item.ID, item.Type)
@@ -195,14 +194,14 @@ func (x *Index) Add(item Item) error {
 	return nil
 }
 
-// describe gives an entry what an item asks for.
+// describe sets the fields of an entry to those of an item.
 func (x *Index) describe(e *entry, item Item) {
 	e.Standing = Standing{ID: item.ID, Seq: item.Seq, Queued: item.Queued.UnixMicro(), Priority: item.Priority}
 	e.excluded, e.pin = item.Excluded, item.Pin
 	e.group = x.group(keyOf(item))
 }
 
-// blank is an entry of nothing.
+// blank returns an empty entry.
 func (x *Index) blank() *entry {
 	last := len(x.spare) - 1
 	if last < 0 {
@@ -213,7 +212,7 @@ func (x *Index) blank() *entry {
 	return e
 }
 
-// entry finds an item, nil if there is none.
+// entry returns the entry of an item, nil if there is none.
 func (x *Index) entry(id string) *entry {
 	if x.recent != nil && x.recent.ID == id {
 		return x.recent
@@ -234,7 +233,7 @@ func unique(list []string) []string {
 	return slices.Compact(list)
 }
 
-// Remove takes an item out, whatever its state.
+// Remove removes an item, queued or leased.
 func (x *Index) Remove(id string) bool {
 	e := x.entry(id)
 	if e == nil {
@@ -254,9 +253,9 @@ func (x *Index) Remove(id string) bool {
 	return true
 }
 
-// Update changes what an item asks for, in the state it has: a new exclusion, a
-// pin that is lifted, a new sequence. Room that nodes keep or make for a queued
-// item stays its own. Of a leased item it shows when the item is released.
+// Update changes an item in the state it has, for example its exclusions, pin or sequence.
+// A queued item keeps its reservation and promise. The change of a leased item has an
+// effect once it is released.
 func (x *Index) Update(item Item) error {
 	e := x.entry(item.ID)
 	switch {
@@ -331,10 +330,10 @@ func (x *Index) pauseOf(kind string) string {
 	return x.pauses[AllKinds]
 }
 
-// Queued is how many items may be picked.
+// Queued returns the number of queued items.
 func (x *Index) Queued() int { return x.queued }
 
-// QueuedOf is how many of a kind may be picked.
+// QueuedOf returns the number of queued items of a kind.
 func (x *Index) QueuedOf(kind string) int {
 	if k, ok := x.kinds[kind]; ok {
 		return k.queued
@@ -342,7 +341,7 @@ func (x *Index) QueuedOf(kind string) int {
 	return 0
 }
 
-// Find is an item and its state.
+// Find returns an item and its state.
 func (x *Index) Find(id string) (Item, State, bool) {
 	e := x.entry(id)
 	if e == nil {

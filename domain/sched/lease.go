@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Lease gives a node what was picked for it. It refuses what the node has no
-// slots for.
+// Lease leases a picked item to its node. It refuses an item for which the node has too few
+// slots.
 func (x *Index) Lease(d Decision, now time.Time) error {
 	e, err := x.unheld(d.Item)
 	if err != nil {
@@ -24,9 +24,9 @@ func (x *Index) Lease(d Decision, now time.Time) error {
 	return nil
 }
 
-// Adopt books a lease that exists, because the log says so, whatever the node
-// has: of the decision it needs Item, Node, Reserved, and Class, Pool, Config,
-// Weight, Turn, Start and Cost. Without a weight nothing is charged.
+// Adopt books a lease that an event recorded, whatever slots the node has. It uses Item,
+// Node, Reserved, Class, Pool, Config, Weight, Turn, Start and Cost of the decision.
+// Without a weight nothing is charged.
 func (x *Index) Adopt(d Decision, now time.Time) error {
 	e, err := x.unheld(d.Item)
 	if err != nil {
@@ -36,8 +36,8 @@ func (x *Index) Adopt(d Decision, now time.Time) error {
 	return nil
 }
 
-// Hold books a lease that was booked before, when the index is loaded: nothing
-// is charged and the node's leases are not counted.
+// Hold restores a lease when an index is loaded. It charges nothing and does not count the
+// lease of the node.
 func (x *Index) Hold(id, node string, cost int, since time.Time) error {
 	e, err := x.unheld(id)
 	if err != nil {
@@ -70,8 +70,8 @@ func (x *Index) lease(e *entry, d Decision, now time.Time) {
 	}
 }
 
-// take moves an item from its group to a node. The node is looked up afterwards: the
-// item may have been the last that named it, which forgets the node.
+// take moves an item from its group to a node. The node is looked up after dequeue, which
+// may remove a node that only this item referred to.
 func (x *Index) take(e *entry, node string, cost int, since time.Time) *nodeState {
 	x.dequeue(e)
 	n := x.node(node)
@@ -95,8 +95,8 @@ func (x *Index) hold(e *entry, change int) {
 	n.live[g.pair] += change
 }
 
-// charge books what a decision costs its flow. A flow that was charged after the
-// decision was made is charged on top.
+// charge charges the flow of a decision. If the flow was charged since the decision was
+// made, it starts at the end of that charge.
 func (x *Index) charge(d Decision, cost int) {
 	f := x.flow(flowKey{d.Class, d.Pool, d.Config})
 	class := Class{Turns: x.turns[d.Class]}
@@ -120,9 +120,8 @@ func (x *Index) setTurns(class string, turns uint64) {
 	}
 }
 
-// Every SweepTurns turns of a class, the flows are forgotten that were not served for
-// ForgottenTurns of them. Forgotten or not, a flow that comes back starts level with
-// the others.
+// Every SweepTurns turns of a class, flows that were not served for ForgottenTurns turns
+// are removed. Such a flow would be stale anyway.
 const (
 	SweepTurns     = 1 << 12
 	ForgottenTurns = 1 << 20
@@ -139,13 +138,12 @@ func (x *Index) sweepFlows(class string, turns uint64) {
 	}
 }
 
-// grouped tells whether a group refers to a flow, or may do so again.
+// grouped reports whether a group refers to a flow.
 func (x *Index) grouped(key flowKey) bool {
 	return slices.ContainsFunc(x.slots, func(g *group) bool { return g != nil && g.flow.key == key })
 }
 
-// Release puts a leased item back into the queue. It keeps its age: the time it
-// was held is not the queue's fault, nor the item's.
+// Release puts a leased item back into the queue. It keeps its age.
 func (x *Index) Release(id string) error {
 	e := x.entry(id)
 	if e == nil || e.node == nil {
@@ -167,8 +165,7 @@ func (x *Index) unlease(e *entry) {
 	x.forgetNode(n)
 }
 
-// Renumber gives an item its final sequence. It must not change the item's place
-// among the others.
+// Renumber sets the final sequence of an item. It must not change the order of items.
 func (x *Index) Renumber(id string, seq uint64) {
 	if e := x.entry(id); e != nil {
 		e.Seq = seq

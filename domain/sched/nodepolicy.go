@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// NodePolicy says which task types the nodes it matches take.
+// NodePolicy says which task types the nodes that match it take.
 type NodePolicy struct {
 	Name     string           `json:"name"`
 	Contains []string         `json:"contains,omitempty"` // parts of a node id
@@ -14,11 +14,11 @@ type NodePolicy struct {
 	Any      bool             `json:"any,omitempty"` // matches every node
 	Prefer   []TypePreference `json:"prefer,omitempty"`
 	Deny     []string         `json:"deny,omitempty"`
-	OnlyThem bool             `json:"only_preferred,omitempty"` // types that Prefer does not name are denied too
+	OnlyThem bool             `json:"only_preferred,omitempty"` // types that Prefer does not list are denied too
 }
 
-// TypePreference is how much a node would rather take a type; it decides among
-// items of one config and one priority.
+// TypePreference is the preference of a node for a type. It orders items of one config and
+// one priority.
 type TypePreference struct {
 	Type       string `json:"type"`
 	Preference int    `json:"preference"`
@@ -82,7 +82,7 @@ func (p NodePolicy) faults(field string) []Fault {
 	return faults
 }
 
-// Matches tells whether a node has this policy, letters of either case alike.
+// Matches reports whether a node has this policy. It ignores case.
 func (p NodePolicy) Matches(node string) bool {
 	if p.Any {
 		return true
@@ -96,7 +96,7 @@ func (p NodePolicy) Matches(node string) bool {
 	return hasPrefix(id, p.Prefixes)
 }
 
-// NodePolicy is the first policy that matches a node; found is false when none does.
+// NodePolicy returns the first policy that matches a node; found is false if none does.
 func (r *Rules) NodePolicy(node string) (policy NodePolicy, found bool) {
 	for _, policy := range r.policy.NodePolicies {
 		if policy.Matches(node) {
@@ -115,7 +115,7 @@ func (p NodePolicy) preference(kind string) (int, bool) {
 	return 0, false
 }
 
-// Preference is how much a node would rather take a type; 0 when nobody said.
+// Preference returns the preference of a node for a type; 0 if its policy does not say.
 func (r *Rules) Preference(node, kind string) int {
 	policy, _ := r.NodePolicy(node)
 	preference, _ := policy.preference(kind)
@@ -126,8 +126,8 @@ func hasPrefix(lowered string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(lowered, lower(prefix)) })
 }
 
-// lower folds the letters of ids, which are ASCII; anything else stays as it
-// is, so that no table of some Unicode version decides who gets work.
+// lower converts ASCII letters to lower case. It leaves other letters as they are, so that
+// decisions do not depend on a version of Unicode.
 func lower(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c >= 'A' && c <= 'Z' {
@@ -137,8 +137,8 @@ func lower(s string) string {
 	}, s)
 }
 
-// GPUMemory is how much memory cards of a name have. Each word of Name has to
-// stand in the card's name as a word, so that "a10" is no A100.
+// GPUMemory is the memory of cards with a name. Each word of Name has to be a word of the
+// card's name, so that "a10" does not match an A100.
 type GPUMemory struct {
 	Name      string `json:"name"`
 	Gigabytes int    `json:"gigabytes"`
@@ -163,7 +163,7 @@ func defaultGPUMemory() []GPUMemory {
 	}
 }
 
-// GPUMemoryOf looks a card up; a name that is not in the table is not known.
+// GPUMemoryOf returns the memory of a card, if it is in the table.
 func (r *Rules) GPUMemoryOf(name string) Maybe[int] {
 	if name == "" {
 		return Maybe[int]{}
@@ -186,8 +186,8 @@ func hasWords(text, words string) bool {
 	return true
 }
 
-// hasWord finds a word that is not cut out of a longer run of letters or of
-// digits: "rtx4090" has the word "4090", "a100" has no word "a10".
+// hasWord reports whether text has a word that is not part of a longer run of letters or of
+// digits: "rtx4090" has the word "4090", "a100" has not the word "a10".
 func hasWord(text, word string) bool {
 	for from := 0; ; {
 		at := strings.Index(text[from:], word)

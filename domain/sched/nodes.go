@@ -14,11 +14,11 @@ type memo struct {
 type nodeState struct {
 	node    Node
 	policy  NodePolicy
-	named   bool // policy is one that matches
+	named   bool // a policy matches it
 	known   bool
-	slots   int // it has
-	free    int // that it says are free; -1: it does not say
-	used    int // slots
+	slots   int // in all
+	free    int // as its claim reports; -1: it does not
+	used    int // taken by leases
 	leases  uint64
 	held    []*entry
 	live    []int // leases by pair
@@ -27,7 +27,7 @@ type nodeState struct {
 	promise []promise
 }
 
-// node finds what is known of a node, and makes a place for it if there is none.
+// node returns the state of a node and makes it if there is none.
 func (x *Index) node(id string) *nodeState {
 	n, ok := x.nodes[id]
 	if !ok {
@@ -38,7 +38,7 @@ func (x *Index) node(id string) *nodeState {
 	return n
 }
 
-// known finds a node, nil if nothing is known of it.
+// known returns the state of a node, nil if SetNode was not called for it.
 func (x *Index) known(id string) *nodeState {
 	if x.asking != nil && x.asking.node.ID == id {
 		return x.asking
@@ -51,8 +51,8 @@ func (x *Index) known(id string) *nodeState {
 	return n
 }
 
-// SetNode says what is known of a node from here on. Leases it has stay, even
-// if it now has fewer slots.
+// SetNode sets what is known about a node. It keeps its leases even if it has fewer slots
+// now.
 func (x *Index) SetNode(node Node) error {
 	if node.ID == "" {
 		return fmt.Errorf("node: want an id")
@@ -72,8 +72,8 @@ func (x *Index) SetNode(node Node) error {
 	return nil
 }
 
-// slotsOf is how many slots a node has. One that never said has the default, and
-// one that says how many are free has these and those that are used.
+// slotsOf returns how many slots a node has. One that never reported has the default, and
+// one that reports free slots has those and the used ones.
 func (x *Index) slotsOf(node Node, used int) int {
 	switch {
 	case node.Free.Known && (!node.Slots.Known || node.Slots.Value >= Unbounded):
@@ -84,11 +84,11 @@ func (x *Index) slotsOf(node Node, used int) int {
 	return x.rules.policy.DefaultSlots
 }
 
-// Unbounded is how many slots a node has of which nothing is known at all.
+// Unbounded is the number of slots of a node that never reported.
 const Unbounded = 1 << 20
 
-// RemoveNode forgets what is known of a node. Nothing is picked for it any more;
-// its leases stay until their items are released or removed.
+// RemoveNode removes what is known about a node. Nothing is picked for it any more. Its
+// leases stay until their items are released or removed.
 func (x *Index) RemoveNode(id string) {
 	n, ok := x.nodes[id]
 	if !ok {
@@ -99,7 +99,7 @@ func (x *Index) RemoveNode(id string) {
 	x.forgetNode(n)
 }
 
-// forgetNode drops a node that nothing speaks of any more.
+// forgetNode removes a node that nothing refers to.
 func (x *Index) forgetNode(n *nodeState) {
 	if n.known || n.leases > 0 || len(n.held)+len(n.pinned)+len(n.promise) > 0 {
 		return
@@ -108,10 +108,10 @@ func (x *Index) forgetNode(n *nodeState) {
 	x.asking = nil
 }
 
-// Nodes is how many nodes the index speaks of.
+// Nodes returns the number of nodes in the index.
 func (x *Index) Nodes() int { return len(x.nodes) }
 
-// ForgetIdle forgets what is known of nodes that hold nothing.
+// ForgetIdle removes what is known about nodes that hold no items.
 func (x *Index) ForgetIdle() {
 	for _, n := range x.nodes { //purity:ok each node is forgotten by itself
 		if len(n.held) == 0 {
@@ -135,7 +135,7 @@ func (x *Index) HeldBy(node string) []string {
 	return ids
 }
 
-// Used is how many slots of a node are taken, and how many leases it ever got.
+// Used returns how many slots of a node are taken, and how many leases it ever got.
 func (x *Index) Used(node string) (slots int, leases uint64) {
 	if n, ok := x.nodes[node]; ok {
 		return n.used, n.leases

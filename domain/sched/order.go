@@ -2,36 +2,34 @@ package sched
 
 import "cmp"
 
-// Flow is what a config is owed in one class and pool: a row of three numbers.
+// Flow is the state of a config in one class and pool for fair queueing.
 type Flow struct {
 	Weight int    `json:"weight"`
-	Finish uint64 `json:"finish"` // virtual time at which what it got is paid for
-	Served uint64 `json:"served"` // the class's turn in which it was charged last; 0: never
+	Finish uint64 `json:"finish"` // virtual time at which its last pick finishes
+	Served uint64 `json:"served"` // turn of the class in which it was last charged; 0: never
 }
 
 // Class counts the turns of a class and the flows that have items queued in it.
 type Class struct {
 	Turns  uint64 `json:"turns"`
 	Flows  int    `json:"flows"`  // with items queued
-	Weight int    `json:"weight"` // of those, together
+	Weight int    `json:"weight"` // sum of the weights of those
 }
 
 // unit is the virtual time that one slot costs a config of weight 1.
 const unit = 1 << 30
 
-// Charge books an ordinary pick: the class has had one more turn, and the flow
-// has to wait its share of virtual time, cost ÷ weight, from where it started.
-// A reserved turn is not charged.
+// Charge books an ordinary pick that starts at a virtual time: the class has had one more
+// turn, and the flow finishes cost ÷ weight later. Reserved turns are not charged.
 func (f *Flow) Charge(class *Class, start uint64, cost int) {
 	class.Turns++
 	f.Served = class.Turns
 	f.Finish = start + uint64(cost)*unit/uint64(f.Weight)
 }
 
-// stale tells that a flow was not served for more than twice the longest wait
-// that its share explains, cost × W/w + n turns of its class. Where it stood
-// says nothing any more: neither may it catch up on the others, nor do they have
-// anything to catch up on it.
+// stale reports whether a flow was not served for more than twice the longest wait of a
+// flow that always competes, cost × W/w + n turns of its class. Its virtual time then
+// means nothing.
 func (f *Flow) stale(class *Class, maxCost int64) bool {
 	if f.Served == 0 {
 		return true
@@ -41,8 +39,8 @@ func (f *Flow) stale(class *Class, maxCost int64) bool {
 	return passed > spare && (passed-spare)*uint64(f.Weight) > 2*uint64(maxCost)*uint64(class.Weight)
 }
 
-// Contender is the item that a group of equals would give a node: its oldest if
-// that one is starving, else its first by priority.
+// Contender is the item of a group that a node could get: the oldest if it starves,
+// otherwise the first by priority.
 type Contender struct {
 	*Standing
 	Flow       *Flow
@@ -57,24 +55,24 @@ type Contender struct {
 type Standing struct {
 	ID       string
 	Seq      uint64 // among items of one age, the smaller goes first
-	Queued   int64  // microseconds of a calendar
+	Queued   int64  // microseconds since 1970
 	Priority int
 }
 
-// Choice is which contender wins and how.
+// Choice is the contender that is chosen, and why.
 type Choice struct {
 	Winner   int
-	Reserved bool   // it was the turn of the longest starving
-	Rejoined bool   // its config starts level with the others, whatever it had before
-	Start    uint64 // virtual start of its config; what Charge wants
+	Reserved bool   // it is the longest starving item, on a reserved turn
+	Rejoined bool   // its config was stale and starts level with the others
+	Start    uint64 // virtual start of its config, for Charge
 }
 
-// Choose is the order. On a reserved turn the oldest of all starving contenders
-// wins. Otherwise those of the best class, and of these the starving ones if
-// there are any; then the config that has the smallest virtual start, which is
-// where the last thing it got is paid for, or level with the smallest of the
-// others if it is stale; then priority and the node's preference, unless they
-// starve; then age, then id. Contenders may stand in any order.
+// Choose chooses a contender. On a reserved turn it is the oldest of all that starve.
+// Otherwise it is one of the best class, and of these a starving one if there is any; of
+// these one of the config with the smallest virtual start, which is the finish of its last
+// pick or, if it is stale, the smallest finish of the others; of these the first by
+// priority and the node's preference, unless they starve, then by age and by id. The order
+// of contenders does not matter.
 func Choose(contenders []Contender, classes []Class, maxCost int64, reserved bool) (Choice, bool) {
 	if len(contenders) == 0 {
 		return Choice{}, false
@@ -150,10 +148,10 @@ func before(a, b Choice, ca, cb *Contender) bool {
 	return ca.older(cb.Standing) < 0
 }
 
-// Before tells that one has waited longer than the other.
+// Before reports whether s has waited longer than other.
 func (s *Standing) Before(other *Standing) bool { return s.older(other) < 0 }
 
-// older orders by age, then by sequence, then by id.
+// older compares by age, then by sequence, then by id.
 func (s *Standing) older(other *Standing) int {
 	switch {
 	case s.Queued != other.Queued:

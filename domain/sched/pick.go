@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// Decision is what a node would get and why; Lease carries it out. What Adopt
-// needs of it belongs into the event that records it: with that, and nothing
-// else, a fold books what was decided.
+// Decision is the item that a node gets, and why. Lease books it. An event that records a
+// decision has the fields that Adopt uses.
 type Decision struct {
 	Item, Node         string
 	Type, Config       string
 	Class, Pool        string
 	Priority           int
 	Weight             int    // of the config
-	Turn               uint64 // of the class, when it was decided
+	Turn               uint64 // of the class at the time of the decision
 	Starving           bool
-	Reserved           bool   // the node's turn for the longest starving item
-	Rejoined           bool   // the config started level with the others
-	Promised           bool   // the node made room for it
-	Kept               bool   // the node kept its room for it, or does
+	Reserved           bool   // it is the longest starving item, on a reserved turn
+	Rejoined           bool   // its config was stale and starts level with the others
+	Promised           bool   // the node had promised it room
+	Kept               bool   // the node has a reservation for it
 	Start, Finish      uint64 // virtual times of the config
 	Waited             time.Duration
 	Cost               int    // slots it takes
-	SlotsUsed, SlotsOf int    // of the node, before; SlotsOf 0: no bound is known
-	Replaces           string // the node that kept room for it until now; only where nothing is leased
+	SlotsUsed, SlotsOf int    // of the node, before; SlotsOf 0: it never reported how many
+	Replaces           string // the node that had a reservation for it; only if nothing is leased
 }
 
-// Reasons say in words why it was this item.
+// Reasons explains the decision.
 func (d Decision) Reasons() []string {
 	tier := "no item of it starves"
 	if d.Starving {
@@ -53,14 +52,14 @@ func (d Decision) Reasons() []string {
 	return append(reasons, fmt.Sprintf("class %s comes first, %s", d.Class, tier), config, inside)
 }
 
-// CountClosed has count called with the number of items that a gate kept from a node
-// that asks, for the first gate that did; nil: nobody counts. Items meant for another
-// node, and those that could not win, are not counted.
+// CountClosed sets a function that Pick calls with the number of items that a gate is
+// closed for, for the first such gate of each item; nil: none. Items that are pinned to
+// another node or could not be chosen are not counted.
 func (x *Index) CountClosed(count func(gate string, items int)) { x.closed = count }
 
-// Pick decides what a node gets now; false when nothing. Then the decision's
-// item, if it names one, is what the node keeps its free room for, and Reserve
-// books that. It leases nothing: asked again, it answers the same.
+// Pick decides what a node gets now; false means nothing. In that case the decision may name
+// an item for which the node is to reserve its room; Reserve books that. Pick changes
+// nothing.
 func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	at := now.UnixMicro()
 	n := x.known(node)
@@ -106,7 +105,7 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 	return d, true
 }
 
-// freeSlots is how many slots a node may be given items for.
+// freeSlots returns how many slots of a node may be leased.
 func (n *nodeState) freeSlots() int {
 	free := n.slots - n.used
 	if n.free >= 0 {
@@ -129,14 +128,13 @@ func (x *Index) decided(n *nodeState, e *entry, choice Choice, now int64) Decisi
 	return d
 }
 
-// costOn is the slots that an item of the group takes of a node: what its type
-// says, or all that the node has, if that is less, so that small nodes are not
-// shut out.
+// costOn returns the slots that an item of the group takes on a node: those of its type, or
+// all slots of the node if it has fewer.
 func (g *group) costOn(n *nodeState) int { return max(min(int(g.cost), n.slots), 1) }
 
-// gather collects what the groups of a class have for a node. It leaves out
-// what cannot win: groups without a starving item once there is one that has
-// one, and flows in their place that stand behind another of the same tier.
+// gather collects the contenders of a class for a node. It leaves out those that cannot be
+// chosen: items that do not starve once one does, and items of a flow that is not stale
+// and starts after another.
 func (x *Index) gather(n *nodeState, rank, free int, now int64) {
 	x.contenders = x.contenders[:0]
 	best := contest{class: &x.classes[rank]}
@@ -150,12 +148,12 @@ func (x *Index) gather(n *nodeState, rank, free int, now int64) {
 	}
 }
 
-// contest is what was found out about the contenders so far.
+// contest is the state of gather.
 type contest struct {
 	class    *Class
 	starving bool
-	led      bool
-	level    uint64 // the smallest finish of a flow in its place, if there is one
+	led      bool   // there is a contender whose flow is not stale
+	level    uint64 // the smallest finish of the flows of such contenders
 }
 
 func (x *Index) consider(best *contest, n *nodeState, g *group, free int, now int64) {
@@ -207,7 +205,7 @@ func (x *Index) keptOut(g *group, gate string) {
 	}
 }
 
-// allClosed counts what a node does not get that one gate keeps everything from.
+// allClosed counts all items for a gate that is closed for every item.
 func (x *Index) allClosed(n *nodeState, gate string) {
 	if x.closed == nil {
 		return
@@ -223,8 +221,8 @@ func (x *Index) contend(e *entry, g *group, m memo, starving bool) {
 	})
 }
 
-// longest finds the one contender of a reserved turn, if there is one, and
-// tells whether anything at all has waited for so long that room is kept for it.
+// longest finds the contender of a reserved turn, if there is one, and reports whether any
+// item is overdue.
 func (x *Index) longest(n *nodeState, free int, now int64) (found, overdue bool) {
 	x.contenders = x.contenders[:0]
 	for g := range x.groupsFor(n) {
@@ -251,7 +249,7 @@ func (x *Index) longest(n *nodeState, free int, now int64) (found, overdue bool)
 	return len(x.contenders) > 0, overdue
 }
 
-// give is the item a group would give a node; nil when it is kept from all of them.
+// give returns the item of a group that a node would get; nil if all are excluded from it.
 func (g *group) give(node string, now int64) (e *entry, starving bool) {
 	if g.excluded == 0 {
 		if now-g.oldest > g.starve {
@@ -267,8 +265,8 @@ func (g *group) give(node string, now int64) (e *entry, starving bool) {
 	return g.priority.first(allowed), false
 }
 
-// closedTo is the gate that is closed between a group and a node, of those that
-// leases and pauses open and close; empty for none.
+// closedTo returns the closed gate between a group and a node, of the gates that depend on
+// leases and pauses; empty if they are open.
 func (g *group) closedTo(n *nodeState) string {
 	switch {
 	case g.pair >= 0 && int(g.pair) < len(n.live) && n.live[g.pair] > 0:
@@ -281,7 +279,7 @@ func (g *group) closedTo(n *nodeState) string {
 	return ""
 }
 
-// memoOf remembers what the gates of a node said to a group until either changes.
+// memoOf returns the result of NodeGates for a group, which is kept until either changes.
 func (x *Index) memoOf(n *nodeState, g *group) memo {
 	if int(g.slot) >= len(n.memos) || n.memos[g.slot].serial != g.serial {
 		x.remember(n, g)

@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// Policy is the document that every number of the order and of the gates comes
-// from. It is plain data; Compile checks it and makes it fast to ask.
+// Policy has every number of the order and of the gates. Compile checks it.
 type Policy struct {
 	Classes            []ClassPolicy  `json:"classes"` // the most important first
 	Types              []TypePolicy   `json:"types"`
-	OtherClass         string         `json:"other_class"` // the class of types that Types does not name
+	OtherClass         string         `json:"other_class"` // the class of types that Types does not list
 	Weights            []ConfigWeight `json:"weights"`
 	DefaultWeight      int            `json:"default_weight"`
-	ReservedEvery      int            `json:"reserved_every"` // every so-many-th lease of a node goes to the longest starving item
-	ReserveAfter       int            `json:"reserve_after"`  // seconds that an item starves before a node keeps its room for it
-	ReserveSeconds     int            `json:"reserve"`        // how long a node keeps its room at most
-	Reservations       int            `json:"reservations"`   // how many nodes keep room at once; 0: none does
-	DefaultSlots       int            `json:"default_slots"`  // of a node that does not say
+	ReservedEvery      int            `json:"reserved_every"` // each lease of a node with such a number goes to the longest starving item
+	ReserveAfter       int            `json:"reserve_after"`  // seconds that an item starves before a node reserves room for it
+	ReserveSeconds     int            `json:"reserve"`        // seconds that a reservation lasts at most
+	Reservations       int            `json:"reservations"`   // nodes with a reservation at the same time; 0: none
+	DefaultSlots       int            `json:"default_slots"`  // of a node that does not report them
 	PreemptMargin      int            `json:"preempt_margin"` // a waiting item preempts when its priority is larger by more than this
 	DiskHaltPercent    int            `json:"disk_halt_percent"`
 	GPUBusyPercent     int            `json:"gpu_busy_percent"`
@@ -60,9 +59,9 @@ const (
 	maxSlots  = 64
 )
 
-// DefaultPolicy has the numbers of the original cluster: its node policies,
-// its table of GPU memory, the thresholds of its claim gates, and the weights
-// and caps of its populator (thousandths, where it had fractions).
+// DefaultPolicy returns the numbers of the original cluster: its node policies, its table of
+// GPU memory, the thresholds of its gates, and the weights and caps of its populator, with
+// fractions in thousandths.
 func DefaultPolicy() Policy {
 	most := func(n int) *int { return &n }
 	return Policy{
@@ -105,10 +104,10 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// Fault is one thing a policy cannot mean.
+// Fault is one fault of a policy.
 type Fault struct{ Field, Reason string }
 
-// Faults names everything that cannot work.
+// Faults lists the faults of a policy.
 func (p Policy) Faults() []Fault {
 	var faults []Fault
 	fault := func(field, format string, args ...any) {
@@ -189,7 +188,7 @@ func (p Policy) Faults() []Fault {
 	return append(faults, p.Pressure.faults()...)
 }
 
-// Rules is a policy that was checked and made fast to ask. It does not change.
+// Rules is a compiled policy. It does not change.
 type Rules struct {
 	policy  Policy
 	ranks   map[string]int
@@ -198,7 +197,7 @@ type Rules struct {
 	maxCost int64
 }
 
-// Compile refuses a policy that cannot work, naming every fault.
+// Compile checks and compiles a policy. Its error names every fault.
 func Compile(p Policy) (*Rules, error) {
 	if faults := p.Faults(); len(faults) > 0 {
 		text := make([]string, len(faults))
@@ -221,11 +220,11 @@ func Compile(p Policy) (*Rules, error) {
 	return r, nil
 }
 
-// Policy is what the rules were compiled from.
+// Policy returns the policy that the rules were compiled from.
 func (r *Rules) Policy() Policy { return r.policy }
 
-// Type is the policy of a task type; one that nobody described takes a slot and
-// needs nothing that is known.
+// Type returns the policy of a task type. A type that is not in the policy takes one slot
+// and needs nothing.
 func (r *Rules) Type(name string) TypePolicy {
 	if kind, ok := r.types[name]; ok {
 		return kind
@@ -233,16 +232,16 @@ func (r *Rules) Type(name string) TypePolicy {
 	return TypePolicy{Type: name, Class: r.policy.OtherClass, Slots: 1}
 }
 
-// Rank is the place of a class, 0 the most important.
+// Rank returns the rank of a class, 0 for the most important.
 func (r *Rules) Rank(class string) int { return r.ranks[class] }
 
-// Class is the class of a rank.
+// Class returns the class of a rank.
 func (r *Rules) Class(rank int) ClassPolicy { return r.policy.Classes[rank] }
 
-// Ranks is how many classes there are.
+// Ranks returns the number of classes.
 func (r *Rules) Ranks() int { return len(r.policy.Classes) }
 
-// Weight is a config's share.
+// Weight returns the weight of a config.
 func (r *Rules) Weight(config string) int {
 	if weight, ok := r.weights[config]; ok {
 		return weight
@@ -250,11 +249,11 @@ func (r *Rules) Weight(config string) int {
 	return r.policy.DefaultWeight
 }
 
-// MaxCost is the most slots that any type takes.
+// MaxCost returns the largest number of slots of a type.
 func (r *Rules) MaxCost() int64 { return r.maxCost }
 
-// ReservedTurn tells whether the next lease of a node that made so many is the
-// one that goes to the longest starving item.
+// ReservedTurn reports whether the next lease of a node that has had a number of leases is
+// reserved for the longest starving item.
 func (r *Rules) ReservedTurn(leases uint64) bool {
 	return (leases+1)%uint64(r.policy.ReservedEvery) == 0
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Running is a leased item that might give up its place.
+// Running is a leased item that may be preempted.
 type Running struct {
 	ID       string
 	Rank     int // of its class
@@ -17,7 +17,7 @@ type Running struct {
 	Leased   time.Time
 }
 
-// Claim is a waiting item that might take a place.
+// Claim is a waiting item for which one may be preempted.
 type Claim struct {
 	ID       string
 	Rank     int
@@ -25,11 +25,10 @@ type Claim struct {
 	Slots    int // that have to come free for it
 }
 
-// Victim picks who gives up its place: of the running items whose priority the
-// claim exceeds by more than the margin, whose class is no more important than
-// its own, and whose slots are enough, the one with the lowest priority, of
-// those the youngest lease, which loses the least work, then the larger id. Its
-// holder releases it; no attempt is spent.
+// Victim chooses the item to preempt: of the running items whose priority is below that of
+// the claim by more than the margin, whose class is not more important and which have
+// enough slots, the one with the lowest priority; of those the one with the youngest
+// lease, which loses the least work; of those the one with the larger id.
 func (r *Rules) Victim(claim Claim, running []Running) (victim Running, reason string, found bool) {
 	margin := r.policy.PreemptMargin
 	for _, candidate := range running {
@@ -51,7 +50,7 @@ func gentler(a, b Running) bool {
 	return cmp.Or(cmp.Compare(a.Priority, b.Priority), b.Leased.Compare(a.Leased), cmp.Compare(b.ID, a.ID)) < 0
 }
 
-// Exchange is a held item that is to give way to a waiting one.
+// Exchange is a held item that is to be preempted for a waiting one.
 type Exchange struct {
 	Victim Running
 	Node   string // that holds the victim
@@ -65,11 +64,11 @@ const (
 	maxVictims = 256 // held items looked at for each
 )
 
-// Exchanges looks for items that nobody claimed for so long, and for held ones
-// of so much lower priority that they give way, on a node that may have the
-// waiting one but for its slots. It looks at the first items of the groups. node
-// says what is known of a node, false where a gate keeps everything from it; a
-// node gives up at most one item.
+// Exchanges finds items that have waited for a time and, for each, an item of lower priority
+// to preempt, on a node that has too few free slots for the waiting item but no other
+// closed gate. It considers the first item of each group. node returns what is known
+// about a node, and false if the node gets no items at all. One item of a node is
+// preempted at most.
 func (x *Index) Exchanges(now time.Time, after time.Duration, node func(id string) (Node, bool)) []Exchange {
 	at := now.UnixMicro()
 	waiting := x.urgent(at, after)
@@ -94,7 +93,7 @@ func (x *Index) Exchanges(now time.Time, after time.Duration, node func(id strin
 	return exchanges
 }
 
-// urgent are the groups whose first item waits for so long, the most urgent first.
+// urgent lists the groups whose first item has waited for a time, the most urgent first.
 func (x *Index) urgent(now int64, after time.Duration) []*group {
 	var waiting []*group
 	for _, g := range x.slots {
@@ -108,7 +107,7 @@ func (x *Index) urgent(now int64, after time.Duration) []*group {
 	return waiting
 }
 
-// lowest are the held items below a priority, the lowest first.
+// lowest lists the held items below a priority, the lowest first.
 func (x *Index) lowest(below int) []*entry {
 	var held []*entry
 	for _, id := range slices.Sorted(maps.Keys(x.nodes)) {
@@ -136,8 +135,7 @@ func (x *Index) isPromised(id string, now int64) bool {
 	return false
 }
 
-// exchangeSearch is one search, for several groups: what it learns of nodes for
-// one of them holds for the next.
+// exchangeSearch is one search. It keeps what it learns about nodes for the next groups.
 type exchangeSearch struct {
 	index   *Index
 	now     int64
@@ -160,8 +158,8 @@ func (s *exchangeSearch) open(n *nodeState) bool {
 	return open
 }
 
-// exchangeFor finds who gives way to a group's first item; nobody while a node
-// that was looked at could simply claim it.
+// exchangeFor finds the item to preempt for the first item of a group; none if a node could
+// simply claim it.
 func (s *exchangeSearch) exchangeFor(g *group) (Exchange, bool) {
 	x, tried := s.index, map[string]bool{}
 	for _, low := range s.victims {

@@ -2,11 +2,11 @@ package sched
 
 import "fmt"
 
-// PressureLimits are the lengths of the queue that mean something.
+// PressureLimits are the lengths of the queue at which the pressure changes.
 type PressureLimits struct {
 	Soft     int `json:"soft_limit"`     // from here producers are asked to slow down
 	Hard     int `json:"hard_limit"`     // from here items are refused
-	Recovery int `json:"recovery_limit"` // below this it is over
+	Recovery int `json:"recovery_limit"` // below this there is no pressure
 }
 
 // Pressure is how full the queue is.
@@ -26,9 +26,9 @@ func (l PressureLimits) faults() []Fault {
 	return nil
 }
 
-// Next is the level after the queue got so long. Between recovery and soft it
-// stays what it was, so that a length that swings about a limit is one edge and
-// not many; refusing, though, ends below the hard limit.
+// Next returns the level for a length of the queue. Between the recovery and the soft limit
+// the level does not change, so that a length that varies around a limit does not change
+// it often. Hard pressure ends below the hard limit.
 func (l PressureLimits) Next(level Pressure, pending int) Pressure {
 	switch {
 	case pending >= l.Hard:
@@ -43,7 +43,7 @@ func (l PressureLimits) Next(level Pressure, pending int) Pressure {
 	return level
 }
 
-// Admission is whether an item may join the queue.
+// Admission says whether an item may be added.
 type Admission struct {
 	OK     bool
 	Limit  int // the limit that refused it

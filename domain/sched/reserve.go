@@ -6,41 +6,39 @@ import (
 	"time"
 )
 
-// Reservation is room that a node keeps for an item that does not fit beside what
-// the node holds: the node starts nothing else until it fits.
+// Reservation is the room of a node that is kept for an item that does not fit beside the
+// items that the node holds. The node starts nothing else until it fits.
 type Reservation struct {
 	Standing // of the item
 	Node     string
-	Until    int64 // microseconds of a calendar; after this it means nothing
+	Until    int64 // microseconds since 1970; it ends then
 }
 
-// Overdue tells an item that has starved for so long that a node keeps room for it.
+// Overdue reports whether an item has starved for so long that a node reserves room for it.
 func (r *Rules) Overdue(rank int, queued, now int64) bool {
 	return r.policy.Reservations > 0 &&
 		now-queued > int64(r.policy.Classes[rank].StarveAfterSeconds+r.policy.ReserveAfter)*1e6
 }
 
-// InForce leaves of the reservations those that count, the oldest items first:
-// that have not run out, and no more than the policy's number. What is older
-// supersedes what is younger, so that a flow of younger items keeps nobody out.
+// InForce returns the reservations that are in force, those of the oldest items first: they
+// have not ended, and there are no more of them than the policy says.
 func (r *Rules) InForce(all []Reservation, now int64) []Reservation {
 	kept := slices.DeleteFunc(slices.Clone(all), func(one Reservation) bool { return one.Until <= now })
 	slices.SortFunc(kept, func(a, b Reservation) int { return cmp.Or(a.older(&b.Standing), cmp.Compare(a.Node, b.Node)) })
 	return kept[:min(len(kept), r.policy.Reservations)]
 }
 
-// Wanting is an overdue item that a node may have by its kind and by what the
-// node can do, but has no room for: too few slots, or too little of its GPU, are
-// free, and would be if it held nothing.
+// Wanting is an overdue item that would fit on a node if the node held nothing, but has too
+// few free slots or too little free GPU memory now.
 type Wanting struct {
 	Standing
-	Asked bool // the claim asks for its type; the node's next may
+	Asked bool // the claim asks for its type
 }
 
-// Keep says for which of the items a node keeps its room: the oldest, unless
-// another node does that already, or as many nodes as may keep room for older
-// ones. inForce is what InForce left. A claim that does not ask for an item
-// reserves nothing for it, but takes nothing that is reserved either.
+// Keep returns the item for which a node reserves its room: the oldest for which no other
+// node does, if fewer reservations of older items are in force than the policy allows.
+// inForce is the result of InForce. A claim that does not ask for the type of an item
+// makes no reservation for it, but respects one.
 func (r *Rules) Keep(node string, waiting []Wanting, inForce []Reservation) (at int, found bool) {
 	at = -1
 	for i := range waiting {
@@ -66,7 +64,7 @@ func (r *Rules) keeps(node string, item *Wanting, inForce []Reservation) bool {
 	return item.Asked && older < r.policy.Reservations
 }
 
-// KeptBy is what is reserved on a node.
+// KeptBy returns the reservation of a node.
 func KeptBy(node string, inForce []Reservation) (Reservation, bool) {
 	at := slices.IndexFunc(inForce, func(one Reservation) bool { return one.Node == node })
 	if at < 0 {
@@ -75,19 +73,18 @@ func KeptBy(node string, inForce []Reservation) (Reservation, bool) {
 	return inForce[at], true
 }
 
-// Drained is the node as it would be with nothing leased, asked for anything: an
-// item that does not fit then will not fit when the node's work is done either.
+// Drained returns the node as it would be if it held nothing and claimed any type.
 func (n Node) Drained() Node {
 	n.Wants = nil
 	n.GPUPercent, n.GPUMemoryPercent = Known(0), Known(0)
 	return n
 }
 
-// withhold finds, on a reserved turn, the item that a node keeps its room for. The
-// item that would fit, which longest found before, is younger.
+// withhold finds, on a reserved turn, the item for which a node reserves its room. It is
+// older than the item that longest found.
 func (x *Index) withhold(n *nodeState, free int, now int64) (Decision, bool) {
 	if n.used == 0 {
-		return Decision{}, false // waiting would free nothing
+		return Decision{}, false // no slots will be freed
 	}
 	var waiting []Wanting
 	var items []*entry
@@ -127,7 +124,7 @@ func (x *Index) withhold(n *nodeState, free int, now int64) (Decision, bool) {
 	return d, true
 }
 
-// reservedOn is the reservation of a node that is in force, if there is one.
+// reservedOn returns the reservation of a node that is in force, if there is one.
 func (x *Index) reservedOn(node string, now int64) (Reservation, bool) {
 	if len(x.kept) == 0 {
 		return Reservation{}, false
@@ -135,15 +132,13 @@ func (x *Index) reservedOn(node string, now int64) (Reservation, bool) {
 	return KeptBy(node, x.rules.InForce(x.kept, now))
 }
 
-// Reserve books that a node keeps its room for what Pick named, for the policy's
-// while from now.
+// Reserve books the reservation that Pick named, for the time that the policy says.
 func (x *Index) Reserve(d Decision, now time.Time) {
 	x.Keep(d.Item, d.Node, now.Add(time.Duration(x.rules.policy.ReserveSeconds)*time.Second))
 }
 
-// Keep books that a node keeps its room for a queued item until a moment. It
-// takes the place of what the node kept its room for, and of the item's room on
-// another node; the item that loses its room that way is named.
+// Keep books a reservation of a node for a queued item. It replaces other reservations of
+// the node and of the item. ousted is the item that loses its reservation.
 func (x *Index) Keep(id, node string, until time.Time) (ousted string) {
 	e := x.entry(id)
 	if e == nil || e.node != nil {
@@ -159,7 +154,7 @@ func (x *Index) Keep(id, node string, until time.Time) (ousted string) {
 	return ousted
 }
 
-// Kept lists the reservations in force at a time, the oldest items first.
+// Kept lists the reservations that are in force at a time, those of the oldest items first.
 func (x *Index) Kept(now int64) []Reservation { return x.rules.InForce(x.kept, now) }
 
 // unreserve deletes the reservation for an item that left the queue.
@@ -178,14 +173,14 @@ func (x *Index) restand(e *entry) {
 	}
 }
 
-// promise is a place that a node makes for an item.
+// promise is room that a node makes for an item.
 type promise struct {
 	item  string
-	until int64 // after this it means nothing
+	until int64 // microseconds since 1970; it ends then
 }
 
-// Promise notes that a node makes room for a queued item until a moment. It
-// takes the place of another node's promise to the item.
+// Promise books that a node makes room for a queued item until a moment. It replaces an
+// earlier promise to the item.
 func (x *Index) Promise(id, node string, until time.Time) {
 	e := x.entry(id)
 	if e == nil || e.node != nil {
@@ -198,7 +193,7 @@ func (x *Index) Promise(id, node string, until time.Time) {
 	x.promises++
 }
 
-// unpromise forgets the promise to an item that left the queue.
+// unpromise deletes the promise to an item that left the queue.
 func (x *Index) unpromise(id string) {
 	if x.promises == 0 {
 		return
@@ -214,7 +209,7 @@ func (x *Index) unpromise(id string) {
 	}
 }
 
-// promised is the item that a node made room for, if it may have it now.
+// promised returns the item that a node made room for, if the node may have it now.
 func (x *Index) promised(n *nodeState, free int, now int64) (Decision, bool) {
 	for _, p := range n.promise {
 		if p.until <= now {

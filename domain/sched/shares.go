@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// FlowShare is what a config is owed in one class and pool, as it is stored.
+// FlowShare is the stored form of a Flow.
 type FlowShare struct {
 	Class, Pool, Config string
 	Finish, Served      uint64
@@ -25,13 +25,13 @@ func (x *Index) Flows() []FlowShare {
 	return list
 }
 
-// SetFlow restores what Flows gave.
+// SetFlow restores a flow that Flows returned.
 func (x *Index) SetFlow(share FlowShare) {
 	f := x.flow(flowKey{share.Class, share.Pool, share.Config})
 	f.Finish, f.Served = share.Finish, share.Served
 }
 
-// Share is a flow as it stands.
+// Share returns a flow.
 func (x *Index) Share(class, pool, config string) FlowShare {
 	share := FlowShare{Class: class, Pool: pool, Config: config}
 	if f, ok := x.flows[flowKey{class, pool, config}]; ok {
@@ -46,7 +46,7 @@ type Count struct {
 	N    uint64
 }
 
-// Turns lists the turns that classes had, by class.
+// Turns lists the number of turns of each class.
 func (x *Index) Turns() []Count {
 	var list []Count
 	for class, turns := range x.turns { //purity:ok the list is sorted below
@@ -56,10 +56,10 @@ func (x *Index) Turns() []Count {
 	return list
 }
 
-// SetTurns restores what Turns gave.
+// SetTurns restores what Turns returned.
 func (x *Index) SetTurns(class string, turns uint64) { x.setTurns(class, turns) }
 
-// Leases lists how many leases nodes ever got, by node.
+// Leases lists the number of leases that each node ever got.
 func (x *Index) Leases() []Count {
 	var list []Count
 	for id, n := range x.nodes { //purity:ok the list is sorted below
@@ -71,5 +71,5 @@ func (x *Index) Leases() []Count {
 	return list
 }
 
-// SetLeases restores what Leases gave.
+// SetLeases restores what Leases returned.
 func (x *Index) SetLeases(node string, leases uint64) { x.node(node).leases = leases }

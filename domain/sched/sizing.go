@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Sizing asks how many games an item should have so that it takes about a
-// wanted time on the node that gets it.
+// Sizing says how long an item should take, from which Games computes its number of games.
 type Sizing struct {
 	Target      time.Duration // wall-clock time wanted
 	Concurrency int           // games played at once, at least 1
@@ -22,12 +21,10 @@ type Sized struct {
 	Reason string
 }
 
-// Games divides the wanted time by the measured time of a game: target ×
-// concurrency ÷ time per game, rounded down to whole batches, at least one
-// batch, then bounded. It is the rule by which public testing networks for
-// chess engines cut their work, where the batch is what the sequential test
-// looks at. The bounds are rounded inwards to batches where that leaves
-// anything; a bound below one batch gives one batch.
+// Games returns target × concurrency ÷ the measured time of a game, rounded down to whole
+// batches, at least one, and bounded. Public testing networks for chess engines size their
+// work in this way. Bounds are rounded to whole batches, inwards if possible; a bound
+// below one batch gives one batch.
 func (s Sizing) Games(measured Throughput) Sized {
 	batch := max(s.Batch, 1)
 	wanted, why := s.Unmeasured, "nothing was measured yet"
@@ -62,15 +59,14 @@ func ceilTo(n, batch int) int {
 	return (min(max(n, 0), mostGames) + batch - 1) / batch * batch
 }
 
-// Throughput is what was measured of one kind of item on one kind of node: a
-// row of two numbers. Older measurements count less, by halving both.
+// Throughput is the measured throughput of one kind of item on one kind of node. Both
+// numbers are halved from time to time, so that older measurements count less.
 type Throughput struct {
 	Games int64         `json:"games"`
-	Time  time.Duration `json:"time"` // spent on them, all games at once counted apart
+	Time  time.Duration `json:"time"` // sum of the times of the games
 }
 
-// Measured adds what one item took: games, and the time times the number that
-// were played at once. A measurement that cannot be is ignored.
+// Measured adds the measurement of one item. It ignores an impossible one.
 func (t Throughput) Measured(games int, spent time.Duration, concurrency int, window time.Duration) Throughput {
 	if games <= 0 || games > mostGames || spent <= 0 || concurrency < 1 {
 		return t
@@ -83,7 +79,7 @@ func (t Throughput) Measured(games int, spent time.Duration, concurrency int, wi
 	for window > 0 && t.Time > window && t.Games > 1 {
 		t.Games, t.Time = (t.Games+1)/2, t.Time/2
 		if t.Time <= total {
-			break // what was just measured is never forgotten
+			break // the new measurement is kept whole
 		}
 	}
 	return t
@@ -92,7 +88,7 @@ func (t Throughput) Measured(games int, spent time.Duration, concurrency int, wi
 // maxMeasured is ten thousand days, far from the end of a duration.
 const maxMeasured = 10_000 * 24 * time.Hour
 
-// PerGame is the time of one game; not known before a measurement.
+// PerGame returns the time of one game; it is not known before a measurement.
 func (t Throughput) PerGame() Maybe[time.Duration] {
 	if t.Games <= 0 || t.Time <= 0 {
 		return Maybe[time.Duration]{}

@@ -7,33 +7,33 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Admission is on whose word members change.
+// Admission says who asks for a change of the members.
 type Admission struct {
 	By string // for the record
-	// Token is what a node that joins by itself shows; nil: an operator asks. Whoever
-	// fills it in has checked it, but for how often it was used.
+	// Token is the token of a node that joins by itself; nil: an operator asks. The caller
+	// has checked everything but how often it was used.
 	Token *Token
-	Now   time.Time // by the leader's clock; decides which tokens need not be remembered
+	Now   time.Time // of the leader; used tokens that have expired by then are forgotten
 }
 
-// Token lets nodes join: so many of them, until then.
+// Token lets a number of nodes join until a time.
 type Token struct {
 	ID   string
 	Uses int
 	Till time.Time
 }
 
-// spent is how often a token was used.
+// spent counts the uses of a token.
 type spent struct {
 	ID   string    `json:"id"`
 	Used int       `json:"used"`
 	Till time.Time `json:"till"`
 }
 
-// maxTokens bounds the tokens that are remembered.
+// maxTokens is the number of used tokens that are stored at most.
 const maxTokens = 256
 
-// spend is what was used of tokens after an admission, or its refusal.
+// spend returns the uses of tokens including an admission, or refuses the admission.
 func (r *replica) spend(a Admission) ([]spent, error) {
 	tokens := slices.Clone(r.storage.config.Tokens)
 	if !a.Now.IsZero() {

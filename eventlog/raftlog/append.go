@@ -9,17 +9,17 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// maxWaiting bounds the calls that wait to be proposed.
+// maxWaiting is the number of requests that may wait to be proposed.
 const maxWaiting = 16384
 
-// call is what the requests of one call share. The loop alone touches it.
-type call struct{ term uint64 } // in which its first request was proposed
+// call is shared by the requests of one call. Only the loop uses it.
+type call struct{ term uint64 } // in which the first request was proposed
 
-// request is a part of a call on its way: changes that share a section.
+// request is the part of a call that is one section of an entry.
 type request struct {
 	section []byte
 	changes int
-	term    uint64 // it was decided in; 0: in any
+	term    uint64 // in which it must be proposed; 0: any
 	call    *call
 	taken   atomic.Int32
 	written []eventlog.Written
@@ -29,8 +29,8 @@ type request struct {
 
 const (
 	requestWaiting = iota
-	requestTaken   // by the loop: what happens now happens
-	requestDropped // by its caller: it never happens
+	requestTaken   // by the loop: it may be stored
+	requestDropped // by its caller: it will not be stored
 )
 
 // answer is called once, by the loop.
@@ -63,8 +63,8 @@ func (l *Log) put(requests ...*request) error {
 	return nil
 }
 
-// next takes the requests of the next entry from those that wait; none when they have
-// to go on waiting. Where this node may not append it refuses them all.
+// next takes the requests of the next entry from those that wait; none if they have to
+// wait longer. If this node may not append, it refuses all of them.
 func (l *Log) next() (entry []*request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,7 +102,7 @@ func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domai
 	return written.Receipt, written.Err
 }
 
-// SetStreamMeta limits a stream. It takes its turn among the appends.
+// SetStreamMeta sets the limits of a stream, in order with the appends.
 func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
 	if err := meta.Check(stream); err != nil {
 		return err
@@ -135,20 +135,20 @@ func (q *request) add(c *pebblelog.Change) (err error) {
 	return err
 }
 
-// of says which append an error is about.
+// of adds the stream of an append to an error.
 func of(stream domain.StreamID, err error) error {
 	if err == nil {
 		return nil
 	}
 	var code domain.Code
 	if code = domain.CodeOf(err); code == domain.Conflict || code == eventlog.Gone || code == domain.Invalid || code == domain.TooLarge {
-		return err // the records said so
+		return err // from the records; it names the stream
 	}
 	return domain.Errorf(code, "append to %s: %w", stream, err)
 }
 
-// await waits for the answer. When ctx ends before the request is taken, nothing is
-// stored; when it ends later, it may be.
+// await waits for the answer. If ctx ends before the request is taken, nothing is stored;
+// if it ends later, the request may be stored.
 func (q *request) await(ctx context.Context) ([]eventlog.Written, error) {
 	select {
 	case <-q.done:
@@ -166,7 +166,7 @@ func (q *request) await(ctx context.Context) ([]eventlog.Written, error) {
 	}
 }
 
-// AppendMany does many independent appends. A list that fits one entry costs one.
+// AppendMany does many independent appends. A list that fits into one entry is one entry.
 func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	c := manyAppends{log: l, ctx: ctx, writes: writes, written: make([]eventlog.Written, len(writes))}
 	for c.next < len(writes) {
@@ -192,17 +192,17 @@ type manyAppends struct {
 	written []eventlog.Written
 	call    call
 	next    int    // the first write that no part has
-	parts   []part // that were not collected yet
+	parts   []part // that are not collected yet
 }
 
-// part is the writes that share a request, by their index.
+// part is a request with the indexes of its writes.
 type part struct {
 	request *request
 	writes  []int
 }
 
-// part cuts off the next part, refuses what no log can store and puts the rest up. The
-// error is that of the writes from next on.
+// part makes the next part and puts up its request. Writes that no log can store are
+// refused. An error applies to all writes from next on.
 func (c *manyAppends) part() error {
 	if err := eventlog.Interrupted(c.ctx, "nothing is stored"); err != nil {
 		return err
@@ -214,7 +214,7 @@ func (c *manyAppends) part() error {
 		i := c.next
 		w := &c.writes[i]
 		if w.After > 0 && w.After <= first {
-			c.collect() // its outcome decides
+			c.collect() // this write depends on the outcome of an earlier part
 		}
 		err := eventlog.Holds(c.writes, c.written, i)
 		size := 0
@@ -252,8 +252,8 @@ func (c *manyAppends) part() error {
 	return nil
 }
 
-// collect takes the outcomes of the parts so far. When ctx ends it withdraws what is
-// not taken, from the end on, so that what is stored is a prefix.
+// collect waits for the outcomes of the parts so far. When ctx ends, it drops the requests
+// that are not taken, the last one first, so that the stored parts are a prefix.
 func (c *manyAppends) collect() {
 	for n, p := range c.parts {
 		c.log.park(p.request.answered)

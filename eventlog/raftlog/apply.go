@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// applyEntries decides committed entries on the records and gives the outcomes of those
-// that a proposer waits for. Entries that the records have applied are passed over.
+// applyEntries applies committed entries to the records and returns the outcomes of the
+// entries of a proposer. It skips entries that the records have applied already.
 func applyEntries(ctx context.Context, records *pebblelog.Log, proposer uint64, entries []*raftpb.Entry) ([]outcome, error) {
 	type part struct {
 		entry entry

@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Check refuses a message that no node sends to another, before Raft sees it: the
-// library trusts its peers and ends on some that make no sense.
+// Check refuses a message that a correct node would not send. It is called before the
+// library sees the message, because the library panics on some of those.
 func Check(m *raftpb.Message) error {
 	fault := func(want string, found any) error {
 		return domain.Errorf(domain.Invalid, "message of Raft, %v: want %s, found %v", m.GetType(), want, found)

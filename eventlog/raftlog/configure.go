@@ -11,32 +11,32 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Wish is what is to become of a member.
+// Wish is the role that a member is to have.
 type Wish int
 
-// The wishes. A voter that is added begins as a learner, so that the cluster does not
-// wait for it while it copies the log.
+// The roles. A new member begins as a learner, so that the cluster does not wait for it
+// while it copies the log.
 const (
-	WishLearner Wish = iota + 1 // it follows, and is added if it is not known
-	WishVoter                   // it votes; it has to be a member that keeps up
-	WishGone                    // it is no member any more
+	WishLearner Wish = iota + 1 // a learner; it is added if it is not a member
+	WishVoter                   // a voter; it has to be a member that has caught up
+	WishGone                    // no member any more
 )
 
-// Reconfiguration is a change of the members, some at once: Raft takes several in
-// joint consensus.
+// Reconfiguration is the change of one member. Raft makes several at once in joint
+// consensus.
 type Reconfiguration struct {
 	Wish   Wish
 	Member Member
 }
 
-// changeContext is what a change of the members says besides the change.
+// changeContext is the context of the proposal of a change of the members.
 type changeContext struct {
 	Members []Member `json:"members"`
 	By      string   `json:"by,omitempty"`
 	Tokens  []spent  `json:"tokens,omitempty"`
 }
 
-// change makes the proposal of a reconfiguration, or refuses it.
+// change makes the proposal of changes of the members, or refuses them.
 func (r *replica) change(admission Admission, wishes []Reconfiguration) (*raftpb.ConfChangeV2, error) {
 	if len(wishes) == 0 || len(wishes) > maxMembers {
 		return nil, domain.Errorf(domain.Invalid, "members: want 1 to %d changes, found %d", maxMembers, len(wishes))
@@ -98,7 +98,7 @@ func (r *replica) change(admission Admission, wishes []Reconfiguration) (*raftpb
 	return change, nil
 }
 
-// decodeContext reads the context of a change; those of older builds are the members alone.
+// decodeContext reads the context of a change. Older builds wrote only the members.
 func decodeContext(text []byte) (c changeContext, err error) {
 	switch {
 	case len(text) == 0:
@@ -111,13 +111,13 @@ func decodeContext(text []byte) (c changeContext, err error) {
 	return c, err
 }
 
-// maxBehind is how many entries a learner may lack that is made a voter.
+// maxBehind is the number of entries that a learner may lack when it becomes a voter.
 const maxBehind = 1000
 
-// configure takes a committed change of the members over.
+// configure applies a committed change of the members.
 func (r *replica) configure(e *raftpb.Entry) error {
 	if e.GetIndex() <= r.storage.config.Index {
-		return nil // before this process
+		return nil // it was applied before
 	}
 	change := &raftpb.ConfChangeV2{}
 	if err := proto.Unmarshal(e.GetData(), change); err != nil {
@@ -131,7 +131,7 @@ func (r *replica) configure(e *raftpb.Entry) error {
 	r.changing = 0
 	before, told := r.storage.config, said.Members
 	config := configuration{Index: e.GetIndex(), By: said.By, Tokens: said.Tokens}
-	if told == nil { // the end of a joint one
+	if told == nil { // the end of a joint configuration
 		config.By, config.Tokens = before.By, before.Tokens
 	}
 	for _, m := range before.Members {
@@ -148,7 +148,7 @@ func (r *replica) configure(e *raftpb.Entry) error {
 		}
 	}
 	sortMembers(config.Members)
-	for _, m := range before.Members { // one that is added again may come with another folder
+	for _, m := range before.Members { // a member that is added again may have another folder
 		if !slices.ContainsFunc(config.Members, func(c Member) bool { return c.Node == m.Node }) {
 			delete(r.met, m.ID())
 			delete(r.strange, m.ID())

@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// confirm asks a majority whether this node leads; done is called once.
+// confirm asks a majority whether this node leads and calls done once.
 func (r *replica) confirm(done func(error)) {
 	if r.raw.BasicStatus().RaftState != raft.StateLeader {
 		done(r.notLeader())

@@ -1,19 +1,18 @@
-// Package raftlog is the log replicated by Raft among a few nodes: an append is
-// stored when a majority of the voters has it on disk, and every node applies the
-// same entries in the same order to an embedded log of its own (pebblelog), which it
-// reads from.
+// Package raftlog is the event log replicated by Raft among a few nodes. An append is
+// acknowledged when a majority of the voters has it on disk. Every node applies the same
+// entries in the same order to an embedded log of its own (pebblelog), its records, and
+// reads from them.
 //
-// An entry is a group of appends with the revisions they expect. Whether each is
-// stored is decided when it is applied, by what the log holds then, so every node
-// decides the same; the call that waits is answered with what its own node decided.
+// An entry is a group of appends with the revisions that they expect. Whether an append is
+// stored is decided when its entry is applied, by the state of the records, which is the
+// same on every node.
 //
-// The package never appends on a node that does not lead, never shows what is not
-// committed, and looks into no payload. It carries no message itself: a Transport does.
+// The package never appends on a node that does not lead, never shows an event that is
+// not committed, and never looks into a payload. Messages are carried by a Transport.
 //
-// Costs: entries and votes are in a database beside the records, so a group costs two
-// syncs on each node, one after the other: that of the entry, which the majority
-// answers for, and that of the records. A follower that is too far behind for entries
-// copies records from where its own end.
+// Entries and votes are in a database beside the records, so a group costs two syncs on
+// each node, one after the other: one for the entry, before the node acknowledges it, and
+// one for the records. A follower that is too far behind for entries copies records.
 //
 // Read entry.go for what is replicated, replica.go for how Raft is driven, log.go for
 // what callers see.

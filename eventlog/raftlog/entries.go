@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// save makes votes and entries durable.
+// save stores votes and entries.
 func (s *storage) save(hard *raftpb.HardState, entries []*raftpb.Entry) error {
 	batch := s.db.NewBatch()
 	sync := len(entries) > 0
@@ -26,7 +26,7 @@ func (s *storage) save(hard *raftpb.HardState, entries []*raftpb.Entry) error {
 	}
 	if len(entries) > 0 {
 		from := entries[0].GetIndex()
-		if from <= s.last { // another leader's entries take their place
+		if from <= s.last { // entries of another leader replace them
 			_ = batch.DeleteRange(entryKey(from), entryKey(s.last+1), nil)
 		}
 		for _, e := range entries {
@@ -61,7 +61,7 @@ func (s *storage) remember(entries []*raftpb.Entry) {
 			for _, e := range s.cached[keep:] {
 				s.weight -= len(e.GetData())
 			}
-			s.cached = s.cached[:keep:keep] // others may hold what is behind
+			s.cached = s.cached[:keep:keep] // others may still use the rest
 		}
 	}
 	s.cached = append(s.cached, entries...)
@@ -78,19 +78,19 @@ func (s *storage) remember(entries []*raftpb.Entry) {
 	}
 }
 
-// dropHalf gives up the older half of the entries that the records have applied: a
-// follower that is a little behind still gets entries.
+// dropHalf drops the older half of the applied entries. The newer half is kept for
+// followers that are behind.
 func (s *storage) dropHalf(applied uint64) error {
-	half := s.ground.index + (applied-min(applied, s.ground.index)+1)/2
+	half := s.dropped.index + (applied-min(applied, s.dropped.index)+1)/2
 	left := s.bytes / 2
 	err := s.drop(min(half, applied))
 	s.bytes = min(s.bytes, left)
 	return err
 }
 
-// drop gives up entries up to an index, which the records have applied.
+// drop drops the entries up to an index. The records must have applied them.
 func (s *storage) drop(upTo uint64) error {
-	if upTo <= s.ground.index {
+	if upTo <= s.dropped.index {
 		return nil
 	}
 	term, err := s.Term(upTo)
@@ -99,7 +99,7 @@ func (s *storage) drop(upTo uint64) error {
 	}
 	batch := s.db.NewBatch()
 	_ = batch.DeleteRange(entryKey(0), entryKey(upTo+1), nil)
-	s.setGround(batch, ground{upTo, term})
+	s.setDropped(batch, dropped{upTo, term})
 	if err := s.commit(batch, false); err != nil {
 		return err
 	}
@@ -113,23 +113,23 @@ func (s *storage) drop(upTo uint64) error {
 	return nil
 }
 
-func (s *storage) setGround(batch *pebble.Batch, g ground) {
-	_ = batch.Set([]byte(groundKey), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, g.index), g.term), nil)
-	s.ground = g
+func (s *storage) setDropped(batch *pebble.Batch, g dropped) {
+	_ = batch.Set([]byte(droppedKey), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, g.index), g.term), nil)
+	s.dropped = g
 }
 
-// FirstIndex is that of the oldest entry that is kept.
-func (s *storage) FirstIndex() (uint64, error) { return s.ground.index + 1, nil }
+// FirstIndex returns the index of the oldest entry.
+func (s *storage) FirstIndex() (uint64, error) { return s.dropped.index + 1, nil }
 
-// LastIndex is that of the newest.
+// LastIndex returns the index of the newest entry.
 func (s *storage) LastIndex() (uint64, error) { return s.last, nil }
 
-// Term is the term of an entry, or of the last that was dropped.
+// Term returns the term of an entry, or of the last one that was dropped.
 func (s *storage) Term(index uint64) (uint64, error) {
 	switch {
-	case index == s.ground.index:
-		return s.ground.term, nil
-	case index < s.ground.index:
+	case index == s.dropped.index:
+		return s.dropped.term, nil
+	case index < s.dropped.index:
 		return 0, raft.ErrCompacted
 	case index > s.last:
 		return 0, raft.ErrUnavailable
@@ -141,10 +141,10 @@ func (s *storage) Term(index uint64) (uint64, error) {
 	return entries[0].GetTerm(), nil
 }
 
-// Entries reads entries from lo, below hi, of about size bytes.
+// Entries returns entries from lo to hi-1, of about size bytes in total.
 func (s *storage) Entries(lo, hi, size uint64) ([]*raftpb.Entry, error) {
 	switch {
-	case lo <= s.ground.index:
+	case lo <= s.dropped.index:
 		return nil, raft.ErrCompacted
 	case hi > s.last+1:
 		return nil, raft.ErrUnavailable
@@ -180,7 +180,7 @@ func (s *storage) Entries(lo, hi, size uint64) ([]*raftpb.Entry, error) {
 	return limited(entries, size), nil
 }
 
-// limited cuts a list so that it has about size bytes, one entry at least.
+// limited returns the first entries of a list, one at least, of at most size bytes.
 func limited(entries []*raftpb.Entry, size uint64) []*raftpb.Entry {
 	total := uint64(0)
 	for i, e := range entries {

@@ -39,20 +39,20 @@ const (
 	kindLimits = 2
 )
 
-// entry is a decoded one.
+// entry is a decoded entry.
 type entry struct {
 	proposer, number uint64
-	sections         []int // how many changes each has
+	sections         []int // number of changes of each
 	changes          []pebblelog.Change
 }
 
-// appendEntryHead begins an entry; sections follow.
+// appendEntryHead appends the head of an entry.
 func appendEntryHead(dst []byte, proposer, number uint64) []byte {
 	dst = binary.LittleEndian.AppendUint64(append(dst, entryLayout), proposer)
 	return binary.AppendUvarint(dst, number)
 }
 
-// appendSection adds what appendChange made of the changes of a call.
+// appendSection appends a section that was made by appendChange.
 func appendSection(dst, section []byte) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(section))), section...)
 }
@@ -93,8 +93,7 @@ func metaTexts(m *domain.Meta) [8]*string {
 	return [8]*string{&m.Command, &m.Causation, &m.Correlation, &m.Actor, &m.Node, &m.Policy, &m.Request, &m.Custom}
 }
 
-// decoder reads from the front of what is left and remembers that something was
-// malformed.
+// decoder reads values from the front of a slice and notes whether one was malformed.
 type decoder struct {
 	left []byte
 	bad  bool
@@ -134,7 +133,7 @@ func (d *decoder) bytes(n uint64) []byte {
 
 func (d *decoder) text() string { return string(d.bytes(d.uvarint())) }
 
-// count reads how many things follow that take at least size bytes each.
+// count reads the number of values that follow, each of at least size bytes.
 func (d *decoder) count(size int) int {
 	n := d.uvarint()
 	if n > uint64(len(d.left)/size) {
@@ -144,8 +143,8 @@ func (d *decoder) count(size int) int {
 	return int(n)
 }
 
-// decodeEntry reads an entry. Payloads share memory with it. A change that no log may
-// store is left for the log to refuse.
+// decodeEntry decodes an entry. Payloads share memory with data. It does not check
+// whether a log would store the changes.
 func decodeEntry(data []byte) (e entry, err error) {
 	if len(data) < 10 || data[0] != entryLayout {
 		return e, domain.Errorf(domain.Corrupt, "entry of the replicated log: want layout %d and 10 bytes or more, found %d bytes", entryLayout, len(data))

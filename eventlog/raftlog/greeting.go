@@ -10,26 +10,26 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Protocol is the newest way of working together that this build knows. A cluster goes
-// by the oldest that a member announces.
+// Protocol is the newest version of the protocol that this build knows. A cluster uses the
+// oldest version that a member announces.
 //
 //	1  entries, votes and snapshots
 //	2  members have folders, and their changes are events on the log
 const Protocol = 2
 
-// Greeting is what a node says of itself with each call.
+// Greeting is what a node says about itself with each call.
 type Greeting struct {
 	Member
-	Folder   string // what its entries and votes are in
-	Protocol int    // the newest that it knows; 0: it does not say, and knows the first
+	Folder   string // name of the folder of its entries and votes
+	Protocol int    // the newest that it knows; 0: it does not say and knows the first
 	Build    string
 }
 
-// OtherFolder refuses a member that came with a folder before, and now with another:
-// what it promised and acknowledged is lost, and a vote of it could be its second.
+// OtherFolder refuses a member that has another folder than before. What it acknowledged
+// is lost, and it could vote twice in a term.
 type OtherFolder struct{ Node domain.NodeID }
 
-// Error says so.
+// Error says what to do.
 func (e *OtherFolder) Error() string {
 	return "node " + string(e.Node) + ": want the folder that it had before, found another: what it promised there is lost; remove it from the cluster and add it again"
 }
@@ -37,8 +37,8 @@ func (e *OtherFolder) Error() string {
 // Unwrap gives the coded error.
 func (e *OtherFolder) Unwrap() error { return domain.Errorf(domain.Conflict, "%s", e.Error()) }
 
-// Greet takes what a node says of itself, before its messages are received. It refuses
-// a member that lost its folder.
+// Greet notes the greeting of a node. It is called before messages of the node are
+// received, and refuses a member that lost its folder.
 func (l *Log) Greet(ctx context.Context, g Greeting) error {
 	if known, met := l.met.Load(g.Node); met && known == g {
 		return nil
@@ -50,13 +50,13 @@ func (l *Log) Greet(ctx context.Context, g Greeting) error {
 	return nil
 }
 
-// Configuration is who the members are, as far as this node knows.
+// Configuration returns the members, as far as this node knows.
 func (l *Log) Configuration() *Configuration { return l.config.Load() }
 
-// Reconfigured gives a channel that is closed when Configuration answers differently.
+// Reconfigured returns a channel that is closed when the configuration changes.
 func (l *Log) Reconfigured() <-chan struct{} { return *l.reconfigured.Load() }
 
-// greet notes what a node said of itself.
+// greet notes a greeting.
 func (r *replica) greet(g Greeting) error {
 	if m, member := r.member(g.ID()); member {
 		if m.Folder != "" && m.Folder != g.Folder {
@@ -71,10 +71,10 @@ func (r *replica) greet(g Greeting) error {
 	return nil
 }
 
-// noteFolders has the leader write down the folders that members come with, once each:
-// from then on every node refuses another one.
+// noteFolders has the leader record the folder of each member once. From then on every
+// node refuses the member with another folder.
 func (r *replica) noteFolders() {
-	if r.ticks%uint64(r.ticking.Heartbeat) != 0 || !r.leader().Self || r.common() < 2 || r.underWay() || len(r.storage.config.Members) < 2 {
+	if r.ticks%uint64(r.ticking.Heartbeat) != 0 || !r.leader().Self || r.commonProtocol() < 2 || r.underWay() || len(r.storage.config.Members) < 2 {
 		return
 	}
 	change := &raftpb.ConfChangeV2{}
@@ -88,7 +88,7 @@ func (r *replica) noteFolders() {
 		if m.Folder == after[i].Folder || len(change.Changes) > 0 {
 			continue
 		}
-		kind := raftpb.ConfChangeAddNode // which it is already
+		kind := raftpb.ConfChangeAddNode // it stays a voter
 		if m.Learner {
 			kind = raftpb.ConfChangeAddLearnerNode
 		}
@@ -116,24 +116,24 @@ func (r *replica) proposeChange(change *raftpb.ConfChangeV2) error {
 	return nil
 }
 
-// underWay tells that a change of the members was proposed and is not known to be made.
+// underWay reports whether a change of the members is proposed and not yet applied.
 func (r *replica) underWay() bool {
 	return r.changing > r.ticks || len(r.storage.state.GetVotersOutgoing()) > 0 || r.applied < r.storage.config.Index
 }
 
-// speaks is the newest protocol that a member is known to know.
-func (r *replica) speaks(m Member) int {
+// protocolOf returns the newest protocol that a member is known to know.
+func (r *replica) protocolOf(m Member) int {
 	if m.ID() == r.id {
 		return r.protocol
 	}
 	return max(r.met[m.ID()].Protocol, 1)
 }
 
-// common is the newest protocol that all members know, as far as this node heard.
-func (r *replica) common() int {
+// commonProtocol returns the newest protocol that all members are known to know.
+func (r *replica) commonProtocol() int {
 	least := r.protocol
 	for _, m := range r.storage.config.Members {
-		least = min(least, r.speaks(m))
+		least = min(least, r.protocolOf(m))
 	}
 	return least
 }

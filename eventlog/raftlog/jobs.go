@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// handOver queues a job. Raft bounds how much is handed over at a time.
+// handOver queues a job. Raft bounds the size of what is queued.
 func (l *Log) handOver(j job) {
 	l.mu.Lock()
 	l.handed = append(l.handed, j)
@@ -19,7 +19,7 @@ func (l *Log) handOver(j job) {
 	signal(l.jobs)
 }
 
-// applyAll does jobs, one after the other, until Close.
+// applyAll does the queued jobs, one after the other, until Close.
 func (l *Log) applyAll() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -56,14 +56,14 @@ func (l *Log) applyAll() {
 	}
 }
 
-// The pause between attempts to apply grows from the first to the second.
+// The first and the longest pause between attempts to do a job.
 const (
 	firstPause   = 50 * time.Millisecond
 	longestPause = 2 * time.Second
 )
 
-// do does a job, and tries again for as long as it takes: an entry that is committed
-// cannot be left out. Its error is that of ctx, or what no other attempt changes.
+// do does a job. It tries again until it succeeds or ctx ends, because a committed entry
+// cannot be left out.
 func (l *Log) do(ctx context.Context, j job) (outcomes []outcome, err error) {
 	for pause, turn := firstPause, 0; ; pause, turn = min(2*pause, longestPause), turn+1 {
 		if j.install != nil {
@@ -85,8 +85,8 @@ func (l *Log) do(ctx context.Context, j job) (outcomes []outcome, err error) {
 	}
 }
 
-// copyFrom copies the records of a snapshot, from its sender first and then from one
-// member after the other.
+// copyFrom copies the records of a snapshot: from its sender first, and after a failure
+// from the other members in turn.
 func (l *Log) copyFrom(ctx context.Context, m *raftpb.Message, turn int) error {
 	var told state
 	if err := decodeState(m.GetSnapshot(), &told); err != nil {

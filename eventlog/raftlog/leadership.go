@@ -11,17 +11,17 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Leader is who leads, as far as this node knows.
+// Leader returns the leader, as far as this node knows.
 func (l *Log) Leader() eventlog.Leader { return *l.lead.Load() }
 
-// Changes gives a channel that is closed when Leader answers differently.
+// Changes returns a channel that is closed when the leader changes.
 func (l *Log) Changes() <-chan struct{} { return *l.changes.Load() }
 
-// notLeaderWithin bounds how long NotLeader waits for the loop.
+// notLeaderWithin is how long NotLeader waits for the loop at most.
 const notLeaderWithin = time.Second
 
-// NotLeader is the refusal of a node that does not lead. Without a leader it names the
-// voters that this node does not hear from.
+// NotLeader returns the refusal of a node that does not lead. If there is no leader, it
+// names the voters that this node does not hear from.
 func (l *Log) NotLeader() error {
 	ctx, cancel := context.WithTimeout(context.Background(), notLeaderWithin)
 	defer cancel()
@@ -47,7 +47,7 @@ func (l *Log) ConfirmLeader(ctx context.Context) error {
 	}
 }
 
-// ask runs f on the loop, later. f is not run when the log has given up.
+// ask has the loop run f. f is not run once the log has stopped.
 func (l *Log) ask(f func(*replica)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,23 +76,23 @@ func (l *Log) on(ctx context.Context, f func(*replica) error) error {
 	}
 }
 
-// Meet tells where a node is that called: a node that joins answers before it knows
-// the members. The members that the log names come first.
+// Meet notes the address of a node that called, so that a node that joins can answer it
+// before it knows the members.
 func (l *Log) Meet(m Member) {
 	_ = l.ask(func(r *replica) {
 		if len(r.met) < maxMembers {
 			r.met[m.ID()] = Greeting{Member: m}
 		}
-	}) // a log that gave up answers nobody
+	}) // a log that has stopped sends nothing
 }
 
-// Campaign asks for votes now, without waiting for the leader to fall silent.
+// Campaign asks for votes now, even if there is a leader.
 func (l *Log) Campaign(ctx context.Context) error {
 	return l.on(ctx, func(r *replica) error { return r.raw.Campaign() })
 }
 
-// Transfer hands the leadership to a voter that has every entry; empty: to whoever is
-// furthest. It returns when another node leads.
+// Transfer hands the leadership to a voter; empty: to the one with the most entries. It
+// returns when another node leads.
 func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 	changed := l.Changes()
 	var term uint64
@@ -126,8 +126,8 @@ func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 	}
 }
 
-// furthest is the voter that answers and has most of a leader's entries, the first by
-// name of those that have as many; 0: none.
+// furthest returns the voter that answers and has the most entries, the first by name if
+// there are several; 0: there is none.
 func furthest(r *replica, to domain.NodeID) (best uint64) {
 	progress := r.raw.Status().Progress
 	most := uint64(0)
@@ -150,13 +150,12 @@ func named(node domain.NodeID) string {
 	return " of the name " + string(node)
 }
 
-// Reconfigure changes the members. It returns when the change is committed and this
-// node follows it.
+// Reconfigure changes the members. It returns when this node has applied the change.
 func (l *Log) Reconfigure(ctx context.Context, wishes ...Reconfiguration) error {
 	return l.Admit(ctx, Admission{}, wishes...)
 }
 
-// Admit changes the members as Reconfigure does, on somebody's word.
+// Admit changes the members as Reconfigure does, and records who asked for it.
 func (l *Log) Admit(ctx context.Context, admission Admission, wishes ...Reconfiguration) error {
 	underWay := true
 	for underWay {
@@ -179,7 +178,7 @@ func (l *Log) Admit(ctx context.Context, admission Admission, wishes ...Reconfig
 	return l.until(ctx, func(s State) bool { return !s.Joint && fulfilled(s.Members, wishes) })
 }
 
-// fulfilled tells that members are as was wished.
+// fulfilled reports whether the members have the wished roles.
 func fulfilled(members []MemberState, wishes []Reconfiguration) bool {
 	for _, w := range wishes {
 		at := slices.IndexFunc(members, func(m MemberState) bool { return m.Node == w.Member.Node })

@@ -7,8 +7,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// guard turns a panic of the library into an error: it stops rather than go on with a
-// state that it takes for broken.
+// guard turns a panic of the library into an error. The library panics when its state is
+// inconsistent.
 func guard(do func() error) (err error) {
 	defer func() {
 		if broken := recover(); broken != nil {
@@ -18,7 +18,7 @@ func guard(do func() error) (err error) {
 	return do()
 }
 
-// raftLogger takes what the library logs. Its Fatal and Panic must panic.
+// raftLogger is the logger of the library. Its Fatal and Panic must panic.
 type raftLogger struct{ out *slog.Logger }
 
 func (l raftLogger) Debug(v ...any)            { l.out.Debug(fmt.Sprint(v...)) }

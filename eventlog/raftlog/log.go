@@ -25,38 +25,38 @@ import (
 
 // Transport carries messages between the nodes of a cluster.
 type Transport interface {
-	// Send hands messages over to a node. It does not wait, and may lose them.
+	// Send sends messages to a node. It does not wait and may lose them.
 	Send(to Member, messages []*raftpb.Message)
-	// Records reads what the log of a node has after a position and up to another.
+	// Records yields the records of a node after a position and up to another.
 	Records(ctx context.Context, from Member, after, upTo domain.Position) iter.Seq2[domain.Envelope, error]
 }
 
-// Ticking is the time of Raft: how long a tick is, and after how many a leader says
-// that it is there and a follower without a leader asks for votes. The latter waits
-// for up to twice as long, by chance.
+// Ticking is the timing of Raft: the length of a tick, and the numbers of ticks after which
+// a leader sends a heartbeat and a follower that hears no leader asks for votes. The
+// latter is chosen at random up to twice the number.
 type Ticking struct {
 	Tick                time.Duration
 	Heartbeat, Election int
 }
 
-// DefaultTicking elects a new leader 1 to 2 s after the last one fell silent.
+// DefaultTicking elects a new leader 1 to 2 s after the last message of the old one.
 var DefaultTicking = Ticking{Tick: 100 * time.Millisecond, Heartbeat: 2, Election: 10}
 
 // Options of a replicated log.
 type Options struct {
-	Cluster string        // the id of the cluster; its nodes refuse others
+	Cluster string        // the id of the cluster; messages of others are refused
 	Node    domain.NodeID // the name of this node
-	// Members are the first ones of a new cluster, the same on each of its nodes; later
-	// they are what the log says. A node that joins a cluster names none.
+	// Members are the first members of a new cluster, the same on each node. They are used
+	// only when the folder is made. A node that joins a cluster names none.
 	Members   []Member
 	Transport Transport
 	Ticking   Ticking           // zero: DefaultTicking
-	Folder    func(name string) // told, before anything is sent, what folder the votes and entries are in; nil: nobody wants to know
-	Protocol  int               // the newest that this node knows; 0: that of the build
+	Folder    func(name string) // called with the name of the folder of votes and entries before anything is sent; may be nil
+	Protocol  int               // the newest that this node uses; 0: that of the build
 	Build     string            // its version, for people
 	Records   pebblelog.Options
 	Logger    *slog.Logger
-	Kept      int64 // bytes of entries that are kept for followers who are behind; 0: 64 MiB
+	Kept      int64 // bytes of entries that are kept for followers that are behind; 0: 64 MiB
 }
 
 // The folders below that of a replicated log's node.
@@ -69,14 +69,14 @@ const (
 type Log struct {
 	records   *pebblelog.Log
 	transport Transport
-	replica   *replica // the loop's, but for what never changes
+	replica   *replica // used by the loop alone, but for fields that never change
 	logger    *slog.Logger
 	closing   chan struct{}
 	closeOnce sync.Once
 	closeErr  error
 	loops     sync.WaitGroup
 	wake      chan struct{} // holds one token while the loop has something to do
-	jobs      chan struct{} // the same for who applies
+	jobs      chan struct{} // holds one token while there are jobs
 
 	mu       sync.Mutex
 	inbox    []*raftpb.Message
@@ -90,16 +90,16 @@ type Log struct {
 	lead    atomic.Pointer[eventlog.Leader]
 	changes atomic.Pointer[chan struct{}]
 	lost    atomic.Uint64           // messages that found the inbox full
-	broken  chan struct{}           // closed when the log gave up
-	wait    func(ready func() bool) // in place of blocking, where somebody steps the log; nil elsewhere
-	met     sync.Map                // Greeting by node, of Greet
-	copies  int                     // of one that is stepped: attempts to copy records
+	broken  chan struct{}           // closed when the log has stopped
+	wait    func(ready func() bool) // of a Stepped log: called instead of blocking
+	met     sync.Map                // last Greeting of each node
+	copies  int                     // of a Stepped log: attempts to copy records
 	config  atomic.Pointer[Configuration]
 
 	reconfigured atomic.Pointer[chan struct{}]
 }
 
-// result is what came of a job.
+// result is the result of a job.
 type result struct {
 	job      job
 	outcomes []outcome
@@ -112,7 +112,7 @@ var (
 	_ io.Closer           = (*Log)(nil)
 )
 
-// Open opens a node's part of a replicated log in a folder, or makes it there.
+// Open opens or makes the part of a replicated log that a node has in a folder.
 func Open(dir string, options Options) (_ *Log, err error) {
 	l, err := build(dir, options)
 	if err != nil {
@@ -124,7 +124,7 @@ func Open(dir string, options Options) (_ *Log, err error) {
 	return l, nil
 }
 
-// build puts the parts together and starts nothing.
+// build makes a Log without starting its goroutines.
 func build(dir string, options Options) (_ *Log, err error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -192,7 +192,7 @@ func build(dir string, options Options) (_ *Log, err error) {
 	return l, nil
 }
 
-// signal puts a token where there is none.
+// signal puts a token into a channel, if it has none.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -222,7 +222,7 @@ func (l *Log) run(tick time.Duration) {
 
 func errClosed() error { return domain.Errorf(domain.Unavailable, "the log is closed") }
 
-// step takes what came in and moves Raft on.
+// step handles what has arrived for the loop.
 func (l *Log) step() error {
 	r := l.replica
 	l.mu.Lock()
@@ -264,8 +264,8 @@ func (l *Log) step() error {
 	return nil
 }
 
-// tellMembers makes known who the members are. Who greeted before does so again: it may
-// have been removed and added meanwhile.
+// tellMembers publishes a new configuration. It forgets the greetings, because a member may
+// have been removed and added again.
 func (l *Log) tellMembers() {
 	config, before := &l.replica.storage.config, l.config.Load()
 	if before != nil && before.Index == config.Index {
@@ -279,7 +279,7 @@ func (l *Log) tellMembers() {
 	}
 }
 
-// tell makes known who leads.
+// tell publishes the leader.
 func (l *Log) tell(now eventlog.Leader) {
 	if *l.lead.Load() == now {
 		return
@@ -289,7 +289,7 @@ func (l *Log) tell(now eventlog.Leader) {
 	close(*l.changes.Swap(&fresh))
 }
 
-// stop refuses whoever waits, and whoever comes.
+// stop stops the log: it refuses all requests that wait and later ones.
 func (l *Log) stop(why error) {
 	l.mu.Lock()
 	l.stopped = why
@@ -308,25 +308,25 @@ func (l *Log) stop(why error) {
 		done(why)
 	}
 	for _, call := range calls {
-		call() // each looks at stopped
+		call() // on and ask check stopped
 	}
 	now := *l.lead.Load()
 	l.tell(eventlog.Leader{Term: now.Term})
 	close(l.broken)
 }
 
-// Broken is closed when the log has given up, because its disk failed or because it
-// was closed; Err says why.
+// Broken returns a channel that is closed when the log has stopped, because its disk failed
+// or it was closed. Err returns the reason.
 func (l *Log) Broken() <-chan struct{} { return l.broken }
 
-// Err is why the log gave up, nil while it did not.
+// Err returns why the log has stopped, nil if it has not.
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stopped
 }
 
-// Close ends the node's part. What was acknowledged stays.
+// Close closes the log.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.closing)
@@ -342,8 +342,8 @@ const (
 	inboxBytes    = 64 << 20
 )
 
-// Receive takes messages of another node, which Check let pass and whose sender is
-// known to be who they say. It does not wait; what finds no room is lost, as on the way.
+// Receive queues messages of another node. The caller has checked them with Check and
+// verified their sender. Messages that find no room are dropped.
 func (l *Log) Receive(messages ...*raftpb.Message) {
 	l.mu.Lock()
 	for _, m := range messages {

@@ -18,25 +18,25 @@ type Member struct {
 	Folder  string        `json:"folder,omitempty" doc:"name of that of its votes and entries; empty: it is not known yet"`
 }
 
-// Configuration is who the members are, as of an entry.
+// Configuration is the members as of an entry.
 type Configuration struct {
 	Index   uint64
 	By      string // who asked for the change
 	Members []Member
 }
 
-// maxMembers bounds a cluster.
+// maxMembers is the number of members of a cluster at most.
 const maxMembers = 64
 
-// ID is the number that Raft knows a node by, drawn from its name.
+// ID returns the number of the node in Raft, which derives from its name.
 func (m Member) ID() uint64 { return raftID(m.Node) }
 
 func raftID(node domain.NodeID) uint64 {
 	sum := sha256.Sum256([]byte("raft\x00" + node))
-	return max(binary.BigEndian.Uint64(sum[:])>>1, 1) // the largest numbers are Raft's own
+	return max(binary.BigEndian.Uint64(sum[:])>>1, 1) // Raft uses the largest numbers itself
 }
 
-// checkMembers refuses a list that is no cluster.
+// checkMembers checks a list of members.
 func checkMembers(members []Member) error {
 	var faults []domain.Fault
 	if len(members) == 0 || len(members) > maxMembers {
@@ -63,7 +63,7 @@ func checkMembers(members []Member) error {
 	return nil
 }
 
-// sortMembers puts members in the order of their names.
+// sortMembers sorts members by name.
 func sortMembers(members []Member) {
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(string(a.Node), string(b.Node)) })
 }

@@ -24,20 +24,20 @@ func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter event
 	return l.records.Subscribe(ctx, after, filter)
 }
 
-// Head is the position of the last event that this node has applied.
+// Head returns the position of the last event that this node has applied.
 func (l *Log) Head(ctx context.Context) (domain.Position, error) { return l.records.Head(ctx) }
 
-// Find looks an event up among this node's records.
+// Find finds an event in this node's records.
 func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
 	return l.records.Find(ctx, stream, id)
 }
 
-// StreamMeta tells the limits of a stream as this node knows them.
+// StreamMeta returns the limits of a stream, as far as this node has applied them.
 func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
 	return l.records.StreamMeta(ctx, stream)
 }
 
-// PositionAt is the position of the last event up to a time.
+// PositionAt returns the position of the last event up to a time.
 func (l *Log) PositionAt(ctx context.Context, at time.Time) (domain.Position, error) {
 	return l.records.PositionAt(ctx, at)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// AppendRecord encodes an event of the log, for a node that copies it:
+// AppendRecord encodes an event for a node that copies the log:
 //
 //	uvarint position, varint revision, text stream, then the event as in an entry
 func AppendRecord(dst []byte, e *domain.Envelope) []byte {
@@ -17,10 +17,10 @@ func AppendRecord(dst []byte, e *domain.Envelope) []byte {
 	return appendEvent(dst, &eventlog.Proposed{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data})
 }
 
-// MaxRecordBytes bounds what AppendRecord makes of an event.
+// MaxRecordBytes is the size of an encoded event at most.
 const MaxRecordBytes = eventlog.MaxEventBytes + 1<<20
 
-// DecodeRecord reads what AppendRecord made. The payload shares memory with it.
+// DecodeRecord decodes an event of AppendRecord. The payload shares memory with record.
 func DecodeRecord(record []byte) (domain.Envelope, error) {
 	d := decoder{left: record}
 	e := domain.Envelope{Position: domain.Position(d.uvarint()), Revision: domain.Revision(d.varint()), Stream: domain.StreamID(d.text())}

@@ -14,13 +14,13 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// The bounds of what is on its way.
+// The bounds of messages and entries.
 const (
 	maxMessage    = 4 << 20  // bytes of entries in one message; a larger entry goes alone
-	maxApplying   = 16 << 20 // bytes of entries that are handed over to be applied
+	maxApplying   = 16 << 20 // bytes of entries that wait to be applied
 	maxInFlight   = 64       // messages with entries to one follower
 	maxPending    = 32 << 20 // bytes of entries that were proposed and not applied
-	maxPendingNum = 8        // how many these are: what waits meanwhile makes larger groups
+	maxPendingNum = 8        // number of those; requests that wait for them share an entry
 	maxKept       = 64 << 20 // bytes of entries that are kept for followers
 	maxReads      = 4096     // confirmations that wait
 )
@@ -31,8 +31,8 @@ type proposal struct {
 	bytes    int
 }
 
-// replica drives one node's part of Raft. It starts no goroutine and asks no clock:
-// its methods are called by one goroutine at a time, and work moves it on.
+// replica drives Raft on one node. It starts no goroutine and reads no clock. Its methods
+// are called by one goroutine at a time.
 type replica struct {
 	id       uint64
 	node     domain.NodeID
@@ -53,38 +53,37 @@ type replica struct {
 	reads       map[uint64]func(error)
 	ticks       uint64
 	heard       map[uint64]uint64   // tick of the last message of a node
-	met         map[uint64]Greeting // who called, by what they said of themselves
-	strange     map[uint64]bool     // members that came with another folder than before
-	changing    uint64              // tick up to which a change of the members may be under way
+	met         map[uint64]Greeting // greetings of nodes that called
+	strange     map[uint64]bool     // members that have another folder than before
+	changing    uint64              // tick up to which a proposed change of the members may be applied
 	protocol    int
 	build       string
-	shots       map[uint64]uint64 // tick of the last snapshot that was sent to a node
+	snapshotAt  map[uint64]uint64 // tick of the last snapshot that was sent to a node
 	installing  *raftpb.Message
 	appliedTerm uint64
 	applied     uint64
 	led         bool
-	since       stretch
+	since       roleSince
 }
 
-// stretch is a role in a term, and the tick that it began at.
-type stretch struct {
+// roleSince is a role in a term and the tick at which it began.
+type roleSince struct {
 	role raft.StateType
 	term uint64
 	tick uint64
 }
 
-// job is what waits to be applied: committed entries, or a snapshot whose records
-// have to be copied first.
+// job is committed entries to apply, or a snapshot whose records have to be copied.
 type job struct {
 	apply   *raftpb.Message
 	install *raftpb.Message
 }
 
-// newReplica goes on from what is stored.
+// newReplica completes a replica by its stored state.
 func newReplica(r *replica) (*replica, error) {
 	r.waiting, r.reads = map[uint64]*proposal{}, map[uint64]func(error){}
-	r.heard, r.shots, r.met, r.strange = map[uint64]uint64{}, map[uint64]uint64{}, map[uint64]Greeting{}, map[uint64]bool{}
-	r.storage.shot = r.snapshot
+	r.heard, r.snapshotAt, r.met, r.strange = map[uint64]uint64{}, map[uint64]uint64{}, map[uint64]Greeting{}, map[uint64]bool{}
+	r.storage.makeSnapshot = r.snapshot
 	r.applied = r.records.Applied()
 	if err := r.resume(); err != nil {
 		return nil, err
@@ -95,7 +94,7 @@ func newReplica(r *replica) (*replica, error) {
 	if r.applied > r.storage.last {
 		return nil, domain.Errorf(domain.Corrupt, "want entries up to the applied entry %d, found them up to %d: join this node anew with an empty folder", r.applied, r.storage.last)
 	}
-	if r.storage.hard.GetCommit() < r.applied { // an unsynced note of it was lost; what is applied is committed
+	if r.storage.hard.GetCommit() < r.applied { // the commit index is not synced; applied entries are committed
 		hard := &raftpb.HardState{Term: new(r.storage.hard.GetTerm()), Vote: new(r.storage.hard.GetVote()), Commit: new(r.applied)}
 		if err := r.storage.save(hard, nil); err != nil {
 			return nil, err
@@ -118,14 +117,14 @@ func newReplica(r *replica) (*replica, error) {
 func (r *replica) tick() {
 	r.ticks++
 	r.raw.Tick()
-	if len(r.shots) > 0 {
-		r.missedShots()
+	if len(r.snapshotAt) > 0 {
+		r.missedSnapshots()
 	}
 	r.noteFolders()
 }
 
-// receive takes a message that Check let pass. Its error says that this node lost what
-// it told the leader that it has.
+// receive handles a message of another node. An error says that this node lost entries
+// that it acknowledged.
 func (r *replica) receive(m *raftpb.Message) error {
 	if m.GetTo() != r.id {
 		return nil
@@ -145,8 +144,8 @@ func (r *replica) receive(m *raftpb.Message) error {
 	return nil
 }
 
-// work moves Raft on until nothing is left to do: messages go out, entries and votes
-// to the disk before what depends on them, committed entries to be applied.
+// work does everything that Raft asks for: it sends messages, stores entries and votes
+// before it sends the messages that depend on them, and hands over committed entries.
 func (r *replica) work() error {
 	for r.raw.HasReady() {
 		ready := r.raw.Ready()
@@ -178,7 +177,7 @@ func (r *replica) work() error {
 	return nil
 }
 
-// save does what a message to the disk asks for.
+// save stores the contents of a message to the disk.
 func (r *replica) save(m *raftpb.Message) error {
 	var hard *raftpb.HardState
 	if m.GetTerm() != 0 || m.GetVote() != 0 || m.GetCommit() != 0 {
@@ -197,7 +196,7 @@ func (r *replica) save(m *raftpb.Message) error {
 	return r.storage.save(hard, m.GetEntries())
 }
 
-// respond delivers what waited for the disk or for the records.
+// respond sends the messages that had to wait for the disk or the records.
 func (r *replica) respond(messages []*raftpb.Message) {
 	out := messages[:0:0]
 	for _, m := range messages {
@@ -210,7 +209,7 @@ func (r *replica) respond(messages []*raftpb.Message) {
 	r.dispatch(out)
 }
 
-// dispatch sends messages, those to one node together.
+// dispatch sends messages, all messages to one node together.
 func (r *replica) dispatch(messages []*raftpb.Message) {
 	for len(messages) > 0 {
 		to := messages[0].GetTo()
@@ -221,7 +220,7 @@ func (r *replica) dispatch(messages []*raftpb.Message) {
 				continue
 			}
 			if m.GetType() == raftpb.MsgSnap {
-				r.shots[to] = r.ticks
+				r.snapshotAt[to] = r.ticks
 			}
 			some = append(some, m)
 		}
@@ -245,12 +244,13 @@ func (r *replica) member(id uint64) (Member, bool) {
 	return Member{}, false
 }
 
-// follow notices that this node does not lead any more: who waits is told at once.
+// follow notes changes of the role. If this node does not lead any more, it answers all
+// requests that wait.
 func (r *replica) follow() {
 	status := r.raw.BasicStatus()
 	leads := status.RaftState == raft.StateLeader
 	if r.since.role != status.RaftState || r.since.term != status.GetTerm() {
-		r.since = stretch{status.RaftState, status.GetTerm(), r.ticks}
+		r.since = roleSince{status.RaftState, status.GetTerm(), r.ticks}
 	}
 	if r.led && !leads {
 		for number, p := range r.waiting {
@@ -264,13 +264,13 @@ func (r *replica) follow() {
 			done(r.notLeader())
 			delete(r.reads, id)
 		}
-		clear(r.shots)
+		clear(r.snapshotAt)
 		r.changing = 0
 	}
 	r.led = leads
 }
 
-// leader is who leads, as far as this node knows.
+// leader returns the leader, as far as this node knows.
 func (r *replica) leader() eventlog.Leader {
 	status := r.raw.BasicStatus()
 	l := eventlog.Leader{Term: status.GetTerm()}
@@ -281,7 +281,8 @@ func (r *replica) leader() eventlog.Leader {
 	return l
 }
 
-// notLeader says who leads instead; without a leader, whom it did not hear from.
+// notLeader returns an error that names the leader or, if there is none, the voters that
+// this node does not hear from.
 func (r *replica) notLeader() error {
 	e := &eventlog.NotLeader{Leader: r.leader()}
 	if e.Leader.NodeID == "" {
@@ -293,7 +294,7 @@ func (r *replica) notLeader() error {
 	return e
 }
 
-// silent lists the voters that were not heard from for as long as an election takes.
+// silent lists the voters that this node has not heard from for two election timeouts.
 func (r *replica) silent() (names []string) {
 	for _, m := range r.storage.config.Members {
 		heard, ever := r.heard[m.ID()]
@@ -305,11 +306,12 @@ func (r *replica) silent() (names []string) {
 	return names
 }
 
-// room tells whether another entry may be proposed.
+// room reports whether another entry may be proposed.
 func (r *replica) room() bool { return len(r.waiting) < maxPendingNum && r.pending < maxPending }
 
-// takes tells what becomes of requests now: an error when they are refused, false
-// when they have to wait until this node has applied what earlier leaders left.
+// takes reports whether requests may be proposed now. An error says that they are refused,
+// false that they have to wait, for example until this node has applied the entries of
+// earlier leaders.
 func (r *replica) takes() (bool, error) {
 	status := r.raw.BasicStatus()
 	switch {
@@ -321,7 +323,7 @@ func (r *replica) takes() (bool, error) {
 	return r.appliedTerm == status.GetTerm() && r.room(), nil
 }
 
-// propose makes one entry of requests.
+// propose proposes requests as one entry.
 func (r *replica) propose(requests []*request) {
 	term := r.raw.BasicStatus().GetTerm()
 	r.number++
@@ -353,14 +355,14 @@ func (r *replica) propose(requests []*request) {
 	r.pending += len(data)
 }
 
-// outcome is what became of an entry of this node.
+// outcome is the result of an entry of this node.
 type outcome struct {
 	number   uint64
 	sections [][]eventlog.Written
-	err      error // nobody can tell
+	err      error // it is not known whether the entry was applied
 }
 
-// done takes what came of a job.
+// done handles the result of a job.
 func (r *replica) done(m *raftpb.Message, outcomes []outcome) error {
 	for _, e := range m.GetEntries() {
 		r.applied, r.appliedTerm = max(r.applied, e.GetIndex()), max(r.appliedTerm, e.GetTerm())

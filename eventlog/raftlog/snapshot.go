@@ -17,16 +17,15 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// state is what a snapshot says besides its place: the records that a log has that
-// applied the entry of its index. The records themselves are copied from a node that
-// has them; they are the same everywhere.
+// state is the content of a snapshot: the head of the records, limits of streams and the
+// configuration as of its entry. The records themselves are copied from another node.
 type state struct {
 	Head   domain.Position                         `json:"head"`
 	Limits map[domain.StreamID]eventlog.StreamMeta `json:"limits,omitempty"`
 	Config configuration                           `json:"config"`
 }
 
-// snapshot is the state of this node, for a follower that is too far behind.
+// snapshot makes a snapshot of this node, for a follower that is too far behind.
 func (r *replica) snapshot() (*raftpb.Snapshot, error) {
 	frontier, err := r.records.Frontier()
 	if err == nil && frontier.Index == 0 {
@@ -49,24 +48,24 @@ func (r *replica) snapshot() (*raftpb.Snapshot, error) {
 	}}, nil
 }
 
-// missedShots tries again where a follower did not come to a snapshot that it was
-// sent.
-func (r *replica) missedShots() {
+// missedSnapshots has Raft send a snapshot again to followers that have not reported it in
+// time.
+func (r *replica) missedSnapshots() {
 	progress := r.raw.Status().Progress
-	for to, at := range r.shots {
+	for to, at := range r.snapshotAt {
 		p, follows := progress[to]
 		switch {
 		case !follows || p.PendingSnapshot == 0:
-			delete(r.shots, to)
+			delete(r.snapshotAt, to)
 		case r.ticks-at > uint64(10*r.ticking.Election):
-			delete(r.shots, to)
+			delete(r.snapshotAt, to)
 			r.raw.ReportSnapshot(to, raft.SnapshotFailure)
 		}
 	}
 }
 
-// install begins to copy the records of a snapshot; Raft hears of it when they are
-// there. While one is copied, others are left to be sent again.
+// install begins to copy the records of a snapshot. Raft gets the snapshot once they are
+// copied. Further snapshots are ignored until then; the leader sends them again.
 func (r *replica) install(m *raftpb.Message) {
 	if r.installing != nil {
 		return
@@ -76,20 +75,20 @@ func (r *replica) install(m *raftpb.Message) {
 		return
 	}
 	if err := r.storage.pend(m); err != nil {
-		return // the next work fails with it
+		return // the next save fails too
 	}
 	r.installing = m
 	r.hand(job{install: m})
 }
 
-// installed hands a snapshot to Raft whose records are there.
+// installed gives Raft a snapshot whose records have been copied.
 func (r *replica) installed(m *raftpb.Message) {
 	r.installing = nil
 	r.applied = max(r.applied, r.records.Applied())
-	_ = r.raw.Step(m) // one that is out of date is not needed
+	_ = r.raw.Step(m) // an outdated snapshot is not needed
 }
 
-// resume finishes what a crash left of a snapshot.
+// resume continues with a snapshot that a crash interrupted.
 func (r *replica) resume() error {
 	m, err := r.storage.pended()
 	if err != nil || m == nil {
@@ -115,8 +114,8 @@ func (r *replica) resume() error {
 	return r.storage.restore(hard, m.GetSnapshot())
 }
 
-// pend notes that records of a snapshot are being copied: until they are there, no
-// entry may be applied to what is.
+// pend notes that the records of a snapshot are being copied. Until they are, no entry may
+// be applied.
 func (s *storage) pend(m *raftpb.Message) error {
 	text, err := proto.Marshal(m)
 	if err != nil {
@@ -139,7 +138,7 @@ func (s *storage) pended() (*raftpb.Message, error) {
 	return m, nil
 }
 
-// restore makes a snapshot the ground that entries stand on.
+// restore replaces all entries by a snapshot.
 func (s *storage) restore(hard *raftpb.HardState, snapshot *raftpb.Snapshot) error {
 	meta := snapshot.GetMetadata()
 	var told state
@@ -149,7 +148,7 @@ func (s *storage) restore(hard *raftpb.HardState, snapshot *raftpb.Snapshot) err
 	batch := s.db.NewBatch()
 	_ = batch.DeleteRange(entryKey(0), entryKey(1<<63), nil)
 	_ = batch.Delete([]byte(pendingKey), nil)
-	s.setGround(batch, ground{meta.GetIndex(), meta.GetTerm()})
+	s.setDropped(batch, dropped{meta.GetIndex(), meta.GetTerm()})
 	if err := s.putConfig(batch, told.Config, raftpb.EnsureConfState(meta.GetConfState())); err != nil {
 		return err
 	}
@@ -170,17 +169,17 @@ func (s *storage) restore(hard *raftpb.HardState, snapshot *raftpb.Snapshot) err
 	return nil
 }
 
-// The bounds of what is copied in one go.
+// The bounds of the records that are stored together when they are copied.
 const (
 	copyEvents = 1024
 	copyBytes  = 4 << 20
 )
 
-// source reads records of a node, after a position and up to another.
+// source yields records of another node after a position and up to another.
 type source func(ctx context.Context, after, upTo domain.Position) iter.Seq2[domain.Envelope, error]
 
-// copyRecords brings records to the state of a snapshot. What was copied before stays,
-// so after an error it goes on from there.
+// copyRecords brings records to the state of a snapshot. After an error it can be called
+// again and continues after the records that were copied.
 func copyRecords(ctx context.Context, records *pebblelog.Log, snapshot *raftpb.Snapshot, from source) error {
 	var told state
 	if err := json.Unmarshal(snapshot.GetData(), &told); err != nil {

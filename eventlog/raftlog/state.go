@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// State is how a node sees the cluster.
+// State is the cluster as a node sees it.
 type State struct {
 	Cluster     string          `json:"cluster"`
 	Node        domain.NodeID   `json:"node_id"`
@@ -51,7 +51,7 @@ type MemberState struct {
 	Refused  bool    `json:"refused,omitempty" doc:"it came with another folder than before"`
 }
 
-// State asks the loop how things are.
+// State returns the current state.
 func (l *Log) State(ctx context.Context) (s State, err error) {
 	err = l.on(ctx, func(r *replica) error {
 		s = r.describe()
@@ -66,7 +66,7 @@ func (l *Log) State(ctx context.Context) (s State, err error) {
 	return s, err
 }
 
-// until waits for a state. It looks whenever the loop has done something.
+// until waits until a state holds. It looks every 20 ms.
 func (l *Log) until(ctx context.Context, holds func(State) bool) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -87,8 +87,8 @@ func (r *replica) describe() State {
 	status := r.raw.Status()
 	s := State{
 		Cluster: r.cluster, Node: r.node, Term: status.GetTerm(), Commit: status.GetCommit(), Applied: r.applied,
-		First: r.storage.ground.index + 1, Last: r.storage.last, Copying: r.installing != nil,
-		ConfigIndex: r.storage.config.Index, Protocol: r.common(), Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
+		First: r.storage.dropped.index + 1, Last: r.storage.last, Copying: r.installing != nil,
+		ConfigIndex: r.storage.config.Index, Protocol: r.commonProtocol(), Joint: len(r.storage.state.GetVotersOutgoing()) > 0, Members: []MemberState{},
 	}
 	s.changing = r.underWay()
 	s.ForTicks = r.ticks - r.since.tick

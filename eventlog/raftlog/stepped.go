@@ -10,17 +10,14 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Stepped is a Log without goroutines and without a clock, for scripts and
-// simulations: nothing happens in it but by Tick, Receive and Step, which one
-// goroutine calls.
+// Stepped is a Log without goroutines and without a clock, for scripts and simulations. It
+// does something only in Tick, Receive and Step, which one goroutine calls.
 //
-// Whoever calls its methods of Log and has to wait for other nodes is handed to
-// wait, which returns once ready answers true. How long Raft waits for votes is drawn
-// from crypto/rand.Reader by the library.
+// A method of Log that has to wait for other nodes calls wait, which must return once
+// ready returns true. The library draws election timeouts from crypto/rand.Reader.
 type Stepped struct{ *Log }
 
-// OpenStepped opens a node's part like Open, for somebody to step through. ticking
-// counts for how many ticks things last, not for how long a tick is.
+// OpenStepped opens a log like Open, without starting goroutines. Ticking.Tick is not used.
 func OpenStepped(dir string, options Options, wait func(ready func() bool)) (*Stepped, error) {
 	l, err := build(dir, options)
 	if err != nil {
@@ -30,7 +27,7 @@ func OpenStepped(dir string, options Options, wait func(ready func() bool)) (*St
 	return &Stepped{l}, nil
 }
 
-// park lets a log that is stepped go on until what its caller waits for is there.
+// park steps a Stepped log until ready returns true.
 func (l *Log) park(ready func() bool) {
 	if l.wait != nil && !ready() {
 		l.wait(ready)
@@ -49,8 +46,8 @@ func (s *Stepped) Tick() error {
 	return s.Step()
 }
 
-// Step does whatever can be done without hearing from other nodes. After an error,
-// which is that of a disk or of a state that nobody can go on from, the log has given up.
+// Step does everything that can be done without further messages. After an error of the
+// disk or of an inconsistent state the log has stopped.
 func (s *Stepped) Step() error {
 	for {
 		if s.stopped != nil {
@@ -67,7 +64,7 @@ func (s *Stepped) Step() error {
 		s.handed = nil
 		for i, j := range jobs {
 			outcomes, err := s.once(j)
-			if err != nil { // it is tried again with the next step, as the loop would
+			if err != nil { // the next step tries again
 				s.handed = append(jobs[i:len(jobs):len(jobs)], s.handed...)
 				return s.pass()
 			}
@@ -76,7 +73,7 @@ func (s *Stepped) Step() error {
 	}
 }
 
-// pass takes what came of jobs so far.
+// pass handles the results of jobs so far.
 func (s *Stepped) pass() error {
 	if err := guard(s.step); err != nil {
 		s.stop(err)
@@ -93,8 +90,8 @@ func (s *Stepped) once(j job) ([]outcome, error) {
 	return nil, s.copyFrom(context.Background(), j.install, s.copies-1)
 }
 
-// Kill ends the log as the end of its process does: whoever waits is told that nobody
-// can tell, and nothing more is written but what the files' owner had not asked for.
+// Kill ends the log as the end of its process would. Requests that wait get an error
+// that says that their outcome is not known.
 func (s *Stepped) Kill() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
@@ -106,7 +103,7 @@ func (s *Stepped) Kill() error {
 	return s.closeErr
 }
 
-// Propose hands a change of the members to Raft and does not wait for what comes of it.
+// Propose proposes a change of the members and does not wait for it.
 func (s *Stepped) Propose(wishes ...Reconfiguration) error {
 	change, err := s.replica.change(Admission{}, wishes)
 	if err != nil {
@@ -118,26 +115,26 @@ func (s *Stepped) Propose(wishes ...Reconfiguration) error {
 	return nil
 }
 
-// HandOver has this node, if it leads, hand the leadership to the voter that is furthest,
-// and does not wait for what comes of it.
+// HandOver has this node, if it leads, hand the leadership to the voter with the most
+// entries, and does not wait for it.
 func (s *Stepped) HandOver() {
 	if best := furthest(s.replica, ""); best != 0 {
 		s.replica.raw.TransferLeader(best)
 	}
 }
 
-// Standing is where a node that is stepped stands.
+// Standing is the state of a Stepped log.
 type Standing struct {
-	Leads   bool // by Raft, whether or not it has applied what earlier leaders left
+	Leads   bool // in Raft, even if it has not applied the entries of earlier leaders yet
 	Term    uint64
 	Applied uint64
 	Knows   eventlog.Leader
-	Copies  int  // attempts to copy records of others
+	Copies  int  // attempts to copy records of other nodes
 	Copying bool // it is too far behind for entries
 	Members []Member
 }
 
-// Standing tells it.
+// Standing returns the state.
 func (s *Stepped) Standing() Standing {
 	status := s.replica.raw.BasicStatus()
 	return Standing{

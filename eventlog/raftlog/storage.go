@@ -23,51 +23,51 @@ import (
 const (
 	entryPrefix  = 'e' // e <index> → entry, protobuf
 	hardKey      = "h" // term, vote, commit
-	groundKey    = "g" // index and term of the last entry that was dropped
+	droppedKey   = "g" // index and term of the last entry that was dropped
 	configKey    = "c" // configuration
 	identityKey  = "i" // identity
 	pendingKey   = "p" // snapshot whose records are being copied, protobuf
-	folderKey    = "d" // name of this folder, drawn when it is made; none: it is older than such names
+	folderKey    = "d" // random name of this folder; folders of older builds have none
 	storeFormat  = 1
 	cachedBytes  = 8 << 20
 	storeBuffers = 8 << 20
 )
 
-// identity is what a folder is for ever.
+// identity is the node and cluster of a folder. It never changes.
 type identity struct {
 	Format  int           `json:"format"`
 	Cluster string        `json:"cluster"`
 	Node    domain.NodeID `json:"node"`
 }
 
-// configuration is who the members are, as of an entry.
+// configuration is the members as of an entry.
 type configuration struct {
 	Index   uint64   `json:"index"` // of the entry that made it so
 	State   []byte   `json:"state"` // ConfState, protobuf
 	Members []Member `json:"members"`
 	By      string   `json:"by,omitempty"`
-	Tokens  []spent  `json:"tokens,omitempty"` // what was used of tokens that are not out of date
+	Tokens  []spent  `json:"tokens,omitempty"` // used tokens that have not expired
 }
 
-// ground is the entry before the first one that is kept.
-type ground struct{ index, term uint64 }
+// dropped is the last entry that was dropped.
+type dropped struct{ index, term uint64 }
 
-// storage holds entries, votes and the configuration. It is Raft's view of the disk,
-// and used by one goroutine.
+// storage stores entries, votes and the configuration. It implements raft.Storage and is
+// used by one goroutine.
 type storage struct {
-	db     *pebble.DB
-	failed *failure
-	hard   *raftpb.HardState
-	ground ground
-	last   uint64
-	bytes  int64 // of the entries that are kept, as far as they were written in this process
-	config configuration
-	ids    []uint64 // of the members of config: drawing one anew costs more than a message does
-	state  *raftpb.ConfState
-	folder string          // its name; one that lost what it promised comes back with another
-	cached []*raftpb.Entry // the newest entries, next to each other
-	weight int             // bytes of cached
-	shot   func() (*raftpb.Snapshot, error)
+	db           *pebble.DB
+	failed       *failure
+	hard         *raftpb.HardState
+	dropped      dropped
+	last         uint64
+	bytes        int64 // of the entries that were written by this process and not dropped
+	config       configuration
+	ids          []uint64 // of the members of config; deriving one costs more than handling a message
+	state        *raftpb.ConfState
+	folder       string          // its name, which a new folder has not
+	cached       []*raftpb.Entry // the newest entries, next to each other
+	weight       int             // bytes of cached
+	makeSnapshot func() (*raftpb.Snapshot, error)
 }
 
 // failure is the first error after which nothing more may be written.
@@ -90,7 +90,7 @@ func (f *failure) cause() error {
 	return f.err
 }
 
-// storeLogger takes what pebble logs; its Fatalf must not end the process.
+// storeLogger is the logger of pebble. Its Fatalf must not end the process.
 type storeLogger struct {
 	out    *slog.Logger
 	failed *failure
@@ -108,7 +108,7 @@ func (l storeLogger) Errorf(format string, args ...any) {
 
 func (l storeLogger) Fatalf(format string, args ...any) { l.failed.note(fmt.Errorf(format, args...)) }
 
-// openStorage opens the database of a folder, or makes one for a first configuration.
+// openStorage opens the database in a folder, or makes one with a first configuration.
 func openStorage(files vfs.FS, dir string, who identity, head domain.Position, first []Member, logger *slog.Logger) (_ *storage, err error) {
 	s := &storage{failed: &failure{}}
 	defer func() {
@@ -160,7 +160,7 @@ func codeOf(err error) domain.Code {
 	return domain.Unavailable
 }
 
-// get reads a value; none is nil.
+// get returns a value, nil if there is none.
 func (s *storage) get(key []byte) ([]byte, error) {
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -189,7 +189,7 @@ func (s *storage) identify(who identity) (fresh bool, err error) {
 	return false, nil
 }
 
-// begin writes the first configuration, before any entry.
+// begin stores the first configuration of a new folder.
 func (s *storage) begin(who identity, first []Member) error {
 	text, err := json.Marshal(who)
 	if err != nil {
@@ -225,7 +225,7 @@ func (s *storage) putConfig(batch *pebble.Batch, c configuration, state *raftpb.
 	return batch.Set([]byte(configKey), text, nil)
 }
 
-// number notes the numbers of the members.
+// number derives the ids of the members.
 func (s *storage) number() {
 	s.ids = s.ids[:0]
 	for _, m := range s.config.Members {
@@ -233,14 +233,14 @@ func (s *storage) number() {
 	}
 }
 
-// load reads what the other methods keep in memory.
+// load reads the stored state into memory.
 func (s *storage) load() error {
 	text, err := s.get([]byte(configKey))
 	if err != nil {
 		return err
 	}
 	s.state = &raftpb.ConfState{}
-	s.config = configuration{} // nothing of the caller's is written to
+	s.config = configuration{} // the members of the caller are not changed
 	if err := json.Unmarshal(text, &s.config); err != nil {
 		return domain.Errorf(domain.Corrupt, "configuration: %w", err)
 	}
@@ -256,11 +256,11 @@ func (s *storage) load() error {
 	if err := proto.Unmarshal(text, s.hard); err != nil {
 		return domain.Errorf(domain.Corrupt, "term and vote: %w", err)
 	}
-	if text, err = s.get([]byte(groundKey)); err != nil {
+	if text, err = s.get([]byte(droppedKey)); err != nil {
 		return err
 	}
 	if len(text) == 16 {
-		s.ground = ground{binary.BigEndian.Uint64(text), binary.BigEndian.Uint64(text[8:])}
+		s.dropped = dropped{binary.BigEndian.Uint64(text), binary.BigEndian.Uint64(text[8:])}
 	}
 	name, err := s.get([]byte(folderKey))
 	if err != nil {
@@ -271,7 +271,7 @@ func (s *storage) load() error {
 	if err != nil {
 		return err
 	}
-	s.last = s.ground.index
+	s.last = s.dropped.index
 	if it.Last() {
 		s.last = max(s.last, binary.BigEndian.Uint64(it.Key()[1:]))
 	}
@@ -295,14 +295,14 @@ func countVoters(members []Member) (n int) {
 	return n
 }
 
-// adopt makes the records of a first member, with the events that they had before they
-// were replicated, the state that those who join are brought to: an entry that nobody
-// has stands for it.
+// adopt begins the log of a new cluster after the records that its first member already
+// has. They count as applied by a first entry, which is dropped at once, so that nodes
+// that join copy them.
 func (s *storage) adopt(records *pebblelog.Log) error {
 	if s.last > 0 || len(s.config.Members) == 0 {
 		return nil
 	}
-	index := max(records.Applied(), 1) // more where the records were in a cluster before
+	index := max(records.Applied(), 1) // larger if the records were in a cluster before
 	if index > 1 && countVoters(s.config.Members) > 1 {
 		return domain.Errorf(domain.Conflict, "want records that were never replicated to begin a cluster of several voters with, found them at entry %d: begin with this node alone and add the others", index)
 	}
@@ -312,7 +312,7 @@ func (s *storage) adopt(records *pebblelog.Log) error {
 		}
 	}
 	batch := s.db.NewBatch()
-	s.setGround(batch, ground{index, 1})
+	s.setDropped(batch, dropped{index, 1})
 	s.last = index
 	hard := &raftpb.HardState{Term: new(uint64(1)), Vote: new(uint64(0)), Commit: new(index)}
 	text, err := proto.Marshal(hard)
@@ -324,7 +324,7 @@ func (s *storage) adopt(records *pebblelog.Log) error {
 	return s.commit(batch, true)
 }
 
-// commit writes a batch; nothing that pebble does on a broken disk is taken for success.
+// commit writes a batch. After the first error of the disk every commit fails.
 func (s *storage) commit(batch *pebble.Batch, sync bool) (err error) {
 	defer func() {
 		if broken := recover(); broken != nil {
@@ -348,17 +348,17 @@ func (s *storage) commit(batch *pebble.Batch, sync bool) (err error) {
 	return errors.Join(s.db.Apply(batch, options), batch.Close())
 }
 
-// InitialState is what was stored of votes and the configuration.
+// InitialState returns the stored votes and configuration.
 func (s *storage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	return s.hard, s.state, nil
 }
 
-// Snapshot is the state that a follower is brought to that is too far behind.
-func (s *storage) Snapshot() (*raftpb.Snapshot, error) { return s.shot() }
+// Snapshot makes a snapshot for a follower that is too far behind.
+func (s *storage) Snapshot() (*raftpb.Snapshot, error) { return s.makeSnapshot() }
 
 func (s *storage) close() error {
 	if s.failed.cause() != nil {
-		return nil // it may never end; what failed has been told
+		return nil // closing a failed database may never end
 	}
 	return s.db.Close()
 }

@@ -16,29 +16,28 @@ type Result struct {
 	Answer    any
 }
 
-// QueueWriter runs the commands that are decided on the queue. There is one, and
-// nothing else writes the streams of items.
+// QueueWriter runs the commands that are decided on the queue. It is the only writer of
+// the streams of items.
 type QueueWriter interface {
 	Write(ctx context.Context, call *Call) (Result, error)
 }
 
-// Bus runs commands against a log: read the stream, fold, decide, append at the
-// revision read; on a conflict, again. What is decided on the queue goes to its
-// writer. The bus holds no state of its own: what streams fold to between
-// commands is in Memory.
+// Bus runs commands against a log: it reads and folds the stream, decides, and appends at
+// the revision that it read; on a conflict it begins again. Commands on the queue are run
+// by the QueueWriter. The bus has no state of its own besides the AggregateCache.
 type Bus struct {
-	Log     eventlog.Log
-	Catalog *domain.Catalog
-	Models  Models      // nil: commands that consult the read models are refused
-	Queue   QueueWriter // nil: commands that need more of the queue than their own item are refused
-	Memory  Memory      // nil: every decision reads its stream from the start
-	Retries int         // after a conflict; 0 means 16
+	Log        eventlog.Log
+	Catalog    *domain.Catalog
+	Models     Models         // nil: commands that consult the read models are refused
+	Queue      QueueWriter    // nil: commands that need more of the queue than their own item are refused
+	Aggregates AggregateCache // nil: every decision reads its stream from the start
+	Retries    int            // after a conflict; 0 means 16
 
 	specs map[string]Spec
 	takes map[string]func(domain.Event) domain.Command // by event type
 }
 
-// NewBus makes a bus of the areas' specs; a command type listed twice is an error.
+// NewBus makes a bus for the commands of areas. A command type may be defined once.
 func NewBus(log eventlog.Log, catalog *domain.Catalog, models Models, areas ...[]Spec) (*Bus, error) {
 	bus := &Bus{Log: log, Catalog: catalog, Models: models, specs: map[string]Spec{}, takes: map[string]func(domain.Event) domain.Command{}}
 	var faults []domain.Fault
@@ -59,19 +58,19 @@ func NewBus(log eventlog.Log, catalog *domain.Catalog, models Models, areas ...[
 	return bus, domain.Faulty("commands", faults)
 }
 
-// Spec finds how a type of command is run.
+// Spec returns the spec of a type of command.
 func (b *Bus) Spec(commandType string) (Spec, bool) {
 	spec, ok := b.specs[commandType]
 	return spec, ok
 }
 
-// Do runs a command. A refusal that was recorded comes back as a Result with
-// its events and the error.
+// Do runs a command. If the refusal of a command is recorded, Do returns both the events
+// and the error.
 func (b *Bus) Do(ctx context.Context, facts domain.Facts, c domain.Command) (Result, error) {
 	return b.do(ctx, facts, c, false)
 }
 
-// Try answers what Do would append and why it would be refused, and stores nothing.
+// Try returns what Do would return, and stores nothing.
 func (b *Bus) Try(ctx context.Context, facts domain.Facts, c domain.Command) (Result, error) {
 	return b.do(ctx, facts, c, true)
 }
@@ -95,8 +94,7 @@ func (b *Bus) do(ctx context.Context, facts domain.Facts, c domain.Command, dry 
 	return result, b.FillPayloads(ctx, result.Answer)
 }
 
-// Prepare completes a command from its facts, for a Bus or for the writer of the
-// queue to decide it.
+// Prepare completes a command by its facts and returns the call in which it is decided.
 func (b *Bus) Prepare(facts domain.Facts, c domain.Command) (*Call, error) {
 	spec, ok := b.specs[c.CommandType()]
 	if !ok {
@@ -114,7 +112,7 @@ func (b *Bus) Prepare(facts domain.Facts, c domain.Command) (*Call, error) {
 	return &Call{Spec: spec, Facts: facts, Command: c}, nil
 }
 
-// retry decides a command until no conflict is in its way.
+// retry decides a command, again after each conflict.
 func (b *Bus) retry(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
 	retries := b.Retries
 	if retries == 0 {
@@ -130,7 +128,7 @@ func (b *Bus) retry(ctx context.Context, spec Spec, facts domain.Facts, c domain
 	return result, err
 }
 
-// once is one try: an eventlog.Conflict asks for another.
+// once decides a command once. After an eventlog.Conflict it may be decided again.
 func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.Command, dry bool) (result Result, err error) {
 	target, ok := c.(Targeted)
 	ran := false
@@ -139,8 +137,7 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 			return Result{}, err
 		}
 	}
-	// What a command that ran before came to does not depend on what the models
-	// show now.
+	// The result of a command that ran before does not depend on the current models.
 	if spec.consult != nil && spec.consults(c) && !ran {
 		if b.Models == nil {
 			return Result{}, domain.Errorf(domain.Unavailable, "command %s: no read models to consult", spec.Type)
@@ -161,7 +158,7 @@ func (b *Bus) once(ctx context.Context, spec Spec, facts domain.Facts, c domain.
 	return Result{Position: position, Events: step.Events, Duplicate: step.Duplicate, Answer: step.Answer}, err
 }
 
-// ofItself tells whether an error is about the step itself, not about the log.
+// ofItself reports whether an error is about the step itself and not about the log.
 func ofItself(err error) bool {
 	switch domain.CodeOf(err) {
 	case domain.Invalid, domain.Conflict, domain.NotFound, domain.TooMany, domain.TooLarge, domain.StaleLease, domain.KeyReused:
@@ -180,19 +177,19 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	if stateless, ok := c.(Stateless); ok {
 		return b.record(ctx, stateless, facts, dry)
 	}
-	past, err := b.recall(ctx, spec, stream, facts.Command)
+	aggregate, err := b.load(ctx, spec, stream, facts.Command)
 	if err != nil {
 		return Step{}, 0, err
 	}
 	for {
-		step, position, settled, err := b.decide(ctx, spec, past, facts, c, dry)
-		if settled || !past.known {
+		step, position, settled, err := b.decide(ctx, spec, aggregate, facts, c, dry)
+		if settled || !aggregate.cached {
 			return step, position, err
 		}
-		// What was remembered may be behind the log: only an append that was stored
-		// shows that it is not.
-		past.known = false
-		read, failed := b.readOn(ctx, spec, stream, facts.Command, past)
+		// A cached aggregate may be behind the log, unless an append at its revision was
+		// stored.
+		aggregate.cached = false
+		read, failed := b.readAfter(ctx, spec, stream, facts.Command, aggregate)
 		if failed != nil {
 			return Step{}, 0, failed
 		}
@@ -202,10 +199,9 @@ func (b *Bus) step(ctx context.Context, spec Spec, facts domain.Facts, c Targete
 	}
 }
 
-// decide decides on an aggregate and appends what follows. Settled says that the
-// outcome is final: the events were stored, or refused for a reason other than the
-// revision.
-func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.Facts, c Targeted, dry bool) (step Step, position domain.Position, settled bool, err error) {
+// decide decides on an aggregate and appends the events. settled says that the outcome is
+// final: the events were stored, or refused for another reason than the revision.
+func (b *Bus) decide(ctx context.Context, spec Spec, aggregate *loaded, facts domain.Facts, c Targeted, dry bool) (step Step, position domain.Position, settled bool, err error) {
 	stream := c.Stream()
 	answer := func(state any, events []domain.Envelope) any {
 		if spec.answer == nil {
@@ -213,27 +209,27 @@ func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.F
 		}
 		return spec.answer(state, c, events)
 	}
-	if prior := past.prior; len(prior) > 0 {
+	if prior := aggregate.prior; len(prior) > 0 {
 		if err := checkKey(facts, prior); err != nil {
 			return Step{}, 0, true, err
 		}
-		b.keep(spec, stream, past, "", nil)
-		return Step{Events: prior, Duplicate: true, Answer: answer(past.State, prior)}, prior[len(prior)-1].Position, true, refusalOf(prior)
+		b.keep(spec, stream, aggregate, "", nil)
+		return Step{Events: prior, Duplicate: true, Answer: answer(aggregate.State, prior)}, prior[len(prior)-1].Position, true, refusalOf(prior)
 	}
-	decided, refused := spec.decide(past.State, c, facts)
+	decided, refused := spec.decide(aggregate.State, c, facts)
 	if len(decided) == 0 {
-		b.keep(spec, stream, past, "", nil)
+		b.keep(spec, stream, aggregate, "", nil)
 		if refused != nil {
 			return Step{}, 0, false, refused
 		}
-		return Step{Answer: answer(past.State, nil)}, past.Position, false, nil
+		return Step{Answer: answer(aggregate.State, nil)}, aggregate.Position, false, nil
 	}
-	events, proposed, err := b.propose(stream, past.Revision, facts, decided)
+	events, proposed, err := b.propose(stream, aggregate.Revision, facts, decided)
 	if err != nil {
 		return Step{}, 0, false, err
 	}
 	if !dry {
-		receipt, err := b.Log.Append(ctx, stream, past.Revision, proposed...)
+		receipt, err := b.Log.Append(ctx, stream, aggregate.Revision, proposed...)
 		if err != nil {
 			var conflict *eventlog.Conflict
 			return Step{}, 0, !errors.As(err, &conflict), err
@@ -242,18 +238,18 @@ func (b *Bus) decide(ctx context.Context, spec Spec, past *fresh, facts domain.F
 		position, settled = receipt.Last, true
 		step.Duplicate = receipt.Duplicate
 		if !receipt.Duplicate {
-			b.keep(spec, stream, past, facts.Command, events)
+			b.keep(spec, stream, aggregate, facts.Command, events)
 		}
 	}
 	step.Events = events
 	if spec.answer != nil {
-		step.Answer = answer(spec.fold(past.State, events), events)
+		step.Answer = answer(spec.fold(aggregate.State, events), events)
 	}
 	return step, position, settled, refused
 }
 
-// record appends what a stateless command says. A conflict is returned to the caller,
-// for there is no state to decide on again.
+// record appends the events of a stateless command. A conflict is returned to the caller,
+// because there is no state on which the command could be decided again.
 func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry bool) (Step, domain.Position, error) {
 	stream := c.Stream()
 	events, proposed, err := b.propose(stream, domain.NoStream, facts, c.Facts())
@@ -264,9 +260,9 @@ func (b *Bus) record(ctx context.Context, c Stateless, facts domain.Facts, dry b
 	return b.appended(ctx, facts, stream, events, receipt, err)
 }
 
-// RecordAll appends what calls that Record say in one call of the log, in their
-// order, and completes each. One that fails keeps from the log what comes after it
-// on the same stream, which is then unavailable, and nothing else.
+// RecordAll appends the events of stateless calls in one call of the log, in their order,
+// and completes each. If one fails, later ones on the same stream fail with code
+// unavailable; the others are stored.
 func (b *Bus) RecordAll(ctx context.Context, calls []*Call) {
 	var writes []eventlog.Write
 	var events [][]domain.Envelope
@@ -293,7 +289,7 @@ func (b *Bus) RecordAll(ctx context.Context, calls []*Call) {
 	}
 }
 
-// appended is what came of an append of what was said of a stream.
+// appended returns the result of an append of a stateless command.
 func (b *Bus) appended(ctx context.Context, facts domain.Facts, stream domain.StreamID, events []domain.Envelope, receipt eventlog.Receipt, err error) (Step, domain.Position, error) {
 	var conflict *eventlog.Conflict
 	if errors.As(err, &conflict) {
@@ -307,8 +303,8 @@ func (b *Bus) appended(ctx context.Context, facts domain.Facts, stream domain.St
 		return step, receipt.Last, err
 	}
 	place(events, &receipt)
-	if b.Memory != nil {
-		b.Memory.Extend(stream, events)
+	if b.Aggregates != nil {
+		b.Aggregates.Extend(stream, events)
 	}
 	return Step{Events: events}, receipt.Last, nil
 }
@@ -321,13 +317,12 @@ func place(events []domain.Envelope, receipt *eventlog.Receipt) {
 	}
 }
 
-// EventID is the identity of the i-th event that a command led to on a stream.
-// Each stream of a command that spans several has its own.
+// EventID returns the id of the i-th event of a command on a stream.
 func EventID(command string, stream domain.StreamID, i int) domain.EventID {
 	return domain.DeriveID(command+"\x00"+string(stream), i)
 }
 
-// propose encodes a decision's events.
+// propose encodes the events of a decision.
 func (b *Bus) propose(stream domain.StreamID, head domain.Revision, facts domain.Facts, events []domain.Event) ([]domain.Envelope, []eventlog.Proposed, error) {
 	envelopes := make([]domain.Envelope, len(events))
 	proposed := make([]eventlog.Proposed, len(events))

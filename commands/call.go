@@ -10,12 +10,12 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Call is a command on its way through a group.
+// Call is a command that is being run, and its result.
 type Call struct {
 	Spec    Spec
 	Facts   domain.Facts
 	Command domain.Command
-	Dry     bool // nothing is stored; the queue changes all the same
+	Dry     bool // the queue is changed, but nothing is stored
 
 	Result Result
 	Err    error
@@ -25,17 +25,17 @@ type Call struct {
 	failed error // of a part that was not stored
 }
 
-// Queued tells whether the call is for the writer of the queue.
+// Queued reports whether the command is decided on the queue.
 func (c *Call) Queued() bool { return c.Spec.Queued(c.Command) }
 
-// Records tells whether the call only records what its command says.
+// Records reports whether the command is stateless and not decided on the queue.
 func (c *Call) Records() bool { return c.Spec.Records(c.Command) && !c.Dry }
 
-// Sized is a command on the queue that writes more than one stream, or carries a
-// payload: how many streams it may write, and about how many bytes.
+// Sized is a command on the queue that writes more than one stream or carries a payload.
+// Size returns how many streams it may write, and about how many bytes.
 type Sized interface{ Size() (writes, bytes int) }
 
-// size is how many streams the call may write, and about how many bytes.
+// size returns how many streams the call may write, and about how many bytes.
 func (c *Call) size() (writes, bytes int) {
 	if sized, ok := c.Command.(Sized); ok {
 		return sized.Size()
@@ -43,10 +43,9 @@ func (c *Call) size() (writes, bytes int) {
 	return 1, 0
 }
 
-// Again tells, after an Append that did not store everything, whether a call has
-// to be decided again, on a queue that was loaded again: it met a conflict, or it
-// rests on what was not stored. A call of which a part failed for another reason
-// fails for that reason.
+// Again reports, after an Append that did not store everything, whether a call has to be
+// decided again: it had a conflict, or it has no part of its own but may depend on one
+// that was not stored. A call of which a part failed for another reason gets that error.
 func (c *Call) Again() bool {
 	var conflict *eventlog.Conflict
 	switch {
@@ -59,10 +58,10 @@ func (c *Call) Again() bool {
 	return false
 }
 
-// BrokeOff tells that a part of the call was stored and another was not.
+// BrokeOff reports whether only some parts of the call were stored.
 func (c *Call) BrokeOff() bool { return c.failed != nil && c.parts > 1 }
 
-// Stored gives the events of the call that are in the log.
+// Stored returns the events of the call that are in the log.
 func (c *Call) Stored() []domain.Envelope {
 	var stored []domain.Envelope
 	for _, step := range c.steps {
@@ -73,14 +72,14 @@ func (c *Call) Stored() []domain.Envelope {
 	return stored
 }
 
-// Filled is an answer that lacks what the queue does not keep: payloads, which are
-// read from the log. events reads the stream of an item from the position on
-// that an event of it is known to have, from its beginning where none is known.
+// Filled is an answer whose payloads have to be read from the log, because the queue does
+// not keep them. events yields the event at a position, or all events of the stream if
+// the position is 0.
 type Filled interface {
 	Fill(events func(domain.StreamID, domain.Position) iter.Seq2[domain.Event, error]) error
 }
 
-// FillPayloads completes an answer from the log.
+// FillPayloads reads the payloads of an answer from the log.
 func (b *Bus) FillPayloads(ctx context.Context, answer any) error {
 	filled, ok := answer.(Filled)
 	if !ok {

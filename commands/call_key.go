@@ -9,11 +9,10 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Digest is what a command id given by a caller stands for: the type of the
-// command and its content, whatever the order and spacing its members had. It
-// goes into the events of the command, so that the id cannot come to stand for
-// another. codec writes what encoding/json would: what an id stands for outlives
-// the build that noted it.
+// Digest returns a digest of the type and the content of a command, which does not depend
+// on the order and spacing of its JSON. It is stored in the events of the command, so
+// that the id of the command cannot be used for another. codec must write what
+// encoding/json writes, because digests are compared by later builds.
 func Digest(codec domain.Codec, c domain.Command) (string, error) {
 	content, err := codec.Marshal(c)
 	if err != nil {
@@ -28,15 +27,15 @@ func Digest(codec domain.Codec, c domain.Command) (string, error) {
 	return hex.EncodeToString(digest.Sum(nil)[:8]), nil
 }
 
-// KeyReused is the refusal of a command under an id that stands for another,
-// which led to the event given first.
+// KeyReused returns the refusal of a command whose id was used for another command. first
+// is the first event of that other command.
 func KeyReused(command string, first *domain.Envelope) error {
 	return domain.Errorf(domain.KeyReused, "key %q stands for another command or body: it was first used for %s on %s at position %d, %s; send this under a key of its own",
 		command, first.Type, first.Stream, first.Position, first.Time.Format(domain.Timestamp))
 }
 
-// checkKey refuses a command whose id stands for another, by the events that the
-// id led to. Events of logs that did not note it yet stand for any.
+// checkKey refuses a command whose id was used for another command, by the events with
+// that id. Old events without a digest match any command.
 func checkKey(facts domain.Facts, prior []domain.Envelope) error {
 	if was := prior[0].Meta.Request; was != "" && facts.Request != "" && was != facts.Request {
 		return KeyReused(facts.Command, &prior[0])
@@ -44,21 +43,21 @@ func checkKey(facts domain.Facts, prior []domain.Envelope) error {
 	return nil
 }
 
-// ranBefore tells whether a command left events on a stream.
+// ranBefore reports whether a stream has events of a command.
 func (b *Bus) ranBefore(ctx context.Context, stream domain.StreamID, command string) (bool, error) {
 	if _, err := domain.ParseStreamID(string(stream)); err != nil {
-		return false, nil //nolint:nilerr // it is refused where it is decided
+		return false, nil //nolint:nilerr // the command is refused when it is decided
 	}
 	_, found, err := b.Log.Find(ctx, stream, EventID(command, stream, 0))
 	return found, err
 }
 
-// recorded gives the events of a stateless command that was recorded before.
+// recorded returns the events of a stateless command that ran before.
 func (b *Bus) recorded(ctx context.Context, facts domain.Facts, stream domain.StreamID, receipt *eventlog.Receipt) (Step, error) {
 	step := Step{Duplicate: true}
 	for e, err := range b.Log.ReadAll(ctx, receipt.First, eventlog.Forward, eventlog.Filter{Streams: []string{string(stream)}, To: receipt.Last}) {
 		if err == nil && e.Stream != stream {
-			continue // a stream whose id begins with this one's
+			continue // the id of another stream begins with the id of this one
 		}
 		if err == nil {
 			err = b.Catalog.Fill(&e)

@@ -2,25 +2,24 @@ package commands
 
 import "github.com/ringrift/rift/domain"
 
-// AppendEvent takes over a fact from outside: the event bridge for training
-// scripts. The process resolves the stream and decodes the payload before.
+// AppendEvent appends an event that was made outside, for example by a training script.
 type AppendEvent struct {
 	Target   domain.StreamID
-	Expected domain.Revision // AnyRevision for no expectation
+	Expected domain.Revision
 	Event    domain.Event
 }
 
 func (AppendEvent) CommandType() string       { return "events.append" }
 func (c AppendEvent) Stream() domain.StreamID { return c.Target }
 
-// Expect is the revision the caller stated.
+// Expect returns the revision that the caller expects.
 func (c AppendEvent) Expect() domain.Revision { return c.Expected }
 
-// Facts is the fact itself.
+// Facts returns the event.
 func (c AppendEvent) Facts() []domain.Event { return []domain.Event{c.Event} }
 
-// Takes says that a command decides facts of type E from outside: a report on a
-// node is an event only if it is an edge.
+// Takes says that events of type E that were made outside are decided by a command. A
+// report about a node, for example, is an event only if it changes the state of the node.
 func Takes[E domain.Event, C domain.Command](command func(E) C) SpecOption {
 	var zero E
 	return func(s *Spec) {
@@ -28,14 +27,14 @@ func Takes[E domain.Event, C domain.Command](command func(E) C) SpecOption {
 	}
 }
 
-// taken is the command that decides one type of facts.
+// taken makes the command that decides events of a type.
 type taken struct {
 	eventType string
 	command   func(domain.Event) domain.Command
 }
 
-// Bridged turns a fact from outside into the command that decides it, else into
-// the one that appends it.
+// Bridged returns the command that decides an event that was made outside, or the one that
+// appends it.
 func (b *Bus) Bridged(target domain.StreamID, expected domain.Revision, event domain.Event) domain.Command {
 	if command, decided := b.takes[event.EventType()]; decided {
 		return command(event)
@@ -43,7 +42,7 @@ func (b *Bus) Bridged(target domain.StreamID, expected domain.Revision, event do
 	return AppendEvent{Target: target, Expected: expected, Event: event}
 }
 
-// Events is how facts from outside are taken over.
+// Events returns the spec of AppendEvent.
 func Events() []Spec {
 	return []Spec{Record[AppendEvent]("append an event from outside")}
 }

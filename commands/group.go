@@ -9,10 +9,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Group is commands on the queue that are decided one after the other and
-// appended in one call. What is decided changes the queue at once; when a part
-// of the group is not stored, Append says so, and the queue has to be loaded
-// again.
+// Group is commands on the queue that are decided one after the other and appended in one
+// call. Each decision changes the queue at once. If Append reports that a part was not
+// stored, the queue has to be loaded again.
 type Group struct {
 	bus    *Bus
 	ctx    context.Context
@@ -27,20 +26,19 @@ type Group struct {
 	expected struct{ writes, bytes int }
 }
 
-// final is an item that ended, as the group left it.
+// final is the state of an item that ended in the group.
 type final struct {
 	task     work.Task
 	revision domain.Revision
 }
 
-// part is one write of a group and the step that it is of.
+// part is the step that a write of the group belongs to.
 type part struct {
 	call *Call
 	step int // in call.steps
 }
 
-// RefusedStep stands in a plan for an item that was refused before its stream was
-// read.
+// RefusedStep is the step of an item that was refused before its stream was read.
 type RefusedStep struct {
 	Task domain.TaskID
 	Err  error
@@ -49,7 +47,7 @@ type RefusedStep struct {
 func (RefusedStep) CommandType() string       { return "work.refused" }
 func (s RefusedStep) Stream() domain.StreamID { return s.Task.Stream() }
 
-// ofItem folds the stream of an item.
+// ofItem is a spec that folds the stream of an item.
 var ofItem = foldOf[work.Task](Spec{})
 
 // NewGroup begins a group on a queue.
@@ -66,16 +64,15 @@ func NewGroup(ctx context.Context, bus *Bus, queue *Queue) *Group {
 	return g
 }
 
-// The bounds of a group: what a log stores with one sync, so that nothing of a
-// group rests on what was lost while a later part of it was stored.
+// The bounds of a group. A log stores so much with one sync, so no part of a group can be
+// stored while an earlier one that it depends on is lost.
 const (
 	maxGroupWrites = 1024
 	maxGroupBytes  = 3 << 20
-	writeOverhead  = 512 // bytes of a write besides what a caller sent
+	writeOverhead  = 512 // bytes of a write besides payloads
 )
 
-// Takes tells whether there is room for a call; a group without any takes every
-// call.
+// Takes reports whether there is room for a call. An empty group takes any call.
 func (g *Group) Takes(call *Call) bool {
 	writes, bytes := call.size()
 	writes += g.expected.writes
@@ -83,8 +80,8 @@ func (g *Group) Takes(call *Call) bool {
 	return len(g.calls) == 0 || writes <= maxGroupWrites && bytes+writes*writeOverhead <= maxGroupBytes
 }
 
-// Decide decides a command and changes the queue by what it comes to. Its answer
-// is complete after Append, for it may rest on what was decided before.
+// Decide decides a command and applies its events to the queue. The result is complete
+// after Append.
 func (g *Group) Decide(call *Call) {
 	call.Result, call.steps, call.parts, call.failed = Result{}, nil, 0, nil
 	writes, bytes := call.size()
@@ -153,8 +150,8 @@ func (g *Group) fan(call *Call, target Targeted) error {
 	return nil
 }
 
-// step decides on one stream and changes the queue by what follows. prior is what
-// the command left there when it ran before.
+// step decides on one stream and applies the events to the queue. prior is the events of
+// an earlier run of the command there.
 func (g *Group) step(call *Call, spec Spec, c Targeted, prior []domain.Envelope) (Step, error) {
 	stream := c.Stream()
 	step := Step{Stream: stream}
@@ -201,7 +198,7 @@ func (g *Group) step(call *Call, spec Spec, c Targeted, prior []domain.Envelope)
 	return step, refused
 }
 
-// record takes over what a stateless command says.
+// record applies the events of a stateless command.
 func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	stream := c.Stream()
 	step := Step{Stream: stream}
@@ -222,7 +219,7 @@ func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	if err != nil {
 		return step, err
 	}
-	// An event about an item that ended does not make it live again.
+	// An event about an item that has ended does not make it live again.
 	write := eventlog.Write{Stream: stream, Expected: c.Expect(), Events: proposed}
 	if task, _ := state.(work.Task); task.State.Final() {
 		step.Events = g.keep(call, write, events)
@@ -235,8 +232,8 @@ func (g *Group) record(call *Call, c Stateless) (Step, error) {
 	return step, err
 }
 
-// note keeps the state of an item that ended in this group: the log does not have
-// its last events yet.
+// note keeps the state of an item that ended in this group, whose last events are not in
+// the log yet.
 func (g *Group) note(stream domain.StreamID, state any, events []domain.Envelope) {
 	if stream.Category() != work.Category {
 		return
@@ -246,8 +243,8 @@ func (g *Group) note(stream domain.StreamID, state any, events []domain.Envelope
 	}
 }
 
-// take changes the queue by events and keeps them for the append. Events that no log
-// would store change nothing, for later decisions would rest on them.
+// take applies events to the queue and keeps them for Append. Events that no log would
+// store are refused first, because later decisions would depend on them.
 func (g *Group) take(call *Call, write eventlog.Write, events []domain.Envelope) ([]domain.Envelope, error) {
 	if err := eventlog.CheckProposed(write.Stream, write.Events); err != nil {
 		return nil, err
@@ -270,8 +267,8 @@ func (g *Group) keep(call *Call, write eventlog.Write, events []domain.Envelope)
 	if call.Dry {
 		return events
 	}
-	// A foreign writer may have brought the stream to the very revision that an
-	// earlier write of the group was to bring it to.
+	// If an earlier write of the group to this stream is not stored, this one must not
+	// be either, even if another writer brought the stream to the expected revision.
 	write.After = g.last[write.Stream]
 	g.writes = append(g.writes, write)
 	g.last[write.Stream] = len(g.writes)
@@ -280,7 +277,7 @@ func (g *Group) keep(call *Call, write eventlog.Write, events []domain.Envelope)
 	return events
 }
 
-// prior finds the events that a command left on a stream when it ran before.
+// prior returns the events of an earlier run of a command on a stream.
 func (g *Group) prior(stream domain.StreamID, command string) ([]domain.Envelope, error) {
 	first, found, err := g.bus.Log.Find(g.ctx, stream, EventID(command, stream, 0))
 	if err != nil || !found {
@@ -302,10 +299,10 @@ func (g *Group) prior(stream domain.StreamID, command string) ([]domain.Envelope
 	return prior, nil
 }
 
-// state is what a stream came to, with what this group and those before decided.
+// state returns the state of a stream with the decisions of this group and earlier ones.
 func (g *Group) state(spec Spec, stream domain.StreamID) (any, domain.Revision, error) {
 	if spec.fold == nil {
-		return nil, domain.NoStream, nil // nobody asks
+		return nil, domain.NoStream, nil // it is not used
 	}
 	if stream.Category() == work.Category {
 		if item, live := g.queue.Find(domain.TaskID(stream.ID())); live {
@@ -315,12 +312,12 @@ func (g *Group) state(spec Spec, stream domain.StreamID) (any, domain.Revision, 
 			return ended.task, ended.revision, nil
 		}
 	}
-	past := &fresh{Aggregate: Aggregate{Revision: domain.NoStream}}
-	_, err := g.bus.readOn(g.ctx, spec, stream, "", past)
-	return past.State, past.Revision, err
+	aggregate := &loaded{Aggregate: Aggregate{Revision: domain.NoStream}}
+	_, err := g.bus.readAfter(g.ctx, spec, stream, "", aggregate)
+	return aggregate.State, aggregate.Revision, err
 }
 
-// ended is the state of an item that is not live, from its stream.
+// ended returns the state of an item that is not live, from its stream.
 func (g *Group) ended(id domain.TaskID) (work.Task, error) {
 	state, _, err := g.state(ofItem, id.Stream())
 	if err != nil || state == nil {
@@ -329,9 +326,9 @@ func (g *Group) ended(id domain.TaskID) (work.Task, error) {
 	return state.(work.Task), nil
 }
 
-// Append stores what the group decided and completes the calls. Stored is false
-// when a part of it was not stored: the queue is then ahead of the log. The calls
-// that Failed are to be decided again, on a queue that was loaded again.
+// Append stores the events of the group and completes the calls. If a part was not stored,
+// it returns false: the queue is then ahead of the log and has to be loaded again, and
+// calls for which Again is true have to be decided again.
 func (g *Group) Append() (stored bool) {
 	stored = true
 	if len(g.writes) > 0 {
@@ -347,8 +344,8 @@ func (g *Group) Append() (stored bool) {
 	return stored
 }
 
-// settle gives the events of a part the positions and revisions at which they were
-// stored. It answers false, and notes why, when they were not.
+// settle sets the positions and revisions of the events of a part. If they were not
+// stored, it notes the error and returns false.
 func (g *Group) settle(p part, written eventlog.Written) bool {
 	step := &p.call.steps[p.step]
 	if written.Err == nil && written.Receipt.Duplicate {

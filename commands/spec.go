@@ -1,12 +1,10 @@
-// Package commands is what decisions are made of and what runs them: a Spec says how
-// a type of command is decided, a pure function from a state, a command and the
-// facts of the moment to events or a refusal; a Bus runs it against a log. The
-// decisions and the reactors, which turn events into further commands, are packages
-// of their own below it, one per area: commands/work, commands/training …
+// Package commands runs commands. A Spec says how a type of command is decided: by a pure
+// function from a state, a command and its facts to events or a refusal. A Bus runs it
+// against a log. The decisions, and the reactors that issue further commands, are in a
+// package for each area: commands/work, commands/training …
 //
-// Nothing in it or in an area reads a clock, draws a random number, starts a
-// goroutine, takes a lock or opens a file; whatever needs a lock or a clock is lent
-// by the process.
+// Nothing in these packages reads a clock, draws a random number, starts a goroutine,
+// takes a lock or opens a file. The process supplies what needs a lock or a clock.
 //
 // Read spec.go (what a command is made of), bus.go (how one is run) and group.go
 // (how those on the queue are), then an area: commands/policy has one command,
@@ -22,9 +20,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Evolver is a state that events fold into. Evolve has a value receiver and no
-// error: what is in the log has happened. It leaves the receiver and all that it
-// refers to as they were, for a state outlives the decision it was folded for.
+// Evolver is a state that events are folded into. Evolve has no error, because an event in
+// the log has happened. It must not change its receiver or anything that it refers to,
+// because a state is used for several decisions.
 type Evolver[S any] interface{ Evolve(domain.Envelope) S }
 
 // Targeted is a command that is decided on one stream.
@@ -33,32 +31,31 @@ type Targeted interface {
 	Stream() domain.StreamID
 }
 
-// Concerning is a command that knows by itself whether it changes the queue.
+// Concerning is a command whose content says whether it is decided on the queue.
 type Concerning interface{ ConcernsQueue() bool }
 
-// Models are the read models that the process lends to decisions that look
-// beyond their own stream. They have applied everything that was acknowledged
-// before the call; release lets them go.
+// Models are the read models for decisions that need more than their own stream. A
+// snapshot has applied every event that was acknowledged before the call.
 type Models interface {
 	Snapshot(ctx context.Context) (view projections.View, release func(), err error)
 }
 
-// Step is what became of one stream that a command touched.
+// Step is the result of a command on one stream.
 type Step struct {
 	Events    []domain.Envelope
 	Duplicate bool // the events are those of an earlier run of the same command
 	Answer    any  // extra fields of the answer, a struct or nil
 	Stream    domain.StreamID
-	Err       error // why this step came to nothing; only where each step stands for itself
+	Err       error // of this step, where a refused step does not refuse the others
 }
 
-// Spec is how one type of command is run.
+// Spec says how a type of command is run.
 type Spec struct {
 	Type  string
 	About string
-	// New gives a pointer to an empty command, to decode into.
+	// New returns a pointer to an empty command, to decode into.
 	New func() any
-	// Value gives the command that a pointer from New points at.
+	// Value returns the command behind a pointer that New returned.
 	Value func(pointer any) domain.Command
 	// Answer is an example of the extra fields of the answer, for the API description; nil for none.
 	Answer any
@@ -81,16 +78,16 @@ type Spec struct {
 // SpecOption adds to a Spec.
 type SpecOption func(*Spec)
 
-// Normalize completes a command from its facts before its stream is known: an
-// id made up, a default filled in. It names every fault of the command.
+// Normalize completes a command by its facts before its stream is known: it makes ids and
+// sets defaults. Its error names every fault of the command.
 func Normalize[C domain.Command](f func(C, domain.Facts) (C, error)) SpecOption {
 	return func(s *Spec) {
 		s.normalize = func(c domain.Command, facts domain.Facts) (domain.Command, error) { return f(c.(C), facts) }
 	}
 }
 
-// Consult lets a command that needs it look at the read models before it is
-// decided; they have applied everything acknowledged before.
+// Consult has a command for which needed is true look at the read models before it is
+// decided.
 func Consult[C domain.Command](needed func(C) bool, f func(projections.View, C, domain.Facts) (C, error)) SpecOption {
 	return func(s *Spec) {
 		s.consults = func(c domain.Command) bool { return needed(c.(C)) }
@@ -100,8 +97,7 @@ func Consult[C domain.Command](needed func(C) bool, f func(projections.View, C, 
 	}
 }
 
-// Check lets a command on the queue look at all of it before it is decided on its
-// stream.
+// Check has a command look at the whole queue before it is decided on its stream.
 func Check[C domain.Command](f func(*Queue, C, domain.Facts) (C, error)) SpecOption {
 	return func(s *Spec) {
 		s.queued = true
@@ -111,26 +107,25 @@ func Check[C domain.Command](f func(*Queue, C, domain.Facts) (C, error)) SpecOpt
 	}
 }
 
-// OnQueue makes a command of one item one that the writer of the queue decides.
+// OnQueue makes a command about one item one that is decided on the queue.
 func OnQueue(s Spec) Spec {
 	s.queued = true
 	return s
 }
 
-// Each says that a step of a Fan that is refused refuses nothing but itself.
+// Each says that a refused step of a Fan does not refuse the other steps.
 func Each() SpecOption { return func(s *Spec) { s.each = true } }
 
-// Handle makes the Spec of a command that is decided on one stream. decide may
-// return events together with an error: the events are stored and the error is
-// the answer, which is how a refusal is recorded. Such an event implements
-// domain.Refusal, so that a retry gets the same error.
+// Handle makes the Spec of a command that is decided on one stream. To record a refusal,
+// decide returns events together with an error: the events are stored and the error is
+// returned. Such an event implements domain.Refusal, so that a retry gets the same error.
 func Handle[S Evolver[S], C Targeted](about string, decide func(S, C, domain.Facts) ([]domain.Event, error), options ...SpecOption) Spec {
 	return HandleAnswer(about, decide, (func(S, C, []domain.Envelope) any)(nil), options...)
 }
 
-// HandleAnswer is Handle with extra fields in the answer, computed from the
-// state after the command's events, the command, and those events. On a retry
-// the state is that of now, so what must not change comes from the events.
+// HandleAnswer is Handle with extra fields in the answer, which are computed from the state
+// after the events, the command and the events. On a retry it is the current state, so
+// fields that must not change have to come from the events.
 func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, C, domain.Facts) ([]domain.Event, error), answer func(S, C, []domain.Envelope) A, options ...SpecOption) Spec {
 	spec := specOf[C](about, options)
 	if answer != nil {
@@ -151,7 +146,7 @@ func HandleAnswer[S Evolver[S], C Targeted, A any](about string, decide func(S, 
 	return spec
 }
 
-// foldOf gives a Spec that folds streams to a state.
+// foldOf makes a Spec fold streams to a state of type S.
 func foldOf[S Evolver[S]](spec Spec) Spec {
 	spec.kind = (*S)(nil)
 	spec.fold = func(state any, events []domain.Envelope) any {
@@ -175,23 +170,23 @@ func stateOf[S any](state any) S {
 	return state.(S)
 }
 
-// Stateless is a command whose facts do not depend on the state of its stream:
-// it is appended without reading the stream, which may be long.
+// Stateless is a command whose events do not depend on the state of its stream. They are
+// appended without reading the stream, which may be long.
 type Stateless interface {
 	Targeted
 	Expect() domain.Revision
 	Facts() []domain.Event
 }
 
-// Record makes the Spec of a command that records what it says.
+// Record makes the Spec of a stateless command.
 func Record[C Stateless](about string, options ...SpecOption) Spec {
 	return specOf[C](about, options)
 }
 
-// Fan makes the Spec of a command on the queue that spans streams. plan yields
-// steps; each is run as a command of its own and has changed the queue when plan
-// goes on. When this very command ran before, plan yields the steps of that time,
-// and each finds its own events again. combine makes the answer of theirs.
+// Fan makes the Spec of a command on the queue that writes several streams. plan yields
+// steps; each is run as a command, and its events are applied to the queue before plan
+// continues. If the command ran before, plan yields the same steps again, and each finds
+// its events. combine makes the answer from the results of the steps.
 func Fan[C domain.Command, A any](about string, plan func(*Queue, C, domain.Facts) iter.Seq2[Targeted, error], combine func(C, []Step) A, options ...SpecOption) Spec {
 	spec := specOf[C](about, options)
 	var example A
@@ -203,7 +198,7 @@ func Fan[C domain.Command, A any](about string, plan func(*Queue, C, domain.Fact
 	return spec
 }
 
-// Planned yields steps that are known from the start.
+// Planned yields the given steps.
 func Planned(steps []Targeted, err error) iter.Seq2[Targeted, error] {
 	return func(yield func(Targeted, error) bool) {
 		if err != nil {
@@ -218,9 +213,8 @@ func Planned(steps []Targeted, err error) iter.Seq2[Targeted, error] {
 	}
 }
 
-// DecidedBy gives the stream whose state alone decides a command, with the
-// command itself and its facts; none where it looks at read models or spans
-// streams. Commands decided by different streams cannot tell which came first.
+// DecidedBy returns the stream that a command is decided on, unless it uses read models,
+// the queue or several streams. Commands on different streams may be run in any order.
 func (s Spec) DecidedBy(c domain.Command) (domain.StreamID, bool) {
 	target, targeted := c.(Targeted)
 	if !targeted || s.fan != nil || s.check != nil || s.consult != nil && s.consults(c) {
@@ -229,8 +223,8 @@ func (s Spec) DecidedBy(c domain.Command) (domain.StreamID, bool) {
 	return target.Stream(), true
 }
 
-// Queued tells whether a command is decided on the queue: by its type, or by the
-// stream or the kind of event that it writes.
+// Queued reports whether a command is decided on the queue: by its type, or by the stream
+// or the type of the event that it writes.
 func (s Spec) Queued(c domain.Command) bool {
 	if s.queued {
 		return true
@@ -244,7 +238,7 @@ func (s Spec) Queued(c domain.Command) bool {
 	return false
 }
 
-// Records tells whether what a command appends depends on nothing but itself.
+// Records reports whether the events of a command depend on nothing but the command.
 func (s Spec) Records(c domain.Command) bool {
 	_, stateless := c.(Stateless)
 	return stateless && !s.Queued(c) && (s.consult == nil || !s.consults(c))
@@ -263,8 +257,7 @@ func specOf[C domain.Command](about string, options []SpecOption) Spec {
 	return spec
 }
 
-// refusalOf is the error that the first run of a command ended with, read back
-// from the events it left.
+// refusalOf returns the error of the first run of a command, from its events.
 func refusalOf(events []domain.Envelope) error {
 	for _, e := range events {
 		if refused, ok := e.Event.(domain.Refusal); ok {

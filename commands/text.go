@@ -15,7 +15,7 @@ func ConfigFaults(config domain.ConfigKey) []domain.Fault {
 	return nil
 }
 
-// Or gives text, or otherwise in place of an empty one.
+// Or returns text, or otherwise if text is empty.
 func Or(text, otherwise string) string {
 	if text == "" {
 		return otherwise
@@ -23,7 +23,7 @@ func Or(text, otherwise string) string {
 	return text
 }
 
-// NameFaults names what is wrong with a name that goes into stream ids and keys.
+// NameFaults names what is wrong with a name that is part of stream ids and keys.
 func NameFaults(field, name string) []domain.Fault {
 	if err := domain.CheckName(name); err != nil {
 		var coded *domain.Error
@@ -34,7 +34,7 @@ func NameFaults(field, name string) []domain.Fault {
 	return nil
 }
 
-// Unique drops repetitions and keeps the order.
+// Unique removes repetitions and keeps the order.
 func Unique[T comparable](list []T) []T {
 	var kept []T
 	for _, v := range list {

@@ -42,7 +42,7 @@ type memoryPlan struct {
 	collector  int64 // the heap
 	log        int64 // blocks and buffers of the log
 	models     int64 // blocks and buffers of the read models; views of the past take four fifths more
-	remembered int64 // what streams come to, between commands
+	aggregates int64 // the cache of aggregates
 	callers    int64 // bodies, answers and streams
 	queue      int64 // live items
 
@@ -60,12 +60,12 @@ func memoryOf(limit int64) memoryPlan {
 		limit:      limit,
 		log:        min(limit/8, 128<<20),
 		models:     min(limit/16, 40<<20),
-		remembered: min(limit/16, 128<<20),
+		aggregates: min(limit/16, 128<<20),
 		callers:    min(limit/4, 1<<30),
 	}
 	m.connections = int(limit / 8 / connectionBytes)
 	m.collector = limit - m.program() - m.log - m.models - m.past()
-	m.queue = (m.collector/4*3 - m.callers - m.remembered) / 2
+	m.queue = (m.collector/4*3 - m.callers - m.aggregates) / 2
 	return m
 }
 
@@ -123,7 +123,7 @@ func planMemory(settings config.Serve, logger *slog.Logger) memoryPlan {
 		return m
 	}
 	logger.Info("memory is shared out", "from", from, "limit_mib", limit>>20, "heap_mib", m.collector>>20,
-		"log_mib", m.log>>20, "read_models_mib", (m.models+m.past())>>20, "remembered_mib", m.remembered>>20, "callers_mib", m.callers>>20, "queue_mib", m.queue>>20)
+		"log_mib", m.log>>20, "read_models_mib", (m.models+m.past())>>20, "aggregates_mib", m.aggregates>>20, "callers_mib", m.callers>>20, "queue_mib", m.queue>>20)
 	if limit < int64(config.LeastMemory) {
 		logger.Warn("the control group allows less than a node needs for its buffers, its caches and some callers", "want", config.LeastMemory.String())
 	}

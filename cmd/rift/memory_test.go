@@ -15,10 +15,10 @@ func TestMemoryIsSharedOut(t *testing.T) {
 		if sum := m.collector + m.program() + m.log + m.models + m.past(); sum != limit {
 			t.Errorf("%d: want the heap and what lies beside it to be all of it, found %d", limit, sum)
 		}
-		if held := m.callers + m.remembered + 2*m.queue; held > m.collector*3/4 {
+		if held := m.callers + m.aggregates + 2*m.queue; held > m.collector*3/4 {
 			t.Errorf("%d: want a quarter of the heap left for the rows in use, found %d of %d held", limit, held, m.collector)
 		}
-		for name, part := range map[string]int64{"log": m.log, "models": m.models, "remembered": m.remembered, "callers": m.callers, "queue": m.queue} {
+		for name, part := range map[string]int64{"log": m.log, "models": m.models, "aggregates": m.aggregates, "callers": m.callers, "queue": m.queue} {
 			if part < limit/64 && part < 1<<20 {
 				t.Errorf("%d: want something for %s, found %d", limit, name, part)
 			}
@@ -63,11 +63,11 @@ func TestMemoryReachesItsParts(t *testing.T) {
 		t.Errorf("want %d calls of EventStoreDB clients, found %d", want, calls)
 	}
 	for name, pair := range map[string][2]int64{
-		"the log":                             {log.CacheBytes, 32 << 20},
-		"the read models":                     {parts.Store.CacheBytes, 16 << 20},
-		"what is remembered between commands": {parts.Remembered, 16 << 20},
-		"callers":                             {edge.Bytes, 64 << 20},
-		"the queue":                           {parts.QueueBytes, s.memory.queue},
+		"the log":                 {log.CacheBytes, 32 << 20},
+		"the read models":         {parts.Store.CacheBytes, 16 << 20},
+		"the cache of aggregates": {parts.AggregateBytes, 16 << 20},
+		"callers":                 {edge.Bytes, 64 << 20},
+		"the queue":               {parts.QueueBytes, s.memory.queue},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s: want %d bytes, found %d", name, pair[1], pair[0])

@@ -201,7 +201,7 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	return node.Config{
 		Leadership: leadership, Members: members,
 		Node: s.name, Cluster: settings.Cluster, Version: thisBuild().Version, Log: s.log, Sparse: settings.Log != "",
-		StoreDir: models, Rebuilt: rebuilt, Remembered: s.memory.remembered, QueueBytes: s.memory.queue,
+		StoreDir: models, Rebuilt: rebuilt, AggregateBytes: s.memory.aggregates, QueueBytes: s.memory.queue,
 		Store: store.Options{
 			CacheBytes: s.memory.models,
 			Snapshots:  store.SnapshotPolicy{Every: settings.Snapshots.Every, Keep: settings.Snapshots.Keep, Bytes: int64(settings.Snapshots.Bytes)},

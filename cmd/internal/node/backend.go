@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Backend is what the HTTP edge sees of a node.
+// Backend returns the node as the HTTP endpoints use it.
 func (n *Node) Backend() transport.Backend { return backend{n} }
 
 type backend struct{ node *Node }
@@ -29,7 +29,8 @@ func (b backend) Do(ctx context.Context, call transport.Call) (commands.Result, 
 	})
 }
 
-// Append takes over a fact from outside: areas that want to decide it get to.
+// Append appends an event that was made outside. Where an area decides such events, its
+// command does.
 func (b backend) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call transport.Call) (commands.Result, error) {
 	call.Command = b.node.bus.Bridged(stream, expected, event)
 	return b.Do(ctx, call)
@@ -41,7 +42,7 @@ func (b backend) Catalog() *domain.Catalog                      { return b.node.
 func (b backend) Lent() []any                                   { return b.node.parts }
 func (b backend) Cluster() string                               { return b.node.config.Cluster }
 
-// timed is a log that knows how far it was at a moment.
+// timed is a log that finds the position of a time.
 type timed interface {
 	PositionAt(ctx context.Context, at time.Time) (domain.Position, error)
 }
@@ -88,7 +89,7 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	check := func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string) {
 		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Causes: causes, Numbers: numbers})
 	}
-	if row, err := n.CatchUp(ctx); err == nil { // else the check of the log says why
+	if row, err := n.CatchUp(ctx); err == nil { // otherwise the check of the log reports the error
 		health.CatchUp = row
 	}
 	head, err := n.log.Head(ctx)
@@ -172,7 +173,7 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 
 func (b backend) leasesHealth(ctx context.Context, check teller) error {
 	var due []work.Deadline
-	if !b.node.config.ReadOnly { // else nobody decides them here
+	if !b.node.config.ReadOnly { // a read-only node decides none
 		now, presence := b.node.moment()
 		policy, err := b.node.policyInForce(now)
 		if err != nil {
@@ -197,10 +198,10 @@ func (b backend) leasesHealth(ctx context.Context, check teller) error {
 	return nil
 }
 
-// shownCauses bounds the causes that a check lists.
+// shownCauses is the number of causes that a check lists at most.
 const shownCauses = 16
 
-// clusterHealth tells of the verdict on the cluster, and which nodes it is about.
+// clusterHealth checks the health of the cluster and lists the nodes that are unhealthy.
 func clusterHealth(v projections.View, check teller) error {
 	row, err := nodesview.TheCluster(v)
 	if err != nil {
@@ -222,10 +223,10 @@ func clusterHealth(v projections.View, check teller) error {
 	return nil
 }
 
-// lateDeadline is how long a deadline may wait before health speaks of it.
+// lateDeadline is how long a deadline may be overdue before health reports it.
 const lateDeadline = 10 * time.Second
 
-// clockHealth tells of a wall clock that differs from the node's.
+// clockHealth reports a wall clock that differs from the node's clock.
 func clockHealth(off time.Duration, check teller) {
 	ahead, hint := "ahead of", "; a restart takes it over at once"
 	if off < 0 {
@@ -311,14 +312,14 @@ func (b backend) Shutdown(_ context.Context, reason string, grace time.Duration)
 	return nil
 }
 
-// StopClaims makes the node hand out no more work, as the first step of stopping.
+// StopClaims makes the node hand out no more work. It is the first step of stopping.
 func (n *Node) StopClaims() {
 	n.draining.Store(true)
-	n.polls.wake() // to be told
+	n.polls.wake() // so that waiting claims are refused
 }
 
-// RecordFailures writes down the failures of handlers that nobody wrote down
-// yet. Only for a Manual node; Publish does it otherwise.
+// RecordFailures appends an event for each failure of a handler that has none yet. It is
+// for a Manual node; otherwise Publish does it.
 func (n *Node) RecordFailures(ctx context.Context) error {
 	for {
 		select {

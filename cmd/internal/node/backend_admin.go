@@ -45,8 +45,8 @@ func (b backend) DeadLetter(ctx context.Context, id string) (transport.LetterAns
 	return answer, domain.Errorf(domain.NotFound, "no dead letter %q is parked", id)
 }
 
-// letterAct is what an event did about a dead letter. Every node that folds it
-// does the same to its own read models.
+// letterAct returns what an event says about a dead letter. Every node applies it to its
+// own read models when it folds the event.
 func letterAct(e domain.Envelope) (store.LetterAct, bool) {
 	switch act := e.Event.(type) {
 	case admin.DeadLetterRetried:
@@ -59,13 +59,13 @@ func letterAct(e domain.Envelope) (store.LetterAct, bool) {
 	return store.LetterAct{}, false
 }
 
-// LetterDealtWith waits until this node has done what an event says of a dead
-// letter. One that is still there was tried again, and failed again.
+// LetterDealtWith waits until this node has applied an event about a dead letter. If the
+// letter is still there, the retry has failed, which is a conflict.
 func (b backend) LetterDealtWith(ctx context.Context, id string, after domain.Position) error {
 	if err := b.node.upTo(ctx, after); err != nil {
 		return err
 	}
-	if b.node.config.Manual { // else Publish does it
+	if b.node.config.Manual { // otherwise Publish does it
 		if err := b.node.RecordFailures(ctx); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (b backend) LetterDealtWith(ctx context.Context, id string, after domain.Po
 	return nil
 }
 
-// models lists the read models for a decision on them.
+// models lists the read models for the command that rebuilds one.
 func (n *Node) models() []admin.Model {
 	var models []admin.Model
 	for _, stat := range n.store.Projections() {
@@ -91,8 +91,8 @@ func (n *Node) models() []admin.Model {
 	return models
 }
 
-// rebuildRow tells how far a rebuild is, and when it will have caught up if it
-// goes on as it did since it began in this process.
+// rebuildRow returns the progress of a rebuild, and when it will be done at the rate that
+// it had so far in this process.
 func rebuildRow(stat *store.RebuildStat, now time.Time) *transport.RebuildRow {
 	if stat == nil {
 		return nil

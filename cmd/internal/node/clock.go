@@ -21,13 +21,13 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// tickEvery bounds how late a deadline is noticed.
+// tickEvery is the time between two ticks, which bounds how late a deadline is noticed.
 const tickEvery = 100 * time.Millisecond
 
-// dueBatch bounds the deadlines that one tick decides.
+// dueBatch is the number of deadlines that one tick decides at most.
 const dueBatch = 1024
 
-// Tick turns deadlines that have come into commands, until ctx ends.
+// Tick issues the commands of deadlines that have passed, until ctx ends.
 func (n *Node) Tick(ctx context.Context) error {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
@@ -46,9 +46,9 @@ func (n *Node) Tick(ctx context.Context) error {
 	}
 }
 
-// beat reads the clock all the time, until ctx ends: between two readings that are
-// far apart the process stood still. Ticks are no measure, since they wait for the
-// log.
+// beat reads the clock at regular times until ctx ends. From two readings that are far
+// apart the clock concludes that the process was stopped. Ticks cannot be used for that,
+// because they wait for the log.
 func (n *Node) beat(ctx context.Context) {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
@@ -62,8 +62,8 @@ func (n *Node) beat(ctx context.Context) {
 	}
 }
 
-// TickOnce issues the commands that are due now and says how many of them led
-// to events.
+// TickOnce issues the commands that are due now and returns the number of events that
+// they led to.
 func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	if !n.Leads() {
 		return 0, nil
@@ -73,7 +73,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if !n.config.Manual && n.store.Position() < n.opened {
-		return 0, nil // what is due by models that are not up to date yet may be due no more
+		return 0, nil // by read models that are behind, deadlines may seem due that were extended
 	}
 	now, presence := n.watchClock()
 	var due []commands.Timed
@@ -116,7 +116,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 	return n.runDue(ctx, due)
 }
 
-// silences lists what to say of nodes that were not heard from for too long.
+// silences lists the commands about nodes that were not heard from for too long.
 func (n *Node) silences(v projections.View, now time.Time, policy nodes.Policy) ([]commands.Timed, error) {
 	if n.eager() || n.levels.dueSeed(now) {
 		if err := n.expectNodes(v, now); err != nil {
@@ -131,7 +131,7 @@ func (n *Node) silences(v projections.View, now time.Time, policy nodes.Policy) 
 			return nil, err
 		}
 		if !known || row.State == nodes.StateOffline || row.State == nodes.StateRetired {
-			n.levels.forget(node) // it is expected again once it is online
+			n.levels.forget(node) // expectNodes adds it again once it is online
 			continue
 		}
 		last, _ := n.levels.last(node)
@@ -156,9 +156,9 @@ func (n *Node) silences(v projections.View, now time.Time, policy nodes.Policy) 
 	return due, nil
 }
 
-// idlers lists what to say of nodes whose GPU does nothing: that they hold
-// nothing though there is work for them, that they hold items and get on with
-// none, or that an idleness which was noticed is over.
+// idlers lists the commands about nodes whose GPU is idle: an IdleNode for one that holds
+// no item though there is work for it, a ZombieNode for one whose items make no progress,
+// and a BusyNode for one that is not idle any more.
 func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([]commands.Timed, error) {
 	limits := nodes.PolicyOf(policy).Idle
 	if !n.eager() && !n.levels.dueLook(now, limits.EverySeconds.Duration()) {
@@ -200,7 +200,7 @@ func (n *Node) idlers(q *commands.Queue, now time.Time, policy domain.Policy) ([
 	return due, nil
 }
 
-// idleLook is one look at idle nodes, with what it has to know once.
+// idleLook is the state of one search for idle nodes.
 type idleLook struct {
 	node   *Node
 	queue  *commands.Queue
@@ -209,8 +209,8 @@ type idleLook struct {
 	trains map[domain.NodeID]domain.ConfigKey
 }
 
-// idler is what to say of one node whose GPU does nothing. The row of the node
-// is read last: of most there is nothing to say.
+// idler lists the commands about one node whose GPU is idle. It reads the row of the node
+// last, because for most nodes there is no command.
 func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 	n, limits := l.node, nodes.PolicyOf(l.policy).Idle
 	last, _ := n.levels.last(node)
@@ -221,7 +221,7 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 		}
 		return l.zombie(node, last.dead, held)
 	}
-	if _, trains := l.trains[node]; trains { // with or without an item: what comes after it begins anew
+	if _, trains := l.trains[node]; trains { // with or without an item; its idle time begins again afterwards
 		n.levels.works(node, l.now)
 		return nil, nil
 	}
@@ -242,7 +242,7 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 	}}, nil
 }
 
-// zombie is what to say of a node that holds items and gets on with none.
+// zombie lists the commands about a node whose items make no progress.
 func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item) ([]commands.Timed, error) {
 	stalled, err := workview.StalledTasks(l.queue.Models, node, l.now.Add(-nodes.PolicyOf(l.policy).Idle.ZombieSeconds.Duration()))
 	if err != nil || len(stalled) == 0 {
@@ -258,7 +258,7 @@ func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item)
 	}}, nil
 }
 
-// busyFor tells why an idleness that was noticed is over; empty when it is not.
+// busyFor says why a node is not idle any more; empty if it still is.
 func (l idleLook) busyFor(node domain.NodeID) (string, error) {
 	if len(l.queue.HeldBy(node)) > 0 {
 		return "it holds work", nil
@@ -276,8 +276,8 @@ func (l idleLook) busyFor(node domain.NodeID) (string, error) {
 	return "there is nothing that it may take", nil
 }
 
-// wouldGet is the type of the item that a node would be given if it asked;
-// empty for none.
+// wouldGet returns the type of the item that a claim of a node would get now; empty for
+// none.
 func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	if !l.queue.AnyQueued() {
 		return "", nil
@@ -289,12 +289,12 @@ func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	return picked.Type, nil
 }
 
-// eager tells that every step looks at everything as it is now.
+// eager reports whether every step reads the current state of everything.
 func (n *Node) eager() bool { return n.config.Manual && !n.config.Paced }
 
-// expectNodes starts the silence of nodes that the read models call alive and
-// that nobody heard from since this process started. Nodes that are expected
-// already are told by their names.
+// expectNodes starts to watch the nodes that the read models call alive and that were not
+// heard from since this process started. For nodes that it watches already it reads no
+// row, only the key.
 func (n *Node) expectNodes(v projections.View, now time.Time) error {
 	for row, err := range nodesview.NodesTable.RawScan(v, projections.Span{}) {
 		if err != nil {

@@ -11,16 +11,16 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// clockHandler is who a refused command of the clock is recorded for.
+// clockHandler is the handler of events about refused commands of the clock.
 const clockHandler = "clock"
 
-// refusedInTurn is how many ticks one after the other a command may be refused
-// because things changed since it came due.
+// refusedInTurn is the number of successive ticks after which a command is recorded as
+// refused, though the refusals only say that it is not due any more.
 const refusedInTurn = 10
 
-// runDue runs the commands of one tick and says how many events they led to. What
-// may work later is an error. A refusal that says that things changed meanwhile is
-// none, unless it comes again and again; any other is recorded.
+// runDue runs the commands of one tick and returns the number of events that they led to.
+// A command that may succeed later is an error. A refusal because the state has changed
+// is not, unless it is repeated for refusedInTurn ticks; any other refusal is recorded.
 func (n *Node) runDue(ctx context.Context, due []commands.Timed) (happened int, err error) {
 	orders := make([]Order, len(due))
 	for i, timed := range due {
@@ -32,7 +32,7 @@ func (n *Node) runDue(ctx context.Context, due []commands.Timed) (happened int, 
 		switch {
 		case done.Err == nil && !done.Result.Duplicate:
 			happened += len(done.Result.Events)
-		case done.Err == nil, len(done.Result.Events) > 0: // the refusal is on the log
+		case done.Err == nil, len(done.Result.Events) > 0: // the refusal is in the log
 		case code.Retryable() || ctx.Err() != nil:
 			err = errors.Join(err, done.Err)
 		default:
@@ -47,13 +47,13 @@ func (n *Node) runDue(ctx context.Context, due []commands.Timed) (happened int, 
 	return happened, err
 }
 
-// passing tells a refusal of what is due no more.
+// passing reports whether a refusal says that a command is not due any more.
 func passing(code domain.Code) bool {
 	return code == domain.Conflict || code == domain.StaleLease || code == domain.NotFound
 }
 
-// recordRefused writes down, once, that a command of the clock was refused. The
-// event that it is recorded for is the newest at that time.
+// recordRefused appends, once, that a command of the clock was refused. It is recorded for
+// the newest event of the log.
 func (n *Node) recordRefused(ctx context.Context, due commands.Timed, refusal error) error {
 	cause := domain.FailureCommands + clockHandler + "/" + due.ID
 	if _, found, err := n.log.Find(ctx, admin.Stream(n.config.Cluster), domain.DeriveID(cause, 0)); found || err != nil {

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleptSoFar is how long the machine has been suspended since it was started. The
-// clock that counts it is read first, so that a pause in between makes it less.
+// sleptSoFar returns how long the machine was suspended since it was started. The clock
+// that counts suspended time is read first, so that a pause between the two readings
+// makes the result smaller, not larger.
 func sleptSoFar() time.Duration {
 	var whole, awake unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &whole) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake) != nil {

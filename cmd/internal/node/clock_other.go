@@ -4,5 +4,5 @@ package node
 
 import "time"
 
-// sleptSoFar is not told here: a sleep is a step of the wall clock.
+// sleptSoFar is not known on this system: after a suspension the wall clock seems stepped.
 func sleptSoFar() time.Duration { return 0 }

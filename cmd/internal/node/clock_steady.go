@@ -10,22 +10,22 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Clock is the time that a node decides and stamps events by. Like the wall clock
-// it is a time of day, and like a monotonic clock it cannot be stepped, so that
-// durations between two of its moments are durations that passed:
+// Clock is the time by which a node decides and stamps events. It is a time of day like
+// the wall clock, but cannot be stepped: the difference of two readings is the time that
+// passed between them.
 //
 //   - It begins at the wall clock, but not before the last event that a node wrote
-//     to the log: deadlines on the log are compared with times that come after it.
+//     to the log, because deadlines in the log are compared with later times.
 //   - It runs with the system's monotonic clock. When the wall clock is stepped, it
-//     follows by at most one part in followPart of the time that passes: leases end
-//     by what passed, and a wrong step that is taken back has done nothing.
-//   - Where the system tells, time that the machine slept has passed too.
+//     follows by at most one part in followPart of the time that passes, so that a
+//     wrong step that is taken back soon has no effect on leases.
+//   - Time that the machine was suspended counts, where the system tells it.
 //   - It never goes back.
 //
-// A node that was away, because it was not running, slept or stood still, could not
-// hear those who hold its leases: Read says since when it can. It stood still when
-// nobody read the clock for a while (Node.beat), as after SIGSTOP; a node that is
-// stepped through its time is told (Config.Stood).
+// While a node is away, because its process does not run, is stopped or the machine is
+// suspended, it cannot hear the holders of leases. Read tells since when it can. The
+// process was stopped if nobody read the clock for a while (see Node.beat), as after
+// SIGSTOP; a node that is stepped through its time is told by Config.Stood.
 type Clock struct {
 	system clocks
 
@@ -37,37 +37,36 @@ type Clock struct {
 	presence commands.Presence
 }
 
-// clocks are those of the system.
+// clocks are the clocks of the system.
 type clocks struct {
 	read func() reading
-	// slept is how long the machine has slept since some moment; always the same
-	// where nobody can tell. It costs more than the others, so that it is asked
-	// seldom.
+	// slept returns how long the machine was suspended since some fixed moment; always
+	// the same where that is not known. It costs more than read and is called seldom.
 	slept func() time.Duration
-	// stood is how long the process has stood still since it began; nil: it stood
-	// still between two readings that are far apart.
+	// stood returns how long the process was stopped since it began; nil: it was stopped
+	// between two readings that are far apart.
 	stood func() time.Duration
 }
 
-// reading is what they say at a moment.
+// reading is one reading of the clocks.
 type reading struct {
 	wall time.Time     // without a monotonic part
-	ran  time.Duration // that the machine was awake, since some moment
+	ran  time.Duration // that the machine was awake, since some fixed moment
 }
 
 const (
-	// followPart is how little of the time that passes the clock gains or loses on
-	// the way to the wall clock. Leases are renewed after a third of their time, so
-	// that a twentieth does not matter to them.
+	// followPart is the part of the time that passes by which the clock follows the wall
+	// clock at most: a twentieth. Leases are renewed after a third of their time, so this
+	// does not end them.
 	followPart = 20
-	// leastSleep keeps apart a sleep from two clocks that were read one after the other.
+	// leastSleep is the shortest suspension that is told from the time between two readings.
 	leastSleep = time.Second
-	// leastPause is how far apart two readings are between which the process stood
-	// still; beats are a fifth of it apart.
+	// leastPause is the shortest time between two readings after which the process counts
+	// as stopped. Node.beat reads five times as often.
 	leastPause = 5 * tickEvery
 )
 
-// newClock begins a clock at the wall clock.
+// newClock returns a clock that begins at the wall clock.
 func newClock(system clocks) *Clock {
 	first := system.read()
 	return &Clock{system: system, now: first.wall, last: first, slept: system.slept(), presence: commands.Presence{There: first.wall}}
@@ -81,8 +80,8 @@ func systemClocks() clocks {
 	}}
 }
 
-// NotBefore moves the clock ahead to a moment that it must not stand before. What
-// stood before it is then taken for before a start.
+// NotBefore moves the clock ahead to a moment, if it is before it. Leases from before the
+// moment then count as given before the node started.
 func (c *Clock) NotBefore(moment time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,13 +90,13 @@ func (c *Clock) NotBefore(moment time.Time) {
 	}
 }
 
-// Now is the time.
+// Now returns the time.
 func (c *Clock) Now() time.Time {
 	now, _ := c.Read()
 	return now
 }
 
-// Read is the time, and when the node could hear others up to then.
+// Read returns the time, and when the node was able to hear others.
 func (c *Clock) Read() (time.Time, commands.Presence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +104,7 @@ func (c *Clock) Read() (time.Time, commands.Presence) {
 	return c.now, c.presence
 }
 
-// noteSleep adds the time that the machine slept since it was asked last.
+// noteSleep adds the time that the machine was suspended since the last call.
 func (c *Clock) noteSleep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,13 +130,13 @@ func (c *Clock) advance() {
 		pause, c.stood = stood-c.stood, stood
 	}
 	if pause >= leastPause {
-		// Who had not been heard since the pause before this one is given that time too.
+		// A holder that was not heard since the pause before gets the rest of that time too.
 		left := max(c.presence.Back.Add(c.presence.Away).Sub(went), 0)
 		c.presence.Back, c.presence.Away = c.now, pause+left
 	}
 }
 
-// Off is by how much the wall clock is ahead of the clock; negative: behind it.
+// Off returns by how much the wall clock is ahead of the clock; negative if it is behind.
 func (c *Clock) Off() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,15 +145,15 @@ func (c *Clock) Off() time.Duration {
 }
 
 const (
-	// maxFloorLooks bounds how far back a start looks for an event that a node wrote:
-	// at the end there may be a recording that was imported.
+	// maxFloorLooks is the number of events at the end of the log among which the last
+	// event that a node wrote is looked for: an imported recording may come after it.
 	maxFloorLooks = 4096
-	// maxFloorAhead is how far ahead of the wall clock the time of an event is still
-	// believed. A machine that lost its clock begins in 1970.
+	// maxFloorAhead is how far ahead of the wall clock the time of an event may be. It is
+	// large, because a machine that lost its time begins in 1970.
 	maxFloorAhead = 100 * 365 * 24 * time.Hour
 )
 
-// clockFrom begins the clock of a node on its log.
+// clockFrom returns the clock of a node, which begins after the events of its log.
 func clockFrom(config Config) (*Clock, error) {
 	system := systemClocks()
 	switch {
@@ -176,7 +175,7 @@ func clockFrom(config Config) (*Clock, error) {
 			break
 		}
 		if e.Meta.Node == "" || e.Meta.Command == "" {
-			continue // no node decided it
+			continue // no node wrote it
 		}
 		ahead := e.Time.Sub(clock.Now())
 		if ahead > maxFloorAhead {
@@ -192,11 +191,12 @@ func clockFrom(config Config) (*Clock, error) {
 	return clock, nil
 }
 
-// shownOff is from when on it is told that the wall clock differs from the node's.
+// shownOff is the difference between the wall clock and the node's clock from which on it
+// is reported.
 const shownOff = 5 * time.Second
 
-// watchClock tells of a wall clock that was stepped, and takes over that the
-// machine slept or the process stood still. Only the clock's actor calls it.
+// watchClock reads the clock, reports a wall clock that was stepped, and allows for the
+// time that the machine was suspended or the process stopped. Only Tick calls it.
 func (n *Node) watchClock() (time.Time, commands.Presence) {
 	if n.steady == nil {
 		return n.moment()
@@ -225,8 +225,8 @@ func (n *Node) watchClock() (time.Time, commands.Presence) {
 	return now, presence
 }
 
-// moment is the time, and when the node could hear the holders of leases; always,
-// where time is another's.
+// moment returns the time, and when the node was able to hear the holders of leases. A
+// node whose clock is Config.Clock always was.
 func (n *Node) moment() (time.Time, commands.Presence) {
 	if n.steady == nil {
 		return domain.Instant(n.clock()), commands.Presence{}

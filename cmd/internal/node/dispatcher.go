@@ -15,21 +15,21 @@ import (
 const (
 	maxWaiting    = 8192 // commands that wait to be decided; further ones are refused
 	maxCalls      = 512  // commands of one group
-	maxUnfinished = 1024 // commands that broke off and were not tried again
+	maxUnfinished = 1024 // commands of which a part was not stored and that were not repeated
 	maxAgain      = 16   // how often a command is decided again after a conflict
 )
 
-// dispatcher is the one writer of items' streams. It decides whatever commands
-// wait, one after the other, on the queue as it will be, appends what they come
-// to in one call, and answers each when the call is done. When a part of a group
-// is not stored, it loads the queue again from what is durable and decides again
-// what rested on it.
+// dispatcher is the only writer of the streams of items. It takes the commands that wait
+// as a group, decides one after the other on the queue as the earlier ones leave it,
+// appends the events of the group in one call and answers each command. When a part of a
+// group is not stored, it loads the queue again from the log and decides again the
+// commands that may have depended on that part.
 type dispatcher struct {
 	node *Node
 
 	mu      sync.Mutex
 	waiting []*request
-	most    int // that wait
+	most    int // requests that may wait
 	closed  bool
 	work    chan struct{} // holds one token while there may be requests
 	done    chan struct{} // closed when the loop has ended
@@ -39,9 +39,9 @@ type dispatcher struct {
 	queue  *work.Queue
 	known  knownNodes
 	recent *recent
-	term   uint64 // that the queue was loaded in; 0: the log knows no terms
-	// unfinished are commands of which a part was not stored: tried again, they go on
-	// from what is.
+	term   uint64 // in which the queue was loaded; 0: the log has no terms
+	// unfinished are commands of which only a part was stored. When one is repeated, it
+	// continues after that part.
 	unfinished map[string]bool
 }
 
@@ -49,14 +49,14 @@ type dispatcher struct {
 type request struct {
 	call  *commands.Call
 	again int          // how often it was decided again
-	taken atomic.Int32 // requestWaiting, then one of the others for good
+	taken atomic.Int32 // requestWaiting until it becomes one of the others
 	done  chan struct{}
 }
 
 const (
 	requestWaiting = iota
-	requestTaken   // by a group: what happens now happens
-	requestDropped // by its caller: it never happens
+	requestTaken   // by a group: it will be decided
+	requestDropped // by its caller: it will not be decided
 )
 
 func newDispatcher(n *Node) *dispatcher {
@@ -69,7 +69,7 @@ func newDispatcher(n *Node) *dispatcher {
 	return d
 }
 
-// close decides what waits and ends the loop; later commands are refused.
+// close decides the commands that wait and ends the loop. Later commands are refused.
 func (d *dispatcher) close() {
 	d.mu.Lock()
 	if !d.closed {
@@ -80,8 +80,8 @@ func (d *dispatcher) close() {
 	<-d.done
 }
 
-// Write decides a command and appends what it comes to. When ctx ends before the
-// command is taken, nothing happens; when it ends later, it may have happened.
+// Write decides a command and appends its events. If ctx ends before the command is taken
+// by a group, nothing is stored; if it ends later, the events may be stored.
 func (d *dispatcher) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
 	if call.Dry {
 		return d.try(ctx, call)
@@ -111,8 +111,7 @@ func (d *dispatcher) Write(ctx context.Context, call *commands.Call) (commands.R
 	}
 }
 
-// writeAll decides calls in their order and completes each, whatever comes of the
-// others.
+// writeAll decides calls in their order. A call that fails does not stop the others.
 func (d *dispatcher) writeAll(ctx context.Context, calls []*commands.Call) {
 	if d.node.config.Manual {
 		for _, call := range calls {
@@ -174,8 +173,8 @@ func (d *dispatcher) run() {
 	}
 }
 
-// next takes the requests of a group from those that wait. Two commands of one id
-// are never in one group: the second is to find what the first left.
+// next takes the next group from the requests that wait. A group has no two commands with
+// the same id, because the second has to find the events of the first.
 func (d *dispatcher) next() []*request {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -200,8 +199,7 @@ func (d *dispatcher) next() []*request {
 	return group
 }
 
-// group decides requests, appends what they come to and answers them. Those that
-// it does not get to wait for the next group.
+// group decides requests until each is answered.
 func (d *dispatcher) group(ctx context.Context, requests []*request) {
 	d.state.Lock()
 	defer d.state.Unlock()
@@ -220,7 +218,8 @@ func (d *dispatcher) group(ctx context.Context, requests []*request) {
 	}
 }
 
-// once decides requests in one go and gives those that have to be decided again.
+// once decides as many of the requests as one append takes, answers them, and returns the
+// requests that are left or have to be decided again.
 func (d *dispatcher) once(ctx context.Context, requests []*request) (again []*request) {
 	queue, release, err := d.lend(ctx)
 	if err != nil {
@@ -257,14 +256,14 @@ func (d *dispatcher) once(ctx context.Context, requests []*request) (again []*re
 		d.answer(r)
 	}
 	for _, r := range requests[decided:] {
-		r.again-- // it was not tried
+		r.again-- // it was not decided this time
 	}
 	return append(again, requests[decided:]...)
 }
 
 func (d *dispatcher) answer(r *request) { close(r.done) }
 
-// remember notes what a call took, as far as that is stored.
+// remember notes the items that a call took, if its events are stored.
 func (d *dispatcher) remember(call *commands.Call) {
 	if call.BrokeOff() {
 		if len(d.unfinished) >= maxUnfinished {
@@ -279,7 +278,7 @@ func (d *dispatcher) remember(call *commands.Call) {
 	}
 }
 
-// before gives what a command took when it ran before.
+// before returns the items that a command took when it ran before.
 func (d *dispatcher) before(command string) ([]domain.TaskID, error) {
 	d.state.Lock()
 	defer d.state.Unlock()
@@ -289,8 +288,8 @@ func (d *dispatcher) before(command string) ([]domain.TaskID, error) {
 	return d.recent.before(command)
 }
 
-// try decides a command on a queue of its own, which is thrown away. There is one such
-// queue at a time: each takes as much memory as the node's.
+// try decides a command on a copy of the queue and stores nothing. There is one copy at a
+// time, because it takes as much memory as the queue itself.
 func (d *dispatcher) try(ctx context.Context, call *commands.Call) (commands.Result, error) {
 	select {
 	case d.tries <- struct{}{}:

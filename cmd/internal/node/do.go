@@ -18,20 +18,20 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Order is a command on its way in, from whatever side.
+// Order is a command for a node, with where it comes from.
 type Order struct {
 	ID, Actor, Causation, Correlation string
 	Command                           domain.Command
 	Dry                               bool
 }
 
-// Outcome is what came of an order.
+// Outcome is the result of an order.
 type Outcome struct {
 	Result commands.Result
 	Err    error
 }
 
-// Do resolves the facts of the moment and runs a command.
+// Do determines the facts of a command and runs it.
 func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if claim, claims := order.Command.(workcmd.ClaimTasks); claims && claim.Wait != nil {
 		return n.poll(ctx, order, claim)
@@ -49,7 +49,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if domain.NodeCommand(order.ID) {
 		return n.run(ctx, order, facts)
 	}
-	// A caller gave the id, and may have given it to something else.
+	// The id is a key that a caller chose, who may have used it for another command.
 	if facts.Request, err = commands.Digest(wiring.FastCodec{}, order.Command); err != nil {
 		return commands.Result{}, err
 	}
@@ -83,9 +83,9 @@ func (n *Node) run(ctx context.Context, order Order, facts domain.Facts) (comman
 	return n.finish(ctx, order, facts, result, err)
 }
 
-// asAtFirst gives a command that is repeated the time and the policy of its first
-// run: what was well formed then is not to be refused now. A batch is given what was
-// refused of it.
+// asAtFirst gives a repeated command the time and the policy of its first run, so that it
+// is not refused for what was allowed then. A batch also gets which of its items were
+// refused.
 func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.Position) (domain.Facts, error) {
 	e, err := eventAt(ctx, n.log, first)
 	if err != nil {
@@ -124,9 +124,9 @@ func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.P
 	return facts, nil
 }
 
-// DoAll runs commands in their order. Those for the queue that stand next to each
-// other are handed to the dispatcher together, and those that only record what
-// they say to the log; one that fails stops none.
+// DoAll runs commands in their order. Successive commands on the queue are given to the
+// dispatcher together, and successive commands that only record events to the log. A
+// command that fails does not stop the others.
 func (n *Node) DoAll(ctx context.Context, orders []Order) []Outcome {
 	outcomes := make([]Outcome, len(orders))
 	ctx, err := n.lead(ctx)
@@ -178,7 +178,7 @@ func (n *Node) DoAll(ctx context.Context, orders []Order) []Outcome {
 	return outcomes
 }
 
-// facts are what a command may know besides the log.
+// facts returns the facts of a command: what its decision may use besides the log.
 func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	if n.config.ReadOnly && !order.Dry {
 		return domain.Facts{}, errReadOnly
@@ -195,7 +195,7 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 		facts.Correlation = order.ID
 	}
 	if !n.config.Manual {
-		// A policy that the read models have not come to yet decides all the same.
+		// The read models may not have the policy in force yet.
 		if err := n.upTo(ctx, n.opened); err != nil {
 			return facts, err
 		}
@@ -221,13 +221,13 @@ func (n *Node) facts(ctx context.Context, order Order) (domain.Facts, error) {
 	return facts, nil
 }
 
-// policyName is how events name the policy that a revision of its stream left.
+// policyName is the name, in events, of the policy as of a revision of its stream.
 func policyName(revision domain.Revision) string {
 	return "policy-" + domain.PolicyDefaultName + "@" + (revision + 1).String()
 }
 
-// prepare compiles what items say of nodes while nobody waits for it: the
-// dispatcher finds it compiled. What is wrong with it is told when it is decided.
+// prepare compiles the expressions of items, so that the dispatcher need not do it. Faults
+// are reported when the command is decided.
 func (n *Node) prepare(items ...workcmd.AddTask) {
 	for _, item := range items {
 		if item.Where != "" {
@@ -236,7 +236,8 @@ func (n *Node) prepare(items ...workcmd.AddTask) {
 	}
 }
 
-// finish takes over what a command came to, before anybody is told of it.
+// finish updates what this node keeps in memory by the result of a command, before the
+// command is answered.
 func (n *Node) finish(ctx context.Context, order Order, facts domain.Facts, result commands.Result, err error) (commands.Result, error) {
 	opens := false
 	for i := range result.Events {
@@ -257,16 +258,16 @@ func (n *Node) finish(ctx context.Context, order Order, facts domain.Facts, resu
 	}
 	n.levels.note(order.Command, result, facts.Now, nodes.PolicyOf(facts.Policy))
 	if _, changes := order.Command.(policycmd.SetPolicy); changes {
-		// Whoever was told that a policy is in force finds it in force.
+		// Once the command is answered, the new policy is in force.
 		err = n.upTo(ctx, result.Position)
 		n.policy.Store(nil)
 	}
 	return result, err
 }
 
-// decisive are the events of other areas that claims have to know: what they say
-// of nodes, pauses and exploration is in the read models that a claim looks at
-// once they are acknowledged.
+// decisive are the types of events of other areas that claims depend on: they are about
+// nodes, pauses, policies and exploration. A claim waits until the read models have
+// applied the last one that was acknowledged.
 var decisive = decisiveTypes()
 
 func decisiveTypes() map[string]bool {
@@ -279,7 +280,7 @@ func decisiveTypes() map[string]bool {
 	return types
 }
 
-// raise makes a number at least so large.
+// raise sets a number to a position, unless it is larger already.
 func raise(number *atomic.Uint64, to domain.Position) {
 	for {
 		before := number.Load()

@@ -16,13 +16,12 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// drainBatch bounds the outbox entries looked at in one go.
+// drainBatch is the number of outbox entries that are run together at most.
 const drainBatch = 256
 
-// Drain runs the commands that reactors put into the outbox while this node leads,
-// until ctx ends. Running a command twice appends once, because its id derives from
-// the event and the reactor: what an earlier leader ran and did not settle is run
-// again.
+// Drain runs the commands in the outbox while this node leads, until ctx ends. Commands
+// that an earlier leader ran but did not settle are run again. That appends nothing,
+// because the id of a command derives from the event and the reactor.
 func (n *Node) Drain(ctx context.Context) error {
 	wait := minRetry
 	for n.untilLeads(ctx) {
@@ -64,9 +63,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// DrainOnce runs what is in the outbox now and says how many commands that was.
-// An error means that the log could not take one of them; it stays, and so does
-// what must come after it.
+// DrainOnce runs the first commands of the outbox and returns how many were settled. A
+// command that fails in a way that may pass stays in the outbox, and so do those that
+// have to come after it.
 func (n *Node) DrainOnce(ctx context.Context) (int, error) {
 	entries, err := n.store.Outbox(ctx, store.Cursor{}, drainBatch)
 	if err != nil || len(entries) == 0 {
@@ -79,13 +78,13 @@ func (n *Node) DrainOnce(ctx context.Context) (int, error) {
 	failed := n.runJobs(ctx, jobs)
 	var done []store.OutboxEntry
 	settled := domain.Position(n.settled.Load())
-	whole := true // what is done so far is a prefix of the outbox
+	whole := true // all entries so far are done
 	for i, one := range jobs {
 		if one.done {
 			done = append(done, entries[i])
 		}
 		whole = whole && one.done
-		// An event is settled once nothing of it can still be in the outbox.
+		// An event is settled once none of its entries is left in the outbox.
 		if last := i+1 == len(entries); whole && (!last && entries[i+1].Position > entries[i].Position || last && len(entries) < drainBatch) {
 			settled = max(settled, entries[i].Position)
 		}
@@ -100,17 +99,17 @@ func (n *Node) DrainOnce(ctx context.Context) (int, error) {
 	return len(done), failed
 }
 
-// outboxJob is an outbox entry on its way.
+// outboxJob is an outbox entry that is being run.
 type outboxJob struct {
 	entry  *store.OutboxEntry
 	order  Order
-	stream domain.StreamID // what alone decides the command, where that is so
-	cannot error           // why this build cannot run it
+	stream domain.StreamID // the only stream that the command is decided on; empty: there is none
+	cannot error           // why this build of rift cannot run it
 	done   bool
 }
 
-// jobOf makes the order of an entry. One that this build cannot run is a failure
-// of its reactor: whoever wrote it knew commands that are gone.
+// jobOf makes the order of an entry. An entry of another build of rift may have a command
+// that this build does not know.
 func (n *Node) jobOf(entry *store.OutboxEntry) *outboxJob {
 	one := &outboxJob{entry: entry}
 	spec, known := n.bus.Spec(entry.CommandType)
@@ -130,12 +129,11 @@ func (n *Node) jobOf(entry *store.OutboxEntry) *outboxJob {
 	return one
 }
 
-// runJobs runs jobs until one fails that may work later. Those for the queue that
-// stand next to each other share an append, and so do those that only record what
-// happened; those that look at nothing but
-// streams of their own run at once, each stream's in order; whatever looks
-// further sees all before it done. A node that is driven by hand runs one after
-// the other, for its log to come out the same each time.
+// runJobs runs jobs until one fails in a way that may pass. Successive jobs for the queue
+// share an append, and so do successive jobs that only record events. Successive jobs
+// that are decided on a stream of their own run at the same time, those of one stream in
+// order. Any other job runs after all jobs before it. A Manual node runs one job after
+// the other, so that its log is the same each time.
 func (n *Node) runJobs(ctx context.Context, jobs []*outboxJob) error {
 	for len(jobs) > 0 {
 		kind := n.kindOf(jobs[0])
@@ -155,7 +153,7 @@ func (n *Node) runJobs(ctx context.Context, jobs []*outboxJob) error {
 	return nil
 }
 
-// jobKind says what a job looks at.
+// jobKind says which jobs may run together.
 type jobKind int
 
 const (
@@ -169,7 +167,7 @@ func (n *Node) kindOf(one *outboxJob) jobKind {
 	spec, known := n.bus.Spec(one.entry.CommandType)
 	switch {
 	case !known || one.order.Command == nil:
-		return jobLooksFurther // it cannot be run
+		return jobLooksFurther // runInOrder reports it
 	case spec.Queued(one.order.Command):
 		return jobForQueue
 	case spec.Records(one.order.Command):
@@ -229,9 +227,9 @@ func (n *Node) runInOrder(ctx context.Context, jobs []*outboxJob) (failed error)
 	return failed
 }
 
-// verdict judges what came of a command of a reactor. A refusal settles it: the
-// one that the reactor expects, or that stands on the log, as it is; any other as
-// a failure of the reactor. Only what may work later is an error.
+// verdict returns an error if a command of a reactor may succeed later. A refusal is final:
+// one that the reactor expects, or that is in the log, is ignored, and any other is
+// recorded as a failure of the reactor.
 func (n *Node) verdict(ctx context.Context, one *outboxJob, outcome Outcome) error {
 	err, entry := outcome.Err, one.entry
 	if err == nil {
@@ -248,9 +246,9 @@ func (n *Node) verdict(ctx context.Context, one *outboxJob, outcome Outcome) err
 	return n.refused(ctx, entry, err)
 }
 
-// refused writes down that a command of a reactor was refused, which parks its
-// event: once for each time that the reactor was run, at first or because somebody
-// had it try again, however often the outbox is drained after that.
+// refused appends that a command of a reactor was refused, which makes a dead letter of
+// its event. It does so once for each run of the reactor, the first and every retry,
+// however often the outbox is drained.
 func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal error) error {
 	n.logger.Warn("outbox: command refused", "command", entry.CommandType, "reactor", entry.Reactor, "position", entry.Position, "error", refusal)
 	again, err := n.triedAgain(ctx, entry)
@@ -267,8 +265,8 @@ func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal er
 	})
 }
 
-// triedAgain counts how often somebody had a reactor try again on an event. Rows do not
-// say it: when they are folded anew, the letter may be dealt with already.
+// triedAgain counts the retries of a reactor on an event. It reads the log, because the
+// row of the dead letter may be gone when events are folded again.
 func (n *Node) triedAgain(ctx context.Context, entry *store.OutboxEntry) (times int, err error) {
 	stream := admin.DeadLetterStream(store.LetterID(entry.Reactor, entry.Position))
 	for e, err := range n.log.Read(ctx, stream, 0, eventlog.Forward) {
@@ -282,7 +280,7 @@ func (n *Node) triedAgain(ctx context.Context, entry *store.OutboxEntry) (times 
 	return times, nil
 }
 
-// maxRefusal bounds the text of a refusal that is written down.
+// maxRefusal is the length at which the recorded text of a refusal is cut.
 const maxRefusal = 2000
 
 func clipped(text string) string {
@@ -292,11 +290,11 @@ func clipped(text string) string {
 	return strings.ToValidUTF8(text[:maxRefusal], "") + "…"
 }
 
-// publishEvery is how often the leader says how far outboxes are settled.
+// publishEvery is the time between two events about how far the outbox is settled.
 const publishEvery = 30 * time.Second
 
-// Publish writes down, from time to time, how far outboxes are settled, and what
-// handlers failed at, until ctx ends.
+// Publish appends how far the outbox is settled, from time to time, and failures of
+// handlers, until ctx ends.
 func (n *Node) Publish(ctx context.Context) error {
 	ticker := time.NewTicker(publishEvery)
 	defer ticker.Stop()
@@ -325,14 +323,14 @@ func (n *Node) Publish(ctx context.Context) error {
 	return nil
 }
 
-// recordFailure writes HANDLER_FAILED. Failures at HANDLER_FAILED itself are
-// dead letters without an event, so that they cannot feed themselves.
+// recordFailure appends HANDLER_FAILED, unless the handler failed at such an event, which
+// could go on for ever.
 func (n *Node) recordFailure(ctx context.Context, failure store.Failure) error {
 	if failure.EventType == (admin.HandlerFailed{}).EventType() {
 		return nil
 	}
 	cause := fmt.Sprintf(domain.FailureCommands+"%s/%d", failure.Handler, failure.Position)
-	if failure.Attempts > 1 { // each that somebody asked for is a failure of its own
+	if failure.Attempts > 1 { // each retry is a failure of its own
 		cause += fmt.Sprintf("/%d", failure.Attempts)
 	}
 	return n.note(ctx, cause, admin.HandlerFailed{
@@ -340,16 +338,20 @@ func (n *Node) recordFailure(ctx context.Context, failure store.Failure) error {
 	})
 }
 
-// note appends a fact that the process itself observed to the administration's
-// stream; its id derives from its cause, so noting it twice appends once.
+// note appends an event that this node observed to the stream of the administration.
 func (n *Node) note(ctx context.Context, cause string, event domain.Event) error {
+	return n.append(ctx, admin.Stream(n.config.Cluster), domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node}, event)
+}
+
+// append appends an event. Its id derives from its command, so a second append of it does
+// nothing.
+func (n *Node) append(ctx context.Context, stream domain.StreamID, meta domain.Meta, event domain.Event) error {
 	eventType, version, data, err := n.catalog.Encode(event)
 	if err != nil {
 		return err
 	}
-	_, err = n.log.Append(ctx, admin.Stream(n.config.Cluster), domain.AnyRevision, eventlog.Proposed{
-		ID: domain.DeriveID(cause, 0), Type: eventType, Version: version, Time: domain.Instant(n.clock()),
-		Meta: domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node}, Data: data,
+	_, err = n.log.Append(ctx, stream, domain.AnyRevision, eventlog.Proposed{
+		ID: domain.DeriveID(meta.Command, 0), Type: eventType, Version: version, Time: domain.Instant(n.clock()), Meta: meta, Data: data,
 	})
 	return err
 }

@@ -7,9 +7,8 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
-// gateMeter counts by gate what claims were kept from: the counters that
-// explanations show for a moment, over time. Its labels are the names of gates,
-// which are few and fixed.
+// gateMeter counts, by gate, the items that claims did not get. Its labels are the names
+// of gates, which are few and fixed.
 type gateMeter struct{ total *prometheus.CounterVec }
 
 func newGateMeter() gateMeter {
@@ -24,5 +23,5 @@ func newGateMeter() gateMeter {
 
 func (m gateMeter) add(gate string, items int) { m.total.WithLabelValues(gate).Add(float64(items)) }
 
-// Collectors are the counters of the node, for whoever shows metrics.
+// Collectors returns the metrics of the node.
 func (n *Node) Collectors() []prometheus.Collector { return []prometheus.Collector{n.gates.total} }

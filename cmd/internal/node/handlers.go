@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Handlers tells what handles which event, what it reads, writes and commands,
-// and how it does.
+// Handlers lists the handlers of events with what they read, write and command, and their
+// counters.
 func (b backend) Handlers(ctx context.Context) (transport.Handlers, error) {
 	answer := transport.Handlers{Position: b.node.store.Position(), Handlers: []transport.HandlerRow{}}
 	reactors := map[string]projections.Reactor{}
@@ -52,8 +52,8 @@ func (b backend) Handlers(ctx context.Context) (transport.Handlers, error) {
 	return answer, nil
 }
 
-// timeOf is the time of the event at a position, nil for none; most handlers
-// share a few positions, which are looked up once.
+// timeOf returns the time of the event at a position, nil for none. Most handlers share a
+// few positions, which are looked up once.
 func (b backend) timeOf(ctx context.Context, known map[domain.Position]*time.Time, at domain.Position) (*time.Time, error) {
 	if found, is := known[at]; is || at == 0 {
 		return found, nil

@@ -12,48 +12,47 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The bounds of what is remembered of callers' keys across streams. On the stream
-// that it wrote to, a key is known for as long as the stream lives.
+// The bounds of what is kept of the keys of callers. On the stream that its command wrote
+// to, a key is known for as long as the stream exists.
 const (
-	maxKeys    = 1 << 18 // keys, and events at the end of the log that a start looks at
+	maxKeys    = 1 << 18 // keys, and events at the end of the log that are read for them
 	keysLast   = 24 * time.Hour
-	unknownUse = domain.Position(0) // whether the command was stored is not known
+	unknownUse = domain.Position(0) // it is not known whether the command was stored
 )
 
-// keys remembers what the keys of callers stand for, so that one which was used
-// is refused for another command, whatever stream that is about. It forgets the
-// oldest, and what is older than a day. A process that starts reads it from the
-// end of the log.
+// keys keeps which command each key of a caller was used for, so that the key is refused
+// for another command, also on another stream. It forgets the oldest keys beyond maxKeys
+// and those older than a day. It is loaded from the end of the log.
 type keys struct {
 	mu      sync.Mutex
 	seed    maphash.Seed
 	loaded  bool
 	used    map[uint64]keyUse // by the hash of the key
 	order   []uint64          // the oldest first
-	flights map[string]*flight
+	running map[string]*runningKey
 	most    int
 }
 
-// keyUse is what a key stands for.
+// keyUse is the command that a key was used for.
 type keyUse struct {
 	request uint64
 	first   domain.Position
 	at      int64 // seconds since 1970
 }
 
-// flight is a key whose command is being run.
-type flight struct {
+// runningKey is a key whose command is being run.
+type runningKey struct {
 	request uint64
 	calls   int
 }
 
 func newKeys() *keys {
-	return &keys{seed: maphash.MakeSeed(), used: map[uint64]keyUse{}, flights: map[string]*flight{}, most: maxKeys}
+	return &keys{seed: maphash.MakeSeed(), used: map[uint64]keyUse{}, running: map[string]*runningKey{}, most: maxKeys}
 }
 
-// begin takes a key for a command, or refuses it because it stands for another.
-// first is the position of the event that the command led to before, 0 if it
-// did not. Every begin that is not refused is followed by an end.
+// begin notes that a command is run under a key. It refuses a key that was used for
+// another command. first is the position of the first event of an earlier run of the
+// command, 0 if there is none. The caller calls end, unless begin returned an error.
 func (k *keys) begin(ctx context.Context, log eventlog.Log, key, request string, now time.Time) (first domain.Position, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -69,10 +68,10 @@ func (k *keys) begin(ctx context.Context, log eventlog.Log, key, request string,
 	case known:
 		first = use.first
 	}
-	running := k.flights[key]
+	running := k.running[key]
 	if running == nil {
-		running = &flight{request: wanted}
-		k.flights[key] = running
+		running = &runningKey{request: wanted}
+		k.running[key] = running
 	}
 	if running.request != wanted {
 		return 0, domain.Errorf(domain.KeyReused, "key %q stands for another command or body, which is being run right now; send this under a key of its own", key)
@@ -81,13 +80,13 @@ func (k *keys) begin(ctx context.Context, log eventlog.Log, key, request string,
 	return first, nil
 }
 
-// end says what a command came to.
+// end notes the result of a command.
 func (k *keys) end(key, request string, events []domain.Envelope, err error, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if running := k.flights[key]; running != nil {
+	if running := k.running[key]; running != nil {
 		if running.calls--; running.calls == 0 {
-			delete(k.flights, key)
+			delete(k.running, key)
 		}
 	}
 	switch code := domain.CodeOf(err); {
@@ -115,7 +114,7 @@ func (k *keys) note(key, request string, first domain.Position, at time.Time) {
 	}
 }
 
-// load reads what the log says of the last day.
+// load reads the keys of the last day from the log.
 func (k *keys) load(ctx context.Context, log eventlog.Log, now time.Time) error {
 	if k.loaded {
 		return nil
@@ -146,7 +145,7 @@ func (k *keys) load(ctx context.Context, log eventlog.Log, now time.Time) error 
 	return nil
 }
 
-// reused is the refusal of a key, which names its first use.
+// reused returns the refusal of a key, which names its first use.
 func (k *keys) reused(ctx context.Context, log eventlog.Log, key string, use keyUse) error {
 	if use.first == unknownUse {
 		return domain.Errorf(domain.KeyReused, "key %q stands for another command or body, of which it is not known whether it was stored; send this under a key of its own", key)
@@ -166,8 +165,8 @@ func eventAt(ctx context.Context, log eventlog.Log, at domain.Position) (domain.
 	return domain.Envelope{}, domain.Errorf(domain.NotFound, "want an event at position %d, found none", at)
 }
 
-// requestOf is a digest as a number. What is none, in a log that somebody made
-// by hand, is hashed to one.
+// requestOf returns a digest as a number. A text that is not a digest, in a log that was
+// written by hand, is hashed.
 func requestOf(digest string) uint64 {
 	if number, err := strconv.ParseUint(digest, 16, 64); err == nil {
 		return number

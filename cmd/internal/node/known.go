@@ -7,17 +7,17 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
-// knownNodes keeps what the read models say of nodes and pauses between groups of
-// commands: it changes with a decisive event and with nothing else. Reading it
-// for every claim was a twelfth of the CPU of a job.
+// knownNodes keeps, between groups of commands, what the read models say about nodes and
+// pauses, which only decisive events change. Reading it for every claim took a twelfth of
+// the processor time of a job.
 type knownNodes struct {
 	commands.NodesIn
-	at     domain.Position // of the last decisive event that it has seen
+	at     domain.Position // of the last decisive event
 	nodes  map[domain.NodeID]nodesview.NodeFacts
 	pauses *map[string]string
 }
 
-// asOf reads from a view, and forgets everything if a decisive event came.
+// asOf sets the view to read from, and forgets everything if there was a decisive event.
 func (k *knownNodes) asOf(v projections.View, at domain.Position) {
 	k.View = v
 	if k.nodes == nil || k.at != at || len(k.nodes) >= maxKnown {
@@ -25,10 +25,10 @@ func (k *knownNodes) asOf(v projections.View, at domain.Position) {
 	}
 }
 
-// maxKnown bounds the nodes of which something is kept.
+// maxKnown is the number of nodes that are kept at most.
 const maxKnown = 1 << 16
 
-// Node is what is known of a node.
+// Node returns what is known about a node.
 func (k *knownNodes) Node(id domain.NodeID) (nodesview.NodeFacts, error) {
 	if facts, known := k.nodes[id]; known {
 		return facts, nil
@@ -40,7 +40,7 @@ func (k *knownNodes) Node(id domain.NodeID) (nodesview.NodeFacts, error) {
 	return facts, err
 }
 
-// Pauses are the kinds that something holds, each with the reasons.
+// Pauses returns the kinds that are paused, with the reasons.
 func (k *knownNodes) Pauses() (map[string]string, error) {
 	if k.pauses != nil {
 		return *k.pauses, nil

@@ -3,14 +3,188 @@ package node
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	electioncmd "github.com/ringrift/rift/commands/election"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 	electionview "github.com/ringrift/rift/projections/election"
+	"github.com/ringrift/rift/transport"
 )
 
-// Elected is the position and the term of the newest change of leader that the read
+// tenure is the last term for which this node has taken over: what it keeps in memory
+// includes the events of earlier leaders.
+type tenure struct {
+	mu   sync.Mutex
+	term uint64
+}
+
+// Leads reports whether this node decides. A node that is alone always does.
+func (n *Node) Leads() bool {
+	return n.config.Leadership == nil || n.config.Leadership.Leader().Self
+}
+
+// lead returns the context of a decision. Its events are stored in the term in which it
+// was decided, or not at all. On a node that does not lead, the error has code
+// not_leader. With the first decision of a term the node takes over.
+func (n *Node) lead(ctx context.Context) (context.Context, error) {
+	if n.config.Leadership == nil {
+		return ctx, nil
+	}
+	leader := n.config.Leadership.Leader()
+	if !leader.Self {
+		return ctx, &eventlog.NotLeader{Leader: leader}
+	}
+	ctx = eventlog.InTerm(ctx, leader.Term)
+	n.tenure.mu.Lock()
+	defer n.tenure.mu.Unlock()
+	if n.tenure.term == leader.Term {
+		return ctx, nil
+	}
+	if err := n.takeOver(ctx, leader); err != nil {
+		return ctx, err
+	}
+	n.tenure.term = leader.Term
+	return ctx, nil
+}
+
+// takeOver clears what this node keeps in memory, because other nodes have decided since.
+// All nodes count as just heard from, and claims wait until the read models have applied
+// the events of earlier terms.
+func (n *Node) takeOver(ctx context.Context, leader eventlog.Leader) error {
+	if err := n.noteLeader(ctx, leader); err != nil {
+		return err
+	}
+	head, err := n.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := n.upTo(ctx, head); err != nil {
+		return err
+	}
+	raise(&n.decisive, head)
+	n.policy.Store(nil)
+	n.levels.reset()
+	n.keys.reset()
+	n.work.reset(leader.Term)
+	n.logger.Info("this node leads", "term", leader.Term, "position", head)
+	return nil
+}
+
+// noteLeader appends LEADER_CHANGED, once for each term.
+func (n *Node) noteLeader(ctx context.Context, leader eventlog.Leader) error {
+	stream := election.Stream(n.config.Cluster)
+	changed := election.LeaderChanged{Leader: leader.NodeID, Term: leader.Term}
+	for e, err := range n.log.Read(ctx, stream, eventlog.EndRevision, eventlog.Backward) {
+		if err == nil {
+			err = n.catalog.Fill(&e)
+		}
+		if err != nil {
+			return err
+		}
+		if last, ok := e.Event.(election.LeaderChanged); ok {
+			if last.Term >= leader.Term {
+				return nil
+			}
+			changed.Previous = last.Leader
+			break
+		}
+	}
+	cause := fmt.Sprintf(domain.LeaderCommands+"%s/%d", n.config.Cluster, leader.Term)
+	return n.append(ctx, stream, domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node, Term: leader.Term}, changed)
+}
+
+// Lead takes over whenever this node becomes leader, until ctx ends, so that the change of
+// leader is recorded and the queue is loaded before the first command.
+func (n *Node) Lead(ctx context.Context) error {
+	for {
+		changed := n.config.Leadership.Changes()
+		wait := minRetry
+		for n.Leads() {
+			_, err := n.lead(ctx)
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			n.logger.Warn("taking over waits", "error", err, "retry_in", wait)
+			if !sleep(ctx, wait) {
+				return nil
+			}
+			wait = min(2*wait, maxRetry)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// untilLeads waits until this node leads. It returns false if ctx ends first.
+func (n *Node) untilLeads(ctx context.Context) bool {
+	for n.config.Leadership != nil {
+		changed := n.config.Leadership.Changes()
+		if n.Leads() {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func (l *levels) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.nodes)
+	l.seeded, l.looked = time.Time{}, time.Time{}
+}
+
+// reset forgets the keys; begin then reads them from the log again.
+func (k *keys) reset() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.used)
+	k.order, k.loaded = nil, false
+}
+
+// reset drops the queue; the next command loads it again.
+func (d *dispatcher) reset(term uint64) {
+	d.state.Lock()
+	defer d.state.Unlock()
+	d.queue, d.recent, d.term = nil, nil, term
+	d.known = knownNodes{}
+	clear(d.unfinished)
+}
+
+// leaderHealth reports which node leads.
+func (n *Node) leaderHealth(health *transport.Health, check teller) {
+	if n.config.Leadership == nil {
+		check("leader", transport.StateOK, "this node leads itself", nil)
+		return
+	}
+	leader := n.config.Leadership.Leader()
+	health.Leader = string(leader.NodeID)
+	term := map[string]int64{"term": int64(min(leader.Term, 1<<62))}
+	switch {
+	case leader.NodeID == "":
+		check("leader", transport.StateFailed, "no leader is known: commands are refused until a majority of the voters answers", term)
+	case leader.Self:
+		check("leader", transport.StateOK, "this node leads", term)
+	default:
+		check("leader", transport.StateOK, "node "+string(leader.NodeID)+" leads", term)
+	}
+}
+
+// Elected returns the position and the term of the newest change of leader that the read
 // models have applied.
 func (n *Node) Elected() (position domain.Position, term uint64) {
 	if err := n.store.View(func(v projections.View) error {
@@ -23,8 +197,8 @@ func (n *Node) Elected() (position domain.Position, term uint64) {
 	return position, term
 }
 
-// TakeLead writes down that this node was elected for a term, and returns once it has
-// applied the log up to there. It is a conflict when the log has a newer term.
+// TakeLead records that this node was elected for a term, and returns once the read models
+// have applied the log up to there. A newer term in the log is a conflict.
 func (n *Node) TakeLead(ctx context.Context, term uint64) error {
 	command := fmt.Sprintf(domain.LeaderCommands+"%s/%d/%s", n.config.Cluster, term, n.config.Node)
 	result, err := n.bus.Do(ctx, domain.Facts{
@@ -36,5 +210,5 @@ func (n *Node) TakeLead(ctx context.Context, term uint64) error {
 	return n.upTo(ctx, result.Position)
 }
 
-// ID is the node's name.
+// ID returns the name of the node.
 func (n *Node) ID() domain.NodeID { return domain.NodeID(n.config.Node) }

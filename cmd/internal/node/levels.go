@@ -14,36 +14,38 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// maxLevels bounds the nodes whose level is kept.
+// maxLevels is the number of nodes that are kept at most.
 const maxLevels = 65536
 
-// levels is what nodes last said of themselves, in memory only: edges are
-// events, levels are not. After a start every node counts as just heard from.
+// levels keeps in memory when nodes were last heard from and the load that they reported.
+// Only changes of the state of a node are events. After a start every node counts as just
+// heard from.
 type levels struct {
 	mu     sync.Mutex
 	nodes  map[domain.NodeID]seen
 	seeded time.Time
 	looked time.Time // for idle nodes
-	cycle  time.Time // when the current cycle of deaths began
-	deaths int       // in it
-	// The nodes that the last look ended with. Only the clock uses them.
+	cycle  time.Time // when the period began in which deaths are counted
+	deaths int       // nodes that were given up in it
+	// The nodes at which the last searches for idle and busy nodes ended. Only Tick uses
+	// them.
 	idleTurn, busyTurn domain.NodeID
 }
 
-// seen is when a node was last heard from, and what it said.
+// seen is when a node was last heard from, and what it reported.
 type seen struct {
 	at       time.Time
-	word     time.Time // when it last gave a sign of life itself; zero: not yet
+	word     time.Time // when the node itself last called; zero: not yet
 	level    nodes.Level
 	readings nodes.Readings
-	idle     time.Time // since when its GPU is below what counts as idle; zero: it is not, or nobody knows
-	dead     time.Time // since when its GPU is below what counts as doing nothing
+	idle     time.Time // since when its GPU load is below the idle limit; zero: it is not, or not known
+	dead     time.Time // the same for the zombie limit
 }
 
 func newLevels() *levels { return &levels{nodes: map[domain.NodeID]seen{}} }
 
-// note records that the node of a command was heard from, and its load where the
-// command says it. A claim or a report on work counts like a heartbeat.
+// note records that the node of a command was heard from, and the load that the command
+// reports. A claim or a report about an item counts like a heartbeat.
 func (l *levels) note(c domain.Command, result commands.Result, at time.Time, policy nodes.Policy) {
 	switch c := c.(type) {
 	case nodescmd.NodeHeartbeat:
@@ -69,14 +71,14 @@ func (l *levels) note(c domain.Command, result commands.Result, at time.Time, po
 	}
 }
 
-// report takes over what a node says of itself.
+// report notes the load that a node reports.
 func (s *seen) report(level nodes.Level, at time.Time, policy nodes.Policy) {
 	s.level, s.readings = level, s.readings.Next(level, policy)
 	s.idle = since(s.idle, at, level.GPUPercent, policy.Idle.GPUPercent)
 	s.dead = since(s.dead, at, level.GPUPercent, policy.Idle.ZombieGPUPercent)
 }
 
-// since is the moment from which a load is below a limit; unknown is not below.
+// since returns the time since which a load is below a limit. An unknown load is not.
 func since(before, at time.Time, load *float64, limit float64) time.Time {
 	switch {
 	case load == nil || *load >= limit:
@@ -87,8 +89,8 @@ func since(before, at time.Time, load *float64, limit float64) time.Time {
 	return before
 }
 
-// reading is how often in a row a node was over its limits, with a report that
-// is being decided.
+// reading returns how many successive reports of a node were over its limits, with the
+// one that is being decided.
 func (l *levels) reading(node domain.NodeID, level nodes.Level, policy nodes.Policy) nodes.Readings {
 	last, _ := l.last(node)
 	return last.readings.Next(level, policy)
@@ -106,7 +108,7 @@ func (l *levels) put(node domain.NodeID, at time.Time, change func(*seen)) {
 	l.nodes[node] = before
 }
 
-// touch notes a sign of life of a node whose level is kept already.
+// touch notes that a node called whose level is kept already.
 func (l *levels) touch(node domain.NodeID, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +118,7 @@ func (l *levels) touch(node domain.NodeID, at time.Time) {
 	}
 }
 
-// alive notes that a node is alive by what others found out.
+// alive notes that other nodes found a node to be alive.
 func (l *levels) alive(node domain.NodeID, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,14 +129,14 @@ func (l *levels) alive(node domain.NodeID, at time.Time) {
 	}
 }
 
-// lastWord is when a node last gave a sign of life itself; zero: not yet.
+// lastWord returns when a node itself last called; zero: not yet.
 func (l *levels) lastWord(node domain.NodeID) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.nodes[node].word
 }
 
-// expect starts the silence of a node that has not been heard from yet.
+// expect counts the silence of a node that has not been heard from yet from a time on.
 func (l *levels) expect(node domain.NodeID, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,8 +145,8 @@ func (l *levels) expect(node domain.NodeID, at time.Time) {
 	}
 }
 
-// resume takes a time in which nobody could be heard, up to a moment, out of what
-// is known of the nodes.
+// resume moves the times of nodes by a period, ending at a moment, in which this node
+// could not hear them.
 func (l *levels) resume(at time.Time, away time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,10 +160,10 @@ func (l *levels) resume(at time.Time, away time.Duration) {
 	}
 }
 
-// seedEvery is how often the read models are searched for nodes to expect.
+// seedEvery is the time between two calls of expectNodes.
 const seedEvery = 5 * time.Second
 
-// dueSeed tells whether it is time to search again.
+// dueSeed reports whether expectNodes is to be called.
 func (l *levels) dueSeed(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,7 +180,7 @@ func (l *levels) forget(node domain.NodeID) {
 	delete(l.nodes, node)
 }
 
-// dueLook tells whether a time has passed since the last look for idle nodes.
+// dueLook reports whether a time has passed since the last search for idle nodes.
 func (l *levels) dueLook(now time.Time, every time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,7 +191,7 @@ func (l *levels) dueLook(now time.Time, every time.Duration) bool {
 	return true
 }
 
-// idle lists the nodes whose GPU does nothing since a moment or longer, by name.
+// idle lists the nodes whose GPU has been idle since a moment, by name.
 func (l *levels) idle(until time.Time) []domain.NodeID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -203,8 +205,8 @@ func (l *levels) idle(until time.Time) []domain.NodeID {
 	return nodes
 }
 
-// inTurn gives at most limit of a list that is ordered by name: those that come
-// after the one that the last call ended with, and then from the front.
+// inTurn returns at most limit elements of a list that is ordered by name, beginning after
+// the one at which the last call ended.
 func inTurn[T any](last *domain.NodeID, list []T, limit int, name func(T) domain.NodeID) []T {
 	if len(list) <= limit {
 		*last = ""
@@ -221,7 +223,7 @@ func inTurn[T any](last *domain.NodeID, list []T, limit int, name func(T) domain
 	return turn
 }
 
-// works notes that a node holds work: its idleness begins anew.
+// works notes that a node holds items: its idle time begins again.
 func (l *levels) works(node domain.NodeID, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,7 +233,7 @@ func (l *levels) works(node domain.NodeID, at time.Time) {
 	}
 }
 
-// mayDie tells whether one more node may be given up in this cycle.
+// mayDie reports whether one more node may be given up in this period.
 func (l *levels) mayDie(now time.Time, policy nodes.PatiencePolicy) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -245,7 +247,7 @@ func (l *levels) mayDie(now time.Time, policy nodes.PatiencePolicy) bool {
 	return true
 }
 
-// silent lists the nodes not heard from since a moment, the longest silent first.
+// silent lists the nodes that were not heard from since a moment, the longest silent first.
 func (l *levels) silent(since time.Time) []domain.NodeID {
 	l.mu.Lock()
 	defer l.mu.Unlock()

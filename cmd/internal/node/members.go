@@ -11,47 +11,38 @@ import (
 	"github.com/ringrift/rift/domain/raft"
 )
 
-// Membership is who replicates the log, as of one of its configurations.
+// Membership is one configuration of the members that replicate the log.
 type Membership struct {
 	Configuration uint64
-	By            string // on whose word it was made; empty: the first one's
+	By            string // who asked for it; empty: it is the first one
 	Members       []raft.Member
 }
 
-// membersAgain is how long passes before a node looks again at members that are not to
-// be written down yet.
+// membersAgain is the time after which a node asks again for members that cannot be
+// recorded yet.
 const membersAgain = 5 * time.Second
 
-// KeepMembers writes down each change of the members once, while this node leads, until
-// ctx ends.
+// KeepMembers records each change of the members once, while this node leads, until ctx
+// ends.
 func (n *Node) KeepMembers(ctx context.Context) error {
 	for n.untilLeads(ctx) {
 		led := n.config.Leadership.Changes()
 		members, changed := n.config.Members()
-		var again <-chan time.Time
-		wait := membersAgain
+		again := time.After(membersAgain)
 		if members != nil {
 			err := n.noteMembers(ctx, members)
 			if err == nil {
-				wait = 0
+				again = nil
 			} else if ctx.Err() == nil && n.Leads() {
-				n.logger.Warn("who the members are is not written down; it is tried again", "error", err, "retry_in", maxRetry)
-				wait = maxRetry
+				n.logger.Warn("who the members are is not recorded; it is tried again", "error", err, "retry_in", maxRetry)
+				again = time.After(maxRetry)
 			}
-		}
-		var timer *time.Timer
-		if wait > 0 {
-			timer = time.NewTimer(wait)
-			again = timer.C
 		}
 		select {
 		case <-again:
 		case <-changed:
 		case <-led:
 		case <-ctx.Done():
-		}
-		if timer != nil {
-			timer.Stop()
 		}
 	}
 	return nil

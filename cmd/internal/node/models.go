@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// storeOptions says how the read models follow the log: which events tell of their
+// storeOptions completes the options of the read models: which events are about their
 // outbox, their dead letters and rebuilds.
 func (n *Node) storeOptions(config Config) (store.Options, error) {
 	options := config.Store
@@ -46,7 +46,7 @@ func (n *Node) storeOptions(config Config) (store.Options, error) {
 	return options, nil
 }
 
-// lastSettled finds up to where the commands of reactors have been run.
+// lastSettled returns the position up to which the commands of reactors have been run.
 func lastSettled(log eventlog.Log, catalog *domain.Catalog) (domain.Position, error) {
 	filter := eventlog.Filter{Types: []string{admin.OutboxSettled{}.EventType()}}
 	for e, err := range log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, filter) {

@@ -1,11 +1,11 @@
-// Package node composes one rift process: a log, the read models that follow
-// it, the bus that decides, the outbox that reactors fill, and the clock that
-// turns deadlines into commands. `rift serve` runs its actors with the wall
-// clock; scripts and replays step through the same parts by hand with a clock
-// of their own. It decides nothing itself.
+// Package node composes one rift process: a log, the read models that follow it, the bus
+// that decides commands, the outbox of the reactors, and the clock that issues commands
+// for deadlines. `rift serve` runs its actors by the time of the machine; scripts and
+// replays step through the same parts with a clock of their own. The package decides
+// nothing itself.
 //
-// Read node.go (the parts), then drain.go and clock.go (what moves by itself),
-// then backend.go (what the HTTP edge gets to see).
+// Read node.go (the parts), then drain.go and clock.go (the actors), then backend.go (what
+// the HTTP endpoints use).
 package node
 
 import (
@@ -44,64 +44,60 @@ type Config struct {
 	Cluster string // empty: the default cluster
 	Version string // of the build, for health
 	Log     eventlog.Log
-	// Leadership tells whether this node decides, where several share a log; nil: it
-	// does. A node that does not lead follows the log and takes no command.
+	// Leadership says which of the nodes that share a log decides; nil: this one. A node
+	// that does not lead follows the log and takes no command.
 	Leadership eventlog.Leadership
-	// Members gives who replicates the log, nil while that is not to be written down, and
-	// a channel that is closed when it is another; nil: nobody else has the log.
+	// Members returns the members that replicate the log, nil while they cannot be
+	// recorded, and a channel that is closed when they change; nil: the log is not
+	// replicated.
 	Members func() (*Membership, <-chan struct{})
-	// Sparse says that the log's positions have gaps, as places in a file have: how far
-	// apart two of them are says little of how many events are between.
+	// Sparse says that the positions of the log have gaps, as offsets in a file have, so
+	// that the difference of two is not the number of events between them.
 	Sparse bool
 	// StoreDir is the folder of the read models, and Store tunes them.
 	StoreDir string
 	Store    store.Options
-	// Clock is the time of a node that is stepped through a time of its own; nil: a
-	// Clock of this process.
+	// Clock returns the time of a node that is stepped through a time of its own; nil: the
+	// node has a Clock.
 	Clock func() time.Time
-	// Clocks are those of the machine that a Clock of this process is made from: the
-	// time of day, and how long the machine has been awake; nil: the system's.
+	// Clocks returns the time of day and how long the machine has been awake, for the
+	// Clock of the node; nil: those of the system.
 	Clocks func() (wall time.Time, awake time.Duration)
-	// Stood, with Clocks, is how long the process has stood still so far, for a node
-	// whose clock is read only when something happens; nil: it stood still whenever
-	// the clock was not read for a while.
+	// Stood, with Clocks, returns how long the process was stopped so far. It is for a
+	// node whose clock is read only when something happens; nil: the process was stopped
+	// whenever the clock was not read for a while.
 	Stood func() time.Duration
-	// Manual says that nobody runs the actors: a command that needs the read
-	// models to be up to date brings them there itself.
+	// Manual says that the actors do not run: a command that needs current read models
+	// brings them up to date itself.
 	Manual bool
-	// Paced, for a Manual node, says that it is stepped through long times: it
-	// looks around as seldom as a running node does, reads the policy again only
-	// after it changed it, and glances at read models as they are.
+	// Paced, for a Manual node, says that it is stepped through long times: it searches
+	// for silent and idle nodes as seldom as a running node does, reads the policy again
+	// only after it changed it, and does not wait for read models.
 	Paced bool
-	// ReadOnly says that the node shows a log and changes nothing: commands are
-	// refused, no reactor looks at its events, and nobody decides deadlines. Its
-	// read models are to stand in a folder of their own, for reactors that were
-	// away would take what they missed for done.
+	// ReadOnly says that the node only shows a log: it refuses commands, runs no reactors
+	// and decides no deadlines. Its read models must be in a folder of their own, because
+	// reactors do not get the events that were folded without them.
 	ReadOnly bool
-	// Rebuilt says that the read models were discarded to be made anew: reactors begin
-	// behind what the log says was settled, as they would have gone on.
+	// Rebuilt says that the read models were discarded and are built again: reactors begin
+	// after the last event that the log says is settled.
 	Rebuilt bool
-	// OnShutdown is told when somebody asks the node to stop.
+	// OnShutdown is called when a command asks the node to stop.
 	OnShutdown func(reason string, grace time.Duration)
 	Logger     *slog.Logger
-	// Disk tells the free bytes of the data folder, for health; nil when nobody knows.
+	// Disk returns the free and the total bytes of the disk of the data folder, for
+	// health; nil: they are not known.
 	Disk func() (free, total uint64, err error)
-	// Remembered bounds the bytes of what streams come to that are kept between
-	// commands; 0 means 128 MiB.
-	Remembered int64
-	// QueueBytes bounds the memory that live items take, about: beyond it callers can
-	// add no more; 0 is no bound.
+	// AggregateBytes bounds the cache of aggregates; 0 means 128 MiB.
+	AggregateBytes int64
+	// QueueBytes is about the memory that live items may take. When they take more,
+	// callers cannot add items; 0 means no bound.
 	QueueBytes int64
-	// Forgetful says that every decision reads its stream from the log. It is for
-	// tests and measurements: the answers are the same.
-	Forgetful bool
-	// Facts and Level are what the node tells others of itself; nil: nothing.
+	// Facts and Level are what the node tells other nodes about itself; nil: nothing.
 	Facts json.RawMessage
 	Level func() nodes.Level
-	// Known is put into the facts of every command: what single areas look at besides.
+	// Known is added to the facts of every command, for the areas that use it.
 	Known []any
-	// Done is told of every command that was run, with what came of it. It is
-	// for tests; nil costs nothing.
+	// Done is called for every command that was run, with its result. It is for tests.
 	Done func(domain.Command, commands.Result)
 
 	clocks *clocks // nil: those of the system
@@ -120,11 +116,11 @@ type Node struct {
 	gates   gateMeter
 	match   *matching.Expressions
 	clock   func() time.Time
-	steady  *Clock        // that clock reads; nil: the time is another's
-	off     time.Duration // of the wall clock, as it was told last
+	steady  *Clock        // behind clock; nil: clock is Config.Clock
+	off     time.Duration // of the wall clock, as it was last reported
 
-	presence   commands.Presence // as the clock's actor knows it
-	refusedDue map[string]int    // ticks one after the other that refused a command of the clock, by its id
+	presence   commands.Presence // as of the last tick
+	refusedDue map[string]int    // successive ticks in which a command of the clock was refused, by its id
 	logger     *slog.Logger
 	started    time.Time
 
@@ -133,22 +129,22 @@ type Node struct {
 	draining atomic.Bool        // set while stopping: no more claims
 	drained  atomic.Uint64      // commands of reactors run so far
 	settled  atomic.Uint64      // position up to which the outbox has been run
-	decisive atomic.Uint64      // position of the last event, of other areas, that claims have to know
+	decisive atomic.Uint64      // position of the last decisive event
 	policy   atomic.Pointer[readPolicy]
 	keys     *keys
 	tenure   tenure
 	relay    *relay.Hub
 	gossip   *gossip.Gossip
-	parts    []any                    // lent to endpoints besides; see Lend
-	expects  map[string][]domain.Code // refusals of commands, by reactor
+	parts    []any                    // for endpoints; see Lend
+	expects  map[string][]domain.Code // refusals that reactors expect, by reactor
 	opened   domain.Position          // the log's head when the node was opened
 	stepping sync.Mutex               // one Sync at a time when Manual
 
-	following context.Context // ends when nobody follows the log any more
+	following context.Context // ends when the read models stop to follow the log
 	unfollow  context.CancelFunc
 }
 
-// Open puts a node together; the log stays the caller's to close.
+// Open makes a node. The caller closes the log.
 func Open(config Config) (*Node, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -197,9 +193,7 @@ func Open(config Config) (*Node, error) {
 	if n.bus, err = commands.NewBus(n.log, catalog, modelsView{n}, wiring.Specs()...); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
-	if !config.Forgetful {
-		n.bus.Memory = newMemory(config.Remembered)
-	}
+	n.bus.Aggregates = newAggregateCache(config.AggregateBytes)
 	n.decisive.Store(uint64(n.opened))
 	n.work = newDispatcher(n)
 	n.bus.Queue = n.work
@@ -212,13 +206,13 @@ func Open(config Config) (*Node, error) {
 	return n, nil
 }
 
-// failuresAgain has what is parked written down once more: the process may have
-// ended between the two, and what is on the log already stays as it is.
+// failuresAgain reports the failures of all dead letters again, because the process may
+// have ended before their events were appended. Appending one twice does nothing.
 func (n *Node) failuresAgain() error {
 	letters, err := n.store.DeadLetters()
 	for _, letter := range letters {
 		if letter.Command != "" {
-			continue // it was parked because it is on the log
+			continue // it comes from an event in the log
 		}
 		select {
 		case n.failures <- store.Failure{
@@ -226,13 +220,13 @@ func (n *Node) failuresAgain() error {
 			Err: errors.New(letter.Error), Attempts: letter.Attempts,
 		}:
 		default:
-			return err // the rest was parked long ago
+			return err // the others are old
 		}
 	}
 	return err
 }
 
-// Close decides what waits and closes the read models. Follow must have ended.
+// Close decides the commands that wait and closes the read models. Follow must have ended.
 func (n *Node) Close() error {
 	n.relay.Close()
 	n.unfollow()
@@ -240,19 +234,17 @@ func (n *Node) Close() error {
 	return n.store.Close()
 }
 
-// EndWaits has everybody go who waits at this node for another one, so that a
-// server can stop.
+// EndWaits ends the requests that wait for the answer of another node, so that the server
+// can stop.
 func (n *Node) EndWaits() { n.relay.Stop() }
 
-// Gossip is what the node knows of others by what they say of themselves.
+// Gossip returns what other nodes tell about themselves.
 func (n *Node) Gossip() *gossip.Gossip { return n.gossip }
 
-// Heard notes that a node is alive by what others found out, which is no word of its
-// own: LastHeard does not tell of it.
+// Heard notes that other nodes found a node to be alive. It does not change LastHeard.
 func (n *Node) Heard(node domain.NodeID) { n.levels.alive(node, n.clock()) }
 
-// LastHeard is when a node last gave a sign of life itself, by the time of this
-// process; zero: not yet.
+// LastHeard returns when a node itself last called, by the wall clock; zero: not yet.
 func (n *Node) LastHeard(node domain.NodeID) time.Time {
 	word := n.levels.lastWord(node)
 	if word.IsZero() {
@@ -261,15 +253,15 @@ func (n *Node) LastHeard(node domain.NodeID) time.Time {
 	return time.Now().Add(word.Sub(n.clock()))
 }
 
-// Lend gives the endpoints a part of the process that they find by its type. It is
-// called before they serve.
+// Lend makes a part of the process available to endpoints, which find it by its type. It
+// must be called before they serve.
 func (n *Node) Lend(part any) { n.parts = append(n.parts, part) }
 
-// Now is the node's time.
+// Now returns the time of the node.
 func (n *Node) Now() time.Time { return n.clock() }
 
-// Moment is the time that a question is about: now or, where a log is only shown,
-// when its last event was.
+// Moment returns the time for questions about the present: now or, on a read-only node,
+// the time of the last event.
 func (n *Node) Moment() time.Time {
 	if n.config.ReadOnly {
 		for e, err := range n.log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, eventlog.Filter{}) {
@@ -282,22 +274,22 @@ func (n *Node) Moment() time.Time {
 	return n.Now()
 }
 
-// ReadOnly tells a node that only shows its log.
+// ReadOnly reports whether the node only shows its log.
 func (n *Node) ReadOnly() bool { return n.config.ReadOnly }
 
-// Store is the node's read models.
+// Store returns the read models of the node.
 func (n *Node) Store() *store.Store { return n.store }
 
-// Bus is what runs the node's commands.
+// Bus returns the bus that runs the commands of the node.
 func (n *Node) Bus() *commands.Bus { return n.bus }
 
-// Follow keeps the read models up with the log until ctx ends, once in a node's life.
+// Follow makes the read models follow the log until ctx ends. It is called once.
 func (n *Node) Follow(ctx context.Context) error {
 	defer n.unfollow()
 	return n.store.Run(ctx, n.log, store.Until{})
 }
 
-// Sync brings the read models up to the log's head. Only for a Manual node.
+// Sync brings the read models up to the head of the log. It is for a Manual node.
 func (n *Node) Sync(ctx context.Context) error {
 	n.stepping.Lock()
 	defer n.stepping.Unlock()
@@ -322,7 +314,7 @@ func (n *Node) upTo(ctx context.Context, p domain.Position) error {
 	return n.store.WaitFor(ctx, p)
 }
 
-// errReadOnly is the answer of a node that changes nothing.
+// errReadOnly refuses commands on a read-only node.
 var errReadOnly = domain.Errorf(domain.Forbidden, "this node shows a log and takes no commands: it was started with --read-only; try one with ?dry_run=1")
 
 func reactorsOf(config Config) []projections.Reactor {
@@ -332,8 +324,8 @@ func reactorsOf(config Config) []projections.Reactor {
 	return wiring.Reactors()
 }
 
-// SeedOf draws the seed of a decision from its command's id, so that the same
-// command decides the same wherever it runs.
+// SeedOf derives the seed of a decision from the id of its command, so that the command is
+// decided in the same way wherever it runs.
 func SeedOf(command string) uint64 {
 	var short [128]byte
 	sum := sha256.Sum256(append(append(short[:0], "seed\x00"...), command...))
@@ -346,18 +338,17 @@ const (
 	ModelsFolder = "models"
 	// ReadOnlyFolder holds the read models of a node that only shows the log.
 	ReadOnlyFolder = "models-read-only"
-	// ElsewhereFile says where the log is whose read models a data folder without one
-	// of its own has.
+	// ElsewhereFile names the log of a data folder that has only the read models of it.
 	ElsewhereFile = "LOG"
 )
 
-// OpenLog opens the log of a data folder, for tools beside a node.
+// OpenLog opens the log of a data folder, for tools.
 func OpenLog(data string, readOnly bool) (*pebblelog.Log, error) {
 	return OpenLogWith(data, pebblelog.Options{ReadOnly: readOnly})
 }
 
-// OpenLogWith opens the log of a data folder. It makes none where read models show
-// that there was one, or where it is said to be elsewhere.
+// OpenLogWith opens the log of a data folder, or makes one. It makes none in a folder that
+// has read models or names a log elsewhere.
 func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error) {
 	if text, err := os.ReadFile(filepath.Join(data, ElsewhereFile)); err == nil {
 		return nil, domain.Errorf(domain.Unavailable, "data folder %s: its log is at %s", data, strings.TrimSpace(string(text)))

@@ -10,16 +10,16 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// readPolicy is a policy document as it was found at a moment.
+// readPolicy is a policy document as it was read at a time.
 type readPolicy struct {
 	document domain.Policy
 	name     string
-	row      []byte // it was decoded from
+	row      []byte // that it was decoded from
 	at       time.Time
 }
 
-// policyFresh is how long a policy that was read is taken to be in force. One
-// that this node changed is read again at once.
+// policyFresh is how long a policy that was read is used. After a change by this node it
+// is read again at once.
 const policyFresh = 100 * time.Millisecond
 
 func (n *Node) policyInForce(now time.Time) (read *readPolicy, err error) {
@@ -33,7 +33,7 @@ func (n *Node) policyInForce(now time.Time) (read *readPolicy, err error) {
 	return read, err
 }
 
-// freshPolicy is the policy that was read last, if that is not long ago.
+// freshPolicy returns the policy that was read last, nil if that is too long ago.
 func (n *Node) freshPolicy(now time.Time) *readPolicy {
 	if known := n.policy.Load(); known != nil && (n.config.Paced || !n.config.Manual && now.Sub(known.at).Abs() < policyFresh) {
 		return known
@@ -41,8 +41,8 @@ func (n *Node) freshPolicy(now time.Time) *readPolicy {
 	return nil
 }
 
-// readPolicy reads the policy in force. The document is long: one whose row reads
-// as it did before is not decoded again.
+// readPolicy reads the policy in force. The document is long, so it is decoded only if its
+// row has changed.
 func (n *Node) readPolicy(v projections.View, now time.Time) (*readPolicy, error) {
 	row, _, err := policyview.PoliciesTable.Raw(v, domain.PolicyDefaultName)
 	if err != nil {

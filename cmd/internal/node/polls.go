@@ -16,20 +16,19 @@ import (
 // The bounds of claims that wait.
 const (
 	maxPolls  = 2048                   // that wait at once; further ones are refused
-	pollTurns = 64                     // that are decided again at once: heartbeats find room between them
-	pollLook  = time.Second            // after which one is decided again though no event came: time opens gates too
-	pollRest  = 20 * time.Millisecond  // between two decisions of one, and so much more for each that waits
-	pollEach  = 100 * time.Microsecond // which bounds all of them to 10,000 decisions a second
+	pollTurns = 64                     // that are decided again at the same time, so that heartbeats are not held up
+	pollLook  = time.Second            // after which a claim is decided again without an event: gates also open with time
+	pollRest  = 20 * time.Millisecond  // least time between two decisions of a claim, plus
+	pollEach  = 100 * time.Microsecond // for each claim that waits: all of them are decided 10,000 times a second at most
 )
 
-// polls are the claims that found nothing and wait for an item. They look at no
-// rows: each is decided again, as the claim that it is, when an event may have given
-// it an item.
+// polls are the claims that found nothing and wait for an item. Each is decided again as a
+// claim when an event may have made an item available.
 type polls struct {
 	mu      sync.Mutex
 	waiting int
 	most    int
-	changed chan struct{} // closed, and made anew, when such an event was stored
+	changed chan struct{} // closed and replaced when such an event was stored
 	turns   chan struct{}
 }
 
@@ -37,7 +36,7 @@ func newPolls() *polls {
 	return &polls{most: maxPolls, changed: make(chan struct{}), turns: make(chan struct{}, pollTurns)}
 }
 
-// enter takes the place of one that waits, until leave.
+// enter counts a claim that waits, until leave is called.
 func (p *polls) enter() (leave func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,14 +51,14 @@ func (p *polls) enter() (leave func(), err error) {
 	}, nil
 }
 
-// next is closed once something changes from now on.
+// next returns a channel that is closed by the next wake.
 func (p *polls) next() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changed
 }
 
-// wake has those that wait decided again.
+// wake has the claims that wait decided again.
 func (p *polls) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,16 +68,15 @@ func (p *polls) wake() {
 	}
 }
 
-// rest is how long one waits at least from one decision to the next.
+// rest returns the least time between two decisions of a claim.
 func (p *polls) rest() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return pollRest + time.Duration(p.waiting)*pollEach
 }
 
-// opening are the events after which a claim that found nothing may find something:
-// all of items but those that say how a claimed one goes on, and what claims know of
-// nodes, pauses and policies.
+// opening are the types of events after which a claim that found nothing may find an item:
+// decisive events, and events of items other than those about items that are held.
 var opening = openingTypes()
 
 func openingTypes() map[string]bool {
@@ -92,9 +90,9 @@ func openingTypes() map[string]bool {
 	return types
 }
 
-// poll runs a claim that waits: until it gets an item, the wait is over, or its
-// caller is gone. What is stored and answered is the claim without the wait, so that
-// one which is repeated under its id finds what it took.
+// poll runs a claim that waits until it gets an item, the wait is over, or its caller is
+// gone. The events and the answer are those of the claim without a wait, so that a
+// repetition under its id finds the items that it took.
 func (n *Node) poll(ctx context.Context, order Order, claim workcmd.ClaimTasks) (commands.Result, error) {
 	wait := claim.Waits()
 	if *claim.Wait < 0 {
@@ -131,7 +129,7 @@ func (n *Node) poll(ctx context.Context, order Order, claim workcmd.ClaimTasks) 
 	}
 }
 
-// pollOnce decides a claim that waits, when its turn has come.
+// pollOnce decides a claim that waits once more.
 func (n *Node) pollOnce(ctx context.Context, order Order) (commands.Result, error) {
 	select {
 	case n.polls.turns <- struct{}{}:
@@ -139,13 +137,13 @@ func (n *Node) pollOnce(ctx context.Context, order Order) (commands.Result, erro
 	case <-ctx.Done():
 		return commands.Result{}, pollLeft(ctx)
 	}
-	if ctx.Err() != nil { // nobody is there to take an item
+	if ctx.Err() != nil { // nobody would take the item
 		return commands.Result{}, pollLeft(ctx)
 	}
 	return n.Do(ctx, order)
 }
 
-// awaitChange waits until a claim is to be decided again, or its wait is over.
+// awaitChange waits until a claim is to be decided again. over says that its wait is over.
 func awaitChange(ctx context.Context, end, look <-chan time.Time, changed <-chan struct{}, rested *time.Timer) (over bool, err error) {
 	select {
 	case <-ctx.Done():
@@ -170,7 +168,7 @@ func pollLeft(ctx context.Context) error {
 	return eventlog.Interrupted(ctx, "command work.claim: nothing is stored")
 }
 
-// pollEnd is how long a claim waits so that its answer comes before its caller gives up.
+// pollEnd returns how long a claim may wait so that it is answered before its caller gives up.
 func pollEnd(ctx context.Context, wait time.Duration) time.Duration {
 	if deadline, bounded := ctx.Deadline(); bounded {
 		left := time.Until(deadline)
@@ -179,7 +177,7 @@ func pollEnd(ctx context.Context, wait time.Duration) time.Duration {
 	return wait
 }
 
-// tookNothing tells the answer of a claim that changed nothing.
+// tookNothing reports whether a claim got no item and appended nothing.
 func tookNothing(result commands.Result) bool {
 	took, ok := result.Answer.(workcmd.TasksClaimed)
 	return ok && len(took.Items) == 0 && len(result.Events) == 0

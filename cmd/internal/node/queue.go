@@ -11,8 +11,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// lend gives the queue as of now to a group of commands, with a snapshot of the
-// read models that has applied what claims have to know.
+// lend returns the current queue for a group of commands, with a snapshot of the read
+// models that has applied all decisive events.
 func (d *dispatcher) lend(ctx context.Context) (*commands.Queue, func(), error) {
 	n := d.node
 	if err := d.current(ctx); err != nil {
@@ -29,7 +29,7 @@ func (d *dispatcher) lend(ctx context.Context) (*commands.Queue, func(), error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if n.eager() { // somebody else may have appended what is decisive
+	if n.eager() { // another writer may have appended a decisive event
 		known = view.Position()
 	}
 	d.known.asOf(view, known)
@@ -40,8 +40,8 @@ func (d *dispatcher) lend(ctx context.Context) (*commands.Queue, func(), error) 
 	return queue, view.Close, nil
 }
 
-// seen waits until the read models have applied a position, for as long as they
-// follow the log.
+// seen waits until the read models have applied a position. It fails once they do not
+// follow the log any more.
 func (d *dispatcher) seen(ctx context.Context, p domain.Position) error {
 	n := d.node
 	if n.store.Position() >= p {
@@ -57,7 +57,7 @@ func (d *dispatcher) seen(ctx context.Context, p domain.Position) error {
 	return err
 }
 
-// inspect lets f look at the queue as it is now. f must not keep it.
+// inspect calls f with the current queue. f must not keep it.
 func (d *dispatcher) inspect(ctx context.Context, f func(*work.Queue) error) error {
 	d.state.Lock()
 	defer d.state.Unlock()
@@ -67,9 +67,8 @@ func (d *dispatcher) inspect(ctx context.Context, f func(*work.Queue) error) err
 	return f(d.queue)
 }
 
-// current makes sure that there is a queue, and that it has everything. Where
-// somebody steps through the log by hand, or another node leads, others write to
-// it; elsewhere nobody does.
+// current makes sure that the queue is loaded and up to date. It is always up to date when
+// this node leads and is not Manual, because nobody else then writes to its streams.
 func (d *dispatcher) current(ctx context.Context) (err error) {
 	if d.queue == nil {
 		if d.recent == nil {
@@ -93,7 +92,7 @@ func (d *dispatcher) current(ctx context.Context) (err error) {
 	return nil
 }
 
-// load builds the queue from the read models, and from what the log has beyond.
+// load builds the queue from the read models and the events that they have not applied.
 func (d *dispatcher) load(ctx context.Context) (*work.Queue, error) {
 	n := d.node
 	var queue *work.Queue
@@ -106,10 +105,10 @@ func (d *dispatcher) load(ctx context.Context) (*work.Queue, error) {
 	return queue, d.catchUp(ctx, queue, nil)
 }
 
-// concerning keeps the streams that the queue is a fold of.
+// concerning selects the streams of the queue.
 var concerning = eventlog.Filter{Streams: []string{work.Category + "-", "policy-", "cluster-"}}
 
-// catchUp applies what the log has beyond a queue.
+// catchUp applies the events that the log has after a queue.
 func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recent) error {
 	n := d.node
 	head, err := n.log.Head(ctx)
@@ -118,7 +117,7 @@ func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recen
 	}
 	filter := concerning
 	filter.To = head
-	ended := map[domain.TaskID]bool{} // on the way
+	ended := map[domain.TaskID]bool{} // by these events
 	for e, err := range n.log.ReadAll(ctx, queue.Position()+1, eventlog.Forward, filter) {
 		if err != nil {
 			return err
@@ -127,7 +126,7 @@ func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recen
 			continue
 		}
 		if err := n.catalog.Fill(&e); err != nil {
-			continue // nobody can read it: the read models park it
+			continue // the read models have a dead letter for it
 		}
 		if spawned, ok := e.Event.(work.Spawned); ok && e.Revision > 0 {
 			before, err := n.endedBefore(spawned.TaskID)
@@ -153,7 +152,7 @@ func (d *dispatcher) catchUp(ctx context.Context, queue *work.Queue, took *recen
 	return nil
 }
 
-// endedBefore tells whether the read models know an item, and that it ended.
+// endedBefore reports whether an item has ended according to the read models.
 func (n *Node) endedBefore(id domain.TaskID) (ended bool, err error) {
 	err = n.store.View(func(v projections.View) error {
 		row, found, err := workview.ItemsTable.Get(v, string(id))
@@ -163,10 +162,10 @@ func (n *Node) endedBefore(id domain.TaskID) (ended bool, err error) {
 	return ended, err
 }
 
-// modelsView gives commands of other areas the read models as of now.
+// modelsView gives commands of other areas the current read models.
 type modelsView struct{ node *Node }
 
-// Snapshot has applied everything acknowledged before the call.
+// Snapshot returns read models that have applied every event acknowledged before the call.
 func (m modelsView) Snapshot(ctx context.Context) (projections.View, func(), error) {
 	head, err := m.node.log.Head(ctx)
 	if err != nil {
@@ -182,8 +181,7 @@ func (m modelsView) Snapshot(ctx context.Context) (projections.View, func(), err
 	return snapshot, snapshot.Close, nil
 }
 
-// Queue lets f look at the queue as the node decides on it. f must not keep or
-// change it.
+// Queue calls f with the queue that the node decides on. f must not keep or change it.
 func (n *Node) Queue(ctx context.Context, f func(*work.Queue) error) error {
 	return n.work.inspect(ctx, f)
 }

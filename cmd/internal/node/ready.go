@@ -8,15 +8,15 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// readyPatience is how long a query waits for a node that has not caught up yet:
-// after a clean stop there is next to nothing to fold.
+// readyPatience is how long a query waits for a node that has not caught up. After a clean
+// stop there is little to fold.
 const readyPatience = time.Second
 
-// caughtUp tells whether the read models hold what the log held when the node was
-// opened. Once they do, they stay close behind the log.
+// caughtUp reports whether the read models have applied the events that the log had when
+// the node was opened. From then on they are close behind the log.
 func (n *Node) caughtUp() bool { return n.config.Manual || n.store.Position() >= n.opened }
 
-// CatchUp says how far the read models are; nil once they have caught up.
+// CatchUp returns the progress of the read models; nil once they have caught up.
 func (n *Node) CatchUp(ctx context.Context) (*transport.CatchUp, error) {
 	if n.caughtUp() {
 		return nil, nil
@@ -38,8 +38,8 @@ func (n *Node) CatchUp(ctx context.Context) (*transport.CatchUp, error) {
 	return row, nil
 }
 
-// ready waits a little for the node to catch up. Its error is unavailable and says
-// how far it is.
+// ready waits a short time for the node to catch up. Its error has code unavailable and
+// says how far it is.
 func (n *Node) ready(ctx context.Context) error {
 	if n.caughtUp() {
 		return nil

@@ -10,22 +10,22 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The bounds of what is remembered of commands that took items.
+// The bounds of recent.
 const (
 	maxRecent  = 1 << 16   // commands
-	maxLooked  = 1 << 20   // events at the end of the log that a start looks at
-	maxReread  = 1 << 14   // of those that it knows, events that a refresh looks at
-	recentLast = time.Hour // longer than anybody tries again
+	maxLooked  = 1 << 20   // events at the end of the log that loadRecent reads
+	maxReread  = 1 << 14   // known events that refresh reads
+	recentLast = time.Hour // age; nobody repeats a command that is older
 )
 
-// recent remembers which items commands took that chose them: claims, and
-// cancellations of a class. A repetition is answered with the same items, also
-// when they ended since. It forgets the oldest, and what is older than an hour.
+// recent keeps the items that claims and cancellations of several items took, so that a
+// repetition of the command is answered with the same items, even if they have ended
+// since. It forgets the oldest commands and those older than an hour.
 type recent struct {
 	took  map[string][]domain.TaskID
 	order []tookAt        // the oldest first
 	most  int             // commands
-	last  domain.Position // of the events that were noted
+	last  domain.Position // of the last event that was noted
 }
 
 type tookAt struct {
@@ -33,8 +33,7 @@ type tookAt struct {
 	at      time.Time
 }
 
-// loadRecent reads it from the end of a log, as the process before this one left
-// it.
+// loadRecent reads the recent commands from the end of a log.
 func loadRecent(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, now time.Time) (*recent, error) {
 	r := &recent{took: map[string][]domain.TaskID{}, most: maxRecent}
 	commands, looked := map[string]bool{}, 0
@@ -50,9 +49,8 @@ func loadRecent(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, 
 	return r, nil
 }
 
-// refresh notes what the log was found to hold beside what was noted: an append whose
-// fate was not known may have been stored, and its command is not answered yet. Such an
-// event is new, or stands among the last that are known.
+// refresh notes events of appends whose outcome was not known and that were stored. They
+// are new, or among the last events that are known.
 func (r *recent) refresh(ctx context.Context, log eventlog.Log, catalog *domain.Catalog) error {
 	last, again := r.last, 0
 	return r.read(ctx, log, catalog, func(e *domain.Envelope) bool {
@@ -63,7 +61,7 @@ func (r *recent) refresh(ctx context.Context, log eventlog.Log, catalog *domain.
 	})
 }
 
-// read notes the events at the end of a log, back to the one that is not wanted.
+// read notes the events at the end of a log, back to the first that is not wanted.
 func (r *recent) read(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, wanted func(*domain.Envelope) bool) error {
 	var events []domain.Envelope
 	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
@@ -87,7 +85,7 @@ func (r *recent) read(ctx context.Context, log eventlog.Log, catalog *domain.Cat
 
 var typeClaimed, typeCancelled = work.Claimed{}.EventType(), work.Cancelled{}.EventType()
 
-// note takes over an event that is in the log.
+// note notes an event of the log.
 func (r *recent) note(e *domain.Envelope) {
 	r.last = max(r.last, e.Position)
 	switch event := e.Event.(type) {
@@ -106,7 +104,7 @@ func (r *recent) add(command string, id domain.TaskID, at time.Time) {
 	}
 	ids, known := r.took[command]
 	if slices.Contains(ids, id) {
-		return // told again
+		return // it was noted before
 	}
 	if !known {
 		r.order = append(r.order, tookAt{command, at})
@@ -118,5 +116,5 @@ func (r *recent) add(command string, id domain.TaskID, at time.Time) {
 	}
 }
 
-// before gives what a command took when it ran before.
+// before returns the items that a command took when it ran before.
 func (r *recent) before(command string) ([]domain.TaskID, error) { return r.took[command], nil }

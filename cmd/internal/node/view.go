@@ -11,15 +11,14 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// nodeView is a view together with what the process knows besides: the queue, and
-// what nodes last said of themselves.
+// nodeView is a view with the queue and the levels of nodes, which are in memory.
 type nodeView struct {
 	projections.View
 	node *Node
-	past bool // the view is of the past, and levels say nothing of it
+	past bool // the view is of the past, for which there are no levels
 }
 
-// Cells gives rows decoded, where the view has them.
+// Cells yields decoded rows, if the view has them.
 func (a nodeView) Cells(table string, span projections.Span) (iter.Seq2[string, projections.Cell], bool) {
 	if typed, ok := a.View.(projections.Typed); ok {
 		return typed.Cells(table, span)
@@ -27,8 +26,8 @@ func (a nodeView) Cells(table string, span projections.Span) (iter.Seq2[string, 
 	return nil, false
 }
 
-// Queue lets f look at the queue as it is, or as it was at the view's position.
-// A node that only shows a log has none but the one in its rows.
+// Queue calls f with the current queue or, for a view of the past and on a read-only node,
+// with one that is built from the rows.
 func (a nodeView) Queue(f func(*work.Queue) error) error {
 	if !a.past && !a.node.config.ReadOnly {
 		return a.node.work.inspect(context.Background(), f)
@@ -40,7 +39,7 @@ func (a nodeView) Queue(f func(*work.Queue) error) error {
 	return f(queue)
 }
 
-// LevelOf is what a node last said of itself.
+// LevelOf returns the level that a node last reported; nil if it is not known.
 func (a nodeView) LevelOf(node domain.NodeID) *nodes.Level {
 	if a.past {
 		return nil
@@ -48,7 +47,7 @@ func (a nodeView) LevelOf(node domain.NodeID) *nodes.Level {
 	return a.node.levelOf(node)
 }
 
-// levelOf is what a node last said of itself; nil when that is not known.
+// levelOf returns the level that a node last reported; nil if it is not known.
 func (n *Node) levelOf(node domain.NodeID) *nodes.Level {
 	last, known := n.levels.last(node)
 	if !known {

@@ -7,11 +7,11 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// lookEvery is how many rows are read between two looks at whether a question is
-// still wanted: about a millisecond of reading.
+// lookEvery is the number of rows, about a millisecond of reading, after which a question
+// is checked for having been given up.
 const lookEvery = 256
 
-// boundedView is a view that is read no more once its context is over.
+// boundedView is a view whose reads fail once its context has ended.
 type boundedView struct {
 	projections.View
 	ctx  context.Context
@@ -22,7 +22,7 @@ func bounded(ctx context.Context, v projections.View) *boundedView {
 	return &boundedView{View: v, ctx: ctx}
 }
 
-// read counts a row that is read, and says why reading has to end.
+// read counts a row. It returns an error once the context has ended.
 func (b *boundedView) read() error {
 	if b.rows++; b.rows%lookEvery != 0 {
 		return nil
@@ -30,7 +30,7 @@ func (b *boundedView) read() error {
 	return b.ctx.Err()
 }
 
-// Get finds a row.
+// Get returns a row.
 func (b *boundedView) Get(table, key string) (*projections.Cell, bool, error) {
 	if err := b.read(); err != nil {
 		return nil, false, err
@@ -52,7 +52,7 @@ func (b *boundedView) Scan(table string, span projections.Span) iter.Seq2[projec
 	}
 }
 
-// Cells gives rows decoded, where the view has them: few, so that nobody waits long.
+// Cells yields decoded rows, if the view has them. They are few, so it does not check.
 func (b *boundedView) Cells(table string, span projections.Span) (iter.Seq2[string, projections.Cell], bool) {
 	if typed, ok := b.View.(projections.Typed); ok {
 		return typed.Cells(table, span)

@@ -50,7 +50,7 @@ type failing interface {
 }
 
 // decider is a bus on a log, without read models.
-func decider(t failing, log eventlog.Log, memory commands.Memory) *commands.Bus {
+func decider(t failing, log eventlog.Log, cache commands.AggregateCache) *commands.Bus {
 	t.Helper()
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -60,39 +60,39 @@ func decider(t failing, log eventlog.Log, memory commands.Memory) *commands.Bus 
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus.Memory = memory
+	bus.Aggregates = cache
 	return bus
 }
 
-// untouched is a memory that finds out when somebody changes what it remembers.
+// untouched is a cache that finds out when an aggregate in it is changed.
 type untouched struct {
-	*memory
+	*aggregateCache
 	mu    sync.Mutex
 	looks map[domain.StreamID]string
 	fault string
 }
 
 func (u *untouched) check(stream domain.StreamID, kind any) {
-	past, known, _ := u.memory.Recall(stream, kind, "")
+	past, known, _ := u.aggregateCache.Get(stream, kind, "")
 	if look, kept := u.looks[stream]; known && kept && look != lookOf(past.State) {
 		u.fault = fmt.Sprintf("%s: the state was\n%s\nand is\n%s", stream, look, lookOf(past.State))
 	}
 }
 
-func (u *untouched) Recall(stream domain.StreamID, kind any, command string) (commands.Aggregate, bool, bool) {
+func (u *untouched) Get(stream domain.StreamID, kind any, command string) (commands.Aggregate, bool, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.check(stream, kind)
-	return u.memory.Recall(stream, kind, command)
+	return u.aggregateCache.Get(stream, kind, command)
 }
 
-func (u *untouched) Keep(stream domain.StreamID, kind any, from domain.Revision, past commands.Aggregate, ids []string, bytes int) {
+func (u *untouched) Put(stream domain.StreamID, kind any, from domain.Revision, past commands.Aggregate, ids []string, bytes int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.check(stream, kind)
-	u.memory.Keep(stream, kind, from, past, ids, bytes)
+	u.aggregateCache.Put(stream, kind, from, past, ids, bytes)
 	delete(u.looks, stream)
-	if now, known, _ := u.memory.Recall(stream, kind, ""); known {
+	if now, known, _ := u.aggregateCache.Get(stream, kind, ""); known {
 		u.looks[stream] = lookOf(now.State)
 	}
 }
@@ -200,12 +200,12 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 		plain, log := eventlog.NewMemory(), eventlog.NewMemory()
 		reading := decider(t, plain, nil)
 		limits := func() *untouched {
-			m := &untouched{memory: newMemory(0), looks: map[domain.StreamID]string{}}
-			m.most = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "pasts")
+			m := &untouched{aggregateCache: newAggregateCache(0), looks: map[domain.StreamID]string{}}
+			m.maxCount = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "aggregates")
 			return m
 		}
-		memory := limits()
-		remembering := decider(t, log, memory)
+		cache := limits()
+		remembering := decider(t, log, cache)
 		type sent struct {
 			id      string
 			command domain.Command
@@ -217,8 +217,8 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 			one := sent{fmt.Sprintf("c%d", i), someCommand(t, reading)}
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0: // a start anew
-				memory = limits()
-				remembering.Memory = memory
+				cache = limits()
+				remembering.Aggregates = cache
 			case 1: // another writer, whose command may be repeated here
 				foreign := work.CompletionRejected{TaskID: "t1", Lease: 1, Reason: "elsewhere"}
 				for _, log := range []eventlog.Log{plain, log} {
@@ -257,8 +257,8 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 			if a, b := told(t, want, wantErr), told(t, found, foundErr); a != b {
 				t.Fatalf("%s %s %+v: want\n%s\nfound\n%s", one.id, one.command.CommandType(), one.command, a, b)
 			}
-			if memory.fault != "" {
-				t.Fatalf("after %s: %s", one.command.CommandType(), memory.fault)
+			if cache.fault != "" {
+				t.Fatalf("after %s: %s", one.command.CommandType(), cache.fault)
 			}
 		}
 		if a, b := written(t, plain), written(t, log); a != b {
@@ -293,8 +293,8 @@ func factsOf(id string, now time.Time) domain.Facts {
 // However long a stream is, a decision on it reads nothing that was read before.
 func TestADecisionReadsNothingTwice(t *testing.T) {
 	log := &readings{Log: eventlog.NewMemory()}
-	memory := newMemory(0)
-	bus := decider(t, log, memory)
+	cache := newAggregateCache(0)
+	bus := decider(t, log, cache)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	play := func(game int) commands.Result {
 		result, err := bus.Do(t.Context(), factsOf(fmt.Sprint("c", game), now), played(game))
@@ -310,7 +310,7 @@ func TestADecisionReadsNothingTwice(t *testing.T) {
 	if n := log.events.Load(); n != 0 {
 		t.Errorf("want nothing read of what was just written, found %d events", n)
 	}
-	bus.Memory = newMemory(0)
+	bus.Aggregates = newAggregateCache(0)
 	play(games)
 	once := log.events.Load()
 	if once < games {
@@ -330,7 +330,7 @@ func TestADecisionReadsNothingTwice(t *testing.T) {
 // Decisions at once on one stream: each is taken, each once.
 func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 	log := eventlog.NewMemory()
-	bus := decider(t, log, newMemory(0))
+	bus := decider(t, log, newAggregateCache(0))
 	bus.Retries = 1000
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	const writers, games = 8, 25
@@ -370,11 +370,11 @@ func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 
 // What is remembered is bounded in number and in bytes, and a state that grows
 // weighs what it refers to.
-func TestMemoryIsBounded(t *testing.T) {
+func TestAggregateCacheIsBounded(t *testing.T) {
 	log := eventlog.NewMemory()
-	memory := newMemory(0)
-	memory.most, memory.heavy = 20, 100<<10
-	bus := decider(t, log, memory)
+	cache := newAggregateCache(0)
+	cache.maxCount, cache.maxBytes = 20, 100<<10
+	bus := decider(t, log, cache)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	add := func(id string, payload int) {
 		command := nodescmd.RegisterNode{NodeID: domain.NodeID(id), Facts: fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("y", payload))}
@@ -382,43 +382,43 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := 0
-		for at := memory.recent.Front(); at != nil; at = at.Next() {
-			sum += at.Value.(*remembered).weight
+		for at := cache.recent.Front(); at != nil; at = at.Next() {
+			sum += at.Value.(*cachedAggregate).weight
 		}
-		if memory.recent.Len() != len(memory.pasts) || memory.recent.Len() > memory.most || memory.bytes != sum || sum > memory.heavy {
-			t.Fatalf("after %s: want %d entries and %d bytes at most, counted rightly, found %d, %d, %d of %d", id, memory.most, memory.heavy, memory.recent.Len(), len(memory.pasts), memory.bytes, sum)
+		if cache.recent.Len() != len(cache.streams) || cache.recent.Len() > cache.maxCount || cache.bytes != sum || sum > cache.maxBytes {
+			t.Fatalf("after %s: want %d entries and %d bytes at most, counted rightly, found %d, %d, %d of %d", id, cache.maxCount, cache.maxBytes, cache.recent.Len(), len(cache.streams), cache.bytes, sum)
 		}
 	}
 	for i := range 50 {
 		add(fmt.Sprint("small", i), 10)
 	}
-	if n := memory.recent.Len(); n != memory.most {
-		t.Errorf("want %d entries, found %d", memory.most, n)
+	if n := cache.recent.Len(); n != cache.maxCount {
+		t.Errorf("want %d entries, found %d", cache.maxCount, n)
 	}
 	for i := range 10 {
 		add(fmt.Sprint("large", i), 15<<10)
 	}
-	if n := memory.recent.Len(); n > 7 || n < 4 {
+	if n := cache.recent.Len(); n > 7 || n < 4 {
 		t.Errorf("want as many large entries as their bytes admit, found %d", n)
 	}
-	before := memory.recent.Len()
+	before := cache.recent.Len()
 	add("huge", 60<<10)
-	if n := memory.recent.Len(); n != before || memory.pasts["node-huge"] != nil {
+	if n := cache.recent.Len(); n != before || cache.streams["node-huge"] != nil {
 		t.Errorf("want nothing kept that is too large by itself, and all else, found %d entries of %d", n, before)
 	}
-	memory.heavy *= 4
+	cache.maxBytes *= 4
 	for game := range 300 {
 		if _, err := bus.Do(t.Context(), factsOf(fmt.Sprint("g", game), now), played(game)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if at, known := memory.pasts["elo-hex8_2p"]; !known || at.Value.(*remembered).state == 0 {
+	if at, known := cache.streams["elo-hex8_2p"]; !known || at.Value.(*cachedAggregate).state == 0 {
 		t.Error("want a long stream's state measured")
 	}
 }
 
 // BenchmarkDecision decides on one stream that is short or long, with and
-// without a memory: with one, the cost does not follow the length.
+// without a cache: with one, the cost does not follow the length.
 func BenchmarkDecision(b *testing.B) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, length := range []int{100, 10_000, 100_000} {
@@ -428,7 +428,7 @@ func BenchmarkDecision(b *testing.B) {
 			}
 			b.Run(fmt.Sprintf("events=%d/remembers=%v", length, remembers), func(b *testing.B) {
 				log := eventlog.NewMemory()
-				bus := decider(b, log, newMemory(0))
+				bus := decider(b, log, newAggregateCache(0))
 				game := 0
 				play := func() {
 					if _, err := bus.Do(b.Context(), factsOf(fmt.Sprint("c", game), now), played(game)); err != nil {
@@ -444,7 +444,7 @@ func BenchmarkDecision(b *testing.B) {
 					}
 				}
 				if !remembers {
-					bus.Memory = nil
+					bus.Aggregates = nil
 				}
 				for b.Loop() {
 					play()
@@ -454,43 +454,43 @@ func BenchmarkDecision(b *testing.B) {
 	}
 }
 
-// TestMemoryIgnoresStaleBases has states and events come that do not follow what
+// TestAggregateCacheIgnoresStaleBases has states and events come that do not follow what
 // is remembered: somebody else's commands are missing between, so that to take
 // them over would forget who wrote.
-func TestMemoryIgnoresStaleBases(t *testing.T) {
+func TestAggregateCacheIgnoresStaleBases(t *testing.T) {
 	const stream, kind = "task-t1", "items"
 	at := func(revision domain.Revision, state string) commands.Aggregate {
 		return commands.Aggregate{State: state, Revision: revision, Position: domain.Position(revision) + 1}
 	}
-	m := newMemory(0)
+	m := newAggregateCache(0)
 	remembers := func(when string, revision domain.Revision, state string, wrote ...string) {
 		t.Helper()
-		past, known, _ := m.Recall(stream, kind, "")
+		past, known, _ := m.Get(stream, kind, "")
 		if !known || past.Revision != revision || past.State != state {
 			t.Fatalf("%s: want %q at revision %d, found %+v, %v", when, state, revision, past, known)
 		}
 		for _, command := range []string{"a", "b", "c"} {
-			if _, _, found := m.Recall(stream, kind, command); found != slices.Contains(wrote, command) {
+			if _, _, found := m.Get(stream, kind, command); found != slices.Contains(wrote, command) {
 				t.Errorf("%s: want only %q to have written, found %q: %v", when, wrote, command, found)
 			}
 		}
 	}
-	m.Keep(stream, kind, 3, at(4, "from nowhere"), []string{"a"}, 1)
-	if _, known, _ := m.Recall(stream, kind, "a"); known {
+	m.Put(stream, kind, 3, at(4, "from nowhere"), []string{"a"}, 1)
+	if _, known, _ := m.Get(stream, kind, "a"); known {
 		t.Fatal("want a state ignored that rests on one that was forgotten")
 	}
-	m.Keep(stream, kind, domain.NoStream, at(5, "read"), []string{"a"}, 1)
+	m.Put(stream, kind, domain.NoStream, at(5, "read"), []string{"a"}, 1)
 	remembers("read whole", 5, "read", "a")
-	m.Keep(stream, kind, 7, at(8, "ahead"), []string{"c"}, 1)
+	m.Put(stream, kind, 7, at(8, "ahead"), []string{"c"}, 1)
 	remembers("a base ahead", 5, "read", "a")
-	m.Keep(stream, kind, 4, at(6, "behind"), []string{"c"}, 1)
+	m.Put(stream, kind, 4, at(6, "behind"), []string{"c"}, 1)
 	remembers("a base behind", 5, "read", "a")
-	m.Keep(stream, kind, domain.NoStream, at(4, "read earlier"), []string{"c"}, 1)
+	m.Put(stream, kind, domain.NoStream, at(4, "read earlier"), []string{"c"}, 1)
 	remembers("read whole before", 5, "read", "a")
 	m.Extend(stream, []domain.Envelope{{Revision: 7, Meta: domain.Meta{Command: "c"}}})
 	remembers("events with a gap", 5, "read", "a")
 	m.Extend(stream, []domain.Envelope{{Revision: 5, Meta: domain.Meta{Command: "c"}}})
 	remembers("events again", 5, "read", "a")
-	m.Keep(stream, kind, 5, at(6, "next"), []string{"b"}, 1)
+	m.Put(stream, kind, 5, at(6, "next"), []string{"b"}, 1)
 	remembers("the base itself", 6, "next", "a", "b")
 }

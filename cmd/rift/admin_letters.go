@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// letterEndpoints is what can be done with dead letters; the first lists them.
+// letterEndpoints are the commands on dead letters. The first one lists them.
 func letterEndpoints() []endpoint {
 	const noLetter = "`rift admin dead-letters` shows what is parked"
 	return []endpoint{

@@ -11,10 +11,10 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// rebuildLook is how often a rebuild that is waited for is looked at.
+// rebuildLook is the interval at which a rebuild is polled until it is over.
 const rebuildLook = 200 * time.Millisecond
 
-// newProjections lists the read models, and has one built again.
+// newProjections makes the commands that list the read models and rebuild one of them.
 func newProjections(a *app, list endpoint) *cobra.Command {
 	c := newEndpoint(a, list)
 	list.name = "list"
@@ -59,7 +59,8 @@ it stops the waiting, not the rebuild.`,
 	return c
 }
 
-// readModel asks how far a read model is; one that is not known is an empty row.
+// readModel asks the node for the state of one read model. The row of an unknown one is
+// empty.
 func (c *client) readModel(ctx context.Context, name string) (transport.ProjectionRow, error) {
 	answer, err := c.ask(ctx, "admin.projections", nil)
 	if err != nil {
@@ -76,7 +77,8 @@ func (c *client) readModel(ctx context.Context, name string) (transport.Projecti
 	return models.Projections[at], nil
 }
 
-// awaitRebuild shows how far a rebuild is until other rows serve than before.
+// awaitRebuild shows the progress of a rebuild until the rebuilt rows are the ones that
+// serve queries.
 func (a *app) awaitRebuild(ctx context.Context, client *client, before transport.ProjectionRow, name string) error {
 	progress := a.progress("building "+name, "events", 0)
 	defer progress.Done()

@@ -24,7 +24,8 @@ first: parts of the node that are not ok, read models that lag, nodes that are
 down, a queue that takes no more, critical findings, stages that have been silent
 for too long, and items that are dead. Exits 2 when there is trouble.`
 
-// newStatus shows the page of a node, or the one that a recording leads to.
+// newStatus makes the command that shows the status of a node, or the status that
+// recordings lead to.
 func newStatus(a *app) *cobra.Command {
 	page := endpoint{
 		name: "status", short: "See on one page what the node and the cluster do, and what is wrong", route: "admin.status",
@@ -77,8 +78,8 @@ judged at the time of the last event.`, judges: true,
 	return c
 }
 
-// watchStatus shows the page again and again, on a terminal always from its top,
-// until somebody ends it. Trouble does not end it, and an error does.
+// watchStatus prints the status again and again until the context ends; a terminal is
+// redrawn from its top. Trouble in the status does not end it, an error does.
 func (a *app) watchStatus(c *cobra.Command, every time.Duration, ask func(*cobra.Command, []string) error) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -109,7 +110,7 @@ func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error
 	return printStatusPage(p, answer, fmt.Sprintf("node %s of cluster %s at position %s, up %s", page.Node, page.Cluster, page.Position, page.Uptime.Duration().Round(time.Second)))
 }
 
-// printStatusPage prints a page that is about a node, or about a log.
+// printStatusPage prints the status of a node or of a log.
 func printStatusPage(p *output.Printer, answer json.RawMessage, about string) error {
 	page, err := decode[admin.Status](answer)
 	if err != nil {
@@ -159,7 +160,7 @@ func printStatusPage(p *output.Printer, answer json.RawMessage, about string) er
 	return nil
 }
 
-// reason is why something is trouble, in lines that leave the page within 80 columns.
+// reason lists why a node is in trouble, in lines that keep the page within 80 columns.
 func reason(p *output.Printer, check transport.Check) string {
 	if p.Format == output.Table {
 		return text.WrapSoft(check.Reason, 54)

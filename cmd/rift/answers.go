@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// printAnswer prints the answer of any query for people: its lists of objects as
-// tables, all else as names and values.
+// printAnswer prints the answer to any query for people: lists of objects as tables,
+// everything else as names and values.
 func printAnswer(p *output.Printer, answer json.RawMessage) error {
 	fields, err := topLevel(answer)
 	if err != nil {
@@ -64,8 +64,8 @@ func printAnswer(p *output.Printer, answer json.RawMessage) error {
 	return nil
 }
 
-// objectsOf reads a list of objects, each as its keys and values in order; a list
-// of anything else is none.
+// objectsOf reads a list of objects, each as its keys and values in order. It returns
+// nil for a list of anything else.
 func objectsOf(value json.RawMessage) (rows [][]output.Field, is bool) {
 	if !bytes.HasPrefix(bytes.TrimSpace(value), []byte("[")) {
 		return nil, false
@@ -93,7 +93,7 @@ func wireOf(e domain.Envelope) transport.EventRecord {
 	return transport.EventRecord{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
 }
 
-// asItems gives every row its JSON for -o jsonl.
+// asItems adds to every row its JSON, for -o jsonl.
 func asItems(rows []json.RawMessage) []any {
 	items := make([]any, len(rows))
 	for i, row := range rows {
@@ -102,7 +102,7 @@ func asItems(rows []json.RawMessage) []any {
 	return items
 }
 
-// decodeAll reads the rows of an answer.
+// decodeAll decodes the rows of an answer.
 func decodeAll[T any](raws []json.RawMessage) ([]T, error) {
 	rows := make([]T, len(raws))
 	for i, raw := range raws {
@@ -115,7 +115,7 @@ func decodeAll[T any](raws []json.RawMessage) ([]T, error) {
 	return rows, nil
 }
 
-// decode reads an answer.
+// decode decodes an answer.
 func decode[T any](answer json.RawMessage) (T, error) {
 	var out T
 	if err := json.Unmarshal(answer, &out); err != nil {
@@ -124,7 +124,7 @@ func decode[T any](answer json.RawMessage) (T, error) {
 	return out, nil
 }
 
-// asTable shows an answer as the table that is made of it.
+// asTable prints an answer as a table.
 func asTable[A any](table func(A) output.Listing) func(*output.Printer, json.RawMessage, endpoint) error {
 	return func(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		found, err := decode[A](answer)
@@ -137,7 +137,7 @@ func asTable[A any](table func(A) output.Listing) func(*output.Printer, json.Raw
 	}
 }
 
-// more says below a listing how to see what comes after it, if anything does.
+// more says below a listing how to ask for the next page, if there is one.
 func more(l output.Listing, command, next string) output.Listing {
 	if next != "" {
 		l.Below = "more: " + command + next

@@ -99,10 +99,10 @@ var (
 	rawType     = reflect.TypeFor[json.RawMessage]()
 )
 
-// plainText tells a struct that is written as one value.
+// plainText reports whether a struct is written as a single value.
 func plainText(t reflect.Type) bool { return t == timeType }
 
-// typeName is what the help calls the values of an argument.
+// typeName names in the help the kind of value that an argument takes.
 func (a argument) typeName() string {
 	switch {
 	case a.kind == secondsType:
@@ -181,7 +181,7 @@ func (a argument) encode(text string) (json.RawMessage, error) {
 	return readJSON("--"+a.flag, text)
 }
 
-// readJSON takes JSON as it is, or with @FILE from a file.
+// readJSON returns JSON as it was given, or the content of FILE for @FILE.
 func readJSON(what, text string) (json.RawMessage, error) {
 	content := []byte(text)
 	if path, isFile := strings.CutPrefix(text, "@"); isFile {
@@ -214,14 +214,14 @@ func (r repeatable) Set(text string) error {
 	return nil
 }
 
-// given is what was said on the command line.
+// given holds the arguments that were given on the command line.
 type given struct {
 	arguments []argument
 	texts     []*string
 	flags     *pflag.FlagSet
 }
 
-// addArguments makes a flag of every argument.
+// addArguments adds a flag for every argument.
 func addArguments(c *cobra.Command, arguments []argument, help map[string]string) *given {
 	g := &given{flags: c.Flags()}
 	for _, argument := range arguments {
@@ -242,7 +242,7 @@ func addArguments(c *cobra.Command, arguments []argument, help map[string]string
 	return g
 }
 
-// has tells whether the argument of a key was given as a flag.
+// has reports whether an argument was given as a flag.
 func (g *given) has(key string) bool {
 	for argument := range g.each() {
 		if strings.Join(argument.path, ".") == key {
@@ -252,7 +252,7 @@ func (g *given) has(key string) bool {
 	return false
 }
 
-// each yields the arguments that were given.
+// each yields the arguments that were given, with their values.
 func (g *given) each() func(yield func(argument, string) bool) {
 	return func(yield func(argument, string) bool) {
 		for i, argument := range g.arguments {
@@ -263,8 +263,8 @@ func (g *given) each() func(yield func(argument, string) bool) {
 	}
 }
 
-// body is the JSON object of a command: what --json and --file hold, with
-// positional arguments and flags laid over it.
+// body makes the JSON object of a command: the object of --json or --file, in which
+// positional arguments and flags replace keys.
 func (g *given) body(base []byte, all []argument, positional map[string]string) ([]byte, error) {
 	object := map[string]any{}
 	if len(base) > 0 {
@@ -298,7 +298,7 @@ func (g *given) body(base []byte, all []argument, positional map[string]string) 
 	return json.Marshal(object)
 }
 
-// place puts a value into nested objects.
+// place sets a value in nested objects.
 func place(object map[string]any, path []string, value json.RawMessage) error {
 	for _, name := range path[:len(path)-1] {
 		switch inner := object[name].(type) {
@@ -335,8 +335,8 @@ func (b *bodyFlags) add(c *cobra.Command, m *many) {
 	c.MarkFlagsMutuallyExclusive("json", "file")
 }
 
-// maxInput bounds what is read from standard input and files: more than any
-// node takes.
+// maxInput bounds what is read from standard input and files. It is more than any node
+// accepts.
 const maxInput = 16 << 20
 
 func (b *bodyFlags) read(stdin io.Reader) ([]byte, error) {
@@ -373,7 +373,8 @@ func readBody(source io.Reader) ([]byte, error) {
 	return content, nil
 }
 
-// nearestKey says which key a fault's unknown key was probably meant to be.
+// nearestKey suggests the known key that a fault about an unknown key was probably
+// meant to name.
 func nearestKey(field string, arguments []argument) string {
 	var names []string
 	for _, a := range arguments {

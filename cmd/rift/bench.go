@@ -74,7 +74,7 @@ func (a *app) bench(ctx context.Context, options bench.Options) error {
 	return nil
 }
 
-// benchListing is the table of a report.
+// benchListing is the table of the figures.
 func benchListing(report bench.Report) output.Listing {
 	l := output.Listing{
 		Doc: report,
@@ -115,7 +115,7 @@ func benchListing(report bench.Report) output.Listing {
 	return l
 }
 
-// benchFooter says where and how the run was.
+// benchFooter describes the machine and the conditions of the run.
 func benchFooter(report bench.Report) string {
 	m := report.Machine
 	var b strings.Builder
@@ -136,7 +136,7 @@ func benchFooter(report bench.Report) string {
 	return b.String()
 }
 
-// benchChild makes the command of a part of a run that needs a process of its own.
+// benchChild makes the command line of a measurement that runs in a process of its own.
 func benchChild(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -145,7 +145,8 @@ func benchChild(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	return exec.CommandContext(ctx, self, append([]string{"bench", "child"}, args...)...), nil
 }
 
-// newBenchChild holds what bench runs in processes of their own.
+// newBenchChild makes the hidden command under which measurements run in processes of
+// their own.
 func newBenchChild(a *app) *cobra.Command {
 	child := &cobra.Command{Use: "child", Short: "Run one part of a bench", Hidden: true}
 	var profile, logDir, modelsDir, addrFile string

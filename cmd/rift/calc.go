@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// newCalc holds the pure maths of ratings, tournaments and searches: no node, no
-// log, only what is in the flags and files.
+// newCalc holds the arithmetic of ratings, tournaments and searches. Its commands use
+// neither a node nor a log, only flags and files.
 func newCalc(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "calc",
@@ -36,7 +36,7 @@ Answers are tables on a terminal and JSON elsewhere.`,
 	return c
 }
 
-// calcError codes what the maths refuse, every fault with it.
+// calcError makes a coded error of the faults that the arithmetic found.
 func calcError(err error) error {
 	var ratings *rating.Invalid
 	if errors.As(err, &ratings) {
@@ -61,7 +61,7 @@ func faulty[F ~struct{ Field, Reason string }](what string, found []F) error {
 	return domain.Faulty(what, faults)
 }
 
-// tally is the results of a match on the command line: of games or of pairs.
+// tally holds the flags that give the results of a match, counted by games or by pairs.
 type tally struct{ penta, wdl string }
 
 func (t *tally) flags(flags *pflag.FlagSet) {
@@ -113,10 +113,10 @@ func (t *tally) counted() (counted, error) {
 	return counted{}, usagef("want the results: --wdl WINS,DRAWS,LOSSES of games, or --penta with five counts of pairs")
 }
 
-// most is more games than anybody plays.
+// most bounds a number of games, so that sums of counts cannot overflow.
 const most = 1_000_000_000_000
 
-// wholeNumbers reads so many counts.
+// wholeNumbers reads a list of exactly so many counts.
 func wholeNumbers(flag, text string, want int) ([]int, error) {
 	words := strings.Split(text, ",")
 	var faults []domain.Fault
@@ -135,13 +135,13 @@ func wholeNumbers(flag, text string, want int) ([]int, error) {
 	return counts, domain.Faulty("results", faults)
 }
 
-// signed writes a rating for people: one digit behind the point.
+// signed formats a rating with one decimal.
 func signed(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }
 
-// fraction writes a share for people.
+// fraction formats a share.
 func fraction(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }
 
-// middle is the median.
+// middle returns the median.
 func middle(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)

@@ -20,12 +20,13 @@ type batchesAnswer struct {
 	Alpha    float64        `json:"alpha"`
 	Beta     float64        `json:"beta"`
 	Decision rating.Verdict `json:"decision"`
-	Batch    int            `json:"batch,omitempty"` // that decided; 0: none did
-	LLR      float64        `json:"llr"`             // then, or at the end
+	Batch    int            `json:"batch,omitempty"` // the batch at which the test decided; 0: none
+	LLR      float64        `json:"llr"`             // at that batch, or at the end
 	Batches  []batchAnswer  `json:"batches"`
 }
 
-// batchAnswer is a look at the test. The bounds are corrected for overshoot.
+// batchAnswer is the state of the test after one batch. The bounds are corrected for
+// overshoot.
 type batchAnswer struct {
 	Batch int     `json:"batch"`
 	Units int     `json:"units"` // games or pairs so far
@@ -34,10 +35,11 @@ type batchAnswer struct {
 	Upper float64 `json:"upper"`
 }
 
-// maxBatches is more looks than any test takes.
+// maxBatches bounds the rows of a file of batches.
 const maxBatches = 1_000_000
 
-// readBatches decodes rows of three or five counts, worst result first in the answer.
+// readBatches decodes rows of three counts (won, drawn, lost) or five counts of pairs.
+// The counts it returns begin with the worst result.
 func readBatches(in io.Reader) ([][]float64, error) {
 	var out [][]float64
 	var faults []domain.Fault

@@ -98,7 +98,7 @@ type cmaesBest struct {
 	Evaluation int       `json:"evaluation"`
 }
 
-// options checks the flags that are no numbers.
+// options checks and combines the flags whose values are not numbers.
 func (f *cmaesFlags) options() (cmaes.Options, cmaes.Function, error) {
 	var faults []domain.Fault
 	function, known := cmaes.FunctionNamed(f.function)
@@ -218,7 +218,8 @@ func (c *cmaesAnswer) fields() []output.Field {
 	}
 }
 
-// seedsListing is a row for each seed with the median of those that got there.
+// seedsListing has a row for each seed, and the median over the seeds that reached the
+// target.
 func seedsListing(answers []cmaesAnswer) output.Listing {
 	l := output.Listing{Columns: []output.Column{
 		{Name: "seed", Right: true}, {Name: "evaluations", Right: true}, {Name: "best", Right: true}, {Name: "reached"}, {Name: "restarts", Right: true}, {Name: "population", Right: true}, {Name: "stop"},
@@ -237,7 +238,7 @@ func seedsListing(answers []cmaesAnswer) output.Listing {
 		Dim      int           `json:"dim"`
 		Seeds    int           `json:"seeds"`
 		Reached  int           `json:"reached"`
-		Median   *float64      `json:"median_evaluations,omitempty"` // of those that reached the target
+		Median   *float64      `json:"median_evaluations,omitempty"` // of the seeds that reached the target
 		Runs     []cmaesAnswer `json:"runs"`
 	}{answers[0].Function, answers[0].Dim, len(answers), len(used), nil, answers}
 	l.Below = fmt.Sprintf("\n%d of %d reached the target", len(used), len(answers))

@@ -31,7 +31,7 @@ type fitFlags struct {
 	covariance bool
 }
 
-// fitMethods are the ways to rate a pool, and the flags that each reads besides
+// fitMethods are the ways to rate a pool, each with the flags that it reads besides
 // --method.
 var fitMethods = []struct {
 	name  string
@@ -136,7 +136,7 @@ func (a *app) calcFit(flags *pflag.FlagSet, f *fitFlags, path string) error {
 	return p.Print(answer.listing())
 }
 
-// check wants a method, and no flag that it does not read.
+// check refuses an unknown method, and a flag that the method does not read.
 func (f *fitFlags) check(flags *pflag.FlagSet) ([]rating.Anchor, error) {
 	at := slices.Index(fitMethodNames(), f.method)
 	if at < 0 {
@@ -174,7 +174,7 @@ func (f *fitFlags) check(flags *pflag.FlagSet) ([]rating.Anchor, error) {
 	return anchors, domain.Faulty("fit", faults)
 }
 
-// seat reads --advantage.
+// seat decodes --advantage.
 func (f *fitFlags) seat() (elo float64, fitted bool, err error) {
 	if f.advantage == "fit" {
 		return 0, true, nil
@@ -186,7 +186,7 @@ func (f *fitFlags) seat() (elo float64, fitted bool, err error) {
 	return elo, false, nil
 }
 
-// duels are the rows as results of pairs.
+// duels returns the rows as results of pairs.
 func (g *gameFile) duels(method string) ([]rating.Result, error) {
 	results := make([]rating.Result, len(g.rows))
 	for i, r := range g.rows {
@@ -262,8 +262,8 @@ func (f *fitFlags) pl(games *gameFile, anchors []rating.Anchor) (fitAnswer, erro
 	return answer, nil
 }
 
-// inOrder sorts rows by time, and those of one time by what is in them, so that the
-// order of lines leaves no trace; without a time column the lines are the order.
+// inOrder sorts rows by time, and rows of one time by their content, so that the order
+// of lines does not matter. Without a time column the lines are the order.
 func (g *gameFile) inOrder() []gameRow {
 	rows := slices.Clone(g.rows)
 	if !g.timed {
@@ -276,7 +276,7 @@ func (g *gameFile) inOrder() []gameRow {
 	return rows
 }
 
-// everybody lists the players by name.
+// everybody returns the players sorted by name.
 func everybody(rows []gameRow) ([]string, map[string]int) {
 	index := map[string]int{}
 	var names []string

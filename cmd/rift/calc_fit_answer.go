@@ -18,7 +18,7 @@ type fitAnswer struct {
 	Scale          string            `json:"scale,omitempty"`
 	Games          int               `json:"games"`
 	Players        int               `json:"players"`
-	Advantage      *float64          `json:"advantage,omitempty"` // of the first seat
+	Advantage      *float64          `json:"advantage,omitempty"` // Elo of playing in the first seat
 	AdvantageError *float64          `json:"advantage_error,omitempty"`
 	DrawRate       *float64          `json:"draw_rate,omitempty"`
 	DrawElo        *float64          `json:"draw_elo,omitempty"`
@@ -44,7 +44,7 @@ type componentAnswer struct {
 	Anchored  bool `json:"anchored"`
 }
 
-// rankAnswer is one player. What a method does not know of it is left out.
+// rankAnswer is one player. Fields that the method does not compute are left out.
 type rankAnswer struct {
 	Rank          int         `json:"rank"` // in its component
 	Name          string      `json:"name"`
@@ -56,8 +56,8 @@ type rankAnswer struct {
 	Draws         int         `json:"draws"`
 	Losses        int         `json:"losses"`
 	Score         float64     `json:"score"`
-	Expected      *float64    `json:"expected,omitempty"` // points by the fit
-	LOS           *float64    `json:"los,omitempty"`      // against the next in rank
+	Expected      *float64    `json:"expected,omitempty"` // points expected by the fit
+	LOS           *float64    `json:"los,omitempty"`      // likelihood of being stronger than the next in rank
 	Component     int         `json:"component,omitempty"`
 	Anchored      bool        `json:"anchored,omitempty"`
 	Deviation     *float64    `json:"deviation,omitempty"`
@@ -72,7 +72,7 @@ type dayAnswer struct {
 	StandardError float64 `json:"standard_error"`
 }
 
-// withError adds a standard error and the interval it makes.
+// withError sets the standard error and the interval that follows from it.
 func (r *rankAnswer) withError(standard float64) {
 	half := rating.Z95 * standard
 	r.Error, r.StandardError = &half, &standard
@@ -98,7 +98,7 @@ func fittedAnswer(f *rating.Fitted) fitAnswer {
 	return answer
 }
 
-// ranked orders players by rating and numbers them.
+// ranked sorts players by rating and numbers them.
 func (f *fitAnswer) ranked() fitAnswer {
 	slices.SortStableFunc(f.Rankings, func(a, b rankAnswer) int {
 		return cmp.Or(cmp.Compare(b.Rating, a.Rating), cmp.Compare(a.Name, b.Name))
@@ -110,7 +110,7 @@ func (f *fitAnswer) ranked() fitAnswer {
 	return *f
 }
 
-// record adds the results of rows to players in the order of their names.
+// record adds to the players, which are sorted by name, their results in rows.
 func record(rows []gameRow, names []string, index map[string]int) (players []rankAnswer, games int) {
 	players = make([]rankAnswer, len(names))
 	for i, name := range names {
@@ -185,7 +185,7 @@ func (f *fitFlags) glicko2(games *gameFile, _ []rating.Anchor) (fitAnswer, error
 	if _, err := games.duels("glicko2"); err != nil {
 		return fitAnswer{}, err
 	}
-	games.timed = true // without a time all rows are of one period, in one order
+	games.timed = true // without a time column all rows are one period, in the order of lines
 	rows := games.inOrder()
 	names, index := everybody(rows)
 	players := make([]rating.Glicko, len(names))
@@ -199,7 +199,7 @@ func (f *fitFlags) glicko2(games *gameFile, _ []rating.Anchor) (fitAnswer, error
 		for to < len(rows) && rows[to].day == rows[from].day {
 			to++
 		}
-		idle := int64(0) // periods that nobody played in
+		idle := int64(0) // periods without a game
 		if to < len(rows) {
 			idle = min(rows[to].day-rows[from].day-1, 10_000)
 		}
@@ -217,7 +217,8 @@ func (f *fitFlags) glicko2(games *gameFile, _ []rating.Anchor) (fitAnswer, error
 	return answer.ranked(), nil
 }
 
-// period is everybody's rating after the games of one period and some without any.
+// period returns the ratings of all players after the games of one period and a number
+// of periods without games.
 func (f *fitFlags) period(players []rating.Glicko, rows []gameRow, index map[string]int, idle int64) ([]rating.Glicko, error) {
 	played := make([][]rating.Played, len(players))
 	for _, r := range rows {
@@ -323,7 +324,7 @@ func (f *fitAnswer) listing() output.Listing {
 	return l
 }
 
-// footer says what belongs to no player.
+// footer describes the fit as a whole.
 func (f *fitAnswer) footer() string {
 	said := []string{fmt.Sprintf("%s by %s", output.Plural(f.Games, "game"), f.Method)}
 	if f.Draws != "" {

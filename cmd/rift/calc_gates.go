@@ -80,7 +80,8 @@ answer.`,
 	return c
 }
 
-// presets lists the presets of promotion, presetNames says what each is.
+// presets returns the names of the promotion presets, presetNames a description of
+// each.
 func presets() (names []string) {
 	for _, preset := range training.Presets() {
 		names = append(names, preset.Name)
@@ -99,14 +100,14 @@ func presetNames() string {
 // gatesAnswer is the document of calc gates.
 type gatesAnswer struct {
 	Elo      float64      `json:"elo"`
-	Games    int          `json:"games"` // most against the model in use
+	Games    int          `json:"games"` // upper bound of games against the model in use
 	Runs     int          `json:"runs"`
 	Promoted int          `json:"promoted"`
-	Passed   float64      `json:"passed"` // share of runs that pass every gate
-	Low      float64      `json:"low"`    // of its 95 % interval
+	Passed   float64      `json:"passed"` // share of runs that passed every gate
+	Low      float64      `json:"low"`    // lower end of its 95 % interval
 	High     float64      `json:"high"`
-	Mean     float64      `json:"mean_games"` // against the model in use, that were needed
-	Gates    []gateAnswer `json:"gates"`      // the one that stops most first
+	Mean     float64      `json:"mean_games"` // games needed against the model in use
+	Gates    []gateAnswer `json:"gates"`      // the gate that stops most candidates first
 }
 
 type gateAnswer struct {
@@ -114,7 +115,7 @@ type gateAnswer struct {
 	Passed float64 `json:"passed"`
 }
 
-// gateRun is one evaluation in simulation.
+// gateRun simulates one evaluation.
 type gateRun struct {
 	flags     *gatesFlags
 	promotion training.PromotionPolicy
@@ -183,10 +184,11 @@ func (f *gatesFlags) check() (gateRun, error) {
 	return run, nil
 }
 
-// play draws pairs of games at a difference, so many games or one fewer.
+// play draws the results of so many games, rounded down to whole pairs, between players
+// whose Elo differs by the given number.
 func (g *gateRun) play(result *elo.OpponentResult, difference float64, games int) {
 	expected := rating.Expected(difference)
-	draw := g.flags.draws * 4 * expected * (1 - expected) // fewer between unequals
+	draw := g.flags.draws * 4 * expected * (1 - expected) // unequal players draw less often
 	win := expected - draw/2
 	for range games / 2 {
 		points := 0
@@ -206,7 +208,7 @@ func (g *gateRun) play(result *elo.OpponentResult, difference float64, games int
 	}
 }
 
-// evaluate simulates one evaluation and judges it.
+// evaluate simulates one evaluation and judges it by the gates.
 func (g *gateRun) evaluate(now time.Time) (gates []training.GateVerdict, games int) {
 	const inUse = domain.ModelID("in-use")
 	f := g.flags

@@ -7,8 +7,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// outcome reads who won; false for a game that broke off, which nobody won and
-// nobody drew.
+// outcome decodes a result. It returns false for a game that broke off.
 func (d *resultDecoder) outcome(row *gameRow, record []string) bool {
 	at := d.at
 	switch {
@@ -58,7 +57,8 @@ func (d *resultDecoder) result(row *gameRow, text string) bool {
 	return true
 }
 
-// settle makes ranks of two players a result and checks the others.
+// settle turns the ranks of two players into a result, and checks the ranks of more
+// players.
 func (d *resultDecoder) settle(row *gameRow) {
 	if len(row.ranks) == 0 {
 		return
@@ -93,7 +93,7 @@ func (d *resultDecoder) number(row *gameRow, what, text string) int {
 	return int(n)
 }
 
-// ranks reads "2 1 3", "2;1;3" and the like, one for each seat.
+// ranks decodes "2 1 3", "2;1;3" and the like: one rank for each seat.
 func (d *resultDecoder) ranks(row *gameRow, text string) []int {
 	var ranks []int
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' }) {
@@ -110,7 +110,7 @@ func (d *resultDecoder) ranks(row *gameRow, text string) []int {
 	return ranks
 }
 
-// resultOf reads the result of a game of two: twice the points of the first.
+// resultOf decodes the result of a game of two players: twice the points of the first.
 func resultOf(text, first, second string) (int, bool) {
 	switch strings.ToLower(text) {
 	case "1", "1.0", "1-0", "1:0", "win", "w", "white", "a":

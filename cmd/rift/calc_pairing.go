@@ -27,8 +27,8 @@ type pairingFlags struct {
 	third   bool
 }
 
-// pairingFormat is a kind of tournament, with the other names it goes by and the flags
-// it reads besides --format, --players and --round.
+// pairingFormat is a kind of tournament: its other names, and the flags that it reads
+// besides --format, --players and --round.
 type pairingFormat struct {
 	name  string
 	also  []string
@@ -140,7 +140,7 @@ func (a *app) calcPairing(flags *pflag.FlagSet, f *pairingFlags) error {
 	return p.Print(answer.listing())
 }
 
-// history reads --results as rounds.
+// history decodes --results into rounds.
 func (a *app) history(f *pairingFlags) ([]pairing.Round, error) {
 	if f.results == "" {
 		return nil, nil
@@ -164,7 +164,7 @@ func (a *app) history(f *pairingFlags) ([]pairing.Round, error) {
 	return history, domain.Faulty("results", faults)
 }
 
-// scheduled is a format whose rounds are known from the start.
+// scheduled makes a format whose rounds do not depend on results.
 func scheduled(schedule func(int) ([][]pairing.Pairing, error)) func(*pairingFlags, []pairing.Round) (pairingAnswer, error) {
 	return func(f *pairingFlags, history []pairing.Round) (pairingAnswer, error) {
 		rounds, err := schedule(f.players)
@@ -183,7 +183,7 @@ func scheduled(schedule func(int) ([][]pairing.Pairing, error)) func(*pairingFla
 	}
 }
 
-// swissBy is a format that pairs the round after the results.
+// swissBy makes a format that pairs the next round by the results so far.
 func swissBy(next func(pairing.Swiss) ([]pairing.Pairing, error)) func(*pairingFlags, []pairing.Round) (pairingAnswer, error) {
 	return func(f *pairingFlags, history []pairing.Round) (pairingAnswer, error) {
 		var answer pairingAnswer
@@ -245,8 +245,9 @@ func (f *pairingFlags) tables([]pairing.Round) (pairingAnswer, error) {
 	return answer, nil
 }
 
-// elimination shows a bracket; who won a match is who has more points in the rows of
-// its two players, taken in the order of the matches.
+// elimination shows a bracket. The winner of a match is the player with more points in
+// the rows of the two players, which are assigned to matches in the order of the
+// matches.
 func (f *pairingFlags) elimination(history []pairing.Round) (pairingAnswer, error) {
 	bracket, err := pairing.Single(f.players, f.third)
 	if f.format == "double_elimination" {
@@ -290,7 +291,7 @@ func (f *pairingFlags) elimination(history []pairing.Round) (pairingAnswer, erro
 	return answer, err
 }
 
-// placesOf ranks the players of a bracket by how far they came.
+// placesOf ranks the players of a bracket by the round that they reached.
 func placesOf(players int, history []pairing.Round, states []pairing.MatchState) ([]standingAnswer, error) {
 	standings, err := standingsOf(players, history)
 	if err != nil {
@@ -306,7 +307,7 @@ func placesOf(players int, history []pairing.Round, states []pairing.MatchState)
 	return standings, nil
 }
 
-// decided finds the winners of a bracket's matches in rows of results.
+// decided returns the winners of a bracket's matches according to the rows.
 func decided(bracket *pairing.Bracket, history []pairing.Round, absent []int) ([]pairing.MatchState, error) {
 	var rows []pairing.Meeting
 	for _, round := range history {

@@ -27,10 +27,10 @@ type roundAnswer struct {
 type pairingsEntry struct {
 	Pairing int      `json:"pairing"`
 	Players []int    `json:"players"`           // in the order of seats; 0: not known yet
-	From    []string `json:"from,omitempty"`    // where players who are not known yet come from
-	Bye     bool     `json:"bye,omitempty"`     // nobody to play against
-	Winner  int      `json:"winner,omitempty"`  // of an elimination
-	Played  bool     `json:"played,omitempty"`  // there is a result
+	From    []string `json:"from,omitempty"`    // the matches that players not yet known come from
+	Bye     bool     `json:"bye,omitempty"`     // the player has no opponent
+	Winner  int      `json:"winner,omitempty"`  // in an elimination
+	Played  bool     `json:"played,omitempty"`  // has a result
 	Skipped bool     `json:"skipped,omitempty"` // decided without a game
 }
 
@@ -99,7 +99,7 @@ func (p *pairingAnswer) listing() output.Listing {
 	return l
 }
 
-// people writes the players of a pairing.
+// people formats the players of a pairing.
 func (p pairingsEntry) people() string {
 	var words []string
 	from := p.From

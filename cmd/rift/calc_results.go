@@ -18,7 +18,7 @@ import (
 // The bounds of a file of results.
 const (
 	maxResultRows  = 50_000_000
-	maxResultFault = 100 // faults named; more are counted
+	maxResultFault = 100 // faults that are listed; further ones are only counted
 	maxPlayerName  = 256
 	maxRowGames    = 1_000_000_000
 )
@@ -29,19 +29,19 @@ type gameRow struct {
 	players []string // in the order of seats
 	ranks   []int
 	rating.WDL
-	day int64 // of the time column, days or what the file counts
+	day int64 // from the time column: days since 1970, or the whole number in the file
 }
 
 // gameFile is a file of results.
 type gameFile struct {
 	rows       []gameRow
-	timed      bool // there is a time column
-	seated     bool // the columns are seats, not a finishing order
+	timed      bool // has a time column
+	seated     bool // the player columns are seats, not the finishing order
 	unfinished int  // rows of games that broke off
 	unread     []string
 }
 
-// seatNames and the others are the column names that are understood, in lower
+// seatNames and the variables below are the column names that are recognized, in lower
 // case with underscores.
 var (
 	seatNames = [][]string{
@@ -64,10 +64,11 @@ var (
 	timeNames   = []string{"day", "time", "date", "period", "t", "game_time", "at"}
 )
 
-// duelRanks are the ranks of a lost, drawn and won game of two.
+// duelRanks are the ranks of both players of a lost, a drawn and a won game.
 var duelRanks = [3][]int{{2, 1}, {1, 1}, {1, 2}}
 
-// columns says where in a row what is; −1 is nowhere.
+// columns holds the index of each column in a row; −1 for a column that the file does
+// not have.
 type columns struct {
 	seats, ranks             []int
 	wins, draws, losses      int
@@ -75,8 +76,8 @@ type columns struct {
 	finishing, winnersColumn bool
 }
 
-// readResults decodes a file of results: comma-separated, with or without a header,
-// one game or the games of a pair a row. Every fault is named with its line.
+// readResults decodes a file of results: comma-separated, with or without a header. A
+// row holds one game or the games of a pair. Every fault names its line.
 func readResults(in io.Reader) (*gameFile, error) {
 	d := &resultDecoder{reader: csv.NewReader(in), out: &gameFile{}}
 	d.reader.ReuseRecord, d.reader.FieldsPerRecord, d.reader.TrimLeadingSpace, d.reader.Comment = true, -1, true, '#'
@@ -88,7 +89,7 @@ func readResults(in io.Reader) (*gameFile, error) {
 		var broken *csv.ParseError
 		if errors.As(err, &broken) {
 			d.fault(broken.Line, "%v", broken.Err)
-			break // what follows a quote that does not end is not known
+			break // an open quote swallows the rest of the file
 		}
 		if err != nil {
 			return nil, domain.Errorf(domain.Unavailable, "results: %w", err)
@@ -111,8 +112,8 @@ func readResults(in io.Reader) (*gameFile, error) {
 type resultDecoder struct {
 	reader *csv.Reader
 	at     *columns
-	names  map[string]string // each name once
-	room   []string          // for the players of the next rows
+	names  map[string]string // interns the names of players
+	room   []string          // allocated in bulk for the players of the next rows
 	out    *gameFile
 	faults []domain.Fault
 	more   int
@@ -138,7 +139,7 @@ func (d *resultDecoder) record(line int, record []string) {
 		}
 	}
 	if len(d.at.seats) == 0 {
-		return // the header was at fault
+		return // the header is invalid
 	}
 	row := gameRow{line: line}
 	before := len(d.faults) + d.more
@@ -162,8 +163,8 @@ func field(record []string, at int) string {
 	return strings.TrimSpace(record[at])
 }
 
-// header finds the columns, in the first row's names or by its shape, and tells
-// whether that row was a header.
+// header finds the columns by the names in the first row, or by the shape of that row
+// if it is no header. It reports whether the row was a header.
 func (d *resultDecoder) header(line int, record []string) bool {
 	index := map[string]int{}
 	var words []string
@@ -215,7 +216,7 @@ func (d *resultDecoder) header(line int, record []string) bool {
 	return true
 }
 
-// faults wants a header to say who won.
+// faults lists what a header lacks to tell who won.
 func (c *columns) faults(d *resultDecoder, line int) {
 	counts := c.wins >= 0 && c.losses >= 0
 	switch {
@@ -233,8 +234,8 @@ func (c *columns) faults(d *resultDecoder, line int) {
 	c.seats = nil
 }
 
-// shape understands a file without a header by its first row: a,b,wins,draws,losses
-// or a,b,result.
+// shape finds the columns of a file without a header by its first row:
+// a,b,wins,draws,losses or a,b,result.
 func (d *resultDecoder) shape(line int, record []string) bool {
 	c := &columns{seats: []int{0, 1}, wins: -1, draws: -1, losses: -1, result: -1, order: -1, time: -1}
 	d.at, d.out.seated = c, true
@@ -267,7 +268,7 @@ func (d *resultDecoder) players(row *gameRow, record []string) {
 	for _, at := range d.at.seats {
 		name := field(record, at)
 		if name == "" && len(row.players) >= 2 {
-			break // a table with fewer players than columns
+			break // a row with fewer players than columns
 		}
 		switch {
 		case name == "":
@@ -289,7 +290,7 @@ func (d *resultDecoder) players(row *gameRow, record []string) {
 	}
 }
 
-// time reads a whole number, a date, or a moment, as days since 1970.
+// time decodes a whole number, or a date or moment as days since 1970.
 func (d *resultDecoder) time(row *gameRow, text string) {
 	if n, err := strconv.ParseInt(text, 10, 32); err == nil {
 		row.day = n
@@ -304,7 +305,7 @@ func (d *resultDecoder) time(row *gameRow, text string) {
 	d.fault(row.line, "want a whole number, a date such as 2026-01-31 or a time of RFC 3339, found %s", strconv.Quote(text))
 }
 
-// openResults reads a file of results, or standard input for -.
+// openResults reads a file of results; "-" is the standard input.
 func (a *app) openResults(path string) (*gameFile, error) {
 	in := a.stdin
 	if path != "-" {

@@ -20,10 +20,10 @@ type roundRow struct {
 	meeting     pairing.Meeting
 }
 
-// maxRoundRows is more than any tournament has.
+// maxRoundRows bounds the rows of a file of rounds.
 const maxRoundRows = 100_000
 
-// openRounds reads a file of a tournament's results, or standard input for -.
+// openRounds reads a file of a tournament's results; "-" is the standard input.
 func (a *app) openRounds(path string) ([]roundRow, error) {
 	in := a.stdin
 	if path != "-" {
@@ -37,8 +37,9 @@ func (a *app) openRounds(path string) ([]roundRow, error) {
 	return readRounds(in)
 }
 
-// readRounds decodes rows of round,white,black,result, or of wins, draws and losses of
-// White instead of a result, under a header; without one the columns are those four.
+// readRounds decodes rows of round,white,black,result, or of round,white,black and
+// White's wins, draws and losses if a header names these. Without a header the columns
+// are the first four.
 func readRounds(in io.Reader) ([]roundRow, error) {
 	reader := csv.NewReader(in)
 	reader.FieldsPerRecord, reader.TrimLeadingSpace, reader.Comment = -1, true, '#'
@@ -81,7 +82,7 @@ func readRounds(in io.Reader) ([]roundRow, error) {
 	return rows, domain.Faulty("results", faults)
 }
 
-// roundColumns finds the columns; false when the first row is no header.
+// roundColumns finds the columns by the header; false if the first row is no header.
 func roundColumns(record []string) (map[string]int, bool) {
 	at := map[string]int{}
 	for i, word := range record {
@@ -100,7 +101,7 @@ func roundColumns(record []string) (map[string]int, bool) {
 	return map[string]int{"round": 0, "white": 1, "black": 2, "result": 3}, false
 }
 
-// readRound reads one row; a reason tells what is wrong with it.
+// readRound decodes one row. It returns the reason if the row is invalid.
 func readRound(line int, record []string, at map[string]int) (roundRow, string) {
 	cell := func(name string) string {
 		i, known := at[name]

@@ -10,9 +10,9 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// strength is what results say of the Elo difference behind them.
+// strength is what results say about the difference in Elo behind them.
 type strength struct {
-	Score     float64   `json:"score"` // points of a game, 0 to 1
+	Score     float64   `json:"score"` // mean points per game, 0 to 1
 	Elo       float64   `json:"elo"`
 	Error     float64   `json:"error"` // half the 95 % interval
 	Low       float64   `json:"low"`
@@ -22,8 +22,8 @@ type strength struct {
 	NEloError float64   `json:"nelo_error"`
 	Wilson    []float64 `json:"wilson"` // 95 % interval of the score, by games
 	DrawRate  *float64  `json:"draw_rate,omitempty"`
-	// Alike: every unit ended the same way. Such an experiment repeats itself and
-	// tells nothing of strength.
+	// Alike is set when every unit ended the same way: the players repeat one game,
+	// which says nothing about strength.
 	Alike bool `json:"alike"`
 }
 
@@ -50,7 +50,7 @@ func strengthBehind(c counted) (strength, error) {
 	return s, calcError(err)
 }
 
-// fields are its lines for people.
+// fields formats the strength for people, one field a line.
 func (s strength) fields(c counted) []output.Field {
 	games := output.Plural(c.Games, "game")
 	if c.Pairs > 0 {
@@ -122,13 +122,14 @@ type sprtAnswer struct {
 	Stopped *stoppedAnswer `json:"stopped,omitempty"`
 }
 
-// stoppedAnswer is the estimate that knows that the test stopped by its results.
+// stoppedAnswer is the estimate that allows for the test having stopped because of its
+// results.
 type stoppedAnswer struct {
 	Elo     float64 `json:"elo"` // logistic
 	Low     float64 `json:"low"`
 	High    float64 `json:"high"`
 	LOS     float64 `json:"los"`
-	Clamped bool    `json:"clamped"` // the ratio is far beyond the bounds
+	Clamped bool    `json:"clamped"` // the ratio is too far beyond the bounds to estimate from
 }
 
 func newCalcSPRT(a *app) *cobra.Command {

@@ -21,22 +21,23 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// client asks one node. Answers stay JSON: what a newer node adds is printed,
-// not lost. Nothing is tried again but a stream: people are told and decide.
+// client calls the endpoints of one node. Answers are kept as JSON, so that keys a
+// newer node adds are printed too. Only broken streams are retried; other failures are
+// reported to the user.
 type client struct {
 	node     *transport.Client
 	settings config.Client
 	moment   *moments
 }
 
-// moments keeps the moment that the last answer was true at, where that is one of
-// the past.
+// moments remembers the point in the past that the last answer describes, if it
+// describes one.
 type moments struct {
 	next http.RoundTripper
 	last atomic.Pointer[time.Time]
 }
 
-// RoundTrip asks, and keeps what the answer says of its moment.
+// RoundTrip sends a request and remembers the moment that its answer describes.
 func (m *moments) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := m.next.RoundTrip(r)
 	if err == nil {
@@ -47,17 +48,19 @@ func (m *moments) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// past makes a printer count ages up to the moment of the past that was asked of.
+// past makes a printer compute ages relative to the moment in the past that a query
+// named.
 func (c *client) past(p *output.Printer) {
 	if at := c.moment.last.Load(); at != nil {
 		p.Now = *at
 	}
 }
 
-// The first wait before a stream that broke is asked for again.
+// firstWait is the pause before a broken stream is requested again; it doubles with
+// each failure.
 const firstWait = 200 * time.Millisecond
 
-// routes are the endpoints of this build by their names.
+// routes are the endpoints of this build by name.
 var routes = sync.OnceValue(func() map[string]transport.Route {
 	byName := map[string]transport.Route{}
 	for _, route := range wiring.Routes() {
@@ -66,10 +69,10 @@ var routes = sync.OnceValue(func() map[string]transport.Route {
 	return byName
 })
 
-// addClientFlags lets the commands below c be pointed at a node.
+// addClientFlags adds to a command and its subcommands the flags that name a node.
 func addClientFlags(c *cobra.Command) { config.ClientFlags(c.PersistentFlags()) }
 
-// client makes the client that a command's flags and the environment ask for.
+// client makes a client from the flags of a command and the environment.
 func (a *app) client(c *cobra.Command) (*client, error) {
 	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
@@ -101,8 +104,8 @@ func (a *app) newClient(settings config.Client) (*client, error) {
 	return made, err
 }
 
-// actor is who asks: who was named, else whose shell it is, if that can stand in
-// a header.
+// actor returns who sends a command: the name given by flag or environment, otherwise
+// the user of the shell if that name can stand in a header.
 func (a *app) actor(settings config.Client) string {
 	for _, name := range []string{settings.Actor, a.getenv("USER"), a.getenv("LOGNAME")} {
 		if name == "" {
@@ -130,7 +133,7 @@ func readToken(path string) (string, error) {
 	return tokens[0].Secret, nil
 }
 
-// do runs the command of a route, with a body as it was typed.
+// do calls a command endpoint with a body given as JSON.
 func (c *client) do(ctx context.Context, route string, body []byte, options ...transport.CallOption) (json.RawMessage, error) {
 	patient := *c
 	patient.settings.Timeout += waitOf(body)
@@ -140,23 +143,24 @@ func (c *client) do(ctx context.Context, route string, body []byte, options ...t
 	return receipt.Body, err
 }
 
-// waitOf is how long a command asks the node to wait before it answers.
+// waitOf returns how long the body of a command asks the node to wait before it
+// answers.
 func waitOf(body []byte) time.Duration {
 	var asked struct {
 		Wait domain.Seconds `json:"wait"`
 	}
 	if json.Unmarshal(body, &asked) != nil {
-		return 0 // the node says what is wrong with it
+		return 0 // the node reports the invalid value
 	}
 	return min(max(asked.Wait.Duration(), 0), time.Minute)
 }
 
-// ask asks the query of a route, with parameters as they were typed.
+// ask calls a query endpoint with parameters given as text.
 func (c *client) ask(ctx context.Context, route string, values url.Values) (json.RawMessage, error) {
 	return within(ctx, c, func(ctx context.Context) (json.RawMessage, error) { return c.node.AskValues(ctx, route, values) })
 }
 
-// within bounds the time of a call, and says of its error what to do about it.
+// within bounds the time of a call and explains its error.
 func within[R any](ctx context.Context, c *client, call func(context.Context) (R, error)) (R, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
 	defer cancel()
@@ -164,7 +168,7 @@ func within[R any](ctx context.Context, c *client, call func(context.Context) (R
 	return answer, c.explain(err)
 }
 
-// explain adds to an error of a call what to do about it.
+// explain adds to the error of a call what to do about it.
 func (c *client) explain(err error) error {
 	var refused *transport.Refused
 	switch {
@@ -193,12 +197,13 @@ func (c *client) refused(refused *transport.Refused) error {
 	return refused
 }
 
-// unreachable says what to do about a node that does not answer.
+// unreachable makes the error for a node that does not answer, with what to do about
+// it.
 func (c *client) unreachable(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return domain.Errorf(domain.Timeout, "no answer from %s within %s", c.settings.Addr, c.settings.Timeout)
 	}
-	// The cause alone: the rest is what the client was doing.
+	// Only the cause: the outer messages describe what the client was doing.
 	var told *domain.Error
 	if errors.As(err, &told) && told.Err != nil {
 		err = told.Err

@@ -72,7 +72,7 @@ while more than half of them answer.`,
 	return c
 }
 
-// clusterVerb changes the members, or who leads.
+// clusterVerb makes a command that changes the members or the leader.
 type clusterVerb struct {
 	name, short, long, example string
 	args                       []string

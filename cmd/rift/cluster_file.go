@@ -21,24 +21,24 @@ import (
 	"github.com/ringrift/rift/transport/raft"
 )
 
-// clusterFile is what one node, or the operator, has of a cluster: who it is there, its
-// secret, and whom it trusts.
+// clusterFile is the secret file of one node or of the operator of a cluster: its
+// identity, its secret, and the members that it trusts.
 type clusterFile struct {
 	Cluster  string           `json:"cluster_id"`
-	Node     domain.NodeID    `json:"node_id,omitempty"` // none: it is the operator's
+	Node     domain.NodeID    `json:"node_id,omitempty"` // empty in the operator's file
 	Address  string           `json:"address,omitempty"` // of the node's endpoints
 	Secret   string           `json:"secret"`            // hexadecimal
 	Operator raft.Public      `json:"operator"`
-	Joins    bool             `json:"joins,omitempty"` // the node is none of the first members
-	Index    uint64           `json:"configuration"`   // that the members are of
-	Members  []raftlog.Member `json:"members"`         // none: the node was not added yet
+	Joins    bool             `json:"joins,omitempty"` // the node was added after the cluster was made
+	Index    uint64           `json:"configuration"`   // of Members
+	Members  []raftlog.Member `json:"members"`         // empty until the node is added
 
 	path  string
-	token raft.Token // to be added with
+	token raft.Token // the token that the node asks to be added with
 }
 
-// newClusterFiles makes the operator's file of a new cluster, and beside it one for each
-// of its nodes. It replaces none.
+// newClusterFiles makes the operator's file of a new cluster, and next to it a file for
+// each node. It does not overwrite files.
 func newClusterFiles(path string, members []config.Peer) (*clusterFile, []*clusterFile, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -73,7 +73,7 @@ func keepsKey(path string) error {
 	return hinted(domain.Errorf(domain.Conflict, "%s: want no such file yet, found one", path), "a cluster and its nodes keep their keys; name another file with --cluster-key, in another folder, for another cluster")
 }
 
-// nodeKeyPath is the file of a node beside another one.
+// nodeKeyPath is the path of a node's file next to the operator's.
 func nodeKeyPath(path string, node domain.NodeID) string {
 	return filepath.Join(filepath.Dir(path), url.PathEscape(string(node))+".key")
 }
@@ -83,7 +83,7 @@ func (f *clusterFile) text() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// create writes the file, for its owner alone; it replaces none.
+// create writes the file with access for its owner alone. It does not overwrite a file.
 func (f *clusterFile) create() error {
 	text, err := f.text()
 	if err != nil {
@@ -92,7 +92,8 @@ func (f *clusterFile) create() error {
 	return createSecret(f.path, text)
 }
 
-// createSecret writes a file for its owner alone; it replaces none.
+// createSecret writes a file with access for its owner alone. It does not overwrite a
+// file.
 func createSecret(path string, text []byte) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -108,7 +109,7 @@ func createSecret(path string, text []byte) error {
 	return nil
 }
 
-// learn keeps a newer list of members.
+// learn stores a newer list of members in the file.
 func (f *clusterFile) learn(list raftlog.Configuration) error {
 	if list.Index <= f.Index && len(f.Members) > 0 {
 		return nil
@@ -121,7 +122,7 @@ func (f *clusterFile) learn(list raftlog.Configuration) error {
 	return outfile.WriteFile(f.path, text)
 }
 
-// readSecret reads a file that its owner alone may read.
+// readSecret reads a file, and refuses one that others than its owner may read.
 func readSecret(path, what string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -137,8 +138,8 @@ func readSecret(path, what string) ([]byte, error) {
 	return text, nil
 }
 
-// readClusterFile reads the file of a node or an operator. One that others may read is
-// refused.
+// readClusterFile reads the file of a node or of the operator, and refuses one that
+// others may read.
 func readClusterFile(path string) (*clusterFile, error) {
 	text, err := readSecret(path, "key of the cluster")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,7 +160,7 @@ func readClusterFile(path string) (*clusterFile, error) {
 
 func (f *clusterFile) secret() (raft.Secret, error) { return raft.ParseSecret(f.Secret) }
 
-// ring is whom the file's owner trusts.
+// ring returns the keys that the file's owner trusts.
 func (f *clusterFile) ring() (*raft.Ring, error) {
 	secret, err := f.secret()
 	if err != nil {
@@ -181,11 +182,12 @@ func operatorFile(path string) (*clusterFile, error) {
 	return f, err
 }
 
-// selfTokenAge bounds the token of a node that joins where the operator's file is.
+// selfTokenAge is how long a token is valid that a joining node makes from the
+// operator's file next to its own.
 const selfTokenAge = 10 * time.Minute
 
 // nodeFile finds the file of a node that is to serve: the one that is named, or the
-// node's own beside the operator's. Where a node joins, it makes one.
+// node's own next to the operator's. For a node that joins it makes one.
 func nodeFile(settings config.Serve) (f *clusterFile, err error) {
 	path, node := settings.ClusterKey, domain.NodeID(settings.NodeID)
 	var token raft.Token
@@ -220,7 +222,7 @@ func nodeFile(settings config.Serve) (f *clusterFile, err error) {
 	return f, nil
 }
 
-// newJoiner makes the file of a node that is to be added by a token.
+// newJoiner makes the file of a node that joins with a token.
 func newJoiner(path string, self config.Peer, token raft.Token) (*clusterFile, error) {
 	if err := domain.CheckName(string(self.Node)); err != nil || self.Node == raft.Operator {
 		return nil, domain.Faulty("settings", []domain.Fault{{Field: "node_id", Reason: "want the name that this node is to have in the cluster"}})
@@ -229,8 +231,8 @@ func newJoiner(path string, self config.Peer, token raft.Token) (*clusterFile, e
 	return f, f.create()
 }
 
-// adds makes the file of a node that the operator adds, or finds the one that it made
-// before, and names the node's public key in the change.
+// adds makes the file of a node that the operator adds, or finds the file of an earlier
+// attempt, and puts the node's public key into the change.
 func (f *clusterFile) adds(m *raft.ChangedMember) (*clusterFile, error) {
 	token := raft.Token{Cluster: f.Cluster, Operator: f.Operator}
 	path := nodeKeyPath(f.path, m.Node)
@@ -244,14 +246,14 @@ func (f *clusterFile) adds(m *raft.ChangedMember) (*clusterFile, error) {
 	if added.Node != m.Node || added.Cluster != f.Cluster {
 		return nil, keepsKey(path)
 	}
-	added.Joins, added.Address = true, m.Address // a node that was removed comes back as one that joins
+	added.Joins, added.Address = true, m.Address // a removed node returns as one that joins
 	secret, err := added.secret()
 	m.Key = secret.Public()
 	return added, err
 }
 
-// clusterOf reads the file of the cluster that settings name, and takes from it what
-// they leave open: the node's name, where it listens, and a data folder of its own.
+// clusterOf reads the cluster file that the settings name, and fills in settings that
+// are left open: the node's name, its address, and its data folder.
 func clusterOf(settings *config.Serve) (*clusterFile, error) {
 	if settings.ClusterKey == "" {
 		return nil, nil
@@ -290,7 +292,7 @@ func schemeOf(settings config.Serve) string {
 	return "http"
 }
 
-// hostOf is the host and port of an address.
+// hostOf returns the host and port of an address.
 func hostOf(address string) string {
 	at, err := url.Parse(address)
 	if err != nil {

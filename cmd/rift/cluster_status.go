@@ -18,7 +18,8 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// seenNode is how a node sees the cluster, or why it did not say.
+// seenNode is the cluster as one node describes it, or the reason why the node did not
+// answer.
 type seenNode struct {
 	state *raftlog.State
 	err   error
@@ -72,10 +73,10 @@ func (a *app) askState(ctx context.Context, settings config.Client) (*raftlog.St
 	return state, nil
 }
 
-// memberPatience bounds how long one member is waited for.
+// memberPatience bounds the wait for one member's answer.
 const memberPatience = 3 * time.Second
 
-// askMembers asks all at once.
+// askMembers asks all members at the same time.
 func (a *app) askMembers(ctx context.Context, settings config.Client, first *raftlog.State) map[domain.NodeID]seenNode {
 	var mu sync.Mutex
 	var asked sync.WaitGroup
@@ -97,7 +98,7 @@ func (a *app) askMembers(ctx context.Context, settings config.Client, first *raf
 	return seen
 }
 
-// clusterRow is a member as the table shows it.
+// clusterRow is a member as a row of the table.
 type clusterRow struct {
 	Node    domain.NodeID    `json:"node_id"`
 	Role    string           `json:"role"`
@@ -107,15 +108,15 @@ type clusterRow struct {
 	Health  string           `json:"health"`
 	Since   *time.Time       `json:"since"`
 	Address string           `json:"address"`
-	Leader  domain.NodeID    `json:"leader,omitempty"` // whom it takes for the leader
+	Leader  domain.NodeID    `json:"leader,omitempty"` // the leader as this node knows it
 	At      *domain.Position `json:"position"`
-	// Build and Protocol are what the node says of itself, to the leader where it is not
-	// asked here.
+	// Build and Protocol are what the node reports of itself; if it does not
+	// answer, what it last told the leader.
 	Build    string `json:"build,omitempty"`
 	Protocol int    `json:"protocol,omitempty"`
 }
 
-// clusterRows joins what the nodes say, the worst first.
+// clusterRows merges the answers of the nodes into rows, the worst first.
 func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []clusterRow {
 	leader := leaderState(seen)
 	var rows []clusterRow
@@ -175,7 +176,7 @@ func badness(r clusterRow) int {
 	return 0
 }
 
-// leaderState is the word of the leader of the newest term.
+// leaderState is the answer of the leader of the newest term.
 func leaderState(seen map[domain.NodeID]seenNode) (leader *raftlog.State) {
 	for _, one := range seen {
 		if one.state != nil && one.state.Role == "leader" && (leader == nil || one.state.Term > leader.Term) {
@@ -216,7 +217,7 @@ func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) strin
 	return ""
 }
 
-// printCluster shows the members.
+// printCluster prints the members.
 func (a *app) printCluster(seen map[domain.NodeID]seenNode, first *raftlog.State) error {
 	p, err := a.printer()
 	if err != nil {

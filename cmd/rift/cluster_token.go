@@ -18,10 +18,10 @@ import (
 	"github.com/ringrift/rift/transport/raft"
 )
 
-// maxTokenFile bounds the file of a token.
+// maxTokenFile bounds the size of a token's file.
 const maxTokenFile = 1 << 20
 
-// newToken makes a token of the operator whose file it is.
+// newToken makes a token signed with the operator's file.
 func (f *clusterFile) newToken(node domain.NodeID, uses int, within time.Duration) (raft.Token, error) {
 	secret, err := f.secret()
 	if err != nil {
@@ -164,11 +164,11 @@ the node is then served with. The node follows the log; promote it to let it vot
 	return c
 }
 
-// joinPause is how long a node waits before it asks again to be added.
+// joinPause is the pause between two requests to be added.
 const joinPause = 2 * time.Second
 
-// join has the node added, at the first of some addresses and of the token's members that
-// leads. It asks again while the cluster cannot tell.
+// join asks to add this node: at the given addresses and at the members that the token
+// names, until the leader answers. It retries while none of them can add the node.
 func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []string, logger *slog.Logger) error {
 	if len(f.Members) > 0 {
 		return nil
@@ -219,8 +219,8 @@ func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []stri
 	}
 }
 
-// asOperator asks the first of the command's addresses that answers. What it learns of
-// the members is kept in the operator's file.
+// asOperator calls the first of the command's addresses that answers, and stores newer
+// members in the operator's file.
 func (a *app) asOperator(c *cobra.Command, file *clusterFile, change raft.Change) (state raftlog.State, err error) {
 	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
@@ -238,7 +238,7 @@ func (a *app) asOperator(c *cobra.Command, file *clusterFile, change raft.Change
 	defer cancel()
 	client := raft.Client{HTTP: &http.Client{Transport: roundTripper(calls)}, Ring: ring, Signer: raft.NewSigner(ring, raft.Saying{}, time.Now)}
 	for _, address := range settings.Addresses() {
-		// First who the members are: the leader may be one that the file does not know.
+		// The members first: the leader may be one that the file does not list.
 		if state, err = client.Change(ctx, address, raft.Change{}); err != nil {
 			continue
 		}

@@ -103,7 +103,7 @@ the payload, the candidate's values in the place of {x}, and its score counts ne
 
 const runsAreListed = "searches are listed by: rift cmaes runs"
 
-// showRun shows one search.
+// showRun prints one search.
 func showRun(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	found, err := decode[cmaesview.Answer](answer)
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/ringrift/rift/domain/cmaes"
 )
 
-// searchTarget is a function that the search has to solve, and how.
+// searchTarget is a function that the search has to solve, and the effort allowed.
 type searchTarget struct {
 	function string
 	options  cmaes.Options
-	most     int // evaluations by the median of the seeds that got there; 0: no bound
-	least    int // seeds of 21 that have to get there
+	most     int // bound of the median of evaluations over the seeds that solved it; 0: none
+	least    int // seeds of 21 that have to solve it
 }
 
 const (
@@ -24,8 +24,8 @@ const (
 	benchDim   = 10
 )
 
-// searchTargets are the medians of purecma in ten dimensions to 1e-8, with a tenth more
-// for the draw of the seeds, and Rastrigin's function by restarts.
+// searchTargets have as bounds the medians of purecma in ten dimensions to 1e-8 plus a
+// tenth for the choice of seeds, and add Rastrigin's function with restarts.
 func searchTargets() []searchTarget {
 	at := func(x0, sigma0 float64) cmaes.Options {
 		return cmaes.Options{X0: slices.Repeat([]float64{x0}, benchDim), Sigma0: sigma0, MaxEvaluations: 1_000_000}
@@ -40,18 +40,18 @@ func searchTargets() []searchTarget {
 	}
 }
 
-// searchRow is a line of the bench.
+// searchRow is a row of the table.
 type searchRow struct {
 	Function string `json:"function"`
 	Dim      int    `json:"dim"`
 	Seeds    int    `json:"seeds"`
 	Solved   int    `json:"solved"`
-	Wanted   int    `json:"wanted"` // seeds solved, at least
+	Wanted   int    `json:"wanted"` // lower bound of seeds that solve it
 	Median   int    `json:"median_evaluations"`
 	Least    int    `json:"least_evaluations"`
 	Most     int    `json:"most_evaluations"`
-	Bound    int    `json:"bound,omitempty"` // of the median
-	Restarts int    `json:"restarts"`        // of all seeds
+	Bound    int    `json:"bound,omitempty"` // upper bound of the median
+	Restarts int    `json:"restarts"`        // over all seeds
 	OK       bool   `json:"ok"`
 }
 
@@ -125,7 +125,7 @@ func (a *app) benchSearches(ctx context.Context) error {
 
 const benchTarget = 1e-8
 
-// measure searches from every seed.
+// measure runs the search from every seed.
 func (t searchTarget) measure(ctx context.Context, done func(seed int)) (searchRow, error) {
 	function, _ := cmaes.FunctionNamed(t.function)
 	row := searchRow{Function: t.function, Dim: benchDim, Seeds: benchSeeds, Wanted: t.least, Bound: t.most}

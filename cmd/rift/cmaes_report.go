@@ -12,7 +12,7 @@ import (
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
 )
 
-// newSearchReport makes the report on searches by CMA-ES.
+// newSearchReport makes the report on CMA-ES searches.
 func newSearchReport(a *app) *cobra.Command {
 	var flags reportFlags
 	var run string
@@ -60,7 +60,7 @@ func printSearchReport(p *output.Printer, told report.SearchReport) error {
 	})
 }
 
-// restartsListing is the parts of a search that ended, and the last one.
+// restartsListing has a row for each restart of a search.
 func restartsListing(r *cmaesview.Status) output.Listing {
 	l := output.Listing{Columns: []output.Column{
 		{Name: "part", Right: true}, {Name: "population", Right: true}, {Name: "sigma0", Right: true}, {Name: "generations", Right: true}, {Name: "evaluations", Right: true}, {Name: "ended_by", Max: 40},
@@ -71,7 +71,7 @@ func restartsListing(r *cmaesview.Status) output.Listing {
 	return l
 }
 
-// searchTotals is the report's last part: one measure a line.
+// searchTotals is the last table of the report: one measure a row.
 func searchTotals(r *cmaesview.Status) output.Listing {
 	l := output.Listing{Columns: []output.Column{{Name: "measure"}, {Name: "value", Max: 60}}}
 	best := "none"

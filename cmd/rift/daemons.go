@@ -109,7 +109,7 @@ func freshnessTable(found trainingview.FreshnessAnswer) output.Listing {
 	})
 }
 
-// alone makes a command of one endpoint that stands in no group.
+// alone makes a command of an endpoint that is in no group.
 func alone(a *app, e endpoint) *cobra.Command {
 	c := newEndpoint(a, e)
 	addClientFlags(c)

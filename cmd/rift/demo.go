@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// demoFlags say how long a demonstration runs, and where.
+// demoFlags are the settings of a demonstration.
 type demoFlags struct {
 	seconds    int
 	promotions int
@@ -26,7 +26,7 @@ type demoFlags struct {
 	cluster    bool
 }
 
-// demoReport is how often people are told how far it is.
+// demoReport is the interval at which progress is printed.
 const demoReport = 5 * time.Second
 
 func newDemo(a *app) *cobra.Command {
@@ -74,12 +74,12 @@ folder stays. Ctrl-C stops it early.`,
 	c.Flags().BoolVar(&f.cluster, "cluster", false, "three nodes, whose leader is killed while they work")
 	c.Flags().IntVar(&f.promotions, "promotions", 0, "end as soon as so many models are promoted (0: not before --seconds)")
 	c.Flags().StringVar(&f.data, "data", "", "folder for the log, which must be empty (default: a new one in the system's)")
-	_ = c.MarkFlagDirname("data") // it fails only for a flag that does not exist
+	_ = c.MarkFlagDirname("data") // it fails only for an undefined flag
 	c.AddCommand(newDemoJob(a), newDemoLoop(a))
 	return c
 }
 
-// demoPolicy is what makes minutes of hours.
+// demoPolicy shortens intervals from hours to minutes.
 func demoPolicy() []string {
 	var configs []string
 	for _, config := range domain.ConfigKeys() {
@@ -93,7 +93,7 @@ func demoPolicy() []string {
 	}
 }
 
-// demo runs the cluster, shows it, and stops it.
+// demo runs the cluster, prints what it did, and stops it.
 func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	running, cluster, err := newDemoCluster(ctx, f.data)
 	if err != nil {
@@ -134,13 +134,14 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	return nil
 }
 
-// demoRound follows the log, tells of data copied, and counts.
+// demoRound follows the log, counts events, and reports data as copied to other nodes.
 type demoRound struct {
 	progressCount
 	first domain.Position // of the first promotion
 }
 
-// demoEvents are what a demonstration counts, in the order of the loop.
+// demoEvents are the events that a demonstration counts, in the order of the training
+// loop.
 var demoEvents = []countedEvent{
 	{"SELFPLAY_COMPLETE", "batches of games"},
 	{"DATA_SYNC_COMPLETED", "data syncs"},
@@ -150,7 +151,8 @@ var demoEvents = []countedEvent{
 	{"PROMOTION_FAILED", "not promoted"},
 }
 
-// take looks at an event; a batch of games is copied to where it is trained on.
+// take handles one event: it reports a batch of games as copied to the node that trains
+// on it.
 func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
 	switch e.Type {
 	case "MODEL_PROMOTED":
@@ -175,7 +177,7 @@ func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
 	return nil
 }
 
-// demoShow shows what came of it, each with the command line that shows it.
+// demoShow prints the results, each under the command line that prints it.
 func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster) error {
 	if err := cluster.show(ctx, a, []string{"handlers", "--ran"}, []string{"report", "queue"}); err != nil {
 		return err
@@ -194,7 +196,7 @@ func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster)
 	return cluster.show(ctx, a, []string{"why", cluster.promoted.String()})
 }
 
-// demoLeft says how to look at what is left.
+// demoLeft tells how to look at the data folder afterwards.
 func (a *app) demoLeft(folder string, promoted domain.Position) error {
 	_, err := fmt.Fprintf(a.stdout, `
 The node and its workers have stopped; the log stays in %[2]s:
@@ -206,8 +208,8 @@ The node and its workers have stopped; the log stays in %[2]s:
 	return err
 }
 
-// within is this run's command line, to be run again by itself: with nothing of
-// the settings around it, printing to out.
+// within is a copy of this run that prints to out and reads none of the settings in the
+// environment.
 func (a *app) within(out io.Writer) *app {
 	return &app{
 		stdin: strings.NewReader(""), stdout: &watched{Writer: out}, stderr: a.stderr, now: a.now, noProgress: true,

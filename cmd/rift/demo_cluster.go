@@ -19,36 +19,36 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// demoCluster is one node or several with workers, each a process of its own with the
-// data folder below which everything of theirs is.
+// demoCluster is one or several nodes with workers. Each is a process with a data
+// folder below a common one.
 type demoCluster struct {
 	program  string
 	folder   string
-	address  string // of the node, once it serves
+	address  string // of the node; empty until it serves
 	nodes    []*demoProcess
 	workers  []*demoProcess
-	promoted domain.Position // the first promotion that was seen
-	broken   func(error)     // told of a process that ends by itself
+	promoted domain.Position // the first promotion
+	broken   func(error)     // called when a process ends by itself
 }
 
-// demoProcess is one of them.
+// demoProcess is a node or a worker.
 type demoProcess struct {
 	name    string
-	log     string // file of what it says
+	log     string // path of its output
 	command *exec.Cmd
 	ended   chan struct{}
-	err     error // once ended
+	err     error // valid once it ended
 	killed  atomic.Bool
 }
 
-// Bounds on the beginning and the end of the processes.
+// How long processes may take to start and to end.
 const (
 	demoStart = 30 * time.Second
 	demoStop  = 15 * time.Second
 )
 
-// ownProgram is the path of this program as it was called, so that a link to it
-// stays that link; where that is not known, the program's own.
+// ownProgram is the path by which this program was called, so that a link is kept as a
+// link; if that is unknown, the path of the executable.
 func ownProgram() (string, error) {
 	own, err := os.Executable()
 	if err != nil {
@@ -56,7 +56,7 @@ func ownProgram() (string, error) {
 	}
 	called, err := exec.LookPath(os.Args[0])
 	if err != nil || !sameFile(called, own) {
-		return own, nil //nolint:nilerr // called by another name than its own
+		return own, nil //nolint:nilerr // called by a name that is not on the PATH
 	}
 	return filepath.Abs(called)
 }
@@ -71,7 +71,7 @@ func sameFile(a, b string) bool {
 }
 
 // newDemoCluster makes a cluster without processes in a folder (demoFolder), and the
-// context in which it runs: until one of its processes ends by itself.
+// context that it runs in, which ends when one of its processes ends by itself.
 func newDemoCluster(ctx context.Context, data string) (context.Context, *demoCluster, error) {
 	folder, err := demoFolder(data)
 	if err != nil {
@@ -98,7 +98,7 @@ func (d *demoCluster) open(ctx context.Context, a *app, policy []string) (*clien
 	return asked, a.quietly().runs(ctx, slices.Concat([]string{"policies", "set"}, policy, []string{"--reason", "demonstration", "--addr", d.address})...)
 }
 
-// show runs command lines that ask the node, each printed before what it prints.
+// show runs command lines against the node, and prints each before its output.
 func (d *demoCluster) show(ctx context.Context, a *app, lines ...[]string) error {
 	for _, words := range lines {
 		words = append(words, "--addr", d.address, "-o", cmp.Or(a.format, "table"))
@@ -144,7 +144,7 @@ func (d *demoCluster) serve(name string, args ...string) error {
 	return err
 }
 
-// kill ends a node at once, as a machine that loses its power does.
+// kill ends a node without warning, as a loss of power would.
 func (d *demoCluster) kill(name string) {
 	at := slices.IndexFunc(d.nodes, func(p *demoProcess) bool { return p.name == name })
 	node := d.nodes[at]
@@ -154,8 +154,8 @@ func (d *demoCluster) kill(name string) {
 	<-node.ended
 }
 
-// demoWorkers are the workers with the types of items they take. A training
-// wants both slots of a worker, which games of selfplay never leave free at once.
+// demoWorkers are the workers with the types of items that they take. A training needs
+// both slots of a worker, which selfplay would never leave free at the same time.
 var demoWorkers = []struct{ name, types string }{
 	{"gpu-1", "training"},
 	{"gpu-2", "gauntlet,evaluation"},
@@ -163,12 +163,12 @@ var demoWorkers = []struct{ name, types string }{
 	{"gpu-4", "selfplay"},
 }
 
-// hire starts a worker that pretends to do the items it takes.
+// hire starts a worker that only pretends to run the items it takes.
 func (d *demoCluster) hire(name, types string) error {
 	return d.employ(name, types, "2", "demo", "job")
 }
 
-// employ starts a worker that does the items it takes by a command of this program.
+// employ starts a worker that runs a command of this program for each item.
 func (d *demoCluster) employ(name, types, slots string, command ...string) error {
 	w, err := d.start(name, append([]string{
 		"worker", "--addr", d.address, "--node-id", name, "--slots", slots,
@@ -192,10 +192,11 @@ func (d *demoCluster) start(name string, args ...string) (*demoProcess, error) {
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "log of %s: %w", name, err)
 	}
-	defer func() { _ = log.Close() }() // the process has its own
+	defer func() { _ = log.Close() }() // the process has its own descriptor
 	p.command = exec.Command(d.program, args...)
 	p.command.Dir, p.command.Stdout, p.command.Stderr = d.folder, log, log
-	// Ctrl-C is for the demonstration, which stops the others in their order.
+	// Ctrl-C must reach only the demonstration, which stops the others in their
+	// order.
 	p.command.SysProcAttr = worker.OwnGroup()
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "RIFT_") {
@@ -216,7 +217,8 @@ func (d *demoCluster) start(name string, args ...string) (*demoProcess, error) {
 	return p, nil
 }
 
-// close stops the workers, then the nodes, and says whose end was no good one.
+// close stops the workers, then the nodes, and returns the errors of those that did not
+// end properly.
 func (d *demoCluster) close() error {
 	defer d.broken(nil)
 	var ends []error
@@ -235,7 +237,7 @@ func (d *demoCluster) close() error {
 	return errors.Join(ends...)
 }
 
-// ask asks a process to end; that it has ended already, await says.
+// ask asks a process to end. If it has ended already, await returns its error.
 func (p *demoProcess) ask() { _ = p.command.Process.Signal(syscall.SIGTERM) }
 
 func (p *demoProcess) await() error {
@@ -253,7 +255,7 @@ func (p *demoProcess) await() error {
 	return nil
 }
 
-// demoFolder is the folder of a demonstration: the one named, which must be
+// demoFolder is the folder of a demonstration: the one that was named, which must be
 // empty, or a new one.
 func demoFolder(named string) (string, error) {
 	if err := worker.Supported(); err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// progressCount counts the events of a demonstration as it goes on, and tells how many.
+// progressCount counts the events of a demonstration and prints the counts from time to
+// time.
 type progressCount struct {
 	client *client
 	events []countedEvent
@@ -18,7 +19,7 @@ type progressCount struct {
 	counts map[string]int
 }
 
-// countedEvent is a type of event, and what people call its instances.
+// countedEvent is a type of event, and the noun that its count is printed with.
 type countedEvent struct{ event, what string }
 
 func (a *app) countOf(asked *client, events []countedEvent) progressCount {
@@ -33,15 +34,14 @@ func (r *progressCount) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// at is how far it came by a time, in lines of 80 columns.
+// at returns the counts at a time, in lines of at most 80 columns.
 func (r *progressCount) at(now time.Time) string {
 	head := fmt.Sprintf("%4.0f s: ", now.Sub(r.began).Seconds())
 	indent := strings.Repeat(" ", len(head))
 	return head + strings.ReplaceAll(wrapLines(r.String(), 80-len(head)), "\n", "\n"+indent)
 }
 
-// follow goes along with the log until the time is over, there is enough, or take
-// could not do something with an event.
+// follow reads the log until the time is over, enough reports true, or take fails.
 func (r *progressCount) follow(ctx context.Context, most time.Duration, a *app, take func(context.Context, domain.Envelope) error, enough func() bool) error {
 	timed, cancel := context.WithTimeout(ctx, most)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// demoItem is as much of an item as the demonstration's work reads.
+// demoItem holds the fields of an item that the demonstration reads.
 type demoItem struct {
 	TaskID    string `json:"task_id"`
 	TaskType  string `json:"task_type"`
@@ -29,7 +29,7 @@ type demoItem struct {
 	} `json:"payload"`
 }
 
-// gameCount is a number of games, or how many a list of them has.
+// gameCount decodes a number of games, or the length of a list of games.
 type gameCount int
 
 func (g *gameCount) UnmarshalJSON(data []byte) error {
@@ -87,7 +87,7 @@ func linger(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// chance draws for one purpose from the item's name.
+// chance returns a number in [0, 1) that depends only on the item's name and a purpose.
 func (i demoItem) chance(purpose string) *rand.Rand { return chanceOf(i.TaskID, purpose) }
 
 func chanceOf(name, purpose string) *rand.Rand {
@@ -96,7 +96,7 @@ func chanceOf(name, purpose string) *rand.Rand {
 	return rand.New(rand.NewPCG(sum.Sum64(), 0))
 }
 
-// result is what the worker reports of the item.
+// result is what the worker reports when the item is done.
 func (i demoItem) result() (any, error) {
 	games := int(i.Payload.Games)
 	if games < 1 {
@@ -141,7 +141,7 @@ func (i demoItem) measured(games int) (any, error) {
 	return map[string]any{"model_id": model, "games_played": total, "results": results}, nil
 }
 
-// playDemo draws games with the chances that a difference in Elo means.
+// playDemo draws results of games with the chances that a difference in Elo implies.
 func playDemo(chance *rand.Rand, difference float64, opponent string, games int) elo.OpponentResult {
 	const draws = 0.04
 	expected := 1 / (1 + math.Pow(10, -difference/400))
@@ -159,8 +159,8 @@ func playDemo(chance *rand.Rand, difference float64, opponent string, games int)
 	return result
 }
 
-// strengthOf is the Elo of a player: a baseline's own, or for a model one that
-// its name decides, so that some models are worth promoting and some are not.
+// strengthOf returns the Elo of a player: that of a baseline, or for a model one
+// derived from its name, so that some models are worth promoting and some are not.
 func strengthOf(player string) float64 {
 	if pinned, is := elo.DefaultPolicy().Pin(player); is {
 		return pinned

@@ -14,14 +14,14 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// loopFlags say how long the loop runs, and where.
+// loopFlags are the settings of the loop.
 type loopFlags struct {
 	seconds    int
 	promotions int
 	data       string
 }
 
-// The game of the loop: Hex on a small board.
+// The game of the loop is Hex on a small board.
 const (
 	loopConfig = domain.ConfigKey("hex8_2p")
 	loopSize   = 5
@@ -55,13 +55,13 @@ the promoted models. Ctrl-C stops it early.`,
 	c.Flags().IntVar(&f.seconds, "seconds", 180, "how long it runs at most")
 	c.Flags().IntVar(&f.promotions, "promotions", 3, "end as soon as so many models are promoted over another")
 	c.Flags().StringVar(&f.data, "data", "", "folder for the log, which must be empty (default: a new one in the system's)")
-	_ = c.MarkFlagDirname("data") // it fails only for a flag that does not exist
+	_ = c.MarkFlagDirname("data") // it fails only for an undefined flag
 	c.AddCommand(newLoopJob(a))
 	return c
 }
 
-// loopPolicy is what makes minutes of hours. The gates are the default ones but for the
-// weaker of the two baselines alone, and fewer games.
+// loopPolicy shortens intervals from hours to minutes. The gates are the default ones
+// with fewer games, and without the stronger of the two baselines.
 func loopPolicy() []string {
 	return []string{
 		`populator.configs=["` + string(loopConfig) + `"]`, "populator.depth=2", "populator.games=20",
@@ -72,13 +72,13 @@ func loopPolicy() []string {
 	}
 }
 
-// loopWorkers take everything: a training waits for its candidates, which the other
-// slots evaluate.
+// loopWorkers take all types of items: a training occupies a slot while the other slots
+// evaluate its candidates.
 var loopWorkers = []string{"box-1", "box-2"}
 
 const loopTypes = "selfplay,training,gauntlet,cmaes"
 
-// loop runs the cluster, shows it, and stops it.
+// loop runs the cluster, prints what it did, and stops it.
 func (a *app) loop(ctx context.Context, f loopFlags) (err error) {
 	running, cluster, err := newDemoCluster(ctx, f.data)
 	if err != nil {
@@ -115,11 +115,11 @@ func (a *app) loop(ctx context.Context, f loopFlags) (err error) {
 // loopRound follows the log and counts.
 type loopRound struct {
 	progressCount
-	over     int             // promotions over another model
-	promoted domain.Position // of the last of them
+	over     int             // promotions that replaced a model
+	promoted domain.Position // position of the last of them
 }
 
-// loopEvents are what the loop counts, in its order.
+// loopEvents are the events that the loop counts, in its order.
 var loopEvents = []countedEvent{
 	{"SELFPLAY_COMPLETE", "batches of games"},
 	{"CMAES_CANDIDATE_EVALUATED", "candidates"},
@@ -144,7 +144,7 @@ func (r *loopRound) take(_ context.Context, e domain.Envelope) error {
 	return nil
 }
 
-// loopShow shows what came of it, each with the command line that shows it.
+// loopShow prints the results, each under the command line that prints it.
 func (a *app) loopShow(ctx context.Context, cluster *demoCluster) error {
 	if err := cluster.show(ctx, a, []string{"cmaes", "runs"}, []string{"report", "promotions"}, []string{"why", cluster.promoted.String()}); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (a *app) loopShow(ctx context.Context, cluster *demoCluster) error {
 	return a.quietly().runs(ctx, "report", "promotions", "--addr", cluster.address, "--out", filepath.Join(cluster.folder, "elo.svg"))
 }
 
-// loopLeft says how to look at what is left.
+// loopLeft tells how to look at the data folder afterwards.
 func (a *app) loopLeft(folder string, promoted domain.Position) error {
 	_, err := fmt.Fprintf(a.stdout, `
 The node and its workers have stopped; the log stays in %[2]s, with the curve in elo.svg:

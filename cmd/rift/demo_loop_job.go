@@ -23,8 +23,9 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// The model that the loop begins with: weights that look at the middle of the board and
-// hardly at the distance to the sides. It is the search of that name, stopped at once.
+// loopFirst is the model that the loop begins with. It values the middle of the board
+// and almost ignores the distance to the sides. Its weights are those of the search of
+// that name, which is stopped at once.
 const loopFirst = "start"
 
 var loopWeights = []float64{0.1, 0, 0, 0, 1, 0, 0, 0}
@@ -32,7 +33,7 @@ var loopWeights = []float64{0.1, 0, 0, 0, 1, 0, 0, 0}
 // loopGames is how many games a candidate of a search plays.
 const loopGames = 20
 
-// loopItem is as much of an item as the loop's work reads.
+// loopItem holds the fields of an item that the loop reads.
 type loopItem struct {
 	TaskID    domain.TaskID    `json:"task_id"`
 	TaskType  string           `json:"task_type"`
@@ -40,7 +41,7 @@ type loopItem struct {
 	Payload   json.RawMessage  `json:"payload"`
 }
 
-// loopJob does one item.
+// loopJob runs one item.
 type loopJob struct {
 	item   loopItem
 	client *client
@@ -81,7 +82,8 @@ is games of the model in use. A training is a search for weights that beat it.`,
 	return c
 }
 
-// player is a model as a player: its weights, or the built-in player it is named after.
+// player returns the player that a model stands for: one with its weights, or the
+// built-in player of that name.
 func (j *loopJob) player(ctx context.Context, model string) (string, error) {
 	if _, err := hex.ParseSpec(model); err == nil {
 		return model, nil
@@ -93,7 +95,7 @@ func (j *loopJob) player(ctx context.Context, model string) (string, error) {
 	return "heuristic:" + strings.Trim(strings.ReplaceAll(fmt.Sprint(weights), " ", ","), "[]"), nil
 }
 
-// weights are those that the search of a model ended with.
+// weights returns the weights that the search of a model ended with.
 func (j *loopJob) weights(ctx context.Context, model string) ([]float64, error) {
 	run, err := j.run(ctx, model)
 	return run.Favourite, err
@@ -108,7 +110,7 @@ func (j *loopJob) run(ctx context.Context, name string) (cmaesview.Status, error
 	return found.Run, err
 }
 
-// inUse is the model in use; empty: there is none.
+// inUse returns the model in use; empty if there is none.
 func (j *loopJob) inUse(ctx context.Context) (string, error) {
 	answer, err := j.client.ask(ctx, "training.status", url.Values{"config_key": {string(loopConfig)}})
 	if err != nil {
@@ -121,7 +123,7 @@ func (j *loopJob) inUse(ctx context.Context) (string, error) {
 	return string(found.Configs[0].Model), nil
 }
 
-// games plays what the item asks for, each model by its weights.
+// games plays the games that the item asks for, each model with its weights.
 func (j *loopJob) games(ctx context.Context) error {
 	asked, several, err := match.Games(j.item.Payload)
 	if err != nil {
@@ -207,8 +209,8 @@ func (j *loopJob) result(v any) error {
 	return err
 }
 
-// train searches for weights that beat the model in use. Where there is none, the
-// weights to begin with are the model.
+// train searches for weights that beat the model in use. If there is none, the initial
+// weights become the model.
 func (j *loopJob) train(ctx context.Context) error {
 	model, err := j.inUse(ctx)
 	if err != nil {
@@ -259,7 +261,7 @@ func (j *loopJob) train(ctx context.Context) error {
 	}
 }
 
-// start asks for a search, once however often the item is tried.
+// start requests a search. It does so once, however often the item is tried.
 func (j *loopJob) start(ctx context.Context, run string, from []float64, opponent string) error {
 	low, high := -1.0, 6.0
 	body, err := json.Marshal(map[string]any{
@@ -272,7 +274,7 @@ func (j *loopJob) start(ctx context.Context, run string, from []float64, opponen
 	}
 	_, err = j.client.do(ctx, "cmaes.start", bytes.TrimSpace(body), transport.ID("loop/"+run))
 	if domain.CodeOf(err) == domain.Conflict {
-		return nil // an earlier attempt asked for it
+		return nil // an earlier attempt requested it
 	}
 	return err
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// takeover is a cluster of three nodes with a worker, whose leader dies while items
-// are added.
+// takeover is a cluster of three nodes with a worker, whose leader is killed while
+// items are added.
 type takeover struct {
 	app     *app
 	cluster *demoCluster
 	key     string
 	at      map[domain.NodeID]string // addresses of the nodes
 	client  *client                  // of all of them
-	began   time.Time                // adding
+	began   time.Time                // when the first item was added
 	moments []moment
 
 	mu   sync.Mutex
@@ -38,19 +38,19 @@ type ack struct {
 	sent, at time.Time
 }
 
-// moment is a line of the timeline.
+// moment is an event on the timeline.
 type moment struct {
 	At     time.Time     `json:"time"`
 	What   string        `json:"what"`
-	Leader domain.NodeID `json:"leader"` // from then on; empty: none
+	Leader domain.NodeID `json:"leader"` // the leader after it; empty: none
 	Term   uint64        `json:"term"`
-	// First is the time until a command was acknowledged that was sent after it, where
-	// the leader goes.
+	// First is, if the event ends a leadership, the time until a command was
+	// acknowledged that was sent after it.
 	First *float64 `json:"first_acknowledged_after_seconds,omitempty"`
 	Added int      `json:"added"`
 	Done  int      `json:"done"`
 
-	goes bool // the leader does
+	goes bool // the event ends a leadership
 }
 
 var takeoverNodes = []domain.NodeID{"n1", "n2", "n3"}
@@ -59,10 +59,11 @@ const (
 	takeoverSeconds = 20
 	takeoverPace    = 100 * time.Millisecond // between an acknowledgement and the next addition
 	takeoverLook    = 20 * time.Millisecond
-	takeoverPatient = 2 * time.Minute // bound on each step, on a machine that is busy
+	takeoverPatient = 2 * time.Minute // bound of each step on a busy machine
 )
 
-// takeover runs the cluster, kills its leader, shows what became of it, and stops all.
+// takeover runs the cluster, kills its leader, prints the outcome, and stops all
+// processes.
 func (a *app) takeover(ctx context.Context, f demoFlags) (err error) {
 	if a.format == "" {
 		a.format = "table"
@@ -160,7 +161,8 @@ func (d *takeover) play(ctx context.Context, most time.Duration) error {
 	return d.finish(ctx)
 }
 
-// change kills the leader, starts it again, and has the next leader hand over to it.
+// change kills the leader, starts it again, and has the next leader transfer the
+// leadership to it.
 func (d *takeover) change(ctx context.Context, most time.Duration, first *raftlog.State) error {
 	if err := d.until(ctx, most/5); err != nil {
 		return err
@@ -205,8 +207,8 @@ func (d *takeover) change(ctx context.Context, most time.Duration, first *raftlo
 	return d.until(ctx, most)
 }
 
-// handOver has the leader give the leadership to a node. A leader refuses while that
-// node is behind.
+// handOver has the leader transfer the leadership to a node. A leader refuses while
+// that node lags behind.
 func (d *takeover) handOver(ctx context.Context, to domain.NodeID) error {
 	var from, last *raftlog.State
 	var asked time.Time
@@ -220,12 +222,12 @@ func (d *takeover) handOver(ctx context.Context, to domain.NodeID) error {
 			return true
 		}
 		from, asked = now, time.Now()
-		_ = d.app.quietly().runs(ctx, "cluster", "transfer", string(to), "--cluster-key", d.key, "--addr", d.at[now.Node]) // asked again
+		_ = d.app.quietly().runs(ctx, "cluster", "transfer", string(to), "--cluster-key", d.key, "--addr", d.at[now.Node]) // the next round asks again
 		return false
 	}); err != nil {
 		return err
 	}
-	if from == nil { // the node that was killed was elected meanwhile
+	if from == nil { // the node became leader without a transfer
 		d.tell(fmt.Sprintf("%s was elected again", to), last)
 		return nil
 	}
@@ -248,7 +250,7 @@ func (d *takeover) finish(ctx context.Context) error {
 	return nil
 }
 
-// add adds items until there are enough. Each is asked for with one id until it is
+// add adds items until there are enough. Each is requested with the same id until it is
 // acknowledged.
 func (d *takeover) add(ctx context.Context, enough <-chan struct{}) error {
 	for n := 1; ; n++ {
@@ -265,7 +267,7 @@ func (d *takeover) add(ctx context.Context, enough <-chan struct{}) error {
 				return err
 			}
 			if linger(ctx, takeoverLook) != nil {
-				return nil // nobody wants it any more
+				return nil // the demonstration ends
 			}
 		}
 		d.mu.Lock()
@@ -284,21 +286,21 @@ func (d *takeover) add(ctx context.Context, enough <-chan struct{}) error {
 	}
 }
 
-// tell puts a line on the timeline, and tells people of it.
+// tell adds an event to the timeline and prints it.
 func (d *takeover) tell(what string, now *raftlog.State) {
 	m := moment{At: time.Now(), What: what, Leader: now.Node, Term: now.Term}
 	d.moments = append(d.moments, m)
 	d.app.note("%5.1f s: %s", m.At.Sub(d.began).Seconds(), what)
 }
 
-// goes tells that the leader goes.
+// goes adds an event that ends a leadership.
 func (d *takeover) goes(what string, now *raftlog.State) {
 	d.tell(what, now)
 	d.moments[len(d.moments)-1].goes = true
 }
 
-// acknowledged waits for a command that was sent after the last moment at which the
-// leader went.
+// acknowledged waits for the acknowledgement of a command that was sent after the last
+// leadership ended.
 func (d *takeover) acknowledged(ctx context.Context) error {
 	var since time.Time
 	for _, m := range d.moments {
@@ -309,7 +311,8 @@ func (d *takeover) acknowledged(ctx context.Context) error {
 	return d.wait(ctx, "a command to be acknowledged", func(context.Context) bool { return d.firstAfter(since) != nil })
 }
 
-// firstAfter is how long after a time a command was acknowledged that was sent after it.
+// firstAfter returns the time from since to the first acknowledgement of a command that
+// was sent after it; nil if there is none.
 func (d *takeover) firstAfter(since time.Time) *float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -335,7 +338,7 @@ func (d *takeover) done(ctx context.Context, want int) error {
 	})
 }
 
-// leader waits until a node leads in a later term than one.
+// leader waits for a leader of a term later than after.
 func (d *takeover) leader(ctx context.Context, after uint64) (now *raftlog.State, err error) {
 	err = d.wait(ctx, "a node to lead", func(ctx context.Context) bool {
 		state, err := d.leads(ctx)
@@ -345,7 +348,7 @@ func (d *takeover) leader(ctx context.Context, after uint64) (now *raftlog.State
 	return now, err
 }
 
-// leads is the state of the node that leads.
+// leads returns the state of the leader.
 func (d *takeover) leads(ctx context.Context) (*raftlog.State, error) {
 	seen := map[domain.NodeID]seenNode{}
 	for _, node := range takeoverNodes {
@@ -362,7 +365,7 @@ func (d *takeover) state(ctx context.Context, node domain.NodeID) (*raftlog.Stat
 	return d.app.askState(ctx, config.Client{Addr: d.at[node], Timeout: memberPatience})
 }
 
-// until waits for a time since the adding began.
+// until waits until so much time has passed since the first item was added.
 func (d *takeover) until(ctx context.Context, since time.Duration) error {
 	if linger(ctx, max(0, since-time.Since(d.began))) != nil {
 		return context.Cause(ctx)
@@ -370,7 +373,7 @@ func (d *takeover) until(ctx context.Context, since time.Duration) error {
 	return nil
 }
 
-// wait waits until something holds.
+// wait waits until a condition holds.
 func (d *takeover) wait(ctx context.Context, what string, holds func(context.Context) bool) error {
 	late := time.Now().Add(takeoverPatient)
 	for !holds(ctx) {

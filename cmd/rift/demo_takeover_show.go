@@ -15,21 +15,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// takenOver is what became of the items, by the logs of the nodes.
+// takenOver is the outcome for the items, according to the logs of the nodes.
 type takenOver struct {
 	Timeline []moment `json:"timeline"`
 	Added    int      `json:"acknowledged"`
 	Once     int      `json:"done_once"`
-	Lost     []string `json:"lost"`       // acknowledged, and not on the log
-	Undone   []string `json:"not_done"`   // on the log, and not done
+	Lost     []string `json:"lost"`       // acknowledged but not on the log
+	Undone   []string `json:"not_done"`   // on the log but not done
 	Twice    []string `json:"done_twice"` // or added twice
 	Again    int      `json:"claimed_again"`
 	Longest  float64  `json:"longest_wait_seconds"` // for an acknowledgement
 	Events   int      `json:"events"`
-	Digests  []string `json:"digests"` // of what each node has on its log
+	Digests  []string `json:"digests"` // of each node's log
 }
 
-// faults is how much is wrong.
+// faults counts what is wrong.
 func (t *takenOver) faults() int {
 	n := len(t.Lost) + len(t.Undone) + len(t.Twice)
 	if len(slices.Compact(slices.Clone(t.Digests))) != 1 {
@@ -38,13 +38,13 @@ func (t *takenOver) faults() int {
 	return n
 }
 
-// itemTimes is what the log has of an item.
+// itemTimes is what the log says about one item.
 type itemTimes struct {
 	added, claimed int
 	done           []time.Time
 }
 
-// show audits the logs, prints what happened, and reports on the leaders.
+// show audits the logs and prints the outcome and the report on leaders.
 func (d *takeover) show(ctx context.Context) error {
 	found, err := d.audit(ctx)
 	if err != nil {
@@ -78,7 +78,7 @@ func (d *takeover) show(ctx context.Context) error {
 	return nil
 }
 
-// audit reads the log of each node, as far as the leader's goes.
+// audit reads the log of each node up to the leader's end.
 func (d *takeover) audit(ctx context.Context) (*takenOver, error) {
 	head, err := d.client.head(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func takeItem(items map[string]*itemTimes, e domain.Envelope) error {
 	return nil
 }
 
-// judge holds what was acknowledged against what is on the log.
+// judge compares the acknowledged items with those on the log.
 func (d *takeover) judge(found *takenOver, items map[string]*itemTimes) {
 	for _, one := range d.acks {
 		found.Longest = max(found.Longest, one.at.Sub(one.sent).Seconds())
@@ -184,7 +184,7 @@ func (d *takeover) judge(found *takenOver, items map[string]*itemTimes) {
 	}
 }
 
-// print prints the timeline and the sums.
+// print prints the timeline and the totals.
 func (d *takeover) print(p *output.Printer, found *takenOver) error {
 	timeline := output.Listing{
 		Doc: found,

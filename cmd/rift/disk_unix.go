@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskSpace tells what is free for this process, and the whole, in bytes.
+// diskSpace returns how many bytes of a disk this process may still use, and the disk's
+// size.
 func diskSpace(folder string) (free, total uint64, err error) {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(folder, &stat); err != nil {
@@ -27,7 +28,7 @@ func openFiles() uint64 {
 	return uint64(limit.Cur) //nolint:unconvert // signed on some systems
 }
 
-// fileNumber tells a file from every other of this machine: its disk and its number there.
+// fileNumber identifies a file on this machine by its disk and its number there.
 func fileNumber(file *os.File) (disk, number uint64, err error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {

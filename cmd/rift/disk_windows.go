@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// diskSpace tells what is free for this process, and the whole, in bytes.
+// diskSpace returns how many bytes of a disk this process may still use, and the disk's
+// size.
 func diskSpace(folder string) (free, total uint64, err error) {
 	path, err := windows.UTF16PtrFromString(folder)
 	if err != nil {
@@ -17,10 +18,10 @@ func diskSpace(folder string) (free, total uint64, err error) {
 	return free, total, err
 }
 
-// openFiles is how many files this process may have open: the system sets no bound.
+// openFiles is how many files this process may have open; the system sets no limit.
 func openFiles() uint64 { return math.MaxUint64 }
 
-// fileNumber tells a file from every other of this machine: its disk and its number there.
+// fileNumber identifies a file on this machine by its disk and its number there.
 func fileNumber(file *os.File) (disk, number uint64, err error) {
 	var info windows.ByHandleFileInformation
 	if err := windows.GetFileInformationByHandle(windows.Handle(file.Fd()), &info); err != nil {

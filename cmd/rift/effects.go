@@ -15,11 +15,11 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// maxEffects bounds what is remembered while effects are looked for.
+// maxEffects bounds the causes that are remembered while effects are looked for.
 const maxEffects = 100_000
 
-// effects is what an event brought about, in the order of the log. Next is where
-// the search stopped; 0: at the end.
+// effects are the events that followed from an event, in the order of the log. Next is
+// where the search stopped; 0 if it reached the end.
 type effects struct {
 	Event   transport.EventRecord   `json:"event"`
 	Effects []transport.EventRecord `json:"effects"`
@@ -85,14 +85,15 @@ func (a *app) effectsOf(c *cobra.Command, t *tracer, name string, limit int) (ef
 			return found, nil
 		}
 		if went, _ := domain.ParsePosition(asked.Get("from")); page.Next <= went {
-			return found, nil // the node gets no further in the time it gives one question
+			return found, nil // the node did not get further within its time for one query
 		}
 		t.progress.Set(int64(page.Next))
 		asked.Set("from", page.Next.String())
 	}
 }
 
-// effects reads on from the event and keeps what answers it, or what does so in turn.
+// effects reads on from the event and keeps events that followed from it, directly or
+// through others.
 func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, error) {
 	e, err := t.find(ctx, name, 0)
 	if err != nil {
@@ -123,8 +124,8 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 	return found, nil
 }
 
-// itemsOf finds the event that each work item came into the world with: what a
-// worker reports names no cause, and came of there being something to report on.
+// itemsOf finds the event that created each work item. A worker's report names no
+// cause; its cause is the creation of the item.
 type itemsOf map[domain.StreamID]string
 
 func (i itemsOf) note(e transport.EventRecord) {
@@ -133,8 +134,8 @@ func (i itemsOf) note(e transport.EventRecord) {
 	}
 }
 
-// cause is the event that an event came of: the one it names, or the beginning of
-// its item's life.
+// cause returns the event that caused another: the one that it names, or the creation
+// of its item.
 func (i itemsOf) cause(e transport.EventRecord) string {
 	if e.Meta.Causation != "" || e.Revision == 0 {
 		return e.Meta.Causation

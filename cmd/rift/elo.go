@@ -14,7 +14,7 @@ import (
 	eloview "github.com/ringrift/rift/projections/elo"
 )
 
-// rankingHelp is what the settings of a ranking are.
+// rankingHelp describes the settings of a ranking.
 var rankingHelp = map[string]string{
 	"config_key": "the game", "method": "how they are rated: elo, mle, glicko2, whr, pl, or published, what promotion went by (default: the policy's, elo)",
 	"mode": "all settings as a program has them: bayeselo, ordo", "k": "elo: most points a game moves, 32, or 40:30,20 for 40 below 30 games, then 20",
@@ -112,7 +112,7 @@ func rankingListing(rows []elo.Ranked, several bool) output.Listing {
 	return l
 }
 
-// rankingFooter says how a ranking was made, and what belongs to no player.
+// rankingFooter says how a ranking was computed, and what concerns no single player.
 func rankingFooter(r elo.Ranking) string {
 	lines := []string{output.Plural(r.Games, "game") + " by"}
 	for _, word := range settingsWords(r.Options) {
@@ -137,7 +137,7 @@ func rankingFooter(r elo.Ranking) string {
 	return "\n" + strings.Join(lines, "\n")
 }
 
-// settingsWords are the settings of a ranking, with commas behind all but the last.
+// settingsWords lists the settings of a ranking, with a comma after all but the last.
 func settingsWords(o elo.Options) []string {
 	words := []string{string(o.Method)}
 	add := func(name string, value *float64) {
@@ -199,7 +199,7 @@ func exclusionsTable(found eloview.ExclusionsAnswer) output.Listing {
 	return more(l, "rift elo exclusions … --from ", found.Next)
 }
 
-// showMatches lists the facts behind ratings.
+// showMatches lists the match facts behind the ratings.
 func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	found, err := decode[eloview.MatchesAnswer](answer)
 	if err != nil {
@@ -222,7 +222,7 @@ func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	return p.Print(l)
 }
 
-// matchText is a fact as people read it: its name, and who did how against whom.
+// matchText describes a match fact for people: its name, and the result of each player.
 func matchText(row eloview.MatchFact) (name, outcome string, err error) {
 	if row.Type == (elo.MatchRecorded{}).EventType() {
 		match, err := decode[elo.MatchRecorded](row.Fact)

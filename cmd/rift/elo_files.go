@@ -22,7 +22,7 @@ import (
 	eloview "github.com/ringrift/rift/projections/elo"
 )
 
-// matchFormats are the forms of files of match facts.
+// matchFormats are the formats of files of match facts.
 var matchFormats = []string{"csv", "pgn"}
 
 func matchFormat(said, path string) (string, error) {
@@ -35,11 +35,11 @@ func matchFormat(said, path string) (string, error) {
 	return said, nil
 }
 
-// imported is what came of a file.
+// imported is the result of importing a file.
 type imported struct {
 	ConfigKey  string               `json:"config_key"`
 	Facts      int                  `json:"facts"`      // in the file
-	Taken      int                  `json:"taken"`      // that were new
+	Taken      int                  `json:"taken"`      // new ones
 	Unfinished int                  `json:"unfinished"` // games that broke off
 	Refused    []elocmd.RefusedFact `json:"contradicting"`
 }
@@ -85,7 +85,8 @@ known is refused and listed (exit code 2).`,
 				if err != nil {
 					return err
 				}
-				// In the order of games no fact comes late, and none has others rated again.
+				// Facts are sent in the order of their matches: none is
+				// late, so none causes others to be rated again.
 				slices.SortFunc(file.Facts, func(a, b elo.Fact) int {
 					return cmp.Compare(elo.PlayedOf(a).OrderKey(), elo.PlayedOf(b).OrderKey())
 				})
@@ -119,7 +120,7 @@ known is refused and listed (exit code 2).`,
 	return c
 }
 
-// readMatches reads a file of facts, or standard input for -.
+// readMatches reads a file of match facts; "-" is the standard input.
 func (a *app) readMatches(format, path string, config domain.ConfigKey) (matchfile.File, error) {
 	format, err := matchFormat(format, path)
 	if err != nil {
@@ -200,7 +201,7 @@ in pgn and are left out there, and told.`,
 	return c
 }
 
-// factsOf reads all facts of a game that count.
+// factsOf reads all match facts of a game that count.
 func factsOf(c *cobra.Command, from *client, config string) (facts []elo.Fact, excluded int, err error) {
 	values := url.Values{"config_key": {config}, "limit": {"1000"}}
 	for {

@@ -15,7 +15,8 @@ import (
 	eloview "github.com/ringrift/rift/projections/elo"
 )
 
-// newEloSync makes the command that brings two nodes' facts together.
+// newEloSync makes the command that exchanges match facts between two nodes until both
+// have all.
 func newEloSync(a *app) *cobra.Command {
 	var with string
 	c := &cobra.Command{
@@ -66,20 +67,20 @@ func newEloSync(a *app) *cobra.Command {
 	return c
 }
 
-// union is what came of bringing two nodes' facts together.
+// union is the result of an exchange.
 type union struct {
 	ConfigKey string               `json:"config_key"`
 	Here      int                  `json:"taken_here"`
 	There     int                  `json:"taken_there"`
-	Both      int                  `json:"in_both"` // before
+	Both      int                  `json:"in_both"` // before the exchange
 	Refused   []elocmd.RefusedFact `json:"contradicting"`
 }
 
-// sendFacts bounds the facts of one exchange.
+// sendFacts bounds the facts sent in one call.
 const sendFacts = 200
 
-// unite compares two nodes part by part, from sums over all digests down to the
-// digests of those parts that differ, and sends each what it lacks.
+// unite compares the match facts of two nodes by checksums: first of everything, then
+// of the parts that differ, down to single facts. It sends each node what it lacks.
 func unite(ctx context.Context, config string, here, there *client) (union, error) {
 	done := union{ConfigKey: config, Refused: []elocmd.RefusedFact{}}
 	c := comparison{ctx: ctx, config: config, here: here, there: there}
@@ -95,7 +96,7 @@ func unite(ctx context.Context, config string, here, there *client) (union, erro
 	return done, err
 }
 
-// comparison finds what two nodes lack of each other's facts.
+// comparison finds the match facts that only one of two nodes has.
 type comparison struct {
 	ctx            context.Context
 	config         string
@@ -104,7 +105,7 @@ type comparison struct {
 	lacking, extra []string
 }
 
-// comparedWhole is how many digests of a part are compared one by one.
+// comparedWhole is the size up to which a part is compared fact by fact.
 const comparedWhole = 150
 
 func (c *comparison) part(prefix string) error {
@@ -156,7 +157,7 @@ func (c *comparison) ranges(of *client, prefix string) (eloview.RangesAnswer, er
 	return decode[eloview.RangesAnswer](answer)
 }
 
-// digests compares a part one by one.
+// digests compares a part fact by fact.
 func (c *comparison) digests(prefix string) error {
 	mine, err := digests(c.ctx, c.config, prefix, c.here)
 	if err != nil {
@@ -211,7 +212,7 @@ func exchange(ctx context.Context, c *client, asked elocmd.SyncElo) (elocmd.Sync
 	return decode[elocmd.Synced](answer)
 }
 
-// digests reads what the facts of a game are called on a node, in a part.
+// digests reads the digests of a node's facts in a part.
 func digests(ctx context.Context, config, prefix string, c *client) ([]string, error) {
 	var all []string
 	values := url.Values{"config_key": {config}, "prefix": {prefix}}

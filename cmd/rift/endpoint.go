@@ -13,32 +13,32 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// endpoint is one command of the command line that asks one endpoint of a node.
+// endpoint describes a command that calls one endpoint of a node.
 type endpoint struct {
 	name    string // "claim"
 	short   string
 	long    string
 	example string
-	route   string            // "work.claim": which row of the table it asks
+	route   string            // "work.claim": its row in the table of routes
 	args    []string          // the keys that may be positional, in order; each is a flag too
-	needs   int               // how many of them must be given
+	needs   int               // how many of them are required
 	help    map[string]string // by key
 	missing string            // what to do when the answer is not_found
-	empty   string            // what to say to people when a list is empty; {arg} stands for an argument
+	empty   string            // what to print for people when a list is empty; {arg} stands for an argument
 	judges  bool              // the answer decides the exit code
-	of      []string          // the recordings that were asked; none: a node was
-	many    *many             // how it takes many items; nil: it does not
-	pages   *pages            // how further pages are asked for; nil: the first is shown
+	of      []string          // the recordings that the query is answered from; none: a node
+	many    *many             // how it takes many items; nil: it takes one
+	pages   *pages            // how further pages are requested; nil: only the first is shown
 	extend  func(a *app, c *cobra.Command)
 	show    func(p *output.Printer, answer json.RawMessage, e endpoint) error
 }
 
-// positionalName is how an argument stands in the usage line.
+// positionalName is the name of an argument in the usage line.
 func positionalName(key string) string {
 	return strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(key, "_", "-"), ".", "-"))
 }
 
-// asking is an endpoint's command with what was said to it.
+// asking is an endpoint's command with its arguments.
 type asking struct {
 	endpoint
 	arguments []argument
@@ -47,7 +47,7 @@ type asking struct {
 	key       string
 	at, after string
 	dry       bool
-	data      []string // recordings to ask instead of a node
+	data      []string // recordings to query instead of a node
 }
 
 // newEndpoint makes the cobra command of an endpoint.
@@ -73,7 +73,7 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 	if post {
 		x.body.add(c, e.many)
 		c.Flags().StringVar(&x.key, "idempotency-key", "", "id of this command: the same key gives the first answer again")
-		if c.Flags().Lookup("dry-run") == nil { // a command may have such a key itself
+		if c.Flags().Lookup("dry-run") == nil { // a command may have a key of that name
 			c.Flags().BoolVar(&x.dry, "dry-run", false, "store nothing; say what would be stored, or why it would be refused")
 		}
 	} else {
@@ -119,7 +119,7 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 	return c
 }
 
-// named gives positional arguments their keys.
+// named returns the positional arguments by key.
 func (x *asking) named(words []string) map[string]string {
 	positional := map[string]string{}
 	for i, word := range words {
@@ -128,10 +128,11 @@ func (x *asking) named(words []string) map[string]string {
 	return positional
 }
 
-// pairs tells whether the words name items with their leases.
+// pairs reports whether the words name items as TASK:LEASE.
 func (x *asking) pairs(words []string) bool { return x.many.named(words) && !x.said.has("lease") }
 
-// manyItems runs the command for many items; many is false when it is about one.
+// manyItems runs the command for many items. It returns false, having done nothing, if
+// the command is about one item.
 func (x *asking) manyItems(a *app, c *cobra.Command, client *client, words []string) (told batched, many bool, err error) {
 	if x.many == nil {
 		return told, false, nil
@@ -152,7 +153,7 @@ func (x *asking) manyItems(a *app, c *cobra.Command, client *client, words []str
 	return told, true, err
 }
 
-// command sends a command.
+// command calls the endpoint of a command.
 func (x *asking) command(a *app, c *cobra.Command, client *client, positional map[string]string) (json.RawMessage, error) {
 	base, err := x.body.read(a.stdin)
 	if err != nil {
@@ -169,7 +170,7 @@ func (x *asking) command(a *app, c *cobra.Command, client *client, positional ma
 	return client.do(c.Context(), x.route, typed, append(options, transport.ID(x.key))...)
 }
 
-// values are the parameters of a query, as words and flags.
+// values returns the parameters of a query, given as words and flags.
 func (x *asking) values(positional map[string]string) (url.Values, error) {
 	for argument, text := range x.said.each() {
 		if _, err := argument.encode(text); err != nil {
@@ -184,7 +185,7 @@ func (x *asking) values(positional map[string]string) (url.Values, error) {
 	return values, nil
 }
 
-// recorded asks the query of the state that recordings lead to.
+// recorded answers the query from the state that recordings lead to.
 func (x *asking) recorded(a *app, c *cobra.Command, p *output.Printer, positional map[string]string) (json.RawMessage, error) {
 	values, err := x.values(positional)
 	if err != nil {
@@ -210,7 +211,7 @@ func (x *asking) recorded(a *app, c *cobra.Command, p *output.Printer, positiona
 	return account.Queries[path], err
 }
 
-// query asks a query.
+// query calls the endpoint of a query.
 func (x *asking) query(c *cobra.Command, client *client, positional map[string]string) (json.RawMessage, error) {
 	values, err := x.values(positional)
 	if err != nil {
@@ -232,14 +233,15 @@ func (x *asking) print(p *output.Printer, answer json.RawMessage, positional map
 	}
 	switch {
 	case p.Format == output.JSON && !x.judges:
-		return p.Print(output.Listing{Doc: answer}) // as it came, whatever this build knows of it
+		return p.Print(output.Listing{Doc: answer}) // unchanged, so that keys unknown to this build are printed too
 	case x.dry:
 		return showDry(p, answer)
 	}
 	return x.show(p, answer, filled)
 }
 
-// positional wants the arguments that are needed: as words, as flags, or in a body.
+// positional checks that the required arguments are given: as words, as flags, or in a
+// body.
 func (x *asking) positional(c *cobra.Command, words []string) error {
 	if x.pairs(words) {
 		return nil
@@ -268,7 +270,7 @@ func set(query url.Values, name, value string) {
 	}
 }
 
-// advise adds what to do about an error of this endpoint.
+// advise adds to an error of this endpoint what to do about it.
 func (e endpoint) advise(err error, arguments []argument) error {
 	if domain.CodeOf(err) == domain.NotFound && e.missing != "" {
 		return hinted(err, "%s", e.missing)
@@ -283,7 +285,7 @@ func (e endpoint) advise(err error, arguments []argument) error {
 	return err
 }
 
-// stored is what every answer to a command has.
+// stored is the part that the answers to all commands share.
 type stored struct {
 	Position domain.Position `json:"position"`
 	Events   []struct {
@@ -294,7 +296,8 @@ type stored struct {
 	} `json:"events"`
 }
 
-// showStored prints what a command stored, then the extra keys of its answer.
+// showStored prints the events that a command stored, then the other keys of its
+// answer.
 func showStored(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	var s stored
 	if err := json.Unmarshal(answer, &s); err != nil {
@@ -337,7 +340,7 @@ func showDry(p *output.Printer, answer json.RawMessage) error {
 	return p.Fields(answer, append([]output.Field{{Name: "events", Value: strings.Join(lines, "\n")}}, fields...)...)
 }
 
-// topLevel lists the keys of an object in their order, without some.
+// topLevel lists the keys of an object in their order, except for some.
 func topLevel(object json.RawMessage, without ...string) ([]output.Field, error) {
 	decoder := json.NewDecoder(strings.NewReader(string(object)))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -365,7 +368,7 @@ func topLevel(object json.RawMessage, without ...string) ([]output.Field, error)
 	return fields, nil
 }
 
-// readable is a JSON value as people read it.
+// readable formats a JSON value for people.
 func readable(value json.RawMessage) any {
 	var decoded any
 	if err := json.Unmarshal(value, &decoded); err != nil {
@@ -388,7 +391,7 @@ func unreadable(err error) error {
 
 const otherVersion = "is the node of another version? `rift admin health` and `rift version` tell"
 
-// group makes a command that holds endpoints.
+// group makes a command whose subcommands are endpoints.
 func group(a *app, use, short, example string, endpoints []endpoint) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: example}
 	addClientFlags(c)

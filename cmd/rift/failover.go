@@ -12,16 +12,17 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// failover makes an HTTP client of several nodes: when one cannot be reached, or
-// something else answers for it, the next is asked, and whoever answered is asked
-// first from there on. A command keeps its id, so that asking twice has one effect.
+// failover makes an HTTP client of several nodes. When a node cannot be reached, or
+// something other than a node answers, the next one is asked; the node that answered is
+// asked first from then on. A command keeps its id, so that sending it twice has one
+// effect.
 func failover(addresses []string, calls *tls.Config) *http.Client {
 	if len(addresses) < 2 {
 		return &http.Client{Transport: roundTripper(calls)}
 	}
 	n := &nodesInTurn{}
 	for _, address := range addresses {
-		if base, err := url.Parse(address); err == nil { // the settings refuse any other
+		if base, err := url.Parse(address); err == nil { // the settings refuse invalid addresses
 			n.bases = append(n.bases, base)
 		}
 	}
@@ -31,7 +32,7 @@ func failover(addresses []string, calls *tls.Config) *http.Client {
 	return &http.Client{Transport: n}
 }
 
-// dialPatience is how long one node may take to take a connection.
+// dialPatience bounds the time to connect to a node.
 const dialPatience = 3 * time.Second
 
 type nodesInTurn struct {
@@ -40,13 +41,14 @@ type nodesInTurn struct {
 	first atomic.Int64
 }
 
-// electing is how long nodes are asked again that all say that none of them serves.
+// electing is how long a request is repeated while all nodes answer that they do not
+// serve.
 const electing = 20 * time.Second
 
-// electingPause is between two rounds of that.
+// electingPause is the pause between two rounds.
 const electingPause = 250 * time.Millisecond
 
-// RoundTrip asks one node after the other, and all of them again while they elect a
+// RoundTrip asks one node after the other, and repeats the round while they elect a
 // leader.
 func (n *nodesInTurn) RoundTrip(request *http.Request) (*http.Response, error) {
 	until := time.Now().Add(electing)
@@ -58,7 +60,7 @@ func (n *nodesInTurn) RoundTrip(request *http.Request) (*http.Response, error) {
 		timer := time.NewTimer(electingPause)
 		select {
 		case <-timer.C:
-			_ = answer.Body.Close() // the next round has another
+			_ = answer.Body.Close() // the next round has another answer
 		case <-request.Context().Done():
 			timer.Stop()
 			return answer, nil
@@ -66,14 +68,15 @@ func (n *nodesInTurn) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
-// elsewhere tells the answer of a node that does not serve now, so that another may.
+// elsewhere reports whether an answer is that of a node that does not serve now, so
+// that another node may.
 func elsewhere(answer *http.Response) bool {
 	return transport.Speaks(answer) && (answer.StatusCode == http.StatusMisdirectedRequest || answer.StatusCode == http.StatusServiceUnavailable)
 }
 
-// round asks one node after the other. A request that was sent and got no answer is
-// sent to the next one too: what it asks for has an id. What a node says that does
-// not serve is the answer when no other has a better one.
+// round asks one node after the other. A request that got no answer is sent to the next
+// node too, which is safe because it has an id. The answer of a node that does not
+// serve is returned only if no other node has a better one.
 func (n *nodesInTurn) round(request *http.Request) (answer *http.Response, err error) {
 	first := int(n.first.Load())
 	var kept *http.Response
@@ -101,7 +104,7 @@ func (n *nodesInTurn) round(request *http.Request) (answer *http.Response, err e
 			case i == len(n.bases)-1 && kept == nil:
 				return answer, nil
 			default:
-				_ = answer.Body.Close() // nobody reads what a stranger said
+				_ = answer.Body.Close() // not the answer of a node
 			}
 		}
 		if request.Context().Err() != nil {
@@ -114,10 +117,10 @@ func (n *nodesInTurn) round(request *http.Request) (answer *http.Response, err e
 	return nil, err
 }
 
-// keep takes the later of two answers, and lets the earlier go.
+// keep returns the later of two answers, and closes the earlier one.
 func keep(earlier, later *http.Response) *http.Response {
 	if earlier != nil {
-		_ = earlier.Body.Close() // nobody reads it
+		_ = earlier.Body.Close() // replaced by the later answer
 	}
 	return later
 }

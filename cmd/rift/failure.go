@@ -27,8 +27,8 @@ const (
 	exitUnreachable = 4
 )
 
-// findings ends a command that did what it was asked and found trouble: what it
-// prints says which, so nothing goes to the error stream but the count.
+// findings is the error of a command that did its work and found trouble. The output
+// names the trouble, so only the count goes to the error stream.
 type findings struct {
 	count int
 	what  string // "finding", "broken record"
@@ -36,7 +36,7 @@ type findings struct {
 
 func (f *findings) Error() string { return output.Plural(f.count, f.what) }
 
-// hint is an error with what to do next.
+// hint is an error with advice on what to do next.
 type hint struct {
 	err  error
 	next string
@@ -49,7 +49,7 @@ func hinted(err error, format string, args ...any) error {
 	return &hint{err, fmt.Sprintf(format, args...)}
 }
 
-// finish says what went wrong, if anything, and gives the exit code.
+// finish prints the error, if there is one, and returns the exit code.
 func (a *app) finish(ran *cobra.Command, err error) int {
 	if err == nil {
 		return exitDone
@@ -60,7 +60,7 @@ func (a *app) finish(ran *cobra.Command, err error) int {
 		return exitFindings
 	}
 	if errors.Is(err, syscall.EPIPE) {
-		return exitDone // the reader has seen enough
+		return exitDone // the reader closed the pipe
 	}
 	coded := describe(err)
 	a.note("rift: %s", headline(err, coded))
@@ -80,7 +80,8 @@ func (a *app) finish(ran *cobra.Command, err error) int {
 	return exitCode(coded.Code)
 }
 
-// problem is an error as -o json prints it: the keys of a node's own problems.
+// problem is an error as -o json prints it, with the keys that a node uses for its
+// errors.
 type problem struct {
 	Code      domain.Code    `json:"code"`
 	Detail    string         `json:"detail"`
@@ -96,7 +97,7 @@ func (a *app) printProblem(coded *domain.Error, next string) {
 	}
 }
 
-// describe gives every error a code; what the system said gets the nearest.
+// describe returns any error as a coded one; errors of the system get the nearest code.
 func describe(err error) *domain.Error {
 	coded := &domain.Error{Code: domain.CodeOf(err), Msg: err.Error(), Err: err}
 	var own *domain.Error
@@ -114,12 +115,12 @@ func describe(err error) *domain.Error {
 		coded.Code = domain.Unavailable
 	case errors.Is(err, context.Canceled):
 	default:
-		coded.Code = domain.Invalid // what cobra says of flags and arguments
+		coded.Code = domain.Invalid // an error of cobra about flags or arguments
 	}
 	return coded
 }
 
-// headline is the message without the faults, which get a line each.
+// headline is the message without the faults, which are printed one a line.
 func headline(err error, coded *domain.Error) string {
 	message := coded.Msg
 	if len(coded.Faults) > 0 {
@@ -134,7 +135,7 @@ func headline(err error, coded *domain.Error) string {
 	return strings.ReplaceAll(message, "\n", "; ")
 }
 
-// nextStep is what somebody who got this error does next.
+// nextStep is the advice on what to do about an error.
 func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	var own *hint
 	if errors.As(err, &own) {
@@ -170,7 +171,7 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	}
 }
 
-// isOurs tells errors that this project worded from those that cobra did.
+// isOurs reports whether an error was worded by this project and not by cobra.
 func isOurs(err error) bool {
 	var own *domain.Error
 	return errors.As(err, &own)

@@ -20,7 +20,7 @@ import (
 	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
-// newFindings shows what is wrong, by the log of a node or by a recording.
+// newFindings makes the commands that show the findings of a node or of recordings.
 func newFindings(a *app) *cobra.Command {
 	var what []string
 	for _, kind := range findingsview.FindingKinds {
@@ -56,7 +56,7 @@ Findings make it exit with code 2. The kinds, and their codes for --kind:
 	return c
 }
 
-// showFindings prints an answer about findings, which are the exit code.
+// showFindings prints an answer about findings. They decide the exit code.
 func showFindings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	found, err := decode[findingsview.Answer](answer)
 	if err != nil {
@@ -76,16 +76,17 @@ func showFindings(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	return err
 }
 
-// pages fill an answer whose pages may have little on them.
+// pages is how a query whose pages may be short collects a full one: from a node, or
+// from a replay.
 type pages struct {
 	asked    func(ask func(url.Values) (json.RawMessage, error), values url.Values) (json.RawMessage, error)
 	replayed func(account script.Account, values url.Values, first json.RawMessage) (json.RawMessage, error)
 }
 
-// fillFindings asks for pages until so many findings are there as were asked for, or
-// there are no more: a node ends a page that has looked at much and found little.
+// fillFindings requests pages until they hold as many findings as requested, or there
+// are no more: a node ends a page early when it has searched much and found little.
 func fillFindings(ask func(url.Values) (json.RawMessage, error), values url.Values) (json.RawMessage, error) {
-	limit, _ := strconv.Atoi(values.Get("limit")) // what is no number the node refuses
+	limit, _ := strconv.Atoi(values.Get("limit")) // the node refuses what is no number
 	limit, err := projections.Page(limit)
 	if err != nil {
 		return nil, err
@@ -109,8 +110,7 @@ func fillFindings(ask func(url.Values) (json.RawMessage, error), values url.Valu
 	}
 }
 
-// cutFindings gives the findings of a replay, which has them all; the first so many
-// where that was asked for.
+// cutFindings returns all findings of a replay; if the query names a page, the page.
 func cutFindings(account script.Account, values url.Values, first json.RawMessage) (json.RawMessage, error) {
 	if values.Has("from") || values.Has("limit") {
 		return first, nil
@@ -129,7 +129,7 @@ func cutFindings(account script.Account, values url.Values, first json.RawMessag
 	return findingsAnswer(first, all)
 }
 
-// findingsAnswer is an answer of a node with other findings in it.
+// findingsAnswer is an answer of a node with its findings replaced.
 func findingsAnswer(answer json.RawMessage, all findingsview.Answer) (json.RawMessage, error) {
 	members, err := decode[map[string]json.RawMessage](answer)
 	if err != nil {
@@ -164,8 +164,8 @@ func findingsAnswer(answer json.RawMessage, all findingsview.Answer) (json.RawMe
 	return filled, nil
 }
 
-// findingsList prints findings, the worst first: to people as paragraphs that are
-// never cut, to others as rows.
+// findingsList prints findings, the worst first: for people as paragraphs without
+// truncation, for programs as rows.
 func findingsList(p *output.Printer, raws []json.RawMessage, next string) error {
 	rows, err := decodeAll[findingsview.FindingRow](raws)
 	if err != nil {
@@ -226,12 +226,13 @@ func findingsText(p *output.Printer, rows []findingsview.FindingRow, next string
 	return p.Line(b.String())
 }
 
-// wrapLines breaks text between words, and words that are longer than a line.
+// wrapLines breaks text between words, and inside words that are longer than a line.
 func wrapLines(line string, width int) string {
 	return strings.TrimRight(text.WrapText(text.WrapSoft(printableLine(line), width), width), " \n")
 }
 
-// printableLine keeps what comes from outside from steering the terminal.
+// printableLine removes control characters from text of other origin, so that it cannot
+// control the terminal.
 func printableLine(line string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r <= 0x9f {
@@ -241,7 +242,8 @@ func printableLine(line string) string {
 	}, line)
 }
 
-// whereOf says by which code scripts know it, when it was, and where it stands.
+// whereOf describes a finding by its code for scripts, its time, and its place in the
+// log.
 func whereOf(row findingsview.FindingRow) string {
 	where := row.Kind + " at " + row.Position.String()
 	if row.LastPosition != row.Position {
@@ -257,7 +259,7 @@ func whereOf(row findingsview.FindingRow) string {
 	return where
 }
 
-// severely colours the head of a finding.
+// severely colours the first line of a finding by its severity.
 func severely(p *output.Printer, severity findingsview.Severity, head string) string {
 	if !p.Color {
 		return head

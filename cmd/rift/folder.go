@@ -18,7 +18,7 @@ import (
 // logFolder is where a data folder keeps its log.
 func logFolder(dir string) string { return filepath.Join(dir, node.LogFolder) }
 
-// openLog opens the log of a data folder, and gives what closes it.
+// openLog opens the log of a data folder, and returns the function that closes it.
 func openLog(dir string, readOnly bool) (*pebblelog.Log, func() error, error) {
 	log, err := node.OpenLog(dir, readOnly)
 	if err != nil {
@@ -27,22 +27,22 @@ func openLog(dir string, readOnly bool) (*pebblelog.Log, func() error, error) {
 	return log, log.Close, nil
 }
 
-// unwritable tells an error of a folder that may only be read: by its modes, or
-// because its disk is mounted so.
+// unwritable reports whether an error means that a folder is read-only, by its
+// permissions or because its disk is mounted read-only.
 func unwritable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// full tells an error of a disk, or of a share of it, that has no room left.
+// full reports whether an error means that a disk, or a quota of it, has no room left.
 func full(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// leastRoom is what read models take of a disk at first.
+// leastRoom is the disk space that new read models need.
 const leastRoom = 1 << 20
 
-// writeProbe writes as much to a file in a folder as read models do at first, and
-// removes it.
+// writeProbe checks that a folder can hold new read models: it writes a file of that
+// size and removes it.
 func writeProbe(folder string) error {
 	probe, err := os.CreateTemp(folder, "probe-")
 	if err != nil {
@@ -52,9 +52,8 @@ func writeProbe(folder string) error {
 	return errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name()))
 }
 
-// modelsFolder is where a node keeps its read models: in the data folder or, when
-// it only shows the log and may not write there, in a scratch folder that is gone
-// with it.
+// modelsFolder is where a node keeps its read models: in the data folder, or for a
+// read-only node that may not write there, in a temporary folder that discard removes.
 func modelsFolder(settings config.Serve, logger *slog.Logger) (folder string, discard func() error, err error) {
 	none := func() error { return nil }
 	if !settings.ReadOnly {
@@ -79,13 +78,13 @@ func modelsFolder(settings config.Serve, logger *slog.Logger) (folder string, di
 	return folder, func() error { return os.RemoveAll(folder) }, nil
 }
 
-// addressFile is where a node that serves a data folder says at which address,
-// so that a command given the folder can ask the node.
+// addressFile is the file in which a node stores the address that it serves a data
+// folder at, so that a command given the folder can call the node.
 const addressFile = "ADDRESS"
 
-// recordAddress tells the readers of a data folder who serves it. What is left
-// behind after a crash or in a copy does no harm: whoever answers there has to
-// prove that it serves the folder.
+// recordAddress stores the address of the node that serves a data folder. A stale file,
+// after a crash or in a copy, does no harm: the node at the address has to prove that
+// it serves the folder.
 func recordAddress(dir, address string) error {
 	if err := os.WriteFile(filepath.Join(dir, addressFile), []byte(address+"\n"), 0o644); err != nil {
 		return domain.Errorf(domain.Unavailable, "address of the node: %w", err)
@@ -93,7 +92,7 @@ func recordAddress(dir, address string) error {
 	return nil
 }
 
-// recordedAddress is the address that recordAddress wrote, or nothing.
+// recordedAddress is the address that recordAddress stored, or empty.
 func recordedAddress(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, addressFile))
 	if err != nil {
@@ -106,7 +105,7 @@ func recordedAddress(dir string) string {
 	return address
 }
 
-// sizeOf adds up the files below a folder.
+// sizeOf adds up the sizes of the files below a folder.
 func sizeOf(dir string) (int64, error) {
 	var total int64
 	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
@@ -128,7 +127,8 @@ func sizeOf(dir string) (int64, error) {
 	return total, nil
 }
 
-// isDataFolder tells a folder with a log from one with recorded files.
+// isDataFolder reports whether a folder is a data folder and not a folder of recorded
+// files.
 func isDataFolder(path string) bool {
 	info, err := os.Stat(logFolder(path))
 	return err == nil && info.IsDir()

@@ -14,15 +14,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// instanceFile is where a data folder keeps the word that tells it from others.
+// instanceFile is the file in which a data folder keeps its random id.
 const instanceFile = "INSTANCE"
 
-// instanceBytes is the length of that word before it is written in hexadecimal.
+// instanceBytes is the length of that id before hexadecimal encoding.
 const instanceBytes = 16
 
-// markInstance gives a data folder a word of its own, if it has none yet, and
-// returns the proof that a process has this folder before it: see instanceOf. Only
-// who holds the folder's log may call it.
+// markInstance gives a data folder an id, if it has none yet, and returns the proof
+// that a process serves this folder (see instanceOf). The caller must hold the folder's
+// log.
 func markInstance(dir string) (string, error) {
 	proof, err := instanceOf(dir)
 	if err == nil || domain.CodeOf(err) != domain.NotFound {
@@ -41,9 +41,9 @@ func markInstance(dir string) (string, error) {
 	return instanceOf(dir)
 }
 
-// instanceOf is what a node answers that serves a data folder. It is made of the
-// folder's word and of the place of the file on its disk: a copy of the folder has
-// the same word and another place. It says nothing of either.
+// instanceOf is the proof that a node gives of serving a data folder. It is a hash of
+// the folder's id and of the file's place on its disk: a copy of the folder has the
+// same id at another place. The hash reveals neither.
 func instanceOf(dir string) (string, error) {
 	file, err := os.Open(filepath.Join(dir, instanceFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,9 +52,9 @@ func instanceOf(dir string) (string, error) {
 	if err != nil {
 		return "", domain.Errorf(domain.Unavailable, "mark of the data folder: %w", err)
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // opened for reading
 	text := make([]byte, 2*instanceBytes+2)
-	n, _ := file.Read(text) // an error leaves no word, which is told below
+	n, _ := file.Read(text) // an error leaves no id, which the next check reports
 	word := strings.TrimSpace(string(text[:n]))
 	if decoded, err := hex.DecodeString(word); err != nil || len(decoded) != instanceBytes {
 		return "", domain.Errorf(domain.NotFound, "data folder %s: want %d bytes in hexadecimal in %s, found %q", dir, instanceBytes, instanceFile, word)

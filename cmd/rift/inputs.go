@@ -16,17 +16,17 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// stdinPath names the standard input among recordings.
+// stdinPath stands for the standard input in a list of recordings.
 const stdinPath = "-"
 
-// isAddress tells the address of a node from a path.
+// isAddress reports whether a path is the address of a node.
 func isAddress(path string) bool {
 	return strings.HasPrefix(path, "http://") || strings.HasPrefix(path, "https://")
 }
 
-// inputs gives what names recordings as files and folders: - is the standard
-// input, and an http address the log of the node there, both kept in a folder of
-// their own until done is called. Whatever reads a recording opens it by this.
+// inputs turns the names of recordings into files and folders. The standard input ("-")
+// and the log of a node (an http address) are stored in a temporary folder, which done
+// removes. Every command that reads recordings opens them with inputs.
 func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done func() error, err error) {
 	done = func() error { return nil }
 	var scratch string
@@ -55,7 +55,7 @@ func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done fun
 	return local, done, nil
 }
 
-// keepStdin writes the standard input to a file, packed as it may be.
+// keepStdin copies the standard input to a file. It may be compressed.
 func keepStdin(folder string, stdin io.Reader) (string, error) {
 	path := filepath.Join(folder, "stdin")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -69,7 +69,7 @@ func keepStdin(folder string, stdin io.Reader) (string, error) {
 	return path, nil
 }
 
-// keepLog writes the log of a node to a file, up to where it ends now.
+// keepLog copies the log of a node to a file, up to its present end.
 func (a *app) keepLog(c *cobra.Command, folder, address string) (string, error) {
 	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
@@ -107,8 +107,8 @@ func keepEvents(ctx context.Context, folder string, src *source) (string, error)
 	return file.Name(), nil
 }
 
-// lookAround suggests how to look at what stands around a position of what was
-// given: only where that command reads it too.
+// lookAround suggests a command that shows the events around a position of the input,
+// if that command can read the input.
 func lookAround(paths []string, format string) string {
 	named := strings.Join(paths, " ")
 	if format != "" {

@@ -24,7 +24,7 @@ type routeLine struct {
 	Kind   string `json:"kind"`
 	Group  string `json:"group"`
 	About  string `json:"about,omitempty"`
-	// Roles are the least roles of a token that may call it; none: no token is wanted.
+	// Roles are the lowest roles of a token that may call it; none: no token is wanted.
 	Roles []transport.Role `json:"roles"`
 }
 
@@ -98,8 +98,8 @@ type eventLine struct {
 	Keys    []string          `json:"keys"` // optional ones end in ?
 	Names   []string          `json:"names,omitempty"`
 	Aliases map[string]string `json:"aliases,omitempty"`
-	// Emitters are the commands that were seen to lead to it while the golden
-	// scripts ran, the bridge, or the node itself; none: only recordings have it.
+	// Emitters are the commands that led to it while the golden scripts ran, the
+	// bridge, or the node itself. None: only recordings contain it.
 	Emitters []string `json:"emitters,omitempty"`
 	Handlers []string `json:"handlers,omitempty"` // projections and reactors
 	About    string   `json:"about"`
@@ -204,7 +204,7 @@ func printSchema(w io.Writer, name string) error {
 	return err
 }
 
-// exampleLine is a line with the example of an event that `rift log import` takes.
+// exampleLine is a line with the example of an event, as `rift log import` reads it.
 func exampleLine(catalog *domain.Catalog, def domain.Def) string {
 	event, err := catalog.Decode(def.Type, def.Version, []byte(def.Example))
 	if err != nil {
@@ -228,8 +228,8 @@ func exampleLine(catalog *domain.Catalog, def domain.Def) string {
 	return string(line)
 }
 
-// firstText is the value of the first key in an entry's example, if it is a text:
-// the id of what the event is about.
+// firstText returns the first value of an entry's example if it is text: the id of the
+// thing that the event is about.
 func firstText(def domain.Def) string {
 	var payload map[string]any
 	if err := json.Unmarshal([]byte(def.Example), &payload); err != nil || len(def.Keys) == 0 {
@@ -263,7 +263,7 @@ func catalogListing(lines []eventLine) output.Listing {
 	return l
 }
 
-// retiredListing lists the retired names that no type has taken up again.
+// retiredListing lists the retired names that no current type uses.
 func retiredListing(lines []eventLine) output.Listing {
 	names := slices.DeleteFunc(domain.RetiredNames(), func(retired domain.RetiredName) bool {
 		return slices.ContainsFunc(lines, func(line eventLine) bool {

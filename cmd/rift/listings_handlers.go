@@ -23,14 +23,14 @@ type handlerLine struct {
 	Name       string   `json:"name"`
 	Kind       string   `json:"kind"`                 // "projection" or "reactor"
 	Number     int      `json:"number,omitempty"`     // among the nineteen documented handlers
-	Documented string   `json:"documented,omitempty"` // their name for it
+	Documented string   `json:"documented,omitempty"` // its name in the documentation
 	Reads      []string `json:"reads,omitempty"`      // tables: a projection's own; a reactor's as the golden scripts show
 	Writes     []string `json:"writes,omitempty"`     // tables
 	Commands   []string `json:"commands,omitempty"`   // the commands it may return
 	About      string   `json:"about,omitempty"`
 }
 
-// handlerLines lists what handles which event, and the events nobody handles.
+// handlerLines lists the handlers of each event, and the events without a handler.
 func handlerLines() ([]handlerLine, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -117,7 +117,7 @@ letters, lag, last run; --ran leaves out what had nothing to do there yet.`,
 	return c
 }
 
-// documentedAs is a documented handler as listings show it: "1 daemon_status".
+// documentedAs is the number and name of a documented handler: "1 daemon_status".
 func documentedAs(number int, name string) any {
 	if number == 0 {
 		return nil
@@ -140,7 +140,7 @@ func handlerListing(lines []handlerLine) output.Listing {
 	return l
 }
 
-// blockWidth is how wide a listing in blocks may be.
+// blockWidth is the width of a listing in blocks.
 const blockWidth = 118
 
 // handlerBlocks lists handlers event by event: what each reads, writes and
@@ -179,8 +179,8 @@ func handlerBlocks(lines []handlerLine) string {
 	return b.String()
 }
 
-// byModel writes tables with the name of their read model once:
-// "work.items, work.counts" are "work: items counts".
+// byModel formats table names, with the name of each read model once: "work.items,
+// work.counts" become "work: items counts".
 func byModel(tables []string) (models []string) {
 	last := ""
 	for _, table := range tables {

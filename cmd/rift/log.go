@@ -76,7 +76,7 @@ func newLogShow(a *app) *cobra.Command {
 	return c
 }
 
-// withSource opens the log a command reads, and closes it.
+// withSource opens the log that a command reads, and closes it when the command ends.
 func (a *app) withSource(c *cobra.Command, from *sourceFlags, paths []string, do func(*output.Printer, *source) error) error {
 	p, err := a.printer()
 	if err != nil {
@@ -138,7 +138,7 @@ breaks is made again, and goes on behind the last event printed.`,
 					err = printFollowed(c.Context(), rows, src, s, last)
 				}
 				if c.Context().Err() != nil {
-					err = nil // stopping it is how a follower ends
+					err = nil // a follower ends by being stopped
 				}
 				if !follow {
 					rows.After("next", last+1)
@@ -154,8 +154,8 @@ breaks is made again, and goes on behind the last event printed.`,
 	return c
 }
 
-// printTail prints what is there already: all of it when a beginning is named,
-// else the last few.
+// printTail prints the events that are there: from the start of the selection if it
+// names one, otherwise the last few.
 func printTail(ctx context.Context, rows *output.Rows, src *source, s selection, count int) (domain.Position, error) {
 	last, err := src.head(ctx)
 	if err != nil {
@@ -166,7 +166,7 @@ func printTail(ctx context.Context, rows *output.Rows, src *source, s selection,
 	}
 	named := s.from != 0 || !s.since.IsZero()
 	if s.to == 0 || s.to > last {
-		s.to = last // what comes later is followed, and must not be printed twice
+		s.to = last // later events are printed by the follower
 	}
 	if last == 0 || !named && count <= 0 {
 		return last, nil

@@ -18,14 +18,14 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// copied is what `rift log copy` did.
+// copied is the result of `rift log copy`.
 type copied struct {
 	From    string  `json:"from"`
 	To      string  `json:"to"`
 	Copied  int64   `json:"copied"`
-	Already int64   `json:"already"`  // were there before
-	LeftOut int64   `json:"left_out"` // of EventStoreDB's own
-	Digest  string  `json:"digest"`   // of all events copied, as both ends have them
+	Already int64   `json:"already"`  // events that the target had before
+	LeftOut int64   `json:"left_out"` // events that belong to EventStoreDB itself
+	Digest  string  `json:"digest"`   // of all events copied, equal at both ends
 	Seconds float64 `json:"seconds"`
 }
 
@@ -90,13 +90,13 @@ limits of streams stay behind.`,
 	}
 }
 
-// isConnection tells a connection string of EventStoreDB.
+// isConnection reports whether text is a connection string of EventStoreDB.
 func isConnection(text string) bool {
 	scheme, _, found := strings.Cut(text, "://")
 	return found && (scheme == "esdb" || scheme == "esdb+discover")
 }
 
-// copyFrom opens the log that is copied.
+// copyFrom opens the source of a copy.
 func (a *app) copyFrom(c *cobra.Command, from string) (*source, error) {
 	if isConnection(from) {
 		log, err := esdb.Open(from, esdb.Options{})
@@ -123,7 +123,7 @@ func (a *app) copyFrom(c *cobra.Command, from string) (*source, error) {
 	return (&sourceFlags{}).open(a, c, []string{from})
 }
 
-// runCopy opens the other end and copies.
+// runCopy opens the target and copies.
 func (a *app) runCopy(ctx context.Context, job *copyJob) (err error) {
 	to := job.to
 	switch {
@@ -181,7 +181,7 @@ func (j *copyJob) toFile(ctx context.Context, path string) error {
 	return j.compare(ctx, jsonl.ReadFiles([]string{path}, jsonl.ReadOptions{}))
 }
 
-// toLog appends to a log, behind what it has already.
+// toLog appends to a log after the events that it has.
 func (j *copyJob) toLog(ctx context.Context, to eventlog.Log) error {
 	after, err := j.resume(ctx, to)
 	if err != nil {

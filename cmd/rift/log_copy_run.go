@@ -21,31 +21,31 @@ import (
 type copyJob struct {
 	from     *source
 	to       string
-	head     domain.Position // of from, when the copy began
-	foreign  bool            // one end is an EventStoreDB, which keeps its own events to itself
+	head     domain.Position // end of from when the copy began
+	foreign  bool            // one end is an EventStoreDB, whose own events are not copied
 	progress *output.Progress
 	done     copied
 }
 
-// The bounds of what is appended in one call, and of what goes into one append of it:
-// an EventStoreDB takes 1 MiB, if it is told nothing else.
+// The bounds of one call of append, and of the events in one write: an EventStoreDB
+// accepts 1 MiB by default.
 const (
 	copyEvents = 512
 	copyBytes  = 4 << 20
 	writeBytes = 512 << 10
 )
 
-// resumeLooks bounds the events at the end of a log among which one of the other log
-// is looked for.
+// resumeLooks bounds how many events at the end of the target are looked up in the
+// source.
 const resumeLooks = 1000
 
-// ownedByDatabase tells an event that an EventStoreDB would not take from others, or
-// give to them.
+// ownedByDatabase reports whether an event belongs to EventStoreDB, which neither
+// accepts such events nor hands them out.
 func ownedByDatabase(e *domain.Envelope) bool {
 	return strings.HasPrefix(foreign.StreamName(e.Stream), "$") || strings.HasPrefix(e.Type, "$")
 }
 
-// events gives what is to be copied of what comes after a position.
+// events yields the events after a position that are to be copied.
 func (j *copyJob) events(ctx context.Context, after domain.Position) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		if j.done.LeftOut = 0; j.head == 0 {
@@ -63,9 +63,9 @@ func (j *copyJob) events(ctx context.Context, after domain.Position) iter.Seq2[d
 	}
 }
 
-// resume finds the position behind which nothing is copied yet: that of the last
-// event at the other end which is from here. Events are copied in order, so what comes before
-// it is there too. A source that cannot look events up is read from the beginning.
+// resume returns the position in the source up to which everything is copied: that of
+// the target's last event that the source has. Events are copied in order, so all
+// before it are copied too. A source without lookup by id is read from its beginning.
 func (j *copyJob) resume(ctx context.Context, to eventlog.Log) (domain.Position, error) {
 	if j.from.find == nil {
 		return 0, nil
@@ -89,7 +89,7 @@ func (j *copyJob) resume(ctx context.Context, to eventlog.Log) (domain.Position,
 	return 0, nil
 }
 
-// appendTo appends what comes after a position.
+// appendTo copies the events after a position to a log.
 func (j *copyJob) appendTo(ctx context.Context, to eventlog.Log, after domain.Position) error {
 	var batch []domain.Envelope
 	bytes := 0
@@ -118,10 +118,10 @@ func (j *copyJob) appendTo(ctx context.Context, to eventlog.Log, after domain.Po
 	return flush()
 }
 
-// appendBatch appends events, those of one stream that follow each other together.
+// appendBatch appends events. Consecutive events of one stream are one write.
 func (j *copyJob) appendBatch(ctx context.Context, to eventlog.Log, batch []domain.Envelope) error {
 	var writes []eventlog.Write
-	bytes := 0 // in the last write
+	bytes := 0 // size of the last write
 	for i := range batch {
 		e := &batch[i]
 		bytes += len(e.Data)
@@ -135,7 +135,8 @@ func (j *copyJob) appendBatch(ctx context.Context, to eventlog.Log, batch []doma
 	for i, written := range to.AppendMany(ctx, writes) {
 		w := &writes[i]
 		if errors.Is(written.Err, domain.ErrConflict) {
-			// A part of it is there, or what comes before it failed: one by one.
+			// Some of the events exist, or an earlier one failed: append
+			// one by one.
 			if err := j.appendSingly(ctx, to, w); err != nil {
 				return err
 			}
@@ -163,7 +164,8 @@ func (j *copyJob) appendSingly(ctx context.Context, to eventlog.Log, w *eventlog
 	return nil
 }
 
-// account counts what was written, or finds that it is something else.
+// account counts an event as written, or fails if the target has another event in its
+// place.
 func (j *copyJob) account(w *eventlog.Write, written eventlog.Written) error {
 	last := w.Expected + domain.Revision(len(w.Events))
 	var conflict *eventlog.Conflict
@@ -184,8 +186,9 @@ func (j *copyJob) account(w *eventlog.Write, written eventlog.Written) error {
 	return nil
 }
 
-// compare reads both ends and wants every event of the one in the other, in the same
-// order; the other may have more of its own between. It gives the digest of them all.
+// compare reads both ends and checks that the target has every event of the source in
+// the same order; it may have others between them. It returns the digest of the copied
+// events.
 func (j *copyJob) compare(ctx context.Context, to iter.Seq2[domain.Envelope, error]) error {
 	next, stop := iter.Pull2(to)
 	defer stop()
@@ -218,8 +221,7 @@ func (j *copyJob) compare(ctx context.Context, to iter.Seq2[domain.Envelope, err
 	return nil
 }
 
-// whyDiffers says what may have come about when a part of an event is another one at
-// the other end.
+// whyDiffers gives the likely reason why a part of an event differs at the other end.
 var whyDiffers = map[string]string{
 	"id":           "it was not copied: somebody else appended it; copy to an empty log",
 	"type":         "the event was appended there under the same id with another type, by another program",
@@ -228,8 +230,8 @@ var whyDiffers = map[string]string{
 	"data":         "the same event with other data: it was appended there by another program, or one of the logs is damaged; `rift log verify` tells of a data folder",
 }
 
-// partThatDiffers is what two events at one place differ in, as EventStoreDB would have
-// them; nothing where they are the same.
+// partThatDiffers names the part in which two events differ, in terms of EventStoreDB;
+// empty if they are equal.
 func partThatDiffers(a, b *domain.Envelope) string {
 	one, other := foreign.Of(a), foreign.Of(b)
 	switch {
@@ -247,9 +249,8 @@ func partThatDiffers(a, b *domain.Envelope) string {
 	return ""
 }
 
-// digestEvent adds an event, as EventStoreDB would have it: what differs between two
-// logs by their kind (positions, and when another program's event was stored) is not
-// part of it.
+// digestEvent adds an event to a digest, as EventStoreDB would store it. Positions and
+// the storage times of other programs differ between kinds of logs and are left out.
 func digestEvent(sum hash.Hash, e *domain.Envelope) {
 	event := foreign.Of(e)
 	text := byte(0)

@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// mapFlags are those of an import by the rules of a mapping.
+// mapFlags are the flags of an import with a mapping.
 type mapFlags struct {
 	file    string
 	explain int64
@@ -37,7 +37,7 @@ and each, stream, time, remember, recall, forget, more. A rule with skip or fold
 a reason takes lines that mean no event. Mappings that come with rift: ` + strings.Join(mapping.Shipped(), ", ") + "."
 }
 
-// load reads the mapping, and makes the import one by it.
+// load reads the mapping and sets it for the import.
 func (f *mapFlags) load(format *string, options *recorded.Options, catalog *domain.Catalog) (err error) {
 	if f.file == "" {
 		if *format == recorded.MappingFormat || f.explain != 0 {
@@ -79,7 +79,7 @@ func readMapping(path string) ([]byte, error) {
 	return document, nil
 }
 
-// explainLine prints which rule takes a line.
+// explainLine prints which rule applies to a line.
 func (f *mapFlags) explainLine(ctx context.Context, p *output.Printer, catalog *domain.Catalog, paths []string, options recorded.Options) error {
 	if len(paths) != 1 {
 		return usagef("--explain: want one file, found %d", len(paths))

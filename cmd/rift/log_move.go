@@ -17,8 +17,8 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// formatNames are the formats that every command reads: all but that of a mapping,
-// which only import takes.
+// formatNames are the formats that every command reads: all but a mapping, which only
+// import reads.
 func formatNames() []string {
 	var names []string
 	for _, format := range recorded.Formats() {
@@ -29,7 +29,7 @@ func formatNames() []string {
 	return names
 }
 
-// importHelp says what import does, and which formats there are.
+// importHelp describes import and its formats.
 func importHelp() string {
 	long := `Appends what recordings say to the log of a data folder, and accounts for every
 line: events, repetitions, what was folded or skipped and why, what was not
@@ -85,7 +85,7 @@ func newLogImport(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = done() }() // what is left of it is temporary
+			defer func() { _ = done() }() // removes temporary files only
 			if err := readableFiles(paths); err != nil {
 				return err
 			}
@@ -93,7 +93,7 @@ func newLogImport(a *app) *cobra.Command {
 				return by.explainLine(c.Context(), p, catalog, paths, options)
 			}
 			if _, err := recorded.Detect(paths, format, options.Lenient); err != nil {
-				return notRecorded(err) // before a folder is made
+				return notRecorded(err) // before the data folder is created
 			}
 			log, closeLog, err := openLog(data, false)
 			if err != nil {
@@ -138,7 +138,7 @@ func newLogImport(a *app) *cobra.Command {
 	return c
 }
 
-// readableFiles refuses a path that is not there before a folder is made.
+// readableFiles refuses a missing path before the data folder is created.
 func readableFiles(paths []string) error {
 	for _, path := range paths {
 		if _, err := os.Stat(path); err != nil {
@@ -206,7 +206,8 @@ func newLogExport(a *app) *cobra.Command {
 	return c
 }
 
-// exportTo gives write a file that appears only when all is written, or stdout.
+// exportTo calls write with stdout, or with a file that appears only when it is
+// complete.
 func exportTo(path string, stdout io.Writer, write func(io.Writer) (int64, error)) (int64, error) {
 	if path == "-" {
 		return write(stdout)

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// salvaged is what `rift log salvage` did.
+// salvaged is the result of `rift log salvage`.
 type salvaged struct {
 	From string `json:"from"`
 	To   string `json:"to"`
@@ -66,7 +66,8 @@ command begins again.`,
 	}
 }
 
-// emptyFolder refuses a folder with anything in it but what an interrupted salvage left.
+// emptyFolder refuses a folder that contains anything but the remains of an interrupted
+// salvage.
 func emptyFolder(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,7 +107,8 @@ func printSalvaged(p *output.Printer, done salvaged) error {
 	return nil
 }
 
-// survey says what is whole of a log that cannot be opened, or not read to its end.
+// survey reports which events are intact in a log that cannot be opened, or not read to
+// its end.
 func (a *app) survey(ctx context.Context, dir string, fault error) error {
 	p, err := a.printer()
 	if err != nil {
@@ -133,10 +135,10 @@ func (a *app) survey(ctx context.Context, dir string, fault error) error {
 	return &findings{len(v.Broken), "finding"}
 }
 
-// maxStreams bounds the streams that a finding names in its words.
+// maxStreams bounds the streams that the text of a finding lists.
 const maxStreams = 3
 
-// surveyed lists what a survey found, and the fault that made it necessary.
+// surveyed lists the findings of a survey, and the fault that made it necessary.
 func surveyed(found pebblelog.Survey, fault error) verified {
 	v := verified{Events: domain.Position(found.Events), Bytes: found.Bytes, Broken: []broken{}}
 	if fault != nil {

@@ -15,12 +15,12 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// logStat is what a log holds. Its JSON is relied on by scripts.
+// logStat is the content of a log in numbers. Scripts rely on its JSON.
 type logStat struct {
 	Events     int64            `json:"events"`
 	Streams    int64            `json:"streams"`
 	Bytes      int64            `json:"bytes"`      // of payloads
-	FirstTime  *time.Time       `json:"first_time"` // the earliest; recorded clocks may run backwards
+	FirstTime  *time.Time       `json:"first_time"` // the earliest, which need not be that of the first event
 	LastTime   *time.Time       `json:"last_time"`  // the latest
 	ByType     map[string]int64 `json:"by_type"`
 	ByCategory map[string]int64 `json:"by_category"`
@@ -28,8 +28,8 @@ type logStat struct {
 	DiskBytes  int64            `json:"disk_bytes,omitempty"`
 }
 
-// count adds up events. Streams are told apart by a hash of 64 bits: two in a
-// log of ten million streams are mistaken for one with a chance of 3 in a million.
+// count adds up events. It tells streams apart by a hash of 64 bits: among ten million
+// streams two collide with a chance of 3 in a million.
 func count(events iter.Seq2[domain.Envelope, error], progress *output.Progress) (logStat, error) {
 	stat := logStat{ByType: map[string]int64{}, ByCategory: map[string]int64{}}
 	seed, streams := maphash.MakeSeed(), map[uint64]struct{}{}

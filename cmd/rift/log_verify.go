@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// verified is what `rift log verify` found. Events counts those that are whole.
+// verified is the result of `rift log verify`. Events counts the intact ones.
 type verified struct {
 	Events  domain.Position `json:"events"`
 	Streams int64           `json:"streams,omitempty"`
@@ -22,15 +22,15 @@ type verified struct {
 	More    bool            `json:"more,omitempty"` // there are more findings than listed
 }
 
-// broken is one thing wrong with a log.
+// broken is one fault of a log.
 type broken struct {
 	Position domain.Position   `json:"position,omitempty"`
-	To       domain.Position   `json:"to,omitempty"`      // of events that are lost: the last one
-	Streams  []domain.StreamID `json:"streams,omitempty"` // and theirs, as far as they are known
+	To       domain.Position   `json:"to,omitempty"`      // the last one, if several events are lost
+	Streams  []domain.StreamID `json:"streams,omitempty"` // of the lost events, as far as known
 	File     string            `json:"file,omitempty"`
 	Line     int64             `json:"line,omitempty"`
-	Offset   *int64            `json:"offset,omitempty"` // of what cannot be read of the file
-	Bytes    int64             `json:"bytes,omitempty"`  // and its size
+	Offset   *int64            `json:"offset,omitempty"` // of the unreadable part of the file
+	Bytes    int64             `json:"bytes,omitempty"`  // of the unreadable part
 	Reason   string            `json:"reason"`
 }
 
@@ -89,7 +89,7 @@ func (a *app) verify(ctx context.Context, src *source) (verified, error) {
 	return found, err
 }
 
-// verifyLines checks recorded files of events as lines.
+// verifyLines checks recorded files that hold events as lines.
 func (a *app) verifyLines(paths []string) error {
 	p, err := a.printer()
 	if err != nil {
@@ -113,7 +113,7 @@ func (a *app) verifyLines(paths []string) error {
 	return printVerified(p, strings.Join(paths, ", "), found)
 }
 
-// verifyFiles reads every line; a broken one is a finding, and the next is read.
+// verifyFiles reads every line. A broken one is a finding, and reading goes on.
 func (a *app) verifyFiles(files []string) (verified, error) {
 	found := verified{Broken: []broken{}}
 	progress := a.progress("checking", "events", 0)

@@ -27,15 +27,15 @@ func (a *app) logger(settings config.Serve) (logger *slog.Logger, flush func(), 
 	return slog.New(urgent{handler, lines}), lines.flush, nil
 }
 
-// A line of the log waits for others so long, and others wait with it up to so
-// many bytes: a busy node writes thousands a second, and a system call for each
-// costs as much as the rest of the line.
+// How long a line may wait for others to be written with it, and how many bytes may
+// wait. A busy node logs thousands of lines a second; one system call for each costs as
+// much as making the line.
 const (
 	lineWait  = 50 * time.Millisecond
 	lineBytes = 64 << 10
 )
 
-// lineWriter gathers lines and writes them together.
+// lineWriter buffers lines and writes several at once.
 type lineWriter struct {
 	out io.Writer
 
@@ -71,13 +71,13 @@ func (w *lineWriter) flush() {
 
 func (w *lineWriter) write() {
 	if len(w.waiting) > 0 {
-		_, _ = w.out.Write(w.waiting) // a log that cannot be written has nobody to tell
+		_, _ = w.out.Write(w.waiting) // there is no place to report the error
 		w.waiting = w.waiting[:0]
 	}
 }
 
-// urgent writes warnings and errors, and what came before them, at once: what
-// follows may be the end of the process.
+// urgent writes warnings and errors at once, with the lines before them: the process
+// may be about to end.
 type urgent struct {
 	slog.Handler
 	lines *lineWriter

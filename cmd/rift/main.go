@@ -30,9 +30,9 @@ func process(args []string) int {
 	return run(ctx, args, os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 }
 
-// endOnSignal gives a context that the first signal ends. It stops listening
-// before it ends the context, so that a second signal kills the process from the
-// moment on at which anything can be seen to stop.
+// endOnSignal returns a context that the first signal ends. It unregisters before it
+// ends the context, so that a second signal kills the process as soon as anything can
+// be seen to stop.
 func endOnSignal(heard <-chan os.Signal, unregister func()) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() {
@@ -43,9 +43,9 @@ func endOnSignal(heard <-chan os.Signal, unregister func()) context.Context {
 	return ctx
 }
 
-// stopSignals are those that ask for an orderly end: Ctrl-C, what restarts things
-// sends, and the end of the terminal. One that is ignored from the start, as nohup
-// and shells do for what is to outlive them, stays ignored.
+// stopSignals are the signals that request an orderly end: Ctrl-C, the signal of
+// service managers, and the end of the terminal. A signal ignored from the start stays
+// ignored: nohup and shells do that for processes that should outlive them.
 func stopSignals() []os.Signal {
 	var heard []os.Signal
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
@@ -56,7 +56,7 @@ func stopSignals() []os.Signal {
 	return heard
 }
 
-// run is the whole process but for its exit: what it is given in, the exit code out.
+// run is the whole process except for its exit.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	a := &app{stdin: stdin, stdout: &watched{Writer: stdout}, stderr: stderr, getenv: getenv, now: time.Now}
 	root := newRoot(a)

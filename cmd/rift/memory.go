@@ -11,18 +11,18 @@ import (
 	"github.com/ringrift/rift/cmd/internal/config"
 )
 
-// Reading a log makes much garbage and keeps little: with the collector's usual
-// pace a third of a scan is collection. Tools let garbage pile up, to a bound
-// that keeps a rebuild of any length small; a node trades memory for less work
-// as well, and has no bound that could make it collect without end.
+// Reading a log makes much garbage and keeps little: at the default pace a third of a
+// scan is garbage collection. Tools collect rarely, up to a bound of memory that is
+// enough for a rebuild of any length. A node collects less often than by default, but
+// has no bound here: one below its live memory would make it collect all the time.
 const (
 	toolsPace  = 1600
 	toolsBound = 128 << 20
 	nodePace   = 200
 )
 
-// paceCollection sets the garbage collector for a command, unless GOGC or
-// GOMEMLIMIT say what the operator wants.
+// paceCollection sets the garbage collector for a command, unless the operator set GOGC
+// or GOMEMLIMIT.
 func paceCollection(c *cobra.Command) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -35,10 +35,10 @@ func paceCollection(c *cobra.Command) {
 	debug.SetMemoryLimit(toolsBound)
 }
 
-// memoryPlan is how the memory of a node is shared out; zero values are the usual
-// sizes. The caches of blocks lie outside of the collector's heap.
+// memoryPlan divides the memory of a node; zero means the default size. The block
+// caches are outside the heap of the garbage collector.
 type memoryPlan struct {
-	limit      int64 // of the whole process; 0 is none
+	limit      int64 // of the whole process; 0: none
 	collector  int64 // the heap
 	log        int64 // blocks and buffers of the log
 	models     int64 // blocks and buffers of the read models; views of the past take four fifths more
@@ -46,12 +46,12 @@ type memoryPlan struct {
 	callers    int64 // bodies, answers and streams
 	queue      int64 // live items
 
-	connections int // how many may be open; 0 is no bound
+	connections int // how many may be open; 0: no bound
 }
 
-// memoryOf shares a limit out. The queue is in memory twice while a command is tried
-// on another one, or the queue of a moment is asked. What the plan does not name is
-// the program itself, and on the heap the rows in use and the connections.
+// memoryOf divides a limit. It counts the queue twice, for it is copied for a dry run
+// and for a query of the past. What the plan does not name is for the program itself,
+// and on the heap for the rows in use and the connections.
 func memoryOf(limit int64) memoryPlan {
 	if limit == 0 {
 		return memoryPlan{}
@@ -69,27 +69,27 @@ func memoryOf(limit int64) memoryPlan {
 	return m
 }
 
-// past is what views of the past have for blocks.
+// past is the size of the block caches of views of the past.
 func (m memoryPlan) past() int64 { return m.models / 5 * 4 }
 
-// program is what code, stacks of the system's threads and the gaps of its
-// allocator take.
+// program is the memory for code, for stacks of system threads, and for fragmentation
+// of the allocator.
 func (m memoryPlan) program() int64 { return min(m.limit/4, 96<<20) }
 
-// calls is how many calls of EventStoreDB clients may be open; 0 is the usual number.
+// calls is how many calls of EventStoreDB clients may be open; 0: the default.
 func (m memoryPlan) calls() int { return int(m.callers / 4 / callBytes) }
 
-// callBytes is about what an open call takes that nothing is sent on.
+// callBytes is the approximate memory of an open call without traffic.
 const callBytes = 64 << 10
 
-// connectionBytes is about what an open connection takes that asks for nothing.
+// connectionBytes is the approximate memory of an open connection without requests.
 const connectionBytes = 16 << 10
 
 // ownFiles is how many files the log and the read models may have open.
 const ownFiles = 2200
 
-// boundConnections is how many connections may be open of those that are asked
-// for, where memory allows so many (0: any number) and the system so many files.
+// boundConnections reduces the requested number of connections to what memory allows
+// (0: any number) and to what the limit of open files allows.
 func boundConnections(asked, memory int, files uint64) int {
 	if memory > 0 {
 		asked = min(asked, memory)
@@ -101,21 +101,22 @@ func boundConnections(asked, memory int, files uint64) int {
 	return int(min(uint64(asked), max(left, 1)))
 }
 
-// memoryLimit is what a node stays under: what was asked for, else nine tenths of
-// what the control group allows, whose kernel needs some as well. 0 is no limit.
+// memoryLimit is the limit of a node's memory: the one in the settings, otherwise nine
+// tenths of what the control group allows, since the kernel needs a part of that. 0: no
+// limit.
 func memoryLimit(asked int64, allowed func() (uint64, error)) (limit int64, from string) {
 	if asked > 0 {
 		return asked, "memory_limit"
 	}
-	// Where there are no control groups, or no limit, the answer is an error.
+	// Without control groups, or without a limit in them, allowed returns an error.
 	if most, err := allowed(); err == nil && most < 1<<50 {
 		return int64(most / 10 * 9), "control group"
 	}
 	return 0, ""
 }
 
-// planMemory decides what a node gives to whom and sets the collector's limit,
-// unless GOMEMLIMIT says what the operator wants.
+// planMemory divides the memory of a node and sets the limit of the garbage collector,
+// unless the operator set GOMEMLIMIT.
 func planMemory(settings config.Serve, logger *slog.Logger) memoryPlan {
 	limit, from := memoryLimit(int64(settings.MemoryLimit), memlimit.FromCgroup)
 	m := memoryOf(limit)

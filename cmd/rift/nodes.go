@@ -25,8 +25,8 @@ func newNodes(a *app) *cobra.Command {
 	return c
 }
 
-// newUndrain makes the command that takes a drain back: it registers the node
-// again as it is known.
+// newUndrain makes the command that undoes a drain: it registers the node again with
+// what is known of it.
 func newUndrain(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "undrain NODE-ID",
@@ -71,7 +71,7 @@ func newUndrain(a *app) *cobra.Command {
 	}
 }
 
-// noNode is what to do about a node that nobody knows.
+// noNode is the advice for an unknown node.
 const noNode = "`rift nodes list` shows the nodes there are; `rift nodes register` adds one"
 
 func nodeEndpoints() []endpoint {

@@ -16,7 +16,7 @@ import (
 	"github.com/ringrift/rift/domain/match"
 )
 
-// playFlags are the settings of play.
+// playFlags are the flags of play.
 type playFlags struct {
 	size    int
 	players string
@@ -70,7 +70,7 @@ Players are random, heuristic[:w1,…,w8] and mcts:PLAYOUTS[:w1,…,w8]. The wei
 	return c
 }
 
-// playItem answers the item on standard input.
+// playItem plays the games of the item on standard input.
 func (a *app) playItem(c *cobra.Command, f playFlags) error {
 	for _, flag := range []string{"games", "seed", "empty", "show"} {
 		if c.Flags().Changed(flag) {
@@ -97,7 +97,7 @@ func (a *app) playItem(c *cobra.Command, f playFlags) error {
 	return nil
 }
 
-// splitPlayers cuts a list of specs at its commas: a part that is a number is a
+// splitPlayers cuts a list of player specs at its commas. A part that is a number is a
 // weight of the spec before it.
 func splitPlayers(text string) []string {
 	var specs []string
@@ -114,10 +114,10 @@ func splitPlayers(text string) []string {
 
 // playAnswer is the document of play.
 type playAnswer struct {
-	Size    int            `json:"size"` // cells across
+	Size    int            `json:"size"` // cells along one side
 	Swap    bool           `json:"swap,omitempty"`
 	Seed    uint64         `json:"seed"`
-	Players []hex.Score    `json:"players"` // as they were named
+	Players []hex.Score    `json:"players"` // in the order of the arguments
 	Games   []match.Answer `json:"games"`
 }
 

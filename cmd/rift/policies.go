@@ -33,7 +33,7 @@ func newPolicies(a *app) *cobra.Command {
 	return c
 }
 
-// orDefaultPolicy lets the name of the document be left out.
+// orDefaultPolicy makes the name of the document optional.
 func orDefaultPolicy(args cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, words []string) error { return args(c, withDefaultPolicy(c, words)) }
 }
@@ -114,7 +114,7 @@ func showSettings(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		}
 		standard := string(setting.Default)
 		if standard == string(setting.Value) {
-			standard = "" // what differs is what is looked for
+			standard = "" // the difference itself is printed
 		}
 		if n := len(sections); n == 0 || !strings.HasPrefix(sections[n-1].Above, section+": ") {
 			sections = append(sections, output.Listing{Above: section + ": " + wiring.Sections().About(section), Columns: columns})
@@ -180,8 +180,8 @@ func orAbsent(value json.RawMessage) string {
 	return string(value)
 }
 
-// differenceListing shows what two documents, or a document before and after a
-// change, have different.
+// differenceListing shows the differences of two documents, or of a document before and
+// after a change.
 func differenceListing(doc any, before, after string, differences []domain.PolicyDifference) output.Listing {
 	l := output.Listing{Doc: doc, Columns: []output.Column{
 		{Name: "key"}, {Name: before, Right: true, Max: 40}, {Name: after, Right: true, Max: 40}, {Name: "meaning", Max: 90},

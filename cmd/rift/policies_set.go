@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// policySetFlags are the wishes of one change.
+// policySetFlags are the flags of policies set.
 type policySetFlags struct {
 	name, reason, key string
 	expect            string
@@ -66,7 +66,7 @@ between, nothing is changed and the exit code is 3.`,
 	return c
 }
 
-// presetChange is the change of a preset, or of KEY=VALUE words.
+// presetChange returns the change of a preset, or the one given as KEY=VALUE words.
 func presetChange(name string, words []string) (json.RawMessage, error) {
 	if name == "" {
 		return policyChange(words)
@@ -81,7 +81,7 @@ func presetChange(name string, words []string) (json.RawMessage, error) {
 	return preset.Change, nil
 }
 
-// policyChange makes the object of what to change from KEY=VALUE words.
+// policyChange turns KEY=VALUE words into the object of a change.
 func policyChange(words []string) (json.RawMessage, error) {
 	change := map[string]any{}
 	seen := map[string]bool{}
@@ -118,7 +118,7 @@ func policyChange(words []string) (json.RawMessage, error) {
 	return encoded, nil
 }
 
-// policyValue reads a value as it is typed: JSON, a duration, a word.
+// policyValue decodes a value: JSON, a duration, or a word.
 func policyValue(key, text string) json.RawMessage {
 	if json.Valid([]byte(text)) {
 		return json.RawMessage(text)
@@ -169,7 +169,7 @@ func (a *app) setPolicy(c *cobra.Command, change json.RawMessage, flags policySe
 	if err != nil {
 		return err
 	}
-	if refused := set.Refused; refused != nil { // of a dry run: it says what the change itself would be told
+	if refused := set.Refused; refused != nil { // a dry run returns the refusal that the change itself would get
 		err := domain.Errorf(refused.Code, "%s", refused.Detail)
 		if len(refused.Faults) > 0 {
 			err = domain.Faulty("policies.set", refused.Faults)
@@ -202,7 +202,7 @@ func advisePolicy(err error, name string) error {
 	}
 }
 
-// expected is the version that a change is made for.
+// expected returns the version that a change is based on.
 func (f policySetFlags) expected(c *cobra.Command, client *client) (int, error) {
 	asked := url.Values{"name": {f.name}}
 	if f.expect != "" {

@@ -40,7 +40,7 @@ func relayTable(found wire.Status) output.Listing {
 	})
 }
 
-// worstMailboxes sorts by how long a call has waited, then by what was lost.
+// worstMailboxes sorts by the longest wait of a call, then by the number of lost ones.
 func worstMailboxes(rows []wire.Mailbox) []wire.Mailbox {
 	age := func(m wire.Mailbox) domain.Seconds {
 		if m.Oldest == nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// replayFlags are the wishes of one replay.
+// replayFlags are the flags of replay.
 type replayFlags struct {
 	to      string
 	queries []string
@@ -104,7 +104,7 @@ and callers command is not checked.`,
 	return c
 }
 
-// replay brings the recordings into one log and accounts for it.
+// replay imports the recordings into one log and replays it.
 func (a *app) replay(c *cobra.Command, paths []string, flags replayFlags) (account script.Account, err error) {
 	ctx := c.Context()
 	paths, done, err := a.inputs(c, paths)
@@ -137,7 +137,7 @@ func (a *app) replay(c *cobra.Command, paths []string, flags replayFlags) (accou
 	return script.Replay(ctx, log, filepath.Join(folder, "models"), options)
 }
 
-// parsePlace reads a position or a time.
+// parsePlace decodes a position or a time.
 func parsePlace(text string) (domain.Position, time.Time, error) {
 	if position, err := domain.ParsePosition(text); err == nil {
 		return position, time.Time{}, nil
@@ -149,8 +149,7 @@ func parsePlace(text string) (domain.Position, time.Time, error) {
 	return 0, at, nil
 }
 
-// logToReplay opens a data folder as it is, or imports recordings into a log of
-// the replay's own.
+// logToReplay opens a data folder, or imports recordings into a temporary log.
 func (a *app) logToReplay(ctx context.Context, folder string, paths []string, flags replayFlags) (*pebblelog.Log, error) {
 	if err := readableFiles(paths); err != nil {
 		return nil, err
@@ -195,7 +194,7 @@ func (a *app) logToReplay(ctx context.Context, folder string, paths []string, fl
 	return log, nil
 }
 
-// notRecorded says what to do with a file that is no recording.
+// notRecorded adds advice to the error of a file that is no recording.
 func notRecorded(err error) error {
 	if domain.CodeOf(err) != domain.Invalid {
 		return err
@@ -203,8 +202,8 @@ func notRecorded(err error) error {
 	return hinted(err, "the kinds of recordings are %s; --format names one, and `rift log import --help` tells of each", strings.Join(formatNames(), ", "))
 }
 
-// printAccount shows what a replay found: the document to programs, and to
-// people the state, the wishes of reactors and the findings one after the other.
+// printAccount prints the result of a replay: for programs the document, for people the
+// state, the commands of reactors, and the findings.
 func printAccount(p *output.Printer, account script.Account, next string) error {
 	if p.Format == output.JSON || p.Format == output.JSONL {
 		return p.Print(output.Listing{Doc: account})

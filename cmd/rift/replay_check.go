@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// check replays recordings and holds what reactors command against what the
-// recordings show.
+// check replays recordings and compares the commands of reactors with those in the
+// recordings.
 func (a *app) check(c *cobra.Command, paths []string, flags replayFlags) (checked script.Checked, err error) {
 	ctx := c.Context()
 	paths, done, err := a.inputs(c, paths)
@@ -47,8 +47,8 @@ func (a *app) check(c *cobra.Command, paths []string, flags replayFlags) (checke
 	return script.Check(ctx, log, filepath.Join(folder, "models"), options)
 }
 
-// printChecked shows what a check came to: the counts, then the differences,
-// recorded against replayed.
+// printChecked prints the result of a check: the counts, then the differences between
+// recorded and replayed commands.
 func printChecked(p *output.Printer, checked script.Checked) error {
 	l := output.Listing{Doc: checked, Columns: []output.Column{
 		{Name: "position", Right: true}, {Name: "event"}, {Name: "reactor"}, {Name: "command"}, {Name: "difference"}, {Name: "recorded", Max: 100}, {Name: "replayed", Max: 100}, {Name: "command_id", Wide: true},

@@ -21,12 +21,12 @@ type app struct {
 	stderr     io.Writer
 	getenv     func(string) string
 	now        func() time.Time
-	format     string // of -o; empty: by what stdout is
+	format     string // of -o; empty: depends on what stdout is
 	noProgress bool
-	served     *source // the log of the node that makes a report itself; nil: flags and arguments name one
+	served     *source // the log of the node whose endpoint runs a report; nil: flags and arguments name a log
 }
 
-// watched remembers whether anything was written.
+// watched records whether anything was written.
 type watched struct {
 	io.Writer
 	written bool
@@ -37,7 +37,7 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// printer makes the printer of this run's output.
+// printer makes the printer of the command's output.
 func (a *app) printer() (*output.Printer, error) {
 	p, err := output.New(a.stdout.Writer, a.format, a.getenv)
 	if err != nil {
@@ -47,12 +47,12 @@ func (a *app) printer() (*output.Printer, error) {
 	return p, nil
 }
 
-// progress starts showing how far a task is.
+// progress starts to show how far a task is.
 func (a *app) progress(title, unit string, total int64) *output.Progress {
 	return output.NewProgress(a.stderr, a.noProgress, title, unit, total)
 }
 
-// note tells people something beside the answer, on the error stream.
+// note prints a message for people on the error stream.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.stderr, format+"\n", args...)
 }
@@ -75,7 +75,8 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	}
 	root.Version = thisBuild().Version
 	root.SetVersionTemplate("rift {{.Version}}\n")
-	// Before the completion commands are made, which keep the stream of that moment.
+	// It must precede the completion commands, which keep the stream that is set
+	// when they are made.
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -107,8 +108,8 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	return root
 }
 
-// groupsAnswerHelp makes a command that only holds others print its help, and
-// refuse a name that none of them has with the nearest that one does have.
+// groupsAnswerHelp makes a command without an action print its help, and suggest the
+// nearest subcommand for an unknown one.
 func groupsAnswerHelp(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		groupsAnswerHelp(child)
@@ -136,13 +137,13 @@ func groupsAnswerHelp(c *cobra.Command) {
 	}
 }
 
-// register completes a flag with fixed values.
+// register sets the values that a flag is completed with.
 func register(c *cobra.Command, flag string, values ...string) {
-	// It fails only for a flag that does not exist, which the help tests would show.
+	// It fails only for an undefined flag, which the tests of the help would show.
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// exactly wants this many arguments, and says which when they are not there.
+// exactly checks the number of arguments, and names those that are missing.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == len(names) {
@@ -166,7 +167,7 @@ func usagef(format string, args ...any) error {
 	return &usage{domain.Errorf(domain.Invalid, format, args...)}
 }
 
-// usage is a mistake in the words of the command line itself.
+// usage is a mistake on the command line.
 type usage struct{ err error }
 
 func (u *usage) Error() string { return u.err.Error() }

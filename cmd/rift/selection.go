@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// selectionFlags say which events a log command is about.
+// selectionFlags are the flags by which a log command selects events.
 type selectionFlags struct {
 	from, to, since, where, actor string
 	types, streams                []string
@@ -26,7 +26,7 @@ type selectionFlags struct {
 	reverse                       bool
 }
 
-// add adds the flags that choose by place and kind.
+// add adds the flags that select by place and kind.
 func (f *selectionFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.from, "from", "", "first position (1200, or -100 from the end), or a time (2026-03-06T14:02:11Z)")
@@ -39,13 +39,14 @@ func (f *selectionFlags) add(c *cobra.Command) {
 	c.MarkFlagsMutuallyExclusive("from", "since")
 }
 
-// addWindow adds how many are wanted, in which order.
+// addWindow adds the flags for number and order.
 func (f *selectionFlags) addWindow(c *cobra.Command) {
 	c.Flags().IntVar(&f.limit, "limit", 0, "most events; 0 is no bound")
 	c.Flags().BoolVar(&f.reverse, "reverse", false, "newest first")
 }
 
-// resolve reads the flags; head is asked only for places that count from the end.
+// resolve makes a selection of the flags. It calls head only for positions counted from
+// the end.
 func (f *selectionFlags) resolve(ctx context.Context, now time.Time, head func(context.Context) (domain.Position, error)) (selection, error) {
 	s := selection{where: f.condition(), limit: f.limit, reverse: f.reverse, streams: f.streams}
 	for _, name := range f.streams {
@@ -80,7 +81,7 @@ func (f *selectionFlags) resolve(ctx context.Context, now time.Time, head func(c
 	return s, nil
 }
 
-// condition is the expression that --where and --actor make.
+// condition is the expression that --where and --actor combine to.
 func (f *selectionFlags) condition() string {
 	switch asked := "actor == " + strconv.Quote(f.actor); {
 	case f.actor == "":
@@ -92,7 +93,7 @@ func (f *selectionFlags) condition() string {
 	}
 }
 
-// placeOf reads a position, absolute or relative, or a time.
+// placeOf decodes a position, absolute or relative, or a time.
 func placeOf(ctx context.Context, flag, text string, first domain.Position, head func(context.Context) (domain.Position, error)) (domain.Position, time.Time, error) {
 	if text == "" {
 		return 0, time.Time{}, nil
@@ -118,8 +119,8 @@ func placeOf(ctx context.Context, flag, text string, first domain.Position, head
 	return n, time.Time{}, nil
 }
 
-// eventTypes resolves names and patterns against the catalogue. A name that is
-// not in it is kept: logs of other builds may have it.
+// eventTypes resolves names and patterns by the catalogue. A name that is not in it is
+// kept, for a log of another build may use it.
 func eventTypes(names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -161,7 +162,7 @@ func eventTypes(names []string) ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// selection says which events are wanted.
+// selection is the events that are wanted.
 type selection struct {
 	from, to     domain.Position // 0: from the first, to the last; both inclusive
 	since, until time.Time       // zero: any
@@ -173,7 +174,8 @@ type selection struct {
 	reverse      bool
 }
 
-// sift keeps what is wanted of events in order, and stops when no more can come.
+// sift yields the selected ones of some events in log order, and stops when no later
+// event can be selected.
 func (s selection) sift(events iter.Seq2[domain.Envelope, error]) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		found := 0
@@ -199,13 +201,13 @@ func (s selection) sift(events iter.Seq2[domain.Envelope, error]) iter.Seq2[doma
 	}
 }
 
-// keeps tells whether an event is wanted, its position apart.
+// keeps reports whether an event is selected, regardless of its position.
 func (s selection) keeps(e domain.Envelope) bool {
 	return s.filter.Keeps(e.Stream, e.Type) && s.ofStreams(e.Stream) &&
 		(s.since.IsZero() || !e.Time.Before(s.since)) && (s.until.IsZero() || !e.Time.After(s.until)) && s.keep.keeps(e)
 }
 
-// ofStreams tells the streams that are named whole from those that only begin so.
+// ofStreams reports whether a stream is named, in full or by its beginning.
 func (s selection) ofStreams(stream domain.StreamID) bool {
 	return len(s.streams) == 0 || slices.ContainsFunc(s.streams, func(name string) bool {
 		prefix, open := strings.CutSuffix(name, "*")
@@ -213,8 +215,7 @@ func (s selection) ofStreams(stream domain.StreamID) bool {
 	})
 }
 
-// asked is what a node is asked to choose by; what it cannot choose by is sifted
-// here.
+// asked is the part of the selection that a node applies; sift applies all of it.
 func (s selection) asked() transport.Selection {
 	return transport.Selection{Streams: s.streams, Types: s.filter.Types, Where: s.where}
 }

@@ -118,7 +118,7 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	return s.run(ctx)
 }
 
-// announce tells people and scripts where the node is.
+// announce prints the address of the node for people and scripts.
 func (a *app) announce(settings config.Serve, address string) error {
 	if settings.AddrFile != "" {
 		err := writeAddress(settings.AddrFile, address)
@@ -159,8 +159,8 @@ func (a *app) announce(settings config.Serve, address string) error {
 	return err
 }
 
-// writeAddress tells whoever waits for a file where a node serves, whole or not at
-// all.
+// writeAddress writes the address of the node to a file for whoever waits for it. The
+// file appears with its whole content.
 func writeAddress(file, address string) error {
 	if err := outfile.WriteFile(file, []byte(address+"\n")); err != nil {
 		return domain.Errorf(domain.CodeOf(err), "address file: %w", err)
@@ -168,8 +168,8 @@ func writeAddress(file, address string) error {
 	return nil
 }
 
-// calledAs is how this program was started, so that what it suggests can be
-// copied: "rift" from the PATH, "bin/rift" from a checkout.
+// calledAs is how this program was called, so that suggested commands can be copied:
+// "rift" from the PATH, "bin/rift" from a checkout.
 func calledAs() string {
 	if filepath.Base(os.Args[0]) == "rift" {
 		return os.Args[0]
@@ -177,7 +177,7 @@ func calledAs() string {
 	return "rift"
 }
 
-// serverTokens reads the tokens callers must show; none when no file is named.
+// serverTokens reads the tokens that callers must show; none if no file is named.
 func serverTokens(settings config.Serve) ([]transport.Token, error) {
 	if settings.TokenFile == "" {
 		return nil, nil
@@ -185,7 +185,7 @@ func serverTokens(settings config.Serve) ([]transport.Token, error) {
 	return tokensIn(settings.TokenFile)
 }
 
-// tokensIn reads a file of tokens that nobody else may read.
+// tokensIn reads a file of tokens, and refuses one that others may read.
 func tokensIn(path string) ([]transport.Token, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -196,7 +196,7 @@ func tokensIn(path string) ([]transport.Token, error) {
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
 	}
-	// Windows has no such modes, and tells the same of every file.
+	// Windows has no such permissions and reports the same for every file.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, hinted(domain.Errorf(domain.Forbidden, "token file %s: want it for its owner alone, found mode %04o", path, mode), "chmod 600 %s", path)
 	}
@@ -207,8 +207,8 @@ func tokensIn(path string) ([]transport.Token, error) {
 	return transport.ReadTokens(string(text))
 }
 
-// trace writes spans where the settings say; the function it gives writes out
-// what is left.
+// trace writes spans to the file in the settings. The function it returns writes the
+// remaining ones and closes the file.
 func (a *app) trace(settings config.Serve, handler *transport.Config) (stop func() error, err error) {
 	if settings.TraceFile == "" {
 		return func() error { return nil }, nil

@@ -19,7 +19,7 @@ import (
 	"github.com/ringrift/rift/transport/raft"
 )
 
-// clusterLog is a replicated log with what carries it.
+// clusterLog is a replicated log with its connections to other nodes.
 type clusterLog struct {
 	*raftlog.Log
 	peers  *raft.Peers
@@ -61,10 +61,10 @@ func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, 
 	return &clusterLog{Log: log, peers: peers, ring: ring, logger: options.Logger}, nil
 }
 
-// Close ends the node's part of the log, and then what is on its way to others.
+// Close closes the node's part of the log, and then the connections to other nodes.
 func (c *clusterLog) Close() error { return errors.Join(c.Log.Close(), c.peers.Close()) }
 
-// mount serves what the nodes of the cluster say to each other.
+// mount adds the endpoints that the nodes of the cluster call.
 func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) error {
 	handler := raft.NewHandler(c.Log, c.ring, c.peers.Strange, c.logger)
 	for _, collector := range handler.Collectors() {
@@ -76,11 +76,12 @@ func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) e
 	return nil
 }
 
-// protocolOfMembers is the protocol from which on changes of the members are events: an
-// older build does not know them.
+// protocolOfMembers is the first protocol in which changes of the members are events;
+// older builds do not know these.
 const protocolOfMembers = 2
 
-// membership is who replicates the log, once every member knows of such events.
+// membership returns the members that replicate the log; nil until every member knows
+// the events of their changes.
 func (c *clusterLog) membership() (*node.Membership, <-chan struct{}) {
 	changed, config := c.Reconfigured(), c.Configuration()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -95,13 +96,13 @@ func (c *clusterLog) membership() (*node.Membership, <-chan struct{}) {
 	return m, changed
 }
 
-// rolesForESDB are what EventStoreDB's clients know the roles of members by.
+// rolesForESDB are the roles of members in terms of EventStoreDB.
 var rolesForESDB = map[string]esdbserver.MemberRole{
 	"leader": esdbserver.RoleLeader, "follower": esdbserver.RoleFollower, "learner": esdbserver.RoleReplica,
 }
 
-// seenByESDB is the cluster as EventStoreDB's clients are told of it. Who is not known to
-// be silent is alive.
+// seenByESDB describes the cluster for EventStoreDB clients. A member counts as alive
+// unless it is known to be silent.
 func (c *clusterLog) seenByESDB(ctx context.Context) ([]esdbserver.Member, error) {
 	state, err := c.State(ctx)
 	if err != nil {
@@ -125,8 +126,8 @@ func (c *clusterLog) seenByESDB(ctx context.Context) ([]esdbserver.Member, error
 	return members, nil
 }
 
-// watch ends with an error when the log gave up: the other nodes elect another leader,
-// and this one has to be started again.
+// watch returns an error when the log has failed: the other nodes elect another leader,
+// and this node must be restarted.
 func (c *clusterLog) watch(ctx context.Context) error {
 	select {
 	case <-c.Broken():
@@ -136,10 +137,10 @@ func (c *clusterLog) watch(ctx context.Context) error {
 	}
 }
 
-// handOverWithin bounds how long a node that stops waits for another to lead.
+// handOverWithin bounds how long a stopping node waits for another one to lead.
 const handOverWithin = 2 * time.Second
 
-// handOver gives the leadership to another node, where this one has it.
+// handOver transfers the leadership to another node if this one has it.
 func (c *clusterLog) handOver(ctx context.Context, logger *slog.Logger) {
 	if c == nil || !c.Leader().Self {
 		return

@@ -12,26 +12,27 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
-// elections are a node's part in them: a voter, and where voters are configured a
-// candidate too.
+// elections is the part of a node in elections: a voter, and if voters are configured
+// also a candidate.
 type elections struct {
 	node   *node.Node
 	voter  *elector.Voter
-	leader *elector.Elector // nil: the node leads itself, or its log elects
-	log    *clusterLog      // that elects by itself; nil: none
+	leader *elector.Elector // nil: the node always leads, or its log elects
+	log    *clusterLog      // a log that elects its leader; nil: none
 }
 
-// resignWithin bounds how long a leader that stops waits for the voters to know.
+// resignWithin bounds how long a stopping leader waits for the voters to learn that it
+// resigns.
 const resignWithin = time.Second
 
-// elections reads the ballot of the data folder, and puts the election in front of
-// the log where voters are configured.
+// elections opens the ballot of the data folder, and if voters are configured makes
+// writing to the log depend on their election.
 func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
 	e := &elections{log: s.cluster}
 	if s.settings.ReadOnly || e.log != nil {
 		return e, nil
 	}
-	list, _ := s.settings.VoterList() // the settings refuse a wrong one
+	list, _ := s.settings.VoterList() // the settings refuse an invalid list
 	config := elector.VoterConfig{
 		Node: domain.NodeID(s.name), Electorate: election.Electorate{Lease: s.settings.Lease}, Dir: s.settings.Data,
 		Known: func() (domain.Position, uint64) {
@@ -78,7 +79,7 @@ func (s *nodeServer) elections(parts *node.Config) (*elections, error) {
 	return e, nil
 }
 
-// join gives the endpoints what they need of the elections.
+// join sets what the endpoints need of the elections.
 func (e *elections) join(n *node.Node, edge *transport.Config) {
 	e.node = n
 	switch {
@@ -101,7 +102,7 @@ func (e *elections) run(add func(name string, execute func(context.Context) erro
 	}
 }
 
-// resign hands the leadership over, before requests end.
+// resign gives up the leadership before requests end.
 func (e *elections) resign(ctx context.Context) {
 	if e.leader != nil {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignWithin)

@@ -25,10 +25,10 @@ type servedLog interface {
 	io.Closer
 }
 
-// startPatience is how long a node that starts waits for its EventStoreDB.
+// startPatience bounds how long a starting node waits for its EventStoreDB.
 const startPatience = 10 * time.Second
 
-// openServed opens the log that a node is to run on.
+// openServed opens the log of a node.
 func openServed(ctx context.Context, settings config.Serve, options pebblelog.Options) (servedLog, error) {
 	if settings.Log != "" {
 		return openElsewhere(ctx, settings, options.Logger)
@@ -43,7 +43,7 @@ func openServed(ctx context.Context, settings config.Serve, options pebblelog.Op
 	return nil, err
 }
 
-// openElsewhere opens a log on an EventStoreDB, which has to answer, and notes in the
+// openElsewhere opens a log on an EventStoreDB, which must answer, and records in the
 // data folder that the log is there.
 func openElsewhere(ctx context.Context, settings config.Serve, logger *slog.Logger) (_ *esdb.Log, err error) {
 	where := config.Redact(settings.Log)

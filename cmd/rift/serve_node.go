@@ -49,15 +49,15 @@ type nodeServer struct {
 	opened   bool        // the node has served
 }
 
-// The pause before read models are opened again grows from the first to the second.
+// The first and the longest pause before read models are opened again.
 const (
 	firstReopen   = 100 * time.Millisecond
 	longestReopen = 5 * time.Second
 )
 
-// run serves until somebody ends it. Read models that cannot be read or written any
-// more are given up and opened again, or made anew from the log where they are
-// damaged; callers are refused meanwhile, as while a node starts.
+// run serves until the context ends. If the read models cannot be read or written any
+// more, it opens them again, and rebuilds them from the log if they are damaged.
+// Callers are refused meanwhile, as they are while a node starts.
 func (s *nodeServer) run(ctx context.Context) error {
 	for pause := firstReopen; ; pause = min(2*pause, longestReopen) {
 		began := time.Now()
@@ -212,21 +212,21 @@ func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	}
 }
 
-// sshConfig is what the settings make of the way to other machines. Only the node that
-// leads runs anything on them: two would start each command twice.
+// sshConfig returns the settings of the SSH runner. Only the leader runs commands on
+// other machines, otherwise each would start twice.
 func (s *nodeServer) sshConfig(n *node.Node) sshrun.Config {
 	ssh := s.settings.SSH
 	return sshrun.Config{KnownHosts: ssh.KnownHosts, Key: ssh.Key, Agent: ssh.Agent, User: ssh.User, Logger: s.logger, Leads: n.Leads}
 }
 
-// actor is a part of a node that moves by itself.
+// actor is a background task of a node.
 type actor struct {
 	name string
 	run  func(context.Context) error
 }
 
-// connections is how many may be open, so that the memory and the files of the
-// process are enough.
+// connections is how many connections may be open within the memory and the open files
+// of the process.
 func (s *nodeServer) connections() int {
 	return boundConnections(s.settings.Limits.Connections, s.memory.connections, openFiles())
 }
@@ -246,8 +246,8 @@ func (s *nodeServer) edgeConfig() transport.Config {
 	}
 }
 
-// servers are what answers on a node's address; esdb is nil where nobody asked
-// for it, and cluster where the node is alone.
+// servers are the servers on a node's address; esdb is nil unless it was requested, and
+// cluster is nil unless the log is replicated.
 type servers struct {
 	http      *http.Server
 	esdb      *esdbserver.Server
@@ -256,15 +256,15 @@ type servers struct {
 	peers     []peer
 }
 
-// requestsWithin is how much of the grace requests in flight have to end in: the
-// rest is for what is written out and closed after them.
+// requestsWithin is the part of the grace period in which requests in flight have to
+// end. The rest is for writing and closing what comes after them.
 func requestsWithin(grace time.Duration) time.Duration {
 	return max(grace-min(grace/5, 2*time.Second), time.Second)
 }
 
-// runNode runs the actors of a node. The order in which they are added is the
-// order in which they stop: whoever asked for the end, then the requests, then
-// what moves by itself, then what follows the log. Only then is anything closed.
+// runNode runs the actors of a node. They stop in the order in which they are added:
+// first the one that waits for the signal to stop, then the requests, then background
+// work, then the readers of the log. Nothing is closed before all have stopped.
 func runNode(ctx context.Context, n *node.Node, besides []actor, answers servers, listener net.Listener, shutdown <-chan time.Duration, grace time.Duration, logger *slog.Logger) error {
 	var group actors.Group
 	add := func(name string, execute func(context.Context) error, interrupt func()) {

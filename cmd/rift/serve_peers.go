@@ -19,7 +19,7 @@ type peer struct {
 	run  func(context.Context) error
 }
 
-// peers makes the parts that the settings ask for.
+// peers makes the parts that the settings request.
 func (s *nodeServer) peers(n *node.Node, handler http.Handler, listen string) ([]peer, error) {
 	var parts []peer
 	token, err := s.peerToken()
@@ -42,16 +42,16 @@ func (s *nodeServer) peers(n *node.Node, handler http.Handler, listen string) ([
 		parts = append(parts, peer{"membership", member.Run})
 	}
 	if s.settings.ReadOnly {
-		return parts, nil // it counts nobody as heard from
+		return parts, nil // without members nobody counts as heard from
 	}
 	others := gossip.Others{Addresses: s.settings.GossipAddresses(), Token: token, HTTP: s.http(), Every: s.settings.GossipEvery}
 	return append(parts, peer{"gossip", func(ctx context.Context) error { return n.Gossip().Run(ctx, others) }}), nil
 }
 
-// http is what calls other nodes.
+// http is the client that calls other nodes.
 func (s *nodeServer) http() *http.Client { return &http.Client{Transport: roundTripper(s.calls)} }
 
-// member makes the node one of those that find out who is alive.
+// member makes the node a member of the failure detector.
 func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, error) {
 	config, err := s.memberConfig(n, listen)
 	if err != nil {
@@ -64,8 +64,8 @@ func (s *nodeServer) member(n *node.Node, listen string) (*membership.Member, er
 	return member, nil
 }
 
-// memberConfig is what the settings make of a member. All members find out who is
-// alive; the one that leads reports it.
+// memberConfig returns the settings of a member. All members detect failures; the
+// leader reports them.
 func (s *nodeServer) memberConfig(n *node.Node, listen string) (membership.Config, error) {
 	config := membership.Config{
 		Node: domain.NodeID(s.name), Cluster: s.settings.Cluster, Address: s.settings.OwnAddress(listen), Join: s.settings.SwimAddresses(),
@@ -78,11 +78,11 @@ func (s *nodeServer) memberConfig(n *node.Node, listen string) (membership.Confi
 	return config, nil
 }
 
-// memberSecrets are what the packets between nodes are encrypted with: the tokens that
-// nodes alone have. What a worker or a reader has would let it speak for a node.
+// memberSecrets are the keys that encrypt packets between nodes: the tokens that only
+// nodes have. With a token of a worker or reader, its holder could pose as a node.
 func (s *nodeServer) memberSecrets() ([]string, error) {
 	var secrets []string
-	if s.settings.PeerToken != "" { // the one that all nodes have
+	if s.settings.PeerToken != "" { // the token that all nodes share
 		token, err := s.peerToken()
 		if err != nil {
 			return nil, err
@@ -101,8 +101,8 @@ func (s *nodeServer) memberSecrets() ([]string, error) {
 	return secrets, nil
 }
 
-// peerToken is the token that the node shows to other nodes: they want one that may
-// do everything, but for the mailbox of a worker's own node at a hub.
+// peerToken is the token that the node shows to other nodes. They require the highest
+// role, except a hub for the mailbox of a worker's own node.
 func (s *nodeServer) peerToken() (string, error) {
 	tokens := s.tokens
 	if s.settings.PeerToken != "" {

@@ -7,10 +7,10 @@ import (
 	"github.com/ringrift/rift/cmd/internal/node"
 )
 
-// catchUpPoll is how often a node that catches up is asked how far it is.
+// catchUpPoll is the interval at which the progress of a node that catches up is read.
 const catchUpPoll = 100 * time.Millisecond
 
-// startProgress runs showCatchUp beside the node; stop ends it.
+// startProgress runs showCatchUp in the background until stop is called.
 func (a *app) startProgress(ctx context.Context, n *node.Node) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -24,9 +24,8 @@ func (a *app) startProgress(ctx context.Context, n *node.Node) (stop func()) {
 	}
 }
 
-// showCatchUp shows on the terminal how far a node is that folds what its log
-// held when it started, if that takes longer than a second. It returns once the
-// node has caught up, or ctx ends.
+// showCatchUp shows on the terminal how far a starting node has folded its log, if that
+// takes longer than a second. It returns when the node has caught up, or ctx ends.
 func (a *app) showCatchUp(ctx context.Context, n *node.Node) {
 	row, err := n.CatchUp(ctx)
 	if err != nil || row == nil {

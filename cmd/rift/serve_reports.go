@@ -12,16 +12,16 @@ import (
 	reportedge "github.com/ringrift/rift/transport/report"
 )
 
-// reporter makes the reports of `rift report` of a node's own log, by the very
-// commands: what they refuse, the endpoints refuse.
+// reporter makes the reports of `rift report` from a node's own log. It runs the same
+// commands, so the endpoints refuse what they refuse.
 type reporter struct {
 	name string
 	log  eventlog.Log
 	now  func() time.Time
 }
 
-// Report makes a report. The settings come from a table of known ones; each is one
-// word, so that no value is taken for another flag.
+// Report makes a report. The names of settings are checked against a table; each
+// setting is a single word, so that no value is taken for another flag.
 func (r reporter) Report(ctx context.Context, q reportedge.Request) (reportedge.Answer, domain.Position, error) {
 	head, err := r.log.Head(ctx)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// simulateFlags are the wishes of one simulation.
+// simulateFlags are the flags of a simulation.
 type simulateFlags struct {
 	items, nodes int
 	span         time.Duration
@@ -30,9 +30,9 @@ type simulateFlags struct {
 	data         string
 }
 
-// simulateGC is the garbage that is collected at, in percent of what is in use,
-// simulateBound the bytes from which it is collected in any case, and simulateTold the share of the span after which those who watch no terminal
-// are told again.
+// simulateGC is the growth of the heap, in percent of what is in use, at which garbage
+// is collected; from simulateBound bytes on it is collected in any case. Without a
+// terminal, progress is printed after each simulateTold part of the span.
 const (
 	simulateGC    = 400
 	simulateBound = 4 << 30
@@ -100,8 +100,8 @@ func (a *app) simulate(ctx context.Context, f simulateFlags, files []string) err
 	}
 	progress := a.progress("simulating", "items", whole)
 	defer progress.Done()
-	// The bound of other tools would have the collector run all the time: what a
-	// long day keeps is beyond it.
+	// The bound of other tools would make the garbage collector run all the time: a
+	// long day keeps more than that in memory.
 	defer debug.SetGCPercent(debug.SetGCPercent(simulateGC))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simulateBound))
 	began := time.Now()
@@ -124,8 +124,8 @@ func (a *app) simulate(ctx context.Context, f simulateFlags, files []string) err
 	return showSimulation(printer, report)
 }
 
-// simulateIn keeps the log and the read models of a simulation in a folder, which
-// must be empty; without one they are in memory.
+// simulateIn keeps the log and the read models of a simulation in a folder, which must
+// be empty; without a folder they are in memory.
 func simulateIn(ctx context.Context, data string, scenario simulate.Scenario, options simulate.Options) (report simulate.Report, err error) {
 	if data == "" {
 		return simulate.Run(ctx, scenario, options)
@@ -168,7 +168,7 @@ func (f simulateFlags) scenario(ctx context.Context, files []string) (scenario s
 	return scenario.WithFaults(ctx, f.faults, f.seed)
 }
 
-// showSimulation prints what came of it; a broken promise is a finding.
+// showSimulation prints the result. A broken promise is a finding.
 func showSimulation(p *output.Printer, r simulate.Report) error {
 	l := output.Listing{
 		Doc:     r,

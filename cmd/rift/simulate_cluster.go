@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 )
 
-// clusterFlags are the wishes of a simulation of clusters.
+// clusterFlags are the flags of a simulation of clusters.
 type clusterFlags struct {
 	nodes, voters, items, days, seeds int
 	from, seed                        uint64
@@ -92,7 +92,7 @@ func (a *app) simulateCluster(ctx context.Context, f clusterFlags) error {
 	return showClusters(printer, summary)
 }
 
-// showClusters prints what came of it; a seed in which a rule was broken is a finding.
+// showClusters prints the result. A seed that broke a rule is a finding.
 func showClusters(p *output.Printer, s clustersim.Summary) error {
 	l := output.Listing{
 		Doc:     s,

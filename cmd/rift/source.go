@@ -21,34 +21,35 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// source is a log that can be read: a data folder, recorded files, or a node.
+// source is a log to read: a data folder, recorded files, or a node.
 type source struct {
 	name   string
 	events func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error]
 	head   func(ctx context.Context) (domain.Position, error)
-	// follow yields what comes after a position, for as long as ctx lives; nil
-	// where nothing new can come.
+	// follow yields the events after a position until ctx ends; nil if no new ones
+	// can come.
 	follow func(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error]
-	// find looks an event up by its identity; nil where that means reading it all.
+	// find returns an event by its id; nil if that would mean reading the whole
+	// log.
 	find  func(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error)
-	live  bool           // a node serves it, and more is to come
+	live  bool           // a node serves it, so new events may come
 	log   *pebblelog.Log // of a data folder
 	dir   string         // of a data folder
 	files []string       // of recorded files
 	close func() error
 }
 
-// sourceFlags says where the log is that a command reads.
+// sourceFlags are the flags that name the log to read.
 type sourceFlags struct{ data string }
 
 func (f *sourceFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.data, "data", "", "data folder to read, instead of asking a node")
-	// It fails only for a flag that does not exist.
+	// It fails only for an undefined flag.
 	_ = c.MarkFlagDirname("data")
 }
 
-// open finds the log: what the arguments name, as inputs has it; --data; or the
-// node at --addr.
+// open opens the log: the one that the arguments name (see inputs), the one of --data,
+// or that of the node at --addr.
 func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, error) {
 	if a.served != nil {
 		return a.served, nil
@@ -88,10 +89,10 @@ func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, e
 	return a.nodeSource(c)
 }
 
-// servedFolder asks the node that has the folder open: the one whose address is
-// recorded there, or one that was named. A node is asked only when it proves that
-// it serves this folder, for the address may be another's by now, or that of the
-// node whose folder this one is a copy of.
+// servedFolder opens the log of a data folder that a node has open, by calling that
+// node: the one at the recorded address, or one that was named. The node must prove
+// that it serves this folder, for the address may belong to another node by now, or to
+// the node whose folder this one is a copy of.
 func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, error) {
 	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
@@ -131,15 +132,15 @@ func (a *app) servedFolder(c *cobra.Command, dir string, held error) (*source, e
 
 const askInstead = "is a node serving it? ask that node with --addr instead of --data, or stop it first"
 
-// instanceAt asks a node which folder it serves.
+// instanceAt asks a node for the proof of the folder that it serves.
 func (a *app) instanceAt(ctx context.Context, address string, patience time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(patience, instancePatience))
 	defer cancel()
 	return transport.InstanceOf(ctx, address)
 }
 
-// instancePatience bounds the question whether a node serves a folder: it is on
-// this machine, or it does not.
+// instancePatience bounds that request: a node that serves the folder is on this
+// machine.
 const instancePatience = 5 * time.Second
 
 func folderSource(dir string) (*source, error) {
@@ -156,7 +157,7 @@ func folderSource(dir string) (*source, error) {
 	return &source{name: dir, events: logEvents(log), head: log.Head, find: log.Find, log: log, dir: dir, close: closeLog}, nil
 }
 
-// logEvents reads a selection from a log.
+// logEvents reads a selection of a log.
 func logEvents(log eventlog.Log) func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
 	return func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
 		from, direction := max(s.from, 1), eventlog.Forward
@@ -170,11 +171,11 @@ func logEvents(log eventlog.Log) func(ctx context.Context, s selection) iter.Seq
 	}
 }
 
-// maxHeld bounds what is held to turn recorded files around.
+// maxHeld bounds the events held in memory to read recorded files backwards.
 const maxHeld = 1 << 20
 
-// fileSource reads recorded files. Events as lines that are one log are read as
-// they are; all else is brought into a log first.
+// fileSource reads recorded files. Events as lines of one log are read directly;
+// anything else is imported into a temporary log first.
 func (a *app) fileSource(ctx context.Context, paths []string) (*source, error) {
 	if err := readableFiles(paths); err != nil {
 		return nil, err
@@ -201,7 +202,7 @@ func (a *app) fileSource(ctx context.Context, paths []string) (*source, error) {
 	}, nil
 }
 
-// lineSource reads events as lines, the files one after the other.
+// lineSource reads events as lines, one file after the other.
 func lineSource(name string, files []string) *source {
 	return &source{
 		name:  name,
@@ -232,7 +233,7 @@ func lineSource(name string, files []string) *source {
 	}
 }
 
-// backwards turns events around; with a limit it holds no more than that many.
+// backwards reverses events. With a limit it holds only that many in memory.
 func backwards(events iter.Seq2[domain.Envelope, error], limit int) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		var held []domain.Envelope
@@ -262,7 +263,7 @@ func backwards(events iter.Seq2[domain.Envelope, error], limit int) iter.Seq2[do
 	}
 }
 
-// pageOfEvents is how many events are asked of a node at once.
+// pageOfEvents is how many events are requested from a node at once.
 const pageOfEvents = 1000
 
 func (a *app) nodeSource(c *cobra.Command) (*source, error) {
@@ -277,17 +278,17 @@ func (c *client) source() *source {
 	return &source{name: c.settings.Addr, events: c.events, head: c.head, follow: c.follow, live: true, close: func() error { return nil }}
 }
 
-// eventsPage is a page of the log, its events read.
+// eventsPage is a page of the log.
 type eventsPage struct {
 	Position domain.Position         `json:"position"`
 	Events   []transport.EventRecord `json:"events"`
 	transport.EventsAnswer
 }
 
-// events pages through the log of a node.
+// events reads the log of a node page by page.
 func (c *client) events(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error] {
 	told := s.keep
-	s.keep = nil // the node has the expression
+	s.keep = nil // the node evaluates the expression
 	return s.sift(func(yield func(domain.Envelope, error) bool) {
 		q := transport.EventsQuery{From: s.from, To: s.to, Limit: pageOfEvents, Selection: s.asked()}
 		if s.reverse {
@@ -322,8 +323,8 @@ func (c *client) events(ctx context.Context, s selection) iter.Seq2[domain.Envel
 	})
 }
 
-// follow yields what a node appends behind a position, over as many connections
-// as it takes.
+// follow yields the events that a node appends after a position, and reconnects as
+// often as necessary.
 func (c *client) follow(ctx context.Context, after domain.Position, s selection) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		for told, err := range c.node.Follow(ctx, after, s.asked()) {
@@ -334,7 +335,7 @@ func (c *client) follow(ctx context.Context, after domain.Position, s selection)
 	}
 }
 
-// head is the position of the newest event, 0 in an empty log.
+// head is the position of the newest event; 0 in an empty log.
 func (c *client) head(ctx context.Context) (domain.Position, error) {
 	for e, err := range c.events(ctx, selection{reverse: true, limit: 1}) {
 		return e.Position, err

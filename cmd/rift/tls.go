@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// tlsOf is what connections are secured with; nil in the clear. Where authorities of
-// callers are named, a caller without a certificate of theirs gets no answer.
+// tlsOf returns the TLS settings of a server; nil without TLS. If authorities of
+// callers are named, a caller without a certificate of theirs is refused.
 func tlsOf(settings config.Serve) (*tls.Config, error) {
 	if settings.TLSCert == "" {
 		return nil, nil
@@ -48,7 +48,7 @@ func keyPair(certificate, key string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// authorities adds those of a file to a pool.
+// authorities adds the authorities in a file to a pool.
 func authorities(pool *x509.CertPool, path string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -60,8 +60,8 @@ func authorities(pool *x509.CertPool, path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// trusting is how others are called that show certificates: by the system's authorities
-// and those of a file, with a certificate where one is named; nil: as ever.
+// trusting returns the TLS settings of calls: they trust the authorities of the system
+// and those in a file, and show a certificate if one is named. nil: the defaults.
 func trusting(ca, certificate, key string) (*tls.Config, error) {
 	if ca == "" && certificate == "" {
 		return nil, nil
@@ -70,7 +70,7 @@ func trusting(ca, certificate, key string) (*tls.Config, error) {
 	if ca != "" {
 		pool, err := x509.SystemCertPool()
 		if err != nil {
-			pool = x509.NewCertPool() // a system without any
+			pool = x509.NewCertPool() // the system has none
 		}
 		if calls.RootCAs, err = authorities(pool, ca); err != nil {
 			return nil, err
@@ -86,7 +86,7 @@ func trusting(ca, certificate, key string) (*tls.Config, error) {
 	return calls, nil
 }
 
-// callsOf is how a node calls others.
+// callsOf returns the TLS settings with which a node calls others.
 func callsOf(settings config.Serve) (*tls.Config, error) {
 	if settings.ClientCA == "" {
 		return nil, nil
@@ -94,7 +94,7 @@ func callsOf(settings config.Serve) (*tls.Config, error) {
 	return trusting(settings.ClientCA, settings.TLSCert, settings.TLSKey)
 }
 
-// roundTripper is the usual one, by a way to call others.
+// roundTripper is the default transport with the given TLS settings.
 func roundTripper(calls *tls.Config) *http.Transport {
 	made := http.DefaultTransport.(*http.Transport).Clone()
 	if calls != nil {

@@ -107,7 +107,7 @@ func showBracket(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	return err
 }
 
-// standingsListing is how everybody stands, a line each.
+// standingsListing is the standings, one row a player.
 func standingsListing(b tournamentview.Bracket) output.Listing {
 	l := output.Listing{Columns: []output.Column{
 		{Name: "rank", Right: true},
@@ -145,7 +145,7 @@ func tournamentsTable(found tournamentview.Tournaments) output.Listing {
 	return more(tournamentsListing(found.Tournaments), "rift tournament status --from ", found.Next)
 }
 
-// tournamentsListing is how far tournaments are, a line each.
+// tournamentsListing is the progress of tournaments, one row each.
 func tournamentsListing(list []tournamentview.Status) output.Listing {
 	l := output.List(list, []output.ColumnOf[tournamentview.Status]{
 		{Name: "tournament_id", Max: 24},

@@ -63,8 +63,8 @@ func showSSHTournaments(p *output.Printer, answer json.RawMessage, e endpoint) e
 	return p.Print(l)
 }
 
-// showSSHTournament shows one run: its shards, what is wrong with its hosts, and how
-// everybody stands.
+// showSSHTournament prints one run: its shards, the trouble with its hosts, and the
+// standings.
 func showSSHTournament(p *output.Printer, answer json.RawMessage, r sshview.Status) error {
 	l := output.List(r.Shards, []output.ColumnOf[sshview.ShardStatus]{
 		{Name: "shard"},

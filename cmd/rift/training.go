@@ -151,7 +151,7 @@ func showParts(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	return p.Print(l)
 }
 
-// showGauntlet shows one gauntlet, a line per opponent.
+// showGauntlet prints one gauntlet, one row an opponent.
 func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	found, err := decode[gauntletview.Answer](answer)
 	if err != nil {
@@ -200,7 +200,7 @@ func gauntletsTable(found gauntletview.GauntletsAnswer) output.Listing {
 	return more(l, "rift gauntlet results --from ", found.Next)
 }
 
-// joinOf lists what f says of each row.
+// joinOf joins what f returns for each row.
 func joinOf[T any](rows []T, f func(T) string) string {
 	words := make([]string, len(rows))
 	for i, row := range rows {

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 )
 
-// build is what `rift version` tells.
+// build is the document of `rift version`.
 type build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
@@ -19,7 +19,7 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
-// thisBuild reads what the compiler wrote into the binary.
+// thisBuild reads the build information in the binary.
 func thisBuild() build {
 	b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()

@@ -10,16 +10,16 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// whereFilter keeps the events an expression is true of. An event it cannot be
-// asked of, for one because a key is missing, is not kept; how many those were
-// is counted, so that nobody takes a misspelt key for an absent event.
+// whereFilter selects the events for which an expression is true. An event that the
+// expression fails for, for example because a key is missing, is not selected but
+// counted, so that a misspelt key is noticed.
 type whereFilter struct {
 	holds  func(domain.Envelope) (bool, error)
 	failed int
 	first  string
 }
 
-// compileWhere reads --where as a node reads GET /events?where=.
+// compileWhere compiles --where, with the rules of GET /events?where=.
 func compileWhere(ctx context.Context, text string) (*whereFilter, error) {
 	if text == "" {
 		return nil, nil
@@ -47,7 +47,7 @@ func (w *whereFilter) keeps(e domain.Envelope) bool {
 	return kept
 }
 
-// missed counts events the expression could not be asked of.
+// missed counts events that the expression failed for.
 func (w *whereFilter) missed(n int, reason string) {
 	if w == nil || n == 0 {
 		return
@@ -58,7 +58,7 @@ func (w *whereFilter) missed(n int, reason string) {
 	w.failed += n
 }
 
-// warn tells people of them.
+// warn prints how many events the expression failed for.
 func (w *whereFilter) warn(a *app) {
 	if w != nil && w.failed > 0 {
 		a.note("rift: --where could not be asked of %s; the first: %s", output.Plural(w.failed, "event"), w.first)

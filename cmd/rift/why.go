@@ -15,11 +15,11 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// maxLinks bounds a chain of causes, as a node does.
+// maxLinks is the longest chain of causes that is followed, as on a node.
 const maxLinks = 1000
 
-// causeLink is one link of a chain of causes: the command that decided an event,
-// or the event that the command answered.
+// causeLink is a link of a chain of causes: the command that decided an event, or the
+// event that the command reacted to.
 type causeLink struct {
 	Kind    string                  `json:"kind"` // "command", "event" or "item"
 	Command string                  `json:"command,omitempty"`
@@ -30,7 +30,7 @@ type causeLink struct {
 	Missing string                  `json:"missing,omitempty"`
 }
 
-// causes is what led to an event, the nearest first: the answer of a node.
+// causes are the causes of an event, the nearest first, as a node answers.
 type causes struct {
 	Event    transport.EventRecord `json:"event"`
 	Chain    []causeLink           `json:"chain"`
@@ -95,7 +95,8 @@ func oneEvent(c *cobra.Command, words []string) error {
 	return nil
 }
 
-// causesOf asks the node, or looks into the log itself. raw is the node's own answer.
+// causesOf asks the node, or searches the log itself. raw is the unchanged answer of
+// the node.
 func (a *app) causesOf(c *cobra.Command, t *tracer, name string, limit int) (causes, json.RawMessage, error) {
 	if t.src.follow == nil {
 		found, err := t.why(c.Context(), name, limit)
@@ -120,14 +121,14 @@ func noEvent(err error) error {
 	return err
 }
 
-// tracer looks for events in a log that is at hand.
+// tracer searches a log without a node.
 type tracer struct {
 	src      *source
 	progress *output.Progress
 }
 
-// find looks an event up by position or id; one that is a cause stands before
-// another. Files are read from their beginning, everything else from behind.
+// find returns an event by position or id. It searches before a position, since a cause
+// precedes its effect. Files are read from the beginning, other logs backwards.
 func (t *tracer) find(ctx context.Context, name string, before domain.Position) (domain.Envelope, error) {
 	position, err := domain.ParsePosition(name)
 	if err == nil {
@@ -152,7 +153,7 @@ func (t *tracer) find(ctx context.Context, name string, before domain.Position) 
 	return domain.Envelope{}, domain.Errorf(domain.NotFound, "no event of %s has the id %s", t.src.name, name)
 }
 
-// why follows an event back to its root.
+// why follows the causes of an event back to the first.
 func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error) {
 	e, err := t.find(ctx, name, 0)
 	if err != nil {
@@ -193,8 +194,8 @@ func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error
 	return found, nil
 }
 
-// origin is the first event of the work item whose life an event belongs to: a
-// worker's report has no cause of its own, but there was something to report on.
+// origin is the first event of the work item that an event belongs to. A worker's
+// report names no cause; its cause is the creation of the item.
 func (t *tracer) origin(ctx context.Context, of domain.Envelope) (domain.Envelope, bool, error) {
 	if of.Stream.Category() != domain.TaskID("").Stream().Category() || of.Revision == 0 {
 		return domain.Envelope{}, false, nil
@@ -209,8 +210,7 @@ func (t *tracer) origin(ctx context.Context, of domain.Envelope) (domain.Envelop
 	return domain.Envelope{}, false, nil
 }
 
-// siblings are the events that one command decided in one stream: they stand
-// next to each other.
+// siblings are the events that one command decided in one stream. They are adjacent.
 func (t *tracer) siblings(ctx context.Context, of domain.Envelope) ([]transport.EventRecord, error) {
 	var found []transport.EventRecord
 	which := selection{streams: []string{string(of.Stream)}}
@@ -262,8 +262,8 @@ func printCauses(p *output.Printer, found causes, payload bool) error {
 	return p.Line(strings.TrimSuffix(list.b.String(), "\n"))
 }
 
-// pageWidth is the width of what is printed as text: that of the terminal, or what
-// every one has.
+// pageWidth is the width of printed text: that of the terminal, otherwise one that fits
+// every terminal.
 func pageWidth(p *output.Printer) int {
 	if p.Width > 0 {
 		return max(min(p.Width, 120), 40)
@@ -271,7 +271,7 @@ func pageWidth(p *output.Printer) int {
 	return 80
 }
 
-// numbered is a list of numbered paragraphs no wider than a page.
+// numbered is a list of numbered paragraphs that fit the page width.
 type numbered struct {
 	b       strings.Builder
 	width   int

@@ -18,7 +18,7 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// noItem is what to do about an item that nobody knows.
+// noItem is the advice for an unknown item.
 const noItem = "`rift work list` shows the items there are"
 
 var leaseHelp = map[string]string{
@@ -89,7 +89,7 @@ func workCommands() []endpoint {
 	}
 }
 
-// workReports is what a worker says.
+// workReports are the commands that a worker sends.
 func workReports() []endpoint {
 	lease := []string{"task_id", "lease"}
 	return []endpoint{
@@ -196,7 +196,7 @@ func stateNames() []string {
 	return names
 }
 
-// with adds one entry to a help text.
+// with adds an entry to help texts.
 func with(help map[string]string, key, text string) map[string]string {
 	more := maps.Clone(help)
 	more[key] = text
@@ -337,7 +337,7 @@ func orNone(word string) string {
 	return word
 }
 
-// sinceNow is how long ago something was, for people.
+// sinceNow is the age of a time for people.
 func sinceNow(p *output.Printer, at time.Time) any {
 	if at.IsZero() {
 		return nil

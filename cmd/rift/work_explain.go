@@ -10,8 +10,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// showExplained prints first the gates of what was asked about, then whom each
-// gate keeps from it.
+// showExplained prints the gates that were asked about, then for each gate how many it
+// keeps out.
 func showExplained(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	explained, err := decode[workview.ExplainAnswer](answer)
 	if err != nil {

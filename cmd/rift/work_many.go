@@ -23,20 +23,21 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// many lets a command take many items, in calls of a batch endpoint: from a file
-// of JSON objects, or as words TASK:LEASE. Flags hold for all of them.
+// many describes a command that takes many items: from a file of JSON objects, or as
+// words TASK:LEASE. It sends them in calls of a batch endpoint. Flags apply to all
+// items.
 type many struct {
 	route   string // "work.complete_batch"
-	taken   string // the answer's count of items that were taken: "completed"
-	refused string // and of the others: "not_completed"
+	taken   string // key of the number of accepted items: "completed"
+	refused string // key of the number of refused ones: "not_completed"
 	pairs   bool   // words TASK:LEASE name items
-	all     bool   // people see all items, not only those that were refused
+	all     bool   // print all items for people, not only the refused ones
 }
 
-// maxCall bounds the bytes of one call; a node takes 1 MiB.
+// maxCall bounds the bytes of one call; a node accepts 1 MiB.
 const maxCall = 768 << 10
 
-// pair reads TASK:LEASE. The name of an item may have colons of its own.
+// pair decodes TASK:LEASE. The name of an item may contain colons.
 func pair(word string) (task string, lease uint64, ok bool) {
 	at := strings.LastIndexByte(word, ':')
 	if at <= 0 {
@@ -46,7 +47,7 @@ func pair(word string) (task string, lease uint64, ok bool) {
 	return word[:at], lease, err == nil
 }
 
-// named tells whether words name items as TASK:LEASE, all of them.
+// named reports whether all words are TASK:LEASE.
 func (m *many) named(words []string) bool {
 	if m == nil || !m.pairs || len(words) == 0 {
 		return false
@@ -59,9 +60,9 @@ func (m *many) named(words []string) bool {
 	return true
 }
 
-// items gives the items that were named, by words or by a file; none when the
-// command is about one item. A file that holds one JSON object is its body, but
-// for one whose name ends in .jsonl.
+// items returns the items named by words or by a file; nil if the command is about one
+// item. A file with a single JSON object is the body of the command, unless its name
+// ends in .jsonl.
 func (m *many) items(body *bodyFlags, words []string, stdin io.Reader) (items iter.Seq2[json.RawMessage, error], closeFile func() error, err error) {
 	closeFile = func() error { return nil }
 	if m.named(words) {
@@ -129,8 +130,8 @@ func nextItem(decoder *json.Decoder, name string, n int) (json.RawMessage, error
 	return item, nil
 }
 
-// batched is the answer to many items: the counts of all calls, and an entry for
-// each item, in their order.
+// batched is the answer for many items: the totals of all calls, and an entry for each
+// item, in order.
 type batched struct {
 	position domain.Position
 	key      string
@@ -157,15 +158,15 @@ type manyCalls struct {
 	*many
 	client  *client
 	options []transport.CallOption
-	most    int // items of a call
+	most    int // items in a call
 	call    []json.RawMessage
-	bytes   int // of the call
+	bytes   int // in the call
 	calls   int
 	told    batched
 }
 
-// runMany sends items in calls of as many as the policy allows. Each call has a
-// key of its own that follows from the command's.
+// runMany sends items in calls of as many as the policy allows. The id of each call is
+// derived from that of the command.
 func (a *app) runMany(c *cobra.Command, e endpoint, client *client, items iter.Seq2[json.RawMessage, error], overlay func(json.RawMessage) ([]byte, error), key string, dry bool) (batched, error) {
 	most, err := batchLimit(c, client)
 	if err != nil {
@@ -218,7 +219,7 @@ func (m *manyCalls) send(c *cobra.Command) error {
 	return m.told.add(answer, m.many)
 }
 
-// broken says of an error how to go on after the calls before it.
+// broken adds to an error how to resume after the calls that succeeded.
 func (m *manyCalls) broken(err error) error {
 	if err == nil || len(m.told.items) == 0 {
 		return err
@@ -226,7 +227,7 @@ func (m *manyCalls) broken(err error) error {
 	return hinted(err, "%d items were sent before; with --idempotency-key %s the same command goes on where it broke off", len(m.told.items), m.told.key)
 }
 
-// batchLimit is how many items the policy in force lets one call have.
+// batchLimit is how many items the policy in force allows in one call.
 func batchLimit(c *cobra.Command, client *client) (int, error) {
 	answer, err := client.ask(c.Context(), "policies.policy", url.Values{"name": {domain.PolicyDefaultName}})
 	if err != nil {
@@ -247,11 +248,11 @@ func batchLimit(c *cobra.Command, client *client) (int, error) {
 	return policy.Work.BatchLimit, err
 }
 
-// itemOf is how faults and details name an item of a call.
+// itemOf matches the name of an item of a call in faults and details.
 var itemOf = regexp.MustCompile(`\bitems\[(\d+)\]`)
 
-// add takes over the answer to one call. Faults name items of the call: they are
-// made to name those of the whole.
+// add adds the answer to one call. It renumbers the items that faults name from those
+// of the call to those of the whole command.
 func (b *batched) add(answer json.RawMessage, m *many) error {
 	before := len(b.items)
 	answer = itemOf.ReplaceAllFunc(answer, func(found []byte) []byte {
@@ -295,7 +296,7 @@ func (b *batched) add(answer json.RawMessage, m *many) error {
 	return nil
 }
 
-// showMany prints what became of many items; some that were refused are findings.
+// showMany prints the outcome for many items. Refused items are findings.
 func showMany(p *output.Printer, told batched, m *many, dry bool) error {
 	items := make([]json.RawMessage, len(told.items))
 	for i, item := range told.items {
@@ -334,7 +335,7 @@ func showMany(p *output.Printer, told batched, m *many, dry bool) error {
 	return nil
 }
 
-// words say what an item was told.
+// words describes the answer for an item.
 func (i batchedItem) words() string {
 	switch {
 	case i.Cancel:

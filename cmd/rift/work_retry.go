@@ -15,8 +15,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// newWorkRetry makes the command that queues again what ended without being done.
-// An end is for ever: it adds an item like the one that ended, in its place.
+// newWorkRetry makes the command that retries items that ended without being done. An
+// ended item stays ended; the command adds a similar one in its place.
 func newWorkRetry(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "retry TASK-ID",
@@ -53,7 +53,7 @@ old one; called again for the same item, retry adds nothing more.`,
 	}
 }
 
-// again is an item like one that ended without being done.
+// again is a new item like one that ended without being done.
 func (c *client) again(command *cobra.Command, id domain.TaskID) (workcmd.AddTask, error) {
 	if err := domain.CheckName(string(id)); err != nil {
 		return workcmd.AddTask{}, usagef("item %q: %w", id, err)
@@ -97,7 +97,7 @@ func (c *client) again(command *cobra.Command, id domain.TaskID) (workcmd.AddTas
 
 var triedAgain = regexp.MustCompile(`^(.*)-retry-(\d{1,6})$`)
 
-// nextTry names the item that stands for another.
+// nextTry is the id of the item that replaces another.
 func nextTry(id domain.TaskID) domain.TaskID {
 	base, n := string(id), 1
 	if found := triedAgain.FindStringSubmatch(base); found != nil {

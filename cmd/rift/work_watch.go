@@ -14,14 +14,14 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// watchFlags tell `rift work status` to go on.
+// watchFlags make `rift work status` repeat.
 type watchFlags struct {
 	on, drained bool
 	taskType    string
 	every       time.Duration
 }
 
-// addWatch lets the status of the queue be shown again and again.
+// addWatch adds the flags that repeat the status of the queue.
 func addWatch(a *app, c *cobra.Command) {
 	var f watchFlags
 	flags := c.Flags()
@@ -47,21 +47,21 @@ func addWatch(a *app, c *cobra.Command) {
 	}
 }
 
-// queueNow is the queue at a moment, in numbers.
+// queueNow is the queue at one moment in numbers.
 type queueNow struct {
 	At       time.Time       `json:"at"`
 	Position domain.Position `json:"position"`
-	Pending  int             `json:"pending"` // blocked, queued, or waiting for another attempt
+	Pending  int             `json:"pending"` // blocked, queued, or waiting to be retried
 	Held     int             `json:"held"`
 	Done     int             `json:"done"`
 	Ended    int             `json:"ended"` // without being done
-	// Rate is how many items were done a second since the line before; nil on the
-	// first line.
+	// Rate is how many items were done per second since the previous line; nil on
+	// the first line.
 	Rate *float64 `json:"done_per_second"`
-	Left *float64 `json:"seconds_left"` // at that rate; nil when it is none
+	Left *float64 `json:"seconds_left"` // at that rate; nil if the rate is 0
 }
 
-// watchColumns take 77 columns of a terminal; Max is the room that a number gets.
+// watchColumns take 77 columns of a terminal; Max is the space for a number.
 var watchColumns = []output.Column{
 	{Name: "time"},
 	{Name: "pending", Right: true, Max: 9},
@@ -73,7 +73,7 @@ var watchColumns = []output.Column{
 	{Name: "position", Right: true, Max: 10},
 }
 
-// watchWork prints a line of the queue's numbers each time.
+// watchWork prints the numbers of the queue again and again.
 func (a *app) watchWork(c *cobra.Command, f watchFlags) error {
 	p, err := a.printer()
 	if err != nil {
@@ -90,7 +90,7 @@ func (a *app) watchWork(c *cobra.Command, f watchFlags) error {
 	for first := true; ; first = false {
 		now, err := a.queueNow(c.Context(), client, f.taskType)
 		if c.Context().Err() != nil {
-			return rows.Close() // stopping it is how a watch ends
+			return rows.Close() // a watch ends by being stopped
 		}
 		if err != nil {
 			return errors.Join(err, rows.Close())
@@ -145,7 +145,7 @@ func (a *app) queueNow(ctx context.Context, client *client, taskType string) (qu
 	return now, nil
 }
 
-// since sets the rate from the line before.
+// since sets the rate relative to the previous line.
 func (q *queueNow) since(before queueNow) {
 	took := q.At.Sub(before.At).Seconds()
 	if took <= 0 {

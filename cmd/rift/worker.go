@@ -19,7 +19,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// workerFlags is what stands on the command line of a worker.
+// workerFlags are the flags of a worker.
 type workerFlags struct {
 	node                            string
 	capabilities, types             []string
@@ -140,7 +140,8 @@ func (f *workerFlags) add(c *cobra.Command) {
 	register(c, "log-format", "auto", "text", "json")
 }
 
-// newLimiter is how a worker sets limits before a command begins.
+// newLimiter makes the hidden command through which a worker starts commands with
+// resource limits.
 func newLimiter() *cobra.Command {
 	var l worker.Limits
 	c := &cobra.Command{
@@ -159,7 +160,8 @@ func newLimiter() *cobra.Command {
 	return c
 }
 
-// newGuard is what ends a worker's commands when it is killed.
+// newGuard makes the hidden command that ends a worker's commands after the worker was
+// killed.
 func newGuard(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "guard FOLDER",
@@ -197,8 +199,8 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 		}
 		return showPlanned(p, planned)
 	}
-	// The process's own handling lets a second signal kill it at once; commands
-	// would go on without a worker then.
+	// The process handles signals only until the first one; a second would kill it,
+	// and its commands would go on without a worker.
 	signals, quit := make(chan os.Signal, 4), make(chan os.Signal, 1)
 	signal.Notify(signals, stopSignals()...)
 	signal.Notify(quit, syscall.SIGQUIT)
@@ -215,7 +217,7 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 		return err
 	}
 	if summary.Killed > 0 {
-		return context.Canceled // nobody knows what became of those items
+		return context.Canceled // the outcome of those items is unknown
 	}
 	if failed := summary.Failed; failed > 0 && (f.once || f.maxItems > 0) {
 		return &findings{failed, "failed item"}
@@ -226,8 +228,8 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	return nil
 }
 
-// killOnSecond kills on the second signal that asks for the end, or on one that
-// asks for it at once.
+// killOnSecond closes kill on the second signal that requests the end, or on one that
+// requests it at once.
 func killOnSecond(signals, quit <-chan os.Signal, kill chan<- struct{}, ended <-chan struct{}) {
 	for count := 0; count < 2; count++ {
 		select {

@@ -19,7 +19,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// inherited are the variables of the worker that a command gets, where they exist.
+// inherited are the environment variables of the worker that commands get too.
 var inherited = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
 
 func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logger *slog.Logger) (worker.Config, error) {
@@ -95,7 +95,7 @@ func (a *app) workerConfig(c *cobra.Command, f workerFlags, argv []string, logge
 	return w, err
 }
 
-// sizes reads the flags that are sizes.
+// sizes decodes the flags that are sizes.
 func (f workerFlags) sizes(w *worker.Config) error {
 	sizes := []struct {
 		flag, text string
@@ -135,7 +135,7 @@ func (a *app) workerName(flag string) (string, error) {
 	return name, nil
 }
 
-// workerEnv is what commands get of this process's environment.
+// workerEnv is the environment of commands.
 func (a *app) workerEnv(named []string) ([]string, error) {
 	var env []string
 	for _, name := range inherited {
@@ -170,7 +170,7 @@ func parseUser(text string) (*worker.User, error) {
 	return &worker.User{UID: uint32(user), GID: uint32(group)}, nil
 }
 
-// workerFacts are what can be told of the machine, and over it what was given.
+// workerFacts are facts found about the machine, overridden by those that were given.
 func workerFacts(given string, slots int) (json.RawMessage, error) {
 	facts := map[string]any{"os": runtime.GOOS, "arch": runtime.GOARCH, "cpus": runtime.NumCPU(), "slots": slots}
 	if gib := worker.MemoryGiB(); gib > 0 {

@@ -10,9 +10,10 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Area is all that one area adds to a process. An area is a package of the same
-// name in each room where it has something; this one, the topmost, is what a
-// process lists. Every field may be empty.
+// Area is everything one area adds to a process. An area is a package of
+// the same name in each of the top-level directories where it has code; the
+// package under transport is the topmost, and the one a process lists.
+// Every field may be empty.
 type Area struct {
 	Name        string
 	Events      []domain.Def
@@ -25,7 +26,8 @@ type Area struct {
 	Gauges      func(b Backend, now func() time.Time) prometheus.Collector
 }
 
-// Core is what every process has: the endpoints of the log and the probes.
+// Core returns what every process has: the endpoints of the log and the
+// probes.
 func Core() Area {
 	return Area{
 		Name:   "events",
@@ -34,7 +36,7 @@ func Core() Area {
 	}
 }
 
-// RoutesOf lists the endpoints of areas.
+// RoutesOf returns the endpoints of areas.
 func RoutesOf(areas []Area) (routes []Route) {
 	for _, area := range areas {
 		routes = append(routes, area.Routes...)

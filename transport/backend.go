@@ -12,69 +12,74 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Call is a command on its way in, with what the caller said about it.
+// Call is an incoming command with the metadata that the caller sent along.
 type Call struct {
-	Command     domain.Command // nil for an event that comes over the bridge
-	ID          string         // the command id: the caller's Idempotency-Key, or made up here
-	Actor       string         // who asks; empty when nobody said
-	Causation   string         // id of the event that this answers, when the caller said
-	Correlation string         // id shared by a whole chain, when the caller said
-	Dry         bool           // answer what would happen, and store nothing
+	Command     domain.Command // nil for an event that arrives over the event bridge
+	ID          string         // the command id: the caller's Idempotency-Key, or generated here
+	Actor       string         // the caller; empty when the request named none
+	Causation   string         // id of the causing event, when the caller gave one
+	Correlation string         // id shared by a whole chain, when the caller gave one
+	Dry         bool           // compute the result, but store nothing
 }
 
-// At names a past state: a position, or a time. The zero value is now.
+// At names a past state by position or by time. The zero value means now.
 type At struct {
 	Position domain.Position
-	Time     time.Time // zero when the position counts
+	Time     time.Time // zero when Position is used
 	Set      bool
 }
 
-// Backend is what the process lends the edge. Its methods are called from many
-// goroutines at once and honour the context.
+// Backend is what the HTTP layer needs of the process. Its methods are
+// called from many goroutines at once and return early when the context
+// ends.
 type Backend interface {
-	// Do runs a command, or with Dry only tries it. A refusal that was recorded
-	// comes back as a Result with its events and the error.
+	// Do runs a command; with Dry it only computes the result. A refusal
+	// that was recorded returns a Result with its events together with the
+	// error.
 	Do(ctx context.Context, call Call) (commands.Result, error)
-	// Append stores one event that comes from outside. Its id derives from the call's.
+	// Append stores one event from outside. Its id derives from the call's.
 	Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call Call) (commands.Result, error)
-	// Spec finds how a type of command is run, for the description of the routes.
+	// Spec returns how a type of command is run, for the API description.
 	Spec(commandType string) (commands.Spec, bool)
-	// View shows the read models: those of now, or as of at; not before they
-	// have applied the position after. It waits for that as long as ctx allows.
-	// What f read is valid until f returns.
+	// View runs f on the read models, either the current ones or those as
+	// of at, once they have applied the position after. It waits for that
+	// position as long as ctx allows. What f read is valid until f returns.
 	View(ctx context.Context, at At, after domain.Position, f func(projections.View) error) error
-	// Log is the log of the node, for reading.
+	// Log returns the log of the node, for reading.
 	Log() eventlog.Log
-	// Catalog knows the event types.
+	// Catalog returns the catalogue of event types.
 	Catalog() *domain.Catalog
-	// Cluster is the name of the cluster, part of the name of its streams.
+	// Cluster returns the name of the cluster, which is part of its stream
+	// names.
 	Cluster() string
 
-	// Health tells how the parts of the node are.
+	// Health returns the health of the parts of the node.
 	Health(ctx context.Context) (Health, error)
-	// Handlers tells how the handlers of events and the reactors do.
+	// Handlers returns the state of the event handlers and reactors.
 	Handlers(ctx context.Context) (Handlers, error)
-	// DeadLetters lists the events that a handler could not take.
+	// DeadLetters lists the events that a handler failed on.
 	DeadLetters(ctx context.Context) (DeadLetters, error)
-	// DeadLetter finds one of them with the event it is about.
+	// DeadLetter returns one dead letter with the event it is about.
 	DeadLetter(ctx context.Context, id string) (LetterAnswer, error)
-	// LetterDealtWith waits until what an event says of a dead letter is done here.
-	// The error of a handler that failed again comes back as a conflict.
+	// LetterDealtWith waits until this node has carried out what the event
+	// at position after decided about a dead letter. If the handler failed
+	// again, its error is returned as a conflict.
 	LetterDealtWith(ctx context.Context, id string, after domain.Position) error
 	// Projections lists the read models.
 	Projections(ctx context.Context) (Projections, error)
-	// Shutdown makes the process stop: no more claims, what is in flight ends
-	// within the grace, exit 0. It returns at once.
+	// Shutdown starts to stop the process: no more claims are served,
+	// requests in flight finish within the grace period, and the exit code
+	// is 0. It returns at once.
 	Shutdown(ctx context.Context, reason string, grace time.Duration) error
 }
 
-// State is how a part of the node is.
+// State is the health of a part of the node.
 type State string
 
-// The states, from well to not.
+// The states, from best to worst.
 const (
 	StateOK       State = "ok"
-	StateDegraded State = "degraded" // it serves, and somebody should look
+	StateDegraded State = "degraded" // it serves, and an operator should look at it
 	StateFailed   State = "failed"   // it does not serve
 )
 
@@ -92,9 +97,9 @@ type Health struct {
 	Checks   []Check         `json:"checks"`
 }
 
-// CatchUp is how far the read models of a node are that folds what its log held
-// when it started. Until they have, /readyz and queries without ?at= say
-// unavailable.
+// CatchUp is the progress of a node that is still folding the events its
+// log held at start into its read models. Until it has finished, /readyz
+// and queries without ?at= answer "unavailable".
 type CatchUp struct {
 	Position domain.Position `json:"position"`
 	Head     domain.Position `json:"head" doc:"of the log"`
@@ -102,7 +107,8 @@ type CatchUp struct {
 	ETA      *domain.Seconds `json:"eta_seconds" doc:"null: too early to say"`
 }
 
-// Unavailable is the answer to who asks too early.
+// Unavailable returns the error of a query that came before the read models
+// caught up.
 func (c CatchUp) Unavailable() error {
 	left := ""
 	if c.ETA != nil {
@@ -111,8 +117,8 @@ func (c CatchUp) Unavailable() error {
 	return domain.Errorf(domain.Unavailable, "the node is catching up with its log: position %d of %d%s; ask again then, or with ?at=<position>", c.Position, c.Head, left)
 }
 
-// Check is how one part of the node is: log, projections, outbox, leases,
-// leader, disk.
+// Check is the health of one part of the node: log, projections, outbox,
+// leases, leader, disk.
 type Check struct {
 	Name    string           `json:"name"`
 	State   State            `json:"state"`
@@ -121,7 +127,7 @@ type Check struct {
 	Numbers map[string]int64 `json:"numbers,omitempty" doc:"\"lag\", \"depth\", \"bytes_free\""`
 }
 
-// Worst gives the health of the whole from that of its parts.
+// Worst returns the health of the whole: the worst state among its parts.
 func Worst(checks []Check) State {
 	worst := StateOK
 	for _, check := range checks {
@@ -135,13 +141,13 @@ func Worst(checks []Check) State {
 	return worst
 }
 
-// Handlers is the answer of /handlers.
+// Handlers is the answer of GET /handlers.
 type Handlers struct {
 	Position domain.Position `json:"position"`
 	Handlers []HandlerRow    `json:"handlers"`
 }
 
-// HandlerRow is one handler of one type of event.
+// HandlerRow is one handler for one event type.
 type HandlerRow struct {
 	Name        string          `json:"name"`
 	Event       string          `json:"event"`
@@ -160,13 +166,13 @@ type HandlerRow struct {
 	LastRun     *time.Time      `json:"last_run" doc:"time of the last event it was run for; null: never"`
 }
 
-// DeadLetters is the answer of /dead-letters.
+// DeadLetters is the answer of GET /dead-letters.
 type DeadLetters struct {
 	Position    domain.Position `json:"position"`
 	DeadLetters []DeadLetter    `json:"dead_letters"`
 }
 
-// DeadLetter is an event that a handler could not take, parked.
+// DeadLetter is an event that was set aside because a handler failed on it.
 type DeadLetter struct {
 	ID            string          `json:"id"`
 	Handler       string          `json:"handler"`
@@ -178,7 +184,7 @@ type DeadLetter struct {
 	Last          time.Time       `json:"last"`
 }
 
-// LetterAnswer is the answer of /dead-letters/{id}.
+// LetterAnswer is the answer of GET /dead-letters/{id}.
 type LetterAnswer struct {
 	Position   domain.Position `json:"position"`
 	DeadLetter DeadLetter      `json:"dead_letter"`
@@ -186,15 +192,15 @@ type LetterAnswer struct {
 	Data       json.RawMessage `json:"data" doc:"of the event; a string of it when it is no JSON"`
 }
 
-// Projections is the answer of /projections.
+// Projections is the answer of GET /projections.
 type Projections struct {
 	Position    domain.Position `json:"position"`
 	Snapshots   *SnapshotRow    `json:"snapshots,omitempty"`
 	Projections []ProjectionRow `json:"projections"`
 }
 
-// SnapshotRow is what a node keeps on disk so that questions with ?at= are
-// answered soon.
+// SnapshotRow is a snapshot that a node keeps on disk so that queries with
+// ?at= are fast.
 type SnapshotRow struct {
 	Count  int             `json:"count"`
 	Keep   int             `json:"keep" doc:"at most so many"`
@@ -219,7 +225,8 @@ type ProjectionRow struct {
 	Rebuild    *RebuildRow     `json:"rebuild,omitempty"`
 }
 
-// RebuildRow is how far a version is that is built beside the one that serves.
+// RebuildRow is the progress of a version of a read model that is being
+// built beside the one in use.
 type RebuildRow struct {
 	From       int             `json:"from" doc:"the version that serves meanwhile, 0 for none"`
 	To         int             `json:"to" doc:"the same: somebody asked for it"`

@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The headers of rift besides the standard ones.
+// HTTP headers defined by rift.
 const (
 	headerRequestID   = "X-Request-Id"
 	headerCommandID   = "Idempotency-Key"
@@ -25,19 +25,20 @@ const (
 	headerCausation   = "Rift-Causation"
 	headerCorrelation = "Rift-Correlation"
 	headerInstance    = "Rift-Instance"
-	headerForwarded   = "Rift-Forwarded" // the cluster of the node that sent a request on: it goes no further
-	headerTimeout     = "Rift-Timeout"   // seconds that whoever sent it on still waits
-	// HeaderMoment says of an answer about the past which moment it is true at; ages
-	// in it, and those a caller works out, count up to then.
+	headerForwarded   = "Rift-Forwarded" // set on forwarded requests to the cluster of the sending node; such a request is not forwarded again
+	headerTimeout     = "Rift-Timeout"   // seconds for which the forwarding node still waits
+	// HeaderMoment gives the time of the past state that an answer
+	// describes. Ages in the answer, and ages that a caller computes, count
+	// up to that time.
 	HeaderMoment = "Rift-Moment"
 )
 
-// maxID bounds ids and names that come in headers.
+// maxID limits the length of ids and names in headers.
 const maxID = 200
 
-// decodeBody fills a command from a body. The walk finds every fault first;
-// the decoder then sees only strict JSON of the right form. Payloads stay the
-// bytes they were.
+// decodeBody fills a command from a body. checkBody reports every fault
+// first, so the decoder only sees strict JSON of the right shape. Payloads
+// are kept byte for byte.
 func decodeBody(body []byte, s *shape, pointer any) error {
 	if faults := checkBody(body, s); len(faults) > 0 {
 		return domain.Faulty("request", faults)
@@ -46,7 +47,8 @@ func decodeBody(body []byte, s *shape, pointer any) error {
 	if err == nil {
 		return nil
 	}
-	// The fast decoder's words are not for callers; the standard one's are.
+	// The fast decoder's error texts are not meant for callers; use the
+	// standard decoder's.
 	reflect.ValueOf(pointer).Elem().SetZero()
 	err = json.Unmarshal(body, pointer)
 	if err == nil {
@@ -60,7 +62,7 @@ func decodeBody(body []byte, s *shape, pointer any) error {
 	return domain.Faulty("request", []domain.Fault{{Field: field, Reason: err.Error()}})
 }
 
-// buffers holds the bodies of requests and answers between uses.
+// buffers pools the bodies of requests and answers.
 var buffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, 4<<10)
 	return &b
@@ -76,9 +78,9 @@ func putBuffer(b *[]byte) {
 	}
 }
 
-// checkContentType wants JSON. No type at all passes, and so does the one that
-// curl -d puts on whatever it sends: the body decides what it is, and pages of
-// other origins are turned away before.
+// checkContentType accepts JSON, no content type at all, and the form type
+// that curl -d sends by default. The body itself is checked anyway, and
+// requests from pages of other origins are rejected earlier.
 func checkContentType(r *http.Request) error {
 	given := r.Header.Get("Content-Type")
 	switch given {
@@ -104,7 +106,8 @@ func checkEncoding(r *http.Request) error {
 	return nil
 }
 
-// bind reads everything a request says into the exchange.
+// bind reads the headers, parameters and body of the request into the
+// exchange.
 func (x *exchange) bind() error {
 	values, err := x.query()
 	if err != nil {
@@ -193,8 +196,8 @@ func (x *exchange) bindCommand(values url.Values) error {
 	return x.ownNodes()
 }
 
-// bindPath fills the fields of a command that come from the path. A body that
-// says otherwise contradicts its own address.
+// bindPath fills the fields of a command that come from the path. A body
+// with a different value for such a field is a fault.
 func (r *Route) bindPath(request *http.Request, input any) (any, error) {
 	var faults []domain.Fault
 	v := reflect.New(r.request).Elem()
@@ -216,7 +219,8 @@ func (r *Route) bindPath(request *http.Request, input any) (any, error) {
 	return v.Interface(), domain.Faulty("request", faults)
 }
 
-// badName refuses what must not stand in metadata, logs and headers.
+// badName returns a fault for a text that must not appear in metadata, logs
+// and headers.
 func badName(field, text string) (domain.Fault, bool) {
 	if len(text) > maxID {
 		return domain.Fault{Field: field, Reason: fmt.Sprintf("want at most %d bytes, found %d", maxID, len(text))}, true
@@ -229,7 +233,7 @@ func badName(field, text string) (domain.Fault, bool) {
 	return domain.Fault{}, false
 }
 
-// bindTimes takes ?at= and ?after= out of the query string.
+// bindTimes reads ?at= and ?after= and removes them from the query values.
 func (x *exchange) bindTimes(values url.Values) []domain.Fault {
 	var faults []domain.Fault
 	once := func(name string) (string, bool) {
@@ -271,7 +275,7 @@ func (x *exchange) bindTimes(values url.Values) []domain.Fault {
 	return faults
 }
 
-// parseAt reads a position or a time.
+// parseAt parses a position or a time.
 func parseAt(text string) (At, error) {
 	if position, err := domain.ParsePosition(text); err == nil {
 		return At{Position: position, Set: true}, nil
@@ -283,7 +287,7 @@ func parseAt(text string) (At, error) {
 	return At{Time: at.UTC(), Set: true}, nil
 }
 
-// String is the form of ?at=.
+// String returns the value as ?at= takes it.
 func (a At) String() string {
 	switch {
 	case !a.Set:

@@ -15,25 +15,26 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// budget bounds what is held at once, in all and by one caller: nobody can take
-// all of it. Kinds of requests have budgets of their own, so that no number of
-// slow readers keeps a worker from its lease:
+// budget limits how much is held at once, in total and by one caller, so
+// that no caller can use all of it. Kinds of requests have separate
+// budgets, so that slow readers cannot keep a worker from renewing its
+// lease:
 //
-//   - vital: what workers do with leases and nodes with their heartbeats
+//   - vital: requests of workers about leases, and heartbeats of nodes
 //   - commands: every other command
-//   - queries: questions to the read models of now
-//   - scans: what reads long stretches of the log or of the past, and reports
+//   - queries: queries of the current read models
+//   - scans: reads of long stretches of the log, queries of past states, reports
 //   - streams: open event streams
-//   - waits: what waits for another node, or for an item
+//   - waits: requests that wait for another node or for an item
 //
-// A request holds its place until its answer is written. Bytes have budgets as
-// well: of bodies that are on their way in, and of answers on their way out.
-// Probes are outside all bounds.
+// A request keeps its place until its answer is written. Bytes have budgets
+// too: for bodies being received and for answers being sent. Probes are never
+// limited.
 type budget struct {
 	name  string
 	unit  string // what is counted: "requests", "bytes"
 	most  int64
-	share int64 // of one caller
+	share int64 // limit for one caller
 
 	mu    sync.Mutex
 	taken int64
@@ -44,8 +45,8 @@ func newBudget(name, unit string, most int64) *budget {
 	return &budget{name: name, unit: unit, most: most, share: (most + 1) / 2, by: map[string]int64{}}
 }
 
-// enter takes a part for a caller, or says that there is none left; nobody waits
-// for one.
+// enter takes n for a caller, or fails at once when the budget has no room;
+// it never waits.
 func (b *budget) enter(caller string, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,14 +70,14 @@ func (b *budget) leave(caller string, n int64) {
 	}
 }
 
-// held is how much is taken.
+// held returns how much is taken.
 func (b *budget) held() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.taken
 }
 
-// budgets are the bounds of one handler.
+// budgets are the limits of one handler.
 type budgets struct {
 	vital, commands, queries, scans, streams, waits *budget
 	bodies, answers                                 *budget
@@ -96,7 +97,7 @@ func (b *budgets) all() []*budget {
 	return []*budget{b.vital, b.commands, b.queries, b.scans, b.streams, b.waits, b.bodies, b.answers}
 }
 
-// of finds the budget of a request to a route.
+// of returns the budget that a request to a route counts against.
 func (b *budgets) of(route *Route, r *http.Request) *budget {
 	switch {
 	case route.vital:
@@ -111,12 +112,12 @@ func (b *budgets) of(route *Route, r *http.Request) *budget {
 	return b.queries
 }
 
-// ofThePast tells a query that names a position or a time.
+// ofThePast reports whether a query string names a position or a time.
 func ofThePast(query string) bool {
 	return strings.HasPrefix(query, "at=") || strings.Contains(query, "&at=")
 }
 
-// register shows how much of each budget is taken.
+// register adds gauges of how much of each budget is taken.
 func (b *budgets) register(registry *prometheus.Registry) error {
 	for _, one := range b.all() {
 		for name, value := range map[string]func() float64{
@@ -138,9 +139,9 @@ func (b *budgets) register(registry *prometheus.Registry) error {
 	return nil
 }
 
-// caller names who a request is counted for: the token that it showed, else the
-// address that it came from. An address of version 6 counts with its whole /64,
-// which one machine may have for itself.
+// caller returns the key that a request is counted under: its token, or
+// else its address. An IPv6 address counts as its /64 prefix, since one
+// machine may use all of it.
 func (x *exchange) caller() string {
 	if x.from != "" {
 		return x.from
@@ -164,14 +165,15 @@ func addressOf(remote string) string {
 	return "@" + host
 }
 
-// turns bounds how many goroutines work through history at once, to half of the
-// processors: whoever answers claims finds one that is free. A turn is given
-// back before anything waits for a client.
+// turns limits how many goroutines read history at once to half of the
+// processors, so that claims always find a free one. A turn is given back
+// before anything waits for a client.
 type turns struct{ places chan struct{} }
 
 func newTurns() turns { return turns{make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))} }
 
-// take waits for a turn; those that wait get theirs in the order in which they came.
+// take waits for a turn. Waiting callers are served in the order in which
+// they came.
 func (t turns) take(ctx context.Context) error {
 	select {
 	case t.places <- struct{}{}:
@@ -183,13 +185,13 @@ func (t turns) take(ctx context.Context) error {
 
 func (t turns) give() { <-t.places }
 
-// turn is one that a long read has.
+// turn is the turn that a long read holds.
 type turn struct {
 	of    turns
 	since time.Time
 }
 
-// turn waits for a turn, which the caller gives back.
+// turn waits for a turn, which the caller must give back.
 func (t turns) turn(ctx context.Context) (*turn, error) {
 	if err := t.take(ctx); err != nil {
 		return nil, err
@@ -197,8 +199,9 @@ func (t turns) turn(ctx context.Context) (*turn, error) {
 	return &turn{t, time.Now()}, nil
 }
 
-// pass lets others who wait go first, once the turn has lasted for readSlice; it
-// gives how long that took. The turn is the caller's again when it returns.
+// pass lets waiting readers go first once the turn has lasted for
+// readSlice. When it returns the caller holds a turn again; the result is
+// how long that took.
 func (t *turn) pass() time.Duration {
 	now := time.Now()
 	if now.Sub(t.since) < readSlice {
@@ -212,9 +215,10 @@ func (t *turn) pass() time.Duration {
 
 func (t *turn) give() { t.of.give() }
 
-// Vital says that work stops where the route is not served: it has a budget
-// that nothing else can use up.
+// Vital marks a route that work depends on. Such routes have a budget of
+// their own, so no other requests can use it up.
 func Vital() Option { return func(r *Route) { r.vital = true } }
 
-// Scans says that one request reads much: few are served at once.
+// Scans marks a route whose requests read much of the log; only few are
+// served at once.
 func Scans() Option { return func(r *Route) { r.scans = true } }

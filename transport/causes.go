@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// OneEvent asks for an event by its position or its id.
+// OneEvent is the query for an event by its position or its id.
 type OneEvent struct {
 	ID string `path:"id"`
 }
@@ -20,29 +20,32 @@ type EventAnswer struct {
 	Event json.RawMessage `json:"event"`
 }
 
-// RowTypes are what the members hold that are written by hand.
+// RowTypes returns the Go types of the members that are hand-written JSON, for
+// the API description.
 func (EventAnswer) RowTypes() map[string]any { return map[string]any{"event": EventRecord{}} }
 
-// Causes asks what led to an event.
+// Causes is the query for what led to an event.
 type Causes struct {
 	OneEvent
 	Limit int `query:"limit" default:"100"`
 }
 
-// CausesAnswer is a chain of causes, the nearest first. Complete is false when
-// a cause was named that the log was not seen to hold, or the bound was hit.
+// CausesAnswer is a chain of causes, the nearest first. Complete is false
+// when a cause was not found in the log, or when the length limit was
+// reached.
 type CausesAnswer struct {
 	Event    json.RawMessage `json:"event"`
 	Chain    []Cause         `json:"chain"`
 	Complete bool            `json:"complete"`
 }
 
-// RowTypes are what the members hold that are written by hand.
+// RowTypes returns the Go types of the members that are hand-written JSON, for
+// the API description.
 func (CausesAnswer) RowTypes() map[string]any { return map[string]any{"event": EventRecord{}} }
 
-// Cause is one link: the command that decided an event, the event whose
-// reaction the command was, or, where a worker reported on a work item, the
-// event that the item came into the world with.
+// Cause is one link of the chain: the command that decided an event, the
+// event whose reaction issued the command, or, where a worker reported on a
+// work item, the event that created the item.
 type Cause struct {
 	Kind    string            `json:"kind" doc:"\"command\", \"event\" or \"item\""`
 	Command string            `json:"command,omitempty"`
@@ -53,23 +56,25 @@ type Cause struct {
 	Missing string            `json:"missing,omitempty"`
 }
 
-// RowTypes are what the members hold that are written by hand.
+// RowTypes returns the Go types of the members that are hand-written JSON, for
+// the API description.
 func (Cause) RowTypes() map[string]any { return map[string]any{"events": EventRecord{}} }
 
-// EffectsAnswer is what an event brought about, in the order of the log. Next
-// is where the search stopped; it is 0 when it reached the end.
+// EffectsAnswer lists what an event led to, in log order. Next is where the
+// search stopped; it is 0 when the search reached the end of the log.
 type EffectsAnswer struct {
 	Event   json.RawMessage   `json:"event"`
 	Effects []json.RawMessage `json:"effects"`
 	Next    domain.Position   `json:"next"`
 }
 
-// RowTypes are what the members hold that are written by hand.
+// RowTypes returns the Go types of the members that are hand-written JSON, for
+// the API description.
 func (EffectsAnswer) RowTypes() map[string]any {
 	return map[string]any{"event": EventRecord{}, "effects": EventRecord{}}
 }
 
-// search bounds the reads that one question about causes may cost.
+// search limits the reads that one query about causes may make.
 type search struct {
 	log      eventlog.Log
 	deadline time.Time
@@ -81,14 +86,14 @@ func newSearch(ctx context.Context, b Backend) *search {
 	return &search{log: b.Log(), deadline: x.start.Add(x.handler.config.ScanTime)}
 }
 
-// spent tells that the time for looking is over.
+// spent reports whether the time limit of the search has passed.
 func (s *search) spent() bool {
 	s.looked++
 	return s.looked%256 == 0 && !time.Now().Before(s.deadline)
 }
 
-// find looks an event up. An id alone says nothing about where it is, so that
-// one is looked for from the end backwards.
+// find returns an event by position or id. An id does not say where the
+// event is in the log, so it is searched for backwards from the end.
 func (s *search) find(ctx context.Context, name string, before domain.Position) (domain.Envelope, error) {
 	if position, err := domain.ParsePosition(name); err == nil {
 		for e, err := range s.log.ReadAll(ctx, max(position, 1), eventlog.Forward, eventlog.Filter{}) {
@@ -126,7 +131,7 @@ func findEvent(ctx context.Context, b Backend, q OneEvent) (EventAnswer, domain.
 	return EventAnswer{Event: appendEvent(nil, &e)}, head, nil
 }
 
-// maxChain bounds the links and effects that one answer tells.
+// maxChain limits the links and effects in one answer.
 const maxChain = 1000
 
 func checkChain(limit int) error {
@@ -136,8 +141,8 @@ func checkChain(limit int) error {
 	return nil
 }
 
-// startChain finds the event that a chain of causes or effects starts at, and
-// the head of the log that the answer is true at.
+// startChain finds the event that a chain of causes or effects starts at,
+// and the head of the log as of which the answer holds.
 func startChain(ctx context.Context, b Backend, id string, limit int) (*search, domain.Envelope, domain.Position, error) {
 	if err := checkChain(limit); err != nil {
 		return nil, domain.Envelope{}, 0, err
@@ -199,8 +204,9 @@ func whyEvent(ctx context.Context, b Backend, q Causes) (CausesAnswer, domain.Po
 	return answer, head, nil
 }
 
-// origin is the first event of the work item whose life an event belongs to. A
-// worker's report has no cause of its own, but there was something to report on.
+// origin returns the first event of the work item that an event belongs to.
+// A worker's report has no recorded cause, so the creation of its item
+// stands in for it.
 func (s *search) origin(ctx context.Context, e *domain.Envelope) (domain.Envelope, bool, error) {
 	if e.Stream.Category() != workItems || e.Revision == 0 {
 		return domain.Envelope{}, false, nil
@@ -211,11 +217,11 @@ func (s *search) origin(ctx context.Context, e *domain.Envelope) (domain.Envelop
 	return domain.Envelope{}, false, nil
 }
 
-// workItems is the category of the streams of work items.
+// workItems is the stream category of work items.
 var workItems = domain.TaskID("").Stream().Category()
 
-// siblings are the events that one command decided in one stream: those next to
-// the event with the same command.
+// siblings returns the events that one command decided in one stream: the
+// adjacent events with the same command id.
 func (s *search) siblings(ctx context.Context, e *domain.Envelope) ([]json.RawMessage, error) {
 	var before, after []json.RawMessage
 	for other, err := range s.log.Read(ctx, e.Stream, e.Revision, eventlog.Backward) {
@@ -243,7 +249,7 @@ func (s *search) siblings(ctx context.Context, e *domain.Envelope) ([]json.RawMe
 	return append(all, after...), nil
 }
 
-// Effects asks what an event brought about.
+// Effects is the query for what an event led to.
 type Effects struct {
 	OneEvent
 	From  domain.Position `query:"from" doc:"where to go on"`
@@ -262,7 +268,7 @@ func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, dom
 		return answer, head, err
 	}
 	answer.Event = appendEvent(nil, &e)
-	// A page that goes on must know again what the pages before it found.
+	// A later page needs the causes and items that the earlier pages found.
 	causes, items := map[string]bool{e.ID.String(): true}, map[domain.StreamID]string{}
 	begins := func(e *domain.Envelope) {
 		if e.Stream.Category() == workItems && e.Revision == 0 {
@@ -282,7 +288,7 @@ func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, dom
 		}
 		cause := other.Meta.Causation
 		if cause == "" && other.Revision > 0 {
-			cause = items[other.Stream] // a worker's report: there was something to report on
+			cause = items[other.Stream] // a worker's report has no recorded cause: use the item's creation
 		}
 		if cause != "" && causes[cause] {
 			begins(&other)
@@ -302,5 +308,6 @@ func eventEffects(ctx context.Context, b Backend, q Effects) (EffectsAnswer, dom
 	return answer, head, nil
 }
 
-// maxEffects bounds what a search for effects remembers.
+// maxEffects limits how many causes and items a search for effects
+// remembers.
 const maxEffects = 100_000

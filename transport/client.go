@@ -14,8 +14,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Client calls a node through the same table that the node serves. It is safe
-// for use by many goroutines.
+// Client calls a node using the same route table that the node serves. It
+// is safe for use by multiple goroutines.
 type Client struct {
 	base    *url.URL
 	http    *http.Client
@@ -27,17 +27,17 @@ type Client struct {
 	byName  map[string]Route
 }
 
-// ClientOption adds to a client.
+// ClientOption configures a client.
 type ClientOption func(*Client)
 
-// WithToken shows a bearer token.
+// WithToken sets the bearer token.
 func WithToken(token string) ClientOption { return func(c *Client) { c.token = token } }
 
-// WithActor says who asks.
+// WithActor sets the actor that commands are recorded for.
 func WithActor(actor string) ClientOption { return func(c *Client) { c.actor = actor } }
 
-// WithHTTP uses another HTTP client, for its transport and its timeout. Unless it
-// says itself what to do about redirections, none is followed.
+// WithHTTP sets the HTTP client, for its transport and timeout. Redirects
+// are not followed unless that client has its own CheckRedirect.
 func WithHTTP(h *http.Client) ClientOption {
 	return func(c *Client) {
 		made := *h
@@ -48,20 +48,22 @@ func WithHTTP(h *http.Client) ClientOption {
 	}
 }
 
-// WithRetries sets how often a call that may succeed later is made again (4),
-// and the first wait before that (100 ms), which doubles with each.
+// WithRetries sets how often a call that may still succeed is retried
+// (default 4) and the wait before the first retry (default 100 ms), which
+// doubles each time.
 func WithRetries(times int, first time.Duration) ClientOption {
 	return func(c *Client) { c.retries, c.backoff = times, first }
 }
 
-// WithBroken is told when the stream of Follow breaks: why, after which position
-// it will go on, and how long it waits before.
+// WithBroken sets a function that is called when the stream of Follow
+// breaks, with the cause, the position after which it will resume, and the
+// wait before that.
 func WithBroken(tell func(err error, after domain.Position, wait time.Duration)) ClientOption {
 	return func(c *Client) { c.broken = tell }
 }
 
-// NewClient makes a client of the node at an address: a URL, or host:port.
-// It knows the endpoints of the tables.
+// NewClient returns a client of the node at address, a URL or host:port. It
+// can call the endpoints of the given tables.
 func NewClient(address string, tables [][]Route, options ...ClientOption) (*Client, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
@@ -104,10 +106,10 @@ type TriedEvent struct {
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
-// Into reads the result's own fields of the answer.
+// Into decodes the result's own fields of the answer.
 func (r Receipt) Into(result any) error { return json.Unmarshal(r.Body, result) }
 
-// CallOption says more about one call.
+// CallOption configures one call.
 type CallOption func(*call)
 
 type call struct {
@@ -120,14 +122,14 @@ type call struct {
 // ID sets the command id, so that a caller can repeat the call itself.
 func ID(id string) CallOption { return func(c *call) { c.id = id } }
 
-// Answering names the event that the command answers, by its id: what it leads
-// to has that cause.
+// Answering sets the causation of the command to the event with the given
+// id.
 func Answering(event string) CallOption { return func(c *call) { c.cause = event } }
 
-// Dry only tries the command.
+// Dry makes the call a dry run.
 func Dry() CallOption { return func(c *call) { c.dry = true } }
 
-// AsOf asks for the state of a position or a time.
+// AsOf asks for the state at a position or a time.
 func AsOf(at At) CallOption {
 	return func(c *call) {
 		if at.Set {
@@ -136,7 +138,7 @@ func AsOf(at At) CallOption {
 	}
 }
 
-// After asks for a state that has a position applied.
+// After asks for a state in which the position is applied.
 func After(position domain.Position) CallOption {
 	return func(c *call) {
 		if position > 0 {
@@ -145,13 +147,14 @@ func After(position domain.Position) CallOption {
 	}
 }
 
-// Strong asks for a state that has everything that was acknowledged before, by
-// whichever node.
+// Strong asks for a state that includes every write acknowledged before the
+// call, by any node.
 func Strong() CallOption {
 	return func(c *call) { c.values.Set("consistency", consistencyStrong) }
 }
 
-// Do runs a command. It is sent again, under the same id, when it may succeed later.
+// Do runs a command. It is retried, under the same id, while the failure is
+// temporary.
 func (c *Client) Do(ctx context.Context, command domain.Command, options ...CallOption) (Receipt, error) {
 	route, err := c.routeOf(command.CommandType())
 	if err != nil {
@@ -164,15 +167,15 @@ func (c *Client) Do(ctx context.Context, command domain.Command, options ...Call
 	return c.run(ctx, route, reflect.ValueOf(command), body, options)
 }
 
-// DoJSON runs the command of a name with a body as it is, so that what only the
-// node knows can be said too.
+// DoJSON runs the command of a name with the given body unchanged, so that
+// fields this client does not know can be sent too.
 func (c *Client) DoJSON(ctx context.Context, name string, body json.RawMessage, options ...CallOption) (Receipt, error) {
 	route, err := c.routeOf(name)
 	if err != nil {
 		return Receipt{}, err
 	}
 	known := reflect.ValueOf(route.newInput())
-	if route.params != nil { // the path says a part of it
+	if route.params != nil { // some of its fields belong in the path
 		if err := json.Unmarshal(body, known.Interface()); err != nil {
 			return Receipt{}, domain.Errorf(domain.Invalid, "command %s: %w", name, err)
 		}
@@ -225,7 +228,7 @@ func (c *Client) run(ctx context.Context, route Route, known reflect.Value, body
 	return receipt, nil
 }
 
-// Ask asks the query of a name: transport.Ask[workview.TaskAnswer](ctx, c,
+// Ask runs the query of a name: transport.Ask[workview.TaskAnswer](ctx, c,
 // "work.item", workview.OneTask{TaskID: "t1"}).
 func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, options ...CallOption) (R, error) {
 	var answer R
@@ -239,7 +242,7 @@ func Ask[R, Q any](ctx context.Context, c *Client, name string, question Q, opti
 	return answer, nil
 }
 
-// AskJSON asks the query of a name and gives its answer as it came.
+// AskJSON runs the query of a name and returns its answer undecoded.
 func (c *Client) AskJSON(ctx context.Context, name string, question any, options ...CallOption) (json.RawMessage, error) {
 	path, values, err := c.address(name, question, options)
 	if err != nil {
@@ -248,8 +251,9 @@ func (c *Client) AskJSON(ctx context.Context, name string, question any, options
 	return c.send(ctx, http.MethodGet, path, values, http.Header{}, nil, checkView)
 }
 
-// AskValues asks the query of a name with its parameters as text, those of its
-// path among them, so that what only the node knows can be asked too.
+// AskValues runs the query of a name with its parameters, path parameters
+// included, as text, so that parameters this client does not know can be
+// sent too.
 func (c *Client) AskValues(ctx context.Context, name string, values url.Values, options ...CallOption) (json.RawMessage, error) {
 	route, err := c.queryOf(name)
 	if err != nil {

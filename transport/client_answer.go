@@ -14,16 +14,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Whatever stands between a client and a node may answer in its place: a proxy,
-// a load balancer, a login page, another program on the port. Only what a node of
-// rift can have said is an answer: with status 200 the JSON of a receipt or of a
-// query's answer, with any other status a problem of rift. Everything else is as
-// if nobody had answered, so that it decides nothing and may be tried again.
+// Something between a client and a node may answer instead of the node: a
+// proxy, a load balancer, a login page, another program on the port. The
+// client accepts only what a node can have sent: with status 200 the JSON
+// of a receipt or of a query's answer, with any other status a problem
+// document with a rift type. Anything else counts as no answer, so it is
+// not final and the call may be retried.
 
-// answerCheck tells whether the body of an answer is what the route gives.
+// answerCheck returns an error unless the body is an answer that the route
+// gives.
 type answerCheck func(body []byte) error
 
-// checkReceipt wants what every answer to a command has.
+// checkReceipt checks for the keys that every answer to a command has.
 func checkReceipt(body []byte) error {
 	var answer struct {
 		Position *domain.Position `json:"position"`
@@ -38,7 +40,7 @@ func checkReceipt(body []byte) error {
 	return nil
 }
 
-// checkView wants what every answer to a query has.
+// checkView checks for the keys that every answer to a query has.
 func checkView(body []byte) error {
 	var answer struct {
 		Position *domain.Position `json:"position"`
@@ -52,10 +54,11 @@ func checkView(body []byte) error {
 	return nil
 }
 
-// problemType begins the type of every problem of rift.
+// problemType is the prefix of the type of every rift problem.
 const problemType = "urn:rift:problem:"
 
-// readProblem reads a refusal. It answers false for what no node of rift says.
+// readProblem parses a refusal. It returns false for a body that no node
+// sends.
 func readProblem(contentType string, body []byte) (*Refused, bool) {
 	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != problemContent[0] {
 		return nil, false
@@ -70,18 +73,18 @@ func readProblem(contentType string, body []byte) (*Refused, bool) {
 	return p.refused(), true
 }
 
-// unanswered is the error of a call to which no node of rift answered, or not
-// whole. The call may have been carried out all the same.
+// unanswered is the error of a call to which no node sent a complete
+// answer. The call may have been carried out all the same.
 type unanswered struct {
 	err     error
-	foreign bool // something else answered
+	foreign bool // something other than a node answered
 }
 
 func (e *unanswered) Error() string { return e.err.Error() }
 func (e *unanswered) Unwrap() error { return e.err }
 
-// unreachable says that no answer came. The call may have been carried out all
-// the same, which is what the command id is for.
+// unreachable returns the error of a call without an answer. The call may
+// have been carried out all the same, which is why commands have ids.
 func unreachable(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -92,7 +95,7 @@ func unreachable(ctx context.Context, err error) error {
 	return &unanswered{err: domain.Errorf(domain.Unavailable, "no answer: %w", err)}
 }
 
-// foreign is the error of an answer that no node of rift gives.
+// foreign returns the error for a response that no node sends.
 func foreign(response *http.Response, body []byte) error {
 	detail := fmt.Sprintf("want an answer of rift, found status %d", response.StatusCode)
 	if to := response.Header.Get("Location"); to != "" {
@@ -104,8 +107,8 @@ func foreign(response *http.Response, body []byte) error {
 	return foreignError(detail)
 }
 
-// printableText is the beginning of what a stranger said, in one line that a
-// terminal can show.
+// printableText returns the beginning of an unrecognised answer as one line
+// that is safe to print on a terminal.
 func printableText(text []byte) string {
 	return fmt.Sprintf("%.200s", strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) && r != unicode.ReplacementChar {
@@ -119,21 +122,22 @@ func foreignError(detail string) error {
 	return &unanswered{err: domain.Errorf(domain.Unavailable, "%s", detail), foreign: true}
 }
 
-// Unreachable tells an error of a client that got no answer from any node: nobody
-// answered, or something that is not rift did.
+// Unreachable reports whether err means that no node answered: there was no
+// answer, or it came from something that is not rift.
 func Unreachable(err error) bool {
 	var silent *unanswered
 	return errors.As(err, &silent)
 }
 
-// Foreign tells an error of a client that was answered by something that is not
-// rift. It is Unreachable too.
+// Foreign reports whether err means that something that is not rift
+// answered. Such an error is Unreachable too.
 func Foreign(err error) bool {
 	var silent *unanswered
 	return errors.As(err, &silent) && silent.foreign
 }
 
-// Speaks tells from the head of a response whether a node of rift may have made it.
+// Speaks reports whether, judging by its header, a response may come from a
+// node.
 func Speaks(response *http.Response) bool {
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	switch media {
@@ -145,14 +149,15 @@ func Speaks(response *http.Response) bool {
 	return false
 }
 
-// NoAnswer makes an error of an answer that lacks what its command has to answer,
-// which only the caller can know. It is Unreachable, and Foreign.
+// NoAnswer returns an error for an answer that lacks something its command
+// must return, which only the caller can check. It is both Unreachable and
+// Foreign.
 func NoAnswer(format string, args ...any) error {
 	return foreignError(fmt.Sprintf(format, args...))
 }
 
-// stay keeps a client where it was sent: a redirection is an answer of something
-// else, and a token is for the nodes that were named.
+// stay makes the HTTP client not follow redirects: a redirect does not come
+// from a node, and the token must not be sent to another host.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 var defaultHTTP = &http.Client{CheckRedirect: stay}

@@ -19,7 +19,7 @@ import (
 // streamContent is the media type of a stream of events.
 const streamContent = "text/event-stream"
 
-// maxProblem bounds what is read of an answer that is no stream.
+// maxProblem limits how much is read of an answer that is not a stream.
 const maxProblem = 1 << 20
 
 // Followed is one event of a stream.
@@ -29,14 +29,14 @@ type Followed struct {
 	JSON     json.RawMessage
 }
 
-// Follow reads the stream of events after a position. When the connection
-// breaks it comes back and goes on where it was; an error that will not pass
-// ends it, and is the last thing yielded.
+// Follow yields the events of the log after a position. When the connection
+// breaks it reconnects and resumes where it was. A permanent error ends it
+// and is the last thing yielded.
 func (c *Client) Follow(ctx context.Context, after domain.Position, selection Selection) iter.Seq2[Followed, error] {
 	return func(yield func(Followed, error) bool) {
 		first := c.backoff
 		if first <= 0 {
-			first = firstBackoff // a node that hangs up is not asked without a pause
+			first = firstBackoff // so that a node that hangs up at once is not called in a tight loop
 		}
 		wait := first
 		for {
@@ -127,7 +127,7 @@ func (c *Client) followOnce(ctx context.Context, after domain.Position, selectio
 	return seen, false, nil
 }
 
-// sseEvent is one block of a stream of server-sent events.
+// sseEvent is one event block of a stream of server-sent events.
 type sseEvent struct {
 	id, event string
 	data      []byte

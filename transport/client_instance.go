@@ -7,10 +7,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// InstanceOf asks the node at an address, a URL or host:port, which data folder it
-// serves: the Instance of its Config. No token is shown, for until the answer it is
-// not known whose address it is. The error is Unreachable where no node of rift
-// answers.
+// InstanceOf returns which data folder the node at an address, a URL or
+// host:port, serves: the Instance of its Config. It sends no token, because
+// until the answer arrives it is not known who listens at that address. The
+// error is Unreachable where no node of rift answers.
 func InstanceOf(ctx context.Context, address string) (string, error) {
 	c, err := NewClient(address, nil)
 	if err != nil {

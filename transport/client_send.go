@@ -14,10 +14,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// maxAnswer bounds what a client reads of one answer.
+// maxAnswer limits what a client reads of one answer.
 const maxAnswer = 64 << 20
 
-// send makes a call, again while that makes sense.
+// send makes a call and retries it while that can help.
 func (c *Client) send(ctx context.Context, method, path string, values url.Values, header http.Header, body []byte, check answerCheck) ([]byte, error) {
 	wait := c.backoff
 	for try := 0; ; try++ {
@@ -25,7 +25,8 @@ func (c *Client) send(ctx context.Context, method, path string, values url.Value
 		if err == nil || try >= c.retries || !CodeOf(err).Retryable() || ctx.Err() != nil {
 			return answer, err
 		}
-		// Half of the wait is drawn, so that many clients do not come back at once.
+		// Half of the wait is random, so that many clients do not retry at
+		// once.
 		pause := max(after, wait/2+rand.N(wait/2+1))
 		timer := time.NewTimer(pause)
 		select {

@@ -15,46 +15,48 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Config is what a handler is made with. The zero value serves everybody, logs
-// nothing and has the bounds below.
+// Config configures a handler. The zero value serves every caller, logs
+// nothing and has the limits below.
 type Config struct {
 	Version string // of the program, for the description of the API
-	// Instance tells callers of /healthz which data folder is served; see InstanceOf.
+	// Instance is what /healthz returns to say which data folder is served;
+	// see InstanceOf.
 	Instance string
 
-	// Tokens are the bearer tokens that callers must show; none: everybody may
-	// call, which CheckListen allows on the loopback only.
+	// Tokens are the accepted bearer tokens. With none, every caller is
+	// accepted, which CheckListen allows on the loopback only.
 	Tokens []Token
-	// Certified says that a certificate which was verified has the rights of the token of its name.
+	// Certified gives a verified client certificate the rights of the token
+	// with its name.
 	Certified bool
 
 	Logger   *slog.Logger         // nil: none
 	Registry *prometheus.Registry // nil: one of its own
 	Tracer   trace.Tracer         // nil: no spans
 
-	Now   func() time.Time       // the moment a query is asked about; nil: the wall clock
-	Past  bool                   // that moment is one of the past: answers say which
-	NewID func() (string, error) // of a command that came without one; nil: UUID version 7
+	Now   func() time.Time       // the time that queries are answered for; nil: the wall clock
+	Past  bool                   // Now returns a time in the past, which answers must state
+	NewID func() (string, error) // of a command without one; nil: UUID version 7
 
-	// Leadership tells who decides, where several nodes share a log; nil: this one.
-	// Commands of callers go to the leader from here.
+	// Leadership names the leader where several nodes share a log, and
+	// commands are forwarded to it; nil: this node leads.
 	Leadership eventlog.Leadership
-	Forward    http.RoundTripper // what they are sent by; nil: one of its own
+	Forward    http.RoundTripper // the transport for forwarded requests; nil: a default one
 
-	MaxBody     int64         // bytes of a body; 0 means 1 MiB
-	Gossip      int64         // bytes of a body between nodes; 0 means 4 MiB
+	MaxBody     int64         // largest body in bytes; 0 means 1 MiB
+	Gossip      int64         // largest body between nodes in bytes; 0 means 4 MiB
 	InFlight    int           // requests of each kind served at once; 0 means 1024
-	Scans       int           // of those that read much; 0 means 32
+	Scans       int           // requests served at once that read much of the log; 0 means 32
 	Streams     int           // open event streams; 0 means 256
 	Waits       int           // requests that wait for another node; 0 means 2048
-	Connections int           // open at once; 0 means 4096
+	Connections int           // open connections; 0 means 4096
 	Bytes       int64         // of bodies, answers and streams held at once; 0 means 256 MiB
-	Rate        float64       // requests a second from one caller; 0 is no bound
-	Timeout     time.Duration // of one request; 0 means 30 s
-	AfterWait   time.Duration // of a query with ?after=; 0 means 5 s
-	ScanTime    time.Duration // that one read of the log looks for matches; 0 means 2 s
-	Heartbeat   time.Duration // between signs of life on a quiet stream; 0 means 15 s
-	SlowClient  time.Duration // that a client may take for its body, or for one part of an answer; 0 means 10 s
+	Rate        float64       // requests a second from one caller; 0 means no limit
+	Timeout     time.Duration // time limit of one request; 0 means 30 s
+	AfterWait   time.Duration // how long a query with ?after= waits; 0 means 5 s
+	ScanTime    time.Duration // how long one read of the log searches for matches; 0 means 2 s
+	Heartbeat   time.Duration // between heartbeats on a quiet stream; 0 means 15 s
+	SlowClient  time.Duration // how long a client may take to send its body or to read one part of an answer; 0 means 10 s
 }
 
 func (c Config) filled() Config {
@@ -99,8 +101,8 @@ func orElse[T comparable](value *T, standard T) {
 	}
 }
 
-// CheckListen refuses to serve beyond the loopback without a token, unless the
-// operator says that this is meant.
+// CheckListen returns an error for an address beyond the loopback when
+// there are no tokens, unless the operator has set open.
 func CheckListen(address string, tokens []Token, open bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

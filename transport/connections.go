@@ -15,17 +15,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// connections bounds how many connections are open. At the bound a new one takes
-// the place of those that are of no use: nobody who opens thousands, or leaves
-// requests unfinished on them, keeps others out. Those that are answered, or hold
-// an event stream, are closed for nobody; budgets bound them.
+// connections limits how many connections are open. At the limit a new
+// connection replaces an idle one or one with an unfinished request, so
+// that a client that opens thousands of them cannot lock others out. A
+// connection whose request is being served, or that carries an event
+// stream, is never closed for another; budgets limit those.
 type connections struct {
 	most  int
 	began time.Time
 
 	mu   sync.Mutex
 	open []*connection
-	by   map[string]int // connections of a caller, by address
+	by   map[string]int // connections by caller address
 
 	dropped, refused prometheus.Counter
 }
@@ -50,7 +51,8 @@ func newConnections(most int, registry *prometheus.Registry) (*connections, erro
 	return c, nil
 }
 
-// Listen bounds the connections of a listener that the handler's Server serves.
+// Listen limits the connections of a listener that the handler's Server
+// serves.
 func (h *Handler) Listen(l net.Listener) net.Listener { return boundedListener{l, h.connections} }
 
 type boundedListener struct {
@@ -58,7 +60,7 @@ type boundedListener struct {
 	connections *connections
 }
 
-// Accept waits for a connection that there is a place for.
+// Accept waits for the next connection that there is room for.
 func (l boundedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -68,31 +70,31 @@ func (l boundedListener) Accept() (net.Conn, error) {
 		if admitted := l.connections.admit(conn); admitted != nil {
 			return admitted, nil
 		}
-		_ = conn.Close() // nothing was said on it
+		_ = conn.Close() // nothing was sent on it yet
 	}
 }
 
-// connection is an open one. It is held while its request is served.
+// connection is an open connection. It is held while its request is served.
 type connection struct {
 	net.Conn
 	of     *connections
 	caller string
 	state  atomic.Int32
-	since  time.Duration // when it came
-	used   atomic.Int64  // when it was used last; 0: not yet
+	since  time.Duration // when it was accepted
+	used   atomic.Int64  // when it was last used; 0: not yet
 	place  int           // in of.open; -1 once it is closed
 }
 
 // The states of a connection.
 const (
-	waits   = iota // a request, or the rest of one, is to come
-	isHeld         // a request is served
-	dropped        // it gave its place to another one
+	waits   = iota // waits for a request, or for the rest of one
+	isHeld         // a request is being served
+	dropped        // closed to make room for another one
 )
 
 func (c *connections) now() time.Duration { return time.Since(c.began) }
 
-// admit gives a connection a place; nil when there is none.
+// admit adds a connection, or returns nil when there is no room.
 func (c *connections) admit(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,9 +111,9 @@ func (c *connections) admit(conn net.Conn) *connection {
 	return one
 }
 
-// makeRoom drops connections that wait, of the caller that has most: those without
-// a request so far, then those that were used longest ago. It drops some at once,
-// so that looking for them costs little for each.
+// makeRoom drops waiting connections of the caller that has the most: first
+// those without a request so far, then the least recently used. It drops
+// several at once, so that the cost of the search is shared.
 func (c *connections) makeRoom() {
 	found := map[string][]*connection{}
 	caller := ""
@@ -131,12 +133,12 @@ func (c *connections) makeRoom() {
 		if one.state.CompareAndSwap(waits, dropped) {
 			c.remove(one)
 			c.dropped.Inc()
-			_ = one.Conn.Close() // who used it has no request on it
+			_ = one.Conn.Close() // it is idle: no request is lost
 		}
 	}
 }
 
-// remove takes a connection out of the count, once.
+// remove takes a connection out of the count; later calls do nothing.
 func (c *connections) remove(one *connection) {
 	if one.place < 0 {
 		return
@@ -151,7 +153,7 @@ func (c *connections) remove(one *connection) {
 	}
 }
 
-// Close closes the connection and gives its place back.
+// Close closes the connection and gives up its place.
 func (c *connection) Close() error {
 	c.of.mu.Lock()
 	c.of.remove(c)
@@ -159,7 +161,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// Touch says that the connection was used, for servers whose requests are not seen.
+// Touch marks the connection as used, for servers whose requests are not
+// seen here.
 func (c *connection) Touch() { c.used.Store(int64(c.of.now())) }
 
 // hold keeps the connection from being dropped until its request has ended.
@@ -170,7 +173,8 @@ func (c *connection) release() {
 	c.state.CompareAndSwap(isHeld, waits)
 }
 
-// connectionOf finds the bounded connection, which others may have wrapped.
+// connectionOf returns the limited connection, which may be wrapped by
+// others.
 func connectionOf(c net.Conn) *connection {
 	for c != nil {
 		if one, ok := c.(*connection); ok {
@@ -185,7 +189,7 @@ func connectionOf(c net.Conn) *connection {
 	return nil
 }
 
-// connectionChanged follows the states of a connection that Server serves.
+// connectionChanged is the ConnState hook of Server.
 func connectionChanged(c net.Conn, state http.ConnState) {
 	if state == http.StateIdle {
 		if one := connectionOf(c); one != nil {
@@ -194,14 +198,15 @@ func connectionChanged(c net.Conn, state http.ConnState) {
 	}
 }
 
-// connectionKey finds the connection of a request that Server serves.
+// connectionKey is the context key of the connection of a request that
+// Server serves.
 type connectionKey struct{}
 
 func withConnection(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, c)
 }
 
-// hold keeps the connection of a request that has its place until it is answered.
+// hold protects the connection of an admitted request until it is answered.
 func (x *exchange) hold() {
 	if c, ok := x.request.Context().Value(connectionKey{}).(net.Conn); ok {
 		if one := connectionOf(c); one != nil {

@@ -25,7 +25,8 @@ var (
 	docsTemplate = template.Must(template.New("docs").Parse(docsPage))
 )
 
-// docsPolicy lets the page do nothing but show itself: no script, no other asset.
+// docsPolicy forbids the page to load or run anything: no scripts, no other
+// assets.
 var docsPolicy = func() []string {
 	sum := sha256.Sum256([]byte(docsStyle))
 	return []string{"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
@@ -33,7 +34,7 @@ var docsPolicy = func() []string {
 
 var htmlContent = []string{"text/html; charset=utf-8"}
 
-// docs shows the description of the mounted table in a browser.
+// docs serves the API description as an HTML page.
 func (h *Handler) docs(w http.ResponseWriter, r *http.Request) {
 	h.page.Do(func() {
 		document, err := h.described()
@@ -52,7 +53,7 @@ func (h *Handler) docs(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(h.shown)
 }
 
-// The page of an API, as its template shows it.
+// The API description as its template reads it.
 type (
 	docsAll struct {
 		Version, About, Token string
@@ -79,10 +80,10 @@ type (
 	}
 )
 
-// docsDepth is how deep fields inside fields are shown.
+// docsDepth is the depth to which nested fields are shown.
 const docsDepth = 5
 
-// docsOf makes the page of a description.
+// docsOf renders the page of a description.
 func docsOf(document []byte) ([]byte, error) {
 	d := docsReader{}
 	if err := json.Unmarshal(document, &d.document); err != nil {
@@ -179,7 +180,7 @@ func keysOf(object map[string]any) func(yield func(string) bool) {
 	}
 }
 
-// needs says which token an operation asks for.
+// needs returns which token an operation requires.
 func needs(o map[string]any) string {
 	security, _ := o["security"].([]any)
 	if len(security) == 0 {
@@ -198,7 +199,7 @@ func needs(o map[string]any) string {
 	return "Needs a token of the role " + strings.Join(roles, " or ") + ", where the node has any."
 }
 
-// refer follows a reference to a part of the document.
+// refer resolves a reference to a part of the document.
 func (d docsReader) refer(v any) map[string]any {
 	object, _ := v.(map[string]any)
 	for range docsDepth {
@@ -212,7 +213,7 @@ func (d docsReader) refer(v any) map[string]any {
 	return object
 }
 
-// typeOf is how a schema's type is called.
+// typeOf returns the displayed name of a schema's type.
 func (d docsReader) typeOf(schema any) string {
 	s, _ := schema.(map[string]any)
 	if ref := stringOf(s["$ref"]); ref != "" {
@@ -246,7 +247,7 @@ func (d docsReader) typeOf(schema any) string {
 	return kind
 }
 
-// fields lists the fields of an object, and those of objects inside it.
+// fields lists the fields of an object and of the objects nested in it.
 func (d docsReader) fields(prefix string, schema any, depth int, open []string) (list []docsField) {
 	s, _ := schema.(map[string]any)
 	if ref := stringOf(s["$ref"]); ref != "" {
@@ -286,7 +287,7 @@ func (d docsReader) fields(prefix string, schema any, depth int, open []string) 
 	return list
 }
 
-// plain is a value as JSON, words without quotes.
+// plain returns a value as JSON, with strings unquoted.
 func plain(v any) string {
 	if said, ok := v.(string); ok || v == nil {
 		return said

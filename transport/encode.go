@@ -15,10 +15,10 @@ import (
 	fastjson "github.com/goccy/go-json"
 )
 
-// appender writes a value as JSON. What it writes is what encoding/json would,
-// but for three things: stored JSON (json.RawMessage) is copied as it stands; a
-// nil slice or map is an empty one, because callers loop over it; and <, > and
-// & are left alone.
+// appender appends a value as JSON. The output is that of encoding/json
+// with three exceptions: stored JSON (json.RawMessage) is copied unchanged;
+// a nil slice or map is written as an empty one, because callers loop over
+// it; and <, > and & are not escaped.
 type appender func(dst []byte, v reflect.Value) ([]byte, error)
 
 var appenders sync.Map // reflect.Type → appender
@@ -28,7 +28,7 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// appendJSON writes any value.
+// appendJSON appends any value as JSON.
 func appendJSON(dst []byte, value any) ([]byte, error) {
 	if value == nil {
 		return append(dst, "null"...), nil
@@ -41,7 +41,8 @@ func appenderOf(t reflect.Type) appender {
 	if known, ok := appenders.Load(t); ok {
 		return known.(appender)
 	}
-	// A type that holds itself finds this stand-in while it is being made.
+	// A recursive type finds this placeholder while its appender is being
+	// made.
 	var made appender
 	var once sync.WaitGroup
 	once.Add(1)
@@ -112,7 +113,8 @@ func makeAppender(t reflect.Type) appender {
 	return appendForeign
 }
 
-// appendRaw copies stored JSON. The stores keep rows compact and valid.
+// appendRaw copies stored JSON. The stores guarantee that rows are compact
+// and valid.
 func appendRaw(dst []byte, v reflect.Value) ([]byte, error) {
 	raw := v.Bytes()
 	if len(raw) == 0 {
@@ -129,7 +131,8 @@ func appendIndirect(dst []byte, v reflect.Value) ([]byte, error) {
 	return appenderOf(v.Type())(dst, v)
 }
 
-// appendForeign leaves maps, small floats and types with their own JSON to the library.
+// appendForeign leaves maps, small floats and types with their own JSON to
+// encoding/json.
 func appendForeign(dst []byte, v reflect.Value) ([]byte, error) {
 	encoded, err := fastjson.MarshalWithOption(v.Interface(), fastjson.DisableHTMLEscape())
 	return append(dst, encoded...), err
@@ -191,7 +194,7 @@ func appendRows(dst []byte, rows []json.RawMessage) []byte {
 	return append(dst, ']')
 }
 
-// answerField is one key of a struct on its way out.
+// answerField is one key of a struct in an answer.
 type answerField struct {
 	name      string
 	key       []byte // `"name":`
@@ -201,8 +204,8 @@ type answerField struct {
 	append    appender
 }
 
-// fieldsOf lists the keys of a struct in the order they are written. A key of
-// an embedded struct yields to the same key of the struct around it.
+// fieldsOf lists the keys of a struct in output order. A key of an embedded
+// struct is hidden by the same key of the outer struct.
 func fieldsOf(t reflect.Type) []answerField {
 	var fields []answerField
 	for _, field := range reflect.VisibleFields(t) {
@@ -237,7 +240,8 @@ func structAppender(t reflect.Type) appender {
 	}
 }
 
-// hasForeignEmbedding tells structs whose embedding only the library gets right.
+// hasForeignEmbedding reports whether a struct embeds fields in a way that
+// only encoding/json handles.
 func hasForeignEmbedding(t reflect.Type) bool {
 	for i := range t.NumField() {
 		field := t.Field(i)
@@ -251,8 +255,8 @@ func hasForeignEmbedding(t reflect.Type) bool {
 	return false
 }
 
-// appendFields writes keys and values without the braces; comma says that
-// something stands before them.
+// appendFields appends keys and values without the braces; comma is true
+// when other members precede them.
 func appendFields(dst []byte, v reflect.Value, fields []answerField, comma bool) ([]byte, error) {
 	var err error
 	for i := range fields {
@@ -297,7 +301,8 @@ func isZero(v reflect.Value) bool {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString writes a JSON string; bytes that are not UTF-8 become U+FFFD.
+// appendString appends a JSON string; bytes that are not UTF-8 become
+// U+FFFD.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -344,9 +349,10 @@ func appendString(dst []byte, s string) []byte {
 	return append(append(dst, s[start:]...), '"')
 }
 
-// appendMembers writes the keys of an answer into an object that is open: of a
-// struct its fields, of anything else what stands between the braces of its
-// JSON. leave names, with commas, keys that the object already has.
+// appendMembers appends the members of an answer to an open object: the
+// fields of a struct, or for anything else what is between the braces of
+// its JSON. leave lists, separated by commas, keys that the object already
+// has.
 func appendMembers(dst []byte, answer any, comma bool, leave string) ([]byte, error) {
 	v := reflect.ValueOf(answer)
 	for v.IsValid() && (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) {

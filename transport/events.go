@@ -15,7 +15,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// EventRoutes is the log for people, and the bridge for their tools.
+// EventRoutes returns the endpoints that read the log, and the bridge on
+// which external tools append to it.
 func EventRoutes() []Route {
 	return []Route{
 		bridge("/events", About("append a fact from outside: the bridge for training scripts")),
@@ -31,14 +32,14 @@ func EventRoutes() []Route {
 // past lets a report take ?at=.
 func past() Option { return func(r *Route) { r.past = true } }
 
-// Selection says which events of the log are meant.
+// Selection selects events of the log.
 type Selection struct {
 	Types   []string `query:"type" doc:"exact types, with commas"`
 	Streams []string `query:"stream" doc:"stream ids; one that ends in - or * means all that start so"`
 	Where   string   `query:"where" doc:"an expression over the event: data.priority > 50 && node == \"n1\""`
 }
 
-// EventsQuery asks for a part of the log.
+// EventsQuery is the query for a part of the log.
 type EventsQuery struct {
 	From  domain.Position `query:"from" doc:"the first position looked at"`
 	To    domain.Position `query:"to" doc:"the last"`
@@ -47,7 +48,8 @@ type EventsQuery struct {
 	Selection
 }
 
-// EventsAnswer is a page of the log. Next is where to go on: pass it as from.
+// EventsAnswer is a page of the log. Next is the value of from for the next
+// page.
 type EventsAnswer struct {
 	Events      []json.RawMessage `json:"events"`
 	Next        domain.Position   `json:"next"`
@@ -55,10 +57,12 @@ type EventsAnswer struct {
 	WhereError  string            `json:"where_error,omitempty"`
 }
 
-// RowTypes are what the members hold that are written by hand.
+// RowTypes returns the Go types of the members that are hand-written JSON, for
+// the API description.
 func (EventsAnswer) RowTypes() map[string]any { return map[string]any{"events": EventRecord{}} }
 
-// EventRecord is how an event is told. It is written by hand; this is its description.
+// EventRecord describes how an event is written. The JSON itself is made by
+// appendEvent.
 type EventRecord struct {
 	Position domain.Position `json:"position"`
 	Stream   domain.StreamID `json:"stream"`
@@ -71,7 +75,7 @@ type EventRecord struct {
 	Meta     domain.Meta     `json:"meta"`
 }
 
-// Envelope is the event as the log has it.
+// Envelope returns the event as the log has it.
 func (r EventRecord) Envelope() domain.Envelope {
 	return domain.Envelope{
 		Position: r.Position, Stream: r.Stream, Revision: r.Revision, ID: r.ID,
@@ -79,14 +83,14 @@ func (r EventRecord) Envelope() domain.Envelope {
 	}
 }
 
-// The bounds of one page of the log.
+// Limits of one page of the log.
 const (
 	maxEvents     = 1000
-	maxPageBytes  = 8 << 20 // and no more than a 128th of what may be held at once
+	maxPageBytes  = 8 << 20 // and at most 1/128 of the bytes that may be held at once
 	maxSelections = 32
 )
 
-// appendEvent writes an event on one line.
+// appendEvent appends an event as one line.
 func appendEvent(dst []byte, e *domain.Envelope) []byte {
 	dst = append(dst, `{"position":`...)
 	dst = strconv.AppendUint(dst, uint64(e.Position), 10)
@@ -105,13 +109,13 @@ func appendEvent(dst []byte, e *domain.Envelope) []byte {
 	dst = append(dst, `","data":`...)
 	dst = appendPayload(dst, e.Data)
 	dst = append(dst, `,"meta":`...)
-	// Meta is strings and a number: encoding it cannot fail.
+	// Encoding Meta cannot fail: it is strings and a number.
 	dst, _ = appendJSON(dst, e.Meta)
 	return append(dst, '}')
 }
 
-// appendPayload copies a payload. One that was written by another program may
-// span lines, which a stream of lines cannot carry, or be no JSON at all.
+// appendPayload copies a payload. A payload of another program may contain
+// line breaks, which a stream of lines cannot carry, or not be JSON at all.
 func appendPayload(dst, data []byte) []byte {
 	if len(data) == 0 {
 		return append(dst, "null"...)
@@ -129,8 +133,8 @@ func appendPayload(dst, data []byte) []byte {
 // chosen is a checked Selection.
 type chosen struct {
 	filter eventlog.Filter
-	exact  []string // stream ids that must match whole
-	loose  []string // prefixes
+	exact  []string // full stream ids
+	loose  []string // stream prefixes
 	where  *where
 }
 
@@ -164,14 +168,14 @@ func (s Selection) choose() (*chosen, error) {
 	return c, nil
 }
 
-// oneStream tells a choice of a single whole stream. It is read as such: its
-// cost is its length, not the log's.
+// oneStream reports whether a single whole stream is selected. It is read
+// by stream, so that the cost depends on its length and not on the log's.
 func (c *chosen) oneStream() bool { return len(c.exact) == 1 && len(c.loose) == 0 }
 
-// keeps tells whether an event that was read is meant.
+// keeps reports whether an event that was read is selected.
 func (c *chosen) keeps(ctx context.Context, e *domain.Envelope) bool {
 	if c.oneStream() && !c.filter.Keeps(e.Stream, e.Type) {
-		return false // the log's filter has only seen reads of everything
+		return false // the log applies its filter only to reads of all streams
 	}
 	if len(c.exact) > 0 && !slices.Contains(c.exact, string(e.Stream)) &&
 		!slices.ContainsFunc(c.loose, func(prefix string) bool { return strings.HasPrefix(string(e.Stream), prefix) }) {
@@ -180,7 +184,7 @@ func (c *chosen) keeps(ctx context.Context, e *domain.Envelope) bool {
 	return c.where == nil || c.where.keeps(ctx, e)
 }
 
-// read yields what may be meant of the positions first to last.
+// read yields the candidate events at the positions first to last.
 func (c *chosen) read(ctx context.Context, log eventlog.Log, first, last domain.Position, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	if c.oneStream() {
 		return readStretch(ctx, log, domain.StreamID(c.exact[0]), first, last, direction)
@@ -193,7 +197,7 @@ func (c *chosen) read(ctx context.Context, log eventlog.Log, first, last domain.
 	return log.ReadAll(ctx, from, direction, bounded)
 }
 
-// readStretch yields the events of a stream that stand at the positions first to last.
+// readStretch yields the events of a stream at the positions first to last.
 func readStretch(ctx context.Context, log eventlog.Log, stream domain.StreamID, first, last domain.Position, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		edge := first
@@ -219,9 +223,9 @@ func readStretch(ctx context.Context, log eventlog.Log, stream domain.StreamID, 
 	}
 }
 
-// seekRevision finds the first revision of a stream that stands at a position or
-// behind it, by halving: a page far into a long stream must not cost the pages
-// before it.
+// seekRevision returns the first revision of a stream at or after a
+// position, by binary search, so that a page deep in a long stream does not
+// cost reading the pages before it.
 func seekRevision(ctx context.Context, log eventlog.Log, stream domain.StreamID, position domain.Position) (domain.Revision, error) {
 	if position <= 1 {
 		return 0, nil
@@ -279,7 +283,7 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 	switch clock, timed := log.(timed); {
 	case x.at.Set && until.IsZero():
 		last = min(last, x.at.Position)
-	case x.at.Set && timed: // as every other question about that moment has it
+	case x.at.Set && timed: // the log's own time index, which every query of that time uses
 		position, err := clock.PositionAt(ctx, until)
 		if err != nil {
 			return answer, head, err
@@ -310,17 +314,17 @@ func readEvents(ctx context.Context, b Backend, q EventsQuery) (EventsAnswer, do
 	return answer, last, nil
 }
 
-// timed is a log that knows how far it was at a moment.
+// timed is a log that can map a time to a position.
 type timed interface {
 	PositionAt(ctx context.Context, at time.Time) (domain.Position, error)
 }
 
-// page is one answer from the log while it fills up.
+// page is one answer from the log while it is filled.
 type page struct {
 	turn     *turn
 	limit    int
 	most     int       // bytes
-	until    time.Time // later events are not meant; zero: all are
+	until    time.Time // events after this time are left out; zero: no limit
 	deadline time.Time
 	events   []json.RawMessage
 	size     int
@@ -328,7 +332,7 @@ type page struct {
 	next     domain.Position
 }
 
-// add takes an event, and tells whether there is room for another look.
+// add adds an event, and reports whether there is room for more.
 func (p *page) add(ctx context.Context, c *chosen, e *domain.Envelope) bool {
 	p.looked++
 	if (p.until.IsZero() || !e.Time.After(p.until)) && c.keeps(ctx, e) {
@@ -342,18 +346,18 @@ func (p *page) add(ctx context.Context, c *chosen, e *domain.Envelope) bool {
 	return c.where == nil && p.looked%256 != 0 || time.Now().Before(p.deadline)
 }
 
-// scanWindow is how many positions the log looks at between two looks at the
-// clock, so that a filter that keeps nothing is told in time how far it came.
+// scanWindow is how many positions are read between two checks of the time
+// limit, so that a filter that matches nothing still stops in time.
 const scanWindow = readWindow
 
-// scan looks at the positions first to last, window by window, and sets next to
-// the first one not looked at when it ends before: the page is full, or the time
-// is up.
+// scan reads the positions first to last, window by window. When the page
+// is full or the time is up before the end, it sets next to the first
+// position not read.
 func (p *page) scan(ctx context.Context, log eventlog.Log, c *chosen, first, last domain.Position, direction eventlog.Direction) error {
 	for first <= last {
 		low, high := first, last
 		switch {
-		case c.oneStream(): // every event of it is looked at here, however few are meant
+		case c.oneStream(): // every event of the stream is checked here, however few match
 		case direction == eventlog.Backward:
 			low = last - min(last-first, scanWindow-1)
 		default:
@@ -381,7 +385,7 @@ func (p *page) scan(ctx context.Context, log eventlog.Log, c *chosen, first, las
 			p.next = left
 			return nil
 		}
-		p.deadline = p.deadline.Add(p.turn.pass()) // it looks at nothing meanwhile
+		p.deadline = p.deadline.Add(p.turn.pass()) // the time limit does not include waiting for a turn
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ type EventIn struct {
 
 func (EventIn) CommandType() string { return commands.AppendEvent{}.CommandType() }
 
-// EventTaken is what the bridge adds to a receipt: what it renamed or dropped.
+// EventTaken is what the bridge adds to a receipt: which fields it renamed
+// or dropped.
 type EventTaken struct {
 	Translated []string `json:"translated,omitempty"`
 }
@@ -37,7 +38,8 @@ func bridge(path string, options ...Option) Route {
 	return r.with(options)
 }
 
-// takeEvent turns what a tool says into an event of the catalogue, or refuses it.
+// takeEvent translates an event of an external tool to one of the
+// catalogue, or refuses it.
 func takeEvent(ctx context.Context, b Backend, x *exchange) (reply, error) {
 	in := x.input.(EventIn)
 	catalog := b.Catalog()
@@ -65,8 +67,8 @@ func takeEvent(ctx context.Context, b Backend, x *exchange) (reply, error) {
 	return reply{result: result, extra: EventTaken{Translated: translated.Translated}}, err
 }
 
-// placeEvent finds the stream of an event from outside: the caller's, if the
-// type lives in streams of that category, else the one the event belongs to.
+// placeEvent returns the stream of an event from outside: the caller's, if
+// its category fits the type, otherwise the one the event belongs to.
 func placeEvent(catalog *domain.Catalog, in EventIn, event domain.Event) (domain.StreamID, error) {
 	def, _ := catalog.Lookup(event.EventType())
 	if in.Stream == "" {

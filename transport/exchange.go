@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// requestID takes the caller's id of a request, or makes one up when somebody
-// first asks for it: a line of the log, a problem, the answer to a command.
+// requestID returns the caller's id of a request, or generates one on first
+// use: by a log line, a problem or the answer to a command.
 func (x *exchange) requestID() string {
 	if x.id != "" {
 		return x.id
@@ -25,8 +25,8 @@ func (x *exchange) requestID() string {
 	return x.id
 }
 
-// exchange is one request on its way through: what it says, and what is
-// answered. It belongs to one goroutine.
+// exchange is one request and its answer while it is processed. It belongs
+// to one goroutine.
 type exchange struct {
 	handler *Handler
 	route   *Route
@@ -34,11 +34,11 @@ type exchange struct {
 	id      string
 	start   time.Time
 
-	token *shown // by the caller; nil: none is wanted
+	token *shown // of the caller; nil: no tokens are configured
 	from  string // see caller
 	held  held
 
-	input any // the command or question
+	input any // the decoded command or query
 	call  Call
 	at    At
 	after domain.Position
@@ -47,14 +47,14 @@ type exchange struct {
 	body     *[]byte // pooled
 	content  string  // the type of a body that is not JSON
 	position domain.Position
-	known    bool // the position is told as ETag
+	known    bool // the position is sent as ETag
 	reply    reply
 	chosen   *chosen   // of a stream
 	values   [4]string // of headers of the answer
 	written  bool
-	strong   bool        // see strongly
-	passed   http.Header // of the leader's answer, when that is what is answered
-	moment   time.Time   // the moment of the past that is asked of; zero: now
+	strong   bool        // see the method strongly
+	passed   http.Header // of the leader's answer, when that is passed on
+	moment   time.Time   // the time of the past state that is queried; zero: now
 }
 
 type exchangeKey struct{}
@@ -64,5 +64,6 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
-// Now is the moment by the clock of the handler that serves the request of ctx.
+// Now returns the time by the clock of the handler that serves the request
+// of ctx.
 func Now(ctx context.Context) time.Time { return exchangeOf(ctx).handler.config.Now() }

@@ -17,32 +17,34 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Where several nodes share a log, one decides. The others send commands on to it:
-// with what the caller showed of itself, under the caller's command id, and no longer
-// than the caller waits. A command that was sent on goes no further. Queries are
-// answered from this node's own read models, but for those that want to be sure.
+// Where several nodes share a log, one is the leader. The other nodes
+// forward commands to it with the caller's credentials and command id, for
+// no longer than the caller waits. A forwarded command is not forwarded
+// again. Queries are answered from this node's own read models, except
+// those with strong consistency.
 
 // The values of ?consistency=.
 const (
-	consistencyLocal  = "local"  // what this node has applied
-	consistencyStrong = "strong" // everything that was acknowledged before the call
+	consistencyLocal  = "local"  // the state that this node has applied
+	consistencyStrong = "strong" // every write acknowledged before the call
 )
 
 const (
-	// forwardPause is how long a command waits before the leader is asked again.
+	// forwardPause is how long a command waits before the leader is tried
+	// again.
 	forwardPause = 100 * time.Millisecond
-	// maxForwarded bounds an answer that is passed on.
+	// maxForwarded limits the answer that is passed on.
 	maxForwarded = 16 << 20
 )
 
-// passedOn are the headers of a request that go to the leader, and passedBack those of
-// its answer that go to the caller.
+// passedOn lists the request headers that are forwarded to the leader, and
+// passedBack the headers of its answer that go to the caller.
 var (
 	passedOn   = []string{"Authorization", "Content-Type", "Accept", "If-None-Match", "Traceparent", "Tracestate", headerActor, headerCausation, headerCorrelation}
 	passedBack = []string{"Content-Type", "Etag", "Retry-After", "Www-Authenticate"}
 )
 
-// forwardingTransport is what requests are sent on by.
+// forwardingTransport returns the default transport for forwarded requests.
 func forwardingTransport() http.RoundTripper {
 	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
@@ -53,17 +55,18 @@ func forwardingTransport() http.RoundTripper {
 	}
 }
 
-// forwards tells whether a request may be sent on to the leader.
+// forwards reports whether a request may be forwarded to the leader.
 func (h *Handler) forwards(x *exchange) bool {
 	return h.config.Leadership != nil && !x.call.Dry && !x.route.served && x.route.own == nil && x.request.Header.Get(headerForwarded) == ""
 }
 
-// elsewhere tells whether a request is for another node.
+// elsewhere reports whether a request is for another node.
 func (h *Handler) elsewhere(x *exchange) bool {
 	return h.forwards(x) && !h.config.Leadership.Leader().Self
 }
 
-// notLeading tells the refusal of a node that does not lead.
+// notLeading reports whether err is the refusal of a node that is not the
+// leader.
 func notLeading(err error) bool {
 	if err == nil {
 		return false
@@ -72,8 +75,8 @@ func notLeading(err error) bool {
 	return errors.As(err, &not)
 }
 
-// forwardCommand has the leader run a command, whichever node that becomes while the
-// caller waits.
+// forwardCommand has the leader run a command, whichever node is the leader
+// while the caller waits.
 func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 	ctx, cancel := context.WithTimeout(ctx, min(x.limit(), h.config.AfterWait+x.waits()))
 	defer cancel()
@@ -104,7 +107,8 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 	}
 }
 
-// noLeader is the refusal when there is no leader, or none that can be reached.
+// noLeader returns the error for when there is no leader or it cannot be
+// reached.
 func (h *Handler) noLeader(leader eventlog.Leader, last error) error {
 	if known, ok := h.config.Leadership.(interface{ NotLeader() error }); ok && leader.NodeID == "" {
 		return known.NotLeader()
@@ -116,8 +120,9 @@ func (h *Handler) noLeader(leader eventlog.Leader, last error) error {
 	return refusal
 }
 
-// sendWhile asks the leader for as long as it is the one: a leader that hangs may have
-// run the command, which the next one finds by its id.
+// sendWhile sends the request to the leader and gives up when the leader
+// changes. A leader that hangs may have run the command; its successor
+// recognises it by its id.
 func (h *Handler) sendWhile(ctx context.Context, x *exchange, leader eventlog.Leader, changed <-chan struct{}) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -131,8 +136,8 @@ func (h *Handler) sendWhile(ctx context.Context, x *exchange, leader eventlog.Le
 	return h.sendOn(ctx, x, leader)
 }
 
-// sendOn asks the leader and takes its answer over. Its error says that this was not
-// answered by a leader, and may be asked again.
+// sendOn sends the request to the leader and copies its answer. An error
+// means that no leader answered and the request may be sent again.
 func (h *Handler) sendOn(ctx context.Context, x *exchange, leader eventlog.Leader) error {
 	request, err := x.sentOn(ctx, leader)
 	if err != nil {
@@ -169,7 +174,7 @@ func (h *Handler) sendOn(ctx context.Context, x *exchange, leader eventlog.Leade
 	return nil
 }
 
-// sentOn is a request as the leader gets it.
+// sentOn returns the request that is sent to the leader.
 func (x *exchange) sentOn(ctx context.Context, leader eventlog.Leader) (*http.Request, error) {
 	base, err := url.Parse(leader.Address)
 	if err != nil {
@@ -203,9 +208,10 @@ func (x *exchange) sentOn(ctx context.Context, leader eventlog.Leader) (*http.Re
 	return request, nil
 }
 
-// strongly makes sure that a query that wants it shows everything that was
-// acknowledged before: the leader confirms that it is one, and waits until its read
-// models are as far as its log. It is done when another node answered instead.
+// strongly makes sure that a query with strong consistency sees every write
+// acknowledged before it: the leader confirms that it still leads, and
+// waits until its read models have applied its log. It returns true when
+// another node has answered the query.
 func (h *Handler) strongly(ctx context.Context, x *exchange) (done bool, err error) {
 	if !x.strong {
 		return false, nil
@@ -232,13 +238,14 @@ func (h *Handler) strongly(ctx context.Context, x *exchange) (done bool, err err
 		return false, err
 	}
 	x.after = max(x.after, head)
-	if x.route.Kind == Report { // which looks elsewhere than at the read models
+	if x.route.Kind == Report { // a report does not read the read models
 		err = h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
 	}
 	return false, err
 }
 
-// foreignCluster refuses what a node of another cluster sent on.
+// foreignCluster returns an error for a request forwarded by a node of
+// another cluster.
 func (h *Handler) foreignCluster(x *exchange) error {
 	if from := x.request.Header.Get(headerForwarded); from != "" && from != h.backend.Cluster() {
 		return domain.Errorf(domain.Forbidden, "%s: want a node of cluster %s, found one of %q", headerForwarded, h.backend.Cluster(), clip(from))

@@ -21,13 +21,13 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Handler serves a table of routes.
+// Handler serves a table of routes over HTTP.
 type Handler struct {
 	backend Backend
 	config  Config
 	guard   *guard
 	mux     *http.ServeMux
-	paths   *http.ServeMux // every path without its method, to tell 405 from 404
+	paths   *http.ServeMux // every path without its method, to distinguish 405 from 404
 	allowed map[string][]string
 	routes  []Route
 	meters  *meters
@@ -45,7 +45,7 @@ type Handler struct {
 	document []byte
 	problem  error
 	page     sync.Once
-	shown    []byte // what /docs answers
+	shown    []byte // the page of /docs
 	unshown  error
 
 	closing   chan struct{}
@@ -55,8 +55,8 @@ type Handler struct {
 	requests atomic.Uint64
 }
 
-// NewHandler mounts the routes of areas, and registers their gauges. Rows that
-// contradict each other are an error here, not a surprise later.
+// NewHandler mounts the routes of areas and registers their gauges. It
+// returns an error for routes that contradict each other.
 func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error) {
 	config = config.filled()
 	h := &Handler{
@@ -95,7 +95,7 @@ func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error)
 	return h, nil
 }
 
-// ServeHTTP serves a request.
+// ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.guard.open() && rebound(r) {
 		(&exchange{handler: h, request: r, start: time.Now()}).writeProblem(w, domain.Errorf(domain.Forbidden,
@@ -105,8 +105,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// rebound tells a request that came over the loopback under the name of another
-// host: a browser sends such ones for a page whose site moved its name here.
+// rebound reports whether a request came over the loopback with the name of
+// another host. A browser sends such requests for a page whose site changed
+// its DNS entry to a loopback address (DNS rebinding).
 func rebound(r *http.Request) bool {
 	local, known := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !known || !local.IP.IsLoopback() {
@@ -123,16 +124,17 @@ func rebound(r *http.Request) bool {
 	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
-// CloseStreams ends the open event streams, and those that would be opened: a
-// server that stops waits for every request, and a stream ends no other way.
+// CloseStreams ends all event streams and refuses new ones. A server that
+// shuts down waits for every request, and a stream would not end otherwise.
 func (h *Handler) CloseStreams() { h.closeOnce.Do(func() { close(h.closing) }) }
 
-// Server makes a server of the handler that no slow or silent client can hold. Its
-// connections are bounded where it serves what Listen gives.
+// Server returns an HTTP server of the handler with timeouts against slow
+// or silent clients. Its connections are limited where it serves the
+// listener from Listen.
 func (h *Handler) Server() *http.Server {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: h.readTimeout(),
-		// Streams push their own write deadline ahead with every write.
+		// Streams extend their own write deadline with every write.
 		WriteTimeout: h.writeTimeout(),
 		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ConnContext: withConnection, ConnState: connectionChanged,
@@ -153,7 +155,8 @@ func (h *Handler) mount(route *Route) {
 	h.mux.Handle(route.Method+" "+route.Path, h.serve(route))
 }
 
-// serve makes the go-kit server of a row: one chain around one endpoint.
+// serve returns the go-kit server of a route: the middleware around one
+// endpoint.
 func (h *Handler) serve(route *Route) http.Handler {
 	var plain http.Handler
 	if route.plain != nil {
@@ -190,13 +193,13 @@ func (h *Handler) serve(route *Route) http.Handler {
 	)
 }
 
-// ignored takes the errors that the chain has logged already.
+// ignored discards errors, which the middleware has logged already.
 type ignored struct{}
 
 func (ignored) Handle(context.Context, error) {}
 
-// core is the endpoint of a row: bind, do, encode. What it leaves in the
-// exchange is written only after the whole of it was encoded.
+// core returns the endpoint of a route: bind, run, encode. The answer is
+// written only after all of it was encoded.
 func (h *Handler) core(route *Route) endpoint.Endpoint {
 	return func(ctx context.Context, request any) (any, error) {
 		x := request.(*exchange)
@@ -253,8 +256,8 @@ func (h *Handler) answerHere(ctx context.Context, x *exchange) error {
 	return err
 }
 
-// isRefusal tells an error that says no to a command, from one that says that
-// the node could not answer.
+// isRefusal reports whether err is a refusal of a command, as opposed to a
+// failure of the node to answer.
 func isRefusal(err error) bool {
 	return !slices.Contains([]domain.Code{domain.Internal, domain.Corrupt, domain.Unavailable, domain.Timeout, domain.NotLeader}, CodeOf(err))
 }
@@ -294,8 +297,8 @@ func (h *Handler) answerQuestion(ctx context.Context, x *exchange) error {
 	return x.holdAnswer()
 }
 
-// moment is the time that a question is about: that of the past state it asks
-// of, or now.
+// moment returns the time that a query is about: that of the past state it
+// names, or now.
 func (h *Handler) moment(ctx context.Context, at At) (time.Time, error) {
 	switch {
 	case !at.Set:
@@ -327,7 +330,7 @@ func (h *Handler) answerReport(ctx context.Context, x *exchange) error {
 	return x.holdAnswer()
 }
 
-// applied waits until the node has applied what the caller wants to see.
+// applied waits until the node has applied the position the caller named.
 func (h *Handler) applied(ctx context.Context, x *exchange) error {
 	if x.after == 0 {
 		return nil
@@ -335,7 +338,8 @@ func (h *Handler) applied(ctx context.Context, x *exchange) error {
 	return h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
 }
 
-// late says what took too long.
+// late makes a timeout name the limit that was exceeded. Other errors are
+// returned unchanged.
 func (h *Handler) late(x *exchange, err error) error {
 	if err == nil || CodeOf(err) != domain.Timeout {
 		return err
@@ -350,7 +354,7 @@ func (h *Handler) late(x *exchange, err error) error {
 	return domain.Errorf(domain.Timeout, "want an answer within %s: %w", x.limit(), err)
 }
 
-// unchanged tells that the caller holds this very answer.
+// unchanged reports whether the caller already holds this answer.
 func (x *exchange) unchanged() bool {
 	held := x.request.Header.Get("If-None-Match")
 	if held == "" {

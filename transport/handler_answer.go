@@ -11,13 +11,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Formed is an answer that has other forms than JSON. Form gives the one that the
-// question, or else the Accept header, asks for; an empty content type stands for JSON.
+// Formed is an answer with representations other than JSON. Form returns
+// the one that the query, or else the Accept header, asks for; an empty
+// content type stands for JSON.
 type Formed interface {
 	Form(accept string) (contentType string, body []byte)
 }
 
-// encode writes a query's answer: the position, and the members of what it found.
+// encode encodes a query's answer: the position, and the members of the
+// result.
 func (x *exchange) encode(answer any) error {
 	if formed, ok := answer.(Formed); ok {
 		if contentType, body := formed.Form(x.request.Header.Get("Accept")); contentType != "" {
@@ -34,13 +36,13 @@ func (x *exchange) encode(answer any) error {
 	return err
 }
 
-// The values of headers that are the same for every answer. Nobody writes to them.
+// Header values shared by all answers. They must not be modified.
 var (
 	jsonContent    = []string{"application/json"}
 	problemContent = []string{"application/problem+json"}
 )
 
-// shortBody is the length up to which net/http itself tells the length.
+// shortBody is the length up to which net/http itself sets Content-Length.
 const shortBody = 2000
 
 // write sends what was encoded.
@@ -56,8 +58,8 @@ func (x *exchange) write(w http.ResponseWriter) {
 }
 
 func (x *exchange) send(w http.ResponseWriter, header http.Header) {
-	// Each header costs the server and the client time, so an answer has no more
-	// than somebody reads.
+	// Each header costs time on both sides, so an answer has only those
+	// that a caller reads.
 	if x.route == nil || x.route.Kind == Command || x.status != http.StatusOK || len(x.request.Header[headerRequestID]) > 0 {
 		header[headerRequestID] = x.value(0, x.requestID())
 	}
@@ -92,13 +94,14 @@ func (x *exchange) send(w http.ResponseWriter, header http.Header) {
 	x.body = nil
 }
 
-// value is the value of a header, kept in the exchange.
+// value returns a header value backed by the exchange.
 func (x *exchange) value(i int, text string) []string {
 	x.values[i] = text
 	return x.values[i : i+1 : i+1]
 }
 
-// problemOf adds to an error's problem what the exchange knows.
+// problemOf returns the problem of an error with what the exchange knows
+// about the request.
 func (x *exchange) problemOf(err error) Problem {
 	p := problemOf(err)
 	p.Instance, p.RequestID, p.CommandID = x.request.URL.Path, x.requestID(), x.call.ID
@@ -110,7 +113,7 @@ func (x *exchange) problemOf(err error) Problem {
 
 func (x *exchange) writeProblem(w http.ResponseWriter, err error) {
 	if x.written {
-		return // the answer is on its way; what is left to do is to end it
+		return // the answer was already started and can only be ended
 	}
 	p := x.problemOf(err)
 	header := w.Header()
@@ -137,7 +140,8 @@ func (x *exchange) writeProblem(w http.ResponseWriter, err error) {
 	x.send(w, header)
 }
 
-// unmatched answers what no route takes: another method's path, or no path.
+// unmatched answers a request that matches no route: wrong method, or
+// unknown path.
 func (h *Handler) unmatched(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{handler: h, request: r, start: time.Now()}
 	_, pattern := h.paths.Handler(r)

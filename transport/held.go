@@ -10,16 +10,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// held is what an exchange takes of the handler's budgets, until its answer is
-// written.
+// held is what an exchange takes of the handler's budgets until its answer
+// is written.
 type held struct {
 	place  *budget
 	body   *[]byte // pooled
-	bodies int64   // bytes of the budget
-	answer int64   // bytes of the budget
+	bodies int64   // taken from the budget of bodies
+	answer int64   // taken from the budget of answers
 }
 
-// leave gives everything back. It may be called again.
+// leave gives everything back. It may be called more than once.
 func (x *exchange) leave() {
 	budgets := x.handler.budgets
 	if x.held.place != nil {
@@ -37,12 +37,12 @@ func (x *exchange) leave() {
 	x.held = held{}
 }
 
-// uncounted is how long a body or an answer may be that counts for nothing: the
-// number of requests bounds those.
+// uncounted is the size up to which a body or an answer is not counted; the
+// limit on requests covers those.
 const uncounted = 16 << 10
 
-// readBody reads the body of a command into a pooled buffer. A body that does not
-// come at once has to come within the patience of the node.
+// readBody reads the body of a command into a pooled buffer. A body that is
+// not there at once must arrive within SlowClient.
 func (x *exchange) readBody() error {
 	limit := x.handler.config.MaxBody
 	if x.route.large {
@@ -85,15 +85,15 @@ func (x *exchange) readBody() error {
 	}
 }
 
-// readUntil bounds the reading of the request where it has a connection to
-// itself; else the server's own bound holds.
+// readUntil sets a read deadline where the request has a connection to
+// itself; otherwise the server's own timeout applies.
 func (x *exchange) readUntil(deadline time.Time) {
 	if c, ok := x.request.Context().Value(connectionKey{}).(net.Conn); ok && x.request.ProtoMajor == 1 {
-		_ = c.SetReadDeadline(deadline) // a connection that is gone tells the next read
+		_ = c.SetReadDeadline(deadline) // a lost connection shows at the next read
 	}
 }
 
-// holdBody counts the bytes of a body that grows.
+// holdBody counts the bytes of a growing body.
 func (x *exchange) holdBody(size int64) error {
 	more := size - uncounted - x.held.bodies
 	if more <= 0 {
@@ -106,8 +106,9 @@ func (x *exchange) holdBody(size int64) error {
 	return nil
 }
 
-// holdAnswer counts the bytes of a query's answer until it is written. What
-// workers and commands are told is not refused for it: it has happened.
+// holdAnswer counts the bytes of a query's answer until it is written.
+// Answers to commands are never refused here, because the command has
+// already happened.
 func (x *exchange) holdAnswer() error {
 	size := int64(len(*x.body))
 	if size <= uncounted {
@@ -122,15 +123,15 @@ func (x *exchange) holdAnswer() error {
 	return nil
 }
 
-// writePart is how much of a long answer is written at once. Each part has to be
-// taken within the patience of the node.
+// writePart is how much of a long answer is written at once. The client
+// must read each part within SlowClient.
 const writePart = 64 << 10
 
-// writeBody sends the encoded answer, in parts where it is long.
+// writeBody sends the encoded answer, in parts if it is long.
 func (x *exchange) writeBody(w http.ResponseWriter) {
 	rest := *x.body
 	if len(rest) <= writePart {
-		_, _ = w.Write(rest) // a client that went away is nobody to tell
+		_, _ = w.Write(rest) // the client went away
 		return
 	}
 	control, last := http.NewResponseController(w), x.start.Add(x.handler.writeTimeout())
@@ -151,7 +152,7 @@ func (x *exchange) writeBody(w http.ResponseWriter) {
 	_ = control.SetWriteDeadline(last)
 }
 
-// readTimeout is how long the server reads one request, writeTimeout how long it
-// takes from its head to the end of the answer.
+// readTimeout is the server's timeout for reading one request, writeTimeout
+// the time from reading its header to the end of the answer.
 func (h *Handler) readTimeout() time.Duration  { return h.config.Timeout + 10*time.Second }
 func (h *Handler) writeTimeout() time.Duration { return h.config.Timeout + 30*time.Second }

@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// meters are the counters of the edge. A route's own are looked up once, when
-// it is mounted, so that counting costs no lookup by label.
+// meters are the metrics of the HTTP layer. Those of a route are looked up
+// once, when it is mounted, to avoid a label lookup per request.
 type meters struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
@@ -24,7 +24,7 @@ type meters struct {
 	inFlight  atomic.Int64
 }
 
-// meter counts one route.
+// meter holds the metrics of one route.
 type meter struct {
 	ok      prometheus.Counter
 	failed  map[domain.Code]prometheus.Counter
@@ -77,7 +77,7 @@ func (m *meters) of(route *Route) *meter {
 	return one
 }
 
-// seen counts one request; no code is success.
+// seen counts one request; an empty code means success.
 func (m *meter) seen(code domain.Code, took time.Duration) {
 	counter := m.ok
 	if code != "" {
@@ -90,7 +90,7 @@ func (m *meter) seen(code domain.Code, took time.Duration) {
 	m.seconds.Observe(took.Seconds())
 }
 
-// unmatched counts a request that no route took.
+// unmatched counts a request that matched no route.
 func (m *meters) unmatched(code domain.Code) {
 	m.requests.WithLabelValues("none", string(code)).Inc()
 }

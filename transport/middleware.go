@@ -21,7 +21,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// traced makes a span per request, inside the caller's when it sent one.
+// traced adds a span per request, as a child of the caller's span if it
+// sent one.
 func (h *Handler) traced(route *Route) endpoint.Middleware {
 	return func(next endpoint.Endpoint) endpoint.Endpoint {
 		if h.config.Tracer == nil {
@@ -38,7 +39,7 @@ func (h *Handler) traced(route *Route) endpoint.Middleware {
 			response, err := next(ctx, request)
 			span.SetAttributes(attribute.String("rift.request_id", x.requestID()))
 			if x.known {
-				// A position beyond 2^63 does not happen before the sun goes out.
+				// Positions stay below 2^63.
 				span.SetAttributes(attribute.Int64("rift.position", int64(x.position)))
 			}
 			if x.call.ID != "" {
@@ -53,8 +54,8 @@ func (h *Handler) traced(route *Route) endpoint.Middleware {
 	}
 }
 
-// observed counts and logs: a line per command, a line per request that went
-// wrong on this side, and with debug a line per query.
+// observed counts and logs requests: a line per command, a line per request
+// that failed on this side, and at debug level a line per query.
 func (h *Handler) observed(route *Route, meter *meter) endpoint.Middleware {
 	return func(next endpoint.Endpoint) endpoint.Endpoint {
 		return func(ctx context.Context, request any) (any, error) {
@@ -88,8 +89,8 @@ func (h *Handler) log(ctx context.Context, route *Route, x *exchange, took time.
 	if !out.Enabled(ctx, level) {
 		return
 	}
-	// Straight to the handler: a line of this log has no use for the place in the
-	// source that Logger would look up for each.
+	// Write to the handler directly: Logger would look up the source line
+	// of each call, which this log does not use.
 	line := slog.NewRecord(x.start.Add(took), level, string(route.Kind), 0)
 	line.AddAttrs(slog.String("name", route.Name), slog.String("request_id", x.requestID()))
 	if x.call.ID != "" {
@@ -114,10 +115,10 @@ func (h *Handler) log(ctx context.Context, route *Route, x *exchange, took time.
 	if err != nil {
 		line.AddAttrs(slog.String("code", string(code)), slog.String("error", err.Error()))
 	}
-	_ = out.Handle(ctx, line) // a log that cannot be written has nobody to tell
+	_ = out.Handle(ctx, line) // there is nowhere to report a failing log
 }
 
-// recovered turns a panic into an internal error with its stack in the log.
+// recovered turns a panic into an internal error and logs its stack.
 func (h *Handler) recovered(next endpoint.Endpoint) endpoint.Endpoint {
 	return func(ctx context.Context, request any) (response any, err error) {
 		defer func() {
@@ -126,7 +127,7 @@ func (h *Handler) recovered(next endpoint.Endpoint) endpoint.Endpoint {
 				return
 			}
 			if abort, ok := cause.(error); ok && errors.Is(abort, http.ErrAbortHandler) {
-				panic(cause) // how net/http is told to drop a connection
+				panic(cause) // http.ErrAbortHandler: net/http drops the connection
 			}
 			h.meters.panics.Inc()
 			h.config.Logger.LogAttrs(ctx, slog.LevelError, "panic",
@@ -137,7 +138,8 @@ func (h *Handler) recovered(next endpoint.Endpoint) endpoint.Endpoint {
 	}
 }
 
-// authorized lets in who shows a token that is for the route, and no page of another site.
+// authorized lets a request through if its token allows the route and it
+// does not come from a page of another site.
 func (h *Handler) authorized(route *Route) endpoint.Middleware {
 	return func(next endpoint.Endpoint) endpoint.Endpoint {
 		if route.public {
@@ -165,8 +167,8 @@ func (h *Handler) authorized(route *Route) endpoint.Middleware {
 	}
 }
 
-// limited bounds what is served at once, and how fast one caller may ask.
-// Probes are outside the bounds: a busy node is not a dead one.
+// limited limits how many requests are served at once and how fast one
+// caller may send them. Probes are exempt: a busy node must not look dead.
 func (h *Handler) limited(route *Route) endpoint.Middleware {
 	return func(next endpoint.Endpoint) endpoint.Endpoint {
 		if route.Kind == Plain && !route.waits || route.public {
@@ -181,7 +183,8 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 				return next(ctx, request) // a stream takes its place when it starts
 			}
 			if route.Kind == Command {
-				// A body comes as slowly as its sender likes, so it has no place yet.
+				// Read the body before taking a place: a slow sender must
+				// not occupy one.
 				if err := x.readBody(); err != nil {
 					return nil, err
 				}
@@ -198,7 +201,7 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 			ended := false
 			defer func() {
 				if !ended {
-					x.leave() // a panic that drops the connection
+					x.leave() // on a panic that drops the connection
 				}
 			}()
 			response, err := next(ctx, request)
@@ -208,8 +211,9 @@ func (h *Handler) limited(route *Route) endpoint.Middleware {
 	}
 }
 
-// timed bounds the time of a request. A question about what is applied already
-// waits for nothing: it looks at the clock while it reads, and is spared the timer.
+// timed sets the time limit of a request. A query of the applied state does
+// not wait for anything: it checks the clock while it reads, so no timer is
+// started for it.
 func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, context.CancelFunc) {
 	limit := x.limit()
 	switch {
@@ -223,14 +227,14 @@ func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, cont
 	return context.WithTimeout(ctx, limit)
 }
 
-// lapsing is a context that is over at a moment for those who look: it has no timer
-// that would wake those who wait.
+// lapsing is a context with a deadline but no timer: Err reports the
+// deadline once it has passed, but Done is not closed by it.
 type lapsing struct {
 	context.Context
 	at time.Time
 }
 
-// Deadline is when it is over.
+// Deadline implements context.Context.
 func (l lapsing) Deadline() (time.Time, bool) {
 	if at, earlier := l.Context.Deadline(); earlier && at.Before(l.at) {
 		return at, true
@@ -238,7 +242,7 @@ func (l lapsing) Deadline() (time.Time, bool) {
 	return l.at, true
 }
 
-// Err says why it is over.
+// Err implements context.Context.
 func (l lapsing) Err() error {
 	if err := l.Context.Err(); err != nil {
 		return err
@@ -249,7 +253,7 @@ func (l lapsing) Err() error {
 	return nil
 }
 
-// limit is how long the request may take.
+// limit returns the time limit of the request.
 func (x *exchange) limit() time.Duration {
 	limit := x.handler.config.Timeout + x.waits()
 	given := x.request.Header.Get(headerTimeout)
@@ -262,8 +266,9 @@ func (x *exchange) limit() time.Duration {
 	return limit
 }
 
-// callers holds a token bucket per caller, in two generations: when the young
-// one is full it becomes the old one, and who was quiet is forgotten.
+// callers holds a token bucket per caller, in two generations: when the
+// young map is full it becomes the old one, and callers that were quiet
+// since then are forgotten.
 type callers struct {
 	rate  rate.Limit
 	burst int
@@ -281,7 +286,8 @@ func newCallers(perSecond float64) *callers {
 	return &callers{rate: rate.Limit(perSecond), burst: max(1, int(perSecond)), young: map[string]*rate.Limiter{}}
 }
 
-// wait is how long the caller of a request must wait, 0 when it need not.
+// wait returns how long the caller of a request must wait, 0 for not at
+// all.
 func (c *callers) wait(x *exchange) time.Duration {
 	if c == nil {
 		return 0

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// openapi serves the description of the mounted table. It is made once.
+// openapi serves the description of the mounted table, which is made once.
 func (h *Handler) openapi(w http.ResponseWriter, r *http.Request) {
 	document, err := h.described()
 	if err != nil {
@@ -31,8 +31,8 @@ func (h *Handler) described() ([]byte, error) {
 	return h.document, h.problem
 }
 
-// Describe writes the OpenAPI document of a table. spec tells what a command's
-// answer holds besides the receipt.
+// Describe returns the OpenAPI document of a table. spec returns what a
+// command's answer holds besides the receipt.
 func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool), version string) ([]byte, error) {
 	reflector := openapi31.NewReflector()
 	reflector.DefaultOptions = append(reflector.DefaultOptions,
@@ -72,8 +72,8 @@ func Describe(routes []Route, spec func(commandType string) (commands.Spec, bool
 	return made, nil
 }
 
-// requireProp says of a key what it means, and marks it as required where it is
-// always there: its tag does not let it be left out.
+// requireProp sets the description of a property, and marks it as required
+// unless its tag allows it to be omitted.
 func requireProp(p jsonschema.InterceptPropParams) error {
 	if about := Said(p.Field, p.Name); p.Processed && about != "" && p.PropertySchema.Description == nil {
 		p.PropertySchema.WithDescription(about)
@@ -88,7 +88,7 @@ func requireProp(p jsonschema.InterceptPropParams) error {
 	return nil
 }
 
-// closeRequests says of the bodies of commands that they have no other keys.
+// closeRequests forbids additional properties in the bodies of commands.
 func closeRequests(routes []Route) jsonschema.InterceptSchemaFunc {
 	var bodies []reflect.Type
 	for _, route := range routes {
@@ -104,8 +104,8 @@ func closeRequests(routes []Route) jsonschema.InterceptSchemaFunc {
 	}
 }
 
-// schemaName is how the document calls a type: its own name, with that of its
-// package unless it is of this one.
+// schemaName returns the name of a type in the document: its own name,
+// prefixed with that of its package unless that is this one.
 func schemaName(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -194,7 +194,7 @@ func described(text string) openapi.ContentOption {
 	return func(unit *openapi.ContentUnit) { unit.Description = text }
 }
 
-// together is the schema of an object with the keys of two.
+// together returns the schema of an object with the keys of both.
 func together(base any, answer reflect.Type) any {
 	if answer == nil {
 		return base

@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// What every answer of a kind has, and every request of it may say.
+// The parts that all answers, or all requests, of a kind have in common.
 type (
 	receiptAnswer struct {
 		Position  domain.Position `json:"position" required:"true" description:"where the last event of the command stands"`
@@ -59,17 +59,17 @@ type (
 	}
 )
 
-// commonCodes are the codes that any route may answer.
+// commonCodes lists the codes that any route may answer.
 var commonCodes = []domain.Code{
 	domain.Invalid, domain.Unauthorized, domain.Forbidden, domain.NotFound, domain.TooMany,
 	domain.Internal, domain.Unavailable, domain.Timeout,
 }
 
-// commandCodes are those that only a command may answer.
+// commandCodes lists the codes that only a command may answer.
 var commandCodes = []domain.Code{domain.Conflict, domain.TooLarge, domain.NotLeader, "gone"}
 
-// asWritten has a reflector describe values as they are written, and not as they are
-// held: identities and bytes are strings, spans of time are numbers.
+// asWritten makes a reflector describe values by their JSON form and not by
+// their Go type: ids and bytes are strings, durations are numbers.
 func asWritten(reflector *jsonschema.Reflector) {
 	reflector.AddTypeMapping(json.RawMessage(nil), anyValue{})
 	reflector.AddTypeMapping(domain.EventID{}, eventID(""))
@@ -89,12 +89,12 @@ func asWritten(reflector *jsonschema.Reflector) {
 // anyValue stands for JSON of any kind.
 type anyValue struct{}
 
-// JSONSchema is the schema that takes everything.
+// JSONSchema returns the schema that accepts every value.
 func (anyValue) JSONSchema() (jsonschema.Schema, error) { return jsonschema.Schema{}, nil }
 
 type eventID string
 
-// JSONSchema is that of a UUID.
+// JSONSchema returns the schema of a UUID.
 func (eventID) JSONSchema() (jsonschema.Schema, error) {
 	var s jsonschema.Schema
 	s.AddType(jsonschema.String)
@@ -102,19 +102,20 @@ func (eventID) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// described31 is an operation as the document holds it.
+// described31 returns the operation as an OpenAPI 3.1 object.
 func described31(operation openapi.OperationContext) *openapi31.Operation {
 	return operation.(openapi31.OperationExposer).Operation()
 }
 
-// securityOf says which token an operation needs: one of some roles, any, or none.
+// securityOf returns which tokens an operation accepts: those of some
+// roles, any, or none.
 func securityOf(route *Route) []map[string][]string {
 	if route.public {
 		return []map[string][]string{}
 	}
 	var needs []map[string][]string
 	for _, role := range route.Roles() {
-		needs = append(needs, map[string][]string{"token": {string(role)}}) // one of them is enough
+		needs = append(needs, map[string][]string{"token": {string(role)}}) // alternatives: one of them is enough
 	}
 	if needs == nil {
 		needs = []map[string][]string{{"token": {}}}
@@ -127,7 +128,7 @@ type statusCodes struct {
 	codes  string
 }
 
-// statusesOf lists the statuses of codes; several codes may share one.
+// statusesOf groups codes by their HTTP status, which several may share.
 func statusesOf(codes []domain.Code) []statusCodes {
 	var list []statusCodes
 	for _, code := range codes {

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// finish completes a description that was made from types: it says of every key and
-// parameter what it means, its unit and an example, puts examples together to those of
-// operations, and has problems that are the same described once.
+// finish completes a description generated from types: it adds the
+// description, unit and example of every key and parameter, builds the
+// examples of operations from those of their parts, and moves identical
+// problem responses to one shared definition.
 type finish struct {
 	document map[string]any
 	schemas  map[string]any
@@ -18,15 +19,15 @@ type finish struct {
 	names    map[string]string
 }
 
-// jsonSchema is the name of the schema of JSON of any kind.
+// jsonSchema is the name of the schema for arbitrary JSON.
 const (
 	jsonSchema = "Json"
-	jsonRef    = "#/components/schemas/" + jsonSchema // what schemaRef makes of it
+	jsonRef    = "#/components/schemas/" + jsonSchema // the reference that schemaRef returns for it
 )
 
-// anyJSON says that a value is JSON of any kind in such a way that generated clients
-// have a type for it. A type of TypeScript that is made of the description cannot be
-// a list of itself, so lists in lists in lists may hold anything.
+// anyJSON returns a schema for arbitrary JSON for which generated clients
+// have a type. A TypeScript type generated from the description cannot be a
+// list of itself, so below lists in lists in lists anything is allowed.
 func anyJSON() map[string]any {
 	kinds := func(items map[string]any) []any {
 		return []any{
@@ -74,7 +75,7 @@ func finished(made []byte, rows rowTypes) ([]byte, error) {
 	return json.Marshal(f.document)
 }
 
-// inside gives the object that another holds under a key.
+// inside returns the object under a key of another.
 func inside(object map[string]any, key string) map[string]any {
 	if held, ok := object[key].(map[string]any); ok {
 		return held
@@ -84,7 +85,7 @@ func inside(object map[string]any, key string) map[string]any {
 	return made
 }
 
-// say walks through a schema and completes its keys.
+// say adds descriptions and examples to the keys of a schema, recursively.
 func (f *finish) say(schema any) {
 	s, ok := schema.(map[string]any)
 	if !ok {
@@ -105,7 +106,7 @@ func (f *finish) say(schema any) {
 	properties, _ := s["properties"].(map[string]any)
 	for key, property := range properties {
 		p, ok := property.(map[string]any)
-		if !ok { // true: any value
+		if !ok { // a boolean schema: any value
 			p = map[string]any{}
 			properties[key] = p
 		}
@@ -115,7 +116,7 @@ func (f *finish) say(schema any) {
 	}
 }
 
-// typed gives what may be anything the type of JSON of any kind.
+// typed adds a reference to the schema for arbitrary JSON to a schema without a type.
 func typed(s map[string]any) {
 	for _, key := range []string{"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"} {
 		if s[key] != nil {
@@ -125,7 +126,7 @@ func typed(s map[string]any) {
 	s["$ref"] = jsonRef
 }
 
-// value completes what is known of one value by its key.
+// value completes the schema of one value by its key.
 func (f *finish) value(key string, s map[string]any) {
 	if about := words()[key].about; s["description"] == nil && about != "" {
 		s["description"] = about
@@ -138,7 +139,7 @@ func (f *finish) value(key string, s map[string]any) {
 	}
 }
 
-// isOf tells whether a value may be of a type of JSON.
+// isOf reports whether a value may have a JSON type.
 func isOf(s map[string]any, kind string) bool {
 	switch t := s["type"].(type) {
 	case string:
@@ -149,10 +150,11 @@ func isOf(s map[string]any, kind string) bool {
 	return false
 }
 
-// exampleMoment is the time in examples.
+// exampleMoment is the time used in examples.
 const exampleMoment = "2026-03-06T14:02:11Z"
 
-// exampleOf is a value that a key may have; false for those whose parts have examples.
+// exampleOf returns an example value for a key; false for objects and
+// lists, whose parts have examples.
 func (f *finish) exampleOf(key string, s map[string]any) (any, bool) {
 	if ref, ok := s["$ref"].(string); ok {
 		named, _ := f.schemas[ref[strings.LastIndexByte(ref, '/')+1:]].(map[string]any)
@@ -205,7 +207,7 @@ func (f *finish) exampleOf(key string, s map[string]any) (any, bool) {
 func (f *finish) operation(o map[string]any) {
 	maps.DeleteFunc(o, func(key string, _ any) bool { return strings.HasPrefix(key, "x-forbid-unknown-") })
 	if o["security"] == nil {
-		o["security"] = []any{} // it is served to everybody
+		o["security"] = []any{} // served without a token
 	}
 	parameters, _ := o["parameters"].([]any)
 	for _, one := range parameters {
@@ -230,7 +232,7 @@ func (f *finish) operation(o map[string]any) {
 	}
 }
 
-// parameter says of a parameter what its schema does not.
+// parameter adds the description and example of a parameter.
 func (f *finish) parameter(p map[string]any) {
 	name, _ := p["name"].(string)
 	schema := inside(p, "schema")
@@ -251,7 +253,7 @@ func (f *finish) parameter(p map[string]any) {
 	}
 }
 
-// content gives a body its example.
+// content adds the example of a body.
 func (f *finish) content(c map[string]any, whole bool) {
 	schema, ok := c["schema"].(map[string]any)
 	if !ok {
@@ -261,8 +263,9 @@ func (f *finish) content(c map[string]any, whole bool) {
 	c["example"] = f.example(schema, whole, nil)
 }
 
-// example puts one value of a schema together from the examples of its parts: of all
-// keys, or of those that must be there and, where none must, of all.
+// example builds an example of a schema from the examples of its parts: of
+// all keys if whole is true, otherwise of the required keys, or of all keys
+// if none is required.
 func (f *finish) example(schema any, whole bool, open []string) any {
 	s, ok := schema.(map[string]any)
 	if !ok {
@@ -273,7 +276,7 @@ func (f *finish) example(schema any, whole bool, open []string) any {
 	}
 	if ref, ok := s["$ref"].(string); ok {
 		if slices.Contains(open, ref) {
-			return nil // it holds itself
+			return nil // recursive
 		}
 		return f.example(f.schemas[ref[strings.LastIndexByte(ref, '/')+1:]], whole, append(slices.Clone(open), ref))
 	}
@@ -325,7 +328,7 @@ func (f *finish) object(s map[string]any, whole bool, open []string) map[string]
 	return made
 }
 
-// problem puts a response among those that operations share, and gives what refers to it.
+// problem adds a response to the shared ones and returns a reference to it.
 func (f *finish) problem(status string, response map[string]any) map[string]any {
 	said, _ := response["description"].(string)
 	name, known := f.names[status+said]
@@ -337,7 +340,7 @@ func (f *finish) problem(status string, response map[string]any) map[string]any 
 			name = "Problem_" + code + "_" + strconv.Itoa(n)
 		}
 		f.names[status+said] = name
-		number, _ := strconv.Atoi(status) // it is one
+		number, _ := strconv.Atoi(status) // keys are numeric
 		_, title, _ := strings.Cut(said, ": ")
 		for _, content := range inside(response, "content") {
 			content.(map[string]any)["example"] = map[string]any{

@@ -10,14 +10,15 @@ import (
 	"github.com/swaggest/openapi-go/openapi31"
 )
 
-// rowTypes are the types of answers with members that are passed on as they are
-// stored, and by key what those hold: see the method RowTypes of such an answer.
+// rowTypes maps the types of answers whose members are stored JSON to the
+// Go types of those members by key, as returned by the method RowTypes.
 type rowTypes map[reflect.Type]map[string]any
 
-// rowsPath is where the schemas of rows are collected; the document does not keep it.
+// rowsPath is a temporary path under which the schemas of rows are
+// collected; it is removed from the document.
 const rowsPath = "/rows"
 
-// of finds such types in what an answer holds.
+// of adds the types with a RowTypes method that an answer contains.
 func (rows rowTypes) of(answer reflect.Type) { rows.walk(answer, map[reflect.Type]bool{}) }
 
 func (rows rowTypes) walk(t reflect.Type, seen map[reflect.Type]bool) {
@@ -64,7 +65,7 @@ func (rows rowTypes) describe(reflector *openapi31.Reflector) error {
 	return reflector.AddOperation(operation)
 }
 
-// place says in the schemas of answers what their members hold.
+// place sets the schemas of the members in the schemas of answers.
 func (rows rowTypes) place(schemas map[string]any) {
 	for t, keys := range rows {
 		properties := inside(inside(schemas, schemaName(t)), "properties")
@@ -83,8 +84,9 @@ func (rows rowTypes) place(schemas map[string]any) {
 	}
 }
 
-// nullable are the schemas of which lists and maps may be null: those of requests, and
-// of rows, which are passed on as another codec wrote them. Answers have empty ones.
+// nullable returns the schemas in which lists and maps may be null: those
+// of requests, and of rows, which another codec wrote. In answers they are
+// empty instead.
 func (f *finish) nullable(rows rowTypes) map[string]bool {
 	seen := map[string]bool{}
 	for _, keys := range rows {
@@ -102,7 +104,7 @@ func (f *finish) nullable(rows rowTypes) map[string]bool {
 
 func schemaRef(name string) string { return "#/components/schemas/" + name }
 
-// reach notes every schema that a part of the document refers to.
+// reach adds to seen every schema that a part of the document refers to.
 func (f *finish) reach(part any, seen map[string]bool) {
 	switch p := part.(type) {
 	case []any:
@@ -123,7 +125,7 @@ func (f *finish) reach(part any, seen map[string]bool) {
 	}
 }
 
-// whole says of the lists and maps in a schema that they are never null.
+// whole marks the lists and maps in a schema as never null.
 func whole(schema any) {
 	switch s := schema.(type) {
 	case []any:

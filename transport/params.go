@@ -16,10 +16,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// params is how a question's struct is filled from a URL. A field tagged
-// `path:"id"` comes from the path; one tagged `query:"limit"`, or with a json
-// key and neither tag, from the query string. A `required:"true"` field must be
-// there, and `default:"…"` stands for one that is not.
+// params describes how a query's struct is filled from a URL. A field
+// tagged `path:"id"` comes from the path; one tagged `query:"limit"`, or
+// with a json key and neither tag, from the query string. `required:"true"`
+// makes a parameter mandatory, and `default:"…"` is the value of a missing
+// one.
 type params struct {
 	fields []param
 	names  []string // of the query parameters, sorted
@@ -36,11 +37,12 @@ type param struct {
 	format   func(reflect.Value) string
 }
 
-// paramsOf makes the plan for a struct type. A field of a type that no
-// parameter can have is an error, found when the table is built.
+// paramsOf returns the params of a struct type. A field of an unsupported
+// type is an error, reported when the table is built.
 func paramsOf(t reflect.Type) (*params, error) { return makeParams(t, false) }
 
-// pathParamsOf makes the plan for the fields of a command that come from the path.
+// pathParamsOf returns the params of the fields of a command that come from
+// the path.
 func pathParamsOf(t reflect.Type) (*params, error) { return makeParams(t, true) }
 
 func makeParams(t reflect.Type, pathOnly bool) (*params, error) {
@@ -87,7 +89,8 @@ func makeParams(t reflect.Type, pathOnly bool) (*params, error) {
 
 func textual(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textUnmarshaler) }
 
-// scalar gives how a value of a type is read from text and written to it.
+// scalar returns the functions that parse a value of a type from text and
+// format it.
 func scalar(t reflect.Type) (func(reflect.Value, string) error, func(reflect.Value) string, bool) {
 	want := func(what, found string) error { return fmt.Errorf("want %s, found %q", what, clip(found)) }
 	switch {
@@ -174,8 +177,8 @@ func clip(text string) string {
 	return text
 }
 
-// bind fills a question from a request, and names every fault. What is left of
-// the query string must be common parameters, which the caller has taken out.
+// bind fills a query from a request and returns every fault. The common
+// parameters have already been removed from values.
 func (p *params) bind(r *http.Request, values url.Values, into reflect.Value) []domain.Fault {
 	var faults []domain.Fault
 	for i := range p.fields {
@@ -228,7 +231,7 @@ func (p *params) bind(r *http.Request, values url.Values, into reflect.Value) []
 	return append(faults, p.unknown(values)...)
 }
 
-// maxParam bounds one parameter; the longest is an expression.
+// maxParam limits the length of one parameter; the longest are expressions.
 const maxParam = 4096
 
 func (one *param) set(field reflect.Value, text string) (domain.Fault, bool) {
@@ -255,7 +258,7 @@ func (p *params) unknown(values url.Values) []domain.Fault {
 	return faults[:min(len(faults), maxFaults)]
 }
 
-// fill writes a question into a path pattern and query values.
+// fill writes a query into a path pattern and query values.
 func (p *params) fill(pattern string, question reflect.Value) (string, url.Values, error) {
 	values := url.Values{}
 	for i := range p.fields {
@@ -274,7 +277,7 @@ func (p *params) fill(pattern string, question reflect.Value) (string, url.Value
 	return p.place(pattern, values)
 }
 
-// place puts the values that belong into a path there, and gives the others.
+// place substitutes path parameters and returns the remaining values.
 func (p *params) place(pattern string, values url.Values) (string, url.Values, error) {
 	rest := maps.Clone(values)
 	if rest == nil {

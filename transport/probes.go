@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ProbeRoutes is for the machines around a node.
+// ProbeRoutes returns the endpoints for load balancers and monitoring.
 func ProbeRoutes() []Route {
 	return []Route{
 		plainRoute("/healthz", "probe.alive", func(h *Handler) http.Handler { return http.HandlerFunc(h.alive) }, Public(), About("answers as long as the process does")),
@@ -36,7 +36,8 @@ func (h *Handler) alive(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
 }
 
-// ready answers for a balancer: any trouble short of failure is the operator's.
+// ready answers load balancers: it fails only if the node failed, not if it
+// is degraded.
 func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 	health, err := h.backend.Health(r.Context())
 	if err == nil && health.Status == StateFailed {
@@ -66,8 +67,8 @@ func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "{\"status\":%q,\"position\":%d}\n", health.Status, health.Position)
 }
 
-// writeCatchUp answers 503 with how far the node is, for people and for scripts
-// that wait for it.
+// writeCatchUp answers 503 with the progress of the node, readable by
+// people and by scripts that wait for it.
 func writeCatchUp(w http.ResponseWriter, c CatchUp) {
 	body, err := json.Marshal(struct {
 		Status string      `json:"status"`
@@ -81,5 +82,5 @@ func writeCatchUp(w http.ResponseWriter, c CatchUp) {
 	w.Header()["Content-Type"] = jsonContent
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write(append(body, '\n')) // a caller that is gone wants no answer
+	_, _ = w.Write(append(body, '\n')) // the caller may be gone
 }

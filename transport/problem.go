@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// statuses is the one map from codes to HTTP.
+// statuses maps codes to HTTP statuses.
 var statuses = map[domain.Code]int{
 	domain.Invalid:      http.StatusBadRequest,
 	domain.Unauthorized: http.StatusUnauthorized,
@@ -31,7 +31,7 @@ var statuses = map[domain.Code]int{
 	domain.Internal:     http.StatusInternalServerError,
 }
 
-// titles say what a class of error is, whatever the occasion.
+// titles maps codes to the title of the class of errors.
 var titles = map[domain.Code]string{
 	domain.Invalid:      "The request is wrong",
 	domain.Unauthorized: "No known identity was shown",
@@ -50,7 +50,8 @@ var titles = map[domain.Code]string{
 	domain.Internal:     "The node is at fault",
 }
 
-// Problem is how every error is answered: RFC 9457, with the stable code.
+// Problem is the RFC 9457 document that answers every error, with its
+// stable code.
 type Problem struct {
 	Type      string           `json:"type"`
 	Title     string           `json:"title"`
@@ -70,14 +71,14 @@ type Problem struct {
 	Head      *domain.Position `json:"head,omitempty" doc:"newest position: told to who asks to go on behind the end of the log"`
 }
 
-// LeaderHint is an error that knows who decides instead: an address or a node,
-// and its term. Its code is not_leader.
+// LeaderHint is an error that names the leader, by address or node, and its
+// term. Its code is not_leader.
 type LeaderHint struct {
 	Leader string
 	Term   uint64
 }
 
-// Error says who decides.
+// Error implements error.
 func (e *LeaderHint) Error() string {
 	if e.Leader == "" {
 		return "this node does not decide, and no leader is known"
@@ -85,25 +86,26 @@ func (e *LeaderHint) Error() string {
 	return "this node does not decide, " + e.Leader + " does"
 }
 
-// Is makes a LeaderHint match the class not_leader.
+// Is reports whether target is the class not_leader.
 func (e *LeaderHint) Is(target error) bool {
 	t, ok := target.(*domain.Error)
 	return ok && t.Code == domain.NotLeader && t.Msg == "" && t.Err == nil
 }
 
-// Later is an error that knows when trying again makes sense.
+// Later is an error with the time after which a retry makes sense.
 type Later struct {
 	After time.Duration
 	Err   error
 }
 
-// Error is that of the cause.
+// Error implements error.
 func (e *Later) Error() string { return e.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Later) Unwrap() error { return e.Err }
 
-// httpError is an error whose status is not that of its code: 405, 415.
+// httpError is an error whose status differs from that of its code: 405,
+// 415.
 type httpError struct {
 	status int
 	allow  string
@@ -113,7 +115,8 @@ type httpError struct {
 func (e *httpError) Error() string { return e.err.Error() }
 func (e *httpError) Unwrap() error { return e.err }
 
-// CodeOf is the code of any error: its own, or the one of what it stands for.
+// CodeOf returns the code of an error: its own, or the one that stands for
+// a standard error such as context.DeadlineExceeded.
 func CodeOf(err error) domain.Code {
 	var hint *LeaderHint
 	if errors.As(err, &hint) {
@@ -132,7 +135,7 @@ func CodeOf(err error) domain.Code {
 	return domain.Internal
 }
 
-// problemOf makes the document of an error.
+// problemOf returns the problem of an error.
 func problemOf(err error) Problem {
 	code := CodeOf(err)
 	status, known := statuses[code]
@@ -177,7 +180,8 @@ func problemOf(err error) Problem {
 	return p
 }
 
-// retryAfter is how many whole seconds a caller is asked to wait, 0 for none.
+// retryAfter returns how many whole seconds a caller is asked to wait, 0
+// for none.
 func retryAfter(err error, code domain.Code) int {
 	var later *Later
 	if errors.As(err, &later) {
@@ -189,13 +193,14 @@ func retryAfter(err error, code domain.Code) int {
 	return 0
 }
 
-// Err turns a problem that came over the wire back into an error of its code.
+// Err returns a coded error for a problem that was received.
 func (p Problem) Err() error { return p.refused() }
 
 func (p Problem) refused() *Refused {
 	err := &domain.Error{Code: p.Code, Msg: p.Detail, Faults: p.Faults}
 	if len(p.Faults) > 0 {
-		// The detail spells the faults out, which the error does itself.
+		// The error text lists the faults itself, so cut them from the
+		// detail.
 		err.Msg, _, _ = strings.Cut(p.Detail, ": "+p.Faults[0].Field+": ")
 	}
 	if err.Msg == "" {
@@ -207,19 +212,20 @@ func (p Problem) refused() *Refused {
 	return &Refused{Problem: p, err: err}
 }
 
-// Refused is the error of a client whose call was answered with a problem. It
+// Refused is the error of a call that a node answered with a problem. It
 // matches the problem's class: errors.Is(err, domain.ErrConflict).
 type Refused struct {
 	Problem Problem
-	After   time.Duration // how long the node asks to wait, when it says
+	After   time.Duration // how long the node asks to wait; 0: it did not say
 	err     *domain.Error
 }
 
-// Error is what the node said.
+// Error implements error.
 func (e *Refused) Error() string { return e.err.Error() }
 
-// Unwrap gives the coded error.
+// Unwrap returns the coded error.
 func (e *Refused) Unwrap() error { return e.err }
 
-// ProblemOf makes the document of an error, for who answers in place of a node.
+// ProblemOf returns the problem of an error, for servers that answer in
+// place of a node.
 func ProblemOf(err error) Problem { return problemOf(err) }

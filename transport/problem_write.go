@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// WriteProblem answers a request with an error, outside of the table of routes.
+// WriteProblem answers a request outside the route table with an error.
 func WriteProblem(w http.ResponseWriter, err error) {
 	p := problemOf(err)
 	w.Header()["Content-Type"] = problemContent
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // whoever asked is gone, or has the answer
+	_ = json.NewEncoder(w).Encode(p) // the caller may be gone
 }

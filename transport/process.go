@@ -8,16 +8,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Caller is who makes a call that the process answers itself.
+// Caller identifies the caller of a call that the process answers itself.
 type Caller struct {
-	ID     string // of the call: the caller's Idempotency-Key, or made up here
-	Actor  string // who asks; empty when nobody said
-	Key    string // what its requests are counted for: the token, or the address
+	ID     string // of the call: the caller's Idempotency-Key, or generated here
+	Actor  string // the caller; empty when the request named none
+	Key    string // what its requests are counted under: the token, or the address
 	Header http.Header
 }
 
-// Serve makes the row of a POST that the process answers without a command: what
-// it does, if anything, to the log is its own affair. It cannot be tried dry.
+// Serve returns the route of a POST that the process answers without
+// running a command. It cannot be run dry.
 func Serve[Q, R any](path, name string, serve func(ctx context.Context, b Backend, caller Caller, q Q) (R, error), options ...Option) Route {
 	r := Route{
 		Method: http.MethodPost, Path: path, Name: name, Kind: Command, served: true,
@@ -35,9 +35,9 @@ func Serve[Q, R any](path, name string, serve func(ctx context.Context, b Backen
 	return r.with(options)
 }
 
-// Raw makes the row of an endpoint that reads its request and writes its answer
-// itself. An error of it is answered as a problem if nothing was written. P is the
-// struct of its parameters, for the description.
+// Raw returns the route of an endpoint that reads its request and writes
+// its answer itself. An error is answered as a problem if nothing was
+// written yet. P is the struct of its parameters, for the API description.
 func Raw[P any](method, path, name string, serve func(b Backend, caller Caller, w http.ResponseWriter, r *http.Request) error, options ...Option) Route {
 	r := Route{Method: method, Path: path, Name: name, Kind: Plain, request: reflect.TypeFor[P]()}
 	r.plain = func(h *Handler) http.Handler {
@@ -55,7 +55,7 @@ func Raw[P any](method, path, name string, serve func(b Backend, caller Caller, 
 	return r.with(options)
 }
 
-// rawCaller reads who makes a call from its headers.
+// rawCaller reads the Caller from the request headers.
 func (x *exchange) rawCaller() (Caller, error) {
 	var faults []domain.Fault
 	name := func(key string) string {
@@ -76,17 +76,18 @@ func (x *exchange) rawCaller() (Caller, error) {
 	return Caller{ID: id, Actor: actor, Key: x.caller(), Header: x.request.Header}, err
 }
 
-// Waits says that a request of the route does little but wait: many are served at
-// once, and none takes the place of one that works.
+// Waits marks a route whose requests mostly wait. Many of them are served
+// at once, and they are counted separately from other requests.
 func Waits() Option { return func(r *Route) { r.waits = true } }
 
-// Large takes bodies up to the bound for exchanges between nodes.
+// Large allows bodies up to the limit for exchanges between nodes.
 func Large() Option { return func(r *Route) { r.large = true } }
 
-// Lender is a Backend that has parts which areas find by their types.
+// Lender is a Backend with parts that areas look up by type.
 type Lender interface{ Lent() []any }
 
-// LentBy finds the part of a type that a process lends to its endpoints.
+// LentBy returns the part of type T that a process provides to its
+// endpoints.
 func LentBy[T any](b Backend) (T, error) {
 	if lender, ok := b.(Lender); ok {
 		for _, part := range lender.Lent() {
@@ -99,7 +100,8 @@ func LentBy[T any](b Backend) (T, error) {
 	return none, domain.Errorf(domain.Unavailable, "this node was started without %s", aboutPart(reflect.TypeFor[T]()))
 }
 
-// aboutPart is what a part of a process is called, by the package of its type.
+// aboutPart returns the name of a part of a process, derived from the
+// package of its type.
 func aboutPart(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// EventRef is how the answer to a command names an event. Data is told on a dry
-// run, when there is nothing to look up.
+// EventRef is an event in the answer to a command. Data is set on a dry
+// run, whose events cannot be looked up.
 type EventRef struct {
 	Type     string          `json:"type"`
 	Stream   domain.StreamID `json:"stream"`
@@ -23,13 +23,13 @@ func eventRefs(events []domain.Envelope) []EventRef {
 	return refs
 }
 
-// receiptKeys are the keys that every command's answer has, so that no result
-// may use them otherwise.
+// receiptKeys lists the keys of every command's answer; a result must not
+// use them.
 const receiptKeys = "position,events,duplicate,dry_run,refused"
 
-// appendReceipt writes the answer to a command: where it ended up, then the
-// members of its result. On a dry run the events carry what they would say, and
-// refused is why the command would be turned down.
+// appendReceipt appends the answer to a command: position and events, then
+// the members of its result. On a dry run the events contain their data,
+// and refused is the reason why the command would be refused.
 func (x *exchange) appendReceipt(dst []byte, refused error) ([]byte, error) {
 	result := &x.reply.result
 	dst = append(dst, `{"position":`...)

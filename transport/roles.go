@@ -10,26 +10,27 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Role is what a token is for. Each may do more than the one before it, but that
-// a worker may do some things for its own nodes alone.
+// Role limits what a token may do. Each role may do more than the one
+// before it, except that a worker may do some things for its own nodes
+// only.
 type Role string
 
 // The roles of tokens.
 const (
 	RoleRead     Role = "read"     // queries
-	RoleWorker   Role = "worker"   // also what OfNodes admits, for the nodes of the token
-	RoleOperator Role = "operator" // queries, and all commands but those of administration
+	RoleWorker   Role = "worker"   // queries, and for the token's nodes what OfNodes admits
+	RoleOperator Role = "operator" // queries, and all commands except administration
 	RoleAdmin    Role = "admin"    // everything
 )
 
-// maxTokenNodes bounds the nodes of one token.
+// maxTokenNodes limits the nodes of one token.
 const maxTokenNodes = 4096
 
 func (r Role) known() bool {
 	return r == RoleRead || r == RoleWorker || r == RoleOperator || r == RoleAdmin
 }
 
-// grant gives a token the role that a word of its line names.
+// grant sets the role, given as "role" or "role:node,node...".
 func (t *Token) grant(word string) error {
 	name, list, bound := strings.Cut(word, ":")
 	t.Role = Role(name)
@@ -52,13 +53,13 @@ func (t *Token) grant(word string) error {
 	return nil
 }
 
-// By says which role a route needs, where that is not the one that follows from what
-// it is: RoleRead for a GET, RoleOperator for anything else.
+// By sets which role a route needs. The default is RoleRead for a GET and
+// RoleOperator for anything else.
 func By(role Role) Option { return func(r *Route) { r.role = role } }
 
-// OfNodes admits tokens of RoleWorker to a route whose input is a C: named points at
-// every node that the input speaks for, and each has to be one of the token's. A node
-// that is left out is filled in, where the token has but one.
+// OfNodes admits tokens of RoleWorker to a route with input C. named
+// returns pointers to the nodes that the input names; each must be one of
+// the token's. An empty one is set to the token's node if it has only one.
 func OfNodes[C any](named func(input *C) []*domain.NodeID) Option {
 	return func(r *Route) {
 		if r.request != reflect.TypeFor[C]() && r.fault == nil {
@@ -76,8 +77,8 @@ func OfNodes[C any](named func(input *C) []*domain.NodeID) Option {
 	}
 }
 
-// need is the least role that may call the route for any node; empty: no token is
-// wanted.
+// need returns the lowest role that may call the route for any node; empty:
+// no token is needed.
 func (r *Route) need() Role {
 	switch {
 	case r.public:
@@ -90,8 +91,9 @@ func (r *Route) need() Role {
 	return RoleOperator
 }
 
-// Roles are the least roles that may call the route: one, or two where a worker may
-// for its own nodes; none where no token is wanted. Whoever may do more may call it too.
+// Roles returns the lowest roles that may call the route: one, or two if
+// workers may call it for their own nodes, or none if no token is needed.
+// Higher roles may call it too.
 func (r Route) Roles() []Role {
 	need := r.need()
 	switch {
@@ -103,7 +105,7 @@ func (r Route) Roles() []Role {
 	return []Role{need}
 }
 
-// may refuses a caller whose token is not for the route.
+// may returns an error if the token does not allow the route.
 func (r *Route) may(token *shown) error {
 	need := r.need()
 	switch {
@@ -121,7 +123,7 @@ func (r *Route) may(token *shown) error {
 	return domain.Errorf(domain.Forbidden, "%s %s: want a token of role %s, found one of role %s", r.Method, r.Path, strings.Join(wanted, " or "), token.role)
 }
 
-// ownNodes refuses a worker that speaks for a node which is not its own.
+// ownNodes returns an error if a worker names a node that is not its own.
 func (x *exchange) ownNodes() error {
 	if x.token == nil || x.token.role != RoleWorker {
 		return nil
@@ -131,7 +133,8 @@ func (x *exchange) ownNodes() error {
 	return err
 }
 
-// own refuses a node that is not the token's, and fills in one that is left out.
+// own returns an error for a node that is not the token's, and fills in an
+// empty one.
 func (t *shown) own(node *domain.NodeID) error {
 	switch {
 	case slices.Contains(t.nodes, *node):
@@ -145,7 +148,8 @@ func (t *shown) own(node *domain.NodeID) error {
 	return domain.Errorf(domain.Forbidden, "node_id %s: want %s, which the token stands for", domain.Clip(string(*node), 64), t.named())
 }
 
-// named lists the nodes of a token, the first few of many.
+// named lists the nodes of a token for messages, shortened if there are
+// many.
 func (t *shown) named() string {
 	const most = 8
 	var names []string

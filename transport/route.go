@@ -15,20 +15,21 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Kind says what a route is for.
+// Kind is the kind of a route.
 type Kind string
 
 // The kinds of routes.
 const (
-	Command  Kind = "command" // POST; has a command id, may be tried dry
+	Command  Kind = "command" // POST; has a command id and can be run dry
 	Question Kind = "query"   // GET from the read models; ?at= and ?after=
 	Report   Kind = "report"  // GET of something the process knows; ?after=
 	Stream   Kind = "stream"  // GET that does not end by itself
-	Plain    Kind = "plain"   // GET for machines around the node: probes, metrics
+	Plain    Kind = "plain"   // GET for load balancers and monitoring: probes, metrics
 )
 
-// Route is one row of the table: an endpoint, its name, and everything the
-// handler, the description, the listing and the client need to know of it.
+// Route is one row of the table: an endpoint, its name, and what the
+// handler, the description, the listing and the client need to know about
+// it.
 type Route struct {
 	Method string
 	Path   string // a pattern of http.ServeMux without the method
@@ -45,12 +46,12 @@ type Route struct {
 	waits   bool          // see Waits
 	large   bool          // see Large
 	polls   time.Duration // see Polls
-	past    bool          // ?at= means something, though it is no query over the read models
+	past    bool          // ?at= is allowed although the route is not a query of the read models
 	request reflect.Type  // of the body, or of the struct of parameters
-	answer  reflect.Type  // nil: only what every answer has
+	answer  reflect.Type  // nil: only the members of every answer
 	shape   *shape
 	params  *params
-	fault   error // what is wrong with the row, told by NewHandler
+	fault   error // what is wrong with the route, returned by NewHandler
 
 	// Exactly one of these is set.
 	command  func(ctx context.Context, b Backend, x *exchange) (reply, error)
@@ -60,34 +61,36 @@ type Route struct {
 
 	newInput func() any // a pointer to decode into
 	value    func(pointer any) any
-	timely   func(input any, now time.Time) any // for questions that are about a moment
+	timely   func(input any, now time.Time) any // for queries that depend on the current time
 	then     func(ctx context.Context, b Backend, command any, result commands.Result) error
 	own      func(ctx context.Context, b Backend, command any) error // see OwnNode
 	nodes    func(input any, token *shown) (any, error)              // see OfNodes
 }
 
-// Option adds to a row.
+// Option configures a route.
 type Option func(*Route)
 
-// OwnNode says that the command is about the very node that is asked: it is not sent
-// on to the leader. Where the node cannot write it down, for it does not lead, alone
-// is what happens all the same.
+// OwnNode marks a command that concerns the node which receives it and so
+// is not forwarded to the leader. alone is what the node does if it cannot
+// record the command because it is not the leader.
 func OwnNode[C domain.Command](alone func(ctx context.Context, b Backend, command C) error) Option {
 	return func(r *Route) {
 		r.own = func(ctx context.Context, b Backend, command any) error { return alone(ctx, b, command.(C)) }
 	}
 }
 
-// About is one sentence for the description of the API.
+// About sets the one-sentence description of the route.
 func About(text string) Option { return func(r *Route) { r.About = text } }
 
-// In puts the row into another group than the first part of its path.
+// In sets the group of the route. The default is the first part of its
+// path.
 func In(group string) Option { return func(r *Route) { r.Group = group } }
 
 // Public serves the route without a token.
 func Public() Option { return func(r *Route) { r.public = true } }
 
-// Then does something in the process once a command was accepted, not on a dry run.
+// Then sets a function that the process runs after a command was accepted,
+// but not on a dry run.
 func Then[C domain.Command](f func(ctx context.Context, b Backend, command C, result commands.Result) error) Option {
 	return func(r *Route) {
 		r.then = func(ctx context.Context, b Backend, command any, result commands.Result) error {
@@ -96,7 +99,8 @@ func Then[C domain.Command](f func(ctx context.Context, b Backend, command C, re
 	}
 }
 
-// Post makes the row of a command: its type names the route, its struct is the body.
+// Post returns the route of a command: its type names the route, its struct
+// is the body.
 func Post[C domain.Command](path string, options ...Option) Route {
 	var zero C
 	r := Route{
@@ -112,7 +116,7 @@ func Post[C domain.Command](path string, options ...Option) Route {
 	return r.with(options)
 }
 
-// Get makes the row of a query over the read models.
+// Get returns the route of a query over the read models.
 func Get[Q, R any](path, name string, q projections.Query[Q, R], options ...Option) Route {
 	r := inquiry[Q, R](path, name, Question)
 	var zero Q
@@ -126,8 +130,8 @@ func Get[Q, R any](path, name string, q projections.Query[Q, R], options ...Opti
 	return r.with(options)
 }
 
-// Tell makes the row of a report: a query that the process answers from
-// elsewhere than the read models.
+// Tell returns the route of a report: a query that the process answers from
+// something other than the read models.
 func Tell[Q, R any](path, name string, tell func(ctx context.Context, b Backend, q Q) (R, domain.Position, error), options ...Option) Route {
 	r := inquiry[Q, R](path, name, Report)
 	r.report = func(ctx context.Context, b Backend, input any) (any, domain.Position, error) {
@@ -155,7 +159,7 @@ func (r Route) with(options []Option) Route {
 	return r
 }
 
-// decode reads a body into a new input of the route.
+// decode decodes a body into a new input of the route.
 func (r *Route) decode(body []byte) (any, error) {
 	pointer := r.newInput()
 	if err := decodeBody(body, r.shape, pointer); err != nil {
@@ -164,8 +168,8 @@ func (r *Route) decode(body []byte) (any, error) {
 	return r.value(pointer), nil
 }
 
-// Request gives an empty one of what the route takes: its command, or its struct
-// of parameters; nil when it takes nothing.
+// Request returns a new, empty input of the route: its command or struct of
+// parameters, or nil when it takes nothing.
 func (r Route) Request() any {
 	if r.request == nil {
 		return nil
@@ -184,7 +188,8 @@ func wildcards(path string) []string {
 	return names
 }
 
-// checkTable finds rows that contradict each other or themselves.
+// checkTable returns an error for routes that contradict each other or
+// themselves.
 func checkTable(routes []Route) error {
 	var faults []domain.Fault
 	seen := map[string]bool{}
@@ -230,7 +235,7 @@ func checkTable(routes []Route) error {
 	return domain.Faulty("routes", faults)
 }
 
-// Listing prints a table as `rift routes` shows it.
+// Listing formats a table the way `rift routes` prints it.
 func Listing(routes []Route) string {
 	sorted := slices.Clone(routes)
 	slices.SortFunc(sorted, func(a, b Route) int {
@@ -242,7 +247,7 @@ func Listing(routes []Route) string {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Method, r.Path, r.Kind, r.Name, strings.Join(r.inputs(), " "))
 	}
 	if err := w.Flush(); err != nil {
-		return err.Error() // a strings.Builder takes everything
+		return err.Error() // writing to a strings.Builder cannot fail
 	}
 	lines := strings.Split(b.String(), "\n")
 	for i, line := range lines {
@@ -251,7 +256,8 @@ func Listing(routes []Route) string {
 	return strings.Join(lines, "\n")
 }
 
-// inputs names what a route takes, optional ones with a question mark.
+// inputs lists the parameters of a route, optional ones with a question
+// mark.
 func (r *Route) inputs() []string {
 	var names []string
 	if r.params != nil && r.shape == nil {
@@ -276,7 +282,7 @@ func (r *Route) inputs() []string {
 	return names
 }
 
-// commandOf is the command that a route's decoded input is.
+// commandOf returns the command in a route's decoded input.
 func commandOf(input any) (domain.Command, error) {
 	command, ok := input.(domain.Command)
 	if !ok {
@@ -300,8 +306,8 @@ func doCommand(ctx context.Context, b Backend, x *exchange) (reply, error) {
 	return reply{result: result}, err
 }
 
-// reply is what became of a command.
+// reply is the outcome of a command.
 type reply struct {
 	result commands.Result
-	extra  any // more members, besides the result's own
+	extra  any // members in addition to those of the result
 }

@@ -14,8 +14,8 @@ import (
 // schemaContent is the media type of a JSON schema.
 var schemaContent = []string{"application/schema+json"}
 
-// EventSchema is the JSON schema of an event's payload: its keys with their
-// types, which of them it must have, and an example.
+// EventSchema returns the JSON schema of an event's payload: its keys and
+// types, which are required, and an example.
 func EventSchema(def domain.Def) ([]byte, error) {
 	reflector := jsonschema.Reflector{}
 	reflector.DefaultOptions = append(reflector.DefaultOptions,
@@ -47,12 +47,12 @@ func EventSchema(def domain.Def) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// oneEvent asks for an event by any of its names.
+// oneEvent is the query for an event type by any of its names.
 type oneEvent struct {
 	Event string `path:"event"`
 }
 
-// schemaRoute is the row of the schemas.
+// schemaRoute returns the route of the event schemas.
 func schemaRoute(path string, options ...Option) Route {
 	r := plainRoute(path, "events.schema", func(h *Handler) http.Handler { return http.HandlerFunc(h.schema) }, options...)
 	r.request = reflect.TypeFor[oneEvent]()
@@ -60,8 +60,8 @@ func schemaRoute(path string, options ...Option) Route {
 	return r
 }
 
-// schema answers with the schema of an event, which may be called by any of its
-// names.
+// schema answers with the JSON schema of an event type, which may be given
+// by any of its names.
 func (h *Handler) schema(w http.ResponseWriter, r *http.Request) {
 	catalog := h.backend.Catalog()
 	eventType, known := catalog.Resolve(r.PathValue("event"))

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// kind is what a value of JSON must be to fit a Go type.
+// kind is the JSON kind that a Go type is decoded from.
 type kind uint8
 
 const (
@@ -26,28 +26,28 @@ const (
 	number
 )
 
-// wanted is how a kind is called in a fault.
+// wanted is the name of each kind in a fault.
 var wanted = [...]string{
 	anything: "a value", object: "an object", dictionary: "an object", list: "a list", text: "a string",
 	boolean: "true or false", integer: "a whole number", natural: "a whole number that is not negative", number: "a number",
 }
 
-// shape is the form that JSON must have to be decoded into a Go type: which
-// keys an object may hold and what their values are. One walk over a body
-// against its shape finds every fault of it, which no decoder does.
+// shape describes the JSON that decodes into a Go type: the keys of objects
+// and the shapes of their values. Checking a body against its shape in one
+// pass finds every fault, which no decoder does.
 type shape struct {
 	kind   kind
 	bits   int // of integer and natural
 	fields map[string]*shapeField
 	elem   *shape  // of list and dictionary
 	length int     // of a list of fixed length, else 0
-	most   float64 // of a number's size; 0: what its bits hold
+	most   float64 // largest absolute value of a number; 0: what its bits hold
 }
 
 type shapeField struct {
 	name     string
 	index    int
-	optional bool // absent and null are fine
+	optional bool // may be absent or null
 	shape    *shape
 }
 
@@ -61,7 +61,7 @@ var (
 
 var shapes sync.Map // reflect.Type → *shape
 
-// shapeOf gives the shape of a type. Types that refer to themselves share it.
+// shapeOf returns the shape of a type. Recursive types share one shape.
 func shapeOf(t reflect.Type) *shape {
 	if known, ok := shapes.Load(t); ok {
 		return known.(*shape)
@@ -148,7 +148,7 @@ func addFields(s *shape, t reflect.Type, open map[reflect.Type]*shape) {
 	}
 }
 
-// jsonName is the key of a field, and the options of its tag.
+// jsonName returns the key of a field and the options of its tag.
 func jsonName(field reflect.StructField) (name, options string, tagged bool) {
 	name, options, _ = strings.Cut(field.Tag.Get("json"), ",")
 	if name == "" {

@@ -23,16 +23,16 @@ func streamRoute(path, name string, options ...Option) Route {
 	return r.with(options)
 }
 
-// frames keeps the encoded form of the newest events, so that a hundred readers
-// of the same event cost one encoding.
+// frames caches the encoded form of the newest events, so that an event
+// with a hundred readers is encoded once.
 type frames struct {
 	slots [keptFrames]atomic.Pointer[frame]
-	most  int // bytes of one that is kept
+	most  int // largest frame that is kept, in bytes
 }
 
 const keptFrames = 1024
 
-// frame is one event as a stream tells it.
+// frame is one event as it is sent on a stream.
 type frame struct {
 	position domain.Position
 	bytes    []byte
@@ -79,7 +79,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 	defer h.meters.streams.Dec()
 
 	s := &sseWriter{w: w, control: http.NewResponseController(w), patience: h.config.SlowClient, seen: after, said: after}
-	// A server's read timeout is for requests; this one ends when it ends.
+	// The server's read timeout is for requests; a stream has none.
 	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !isUnsupported(err) {
 		return domain.Errorf(domain.Unavailable, "stream: %w", err)
 	}
@@ -116,8 +116,9 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 	}
 }
 
-// resume finds after which position to begin, and refuses one that the log has not
-// come to: who followed another log, or this one before it was restored, must know.
+// resume returns the position after which to start. It refuses one that is
+// beyond the log: the client then followed another log, or this one before
+// it was restored, and must be told.
 func (h *Handler) resume(x *exchange, q StreamQuery) (domain.Position, error) {
 	head, err := h.backend.Log().Head(x.request.Context())
 	if err != nil {
@@ -148,11 +149,12 @@ func resumeAfter(x *exchange, q StreamQuery, head domain.Position) (domain.Posit
 	return head, nil
 }
 
-// live tells what is appended until the client is behind or something ends it.
+// live sends what is appended until the client falls behind or the stream
+// ends.
 func (h *Handler) live(ctx context.Context, s *sseWriter, c *chosen) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	f := &feed{queue: make(chan told, streamQueue), most: streamChunk}
-	ended := make(chan struct{}) // nothing of a stream outlives its request
+	ended := make(chan struct{}) // stops the reader of the log when the request ends
 	go func() {
 		defer close(ended)
 		h.follow(ctx, cancel, c, s.seen, f)
@@ -163,7 +165,7 @@ func (h *Handler) live(ctx context.Context, s *sseWriter, c *chosen) error {
 	return err
 }
 
-// tell writes what the feed holds: everything that is there, then one flush.
+// tell sends everything the feed holds, followed by one flush.
 func (h *Handler) tell(ctx context.Context, s *sseWriter, f *feed) error {
 	for {
 		select {
@@ -200,10 +202,10 @@ func (h *Handler) tell(ctx context.Context, s *sseWriter, f *feed) error {
 	}
 }
 
-// streamChunk is how much is written at once while history goes by.
+// streamChunk is how much history is written at once.
 const streamChunk = 64 << 10
 
-// farewell says why a stream ends, if the reason is on this side.
+// farewell sends the reason why a stream ends, if it is on this side.
 func (h *Handler) farewell(s *sseWriter, cause error) {
 	if cause == nil || s.broken || errors.Is(cause, context.Canceled) {
 		return
@@ -214,25 +216,25 @@ func (h *Handler) farewell(s *sseWriter, cause error) {
 		return
 	}
 	h.config.Logger.Warn("stream", "code", string(p.Code), "error", cause.Error())
-	_ = s.send(append(line, "\n\n"...)) // the client may be gone, and nobody is left to tell
+	_ = s.send(append(line, "\n\n"...)) // the client may be gone
 }
 
-// sseWriter writes to a client that may be slow, never longer than patience.
+// sseWriter writes to a client that may be slow. Each write has a deadline.
 type sseWriter struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
 	beat     *time.Ticker
 	buffer   []byte
-	broken   bool // the client takes no more
+	broken   bool // a write failed
 
 	seen, said domain.Position // how far the log was read, and how far the client knows
-	caughtUp   bool            // and was told so
+	caughtUp   bool            // the client was told that it has caught up
 }
 
 func (s *sseWriter) add(line []byte) { s.buffer = append(s.buffer, line...) }
 
-// tell adds an event, or how far the log was read.
+// tell writes an event, or how far the log was read.
 func (s *sseWriter) tell(one told) {
 	s.seen = max(s.seen, one.position)
 	if one.bytes != nil {
@@ -245,7 +247,7 @@ func (s *sseWriter) tell(one told) {
 	}
 }
 
-// history writes a stretch as it is.
+// history writes an encoded stretch.
 func (s *sseWriter) history(told stretch) error {
 	s.seen = told.last
 	if len(told.bytes) == 0 {
@@ -255,9 +257,9 @@ func (s *sseWriter) history(told stretch) error {
 	return s.write(told.bytes)
 }
 
-// alive is a sign of life. A position without an event moves the client's
-// Last-Event-ID over what its filter left out, so that coming back does not read
-// it again.
+// alive writes a heartbeat. A position without an event advances the
+// client's Last-Event-ID past what its filter left out, so that after
+// reconnecting it is not read again.
 func (s *sseWriter) alive() error {
 	line := []byte(": beat\n\n")
 	if s.seen > s.said {
@@ -295,5 +297,6 @@ func (s *sseWriter) write(bytes []byte) error {
 	return err
 }
 
-// isUnsupported tells a writer without deadlines, as in tests without a connection.
+// isUnsupported reports whether err comes from a writer without deadlines,
+// as in tests without a connection.
 func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }

@@ -13,40 +13,41 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The bounds of what one stream holds.
+// Limits of what one stream holds.
 const (
-	// streamQueue is how many events wait between the log and a client that has
-	// caught up. When it is full the client is behind, and positions are the queue.
+	// streamQueue is how many events wait between the log and a client that
+	// has caught up. When it is full the client has fallen behind, and is
+	// served from the log again.
 	streamQueue = 128
-	// readWindow is how many positions are read from the log at once: few enough
-	// that the log does not read ahead on another goroutine.
+	// readWindow is how many positions are read from the log at once: few
+	// enough that the log does not start a goroutine to read ahead.
 	readWindow = 1000
 	// readSlice is how long a reader of history keeps its turn.
 	readSlice = 20 * time.Millisecond
 )
 
-// streamMemory bounds the bytes of history that streams hold together.
+// streamMemory limits the bytes of history that all streams hold together.
 type streamMemory struct {
 	all  *semaphore.Weighted
 	most int64
-	each int64 // that one stream takes, unless one event is larger
+	each int64 // limit for one stream, unless one event is larger
 }
 
 func newStreamMemory(bytes int64, streams int) streamMemory {
 	return streamMemory{semaphore.NewWeighted(bytes), bytes, max(min(bytes/int64(streams), 256<<10), 16<<10)}
 }
 
-// stretch is a piece of history as a stream tells it.
+// stretch is an encoded piece of history.
 type stretch struct {
 	bytes  []byte
 	events int
 	said   domain.Position // of the last event
-	last   domain.Position // everything up to here was looked at
+	last   domain.Position // the last position that was read
 }
 
-// history reads what comes after a position, up to head, until it holds so many
-// bytes or its time is up. It gives at least one event, however large, or all of
-// a window without one.
+// history reads and encodes the events after a position, up to head, until
+// it has most bytes or its time is up. The result has at least one event,
+// however large, or covers a whole window without one.
 func (h *Handler) history(ctx context.Context, c *chosen, after, head domain.Position, most int64) (stretch, error) {
 	until := time.Now().Add(readSlice)
 	last := head
@@ -61,7 +62,7 @@ func (h *Handler) history(ctx context.Context, c *chosen, after, head domain.Pos
 		if c.keeps(ctx, &e) {
 			before := len(s.bytes)
 			if before > 4<<10 && cap(s.bytes) < int(most) {
-				s.bytes = slices.Grow(s.bytes, int(most)-before) // once, not by doubling
+				s.bytes = slices.Grow(s.bytes, int(most)-before) // grow once instead of doubling
 			}
 			s.bytes = appendFrame(s.bytes, &e)
 			if before > 0 && int64(len(s.bytes)) > most {
@@ -79,7 +80,7 @@ func (h *Handler) history(ctx context.Context, c *chosen, after, head domain.Pos
 	return s, ctx.Err()
 }
 
-// catchUp writes history until nothing is left of it. While it writes it holds
+// catchUp writes history until none is left. While it writes it holds
 // neither a turn nor an iterator of the log.
 func (h *Handler) catchUp(ctx context.Context, s *sseWriter, c *chosen) error {
 	for {
@@ -102,7 +103,8 @@ func (h *Handler) catchUp(ctx context.Context, s *sseWriter, c *chosen) error {
 	}
 }
 
-// tellStretch reads one stretch and writes it, within the memory of all streams.
+// tellStretch reads and writes one stretch, within the memory limit of all
+// streams.
 func (h *Handler) tellStretch(ctx context.Context, s *sseWriter, c *chosen, head domain.Position) error {
 	for need := h.memory.each; ; {
 		if err := h.memory.all.Acquire(ctx, need); err != nil {
@@ -111,7 +113,7 @@ func (h *Handler) tellStretch(ctx context.Context, s *sseWriter, c *chosen, head
 		told, err := h.readStretch(ctx, s.seen, head, c, need)
 		if size := min(int64(len(told.bytes)), h.memory.most); err == nil && size > need {
 			h.memory.all.Release(need)
-			need = size // one event: wait until there is room for it
+			need = size // a single large event: wait until there is room for it
 			continue
 		}
 		if err == nil {
@@ -131,28 +133,30 @@ func (h *Handler) readStretch(ctx context.Context, after, head domain.Position, 
 	return h.history(ctx, c, after, head, most)
 }
 
-// errBehind says that a client that had caught up takes less than is appended.
+// errBehind means that a client that had caught up reads more slowly than
+// events are appended.
 var errBehind = errors.New("behind")
 
-// errStopping says that the node ends its streams.
+// errStopping means that the node is ending its streams.
 var errStopping = errors.New("the node is stopping")
 
-// told is one thing on its way from the log to a stream that has caught up: an
-// event, or how far the log was read without one.
+// told is one item between the log and a stream that has caught up: an
+// event, or a position up to which there was none.
 type told struct {
 	bytes    []byte
 	position domain.Position
 	caughtUp bool
 }
 
-// feed is the way from the log to a stream that has caught up.
+// feed is the queue between the log and a stream that has caught up.
 type feed struct {
 	queue   chan told
 	waiting atomic.Int64 // bytes in the queue
 	most    int64
 }
 
-// put adds to the queue; false when the client is behind.
+// put adds to the queue; it returns false when the client has fallen
+// behind.
 func (f *feed) put(one told) bool {
 	size := int64(len(one.bytes))
 	if f.waiting.Add(size) > f.most {
@@ -166,8 +170,8 @@ func (f *feed) put(one told) bool {
 	}
 }
 
-// follow puts what is appended into the feed and closes it when it is full or ctx
-// ends. It never waits for the client with the log in its hands.
+// follow puts what is appended into the feed, and closes it when it is full
+// or ctx ends. It never waits for the client while it reads the log.
 func (h *Handler) follow(ctx context.Context, cancel context.CancelCauseFunc, c *chosen, after domain.Position, f *feed) {
 	defer close(f.queue)
 	for item, err := range h.backend.Log().Subscribe(ctx, after, c.filter) {
@@ -191,8 +195,8 @@ func (h *Handler) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	}
 }
 
-// keepsLive evaluates an expression in a turn: hundreds of streams have one, and
-// all are asked of every event.
+// keepsLive evaluates an expression within a turn, since hundreds of
+// streams may evaluate theirs for every event.
 func (h *Handler) keepsLive(ctx context.Context, c *chosen, e *domain.Envelope) (bool, error) {
 	if c.where == nil {
 		return c.keeps(ctx, e), nil

@@ -9,15 +9,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of a body besides its size.
+// Limits of a body besides its size.
 const (
-	maxDepth  = 100 // of nesting; a decoder's stack must not be the caller's to fill
-	maxFaults = 32  // that one answer names
+	maxDepth  = 100 // nesting depth, so that the caller cannot exhaust the decoder's stack
+	maxFaults = 32  // most faults in one answer
 )
 
-// checkBody walks a body once against a shape and names every fault: text that
-// is not strict JSON (RFC 8259, UTF-8), data after the end, keys that the type
-// does not have or that stand twice, values of the wrong kind.
+// checkBody checks a body against a shape in one pass and returns every
+// fault: text that is not strict JSON (RFC 8259, UTF-8), data after the
+// end, unknown or duplicate keys, values of the wrong kind.
 func checkBody(body []byte, s *shape) []domain.Fault {
 	if !utf8.Valid(body) {
 		return []domain.Fault{{Field: "body", Reason: "want UTF-8"}}
@@ -46,13 +46,14 @@ func checkBody(body []byte, s *shape) []domain.Fault {
 	return w.faults
 }
 
-// walker is a place in a body. Its methods answer false when the text is not
-// JSON: then the last fault says where, and nothing after it was looked at.
+// walker is a position in a body. Its methods return false when the text is
+// not JSON; the last fault then says where, and the rest of the body is not
+// checked.
 type walker struct {
 	data   []byte
 	at     int
 	path   []string
-	short  [8]string // where a path begins that is not deep
+	short  [8]string // initial space for path, enough unless it is deep
 	faults []domain.Fault
 }
 
@@ -62,13 +63,14 @@ func (w *walker) fault(field, reason string) {
 	}
 }
 
-// broken says that the text stops being JSON here.
+// broken adds the fault that the text is not JSON from here on.
 func (w *walker) broken(want string) bool {
 	w.fault("body", fmt.Sprintf("want strict JSON: want %s at byte %d, found %s", want, w.at, w.seen()))
 	return false
 }
 
-// wrong says that the value here is not what its key wants.
+// wrong adds the fault that the value here is not of the kind its key
+// needs.
 func (w *walker) wrong(want string) {
 	w.fault(w.field(), "want "+want+", found "+w.found())
 }
@@ -99,7 +101,7 @@ func (w *walker) seen() string {
 	return strconv.QuoteRune(r)
 }
 
-// found names the kind of the value that starts here.
+// found returns the kind of the value that starts here, for a fault.
 func (w *walker) found() string {
 	if w.at >= len(w.data) {
 		return "the end"
@@ -139,7 +141,7 @@ func (w *walker) space() {
 	}
 }
 
-// value walks the value here, which must fit the shape.
+// value checks the value here against the shape.
 func (w *walker) value(s *shape, depth int) bool {
 	if s.kind == anything {
 		return w.skip(depth)
@@ -183,7 +185,7 @@ func (w *walker) deep() bool {
 	return false
 }
 
-// object walks the object here against a struct's shape.
+// object checks the object here against the shape of a struct.
 func (w *walker) object(s *shape, depth int) bool {
 	var few uint64
 	var many map[int]bool
@@ -192,7 +194,7 @@ func (w *walker) object(s *shape, depth int) bool {
 	}
 	return w.members(depth, func(quoted []byte) bool {
 		field, known := s.fields[string(quoted[1:len(quoted)-1])]
-		if !known { // or it is written with escapes
+		if !known { // the key may be written with escapes
 			key, ok := unquoted(quoted)
 			if !ok {
 				return w.broken("a key")
@@ -224,7 +226,7 @@ func (w *walker) object(s *shape, depth int) bool {
 	})
 }
 
-// printable keeps a key from outside short enough for an answer.
+// printable shortens a key from a body for an answer.
 func printable(key string) string {
 	if key == "" {
 		return `""`
@@ -235,8 +237,8 @@ func printable(key string) string {
 	return key
 }
 
-// members walks an object and hands each key, in its quotes, to member, which
-// walks its value.
+// members walks an object and calls member with each key, in its quotes, to
+// walk its value.
 func (w *walker) members(depth int, member func(quoted []byte) bool) bool {
 	if depth >= maxDepth {
 		return w.deep()
@@ -272,7 +274,7 @@ func (w *walker) members(depth int, member func(quoted []byte) bool) bool {
 	}
 }
 
-// elements walks a list and lets element walk each of its values.
+// elements walks a list and calls element to walk each value.
 func (w *walker) elements(depth int, element func(n int) bool) bool {
 	if depth >= maxDepth {
 		return w.deep()
@@ -294,7 +296,8 @@ func (w *walker) elements(depth int, element func(n int) bool) bool {
 	}
 }
 
-// more takes the comma behind a member or an element, or what ends them all.
+// more consumes the comma after a member or an element, or the end of the
+// list or object.
 func (w *walker) more(end byte, want string) (more, ok bool) {
 	w.space()
 	if w.at >= len(w.data) || w.data[w.at] != ',' && w.data[w.at] != end {
@@ -338,7 +341,7 @@ func (w *walker) list(s *shape, depth int) bool {
 	return true
 }
 
-// skip walks any valid value.
+// skip walks a value of any kind.
 func (w *walker) skip(depth int) bool {
 	if depth > maxDepth {
 		return w.deep()

@@ -64,9 +64,9 @@ func (w *walker) string() bool {
 	return w.broken("the end of the string")
 }
 
-// specials finds the bytes among eight at which a string needs a look: quotes,
-// backslashes, control characters. The lowest set bit marks the first of them
-// exactly; bits above it may be wrong.
+// specials marks the bytes among eight that need special handling in a
+// string: quotes, backslashes, control characters. The lowest set bit marks
+// the first one exactly; bits above it may be wrong.
 func specials(eight uint64) uint64 {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	quote, slash := eight^(ones*'"'), eight^(ones*'\\')
@@ -77,7 +77,7 @@ func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-// number walks a number, and checks that it fits a shape if there is one.
+// number walks a number and checks that it fits the shape, if there is one.
 func (w *walker) number(s *shape) bool {
 	start := w.at
 	whole := true

@@ -9,17 +9,17 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds on bad tokens from one address. A secret that Weak does not tell cannot
-// be guessed, however often somebody tries: it is served from an address over the
-// bound as from any other, lest one caller with an old token keeps out all those
-// that share its address.
+// Limits on bad tokens from one address. A secret that is not Weak cannot
+// be guessed however many attempts are made, so it is accepted from an
+// address over the limit too: one caller with an outdated token must not
+// lock out the others behind the same address.
 const (
-	maxStrikes   = 10 // within strikeWindow, which begins with the first
+	maxStrikes   = 10 // within strikeWindow, which starts with the first one
 	strikeWindow = time.Minute
 )
 
-// strikes counts the bad tokens that addresses showed, in two generations, as
-// callers does: at most twice maxCallers are remembered.
+// strikes counts the bad tokens by address, in two generations as callers
+// does, so at most twice maxCallers addresses are remembered.
 type strikes struct {
 	mu         sync.Mutex
 	young, old map[string]*strike
@@ -32,16 +32,16 @@ type strike struct {
 
 func newStrikes() *strikes { return &strikes{young: map[string]*strike{}} }
 
-// wait is how long an address must wait until its bad tokens are no longer held
-// against it; 0: it has not shown too many.
+// wait returns how long until the bad tokens of an address no longer count;
+// 0: it is not over the limit.
 func (s *strikes) wait(address string, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.find(address).wait(now)
 }
 
-// add counts a bad token. It gives how many that makes in the window, and how long
-// the address must wait when there were too many before.
+// add counts a bad token. It returns how many there were in the window, and
+// how long the address must wait if it is over the limit.
 func (s *strikes) add(address string, now time.Time) (count int, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *strikes) add(address string, now time.Time) (count int, wait time.Durat
 	return one.count, 0
 }
 
-// find gives what an address did, nil for nothing. The lock is held.
+// find returns the entry of an address, or nil. The lock must be held.
 func (s *strikes) find(address string) *strike {
 	if one, there := s.young[address]; there {
 		return one
@@ -76,8 +76,9 @@ func (s *strike) wait(now time.Time) time.Duration {
 	return max(0, s.since.Add(strikeWindow).Sub(now))
 }
 
-// identified finds the token that a request shows. A bad one is counted and told in
-// the log, without the token; what comes after too many is refused, and counted alone.
+// identified returns the token of a request. A bad one is counted and
+// logged, without the token itself; above the limit it is refused and only
+// counted.
 func (h *Handler) identified(ctx context.Context, x *exchange) (*shown, error) {
 	secret := secretOf(x.request.Header.Get("Authorization"))
 	if secret == "" {

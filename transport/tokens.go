@@ -13,36 +13,40 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Token is one secret that callers may show, and who it stands for.
+// Token is one secret that callers may present, and the rights it gives.
 type Token struct {
-	Name   string // empty: callers say who they are, by any name that no token has
+	Name   string // empty: callers name themselves, by any name that no token has
 	Secret string
-	// OnBehalf lets a caller act for others, whom Rift-Actor names: both are
-	// recorded, as "alice via gateway".
+	// OnBehalf lets the caller act for another, named in Rift-Actor; both
+	// are recorded, as "alice via gateway".
 	OnBehalf bool
-	// Role bounds what a caller may do; empty: everything, as RoleAdmin.
+	// Role limits what the caller may do; empty: everything, as RoleAdmin.
 	Role  Role
-	Nodes []domain.NodeID // that a token of RoleWorker stands for
+	Nodes []domain.NodeID // the nodes of a token of RoleWorker
 }
 
-// Governs tells a token that may do everything. Nodes show such a one to each other.
+// Governs reports whether the token allows everything. Nodes present such a
+// token to each other.
 func (t Token) Governs() bool { return t.Role == "" || t.Role == RoleAdmin }
 
-// goodSecret is the length, in bytes, from which guessing a secret is hopeless.
+// goodSecret is the length in bytes from which a secret cannot be guessed.
 const goodSecret = 16
 
-// Weak tells a secret short enough to be guessed; whoever serves says so.
+// Weak reports whether the secret is short enough to be guessed; servers
+// warn about it.
 func (t Token) Weak() bool { return len(t.Secret) < goodSecret }
 
-// onBehalf is the word that gives a token the right to act for others.
+// onBehalf is the word in a token's line that sets OnBehalf.
 const onBehalf = "on-behalf-of"
 
-// ReadTokens reads a file of tokens: one a line, the secret alone or
+// ReadTokens parses a file of tokens, one per line: the secret alone, or
 //
 //	name secret [role[:node,node...]] [on-behalf-of]
 //
-// where the nodes are those of a worker, and a token without a role may do everything. A
-// certificate of that name that an authority of callers signed has the same rights. Empty lines and those that start with # do not count.
+// where the nodes are those of a worker, and a token without a role allows
+// everything. A client certificate with the token's name, signed by a
+// trusted authority, has the same rights. Empty lines and lines that start
+// with # are ignored.
 func ReadTokens(text string) ([]Token, error) {
 	var tokens []Token
 	var faults []domain.Fault
@@ -68,8 +72,8 @@ func ReadTokens(text string) ([]Token, error) {
 	return tokens, domain.Faulty("tokens", faults)
 }
 
-// readToken reads the words of a line. What is wrong is told without the words:
-// any of them may be a secret.
+// readToken parses the words of a line. Error texts do not quote the words,
+// any of which may be a secret.
 func readToken(words []string) (token Token, reasons []string) {
 	if len(words) == 1 {
 		token.Secret = words[0]
@@ -97,22 +101,22 @@ func readToken(words []string) (token Token, reasons []string) {
 	return token, reasons
 }
 
-// grantsAs tells tokens of the same rights.
+// grantsAs reports whether two tokens give the same rights.
 func (t Token) grantsAs(other Token) bool {
 	return t.Role == other.Role && slices.Equal(t.Nodes, other.Nodes)
 }
 
-// guard checks bearer tokens. It compares digests, all of them, so that the time
-// it takes says nothing about a secret.
+// guard checks bearer tokens. It compares the digests of all tokens, so
+// that the time it takes reveals nothing about a secret.
 type guard struct {
 	tokens  []shown
 	digests [][sha256.Size]byte
 }
 
-// shown is a token that a caller showed.
+// shown is a token that a caller presented.
 type shown struct {
 	name     string
-	key      string // for counting, different for every token
+	key      string // the key for counting, different for every token
 	onBehalf bool
 	weak     bool
 	role     Role
@@ -132,10 +136,11 @@ func newGuard(tokens []Token) *guard {
 	return g
 }
 
-// open tells a guard that asks nobody.
+// open reports whether the guard accepts every caller because no tokens are
+// configured.
 func (g *guard) open() bool { return len(g.digests) == 0 }
 
-// secretOf is the secret in an Authorization header, empty for none.
+// secretOf returns the secret in an Authorization header, or "".
 func secretOf(authorization string) string {
 	scheme, secret, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -144,7 +149,7 @@ func secretOf(authorization string) string {
 	return strings.TrimSpace(secret)
 }
 
-// who finds the token of a secret; nil: there is none.
+// who returns the token with a secret, or nil.
 func (g *guard) who(secret string) *shown {
 	digest := sha256.Sum256([]byte(secret))
 	found := -1
@@ -159,8 +164,8 @@ func (g *guard) who(secret string) *shown {
 	return &g.tokens[found]
 }
 
-// named finds the token of a name, whose rights a certificate of that name gives; nil:
-// there is none.
+// named returns the token with a name, whose rights a certificate with that
+// name has, or nil.
 func (g *guard) named(name string) *shown {
 	at := slices.IndexFunc(g.tokens, func(t shown) bool { return t.name == name && name != "" })
 	if at < 0 {
@@ -169,7 +174,7 @@ func (g *guard) named(name string) *shown {
 	return &g.tokens[at]
 }
 
-// certified is the name on the certificate that a caller showed and that was verified.
+// certified returns the name in the caller's verified certificate, if any.
 func certified(r *http.Request) (name string, shown bool) {
 	state := r.TLS
 	if c, ok := r.Context().Value(connectionKey{}).(net.Conn); ok && state == nil {
@@ -192,10 +197,10 @@ func certified(r *http.Request) (name string, shown bool) {
 	return state.VerifiedChains[0][0].Subject.CommonName, true
 }
 
-// actor is who a command is recorded to come from, of the token that was shown,
-// nil for none, and of the name that the caller gives. The token decides: what
-// the caller says counts where the token has no name, and beside the token's name
-// where it may act for others.
+// actor returns the actor that a command is recorded for, from the
+// presented token, which may be nil, and the name that the caller claims.
+// The token's name takes precedence: the claim counts if the token has no
+// name, and is added to it if the token may act for others.
 func (g *guard) actor(token *shown, claimed string) (string, error) {
 	if token != nil && token.name != "" && !token.onBehalf {
 		return token.name, nil

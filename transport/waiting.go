@@ -10,26 +10,28 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// waiter is a command that may wait for what it asks for, by its key "wait". The
-// query parameter of that name says the same, as seconds or as 30s.
+// waiter is a command that can wait for what it asks for, by its key
+// "wait". The query parameter of the same name overrides it, as a number of
+// seconds or as 30s.
 type waiter interface {
 	Waits() time.Duration
 	Waiting(wait domain.Seconds) domain.Command
 }
 
-// Polls says that a command of the route may wait for what it asks for: those that
-// do are counted with what waits, and take nothing from those that do not. A request
-// may last that much longer.
+// Polls marks a route whose commands may wait for up to most. Those that
+// wait are counted separately from other commands, and their time limit is
+// extended by the wait.
 func Polls(most time.Duration) Option {
 	return func(r *Route) { r.polls = most }
 }
 
-// asksToWait tells, before its body is read as a command, that a request may wait.
+// asksToWait reports, before the body is decoded, whether a request may
+// wait.
 func (x *exchange) asksToWait() bool {
 	return x.route.polls > 0 && (x.request.URL.Query().Has("wait") || x.held.body != nil && bytes.Contains(*x.held.body, []byte(`"wait"`)))
 }
 
-// waits is how long the command of the request waits.
+// waits returns how long the command of the request waits.
 func (x *exchange) waits() time.Duration {
 	if w, ok := x.input.(waiter); ok {
 		return w.Waits()
@@ -37,7 +39,8 @@ func (x *exchange) waits() time.Duration {
 	return 0
 }
 
-// takeWait takes ?wait= out of a query string; not nil is how long the command waits.
+// takeWait removes ?wait= from the query values. It returns nil if there is
+// none.
 func (x *exchange) takeWait(values url.Values) (*domain.Seconds, []domain.Fault) {
 	given, there := values["wait"]
 	if !there || x.route.polls == 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/ringrift/rift/transport/expression"
 )
 
-// whereEnv is what an expression sees of an event. Numbers are those of JSON.
+// whereEnv is what an expression can read of an event. Its numbers are JSON
+// numbers.
 type whereEnv struct {
 	Position    int            `expr:"position"`
 	Stream      string         `expr:"stream"`
@@ -32,24 +33,24 @@ type whereEnv struct {
 	Data        map[string]any `expr:"data"`
 }
 
-// where keeps the events for which an expression is true. An expression that
-// fails on an event, for one because the event has no such key, does not keep
-// it; how often that was is counted and told, so that nobody takes a misspelt
-// key for an absent event.
+// where selects the events for which an expression is true. An event on
+// which the expression fails, for example because it lacks a key, is not
+// selected; such failures are counted and reported, so that a misspelt key
+// is not mistaken for the absence of events.
 type where struct {
 	program  *expression.Program
 	usesData bool
 	errors   int
-	first    string // what the first error said
+	first    string // the first error
 }
 
-// whereSteps bounds what one event may cost: some 10 ms.
+// whereSteps limits the cost of one event, to about 10 ms.
 const whereSteps = 1 << 20
 
-// CompileWhere checks an expression as GET /events?where= takes it, so that one
-// expression means the same wherever a log is read. What it gives tells whether
-// the expression is true of an event; an error says that it could not be told of
-// that event, for one because a key is missing, or that ctx ended.
+// CompileWhere compiles an expression like GET /events?where= does, so that
+// an expression means the same everywhere. The returned function reports
+// whether the expression is true for an event; it returns an error if the
+// expression fails, for example on a missing key, or if ctx ended.
 func CompileWhere(ctx context.Context, text string) (func(domain.Envelope) (bool, error), error) {
 	w, err := compileWhere(text)
 	if err != nil {
@@ -58,10 +59,11 @@ func CompileWhere(ctx context.Context, text string) (func(domain.Envelope) (bool
 	return func(e domain.Envelope) (bool, error) { return w.holds(ctx, &e) }, nil
 }
 
-// WhereNames lists what an expression may name of an event.
+// WhereNames lists the names that an expression can use.
 func WhereNames() []string { return expression.NamesOf[whereEnv]() }
 
-// compileWhere checks an expression. Its error names the place.
+// compileWhere compiles an expression. Its error gives the place in the
+// text.
 func compileWhere(text string) (*where, error) {
 	program, err := expression.Compile(text, whereSteps, WhereNames(), expr.Env(whereEnv{}))
 	if err != nil {
@@ -70,9 +72,9 @@ func compileWhere(text string) (*where, error) {
 	return &where{program: program, usesData: program.Names("data") || program.Names("$env")}, nil
 }
 
-// keeps tells whether the expression is true of an event, and counts those it
-// could not be told of. Where ctx ended it keeps nothing; the reader of the log
-// looks at ctx as well.
+// keeps reports whether the expression is true for an event, and counts
+// failures. If ctx has ended it returns false; the reader of the log checks
+// ctx as well.
 func (w *where) keeps(ctx context.Context, e *domain.Envelope) bool {
 	kept, err := w.holds(ctx, e)
 	if err != nil && ctx.Err() == nil {

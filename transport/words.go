@@ -12,10 +12,10 @@ import (
 //go:embed words.txt
 var wordList string
 
-// word says what a key means.
+// word is the meaning of a key.
 type word struct{ about, unit, example string }
 
-// words are the lines of words.txt by their key.
+// words maps keys to the lines of words.txt.
 var words = sync.OnceValue(func() map[string]word {
 	known := map[string]word{}
 	for line := range strings.Lines(wordList) {
@@ -29,8 +29,8 @@ var words = sync.OnceValue(func() map[string]word {
 	return known
 })
 
-// Said is what a field of the API means, in a sentence: its doc tag, or what its key
-// means everywhere; empty when nobody said it.
+// Said returns the description of a field of the API: its doc tag, or the
+// general meaning of its key; empty if there is neither.
 func Said(field reflect.StructField, key string) string {
 	if about := field.Tag.Get("doc"); about != "" {
 		return about
@@ -41,12 +41,12 @@ func Said(field reflect.StructField, key string) string {
 	return words()[key].about
 }
 
-// unitsOf are the units that the last part of a key names.
+// unitsOf maps the last part of a key to its unit.
 var unitsOf = map[string]string{
 	"seconds": "seconds", "ms": "milliseconds", "percent": "percent", "gb": "GiB", "bytes": "bytes", "hours": "hours", "factor": "ratio", "per_second": "a second",
 }
 
-// unitOf is what a number of that key counts; empty for one that counts nothing.
+// unitOf returns the unit of a numeric key; empty if it has none.
 func unitOf(key string) string {
 	if unit := words()[key].unit; unit != "" {
 		return unit
@@ -59,5 +59,5 @@ func unitOf(key string) string {
 	return unitsOf[key]
 }
 
-// Words lists the keys that have a meaning everywhere.
+// Words lists the keys that have a general meaning.
 func Words() []string { return slices.Sorted(maps.Keys(words())) }

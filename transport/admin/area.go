@@ -1,6 +1,6 @@
 // Package admin registers the administration of a node and its cluster: pauses,
-// dead letters, handlers, rebuilds, health, status and the end of the process. It
-// decides nothing; what only the process knows it asks of the Backend.
+// dead letters, handlers, rebuilds, health, status and shutdown. It decides
+// nothing; it asks the Backend for what only the process knows.
 //
 // Read domain/admin for the events, status.go for what counts as trouble.
 package admin
@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	inAdmin, byAdmin := transport.In("admin"), transport.By(transport.RoleAdmin)
 	return transport.Area{

@@ -12,16 +12,17 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// oneLetter asks for a dead letter.
+// oneLetter is the query for one dead letter.
 type oneLetter struct {
 	ID string `path:"id"`
 }
 
-// rebuildPatience is how long an answer waits for a rebuild to begin.
+// rebuildPatience is how long an answer waits for a rebuild to start.
 const rebuildPatience = time.Second
 
-// beginRebuild answers once the node has begun, so that whoever asks next how far
-// it is finds it. A node that is far behind its log begins when it gets there.
+// beginRebuild waits until the node has started the rebuild, so that a caller who
+// then queries its progress finds it. A node far behind its log starts the rebuild
+// when it reaches the event.
 func beginRebuild(ctx context.Context, b transport.Backend, _ admincmd.RebuildProjection, result commands.Result) error {
 	ctx, stop := context.WithTimeout(ctx, rebuildPatience)
 	defer stop()
@@ -32,9 +33,9 @@ func beginRebuild(ctx context.Context, b transport.Backend, _ admincmd.RebuildPr
 	return err
 }
 
-// stopNode stops the process once the wish is on the log. The event knows what
-// the caller left out. Told again, the wish is an old one: the node that it
-// stopped is gone.
+// stopNode stops the process once the request is on the log. The event has the
+// values that the caller left out. A repeated command stops nothing: its first run
+// already stopped the node it was for.
 func stopNode(ctx context.Context, b transport.Backend, _ admincmd.RequestShutdown, result commands.Result) error {
 	if result.Duplicate {
 		return nil
@@ -47,7 +48,8 @@ func stopNode(ctx context.Context, b transport.Backend, _ admincmd.RequestShutdo
 	return domain.Errorf(domain.Internal, "admin.shutdown: want its event, found %d others", len(result.Events))
 }
 
-// stopFollower stops a node that does not lead, and so cannot write the wish down.
+// stopFollower stops a node that is not the leader and so cannot record the
+// request.
 func stopFollower(ctx context.Context, b transport.Backend, c admincmd.RequestShutdown) error {
 	c, err := c.Complete()
 	if err != nil {

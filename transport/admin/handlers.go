@@ -8,17 +8,17 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// HandlersQuery asks for handlers: all, or those of one type of event, or the
-// one of a name: its own, or the one it is documented by; or of these the ones
-// that were at work, or failed.
+// HandlersQuery is the query for event handlers: all, or those of one event type,
+// or the one with a name (its own or its documented name), optionally only those
+// that have run or failed.
 type HandlersQuery struct {
 	Event string `query:"event"`
 	Name  string `query:"name"`
 	Ran   bool   `query:"ran"`
 }
 
-// Keeps tells whether a handler is meant: its event, its name, and the name it is
-// documented by.
+// Keeps reports whether a handler, given by its event, its name and its documented
+// name, is selected.
 func (q HandlersQuery) Keeps(event, name, documented string) bool {
 	return (q.Event == "" || q.Event == event) && (q.Name == "" || q.Name == name || q.Name == documented)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Status is the answer of /status: one page of what the node and the cluster do.
+// Status is the answer of GET /status: a summary of the node and the cluster.
 type Status struct {
 	Position     domain.Position       `json:"position"`
 	Status       transport.State       `json:"status" doc:"the worst of the trouble"`
@@ -32,9 +32,9 @@ type Status struct {
 	Paused       []adminview.PauseRow  `json:"paused"`
 }
 
-// tellStatus puts the page together. Health and read models are asked one after
-// the other; the position is that of the read models. While those cannot answer,
-// the page is what the node knows of itself, and says so.
+// tellStatus returns the summary as of the position of the read models. While they
+// cannot answer, the summary holds only what the node knows about itself, and says
+// so.
 func tellStatus(ctx context.Context, b transport.Backend, q projections.NoQuestion) (Status, domain.Position, error) {
 	health, err := b.Health(ctx)
 	if err != nil {

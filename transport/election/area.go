@@ -1,8 +1,8 @@
 // Package election registers the area of leadership: events, read model, decision,
-// and the endpoints of a voter. It keeps no ballot and asks nobody.
+// and the endpoints of a voter. It keeps no ballot and calls nobody.
 //
 // Read domain/election for what a voter promises, Voter for what the process has to
-// lend.
+// provide.
 package election
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Voter is what a process lends the endpoints: its ballot, and who leads.
+// Voter is the ballot and leadership that the process provides to the endpoints.
 type Voter interface {
-	// Vote answers a candidacy. What it promises is saved before. With pre it only
-	// looks, and promises nothing.
+	// Vote answers a candidacy. A promise is saved before it is returned. With pre,
+	// it promises nothing.
 	Vote(ctx context.Context, c election.Candidacy, pre bool) (election.VoteAnswer, error)
-	// Heartbeat answers who says that it leads.
+	// Heartbeat answers the heartbeat of a leader.
 	Heartbeat(ctx context.Context, h election.Heartbeat) (election.BeatAnswer, error)
-	// Leader is who leads, as far as the node knows.
+	// Leader returns the leader known to the node.
 	Leader() Leader
 }
 
@@ -43,7 +43,7 @@ type Heartbeat struct {
 	LeaseSeconds domain.Seconds `json:"lease_seconds" doc:"0: it leads no longer"`
 }
 
-// Leader is the answer of /election/leader.
+// Leader is the answer of GET /election/leader.
 type Leader struct {
 	Leader     domain.NodeID   `json:"leader" doc:"empty: nobody, as far as the node knows"`
 	Term       uint64          `json:"term"`
@@ -57,13 +57,13 @@ type Leader struct {
 	Silent     []Silent        `json:"silent_voters,omitempty" doc:"that did not answer this node's last question"`
 }
 
-// Silent is a voter that does not answer, and what came instead.
+// Silent is a voter that did not answer, and the error instead.
 type Silent struct {
 	Voter  domain.NodeID `json:"voter"`
 	Reason string        `json:"reason"`
 }
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	return transport.Area{
 		Name:        "election",
@@ -108,7 +108,7 @@ func leader(ctx context.Context, b transport.Backend, _ projections.NoQuestion) 
 		position = v.Position()
 		return nil
 	})
-	if domain.CodeOf(err) == domain.Unavailable { // a node that catches up knows who leads all the same
+	if domain.CodeOf(err) == domain.Unavailable { // a node that is catching up knows the leader all the same
 		position, err = b.Log().Head(ctx)
 	}
 	return voter.Leader(), position, err

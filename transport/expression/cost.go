@@ -12,18 +12,18 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// A step is one node of an expression, evaluated in a loop, or stepBytes of a
-// text or one element of a list or map that an operator looks at: at most some
-// 100 ns. What an operator will cost is counted before it runs.
+// A step is one node of an expression evaluated in a loop, or stepBytes of a text
+// or one element of a list or map that an operator looks at: at most about 100 ns.
+// The cost of an operator is counted before it runs.
 const (
 	stepBytes     = 16
-	checkEvery    = 4096 // steps between two looks at the context
+	checkEvery    = 4096 // steps between two checks of the context
 	maxPattern    = 1000 // instructions of a pattern
-	likelyLength  = 16   // elements of a list that nothing is known of
+	likelyLength  = 16   // assumed length of a list that is not known
 	patternStride = 8    // instructions of a pattern that one step tries on one byte
 )
 
-// The functions that count. Nobody can write a name with a space.
+// The counting functions. A name with a space cannot be written in an expression.
 const (
 	countDeep    = "count all of"
 	countText    = "count the text of"
@@ -32,15 +32,15 @@ const (
 	countNodes   = "count the nodes of"
 )
 
-// meter counts the steps of one evaluation at a time. As a visitor it puts the
-// functions that count around the operands of a tree.
+// meter counts the steps of one evaluation at a time. As a visitor it wraps the
+// operands of a tree in counting functions.
 type meter struct {
 	most  int
-	least int // what an evaluation takes that skips nothing, with lists of likelyLength
+	least int // steps of an evaluation that skips nothing, with lists of likelyLength
 
 	ctx     context.Context
 	taken   int
-	check   int // the steps at which the context is looked at next
+	check   int // the step count at which the context is checked next
 	failure error
 }
 
@@ -48,7 +48,7 @@ func (m *meter) begin(ctx context.Context) {
 	m.ctx, m.taken, m.check, m.failure = ctx, 0, checkEvery, nil
 }
 
-// take counts steps. Its error ends the evaluation.
+// take adds steps. It returns an error at the limit, which ends the evaluation.
 func (m *meter) take(steps int) error {
 	if m.failure != nil {
 		return m.failure
@@ -65,10 +65,10 @@ func (m *meter) take(steps int) error {
 	return m.failure
 }
 
-// options make a compiler count.
+// options returns the compiler options that define the counting functions.
 func (m *meter) options() []expr.Option {
-	// A function gets the operand, and a factor: how many times as long as a look
-	// at all of it the operator takes.
+	// A counting function receives the operand and a factor: the cost of the
+	// operator relative to looking at the whole operand once.
 	counting := func(name string, steps func(value any, factor int) int) expr.Option {
 		return expr.Function(name, func(args ...any) (any, error) {
 			factor, _ := args[1].(int)
@@ -93,7 +93,7 @@ func (m *meter) options() []expr.Option {
 	}
 }
 
-// times multiplies without going round: a text is shorter than 2^40 bytes.
+// times multiplies without overflow: a text is shorter than 2^40 bytes.
 func times(steps, factor int) int { return min(steps, 1<<40) * factor }
 
 func textSteps(v any) int {
@@ -101,7 +101,7 @@ func textSteps(v any) int {
 	return 1 + len(text)/stepBytes
 }
 
-// deep counts a value with everything inside it, and stops counting at a bound.
+// deep counts a value with everything inside it, up to a bound.
 func (m *meter) deep(v any, bound int) int {
 	switch v := v.(type) {
 	case string:
@@ -137,7 +137,7 @@ func (m *meter) deep(v any, bound int) int {
 	return 1
 }
 
-// Visit counts what a node looks at. Children come before their parents.
+// Visit wraps the operands of a node. Children are visited before their parents.
 func (m *meter) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.BinaryNode:
@@ -156,27 +156,27 @@ func (m *meter) operator(n *ast.BinaryNode) {
 	switch n.Operator {
 	case "==", "!=", "<", "<=", ">", ">=", "startsWith", "endsWith":
 		if literal(n.Left) || literal(n.Right) {
-			return // no longer than the shorter of the two
+			return // at most the length of the shorter one
 		}
 		n.Left, n.Right = m.counted(countDeep, n.Left, 1), m.counted(countDeep, n.Right, 1)
-	case "+": // makes a text of both
+	case "+": // concatenates the two
 		n.Left, n.Right = m.counted(countDeep, n.Left, 4), m.counted(countDeep, n.Right, 4)
 	case "contains":
 		n.Left, n.Right = m.counted(countDeep, n.Left, 1), m.counted(countDeep, n.Right, 1)
 	case "in":
 		n.Left, n.Right = m.counted(countDeep, n.Left, 1), m.counted(countMembers, n.Right, 1)
 	case "matches":
-		size, _ := patternSize(n.Right) // it was checked before
+		size, _ := patternSize(n.Right) // checked before
 		factor := 1 + size/patternStride
 		m.least += factor
 		n.Left = m.counted(countBytes, n.Left, factor)
 	}
 }
 
-// factors are of the functions that take longer than a look at their arguments.
+// factors lists the functions that cost more than one look at their arguments.
 var factors = map[string]int{"string": 8, "keys": 8, "values": 8, "upper": 4, "lower": 4}
 
-// short are the functions that look at no more than one element.
+// short lists the functions that look at no more than one element.
 var short = []string{"type", "abs", "ceil", "floor", "round", "first", "last", "get"}
 
 func (m *meter) function(n *ast.BuiltinNode) {
@@ -195,13 +195,14 @@ func (m *meter) function(n *ast.BuiltinNode) {
 			size := nodesOf(predicate.Node)
 			m.least += size * (likelyLength - 1)
 			predicate.Node = m.call(countNodes, predicate.Node, size)
-		case !loops: // a list that is looped over costs what is done with its elements
+		case !loops: // for a list that is looped over, the predicate is counted instead
 			n.Arguments[i] = m.counted(how, argument, max(1, factors[n.Name]))
 		}
 	}
 }
 
-// nodesOf counts the nodes of a tree, itself included, without those that count.
+// nodesOf counts the nodes of a tree, itself included, without the counting
+// functions.
 func nodesOf(node ast.Node) int {
 	if call, is := node.(*ast.CallNode); is {
 		return nodesOf(call.Arguments[0])
@@ -213,7 +214,7 @@ func nodesOf(node ast.Node) int {
 	return size
 }
 
-// counted puts a function around an operand that may be long.
+// counted wraps an operand that may be long in a counting function.
 func (m *meter) counted(how string, operand ast.Node, factor int) ast.Node {
 	if literal(operand) {
 		return operand
@@ -235,7 +236,7 @@ func (m *meter) call(how string, operand ast.Node, factor int) ast.Node {
 	return call
 }
 
-// literal tells a value that the text of the expression holds.
+// literal reports whether a node is a literal value.
 func literal(node ast.Node) bool {
 	switch node.(type) {
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NilNode, *ast.ConstantNode:
@@ -244,8 +245,8 @@ func literal(node ast.Node) bool {
 	return false
 }
 
-// patternSize is about how many instructions a pattern has, which is found
-// without compiling it. The library matches in time linear in the text, times that.
+// patternSize estimates the number of instructions of a pattern without compiling
+// it. Matching takes time linear in the text, times that number.
 func patternSize(node ast.Node) (int, error) {
 	pattern, is := node.(*ast.StringNode)
 	if !is {
@@ -265,10 +266,10 @@ func patternSize(node ast.Node) (int, error) {
 func instructions(re *syntax.Regexp) int {
 	size := max(1, len(re.Rune))
 	if re.Op == syntax.OpCharClass {
-		size = 1 + len(re.Rune)/stepBytes // searched by halves
+		size = 1 + len(re.Rune)/stepBytes // binary search
 	}
 	for _, sub := range re.Sub {
-		if re.Op == syntax.OpRepeat { // the library bounds what nested ones come to
+		if re.Op == syntax.OpRepeat { // regexp/syntax limits nested repetitions
 			size += instructions(sub) * max(1, re.Min, re.Max)
 		} else {
 			size += instructions(sub)

@@ -1,10 +1,9 @@
-// Package expression compiles and evaluates what people write as filters and
-// requirements: short expressions, in the language of expr-lang, of bounded
-// cost. Nothing in them reads a clock or a random number. A text that could do
-// much work by itself (ranges, variables, a loop inside a loop, a pattern that
-// is made at run time) is refused when it is compiled; work that grows with the
-// data is counted in steps while it is done, and ends at a bound or with the
-// caller's context.
+// Package expression compiles and evaluates the filters and requirements that users
+// write: short expressions in the language of expr-lang, with limited cost. They
+// cannot read a clock or a random number. A text that could do much work by itself
+// (ranges, variables, a loop inside a loop, a pattern made at run time) is refused
+// when it is compiled; work that grows with the data is counted in steps during
+// evaluation, which ends at a limit or with the caller's context.
 //
 // Read expression.go (what is allowed), then cost.go (what a step is).
 package expression
@@ -25,24 +24,24 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// The bounds of an expression: of its text, its tree, and what it may build.
+// Limits of an expression: of its text, its tree, and what it may build.
 const (
 	MaxBytes  = 2 << 10
 	maxValues = 10_000 // elements of lists and maps that one evaluation may build
 	maxNodes  = 256
-	maxLevels = 1 // of predicates such as any(…, …) inside each other
+	maxLevels = 1 // nesting of predicates such as any(…, …)
 )
 
-// builtins are the functions an expression may use: those whose work and result
-// are no larger than what they are given.
+// builtins lists the functions an expression may use: those whose work and result
+// are no larger than their arguments.
 var builtins = []string{
 	"all", "none", "any", "one", "count", "find", "filter", "len", "type", "abs", "ceil", "floor", "round", "int",
 	"float", "string", "trim", "upper", "lower", "indexOf", "lastIndexOf", "hasPrefix", "hasSuffix",
 	"max", "min", "sum", "mean", "duration", "date", "first", "last", "get", "keys", "values",
 }
 
-// Program is an expression that was checked. It is safe for use by many at
-// once; they evaluate it one after the other.
+// Program is a compiled expression. It is safe for concurrent use; evaluations run
+// one after the other.
 type Program struct {
 	names []string
 
@@ -52,12 +51,12 @@ type Program struct {
 	meter   *meter
 }
 
-// Names tells whether the expression says a name.
+// Names reports whether the expression uses a name.
 func (p *Program) Names(name string) bool { return slices.Contains(p.names, name) }
 
-// Holds evaluates the expression. Its error says why that was not possible: a
-// name that env lacks, an answer that is neither true nor false, more steps than
-// Compile was given. Where ctx ended first, the error is that of ctx.
+// Holds evaluates the expression. It returns an error if that fails: env lacks a
+// name, the result is not a boolean, or it took more steps than Compile allowed. If
+// ctx ended first, the error is that of ctx.
 func (p *Program) Holds(ctx context.Context, env any) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +71,7 @@ func (p *Program) Holds(ctx context.Context, env any) (bool, error) {
 		if errors.As(err, &placed) {
 			reason = placed.Message
 		}
-		return false, errors.New(clip(reason)) // it may quote the data
+		return false, errors.New(clip(reason)) // the reason may quote the data
 	}
 	holds, ok := answer.(bool)
 	if !ok {
@@ -81,7 +80,7 @@ func (p *Program) Holds(ctx context.Context, env any) (bool, error) {
 	return holds, nil
 }
 
-// clip shortens what is shown of a reason.
+// clip shortens the displayed reason.
 func clip(reason string) string {
 	const most = 200
 	if len(reason) <= most {
@@ -90,7 +89,7 @@ func clip(reason string) string {
 	return strings.ToValidUTF8(reason[:most], "") + "…"
 }
 
-// NamesOf lists what an expression over a struct may name: its expr tags.
+// NamesOf lists the names that an expression over a struct can use: its expr tags.
 func NamesOf[T any]() []string {
 	var names []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
@@ -101,10 +100,9 @@ func NamesOf[T any]() []string {
 	return names
 }
 
-// Compile checks an expression that is true or false of what env says, expr.Env
-// and the like; an evaluation may take so many steps. Its error names the place
-// of the fault; where the fault is a name that env does not have, it lists
-// names, those that it has.
+// Compile compiles a boolean expression over an environment, given by expr.Env and
+// other options; an evaluation may take up to steps steps. An error names the place
+// of the fault, and for an unknown name it lists names, the known ones.
 func Compile(text string, steps int, names []string, env ...expr.Option) (*Program, error) {
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("want at most %d bytes, found %d", MaxBytes, len(text))
@@ -128,8 +126,8 @@ func Compile(text string, steps int, names []string, env ...expr.Option) (*Progr
 	if _, err = expr.Compile(text, options...); err != nil {
 		return nil, placed(err, names)
 	}
-	// Counting hides the types of what it counts, so the faults are looked for
-	// before, without it.
+	// The counting functions hide the types of their operands, so check the types
+	// first without them.
 	meter := &meter{most: steps}
 	program, err := expr.Compile(text, append(options, meter.options()...)...)
 	if err != nil {
@@ -141,7 +139,7 @@ func Compile(text string, steps int, names []string, env ...expr.Option) (*Progr
 	return &Program{names: inspector.names, program: program, machine: vm.VM{MemoryBudget: maxValues}, meter: meter}, nil
 }
 
-// placed says where the fault is.
+// placed adds the place in the text to an error.
 func placed(err error, names []string) error {
 	var at *file.Error
 	if !errors.As(err, &at) {
@@ -154,15 +152,15 @@ func placed(err error, names []string) error {
 	return fmt.Errorf("line %d, column %d: %s%s", max(at.Line, 1), at.Column+1, at.Message, known)
 }
 
-// inspector looks for what could make a short expression do much work before
-// anything is compiled: ranges, variables (a string doubled sixty times), loops
-// inside loops, patterns that are large or not known yet.
+// inspector rejects what could make a short expression do much work, before
+// anything is compiled: ranges, variables (a string doubled sixty times), nested
+// loops, patterns that are large or not constant.
 type inspector struct {
 	names   []string
 	refused string
 }
 
-// Visit looks at one node.
+// Visit checks one node.
 func (i *inspector) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
@@ -181,7 +179,8 @@ func (i *inspector) Visit(node *ast.Node) {
 	case *ast.VariableDeclaratorNode:
 		i.refuse(n, "variables may not be used")
 	case *ast.BuiltinNode:
-		// The library's own switch does not reach the functions with predicates.
+		// The library's option to disable builtins does not cover functions with
+		// predicates.
 		if !slices.Contains(builtins, n.Name) {
 			i.refuse(n, "the function "+n.Name+" may not be used")
 		}
@@ -194,7 +193,7 @@ func (i *inspector) refuse(node ast.Node, reason string) {
 	}
 }
 
-// levels finds predicates inside predicates.
+// levels rejects predicates nested too deeply.
 func (i *inspector) levels(node ast.Node, depth int) {
 	inside := depth
 	if predicate, ok := node.(*ast.PredicateNode); ok {

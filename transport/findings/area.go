@@ -1,5 +1,5 @@
-// Package findings registers the findings: what is wrong with a cluster, by what its
-// log shows. It holds no logic of its own.
+// Package findings registers the findings: problems of a cluster that its log
+// shows. It holds no logic of its own.
 //
 // Read projections/findings for how each is found.
 package findings
@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	return transport.Area{
 		Name:        "findings",

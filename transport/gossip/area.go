@@ -1,8 +1,9 @@
-// Package gossip registers the endpoints by which nodes tell each other of themselves.
-// It has no events of its own: that a node was heard from is one of transport/nodes.
+// Package gossip registers the endpoints through which nodes exchange state
+// documents. It has no events of its own: that a node was heard from is an event of
+// transport/nodes.
 //
 // Read domain/gossip for documents and their merge, Gossip for what the process has
-// to lend.
+// to provide.
 package gossip
 
 import (
@@ -15,27 +16,27 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Gossip is what a process lends the endpoints: its documents.
+// Gossip is the documents that the process provides to the endpoints.
 type Gossip interface {
 	Push(ctx context.Context, push Push) (Pulled, error)
 	Answer(ctx context.Context, ask gossip.Ask) (gossip.Answer, error)
 	Peers(ctx context.Context) (Peers, domain.Position, error)
 }
 
-// Push tells a node of documents.
+// Push is the request that sends documents to a node.
 type Push struct {
 	NodeID    domain.NodeID     `json:"node_id"`
 	Cluster   string            `json:"cluster,omitempty" doc:"of another one nothing is taken"`
 	Documents []gossip.Document `json:"documents,omitempty"`
 }
 
-// Pulled is what the node tells in return: what it heard last.
+// Pulled is the answer to Push: the documents that the node received last.
 type Pulled struct {
 	Documents []gossip.Document `json:"documents"`
 	Applied   int               `json:"applied" doc:"documents that were new to it"`
 }
 
-// Peers is the answer of /peers.
+// Peers is the answer of GET /peers.
 type Peers struct {
 	Self   domain.NodeID `json:"self"`
 	Root   string        `json:"root" doc:"digest of all: nodes with the same one know the same"`
@@ -43,13 +44,13 @@ type Peers struct {
 	Counts Counts        `json:"counts"`
 }
 
-// Peer is what a node said of itself, and how long ago by this node's clock.
+// Peer is the document of a node, and its age by this node's clock.
 type Peer struct {
 	gossip.Document
 	Age domain.Seconds `json:"age_seconds"`
 }
 
-// Counts are what became of documents since the start.
+// Counts counts what became of documents since the start.
 type Counts struct {
 	Applied   uint64    `json:"applied"`
 	Known     uint64    `json:"known" doc:"that were no news"`
@@ -64,7 +65,7 @@ type Counts struct {
 	LastAt    time.Time `json:"last_at,omitzero" doc:"of an exchange"`
 }
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	return transport.Area{
 		Name: "gossip",

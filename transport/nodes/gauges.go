@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// silences tells Prometheus how long each kind of success has failed to happen.
-// A kind that nothing has asked for yet has no value.
+// silences exports how long each kind of success has been overdue as Prometheus
+// gauges. A kind of success that was not expected yet has no value.
 type silences struct {
 	backend transport.Backend
 	now     func() time.Time
@@ -23,16 +23,17 @@ var (
 	silenceAlarm  = prometheus.NewDesc("rift_silence_alarm", "Whether the silence of a kind is an alarm.", []string{"kind"}, nil)
 )
 
-// Describe names the gauges.
+// Describe implements prometheus.Collector.
 func (silences) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- silentSeconds
 	descriptions <- silenceAlarm
 }
 
-// gaugeTime bounds how long a scrape waits for the read models.
+// gaugeTime limits how long a scrape waits for the read models.
 const gaugeTime = 2 * time.Second
 
-// Collect asks the read models. While they cannot answer there are no values.
+// Collect implements prometheus.Collector. While the read models cannot answer
+// there are no values.
 func (s silences) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), gaugeTime)
 	defer cancel()
@@ -57,7 +58,7 @@ func (s silences) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// silenceGauges are the gauges of the area.
+// silenceGauges returns the gauges of the area.
 func silenceGauges(b transport.Backend, now func() time.Time) prometheus.Collector {
 	return silences{b, now}
 }

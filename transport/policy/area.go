@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area(sections domain.Sections) transport.Area {
 	model := policyview.Model{Sections: sections}
 	admin := transport.In("admin")

@@ -12,16 +12,16 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// StateAsked asks a node how it sees the cluster.
+// StateAsked is the query for how a node sees the cluster.
 type StateAsked struct{}
 
-// describer is a log that is replicated.
+// describer is a replicated log.
 type describer interface {
 	State(ctx context.Context) (raftlog.State, error)
 }
 
-// Area is what the area adds to a process. Its POST endpoints are for nodes alone, and
-// served by a Handler.
+// Area returns what this area adds to a process. Its POST endpoints are for nodes
+// only, and are served by a Handler.
 func Area() transport.Area {
 	return transport.Area{
 		Name:        "raft",

@@ -14,24 +14,24 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// maxAnswer bounds the answer to a Change or a Join.
+// maxAnswer limits the answer to a Change or a Join.
 const maxAnswer = 1 << 20
 
-// Client asks the members of a cluster on behalf of an operator, a node, or one that
-// is to become a node.
+// Client calls the members of a cluster on behalf of an operator, a node, or a node
+// that is joining.
 type Client struct {
 	HTTP   *http.Client
 	Ring   *Ring
 	Signer *Signer
 }
 
-// Change has members changed, or asks who they are: by the node at an address, or the
-// leader that it names instead. The ring then has the list that was answered.
+// Change changes members, or queries them: at the node at an address, or at the
+// leader it names. The ring then has the list from the answer.
 func (c Client) Change(ctx context.Context, address string, change Change) (raftlog.State, error) {
 	return c.ask(ctx, address, "/raft/members", change)
 }
 
-// Join asks for a node to be added that the client's token allows.
+// Join asks the cluster to add a node that the client's token allows.
 func (c Client) Join(ctx context.Context, address string, join Join) (raftlog.State, error) {
 	return c.ask(ctx, address, "/raft/join", join)
 }
@@ -59,8 +59,9 @@ func (c Client) ask(ctx context.Context, address, path string, question any) (st
 	return state, err
 }
 
-// whoIsAt finds the member at an address: on the list, else by asking. Only one that is
-// on the list is signed for, so a wrong answer is of no use to who gives it.
+// whoIsAt returns the member at an address, from the list or else by asking the
+// address. Requests are only signed for members on the list, so a false answer is
+// useless to an attacker.
 func (c Client) whoIsAt(ctx context.Context, address string) (domain.NodeID, error) {
 	address = strings.TrimSuffix(address, "/")
 	members := c.Ring.Members().Members
@@ -77,7 +78,7 @@ func (c Client) whoIsAt(ctx context.Context, address string) (domain.NodeID, err
 	if err != nil {
 		return "", domain.Errorf(domain.Unavailable, "%w", err)
 	}
-	_ = answer.Body.Close() // what matters is in the header
+	_ = answer.Body.Close() // only the header matters
 	name := answer.Header.Get(headerNode)
 	if name == "" {
 		return "", domain.Errorf(domain.Unavailable, "%s: want a node of a cluster, found something else that answers %s", address, answer.Status)
@@ -91,7 +92,7 @@ func (c Client) one(ctx context.Context, to domain.NodeID, address, path string,
 		return state, err
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	_ = answer.Body.Close() // what matters was read
+	_ = answer.Body.Close() // the body was read
 	if err != nil {
 		return state, domain.Errorf(domain.Unavailable, "%s: %w", address, err)
 	}
@@ -113,7 +114,7 @@ func (c Client) one(ctx context.Context, to domain.NodeID, address, path string,
 	return state, nil
 }
 
-// problem is the error of an answer that is no success.
+// problem returns the error of an unsuccessful answer.
 func problem(answer *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
 	var p transport.Problem
@@ -123,7 +124,7 @@ func problem(answer *http.Response) error {
 	return p.Err()
 }
 
-// leaderOf finds the address of the leader in a refusal.
+// leaderOf returns the leader's address from a refusal.
 func leaderOf(err error) (address string, hinted bool) {
 	var hint *transport.LeaderHint
 	if errors.As(err, &hint) {

@@ -19,39 +19,40 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// The bounds of bodies: of messages with entries, of a snapshot, of all others.
+// Limits of bodies: of messages with entries, of a snapshot, of all others.
 const (
 	maxAppend   = 64 << 20
 	maxSnapshot = 32 << 20
 	maxSmall    = 64 << 10
 )
 
-// maxStreams bounds the copies of the log that are served at once.
+// maxStreams limits the copies of the log that are served at once.
 const maxStreams = 4
 
-// Handler takes what the nodes of a cluster send each other.
+// Handler serves the requests that the nodes of a cluster send each other.
 type Handler struct {
 	log      *raftlog.Log
 	verifier *Verifier
 	logger   *slog.Logger
 	refused  *prometheus.CounterVec
 	taken    *prometheus.CounterVec
-	noisy    rate.Sometimes // bounds the lines that refused requests make
+	noisy    rate.Sometimes // limits the log lines about refused requests
 	streams  chan struct{}
 	routes   map[string]route
-	strange  func() // told of callers that are on no list; nil: nobody wants to know
+	strange  func() // called for callers that are on no list; may be nil
 }
 
-// route is one path: what a body may be, and what is done with it.
+// route is one path: the bodies it accepts, and how it is served.
 type route struct {
 	most  int64
-	types []raftpb.MessageType // none: no message of Raft
+	types []raftpb.MessageType // none: it is not a Raft message
 	serve func(w http.ResponseWriter, r *http.Request, from *Sender, body []byte) error
-	joins bool // for callers that show a token, and for them alone
+	joins bool // only for callers with a token
 }
 
-// NewHandler serves a replicated log to the nodes on a ring. strange is told of callers
-// that are on no list: they may be on a newer one; nil: nobody wants to know.
+// NewHandler returns a handler of a replicated log for the nodes on a ring.
+// strange, which may be nil, is called for callers that are on no list: they may be
+// on a newer one.
 func NewHandler(log *raftlog.Log, ring *Ring, strange func(), logger *slog.Logger) *Handler {
 	h := &Handler{
 		log: log, verifier: NewVerifier(ring, time.Now), strange: strange, logger: logger, noisy: rate.Sometimes{Interval: time.Second}, streams: make(chan struct{}, maxStreams),
@@ -69,12 +70,12 @@ func NewHandler(log *raftlog.Log, ring *Ring, strange func(), logger *slog.Logge
 	return h
 }
 
-// Collectors are the counters of a handler.
+// Collectors returns the metrics of the handler.
 func (h *Handler) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{h.refused, h.taken}
 }
 
-// Mount serves the paths of Raft before another handler, which has all others.
+// Mount serves the paths of Raft, and all others with next.
 func (h *Handler) Mount(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, known := h.routes[r.URL.Path]
@@ -146,7 +147,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 	}
 	h.log.Receive(m)
 	if now := h.log.Leader().Term; m.GetTerm() < now {
-		// Raft takes nothing of it, and tells its sender of the newer term.
+		// Raft ignores the message, and the error tells its sender the newer term.
 		return refuse("term", domain.Conflict, "message of Raft: want term %d or a newer one, found %d", now, m.GetTerm())
 	}
 	h.taken.WithLabelValues(r.URL.Path).Inc()
@@ -154,7 +155,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 	return nil
 }
 
-// greet takes what a node says of itself.
+// greet records what a node states about itself.
 func (h *Handler) greet(r *http.Request, from *Sender) error {
 	err := h.log.Greet(r.Context(), from.Greeting)
 	var other *raftlog.OtherFolder
@@ -164,7 +165,7 @@ func (h *Handler) greet(r *http.Request, from *Sender) error {
 	return err
 }
 
-// decodeMessage reads a message of Raft, and refuses one that no node sends.
+// decodeMessage decodes a Raft message, and rejects one that no node sends.
 func decodeMessage(contentType string, body []byte) (*raftpb.Message, error) {
 	m := &raftpb.Message{}
 	media, _, err := mime.ParseMediaType(contentType)
@@ -184,7 +185,7 @@ func decodeMessage(contentType string, body []byte) (*raftpb.Message, error) {
 
 const protobufType = "application/protobuf"
 
-// checkSender refuses a message that speaks for another node than its sender, or that
+// checkSender rejects a message that names another node than its sender, or that
 // belongs to another path.
 func checkSender(m *raftpb.Message, from domain.NodeID, types []raftpb.MessageType) error {
 	if want := (raftlog.Member{Node: from}).ID(); m.GetFrom() != want {

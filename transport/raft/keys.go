@@ -14,31 +14,31 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// Secret is what one node, one operator or one token has alone. Two of them share a key
-// that nobody else has, each from its own secret and the other's public key (X25519), so
-// that no node can sign for another.
+// Secret is the private key of one node, operator or token. Two owners derive a
+// shared key, which nobody else has, each from its own secret and the other's
+// public key (X25519), so that no node can sign for another.
 type Secret struct {
 	seed   []byte
 	key    *ecdh.PrivateKey
 	public string
-	signs  ed25519.PrivateKey // of an operator: what tokens are signed with
+	signs  ed25519.PrivateKey // of an operator: the key that signs tokens
 }
 
 // secretBytes is the length of a secret.
 const secretBytes = 32
 
-// NewSecret draws a secret.
+// NewSecret returns a random secret.
 func NewSecret() Secret {
 	var seed [secretBytes]byte
 	_, _ = rand.Read(seed[:]) // never fails
 	s, err := secretOf(seed[:])
 	if err != nil {
-		panic(err) // 32 bytes are always a secret
+		panic(err) // any 32 bytes are a valid key
 	}
 	return s
 }
 
-// ParseSecret reads what Text wrote. Its errors do not say what they found.
+// ParseSecret parses what Text returned. Its errors do not quote the text.
 func ParseSecret(text string) (Secret, error) {
 	seed, err := hex.DecodeString(text)
 	if err != nil || len(seed) != secretBytes {
@@ -67,22 +67,22 @@ func secretOf(seed []byte) (s Secret, err error) {
 	return s, nil
 }
 
-// Text is the secret, for a file that its owner alone may read.
+// Text returns the secret, for a file that only its owner can read.
 func (s Secret) Text() string { return hex.EncodeToString(s.seed) }
 
-// String hides the secret from logs.
+// String returns a text without the secret, safe for logs.
 func (s Secret) String() string { return "secret of " + s.public }
 
-// GoString hides it too.
+// GoString does not show the secret either.
 func (s Secret) GoString() string { return s.String() }
 
-// Public is what others know the owner of a secret by.
+// Public returns the public key.
 func (s Secret) Public() string { return s.public }
 
-// Signs is what tokens of an operator are checked with.
+// Signs returns the public key that an operator's tokens are checked with.
 func (s Secret) Signs() string { return hex.EncodeToString(s.signs.Public().(ed25519.PublicKey)) }
 
-// agree makes the key that two callers of a cluster share.
+// agree derives the key that two callers of a cluster share.
 func (s Secret) agree(cluster string, a, b domain.NodeID, public string) ([]byte, error) {
 	if a > b {
 		a, b = b, a
@@ -102,43 +102,43 @@ func (s Secret) agree(cluster string, a, b domain.NodeID, public string) ([]byte
 	return hkdf.Key(sha256.New, shared, []byte(cluster), strings.Join([]string{"rift between nodes 1", string(a), string(b)}, "\n"), sha256.Size)
 }
 
-// Operator is the name that whoever changes the members signs by. No node has it.
+// Operator is the name used to sign changes of the members. No node has this name.
 const Operator domain.NodeID = "operator"
 
-// Public is what nodes know an operator by.
+// Public is the public keys of an operator.
 type Public struct {
 	Key   string `json:"key"`
-	Signs string `json:"signs"` // its tokens
+	Signs string `json:"signs"` // for its tokens
 }
 
-// Ring is whom one caller of a cluster trusts: the operator, and the members by the
-// newest list that it has.
+// Ring holds the callers that one caller of a cluster trusts: the operator, and the
+// members according to the newest list it has.
 type Ring struct {
 	Cluster  string
 	Self     domain.NodeID
 	secret   Secret
 	operator Public
-	config   func() *raftlog.Configuration // of the log; nil: there is none
+	config   func() *raftlog.Configuration // of the log; nil: there is no log
 
 	mu         sync.Mutex
-	introduced raftlog.Configuration // what a member, or a file, says
+	introduced raftlog.Configuration // as given by a member or a file
 	shared     map[string][]byte     // by name and public key
 }
 
-// NewRing makes the ring of a caller that has a secret. first is the list of members
-// that it begins with.
+// NewRing returns the ring of a caller with a secret. first is the initial list of
+// members.
 func NewRing(cluster string, self domain.NodeID, secret Secret, operator Public, first raftlog.Configuration) *Ring {
 	return &Ring{Cluster: cluster, Self: self, secret: secret, operator: operator, introduced: first, shared: map[string][]byte{}}
 }
 
-// Follow makes the log the source of the list, where it has a newer one.
+// Follow makes the log a source of the list; the newer list counts.
 func (r *Ring) Follow(config func() *raftlog.Configuration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.config = config
 }
 
-// Introduce takes a list that a member gave.
+// Introduce takes over a list received from a member if it is newer.
 func (r *Ring) Introduce(list raftlog.Configuration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +147,7 @@ func (r *Ring) Introduce(list raftlog.Configuration) {
 	}
 }
 
-// Members is the newest list of members.
+// Members returns the newest list of members.
 func (r *Ring) Members() raftlog.Configuration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,15 +163,15 @@ func (r *Ring) list() raftlog.Configuration {
 	return r.introduced
 }
 
-// errStranger is the refusal of a name that is on no list.
+// errStranger returns the error for a name that is on no list.
 func errStranger(name domain.NodeID) error {
 	return domain.Errorf(domain.Forbidden, "node %s is no member of this cluster, or has no key in it", name)
 }
 
-// maxShared bounds the keys that are kept; they are made again.
+// maxShared limits the cached keys; they can be derived again.
 const maxShared = 256
 
-// with gives the key that is shared with a member or the operator.
+// with returns the key shared with a member or the operator.
 func (r *Ring) with(name domain.NodeID) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

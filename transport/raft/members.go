@@ -17,11 +17,11 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Change is the body of /raft/members: what is to become of members, together. An empty
-// one changes nothing and asks who is a member.
+// Change is the body of /raft/members: the changes of the members, made together.
+// An empty one changes nothing and returns the members.
 type Change struct {
 	Members []ChangedMember `json:"members,omitempty"`
-	// Leader hands the leadership to a voter: its name, or "any".
+	// Leader is the voter to transfer the leadership to, or "any".
 	Leader string `json:"leader,omitempty"`
 }
 
@@ -29,17 +29,18 @@ type Change struct {
 type ChangedMember struct {
 	Node    domain.NodeID `json:"node_id"`
 	Address string        `json:"address,omitempty"`
-	Key     string        `json:"key,omitempty"` // its public one, of a node that is added
+	Key     string        `json:"key,omitempty"` // public key, of a node that is added
 	Role    string        `json:"role"`          // "learner", "voter" or "gone"
 }
 
-// wishes are the roles of a Change.
+// wishes maps the roles in a Change to the log's.
 var wishes = map[string]raftlog.Wish{"learner": raftlog.WishLearner, "voter": raftlog.WishVoter, "gone": raftlog.WishGone}
 
-// changeWithin bounds how long a change of the members is waited for.
+// changeWithin limits how long a change of the members is waited for.
 const changeWithin = 20 * time.Second
 
-// members answers who is a member, after a change that only an operator may ask for.
+// members answers with the members, after making changes if the operator asks for
+// them.
 func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, body []byte) error {
 	var change Change
 	if err := decodeStrictly(body, &change); err != nil {
@@ -69,7 +70,7 @@ func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, 
 	return h.tell(ctx, w, from)
 }
 
-// list is what becomes of the members.
+// list converts the changes to the log's type.
 func (c *Change) list() (list []raftlog.Reconfiguration, err error) {
 	if c.Leader != "" && len(c.Members) > 0 {
 		return nil, domain.Errorf(domain.Invalid, "/raft/members: want changes of members or a leader, found both")
@@ -90,11 +91,11 @@ func (c *Change) list() (list []raftlog.Reconfiguration, err error) {
 // Join is the body of /raft/join.
 type Join struct {
 	Address string `json:"address"` // of the node's endpoints
-	Key     string `json:"key"`     // its public one
+	Key     string `json:"key"`     // its public key
 }
 
-// join adds a node that shows a token, as a learner. Asked again it answers again, and
-// the token is used once.
+// join adds a node with a token as a learner. A repeated call returns the same
+// answer, and uses the token only once.
 func (h *Handler) join(w http.ResponseWriter, r *http.Request, from *Sender, body []byte) error {
 	var join Join
 	if err := decodeStrictly(body, &join); err != nil {
@@ -121,7 +122,7 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, from *Sender, bod
 	return h.tell(ctx, w, from)
 }
 
-// goodKey tells a public key.
+// goodKey reports whether key is a valid public key.
 func goodKey(key string) bool {
 	raw, err := hex.DecodeString(key)
 	if err == nil {
@@ -130,7 +131,7 @@ func goodKey(key string) bool {
 	return err == nil
 }
 
-// tell answers how this node sees the cluster, and signs the answer.
+// tell answers with how this node sees the cluster, and signs the answer.
 func (h *Handler) tell(ctx context.Context, w http.ResponseWriter, to *Sender) error {
 	state, err := h.log.State(ctx)
 	if err != nil {
@@ -146,7 +147,7 @@ func (h *Handler) tell(ctx context.Context, w http.ResponseWriter, to *Sender) e
 	return err
 }
 
-// decodeStrictly reads a body that has nothing besides what it should.
+// decodeStrictly decodes a body and rejects unknown keys and trailing data.
 func decodeStrictly(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -160,7 +161,7 @@ func decodeStrictly(body []byte, into any) error {
 	return nil
 }
 
-// leaderHint makes not_leader name the leader's address to the caller.
+// leaderHint adds the leader's address to a not_leader error.
 func leaderHint(err error) error {
 	var other *eventlog.NotLeader
 	if errors.As(err, &other) && other.Leader.Address != "" {

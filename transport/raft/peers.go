@@ -20,7 +20,7 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// The bounds of what waits for one node. Raft sends again what is lost.
+// Limits of the queues to one node. Raft resends what is lost.
 const (
 	laneMessages = 256
 	laneBytes    = 64 << 20
@@ -28,9 +28,8 @@ const (
 	maxLanes     = 256
 )
 
-// Peers sends messages to the other nodes of a cluster: those with entries one after
-// the other, and beside them the short ones, so that no heartbeat waits for a
-// large entry.
+// Peers sends messages to the other nodes of a cluster. Messages with entries have
+// a queue of their own, so that no heartbeat waits for a large entry.
 type Peers struct {
 	client *http.Client
 	signer *Signer
@@ -38,19 +37,19 @@ type Peers struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 
-	strangers chan struct{} // holds one token while a caller was on no list
+	strangers chan struct{} // holds one token if a caller was on no list
 
 	mu    sync.Mutex
 	lanes map[string]*lane
 	runs  sync.WaitGroup
 }
 
-// lane is what waits to be sent to a node, in its order.
+// lane is the queue of messages to a node.
 type lane struct {
 	mu    sync.Mutex
 	queue []outgoing
 	bytes int
-	wake  chan struct{} // holds one token while something waits
+	wake  chan struct{} // holds one token while the queue is not empty
 }
 
 type outgoing struct {
@@ -59,7 +58,7 @@ type outgoing struct {
 	body []byte
 }
 
-// NewPeers sends with a client, whose Timeout has to be zero.
+// NewPeers returns a Peers that sends with client, whose Timeout must be zero.
 func NewPeers(client *http.Client, signer *Signer, logger *slog.Logger) *Peers {
 	p := &Peers{client: client, signer: signer, logger: logger, lanes: map[string]*lane{}, strangers: make(chan struct{}, 1)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
@@ -67,7 +66,7 @@ func NewPeers(client *http.Client, signer *Signer, logger *slog.Logger) *Peers {
 	return p
 }
 
-// Strange says that a caller is on no list of members.
+// Strange records that a caller is on no list of members.
 func (p *Peers) Strange() {
 	select {
 	case p.strangers <- struct{}{}:
@@ -75,11 +74,12 @@ func (p *Peers) Strange() {
 	}
 }
 
-// strangePause is how long passes between two questions who the members are.
+// strangePause is the least time between two queries for the members.
 const strangePause = 2 * time.Second
 
-// introductions asks the members on the list for theirs, where callers are on none: a
-// node that was away while others joined would else never hear a leader that is new to it.
+// introductions asks known members for their list after a caller was on none.
+// Otherwise a node that was away while others joined would never accept a new
+// leader among them.
 func (p *Peers) introductions() {
 	for {
 		select {
@@ -109,7 +109,7 @@ func (p *Peers) introductions() {
 	}
 }
 
-// Close ends what is on its way.
+// Close stops sending.
 func (p *Peers) Close() error {
 	p.mu.Lock()
 	p.stop()
@@ -119,7 +119,7 @@ func (p *Peers) Close() error {
 	return nil
 }
 
-// pathOf is where a message goes.
+// pathOf returns the path that a message is sent to.
 func pathOf(m *raftpb.Message) string {
 	switch m.GetType() {
 	case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
@@ -133,7 +133,7 @@ func pathOf(m *raftpb.Message) string {
 	}
 }
 
-// Send queues messages to a node; what finds no room is lost.
+// Send queues messages to a node; messages that do not fit are dropped.
 func (p *Peers) Send(to raftlog.Member, messages []*raftpb.Message) {
 	for _, m := range messages {
 		body, err := proto.Marshal(m)
@@ -188,15 +188,15 @@ func (l *lane) next() (o outgoing, found bool) {
 	return o, true
 }
 
-// drop gives up what waits: a node that does not answer is to get what is new when it
-// does, not what was new long ago.
+// drop empties the queue, so that a node that answers again gets current messages
+// and not outdated ones.
 func (l *lane) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queue, l.bytes = nil, 0
 }
 
-// run sends what waits until Close.
+// run sends queued messages until Close.
 func (p *Peers) run(l *lane) {
 	silent := false
 	for {
@@ -214,7 +214,7 @@ func (p *Peers) run(l *lane) {
 			return
 		}
 		if err != nil {
-			if domain.CodeOf(err) != domain.Conflict { // of a node that answers
+			if domain.CodeOf(err) != domain.Conflict { // a conflict comes from a node that answers
 				l.drop()
 			}
 			level := slog.LevelDebug
@@ -237,12 +237,12 @@ func (p *Peers) post(o outgoing) error {
 	if err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection is used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection is reused
 	return answer.Body.Close()
 }
 
-// post sends a signed request to a member. An answer that is no success is an error; seal
-// checks one that is.
+// post sends a signed request to a member. An unsuccessful answer is an error; seal
+// checks a successful one.
 func post(ctx context.Context, client *http.Client, signer *Signer, to domain.NodeID, url, contentType string, body []byte) (_ *http.Response, seal Seal, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -262,13 +262,13 @@ func post(ctx context.Context, client *http.Client, signer *Signer, to domain.No
 	return nil, seal, errors.Join(problem(answer), answer.Body.Close())
 }
 
-// Records copies the log of a node, after a position and up to another.
+// Records yields the log of a node after a position and up to another.
 func (p *Peers) Records(ctx context.Context, from raftlog.Member, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		url := strings.TrimSuffix(from.Address, "/") + "/raft/snapshot?after=" + strconv.FormatUint(uint64(after), 10) + "&up_to=" + strconv.FormatUint(uint64(upTo), 10)
 		answer, seal, err := post(ctx, p.client, p.signer, from.Node, url, protobufType, nil)
 		if err == nil {
-			defer func() { _ = answer.Body.Close() }() // what matters was read
+			defer func() { _ = answer.Body.Close() }() // the body was read
 			err = readChunks(answer.Body, seal, func(e domain.Envelope) bool { return yield(e, nil) })
 		}
 		if err != nil {

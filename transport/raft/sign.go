@@ -19,37 +19,37 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// The headers of a signed request.
+// Headers of a signed request.
 const (
 	headerCluster   = "Rift-Cluster"   // id of the cluster
-	headerNode      = "Rift-Node"      // who calls
-	headerTo        = "Rift-To"        // who is called
-	headerAddress   = "Rift-Address"   // where the caller's endpoints are; empty: nowhere
-	headerFolder    = "Rift-Folder"    // name of the folder of its votes and entries
-	headerSpeaks    = "Rift-Speaks"    // the newest protocol that it knows, and its build
-	headerToken     = "Rift-Token"     // of a node that joins: what its token allows
+	headerNode      = "Rift-Node"      // the caller
+	headerTo        = "Rift-To"        // the node called
+	headerAddress   = "Rift-Address"   // where the caller's endpoints are; empty: it has none
+	headerFolder    = "Rift-Folder"    // name of the folder with the caller's votes and entries
+	headerSpeaks    = "Rift-Speaks"    // the newest protocol version that the caller knows, and its build
+	headerToken     = "Rift-Token"     // the allowance of a joining node's token
 	headerTime      = "Rift-Time"      // milliseconds since 1970
-	headerNonce     = "Rift-Nonce"     // 16 hex digits that name a start of the caller, 16 that count its calls
+	headerNonce     = "Rift-Nonce"     // 16 hex digits for a start of the caller, 16 that count its calls
 	headerDigest    = "Rift-Digest"    // SHA-256 of the body, hex
-	headerSignature = "Rift-Signature" // HMAC-SHA-256 by the key that the two share, hex; of an answer too
+	headerSignature = "Rift-Signature" // HMAC-SHA-256 with the shared key, hex; of an answer too
 )
 
-// Window is how far the clocks of two nodes may be apart.
+// Window is the greatest difference allowed between the clocks of two nodes.
 const Window = time.Minute
 
-// The bounds of what is remembered of callers.
+// Limits of what is remembered of callers.
 const (
 	maxStarts  = 1024 // of callers, within two windows
-	nonceReach = 4096 // how far behind the newest call of a start another may come
+	nonceReach = 4096 // how far a call may be behind the newest one of the same start
 )
 
-// Saying is what a caller says of itself with each call.
+// Saying is what a caller states about itself with each call.
 type Saying struct {
-	Address  string // of its endpoints; a tool has none
+	Address  string // of its endpoints; empty for a tool
 	Folder   string
 	Protocol int
 	Build    string
-	Token    string // what its token allows, of a node that joins
+	Token    string // the allowance of a joining node's token
 }
 
 // Signer signs the requests of one process.
@@ -62,15 +62,15 @@ type Signer struct {
 	count uint64
 }
 
-// NewSigner signs for the caller whose ring it is. now is the wall clock.
+// NewSigner returns a signer for the owner of the ring. now is the wall clock.
 func NewSigner(ring *Ring, says Saying, now func() time.Time) *Signer {
 	var start [8]byte
 	_, _ = rand.Read(start[:]) // never fails
 	return &Signer{ring: ring, says: says, now: now, start: hex.EncodeToString(start[:])}
 }
 
-// Sign adds the headers to a request to a member that will carry this body. seal is what
-// its answer is checked with.
+// Sign adds the headers to a request to a member with the given body. The returned
+// seal checks the answer.
 func (s *Signer) Sign(r *http.Request, to domain.NodeID, body []byte) (seal Seal, err error) {
 	key, err := s.ring.with(to)
 	if err != nil {
@@ -104,13 +104,13 @@ func beginning(n uint64) []byte {
 	return []byte{byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
-// signed are the headers that a signature covers. Each value stands on a line of its
-// own, which no header can break.
+// signed lists the headers that a signature covers. Each value is on a line of its
+// own, which is unambiguous because headers cannot contain line breaks.
 var signed = []string{
 	headerDigest, headerCluster, headerNode, headerTo, headerAddress, headerFolder, headerSpeaks, headerToken, headerTime, headerNonce,
 }
 
-// sum is the signature of what a request says, its body by the digest.
+// sum returns the signature of a request; its body is covered by the digest.
 func sum(key []byte, r *http.Request) []byte {
 	mac := hmac.New(sha256.New, key)
 	_, _ = io.WriteString(mac, "rift-signed-2\n"+r.Method+"\n"+r.URL.RequestURI()+"\n")
@@ -123,7 +123,7 @@ func sum(key []byte, r *http.Request) []byte {
 // Seal signs and checks the parts of the answer to one request.
 type Seal struct{ key, request []byte }
 
-// of is the signature of a part of an answer.
+// of returns the signature of a part of an answer.
 func (s Seal) of(part uint64, body []byte) []byte {
 	mac := s.begin(part)
 	_, _ = mac.Write(body)
@@ -138,7 +138,8 @@ func (s Seal) begin(part uint64) hash.Hash {
 	return mac
 }
 
-// check refuses a part of an answer that another than the node that was asked made.
+// check returns an error unless a part of an answer was signed by the node that was
+// called.
 func (s Seal) check(part uint64, body, signature []byte) error {
 	if !hmac.Equal(s.of(part, body), signature) {
 		return refuse("answer", domain.Unauthorized, "want an answer that the node which was asked signed")
@@ -146,8 +147,8 @@ func (s Seal) check(part uint64, body, signature []byte) error {
 	return nil
 }
 
-// Verifier checks signed requests. It remembers which calls it has seen, in a bounded
-// space: of each start of a caller the newest call and those shortly before it.
+// Verifier checks signed requests. It rejects replayed calls in bounded memory: for
+// each start of a caller it remembers the newest call and those shortly before it.
 type Verifier struct {
 	ring   *Ring
 	now    func() time.Time
@@ -155,43 +156,44 @@ type Verifier struct {
 	starts map[string]*callsOf
 }
 
-// callsOf is what was seen of one start of a caller.
+// callsOf records the calls of one start of a caller.
 type callsOf struct {
 	newest uint64
-	seen   [nonceReach / 64]uint64 // bit i%nonceReach: call i, of the newest nonceReach
+	seen   [nonceReach / 64]uint64 // bit i%nonceReach is set if call i, of the newest nonceReach, was seen
 	last   time.Time
 }
 
-// NewVerifier checks requests to the node whose ring it is. now is the wall clock.
+// NewVerifier returns a verifier of requests to the owner of the ring. now is the
+// wall clock.
 func NewVerifier(ring *Ring, now func() time.Time) *Verifier {
 	return &Verifier{ring: ring, now: now, starts: map[string]*callsOf{}}
 }
 
-// Refused is the error of a request that is not a node's of this cluster.
+// Refused is the error of a request that does not come from a node of this cluster.
 type Refused struct {
 	Cause string // "cluster", "receiver", "sender", "signature", "time", "replay", "body", "token", "answer": for counting
 	Err   error
 }
 
-// Error says what was wrong.
+// Error implements error.
 func (r *Refused) Error() string { return r.Err.Error() }
 
-// Unwrap gives the coded error.
+// Unwrap returns the coded error.
 func (r *Refused) Unwrap() error { return r.Err }
 
 func refuse(cause string, code domain.Code, format string, args ...any) error {
 	return &Refused{cause, domain.Errorf(code, format, args...)}
 }
 
-// Sender is who signed a request, and the digest that its body has to have.
+// Sender is the signer of a request, and the digest that its body must have.
 type Sender struct {
 	raftlog.Greeting
 	Digest []byte
-	Token  *raftlog.Token // of a node that joins
+	Token  *raftlog.Token // of a joining node
 	seal   Seal
 }
 
-// Verify checks who sent a request, before its body is read.
+// Verify checks the signature of a request before its body is read.
 func (v *Verifier) Verify(r *http.Request) (from Sender, err error) {
 	for _, header := range []struct{ name, want, cause, says string }{
 		{headerCluster, v.ring.Cluster, "cluster", "want a node of this cluster, found one of another or no cluster's"},
@@ -233,10 +235,10 @@ func (v *Verifier) Verify(r *http.Request) (from Sender, err error) {
 	return from, v.once(name, r.Header.Get(headerNonce), now)
 }
 
-// maxWord bounds what is kept of a caller's own words.
+// maxWord limits what is kept of the texts a caller sends about itself.
 const maxWord = 64
 
-// key is what a request has to be signed with.
+// key returns the key that a request must be signed with.
 func (v *Verifier) key(r *http.Request, from *Sender, now time.Time) ([]byte, error) {
 	statement := r.Header.Get(headerToken)
 	if statement == "" {
@@ -261,7 +263,7 @@ func (v *Verifier) key(r *http.Request, from *Sender, now time.Time) ([]byte, er
 	return key, nil
 }
 
-// once refuses a call that was seen.
+// once rejects a call that was seen before.
 func (v *Verifier) once(node, nonce string, now time.Time) error {
 	if len(nonce) != 32 {
 		return refuse("replay", domain.Invalid, "want 32 hex digits in %s, found %d", headerNonce, len(nonce))
@@ -291,7 +293,7 @@ func (v *Verifier) once(node, nonce string, now time.Time) error {
 	return nil
 }
 
-// forget drops starts whose calls are too old to be taken by their time.
+// forget drops starts whose calls are too old to pass the check of their time.
 func (v *Verifier) forget(now time.Time) {
 	for start, calls := range v.starts {
 		if now.Sub(calls.last) > 2*Window {
@@ -300,7 +302,8 @@ func (v *Verifier) forget(now time.Time) {
 	}
 }
 
-// take notes a call; false when it was seen, or is too far behind to tell.
+// take records a call; it returns false for one that was seen, or is too far behind
+// to know.
 func (c *callsOf) take(call uint64) bool {
 	at, bit := call%nonceReach/64, uint64(1)<<(call%64)
 	if call > c.newest {
@@ -318,7 +321,7 @@ func (c *callsOf) take(call uint64) bool {
 	return true
 }
 
-// CheckBody compares a body with the digest that was signed.
+// CheckBody compares a body with the signed digest.
 func CheckBody(body, digest []byte) error {
 	sum := sha256.Sum256(body)
 	if subtle.ConstantTimeCompare(sum[:], digest) != 1 {
@@ -327,7 +330,7 @@ func CheckBody(body, digest []byte) error {
 	return nil
 }
 
-// From names the folder that the caller's votes and entries are in, once it is known.
+// From sets the folder with the caller's votes and entries, once it is known.
 func (s *Signer) From(folder string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,11 +15,12 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// The stream of a copy is made of chunks: their length, the records, each with its own
-// length before it, and the signature. One of no length is the last.
+// The stream of a copy is a sequence of chunks: their length, the records, each
+// preceded by its own length, and the signature. A chunk of length 0 ends the
+// stream.
 const (
-	chunkBytes = 256 << 10                                // that a chunk is sent at
-	maxChunk   = chunkBytes + raftlog.MaxRecordBytes + 16 // that a chunk may have
+	chunkBytes = 256 << 10                                // size at which a chunk is sent
+	maxChunk   = chunkBytes + raftlog.MaxRecordBytes + 16 // largest size of a chunk
 )
 
 // stream writes the records that a node copies.
@@ -45,7 +46,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, seal Seal) erro
 	w.Header().Set("Content-Type", "application/octet-stream")
 	control := http.NewResponseController(w)
 	out := &chunks{seal: seal, write: func(chunk []byte) error {
-		_ = control.SetWriteDeadline(time.Now().Add(streamPatience)) // not every writer has one
+		_ = control.SetWriteDeadline(time.Now().Add(streamPatience)) // not every writer supports it
 		_, err := w.Write(chunk)
 		return err
 	}}
@@ -53,26 +54,26 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, seal Seal) erro
 	for e, err := range h.log.ReadAll(r.Context(), domain.Position(after)+1, eventlog.Forward, eventlog.Filter{To: domain.Position(upTo)}) {
 		if err != nil {
 			h.logger.Warn("a copy of the log ends early", "error", err)
-			return nil //nolint:nilerr // the missing end tells the other node
+			return nil //nolint:nilerr // the other node notices the missing end
 		}
 		record = raftlog.AppendRecord(record[:0], &e)
 		if err := out.add(record); err != nil {
 			return nil //nolint:nilerr // the other node is gone
 		}
 	}
-	_ = out.end() // the missing end tells the other node
+	_ = out.end() // the other node notices the missing end
 	return nil
 }
 
-// chunks makes a stream of records.
+// chunks writes a stream of records.
 type chunks struct {
 	seal  Seal
 	write func([]byte) error
 	part  uint64
-	open  []byte // the records of the next chunk
+	open  []byte // the records of the chunk being filled
 }
 
-// add puts a record in.
+// add appends a record.
 func (c *chunks) add(record []byte) error {
 	c.open = append(binary.AppendUvarint(c.open, uint64(len(record))), record...)
 	if len(c.open) < chunkBytes {
@@ -81,7 +82,7 @@ func (c *chunks) add(record []byte) error {
 	return c.flush()
 }
 
-// flush writes a chunk.
+// flush writes the current chunk.
 func (c *chunks) flush() error {
 	c.part++
 	chunk := append(binary.AppendUvarint(nil, uint64(len(c.open))), c.open...)
@@ -90,7 +91,7 @@ func (c *chunks) flush() error {
 	return c.write(chunk)
 }
 
-// end writes what is left, and the last chunk.
+// end writes the remaining records and the last chunk.
 func (c *chunks) end() error {
 	if len(c.open) > 0 {
 		if err := c.flush(); err != nil {
@@ -100,11 +101,11 @@ func (c *chunks) end() error {
 	return c.flush()
 }
 
-// streamPatience is how long a node that copies may take for a part.
+// streamPatience is how long the receiving node may take for one chunk.
 const streamPatience = 30 * time.Second
 
-// readChunks reads the records of a stream, each chunk once its signature is checked,
-// until take wants no more.
+// readChunks passes the records of a stream to take, each chunk after its signature
+// was checked, until take returns false.
 func readChunks(from io.Reader, seal Seal, take func(domain.Envelope) bool) error {
 	in := bufio.NewReaderSize(from, 64<<10)
 	early := func(err error) error {

@@ -13,29 +13,29 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// Token lets nodes join a cluster. Whoever has it may, so it belongs in a file that its
-// owner alone may read. The cluster keeps nothing of it before it is used: what it allows
-// is signed by the operator.
+// Token lets nodes join a cluster. Anyone who holds it may use it, so it belongs in
+// a file that only its owner can read. The cluster stores nothing about it before
+// it is used: its allowance is signed by the operator.
 type Token struct {
 	Cluster  string           `json:"cluster_id"`
 	Secret   string           `json:"secret"`
 	Allows   string           `json:"allows"` // a signed statement, see allowance
 	Operator Public           `json:"operator"`
 	Index    uint64           `json:"configuration"`
-	Members  []raftlog.Member `json:"members"` // whom to ask
+	Members  []raftlog.Member `json:"members"` // the members to contact
 }
 
-// allowance is what a token allows, in the operator's words.
+// allowance is what a token allows, as signed by the operator.
 type allowance struct {
 	ID      string        `json:"id"`
 	Cluster string        `json:"cluster"`
-	Node    domain.NodeID `json:"node,omitempty"` // that alone may join; empty: any that is no member
+	Node    domain.NodeID `json:"node,omitempty"` // the only node that may join; empty: any that is not a member
 	Uses    int           `json:"uses"`
 	Till    time.Time     `json:"till"`
-	Key     string        `json:"key"` // public, of the token
+	Key     string        `json:"key"` // public key of the token
 }
 
-// The bounds of tokens.
+// Limits of tokens.
 const (
 	maxUses     = 64
 	maxTokenAge = 30 * 24 * time.Hour
@@ -43,8 +43,8 @@ const (
 	tokenWords  = "rift token 1\n"
 )
 
-// NewToken makes a token of an operator, for one node by name or for any, that many of
-// them, until then.
+// NewToken returns a token of an operator, for one named node or for any node, for
+// a number of uses, valid until till.
 func NewToken(cluster string, operator Secret, node domain.NodeID, uses int, till, now time.Time, list raftlog.Configuration) (Token, error) {
 	var faults []domain.Fault
 	if uses < 1 || uses > maxUses {
@@ -71,7 +71,7 @@ func NewToken(cluster string, operator Secret, node domain.NodeID, uses int, til
 	}, nil
 }
 
-// Till is when a token ends, and ID what it is called; neither is secret.
+// Till returns the id and the expiry of a token; neither is secret.
 func (t Token) Till() (id string, till time.Time) {
 	a, _, _, err := readAllowance(t.Allows)
 	if err != nil {
@@ -80,7 +80,7 @@ func (t Token) Till() (id string, till time.Time) {
 	return a.ID, a.Till
 }
 
-// readAllowance reads a statement without checking who signed it.
+// readAllowance parses a statement without checking its signature.
 func readAllowance(statement string) (a allowance, said, signature []byte, err error) {
 	refused := refuse("token", domain.Invalid, "want what `rift cluster token` makes")
 	if len(statement) > maxAllows {
@@ -100,7 +100,7 @@ func readAllowance(statement string) (a allowance, said, signature []byte, err e
 	return a, said, signature, nil
 }
 
-// allowed checks a statement: who signed it, for which cluster, until when.
+// allowed checks a statement: its signer, its cluster, and its expiry.
 func (r *Ring) allowed(statement string, now time.Time) (allowance, error) {
 	a, said, signature, err := readAllowance(statement)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package relay registers the area of calls through mailboxes: events, read model,
 // decisions, gauges, and the endpoints of a hub. It holds no mailbox.
 //
-// Read domain/relay for what a call is, Hub for what the process has to lend.
+// Read domain/relay for what a call is, Hub for what the process has to provide.
 package relay
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Hub is what a process lends the endpoints: the mailboxes.
+// Hub is the mailboxes that the process provides to the endpoints.
 type Hub interface {
 	Register(ctx context.Context, caller transport.Caller, ask Register) (Registered, error)
 	Forward(ctx context.Context, caller transport.Caller, ask Forward) (Forwarded, error)
@@ -27,9 +27,9 @@ type Hub interface {
 	Counts() Counts
 }
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
-	byAdmin := transport.By(transport.RoleAdmin) // but for the mailbox of a worker's own node
+	byAdmin := transport.By(transport.RoleAdmin) // except for the mailbox of a worker's own node
 	return transport.Area{
 		Name:        "relay",
 		Events:      relay.Events(),

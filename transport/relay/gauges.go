@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// meters tells Prometheus what a hub holds.
+// meters exports what a hub holds as Prometheus gauges.
 type meters struct{ backend transport.Backend }
 
 var (
@@ -17,14 +17,14 @@ var (
 	taken   = prometheus.NewDesc("rift_relay_forwarded_total", "Calls taken for other nodes.", nil, nil)
 )
 
-// Describe names the gauges.
+// Describe implements prometheus.Collector.
 func (meters) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- held
 	descriptions <- refused
 	descriptions <- taken
 }
 
-// Collect asks the hub.
+// Collect implements prometheus.Collector.
 func (m meters) Collect(metrics chan<- prometheus.Metric) {
 	hub, err := transport.LentBy[Hub](m.backend)
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Through names a node and a path of it.
+// Through names a node and a path on it.
 type Through struct {
 	Node string `path:"node"`
 	Path string `path:"path"`
 }
 
-// to makes the call that a request is, and writes the answer as it came.
+// to forwards a request as a call and writes the answer unchanged.
 func to(b transport.Backend, caller transport.Caller, w http.ResponseWriter, r *http.Request) error {
 	hub, err := transport.LentBy[Hub](b)
 	if err != nil {
@@ -52,7 +52,7 @@ func to(b transport.Backend, caller transport.Caller, w http.ResponseWriter, r *
 	w.Header().Set("Rift-Relay", string(answer.Hub))
 	w.WriteHeader(answer.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that went away is nobody to tell
+		_, _ = w.Write(content) // the client went away
 	}
 	return nil
 }

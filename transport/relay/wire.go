@@ -22,14 +22,14 @@ type Registered struct {
 	Waiting   int            `json:"waiting" doc:"calls in the mailbox"`
 }
 
-// Forward calls a node through its mailbox.
+// Forward sends a call to a node through its mailbox.
 type Forward struct {
 	relay.Request
 	Wait *domain.Seconds `json:"wait,omitempty" doc:"for the answer; absent means 25"`
 	Keep domain.Seconds  `json:"keep,omitempty" doc:"until the call expires, if it is one that is kept; 0 means 120"`
 }
 
-// Forwarded is what the target answered.
+// Forwarded is the answer of the called node.
 type Forwarded struct {
 	CallID relay.CallID  `json:"call_id"`
 	Target domain.NodeID `json:"target"`
@@ -37,20 +37,20 @@ type Forwarded struct {
 	relay.Response
 }
 
-// Poll takes calls out of the mailbox of a node.
+// Poll takes calls from the mailbox of a node.
 type Poll struct {
 	NodeID domain.NodeID   `json:"node_id"`
 	Wait   *domain.Seconds `json:"wait,omitempty" doc:"for a call; absent means 25"`
 	Max    int             `json:"max,omitempty" doc:"most calls; 0 means 16"`
 }
 
-// Polled is the calls that were waited for; none after the wait.
+// Polled is the answer to Poll; it is empty when none came during the wait.
 type Polled struct {
 	Calls     []Delivery `json:"calls"`
 	ExpiresAt time.Time  `json:"expires_at" doc:"of the mailbox, if nobody polls again"`
 }
 
-// Delivery is a call as the target gets it.
+// Delivery is a call as its target receives it.
 type Delivery struct {
 	CallID relay.CallID `json:"call_id"`
 	relay.Request
@@ -58,21 +58,21 @@ type Delivery struct {
 	Deadline time.Time         `json:"deadline"`
 }
 
-// Result answers a call.
+// Result is the answer to a delivered call.
 type Result struct {
 	NodeID domain.NodeID `json:"node_id"`
 	CallID relay.CallID  `json:"call_id"`
 	relay.Response
 }
 
-// Resulted is what became of an answer.
+// Resulted says what became of a Result.
 type Resulted struct {
 	CallID relay.CallID `json:"call_id"`
 	Waited bool         `json:"waited" doc:"somebody waited for it"`
 	Kept   bool         `json:"kept" doc:"it is on the log"`
 }
 
-// Status is the answer of /relay/status.
+// Status is the answer of GET /relay/status.
 type Status struct {
 	Hub       domain.NodeID `json:"hub"`
 	Mailboxes []Mailbox     `json:"mailboxes" doc:"by node"`
@@ -80,7 +80,8 @@ type Status struct {
 	Limits    Limits        `json:"limits"`
 }
 
-// Mailbox is what waits for a node, and what became of the calls that were kept.
+// Mailbox is the state of one mailbox: the waiting calls, and the outcomes of the
+// stored ones.
 type Mailbox struct {
 	NodeID    domain.NodeID   `json:"node_id"`
 	Open      bool            `json:"open" doc:"the node is registered"`
@@ -97,7 +98,7 @@ type Mailbox struct {
 	Expired   uint64          `json:"expired"`
 }
 
-// Counts are the numbers of a hub since its start, and what it holds now.
+// Counts are a hub's counters since its start and what it holds now.
 type Counts struct {
 	Mailboxes int    `json:"mailboxes"`
 	Polls     int    `json:"polls"`
@@ -107,7 +108,7 @@ type Counts struct {
 	Refused   uint64 `json:"refused" doc:"calls refused for want of room"`
 }
 
-// Limits bound what a hub holds.
+// Limits are the limits on what a hub holds.
 type Limits struct {
 	Mailboxes int `json:"mailboxes"`
 	Polls     int `json:"polls" doc:"of one mailbox"`

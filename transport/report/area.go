@@ -1,6 +1,6 @@
-// Package report registers the endpoints of reports: what `rift report` tells of a
-// log, of the log of the node that is asked. It folds nothing itself and reads no read
-// model: the process lends it a Reporter.
+// Package report registers the endpoints for reports: what `rift report` prints for
+// a log, made from the log of the node that is called. It folds nothing itself and
+// reads no read model: the process provides a Reporter.
 //
 // Read Reporter, then Area.
 package report
@@ -14,19 +14,19 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Reporter is what a process lends the endpoints: its log, told as reports.
+// Reporter makes reports of the process's log for the endpoints.
 type Reporter interface {
 	Report(ctx context.Context, q Request) (Answer, domain.Position, error)
 }
 
-// Request asks for a report of a kind in a form. Settings are those of `rift report`
-// by their names there, without the dashes before them.
+// Request asks for a report of a kind in a form. Settings are the flags of `rift
+// report`, without the leading dashes.
 type Request struct {
 	Kind, Form string
 	Settings   []Setting
 }
 
-// Setting is one of a report; without a value it is as if it was not there.
+// Setting is one setting of a report; an empty value is the same as no setting.
 type Setting struct{ Name, Value string }
 
 // The forms of a report.
@@ -51,7 +51,7 @@ type Answer struct {
 	body []byte
 }
 
-// Made is the answer that a report makes in a form.
+// Made returns the answer for a report in a form.
 func Made(form string, body []byte) Answer {
 	if form == FormJSON {
 		var short bytes.Buffer
@@ -63,18 +63,18 @@ func Made(form string, body []byte) Answer {
 	return Answer{form: form, body: body}
 }
 
-// Form gives the text of a report in a form other than JSON.
+// Form implements transport.Formed.
 func (a Answer) Form(string) (contentType string, body []byte) { return contentTypes[a.form], a.body }
 
-// Stretch is the part of the log that a report is about, and its form.
+// Stretch selects the part of the log that a report covers, and its form.
 type Stretch struct {
 	From string `query:"from" doc:"begin at this position (1200, or -1000 from the end) or time"`
 	To   string `query:"to" doc:"end at this position or time; empty: now"`
 	Form string `query:"form" default:"json" doc:"json, md, csv, table, or svg, which is a drawing"`
 }
 
-// question is a struct of parameters that asks for a report: a stretch of the log, and
-// what settings a kind has besides.
+// question is a struct of parameters for a report: a stretch of the log, and the
+// settings specific to a kind.
 type question interface {
 	stretch() Stretch
 	settings() []Setting
@@ -145,7 +145,8 @@ func (q ratings) settings() []Setting {
 	}
 }
 
-// tell is the row of a report. It reads as much of the log as the report is about.
+// tell returns the route of a report. It reads only the part of the log that the
+// report covers.
 func tell[Q question](kind, about string) transport.Route {
 	return transport.Tell("/reports/"+kind, "reports."+kind, func(ctx context.Context, b transport.Backend, q Q) (Answer, domain.Position, error) {
 		log := q.stretch()
@@ -160,7 +161,7 @@ func tell[Q question](kind, about string) transport.Route {
 	}, transport.Scans(), transport.About(about))
 }
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	return transport.Area{
 		Name: "report",

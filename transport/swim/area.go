@@ -1,8 +1,8 @@
-// Package swim registers the area of the failure detector: what recorded clusters said
-// of their members, and the endpoints by which members of this one find out who is
-// alive. It detects nothing itself.
+// Package swim registers the area of the failure detector: its events from recorded
+// clusters, and the endpoints through which the members of this one detect
+// failures. It detects nothing itself.
 //
-// Read Member for what the process has to lend.
+// Read Member for what the process has to provide.
 package swim
 
 import (
@@ -20,17 +20,17 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Member is what a process lends the endpoints: its membership.
+// Member is the membership that the process provides to the endpoints.
 type Member interface {
 	Status(ctx context.Context) (Status, error)
 	Members(ctx context.Context) (Members, error)
-	// Packet takes a packet of the member at an address, host:port.
+	// Packet handles a packet of the member at an address, host:port.
 	Packet(from string, packet []byte) error
-	// Stream takes a connection that a member opened.
+	// Stream handles a connection that a member opened.
 	Stream(conn net.Conn) error
 }
 
-// Status is the answer of /swim/status.
+// Status is the answer of GET /swim/status.
 type Status struct {
 	Enabled    bool          `json:"enabled" doc:"--swim-join"`
 	NodeID     domain.NodeID `json:"node_id,omitempty"`
@@ -48,14 +48,14 @@ type Status struct {
 	Packets    Packets       `json:"packets"`
 }
 
-// Probes are the probes of this node that were answered.
+// Probes counts the probes sent by this node.
 type Probes struct {
 	Answered uint64   `json:"answered"`
 	LastRTT  *float64 `json:"last_rtt_ms"`
 	MeanRTT  *float64 `json:"mean_rtt_ms" doc:"of the last 64 or so"`
 }
 
-// Joins are the tries to join the others.
+// Joins counts the attempts to join the other members.
 type Joins struct {
 	Tries     uint64    `json:"tries"`
 	Failed    uint64    `json:"failed"`
@@ -63,7 +63,7 @@ type Joins struct {
 	LastAt    time.Time `json:"last_at,omitzero"`
 }
 
-// Packets are those that were sent and received.
+// Packets counts sent and received packets.
 type Packets struct {
 	Sent     uint64 `json:"sent"`
 	Failed   uint64 `json:"failed" doc:"to send"`
@@ -72,13 +72,13 @@ type Packets struct {
 	Streams  uint64 `json:"streams" doc:"opened by others"`
 }
 
-// Members is the answer of /swim/members.
+// Members is the answer of GET /swim/members.
 type Members struct {
 	Enabled bool  `json:"enabled"`
 	Members []Row `json:"members" doc:"by node"`
 }
 
-// Row is what this node thinks of a member.
+// Row is the state of a member as this node sees it.
 type Row struct {
 	NodeID    domain.NodeID `json:"node_id"`
 	State     swim.State    `json:"state"`
@@ -91,18 +91,19 @@ type Row struct {
 	Self      bool          `json:"self,omitempty"`
 }
 
-// maxPacket bounds a packet; what the failure detector makes is far shorter.
+// maxPacket limits a packet; those of the failure detector are far shorter.
 const maxPacket = 64 << 10
 
-// The headers of packets and streams.
+// Headers of packets and streams.
 const (
-	FromHeader = "Rift-Swim-From" // host:port of the member that sends
+	FromHeader = "Rift-Swim-From" // host:port of the sending member
 	PacketType = "application/vnd.rift.swim"
-	Protocol   = "rift-swim" // that a stream upgrades to
+	Protocol   = "rift-swim" // the protocol that a stream upgrades to
 )
 
-// Area is what the area adds to a process. Packets and streams carry no token to
-// addresses that others made known: they are encrypted with a key of the cluster's.
+// Area returns what this area adds to a process. Packets and streams are sent to
+// addresses that other members announced, so they carry no token; they are
+// encrypted with a key of the cluster.
 func Area() transport.Area {
 	return transport.Area{
 		Name:   "swim",
@@ -127,7 +128,8 @@ func Area() transport.Area {
 	}
 }
 
-// packet takes a packet. Its type is one that no page of another site can send.
+// packet handles a packet. It requires a content type that a page of another site
+// cannot send.
 func packet(b transport.Backend, _ transport.Caller, w http.ResponseWriter, r *http.Request) error {
 	member, err := transport.LentBy[Member](b)
 	if err != nil {
@@ -155,7 +157,7 @@ func packet(b transport.Backend, _ transport.Caller, w http.ResponseWriter, r *h
 	return nil
 }
 
-// stream gives a connection to the failure detector.
+// stream hands a connection to the failure detector.
 func stream(b transport.Backend, _ transport.Caller, w http.ResponseWriter, r *http.Request) error {
 	member, err := transport.LentBy[Member](b)
 	if err != nil {
@@ -179,14 +181,14 @@ func stream(b transport.Backend, _ transport.Caller, w http.ResponseWriter, r *h
 	return nil
 }
 
-// streamTime bounds a stream that nobody bounds otherwise.
+// streamTime limits a stream that has no other deadline.
 const streamTime = 30 * time.Second
 
-// Upgraded is a connection of which something was read ahead.
+// Upgraded is a connection of which some bytes have already been read.
 type Upgraded struct {
 	net.Conn
 	Reader io.Reader
 }
 
-// Read reads what was read ahead first.
+// Read returns the bytes already read first.
 func (u *Upgraded) Read(into []byte) (int, error) { return u.Reader.Read(into) }

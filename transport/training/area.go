@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	return transport.Area{
 		Name:        "training",

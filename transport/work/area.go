@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Area is what the area adds to a process.
+// Area returns what this area adds to a process.
 func Area() transport.Area {
 	return transport.Area{
 		Name:        "work",
@@ -47,12 +47,12 @@ func Area() transport.Area {
 	}
 }
 
-// ofReport admits the workers of the node that a report comes from.
+// ofReport admits workers of the node that sends a report.
 func ofReport[C any](report func(*C) *workcmd.Report) transport.Option {
 	return transport.OfNodes(func(c *C) []*domain.NodeID { return []*domain.NodeID{&report(c).NodeID} })
 }
 
-// ofReports admits the workers of the nodes that all reports of a batch come from.
+// ofReports admits workers of the nodes that send the reports of a batch.
 func ofReports[B, C any](items func(*B) []C, report func(*C) *workcmd.Report) transport.Option {
 	return transport.OfNodes(func(batch *B) (nodes []*domain.NodeID) {
 		list := items(batch)

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// AddTask asks for an item to be queued.
+// AddTask adds an item to the queue.
 type AddTask struct {
 	TaskID         domain.TaskID   `json:"task_id,omitempty" doc:"made up when absent"`
 	TaskType       string          `json:"task_type"`
@@ -31,20 +31,20 @@ type AddTask struct {
 	Force          bool            `json:"force,omitempty" doc:"past the limits of the queue's length, for what must not wait"`
 
 	admission admission
-	batch     string // the command that adds it among others
+	batch     string // the batch command that adds it
 	notAdded  []work.NotAdded
 }
 
 func (AddTask) CommandType() string       { return "work.add" }
 func (c AddTask) Stream() domain.StreamID { return c.TaskID.Stream() }
 
-// TaskAdded is the answer to an add.
+// TaskAdded is the answer to AddTask.
 type TaskAdded struct {
 	TaskID       domain.TaskID `json:"task_id"`
 	Backpressure string        `json:"backpressure,omitempty" doc:"\"soft\": the queue is long; producers slow down"`
 }
 
-// maxWord bounds a task type, a config key and the like.
+// maxWord limits the length of a task type, a config key and the like.
 const maxWord = 200
 
 func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
@@ -71,7 +71,7 @@ func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
 		fault("unique_key", "want at most %d bytes and no NUL, found %d bytes", maxWord, len(c.UniqueKey))
 	}
 	if c.Priority == nil {
-		priority := policy.DefaultPriority // a pointer into policy would keep all of it
+		priority := policy.DefaultPriority // a pointer into policy would keep all of it in memory
 		c.Priority = &priority
 	}
 	if *c.Priority < 0 || *c.Priority > 100 {
@@ -119,11 +119,10 @@ func completeAdd(c AddTask, facts domain.Facts) (AddTask, error) {
 	return c, domain.Faulty("work.add", faults)
 }
 
-// checkAdd refuses an item that the rest of the queue speaks against, and finds
-// what its length says.
+// checkAdd checks an item against the rest of the queue, and sets its admission.
 func checkAdd(q *commands.Queue, c AddTask, facts domain.Facts) (AddTask, error) {
 	if _, live := q.Find(c.TaskID); live {
-		return c, nil // it is refused on its own stream
+		return c, nil // the decision on its own stream refuses it
 	}
 	if err := checkReplaced(q, c); err != nil {
 		return c, err
@@ -137,7 +136,7 @@ func checkAdd(q *commands.Queue, c AddTask, facts domain.Facts) (AddTask, error)
 	return admitAdd(q, c, facts, joining{}), nil
 }
 
-// checkReplaced refuses an item that is to replace one which needs no replacement.
+// checkReplaced refuses to replace an item that needs no replacement.
 func checkReplaced(q *commands.Queue, c AddTask) error {
 	if c.Replaces == "" {
 		return nil
@@ -165,8 +164,8 @@ func checkUnique(q *commands.Queue, c AddTask) error {
 	return nil
 }
 
-// checkCycle refuses an item that would wait for itself, or for what waits for
-// the one that it replaces. more is what items wait for that are added with it.
+// checkCycle refuses an item that would wait for itself, directly or through the
+// item that it replaces. more has the dependencies of items added together with it.
 func checkCycle(q *commands.Queue, c AddTask, more map[domain.TaskID][]domain.TaskID) error {
 	for _, id := range []domain.TaskID{c.TaskID, c.Replaces} {
 		if id == "" || len(c.DependsOn) == 0 {

@@ -10,23 +10,23 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// admission is what the queue's length says of an add. It is found before the
-// add is decided, and told only after it is clear that the add is no repetition
-// of one that was taken.
+// admission is whether the queue has room for an item. It is computed before the
+// add is decided, but only returned once it is clear that the add is not a
+// repetition of an accepted one.
 type admission struct {
 	refused error
 	level   string // "soft": producers are asked to slow down
 }
 
-// joining are the items of a batch that are added before another one.
+// joining counts the items of a batch that are added before another one.
 type joining struct {
 	items  int
-	types  map[string]int  // how many of each type
-	wheres map[string]bool // expressions that only they have
-	bytes  int             // of memory that they will take
+	types  map[string]int  // number of items by type
+	wheres map[string]bool // expressions that only these items have
+	bytes  int             // memory that they will take
 }
 
-// admitAdd looks at how long and how large the queue is, with the items that are added
+// admitAdd checks the length and size of the queue, including the items added
 // before this one.
 func admitAdd(q *commands.Queue, c AddTask, facts domain.Facts, before joining) AddTask {
 	if followsUp(facts) {
@@ -44,7 +44,7 @@ func admitAdd(q *commands.Queue, c AddTask, facts domain.Facts, before joining) 
 	return c
 }
 
-// bytes is about how much memory the item will take.
+// bytes returns about how much memory the item will take.
 func (c AddTask) bytes() int {
 	n := work.BytesOf(string(c.TaskID), c.TaskType, c.ConfigKey, c.Where, c.UniqueKey, c.batch) + work.ListedBytes(c.DependsOn) + work.ListedBytes(c.Requires)
 	for _, excluded := range c.Exclude {
@@ -53,13 +53,13 @@ func (c AddTask) bytes() int {
 	return n
 }
 
-// maxWheres bounds the different expressions of live items. A claim may have to
-// evaluate all of them, and every other claim waits meanwhile.
+// maxWheres limits the different expressions of live items. A claim may have to
+// evaluate all of them while every other claim waits.
 const maxWheres = 256
 
-// followsUp tells a command that the cluster issues by itself. It is counted
-// like any other and never refused for the queue's length: what it follows from
-// has happened, and half a decision is worse than a long queue.
+// followsUp reports whether the cluster itself issued a command. Such a command
+// counts for the queue's length but is never refused because of it: its cause has
+// already been recorded, and a half-done reaction is worse than a long queue.
 func followsUp(facts domain.Facts) bool {
 	return facts.Actor == "clock" || strings.HasPrefix(facts.Actor, "reactor:")
 }
@@ -78,8 +78,8 @@ func admit(q *commands.Queue, taskType string, before, ofType int) admission {
 	return admission{}
 }
 
-// announcePressure says that the queue got so long, or short again. The clock
-// issues it, once per edge.
+// announcePressure records that the queue became too long, or short again. The
+// clock issues it, once per change.
 type announcePressure struct {
 	Level   string `json:"level"`
 	Pending int    `json:"pending"`
@@ -97,7 +97,7 @@ func (c announcePressure) Facts() []domain.Event {
 	return []domain.Event{work.BackpressureActivated{Level: c.Level, Pending: c.Pending, SoftLimit: c.Soft, HardLimit: c.Hard}}
 }
 
-// duePressure is the level that was not announced yet, if there is one.
+// duePressure returns the command for a level that was not announced yet, if any.
 func duePressure(q *commands.Queue) []commands.Timed {
 	p := q.Pressure()
 	id := p.Announcement()

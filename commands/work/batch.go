@@ -11,9 +11,9 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// AddTasks asks for many items to be queued. Each is judged by itself, unless
-// Atomic: then all of them are judged before any is added, and one that is
-// refused refuses all. An item's faults are named items[i].….
+// AddTasks adds many items to the queue. Each is judged separately, unless Atomic:
+// then all are judged before any is added, and one refusal refuses all. An item's
+// faults are named items[i].field.
 type AddTasks struct {
 	Items  []AddTask `json:"items"`
 	Atomic bool      `json:"atomic,omitempty"`
@@ -21,15 +21,15 @@ type AddTasks struct {
 
 func (AddTasks) CommandType() string { return "work.add_batch" }
 
-// TasksAdded is the answer to a batch: an entry per item, in its order.
+// TasksAdded is the answer to AddTasks: an entry per item, in order.
 type TasksAdded struct {
 	Added   int           `json:"added"`
 	Refused int           `json:"not_added"`
 	Items   []BatchedTask `json:"items"`
 }
 
-// BatchedTask is what became of one item of a batch. Code is empty when it was
-// taken.
+// BatchedTask is the outcome of one item of a batch. Code is empty if it was
+// accepted.
 type BatchedTask struct {
 	TaskID domain.TaskID  `json:"task_id,omitempty"`
 	Code   domain.Code    `json:"code,omitempty"`
@@ -41,8 +41,8 @@ func completeBatch(c AddTasks, facts domain.Facts) (AddTasks, error) {
 	return c, batchFault("work.add_batch", len(c.Items), facts)
 }
 
-// planBatch judges every item. A batch that is repeated comes to the same steps:
-// what it added before is its own, whatever the queue looks like now.
+// planBatch judges every item. A repeated batch produces the same steps: the items
+// it added before are recognised as its own, whatever the state of the queue.
 func planBatch(q *commands.Queue, c AddTasks, facts domain.Facts) iter.Seq2[commands.Targeted, error] {
 	return commands.Planned(judgeBatch(q, c, facts))
 }
@@ -60,7 +60,7 @@ func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.T
 			judge.waits[steps[i].TaskID] = steps[i].DependsOn
 		}
 	}
-	for _, refused := range domain.FactOf[[]work.NotAdded](facts) { // when it ran before
+	for _, refused := range domain.FactOf[[]work.NotAdded](facts) { // recorded by an earlier run of the command
 		if refused.Item < len(errs) {
 			errs[refused.Item] = &domain.Error{Code: refused.Code, Msg: refused.Detail, Faults: refused.Faults}
 		}
@@ -99,8 +99,9 @@ func judgeBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]commands.T
 	return plan, nil
 }
 
-// refusedForGood lists the items whose refusals a repetition of the batch gets again.
-// A retryable refusal, such as a full queue, is left out: the repetition decides anew.
+// refusedForGood lists the refusals that a repetition of the batch returns again.
+// Retryable refusals, such as a full queue, are left out: the repetition decides
+// them anew.
 func refusedForGood(errs []error) (list []work.NotAdded) {
 	for i, err := range errs {
 		if err == nil || domain.CodeOf(err).Retryable() {
@@ -116,7 +117,7 @@ func refusedForGood(errs []error) (list []work.NotAdded) {
 	return list
 }
 
-// nameOrNone is a name as the caller gave it, or none when it is not one.
+// nameOrNone returns the id if it is valid, otherwise "".
 func nameOrNone(id domain.TaskID) domain.TaskID {
 	if domain.CheckName(string(id)) != nil {
 		return ""
@@ -124,17 +125,17 @@ func nameOrNone(id domain.TaskID) domain.TaskID {
 	return id
 }
 
-// batchJudge judges the items of a batch in the light of those before.
+// batchJudge judges the items of a batch, taking the items before into account.
 type batchJudge struct {
 	queue  *commands.Queue
 	facts  domain.Facts
-	waits  map[domain.TaskID][]domain.TaskID // of the whole batch
-	unique map[string]domain.TaskID          // keys that items before have
+	waits  map[domain.TaskID][]domain.TaskID // dependencies of the whole batch
+	unique map[string]domain.TaskID          // unique keys of the items so far
 	before joining
 }
 
-// item says what is wrong with one item that is well formed: refused; err is
-// what keeps anything from being judged.
+// item judges one well-formed item. refused is why it is refused; err is a failure
+// that prevents judging anything.
 func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
 	before, err := j.queue.Task(c.TaskID)
 	if err != nil {
@@ -143,7 +144,7 @@ func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
 	if before.State != "" {
 		repeated, err := j.queue.Wrote(c.TaskID.Stream(), j.facts.Command)
 		if err != nil || repeated {
-			return c, nil, err // this very batch added it before
+			return c, nil, err // this batch already added it in an earlier run
 		}
 		return c, domain.Errorf(domain.Conflict, "item %s exists and is %s", c.TaskID, before.State), nil
 	}
@@ -171,7 +172,8 @@ func (j *batchJudge) item(c AddTask) (judged AddTask, refused, err error) {
 	return c, c.admission.refused, nil
 }
 
-// allRefused names every fault of every item, under the code of the first.
+// allRefused returns one error with every fault of every item, under the code of
+// the first.
 func allRefused(errs []error) error {
 	var all *domain.Error
 	for i, err := range errs {
@@ -200,8 +202,8 @@ func combineBatch(_ AddTasks, steps []commands.Step) TasksAdded {
 	return answer
 }
 
-// CancelTasks asks that the items of a class not be worked on any more: those
-// that match every filter given, and of these at most Limit.
+// CancelTasks cancels a class of items: those that match every given filter, at
+// most Limit of them.
 type CancelTasks struct {
 	TaskType  string     `json:"task_type,omitempty"`
 	ConfigKey string     `json:"config_key,omitempty"`
@@ -213,7 +215,8 @@ type CancelTasks struct {
 
 func (CancelTasks) CommandType() string { return "work.cancel_batch" }
 
-// TasksCancelled is the answer: how many were cancelled, and which.
+// TasksCancelled is the answer to CancelTasks: the number of cancelled items, and
+// their ids.
 type TasksCancelled struct {
 	Cancelled int             `json:"cancelled"`
 	Items     []domain.TaskID `json:"items"`
@@ -265,7 +268,7 @@ func combineCancelBatch(c CancelTasks, steps []commands.Step) TasksCancelled {
 	return answer
 }
 
-// Size counts the items, and their payloads.
+// Size counts the items and their payloads.
 func (c AddTasks) Size() (writes, bytes int) {
 	for _, item := range c.Items {
 		bytes += len(item.Payload)
@@ -273,5 +276,5 @@ func (c AddTasks) Size() (writes, bytes int) {
 	return len(c.Items), bytes
 }
 
-// Size is how many items it may end.
+// Size returns how many items it may end.
 func (c CancelTasks) Size() (writes, bytes int) { return c.Limit, 0 }

@@ -5,12 +5,12 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// CancelTask asks that an item not be worked on any more.
+// CancelTask cancels an item.
 type CancelTask struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Reason string        `json:"reason,omitempty"`
 
-	batch bool // one of a class that is cancelled
+	batch bool // issued for one item of a CancelTasks
 }
 
 func (CancelTask) CommandType() string       { return "work.cancel" }

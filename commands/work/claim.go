@@ -18,20 +18,20 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// ClaimTasks asks for items for a node.
+// ClaimTasks claims items for a node.
 type ClaimTasks struct {
 	NodeID       domain.NodeID `json:"node_id"`
 	Capabilities []string      `json:"capabilities,omitempty" doc:"task types it wants (none: any), and words that items may require"`
 	Slots        int           `json:"slots,omitempty" doc:"free slots of the node; bounds the items"`
 	Limit        int           `json:"limit,omitempty" doc:"most items wanted, 1 when absent"`
-	// Wait is the process's affair: a claim is decided, and stored, without it.
+	// Wait is handled by the process: a claim is decided and stored without it.
 	Wait *domain.Seconds `json:"wait,omitempty" doc:"how long it waits for an item when there is none, at most 30 s; absent: not at all" example:"30"`
 }
 
-// MaxWait bounds how long a claim waits.
+// MaxWait limits how long a claim waits.
 const MaxWait = 30 * time.Second
 
-// Waits is how long it waits for an item when there is none.
+// Waits returns how long the claim waits for an item when there is none.
 func (c ClaimTasks) Waits() time.Duration {
 	if c.Wait == nil {
 		return 0
@@ -39,7 +39,7 @@ func (c ClaimTasks) Waits() time.Duration {
 	return min(max(c.Wait.Duration(), 0), MaxWait)
 }
 
-// Waiting is the claim that waits so long.
+// Waiting returns the claim with another wait.
 func (c ClaimTasks) Waiting(wait domain.Seconds) domain.Command {
 	c.Wait = &wait
 	return c
@@ -47,15 +47,15 @@ func (c ClaimTasks) Waiting(wait domain.Seconds) domain.Command {
 
 func (ClaimTasks) CommandType() string { return "work.claim" }
 
-// Size is how many items it may take.
+// Size returns how many items it may claim.
 func (c ClaimTasks) Size() (writes, bytes int) { return c.Limit, 0 }
 
-// TasksClaimed is the answer to a claim.
+// TasksClaimed is the answer to ClaimTasks.
 type TasksClaimed struct {
 	Items []ClaimedTask `json:"items"`
 }
 
-// ClaimedTask is one item with the lease to report under.
+// ClaimedTask is one item with its lease.
 type ClaimedTask struct {
 	TaskID    domain.TaskID   `json:"task_id"`
 	Lease     uint64          `json:"lease"`
@@ -71,7 +71,7 @@ type ClaimedTask struct {
 
 	Exploration *work.Boost `json:"exploration,omitempty" doc:"of selfplay: how much more than usual it is to explore"`
 
-	spawned domain.Position // where its payload stands in the log
+	spawned domain.Position // position of its payload in the log
 }
 
 func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
@@ -97,8 +97,8 @@ func completeClaim(c ClaimTasks, facts domain.Facts) (ClaimTasks, error) {
 	return c, domain.Faulty("work.claim", faults)
 }
 
-// planClaim picks items, each in the queue as the one before left it; a claim that
-// is repeated gets those it took before.
+// planClaim picks items one after the other, each from the queue as the previous
+// pick left it. A repeated claim returns the items it claimed before.
 func planClaim(q *commands.Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[commands.Targeted, error] {
 	return func(yield func(commands.Targeted, error) bool) {
 		before, err := took(q, facts.Command, c.NodeID)
@@ -137,7 +137,7 @@ func planClaim(q *commands.Queue, c ClaimTasks, facts domain.Facts) iter.Seq2[co
 	}
 }
 
-// took lists the items that a claim took when it ran before.
+// took lists the items that an earlier run of the claim took.
 func took(q *commands.Queue, command string, node domain.NodeID) ([]domain.TaskID, error) {
 	before, err := q.Before(command)
 	if err != nil || len(before) > 0 {
@@ -146,8 +146,8 @@ func took(q *commands.Queue, command string, node domain.NodeID) ([]domain.TaskI
 	return q.ClaimedBy(node, command), nil
 }
 
-// ask describes the node of a claim to the queue; false when a gate keeps
-// everything from it.
+// ask describes the node of a claim to the queue. It returns false if a gate keeps
+// all work from the node.
 func ask(q *commands.Queue, c *ClaimTasks, facts domain.Facts) (open bool, err error) {
 	claim := nodesview.Claim{Node: c.NodeID, Capabilities: c.Capabilities, Slots: c.Slots, Level: domain.FactOf[*nodes.Level](facts)}
 	closed, err := describe(q, claim, facts.Now, nodes.PolicyOf(facts.Policy))
@@ -168,8 +168,8 @@ func ask(q *commands.Queue, c *ClaimTasks, facts domain.Facts) (open bool, err e
 	return err == nil, err
 }
 
-// describe tells the queue what is known of a node that asks; not nil is the gate
-// that keeps everything from it.
+// describe sets what the queue knows about the claiming node. It returns the gate
+// that keeps all work from it, or nil.
 func describe(q *commands.Queue, claim nodesview.Claim, now time.Time, policy nodes.Policy) (*nodesview.Gate, error) {
 	known, err := q.Nodes.Node(claim.Node)
 	if err != nil {
@@ -189,7 +189,8 @@ func describe(q *commands.Queue, claim nodesview.Claim, now time.Time, policy no
 	return nil, nil
 }
 
-// WouldGet is what a node would be given if it asked for anything; false for nothing.
+// WouldGet returns the item that a node would get if it claimed now; false for
+// none.
 func WouldGet(q *commands.Queue, node domain.NodeID, level *nodes.Level, now time.Time, policy nodes.Policy) (sched.Decision, bool, error) {
 	closed, err := describe(q, nodesview.Claim{Node: node, Level: level}, now, policy)
 	if err != nil || closed != nil {
@@ -199,7 +200,7 @@ func WouldGet(q *commands.Queue, node domain.NodeID, level *nodes.Level, now tim
 	return picked, found, nil
 }
 
-// leasePicked is the step that gives a node what was picked for it.
+// leasePicked returns the step that leases a picked item to a node.
 func leasePicked(q *commands.Queue, picked sched.Decision, node domain.NodeID, facts domain.Facts, boosts func(taskType, configKey string) (*work.Boost, error)) (leaseTask, error) {
 	decision := work.DecisionOf(picked)
 	step := leaseTask{TaskID: domain.TaskID(picked.Item), NodeID: node, Decision: &decision}
@@ -226,7 +227,7 @@ func combineClaim(_ ClaimTasks, steps []commands.Step) TasksClaimed {
 	return answer
 }
 
-// leaseTask gives one item to a node. Only a claim issues it.
+// leaseTask leases one item to a node. Only a claim issues it.
 type leaseTask struct {
 	TaskID domain.TaskID `json:"task_id"`
 	NodeID domain.NodeID `json:"node_id"`
@@ -251,8 +252,8 @@ func lease(t work.Task, c leaseTask, facts domain.Facts) ([]domain.Event, error)
 	}}, nil
 }
 
-// leaseEnd is one lease from now, but never beyond the time-out of an attempt that
-// was claimed at a moment.
+// leaseEnd returns the end of a lease granted or extended now, which is never later
+// than the time-out of the attempt claimed at claimed.
 func leaseEnd(t work.Task, claimed, now time.Time, policy work.Policy) time.Time {
 	end := now.Add(policy.LeaseSeconds.Duration())
 	if bound := claimed.Add(t.Timeout); bound.Before(end) {
@@ -288,7 +289,7 @@ func (c TasksClaimed) Fill(events func(domain.StreamID, domain.Position) iter.Se
 	return nil
 }
 
-// firstOf finds the first event of a type.
+// firstOf returns the first event of a type.
 func firstOf[E domain.Event](events iter.Seq2[domain.Event, error]) (E, error) {
 	var none E
 	for event, err := range events {
@@ -302,8 +303,8 @@ func firstOf[E domain.Event](events iter.Seq2[domain.Event, error]) (E, error) {
 	return none, domain.Errorf(domain.Corrupt, "want %s in the log, found none", none.EventType())
 }
 
-// boostsOf is explorationOf for the items of one claim, most of which are of one
-// type and config: the row is read when either changes.
+// boostsOf returns explorationOf with the last result cached, since most items of
+// one claim have the same type and config.
 func boostsOf(v projections.View, now time.Time) func(taskType, configKey string) (*work.Boost, error) {
 	var lastType, lastConfig string
 	var last *work.Boost
@@ -319,8 +320,8 @@ func boostsOf(v projections.View, now time.Time) func(taskType, configKey string
 	}
 }
 
-// explorationOf is the boost that a selfplay item is played under when it is
-// claimed at a moment; nil for none, and for items of other types.
+// explorationOf returns the exploration boost for a selfplay item claimed at now;
+// nil for none, and for items of other types.
 func explorationOf(v projections.View, taskType, configKey string, now time.Time) (*work.Boost, error) {
 	config, err := domain.ParseConfigKey(configKey)
 	if err != nil || taskType != training.SelfplayItem {

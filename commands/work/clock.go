@@ -13,10 +13,11 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
-// Clock expires leases, ends back-offs and pins, exchanges items, announces
-// pressure, and takes leases from nodes that stay unhealthy beyond the grace.
-// presence is when the holders of leases could be heard. level is what a node last said of itself. It lists at most
-// limit deadlines, and says when the next one is (zero for none known).
+// Clock expires leases, ends back-offs and pins, preempts items, announces
+// pressure, and revokes leases of nodes that stay unhealthy beyond the grace
+// period. presence holds when the holders of leases could be heard, and level
+// returns the last reported level of a node. It returns commands for at most limit
+// deadlines, and the time of the next deadline (zero if none is known).
 func Clock(q *commands.Queue, now time.Time, presence commands.Presence, policy domain.Policy, limit int, level func(domain.NodeID) *nodes.Level) ([]commands.Timed, time.Time, error) {
 	deadlines, next := q.DueBut(now, presence, work.PolicyOf(policy), limit)
 	var due []commands.Timed
@@ -60,7 +61,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// decideDue is the command that decides a deadline.
+// decideDue returns the command that handles a deadline.
 func decideDue(at work.Deadline) domain.Command {
 	switch at.Kind {
 	case work.DueRetry:

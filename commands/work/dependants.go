@@ -11,12 +11,12 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// abandonDependant cancels an item for one that it waits for and that will not
-// be done. Reactors issue it.
+// abandonDependant cancels an item because an item it waits for will not be done.
+// Reactors issue it.
 type abandonDependant struct {
 	TaskID     domain.TaskID `json:"task_id"`
 	Dependency domain.TaskID `json:"dependency"`
-	Because    domain.TaskID `json:"because"` // the item it began with
+	Because    domain.TaskID `json:"because"` // the first failed item of the chain
 	Reason     string        `json:"reason"`
 }
 
@@ -39,12 +39,12 @@ func abandonTask(t work.Task, c abandonDependant, _ domain.Facts) ([]domain.Even
 type ending struct {
 	task   domain.TaskID
 	state  work.State
-	root   domain.TaskID // the item that it ended with; itself, if it was the first
+	root   domain.TaskID // the first failed item of the chain; the item itself, if it is the first
 	reason string
 }
 
-// because is what its dependants are told. The reason travels down a chain
-// unchanged: it names the item that the chain began with.
+// because returns the reason for its dependants. It is passed down a chain
+// unchanged, so it names the first failed item.
 func (e ending) because() string {
 	if e.root != e.task {
 		return e.reason
@@ -59,8 +59,8 @@ func rootOf(id, because domain.TaskID) domain.TaskID {
 	return id
 }
 
-// abandonAll cancels what waits for an item that ended without being done, if
-// the policy says so. What waits for those is cancelled by their own events.
+// abandonAll cancels the items that wait for an item that ended without being done,
+// if the policy says so. Their own dependants are cancelled by their events.
 func abandonAll(v projections.View, end ending) ([]domain.Command, error) {
 	waiting, err := workview.WaitingFor(v, end.task)
 	if err != nil || len(waiting) == 0 {
@@ -81,8 +81,8 @@ func abandon(v projections.View, end ending, waiting ...domain.TaskID) ([]domain
 	return commands, nil
 }
 
-// unblockAll unblocks what waits for an item that is done, and what waits for
-// the one that it replaces.
+// unblockAll unblocks the items that wait for an item that is done, or for the one
+// it replaces.
 func unblockAll(v projections.View, done domain.TaskID) ([]domain.Command, error) {
 	row, _, err := workview.ItemsTable.Get(v, string(done))
 	if err != nil {

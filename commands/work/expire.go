@@ -18,7 +18,7 @@ func (c expireLease) Stream() domain.StreamID { return c.TaskID.Stream() }
 
 func expireTask(t work.Task, c expireLease, facts domain.Facts) ([]domain.Event, error) {
 	if !t.State.Held() || t.Lease != c.Lease || facts.Now.Before(t.Deadline) {
-		return nil, nil // it moved on, or a heartbeat came in time
+		return nil, nil // the item changed state, or a heartbeat came in time
 	}
 	expired := work.LeaseExpired{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Reason: "silent", Attempts: t.Attempts + 1}
 	if !t.Deadline.Before(facts.Heard(t.ClaimedAt).Add(t.Timeout)) {

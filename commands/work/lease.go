@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Report is what every report on an item under a lease names.
+// Report is the common part of every report on a leased item.
 type Report struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`
@@ -37,19 +37,19 @@ func completeReport[C reporter](c C, _ domain.Facts) (C, error) {
 	return c, domain.Faulty(c.CommandType(), c.faults())
 }
 
-// StartTask says that work on an item began.
+// StartTask reports that work on an item started.
 type StartTask struct{ Report }
 
 func (StartTask) CommandType() string { return "work.start" }
 
-// TaskStarted is the answer to a start: when the lease ends by the node's clock,
-// and how long after the start that is; 0 when work had begun already.
+// TaskStarted is the answer to StartTask: when the lease ends by the node's clock,
+// and how long after the start that is; 0 if work had already started.
 type TaskStarted struct {
 	Deadline     time.Time      `json:"deadline"`
 	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty"`
 }
 
-// HeartbeatTask keeps a lease alive.
+// HeartbeatTask extends a lease.
 type HeartbeatTask struct {
 	Report
 	Progress       json.RawMessage `json:"progress,omitempty"`
@@ -66,8 +66,8 @@ func (c HeartbeatTask) faults() []domain.Fault {
 	return faults
 }
 
-// TaskHeartbeaten is the answer to a heartbeat: until when the lease holds, and
-// whether the work is wanted any more.
+// TaskHeartbeaten is the answer to a heartbeat: when the lease now ends, and
+// whether the work should stop.
 type TaskHeartbeaten struct {
 	Deadline     time.Time      `json:"deadline" doc:"by the node's clock"`
 	LeaseSeconds domain.Seconds `json:"lease_seconds,omitempty" doc:"from the heartbeat to the deadline, for clocks that differ from the node's"`
@@ -76,7 +76,7 @@ type TaskHeartbeaten struct {
 	Reason       string         `json:"reason,omitempty"`
 }
 
-// CompleteTask reports an item done.
+// CompleteTask reports that an item is done.
 type CompleteTask struct {
 	Report
 	Result json.RawMessage `json:"result,omitempty"`
@@ -101,7 +101,7 @@ func (c FailTask) faults() []domain.Fault {
 	return faults
 }
 
-// ReleaseTask gives an item back unfinished; no attempt is spent.
+// ReleaseTask gives an item back unfinished; no attempt is used up.
 type ReleaseTask struct {
 	Report
 	Reason string `json:"reason,omitempty"`
@@ -109,12 +109,12 @@ type ReleaseTask struct {
 
 func (ReleaseTask) CommandType() string { return "work.release" }
 
-// maxRejections bounds the refused reports kept per item; further ones are
-// refused all the same, but leave no event.
+// maxRejections limits the recorded rejections per item; further reports are
+// rejected without an event.
 const maxRejections = 100
 
-// held checks that a report comes from the holder of the live lease. If not,
-// the rejection says why, to be recorded and answered.
+// held checks that a report comes from the holder of the current lease. If not, it
+// returns the rejection with the reason.
 func held(t work.Task, r Report, verb string) (*work.CompletionRejected, error) {
 	switch {
 	case t.State == "":
@@ -143,7 +143,7 @@ func held(t work.Task, r Report, verb string) (*work.CompletionRejected, error) 
 	return rejected, nil
 }
 
-// refuse answers a rejected report; one that brings an end is recorded.
+// refuse returns the error for a rejected report, and the event if record is true.
 func refuse(t work.Task, rejected *work.CompletionRejected, record bool) ([]domain.Event, error) {
 	if !record || t.Rejected >= maxRejections {
 		return nil, rejected.Refusal()
@@ -174,7 +174,7 @@ func started(t work.Task, _ StartTask, events []domain.Envelope) TaskStarted {
 
 func heartbeatTask(t work.Task, c HeartbeatTask, facts domain.Facts) ([]domain.Event, error) {
 	if t.State == work.StateCancelled && c.Lease == t.Lease && (c.NodeID == "" || c.NodeID == t.Node) {
-		return nil, nil // the answer says that the work is not wanted any more
+		return nil, nil // the answer says that the work should stop
 	}
 	if rejected, err := held(t, c.Report, "heartbeat"); err != nil || rejected != nil {
 		if err != nil {
@@ -210,7 +210,7 @@ func completeTask(t work.Task, c CompleteTask, facts domain.Facts) ([]domain.Eve
 		return refuse(t, rejected, true)
 	}
 	done := work.Completed{TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, Result: c.Result}
-	if !facts.There.After(t.ClaimedAt) { // else nobody knows how long it took
+	if !facts.There.After(t.ClaimedAt) { // otherwise the duration is unknown
 		done.Measured = t.MeasuredOf(c.Result, facts.Now, work.PolicyOf(facts.Policy))
 	}
 	return []domain.Event{done}, nil

@@ -11,14 +11,14 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// PinTask names a node that an item is meant for, or kept from, until a moment:
-// the policy's while from now when absent.
+// PinTask reserves an item for a node, or excludes nodes from it, until a time; by
+// default for the policy's pin duration.
 type PinTask struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Until  time.Time     `json:"until,omitzero"`
 }
 
-// maxExcluded bounds the nodes that an item is kept from.
+// maxExcluded limits the nodes excluded from an item.
 const maxExcluded = 32
 
 func (p PinTask) until(facts domain.Facts) PinTask {
@@ -52,7 +52,7 @@ func ExpressionFaults(field, text string, facts domain.Facts, check func(work.Ex
 	return nil
 }
 
-// unpin lets any node have an item. Reactors and the clock issue it.
+// unpin lets any node claim an item. Reactors and the clock issue it.
 type unpin struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Reason string        `json:"reason"`
@@ -68,8 +68,8 @@ func unpinTask(t work.Task, c unpin, _ domain.Facts) ([]domain.Event, error) {
 	return []domain.Event{work.Unpinned{TaskID: c.TaskID, NodeID: t.Pin.NodeID, Reason: c.Reason}}, nil
 }
 
-// maxUnpinned bounds the items that one edge of a node moves; the others' pins
-// run out by themselves.
+// maxUnpinned limits the items changed by one change of a node; the pins of the
+// others expire.
 const maxUnpinned = 1000
 
 func unpinAll(v projections.View, node domain.NodeID, reason string) ([]domain.Command, error) {

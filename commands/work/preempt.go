@@ -27,7 +27,7 @@ func (c preemptLease) Stream() domain.StreamID { return c.TaskID.Stream() }
 
 func preemptTask(t work.Task, c preemptLease, facts domain.Facts) ([]domain.Event, error) {
 	if !t.State.Held() || t.Lease != c.Lease || t.Asked != nil {
-		return nil, nil // it moved on, or was asked
+		return nil, nil // the item changed state, or the holder was already asked
 	}
 	return []domain.Event{work.Preempted{
 		TaskID: c.TaskID, Lease: c.Lease, NodeID: t.Node, For: c.For, Reason: c.Reason,
@@ -35,8 +35,8 @@ func preemptTask(t work.Task, c preemptLease, facts domain.Facts) ([]domain.Even
 	}}, nil
 }
 
-// duePreemptions are the exchanges that waiting items are owed. level is what a
-// node last said of itself.
+// duePreemptions returns the preemptions that waiting items are entitled to. level
+// returns the last reported level of a node.
 func duePreemptions(q *commands.Queue, now time.Time, policy domain.Policy, level func(domain.NodeID) *nodes.Level) ([]commands.Timed, error) {
 	pauses, err := q.Nodes.Pauses()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// Reactors is how the queue answers events.
+// Reactors returns the reactors of the queue.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("task_completed", "unblocks the items that wait for it", []string{"work.unblock"},
@@ -64,9 +64,9 @@ func Reactors() []projections.Reactor {
 	}
 }
 
-// reactSpawned handles what an add cannot see of things that happen beside it:
-// a dependency that completed meanwhile, a cycle whose other half was added
-// meanwhile. Reactors see events one after the other, so nothing slips between.
+// reactSpawned handles what an add cannot see because it happens concurrently: a
+// dependency that was completed, or an item that closes a cycle. Reactors handle
+// events in log order, so no such case is missed.
 func reactSpawned(v projections.View, _ domain.Envelope, spawned work.Spawned) ([]domain.Command, error) {
 	var commandsX []domain.Command
 	for _, dependency := range spawned.DependsOn {

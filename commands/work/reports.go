@@ -11,51 +11,52 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// CompleteTasks reports many items done. Each report is judged by itself, as if
-// it had come alone; an item that stands twice is refused the second time.
+// CompleteTasks reports many items as done. Each report is judged separately, as if
+// it had been sent alone; a second report on the same item is refused.
 type CompleteTasks struct {
 	Items []CompleteTask `json:"items"`
 }
 
 func (CompleteTasks) CommandType() string { return "work.complete_batch" }
 
-// TasksCompleted is the answer: an entry per report, in their order.
+// TasksCompleted is the answer to CompleteTasks: an entry per report, in order.
 type TasksCompleted struct {
 	Completed int           `json:"completed"`
 	Refused   int           `json:"not_completed"`
 	Items     []BatchedTask `json:"items"`
 }
 
-// FailTasks reports many failed attempts, each judged by itself.
+// FailTasks reports many failed attempts, each judged separately.
 type FailTasks struct {
 	Items []FailTask `json:"items"`
 }
 
 func (FailTasks) CommandType() string { return "work.fail_batch" }
 
-// TasksFailed is the answer: an entry per report, in their order.
+// TasksFailed is the answer to FailTasks: an entry per report, in order.
 type TasksFailed struct {
 	Failed  int           `json:"failed"`
 	Refused int           `json:"not_failed"`
 	Items   []BatchedTask `json:"items"`
 }
 
-// HeartbeatTasks keeps many leases alive, each judged by itself.
+// HeartbeatTasks extends many leases, each judged separately.
 type HeartbeatTasks struct {
 	Items []HeartbeatTask `json:"items"`
 }
 
 func (HeartbeatTasks) CommandType() string { return "work.heartbeat_batch" }
 
-// TasksHeartbeaten is the answer: an entry per heartbeat, in their order.
+// TasksHeartbeaten is the answer to HeartbeatTasks: an entry per heartbeat, in
+// order.
 type TasksHeartbeaten struct {
 	Beaten  int          `json:"beaten"`
 	Refused int          `json:"not_beaten"`
 	Items   []BeatenTask `json:"items"`
 }
 
-// BeatenTask is what became of one heartbeat: the fields of TaskHeartbeaten, or
-// why it was refused.
+// BeatenTask is the outcome of one heartbeat: the fields of TaskHeartbeaten, or why
+// it was refused.
 type BeatenTask struct {
 	BatchedTask
 	Deadline     time.Time      `json:"deadline,omitzero"`
@@ -65,7 +66,7 @@ type BeatenTask struct {
 	Reason       string         `json:"reason,omitempty"`
 }
 
-// reports makes the Spec of a batch of reports, each judged by itself.
+// reports returns the Spec of a batch of reports, each judged separately.
 func reports[B domain.Command, C reporter, A any](about string, items func(B) []C, combine func(B, []commands.Step) A) commands.Spec {
 	plan := func(_ *commands.Queue, c B, facts domain.Facts) iter.Seq2[commands.Targeted, error] {
 		return commands.Planned(planReports(items(c), facts), nil)
@@ -75,8 +76,7 @@ func reports[B domain.Command, C reporter, A any](about string, items func(B) []
 	}))
 }
 
-// batchFault refuses a batch of no items, or of more than the policy lets one
-// command have.
+// batchFault refuses an empty batch, and one larger than the policy allows.
 func batchFault(command string, found int, facts domain.Facts) error {
 	most := work.PolicyOf(facts.Policy).BatchLimit
 	if found > 0 && found <= most {
@@ -85,8 +85,8 @@ func batchFault(command string, found int, facts domain.Facts) error {
 	return domain.Faulty(command, []domain.Fault{{Field: "items", Reason: fmt.Sprintf("want 1 to %d, found %d", most, found)}})
 }
 
-// planReports makes a step of every report; those that are malformed and those
-// of an item that stands in the batch already are refused here.
+// planReports returns a step for every report. Malformed reports, and further ones
+// on an item of the batch, are refused here.
 func planReports[C reporter](items []C, facts domain.Facts) []commands.Targeted {
 	var plan []commands.Targeted
 	seen := map[domain.StreamID]int{}
@@ -110,8 +110,8 @@ func standsTwice(task domain.TaskID, first int) error {
 	return domain.Errorf(domain.Conflict, "item %s stands in this batch already, as items[%d]", task, first)
 }
 
-// batched says what became of the i-th item of a batch. The faults of one that
-// was refused are named items[i].field.
+// batched returns the outcome of the i-th item of a batch. Its faults are named
+// items[i].field.
 func batched(i int, step commands.Step) BatchedTask {
 	item := BatchedTask{TaskID: domain.TaskID(step.Stream.ID())}
 	if step.Err == nil {
@@ -125,7 +125,7 @@ func batched(i int, step commands.Step) BatchedTask {
 	return item
 }
 
-// faultsOf names the faults of the i-th item of a batch as those of the batch.
+// faultsOf renames the faults of the i-th item to faults of the batch.
 func faultsOf(i int, faults []domain.Fault) []domain.Fault {
 	named := make([]domain.Fault, len(faults))
 	for at, fault := range faults {
@@ -134,8 +134,8 @@ func faultsOf(i int, faults []domain.Fault) []domain.Fault {
 	return named
 }
 
-// tally makes the entries of a batch's answer, and counts the items that were
-// taken and those that were refused.
+// tally returns the entries of a batch's answer, and the numbers of accepted and
+// refused items.
 func tally[A any](steps []commands.Step, entry func(BatchedTask, commands.Step) A) (taken, refused int, items []A) {
 	items = make([]A, len(steps))
 	for i, step := range steps {
@@ -176,7 +176,7 @@ func combineBeaten(_ HeartbeatTasks, steps []commands.Step) TasksHeartbeaten {
 	return answer
 }
 
-// Size counts the items, and their results.
+// Size counts the items and their results.
 func (c CompleteTasks) Size() (writes, bytes int) {
 	for _, item := range c.Items {
 		bytes += len(item.Result)
@@ -187,7 +187,7 @@ func (c CompleteTasks) Size() (writes, bytes int) {
 // Size counts the items.
 func (c FailTasks) Size() (writes, bytes int) { return len(c.Items), 0 }
 
-// Size counts the items, and their progress.
+// Size counts the items and their progress.
 func (c HeartbeatTasks) Size() (writes, bytes int) {
 	for _, item := range c.Items {
 		bytes += len(item.Progress)

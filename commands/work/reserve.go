@@ -8,18 +8,18 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// reserveRoom keeps a node's free room for an item. Only a claim of the node
+// reserveRoom reserves a node's free capacity for an item. Only a claim of the node
 // issues it.
 type reserveRoom struct {
 	Room     work.Reserved `json:"room"`
-	Replaces domain.NodeID `json:"replaces,omitempty"` // whose room it had when that was decided
+	Replaces domain.NodeID `json:"replaces,omitempty"` // the node on which it had a reservation before
 }
 
 func (reserveRoom) CommandType() string       { return "work.reserve" }
 func (c reserveRoom) Stream() domain.StreamID { return c.Room.TaskID.Stream() }
 
-// reserveTask gives way to whatever happened to the item since: it keeps room
-// for nobody who found some, or whom another node serves.
+// reserveTask makes no reservation if the item has changed since the claim was
+// planned: if it was leased, or has a reservation on another node.
 func reserveTask(t work.Task, c reserveRoom, facts domain.Facts) ([]domain.Event, error) {
 	if t.State != work.StateQueued || t.Room != nil && t.Room.NodeID != c.Replaces && t.Room.Until.After(facts.Now) {
 		return nil, nil
@@ -27,7 +27,7 @@ func reserveTask(t work.Task, c reserveRoom, facts domain.Facts) ([]domain.Event
 	return []domain.Event{c.Room}, nil
 }
 
-// reserve is the step that keeps a node's room for what Pick named.
+// reserve returns the step that makes the reservation that Pick returned.
 func reserve(d sched.Decision, facts domain.Facts) reserveRoom {
 	lasts := work.PolicyOf(facts.Policy).ReserveSeconds.Duration()
 	return reserveRoom{Replaces: domain.NodeID(d.Replaces), Room: work.Reserved{

@@ -34,8 +34,8 @@ func retryTask(t work.Task, c retryFailed, facts domain.Facts) ([]domain.Event, 
 	return []domain.Event{again}, nil
 }
 
-// backoff is min(cap, base·2^(attempts−1)) with jitter over its upper half, so
-// that items that failed together do not come back together.
+// backoff returns min(cap, base·2^(attempts−1)) with jitter over its upper half, so
+// that items that failed together are not retried together.
 func backoff(attempts int, facts domain.Facts) time.Duration {
 	policy := work.PolicyOf(facts.Policy)
 	bound, limit := policy.BackoffBaseSeconds.Duration(), policy.BackoffCapSeconds.Duration()

@@ -7,7 +7,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// RevokeLease takes an item from its holder: no attempt is spent. Reactors issue it.
+// RevokeLease takes an item from its holder; no attempt is used up. Reactors issue
+// it.
 type RevokeLease struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Specs is how the commands of the queue are run.
+// Specs returns the specs of the queue's commands.
 func Specs() []commands.Spec {
 	specs := []commands.Spec{
 		commands.HandleAnswer("queue an item", addTask,

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain/admin"
 )
 
-// RequestShutdown asks the node that answers to stop in good order.
+// RequestShutdown asks the node that receives it to shut down gracefully.
 type RequestShutdown struct {
 	Reason       string          `json:"reason,omitempty"`
 	GraceSeconds *domain.Seconds `json:"grace_seconds,omitempty" doc:"5 when absent"`
@@ -18,22 +18,22 @@ type RequestShutdown struct {
 func (RequestShutdown) CommandType() string     { return "admin.shutdown" }
 func (RequestShutdown) Stream() domain.StreamID { return admin.Stream(admin.DefaultCluster) }
 
-// Expect is no revision: a wish to stop is always recorded.
+// Expect returns AnyRevision: a request to shut down is always recorded.
 func (RequestShutdown) Expect() domain.Revision { return domain.AnyRevision }
 
-// Facts is the wish.
+// Facts returns the event.
 func (c RequestShutdown) Facts() []domain.Event {
 	return []domain.Event{admin.ShutdownRequested{Reason: c.Reason, GraceSeconds: *c.GraceSeconds}}
 }
 
-// defaultGrace is how long work under way may take to end, in seconds.
+// defaultGrace is how long requests in flight may take to finish, in seconds.
 const defaultGrace = domain.Seconds(5)
 
 func completeShutdown(c RequestShutdown, _ domain.Facts) (RequestShutdown, error) {
 	return c.Complete()
 }
 
-// Complete fills in what the caller left out.
+// Complete fills in the fields that the caller omitted.
 func (c RequestShutdown) Complete() (RequestShutdown, error) {
 	if c.Reason == "" {
 		c.Reason = "asked to stop"
@@ -48,7 +48,7 @@ func (c RequestShutdown) Complete() (RequestShutdown, error) {
 	return c, nil
 }
 
-// Specs is how the commands of the administration are run.
+// Specs returns the specs of the administration's commands.
 func Specs() []commands.Spec {
 	return slices.Concat(
 		[]commands.Spec{commands.Record[RequestShutdown]("stop this node in good order", commands.Normalize(completeShutdown))},

@@ -14,9 +14,8 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// ReportCluster says how the cluster as a whole is: one of CLUSTER_HEALTHY and
-// CLUSTER_UNHEALTHY. It becomes an event if it is an edge, and nothing if the
-// cluster is that already.
+// ReportCluster reports the health of the cluster as a whole: CLUSTER_HEALTHY or
+// CLUSTER_UNHEALTHY. It is recorded if the health changes, and ignored otherwise.
 type ReportCluster struct {
 	Healthy   *admin.ClusterHealthy   `json:"healthy,omitempty"`
 	Unhealthy *admin.ClusterUnhealthy `json:"unhealthy,omitempty"`
@@ -37,7 +36,8 @@ func reportCluster(cluster admin.Cluster, c ReportCluster, _ domain.Facts) ([]do
 	return nil, nil
 }
 
-// clusterClock says what the nodes that are known come to, once per edge.
+// clusterClock derives the health of the cluster from its known nodes and reports
+// each change once.
 func clusterClock(v projections.View, now time.Time, policy domain.Policy) ([]commands.Timed, time.Time, error) {
 	verdict, err := nodesview.JudgeCluster(v, now, nodes.PolicyOf(policy).Cluster)
 	if err != nil || verdict.State == "" {
@@ -52,7 +52,7 @@ func clusterClock(v projections.View, now time.Time, policy domain.Policy) ([]co
 	} else {
 		c.Healthy = &admin.ClusterHealthy{HealthyNodes: row.Healthy, NodeCount: row.Known, Derived: true}
 		if row.Healthy == 0 {
-			return nil, time.Time{}, nil // nobody is left to be healthy; the next node to come says more
+			return nil, time.Time{}, nil // without nodes there is no verdict; the next node to register brings one
 		}
 	}
 	last := ""
@@ -63,7 +63,8 @@ func clusterClock(v projections.View, now time.Time, policy domain.Policy) ([]co
 	return []commands.Timed{{ID: id, Command: c}}, time.Time{}, nil
 }
 
-// Reactors is how pauses answer the cluster's health.
+// Reactors returns the reactors that pause and resume work with the cluster's
+// health.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("cluster_healthy", "lifts the pauses whose reason is the cluster, and only those", []string{"admin.resume"},
@@ -92,7 +93,8 @@ func Reactors() []projections.Reactor {
 				for _, kind := range nodes.PolicyOf(policy).Cluster.Pauses {
 					pause := PauseKind{Kind: kind, Reason: admin.PauseCluster}
 					if !sick.Derived {
-						// Nobody promises that a report from outside is ever taken back.
+						// A report from outside may never be followed by its
+						// opposite, so the pause has an end.
 						seconds := nodes.PolicyOf(policy).Cluster.PauseSeconds
 						pause.Seconds = &seconds
 					}

@@ -10,7 +10,7 @@ import (
 	adminview "github.com/ringrift/rift/projections/admin"
 )
 
-// RetryLetter has a handler try again on the event it failed at.
+// RetryLetter requests that a handler run again on the event it failed on.
 type RetryLetter struct {
 	ID     string `json:"id" path:"id" doc:"\"<handler>@<position>\""`
 	Reason string `json:"reason,omitempty"`
@@ -21,7 +21,7 @@ type RetryLetter struct {
 func (RetryLetter) CommandType() string       { return "admin.retry_letter" }
 func (c RetryLetter) Stream() domain.StreamID { return admin.DeadLetterStream(c.ID) }
 
-// DiscardLetter gives a dead letter up.
+// DiscardLetter discards a dead letter.
 type DiscardLetter struct {
 	ID     string `json:"id" path:"id"`
 	Reason string `json:"reason,omitempty"`
@@ -32,8 +32,9 @@ type DiscardLetter struct {
 func (DiscardLetter) CommandType() string       { return "admin.discard_letter" }
 func (c DiscardLetter) Stream() domain.StreamID { return admin.DeadLetterStream(c.ID) }
 
-// foundLetter is the letter as the read models have it. That there is none is for
-// the decision to say: a command that is repeated finds its first answer.
+// foundLetter is the letter in the read models. Whether it exists is checked by the
+// decision and not at lookup, so that a repeated command still returns its first
+// answer.
 type foundLetter struct {
 	letter adminview.ParkedLetter
 	there  bool
@@ -80,8 +81,8 @@ func letterFaults(id, reason string) []domain.Fault {
 	return faults
 }
 
-// letterSpecs is how dead letters are dealt with. Whoever folds the events does
-// what they say.
+// letterSpecs returns the specs of the commands on dead letters. The nodes that
+// fold their events carry them out.
 func letterSpecs() []commands.Spec {
 	return []commands.Spec{
 		commands.Handle("have a handler try again on an event it failed at", retryLetter,

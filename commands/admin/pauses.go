@@ -13,15 +13,15 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
-// PauseKind holds a kind back for a reason: nothing of it is handed out until
-// the reason is lifted or runs out. What is running goes on.
+// PauseKind pauses a kind of work for a reason: no item of it is handed out until
+// the reason is lifted or expires. Running items continue.
 type PauseKind struct {
 	Kind    string          `json:"kind" doc:"a task type, \"all\", or \"selfplay_scale_up\""`
 	Reason  string          `json:"reason" doc:"names the pause: lifting this reason lifts no other"`
 	Seconds *domain.Seconds `json:"seconds,omitempty"`
 	Until   *time.Time      `json:"until,omitempty" doc:"instead of seconds; neither: until it is lifted"`
 
-	moot bool // an answer to a verdict on the cluster that is not the last one
+	moot bool // a reaction to a cluster verdict that is no longer the latest
 }
 
 func (PauseKind) CommandType() string       { return "admin.pause" }
@@ -32,13 +32,14 @@ type ResumeKind struct {
 	Kind   string `json:"kind"`
 	Reason string `json:"reason"`
 
-	moot bool // as for a pause
+	moot bool // as in PauseKind
 }
 
 func (ResumeKind) CommandType() string       { return "admin.resume" }
 func (c ResumeKind) Stream() domain.StreamID { return admin.PauseStream(c.Kind) }
 
-// KindHeld is the answer to a pause or a resume: what holds the kind now.
+// KindHeld is the answer to a pause or a resume: the reasons that pause the kind
+// now.
 type KindHeld struct {
 	Kind   string   `json:"kind"`
 	Paused bool     `json:"paused"`
@@ -93,9 +94,9 @@ func completePause(c PauseKind, facts domain.Facts) (PauseKind, error) {
 	return c, domain.Faulty("admin.pause", faults)
 }
 
-// overtaken tells a reaction to a verdict on the cluster that another verdict
-// followed: it may come late, or again after a crash, and must not undo what the
-// later one led to.
+// overtaken reports whether a reaction belongs to a verdict on the cluster that
+// another verdict followed. Such a reaction may run late, or again after a crash,
+// and must not undo what the later verdict caused.
 func overtaken(v projections.View, reason string, facts domain.Facts, verdict admin.ClusterState) (bool, error) {
 	if reason != admin.PauseCluster || facts.Causation == "" {
 		return false, nil
@@ -104,7 +105,7 @@ func overtaken(v projections.View, reason string, facts domain.Facts, verdict ad
 	return cluster.State != verdict, err
 }
 
-// boundPaused refuses to pause one kind more than the policy allows.
+// boundPaused refuses to pause more kinds than the policy allows.
 func boundPaused(v projections.View, c PauseKind, facts domain.Facts) (_ PauseKind, err error) {
 	if c.moot, err = overtaken(v, c.Reason, facts, admin.ClusterSick); err != nil || c.moot {
 		return c, err
@@ -145,7 +146,7 @@ func resumeKind(p admin.Pauses, c ResumeKind, _ domain.Facts) ([]domain.Event, e
 	return []domain.Event{admin.KindResumed{Kind: c.Kind, Reason: c.Reason}}, nil
 }
 
-// endPause lifts a reason whose time ran out. The clock issues it.
+// endPause lifts an expired reason. The clock issues it.
 type endPause struct {
 	Kind   string `json:"kind"`
 	Reason string `json:"reason"`
@@ -157,12 +158,12 @@ func (c endPause) Stream() domain.StreamID { return admin.PauseStream(c.Kind) }
 func pauseEnds(p admin.Pauses, c endPause, facts domain.Facts) ([]domain.Event, error) {
 	token, held := p.Find(c.Reason)
 	if !held || token.Until.IsZero() || facts.Now.Before(token.Until) {
-		return nil, nil // it was lifted, or goes on for longer now
+		return nil, nil // it was lifted, or extended
 	}
 	return []domain.Event{admin.KindResumed{Kind: c.Kind, Reason: c.Reason, Expired: true}}, nil
 }
 
-// Clock ends the pauses whose time ran out, and judges the cluster.
+// Clock ends expired pauses, and judges the health of the cluster.
 func Clock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	rows, next, err := adminview.DuePauses(v, now, limit)
 	if err != nil {
@@ -184,7 +185,7 @@ func Clock(v projections.View, now time.Time, policy domain.Policy, limit int) (
 	return due, next, nil
 }
 
-// pauseSpecs is how pauses are run.
+// pauseSpecs returns the specs of pauses.
 func pauseSpecs() []commands.Spec {
 	always := func(PauseKind) bool { return true }
 	return []commands.Spec{

@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/domain/admin"
 )
 
-// RebuildProjection has a read model built again from the log's start, beside
-// the one that serves, which goes on answering until the new one is as far.
+// RebuildProjection requests that a read model be rebuilt from the start of the
+// log. The current version keeps answering queries until the new one has caught up.
 type RebuildProjection struct {
 	Name   string        `json:"name" path:"name"`
 	NodeID domain.NodeID `json:"node_id,omitempty" doc:"only this node builds; absent: every node"`
@@ -21,7 +21,7 @@ type RebuildProjection struct {
 func (RebuildProjection) CommandType() string       { return "admin.rebuild_projection" }
 func (c RebuildProjection) Stream() domain.StreamID { return admin.ReadModelStream(c.Name) }
 
-// RebuildAnswer says what came of a wish to build again.
+// RebuildAnswer is the answer to RebuildProjection.
 type RebuildAnswer struct {
 	Running bool `json:"running,omitempty" doc:"it was being built already, so nothing new was begun"`
 }

@@ -16,7 +16,7 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// Reactors is how searches follow their items.
+// Reactors returns the reactors of searches, mostly to their work items.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("cmaes_candidates_asked", "queues an item for each sample of each candidate", []string{"work.add_batch"}, reactAsked),
@@ -40,7 +40,8 @@ func Reactors() []projections.Reactor {
 	}
 }
 
-// reactAsked queues the items all at once or, while the queue is full, none yet.
+// reactAsked queues all items of a generation at once, or none while the queue is
+// full.
 func reactAsked(v projections.View, _ domain.Envelope, e cmaesrun.CandidatesAsked) ([]domain.Command, error) {
 	row, found, err := cmaesview.RunsTable.Get(v, string(e.Run))
 	if err != nil || !found {
@@ -90,7 +91,7 @@ func cancels(tasks []domain.TaskID, reason string) (all []domain.Command) {
 	return all
 }
 
-// reactCompleted reads what the worker of a candidate brought.
+// reactCompleted reports the result of a candidate's item to its search.
 func reactCompleted(v projections.View, _ domain.Envelope, done work.Completed) ([]domain.Command, error) {
 	row, sample, ours, err := runOf(v, done.TaskID)
 	if err != nil || !ours {
@@ -120,7 +121,8 @@ func runOf(v projections.View, task domain.TaskID) (cmaesview.Row, cmaesrun.Samp
 	return row, sample, found, err
 }
 
-// Clock finds generations whose time is up and that can do without what is out.
+// Clock finds generations whose time is up and that can continue without the
+// missing results.
 func Clock(v projections.View, now time.Time, _ domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	rows, next, err := cmaesview.Overdue(v, now, limit)
 	var due []commands.Timed

@@ -14,8 +14,8 @@ import (
 	"github.com/ringrift/rift/domain/cmaesrun"
 )
 
-// boundsOf reads [low, high], or a list of such pairs or of {"low","high"}; null is no
-// bound.
+// boundsOf parses [low, high], or a list of such pairs or of {"low","high"}; null
+// means unbounded.
 func boundsOf(text json.RawMessage) ([]cmaes.Bound, []domain.Fault) {
 	if len(text) == 0 || string(text) == "null" {
 		return nil, nil
@@ -47,8 +47,8 @@ func boundsOf(text json.RawMessage) ([]cmaes.Bound, []domain.Fault) {
 	return bounds, nil
 }
 
-// objectiveOf reads an objective; what is left out comes from the policy. A text is
-// what the command gets with every candidate.
+// objectiveOf parses an objective; the policy supplies missing fields. A string is
+// the payload that the worker command receives with every candidate.
 func objectiveOf(text json.RawMessage, policy cmaesrun.Policy) (cmaesrun.Objective, []domain.Fault) {
 	var o cmaesrun.Objective
 	switch {
@@ -74,8 +74,8 @@ func objectiveOf(text json.RawMessage, policy cmaesrun.Policy) (cmaesrun.Objecti
 	return o, nil
 }
 
-// readObjective names every key that an objective does not have, or has with another
-// type.
+// readObjective decodes an objective, with a fault for every unknown key and every
+// value of a wrong type.
 func readObjective(text json.RawMessage, o *cmaesrun.Objective) (faults []domain.Fault) {
 	object, faults := domain.ReadObject(text)
 	switch {

@@ -10,19 +10,19 @@ import (
 	"github.com/ringrift/rift/domain/cmaesrun"
 )
 
-// report says what came of a sample of a candidate.
+// report is the outcome of one sample of a candidate.
 type report struct {
 	cmaesrun.Sample
 	NodeID  domain.NodeID   `json:"node_id,omitempty"`
 	Value   *cmaesrun.Value `json:"value,omitempty"`
-	Failure string          `json:"failure,omitempty"` // why there is none
+	Failure string          `json:"failure,omitempty"` // why there is no value
 }
 
 func (report) CommandType() string       { return "cmaes.report" }
 func (c report) Stream() domain.StreamID { return c.Run.Stream() }
 
-// takeReport counts a value for the generation that it was asked for. One that comes
-// when its generation is over is recorded and counts for nothing.
+// takeReport counts a value for the generation that it was requested for. If that
+// generation is over, the value is recorded but does not count.
 func takeReport(r cmaesrun.Run, c report, facts domain.Facts) ([]domain.Event, error) {
 	switch {
 	case r.Started == nil:
@@ -48,7 +48,7 @@ func takeReport(r cmaesrun.Run, c report, facts domain.Facts) ([]domain.Event, e
 	return t.events, nil
 }
 
-// overdue looks at a generation whose time is up.
+// overdue checks a generation whose time is up.
 type overdue struct {
 	Run        cmaesrun.ID `json:"run"`
 	Generation int         `json:"generation"`
@@ -75,7 +75,7 @@ type Stop struct {
 func (Stop) CommandType() string       { return "cmaes.stop" }
 func (c Stop) Stream() domain.StreamID { return c.Run.Stream() }
 
-// maxReason bounds the reason of a stop in bytes.
+// maxReason limits the reason of a stop, in bytes.
 const maxReason = 1000
 
 func completeStop(c Stop, _ domain.Facts) (Stop, error) {
@@ -86,7 +86,7 @@ func completeStop(c Stop, _ domain.Facts) (Stop, error) {
 	return c, domain.Faulty("cmaes.stop", faults)
 }
 
-// stopRun ends a run once; one that has ended stays as it is.
+// stopRun ends a run; a run that has ended is left unchanged.
 func stopRun(r cmaesrun.Run, c Stop, facts domain.Facts) ([]domain.Event, error) {
 	switch r.Phase() {
 	case "":
@@ -102,7 +102,7 @@ func stopRun(r cmaesrun.Run, c Stop, facts domain.Facts) ([]domain.Event, error)
 	}
 }
 
-// Inject tells a search a point from elsewhere with its value.
+// Inject adds a point from elsewhere, with its value, to a search.
 type Inject struct {
 	Run     cmaesrun.ID `json:"run"`
 	X       []float64   `json:"x"`
@@ -116,8 +116,9 @@ func completeInject(c Inject, _ domain.Facts) (Inject, error) {
 	return c, domain.Faulty("cmaes.inject", commands.NameFaults("run", string(c.Run)))
 }
 
-// injectPoint takes a point for the generation that is under way; half as many as it has
-// candidates at most, or the search would follow others than its own.
+// injectPoint adds a point to the current generation. At most half as many points
+// as the generation has candidates are taken, so that the search still follows
+// mostly its own.
 func injectPoint(r cmaesrun.Run, c Inject, _ domain.Facts) ([]domain.Event, error) {
 	switch {
 	case r.Started == nil:
@@ -160,8 +161,8 @@ func (t *turn) add(events ...domain.Event) {
 	}
 }
 
-// replace draws another candidate in the place of one that is lost, where the run wants
-// that and its generation has indexes left.
+// replace draws another candidate for a lost one, if the run is set to and its
+// generation has indexes left.
 func (t *turn) replace(index int) {
 	lost, gone := t.run.LostCandidate(index)
 	search := t.run.Search
@@ -174,8 +175,8 @@ func (t *turn) replace(index int) {
 	}})
 }
 
-// late tells that the time of the generation is up, enough that it can do without the
-// candidates that are out.
+// late reports whether the time of the generation is up and enough results are in
+// to continue without the rest.
 func (t *turn) late() bool {
 	return !t.run.Deadline.IsZero() && !t.facts.Now.Before(t.run.Deadline)
 }
@@ -185,8 +186,8 @@ func (t *turn) enough() bool {
 	return ready >= t.run.Search.Needed()
 }
 
-// advance tells the search its generation when nothing is out any more, or its time is
-// up and enough came back, and asks for the next.
+// advance passes the generation to the search when no result is outstanding, or
+// when its time is up and enough are in, and asks for the next one.
 func (t *turn) advance() {
 	ready, open, lost := t.run.Counts()
 	if open > 0 && !(t.late() && t.enough()) {
@@ -224,7 +225,7 @@ func (t *turn) advance() {
 	}
 }
 
-// finish ends the run where a search is.
+// finish ends the run with the current result of its search.
 func (t *turn) finish(state cmaesrun.Phase, stop []cmaes.Reason, reason string, s *cmaes.Search) {
 	finished := cmaesrun.Finished{Run: t.run.Started.Run, State: state, Stop: append([]cmaes.Reason{}, stop...), Reason: reason, Out: t.run.Out()}
 	if s != nil {
@@ -241,7 +242,7 @@ func bestOf(s *cmaes.Search) *cmaesrun.Best {
 	return &cmaesrun.Best{X: s.Best.X, Fitness: s.Best.Value, Generation: s.Best.Generation, Index: s.Best.Index, Evaluation: s.Best.Evaluation}
 }
 
-// Specs is how searches are run.
+// Specs returns the specs of the search commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.HandleAnswer("search for parameters by CMA-ES", startRun,

@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/domain/cmaesrun"
 )
 
-// spread makes of a space what the search takes: where it begins, the bounds, which
-// variables are whole numbers, and a quarter of each range as the unit of its steps.
+// spread converts a space to what the search takes: the initial point, the bounds,
+// which variables are integers, and a quarter of each range as its scale.
 func (c Start) spread(objective *cmaesrun.Objective, bounds *[]cmaes.Bound, scales *[]float64) (Start, []domain.Fault) {
 	var faults []domain.Fault
 	fault := func(field, format string, values ...any) {
@@ -61,7 +61,8 @@ func (c Start) spread(objective *cmaesrun.Objective, bounds *[]cmaes.Bound, scal
 	return c, faults
 }
 
-// ofSpace names the variable of a space where the search names what was made of it.
+// ofSpace renames the fields in faults from those of the search to the variables of
+// the space.
 func ofSpace(faults []domain.Fault) []domain.Fault {
 	for i, fault := range faults {
 		for _, made := range []string{"bounds[", "x0["} {

@@ -16,7 +16,7 @@ import (
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
 )
 
-// Start asks for a search: for the least value of an objective, from a point on.
+// Start starts a search for the minimum of an objective from a given point.
 type Start struct {
 	Run               cmaesrun.ID         `json:"run,omitempty" doc:"made up when absent"`
 	ConfigKey         domain.ConfigKey    `json:"config_key,omitempty"`
@@ -46,7 +46,7 @@ type Start struct {
 func (Start) CommandType() string       { return "cmaes.start" }
 func (c Start) Stream() domain.StreamID { return c.Run.Stream() }
 
-// Variable is one of a space: what it is called and between what it is.
+// Variable is one variable of a search space, with its name and range.
 type Variable struct {
 	Name    string   `json:"name,omitempty" doc:"of all variables or of none; the item names the values by it"`
 	Low     float64  `json:"low"`
@@ -55,7 +55,7 @@ type Variable struct {
 	Integer bool     `json:"integer,omitempty" doc:"a whole number"`
 }
 
-// RunStarted is the answer to a start.
+// RunStarted is the answer to Start.
 type RunStarted struct {
 	Run cmaesrun.ID `json:"run"`
 }
@@ -65,7 +65,7 @@ func completeStart(c Start, facts domain.Facts) (Start, error) {
 	if c.Run == "" {
 		c.Run = cmaesrun.ID(domain.DeriveID(facts.Command, 0).String()[:13])
 	}
-	seed := facts.Seed >> 11 // every reader of JSON keeps it exactly
+	seed := facts.Seed >> 11 // at most 53 bits, exact in every JSON reader
 	if c.Seed != nil {
 		seed = *c.Seed
 	}
@@ -107,7 +107,7 @@ func completeStart(c Start, facts domain.Facts) (Start, error) {
 	return c, domain.Faulty("cmaes.start", faults)
 }
 
-// searchFaults names what the search itself does not take.
+// searchFaults returns what the search rejects in the options.
 func searchFaults(o cmaes.Options) (faults []domain.Fault) {
 	_, err := cmaes.New(o)
 	var invalid *cmaes.Invalid
@@ -125,10 +125,11 @@ func searchFaults(o cmaes.Options) (faults []domain.Fault) {
 	return faults
 }
 
-// longest is a number that takes as many characters as one can.
+// longest is a number with the longest possible text.
 const longest = -1.2345678901234567e-300
 
-// payloadFaults says when the item of a candidate would be too long for the queue.
+// payloadFaults returns a fault if the item of a candidate would be too long for
+// the queue.
 func payloadFaults(started cmaesrun.Started, most int) []domain.Fault {
 	x := slices.Repeat([]float64{longest}, len(started.Search.X0))
 	asked := cmaesrun.PayloadOf(started, cmaesrun.Sample{Run: started.Run, Generation: 1e6, Index: 1e6}, x)
@@ -164,13 +165,13 @@ func startRun(r cmaesrun.Run, c Start, facts domain.Facts) ([]domain.Event, erro
 	return append([]domain.Event{c.started}, ask(c.started, search, facts.Now)...), nil
 }
 
-// The bounds of an event of candidates: the next ones stand in another.
+// Limits of one event of candidates; further ones go into another event.
 const (
 	mostAsked  = 64
 	mostValues = 4000
 )
 
-// ask is the events of a generation that a search is at.
+// ask returns the events that ask for the current generation of a search.
 func ask(started cmaesrun.Started, s *cmaes.Search, now time.Time) []domain.Event {
 	var deadline time.Time
 	if started.GenerationSeconds > 0 {

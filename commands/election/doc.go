@@ -1,5 +1,6 @@
-// Package election decides who is written down as the leader of a term. Who that is
-// the voters said before: here only the log has its say, which takes no term twice.
+// Package election decides which node is recorded as the leader of a term. The
+// voters have already elected it; the log only makes sure that no term is recorded
+// twice.
 //
 // It asks no voter and keeps no ballot. Read TakeLead.
 package election

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain/election"
 )
 
-// TakeLead writes down that a majority of the voters elected a node for a term. It is
+// TakeLead records that a majority of the voters elected a node for a term. It is
 // refused once the log has that term or a newer one.
 type TakeLead struct {
 	Cluster string        `json:"cluster"`
@@ -28,7 +28,7 @@ func takeLead(state election.State, c TakeLead, _ domain.Facts) ([]domain.Event,
 	return []domain.Event{changed}, nil
 }
 
-// Specs lists how the commands of elections are run.
+// Specs returns the specs of the election commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{commands.Handle("write down who was elected for a term", takeLead)}
 }

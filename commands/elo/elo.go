@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// RecordMatch takes over a game that was played.
+// RecordMatch records a game that was played.
 type RecordMatch struct {
 	ConfigKey    domain.ConfigKey  `json:"config_key"`
 	Participants []elo.MatchPlayer `json:"participants" doc:"in the order of their seats"`
@@ -22,7 +22,7 @@ type RecordMatch struct {
 	Worker       domain.NodeID     `json:"worker,omitempty"`
 }
 
-// MatchResult is how a game ended.
+// MatchResult is the result of a game.
 type MatchResult struct {
 	Ranks []int `json:"ranks" doc:"one per participant, 1 for the winner; shared ranks are draws"`
 }
@@ -30,7 +30,7 @@ type MatchResult struct {
 func (RecordMatch) CommandType() string       { return "elo.match" }
 func (c RecordMatch) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
-// told is the game as the caller says it.
+// told returns the game as the caller reported it.
 func (c RecordMatch) told() elo.MatchRecorded {
 	return elo.MatchRecorded{
 		ConfigKey: c.ConfigKey, Participants: c.Participants, Ranks: c.Result.Ranks,
@@ -38,7 +38,7 @@ func (c RecordMatch) told() elo.MatchRecorded {
 	}
 }
 
-// event is the game in the one form that its identity is made of.
+// event returns the game in the canonical form that its identity is computed from.
 func (c RecordMatch) event() elo.MatchRecorded {
 	event := c.told()
 	event.Ranks = elo.Standard(event.Ranks)
@@ -50,12 +50,12 @@ func (c RecordMatch) event() elo.MatchRecorded {
 	return event
 }
 
-// MatchRecorded is the answer to a game: the name of the fact.
+// MatchRecorded is the answer to RecordMatch: the name of the fact.
 type MatchRecorded struct {
 	MatchID string `json:"match_id"`
 }
 
-// recordMatch takes a game once, whoever tells it.
+// recordMatch records a game once, however often it is reported.
 func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Event, error) {
 	event := c.event()
 	if r.Knows(event.MatchID) {
@@ -65,17 +65,17 @@ func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Eve
 		return nil, domain.Errorf(domain.Conflict, "game %s of %s is recorded as match %s with other content", c.GameID, c.ConfigKey, other)
 	}
 	if c.Worker != "" && r.Excludes(elo.Excluded{Worker: c.Worker}) {
-		return []domain.Event{event}, nil // known, and of no account
+		return []domain.Event{event}, nil // an excluded game: recorded, but moves no rating
 	}
 	return rerated(r, []domain.Event{event}, c.ConfigKey, facts), nil
 }
 
-// maxMoved bounds the published ratings that one decision moves, so that its events are
-// one append. Of more players the others are published with their next game; rankings
-// follow at once.
+// maxMoved limits how many published ratings one decision moves, so that its events
+// fit in one append. The ratings of further players are published with their next
+// game; rankings include them at once.
 const maxMoved = 3800
 
-// rerated is facts with the ratings they move.
+// rerated returns the facts followed by the ratings they change.
 func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, facts domain.Facts) []domain.Event {
 	events, policy := slices.Clone(told), elo.PolicyOf(facts.Policy)
 	after, moved := r.Follow(config, told, domain.Instant(facts.Now), policy, maxMoved)
@@ -90,7 +90,7 @@ func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, facts 
 	return events
 }
 
-// RecordElo lets the results of an evaluation count for the ratings.
+// RecordElo records the results of an evaluation for the ratings.
 type RecordElo struct {
 	ConfigKey domain.ConfigKey     `json:"config_key"`
 	FactID    string               `json:"fact_id"`
@@ -118,12 +118,12 @@ func recordResults(r elo.Ratings, c RecordElo, facts domain.Facts) ([]domain.Eve
 	}
 	fact := elo.ResultsRecorded{ConfigKey: c.ConfigKey, FactID: c.FactID, ModelID: c.ModelID, Results: played, PlayedAt: c.PlayedAt, Worker: c.Worker}
 	if c.Worker != "" && r.Excludes(elo.Excluded{Worker: c.Worker}) {
-		return []domain.Event{fact}, nil // known, and of no account
+		return []domain.Event{fact}, nil // excluded: recorded, but moves no rating
 	}
 	return rerated(r, []domain.Event{fact}, c.ConfigKey, facts), nil
 }
 
-// Specs is how the commands of the ratings are run.
+// Specs returns the specs of the rating commands.
 func Specs() []commands.Spec {
 	return append(velocitySpecs(), []commands.Spec{
 		commands.HandleAnswer("take over a game that was played", recordMatch,
@@ -141,9 +141,9 @@ func Specs() []commands.Spec {
 	}...)
 }
 
-// playedAt is when the games of an evaluation were over. An item's were when it was
-// reported, where nobody says otherwise: so evaluations come in the order of games, and
-// none moves what was published of others.
+// playedAt returns when the games of an evaluation ended. For a work item that is
+// the time of its report, unless the event has a time of its own: evaluations are
+// then in the order of the games, and none changes what was published for others.
 func playedAt(envelope domain.Envelope, e elo.EvaluationCompleted) *time.Time {
 	if e.PlayedAt == nil && e.TaskID != "" {
 		return &envelope.Time
@@ -151,7 +151,7 @@ func playedAt(envelope domain.Envelope, e elo.EvaluationCompleted) *time.Time {
 	return e.PlayedAt
 }
 
-// Reactors is how ratings and promotion follow evaluations.
+// Reactors returns the reactors of ratings and promotion to evaluations.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("evaluation_completed", "lets the results count for the ratings, decides on promotion, then reads how fast the best model gains",

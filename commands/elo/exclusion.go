@@ -5,8 +5,8 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// ExcludeGames lets games no longer count for the ratings of a game: one, or all
-// that a worker told and will tell.
+// ExcludeGames excludes games from the ratings of a game: one of them, or all past
+// and future ones of a worker.
 type ExcludeGames struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Worker    domain.NodeID    `json:"worker,omitempty" doc:"or"`
@@ -17,7 +17,7 @@ type ExcludeGames struct {
 func (ExcludeGames) CommandType() string       { return "elo.exclude" }
 func (c ExcludeGames) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
-// LiftExclusion lets games that were excluded count again.
+// LiftExclusion makes excluded games count again.
 type LiftExclusion struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Worker    domain.NodeID    `json:"worker,omitempty"`
@@ -38,7 +38,7 @@ func completeLift(c LiftExclusion, _ domain.Facts) (LiftExclusion, error) {
 	return c, domain.Faulty("elo.include", event.Validate())
 }
 
-// excludeGames lets games no longer count, and rates everybody in them anew.
+// excludeGames excludes games and rates all their players again.
 func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.Event, error) {
 	x := elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}
 	if r.Excludes(x) {
@@ -51,7 +51,7 @@ func excludeGames(r elo.Ratings, c ExcludeGames, facts domain.Facts) ([]domain.E
 	return rerated(r, []domain.Event{event}, c.ConfigKey, facts), nil
 }
 
-// liftExclusion lets games count again, and rates everybody in them anew.
+// liftExclusion makes games count again and rates all their players again.
 func liftExclusion(r elo.Ratings, c LiftExclusion, facts domain.Facts) ([]domain.Event, error) {
 	x := elo.Excluded{Worker: c.Worker, MatchID: c.MatchID}
 	if !r.Excludes(x) {

@@ -12,16 +12,16 @@ import (
 	eloview "github.com/ringrift/rift/projections/elo"
 )
 
-// The bounds of one exchange of facts; larger sets are compared part by part.
+// Limits of one exchange of facts; larger sets are compared part by part.
 const (
 	maxKnownFacts  = 10_000
 	maxSyncedFacts = 200
 )
 
-// SyncElo exchanges the facts of a game's ratings with another node, whose log is
-// another one: a union. The caller says which facts it has, and learns which it
-// lacks and which are lacking here; it brings those, and asks for these, in
-// further exchanges. Nothing is ever taken back, and what is known is left alone.
+// SyncElo merges the facts of a game's ratings with those of another node that has
+// a log of its own. The caller sends the names of its facts and learns which it
+// lacks and which are lacking here; it sends and requests those in further
+// exchanges. Facts are never removed, and known ones are left unchanged.
 type SyncElo struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Known     []string         `json:"known,omitempty" doc:"digests of the facts the caller has; absent: nothing is compared"`
@@ -37,7 +37,7 @@ type SyncElo struct {
 func (SyncElo) CommandType() string       { return "elo.sync" }
 func (c SyncElo) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
-// Synced is the answer to an exchange.
+// Synced is the answer to SyncElo.
 type Synced struct {
 	Taken         int           `json:"taken" doc:"facts that are new here"`
 	Contradicting []RefusedFact `json:"contradicting" doc:"facts that contradict those here, and were not taken"`
@@ -46,7 +46,7 @@ type Synced struct {
 	Wanted        []string      `json:"wanted" doc:"digests of facts that are lacking here"`
 }
 
-// RefusedFact is a fact that was not taken.
+// RefusedFact is a fact that was not taken, with the reason.
 type RefusedFact struct {
 	Digest string `json:"digest"`
 	Reason string `json:"reason"`
@@ -107,8 +107,8 @@ func consultSync(v projections.View, c SyncElo, _ domain.Facts) (_ SyncElo, err 
 	return c, nil
 }
 
-// syncElo takes the facts that are new and contradict none, and rates everybody
-// in them once.
+// syncElo takes the facts that are new and consistent with the known ones, and
+// rates all their players once.
 func syncElo(r elo.Ratings, c SyncElo, facts domain.Facts) ([]domain.Event, error) {
 	var told []domain.Event
 	after := r
@@ -126,7 +126,8 @@ func syncElo(r elo.Ratings, c SyncElo, facts domain.Facts) ([]domain.Event, erro
 	return append(events, elo.MatchesMerged{Count: len(told), Source: string(c.Source)}), nil
 }
 
-// otherEnd is the match that the game of a fact is recorded as with another end.
+// otherEnd returns the match in which the same game is recorded with another
+// result.
 func otherEnd(r elo.Ratings, fact elo.Fact) string {
 	if fact.Match == nil || fact.Match.GameID == "" {
 		return ""

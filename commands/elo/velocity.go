@@ -12,11 +12,11 @@ import (
 	eloview "github.com/ringrift/rift/projections/elo"
 )
 
-// measureVelocity reads how fast the best model of a game gains rating.
+// measureVelocity measures how fast the rating of a game's best model grows.
 type measureVelocity struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 
-	Best []eloview.BestRating `json:"best,omitempty"` // over time, looked up before the decision
+	Best []eloview.BestRating `json:"best,omitempty"` // over time; looked up before the decision
 }
 
 func (measureVelocity) CommandType() string       { return "training.measure_velocity" }
@@ -29,8 +29,8 @@ func consultVelocity(v projections.View, c measureVelocity, facts domain.Facts) 
 	return c, err
 }
 
-// readVelocity takes a reading when enough moments lie far enough apart, and not
-// too soon after the one before: three readings in a row may be a plateau.
+// readVelocity takes a reading if enough samples lie far enough apart and the
+// previous reading is old enough: three readings in a row can indicate a plateau.
 func readVelocity(t training.Training, c measureVelocity, facts domain.Facts) ([]domain.Event, error) {
 	policy, now := elo.PolicyOf(facts.Policy), domain.Instant(facts.Now)
 	if len(c.Best) < policy.VelocityPoints || !t.VelocityAt.IsZero() && now.Before(t.VelocityAt.Add(policy.VelocityEverySeconds.Duration())) {

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain/gauntlet"
 )
 
-// RecordEvaluation takes over the results of measuring a model.
+// RecordEvaluation records the results of measuring a model.
 type RecordEvaluation struct {
 	Event elo.EvaluationCompleted `json:"event"`
 }
@@ -14,7 +14,7 @@ type RecordEvaluation struct {
 func (RecordEvaluation) CommandType() string       { return "evaluation.record" }
 func (c RecordEvaluation) Stream() domain.StreamID { return c.Event.Home() }
 
-// recordEvaluation takes an evaluation once, however often it is told.
+// recordEvaluation records an evaluation once, however often it is reported.
 func recordEvaluation(m gauntlet.ModelLife, c RecordEvaluation, _ domain.Facts) ([]domain.Event, error) {
 	known, err := m.Knows(c.Event)
 	if err != nil || known {
@@ -23,7 +23,7 @@ func recordEvaluation(m gauntlet.ModelLife, c RecordEvaluation, _ domain.Facts) 
 	return []domain.Event{c.Event}, nil
 }
 
-// rejectEvaluation says that an item's result is no evaluation.
+// rejectEvaluation records that an item's result is not a valid evaluation.
 type rejectEvaluation struct {
 	Event elo.EvaluationFailed `json:"event"`
 }

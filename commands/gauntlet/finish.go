@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// finishGauntlet says what an item of a round brought.
+// finishGauntlet reports the result of an item of a round.
 type finishGauntlet struct {
 	GauntletID gauntlet.ID          `json:"gauntlet_id"`
 	TaskID     domain.TaskID        `json:"task_id"`
@@ -24,10 +24,10 @@ type finishGauntlet struct {
 func (finishGauntlet) CommandType() string       { return "gauntlet.finish" }
 func (c finishGauntlet) Stream() domain.StreamID { return c.GauntletID.Stream() }
 
-// finishPart counts what may be counted, in the order of the parts, and decides: to
-// queue the next parts, to take back the games of a worker that is unlike the others,
-// or to end the gauntlet. A part that comes to nothing ends it with the parts before
-// it; games that broke off are not counted.
+// finishPart counts the parts that are complete, in their order, and decides
+// whether to queue more parts, to exclude a worker whose games differ from the
+// others', or to end the gauntlet. A part without a usable result ends it with the
+// parts before; games that were broken off do not count.
 func finishPart(g gauntlet.Gauntlet, c finishGauntlet, facts domain.Facts) ([]domain.Event, error) {
 	number, known := g.PartOf(c.TaskID)
 	if part, _ := g.PartState(number); g.State() != "running" || !known || part.Done {
@@ -38,7 +38,7 @@ func finishPart(g gauntlet.Gauntlet, c finishGauntlet, facts domain.Facts) ([]do
 		GauntletID: c.GauntletID, TaskID: c.TaskID, Part: number, NodeID: c.NodeID, Results: c.Results, Failure: c.Failure,
 		Counted: gauntlet.Counted{Parts: g.Counted, Results: g.Played},
 	}
-	if slices.Contains(g.Excluded, c.NodeID) { // it held the item when it was excluded
+	if slices.Contains(g.Excluded, c.NodeID) { // the worker held this item when it was excluded
 		part, _ := g.PartState(number)
 		played.Results, played.Failure = nil, fmt.Sprintf("%s is excluded from the gauntlet", c.NodeID)
 		played.Queue = []gauntlet.QueuedPart{{Part: number, TaskID: gauntlet.PartTask(c.GauntletID, g.Started.Round, number, part.Try+1)}}
@@ -60,7 +60,7 @@ func finishPart(g gauntlet.Gauntlet, c finishGauntlet, facts domain.Facts) ([]do
 	return []domain.Event{played, finished(after, ending, c.NodeID, policy)}, nil
 }
 
-// unfit says why results bring no game that counts; empty: they do.
+// unfit returns why results contain no countable game; empty if they do.
 func unfit(g gauntlet.Gauntlet, results []elo.OpponentResult) string {
 	games := 0
 	for _, result := range results {
@@ -75,7 +75,7 @@ func unfit(g gauntlet.Gauntlet, results []elo.OpponentResult) string {
 	return ""
 }
 
-// finished is the end of a gauntlet: what its games show.
+// finished returns the end of a gauntlet with what its games show.
 func finished(g gauntlet.Gauntlet, ending gauntlet.Ending, node domain.NodeID, policy gauntlet.Policy) gauntlet.Finished {
 	end := gauntlet.Finished{
 		GauntletID: g.Started.GauntletID, TaskID: g.Started.TaskID, NodeID: node, Results: g.Played, Decision: gauntlet.GauntletMeasured, Reason: ending.Failure, Cancel: g.Open(),
@@ -98,7 +98,7 @@ func finished(g gauntlet.Gauntlet, ending gauntlet.Ending, node domain.NodeID, p
 	return end
 }
 
-// strength fills in what the games against the tested opponent show.
+// strength fills in the result of the games against the tested opponent.
 func strength(end *gauntlet.Finished, g gauntlet.Gauntlet, tested elo.OpponentResult, ending gauntlet.Ending, policy gauntlet.Policy) {
 	sprt := g.SPRT(policy)
 	cells := tested.Distribution()
@@ -125,7 +125,7 @@ func strength(end *gauntlet.Finished, g gauntlet.Gauntlet, tested elo.OpponentRe
 	}
 }
 
-// exclusion takes back what a worker played.
+// exclusion returns the event that takes back the games of a worker.
 func exclusion(g gauntlet.Gauntlet, odd gauntlet.Screened, policy gauntlet.Policy) gauntlet.WorkerExcluded {
 	event := gauntlet.WorkerExcluded{
 		GauntletID: g.Started.GauntletID, NodeID: odd.NodeID, P: &odd.P, Residual: &odd.Residual,
@@ -135,8 +135,8 @@ func exclusion(g gauntlet.Gauntlet, odd gauntlet.Screened, policy gauntlet.Polic
 	return event
 }
 
-// ExcludeWorker takes back what a worker played of a gauntlet that runs: others play
-// its parts anew, and the test is computed without them.
+// ExcludeWorker takes back the games of a worker in a running gauntlet: others play
+// its parts again, and the test is computed without them.
 type ExcludeWorker struct {
 	GauntletID gauntlet.ID   `json:"gauntlet_id"`
 	NodeID     domain.NodeID `json:"node_id"`
@@ -150,7 +150,8 @@ func completeExclude(c ExcludeWorker, _ domain.Facts) (ExcludeWorker, error) {
 	return c, domain.Faulty("gauntlet.exclude", gauntlet.WorkerExcluded{GauntletID: c.GauntletID, NodeID: c.NodeID, Reason: c.Reason}.Validate())
 }
 
-// maxExcluded bounds the workers that a gauntlet excludes: items can be kept from so many.
+// maxExcluded limits the workers that a gauntlet excludes, which is the limit of an
+// item's excluded nodes.
 const maxExcluded = 32
 
 func excludeWorker(g gauntlet.Gauntlet, c ExcludeWorker, facts domain.Facts) ([]domain.Event, error) {

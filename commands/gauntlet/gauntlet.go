@@ -14,8 +14,8 @@ import (
 	trainingview "github.com/ringrift/rift/projections/training"
 )
 
-// ExecuteGauntlet asks for a model to be measured. A model has one gauntlet per
-// game: asking again answers it, and begins another round only of one that failed.
+// ExecuteGauntlet requests a gauntlet of a model. A model has one gauntlet per
+// game: a further request returns it, and starts another round only if it failed.
 type ExecuteGauntlet struct {
 	ConfigKey domain.ConfigKey  `json:"config_key"`
 	ModelID   domain.ModelID    `json:"model_id"`
@@ -29,8 +29,8 @@ type ExecuteGauntlet struct {
 	Older domain.ModelID `json:"-"`
 }
 
-// The words that stand for baselines: those of the policy, the model in use, and the
-// one that was in use some promotions before it.
+// Names that stand for baselines: those of the policy, the model in use, and the
+// model that was in use some promotions before it.
 const (
 	anchors = "@anchors"
 	inUse   = "@in_use"
@@ -43,12 +43,12 @@ func (c ExecuteGauntlet) Stream() domain.StreamID {
 	return gauntlet.IDOf(c.ConfigKey, c.ModelID).Stream()
 }
 
-// Asked is the answer to a gauntlet.
+// Asked is the answer to ExecuteGauntlet.
 type Asked struct {
 	GauntletID gauntlet.ID `json:"gauntlet_id"`
 }
 
-// modelFaults wants the name of a model that a gauntlet can be named by.
+// modelFaults checks that a gauntlet can be named by the model.
 func modelFaults(id domain.ModelID) []domain.Fault {
 	if len(id) > domain.MaxModelID {
 		return []domain.Fault{{Field: "model_id", Reason: fmt.Sprintf("want at most %d bytes, found %d", domain.MaxModelID, len(id))}}
@@ -79,7 +79,7 @@ func completeGauntlet(c ExecuteGauntlet, facts domain.Facts) (ExecuteGauntlet, e
 		return c, domain.Faulty("gauntlet.execute", faults)
 	}
 	probe := c
-	probe.InUse, probe.Older = inUse, older // which models they are is looked up later
+	probe.InUse, probe.Older = inUse, older // the actual models are looked up later
 	faults = probe.started(policy, 1).Validate()
 	if c.Games > policy.MaxGames {
 		faults = append(faults, domain.Fault{Field: "games", Reason: fmt.Sprintf("want at most %d per opponent, found %d", policy.MaxGames, c.Games)})
@@ -108,8 +108,8 @@ func (c ExecuteGauntlet) started(policy gauntlet.Policy, round int) gauntlet.Sta
 	return started
 }
 
-// opponents are the baselines that were asked for, with the words among them
-// replaced by what they stand for, or those that a model meets when none was.
+// opponents returns the requested baselines, with the special names replaced by
+// what they stand for, or the default opponents of a model if none were requested.
 func (c ExecuteGauntlet) opponents(policy gauntlet.Policy) []string {
 	asked := c.Baselines
 	if len(asked) == 0 {
@@ -135,14 +135,14 @@ func (c ExecuteGauntlet) opponents(policy gauntlet.Policy) []string {
 		case older:
 			add(string(c.Older))
 		default:
-			opponents = append(opponents, name) // a name twice, or the model's own, is a fault
+			opponents = append(opponents, name) // a duplicate, or the model itself, is reported as a fault
 		}
 	}
 	return opponents
 }
 
-// roundOf fills in what every round has: its first item, its openings, and the sizes
-// of its items as the policy is when it starts.
+// roundOf fills in what every round has: its first item, its openings, and the
+// sizes of its items from the policy at its start.
 func roundOf(s gauntlet.Started, policy gauntlet.Policy) gauntlet.Started {
 	s.TaskID, s.Seed = gauntlet.RoundTask(s.GauntletID, s.Round), openings(s.GauntletID, s.Round)
 	s.Games = wholeRounds(s.ConfigKey, s.Games)
@@ -150,15 +150,16 @@ func roundOf(s gauntlet.Started, policy gauntlet.Policy) gauntlet.Started {
 	return s
 }
 
-// wholeRounds rounds a number of games up so that each opening is played from every seat.
+// wholeRounds rounds a number of games up so that each opening is played from every
+// seat.
 func wholeRounds(config domain.ConfigKey, games int) int {
 	seats := max(config.Players(), domain.MinPlayers)
 	return (games + seats - 1) / seats * seats
 }
 
-// QuickEval asks for a quick look at a model: a few games per seat, which count for
-// its ratings and decide on no promotion. Asked for while one is under way it
-// answers that one.
+// QuickEval requests a quick evaluation of a model: a few games per seat, which
+// count for its ratings but do not decide a promotion. A request while one is
+// running returns that one.
 type QuickEval struct {
 	ConfigKey    domain.ConfigKey  `json:"config_key"`
 	ModelID      domain.ModelID    `json:"model_id"`
@@ -221,8 +222,8 @@ func quickEval(g gauntlet.Gauntlet, c QuickEval, facts domain.Facts) ([]domain.E
 	return []domain.Event{c.started(gauntlet.PolicyOf(facts.Policy), round)}, nil
 }
 
-// openings is the seed of a round's openings. It stays within what every reader of
-// JSON keeps exactly.
+// openings returns the seed of a round's openings, at most 53 bits so that it is
+// exact in every JSON reader.
 func openings(id gauntlet.ID, round int) uint64 {
 	sum := domain.DeriveID(fmt.Sprintf("openings/%s/%d", id, round), 1)
 	return binary.BigEndian.Uint64(sum[:8]) >> 11
@@ -247,12 +248,12 @@ func executeGauntlet(g gauntlet.Gauntlet, c ExecuteGauntlet, facts domain.Facts)
 	}
 	started := c.started(gauntlet.PolicyOf(facts.Policy), round)
 	if len(started.Opponents) == 0 {
-		return nil, domain.Faulty("gauntlet.execute", started.Validate()) // words that stand for nothing yet
+		return nil, domain.Faulty("gauntlet.execute", started.Validate()) // special names are not replaced yet
 	}
 	return []domain.Event{started}, nil
 }
 
-// Specs is how measurements are run.
+// Specs returns the specs of the gauntlet commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.HandleAnswer("measure a model", executeGauntlet,

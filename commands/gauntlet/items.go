@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// partItem is what an item of a gauntlet plays: its games, and for commands that
-// count them themselves, who meets whom.
+// partItem is what an item of a gauntlet plays: its games and, for commands that
+// count them themselves, which players meet.
 type partItem struct {
 	GauntletID gauntlet.ID      `json:"gauntlet_id"`
 	ConfigKey  domain.ConfigKey `json:"config_key"`
@@ -25,7 +25,7 @@ type partItem struct {
 	Games      []match.Game     `json:"games"`
 }
 
-// partTask is the work item of a part, kept from the workers that are excluded.
+// partTask returns the work item of a part, which excluded workers must not claim.
 func partTask(started gauntlet.Started, q gauntlet.QueuedPart, excluded []domain.NodeID, policy gauntlet.Policy) (workcmd.AddTask, error) {
 	item := partItem{
 		GauntletID: started.GauntletID, ConfigKey: started.ConfigKey, ModelID: started.ModelID, Opponents: []string{started.Part(q.Part).Opponent},
@@ -46,7 +46,7 @@ func partTask(started gauntlet.Started, q gauntlet.QueuedPart, excluded []domain
 	return task, nil
 }
 
-// partTasks are the commands that queue parts.
+// partTasks returns the commands that queue parts.
 func partTasks(started gauntlet.Started, queue []gauntlet.QueuedPart, excluded []domain.NodeID, policy gauntlet.Policy) ([]domain.Command, error) {
 	var items []domain.Command
 	for _, q := range queue {
@@ -59,8 +59,8 @@ func partTasks(started gauntlet.Started, queue []gauntlet.QueuedPart, excluded [
 	return items, nil
 }
 
-// partResults reads what an item of a part brought: answers to its games, or counts of
-// games by opponent as an evaluation has them.
+// partResults parses the result of a part's item: answers to its games, or counts
+// of games by opponent as in an evaluation.
 func partResults(started gauntlet.Started, part int, result json.RawMessage, known map[string]json.RawMessage) ([]elo.OpponentResult, error) {
 	if started.ItemGames > 0 && match.Asks(result) {
 		answers, err := match.Answers(result, started.GamesOf(part))

@@ -17,7 +17,7 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// Reactors is how measurements follow trainings and their work items.
+// Reactors returns the reactors of gauntlets, to trainings and work items.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("training_completed", "measures the model, once; a training without one is not measured", []string{"gauntlet.execute"},
@@ -31,18 +31,18 @@ func Reactors() []projections.Reactor {
 			func(v projections.View, _ domain.Envelope, e gauntlet.Started) ([]domain.Command, error) {
 				policy, _, err := policyview.InForce(v)
 				if err != nil || e.ItemGames == 0 {
-					return nil, err // an older log: its item was queued then
+					return nil, err // from an older log: its item was queued at that time
 				}
 				return partTasks(e, e.First(), nil, gauntlet.PolicyOf(policy))
-			}).Expecting(domain.Conflict), // the item is queued, or one of the part is
+			}).Expecting(domain.Conflict), // the item, or another one of the part, is already queued
 		projections.When("gauntlet_part_played", "queues the next work items", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e gauntlet.Played) ([]domain.Command, error) {
 				return reactQueue(v, e.GauntletID, e.Queue)
-			}).Expecting(domain.Conflict), // as of gauntlet_started
+			}).Expecting(domain.Conflict), // as for gauntlet_started
 		projections.When("gauntlet_worker_excluded", "queues the worker's parts again, for others", []string{"work.add"},
 			func(v projections.View, _ domain.Envelope, e gauntlet.WorkerExcluded) ([]domain.Command, error) {
 				return reactQueue(v, e.GauntletID, e.Queue)
-			}).Expecting(domain.Conflict), // as of gauntlet_started
+			}).Expecting(domain.Conflict), // as for gauntlet_started
 		projections.When("gauntlet_over", "cancels the work items that are not needed any more", []string{"work.cancel"},
 			func(_ projections.View, _ domain.Envelope, e gauntlet.Finished) ([]domain.Command, error) {
 				var cancel []domain.Command
@@ -65,7 +65,7 @@ func Reactors() []projections.Reactor {
 	}
 }
 
-// reactQueue queues parts of a gauntlet, while it runs.
+// reactQueue queues parts of a gauntlet while it runs.
 func reactQueue(v projections.View, id gauntlet.ID, queue []gauntlet.QueuedPart) ([]domain.Command, error) {
 	if len(queue) == 0 {
 		return nil, nil
@@ -81,8 +81,8 @@ func reactQueue(v projections.View, id gauntlet.ID, queue []gauntlet.QueuedPart)
 	return partTasks(*row.Started, queue, row.Excluded, gauntlet.PolicyOf(policy))
 }
 
-// reactMeasured reads what the worker of an evaluation brought. The item knows
-// its model; a worker of an item that does not must name it.
+// reactMeasured records the result of an evaluation item. If the item does not name
+// its model, the result has to.
 func reactMeasured(v projections.View, _ domain.Envelope, done work.Completed) ([]domain.Command, error) {
 	_, config, ours, err := trainingcmd.GameOf(v, done.TaskID, training.EvaluationItem, training.GauntletItem)
 	if err != nil || !ours {
@@ -112,12 +112,12 @@ func reactMeasured(v projections.View, _ domain.Envelope, done work.Completed) (
 	return []domain.Command{RecordEvaluation{measured}}, nil
 }
 
-// reactDecided emits what a gauntlet came to as one evaluation of its model, named
-// by the gauntlet's first item.
+// reactDecided records the outcome of a gauntlet as one evaluation of its model,
+// named by the gauntlet's first item.
 func reactDecided(v projections.View, _ domain.Envelope, e gauntlet.Finished) ([]domain.Command, error) {
 	row, found, err := gauntletview.GauntletsTable.Get(v, string(e.GauntletID))
 	if err != nil || !found || row.Started == nil || row.Started.TaskID != e.TaskID {
-		return nil, err // told past every decision
+		return nil, err // the event was imported without a decision
 	}
 	config, model := row.Started.ConfigKey, row.Started.ModelID
 	switch {

@@ -12,7 +12,7 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
-// raiseSilence asks whether a silence is an alarm.
+// raiseSilence checks whether an overdue success is an alarm.
 type raiseSilence struct {
 	Kind         nodes.SilenceKind `json:"kind"`
 	Since        time.Time         `json:"since"`
@@ -33,7 +33,7 @@ func decideRaise(a nodes.SilenceAlarm, c raiseSilence, facts domain.Facts) ([]do
 	}}, nil
 }
 
-// clearSilence says that a success ended a silence.
+// clearSilence clears an alarm because a success was recorded.
 type clearSilence struct {
 	Kind     nodes.SilenceKind `json:"kind"`
 	Position domain.Position   `json:"position"`
@@ -52,7 +52,7 @@ func decideClear(a nodes.SilenceAlarm, c clearSilence, _ domain.Facts) ([]domain
 	}}, nil
 }
 
-// Alarms is how alarms are raised and cleared.
+// Alarms returns the specs of the alarms.
 func Alarms() []commands.Spec {
 	return []commands.Spec{
 		commands.Handle("raise the alarm of a silence", decideRaise),
@@ -60,7 +60,7 @@ func Alarms() []commands.Spec {
 	}
 }
 
-// AlarmsClock finds silences that have become alarms, and alarms whose silence ended.
+// AlarmsClock finds overdue successes that have become alarms, and alarms to clear.
 func AlarmsClock(v projections.View, now time.Time, policy domain.Policy, _ int) ([]commands.Timed, time.Time, error) {
 	rows, err := nodesview.Silences(v)
 	if err != nil {

@@ -24,16 +24,16 @@ func (c openBreaker) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func breakerOpens(n nodes.Node, c openBreaker, facts domain.Facts) ([]domain.Event, error) {
 	if c.At.Before(n.Breaker.Until) {
-		return nil, nil // it is open; what was under way when it opened fails as well
+		return nil, nil // already open; items that were running when it opened fail as well
 	}
 	if !n.Breaker.Opened.IsZero() && !c.At.After(n.Breaker.Opened) {
-		return nil, nil // a failure that led to the last opening already
+		return nil, nil // this failure contributed to the last opening
 	}
 	until, opens := n.Breaker.Reopen(facts.Now, nodes.PolicyOf(facts.Policy))
 	return []domain.Event{nodes.BreakerOpened{NodeID: c.NodeID, Failures: c.Failures, Until: until, Opens: opens}}, nil
 }
 
-// CloseBreaker gives a node work as any other again, before its breaker would by itself.
+// CloseBreaker lets a node get work again before its breaker would close by itself.
 type CloseBreaker struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Reason string        `json:"reason,omitempty"`
@@ -42,7 +42,7 @@ type CloseBreaker struct {
 func (CloseBreaker) CommandType() string       { return "nodes.close_breaker" }
 func (c CloseBreaker) Stream() domain.StreamID { return c.NodeID.Stream() }
 
-// The reasons for which a breaker closes by itself.
+// Reasons for which a breaker closes by itself.
 const (
 	success = "success"
 	quiet   = "quiet"
@@ -69,8 +69,8 @@ func breakerSpecs() []commands.Spec {
 	}
 }
 
-// Reactors is how breakers answer what becomes of items, and what is done
-// about nodes that get on with nothing.
+// Reactors returns the reactors of breakers to the ends of items, and those that
+// help nodes that make no progress.
 func Reactors() []projections.Reactor {
 	opens := []string{"nodes.open_breaker"}
 	return []projections.Reactor{

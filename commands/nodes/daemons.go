@@ -12,8 +12,8 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// reportDaemon is what somebody says of a daemon. It becomes an event if it says
-// something new.
+// reportDaemon is a report on a daemon. It is recorded if it changes the daemon's
+// state.
 type reportDaemon struct {
 	Report nodes.DaemonStatusChanged `json:"report"`
 }
@@ -28,7 +28,7 @@ func decideReport(d nodes.Daemon, c reportDaemon, _ domain.Facts) ([]domain.Even
 	return []domain.Event{c.Report}, nil
 }
 
-// judgeDaemon asks whether a daemon's restarts are a crash loop.
+// judgeDaemon checks whether a daemon's restarts are a crash loop.
 type judgeDaemon struct {
 	NodeID     domain.NodeID `json:"node_id"`
 	DaemonName string        `json:"daemon_name"`
@@ -37,8 +37,8 @@ type judgeDaemon struct {
 func (judgeDaemon) CommandType() string       { return "daemons.judge" }
 func (c judgeDaemon) Stream() domain.StreamID { return nodes.DaemonStream(c.NodeID, c.DaemonName) }
 
-// decideCrashLoop judges as of the last restart, not of now: a command that had
-// to wait must not come to another verdict.
+// decideCrashLoop judges as of the last restart and not as of now, so that a
+// delayed command reaches the same verdict.
 func decideCrashLoop(d nodes.Daemon, c judgeDaemon, facts domain.Facts) ([]domain.Event, error) {
 	policy := nodes.DaemonsPolicyOf(facts.Policy)
 	if len(d.Restarts) == 0 || !d.LoopSince.IsZero() {
@@ -54,7 +54,8 @@ func decideCrashLoop(d nodes.Daemon, c judgeDaemon, facts domain.Facts) ([]domai
 	}}, nil
 }
 
-// settleDaemon asks whether a daemon has run for so long that its restarts are forgiven.
+// settleDaemon checks whether a daemon has run long enough for its restarts to be
+// forgotten.
 type settleDaemon struct {
 	NodeID     domain.NodeID `json:"node_id"`
 	DaemonName string        `json:"daemon_name"`
@@ -74,7 +75,7 @@ func decideStable(d nodes.Daemon, c settleDaemon, facts domain.Facts) ([]domain.
 	}}, nil
 }
 
-// Daemons is how the commands of the daemons are run.
+// Daemons returns the specs of the daemon commands.
 func Daemons() []commands.Spec {
 	return []commands.Spec{
 		commands.Handle("take over what somebody says of a daemon", decideReport, commands.Takes(func(e nodes.DaemonStatusChanged) reportDaemon { return reportDaemon{e} })),
@@ -83,7 +84,7 @@ func Daemons() []commands.Spec {
 	}
 }
 
-// DaemonsReactors is how the daemons answer events.
+// DaemonsReactors returns the reactors of the daemons.
 func DaemonsReactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("daemon_status", "speaks of a crash loop, once", []string{judgeDaemon{}.CommandType()},
@@ -101,7 +102,7 @@ func DaemonsReactors() []projections.Reactor {
 	}
 }
 
-// DaemonsClock forgives the restarts of daemons that have run for long enough.
+// DaemonsClock issues settleDaemon for daemons that have run for long enough.
 func DaemonsClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	stable := nodes.DaemonsPolicyOf(policy).StableSeconds.Duration()
 	rows, next, err := nodesview.RisenDaemons(v, now.Add(-stable), limit)

@@ -5,8 +5,8 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// NodeHeartbeat is a node's report of its level. The level itself is kept in
-// memory; only an edge it crosses becomes an event.
+// NodeHeartbeat is a node's report of its level. The level is kept in memory; only
+// a change of the node's health becomes an event.
 type NodeHeartbeat struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Level  nodes.Level   `json:"level,omitzero"`
@@ -22,7 +22,7 @@ func heartbeatNode(n nodes.Node, c NodeHeartbeat, facts domain.Facts) ([]domain.
 	switch n.State {
 	case nodes.StateRetired:
 		if n.Reason != nodes.RetiredOffline {
-			return nil, nil // somebody retired it; it has to register again
+			return nil, nil // it was retired and must register again
 		}
 		fallthrough
 	case "", nodes.StateRegistered, nodes.StateOffline:

@@ -12,8 +12,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// IdleNode says that a node's GPU does nothing though there is work for it. The
-// process issues it: levels are in its memory.
+// IdleNode reports that a node's GPU is idle although there is work for it. The
+// process issues it, because levels are in its memory.
 type IdleNode struct {
 	NodeID     domain.NodeID `json:"node_id"`
 	Since      time.Time     `json:"since"`
@@ -34,7 +34,8 @@ func idleNode(n nodes.Node, c IdleNode, facts domain.Facts) ([]domain.Event, err
 	}}, nil
 }
 
-// BusyNode says that an idleness which was noticed is over. The process issues it.
+// BusyNode reports that a node recorded as idle is no longer idle. The process
+// issues it.
 type BusyNode struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Reason string        `json:"reason"`
@@ -50,8 +51,8 @@ func busyNode(n nodes.Node, c BusyNode, facts domain.Facts) ([]domain.Event, err
 	return []domain.Event{nodes.IdleResourceCleared{NodeID: c.NodeID, IdleSeconds: wholeSeconds(facts.Now.Sub(n.IdleSince)), Reason: c.Reason}}, nil
 }
 
-// ZombieNode says that a node holds items, that its GPU does nothing, and that
-// none of them got on. The process issues it.
+// ZombieNode reports that a node holds items while its GPU is idle and none of them
+// makes progress. The process issues it.
 type ZombieNode struct {
 	NodeID domain.NodeID   `json:"node_id"`
 	Since  time.Time       `json:"since"`
@@ -79,8 +80,8 @@ func idleSpecs() []commands.Spec {
 	}
 }
 
-// reactZombie takes the named items from the node, under the leases they had
-// when it was found; an attempt is not burnt.
+// reactZombie revokes the named items under the leases that the node had when it
+// was found. No attempt is used up.
 func reactZombie(v projections.View, _ domain.Envelope, zombie nodes.ZombieDetected) ([]domain.Command, error) {
 	if len(zombie.Tasks) == 0 {
 		return nil, nil // processes without an item hold no lease

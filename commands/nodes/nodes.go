@@ -12,10 +12,11 @@ import (
 	nodesview "github.com/ringrift/rift/projections/nodes"
 )
 
-// silence is the reason of a node that was not heard from; any word of it lifts it.
+// silence is the reason for a node that was not heard from; any message from it
+// lifts it.
 const silence = "heartbeat"
 
-// Specs is how the commands of the nodes are run.
+// Specs returns the specs of the node commands.
 func Specs() []commands.Spec {
 	return slices.Concat(breakerSpecs(), idleSpecs(), []commands.Spec{
 		commands.HandleAnswer("announce a node", registerNode,
@@ -48,8 +49,8 @@ func Specs() []commands.Spec {
 	})
 }
 
-// Clock stops counting nodes that were offline for too long, and closes
-// breakers that were quiet for long enough.
+// Clock retires nodes that were offline for too long, and closes breakers after
+// enough time without failures.
 func Clock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	var due []commands.Timed
 	var next time.Time

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// RegisterNode announces what a node is and can.
+// RegisterNode registers a node with its capabilities.
 type RegisterNode struct {
 	NodeID       domain.NodeID   `json:"node_id"`
 	Capabilities []string        `json:"capabilities,omitempty"`
@@ -23,7 +23,7 @@ type RegisterNode struct {
 func (RegisterNode) CommandType() string       { return "nodes.register" }
 func (c RegisterNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
-// NodeRegistered is the answer to a node: how the cluster sees it.
+// NodeRegistered is the answer to RegisterNode: the node as the cluster sees it.
 type NodeRegistered struct {
 	NodeID domain.NodeID `json:"node_id"`
 	State  nodes.State   `json:"state"`

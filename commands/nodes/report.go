@@ -5,9 +5,9 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// ReportNode is what somebody outside says of a node: one of HOST_ONLINE,
-// HOST_OFFLINE, NODE_UNHEALTHY, NODE_RECOVERED. It becomes an event if it is an
-// edge, and nothing if the node is that already.
+// ReportNode is an outside report on a node: HOST_ONLINE, HOST_OFFLINE,
+// NODE_UNHEALTHY or NODE_RECOVERED. It is recorded if the state of the node
+// changes, and ignored otherwise.
 type ReportNode struct {
 	Unhealthy *nodes.Unhealthy   `json:"unhealthy,omitempty"`
 	Recovered *nodes.Recovered   `json:"recovered,omitempty"`

@@ -5,8 +5,7 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// RetireNode takes a node out of those that count: it is not handed work until
-// it registers again.
+// RetireNode retires a node: it gets no work until it registers again.
 type RetireNode struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Reason string        `json:"reason,omitempty"`

@@ -5,11 +5,12 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// SilentNode says that a node was not heard from for a time. The clock issues it.
+// SilentNode reports that a node was not heard from for a time. The clock issues
+// it.
 type SilentNode struct {
 	NodeID domain.NodeID  `json:"node_id"`
 	Silent domain.Seconds `json:"silent_seconds"`
-	Factor float64        `json:"factor"` // by which the policy stretches silence for this node; it depends on its last level
+	Factor float64        `json:"factor"` // how much longer the policy lets this node be silent; it depends on its last level
 }
 
 func (SilentNode) CommandType() string       { return "nodes.silent" }

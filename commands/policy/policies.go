@@ -1,8 +1,8 @@
-// Package policy is the decision about policy documents: a change is taken over
-// whole or refused with every fault it has, and never when somebody else changed the
-// document meanwhile.
+// Package policy decides about changes of policy documents: a change is accepted as
+// a whole or refused with all its faults, and it is refused if the document was
+// changed concurrently.
 //
-// It knows no number itself: sections check what they hold. Read SetPolicy.
+// It knows no settings itself: sections check their own. Read SetPolicy.
 package policy
 
 import (
@@ -15,9 +15,9 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SetPolicy changes a policy document: Change is a JSON object of what to
-// change, everything else stays. With ExpectedVersion it is refused when
-// somebody changed the document meanwhile; 0 is the document nobody changed.
+// SetPolicy changes a policy document. Change is a JSON object of the settings to
+// change; all others are kept. With ExpectedVersion it is refused if the document
+// has another version by now; version 0 is the document before any change.
 type SetPolicy struct {
 	Name            string          `json:"name" path:"name"`
 	Change          json.RawMessage `json:"policy"`
@@ -28,11 +28,11 @@ type SetPolicy struct {
 func (SetPolicy) CommandType() string       { return "policies.set" }
 func (c SetPolicy) Stream() domain.StreamID { return domain.PolicyStream(c.Name) }
 
-// ConcernsQueue tells whether it is the document that the queue follows.
+// ConcernsQueue reports whether the queue follows this document.
 func (c SetPolicy) ConcernsQueue() bool { return c.Name == domain.PolicyDefaultName }
 
-// policyState is a policy document, folded from its stream: the number of its last
-// version and how that and those before it read, and who made it.
+// policyState is a policy document folded from its stream: the number of its last
+// version, the text of that version and some before it, and their authors.
 type policyState struct {
 	version int
 	last    []domain.Policy
@@ -40,11 +40,12 @@ type policyState struct {
 	reason  string
 }
 
-// keptVersions is how many versions are kept to tell who repeats a command what it
-// had changed. A document is 45 KB in memory, and may be changed ten thousand times.
+// keptVersions is how many versions are kept so that a repeated command returns
+// what it had changed. A document takes 45 KB of memory, and may be changed ten
+// thousand times.
 const keptVersions = 8
 
-// Evolve takes over a change.
+// Evolve applies a change.
 func (s policyState) Evolve(e domain.Envelope) policyState {
 	if changed, ok := e.Event.(domain.PolicyChanged); ok {
 		kept := append(slices.Clone(s.last[max(len(s.last)-keptVersions+1, 0):]), changed.Policy)
@@ -53,8 +54,8 @@ func (s policyState) Evolve(e domain.Envelope) policyState {
 	return s
 }
 
-// at is the document as it reads in a version; 0 is before anybody changed it. It
-// tells whether that is kept.
+// at returns the document in a version, and whether that version is kept; 0 is
+// before any change.
 func (s policyState) at(version int) (domain.Policy, bool) {
 	first := s.version - len(s.last) + 1
 	if version < first || version > s.version {
@@ -88,8 +89,8 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// Set is what a change came to. Who repeats a command that was followed by more
-// changes than are kept is told the version alone.
+// Set is the answer to SetPolicy. For a repeated command whose version is no longer
+// kept, only the version is returned.
 type Set struct {
 	Version string                    `json:"version" doc:"\"policy-default@3\", as the events that it decides name it"`
 	Changes []domain.PolicyDifference `json:"changes"`
@@ -111,10 +112,10 @@ func (p policyCommands) answer(s policyState, c SetPolicy, events []domain.Envel
 	return set
 }
 
-// policyCommands changes documents that consist of these sections.
+// policyCommands decides changes of documents that consist of these sections.
 type policyCommands struct{ sections domain.Sections }
 
-// Specs is how policy documents are changed, which consist of these sections.
+// Specs returns the specs for policy documents that consist of these sections.
 func Specs(sections domain.Sections) []commands.Spec {
 	p := policyCommands{sections}
 	return []commands.Spec{

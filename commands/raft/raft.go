@@ -1,4 +1,5 @@
-// Package raft decides what a log says of the members that replicate it.
+// Package raft decides what is recorded in the log about the members that replicate
+// it.
 //
 // Read NoteMembers.
 package raft
@@ -12,8 +13,8 @@ import (
 	"github.com/ringrift/rift/domain/raft"
 )
 
-// NoteMembers writes down who the members are as of a configuration of the replicated
-// log: an event for each change since the newest one that the log tells of.
+// NoteMembers records the members as of a configuration of the replicated log: an
+// event for each change since the newest recorded configuration.
 type NoteMembers struct {
 	Cluster       string        `json:"cluster"`
 	Configuration uint64        `json:"configuration"`
@@ -34,7 +35,7 @@ func noteMembers(state raft.State, c NoteMembers, _ domain.Facts) ([]domain.Even
 		return nil, domain.Faulty("raft.note_members", []domain.Fault{{Field: "members", Reason: "want at least one that votes, found none"}})
 	}
 	if c.Configuration < state.Configuration {
-		return nil, nil // the log tells of a newer one
+		return nil, nil // a newer configuration is recorded
 	}
 	before, after := byName(state.Members), byName(c.Members)
 	votes := 0
@@ -82,7 +83,7 @@ func find(members []raft.Member, node domain.NodeID) (raft.Member, bool) {
 	return raft.Member{}, false
 }
 
-// Specs lists how the commands of members are run.
+// Specs returns the specs of the member commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{commands.Handle("write down who replicates the log", noteMembers)}
 }

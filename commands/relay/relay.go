@@ -11,14 +11,14 @@ import (
 	relayview "github.com/ringrift/rift/projections/relay"
 )
 
-// QueueCall puts a call into the mailbox of its target, unless it is there or was
-// answered.
+// QueueCall puts a call into the mailbox of its target, unless it is already there
+// or was answered.
 type QueueCall struct {
 	CallID  relay.CallID  `json:"call_id"`
 	Request relay.Request `json:"request"`
 	Key     string        `json:"key"`
 	Shown   bool          `json:"shown,omitempty"`
-	Keep    time.Duration `json:"keep"` // until it expires
+	Keep    time.Duration `json:"keep"` // time until it expires
 }
 
 func (QueueCall) CommandType() string       { return "relay.queue" }
@@ -37,7 +37,7 @@ func queueCall(call relay.Call, c QueueCall, facts domain.Facts) ([]domain.Event
 	}}, nil
 }
 
-// DeliverCall says that the target took a call out of its mailbox.
+// DeliverCall records that the target fetched a call.
 type DeliverCall struct {
 	CallID relay.CallID `json:"call_id"`
 }
@@ -52,7 +52,7 @@ func deliverCall(call relay.Call, c DeliverCall, _ domain.Facts) ([]domain.Event
 	return []domain.Event{relay.CallDelivered{CallID: c.CallID, Target: call.Queued.Request.Target}}, nil
 }
 
-// AnswerCall says what the target answered.
+// AnswerCall records the target's answer.
 type AnswerCall struct {
 	CallID   relay.CallID   `json:"call_id"`
 	Target   domain.NodeID  `json:"target"`
@@ -71,13 +71,13 @@ func answerCall(call relay.Call, c AnswerCall, _ domain.Facts) ([]domain.Event, 
 		return nil, domain.Errorf(domain.Forbidden, "call %s is to %s, not to %s", c.CallID, call.Queued.Request.Target, c.Target)
 	case call.State == relay.Answered:
 		return nil, nil
-	case call.State == relay.Queued: // what was answered was delivered
+	case call.State == relay.Queued: // an answered call has been delivered
 		return []domain.Event{relay.CallDelivered{CallID: c.CallID, Target: c.Target}, answered}, nil
 	}
 	return []domain.Event{answered}, nil
 }
 
-// ExpireCall gives up a call whose deadline came. The clock issues it.
+// ExpireCall gives up a call whose deadline passed. The clock issues it.
 type ExpireCall struct {
 	CallID relay.CallID `json:"call_id"`
 	Round  int          `json:"round"`
@@ -93,7 +93,7 @@ func expireCall(call relay.Call, c ExpireCall, facts domain.Facts) ([]domain.Eve
 	return []domain.Event{relay.CallExpired{CallID: c.CallID, Target: call.Queued.Request.Target, Round: c.Round, Delivered: call.State == relay.Delivered}}, nil
 }
 
-// Known is what a call is known for: how far it is, and its answer.
+// Known is the recorded state of a call, and its answer.
 type Known struct {
 	State    relay.State    `json:"state"`
 	Deadline time.Time      `json:"deadline,omitzero"`
@@ -104,7 +104,7 @@ func known[C domain.Command](call relay.Call, _ C, _ []domain.Envelope) Known {
 	return Known{call.State, call.Queued.Deadline, call.Answer}
 }
 
-// Specs is how the commands about calls are run.
+// Specs returns the specs of the call commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.HandleAnswer("put a call into a mailbox", queueCall, known[QueueCall]),
@@ -114,7 +114,7 @@ func Specs() []commands.Spec {
 	}
 }
 
-// Clock gives up the calls whose deadline came.
+// Clock expires the calls whose deadline passed.
 func Clock(v projections.View, now time.Time, _ domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	var due []commands.Timed
 	for entry, err := range relayview.DeadlinesTable.Scan(v, projections.Span{}) {

@@ -9,14 +9,14 @@ import (
 	sshview "github.com/ringrift/rift/projections/sshtournament"
 )
 
-// Reactors is how ratings follow tournaments over SSH.
+// Reactors returns the reactors of ratings to tournaments over SSH.
 func Reactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("ssh_game_recorded", "lets the game count for the ratings", []string{"elo.match"}, rateGame),
 	}
 }
 
-// rateGame makes a game a fact of the ratings, if it is of a game that has them.
+// rateGame records a game for the ratings, if its game has any.
 func rateGame(v projections.View, _ domain.Envelope, e ssh.GameRecorded) ([]domain.Command, error) {
 	started, shard, known, err := sshview.ShardOf(v, e.RunID, e.Shard)
 	if err != nil || !known || started.ConfigKey == "" || started.Unrated || len(e.Game.Ranks) != len(shard.Players) {

@@ -12,10 +12,10 @@ import (
 	ssh "github.com/ringrift/rift/domain/sshtournament"
 )
 
-// Words is a list, or a text with commas between.
+// Words is a list of words; in JSON either a list or a comma-separated string.
 type Words []string
 
-// UnmarshalJSON reads either.
+// UnmarshalJSON accepts either form.
 func (w *Words) UnmarshalJSON(data []byte) error {
 	var list []string
 	if json.Unmarshal(data, &list) == nil {
@@ -35,7 +35,7 @@ func (w *Words) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// RunTournament asks for a tournament whose games a command plays on other machines.
+// RunTournament starts a tournament whose games a command plays on other machines.
 type RunTournament struct {
 	RunID              ssh.ID           `json:"run_id,omitempty" doc:"made up when absent"`
 	Hosts              Words            `json:"hosts" doc:"[user@]name[:port]"`
@@ -56,7 +56,7 @@ type RunTournament struct {
 func (RunTournament) CommandType() string       { return "ssh_tournament.run" }
 func (c RunTournament) Stream() domain.StreamID { return c.RunID.Stream() }
 
-// Plan is the answer to a run: how it is cut.
+// Plan is the answer to RunTournament: the shards of the run.
 type Plan struct {
 	RunID    ssh.ID      `json:"run_id"`
 	WouldRun bool        `json:"would_run,omitempty" doc:"nothing is run: this is what would be"`
@@ -65,10 +65,10 @@ type Plan struct {
 	Shards   []ssh.Shard `json:"shards"`
 }
 
-// maxSeed is the largest number that every reader of JSON keeps exactly.
+// maxSeed is the largest integer that every JSON reader represents exactly.
 const maxSeed = 1<<53 - 1
 
-// completeRun fills in what the caller left to the policy and names every fault.
+// completeRun fills in fields from the policy and returns every fault.
 func completeRun(c RunTournament, facts domain.Facts) (RunTournament, error) {
 	policy := ssh.PolicyOf(facts.Policy)
 	if c.RunID == "" {
@@ -120,7 +120,7 @@ func orNumber(n, otherwise int) int {
 	return n
 }
 
-// tiersOf reads names such as D1, and ranges of them such as D1-D4.
+// tiersOf parses names such as D1, and ranges such as D1-D4.
 func tiersOf(words []string) (tiers []string, _ error) {
 	for _, text := range words {
 		low, high, ranged := strings.Cut(text, "-")
@@ -176,7 +176,7 @@ func planned(_ ssh.Run, c RunTournament, _ []domain.Envelope) Plan {
 	return Plan{RunID: c.RunID, WouldRun: c.DryRun, Hosts: c.Hosts, Games: len(c.Participants) * (len(c.Participants) - 1) / 2 * c.GamesPerMatchup, Shards: started.Shards()}
 }
 
-// Cancel ends a run: commands that run are ended. Its results stay.
+// Cancel ends a run and its running commands. Its results are kept.
 type Cancel struct {
 	RunID  ssh.ID `json:"run_id"`
 	Reason string `json:"reason,omitempty"`
@@ -185,7 +185,7 @@ type Cancel struct {
 func (Cancel) CommandType() string       { return "ssh_tournament.cancel" }
 func (c Cancel) Stream() domain.StreamID { return c.RunID.Stream() }
 
-// maxReason bounds the text of a reason in bytes.
+// maxReason limits the text of a reason, in bytes.
 const maxReason = 500
 
 func cancel(r ssh.Run, c Cancel, _ domain.Facts) ([]domain.Event, error) {
@@ -204,7 +204,7 @@ func unknown(id ssh.ID) error {
 	return domain.Errorf(domain.NotFound, "no run %q is known", domain.Clip(string(id), 64))
 }
 
-// Specs is how tournaments over SSH are run.
+// Specs returns the specs of the commands for tournaments over SSH.
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.HandleAnswer("play a tournament by a command on other machines", run, planned, commands.Normalize(completeRun)),

@@ -21,7 +21,7 @@ type Begin struct {
 func (Begin) CommandType() string       { return "ssh_tournament.begin" }
 func (c Begin) Stream() domain.StreamID { return c.RunID.Stream() }
 
-// shardOf finds a shard of a run that is going on.
+// shardOf returns a shard of a run in progress.
 func shardOf(r ssh.Run, id ssh.ID, number int) (ssh.Progress, error) {
 	if r.Started == nil {
 		return ssh.Progress{}, unknown(id)
@@ -51,7 +51,7 @@ func begin(r ssh.Run, c Begin, facts domain.Facts) ([]domain.Event, error) {
 	return []domain.Event{ssh.ShardBegun{RunID: c.RunID, Shard: c.Shard, Attempt: c.Attempt, Host: c.Host, NodeID: domain.NodeID(facts.Node)}}, nil
 }
 
-// Take takes results that a host told, as they come.
+// Take records results that a host sent so far.
 type Take struct {
 	RunID   ssh.ID              `json:"run_id"`
 	Shard   int                 `json:"shard"`
@@ -62,13 +62,13 @@ type Take struct {
 func (Take) CommandType() string       { return "ssh_tournament.take" }
 func (c Take) Stream() domain.StreamID { return c.RunID.Stream() }
 
-// Taken is the answer to results.
+// Taken is the answer to Take.
 type Taken struct {
-	Missing int `json:"missing"` // games of the shard
+	Missing int `json:"missing"` // games of the shard without a result
 }
 
-// take wants results of games of the shard, each named by its id. A game that is
-// recorded is taken again only as it was.
+// take records results of games of the shard, each named by its id. A second result
+// for a game must equal the first.
 func take(r ssh.Run, c Take, _ domain.Facts) ([]domain.Event, error) {
 	shard, err := current(r, c.RunID, c.Shard, c.Attempt)
 	if err != nil {
@@ -113,7 +113,7 @@ func take(r ssh.Run, c Take, _ domain.Facts) ([]domain.Event, error) {
 	return events, nil
 }
 
-// current finds a shard whose attempt is the one that runs.
+// current returns a shard if the given attempt is its current one.
 func current(r ssh.Run, id ssh.ID, number, attempt int) (ssh.Progress, error) {
 	shard, err := shardOf(r, id, number)
 	if err == nil && (shard.Host == "" || shard.Attempts != attempt) {
@@ -122,22 +122,22 @@ func current(r ssh.Run, id ssh.ID, number, attempt int) (ssh.Progress, error) {
 	return shard, err
 }
 
-// End says how an attempt at a shard ended.
+// End reports how an attempt at a shard ended.
 type End struct {
 	RunID   ssh.ID `json:"run_id"`
 	Shard   int    `json:"shard"`
 	Attempt int    `json:"attempt"`
-	How     string `json:"how"` // failed, host or interrupted; done is found from the games
+	How     string `json:"how"` // failed, host or interrupted; done is derived from the games
 	Reason  string `json:"reason,omitempty"`
-	Unfit   bool   `json:"unfit,omitempty"` // the host is not to be used again
+	Unfit   bool   `json:"unfit,omitempty"` // the host must not be used again
 }
 
 func (End) CommandType() string       { return "ssh_tournament.end" }
 func (c End) Stream() domain.StreamID { return c.RunID.Stream() }
 
-// end closes an attempt. A shard with all its games is done whatever the command did
-// afterwards; else a failure of the command counts against the retries, and one of the
-// host against the host. The last shard ends the run.
+// end closes an attempt. A shard with all its games is done, whatever the command
+// did afterwards; otherwise a failure of the command counts against the retries,
+// and a failure of the host against the host. The last shard ends the run.
 func end(r ssh.Run, c End, facts domain.Facts) ([]domain.Event, error) {
 	shard, err := current(r, c.RunID, c.Shard, c.Attempt)
 	if err != nil {
@@ -165,7 +165,7 @@ func end(r ssh.Run, c End, facts domain.Facts) ([]domain.Event, error) {
 	return p.onward()
 }
 
-// progress is a decision in the making: the state as it will be, and the events so far.
+// progress is a decision in progress: the events so far, and the state after them.
 type progress struct {
 	run    ssh.Run
 	events []domain.Event
@@ -176,7 +176,8 @@ func (p *progress) say(event domain.Event) {
 	p.run = p.run.Evolve(domain.Envelope{Event: event})
 }
 
-// onward ends the run when no shard is left, or when no host is and nothing runs.
+// onward ends the run when no shard is left, or when no host is left and nothing
+// runs.
 func (p *progress) onward() ([]domain.Event, error) {
 	s := p.run.Started
 	reason := ""

@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain/tournament"
 )
 
-// progress is a decision in the making: the state as it will be, and the events so far.
+// progress is a decision in progress: the events so far, and the state after them.
 type progress struct {
 	t      tournament.Tournament
 	policy tournament.Policy
@@ -20,20 +20,20 @@ func (p *progress) say(event domain.Event) {
 	p.t = p.t.Evolve(domain.Envelope{Event: event})
 }
 
-// maxItemsPerPairing and maxItemsAsked bound the items of a pairing, and those that
-// one event asks for.
+// maxItemsPerPairing and maxItemsAsked limit the items of a pairing, and those
+// requested in one event.
 const (
 	maxItemsPerPairing = 10
 	maxItemsAsked      = 50
 )
 
-// gamesPerItem is how many games of a pairing one item plays.
+// gamesPerItem returns how many games of a pairing one item plays.
 func (p *progress) gamesPerItem(games int) int {
 	return max(p.policy.GamesPerItem, (games+maxItemsPerPairing-1)/maxItemsPerPairing)
 }
 
-// onward decides what needs no more games, pairs what can be paired, and ends the
-// tournament when nothing is left. It gives all events of the decision.
+// onward decides pairings that need no more games, pairs what can be paired, and
+// ends the tournament when nothing is left. It returns all events of the decision.
 func (p *progress) onward() ([]domain.Event, error) {
 	games := p.t.Started.GamesPerPairing
 	items := (games + p.gamesPerItem(games) - 1) / p.gamesPerItem(games)
@@ -55,8 +55,8 @@ func (p *progress) onward() ([]domain.Event, error) {
 	}
 }
 
-// pair announces a round, decides the pairings nobody plays, and asks for the games
-// of the others.
+// pair announces a round, decides the pairings without games, and requests the
+// games of the others.
 func (p *progress) pair(round tournament.RoundPaired) {
 	p.say(round)
 	var items []tournament.Item
@@ -73,7 +73,7 @@ func (p *progress) pair(round tournament.RoundPaired) {
 	p.ask(items)
 }
 
-// byePoints are those of a bye: see tournament.Standing.
+// byePoints returns the points of a bye: see tournament.Standing.
 func (p *progress) byePoints() float64 {
 	s := p.t.Started
 	switch {
@@ -89,8 +89,8 @@ func (p *progress) decide(table tournament.Table, outcome tournament.Outcome) {
 	p.say(tournament.PairingDecided{TournamentID: p.t.Started.TournamentID, Round: table.Round, Pairing: table.Number, Outcome: outcome})
 }
 
-// walkover ends a pairing that somebody withdrew from: the games that are left go to
-// who stayed. Of two who both withdrew, the better seed goes on in a knock-out.
+// walkover ends a pairing from which somebody withdrew: the remaining games go to
+// the opponent. If both withdrew, the better seed advances in a knock-out.
 func (p *progress) walkover(table tournament.Table) {
 	sum := table.HalfPoints()
 	for i, owed := range table.Owed(p.t.Withdrawn) {
@@ -121,8 +121,8 @@ func (p *progress) betterSeed(table tournament.Table) string {
 	return slices.MinFunc(table.Players, func(a, b string) int { return p.t.Started.Number(a) - p.t.Started.Number(b) })
 }
 
-// settle looks at a pairing after games of it: when all are played it is decided, and
-// a knock-out pairing that is level gets more games first, as far as there are any.
+// settle decides a pairing once all its games are played. A tied knock-out pairing
+// gets more games first, while it may have more.
 func (p *progress) settle(round, number int) {
 	table, known := p.t.Table(round, number)
 	if !known || table.Outcome != nil || len(table.Played) < table.Games {
@@ -154,7 +154,7 @@ func reversed(list []int) []int {
 	return out
 }
 
-// items are those that play some games of a pairing.
+// items returns the items that play games of a pairing.
 func (p *progress) items(table tournament.Table, first, games int) (items []tournament.Item) {
 	if p.t.Started.ByHand {
 		return nil

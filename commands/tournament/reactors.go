@@ -17,7 +17,8 @@ import (
 	tournamentview "github.com/ringrift/rift/projections/tournament"
 )
 
-// Reactors is how tournaments follow their work items, and ratings tournaments.
+// Reactors returns the reactors of tournaments to work items, and of ratings to
+// tournaments.
 func Reactors() []projections.Reactor {
 	take := []string{"tournament.take_games"}
 	return []projections.Reactor{
@@ -28,7 +29,7 @@ func Reactors() []projections.Reactor {
 					list = append(list, workcmd.CancelTask{TaskID: item.TaskID, Reason: e.Reason})
 				}
 				return list, nil
-			}).Expecting(domain.Conflict, domain.NotFound), // it has ended, or never was
+			}).Expecting(domain.Conflict, domain.NotFound), // it has ended, or never existed
 		projections.When("tournament_game_recorded", "lets the game count for the ratings", []string{"elo.match"}, rateGame),
 		projections.When("tournament_item_completed", "hands the games of an item to its tournament", take,
 			func(v projections.View, _ domain.Envelope, done work.Completed) ([]domain.Command, error) {
@@ -53,7 +54,7 @@ func Reactors() []projections.Reactor {
 	}
 }
 
-// brought hands what an item came to to its tournament, if it is of one.
+// brought passes the outcome of an item to its tournament, if it belongs to one.
 func brought(v projections.View, task domain.TaskID, node domain.NodeID, of func() ([]tournament.Answer, string)) ([]domain.Command, error) {
 	id, item, ours, err := tournamentview.ByTask(v, task)
 	if err != nil || !ours {
@@ -63,13 +64,13 @@ func brought(v projections.View, task domain.TaskID, node domain.NodeID, of func
 	return []domain.Command{takeGames{TournamentID: id, Round: item.Round, Pairing: item.Pairing, TaskID: task, NodeID: node, Games: answers, Failure: failure}}, nil
 }
 
-// gamePayload is a game as the command that plays it is told.
+// gamePayload is the description of a game for the command that plays it.
 type gamePayload struct {
 	ConfigKey    domain.ConfigKey `json:"config_key,omitempty"`
 	GameID       string           `json:"game_id"`
 	Seed         uint64           `json:"seed"`
 	Opening      uint64           `json:"opening"`
-	Participants []playerPayload  `json:"participants"` // in the order of their seats
+	Participants []playerPayload  `json:"participants"` // in seat order
 }
 
 type playerPayload struct {
@@ -78,11 +79,11 @@ type playerPayload struct {
 	Player  string `json:"player,omitempty"`
 }
 
-// queueItems makes the work items of games that are asked for.
+// queueItems adds the work items of requested games.
 func queueItems(v projections.View, _ domain.Envelope, e tournament.GamesAsked) ([]domain.Command, error) {
 	started, known, err := tournamentview.StartedOf(v, e.TournamentID)
 	if err != nil || !known {
-		return nil, err // told past every decision
+		return nil, err // the event was imported without a decision
 	}
 	document, _, err := policyview.InForce(v)
 	if err != nil {
@@ -116,7 +117,7 @@ func queueItems(v projections.View, _ domain.Envelope, e tournament.GamesAsked) 
 	return list, nil
 }
 
-// payloadOfItem is one game bare, or several.
+// payloadOfItem returns the payload of an item with one game, or with several.
 func payloadOfItem(started tournament.Started, games []gamePayload) any {
 	if len(games) == 1 {
 		return games[0]
@@ -136,7 +137,7 @@ func payloadOf(started tournament.Started, table tournament.Table, number int) g
 	return game
 }
 
-// rateGame makes a game a fact of the ratings, if it is of a game that has them.
+// rateGame records a game for the ratings, if its game has any.
 func rateGame(v projections.View, _ domain.Envelope, e tournament.GameRecorded) ([]domain.Command, error) {
 	started, known, err := tournamentview.StartedOf(v, e.TournamentID)
 	if err != nil || !known || started.ConfigKey == "" || started.Unrated {

@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/domain/tournament"
 )
 
-// Result tells how a game ended. Told twice it counts once; another result of the
-// same game is refused.
+// Result reports the result of a game. A repeated report counts once; a different
+// result for the same game is refused.
 type Result struct {
 	TournamentID tournament.ID   `json:"tournament_id"`
 	Round        int             `json:"round"`
@@ -22,7 +22,7 @@ type Result struct {
 func (Result) CommandType() string       { return "tournament.result" }
 func (c Result) Stream() domain.StreamID { return c.TournamentID.Stream() }
 
-// Told is the answer to a result.
+// Told is the answer to Result.
 type Told struct {
 	GameID string `json:"game_id"`
 	State  string `json:"state" doc:"of the tournament"`
@@ -48,7 +48,7 @@ func over(t tournament.Tournament, id tournament.ID) error {
 	return domain.Errorf(domain.Conflict, "tournament %s is %s: nothing of it can change", id, t.State())
 }
 
-// tellResult takes the result of a game.
+// tellResult decides on the result of a game.
 func tellResult(t tournament.Tournament, c Result, facts domain.Facts) ([]domain.Event, error) {
 	if t.Started == nil {
 		return nil, unknown(c.TournamentID)
@@ -87,8 +87,8 @@ func tellResult(t tournament.Tournament, c Result, facts domain.Facts) ([]domain
 	return p.onward()
 }
 
-// record takes a game, drops the items that have none left to play, and settles the
-// pairing.
+// record records games, removes the items that have none left to play, and settles
+// the pairing.
 func (p *progress) record(round, number int, games ...tournament.Game) {
 	before, _ := p.t.Table(round, number)
 	for _, game := range games {
@@ -105,7 +105,7 @@ func (p *progress) record(round, number int, games ...tournament.Game) {
 	p.settle(round, number)
 }
 
-// takeGames takes what an item brought, or that it came to nothing. Reactors issue it.
+// takeGames reports the result or the failure of an item. Reactors issue it.
 type takeGames struct {
 	TournamentID tournament.ID       `json:"tournament_id"`
 	Round        int                 `json:"round"`
@@ -119,9 +119,9 @@ type takeGames struct {
 func (takeGames) CommandType() string       { return "tournament.take_games" }
 func (c takeGames) Stream() domain.StreamID { return c.TournamentID.Stream() }
 
-// takeItem takes the games of an item that is out. An item that brought something
-// else is played again as often as the policy says; then its pairing waits for
-// somebody: a game that broke off is never a draw.
+// takeItem takes the games of an outstanding item. An item with an unusable result
+// is played again as often as the policy allows; after that its pairing waits for
+// an operator, because a broken-off game is never counted as a draw.
 func takeItem(t tournament.Tournament, c takeGames, facts domain.Facts) ([]domain.Event, error) {
 	table, known := t.Table(c.Round, c.Pairing)
 	item, out := table.Item(c.TaskID)
@@ -144,7 +144,7 @@ func takeItem(t tournament.Tournament, c takeGames, facts domain.Facts) ([]domai
 	return p.events, nil
 }
 
-// gamesOf are the games that an answer adds, or what is wrong with it.
+// gamesOf returns the games that an answer adds, or what is wrong with it.
 func gamesOf(t tournament.Tournament, table tournament.Table, item tournament.Item, c takeGames) (games []tournament.Game, failure string) {
 	if c.Failure != "" {
 		return nil, c.Failure

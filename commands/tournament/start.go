@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain/tournament"
 )
 
-// Start asks for a tournament. A game is a work item, or part of one, unless ByHand.
+// Start starts a tournament. Its games are played as work items, unless ByHand.
 type Start struct {
 	TournamentID    tournament.ID     `json:"tournament_id,omitempty" doc:"made up when absent"`
 	Format          tournament.Format `json:"format"`
@@ -32,15 +32,15 @@ type Start struct {
 func (Start) CommandType() string       { return "tournament.start" }
 func (c Start) Stream() domain.StreamID { return c.TournamentID.Stream() }
 
-// Begun is the answer to a start.
+// Begun is the answer to Start.
 type Begun struct {
 	TournamentID tournament.ID `json:"tournament_id"`
 }
 
-// maxSeed is the largest number that every reader of JSON keeps exactly.
+// maxSeed is the largest integer that every JSON reader represents exactly.
 const maxSeed = 1<<53 - 1
 
-// completeStart fills in what the caller left to the policy and names every fault.
+// completeStart fills in fields from the policy and returns every fault.
 func completeStart(c Start, facts domain.Facts) (Start, error) {
 	policy := tournament.PolicyOf(facts.Policy)
 	if c.TournamentID == "" {
@@ -88,7 +88,7 @@ func completeStart(c Start, facts domain.Facts) (Start, error) {
 	return c, domain.Faulty("tournament.start", check)
 }
 
-// seedFaults wants each seed once.
+// seedFaults checks that each seed occurs once.
 func (c Start) seedFaults(check *domain.Checks) {
 	if len(c.Seeds) == 0 {
 		return
@@ -107,10 +107,10 @@ func (c Start) seedFaults(check *domain.Checks) {
 	}
 }
 
-// seats is how many players a game has.
+// seats returns how many players a game has.
 func (c Start) seats() int { return max(c.ConfigKey.Players(), 2) }
 
-// seeded puts a list in the order of the participants' seeds.
+// seeded sorts a list by the participants' seeds.
 func seeded(list []string, seeds []int) []string {
 	out := make([]string, len(list))
 	copy(out, list)
@@ -142,7 +142,7 @@ func (c Start) started() tournament.Started {
 	return s
 }
 
-// start begins a tournament and pairs what can be paired.
+// start starts a tournament and pairs what can be paired.
 func start(t tournament.Tournament, c Start, facts domain.Facts) ([]domain.Event, error) {
 	if t.State() != "unknown" {
 		return nil, domain.Errorf(domain.Conflict, "tournament %s is there already: it is %s", c.TournamentID, t.State())

@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/domain/tournament"
 )
 
-// Withdraw takes a participant out: games it has not played are lost, and it is not
-// paired any more.
+// Withdraw takes a participant out: its unplayed games are lost, and it is not
+// paired again.
 type Withdraw struct {
 	TournamentID tournament.ID `json:"tournament_id"`
 	Participant  string        `json:"participant"`
@@ -38,10 +38,10 @@ func withdraw(t tournament.Tournament, c Withdraw, facts domain.Facts) ([]domain
 	return p.onward()
 }
 
-// maxReason bounds the text of a reason in bytes.
+// maxReason limits the text of a reason, in bytes.
 const maxReason = 500
 
-// Cancel ends a tournament without a ranking. Its results stay.
+// Cancel ends a tournament without a ranking. Its results are kept.
 type Cancel struct {
 	TournamentID tournament.ID `json:"tournament_id"`
 	Reason       string        `json:"reason,omitempty"`
@@ -65,14 +65,14 @@ func cancel(t tournament.Tournament, c Cancel, facts domain.Facts) ([]domain.Eve
 	return p.events, nil
 }
 
-// named wants a tournament that can be.
+// named returns the option that checks the id of a tournament.
 func named[C domain.Command](what string, id func(C) tournament.ID) commands.SpecOption {
 	return commands.Normalize(func(c C, _ domain.Facts) (C, error) {
 		return c, domain.Faulty(what, commands.NameFaults("tournament_id", string(id(c))))
 	})
 }
 
-// Specs is how tournaments are run.
+// Specs returns the specs of the tournament commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.HandleAnswer("start a tournament", start,

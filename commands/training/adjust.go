@@ -13,8 +13,8 @@ import (
 	trainingview "github.com/ringrift/rift/projections/training"
 )
 
-// trainingDecision gathers the events of one decision on a game's training,
-// and what the game is like after each.
+// trainingDecision collects the events of one decision on a game's training, and
+// the state after each.
 type trainingDecision struct {
 	config domain.ConfigKey
 	state  training.Training
@@ -31,14 +31,14 @@ func (d *trainingDecision) add(event domain.Event) {
 	d.state = d.state.Evolve(domain.Envelope{Type: event.EventType(), Time: domain.Instant(d.facts.Now), Event: event})
 }
 
-// refactor brings a cause's factor in line with what it should be now, and
-// publishes the pace if that moved it.
+// refactor sets a cause's factor to its current value, and publishes the pace if it
+// changed.
 func (d *trainingDecision) refactor(cause training.AdjustCause, news training.Reading) {
 	policy, now := training.PolicyOf(d.facts.Policy), domain.Instant(d.facts.Now)
 	held, holds := d.state.Factor(cause)
 	wanted, reason, want := d.state.WantedFactor(cause, news, policy, now)
 	if news.Trend == "" && (!want && !holds || want && holds && sameFactor(wanted, held)) {
-		return // a velocity leaves a mark even so: run again after a crash, it must find it
+		return // a velocity reading is recorded even so: a repetition after a crash must find it
 	}
 	set := training.SelfplayFactorSet{ConfigKey: d.config, Cause: cause, Reason: reason}
 	if want {
@@ -67,13 +67,13 @@ func sameFactor(a, b training.Factor) bool {
 	return a.Factor == b.Factor && a.SearchBudget == b.SearchBudget && a.Until.Equal(b.Until)
 }
 
-// AdjustTraining recomputes the factor of one cause from the game's own history
-// and, where that does not say it all, from the reading. It is idempotent but
-// for velocity, whose readings each move the factor once.
+// AdjustTraining recomputes the factor of one cause from the game's history and,
+// where needed, from the reading. It is idempotent except for velocity, where each
+// reading changes the factor once.
 type AdjustTraining struct {
 	ConfigKey domain.ConfigKey     `json:"config_key"`
 	Cause     training.AdjustCause `json:"cause"`
-	Fact      *domain.Revision     `json:"fact,omitempty"` // the fact it follows from; a newer one of the cause supersedes it
+	Fact      *domain.Revision     `json:"fact,omitempty"` // revision of the fact it follows from; a newer fact of the cause supersedes it
 	training.Reading
 }
 
@@ -95,11 +95,11 @@ func adjustTraining(t training.Training, c AdjustTraining, facts domain.Facts) (
 	return d.events, nil
 }
 
-// qualityBlock is the reason under which bad data keeps a game from training.
+// qualityBlock is the reason of a block because of bad data.
 const qualityBlock = "quality"
 
 // judgeQuality blocks training on bad data and unblocks it on good data. In
-// between, what holds goes on holding. A score nobody told blocks nothing.
+// between, the current state is kept. A missing score blocks nothing.
 func (d *trainingDecision) judgeQuality() {
 	reading, policy := d.state.Quality, training.PolicyOf(d.facts.Policy)
 	if reading == nil {
@@ -118,8 +118,8 @@ func (d *trainingDecision) judgeQuality() {
 	}
 }
 
-// judgePlateau calls enough standstills in a row a plateau, not again before
-// the cooldown is over.
+// judgePlateau declares a plateau after enough readings in a row without progress,
+// but not before the cooldown is over.
 func (d *trainingDecision) judgePlateau() {
 	policy := training.PolicyOf(d.facts.Policy)
 	if d.state.Standstills(policy.PlateauVelocity) < policy.PlateauReadings {
@@ -131,19 +131,19 @@ func (d *trainingDecision) judgePlateau() {
 	d.add(training.PlateauDetected{ConfigKey: d.config, PlateauType: training.PlateauStalled, Consecutive: d.state.Plateaus + 1})
 }
 
-// boostExploration answers a plateau.
+// boostExploration boosts exploration after a plateau.
 type boostExploration struct {
 	ConfigKey   domain.ConfigKey     `json:"config_key"`
 	PlateauType training.PlateauType `json:"plateau_type,omitempty"`
-	Consecutive int                  `json:"consecutive,omitempty"` // 0: not counted by who said it
+	Consecutive int                  `json:"consecutive,omitempty"` // 0: the caller did not count
 	SeenAt      time.Time            `json:"seen_at"`
 }
 
 func (boostExploration) CommandType() string       { return "training.boost_exploration" }
 func (c boostExploration) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
-// boostTraining boosts once per cooldown: two detectors that see one plateau
-// boost it once, whenever this is run.
+// boostTraining boosts once per cooldown, so that two detectors of the same plateau
+// cause one boost, in whatever order their commands run.
 func boostTraining(t training.Training, c boostExploration, facts domain.Facts) ([]domain.Event, error) {
 	policy := training.PolicyOf(facts.Policy)
 	if !t.BoostedAt.IsZero() && c.SeenAt.Before(t.BoostedAt.Add(policy.PlateauCooldownSeconds.Duration())) {
@@ -152,7 +152,7 @@ func boostTraining(t training.Training, c boostExploration, facts domain.Facts) 
 	return []domain.Event{training.PlateauBoost(c.ConfigKey, c.PlateauType, max(c.Consecutive, t.Plateaus+1), policy)}, nil
 }
 
-// adjustReactors is what moves factors.
+// adjustReactors returns the reactors that change factors.
 func adjustReactors() []projections.Reactor {
 	adjust := []string{"training.adjust"}
 	return []projections.Reactor{
@@ -198,7 +198,8 @@ func adjustReactors() []projections.Reactor {
 	}
 }
 
-// adjustAll recomputes a cause for every game that has a training.
+// adjustAll returns the commands to recompute a cause for every game with a
+// training.
 func adjustAll(v projections.View, cause training.AdjustCause, news training.Reading) ([]domain.Command, error) {
 	var commands []domain.Command
 	for entry, err := range trainingview.TrainingTable.Scan(v, projections.Span{}) {

@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// recordSelfplay says what the worker of a selfplay item brought. Its fact does
-// not depend on what the game's stream says: one completion, one fact, by its id.
+// recordSelfplay records the result of a selfplay item. The event does not depend
+// on the state of the game's stream: a completion is recorded once, by its id.
 type recordSelfplay struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	TaskID    domain.TaskID    `json:"task_id"`
@@ -23,8 +23,8 @@ func (recordSelfplay) CommandType() string       { return "training.selfplay_ite
 func (c recordSelfplay) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 func (recordSelfplay) Expect() domain.Revision   { return domain.AnyRevision }
 
-// Facts is the batch. How many games an unusable result stands for is not
-// known; the batch is then one without success, with the reason.
+// Facts returns the batch. For an unusable result the number of games is unknown;
+// the batch is then recorded as unsuccessful, with the reason.
 func (c recordSelfplay) Facts() []domain.Event {
 	known := training.Known("config_key", string(c.ConfigKey), "task_id", string(c.TaskID), "node_id", string(c.NodeID))
 	event, err := training.CompletionOf("SELFPLAY_COMPLETE", c.Result, known)
@@ -35,7 +35,7 @@ func (c recordSelfplay) Facts() []domain.Event {
 	return []domain.Event{event}
 }
 
-// recordTournament says what the worker of a tournament item brought.
+// recordTournament records the result of a tournament item.
 type recordTournament struct {
 	ConfigKey string          `json:"config_key,omitempty"`
 	TaskID    domain.TaskID   `json:"task_id"`
@@ -45,8 +45,8 @@ type recordTournament struct {
 func (recordTournament) CommandType() string     { return "tournament.item" }
 func (recordTournament) Expect() domain.Revision { return domain.AnyRevision }
 
-// Stream is named by the result where it can: the item's id stands in for a
-// tournament that the worker did not name.
+// Stream returns the stream of the tournament named in the result, or one named by
+// the item if the result names none.
 func (c recordTournament) Stream() domain.StreamID {
 	var said struct {
 		ID tournament.ID `json:"tournament_id"`
@@ -57,7 +57,7 @@ func (c recordTournament) Stream() domain.StreamID {
 	return said.ID.Stream()
 }
 
-// Facts is the tournament's end; none when the result tells of no game.
+// Facts returns the end of the tournament; none if the result contains no game.
 func (c recordTournament) Facts() []domain.Event {
 	known := training.Known("config_key", c.ConfigKey, "task_id", string(c.TaskID), "tournament_id", c.Stream().ID())
 	event, err := training.CompletionOf("TOURNAMENT_COMPLETED", c.Result, known)
@@ -67,8 +67,8 @@ func (c recordTournament) Facts() []domain.Event {
 	return []domain.Event{event}
 }
 
-// completionReactors turns completed items into the facts they stand for, once
-// each, caused by the completion.
+// completionReactors returns the reactors that record the results of completed
+// items, each once.
 func completionReactors() []projections.Reactor {
 	return []projections.Reactor{
 		projections.When("completion_facts", "emits the fact that the item's type stands for, once",

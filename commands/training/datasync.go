@@ -11,9 +11,9 @@ import (
 	trainingview "github.com/ringrift/rift/projections/training"
 )
 
-// reportSync is what somebody says of a copy of data: one of DATA_SYNC_STARTED,
-// DATA_SYNC_COMPLETED, DATA_SYNC_FAILED. It becomes an event if it changes what
-// the copy is, so that games which are announced twice are counted once.
+// reportSync reports on a copy of data: DATA_SYNC_STARTED, DATA_SYNC_COMPLETED or
+// DATA_SYNC_FAILED. It is recorded if it changes the state of the copy, so that
+// games announced twice are counted once.
 type reportSync struct {
 	Started   *training.DataSyncStarted   `json:"started,omitempty"`
 	Completed *training.DataSyncCompleted `json:"completed,omitempty"`
@@ -54,7 +54,7 @@ func decideSync(s training.Sync, c reportSync, _ domain.Facts) ([]domain.Event, 
 	return nil, domain.Errorf(domain.Invalid, "datasync.report: want exactly one of started, completed, failed")
 }
 
-// stallSync asks whether a copy has run for too long.
+// stallSync checks whether a copy has been running for too long.
 type stallSync struct {
 	SyncID training.SyncID `json:"sync_id"`
 }
@@ -72,7 +72,7 @@ func decideStall(s training.Sync, c stallSync, facts domain.Facts) ([]domain.Eve
 	}}, nil
 }
 
-// Datasync is how the commands of the data syncs are run.
+// Datasync returns the specs of the data sync commands.
 func Datasync() []commands.Spec {
 	return []commands.Spec{
 		commands.Handle("take over what somebody says of a copy of data", decideSync,
@@ -83,7 +83,7 @@ func Datasync() []commands.Spec {
 	}
 }
 
-// DatasyncClock finds copies that run for too long.
+// DatasyncClock issues stallSync for copies that have been running for too long.
 func DatasyncClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	allowed := training.DatasyncPolicyOf(policy).StallSeconds.Duration()
 	rows, next, err := trainingview.OverdueSyncs(v, now.Add(-allowed), limit)

@@ -17,9 +17,9 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// PopulatorClock keeps the selfplay of the configs that the policy names at its
-// target depth. An item's number is its identity: however often the clock looks
-// before the read models show what it did, it makes each item once.
+// PopulatorClock keeps the selfplay queue of the configs in the policy at its
+// target depth. An item is identified by its number, so each is added once even if
+// the clock runs again before the read models show it.
 func PopulatorClock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	fill, err := newFill(v, now, policy, limit)
 	if err != nil || fill.room <= 0 {
@@ -33,13 +33,13 @@ func PopulatorClock(v projections.View, now time.Time, policy domain.Policy, lim
 	return fill.due, time.Time{}, nil
 }
 
-// fill is one look at what is missing.
+// fill is one run over the missing items.
 type fill struct {
 	view   projections.View
 	now    time.Time
 	policy domain.Policy
-	most   int // items that a config may have waiting, however fast it is
-	room   int // items that may still be made
+	most   int // limit of waiting items per config, however fast it is
+	room   int // items that may still be added
 	due    []commands.Timed
 }
 
@@ -75,7 +75,7 @@ func newFill(v projections.View, now time.Time, policy domain.Policy, limit int)
 	return f, nil
 }
 
-// config makes up what a config lacks.
+// config adds the items that a config lacks.
 func (f *fill) config(config domain.ConfigKey) error {
 	row, made, err := trainingview.Populated(f.view, config)
 	if err != nil {
@@ -116,8 +116,8 @@ func (f *fill) item(config domain.ConfigKey, number int64, pace training.Pace, b
 	}, nil
 }
 
-// backlogDue is what a change of the evaluations' backlog leads to: a factor on
-// every config's selfplay while too many wait.
+// backlogDue returns the commands for a changed backlog of evaluations: while too
+// many wait, a factor slows every config's selfplay.
 func backlogDue(v projections.View, policy training.Policy, rows []trainingview.Row) ([]commands.Timed, error) {
 	waiting := 0
 	for _, kind := range []string{training.EvaluationItem, training.GauntletItem} {

@@ -12,24 +12,24 @@ import (
 	trainingview "github.com/ringrift/rift/projections/training"
 )
 
-// DecidePromotion judges a candidate by one evaluation of it.
+// DecidePromotion judges a candidate on one evaluation of it.
 type DecidePromotion struct {
 	ConfigKey  domain.ConfigKey     `json:"config_key"`
 	ModelID    domain.ModelID       `json:"model_id"`
 	Evaluation string               `json:"evaluation"`
 	Results    []elo.OpponentResult `json:"results"`
 
-	// What the ratings say, looked up before the decision.
+	// Ratings looked up before the decision.
 	Candidate *training.RatedAt `json:"candidate,omitempty"`
-	InUse     domain.ModelID    `json:"in_use,omitempty"` // whose rating Current is
+	InUse     domain.ModelID    `json:"in_use,omitempty"` // the model rated by Current
 	Current   *training.RatedAt `json:"current,omitempty"`
 }
 
 func (DecidePromotion) CommandType() string       { return "training.decide_promotion" }
 func (c DecidePromotion) Stream() domain.StreamID { return c.ConfigKey.TrainingStream() }
 
-// consultPromotion looks the ratings up. The candidate's counts this evaluation
-// already: its results were recorded by a command before this one.
+// consultPromotion looks up the ratings. The candidate's rating already includes
+// this evaluation, whose results an earlier command recorded.
 func consultPromotion(v projections.View, c DecidePromotion, _ domain.Facts) (DecidePromotion, error) {
 	row, _, err := trainingview.TrainingTable.Get(v, string(c.ConfigKey))
 	if err != nil {
@@ -45,8 +45,8 @@ func consultPromotion(v projections.View, c DecidePromotion, _ domain.Facts) (De
 	return c, err
 }
 
-// judgePromotion passes a candidate through every gate and keeps every verdict.
-// One evaluation is judged once, and a model is promoted once.
+// judgePromotion checks a candidate against every gate and records every verdict.
+// An evaluation is judged once, and a model is promoted once.
 func judgePromotion(t training.Training, c DecidePromotion, facts domain.Facts) ([]domain.Event, error) {
 	if slices.Contains(t.Judged, c.Evaluation) || slices.Contains(t.Promoted, c.ModelID) {
 		return nil, nil
@@ -78,7 +78,7 @@ func judgePromotion(t training.Training, c DecidePromotion, facts domain.Facts) 
 	return []domain.Event{failed}, nil
 }
 
-// Overall is the share of points over all opponents.
+// Overall returns the share of points over all opponents.
 func Overall(results []elo.OpponentResult) (float64, bool) {
 	var sum elo.OpponentResult
 	for _, r := range results {

@@ -17,17 +17,17 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// StartTraining says that a training began.
+// StartTraining reports that a training started.
 type StartTraining struct {
 	Event training.Started `json:"event"`
-	Queue bool             `json:"queue,omitempty"` // the queue gave its item to the node
+	Queue bool             `json:"queue,omitempty"` // reported by the queue: its item was claimed
 }
 
 func (StartTraining) CommandType() string       { return "training.start" }
 func (c StartTraining) Stream() domain.StreamID { return c.Event.Home() }
 
-// startTraining lets one training per game run. A start told twice is one; one
-// of a training that has ended comes too late to mean anything.
+// startTraining allows one running training per game. A repeated start counts once;
+// a start of a training that has already ended is ignored.
 func startTraining(t training.Training, c StartTraining, _ domain.Facts) ([]domain.Event, error) {
 	task, node := c.Event.TaskID, c.Event.NodeID
 	running := t.Running
@@ -36,7 +36,7 @@ func startTraining(t training.Training, c StartTraining, _ domain.Facts) ([]doma
 		return nil, nil
 	case running == nil:
 		return []domain.Event{c.Event}, nil
-	case running.TaskID == task && c.Queue: // the queue took it from one node and gave it to another
+	case running.TaskID == task && c.Queue: // the queue moved the item from one node to another
 		return []domain.Event{
 			training.Failed{ConfigKey: c.Event.ConfigKey, TaskID: task, NodeID: running.NodeID, Error: "given to node " + string(node), Retrying: true},
 			c.Event,
@@ -49,7 +49,7 @@ func startTraining(t training.Training, c StartTraining, _ domain.Facts) ([]doma
 	return []domain.Event{refused}, refused.Refusal()
 }
 
-// FinishTraining says that a training ended, with a model or without.
+// FinishTraining reports that a training ended, with a model or without.
 type FinishTraining struct {
 	Event training.Completed `json:"event"`
 }
@@ -57,8 +57,8 @@ type FinishTraining struct {
 func (FinishTraining) CommandType() string       { return "training.finish" }
 func (c FinishTraining) Stream() domain.StreamID { return c.Event.Home() }
 
-// finishTraining takes the first end of a training: what is told again, by
-// another process and with fewer keys, changes nothing.
+// finishTraining records the first end of a training. A repeated report, from
+// another process and with fewer fields, changes nothing.
 func finishTraining(t training.Training, c FinishTraining, _ domain.Facts) ([]domain.Event, error) {
 	if slices.Contains(t.Finished, c.Event.TaskID) {
 		return nil, nil
@@ -66,9 +66,9 @@ func finishTraining(t training.Training, c FinishTraining, _ domain.Facts) ([]do
 	return []domain.Event{c.Event}, nil
 }
 
-// finishItem is FinishTraining with what the worker of an item brought. A result
-// without a model is a training without one: nothing is evaluated, and why
-// stands in the event.
+// finishItem is FinishTraining with the result of a work item. A result without a
+// model is a training without one: nothing is evaluated, and the event has the
+// reason.
 type finishItem struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	TaskID    domain.TaskID    `json:"task_id"`
@@ -89,7 +89,8 @@ func finishTrainingItem(t training.Training, c finishItem, facts domain.Facts) (
 	return finishTraining(t, FinishTraining{completed}, facts)
 }
 
-// withSuccess says that a result succeeded where it does not say: the item is done.
+// withSuccess sets success to true in a result without the key, since the item
+// completed.
 func withSuccess(result json.RawMessage) json.RawMessage {
 	var object map[string]json.RawMessage
 	if len(result) == 0 {
@@ -108,10 +109,10 @@ func withSuccess(result json.RawMessage) json.RawMessage {
 	return result
 }
 
-// FailTraining says that a training broke off.
+// FailTraining reports that a training failed.
 type FailTraining struct {
 	Event training.Failed `json:"event"`
-	Queue bool            `json:"queue,omitempty"` // the queue says so of its item
+	Queue bool            `json:"queue,omitempty"` // reported by the queue: the item failed
 }
 
 func (FailTraining) CommandType() string       { return "training.fail" }
@@ -150,7 +151,7 @@ func abandonLongTraining(t training.Training, c abandonTraining, facts domain.Fa
 	}}, nil
 }
 
-// noteData counts games that a training may use. What brought them is counted once.
+// noteData counts new games for training, once for each source of them.
 type noteData struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Games     int64            `json:"games"`
@@ -170,7 +171,7 @@ func noteTrainingData(t training.Training, c noteData, facts domain.Facts) ([]do
 	return d.events, nil
 }
 
-// considerTraining asks for a training if one is due.
+// considerTraining requests a training if one is due.
 type considerTraining struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 }
@@ -184,8 +185,8 @@ func considerATraining(t training.Training, c considerTraining, facts domain.Fac
 	return d.events, nil
 }
 
-// consider asks for a training when enough games arrived, nothing blocks it,
-// none runs or is asked for, and the last failure is long enough ago.
+// consider requests a training when there are enough new games, it is not blocked,
+// none is running or requested, and the last failure is long enough ago.
 func (d *trainingDecision) consider() {
 	policy, t := training.PolicyOf(d.facts.Policy), d.state
 	wanted, reason := policy.MinGames, "new games"
@@ -201,7 +202,7 @@ func (d *trainingDecision) consider() {
 	})
 }
 
-// trainingTask is the work item of a training that is asked for.
+// trainingTask returns the work item of a requested training.
 func trainingTask(requested training.Requested, policy training.Policy) (workcmd.AddTask, error) {
 	payload, err := json.Marshal(struct {
 		ConfigKey domain.ConfigKey `json:"config_key"`
@@ -218,18 +219,18 @@ func trainingTask(requested training.Requested, policy training.Policy) (workcmd
 	}, nil
 }
 
-// GameOf is the game that an item is about; false for items of another type or
-// of no game.
+// GameOf returns the game that an item is about; false for items of other types or
+// without a game.
 func GameOf(v projections.View, task domain.TaskID, taskTypes ...string) (workview.TaskRow, domain.ConfigKey, bool, error) {
 	row, found, err := workview.ItemsTable.Get(v, string(task))
 	if err != nil || !found || !slices.Contains(taskTypes, row.TaskType) {
 		return row, "", false, err
 	}
 	config, err := domain.ParseConfigKey(row.ConfigKey)
-	return row, config, err == nil, nil //nolint:nilerr // an item of no game is no error, it is none of the loop's
+	return row, config, err == nil, nil //nolint:nilerr // an item without a game does not concern the training loop
 }
 
-// attemptEnded tells the game's training what became of an attempt at its item.
+// attemptEnded reports the end of an attempt at an item to its game's training.
 func attemptEnded(v projections.View, task domain.TaskID, node domain.NodeID, reason string, retrying bool) ([]domain.Command, error) {
 	_, config, ours, err := GameOf(v, task, training.TrainingItem)
 	if err != nil || !ours {
@@ -240,7 +241,7 @@ func attemptEnded(v projections.View, task domain.TaskID, node domain.NodeID, re
 	}}}, nil
 }
 
-// taskReactors is how trainings follow their work items.
+// taskReactors returns the reactors of trainings to their work items.
 func taskReactors() []projections.Reactor {
 	fail := []string{"training.fail"}
 	return []projections.Reactor{
@@ -252,7 +253,7 @@ func taskReactors() []projections.Reactor {
 				}
 				item, err := trainingTask(e, training.PolicyOf(policy))
 				return []domain.Command{item}, err
-			}).Expecting(domain.Conflict), // the item is queued, or one of the game is
+			}).Expecting(domain.Conflict), // the item, or another one of the game, is already queued
 		projections.When("training_claimed", "a training item that a node takes is a training that starts", []string{"training.start"},
 			func(v projections.View, _ domain.Envelope, e work.Claimed) ([]domain.Command, error) {
 				_, config, ours, err := GameOf(v, e.TaskID, training.TrainingItem)
@@ -260,7 +261,7 @@ func taskReactors() []projections.Reactor {
 					return nil, err
 				}
 				return []domain.Command{StartTraining{Queue: true, Event: training.Started{ConfigKey: config, NodeID: e.NodeID, TaskID: e.TaskID}}}, nil
-			}).Expecting(domain.Conflict), // another training of the game runs, and was told so before
+			}).Expecting(domain.Conflict), // another training of the game is running, and its start was reported before
 		projections.When("training_refused", "cancels the item: its holder learns of it with the next heartbeat", []string{"work.cancel"},
 			func(_ projections.View, _ domain.Envelope, e training.Refused) ([]domain.Command, error) {
 				return []domain.Command{workcmd.CancelTask{TaskID: e.TaskID, Reason: fmt.Sprintf("training %s of %s runs already on node %s", e.HolderTask, e.ConfigKey, e.HolderNode)}}, nil
@@ -310,8 +311,8 @@ func taskReactors() []projections.Reactor {
 	}
 }
 
-// reactSynced counts games of one game that a sync of games brought. A sync of
-// several games does not say whose its games are, and an unknown count is not zero.
+// reactSynced counts the games of a sync for one game. A sync of several games does
+// not say how many are of which, and a missing count does not mean zero.
 func reactSynced(v projections.View, _ domain.Envelope, e training.DataSyncCompleted) ([]domain.Command, error) {
 	if e.ConfigKey == "" || e.GamesSynced == nil || *e.GamesSynced < 1 || e.SyncType != "" && e.SyncType != training.SyncGames {
 		return nil, nil
@@ -338,8 +339,8 @@ func reactPlayed(v projections.View, envelope domain.Envelope, e training.Selfpl
 	return []domain.Command{noteData{e.ConfigKey, int64(e.GamesPlayed), source}}, nil
 }
 
-// requestOverdue is how long a request may be without its item before it is
-// queued again.
+// requestOverdue returns the item of a training that was requested long ago and has
+// no item yet, to queue it again.
 func requestOverdue(v projections.View, row trainingview.Row, policy training.Policy, now time.Time) (workcmd.AddTask, bool, error) {
 	if row.Requested == nil || now.Before(row.Requested.Since.Add(policy.RequestAgainSeconds.Duration())) {
 		return workcmd.AddTask{}, false, nil

@@ -12,7 +12,7 @@ import (
 	trainingview "github.com/ringrift/rift/projections/training"
 )
 
-// BlockTraining keeps a game from being trained under a reason.
+// BlockTraining blocks a game's training for a reason.
 type BlockTraining struct {
 	ConfigKey       domain.ConfigKey `json:"config_key"`
 	Reason          string           `json:"reason" doc:"one word; each reason holds one block"`
@@ -38,7 +38,7 @@ func blockTraining(t training.Training, c BlockTraining, facts domain.Facts) ([]
 	}
 	for _, held := range t.Blocks {
 		if held.Reason == c.Reason && (held.Until.IsZero() || !until.IsZero() && !until.After(held.Until)) {
-			return nil, nil // what holds already holds at least as long
+			return nil, nil // already blocked for at least as long
 		}
 	}
 	return []domain.Event{training.Blocked{ConfigKey: c.ConfigKey, Reason: c.Reason, Until: until, Detail: c.Detail}}, nil
@@ -61,7 +61,7 @@ func unblockTraining(t training.Training, c UnblockTraining, _ domain.Facts) ([]
 	return []domain.Event{training.Unblocked(c)}, nil
 }
 
-// expireBlock ends a block whose time is over. The clock issues it.
+// expireBlock ends an expired block. The clock issues it.
 type expireBlock struct {
 	ConfigKey domain.ConfigKey
 	Reason    string
@@ -79,7 +79,7 @@ func expireTrainingBlock(t training.Training, c expireBlock, facts domain.Facts)
 	return nil, nil
 }
 
-// Specs is how the commands of the training loop are run.
+// Specs returns the specs of the training loop's commands.
 func Specs() []commands.Spec {
 	return []commands.Spec{
 		commands.Handle("keep a game from being trained", blockTraining, commands.Normalize(completeBlock)),
@@ -104,13 +104,13 @@ func Specs() []commands.Spec {
 	}
 }
 
-// Reactors is how the training loop answers events.
+// Reactors returns the reactors of the training loop.
 func Reactors() []projections.Reactor {
 	return slices.Concat(adjustReactors(), taskReactors(), completionReactors())
 }
 
-// Clock ends factors, blocks and trainings whose time is over, and asks
-// for trainings that waited.
+// Clock ends expired factors, blocks and trainings, and requests trainings that are
+// due.
 func Clock(v projections.View, now time.Time, policy domain.Policy, limit int) ([]commands.Timed, time.Time, error) {
 	var due []commands.Timed
 	var next time.Time

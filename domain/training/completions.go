@@ -9,10 +9,10 @@ import (
 	"github.com/ringrift/rift/domain/tournament"
 )
 
-// CompletionOf reads the result that a worker brought as the fact it stands
-// for, as forgiving as the bridge: legacy keys are translated, foreign ones
-// dropped. What the queue itself knows goes over what the worker says; two
-// names of one model are a fault. The error names every fault.
+// CompletionOf decodes the result of a worker as an event, as leniently as the
+// event bridge: legacy keys are translated, unknown ones dropped. What the queue
+// knows takes precedence over what the worker sent, but two names of one model are
+// a fault. The error lists every fault.
 func CompletionOf(eventType string, result json.RawMessage, known domain.Payload) (domain.Event, error) {
 	at := slices.IndexFunc(completionDefs, func(d domain.Def) bool { return d.Type == eventType })
 	if at < 0 {
@@ -39,8 +39,8 @@ func CompletionOf(eventType string, result json.RawMessage, known domain.Payload
 			object[key] = known[key]
 		}
 	}
-	// Of keys that stand twice at the top, the last one counts; further down they
-	// are a fault.
+	// Of duplicate keys at the top level the last one counts; further down they are
+	// a fault.
 	var inside []domain.Fault
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		if domain.Repeats(object[key]) {
@@ -54,13 +54,13 @@ func CompletionOf(eventType string, result json.RawMessage, known domain.Payload
 	return translated.Event, err
 }
 
-// completionKeys are what the queue knows of a completion.
+// completionKeys lists what the queue knows about a completion.
 var completionKeys = []string{"config_key", "task_id", "node_id", "model_id", "tournament_id"}
 
 var completionDefs = slices.Concat(Events(), tournament.Events())
 
-// Known makes the part of a completion that the queue knows; empty values are
-// not known.
+// Known returns the part of a completion that the queue knows, without empty
+// values.
 func Known(pairs ...string) domain.Payload {
 	known := domain.Payload{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -8,7 +8,7 @@ import (
 // SyncID names one copy of data from one place to another.
 type SyncID string
 
-// Stream is where the copy's whole life is written.
+// Stream returns the stream with all events of the copy.
 func (id SyncID) Stream() domain.StreamID { return domain.Stream("sync", string(id)) }
 
 // SyncType is what a sync copies.
@@ -27,8 +27,8 @@ const (
 // SyncTypes lists the sync types.
 var SyncTypes = []SyncType{SyncGames, SyncModels, SyncNPZ, SyncTraining, SyncElo, SyncManifest}
 
-// DataSyncStarted: a node began to copy data. Without an end it is stalled
-// after a while.
+// DataSyncStarted: a node started to copy data. Without an end it is stalled after
+// a while.
 type DataSyncStarted struct {
 	SyncID    SyncID           `json:"sync_id"`
 	NodeID    domain.NodeID    `json:"node_id"`
@@ -46,15 +46,14 @@ func (e DataSyncStarted) Validate() []domain.Fault {
 	return c
 }
 
-// DataSyncCompleted: the data arrived whole. A count that is absent is not
-// known; it is not zero.
+// DataSyncCompleted: all data arrived. An absent count is unknown, not zero.
 type DataSyncCompleted struct {
 	SyncID          SyncID           `json:"sync_id"`
 	NodeID          domain.NodeID    `json:"node_id"`
 	SyncType        SyncType         `json:"sync_type,omitempty"`
 	ConfigKey       domain.ConfigKey `json:"config_key,omitempty"` // absent: data of several games
 	FilesSynced     *int64           `json:"files_synced,omitempty"`
-	GamesSynced     *int64           `json:"games_synced,omitempty"` // games that were not there before
+	GamesSynced     *int64           `json:"games_synced,omitempty"` // games that are new at the target
 	BytesSynced     *int64           `json:"bytes_synced,omitempty"`
 	DurationSeconds *domain.Seconds  `json:"duration_seconds,omitempty"`
 }
@@ -73,14 +72,14 @@ func (e DataSyncCompleted) Validate() []domain.Fault {
 	return c
 }
 
-// DataSyncFailed: the copy ended without the data.
+// DataSyncFailed: the copy failed.
 type DataSyncFailed struct {
 	SyncID     SyncID           `json:"sync_id"`
 	NodeID     domain.NodeID    `json:"node_id"`
 	Error      string           `json:"error"`
 	SyncType   SyncType         `json:"sync_type,omitempty"`
 	ConfigKey  domain.ConfigKey `json:"config_key,omitempty"`
-	RetryCount *int             `json:"retry_count,omitempty"` // tries before this one
+	RetryCount *int             `json:"retry_count,omitempty"` // attempts before this one
 }
 
 func (DataSyncFailed) EventType() string       { return "DATA_SYNC_FAILED" }
@@ -95,11 +94,11 @@ func (e DataSyncFailed) Validate() []domain.Fault {
 	return c
 }
 
-// SyncStalled: a running copy has not ended within its time.
+// SyncStalled: a running copy did not end in time.
 type SyncStalled struct {
 	SyncID         SyncID         `json:"sync_id"`
 	NodeID         domain.NodeID  `json:"node_id"`
-	TimeoutSeconds domain.Seconds `json:"timeout_seconds"` // the time it had
+	TimeoutSeconds domain.Seconds `json:"timeout_seconds"` // the time limit
 	SyncType       SyncType       `json:"sync_type,omitempty"`
 }
 

@@ -6,11 +6,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SyncState is where a copy of data stands.
+// SyncState is the state of a copy of data.
 type SyncState string
 
-// The states. A copy that is stalled may still end, and one that failed may be
-// tried again; one that completed stays so.
+// The states. A stalled copy may still end, and a failed one may be retried; a
+// completed one stays completed.
 const (
 	SyncRunning   SyncState = "running"
 	SyncIsStalled SyncState = "stalled"
@@ -21,21 +21,21 @@ const (
 // SyncStates lists the states.
 var SyncStates = []SyncState{SyncRunning, SyncIsStalled, SyncCompleted, SyncFailed}
 
-// Sync is one copy of data, folded from its stream. Reports may come late, twice
-// or in any order: the first completion counts and nothing changes it, so that
-// the games it brought are counted once.
+// Sync is one copy of data, folded from its stream. Reports may come late, more
+// than once or in any order: only the first completion counts and nothing changes
+// it, so that its games are counted once.
 type Sync struct {
 	State     SyncState
 	ID        SyncID
 	NodeID    domain.NodeID
 	Type      SyncType
 	ConfigKey domain.ConfigKey
-	StartedAt time.Time // zero: nobody reported the start
+	StartedAt time.Time // zero: the start was not reported
 	EndedAt   time.Time
 	Error     string
 }
 
-// Evolve takes over a fact of the copy.
+// Evolve applies a fact of the copy.
 func (s Sync) Evolve(e domain.Envelope) Sync {
 	switch fact := e.Event.(type) {
 	case DataSyncStarted:
@@ -62,7 +62,7 @@ func (s Sync) Evolve(e domain.Envelope) Sync {
 	return s
 }
 
-// about fills in what is not known yet.
+// about fills in unknown fields.
 func (s *Sync) about(id SyncID, node domain.NodeID, kind SyncType, config domain.ConfigKey) {
 	s.ID = id
 	if s.NodeID == "" {
@@ -76,20 +76,22 @@ func (s *Sync) about(id SyncID, node domain.NodeID, kind SyncType, config domain
 	}
 }
 
-// StallsAt is when the copy is stalled unless it ends; false once it is, or ended.
+// StallsAt returns when the copy counts as stalled if it has not ended by then;
+// false once it is stalled or has ended.
 func (s Sync) StallsAt(p DatasyncPolicy) (time.Time, bool) {
 	return s.StartedAt.Add(p.StallSeconds.Duration()), s.State == SyncRunning && !s.StartedAt.IsZero()
 }
 
-// SecondsOf is a duration as payloads and answers write it, to the microsecond.
+// SecondsOf returns a duration as payloads and answers write it, to the
+// microsecond.
 func SecondsOf(d time.Duration) domain.Seconds {
 	return domain.Seconds(float64(d.Microseconds()) / 1e6)
 }
 
-// Freshness is how old data is, in words.
+// Freshness is the age of data in a word.
 type Freshness string
 
-// The words.
+// The values of Freshness.
 const (
 	DataFresh    Freshness = "fresh"
 	DataAging    Freshness = "aging"
@@ -97,7 +99,7 @@ const (
 	DataCritical Freshness = "critical"
 )
 
-// Freshness judges the age of data.
+// Freshness classifies the age of data.
 func (p DatasyncPolicy) Freshness(age time.Duration) Freshness {
 	switch {
 	case age >= p.CriticalSeconds.Duration():

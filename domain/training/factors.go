@@ -9,15 +9,14 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// SelfplayFactorSet: a cause holds this factor on the selfplay of a game from
-// here on. SELFPLAY_ADJUSTED follows when the product of all factors moved
-// enough to matter to anybody.
+// SelfplayFactorSet: a cause sets its factor on the selfplay of a game.
+// SELFPLAY_ADJUSTED follows if the product of all factors changed noticeably.
 type SelfplayFactorSet struct {
 	ConfigKey    domain.ConfigKey `json:"config_key"`
 	Cause        AdjustCause      `json:"cause"`
-	Factor       *float64         `json:"factor,omitempty"`        // absent: the cause holds none any more
+	Factor       *float64         `json:"factor,omitempty"`        // absent: the cause has no factor any more
 	Until        time.Time        `json:"until,omitzero"`          // absent: until the cause goes
-	SearchBudget int              `json:"search_budget,omitempty"` // simulations per move that the cause asks for
+	SearchBudget int              `json:"search_budget,omitempty"` // simulations per move that the cause requests
 	Reason       string           `json:"reason,omitempty"`
 }
 
@@ -33,7 +32,7 @@ func (e SelfplayFactorSet) Validate() []domain.Fault {
 	return c
 }
 
-// Pace is what the factors of a game come to.
+// Pace is the combined effect of a game's factors.
 type Pace struct {
 	Rate        float64 `json:"rate"`        // times the usual selfplay
 	Budget      int     `json:"budget"`      // simulations per move
@@ -44,13 +43,13 @@ type Pace struct {
 // UsualPace is the pace without any factor.
 func UsualPace(p Policy) Pace { return Pace{1, p.SearchBudget, 1, 1} }
 
-// priorityCauses are those that say how soon the game's work is wanted. The
-// others say how much of it and of what kind.
+// priorityCauses lists the causes that say how urgent the game's work is. The
+// others affect how much selfplay is done and of what kind.
 var priorityCauses = []AdjustCause{CausePromotion, CauseTraining}
 
-// PaceOf multiplies the factors: the rate is the product of all, the priority
-// that of the causes that are about urgency, both clamped; the budget is the
-// largest that a cause asks for.
+// PaceOf combines the factors: the rate is the product of all, the priority the
+// product of those of priorityCauses, both clamped; the budget is the largest that
+// a cause requests.
 func PaceOf(factors []Factor, p Policy) Pace {
 	pace := UsualPace(p)
 	for _, f := range factors {
@@ -68,24 +67,24 @@ func PaceOf(factors []Factor, p Policy) Pace {
 	return pace
 }
 
-// Moved tells whether any part of the pace is so far from another that it is
-// worth an event.
+// Moved reports whether any part of the pace differs so much from another pace that
+// an event is warranted.
 func (p Pace) Moved(from Pace, share float64) bool {
 	far := func(a, b float64) bool { return math.Abs(a-b) > share*b }
 	return far(p.Rate, from.Rate) || far(p.Exploration, from.Exploration) || far(p.Priority, from.Priority) || p.Budget != from.Budget
 }
 
-// Reading is the news that a cause is recomputed on, where the game's own
-// history does not say it all.
+// Reading is the data that a factor is computed from, where the game's own history
+// is not enough.
 type Reading struct {
 	Trend        elo.Trend `json:"trend,omitempty"`         // velocity
 	HealthyNodes *int      `json:"healthy_nodes,omitempty"` // cluster; absent: the cluster is healthy
 	NodeCount    int       `json:"node_count,omitempty"`    // cluster
-	Backlog      *int      `json:"backlog,omitempty"`       // evaluation: items that wait
+	Backlog      *int      `json:"backlog,omitempty"`       // evaluation: number of waiting items
 }
 
-// WantedFactor says which factor a cause should hold at a moment, and why; no
-// factor (false) when it should hold none.
+// WantedFactor returns the factor a cause should have at a time, and the reason;
+// false if it should have none.
 func (t Training) WantedFactor(cause AdjustCause, news Reading, p Policy, now time.Time) (Factor, string, bool) {
 	held, holds := t.Factor(cause)
 	if holds && !held.Until.IsZero() && !now.Before(held.Until) {
@@ -171,7 +170,8 @@ func velocityFactor(before float64, trend elo.Trend, p Policy, now time.Time) (F
 	return Factor{Cause: CauseVelocity, Factor: after, Until: domain.Instant(now.Add(p.VelocitySeconds.Duration()))}, "velocity is " + string(trend), after != 1
 }
 
-// promotionFactor counts models, not events: one candidate refused twice is one failure.
+// promotionFactor counts failed models and not events: one candidate refused twice
+// is one failure.
 func (t Training) promotionFactor(p Policy, now time.Time) (Factor, string, bool) {
 	from := now.Add(-p.PromotionWindowSeconds.Duration())
 	var models []domain.ModelID
@@ -193,7 +193,7 @@ func (t Training) promotionFactor(p Policy, now time.Time) (Factor, string, bool
 	return Factor{Cause: CausePromotion, Factor: step.Factor, Until: until}, "candidates failed", now.Before(until)
 }
 
-// PlateauBoost is the answer to the n-th plateau in a row, counted from 1.
+// PlateauBoost returns the boost for the n-th plateau in a row, counted from 1.
 func PlateauBoost(config domain.ConfigKey, kind PlateauType, n int, p Policy) ExplorationBoost {
 	row := float64(n)
 	boost := ExplorationBoost{

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// reasonsOfReason reads a single reason, or error, as a list of one.
+// reasonsOfReason converts a single reason, or error, to a list of one.
 func reasonsOfReason(p domain.Payload) []string {
 	for _, legacy := range []string{"reason", "error"} {
 		if reason, ok := domain.Take[string](p, legacy); ok && reason != "" && !p.Has("reasons") && p.Put("reasons", []string{reason}) {
@@ -20,9 +20,9 @@ func reasonsOfReason(p domain.Payload) []string {
 	return nil
 }
 
-// resultsOfOpponents reads the shapes in which old tools give results: by
-// opponent's name under results or opponents, as a list under opponents, or
-// as bare counts beside the one opponent they are about.
+// resultsOfOpponents converts the shapes in which old tools send results: by
+// opponent's name under results or opponents, as a list under opponents, or as
+// plain counts beside a single opponent.
 func resultsOfOpponents(p domain.Payload) []string {
 	for _, key := range []string{"results", "opponents"} {
 		byName, ok := domain.Take[map[string]elo.OpponentResult](p, key)
@@ -56,8 +56,8 @@ func resultsUnder(p domain.Payload, from string, results []elo.OpponentResult) [
 	return []string{from + " by name → results"}
 }
 
-// bareCounts reads wins, losses and draws that stand at the top level: one game
-// total each, of one opponent; whose they are must be said.
+// bareCounts converts wins, losses and draws at the top level, which are the totals
+// against one opponent; that opponent must be named.
 func bareCounts(p domain.Payload) []string {
 	opponent, named := domain.Take[string](p, "opponent")
 	if names, ok := domain.Take[[]string](p, "opponents"); !named && ok && len(names) == 1 {

@@ -28,7 +28,7 @@ func (e Blocked) Validate() []domain.Fault {
 	return c
 }
 
-// Unblocked: this reason keeps the game from training no more. Others may.
+// Unblocked: this reason no longer blocks training. Other reasons may.
 type Unblocked struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Reason    string           `json:"reason"`
@@ -45,13 +45,13 @@ func (e Unblocked) Validate() []domain.Fault {
 	return c
 }
 
-// DataNoted: games that a training may use arrived, and count.
+// DataNoted: new games for training were counted.
 type DataNoted struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Games     int64            `json:"games"`          // that arrived now
+	Games     int64            `json:"games"`          // new games
 	Source    string           `json:"source"`         // what brought them: "sync:<id>" or "task:<id>"; counted once
-	Since     int64            `json:"games_since"`    // since the last training, these included
-	Total     int64            `json:"games_in_total"` // ever, these included
+	Since     int64            `json:"games_since"`    // since the last training, including the new ones
+	Total     int64            `json:"games_in_total"` // ever, including the new ones
 }
 
 func (DataNoted) EventType() string       { return "TRAINING_DATA_NOTED" }
@@ -67,12 +67,12 @@ func (e DataNoted) Validate() []domain.Fault {
 	return c
 }
 
-// Requested: a training of the game is wanted under this work item.
+// Requested: a training of the game was requested under this work item.
 type Requested struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	TaskID    domain.TaskID    `json:"task_id"`
 	Games     int64            `json:"games"`  // new since the last training
-	Wanted    int64            `json:"wanted"` // how many it took
+	Wanted    int64            `json:"wanted"` // the number that triggered the request
 	Reason    string           `json:"reason"`
 }
 
@@ -88,7 +88,7 @@ func (e Requested) Validate() []domain.Fault {
 	return c
 }
 
-// Refused: a training was to begin while another of the same game runs.
+// Refused: a training was refused because another one of the same game is running.
 type Refused struct {
 	ConfigKey  domain.ConfigKey `json:"config_key"`
 	TaskID     domain.TaskID    `json:"task_id"`
@@ -108,12 +108,12 @@ func (e Refused) Validate() []domain.Fault {
 	return c
 }
 
-// Refusal is the answer of the start that was refused.
+// Refusal returns the error for the start that was refused.
 func (e Refused) Refusal() error {
 	return domain.Errorf(domain.Conflict, "training %s of %s on node %s refused: training %s runs on node %s; one training per config", e.TaskID, e.ConfigKey, e.NodeID, e.HolderTask, e.HolderNode)
 }
 
-// evolveTraining is the part of Evolve about data and trainings.
+// evolveTraining applies events about data and trainings.
 func (t Training) evolveTraining(fact domain.Envelope) Training {
 	switch e := fact.Event.(type) {
 	case Blocked:
@@ -143,9 +143,9 @@ func (t Training) evolveTraining(fact domain.Envelope) Training {
 	return t
 }
 
-// ended closes a training for good. Its games are spent only if a model came of
-// them; games that arrived while it ran are the next one's. What names no item
-// ends whatever runs.
+// ended closes a training. Its games are used up only if it gave a model; games
+// that arrived while it ran are for the next one. An end without an item ends
+// whichever training is running.
 func (t Training) ended(task domain.TaskID, at time.Time, success bool) Training {
 	if task != "" && slices.Contains(t.Finished, task) {
 		return t
@@ -181,7 +181,7 @@ func (t Training) unblocked(reason string) []Block {
 	return slices.DeleteFunc(slices.Clone(t.Blocks), func(b Block) bool { return b.Reason == reason })
 }
 
-// evolvePromotion is the part of Evolve about candidates.
+// evolvePromotion applies events about candidates.
 func (t Training) evolvePromotion(fact domain.Envelope) Training {
 	switch e := fact.Event.(type) {
 	case PromotionFailed:
@@ -207,5 +207,5 @@ func judged(list []string, evaluation string) []string {
 	return remember(list, evaluation, keptModels)
 }
 
-// GateEloGain is the promotion gate that says whether a model got better.
+// GateEloGain is the promotion gate for an increase in rating.
 const GateEloGain = "elo_gain"

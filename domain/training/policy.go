@@ -4,18 +4,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Policy holds the numbers of the training loop. The original answered
-// one signal in several places, each place the other way; here every signal
-// moves one factor, and the comments say which way and why.
+// Policy holds the settings of the training loop. The original reacted to one
+// signal in several places, in opposite directions; here every signal changes one
+// factor, and the comments say in which direction and why.
 type Policy struct {
 	MinRate       float64 `json:"min_rate" doc:"least product of all factors"`
 	MaxRate       float64 `json:"max_rate" doc:"largest product of all factors"`
 	PublishChange float64 `json:"publish_change" doc:"share by which the product must move to be worth an event, 0.01 for one per cent"`
 
 	// QUALITY_DEGRADED. The original played fewer games, asked for more games,
-	// trained more on the bad data and explored more, all at once. Bad data
-	// comes from shallow search: rift plays fewer games that search deeper, and
-	// neither trains nor explores because of it.
+	// trained more on the bad data and explored more, all at once. Bad data comes
+	// from shallow search, so rift plays fewer games with deeper search, and does
+	// not change training or exploration.
 	QualityFloor       float64        `json:"quality_floor" doc:"least factor that bad data leads to"`
 	QualitySeconds     domain.Seconds `json:"quality_seconds" doc:"how long one reading of quality counts"`
 	QualityBlockBelow  float64        `json:"quality_block_below" doc:"quality below which the config is not trained"`
@@ -23,7 +23,8 @@ type Policy struct {
 	SearchBudget       int            `json:"search_budget" doc:"simulations per move, usually"`
 	SearchBudgets      []int          `json:"search_budgets" doc:"the steps that a budget may climb"`
 
-	// ELO_VELOCITY_CHANGED: feed what gains, slow what does not.
+	// ELO_VELOCITY_CHANGED: more selfplay for games that gain rating, less for
+	// those that do not.
 	VelocityUp      float64        `json:"velocity_up" doc:"times the factor for an accelerating reading"`
 	VelocityMax     float64        `json:"velocity_max" doc:"largest factor of velocity"`
 	VelocityDown    float64        `json:"velocity_down" doc:"times the factor for a decelerating reading"`
@@ -33,9 +34,9 @@ type Policy struct {
 	PlateauVelocity float64        `json:"plateau_velocity" doc:"Elo per hour below which a reading is a standstill"`
 	PlateauReadings int            `json:"plateau_readings" doc:"standstills in a row that make a plateau"`
 
-	// PLATEAU_DETECTED. The original punished a plateau's config for 1800 s and
-	// boosted it for 3600 s at the same time. A plateau wants other games, and
-	// more of them; the punishment only starved the remedy, so there is none.
+	// PLATEAU_DETECTED. The original slowed a plateau's config for 1800 s and
+	// boosted it for 3600 s at the same time. A plateau needs different games, and
+	// more of them; slowing it down worked against that, so rift only boosts.
 	PlateauCooldownSeconds domain.Seconds `json:"plateau_cooldown_seconds" doc:"a plateau is neither detected nor boosted again before this"`
 	BoostFactor            float64        `json:"boost_factor" doc:"times the usual exploration on a plateau"`
 	BoostStep              float64        `json:"boost_step" doc:"added to 1 per plateau in a row, times boost_factor"`
@@ -48,11 +49,11 @@ type Policy struct {
 	GamesFactorStep        float64        `json:"games_factor_step" doc:"added per plateau in a row"`
 	GamesFactorMax         float64        `json:"games_factor_max" doc:"largest factor on games"`
 
-	// PROMOTION_FAILED. The original lowered the priority, raised the weight by
-	// 20 % per failure, and from the third failure lowered it again. Candidates
-	// that fail one after the other say that more of the same games do not help:
-	// the config yields its place to others for a while. What would help, other
-	// games, is the plateau's business.
+	// PROMOTION_FAILED. The original lowered the priority, raised the weight by 20
+	// % per failure, and from the third failure lowered it again. Successive
+	// failures show that more of the same games do not help, so the config gets
+	// less work for a while. More varied games, which would help, are left to the
+	// plateau boost.
 	PromotionWindowSeconds domain.Seconds `json:"promotion_window_seconds" doc:"failures of candidates older than this are forgotten"`
 	PromotionLadder        []LadderStep   `json:"promotion_ladder" doc:"factors of the first, the second, … model that failed; the last one stays"`
 
@@ -64,10 +65,10 @@ type Policy struct {
 	BacklogOff    int            `json:"backlog_off" doc:"evaluations that wait at which that is over"`
 	BacklogFactor float64        `json:"backlog_factor" doc:"while too many evaluations wait"`
 
-	// When a training is due. Games are counted once: where they can be trained
-	// on. With games_counted_by "sync" that is the end of a DATA_SYNC_COMPLETED;
-	// played games (SELFPLAY_COMPLETE) still lie on their node. A cluster whose
-	// nodes write to one store says "selfplay".
+	// When a training is due. Games are counted once, when they can be used for
+	// training. With games_counted_by "sync" that is at DATA_SYNC_COMPLETED; games
+	// of SELFPLAY_COMPLETE are still on their node. A cluster whose nodes write to
+	// one store uses "selfplay".
 	GamesCountedBy      string         `json:"games_counted_by" doc:"which event counts games for training: sync or selfplay"`
 	MinGames            int64          `json:"min_games" doc:"new games since the last training that ask for one"`
 	BootstrapGames      int64          `json:"bootstrap_games" doc:"games that ask for the first training"`
@@ -92,7 +93,7 @@ type LadderStep struct {
 	Seconds domain.Seconds `json:"seconds"` // how long it holds
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{
 		MinRate: 0.25, MaxRate: 2.5, PublishChange: 0.01,
@@ -120,7 +121,7 @@ func (Policy) About() string {
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	for _, number := range []struct {
@@ -198,5 +199,5 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

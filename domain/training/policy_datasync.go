@@ -4,8 +4,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// DatasyncPolicy holds the numbers of copied data: when a copy is stalled, and
-// when the data of a game is too old.
+// DatasyncPolicy holds the settings of data syncs: when a copy counts as stalled,
+// and when the data of a game is too old.
 type DatasyncPolicy struct {
 	StallSeconds    domain.Seconds `json:"stall_seconds" doc:"a copy without an end for this long is stalled"`
 	AgingSeconds    domain.Seconds `json:"aging_seconds" doc:"data this old is worth a look"`
@@ -13,7 +13,7 @@ type DatasyncPolicy struct {
 	CriticalSeconds domain.Seconds `json:"critical_seconds" doc:"data this old means that nothing arrives any more"`
 }
 
-// DefaultDatasyncPolicy is the section before anybody changed it.
+// DefaultDatasyncPolicy returns the section with its default values.
 func DefaultDatasyncPolicy() DatasyncPolicy {
 	return DatasyncPolicy{StallSeconds: 600, AgingSeconds: 4 * 3600, StaleSeconds: 6 * 3600, CriticalSeconds: 168 * 3600}
 }
@@ -26,7 +26,7 @@ func (DatasyncPolicy) About() string {
 
 func (DatasyncPolicy) Default() domain.Section { return DefaultDatasyncPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p DatasyncPolicy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("datasync.stall_seconds", float64(p.StallSeconds))
@@ -40,5 +40,5 @@ func (p DatasyncPolicy) Faults() []domain.Fault {
 	return c
 }
 
-// DatasyncPolicyOf finds the section in a document.
+// DatasyncPolicyOf returns the section of a document.
 func DatasyncPolicyOf(p domain.Policy) DatasyncPolicy { return domain.SectionOf[DatasyncPolicy](p) }

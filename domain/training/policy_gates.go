@@ -6,17 +6,17 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// GateMode says what a gate of promotion may do.
+// GateMode is what a promotion gate can do.
 type GateMode string
 
 // The modes.
 const (
-	GateOff      GateMode = "off"      // it is not asked
-	GateAdvisory GateMode = "advisory" // it is asked, and stops nobody
-	GateRequired GateMode = "required" // it stops whom it does not pass
+	GateOff      GateMode = "off"      // not evaluated
+	GateAdvisory GateMode = "advisory" // evaluated, but blocks no promotion
+	GateRequired GateMode = "required" // blocks the promotion unless it passes
 )
 
-// GateAnswer is what a gate says.
+// GateAnswer is the verdict of a gate.
 type GateAnswer string
 
 // The answers.
@@ -25,13 +25,13 @@ const (
 	GateFails  GateAnswer = "fail"
 )
 
-// GateRule is how a gate is set.
+// GateRule is the setting of one gate.
 type GateRule struct {
 	Mode       GateMode   `json:"mode" doc:"of this gate of promotion: off, advisory (asked, and stops nobody), required"`
 	NoEvidence GateAnswer `json:"no_evidence" doc:"what this gate of promotion says when nothing is known: pass, fail"`
 }
 
-// GateRules is how each gate is set.
+// GateRules holds the rule of each gate.
 type GateRules struct {
 	Games            GateRule `json:"games"`
 	WinRateRandom    GateRule `json:"win_rate_random"`
@@ -45,7 +45,7 @@ type GateRules struct {
 	Cooldown         GateRule `json:"cooldown"`
 }
 
-// The names of the gates, as events and policies have them.
+// The names of the gates in events and policies.
 const (
 	gateGames            = "games"
 	gateWinRateRandom    = "win_rate_random"
@@ -58,13 +58,13 @@ const (
 	gateCooldown         = "cooldown"
 )
 
-// namedRule is a gate with its rule.
+// namedRule is a rule with the name of its gate.
 type namedRule struct {
 	name string
 	GateRule
 }
 
-// named lists the rules in the order in which gates are asked.
+// named lists the rules in the order in which gates are evaluated.
 func (r GateRules) named() []namedRule {
 	return []namedRule{
 		{gateGames, r.Games},
@@ -80,8 +80,8 @@ func (r GateRules) named() []namedRule {
 	}
 }
 
-// DefaultGateRules asks for proof of progress over the model in use, and takes no
-// reading of velocity or quality for no objection.
+// DefaultGateRules requires proof of progress over the model in use, and lets a
+// candidate pass when there is no reading of velocity or quality.
 func DefaultGateRules() GateRules {
 	proof, unlessBad := GateRule{GateRequired, GateFails}, GateRule{GateRequired, GatePasses}
 	return GateRules{
@@ -110,14 +110,15 @@ func (r GateRules) check(c *domain.PolicyChecks) {
 	}
 }
 
-// Preset is a named way to promote: what a policy document has different with it.
+// Preset is a named change of the policy for promotions.
 type Preset struct {
 	Name   string
 	About  string
 	Change json.RawMessage // a merge patch (RFC 7396) for the whole document
 }
 
-// Presets lists the presets. Each sets the same numbers, so that one can follow another.
+// Presets lists the presets. All of them set the same settings, so that one can
+// replace another.
 func Presets() []Preset {
 	return []Preset{
 		{"default", "proof of progress: a sequential test of 40 against 0 Elo, gain and interval, baselines held", json.RawMessage(`{"promotion":null,"gauntlet":{"games":null,"in_use_games":null,"sprt_elo0":null,"sprt_elo1":null,"sprt_alpha":null,"sprt_beta":null}}`)},
@@ -126,7 +127,7 @@ func Presets() []Preset {
 	}
 }
 
-// FindPreset gives the preset of a name.
+// FindPreset returns the preset with a name.
 func FindPreset(name string) (Preset, bool) {
 	for _, preset := range Presets() {
 		if preset.Name == name {

@@ -8,9 +8,9 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// PopulatorPolicy holds the numbers of the selfplay that rift makes up by
-// itself. Trainings and evaluations are not among it: data and models ask for
-// those, one at a time.
+// PopulatorPolicy holds the settings of the selfplay items that rift adds by
+// itself. Trainings and evaluations are not included: they are requested by new
+// data and models, one at a time.
 type PopulatorPolicy struct {
 	Configs        []domain.ConfigKey `json:"configs" doc:"kept at work; none: rift makes up no work"`
 	Depth          int                `json:"depth" doc:"selfplay items of a config that wait, at the usual rate"`
@@ -23,7 +23,7 @@ type PopulatorPolicy struct {
 	MaxAttempts    int                `json:"max_attempts" doc:"before an item is given up"`
 }
 
-// DefaultPopulatorPolicy is the section before anybody changed it.
+// DefaultPopulatorPolicy returns the section with its default values.
 func DefaultPopulatorPolicy() PopulatorPolicy {
 	return PopulatorPolicy{
 		Configs: []domain.ConfigKey{}, Depth: 8, SoftDepth: 1, Cap: 100, Batch: 100,
@@ -39,7 +39,7 @@ func (PopulatorPolicy) About() string {
 
 func (PopulatorPolicy) Default() domain.Section { return DefaultPopulatorPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p PopulatorPolicy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	for i, config := range p.Configs {
@@ -62,13 +62,14 @@ func (p PopulatorPolicy) Faults() []domain.Fault {
 	return c
 }
 
-// PopulatorPolicyOf finds the section in a document.
+// PopulatorPolicyOf returns the section of a document.
 func PopulatorPolicyOf(p domain.Policy) PopulatorPolicy { return domain.SectionOf[PopulatorPolicy](p) }
 
-// Target is how many selfplay items of a config should wait at a pace.
+// Target returns how many selfplay items of a config should wait at a pace.
 func (p PopulatorPolicy) Target(pace Pace) int { return int(math.Ceil(float64(p.Depth) * pace.Rate)) }
 
-// Item is what a selfplay item at a pace and under a boost asks for.
+// Item returns the payload and the priority of a selfplay item at a pace and under
+// a boost.
 func (p PopulatorPolicy) Item(config domain.ConfigKey, pace Pace, boost work.Boost) (SelfplayWish, int) {
 	wish := SelfplayWish{ConfigKey: config, Games: p.Games, SearchBudget: pace.Budget}
 	if boost.GamesFactor != nil {
@@ -77,8 +78,8 @@ func (p PopulatorPolicy) Item(config domain.ConfigKey, pace Pace, boost work.Boo
 	return wish, int(min(max(math.Round(float64(p.Priority)*pace.Priority), 1), 100))
 }
 
-// SelfplayWish is the payload of a selfplay item. How much it is to explore is
-// told when it is claimed: a boost may be over by then.
+// SelfplayWish is the payload of a selfplay item. The exploration is added when the
+// item is claimed, because a boost may have ended by then.
 type SelfplayWish struct {
 	ConfigKey    domain.ConfigKey `json:"config_key"`
 	Games        int              `json:"games"`

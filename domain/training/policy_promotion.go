@@ -4,8 +4,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// PromotionPolicy holds the numbers of the promotion gates. The original had
-// five sources of thresholds that disagreed; these are the gates.
+// PromotionPolicy holds the settings of the promotion gates. The original had five
+// sources of thresholds that disagreed; these replace them all.
 type PromotionPolicy struct {
 	Games           int             `json:"games" doc:"per baseline, and against the model in use"`
 	ProductionGames int             `json:"production_games" doc:"the same for a candidate of production strength"`
@@ -21,22 +21,22 @@ type PromotionPolicy struct {
 	Gates           GateRules       `json:"gates"`
 }
 
-// GraduatedRate is what a candidate must score against the baselines while its
-// config has fewer games than a bound.
+// GraduatedRate is the score that a candidate must reach against the baselines
+// while its config has fewer games than a limit.
 type GraduatedRate struct {
-	BelowGames int64      `json:"below_games"` // 0: however many
+	BelowGames int64      `json:"below_games"` // 0: no limit
 	Rates      []WinRates `json:"rates"`       // by number of players
 }
 
-// WinRates are scores from 0 to 1, a draw counting half. With more players a
-// random opponent is worth more, so they sink.
+// WinRates are scores from 0 to 1, where a draw counts half. They decrease with the
+// number of players, because random opponents then win more often.
 type WinRates struct {
 	Players   int     `json:"players"`
 	Random    float64 `json:"random"`    // against random
 	Heuristic float64 `json:"heuristic"` // against heuristic
 }
 
-// DefaultPromotionPolicy is the section before anybody changed it.
+// DefaultPromotionPolicy returns the section with its default values.
 func DefaultPromotionPolicy() PromotionPolicy {
 	return PromotionPolicy{
 		Games: 50, ProductionGames: 100, ProductionElo: 1650, EloGain: 25, BootstrapGain: 5, BootstrapElo: 1300,
@@ -50,8 +50,8 @@ func DefaultPromotionPolicy() PromotionPolicy {
 	}
 }
 
-// rates finds what a candidate of a game must score; false when the table has
-// nothing for it.
+// rates returns the scores that a candidate of a game must reach; false when the
+// table has no entry for it.
 func (p PromotionPolicy) rates(players int, games int64) (WinRates, bool) {
 	for _, step := range p.WinRates {
 		if step.BelowGames > 0 && games >= step.BelowGames {
@@ -74,7 +74,7 @@ func (PromotionPolicy) About() string {
 
 func (PromotionPolicy) Default() domain.Section { return DefaultPromotionPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p PromotionPolicy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("promotion.games", float64(p.Games))
@@ -103,5 +103,5 @@ func (p PromotionPolicy) Faults() []domain.Fault {
 	return c
 }
 
-// PromotionPolicyOf finds the section in a document.
+// PromotionPolicyOf returns the section of a document.
 func PromotionPolicyOf(p domain.Policy) PromotionPolicy { return domain.SectionOf[PromotionPolicy](p) }

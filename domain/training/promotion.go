@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// PromotionFacts is everything the promotion gates look at.
+// PromotionFacts is the input of the promotion gates.
 type PromotionFacts struct {
 	ConfigKey  domain.ConfigKey
 	ModelID    domain.ModelID       // the candidate
@@ -20,7 +20,7 @@ type PromotionFacts struct {
 	Results    []elo.OpponentResult // of its evaluation
 	Candidate  *RatedAt             // its rating; nil: not known
 	Current    *RatedAt             // of the model in use; nil: not known
-	TotalGames int64                // that the config ever had to learn from
+	TotalGames int64                // that the config ever had for training
 	Velocity   *float64             // Elo per hour; nil: not known
 	Quality    *float64             // of the data; nil: not known
 	PromotedAt time.Time            // the last promotion of the config; zero: never
@@ -33,13 +33,13 @@ type RatedAt struct {
 	Error float64 `json:"error"`
 }
 
-// The opponents that the win rate gates are about.
+// The opponents of the win rate gates.
 const (
 	baselineRandom    = "random"
 	baselineHeuristic = "heuristic"
 )
 
-// against finds the results against an opponent.
+// against returns the results against an opponent.
 func (f PromotionFacts) against(opponent string) elo.OpponentResult {
 	at := slices.IndexFunc(f.Results, func(r elo.OpponentResult) bool { return r.Opponent == opponent })
 	if at < 0 {
@@ -48,10 +48,10 @@ func (f PromotionFacts) against(opponent string) elo.OpponentResult {
 	return f.Results[at]
 }
 
-// PromotionGates judges a candidate by the gates that the policy asks: each with what
-// went in, what was wanted, and what it says. It is a pure function of the facts. A
-// game that broke off is no draw and no game. A gate that knows nothing says what the
-// policy takes that for.
+// PromotionGates judges a candidate by the enabled gates and returns the verdict of
+// each with its input and threshold. It is a pure function of the facts. Broken-off
+// games do not count, not even as draws. A gate without data gives the verdict that
+// the policy sets for that case.
 func PromotionGates(f PromotionFacts, policy PromotionPolicy, test gauntlet.Policy) []GateVerdict {
 	var verdicts []GateVerdict
 	for _, rule := range policy.Gates.named() {
@@ -96,7 +96,8 @@ func unknown(wanted float64, format string, args ...any) GateVerdict {
 	return GateVerdict{NoEvidence: true, Wanted: &wanted, Reason: fmt.Sprintf(format, args...)}
 }
 
-// nobodyInUse passes the gates that compare with the model in use: there is none.
+// nobodyInUse returns the passing verdict of a gate that compares with the model in
+// use, when there is none.
 func nobodyInUse(wanted float64, reason string) GateVerdict {
 	return GateVerdict{OK: true, Wanted: &wanted, Reason: reason}
 }
@@ -106,7 +107,8 @@ func verdict(ok bool, input, wanted float64, format string, args ...any) GateVer
 	return GateVerdict{OK: ok, Input: &input, Wanted: &wanted, Reason: fmt.Sprintf(format, args...)}
 }
 
-// gamesGate wants games against every opponent that another gate asks about.
+// gamesGate checks the number of games against every opponent that another gate
+// uses.
 func (f PromotionFacts) gamesGate(p PromotionPolicy) GateVerdict {
 	wanted := p.Games
 	if f.Candidate != nil && f.Candidate.Elo >= p.ProductionElo {
@@ -148,7 +150,8 @@ func (f PromotionFacts) winRateGate(gate string, p PromotionPolicy) GateVerdict 
 	return verdict(score >= wanted, score, wanted, "score %.3f in %d games; the config has %d games to learn from", score, result.Games(), f.TotalGames)
 }
 
-// inUseGate is the score against the model in use alone: no test, no interval.
+// inUseGate judges the score against the model in use, without a test or an
+// interval.
 func (f PromotionFacts) inUseGate(p PromotionPolicy) GateVerdict {
 	if f.InUse == "" {
 		return nobodyInUse(p.InUseScore, "no model is in use")
@@ -161,7 +164,7 @@ func (f PromotionFacts) inUseGate(p PromotionPolicy) GateVerdict {
 	return verdict(score >= p.InUseScore, score, p.InUseScore, "score %.3f in %d games against the model in use", score, result.Games())
 }
 
-// gainGate compares with the model in use: by their games with each other, or where
+// gainGate compares with the model in use by their games against each other or, if
 // there are none, by their ratings.
 func (f PromotionFacts) gainGate(gate string, p PromotionPolicy) GateVerdict {
 	wanted := p.EloGain

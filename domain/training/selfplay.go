@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// SelfplayComplete: a batch of games of a model against itself is played.
+// SelfplayComplete: a batch of games of a model against itself was played.
 type SelfplayComplete struct {
 	ConfigKey       domain.ConfigKey `json:"config_key"`
 	GamesPlayed     int              `json:"games_played"`
@@ -31,8 +31,8 @@ func (e SelfplayComplete) Validate() []domain.Fault {
 	return c
 }
 
-// AdjustCause is why selfplay of a game is faster or slower than usual. Each
-// cause holds one factor; lifting one never lifts another.
+// AdjustCause is why selfplay of a game is faster or slower than usual. Each cause
+// has one factor; lifting one never lifts another.
 type AdjustCause string
 
 // The causes.
@@ -51,7 +51,7 @@ var AdjustCauses = []AdjustCause{
 	CauseQuality, CauseVelocity, CauseExploration, CausePromotion, CauseTraining, CauseEvaluation, CauseCluster,
 }
 
-// Factor is what one cause multiplies the rate by, until it expires.
+// Factor is the factor of one cause in the rate, until it expires.
 type Factor struct {
 	Cause  AdjustCause `json:"cause"`
 	Factor float64     `json:"factor"`
@@ -60,16 +60,16 @@ type Factor struct {
 	SearchBudget int `json:"search_budget,omitempty" doc:"simulations per move that the cause asks for"`
 }
 
-// SelfplayAdjusted: the factors of a game came to another product.
+// SelfplayAdjusted: the combined factors of a game changed.
 type SelfplayAdjusted struct {
 	ConfigKey    domain.ConfigKey `json:"config_key"`
-	Cause        AdjustCause      `json:"cause"`                   // the cause that moved
+	Cause        AdjustCause      `json:"cause"`                   // the cause that changed
 	Rate         float64          `json:"rate"`                    // the product of all factors, clamped; 1 is usual
-	Factors      []Factor         `json:"factors"`                 // every cause that holds one, after the move
+	Factors      []Factor         `json:"factors"`                 // every cause that has one, after the change
 	PreviousRate *float64         `json:"previous_rate,omitempty"` // absent: the first
 	SearchBudget int              `json:"search_budget,omitempty"` // simulations per move
-	Factor       *float64         `json:"factor,omitempty"`        // of the cause that moved; absent: it holds none any more
-	Until        time.Time        `json:"until,omitzero"`          // when the factor of the cause that moved expires
+	Factor       *float64         `json:"factor,omitempty"`        // of the cause that changed; absent: it has none any more
+	Until        time.Time        `json:"until,omitzero"`          // when the factor of the cause that changed expires
 	Exploration  *float64         `json:"exploration,omitempty"`   // times the usual exploration
 	Priority     *float64         `json:"priority,omitempty"`      // times the usual priority
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Training is the state of one game's training, folded from its stream: the one
-// owner of its factors, its blocks, the training that runs and the model in use.
+// Training is the state of one game's training, folded from its stream: its
+// factors, its blocks, the running training and the model in use.
 type Training struct {
-	Factors []Factor `json:"factors,omitempty"` // one per cause that holds one, in the order of AdjustCauses
-	Pace    *Pace    `json:"pace,omitempty"`    // as last published; nil: the usual
+	Factors []Factor `json:"factors,omitempty"` // one per cause that has one, in the order of AdjustCauses
+	Pace    *Pace    `json:"pace,omitempty"`    // as last published; nil: UsualPace
 	Newest  []News   `json:"newest,omitempty"`  // the newest fact that each cause's factor follows from
 
 	Quality    *QualityReading `json:"quality,omitempty"`
@@ -22,38 +22,38 @@ type Training struct {
 	VelocityAt time.Time       `json:"velocity_at,omitzero"`
 	Readings   []float64       `json:"readings,omitempty"` // the last velocities, newest last
 	PlateauAt  time.Time       `json:"plateau_at,omitzero"`
-	Plateaus   int             `json:"plateaus,omitempty"` // boosts given to plateaus since models last got better
+	Plateaus   int             `json:"plateaus,omitempty"` // boosts for plateaus since the last improvement
 	BoostedAt  time.Time       `json:"boosted_at,omitzero"`
-	Boosts     []work.Boost    `json:"boosts,omitempty"` // none is weaker and shorter than another
+	Boosts     []work.Boost    `json:"boosts,omitempty"` // no boost is both weaker and shorter than another
 
 	Blocks    []Block          `json:"blocks,omitempty"`
 	Running   *RunningTraining `json:"running,omitempty"`
-	Requested *Request         `json:"requested,omitempty"` // a training that is asked for and not at its end
+	Requested *Request         `json:"requested,omitempty"` // a training that was requested and has not ended
 	Finished  []domain.TaskID  `json:"finished,omitempty"`  // the last trainings that ended
-	TrainedAt time.Time        `json:"trained_at,omitzero"` // end of the last one that gave a model
-	Trainings int              `json:"trainings,omitempty"` // that gave a model
+	TrainedAt time.Time        `json:"trained_at,omitzero"` // end of the last one that produced a model
+	Trainings int              `json:"trainings,omitempty"` // that produced a model
 	Failures  int              `json:"failures,omitempty"`  // in a row
 	FailedAt  time.Time        `json:"failed_at,omitzero"`
 
 	Games      int64    `json:"games,omitempty"`       // since the last training
 	TotalGames int64    `json:"total_games,omitempty"` // ever
-	Sources    []string `json:"sources,omitempty"`     // the last arrivals counted, by what brought them
+	Sources    []string `json:"sources,omitempty"`     // the sources of the last arrivals that were counted
 
 	Model      domain.ModelID   `json:"model,omitempty"` // in use
 	PromotedAt time.Time        `json:"promoted_at,omitzero"`
 	Promoted   []domain.ModelID `json:"promoted,omitempty"` // the last ones
 	Refused    []RefusedPromote `json:"refused,omitempty"`  // the last failures since a promotion, oldest first
-	Judged     []string         `json:"judged,omitempty"`   // the last evaluations that were judged
+	Judged     []string         `json:"judged,omitempty"`   // the last evaluations judged
 }
 
-// News says which fact of the stream a cause's factor follows from.
+// News is which fact of the stream a cause's factor is computed from.
 type News struct {
 	Cause    AdjustCause     `json:"cause"`
 	Revision domain.Revision `json:"revision"`
 }
 
-// Superseded tells a fact that a newer one of the same cause came after: what
-// follows from it is the newer one's to decide, now and whenever it is asked again.
+// Superseded reports whether a newer fact of the same cause followed a fact. The
+// factor is then computed from the newer one.
 func (t Training) Superseded(cause AdjustCause, fact domain.Revision) bool {
 	return slices.ContainsFunc(t.Newest, func(n News) bool { return n.Cause == cause && n.Revision > fact })
 }
@@ -66,7 +66,7 @@ func (t Training) news(fact domain.Revision, causes ...AdjustCause) []News {
 	return newest
 }
 
-// causesOf lists the causes whose factor follows from a type of fact.
+// causesOf lists the causes whose factor is computed from a type of fact.
 func causesOf(event domain.Event) []AdjustCause {
 	switch event.(type) {
 	case QualityDegraded, QualityRecovered:
@@ -90,8 +90,8 @@ type QualityReading struct {
 	At        time.Time `json:"at"`
 }
 
-// Block keeps a game from being trained. Each reason holds one, and
-// lifting one never lifts another.
+// Block keeps a game from being trained. Each reason has one, and lifting one never
+// lifts another.
 type Block struct {
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
@@ -99,7 +99,7 @@ type Block struct {
 	Detail string    `json:"detail,omitempty"`
 }
 
-// RunningTraining is a training under way.
+// RunningTraining is a training in progress.
 type RunningTraining struct {
 	TaskID domain.TaskID `json:"task_id"`
 	NodeID domain.NodeID `json:"node_id"`
@@ -107,7 +107,7 @@ type RunningTraining struct {
 	Games  int64         `json:"games" doc:"that had arrived when it began"`
 }
 
-// Request is a training that was asked for.
+// Request is a requested training.
 type Request struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Since  time.Time     `json:"since"`
@@ -119,7 +119,7 @@ type RefusedPromote struct {
 	At      time.Time      `json:"at"`
 }
 
-// The bounds of what a state remembers. Each is far above what can be live.
+// Limits of what a state remembers. Each is far above what can be in use.
 const (
 	keptReadings = 16
 	keptBoosts   = 8
@@ -128,7 +128,7 @@ const (
 	keptModels   = 64
 )
 
-// Factor finds what a cause holds.
+// Factor returns the factor of a cause.
 func (t Training) Factor(cause AdjustCause) (Factor, bool) {
 	for _, f := range t.Factors {
 		if f.Cause == cause {
@@ -138,7 +138,7 @@ func (t Training) Factor(cause AdjustCause) (Factor, bool) {
 	return Factor{}, false
 }
 
-// Boost is the strongest live boost at a moment.
+// Boost returns the strongest boost in effect at a time.
 func (t Training) Boost(now time.Time) (work.Boost, bool) {
 	var best work.Boost
 	for _, boost := range t.Boosts {
@@ -149,7 +149,7 @@ func (t Training) Boost(now time.Time) (work.Boost, bool) {
 	return best, best.Factor > 0
 }
 
-// Blocked lists the blocks that hold at a moment.
+// Blocked lists the blocks in effect at a time.
 func (t Training) Blocked(now time.Time) []Block {
 	var live []Block
 	for _, block := range t.Blocks {
@@ -160,7 +160,8 @@ func (t Training) Blocked(now time.Time) []Block {
 	return live
 }
 
-// RetryAt is when a training may be asked for again after failures; zero for at once.
+// RetryAt returns when a training may be requested again after failures; zero for
+// at once.
 func (t Training) RetryAt(p Policy) time.Time {
 	if t.Failures == 0 {
 		return time.Time{}
@@ -174,7 +175,8 @@ func (t Training) RetryAt(p Policy) time.Time {
 	return domain.Instant(t.FailedAt.Add(min(wait, most)))
 }
 
-// Standstills counts the newest velocities in a row below a bound.
+// Standstills counts how many of the newest velocity readings in a row are below a
+// limit.
 func (t Training) Standstills(below float64) int {
 	count := 0
 	for _, velocity := range slices.Backward(t.Readings) {
@@ -186,9 +188,9 @@ func (t Training) Standstills(below float64) int {
 	return count
 }
 
-// Evolve applies a fact of the game's training stream. It copies floats and
-// never computes any, so that read models may use it. Invariants: one training
-// runs at a time; a cause holds one factor; a block goes with its own reason only.
+// Evolve applies a fact of the game's training stream. It copies floats and never
+// computes any, so that read models may use it. Invariants: one training runs at a
+// time; a cause has one factor; a block is lifted by its own reason only.
 func (t Training) Evolve(fact domain.Envelope) Training {
 	if causes := causesOf(fact.Event); causes != nil {
 		t.Newest = t.news(fact.Revision, causes...)
@@ -225,7 +227,7 @@ func (t Training) Evolve(fact domain.Envelope) Training {
 	return t
 }
 
-// boosted adds a boost, and drops those that a stronger one outlasts.
+// boosted adds a boost, and drops those that are both weaker and shorter.
 func (t Training) boosted(e ExplorationBoost, at time.Time) Training {
 	boost := work.Boost{Factor: e.BoostFactor, Until: domain.Instant(at.Add(e.DurationSeconds.Duration())), Reason: e.Reason, Temperature: e.Temperature, GamesFactor: e.GamesFactor}
 	outdone := func(a, b work.Boost) bool { return b.Factor >= a.Factor && !b.Until.Before(a.Until) }
@@ -241,7 +243,7 @@ func (t Training) boosted(e ExplorationBoost, at time.Time) Training {
 	return t
 }
 
-// PlateauReason begins the reason of every boost that a plateau led to.
+// PlateauReason is the prefix of the reason of boosts for plateaus.
 const PlateauReason = "plateau"
 
 func (t Training) withFactor(e SelfplayFactorSet) []Factor {
@@ -258,7 +260,7 @@ func (t Training) withFactor(e SelfplayFactorSet) []Factor {
 	return factors
 }
 
-// remember appends to a list of its own and keeps the newest.
+// remember appends to a copy of a list and keeps the newest most elements.
 func remember[T any](list []T, v T, most int) []T {
 	list = append(slices.Clip(list), v)
 	return list[max(len(list)-most, 0):]

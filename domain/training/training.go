@@ -8,11 +8,11 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// QualityDegraded: the selfplay data of a game is worse than it should be.
+// QualityDegraded: the quality of a game's selfplay data fell below the threshold.
 type QualityDegraded struct {
 	ConfigKey        domain.ConfigKey `json:"config_key"`
 	QualityScore     float64          `json:"quality_score"` // 0 to 1
-	Threshold        float64          `json:"threshold"`     // what the score should reach, above 0 to 1
+	Threshold        float64          `json:"threshold"`     // the score required, above 0 to 1
 	PreviousScore    *float64         `json:"previous_score,omitempty"`
 	DegradationDelta *float64         `json:"degradation_delta,omitempty"` // score − previous score
 }
@@ -50,7 +50,7 @@ func (e QualityRecovered) Validate() []domain.Fault {
 	return c
 }
 
-// PlateauType is what kind of standstill a plateau is.
+// PlateauType is the kind of a plateau.
 type PlateauType string
 
 // The plateau types.
@@ -63,7 +63,7 @@ const (
 // PlateauTypes lists the plateau types.
 var PlateauTypes = []PlateauType{PlateauStalled, PlateauOverfitting, PlateauDataLimited}
 
-// PlateauDetected: the models of a game stopped getting better.
+// PlateauDetected: the models of a game stopped improving.
 type PlateauDetected struct {
 	ConfigKey   domain.ConfigKey `json:"config_key"`
 	PlateauType PlateauType      `json:"plateau_type,omitempty"`
@@ -85,7 +85,7 @@ func (e PlateauDetected) Validate() []domain.Fault {
 type ExplorationBoost struct {
 	ConfigKey       domain.ConfigKey `json:"config_key"`
 	BoostFactor     float64          `json:"boost_factor"`     // 1 to 4, times the usual exploration
-	DurationSeconds domain.Seconds   `json:"duration_seconds"` // from the event's time
+	DurationSeconds domain.Seconds   `json:"duration_seconds"` // from the time of the event
 	Reason          string           `json:"reason,omitempty"`
 	Temperature     *float64         `json:"temperature,omitempty"`  // of move choice, when it changes too
 	GamesFactor     *float64         `json:"games_factor,omitempty"` // times the usual number of games, when it changes too
@@ -104,29 +104,29 @@ func (e ExplorationBoost) Validate() []domain.Fault {
 	return c
 }
 
-// GateVerdict is one gate of a promotion: what went in and what it said.
+// GateVerdict is the verdict of one promotion gate, with its input.
 type GateVerdict struct {
 	Gate       string   `json:"gate"`
 	OK         bool     `json:"ok"`
 	Mode       GateMode `json:"mode,omitempty"`        // absent: required
-	NoEvidence bool     `json:"no_evidence,omitempty"` // nothing was known: what it says is the policy's
+	NoEvidence bool     `json:"no_evidence,omitempty"` // there was no data: the verdict is the policy's
 	Input      *float64 `json:"input,omitempty"`       // absent: not known
 	Wanted     *float64 `json:"wanted,omitempty"`
 	Reason     string   `json:"reason,omitempty"`
 }
 
-// Stops tells whether the gate keeps the candidate from being promoted.
+// Stops reports whether the gate blocks the promotion.
 func (g GateVerdict) Stops() bool { return !g.OK && g.Mode != GateAdvisory }
 
 // PromotionFailed: a candidate does not replace the model in use.
 type PromotionFailed struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	ModelID   domain.ModelID   `json:"model_id"`
-	Reasons   []string         `json:"reasons"`            // the gates that said no, at least one
+	Reasons   []string         `json:"reasons"`            // the gates that failed, at least one
 	WinRate   *float64         `json:"win_rate,omitempty"` // 0 to 1
 	Gates     []GateVerdict    `json:"gates,omitempty"`    // every gate, when rift decided
 
-	Evaluation string `json:"evaluation,omitempty"` // the identity of the evaluation that was judged
+	Evaluation string `json:"evaluation,omitempty"` // the id of the evaluation that was judged
 }
 
 func (PromotionFailed) EventType() string       { return "PROMOTION_FAILED" }
@@ -157,14 +157,14 @@ func gateChecks(c *domain.Checks, gates []GateVerdict) {
 	}
 }
 
-// ModelPromoted: from here on this is the model in use of its game.
+// ModelPromoted: this model is now the one in use for its game.
 type ModelPromoted struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	ModelID   domain.ModelID   `json:"model_id"`
 	Previous  domain.ModelID   `json:"previous,omitempty"` // the model it replaces; absent: the first
 	Gates     []GateVerdict    `json:"gates,omitempty"`
 
-	Evaluation string `json:"evaluation,omitempty"` // the identity of the evaluation that was judged
+	Evaluation string `json:"evaluation,omitempty"` // the id of the evaluation that was judged
 }
 
 func (ModelPromoted) EventType() string       { return "MODEL_PROMOTED" }
@@ -179,7 +179,7 @@ func (e ModelPromoted) Validate() []domain.Fault {
 	return c
 }
 
-// Started: a node began to train a model of a game.
+// Started: a node started to train a model of a game.
 type Started struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	NodeID    domain.NodeID    `json:"node_id"`
@@ -207,7 +207,7 @@ func (e Started) Validate() []domain.Fault {
 type Completed struct {
 	ConfigKey       domain.ConfigKey `json:"config_key"`
 	TaskID          domain.TaskID    `json:"task_id"`
-	ModelID         domain.ModelID   `json:"model_id"` // empty only without success
+	ModelID         domain.ModelID   `json:"model_id"` // empty only if Success is false
 	Success         bool             `json:"success"`
 	FinalLoss       *float64         `json:"final_loss,omitempty"`
 	TrainLoss       *float64         `json:"train_loss,omitempty"`
@@ -241,7 +241,7 @@ func (e Completed) Validate() []domain.Fault {
 	return c
 }
 
-// Failed: a training broke off.
+// Failed: a training failed.
 type Failed struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Error     string           `json:"error"`

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Boost is a live boost of exploration.
+// Boost is a boost of exploration that is in effect.
 type Boost struct {
 	Factor      float64   `json:"factor"`
 	Until       time.Time `json:"until"`

@@ -2,16 +2,16 @@ package work
 
 import "github.com/ringrift/rift/domain"
 
-// itemBytes is what an item takes in memory beside its texts: its state, its place in
-// the order, its deadline, and its entries in maps.
+// itemBytes is the memory of an item besides its texts: its state, its entries in
+// the index and in maps, its deadline.
 const itemBytes = 1 << 10
 
-// listedBytes is what an element of an item's lists takes beside its text. Lists of
-// nodes and words are in the order as well.
+// listedBytes is the memory of an element of an item's lists besides its text.
+// Lists of nodes and words are in the index as well.
 const listedBytes = 160
 
-// BytesOf is about how many bytes of memory an item takes with these texts. The
-// first is its name, which maps refer to as well.
+// BytesOf estimates the memory of an item with these texts in bytes. The first is
+// its name, which maps refer to as well.
 func BytesOf(texts ...string) int {
 	n := itemBytes
 	for _, text := range texts {
@@ -20,7 +20,7 @@ func BytesOf(texts ...string) int {
 	return n
 }
 
-// ListedBytes is about how many bytes of memory names take that an item lists.
+// ListedBytes estimates the memory of a list of names of an item in bytes.
 func ListedBytes[S ~string](names []S) int {
 	n := 0
 	for _, name := range names {
@@ -29,7 +29,7 @@ func ListedBytes[S ~string](names []S) int {
 	return n
 }
 
-// sized counts what an item takes now instead of what it took.
+// sized updates the memory counted for an item.
 func (q *Queue) sized(item *Item) {
 	q.bytes -= item.bytes
 	item.bytes = BytesOf(string(item.ID), item.Type, item.ConfigKey, item.Where, item.UniqueKey, item.Batch, item.ClaimedBy, item.Error) +
@@ -40,5 +40,5 @@ func (q *Queue) sized(item *Item) {
 	q.bytes += item.bytes
 }
 
-// Bytes is about how many bytes of memory the live items take.
+// Bytes returns about how many bytes of memory the live items take.
 func (q *Queue) Bytes() int { return q.bytes }

@@ -9,9 +9,9 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// ClaimDecision is what a claim was decided by. With it, and nothing else, the
-// read models book what the choice costs: the policy of the time is not needed
-// to replay it.
+// ClaimDecision is what a claim was decided from. It is all that the read models
+// need to account for the choice, so that a replay does not need the policy of the
+// time.
 type ClaimDecision struct {
 	Class        string `json:"class"`
 	Pool         string `json:"pool,omitempty"`
@@ -31,7 +31,7 @@ type ClaimDecision struct {
 	Size *Size `json:"size,omitempty" doc:"how much of it the node is to do; absent: what the item itself says"`
 }
 
-// Reasons say it in words.
+// Reasons returns the decision as sentences.
 func (d ClaimDecision) Reasons(node domain.NodeID, config string, priority int) []string {
 	reasons := d.reasons(node, config, priority)
 	if d.Size != nil {
@@ -54,8 +54,8 @@ func (d ClaimDecision) reasons(node domain.NodeID, config string, priority int) 
 	}.Reasons()
 }
 
-// Hardware is what the gates of the queue ask of a node's facts. What the facts
-// do not tell, or tell in a way that means nothing, is not known.
+// Hardware is what the gates of the queue use of a node's facts. Missing or invalid
+// facts are unknown.
 type Hardware struct {
 	Slots       sched.Maybe[int]
 	HasGPU      sched.Maybe[bool]
@@ -63,8 +63,8 @@ type Hardware struct {
 	GPUMemoryMB sched.Maybe[int]
 }
 
-// HardwareOf reads facts: slots; has_gpu; gpu as a name, as true or false, or as
-// an object with name and memory_gb; gpu_name and gpu_memory_gb beside it.
+// HardwareOf reads the hardware from facts: slots; has_gpu; gpu as a name, as a
+// boolean, or as an object with name and memory_gb; gpu_name and gpu_memory_gb.
 func HardwareOf(facts json.RawMessage) Hardware {
 	var told struct {
 		Slots       json.RawMessage `json:"slots"`
@@ -119,7 +119,7 @@ func read[T any](raw json.RawMessage) (value T, ok bool) {
 	return value, json.Unmarshal(raw, &value) == nil
 }
 
-// megabytes of a number of gigabytes; one that no card has is not known.
+// megabytes converts gigabytes; an implausible number is unknown.
 func megabytes(gigabytes float64) sched.Maybe[int] {
 	if !(gigabytes > 0 && gigabytes < 1<<20) {
 		return sched.Maybe[int]{}
@@ -127,22 +127,21 @@ func megabytes(gigabytes float64) sched.Maybe[int] {
 	return sched.Known(int(gigabytes * 1024))
 }
 
-// Pin says that an item is meant for one node, until a moment: then any may
-// have it.
+// Pin reserves an item for one node until a time; after that any node may have it.
 type Pin struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Until  time.Time     `json:"until"`
 }
 
-// Exclusion keeps an item from a node until a moment.
+// Exclusion keeps an item from a node until a time.
 type Exclusion struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Until  time.Time     `json:"until"`
 	Reason string        `json:"reason,omitempty"`
 }
 
-// Unpinned: any node may have the item, for the pin ran out or its node is
-// not well.
+// Unpinned: any node may have the item, because the pin ended or its node is not
+// healthy.
 type Unpinned struct {
 	TaskID domain.TaskID `json:"task_id"`
 	NodeID domain.NodeID `json:"node_id"`
@@ -151,15 +150,15 @@ type Unpinned struct {
 
 func (Unpinned) EventType() string { return "TASK_UNPINNED" }
 
-// Preempted: a more urgent item waits for the place of this one, so its
-// holder is asked to give it back; at the end of the grace it is taken. No
-// attempt is spent.
+// Preempted: a more urgent item needs the place of this one, so its holder is asked
+// to give it back; at the end of the grace period it is revoked. No attempt is used
+// up.
 type Preempted struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`
 	NodeID domain.NodeID `json:"node_id"`
 	For    domain.TaskID `json:"for"`
-	Until  time.Time     `json:"until"` // of the grace
+	Until  time.Time     `json:"until"` // end of the grace period
 	Reason string        `json:"reason"`
 }
 

@@ -12,27 +12,26 @@ import (
 const (
 	DueLease   = "lease"   // the lease ends
 	DueRetry   = "retry"   // the back-off is over
-	DuePreempt = "preempt" // the holder that was asked to give way did not
+	DuePreempt = "preempt" // the grace period of a preempted holder ends
 	DuePin     = "pin"     // the pin ends
 )
 
-// Deadline is a moment at which something has to be decided about an item.
+// Deadline is a time at which something must be decided about an item.
 type Deadline struct {
 	Kind   string
 	TaskID domain.TaskID
-	Lease  uint64 // of the kinds that end one
+	Lease  uint64 // for the kinds that end a lease
 	At     time.Time
 }
 
-// deadline is an item's place among the deadlines.
+// deadline is an item's entry in the heap of deadlines.
 type deadline struct {
-	kind  string // empty: it has none
+	kind  string // empty: no deadline
 	at    int64  // microseconds
 	place int
 }
 
-// deadlineOf is the moment at which something has to be decided about an item;
-// no kind for none.
+// deadlineOf returns the next deadline of an item; without a kind for none.
 func (i *Item) deadlineOf() Deadline {
 	switch {
 	case i.State.Held() && i.Asked != nil && i.Asked.Until.Before(i.Deadline):
@@ -47,7 +46,8 @@ func (i *Item) deadlineOf() Deadline {
 	return Deadline{}
 }
 
-// setDue brings an item's place among the deadlines in line with its state.
+// setDue updates an item's entry in the heap of deadlines after a change of its
+// state.
 func (q *Queue) setDue(item *Item) {
 	next := item.deadlineOf()
 	if item.due.kind == next.Kind && (next.Kind == "" || item.due.at == next.At.UnixMicro()) {
@@ -62,10 +62,10 @@ func (q *Queue) setDue(item *Item) {
 	}
 }
 
-// Due lists the deadlines up to a moment, at most limit, the earliest first, and
-// when the next one after them is (zero for none).
+// Due lists at most limit deadlines up to now, the earliest first, and returns the
+// time of the next one after them (zero for none).
 func (q *Queue) Due(now time.Time, limit int) (due []Deadline, next time.Time) {
-	// What is due is a part of the heap that begins at its top.
+	// The due items are a subtree of the heap that includes its root.
 	places := []int{0}
 	for len(places) > 0 {
 		at := places[len(places)-1]
@@ -124,7 +124,7 @@ func (d *deadlines) remove(item *Item) {
 	d.down(at, moved)
 }
 
-// up puts an item where it belongs on the way from a hole to the top.
+// up places an item on the path from the free place at to the root.
 func (d deadlines) up(at int, item *Item) {
 	for at > 0 {
 		parent := (at - 1) / 2
@@ -137,7 +137,7 @@ func (d deadlines) up(at int, item *Item) {
 	d.put(at, item)
 }
 
-// down puts an item where it belongs on the way down from a hole.
+// down places an item on the path from the free place at to the leaves.
 func (d deadlines) down(at int, item *Item) {
 	for {
 		least := 2*at + 1

@@ -4,13 +4,14 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The old words for an item: tools called it a job, and a queue before that work.
+// legacyItem accepts the old names of an item: tools called it a job, and an
+// earlier queue called it work.
 func legacyItem(def *domain.Def) {
 	domain.Alias("job_id", "task_id")(def)
 	domain.Alias("work_id", "task_id")(def)
 }
 
-// legacyJob is legacyItem for the event that says what the item is.
+// legacyJob is legacyItem for the event that defines the item.
 func legacyJob(def *domain.Def) {
 	legacyItem(def)
 	domain.Alias("job_type", "task_type")(def)

@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Filter says which live items are meant: those that match all that is given.
+// Filter selects live items: those that match all fields that are set.
 type Filter struct {
 	TaskType  string
 	ConfigKey string
@@ -15,15 +15,15 @@ type Filter struct {
 	Batch     string
 }
 
-// Matches tells whether an item is meant.
+// Matches reports whether an item is selected.
 func (f Filter) Matches(item *Item) bool {
 	return (f.TaskType == "" || item.Type == f.TaskType) && (f.ConfigKey == "" || item.ConfigKey == f.ConfigKey) &&
 		(f.State == "" || item.State == f.State) && (f.Batch == "" || item.Batch == f.Batch)
 }
 
-// Live lists live items that match, at most limit, by name; queued ones first,
-// then those that wait for a retry or for others, then those that are held. Its
-// cost grows with the number of live items.
+// Live lists at most limit matching live items by name: first queued ones, then
+// those that wait for a retry or for others, then leased ones. Its cost grows with
+// the number of live items.
 func (q *Queue) Live(filter Filter, limit int) []domain.TaskID {
 	var ids []domain.TaskID
 	for _, class := range []func(State) bool{

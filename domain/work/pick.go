@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// SetNode says what is known of a node that asks or is asked about.
+// SetNode sets what is known about a node.
 func (q *Queue) SetNode(node sched.Node) error {
 	if q.index.Nodes() > maxIdleNodes {
 		q.index.ForgetIdle()
@@ -17,27 +17,28 @@ func (q *Queue) SetNode(node sched.Node) error {
 	return q.index.SetNode(node)
 }
 
-// maxIdleNodes is from how many nodes on those that hold nothing are forgotten.
+// maxIdleNodes is the number of nodes beyond which those that hold nothing are
+// forgotten.
 const maxIdleNodes = 65536
 
-// SetPauses says which kinds are not handed out, and for which reasons.
+// SetPauses sets the paused kinds and their reasons.
 func (q *Queue) SetPauses(pauses map[string]string) { q.index.SetPauses(pauses) }
 
-// SetMatcher sets what evaluates expressions.
+// SetMatcher sets the evaluator of expressions.
 func (q *Queue) SetMatcher(matcher sched.Matcher) { q.index.SetMatcher(matcher) }
 
-// CountClosed has count told, from here on, of what gates keep from nodes that
-// ask; nil ends it.
+// CountClosed sets a function that is called with the number of items that a gate
+// keeps from a claiming node; nil stops it.
 func (q *Queue) CountClosed(count func(gate string, items int)) { q.index.CountClosed(count) }
 
-// Pick is what a node gets next, as SetNode described it; false for nothing.
-// Then the decision's item, if it names one, is what the node is to keep its
-// free room for. It books nothing.
+// Pick returns what a node, described by SetNode, gets next; false for nothing. In
+// that case the decision may name an item for which the node should reserve its
+// free capacity. It does not change the queue.
 func (q *Queue) Pick(node domain.NodeID, now time.Time) (sched.Decision, bool) {
 	return q.index.Pick(string(node), now)
 }
 
-// DecisionOf is a decision as the event of the claim records it.
+// DecisionOf returns a decision in the form in which the claim's event records it.
 func DecisionOf(d sched.Decision) ClaimDecision {
 	return ClaimDecision{
 		Class: d.Class, Pool: d.Pool, Slots: d.Cost, Weight: d.Weight, VirtualStart: d.Start, Turn: d.Turn,
@@ -46,8 +47,7 @@ func DecisionOf(d sched.Decision) ClaimDecision {
 	}
 }
 
-// HeldBy lists the items that a node holds, by the time at which it got them, then
-// by name.
+// HeldBy lists the items that a node holds, by the time of the claim, then by name.
 func (q *Queue) HeldBy(node domain.NodeID) []*Item {
 	var held []*Item
 	for _, id := range q.index.HeldBy(string(node)) {
@@ -57,7 +57,7 @@ func (q *Queue) HeldBy(node domain.NodeID) []*Item {
 	return held
 }
 
-// ClaimedBy lists the items that a node holds under leases that a command gave.
+// ClaimedBy lists the items that a node holds under leases from a command.
 func (q *Queue) ClaimedBy(node domain.NodeID, command string) []domain.TaskID {
 	var ids []domain.TaskID
 	for _, item := range q.HeldBy(node) {
@@ -68,21 +68,21 @@ func (q *Queue) ClaimedBy(node domain.NodeID, command string) []domain.TaskID {
 	return ids
 }
 
-// Index is the order of the queue, to be asked and not to be changed.
+// Index returns the index of the queue, which must not be modified.
 func (q *Queue) Index() *sched.Index { return q.index }
 
-// AnyQueued tells whether any item may be claimed, by whomever.
+// AnyQueued reports whether any item is queued.
 func (q *Queue) AnyQueued() bool { return q.index.Queued() > 0 }
 
-// Rules is the scheduling policy that the queue goes by.
+// Rules returns the scheduling rules of the queue.
 func (q *Queue) Rules() *sched.Rules { return q.index.Rules() }
 
-// maxCycleSearch bounds the items a search for a cycle looks at.
+// maxCycleSearch limits the items that a search for a cycle visits.
 const maxCycleSearch = 10000
 
-// FindCycle looks for a path from the dependencies back to the item itself and
-// returns it, first and last item the same; nil for none. more is what items
-// wait for that are being added.
+// FindCycle looks for a path from the dependencies back to the item and returns it,
+// starting and ending with the item; nil for none. more has the dependencies of
+// items that are being added.
 func (q *Queue) FindCycle(task domain.TaskID, dependsOn []domain.TaskID, more map[domain.TaskID][]domain.TaskID) ([]domain.TaskID, error) {
 	return Cycle(task, dependsOn, func(id domain.TaskID) ([]domain.TaskID, error) {
 		if item, live := q.items[id]; live {
@@ -92,7 +92,7 @@ func (q *Queue) FindCycle(task domain.TaskID, dependsOn []domain.TaskID, more ma
 	})
 }
 
-// Cycle is FindCycle over whatever tells what items wait for.
+// Cycle is FindCycle with a function that returns the dependencies of an item.
 func Cycle(task domain.TaskID, dependsOn []domain.TaskID, waits func(domain.TaskID) ([]domain.TaskID, error)) ([]domain.TaskID, error) {
 	type step struct {
 		id     domain.TaskID
@@ -132,8 +132,8 @@ func Cycle(task domain.TaskID, dependsOn []domain.TaskID, waits func(domain.Task
 	return nil, nil
 }
 
-// Exchanges lists the held items that are to give way to waiting ones; node says
-// what is known of a node, false where a gate keeps everything from it.
+// Exchanges lists the held items that should be preempted for waiting ones. node
+// returns what is known about a node, or false if a gate keeps all work from it.
 func (q *Queue) Exchanges(now time.Time, after time.Duration, node func(id string) (sched.Node, bool)) []sched.Exchange {
 	return q.index.Exchanges(now, after, node)
 }

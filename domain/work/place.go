@@ -5,15 +5,14 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// moved brings everything that follows from an item's state in line with a step
-// that neither claimed nor released it.
+// moved updates what depends on an item's state after an event other than a claim
+// or the end of a lease.
 func (q *Queue) moved(e domain.Envelope, before Task, item *Item) error {
 	return q.placed(e, before, 0, item, sched.Decision{})
 }
 
-// placed brings the order of the queue, the counts and the deadlines in line
-// with an item's step. slots is what the lease before took; decision is what a
-// claim was decided by.
+// placed updates the index, the counts and the deadlines after an event of an item.
+// slots is what the previous lease took; decision is what a claim was decided from.
 func (q *Queue) placed(e domain.Envelope, before Task, slots int, item *Item, decision sched.Decision) error {
 	if item.State == StateQueued && item.QueuedAt.IsZero() {
 		item.QueuedAt = e.Time
@@ -38,7 +37,8 @@ func (q *Queue) placed(e domain.Envelope, before Task, slots int, item *Item, de
 	return nil
 }
 
-// countWhere counts an item's expression, and forgets one that no item has.
+// countWhere updates the count of an item's expression, and removes one that no
+// item has any more.
 func (q *Queue) countWhere(item *Item, change int) {
 	if item.Where == "" {
 		return
@@ -48,13 +48,13 @@ func (q *Queue) countWhere(item *Item, change int) {
 	}
 }
 
-// order moves an item in the index.
+// order updates an item in the index.
 func (q *Queue) order(e domain.Envelope, before Task, slots int, item *Item, decision sched.Decision) error {
 	id := string(item.ID)
 	was, is := before.State == StateQueued, item.State == StateQueued
 	held, holds := before.State.Held(), item.State.Held()
 	same := holds && held && before.Lease == item.Lease && before.Node == item.Node && slots == item.Slots
-	if held && holds && !same { // claimed again without having been given back
+	if held && holds && !same { // claimed again without a release
 		if err := q.index.Release(id); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (q *Queue) order(e domain.Envelope, before Task, slots int, item *Item, dec
 	return nil
 }
 
-// reorder takes over what changed of an item that stays queued.
+// reorder applies a change of a queued item to the index.
 func (q *Queue) reorder(before Task, item *Item) error {
 	if (before.Pin == nil) != (item.Pin == nil) {
 		if err := q.index.Update(item.scheduled()); err != nil {
@@ -99,7 +99,7 @@ func (q *Queue) reorder(before Task, item *Item) error {
 	return nil
 }
 
-// scheduled is an item as the order sees it.
+// scheduled returns the item in the scheduler's form.
 func (i *Item) scheduled() sched.Item {
 	item := sched.Item{
 		ID: string(i.ID), Seq: uint64(i.Spawned), Type: i.Type, Config: i.ConfigKey, Priority: i.Priority, Queued: i.QueuedAt,
@@ -114,8 +114,8 @@ func (i *Item) scheduled() sched.Item {
 	return item
 }
 
-// Placed gives an item its place in the log, which it had not when its events
-// were applied. It must be told in the order in which they were.
+// Placed sets the log position of an item, which was not known when its events were
+// applied. Calls must be in the order of the events.
 func (q *Queue) Placed(id domain.TaskID, spawned domain.Position) {
 	if item, live := q.items[id]; live && item.Spawned >= Pending {
 		item.Spawned = spawned
@@ -130,7 +130,8 @@ func pendingCount(s State) int {
 	return 0
 }
 
-// PendingState tells a state that counts against the limits of the queue.
+// PendingState reports whether an item in the state counts for the limits of the
+// queue.
 func PendingState(s State) bool {
 	return s == StateQueued || s == StateBlocked || s == StateWaiting
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Policy holds the numbers of the queue.
+// Policy holds the settings of the queue.
 type Policy struct {
 	LeaseSeconds        domain.Seconds `json:"lease_seconds" doc:"a lease without a heartbeat ends after this"`
 	TimeoutSeconds      domain.Seconds `json:"timeout_seconds" doc:"default bound on one attempt from claim to end, heartbeats or not"`
@@ -38,16 +38,16 @@ type Policy struct {
 	Scheduling SchedulingPolicy `json:"scheduling" doc:"who gets what next"`
 }
 
-// What becomes of items that wait for one which ended without being done.
+// What happens to items that wait for one that ended without being done.
 const (
 	DependantsFail = "fail"
 	DependantsWait = "wait"
 )
 
-// maxReserve bounds how long room may wait, in seconds.
+// maxReserve limits how long a reservation may last, in seconds.
 const maxReserve domain.Seconds = 30 * 24 * 3600
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{
 		LeaseSeconds: 60, TimeoutSeconds: 5400, MaxAttempts: 3,
@@ -68,7 +68,7 @@ func (Policy) About() string {
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("work.lease_seconds", float64(p.LeaseSeconds))
@@ -123,18 +123,19 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }
 
-// DepthTarget is how many items of a type are to be on their way, per config:
-// waiting or running. Whoever fills the queue keeps to it.
+// DepthTarget is how many items of a type should be waiting or running per config.
+// The populator keeps to it.
 type DepthTarget struct {
 	Least   int            `json:"least" doc:"below this many a config is filled up to its target"`
 	Configs map[string]int `json:"configs" doc:"the target of each config"`
 }
 
-// defaultTargets are the depths of the original populator, 150 items of which
-// 60 % were selfplay, 30 % training and 10 % tournaments, dealt to the twelve games.
+// defaultTargets are the depths of the original populator: 150 items, of which 60 %
+// were selfplay, 30 % training and 10 % tournaments, distributed over the twelve
+// games.
 func defaultTargets() map[string]DepthTarget {
 	each := func(least, target int) DepthTarget {
 		configs := map[string]int{}

@@ -10,10 +10,10 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// SchedulingPolicy says in which order items are handed out, and what keeps an
-// item from a node. Types and weights stand by name, so that a change names the
-// one it means. A document that was written before there was such a section has
-// none; then the built-in one holds.
+// SchedulingPolicy sets the order in which items are handed out, and what keeps an
+// item from a node. Types and weights are keyed by name, so that a change can
+// address one. For a document from before this section existed, the built-in
+// section applies.
 type SchedulingPolicy struct {
 	Classes            []sched.ClassPolicy         `json:"classes" doc:"the most important first"`
 	Types              map[string]sched.TypePolicy `json:"types" doc:"what each task type needs and may take, by its name"`
@@ -30,8 +30,8 @@ type SchedulingPolicy struct {
 	GPUMemoryGigabytes []sched.GPUMemory           `json:"gpu_memory_gigabytes" doc:"memory of GPUs by name; the first that matches counts"`
 }
 
-// allAtOnce are the types of which a node may run several of one config: their
-// items are parts of something larger, and differ in what they carry.
+// allAtOnce lists the types of which a node may run several items of one config:
+// they are different parts of something larger.
 var allAtOnce = []string{"selfplay", "gauntlet", "tournament", "gpu_cmaes", "cpu_cmaes"}
 
 func defaultScheduling() SchedulingPolicy {
@@ -48,7 +48,7 @@ func defaultScheduling() SchedulingPolicy {
 			kind.OnePerNode = false
 		}
 		if kind.Type == "selfplay" {
-			kind.PendingCap = nil // the depth that is kept filled is its bound
+			kind.PendingCap = nil // its limit is the target depth of the populator
 		}
 		name := kind.Type
 		kind.Type = ""
@@ -60,7 +60,7 @@ func defaultScheduling() SchedulingPolicy {
 	return p
 }
 
-// Sched is the policy as the scheduler takes it, in an order of its own.
+// Sched returns the policy in the scheduler's form, in canonical order.
 func (p Policy) Sched() sched.Policy {
 	from := p.Scheduling
 	if len(from.Classes) == 0 {
@@ -102,7 +102,7 @@ func (p Policy) checkScheduling(c *domain.PolicyChecks) {
 	policy := p.Sched()
 	for _, fault := range policy.Faults() {
 		if fault.Field == "pressure" || fault.Field == "reservations" || strings.HasPrefix(fault.Field, "reserve_") {
-			continue // it is checked under its own name
+			continue // checked elsewhere
 		}
 		field := fault.Field
 		var i int

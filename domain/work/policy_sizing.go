@@ -7,8 +7,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SizingPolicy says how large items of a type are to be, in the units that they
-// report when they are done: games, mostly.
+// SizingPolicy sets how large items of a type should be, in the units that they
+// report when done (mostly games).
 type SizingPolicy struct {
 	TargetSeconds domain.Seconds `json:"target_seconds" doc:"how long an item is to take on the node that claims it"`
 	Batch         int            `json:"batch" doc:"a size is a multiple of it: pairs of games, say"`
@@ -18,13 +18,13 @@ type SizingPolicy struct {
 	WindowSeconds domain.Seconds `json:"window_seconds" doc:"time spent on items over which measurements count in full; older ones count less"`
 }
 
-// defaultSizing sizes selfplay to half an hour, in pairs of games.
+// defaultSizing sizes selfplay items to half an hour, in pairs of games.
 func defaultSizing() map[string]SizingPolicy {
 	return map[string]SizingPolicy{"selfplay": {TargetSeconds: 1800, Batch: 2, Least: 10, Most: 10000, WindowSeconds: 12 * 3600}}
 }
 
-// NodeClass is the kind of machine that a node counts as: the name of the first
-// node policy that matches it, empty for none.
+// NodeClass returns the class of a node: the name of the first node policy that
+// matches it, empty for none.
 func (p Policy) NodeClass(node domain.NodeID) string {
 	for i := range p.Scheduling.NodePolicies {
 		if p.Scheduling.NodePolicies[i].Matches(string(node)) {

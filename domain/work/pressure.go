@@ -8,29 +8,29 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// Pressure is the length of the queue and what it means.
+// Pressure is the length of the queue and its level.
 type Pressure struct {
 	Pending  int    `json:"pending"`
 	Level    string `json:"level"` // none, soft, hard
 	Soft     int    `json:"soft_limit"`
 	Hard     int    `json:"hard_limit"`
 	Recovery int    `json:"recovery_limit"`
-	Edges    uint64 `json:"edges,omitempty"` // how often the level changed
-	Told     string `json:"told,omitempty"`  // the level that was announced last
+	Edges    uint64 `json:"edges,omitempty"` // number of level changes
+	Told     string `json:"told,omitempty"`  // the last announced level
 }
 
-// NewPressure is that of an empty queue.
+// NewPressure returns the pressure of an empty queue.
 func NewPressure(policy Policy) Pressure {
 	return Pressure{Level: string(sched.NoPressure), Soft: policy.SoftLimit, Hard: policy.HardLimit, Recovery: policy.RecoveryLimit}
 }
 
-// Add takes over a change of the queue's length.
+// Add applies a change of the queue's length.
 func (p Pressure) Add(change int) Pressure {
 	p.Pending += change
 	return p.leveled()
 }
 
-// Limit takes over other limits.
+// Limit applies other limits.
 func (p Pressure) Limit(policy Policy) Pressure {
 	p.Soft, p.Hard, p.Recovery = policy.SoftLimit, policy.HardLimit, policy.RecoveryLimit
 	return p.leveled()
@@ -45,11 +45,11 @@ func (p Pressure) leveled() Pressure {
 	return p
 }
 
-// announcement begins the ids of the commands that announce a level.
+// announcement is the id prefix of the commands that announce a level.
 const announcement = "clock/pressure/"
 
-// Announcement is the id of the command that announces the level; empty when it
-// is announced.
+// Announcement returns the id of the command that announces the current level;
+// empty if it was announced.
 func (p Pressure) Announcement() string {
 	told := p.Told
 	if told == "" {
@@ -61,8 +61,8 @@ func (p Pressure) Announcement() string {
 	return fmt.Sprintf("%s%d/%s", announcement, p.Edges, p.Level)
 }
 
-// Announce remembers what was announced. What a recording says of another
-// cluster's queue is not this one's.
+// Announce records an announcement, unless it comes from the recording of another
+// cluster.
 func (p Pressure) Announce(e domain.Envelope, level string) Pressure {
 	if strings.HasPrefix(e.Meta.Command, announcement) {
 		p.Told = level
@@ -70,5 +70,5 @@ func (p Pressure) Announce(e domain.Envelope, level string) Pressure {
 	return p
 }
 
-// Pressure is how long the queue is.
+// Pressure returns the pressure of the queue.
 func (q *Queue) Pressure() Pressure { return q.pressure }

@@ -7,48 +7,49 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// Pending is where positions begin that an event has until the log gave it its
-// own. They are beyond all others, and grow in the order of the events.
+// Pending is the first of the provisional positions that events have until the log
+// assigns theirs. They are larger than all others and grow in the order of the
+// events.
 const Pending domain.Position = 1 << 62
 
-// Item is a live item: its state, and what the queue needs beside it.
+// Item is a live item: its state, and what the queue needs besides.
 type Item struct {
-	Task                        // without its payload, which stands in the log
+	Task                        // without its payload, which stays in the log
 	Revision    domain.Revision // of its stream
-	Spawned     domain.Position // of the event that it began with
-	QueuedAt    time.Time       // when it could be claimed first; its age counts from here
+	Spawned     domain.Position // position of the item's first event
+	QueuedAt    time.Time       // when it could first be claimed; its age counts from here
 	Where       string
 	GPU         bool
 	Exclude     []Exclusion
 	UniqueKey   string
-	Batch       string // the command that added it among others
-	ClaimedBy   string // the command that the live lease came of
-	Slots       int    // of its node, that the live lease takes
+	Batch       string // the batch command that added it
+	ClaimedBy   string // the command that created the current lease
+	Slots       int    // slots of its node that the current lease takes
 	Promised    domain.NodeID
-	PromiseEnds time.Time // after this the promise means nothing
+	PromiseEnds time.Time // when the promise expires
 
 	due   deadline
-	bytes int // as they were counted last
+	bytes int // as last counted
 }
 
-// Queue is the state. The zero value is not usable; New makes one.
+// Queue is the state of the queue. The zero value is not usable; call New.
 type Queue struct {
 	index    *sched.Index
 	items    map[domain.TaskID]*Item
 	unique   map[string]domain.TaskID // live items by unique key
-	wheres   map[string]int           // live items by what they say of nodes
-	pending  map[string]int           // items that wait, by type
-	bytes    int                      // that the live items take
+	wheres   map[string]int           // live items by expression over nodes
+	pending  map[string]int           // waiting items by type
+	bytes    int                      // taken by the live items
 	pressure Pressure
 	due      deadlines
 	position domain.Position
 	ended    func(domain.TaskID) bool
 }
 
-// New makes an empty queue that goes by the built-in policy until it is told of
-// another. matcher evaluates expressions; nil: they are unknown, and close
-// nothing. ended tells whether an item ended before; it is asked only about
-// recordings in which one is spawned again, and may be nil.
+// New returns an empty queue with the built-in policy. matcher evaluates
+// expressions; if it is nil, all are unknown and exclude no node. ended, which may
+// be nil, reports whether an item ended before; it is only called for recordings in
+// which an item is spawned again.
 func New(matcher sched.Matcher, ended func(domain.TaskID) bool) (*Queue, error) {
 	policy := DefaultPolicy()
 	rules, err := policy.Rules()
@@ -64,37 +65,38 @@ func New(matcher sched.Matcher, ended func(domain.TaskID) bool) (*Queue, error) 
 	}, nil
 }
 
-// Position is the last position that the queue was told of.
+// Position returns the last position that the queue has seen.
 func (q *Queue) Position() domain.Position { return q.position }
 
-// Advance says that nothing up to a position concerns the queue any more.
+// Advance moves the position to p, because no event up to p concerns the queue.
 func (q *Queue) Advance(p domain.Position) { q.position = max(q.position, p) }
 
-// Len is how many items are live.
+// Len returns the number of live items.
 func (q *Queue) Len() int { return len(q.items) }
 
-// Find is a live item; it must not be written to, and may change with the next event.
+// Find returns a live item, which must not be modified and may change with the next
+// event.
 func (q *Queue) Find(id domain.TaskID) (*Item, bool) {
 	item, live := q.items[id]
 	return item, live
 }
 
-// LiveUnique is the live item that has a unique key.
+// LiveUnique returns the live item with a unique key.
 func (q *Queue) LiveUnique(key string) (domain.TaskID, bool) {
 	id, live := q.unique[key]
 	return id, live
 }
 
-// Wheres is how many expressions over nodes live items have, each counted once,
-// and whether this one is among them. What a claim has to evaluate grows with it.
+// Wheres returns how many different expressions over nodes live items have, and
+// whether text is among them. The cost of a claim grows with that number.
 func (q *Queue) Wheres(text string) (expressions int, known bool) {
 	return len(q.wheres), q.wheres[text] > 0
 }
 
-// PendingOf is how many items of a type wait, in any way.
+// PendingOf returns how many items of a type are waiting, for whatever reason.
 func (q *Queue) PendingOf(taskType string) int { return q.pending[taskType] }
 
-// Concerns tells the events that the queue is a fold of.
+// Concerns reports whether the queue depends on an event.
 func Concerns(e domain.Envelope) bool {
 	if e.Stream.Category() == Category {
 		return true
@@ -106,11 +108,11 @@ func Concerns(e domain.Envelope) bool {
 	return false
 }
 
-// Category is that of items' streams.
+// Category is the stream category of items.
 const Category = "task"
 
-// Apply takes over an event, in the order of the log. Events that do not concern
-// the queue only move its position. The event must be decoded.
+// Apply applies the next event of the log. Events that do not concern the queue
+// only advance its position. The event must be decoded.
 func (q *Queue) Apply(e domain.Envelope) error {
 	if e.Position < Pending {
 		q.position = max(q.position, e.Position)
@@ -132,7 +134,7 @@ func (q *Queue) Apply(e domain.Envelope) error {
 	return nil
 }
 
-// setPolicy goes on by another policy.
+// setPolicy applies a changed policy.
 func (q *Queue) setPolicy(changed domain.PolicyChanged) error {
 	if changed.Name != domain.PolicyDefaultName {
 		return nil
@@ -206,11 +208,11 @@ func (q *Queue) step(e domain.Envelope) error {
 	return q.placed(e, before, slots, item, decision)
 }
 
-// PromiseLasts is how long after the grace a node may still claim what it made
-// room for before others may make room for it again.
+// PromiseLasts is how long after the grace period a node may still claim the item
+// it made room for; after that others may be preempted for it again.
 const PromiseLasts = time.Minute
 
-// promise notes that the holder of a preempted item makes room for another.
+// promise records that the holder of a preempted item makes room for another item.
 func (q *Queue) promise(asked Preempted) {
 	waiting, live := q.items[asked.For]
 	if !live || waiting.State != StateQueued {
@@ -220,8 +222,8 @@ func (q *Queue) promise(asked Preempted) {
 	q.index.Promise(string(asked.For), string(asked.NodeID), waiting.PromiseEnds)
 }
 
-// Settle drops from a task what its state makes meaningless, so that a task
-// reads the same however it came there.
+// Settle clears the fields that have no meaning in the task's state, so that a task
+// reads the same however it got there.
 func Settle(t Task) Task {
 	if len(t.BlockedOn) == 0 {
 		t.BlockedOn = nil
@@ -244,8 +246,8 @@ func Settle(t Task) Task {
 	return t
 }
 
-// Avoiding adds a node to those that an item is kept from, without those whose
-// time is over, the newest few.
+// Avoiding adds an exclusion to a list, drops expired ones, and keeps the newest
+// few.
 func Avoiding(list []Exclusion, more Exclusion, now time.Time) []Exclusion {
 	var kept []Exclusion
 	for _, e := range list {

@@ -7,21 +7,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Room is a node's free room that it keeps for one item.
+// Room is free capacity that a node keeps for one item.
 type Room struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Until  time.Time     `json:"until" doc:"after this it means nothing"`
 }
 
-// Reserved: the item has starved for so long without finding room that a
-// node starts nothing else until it fits, or until the moment given. A later
-// one of the node or of the item takes its place.
+// Reserved: the item has waited for so long without finding enough room that a node
+// starts nothing else until it fits, or until the given time. A later reservation
+// of the node or of the item replaces it.
 type Reserved struct {
 	TaskID    domain.TaskID `json:"task_id"`
 	NodeID    domain.NodeID `json:"node_id"`
 	Until     time.Time     `json:"until"`
-	Slots     int           `json:"slots"`      // of the node, that the item takes
-	SlotsUsed int           `json:"slots_used"` // by what the node holds
+	Slots     int           `json:"slots"`      // slots of the node that the item takes
+	SlotsUsed int           `json:"slots_used"` // slots taken by the items the node holds
 	SlotsOf   int           `json:"slots_of"`
 	WaitedMS  int64         `json:"waited_ms"`
 }

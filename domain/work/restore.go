@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// Restore takes over a live item as it was stored; items may come in any order.
-// Rules and pressure are restored before, shares at any time.
+// Restore adds a live item from storage; items may come in any order. Rules and
+// pressure must be restored before; shares may be restored at any time.
 func (q *Queue) Restore(item Item) error {
 	if item.State == "" || item.State.Final() {
 		return domain.Errorf(domain.Internal, "item %s: want a live one to restore, found it %q", item.ID, item.State)
@@ -49,14 +49,14 @@ func (q *Queue) Restore(item Item) error {
 	return nil
 }
 
-// RestoreRules goes by a policy that was in force.
+// RestoreRules sets the policy that was in force.
 func (q *Queue) RestoreRules(rules *sched.Rules) { q.index.SetRules(rules) }
 
-// RestorePressure takes over the pressure as it was stored.
+// RestorePressure sets the stored pressure.
 func (q *Queue) RestorePressure(p Pressure) { q.pressure = p }
 
-// Snapshot is everything that a queue holds, in an order of its own: two queues
-// with equal snapshots answer alike.
+// Snapshot is the whole content of a queue in canonical order: two queues with
+// equal snapshots behave the same.
 type Snapshot struct {
 	Items    []Item                   `json:"items"`
 	Pending  map[string]int           `json:"pending"`
@@ -71,7 +71,7 @@ type Snapshot struct {
 	Bytes    int                      `json:"bytes"`
 }
 
-// Snapshot lists what the queue holds.
+// Snapshot returns the content of the queue.
 func (q *Queue) Snapshot() Snapshot {
 	s := Snapshot{
 		Pending: q.pending, Unique: q.unique, Pressure: q.pressure, Used: map[string]int{}, Bytes: q.bytes,
@@ -93,7 +93,7 @@ func (q *Queue) Snapshot() Snapshot {
 	return s
 }
 
-// Digest identifies what a queue holds.
+// Digest returns a hash of the content of the queue.
 func (q *Queue) Digest() (string, error) {
 	text, err := json.Marshal(q.Snapshot())
 	if err != nil {

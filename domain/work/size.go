@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Measured is what an item that is done says about how fast its node was. With
-// it, and nothing else, the read models learn what later items should be sized by.
+// Measured is how fast a node was on a completed item. It is all that the read
+// models need to learn the size of later items.
 type Measured struct {
-	Units     int    `json:"units"`    // that the result names: games, mostly
+	Units     int    `json:"units"`    // named in the result: mostly games
 	SpentMS   int64  `json:"spent_ms"` // from the claim to the end
 	NodeClass string `json:"node_class,omitempty"`
 	WindowMS  int64  `json:"window_ms"` // time over which measurements count in full
 }
 
-// Size is how much of an item its holder is to do, and why.
+// Size is how much of an item its holder should do, and why.
 type Size struct {
 	Units     int    `json:"units"`
 	NodeClass string `json:"node_class,omitempty"`
@@ -33,8 +33,8 @@ func or(text, otherwise string) string {
 	return text
 }
 
-// MeasuredOf is what a result says of a node's speed; nil when items of the type
-// are not sized, or it does not say how much was done.
+// MeasuredOf returns the speed of a node from a result; nil if items of the type
+// are not sized, or the result does not say how much was done.
 func (t Task) MeasuredOf(result json.RawMessage, now time.Time, policy Policy) *Measured {
 	sizing, sized := policy.Sizing[t.Type]
 	if !sized || len(result) == 0 || t.ClaimedAt.IsZero() {

@@ -17,12 +17,12 @@ type Task struct {
 	Priority    int
 	Payload     json.RawMessage
 	Replaces    domain.TaskID
-	BlockedOn   []domain.TaskID // dependencies that are not done
+	BlockedOn   []domain.TaskID // dependencies not done yet
 	Requires    []string
 	Pin         *Pin
 	Timeout     time.Duration
 	MaxAttempts int
-	Attempts    int // spent
+	Attempts    int // used up
 	Lease       uint64
 	Node        domain.NodeID // of the last lease
 	ClaimedAt   time.Time
@@ -30,9 +30,9 @@ type Task struct {
 	NotBefore   time.Time
 	Error       string
 	Retryable   bool
-	Rejected    int        // reports refused
-	Room        *Room      // that a node keeps for it while it is queued
-	Asked       *Preempted // the holder of the live lease is to give it back
+	Rejected    int        // rejected reports
+	Room        *Room      // reserved for it by a node while it is queued
+	Asked       *Preempted // set if the holder of the current lease was asked to give it back
 }
 
 // Evolve applies a fact of the item's stream. Invariants: Lease only grows; a

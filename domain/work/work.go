@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// State is where an item is in its life.
+// State is the state of an item.
 type State string
 
 // The states. Done, dead, cancelled and expired are final.
@@ -16,34 +16,34 @@ const (
 	StateBlocked   State = "blocked"   // waits for the items it depends on
 	StateQueued    State = "queued"    // may be claimed
 	StateLeased    State = "leased"    // claimed, not yet started
-	StateRunning   State = "running"   // its holder said it started
-	StateFailed    State = "failed"    // an attempt ended badly; a retry is being decided
+	StateRunning   State = "running"   // its holder reported the start
+	StateFailed    State = "failed"    // an attempt failed; a retry is being decided
 	StateWaiting   State = "waiting"   // backs off before its next attempt
 	StateDone      State = "done"      // completed, once
-	StateDead      State = "dead"      // its attempts are spent, or its failure was final
-	StateCancelled State = "cancelled" // somebody said so
+	StateDead      State = "dead"      // no attempts left, or the failure was final
+	StateCancelled State = "cancelled" // cancelled by a command
 	StateExpired   State = "expired"   // dropped from the queue for its age
 )
 
 // TaskStates lists the states in the order reports show them.
 var TaskStates = []State{StateBlocked, StateQueued, StateLeased, StateRunning, StateFailed, StateWaiting, StateDone, StateDead, StateCancelled, StateExpired}
 
-// Final tells a state that an item never leaves.
+// Final reports whether an item never leaves the state.
 func (s State) Final() bool {
 	return s == StateDone || s == StateDead || s == StateCancelled || s == StateExpired
 }
 
-// Failed tells a final state in which the item was not done.
+// Failed reports whether the state is final and the item was not done.
 func (s State) Failed() bool { return s.Final() && s != StateDone }
 
-// Held tells a state in which a node holds a lease.
+// Held reports whether a node holds a lease in the state.
 func (s State) Held() bool { return s == StateLeased || s == StateRunning }
 
-// OriginRecorded begins the origin of an item that is known from a recording which
-// does not show who claims it.
+// OriginRecorded is the prefix of the origin of items from a recording that does
+// not show who claims them.
 const OriginRecorded = "recorded"
 
-// Spawned: an item exists and is queued, or blocked on its dependencies.
+// Spawned: an item was created, and is queued or blocked on its dependencies.
 type Spawned struct {
 	TaskID         domain.TaskID   `json:"task_id"`
 	TaskType       string          `json:"task_type"`
@@ -51,24 +51,24 @@ type Spawned struct {
 	Priority       int             `json:"priority"` // 0 to 100, larger first
 	Payload        json.RawMessage `json:"payload,omitempty"`
 	DependsOn      []domain.TaskID `json:"depends_on,omitempty"`
-	Requires       []string        `json:"requires,omitempty"`     // capability words, all of them
-	Where          string          `json:"where,omitempty"`        // an expression over a node's facts
-	RequiresGPU    bool            `json:"requires_gpu,omitempty"` // a CUDA GPU, whatever its type says
+	Requires       []string        `json:"requires,omitempty"`     // capability words, all required
+	Where          string          `json:"where,omitempty"`        // an expression over the node's facts
+	RequiresGPU    bool            `json:"requires_gpu,omitempty"` // a CUDA GPU, even if its type does not need one
 	Pin            *Pin            `json:"pin,omitempty"`
 	Exclude        []Exclusion     `json:"exclude,omitempty"`
-	TimeoutSeconds domain.Seconds  `json:"timeout_seconds"` // bound on one attempt, heartbeats or not
+	TimeoutSeconds domain.Seconds  `json:"timeout_seconds"` // limit of one attempt, even with heartbeats
 	MaxAttempts    int             `json:"max_attempts"`
-	UniqueKey      string          `json:"unique_key,omitempty"` // at most one live item has it
-	Batch          string          `json:"batch,omitempty"`      // the command that added it among others
-	Origin         string          `json:"origin,omitempty"`     // who made it up, when nobody added it
-	Replaces       domain.TaskID   `json:"replaces,omitempty"`   // an item that ended without being done, whose dependants this one unblocks
-	NotAdded       []NotAdded      `json:"not_added,omitempty"`  // on the first item of a batch: those that were refused for good
+	UniqueKey      string          `json:"unique_key,omitempty"` // unique among live items
+	Batch          string          `json:"batch,omitempty"`      // the batch command that added it
+	Origin         string          `json:"origin,omitempty"`     // what created it, if no caller added it
+	Replaces       domain.TaskID   `json:"replaces,omitempty"`   // an item that ended without being done, whose dependants wait for this one instead
+	NotAdded       []NotAdded      `json:"not_added,omitempty"`  // on the first item of a batch: the items that were refused for good
 }
 
-// NotAdded is an item of a batch that was refused while others of it were added, so
-// that the batch gets the same answer when it is repeated.
+// NotAdded is a refused item of a batch of which others were added, recorded so
+// that a repeated batch gets the same answer.
 type NotAdded struct {
-	Item   int            `json:"item"` // its place in the batch, from 0
+	Item   int            `json:"item"` // index in the batch, from 0
 	Code   domain.Code    `json:"code"`
 	Detail string         `json:"detail"`
 	Faults []domain.Fault `json:"faults,omitempty"`
@@ -93,26 +93,25 @@ func (e Spawned) Validate() []domain.Fault {
 	return faults
 }
 
-// Claimed: a node holds the item under a lease number until the deadline.
-// Lease numbers of an item only grow; only the holder of the last one may
-// finish it.
+// Claimed: a node holds the item under a lease number until the deadline. Lease
+// numbers of an item only grow; only the holder of the last one may finish it.
 type Claimed struct {
 	TaskID   domain.TaskID `json:"task_id"`
 	Lease    uint64        `json:"lease"`
 	NodeID   domain.NodeID `json:"node_id"`
-	Deadline time.Time     `json:"deadline"` // without a heartbeat the lease ends here
-	Attempt  int           `json:"attempt"`  // which attempt this is, from 1
+	Deadline time.Time     `json:"deadline"` // the lease ends here unless a heartbeat extends it
+	Attempt  int           `json:"attempt"`  // number of this attempt, from 1
 
-	Nodes []domain.NodeID `json:"nodes,omitempty"` // of recordings whose jobs take several nodes: all of them, NodeID first
+	Nodes []domain.NodeID `json:"nodes,omitempty"` // in recordings where jobs take several nodes: all of them, NodeID first
 
-	Decision *ClaimDecision `json:"decision,omitempty"` // why it was this item; absent when nobody decided
+	Decision *ClaimDecision `json:"decision,omitempty"` // why this item was chosen; absent if rift did not choose
 
-	Exploration *Boost `json:"exploration,omitempty"` // of selfplay: how much more than usual it is to explore
+	Exploration *Boost `json:"exploration,omitempty"` // of selfplay: the exploration boost
 }
 
 func (Claimed) EventType() string { return "TASK_CLAIMED" }
 
-// Started: the holder began to work.
+// Started: the holder started to work.
 type Started struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`
@@ -128,38 +127,38 @@ type Heartbeat struct {
 	NodeID   domain.NodeID   `json:"node_id"`
 	Deadline time.Time       `json:"deadline"`
 	Progress json.RawMessage `json:"progress,omitempty"`
-	// StalledSeconds is for how long the work has given no sign of life, though
-	// its holder lives; absent while it does.
+	// StalledSeconds is how long the work has made no progress although its holder
+	// is alive; absent if it does.
 	StalledSeconds domain.Seconds `json:"stalled_seconds,omitempty"`
 }
 
 func (Heartbeat) EventType() string { return "TASK_HEARTBEAT" }
 
-// Completed: the item is done, with this result, for ever.
+// Completed: the item is done, with this result; this is final.
 type Completed struct {
 	TaskID domain.TaskID   `json:"task_id"`
 	Lease  uint64          `json:"lease"`
 	NodeID domain.NodeID   `json:"node_id"`
 	Result json.RawMessage `json:"result,omitempty"`
 
-	Measured *Measured `json:"measured,omitempty"` // how fast its node was, where items of its type are sized
+	Measured *Measured `json:"measured,omitempty"` // speed of its node, if items of its type are sized
 }
 
 func (Completed) EventType() string { return "TASK_COMPLETED" }
 
-// Failed: an attempt ended badly; it counts.
+// Failed: an attempt failed; it counts.
 type Failed struct {
 	TaskID    domain.TaskID `json:"task_id"`
 	Lease     uint64        `json:"lease"`
 	NodeID    domain.NodeID `json:"node_id"`
 	Error     string        `json:"error"`
 	Retryable bool          `json:"retryable"`
-	Attempts  int           `json:"attempts"` // spent so far, this one included
+	Attempts  int           `json:"attempts"` // used up so far, including this one
 }
 
 func (Failed) EventType() string { return "TASK_FAILED" }
 
-// Released: the holder gave the item back unfinished; no attempt is spent.
+// Released: the holder gave the item back unfinished; no attempt is used up.
 type Released struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`
@@ -169,8 +168,8 @@ type Released struct {
 
 func (Released) EventType() string { return "TASK_RELEASED" }
 
-// Revoked: the lease was taken from its node, which is not trusted to
-// finish; the item is queued again and no attempt is spent.
+// Revoked: the lease was taken from its node, which is not trusted to finish; the
+// item is queued again and no attempt is used up.
 type Revoked struct {
 	TaskID domain.TaskID `json:"task_id"`
 	Lease  uint64        `json:"lease"`
@@ -180,26 +179,26 @@ type Revoked struct {
 
 func (Revoked) EventType() string { return "TASK_REVOKED" }
 
-// LeaseExpired: the deadline passed without a sign of the holder, or the
-// attempt ran over its time-out; the attempt counts.
+// LeaseExpired: the deadline passed without a heartbeat, or the attempt exceeded
+// its time-out; the attempt counts.
 type LeaseExpired struct {
 	TaskID   domain.TaskID  `json:"task_id"`
 	Lease    uint64         `json:"lease"`
 	NodeID   domain.NodeID  `json:"node_id"`
 	Reason   string         `json:"reason"` // "silent" or "timeout"
 	Attempts int            `json:"attempts"`
-	Overdue  domain.Seconds `json:"overdue_seconds,omitempty"` // how late it was noticed
+	Overdue  domain.Seconds `json:"overdue_seconds,omitempty"` // delay after the deadline
 }
 
 func (LeaseExpired) EventType() string { return "TASK_LEASE_EXPIRED" }
 
-// RetryScheduled: the item is tried again, not before the given moment.
+// RetryScheduled: the item is retried, not before the given time.
 type RetryScheduled struct {
 	TaskID    domain.TaskID `json:"task_id"`
 	NotBefore time.Time     `json:"not_before"`
 	Attempts  int           `json:"attempts"`
 
-	Exclude *Exclusion `json:"exclude,omitempty"` // the node it failed on, which it avoids for a while
+	Exclude *Exclusion `json:"exclude,omitempty"` // the node it failed on, which is avoided for a while
 }
 
 func (RetryScheduled) EventType() string { return "TASK_RETRY_SCHEDULED" }
@@ -229,22 +228,22 @@ type Unblocked struct {
 
 func (Unblocked) EventType() string { return "TASK_UNBLOCKED" }
 
-// Cancelled: the item will not be worked on any more; a holder learns of it
-// with its next heartbeat.
+// Cancelled: the item will not be worked on any more; a holder learns this from the
+// answer to its next heartbeat.
 type Cancelled struct {
 	TaskID domain.TaskID `json:"task_id"`
-	Lease  uint64        `json:"lease,omitempty"` // the lease that was live, if any
+	Lease  uint64        `json:"lease,omitempty"` // the lease it had, if any
 	NodeID domain.NodeID `json:"node_id,omitempty"`
 	Reason string        `json:"reason,omitempty"`
-	Batch  bool          `json:"batch,omitempty"` // one of a class that was cancelled
+	Batch  bool          `json:"batch,omitempty"` // cancelled as one of a class
 
-	Because domain.TaskID `json:"because,omitempty"` // the item that ended without being done, which this one waited for, itself or through others
+	Because domain.TaskID `json:"because,omitempty"` // the item whose end without success caused this, directly or through others
 }
 
 func (Cancelled) EventType() string { return "TASK_CANCELLED" }
 
-// Dropped: a queued item was removed for its age. Rift itself never does
-// this; recordings of the original do.
+// Dropped: a queued item was removed for its age. Rift never does this; recordings
+// of the original contain it.
 type Dropped struct {
 	TaskID     domain.TaskID  `json:"task_id"`
 	AgeSeconds domain.Seconds `json:"age_seconds"`
@@ -253,7 +252,7 @@ type Dropped struct {
 
 func (Dropped) EventType() string { return "TASK_EXPIRED" }
 
-// Refused: an item was not taken because the queue was full.
+// Refused: an item was refused because the queue was full.
 type Refused struct {
 	TaskID   domain.TaskID `json:"task_id"`
 	TaskType string        `json:"task_type,omitempty"`
@@ -264,19 +263,19 @@ type Refused struct {
 
 func (Refused) EventType() string { return "TASK_REFUSED" }
 
-// Refusal is the answer of the add that was refused.
+// Refusal returns the error for the add that was refused.
 func (e Refused) Refusal() error {
 	return domain.Errorf(domain.TooMany, "item %s refused: %s (%d pending, limit %d); claim or cancel items, or add it later", e.TaskID, e.Reason, e.Pending, e.Limit)
 }
 
-// CompletionRejected: somebody who does not hold the live lease tried to report
-// on the item. What they brought is kept: games already played are still data.
+// CompletionRejected: a caller without the current lease reported on the item. The
+// report is kept, because games already played are still data.
 type CompletionRejected struct {
 	TaskID    domain.TaskID   `json:"task_id"`
 	Verb      string          `json:"verb"`   // start, heartbeat, complete, fail, release
 	Reason    string          `json:"reason"` // stale, foreign, duplicate, cancelled, never_leased
 	Lease     uint64          `json:"lease"`
-	LiveLease uint64          `json:"live_lease"` // 0 when nobody holds it
+	LiveLease uint64          `json:"live_lease"` // 0 if there is none
 	NodeID    domain.NodeID   `json:"node_id,omitempty"`
 	State     State           `json:"state"`
 	Result    json.RawMessage `json:"result,omitempty"`
@@ -285,7 +284,7 @@ type CompletionRejected struct {
 
 func (CompletionRejected) EventType() string { return "COMPLETION_REJECTED" }
 
-// Refusal is the answer of the report that was refused.
+// Refusal returns the error for the report that was refused.
 func (e CompletionRejected) Refusal() error {
 	held := "nobody holds it now"
 	if e.LiveLease != 0 {
@@ -294,8 +293,8 @@ func (e CompletionRejected) Refusal() error {
 	return domain.Errorf(domain.StaleLease, "%s of item %s under lease %d refused as %s: the item is %s and %s", e.Verb, e.TaskID, e.Lease, e.Reason, e.State, held)
 }
 
-// BackpressureActivated: so many items are pending that producers must slow
-// down ("soft") or are refused ("hard"). Stream: the cluster's.
+// BackpressureActivated: so many items wait that producers must slow down ("soft")
+// or are refused ("hard"). Its stream is the cluster's.
 type BackpressureActivated struct {
 	Level     string `json:"level"`
 	Pending   int    `json:"pending"`

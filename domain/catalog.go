@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Codec turns payloads into structs and back. The standard library is the
-// reference; a node may hand in a faster one, which must agree with it.
+// Codec encodes and decodes payloads. encoding/json is the reference; a faster
+// codec must agree with it.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
@@ -20,30 +20,30 @@ type Codec interface {
 // StandardCodec is encoding/json.
 type StandardCodec struct{}
 
-// Marshal is json.Marshal.
+// Marshal calls json.Marshal.
 func (StandardCodec) Marshal(v any) ([]byte, error) { return json.Marshal(v) }
 
-// Unmarshal is json.Unmarshal.
+// Unmarshal calls json.Unmarshal.
 func (StandardCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 
-// Validator is an event that can say what is wrong with itself. Appending asks
-// it; replay never does, because what is in the log has happened.
+// Validator is an event that can check itself. It is called on append but never on
+// replay, because events in the log have already happened.
 type Validator interface{ Validate() []Fault }
 
 // Refusal is an event that records why a command was refused. The command's
 // caller gets the error, now and on every retry with the same command id.
 type Refusal interface{ Refusal() error }
 
-// Def is the catalogue's entry of one event type.
+// Def is the catalogue's entry for one event type.
 type Def struct {
 	Type    string
-	Version int    // the schema version written today, from 1
+	Version int    // the current schema version, from 1
 	Stream  string // the category of the streams it lives in
-	About   string // one sentence: when it is true
+	About   string // one sentence: when it is recorded
 	Origin  Origin // who may append it
 	Keys    []Key  // the payload's keys, in order, from the struct
 	Aliases map[string]string
-	Names   []string // other wire names that mean this type on input
+	Names   []string // other wire names that are accepted on input
 	Example string   // a payload
 	Zero    Event    // the empty event, for its type
 
@@ -54,8 +54,8 @@ type Def struct {
 	checks    []func(Event) []Fault
 }
 
-// Faults names what is wrong with an event of the type: by the event's own
-// Validate, by the range that each number's type has, and by the entry's checks.
+// Faults returns what is wrong with an event of the type: by its own Validate, by
+// the range of each number's type, and by the checks of the entry.
 func (d *Def) Faults(event Event) (faults []Fault) {
 	if v, can := event.(Validator); can {
 		faults = v.Validate()
@@ -72,24 +72,24 @@ func (d *Def) Faults(event Event) (faults []Fault) {
 	return faults
 }
 
-// Key is one key of a payload as the catalogue prints it.
+// Key is one key of a payload as the catalogue describes it.
 type Key struct {
 	Name     string
 	Type     string // in the words of JSON: "text", "whole number", "list of text" …
 	Optional bool
 }
 
-// Homed is an event that knows the stream it belongs to, so that a tool that
-// appends it need not say.
+// Homed is an event that knows the stream it belongs to, so that tools which append
+// it need not name the stream.
 type Homed interface{ Home() StreamID }
 
-// Origin says who may append an event.
+// Origin is who may append an event.
 type Origin string
 
 // The origins.
 const (
 	Inside   Origin = "internal" // only decisions of rift
-	External Origin = "external" // also POST /events: the bridge for training scripts
+	External Origin = "external" // also callers of POST /events: the bridge for training scripts
 )
 
 type upcaster struct {
@@ -97,10 +97,10 @@ type upcaster struct {
 	up   func(Codec, []byte) ([]byte, error)
 }
 
-// Option adds to an entry.
+// Option configures an entry.
 type Option func(*Def)
 
-// Define makes the entry of event type E at a schema version.
+// Define returns the entry of event type E at a schema version.
 func Define[E Event](version int, stream, about string, options ...Option) Def {
 	var zero E
 	def := Def{
@@ -123,7 +123,7 @@ func Define[E Event](version int, stream, about string, options ...Option) Def {
 	return def
 }
 
-// WithExamples gives entries their example payloads, by type.
+// WithExamples adds example payloads to entries, by type.
 func WithExamples(defs []Def, examples map[string]string) []Def {
 	for i := range defs {
 		defs[i].Example = examples[defs[i].Type]
@@ -131,7 +131,7 @@ func WithExamples(defs []Def, examples map[string]string) []Def {
 	return defs
 }
 
-// Checked adds a check of events by what their type does not know.
+// Checked adds a check of events that needs more than their type knows.
 func Checked[E Event](check func(E) []Fault) Option {
 	return func(def *Def) {
 		def.checks = append(def.checks, func(event Event) []Fault {
@@ -144,8 +144,8 @@ func Checked[E Event](check func(E) []Fault) Option {
 	}
 }
 
-// Up turns payloads of schema version from into those of from+1, typed at both
-// ends. It is never deleted: old logs are readable for ever.
+// Up adds the conversion of payloads of schema version from to from+1. It must
+// never be deleted, because old logs must stay readable.
 func Up[Old, New any](from int, up func(Old) New) Option {
 	return func(def *Def) {
 		if _, twice := def.upcasters[from]; twice {
@@ -175,20 +175,20 @@ func Alias(legacy, canonical string) Option {
 	}
 }
 
-// Reshape accepts an old shape of a payload that comes from outside and is more
-// than a renamed key. It changes the payload in place, before aliases, only
-// where it is sure of the meaning, and tells what it changed.
+// Reshape accepts an old payload shape from outside that differs by more than
+// renamed keys. change edits the payload in place, before aliases are applied, only
+// where the meaning is certain, and returns what it changed.
 func Reshape(change func(Payload) []string) Option {
 	return func(def *Def) { def.reshapes = append(def.reshapes, change) }
 }
 
-// AlsoNamed accepts another wire name of the type on input.
+// AlsoNamed accepts other wire names of the type on input.
 func AlsoNamed(names ...string) Option {
 	return func(def *Def) { def.Names = append(def.Names, names...) }
 }
 
-// Catalog knows every event type. It is a value built once at start; an entry
-// that contradicts another is refused there, not found out in production.
+// Catalog holds every event type. It is built once at start, and contradicting
+// entries are an error then.
 type Catalog struct {
 	codec Codec
 	defs  map[string]*Def
@@ -196,8 +196,8 @@ type Catalog struct {
 	order []string
 }
 
-// NewCatalog builds the catalogue of the areas' entries. A duplicate type or
-// name, a version below 1, or a gap in an upcaster chain is an error.
+// NewCatalog returns the catalogue of the areas' entries. A duplicate type or name,
+// a version below 1, or a gap in an upcaster chain is an error.
 func NewCatalog(codec Codec, areas ...[]Def) (*Catalog, error) {
 	if codec == nil {
 		codec = StandardCodec{}
@@ -241,7 +241,8 @@ func NewCatalog(codec Codec, areas ...[]Def) (*Catalog, error) {
 	return c, nil
 }
 
-// faults names what no event could be appended or translated with.
+// faults returns the errors of an entry with which no event could be appended or
+// translated.
 func (d *Def) faults() []Fault {
 	var faults []Fault
 	if _, err := ParseStreamID(d.Stream + "-x"); err != nil {
@@ -258,7 +259,7 @@ func (d *Def) faults() []Fault {
 	return faults
 }
 
-// Defs lists the entries by type.
+// Defs returns the entries sorted by type.
 func (c *Catalog) Defs() []Def {
 	defs := make([]Def, 0, len(c.order))
 	for _, name := range c.order {
@@ -267,7 +268,7 @@ func (c *Catalog) Defs() []Def {
 	return defs
 }
 
-// Lookup finds an entry by its type.
+// Lookup returns the entry of a type.
 func (c *Catalog) Lookup(eventType string) (Def, bool) {
 	def, ok := c.defs[eventType]
 	if !ok {
@@ -276,8 +277,8 @@ func (c *Catalog) Lookup(eventType string) (Def, bool) {
 	return *def, true
 }
 
-// Resolve finds the type that a name from outside means: the type itself, a
-// legacy name, either in any letter case.
+// Resolve returns the type for a name from outside: the type itself or a legacy
+// name, in any letter case.
 func (c *Catalog) Resolve(name string) (string, bool) {
 	if _, ok := c.defs[name]; ok {
 		return name, true
@@ -286,9 +287,9 @@ func (c *Catalog) Resolve(name string) (string, bool) {
 	return found, ok
 }
 
-// Decode reads a stored payload: old versions go up the chain to today's.
-// An unknown type is NotFound; a version newer than the catalogue's is Corrupt
-// for this build: the log was written by a later one.
+// Decode decodes a stored payload, converting old versions to the current one. An
+// unknown type is NotFound; a version newer than the catalogue's is Corrupt,
+// because a later build wrote the log.
 func (c *Catalog) Decode(eventType string, version int, data []byte) (Event, error) {
 	def, ok := c.defs[eventType]
 	if !ok {
@@ -313,8 +314,9 @@ func (c *Catalog) Decode(eventType string, version int, data []byte) (Event, err
 	return event, nil
 }
 
-// undecodable says which key of a payload has which wrong type. The standard
-// library's error names the key; a fast codec's may not.
+// undecodable returns the error for a payload that cannot be decoded, with the key
+// and its wrong type. It uses the standard library's error, since that of a fast
+// codec may not name the key.
 func undecodable(eventType string, version int, err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
@@ -337,8 +339,8 @@ func (c *Catalog) Fill(e *Envelope) error {
 	return nil
 }
 
-// Encode writes an event at today's version. It refuses an event that is not in
-// the catalogue, or has faults.
+// Encode encodes an event at the current version. It refuses an event that is not
+// in the catalogue, or that has faults.
 func (c *Catalog) Encode(event Event) (eventType string, version int, data []byte, err error) {
 	def, ok := c.defs[event.EventType()]
 	if !ok {

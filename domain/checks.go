@@ -7,37 +7,37 @@ import (
 	"unicode/utf8"
 )
 
-// MaxSeconds bounds every duration of a payload: ten years, far below what a
-// time.Duration holds.
+// MaxSeconds limits every duration of a payload to ten years, far below the range
+// of time.Duration.
 const MaxSeconds Seconds = 10 * 366 * 24 * 3600
 
-// Checks collects what is wrong with an event, every fault, in the order asked.
+// Checks collects the faults of an event, in the order of the checks.
 type Checks []Fault
 
-// Fault adds one by its field and reason.
+// Fault adds a fault.
 func (c *Checks) Fault(field, format string, args ...any) {
 	*c = append(*c, Fault{field, fmt.Sprintf(format, args...)})
 }
 
-// Name wants something that can stand in a stream id.
+// Name checks that value is usable in a stream id.
 func (c *Checks) Name(field, value string) {
 	if err := CheckName(value); err != nil {
 		c.Fault(field, "%s", err)
 	}
 }
 
-// MaybeName is name for an optional key.
+// MaybeName is Name for an optional key.
 func (c *Checks) MaybeName(field, value string) {
 	if value != "" {
 		c.Name(field, value)
 	}
 }
 
-// MaxModelID bounds the name of a model in bytes: gauntlets and their quick looks
-// are named by the game and the model together, and these are names too.
+// MaxModelID limits the name of a model in bytes: ids of gauntlets and quick
+// evaluations consist of the game and the model, and must be valid names too.
 const MaxModelID = 180
 
-// Model wants a name that can be measured.
+// Model checks that a model id is a name of valid length.
 func (c *Checks) Model(id ModelID) {
 	c.Name("model_id", string(id))
 	if len(id) > MaxModelID && len(id) <= MaxName {
@@ -45,14 +45,14 @@ func (c *Checks) Model(id ModelID) {
 	}
 }
 
-// Text wants something a person can read.
+// Text checks that value is printable text.
 func (c *Checks) Text(field, value string) {
 	if strings.TrimSpace(value) == "" {
 		c.Fault(field, "required")
 	}
 }
 
-// Config wants a game under the key that all events name it by.
+// Config checks that value is a config key.
 func (c *Checks) Config(value ConfigKey) {
 	if value == "" {
 		c.Fault("config_key", "required")
@@ -61,54 +61,54 @@ func (c *Checks) Config(value ConfigKey) {
 	}
 }
 
-// MaybeConfig wants the key of a game, or none.
+// MaybeConfig is Config for an optional key.
 func (c *Checks) MaybeConfig(value ConfigKey) {
 	if value != "" {
 		c.Config(value)
 	}
 }
 
-// Within wants low ≤ value ≤ high; not-a-number is in no range.
+// Within checks that low ≤ value ≤ high; NaN is never within.
 func Within[N ~int | ~int64 | ~float64](c *Checks, field string, value, low, high N) {
 	if !(value >= low && value <= high) {
 		c.Fault(field, "want %v to %v, found %v", low, high, value)
 	}
 }
 
-// MaybeWithin is within for an optional key.
+// MaybeWithin is Within for an optional key.
 func MaybeWithin[N ~int | ~int64 | ~float64](c *Checks, field string, value *N, low, high N) {
 	if value != nil {
 		Within(c, field, *value, low, high)
 	}
 }
 
-// AtLeast wants low ≤ value; not-a-number is not at least anything.
+// AtLeast checks that low ≤ value; NaN is not.
 func AtLeast[N ~int | ~int64 | ~float64](c *Checks, field string, value, low N) {
 	if !(value >= low) {
 		c.Fault(field, "want at least %v, found %v", low, value)
 	}
 }
 
-// MaybeAtLeast wants low ≤ value, or none.
+// MaybeAtLeast is AtLeast for an optional key.
 func MaybeAtLeast[N ~int | ~int64 | ~float64](c *Checks, field string, value *N, low N) {
 	if value != nil {
 		AtLeast(c, field, *value, low)
 	}
 }
 
-// Positive wants a duration above 0 that a clock can add.
+// Positive checks for a duration above 0 and up to MaxSeconds.
 func (c *Checks) Positive(field string, value Seconds) {
 	if !(value > 0 && value <= MaxSeconds) {
 		c.Fault(field, "want more than 0 and at most %v, found %v", MaxSeconds, value)
 	}
 }
 
-// MaybeSeconds wants a duration from 0 to MaxSeconds, or none.
+// MaybeSeconds checks for a duration from 0 to MaxSeconds, or none.
 func (c *Checks) MaybeSeconds(field string, value *Seconds) {
 	MaybeWithin(c, field, value, 0, MaxSeconds)
 }
 
-// OneOf wants a word of a closed list.
+// OneOf checks that value is in a fixed list.
 func OneOf[W ~string](c *Checks, field string, value W, words []W) {
 	if value == "" {
 		c.Fault(field, "required")
@@ -117,7 +117,7 @@ func OneOf[W ~string](c *Checks, field string, value W, words []W) {
 	}
 }
 
-// MaybeOneOf wants a word of a closed list, or none.
+// MaybeOneOf is OneOf for an optional key.
 func MaybeOneOf[W ~string](c *Checks, field string, value W, words []W) {
 	if value != "" {
 		OneOf(c, field, value, words)
@@ -132,7 +132,7 @@ func list[W ~string](words []W) string {
 	return strings.Join(texts, ", ")
 }
 
-// Clip shortens a text for a message, never inside a character.
+// Clip shortens a text for a message, never inside a UTF-8 sequence.
 func Clip(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -20,7 +20,7 @@ const (
 // Boards lists the boards from small to large.
 var Boards = []Board{Hex8, Square8, Square19, Hexagonal}
 
-// The players a game can have.
+// Limits of the number of players.
 const (
 	MinPlayers = 2
 	MaxPlayers = 4
@@ -30,7 +30,7 @@ const (
 // selfplay are kept per key.
 type ConfigKey string
 
-// Config builds the key of a board and a number of players.
+// Config returns the key of a board and a number of players.
 func Config(board Board, players int) ConfigKey {
 	return ConfigKey(string(board) + "_" + strconv.Itoa(players) + "p")
 }
@@ -46,9 +46,9 @@ func ConfigKeys() []ConfigKey {
 	return keys
 }
 
-// ParseConfigKey reads a key that comes from outside. Other spellings seen in
-// old tools (hex_2p, square8_2, all) are refused: guessing one would mix the
-// ratings of two games.
+// ParseConfigKey parses a key from outside. Other spellings found in old tools
+// (hex_2p, square8_2, all) are refused: a wrong guess would mix the ratings of two
+// games.
 func ParseConfigKey(text string) (ConfigKey, error) {
 	board, players, _ := strings.Cut(text, "_")
 	count, isCount := strings.CutSuffix(players, "p")
@@ -58,13 +58,13 @@ func ParseConfigKey(text string) (ConfigKey, error) {
 	return ConfigKey(text), nil
 }
 
-// Board is the key's board.
+// Board returns the board of the key.
 func (k ConfigKey) Board() Board {
 	board, _, _ := strings.Cut(string(k), "_")
 	return Board(board)
 }
 
-// Players is the key's number of players, 0 for a key that is none.
+// Players returns the number of players, 0 for an invalid key.
 func (k ConfigKey) Players() int {
 	if _, err := ParseConfigKey(string(k)); err != nil {
 		return 0
@@ -72,16 +72,17 @@ func (k ConfigKey) Players() int {
 	return int(k[len(k)-2] - '0')
 }
 
-// TrainingStream is where everything about making better models of the game is
-// written: it has one owner, so that two reactions cannot contradict each other.
+// TrainingStream returns the stream of the game's training events. All decisions
+// about its training are made on this one stream, so that two reactions cannot
+// contradict each other.
 func (k ConfigKey) TrainingStream() StreamID { return Stream("training", string(k)) }
 
-// EloStream is where the ratings of the game are written.
+// EloStream returns the stream of the game's ratings.
 func (k ConfigKey) EloStream() StreamID { return Stream("elo", string(k)) }
 
 // ModelID names a model by the hash of its weights, so that the same weights
 // under two file names are one model.
 type ModelID string
 
-// Stream holds the events of a model, as opposed to those of its game.
+// Stream returns the stream of a model's events, as opposed to those of its game.
 func (id ModelID) Stream() StreamID { return Stream("model", string(id)) }

@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// Code classes an error for people, programs and HTTP. The string is the wire
-// form and never changes.
+// Code is the class of an error, for people, programs and HTTP. The string is the
+// wire form and never changes.
 type Code string
 
 // The codes, with the meaning a caller may rely on.
 const (
 	Invalid      Code = "invalid"      // the request itself is wrong; sending it again will not help
-	Unauthorized Code = "unauthorized" // no identity, or one that is not known
+	Unauthorized Code = "unauthorized" // no identity, or an unknown one
 	Forbidden    Code = "forbidden"    // the identity may not do this
 	NotFound     Code = "not_found"
-	Conflict     Code = "conflict"    // the state moved on, or does not allow it
-	StaleLease   Code = "stale_lease" // the lease named is not the live one
-	KeyReused    Code = "key_reused"  // the id of the command belongs to another command
+	Conflict     Code = "conflict"    // the state has changed, or does not allow it
+	StaleLease   Code = "stale_lease" // the named lease is not the current one
+	KeyReused    Code = "key_reused"  // the command id belongs to another command
 	TooLarge     Code = "too_large"
-	TooMany      Code = "too_many"    // a bound was hit; later may work
+	TooMany      Code = "too_many"    // a limit was reached; later may work
 	NotLeader    Code = "not_leader"  // another node decides
 	Unavailable  Code = "unavailable" // the log or a part of the node cannot serve now
 	Timeout      Code = "timeout"
-	Corrupt      Code = "corrupt" // stored bytes do not mean what they must
+	Corrupt      Code = "corrupt" // stored bytes are invalid
 	Internal     Code = "internal"
 )
 
-// Retryable tells whether the same request may succeed later unchanged.
+// Retryable reports whether the same request may succeed later.
 func (c Code) Retryable() bool {
 	switch c {
 	case TooMany, NotLeader, Unavailable, Timeout:
@@ -38,13 +38,13 @@ func (c Code) Retryable() bool {
 	}
 }
 
-// Fault is one thing wrong with an input: the key path and what was wanted.
+// Fault is one thing wrong with an input: the key path and the reason.
 type Fault struct {
 	Field  string `json:"field"`
 	Reason string `json:"reason"`
 }
 
-// Error is an error with a code, and every fault found where there were several.
+// Error is an error with a code, and all faults if there were several.
 type Error struct {
 	Code   Code
 	Msg    string
@@ -52,7 +52,7 @@ type Error struct {
 	Err    error
 }
 
-// Error gives the message, the faults and the cause.
+// Error returns the message, the faults and the cause.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Msg)
@@ -68,17 +68,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is matches any *Error target that has only a Code set, so that
-// errors.Is(err, domain.ErrConflict) asks for the class.
+// Is matches an *Error target with only a Code, so that errors.Is(err,
+// domain.ErrConflict) tests for the class.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Msg == "" && t.Err == nil && t.Code == e.Code
 }
 
-// Sentinels of the classes, for errors.Is.
+// Sentinel errors of the classes, for errors.Is.
 var (
 	ErrInvalid     error = &Error{Code: Invalid}
 	ErrNotFound    error = &Error{Code: NotFound}
@@ -90,13 +90,13 @@ var (
 	ErrTimeout     error = &Error{Code: Timeout}
 )
 
-// Errorf makes a coded error; %w keeps the cause.
+// Errorf returns a coded error; %w wraps the cause.
 func Errorf(code Code, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Msg: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// Faulty makes one Invalid error of every fault, or nil of none.
+// Faulty returns one Invalid error for all faults, or nil if there are none.
 func Faulty(what string, faults []Fault) error {
 	if len(faults) == 0 {
 		return nil
@@ -104,7 +104,7 @@ func Faulty(what string, faults []Fault) error {
 	return &Error{Code: Invalid, Msg: what, Faults: faults}
 }
 
-// CodeOf finds the code of an error, Internal when it has none.
+// CodeOf returns the code of an error, Internal if it has none.
 func CodeOf(err error) Code {
 	var coded *Error
 	if errors.As(err, &coded) {

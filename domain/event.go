@@ -15,18 +15,18 @@ import (
 // break a recorded log.
 type Event interface{ EventType() string }
 
-// Command is a wish that a decision turns into events or refuses. CommandType
-// is "area.verb" ("work.claim").
+// Command is a request that a decision turns into events or refuses. CommandType is
+// "area.verb" ("work.claim").
 type Command interface{ CommandType() string }
 
 // Position is the place of an event in the whole log: 1 for the first event,
-// growing by exactly one. Zero stands before the first event.
+// increasing by exactly one. Zero is before the first event.
 type Position uint64
 
-// String gives the decimal form used on the wire.
+// String returns the decimal form used on the wire.
 func (p Position) String() string { return strconv.FormatUint(uint64(p), 10) }
 
-// ParsePosition reads the decimal form.
+// ParsePosition parses the decimal form.
 func ParsePosition(text string) (Position, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
@@ -38,14 +38,14 @@ func ParsePosition(text string) (Position, error) {
 // Revision is the place of an event in its stream: 0 for the first.
 type Revision int64
 
-// The expected revisions an append may state besides an exact one.
+// Special expected revisions of an append.
 const (
 	NoStream     Revision = -1 // the stream has no event yet
 	AnyRevision  Revision = -2 // no check
 	StreamExists Revision = -4 // the stream has at least one event
 )
 
-// String names the special values.
+// String returns the number, or the name of a special value.
 func (r Revision) String() string {
 	switch r {
 	case NoStream:
@@ -58,29 +58,29 @@ func (r Revision) String() string {
 	return strconv.FormatInt(int64(r), 10)
 }
 
-// MaxStreamID bounds a stream name in bytes: names are index keys.
+// MaxStreamID limits a stream name in bytes, because names are index keys.
 const MaxStreamID = 512
 
 // StreamID is "<category>-<id>", split at the first dash.
 type StreamID string
 
-// Stream builds the id of a stream from its category and the rest.
+// Stream returns the id of a stream from its category and the rest.
 func Stream(category, id string) StreamID { return StreamID(category + "-" + id) }
 
-// Category is the part before the first dash.
+// Category returns the part before the first dash.
 func (s StreamID) Category() string {
 	category, _, _ := strings.Cut(string(s), "-")
 	return category
 }
 
-// ID is the part after the first dash; it may hold dashes itself.
+// ID returns the part after the first dash, which may contain dashes itself.
 func (s StreamID) ID() string {
 	_, id, _ := strings.Cut(string(s), "-")
 	return id
 }
 
-// ParseStreamID checks a stream name that comes from outside: category of
-// lower-case letters, a dash, a rest of UTF-8 without control characters or spaces.
+// ParseStreamID checks a stream name from outside: a category of lower-case
+// letters, a dash, and UTF-8 without control characters or spaces.
 func ParseStreamID(text string) (StreamID, error) {
 	if len(text) > MaxStreamID {
 		return "", Errorf(Invalid, "stream id: want at most %d bytes, found %d", MaxStreamID, len(text))
@@ -105,13 +105,13 @@ func ParseStreamID(text string) (StreamID, error) {
 	return StreamID(text), nil
 }
 
-// EventID is the identity of a fact: a UUID derived from what caused it.
+// EventID is the identity of a fact: a UUID derived from its cause.
 type EventID [16]byte
 
-// IsZero tells an id that was never set.
+// IsZero reports whether the id is unset.
 func (id EventID) IsZero() bool { return id == EventID{} }
 
-// String is the canonical 8-4-4-4-12 form.
+// String returns the canonical 8-4-4-4-12 form.
 func (id EventID) String() string {
 	var text [36]byte
 	hex.Encode(text[0:8], id[0:4])
@@ -123,10 +123,10 @@ func (id EventID) String() string {
 	return string(text[:])
 }
 
-// MarshalText gives the canonical form.
+// MarshalText returns the canonical form.
 func (id EventID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText reads the canonical form.
+// UnmarshalText parses the canonical form.
 func (id *EventID) UnmarshalText(text []byte) error {
 	parsed, err := ParseEventID(string(text))
 	if err != nil {
@@ -136,7 +136,7 @@ func (id *EventID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// ParseEventID reads the canonical 8-4-4-4-12 form.
+// ParseEventID parses the canonical 8-4-4-4-12 form.
 func ParseEventID(text string) (EventID, error) {
 	var id EventID
 	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
@@ -148,11 +148,11 @@ func ParseEventID(text string) (EventID, error) {
 	return id, nil
 }
 
-// DeriveID makes the UUID (RFC 9562 version 8, SHA-256) of the index-th thing
-// that cause brought about. The same cause gives the same id on every machine,
-// which is what lets a retried command append once.
+// DeriveID returns a UUID (RFC 9562 version 8, SHA-256) for the index-th result of
+// cause. The same cause gives the same id on every machine, so that a retried
+// command appends its events once.
 func DeriveID(cause string, index int) EventID {
-	var short [128]byte // a command asks for several, of names that fit
+	var short [128]byte // large enough for usual names, to avoid an allocation
 	sum := sha256.Sum256(strconv.AppendInt(append(append(short[:0], cause...), 0), int64(index), 10))
 	var id EventID
 	copy(id[:], sum[:16])
@@ -161,7 +161,7 @@ func DeriveID(cause string, index int) EventID {
 	return id
 }
 
-// Meta says who caused an event and why.
+// Meta is the origin of an event: who caused it and why.
 type Meta struct {
 	Command     string `json:"command,omitempty" doc:"id of the command that decided it"`
 	Causation   string `json:"$causationId,omitempty" doc:"id of the event whose reaction it is"`
@@ -174,9 +174,9 @@ type Meta struct {
 	Custom      string `json:"custom,omitempty" doc:"what the protocol of another system keeps with an event it stored; UTF-8, only that protocol reads it"`
 }
 
-// Envelope is an event as the log holds it. Time is what the deciding node said
-// (UTC, microseconds): data, never a clock. Event is nil until a Catalog has
-// decoded Data; logs move Data without looking inside.
+// Envelope is an event as the log holds it. Time was set by the deciding node (UTC,
+// microseconds) and is data, not a clock. Event is nil until a Catalog has decoded
+// Data; logs do not look inside Data.
 type Envelope struct {
 	Position Position
 	Stream   StreamID
@@ -190,13 +190,13 @@ type Envelope struct {
 	Event    Event
 }
 
-// String is the one-line form of scripts and error messages.
+// String returns the one-line form used in scripts and error messages.
 func (e Envelope) String() string {
 	return fmt.Sprintf("%d %s@%d %s %s", e.Position, e.Stream, e.Revision, e.Type, e.Data)
 }
 
-// Timestamp is how times are written everywhere: RFC 3339, UTC, microseconds.
+// Timestamp is the format of times everywhere: RFC 3339, UTC, microseconds.
 const Timestamp = "2006-01-02T15:04:05.999999Z07:00"
 
-// Instant brings a time into the form that events store.
+// Instant converts a time to the precision and zone of events.
 func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -16,24 +16,23 @@ func NamedFaults(field, name string) []Fault {
 // NodeID names a machine of the cluster.
 type NodeID string
 
-// Stream is where the node's whole life is written.
+// Stream returns the stream with all events of the node.
 func (id NodeID) Stream() StreamID { return Stream("node", string(id)) }
 
-// Round6 keeps six decimals: a product is read by people.
+// Round6 rounds to six decimals, for readability.
 func Round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }
 
 // TaskID names a work item.
 type TaskID string
 
-// Stream is where the item's whole life is written.
+// Stream returns the stream with all events of the item.
 func (id TaskID) Stream() StreamID { return Stream("task", string(id)) }
 
-// MaxName bounds a name in bytes.
+// MaxName limits the length of a name in bytes.
 const MaxName = 200
 
-// JoinNames makes one name of several, different for any other several: with ":"
-// between, and those that hold it written so that they do not. Names without ":"
-// and "@" stand as they are.
+// JoinNames joins names with ":" unambiguously, by escaping those that contain it.
+// Names without ":" and "@" are unchanged.
 func JoinNames(names ...string) string {
 	joined := make([]string, len(names))
 	for i, name := range names {
@@ -42,9 +41,9 @@ func JoinNames(names ...string) string {
 	return strings.Join(joined, ":")
 }
 
-// CheckName refuses a name that cannot stand in a stream id or a path: empty,
-// longer than 200 bytes, of dots alone, or with anything but letters, digits and
-// "._:@-".
+// CheckName returns an error for a name that is not usable in a stream id or a
+// path: empty, longer than 200 bytes, only dots, or with anything but letters,
+// digits and "._:@-".
 func CheckName(name string) error {
 	if name == "" {
 		return Errorf(Invalid, "required")

@@ -40,7 +40,7 @@ func keysOf(event Event) []Key {
 	return keys
 }
 
-// jsonType says what a Go type looks like in a payload.
+// jsonType returns the name of the JSON type that a Go type is written as.
 func jsonType(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[time.Time]():
@@ -75,7 +75,7 @@ func jsonType(t reflect.Type) string {
 	}
 }
 
-// typeFault says which key has which wrong type, in the words of JSON.
+// typeFault returns the fault for a value of a wrong type, in JSON terms.
 func typeFault(err error) Fault {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
@@ -106,8 +106,8 @@ func typeFault(err error) Fault {
 	return Fault{Field: field, Reason: fmt.Sprintf("want %s, found %s", want, Clip(found, 64))}
 }
 
-// sameJSON tells whether two values mean the same: spacing, the order of keys
-// and the way a number is written do not matter.
+// sameJSON reports whether two values are equal, regardless of white space, the
+// order of keys and the notation of numbers.
 func sameJSON(a, b json.RawMessage) bool {
 	x, errA := plainJSON(a)
 	y, errB := plainJSON(b)
@@ -122,7 +122,7 @@ func sameJSON(a, b json.RawMessage) bool {
 	if !isNumber || !areNumbers {
 		return false
 	}
-	// From 2^53 on two different whole numbers may be one float.
+	// From 2^53 on, different integers may be the same float.
 	f, errA := strconv.ParseFloat(m.String(), 64)
 	g, errB := strconv.ParseFloat(n.String(), 64)
 	return errA == nil && errB == nil && f == g && f < 1<<53 && f > -1<<53
@@ -136,8 +136,8 @@ func plainJSON(data []byte) (any, error) {
 	return value, err
 }
 
-// emptyNamed empties the lists and maps of a struct that a JSON object names:
-// decoding over them would mix the entries of both.
+// emptyNamed clears the lists and maps of a struct that a JSON object has keys for,
+// because decoding into them would merge old and new entries.
 func emptyNamed(pointer any, tree map[string]any) { emptyFields(reflect.ValueOf(pointer).Elem(), tree) }
 
 func emptyFields(v reflect.Value, tree map[string]any) {
@@ -156,7 +156,8 @@ func emptyFields(v reflect.Value, tree map[string]any) {
 	}
 }
 
-// sectionIn decodes a section of a document over another one, which has its type.
+// sectionIn decodes a section of a document over a section of the same type, which
+// provides the defaults.
 func sectionIn(document []byte, over Section, strict bool) (Section, error) {
 	pointer := reflect.New(reflect.TypeOf(over))
 	pointer.Elem().Set(reflect.ValueOf(over))
@@ -165,8 +166,8 @@ func sectionIn(document []byte, over Section, strict bool) (Section, error) {
 	return read, err
 }
 
-// decodeSection decodes one section of a document over the one that pointer
-// points at.
+// decodeSection decodes one section of a document into the one that pointer points
+// at.
 func decodeSection(document []byte, name string, pointer any, strict bool) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(document, &members); err != nil {
@@ -175,8 +176,8 @@ func decodeSection(document []byte, name string, pointer any, strict bool) error
 	return decodeMember(members[name], name, pointer, strict)
 }
 
-// decodeMember decodes a section, the member of a document that has its name, over
-// the one that pointer points at. Without a value the section stays as it is.
+// decodeMember decodes a section, given as the member of a document, into the one
+// that pointer points at. An absent member leaves it unchanged.
 func decodeMember(member json.RawMessage, name string, pointer any, strict bool) error {
 	if member == nil {
 		return nil
@@ -188,7 +189,7 @@ func decodeMember(member json.RawMessage, name string, pointer any, strict bool)
 	if inner, is := value.(map[string]any); is {
 		emptyNamed(pointer, inner)
 	}
-	// The section is decoded inside an object, so that a fault names its whole key.
+	// Decode inside an object, so that a fault has the full key.
 	around := reflect.New(reflect.StructOf([]reflect.StructField{{
 		Name: "Section", Type: reflect.TypeOf(pointer), Tag: reflect.StructTag(`json:"` + name + `"`),
 	}}))
@@ -204,7 +205,7 @@ func decodeMember(member json.RawMessage, name string, pointer any, strict bool)
 	return decoder.Decode(around.Interface())
 }
 
-// aboutField is the doc tag of the field that path leads to from a struct.
+// aboutField returns the doc tag of the field that path leads to.
 func aboutField(in any, path []string) string { return aboutPath(reflect.TypeOf(in), path) }
 
 func aboutPath(t reflect.Type, path []string) string {

@@ -7,13 +7,13 @@ import (
 // Payload is the top level of a payload from outside, by key.
 type Payload map[string]json.RawMessage
 
-// Has tells whether a key is there with a value; null is no value.
+// Has reports whether a key has a value other than null.
 func (p Payload) Has(key string) bool {
 	value, present := p[key]
 	return present && string(value) != "null"
 }
 
-// Take reads a key's value if it has one of the wanted type.
+// Take returns a key's value if it is of type V.
 func Take[V any](p Payload, key string) (V, bool) {
 	var value V
 	if !p.Has(key) {
@@ -23,7 +23,7 @@ func Take[V any](p Payload, key string) (V, bool) {
 	return value, err == nil
 }
 
-// Put stores a value that came from the payload itself, so it can be written.
+// Put stores a value that came from the payload itself, so encoding cannot fail.
 func (p Payload) Put(key string, value any) bool {
 	encoded, err := json.Marshal(value)
 	if err != nil {
@@ -33,8 +33,8 @@ func (p Payload) Put(key string, value any) bool {
 	return true
 }
 
-// ConfigOfBoard reads the game from board_type and num_players, which old tools
-// send instead of a key.
+// ConfigOfBoard derives the config key from board_type and num_players, which old
+// tools send instead.
 func ConfigOfBoard(p Payload) []string {
 	board, hasBoard := Take[string](p, "board_type")
 	players, hasPlayers := Take[int](p, "num_players")

@@ -4,25 +4,26 @@ import (
 	"strings"
 )
 
-// RetiredName is the name of an event of the original cluster that rift does not
-// keep: why not, and what to send or to read instead.
+// RetiredName is an event name of the original cluster that rift does not have,
+// with the reason, and what to send or read instead.
 type RetiredName struct {
 	Name      string `json:"name"`
 	Reason    string `json:"reason"`
 	Successor string `json:"successor,omitempty"` // an event type, or an endpoint; empty: there is none
 }
 
-// retirement is why a group of names is retired.
+// retirement is the reason for which a group of names is retired.
 type retirement struct {
 	reason    string
 	successor string
-	names     string // with spaces between
+	names     string // separated by spaces
 }
 
-// retirements lists every event name of the original that is neither a type of
-// the catalogue nor another name of one, by reason.
+// retirements lists, by reason, every event name of the original that is neither a
+// type of the catalogue nor another name of one.
 var retirements = []retirement{
-	// The queue. The names of an item's own steps are other names of TASK_ types.
+	// The queue. The names of the steps of an item are accepted as other names of
+	// TASK_ types.
 	{"an item that nobody holds any more loses its lease by the clock", "TASK_LEASE_EXPIRED", "TASK_ORPHANED TASK_ABANDONED"},
 	{"a claim is the start, and its lease is what confirms it", "TASK_CLAIMED", "JOB_SPAWN_VERIFIED BATCH_DISPATCHED"},
 	{"a start that fails is a failed attempt", "TASK_FAILED", "JOB_SPAWN_FAILED"},
@@ -109,7 +110,8 @@ var retirements = []retirement{
 	{"the coordinator is a node like any other", "GET /admin/health", "COORDINATOR_HEARTBEAT COORDINATOR_HEALTHY COORDINATOR_UNHEALTHY COORDINATOR_HEALTH_DEGRADED COORDINATOR_INIT_FAILED"},
 	{"a node is asked to stop", "POST /admin/shutdown", "COORDINATOR_SHUTDOWN COORDINATOR_EMERGENCY_SHUTDOWN"},
 
-	// Nodes and their resources: a level, not an event; its edges are told.
+	// Nodes and their resources. The level is not an event; changes of a node's
+	// health are.
 	{"a level goes with the node's heartbeat; only an edge is an event", "POST /nodes/heartbeat", "NODE_CAPACITY_UPDATED CLUSTER_CAPACITY_CHANGED IDLE_RESOURCE_DETECTED IDLE_STATE_BROADCAST IDLE_STATE_REQUEST CLUSTER_UNDERUTILIZED CLUSTER_UTILIZATION_RECOVERED UTILIZATION_RECOVERY_STARTED UTILIZATION_RECOVERY_COMPLETED UTILIZATION_RECOVERY_FAILED MEMORY_PRESSURE_CAUTION HEALTH_CHECK_PASSED DISK_CLEANUP_TRIGGERED CAPACITY_LOW CAPACITY_RESTORED"},
 	{"a node in trouble says so, with the reason", "NODE_UNHEALTHY", "NODE_OVERLOADED SSH_LIVENESS_CHECK_FAILED SSH_NODE_UNRESPONSIVE HEALTH_CHECK_FAILED HEALTH_ALERT RESOURCE_CONSTRAINT RESOURCE_CONSTRAINT_DETECTED MEMORY_PRESSURE MEMORY_PRESSURE_WARNING MEMORY_PRESSURE_CRITICAL MEMORY_PRESSURE_EMERGENCY SOCKET_LEAK_DETECTED TAILSCALE_CLI_ERROR DISK_SPACE_LOW DISK_FULL"},
 	{"a node that is well again says so", "NODE_RECOVERED", "SSH_LIVENESS_CHECK_SUCCEEDED SSH_NODE_RECOVERED MEMORY_PRESSURE_RECOVERED SOCKET_LEAK_RECOVERED TAILSCALE_CLI_RECOVERED"},
@@ -137,7 +139,7 @@ func RetiredNames() []RetiredName {
 	return names
 }
 
-// Retired finds a retired name, in any letter case.
+// Retired returns a retired name, in any letter case.
 func Retired(name string) (RetiredName, bool) {
 	for _, retired := range RetiredNames() {
 		if strings.EqualFold(retired.Name, name) {
@@ -147,7 +149,7 @@ func Retired(name string) (RetiredName, bool) {
 	return RetiredName{}, false
 }
 
-// unknownType refuses a name that is no type, with what there is instead.
+// unknownType returns the error for an unknown type name, with what to use instead.
 func unknownType(name string) error {
 	retired, is := Retired(name)
 	if !is {

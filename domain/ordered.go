@@ -4,12 +4,12 @@ import (
 	"iter"
 )
 
-// Ordered is a map by string that is never changed: with gives another one that
-// shares all but the path to the new entry. A state that grows with its stream
-// is made of these, so that taking over a fact costs the same however many came
-// before, and leaves the state before it as it was. The zero value is empty.
+// Ordered is an immutable map with string keys: With returns a new map that shares
+// all but the path to the new entry with the old one. States that grow with their
+// stream use it, so that applying a fact costs the same however many came before
+// and leaves the previous state unchanged. The zero value is empty.
 //
-// It is an AVL tree: the heights of two siblings differ by one at most.
+// It is an AVL tree: the heights of two siblings differ by at most one.
 type Ordered[V any] struct{ root *branch[V] }
 
 type branch[V any] struct {
@@ -19,7 +19,7 @@ type branch[V any] struct {
 	left, right *branch[V]
 }
 
-// Get finds the value of a key.
+// Get returns the value of a key.
 func (o Ordered[V]) Get(key string) (V, bool) {
 	b := o.root
 	for b != nil {
@@ -36,23 +36,23 @@ func (o Ordered[V]) Get(key string) (V, bool) {
 	return none, false
 }
 
-// Has tells whether a key has a value.
+// Has reports whether a key has a value.
 func (o Ordered[V]) Has(key string) bool {
 	_, found := o.Get(key)
 	return found
 }
 
-// With gives a map with one more entry, or another value; o stays as it was.
+// With returns a map with the entry added or replaced; o is unchanged.
 func (o Ordered[V]) With(key string, value V) Ordered[V] {
 	return Ordered[V]{o.root.With(key, value)}
 }
 
-// All yields the entries in the order of their keys.
+// All yields the entries in key order.
 func (o Ordered[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) { o.root.walk(yield) }
 }
 
-// From yields the entries from a key on, in the order of their keys.
+// From yields the entries from a key on, in key order.
 func (o Ordered[V]) From(key string) iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) { o.root.walkFrom(key, yield) }
 }
@@ -90,12 +90,13 @@ func (b *branch[V]) tall() int {
 	return b.height
 }
 
-// over is the entry of b with these two beside it.
+// over returns a node with the entry of b and the given children.
 func (b *branch[V]) over(left, right *branch[V]) *branch[V] {
 	return &branch[V]{b.key, b.value, max(left.tall(), right.tall()) + 1, left, right}
 }
 
-// balanced is over, turned so that neither side is taller by more than one.
+// balanced is like over, but rotates so that the heights of the children differ by
+// at most one.
 func (b *branch[V]) balanced(left, right *branch[V]) *branch[V] {
 	switch lean := left.tall() - right.tall(); {
 	case lean > 1 && left.left.tall() >= left.right.tall():

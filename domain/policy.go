@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// Seconds is a duration as policies and payloads write it.
+// Seconds is a duration in policies and payloads.
 type Seconds float64
 
-// Duration converts, to the microsecond that events keep. What no Duration holds,
-// as logs from before MaxSeconds may have it, is the longest there is; what is no
-// number is none.
+// Duration converts to a time.Duration, to the microsecond. A value too large for a
+// Duration, as in logs from before MaxSeconds, gives the longest one; NaN gives 0.
 func (s Seconds) Duration() time.Duration {
 	const most = math.MaxInt64 / int64(time.Microsecond)
 	switch micros := float64(s) * 1e6; {
@@ -29,29 +28,28 @@ func (s Seconds) Duration() time.Duration {
 	}
 }
 
-// Policy is the document every number of a decision comes from. It is data: a
-// change is an event (POLICY_CHANGED), so a replay uses the policy of its time.
-// It consists of sections, one for each part of an area. The zero Policy is the
-// built-in one, which nobody changed.
+// Policy is the document with all settings of decisions. It is data: a change is an
+// event (POLICY_CHANGED), so a replay uses the policy of its time. It consists of
+// sections, one for each part of an area. The zero Policy is the built-in one.
 type Policy struct {
 	sections []Section
-	raw      json.RawMessage // as the log has it; nil for a document that Sections made
-	// members are the sections of raw, parted once: reactors ask for one after the
-	// other, and to part a document costs many times what a section does.
+	raw      json.RawMessage // as stored in the log; nil for a document made by Sections
+	// members are the sections of raw, split once: reactors ask for them one by
+	// one, and splitting costs many times as much as decoding one section.
 	members map[string]json.RawMessage
 }
 
-// Section is a part of a policy document: a struct of numbers whose json tags
-// are its keys.
+// Section is a part of a policy document: a struct of settings whose json tags are
+// its keys.
 type Section interface {
 	SectionName() string // its key in the document
-	About() string       // what its numbers are
+	About() string       // what its settings are about
 	Default() Section
-	Faults() []Fault // every number that cannot work, by dotted key
+	Faults() []Fault // every unusable setting, by dotted key
 }
 
-// SectionOf finds a section in a document. A number that the document does not
-// name has its default.
+// SectionOf returns a section of a document. Settings missing from the document
+// have their defaults.
 func SectionOf[S Section](p Policy) S {
 	for _, section := range p.sections {
 		if found, ok := section.(S); ok {
@@ -61,13 +59,14 @@ func SectionOf[S Section](p Policy) S {
 	var zero S
 	section, _ := zero.Default().(S)
 	if p.raw != nil {
-		// A document gets into a read model only when Sections.Read takes all of it.
+		// The error can be ignored: only documents that Sections.Read accepted get
+		// into a read model.
 		_ = decodeMember(p.members[section.SectionName()], section.SectionName(), &section, false)
 	}
 	return section
 }
 
-// With gives the document with another section in the place of its own.
+// With returns the document with one section replaced.
 func (p Policy) With(section Section) Policy {
 	at := slices.IndexFunc(p.sections, func(s Section) bool { return s.SectionName() == section.SectionName() })
 	if at < 0 {
@@ -78,7 +77,7 @@ func (p Policy) With(section Section) Policy {
 	return Policy{sections: sections, raw: p.raw, members: p.members}
 }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []Fault {
 	var faults []Fault
 	for _, section := range p.sections {
@@ -106,35 +105,36 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	return []byte("{" + b.String() + "}"), nil
 }
 
-// UnmarshalJSON keeps the document as it is written; Sections.Read judges it.
+// UnmarshalJSON keeps the document unparsed; Sections.Read checks it.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	*p = written(bytes.Clone(data))
 	return nil
 }
 
-// written is a document as a log has it. What is no object has no sections.
+// written returns a document as stored in a log. JSON that is not an object has no
+// sections.
 func written(raw json.RawMessage) Policy {
 	p := Policy{raw: raw}
 	_ = json.Unmarshal(raw, &p.members)
 	return p
 }
 
-// PolicyChecks gathers the faults of a policy document.
+// PolicyChecks collects the faults of a policy document.
 type PolicyChecks []Fault
 
-// Fault adds one by its field and reason.
+// Fault adds a fault.
 func (c *PolicyChecks) Fault(field, format string, values ...any) {
 	*c = append(*c, Fault{field, fmt.Sprintf(format, values...)})
 }
 
-// Positive wants more than 0; not-a-number is not.
+// Positive adds a fault unless v is above 0; NaN is not.
 func (c *PolicyChecks) Positive(field string, v float64) {
 	if !(v > 0) {
 		c.Fault(field, "want more than 0, found %v", v)
 	}
 }
 
-// PolicyChanged: the named policy document reads like this from here on.
+// PolicyChanged: the named policy document was changed to this.
 type PolicyChanged struct {
 	Name   string `json:"name"`
 	Policy Policy `json:"policy"`
@@ -150,10 +150,11 @@ func (e PolicyChanged) Validate() []Fault {
 	return nil
 }
 
-// PolicyStream is where a policy document's versions live.
+// PolicyStream returns the stream with the versions of a policy document.
 func PolicyStream(name string) StreamID { return Stream("policy", name) }
 
-// PolicyEvents is the catalogue of policy documents that consist of sections.
+// PolicyEvents returns the catalogue entries for policy documents with these
+// sections.
 func PolicyEvents(sections Sections) []Def {
 	return WithExamples([]Def{
 		Define[PolicyChanged](1, "policy", "the named policy document has these numbers from here on",
@@ -161,5 +162,5 @@ func PolicyEvents(sections Sections) []Def {
 	}, map[string]string{"POLICY_CHANGED": `{"name":"default","policy":{"work":{"lease_seconds":30}},"reason":"long ago"}`})
 }
 
-// PolicyDefaultName is the document every decision follows.
+// PolicyDefaultName is the document that all decisions use.
 const PolicyDefaultName = "default"

@@ -10,31 +10,31 @@ import (
 	"strings"
 )
 
-// Setting is one number of a policy document: its dotted key
+// Setting is one setting of a policy document: its dotted key
 // ("work.lease_seconds") and its JSON.
 type Setting struct {
 	Key   string          `json:"key"`
 	Value json.RawMessage `json:"value"`
 }
 
-// PolicyDifference is a setting that two versions of a document have different.
-// A value that a version does not have is absent.
+// PolicyDifference is a setting that differs between two versions of a document. A
+// value that a version does not have is absent.
 type PolicyDifference struct {
 	Key    string          `json:"key"`
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
-// Sections is what a policy document consists of, in its order: the built-in
-// section of each.
+// Sections is the ordered list of a policy document's sections, each with its
+// default values.
 type Sections []Section
 
-// Default is the document before anybody changed it.
+// Default returns the document with all defaults.
 func (s Sections) Default() Policy { return Policy{sections: s} }
 
-// Read reads a document whole. A number that it does not name, because it is
-// older than the number, has its default; a list or a map that it names is its
-// own. A key that no section has is ignored.
+// Read decodes a whole document. A missing setting, as in a document from before it
+// existed, has its default; a list or map in the document replaces the default.
+// Unknown keys are ignored.
 func (s Sections) Read(p Policy) (Policy, error) {
 	if p.raw == nil && len(p.sections) == len(s) {
 		return p, nil
@@ -46,8 +46,8 @@ func (s Sections) Read(p Policy) (Policy, error) {
 	return s.decode(encoded, false)
 }
 
-// Faults names every number of a document that cannot work, and every section
-// that cannot be read.
+// Faults returns a fault for every unusable setting of a document, and for every
+// section that cannot be decoded.
 func (s Sections) Faults(p Policy) (faults []Fault) {
 	if p.raw == nil {
 		return p.Faults()
@@ -83,8 +83,8 @@ func (s Sections) decode(document []byte, strict bool) (read Policy, err error) 
 	return read, nil
 }
 
-// Settings lists the numbers of a document section by section. A list is one
-// setting; of a map each key is one, in order.
+// Settings lists the settings of a document section by section. A list is one
+// setting; a map is one setting per key, sorted.
 func (s Sections) Settings(p Policy) ([]Setting, error) {
 	whole, err := s.Read(p)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s Sections) Settings(p Policy) ([]Setting, error) {
 	return settings, err
 }
 
-// Differences lists the settings that another document has different, in its order.
+// Differences lists the settings that differ in another document.
 func (s Sections) Differences(p, other Policy) ([]PolicyDifference, error) {
 	was, err := s.Settings(p)
 	if err != nil {
@@ -131,11 +131,11 @@ func (s Sections) Differences(p, other Policy) ([]PolicyDifference, error) {
 	return differences, nil
 }
 
-// Change gives the document with other numbers. change is a JSON merge patch
-// (RFC 7396): objects are merged key by key, anything else replaces what stood
-// there, null gives a number its default again and takes an entry out of a map.
-// Every fault is named: keys that do not exist, with the nearest that does,
-// values of a wrong type, and numbers that cannot work.
+// Change returns the document with changed settings. change is a JSON merge patch
+// (RFC 7396): objects are merged key by key, anything else replaces the old value,
+// and null resets a setting to its default or removes an entry from a map. All
+// faults are returned: unknown keys, with the nearest known one, values of a wrong
+// type, and unusable settings.
 func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
 	known, err := s.Settings(p)
 	if err != nil {
@@ -165,8 +165,8 @@ func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
 	for i, setting := range known {
 		names[i] = setting.Key
 	}
-	// One number after the other, so that each has a fault of its own and those
-	// that could be read are judged even when others could not.
+	// Apply one setting at a time, so that each has its own fault and the valid
+	// ones are checked even if others are not.
 	var faults []Fault
 	for _, one := range leaves {
 		with := mergePatch(before, one.patch())
@@ -180,7 +180,7 @@ func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
 	return after, append(faults, after.Faults()...)
 }
 
-// maxPolicyChanges bounds the numbers of one change.
+// maxPolicyChanges limits the settings of one change.
 const maxPolicyChanges = 1024
 
 func (s Sections) patched(tree map[string]any) (Policy, error) {
@@ -191,7 +191,7 @@ func (s Sections) patched(tree map[string]any) (Policy, error) {
 	return s.decode(encoded, true)
 }
 
-// patchLeaf is one value of a change, and where it goes.
+// patchLeaf is one value of a change, and its key.
 type patchLeaf struct {
 	path  []string
 	value any
@@ -208,12 +208,12 @@ func (l patchLeaf) patch() map[string]any {
 	return patch
 }
 
-// Fault says why a leaf cannot be laid over a document, empty when it can.
+// Fault returns why a value cannot be applied to a document, empty if it can.
 func (l patchLeaf) Fault(err error, names []string) string {
 	key := l.key()
 	for _, name := range names {
 		if strings.EqualFold(name, key) && name != key {
-			return "no such number; did you mean " + name + "?" // decoding would take it
+			return "no such number; did you mean " + name + "?" // decoding would accept it
 		}
 	}
 	var wrong *json.UnmarshalTypeError
@@ -231,7 +231,7 @@ func (l patchLeaf) Fault(err error, names []string) string {
 	return "no such number"
 }
 
-// patchLeaves lists the values of a change by key; no more than one beyond the bound.
+// patchLeaves lists the values of a change by key, at most one more than the limit.
 func patchLeaves(patch map[string]any, path []string, found []patchLeaf) []patchLeaf {
 	for _, key := range slices.Sorted(maps.Keys(patch)) {
 		at := append(path[:len(path):len(path)], key)
@@ -247,7 +247,7 @@ func patchLeaves(patch map[string]any, path []string, found []patchLeaf) []patch
 	return found
 }
 
-// mergePatch lays a change over a tree, which stays as it is.
+// mergePatch returns tree with a change applied; tree itself is unchanged.
 func mergePatch(tree, patch map[string]any) map[string]any {
 	merged := maps.Clone(tree)
 	if merged == nil {
@@ -267,8 +267,7 @@ func mergePatch(tree, patch map[string]any) map[string]any {
 	return merged
 }
 
-// jsonObject reads one JSON object and nothing behind it; numbers stay as they
-// were written.
+// jsonObject decodes exactly one JSON object, and keeps numbers as written.
 func jsonObject(text []byte) (map[string]any, error) {
 	if !json.Valid(text) {
 		return nil, Errorf(Invalid, "want JSON, found %s", Clip(string(text), 64))
@@ -282,8 +281,8 @@ func jsonObject(text []byte) (map[string]any, error) {
 	return value, nil
 }
 
-// nearestKey finds the key that one was meant to be: one with the same last
-// word in another section, or the one that is spelled most like it.
+// nearestKey returns the key that was probably meant: one with the same last word
+// in another section, or the one with the most similar spelling.
 func nearestKey(key string, names []string) string {
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	for _, name := range names {
@@ -294,7 +293,7 @@ func nearestKey(key string, names []string) string {
 	return Nearest(key, names)
 }
 
-// eachLeaf calls f for every value of a JSON object that is no object itself,
+// eachLeaf calls f for every value of a JSON object that is not an object itself,
 // with its dotted key, in order.
 func eachLeaf(object []byte, prefix string, f func(key string, value json.RawMessage) error) error {
 	if strings.Count(prefix, ".") > maxPolicyDepth {
@@ -327,9 +326,9 @@ func eachLeaf(object []byte, prefix string, f func(key string, value json.RawMes
 	return nil
 }
 
-// About says what a number of the policy means, by its dotted key, from the doc
-// tags of the sections; empty for a key that does not exist. An entry of a map
-// has the text of its field in every entry, or that of the map.
+// About returns the description of a setting, given by its dotted key, from the doc
+// tags of the sections; empty for an unknown key. Entries of a map have the text of
+// their field, or that of the map.
 func (s Sections) About(key string) string {
 	name, rest, inside := strings.Cut(key, ".")
 	at := slices.IndexFunc(s, func(section Section) bool { return section.SectionName() == name })
@@ -342,10 +341,10 @@ func (s Sections) About(key string) string {
 	return aboutField(s[at], strings.Split(rest, "."))
 }
 
-// maxPolicyDepth bounds how deep a document is read.
+// maxPolicyDepth limits the nesting of a document.
 const maxPolicyDepth = 16
 
-// Nearest finds the name that text was probably meant to be: "" when none is near.
+// Nearest returns the name that was probably meant, or "".
 func Nearest(text string, names []string) string {
 	best, bestDistance := "", max(2, len(text)/3)+1
 	for _, name := range names {
@@ -356,7 +355,7 @@ func Nearest(text string, names []string) string {
 	return best
 }
 
-// letterDistance is the number of letters to insert, drop or change.
+// letterDistance returns the number of letters to insert, delete or replace.
 func letterDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// MaxWhole bounds the size of every whole number of a policy, an event and a
-// command: up to it, every reader of JSON has the same number, and a sum of a
-// thousand of them does not wrap.
+// MaxWhole limits the absolute value of every integer in a policy, an event and a
+// command: up to it, every JSON reader is exact, and a sum of a thousand of them
+// does not overflow.
 const MaxWhole = 1<<53 - 1
 
-// MaxYear is the last year that RFC 3339 can write.
+// MaxYear is the last year that RFC 3339 can represent.
 const MaxYear = 9999
 
-// opaque are keys whose whole numbers are bits rather than counts: nobody adds to
-// them, and all 64 count.
+// opaque lists keys whose integers are bit patterns and not counts: they use all 64
+// bits and are never added.
 var opaque = []string{"seed", "virtual_start", "finish"}
 
-// Ranges knows the numbers within a Go type, each with the range that its type
-// gives it: Seconds up to MaxSeconds, whole numbers up to MaxWhole, floats that
-// are finite, times with a year of four digits. Narrower ranges are the business
-// of those who know what a number means.
+// Ranges checks the numbers inside a Go type against the range of their types:
+// Seconds up to MaxSeconds, integers up to MaxWhole, finite floats, times with a
+// four-digit year. Narrower ranges are checked where the meaning of a number is
+// known.
 type Ranges struct {
 	check func(v reflect.Value, path string, faults *[]Fault)
 }
 
-// RangesOf finds the numbers within a type.
+// RangesOf returns the checks of a type.
 func RangesOf(t reflect.Type) Ranges { return Ranges{rangesOf(t, nil)} }
 
 func rangesOfEvent(zero Event) Ranges {
@@ -41,20 +41,20 @@ func rangesOfEvent(zero Event) Ranges {
 	return RangesOf(reflect.TypeOf(zero))
 }
 
-// sectionFaults names every number of a section that is out of its range or
-// cannot work, by dotted key.
+// sectionFaults returns every number of a section that is out of range or unusable,
+// by dotted key.
 func sectionFaults(section Section) []Fault {
 	if faults := RangesOf(reflect.TypeOf(section)).Within(section.SectionName(), section); len(faults) > 0 {
-		return faults // what is computed of such numbers says nothing
+		return faults // further checks would compute with invalid numbers
 	}
 	return section.Faults()
 }
 
-// Faults names every number within a value of the type that is out of its range,
-// by dotted keys.
+// Faults returns every number in a value of the type that is out of its range, by
+// dotted key.
 func (r Ranges) Faults(v any) []Fault { return r.Within("", v) }
 
-// Within is Faults for a value that stands under a key.
+// Within is Faults for a value under a key.
 func (r Ranges) Within(key string, v any) []Fault {
 	if r.check == nil {
 		return nil
@@ -70,8 +70,8 @@ func outOfRange(faults *[]Fault, path, format string, values ...any) {
 	*faults = append(*faults, Fault{path, fmt.Sprintf(format, values...)})
 }
 
-// rangesOf gives the check of a type, nil for one without numbers. open are the
-// types around it: one that holds itself is checked as far as it is written out.
+// rangesOf returns the check of a type, nil for one without numbers. open lists the
+// enclosing types: values nested in a recursive type are not checked.
 func rangesOf(t reflect.Type, open []reflect.Type) rangeCheck {
 	switch t {
 	case reflect.TypeFor[Seconds]():
@@ -87,7 +87,7 @@ func rangesOf(t reflect.Type, open []reflect.Type) rangeCheck {
 			}
 		}
 	case reflect.TypeFor[json.RawMessage]():
-		return nil // somebody's own words
+		return nil // a type with its own JSON format
 	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int64:
@@ -115,7 +115,7 @@ func rangesOf(t reflect.Type, open []reflect.Type) rangeCheck {
 	return rangesWithin(t, append(slices.Clip(open), t))
 }
 
-// rangesWithin gives the check of a type that holds others.
+// rangesWithin returns the check of a type that contains others.
 func rangesWithin(t reflect.Type, open []reflect.Type) rangeCheck {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -160,7 +160,7 @@ func rangesWithin(t reflect.Type, open []reflect.Type) rangeCheck {
 	return nil
 }
 
-// rangesOfFields gives the check of a struct's fields, under their keys.
+// rangesOfFields returns the check of a struct's fields.
 func rangesOfFields(t reflect.Type, open []reflect.Type) rangeCheck {
 	type part struct {
 		index int
@@ -195,8 +195,8 @@ func rangesOfFields(t reflect.Type, open []reflect.Type) rangeCheck {
 	}
 }
 
-// placed puts what was found under a key behind that key. Paths are made only for
-// what is wrong: a check of what is right costs no text.
+// placed prepends a key to the paths of faults. Paths are built only for faults, so
+// a check without any makes no strings.
 func placed(faults []Fault, from int, path string) {
 	for i := from; i < len(faults); i++ {
 		switch field := faults[i].Field; {

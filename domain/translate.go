@@ -16,10 +16,9 @@ type Translated struct {
 	Translated []string // what was renamed, reshaped or dropped: "job_id → task_id"
 }
 
-// Translate reads a payload from outside: the name may be a legacy one, keys
-// may be legacy aliases, null is the same as absent. A key that the type does
-// not have is dropped, and said so. Every fault is named at once, so that the
-// author of a tool mends it in one go.
+// Translate decodes a payload from outside: the name may be a legacy name, keys may
+// be legacy aliases, and null is the same as absent. Keys that the type does not
+// have are dropped and listed. All faults are returned at once.
 func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 	eventType, ok := c.Resolve(name)
 	if !ok {
@@ -28,7 +27,7 @@ func (c *Catalog) Translate(name string, payload []byte) (Translated, error) {
 	return c.defs[eventType].translate(name, payload)
 }
 
-// translate is Translate once the type is known by the name.
+// translate is Translate for a known type.
 func (d *Def) translate(name string, payload []byte) (Translated, error) {
 	object, faults := ReadObject(payload)
 	if object == nil {
@@ -37,7 +36,7 @@ func (d *Def) translate(name string, payload []byte) (Translated, error) {
 	return d.TranslateObject(name, object, faults)
 }
 
-// TranslateObject is Translate once the payload is read. It changes the object.
+// TranslateObject is Translate for a parsed payload, which it modifies.
 func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Translated, error) {
 	def, eventType := d, d.Type
 	var out Translated
@@ -53,17 +52,17 @@ func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Tran
 	out.Translated = append(out.Translated, def.drop(object)...)
 	faults = append(faults, def.missing(object)...)
 	event, err := def.read(object)
-	if err != nil { // not all of it can be read: name every key that cannot
+	if err != nil { // some keys cannot be decoded: name each
 		mistyped := def.mistyped(object)
 		faults = append(faults, mistyped...)
-		for _, fault := range mistyped { // the rest is still worth checking
+		for _, fault := range mistyped { // still check the rest
 			delete(object, topKey(fault.Field))
 		}
 		if event, err = def.read(object); err != nil {
 			return Translated{}, Faulty(eventType, append(faults, typeFault(err)))
 		}
 	}
-	before := len(faults) // a key that is missing or mistyped is zero now: its range says nothing
+	before := len(faults) // missing and mistyped keys are zero now, so their ranges say nothing
 	for _, fault := range def.Faults(event) {
 		if !slices.ContainsFunc(faults[:before], func(f Fault) bool { return topKey(f.Field) == topKey(fault.Field) }) {
 			faults = append(faults, fault)
@@ -76,7 +75,7 @@ func (d *Def) TranslateObject(name string, object Payload, faults []Fault) (Tran
 	return out, nil
 }
 
-// read decodes what is left of an object once its keys are canonical.
+// read decodes an object whose keys are canonical.
 func (d *Def) read(object Payload) (Event, error) {
 	canonical, err := json.Marshal(object)
 	if err != nil {
@@ -85,10 +84,10 @@ func (d *Def) read(object Payload) (Event, error) {
 	return d.decode(StandardCodec{}, canonical)
 }
 
-// rename moves legacy keys to their canonical names. Two names of one key that
-// say different things are a fault: neither is more right than the other.
+// rename moves legacy keys to their canonical names. Two names of one key with
+// different values are a fault, since either could be right.
 func (d *Def) rename(object Payload) (renamed []string, faults []Fault) {
-	source := map[string]string{} // canonical → the alias its value came from
+	source := map[string]string{} // canonical key → the alias its value came from
 	for _, legacy := range slices.Sorted(maps.Keys(d.Aliases)) {
 		if !object.Has(legacy) {
 			delete(object, legacy)
@@ -113,7 +112,7 @@ func (d *Def) rename(object Payload) (renamed []string, faults []Fault) {
 	return renamed, faults
 }
 
-// drop removes what the type has no key for.
+// drop removes keys that the type does not have.
 func (d *Def) drop(object Payload) []string {
 	var dropped []string
 	for _, key := range slices.Sorted(maps.Keys(object)) {
@@ -131,7 +130,7 @@ func (d *Def) hasKey(name string) bool {
 	return slices.ContainsFunc(d.Keys, func(key Key) bool { return key.Name == name })
 }
 
-// missing names every required key without a value.
+// missing returns a fault for every required key without a value.
 func (d *Def) missing(object Payload) []Fault {
 	var faults []Fault
 	for _, key := range d.Keys {
@@ -142,7 +141,7 @@ func (d *Def) missing(object Payload) []Fault {
 	return faults
 }
 
-// mistyped decodes key by key, because a decoder stops at its first fault.
+// mistyped decodes key by key, because a decoder stops at the first fault.
 func (d *Def) mistyped(object Payload) []Fault {
 	var faults []Fault
 	for _, key := range d.Keys {
@@ -165,9 +164,9 @@ func (d *Def) mistyped(object Payload) []Fault {
 	return faults
 }
 
-// ReadObject reads the top level of a payload. A key that stands twice, at any
-// depth, is a fault: which one a reader keeps differs from reader to reader.
-// The object is nil when there is none to look into.
+// ReadObject parses the top level of a payload. A duplicate key, at any depth, is a
+// fault, because readers differ in which value they keep. The object is nil if the
+// payload is not one.
 func ReadObject(payload []byte) (Payload, []Fault) {
 	if !utf8.Valid(payload) {
 		return nil, []Fault{{"payload", "want UTF-8"}}
@@ -186,14 +185,15 @@ func ReadObject(payload []byte) (Payload, []Fault) {
 	return object, nil
 }
 
-// manyKeys of one object are not compared one by one.
+// manyKeys is the number of keys in one object from which on they are not compared
+// pairwise.
 const manyKeys = 64
 
-// Repeats tells whether a key may stand twice in one object of a valid document.
-// It is sure of a no; for a yes, doubled has to look. In a valid document a text
-// is a key where a colon follows it.
+// Repeats reports whether a valid document may contain a duplicate key in one
+// object. False is certain; true has to be checked with Doubled. In a valid
+// document a string is a key if a colon follows it.
 func Repeats(document []byte) bool {
-	var keys [][]byte // of the open objects
+	var keys [][]byte // of the enclosing objects
 	var starts []int  // in keys
 	for at := 0; at < len(document); at++ {
 		switch document[at] {
@@ -226,7 +226,8 @@ func Repeats(document []byte) bool {
 	return false
 }
 
-// textAt gives the text between quotes that begins at a place, as it is written.
+// textAt returns the string literal that begins at start, without its quotes and
+// still escaped.
 func textAt(document []byte, start int) (text []byte, escaped, ok bool) {
 	for at := start; at < len(document); at++ {
 		switch document[at] {
@@ -251,7 +252,7 @@ func colonFollows(document []byte, at int) bool {
 	return false
 }
 
-// Doubled names every key that stands twice in one object of a valid document.
+// Doubled returns a fault for every duplicate key of a valid document.
 func Doubled(document []byte) []Fault {
 	type level struct {
 		object bool
@@ -301,7 +302,7 @@ func Doubled(document []byte) []Fault {
 	return faults
 }
 
-// JoinKeys is the path of a key below another, each cut to 128 bytes.
+// JoinKeys returns the path of a key below another, each cut to 128 bytes.
 func JoinKeys(path, key string) string {
 	if path == "" {
 		return Clip(key, 128)
@@ -309,7 +310,7 @@ func JoinKeys(path, key string) string {
 	return path + "." + Clip(key, 128)
 }
 
-// topKey is the key of the payload's top level that a fault is about.
+// topKey returns the top-level key of a fault's path.
 func topKey(field string) string {
 	if end := strings.IndexAny(field, ".["); end >= 0 {
 		return field[:end]

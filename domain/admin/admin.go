@@ -6,21 +6,22 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// DefaultCluster names the cluster of a node that was not told another name.
+// DefaultCluster is the default name of a cluster.
 const DefaultCluster = "main"
 
-// Stream holds what people do to a cluster, and what its processes say of themselves.
+// Stream returns the stream with the commands of operators on a cluster, and the
+// events of its processes.
 func Stream(cluster string) domain.StreamID { return domain.Stream("admin", cluster) }
 
-// HandlerFailed: a handler could not deal with an event; the event is parked
-// under (handler, position) and the handler goes on with the next.
+// HandlerFailed: a handler failed on an event; the event is set aside under
+// (handler, position) and the handler continues with the next one.
 type HandlerFailed struct {
 	Handler  string          `json:"handler"`
 	EventID  domain.EventID  `json:"event_id"`
 	Position domain.Position `json:"position"` // of the event that was not handled
 	Error    string          `json:"error"`
-	// Command is the reactor's command that was refused, and Code why; empty when
-	// the handler itself failed.
+	// Command is the reactor's command that was refused, and Code the reason; empty
+	// if the handler itself failed.
 	Command string      `json:"command,omitempty"`
 	Code    domain.Code `json:"code,omitempty"`
 }
@@ -41,10 +42,10 @@ func (e HandlerFailed) Validate() []domain.Fault {
 	return c
 }
 
-// ShutdownRequested: somebody asked this node to stop in good order.
+// ShutdownRequested: a graceful shutdown of this node was requested.
 type ShutdownRequested struct {
 	Reason       string         `json:"reason"`
-	GraceSeconds domain.Seconds `json:"grace_seconds"` // how long work under way may take to end; 0 is at once
+	GraceSeconds domain.Seconds `json:"grace_seconds"` // how long requests in flight may take to finish; 0: no time
 }
 
 func (ShutdownRequested) EventType() string     { return "SHUTDOWN_REQUESTED" }
@@ -57,12 +58,12 @@ func (e ShutdownRequested) Validate() []domain.Fault {
 	return c
 }
 
-// OutboxSettled: every command that reactors made of events up to a position
-// has been run or refused for good. Other nodes forget theirs, and a new leader
-// starts behind it.
+// OutboxSettled: every command that reactors issued for events up to a position has
+// been run or finally refused. Other nodes drop theirs, and a new leader starts
+// after that position.
 type OutboxSettled struct {
 	UpTo domain.Position `json:"up_to"`
-	Node domain.NodeID   `json:"node"` // the leader that drained
+	Node domain.NodeID   `json:"node"` // the leader that ran them
 }
 
 func (OutboxSettled) EventType() string     { return "OUTBOX_SETTLED" }
@@ -74,11 +75,11 @@ func (e OutboxSettled) Validate() []domain.Fault {
 	return c
 }
 
-// EventUnhandled: a recorded cluster published an event that nobody listened
-// to, or that it did not know: wiring that was dead.
+// EventUnhandled: a recorded cluster published an event without a subscriber, or of
+// an unknown type, which shows dead wiring.
 type EventUnhandled struct {
 	Name     string `json:"event_type"`
-	Reporter string `json:"reporter"` // who noticed
+	Reporter string `json:"reporter"` // the process that noticed it
 	Reason   string `json:"reason"`
 }
 
@@ -93,7 +94,7 @@ func (e EventUnhandled) Validate() []domain.Fault {
 	return c
 }
 
-// Events is the catalogue of what people and the process itself do.
+// Events returns the catalogue entries of the administration.
 func Events() []domain.Def {
 	alive, alivePeers := domain.Alias("alive_nodes", "healthy_nodes"), domain.Alias("alive_peers", "healthy_nodes")
 	total, totalPeers := domain.Alias("total_nodes", "node_count"), domain.Alias("total_peers", "node_count")

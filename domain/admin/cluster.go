@@ -6,15 +6,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ClusterStream is where the health of a cluster is written.
+// ClusterStream returns the stream with the health of a cluster.
 func ClusterStream(cluster string) domain.StreamID { return domain.Stream("cluster", cluster) }
 
-// ClusterHealthy: enough nodes are healthy again. It lifts what was paused for
-// the cluster's sake, and nothing else.
+// ClusterHealthy: enough nodes are healthy again. This ends pauses for the reason
+// "cluster", and no others.
 type ClusterHealthy struct {
 	HealthyNodes int  `json:"healthy_nodes"`
 	NodeCount    int  `json:"node_count"`
-	Derived      bool `json:"derived,omitempty"` // rift's own judgement of the nodes it knows, not a report
+	Derived      bool `json:"derived,omitempty"` // derived by rift from its nodes, not reported
 }
 
 func (ClusterHealthy) EventType() string     { return "CLUSTER_HEALTHY" }
@@ -28,12 +28,13 @@ func (e ClusterHealthy) Validate() []domain.Fault {
 	return c
 }
 
-// ClusterUnhealthy: too few nodes are healthy for anything but what matters most.
+// ClusterUnhealthy: too few nodes are healthy for anything but the most important
+// work.
 type ClusterUnhealthy struct {
 	HealthyNodes int    `json:"healthy_nodes"`
 	NodeCount    int    `json:"node_count"`
 	Reason       string `json:"reason"`
-	Derived      bool   `json:"derived,omitempty"` // rift's own judgement of the nodes it knows, not a report
+	Derived      bool   `json:"derived,omitempty"` // derived by rift from its nodes, not reported
 }
 
 func (ClusterUnhealthy) EventType() string     { return "CLUSTER_UNHEALTHY" }
@@ -55,10 +56,10 @@ func clusterChecks(healthy, count int) domain.Checks {
 	return c
 }
 
-// ClusterState is how a cluster as a whole is.
+// ClusterState is the health of a cluster as a whole.
 type ClusterState string
 
-// The states; empty: nobody has judged it yet.
+// The states; empty: not judged yet.
 const (
 	ClusterWell ClusterState = "healthy"
 	ClusterSick ClusterState = "unhealthy"
@@ -69,7 +70,7 @@ type Cluster struct {
 	State   ClusterState
 	Since   time.Time
 	Reason  string
-	Derived bool // who judged it: rift itself, or a report
+	Derived bool // derived by rift, as opposed to reported
 }
 
 // Evolve applies a fact of the cluster's stream.

@@ -4,13 +4,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// DeadLetterStream is where what people do about one dead letter is written.
+// DeadLetterStream returns the stream with the requests about one dead letter.
 func DeadLetterStream(id string) domain.StreamID {
 	return domain.Stream("admin", DefaultCluster+":letter:"+id)
 }
 
-// DeadLetterRetried: somebody had a handler try again on the event it failed at.
-// If it fails again, another HANDLER_FAILED says so.
+// DeadLetterRetried: a retry of a handler on the event it failed on was requested.
+// If it fails again, another HANDLER_FAILED follows.
 type DeadLetterRetried struct {
 	ID       string          `json:"id"` // "work.TASK_FAILED@42"
 	Handler  string          `json:"handler"`
@@ -26,8 +26,8 @@ func (e DeadLetterRetried) Validate() []domain.Fault {
 	return letterChecks(e.ID, e.Handler, e.Position)
 }
 
-// DeadLetterDiscarded: somebody gave a dead letter up; its event stays unhandled
-// by that handler. What went wrong is kept here.
+// DeadLetterDiscarded: a dead letter was given up; its event stays unhandled by
+// that handler. The failure is kept here.
 type DeadLetterDiscarded struct {
 	ID       string          `json:"id"`
 	Handler  string          `json:"handler"`
@@ -55,7 +55,7 @@ func letterChecks(id, handler string, position domain.Position) domain.Checks {
 	return c
 }
 
-// DeadLetter is what people did about one dead letter, folded from its stream.
+// DeadLetter is the requests about one dead letter, folded from its stream.
 type DeadLetter struct {
 	Retries   int
 	Discarded bool

@@ -4,14 +4,14 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// LostStream is where the places are kept of events that a salvage did not find.
+// LostStream holds the positions of events that a salvage did not find.
 const LostStream domain.StreamID = "admin-lost"
 
 // EventLost: the event at this position was damaged on disk and could not be
-// salvaged. It keeps the position, which is never given to another event.
+// salvaged. It takes the position, so that no other event gets it.
 type EventLost struct {
-	Stream   domain.StreamID  `json:"stream,omitempty"`   // it belonged to; absent: not known
-	Revision *domain.Revision `json:"revision,omitempty"` // it had there; absent: not known
+	Stream   domain.StreamID  `json:"stream,omitempty"`   // of the lost event; absent: unknown
+	Revision *domain.Revision `json:"revision,omitempty"` // of the lost event; absent: unknown
 }
 
 func (EventLost) EventType() string     { return "EVENT_LOST" }

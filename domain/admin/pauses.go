@@ -7,29 +7,29 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// AllKinds is the kind whose pause holds every task type.
+// AllKinds is the kind whose pause covers every task type.
 const AllKinds = "all"
 
-// KindSelfplayScaleUp is a kind that is no task type: adding more selfplay than
-// there is. Selfplay that is queued already goes on.
+// KindSelfplayScaleUp is a kind that is not a task type: adding more selfplay
+// items. Selfplay items in the queue are not paused by it.
 const KindSelfplayScaleUp = "selfplay_scale_up"
 
-// PauseCluster is the reason of the pauses that the cluster's health makes and lifts.
+// PauseCluster is the reason of pauses that the cluster's health starts and ends.
 const PauseCluster = "cluster"
 
-// MaxPauseReason bounds the reason of a pause in bytes: it is half of the
+// MaxPauseReason limits the reason of a pause in bytes, since it is part of the
 // pause's name.
 const MaxPauseReason = 200
 
-// PauseStream is where the pauses of one kind are written: a stream of its own,
-// so that deciding on one kind reads and waits for no other.
+// PauseStream returns the stream with the pauses of one kind. Each kind has its
+// own, so that a decision on one reads no other.
 func PauseStream(kind string) domain.StreamID {
 	return domain.Stream("admin", DefaultCluster+":"+kind)
 }
 
 // KindPaused: items of a type are not handed out, for this reason, until it is
-// lifted or runs out. Several reasons may hold one kind. Said again for the same
-// reason, the last word on its end counts.
+// lifted or expires. A kind may be paused for several reasons. Another event for
+// the same reason replaces its end.
 type KindPaused struct {
 	Kind   string    `json:"kind"` // a task type, "all", or an activity such as "selfplay_scale_up"
 	Reason string    `json:"reason"`
@@ -41,11 +41,11 @@ func (e KindPaused) Home() domain.StreamID    { return PauseStream(e.Kind) }
 func (e KindPaused) Validate() []domain.Fault { return kindChecks(e.Kind, e.Reason) }
 
 // KindResumed: one reason for which a kind was paused is lifted. Other reasons
-// go on holding it.
+// remain.
 type KindResumed struct {
 	Kind    string `json:"kind"`
-	Reason  string `json:"reason"`            // the reason that is lifted
-	Expired bool   `json:"expired,omitempty"` // nobody lifted it: its time ran out
+	Reason  string `json:"reason"`            // the lifted reason
+	Expired bool   `json:"expired,omitempty"` // it expired
 }
 
 func (KindResumed) EventType() string          { return "KIND_RESUMED" }
@@ -62,14 +62,14 @@ func kindChecks(kind, reason string) domain.Checks {
 	return c
 }
 
-// PauseToken is one reason that holds a kind.
+// PauseToken is one reason that pauses a kind.
 type PauseToken struct {
 	Reason string
 	Until  time.Time // zero: until it is lifted
 }
 
-// Pauses is the reasons that hold one kind, by reason. A kind is paused while
-// there is one; lifting a reason leaves the others where they are.
+// Pauses holds the reasons that pause one kind, by reason. A kind is paused while
+// there is at least one; lifting one leaves the others.
 type Pauses struct{ Tokens []PauseToken }
 
 // Evolve applies a fact of the kind's stream.
@@ -90,7 +90,7 @@ func (p Pauses) Evolve(fact domain.Envelope) Pauses {
 	return p
 }
 
-// Find tells the token of a reason.
+// Find returns the token of a reason.
 func (p Pauses) Find(reason string) (PauseToken, bool) {
 	at, there := p.find(reason)
 	if !there {

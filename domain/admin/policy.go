@@ -4,14 +4,14 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Policy holds the numbers of the administration.
+// Policy holds the settings of the administration.
 type Policy struct {
 	MaxPauseSeconds domain.Seconds `json:"max_pause_seconds" doc:"the longest pause with an end; one without an end is until it is lifted"`
 	MaxPauseReasons int            `json:"max_pause_reasons" doc:"most reasons that may hold one kind"`
 	MaxPausedKinds  int            `json:"max_paused_kinds" doc:"most kinds that may be paused at once"`
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{MaxPauseSeconds: 30 * 24 * 3600, MaxPauseReasons: 32, MaxPausedKinds: 256}
 }
@@ -24,7 +24,7 @@ func (Policy) About() string {
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("admin.max_pause_seconds", float64(p.MaxPauseSeconds))
@@ -36,5 +36,5 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

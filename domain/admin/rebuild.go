@@ -4,14 +4,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ReadModelStream is where what people do about one read model is written.
+// ReadModelStream returns the stream with the requests about one read model.
 func ReadModelStream(name string) domain.StreamID {
 	return domain.Stream("admin", DefaultCluster+":projection:"+name)
 }
 
-// ProjectionRebuildRequested: somebody wants a read model built again from the
-// log's start, beside the one that serves. Every node that folds it does so once,
-// or the one it names; when the new rows are as far as the old ones, they serve.
+// ProjectionRebuildRequested: a rebuild of a read model from the start of the log
+// was requested. Every node that folds it, or only the named one, builds it once,
+// while the current version keeps answering queries until the new one has caught
+// up.
 type ProjectionRebuildRequested struct {
 	Name   string        `json:"name"`              // of the read model
 	NodeID domain.NodeID `json:"node_id,omitempty"` // absent: every node
@@ -27,14 +28,14 @@ func (e ProjectionRebuildRequested) Validate() []domain.Fault {
 	return c
 }
 
-// Concerns tells whether a node is to build it.
+// Concerns reports whether a node must build it.
 func (e ProjectionRebuildRequested) Concerns(node domain.NodeID) bool {
 	return e.NodeID == "" || e.NodeID == node
 }
 
-// ReadModel is what people did about one read model, folded from its stream.
+// ReadModel is the requests about one read model, folded from its stream.
 type ReadModel struct {
-	Rebuilds int // asked for
+	Rebuilds int // requested
 }
 
 // Evolve applies a fact of the read model's stream.
@@ -45,8 +46,8 @@ func (m ReadModel) Evolve(fact domain.Envelope) ReadModel {
 	return m
 }
 
-// Model is a read model of the node that decides.
+// Model is a read model of the deciding node.
 type Model struct {
 	Name     string
-	Building bool // a version of it is being built, or waits to be
+	Building bool // a version of it is being built, or is going to be
 }

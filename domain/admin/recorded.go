@@ -6,12 +6,12 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// CriticalLogged: a recorded cluster wrote a line of the highest level that says
-// nothing else here. It is kept, so that no such line goes unnoticed.
+// CriticalLogged: a recorded cluster logged a line of the highest level that is not
+// translated to any other event. It is kept so that it is not overlooked.
 type CriticalLogged struct {
 	Logger  string        `json:"logger"`
 	Message string        `json:"message"`
-	NodeID  domain.NodeID `json:"node_id"` // whose log it is
+	NodeID  domain.NodeID `json:"node_id"` // the node that logged it
 }
 
 func (CriticalLogged) EventType() string     { return "CRITICAL_LOGGED" }
@@ -25,12 +25,12 @@ func (e CriticalLogged) Validate() []domain.Fault {
 	return c
 }
 
-// QuorumObserved: an observer counted the voters that answer, beside the edges of
-// single voters.
+// QuorumObserved: an observer counted the voters that answer, in addition to the
+// changes of single voters.
 type QuorumObserved struct {
 	Alive    int           `json:"alive"`
 	Voters   int           `json:"voters"` // configured
-	Quorum   int           `json:"quorum"` // as the observer reckons it
+	Quorum   int           `json:"quorum"` // as computed by the observer
 	Observer domain.NodeID `json:"observer"`
 }
 
@@ -46,12 +46,12 @@ func (e QuorumObserved) Validate() []domain.Fault {
 	return c
 }
 
-// maxVoters bounds what a report of a quorum may count.
+// maxVoters limits the counts in a report of a quorum.
 const maxVoters = 100_000
 
 // StandbyTookOver: a standby of a recorded cluster took over by itself.
 type StandbyTookOver struct {
-	NodeID domain.NodeID `json:"node_id"` // that took over
+	NodeID domain.NodeID `json:"node_id"` // the new active node
 	Reason string        `json:"reason"`
 }
 
@@ -65,13 +65,13 @@ func (e StandbyTookOver) Validate() []domain.Fault {
 	return c
 }
 
-// RecordingGap: nothing was recorded between two moments, because one recording
-// had ended and the next had not begun. What happened in it is not known.
+// RecordingGap: nothing was recorded between two times, after one recording ended
+// and before the next one started. What happened in between is unknown.
 type RecordingGap struct {
 	From   time.Time `json:"from"`
 	Until  time.Time `json:"until"`
-	Before string    `json:"before,omitempty"` // the recording that had ended
-	After  string    `json:"after"`            // the one that began
+	Before string    `json:"before,omitempty"` // the recording that ended
+	After  string    `json:"after"`            // the recording that started
 }
 
 func (RecordingGap) EventType() string     { return "RECORDING_GAP" }
@@ -86,7 +86,8 @@ func (e RecordingGap) Validate() []domain.Fault {
 	return c
 }
 
-// recordedEvents is the catalogue of what only recordings of other clusters say.
+// recordedEvents returns the catalogue entries of events that only occur in
+// recordings of other clusters.
 func recordedEvents() []domain.Def {
 	return []domain.Def{
 		domain.Define[CriticalLogged](1, "admin", "a recorded cluster wrote a critical line that says nothing else here"),

@@ -2,9 +2,9 @@ package cmaes
 
 import "math"
 
-// inside maps a variable of the search to one between its bounds, as pycma's
-// BoundTransform does: as it is in the middle, along a parabola near a bound, and
-// mirrored beyond it. It is smooth, and every value in the range has a preimage.
+// inside maps a variable of the search into its bounds like pycma's BoundTransform:
+// the identity in the middle, a parabola near a bound, and mirrored beyond it. It
+// is smooth, and every value in the range has a preimage.
 func inside(x, low, high float64) float64 {
 	edgeLow, edgeHigh := edges(low, high)
 	x = mirror(x, low-edgeLow, high+edgeHigh)
@@ -19,13 +19,13 @@ func inside(x, low, high float64) float64 {
 	return x
 }
 
-// edges are the widths of the parabolas.
+// edges returns the widths of the parabolas.
 func edges(low, high float64) (float64, float64) {
 	half := (high - low) / 2
 	return min(half, (1+math.Abs(low))/20), min(half, (1+math.Abs(high))/20)
 }
 
-// mirror reflects x at the ends of a range until it is in it.
+// mirror reflects x at the ends of a range until it is inside.
 func mirror(x, low, high float64) float64 {
 	switch {
 	case math.IsInf(low, -1) && math.IsInf(high, 1):
@@ -46,7 +46,7 @@ func mirror(x, low, high float64) float64 {
 	return low + x
 }
 
-// outside is a preimage of a value between the bounds.
+// outside returns a preimage of a value between the bounds.
 func outside(x, low, high float64) float64 {
 	edgeLow, edgeHigh := edges(low, high)
 	switch {

@@ -2,10 +2,10 @@ package cmaes
 
 import "math"
 
-// eigen decomposes a symmetric matrix: values, and vectors in the columns of basis.
-// Householder's reflections make it tridiagonal, implicit QL steps diagonal (Bowdler,
-// Martin, Reinsch and Wilkinson, 1968). It computes in one order: equal bits in, equal
-// bits out.
+// eigen decomposes a symmetric matrix into eigenvalues and eigenvectors (the
+// columns of basis): Householder reflections make it tridiagonal, implicit QL steps
+// diagonal (Bowdler, Martin, Reinsch and Wilkinson, 1968). The order of operations
+// is fixed, so equal input gives equal bits.
 func eigen(matrix [][]float64) (values []float64, basis [][]float64) {
 	n := len(matrix)
 	v := make([][]float64, n)
@@ -19,7 +19,7 @@ func eigen(matrix [][]float64) (values []float64, basis [][]float64) {
 	return d, v
 }
 
-// tridiagonal reflects rows from the last one up; e is beside the diagonal.
+// tridiagonal reflects rows from the last one up; e is the subdiagonal.
 func tridiagonal(v [][]float64, d, e []float64) {
 	n := len(v)
 	copy(d, v[n-1])
@@ -108,7 +108,7 @@ func accumulate(v [][]float64, d, e []float64) {
 	e[n-1] = 0
 }
 
-// diagonal takes QL steps until what is beside the diagonal is rounding.
+// diagonal performs QL steps until the subdiagonal is negligible.
 func diagonal(v [][]float64, d, e []float64) {
 	n := len(v)
 	shift, size := 0.0, 0.0
@@ -130,7 +130,7 @@ func diagonal(v [][]float64, d, e []float64) {
 	}
 }
 
-// implicit is one QL step on rows l to m; it gives what it took from the diagonal.
+// implicit performs one QL step on rows l to m and returns the shift.
 func implicit(v [][]float64, d, e []float64, l, m int) float64 {
 	g := d[l]
 	p := (d[l+1] - g) / (2 * e[l])

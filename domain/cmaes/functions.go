@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// Function is a test function with its least value 0.
+// Function is a test function with minimum 0.
 type Function struct {
 	Name  string
 	About string
 	Value func(x []float64) float64
 }
 
-// Functions lists the test functions, after those of the BBOB suite. Their optimum is
-// at 0, but for rosenbrock and griewank_rosenbrock, where it is at 1, and gallagher.
+// Functions lists the test functions, modelled on the BBOB suite. The optimum is at
+// 0, except for rosenbrock and griewank_rosenbrock (at 1) and gallagher.
 func Functions() []Function {
 	return []Function{
 		{"sphere", "Σ x²", sphere},
@@ -34,7 +34,7 @@ func Functions() []Function {
 	}
 }
 
-// FunctionNamed finds a test function.
+// FunctionNamed returns a test function.
 func FunctionNamed(name string) (Function, bool) {
 	all := Functions()
 	at := slices.IndexFunc(all, func(f Function) bool { return f.Name == name })
@@ -52,7 +52,7 @@ func sphere(x []float64) float64 {
 	return sum
 }
 
-// share is how far along the variables i is, 0 to 1.
+// share returns the position of i among n variables, from 0 to 1.
 func share(i, n int) float64 {
 	if n < 2 {
 		return 0
@@ -68,7 +68,7 @@ func ellipsoid(x []float64) float64 {
 	return sum
 }
 
-// turned rotates by a fixed orthogonal matrix, made by Gram and Schmidt from normals.
+// turned rotates by a fixed orthogonal matrix, made from normals by Gram-Schmidt.
 func turned(x []float64) []float64 {
 	n := len(x)
 	draw := keyed(24, uint64(n))
@@ -168,7 +168,7 @@ func griewankRosenbrock(x []float64) float64 {
 	return 10 * sum / max(1, float64(len(x)-1))
 }
 
-// gallagher has the highest of 101 peaks at a point drawn between −4 and 4.
+// gallagher has the highest of 101 peaks at a random point between −4 and 4.
 func gallagher(x []float64) float64 {
 	draw := keyed(101, uint64(len(x)))
 	best := 0.0

@@ -1,16 +1,15 @@
-// Package cmaes searches for the least value of a function by covariance matrix
-// adaptation (Hansen, "The CMA Evolution Strategy: A Tutorial", 2016), asked and told:
-// Ask gives the candidates of a generation, Tell takes what came of them. It evaluates
-// nothing, reads no clock, and draws no random number but from the seed: a candidate
-// is a function of the seed, the state of the search, and its index, so that workers
-// and replays agree on it without its being stored.
+// Package cmaes minimises a function by covariance matrix adaptation (Hansen, "The
+// CMA Evolution Strategy: A Tutorial", 2016) with an ask-and-tell interface: Ask
+// returns the candidates of a generation, Tell takes their values. It evaluates
+// nothing, reads no clock, and uses no randomness but the seed: a candidate is a
+// function of the seed, the state of the search, and its index, so that workers and
+// replays agree on it without storing it.
 //
-// A Search is a plain value that goes through JSON without losing a bit. The same
-// seed and the same values told give the same search, bit for bit.
+// A Search is a plain value that survives JSON exactly. The same seed and the same
+// values give the same search, bit for bit.
 //
-// Read options.go first, then search.go (ask and tell), update.go (the mathematics),
-// stop.go and restart.go. Values are minimised: whoever maximises a score tells its
-// negative.
+// Read options.go first, then search.go (ask and tell), update.go (the
+// mathematics), stop.go and restart.go. To maximise a score, pass its negative.
 package cmaes
 
 import (
@@ -19,13 +18,13 @@ import (
 	"strings"
 )
 
-// Fault is one thing wrong with what a search was given.
+// Fault is one thing wrong with an input.
 type Fault struct{ Field, Reason string }
 
-// Invalid is why a search does not begin or go on: every fault that was found.
+// Invalid is the error of an invalid input, with every fault.
 type Invalid struct{ Faults []Fault }
 
-// Error gives the faults.
+// Error lists the faults.
 func (e *Invalid) Error() string {
 	parts := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
@@ -47,25 +46,25 @@ func (f faults) err() error {
 	return &Invalid{f}
 }
 
-// RestartPolicy says what follows when a run ends without the target.
+// RestartPolicy is what follows when a run ends without reaching the target.
 type RestartPolicy string
 
 // The policies.
 const (
 	NoRestarts RestartPolicy = ""
-	IPOP       RestartPolicy = "ipop"  // a population twice as large (Auger and Hansen 2005)
-	BIPOP      RestartPolicy = "bipop" // and between them small ones with small steps, by budget (Hansen 2009)
+	IPOP       RestartPolicy = "ipop"  // restart with a doubled population (Auger and Hansen 2005)
+	BIPOP      RestartPolicy = "bipop" // alternate with small populations and steps, by budget (Hansen 2009)
 )
 
-// Bound is the range of a variable; either end may be missing.
+// Bound is the range of a variable; either end may be absent.
 type Bound struct {
 	Low  *float64 `json:"low,omitempty"`
 	High *float64 `json:"high,omitempty"`
 }
 
-// Options are the settings of a search. X0 and Sigma0 must be given: where to begin,
-// and about a quarter of the range in which the optimum is expected; variables should
-// be scaled alike.
+// Options are the settings of a search. X0, the initial point, and Sigma0, about a
+// quarter of the range in which the optimum is expected, are required; variables
+// should be scaled alike.
 type Options struct {
 	X0             []float64     `json:"x0"`
 	Sigma0         float64       `json:"sigma0"`
@@ -85,7 +84,8 @@ type Options struct {
 	Tolerances     Tolerances    `json:"tolerances"`
 }
 
-// Tolerances are the bounds of termination; 0 is pycma's default, less than 0 is never.
+// Tolerances are the thresholds of termination; 0 means pycma's default, a negative
+// value disables one.
 type Tolerances struct {
 	Fun          float64 `json:"tolfun,omitempty" doc:"1e-11: range of the values now and lately"`
 	FunHist      float64 `json:"tolfunhist,omitempty" doc:"1e-12: range of the best values lately"`
@@ -101,11 +101,11 @@ type Tolerances struct {
 	MaxIter      int     `json:"maxiter,omitempty" doc:"100 + 150 (n+3)²/√λ generations of a run"`
 }
 
-// Resamples bounds the indexes of a generation: a candidate that was lost is asked
-// for again under the next index past the population, up to Resamples times it.
+// Resamples limits the indexes of a generation: a lost candidate is replaced by one
+// with the next index past the population, up to Resamples times the population.
 const Resamples = 4
 
-// The bounds of a search.
+// Limits of a search.
 const (
 	MaxDimension  = 500
 	MaxPopulation = 100_000
@@ -189,7 +189,7 @@ func (o *Options) checkBound(i int, f *faults) {
 	}
 }
 
-// scale is how much of a variable one unit of the search is.
+// scale returns how much one unit of the search is in a variable.
 func (o *Options) scale(i int) float64 {
 	if len(o.Scales) == 0 {
 		return 1
@@ -197,19 +197,19 @@ func (o *Options) scale(i int) float64 {
 	return o.Scales[i]
 }
 
-// value is what a variable of the search stands for, between its bounds.
+// value converts a search variable to its value, within the bounds.
 func (o *Options) value(i int, y float64) float64 {
 	low, high := o.bound(i)
 	return inside(y*o.scale(i), low, high)
 }
 
-// variable is one of the search that stands for a value between its bounds.
+// variable converts a value within the bounds to a search variable.
 func (o *Options) variable(i int, x float64) float64 {
 	low, high := o.bound(i)
 	return outside(x, low, high) / o.scale(i)
 }
 
-// bound gives the ends of a variable's range, infinite where there is none.
+// bound returns the ends of a variable's range, infinite where there is none.
 func (o *Options) bound(i int) (low, high float64) {
 	low, high = math.Inf(-1), math.Inf(1)
 	if len(o.Bounds) == 0 {

@@ -2,10 +2,11 @@ package cmaes
 
 import "math"
 
-// stream draws numbers from a key: the same key, the same numbers (SplitMix64).
+// stream generates numbers from a key by SplitMix64: the same key gives the same
+// numbers.
 type stream uint64
 
-// keyed makes the stream of what the parts name.
+// keyed returns the stream for a sequence of parts.
 func keyed(parts ...uint64) *stream {
 	state := stream(0x6A09E667F3BCC909)
 	for _, p := range parts {
@@ -23,10 +24,10 @@ func (s *stream) next() uint64 {
 	return z ^ z>>31
 }
 
-// uniform is a number in (0, 1).
+// uniform returns a number in (0, 1).
 func (s *stream) uniform() float64 { return (float64(s.next()>>11) + 0.5) / (1 << 53) }
 
-// normals fills with independent standard normal numbers (Box and Muller).
+// normals returns independent standard normal numbers (Box and Muller).
 func (s *stream) normals(n int) []float64 {
 	out := make([]float64, n)
 	for i := 0; i < n; i += 2 {

@@ -2,27 +2,27 @@ package cmaes
 
 import "math"
 
-// Done tells whether the search has ended; why is in Run.Stop.
+// Done reports whether the search has ended; Run.Stop has the reasons.
 func (s *Search) Done() bool { return len(s.Run.Stop) > 0 }
 
-// End stops the search for a reason of the caller: a time limit, a wish.
+// End stops the search for a reason of the caller, such as a time limit.
 func (s *Search) End(reason string) {
 	if !s.Done() {
 		s.Run.Stop = []Reason{{Name: reason}}
 	}
 }
 
-// defaultRestarts is pycma's.
+// defaultRestarts is pycma's default.
 const defaultRestarts = 9
 
-// restart begins the next run after one that ended without the target, when the
-// policy wants one; the run that ended is in Runs then.
+// restart starts the next run after one that ended without reaching the target, if
+// the policy allows it; the ended run is appended to Runs.
 func (s *Search) restart() {
 	most := s.Options.MaxRestarts
 	if most == 0 {
 		most = defaultRestarts
 	}
-	// BIPOP counts only the runs with large populations.
+	// BIPOP only counts runs with large populations.
 	large := 0
 	for _, r := range s.Runs {
 		if !r.Small {
@@ -57,7 +57,7 @@ func (s *Search) restart() {
 	s.begin(twice, s.Options.Sigma0, false)
 }
 
-// mostCandidates bounds the population of every run.
+// mostCandidates limits the population of every run.
 func (s *Search) mostCandidates() int {
 	if s.Options.MaxPopulation > 0 {
 		return s.Options.MaxPopulation
@@ -65,8 +65,9 @@ func (s *Search) mostCandidates() int {
 	return MaxPopulation
 }
 
-// smallNext tells whether the next run of BIPOP has a small population: when those
-// used fewer evaluations than the large ones, of which the first is not counted.
+// smallNext reports whether the next run of BIPOP has a small population: if the
+// small ones have used fewer evaluations than the large ones, without the first of
+// these.
 func (s *Search) smallNext(large int) bool {
 	if s.Options.Restarts != BIPOP || large < 2 {
 		return false

@@ -7,17 +7,17 @@ import (
 	"slices"
 )
 
-// Search is the state of a search. Its fields are for storing and showing; what
-// changes it is Tell, Restart and End.
+// Search is the state of a search. Its fields are for storing and showing; only
+// Tell, Restart and End change it.
 type Search struct {
 	Options     Options `json:"options"`
-	Generation  int     `json:"generation"`  // of all runs, from 0; the one that Ask gives
-	Evaluations int     `json:"evaluations"` // of all runs
+	Generation  int     `json:"generation"`  // over all runs, from 0; the one that Ask returns
+	Evaluations int     `json:"evaluations"` // over all runs
 	Run         Run     `json:"run"`
-	Best        *Best   `json:"best,omitempty"` // of all runs
-	Runs        []Ended `json:"runs,omitempty"` // that ended before this one
-	Dropped     int     `json:"dropped"`        // candidates that were lost, failed or told too late
-	Last        *Told   `json:"last,omitempty"` // the generation that was told last
+	Best        *Best   `json:"best,omitempty"` // over all runs
+	Runs        []Ended `json:"runs,omitempty"` // the runs before this one
+	Dropped     int     `json:"dropped"`        // candidates that were lost, failed or reported too late
+	Last        *Told   `json:"last,omitempty"` // the last generation passed to Tell
 
 	derived *distribution // of Run; computed from it when needed
 }
@@ -25,7 +25,7 @@ type Search struct {
 // Run is one run of the strategy, between restarts.
 type Run struct {
 	Population  int         `json:"population"`
-	Base        int         `json:"base"` // population before noise made it larger
+	Base        int         `json:"base"` // population before it was enlarged because of noise
 	Small       bool        `json:"small,omitempty"`
 	Generation  int         `json:"generation"` // of this run
 	Evaluations int         `json:"evaluations"`
@@ -35,9 +35,9 @@ type Run struct {
 	C           [][]float64 `json:"c"`
 	PC          []float64   `json:"pc"`              // evolution path of C
 	PS          []float64   `json:"ps"`              // evolution path of sigma
-	Noise       float64     `json:"noise,omitempty"` // 0 none to 1 nothing but, smoothed
+	Noise       float64     `json:"noise,omitempty"` // from 0 (none) to 1 (only noise), smoothed
 	History     History     `json:"history"`
-	Stop        []Reason    `json:"stop,omitempty"` // why it ended
+	Stop        []Reason    `json:"stop,omitempty"` // reasons for its end
 }
 
 // Best is the best candidate so far.
@@ -49,8 +49,8 @@ type Best struct {
 	Evaluation int       `json:"evaluation"`
 }
 
-// Told is what a generation came to: the values of its candidates, the injected ones
-// included.
+// Told summarises a generation: the values of its candidates, including injected
+// ones.
 type Told struct {
 	Candidates int     `json:"candidates"`
 	Best       float64 `json:"best"`
@@ -58,7 +58,7 @@ type Told struct {
 	Worst      float64 `json:"worst"`
 }
 
-// Ended is a run that ended.
+// Ended is a finished run.
 type Ended struct {
 	Population  int      `json:"population"`
 	Small       bool     `json:"small,omitempty"`
@@ -72,22 +72,22 @@ type Ended struct {
 type Candidate struct {
 	Generation int       `json:"generation"`
 	Index      int       `json:"index"`
-	X          []float64 `json:"x"` // inside the bounds, whole numbers where they are wanted
+	X          []float64 `json:"x"` // within the bounds, rounded for integer variables
 	Twice      bool      `json:"twice,omitempty"`
 }
 
-// Evaluation is what came of a candidate. One without an index that Ask gave, −1, is
-// injected: X is a point from elsewhere.
+// Evaluation is the result of a candidate. Index −1 marks an injected one, whose X
+// is a point from elsewhere.
 type Evaluation struct {
 	Generation int       `json:"generation"`
 	Index      int       `json:"index"`
-	X          []float64 `json:"x,omitempty"` // of an injected one
-	// Values are what evaluations gave; their mean counts. None, and those that are no
-	// numbers, are a candidate that failed: it is dropped.
+	X          []float64 `json:"x,omitempty"` // only for injected points
+	// Values are the values that evaluations returned; their mean counts. A
+	// candidate without values, or with NaN, has failed and is dropped.
 	Values []float64 `json:"values"`
 }
 
-// New begins a search.
+// New returns a new search.
 func New(o Options) (*Search, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func New(o Options) (*Search, error) {
 	return s, nil
 }
 
-// population is the one of the first run.
+// population returns the population of the first run.
 func (s *Search) population() int {
 	if s.Options.Population > 0 {
 		return s.Options.Population
@@ -117,7 +117,7 @@ func (s *Search) begin(population int, sigma float64, small bool) {
 	s.Run, s.derived = r, nil
 }
 
-// Ask gives the candidates of the generation, none after the search ended.
+// Ask returns the candidates of the generation; none after the end of the search.
 func (s *Search) Ask() []Candidate {
 	if s.Done() {
 		return nil
@@ -129,18 +129,18 @@ func (s *Search) Ask() []Candidate {
 	return out
 }
 
-// Candidate makes one candidate of the generation again. Indexes from the population
-// on are those of candidates that take the place of lost ones.
+// Candidate returns one candidate of the generation. Indexes from the population on
+// are replacements for lost candidates.
 func (s *Search) Candidate(index int) Candidate {
 	return Candidate{s.Generation, index, s.phenotype(s.genotype(index)), index < s.twice()}
 }
 
-// twice is how many candidates are evaluated twice.
+// twice returns how many candidates are evaluated twice.
 func (s *Search) twice() int {
 	return int(math.Ceil(s.Options.Reevaluate * float64(s.Run.Population)))
 }
 
-// genotype draws a candidate before bounds and rounding.
+// genotype returns a random candidate before bounds and rounding.
 func (s *Search) genotype(index int) []float64 {
 	d := s.distribution()
 	z := keyed(s.Options.Seed, uint64(s.Generation), uint64(index)).normals(len(s.Run.Mean))
@@ -156,7 +156,7 @@ func (s *Search) genotype(index int) []float64 {
 	return x
 }
 
-// phenotype is what is evaluated.
+// phenotype returns the point that is evaluated.
 func (s *Search) phenotype(x []float64) []float64 {
 	out := make([]float64, len(x))
 	for i, v := range x {
@@ -174,13 +174,13 @@ type told struct {
 	x     []float64 // genotype
 	value float64
 	index int
-	given []float64 // an injected point as it was told, of which x may be nearer
+	given []float64 // an injected point as given, while x may have been moved nearer
 }
 
-// Tell takes what came of a generation, in any order, and moves to the next one.
-// Candidates that are missing or failed are dropped, the others weigh more; at least
-// half of the population must be there. Evaluations of another generation are late
-// and dropped too. Why the run ends, if it does, is in Run.Stop.
+// Tell takes the results of a generation, in any order, and moves to the next one.
+// Missing or failed candidates are dropped and the others get more weight; at least
+// half of the population is required. Evaluations of another generation are late
+// and dropped too. If the run ends, Run.Stop has the reasons.
 func (s *Search) Tell(evaluations []Evaluation) error {
 	if s.Done() {
 		return &Invalid{[]Fault{{"generation", "the search has ended"}}}
@@ -226,10 +226,10 @@ func (s *Search) Tell(evaluations []Evaluation) error {
 	return nil
 }
 
-// Needed is how many candidates a generation must at least be told.
+// Needed returns the least number of candidates needed to end a generation.
 func (s *Search) Needed() int { return max(2, s.Run.Population/2) }
 
-// sort brings evaluations in the order of their indexes and checks them.
+// sort sorts evaluations by index and checks them.
 func (s *Search) sort(evaluations []Evaluation) (all []told, repeats [][2]float64, dropped int, err error) {
 	var f faults
 	seen := map[int]bool{}
@@ -273,7 +273,8 @@ func (s *Search) sort(evaluations []Evaluation) (all []told, repeats [][2]float6
 	return all, repeats, dropped, f.err()
 }
 
-// mean of values that are all numbers; false without one.
+// mean returns the mean of finite values; false if there are none, or one is not
+// finite.
 func mean(values []float64) (float64, bool) {
 	sum := 0.0
 	for _, v := range values {
@@ -285,7 +286,7 @@ func mean(values []float64) (float64, bool) {
 	return sum, len(values) > 0
 }
 
-// inject takes a point from elsewhere, drawn nearer where it is farther from the mean
+// inject adds a point from elsewhere, moved nearer if it is farther from the mean
 // than candidates are (Hansen, "Injecting external solutions", 2011).
 func (s *Search) inject(x []float64) ([]float64, bool) {
 	out := make([]float64, len(x))

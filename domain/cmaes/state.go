@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Clone gives a search that is told and asked without changing s.
+// Clone returns an independent copy.
 func (s *Search) Clone() *Search {
 	c := *s
 	c.Runs = slices.Clip(c.Runs)
@@ -15,18 +15,18 @@ func (s *Search) Clone() *Search {
 	return &c
 }
 
-// Favourite is the mean of the distribution inside the bounds: the best guess where the
-// values are noisy, for the best candidate was lucky too.
+// Favourite returns the mean of the distribution within the bounds, the best guess
+// when values are noisy, because the best candidate may only have been lucky.
 func (s *Search) Favourite() []float64 { return s.phenotype(s.Run.Mean) }
 
-// AxisRatio is the longest axis of the distribution over its shortest.
+// AxisRatio returns the ratio of the distribution's longest to its shortest axis.
 func (s *Search) AxisRatio() float64 {
 	d := s.distribution()
 	return slices.Max(d.axes) / slices.Min(d.axes)
 }
 
-// Bits are the bits that candidates and the next step follow from, in one order: two
-// searches with equal options and histories and equal bits go on alike.
+// Bits returns the state that candidates and the next step depend on, in a fixed
+// order: two searches with equal options, histories and bits continue identically.
 func (s *Search) Bits() []byte {
 	r := &s.Run
 	n := len(r.Mean)
@@ -56,8 +56,8 @@ func (s *Search) Bits() []byte {
 	return out
 }
 
-// Finite tells whether all numbers of the distribution are numbers: values of very
-// different size can carry the covariance out of the range of floats.
+// Finite reports whether all numbers of the distribution are finite: values of very
+// different magnitude can overflow the covariance.
 func (s *Search) Finite() bool {
 	r := &s.Run
 	good := func(values []float64) bool {

@@ -5,34 +5,35 @@ import (
 	"slices"
 )
 
-// Reason is why a run ended: pycma's name for it, and the bound that was hit.
+// Reason is why a run ended: pycma's name of the criterion, and the threshold.
 type Reason struct {
 	Name  string  `json:"name"`
 	Bound float64 `json:"bound"`
 }
 
-// The reasons that end a search and not only a run.
+// Reasons that end a search and not only a run.
 const (
 	ReasonTarget      = "ftarget"
 	ReasonEvaluations = "maxfevals"
 )
 
-// ReasonIterations ends a run by its own bound, and a search by MaxGenerations.
+// ReasonIterations ends a run at its own limit, and a search at MaxGenerations.
 const ReasonIterations = "maxiter"
 
-// History is what the reasons look back at.
+// History is the data that the stop criteria look back at.
 type History struct {
 	Best    []float64 `json:"best"`   // of each generation, the oldest first
 	Median  []float64 `json:"median"` // likewise
-	Flat    int       `json:"flat"`   // generations running with equal best values
-	Moved   []float64 `json:"moved"`  // mean when it last moved
+	Flat    int       `json:"flat"`   // successive generations with equal best values
+	Moved   []float64 `json:"moved"`  // the mean when it last changed
 	MovedAt int       `json:"moved_at"`
 }
 
-// MaxHistory is how many generations of a run are kept.
+// MaxHistory is the number of generations of a run that are kept.
 const MaxHistory = 20_000
 
-// tolerance is a setting, or its default when it is 0; less than 0 is never.
+// tolerance returns a setting, or its default if it is 0; a negative value disables
+// it.
 func tolerance[T int | float64](set, otherwise T) T {
 	if set == 0 {
 		return otherwise
@@ -40,7 +41,7 @@ func tolerance[T int | float64](set, otherwise T) T {
 	return set
 }
 
-// reasons tells why the run ends after a generation; none: it goes on.
+// reasons returns why the run ends after a generation; none if it continues.
 func (s *Search) reasons(all []told) []Reason {
 	r, t := &s.Run, s.Options.Tolerances
 	var out []Reason
@@ -77,7 +78,7 @@ func (s *Search) reasons(all []told) []Reason {
 	return out
 }
 
-// spreadReasons are those of the distribution alone.
+// spreadReasons checks the criteria that only depend on the distribution.
 func (s *Search) spreadReasons(hit func(string, float64, bool)) {
 	r, t, d := &s.Run, s.Options.Tolerances, s.distribution()
 	deviations := s.Deviations()
@@ -108,7 +109,7 @@ func (s *Search) spreadReasons(hit func(string, float64, bool)) {
 	hit("noeffectcoord", coordinate, stuck)
 }
 
-// Deviations are the standard deviations of the variables, before bounds.
+// Deviations returns the standard deviations of the variables, before bounds.
 func (s *Search) Deviations() []float64 {
 	out := make([]float64, len(s.Run.Mean))
 	for i := range out {
@@ -140,8 +141,8 @@ func (s *Search) remember(all []told) {
 	}
 }
 
-// stagnates tells that neither the best nor the median values of late are better than
-// those before.
+// stagnates reports whether neither the best nor the median values have improved
+// recently.
 func (s *Search) stagnates(bound int) bool {
 	h, r := &s.Run.History, &s.Run
 	length := max(bound/10, len(h.Best)/10)

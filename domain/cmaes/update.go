@@ -2,13 +2,13 @@ package cmaes
 
 import "math"
 
-// distribution is what candidates are drawn from, computed from C.
+// distribution is what candidates are drawn from, derived from C.
 type distribution struct {
 	axes  []float64   // square roots of the eigenvalues
 	basis [][]float64 // eigenvectors in columns
 }
 
-// squared is the squared length of a step in units of its deviation.
+// squared returns the squared length of a step in units of its deviation.
 func (d *distribution) squared(step []float64) float64 {
 	sum := 0.0
 	for k, axis := range d.axes {
@@ -22,7 +22,7 @@ func (d *distribution) squared(step []float64) float64 {
 	return sum
 }
 
-// whiten is C^−½ of a step.
+// whiten returns C^−½ times a step.
 func (d *distribution) whiten(step []float64) []float64 {
 	out := make([]float64, len(step))
 	for k, axis := range d.axes {
@@ -49,21 +49,21 @@ func (s *Search) distribution() *distribution {
 	}
 	d := &distribution{axes: make([]float64, len(values)), basis: basis}
 	for k, v := range values {
-		d.axes[k] = math.Sqrt(max(v, 1e-20*most)) // rounding may have left a little less than nothing
+		d.axes[k] = math.Sqrt(max(v, 1e-20*most)) // rounding may have left a slightly negative value
 	}
 	s.derived = d
 	return d
 }
 
-// constants are the numbers of the strategy for a dimension and so many candidates.
+// constants are the strategy parameters for a dimension and a number of candidates.
 type constants struct {
-	weights               []float64 // best first; the later half less than 0
+	weights               []float64 // best first; the second half is negative
 	mu                    int
 	mueff                 float64
 	cc, cs, c1, cmu, damp float64
 }
 
-// constantsOf gives the defaults of the tutorial.
+// constantsOf returns the tutorial's default parameters.
 func constantsOf(n, lambda int, passive bool) constants {
 	c := constants{weights: make([]float64, lambda), mu: lambda / 2}
 	sum, squares, less, lessSquares := 0.0, 0.0, 0.0, 0.0
@@ -98,15 +98,16 @@ func constantsOf(n, lambda int, passive bool) constants {
 	return c
 }
 
-// normalLength is the expected length of n independent standard normal numbers.
+// normalLength returns the expected length of n independent standard normal
+// numbers.
 func normalLength(n int) float64 {
 	d := float64(n)
 	return math.Sqrt(d) * (1 - 1/(4*d) + 1/(21*d*d))
 }
 
-// update moves mean, paths, covariance and step size by the candidates, best first.
-// The step size follows the length of its path, as in the tutorial: pure Python's
-// purecma takes the square, and needs a tenth more evaluations of a sphere.
+// update updates mean, paths, covariance and step size from the candidates, best
+// first. The step size follows the length of its path, as in the tutorial; pycma's
+// purecma uses the square, and needs a tenth more evaluations on a sphere.
 func (s *Search) update(all []told) {
 	r, n := &s.Run, len(s.Run.Mean)
 	d := s.distribution()
@@ -145,13 +146,13 @@ func (s *Search) update(all []told) {
 	r.Sigma *= math.Exp(min(1, c.cs/c.damp*(math.Sqrt(length)/normalLength(n)-1)))
 }
 
-// covariance is C after the rank-one and the rank-µ update.
+// covariance returns C after the rank-one and the rank-µ update.
 func (c constants) covariance(old [][]float64, pc []float64, steps [][]float64, still float64, d *distribution) [][]float64 {
 	n := len(pc)
 	weights, total := make([]float64, len(steps)), 0.0
 	for k, w := range c.weights {
 		total += w
-		if w < 0 { // longer steps are not worse: C stays positive definite
+		if w < 0 { // long steps are not worse for it: C stays positive definite
 			w *= float64(n) / max(d.squared(steps[k]), 1e-300)
 		}
 		weights[k] = w
@@ -175,15 +176,15 @@ func (c constants) covariance(old [][]float64, pc []float64, steps [][]float64, 
 	return out
 }
 
-// The bounds of what limit allows.
+// Limits used by limit.
 const (
 	smallestStep   = 1e-290
 	largestStep    = 1e100
-	integerSpread  = 0.2 // deviation below which a whole number would no longer change
-	widestOfBounds = 3   // deviations that a range holds at least
+	integerSpread  = 0.2 // deviation below which an integer would no longer change
+	widestOfBounds = 3   // least number of deviations in a range
 )
 
-// limit keeps deviations inside the ranges, and those of whole numbers from vanishing.
+// limit keeps deviations within the ranges, and those of integers above a minimum.
 func (s *Search) limit() {
 	r := &s.Run
 	for i := range r.Mean {
@@ -206,8 +207,8 @@ func (s *Search) limit() {
 	r.Sigma = min(max(r.Sigma, smallestStep), largestStep)
 }
 
-// centre puts the better half of the candidates on their whole numbers where these are
-// not the mean's, so that the mean follows (Marty et al. 2023).
+// centre moves the better half of the candidates to their integers where these
+// differ from the mean's, so that the mean follows (Marty et al. 2023).
 func (s *Search) centre(all []told) {
 	for _, i := range s.Options.Integers {
 		low, high := s.Options.bound(i)
@@ -220,8 +221,8 @@ func (s *Search) centre(all []told) {
 	}
 }
 
-// The share of noise in the ranking from which the population grows and below which
-// it shrinks again, its largest growth, and how fast the measure follows.
+// The share of noise in the ranking above which the population grows and below
+// which it shrinks again, its largest growth, and the smoothing of the measure.
 const (
 	noiseHigh   = 0.5
 	noiseLow    = 0.1
@@ -229,8 +230,8 @@ const (
 	noiseFollow = 0.3
 )
 
-// noise measures how many pairs of candidates that were evaluated twice changed their
-// order; half of them do when there is nothing but noise.
+// noise measures how many pairs of candidates that were evaluated twice changed
+// their order; with pure noise it is half of them.
 func (s *Search) noise(repeats [][2]float64) {
 	pairs, turned := 0, 0
 	for i, a := range repeats {

@@ -2,7 +2,7 @@ package cmaesrun
 
 import "github.com/ringrift/rift/domain"
 
-// Events is the catalogue of searches.
+// Events returns the catalogue entries of searches.
 func Events() []domain.Def {
 	return domain.WithExamples([]domain.Def{
 		domain.Define[Started](1, "cmaes", "a search for parameters begins"),

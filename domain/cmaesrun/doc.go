@@ -1,12 +1,12 @@
-// Package cmaesrun is what a search by CMA-ES is in the log: a run asks for the
-// candidates of a generation, each a work item, is told what came of them, and asks for
-// the next.
+// Package cmaesrun is a search by CMA-ES in the log: a run asks for the candidates
+// of a generation, each a work item, records their values, and asks for the next
+// generation.
 //
-// A generation's event holds all that its candidates and its update follow from, so
-// that a run goes on at the exact generation on another machine, and by a later build;
-// folding a stream computes nothing. The mathematics is domain/cmaes's, and only
-// decisions call it.
+// The event of a generation has everything that its candidates and its update
+// depend on, so that a run continues exactly on another machine and with a later
+// build; folding a stream computes nothing. The mathematics is in domain/cmaes,
+// which only decisions call.
 //
-// Read events.go, state.go (what they fold into), then objective.go (what a candidate's
-// item says and what its result means).
+// Read events.go, state.go (what they fold into), then objective.go (a candidate's
+// payload and its result).
 package cmaesrun

@@ -15,11 +15,11 @@ import (
 // ID names a run.
 type ID string
 
-// MaxID bounds the name of a run in bytes: its items are named by it, the generation,
-// the candidate and the sample.
+// MaxID limits the id of a run in bytes: the ids of its items consist of it, the
+// generation, the candidate and the sample.
 const MaxID = 120
 
-// Stream is where the run's whole life is written.
+// Stream returns the stream with all events of the run.
 func (id ID) Stream() domain.StreamID { return domain.Stream("cmaes", string(id)) }
 
 // Sample is one evaluation of a candidate.
@@ -32,12 +32,12 @@ type Sample struct {
 
 const taskPrefix = "cmaes-"
 
-// TaskID names the item of a sample.
+// TaskID returns the id of a sample's item.
 func (s Sample) TaskID() domain.TaskID {
 	return domain.TaskID(fmt.Sprintf("%s%s.%d.%d.%d", taskPrefix, s.Run, s.Generation, s.Index, s.Sample))
 }
 
-// SampleOf reads the name of an item; false for an item of something else.
+// SampleOf parses the id of an item; false for other items.
 func SampleOf(task domain.TaskID) (Sample, bool) {
 	rest, ours := strings.CutPrefix(string(task), taskPrefix)
 	parts := strings.Split(rest, ".")
@@ -56,26 +56,26 @@ func SampleOf(task domain.TaskID) (Sample, bool) {
 	return s, s.TaskID() == task
 }
 
-// LostRule says what becomes of a candidate that is lost.
+// LostRule is how a lost candidate is handled.
 type LostRule string
 
 // The rules.
 const (
-	Resample LostRule = "resample" // another one is drawn in its place
-	Drop     LostRule = "drop"     // the others of its generation weigh more
+	Resample LostRule = "resample" // another one is drawn instead
+	Drop     LostRule = "drop"     // the others of its generation get more weight
 )
 
 // LostRules lists the rules.
 var LostRules = []LostRule{Resample, Drop}
 
-// Started: a search begins.
+// Started: a search started.
 type Started struct {
 	Run               ID               `json:"run"`
 	ConfigKey         domain.ConfigKey `json:"config_key,omitempty"`
 	Search            cmaes.Options    `json:"search"`
 	Objective         Objective        `json:"objective"`
 	Lost              LostRule         `json:"lost"`
-	GenerationSeconds domain.Seconds   `json:"generation_seconds,omitempty"` // after which a generation does without candidates that are out
+	GenerationSeconds domain.Seconds   `json:"generation_seconds,omitempty"` // after which a generation continues without outstanding candidates
 }
 
 func (Started) EventType() string       { return "CMAES_STARTED" }
@@ -85,7 +85,7 @@ func (e Started) Validate() []domain.Fault {
 	return append(e.RunFaults(), e.Objective.Faults(len(e.Search.X0), e.ConfigKey)...)
 }
 
-// RunFaults names what is wrong with everything but the search and the objective.
+// RunFaults returns what is wrong with everything but the search and the objective.
 func (e Started) RunFaults() []domain.Fault {
 	var c domain.Checks
 	checkRun(&c, e.Run)
@@ -95,7 +95,7 @@ func (e Started) RunFaults() []domain.Fault {
 	return c
 }
 
-// finite wants numbers: neither not-a-number nor infinity stands in an event.
+// finite checks that values are finite.
 func finite(c *domain.Checks, field string, values ...float64) {
 	if i := slices.IndexFunc(values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }); i >= 0 {
 		c.Fault(field, "want numbers, found %v", values[i])
@@ -109,10 +109,10 @@ func checkRun(c *domain.Checks, id ID) {
 	}
 }
 
-// State is what the candidates of a generation, its update and the reasons to end
-// follow from, besides what other keys of GenerationAsked and earlier events say.
+// State is what the candidates of a generation, its update and the stop criteria
+// depend on, in addition to other fields of GenerationAsked and earlier events.
 type State struct {
-	Base           int       `json:"base"` // population before noise made it larger
+	Base           int       `json:"base"` // population before it was enlarged because of noise
 	Small          bool      `json:"small,omitempty"`
 	RunGeneration  int       `json:"run_generation"` // since the last restart
 	RunEvaluations int       `json:"run_evaluations"`
@@ -125,7 +125,7 @@ type State struct {
 	MovedAt        int       `json:"moved_at,omitempty"`
 }
 
-// GenerationAsked: the candidates of a generation are to be evaluated.
+// GenerationAsked: the evaluation of a generation's candidates was requested.
 type GenerationAsked struct {
 	Run         ID        `json:"run"`
 	Generation  int       `json:"generation"`
@@ -133,7 +133,7 @@ type GenerationAsked struct {
 	Population  int       `json:"population"`
 	Seed        uint64    `json:"seed"`
 	Mean        []float64 `json:"mean"`      // before bounds and rounding
-	Favourite   []float64 `json:"favourite"` // the mean inside the bounds
+	Favourite   []float64 `json:"favourite"` // the mean within the bounds
 	Sigma       float64   `json:"sigma"`
 	AxisRatio   float64   `json:"axis_ratio"`
 	Stds        []float64 `json:"stds"` // of the variables, before bounds
@@ -168,8 +168,8 @@ type Candidate struct {
 	InsteadOf *int      `json:"instead_of,omitempty"`
 }
 
-// CandidatesAsked: these candidates of a generation are to be evaluated, by an item for
-// each sample.
+// CandidatesAsked: the evaluation of these candidates of a generation was
+// requested, by an item for each sample.
 type CandidatesAsked struct {
 	Run        ID          `json:"run"`
 	Generation int         `json:"generation"`
@@ -188,7 +188,7 @@ func (e CandidatesAsked) Validate() []domain.Fault {
 	return c
 }
 
-// CandidateEvaluated: a sample of a candidate has a value.
+// CandidateEvaluated: a sample of a candidate got a value.
 type CandidateEvaluated struct {
 	Run        ID            `json:"run"`
 	Generation int           `json:"generation"`
@@ -196,9 +196,9 @@ type CandidateEvaluated struct {
 	Sample     int           `json:"sample"`
 	TaskID     domain.TaskID `json:"task_id"`
 	NodeID     domain.NodeID `json:"node_id,omitempty"`
-	Fitness    float64       `json:"fitness"` // less is better
+	Fitness    float64       `json:"fitness"` // smaller is better
 	Games      int           `json:"games,omitempty"`
-	Score      *float64      `json:"score,omitempty"` // share of the points of the games
+	Score      *float64      `json:"score,omitempty"` // share of points in the games
 	Ready      int           `json:"ready"`           // candidates of the generation with a value
 }
 
@@ -214,7 +214,7 @@ func (e CandidateEvaluated) Validate() []domain.Fault {
 }
 
 // CandidateLost: a sample of a candidate will have no value: its item failed, was
-// cancelled, or its result is none.
+// cancelled, or had no usable result.
 type CandidateLost struct {
 	Run        ID            `json:"run"`
 	Generation int           `json:"generation"`
@@ -236,8 +236,7 @@ func (e CandidateLost) Validate() []domain.Fault {
 	return c
 }
 
-// CandidateLate: a sample's value arrived when its generation was over. It counts for
-// nothing.
+// CandidateLate: a sample's value arrived after its generation. It does not count.
 type CandidateLate struct {
 	Run        ID            `json:"run"`
 	Generation int           `json:"generation"`
@@ -245,7 +244,7 @@ type CandidateLate struct {
 	Sample     int           `json:"sample"`
 	TaskID     domain.TaskID `json:"task_id"`
 	NodeID     domain.NodeID `json:"node_id,omitempty"`
-	Now        int           `json:"now"` // the generation that was under way, or the last one
+	Now        int           `json:"now"` // the current generation, or the last one
 }
 
 func (CandidateLate) EventType() string       { return "CMAES_CANDIDATE_LATE" }
@@ -258,8 +257,8 @@ func (e CandidateLate) Validate() []domain.Fault {
 	return c
 }
 
-// PointInjected: a point from elsewhere, with its value, counts for the generation that
-// is under way. The search moves it nearer when it is farther away than candidates are.
+// PointInjected: a point from elsewhere, with its value, was added to the current
+// generation. The search moves it nearer if it is farther away than candidates are.
 type PointInjected struct {
 	Run        ID        `json:"run"`
 	Generation int       `json:"generation"`
@@ -287,21 +286,21 @@ type Best struct {
 	Evaluation int       `json:"evaluation" doc:"that it was found by, at most"`
 }
 
-// GenerationTold: the search was told what came of a generation.
+// GenerationTold: the results of a generation were passed to the search.
 type GenerationTold struct {
 	Run         ID              `json:"run"`
 	Generation  int             `json:"generation"`
-	Candidates  int             `json:"candidates"` // that were told
+	Candidates  int             `json:"candidates"` // passed to the search
 	Lost        int             `json:"lost,omitempty"`
 	Resampled   int             `json:"resampled,omitempty"`
 	Out         []domain.TaskID `json:"out,omitempty"` // items that were not waited for
-	Least       float64         `json:"least"`         // fitness
+	Least       float64         `json:"least"`         // least fitness
 	Median      float64         `json:"median"`
 	Most        float64         `json:"most"`
-	Noise       float64         `json:"noise,omitempty"` // share of the ranking that is noise, smoothed
+	Noise       float64         `json:"noise,omitempty"` // share of noise in the ranking, smoothed
 	Evaluations int             `json:"evaluations"`     // of the whole run
 	Dropped     int             `json:"dropped,omitempty"`
-	Improved    *Best           `json:"improved,omitempty"` // the best so far, when it is of this generation
+	Improved    *Best           `json:"improved,omitempty"` // the best so far, if it is of this generation
 }
 
 func (GenerationTold) EventType() string       { return "CMAES_GENERATION_TOLD" }
@@ -314,8 +313,8 @@ func (e GenerationTold) Validate() []domain.Fault {
 	return c
 }
 
-// Restarted: a part of the search ended without the target, and another one begins
-// where the run began.
+// Restarted: a run of the strategy ended without reaching the target, and another
+// one starts from the initial point.
 type Restarted struct {
 	Run        ID          `json:"run"`
 	Ended      cmaes.Ended `json:"ended"`
@@ -335,28 +334,28 @@ func (e Restarted) Validate() []domain.Fault {
 	return c
 }
 
-// Phase is how a run stands.
+// Phase is the phase of a run.
 type Phase string
 
 // The phases.
 const (
 	Running Phase = "running"
-	Done    Phase = "done"    // by a reason of the search
-	Stopped Phase = "stopped" // by a wish
-	Failed  Phase = "failed"  // too few candidates came back, or the numbers went out of range
+	Done    Phase = "done"    // by a stop criterion of the search
+	Stopped Phase = "stopped" // by a command
+	Failed  Phase = "failed"  // too few candidates had values, or numbers overflowed
 )
 
-// Finished: the run is over.
+// Finished: the run ended.
 type Finished struct {
 	Run         ID              `json:"run"`
 	State       Phase           `json:"state"`
-	Stop        []cmaes.Reason  `json:"stop"` // pycma's names
+	Stop        []cmaes.Reason  `json:"stop"` // pycma's names of the criteria
 	Reason      string          `json:"reason,omitempty"`
-	Generation  int             `json:"generation"`  // generations that were told
-	Evaluations int             `json:"evaluations"` // that were told
+	Generation  int             `json:"generation"`  // number of completed generations
+	Evaluations int             `json:"evaluations"` // number of evaluations used
 	Sigma       float64         `json:"sigma"`
 	Best        *Best           `json:"best,omitempty"`
-	Favourite   []float64       `json:"favourite,omitempty"` // the mean inside the bounds
+	Favourite   []float64       `json:"favourite,omitempty"` // the mean within the bounds
 	Out         []domain.TaskID `json:"out,omitempty"`       // items that are not needed any more
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/ringrift/rift/domain/match"
 )
 
-// Kind says what gives a candidate its value.
+// Kind is how a candidate gets its value.
 type Kind string
 
 // The kinds.
 const (
 	CommandKind  Kind = "command"  // the worker's command prints {"fitness": number}
-	GauntletKind Kind = "gauntlet" // games of the candidate against baselines; less is better, so its score counts negative
+	GauntletKind Kind = "gauntlet" // games of the candidate against baselines; since smaller is better, the value is the negative score
 )
 
 // Objective is what is minimised.
@@ -37,17 +37,17 @@ type Objective struct {
 	Priority       *int           `json:"priority,omitempty"`
 }
 
-// The bounds of an objective.
+// Limits of an objective.
 const (
 	maxCommand   = 16 << 10 // bytes
 	maxBaselines = 16
 	MaxGames     = 256 // of one item
 )
 
-// valuesMark stands for the values of a candidate in the spec of its player.
+// valuesMark is replaced by the values of a candidate in the spec of its player.
 const valuesMark = "{x}"
 
-// Faults names everything wrong with the objective of so many variables.
+// Faults returns everything wrong with an objective of this many variables.
 func (o Objective) Faults(variables int, config domain.ConfigKey) []domain.Fault {
 	var c domain.Checks
 	domain.OneOf(&c, "objective.kind", o.Kind, []Kind{CommandKind, GauntletKind})
@@ -122,19 +122,19 @@ func seatsOf(config domain.ConfigKey) int {
 	return config.Players()
 }
 
-// Payload is what the item of a sample says.
+// Payload is the payload of a sample's item.
 type Payload struct {
 	Sample
 	ConfigKey domain.ConfigKey   `json:"config_key,omitempty"`
 	Seed      uint64             `json:"seed"` // the same for all candidates of a generation
 	X         []float64          `json:"x"`
-	Named     map[string]float64 `json:"named,omitempty"` // X by the names of the variables
+	Named     map[string]float64 `json:"named,omitempty"` // X by variable name
 	Command   json.RawMessage    `json:"command,omitempty"`
 	Games     []match.Game       `json:"games,omitempty"`
 }
 
-// PayloadOf says what the item of a sample asks for. The candidates of a generation get
-// the same seeds and openings, so that luck is the same for all.
+// PayloadOf returns the payload of a sample's item. All candidates of a generation
+// get the same seeds and openings, so that they have the same luck.
 func PayloadOf(started Started, s Sample, x []float64) Payload {
 	o := started.Objective
 	p := Payload{Sample: s, ConfigKey: started.ConfigKey, Seed: seedOf(s, 0), X: x, Command: o.Command}
@@ -150,7 +150,7 @@ func PayloadOf(started Started, s Sample, x []float64) Payload {
 	return p
 }
 
-// seedOf stays within what every reader of JSON keeps exactly.
+// seedOf returns a seed of at most 53 bits, exact in every JSON reader.
 func seedOf(s Sample, part int) uint64 {
 	id := domain.DeriveID(fmt.Sprintf("cmaes/%s/%d/%d", s.Run, s.Generation, s.Sample), part)
 	seed := uint64(0)
@@ -167,7 +167,7 @@ func gamesOf(started Started, s Sample, x []float64) []match.Game {
 	var games []match.Game
 	for b, baseline := range o.Baselines {
 		opponent := match.Participant{ModelID: baseline, Player: baseline}
-		if domain.CheckName(baseline) != nil { // with weights, which are no part of a name
+		if domain.CheckName(baseline) != nil { // with weights, which are not allowed in a name
 			opponent.ModelID = fmt.Sprintf("baseline-%d", b)
 		}
 		for g := range o.Games {
@@ -186,10 +186,10 @@ func gamesOf(started Started, s Sample, x []float64) []match.Game {
 	return games
 }
 
-// me names a candidate among the participants of its games.
+// me returns the name of a candidate among the participants of its games.
 func me(s Sample) string { return fmt.Sprintf("%s.%d.%d", s.Run, s.Generation, s.Index) }
 
-// values writes a candidate as the spec of a player has it: by commas.
+// values formats a candidate for the spec of a player, separated by commas.
 func values(x []float64) string {
 	parts := make([]string, len(x))
 	for i, v := range x {
@@ -198,17 +198,18 @@ func values(x []float64) string {
 	return strings.Join(parts, ",")
 }
 
-// Value is what the item of a sample brought.
+// Value is the result of a sample's item.
 type Value struct {
 	Fitness float64
 	Games   int
 	Score   *float64
 }
 
-// MaxValue bounds the size of a value: the search squares none, and sums a few.
+// MaxValue limits the absolute value: the search does not square values, and adds
+// only a few.
 const MaxValue = 1e300
 
-// ValueOf reads the result of a sample's item. The error says what was wanted.
+// ValueOf parses the result of a sample's item.
 func ValueOf(started Started, s Sample, result json.RawMessage) (Value, error) {
 	if started.Objective.Kind == GauntletKind {
 		return scoreOf(gamesOf(started, s, nil), s, result)
@@ -219,7 +220,7 @@ func ValueOf(started Started, s Sample, result json.RawMessage) (Value, error) {
 	if err := json.Unmarshal(result, &said); err != nil {
 		return Value{}, domain.Errorf(domain.Invalid, `result: want {"fitness": number}, found %s`, clipped(result))
 	}
-	fitness, err := strconv.ParseFloat(string(said.Fitness), 64) // JSON has no NaN, and no number that ParseFloat does not know
+	fitness, err := strconv.ParseFloat(string(said.Fitness), 64) // JSON has no NaN, and no number that ParseFloat rejects
 	if err != nil || !(math.Abs(fitness) <= MaxValue) {
 		return Value{}, domain.Errorf(domain.Invalid, "result: want a number fitness of at most %v, found %s", MaxValue, clipped(said.Fitness))
 	}
@@ -233,8 +234,8 @@ func clipped(found json.RawMessage) string {
 	return domain.Clip(string(found), 64)
 }
 
-// scoreOf is the share of points that the candidate took: of a game with n seats, the
-// seats that it was better than, and half of those it was equal to, over n − 1.
+// scoreOf returns the candidate's share of points: in a game with n seats, the
+// number of seats ranked below, plus half of those ranked equal, over n − 1.
 func scoreOf(games []match.Game, s Sample, result json.RawMessage) (Value, error) {
 	answers, err := match.Answers(result, games)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"github.com/ringrift/rift/domain/cmaes"
 )
 
-// Policy holds the bounds of searches and the numbers of their items.
+// Policy holds the limits of searches and the settings of their items.
 type Policy struct {
 	MaxRunning     int            `json:"max_running" doc:"searches at once"`
 	MaxVariables   int            `json:"max_variables" doc:"of a search: every generation's event holds a matrix of them"`
@@ -17,10 +17,10 @@ type Policy struct {
 	Games          int            `json:"games" doc:"of a candidate against each baseline, unless its search says"`
 }
 
-// maxTimeout is the longest that the queue takes: 30 days.
+// maxTimeout is the queue's longest time-out: 30 days.
 const maxTimeout domain.Seconds = 30 * 24 * 3600
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{MaxRunning: 16, MaxVariables: 200, MaxPopulation: 1024, TaskType: "cmaes", Priority: 60, MaxAttempts: 2, TimeoutSeconds: 1800, Games: 20}
 }
@@ -31,7 +31,7 @@ func (Policy) About() string { return "the bounds of searches by CMA-ES, and the
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	within := func(field string, value, low, high int) {
@@ -54,5 +54,5 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

@@ -13,26 +13,26 @@ import (
 // Run is the state of a search, folded from its stream.
 type Run struct {
 	Started  *Started
-	Search   *cmaes.Search // at the generation that is asked; it is never changed, decisions clone it
+	Search   *cmaes.Search // at the current generation; it is never modified, decisions clone it
 	Deadline time.Time
 	Finished *Finished
 
-	slots     domain.Ordered[slot] // of this generation, by index
-	next      int                  // index of the next candidate of this generation
+	slots     domain.Ordered[slot] // of the current generation, by index
+	next      int                  // index of the next candidate of the current generation
 	ready     int                  // candidates with a value
-	open      int                  // samples that are out
-	lost      int                  // candidates of this generation without a value and without samples out
+	open      int                  // outstanding samples
+	lost      int                  // candidates of the current generation without a value and without outstanding samples
 	injected  []PointInjected
 	told      *GenerationTold
 	restarted *Restarted
 }
 
-// slot is a candidate of this generation.
+// slot is a candidate of the current generation.
 type slot struct {
 	candidate Candidate
-	values    []*float64 // of its samples, as they come; nil: lost
-	ended     []bool     // samples
-	open      int        // samples
+	values    []*float64 // of its samples, as they arrive; nil: lost
+	ended     []bool     // by sample
+	open      int        // outstanding samples
 }
 
 func (s slot) value() bool {
@@ -46,7 +46,7 @@ func (s slot) value() bool {
 
 func key(index int) string { return fmt.Sprintf("%09d", index) }
 
-// Evolve applies a fact. It computes nothing: numbers are taken from events.
+// Evolve applies a fact. It computes nothing: numbers are copied from events.
 func (r Run) Evolve(fact domain.Envelope) Run {
 	switch e := fact.Event.(type) {
 	case Started:
@@ -56,7 +56,7 @@ func (r Run) Evolve(fact domain.Envelope) Run {
 	case CandidatesAsked:
 		for _, c := range e.Candidates {
 			if c.Index < 0 || r.slots.Has(key(c.Index)) || c.Samples < 1 || c.Samples > maxSamples {
-				continue // past every decision
+				continue // appended without a decision
 			}
 			r.slots = r.slots.With(key(c.Index), slot{candidate: c, values: make([]*float64, c.Samples), ended: make([]bool, c.Samples), open: c.Samples})
 			r.open += c.Samples
@@ -80,10 +80,10 @@ func (r Run) Evolve(fact domain.Envelope) Run {
 	return r
 }
 
-// asked puts the search together that the event and those before it describe.
+// asked builds the search described by the event and those before it.
 func (r Run) asked(e GenerationAsked) Run {
 	if r.Started == nil || !e.fits(r.Started.Search) {
-		return Run{Started: r.Started, Finished: r.Finished} // past every decision: nothing follows from it
+		return Run{Started: r.Started, Finished: r.Finished} // appended without a decision: the run does not continue
 	}
 	s := &cmaes.Search{
 		Options: r.Started.Search, Generation: e.Generation, Evaluations: e.Evaluations, Dropped: e.Dropped,
@@ -122,8 +122,8 @@ func (r Run) asked(e GenerationAsked) Run {
 // maxSamples is how often a candidate is evaluated at most.
 const maxSamples = 2
 
-// fits tells whether the event describes a search with these options: a log may hold
-// what no decision wrote.
+// fits reports whether the event describes a search with these options. A log may
+// contain events that no decision made.
 func (e GenerationAsked) fits(o cmaes.Options) bool {
 	_, err := cmaes.New(o)
 	n := len(o.X0)
@@ -132,7 +132,7 @@ func (e GenerationAsked) fits(o cmaes.Options) bool {
 		e.Sigma > 0 && len(e.Validate()) == 0
 }
 
-// ended takes over what became of a sample, once.
+// ended records the end of a sample, once.
 func (r Run) ended(sample Sample, value *float64) Run {
 	c, known := r.slots.Get(key(sample.Index))
 	if !known || r.Search == nil || sample.Generation != r.Search.Generation || sample.Sample < 0 || sample.Sample >= len(c.ended) || c.ended[sample.Sample] {
@@ -153,7 +153,7 @@ func (r Run) ended(sample Sample, value *float64) Run {
 	return r
 }
 
-// Phase is how the run stands; empty: there is none.
+// Phase returns the phase of the run; empty if there is no run.
 func (r Run) Phase() Phase {
 	switch {
 	case r.Started == nil:
@@ -164,35 +164,36 @@ func (r Run) Phase() Phase {
 	return Running
 }
 
-// Awaits tells whether a sample is out.
+// Awaits reports whether a sample is outstanding.
 func (r Run) Awaits(s Sample) bool {
 	c, known := r.slots.Get(key(s.Index))
 	return r.Finished == nil && known && r.Search != nil && s.Generation == r.Search.Generation && s.Sample >= 0 && s.Sample < len(c.ended) && !c.ended[s.Sample]
 }
 
-// Late tells whether a sample belongs to a generation that is over.
+// Late reports whether a sample belongs to a past generation.
 func (r Run) Late(s Sample) bool {
 	return r.Search != nil && (s.Generation < r.Search.Generation || r.Finished != nil && s.Generation == r.Search.Generation && r.slots.Has(key(s.Index)))
 }
 
-// Counts of the generation that is asked: candidates with a value, samples that are
-// out, candidates that are lost.
+// Counts returns the numbers of the current generation: candidates with a value,
+// outstanding samples, lost candidates.
 func (r Run) Counts() (ready, open, lost int) { return r.ready, r.open, r.lost }
 
-// LostCandidate gives a candidate of this generation all of whose samples are lost.
+// LostCandidate returns a candidate of the current generation if all its samples
+// are lost.
 func (r Run) LostCandidate(index int) (Candidate, bool) {
 	c, known := r.slots.Get(key(index))
 	return c.candidate, known && c.open == 0 && !c.value()
 }
 
-// Next is the index of the next candidate of this generation.
+// Next returns the index of the next candidate of the current generation.
 func (r Run) Next() int { return r.next }
 
-// Injected is how many points from elsewhere count for this generation.
+// Injected returns how many points from elsewhere count for the current generation.
 func (r Run) Injected() int { return len(r.injected) }
 
-// Values is what the search is told of this generation: candidates with a value, by
-// index, then points from elsewhere.
+// Values returns what the search is given for the current generation: candidates
+// with a value, by index, then points from elsewhere.
 func (r Run) Values() (all []cmaes.Evaluation) {
 	for _, c := range r.slots.All() {
 		e := cmaes.Evaluation{Generation: r.Search.Generation, Index: c.candidate.Index}
@@ -211,7 +212,7 @@ func (r Run) Values() (all []cmaes.Evaluation) {
 	return all
 }
 
-// Out lists the items of the samples that are out.
+// Out lists the items of the outstanding samples.
 func (r Run) Out() (tasks []domain.TaskID) {
 	if r.Started == nil || r.Search == nil || r.Finished != nil {
 		return nil
@@ -226,8 +227,8 @@ func (r Run) Out() (tasks []domain.TaskID) {
 	return tasks
 }
 
-// Asking is the event of a generation that a search is at. The axis ratio and the
-// digest are computed, so that s must be one that the caller owns.
+// Asking returns the event for the current generation of a search. It computes the
+// axis ratio and the digest, which modifies s, so the caller must own it.
 func Asking(run ID, s *cmaes.Search, deadline time.Time) GenerationAsked {
 	r := &s.Run
 	return GenerationAsked{
@@ -241,11 +242,11 @@ func Asking(run ID, s *cmaes.Search, deadline time.Time) GenerationAsked {
 	}
 }
 
-// Needed is how many candidates the generation must at least be told: what
-// cmaes.Search.Needed says.
+// Needed returns the least number of candidates needed to end a generation, as
+// cmaes.Search.Needed does.
 func (e GenerationAsked) Needed() int { return max(2, e.Population/2) }
 
-// Digest is the SHA-256 of the bits of a search.
+// Digest returns the SHA-256 of the bits of a search.
 func Digest(s *cmaes.Search) string {
 	sum := sha256.Sum256(s.Bits())
 	return hex.EncodeToString(sum[:])

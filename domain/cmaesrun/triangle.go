@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// Triangle is a symmetric matrix: the bits of the numbers of its lower triangle, row by
-// row, 8 bytes each with the highest first. JSON has it in base64, half as long as
+// Triangle is a symmetric matrix as the bits of its lower triangle, row by row, 8
+// bytes per number in big-endian order. In JSON it is base64, half as long as
 // digits.
 type Triangle []byte
 
-// triangleOf gives the lower triangle of a matrix.
+// triangleOf returns the lower triangle of a matrix.
 func triangleOf(matrix [][]float64) Triangle {
 	n := len(matrix)
 	t := make(Triangle, 0, 8*n*(n+1)/2)
@@ -22,7 +22,7 @@ func triangleOf(matrix [][]float64) Triangle {
 	return t
 }
 
-// matrix gives the whole matrix of n rows again; what is not there is 0.
+// matrix returns the full matrix of n rows; missing elements are 0.
 func (t Triangle) matrix(n int) [][]float64 {
 	matrix := make([][]float64, n)
 	for i := range matrix {

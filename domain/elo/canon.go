@@ -9,31 +9,32 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// canon is how published ratings follow the facts in the order of games, whatever order
-// these come in: by the fold of Ratings.play, which is of the facts alone. As long as
-// facts come in that order, the published ratings are where the fold stands, and the
-// next fact moves those of its players. One that comes late, or counts no longer, has
-// the fold played again from the last mark before it.
+// canon makes published ratings depend on the order in which games were played, and
+// not on the order in which their facts arrive: the ratings are a fold of the facts
+// by Ratings.play in that order. While facts arrive in order, the published ratings
+// equal the fold, and the next fact changes those of its players. When a fact
+// arrives late or stops counting, the fold is computed again from the last mark
+// before it.
 type canon struct {
 	order   domain.Ordered[string] // order key → fact id
 	last    string                 // the last key
-	marks   []mark                 // in the order of games; the first is of no fact
+	marks   []mark                 // in game order; the first is before any fact
 	facts   int
-	settled bool // what the last fact moves is published
+	settled bool // the changes from the last fact are published
 }
 
-// mark is the fold after all facts up to one.
+// mark is the fold after all facts up to one of them.
 type mark struct {
 	order   string
 	facts   int
 	players domain.Ordered[Player]
 }
 
-// markEvery is how many facts lie between two marks, which share what did not change
-// between them.
+// markEvery is the number of facts between two marks, which share the data that did
+// not change between them.
 const markEvery = 64
 
-// placed takes a fact in; players are those before it.
+// placed adds a fact; players is the state before it.
 func (c canon) placed(order, id string, players domain.Ordered[Player]) canon {
 	if c.marks == nil {
 		c.marks = []mark{{players: players}}
@@ -52,7 +53,7 @@ func (c canon) placed(order, id string, players domain.Ordered[Player]) canon {
 	return c
 }
 
-// changed drops the marks that a fact at a place makes wrong.
+// changed drops the marks that a change at a place in the order invalidates.
 func (c canon) changed(order string) canon {
 	if kept := slices.IndexFunc(c.marks, func(m mark) bool { return m.order >= order }); kept >= 0 {
 		c.marks = c.marks[:kept]
@@ -61,8 +62,8 @@ func (c canon) changed(order string) canon {
 	return c
 }
 
-// thinned keeps the latest marks, and of the older ones fewer the older they are: some
-// logarithm of all.
+// thinned keeps the latest marks and ever fewer of the older ones, a number
+// logarithmic in their count.
 func thinned(marks []mark) []mark {
 	latest := marks[len(marks)-1].facts
 	kept := []mark{}
@@ -75,8 +76,8 @@ func thinned(marks []mark) []mark {
 	return kept
 }
 
-// rated lists whom a fact rates, in the order of seats, or the model and then its
-// opponents.
+// rated lists the players that a fact rates: in seat order, or the model followed
+// by its opponents.
 func (p Played) rated(meetings []meeting) (names []string) {
 	add := func(name string) {
 		if !slices.Contains(names, name) {
@@ -95,10 +96,10 @@ func (p Played) rated(meetings []meeting) (names []string) {
 	return names
 }
 
-// Follow takes events in, facts or exclusions and their ends, and says which published
-// ratings they move: to where all facts that count lead, played in the order of games.
-// The events are of this moment. It gives the ratings with them and what they move taken
-// in, at most so many.
+// Follow applies events (facts, or exclusions and their ends) at time at, and
+// returns which published ratings change, so that they equal the fold over all
+// facts that count, in game order. At most most ratings change. The returned
+// Ratings include the events and the changes.
 func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, at time.Time, p Policy, most int) (Ratings, []Updated) {
 	before := r.ready(config)
 	after, late := before, false
@@ -147,7 +148,8 @@ func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, at time.Ti
 	return after, moved
 }
 
-// moves tells whether a player's published rating is another than the fold has.
+// moves reports whether a player's published rating differs from the fold, with the
+// event that changes it.
 func (r Ratings) moves(config domain.ConfigKey, name string, fold Ratings, p Policy) (event Updated, moves bool) {
 	published, now := r.player(name), fold.player(name)
 	if _, pinned := p.Pin(name); pinned || !published.met() {
@@ -158,16 +160,16 @@ func (r Ratings) moves(config domain.ConfigKey, name string, fold Ratings, p Pol
 	case now.Rating != nil:
 		event.New, event.Error = *now.Rating, now.Error
 		return event, published.Rating == nil || *published.Rating != event.New || published.Error != event.Error
-	case published.Rating != nil: // no game of its counts
+	case published.Rating != nil: // none of its games counts
 		event.New, event.Error = p.Initial, round2(p.Deviation)
 		return event, true
 	}
 	return event, false
 }
 
-// play adds the games of a fact and rates its players anew from all their games, one
-// after the other, each against what the others are rated then. Baselines are pinned:
-// nothing moves them.
+// play adds the games of a fact and rates its players again from all their games,
+// one after the other, each against the current ratings of the others. The ratings
+// of baselines are fixed.
 func (r Ratings) play(t tally, p Policy) Ratings {
 	r = r.add(t, 1)
 	for _, name := range t.names {

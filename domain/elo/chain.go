@@ -5,9 +5,9 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Chain is incremental Elo over the facts of a game: they are played one after the
-// other, in the order of their keys, so that every node that has the same facts
-// shows the same digits, whenever they came there.
+// Chain computes incremental Elo over the facts of a game, one after the other in
+// the order of their keys, so that every node with the same facts shows the same
+// digits, whenever they arrived.
 type Chain struct {
 	settings string
 	pins     map[string]float64
@@ -16,14 +16,14 @@ type Chain struct {
 	names    []string
 	index    map[string]int
 	records  []rating.WDL // pairs of players in games
-	root     []int        // of the set of players that games or given ratings connect
-	anchor   int          // a pinned player that has games, −1: none yet
+	root     []int        // of the set of players connected by games or given ratings
+	anchor   int          // a pinned player with games; −1: none yet
 	games    int
 	byDay    bool
 	day      int64
 }
 
-// NewChain starts with no games.
+// NewChain returns a chain without games.
 func NewChain(o Options) *Chain {
 	var k rating.KFactor
 	for _, s := range o.K {
@@ -42,12 +42,12 @@ func NewChain(o Options) *Chain {
 // dayMicros is a day.
 const dayMicros = 24 * 3600 * 1_000_000
 
-// mostSteps bounds the games that one result against an opponent is played as.
-// After so many a rating has long forgotten where it began; a result of more games
-// is played as so many in the same proportion.
+// mostSteps limits the number of games that one result against an opponent is
+// played as. After that many games a rating no longer depends on where it started;
+// a larger result is scaled down in proportion.
 const mostSteps = 10_000
 
-// Play takes the next fact.
+// Play adds the next fact.
 func (c *Chain) Play(p Played) {
 	if p.Excluded {
 		return
@@ -83,9 +83,9 @@ func (c *Chain) Play(p Played) {
 	}
 }
 
-// results plays games of which only the sums are known, one after the other and
-// spread evenly: what is furthest behind its share comes next, of equals the loss
-// before the draw before the win.
+// results plays games of which only the totals are known, one after the other and
+// evenly spread: next is always the result that is furthest behind its share; among
+// equals the loss before the draw before the win.
 func (c *Chain) results(a, b int, wdl rating.WDL) {
 	c.join(a, b)
 	c.record(a, b, wdl)
@@ -95,7 +95,8 @@ func (c *Chain) results(a, b int, wdl rating.WDL) {
 	for step := 1; step <= steps; step++ {
 		next, most := 0, 0
 		for i, n := range counts {
-			// How far it is behind, times the games: whole numbers have one order.
+			// The lag times the number of games is an integer, so the order is
+			// exact.
 			if behind := n*step - played[i]*games; i == 0 || behind > most {
 				next, most = i, behind
 			}
@@ -113,7 +114,7 @@ func (c *Chain) record(a, b int, wdl rating.WDL) {
 	*other = rating.WDL{Wins: other.Wins + wdl.Losses, Draws: other.Draws + wdl.Draws, Losses: other.Losses + wdl.Wins}
 }
 
-// player finds a player's number, and makes it known.
+// player returns a player's number, adding the player if it is new.
 func (c *Chain) player(name string) int {
 	if at, known := c.index[name]; known {
 		return at
@@ -146,15 +147,15 @@ func (c *Chain) join(a, b int) {
 	c.root[max(one, other)] = min(one, other)
 }
 
-// Checkpoint is a chain after some of the facts: the rest played on it gives what
-// all of them would.
+// Checkpoint is a chain after a prefix of the facts: playing the remaining ones on
+// it gives the same result as playing all.
 type Checkpoint struct {
 	Settings string        `json:"settings"` // hash of the settings it was made with
 	Games    int           `json:"games"`
-	Players  []ChainPlayer `json:"players"` // in the order they came
+	Players  []ChainPlayer `json:"players"` // in the order in which they were added
 }
 
-// ChainPlayer is a player in a checkpoint. Floats in JSON come back as they were.
+// ChainPlayer is a player in a checkpoint. Floats survive JSON exactly.
 type ChainPlayer struct {
 	Name     string  `json:"name"`
 	Rating   float64 `json:"rating"`
@@ -166,7 +167,7 @@ type ChainPlayer struct {
 	Root     int     `json:"root"`
 }
 
-// Checkpoint writes the chain down.
+// Checkpoint returns the state of the chain.
 func (c *Chain) Checkpoint() Checkpoint {
 	point := Checkpoint{Settings: c.settings, Games: c.games, Players: make([]ChainPlayer, len(c.names))}
 	for i, name := range c.names {
@@ -176,7 +177,8 @@ func (c *Chain) Checkpoint() Checkpoint {
 	return point
 }
 
-// Resume goes on from a checkpoint; false when it was made with other settings.
+// Resume restores a checkpoint; it returns false if it was made with other
+// settings.
 func (c *Chain) Resume(point Checkpoint) bool {
 	if point.Settings != c.settings {
 		return false
@@ -194,7 +196,7 @@ func (c *Chain) Resume(point Checkpoint) bool {
 	return true
 }
 
-// Ranking rates everybody by the games played so far.
+// Ranking rates all players by the games played so far.
 func (c *Chain) Ranking(o Options) Ranking {
 	rows := make([]standing, len(c.names))
 	for i, name := range c.names {

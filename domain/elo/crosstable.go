@@ -6,24 +6,24 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Crosstable is who did how against whom, and who is likely stronger than whom, in
-// the order of a ranking.
+// Crosstable holds, for each pair of players in ranking order, their results and
+// the likelihood that one is stronger.
 type Crosstable struct {
 	Players []string      `json:"players"`
 	Games   [][]*Meetings `json:"games" doc:"of the row's player; null: they never met"`
 	LOS     [][]*float64  `json:"los" doc:"that the row's player is stronger; null: both are given, or nothing connects them"`
 }
 
-// Meetings are the games of one player against another.
+// Meetings is the games of one player against another.
 type Meetings struct {
 	Wins   int `json:"wins"`
 	Draws  int `json:"draws"`
 	Losses int `json:"losses"`
 }
 
-// Cross makes the crosstable of the first players of a ranking. Where the method
-// tells how the errors of two ratings go together, that is what likelihoods are of;
-// else they are taken as independent.
+// Cross returns the crosstable of the first players of a ranking. Likelihoods use
+// the covariance of the ratings if it is known; otherwise errors are taken as
+// independent.
 func Cross(ranking Ranking, games []Outcome, cov *Covariance, most int) Crosstable {
 	rows := ranking.Rankings[:min(most, len(ranking.Rankings))]
 	table := Crosstable{Players: make([]string, len(rows)), Games: make([][]*Meetings, len(rows)), LOS: make([][]*float64, len(rows))}
@@ -78,7 +78,7 @@ func (t *Crosstable) count(at, against, lead, games int) {
 	}
 }
 
-// Covariance is how the errors of ratings go together; nil says that nobody knows.
+// Covariance is the covariance of the ratings' errors; nil: unknown.
 type Covariance struct {
 	index  map[string]int
 	matrix [][]float64

@@ -4,11 +4,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// MaxRating bounds what anybody may call a rating.
+// MaxRating limits the absolute value of a rating.
 const MaxRating = 100_000.0
 
-// Updated: the rating of a model moved. Ratings are computed once, in the
-// decision, and copied from here.
+// Updated: the rating of a model changed. Ratings are computed once, in the
+// decision, and copied from this event.
 type Updated struct {
 	ConfigKey   domain.ConfigKey `json:"config_key"`
 	ModelID     domain.ModelID   `json:"model_id"`
@@ -28,15 +28,15 @@ func (e Updated) Validate() []domain.Fault {
 	domain.Within(&c, "old", e.Old, -MaxRating, MaxRating)
 	domain.Within(&c, "new", e.New, -MaxRating, MaxRating)
 	domain.Within(&c, "error", e.Error, 0, MaxRating)
-	domain.AtLeast(&c, "games_played", e.GamesPlayed, 0) // none are left when all are excluded
+	domain.AtLeast(&c, "games_played", e.GamesPlayed, 0) // 0 if all were excluded
 	return c
 }
 
-// Trend is how a velocity moves.
+// Trend is the direction in which a velocity changes.
 type Trend string
 
-// The trends. The first three move the training rate; the others are what old
-// tools say besides, and are recorded.
+// The trends. The first three change the training rate; the others come from old
+// tools and are only recorded.
 const (
 	Accelerating Trend = "accelerating"
 	Stable       Trend = "stable"
@@ -53,11 +53,11 @@ var Trends = []Trend{Accelerating, Stable, Decelerating, Improving, Declining, P
 // than before.
 type VelocityChanged struct {
 	ConfigKey        domain.ConfigKey `json:"config_key"`
-	Velocity         float64          `json:"velocity"` // Elo per hour; never per day
+	Velocity         float64          `json:"velocity"` // Elo per hour
 	Trend            Trend            `json:"trend"`
 	PreviousVelocity *float64         `json:"previous_velocity,omitempty"` // Elo per hour
-	Rating           *float64         `json:"rating,omitempty"`            // of the best model now, where it was measured here
-	Points           int              `json:"points,omitempty"`            // moments that the slope goes through
+	Rating           *float64         `json:"rating,omitempty"`            // of the best model now, if rift measured it
+	Points           int              `json:"points,omitempty"`            // samples that the slope is fitted to
 }
 
 func (VelocityChanged) EventType() string       { return "ELO_VELOCITY_CHANGED" }
@@ -72,15 +72,16 @@ func (e VelocityChanged) Validate() []domain.Fault {
 	return c
 }
 
-// Standing is how likely a player is stronger than the next in the ranking.
+// Standing is the likelihood that a player is stronger than the next one in the
+// ranking.
 type Standing struct {
 	ModelID string  `json:"model_id"`
-	Over    string  `json:"over"` // the next
+	Over    string  `json:"over"` // the next player
 	LOS     float64 `json:"los"`  // likelihood of superiority, 0 to 1
 }
 
-// StandingsChanged: ratings moved, and with them who stands over whom, and how
-// surely. It names the players for whom that is new; the rest stands as it was.
+// StandingsChanged: the order of the ratings, or the likelihood of superiority
+// between neighbours, changed. It lists the affected players only.
 type StandingsChanged struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Standings []Standing       `json:"standings"`
@@ -100,9 +101,9 @@ func (e StandingsChanged) Validate() []domain.Fault {
 	return c
 }
 
-// MatchesMerged: a node took match facts over that another node had.
+// MatchesMerged: a node merged match facts of another node.
 type MatchesMerged struct {
-	Count  int    `json:"count"`            // facts that were new here
+	Count  int    `json:"count"`            // new facts
 	Source string `json:"source,omitempty"` // the node they came from
 }
 
@@ -114,10 +115,10 @@ func (e MatchesMerged) Validate() []domain.Fault {
 	return c
 }
 
-// RatingsRecalculated: ratings were computed anew from all match facts.
+// RatingsRecalculated: all ratings were computed again from all match facts.
 type RatingsRecalculated struct {
-	Ratings int `json:"ratings"` // how many ratings came out
-	Matches int `json:"matches"` // how many facts went in
+	Ratings int `json:"ratings"` // number of ratings
+	Matches int `json:"matches"` // number of facts
 }
 
 func (RatingsRecalculated) EventType() string { return "ELO_RATINGS_RECALCULATED" }
@@ -129,7 +130,7 @@ func (e RatingsRecalculated) Validate() []domain.Fault {
 	return c
 }
 
-// Snapshot: a recorded cluster noted the rating of a model at that time.
+// Snapshot: a recorded cluster logged the rating of a model at that time.
 type Snapshot struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	ModelID   domain.ModelID   `json:"model_id"`
@@ -149,7 +150,7 @@ func (e Snapshot) Validate() []domain.Fault {
 	return c
 }
 
-// Events is the catalogue of the ratings.
+// Events returns the catalogue entries of the ratings.
 func Events() []domain.Def {
 	config := domain.Alias("config", "config_key")
 	return domain.WithExamples([]domain.Def{

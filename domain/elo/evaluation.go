@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// OpponentResult is how a model did against one opponent. A game that broke off
+// OpponentResult is the results of a model against one opponent. A broken-off game
 // is an error, never a draw.
 type OpponentResult struct {
 	Opponent string `json:"opponent" doc:"\"random\", \"heuristic\", a model id"`
@@ -20,27 +20,27 @@ type OpponentResult struct {
 	Pentanomial []int `json:"pentanomial,omitempty" doc:"pairs of games by points from 0 to 2, five counts, where games were paired"`
 }
 
-// Games counts the games that have a result.
+// Games returns the number of games with a result.
 func (r OpponentResult) Games() int { return r.Wins + r.Losses + r.Draws }
 
-// EvaluationCompleted: a model was measured against opponents. What it brings
-// are results; ratings and promotion are decided from them elsewhere.
+// EvaluationCompleted: a model was measured against opponents. It contains results
+// only; ratings and promotion are decided from them elsewhere.
 type EvaluationCompleted struct {
 	ConfigKey   domain.ConfigKey `json:"config_key"`
 	ModelID     domain.ModelID   `json:"model_id"`
-	GamesPlayed int              `json:"games_played"` // at least 1, and at least what the results add up to
+	GamesPlayed int              `json:"games_played"` // at least 1, and at least the sum of the results
 	Results     []OpponentResult `json:"results"`
-	Elo         *float64         `json:"elo,omitempty"` // what the evaluator itself made of it, in Elo
+	Elo         *float64         `json:"elo,omitempty"` // the evaluator's own estimate, in Elo
 	Opponents   []string         `json:"opponents,omitempty"`
 	TaskID      domain.TaskID    `json:"task_id,omitempty"` // the work item that played the games
 	NodeID      domain.NodeID    `json:"node_id,omitempty"`
-	PlayedAt    *time.Time       `json:"played_at,omitempty"` // when the games were over; absent: nobody said
+	PlayedAt    *time.Time       `json:"played_at,omitempty"` // when the games ended; absent: unknown
 }
 
 func (EvaluationCompleted) EventType() string       { return "EVALUATION_COMPLETED" }
 func (e EvaluationCompleted) Home() domain.StreamID { return e.ModelID.Stream() }
 
-// MaxGames bounds a count of games, so that sums of counts cannot overflow.
+// MaxGames limits a count of games, so that sums of counts cannot overflow.
 const MaxGames = 1_000_000_000
 
 func (e EvaluationCompleted) Validate() []domain.Fault {
@@ -69,7 +69,7 @@ func resultChecks(c *domain.Checks, results []OpponentResult) (games int) {
 		switch {
 		case result.Opponent == "":
 			c.Fault("results.opponent", "required")
-		case domain.CheckName(result.Opponent) != nil: // ratings are kept by it
+		case domain.CheckName(result.Opponent) != nil: // ratings are stored under this name
 			c.Name("results.opponent", result.Opponent)
 		case met[result.Opponent]:
 			c.Fault("results.opponent", "want each opponent once, found %q twice", domain.Clip(result.Opponent, 64))
@@ -85,7 +85,7 @@ func resultChecks(c *domain.Checks, results []OpponentResult) (games int) {
 	return games
 }
 
-// pentanomialChecks wants pairs to be those of the games that are counted.
+// pentanomialChecks checks that the counts of pairs match the counts of games.
 func pentanomialChecks(c *domain.Checks, result OpponentResult) {
 	if len(result.Pentanomial) == 0 {
 		return
@@ -101,10 +101,10 @@ func pentanomialChecks(c *domain.Checks, result OpponentResult) {
 	}
 }
 
-// EvaluationFailed: measuring a model came to nothing that could count.
+// EvaluationFailed: measuring a model gave no usable result.
 type EvaluationFailed struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	ModelID   domain.ModelID   `json:"model_id,omitempty"` // absent: not even that was said
+	ModelID   domain.ModelID   `json:"model_id,omitempty"` // absent: unknown
 	TaskID    domain.TaskID    `json:"task_id,omitempty"`
 	NodeID    domain.NodeID    `json:"node_id,omitempty"`
 	Error     string           `json:"error"`
@@ -125,8 +125,8 @@ func (e EvaluationFailed) Validate() []domain.Fault {
 	return c
 }
 
-// Monotonous tells that many games went all the same way, and not because one
-// side always wins: the same game was played again and again.
+// Monotonous reports whether many games all went the same way, other than by one
+// side always winning: the same game was played over and over.
 func (r OpponentResult) Monotonous(atLeast int) bool {
 	if r.Games() < atLeast || r.Wins == r.Games() || r.Losses == r.Games() {
 		return false
@@ -137,8 +137,8 @@ func (r OpponentResult) Monotonous(atLeast int) bool {
 	return len(r.Pentanomial) == 5 && 2*slices.Max(r.Pentanomial) == r.Games()
 }
 
-// Distribution lists the results from worst to best: of pairs of games where
-// they were counted, else of games.
+// Distribution returns the results from worst to best: of pairs of games if they
+// were counted, otherwise of games.
 func (r OpponentResult) Distribution() []float64 {
 	if len(r.Pentanomial) == 5 {
 		cells := make([]float64, 5)
@@ -150,7 +150,7 @@ func (r OpponentResult) Distribution() []float64 {
 	return rating.WDL{Wins: r.Wins, Draws: r.Draws, Losses: r.Losses}.Distribution()
 }
 
-// Score is the share of points, a draw being half.
+// Score returns the share of points, where a draw is half a point.
 func (r OpponentResult) Score() float64 {
 	return rating.WDL{Wins: r.Wins, Draws: r.Draws, Losses: r.Losses}.Score()
 }

@@ -4,14 +4,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Excluded names what does not count for the ratings of a game, though it stays
-// known: one fact, or all that a worker told. Exactly one of them is set.
+// Excluded names facts that do not count for the ratings of a game although they
+// stay recorded: one fact, or all facts of a worker. Exactly one of the fields is
+// set.
 type Excluded struct {
 	Worker  domain.NodeID
 	MatchID string // or the id of an evaluation's fact
 }
 
-// Key names the exclusion among those of its config.
+// Key returns the key of the exclusion, unique within its config.
 func (x Excluded) Key() string {
 	if x.Worker != "" {
 		return "worker\x00" + string(x.Worker)
@@ -19,7 +20,7 @@ func (x Excluded) Key() string {
 	return "match\x00" + x.MatchID
 }
 
-// String is the exclusion for people.
+// String returns the exclusion as text for people.
 func (x Excluded) String() string {
 	if x.Worker != "" {
 		return "worker " + string(x.Worker)
@@ -27,7 +28,7 @@ func (x Excluded) String() string {
 	return "match " + x.MatchID
 }
 
-// Faults wants exactly one of worker and match.
+// Faults checks that exactly one of worker and match is set.
 func (x Excluded) Faults() []domain.Fault {
 	var c domain.Checks
 	if (x.Worker == "") == (x.MatchID == "") {
@@ -38,8 +39,8 @@ func (x Excluded) Faults() []domain.Fault {
 	return c
 }
 
-// GamesExcluded: games do not count for the ratings from here on: those that are
-// known, and of a worker those that are still to come.
+// GamesExcluded: games no longer count for the ratings: the known ones and, of a
+// worker, future ones too.
 type GamesExcluded struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Worker    domain.NodeID    `json:"worker,omitempty"`
@@ -48,7 +49,7 @@ type GamesExcluded struct {
 	Facts     int              `json:"facts"` // that counted until now
 }
 
-// Excluded is what it is about.
+// Excluded returns what is excluded.
 func (e GamesExcluded) Excluded() Excluded { return Excluded{e.Worker, e.MatchID} }
 
 func (GamesExcluded) EventType() string       { return "ELO_GAMES_EXCLUDED" }
@@ -72,7 +73,7 @@ type ExclusionLifted struct {
 	Facts     int              `json:"facts"` // that count again
 }
 
-// Excluded is what it is about.
+// Excluded returns what counts again.
 func (e ExclusionLifted) Excluded() Excluded { return Excluded{e.Worker, e.MatchID} }
 
 func (ExclusionLifted) EventType() string       { return "ELO_EXCLUSION_LIFTED" }

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ResultsRecorded: the results of an evaluation count for the ratings. Facts
-// are immutable; ratings are a fold of them.
+// ResultsRecorded: the results of an evaluation count for the ratings. Facts are
+// immutable; ratings are a fold of them.
 type ResultsRecorded struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	FactID    string           `json:"fact_id" doc:"the evaluation's identity; it counts once"`
@@ -37,19 +37,19 @@ func (e ResultsRecorded) Validate() []domain.Fault {
 	return c
 }
 
-// Digest names the fact by all that it says, but not by who told it.
+// Digest returns a hash of the fact's content, without the worker that reported it.
 func (e ResultsRecorded) Digest() string {
 	e.Worker = ""
 	return contentHash(e)
 }
 
-// MatchPlayer is a player of a game: a model, under the harness that drove it.
+// MatchPlayer is a player of a game: a model, and the harness that ran it.
 type MatchPlayer struct {
 	ModelID string `json:"model_id" doc:"a model or the name of a baseline"`
 	Harness string `json:"harness,omitempty" doc:"ratings are kept per model and harness"`
 }
 
-// Name is what the ratings call the player.
+// Name returns the name of the player in the ratings.
 func (p MatchPlayer) Name() string {
 	if p.Harness == "" {
 		return p.ModelID
@@ -72,8 +72,8 @@ type MatchRecorded struct {
 func (MatchRecorded) EventType() string       { return "ELO_MATCH_RECORDED" }
 func (e MatchRecorded) Home() domain.StreamID { return e.ConfigKey.EloStream() }
 
-// Identity is the hash of the game itself: the same game told by two nodes is
-// one fact, and the game belongs to its config.
+// Identity returns the hash of the game itself and its config, so that the same
+// game reported by two nodes is one fact.
 func (e MatchRecorded) Identity() string {
 	e.MatchID, e.Worker = "", ""
 	return contentHash(e)
@@ -107,7 +107,7 @@ func (e MatchRecorded) Validate() []domain.Fault {
 	return c
 }
 
-// The moments that a game can have been played at.
+// The range of times at which a game can have been played.
 var (
 	firstMoment = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastMoment  = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -119,8 +119,9 @@ func momentCheck(c *domain.Checks, at *time.Time) {
 	}
 }
 
-// Standard gives ranks their one form: 1 and as many more as are better, so that
-// two that share the second place leave the third out. Who beat whom is the same.
+// Standard converts ranks to standard form: 1 plus the number of better players, so
+// that after two players tied for second place there is no third. The comparison of
+// any two players is unchanged.
 func Standard(ranks []int) []int {
 	out := make([]int, len(ranks))
 	for i, rank := range ranks {
@@ -134,18 +135,18 @@ func Standard(ranks []int) []int {
 	return out
 }
 
-// contentHash names a fact by its content: what it is, on every node.
+// contentHash returns a hash of a fact's content, which is its name on every node.
 func contentHash(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
-		data = fmt.Append(nil, v) // not a number in JSON; it is no fact either way
+		data = fmt.Append(nil, v) // contains a float that JSON cannot represent; no valid fact does
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:16])
 }
 
-// EvaluationIdentity names an evaluation: by the work item that played it, or
-// by its content where no item is named.
+// EvaluationIdentity returns the id of an evaluation: that of its work item or,
+// without one, its content hash.
 func (e EvaluationCompleted) EvaluationIdentity() string {
 	if e.TaskID != "" {
 		return "task:" + string(e.TaskID)
@@ -153,7 +154,7 @@ func (e EvaluationCompleted) EvaluationIdentity() string {
 	return "content:" + e.ContentIdentity()
 }
 
-// ContentIdentity is the hash of an evaluation's results.
+// ContentIdentity returns the hash of an evaluation's results.
 func (e EvaluationCompleted) ContentIdentity() string {
 	results := slices.SortedFunc(slices.Values(e.Results), func(a, b OpponentResult) int { return cmp.Compare(a.Opponent, b.Opponent) })
 	return contentHash(struct {

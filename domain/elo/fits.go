@@ -10,18 +10,19 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Rank rates everybody in games by a method that takes them all at once or by day:
-// every method but MethodElo, which a Chain does. Games whose day nobody said count
-// for the first day that is known. The order of the outcomes leaves no trace.
+// Rank rates all players in games by a method that uses all games at once or one
+// day at a time: every method but MethodElo, which is done by a Chain. Games of an
+// unknown day are treated as played on the first known day. The order of the
+// outcomes does not affect the result.
 //
-// It fails with Invalid when the ratings would have no bound.
+// It returns an Invalid error when the ratings would be unbounded.
 func Rank(config domain.ConfigKey, o Options, games []Outcome) (Ranking, error) {
 	ranking, _, err := rank(config, o, games, false)
 	return ranking, err
 }
 
-// RankCovariant is Rank with how the errors of ratings go together, where the method
-// tells that and there are not too many players.
+// RankCovariant is like Rank but also returns the covariance of the ratings, if the
+// method provides it and there are not too many players.
 func RankCovariant(config domain.ConfigKey, o Options, games []Outcome) (Ranking, *Covariance, error) {
 	return rank(config, o, games, true)
 }
@@ -62,14 +63,14 @@ func rank(config domain.ConfigKey, o Options, games []Outcome, covariance bool) 
 	return out, f.found, err
 }
 
-// PublishedRating is what ELO_UPDATED last said of a player.
+// PublishedRating is the last rating of a player in an ELO_UPDATED event.
 type PublishedRating struct {
 	Name          string
 	Rating, Error float64
 }
 
-// Published ranks players by what was published of them; baselines that have games
-// stand where the policy has them.
+// Published ranks players by their published ratings; baselines with games have the
+// ratings in the policy.
 func (p Policy) Published(o Options, games []Outcome, ratings []PublishedRating) Ranking {
 	f := gather(o, games)
 	rows := []standing{}
@@ -96,7 +97,7 @@ func (p Policy) Published(o Options, games []Outcome, ratings []PublishedRating)
 	return arrange(o, rows, f.count)
 }
 
-// fitting is games on their way into a ranking.
+// fitting holds games while a ranking is computed from them.
 type fitting struct {
 	o     Options
 	games []Outcome
@@ -105,7 +106,7 @@ type fitting struct {
 	rows  []standing
 	count int
 
-	covariance bool // is wanted
+	covariance bool // the covariance is wanted
 	found      *Covariance
 }
 
@@ -121,7 +122,7 @@ func gather(o Options, games []Outcome) *fitting {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), slices.Compare(a.Players, b.Players), slices.Compare(a.Ranks, b.Ranks), seats)
 	}
 	for _, g := range slices.SortedFunc(slices.Values(games), alike) {
-		if n := len(f.games); n > 0 && alike(f.games[n-1], g) == 0 { // told by different workers
+		if n := len(f.games); n > 0 && alike(f.games[n-1], g) == 0 { // equal, but reported by different workers
 			f.games[n-1].Games += g.Games
 		} else {
 			f.games = append(f.games, g)
@@ -177,7 +178,7 @@ func (f *fitting) records() {
 	}
 }
 
-// date puts games of an unknown day on the first day that is known.
+// date sets the day of games of an unknown day to the first known day.
 func (f *fitting) date() {
 	first := slices.IndexFunc(f.games, func(g Outcome) bool { return g.Day >= 0 })
 	for i := range f.games {
@@ -189,8 +190,8 @@ func (f *fitting) date() {
 	}
 }
 
-// anchors are the given ratings of players that have games; sets that have some are
-// one, since the ratings given say how far apart they are.
+// anchors returns the given ratings of players with games, and joins their sets,
+// since given ratings are on one scale.
 func (f *fitting) anchors() []rating.Anchor {
 	var anchors []rating.Anchor
 	one := -1
@@ -213,8 +214,8 @@ func (f *fitting) anchors() []rating.Anchor {
 	return anchors
 }
 
-// duels are the games as results of pairs. Where the first seat counts, games whose
-// seats nobody knows are shared out among both.
+// duels returns the games as results of pairs. If the first seat matters, games
+// with unknown seats are divided equally between both.
 func (f *fitting) duels(seats bool) []rating.DayResult {
 	results := make([]rating.DayResult, 0, len(f.games))
 	add := func(day int, a, b string, ranks []int, n int) {
@@ -274,7 +275,7 @@ func (f *fitting) mle() (Ranking, error) {
 	return out, nil
 }
 
-// take copies what a fit found.
+// take copies the results of a fit.
 func (f *fitting) take(fitted *rating.Fitted) {
 	if fitted.Covariance != nil {
 		f.found = &Covariance{index: make(map[string]int, len(fitted.Players)), matrix: fitted.Covariance}

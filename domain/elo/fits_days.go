@@ -7,11 +7,11 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// mostIdle bounds the days without a game that a deviation grows over: long before
-// that it is as large as that of a player nobody knows.
+// mostIdle limits the days without a game over which a deviation grows: long before
+// that it is as large as that of an unknown player.
 const mostIdle = 10_000
 
-// glicko2 rates by day, every day being a rating period.
+// glicko2 rates day by day, with every day as a rating period.
 func (f *fitting) glicko2() (Ranking, error) {
 	players := make([]rating.Glicko, len(f.names))
 	for i := range players {
@@ -38,7 +38,7 @@ func (f *fitting) glicko2() (Ranking, error) {
 	return arrange(f.o, f.rows, f.count), nil
 }
 
-// period plays the games of a day, and days without any after it.
+// period plays the games of a day, followed by idle days without games.
 func (f *fitting) period(players []rating.Glicko, games []Outcome, idle int) error {
 	played := make([][]rating.Played, len(players))
 	for _, g := range games {

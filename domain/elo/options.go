@@ -17,24 +17,24 @@ type Method string
 const (
 	MethodElo     Method = "elo"     // game by game
 	MethodMLE     Method = "mle"     // all games at once: Bradley and Terry's model and its kin
-	MethodGlicko2 Method = "glicko2" // by day
-	MethodWHR     Method = "whr"     // by day, all games at once
+	MethodGlicko2 Method = "glicko2" // day by day
+	MethodWHR     Method = "whr"     // day by day, all games at once
 	MethodPL      Method = "pl"      // all games at once, of any number of players: Plackett and Luce's model
-	// MethodPublished is no way to rate, but what ELO_UPDATED last said of each player:
-	// what promotion and the velocity went by.
+	// MethodPublished rates nothing: it lists the last rating of each player in
+	// ELO_UPDATED, which promotion and the velocity use.
 	MethodPublished Method = "published"
 )
 
-// Methods lists them.
+// Methods lists the methods.
 var Methods = []Method{MethodElo, MethodMLE, MethodGlicko2, MethodWHR, MethodPL, MethodPublished}
 
-// Asked is how a ranking is asked for; what is empty is as the policy says.
+// Asked is a request for a ranking; empty fields come from the policy.
 type Asked struct {
 	Method    string // one of Methods
-	Mode      string // ordo, bayeselo: all settings as that program has them
+	Mode      string // ordo, bayeselo: all settings as in that program
 	K         string // 32, or 40:30,20 for 40 below 30 games, then 20
 	Initial   string
-	Period    string // game, or day: all games of a day move ratings at once
+	Period    string // game, or day: ratings change once for all games of a day
 	Anchors   string // NAME=RATING,…, or none
 	Draws     string
 	Scale     string
@@ -46,8 +46,8 @@ type Asked struct {
 	Drift     string
 }
 
-// Options are the settings of a ranking, in the form that Asked has them. Those
-// that the method does not read are left out.
+// Options are the settings of a ranking, in the form of Asked, without those that
+// the method does not use.
 type Options struct {
 	Method    Method         `json:"method"`
 	K         []KStep        `json:"k,omitempty"`
@@ -66,7 +66,7 @@ type Options struct {
 	Anchors   []PinnedRating `json:"anchors,omitempty"`
 }
 
-// The bounds of settings, as domain/rating has them.
+// Limits of settings, as in domain/rating.
 const (
 	maxPrior           = 1e6
 	minTau, maxTau     = 0.05, 5.0
@@ -75,7 +75,7 @@ const (
 	maxKSteps          = 16
 )
 
-// reads lists the settings that each method reads.
+// reads lists the settings that each method uses.
 var reads = map[Method][]string{
 	MethodElo:     {"k", "initial", "period", "anchors"},
 	MethodMLE:     {"anchors", "draws", "scale", "prior", "mean", "advantage", "draw_elo"},
@@ -86,7 +86,7 @@ var reads = map[Method][]string{
 	MethodPublished: {},
 }
 
-// The modes: settings as known programs have them.
+// modes holds the settings of known programs.
 var modes = map[string]Asked{
 	"ordo":     {Method: "mle", Draws: "half", Scale: "ordo", Prior: "0", Mean: "2300", Advantage: "0", Anchors: "none"},
 	"bayeselo": {Method: "mle", Draws: "bayeselo", Scale: "bayeselo", Prior: "2", Mean: "0", Advantage: "32.8", DrawElo: "97.3", Anchors: "none"},
@@ -117,7 +117,7 @@ func (a *Asked) named() []struct {
 	}
 }
 
-// Options reads what was asked for against the policy, and names every fault.
+// Options resolves a request against the policy, and returns every fault.
 func (p Policy) Options(a Asked) (Options, []domain.Fault) {
 	var c domain.Checks
 	if a.Mode != "" {
@@ -145,7 +145,7 @@ func (p Policy) Options(a Asked) (Options, []domain.Fault) {
 		}
 	}
 	q := asking{a: a, c: &c, o: &o, p: p}
-	if !known { // what was said may be wrong too
+	if !known { // the value may be wrong as well
 		for _, setting := range a.named()[1:] {
 			if *setting.value != "" {
 				read = append(read, setting.name)
@@ -164,7 +164,7 @@ func (p Policy) Options(a Asked) (Options, []domain.Fault) {
 	return o, c
 }
 
-// asking reads settings one by one.
+// asking parses settings one by one.
 type asking struct {
 	a Asked
 	c *domain.Checks
@@ -217,7 +217,7 @@ func (q *asking) read(name string) {
 	}
 }
 
-// scale reads the scale; the one of BayesElo comes from its draws.
+// scale parses the scale; that of BayesElo depends on its draws.
 func (q *asking) scale() {
 	q.o.Scale = oneOf(q.c, "scale", q.a.Scale, q.p.Scale, rating.Scales)
 	if q.o.Scale == string(rating.BayesEloScale) && q.o.Draws != string(rating.BayesElo) {
@@ -249,7 +249,7 @@ func (q *asking) number(name, text string, otherwise, low, high float64) *float6
 	return &value
 }
 
-// steps reads K.
+// steps parses K.
 func (q *asking) steps(text string) []KStep {
 	if text == "" {
 		return q.p.K
@@ -290,7 +290,7 @@ func kFaults(steps []KStep) (faults []string) {
 	return faults
 }
 
-// anchors reads the ratings that are given, in the order of their names.
+// anchors parses the given ratings, sorted by name.
 func (q *asking) anchors(text string) []PinnedRating {
 	var pins []PinnedRating
 	switch text {

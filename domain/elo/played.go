@@ -11,19 +11,19 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Played is what a fact tells the ratings.
+// Played is what the ratings use of a fact.
 type Played struct {
 	ID      string           `json:"id"`
-	At      int64            `json:"at,omitempty"` // microseconds since 1970; 0: nobody said when
+	At      int64            `json:"at,omitempty"` // microseconds since 1970; 0: unknown
 	Worker  domain.NodeID    `json:"worker,omitempty"`
-	Players []string         `json:"players"`           // in the order of their seats; of results the model alone
+	Players []string         `json:"players"`           // in seat order; of results, the model alone
 	Ranks   []int            `json:"ranks,omitempty"`   // of a game, in standard form
 	Results []OpponentResult `json:"results,omitempty"` // of the model, by opponent
-	// Excluded is a fact that is known and does not count.
+	// Excluded marks a fact that is recorded but does not count.
 	Excluded bool `json:"excluded,omitempty"`
 }
 
-// PlayedOf reads a fact of the ratings.
+// PlayedOf converts a fact of the ratings.
 func PlayedOf(fact Fact) Played {
 	switch e := fact.Event().(type) {
 	case MatchRecorded:
@@ -32,7 +32,7 @@ func PlayedOf(fact Fact) Played {
 			p.Players = append(p.Players, player.Name())
 		}
 		if len(p.Ranks) != len(p.Players) {
-			p.Players, p.Ranks = nil, nil // an old fact that says nothing
+			p.Players, p.Ranks = nil, nil // an old fact without valid content
 		}
 		return p
 	case ResultsRecorded:
@@ -53,20 +53,20 @@ func micros(at *time.Time) int64 {
 	return max(at.UnixMicro(), 1)
 }
 
-// momentDigits is how many digits a moment takes in an order key.
+// momentDigits is the number of digits of a time in an order key.
 const momentDigits = 17
 
-// OrderKey sorts facts as incremental ratings play them: by the time of the game,
-// those that have none first, then by identity. It is the same on every node,
-// whenever the fact came there.
+// OrderKey returns a key that sorts facts in the order in which incremental ratings
+// play them: by the time of the game, those without a time first, then by identity.
+// It is the same on every node, whenever the fact arrived.
 func (p Played) OrderKey() string {
 	digits := strconv.FormatInt(p.At, 10)
 	return strings.Repeat("0", max(momentDigits-len(digits), 0)) + digits + p.ID
 }
 
-// told gives a fact without a time that of its report. Published ratings play it then:
-// among games of no time it would come late each time, and have all others of them
-// rated again.
+// told sets the time of a fact without one to the time of its report. Without a
+// time it would sort first, so that every such fact would count as late and all
+// later ones would be rated again.
 func (p Played) told(at time.Time) Played {
 	if p.At == 0 && !at.IsZero() {
 		p.At = micros(&at)
@@ -74,17 +74,18 @@ func (p Played) told(at time.Time) Played {
 	return p
 }
 
-// Outcome is a number of games alike on one day.
+// Outcome is a number of equal games on one day.
 type Outcome struct {
-	Day     int           `json:"day"` // since 1970; −1: nobody said when
+	Day     int           `json:"day"` // since 1970; −1: unknown
 	Worker  domain.NodeID `json:"worker,omitempty"`
-	Seated  bool          `json:"seated,omitempty"` // players are in the order of their seats
+	Seated  bool          `json:"seated,omitempty"` // players are in seat order
 	Players []string      `json:"players"`
 	Ranks   []int         `json:"ranks"` // in standard form
 	Games   int           `json:"games"`
 }
 
-// Key names the outcome among those of its config; outcomes of one day are together.
+// Key returns the key of the outcome, unique within its config; outcomes of one day
+// are adjacent.
 func (o Outcome) Key() string {
 	var b strings.Builder
 	day := strconv.Itoa(o.Day + 1)
@@ -96,11 +97,12 @@ func (o Outcome) Key() string {
 	return b.String()
 }
 
-// duelRanks are the ranks of a game of two that the first lost, drew and won.
+// duelRanks lists the ranks of a two-player game that the first player lost, drew
+// and won.
 var duelRanks = [3][]int{{2, 1}, {1, 1}, {1, 2}}
 
-// Outcomes are the games of a fact. A game in which a player sits twice says
-// nothing of anybody's strength, and is none of them.
+// Outcomes returns the games of a fact, except those in which a player has two
+// seats, because they say nothing about strength.
 func (p Played) Outcomes() []Outcome {
 	day := -1
 	if p.At > 0 {
@@ -135,13 +137,13 @@ func (p Played) distinct() bool {
 	return len(p.Players) > 1
 }
 
-// meeting is the games of two players in one fact.
+// meeting is the games between two players in one fact.
 type meeting struct {
 	a, b       string
 	rating.WDL // of a
 }
 
-// meetings are the pairs of players in a fact; a player against itself is none.
+// meetings returns the pairs of different players in a fact.
 func (p Played) meetings() []meeting {
 	var all []meeting
 	for _, r := range p.Results {
@@ -160,7 +162,8 @@ func (p Played) meetings() []meeting {
 	return all
 }
 
-// outcome is one game of two by their ranks, as the first has it.
+// outcome returns the result of one pair from its ranks, from the first player's
+// view.
 func outcome(rank, other int) rating.WDL {
 	switch {
 	case rank < other:

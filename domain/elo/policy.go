@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Policy holds the numbers of the ratings.
+// Policy holds the settings of the ratings.
 type Policy struct {
 	Initial               float64        `json:"initial" doc:"what a player is taken for before its first game"`
 	Deviation             float64        `json:"deviation" doc:"how far from it players are, one standard deviation"`
@@ -29,7 +29,7 @@ type Policy struct {
 	Drift  float64          `json:"drift" doc:"whr: Elo² that a day adds to what is not known"`
 }
 
-// KStep is K for players with fewer games than that.
+// KStep is the K factor for players with fewer than a number of games.
 type KStep struct {
 	BelowGames int     `json:"below_games,omitempty" doc:"0: whatever they are"`
 	K          float64 `json:"k"`
@@ -41,7 +41,7 @@ type PinnedRating struct {
 	Rating float64 `json:"rating" doc:"Elo"`
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{
 		Initial: 1500, Deviation: 350, Smallest: 0.01,
@@ -61,7 +61,7 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// Pin is the rating of a baseline; false for a player that is none.
+// Pin returns the fixed rating of a baseline; false for any other player.
 func (p Policy) Pin(name string) (float64, bool) {
 	at := slices.IndexFunc(p.Pinned, func(pin PinnedRating) bool { return pin.Name == name })
 	if at < 0 {
@@ -78,7 +78,7 @@ func (Policy) About() string {
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("elo.deviation", p.Deviation)
@@ -127,5 +127,5 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

@@ -12,11 +12,11 @@ import (
 // The kinds of players.
 const (
 	KindModel    = "model"
-	KindBaseline = "baseline" // its rating is given, and never moves
+	KindBaseline = "baseline" // its rating is fixed
 )
 
-// Ranking is the players of a game by rating: set after set of those that games or
-// given ratings connect, in each the best first.
+// Ranking lists the players of a game by rating: one connected set of players after
+// the other, the best player first in each.
 type Ranking struct {
 	Options    Options     `json:"settings"`
 	Games      int         `json:"games" doc:"that it is made of"`
@@ -34,8 +34,8 @@ type Measured struct {
 	Error float64 `json:"error"`
 }
 
-// Component is a set of players whose ratings share a scale. Ratings of two of them
-// say nothing of each other.
+// Component is a set of players whose ratings share a scale. Ratings in different
+// components cannot be compared.
 type Component struct {
 	Component int  `json:"component" doc:"from 1, the largest first"`
 	Players   int  `json:"players"`
@@ -66,20 +66,20 @@ type OnDay struct {
 	Error  float64 `json:"error"`
 }
 
-// standing is a player on its way into a ranking.
+// standing is a player while a ranking is built.
 type standing struct {
 	Ranked
 	wdl      rating.WDL
-	set      int // that it is connected with
+	set      int // number of its connected set
 	games    int
 	error    float64
-	known    bool    // there is an error
-	next     string  // over whom superior is
-	superior float64 // from a fit that knows how the errors go together
+	known    bool    // the error is known
+	next     string  // the player that superior compares with
+	superior float64 // from a fit that knows the covariance
 }
 
-// arrange numbers the components and the players in them, and says how surely each
-// is above the next. Numbers are rounded to six decimals.
+// arrange numbers the components and the players in them, and computes how likely
+// each is stronger than the next. Numbers are rounded to six decimals.
 func arrange(o Options, rows []standing, games int) Ranking {
 	type set struct {
 		size     int
@@ -103,7 +103,7 @@ func arrange(o Options, rows []standing, games int) Ranking {
 		x, y := sets[a.set], sets[b.set]
 		return cmp.Or(cmp.Compare(y.size, x.size), cmp.Compare(x.first, y.first), cmp.Compare(b.Rating, a.Rating), cmp.Compare(a.ModelID, b.ModelID))
 	})
-	// Of the anchors, those are told that had a part in it.
+	// List only the anchors that were used.
 	o.Anchors = slices.DeleteFunc(slices.Clone(o.Anchors), func(pin PinnedRating) bool {
 		return !slices.ContainsFunc(rows, func(row standing) bool { return row.ModelID == pin.Name })
 	})

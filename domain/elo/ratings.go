@@ -12,23 +12,23 @@ import (
 
 // Ratings is the state of the ratings of a game, folded from its stream.
 type Ratings struct {
-	facts    domain.Ordered[tally]  // all facts, those too that do not count
+	facts    domain.Ordered[tally]  // all facts, including those that do not count
 	games    domain.Ordered[string] // game id → match id
-	excluded domain.Ordered[bool]   // what does not count, by its key; false: it was lifted
+	excluded domain.Ordered[bool]   // exclusions by key; false: lifted
 	players  domain.Ordered[Player]
-	weight   float64 // of a pair in a game; 0 before the first fact
+	weight   float64 // weight of one pair in a game; 0 before the first fact
 	canon    canon
 }
 
-// tally is what a fact adds to the players' games.
+// tally is the contribution of a fact to its players.
 type tally struct {
 	order    string // among all facts
 	worker   domain.NodeID
-	names    []string // whom it rates, in that order
+	names    []string // the players it rates, in that order
 	meetings []meeting
 }
 
-// Player is a player as its games show it.
+// Player is a player according to its games.
 type Player struct {
 	Name    string
 	Rating  *float64 // as last published; nil: not yet
@@ -36,7 +36,8 @@ type Player struct {
 	against domain.Ordered[rating.WDL]
 }
 
-// Games counts the player's games, pairs of them with more than two players.
+// Games returns the number of the player's games; with more than two players it
+// counts pairs.
 func (p Player) Games() int {
 	games := 0
 	for _, wdl := range p.against.All() {
@@ -45,7 +46,7 @@ func (p Player) Games() int {
 	return games
 }
 
-// met tells whether facts name the player, those too that do not count.
+// met reports whether any fact names the player, even one that does not count.
 func (p Player) met() bool {
 	for range p.against.All() {
 		return true
@@ -53,36 +54,37 @@ func (p Player) met() bool {
 	return false
 }
 
-// Knows tells whether a fact was recorded.
+// Knows reports whether a fact was recorded.
 func (r Ratings) Knows(fact string) bool { return r.facts.Has(fact) }
 
-// Match finds the match that a game was recorded as.
+// Match returns the match in which a game was recorded.
 func (r Ratings) Match(game string) (string, bool) { return r.games.Get(game) }
 
-// Excludes tells whether an exclusion stands.
+// Excludes reports whether an exclusion is in effect.
 func (r Ratings) Excludes(x Excluded) bool {
 	stands, _ := r.excluded.Get(x.Key())
 	return stands
 }
 
-// counts tells whether nothing excludes a fact.
+// counts reports whether no exclusion applies to a fact.
 func (r Ratings) counts(id string, t tally) bool {
 	return !r.Excludes(Excluded{MatchID: id}) && (t.worker == "" || !r.Excludes(Excluded{Worker: t.worker}))
 }
 
-// Concerned counts the facts that an exclusion, or its end, takes or gives back.
+// Concerned returns how many facts start or stop counting with an exclusion or its
+// end.
 func (r Ratings) Concerned(x Excluded) (facts int) {
 	without := r
 	without.excluded = r.excluded.With(x.Key(), false)
 	for id, t := range r.named(x) {
-		if without.counts(id, t) { // not excluded by something else too
+		if without.counts(id, t) { // not excluded for another reason too
 			facts++
 		}
 	}
 	return facts
 }
 
-// named yields the facts that an exclusion names.
+// named yields the facts that an exclusion applies to.
 func (r Ratings) named(x Excluded) iter.Seq2[string, tally] {
 	return func(yield func(string, tally) bool) {
 		if x.Worker == "" {
@@ -117,7 +119,7 @@ func (r Ratings) Evolve(fact domain.Envelope) Ratings {
 		player := r.player(string(e.ModelID))
 		player.Rating, player.Error = &e.New, e.Error
 		if e.GamesPlayed == 0 && player.met() && player.Games() == 0 {
-			player.Rating = nil // no game of its counts: it is as if it had never played
+			player.Rating = nil // none of its games counts: as if it had never played
 		}
 		r.players = r.players.With(player.Name, player)
 		r.canon.settled = true
@@ -125,13 +127,13 @@ func (r Ratings) Evolve(fact domain.Envelope) Ratings {
 	return r
 }
 
-// record takes a fact over, once.
+// record adds a fact, once.
 func (r Ratings) record(p Played) Ratings {
 	if r.Knows(p.ID) {
 		return r
 	}
 	t := tally{order: p.OrderKey(), worker: p.Worker, meetings: p.meetings()}
-	for i := range t.meetings { // one copy of each name
+	for i := range t.meetings { // share one copy of each name
 		t.meetings[i].a, t.meetings[i].b = r.player(t.meetings[i].a).Name, r.player(t.meetings[i].b).Name
 	}
 	t.names = p.rated(t.meetings)
@@ -173,7 +175,7 @@ func (r Ratings) lift(x Excluded) Ratings {
 	return after
 }
 
-// add counts the games of a fact, or takes them away again.
+// add adds the games of a fact to its players, or subtracts them.
 func (r Ratings) add(t tally, sign int) Ratings {
 	for _, m := range t.meetings {
 		r = r.meet(m.a, m.b, rating.WDL{Wins: sign * m.Wins, Draws: sign * m.Draws, Losses: sign * m.Losses})
@@ -195,7 +197,7 @@ func (r Ratings) player(name string) Player {
 	return Player{Name: name}
 }
 
-// meet counts games of two players for both.
+// meet adds games between two players to both.
 func (r Ratings) meet(a, b string, wdl rating.WDL) Ratings {
 	add := func(one, other string, w rating.WDL) {
 		p := r.player(one)
@@ -208,7 +210,7 @@ func (r Ratings) meet(a, b string, wdl rating.WDL) Ratings {
 	return r
 }
 
-// rated is what a player's games are measured against.
+// rated returns the rating against which a player's games count.
 func (r Ratings) rated(name string, p Policy) float64 {
 	if pin, pinned := p.Pin(name); pinned {
 		return pin
@@ -219,11 +221,11 @@ func (r Ratings) rated(name string, p Policy) float64 {
 	return p.Initial
 }
 
-// round2 keeps two decimals: a rating's error is hundreds of times that.
+// round2 rounds to two decimals; a rating's error is hundreds of times larger.
 func round2(v float64) float64 { return math.Round(v*100) / 100 }
 
-// Standings are the players by rating, the best first, each with how likely it is
-// stronger than the next. Between two pinned ratings there is nothing to learn.
+// Standings lists the players by rating, the best first, each with the likelihood
+// that it is stronger than the next. It is omitted between two pinned ratings.
 func (r Ratings) Standings(p Policy) []Standing {
 	type place struct {
 		Name          string

@@ -6,14 +6,14 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Fact is a fact of a game's ratings on its way between two logs: exactly one
-// of its fields.
+// Fact is a fact of a game's ratings in transfer between two logs. Exactly one
+// field is set.
 type Fact struct {
 	Match   *MatchRecorded   `json:"match,omitempty"`
 	Results *ResultsRecorded `json:"results,omitempty"`
 }
 
-// Event is the fact; nil for none, or for more than one.
+// Event returns the fact; nil unless exactly one field is set.
 func (f Fact) Event() domain.Event {
 	switch {
 	case f.Match != nil && f.Results == nil:
@@ -24,7 +24,7 @@ func (f Fact) Event() domain.Event {
 	return nil
 }
 
-// ID names the fact in the ratings: it counts once.
+// ID returns the id of the fact in the ratings, under which it counts once.
 func (f Fact) ID() string {
 	switch e := f.Event().(type) {
 	case MatchRecorded:
@@ -35,7 +35,7 @@ func (f Fact) ID() string {
 	return ""
 }
 
-// Digest names the fact by what it says, the same on every node.
+// Digest returns a hash of the fact's content, the same on every node.
 func (f Fact) Digest() string {
 	switch e := f.Event().(type) {
 	case MatchRecorded:
@@ -46,7 +46,7 @@ func (f Fact) Digest() string {
 	return ""
 }
 
-// Faults names what is wrong with a fact for the ratings of a game.
+// Faults returns what is wrong with a fact for the ratings of a game.
 func (f Fact) Faults(config domain.ConfigKey) []domain.Fault {
 	switch e := f.Event().(type) {
 	case MatchRecorded:
@@ -68,7 +68,7 @@ func (f Fact) Faults(config domain.ConfigKey) []domain.Fault {
 	return []domain.Fault{{Field: "match", Reason: "want exactly one of match, results"}}
 }
 
-// Names lists the players whose ratings the fact may move.
+// Names lists the players whose ratings the fact may change.
 func (f Fact) Names() []string {
 	var names []string
 	switch e := f.Event().(type) {
@@ -87,9 +87,9 @@ func (f Fact) Names() []string {
 	return names
 }
 
-// AddDigest adds the digest of a fact to the sum of a set of them, modulo 2^128: two
-// sets with the same sum and size have the same facts, whatever order they came in.
-// The sum of nothing is empty.
+// AddDigest adds the digest of a fact to the sum of a set of facts, modulo 2^128:
+// two sets with the same sum and size have the same facts, in whatever order they
+// were added. The sum of the empty set is empty.
 func AddDigest(sum, digest string) string {
 	one, _ := hex.DecodeString(sum)
 	other, _ := hex.DecodeString(digest)

@@ -7,16 +7,16 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Ending is how a gauntlet stands after its parts were counted.
+// Ending is the state of a gauntlet after its parts were counted.
 type Ending struct {
 	Over    bool
 	Verdict rating.Verdict // of the test
-	Failure string         // the part that came to nothing, or what is wrong with the games
-	Failed  bool           // the games say nothing
+	Failure string         // the part that failed, or what is wrong with the games
+	Failed  bool           // the games have no usable result
 }
 
-// SPRT is the sequential test of the round, that of the policy where an older log
-// names none.
+// SPRT returns the sequential test of the round; for an older log without one, the
+// policy's.
 func (g Gauntlet) SPRT(policy Policy) SPRT {
 	if s := g.Started.SPRT; s != nil {
 		return *s
@@ -24,13 +24,13 @@ func (g Gauntlet) SPRT(policy Policy) SPRT {
 	return policy.SPRT()
 }
 
-// SPRT is the test that gauntlets run which name none.
+// SPRT returns the test of gauntlets that name none.
 func (p Policy) SPRT() SPRT {
 	return SPRT{Model: p.SPRTModel, Elo0: p.SPRTElo0, Elo1: p.SPRTElo1, Alpha: p.SPRTAlpha, Beta: p.SPRTBeta, Overshoot: p.SPRTOvershoot}
 }
 
-// Cells are the results that a test looks at, worst first: pairs where games were
-// paired and the model of the test knows pairs, else games.
+// Cells returns the results for a test, worst first: pairs if games were paired and
+// the model of the test supports pairs, otherwise games.
 func (s SPRT) Cells(r elo.OpponentResult) []float64 {
 	if s.Model == rating.BayesEloModel || s.Model == rating.CutechessModel {
 		r.Pentanomial = nil
@@ -38,11 +38,10 @@ func (s SPRT) Cells(r elo.OpponentResult) []float64 {
 	return r.Distribution()
 }
 
-// Count goes through the parts that are done in the order of their numbers, from the
-// first that does not count yet to the first that is not done, and looks at the test
-// after each. What counts, each look and how it ends depend on the results of the
-// parts alone, and not on the order in which they came in, nor on how many workers
-// played them.
+// Count counts the finished parts in the order of their numbers, from the first
+// that does not count yet to the first unfinished one, and computes the test after
+// each. The counts, each look and the ending depend on the results of the parts
+// only, and not on the order in which they arrived or on the number of workers.
 func (g Gauntlet) Count(policy Policy) (Counted, Ending) {
 	c := counter{
 		g: g, test: g.SPRT(policy), policy: policy, looked: g.looked, overshoot: g.overshoot,
@@ -61,7 +60,7 @@ func (g Gauntlet) Count(policy Policy) (Counted, Ending) {
 	return c.counted, c.ending
 }
 
-// Recount is Count from the first part on, as after results were taken back.
+// Recount is Count from the first part on, for use after results were taken back.
 func (g Gauntlet) Recount(policy Policy) (Counted, Ending) {
 	g.Counted, g.Played, g.looked, g.overshoot = 0, nil, 0, rating.Overshoot{}
 	counted, ending := g.Count(policy)
@@ -81,7 +80,7 @@ type counter struct {
 	ending    Ending
 }
 
-// add counts a part, and tells whether the gauntlet is over with it.
+// add counts a part, and reports whether the gauntlet ends with it.
 func (c *counter) add(part PartState, last bool) {
 	c.counted.Results = Together(c.counted.Results, part.Results)
 	c.counted.Parts++
@@ -93,7 +92,8 @@ func (c *counter) add(part PartState, last bool) {
 		} else if result.Games() < c.g.Started.GamesAgainst(opponent) {
 			measured = false
 		}
-		// Few pairs may all end one all by chance: as many games as a look takes tell.
+		// A few pairs may all end 1-1 by chance, so require as many games as
+		// between two looks.
 		if result.Monotonous(max(c.policy.SameGames, min(c.g.Started.TestGames, c.g.Started.GamesAgainst(opponent)))) {
 			c.ending.Failed = true
 			c.ending.Failure = fmt.Sprintf("all %d games against %s went the same way: one game was played again and again", result.Games(), opponent)
@@ -113,12 +113,12 @@ func (c *counter) add(part PartState, last bool) {
 	c.ending.Over = over || measured && c.ending.Verdict != rating.Open
 }
 
-// look computes the test, and asks it when it is time.
+// look computes the test, and decides by it if judge is true.
 func (c *counter) look(tested elo.OpponentResult, judge bool) {
 	test := c.test.Test()
 	llr, err := test.LLR(c.test.Cells(tested))
 	if err != nil {
-		return // results so far from both hypotheses that no number compares them
+		return // results so far from both hypotheses that the ratio is not finite
 	}
 	bounds := test.Bounds()
 	if judge && tested.Games() != c.looked {
@@ -139,7 +139,7 @@ func (c *counter) look(tested elo.OpponentResult, judge bool) {
 	})
 }
 
-// against finds the results against an opponent.
+// against returns the results against an opponent.
 func against(results []elo.OpponentResult, opponent string) elo.OpponentResult {
 	for _, r := range results {
 		if r.Opponent == opponent {
@@ -149,13 +149,13 @@ func against(results []elo.OpponentResult, opponent string) elo.OpponentResult {
 	return elo.OpponentResult{Opponent: opponent}
 }
 
-// TestedResult is the results against the opponent of the test.
+// TestedResult returns the results against the opponent of the test.
 func (g Gauntlet) TestedResult() (elo.OpponentResult, bool) {
 	result := against(g.Played, g.Started.Tested())
 	return result, result.Games() > 0
 }
 
-// Ahead lists the parts for which an item is to be queued next.
+// Ahead lists the parts to queue items for next.
 func (g Gauntlet) Ahead(counted int) []QueuedPart {
 	if g.Started.ItemGames == 0 {
 		return nil

@@ -5,11 +5,11 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// ModelLife is the state of a model, folded from its stream: the evaluations
-// that it was told of.
+// ModelLife is the state of a model, folded from its stream: its recorded
+// evaluations.
 type ModelLife struct {
-	byTask    domain.Ordered[string]   // item → what its evaluation said
-	byContent domain.Ordered[struct{}] // evaluations that named no item
+	byTask    domain.Ordered[string]   // item → content of its evaluation
+	byContent domain.Ordered[struct{}] // evaluations without an item
 	anywhere  domain.Ordered[struct{}]
 }
 
@@ -29,9 +29,9 @@ func (m ModelLife) Evolve(fact domain.Envelope) ModelLife {
 	return m
 }
 
-// Knows tells whether the model was told of this very evaluation: of the same
-// work item, or of the same results where one of the two tellings names no
-// item. Two results for one item contradict each other.
+// Knows reports whether this evaluation is already recorded: one of the same work
+// item, or, if either names no item, one with the same results. Two different
+// results of one item are an error.
 func (m ModelLife) Knows(e elo.EvaluationCompleted) (bool, error) {
 	content := e.ContentIdentity()
 	if e.TaskID == "" {

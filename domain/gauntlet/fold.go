@@ -13,20 +13,20 @@ import (
 type Gauntlet struct {
 	Started  *Started             `json:"started,omitempty"`
 	Played   []elo.OpponentResult `json:"played,omitempty"`   // by the parts that count
-	Counted  int                  `json:"counted,omitempty"`  // parts
-	Queued   int                  `json:"queued,omitempty"`   // parts that have had an item
+	Counted  int                  `json:"counted,omitempty"`  // number of parts that count
+	Queued   int                  `json:"queued,omitempty"`   // number of parts that have had an item
 	Look     *Look                `json:"look,omitempty"`     // the last one
-	Item     domain.TaskID        `json:"item,omitempty"`     // that ended last, or began the round
+	Item     domain.TaskID        `json:"item,omitempty"`     // the item that ended last, or the first of the round
 	Excluded []domain.NodeID      `json:"excluded,omitempty"` // workers whose games do not count
-	Finished *Finished            `json:"finished,omitempty"` // of the round that started last
+	Finished *Finished            `json:"finished,omitempty"` // the end of the last round started
 
-	looked    int // games against the tested opponent when the test was asked last
+	looked    int // games against the tested opponent at the last test
 	overshoot rating.Overshoot
 	parts     domain.Ordered[PartState]
-	tasks     domain.Ordered[int] // the live item of a part → its number
+	tasks     domain.Ordered[int] // live item of a part → its number
 }
 
-// PartState is how a part stands.
+// PartState is the state of a part.
 type PartState struct {
 	TaskID  domain.TaskID // of its last item
 	Try     int
@@ -38,10 +38,10 @@ type PartState struct {
 
 func partKey(number int) string { return fmt.Sprintf("%09d", number) }
 
-// PartState finds a part; false when no item was queued for it.
+// PartState returns the state of a part; false if no item was queued for it.
 func (g Gauntlet) PartState(number int) (PartState, bool) { return g.parts.Get(partKey(number)) }
 
-// PartOf finds the part that a work item is for, if it is the part's last one.
+// PartOf returns the part of a work item, if it is the part's last item.
 func (g Gauntlet) PartOf(task domain.TaskID) (number int, known bool) {
 	number, known = g.tasks.Get(string(task))
 	if known {
@@ -51,7 +51,7 @@ func (g Gauntlet) PartOf(task domain.TaskID) (number int, known bool) {
 	return number, known
 }
 
-// Parts counts the parts of the round.
+// Parts returns the number of parts of the round.
 func (g Gauntlet) Parts() int {
 	if g.Started.ItemGames == 0 {
 		return g.Queued
@@ -59,7 +59,7 @@ func (g Gauntlet) Parts() int {
 	return g.Started.Parts()
 }
 
-// Open lists the items that are out.
+// Open lists the outstanding items.
 func (g Gauntlet) Open() []domain.TaskID {
 	var open []domain.TaskID
 	for _, part := range g.parts.All() {
@@ -70,7 +70,7 @@ func (g Gauntlet) Open() []domain.TaskID {
 	return open
 }
 
-// First lists the parts whose items are queued when a round starts.
+// First lists the parts whose items are queued at the start of a round.
 func (e Started) First() []QueuedPart {
 	queue := []QueuedPart{{0, e.TaskID}}
 	for k := 1; k < min(e.Parts(), e.OpenItems); k++ {
@@ -118,7 +118,7 @@ func (g Gauntlet) playedPart(e Played) Gauntlet {
 	return g.counts(e.Counted).queue(e.Queue)
 }
 
-// counts takes over what counts after an event.
+// counts applies what counts after an event.
 func (g Gauntlet) counts(c Counted) Gauntlet {
 	g.Counted, g.Played = c.Parts, c.Results
 	for _, look := range c.Looks {
@@ -145,8 +145,8 @@ func (g Gauntlet) queue(queue []QueuedPart) Gauntlet {
 	return g
 }
 
-// Together adds results up, opponent by opponent. Pairs are known only where all
-// games against an opponent were paired.
+// Together adds results by opponent. Pairs are only kept if all games against an
+// opponent were paired.
 func Together(a, b []elo.OpponentResult) []elo.OpponentResult {
 	sum := slices.Clone(a)
 	for _, more := range b {
@@ -172,7 +172,7 @@ func Together(a, b []elo.OpponentResult) []elo.OpponentResult {
 	return sum
 }
 
-// State is "unknown", "running", "done" or "failed".
+// State returns "unknown", "running", "done" or "failed".
 func (g Gauntlet) State() string {
 	switch {
 	case g.Started == nil:

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// EvaluationQueued: a model waits to be measured by a harness.
+// EvaluationQueued: a model was queued for an evaluation by a harness.
 type EvaluationQueued struct {
 	EvaluationID string `json:"evaluation_id"`
 	Model        string `json:"model"`
@@ -24,7 +24,7 @@ func (e EvaluationQueued) Validate() []domain.Fault {
 	return faults
 }
 
-// EvaluationClaimed: a node began to measure the model.
+// EvaluationClaimed: a node started to measure the model.
 type EvaluationClaimed struct {
 	EvaluationID string        `json:"evaluation_id"`
 	Model        string        `json:"model"`
@@ -42,7 +42,7 @@ func (e EvaluationClaimed) Validate() []domain.Fault {
 	return faults
 }
 
-// EvaluationReset: a measurement ran over its time-out and waits again.
+// EvaluationReset: an evaluation exceeded its time limit and is queued again.
 type EvaluationReset struct {
 	EvaluationID string `json:"evaluation_id"`
 	Reason       string `json:"reason"`
@@ -54,7 +54,7 @@ func (e EvaluationReset) Validate() []domain.Fault {
 	return domain.NamedFaults("evaluation_id", e.EvaluationID)
 }
 
-// EvaluationDead: the model is not measured any more; its tries are spent.
+// EvaluationDead: the evaluation is given up, since all attempts failed.
 type EvaluationDead struct {
 	EvaluationID string `json:"evaluation_id"`
 	Model        string `json:"model"`
@@ -75,13 +75,13 @@ func (e EvaluationDead) Validate() []domain.Fault {
 	return faults
 }
 
-// PollerResumed: a process goes on reading the events of other processes from a
-// number in their shared table. A number below an earlier one means that the
-// table was replaced and events are lost or read twice.
+// PollerResumed: a process resumed reading the events of other processes at an id
+// in their shared table. An id lower than an earlier one means that the table was
+// replaced, and that events are lost or read twice.
 type PollerResumed struct {
 	Poller   string        `json:"poller"`
 	NodeID   domain.NodeID `json:"node_id"`
-	AfterID  uint64        `json:"after_id"` // the last one it had read
+	AfterID  uint64        `json:"after_id"` // the last id it had read
 	Observer string        `json:"observer,omitempty"`
 }
 
@@ -91,10 +91,10 @@ func (e PollerResumed) Validate() []domain.Fault {
 	return append(domain.NamedFaults("poller", e.Poller), domain.NamedFaults("node_id", string(e.NodeID))...)
 }
 
-// EvaluationStream is where one evaluation's life is written.
+// EvaluationStream returns the stream of one evaluation.
 func EvaluationStream(id string) domain.StreamID { return domain.Stream("gauntlet", id) }
 
-// Events is the catalogue of measurements and of their queue.
+// Events returns the catalogue entries of gauntlets and of the evaluation queue.
 func Events() []domain.Def {
 	return domain.WithExamples([]domain.Def{
 		domain.Define[EvaluationQueued](1, "gauntlet", "a model waits to be measured by a harness"),

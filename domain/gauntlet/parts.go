@@ -11,16 +11,16 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Part is the games of one work item: some against one opponent. Parts are numbered
-// from 0 in the order in which they count: those against opponents that are only
-// measured, opponent by opponent, then those of the test.
+// Part is the games of one work item, against one opponent. Parts are numbered from
+// 0 in the order in which they count: first those against opponents without a test,
+// opponent by opponent, then those of the test.
 type Part struct {
-	Opponent string // empty: all of them, of a gauntlet of an older log
-	First    int    // the number of its first game against the opponent, from 0
+	Opponent string // empty: all opponents, in a gauntlet of an older log
+	First    int    // number of its first game against the opponent, from 0
 	Games    int
 }
 
-// against is the opponents in the order of the parts.
+// against lists the opponents in the order of the parts.
 func (e Started) against() []string {
 	tested := e.Tested()
 	order := slices.DeleteFunc(slices.Clone(e.Opponents), func(o string) bool { return o == tested })
@@ -30,7 +30,8 @@ func (e Started) against() []string {
 	return order
 }
 
-// GamesAgainst is how many games the gauntlet plays against an opponent at most.
+// GamesAgainst returns how many games the gauntlet plays against an opponent at
+// most.
 func (e Started) GamesAgainst(opponent string) int {
 	if opponent == e.Tested() {
 		return e.TestedGames()
@@ -38,7 +39,7 @@ func (e Started) GamesAgainst(opponent string) int {
 	return e.Games
 }
 
-// Parts counts the parts; 0 for a gauntlet of an older log.
+// Parts returns the number of parts; 0 for a gauntlet of an older log.
 func (e Started) Parts() int {
 	if e.ItemGames == 0 {
 		return 0
@@ -50,7 +51,7 @@ func (e Started) Parts() int {
 	return parts
 }
 
-// Part gives a part by its number, 0 to Parts()-1.
+// Part returns a part by its number, from 0 to Parts()-1.
 func (e Started) Part(number int) Part {
 	for _, opponent := range e.against() {
 		games := e.GamesAgainst(opponent)
@@ -65,8 +66,8 @@ func (e Started) Part(number int) Part {
 }
 
 // GamesOf lists the games of a part. Each opening is played once from every seat,
-// one game after the other. The same round, part and players give the same games,
-// whoever plays them, so that a part that is played anew is the same part.
+// in consecutive games. The same round, part and players give the same games, so a
+// part that is played again has the same games.
 func (e Started) GamesOf(number int) []match.Game {
 	part, seats := e.Part(number), max(e.ConfigKey.Players(), domain.MinPlayers)
 	who := slices.Index(e.Opponents, part.Opponent)
@@ -99,19 +100,20 @@ func (e Started) playerOf(model string) string {
 	return ""
 }
 
-// drawn is a seed of the round. It stays within what every reader of JSON keeps exactly.
+// drawn returns a seed of the round, at most 53 bits so that it is exact in every
+// JSON reader.
 func (e Started) drawn(what string, index int) uint64 {
 	sum := domain.DeriveID(fmt.Sprintf("%s/%d", what, e.Seed), index)
 	return binary.BigEndian.Uint64(sum[:8]) >> 11
 }
 
-// RoundTask names the first work item of a round.
+// RoundTask returns the id of the first work item of a round.
 func RoundTask(id ID, round int) domain.TaskID {
 	return domain.TaskID(fmt.Sprintf("gauntlet-%s-%d", domain.DeriveID(string(id), 0).String()[:18], round))
 }
 
-// PartTask names the work item of a part; try counts from 0, more after its results
-// were taken back.
+// PartTask returns the id of the work item of a part; try counts from 0, and
+// increases when results were taken back.
 func PartTask(id ID, round, part, try int) domain.TaskID {
 	task := RoundTask(id, round)
 	if part > 0 || try > 0 {
@@ -124,9 +126,9 @@ func PartTask(id ID, round, part, try int) domain.TaskID {
 }
 
 // Tally counts the answers to a part's games for the model. With more than two
-// players a game is won by who leaves more than half of the others behind, and drawn
-// by who leaves exactly half of them behind, a shared rank being half. Games of two
-// are counted in pairs too.
+// players a game counts as won if the model ranks above more than half of the
+// others, and as drawn if above exactly half, where a shared rank counts half.
+// Two-player games are also counted in pairs.
 func (e Started) Tally(number int, answers []match.Answer) elo.OpponentResult {
 	part := e.Part(number)
 	result := elo.OpponentResult{Opponent: part.Opponent}
@@ -137,7 +139,7 @@ func (e Started) Tally(number int, answers []match.Answer) elo.OpponentResult {
 	pair := 0
 	for i, answer := range answers {
 		own := (part.First + i) % seats
-		ahead := 0 // twice the others left behind
+		ahead := 0 // twice the number of others ranked below
 		for seat, rank := range answer.Result.Ranks {
 			switch {
 			case seat == own:
@@ -163,7 +165,7 @@ func (e Started) Tally(number int, answers []match.Answer) elo.OpponentResult {
 	return result
 }
 
-// Look is what the test says after a part.
+// Look is the state of the test after a part.
 type Look struct {
 	Part   int     `json:"part" doc:"the last that counts"`
 	Games  int     `json:"games" doc:"against the tested opponent"`
@@ -175,17 +177,16 @@ type Look struct {
 	Judged bool    `json:"judged,omitempty" doc:"the test was asked, not only computed"`
 }
 
-// Counted is what counts after an event: the parts that are done without one before
-// them that is not, in the order of their numbers, whatever the order in which they
-// were played.
+// Counted is what counts after an event: the parts before the first unfinished one,
+// in the order of their numbers, in whatever order they were played.
 type Counted struct {
-	Parts     int                  `json:"parts"` // so many from the first on
+	Parts     int                  `json:"parts"` // number of parts, from the first on
 	Results   []elo.OpponentResult `json:"results,omitempty"`
-	Looks     []Look               `json:"looks,omitempty"` // at the parts that were added
+	Looks     []Look               `json:"looks,omitempty"` // after each of the added parts
 	Overshoot *rating.Overshoot    `json:"overshoot,omitempty"`
 }
 
-// QueuedPart is a part for which a work item is to be queued.
+// QueuedPart is a part to queue a work item for.
 type QueuedPart struct {
 	Part   int           `json:"part"`
 	TaskID domain.TaskID `json:"task_id"`
@@ -198,7 +199,7 @@ type Played struct {
 	Part       int                  `json:"part"`
 	NodeID     domain.NodeID        `json:"node_id,omitempty"`
 	Results    []elo.OpponentResult `json:"results,omitempty"`
-	Failure    string               `json:"failure,omitempty"` // why it brought no game
+	Failure    string               `json:"failure,omitempty"` // why it has no games
 	Counted    Counted              `json:"counted"`
 	Queue      []QueuedPart         `json:"queue,omitempty"`
 }
@@ -215,14 +216,14 @@ func (e Played) Validate() []domain.Fault {
 	return c
 }
 
-// WorkerExcluded: what a worker played does not count; its parts are played anew by
-// others, and the test is computed again from the first of them on.
+// WorkerExcluded: the games of a worker do not count; others play its parts again,
+// and the test is recomputed from the first of these parts.
 type WorkerExcluded struct {
 	GauntletID ID            `json:"gauntlet_id"`
 	NodeID     domain.NodeID `json:"node_id"`
 	Reason     string        `json:"reason"`
-	P          *float64      `json:"p,omitempty"`        // probability of such differences among workers that are alike
-	Residual   *float64      `json:"residual,omitempty"` // how far off this worker is, in standard deviations
+	P          *float64      `json:"p,omitempty"`        // probability of such differences between equal workers
+	Residual   *float64      `json:"residual,omitempty"` // deviation of this worker, in standard deviations
 	Games      int           `json:"games"`              // of its parts
 	Counted    Counted       `json:"counted"`
 	Queue      []QueuedPart  `json:"queue,omitempty"`

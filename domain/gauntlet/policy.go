@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Policy holds the numbers of measuring a model.
+// Policy holds the settings of measuring a model.
 type Policy struct {
 	Baselines      []string       `json:"baselines" doc:"opponents besides the model in use"`
 	Games          int            `json:"games" doc:"per opponent"`
@@ -34,13 +34,13 @@ type Policy struct {
 	SPRTBeta       float64        `json:"sprt_beta" doc:"chance to accept elo0 though elo1 holds"`
 }
 
-// BoardSeconds is a bound on time for one board.
+// BoardSeconds is a time limit for one board.
 type BoardSeconds struct {
 	Board   domain.Board   `json:"board"`
 	Seconds domain.Seconds `json:"seconds"` // with two players
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{
 		Baselines: []string{"random", "heuristic"}, Games: 100, InUseGames: 600, TestGames: 100, ItemGames: 20, OpenItems: 16, SameGames: 40, QuickPerSide: 4, MaxGames: 10_000, MaxOpponents: 32,
@@ -51,7 +51,7 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// Timeout bounds one attempt at measuring a model of a game.
+// Timeout returns the time limit of one attempt at measuring a model of a game.
 func (p Policy) Timeout(config domain.ConfigKey) domain.Seconds {
 	bound := domain.Seconds(7200)
 	for _, b := range p.BoardSeconds {
@@ -76,7 +76,7 @@ func (Policy) About() string {
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("gauntlet.games", float64(p.Games))
@@ -119,5 +119,5 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

@@ -8,17 +8,17 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// Screened is what comparing the workers of a gauntlet shows of one of them.
+// Screened is the result of comparing one worker of a gauntlet with the others.
 type Screened struct {
 	NodeID   domain.NodeID
 	Games    int
-	P        float64 // the same for all: probability of differences as large among workers that are alike
-	Residual float64 // how far this one is off, in standard deviations; 0: it played too little to say
+	P        float64 // the same for all: probability of differences this large between equal workers
+	Residual float64 // deviation of this worker, in standard deviations; 0: too few games
 }
 
-// Screen compares the outcomes of workers against one opponent, that of the test or
-// the one with the most games: pairs lost, level and won where games were paired,
-// else games (fishtest's purge_run). Workers come in the order of their names.
+// Screen compares the outcomes of workers against one opponent, the tested one or
+// the one with the most games: pairs lost, drawn and won if games were paired,
+// otherwise games (as fishtest's purge_run). Workers are sorted by name.
 func (g Gauntlet) Screen() []Screened {
 	opponent, most := g.Started.Tested(), 0
 	if opponent == "" {
@@ -63,8 +63,8 @@ func (g Gauntlet) Screen() []Screened {
 	return screened
 }
 
-// Odd is the worker that is to be excluded, if any. Among fewer than three that
-// played enough nobody can tell which one is off.
+// Odd returns the worker to exclude, if any. With fewer than three workers that
+// played enough games it is not possible to tell which one is wrong.
 func (g Gauntlet) Odd(policy Policy) (Screened, bool) {
 	var worst Screened
 	enough := 0
@@ -80,8 +80,8 @@ func (g Gauntlet) Odd(policy Policy) (Screened, bool) {
 	return worst, odd
 }
 
-// Without takes back what a worker played: its parts are to be queued anew, and what
-// counts is counted again.
+// Without takes back the games of a worker: it returns the parts to queue again,
+// and counts the rest again.
 func (g Gauntlet) Without(node domain.NodeID, policy Policy) (counted Counted, queue []QueuedPart, games int) {
 	for number := range g.Queued {
 		part, _ := g.PartState(number)

@@ -11,24 +11,24 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// ID names the measuring of one model of one game.
+// ID identifies the gauntlet of one model of one game.
 type ID string
 
-// IDOf is the gauntlet of a model: it has one.
+// IDOf returns the id of a model's only gauntlet.
 func IDOf(config domain.ConfigKey, model domain.ModelID) ID {
 	return ID(string(config) + ":" + string(model))
 }
 
-// QuickGauntletOf is the quick look at a model: it has one at a time, beside its
-// gauntlet.
+// QuickGauntletOf returns the id of a model's quick evaluation, of which there is
+// one at a time besides its gauntlet.
 func QuickGauntletOf(config domain.ConfigKey, model domain.ModelID) ID {
 	return IDOf(config, model) + ":quick"
 }
 
-// Stream is where the gauntlet's whole life is written.
+// Stream returns the stream with all events of the gauntlet.
 func (id ID) Stream() domain.StreamID { return domain.Stream("gauntlet", string(id)) }
 
-// SPRT is a sequential test.
+// SPRT holds the settings of a sequential test.
 type SPRT struct {
 	Model     rating.Model `json:"model,omitempty" doc:"logistic when absent, normalized, bayeselo, cutechess"`
 	Elo0      float64      `json:"elo0"`
@@ -38,7 +38,7 @@ type SPRT struct {
 	Overshoot bool         `json:"overshoot,omitempty" doc:"bounds are corrected for what results jump past them"`
 }
 
-// Test is the test as package rating knows it.
+// Test returns the test in the form of package rating.
 func (s SPRT) Test() rating.Test {
 	if s.Model == "" {
 		s.Model = rating.LogisticModel
@@ -55,8 +55,8 @@ func (s SPRT) check(c *domain.Checks) {
 	}
 }
 
-// Started: a model is to be measured against these opponents, by the
-// work item.
+// Started: the measuring of a model against these opponents started, by the work
+// item.
 type Started struct {
 	GauntletID ID               `json:"gauntlet_id"`
 	ConfigKey  domain.ConfigKey `json:"config_key"`
@@ -64,16 +64,16 @@ type Started struct {
 	Opponents  []string         `json:"opponents"`
 	Games      int              `json:"games"` // per opponent
 	SPRT       *SPRT            `json:"sprt,omitempty"`
-	InUse      domain.ModelID   `json:"in_use,omitempty"`       // the model in use, when it is among the opponents
-	InUseGames int              `json:"in_use_games,omitempty"` // against the model in use, when they are not as many as against others
+	InUse      domain.ModelID   `json:"in_use,omitempty"`       // the model in use, if it is among the opponents
+	InUseGames int              `json:"in_use_games,omitempty"` // against the model in use, if different from Games
 	TaskID     domain.TaskID    `json:"task_id"`
-	Round      int              `json:"round"`           // from 1; more after rounds that failed
-	Seed       uint64           `json:"seed,omitempty"`  // of the openings; each is played twice, with seats swapped
-	Quick      bool             `json:"quick,omitempty"` // a quick look: it decides on no promotion
+	Round      int              `json:"round"`           // from 1; higher after failed rounds
+	Seed       uint64           `json:"seed,omitempty"`  // seed of the openings; each is played twice, with seats swapped
+	Quick      bool             `json:"quick,omitempty"` // a quick evaluation: it decides no promotion
 
-	Players   []Player `json:"players,omitempty"`    // built-in players that stand for models
-	ItemGames int      `json:"item_games,omitempty"` // of a work item; absent: one item plays all (as older logs tell)
-	OpenItems int      `json:"open_items,omitempty"` // items that are queued ahead of the first that is not done
+	Players   []Player `json:"players,omitempty"`    // built-in players that play for models
+	ItemGames int      `json:"item_games,omitempty"` // per work item; absent: one item plays all, as in older logs
+	OpenItems int      `json:"open_items,omitempty"` // items queued ahead, counted from the first unfinished one
 	TestGames int      `json:"test_games,omitempty"` // between two looks at the test
 }
 
@@ -124,13 +124,13 @@ func (e Started) Validate() []domain.Fault {
 	return c
 }
 
-// The bounds of a gauntlet.
+// Limits of a gauntlet.
 const (
 	MaxOpenItems = 256
 	maxPlayers   = 64
 )
 
-// Wanted is how many games the gauntlet asks for.
+// Wanted returns the number of games of the gauntlet.
 func (e Started) Wanted() int {
 	games := e.Games * len(e.Opponents)
 	if e.InUseGames > 0 {
@@ -139,8 +139,8 @@ func (e Started) Wanted() int {
 	return games
 }
 
-// Tested is the opponent that the sequential test is about: the model in use, or
-// the only one. Empty: there is none.
+// Tested returns the opponent of the sequential test: the model in use, or the only
+// opponent; empty if there is no test.
 func (e Started) Tested() string {
 	if e.Quick {
 		return ""
@@ -151,7 +151,7 @@ func (e Started) Tested() string {
 	return string(e.InUse)
 }
 
-// TestedGames is how many games against the tested opponent the gauntlet plays at most.
+// TestedGames returns the greatest number of games against the tested opponent.
 func (e Started) TestedGames() int {
 	if e.InUse != "" && e.InUseGames > 0 {
 		return e.InUseGames
@@ -159,13 +159,13 @@ func (e Started) TestedGames() int {
 	return e.Games
 }
 
-// Continued: the games so far leave the test open; another work item plays more of
-// them, against the tested opponent only. Gauntlets of older logs went on like that,
-// one item at a time; see Played.
+// Continued: the test is undecided after the games so far; another work item plays
+// more of them, against the tested opponent only. Only gauntlets of older logs
+// continue in this way, one item at a time; see Played.
 type Continued struct {
 	GauntletID ID                   `json:"gauntlet_id"`
 	After      domain.TaskID        `json:"after"`   // the item that ended
-	Results    []elo.OpponentResult `json:"results"` // that it brought
+	Results    []elo.OpponentResult `json:"results"` // of that item
 	LLR        float64              `json:"llr"`     // of all games so far
 	TaskID     domain.TaskID        `json:"task_id"` // the next item
 	Games      int                  `json:"games"`   // that it plays
@@ -184,15 +184,15 @@ func (e Continued) Validate() []domain.Fault {
 	return c
 }
 
-// Finished: the games are played and say this, or they came to nothing.
+// Finished: the games were played with this result, or the gauntlet failed.
 type Finished struct {
 	GauntletID ID                   `json:"gauntlet_id"`
 	TaskID     domain.TaskID        `json:"task_id"` // of the gauntlet's first item
 	NodeID     domain.NodeID        `json:"node_id,omitempty"`
 	Games      int                  `json:"games"` // with a result
 	Results    []elo.OpponentResult `json:"results,omitempty"`
-	Score      *float64             `json:"score,omitempty"` // share of the points of all games
-	LLR        *float64             `json:"llr,omitempty"`   // against the model in use, or the only opponent
+	Score      *float64             `json:"score,omitempty"` // share of points over all games
+	LLR        *float64             `json:"llr,omitempty"`   // against the model in use or the only opponent
 	Elo        *float64             `json:"elo,omitempty"`   // over that opponent
 	Error      *float64             `json:"error,omitempty"` // half of its 95 % interval
 	Decision   string               `json:"decision"`        // better, worse, open; measured: no test was possible; failed
@@ -202,12 +202,12 @@ type Finished struct {
 	Upper   *float64        `json:"upper,omitempty"`
 	LOS     *float64        `json:"los,omitempty"`     // likelihood of superiority over that opponent
 	Wilson  []float64       `json:"wilson,omitempty"`  // 95 % interval of the score against that opponent, by games
-	Stopped *Stopped        `json:"stopped,omitempty"` // the strength, corrected for having stopped at a bound
-	Alike   bool            `json:"alike,omitempty"`   // every game or pair against that opponent ended alike
-	Cancel  []domain.TaskID `json:"cancel,omitempty"`  // items that are out and not needed any more
+	Stopped *Stopped        `json:"stopped,omitempty"` // the strength corrected for the stopping time
+	Alike   bool            `json:"alike,omitempty"`   // every game or pair against that opponent had the same result
+	Cancel  []domain.TaskID `json:"cancel,omitempty"`  // outstanding items that are not needed any more
 }
 
-// Stopped is what a test that ended at a bound shows of the strength behind it
+// Stopped is the strength estimated from a test that ended at a bound
 // (rating.Test.Estimate).
 type Stopped struct {
 	Elo  float64 `json:"elo"`
@@ -216,7 +216,7 @@ type Stopped struct {
 	LOS  float64 `json:"los"`
 }
 
-// The decisions of a gauntlet besides those of a sequential test.
+// The decisions of a gauntlet in addition to those of a sequential test.
 const (
 	GauntletMeasured = "measured"
 	GauntletFailed   = "failed"

@@ -8,10 +8,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Answer is what came of a game.
+// Answer is the outcome of a game.
 type Answer struct {
 	GameID       string   `json:"game_id"`
-	Participants []string `json:"participants"` // model ids in the order of their seats
+	Participants []string `json:"participants"` // model ids in seat order
 	Result       Result   `json:"result"`
 	Plies        int      `json:"plies"`
 	Seed         uint64   `json:"seed"`
@@ -19,7 +19,7 @@ type Answer struct {
 
 // Result is how a game ended.
 type Result struct {
-	Ranks []int `json:"ranks"` // in the order of seats; 1 is best, equal numbers are a draw
+	Ranks []int `json:"ranks"` // in seat order; 1 is best, equal numbers are a draw
 }
 
 // maxPlies is more than any game has.
@@ -31,7 +31,7 @@ type answers struct {
 	Games []Answer `json:"games"`
 }
 
-// Encode gives the answers in the form that the question had.
+// Encode encodes the answers in the form that matches the payload.
 func Encode(played []Answer, several bool) ([]byte, error) {
 	var doc any = struct {
 		Games []Answer `json:"games"`
@@ -49,10 +49,10 @@ func Encode(played []Answer, several bool) ([]byte, error) {
 	return data, nil
 }
 
-// Answers reads the result of an item that was asked for games: an answer to every
-// one of them and to no other, by the same players in the same seats from the same
-// seed. They come back in the order of the games. Other keys, like a worker's
-// account of the run, are left to others. The error names every fault.
+// Answers decodes the result of an item with games: exactly one answer for each
+// game, by the same players in the same seats with the same seed. They are returned
+// in the order of the games. Other keys, such as a worker's statistics, are
+// ignored. The error lists every fault.
 func Answers(result []byte, games []Game) ([]Answer, error) {
 	var told answers
 	if err := json.Unmarshal(result, &told); err != nil {

@@ -1,10 +1,8 @@
-// Package match is the form in which games are given to a worker's command and
-// in which it answers: what a work item's payload asks for, and whether a result
-// answers it.
+// Package match defines how games are passed to a worker's command and how it
+// answers: the payload of a work item, and the check that a result answers it.
 //
-// It plays nothing and counts nothing. A result that does not fit the games that
-// were asked for is an error of the command that gave it; no part of it is taken
-// for a draw.
+// It plays nothing and counts nothing. A result that does not match the requested
+// games is an error of the command; no part of it is counted as a draw.
 //
 // Read match.go (the games), then answer.go (the answers).
 package match

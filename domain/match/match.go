@@ -8,26 +8,26 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// MaxGames bounds the games of one item.
+// MaxGames limits the games of one item.
 const MaxGames = 1000
 
-// maxFaults bounds the faults that are named of one item.
+// maxFaults limits the faults reported for one item.
 const maxFaults = 64
 
-// Participant is who sits at a seat.
+// Participant is the player in a seat.
 type Participant struct {
 	ModelID string `json:"model_id"`
 	Harness string `json:"harness,omitempty"`
-	Player  string `json:"player,omitempty"` // spec of a built-in player; absent: the model id is one
+	Player  string `json:"player,omitempty"` // spec of a built-in player; absent: the model id is the spec
 }
 
-// Game is one game to be played.
+// Game is one game to play.
 type Game struct {
 	ConfigKey    domain.ConfigKey `json:"config_key,omitempty"`
 	GameID       string           `json:"game_id"`
 	Seed         uint64           `json:"seed"`
-	Opening      *uint64          `json:"opening,omitempty"` // seed of the position it begins from; absent: the empty board
-	Participants []Participant    `json:"participants"`      // in the order of their seats
+	Opening      *uint64          `json:"opening,omitempty"` // seed of the initial position; absent: the empty board
+	Participants []Participant    `json:"participants"`      // in seat order
 }
 
 // order is a payload: one game, or several.
@@ -36,21 +36,20 @@ type order struct {
 	Games []Game `json:"games"`
 }
 
-// Asks tells whether a payload asks for games, well or badly: it is an object
+// Asks reports whether a payload is an order for games, valid or not: an object
 // with games or participants.
 func Asks(payload []byte) bool {
 	var keys struct {
 		Games        json.RawMessage `json:"games"`
 		Participants json.RawMessage `json:"participants"`
 	}
-	// A count of games is not a list of them.
+	// A count of games is not a list of games.
 	return json.Unmarshal(payload, &keys) == nil && (bytes.HasPrefix(keys.Games, []byte("[")) || bytes.HasPrefix(keys.Participants, []byte("[")))
 }
 
-// Games reads what a payload asks for: one game ({…}) or several ({"games":[…]}),
-// whose config is that of the payload where they name none. Several tells which it
-// is, and with it the form of the answer. Other keys are left to others. The error
-// names every fault.
+// Games decodes a payload: one game ({…}) or several ({"games":[…]}), which have
+// the payload's config unless they name one. several tells which form it is, and so
+// the form of the answer. Other keys are ignored. The error lists every fault.
 func Games(payload []byte) (games []Game, several bool, err error) {
 	var o order
 	if err := json.Unmarshal(payload, &o); err != nil {
@@ -113,5 +112,5 @@ func (g Game) check(c *domain.Checks, at string) {
 	}
 }
 
-// MaxPlayer bounds the spec of a player in bytes.
+// MaxPlayer limits the spec of a player in bytes.
 const MaxPlayer = 400

@@ -6,11 +6,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SilenceKind is a kind of success whose absence stops the cluster without
-// anybody noticing: nothing fails, nothing happens.
+// SilenceKind is a kind of success whose absence means that the cluster has stopped
+// although nothing fails.
 type SilenceKind string
 
-// The kinds, along the loop.
+// The kinds, in the order of the training loop.
 const (
 	SilentDispatch   SilenceKind = "dispatch"   // items are claimed
 	SilentCompletion SilenceKind = "completion" // items are completed
@@ -26,17 +26,17 @@ var SilenceKinds = []SilenceKind{
 	SilentDispatch, SilentCompletion, SilentSync, SilentExport, SilentTraining, SilentEvaluation, SilentPromotion,
 }
 
-// Stream is where the alarms of a kind are written: one each, so that deciding
-// on one reads little.
+// Stream returns the stream with the alarms of a kind. Each kind has its own, so
+// that a decision reads little.
 func (k SilenceKind) Stream() domain.StreamID { return domain.Stream("admin", "silence:"+string(k)) }
 
-// SilenceAlarmRaised: a kind of success has failed to happen for too long. Said
-// once per silence.
+// SilenceAlarmRaised: a kind of success has not happened for too long. It is
+// recorded once per silence.
 type SilenceAlarmRaised struct {
 	Kind          SilenceKind     `json:"kind"`
-	Since         time.Time       `json:"since"`                   // of the last success, or of the first demand for one
+	Since         time.Time       `json:"since"`                   // time of the last success, or of the first demand for one
 	SilentSeconds domain.Seconds  `json:"silent_seconds"`          // when it was noticed
-	LimitSeconds  domain.Seconds  `json:"limit_seconds"`           // the silence that is an alarm
+	LimitSeconds  domain.Seconds  `json:"limit_seconds"`           // the silence that raises the alarm
 	LastPosition  domain.Position `json:"last_position,omitempty"` // of the last success; absent: there was none
 }
 
@@ -57,7 +57,7 @@ func (e SilenceAlarmRaised) Validate() []domain.Fault {
 // SilenceAlarmCleared: a success of the kind happened again.
 type SilenceAlarmCleared struct {
 	Kind          SilenceKind     `json:"kind"`
-	SilentSeconds domain.Seconds  `json:"silent_seconds"` // how long the silence was
+	SilentSeconds domain.Seconds  `json:"silent_seconds"` // length of the silence
 	Position      domain.Position `json:"position"`       // of the success that ended it
 }
 
@@ -75,10 +75,10 @@ func (e SilenceAlarmCleared) Validate() []domain.Fault {
 // SilenceAlarm is whether the alarm of a kind is raised, folded from its stream.
 type SilenceAlarm struct {
 	Raised bool
-	Since  time.Time // of the silence it was raised for
+	Since  time.Time // start of the silence
 }
 
-// Evolve takes over an edge.
+// Evolve applies a change of the alarm.
 func (a SilenceAlarm) Evolve(e domain.Envelope) SilenceAlarm {
 	switch fact := e.Event.(type) {
 	case SilenceAlarmRaised:
@@ -89,7 +89,7 @@ func (a SilenceAlarm) Evolve(e domain.Envelope) SilenceAlarm {
 	return a
 }
 
-// alarmEvents is the catalogue of the alarms.
+// alarmEvents returns the catalogue entries of the alarms.
 func alarmEvents() []domain.Def {
 	return []domain.Def{
 		domain.Define[SilenceAlarmRaised](1, "admin", "a kind of success has failed to happen for too long"),

@@ -6,16 +6,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// BreakerOpened: too many items failed on the node in a short time; it gets
-// no work until the moment given, and then one item.
+// BreakerOpened: too many items failed on the node in a short time; it gets no work
+// until the given time, and then one item.
 type BreakerOpened struct {
 	NodeID   domain.NodeID `json:"node_id"`
 	Failures int           `json:"failures"`
 	Until    time.Time     `json:"until,omitzero"`
-	Target   string        `json:"target,omitempty"` // what it keeps off, where a recording says more than the node
-	Opens    int           `json:"opens,omitempty"`  // openings in a row, decayed by quiet time; each doubles the open time
-	// RecoverySeconds is for how long it opens, where a recording says so; it does
-	// not say when rift would let work through.
+	Target   string        `json:"target,omitempty"` // what is blocked, if a recording is more specific than the node
+	Opens    int           `json:"opens,omitempty"`  // openings in a row, reduced over time without failures; each doubles the open time
+	// RecoverySeconds is how long it opens, if a recording says so; rift's own
+	// breaker uses Until.
 	RecoverySeconds domain.Seconds `json:"recovery_seconds,omitempty"`
 }
 
@@ -29,11 +29,11 @@ func (e BreakerOpened) Validate() []domain.Fault {
 	return c
 }
 
-// BreakerClosed: the node gets work as any other again.
+// BreakerClosed: the node gets work normally again.
 type BreakerClosed struct {
 	NodeID domain.NodeID `json:"node_id"`
-	Reason string        `json:"reason"`           // success, quiet, or what an operator said
-	Target string        `json:"target,omitempty"` // as of BreakerOpened
+	Reason string        `json:"reason"`           // success, quiet, or the operator's reason
+	Target string        `json:"target,omitempty"` // as in BreakerOpened
 }
 
 func (BreakerClosed) EventType() string       { return "NODE_BREAKER_CLOSED" }
@@ -47,20 +47,21 @@ func (e BreakerClosed) Validate() []domain.Fault {
 	return faults
 }
 
-// Breaker is the breaker of one node, folded from the node's stream. Open, it
-// keeps work off until a moment that always comes; from then on it is half open
-// and lets one item through at a time, until a success or quiet closes it.
+// Breaker is the breaker of one node, folded from the node's stream. While it is
+// open the node gets no work; at a fixed time it becomes half open and lets one
+// item through at a time, until a success or enough time without failures closes
+// it.
 type Breaker struct {
 	Until  time.Time // zero: closed
-	Opens  int       // doublings, before decay
-	Opened time.Time // when it opened last
+	Opens  int       // number of doublings, before decay
+	Opened time.Time // when it last opened
 }
 
 // Evolve applies a fact of the node's stream.
 func (b Breaker) Evolve(fact domain.Envelope) Breaker {
 	switch e := fact.Event.(type) {
 	case BreakerOpened:
-		if !e.Until.IsZero() { // recordings of other clusters do not say until when
+		if !e.Until.IsZero() { // recordings of other clusters do not give the time
 			return Breaker{Until: e.Until, Opens: e.Opens, Opened: fact.Time}
 		}
 	case BreakerClosed:
@@ -71,9 +72,9 @@ func (b Breaker) Evolve(fact domain.Envelope) Breaker {
 	return b
 }
 
-// Reopen gives the opening that a failure leads to at a moment. The open time
-// doubles with each opening up to the policy's most, and each decay time since
-// the last one takes a doubling back, so a breaker excludes nobody for ever.
+// Reopen returns the opening caused by a failure. The open time doubles with each
+// opening up to the policy's maximum, and each decay interval since the last one
+// undoes one doubling, so a breaker never excludes a node for ever.
 func (b Breaker) Reopen(now time.Time, p Policy) (until time.Time, opens int) {
 	opens = 1
 	if !b.Opened.IsZero() {

@@ -4,10 +4,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// DaemonStatus is what a background process of a node is doing.
+// DaemonStatus is the status of a background process of a node.
 type DaemonStatus string
 
-// The statuses. Only running is good; import_failed never heals by a restart.
+// The statuses. Only running is good; a restart cannot fix import_failed.
 const (
 	DaemonStopped      DaemonStatus = "stopped"
 	DaemonStarting     DaemonStatus = "starting"
@@ -27,17 +27,17 @@ var DaemonStatuses = []DaemonStatus{
 	DaemonRestarting, DaemonImportFailed, DaemonDegraded, DaemonStuck, DaemonCrashed,
 }
 
-// DaemonStream is where the life of one daemon on one node is written.
+// DaemonStream returns the stream of one daemon on one node.
 func DaemonStream(node domain.NodeID, daemon string) domain.StreamID {
 	return domain.Stream("daemon", domain.JoinNames(string(node), daemon))
 }
 
-// DaemonStatusChanged: a daemon of a node went from one status to another.
+// DaemonStatusChanged: the status of a daemon changed.
 type DaemonStatusChanged struct {
 	DaemonName string        `json:"daemon_name"`
 	NodeID     domain.NodeID `json:"node_id"`
 	NewStatus  DaemonStatus  `json:"new_status"`
-	OldStatus  DaemonStatus  `json:"old_status,omitempty"` // absent: the reporter does not know
+	OldStatus  DaemonStatus  `json:"old_status,omitempty"` // absent: unknown to the reporter
 	Reason     string        `json:"reason,omitempty"`
 	Error      string        `json:"error,omitempty"`
 }
@@ -54,8 +54,8 @@ func (e DaemonStatusChanged) Validate() []domain.Fault {
 	return c
 }
 
-// DaemonCrashLoopDetected: a daemon restarted so often in so short a time that
-// another restart will not help. Said once per loop.
+// DaemonCrashLoopDetected: a daemon restarted so often in a short time that another
+// restart will not help. It is recorded once per loop.
 type DaemonCrashLoopDetected struct {
 	DaemonName    string         `json:"daemon_name"`
 	NodeID        domain.NodeID  `json:"node_id"`
@@ -76,14 +76,14 @@ func (e DaemonCrashLoopDetected) Validate() []domain.Fault {
 	return c
 }
 
-// DaemonStable: a daemon ran for so long without a restart that earlier ones do
-// not count any more, and that a crash loop, if it was in one, is over.
+// DaemonStable: a daemon ran long enough without a restart for earlier ones to be
+// forgotten, which also ends a crash loop.
 type DaemonStable struct {
 	DaemonName     string         `json:"daemon_name"`
 	NodeID         domain.NodeID  `json:"node_id"`
-	RunningSeconds domain.Seconds `json:"running_seconds"`      // since it last came up
-	Restarts       int            `json:"restarts"`             // that are forgotten by this
-	CrashLoop      bool           `json:"crash_loop,omitempty"` // it was in a crash loop
+	RunningSeconds domain.Seconds `json:"running_seconds"`      // since the last start
+	Restarts       int            `json:"restarts"`             // number of forgotten restarts
+	CrashLoop      bool           `json:"crash_loop,omitempty"` // it ended a crash loop
 }
 
 func (DaemonStable) EventType() string       { return "DAEMON_STABLE" }
@@ -98,7 +98,7 @@ func (e DaemonStable) Validate() []domain.Fault {
 	return c
 }
 
-// daemonsEvents is the catalogue of the daemons.
+// daemonsEvents returns the catalogue entries of the daemons.
 func daemonsEvents() []domain.Def {
 	return []domain.Def{
 		domain.Define[DaemonStatusChanged](1, "daemon", "a daemon of a node went from one status to another", domain.FromOutside(),

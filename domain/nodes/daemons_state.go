@@ -7,27 +7,29 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Daemon is what one background process of one node is, folded from its stream.
+// Daemon is the state of one background process on one node, folded from its
+// stream.
 //
-// A restart is a step from trouble back to life, seen once however many reports
-// describe it (restarting, starting, running), or a report of restarting from a
-// daemon that was up. A stop that was wanted and the start after it are none.
+// A restart is a transition from trouble back to running, counted once however many
+// reports describe it (restarting, starting, running), or a report of restarting
+// from a daemon that was running. A requested stop and the start after it are not
+// restarts.
 type Daemon struct {
 	NodeID      domain.NodeID
 	Name        string
-	Status      DaemonStatus // empty: nobody reported on it yet
+	Status      DaemonStatus // empty: no report yet
 	Since       time.Time    // of the status
-	UpSince     time.Time    // when it last began to run; zero while it does not
-	Down        bool         // it fell, and has not begun again
+	UpSince     time.Time    // when it last started to run; zero while it does not
+	Down        bool         // it failed and has not started again
 	Restarts    []time.Time  // the last ones, oldest first, at most MaxCrashLoopRestarts
 	Streak      int          // restarts since it was last stable
 	LoopSince   time.Time    // zero: not in a crash loop
-	Reason      string       // of the last step
+	Reason      string       // of the last change
 	LastError   string
 	LastErrorAt time.Time
 }
 
-// fallen tells the statuses from which only a restart leads on.
+// fallen reports whether only a restart leaves the status.
 func (s DaemonStatus) fallen() bool {
 	switch s {
 	case DaemonFailed, DaemonCrashed, DaemonStuck, DaemonImportFailed:
@@ -37,7 +39,7 @@ func (s DaemonStatus) fallen() bool {
 	}
 }
 
-// begins tells the statuses of a daemon that comes up.
+// begins reports whether the status is that of a starting daemon.
 func (s DaemonStatus) begins() bool {
 	switch s {
 	case DaemonStarting, DaemonRestarting, DaemonRunning, DaemonDegraded:
@@ -47,12 +49,12 @@ func (s DaemonStatus) begins() bool {
 	}
 }
 
-// Same tells a report that says nothing new: the status it has, and no other error.
+// Same reports whether a report changes nothing: same status, same error.
 func (d Daemon) Same(report DaemonStatusChanged) bool {
 	return d.Status == report.NewStatus && (report.Error == "" || report.Error == d.LastError)
 }
 
-// Evolve takes over a fact of the daemon.
+// Evolve applies a fact of the daemon.
 func (d Daemon) Evolve(e domain.Envelope) Daemon {
 	switch fact := e.Event.(type) {
 	case DaemonStatusChanged:
@@ -73,7 +75,7 @@ func (d Daemon) report(fact DaemonStatusChanged, at time.Time) Daemon {
 	}
 	d.NodeID, d.Name, d.Reason = fact.NodeID, fact.DaemonName, fact.Reason
 	seen := fact.NewStatus.begins() && d.Down
-	unseen := fact.NewStatus.fallen() && d.Down && fact.OldStatus.begins() // it was up, and nobody told
+	unseen := fact.NewStatus.fallen() && d.Down && fact.OldStatus.begins() // it had been running without a report
 	wanted := fact.NewStatus == DaemonRestarting && d.Status.begins() && d.Status != DaemonRestarting && d.Status != DaemonStarting
 	if seen || unseen || wanted {
 		d.Restarts = append(slices.Clip(d.Restarts), at)
@@ -105,7 +107,7 @@ func (d Daemon) report(fact DaemonStatusChanged, at time.Time) Daemon {
 	return d
 }
 
-// Within counts the restarts of the last window before a moment.
+// Within counts the restarts in a window before now.
 func (d Daemon) Within(window domain.Seconds, now time.Time) int {
 	since := now.Add(-window.Duration())
 	count := 0
@@ -117,8 +119,8 @@ func (d Daemon) Within(window domain.Seconds, now time.Time) int {
 	return count
 }
 
-// StableFor tells how long the daemon has run without a restart, and whether
-// that is long enough to forgive the earlier ones.
+// StableFor returns how long the daemon has run without a restart, and whether that
+// is long enough to forget the earlier ones.
 func (d Daemon) StableFor(p DaemonsPolicy, now time.Time) (running domain.Seconds, forgiven bool) {
 	if d.UpSince.IsZero() {
 		return 0, false
@@ -127,16 +129,16 @@ func (d Daemon) StableFor(p DaemonsPolicy, now time.Time) (running domain.Second
 	return domain.Seconds(up.Seconds()), up >= p.StableSeconds.Duration() && (d.Streak > 0 || !d.LoopSince.IsZero())
 }
 
-// NextRestart is when a daemon may be restarted, or how long it would wait if it
-// fell now.
+// NextRestart is when a daemon may be restarted, or how long the wait would be if
+// it failed now.
 type NextRestart struct {
 	Tier    string         // "fast", "slow", "critical", "given_up"; "never": a restart does not help
-	Seconds domain.Seconds // the wait; 0 for never
+	Seconds domain.Seconds // the wait; 0: never
 	At      time.Time
 }
 
-// Next decides the wait before the next restart from the restarts so far. At is
-// zero while the daemon is up.
+// Next computes the wait before the next restart from the restarts so far. At is
+// zero while the daemon is running.
 func (d Daemon) Next(p DaemonsPolicy) NextRestart {
 	if d.Status == DaemonImportFailed {
 		return NextRestart{Tier: "never"}

@@ -11,18 +11,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// meters is the number of things a level is held against limits for.
+// meters is the number of values of a level that have limits.
 const meters = 4
 
-// limit is one of them: over one bound a node is in trouble, below the other it
-// is out of it again. Between the two nothing changes.
+// limit is one of them: above one bound a node is in trouble, below the other it
+// has recovered. In between nothing changes.
 type limit struct {
-	Name        string // the reason of the trouble
+	Name        string // the reason for being unhealthy
 	value       *float64
-	over, under float64 // an over of 0 is never reached
+	over, under float64 // over = 0: no limit
 }
 
-// limits lists the bounds, the gravest trouble first.
+// limits returns the limits, the most serious trouble first.
 func (p Policy) limits() [meters]limit {
 	return [meters]limit{
 		{Name: "disk", over: p.DiskUnhealthyPercent, under: p.DiskRecoveredPercent},
@@ -40,12 +40,11 @@ func (l Level) against(p Policy) [meters]limit {
 	return limits
 }
 
-// Readings counts how often in a row a node reported a level over a limit, and
-// below the lower one. What a report does not tell leaves its counts as they
-// are: unknown is neither.
+// Readings counts how often in a row a node reported a value above a limit, and
+// below the lower bound. A value missing from a report leaves its counts unchanged.
 type Readings struct{ over, under [meters]int }
 
-// Next takes over a report.
+// Next applies a report.
 func (r Readings) Next(l Level, p Policy) Readings {
 	for i, limit := range l.against(p) {
 		switch {
@@ -61,7 +60,7 @@ func (r Readings) Next(l Level, p Policy) Readings {
 	return r
 }
 
-// Trouble is the reason for which a node is unhealthy by its levels; empty for none.
+// Trouble returns why a node is unhealthy by its levels; empty for none.
 func (r Readings) Trouble(p Policy) string {
 	for i, limit := range p.limits() {
 		if r.over[i] >= p.UnhealthyReadings {
@@ -71,7 +70,7 @@ func (r Readings) Trouble(p Policy) string {
 	return ""
 }
 
-// Lifts tells whether a trouble that levels showed is over.
+// Lifts reports whether trouble that levels showed is over.
 func (r Readings) Lifts(reason string, p Policy) bool {
 	for i, limit := range p.limits() {
 		if limit.Name == reason {
@@ -81,9 +80,9 @@ func (r Readings) Lifts(reason string, p Policy) bool {
 	return false
 }
 
-// Factor is by how much the silence that a node is allowed is stretched: by its
-// provider, by its last known load (nil: unknown), and by a jitter that its name
-// decides, so that nodes which fell silent together are not given up together.
+// Factor returns by how much the allowed silence of a node is extended: by its
+// provider, by its last known load (nil: unknown), and by a jitter derived from its
+// name, so that nodes that fell silent together are not given up at the same time.
 func (p PatiencePolicy) Factor(id domain.NodeID, cpu *float64) float64 {
 	provider, _, _ := strings.Cut(strings.ToLower(string(id)), "-")
 	factor, known := p.Providers[provider]
@@ -102,7 +101,7 @@ func (p PatiencePolicy) Factor(id domain.NodeID, cpu *float64) float64 {
 	return factor * (1 + spread*p.JitterPercent/100)
 }
 
-// Least is a bound below every factor.
+// Least returns a lower bound of all factors.
 func (p PatiencePolicy) Least() float64 {
 	least := p.UnknownProvider
 	for _, provider := range slices.Sorted(maps.Keys(p.Providers)) {
@@ -111,7 +110,7 @@ func (p PatiencePolicy) Least() float64 {
 	return least * min(1, p.BusyFactor, p.FullFactor) * (1 - p.JitterPercent/100)
 }
 
-// Stretched gives the silences after which a node is unhealthy and offline.
+// Stretched returns the silences after which a node is unhealthy and offline.
 func (p Policy) Stretched(factor float64) (silent, offline time.Duration) {
 	stretch := func(s domain.Seconds) time.Duration {
 		return domain.Seconds(float64(s) * factor).Duration().Truncate(time.Millisecond)
@@ -119,8 +118,8 @@ func (p Policy) Stretched(factor float64) (silent, offline time.Duration) {
 	return stretch(p.SilentSeconds), stretch(p.OfflineSeconds)
 }
 
-// Retirement: the node was offline for so long, or somebody decided, that it
-// is not counted among the known ones any more. It counts again once it is back.
+// Retirement: the node was offline for too long, or was retired by an operator, and
+// no longer counts as known. It counts again once it is back.
 type Retirement struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Reason string        `json:"reason"`
@@ -137,6 +136,6 @@ func (e Retirement) Validate() []domain.Fault {
 	return faults
 }
 
-// RetiredOffline is the reason of a node that was away for too long. It is lifted
-// by any sign of life; a node that somebody retired has to register again.
+// RetiredOffline is the reason for a node that was offline for too long. Any
+// heartbeat ends it, whereas a node retired by an operator must register again.
 const RetiredOffline = "offline"

@@ -7,8 +7,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// IdleResourceDetected: a node with a GPU does nothing and holds nothing, though
-// there is work that it may take. Said once per idleness.
+// IdleResourceDetected: a node with a GPU is idle and holds no item, although there
+// is work for it. It is recorded once per idle period.
 type IdleResourceDetected struct {
 	NodeID         domain.NodeID  `json:"node_id"`
 	Since          time.Time      `json:"since"`
@@ -28,7 +28,7 @@ func (e IdleResourceDetected) Validate() []domain.Fault {
 	return faults
 }
 
-// IdleResourceCleared: the node works again, or there is nothing that it may take.
+// IdleResourceCleared: the node works again, or there is no work for it.
 type IdleResourceCleared struct {
 	NodeID      domain.NodeID  `json:"node_id"`
 	IdleSeconds domain.Seconds `json:"idle_duration_seconds"`
@@ -39,9 +39,9 @@ func (IdleResourceCleared) EventType() string          { return "IDLE_RESOURCE_C
 func (e IdleResourceCleared) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e IdleResourceCleared) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
-// ZombieDetected: the node's processes do nothing: they belong to no item any
-// more, or, when tasks are named, they hold these and get on with none. Such a
-// node is stalled, not silent: its heartbeats come.
+// ZombieDetected: the node's processes do nothing: they belong to no item any more
+// or, if tasks are named, hold these items without making progress. Such a node
+// still sends heartbeats.
 type ZombieDetected struct {
 	NodeID        domain.NodeID   `json:"node_id"`
 	ZombieSeconds domain.Seconds  `json:"zombie_seconds"`

@@ -9,26 +9,26 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// State is what the cluster thinks of a node.
+// State is the state of a node as the cluster sees it.
 type State string
 
 // The states.
 const (
-	StateRegistered State = "registered" // announced, not heard from yet
+	StateRegistered State = "registered" // registered, no heartbeat yet
 	StateOnline     State = "online"
 	StateSick       State = "unhealthy"
 	StateOffline    State = "offline"
-	StateRetired    State = "retired" // offline for so long, or so by decision, that it is not counted any more
+	StateRetired    State = "retired" // not counted any more: offline for too long, or retired by an operator
 )
 
 // NodeStates lists the states.
 var NodeStates = []State{StateRegistered, StateOnline, StateSick, StateOffline, StateRetired}
 
-// Unrecorded stands for the node of a recording that does not say which it was.
+// Unrecorded stands for a node that a recording does not name.
 const Unrecorded domain.NodeID = "unrecorded"
 
-// Level is what a node reports of itself with a heartbeat. Levels are kept in
-// memory; only the edges they cross become events. Absent is unknown, not zero.
+// Level is what a node reports about itself with a heartbeat. Levels are kept in
+// memory; only changes of health become events. Absent means unknown, not zero.
 type Level struct {
 	GPUPercent       *float64 `json:"gpu_percent,omitempty"`
 	GPUMemoryPercent *float64 `json:"gpu_memory_percent,omitempty"`
@@ -56,18 +56,18 @@ func (l Level) Validate() []domain.Fault {
 	return faults
 }
 
-// Announced: a node announced what it is and can.
+// Announced: a node registered with its capabilities.
 type Announced struct {
 	NodeID       domain.NodeID   `json:"node_id"`
 	Capabilities []string        `json:"capabilities,omitempty"`
 	Facts        json.RawMessage `json:"facts,omitempty"`   // an object: gpu, labels, whatever items may require
-	Accepts      string          `json:"accepts,omitempty"` // an expression over items: only those it is true of
+	Accepts      string          `json:"accepts,omitempty"` // an expression over items: it accepts only those for which this is true
 }
 
 func (Announced) EventType() string          { return "NODE_REGISTERED" }
 func (e Announced) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
-// HostOnline: the node was heard from, and was not online before.
+// HostOnline: the node was heard from and was not online before.
 type HostOnline struct {
 	NodeID domain.NodeID `json:"node_id"`
 }
@@ -76,7 +76,7 @@ func (HostOnline) EventType() string          { return "HOST_ONLINE" }
 func (e HostOnline) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e HostOnline) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
-// HostOffline: the node is gone; whatever it holds is taken from it.
+// HostOffline: the node is gone; the items it holds are revoked.
 type HostOffline struct {
 	NodeID        domain.NodeID  `json:"node_id"`
 	Reason        string         `json:"reason,omitempty"`
@@ -87,8 +87,7 @@ func (HostOffline) EventType() string          { return "HOST_OFFLINE" }
 func (e HostOffline) Home() domain.StreamID    { return e.NodeID.Stream() }
 func (e HostOffline) Validate() []domain.Fault { return nodeFaults(e.NodeID) }
 
-// Unhealthy: the node is not to be trusted with work. An edge: it was
-// healthy before.
+// Unhealthy: the node should not be given work. It was healthy before.
 type Unhealthy struct {
 	NodeID              domain.NodeID  `json:"node_id"`
 	Reason              string         `json:"reason"`
@@ -109,7 +108,7 @@ func (e Unhealthy) Validate() []domain.Fault {
 	return faults
 }
 
-// Recovered: an unhealthy node is well again. Work that moved on stays moved.
+// Recovered: an unhealthy node is healthy again. Revoked items are not given back.
 type Recovered struct {
 	NodeID              domain.NodeID  `json:"node_id"`
 	RecoveryTimeSeconds domain.Seconds `json:"recovery_time_seconds,omitempty"` // since it became unhealthy
@@ -145,16 +144,16 @@ func nodeFaults(id domain.NodeID) []domain.Fault {
 
 // Node is the state of one node, folded from its stream.
 type Node struct {
-	State        State // empty: never heard of
+	State        State // empty: unknown node
 	ID           domain.NodeID
 	Capabilities []string
 	Facts        json.RawMessage
 	Accepts      string
-	Since        time.Time // of State
+	Since        time.Time // when State began
 	Reason       string
 	Registered   bool // it announced itself
 	Breaker      Breaker
-	IdleSince    time.Time // of the idleness that was noticed; zero: none was
+	IdleSince    time.Time // start of the recorded idleness; zero: none
 }
 
 // Evolve applies a fact of the node's stream.
@@ -190,7 +189,7 @@ func (n Node) Evolve(fact domain.Envelope) Node {
 	return n
 }
 
-// Events is the catalogue of the nodes.
+// Events returns the catalogue entries of the nodes.
 func Events() []domain.Def {
 	host := domain.Alias("host", "node_id")
 	return domain.WithExamples(slices.Concat([]domain.Def{

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain/admin"
 )
 
-// Policy holds the numbers of node health.
+// Policy holds the settings of node health.
 type Policy struct {
 	SilentSeconds          domain.Seconds `json:"silent_seconds" doc:"no heartbeat for this long: unhealthy"`
 	OfflineSeconds         domain.Seconds `json:"offline_seconds" doc:"no heartbeat for this long: offline"`
@@ -44,8 +44,8 @@ type Policy struct {
 	Cluster  ClusterPolicy  `json:"cluster" doc:"how the cluster as a whole is judged"`
 }
 
-// PatiencePolicy stretches the seconds of silence that a node is allowed: rented
-// machines are slower to answer than own ones, and busy ones than idle ones.
+// PatiencePolicy extends the silence that a node is allowed: rented machines answer
+// more slowly than own ones, and busy ones more slowly than idle ones.
 type PatiencePolicy struct {
 	Providers         map[string]float64 `json:"providers" doc:"factor by provider: the node's name up to its first dash"`
 	UnknownProvider   float64            `json:"unknown_provider" doc:"factor of any other"`
@@ -58,8 +58,8 @@ type PatiencePolicy struct {
 	CycleSeconds      domain.Seconds     `json:"cycle_seconds" doc:"the length of that cycle"`
 }
 
-// IdlePolicy says when a GPU that does nothing is noticed: without work, while
-// there is work for it, or with work that does not get on.
+// IdlePolicy sets when an idle GPU is reported: without an item while there is work
+// for it, or with items that make no progress.
 type IdlePolicy struct {
 	GPUPercent       float64        `json:"gpu_percent" doc:"GPU load below which a node without work is idle"`
 	Seconds          domain.Seconds `json:"seconds" doc:"idle for this long while work waits: noticed"`
@@ -69,9 +69,9 @@ type IdlePolicy struct {
 	MaxPerLook       int            `json:"max_per_look" doc:"most nodes looked at closely in one look; the others have their turn in the next"`
 }
 
-// ClusterPolicy holds the numbers by which the cluster as a whole is judged.
-// Percentages are whole numbers of the nodes that are known: online, unhealthy
-// or offline, not those that only registered and not those that were retired.
+// ClusterPolicy holds the settings by which the cluster as a whole is judged.
+// Percentages are integers, of the known nodes: those that are online, unhealthy or
+// offline, but not the ones that only registered or were retired.
 type ClusterPolicy struct {
 	UnhealthyPercent int            `json:"unhealthy_percent" doc:"below this share of healthy nodes: unhealthy"`
 	HealthyPercent   int            `json:"healthy_percent" doc:"at this share it is healthy again"`
@@ -82,7 +82,7 @@ type ClusterPolicy struct {
 	PauseSeconds     domain.Seconds `json:"pause_seconds" doc:"the longest for which a report from outside pauses them"`
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{
 		SilentSeconds: 180, OfflineSeconds: 240, DeadReason: "dead",
@@ -117,7 +117,7 @@ func (Policy) About() string {
 
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	c.Positive("nodes.silent_seconds", float64(p.SilentSeconds))
@@ -148,7 +148,7 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }
 
 func (p PatiencePolicy) check(c *domain.PolicyChecks) {
@@ -204,5 +204,5 @@ func (p ClusterPolicy) check(c *domain.PolicyChecks) {
 	}
 }
 
-// maxClusterPauses bounds the kinds that one verdict on the cluster pauses.
+// maxClusterPauses limits the kinds that one verdict on the cluster pauses.
 const maxClusterPauses = 64

@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// AlarmsPolicy says how long each kind of success may fail to happen before the
-// silence is an alarm. Zero switches a kind's alarm off.
+// AlarmsPolicy sets how long each kind of success may be overdue before an alarm is
+// raised. Zero disables the alarm of a kind.
 type AlarmsPolicy struct {
 	DispatchSeconds   domain.Seconds `json:"dispatch_seconds" doc:"an item is claimed"`
 	CompletionSeconds domain.Seconds `json:"completion_seconds" doc:"an item is completed"`
@@ -18,7 +18,7 @@ type AlarmsPolicy struct {
 	PromotionSeconds  domain.Seconds `json:"promotion_seconds" doc:"a model replaces another"`
 }
 
-// DefaultAlarmsPolicy is the section before anybody changed it.
+// DefaultAlarmsPolicy returns the section with its default values.
 func DefaultAlarmsPolicy() AlarmsPolicy {
 	return AlarmsPolicy{
 		DispatchSeconds: 1800, CompletionSeconds: 7200, SyncSeconds: 6 * 3600, ExportSeconds: 24 * 3600,
@@ -34,7 +34,7 @@ func (AlarmsPolicy) About() string {
 
 func (AlarmsPolicy) Default() domain.Section { return DefaultAlarmsPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p AlarmsPolicy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	for _, kind := range SilenceKinds {
@@ -45,10 +45,10 @@ func (p AlarmsPolicy) Faults() []domain.Fault {
 	return c
 }
 
-// AlarmsPolicyOf finds the section in a document.
+// AlarmsPolicyOf returns the section of a document.
 func AlarmsPolicyOf(p domain.Policy) AlarmsPolicy { return domain.SectionOf[AlarmsPolicy](p) }
 
-// Limit is the silence of a kind that is an alarm; 0 for never.
+// Limit returns the silence that raises the alarm of a kind; 0 for never.
 func (p AlarmsPolicy) Limit(kind SilenceKind) domain.Seconds {
 	switch kind {
 	case SilentDispatch:
@@ -69,7 +69,7 @@ func (p AlarmsPolicy) Limit(kind SilenceKind) domain.Seconds {
 	return 0
 }
 
-// Due is when a silence that began at a moment becomes an alarm; false for never.
+// Due returns when a silence becomes an alarm; false for never.
 func (p AlarmsPolicy) Due(kind SilenceKind, since time.Time) (time.Time, bool) {
 	limit := p.Limit(kind)
 	return since.Add(limit.Duration()), limit > 0 && !since.IsZero()

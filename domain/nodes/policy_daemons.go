@@ -7,10 +7,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// DaemonsPolicy holds the numbers of background processes: when restarting one
-// is a loop, and how long to wait before the next restart. The waits double from
-// restart to restart through two tiers; past both, a daemon is tried at a fixed,
-// long interval, shorter for those the cluster cannot do without.
+// DaemonsPolicy holds the settings of background processes: when restarts are a
+// crash loop, and how long to wait before the next restart. The wait doubles from
+// restart to restart through two tiers; after both, a daemon is restarted at a
+// fixed, long interval, which is shorter for critical daemons.
 type DaemonsPolicy struct {
 	CrashLoopRestarts      int            `json:"crash_loop_restarts" doc:"restarts in the window that are a loop"`
 	CrashLoopWindowSeconds domain.Seconds `json:"crash_loop_window_seconds" doc:"how long a restart counts towards a loop"`
@@ -26,7 +26,7 @@ type DaemonsPolicy struct {
 	Critical               []string       `json:"critical" doc:"daemons the cluster cannot do without"`
 }
 
-// DefaultDaemonsPolicy is the section before anybody changed it.
+// DefaultDaemonsPolicy returns the section with its default values.
 func DefaultDaemonsPolicy() DaemonsPolicy {
 	return DaemonsPolicy{
 		CrashLoopRestarts: 3, CrashLoopWindowSeconds: 300, StableSeconds: 7200,
@@ -40,7 +40,7 @@ func DefaultDaemonsPolicy() DaemonsPolicy {
 	}
 }
 
-// MaxCrashLoopRestarts bounds the restarts a daemon is remembered by.
+// MaxCrashLoopRestarts limits the restarts that are remembered per daemon.
 const MaxCrashLoopRestarts = 64
 
 func (DaemonsPolicy) SectionName() string { return "daemons" }
@@ -51,7 +51,7 @@ func (DaemonsPolicy) About() string {
 
 func (DaemonsPolicy) Default() domain.Section { return DefaultDaemonsPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p DaemonsPolicy) Faults() []domain.Fault {
 	var c domain.PolicyChecks
 	if p.CrashLoopRestarts < 1 || p.CrashLoopRestarts > MaxCrashLoopRestarts {
@@ -80,14 +80,14 @@ func (p DaemonsPolicy) Faults() []domain.Fault {
 	return c
 }
 
-// DaemonsPolicyOf finds the section in a document.
+// DaemonsPolicyOf returns the section of a document.
 func DaemonsPolicyOf(p domain.Policy) DaemonsPolicy { return domain.SectionOf[DaemonsPolicy](p) }
 
-// IsCritical tells a daemon the cluster cannot do without.
+// IsCritical reports whether the cluster depends on a daemon.
 func (p DaemonsPolicy) IsCritical(daemon string) bool { return slices.Contains(p.Critical, daemon) }
 
-// Backoff is the wait before a daemon's next restart, given how often it was
-// restarted since it was last stable, and the name of the tier the wait is from.
+// Backoff returns the wait before a daemon's next restart, given the number of
+// restarts since it was last stable, and the name of the tier.
 func (p DaemonsPolicy) Backoff(restarts int, critical bool) (wait time.Duration, tier string) {
 	switch {
 	case restarts < p.BackoffRestarts:
@@ -100,7 +100,7 @@ func (p DaemonsPolicy) Backoff(restarts int, critical bool) (wait time.Duration,
 	return p.RetrySeconds.Duration(), "given_up"
 }
 
-// doubling is min(limit, base·2^times).
+// doubling returns min(limit, base·2^times).
 func doubling(base, limit domain.Seconds, times int) time.Duration {
 	wait, most := base.Duration(), limit.Duration()
 	for range times {

@@ -2,19 +2,20 @@ package pairing
 
 import "slices"
 
-// MaxDutch is how many players the Dutch system pairs.
+// MaxDutch is the largest number of players for the Dutch system.
 const MaxDutch = 128
 
 // Dutch pairs the next round by the basics of the FIDE (Dutch) system: from the
-// highest score down, as many as possible inside a score, the lowest floating down;
-// then the upper half against the lower half in order, colours and byes by their
-// rules. Nobody meets twice, nobody has two byes, two who both must have one colour
-// do not meet. It is an error when no such round exists.
+// highest score down, as many pairs as possible within a score group, the lowest
+// players floating down; then the upper half against the lower half in order, with
+// colours and byes by their rules. Nobody meets the same opponent twice or has two
+// byes, and two players with the same absolute colour preference do not meet. It
+// returns an error if no such round exists.
 //
-// Of the quality criteria it has: the bye's score, the number and the scores of those
-// who float, the next score's pairs, the bye's unplayed rounds, colour wishes and
-// strong wishes, and floats that repeat; of the exchanges, those between the halves
-// by the number of the players. Topscorers have no exceptions.
+// Of the quality criteria it has: the bye's score, the number and the scores of
+// floaters, the pairs of the next score group, the bye's unplayed rounds, colour
+// preferences and strong ones, and repeated floats; of the exchanges, those between
+// the halves by the number of players. There are no exceptions for topscorers.
 func (s Swiss) Dutch() ([]Pairing, error) {
 	if s.Players > MaxDutch {
 		return nil, checkPlayers("swiss", s.Players, MaxDutch)
@@ -35,16 +36,16 @@ func (s Swiss) Dutch() ([]Pairing, error) {
 	return s.boards(field, d.partner), nil
 }
 
-// dutch is a round in the making. Players are indexes of the field, by rank; the one
-// behind the last is the bye.
+// dutch is a round being paired. Players are indexes of the field, by rank; the
+// index after the last is the bye.
 type dutch struct {
 	field   []*player
 	partner []int
-	top     int // points of the bracket
+	top     int // points of the score group
 	below   int // points of the next one
 }
 
-// next finds the bracket: the highest points of those without a partner.
+// next finds the next score group: the highest points among unpaired players.
 func (d *dutch) next() bool {
 	d.top, d.below = -1, -1
 	for i, p := range d.field {
@@ -59,7 +60,7 @@ func (d *dutch) next() bool {
 	return d.top >= 0
 }
 
-// legal tells whether two may meet, or the first may have the bye.
+// legal reports whether two players may meet, or the first may have the bye.
 func (d *dutch) legal(i, j int) bool {
 	if j == len(d.field) {
 		return !d.field[i].hadBye
@@ -70,8 +71,8 @@ func (d *dutch) legal(i, j int) bool {
 	return !a.met[b.number] && (how != absolute || so != absolute || want != other)
 }
 
-// The fields of a pair's weight, from the most important down; each holds the sum over
-// all pairs of a round of 128.
+// The bit fields of a pair's weight, from the most important down; each has room
+// for the sum over all pairs of 128 players.
 const (
 	bitStrong   = 0
 	bitColour   = bitStrong + 7
@@ -83,7 +84,8 @@ const (
 	bitComplete = bitBye + 8
 )
 
-// weight of a pair of those left, in the bracket of the highest points.
+// weight returns the weight of a pair of unpaired players, in the current score
+// group.
 func (d *dutch) weight(i, j int) int64 {
 	i, j = min(i, j), max(i, j)
 	if !d.legal(i, j) {
@@ -92,7 +94,7 @@ func (d *dutch) weight(i, j int) int64 {
 	w := int64(1) << bitComplete
 	a := d.field[i]
 	if j == len(d.field) {
-		// The bye with the lowest score, then with the fewest unplayed rounds.
+		// The bye goes to the lowest score, then to the fewest unplayed rounds.
 		lower := int64(0)
 		for _, p := range d.field {
 			if p.points > a.points {
@@ -111,7 +113,7 @@ func (d *dutch) weight(i, j int) int64 {
 	if b.points == d.top {
 		w += 1<<bitInside + 1<<bitNext
 	} else if b.points == d.below {
-		// Who floats leaves the next bracket one fewer to pair among themselves.
+		// A floater leaves one fewer to pair within the next score group.
 		w += 1 << bitNext
 	}
 	if b.points == d.top || !a.floated {
@@ -127,8 +129,8 @@ func (d *dutch) weight(i, j int) int64 {
 	return w
 }
 
-// value is the largest weight of a round of those left without two players, −1 when no
-// complete one exists.
+// value returns the largest weight of a round of the unpaired players without the
+// given ones, −1 if no complete round exists.
 func (d *dutch) value(without ...int) int64 {
 	var left []int
 	for i, j := range d.partner {
@@ -148,8 +150,8 @@ func (d *dutch) value(without ...int) int64 {
 	return total
 }
 
-// bracket pairs those with the highest points among each other, and those of them who
-// float with whom the best round gives them.
+// bracket pairs the players of the highest score group with each other, and its
+// floaters with the partners that the best round gives them.
 func (d *dutch) bracket() bool {
 	best := d.value()
 	if best < 0 {
@@ -180,8 +182,9 @@ func (d *dutch) bracket() bool {
 	return true
 }
 
-// candidates lists whom the first of a bracket may meet in the order to try: the lower
-// half, then the upper half from its end, then those below, then the bye.
+// candidates lists the possible opponents of the first player of a score group in
+// the order to try: the lower half, then the upper half from its end, then lower
+// score groups, then the bye.
 func (d *dutch) candidates(members []int) []int {
 	half := len(members) / 2
 	var out []int

@@ -2,8 +2,8 @@ package pairing
 
 import "math/bits"
 
-// SeedOrder lists the seeds of a bracket of a power of two from top to bottom, so
-// that the best meet last: 1 8 4 5 2 7 3 6.
+// SeedOrder lists the seeds of a bracket whose size is a power of two from top to
+// bottom, so that the best players meet last: 1 8 4 5 2 7 3 6.
 func SeedOrder(size int) []int {
 	order := []int{1}
 	for m := 2; m <= size; m *= 2 {
@@ -24,12 +24,12 @@ const (
 	Winners    Part = "winners"
 	Losers     Part = "losers"      // of a double elimination
 	GrandFinal Part = "grand_final" // between the winners of both
-	Reset      Part = "reset"       // played when the grand final was the first loss of its loser
+	Reset      Part = "reset"       // played if the grand final was the first loss of its loser
 	ThirdPlace Part = "third_place"
 )
 
-// Source is where a side of a match comes from: a seed, or the winner or loser of an
-// earlier match by its number. The zero value is a bye.
+// Source is where a side of a match comes from: a seed, or the winner or loser of
+// an earlier match. The zero value is a bye.
 type Source struct {
 	Seed     int  `json:"seed,omitempty"`
 	WinnerOf int  `json:"winner_of,omitempty"`
@@ -37,7 +37,7 @@ type Source struct {
 	Bye      bool `json:"bye,omitempty"`
 }
 
-// Match is one match of a bracket. Numbers are from 1, and every source of a match
+// Match is one match of a bracket. Numbers start at 1, and every source of a match
 // is an earlier one.
 type Match struct {
 	Number int       `json:"number"`
@@ -46,19 +46,20 @@ type Match struct {
 	Sides  [2]Source `json:"sides"`
 }
 
-// Bracket is a knock-out tournament. Byes are matches too: who has one goes on.
+// Bracket is a knock-out tournament. Byes are matches too, whose only player
+// advances.
 type Bracket struct {
 	Players int     `json:"players"`
 	Matches []Match `json:"matches"`
 }
 
-// add appends a match and gives its number.
+// add appends a match and returns its number.
 func (b *Bracket) add(part Part, round int, one, other Source) int {
 	b.Matches = append(b.Matches, Match{len(b.Matches) + 1, part, round, [2]Source{one, other}})
 	return len(b.Matches)
 }
 
-// opening makes the first round's sources: the top seeds have the byes.
+// opening returns the sources of the first round: the top seeds have the byes.
 func opening(players int) []Source {
 	size := 1 << bits.Len(uint(players-1))
 	var out []Source
@@ -72,7 +73,7 @@ func opening(players int) []Source {
 	return out
 }
 
-// pairUp plays one round of a part.
+// pairUp adds one round of a part.
 func (b *Bracket) pairUp(part Part, round int, sides []Source) (winners []Source, numbers []int) {
 	for i := 0; i+1 < len(sides); i += 2 {
 		n := b.add(part, round, sides[i], sides[i+1])
@@ -81,7 +82,7 @@ func (b *Bracket) pairUp(part Part, round int, sides []Source) (winners []Source
 	return winners, numbers
 }
 
-// Single is a single elimination; third adds a match for the third place.
+// Single returns a single elimination bracket; third adds a match for third place.
 func Single(players int, third bool) (*Bracket, error) {
 	if err := checkPlayers("single elimination", players, MaxPlayers); err != nil {
 		return nil, err
@@ -102,10 +103,10 @@ func Single(players int, third bool) (*Bracket, error) {
 	return b, nil
 }
 
-// Double is a double elimination: who lost once goes on among the losers, who lost
-// twice is out. The losers of a round come in with their halves mirrored, so that
-// rematches are late. With reset the grand final is played again when it was the
-// first loss of its loser.
+// Double returns a double elimination bracket: after one loss a player continues in
+// the losers' part, after two it is eliminated. The losers of a round enter with
+// mirrored halves, so that rematches come late. With reset the grand final is
+// repeated if it was the first loss of its loser.
 func Double(players int, reset bool) (*Bracket, error) {
 	if err := checkPlayers("double elimination", players, MaxPlayers); err != nil {
 		return nil, err
@@ -139,8 +140,8 @@ func Double(players int, reset bool) (*Bracket, error) {
 	return b, nil
 }
 
-// mirrored is where a fresh loser comes in: from the other end in even rounds, from
-// the other half in odd ones.
+// mirrored returns where a new loser enters: from the other end in even rounds,
+// from the other half in odd ones.
 func mirrored(i, n, round int) int {
 	if n == 1 {
 		return 0
@@ -151,26 +152,27 @@ func mirrored(i, n, round int) int {
 	return (i + n/2) % n
 }
 
-// MatchState is a match with what is known of it.
+// MatchState is a match with its state.
 type MatchState struct {
 	Match
 	Players [2]int `json:"players"` // 0: not known yet; -1: nobody, the other side has a bye
 	Winner  int    `json:"winner,omitempty"`
 	Loser   int    `json:"loser,omitempty"`
-	Void    bool   `json:"void,omitempty"` // not played: a bye, nobody there, or a reset that is not needed
+	Void    bool   `json:"void,omitempty"` // not played: a bye, no players, or an unnecessary reset
 }
 
-// nobody stands on the side of a bye.
+// nobody is the opponent in a bye.
 const nobody = -1
 
-// Ready tells whether the match can be played now.
+// Ready reports whether the match can be played now.
 func (m MatchState) Ready() bool {
 	return m.Players[0] > 0 && m.Players[1] > 0 && m.Winner == 0 && !m.Void
 }
 
-// State tells who plays where, given the winners of matches by number and who has
-// withdrawn. A withdrawn player loses what it has not played; of two of them the
-// lower seed does. A winner that does not play in its match is an error.
+// State returns the state of all matches, given the winners by match number and the
+// withdrawn players. A withdrawn player loses its unplayed matches; of two
+// withdrawn players the lower seed loses. A winner that does not play in its match
+// is an error.
 func (b *Bracket) State(winners map[int]int, withdrawn []int) ([]MatchState, error) {
 	away := make([]bool, b.Players+1)
 	var f faults
@@ -212,8 +214,8 @@ func (b *Bracket) State(winners map[int]int, withdrawn []int) ([]MatchState, err
 	return states, f.err("bracket")
 }
 
-// settled marks a reset that is not needed: the loser of the grand final came from
-// the losers, and has lost twice.
+// settled reports whether the reset is unnecessary, because the loser of the grand
+// final came from the losers' part and has lost twice.
 func (m *MatchState) settled(states []MatchState) bool {
 	final := states[m.Sides[0].WinnerOf-1]
 	if final.Winner == 0 || final.Winner != final.Players[0] {
@@ -223,7 +225,7 @@ func (m *MatchState) settled(states []MatchState) bool {
 	return true
 }
 
-// decide finds the winner and the loser of a match.
+// decide determines the winner and the loser of a match.
 func (m *MatchState) decide(winner int, away []bool, f *faults) {
 	a, b := m.Players[0], m.Players[1]
 	switch {
@@ -251,10 +253,11 @@ func (m *MatchState) decide(winner int, away []bool, f *faults) {
 	}
 }
 
-// Places ranks the players of a bracket as far as it is decided: those still in are
-// first, then who went out later. Players who went out in one round share a place.
+// Places ranks the players of a bracket as far as it is decided: remaining players
+// first, then by the round of elimination. Players eliminated in the same round
+// share a place.
 func Places(players int, states []MatchState) []int {
-	out := make([]int, players+1) // the match that put a player out
+	out := make([]int, players+1) // the match that eliminated a player
 	stage := make([]int, len(states))
 	lossesOf := make([]int, players+1)
 	double := false

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// heaviest finds a matching of the largest weight in a graph of nodes 0 to n−1
-// (Edmonds' blossoms with dual variables, in O(n³)). Weight gives that of an edge, 0
-// or less being no edge; weights are below 2^60. The answer has each node's
-// partner, or −1. Equal graphs give equal answers.
+// heaviest returns a maximum weight matching of a graph with nodes 0 to n−1
+// (Edmonds' blossom algorithm with dual variables, in O(n³)). weight returns that
+// of an edge, 0 or less for no edge; weights must be below 2^60. The result has
+// each node's partner, or −1. Equal graphs give equal results.
 func heaviest(n int, weight func(i, j int) int64) []int {
 	m := newMatcher(n, weight)
 	for m.grow() {
@@ -20,23 +20,24 @@ func heaviest(n int, weight func(i, j int) int64) []int {
 	return partner
 }
 
-// matchEdge is an edge between two nodes, as seen from the blossoms they are in.
+// matchEdge is an edge between two nodes, identified by the blossoms that contain
+// them.
 type matchEdge struct {
 	u, v   int
 	weight int64
 }
 
-// matcher holds nodes 1 to n and blossoms above n; 0 is nobody.
+// matcher holds nodes 1 to n and blossoms above n; 0 stands for none.
 type matcher struct {
 	n, used int
 	edges   [][]matchEdge
 	dual    []int64
-	match   []int // the far node of the matched edge
+	match   []int // the other node of the matched edge
 	slack   []int // the node with the least slack to it
 	outer   []int // the outermost blossom of a node or blossom; 0: not in use
 	parent  []int // the node it was reached from
 	inner   [][]int
-	inside  [][]int // which child of a blossom has a node
+	inside  [][]int // which child of a blossom contains a node
 	mark    []int   // −1 not reached, 0 even, 1 odd
 	seen    []int
 	tick    int
@@ -107,8 +108,8 @@ func (m *matcher) setOuter(x, b int) {
 	}
 }
 
-// evenPlace is how far a child is from the base of its blossom, going round the way
-// on which that is even.
+// evenPlace returns the distance of a child from the base of its blossom, in the
+// direction in which it is even.
 func (m *matcher) evenPlace(b, child int) int {
 	at := slices.Index(m.inner[b], child)
 	if at%2 == 0 {
@@ -145,8 +146,8 @@ func (m *matcher) augment(u, v int) {
 	}
 }
 
-// ancestor is the nearest common one of two even blossoms, 0 when they are of
-// different trees.
+// ancestor returns the nearest common ancestor of two even blossoms, 0 if they are
+// in different trees.
 func (m *matcher) ancestor(u, v int) int {
 	m.tick++
 	for u != 0 || v != 0 {
@@ -165,7 +166,7 @@ func (m *matcher) ancestor(u, v int) int {
 	return 0
 }
 
-// shrink makes a blossom of the odd circle through u, v and their ancestor.
+// shrink forms a blossom from the odd cycle through u, v and their ancestor.
 func (m *matcher) shrink(u, base, v int) {
 	b := m.n + 1
 	for b <= m.used && m.outer[b] != 0 {
@@ -205,7 +206,7 @@ func (m *matcher) shrink(u, base, v int) {
 	m.findSlack(b)
 }
 
-// expand opens an odd blossom whose dual is used up.
+// expand opens an odd blossom whose dual is zero.
 func (m *matcher) expand(b int) {
 	for _, child := range m.inner[b] {
 		m.setOuter(child, child)
@@ -228,7 +229,8 @@ func (m *matcher) expand(b int) {
 	m.outer[b] = 0
 }
 
-// tight uses an edge without slack; true when it completed an augmenting path.
+// tight uses an edge without slack; it returns true if it completed an augmenting
+// path.
 func (m *matcher) tight(e matchEdge) bool {
 	u, v := m.outer[e.u], m.outer[e.v]
 	switch m.mark[v] {
@@ -250,7 +252,8 @@ func (m *matcher) tight(e matchEdge) bool {
 	return false
 }
 
-// grow finds one augmenting path that gains weight; false when there is none.
+// grow finds one augmenting path that increases the weight; it returns false if
+// there is none.
 func (m *matcher) grow() bool {
 	for x := range m.used + 1 {
 		m.mark[x], m.slack[x] = -1, 0
@@ -299,8 +302,9 @@ func (m *matcher) grow() bool {
 	}
 }
 
-// adjust moves the duals by the largest step that keeps every slack; false when a
-// free node's is used up: no further edge gains weight.
+// adjust changes the duals by the largest step that keeps all slacks nonnegative.
+// It returns false if a free node's dual is zero: no further edge increases the
+// weight.
 func (m *matcher) adjust() bool {
 	step := int64(math.MaxInt64)
 	for b := m.n + 1; b <= m.used; b++ {

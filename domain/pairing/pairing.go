@@ -1,9 +1,10 @@
-// Package pairing says who meets whom: round robins, Swiss rounds, knock-out
-// brackets, tables of three and four, and how what came of it is ranked. It knows
-// players by their number, 1 being the first seed, and nothing of games, events or
-// time: the same history gives the same pairings.
+// Package pairing computes who meets whom: round robins, Swiss rounds, knock-out
+// brackets, tables of three and four, and the standings. It identifies players by
+// number, 1 being the first seed, and knows nothing of games, events or time: the
+// same history gives the same pairings.
 //
-// It draws no lots. Where a rule book would draw one, the smaller number goes first.
+// It uses no randomness. Where a rule book would draw lots, the smaller number goes
+// first.
 //
 // Read this file first, then roundrobin.go, swiss.go (and dutch.go, matching.go),
 // elimination.go, tables.go, standings.go.
@@ -14,48 +15,48 @@ import (
 	"strings"
 )
 
-// Pairing is two players, the one with the first seat (White) first. Black 0 is a
-// bye for White.
+// Pairing is two players, the one in the first seat (White) first. Black 0 means
+// White has a bye.
 type Pairing struct {
 	White int `json:"white"`
 	Black int `json:"black"`
 }
 
-// Bye tells whether nobody plays.
+// Bye reports whether the pairing is a bye.
 func (p Pairing) Bye() bool { return p.Black == 0 }
 
-// Meeting is a pairing of a round that is over, with the points of both in halves:
-// 2 and 0 is a won game, 3 and 1 a match of two games won by a game and a half. A
-// player whom no meeting of a round names was absent from it.
+// Meeting is a pairing of a finished round, with the half points of both players: 2
+// and 0 is a won game, 3 and 1 a match of two games won by one and a half points. A
+// player that is in no meeting of a round was absent from it.
 type Meeting struct {
 	Pairing
 	Points   [2]int `json:"points"`
 	Unplayed bool   `json:"unplayed,omitempty"` // decided without a game, as every bye is
 }
 
-// Played tells whether there was a game.
+// Played reports whether there was a game.
 func (m Meeting) Played() bool { return !m.Unplayed && m.Black != 0 }
 
 // Round is the meetings of one round.
 type Round []Meeting
 
-// The bounds of what is paired.
+// Limits of what is paired.
 const (
 	MaxPlayers     = 512
 	MaxSwissRounds = 100
 	maxPoints      = 1_000_000
 )
 
-// Fault is one thing wrong with what was asked.
+// Fault is one thing wrong with an input.
 type Fault struct{ Field, Reason string }
 
-// Invalid is why there are no pairings: every fault that was found.
+// Invalid is the error of an input that cannot be paired, with every fault.
 type Invalid struct {
 	What   string
 	Faults []Fault
 }
 
-// Error gives what was asked and its faults.
+// Error lists the faults.
 func (e *Invalid) Error() string {
 	parts := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
@@ -85,8 +86,8 @@ func checkPlayers(what string, n, most int) error {
 	return f.err(what)
 }
 
-// checkHistory wants players that exist, one meeting a round for each, and points
-// that can be.
+// history checks for existing players, one meeting per round for each, and possible
+// points.
 func (f *faults) history(players int, rounds []Round) {
 	if len(rounds) > MaxSwissRounds {
 		f.add("rounds", "want at most %d, found %d", MaxSwissRounds, len(rounds))

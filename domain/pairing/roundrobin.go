@@ -1,8 +1,8 @@
 package pairing
 
-// RoundRobin gives the rounds of Berger's tables: everybody meets everybody once, and
-// nobody has one colour more than once more often than the other. With an odd number
-// the bye is the last pairing of its round.
+// RoundRobin returns the rounds of Berger's tables: everybody meets everybody once,
+// and the numbers of games with each colour differ by at most one. With an odd
+// number of players the bye is the last pairing of its round.
 func RoundRobin(players int) ([][]Pairing, error) {
 	if err := checkPlayers("round robin", players, MaxPlayers); err != nil {
 		return nil, err
@@ -29,9 +29,9 @@ func RoundRobin(players int) ([][]Pairing, error) {
 	return rounds, nil
 }
 
-// DoubleRoundRobin is a round robin and the same with colours reversed. As FIDE
-// recommends, the last two rounds of the first half change places, so that nobody has
-// one colour three times running.
+// DoubleRoundRobin returns a round robin followed by the same with colours
+// reversed. As FIDE recommends, the last two rounds of the first half are swapped,
+// so that nobody has one colour three times in a row.
 func DoubleRoundRobin(players int) ([][]Pairing, error) {
 	rounds, err := RoundRobin(players)
 	if err != nil {
@@ -54,8 +54,8 @@ func DoubleRoundRobin(players int) ([][]Pairing, error) {
 	return rounds, nil
 }
 
-// Gauntlet lets the first player meet each of the others, in turns with either
-// colour; a round for each.
+// Gauntlet returns rounds in which the first player meets each of the others, with
+// alternating colours, one per round.
 func Gauntlet(players int) ([][]Pairing, error) {
 	if err := checkPlayers("gauntlet", players, MaxPlayers); err != nil {
 		return nil, err

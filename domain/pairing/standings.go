@@ -8,21 +8,21 @@ import (
 // TieBreak orders players with equal points.
 type TieBreak string
 
-// The tie-breaks. Rounds without a game count as one against an opponent with the
-// player's own points, as far as opponents matter.
+// The tie-breaks. For those that depend on opponents, a round without a game counts
+// as a game against an opponent with the player's own points.
 const (
-	DirectEncounter TieBreak = "direct_encounter" // points among those tied, when all of them met
-	Buchholz        TieBreak = "buchholz"         // points of the opponents
-	BuchholzCut1    TieBreak = "buchholz_cut_1"   // without the least of them
-	SonnebornBerger TieBreak = "sonneborn_berger" // points of the opponents, by what was won against them
+	DirectEncounter TieBreak = "direct_encounter" // points among the tied players, if all of them met
+	Buchholz        TieBreak = "buchholz"         // sum of the opponents' points
+	BuchholzCut1    TieBreak = "buchholz_cut_1"   // the same without the lowest
+	SonnebornBerger TieBreak = "sonneborn_berger" // sum of the opponents' points, weighted by the points won against them
 	Wins            TieBreak = "wins"             // games won
 )
 
-// TieBreaks lists them in their usual order.
+// TieBreaks lists the tie-breaks in their usual order.
 var TieBreaks = []TieBreak{DirectEncounter, BuchholzCut1, Buchholz, SonnebornBerger, Wins}
 
-// Standing is one player in a ranking. Values of tie-breaks are in the order asked
-// for, in points.
+// Standing is one player in a ranking. Values has the tie-breaks in the requested
+// order, in points.
 type Standing struct {
 	Rank      int       `json:"rank"`
 	Player    int       `json:"player"`
@@ -34,7 +34,7 @@ type Standing struct {
 	TieBreaks []float64 `json:"tie_breaks"`
 }
 
-// record is what standings need of a player, in half points.
+// record is what standings need to know about a player, in half points.
 type record struct {
 	points    int
 	opponents []opponent
@@ -49,8 +49,8 @@ type opponent struct {
 	theirs int
 }
 
-// Standings ranks players by points, then by tie-breaks in order. Players with all of
-// them equal share a rank, in the order of their numbers.
+// Standings ranks players by points, then by tie-breaks in order. Players that are
+// equal in all of them share a rank, ordered by number.
 func Standings(players int, history []Round, breaks []TieBreak) ([]Standing, error) {
 	var f faults
 	if players < 1 || players > MaxPlayers {
@@ -73,7 +73,7 @@ func (f *faults) breaks(breaks []TieBreak) {
 	}
 }
 
-// standings ranks players by what is known of them.
+// standings ranks players by their records.
 func (all records) standings(players int, breaks []TieBreak) []Standing {
 	standings := make([]Standing, players)
 	for i := range standings {
@@ -153,7 +153,7 @@ func recordsOf(players int, history []Round) records {
 	return all
 }
 
-// value is a tie-break of one player, in points.
+// value returns a tie-break of one player, in points.
 func (all records) value(b TieBreak, p int) float64 {
 	r := &all[p]
 	sum, least, earned := 0, -1, 0.0
@@ -183,8 +183,8 @@ func (all records) value(b TieBreak, p int) float64 {
 	}
 }
 
-// direct fills the direct encounter of players who are tied: their points among each
-// other when all of them met, else nothing.
+// direct sets the direct encounter of tied players: their points against each other
+// if all of them met, otherwise nothing.
 func (all records) direct(tied []Standing, k int) {
 	if len(tied) < 2 {
 		return

@@ -1,17 +1,17 @@
 package pairing
 
-// TableGame is a game of several players, or what stands in its place. Ranks are in
-// the order of the players.
+// TableGame is a game of several players, or a bye. Ranks are in the order of the
+// players.
 type TableGame struct {
 	Players  []int `json:"players"`
 	Ranks    []int `json:"ranks,omitempty"`
-	Unplayed bool  `json:"unplayed,omitempty"` // its points count, but nobody met
-	Bye      int   `json:"bye,omitempty"`      // half points of a player alone
+	Unplayed bool  `json:"unplayed,omitempty"` // its points count, but it was not played
+	Bye      int   `json:"bye,omitempty"`      // half points of a single player
 }
 
 // TableStandings ranks players of games of three and four: a game counts as one
-// between each two of its players, so that its points are those of TablePoints.
-// Tie-breaks are as in Standings; wins are first ranks that are not shared.
+// between each two of its players, which gives the points of TablePoints.
+// Tie-breaks are as in Standings; wins are unshared first ranks.
 func TableStandings(players int, games []TableGame, breaks []TieBreak) ([]Standing, error) {
 	var f faults
 	if players < 1 || players > MaxPlayers {
@@ -38,7 +38,7 @@ func TableStandings(players int, games []TableGame, breaks []TieBreak) ([]Standi
 	return all.standings(players, breaks), nil
 }
 
-// table adds the game of the player at place i of it.
+// table adds a game of the player at index i of it.
 func (r *record) table(g TableGame, i int) {
 	first, shared := true, false
 	for j, q := range g.Players {

@@ -5,38 +5,39 @@ import (
 	"slices"
 )
 
-// Swiss is a tournament in which those with equal points meet. Players are numbered
-// by their initial rank.
+// Swiss is the state of a Swiss tournament, in which players with equal points
+// meet. Players are numbered by their initial rank.
 type Swiss struct {
 	Players int
-	Rounds  int     // planned; 0: not known
-	History []Round // that are over
-	Absent  []int   // of the next round: withdrawn, or away for once
+	Rounds  int     // planned; 0: unknown
+	History []Round // rounds that are over
+	Absent  []int   // not in the next round: withdrawn, or absent once
 }
 
-// player is what the next pairing needs of one.
+// player is what the next pairing depends on for one player.
 type player struct {
 	number   int
 	points   int // half points
 	met      map[int]bool
 	colours  []int // +1 White, −1 Black, of played games in order
-	balance  int   // White more often than Black
+	balance  int   // games with White minus games with Black
 	hadBye   bool  // or a win without a game
 	unplayed int   // rounds without a game
-	floated  bool  // down in the last round
+	floated  bool  // floated down in the last round
 }
 
-// Preference is how much a player wants its next colour.
+// preference is the strength of a colour preference.
 type preference int
 
 const (
 	noPreference preference = iota
-	mild                    // equally often both: the other than last
-	strong                  // one more of one
-	absolute                // two more of one, or one twice running
+	mild                    // equally often both: the other than the last one
+	strong                  // one more of one colour
+	absolute                // two more of one colour, or the same twice in a row
 )
 
-// wants is the colour a player wants, +1 White, −1 Black, 0 either, and how much.
+// wants returns the colour a player prefers (+1 White, −1 Black, 0 either) and how
+// strongly.
 func (p *player) wants() (int, preference) {
 	n := len(p.colours)
 	if n == 0 {
@@ -56,7 +57,7 @@ func (p *player) wants() (int, preference) {
 	return -last, mild
 }
 
-// field lists who is to be paired, the strongest first: by points, then number.
+// field lists the players to pair, strongest first: by points, then number.
 func (s Swiss) field() ([]*player, error) {
 	var f faults
 	if s.Players < 2 || s.Players > MaxPlayers {
@@ -132,9 +133,9 @@ func (m Meeting) apply(all []*player, points []int, last bool) {
 	}
 }
 
-// The costs of one of Monrad's pairings, each beyond what those behind it come to: a
-// rematch, or a second bye; one colour for two who both must have it; points that
-// differ, squared; a colour against a weaker preference; ranks that are not
+// The cost terms of Monrad pairings, each larger than the sum of all later ones: a
+// rematch, or a second bye; an absolute colour preference violated; difference of
+// points, squared; a weaker colour preference violated; ranks that are not
 // neighbours.
 const (
 	costRematch  = int64(1) << 46
@@ -142,18 +143,18 @@ const (
 	costPoints   = int64(1) << 20
 	costColour   = int64(1) << 16
 	costCeiling  = int64(1) << 56
-	maxGap       = 400 // half points that are told apart
+	maxGap       = 400 // largest difference of half points that is distinguished
 )
 
-// Monrad pairs the next round: neighbours in the ranking, by the matching with the
-// least cost. A rematch, and a second bye, happen only where there is no other way.
-// It answers with the top board first and the bye last.
+// Monrad pairs the next round: neighbours in the ranking, by minimum cost matching.
+// Rematches and second byes only occur if they are unavoidable. The result starts
+// with the top board and ends with the bye.
 func (s Swiss) Monrad() ([]Pairing, error) {
 	field, err := s.field()
 	if err != nil {
 		return nil, err
 	}
-	n := len(field) + len(field)%2 // the last of an odd number is the bye
+	n := len(field) + len(field)%2 // with an odd number of players, the last one is the bye
 	cost := func(i, j int) int64 {
 		i, j = min(i, j), max(i, j)
 		if j == len(field) {
@@ -190,7 +191,7 @@ func (s Swiss) byeCost(field []*player, i int) int64 {
 	return c
 }
 
-// boards turns partners into pairings with colours, the top board first.
+// boards converts partners to pairings with colours, the top board first.
 func (s Swiss) boards(field []*player, partner []int) []Pairing {
 	var pairs [][2]*player
 	var bye []Pairing
@@ -212,10 +213,11 @@ func (s Swiss) boards(field []*player, partner []int) []Pairing {
 	return append(out, bye...)
 }
 
-// colours decides who has White, the higher ranked player given first: both as they
-// want, else the stronger wish, else the wider difference, else other than when they
-// last differed, else as the higher ranked wants. Without any wish odd numbers have
-// White in the first round, and boards take turns.
+// colours decides who has White; a is the player ranked higher. In order: both
+// preferences, the stronger preference, the larger colour difference, the opposite
+// of the last game in which their colours differed, the preference of a. Without
+// any preference odd numbers have White in the first round, and colours alternate
+// by board.
 func colours(a, b *player, board int) Pairing {
 	if a.points < b.points || a.points == b.points && a.number > b.number {
 		a, b = b, a

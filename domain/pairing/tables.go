@@ -2,18 +2,18 @@ package pairing
 
 import "slices"
 
-// Seating is one table of a round: who sits where, in the order of the seats.
+// Seating is one table of a round: the players in seat order.
 type Seating []int
 
-// TableRound is the tables of a round and who has no place at one.
+// TableRound is the tables of a round and the players who sit out.
 type TableRound struct {
 	Tables []Seating `json:"tables"`
 	Byes   []int     `json:"byes,omitempty"`
 }
 
-// Tables lets players meet at tables of three or four for so many rounds. Everybody
-// sits out as often as everybody else, give or take once; who met least meets next,
-// and everybody has every seat about equally often.
+// Tables schedules rounds at tables of three or four. Everybody sits out equally
+// often, give or take one; players who have met least meet next, and everybody has
+// every seat about equally often.
 func Tables(players, size, rounds int) ([]TableRound, error) {
 	var f faults
 	if size != 3 && size != 4 {
@@ -39,12 +39,12 @@ func Tables(players, size, rounds int) ([]TableRound, error) {
 	return out, nil
 }
 
-// tabling counts what was so far; players from 0.
+// tabling holds the counts so far; players are numbered from 0.
 type tabling struct {
 	size int
 	byes []int
 	met  [][]int
-	out  [][]int // both without a place in a round
+	out  [][]int // how often both sat out the same round
 	sat  [][]int // by seat
 }
 
@@ -90,8 +90,9 @@ func (t *tabling) round() TableRound {
 	return round
 }
 
-// sitsOut finds who has the next bye of a round: who had fewest, then who sat out
-// least often together with the others of the round, then the last number.
+// sitsOut returns who has the next bye of a round: whoever had the fewest, then
+// whoever sat out least often together with the others of the round, then the last
+// number.
 func (t *tabling) sitsOut(others []int) int {
 	best, least := -1, 0
 	for p := len(t.byes) - 1; p >= 0; p-- {
@@ -109,8 +110,8 @@ func (t *tabling) sitsOut(others []int) int {
 	return best
 }
 
-// group deals players to tables by who met least, then swaps between tables while
-// that helps.
+// group assigns players to tables by who met least, then swaps players between
+// tables while that helps.
 func (t *tabling) group(players []int) []Seating {
 	left := slices.Clone(players)
 	var tables []Seating
@@ -137,7 +138,8 @@ func (t *tabling) group(players []int) []Seating {
 	return tables
 }
 
-// strain is what a player adds to a table: the squares of meetings grow by 2n + 1.
+// strain returns the cost of a player at a table: the square of a number n of
+// meetings grows by 2n + 1.
 func (t *tabling) strain(table Seating, p int) int {
 	sum := 0
 	for _, q := range table {
@@ -148,8 +150,8 @@ func (t *tabling) strain(table Seating, p int) int {
 	return sum
 }
 
-// improve makes every swap of two players that lowers the strain; false when there
-// was none.
+// improve makes every swap of two players that lowers the strain; it returns false
+// if there was none.
 func (t *tabling) improve(tables []Seating) bool {
 	better := false
 	for a := range tables {
@@ -171,7 +173,8 @@ func (t *tabling) improve(tables []Seating) bool {
 	return better
 }
 
-// seat finds the order of a table that evens out the seats best, the first such one.
+// seat returns the order of a table that balances the seats best, the first one
+// among equals.
 func (t *tabling) seat(table Seating) Seating {
 	slices.Sort(table)
 	best, least := slices.Clone(table), -1
@@ -199,8 +202,8 @@ func (t *tabling) seat(table Seating) Seating {
 	return best
 }
 
-// TablePoints are the half points of a table's ranks: one point for everybody behind,
-// half a one for everybody level.
+// TablePoints returns the half points for a table's ranks: one point for every
+// player ranked below, half a point for every player ranked equal.
 func TablePoints(ranks []int) []int {
 	points := make([]int, len(ranks))
 	for i, r := range ranks {

@@ -1,8 +1,8 @@
-// Package raft is who replicates a cluster's log: the nodes that joined and left, and
-// those that vote.
+// Package raft records which nodes replicate a cluster's log: the nodes that joined
+// and left, and those that vote.
 //
-// The members are those of the replicated log's configuration; these events tell of it
-// and change nothing. Read NodeJoined first.
+// The members are those in the replicated log's configuration; these events only
+// report it. Read NodeJoined first.
 package raft
 
 import (
@@ -13,15 +13,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Stream is where the members of a cluster are written.
+// Stream returns the stream with the members of a cluster.
 func Stream(cluster string) domain.StreamID { return domain.Stream("cluster", cluster) }
 
 // NodeJoined: a node became a member of the cluster that replicates the log, or its
-// endpoints moved.
+// address changed.
 type NodeJoined struct {
 	NodeID        domain.NodeID `json:"node_id"`
 	Address       string        `json:"address"`       // of its endpoints
-	Configuration uint64        `json:"configuration"` // the entry of the replicated log that made it so; 0: the first one
+	Configuration uint64        `json:"configuration"` // the log entry that made the change; 0: the initial one
 }
 
 func (NodeJoined) EventType() string { return "NODE_JOINED" }
@@ -34,7 +34,7 @@ func (e NodeJoined) Validate() []domain.Fault {
 	return faults
 }
 
-// NodeLeft: a node is no member any more.
+// NodeLeft: a node is no longer a member.
 type NodeLeft struct {
 	NodeID        domain.NodeID `json:"node_id"`
 	Configuration uint64        `json:"configuration"`
@@ -44,10 +44,10 @@ func (NodeLeft) EventType() string { return "NODE_LEFT" }
 
 func (e NodeLeft) Validate() []domain.Fault { return domain.NamedFaults("node_id", string(e.NodeID)) }
 
-// VoterAdded: a member votes from now on.
+// VoterAdded: a member became a voter.
 type VoterAdded struct {
 	NodeID        domain.NodeID `json:"node_id"`
-	Voters        int           `json:"voters"` // with it
+	Voters        int           `json:"voters"` // including it
 	Configuration uint64        `json:"configuration"`
 }
 
@@ -55,7 +55,7 @@ func (VoterAdded) EventType() string { return "VOTER_ADDED" }
 
 func (e VoterAdded) Validate() []domain.Fault { return voterFaults(e.NodeID, e.Voters) }
 
-// VoterRemoved: a member does not vote any more.
+// VoterRemoved: a member is no longer a voter.
 type VoterRemoved struct {
 	NodeID        domain.NodeID `json:"node_id"`
 	Voters        int           `json:"voters"` // without it
@@ -74,7 +74,7 @@ func voterFaults(node domain.NodeID, voters int) []domain.Fault {
 	return faults
 }
 
-// Events is the catalogue of members.
+// Events returns the catalogue entries of members.
 func Events() []domain.Def {
 	return domain.WithExamples([]domain.Def{
 		domain.Define[NodeJoined](1, "cluster", "a node became a member of the cluster that replicates the log, or its endpoints moved"),
@@ -84,20 +84,20 @@ func Events() []domain.Def {
 	}, examples)
 }
 
-// Member is one of them as the log has it.
+// Member is one member as recorded in the log.
 type Member struct {
 	NodeID  domain.NodeID `json:"node_id"`
 	Address string        `json:"address"`
 	Voter   bool          `json:"voter"`
 }
 
-// State is what the events fold to.
+// State is the members, folded from the stream.
 type State struct {
 	Configuration uint64
 	Members       []Member // by name
 }
 
-// Evolve folds an event. It changes nothing of the state that it was given.
+// Evolve applies an event. The state it is called on is not modified.
 func (s State) Evolve(e domain.Envelope) State {
 	change := func(node domain.NodeID, configuration uint64, f func(*Member)) State {
 		s.Configuration = max(s.Configuration, configuration)

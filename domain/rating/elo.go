@@ -1,41 +1,41 @@
-// Package rating is the mathematics of strength: expected scores, Elo
-// differences with their intervals, sequential tests, and ratings of pools of
-// players. It knows no events, reads no clock and draws no random number but from
-// fixed seeds: the same results give the same bytes, whatever order they come in.
-// It answers with numbers or with an Invalid that names every fault, never with
-// infinity.
+// Package rating is the mathematics of playing strength: expected scores, Elo
+// differences with intervals, sequential tests, and ratings of pools of players. It
+// knows no events, reads no clock and uses randomness only from fixed seeds: the
+// same results give the same bytes, in whatever order they come. It returns numbers
+// or an Invalid with every fault, never infinity.
 //
-// Ratings are on the logistic scale, unless an option says otherwise: 400 Elo are
+// Ratings are on the logistic scale unless an option says otherwise: 400 Elo are
 // odds of ten to one.
 //
-// Read this file first, then what the question wants: Fit (fit.go) rates a pool by
+// Read this file first, then what the question needs: Fit (fit.go) rates a pool by
 // all its games at once, with errors and any number of components; FitRanked
-// (plackett.go) does so for games of three and more; WholeHistory (whr.go) by day;
-// Glicko, WengLin, TrueSkill and Pool (incremental.go) go forward game by game or
-// period by period. Test (sequential.go, sprt.go) says when games are enough, and
-// its Estimate what they then show.
+// (plackett.go) does so for games of three and more players; WholeHistory (whr.go)
+// by day; Glicko, WengLin, TrueSkill and Pool (incremental.go) go forward game by
+// game or period by period. Test (sequential.go, sprt.go) decides when there are
+// enough games, and Test.Estimate what they then show.
 package rating
 
 import "math"
 
-// Expected is the score that a player this many Elo above another is expected
-// to make, 0 to 1.
+// Expected returns the expected score, from 0 to 1, of a player that is this many
+// Elo stronger than its opponent.
 func Expected(difference float64) float64 { return 1 / (1 + math.Pow(10, -difference/400)) }
 
-// Difference is the Elo difference at which a score is expected. The score is
-// clamped to 0.001 … 0.999: nobody is infinitely stronger.
+// Difference returns the Elo difference at which a score is expected. The score is
+// clamped to 0.001 … 0.999, so the result is finite.
 func Difference(score float64) float64 {
 	score = min(max(score, 0.001), 0.999)
 	return -400 * math.Log10(1/score-1)
 }
 
-// WDL counts games by result. A game that broke off is in none of them.
+// WDL counts games by result. Broken-off games are not counted.
 type WDL struct{ Wins, Draws, Losses int }
 
-// Games is how many there are.
+// Games returns the number of games.
 func (r WDL) Games() int { return r.Wins + r.Draws + r.Losses }
 
-// Score is the share of points, a draw being half; half when there is no game.
+// Score returns the share of points, where a draw is half a point; 0.5 without
+// games.
 func (r WDL) Score() float64 {
 	if r.Games() == 0 {
 		return 0.5
@@ -43,9 +43,9 @@ func (r WDL) Score() float64 {
 	return (float64(r.Wins) + float64(r.Draws)/2) / float64(r.Games())
 }
 
-// Distribution lists the counts from the worst result of a unit to the best;
-// results are evenly spaced from 0 to 1. Three cells are games (loss, draw,
-// win), five are pairs of games with colours swapped.
+// Distribution returns the counts from the worst result of a unit to the best;
+// results are evenly spaced from 0 to 1. Three cells are games (loss, draw, win),
+// five are pairs of games with colours swapped.
 func (r WDL) Distribution() []float64 {
 	return []float64{float64(r.Losses), float64(r.Draws), float64(r.Wins)}
 }
@@ -62,9 +62,9 @@ type Estimate struct {
 	LOS   float64 // likelihood that the difference is above 0
 }
 
-// Measure estimates the Elo difference behind a distribution of three or five
-// cells (fishtest's "regular" statistics: zero cells count as 0.001, the error
-// is half of what mean ± 1.96 standard errors come to).
+// Measure estimates the Elo difference from a distribution of three or five cells
+// like fishtest's "regular" statistics: zero cells count as 0.001, and the error is
+// half of the Elo range of mean ± 1.96 standard errors.
 func Measure(cells []float64) Estimate {
 	total, mean, variance := moments(cells)
 	deviation := math.Sqrt(variance / total)
@@ -75,11 +75,12 @@ func Measure(cells []float64) Estimate {
 	}
 }
 
-// normal is the distribution function of the standard normal distribution.
+// normal is the cumulative distribution function of the standard normal
+// distribution.
 func normal(x float64) float64 { return (1 + math.Erf(x/math.Sqrt2)) / 2 }
 
-// Superiority is the likelihood that a difference in Elo with a standard error is
-// above 0. Without an error the difference is what it says.
+// Superiority returns the likelihood that an Elo difference with a standard error
+// is above 0. Without an error it is 0, 0.5 or 1.
 func Superiority(difference, standardError float64) float64 {
 	switch {
 	case standardError > 0:
@@ -92,7 +93,8 @@ func Superiority(difference, standardError float64) float64 {
 	return 0.5
 }
 
-// moments of a distribution; zero cells count as 0.001, so that logarithms exist.
+// moments returns the moments of a distribution; zero cells count as 0.001, so that
+// logarithms exist.
 func moments(cells []float64) (total, mean, variance float64) {
 	step := 1 / float64(len(cells)-1)
 	for i, n := range regular(cells) {
@@ -122,13 +124,13 @@ type Against struct {
 	Weight float64 // of each game; 1 for a game of two, 1/(n−1) for a pair in a game of n
 }
 
-// Anchored rates a player by its games against opponents whose ratings are
-// taken as given: the rating of the largest posterior density under the logistic
-// model with draws as half wins and a normal prior, and its standard error from
-// the curvature there. Without games it is the prior.
+// Anchored rates a player by games against opponents with fixed ratings: the
+// maximum of the posterior density under the logistic model, with draws as half
+// wins and a normal prior, and its standard error from the curvature there. Without
+// games it returns the prior.
 //
-// The log density is concave, so Newton steps inside a shrinking bracket find
-// its only maximum.
+// The log density is concave, so Newton steps inside a shrinking bracket find its
+// only maximum.
 func Anchored(prior, deviation float64, games []Against) (elo, standardError float64) {
 	const scale = math.Ln10 / 400
 	slope := func(r float64) (first, second float64) {

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// envelope is the Cholesky factor of a laplacian's rows, each stored from its
-// first entry to the diagonal. The order of the rows keeps them short: reverse
-// Cuthill and McKee's, with the players that very many others met at the end.
+// envelope is the Cholesky factor of a laplacian, each row stored from its first
+// entry to the diagonal. Rows are ordered to keep them short: by reverse
+// Cuthill-McKee, with the players that very many others met at the end.
 type envelope struct {
 	order []int32 // row of the graph at each place
 	place []int32 // and back
@@ -16,8 +16,8 @@ type envelope struct {
 	rows  [][]float64
 }
 
-// arrange gives the order and what factoring costs, in multiplications. One
-// player of each component that nothing fixes is left out: the others are
+// arrange returns the order and the cost of factoring in multiplications. One
+// player of each component without a fixed player is left out; the others are
 // relative to it.
 func arrange(l *laplacian) (*envelope, float64) {
 	n := l.size()
@@ -91,7 +91,8 @@ func arrange(l *laplacian) (*envelope, float64) {
 	return e, cost
 }
 
-// factor computes the factor; false when the matrix is not positive definite.
+// factor computes the factor; it returns false if the matrix is not positive
+// definite.
 func (e *envelope) factor(l *laplacian) bool {
 	e.rows = make([][]float64, len(e.order))
 	for at, i := range e.order {
@@ -118,7 +119,7 @@ func (e *envelope) factor(l *laplacian) bool {
 	return true
 }
 
-// forward solves L y = b in place, by places, from a place on.
+// forward solves L y = b in place, by places, starting at a place.
 func (e *envelope) forward(b []float64, from int) {
 	for at := from; at < len(e.rows); at++ {
 		row, first := e.rows[at], int(e.first[at])
@@ -127,7 +128,7 @@ func (e *envelope) forward(b []float64, from int) {
 	}
 }
 
-// solve finds the solution of the rows that are not left out, which are 0.
+// solve returns the solution for the rows that are not left out; the others are 0.
 func (e *envelope) solve(b []float64) []float64 {
 	y := make([]float64, len(e.order))
 	for at, i := range e.order {
@@ -148,15 +149,16 @@ func (e *envelope) solve(b []float64) []float64 {
 	return x
 }
 
-// inverse gives the inverse on the entries of the envelope (Takahashi's
-// recursion, from the last row up): rows[at][k] is that of at and first[at]+k.
+// inverse returns the elements of the inverse on the envelope (Takahashi's
+// recursion, from the last row up): rows[at][k] is the element of at and
+// first[at]+k.
 func (e *envelope) inverse() [][]float64 {
 	n := len(e.order)
 	z := make([][]float64, n)
 	for at := range n {
 		z[at] = make([]float64, len(e.rows[at]))
 	}
-	// below lists, for each column, the later rows whose envelope has it.
+	// below lists, for each column, the later rows whose envelope includes it.
 	below := make([][]int32, n)
 	for at := range n {
 		for c := e.first[at]; int(c) < at; c++ {
@@ -171,7 +173,7 @@ func (e *envelope) inverse() [][]float64 {
 			column[k] = e.rows[at][c-e.first[at]] / pivot
 			sums[k] = 0
 		}
-		// Two rows that both have column c have each other.
+		// Two rows that both include column c include each other.
 		for k, at := range under {
 			row, first := z[at], e.first[at]
 			sum := column[k] * row[len(row)-1]

@@ -6,21 +6,20 @@ import (
 	"strings"
 )
 
-// Fault is one thing wrong with what a calculation was given.
+// Fault is one thing wrong with the input of a calculation.
 type Fault struct {
 	Field  string // the option, the player or the result it is about
 	Reason string // what was wanted and what was found
 }
 
-// Invalid is why a calculation has no answer: every fault that was found. No
-// function of this package answers with infinity or with what is not a number;
-// those that could, return an Invalid instead.
+// Invalid is the error of a calculation without a result, with every fault. No
+// function of this package returns infinity or NaN; it returns an Invalid instead.
 type Invalid struct {
 	What   string // the calculation
 	Faults []Fault
 }
 
-// Error gives the calculation and its faults.
+// Error returns the calculation and its faults.
 func (e *Invalid) Error() string {
 	var b strings.Builder
 	b.WriteString(e.What)
@@ -41,7 +40,7 @@ func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, Fault{field, fmt.Sprintf(format, args...)})
 }
 
-// finite wants a number between bounds.
+// within checks for a finite number between bounds.
 func (f *faults) within(field string, value, low, high float64) {
 	if !(value >= low && value <= high) {
 		f.add(field, "want %v to %v, found %v", low, high, value)

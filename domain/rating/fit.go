@@ -9,19 +9,19 @@ import (
 // DrawModel is how a fit treats draws.
 type DrawModel string
 
-// The draw models. The first two are Bradley and Terry's model; the others give
-// a draw a probability of its own.
+// The draw models. The first two are the Bradley-Terry model; the others model the
+// probability of a draw.
 const (
 	Half     DrawModel = "half"     // half a win and half a loss, as Ordo does
 	WinLoss  DrawModel = "win_loss" // left out
 	Davidson DrawModel = "davidson" // P(draw) ∝ ν √(P(win) P(loss)), ν fitted
-	BayesElo DrawModel = "bayeselo" // Rao and Kupper's: a win wants a lead of DrawElo
+	BayesElo DrawModel = "bayeselo" // Rao and Kupper's: a win needs a lead of DrawElo
 )
 
-// DrawModels lists them.
+// DrawModels lists the draw models.
 var DrawModels = []DrawModel{Half, WinLoss, Davidson, BayesElo}
 
-// Scale is what a unit of rating means.
+// Scale is the unit of ratings.
 type Scale string
 
 // The scales.
@@ -31,10 +31,10 @@ const (
 	BayesEloScale Scale = "bayeselo" // logistic times 4x/(1+x)², x = 10^(−DrawElo/400)
 )
 
-// Scales lists them.
+// Scales lists the scales.
 var Scales = []Scale{Logistic, Ordo, BayesEloScale}
 
-// The constants of BayesElo: its first-seat advantage and its draw constant, in Elo.
+// Defaults of BayesElo: its first-seat advantage and its draw constant, in Elo.
 const (
 	BayesEloAdvantage = 32.8
 	BayesEloDraw      = 97.3
@@ -56,33 +56,33 @@ type Anchor struct {
 	Rating float64
 }
 
-// Virtual are draws that were never played: a prior that holds two players
-// together. They count in no statistics.
+// Virtual are draws that were never played: a prior that connects two players. They
+// are not counted in statistics.
 type Virtual struct {
 	A, B  string
 	Draws float64
 }
 
-// FitOptions are the settings of a whole-history fit. The zero value fits
-// Bradley and Terry's model with draws as half wins around a mean of 0.
+// FitOptions are the settings of a fit. The zero value fits the Bradley-Terry model
+// with draws as half wins around a mean of 0.
 type FitOptions struct {
 	Draws   DrawModel // default Half
 	Scale   Scale     // default Logistic
 	Anchors []Anchor
-	Mean    float64 // of a component that has no anchor
-	Prior   float64 // virtual draws of each player, shared out among its opponents by games (BayesElo's prior)
+	Mean    float64 // of a component without an anchor
+	Prior   float64 // virtual draws of each player, divided among its opponents by games (BayesElo's prior)
 	Virtual []Virtual
-	// Advantage of the first seat in logistic Elo, and whether it is fitted
-	// instead of taken.
+	// Advantage of the first seat in logistic Elo, and whether it is fitted instead
+	// of given.
 	Advantage    float64
 	FitAdvantage bool
 	// DrawElo is BayesElo's draw constant in logistic Elo; 0: fitted.
 	DrawElo float64
-	// Covariance asks for the whole matrix; at most MaxCovariance players.
+	// Covariance requests the full matrix, for at most MaxCovariance players.
 	Covariance bool
 }
 
-// MaxCovariance is how many players a whole covariance matrix may have.
+// MaxCovariance is the largest number of players for a full covariance matrix.
 const MaxCovariance = 2000
 
 // Rated is a player in a fit.
@@ -93,22 +93,22 @@ type Rated struct {
 	Anchored  bool
 	Component int // index in Fitted.Components
 	Rank      int // in its component, from 1
-	// Superior is the likelihood that it is stronger than the next in rank; half
-	// for the last of a component.
+	// Superior is the likelihood that the player is stronger than the next in rank;
+	// 0.5 for the last of a component.
 	Superior float64
 	WDL
-	Expected float64 // points in all games by the fit
+	Expected float64 // expected points in all games
 }
 
-// Component is a set of players that games connect. Ratings of two components
-// say nothing of each other unless both have anchors.
+// Component is a set of players connected by games. Ratings in different components
+// cannot be compared unless both have anchors.
 type Component struct {
 	Players  int
 	Games    int
 	Anchored bool
 }
 
-// Fitted is the answer of a fit. Players are in order of component, then rank;
+// Fitted is the result of a fit. Players are sorted by component, then rank;
 // components by size, then by their first name.
 type Fitted struct {
 	Players    []Rated
@@ -117,30 +117,31 @@ type Fitted struct {
 	// Advantage of the first seat and its standard error, in logistic Elo; the
 	// error is 0 when it was not fitted.
 	Advantage, AdvantageError float64
-	// DrawRate is the probability of a draw between equals without a first seat,
-	// by the model, and for Half and WinLoss the share of draws in all games.
+	// DrawRate is the model's probability of a draw between equals without a
+	// first-seat advantage; for Half and WinLoss, the share of draws in all games.
 	DrawRate float64
 	// DrawElo is the draw constant of the BayesElo model.
 	DrawElo       float64
-	LogLikelihood float64 // of all games, virtual ones too, without constants of the counts
+	LogLikelihood float64 // of all games, including virtual ones, without constant terms
 	Iterations    int
-	// Exact tells whether the errors come from a factorisation of the information
-	// matrix; where that would take too long they are estimated to about one per cent.
+	// Exact reports whether the errors come from a factorisation of the information
+	// matrix. If that would take too long, they are estimated to about one per
+	// cent.
 	Exact bool
-	// Covariance of the ratings, in the order of Players; asked for by the options.
+	// Covariance of the ratings, in the order of Players, if requested.
 	Covariance [][]float64
 }
 
-// Fit finds the ratings under which the results are likeliest, and their errors:
-// Bradley and Terry's model by Newton's method on the sparse information
-// matrix. Every order of the same results gives the same bytes.
+// Fit computes maximum likelihood ratings and their errors: the Bradley-Terry model
+// by Newton's method on the sparse information matrix. The order of the results
+// does not affect the output, not even in the last bit.
 //
-// Errors are relative to the anchors of a component, or to its mean where it has
-// none. With draws as half wins they are scaled by how much less a game with
-// draws varies than one without.
+// Errors are relative to the anchors of a component, or to its mean if it has none.
+// With draws as half wins they are reduced by the lower variance of games with
+// draws.
 //
-// It fails with an Invalid when an option is wrong, and when the maximum is not
-// finite: when some of a component won all their games against the others, and
+// It returns an Invalid when an option is wrong, or when the maximum is not finite:
+// when some players of a component won all their games against the others, and
 // there is no prior.
 func Fit(results []Result, options FitOptions) (*Fitted, error) {
 	options.Draws, options.Scale = orElse(options.Draws, Half), orElse(options.Scale, Logistic)
@@ -207,10 +208,10 @@ func (o FitOptions) check() error {
 	return f.err("fit")
 }
 
-// maxElo bounds what anybody may call a rating.
+// maxElo limits the absolute value of a given rating.
 const maxElo = 100_000
 
-// unit is how many points of the scale one unit of the logistic function is.
+// unit returns how many points of the scale one unit of the logistic function is.
 func (o FitOptions) unit(drawElo float64) float64 {
 	switch o.Scale {
 	case Ordo:

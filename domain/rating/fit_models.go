@@ -2,22 +2,22 @@ package rating
 
 import "math"
 
-// likelihood is a concave log likelihood of strengths x and shared parameters s,
-// in natural units, whose information about the strengths is a weighted graph:
-// the second derivatives of two players are −weight of their edge.
+// likelihood is a concave log likelihood of strengths x and shared parameters s, in
+// natural units, whose information about the strengths is a weighted graph: the
+// second derivative by two players is minus the weight of their edge.
 type likelihood interface {
-	// evaluate gives the log likelihood, and where into is not nil its
-	// derivatives. Minus infinity is for shared parameters out of bounds.
+	// evaluate returns the log likelihood and, if into is not nil, its derivatives.
+	// It returns minus infinity for shared parameters that are out of range.
 	evaluate(x, s []float64, into *information) float64
 }
 
-// information is the derivatives of a log likelihood.
+// information holds the derivatives of a log likelihood.
 type information struct {
 	gradient []float64 // by player
 	weights  []float64 // by edge
 	shared   []float64 // gradient by shared parameter
 	border   [][]float64
-	corner   [][]float64 // minus the second derivatives of shared parameters; border: of one with a player
+	corner   [][]float64 // minus the second derivatives: corner of two shared parameters, border of one with a player
 }
 
 func newInformation(players, edges, shared int) *information {
@@ -39,13 +39,13 @@ func (in *information) reset() {
 	}
 }
 
-// pairModel is the likelihood of a table of pairs. Its shared parameters are the
-// advantage and the draw parameter, as far as they are fitted.
+// pairModel is the likelihood of a table of pairs. Its shared parameters are those
+// of the advantage and the draw parameter that are fitted.
 type pairModel struct {
 	t         *table
 	draws     DrawModel
-	advantage float64 // natural, when not fitted
-	draw      float64 // Davidson: ln ν; BayesElo: natural draw constant; when not fitted
+	advantage float64 // natural, if not fitted
+	draw      float64 // if not fitted: ln ν for Davidson, the natural draw constant for BayesElo
 	fitsFirst bool
 	fitsDraw  bool
 }
@@ -66,10 +66,10 @@ func newPairModel(t *table, o FitOptions) *pairModel {
 	return m
 }
 
-// usesDraws tells whether a draw holds two players together.
+// usesDraws reports whether a draw connects two players.
 func (m *pairModel) usesDraws() bool { return m.draws != WinLoss }
 
-// start is where the shared parameters begin.
+// start returns the initial values of the shared parameters.
 func (m *pairModel) start() []float64 {
 	var s []float64
 	if m.fitsFirst {
@@ -83,7 +83,7 @@ func (m *pairModel) start() []float64 {
 	return s
 }
 
-// shared tells the advantage and the draw parameter, and their indexes or −1.
+// shared returns the advantage and the draw parameter, and their indexes or −1.
 func (m *pairModel) shared(s []float64) (advantage, draw float64, first, second int) {
 	advantage, draw, first, second = m.advantage, m.draw, -1, -1
 	if m.fitsFirst {
@@ -96,8 +96,8 @@ func (m *pairModel) shared(s []float64) (advantage, draw float64, first, second 
 	return advantage, draw, first, second
 }
 
-// slopes are the derivatives of one seating's games by the difference d and by
-// the draw parameter; the second ones with their sign changed.
+// slopes holds the derivatives of one seating's log likelihood by the difference d
+// and by the draw parameter; the second ones with opposite sign.
 type slopes struct{ value, d, dd, q, dq, qq float64 }
 
 func (m *pairModel) evaluate(x, s []float64, into *information) float64 {
@@ -109,7 +109,7 @@ func (m *pairModel) evaluate(x, s []float64, into *information) float64 {
 		into.reset()
 	}
 	of := m.seating(draw)
-	// Without an advantage, and with draws as half wins, a pair is one term.
+	// Without an advantage, and with draws as half wins, a pair is a single term.
 	even := advantage == 0 && first < 0 && (m.draws == Half || m.draws == WinLoss)
 	total := 0.0
 	for k := range m.t.pairs {
@@ -148,7 +148,8 @@ func (m *pairModel) evaluate(x, s []float64, into *information) float64 {
 	return total
 }
 
-// both is all games of a pair, virtual draws as half a win and half a loss.
+// both returns all games of a pair, with virtual draws as half a win and half a
+// loss.
 func (p *pair) both() counts {
 	return counts{
 		wins:   p.first.wins + p.second.wins + p.virtual/2,
@@ -157,9 +158,9 @@ func (p *pair) both() counts {
 	}
 }
 
-// virtualDraws tells whether virtual draws are draws of the model, as in BayesElo
-// with its draw constant given; elsewhere they are half a win and half a loss, and
-// leave the draw parameter and the advantage alone.
+// virtualDraws reports whether virtual draws are draws of the model, as in BayesElo
+// with a given draw constant; otherwise they are half a win and half a loss, and do
+// not affect the draw parameter and the advantage.
 func (m *pairModel) virtualDraws() bool { return m.draws == BayesElo && !m.fitsDraw && m.draw > 0 }
 
 func (in *information) add(edge int, p *pair, g slopes, sign float64, first, second int) {
@@ -184,7 +185,7 @@ func (in *information) add(edge int, p *pair, g slopes, sign float64, first, sec
 	}
 }
 
-// seating gives the function that measures the games of one seating.
+// seating returns the function that computes the slopes of one seating's games.
 func (m *pairModel) seating(draw float64) func(c counts, d float64) slopes {
 	switch m.draws {
 	case WinLoss:
@@ -199,7 +200,7 @@ func (m *pairModel) seating(draw float64) func(c counts, d float64) slopes {
 	}
 }
 
-// logSigmoid is ln p of p = 1/(1+e^−d), p, and 1 − p to full precision.
+// logSigmoid returns ln p, p and 1 − p for p = 1/(1+e^−d), to full precision.
 func logSigmoid(d float64) (ln, p, q float64) {
 	e := math.Exp(-math.Abs(d))
 	ln, p = math.Log1p(e), 1/(1+e)
@@ -237,8 +238,8 @@ func davidson(c counts, d, lnNu, nu float64) slopes {
 	return g
 }
 
-// raoKupper: P(win) is the sigmoid of d − δ, P(loss) of −d − δ. A draw's
-// likelihood is that of a win and of a loss, times e^(2δ) − 1.
+// raoKupper: P(win) is the sigmoid of d − δ, P(loss) that of −d − δ. The likelihood
+// of a draw is the product of both, times e^(2δ) − 1.
 func raoKupper(c counts, d, delta float64) slopes {
 	lnWin, win, noWin := logSigmoid(d - delta)
 	lnLoss, loss, noLoss := logSigmoid(-d - delta)

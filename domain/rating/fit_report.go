@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// report turns a solution into ratings.
+// report converts a solution to ratings.
 type report struct {
 	t          *table
 	m          *pairModel
@@ -15,7 +15,7 @@ type report struct {
 	o          FitOptions
 	advantage  float64
 	draw       float64
-	dispersion float64 // of the results, against games without draws
+	dispersion float64 // of the results, relative to games without draws
 	unit       float64
 	cov        covariance
 	out        *Fitted
@@ -43,9 +43,9 @@ func newReport(t *table, m *pairModel, s *solution, o FitOptions) *report {
 	return r
 }
 
-// disperse is the variance of a game's points over that of a game without draws:
-// Σ (n p(1−p) − draws/4) / Σ n p(1−p). It is kept above 0: when every game was a
-// draw the results do not show how much they vary.
+// disperse returns the variance of a game's points over that of a game without
+// draws: Σ (n p(1−p) − draws/4) / Σ n p(1−p). It has a positive minimum: if every
+// game was a draw the results do not show their variance.
 func (r *report) disperse() float64 {
 	varied, binomial, games := 0.0, 0.0, 0.0
 	for k := range r.t.pairs {
@@ -80,7 +80,7 @@ func (r *report) finish() (*Fitted, error) {
 	return r.out, nil
 }
 
-// players lists everybody by component and rank, with errors and superiority.
+// players lists all players by component and rank, with errors and superiority.
 func (r *report) players() {
 	n := len(r.t.names)
 	variance := r.variances()
@@ -128,7 +128,8 @@ func (r *report) players() {
 	}
 }
 
-// variances of every player in natural units; 0 for the fixed ones.
+// variances returns the variance of every player in natural units; 0 for the fixed
+// ones.
 func (r *report) variances() []float64 {
 	out := make([]float64, len(r.t.names))
 	for k, v := range r.cov.variance() {
@@ -137,7 +138,7 @@ func (r *report) variances() []float64 {
 	return out
 }
 
-// between is the covariance of two players.
+// between returns the covariance of two players.
 func (r *report) between(i, j int32) float64 {
 	a, b := r.s.graph.free[i], r.s.graph.free[j]
 	if a < 0 || b < 0 {
@@ -146,7 +147,7 @@ func (r *report) between(i, j int32) float64 {
 	return r.cov.between(a, b) + r.shared(a, b)
 }
 
-// shared is what fitting the shared parameters adds to a covariance.
+// shared returns what fitting the shared parameters adds to a covariance.
 func (r *report) shared(i, j int32) float64 {
 	sum := 0.0
 	for a, one := range r.s.cross {
@@ -157,7 +158,7 @@ func (r *report) shared(i, j int32) float64 {
 	return sum
 }
 
-// counted adds the games that were really played.
+// counted adds the games that were actually played.
 func (r *report) counted() {
 	at := make(map[string]int, len(r.out.Players))
 	for k := range r.out.Players {
@@ -179,7 +180,7 @@ func (r *report) counted() {
 	}
 }
 
-// points is the expected score of a game at a difference.
+// points returns the expected score of a game at a difference.
 func (r *report) points(d float64) float64 {
 	switch r.o.Draws {
 	case Davidson:
@@ -215,7 +216,7 @@ func (r *report) drawRate() {
 	}
 }
 
-// covariances fills the matrix where it was asked for.
+// covariances fills in the covariance matrix, if requested.
 func (r *report) covariances() error {
 	if !r.o.Covariance {
 		return nil

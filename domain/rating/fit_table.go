@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// counts are games of a pair with one seating, the results being those of the
-// player with the smaller index.
+// counts are the games of a pair with one seating, from the view of the player with
+// the smaller index.
 type counts struct{ wins, draws, losses float64 }
 
 func (c counts) games() float64 { return c.wins + c.draws + c.losses }
@@ -25,20 +25,20 @@ type pair struct {
 
 func (p *pair) games() float64 { return p.first.games() + p.second.games() }
 
-// table is the results of a fit in their one order: players by name, pairs by
+// table holds the results of a fit in canonical order: players by name, pairs by
 // players.
 type table struct {
 	names     []string
 	pairs     []pair
 	fixed     []float64 // natural rating of an anchored player, NaN for the others
-	given     []float64 // the same as it was given
+	given     []float64 // the same on the scale of the options
 	component []int     // of each player
 	size      []int     // players by component
 	anchored  []bool    // by component
 }
 
-// gather sums results into a table. The sums are of whole numbers, so their
-// order leaves no trace.
+// gather sums results into a table. The sums are of integers, so the order of the
+// results has no effect.
 func gather(results []Result, o FitOptions) (*table, error) {
 	var f faults
 	index := map[string]int32{}
@@ -82,7 +82,7 @@ func gather(results []Result, o FitOptions) (*table, error) {
 	return t, nil
 }
 
-// fix gives the anchors their ratings, in units of so many points.
+// fix sets the ratings of the anchors, in units of unit points.
 func (t *table) fix(anchors []Anchor, index map[string]int32, unit float64) {
 	t.fixed, t.given = make([]float64, len(t.names)), make([]float64, len(t.names))
 	for i := range t.fixed {
@@ -108,7 +108,7 @@ func (t *table) sum(results []Result, virtual []Virtual, index map[string]int32)
 		i, j := index[v.A], index[v.B]
 		all = append(all, pair{i: min(i, j), j: max(i, j), virtual: v.Draws})
 	}
-	// Virtual draws may be fractions: equal pairs are in one order by all they have.
+	// Virtual draws may be fractions, so compare equal pairs by all their fields.
 	slices.SortFunc(all, func(a, b pair) int {
 		return cmp.Or(cmp.Compare(a.i, b.i), cmp.Compare(a.j, b.j), cmp.Compare(a.virtual, b.virtual))
 	})
@@ -124,8 +124,8 @@ func (t *table) sum(results []Result, virtual []Virtual, index map[string]int32)
 	}
 }
 
-// spread gives every player its virtual draws: half of them by its own games,
-// half by those of its opponents, as BayesElo does.
+// spread gives every player its virtual draws: half of them in proportion to its
+// own games, half to those of its opponents, as BayesElo does.
 func (t *table) spread(prior float64) {
 	if prior == 0 {
 		return
@@ -144,8 +144,8 @@ func (t *table) spread(prior float64) {
 	}
 }
 
-// components numbers the sets of connected players, the largest first, equals by
-// their first name.
+// components numbers the connected sets of players, the largest first, equal sizes
+// by their first name.
 func (t *table) components() {
 	root := make([]int, len(t.names))
 	for i := range root {
@@ -186,12 +186,13 @@ func (t *table) components() {
 	}
 }
 
-// connected wants a finite maximum: within a component, whoever can be reached by
-// "did not lose all against" must be reachable the other way round (Ford 1957).
-// The anchored players of a component are one: their distances are given.
+// connected returns an error unless there is a finite maximum: within a component,
+// if one player can be reached from another by "did not lose all games against",
+// the reverse must hold too (Ford 1957). The anchored players of a component count
+// as one, since their distances are given.
 func (t *table) connected(draws bool) error {
 	n := len(t.names)
-	one := make([]int32, n) // the player that stands for it
+	one := make([]int32, n) // the player that represents it
 	anchor := make([]int32, len(t.size))
 	for c := range anchor {
 		anchor[c] = -1
@@ -218,7 +219,7 @@ func (t *table) connected(draws bool) error {
 		}
 	}
 	group := strong(beats)
-	// A group that nobody outside of it beats is above all the others.
+	// A group that nobody outside ever beat is above all the others.
 	lost := make([]bool, n)
 	for i := range beats {
 		for _, j := range beats[i] {
@@ -230,9 +231,10 @@ func (t *table) connected(draws bool) error {
 	return t.separated(one, group, lost)
 }
 
-// separated names the groups of players that nobody else ever beat.
+// separated returns the error with the groups of players that nobody else ever
+// beat.
 func (t *table) separated(one []int32, group []int32, lost []bool) error {
-	whole := make([]bool, len(t.size)) // the component is one group
+	whole := make([]bool, len(t.size)) // the whole component is one group
 	first := make([]int32, len(t.size))
 	for c := range whole {
 		whole[c], first[c] = true, -1
@@ -259,7 +261,7 @@ func (t *table) separated(one []int32, group []int32, lost []bool) error {
 	return f.err("fit")
 }
 
-// some names a few of many.
+// some lists the first few of many names.
 func some(names []string) string {
 	if len(names) <= 5 {
 		return strings.Join(names, ", ")
@@ -267,7 +269,7 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:4], ", "), len(names)-4)
 }
 
-// strong numbers the strongly connected sets of a directed graph (Tarjan's
+// strong numbers the strongly connected components of a directed graph (Tarjan's
 // algorithm without recursion).
 func strong(edges [][]int32) []int32 {
 	n := len(edges)

@@ -12,18 +12,18 @@ type Glicko struct {
 	Volatility float64 // of the player's strength; Glicko-2 only
 }
 
-// NewGlicko is a player of whom nothing is known.
+// NewGlicko is the rating of an unknown player.
 var NewGlicko = Glicko{Rating: 1500, Deviation: 350, Volatility: 0.06}
 
-// Played is one game of a rating period: against whom, and the points made, 0 to 1;
-// or as many alike.
+// Played is one game of a rating period, or several equal ones: the opponent, and
+// the points made, from 0 to 1.
 type Played struct {
 	Against Glicko
 	Points  float64
 	Games   int // 0 counts as 1
 }
 
-// Glicko-2's scale, and the bounds of its numbers.
+// Glicko-2's scale, and limits of its numbers.
 const (
 	glickoScale  = 173.7178
 	glickoCentre = 1500
@@ -49,12 +49,13 @@ func checkGlicko(what string, g Glicko, games []Played, volatility bool) error {
 	return f.err(what)
 }
 
-// Period is the rating after a rating period (Glickman, "Example of the Glicko-2
-// system"), all of its games at once. Tau bounds how fast the volatility changes,
-// 0.3 to 1.2 are usual. In a period without games only the deviation grows.
+// Period returns the rating after a rating period (Glickman, "Example of the
+// Glicko-2 system"), with all of its games at once. Tau limits how fast the
+// volatility changes; 0.3 to 1.2 is usual. In a period without games only the
+// deviation grows.
 //
-// Their sum is what counts: the order of the games does too, in the last bits, so
-// callers that want equal bytes give them in one order.
+// The games are summed, so their order affects the last bits; callers that need
+// equal bytes must pass them in a fixed order.
 func (g Glicko) Period(games []Played, tau float64) (Glicko, error) {
 	if err := checkGlicko("glicko2", g, games, true); err != nil {
 		return Glicko{}, err
@@ -89,7 +90,7 @@ func (g Glicko) Period(games []Played, tau float64) (Glicko, error) {
 	}, nil
 }
 
-// glickoWeight is g(φ): how much a game counts against an opponent not well known.
+// glickoWeight is g(φ), the weight of a game against an opponent with deviation φ.
 func glickoWeight(phi float64) float64 { return 1 / math.Sqrt(1+3*phi*phi/(math.Pi*math.Pi)) }
 
 // volatility solves step 5 by the Illinois method.
@@ -127,8 +128,8 @@ func volatility(sigma, phi, v, delta, tau float64) float64 {
 	return math.Exp(low / 2)
 }
 
-// Glicko1 is the rating after a period of the first Glicko system (Glickman
-// 1999); the deviation has to be grown by the caller for the time that passed.
+// Glicko1 returns the rating after a period of the first Glicko system (Glickman
+// 1999). The caller must increase the deviation for the time that passed.
 func (g Glicko) Glicko1(games []Played) (Glicko, error) {
 	if err := checkGlicko("glicko", g, games, false); err != nil {
 		return Glicko{}, err

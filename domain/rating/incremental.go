@@ -6,21 +6,21 @@ import (
 	"slices"
 )
 
-// KFactor tells by how much a game moves a rating: by the games a player had and
-// by its rating. The first step whose bounds a player is below counts.
+// KFactor is the K factor by the number of a player's games and its rating. The
+// first step whose limits a player is below applies.
 type KFactor []KStep
 
-// KStep is K for players with fewer games and a lower rating; 0: no bound.
+// KStep is K for players with fewer games and a lower rating; 0: no limit.
 type KStep struct {
 	BelowGames  int
 	BelowRating float64
 	K           float64
 }
 
-// FlatK is one K for everybody.
+// FlatK returns one K for all players.
 func FlatK(k float64) KFactor { return KFactor{{K: k}} }
 
-// of finds the K of a player.
+// of returns the K of a player.
 func (f KFactor) of(games int, rating float64) float64 {
 	for _, s := range f {
 		if (s.BelowGames == 0 || games < s.BelowGames) && (s.BelowRating == 0 || rating < s.BelowRating) {
@@ -38,31 +38,32 @@ type Standing struct {
 	Rating   float64
 	Variance float64 // of the rating's error, in Elo²
 	Games    int
-	Pinned   bool // its rating never moves
+	Pinned   bool // its rating is fixed
 }
 
 // Error is the standard error of the rating, in Elo.
 func (s Standing) Error() float64 { return math.Sqrt(s.Variance) }
 
-// Pool is incremental Elo over players that the caller numbers. Games change it in
-// the order they are played in: callers that want the same digits everywhere play
-// them in one order, by time and then by what identifies them.
+// Pool computes incremental Elo for players numbered by the caller. The result
+// depends on the order of the games: callers that need the same digits everywhere
+// must play them in a fixed order, by time and then by id.
 //
-// The error of a rating is carried along. A game moves it by K (S − E), and E falls
-// by K c p (1−p) of what the rating is too high, c being ln 10 / 400: with pull k =
-// K c p (1−p) the variance becomes (1−k)² that of before, plus k² that of the
-// opponent, plus K² p (1−p) for the chance in S. Where games never end it tends to
-// K/2c, 53 Elo for K = 32: a rating that follows every game is never surer.
+// The error of a rating is tracked too. A game changes the rating by K (S − E), and
+// E falls by K c p (1−p) per point that the rating is too high, where c is ln 10 /
+// 400: with pull k = K c p (1−p) the variance becomes (1−k)² times the old one,
+// plus k² times that of the opponent, plus K² p (1−p) for the randomness of S. With
+// unlimited games it tends to K/2c, 53 Elo for K = 32: a rating that follows every
+// game never becomes more certain than that.
 type Pool struct {
 	K       KFactor
 	Initial float64
 	Players []Standing
 
-	before []Standing // where the round began
-	rounds bool       // else every game is a round of its own
+	before []Standing // the state at the start of the round
+	rounds bool       // otherwise every game is a round of its own
 }
 
-// check names what is wrong with the settings.
+// check returns an error for invalid settings.
 func (p *Pool) check() error {
 	var f faults
 	if len(p.K) == 0 {
@@ -75,7 +76,7 @@ func (p *Pool) check() error {
 	return f.err("elo")
 }
 
-// NewPool makes a pool of so many players.
+// NewPool returns a pool with a number of players.
 func NewPool(players int, k KFactor, initial float64) (*Pool, error) {
 	p := &Pool{K: k, Initial: initial, Players: make([]Standing, players)}
 	if err := p.check(); err != nil {
@@ -87,7 +88,7 @@ func NewPool(players int, k KFactor, initial float64) (*Pool, error) {
 	return p, nil
 }
 
-// Pin sets a rating that never moves.
+// Pin fixes a rating.
 func (p *Pool) Pin(player int, rating float64) {
 	p.Players[player] = Standing{Rating: rating, Pinned: true}
 	if player < len(p.before) {
@@ -95,11 +96,11 @@ func (p *Pool) Pin(player int, rating float64) {
 	}
 }
 
-// Round begins a round, and ends the one before: all of its games move ratings from
-// where they are now, as rating lists do that are published by period.
+// Round ends a round and starts the next: all of its games are rated with the
+// ratings at its start, as in rating lists that are published by period.
 func (p *Pool) Round() { p.before, p.rounds = append(p.before[:0], p.Players...), true }
 
-// was is a player as the round found it.
+// was returns a player at the start of the round.
 func (p *Pool) was(player int) Standing {
 	if player < len(p.before) {
 		return p.before[player]
@@ -107,8 +108,8 @@ func (p *Pool) was(player int) Standing {
 	return p.Players[player]
 }
 
-// Add gives the pool one more player, of whom only the deviation of players from
-// Initial is known, and tells its number.
+// Add adds a player, of whom only the deviation of players from Initial is known,
+// and returns its number.
 func (p *Pool) Add(deviation float64) int {
 	p.Players = append(p.Players, Standing{Rating: p.Initial, Variance: deviation * deviation})
 	if p.rounds {
@@ -117,8 +118,8 @@ func (p *Pool) Add(deviation float64) int {
 	return len(p.Players) - 1
 }
 
-// Duel plays so many games between two players at once: points are those of a, of
-// all of them together. Both ratings move from where they were before the first.
+// Duel plays a number of games between two players at once; points is the total of
+// a. Both ratings change from what they were before the first game.
 func (p *Pool) Duel(a, b int, points, games float64) {
 	one, other := p.was(a), p.was(b)
 	e := 1 / (1 + math.Exp((other.Rating-one.Rating)*natural))
@@ -127,9 +128,9 @@ func (p *Pool) Duel(a, b int, points, games float64) {
 	p.move(b, other, -lead, games, chance, one.Variance*chance*chance)
 }
 
-// move takes games over: lead is the points above what was expected, chance the
-// variance of the points, and opponents the variance of what was expected by that
-// of the opponents' ratings, in units of natural².
+// move applies games to a player: lead is the points above the expected, chance the
+// variance of the points, and opponents the variance of the expected points due to
+// that of the opponents' ratings, in units of natural².
 func (p *Pool) move(player int, was Standing, lead, games, chance, opponents float64) {
 	s := &p.Players[player]
 	if !s.Pinned {
@@ -141,8 +142,8 @@ func (p *Pool) move(player int, was Standing, lead, games, chance, opponents flo
 	s.Games += int(games)
 }
 
-// Table plays one game of several players: ranks from 1, equal ones are draws.
-// Every pair counts 1/(n−1) of a game.
+// Table plays one game of several players: ranks start at 1, equal ones are draws.
+// Every pair counts as 1/(n−1) of a game.
 func (p *Pool) Table(players []int, ranks []int) {
 	type outcome struct{ lead, chance, opponents float64 }
 	of := make([]outcome, len(players))
@@ -168,13 +169,14 @@ func (p *Pool) Table(players []int, ranks []int) {
 	}
 	share := 1 / float64(len(players)-1)
 	for i, a := range players {
-		// Points against several opponents in one game are taken as fully correlated.
+		// Points against several opponents in one game are treated as fully
+		// correlated.
 		p.move(a, p.was(a), of[i].lead*share, 1, of[i].chance*share, of[i].opponents*share*share)
 	}
 }
 
-// Update is one player's rating after games against opponents of given ratings, all
-// at once: R + K (S − E).
+// Update returns a player's rating after games against opponents with given
+// ratings, all at once: R + K (S − E).
 func Update(rating, k float64, games []Against) float64 {
 	lead := 0.0
 	for _, g := range games {
@@ -183,8 +185,8 @@ func Update(rating, k float64, games []Against) float64 {
 	return rating + k*lead
 }
 
-// ranksOf checks a finishing order: one rank from 1 for each player, none
-// skipped but by ties.
+// ranksOf checks a finishing order: one rank from 1 for each player, with gaps only
+// after ties.
 func ranksOf(ranks []int) error {
 	sorted := slices.Sorted(slices.Values(ranks))
 	for i, r := range sorted {
@@ -195,6 +197,6 @@ func ranksOf(ranks []int) error {
 	return nil
 }
 
-// ValidRanks tells whether ranks are a finishing order: from 1, equal ones for
-// draws, with as many left out after them as are tied.
+// ValidRanks reports whether ranks are a finishing order: they start at 1, equal
+// ones are draws, and after a tie as many ranks are skipped as are tied.
 func ValidRanks(ranks []int) bool { return ranksOf(ranks) == nil }

@@ -3,9 +3,9 @@ package rating
 import "math"
 
 // laplacian is the information matrix of the free players: a diagonal minus a
-// symmetric matrix of edge weights. A component without a fixed player is
-// singular: adding a number to all its strengths changes nothing. Solutions in
-// such a component have the mean 0.
+// symmetric matrix of edge weights. It is singular for a component without a fixed
+// player, because adding a constant to all its strengths changes nothing. Solutions
+// in such a component have mean 0.
 type laplacian struct {
 	players int
 	free    []int32 // index of a player among the free ones, −1: fixed
@@ -18,11 +18,11 @@ type laplacian struct {
 	diagonal []float64
 	weights  []float64 // in the order of to
 
-	loose [][]int32 // free players of the components that nothing fixes
+	loose [][]int32 // free players of the components without a fixed player
 }
 
-// newLaplacian lays out the graph; fixed tells who has no row, component the
-// set of each player.
+// newLaplacian builds the graph; fixed reports which players have no row, component
+// holds the set of each player.
 func newLaplacian(players int, ends [][2]int32, fixed func(int) bool, component []int) *laplacian {
 	l := &laplacian{players: players, ends: ends, free: make([]int32, players)}
 	components := 0
@@ -77,7 +77,7 @@ func newLaplacian(players int, ends [][2]int32, fixed func(int) bool, component 
 
 func (l *laplacian) size() int { return len(l.player) }
 
-// set takes the weights of the edges.
+// set sets the weights of the edges.
 func (l *laplacian) set(weights []float64) {
 	clear(l.diagonal)
 	for k, e := range l.ends {
@@ -92,7 +92,7 @@ func (l *laplacian) set(weights []float64) {
 	}
 }
 
-// spread is the matrix without its diagonal, negated: out = A x.
+// spread multiplies by the negated off-diagonal part: out = A x.
 func (l *laplacian) spread(x, out []float64) {
 	for i := range out {
 		sum := 0.0
@@ -105,7 +105,7 @@ func (l *laplacian) spread(x, out []float64) {
 	}
 }
 
-// centre gives components that nothing fixes the mean 0.
+// centre shifts components without a fixed player to mean 0.
 func (l *laplacian) centre(x []float64) {
 	for _, members := range l.loose {
 		sum := 0.0
@@ -119,8 +119,8 @@ func (l *laplacian) centre(x []float64) {
 	}
 }
 
-// solve finds x with (D − A) x = b by conjugate gradients, to a relative
-// residual. What b has along a free component's constant is dropped.
+// solve solves (D − A) x = b by conjugate gradients to a relative residual. The
+// constant part of b in a free component is dropped.
 func (l *laplacian) solve(b []float64, tolerance float64) []float64 {
 	n := l.size()
 	x, r := make([]float64, n), append([]float64(nil), b...)
@@ -169,7 +169,7 @@ func (l *laplacian) solve(b []float64, tolerance float64) []float64 {
 	return x
 }
 
-// rows gives the part of a vector by players that the free ones have.
+// rows returns the elements of a vector by players that belong to free players.
 func (l *laplacian) rows(byPlayer []float64) []float64 {
 	out := make([]float64, l.size())
 	for k, i := range l.player {
@@ -178,7 +178,7 @@ func (l *laplacian) rows(byPlayer []float64) []float64 {
 	return out
 }
 
-// dot sums in four lanes: one would wait for each addition.
+// dot sums in four lanes, so that additions need not wait for each other.
 func dot(a, b []float64) float64 {
 	b = b[:len(a)]
 	var s0, s1, s2, s3 float64

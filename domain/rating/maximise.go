@@ -2,7 +2,7 @@ package rating
 
 import "math"
 
-// problem is what a likelihood is maximised over.
+// problem is the graph over which a likelihood is maximised.
 type problem struct {
 	names     []string
 	fixed     []float64 // natural strength of a fixed player, NaN: free
@@ -18,22 +18,22 @@ func (t *table) problem() *problem {
 	return p
 }
 
-// solution is where a likelihood is largest.
+// solution is the maximum of a likelihood.
 type solution struct {
 	x, shared  []float64
 	value      float64
 	iterations int
 	info       *information
 	graph      *laplacian
-	factor     *envelope   // of the graph, where factoring is cheap
-	residual   float64     // that Newton's step is solved to
+	factor     *envelope   // of the graph, if factoring is cheap enough
+	residual   float64     // tolerance of solving for Newton's step
 	cross      [][]float64 // (D − A)⁻¹ border, free players
-	schur      [][]float64 // inverse of what the shared parameters have of their own
+	schur      [][]float64 // inverse of the Schur complement of the shared parameters
 }
 
-// The bounds of Newton's method: a strength beyond maxStrength (e^60 : 1) is
-// taken for a sign that there is no finite maximum; stepBudget is how many
-// multiplications may go into a factorisation for each step.
+// Limits of Newton's method: a strength beyond maxStrength (e^60 : 1) means that
+// there is no finite maximum; stepBudget is how many multiplications a
+// factorisation may take per step.
 const (
 	stepBudget  = 1e8
 	maxNewton   = 200
@@ -78,8 +78,8 @@ func maximise(what string, model likelihood, p *problem, shared []float64) (*sol
 	return nil, &Invalid{what, []Fault{{"results", "Newton's method finds no maximum: add a prior"}}}
 }
 
-// componentLevels is where the strengths of a component begin: at the mean of
-// its fixed players.
+// componentLevels returns the initial strengths of a component: the mean of its
+// fixed players.
 func componentLevels(p *problem) []float64 {
 	components := 0
 	for _, c := range p.component {
@@ -100,7 +100,7 @@ func componentLevels(p *problem) []float64 {
 	return level
 }
 
-// direction is Newton's step. It leaves the pieces that covariances need.
+// direction computes Newton's step, and keeps the parts that covariances need.
 func (s *solution) direction(what string) (step, shared []float64, err error) {
 	s.graph.set(s.info.weights)
 	solve := func(b []float64) []float64 { return s.graph.solve(b, s.residual) }
@@ -148,8 +148,8 @@ func (s *solution) direction(what string) (step, shared []float64, err error) {
 	return step, shared, nil
 }
 
-// invertSmall inverts a positive definite matrix of at most a few rows; not, when
-// next to nothing of its scale is left.
+// invertSmall inverts a positive definite matrix of a few rows; it returns false if
+// the matrix is numerically singular relative to scale.
 func invertSmall(m, scale [][]float64) ([][]float64, bool) {
 	k := len(m)
 	a := make([][]float64, k)
@@ -182,7 +182,7 @@ func invertSmall(m, scale [][]float64) ([][]float64, bool) {
 	return out, true
 }
 
-// advance goes along a step, halved until the likelihood does not fall, and gives
+// advance makes a step, halved until the likelihood does not decrease, and returns
 // the largest change of a parameter.
 func (s *solution) advance(model likelihood, step, shared []float64) float64 {
 	largest := 0.0
@@ -192,7 +192,7 @@ func (s *solution) advance(model likelihood, step, shared []float64) float64 {
 	for _, d := range shared {
 		largest = max(largest, math.Abs(d))
 	}
-	// A long step of a flat likelihood leads nowhere near the maximum.
+	// A long step on a flat likelihood may overshoot the maximum by far.
 	length := min(1, 8/max(largest, 1e-300))
 	slack := 1e-13 * (1 + math.Abs(s.value))
 	x, sh := append([]float64(nil), s.x...), append([]float64(nil), s.shared...)
@@ -213,7 +213,7 @@ func (s *solution) advance(model likelihood, step, shared []float64) float64 {
 	return 0
 }
 
-// runaway refuses strengths that no games could show.
+// runaway returns an error for strengths that no games could show.
 func (s *solution) runaway(what string, p *problem) error {
 	var f faults
 	level := componentLevels(p)

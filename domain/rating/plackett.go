@@ -9,39 +9,38 @@ import (
 	"slices"
 )
 
-// Ranked is a number of games of several players with the same outcome: who sat
-// where, in the order of seats, and the rank of each from 1, equal ones are draws.
+// Ranked is a number of games of several players with the same outcome: the players
+// in seat order, and the rank of each from 1; equal ranks are draws.
 type Ranked struct {
 	Players []string
 	Ranks   []int
 	Games   int // 0 counts as 1
 }
 
-// RankOptions are the settings of a fit of ranked games. The scale is the
-// logistic one: for two players it is Bradley and Terry's model with draws as
-// half wins.
+// RankOptions are the settings of a fit of ranked games. The scale is logistic: for
+// two players it is the Bradley-Terry model with draws as half wins.
 type RankOptions struct {
 	Scale      Scale // Logistic or Ordo
 	Anchors    []Anchor
 	Mean       float64
-	Prior      float64 // virtual draws of each player, shared out among its opponents
-	FitSeats   bool    // find what a seat is worth
+	Prior      float64 // virtual draws of each player, divided among its opponents
+	FitSeats   bool    // estimate the advantage of each seat
 	Covariance bool
 }
 
-// Seat is what a seat is worth over the last one, in logistic Elo, with its
+// Seat is the advantage of a seat over the last one, in logistic Elo, with its
 // standard error.
 type Seat struct{ Elo, Error float64 }
 
-// FittedRanks is the answer of a fit of ranked games. Expected of a player is the
-// number of opponents it beats, by the fit, in all its games, and its WDL is
-// counted in pairs too.
+// FittedRanks is the result of a fit of ranked games. A player's Expected is the
+// number of opponents it is expected to beat in all its games, and its WDL counts
+// pairs too.
 type FittedRanks struct {
 	Fitted
 	Seats []Seat // by seat; none unless fitted
 }
 
-// rankGame is games with one seating and outcome.
+// rankGame is games with the same seating and outcome.
 type rankGame struct {
 	players []int32 // by seat
 	edges   []int32 // of the pairs of seats, triangular
@@ -50,16 +49,16 @@ type rankGame struct {
 	ranks   []int
 }
 
-// choice is a set of seats one of which takes the next place; with ties the
-// average over all orders of the tied.
+// choice is a set of seats of which one takes the next place; for ties, the average
+// over all orders of the tied players.
 type choice struct {
 	seats  uint16
 	weight float64
 }
 
-// FitRanked finds the strengths under which ranked games are likeliest (Plackett
-// 1975, Luce 1959): the winner is drawn by strength, then the next among the
-// rest. It answers and fails as Fit does.
+// FitRanked computes the maximum likelihood strengths of ranked games (Plackett
+// 1975, Luce 1959): the winner is drawn in proportion to strength, then the next
+// among the rest. Results and errors are as for Fit.
 func FitRanked(games []Ranked, o RankOptions) (*FittedRanks, error) {
 	o.Scale = orElse(o.Scale, Logistic)
 	m, err := gatherRanked(games, o)
@@ -104,7 +103,7 @@ type rankModel struct {
 	x     []float64 // scratch, by seat
 }
 
-// effects is how many seat effects there are to find.
+// effects returns the number of seat effects to estimate.
 func (m *rankModel) effects() int {
 	if !m.fits {
 		return 0
@@ -142,7 +141,7 @@ func gatherRanked(games []Ranked, o RankOptions) (*rankModel, error) {
 		check.Scale = Logistic
 	}
 	if err := check.check(); err != nil {
-		f = append(f, err.(*Invalid).Faults...) //nolint:errorlint // check gives an Invalid or nothing
+		f = append(f, err.(*Invalid).Faults...) //nolint:errorlint // check returns an Invalid or nil
 	}
 	for _, anchor := range o.Anchors {
 		if _, known := index[anchor.Name]; !known {
@@ -164,7 +163,7 @@ func gatherRanked(games []Ranked, o RankOptions) (*rankModel, error) {
 	return m, nil
 }
 
-// sum brings games into one order and joins equal ones.
+// sum sorts games and merges equal ones.
 func (m *rankModel) sum(games []Ranked, index map[string]int32) {
 	all := make([]rankGame, len(games))
 	for k, g := range games {
@@ -192,7 +191,7 @@ func (m *rankModel) sum(games []Ranked, index map[string]int32) {
 	}
 }
 
-// choicesOf lists the choices that lead to a finishing order.
+// choicesOf returns the choices that lead to a finishing order.
 func choicesOf(ranks []int) []choice {
 	var out []choice
 	for rank := 1; rank <= len(ranks); rank++ {
@@ -209,7 +208,7 @@ func choicesOf(ranks []int) []choice {
 		if m == 0 {
 			continue
 		}
-		ways := make([]float64, m+1) // of leaving so many of the tied
+		ways := make([]float64, m+1) // number of ways to leave so many of the tied players
 		for left := tied; left != 0; left = (left - 1) & tied {
 			ways[bits.OnesCount16(left)]++
 		}
@@ -220,8 +219,7 @@ func choicesOf(ranks []int) []choice {
 	return out
 }
 
-// table makes the pairs of the games: they are the edges, and say who is
-// connected with whom.
+// table builds the pairs of the games, which are the edges of the graph of players.
 func (m *rankModel) table(names []string, index map[string]int32, o FitOptions) {
 	type place struct {
 		game  int32
@@ -292,7 +290,7 @@ func (m *rankModel) evaluate(x, s []float64, into *information) float64 {
 	return total
 }
 
-// game adds the likelihood of one game and its derivatives.
+// game adds the log likelihood of one game and its derivatives.
 func (m *rankModel) game(g *rankGame, x, s []float64, into *information) float64 {
 	n := len(g.players)
 	strength, highest := m.x[:n], math.Inf(-1)
@@ -322,7 +320,7 @@ func (m *rankModel) game(g *rankGame, x, s []float64, into *information) float64
 				sum += weight[seat]
 			}
 		}
-		if sum == 0 { // hundreds of units below the best: no such strengths come out
+		if sum == 0 { // underflow: hundreds of units below the best, which no fit reaches
 			return math.Inf(-1)
 		}
 		total -= g.count * c.weight * math.Log(sum)
@@ -365,7 +363,7 @@ func (g *rankGame) bend(c choice, weight []float64, sum float64, effects int, in
 	}
 }
 
-// recount counts games once, and leaves players what they expect of pairs.
+// recount counts each game once, and expected results in pairs.
 func (m *rankModel) recount(out *FittedRanks) {
 	at := make(map[string]int, len(out.Players))
 	for k := range out.Players {

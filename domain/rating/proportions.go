@@ -5,9 +5,8 @@ import (
 	"math"
 )
 
-// Wilson is the interval of a share, at so many standard deviations (1.96 are
-// 95 %): where the share must be for what was seen not to be that far from it.
-// Draws of games count as half.
+// Wilson returns the Wilson score interval of a share at a number of standard
+// deviations (1.96 for 95 %). Draws count as half a point.
 func Wilson(points, games, deviations float64) (low, high float64, err error) {
 	var f faults
 	f.within("games", games, 1, 1e15)
@@ -20,7 +19,7 @@ func Wilson(points, games, deviations float64) (low, high float64, err error) {
 	centre := (p + z/2) / (1 + z)
 	half := deviations / (1 + z) * math.Sqrt(p*(1-p)/games+z/(4*games))
 	low, high = max(0, centre-half), min(1, centre+half)
-	if points == 0 { // exactly, but for rounding
+	if points == 0 { // exact, without rounding errors
 		low = 0
 	}
 	if points == games {
@@ -32,9 +31,9 @@ func Wilson(points, games, deviations float64) (low, high float64, err error) {
 // Z95 is the number of standard deviations of a two-sided interval of 95 %.
 const Z95 = z95
 
-// Normalized is the normalized Elo of a distribution of three or five cells, and
-// half its 95 % interval: the lead in score over the deviation of a game, 800/ln 10
-// of them to one.
+// Normalized returns the normalized Elo of a distribution of three or five cells,
+// and half its 95 % interval: the score's lead over one half, in standard
+// deviations of a game, times 800/ln 10.
 func Normalized(cells []float64) (elo, half float64, err error) {
 	if err := CheckCells(cells); err != nil {
 		return 0, 0, err
@@ -50,8 +49,8 @@ func Normalized(cells []float64) (elo, half float64, err error) {
 	return elo, z95 * unit / math.Sqrt(games), nil
 }
 
-// Alike tells that every unit ended the same way, of more than one: results that do
-// not vary say that the experiment repeats itself, not how strong anybody is.
+// Alike reports whether all of several units ended the same way. Results without
+// variation show that the experiment repeats itself, and not how strong anybody is.
 func Alike(cells []float64) bool {
 	total, used := 0.0, 0
 	for _, n := range cells {
@@ -63,11 +62,11 @@ func Alike(cells []float64) bool {
 	return used == 1 && total > 1
 }
 
-// Screen compares the outcomes of workers: rows are counts of the same kind of
-// result, one row a worker. Rows with an expected count of 5 or less in some cell
-// are left out. It gives the probability of differences as large as these among
-// workers that are alike, and of each worker how far it is off: the largest
-// standardised residual of its row; 0 for rows left out.
+// Screen compares the outcomes of workers: a row holds the counts of one worker by
+// result. Rows with an expected count of 5 or less in some cell are left out. It
+// returns the probability of differences this large between equal workers, and the
+// deviation of each worker: the largest standardised residual of its row, 0 for
+// rows left out.
 func Screen(rows [][]float64) (p float64, residuals []float64, err error) {
 	var f faults
 	for i, row := range rows {
@@ -123,7 +122,7 @@ func sumOf(row []float64) float64 {
 	return sum
 }
 
-// expectsMore tells that every cell that anybody filled is expected to hold more than 5.
+// expectsMore reports whether the expected count of every used cell is above 5.
 func expectsMore(row, columns []float64, total float64) bool {
 	sum := sumOf(row)
 	for _, c := range columns {
@@ -164,8 +163,9 @@ func screenKept(rows [][]float64, kept []bool, columns []float64, total float64,
 	return chiSquareTail(chi, float64((workers-1)*(cells-1)))
 }
 
-// chiSquareTail is the probability of more than x with so many degrees of freedom:
-// the incomplete gamma function, by its series or its continued fraction.
+// chiSquareTail returns the probability of more than x in a chi-squared
+// distribution: the incomplete gamma function, by its series or its continued
+// fraction.
 func chiSquareTail(x, degrees float64) float64 {
 	a, x := degrees/2, x/2
 	if x <= 0 {

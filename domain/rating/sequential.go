@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Model is in which unit the hypotheses of a sequential test are.
+// Model is the unit of the hypotheses of a sequential test.
 type Model string
 
 // The models.
@@ -14,20 +14,20 @@ const (
 	LogisticModel   Model = "logistic"   // LLR
 	NormalizedModel Model = "normalized" // NormalizedLLR
 	BayesEloModel   Model = "bayeselo"   // Elo of Rao and Kupper's model, draws from the data; games only
-	CutechessModel  Model = "cutechess"  // logistic bounds in that model, half a game added to each result; games only
+	CutechessModel  Model = "cutechess"  // logistic bounds in the BayesElo model, half a game added to each result; games only
 )
 
-// Models lists them.
+// Models lists the models.
 var Models = []Model{LogisticModel, NormalizedModel, BayesEloModel, CutechessModel}
 
 // Test is a sequential test of Elo1 against Elo0.
 type Test struct {
 	Model       Model
 	Elo0, Elo1  float64
-	Alpha, Beta float64 // error rates: of accepting Elo1 though Elo0 holds, and the reverse
+	Alpha, Beta float64 // error rates: of accepting Elo1 if Elo0 is true, and the reverse
 }
 
-// Check names what is wrong with the settings.
+// Check returns an error for invalid settings.
 func (t Test) Check() error {
 	var f faults
 	if !slices.Contains(Models, t.Model) {
@@ -49,10 +49,11 @@ func (t Test) Check() error {
 	return f.err("sprt")
 }
 
-// Bounds are Wald's.
+// Bounds returns Wald's bounds.
 func (t Test) Bounds() Bounds { return Wald(t.Alpha, t.Beta) }
 
-// CheckCells wants three or five counts, worst result first, and a game.
+// CheckCells checks for three or five counts, worst result first, with at least one
+// game.
 func CheckCells(cells []float64) error {
 	var f faults
 	if len(cells) != 3 && len(cells) != 5 {
@@ -69,7 +70,7 @@ func CheckCells(cells []float64) error {
 	return f.err("results")
 }
 
-// LLR is the log likelihood ratio of Elo1 against Elo0.
+// LLR returns the log likelihood ratio of Elo1 against Elo0.
 func (t Test) LLR(cells []float64) (float64, error) {
 	if err := t.Check(); err != nil {
 		return 0, err
@@ -95,8 +96,8 @@ func (t Test) LLR(cells []float64) (float64, error) {
 	return llr, nil
 }
 
-// bayesElo takes the draw constant from the results and compares the laws of wins,
-// draws and losses under both hypotheses.
+// bayesElo estimates the draw parameter from the results and compares the
+// distributions under both hypotheses.
 func (t Test) bayesElo(cells []float64) float64 {
 	counts, elo0, elo1 := regular(cells), t.Elo0, t.Elo1
 	if t.Model == CutechessModel {
@@ -125,19 +126,19 @@ func (t Test) bayesElo(cells []float64) float64 {
 }
 
 // Overshoot estimates by how much a log likelihood ratio jumps past a bound, from
-// how far it went past its own extremes (Siegmund 1985, 8.33). It is right only
-// when it saw every batch of results once, in order. The zero value has seen none.
+// how far it exceeded its own extremes (Siegmund 1985, 8.33). It is only correct if
+// it saw every batch of results once and in order. The zero value has seen none.
 type Overshoot struct {
 	Updates    int     `json:"updates"`
 	Low        float64 `json:"low"`        // the smallest ratio so far, at most 0
-	LowSum     float64 `json:"low_sum"`    // of the steps to new smallest ones
-	LowSquare  float64 `json:"low_square"` // of their squares
+	LowSum     float64 `json:"low_sum"`    // sum of the steps to new minima
+	LowSquare  float64 `json:"low_square"` // sum of their squares
 	High       float64 `json:"high"`
 	HighSum    float64 `json:"high_sum"`
 	HighSquare float64 `json:"high_square"`
 }
 
-// After is the estimate after one more batch.
+// After returns the estimate after one more batch.
 func (o Overshoot) After(llr float64) Overshoot {
 	o.Updates++
 	if llr < o.Low {
@@ -162,13 +163,14 @@ func (o Overshoot) Correct(b Bounds) Bounds {
 	return b
 }
 
-// Characteristic is what to expect of a test: the probability that it accepts
-// Elo1, and the mean number of games, or of pairs, for results of five cells.
+// Characteristic is the expected behaviour of a test: the probability that it
+// accepts Elo1, and the mean number of games (of pairs, for five cells).
 type Characteristic struct{ Pass, Units float64 }
 
-// Expect takes the log likelihood ratio for a Brownian motion. Elo is the truth in
-// the unit of the test; pairs tells of units of two games; variance is that of the
-// score of a unit, 0 to 1, which normalized tests do not need.
+// Expect computes the characteristic with the log likelihood ratio as a Brownian
+// motion. elo is the true strength in the unit of the test; pairs selects units of
+// two games; variance is that of the score of a unit, from 0 to 1, which normalized
+// tests do not need.
 func (t Test) Expect(elo float64, pairs bool, variance float64) (Characteristic, error) {
 	if err := t.Check(); err != nil {
 		return Characteristic{}, err

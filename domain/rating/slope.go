@@ -2,14 +2,14 @@ package rating
 
 import "time"
 
-// Point is a rating at a moment.
+// Point is a rating at a time.
 type Point struct {
 	At  time.Time
 	Elo float64
 }
 
-// Slope is the least squares slope through points, in Elo per hour. Zero when all
-// of them lie at one moment.
+// Slope returns the least squares slope through points, in Elo per hour. It is zero
+// if all of them have the same time.
 func Slope(points []Point) float64 {
 	if len(points) == 0 {
 		return 0

@@ -2,27 +2,27 @@ package rating
 
 import "math"
 
-// Bounds are where a sequential test ends: the log likelihood ratio at or below
+// Bounds are the bounds of a sequential test: a log likelihood ratio at or below
 // Lower accepts elo0, at or above Upper accepts elo1 (Wald 1945).
 type Bounds struct{ Lower, Upper float64 }
 
-// Wald gives the bounds of a test with error rates alpha (accepting elo1 though
-// elo0 holds) and beta (the reverse).
+// Wald returns the bounds of a test with error rates alpha (accepting elo1 if elo0
+// is true) and beta (the reverse).
 func Wald(alpha, beta float64) Bounds {
 	return Bounds{math.Log(beta / (1 - alpha)), math.Log((1 - beta) / alpha)}
 }
 
-// LLR is the generalised log likelihood ratio of elo1 against elo0 in logistic
-// Elo, for a distribution of three or five cells: N Σ p̂ ln(p1/p0), p0 and p1
-// being the likeliest distributions with the hypotheses' means (Van den Bergh,
-// "GSPRT approximation"; fishtest computes the same).
+// LLR returns the generalised log likelihood ratio of elo1 against elo0 in logistic
+// Elo, for a distribution of three or five cells: N Σ p̂ ln(p1/p0), where p0 and p1
+// are the maximum likelihood distributions with the hypotheses' means (Van den
+// Bergh, "GSPRT approximation"; fishtest computes the same).
 func LLR(cells []float64, elo0, elo1 float64) float64 {
 	counts := regular(cells)
 	return ratio(counts, likeliest(counts, Expected(elo0)), likeliest(counts, Expected(elo1)))
 }
 
 // NormalizedLLR is LLR for hypotheses in normalized Elo: score differences in
-// units of the standard deviation of a game, 800/ln 10 of them to one.
+// standard deviations of a game, times 800/ln 10.
 func NormalizedLLR(cells []float64, elo0, elo1 float64) float64 {
 	counts := regular(cells)
 	unit := 800 / math.Ln10
@@ -40,8 +40,8 @@ func ratio(counts, p0, p1 []float64) float64 {
 	return sum
 }
 
-// likeliest is the maximum likelihood distribution with a given mean:
-// p̂/(1 + x(a − s)) with the one x for which the mean comes out.
+// likeliest returns the maximum likelihood distribution with a given mean: p̂/(1 +
+// x(a − s)) with the only x that gives the mean.
 func likeliest(counts []float64, mean float64) []float64 {
 	results := make([]float64, len(counts))
 	for i := range results {
@@ -50,7 +50,7 @@ func likeliest(counts []float64, mean float64) []float64 {
 	return tilted(counts, results)
 }
 
-// tilted solves Σ p̂ a/(1 + x a) = 0 by bisection between the poles and gives
+// tilted solves Σ p̂ a/(1 + x a) = 0 by bisection between the poles and returns
 // p̂/(1 + x a).
 func tilted(counts, results []float64) []float64 {
 	total := 0.0
@@ -83,8 +83,8 @@ func tilted(counts, results []float64) []float64 {
 	return out
 }
 
-// likeliestT is the maximum likelihood distribution whose distance of the mean
-// from one half is t standard deviations: a fixed point of at most ten rounds.
+// likeliestT returns the maximum likelihood distribution whose mean is t standard
+// deviations from one half, by at most ten fixed-point iterations.
 func likeliestT(counts []float64, t float64) []float64 {
 	total := 0.0
 	for _, n := range counts {
@@ -128,7 +128,7 @@ func lawMoments(law []float64) (total, mean, variance float64) {
 	return total, mean, variance
 }
 
-// Verdict is what a sequential test says.
+// Verdict is the result of a sequential test.
 type Verdict string
 
 // The verdicts.
@@ -138,7 +138,7 @@ const (
 	Worse  Verdict = "worse"  // elo0 is accepted
 )
 
-// Judge reads a log likelihood ratio.
+// Judge returns the verdict for a log likelihood ratio.
 func (b Bounds) Judge(llr float64) Verdict {
 	switch {
 	case llr >= b.Upper:

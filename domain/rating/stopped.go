@@ -2,21 +2,20 @@ package rating
 
 import "math"
 
-// Stopped is what a sequential test shows of the strength behind it, corrected for
-// having stopped when it did: the plain estimate is too high after a test that
-// passed and too low after one that failed.
+// Stopped is an estimate of the strength after a sequential test, corrected for the
+// stopping time: the plain estimate is too high after a test that passed and too
+// low after one that failed.
 type Stopped struct {
-	Elo     float64 // logistic; as often too high as too low
+	Elo     float64 // logistic; median-unbiased
 	Low     float64 // of the 95 % interval
 	High    float64
 	LOS     float64 // probability of a worse outcome at 0 Elo
 	Clamped bool    // the ratio is far beyond the bounds: the test should have stopped earlier
 }
 
-// Estimate gives the strength after a test, of the logistic or the normalized
-// model: the log likelihood ratio is taken for a Brownian motion between the
-// bounds, and its exit law is inverted (Siegmund 1985; fishtest computes the
-// same).
+// Estimate estimates the strength after a test with the logistic or the normalized
+// model: it treats the log likelihood ratio as a Brownian motion between the bounds
+// and inverts its exit law (Siegmund 1985; fishtest computes the same).
 func (t Test) Estimate(cells []float64) (Stopped, error) {
 	if err := t.Check(); err != nil {
 		return Stopped{}, err
@@ -35,11 +34,11 @@ func (t Test) Estimate(cells []float64) (Stopped, error) {
 	return out, nil
 }
 
-// walk is a test as a Brownian motion that ended at a time and a place.
+// walk is a test as a Brownian motion with its time and place of exit.
 type walk struct {
 	t              Test
 	bounds         Bounds
-	mean, variance float64 // of a unit's score
+	mean, variance float64 // of the score of one unit
 	s0, s1         float64 // the hypotheses as scores
 	time, llr      float64
 	clamped        bool
@@ -61,14 +60,15 @@ func newWalk(t Test, cells []float64) *walk {
 	return w
 }
 
-// law is the drift and the variance of the ratio per unit when the true score is s.
+// law returns the drift and the variance of the ratio per unit if the true score is
+// s.
 func (w *walk) law(s float64) (drift, variance float64) {
 	v := w.variance + (s-w.mean)*(s-w.mean)
 	return (s - (w.s0+w.s1)/2) * (w.s1 - w.s0) / v, (w.s1 - w.s0) * (w.s1 - w.s0) / v
 }
 
-// worse is the probability that a test at this strength ends worse: fails sooner,
-// passes later, or fails where this one passed.
+// worse returns the probability that a test at this strength ends worse: fails
+// sooner, passes later, or fails instead of passing.
 func (w *walk) worse(elo float64) float64 {
 	drift, variance := w.law(Expected(elo))
 	width := w.bounds.Upper - w.bounds.Lower
@@ -81,8 +81,8 @@ func (w *walk) worse(elo float64) float64 {
 	return min(max(p, 0), 1)
 }
 
-// series is the exact law, a Fourier series that converges fast unless the time is
-// short.
+// series computes the exact law by a Fourier series, which converges fast unless
+// the time is short.
 func (w *walk) series(drift, variance float64) float64 {
 	a := w.bounds.Upper - w.bounds.Lower
 	x, y := -w.bounds.Lower, w.llr-w.bounds.Lower
@@ -106,14 +106,14 @@ func (w *walk) series(drift, variance float64) float64 {
 	return lower + scale*sum
 }
 
-// siegmund is his approximation, for short times and strong drifts.
+// siegmund computes Siegmund's approximation, for short times and strong drifts.
 func (w *walk) siegmund(drift, variance float64) float64 {
 	root, offset, gamma := math.Sqrt(w.time*variance), drift*w.time, drift/variance
 	image := func(bound, z float64) float64 {
 		if gamma*bound < 5 {
 			return math.Exp(2*gamma*bound) * normal(z)
 		}
-		// The tail of the normal law by its series: the exponential alone is too large.
+		// Use the series of the normal tail: the exponential alone is too large.
 		return -math.Exp(-z*z/2+2*gamma*bound) / math.Sqrt(2*math.Pi) * (1/z - 1/(z*z*z))
 	}
 	low, high := w.bounds.Lower, w.bounds.Upper
@@ -122,7 +122,7 @@ func (w *walk) siegmund(drift, variance float64) float64 {
 		image(high, (w.llr-offset-2*high)/root)
 }
 
-// quantile finds the strength at which a worse outcome has this probability.
+// quantile returns the strength at which a worse outcome has this probability.
 func (w *walk) quantile(p float64) float64 {
 	low, high := -1000.0, 1000.0
 	for range 100 {

@@ -2,24 +2,26 @@ package rating
 
 import "math"
 
-// covariance of the free players' strengths: a laplacian's inverse, relative to
-// what is fixed, or to the mean of a component in which nothing is.
+// covariance is the covariance of the free players' strengths: the inverse of a
+// laplacian, relative to the fixed players, or to the mean of a component without
+// any.
 type covariance interface {
-	// variance of each free player.
+	// variance returns the variance of each free player.
 	variance() []float64
-	// between two of them.
+	// between returns the covariance of two players.
 	between(i, j int32) float64
 	exact() bool
 }
 
-// The most multiplications that a factorisation, and that the covariances of
-// pairs beside it, may take.
+// The most multiplications for a factorisation, and for the covariances of pairs in
+// addition.
 const (
 	factorBudget = 1.5e9
 	pairBudget   = 4e9
 )
 
-// covarianceOf chooses how: by a factorisation where that is cheap enough.
+// covarianceOf returns the exact covariance if a factorisation is cheap enough,
+// otherwise an estimate.
 func covarianceOf(l *laplacian) covariance {
 	e, cost := arrange(l)
 	if cost <= factorBudget && e.factor(l) {
@@ -28,9 +30,9 @@ func covarianceOf(l *laplacian) covariance {
 	return newEstimated(l)
 }
 
-// factored is the exact covariance. In a component that nothing fixes it is first
-// taken relative to the player left out, then to the mean: both differ by what
-// shift and level say.
+// factored is the exact covariance. In a component without a fixed player it is
+// first computed relative to the player left out, and then converted to the mean
+// with shift and level.
 type factored struct {
 	l       *laplacian
 	e       *envelope
@@ -94,7 +96,7 @@ func (f *factored) between(i, j int32) float64 {
 	return raw - f.shift[i] - f.shift[j] + f.level[i]
 }
 
-// column computes an entry of the inverse that the envelope does not have.
+// column computes an element of the inverse outside the envelope.
 func (f *factored) column(a, b int32) float64 {
 	n := len(f.e.order)
 	one, other := make([]float64, n), make([]float64, n)
@@ -107,21 +109,21 @@ func (f *factored) column(a, b int32) float64 {
 	return dot(one[a:], other[a:])
 }
 
-// estimated is the covariance of a graph too entangled to factor. With M the
-// normalised weights D^−½ A D^−½, the inverse of 1 − M is 1 + M + M² + R; the
-// first terms are computed, R is M³/(1 − M), small where games mix the players
-// well. Of R a few leading directions are found by a random projection, the rest
-// is estimated by random signs (Hutch++, Meyer et al. 2021), drawn from a fixed
+// estimated is the covariance of a graph that is too dense to factor. With M the
+// normalised weights D^−½ A D^−½, the inverse of 1 − M is 1 + M + M² + R; the first
+// terms are computed, and R is M³/(1 − M), which is small if games mix the players
+// well. A few leading directions of R are found by a random projection, and the
+// rest is estimated with random signs (Hutch++, Meyer et al. 2021) from a fixed
 // seed.
 type estimated struct {
 	l      *laplacian
 	root   []float64   // √D
-	top    [][]float64 // M's known eigenvectors of value 1: of each loose component
+	top    [][]float64 // known eigenvectors of M with value 1: one per loose component
 	of     []int32     // loose component of each player, −1: none
 	basis  [][]float64
 	image  [][]float64 // R basis
 	gram   [][]float64
-	rest   []float64 // diagonal of what is left of R
+	rest   []float64 // diagonal of the rest of R
 	shift  []float64
 	level  []float64
 	m2     []float64 // diagonal of M²
@@ -165,7 +167,7 @@ func newEstimated(l *laplacian) *estimated {
 	return e
 }
 
-// clear takes the known eigenvectors out of v.
+// clear projects the known eigenvectors out of v.
 func (e *estimated) clear(v []float64) {
 	for _, top := range e.top {
 		along := dot(top, v)
@@ -175,7 +177,7 @@ func (e *estimated) clear(v []float64) {
 	}
 }
 
-// inverse is (1 − M)⁻¹ v without the known eigenvectors.
+// inverse returns (1 − M)⁻¹ v without the known eigenvectors.
 func (e *estimated) inverse(v []float64) []float64 {
 	b := append([]float64(nil), v...)
 	e.clear(b)
@@ -190,7 +192,7 @@ func (e *estimated) inverse(v []float64) []float64 {
 	return y
 }
 
-// times is M v.
+// times returns M v.
 func (e *estimated) times(v []float64) []float64 {
 	scaled, out := make([]float64, len(v)), make([]float64, len(v))
 	for i := range v {
@@ -203,7 +205,7 @@ func (e *estimated) times(v []float64) []float64 {
 	return out
 }
 
-// tail is R v.
+// tail returns R v.
 func (e *estimated) tail(v []float64) []float64 {
 	y := e.inverse(v)
 	for range 3 {
@@ -213,7 +215,7 @@ func (e *estimated) tail(v []float64) []float64 {
 	return y
 }
 
-// project finds the leading directions of R and the diagonal of the rest.
+// project computes the leading directions of R and the diagonal of the rest.
 func (e *estimated) project() {
 	n := e.l.size()
 	draw := signs(0x9E3779B97F4A7C15)
@@ -257,7 +259,7 @@ func (e *estimated) project() {
 	}
 }
 
-// off takes the leading directions out of v.
+// off projects the leading directions out of v.
 func (e *estimated) off(v []float64) {
 	for _, q := range e.basis {
 		along := dot(q, v)
@@ -267,7 +269,7 @@ func (e *estimated) off(v []float64) {
 	}
 }
 
-// leading is an entry of the part of R that the leading directions explain.
+// leading returns an element of the part of R in the leading directions.
 func (e *estimated) leading(i, j int32) float64 {
 	sum := 0.0
 	for a, q := range e.basis {
@@ -279,7 +281,7 @@ func (e *estimated) leading(i, j int32) float64 {
 	return sum
 }
 
-// means finds how players and the mean of their loose component vary together.
+// means computes the covariances of players with the mean of their loose component.
 func (e *estimated) means() {
 	for _, members := range e.l.loose {
 		ones := make([]float64, e.l.size())
@@ -296,7 +298,7 @@ func (e *estimated) means() {
 
 func (e *estimated) exact() bool { return false }
 
-// known is what the series has of an entry before R, without the known eigenvectors.
+// known returns an element of the series before R, without the known eigenvectors.
 func (e *estimated) known(i, j int32, m0, m1, m2 float64) float64 {
 	sum := m0 + m1 + m2
 	if c := e.of[i]; c >= 0 && c == e.of[j] {
@@ -338,7 +340,7 @@ func (e *estimated) between(i, j int32) float64 {
 	return whole/scale - e.shift[i] - e.shift[j] + e.level[i]
 }
 
-// signs draws ±1 from a counter (SplitMix64).
+// signStream generates ±1 from a counter (SplitMix64).
 type signStream uint64
 
 func signs(seed uint64) *signStream { s := signStream(seed); return &s }

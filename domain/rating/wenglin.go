@@ -5,18 +5,17 @@ import (
 	"math"
 )
 
-// Skill is a belief about a player: a mean and a standard deviation.
+// Skill is an estimate of a player's strength: mean and standard deviation.
 type Skill struct{ Mu, Sigma float64 }
 
-// NewSkill is a player of whom nothing is known, in Weng and Lin's and in
-// TrueSkill's numbers.
+// NewSkill is the estimate for an unknown player in both Weng-Lin and TrueSkill.
 var NewSkill = Skill{25, 25.0 / 3}
 
-// Ordinal is a cautious single number: three deviations below the mean.
+// Ordinal returns a conservative single number: three deviations below the mean.
 func (s Skill) Ordinal() float64 { return s.Mu - 3*s.Sigma }
 
-// The constants of both systems: the deviation of a performance, and of what a game
-// adds (TrueSkill only).
+// The constants of both systems: the deviation of a performance, and the one added
+// per game (TrueSkill only).
 const (
 	skillBeta    = 25.0 / 6
 	skillTau     = 25.0 / 300
@@ -40,9 +39,9 @@ func checkSkills(what string, skills []Skill, ranks []int) error {
 	return f.err(what)
 }
 
-// WengLin updates the players of one game by Weng and Lin's Plackett–Luce rule
-// (JMLR 12, 2011), without the deviation that some programs add for each game.
-// Ranks are from 1, equal ones are draws.
+// WengLin updates the players of one game by Weng and Lin's Plackett-Luce rule
+// (JMLR 12, 2011), without the deviation that some programs add per game. Ranks
+// start at 1; equal ones are draws.
 func WengLin(skills []Skill, ranks []int) ([]Skill, error) {
 	if err := checkSkills("weng-lin", skills, ranks); err != nil {
 		return nil, err
@@ -88,8 +87,8 @@ func WengLin(skills []Skill, ranks []int) ([]Skill, error) {
 	return out, nil
 }
 
-// TrueSkill updates the two players of one game (Herbrich et al. 2007): a beat b, or
-// drew with it. The chance of a draw between equals is 0 to 1, 0.1 by default.
+// TrueSkill updates the two players of one game (Herbrich et al. 2007): a beat b,
+// or drew. drawRate is the probability of a draw between equals, usually 0.1.
 func TrueSkill(a, b Skill, drawn bool, drawRate float64) (Skill, Skill, error) {
 	if err := checkSkills("trueskill", []Skill{a, b}, []int{1, 2}); err != nil {
 		return a, b, err
@@ -113,16 +112,17 @@ func TrueSkill(a, b Skill, drawn bool, drawRate float64) (Skill, Skill, error) {
 
 func density(x float64) float64 { return math.Exp(-x*x/2) / math.Sqrt(2*math.Pi) }
 
-// truncatedWin is the mean of a normal above −t, and how much it narrows.
+// truncatedWin returns the mean of a normal truncated to above −t, and the
+// reduction of its variance.
 func truncatedWin(t float64) (v, w float64) {
-	if t < -30 { // the ratio's own limit
+	if t < -30 { // the limit of the ratio
 		return -t, 1
 	}
 	v = density(t) / normal(t)
 	return v, v * (v + t)
 }
 
-// truncatedDraw is the same for a normal within ±margin of −t.
+// truncatedDraw is the same for a normal truncated to ±margin of −t.
 func truncatedDraw(t, margin float64) (v, w float64) {
 	below, above := -margin-math.Abs(t), margin-math.Abs(t)
 	mass := normal(above) - normal(below)

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// DayResult is a number of games between two players on a day; A had the first seat.
+// DayResult is a number of games between two players on a day; A had the first
+// seat.
 type DayResult struct {
 	Day int
 	Result
@@ -16,14 +17,14 @@ type DayResult struct {
 
 // HistoryOptions are the settings of whole-history rating.
 type HistoryOptions struct {
-	// Drift is the variance of a player's strength that a day adds, in Elo²; 300
-	// in Coulom's own examples.
+	// Drift is the variance that a day adds to a player's strength, in Elo²; 300 in
+	// Coulom's examples.
 	Drift float64
-	// Prior is how many games each player won and lost on its first day against
-	// a player of rating 0, 1 of both in Coulom's program.
+	// Prior is how many games each player is assumed to have won and lost on its
+	// first day against a player of rating 0; 1 of each in Coulom's program.
 	Prior      float64
 	Advantage  float64 // of the first seat, in Elo
-	Iterations int     // rounds of Newton's method over all players; 0: until nothing moves
+	Iterations int     // rounds of Newton's method over all players; 0: until convergence
 }
 
 // DefaultHistory are the settings of Coulom's paper and of its published test.
@@ -32,8 +33,8 @@ var DefaultHistory = HistoryOptions{Drift: 300, Prior: 1}
 // Moment is a player's rating on a day it played on.
 type Moment struct {
 	Day    int
-	Rating float64 // Elo, 0 is the average of players of whom nothing is known
-	Error  float64 // standard deviation, given the others' ratings
+	Rating float64 // Elo; 0 is the prior mean
+	Error  float64 // standard deviation, with the others' ratings fixed
 }
 
 // History is one player's ratings, day by day.
@@ -43,11 +44,11 @@ type History struct {
 	WDL
 }
 
-// whrRidge is taken from the diagonal of the second derivatives, as in the
+// whrRidge is subtracted from the diagonal of the second derivatives, as in the
 // published programs.
 const whrRidge = 0.001
 
-// whrMeeting is all games of a day against one opponent's day.
+// whrMeeting is all games of a day against an opponent on that day.
 type whrMeeting struct {
 	opponent, day int32 // index of the player, and of its day
 	won, lost     float64
@@ -61,10 +62,11 @@ type whrPlayer struct {
 	wdl      WDL
 }
 
-// WholeHistory rates every player on every day it played on (Coulom,
-// "Whole-History Rating", 2008): games by Bradley and Terry's model, a Wiener
-// process between the days of a player. Draws are half wins. Every order of the
-// same results gives the same bytes. The days are in order, the players by name.
+// WholeHistory rates every player on every day it played (Coulom, "Whole-History
+// Rating", 2008): games follow the Bradley-Terry model, and a player's strength a
+// Wiener process between days. Draws are half wins. The order of the results does
+// not affect the output, not even in the last bit. Days are in order, players
+// sorted by name.
 func WholeHistory(results []DayResult, o HistoryOptions) ([]History, error) {
 	names, players, err := whrGather(results, o)
 	if err != nil {
@@ -145,7 +147,7 @@ func whrGather(results []DayResult, o HistoryOptions) ([]string, []whrPlayer, er
 	return names, players, nil
 }
 
-// on gives the index of a day, which is the last one or a new one.
+// on returns the index of a day, which must be the last one or a new one.
 func (p *whrPlayer) on(day int) int32 {
 	if n := len(p.days); n == 0 || p.days[n-1] != day {
 		p.days = append(p.days, day)
@@ -155,8 +157,8 @@ func (p *whrPlayer) on(day int) int32 {
 	return int32(len(p.days) - 1)
 }
 
-// merge sums the meetings of a day with the same opponent and seat, so that how
-// results were split leaves no trace.
+// merge sums the meetings of a day with the same opponent and seat, so that the
+// result does not depend on how results were split.
 func (p *whrPlayer) merge() {
 	for d, all := range p.meetings {
 		slices.SortStableFunc(all, func(a, b whrMeeting) int {
@@ -175,8 +177,8 @@ func (p *whrPlayer) merge() {
 	}
 }
 
-// bends are the first and second derivatives by the strength of each day, and the
-// links of a day to the one before it.
+// bends returns the first and second derivatives by the strength of each day, and
+// the links of each day to the previous one.
 func (p *whrPlayer) bends(players []whrPlayer, drift, prior float64) (first, second, link []float64) {
 	n := len(p.days)
 	first, second, link = make([]float64, n), make([]float64, n), make([]float64, n)
@@ -205,7 +207,7 @@ func (p *whrPlayer) bends(players []whrPlayer, drift, prior float64) (first, sec
 	return first, second, link
 }
 
-// newton moves a player's days by one step and gives the largest move.
+// newton moves a player's days by one step and returns the largest change.
 func (p *whrPlayer) newton(players []whrPlayer, drift, prior float64) float64 {
 	first, second, link := p.bends(players, drift, prior)
 	n := len(p.days)
@@ -234,7 +236,8 @@ func (p *whrPlayer) newton(players []whrPlayer, drift, prior float64) float64 {
 	return moved
 }
 
-// variances are the diagonal of the inverse of the tridiagonal second derivatives.
+// variances returns the diagonal of the inverse of the tridiagonal second
+// derivatives.
 func (p *whrPlayer) variances(players []whrPlayer, drift, prior float64) []float64 {
 	_, second, link := p.bends(players, drift, prior)
 	n := len(p.days)

@@ -1,9 +1,11 @@
-// Package sshtournament is what happens in a tournament whose games are played by a
-// command on other machines, reached over SSH: the events of a run, the state they
-// fold into, and how it is cut into shards.
+// Package sshtournament is a tournament whose games a command plays on other
+// machines, reached over SSH: the events of a run, the state they fold into, and
+// its division into shards.
 //
-// It opens no connection and runs nothing; cmd/internal/sshrun does. Shards are leased
-// by events, so that a coordinator that starts again goes on with what is missing.
+// It opens no connection and runs nothing; cmd/internal/sshrun does. Shards are
+// leased by events, so that a restarted coordinator continues with the missing
+// ones.
 //
-// Read events.go (what happens), state.go (the state), host.go (how a host is written).
+// Read events.go (the events), state.go (the state), host.go (the notation of
+// hosts).
 package sshtournament

@@ -13,10 +13,11 @@ import (
 // ID names a run.
 type ID string
 
-// MaxID bounds the name of a run in bytes: the names of its games begin with it.
+// MaxID limits the id of a run in bytes, because the ids of its games start with
+// it.
 const MaxID = 120
 
-// Stream is where the run's whole life is written.
+// Stream returns the stream with all events of the run.
 func (id ID) Stream() domain.StreamID { return domain.Stream("sshtournament", string(id)) }
 
 func (id ID) check(c *domain.Checks) {
@@ -26,17 +27,17 @@ func (id ID) check(c *domain.Checks) {
 	}
 }
 
-// The bounds of a run, whatever the policy says.
+// Limits of a run, independent of the policy.
 const (
 	MaxHosts        = 256
 	MaxParticipants = 64
 	MaxGames        = 10_000 // of a matchup
 	MaxShards       = 5000
-	MaxArguments    = 64   // of a command, and of what is put before it
+	MaxArguments    = 64   // of a command, and of its prefix
 	MaxArgument     = 4096 // bytes
 )
 
-// Started: a run begins. Every participant meets every other.
+// Started: a run started. Every participant meets every other.
 type Started struct {
 	RunID              ID               `json:"run_id"`
 	ConfigKey          domain.ConfigKey `json:"config_key,omitempty"`
@@ -45,9 +46,9 @@ type Started struct {
 	GamesPerMatchup    int              `json:"games_per_matchup"`
 	GamesPerShard      int              `json:"games_per_shard"`
 	Command            []string         `json:"command"` // argv of the match command on the hosts
-	Retries            int              `json:"retries"` // of a shard whose command fails
+	Retries            int              `json:"retries"` // of a shard whose command failed
 	MaxParallelPerHost int              `json:"max_parallel_per_host"`
-	ShardSeconds       domain.Seconds   `json:"shard_seconds"` // bound on one attempt
+	ShardSeconds       domain.Seconds   `json:"shard_seconds"` // limit of one attempt
 	Unrated            bool             `json:"unrated,omitempty"`
 	Seed               uint64           `json:"seed"`
 }
@@ -88,7 +89,7 @@ func (e Started) Validate() []domain.Fault {
 	return append(c, argumentFaults(e.Command, MaxArguments-len(Announced(nil)))...)
 }
 
-// argumentFaults wants a command that a remote shell can be told word by word.
+// argumentFaults checks that a command can be passed to a remote shell.
 func argumentFaults(argv []string, most int) []domain.Fault {
 	var c domain.Checks
 	domain.Within(&c, "command", len(argv), 1, most)
@@ -107,7 +108,7 @@ func argumentFaults(argv []string, most int) []domain.Fault {
 	return c
 }
 
-// Shard is games of one matchup that one command plays.
+// Shard is a part of one matchup's games, played by one command.
 type Shard struct {
 	Number  int      `json:"shard" doc:"from 1"`
 	Players []string `json:"players"`
@@ -117,7 +118,8 @@ type Shard struct {
 	Games   int      `json:"games"`
 }
 
-// Seats is who sits where in a game of the matchup: they take turns.
+// Seats returns the players of a game of the matchup in seat order; they take
+// turns.
 func (s Shard) Seats(game int) []string {
 	return tournament.Pairing{Players: s.Players}.Seats(game)
 }
@@ -127,11 +129,12 @@ func (e Started) shards() int {
 	return n * (n - 1) / 2 * ((e.GamesPerMatchup + e.GamesPerShard - 1) / e.GamesPerShard)
 }
 
-// Shards cuts the run: matchup after matchup in the order of Berger's tables.
+// Shards divides the run into shards: matchup by matchup in the order of Berger's
+// tables.
 func (e Started) Shards() (shards []Shard) {
 	rounds, err := pairing.RoundRobin(len(e.Participants))
 	if err != nil {
-		return nil // participants are checked when it starts
+		return nil // participants were checked at the start
 	}
 	matchup := 0
 	for r, round := range rounds {
@@ -150,25 +153,26 @@ func (e Started) Shards() (shards []Shard) {
 	return shards
 }
 
-// GameID names a game of a matchup.
+// GameID returns the id of a game of a matchup.
 func (e Started) GameID(matchup, game int) string {
 	return fmt.Sprintf("%s:%d.%d", e.RunID, matchup, game)
 }
 
-// SeedOf is the seed of a game. Two games that follow each other share an opening.
+// SeedOf returns the seed of a game, and of its opening, which two consecutive
+// games share.
 func (e Started) SeedOf(matchup, game int) (seed, opening uint64) {
 	draw := func(what string, n int) uint64 {
 		sum := domain.DeriveID(fmt.Sprintf("ssh/%s/%d/%d/%s", e.RunID, e.Seed, matchup, what), n)
-		return binary.BigEndian.Uint64(sum[:8]) >> 11 // every reader of JSON keeps it exactly
+		return binary.BigEndian.Uint64(sum[:8]) >> 11 // at most 53 bits, exact in every JSON reader
 	}
 	return draw("game", game), draw("opening", (game-1)/2)
 }
 
-// ShardBegun: a coordinator runs the command of a shard on a host.
+// ShardBegun: a coordinator is running the command of a shard on a host.
 type ShardBegun struct {
 	RunID   ID            `json:"run_id"`
 	Shard   int           `json:"shard"`
-	Attempt int           `json:"attempt"` // from 1, whatever came of those before
+	Attempt int           `json:"attempt"` // from 1, counting all attempts
 	Host    string        `json:"host"`
 	NodeID  domain.NodeID `json:"node_id,omitempty"` // the coordinator
 }
@@ -184,7 +188,7 @@ func place(id ID, shard int) []domain.Fault {
 	return c
 }
 
-// GameRecorded: a host told the result of a game.
+// GameRecorded: a host sent the result of a game.
 type GameRecorded struct {
 	RunID ID              `json:"run_id"`
 	Shard int             `json:"shard"`
@@ -206,13 +210,13 @@ const (
 	EndDone        = "done"        // every game is recorded
 	EndFailed      = "failed"      // the command failed; counts against the retries
 	EndHost        = "host"        // the host failed; counts against the host
-	EndInterrupted = "interrupted" // the coordinator stopped; counts against nobody
+	EndInterrupted = "interrupted" // the coordinator stopped; does not count
 )
 
-// Ends lists them.
+// Ends lists the ways.
 var Ends = []string{EndDone, EndFailed, EndHost, EndInterrupted}
 
-// ShardEnded: an attempt at a shard is over.
+// ShardEnded: an attempt at a shard ended.
 type ShardEnded struct {
 	RunID   ID     `json:"run_id"`
 	Shard   int    `json:"shard"`
@@ -220,7 +224,7 @@ type ShardEnded struct {
 	Host    string `json:"host"`
 	How     string `json:"how"`
 	Reason  string `json:"reason,omitempty"`
-	Final   bool   `json:"final,omitempty"` // it failed, and is not tried again
+	Final   bool   `json:"final,omitempty"` // it failed, and is not retried
 }
 
 func (ShardEnded) EventType() string       { return "SSH_SHARD_ENDED" }
@@ -243,7 +247,7 @@ func (HostDropped) EventType() string          { return "SSH_HOST_DROPPED" }
 func (e HostDropped) Home() domain.StreamID    { return e.RunID.Stream() }
 func (e HostDropped) Validate() []domain.Fault { return place(e.RunID, 1) }
 
-// Cancelled: somebody ended the run. Its results stay.
+// Cancelled: the run was cancelled. Its results are kept.
 type Cancelled struct {
 	RunID  ID     `json:"run_id"`
 	Reason string `json:"reason,omitempty"`
@@ -253,7 +257,7 @@ func (Cancelled) EventType() string          { return "SSH_TOURNAMENT_CANCELLED"
 func (e Cancelled) Home() domain.StreamID    { return e.RunID.Stream() }
 func (e Cancelled) Validate() []domain.Fault { return place(e.RunID, 1) }
 
-// Finished: nothing of the run is left to do.
+// Finished: the run has nothing left to do.
 type Finished struct {
 	RunID     ID                    `json:"run_id"`
 	Games     int                   `json:"games"`            // recorded
@@ -266,7 +270,7 @@ func (Finished) EventType() string          { return "SSH_TOURNAMENT_FINISHED" }
 func (e Finished) Home() domain.StreamID    { return e.RunID.Stream() }
 func (e Finished) Validate() []domain.Fault { return place(e.RunID, 1) }
 
-// Events is the catalogue of SSH tournaments.
+// Events returns the catalogue entries of SSH tournaments.
 func Events() []domain.Def {
 	return domain.WithExamples([]domain.Def{
 		domain.Define[Started](1, "sshtournament", "a tournament over SSH begins"),

@@ -9,17 +9,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Host is a machine as it is written: [user@]name[:port], an IPv6 address in brackets.
+// Host is a machine, written [user@]name[:port] with an IPv6 address in brackets.
 type Host struct {
-	User string // empty: the coordinator's setting
+	User string // empty: as configured for the coordinator
 	Name string // of the machine, or its address
 	Port int
 }
 
-// DefaultPort is that of SSH.
+// DefaultPort is the port of SSH.
 const DefaultPort = 22
 
-// ParseHost reads a host. Nothing in it can be taken for an option or a command.
+// ParseHost parses a host. Nothing in it can be mistaken for an option or a
+// command.
 func ParseHost(text string) (Host, error) {
 	host := Host{Port: DefaultPort}
 	rest := text
@@ -56,7 +57,8 @@ func ParseHost(text string) (Host, error) {
 	return host, nil
 }
 
-// word tells letters, digits and a few others, the first a letter or a digit.
+// word reports whether text consists of letters, digits and the given other
+// characters, starting with a letter or a digit.
 func word(text string, most int, others string) bool {
 	if text == "" || len(text) > most {
 		return false
@@ -70,7 +72,7 @@ func word(text string, most int, others string) bool {
 	return true
 }
 
-// Address is the machine with its port, as it is dialled.
+// Address returns the host and port to dial.
 func (h Host) Address() string {
 	name := h.Name
 	if strings.Contains(name, ":") {
@@ -79,21 +81,21 @@ func (h Host) Address() string {
 	return name + ":" + strconv.Itoa(h.Port)
 }
 
-// Quotable tells a word that every shell takes as it is between single quotes: UTF-8
-// without control characters.
+// Quotable reports whether every shell takes text unchanged between single quotes:
+// UTF-8 without control characters.
 func Quotable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 })
 }
 
-// Announced is a command that first prints the number of its process on a line, by
-// which it can be killed, and then is the command itself. The words of the command are
-// arguments of sh, which reads none of them.
+// Announced returns a command that first prints its process id on a line, so that
+// it can be killed, and then executes argv. The words of argv are passed to sh as
+// arguments, which it does not interpret.
 //
-// Servers leave a command running when its connection ends, as it does when the
-// coordinator is killed. So a watcher in the command's process group looks every second
-// whether the process that serves the connection is there, and ends the group when it is
-// not: it is asked to end, and killed five seconds later. Where a user may not see that
-// process there is no watcher.
+// Servers leave a command running when its connection ends, as happens when the
+// coordinator is killed. A watcher in the command's process group therefore checks
+// every second whether the process that serves the connection is alive, and
+// otherwise sends the group SIGTERM, followed by SIGKILL five seconds later. If the
+// user cannot see that process, there is no watcher.
 func Announced(argv []string) []string {
 	return append([]string{"sh", "-c", announced, "sh"}, argv...)
 }
@@ -103,13 +105,13 @@ const announced = `echo $$; if kill -0 $PPID 2>/dev/null; then ( trap "" TERM; `
 	`kill -s TERM -- -$$ || kill -s TERM $$; sleep 5; kill -s KILL -- -$$ || kill -s KILL $$; ` +
 	`) </dev/null >/dev/null 2>&1 & fi; exec "$@"`
 
-// Killing is a command that sends a signal to a process and those that it began.
+// Killing returns a command that sends a signal to the process group of pid.
 func Killing(signal string, pid int) []string {
 	return []string{"sh", "-c", fmt.Sprintf("kill -s %s -- -%d || kill -s %s %d", signal, pid, signal, pid)}
 }
 
-// Quote writes a command as one line for a remote shell, which takes every word of it
-// as it is: SSH gives a command as one string, never as words.
+// Quote returns a command as one line for a remote shell, quoted so that the shell
+// takes every word unchanged: SSH passes a command as one string.
 func Quote(argv []string) (string, error) {
 	if faults := argumentFaults(argv, MaxArguments); len(faults) > 0 {
 		return "", domain.Faulty("command", faults)

@@ -2,7 +2,7 @@ package sshtournament
 
 import "github.com/ringrift/rift/domain"
 
-// Policy holds the bounds and defaults of tournaments over SSH.
+// Policy holds the limits and defaults of tournaments over SSH.
 type Policy struct {
 	GamesPerMatchup int            `json:"games_per_matchup" doc:"when nobody says"`
 	GamesPerShard   int            `json:"games_per_shard" doc:"that one command plays when nobody says"`
@@ -14,7 +14,7 @@ type Policy struct {
 	ShardSeconds    domain.Seconds `json:"shard_seconds" doc:"bound on one attempt at a shard"`
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{GamesPerMatchup: 50, GamesPerShard: 10, Retries: 1, ParallelPerHost: 1, MaxParallel: 16, MaxShards: 2000, HostFailures: 3, ShardSeconds: 21600}
 }
@@ -23,7 +23,7 @@ func (Policy) SectionName() string     { return "ssh_tournament" }
 func (Policy) About() string           { return "the bounds and defaults of tournaments over SSH" }
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.Checks
 	domain.Within(&c, "ssh_tournament.games_per_matchup", p.GamesPerMatchup, 1, MaxGames)
@@ -37,7 +37,7 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }
 
 // Runner is a fact of a node: whether it runs tournaments over SSH.

@@ -9,19 +9,19 @@ import (
 	"github.com/ringrift/rift/domain/tournament"
 )
 
-// Progress is a shard with what came of it so far.
+// Progress is a shard with its results so far.
 type Progress struct {
 	Shard
 	Played   []tournament.Game `json:"played,omitempty"` // by number
 	Attempts int               `json:"attempts"`
 	Failures int               `json:"failures,omitempty"` // of the command
-	Host     string            `json:"host,omitempty"`     // that runs it
+	Host     string            `json:"host,omitempty"`     // on which it runs
 	Tried    []string          `json:"tried,omitempty"`    // hosts where an attempt failed
-	Reason   string            `json:"reason,omitempty"`   // of the last attempt that failed
-	Failed   bool              `json:"failed,omitempty"`   // it is not tried again
+	Reason   string            `json:"reason,omitempty"`   // of the last failed attempt
+	Failed   bool              `json:"failed,omitempty"`   // it is not retried
 }
 
-// State is "waiting", "running", "done" or "failed".
+// State returns "waiting", "running", "done" or "failed".
 func (p Progress) State() string {
 	switch {
 	case len(p.Played) == p.Games:
@@ -34,7 +34,7 @@ func (p Progress) State() string {
 	return "waiting"
 }
 
-// Game finds a game of the matchup that was played.
+// Game returns a played game of the matchup.
 func (p Progress) Game(number int) (tournament.Game, bool) {
 	at := slices.IndexFunc(p.Played, func(g tournament.Game) bool { return g.Number == number })
 	if at < 0 {
@@ -43,7 +43,7 @@ func (p Progress) Game(number int) (tournament.Game, bool) {
 	return p.Played[at], true
 }
 
-// Missing lists the games of the shard that are not played.
+// Missing lists the unplayed games of the shard.
 func (p Progress) Missing() (games []int) {
 	for game := p.First; game < p.First+p.Games; game++ {
 		if _, played := p.Game(game); !played {
@@ -85,9 +85,9 @@ func (p Progress) Evolve(event domain.Event) Progress {
 // Key orders shards by number.
 func Key(shard int) string { return fmt.Sprintf("%05d", shard) }
 
-// HostLife is how a host does in a run.
+// HostLife is the state of a host in a run.
 type HostLife struct {
-	Failures int    `json:"failures,omitempty"` // one after the other
+	Failures int    `json:"failures,omitempty"` // in a row
 	Dropped  string `json:"dropped,omitempty"`  // why it is not used any more
 }
 
@@ -98,7 +98,7 @@ func (h HostLife) Evolve(event domain.Event) HostLife {
 		switch e.How {
 		case EndHost:
 			h.Failures++
-		case EndDone, EndFailed: // it answered
+		case EndDone, EndFailed: // the host worked
 			h.Failures = 0
 		}
 	case HostDropped:
@@ -119,7 +119,8 @@ type Run struct {
 	hosts  domain.Ordered[HostLife]
 }
 
-// State is "unknown", "running", "done", "failed" (games are missing) or "cancelled".
+// State returns "unknown", "running", "done", "failed" (games are missing) or
+// "cancelled".
 func (r Run) State() string {
 	switch {
 	case r.Cancelled != nil:
@@ -134,10 +135,10 @@ func (r Run) State() string {
 	return "running"
 }
 
-// Over tells that nothing of it counts any more.
+// Over reports whether the run has ended; further results do not count.
 func (r Run) Over() bool { return r.Finished != nil || r.Cancelled != nil }
 
-// Shard finds a shard.
+// Shard returns a shard.
 func (r Run) Shard(number int) (Progress, bool) { return r.shards.Get(Key(number)) }
 
 // Shards yields the shards in order.
@@ -151,13 +152,13 @@ func (r Run) Shards() iter.Seq[Progress] {
 	}
 }
 
-// Host tells how a host does.
+// Host returns the state of a host.
 func (r Run) Host(name string) HostLife {
 	life, _ := r.hosts.Get(name)
 	return life
 }
 
-// Usable counts the hosts that are not dropped.
+// Usable returns the number of hosts that are not dropped.
 func (r Run) Usable() int {
 	usable := 0
 	for _, host := range r.Started.Hosts {

@@ -7,21 +7,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Answer is what a command says of a game that it played.
+// Answer is a command's answer about a game that it played.
 type Answer struct {
 	GameID       string   `json:"game_id,omitempty"`
-	Participants []string `json:"participants"` // in the order of their seats
-	Ranks        []int    `json:"ranks"`        // in the same order
+	Participants []string `json:"participants"` // in seat order
+	Ranks        []int    `json:"ranks"`        // in seat order
 	Plies        int      `json:"plies,omitempty"`
 	Seed         *uint64  `json:"seed,omitempty"`
 }
 
-// MaxAnswers bounds the games of one answer.
+// MaxAnswers limits the games of one answer.
 const MaxAnswers = 1000
 
-// ParseAnswers reads what a command printed: one game, {"participants":["m1","m2"],
-// "result":{"ranks":[1,2]},…}, or several as {"games":[…]}. Anything else is an error,
-// never a draw.
+// ParseAnswers parses a command's output: one game, {"participants":["m1","m2"],
+// "result":{"ranks":[1,2]},…}, or several as {"games":[…]}. Anything else is an
+// error, never a draw.
 func ParseAnswers(printed json.RawMessage) ([]Answer, error) {
 	type game struct {
 		GameID       string   `json:"game_id"`
@@ -68,15 +68,15 @@ func ParseAnswers(printed json.RawMessage) ([]Answer, error) {
 	return answers, domain.Faulty("result", c)
 }
 
-// Said is how somebody tells a result by hand: the ranks of the pairing's players in
-// its order, 1 for the first, shared for draws; or the winner's name, which says
-// enough of a game of two; or "1-0", "0-1", "1/2-1/2" or "draw" as text.
+// Said is a result reported by hand: the ranks of the pairing's players in its
+// order, 1 for the first, shared for draws; or the winner's name, which is enough
+// for two players; or "1-0", "0-1", "1/2-1/2" or "draw" as text.
 type Said struct {
 	Ranks  []int  `json:"ranks,omitempty"`
 	Winner string `json:"winner,omitempty"`
 }
 
-// UnmarshalJSON reads an object or a text.
+// UnmarshalJSON accepts an object or a string.
 func (s *Said) UnmarshalJSON(data []byte) error {
 	var text string
 	if json.Unmarshal(data, &text) == nil {
@@ -103,7 +103,7 @@ func (s *Said) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// strictly decodes an object that has no other keys.
+// strictly decodes an object and rejects unknown keys.
 func strictly(data []byte, into any) error {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(data, &keys); err != nil {
@@ -124,7 +124,7 @@ func strictly(data []byte, into any) error {
 	return nil
 }
 
-// Of gives the ranks that were told of a pairing's game.
+// Of returns the ranks for a game of a pairing.
 func (s Said) Of(players []string) ([]int, []domain.Fault) {
 	switch {
 	case s.Winner == "":

@@ -9,22 +9,22 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Started: a tournament begins. Participants are in the order of their seeds.
+// Started: a tournament started. Participants are in seed order.
 type Started struct {
 	TournamentID    ID               `json:"tournament_id"`
 	Format          Format           `json:"format"`
 	ConfigKey       domain.ConfigKey `json:"config_key,omitempty"`
 	Participants    []string         `json:"participants"`
-	Players         []string         `json:"players,omitempty"` // specs of built-in players, in their order; empty for a model
-	Harness         string           `json:"harness,omitempty"` // that drives the models
+	Players         []string         `json:"players,omitempty"` // specs of built-in players by participant; empty for a model
+	Harness         string           `json:"harness,omitempty"` // the program that runs the models
 	GamesPerPairing int              `json:"games_per_pairing"`
-	Rounds          int              `json:"rounds"` // planned; at most, where results decide
+	Rounds          int              `json:"rounds"` // planned; an upper limit where it depends on results
 	Seats           int              `json:"seats"`  // of a game
 	System          System           `json:"system,omitempty"`
 	ThirdPlace      bool             `json:"third_place,omitempty"` // the losers of the semi-finals meet
-	Reset           bool             `json:"reset,omitempty"`       // the grand final is played again when it was its loser's first loss
-	TieGames        int              `json:"tie_games,omitempty"`   // added at most to a knock-out pairing that is level
-	ByHand          bool             `json:"by_hand,omitempty"`     // no work items: results are told
+	Reset           bool             `json:"reset,omitempty"`       // the grand final is repeated if it was its loser's first loss
+	TieGames        int              `json:"tie_games,omitempty"`   // most games added to a tied knock-out pairing
+	ByHand          bool             `json:"by_hand,omitempty"`     // no work items: results are reported by hand
 	Unrated         bool             `json:"unrated,omitempty"`
 	Seed            uint64           `json:"seed"` // of openings and games
 	Priority        int              `json:"priority"`
@@ -33,13 +33,13 @@ type Started struct {
 func (Started) EventType() string       { return "TOURNAMENT_STARTED" }
 func (e Started) Home() domain.StreamID { return e.TournamentID.Stream() }
 
-// The bounds of one tournament, whatever the policy says.
+// Limits of one tournament, independent of the policy.
 const (
 	MaxParticipants = 512
 	MaxGames        = 1000 // of a pairing
 	MaxRounds       = 1022 // a double round robin of MaxParticipants
 	MaxPlayerSpec   = 400  // bytes
-	maxTables       = 64   // participants at tables of three and four
+	maxTables       = 64   // participants at tables of three or four
 )
 
 func (e Started) Validate() []domain.Fault {
@@ -88,10 +88,10 @@ func (e Started) playerChecks(c *domain.Checks) {
 	}
 }
 
-// Number finds the seed of a participant; 0: there is none of that name.
+// Number returns the seed of a participant; 0 if there is none of that name.
 func (e Started) Number(name string) int { return slices.Index(e.Participants, name) + 1 }
 
-// Player is the spec of a participant's built-in player; empty: it is a model.
+// Player returns the spec of a participant's built-in player; empty for a model.
 func (e Started) Player(name string) string {
 	if at := e.Number(name); at > 0 && at <= len(e.Players) {
 		return e.Players[at-1]
@@ -99,22 +99,22 @@ func (e Started) Player(name string) string {
 	return ""
 }
 
-// SeedOf is the seed of a game. Games of one opening are those in which everybody
-// has every seat once.
+// SeedOf returns the seed of a game, and of its opening, which is shared by the
+// games in which every player has every seat once.
 func (e Started) SeedOf(round, number, game int) (seed, opening uint64) {
 	draw := func(what string, n int) uint64 {
 		sum := domain.DeriveID(fmt.Sprintf("tournament/%s/%d/%d.%d/%s", e.TournamentID, e.Seed, round, number, what), n)
-		return binary.BigEndian.Uint64(sum[:8]) >> 11 // every reader of JSON keeps it exactly
+		return binary.BigEndian.Uint64(sum[:8]) >> 11 // at most 53 bits, exact in every JSON reader
 	}
 	return draw("game", game), draw("opening", (game-1)/max(e.Seats, 1))
 }
 
-// GameID names a game.
+// GameID returns the id of a game.
 func (e Started) GameID(round, number, game int) string {
 	return fmt.Sprintf("%s:%d.%d.%d", e.TournamentID, round, number, game)
 }
 
-// RoundPaired: these meet in the next round.
+// RoundPaired: these pairings are played in the next round.
 type RoundPaired struct {
 	TournamentID ID        `json:"tournament_id"`
 	Round        int       `json:"round"`
@@ -122,17 +122,18 @@ type RoundPaired struct {
 	Pairings     []Pairing `json:"pairings"`
 }
 
-// Pairing is who meets in a round. A player alone has a bye.
+// Pairing is the players of one pairing of a round. A single player has a bye.
 type Pairing struct {
 	Number  int      `json:"pairing"`
-	Players []string `json:"players"`         // in the order of the seats of the first game
-	Match   int      `json:"match,omitempty"` // of the bracket
+	Players []string `json:"players"`         // in seat order of the first game
+	Match   int      `json:"match,omitempty"` // number in the bracket
 }
 
-// Bye tells whether nobody plays.
+// Bye reports whether the pairing has no games.
 func (p Pairing) Bye() bool { return len(p.Players) == 1 }
 
-// Seats is who sits where in a game: everybody moves on one seat from game to game.
+// Seats returns the players of a game in seat order: everybody moves one seat
+// further from game to game.
 func (p Pairing) Seats(game int) []string {
 	n := len(p.Players)
 	seats := make([]string, n)
@@ -142,7 +143,8 @@ func (p Pairing) Seats(game int) []string {
 	return seats
 }
 
-// OfPlayers turns what is told in the order of a game's seats into that of the players.
+// OfPlayers converts values in the order of a game's seats to the order of the
+// players.
 func (p Pairing) OfPlayers(game int, told []int) []int {
 	n := len(p.Players)
 	out := make([]int, n)
@@ -182,7 +184,7 @@ func place(id ID, round, number int) []domain.Fault {
 	return c
 }
 
-// PairingExtended: a knock-out pairing is level; more games are added to it.
+// PairingExtended: a knock-out pairing was tied; games were added to it.
 type PairingExtended struct {
 	TournamentID ID  `json:"tournament_id"`
 	Round        int `json:"round"`
@@ -190,7 +192,7 @@ type PairingExtended struct {
 	Games        int `json:"games"` // of the pairing from now on
 }
 
-// GameRecorded: a game came to an end.
+// GameRecorded: a game ended.
 type GameRecorded struct {
 	TournamentID ID   `json:"tournament_id"`
 	Round        int  `json:"round"`
@@ -198,13 +200,13 @@ type GameRecorded struct {
 	Game         Game `json:"game"`
 }
 
-// Game is how a game of a pairing ended.
+// Game is the result of a game of a pairing.
 type Game struct {
 	Number int           `json:"game"`  // from 1
 	Ranks  []int         `json:"ranks"` // in the order of the pairing's players, 1 for the winner; shared ranks are draws
 	Plies  int           `json:"plies,omitempty"`
 	Seed   *uint64       `json:"seed,omitempty"`
-	TaskID domain.TaskID `json:"task_id,omitempty"` // the item that played it; absent: it was told
+	TaskID domain.TaskID `json:"task_id,omitempty"` // the item that played it; absent: reported by hand
 	NodeID domain.NodeID `json:"node_id,omitempty"`
 }
 
@@ -215,8 +217,8 @@ func (e GameRecorded) Validate() []domain.Fault {
 	return c
 }
 
-// rankChecks wants the ranks of so many players: 1 for the first, shared by those
-// who are level, and the next one counting them all.
+// rankChecks checks the ranks of a number of players: 1 for the first, equal ones
+// shared, and the next one counting all before it.
 func rankChecks(c *domain.Checks, ranks []int, players int) {
 	if len(ranks) != players || players < domain.MinPlayers || players > domain.MaxPlayers {
 		c.Fault("result.ranks", "want one rank per player, found %d for %d", len(ranks), players)
@@ -230,14 +232,14 @@ func rankChecks(c *domain.Checks, ranks []int, players int) {
 	}
 }
 
-// RankFaults names what is wrong with the ranks of a game.
+// RankFaults returns what is wrong with the ranks of a game.
 func RankFaults(ranks []int, players int) []domain.Fault {
 	var c domain.Checks
 	rankChecks(&c, ranks, players)
 	return c
 }
 
-// PairingDecided: the pairing is over.
+// PairingDecided: a pairing was decided.
 type PairingDecided struct {
 	TournamentID ID      `json:"tournament_id"`
 	Round        int     `json:"round"`
@@ -245,13 +247,13 @@ type PairingDecided struct {
 	Outcome      Outcome `json:"outcome"`
 }
 
-// Outcome is what a pairing came to. Points are in the order of its players.
+// Outcome is the result of a pairing. Points are in the order of its players.
 type Outcome struct {
-	Points   []float64 `json:"points"`             // of its games; those of games without play are among them
-	Winner   string    `json:"winner,omitempty"`   // absent: it is level
+	Points   []float64 `json:"points"`             // including games awarded without play
+	Winner   string    `json:"winner,omitempty"`   // absent: a tie
 	Unplayed bool      `json:"unplayed,omitempty"` // no game was played
-	Away     []string  `json:"away,omitempty"`     // of its players, those who had withdrawn
-	Reason   string    `json:"reason,omitempty"`   // why it was decided otherwise than by its games
+	Away     []string  `json:"away,omitempty"`     // those of its players who had withdrawn
+	Reason   string    `json:"reason,omitempty"`   // why it was not decided by its games
 }
 
 // Item is a work item that plays games of a pairing, one after the other.
@@ -264,13 +266,13 @@ type Item struct {
 	Attempt int           `json:"attempt"`
 }
 
-// ItemOf names the item of some games.
+// ItemOf returns the item with its id.
 func ItemOf(id ID, item Item) Item {
 	item.TaskID = domain.TaskID(fmt.Sprintf("tournament-%s-%d.%d.%d.%d", domain.DeriveID(string(id), 0).String()[:18], item.Round, item.Pairing, item.First, item.Attempt))
 	return item
 }
 
-// GamesAsked: work items are to play these games.
+// GamesAsked: work items were requested for these games.
 type GamesAsked struct {
 	TournamentID ID     `json:"tournament_id"`
 	Items        []Item `json:"items"`
@@ -285,8 +287,8 @@ func itemFaults(id ID, items int) []domain.Fault {
 	return c
 }
 
-// GamesFailed: an item came to nothing. Its games are asked for again, or the
-// pairing waits for somebody.
+// GamesFailed: an item failed. Its games are requested again, or the pairing waits
+// for an operator.
 type GamesFailed struct {
 	TournamentID ID            `json:"tournament_id"`
 	TaskID       domain.TaskID `json:"task_id"`
@@ -294,7 +296,7 @@ type GamesFailed struct {
 	Pairing      int           `json:"pairing"`
 	NodeID       domain.NodeID `json:"node_id,omitempty"`
 	Reason       string        `json:"reason"`
-	Final        bool          `json:"final,omitempty"` // its games are not asked for again
+	Final        bool          `json:"final,omitempty"` // its games are not requested again
 }
 
 func (e GamesFailed) Validate() []domain.Fault {
@@ -303,7 +305,7 @@ func (e GamesFailed) Validate() []domain.Fault {
 	return c
 }
 
-// ItemsDropped: what these items play is not wanted any more.
+// ItemsDropped: these items are not needed any more.
 type ItemsDropped struct {
 	TournamentID ID     `json:"tournament_id"`
 	Items        []Item `json:"items"`
@@ -312,7 +314,7 @@ type ItemsDropped struct {
 
 func (e ItemsDropped) Validate() []domain.Fault { return itemFaults(e.TournamentID, len(e.Items)) }
 
-// Withdrawn: a participant plays no more. The games it owes are lost.
+// Withdrawn: a participant withdrew. Its unplayed games are lost.
 type Withdrawn struct {
 	TournamentID ID     `json:"tournament_id"`
 	Participant  string `json:"participant"`
@@ -326,7 +328,7 @@ func (e Withdrawn) Validate() []domain.Fault {
 	return c
 }
 
-// Cancelled: the tournament is over without a ranking.
+// Cancelled: the tournament ended without a ranking.
 type Cancelled struct {
 	TournamentID ID     `json:"tournament_id"`
 	Reason       string `json:"reason,omitempty"`
@@ -338,12 +340,12 @@ func (e Cancelled) Validate() []domain.Fault {
 	return c
 }
 
-// Ranked: the tournament is over, and this is what it came to.
+// Ranked: the tournament ended with this ranking.
 type Ranked struct {
 	TournamentID ID         `json:"tournament_id"`
 	Standings    []Standing `json:"standings"`
 	Games        int        `json:"games"`            // played
-	Reason       string     `json:"reason,omitempty"` // why it ended before its time
+	Reason       string     `json:"reason,omitempty"` // why it ended early
 }
 
 func (Ranked) EventType() string       { return "TOURNAMENT_RANKED" }

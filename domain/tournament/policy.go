@@ -2,7 +2,7 @@ package tournament
 
 import "github.com/ringrift/rift/domain"
 
-// Policy holds the bounds and defaults of tournaments.
+// Policy holds the limits and defaults of tournaments.
 type Policy struct {
 	GamesPerPairing int            `json:"games_per_pairing" doc:"of a pairing of two when nobody says; at larger tables everybody has every seat once"`
 	MaxParticipants int            `json:"max_participants" doc:"of one tournament"`
@@ -17,7 +17,7 @@ type Policy struct {
 	ItemSeconds     domain.Seconds `json:"item_seconds" doc:"bound on one attempt"`
 }
 
-// DefaultPolicy is the section before anybody changed it.
+// DefaultPolicy returns the section with its default values.
 func DefaultPolicy() Policy {
 	return Policy{
 		GamesPerPairing: 2, MaxParticipants: 256, MaxPairings: 20_000, MaxGames: 200_000, OpenPairings: 200, GamesPerItem: 10,
@@ -29,7 +29,7 @@ func (Policy) SectionName() string     { return "tournament" }
 func (Policy) About() string           { return "the bounds and defaults of tournaments" }
 func (Policy) Default() domain.Section { return DefaultPolicy() }
 
-// Faults names every number that cannot work.
+// Faults returns a fault for every unusable setting.
 func (p Policy) Faults() []domain.Fault {
 	var c domain.Checks
 	domain.Within(&c, "tournament.games_per_pairing", p.GamesPerPairing, 1, MaxGames)
@@ -46,5 +46,5 @@ func (p Policy) Faults() []domain.Fault {
 	return c
 }
 
-// PolicyOf finds the section in a document.
+// PolicyOf returns the section of a document.
 func PolicyOf(p domain.Policy) Policy { return domain.SectionOf[Policy](p) }

@@ -9,16 +9,16 @@ import (
 	"github.com/ringrift/rift/domain/pairing"
 )
 
-// Planned is how many rounds the tournament has, at most where results decide; 0 when
-// it can have none. asked is what somebody wants of a Swiss tournament, or of one at
-// tables; 0: the usual number.
+// Planned returns the number of rounds of the tournament, an upper limit where it
+// depends on results; 0 if it cannot have any. asked is the requested number for a
+// Swiss tournament, or one at larger tables; 0 means the usual number.
 func (e Started) Planned(asked int) int {
 	n := len(e.Participants)
 	switch {
 	case n < max(e.Seats, 2) || n > MaxParticipants:
 		return 0
 	case e.Seats > 2 && asked == 0:
-		return (n - 2 + e.Seats - 1) / (e.Seats - 1) // everybody can have met everybody
+		return (n - 2 + e.Seats - 1) / (e.Seats - 1) // enough for every player to have met every other
 	case e.Seats > 2:
 		return asked
 	}
@@ -41,7 +41,7 @@ func (e Started) Planned(asked int) int {
 	return 0
 }
 
-// halvings is how often a field is halved until one is left.
+// halvings returns how often n is halved until one is left.
 func halvings(n int) (times int) {
 	for ; n > 1; n = (n + 1) / 2 {
 		times++
@@ -49,7 +49,7 @@ func halvings(n int) (times int) {
 	return times
 }
 
-// Pairings bounds the pairings of the tournament from above, byes among them.
+// Pairings returns an upper bound of the tournament's pairings, byes included.
 func (e Started) Pairings() int {
 	n := len(e.Participants)
 	switch {
@@ -63,7 +63,7 @@ func (e Started) Pairings() int {
 	return e.Rounds * ((n + 1) / 2)
 }
 
-// Bracket is the tree of a knock-out tournament.
+// Bracket returns the bracket of a knock-out tournament.
 func (e Started) Bracket() *pairing.Bracket {
 	var bracket *pairing.Bracket
 	var err error
@@ -73,12 +73,13 @@ func (e Started) Bracket() *pairing.Bracket {
 		bracket, err = pairing.Double(len(e.Participants), e.Reset)
 	}
 	if err != nil {
-		return &pairing.Bracket{} // participants are checked when it starts
+		return &pairing.Bracket{} // participants were checked at the start
 	}
 	return bracket
 }
 
-// groupsOf are the matches that are played together: those of one round of one part.
+// groupsOf groups the matches that are played together: those of one round of one
+// part.
 func groupsOf(b *pairing.Bracket) (groups [][]pairing.Match) {
 	for _, m := range b.Matches {
 		last := len(groups) - 1
@@ -90,16 +91,16 @@ func groupsOf(b *pairing.Bracket) (groups [][]pairing.Match) {
 	return groups
 }
 
-// Next is what comes next: rounds to be paired, or why there are none. Over says that
-// the tournament has ended, and Reason why before its time.
+// Next is the next step of a tournament: rounds to pair, or why there are none.
+// Over means that the tournament has ended; Reason is set if it ended early.
 type Next struct {
 	Rounds []RoundPaired
 	Over   bool
 	Reason string
 }
 
-// Next finds the next rounds. Where pairings do not depend on results there may be
-// several, until so many pairings are open; elsewhere there is one, once nothing is
+// Next returns the next rounds. If pairings do not depend on results there may be
+// several, until open pairings are open; otherwise there is one, once no pairing is
 // open.
 func (t Tournament) Next(open int) (Next, error) {
 	s := t.Started
@@ -118,7 +119,7 @@ func (t Tournament) Next(open int) (Next, error) {
 	return t.nextScheduled(open)
 }
 
-// names are the players of numbers.
+// names returns the names of the players with these numbers.
 func (e Started) names(numbers ...int) []string {
 	names := make([]string, len(numbers))
 	for i, number := range numbers {
@@ -189,8 +190,8 @@ func (t Tournament) nextTables(open int) (Next, error) {
 	return next, nil
 }
 
-// nextSwiss pairs a round in which nobody meets twice or has a second bye. When there
-// is none, the tournament is over.
+// nextSwiss pairs a round in which nobody meets the same opponent twice or has a
+// second bye. If there is no such round, the tournament is over.
 func (t Tournament) nextSwiss() (Next, error) {
 	s := t.Started
 	away := t.Away()
@@ -202,7 +203,7 @@ func (t Tournament) nextSwiss() (Next, error) {
 	var err error
 	if s.System == Dutch {
 		if round, err = swiss.Dutch(); err != nil {
-			return Next{Over: true, Reason: err.Error()}, nil //nolint:nilerr // no round is left, which is how a tournament ends
+			return Next{Over: true, Reason: err.Error()}, nil //nolint:nilerr // no further round is possible, so the tournament ends
 		}
 	} else if round, err = swiss.Monrad(); err != nil {
 		return Next{}, domain.Errorf(domain.Internal, "tournament %s: %w", s.TournamentID, err)
@@ -215,7 +216,7 @@ func (t Tournament) nextSwiss() (Next, error) {
 	return Next{Rounds: []RoundPaired{t.round(t.Paired+1, t.pairings(round))}}, nil
 }
 
-// met tells whether two have met, or one has had a bye.
+// met reports whether two players have met, or one has had a bye.
 func (t Tournament) met(p pairing.Pairing) bool {
 	players := t.pairings([]pairing.Pairing{p})[0].Players
 	for table := range t.Tables() {
@@ -226,7 +227,7 @@ func (t Tournament) met(p pairing.Pairing) bool {
 	return false
 }
 
-// history is the rounds so far as the pairing of the next one wants them.
+// history returns the rounds so far in the form of package pairing.
 func (t Tournament) history() []pairing.Round {
 	rounds := make([]pairing.Round, t.Paired)
 	for table := range t.Tables() {
@@ -237,7 +238,7 @@ func (t Tournament) history() []pairing.Round {
 	return rounds
 }
 
-// stages tells how a knock-out stands, match by match.
+// stages returns the state of each match of a knock-out.
 func (t Tournament) stages() (*pairing.Bracket, []pairing.MatchState, error) {
 	return stagesOf(*t.Started, t.Away(), t.Tables())
 }
@@ -257,9 +258,9 @@ func stagesOf(s Started, away []int, tables iter.Seq[Table]) (*pairing.Bracket, 
 	return bracket, states, nil
 }
 
-// nextStage pairs the first round of the bracket that was not paired yet: byes stand
-// in it, and those who meet somebody that has withdrawn. A round of such alone is paired
-// too, so that who withdraws later changes nothing that is decided.
+// nextStage pairs the first unpaired round of the bracket, including byes and
+// matches against withdrawn players. A round that has only such matches is paired
+// too, so that a later withdrawal does not change anything already decided.
 func (t Tournament) nextStage() (Next, error) {
 	bracket, states, err := t.stages()
 	if err != nil {

@@ -8,11 +8,12 @@ import (
 	"github.com/ringrift/rift/domain/pairing"
 )
 
-// Standing is how a participant stands. Points are those of its games: 1 for a win,
-// 1/2 for a draw; at a table of more, 1 for everybody behind and 1/2 for everybody
-// level. Games, wins, draws and losses are of games that were played; a win at a larger
-// table is a first rank that nobody shares. A bye of a Swiss tournament is a won pairing, at larger tables one where
-// everybody is level, elsewhere nothing.
+// Standing is the standing of a participant. Points are those of its games: 1 for a
+// win, 1/2 for a draw; at tables of more than two, 1 for every player ranked below
+// and 1/2 for every player ranked equal. Games, wins, draws and losses count played
+// games; a win at a larger table is an unshared first rank. A bye counts in a Swiss
+// tournament as a won pairing, at larger tables as one where all are equal,
+// elsewhere as nothing.
 type Standing struct {
 	Rank        int       `json:"rank" doc:"shared by those whom nothing tells apart"`
 	Participant string    `json:"participant"`
@@ -25,8 +26,9 @@ type Standing struct {
 	Withdrawn   bool      `json:"withdrawn,omitempty"`
 }
 
-// TieBreaks order participants with equal points, the first that differs deciding.
-// A knock-out has none: its ranks are the rounds that participants went out in.
+// TieBreaks order participants with equal points; the first difference decides. A
+// knock-out has none: its ranks follow from the round in which a participant was
+// eliminated.
 type TieBreaks struct {
 	DirectEncounter *float64 `json:"direct_encounter,omitempty" doc:"points among those who are level, when all of them met"`
 	BuchholzCut1    *float64 `json:"buchholz_cut_1,omitempty"`
@@ -35,7 +37,7 @@ type TieBreaks struct {
 	Wins            *float64 `json:"wins,omitempty" doc:"pairings won by play"`
 }
 
-// Values lists those that there are, in order.
+// Values lists the tie-breaks that are set, in order.
 func (b TieBreaks) Values() (values []float64) {
 	for _, v := range []*float64{b.DirectEncounter, b.BuchholzCut1, b.Buchholz, b.SonnebornBerger, b.Wins} {
 		if v != nil {
@@ -45,8 +47,8 @@ func (b TieBreaks) Values() (values []float64) {
 	return values
 }
 
-// meeting is a pairing of two as the tables of points want it: what was played so
-// far, or a bye. False: nothing of it counts yet.
+// meeting converts a pairing of two for the standings: the games played so far, or
+// a bye. It returns false if nothing of it counts yet.
 func (e Started) meeting(t Table) (pairing.Meeting, bool) {
 	first := e.Number(t.Players[0])
 	if t.Bye() {
@@ -65,7 +67,8 @@ func (e Started) meeting(t Table) (pairing.Meeting, bool) {
 	return m, true
 }
 
-// HalfPoints are those of the games that were played, in the order of the players.
+// HalfPoints returns the half points of the played games, in the order of the
+// players.
 func (t Table) HalfPoints() []int {
 	sum := make([]int, len(t.Players))
 	for _, game := range t.Played {
@@ -84,7 +87,7 @@ func halves(points []float64) []int {
 	return out
 }
 
-// Points turns half points into points.
+// Points converts half points to points.
 func Points(halves []int) []float64 {
 	out := make([]float64, len(halves))
 	for i, h := range halves {
@@ -93,7 +96,7 @@ func Points(halves []int) []float64 {
 	return out
 }
 
-// Standings ranks the participants by what was played so far.
+// Standings ranks the participants by the games played so far.
 func Standings(s Started, away []int, tables iter.Seq[Table]) ([]Standing, error) {
 	found, err := s.ranked(tables)
 	if err != nil {
@@ -148,7 +151,7 @@ func (e Started) played(tables iter.Seq[Table]) []Standing {
 	return counts
 }
 
-// ranked asks for points and tie-breaks.
+// ranked computes points and tie-breaks.
 func (e Started) ranked(tables iter.Seq[Table]) ([]pairing.Standing, error) {
 	if e.Seats > 2 {
 		var games []pairing.TableGame
@@ -172,7 +175,7 @@ func (e Started) ranked(tables iter.Seq[Table]) ([]pairing.Standing, error) {
 	return pairing.Standings(len(e.Participants), rounds, pairing.TieBreaks)
 }
 
-// tableGames are the games of a larger table.
+// tableGames returns the games of a larger table.
 func (e Started) tableGames(t Table) (games []pairing.TableGame) {
 	numbers := make([]int, len(t.Players))
 	for i, name := range t.Players {
@@ -199,8 +202,8 @@ func (e Started) tableGames(t Table) (games []pairing.TableGame) {
 	return games
 }
 
-// owed are the ranks of games that are not played because somebody withdrew: who
-// stayed is level, before who left.
+// owed returns the ranks of games that are not played because of withdrawals: the
+// remaining players are equal, before the withdrawn ones.
 func (t Table) owed(away func(name string) bool) []int {
 	ranks := make([]int, len(t.Players))
 	stayed := 0
@@ -217,8 +220,8 @@ func (t Table) owed(away func(name string) bool) []int {
 	return ranks
 }
 
-// Owed are the half points of the games of a pairing that are left to play when
-// somebody withdrew. Of two who both did, neither has any.
+// Owed returns the half points for the unplayed games of a pairing after a
+// withdrawal. If both players withdrew, neither gets any.
 func (t Table) Owed(away func(name string) bool) []int {
 	sum := make([]int, len(t.Players))
 	if !slices.ContainsFunc(t.Players, func(name string) bool { return !away(name) }) {
@@ -230,7 +233,7 @@ func (t Table) Owed(away func(name string) bool) []int {
 	return sum
 }
 
-// placed puts the places of a bracket in the stead of ranks by points.
+// placed replaces ranks by points with the places of a bracket.
 func (e Started) placed(standings []Standing, away []int, tables iter.Seq[Table]) ([]Standing, error) {
 	_, states, err := stagesOf(e, away, tables)
 	if err != nil {

@@ -8,19 +8,19 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Table is a pairing of a round with what came of it so far.
+// Table is a pairing of a round with its results so far.
 type Table struct {
 	Round int    `json:"round"`
 	Part  string `json:"part,omitempty"` // of a knock-out
 	Pairing
-	Games   int      `json:"games"` // wanted; 0 for a bye
+	Games   int      `json:"games"` // requested; 0 for a bye
 	Played  []Game   `json:"played,omitempty"`
 	Outcome *Outcome `json:"outcome,omitempty"`
-	Out     []Item   `json:"out,omitempty"`     // that play its games
-	Failure string   `json:"failure,omitempty"` // its games came to nothing too often; it waits for somebody
+	Out     []Item   `json:"out,omitempty"`     // items that play its games
+	Failure string   `json:"failure,omitempty"` // its games failed too often; it needs an operator
 }
 
-// Game finds a game that was played.
+// Game returns a played game.
 func (t Table) Game(number int) (Game, bool) {
 	at := slices.IndexFunc(t.Played, func(g Game) bool { return g.Number == number })
 	if at < 0 {
@@ -67,7 +67,7 @@ func (t Table) Evolve(event domain.Event) Table {
 	return t
 }
 
-// brought tells whether all games of an item are played.
+// brought reports whether all games of an item are played.
 func (t Table) brought(item Item) bool {
 	for game := item.First; game < item.First+item.Games; game++ {
 		if _, played := t.Game(game); !played {
@@ -77,7 +77,7 @@ func (t Table) brought(item Item) bool {
 	return true
 }
 
-// outBut is the items that are out, without some.
+// outBut returns the outstanding items except those that match.
 func (t Table) outBut(gone func(Item) bool) (left []Item) {
 	for _, item := range t.Out {
 		if !gone(item) {
@@ -87,7 +87,7 @@ func (t Table) outBut(gone func(Item) bool) (left []Item) {
 	return left
 }
 
-// Item finds an item that is out.
+// Item returns an outstanding item.
 func (t Table) Item(task domain.TaskID) (Item, bool) {
 	at := slices.IndexFunc(t.Out, func(item Item) bool { return item.TaskID == task })
 	if at < 0 {
@@ -96,7 +96,7 @@ func (t Table) Item(task domain.TaskID) (Item, bool) {
 	return t.Out[at], true
 }
 
-// Tables are the pairings of a paired round as they begin.
+// Tables returns the initial pairings of a paired round.
 func (e RoundPaired) Tables(started Started) []Table {
 	tables := make([]Table, len(e.Pairings))
 	for i, p := range e.Pairings {
@@ -112,8 +112,8 @@ func (e RoundPaired) Tables(started Started) []Table {
 type Tournament struct {
 	Started   *Started
 	Paired    int // rounds
-	Open      int // pairings that are not over
-	Failed    int // of them, those that wait for somebody
+	Open      int // pairings that are not decided
+	Failed    int // of them, those that need an operator
 	Games     int // played
 	Ranked    *Ranked
 	Cancelled *Cancelled
@@ -122,8 +122,8 @@ type Tournament struct {
 	withdrawn domain.Ordered[struct{}]
 }
 
-// State is "unknown", "running", "stalled" (a pairing waits for somebody), "done" or
-// "cancelled".
+// State returns "unknown", "running", "stalled" (a pairing needs an operator),
+// "done" or "cancelled".
 func (t Tournament) State() string {
 	switch {
 	case t.Ranked != nil:
@@ -138,10 +138,10 @@ func (t Tournament) State() string {
 	return "running"
 }
 
-// Over tells that nothing of it counts any more.
+// Over reports whether the tournament has ended; further results do not count.
 func (t Tournament) Over() bool { return t.Ranked != nil || t.Cancelled != nil }
 
-// Table finds a pairing.
+// Table returns a pairing.
 func (t Tournament) Table(round, number int) (Table, bool) { return t.tables.Get(Key(round, number)) }
 
 // Tables yields the pairings, round by round.
@@ -155,7 +155,7 @@ func (t Tournament) Tables() iter.Seq[Table] {
 	}
 }
 
-// Items lists the items that are out.
+// Items lists the outstanding items.
 func (t Tournament) Items() (out []Item) {
 	for table := range t.Tables() {
 		out = append(out, table.Out...)
@@ -163,10 +163,10 @@ func (t Tournament) Items() (out []Item) {
 	return out
 }
 
-// Withdrawn tells whether a participant plays no more.
+// Withdrawn reports whether a participant has withdrawn.
 func (t Tournament) Withdrawn(name string) bool { return t.withdrawn.Has(name) }
 
-// Away lists the numbers of those who play no more.
+// Away lists the numbers of the withdrawn participants.
 func (t Tournament) Away() (numbers []int) {
 	for name := range t.withdrawn.All() {
 		if number := t.Started.Number(name); number > 0 {
@@ -250,14 +250,14 @@ func placesOf(items []Item) (places [][2]int) {
 	return places
 }
 
-// Places lists the rounds and numbers of the pairings that the items play. The items
-// of a pairing stand together.
+// Places lists the rounds and numbers of the pairings that the items play. The
+// items of a pairing are adjacent.
 func (e GamesAsked) Places() [][2]int { return placesOf(e.Items) }
 
 // Places lists the rounds and numbers of the pairings that the items played.
 func (e ItemsDropped) Places() [][2]int { return placesOf(e.Items) }
 
-// Seat finds a player of the pairing.
+// Seat returns the index of a player of the pairing.
 func (t Table) Seat(name string) (int, bool) {
 	at := slices.Index(t.Players, name)
 	return at, at >= 0

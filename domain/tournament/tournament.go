@@ -5,13 +5,14 @@ import "github.com/ringrift/rift/domain"
 // ID names a tournament.
 type ID string
 
-// MaxID bounds the name of a tournament in bytes: the names of its games begin with it.
+// MaxID limits the id of a tournament in bytes, because the ids of its games start
+// with it.
 const MaxID = 120
 
-// Stream is where the tournament's whole life is written.
+// Stream returns the stream with all events of the tournament.
 func (id ID) Stream() domain.StreamID { return domain.Stream("tournament", string(id)) }
 
-// check wants a name that games can be named by.
+// check checks that ids of games can be derived from the id.
 func (id ID) check(c *domain.Checks) {
 	c.Name("tournament_id", string(id))
 	if len(id) > MaxID && len(id) <= domain.MaxName {
@@ -32,14 +33,14 @@ const (
 	Gauntlet          Format = "gauntlet" // the first participant meets each of the others
 )
 
-// Formats lists them.
+// Formats lists the formats.
 var Formats = []Format{RoundRobin, DoubleRoundRobin, Swiss, SingleElimination, DoubleElimination, Gauntlet}
 
-// KnockOut tells whether the loser of a pairing is out, or nearly so: a pairing then
+// KnockOut reports whether participants are eliminated by losing, so that a pairing
 // needs a winner.
 func (f Format) KnockOut() bool { return f == SingleElimination || f == DoubleElimination }
 
-// scheduled tells whether the pairings do not depend on results.
+// scheduled reports whether the pairings are independent of results.
 func (f Format) scheduled() bool { return f != Swiss && !f.KnockOut() }
 
 // System is a way to pair the rounds of a Swiss tournament.
@@ -47,20 +48,20 @@ type System string
 
 // The systems.
 const (
-	Monrad System = "monrad" // neighbours in the ranking, by the matching of least cost
-	Dutch  System = "dutch"  // the basics of FIDE's
+	Monrad System = "monrad" // neighbours in the ranking, by minimum cost matching
+	Dutch  System = "dutch"  // the basics of FIDE's Dutch system
 )
 
-// Systems lists them.
+// Systems lists the systems.
 var Systems = []System{Monrad, Dutch}
 
-// Completed: every pairing of the tournament has its result. It is told of tournaments
-// that are held elsewhere as well; one that is held here ends by Ranked.
+// Completed: every pairing of the tournament has its result. It also reports
+// tournaments held elsewhere; one held by rift ends with Ranked.
 type Completed struct {
 	TournamentID ID               `json:"tournament_id"`
 	GamesPlayed  int              `json:"games_played"`
 	ConfigKey    domain.ConfigKey `json:"config_key,omitempty"`
-	WinnerID     string           `json:"winner_id,omitempty"` // absent: the first place is shared
+	WinnerID     string           `json:"winner_id,omitempty"` // absent: first place is shared
 	Ranking      []string         `json:"ranking,omitempty"`   // participants, best first
 	TaskID       domain.TaskID    `json:"task_id,omitempty"`   // the work item that played it
 }
@@ -83,7 +84,7 @@ func (e Completed) Validate() []domain.Fault {
 	return c
 }
 
-// Events is the catalogue of tournaments.
+// Events returns the catalogue entries of tournaments.
 func Events() []domain.Def {
 	return domain.WithExamples([]domain.Def{
 		domain.Define[Completed](1, "tournament", "every pairing of the tournament has its result", domain.FromOutside(),

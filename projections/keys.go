@@ -6,13 +6,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Pair joins two names into one key; no name holds a NUL.
+// Pair joins two names to one key; names do not contain NUL.
 func Pair(a, b string) string { return a + "\x00" + b }
 
-// KeyDigits is how many digits PositionKey and TimeKey write.
+// KeyDigits is the number of digits of PositionKey and TimeKey.
 const KeyDigits = 20
 
-// PositionKey makes keys sort as positions do.
+// PositionKey returns a key that sorts by position.
 func PositionKey(p domain.Position) string {
 	var digits [KeyDigits]byte
 	for i := len(digits) - 1; i >= 0; i-- {
@@ -22,10 +22,10 @@ func PositionKey(p domain.Position) string {
 	return string(digits[:])
 }
 
-// TimeKey makes keys sort as moments do, to the microsecond that events keep.
+// TimeKey returns a key that sorts by time, to the microsecond of events.
 func TimeKey(t time.Time) string { return MicroKey(t.UnixMicro()) }
 
-// MicroKey orders microseconds, before 1970 too, as text.
+// MicroKey returns a key that sorts by microseconds, including those before 1970.
 func MicroKey(micros int64) string {
-	return PositionKey(domain.Position(micros) + 1<<62) // moved up, so that none is below zero
+	return PositionKey(domain.Position(micros) + 1<<62) // offset, so that none is negative
 }

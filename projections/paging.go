@@ -6,13 +6,14 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of a page.
+// Limits of a page.
 const (
 	defaultPage = 100
 	MaxPage     = 1000
 )
 
-// Page is the size of a page: the limit asked for, 0 for the default, at most MaxPage.
+// Page returns the size of a page: the requested limit, 0 for the default, at most
+// MaxPage.
 func Page(limit int) (int, error) {
 	switch {
 	case limit == 0:
@@ -23,15 +24,15 @@ func Page(limit int) (int, error) {
 	return limit, nil
 }
 
-// NoQuestion asks for the whole.
+// NoQuestion is the empty query.
 type NoQuestion struct{}
 
-// ScannedPerPage bounds the rows that one page looks at.
+// ScannedPerPage limits the rows that are read for one page.
 const ScannedPerPage = 20000
 
-// PageOf reads a page of a table: at most limit (Page) of its rows, as take makes
-// them, without those that take leaves out. The next page begins with the row that is
-// answered; its key is empty when there is none.
+// PageOf reads a page of a table: at most limit rows (see Page), converted by take,
+// without those for which take returns false. next is the row that the next page
+// begins with; its key is empty if there is none.
 func PageOf[R, S any](v View, t Table[R], span Span, limit int, take func(R) (S, bool)) (page []S, next Entry[R], err error) {
 	if limit, err = Page(limit); err != nil {
 		return nil, next, err
@@ -53,5 +54,5 @@ func PageOf[R, S any](v View, t Table[R], span Span, limit int, take func(R) (S,
 	return page, next, nil
 }
 
-// Every takes every row of a page as it is.
+// Every is a take that keeps every row unchanged.
 func Every[R any](row R) (R, bool) { return row, true }

@@ -1,17 +1,16 @@
-// Package projections is what read models are made of: a projection folds events
-// into the rows of its tables, a query answers from a view of them, and a reactor
-// answers an event with commands. The read models are packages of their own below
-// it, one per area: projections/work, projections/nodes …; projections/store keeps
-// their rows.
+// Package projections provides what read models are built from: a projection folds
+// events into the rows of its tables, a query returns data from a view of them, and
+// a reactor reacts to an event with commands. The read models are packages below
+// it, one per area: projections/work, projections/nodes and so on;
+// projections/store keeps their rows.
 //
 // Nothing in it or in an area reads a clock, starts a goroutine, opens a file or
-// does arithmetic on floats: a row is a function of the events before it, so any
-// log replayed at any batch size on any machine gives byte-equal rows. Times come
-// from envelopes; floats are copied from events.
+// does arithmetic on floats: a row is a function of the events before it, so that
+// any log replayed at any batch size on any machine gives byte-equal rows. Times
+// come from envelopes; floats are copied from events.
 //
 // Read projection.go (what a projection, a reactor and a query are), then table.go
-// (how rows are kept), then an area: projections/gauntlet is short and has all of
-// it.
+// (how rows are kept), then an area: projections/gauntlet is short and complete.
 package projections
 
 import (
@@ -21,50 +20,50 @@ import (
 )
 
 // Row is one stored row: its key in its table and its JSON. Value must not be
-// written to. A row is valid as long as the view that gave it.
+// modified. A row is valid as long as the view that returned it.
 type Row struct {
 	Key   string
 	Value []byte
 }
 
-// Span selects the keys of a scan: those with Prefix, from From on (inclusive;
-// empty: from the first), in key order or backwards. Backwards, From is the
-// first key that is left out (exclusive; empty: from the last).
+// Span selects the keys of a scan: those with Prefix, starting at From (inclusive;
+// empty: at the first), in key order or backwards. Backwards, the scan starts
+// before From (exclusive; empty: at the last).
 type Span struct {
 	Prefix  string
 	From    string
 	Reverse bool
 }
 
-// Cell is a row on its way between its typed form and its JSON. A store caches
-// cells: Typed is set once decoded or put, JSON once read or encoded. Typed is a
-// pointer to the row; what it points to never changes.
+// Cell is a row with its typed form and its JSON. A store caches cells: Typed is
+// set once the row was decoded or put, JSON once it was read or encoded. Typed is a
+// pointer to the row, which must not be modified.
 type Cell struct {
 	JSON  []byte
 	Typed any
 }
 
-// View is the state of all read models as of one position. A view belongs to
-// one goroutine.
+// View is the state of all read models at one position. A view must be used by one
+// goroutine only.
 type View interface {
-	// Position is the log position the view is true at.
+	// Position returns the log position of the view.
 	Position() domain.Position
-	// Codec turns rows into JSON and back.
+	// Codec returns the codec of rows.
 	Codec() domain.Codec
-	// Get finds a row. The cell may be cached: Table fills its Typed form.
+	// Get returns a row. The cell may be cached: Table sets its Typed form.
 	Get(table, key string) (*Cell, bool, error)
 	// Scan yields rows in key order.
 	Scan(table string, span Span) iter.Seq2[Row, error]
 }
 
-// Typed is a view that may have rows decoded. Cells says false of a table of
-// which it has not. What it yields is shared: it must not be written to.
+// Typed is a view that may hold decoded rows. Cells returns false for a table
+// without them. The rows are shared and must not be modified.
 type Typed interface {
 	Cells(table string, span Span) (iter.Seq2[string, Cell], bool)
 }
 
-// Tx is a view that a projection writes through. A projection writes and reads
-// only the tables it lists; the store refuses others.
+// Tx is a view through which a projection writes. A projection can only read and
+// write the tables it lists; the store refuses others.
 type Tx interface {
 	View
 	// Put stores a row; its cell holds the typed form and must not change afterwards.
@@ -76,17 +75,17 @@ type Tx interface {
 // Handler applies one type of event to the tables of its projection.
 type Handler struct {
 	Type  string // the event type
-	Name  string // that it is listed under; empty: of its read model and event
+	Name  string // the name in listings; empty: derived from its read model and event
 	Apply func(Tx, domain.Envelope) error
 }
 
-// Named gives the handler a name to be listed under.
+// Named returns the handler with a name for listings.
 func (h Handler) Named(name string) Handler {
 	h.Name = name
 	return h
 }
 
-// On makes a handler of event type E.
+// On returns a handler of event type E.
 func On[E domain.Event](f func(Tx, domain.Envelope, E) error) Handler {
 	var zero E
 	return Handler{Type: zero.EventType(), Apply: func(tx Tx, e domain.Envelope) error {
@@ -108,7 +107,8 @@ type Projection struct {
 	Handlers []Handler
 }
 
-// Handle finds the handlers of an event type in the order they were listed.
+// Handle returns the handlers of an event type in the order in which they were
+// listed.
 func (p Projection) Handle(eventType string) []Handler {
 	var found []Handler
 	for _, handler := range p.Handlers {
@@ -119,28 +119,29 @@ func (p Projection) Handle(eventType string) []Handler {
 	return found
 }
 
-// Reactor answers one type of event with commands, as data. It sees the view as
-// of that event, the event's own rows included. It runs once per event on every
-// node; only the leader's outbox is drained, and a rebuild never runs it again.
+// Reactor reacts to one type of event with commands, returned as data. It sees the
+// view as of that event, including the event's own rows. It runs once per event on
+// every node, but only the leader runs the commands, and a rebuild does not run it
+// again.
 type Reactor struct {
 	Name   string // "work.retry": unique, part of the identity of its commands
 	Type   string // the event type
 	About  string
 	Issues []string // the command types it may return
-	// Expects are the refusals of its commands that are nothing out of the order:
-	// what it asks for was done by somebody else, or is not needed any more. Any
-	// other is a failure of the reactor, recorded and parked.
+	// Expects lists the refusals of its commands that are normal: what the command
+	// asks for was already done, or is not needed any more. Any other refusal is a
+	// failure of the reactor, which is recorded as a dead letter.
 	Expects []domain.Code
 	React   func(View, domain.Envelope) ([]domain.Command, error)
 }
 
-// Expecting gives the reactor with the refusals that it expects.
+// Expecting returns the reactor with expected refusals.
 func (r Reactor) Expecting(codes ...domain.Code) Reactor {
 	r.Expects = codes
 	return r
 }
 
-// When makes a reactor to event type E.
+// When returns a reactor to event type E.
 func When[E domain.Event](name, about string, issues []string, f func(View, domain.Envelope, E) ([]domain.Command, error)) Reactor {
 	var zero E
 	return Reactor{
@@ -155,6 +156,6 @@ func When[E domain.Event](name, about string, issues []string, f func(View, doma
 	}
 }
 
-// Query answers a question from a view. The answer may hold rows as the view
-// gave them: it is encoded before the view is let go.
+// Query computes an answer from a view. The answer may refer to rows of the view,
+// so it is encoded before the view is released.
 type Query[Q, R any] func(View, Q) (R, error)

@@ -7,12 +7,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Table names a set of rows of one type. R is a value: a handler that changes a
-// slice or map inside a row puts a new one, because readers may hold the old.
-// Rows are stored as the JSON that queries return, so a query can copy them.
+// Table is a named set of rows of one type. R is a value: a handler must replace a
+// slice or map inside a row instead of modifying it, because readers may hold the
+// old one. Rows are stored as the JSON that queries return, so that a query can
+// copy them.
 type Table[R any] struct{ Name string }
 
-// Get finds a row.
+// Get returns a row.
 func (t Table[R]) Get(v View, key string) (R, bool, error) {
 	row, err := t.Shared(v, key)
 	if row == nil {
@@ -21,7 +22,8 @@ func (t Table[R]) Get(v View, key string) (R, bool, error) {
 	return *row, true, nil
 }
 
-// Shared finds a row that others hold too: it must not be written to. nil: there is none.
+// Shared returns a row that others hold too, and that must not be modified; nil if
+// there is none.
 func (t Table[R]) Shared(v View, key string) (*R, error) {
 	cell, found, err := v.Get(t.Name, key)
 	if err != nil || !found {
@@ -45,7 +47,7 @@ func (t Table[R]) decode(v View, key string, stored []byte) (*R, error) {
 	return row, nil
 }
 
-// Raw finds a row as JSON, without decoding it.
+// Raw returns a row as JSON, without decoding it.
 func (t Table[R]) Raw(v View, key string) (json.RawMessage, bool, error) {
 	cell, found, err := v.Get(t.Name, key)
 	if err != nil || !found {
@@ -64,12 +66,13 @@ func (t Table[R]) Raw(v View, key string) (json.RawMessage, bool, error) {
 // Put stores a row.
 func (t Table[R]) Put(tx Tx, key string, row R) error { return t.put(tx, key, &stored[R]{row: row}) }
 
-// PutShared stores a row that must not change afterwards.
+// PutShared stores a row that must not be modified afterwards.
 func (t Table[R]) PutShared(tx Tx, key string, row *R) error {
 	return tx.Put(t.Name, key, &Cell{Typed: row})
 }
 
-// stored is a row with its cell, made at once: a fold puts several rows for an event.
+// stored is a row with its cell, in one allocation: a fold stores several rows per
+// event.
 type stored[R any] struct {
 	cell Cell
 	row  R
@@ -80,8 +83,8 @@ func (t Table[R]) put(tx Tx, key string, one *stored[R]) error {
 	return tx.Put(t.Name, key, &one.cell)
 }
 
-// Update reads a row, changes it and stores it; a row that is not there starts
-// from its zero value.
+// Update reads a row, changes it and stores it; a missing row starts from its zero
+// value.
 func (t Table[R]) Update(tx Tx, key string, change func(*R)) error {
 	before, err := t.Shared(tx, key)
 	if err != nil {
@@ -145,7 +148,7 @@ func (t Table[R]) entry(v View, key string, cell Cell) (Entry[R], error) {
 // RawScan yields rows as JSON in key order.
 func (t Table[R]) RawScan(v View, span Span) iter.Seq2[Row, error] { return v.Scan(t.Name, span) }
 
-// KeptRow counts what a bounded table holds.
+// KeptRow counts the rows of a bounded table.
 type KeptRow struct {
 	Count int `json:"count"`
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// OrZero is a moment, the zero time for none.
+// OrZero returns the time, or the zero time for nil.
 func OrZero(at *time.Time) time.Time {
 	if at == nil {
 		return time.Time{}
@@ -14,7 +14,7 @@ func OrZero(at *time.Time) time.Time {
 	return *at
 }
 
-// OrNull is a moment as JSON has it: null for the zero time.
+// OrNull returns the time, or nil for the zero time, which is null in JSON.
 func OrNull(at time.Time) *time.Time {
 	if at.IsZero() {
 		return nil
@@ -22,16 +22,16 @@ func OrNull(at time.Time) *time.Time {
 	return &at
 }
 
-// TimeOf is the time of an event, for a row to keep. The address of e.Time would
-// keep the whole envelope with the row, and with it the page of the log that the
+// TimeOf returns the time of an event, for a row to keep. The address of e.Time
+// would keep the whole envelope in memory, and with it the page of the log that the
 // envelope was read from.
 func TimeOf(e domain.Envelope) *time.Time {
 	at := e.Time
 	return &at
 }
 
-// Moment is a time that may be absent; one that did not change is kept as it
-// stands, for rows share it.
+// Moment returns a time that may be absent; if it did not change, the old pointer
+// is kept, since rows share it.
 func Moment(before *time.Time, now time.Time, there bool) *time.Time {
 	switch {
 	case !there:
@@ -39,6 +39,6 @@ func Moment(before *time.Time, now time.Time, there bool) *time.Time {
 	case before != nil && before.Equal(now):
 		return before
 	}
-	at := now // now itself would be kept at every call
+	at := now // a copy: taking the address of now would move it to the heap on every call
 	return &at
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// PauseRow is the reasons that hold one kind. A kind that nothing holds has no row.
+// PauseRow is the reasons that pause one kind. A kind that is not paused has no
+// row.
 type PauseRow struct {
 	Kind   string      `json:"kind"`
 	Pauses []PauseHold `json:"pauses" doc:"by reason"`
 }
 
-// PauseHold is one reason, who gave it, and until when it holds.
+// PauseHold is one reason, with its actor and end.
 type PauseHold struct {
 	Reason   string          `json:"reason"`
 	Since    time.Time       `json:"since"`
@@ -25,7 +26,7 @@ type PauseHold struct {
 	Position domain.Position `json:"position"`
 }
 
-// Reasons names what holds the kind, as people read it: "cluster, upgrade until
+// Reasons returns the reasons as text: "cluster, upgrade until
 // 2026-01-02T03:04:05Z".
 func (r PauseRow) Reasons() string {
 	reasons := make([]string, len(r.Pauses))
@@ -38,7 +39,7 @@ func (r PauseRow) Reasons() string {
 	return strings.Join(reasons, ", ")
 }
 
-// PauseEndRow is a moment at which a reason to pause runs out.
+// PauseEndRow is a time at which a reason expires.
 type PauseEndRow struct {
 	Kind   string    `json:"kind"`
 	Reason string    `json:"reason"`
@@ -51,7 +52,7 @@ var (
 	adminPauseEndsTable = projections.Table[PauseEndRow]{Name: "admin.pause_ends"}
 )
 
-// Projection is the read model of what people decided about the cluster.
+// Projection returns the read model of the administration.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "admin", Version: 2, About: "which kinds are paused, why and until when; what was done about dead letters",
@@ -69,7 +70,7 @@ func kindPaused(tx projections.Tx, e domain.Envelope, paused admin.KindPaused) e
 	at, there := row.find(paused.Reason)
 	holds := slices.Clone(row.Pauses)
 	if there {
-		hold.Since = holds[at].Since // it held already
+		hold.Since = holds[at].Since // the pause was only changed
 		if err := dropPauseEnd(tx, paused.Kind, holds[at]); err != nil {
 			return err
 		}
@@ -120,7 +121,7 @@ func dropPauseEnd(tx projections.Tx, kind string, hold PauseHold) error {
 	return adminPauseEndsTable.Delete(tx, pauseEndKey(kind, hold))
 }
 
-// PausedKinds lists the kinds that something holds, by name, each with its reasons.
+// PausedKinds lists the paused kinds by name, each with its reasons.
 func PausedKinds(v projections.View) ([]PauseRow, error) {
 	var rows []PauseRow
 	for entry, err := range adminPausesTable.Scan(v, projections.Span{}) {
@@ -132,8 +133,8 @@ func PausedKinds(v projections.View) ([]PauseRow, error) {
 	return rows, nil
 }
 
-// IsPaused tells whether a kind is held, and by what: reasons of its own, or
-// those for which everything is.
+// IsPaused reports whether a kind is paused, by reasons of its own or of AllKinds,
+// and returns the row.
 func IsPaused(v projections.View, kind string) (PauseRow, bool, error) {
 	row, held, err := adminPausesTable.Get(v, kind)
 	if err != nil || held {
@@ -142,8 +143,8 @@ func IsPaused(v projections.View, kind string) (PauseRow, bool, error) {
 	return adminPausesTable.Get(v, admin.AllKinds)
 }
 
-// DuePauses lists the reasons that have run out, at most limit, and when the
-// next one does (zero for none).
+// DuePauses lists at most limit expired reasons, and returns when the next one
+// expires (zero for none).
 func DuePauses(v projections.View, now time.Time, limit int) ([]PauseEndRow, time.Time, error) {
 	var due []PauseEndRow
 	for entry, err := range adminPauseEndsTable.Scan(v, projections.Span{}) {
@@ -158,12 +159,12 @@ func DuePauses(v projections.View, now time.Time, limit int) ([]PauseEndRow, tim
 	return due, time.Time{}, nil
 }
 
-// PausesAnswer is what is paused.
+// PausesAnswer lists the paused kinds.
 type PausesAnswer struct {
 	Paused []PauseRow `json:"paused"`
 }
 
-// Pauses answers what is paused and why, by kind.
+// Pauses returns the paused kinds with their reasons.
 func Pauses(v projections.View, _ projections.NoQuestion) (PausesAnswer, error) {
 	rows, err := PausedKinds(v)
 	if rows == nil {

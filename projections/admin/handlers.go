@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// HandlerFailures is what anybody has noted of the failures of one handler: a
-// node of its read models and reactors, a tool of its own.
+// HandlerFailures is the recorded failures of one handler: of a node's read models
+// and reactors, or of an external tool.
 type HandlerFailures struct {
 	Handler  string           `json:"handler"`
 	Failures int64            `json:"failures"`
@@ -26,13 +26,13 @@ type HandlerFailure struct {
 	Position      domain.Position `json:"position" doc:"of the note"`
 }
 
-// The bounds of what is remembered.
+// Limits of what is kept.
 const (
 	keptHandlerFailures = 10
 	keptHandlers        = 1000
 )
 
-// otherHandlers stands for the handlers past the bound.
+// otherHandlers stands for the handlers above the limit.
 const otherHandlers = "(others)"
 
 // The tables of the handlers' failures.
@@ -41,9 +41,9 @@ var (
 	handlersKeptTable    = projections.Table[projections.KeptRow]{Name: "handlers.kept"}
 )
 
-// HandlersProjection is the read model of HANDLER_FAILED. The dead letters
-// themselves are the store's: they say what this node could not do, this says
-// what was noted on the log.
+// HandlersProjection returns the read model of HANDLER_FAILED, which has the
+// failures recorded in the log. The dead letters of this node are kept by the
+// store.
 func HandlersProjection() projections.Projection {
 	return projections.Projection{
 		Name: "handlers", Version: 1, About: "the failures of handlers, as nodes and tools noted them",
@@ -81,12 +81,12 @@ func handlerFailed(tx projections.Tx, e domain.Envelope, failed admin.HandlerFai
 	return handlerFailuresTable.Put(tx, key, row)
 }
 
-// FailuresAnswer is what was noted of the failures of handlers, by handler.
+// FailuresAnswer lists the recorded failures by handler.
 type FailuresAnswer struct {
 	Handlers []HandlerFailures `json:"handlers"`
 }
 
-// FailedHandlers answers what was noted of the failures of handlers.
+// FailedHandlers returns the recorded failures of handlers.
 func FailedHandlers(v projections.View, _ projections.NoQuestion) (FailuresAnswer, error) {
 	answer := FailuresAnswer{Handlers: []HandlerFailures{}}
 	for entry, err := range handlerFailuresTable.Scan(v, projections.Span{}) {

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// ParkedLetter is a dead letter as the store of the read models parks it.
+// ParkedLetter is a dead letter in the form in which the store keeps it.
 type ParkedLetter struct {
 	ID            string          `json:"id"`
 	Handler       string          `json:"handler"`
@@ -19,10 +19,10 @@ type ParkedLetter struct {
 	Attempts      int             `json:"attempts"`
 }
 
-// adminParkedTable is the store's own table; it writes it with the rows.
+// adminParkedTable is a table of the store, which writes it together with the rows.
 var adminParkedTable = projections.Table[ParkedLetter]{Name: "admin.dead_letters"}
 
-// FindParked finds a dead letter by its name, "<handler>@<position>".
+// FindParked returns a dead letter by its id, "<handler>@<position>".
 func FindParked(v projections.View, id string) (ParkedLetter, bool, error) {
 	cut := strings.LastIndexByte(id, '@')
 	if cut < 1 {
@@ -30,7 +30,7 @@ func FindParked(v projections.View, id string) (ParkedLetter, bool, error) {
 	}
 	position, err := domain.ParsePosition(id[cut+1:])
 	if err != nil {
-		return ParkedLetter{}, false, nil //nolint:nilerr // a name that is none names nothing
+		return ParkedLetter{}, false, nil //nolint:nilerr // an invalid id names no letter
 	}
 	key := id[:cut] + "@" + projections.PositionKey(position)
 	cell, found, err := v.Get(adminParkedTable.Name, key)
@@ -38,7 +38,7 @@ func FindParked(v projections.View, id string) (ParkedLetter, bool, error) {
 		return ParkedLetter{}, false, err
 	}
 	raw := cell.JSON
-	if raw == nil { // as the store has put it, in its own form
+	if raw == nil { // the typed form, as the store has put it
 		if raw, err = v.Codec().Marshal(cell.Typed); err != nil {
 			return ParkedLetter{}, false, domain.Errorf(domain.Internal, "dead letter %s: %w", id, err)
 		}
@@ -50,7 +50,7 @@ func FindParked(v projections.View, id string) (ParkedLetter, bool, error) {
 	return letter, true, nil
 }
 
-// LetterActRow is what somebody did about a dead letter.
+// LetterActRow is a command that was given about a dead letter.
 type LetterActRow struct {
 	ID            string          `json:"id"`
 	Act           string          `json:"act" doc:"retried, discarded"`
@@ -80,19 +80,19 @@ func letterDiscarded(tx projections.Tx, e domain.Envelope, gone admin.DeadLetter
 	})
 }
 
-// LettersQuery asks what was done about dead letters, newest first.
+// LettersQuery is the query for the commands about dead letters.
 type LettersQuery struct {
 	Before string `query:"before"`
 	Limit  int    `query:"limit"`
 }
 
-// LettersAnswer is what was done about dead letters, newest first.
+// LettersAnswer lists the commands about dead letters, newest first.
 type LettersAnswer struct {
 	Acts []LetterActRow `json:"acts"`
 	Next string         `json:"next,omitempty" doc:"ask again with before=next for more"`
 }
 
-// LetterActs answers what was done about dead letters, newest first.
+// LetterActs returns the commands about dead letters, newest first.
 func LetterActs(v projections.View, q LettersQuery) (LettersAnswer, error) {
 	acts, next, err := projections.PageOf(v, adminLettersTable, projections.Span{From: q.Before, Reverse: true}, q.Limit, projections.Every)
 	answer := LettersAnswer{Acts: acts}

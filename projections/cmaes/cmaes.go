@@ -1,8 +1,8 @@
-// Package cmaes is the read model of searches by CMA-ES: a row for each run and one for
-// each of its generations, and which generations wait for a deadline.
+// Package cmaes is the read model of searches by CMA-ES: a row for each run and for
+// each of its generations, and the deadlines of current generations.
 //
-// It computes nothing: numbers are copied from events. Read Projection, then status.go,
-// which is what the endpoints answer.
+// It computes nothing: numbers are copied from events. Read Projection, then
+// status.go, which has the queries of the endpoints.
 package cmaes
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Row is a run as its stream tells it.
+// Row is a run, as folded from its stream.
 type Row struct {
 	Run         cmaesrun.ID      `json:"run"`
 	Started     cmaesrun.Started `json:"started"`
@@ -44,7 +44,7 @@ type Row struct {
 	Position    domain.Position  `json:"position"`
 }
 
-// Waiting is the generation of a run that is under way.
+// Waiting is the current generation of a run.
 type Waiting struct {
 	Run        cmaesrun.ID `json:"run"`
 	Generation int         `json:"generation"`
@@ -53,7 +53,7 @@ type Waiting struct {
 	Deadline   time.Time   `json:"deadline,omitzero"`
 }
 
-// Generation is what a generation came to.
+// Generation is the result of a generation.
 type Generation struct {
 	Generation  int       `json:"generation"`
 	Restarts    int       `json:"restarts" doc:"before it"`
@@ -83,7 +83,7 @@ func generationKey(run cmaesrun.ID, generation int) string {
 	return fmt.Sprintf("%s\x00%09d", run, generation)
 }
 
-// Projection is the read model of the searches.
+// Projection returns the read model of the searches.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "cmaes", Version: 1, About: "how searches by CMA-ES stand, generation by generation",
@@ -189,7 +189,7 @@ func finished(tx projections.Tx, e domain.Envelope, f cmaesrun.Finished) error {
 	})
 }
 
-// change is a step of a run that began; a part of a log may lack the beginning.
+// change changes the row of a run, if it exists: a log may lack the beginning.
 func change(tx projections.Tx, e domain.Envelope, run cmaesrun.ID, f func(*Row)) error {
 	row, found, err := RunsTable.Get(tx, string(run))
 	if err != nil || !found {
@@ -210,7 +210,7 @@ func changeGeneration(tx projections.Tx, run cmaesrun.ID, generation int, f func
 	return generationsTable.Put(tx, key, row)
 }
 
-// CountRunning is how many searches are running.
+// CountRunning returns the number of running searches.
 func CountRunning(v projections.View) (n int, err error) {
 	for _, err := range waitingTable.RawScan(v, projections.Span{}) {
 		if err != nil {
@@ -221,8 +221,8 @@ func CountRunning(v projections.View) (n int, err error) {
 	return n, nil
 }
 
-// Overdue lists at most limit generations whose time was up at a moment and of which
-// enough candidates came back, and when the time of another one is up.
+// Overdue lists at most limit generations whose deadline passed and that have
+// enough results, and returns the next deadline.
 func Overdue(v projections.View, now time.Time, limit int) (due []Waiting, next time.Time, err error) {
 	for entry, err := range waitingTable.Scan(v, projections.Span{}) {
 		if err != nil {

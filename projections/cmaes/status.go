@@ -9,17 +9,17 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// OneRun asks for a run.
+// OneRun is the query for a run.
 type OneRun struct {
 	Run string `query:"run" required:"true"`
 }
 
-// Answer is how a run stands.
+// Answer is the state of a run.
 type Answer struct {
 	Run Status `json:"run"`
 }
 
-// Status is how a run stands.
+// Status is the state of a run.
 type Status struct {
 	Run         cmaesrun.ID        `json:"run"`
 	ConfigKey   domain.ConfigKey   `json:"config_key,omitempty"`
@@ -49,7 +49,7 @@ type Status struct {
 	UpdatedAt   time.Time          `json:"updated_at"`
 }
 
-// StatusOf answers one run.
+// StatusOf returns one run.
 func StatusOf(v projections.View, q OneRun) (Answer, error) {
 	row, found, err := RunsTable.Get(v, q.Run)
 	if err != nil {
@@ -77,20 +77,20 @@ func (r Row) status() Status {
 	return s
 }
 
-// ManyRuns asks for runs.
+// ManyRuns is the query for runs.
 type ManyRuns struct {
 	State string `query:"state"`
 	From  string `query:"from"`
 	Limit int    `query:"limit"`
 }
 
-// RunsAnswer is runs by name.
+// RunsAnswer lists runs by name.
 type RunsAnswer struct {
 	Runs []Status `json:"runs"`
 	Next string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Runs answers runs by name.
+// Runs returns runs by name.
 func Runs(v projections.View, q ManyRuns) (RunsAnswer, error) {
 	runs, next, err := projections.PageOf(v, RunsTable, projections.Span{From: q.From}, q.Limit, func(row Row) (Status, bool) {
 		return row.status(), q.State == "" || string(row.State) == q.State
@@ -98,20 +98,20 @@ func Runs(v projections.View, q ManyRuns) (RunsAnswer, error) {
 	return RunsAnswer{Runs: runs, Next: next.Key}, err
 }
 
-// ManyGenerations asks for the generations of a run.
+// ManyGenerations is the query for the generations of a run.
 type ManyGenerations struct {
 	Run   string `query:"run" required:"true"`
 	From  int    `query:"from"`
 	Limit int    `query:"limit"`
 }
 
-// GenerationsAnswer is generations, the first one first.
+// GenerationsAnswer lists generations, the first one first.
 type GenerationsAnswer struct {
 	Generations []Generation `json:"generations"`
 	Next        *int         `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// History answers the generations of a run.
+// History returns the generations of a run.
 func History(v projections.View, q ManyGenerations) (GenerationsAnswer, error) {
 	if _, err := StatusOf(v, OneRun{q.Run}); err != nil {
 		return GenerationsAnswer{}, err

@@ -1,9 +1,10 @@
-// Package election is the read model of leadership: who led when, by the log's own
-// elections and in the eyes of observers, which of these times overlap, the term,
+// Package election is the read model of leadership: who led when, according to the
+// log's own elections and to observers, which of these periods overlap, the term,
 // and the voters.
 //
-// It elects nobody, and nothing that decides asks it who leads: two leaders in its
-// rows are a finding, not a fault of it. Read Projection, then Leaders.
+// It elects nobody, and no decision uses it to find the leader: two simultaneous
+// leaders in its rows are a finding about the cluster. Read Projection, then
+// Leaders.
 package election
 
 import (
@@ -17,8 +18,8 @@ import (
 	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
-// ReignRow is a stretch of time in which a node led: by election, or in the
-// eyes of an observer.
+// ReignRow is a period in which a node led, by election or according to an
+// observer.
 type ReignRow struct {
 	Leader       domain.NodeID   `json:"leader"`
 	Term         uint64          `json:"term,omitempty" doc:"0: the observer did not say"`
@@ -35,7 +36,7 @@ type ReignRow struct {
 	Source       string          `json:"source,omitempty" doc:"where a recording shows it"`
 }
 
-// VoterRow is a voter as last heard of.
+// VoterRow is the last known state of a voter.
 type VoterRow struct {
 	Voter    domain.NodeID   `json:"voter"`
 	Online   bool            `json:"online"`
@@ -44,7 +45,7 @@ type VoterRow struct {
 	Position domain.Position `json:"position"`
 }
 
-// TermRow is the cluster's term and how it came to be.
+// TermRow is the cluster's term and its origin.
 type TermRow struct {
 	Term     uint64          `json:"term"`
 	Leader   domain.NodeID   `json:"leader" doc:"elected for it; empty: none, or not by an election"`
@@ -56,7 +57,7 @@ type TermRow struct {
 	Position domain.Position `json:"position"`
 }
 
-// openReignRow points at a stretch that has not ended.
+// openReignRow refers to a period that has not ended.
 type openReignRow struct {
 	Key string `json:"key"`
 }
@@ -68,10 +69,10 @@ var (
 	electionTermTable   = projections.Table[TermRow]{Name: "election.term"}
 )
 
-// byElection stands where an observer's name does, for what elections made.
+// byElection takes the place of the observer for elections.
 const byElection = "\x01elected"
 
-// Projection is the read model of who led when.
+// Projection returns the read model of leadership.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "election", Version: 1, About: "who led when, by election and in the eyes of observers; terms and voters",
@@ -82,7 +83,7 @@ func Projection() projections.Projection {
 	}
 }
 
-// openReigns lists what one observer has open.
+// openReigns lists the open periods of one observer.
 func openReigns(tx projections.Tx, observer string) ([]projections.Entry[openReignRow], error) {
 	var open []projections.Entry[openReignRow]
 	for entry, err := range electionOpenTable.Scan(tx, projections.Span{Prefix: projections.Pair(observer, "")}) {
@@ -94,7 +95,8 @@ func openReigns(tx projections.Tx, observer string) ([]projections.Entry[openRei
 	return open, nil
 }
 
-// endReign ends a stretch. Clocks may run backwards: it never ends before it began.
+// endReign ends a period. Since clocks may run backwards, it never ends before it
+// began.
 func endReign(tx projections.Tx, e domain.Envelope, open projections.Entry[openReignRow]) error {
 	if err := electionReignsTable.Update(tx, open.Row.Key, func(row *ReignRow) {
 		until := e.Time
@@ -108,7 +110,7 @@ func endReign(tx projections.Tx, e domain.Envelope, open projections.Entry[openR
 	return electionOpenTable.Delete(tx, open.Key)
 }
 
-// reign brings what an observer has open in line with the leaders it sees now.
+// reign updates the open periods of an observer to the leaders it sees now.
 func reign(tx projections.Tx, e domain.Envelope, observer string, leaders []domain.NodeID, row ReignRow) error {
 	open, err := openReigns(tx, observer)
 	if err != nil {
@@ -181,8 +183,8 @@ func reignObserved(tx projections.Tx, e domain.Envelope, event election.LeadersO
 	return reign(tx, e, string(event.Observer), leaders, row)
 }
 
-// reignHealed ends what the observer saw beside each other; it does not say who
-// was left, so nobody leads in its eyes until it names somebody.
+// reignHealed ends all leaders that the observer saw at once. The event does not
+// say which one remains, so there is none until the observer names one.
 func reignHealed(tx projections.Tx, e domain.Envelope, event election.SplitBrainHealed) error {
 	open, err := openReigns(tx, string(event.Observer))
 	if err != nil {
@@ -234,32 +236,33 @@ func voterTurned(tx projections.Tx, e domain.Envelope, voter domain.NodeID, onli
 	})
 }
 
-// Current is the term of a cluster as of the view.
+// Current returns the term of a cluster as of the view.
 func Current(v projections.View, cluster string) (TermRow, error) {
 	row, _, err := electionTermTable.Get(v, cluster)
 	return row, err
 }
 
-// LeadersQuery asks who led when.
+// LeadersQuery is the query for who led when.
 type LeadersQuery struct {
 	Overlapping bool `query:"overlapping" doc:"only those who led beside somebody else"`
 	Limit       int  `query:"limit"`
 }
 
-// LeadersAnswer is the newest stretches first, the voters by name and the terms
-// by cluster.
+// LeadersAnswer lists the newest periods first, the voters by name and the terms by
+// cluster.
 type LeadersAnswer struct {
 	Terms  []json.RawMessage `json:"terms"`
 	Reigns []json.RawMessage `json:"reigns"`
 	Voters []json.RawMessage `json:"voters"`
 }
 
-// RowTypes are what the members hold that are rows as they are stored.
+// RowTypes returns the Go types of the members that are stored rows, for the API
+// description.
 func (LeadersAnswer) RowTypes() map[string]any {
 	return map[string]any{"terms": TermRow{}, "reigns": ReignRow{}, "voters": VoterRow{}}
 }
 
-// Leaders answers who led when.
+// Leaders returns who led when.
 func Leaders(v projections.View, q LeadersQuery) (LeadersAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {

@@ -8,19 +8,19 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// BestRating is the rating of the best model of a game from a moment on.
+// BestRating is the rating of the best model of a game from a time on.
 type BestRating struct {
 	At      time.Time      `json:"at"`
 	ModelID domain.ModelID `json:"model_id"`
 	Elo     float64        `json:"elo"`
 }
 
-// bestLooks bounds how many moves of ratings are looked at.
+// bestLooks limits how many rating changes are read.
 const bestLooks = 512
 
-// BestRatings is how the rating of the best model of a game went since a moment,
-// at every moment at which ratings moved, oldest first. A model of fewer games is
-// not yet the best: its rating is a guess.
+// BestRatings returns how the rating of the best model of a game changed since a
+// time: its value at every rating change, oldest first. A model with fewer than
+// games games is not considered, since its rating is uncertain.
 func BestRatings(v projections.View, config domain.ConfigKey, since time.Time, games int) ([]BestRating, error) {
 	var moves []RatingMove
 	for entry, err := range eloHistoryTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), ""), Reverse: true}) {

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// PlayerRow is the rating of a player that was published last.
+// PlayerRow is the last published rating of a player.
 type PlayerRow struct {
 	Rating   float64         `json:"rating"`
 	Error    float64         `json:"error"` // standard error
@@ -30,7 +30,7 @@ type RatingMove struct {
 	Games     int              `json:"games"`
 }
 
-// MatchFact is one fact of the ratings, as its event tells it.
+// MatchFact is one fact of the ratings as its event has it.
 type MatchFact struct {
 	Position domain.Position `json:"position"`
 	Time     time.Time       `json:"time"`
@@ -39,7 +39,7 @@ type MatchFact struct {
 	Excluded string          `json:"excluded,omitempty" doc:"why it does not count"`
 }
 
-// FactRef marks a fact that is known, and where it stands in the order of games.
+// FactRef marks a known fact, with its place in the order of games.
 type FactRef struct {
 	Position domain.Position `json:"position"`
 	Order    string          `json:"order"`
@@ -62,15 +62,15 @@ var (
 	// In the order of games, and summed by day.
 	eloOrderTable    = projections.Table[elo.Played]{Name: "elo.order"}
 	eloOutcomesTable = projections.Table[elo.Outcome]{Name: "elo.outcomes"}
-	// What does not count, by config and elo.Excluded.Key.
+	// Exclusions, by config and elo.Excluded.Key.
 	eloExcludedTable = projections.Table[ExclusionRow]{Name: "elo.excluded"}
-	// How far incremental Elo is written down.
+	// Checkpoints of incremental Elo.
 	eloMarksTable       = projections.Table[marksRow]{Name: "elo.marks"}
 	eloCheckpointsTable = projections.Table[elo.Checkpoint]{Name: "elo.checkpoints"}
 	eloSettingsTable    = projections.Table[settingsRow]{Name: "elo.settings"}
 )
 
-// Projection is the read model of the ratings.
+// Projection returns the read model of the ratings.
 func Projection() projections.Projection { return projection(checkpointEvery) }
 
 func projection(every int) projections.Projection {
@@ -96,7 +96,7 @@ func projection(every int) projections.Projection {
 	}
 }
 
-// fact takes a fact over, once.
+// fact records a fact, once.
 func (k keeper) fact(tx projections.Tx, e domain.Envelope, config domain.ConfigKey, fact elo.Fact) error {
 	key := projections.Pair(string(config), fact.ID())
 	if _, known, err := eloFactsTable.Get(tx, key); err != nil || known {
@@ -132,7 +132,8 @@ func (k keeper) fact(tx projections.Tx, e domain.Envelope, config domain.ConfigK
 	return k.inserted(tx, config, order)
 }
 
-// countOutcomes adds a fact's games to those of their day, or takes them away.
+// countOutcomes adds a fact's games to the outcomes of their day, or subtracts
+// them.
 func countOutcomes(tx projections.Tx, config domain.ConfigKey, played elo.Played, sign int) error {
 	for _, outcome := range played.Outcomes() {
 		key := projections.Pair(string(config), outcome.Key())
@@ -165,7 +166,7 @@ func eloMoved(tx projections.Tx, e domain.Envelope, moved elo.Updated) error {
 	})
 }
 
-// RatingOf is the published rating of a player of a game; nil when it has none.
+// RatingOf returns the published rating of a player of a game; nil if it has none.
 func RatingOf(v projections.View, config domain.ConfigKey, name string) (*training.RatedAt, error) {
 	row, found, err := eloPlayersTable.Get(v, projections.Pair(string(config), name))
 	if err != nil || !found {

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// ExclusionRow is what does not count for the ratings of a game, and why.
+// ExclusionRow is an exclusion from the ratings of a game, with its reason.
 type ExclusionRow struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Worker    domain.NodeID    `json:"worker,omitempty"`
@@ -47,8 +47,9 @@ func (k keeper) lift(tx projections.Tx, _ domain.Envelope, x elo.ExclusionLifted
 	return k.changed(tx, x.ConfigKey, x.Excluded(), false)
 }
 
-// changed marks a match that counts no more or again. A worker's games are left out
-// where they are read; what was written down of them is forgotten.
+// changed marks a match as excluded or counted again. The games of an excluded
+// worker are skipped when they are read; here only the checkpoints that have them
+// are deleted.
 func (k keeper) changed(tx projections.Tx, config domain.ConfigKey, x elo.Excluded, excluded bool) error {
 	if x.Worker != "" {
 		return k.forget(tx, config, "")
@@ -76,7 +77,7 @@ func (k keeper) changed(tx projections.Tx, config domain.ConfigKey, x elo.Exclud
 	return k.forget(tx, config, ref.Order)
 }
 
-// excludedWorkers are the workers whose games do not count.
+// excludedWorkers returns the workers whose games do not count.
 func excludedWorkers(v projections.View, config domain.ConfigKey) (map[domain.NodeID]bool, error) {
 	workers := map[domain.NodeID]bool{}
 	for entry, err := range eloExcludedTable.Scan(v, projections.Span{Prefix: projections.Pair(string(config), "worker\x00")}) {
@@ -88,20 +89,20 @@ func excludedWorkers(v projections.View, config domain.ConfigKey) (map[domain.No
 	return workers, nil
 }
 
-// ExclusionsAsked asks what does not count for the ratings of a game.
+// ExclusionsAsked is the query for the exclusions of a game.
 type ExclusionsAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	From      string `query:"from" doc:"the next of the page before"`
 	Limit     int    `query:"limit"`
 }
 
-// ExclusionsAnswer is matches, then workers, in the order of their names.
+// ExclusionsAnswer lists matches, then workers, each sorted by name.
 type ExclusionsAnswer struct {
 	Exclusions []ExclusionRow `json:"exclusions"`
 	Next       string         `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Exclusions answers what does not count for the ratings of a game, and why.
+// Exclusions returns the exclusions of a game, with their reasons.
 func Exclusions(v projections.View, q ExclusionsAsked) (ExclusionsAnswer, error) {
 	if err := known(q.ConfigKey); err != nil {
 		return ExclusionsAnswer{}, err
@@ -136,7 +137,7 @@ func (r ExclusionRow) name() string {
 	return r.MatchID
 }
 
-// exclusionFrom reads where a page begins: match:ID or worker:NAME.
+// exclusionFrom parses where a page begins: match:ID or worker:NAME.
 func exclusionFrom(text string) (elo.Excluded, []domain.Fault) {
 	switch kind, name, _ := strings.Cut(text, ":"); kind {
 	case "match":

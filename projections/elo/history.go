@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// HistoryAsked asks for what moved ratings, or for the facts behind them.
+// HistoryAsked is the query for changes of ratings.
 type HistoryAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	ModelID   string `query:"model_id"`
@@ -16,7 +16,7 @@ type HistoryAsked struct {
 	Limit     int    `query:"limit"`
 }
 
-// known wants the key of a game.
+// known returns an error unless config is a config key.
 func known(config string) error {
 	if _, err := domain.ParseConfigKey(config); err != nil {
 		return domain.Faulty("query", []domain.Fault{{Field: "config_key", Reason: err.Error()}})
@@ -24,13 +24,13 @@ func known(config string) error {
 	return nil
 }
 
-// HistoryAnswer is how ratings moved, oldest first.
+// HistoryAnswer lists changes of ratings, oldest first.
 type HistoryAnswer struct {
 	History []RatingMove `json:"history"`
 	Next    uint64       `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// History answers how the ratings of a game moved.
+// History returns the changes of a game's ratings.
 func History(v projections.View, q HistoryAsked) (HistoryAnswer, error) {
 	if err := known(q.ConfigKey); err != nil {
 		return HistoryAnswer{}, err
@@ -49,7 +49,7 @@ func (q HistoryAsked) span() projections.Span {
 	return span
 }
 
-// MatchesAsked asks for the facts behind ratings.
+// MatchesAsked is the query for the facts behind ratings.
 type MatchesAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	Player    string `query:"player" doc:"only facts of this one: a model, or model:harness"`
@@ -58,13 +58,13 @@ type MatchesAsked struct {
 	Limit     int    `query:"limit"`
 }
 
-// MatchesAnswer is match facts, oldest first.
+// MatchesAnswer lists match facts, oldest first.
 type MatchesAnswer struct {
 	Matches []MatchFact `json:"matches"`
 	Next    uint64      `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Matches answers the facts behind the ratings of a game.
+// Matches returns the facts that the ratings of a game are computed from.
 func Matches(v projections.View, q MatchesAsked) (MatchesAnswer, error) {
 	if err := known(q.ConfigKey); err != nil {
 		return MatchesAnswer{}, err

@@ -8,28 +8,30 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// checkpointEvery is how many facts lie between two checkpoints of incremental Elo.
+// checkpointEvery is the number of facts between two checkpoints of incremental
+// Elo.
 const checkpointEvery = 2048
 
 // keeper keeps checkpoints of incremental Elo with the policy's settings, so that a
-// ranking plays only the facts behind the last one, and a late fact costs those that
-// follow it. A fact that lands before checkpoints makes them wrong: they go, and every
-// further fact brings one back, so that no event costs more than one stretch.
+// ranking only plays the facts after the last one, and a late fact only those after
+// it. A fact that is inserted before checkpoints invalidates them: they are
+// deleted, and every further fact restores one, so that no event costs more than
+// one interval.
 type keeper struct{ every int }
 
-// mark is a checkpoint: the last fact it has, and how many come up to there.
+// mark is a checkpoint: its last fact, and the number of facts up to it.
 type mark struct {
 	Order string `json:"order"`
 	Facts int    `json:"facts"`
 }
 
-// marksRow is the checkpoints of a game, oldest first.
+// marksRow lists the checkpoints of a game, oldest first.
 type marksRow struct {
-	Facts int    `json:"facts"` // in all
+	Facts int    `json:"facts"` // total number
 	Marks []mark `json:"marks,omitempty"`
 }
 
-// settingsRow is the policy that checkpoints are made with.
+// settingsRow is the policy that the checkpoints were made with.
 type settingsRow struct {
 	Policy elo.Policy `json:"policy"`
 }
@@ -45,11 +47,11 @@ func (k keeper) settings(v projections.View) (elo.Options, error) {
 	if found {
 		policy = row.Policy
 	}
-	options, _ := policy.Options(elo.Asked{Method: string(elo.MethodElo)}) // a policy in force has no faults
+	options, _ := policy.Options(elo.Asked{Method: string(elo.MethodElo)}) // a policy in force is valid
 	return options, nil
 }
 
-// policy forgets all checkpoints when the settings they are made with change.
+// policy deletes all checkpoints when their settings change.
 func (k keeper) policy(tx projections.Tx, _ domain.Envelope, changed domain.PolicyChanged) error {
 	if changed.Name != domain.PolicyDefaultName {
 		return nil
@@ -69,7 +71,7 @@ func (k keeper) policy(tx projections.Tx, _ domain.Envelope, changed domain.Poli
 	return nil
 }
 
-// forget deletes the checkpoints that have a fact, or come after it.
+// forget deletes the checkpoints at or after a fact.
 func (k keeper) forget(tx projections.Tx, config domain.ConfigKey, order string) error {
 	row, found, err := eloMarksTable.Get(tx, string(config))
 	if err != nil || !found {
@@ -92,7 +94,7 @@ func (k keeper) dropped(tx projections.Tx, config domain.ConfigKey, row *marksRo
 	return eloMarksTable.Put(tx, string(config), *row)
 }
 
-// inserted counts a new fact, and writes the next checkpoint where it is due.
+// inserted counts a new fact, and writes the next checkpoint if it is due.
 func (k keeper) inserted(tx projections.Tx, config domain.ConfigKey, order string) error {
 	row, _, err := eloMarksTable.Get(tx, string(config))
 	if err != nil {
@@ -127,8 +129,8 @@ func (k keeper) inserted(tx projections.Tx, config domain.ConfigKey, order strin
 	return eloMarksTable.Put(tx, string(config), row)
 }
 
-// thin keeps the latest checkpoints, and of the older ones fewer the older they are:
-// some logarithm of all.
+// thin keeps the latest checkpoints and ever fewer of the older ones, a number
+// logarithmic in their count.
 func (k keeper) thin(tx projections.Tx, config domain.ConfigKey, row *marksRow) error {
 	latest := row.Marks[len(row.Marks)-1].Facts
 	kept := []mark{}
@@ -147,8 +149,8 @@ func (k keeper) thin(tx projections.Tx, config domain.ConfigKey, row *marksRow) 
 	return nil
 }
 
-// playChain plays facts on the last checkpoint that was made with these settings: so
-// many of them, or all. It tells the last that was played.
+// playChain plays facts after the last checkpoint with these settings: at most
+// most, or all. It returns the last one played.
 func playChain(v projections.View, config domain.ConfigKey, options elo.Options, marks []mark, most int) (*elo.Chain, string, error) {
 	chain := elo.NewChain(options)
 	span := projections.Span{Prefix: projections.Pair(string(config), "")}

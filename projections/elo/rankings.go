@@ -10,8 +10,8 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// RankingsAsked asks for the ratings of a game. What is not said is as the policy
-// has it; a setting that the method does not read is a fault.
+// RankingsAsked is the query for the ratings of a game. Missing settings come from
+// the policy; a setting that the method does not use is a fault.
 type RankingsAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	Method    string `query:"method" doc:"elo, mle, glicko2, whr, pl, published"`
@@ -32,7 +32,7 @@ type RankingsAsked struct {
 	Limit     int    `query:"limit"`
 }
 
-// Asked is the settings that are asked for.
+// Asked returns the requested settings.
 func (q RankingsAsked) Asked() elo.Asked {
 	return elo.Asked{
 		Method: q.Method, Mode: q.Mode, K: q.K, Initial: q.Initial, Period: q.Period, Anchors: q.Anchors, Draws: q.Draws, Scale: q.Scale, Prior: q.Prior,
@@ -40,7 +40,7 @@ func (q RankingsAsked) Asked() elo.Asked {
 	}
 }
 
-// read reads the settings against the policy in force.
+// read resolves the settings against the policy in force.
 func (q RankingsAsked) read(v projections.View) (config domain.ConfigKey, policy elo.Policy, options elo.Options, faults []domain.Fault, err error) {
 	config, wrong := domain.ParseConfigKey(q.ConfigKey)
 	if wrong != nil {
@@ -55,7 +55,7 @@ func (q RankingsAsked) read(v projections.View) (config domain.ConfigKey, policy
 	return config, policy, options, append(faults, more...), nil
 }
 
-// Rankings is the players of a game by rating: a page of them.
+// Rankings is a page of the players of a game by rating.
 type Rankings struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Method    elo.Method       `json:"method"`
@@ -63,16 +63,16 @@ type Rankings struct {
 	Next int `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// maxFitted bounds the outcomes that a fit takes, and maxByDay those of whr, which
-// goes over all of them again and again.
+// maxFitted limits the outcomes of a fit, and maxByDay those of whr, which iterates
+// over all of them many times.
 const (
 	maxFitted = 5_000_000
 	maxByDay  = 200_000
 )
 
-// RankingsOf rates the players of a game by all facts that count, best first. The
-// facts are the truth and every node computes the same from them, so nothing of a
-// ranking is stored but checkpoints of the incremental one.
+// RankingsOf rates the players of a game by all facts that count, best first. Every
+// node computes the same from the facts, so no ranking is stored, only checkpoints
+// of the incremental one.
 func RankingsOf(v projections.View, q RankingsAsked) (Rankings, error) {
 	config, policy, options, faults, err := q.read(v)
 	if err != nil {
@@ -142,7 +142,7 @@ func published(v projections.View, config domain.ConfigKey, policy elo.Policy, o
 	return policy.Published(options, games, ratings), nil
 }
 
-// outcomes are the games that count, summed by day.
+// outcomes returns the games that count, summed by day.
 func outcomes(v projections.View, config domain.ConfigKey) ([]elo.Outcome, error) {
 	workers, err := excludedWorkers(v, config)
 	if err != nil {
@@ -163,17 +163,17 @@ func outcomes(v projections.View, config domain.ConfigKey) ([]elo.Outcome, error
 	return games, nil
 }
 
-// Crosstable is who did how against whom, in the order of a ranking.
+// Crosstable is the results of players against each other, in ranking order.
 type Crosstable struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Method    elo.Method       `json:"method"`
 	elo.Crosstable
 }
 
-// maxCrossed bounds the players of a crosstable.
+// maxCrossed limits the players of a crosstable.
 const maxCrossed = 100
 
-// CrosstableOf crosses the first players of a ranking with each other.
+// CrosstableOf returns the crosstable of the first players of a ranking.
 func CrosstableOf(v projections.View, q RankingsAsked) (Crosstable, error) {
 	config, policy, options, faults, err := q.read(v)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// DigestsAsked asks for the digests of the facts behind ratings.
+// DigestsAsked is the query for the digests of the facts behind ratings.
 type DigestsAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	Prefix    string `query:"prefix" doc:"only digests that begin so"`
@@ -17,16 +17,16 @@ type DigestsAsked struct {
 	Limit     int    `query:"limit"`
 }
 
-// DigestsAnswer is digests in their order.
+// DigestsAnswer lists digests in order.
 type DigestsAnswer struct {
 	Digests []string `json:"digests"`
 	Next    string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// maxDigests bounds a page of digests.
+// maxDigests limits a page of digests.
 const maxDigests = 10_000
 
-// Digests answers what the facts of a game are called on every node.
+// Digests returns the digests of a game's facts, which are the same on every node.
 func Digests(v projections.View, q DigestsAsked) (DigestsAnswer, error) {
 	if err := known(q.ConfigKey); err != nil {
 		return DigestsAnswer{}, err
@@ -62,16 +62,16 @@ func digestOf(key string) string {
 	return digest
 }
 
-// Difference is what two sides lack of each other's facts.
+// Difference is what two nodes lack of each other's facts.
 type Difference struct {
-	Facts  []elo.Fact // that the other side lacks
-	More   bool       // there are more of these
-	Wanted []string   // digests of the other side that are not here
+	Facts  []elo.Fact // that the other node lacks
+	More   bool       // there are more of them
+	Wanted []string   // digests of the other node that are unknown here
 }
 
-// Compare compares the facts of a game whose digests begin with a prefix with
-// the digests that another side has of them: known nil compares nothing. Facts
-// that the other side wants by their digests are given too, at most limit in all.
+// Compare compares the facts of a game whose digests start with a prefix with the
+// digests that another node knows; with known nil it compares nothing. It also
+// returns the facts requested in want, at most limit in all.
 func Compare(v projections.View, config domain.ConfigKey, prefix string, known, want []string, limit int) (Difference, error) {
 	var found Difference
 	there := make(map[string]bool, len(known))
@@ -140,7 +140,8 @@ func decodeFact(v projections.View, row MatchFact) (fact elo.Fact, err error) {
 	return fact, v.Codec().Unmarshal(row.Fact, fact.Results)
 }
 
-// Contradicts tells a fact whose name counts here with other content.
+// Contradicts reports whether a fact with the same id but other content is
+// recorded.
 func Contradicts(v projections.View, config domain.ConfigKey, fact elo.Fact) (bool, error) {
 	if _, counts, err := eloFactsTable.Get(v, projections.Pair(string(config), fact.ID())); err != nil || !counts {
 		return false, err
@@ -149,16 +150,16 @@ func Contradicts(v projections.View, config domain.ConfigKey, fact elo.Fact) (bo
 	return !same, err
 }
 
-// RangeRow sums the digests that begin alike.
+// RangeRow is the sum of the digests with a common prefix.
 type RangeRow struct {
 	Count int    `json:"count"`
 	Sum   string `json:"sum" doc:"of the digests, modulo 2^128"`
 }
 
-// RangeDigits is how many hexadecimal digits the longest prefix of a sum has.
+// RangeDigits is the number of hexadecimal digits of the longest prefix.
 const RangeDigits = 3
 
-// addDigest makes a fact known by its digest, and adds it to the sums of its prefixes.
+// addDigest indexes a fact by its digest, and adds it to the sums of its prefixes.
 func addDigest(tx projections.Tx, config domain.ConfigKey, digest string, at domain.Position) error {
 	if err := eloDigestsTable.Put(tx, projections.Pair(string(config), digest), DigestRef{at}); err != nil {
 		return err
@@ -174,26 +175,26 @@ func addDigest(tx projections.Tx, config domain.ConfigKey, digest string, at dom
 	return nil
 }
 
-// RangesAsked asks for sums over digests.
+// RangesAsked is the query for sums over digests.
 type RangesAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	Prefix    string `query:"prefix" doc:"up to two hexadecimal digits"`
 }
 
-// RangesAnswer is the sums over the digests with a prefix of one digit more than was
-// asked for. Two nodes whose count and sum are equal have the same facts there.
+// RangesAnswer lists the sums of the digests by prefixes one digit longer than the
+// requested one. If count and sum are equal, two nodes have the same facts there.
 type RangesAnswer struct {
 	RangeRow
 	Ranges []Range `json:"ranges"`
 }
 
-// Range is the digests that begin alike.
+// Range is the digests with a common prefix.
 type Range struct {
 	Prefix string `json:"prefix"`
 	RangeRow
 }
 
-// Ranges answers how many facts a node has of a game, and their sums, part by part.
+// Ranges returns the number of facts of a game and their sums by prefix.
 func Ranges(v projections.View, q RangesAsked) (RangesAnswer, error) {
 	if err := known(q.ConfigKey); err != nil {
 		return RangesAnswer{}, err

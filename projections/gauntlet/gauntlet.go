@@ -1,8 +1,8 @@
-// Package gauntlet is the read model of the measuring of models: one row per
-// gauntlet, its parts, and which work item belongs to which.
+// Package gauntlet is the read model of gauntlets: one row per gauntlet, its parts,
+// and the gauntlet of each work item.
 //
-// It runs no test: what a gauntlet says is copied from its events. Read Projection,
-// then StatusOf, which is what /gauntlet/status answers, then parts.go (a row per part).
+// It runs no test: results are copied from events. Read Projection, then StatusOf,
+// the query of /gauntlet/status, then parts.go (a row per part).
 package gauntlet
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Row is a gauntlet as its stream tells it.
+// Row is a gauntlet, as folded from its stream.
 type Row struct {
 	GauntletID gauntlet.ID `json:"gauntlet_id"`
 	gauntlet.Gauntlet
@@ -24,7 +24,7 @@ type Row struct {
 	Position  domain.Position `json:"position"`
 }
 
-// Task says which gauntlet a work item belongs to.
+// Task is the gauntlet that a work item belongs to.
 type Task struct {
 	GauntletID gauntlet.ID    `json:"gauntlet_id"`
 	ModelID    domain.ModelID `json:"model_id"`
@@ -37,7 +37,7 @@ var (
 	gauntletTasksTable = projections.Table[Task]{Name: "gauntlet.tasks"}
 )
 
-// Projection is the read model of the gauntlets.
+// Projection returns the read model of the gauntlets.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "gauntlet", Version: 3, About: "what models were measured against, and what came of it",
@@ -71,8 +71,8 @@ func gauntletStep(tx projections.Tx, e domain.Envelope) error {
 	})
 }
 
-// gauntletParts takes over what an event says of parts, and remembers which items play
-// them. A round that is over has no news.
+// gauntletParts applies what an event says about parts, and records which items
+// play them. It ignores events of a round that is over.
 func gauntletParts(tx projections.Tx, e domain.Envelope, queue []gauntlet.QueuedPart, ended func(Row) error) error {
 	row, _, err := GauntletsTable.Get(tx, e.Stream.ID())
 	if err != nil || row.Started == nil || row.Finished != nil {
@@ -91,22 +91,22 @@ func gauntletParts(tx projections.Tx, e domain.Envelope, queue []gauntlet.Queued
 	return queueParts(tx, row, queue)
 }
 
-// ByTask finds the gauntlet of a work item; false for an item of none.
+// ByTask returns the gauntlet of a work item; false if it belongs to none.
 func ByTask(v projections.View, task domain.TaskID) (Task, bool, error) {
 	return gauntletTasksTable.Get(v, string(task))
 }
 
-// OneGauntlet asks for a gauntlet.
+// OneGauntlet is the query for a gauntlet.
 type OneGauntlet struct {
 	GauntletID string `query:"gauntlet_id" required:"true"`
 }
 
-// Answer is how a gauntlet stands.
+// Answer is the state of a gauntlet.
 type Answer struct {
 	Gauntlet Status `json:"gauntlet"`
 }
 
-// Status is how a gauntlet stands.
+// Status is the state of a gauntlet.
 type Status struct {
 	GauntletID  gauntlet.ID          `json:"gauntlet_id"`
 	ConfigKey   domain.ConfigKey     `json:"config_key"`
@@ -141,7 +141,7 @@ type Status struct {
 	UpdatedAt   time.Time            `json:"updated_at"`
 }
 
-// StatusOf answers one gauntlet.
+// StatusOf returns the state of one gauntlet.
 func StatusOf(v projections.View, q OneGauntlet) (Answer, error) {
 	row, found, err := GauntletsTable.Get(v, q.GauntletID)
 	if err != nil {
@@ -182,7 +182,7 @@ func (r Row) status() Status {
 	return answer
 }
 
-// ManyGauntlets asks for gauntlets.
+// ManyGauntlets is the query for gauntlets.
 type ManyGauntlets struct {
 	ConfigKey string `query:"config_key"`
 	State     string `query:"state"`
@@ -190,13 +190,13 @@ type ManyGauntlets struct {
 	Limit     int    `query:"limit"`
 }
 
-// GauntletsAnswer is gauntlets by name.
+// GauntletsAnswer lists gauntlets by name.
 type GauntletsAnswer struct {
 	Gauntlets []Status `json:"gauntlets"`
 	Next      string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Results answers gauntlets by game and model.
+// Results returns gauntlets by game and model.
 func Results(v projections.View, q ManyGauntlets) (GauntletsAnswer, error) {
 	span := projections.Span{From: q.From}
 	if q.ConfigKey != "" {

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Part is a part of a round: its last item, and what that brought.
+// Part is a part of a round: its last item, and the result.
 type Part struct {
 	Part    int                  `json:"part" doc:"from 0"`
 	TaskID  domain.TaskID        `json:"task_id"`
@@ -30,7 +30,7 @@ func partKey(s *gauntlet.Started, part int) string {
 	return fmt.Sprintf("%s%09d", roundPrefix(s), part)
 }
 
-// queueParts begins parts, or begins them anew.
+// queueParts adds parts, or resets them.
 func queueParts(tx projections.Tx, row Row, queue []gauntlet.QueuedPart) error {
 	for _, q := range queue {
 		if err := partsTable.Put(tx, partKey(row.Started, q.Part), Part{Part: q.Part, TaskID: q.TaskID}); err != nil {
@@ -40,7 +40,7 @@ func queueParts(tx projections.Tx, row Row, queue []gauntlet.QueuedPart) error {
 	return nil
 }
 
-// endPart keeps what a part brought, unless it is queued anew.
+// endPart records the result of a part, unless it is queued again.
 func endPart(tx projections.Tx, row Row, played gauntlet.Played) error {
 	err := partsTable.Put(tx, partKey(row.Started, played.Part), Part{
 		Part: played.Part, TaskID: played.TaskID, Done: true, NodeID: played.NodeID, Results: played.Results, Failure: played.Failure,
@@ -60,7 +60,7 @@ func lookAt(tx projections.Tx, row Row, looks []gauntlet.Look) error {
 	return nil
 }
 
-// takeBack forgets the looks at parts that count no more.
+// takeBack deletes the looks at parts that no longer count.
 func takeBack(tx projections.Tx, row Row, counted gauntlet.Counted) error {
 	for part := counted.Parts; part < row.Queued; part++ {
 		if err := partsTable.Update(tx, partKey(row.Started, part), func(p *Part) { p.Part, p.Look = part, nil }); err != nil {
@@ -70,21 +70,21 @@ func takeBack(tx projections.Tx, row Row, counted gauntlet.Counted) error {
 	return lookAt(tx, row, counted.Looks)
 }
 
-// OneGauntletsParts asks for the parts of a gauntlet.
+// OneGauntletsParts is the query for the parts of a gauntlet.
 type OneGauntletsParts struct {
 	GauntletID string `query:"gauntlet_id" required:"true"`
 	From       int    `query:"from"`
 	Limit      int    `query:"limit"`
 }
 
-// PartsAnswer is parts by number.
+// PartsAnswer lists parts by number.
 type PartsAnswer struct {
 	Parts []Part `json:"parts"`
 	Next  *int   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Parts answers the parts of a gauntlet's round that began last: who played what, and
-// the path of the test.
+// Parts returns the parts of a gauntlet's last round: who played what, and how the
+// test developed.
 func Parts(v projections.View, q OneGauntletsParts) (PartsAnswer, error) {
 	row, found, err := GauntletsTable.Get(v, q.GauntletID)
 	if err != nil {

@@ -12,10 +12,9 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// AlarmRow is when a kind of success last happened, and whether its absence is
-// an alarm. Its silence is counted from the last success or, before the first,
-// from the first demand for one: a cluster that never trained is not silent
-// until something should have been trained.
+// AlarmRow is the last success of a kind, and its alarm. The silence counts from
+// the last success or, before the first one, from the first demand for one: a
+// cluster that never trained is not silent until a training was requested.
 type AlarmRow struct {
 	Kind         nodes.SilenceKind `json:"kind"`
 	DemandedAt   *time.Time        `json:"demanded_at" doc:"first, by what makes a success expected"`
@@ -27,7 +26,7 @@ type AlarmRow struct {
 	Position     domain.Position   `json:"position"`
 }
 
-// Since is when the silence began; zero when there is none to count.
+// Since returns when the silence began; zero if there is none.
 func (r AlarmRow) Since() time.Time {
 	if r.LastAt != nil {
 		return *r.LastAt
@@ -38,7 +37,7 @@ func (r AlarmRow) Since() time.Time {
 // alarmsTable holds one row per kind.
 var alarmsTable = projections.Table[AlarmRow]{Name: "alarms.kinds"}
 
-// AlarmsProjection is the read model of the silences.
+// AlarmsProjection returns the read model of the alarms.
 func AlarmsProjection() projections.Projection {
 	return projections.Projection{
 		Name: "alarms", Version: 2, About: "when work was last given out, completed, copied, exported, trained, measured and promoted",
@@ -64,7 +63,7 @@ func AlarmsProjection() projections.Projection {
 				}
 				return succeeded(tx, e, nodes.SilentExport)
 			}),
-			projections.On(demands[training.Requested](nodes.SilentTraining)), // asked for, and perhaps never begun
+			projections.On(demands[training.Requested](nodes.SilentTraining)), // requested, and possibly never started
 			projections.On(demands[training.Started](nodes.SilentTraining)),
 			projections.On(func(tx projections.Tx, e domain.Envelope, done training.Completed) error {
 				if !done.Success {
@@ -117,7 +116,7 @@ func succeeded(tx projections.Tx, e domain.Envelope, kind nodes.SilenceKind) err
 	return alarmsTable.Put(tx, string(kind), row)
 }
 
-// demanded notes the first demand only: it costs nothing from then on.
+// demanded records only the first demand, so that later ones cost nothing.
 func demanded(tx projections.Tx, e domain.Envelope, kind nodes.SilenceKind) error {
 	row, _, err := alarmsTable.Get(tx, string(kind))
 	if err != nil || row.DemandedAt != nil || row.LastAt != nil {
@@ -127,8 +126,8 @@ func demanded(tx projections.Tx, e domain.Envelope, kind nodes.SilenceKind) erro
 	return alarmsTable.Put(tx, string(kind), row)
 }
 
-// Silences lists the rows of all kinds, in the order of the loop; a kind that
-// nothing is known of has only its name.
+// Silences lists the rows of all kinds, in the order of the loop; a kind without
+// events has only its name.
 func Silences(v projections.View) ([]AlarmRow, error) {
 	rows := make([]AlarmRow, len(nodes.SilenceKinds))
 	for i, kind := range nodes.SilenceKinds {
@@ -142,18 +141,18 @@ func Silences(v projections.View) ([]AlarmRow, error) {
 	return rows, nil
 }
 
-// AlarmsQuery asks how long each kind of success has failed to happen.
+// AlarmsQuery is the query for how long each kind of success is overdue.
 type AlarmsQuery struct {
 	now time.Time
 }
 
-// At makes it a question about a moment.
+// At sets the time that the query is about.
 func (q AlarmsQuery) At(now time.Time) AlarmsQuery {
 	q.now = now
 	return q
 }
 
-// Silence is how long a kind of success has failed to happen, as of a moment.
+// Silence is how long a kind of success is overdue, as of a time.
 type Silence struct {
 	AlarmRow
 	SilentSeconds *domain.Seconds `json:"silent_seconds" doc:"null: nothing has asked for a success yet"`
@@ -161,12 +160,12 @@ type Silence struct {
 	State         string          `json:"state" doc:"ok, alarm, idle (nothing has asked for a success yet)"`
 }
 
-// AlarmsAnswer is the silences in the order of the loop.
+// AlarmsAnswer lists the silences in the order of the loop.
 type AlarmsAnswer struct {
 	Alarms []Silence `json:"alarms"`
 }
 
-// Alarms answers how long each kind of success has failed to happen.
+// Alarms returns how long each kind of success is overdue.
 func Alarms(v projections.View, q AlarmsQuery) (AlarmsAnswer, error) {
 	policy, _, err := policyview.InForce(v)
 	if err != nil {

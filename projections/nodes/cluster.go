@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// ClusterRow is the cluster as a whole: what was said of it, and what the nodes
-// say by how many of them are healthy. Its JSON stands in /status.
+// ClusterRow is the cluster as a whole: its reported health, and the counts of its
+// nodes by health. Its JSON is part of /status.
 type ClusterRow struct {
 	State    admin.ClusterState `json:"state" doc:"the last verdict; empty: none yet"`
 	Since    *time.Time         `json:"since"`
@@ -25,7 +25,7 @@ type ClusterRow struct {
 	Position domain.Position    `json:"position"`
 }
 
-// clusterNumbers is the part of the policy that shares are held against.
+// clusterNumbers is the part of the policy with the limits of shares.
 type clusterNumbers struct {
 	UnhealthyPercent int `json:"unhealthy_percent"`
 	HealthyPercent   int `json:"healthy_percent"`
@@ -39,7 +39,7 @@ func numbersOf(p nodes.ClusterPolicy) clusterNumbers {
 
 var nodesClusterTable = projections.Table[ClusterRow]{Name: "nodes.cluster"}
 
-// TheCluster is how the cluster as a whole is.
+// TheCluster returns the state of the cluster as a whole.
 func TheCluster(v projections.View) (ClusterRow, error) {
 	row, found, err := nodesClusterTable.Get(v, admin.DefaultCluster)
 	if err == nil && !found {
@@ -48,12 +48,12 @@ func TheCluster(v projections.View) (ClusterRow, error) {
 	return row, err
 }
 
-// clusterKnows tells whether a node in a state is one that the cluster counts.
+// clusterKnows reports whether a node in a state counts.
 func clusterKnows(state nodes.State) bool {
 	return state == nodes.StateOnline || state == nodes.StateSick || state == nodes.StateOffline
 }
 
-// clusterCounts takes over that a node went from one state to another.
+// clusterCounts updates the counts for a node's change of state.
 func clusterCounts(tx projections.Tx, e domain.Envelope, from, to nodes.State) error {
 	known, healthy := 0, 0
 	for _, move := range []struct {
@@ -109,9 +109,9 @@ func changeCluster(tx projections.Tx, e domain.Envelope, change func(*ClusterRow
 	return nodesClusterTable.Put(tx, admin.DefaultCluster, row)
 }
 
-// shares tells whether too few nodes are healthy, and whether enough are; between
-// the two limits neither holds, and the verdict stays what it was. Too few known
-// nodes to judge are enough: nothing speaks against the cluster.
+// shares reports whether too few nodes are healthy (low), and whether enough are
+// (high). Between the two limits neither is true, and the verdict stays. With too
+// few known nodes to judge, high is true.
 func (r ClusterRow) shares() (low, high bool) {
 	if r.Known < r.Policy.MinNodes {
 		return false, true
@@ -122,7 +122,7 @@ func (r ClusterRow) shares() (low, high bool) {
 	return false, 100*r.Healthy >= r.Policy.HealthyPercent*r.Known
 }
 
-// since keeps the first moment at which something held, as long as it holds.
+// since returns the first time since which a condition has held.
 func since(before *time.Time, now time.Time, holds bool) *time.Time {
 	switch {
 	case !holds:
@@ -133,18 +133,18 @@ func since(before *time.Time, now time.Time, holds bool) *time.Time {
 	return &now
 }
 
-// ClusterVerdict is what the nodes that are known come to.
+// ClusterVerdict is the verdict derived from the known nodes.
 type ClusterVerdict struct {
-	State   admin.ClusterState // the edge that is due; empty: none
+	State   admin.ClusterState // the change that is due; empty: none
 	Row     ClusterRow
 	Reason  string
-	Earlier time.Time // when an edge may be due if nothing changes; zero: none in sight
+	Earlier time.Time // when a change may be due if nothing else happens; zero: never
 }
 
-// JudgeCluster tells whether an edge of the cluster's health is due. A share
-// counts once it has held for the policy's time, and no sooner after the last
-// verdict. Rift lifts only its own verdicts: who reported from outside that the
-// cluster is unhealthy knows something the nodes do not show.
+// JudgeCluster returns whether a change of the cluster's health is due. A share
+// counts once it has held for the policy's time, and only some time after the last
+// verdict. Rift only reverses its own verdicts: an outside report of an unhealthy
+// cluster may be based on something that the nodes do not show.
 func JudgeCluster(v projections.View, now time.Time, policy nodes.ClusterPolicy) (ClusterVerdict, error) {
 	row, err := TheCluster(v)
 	verdict := ClusterVerdict{Row: row}

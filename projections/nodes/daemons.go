@@ -11,7 +11,7 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// DaemonRow is what is known of one background process of one node.
+// DaemonRow is one background process of one node.
 type DaemonRow struct {
 	NodeID         domain.NodeID      `json:"node_id"`
 	DaemonName     string             `json:"daemon_name"`
@@ -31,7 +31,7 @@ type DaemonRow struct {
 	Position       domain.Position    `json:"position"`
 }
 
-// daemon is the part of the row that nodes.Daemon.Evolve works on.
+// daemon returns the part of the row that nodes.Daemon.Evolve works on.
 func (r DaemonRow) daemon() nodes.Daemon {
 	d := nodes.Daemon{
 		NodeID: r.NodeID, Name: r.DaemonName, Status: r.Status, Since: r.Since, Restarts: r.RestartTimes,
@@ -62,11 +62,11 @@ type DaemonRef struct {
 var (
 	daemonsTable       = projections.Table[DaemonRow]{Name: "daemons.daemons"}
 	daemonsStatusTable = projections.Table[DaemonRef]{Name: "daemons.statuses"}
-	daemonsRisenTable  = projections.Table[DaemonRef]{Name: "daemons.risen"} // up again with restarts that are not forgiven yet, by when it came up
+	daemonsRisenTable  = projections.Table[DaemonRef]{Name: "daemons.risen"} // running again with restarts that are not forgotten yet, by start time
 	daemonsPolicyTable = projections.Table[nodes.DaemonsPolicy]{Name: "daemons.policy"}
 )
 
-// DaemonsProjection is the read model of the background processes.
+// DaemonsProjection returns the read model of the background processes.
 func DaemonsProjection() projections.Projection {
 	return projections.Projection{
 		Name: "daemons", Version: 1, About: "the background processes of the nodes, their restarts and the wait before the next",
@@ -85,7 +85,7 @@ func DaemonsProjection() projections.Projection {
 	}
 }
 
-// daemonsPolicy is the policy in force, as this read model has seen it.
+// daemonsPolicy returns the policy in force at the view's position.
 func daemonsPolicy(v projections.View) (nodes.DaemonsPolicy, error) {
 	policy, found, err := daemonsPolicyTable.Get(v, domain.PolicyDefaultName)
 	if err == nil && !found {
@@ -107,7 +107,7 @@ func daemonStep[E domain.Event](tx projections.Tx, e domain.Envelope, _ E) error
 	}
 	folded := before.daemon().Evolve(e)
 	if folded.Status == "" {
-		return nil // a verdict on a daemon that nobody reported on
+		return nil // a verdict on an unknown daemon
 	}
 	after := daemonRow(folded, policy, e.Position)
 	ref := DaemonRef{after.NodeID, after.DaemonName}
@@ -136,7 +136,8 @@ func daemonStep[E domain.Event](tx projections.Tx, e domain.Envelope, _ E) error
 	return daemonsTable.Put(tx, id, after)
 }
 
-// risenKey is where the row stands among those that came up again; empty for nowhere.
+// risenKey returns the row's key among the daemons that are running again; empty if
+// it is not one.
 func (r DaemonRow) risenKey(id string) string {
 	if r.UpSince == nil || r.Restarts == 0 && r.CrashLoopSince == nil {
 		return ""
@@ -144,8 +145,9 @@ func (r DaemonRow) risenKey(id string) string {
 	return projections.TimeKey(*r.UpSince) + "/" + id
 }
 
-// RisenDaemons lists at most limit daemons that came up at or before a moment
-// and whose restarts are not forgiven, and when the next one after them came up.
+// RisenDaemons lists at most limit daemons that have run since before a time and
+// whose restarts are not forgotten, and returns when the next one after them
+// started.
 func RisenDaemons(v projections.View, before time.Time, limit int) (due []DaemonRow, next time.Time, err error) {
 	for entry, err := range daemonsRisenTable.Scan(v, projections.Span{}) {
 		if err != nil {
@@ -163,8 +165,8 @@ func RisenDaemons(v projections.View, before time.Time, limit int) (due []Daemon
 	return due, time.Time{}, nil
 }
 
-// CrashLooping tells whether a daemon's restarts are a loop that nobody has
-// spoken of yet.
+// CrashLooping reports whether a daemon's restarts are a crash loop that is not
+// recorded yet.
 func CrashLooping(v projections.View, node domain.NodeID, daemon string, now time.Time, policy nodes.DaemonsPolicy) (bool, error) {
 	row, known, err := daemonsTable.Get(v, nodes.DaemonStream(node, daemon).ID())
 	if err != nil || !known || row.CrashLoopSince != nil {
@@ -173,7 +175,7 @@ func CrashLooping(v projections.View, node domain.NodeID, daemon string, now tim
 	return row.daemon().Within(policy.CrashLoopWindowSeconds, now) >= policy.CrashLoopRestarts, nil
 }
 
-// ManyDaemons asks for daemons.
+// ManyDaemons is the query for daemons.
 type ManyDaemons struct {
 	NodeID string `query:"node"`
 	Status string `query:"status"`
@@ -183,7 +185,7 @@ type ManyDaemons struct {
 	now time.Time
 }
 
-// At makes it a question about a moment.
+// At sets the time that the query is about.
 func (q ManyDaemons) At(now time.Time) ManyDaemons {
 	q.now = now
 	return q
@@ -195,13 +197,13 @@ type DaemonAnswer struct {
 	RestartsInWindow int `json:"restarts_in_window" doc:"within crash_loop_window_seconds of the policy"`
 }
 
-// DaemonsAnswer is daemons by node and name.
+// DaemonsAnswer lists daemons by node and name.
 type DaemonsAnswer struct {
 	Daemons []DaemonAnswer `json:"daemons"`
 	Next    string         `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// ListDaemons answers daemons by node and name.
+// ListDaemons returns daemons by node and name.
 func ListDaemons(v projections.View, q ManyDaemons) (DaemonsAnswer, error) {
 	answer := DaemonsAnswer{Daemons: []DaemonAnswer{}}
 	limit, err := projections.Page(q.Limit)

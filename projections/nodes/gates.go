@@ -11,21 +11,21 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// NodeGateNames are the gates that keep everything from a node.
+// NodeGateNames lists the gates that keep all work from a node.
 var NodeGateNames = []string{"node_health", "recovery_hold", "node_breaker"}
 
-// BreakerRow remembers the last failures of items on a node, newest last, and
-// the opening that they led to. A success forgets the failures; a node with
-// neither has no row.
+// BreakerRow is the last failures of items on a node, newest last, and the opening
+// that they caused. A success clears the failures; a node without failures and
+// opening has no row.
 type BreakerRow struct {
 	NodeID   domain.NodeID `json:"node_id"`
 	Failures []time.Time   `json:"failures"`
 	Opened   *time.Time    `json:"opened"` // null: closed
-	Until    *time.Time    `json:"until"`  // from then on half open
+	Until    *time.Time    `json:"until"`  // half open after this
 	Opens    int           `json:"opens,omitempty"`
 }
 
-// keptFailures bounds what a breaker remembers.
+// keptFailures limits the failures that are kept.
 const keptFailures = 32
 
 func breakerFailure(tx projections.Tx, node domain.NodeID, at time.Time) error {
@@ -58,7 +58,7 @@ func breakerSuccess(tx projections.Tx, node domain.NodeID) error {
 
 func breakerOpened(tx projections.Tx, e domain.Envelope, opened nodes.BreakerOpened) error {
 	if opened.Until.IsZero() {
-		return nil // a recording that does not say until when
+		return nil // a recording without the time
 	}
 	return nodesBreakerTable.Update(tx, string(opened.NodeID), func(row *BreakerRow) {
 		row.NodeID, row.Opened, row.Until, row.Opens = opened.NodeID, projections.TimeOf(e), &opened.Until, opened.Opens
@@ -67,12 +67,12 @@ func breakerOpened(tx projections.Tx, e domain.Envelope, opened nodes.BreakerOpe
 
 func breakerClosed(tx projections.Tx, _ domain.Envelope, closed nodes.BreakerClosed) error {
 	if closed.Target != "" {
-		return nil // of a part of the node, which says nothing of its work
+		return nil // about a part of the node, not its work
 	}
 	return nodesBreakerTable.Delete(tx, string(closed.NodeID))
 }
 
-// Recent counts the failures that still count at the moment of the newest.
+// Recent counts the failures that still count as of the newest one.
 func (r BreakerRow) Recent(policy nodes.Policy) int {
 	if len(r.Failures) == 0 {
 		return 0
@@ -87,8 +87,8 @@ func (r BreakerRow) Recent(policy nodes.Policy) int {
 	return count
 }
 
-// TheBreaker finds the breaker of a node; a closed one of a node without
-// failures is not there.
+// TheBreaker returns the breaker of a node; the zero row for a closed one without
+// failures.
 func TheBreaker(v projections.View, node domain.NodeID) (BreakerRow, bool, error) {
 	return nodesBreakerTable.Get(v, string(node))
 }
@@ -107,7 +107,7 @@ func OpenBreakers(v projections.View) ([]BreakerRow, error) {
 	return rows, nil
 }
 
-// NodeFacts is what the read models know of a node that decides what it gets.
+// NodeFacts is what the read models know about a node that affects its claims.
 type NodeFacts struct {
 	row      NodeRow
 	known    bool
@@ -115,7 +115,7 @@ type NodeFacts struct {
 	hardware work.Hardware
 }
 
-// FactsOf reads what is known of a node.
+// FactsOf reads the facts of a node.
 func FactsOf(v projections.View, node domain.NodeID) (facts NodeFacts, err error) {
 	if facts.row, facts.known, err = NodesTable.Get(v, string(node)); err != nil {
 		return facts, err
@@ -125,14 +125,14 @@ func FactsOf(v projections.View, node domain.NodeID) (facts NodeFacts, err error
 	return facts, err
 }
 
-// HalfOpen tells that the node's breaker lets through one item at a time.
+// HalfOpen reports whether the node's breaker lets one item through at a time.
 func (f NodeFacts) HalfOpen(now time.Time) bool {
 	return f.breaker.Until != nil && !now.Before(*f.breaker.Until)
 }
 
-// Gates says whether the node may be given work at a moment, and why not. A node
-// that nobody registered may, unless the policy asks for it: unknown is not
-// unhealthy. tried finds the item that a half-open breaker let through.
+// Gates returns whether the node may get work at a time, and why not. An
+// unregistered node may, unless the policy requires registration. tried finds the
+// item that a half-open breaker let through.
 func (f NodeFacts) Gates(now time.Time, policy nodes.Policy, tried Tried) []Gate {
 	row := f.row
 	health := Gate{"node_health", true, "node is " + string(row.State)}
@@ -173,13 +173,13 @@ func (f NodeFacts) breakerGate(now time.Time, tried Tried) Gate {
 	return gate
 }
 
-// Claim is what a node that asks for work says of itself.
+// Claim is what a claiming node says about itself.
 type Claim struct {
 	Node         domain.NodeID
-	Capabilities []string     // task types it wants (none: any) and words that items may require
-	Slots        int          // it says it has free; 0: it does not say
-	Level        *nodes.Level // what it last said of its load
+	Capabilities []string     // task types it wants (none: any), and words that items may require
+	Slots        int          // free slots; 0: not given
+	Level        *nodes.Level // the last load it reported
 }
 
-// Tried finds an item that a node holds under a lease since a moment.
+// Tried returns an item that a node has held since a time.
 type Tried func(since time.Time) (id domain.TaskID, found bool)

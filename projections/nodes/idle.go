@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// IdleRow is a node whose idleness was noticed.
+// IdleRow is a node recorded as idle.
 type IdleRow struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Since  time.Time     `json:"since"`
@@ -23,7 +23,7 @@ func idleStep(tx projections.Tx, before, after NodeRow) error {
 	return nil
 }
 
-// IdleNodes lists the nodes whose idleness was noticed, by name.
+// IdleNodes lists the nodes recorded as idle, by name.
 func IdleNodes(v projections.View) ([]IdleRow, error) {
 	var rows []IdleRow
 	for entry, err := range nodesIdleTable.Scan(v, projections.Span{}) {

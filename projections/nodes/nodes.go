@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// NodeRow is what the cluster knows of one node. Its JSON is what GET
-// /nodes/{id} answers.
+// NodeRow is one node as the cluster sees it. Its JSON is the answer of GET
+// /nodes/{id}.
 type NodeRow struct {
 	NodeID       domain.NodeID   `json:"node_id"`
 	State        nodes.State     `json:"state"`
@@ -51,7 +51,7 @@ var (
 	nodesIdleTable    = projections.Table[IdleRow]{Name: "nodes.idle"}
 )
 
-// Projection is the read model of the nodes.
+// Projection returns the read model of the nodes.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "nodes", Version: 4, About: "what each node is, can, and how it is; how the cluster as a whole is",
@@ -100,7 +100,7 @@ func nodeStep[E domain.Event](tx projections.Tx, e domain.Envelope, _ E) error {
 	}
 	folded = folded.Evolve(e)
 	if folded.State == "" {
-		return nil // a remark on a node that nobody knows
+		return nil // an event about an unknown node
 	}
 	after := before
 	after.IdleSince = projections.Moment(before.IdleSince, folded.IdleSince, !folded.IdleSince.IsZero())
@@ -154,7 +154,7 @@ func recountNodes(tx projections.Tx, from, to nodes.State) error {
 	return nil
 }
 
-// Gate is one condition an item or a node has to pass, and how it stands.
+// Gate is one condition that an item or a node has to meet, and its state.
 type Gate struct {
 	Gate   string `json:"gate"`
 	OK     bool   `json:"ok"`
@@ -173,7 +173,7 @@ func SickNodes(v projections.View) ([]SickRow, error) {
 	return rows, nil
 }
 
-// NodeCounts counts the nodes by state, every state, 0 included.
+// NodeCounts counts the nodes by state, with every state included.
 func NodeCounts(v projections.View) (map[nodes.State]int, error) {
 	counts := map[nodes.State]int{}
 	for _, state := range nodes.NodeStates {
@@ -186,7 +186,7 @@ func NodeCounts(v projections.View) (map[nodes.State]int, error) {
 	return counts, nil
 }
 
-// OneNode asks for a node.
+// OneNode is the query for a node.
 type OneNode struct {
 	NodeID string `path:"id"`
 }
@@ -196,10 +196,11 @@ type NodeAnswer struct {
 	Node json.RawMessage `json:"node"`
 }
 
-// RowTypes are what the members hold that are rows as they are stored.
+// RowTypes returns the Go types of the members that are stored rows, for the API
+// description.
 func (NodeAnswer) RowTypes() map[string]any { return map[string]any{"node": NodeRow{}} }
 
-// FindNode answers one node.
+// FindNode returns one node.
 func FindNode(v projections.View, q OneNode) (NodeAnswer, error) {
 	row, found, err := NodesTable.Raw(v, q.NodeID)
 	if err == nil && !found {
@@ -208,23 +209,24 @@ func FindNode(v projections.View, q OneNode) (NodeAnswer, error) {
 	return NodeAnswer{row}, err
 }
 
-// ManyNodes asks for nodes.
+// ManyNodes is the query for nodes.
 type ManyNodes struct {
 	State string `query:"state"`
 	From  string `query:"from"`
 	Limit int    `query:"limit"`
 }
 
-// ListAnswer is nodes by name.
+// ListAnswer lists nodes by name.
 type ListAnswer struct {
 	Nodes []json.RawMessage `json:"nodes"`
 	Next  string            `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// RowTypes are what the members hold that are rows as they are stored.
+// RowTypes returns the Go types of the members that are stored rows, for the API
+// description.
 func (ListAnswer) RowTypes() map[string]any { return map[string]any{"nodes": NodeRow{}} }
 
-// ListNodes answers nodes by name.
+// ListNodes returns nodes by name.
 func ListNodes(v projections.View, q ManyNodes) (ListAnswer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
@@ -253,8 +255,8 @@ func ListNodes(v projections.View, q ManyNodes) (ListAnswer, error) {
 	return answer, nil
 }
 
-// Retired gives the nodes that somebody took out of the cluster, until they register
-// again. Those that were away for too long are not among them.
+// Retired returns the nodes that an operator retired and that have not registered
+// again. Nodes retired for being offline too long are not included.
 func Retired(v projections.View) (map[domain.NodeID]bool, error) {
 	retired := map[domain.NodeID]bool{}
 	for entry, err := range NodesTable.Scan(v, projections.Span{}) {

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// For puts together what is known of a node that asks.
+// For returns the scheduler's view of a claiming node.
 func (f NodeFacts) For(claim Claim) sched.Node {
 	node := sched.Node{ID: string(claim.Node), Wants: claim.Capabilities, Words: claim.Capabilities}
 	if claim.Slots > 0 {

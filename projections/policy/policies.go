@@ -1,9 +1,9 @@
-// Package policy is the read model of policy documents: the numbers that decisions
-// follow now, every version they ever had, and what each version changed.
+// Package policy is the read model of policy documents: the settings in force,
+// every version of a document, and what each version changed.
 //
-// It checks nothing, since the command that sets a document does. A document that
-// was never set reads as the defaults of its sections. Read Model, then
-// InForce, which a node puts into the facts of every decision.
+// It checks nothing, because the command that sets a document does. A document that
+// was never set has the defaults of its sections. Read Model, then InForce, which a
+// node puts into the facts of every decision.
 package policy
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Row is a policy document as it reads in one version.
+// Row is one version of a policy document.
 type Row struct {
 	Name      string          `json:"name"`
-	Revision  domain.Revision `json:"revision"` // -1: the built-in default, never changed
+	Revision  domain.Revision `json:"revision"` // -1: the built-in default
 	Policy    domain.Policy   `json:"policy"`
 	Reason    string          `json:"reason,omitempty"`
 	Actor     string          `json:"actor,omitempty"`
@@ -28,11 +28,11 @@ type Row struct {
 	Position  domain.Position `json:"position,omitempty"` // of the change
 }
 
-// version is the number of the row's version: 0 before anybody changed it.
+// version returns the number of the row's version: 0 before any change.
 func (r Row) version() int { return int(r.Revision) + 1 }
 
-// changeRow is what a version has different from the one before: much shorter than
-// the document, so that a history is read without them.
+// changeRow is the difference between a version and the one before. It is much
+// shorter than the document, so that a history can be read without the documents.
 type changeRow struct {
 	Revision  domain.Revision           `json:"revision"`
 	Reason    string                    `json:"reason,omitempty"`
@@ -42,19 +42,18 @@ type changeRow struct {
 	Changes   []domain.PolicyDifference `json:"changes"`
 }
 
-// The tables of the policy documents: by name as they read now, and by name and
-// revision as they ever read and what changed.
+// The tables of the policy documents: the current one by name, and all versions and
+// changes by name and revision.
 var (
 	PoliciesTable       = projections.Table[Row]{Name: "policies.documents"}
 	policyVersionsTable = projections.Table[Row]{Name: "policies.versions"}
 	policyChangesTable  = projections.Table[changeRow]{Name: "policies.changes"}
 )
 
-// Model is the read model of the policy documents, which consist of these
-// sections.
+// Model is the read model of policy documents with these sections.
 type Model struct{ Sections domain.Sections }
 
-// Projection keeps the documents.
+// Projection returns the read model.
 func (m Model) Projection() projections.Projection {
 	return projections.Projection{
 		Name: "policies", Version: 3, About: "the policy documents as they read now and ever read",
@@ -93,13 +92,14 @@ func policyVersionKey(name string, revision domain.Revision) string {
 	return projections.Pair(name, projections.PositionKey(domain.Position(revision)))
 }
 
-// InForce is the document decisions follow, and how events name it.
+// InForce returns the document that decisions follow, and its version name in
+// events.
 func InForce(v projections.View) (domain.Policy, string, error) {
 	row, err := policyRow(v, domain.PolicyDefaultName)
 	return row.Policy, policyVersionName(row.Name, row.version()), err
 }
 
-// policyVersionName is how events name the version of a document that decided them.
+// policyVersionName returns the name of a document's version in events.
 func policyVersionName(name string, version int) string {
 	return "policy-" + name + "@" + strconv.Itoa(version)
 }
@@ -112,7 +112,7 @@ func policyRow(v projections.View, name string) (Row, error) {
 	return row, err
 }
 
-// OnePolicy asks for a policy document; Version for how it read once.
+// OnePolicy is the query for a policy document, or for one of its versions.
 type OnePolicy struct {
 	Name    string `path:"name"`
 	Version string `query:"version" doc:"\"3\", \"default@3\" or \"policy-default@3\"; empty: the last"`
@@ -129,7 +129,7 @@ type Answer struct {
 	Policy    json.RawMessage `json:"policy"`
 }
 
-// Find answers one policy document.
+// Find returns one policy document.
 func (m Model) Find(v projections.View, q OnePolicy) (Answer, error) {
 	row, last, err := findVersion(v, q)
 	if err != nil {
@@ -149,7 +149,7 @@ func (m Model) Find(v projections.View, q OnePolicy) (Answer, error) {
 	}, nil
 }
 
-// knownPolicy refuses names that no document has.
+// knownPolicy returns an error for a name that no document has.
 func knownPolicy(v projections.View, name string) (Row, error) {
 	row, err := policyRow(v, name)
 	if err == nil && row.Revision == domain.NoStream && name != domain.PolicyDefaultName {
@@ -158,7 +158,8 @@ func knownPolicy(v projections.View, name string) (Row, error) {
 	return row, err
 }
 
-// findVersion finds a document in the version asked for, and its last version.
+// findVersion returns the requested version of a document, and the number of its
+// last version.
 func findVersion(v projections.View, q OnePolicy) (Row, int, error) {
 	current, err := knownPolicy(v, q.Name)
 	if err != nil {
@@ -199,13 +200,13 @@ type Line struct {
 	Reason    string     `json:"reason,omitempty"`
 }
 
-// PoliciesAnswer is the documents by name.
+// PoliciesAnswer lists the documents by name.
 type PoliciesAnswer struct {
 	Policies []Line `json:"policies"`
 }
 
-// List answers the policy documents. The one that decisions follow is
-// there though nobody changed it.
+// List returns the policy documents. The one that decisions follow is included even
+// if it was never changed.
 func (m Model) List(v projections.View, _ projections.NoQuestion) (PoliciesAnswer, error) {
 	answer := PoliciesAnswer{Policies: []Line{}}
 	add := func(row Row) error {
@@ -236,7 +237,7 @@ func (m Model) List(v projections.View, _ projections.NoQuestion) (PoliciesAnswe
 	return answer, nil
 }
 
-// Setting is one number of a document, with what it means and who said so.
+// Setting is one setting of a document, with its meaning and its last change.
 type Setting struct {
 	Key     string          `json:"key"`
 	Value   json.RawMessage `json:"value"`
@@ -245,7 +246,7 @@ type Setting struct {
 	Changed *Touch          `json:"changed,omitempty" doc:"last change of this number; absent: it was never changed"`
 }
 
-// Touch says who changed a number last, and in which version.
+// Touch is the last change of a setting: its author and version.
 type Touch struct {
 	Version string     `json:"version"`
 	At      *time.Time `json:"at"`
@@ -253,7 +254,7 @@ type Touch struct {
 	Reason  string     `json:"reason,omitempty"`
 }
 
-// SettingsAnswer is the numbers of a document in one version.
+// SettingsAnswer lists the settings of a document in one version.
 type SettingsAnswer struct {
 	Name     string    `json:"name"`
 	Version  string    `json:"version"`
@@ -261,7 +262,7 @@ type SettingsAnswer struct {
 	Settings []Setting `json:"settings"`
 }
 
-// Settings answers a document number by number.
+// Settings returns a document setting by setting.
 func (m Model) Settings(v projections.View, q OnePolicy) (SettingsAnswer, error) {
 	row, last, err := findVersion(v, q)
 	if err != nil {
@@ -299,15 +300,15 @@ func (m Model) Settings(v projections.View, q OnePolicy) (SettingsAnswer, error)
 	return answer, err
 }
 
-// HistoryQuery asks who changed a document when, the newest first.
+// HistoryQuery is the query for the changes of a document.
 type HistoryQuery struct {
 	Name   string `path:"name"`
 	Before int    `query:"before" doc:"versions below this one; 0: from the last"`
 	Limit  int    `query:"limit" default:"100"`
 }
 
-// Change is one version of a document: what it has different from the one
-// before, and who made it.
+// Change is one version of a document: the differences from the version before, and
+// its author.
 type Change struct {
 	Version  string                    `json:"version"`
 	Position domain.Position           `json:"position"`
@@ -317,18 +318,18 @@ type Change struct {
 	Changes  []domain.PolicyDifference `json:"changes"`
 }
 
-// HistoryAnswer is the changes of a document. Next is what to ask before
-// for more; absent when there are none.
+// HistoryAnswer lists the changes of a document, newest first. Next is the value of
+// before for the next page; absent if there is none.
 type HistoryAnswer struct {
 	Name     string   `json:"name"`
 	Versions []Change `json:"versions"`
 	Next     int      `json:"next,omitempty"`
 }
 
-// maxPolicyHistory bounds one page of a history.
+// maxPolicyHistory limits one page of a history.
 const maxPolicyHistory = 1000
 
-// History answers the changes of a document, the newest first.
+// History returns the changes of a document, newest first.
 func (m Model) History(v projections.View, q HistoryQuery) (HistoryAnswer, error) {
 	answer := HistoryAnswer{Name: q.Name, Versions: []Change{}}
 	var faults []domain.Fault

@@ -1,8 +1,8 @@
-// Package raft is the read model of a cluster's members: who joined, left and votes, since
-// when and on whose word.
+// Package raft is the read model of a cluster's members: who joined, left and
+// votes, since when and on whose request.
 //
-// Nothing that decides asks it: the replicated log's configuration is what counts. Read
-// Projection.
+// No decision uses it: the configuration of the replicated log is authoritative.
+// Read Projection.
 package raft
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// MemberRow is a node that is a member, or was.
+// MemberRow is a current or former member.
 type MemberRow struct {
 	NodeID        domain.NodeID   `json:"node_id"`
 	Address       string          `json:"address"`
@@ -22,15 +22,15 @@ type MemberRow struct {
 	Joined        time.Time       `json:"joined"`
 	Left          *time.Time      `json:"left"`          // null: it is a member
 	Since         time.Time       `json:"since"`         // of the last change
-	By            string          `json:"by,omitempty"`  // on whose word it was made
-	Changes       int             `json:"changes"`       // of the node, in all
-	Configuration uint64          `json:"configuration"` // the entry of the replicated log that made the last change
+	By            string          `json:"by,omitempty"`  // who requested it
+	Changes       int             `json:"changes"`       // number of changes of the node
+	Configuration uint64          `json:"configuration"` // the log entry of the last change
 	Position      domain.Position `json:"position"`
 }
 
 var raftMembersTable = projections.Table[MemberRow]{Name: "raft.members"}
 
-// Projection is the read model of members.
+// Projection returns the read model of members.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "raft", Version: 1, About: "who replicates the log: members and voters, since when and on whose word",
@@ -70,12 +70,12 @@ func voterRemoved(tx projections.Tx, e domain.Envelope, removed raft.VoterRemove
 	return change(tx, e, removed.NodeID, removed.Configuration, func(row *MemberRow) { row.Voter = false })
 }
 
-// MembersAnswer is the nodes by name, those that left among them.
+// MembersAnswer lists the nodes by name, including those that left.
 type MembersAnswer struct {
 	Members []json.RawMessage `json:"members" doc:"who the members are and were, by cluster and name"`
 }
 
-// Members answers who the members of clusters are and were.
+// Members returns the current and former members of clusters.
 func Members(v projections.View, _ projections.NoQuestion) (MembersAnswer, error) {
 	answer := MembersAnswer{Members: []json.RawMessage{}}
 	for row, err := range raftMembersTable.RawScan(v, projections.Span{}) {

@@ -1,7 +1,7 @@
-// Package relay is the read model of the calls through mailboxes: which wait and
-// until when, and what became of those of each node.
+// Package relay is the read model of the calls through mailboxes: the waiting ones
+// with their deadlines, and the outcomes by node.
 //
-// What a call says stands in its stream, not in a row. Read Projection.
+// The content of a call is in its stream and not in a row. Read Projection.
 package relay
 
 import (
@@ -12,11 +12,11 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// CallRow is a call that waits.
+// CallRow is a waiting call.
 type CallRow struct {
 	CallID   relay.CallID    `json:"call_id"`
 	Target   domain.NodeID   `json:"target"`
-	Hub      domain.NodeID   `json:"hub"` // whose mailbox it is in
+	Hub      domain.NodeID   `json:"hub"` // the hub of its mailbox
 	State    relay.State     `json:"state"`
 	Round    int             `json:"round"`
 	Bytes    int             `json:"bytes"`
@@ -25,17 +25,17 @@ type CallRow struct {
 	Position domain.Position `json:"position"`
 }
 
-// DeadlineRow says when a call expires.
+// DeadlineRow is when a call expires.
 type DeadlineRow struct {
 	CallID relay.CallID `json:"call_id"`
 	Round  int          `json:"round"`
 	At     time.Time    `json:"at"`
 }
 
-// MailboxRow is what became of the calls to a node.
+// MailboxRow is the outcomes of the calls to a node.
 type MailboxRow struct {
 	NodeID    domain.NodeID   `json:"node_id"`
-	Queued    uint64          `json:"queued"` // so many calls, ever
+	Queued    uint64          `json:"queued"` // number of calls so far
 	Delivered uint64          `json:"delivered"`
 	Answered  uint64          `json:"answered"`
 	Expired   uint64          `json:"expired"`
@@ -43,15 +43,15 @@ type MailboxRow struct {
 	Position  domain.Position `json:"position"`
 }
 
-// The tables of the calls. Those that wait are found by their target, and by their
-// own name through its row.
+// The tables of the calls. Waiting calls are indexed by their target and by their
+// own id.
 var (
 	CallsTable     = projections.Table[CallRow]{Name: "relay.calls"} // target, call
 	DeadlinesTable = projections.Table[DeadlineRow]{Name: "relay.deadlines"}
 	MailboxesTable = projections.Table[MailboxRow]{Name: "relay.mailboxes"}
 )
 
-// Projection is the read model of the calls.
+// Projection returns the read model of the calls.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "relay", Version: 1, About: "which calls wait in which mailbox, and what became of the others",
@@ -105,7 +105,7 @@ func queued(tx projections.Tx, e domain.Envelope, event relay.CallQueued) error 
 	return count(tx, e, target, func(row *MailboxRow) { row.Queued++ })
 }
 
-// ended takes a call out of those that wait, if it is one.
+// ended removes a call from the waiting ones, if it is one.
 func ended(tx projections.Tx, target domain.NodeID, id relay.CallID) error {
 	key := callKey(target, id)
 	row, waits, err := CallsTable.Get(tx, key)
@@ -133,8 +133,8 @@ func deadlineKey(at time.Time, id relay.CallID) string {
 	return projections.Pair(projections.TimeKey(at), string(id))
 }
 
-// Waiting gives the calls that wait in the mailbox of a node at a hub, in the order
-// in which they came.
+// Waiting returns the calls that wait in the mailbox of a node at a hub, in order
+// of arrival.
 func Waiting(v projections.View, hub, target domain.NodeID) ([]CallRow, error) {
 	var rows []CallRow
 	for entry, err := range CallsTable.Scan(v, projections.Span{Prefix: projections.Pair(string(target), "")}) {

@@ -11,10 +11,10 @@ func sortByPosition(rows []CallRow) {
 	slices.SortFunc(rows, func(a, b CallRow) int { return cmp.Compare(a.Position, b.Position) })
 }
 
-// MaxMailboxes bounds the mailboxes that one answer tells of.
+// MaxMailboxes limits the mailboxes of one answer.
 const MaxMailboxes = 1024
 
-// Mailboxes gives what became of the calls of all nodes, by name.
+// Mailboxes returns the outcomes of the calls to each node, by name.
 func Mailboxes(v projections.View) ([]MailboxRow, error) {
 	var rows []MailboxRow
 	for entry, err := range MailboxesTable.Scan(v, projections.Span{}) {

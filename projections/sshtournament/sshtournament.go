@@ -1,8 +1,8 @@
-// Package sshtournament is the read model of tournaments over SSH: a row for each run,
-// one for each of its shards and one for each of its hosts that something was told of.
+// Package sshtournament is the read model of tournaments over SSH: a row for each
+// run, for each of its shards and for each of its hosts with events.
 //
-// It decides nothing: rows are folds of the events by domain/sshtournament's own rules.
-// Read Projection, then StatusOf, which is what /ssh_tournament/status answers.
+// It decides nothing: rows are folded by domain/sshtournament. Read Projection,
+// then StatusOf, the query of /ssh_tournament/status.
 package sshtournament
 
 import (
@@ -28,13 +28,13 @@ type Row struct {
 	Position  domain.Position `json:"position"`
 }
 
-// State is as of domain/sshtournament's Run.
+// State is the same as domain/sshtournament's Run.State.
 func (r Row) State() string {
 	return ssh.Run{Started: r.Started, Finished: r.Finished, Cancelled: r.Cancelled}.State()
 }
 
-// The tables of the runs. The keys of shards and hosts begin with that of their run.
-// Open has the runs that are not over.
+// The tables of the runs. The keys of shards and hosts begin with that of their
+// run. Open has the runs in progress.
 var (
 	RunsTable   = projections.Table[Row]{Name: "sshtournament.runs"}
 	shardsTable = projections.Table[ssh.Progress]{Name: "sshtournament.shards"}
@@ -44,7 +44,7 @@ var (
 
 func shardKey(id ssh.ID, shard int) string { return projections.Pair(string(id), ssh.Key(shard)) }
 
-// Projection is the read model of the runs.
+// Projection returns the read model of the runs.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "sshtournament", Version: 1, About: "how far tournaments over SSH are",
@@ -80,7 +80,7 @@ func Projection() projections.Projection {
 	}
 }
 
-// on makes a handler that changes the row of the event's run.
+// on returns a handler that changes the row of the event's run.
 func on[E domain.Event](change func(projections.Tx, *Row, E) error) projections.Handler {
 	return projections.On(func(tx projections.Tx, e domain.Envelope, event E) error {
 		id := e.Stream.ID()
@@ -119,7 +119,7 @@ func host(tx projections.Tx, row *Row, name string, event domain.Event) error {
 	return hostsTable.Put(tx, key, life.Evolve(event))
 }
 
-// ShardOf finds a shard with how its run began.
+// ShardOf returns a shard and the start of its run.
 func ShardOf(v projections.View, id ssh.ID, number int) (ssh.Started, ssh.Progress, bool, error) {
 	row, _, err := RunsTable.Get(v, string(id))
 	if err != nil || row.Started == nil {
@@ -129,10 +129,10 @@ func ShardOf(v projections.View, id ssh.ID, number int) (ssh.Started, ssh.Progre
 	return *row.Started, shard, known, err
 }
 
-// maxOpen bounds the runs that a coordinator looks at.
+// maxOpen limits the runs that a coordinator looks at.
 const maxOpen = 100
 
-// Open lists the runs that are not over, by name. The names outlive the view.
+// Open lists the runs in progress, by name. The names remain valid after the view.
 func Open(v projections.View) (ids []ssh.ID, err error) {
 	for entry, err := range openTable.Scan(v, projections.Span{}) {
 		if err != nil {
@@ -155,7 +155,7 @@ func shardsOf(v projections.View, id ssh.ID) (shards []ssh.Progress, err error) 
 	return shards, nil
 }
 
-// ManyRuns asks for runs: one in full, or all by name.
+// ManyRuns is the query for runs: one in full, or all by name.
 type ManyRuns struct {
 	RunID string `query:"run_id"`
 	State string `query:"state"`
@@ -163,14 +163,14 @@ type ManyRuns struct {
 	Limit int    `query:"limit"`
 }
 
-// Runs is runs by name.
+// Runs lists runs by name.
 type Runs struct {
 	Runs []Status `json:"runs"`
 	Next string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Status is how far a run is. Hosts, shards and standings are told of one that is
-// asked for by name.
+// Status is the progress of a run. Hosts, shards and standings are only included
+// when one run is requested by name.
 type Status struct {
 	RunID     ssh.ID                `json:"run_id"`
 	ConfigKey domain.ConfigKey      `json:"config_key,omitempty"`
@@ -186,7 +186,7 @@ type Status struct {
 	UpdatedAt time.Time             `json:"updated_at"`
 }
 
-// HostStatus is how a host does in a run.
+// HostStatus is the state of a host in a run.
 type HostStatus struct {
 	Host     string `json:"host"`
 	Running  int    `json:"running" doc:"shards"`
@@ -194,7 +194,7 @@ type HostStatus struct {
 	Dropped  string `json:"dropped,omitempty" doc:"why it is not used any more"`
 }
 
-// ShardStatus is how far a shard is.
+// ShardStatus is the state of a shard.
 type ShardStatus struct {
 	Shard    int      `json:"shard"`
 	Players  []string `json:"players"`
@@ -206,7 +206,7 @@ type ShardStatus struct {
 	Reason   string   `json:"reason,omitempty" doc:"why the last attempt failed"`
 }
 
-// StatusOf answers how far runs are.
+// StatusOf returns the progress of runs.
 func StatusOf(v projections.View, q ManyRuns) (Runs, error) {
 	if q.RunID != "" {
 		return oneRun(v, q.RunID)

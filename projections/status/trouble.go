@@ -1,8 +1,8 @@
-// Package status says in a few lines what is wrong with the cluster: nodes that are
-// down, a queue that refuses work, critical findings, silent stages, dead items.
+// Package status summarises what is wrong with the cluster: nodes that are down, a
+// queue that refuses work, critical findings, overdue stages, dead items.
 //
-// It has no rows of its own and folds nothing: it asks the queries of other areas.
-// How the answering process itself does is not among it. Read Trouble.
+// It has no rows of its own: it uses the queries of other areas. The state of the
+// process itself is not included. Read Trouble.
 package status
 
 import (
@@ -21,22 +21,22 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// TroubleRow is one thing about the cluster that somebody has to look at.
+// TroubleRow is one problem of the cluster that needs attention.
 type TroubleRow struct {
 	Part   string   // nodes, backpressure, findings, silence, dead_items
-	Failed bool     // work stops for it, or something was lost or decided twice
+	Failed bool     // work has stopped because of it, or something was lost or decided twice
 	Reason string   // one line
-	Causes []string // the first of what lies behind it, one by one
-	Count  int      // of what lies behind it
+	Causes []string // the first few of its causes
+	Count  int      // number of causes
 }
 
-// troubleCauses bounds the causes that are named of one trouble.
+// troubleCauses limits the causes listed for one problem.
 const troubleCauses = 5
 
-// Trouble finds what is wrong with the cluster as of the view's position, judged
-// at a moment: nodes that are down, a queue that takes no more, critical findings
-// that are not over, stages that have been silent for too long, items that are
-// dead. How the node itself does, with its lag, is for its health to tell.
+// Trouble returns what is wrong with the cluster at the view's position, judged as
+// of a time: nodes that are down, a queue that refuses work, open critical
+// findings, stages that are overdue, dead items. The state of the node itself, such
+// as its lag, is part of its health instead.
 func Trouble(v projections.View, now time.Time) ([]TroubleRow, error) {
 	var all []TroubleRow
 	for _, find := range []func(projections.View, time.Time) ([]TroubleRow, error){nodesTrouble, pressureTrouble, findingsTrouble, silenceTrouble, deadTrouble} {
@@ -76,7 +76,7 @@ func nodesTrouble(v projections.View, _ time.Time) ([]TroubleRow, error) {
 	return []TroubleRow{down}, nil
 }
 
-// andMore lists names, and says that there are others.
+// andMore lists names, with the number of those left out.
 func andMore(names []string, count int) string {
 	text := strings.Join(names, ", ")
 	if count > len(names) {

@@ -9,14 +9,14 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// OneBracket asks for the pairings of a tournament.
+// OneBracket is the query for the pairings of a tournament.
 type OneBracket struct {
 	TournamentID string `query:"tournament_id" required:"true"`
 	Round        int    `query:"round" doc:"only this one, with every game"`
 	Form         string `query:"form" doc:"json, text or svg; else what Accept says"`
 }
 
-// Bracket is the rounds of a tournament and how everybody stands.
+// Bracket is the rounds of a tournament, and its standings.
 type Bracket struct {
 	TournamentID tournament.ID         `json:"tournament_id"`
 	Format       tournament.Format     `json:"format"`
@@ -40,7 +40,7 @@ type Round struct {
 	Pairings []Pairing `json:"pairings"`
 }
 
-// Pairing is who meets, and what came of it.
+// Pairing is the players of a pairing, and its result.
 type Pairing struct {
 	Pairing int      `json:"pairing"`
 	Players []string `json:"players" doc:"in the order of the seats of game 1; in every next game each moves on one seat"`
@@ -52,7 +52,8 @@ type Pairing struct {
 	Results []Game   `json:"results,omitempty" doc:"game by game, when one round is asked for"`
 }
 
-// Result is what a pairing came to. Ranks and points are in the order of the players.
+// Result is the result of a pairing. Ranks and points are in the order of the
+// players.
 type Result struct {
 	Ranks  []int     `json:"ranks"`
 	Points []float64 `json:"points"`
@@ -60,7 +61,7 @@ type Result struct {
 	Reason string    `json:"reason,omitempty" doc:"why it was decided otherwise than by its games"`
 }
 
-// Game is how a game ended.
+// Game is the result of a game.
 type Game struct {
 	Game  int           `json:"game"`
 	Seats []string      `json:"seats"`
@@ -69,7 +70,7 @@ type Game struct {
 	Task  domain.TaskID `json:"task_id,omitempty"`
 }
 
-// BracketOf answers the pairings of a tournament.
+// BracketOf returns the pairings of a tournament.
 func BracketOf(v projections.View, q OneBracket) (Bracket, error) {
 	row, known, err := TournamentsTable.Get(v, q.TournamentID)
 	if err != nil {
@@ -128,7 +129,8 @@ func pairingOf(t tournament.Table, games bool) Pairing {
 	return p
 }
 
-// ranksOf are the ranks of points, the winner first though others are level with it.
+// ranksOf converts points to ranks; the winner is first even if others have equal
+// points.
 func ranksOf(points []float64, winner string, players []string) []int {
 	before := func(i, j int) bool {
 		return points[i] > points[j] || points[i] == points[j] && players[i] == winner && players[j] != winner
@@ -145,7 +147,7 @@ func ranksOf(points []float64, winner string, players []string) []int {
 	return ranks
 }
 
-// ManyTournaments asks for tournaments.
+// ManyTournaments is the query for tournaments.
 type ManyTournaments struct {
 	TournamentID string `query:"tournament_id"`
 	State        string `query:"state"`
@@ -153,13 +155,13 @@ type ManyTournaments struct {
 	Limit        int    `query:"limit"`
 }
 
-// Tournaments is tournaments by name.
+// Tournaments lists tournaments by name.
 type Tournaments struct {
 	Tournaments []Status `json:"tournaments"`
 	Next        string   `json:"next,omitempty" doc:"ask again with from=next for more"`
 }
 
-// Status is how far a tournament is.
+// Status is the progress of a tournament.
 type Status struct {
 	TournamentID tournament.ID     `json:"tournament_id"`
 	Format       tournament.Format `json:"format,omitempty" doc:"absent: it was held elsewhere"`
@@ -180,7 +182,7 @@ type Status struct {
 	UpdatedAt    time.Time         `json:"updated_at"`
 }
 
-// StatusOf answers how far tournaments are: one, or all by name.
+// StatusOf returns the progress of tournaments: of one, or of all by name.
 func StatusOf(v projections.View, q ManyTournaments) (Tournaments, error) {
 	if q.TournamentID != "" {
 		row, known, err := TournamentsTable.Get(v, q.TournamentID)

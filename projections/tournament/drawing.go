@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The forms of a bracket.
+// The formats of a bracket.
 const (
 	FormJSON = "json"
 	FormText = "text"
@@ -22,8 +22,8 @@ func checkForm(form string) error {
 	return domain.Faulty("tournament.bracket", []domain.Fault{{Field: "form", Reason: fmt.Sprintf("want json, text or svg, found %q", domain.Clip(form, 64))}})
 }
 
-// Form gives the bracket as text or as a drawing, when it was asked for so or the
-// request accepts that and no JSON. An empty content type stands for JSON.
+// Form returns the bracket as text or SVG, if requested or if the request accepts
+// that but not JSON. An empty content type stands for JSON.
 func (b Bracket) Form(accept string) (contentType string, body []byte) {
 	form := b.form
 	if form == "" && !strings.Contains(accept, "json") {
@@ -43,12 +43,12 @@ func (b Bracket) Form(accept string) (contentType string, body []byte) {
 	return "", nil
 }
 
-// number writes points as people do.
+// number formats points for people.
 func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }
 
-// told is a pairing's result in one word.
+// told returns a pairing's result as one word.
 func (p Pairing) told() string {
 	switch {
 	case p.Bye:
@@ -67,7 +67,7 @@ func (p Pairing) told() string {
 	return strings.Join(parts, ":")
 }
 
-// title is the line above a bracket.
+// title returns the line above a bracket.
 func (b Bracket) title() string {
 	title := fmt.Sprintf("%s: %s, %s, %d games", b.TournamentID, strings.ReplaceAll(string(b.Format), "_", " "), b.State, b.Games)
 	if b.ConfigKey != "" {
@@ -76,7 +76,7 @@ func (b Bracket) title() string {
 	return title
 }
 
-// Title is a round's heading.
+// Title returns a round's heading.
 func (r Round) Title() string {
 	if r.Part == "" {
 		return fmt.Sprintf("Round %d", r.Round)
@@ -84,7 +84,7 @@ func (r Round) Title() string {
 	return fmt.Sprintf("Round %d, %s", r.Round, strings.ReplaceAll(r.Part, "_", " "))
 }
 
-// plain keeps what a terminal and a drawing can show of a text.
+// plain removes what a terminal or SVG cannot show.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffe || r == 0xffff {
@@ -94,10 +94,11 @@ func plain(text string) string {
 	}, strings.ToValidUTF8(text, "?"))
 }
 
-// textName bounds a name in a table, in bytes.
+// textName limits a name in a table, in bytes.
 const textName = 20
 
-// Text is the bracket for a terminal: standings, then the rounds, the last first.
+// Text returns the bracket for a terminal: standings, then the rounds, the last one
+// first.
 func (b Bracket) Text() string {
 	var out strings.Builder
 	line := func(format string, args ...any) { out.WriteString(plain(fmt.Sprintf(format, args...)) + "\n") }
@@ -137,7 +138,7 @@ func (b Bracket) Text() string {
 	return out.String()
 }
 
-// breaksTitle heads the tie-breaks.
+// breaksTitle returns the heading of the tie-breaks.
 func (b Bracket) breaksTitle() string {
 	if len(b.Standings) == 0 || len(b.Standings[0].TieBreaks.Values()) == 0 {
 		return ""

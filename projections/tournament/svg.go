@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The measures of a drawing, in pixels.
+// Sizes in a drawing, in pixels.
 const (
 	svgMargin = 16
 	svgRow    = 20

@@ -1,9 +1,9 @@
-// Package tournament is the read model of tournaments: a row for each, one for each of
-// its pairings, and which work item plays which games.
+// Package tournament is the read model of tournaments: a row for each, one for each
+// of its pairings, and which work item plays which games.
 //
-// It decides nothing: rows are folds of the events by domain/tournament's own rules, and
-// standings are asked of it. Read Projection, then bracket.go (what /tournament/bracket
-// answers) and drawing.go (the same as text and as a drawing).
+// It decides nothing: rows are folded and standings computed by domain/tournament.
+// Read Projection, then bracket.go (the query of /tournament/bracket) and
+// drawing.go (the same as text and SVG).
 package tournament
 
 import (
@@ -21,20 +21,20 @@ type Row struct {
 	Started      *tournament.Started   `json:"started,omitempty"`
 	Withdrawn    []string              `json:"withdrawn,omitempty"`
 	Paired       int                   `json:"paired"`   // rounds
-	Pairings     int                   `json:"pairings"` // in them, byes among them
-	Open         int                   `json:"open"`     // of them, those that are not over
-	Failed       int                   `json:"failed"`   // of those, the ones that wait for somebody
+	Pairings     int                   `json:"pairings"` // in these rounds, including byes
+	Open         int                   `json:"open"`     // of these, the undecided ones
+	Failed       int                   `json:"failed"`   // of these, the ones that need an operator
 	Games        int                   `json:"games"`    // played
-	Wanted       int                   `json:"wanted"`   // of the rounds that are paired
+	Wanted       int                   `json:"wanted"`   // in the rounds paired so far
 	Ranked       *tournament.Ranked    `json:"ranked,omitempty"`
-	Completed    *tournament.Completed `json:"completed,omitempty"` // as it was told; of one held elsewhere nothing else is known
+	Completed    *tournament.Completed `json:"completed,omitempty"` // as reported; all that is known of a tournament held elsewhere
 	Cancelled    *tournament.Cancelled `json:"cancelled,omitempty"`
 	StartedAt    time.Time             `json:"started_at"`
 	UpdatedAt    time.Time             `json:"updated_at"`
 	Position     domain.Position       `json:"position"`
 }
 
-// state is as of domain/tournament's Tournament.
+// state is the same as domain/tournament's Tournament.State.
 func (r Row) state() string {
 	if r.Started == nil && r.Completed != nil {
 		return "done"
@@ -42,7 +42,7 @@ func (r Row) state() string {
 	return tournament.Tournament{Started: r.Started, Failed: r.Failed, Ranked: r.Ranked, Cancelled: r.Cancelled}.State()
 }
 
-// away lists the numbers of those who withdrew.
+// away lists the numbers of the withdrawn participants.
 func (r Row) away() (numbers []int) {
 	for _, name := range r.Withdrawn {
 		numbers = append(numbers, r.Started.Number(name))
@@ -50,14 +50,14 @@ func (r Row) away() (numbers []int) {
 	return numbers
 }
 
-// Task says which games a work item plays.
+// Task is the games that a work item plays.
 type Task struct {
 	TournamentID tournament.ID   `json:"tournament_id"`
 	Item         tournament.Item `json:"item"`
 }
 
-// The tables of the tournaments. The key of a pairing is that of its tournament with
-// its round and number.
+// The tables of the tournaments. The key of a pairing consists of its tournament,
+// round and number.
 var (
 	TournamentsTable = projections.Table[Row]{Name: "tournament.tournaments"}
 	PairingsTable    = projections.Table[tournament.Table]{Name: "tournament.pairings"}
@@ -68,7 +68,7 @@ func pairingKey(id tournament.ID, round, number int) string {
 	return projections.Pair(string(id), tournament.Key(round, number))
 }
 
-// Projection is the read model of the tournaments.
+// Projection returns the read model of the tournaments.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "tournament", Version: 1, About: "who meets whom in tournaments, and what came of it",
@@ -122,7 +122,7 @@ func Projection() projections.Projection {
 	}
 }
 
-// on makes a handler that changes the row of the event's tournament.
+// on returns a handler that changes the row of the event's tournament.
 func on[E domain.Event](change func(projections.Tx, *Row, E) error) projections.Handler {
 	return projections.On(func(tx projections.Tx, e domain.Envelope, event E) error {
 		id := e.Stream.ID()
@@ -143,7 +143,7 @@ func on[E domain.Event](change func(projections.Tx, *Row, E) error) projections.
 
 func roundPaired(tx projections.Tx, row *Row, e tournament.RoundPaired) error {
 	if row.Started == nil {
-		return nil // told past every decision
+		return nil // appended without a decision
 	}
 	row.Paired = max(row.Paired, e.Round)
 	for _, table := range e.Tables(*row.Started) {
@@ -179,7 +179,7 @@ func step(tx projections.Tx, row *Row, round, number int, event domain.Event) er
 	row.Wanted += after.Games - before.Games
 	if before.Outcome == nil && after.Outcome != nil {
 		row.Open--
-		row.Wanted -= after.Games - len(after.Played) // games that nobody plays
+		row.Wanted -= after.Games - len(after.Played) // games that will not be played
 	}
 	switch {
 	case before.Failure == "" && after.Failure != "":
@@ -190,13 +190,14 @@ func step(tx projections.Tx, row *Row, round, number int, event domain.Event) er
 	return PairingsTable.Put(tx, key, after)
 }
 
-// ByTask finds the games that a work item plays; false for an item of no tournament.
+// ByTask returns the games that a work item plays; false if it belongs to no
+// tournament.
 func ByTask(v projections.View, task domain.TaskID) (tournament.ID, tournament.Item, bool, error) {
 	found, known, err := tasksTable.Get(v, string(task))
 	return found.TournamentID, found.Item, known, err
 }
 
-// StartedOf finds how a tournament began.
+// StartedOf returns the start of a tournament.
 func StartedOf(v projections.View, id tournament.ID) (tournament.Started, bool, error) {
 	row, _, err := TournamentsTable.Get(v, string(id))
 	if err != nil || row.Started == nil {
@@ -205,7 +206,7 @@ func StartedOf(v projections.View, id tournament.ID) (tournament.Started, bool, 
 	return *row.Started, true, nil
 }
 
-// TableOf finds a pairing.
+// TableOf returns a pairing.
 func TableOf(v projections.View, id tournament.ID, round, number int) (tournament.Table, bool, error) {
 	return PairingsTable.Get(v, pairingKey(id, round, number))
 }

@@ -11,8 +11,7 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// SyncRow is what is known of one copy of data. A count that is null is not
-// known; it is not zero.
+// SyncRow is one copy of data. A null count is unknown, not zero.
 type SyncRow struct {
 	SyncID          training.SyncID    `json:"sync_id"`
 	State           training.SyncState `json:"state"`
@@ -30,7 +29,7 @@ type SyncRow struct {
 	Position        domain.Position    `json:"position" doc:"of its last event"`
 }
 
-// sync is the part of the row that training.Sync.Evolve works on.
+// sync returns the part of the row that training.Sync.Evolve works on.
 func (r SyncRow) sync() training.Sync {
 	return training.Sync{
 		State: r.State, ID: r.SyncID, NodeID: r.NodeID, Type: r.SyncType, ConfigKey: r.ConfigKey,
@@ -49,7 +48,7 @@ type SyncRef struct {
 	SyncID training.SyncID `json:"sync_id"`
 }
 
-// FreshRow sums up what arrived for one game, or, under "all", data that is of
+// FreshRow summarises the data that arrived for one game or, under "all", data of
 // several games.
 type FreshRow struct {
 	ConfigKey    string          `json:"config_key"`
@@ -65,15 +64,15 @@ type FreshRow struct {
 	Position     domain.Position `json:"position"`
 }
 
-// FreshType is what arrived of one kind of data.
+// FreshType is the data of one kind that arrived.
 type FreshType struct {
 	SyncType training.SyncType `json:"sync_type" doc:"empty: the reporter did not say"`
 	LastAt   time.Time         `json:"last_at"`
 	Syncs    int64             `json:"syncs"`
 }
 
-// keptSyncs bounds the copies that are remembered; those that nothing was heard
-// of for longest are forgotten first.
+// keptSyncs limits the copies that are kept; those without news for longest are
+// removed first.
 const keptSyncs = 10_000
 
 // severalConfigs stands for data of several games.
@@ -82,13 +81,13 @@ const severalConfigs = "all"
 // The tables of the data syncs.
 var (
 	syncsTable      = projections.Table[SyncRow]{Name: "datasync.syncs"}
-	syncsRunTable   = projections.Table[SyncRef]{Name: "datasync.running"} // by when they started
-	syncsHeardTable = projections.Table[SyncRef]{Name: "datasync.heard"}   // by their last event
+	syncsRunTable   = projections.Table[SyncRef]{Name: "datasync.running"} // by start time
+	syncsHeardTable = projections.Table[SyncRef]{Name: "datasync.heard"}   // by last event
 	syncsKeptTable  = projections.Table[projections.KeptRow]{Name: "datasync.kept"}
 	freshTable      = projections.Table[FreshRow]{Name: "datasync.freshness"}
 )
 
-// DatasyncProjection is the read model of the data syncs.
+// DatasyncProjection returns the read model of the data syncs.
 func DatasyncProjection() projections.Projection {
 	return projections.Projection{
 		Name: "datasync", Version: 1, About: "copies of data under way and ended, and how fresh the data of each game is",
@@ -111,7 +110,7 @@ func syncStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) err
 	}
 	after := before.settle(before.sync().Evolve(e))
 	if known && before.State == training.SyncCompleted {
-		return nil // whatever is said of it now was said late
+		return nil // a late report after the end
 	}
 	after.Position = e.Position
 	switch fact := any(event).(type) {
@@ -150,7 +149,8 @@ func syncStep[E domain.Event](tx projections.Tx, e domain.Envelope, event E) err
 	return syncsTable.Put(tx, id, after)
 }
 
-// runningKey is where the row stands among the running; empty for nowhere.
+// runningKey returns the row's key among the running copies; empty if it is not
+// running.
 func (r SyncRow) runningKey() string {
 	if r.State != training.SyncRunning || r.StartedAt == nil {
 		return ""
@@ -158,7 +158,7 @@ func (r SyncRow) runningKey() string {
 	return projections.TimeKey(*r.StartedAt) + "/" + string(r.SyncID)
 }
 
-// makeRoom counts a new copy and forgets another one when there are too many.
+// makeRoom counts a new copy, and removes an old one when there are too many.
 func makeRoom(tx projections.Tx) error {
 	kept, _, err := syncsKeptTable.Get(tx, "")
 	if err != nil {
@@ -188,13 +188,12 @@ func makeRoom(tx projections.Tx) error {
 	return nil
 }
 
-// trains tells data that a training is made of; a sync that does not say what
-// it copied may have.
+// trains reports whether data is used for training; a sync of unknown type may be.
 func trains(kind training.SyncType) bool {
 	return kind == "" || kind == training.SyncGames || kind == training.SyncNPZ || kind == training.SyncTraining
 }
 
-// freshen adds a copy that ended well to the sums of its game.
+// freshen adds a completed copy to the summary of its game.
 func freshen(tx projections.Tx, e domain.Envelope, done SyncRow) error {
 	key := string(done.ConfigKey)
 	if key == "" {
@@ -234,8 +233,8 @@ func orNone(count *int64) int64 {
 	return *count
 }
 
-// OverdueSyncs lists at most limit running copies that started at or before a
-// moment, and when the next one after them started.
+// OverdueSyncs lists at most limit running copies that started at or before a time,
+// and returns when the next one after them started.
 func OverdueSyncs(v projections.View, before time.Time, limit int) (due []SyncRow, next time.Time, err error) {
 	for entry, err := range syncsRunTable.Scan(v, projections.Span{}) {
 		if err != nil {
@@ -253,7 +252,7 @@ func OverdueSyncs(v projections.View, before time.Time, limit int) (due []SyncRo
 	return due, time.Time{}, nil
 }
 
-// ManySyncs asks for copies of data.
+// ManySyncs is the query for copies of data.
 type ManySyncs struct {
 	State     string `query:"state"`
 	ConfigKey string `query:"config_key"`
@@ -262,13 +261,13 @@ type ManySyncs struct {
 	Limit     int    `query:"limit"`
 }
 
-// SyncsAnswer is copies of data, the one last heard of first.
+// SyncsAnswer lists copies of data, the most recent news first.
 type SyncsAnswer struct {
 	Syncs []SyncRow `json:"syncs"`
 	Next  string    `json:"next,omitempty" doc:"ask again with before=next for more"`
 }
 
-// ListSyncs answers copies of data, the one last heard of first.
+// ListSyncs returns copies of data, the most recent news first.
 func ListSyncs(v projections.View, q ManySyncs) (SyncsAnswer, error) {
 	answer := SyncsAnswer{Syncs: []SyncRow{}}
 	limit, err := projections.Page(q.Limit)
@@ -308,33 +307,32 @@ func ListSyncs(v projections.View, q ManySyncs) (SyncsAnswer, error) {
 	return answer, nil
 }
 
-// FreshnessQuery asks how fresh the data of a game is, or of all games.
+// FreshnessQuery is the query for the age of the data of one game, or of all.
 type FreshnessQuery struct {
 	ConfigKey string `query:"config_key"`
 
 	now time.Time
 }
 
-// At makes it a question about a moment.
+// At sets the time that the query is about.
 func (q FreshnessQuery) At(now time.Time) FreshnessQuery {
 	q.now = now
 	return q
 }
 
-// ConfigFreshness is how fresh the data of one game is as of a moment.
+// ConfigFreshness is the age of the data of one game as of a time.
 type ConfigFreshness struct {
 	FreshRow
 	AgeSeconds domain.Seconds     `json:"age_seconds" doc:"of the last data to train on"`
 	Freshness  training.Freshness `json:"freshness" doc:"fresh, aging, stale, critical"`
 }
 
-// FreshnessAnswer is how fresh data is, by game. A game that is missing never
-// got any.
+// FreshnessAnswer lists the age of data by game. A missing game never got any.
 type FreshnessAnswer struct {
 	Configs []ConfigFreshness `json:"configs"`
 }
 
-// DataFreshness answers how fresh the data of each game is.
+// DataFreshness returns the age of the data of each game.
 func DataFreshness(v projections.View, q FreshnessQuery) (FreshnessAnswer, error) {
 	answer := FreshnessAnswer{Configs: []ConfigFreshness{}}
 	policy, _, err := policyview.InForce(v)

@@ -10,22 +10,22 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// PopulatedRow is how far the numbers of a config's made-up items went.
+// PopulatedRow is the highest number of a config's populated items.
 type PopulatedRow struct {
 	Made int64 `json:"made"`
 }
 
 var populatedTable = projections.Table[PopulatedRow]{Name: "training.populated"}
 
-// populatedPrefix begins the names of items that the populator made up.
+// populatedPrefix is the id prefix of the populator's items.
 const populatedPrefix = "populate-"
 
-// PopulatedTask names the n-th item made up for a config.
+// PopulatedTask returns the id of the n-th populated item of a config.
 func PopulatedTask(config domain.ConfigKey, n int64) domain.TaskID {
 	return domain.TaskID(fmt.Sprintf("%s%s-%d", populatedPrefix, config, n))
 }
 
-// notePopulated counts items by the numbers in their names.
+// notePopulated tracks the numbers in the ids of populated items.
 func notePopulated(tx projections.Tx, _ domain.Envelope, spawned work.Spawned) error {
 	rest, ours := strings.CutPrefix(string(spawned.TaskID), populatedPrefix)
 	if !ours {
@@ -34,13 +34,13 @@ func notePopulated(tx projections.Tx, _ domain.Envelope, spawned work.Spawned) e
 	config, digits, _ := strings.Cut(rest, "-")
 	n, err := strconv.ParseInt(digits, 10, 48)
 	if err != nil || string(PopulatedTask(domain.ConfigKey(config), n)) != string(spawned.TaskID) {
-		return nil //nolint:nilerr // somebody else's name
+		return nil //nolint:nilerr // an id from elsewhere
 	}
 	return populatedTable.Update(tx, config, func(row *PopulatedRow) { row.Made = max(row.Made, n) })
 }
 
-// Populated is the training of a config, and the number of the last item that
-// was made up for it.
+// Populated returns the training of a config, and the number of its last populated
+// item.
 func Populated(v projections.View, config domain.ConfigKey) (Row, int64, error) {
 	row, _, err := TrainingTable.Get(v, string(config))
 	if err != nil {

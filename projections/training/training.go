@@ -11,8 +11,8 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// Row is what is known of one game's training: the very state that
-// decisions fold, and when it last changed.
+// Row is one game's training: the same state that decisions fold, and the time of
+// its last change.
 type Row struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	training.Training
@@ -23,11 +23,11 @@ type Row struct {
 // TrainingTable holds the games that have a training, by config key.
 var TrainingTable = projections.Table[Row]{Name: "training.configs"}
 
-// policyTable holds the section of the policy in force: reactors ask for it at every
-// game, and to find it in the document costs 30 µs.
+// policyTable holds the training section of the policy in force, because reactors
+// need it for every game, and extracting it from the document costs 30 µs.
 var policyTable = projections.Table[training.Policy]{Name: "training.policy"}
 
-// Projection is the read model of the training loop.
+// Projection returns the read model of the training loop.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "training", Version: 4, About: "the factors, blocks, trainings and model in use of each game",
@@ -62,7 +62,7 @@ func notePolicy(tx projections.Tx, _ domain.Envelope, changed domain.PolicyChang
 	return policyTable.Put(tx, changed.Name, training.PolicyOf(changed.Policy))
 }
 
-// PolicyInForce is the section of training in the policy in force.
+// PolicyInForce returns the training section of the policy in force.
 func PolicyInForce(v projections.View) (training.Policy, error) {
 	policy, found, err := policyTable.Get(v, domain.PolicyDefaultName)
 	if err == nil && !found {
@@ -71,8 +71,8 @@ func PolicyInForce(v projections.View) (training.Policy, error) {
 	return policy, err
 }
 
-// trainingStep applies one fact of a game. A fact that a tool filed under
-// another stream is no part of the game's history.
+// trainingStep applies one fact of a game. A fact that a tool appended to another
+// stream is not part of the game's history.
 func trainingStep[E domain.Event](tx projections.Tx, e domain.Envelope, _ E) error {
 	config := domain.ConfigKey(e.Stream.ID())
 	if e.Stream != config.TrainingStream() {
@@ -84,7 +84,7 @@ func trainingStep[E domain.Event](tx projections.Tx, e domain.Envelope, _ E) err
 	})
 }
 
-// ExplorationFor is the boost that selfplay of a game plays under at a moment;
+// ExplorationFor returns the exploration boost of a game's selfplay at a time;
 // false for none.
 func ExplorationFor(v projections.View, config domain.ConfigKey, now time.Time) (work.Boost, bool, error) {
 	row, _, err := TrainingTable.Get(v, string(config))
@@ -95,8 +95,8 @@ func ExplorationFor(v projections.View, config domain.ConfigKey, now time.Time) 
 	return boost, live, nil
 }
 
-// Trainers says which nodes train, and what: while one does, an idle GPU is no
-// reason to call the node idle.
+// Trainers returns which nodes train, and what: a training node is not reported as
+// idle although its GPU may be.
 func Trainers(v projections.View) (map[domain.NodeID]domain.ConfigKey, error) {
 	trainers := map[domain.NodeID]domain.ConfigKey{}
 	for entry, err := range TrainingTable.Scan(v, projections.Span{}) {
@@ -110,17 +110,17 @@ func Trainers(v projections.View) (map[domain.NodeID]domain.ConfigKey, error) {
 	return trainers, nil
 }
 
-// OneTraining asks for the training of one game, or of all.
+// OneTraining is the query for the training of one game, or of all.
 type OneTraining struct {
 	ConfigKey string `query:"config_key"`
 }
 
-// Status is how the training of games stands.
+// Status is the training state of games.
 type Status struct {
 	Configs []ConfigTraining `json:"configs"`
 }
 
-// ConfigTraining is how the training of one game stands.
+// ConfigTraining is the training state of one game.
 type ConfigTraining struct {
 	ConfigKey   domain.ConfigKey          `json:"config_key"`
 	Rate        float64                   `json:"rate" doc:"times the usual selfplay"`
@@ -145,14 +145,14 @@ type ConfigTraining struct {
 	UpdatedAt   *time.Time                `json:"updated_at"`
 }
 
-// LastPromotion is when which model came into use.
+// LastPromotion is the last promoted model, and when.
 type LastPromotion struct {
 	ModelID domain.ModelID `json:"model_id"`
 	At      time.Time      `json:"at"`
 }
 
-// StatusOf answers how the training of games stands. A game that nothing
-// was said about is at the usual pace.
+// StatusOf returns the training state of games. A game without events has the usual
+// pace.
 func StatusOf(v projections.View, q OneTraining) (Status, error) {
 	policy, _, err := policyview.InForce(v)
 	if err != nil {

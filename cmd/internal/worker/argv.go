@@ -6,9 +6,9 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SplitCommand splits a command line into its words as a shell would, and does
-// nothing else that a shell does: spaces separate, '…' keeps everything, "…"
-// keeps everything but \" and \\, a backslash outside quotes keeps one character.
+// SplitCommand splits a command line into words like a shell, without any of a
+// shell's other features: spaces separate, '…' keeps everything, "…" keeps
+// everything but \" and \\, a backslash outside quotes keeps one character.
 func SplitCommand(text string) ([]string, error) {
 	var words []string
 	var word strings.Builder

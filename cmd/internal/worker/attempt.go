@@ -19,7 +19,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// reporter is the part of a cluster that attempts talk to.
+// reporter is the part of Cluster that attempts use.
 type reporter interface {
 	do(ctx context.Context, command domain.Command, key string, read reading, options ...transport.CallOption) error
 	insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error
@@ -32,15 +32,14 @@ type attempt struct {
 	report workcmd.Report
 	sup    *supervisor
 	said   *commandOutput
-	// deadline is the end of the lease as the node calls it, to tell whether a
-	// heartbeat moved it. Nothing is measured by it: the clocks of two machines
-	// agree on how long a lease lasts and on nothing else, so that its end by ours
-	// is when we asked for it, and as long as the node says after that.
+	// deadline is the end of the lease by the node's clock, used to tell whether a
+	// heartbeat extended it. No time is measured with it: the clocks of two
+	// machines may differ, so the end by our clock is when the request was sent,
+	// plus the duration that the node returned.
 	deadline time.Time
 }
 
-// run does everything about one item that was asked for at a moment, and gives
-// what became of it.
+// run handles one item, claimed at asked, and returns its outcome.
 func (w *worker) run(item claimed, asked time.Time) ending {
 	a := &attempt{worker: w, item: item, report: workcmd.Report{TaskID: item.TaskID, Lease: item.Lease, NodeID: w.Node}, deadline: item.Deadline}
 	logger := w.Logger.With("task", item.TaskID, "lease", item.Lease, "type", item.TaskType)
@@ -104,7 +103,7 @@ func (w *worker) run(item claimed, asked time.Time) ending {
 	return a.send(outcome, a.resultWith(result, ended, lasted))
 }
 
-// begin says that work begins, as long as the lease lasts.
+// begin reports the start of the work, retrying while the lease lasts.
 func (a *attempt) begin(until time.Time) (time.Time, error) {
 	within, cancel := context.WithDeadline(a.reports, until)
 	defer cancel()
@@ -121,12 +120,12 @@ func (a *attempt) begin(until time.Time) (time.Time, error) {
 	}
 	a.deadline = answer.Deadline
 	if answer.LeaseSeconds <= 0 {
-		return until, nil // it had begun before
+		return until, nil // it had already started
 	}
 	return asked.Add(answer.LeaseSeconds.Duration()), nil
 }
 
-// watch drives the supervisor until the command has ended and nothing of it is left.
+// watch runs the supervisor until the command and everything it started have ended.
 func (a *attempt) watch(process child, folder string) exit {
 	lease := a.beats.join(a)
 	defer a.beats.leave(lease)
@@ -148,7 +147,7 @@ func (a *attempt) watch(process child, folder string) exit {
 		do := a.sup.at(now)
 		if do.term {
 			process.signal(unix.SIGTERM)
-			process.signal(unix.SIGCONT) // a stopped process hears it too
+			process.signal(unix.SIGCONT) // so that a stopped process handles the signal too
 		}
 		if do.kill {
 			process.signal(unix.SIGKILL)
@@ -185,7 +184,7 @@ func (a *attempt) watch(process child, folder string) exit {
 	}
 }
 
-// answered takes over a heartbeat's answer.
+// answered processes the answer to a heartbeat.
 func (a *attempt) answered(answer beat) {
 	now := time.Now()
 	logger := a.Logger.With("task", a.item.TaskID, "lease", a.item.Lease)
@@ -209,7 +208,7 @@ func (a *attempt) answered(answer beat) {
 	}
 	until := answer.until
 	if answer.deadline.Equal(a.deadline) {
-		until = a.sup.until // it was not moved
+		until = a.sup.until // not extended
 	}
 	a.deadline = answer.deadline
 	a.sup.beaten(now, until, answer.cancel)
@@ -219,7 +218,8 @@ func (a *attempt) answered(answer beat) {
 	}
 }
 
-// withKey adds a key to an object; any other value becomes the object's value.
+// withKey adds a key to an object; any other value is wrapped in an object under
+// "value".
 func withKey(value json.RawMessage, key string, added any) json.RawMessage {
 	object := map[string]json.RawMessage{}
 	if len(value) > 0 && (json.Unmarshal(value, &object) != nil || object == nil) {
@@ -240,7 +240,7 @@ func withKey(value json.RawMessage, key string, added any) json.RawMessage {
 	return whole
 }
 
-// outcome finds the command's result and judges the attempt.
+// outcome reads the command's result and judges the attempt.
 func (a *attempt) outcome(ended exit, folder string) (json.RawMessage, verdict) {
 	a.said.mu.Lock()
 	result, tooLarge := a.said.result, a.said.tooLarge
@@ -267,19 +267,19 @@ func (a *attempt) outcome(ended exit, folder string) (json.RawMessage, verdict) 
 	return result, judged
 }
 
-// account is what the worker adds to a result about the run that gave it.
+// account is what the worker adds to a result about its run.
 type account struct {
 	NodeID   domain.NodeID `json:"node_id"`
 	Seconds  float64       `json:"seconds"`
 	ExitCode int           `json:"exit_code"`
-	Ignored  int           `json:"ignored_lines,omitempty"` // meant as progress or result, and neither
+	Ignored  int           `json:"ignored_lines,omitempty"` // invalid progress or result lines
 	Bytes    int64         `json:"output_bytes"`
 	Stdout   string        `json:"stdout_tail,omitempty"`
 	Stderr   string        `json:"stderr_tail,omitempty"`
 }
 
-// resultWith attaches the account of the run to a result, under the key "worker", or
-// "_worker" where the result has that key itself.
+// resultWith adds the account of the run to a result, under the key "worker", or
+// "_worker" if the result already has that key.
 func (a *attempt) resultWith(result json.RawMessage, ended exit, lasted time.Duration) json.RawMessage {
 	a.said.mu.Lock()
 	defer a.said.mu.Unlock()
@@ -289,8 +289,8 @@ func (a *attempt) resultWith(result json.RawMessage, ended exit, lasted time.Dur
 	})
 }
 
-// failure is the error text of a failed attempt: why in the first line, then
-// the last of what the command said.
+// failure returns the error text of a failed attempt: the reason in the first line,
+// followed by the end of the command's output.
 func (a *attempt) failure(reason string) string {
 	var b strings.Builder
 	b.WriteString(cleanText(reason))
@@ -310,8 +310,8 @@ func (a *attempt) failure(reason string) string {
 	return b.String()
 }
 
-// send reports how an attempt ended until a node has taken it, and gives what
-// became of it.
+// send reports how an attempt ended until a node accepts it, and returns the
+// outcome.
 func (a *attempt) send(v verdict, result json.RawMessage) ending {
 	logger := a.Logger.With("task", a.item.TaskID, "lease", a.item.Lease, "report", string(v.verb))
 	key := keyOf(a.item.TaskID, a.item.Lease, string(v.verb))

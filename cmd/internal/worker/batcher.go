@@ -14,34 +14,34 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// The most that one call reports: items, and bytes of what they say. A node takes
-// bodies of 1 MiB.
+// The largest call: reports, and bytes of their content. A node accepts bodies of 1
+// MiB.
 const (
 	maxBatch      = 500
 	maxBatchBytes = 512 << 10
 )
 
-// outgoing is one report on its way to a node.
+// outgoing is one report to send.
 type outgoing[C commands.Targeted] struct {
 	report C
-	key    string // of the report when it goes alone
+	key    string // of the report if it is sent alone
 	bytes  int    // of its result, error or progress
 	answer func(workcmd.BeatenTask, error)
 }
 
-// batcher sends the reports of one kind. A report goes at once when none of its
-// kind is under way; those that come meanwhile go together in the next call. A
-// report alone goes as the single command.
+// batcher sends the reports of one kind. A report is sent at once if none of its
+// kind is being sent; those added meanwhile share the next call. A single report is
+// sent as the single command.
 //
-// A batch stays what it is until a node has answered it: its key is that of
-// these reports together, so that a repetition finds what was stored.
+// A batch is unchanged until a node has answered it: its key is derived from its
+// reports, so that a repetition finds what was stored.
 type batcher[C commands.Targeted] struct {
 	*worker
 	whole func([]C) domain.Command
-	// call runs a command. It calls next when it fails and goes on trying, so that
-	// one batch does not hold up those after it.
+	// call runs a command. When that fails it calls next and keeps trying, so that
+	// one batch does not block those after it.
 	call func(ctx context.Context, command domain.Command, key string, read reading, next func()) error
-	// lacks tells what is missing from the answer to a report; empty for nothing.
+	// lacks returns what is missing from the answer to a report; empty for nothing.
 	lacks func(workcmd.BeatenTask) string
 
 	mu      sync.Mutex
@@ -49,7 +49,7 @@ type batcher[C commands.Targeted] struct {
 	sending bool
 }
 
-// add sends reports. Each answer comes on a goroutine of the batcher's.
+// add sends reports. Each answer is delivered on a goroutine of the batcher.
 func (b *batcher[C]) add(reports ...outgoing[C]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,14 +60,14 @@ func (b *batcher[C]) add(reports ...outgoing[C]) {
 	}
 }
 
-// report sends a report and waits for what a node says to it.
+// report sends a report and returns the node's answer.
 func (b *batcher[C]) report(report C, key string, bytes int) error {
 	answered := make(chan error, 1)
 	b.add(outgoing[C]{report, key, bytes, func(_ workcmd.BeatenTask, err error) { answered <- err }})
 	return <-answered
 }
 
-// run sends what waits until nothing does.
+// run sends waiting reports until there are none.
 func (b *batcher[C]) run() {
 	for batch := b.take(); len(batch) > 0; batch = b.take() {
 		next := make(chan struct{})
@@ -80,8 +80,8 @@ func (b *batcher[C]) run() {
 	}
 }
 
-// take gives the reports of the next call; none when nothing waits. An item has
-// one report in a batch: a node refuses a second one.
+// take returns the reports of the next call; none if nothing waits. A batch has
+// only one report per item, because a node refuses a second one.
 func (b *batcher[C]) take() []outgoing[C] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,8 +101,8 @@ func (b *batcher[C]) take() []outgoing[C] {
 	return batch
 }
 
-// send makes one call and hands the answers out. A batch that is refused as a
-// whole goes in halves, down to the report that is to blame.
+// send makes one call and distributes the answers. A batch that is refused as a
+// whole is split in halves, down to the report that causes it.
 func (b *batcher[C]) send(batch []outgoing[C], next func()) {
 	list, keys := make([]C, len(batch)), make([]string, len(batch))
 	for i, one := range batch {
@@ -136,7 +136,7 @@ func (b *batcher[C]) send(batch []outgoing[C], next func()) {
 	}
 }
 
-// lacking tells what is missing from the answers to a batch.
+// lacking returns what is missing from the answers to a batch.
 func (b *batcher[C]) lacking(reports []C, answers []workcmd.BeatenTask) string {
 	if len(answers) != len(reports) {
 		return fmt.Sprintf("%d items", len(reports))
@@ -154,7 +154,7 @@ func (b *batcher[C]) lacking(reports []C, answers []workcmd.BeatenTask) string {
 	return ""
 }
 
-// refusalOf is the error that a report of a batch would have got alone.
+// refusalOf returns the error that a report of a batch would have got alone.
 func refusalOf(item workcmd.BeatenTask) error {
 	if item.Code == "" {
 		return nil

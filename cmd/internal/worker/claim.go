@@ -20,22 +20,22 @@ type claimer struct {
 	*worker
 	items    sync.WaitGroup
 	freed    chan ending
-	next     *time.Timer // to the next claim
-	busy     int         // slots
-	taken    int         // items, ever
-	troubles int         // items in a row that were given back or lost
-	failures int         // claims in a row that no node answered
-	key      string      // of a claim whose answer is not known
-	slots    int         // slots that this claim is for: a repetition asks for the same
-	asked    time.Time   // when it was asked for first
-	most     int         // items that one claim may ask for
-	noWait   bool        // no node waits with its answer
+	next     *time.Timer // fires at the next claim
+	busy     int         // slots in use
+	taken    int         // items taken so far
+	troubles int         // successive items that were released or lost
+	failures int         // successive claims that no node answered
+	key      string      // of a claim whose answer is unknown
+	slots    int         // slots of the current claim: a repetition must ask for the same
+	asked    time.Time   // when it was first sent
+	most     int         // most items per claim
+	noWait   bool        // nodes do not wait for items
 }
 
-// maxClaim bounds one claim; a worker with more free slots claims again.
+// maxClaim limits one claim; a worker with more free slots claims again.
 const maxClaim = 64
 
-// claims fills free slots until the worker is to stop, then waits for what runs.
+// claims fills free slots until the worker stops, and then waits for running items.
 func (w *worker) claims() error {
 	c := &claimer{worker: w, freed: make(chan ending, w.Slots), next: time.NewTimer(0), most: maxClaim}
 	defer c.items.Wait()
@@ -73,10 +73,11 @@ func (c *claimer) free() int {
 	return free
 }
 
-// finish notes that an item ended.
+// finish records the end of an item.
 func (c *claimer) finish(e ending) {
 	c.busy--
-	// Giving back at once what was just claimed would go round and round.
+	// Wait before the next claim, or the same item could be claimed and released in
+	// a loop.
 	if e == endedReleased || e == endedLost {
 		c.troubles++
 	} else {
@@ -84,7 +85,7 @@ func (c *claimer) finish(e ending) {
 	}
 }
 
-// begin runs an item of the last claim in a slot of its own.
+// begin runs a claimed item in a slot.
 func (c *claimer) begin(item claimed) {
 	c.busy++
 	c.taken++
@@ -101,8 +102,8 @@ func (c *claimer) begin(item claimed) {
 	})
 }
 
-// fill makes one claim for all slots that are free, those that items left just
-// now among them. More is false when no other claim is wanted.
+// fill makes one claim for all free slots, including those that were just freed.
+// more is false if no further claim is needed.
 func (c *claimer) fill() (more bool, err error) {
 	for len(c.freed) > 0 {
 		c.finish(<-c.freed)
@@ -116,25 +117,26 @@ func (c *claimer) fill() (more bool, err error) {
 	case err == nil:
 		c.key, c.failures = "", 0
 	case wait > 0 && c.stopping():
-		return true, nil // the key stands: giveBack asks what became of it
+		return true, nil // the key is kept, so that giveBack can query the outcome
 	case wait > 0 && (code == domain.Invalid || code == domain.TooMany):
-		// A node of before does not know the wait, another has no room for it.
+		// An older node does not know the wait, and another may have no room for
+		// it.
 		c.noWait = true
 		c.next.Reset(c.pollWait())
 		return true, nil
 	case code == domain.Invalid && c.most > 1:
-		// The policy may let a claim take less.
+		// The policy may allow only smaller claims.
 		c.key, c.most = "", c.most/2
 		c.next.Reset(0)
 		return true, nil
-	case code == domain.KeyReused: // by an earlier process that had the same name
+	case code == domain.KeyReused: // an earlier process with the same name used it
 		c.key = ""
 		c.next.Reset(backoff(1))
 		return true, nil
 	case !passing(err):
 		return false, fmt.Errorf("claim: %w", err)
 	default:
-		// The answer may be what was lost: the same key gets the same items.
+		// The lost answer can be repeated: the same key gets the same items.
 		c.failures++
 		wait := backoff(c.failures)
 		c.Logger.Warn("no node takes the claim", "failures", c.failures, "wait", wait, "error", err)
@@ -150,7 +152,7 @@ func (c *claimer) fill() (more bool, err error) {
 	case c.troubles > 0:
 		c.next.Reset(max(c.pollWait(), backoff(c.troubles)))
 	case len(items) == 0 && wait > 0 && time.Since(c.asked) >= wait/2:
-		c.next.Reset(0) // it has waited already
+		c.next.Reset(0) // the node has already waited
 	case len(items) == 0:
 		c.noWait = false
 		c.next.Reset(c.pollWait())
@@ -160,8 +162,8 @@ func (c *claimer) fill() (more bool, err error) {
 	return true, nil
 }
 
-// giveBack releases what a claim took whose answer is not known: it would be
-// held until it expires.
+// giveBack releases the items of a claim whose answer is unknown. Otherwise they
+// would be leased until they expire.
 func (c *claimer) giveBack() {
 	if c.key == "" || c.free() == 0 {
 		return
@@ -173,14 +175,14 @@ func (c *claimer) giveBack() {
 	}
 }
 
-// pollWait is the time between claims that find nothing, drawn so that idle
-// workers spread.
+// pollWait returns the time between claims that find nothing, randomised so that
+// idle workers spread out.
 func (w *worker) pollWait() time.Duration {
 	return w.Poll*3/4 + time.Duration(w.random()*float64(w.Poll)/2)
 }
 
-// wait is how long the next claim waits for an item. Only one of an idle worker does:
-// a slot that another item leaves is to be filled at once.
+// wait returns how long the next claim waits for an item. Only the claim of an idle
+// worker waits: otherwise a freed slot has to be filled at once.
 func (c *claimer) wait() time.Duration {
 	if c.busy > 0 || c.Once || c.noWait || c.troubles > 0 || c.failures > 0 {
 		return 0
@@ -188,7 +190,7 @@ func (c *claimer) wait() time.Duration {
 	return c.Wait
 }
 
-// wants is the claim for a number of free slots.
+// wants returns the claim for a number of free slots.
 func (w *worker) wants(free, most int) workcmd.ClaimTasks {
 	claim := workcmd.ClaimTasks{NodeID: w.Node, Slots: free, Limit: min(free, most)}
 	if len(w.Types) > 0 {
@@ -197,8 +199,9 @@ func (w *worker) wants(free, most int) workcmd.ClaimTasks {
 	return claim
 }
 
-// claim takes items. It is not broken off when the worker stops, for what it took
-// must be given back, unless it waits: then it is asked once more what it took.
+// claim claims items. When the worker stops, a claim without wait is completed,
+// because its items must be released; a claim with wait is cancelled and repeated
+// once to learn which items it took.
 func (w *worker) claim(free, most int, key string, wait time.Duration) ([]claimed, error) {
 	claim := w.wants(free, most)
 	if wait <= 0 {
@@ -211,7 +214,7 @@ func (w *worker) claim(free, most int, key string, wait time.Duration) ([]claime
 	return w.claimWith(ctx, claim, key)
 }
 
-// claimWith makes a claim and reads what it gave.
+// claimWith makes a claim and decodes the answer.
 func (w *worker) claimWith(ctx context.Context, claim workcmd.ClaimTasks, key string, options ...transport.CallOption) ([]claimed, error) {
 	var answer struct {
 		Items *[]claimed `json:"items"`
@@ -233,7 +236,8 @@ func (w *worker) claimWith(ctx context.Context, claim workcmd.ClaimTasks, key st
 	return *answer.Items, nil
 }
 
-// Plan says what a claim would take now and what would be run; it changes nothing.
+// Plan returns what a claim would take now and what would be run; it changes
+// nothing.
 func Plan(ctx context.Context, config Config) ([]Planned, error) {
 	if err := errors.Join(config.check(), config.resolve()); err != nil {
 		return nil, err

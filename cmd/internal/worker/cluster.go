@@ -18,26 +18,26 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Cluster asks whichever of several nodes answers.
+// Cluster calls any of several nodes.
 type Cluster struct {
 	addresses []string
 	clients   []*transport.Client
-	first     atomic.Int64 // index of the node that answered last
+	first     atomic.Int64 // index of the last node that answered
 	timeout   time.Duration
 	logger    *slog.Logger
 }
 
-// ClusterConfig says how the nodes are reached.
+// ClusterConfig is how the nodes are reached.
 type ClusterConfig struct {
 	Addresses []string // URLs, or host:port
 	Token     string
 	Actor     string
-	Timeout   time.Duration // of one call of one node
+	Timeout   time.Duration // of one call to one node
 	Routes    []transport.Route
 	Logger    *slog.Logger
 }
 
-// NewCluster makes the clients of the nodes; it calls none.
+// NewCluster returns a Cluster; it does not call any node yet.
 func NewCluster(config ClusterConfig) (*Cluster, error) {
 	if len(config.Addresses) == 0 {
 		return nil, domain.Errorf(domain.Invalid, "cluster: want the address of a node")
@@ -67,15 +67,15 @@ func NewCluster(config ClusterConfig) (*Cluster, error) {
 	return c, nil
 }
 
-// reading takes over the answer to a command. Its error says what the answer
-// lacks: then it is none, and another node may be asked.
+// reading decodes the answer to a command. An error says what the answer lacks;
+// another node is then tried.
 type reading func(transport.Receipt) error
 
-// anyReceipt takes any answer.
+// anyReceipt accepts any answer.
 func anyReceipt(transport.Receipt) error { return nil }
 
-// readInto makes a reading of the fields of an answer; lacks tells what is missing
-// from them.
+// readInto returns a reading that decodes the fields of an answer; lacks returns
+// what is missing from them.
 func readInto[A any](answer *A, lacks func() string) reading {
 	return func(receipt transport.Receipt) error {
 		*answer = *new(A)
@@ -89,8 +89,8 @@ func readInto[A any](answer *A, lacks func() string) reading {
 	}
 }
 
-// do runs a command on the first node that answers, and says why the last one
-// did not when none does. The same key makes a repetition harmless.
+// do runs a command on the first node that answers; if none does, it returns the
+// error of the last one. With the same key a repetition is harmless.
 func (c *Cluster) do(ctx context.Context, command domain.Command, key string, read reading, options ...transport.CallOption) error {
 	first := int(c.first.Load())
 	var failed error
@@ -121,7 +121,7 @@ func (c *Cluster) do(ctx context.Context, command domain.Command, key string, re
 	return failed
 }
 
-// waits is how long a node may wait with the answer to a command.
+// waits returns how long a node may delay the answer to a command.
 func waits(command domain.Command) time.Duration {
 	if claim, ok := command.(workcmd.ClaimTasks); ok {
 		return claim.Waits()
@@ -129,8 +129,8 @@ func waits(command domain.Command) time.Duration {
 	return 0
 }
 
-// index finds the node of an address among those that were named; -1 for none:
-// the token is not taken to strangers.
+// index returns the index of the node with an address; -1 for an address that is
+// not configured, to which the token is not sent.
 func (c *Cluster) index(address string) int {
 	return slices.IndexFunc(c.addresses, func(known string) bool {
 		_, bare, _ := strings.Cut(known, "://")
@@ -138,7 +138,7 @@ func (c *Cluster) index(address string) int {
 	})
 }
 
-// elsewhere tells an error for which another node may be asked.
+// elsewhere reports whether another node may be tried after an error.
 func elsewhere(err error) bool {
 	switch domain.CodeOf(err) {
 	case domain.Unavailable, domain.Timeout, domain.NotLeader:
@@ -148,9 +148,9 @@ func elsewhere(err error) bool {
 	}
 }
 
-// passing tells an error that may pass by itself. A token that is refused may
-// be being changed, and a node that is broken be mended: results are not thrown
-// away for that.
+// passing reports whether an error may be temporary. That includes a refused token,
+// which may be in the process of being changed, and a failed node: results must not
+// be lost because of these.
 func passing(err error) bool {
 	switch code := domain.CodeOf(err); code {
 	case domain.Unauthorized, domain.Forbidden, domain.Internal, domain.Corrupt:
@@ -160,15 +160,16 @@ func passing(err error) bool {
 	}
 }
 
-// backoff is how long to wait after a number of failures in a row: doubled from
-// 200 ms to 15 s, the upper half drawn so that many workers do not come back together.
+// backoff returns the wait after a number of successive failures: doubled from 200
+// ms to 15 s, with its upper half random, so that many workers do not retry at
+// once.
 func backoff(failures int) time.Duration {
 	wait := min(100*time.Millisecond<<min(failures, 8), 15*time.Second)
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// insist runs a command until a node has answered it for good, or ctx ends. It
-// calls failed before it tries again for the first time.
+// insist runs a command until a node gives a final answer, or ctx ends. It calls
+// failed before the first retry.
 func (c *Cluster) insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error {
 	for failures := 1; ; failures++ {
 		err := c.do(ctx, command, key, read)
@@ -186,7 +187,7 @@ func (c *Cluster) insist(ctx context.Context, command domain.Command, key string
 	}
 }
 
-// pause waits; false when ctx ended first.
+// pause waits; it returns false if ctx ended first.
 func pause(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -198,9 +199,8 @@ func pause(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// keyOf is the command id of a report. It derives from what is reported, so
-// that a repetition after a lost answer, even by another process, is the same
-// command.
+// keyOf returns the command id of a report. It is derived from the report, so that
+// a repetition after a lost answer, even by another process, is the same command.
 func keyOf(task domain.TaskID, lease uint64, verb string) string {
 	key := fmt.Sprintf("worker/%s/%d/%s", task, lease, verb)
 	if len(key) > 128 {

@@ -9,59 +9,59 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Config says what a worker does, where and within which bounds.
+// Config configures a worker.
 type Config struct {
 	Node         domain.NodeID
 	Capabilities []string            // words that items may require
 	Types        []string            // task types it takes; none: any
-	Facts        json.RawMessage     // an object of what else is known of the node
+	Facts        json.RawMessage     // an object with whatever else is known about the node
 	Slots        int                 // items at once
 	Commands     map[string][]string // argv by task type; "" is for any other type
 	Cluster      *Cluster
 	Logger       *slog.Logger
 
 	Folder     string   // where each item gets a scratch folder
-	ScratchMax int64    // bytes of disk of all scratch folders, an equal share for each slot; 0: no bound
-	Env        []string // NAME=VALUE that commands get besides RIFT_*
+	ScratchMax int64    // bytes of disk of all scratch folders, divided equally among the slots; 0: no limit
+	Env        []string // NAME=VALUE that commands get in addition to RIFT_*
 	RunAs      *User    // nil: the worker's own user
 	Limits     Limits
-	// Limiter is the argv of this program's own hidden command that sets the
-	// limits and then becomes the command after it.
+	// Limiter is the argv of this program's hidden command that sets the limits and
+	// then executes the command after it.
 	Limiter []string
-	// Guard is the argv of this program's own hidden command that ends commands when
-	// the worker is killed; the folder follows it. Nil: nobody does, where the system
-	// does not.
+	// Guard is the argv of this program's hidden command that ends commands if the
+	// worker is killed; the folder is appended. Nil: only the system ends them,
+	// where it can.
 	Guard []string
 	GPU   []string // argv of a command that prints GPU and GPU memory use in percent; nil: unknown
 
 	Grace         time.Duration // from SIGTERM to SIGKILL
 	StalledAfter  time.Duration // without output or progress; 0: never
 	FailStalled   bool
-	ItemTimeout   time.Duration // 0: the cluster's alone
-	OrphanGrace   time.Duration // that work goes on behind a deadline nobody answered about
+	ItemTimeout   time.Duration // 0: only the cluster's limit
+	OrphanGrace   time.Duration // how long work continues past a deadline when no node answers
 	DrainTimeout  time.Duration
-	ReportTimeout time.Duration // for what is left to report after the drain
-	Poll          time.Duration // between claims when there is nothing
-	Wait          time.Duration // for an item, of a claim made while nothing runs; 0: a claim is answered at once
+	ReportTimeout time.Duration // for the remaining reports after the drain
+	Poll          time.Duration // between claims that find nothing
+	Wait          time.Duration // how long a claim waits for an item when nothing runs; 0: not at all
 	Beat          time.Duration // between heartbeats of the node
 
 	ReleaseCodes []int
 	FatalCodes   []int
 	Tail         int   // bytes kept of each stream
 	MaxResult    int   // bytes
-	MaxOutput    int64 // bytes of both streams; 0: no bound
-	Inline       int   // bytes of payload that stand in RIFT_PAYLOAD itself
+	MaxOutput    int64 // bytes of both streams; 0: no limit
+	Inline       int   // largest payload, in bytes, passed in RIFT_PAYLOAD
 
-	Once     bool // claim once, run what that gave, end
-	MaxItems int  // 0: no bound
+	Once     bool // claim once, run the items, exit
+	MaxItems int  // 0: no limit
 }
 
-// User is who commands run as.
+// User is the user that commands run as.
 type User struct{ UID, GID uint32 }
 
-// Limits bound one command's processes; 0 is no bound.
+// Limits limit one command's processes; 0 means no limit.
 type Limits struct {
-	Processes uint64 // RLIMIT_NPROC: of the user, not of the item; the superuser is not bound by it
+	Processes uint64 // RLIMIT_NPROC: of the user, not of the item; root is not limited by it
 	Memory    uint64 // RLIMIT_AS, bytes of each process
 	FileSize  uint64 // RLIMIT_FSIZE, bytes of each file
 	Files     uint64 // RLIMIT_NOFILE, open at once by each process
@@ -131,7 +131,7 @@ func (c Config) check() error {
 	return domain.Faulty("worker", faults)
 }
 
-// command is the argv for a type of work; nil for none.
+// command returns the argv for a type of work; nil for none.
 func (c Config) command(taskType string) []string {
 	if argv := c.Commands[taskType]; argv != nil {
 		return argv

@@ -12,29 +12,30 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// Supported says why no worker runs on this system. A command's processes could not
-// be ended together here: what it left behind would go on beside the next item.
+// Supported returns why workers do not run on this system. A command's processes
+// cannot be ended together here: what it left behind would keep running beside the
+// next item.
 func Supported() error {
 	return domain.Errorf(domain.Unavailable, "worker: want a system with process groups, such as Linux, macOS or FreeBSD, found %s", runtime.GOOS)
 }
 
-// Run refuses to work on this system.
+// Run returns an error on this system.
 func Run(context.Context, <-chan struct{}, Config) (Summary, error) { return Summary{}, Supported() }
 
-// Plan refuses to plan what would not be run.
+// Plan returns an error on this system.
 func Plan(context.Context, Config) ([]Planned, error) { return nil, Supported() }
 
-// Guard has nothing to end: no worker runs here.
+// Guard does nothing, since no worker runs here.
 func Guard(string, io.Reader) {}
 
-// Become refuses to run a command without its limits.
+// Become returns an error: it does not run a command without its limits.
 func (Limits) Become([]string) error { return Supported() }
 
-// OwnGroup changes nothing: there are no groups to be the leader of.
+// OwnGroup changes nothing: there are no process groups.
 func OwnGroup() *syscall.SysProcAttr { return nil }
 
-// MachineLevel is unknown here.
+// MachineLevel returns an unknown level.
 func MachineLevel(string) nodes.Level { return nodes.Level{} }
 
-// MemoryGiB is the machine's memory; 0 when it cannot be told.
+// MemoryGiB returns 0: unknown.
 func MemoryGiB() float64 { return 0 }

@@ -10,10 +10,10 @@ import (
 	"github.com/ringrift/rift/domain/match"
 )
 
-// games gives the answer to an item that asks for games: the result that the command
-// named, or all that it printed. One that does not answer the games of the payload is
-// an error, and no game of it counts. A result that the command named may be of another
-// form, like counts of games: whoever asked judges it.
+// games returns the answer to an item with games: the result that the command
+// named, or all that it printed. An answer that does not match the games of the
+// payload is an error, and none of its games count. A named result may have another
+// form, such as counts of games, which is passed on unchecked.
 func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
 	named := result != nil
 	if !named {
@@ -33,7 +33,7 @@ func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
 	}
 	games, _, err := match.Games(a.item.Payload)
 	if err != nil {
-		return result, nil // whoever asked for them judges what came of it
+		return result, nil // checked by whoever added the item
 	}
 	if _, err := match.Answers(result, games); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
 	return result, nil
 }
 
-// withoutProgress leaves out the lines that report progress.
+// withoutProgress removes the lines that report progress.
 func withoutProgress(printed []byte) []byte {
 	var rest []byte
 	for line := range bytes.Lines(printed) {

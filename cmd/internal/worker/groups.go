@@ -22,25 +22,25 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// groups are the process groups of the commands that run, written down outside
-// this process, so that they are ended when it is killed: told to a guard, which
-// outlives the worker for as long as that takes, and kept in the lock file for the
-// next worker, should the guard be killed too.
+// groups tracks the process groups of running commands outside this process, so
+// that they are ended if it is killed: a guard process is told of them and outlives
+// the worker for as long as needed, and the lock file lists them for the next
+// worker, in case the guard is killed too.
 //
-// A number is only ever taken for a group while its leader is the process that was
-// born when the group was noted, or is gone: numbers are given again.
+// Process ids are reused. A group is therefore only killed if its leader is gone,
+// or is still the process that was recorded with it.
 type groups struct {
-	argv   []string // of the guard; none: there is no guard
+	argv   []string // of the guard; nil: no guard
 	folder string
 	lock   *os.File
 
 	mu    sync.Mutex
-	born  map[int]string // by number
+	born  map[int]string // start time of the leader by group id
 	guard *exec.Cmd
 	tell  io.WriteCloser
 }
 
-// watchGroups begins to write groups down, and starts the guard.
+// watchGroups starts tracking, and the guard.
 func watchGroups(argv []string, folder string, lock *os.File) (*groups, error) {
 	g := &groups{argv: argv, folder: folder, lock: lock, born: map[int]string{}}
 	if err := g.save(); err != nil {
@@ -49,14 +49,14 @@ func watchGroups(argv []string, folder string, lock *os.File) (*groups, error) {
 	return g, g.startGuard()
 }
 
-// startGuard starts a guard and tells it of the groups there are.
+// startGuard starts a guard and passes it the current groups.
 func (g *groups) startGuard() error {
 	if len(g.argv) == 0 {
 		return nil
 	}
 	c := exec.Command(g.argv[0], append(slices.Clone(g.argv[1:]), g.folder)...)
 	c.Env = []string{}
-	c.ExtraFiles = []*os.File{g.lock} // no other worker begins before the guard is done
+	c.ExtraFiles = []*os.File{g.lock} // keeps the lock until the guard is done
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	tell, err := c.StdinPipe()
 	if err == nil {
@@ -74,14 +74,14 @@ func (g *groups) startGuard() error {
 	return nil
 }
 
-// began notes the group of a command that was started.
-func (g *groups) began(pid int) { g.note(pid, cmp.Or(bornAt(pid), "unknown")) } // it may have ended already
+// began records the group of a started command. The command may already have ended.
+func (g *groups) began(pid int) { g.note(pid, cmp.Or(bornAt(pid), "unknown")) }
 
-// ended forgets a group that was killed and whose leader is not reaped yet.
+// ended removes a group that was killed and whose leader is not reaped yet.
 func (g *groups) ended(pid int) { g.note(pid, "") }
 
-// note writes a change down. That it cannot be is no reason to end a command: the
-// system's signal at the death of the parent remains, and the mark of its folder.
+// note records a change. If that fails the command keeps running: the parent-death
+// signal and the mark of its folder remain.
 func (g *groups) note(pid int, born string) {
 	if g == nil {
 		return
@@ -101,14 +101,14 @@ func (g *groups) note(pid int, born string) {
 	}
 	if _, err := io.WriteString(g.tell, line); err != nil {
 		_ = g.tell.Close()
-		_ = g.guard.Wait() // somebody killed it
+		_ = g.guard.Wait() // it was killed
 		g.guard = nil
 		_ = g.startGuard()
 	}
 }
 
-// save writes the worker and its groups to the lock file. What is left of longer
-// lines when it is broken off are groups that are gone.
+// save writes the worker and its groups to the lock file. If it is interrupted, the
+// rest of longer old lines lists groups that are gone.
 func (g *groups) save() error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "worker %d %s\n", os.Getpid(), bornAt(os.Getpid()))
@@ -131,10 +131,10 @@ func (g *groups) close() {
 		return
 	}
 	_ = g.tell.Close()
-	_ = g.guard.Wait() // it has nothing to say
+	_ = g.guard.Wait() // its exit status does not matter
 }
 
-// noted reads groups that were written down, and the worker that did.
+// noted parses recorded groups, and the worker that recorded them.
 func noted(lines io.Reader) (worker string, born map[int]string) {
 	born = map[int]string{}
 	scanner := bufio.NewScanner(lines)
@@ -159,16 +159,16 @@ func noted(lines io.Reader) (worker string, born map[int]string) {
 	return worker, born
 }
 
-// lives tells whether the worker that a lock file names is there.
+// lives reports whether the worker named in a lock file is running.
 func lives(worker string) bool {
 	number, born, _ := strings.Cut(worker, " ")
 	pid, err := strconv.Atoi(number)
 	return err == nil && born != "" && bornAt(pid) == born
 }
 
-// killGroups kills groups as far as their leaders are still those that were noted.
-// Of a group whose leader is gone nobody can tell whose it is by now; whatever has
-// the mark of the folder is found by that.
+// killGroups kills the groups whose leader is still the recorded process. A group
+// whose leader is gone may belong to another program by now; its processes are
+// found by the mark of the folder instead.
 func killGroups(born map[int]string) int {
 	killed := 0
 	for _, pid := range slices.Sorted(maps.Keys(born)) {
@@ -179,17 +179,17 @@ func killGroups(born map[int]string) int {
 	return killed
 }
 
-// Guard waits until the worker that started it is gone, which ends in, and kills
-// what is left of its commands. It reads which groups there are from in.
+// Guard waits until the worker that started it is gone, which closes in, and kills
+// what is left of its commands. It reads the groups from in.
 func Guard(folder string, in io.Reader) {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
 	_, born := noted(in)
 	for pid := range born {
-		// The leader dies with the worker where the system sees to that, and is gone
-		// by now; the number is its group's for as long as anybody is in it, and was
-		// the leader's a moment ago.
+		// Where the system kills the leader with the worker, it is gone by now. Its
+		// id still names the group while the group has members, and was the
+		// leader's a moment ago.
 		if now := bornAt(pid); now == "" || now == born[pid] {
-			_ = unix.Kill(-pid, unix.SIGKILL) // nobody is left in it
+			_ = unix.Kill(-pid, unix.SIGKILL) // the group may be empty
 		}
 	}
 	killMarked(folder)

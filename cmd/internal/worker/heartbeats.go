@@ -12,30 +12,30 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// heartbeats keeps the leases of a worker's items alive together: when one is
-// due, those that are due soon go along, so that many items beat in one call.
+// heartbeats extends the leases of a worker's items together: when a heartbeat is
+// due, those that are due soon are sent with it, so that many items need one call.
 type heartbeats struct {
 	out *batcher[workcmd.HeartbeatTask]
 
 	mu   sync.Mutex
-	held []*heldLease // in the order the items began
+	held []*heldLease // in start order
 }
 
-// heldLease is an item whose lease is kept alive.
+// heldLease is an item whose lease is extended.
 type heldLease struct {
 	attempt *attempt
-	answers chan beat // of at most one heartbeat under way
+	answers chan beat // at most one, for the current heartbeat
 	// Guarded by heartbeats.mu.
-	early    time.Time // from when on a heartbeat may go along with another's; zero: not any more
-	underWay bool      // until the attempt has taken the answer over
-	answered int       // heartbeats; names the next one
-	asked    time.Time // when the next one was sent first; zero: not yet
+	early    time.Time // from when on its heartbeat may be sent with another's; zero: no more heartbeats
+	underWay bool      // a heartbeat was sent, and its answer is not processed yet
+	answered int       // number of heartbeats answered; part of the next one's key
+	asked    time.Time // when the next one was first sent; zero: not yet
 }
 
 // beat is the answer to a heartbeat.
 type beat struct {
 	until           time.Time // end of the lease by our clock
-	deadline        time.Time // the same as the node calls it
+	deadline        time.Time // the same by the node's clock
 	cancel, release bool
 	err             error
 }
@@ -48,31 +48,32 @@ func (h *heartbeats) join(a *attempt) *heldLease {
 	return l
 }
 
-// leave ends the heartbeats of an item. One that is under way still arrives; the
-// answer is nobody's.
+// leave ends the heartbeats of an item. The answer to one that is being sent is
+// ignored.
 func (h *heartbeats) leave(l *heldLease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.held = slices.DeleteFunc(h.held, func(other *heldLease) bool { return other == l })
 }
 
-// plan says from when on an item's heartbeat may go along with another's; zero
-// for not any more.
+// plan sets from when on an item's heartbeat may be sent with another's; zero for
+// never.
 func (h *heartbeats) plan(l *heldLease, early time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l.early = early
 }
 
-// taken says that an answer was taken over, so that the next heartbeat may go.
+// taken records that an answer was processed, so that the next heartbeat may be
+// sent.
 func (h *heartbeats) taken(l *heldLease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l.underWay = false
 }
 
-// beat sends the heartbeat of an item that is due, and with it those of the
-// items that are due soon. It does nothing when the item's is under way.
+// beat sends the heartbeat of an item that is due, together with those that are due
+// soon. It does nothing if the item's heartbeat is already being sent.
 func (h *heartbeats) beat(due *heldLease, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,7 +91,7 @@ func (h *heartbeats) beat(due *heldLease, now time.Time) {
 	h.out.add(reports...)
 }
 
-// heartbeat makes the heartbeat of an item; h.mu is held.
+// heartbeat returns the heartbeat of an item; h.mu must be held.
 func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[workcmd.HeartbeatTask] {
 	a := l.attempt
 	progress := a.said.lastProgress()
@@ -98,7 +99,7 @@ func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[workcmd.Hea
 	if l.asked.IsZero() {
 		l.asked = now
 	}
-	asked := l.asked // a repetition gets the first answer again
+	asked := l.asked // a repetition must be the same command
 	return outgoing[workcmd.HeartbeatTask]{
 		report: workcmd.HeartbeatTask{Report: a.report, Progress: progress, StalledSeconds: domain.Seconds(silence.Truncate(time.Second).Seconds())},
 		key:    keyOf(a.item.TaskID, a.item.Lease, fmt.Sprintf("heartbeat/%d", l.answered+1)),

@@ -45,14 +45,15 @@ func (w *worker) beatNode(finished <-chan struct{}) {
 	}
 }
 
-// level is what can be told cheaply; what cannot be told is left out.
+// level returns what can be measured cheaply, and leaves out the rest.
 func (w *worker) level(jobs int) nodes.Level {
 	level := nodes.Level{Jobs: &jobs, CPUPercent: loadPercent(), MemoryPercent: memoryPercent(), DiskPercent: diskPercent(w.Folder)}
 	level.GPUPercent, level.GPUMemoryPercent = w.gpu()
 	return level
 }
 
-// MachineLevel is what can be told of the machine cheaply, with the disk of a folder.
+// MachineLevel returns the machine's level, as far as it can be measured cheaply,
+// with the disk of a folder.
 func MachineLevel(folder string) nodes.Level {
 	return nodes.Level{CPUPercent: loadPercent(), MemoryPercent: memoryPercent(), DiskPercent: diskPercent(folder)}
 }
@@ -66,7 +67,7 @@ func diskPercent(folder string) *float64 {
 	return percent(used, used+float64(stat.Bavail))
 }
 
-// percent is a share in whole hundredths of a percent, nil when it cannot be told.
+// percent returns a share in percent with two decimals, nil if unknown.
 func percent(part, whole float64) *float64 {
 	share := math.Round(part/whole*1e4) / 1e2
 	if math.IsNaN(share) || math.IsInf(share, 0) {
@@ -76,10 +77,10 @@ func percent(part, whole float64) *float64 {
 	return &share
 }
 
-// gpuWait bounds the command that asks the GPUs.
+// gpuWait limits the command that queries the GPUs.
 const gpuWait = 10 * time.Second
 
-// gpu runs the command that tells the use of the GPUs.
+// gpu runs the command that prints the use of the GPUs.
 func (w *worker) gpu() (use, memory *float64) {
 	if len(w.GPU) == 0 {
 		return nil, nil
@@ -110,8 +111,8 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// readGPUs takes one line per GPU: its use in percent, then that of its memory
-// when known, with commas or spaces between. It gives the means.
+// readGPUs parses one line per GPU: its use in percent, then that of its memory if
+// known, separated by commas or spaces. It returns the means.
 func readGPUs(text string) (use, memory *float64) {
 	var sums [2]float64
 	var counts [2]float64

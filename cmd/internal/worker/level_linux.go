@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// loadPercent is the load of the last minute per processor.
+// loadPercent returns the load average of the last minute per processor.
 func loadPercent() *float64 {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -21,7 +21,7 @@ func loadPercent() *float64 {
 	return percent(load, float64(runtime.NumCPU()))
 }
 
-// memoryPercent is the memory that nobody could get.
+// memoryPercent returns the share of memory that is not available.
 func memoryPercent() *float64 {
 	total, available, ok := memory()
 	if !ok {
@@ -30,7 +30,7 @@ func memoryPercent() *float64 {
 	return percent(total-available, total)
 }
 
-// memory tells the machine's memory in KiB.
+// memory returns the machine's memory in KiB.
 func memory() (total, available float64, ok bool) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -55,7 +55,7 @@ func memory() (total, available float64, ok bool) {
 	return total, available, found == 2
 }
 
-// MemoryGiB is the machine's memory; 0 when it cannot be told.
+// MemoryGiB returns the machine's memory; 0 if unknown.
 func MemoryGiB() float64 {
 	total, _, _ := memory()
 	return total / (1 << 20)

@@ -2,10 +2,10 @@
 
 package worker
 
-// What cannot be told cheaply here is unknown.
+// What cannot be measured cheaply here is unknown.
 
 func loadPercent() *float64   { return nil }
 func memoryPercent() *float64 { return nil }
 
-// MemoryGiB is the machine's memory; 0 when it cannot be told.
+// MemoryGiB returns 0: unknown.
 func MemoryGiB() float64 { return 0 }

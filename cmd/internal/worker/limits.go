@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// arguments are the flags of the limiter that set these limits.
+// arguments returns the flags of the limiter for these limits.
 func (l Limits) arguments() []string {
 	var args []string
 	for _, limit := range []struct {
@@ -27,8 +27,8 @@ func (l Limits) arguments() []string {
 	return args
 }
 
-// Become sets the limits of this process, without a way back, and turns it into
-// a command. It returns only when that fails.
+// Become irrevocably sets the limits of this process and executes a command in its
+// place. It returns only if that fails.
 func (l Limits) Become(argv []string) error {
 	if len(argv) == 0 {
 		return domain.Errorf(domain.Invalid, "limits: want a command")
@@ -38,7 +38,8 @@ func (l Limits) Become(argv []string) error {
 		return domain.Errorf(domain.NotFound, "command %s: %w", argv[0], err)
 	}
 	env := os.Environ()
-	// The address space comes last: nothing may need more of it from there on.
+	// The address space is limited last, because nothing may need more of it
+	// afterwards.
 	for _, limit := range []struct {
 		resource int
 		value    uint64
@@ -63,7 +64,7 @@ func (l Limits) Become(argv []string) error {
 	return domain.Errorf(domain.Unavailable, "run %s: %w", path, err)
 }
 
-// bothTo sets both numbers of a limit, which have a sign on some systems.
+// bothTo sets both values of a limit, which are signed on some systems.
 func bothTo[N int64 | uint64](soft, hard *N, value uint64) {
 	*soft = N(min(value, math.MaxInt64))
 	*hard = *soft

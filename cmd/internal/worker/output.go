@@ -13,7 +13,7 @@ import (
 // tail keeps the last bytes of a stream in a ring.
 type tail struct {
 	ring  []byte
-	next  int // of the full ring: where the oldest byte is, and the next one goes
+	next  int // when the ring is full: index of the oldest byte, which is overwritten next
 	total int64
 }
 
@@ -38,13 +38,13 @@ func (t *tail) write(p []byte) {
 	}
 }
 
-// bytes gives what was kept, oldest first.
+// bytes returns what was kept, oldest first.
 func (t *tail) bytes() []byte {
 	return append(bytes.Clone(t.ring[t.next:]), t.ring[:t.next]...)
 }
 
-// text gives what was kept as text that may stand in JSON and on a terminal:
-// valid UTF-8 without control characters. A rune that the ring cut in two is left out.
+// text returns what was kept as text that is safe in JSON and on a terminal: valid
+// UTF-8 without control characters. A rune cut by the ring is left out.
 func (t *tail) text() string {
 	kept := t.bytes()
 	if t.total > int64(len(kept)) {
@@ -55,7 +55,7 @@ func (t *tail) text() string {
 	return cleanText(string(kept))
 }
 
-// cleanText replaces what cannot be shown.
+// cleanText replaces what cannot be displayed.
 func cleanText(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
@@ -68,45 +68,45 @@ func cleanText(text string) string {
 	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
 
-// The words that begin a line with a meaning.
+// The prefixes of lines with a meaning.
 const (
 	progressWord = "progress:"
 	resultWord   = "result:"
 )
 
-// maxProgress bounds one report of progress.
+// maxProgress limits one report of progress.
 const maxProgress = 16 << 10
 
-// commandOutput is what a command says: the last of each stream, its progress and its
-// result. It is written to by the readers of both streams and read by the driver.
+// commandOutput is a command's output: the end of each stream, its progress and its
+// result. It is written by the readers of both streams and read by the driver.
 type commandOutput struct {
 	now       func() time.Time
 	maxResult int
 	maxOutput int64
-	flood     chan struct{} // closed when there was more output than allowed
+	flood     chan struct{} // closed when the output exceeded the limit
 
 	mu       sync.Mutex
 	out, err *tail
 	last     time.Time // of the last output
 	flooded  bool
 
-	line     []byte // of stdout, so far; only as much as may have a meaning
-	overlong bool   // the line is longer than that
+	line     []byte // the current line of stdout, as far as it may have a meaning
+	overlong bool   // the line exceeds that
 	progress json.RawMessage
-	reports  int // of progress
-	ignored  int // lines that were meant as progress or result and are neither
+	reports  int // progress lines
+	ignored  int // invalid progress or result lines
 	result   json.RawMessage
-	tooLarge int // bytes of a result that is too large
+	tooLarge int // size of a result that is too large
 
-	wholly bool   // stdout is kept as a whole: it is the answer
-	whole  []byte // up to one byte more than a result may have
+	wholly bool   // stdout is kept as a whole, since it is the answer
+	whole  []byte // at most one byte more than the largest result
 }
 
 func newCommandOutput(now func() time.Time, tailSize, maxResult int, maxOutput int64, wholly bool) *commandOutput {
 	return &commandOutput{wholly: wholly, now: now, maxResult: maxResult, maxOutput: maxOutput, flood: make(chan struct{}), out: newTail(tailSize), err: newTail(tailSize), last: now()}
 }
 
-// stdout and stderr are the two sides that are written to.
+// stdout and stderr are the writers of the two streams.
 type (
 	stdout struct{ *commandOutput }
 	stderr struct{ *commandOutput }
@@ -159,7 +159,7 @@ func (s *commandOutput) extend(part []byte) {
 	s.line = append(s.line, part...)
 }
 
-// bound is how long the line may become: as long as what its first word announces.
+// bound returns the length limit of the line, which depends on its prefix.
 func (s *commandOutput) bound(part []byte) int {
 	begin := s.line
 	if len(begin) < len(progressWord) {
@@ -194,12 +194,12 @@ func (s *commandOutput) endLine() {
 	}
 	s.line, s.overlong = s.line[:0], false
 	if cap(s.line) > 64<<10 {
-		s.line = nil // a large result is not kept twice
+		s.line = nil // do not keep a large result twice
 	}
 }
 
-// usable makes a value of what a command says, if the cluster would take it:
-// JSON in UTF-8, not nested too deep.
+// usable returns a command's value if the cluster would accept it: JSON in UTF-8,
+// not nested too deeply.
 func usable(text []byte) (json.RawMessage, bool) {
 	var compact bytes.Buffer
 	if !utf8.Valid(text) || deep(text) || json.Compact(&compact, text) != nil || compact.Len() == 0 {
@@ -208,8 +208,8 @@ func usable(text []byte) (json.RawMessage, bool) {
 	return compact.Bytes(), true
 }
 
-// maxNesting is well below what nodes take of a body, which holds the value
-// some levels down.
+// maxNesting is well below a node's limit for bodies, which contain the value some
+// levels down.
 const maxNesting = 64
 
 func deep(text []byte) bool {
@@ -233,7 +233,7 @@ func deep(text []byte) bool {
 	return false
 }
 
-// end takes a last line that nobody ended.
+// end handles a last line without a newline.
 func (s *commandOutput) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,21 +242,21 @@ func (s *commandOutput) end() {
 	}
 }
 
-// heardAt is when the command last printed anything.
+// heardAt returns when the command last printed anything.
 func (s *commandOutput) heardAt() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
-// lastProgress is what the command last said of how far it is.
+// lastProgress returns the last progress that the command reported.
 func (s *commandOutput) lastProgress() json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.progress
 }
 
-// dropProgress forgets a progress that the cluster refuses.
+// dropProgress forgets a progress that the cluster refused.
 func (s *commandOutput) dropProgress() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

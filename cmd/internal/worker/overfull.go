@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// How often an item's folder is measured, and how many files it may hold: a disk
-// runs out of those too.
+// How often an item's folder is measured, and how many files it may have, since a
+// disk can run out of inodes too.
 const (
 	measureEvery = 500 * time.Millisecond
 	maxFiles     = 200_000
 )
 
-// share is how much disk one item may take; 0 for no bound.
+// share returns how much disk one item may use; 0 for no limit.
 func (c Config) share() int64 {
 	if c.ScratchMax <= 0 {
 		return 0
@@ -27,8 +27,8 @@ func (c Config) share() int64 {
 	return max(c.ScratchMax/int64(max(c.Slots, 1)), 1)
 }
 
-// watchDisk measures an item's folder now and then until stop, and closes the
-// channel it gives once the folder holds more than its share.
+// watchDisk measures an item's folder periodically until stop is called, and closes
+// full once it exceeds its share.
 func (c Config) watchDisk(ctx context.Context, folder string) (full <-chan struct{}, stop func()) {
 	share := c.share()
 	if share == 0 {
@@ -55,13 +55,13 @@ func (c Config) watchDisk(ctx context.Context, folder string) (full <-chan struc
 	return told, func() { cancel(); measuring.Wait() }
 }
 
-// diskUse counts what a folder takes of the disk, and its files, until either is
-// too much or ctx ends. Links are not followed, and a folder that was closed is
-// opened: what is hidden counts too.
+// diskUse returns the disk use and the number of files of a folder; it stops when
+// either is too large or ctx ends. Links are not followed, and folders without
+// permissions are made accessible, so that hidden files count too.
 func diskUse(ctx context.Context, folder string, most int64, mostFiles int) (bytes int64, files int) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return 0, 0 // it is gone, and so is what it held
+		return 0, 0 // the folder is gone
 	}
 	defer func() { _ = root.Close() }() // only read from
 	tree := root.FS()
@@ -78,10 +78,10 @@ func diskUse(ctx context.Context, folder string, most int64, mostFiles int) (byt
 					_ = fs.WalkDir(tree, path, visit) // visit itself ends it
 				}
 			}
-			return nil // files come and go under our eyes
+			return nil // files may come and go meanwhile
 		}
 		if opened[path] && entry.IsDir() {
-			return nil // counted when it was found closed
+			return nil // counted when it was found inaccessible
 		}
 		files++
 		if info, err := entry.Info(); err == nil {
@@ -93,7 +93,7 @@ func diskUse(ctx context.Context, folder string, most int64, mostFiles int) (byt
 	return bytes, files
 }
 
-// onDisk is what a file takes: holes take nothing.
+// onDisk returns the disk use of a file, without its holes.
 func onDisk(info fs.FileInfo) int64 {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return stat.Blocks * 512

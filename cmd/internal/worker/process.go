@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// job is a command that is to be run for an item.
+// job is a command to run for an item.
 type job struct {
 	argv   []string
 	env    []string
@@ -27,32 +27,31 @@ type job struct {
 	said   *commandOutput
 }
 
-// child is a command that runs, with everything it has started.
+// child is a running command, with all processes it has started.
 type child interface {
 	pid() int
-	// signal goes to the whole group. Not after end.
+	// signal sends a signal to the whole group. It must not be called after end.
 	signal(unix.Signal)
 	// exited is closed when the command itself has ended.
 	exited() <-chan struct{}
-	// end kills what the command left behind and says how the command ended.
-	// It is called once, after exited.
+	// end kills what the command left behind and returns how the command ended. It
+	// is called once, after exited is closed.
 	end() exit
 }
 
-// starter starts every command on one thread of the system that lives as long
-// as the worker: a command that is to die with its parent dies with the thread
-// that started it.
+// starter starts every command on one OS thread that lives as long as the worker,
+// because a command that dies with its parent dies with the thread that started it.
 type starter struct {
 	jobs   chan func()
 	done   chan struct{}
-	groups *groups // nil: nobody writes down what runs
+	groups *groups // nil: groups are not tracked
 }
 
 func newStarter(groups *groups) *starter {
 	s := &starter{jobs: make(chan func()), done: make(chan struct{}), groups: groups}
 	go func() {
 		defer close(s.done)
-		runtime.LockOSThread() // for good: the thread ends with this function
+		runtime.LockOSThread() // never unlocked: the thread ends with this function
 		for start := range s.jobs {
 			start()
 		}
@@ -72,7 +71,7 @@ func (s *starter) start(j job) (child, error) {
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "standard input: %w", err)
 	}
-	defer func() { _ = stdin.Close() }() // the child has its own
+	defer func() { _ = stdin.Close() }() // the child has its own descriptor
 	p := &process{exit: make(chan struct{}), groups: s.groups, folder: j.folder, command: exec.Command(j.argv[0], j.argv[1:]...)}
 	p.command.Env, p.command.Dir, p.command.Stdin = j.env, j.folder, stdin
 	p.command.SysProcAttr = OwnGroup()
@@ -103,7 +102,7 @@ func (s *starter) start(j job) (child, error) {
 	s.groups.began(p.pid())
 	for i, pipe := range p.pipes {
 		p.readers.Go(func() {
-			// A read fails when the pipe is closed under it, which ends the reader as well.
+			// A read fails when the pipe is closed, which ends this goroutine too.
 			_, _ = io.CopyBuffer(struct{ io.Writer }{p.sinks[i]}, struct{ io.Reader }{pipe}, make([]byte, 32<<10))
 		})
 	}
@@ -116,11 +115,11 @@ func (s *starter) start(j job) (child, error) {
 
 func closeAll(files []*os.File) {
 	for _, file := range files {
-		_ = file.Close() // of a pipe: nothing is lost
+		_ = file.Close() // a pipe: nothing is lost
 	}
 }
 
-// process is a child of the system.
+// process is a child process.
 type process struct {
 	command *exec.Cmd
 	groups  *groups
@@ -134,17 +133,18 @@ type process struct {
 func (p *process) pid() int { return p.command.Process.Pid }
 
 func (p *process) signal(signal unix.Signal) {
-	// It fails when the whole group is gone, which is what was wanted.
+	// An error means that the group is gone, which is fine.
 	_ = unix.Kill(-p.pid(), signal)
 }
 
 func (p *process) exited() <-chan struct{} { return p.exit }
 
-// drainWait is how long output is read that processes outside the group hold open.
+// drainWait is how long output is still read if processes outside the group hold it
+// open.
 const drainWait = 2 * time.Second
 
 func (p *process) end() exit {
-	// The leader is not reaped yet, so its number cannot belong to another group.
+	// The leader is not reaped yet, so its id cannot belong to another group.
 	p.signal(unix.SIGKILL)
 	p.groups.ended(p.pid())
 	err := p.command.Wait()

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bornAt tells a process from all others that have its number at other times;
-// empty when there is none.
+// bornAt returns the start time of a process, which distinguishes it from earlier
+// and later ones with the same id; empty if there is none.
 func bornAt(pid int) string {
 	state, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil || state.Proc.P_stat == zombie {

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The places of what is read of a struct kinfo_proc, whose layout the system keeps
-// for programs that are compiled already (sys/user.h).
+// Offsets in struct kinfo_proc, whose layout is kept stable for compiled programs
+// (sys/user.h).
 const (
 	kinfoSize  = 1088
 	kinfoPID   = 72
-	kinfoStart = 336 // seconds, and microseconds behind them
+	kinfoStart = 336 // seconds, followed by microseconds
 	kinfoStat  = 388
 )
 
-// bornAt tells a process from all others that have its number at other times;
-// empty when there is none.
+// bornAt returns the start time of a process, which distinguishes it from earlier
+// and later ones with the same id; empty if there is none.
 func bornAt(pid int) string {
 	state, err := unix.SysctlRaw("kern.proc.pid", pid)
 	if err != nil {
@@ -28,7 +28,7 @@ func bornAt(pid int) string {
 	return bornIn(state, pid)
 }
 
-// bornIn reads when a process of a number began.
+// bornIn parses the start time of a process.
 func bornIn(state []byte, pid int) string {
 	at := binary.LittleEndian
 	if len(state) < kinfoSize || at.Uint32(state) != kinfoSize || at.Uint32(state[kinfoPID:]) != uint32(pid) || state[kinfoStat] == zombie {

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OwnGroup makes a command the leader of a group of its own, and lets it die
+// OwnGroup makes a command the leader of its own process group, and makes it die
 // with the worker.
 func OwnGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// awaitExit waits until a command has ended and leaves it to be reaped.
+// awaitExit waits until a command has exited, without reaping it.
 func awaitExit(c *exec.Cmd) {
 	for {
 		err := unix.Waitid(unix.P_PID, c.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -29,7 +29,7 @@ func awaitExit(c *exec.Cmd) {
 	}
 }
 
-// bootID tells this start of the machine from others.
+// bootID identifies the current boot of the machine.
 var bootID = sync.OnceValue(func() string {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -38,14 +38,14 @@ var bootID = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(text))
 })
 
-// bornAt tells a process from all others that have its number at other times;
-// empty when there is none, or only one that has ended and waits to be reaped.
+// bornAt returns the start time of a process, which distinguishes it from earlier
+// and later ones with the same id; empty if there is none, or only a zombie.
 func bornAt(pid int) string {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return ""
 	}
-	// The name in parentheses may hold anything; the fields after it are counted.
+	// The name in parentheses may contain anything, so fields are counted after it.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const state, started = 0, 19
 	if len(fields) <= started || fields[state] == "Z" || fields[state] == "X" {
@@ -54,12 +54,13 @@ func bornAt(pid int) string {
 	return fields[started] + "@" + bootID()
 }
 
-// markPasses bounds how often the processes are searched: one that keeps
-// forking outside its group may be a step ahead a few times.
+// markPasses limits how often the processes are searched, since a process that
+// keeps forking outside its group may escape a few passes.
 const markPasses = 20
 
-// killMarked kills the processes whose RIFT_SCRATCH is a folder or stands below
-// it: those that left the group of their item. It says how many it found.
+// killMarked kills the processes whose RIFT_SCRATCH is a folder or inside it, which
+// finds those that left the process group of their item. It returns how many it
+// found.
 func killMarked(folder string) int {
 	killed := 0
 	for range markPasses {
@@ -81,8 +82,8 @@ func killMarked(folder string) int {
 	return killed
 }
 
-// killIfMarked holds on to the process while it looks at it, so that it cannot
-// hit another that got the same number meanwhile.
+// killIfMarked opens a pidfd before it checks the process, so that it cannot kill
+// another one that got the same id meanwhile.
 func killIfMarked(pid int, folder string) bool {
 	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil || !marked(environ, folder) {

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// OwnGroup makes a command the leader of a group of its own. Only Linux lets it
-// die with the worker.
+// OwnGroup makes a command the leader of its own process group. Only on Linux does
+// it also die with the worker.
 func OwnGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// awaitExit waits until a command has ended. Go has no call here that waits
-// for a process and leaves it, so the system is asked for its state.
+// awaitExit waits until a command has exited, without reaping it. Go has no such
+// call on this system, so the state of the process is polled.
 func awaitExit(c *exec.Cmd) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -24,8 +24,8 @@ func awaitExit(c *exec.Cmd) {
 	}
 }
 
-// zombie is the state of a process that has ended and was not waited for.
+// zombie is the state of a process that has exited and was not reaped.
 const zombie = 5
 
-// killMarked finds nothing: the variables of other processes cannot be read here.
+// killMarked finds nothing: the environment of other processes cannot be read here.
 func killMarked(string) int { return 0 }

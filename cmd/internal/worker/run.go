@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ending is what became of an item.
+// ending is the outcome of an item.
 type ending uint8
 
 const (
@@ -26,8 +26,8 @@ const (
 	endedFailed
 	endedReleased
 	endedCancelled
-	endedLost       // its lease
-	endedUnreported // no node took the report
+	endedLost       // the lease was lost
+	endedUnreported // no node accepted the report
 	endedCut        // the worker was killed
 )
 
@@ -57,10 +57,10 @@ type worker struct {
 	start   func(job) (child, error)
 	random  func() float64
 
-	drain    <-chan struct{} // closed: claim no more
-	drainCut chan struct{}   // closed: release what is left
-	cutOff   chan struct{}   // closed: kill, report nothing
-	reports  context.Context // of calls; ends when nothing can be reported any more
+	drain    <-chan struct{} // closed: stop claiming
+	drainCut chan struct{}   // closed: release the remaining items
+	cutOff   chan struct{}   // closed: kill, without reports
+	reports  context.Context // of calls; ends when no report can be sent any more
 
 	beats     heartbeats
 	completes *batcher[workcmd.CompleteTask]
@@ -72,14 +72,15 @@ type worker struct {
 	summary Summary
 }
 
-// newWorker makes a worker that claims until drain is closed and reports until
+// newWorker returns a worker that claims until drain is closed and reports until
 // reports ends.
 func newWorker(reports context.Context, config Config, cluster reporter, start func(job) (child, error), drain <-chan struct{}) *worker {
 	w := &worker{
 		Config: config, cluster: cluster, start: start, random: rand.Float64,
 		drain: drain, drainCut: make(chan struct{}), cutOff: make(chan struct{}), reports: reports,
 	}
-	// A heartbeat is not repeated as it was: the attempt says when it is due again.
+	// A failed heartbeat is not repeated: the attempt decides when the next one is
+	// due.
 	w.beats.out = &batcher[workcmd.HeartbeatTask]{
 		worker: w, whole: func(all []workcmd.HeartbeatTask) domain.Command { return workcmd.HeartbeatTasks{Items: all} },
 		call: func(ctx context.Context, command domain.Command, key string, read reading, _ func()) error {
@@ -117,7 +118,7 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// limited puts the setting of limits before a command.
+// limited prefixes a command with the program that sets its limits.
 func (w *worker) limited(argv []string) []string {
 	if !w.Limits.any() {
 		return argv
@@ -125,11 +126,11 @@ func (w *worker) limited(argv []string) []string {
 	return slices.Concat(w.Limiter, w.Limits.arguments(), []string{"--"}, argv)
 }
 
-// Supported says why no worker runs on this system; nil where workers do.
+// Supported returns why workers do not run on this system, or nil.
 func Supported() error { return nil }
 
-// Run works until ctx ends and what it began then is finished or given back, or
-// until it has done what Once and MaxItems ask for. Closing kill ends it at once.
+// Run works until ctx ends and all running items are finished or released, or until
+// it has done what Once and MaxItems ask for. Closing kill ends it at once.
 func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, error) {
 	if err := config.check(); err != nil {
 		return Summary{}, err
@@ -144,7 +145,7 @@ func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, err
 	if err != nil {
 		return Summary{}, err
 	}
-	defer func() { _ = lock.Close() }() // which releases it
+	defer func() { _ = lock.Close() }() // closing releases the lock
 	if left > 0 {
 		config.Logger.Warn("killed what a worker before this one left running", "processes", left)
 	}
@@ -160,7 +161,7 @@ func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, err
 	return newWorker(reports, config, config.Cluster, starter.start, ctx.Done()).work(kill, endReports)
 }
 
-// resolve finds the programs once, so that a missing one is told before any
+// resolve looks up the programs once, so that a missing one is reported before an
 // item is claimed for it.
 func (c *Config) resolve() error {
 	resolved := make(map[string][]string, len(c.Commands))
@@ -186,7 +187,7 @@ func (c *Config) resolve() error {
 	return nil
 }
 
-// work registers the node, claims and runs, and ends in order.
+// work registers the node, claims and runs items, and ends in order.
 func (w *worker) work(kill <-chan struct{}, endReports context.CancelFunc) (Summary, error) {
 	began := time.Now()
 	w.summary.NodeID = w.Node
@@ -208,9 +209,9 @@ func (w *worker) work(kill <-chan struct{}, endReports context.CancelFunc) (Summ
 	return w.summary, err
 }
 
-// end turns the wish to stop into the steps of the end: claims end at once,
-// what runs is released after the drain's time-out, and what is still not
-// reported some time later stays unreported. A kill takes all steps at once.
+// end stops the worker in steps: claiming ends at once, running items are released
+// after the drain time-out, and reports are given up some time after that. A kill
+// performs all steps at once.
 func (w *worker) end(kill, finished <-chan struct{}, endReports context.CancelFunc) {
 	cutNow := func() {
 		w.Logger.Warn("killed: commands end now and nothing is reported")
@@ -253,7 +254,7 @@ func (w *worker) end(kill, finished <-chan struct{}, endReports context.CancelFu
 	}
 }
 
-// untilDrain is a context of calls that nobody waits for once the worker stops.
+// untilDrain returns a context for calls that are abandoned when the worker stops.
 func (w *worker) untilDrain() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(w.reports)
 	go func() {
@@ -266,7 +267,7 @@ func (w *worker) untilDrain() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// register announces the node, as soon as any node of the cluster answers.
+// register registers the node, as soon as a node of the cluster answers.
 func (w *worker) register() error {
 	ctx, cancel := w.untilDrain()
 	defer cancel()
@@ -291,7 +292,7 @@ func (w *worker) register() error {
 	}
 }
 
-// instance is a command id that only this process makes, once.
+// instance returns a command id that is unique to this process.
 func (w *worker) instance(verb string) string {
 	return fmt.Sprintf("worker/%s/%016x%016x", verb, rand.Uint64(), rand.Uint64())
 }
@@ -308,7 +309,7 @@ func unique(words []string) []string {
 	return kept
 }
 
-// note changes what is counted.
+// note updates the counts.
 func (w *worker) note(running int, change func(*Summary)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -21,7 +21,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// claimed is an item with its lease, as the claim answered it.
+// claimed is an item with its lease, as returned by a claim.
 type claimed struct {
 	TaskID         domain.TaskID   `json:"task_id"`
 	Lease          uint64          `json:"lease"`
@@ -29,26 +29,25 @@ type claimed struct {
 	ConfigKey      string          `json:"config_key"`
 	Payload        json.RawMessage `json:"payload"`
 	Attempt        int             `json:"attempt"`
-	Deadline       time.Time       `json:"deadline"`                  // of the lease, as the node calls it
+	Deadline       time.Time       `json:"deadline"`                  // of the lease, by the node's clock
 	LeaseSeconds   domain.Seconds  `json:"lease_seconds"`             // from the claim to the deadline
-	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"` // of nodes that tell it
+	TimeoutSeconds domain.Seconds  `json:"timeout_seconds,omitempty"` // absent from older nodes
 	Size           int             `json:"size,omitempty"`            // how much of it to do; 0: what the payload says
 }
 
-// The files of an item's folder.
+// Files in an item's folder.
 const (
 	itemFile    = "item.json"
 	payloadFile = "payload.json"
 	resultFile  = "result.json"
 )
 
-// openFolder takes a folder for this worker alone until the file it gives is
-// closed, and clears away what a worker before it left there: processes first,
-// then their folders.
+// openFolder locks a folder for this worker until the returned file is closed, and
+// cleans up after an earlier worker: first its processes, then their folders.
 func openFolder(folder string, others bool) (*os.File, int, error) {
 	mode := fs.FileMode(0o700)
 	if others {
-		mode = 0o711 // commands of another user must get to their own folder
+		mode = 0o711 // commands of another user must reach their own folders
 	}
 	if err := os.MkdirAll(folder, mode); err != nil {
 		return nil, 0, domain.Errorf(domain.Unavailable, "scratch folder: %w", err)
@@ -90,8 +89,8 @@ func openFolder(folder string, others bool) (*os.File, int, error) {
 	return lock, left, nil
 }
 
-// takeLock locks the file, and gives the groups that were noted in it. The guard of
-// a worker that is gone is waited for: it is ending what is left.
+// takeLock locks the file, and returns the process groups recorded in it. It waits
+// for the guard of a killed worker, which is ending the remaining processes.
 func takeLock(lock *os.File) (map[int]string, error) {
 	look := time.NewTicker(guardWait / 100)
 	defer look.Stop()
@@ -110,17 +109,17 @@ func takeLock(lock *os.File) (map[int]string, error) {
 	return born, nil
 }
 
-// guardWait bounds how long a guard is waited for.
+// guardWait limits how long a guard is waited for.
 const guardWait = 10 * time.Second
 
-// removeTree removes a folder whatever its owner did to the folders below it.
+// removeTree removes a folder whatever the permissions of the folders below it.
 func removeTree(folder string) error {
 	err := os.RemoveAll(folder)
 	for tries := 0; err != nil && tries < 3; tries++ {
-		// Walk does not follow links, so nothing outside is touched.
+		// WalkDir does not follow links, so nothing outside is changed.
 		_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, _ error) error {
 			if entry != nil && entry.IsDir() {
-				_ = os.Chmod(path, 0o700) // RemoveAll says what could not be helped
+				_ = os.Chmod(path, 0o700) // RemoveAll reports what could not be fixed
 			}
 			return nil
 		})
@@ -129,7 +128,7 @@ func removeTree(folder string) error {
 	return err
 }
 
-// prepare makes an item's folder and puts into it what the command reads.
+// prepare creates an item's folder and the files that the command reads.
 func (c Config) prepare(item claimed) (folder string, err error) {
 	folder = filepath.Join(c.Folder, fmt.Sprintf("%s-%d", item.TaskID, item.Lease))
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -164,8 +163,8 @@ func (c Config) prepare(item claimed) (folder string, err error) {
 	return folder, nil
 }
 
-// environment is what an item's command gets: what the configuration allows,
-// and RIFT_*. The worker's own variables do not reach it.
+// environment returns the environment of an item's command: what the configuration
+// allows, and RIFT_*. The worker's own variables are not passed on.
 func (c Config) environment(item claimed, folder string, deadline time.Time) []string {
 	payload := strings.TrimSpace(string(item.Payload))
 	if payload == "" {
@@ -199,8 +198,9 @@ func (c Config) environment(item claimed, folder string, deadline time.Time) []s
 	)
 }
 
-// readResult reads the result that a command left in its folder. What it left
-// may be anything: only a plain file is read, without waiting, up to a bound.
+// readResult reads the result file in a command's folder. Since the command may
+// have created anything there, only a regular file is read, without blocking, up to
+// a limit.
 func readResult(folder string, most int) (result json.RawMessage, size int, found bool, err error) {
 	file, err := os.OpenFile(filepath.Join(folder, resultFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {

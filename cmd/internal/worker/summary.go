@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Summary is what a worker did.
+// Summary is the result of a worker's run.
 type Summary struct {
 	NodeID     domain.NodeID `json:"node_id"`
 	Claimed    int           `json:"claimed"`
@@ -21,7 +21,7 @@ type Summary struct {
 	Busy       float64       `json:"busy_seconds"` // of all slots
 }
 
-// Planned is what a dry run says of an item.
+// Planned is an item in a dry run.
 type Planned struct {
 	TaskID    domain.TaskID   `json:"task_id"`
 	TaskType  string          `json:"task_type"`

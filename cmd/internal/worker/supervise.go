@@ -6,60 +6,60 @@ import (
 	"time"
 )
 
-// rules are the bounds of one attempt that do not change while it runs.
+// rules are the settings of one attempt, which do not change while it runs.
 type rules struct {
 	grace        time.Duration // from SIGTERM to SIGKILL
 	stalledAfter time.Duration // without output; 0: never stalled
 	failStalled  bool          // a stalled attempt is stopped and failed
-	limit        time.Duration // of the whole attempt; 0: the cluster's alone
-	orphanGrace  time.Duration // that work goes on behind a deadline nobody answered about
+	limit        time.Duration // of the whole attempt; 0: only the cluster's
+	orphanGrace  time.Duration // how long work continues past a deadline when no node answers
 	releaseCodes []int
 	fatalCodes   []int
 }
 
-// cause is why an attempt is being stopped. A later cause replaces an earlier
-// one only if it is larger: nothing undoes the loss of a lease.
+// cause is why an attempt is being stopped. A later cause replaces an earlier one
+// only if it is larger: for example, nothing undoes the loss of a lease.
 type cause uint8
 
 const (
 	running   cause = iota
 	drained         // the worker is stopping
-	yielded         // a more urgent item waits for the place
-	stalled         // no sign of life for too long
-	flooded         // more output than is allowed
-	overfull        // more scratch disk than is allowed
-	timedOut        // the attempt's time is over
-	cancelled       // nobody wants the result any more
-	lost            // the lease belongs to nobody or to somebody else
-	cut             // the worker itself is being killed
+	yielded         // preempted by a more urgent item
+	stalled         // no output or progress for too long
+	flooded         // too much output
+	overfull        // too much scratch disk
+	timedOut        // over the time limit
+	cancelled       // the result is not wanted any more
+	lost            // the lease was lost
+	cut             // the worker is being killed
 )
 
-// doing is what the driver of an attempt has to do now.
+// doing is what the driver of an attempt must do now.
 type doing struct {
-	beat bool // send a heartbeat; its answer comes back through beaten or unbeaten
-	term bool // ask the group to end
-	kill bool // end the group
+	beat bool // send a heartbeat; its answer is passed to beaten or unbeaten
+	term bool // send SIGTERM to the group
+	kill bool // send SIGKILL to the group
 }
 
 // supervisor decides about one attempt. It is a state machine without clock,
-// process or network: everything it learns comes with the moment it was learned.
+// process or network: all input comes with its time.
 //
-// Invariants: at most one heartbeat is under way; SIGTERM comes at most once
-// and SIGKILL at most once, in that order, grace apart (SIGKILL alone when cut);
+// Invariants: at most one heartbeat is being sent; SIGTERM and SIGKILL are each
+// sent at most once, in this order and separated by grace (SIGKILL alone on cut);
 // after lost, cancelled or cut nothing is reported.
 type supervisor struct {
 	rules
 	jitter func() float64 // in [0, 1)
 
 	began    time.Time
-	lastSign time.Time // of life: output or progress
+	lastSign time.Time // last output or progress
 	until    time.Time // end of the lease by our clock
-	final    bool      // the cluster will not move until any more
+	final    bool      // the cluster will not extend until any more
 	lease    time.Duration
 
 	nextBeat time.Time
 	beating  bool
-	misses   int // heartbeats in a row without an answer
+	misses   int // successive heartbeats without an answer
 
 	why    cause
 	killAt time.Time
@@ -67,8 +67,8 @@ type supervisor struct {
 	killed bool
 }
 
-// supervise begins an attempt whose lease ends at until. known is the whole
-// attempt's end when the cluster told it.
+// supervise returns the supervisor of an attempt whose lease ends at until. known
+// is the end of the whole attempt, if the cluster returned it.
 func supervise(r rules, jitter func() float64, now, until, known time.Time) *supervisor {
 	s := &supervisor{rules: r, jitter: jitter, began: now, lastSign: now, until: until, lease: max(until.Sub(now), minLease)}
 	if !known.IsZero() && (s.limit == 0 || known.Sub(now) < s.limit) {
@@ -78,29 +78,29 @@ func supervise(r rules, jitter func() float64, now, until, known time.Time) *sup
 	return s
 }
 
-// minLease bounds how short a lease is taken to be, so that a wrong clock does
-// not make heartbeats of a busy loop.
+// minLease is the shortest lease assumed, so that a wrong clock does not turn
+// heartbeats into a busy loop.
 const minLease = 30 * time.Millisecond
 
-// lead is how long before its end an attempt is stopped, so that the report
-// of it still comes under a live lease.
+// lead returns how long before its end an attempt is stopped, so that it is still
+// reported under a valid lease.
 func lead(grace, whole time.Duration) time.Duration { return min(grace, whole/20) }
 
-// beatAfter places the next heartbeat at a third of the lease, drawn a little
-// earlier so that many workers do not beat together.
+// beatAfter schedules the next heartbeat after a third of the lease, randomised so
+// that many workers do not send theirs together.
 func (s *supervisor) beatAfter(now time.Time) time.Time {
 	third := s.lease / 3
 	return now.Add(third - time.Duration(s.jitter()*float64(third)/4))
 }
 
-// sign notes a sign of life of the command.
+// sign records output or progress of the command.
 func (s *supervisor) sign(at time.Time) {
 	if at.After(s.lastSign) {
 		s.lastSign = at
 	}
 }
 
-// silence is how long the command has given no sign; 0 while it is not stalled.
+// silence returns how long the command has been silent; 0 while it is not stalled.
 func (s *supervisor) silence(now time.Time) time.Duration {
 	return s.rules.silence(now, s.lastSign)
 }
@@ -112,8 +112,8 @@ func (r rules) silence(now, lastSign time.Time) time.Duration {
 	return now.Sub(lastSign)
 }
 
-// early is from when on a heartbeat may go along with another item's: half of
-// the time between two heartbeats before it is due. Zero is not at all.
+// early returns from when on a heartbeat may be sent with another item's: half of
+// the interval before it is due. Zero means never.
 func (s *supervisor) early() time.Time {
 	if s.why >= cancelled {
 		return time.Time{}
@@ -121,7 +121,7 @@ func (s *supervisor) early() time.Time {
 	return s.nextBeat.Add(-s.lease / 6)
 }
 
-// stop begins the end of an attempt.
+// stop starts to stop an attempt.
 func (s *supervisor) stop(now time.Time, why cause) {
 	if why <= s.why {
 		return
@@ -135,7 +135,7 @@ func (s *supervisor) stop(now time.Time, why cause) {
 	}
 }
 
-// beaten takes over the answer to a heartbeat.
+// beaten handles the answer to a heartbeat.
 func (s *supervisor) beaten(now, until time.Time, cancel bool) {
 	s.beating, s.misses = false, 0
 	if cancel {
@@ -149,8 +149,8 @@ func (s *supervisor) beaten(now, until time.Time, cancel bool) {
 	s.nextBeat = s.beatAfter(now)
 }
 
-// unbeaten takes over that a heartbeat got no answer: it is repeated soon, and
-// less and less often.
+// unbeaten handles a heartbeat without an answer: it is repeated soon, at growing
+// intervals.
 func (s *supervisor) unbeaten(now time.Time) {
 	s.beating = false
 	s.misses++
@@ -158,13 +158,13 @@ func (s *supervisor) unbeaten(now time.Time) {
 	s.nextBeat = now.Add(wait/2 + time.Duration(s.jitter()*float64(wait)/2))
 }
 
-// refused takes over that the lease is not ours.
+// refused handles the answer that the lease is not ours.
 func (s *supervisor) refused(now time.Time) {
 	s.beating = false
 	s.stop(now, lost)
 }
 
-// limitAt is when the attempt's time is over; zero for never.
+// limitAt returns when the attempt's time is over; zero for never.
 func (s *supervisor) limitAt() time.Time {
 	var at time.Time
 	if s.limit > 0 {
@@ -178,10 +178,10 @@ func (s *supervisor) limitAt() time.Time {
 	return at
 }
 
-// lostAt is when a lease nobody answered about is given up.
+// lostAt returns when a lease is given up because no node answered.
 func (s *supervisor) lostAt() time.Time { return s.until.Add(s.orphanGrace) }
 
-// at says what is to be done now. It is asked after everything learned, and at wake.
+// at returns what to do now. It must be called after every input, and at wake.
 func (s *supervisor) at(now time.Time) doing {
 	var do doing
 	if limit := s.limitAt(); !limit.IsZero() && !now.Before(limit) {
@@ -201,15 +201,15 @@ func (s *supervisor) at(now time.Time) doing {
 			s.termed, do.term = true, true
 		}
 	}
-	// A command that is ending for a reason of its own still holds its lease.
+	// A command that is being stopped for another reason still holds its lease.
 	if !s.beating && s.why < cancelled && !now.Before(s.nextBeat) {
 		s.beating, do.beat = true, true
 	}
 	return do
 }
 
-// wake is the next moment at which at may have something to do; zero for none
-// but the end of the process.
+// wake returns the next time at which at must be called; zero if only the end of
+// the process matters.
 func (s *supervisor) wake() time.Time {
 	var next time.Time
 	sooner := func(t time.Time) {
@@ -237,9 +237,9 @@ func (s *supervisor) wake() time.Time {
 
 // exit is how a command ended.
 type exit struct {
-	code    int    // -1 when a signal ended it
+	code    int    // -1 if it was killed by a signal
 	signal  string // its name
-	started bool   // false: the command could not be run
+	started bool   // false: it could not be started
 	err     error  // why not
 }
 
@@ -254,27 +254,27 @@ func (e exit) String() string {
 	}
 }
 
-// verb is how an attempt is reported.
+// verb is the kind of an attempt's report.
 type verb string
 
 const (
 	complete verb = "complete"
 	fail     verb = "fail"
 	release  verb = "release"
-	silent   verb = "" // not at all
+	silent   verb = "" // no report
 )
 
-// verdict is what is reported of an attempt.
+// verdict is the report on an attempt.
 type verdict struct {
 	verb      verb
 	reason    string
 	retryable bool
 }
 
-// verdict judges an attempt whose command has ended. A command that was told
-// to end because the worker stops may have finished all the same: then it says
-// so with exit code 0 and a result; exit code 0 alone is what many programs
-// answer SIGTERM with.
+// verdict judges an attempt whose command has ended. A command that was told to
+// stop because the worker stops may still have finished: then it exits with code 0
+// and a result. Exit code 0 alone is not enough, because many programs exit with it
+// on SIGTERM.
 func (s *supervisor) verdict(now time.Time, e exit, gaveResult bool) verdict {
 	lasted := now.Sub(s.began).Round(time.Millisecond)
 	switch s.why {
@@ -301,7 +301,7 @@ func (s *supervisor) verdict(now time.Time, e exit, gaveResult bool) verdict {
 	case running:
 	}
 	switch {
-	case !e.started: // for a reason of this machine: another one may run it
+	case !e.started: // a problem of this machine: another one may run it
 		return verdict{verb: release, reason: e.String()}
 	case e.signal != "":
 		return verdict{fail, e.String(), true}
